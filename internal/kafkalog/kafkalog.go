@@ -1,0 +1,64 @@
+// Package kafkalog writes log lines in Kafka's pattern,
+// [2026-01-02 15:04:05,678] INFO message (logger), so that what people grep
+// for is where they expect it.
+package kafkalog
+
+import (
+	"bytes"
+	"io"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+)
+
+const loggerField = "logger"
+
+// New returns a logger at INFO that writes Kafka's pattern to out.
+func New(out io.Writer) *logrus.Logger {
+	l := logrus.New()
+	l.SetOutput(out)
+	l.SetFormatter(formatter{})
+	return l
+}
+
+// Discard returns a logger that drops everything, for tests.
+func Discard() *logrus.Logger { return New(io.Discard) }
+
+// For names the logger at the end of each line, by convention the class that
+// prints the same line in Kafka: kafkalog.For(l, "kafka.server.KafkaServer").
+func For(l *logrus.Logger, name string) *logrus.Entry { return l.WithField(loggerField, name) }
+
+type formatter struct{}
+
+func (formatter) Format(e *logrus.Entry) ([]byte, error) {
+	b := e.Buffer
+	if b == nil {
+		b = &bytes.Buffer{}
+	}
+	b.WriteByte('[')
+	b.WriteString(strings.Replace(e.Time.Format("2006-01-02 15:04:05.000"), ".", ",", 1))
+	b.WriteString("] ")
+	b.WriteString(levelName(e.Level))
+	b.WriteByte(' ')
+	b.WriteString(e.Message)
+	if name, ok := e.Data[loggerField].(string); ok {
+		b.WriteString(" (" + name + ")")
+	}
+	b.WriteByte('\n')
+	if err, ok := e.Data[logrus.ErrorKey].(error); ok && err != nil {
+		b.WriteString(err.Error())
+		b.WriteByte('\n')
+	}
+	return b.Bytes(), nil
+}
+
+func levelName(l logrus.Level) string {
+	switch l {
+	case logrus.WarnLevel:
+		return "WARN"
+	case logrus.PanicLevel, logrus.FatalLevel:
+		return "FATAL"
+	default:
+		return strings.ToUpper(l.String())
+	}
+}

@@ -1,0 +1,221 @@
+// Package metadata holds what the controller told this broker in UpdateMetadata
+// requests: the live brokers, every partition's leader and replicas, topic ids
+// and who the controller is. Readers take an immutable Snapshot behind one
+// atomic pointer; one writer replaces it.
+package metadata
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// TopicID is the 16 bytes of a topic's id; the zero value means none is known.
+type TopicID [16]byte
+
+// Endpoint is where a broker listens under one listener name.
+type Endpoint struct {
+	Listener         string
+	Host             string
+	Port             int32
+	SecurityProtocol int16 // 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL
+}
+
+// Broker is a live (or shutting down) broker as the controller sees it.
+type Broker struct {
+	ID        int32
+	Rack      *string
+	Endpoints map[string]Endpoint // by listener name
+}
+
+// Partition is the state of one partition as the controller last sent it. The
+// slices are never changed.
+type Partition struct {
+	Leader          int32 // -1 none
+	LeaderEpoch     int32
+	ControllerEpoch int32
+	PartitionEpoch  int32 // the state znode's version
+	ISR             []int32
+	Replicas        []int32
+	Offline         []int32
+}
+
+// Topic is one topic with its partitions by index.
+type Topic struct {
+	Name       string
+	ID         TopicID
+	Partitions map[int32]*Partition
+}
+
+// NoController is Snapshot.ControllerID while no controller is known.
+const NoController int32 = -1
+
+// Snapshot is one immutable state of the cluster. Its maps are only read.
+type Snapshot struct {
+	ControllerID int32
+	Brokers      map[int32]*Broker
+	Topics       map[string]*Topic
+	Names        map[TopicID]string
+}
+
+// Partition returns the partition, or nil where topic or index is unknown.
+func (s *Snapshot) Partition(topic string, index int32) *Partition {
+	if t := s.Topics[topic]; t != nil {
+		return t.Partitions[index]
+	}
+	return nil
+}
+
+// Cache is the broker's current Snapshot and those who wait for a next one.
+type Cache struct {
+	current atomic.Pointer[Snapshot]
+
+	mu      sync.Mutex // orders writers; guards changed
+	changed chan struct{}
+}
+
+// NewCache returns a cache that knows no broker and no topic.
+func NewCache() *Cache {
+	c := &Cache{changed: make(chan struct{})}
+	c.current.Store(&Snapshot{
+		ControllerID: NoController,
+		Brokers:      map[int32]*Broker{},
+		Topics:       map[string]*Topic{},
+		Names:        map[TopicID]string{},
+	})
+	return c
+}
+
+// Snapshot returns the current state.
+func (c *Cache) Snapshot() *Snapshot { return c.current.Load() }
+
+// Changed returns a channel that is closed when the snapshot is replaced after
+// this call. Wait by: take the channel, look at Snapshot, then receive.
+func (c *Cache) Changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
+
+// The leader that UpdateMetadata sends for a partition of a topic being
+// deleted (LeaderAndIsr.LeaderDuringDelete in Kafka).
+const leaderDuringDelete = -2
+
+// Apply merges an UpdateMetadata request: the listed partitions are replaced
+// (leader -2 removes one), the broker list and the controller id always. The
+// caller has checked the controller's and the broker's epoch. It returns the
+// partitions that were removed.
+func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.current.Load()
+	next := &Snapshot{
+		ControllerID: req.ControllerID,
+		Brokers:      brokersOf(req),
+		Topics:       make(map[string]*Topic, len(old.Topics)),
+		Names:        make(map[TopicID]string, len(old.Names)),
+	}
+	if next.ControllerID < 0 {
+		next.ControllerID = NoController
+	}
+	for name, t := range old.Topics {
+		next.Topics[name] = t
+	}
+	owned := map[string]bool{}
+	edit := func(name string) *Topic {
+		if owned[name] {
+			return next.Topics[name]
+		}
+		owned[name] = true
+		t := &Topic{Name: name, Partitions: map[int32]*Partition{}}
+		if was := next.Topics[name]; was != nil {
+			t.ID = was.ID
+			for i, p := range was.Partitions {
+				t.Partitions[i] = p
+			}
+		}
+		next.Topics[name] = t
+		return t
+	}
+	put := func(topic string, id TopicID, s kmsg.UpdateMetadataRequestTopicPartition) {
+		t := edit(topic)
+		t.ID = id
+		if s.Leader == leaderDuringDelete {
+			if _, known := t.Partitions[s.Partition]; known {
+				delete(t.Partitions, s.Partition)
+				deleted = append(deleted, TopicPartition{topic, s.Partition})
+			}
+			return
+		}
+		t.Partitions[s.Partition] = &Partition{
+			Leader: s.Leader, LeaderEpoch: s.LeaderEpoch, ControllerEpoch: s.ControllerEpoch,
+			PartitionEpoch: s.ZKVersion,
+			ISR:            append([]int32(nil), s.ISR...),
+			Replicas:       append([]int32(nil), s.Replicas...),
+			Offline:        append([]int32(nil), s.OfflineReplicas...),
+		}
+	}
+	for _, s := range req.PartitionStates { // v0-v4: ungrouped
+		put(s.Topic, TopicID{}, s)
+	}
+	for i := range req.TopicStates {
+		t := &req.TopicStates[i]
+		for _, s := range t.PartitionStates {
+			put(t.Topic, t.TopicID, s)
+		}
+	}
+	for name := range owned {
+		if len(next.Topics[name].Partitions) == 0 {
+			delete(next.Topics, name)
+		}
+	}
+	for name, t := range next.Topics {
+		if t.ID != (TopicID{}) {
+			next.Names[t.ID] = name
+		}
+	}
+	c.current.Store(next)
+	close(c.changed)
+	c.changed = make(chan struct{})
+	return deleted
+}
+
+// TopicPartition names a partition.
+type TopicPartition struct {
+	Topic     string
+	Partition int32
+}
+
+func brokersOf(req *kmsg.UpdateMetadataRequest) map[int32]*Broker {
+	brokers := make(map[int32]*Broker, len(req.LiveBrokers))
+	for i := range req.LiveBrokers {
+		b := &req.LiveBrokers[i]
+		broker := &Broker{ID: b.ID, Rack: b.Rack, Endpoints: map[string]Endpoint{}}
+		if len(b.Endpoints) == 0 && b.Host != "" { // v0
+			broker.Endpoints["PLAINTEXT"] = Endpoint{Listener: "PLAINTEXT", Host: b.Host, Port: b.Port}
+		}
+		for _, e := range b.Endpoints {
+			name := e.ListenerName
+			if name == "" { // v0-v2 name the security protocol only
+				name = securityProtocolName(e.SecurityProtocol)
+			}
+			broker.Endpoints[name] = Endpoint{Listener: name, Host: e.Host, Port: e.Port, SecurityProtocol: e.SecurityProtocol}
+		}
+		brokers[b.ID] = broker
+	}
+	return brokers
+}
+
+func securityProtocolName(id int16) string {
+	switch id {
+	case 1:
+		return "SSL"
+	case 2:
+		return "SASL_PLAINTEXT"
+	case 3:
+		return "SASL_SSL"
+	default:
+		return "PLAINTEXT"
+	}
+}
