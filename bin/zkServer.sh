@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# ZooKeeper in the background, by the name ZooKeeper's own documents use.
+#   bin/zkServer.sh start|start-foreground|status|stop|restart [zookeeper.properties]
+# The process id is kept in dataDir/zookeeper_server.pid.
+set -euo pipefail
+base=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+config=${2:-${ZOOCFG:-$base/config/zookeeper.properties}}
+usage() { echo "Usage: $0 {start|start-foreground|stop|restart|status} [zookeeper.properties]" >&2; exit 1; }
+[ $# -ge 1 ] || usage
+[ -e "$config" ] || { echo "$0: the properties file '$config' does not exist" >&2; exit 1; }
+property() { sed -n "s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*//p" "$config" | tail -n 1; }
+data=$(property dataDir)
+port=$(property clientPort)
+pid_file=${data:-/tmp/zookeeper}/zookeeper_server.pid
+running() { [ -e "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; }
+ask() { # a four letter word
+  exec 3<>"/dev/tcp/127.0.0.1/${port:-2181}" || return 1
+  printf '%s' "$1" >&3
+  cat <&3
+  exec 3>&- 3<&-
+}
+
+echo "Using config: $config" >&2
+case $1 in
+  start)
+    echo -n "Starting zookeeper ... "
+    if running; then echo "already running as process $(cat "$pid_file")."; exit 1; fi
+    mkdir -p "$(dirname "$pid_file")" "${LOG_DIR:-$base/logs}"
+    "$base/scripts/zookeeper-classpath.sh" >/dev/null
+    setsid "$base/bin/zookeeper-server-start.sh" "$config" >"${LOG_DIR:-$base/logs}/zookeeper.out" 2>&1 </dev/null &
+    echo $! >"$pid_file"
+    for _ in $(seq 150); do
+      if ask srvr 2>/dev/null | grep -q '^Mode:'; then echo STARTED; exit 0; fi
+      running || break
+      sleep 0.1
+    done
+    echo "FAILED TO START; see ${LOG_DIR:-$base/logs}/zookeeper.out"
+    exit 1 ;;
+  start-foreground)
+    exec "$base/bin/zookeeper-server-start.sh" "$config" ;;
+  status)
+    if mode=$(ask srvr 2>/dev/null | grep '^Mode:'); then
+      echo "Client port found: ${port:-2181}. Client address: localhost."
+      echo "$mode"
+    else
+      echo "Error contacting service. It is probably not running."
+      exit 1
+    fi ;;
+  stop)
+    echo -n "Stopping zookeeper ... "
+    if ! running; then echo "no zookeeper to stop (could not find file $pid_file or its process)"; rm -f "$pid_file"; exit 0; fi
+    pid=$(cat "$pid_file")
+    kill "$pid"
+    for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+    rm -f "$pid_file"
+    echo STOPPED ;;
+  restart)
+    "$0" stop "$config" || true
+    exec "$0" start "$config" ;;
+  *) usage ;;
+esac

@@ -1,0 +1,130 @@
+package testkit
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Kafka is a release of Apache Kafka as a folder of jars.
+type Kafka struct {
+	Version string
+	jars    string
+}
+
+var releases struct {
+	sync.Mutex
+	jars map[string]string
+}
+
+// RealKafka resolves a release of Apache Kafka ("3.9.1", "2.8.2"); the test
+// fails, naming what to install, where it cannot be had.
+func RealKafka(t testing.TB, version string) *Kafka {
+	t.Helper()
+	releases.Lock()
+	defer releases.Unlock()
+	jars := releases.jars[version]
+	if jars == "" {
+		var err error
+		if jars, err = Script("scripts/kafka-jars.sh", version); err != nil {
+			t.Fatal(err)
+		}
+		if releases.jars == nil {
+			releases.jars = map[string]string{}
+		}
+		releases.jars[version] = jars
+	}
+	return &Kafka{Version: version, jars: jars}
+}
+
+// Command returns the command that runs a class of the release, such as
+// kafka.tools.DumpLogSegments, with its warnings on stderr.
+func (k *Kafka) Command(t testing.TB, heap, class string, args ...string) *exec.Cmd {
+	t.Helper()
+	java := []string{heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
+		"-Dlog4j.configuration=file:" + k.log4j(t, "WARN", "System.err"), "-cp", k.jars + "/*", class}
+	return exec.Command("java", append(java, args...)...)
+}
+
+// Run runs a tool of the release to its end.
+func (k *Kafka) Run(t testing.TB, class string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	return k.RunWithInput(t, "", class, args...)
+}
+
+// RunWithInput is Run with lines on stdin.
+func (k *Kafka) RunWithInput(t testing.TB, stdin, class string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	return Run(t, 90*time.Second, stdin, k.Command(t, "-Xmx512m", class, args...))
+}
+
+// RealBroker is a running broker of Apache Kafka.
+type RealBroker struct {
+	*Process
+	ID   int
+	Port int
+	Dir  string // its log.dirs
+	file string
+	k    *Kafka
+	t    testing.TB
+}
+
+// Address is host:port of its PLAINTEXT listener.
+func (b *RealBroker) Address() string { return fmt.Sprintf("127.0.0.1:%d", b.Port) }
+
+// Broker starts a real broker and waits until it serves; it is killed at the
+// test's end. dir "" takes a fresh folder; extra are further properties, which win.
+func (k *Kafka) Broker(t testing.TB, id int, zookeeper, dir string, extra ...string) *RealBroker {
+	t.Helper()
+	b := &RealBroker{ID: id, Port: FreePort(t), Dir: dir, k: k, t: t}
+	if b.Dir == "" {
+		b.Dir = filepath.Join(t.TempDir(), "kafka-logs")
+	}
+	lines := append([]string{
+		fmt.Sprintf("broker.id=%d", id),
+		fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", b.Port),
+		"log.dirs=" + b.Dir,
+		"zookeeper.connect=" + zookeeper,
+		"offsets.topic.replication.factor=1",
+		"transaction.state.log.replication.factor=1",
+		"transaction.state.log.min.isr=1",
+		"group.initial.rebalance.delay.ms=0",
+	}, extra...)
+	b.file = WriteFile(t, fmt.Sprintf("server-%d.properties", id), strings.Join(lines, "\n")+"\n")
+	b.Start()
+	t.Cleanup(func() { b.Kill() })
+	return b
+}
+
+// Start starts the broker again after Stop or Kill, on the same port and folder.
+func (b *RealBroker) Start() {
+	b.t.Helper()
+	java := []string{"-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1",
+		"-Dlog4j.configuration=file:" + b.k.log4j(b.t, "INFO", "System.out"), "-cp", b.k.jars + "/*", "kafka.Kafka", b.file}
+	proc, err := Start(fmt.Sprintf("Kafka %s broker %d", b.k.Version, b.ID), exec.Command("java", java...))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.Process = proc
+	if err := proc.AwaitOutput("started (kafka.server.KafkaServer)", 90*time.Second); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (k *Kafka) log4j(t testing.TB, level, target string) string {
+	t.Helper()
+	text := fmt.Sprintf("log4j.rootLogger=%s, out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\nlog4j.appender.out.target=%s\nlog4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=[%%d] %%p %%m (%%c)%%n\n", level, target)
+	path := filepath.Join(os.TempDir(), fmt.Sprintf("monedula-test-log4j-%s-%s.properties", level, target))
+	if old, err := os.ReadFile(path); err == nil && string(old) == text {
+		return path
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,220 @@
+// Package testkit starts the real programs that tests hold Monedula against:
+// Apache ZooKeeper, and brokers and tools of Apache Kafka. A missing program
+// fails the test with the line to type; nothing is skipped.
+package testkit
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Root returns the top folder of the source tree.
+func Root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+}
+
+// FreePort returns a TCP port on 127.0.0.1 that was free a moment ago and is
+// not handed out twice in this process.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	ports.Lock()
+	defer ports.Unlock()
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		if !ports.used[port] {
+			ports.used[port] = true
+			return port
+		}
+	}
+	t.Fatal("no free port on 127.0.0.1")
+	return 0
+}
+
+var ports = struct {
+	sync.Mutex
+	used map[int]bool
+}{used: map[int]bool{}}
+
+// Eventually waits until condition holds, looking every few milliseconds, and
+// fails the test with what after limit.
+func Eventually(t testing.TB, limit time.Duration, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for wait := time.Millisecond; !condition(); wait = min(2*wait, 50*time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
+		time.Sleep(wait)
+	}
+}
+
+// Process is a program in the background. It is killed when the test process
+// ends, however that happens.
+type Process struct {
+	Name string
+	Cmd  *exec.Cmd
+
+	output *output
+	done   chan struct{} // closed when the process has ended; err is then set
+	err    error
+}
+
+// Start runs cmd in the background, with its output kept.
+func Start(name string, cmd *exec.Cmd) (*Process, error) {
+	p := &Process{Name: name, Cmd: cmd, output: &output{}, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.output, p.output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	started := make(chan error, 1)
+	go func() {
+		// The death signal is sent when the thread that forked ends, so this
+		// goroutine keeps its thread as long as the process lives.
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// Output returns what the process has written so far.
+func (p *Process) Output() string { return p.output.String() }
+
+// Ended is closed when the process is gone.
+func (p *Process) Ended() <-chan struct{} { return p.done }
+
+// ExitCode returns the exit code of an ended process, -1 after a signal.
+func (p *Process) ExitCode() int { return p.Cmd.ProcessState.ExitCode() }
+
+// AwaitOutput waits until the output contains text; an error when the process
+// ends or limit passes first.
+func (p *Process) AwaitOutput(text string, limit time.Duration) error {
+	deadline := time.Now().Add(limit)
+	for {
+		if strings.Contains(p.Output(), text) {
+			return nil
+		}
+		select {
+		case <-p.done:
+			if strings.Contains(p.Output(), text) {
+				return nil
+			}
+			return fmt.Errorf("%s ended (%v) before it said %q; its output:\n%s", p.Name, p.err, text, tail(p.Output()))
+		case <-time.After(10 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s did not say %q within %v; its output:\n%s", p.Name, text, limit, tail(p.Output()))
+		}
+	}
+}
+
+// Signal sends sig to the process.
+func (p *Process) Signal(sig syscall.Signal) { _ = p.Cmd.Process.Signal(sig) }
+
+// Kill ends the process with SIGKILL and waits until it is gone.
+func (p *Process) Kill() {
+	p.Signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// Stop ends the process with SIGTERM, and SIGKILL after limit; it says whether
+// SIGTERM was enough.
+func (p *Process) Stop(limit time.Duration) bool {
+	p.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+		return true
+	case <-time.After(limit):
+		p.Kill()
+		return false
+	}
+}
+
+// Run runs a command to its end within limit and returns its stdout, stderr and exit code.
+func Run(t testing.TB, limit time.Duration, stdin string, cmd *exec.Cmd) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdin = strings.NewReader(stdin)
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("run %s: %v", cmd.Path, err)
+	}
+	timer := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
+	_ = cmd.Wait()
+	if !timer.Stop() {
+		t.Fatalf("%s did not end within %v\nstdout:\n%s\nstderr:\n%s", strings.Join(cmd.Args, " "), limit, tail(out.String()), tail(errs.String()))
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// Script runs a script of the source tree and returns the last line of its
+// stdout; its stderr is the error, since scripts say there what to install.
+func Script(path string, args ...string) (string, error) {
+	cmd := exec.Command(filepath.Join(Root(), path), args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", path, err, errs.String())
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	return lines[len(lines)-1], nil
+}
+
+// WriteFile writes a file below a test's temporary folder and returns its path.
+func WriteFile(t testing.TB, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func tail(s string) string {
+	const most = 4000
+	if len(s) > most {
+		return "..." + s[len(s)-most:]
+	}
+	return s
+}
+
+// output collects what a process writes.
+type output struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}

@@ -1,0 +1,143 @@
+package testkit
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Ensemble is one running ZooKeeper server of a test.
+type Ensemble struct {
+	Port int
+	dir  string
+	proc *Process
+}
+
+// Address is host:port, without a chroot.
+func (z *Ensemble) Address() string { return fmt.Sprintf("127.0.0.1:%d", z.Port) }
+
+// Kill ends the server at once; Restart brings it back with its data.
+func (z *Ensemble) Kill() { z.proc.Kill() }
+
+// Pause stops the server from running until Resume.
+func (z *Ensemble) Pause()  { z.proc.Signal(syscall.SIGSTOP) }
+func (z *Ensemble) Resume() { z.proc.Signal(syscall.SIGCONT) }
+
+// Restart starts a killed server again on its data and waits until it serves.
+func (z *Ensemble) Restart() error { return z.start() }
+
+// NewZooKeeper starts a ZooKeeper of the test's own, stopped at its end.
+func NewZooKeeper(t testing.TB) *Ensemble {
+	t.Helper()
+	z := &Ensemble{Port: FreePort(t), dir: t.TempDir()}
+	if err := z.start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { z.proc.Kill() })
+	return z
+}
+
+var shared struct {
+	once   sync.Once
+	z      *Ensemble
+	err    error
+	chroot atomic.Int64
+}
+
+// ZooKeeper returns a connect string with a chroot that nobody else uses, of a
+// server that the tests of one process share. The chroot does not exist yet.
+func ZooKeeper(t testing.TB) string {
+	t.Helper()
+	shared.once.Do(func() {
+		dir, err := os.MkdirTemp("", "monedula-zookeeper-")
+		if err != nil {
+			shared.err = err
+			return
+		}
+		shared.z = &Ensemble{Port: FreePort(t), dir: dir}
+		shared.err = shared.z.start()
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return fmt.Sprintf("%s/t%d", shared.z.Address(), shared.chroot.Add(1))
+}
+
+func (z *Ensemble) start() error {
+	properties := filepath.Join(z.dir, "zookeeper.properties")
+	text := fmt.Sprintf("tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\ndataDir=%s\nclientPort=%d\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n",
+		filepath.Join(z.dir, "data"), z.Port)
+	if err := os.WriteFile(properties, []byte(text), 0o644); err != nil {
+		return err
+	}
+	cmd := exec.Command(filepath.Join(Root(), "bin/zookeeper-server-start.sh"), properties)
+	cmd.Env = append(os.Environ(), "KAFKA_HEAP_OPTS=-Xms64m -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dzookeeper.forceSync=no")
+	proc, err := Start("ZooKeeper", cmd)
+	if err != nil {
+		return err
+	}
+	z.proc = proc
+	deadline := time.Now().Add(60 * time.Second)
+	for {
+		if answer, err := z.FourLetterWord("srvr"); err == nil && strings.Contains(answer, "Mode:") {
+			return nil
+		}
+		select {
+		case <-proc.Ended():
+			return fmt.Errorf("ZooKeeper ended while starting:\n%s", tail(proc.Output()))
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("ZooKeeper did not start within a minute:\n%s", tail(proc.Output()))
+		}
+	}
+}
+
+// FourLetterWord asks the server one of its administrative commands.
+func (z *Ensemble) FourLetterWord(word string) (string, error) {
+	c, err := net.DialTimeout("tcp", z.Address(), time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := c.Write([]byte(word)); err != nil {
+		return "", err
+	}
+	var answer strings.Builder
+	buf := make([]byte, 4096)
+	for {
+		n, err := c.Read(buf)
+		answer.Write(buf[:n])
+		if err != nil {
+			return answer.String(), nil
+		}
+	}
+}
+
+// Cleanup stops what the tests of this process shared; call it at the end of TestMain.
+func Cleanup() {
+	if shared.z != nil {
+		if shared.z.proc != nil {
+			shared.z.proc.Kill()
+		}
+		os.RemoveAll(shared.z.dir)
+	}
+}
+
+// Main runs the tests of a package and cleans up after them:
+//
+//	func TestMain(m *testing.M) { testkit.Main(m) }
+func Main(m *testing.M) {
+	code := m.Run()
+	Cleanup()
+	os.Exit(code)
+}
