@@ -1,0 +1,23 @@
+package zkstore
+
+import "errors"
+
+// Errors of the store; they come wrapped with the operation and the path, so
+// compare with errors.Is.
+var (
+	// ErrNoNode: the node, or for a create its parent, does not exist.
+	ErrNoNode = errors.New("zkstore: no such node")
+	// ErrNodeExists: a create found a node of that name.
+	ErrNodeExists = errors.New("zkstore: node exists")
+	// ErrBadVersion: the node was changed since the version the caller knows.
+	ErrBadVersion = errors.New("zkstore: node was changed by somebody else")
+	// ErrControllerMoved: the epoch check of a fenced write failed, or an
+	// election was lost: somebody else is the controller.
+	ErrControllerMoved = errors.New("zkstore: another broker is the controller")
+	// ErrSessionExpired: the operation belonged to a session that is gone.
+	ErrSessionExpired = errors.New("zkstore: session expired")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("zkstore: closed")
+	// ErrInvalidNode: the node's data is not what it should be.
+	ErrInvalidNode = errors.New("zkstore: invalid data in node")
+)

@@ -1,0 +1,139 @@
+package zkstore
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/monedula/monedula/metadata"
+)
+
+type (
+	// TopicPartition names a partition.
+	TopicPartition = metadata.TopicPartition
+	// TopicID is a topic's id; zero means none.
+	TopicID = metadata.TopicID
+)
+
+// Version is a znode's dataVersion.
+type Version = int32
+
+// AnyVersion makes a conditional write unconditional. It never stands for "not there".
+const AnyVersion Version = -1
+
+// Paths that callers watch or name in messages, relative to the chroot.
+const (
+	BrokerIDsPath          = "/brokers/ids"
+	TopicsPath             = "/brokers/topics"
+	ControllerPath         = "/controller"
+	ControllerEpochPath    = "/controller_epoch"
+	DeleteTopicsPath       = "/admin/delete_topics"
+	ReassignPartitionsPath = "/admin/reassign_partitions"
+	PreferredElectionPath  = "/admin/preferred_replica_election"
+	ISRChangesPath         = "/isr_change_notification"
+	LogDirEventsPath       = "/log_dir_event_notification"
+	ConfigChangesPath      = "/config/changes"
+	FeaturePath            = "/feature"
+
+	brokerSequencePath  = "/brokers/seqid"
+	consumersPath       = "/consumers"
+	clusterIDPath       = "/cluster/id"
+	configPath          = "/config"
+	producerIDBlockPath = "/latest_producer_id_block"
+
+	configChangePrefix = "config_change_"
+	isrChangePrefix    = "isr_change_"
+	logDirEventPrefix  = "log_dir_event_"
+)
+
+// startupPaths are what every broker makes sure of at start, in Kafka's order.
+func startupPaths() []string {
+	return []string{
+		consumersPath,
+		BrokerIDsPath,
+		TopicsPath,
+		ConfigChangesPath,
+		DeleteTopicsPath,
+		brokerSequencePath,
+		ISRChangesPath,
+		producerIDBlockPath,
+		LogDirEventsPath,
+		configPath + "/topics",
+		configPath + "/clients",
+		configPath + "/users",
+		configPath + "/brokers",
+		configPath + "/ips",
+	}
+}
+
+// BrokerPath is /brokers/ids/id.
+func BrokerPath(id int32) string { return BrokerIDsPath + "/" + strconv.Itoa(int(id)) }
+
+// TopicPath is /brokers/topics/name.
+func TopicPath(name string) string { return TopicsPath + "/" + name }
+
+// PartitionStatePath is /brokers/topics/T/partitions/P/state.
+func PartitionStatePath(tp TopicPartition) string { return partitionPath(tp) + "/state" }
+
+func partitionsPath(topic string) string { return TopicPath(topic) + "/partitions" }
+
+func partitionPath(tp TopicPartition) string {
+	return partitionsPath(tp.Topic) + "/" + strconv.Itoa(int(tp.Partition))
+}
+
+func topicDeletionPath(topic string) string { return DeleteTopicsPath + "/" + topic }
+
+// EntityPath is /config/type/name; name is sanitised.
+func EntityPath(t EntityType, name string) string {
+	return configPath + "/" + string(t) + "/" + name
+}
+
+func consumerOffsetPath(group string, tp TopicPartition) string {
+	return consumersPath + "/" + group + "/offsets/" + tp.Topic + "/" + strconv.Itoa(int(tp.Partition))
+}
+
+func parentPath(path string) string {
+	if i := strings.LastIndexByte(path, '/'); i > 0 {
+		return path[:i]
+	}
+	return "/"
+}
+
+// SanitizeEntity makes a user or client name fit for a path as Kafka does:
+// URL encoded UTF-8, with '*' encoded too and a space as %20.
+func SanitizeEntity(name string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		}
+	}
+	return b.String()
+}
+
+// DesanitizeEntity undoes SanitizeEntity; a name it did not write comes back unchanged.
+func DesanitizeEntity(name string) string {
+	var b strings.Builder
+	for i := 0; i < len(name); i++ {
+		if name[i] != '%' {
+			b.WriteByte(name[i])
+			continue
+		}
+		if i+2 >= len(name) {
+			return name
+		}
+		c, err := strconv.ParseUint(name[i+1:i+3], 16, 8)
+		if err != nil {
+			return name
+		}
+		b.WriteByte(byte(c))
+		i += 2
+	}
+	return b.String()
+}
