@@ -1,0 +1,3 @@
+#!/bin/sh
+# Prints the API versions of every broker.
+exec "${0%/*}/../monedula" kafka-broker-api-versions "$@"

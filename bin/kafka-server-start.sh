@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Starts a broker.
+#   bin/kafka-server-start.sh [-daemon] config/server.properties [--override key=value]*
+# Environment: LOG_DIR (default: logs beside bin). The variables of the Java scripts (KAFKA_HEAP_OPTS,
+# KAFKA_JVM_PERFORMANCE_OPTS, KAFKA_GC_LOG_OPTS, KAFKA_LOG4J_OPTS, JMX_PORT, ...) are accepted and have no effect.
+base=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+if [ $# -lt 1 ]; then
+  echo "USAGE: $0 [-daemon] server.properties [--override property=value]*"
+  exit 1
+fi
+export LOG_DIR=${LOG_DIR:-$base/logs}
+if [ "$1" = -daemon ]; then
+  shift
+  mkdir -p "$LOG_DIR"
+  setsid "$base/monedula" kafka-server-start "$@" >"$LOG_DIR/kafkaServer.out" 2>&1 </dev/null &
+  exit 0
+fi
+exec "$base/monedula" kafka-server-start "$@"

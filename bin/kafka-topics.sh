@@ -1,0 +1,3 @@
+#!/bin/sh
+# Creates, lists, describes, alters and deletes topics.
+exec "${0%/*}/../monedula" kafka-topics "$@"
