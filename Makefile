@@ -1,0 +1,38 @@
+# `make` prints the targets.
+
+SECONDS ?= 60
+GOFLAGS += -trimpath
+export GOFLAGS
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test test-all race bench lint fuzz clean
+
+help: ## print the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## build the one static binary, ./monedula
+	@CGO_ENABLED=0 go build -o monedula ./cmd/monedula
+
+run: ## install what is missing, build, start ZooKeeper and a broker on localhost:9092; Ctrl-C stops both
+	@scripts/run.sh
+
+test: ## install what is missing and pass all tests
+	@scripts/test.sh
+
+test-all: ## the same with the full matrices
+	@MONEDULA_TEST_ALL=1 scripts/test.sh
+
+race: ## all unit tests under the race detector
+	@go test -race $$(go list ./... | grep -v /integration)
+
+lint: ## formatting, vet, and the rules of the house
+	@scripts/lint.sh
+
+fuzz: ## every fuzz target for SECONDS (60) each
+	@scripts/fuzz.sh $(SECONDS)
+
+bench: build ## measure against a real Apache Kafka, side by side
+	@scripts/bench.sh
+
+clean: ## remove what building made
+	@rm -f monedula

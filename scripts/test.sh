@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Everything `make test` does: prerequisites, lint, unit tests (those that share memory between goroutines also
+# under the race detector), integration tests, a short run of every fuzz target; then the slowest ten.
+# MONEDULA_TEST_ALL=1 runs the full matrices.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+command -v go >/dev/null || { echo "test.sh: Go is missing; install Go 1.26 or newer from its official site or your system's packages." >&2; exit 1; }
+scripts/prerequisites.sh test
+make -s build
+scripts/lint.sh
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+unit=$(go list ./... | grep -v /integration)
+failed=0
+go run ./internal/testreport "$results" -- -race $unit || failed=1
+go run ./internal/testreport "$results" -- -timeout 40m ./integration/... || failed=1
+scripts/fuzz.sh "$([ -n "${MONEDULA_TEST_ALL:-}" ] && echo 20 || echo 2)" || failed=1
+go run ./internal/testreport -summary "$results"
+exit $failed
