@@ -1,0 +1,233 @@
+// Package peerlink is how this broker and its tools talk to a broker: one
+// connection, requests built by kmsg, versions given by the caller (control
+// requests go at exactly the version of the inter.broker.protocol.version) or
+// negotiated, and back-off.
+package peerlink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// ErrClosed is returned by requests of a link that was closed.
+var ErrClosed = errors.New("peerlink: closed")
+
+// Dialer opens connections; tests hand in their own, and one that speaks TLS
+// or SASL does so before it returns.
+type Dialer func(ctx context.Context, address string) (net.Conn, error)
+
+// Config describes one link.
+type Config struct {
+	Address        string // host:port
+	ClientID       string
+	Dial           Dialer        // nil: TCP
+	ConnectTimeout time.Duration // 0: RequestTimeout
+	RequestTimeout time.Duration // from sending to the whole answer; 0: 30 s
+	ResponseMax    int           // bytes; 0: 128 MiB
+}
+
+const (
+	requestTimeoutDefault = 30 * time.Second
+	responseMaxDefault    = 128 << 20
+)
+
+// Link is a connection to one broker with one request in flight; it dials when
+// needed and drops the connection after an error. Safe for concurrent use:
+// callers queue.
+type Link struct {
+	cfg    Config
+	turn   chan struct{} // holds a token while a request is in flight
+	closed chan struct{} // closed by Close
+	once   sync.Once
+
+	// Owned by the holder of the turn.
+	conn        net.Conn
+	correlation int32
+	versions    *kmsg.ApiVersionsResponse // of conn, nil: not asked yet
+}
+
+// New returns a link that has not dialled yet.
+func New(cfg Config) *Link {
+	if cfg.RequestTimeout <= 0 {
+		cfg.RequestTimeout = requestTimeoutDefault
+	}
+	if cfg.ConnectTimeout <= 0 {
+		cfg.ConnectTimeout = cfg.RequestTimeout
+	}
+	if cfg.ResponseMax <= 0 {
+		cfg.ResponseMax = responseMaxDefault
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		}
+	}
+	return &Link{cfg: cfg, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+}
+
+// Address returns the host:port the link dials.
+func (l *Link) Address() string { return l.cfg.Address }
+
+// Do sends req at the version set in it and decodes the answer. An error means
+// the connection was closed; whether the request took effect is unknown. A
+// Produce with acks 0 has no answer: an empty one is returned.
+func (l *Link) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	return l.inTurn(ctx, func(ctx context.Context) (kmsg.Response, error) {
+		return l.roundTrip(ctx, req)
+	})
+}
+
+// Negotiated sends req at the highest version that both sides know (kmsg's
+// max capped by max when >= 0; the broker's from ApiVersions, asked once a
+// connection). It sets that version in req. Where there is no common version
+// the error is an UnsupportedError and the connection stays.
+func (l *Link) Negotiated(ctx context.Context, req kmsg.Request, max int16) (kmsg.Response, error) {
+	return l.inTurn(ctx, func(ctx context.Context) (kmsg.Response, error) {
+		versions, err := l.negotiate(ctx)
+		if err != nil {
+			return nil, err
+		}
+		version, err := commonVersion(versions, req, max)
+		if err != nil {
+			return nil, err
+		}
+		req.SetVersion(version)
+		return l.roundTrip(ctx, req)
+	})
+}
+
+// APIVersions returns what the broker advertises.
+func (l *Link) APIVersions(ctx context.Context) (*kmsg.ApiVersionsResponse, error) {
+	resp, err := l.inTurn(ctx, func(ctx context.Context) (kmsg.Response, error) {
+		return l.negotiate(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp.(*kmsg.ApiVersionsResponse), nil
+}
+
+// Close drops the connection and fails waiting requests.
+func (l *Link) Close() {
+	l.once.Do(func() { close(l.closed) })
+	l.turn <- struct{}{} // the request in flight ends at once, by closed
+	l.drop()
+	<-l.turn
+}
+
+// inTurn runs f when no other request is in flight, with a context that also
+// ends when the link is closed or the request timeout has passed.
+func (l *Link) inTurn(ctx context.Context, f func(context.Context) (kmsg.Response, error)) (kmsg.Response, error) {
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-l.closed:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case <-l.closed:
+		return nil, ErrClosed
+	default:
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		select {
+		case <-l.closed:
+			cancel(ErrClosed)
+		case <-stop:
+		}
+	}()
+	resp, err := f(ctx)
+	if err == nil {
+		return resp, nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return nil, fmt.Errorf("%s: %w", l.cfg.Address, err)
+}
+
+// roundTrip writes one request and reads its answer, dialling first where
+// there is no connection. After any error the connection is gone.
+func (l *Link) roundTrip(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	if l.conn != nil && stale(l.conn) {
+		l.drop()
+	}
+	if err := l.dial(ctx); err != nil {
+		return nil, err
+	}
+	resp, err := l.exchange(ctx, req)
+	if err != nil {
+		l.drop()
+		return nil, err
+	}
+	return resp, nil
+}
+
+func (l *Link) dial(ctx context.Context) error {
+	if l.conn != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.ConnectTimeout)
+	defer cancel()
+	conn, err := l.cfg.Dial(ctx, l.cfg.Address)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	l.conn, l.versions = conn, nil
+	return nil
+}
+
+func (l *Link) drop() {
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+	l.conn, l.versions = nil, nil
+}
+
+func (l *Link) exchange(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	conn := l.conn
+	deadline := time.Now().Add(l.cfg.RequestTimeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	l.correlation++
+	frame, err := appendRequest(nil, req, l.correlation, l.cfg.ClientID)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(frame); err != nil {
+		return nil, l.timeoutError("send", err)
+	}
+	if p, ok := req.(*kmsg.ProduceRequest); ok && p.Acks == 0 {
+		return emptyAnswer(req), nil
+	}
+	body, err := readFrame(conn, l.cfg.ResponseMax)
+	if err != nil {
+		return nil, l.timeoutError("receive", err)
+	}
+	return decodeResponse(body, req, l.correlation)
+}
+
+func (l *Link) timeoutError(what string, err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%s: no answer within %v: %w", what, l.cfg.RequestTimeout, err)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
