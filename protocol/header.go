@@ -1,9 +1,97 @@
 package protocol
 
+import (
+	"encoding/binary"
+	"fmt"
+)
+
 // RequestHeader is the head of every request (v0, v1 and v2; tags are skipped).
 type RequestHeader struct {
-	Key           int16
+	Key           APIKey
 	Version       int16
 	CorrelationID int32
-	ClientID      *string
+	// ClientID is nil for null, and always in ControlledShutdown v0.
+	ClientID *string
+}
+
+// ClientIDOrEmpty returns the client id, "" for null.
+func (h *RequestHeader) ClientIDOrEmpty() string {
+	if h.ClientID == nil {
+		return ""
+	}
+	return *h.ClientID
+}
+
+// ParseRequestHeader splits a frame into its header and the body, which
+// aliases the frame. It fails for an unknown key, whose header version nobody
+// knows, and for a header that is cut short; the connection is to be closed
+// then, without an answer. An ApiVersions header is never refused beyond the
+// correlation id, since a newer client may write it in a way still unknown; its
+// body is empty then.
+func ParseRequestHeader(frame []byte) (h RequestHeader, body []byte, err error) {
+	if len(frame) < 8 {
+		return h, nil, fmt.Errorf("request header: %d bytes, want at least 8", len(frame))
+	}
+	h.Key = APIKey(binary.BigEndian.Uint16(frame))
+	h.Version = int16(binary.BigEndian.Uint16(frame[2:]))
+	h.CorrelationID = int32(binary.BigEndian.Uint32(frame[4:]))
+	if !h.Key.Known() {
+		return h, nil, fmt.Errorf("request header: unknown API key %d", int16(h.Key))
+	}
+	r := reader{src: frame[8:]}
+	headerVersion := h.Key.RequestHeaderVersion(h.Version)
+	if headerVersion >= 1 {
+		h.ClientID = r.nullableString(false, nil)
+	}
+	if headerVersion >= 2 {
+		r.skipTags()
+	}
+	if r.err != nil {
+		if h.Key == ApiVersions {
+			h.ClientID = nil
+			return h, nil, nil
+		}
+		return h, nil, fmt.Errorf("request header of %s v%d: %w", h.Key, h.Version, r.err)
+	}
+	return h, r.src, nil
+}
+
+// AppendRequestHeader appends the header in the version that its key and
+// version demand.
+func AppendRequestHeader(dst []byte, h RequestHeader) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, uint16(h.Key))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(h.Version))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(h.CorrelationID))
+	headerVersion := h.Key.RequestHeaderVersion(h.Version)
+	if headerVersion >= 1 {
+		dst = appendNullableString(dst, h.ClientID, false)
+	}
+	if headerVersion >= 2 {
+		dst = append(dst, 0)
+	}
+	return dst
+}
+
+// AppendResponseHeader appends the header of the answer to a request of that
+// key and version.
+func AppendResponseHeader(dst []byte, key APIKey, version int16, correlationID int32) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(correlationID))
+	if key.ResponseHeaderVersion(version) >= 1 {
+		dst = append(dst, 0)
+	}
+	return dst
+}
+
+// ParseResponseHeader splits an answer's frame into its correlation id and the
+// body, which aliases the frame.
+func ParseResponseHeader(frame []byte, key APIKey, version int16) (correlationID int32, body []byte, err error) {
+	r := reader{src: frame}
+	correlationID = r.int32()
+	if key.ResponseHeaderVersion(version) >= 1 {
+		r.skipTags()
+	}
+	if r.err != nil {
+		return 0, nil, fmt.Errorf("response header of %s v%d: %w", key, version, r.err)
+	}
+	return correlationID, r.src, nil
 }
