@@ -10,6 +10,7 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/monedula/monedula/protocol"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -20,35 +21,15 @@ func appendRequest(dst []byte, req kmsg.Request, correlation int32, clientID str
 	}
 	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(req.Key()))
-	dst = binary.BigEndian.AppendUint16(dst, uint16(req.GetVersion()))
-	dst = binary.BigEndian.AppendUint32(dst, uint32(correlation))
-	if req.Key() != int16(kmsg.ControlledShutdown) || req.GetVersion() > 0 { // that one's header has no client id
-		dst = binary.BigEndian.AppendUint16(dst, uint16(len(clientID)))
-		dst = append(dst, clientID...)
-	}
-	if req.IsFlexible() {
-		dst = append(dst, 0) // no tags
-	}
-	dst = appendBody(dst, req)
+	dst = protocol.AppendRequestHeader(dst, protocol.RequestHeader{
+		Key:           protocol.APIKey(req.Key()),
+		Version:       req.GetVersion(),
+		CorrelationID: correlation,
+		ClientID:      &clientID,
+	})
+	dst = protocol.AppendRequest(dst, req)
 	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
 	return dst, nil
-}
-
-// appendBody appends the request as Kafka reads it. kmsg writes the flag that
-// KRaft added to StopReplica v4 one field too late.
-func appendBody(dst []byte, req kmsg.Request) []byte {
-	stop, ok := req.(*kmsg.StopReplicaRequest)
-	if !ok || stop.Version < 4 {
-		return req.AppendTo(dst)
-	}
-	at := len(dst)
-	dst = stop.AppendTo(dst)
-	// kmsg: controller id (4), controller epoch (4), flag (1); Kafka: id, flag, epoch.
-	flag := dst[at+8]
-	copy(dst[at+5:at+9], dst[at+4:at+8])
-	dst[at+4] = flag
-	return dst
 }
 
 // readFrame reads one size-prefixed answer; memory grows as bytes arrive, not
@@ -74,26 +55,22 @@ func readFrame(r io.Reader, sizeMax int) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// decodeResponse reads the answer to req; the header's version follows the
-// request's, but for ApiVersions, whose header never has tags.
+// decodeResponse reads the answer to req.
 func decodeResponse(frame []byte, req kmsg.Request, correlation int32) (kmsg.Response, error) {
-	got := int32(binary.BigEndian.Uint32(frame))
+	key := protocol.APIKey(req.Key())
+	got, body, err := protocol.ParseResponseHeader(frame, key, req.GetVersion())
+	if err != nil {
+		return nil, err
+	}
 	if got != correlation {
 		return nil, fmt.Errorf("answer to correlation id %d, expected %d", got, correlation)
 	}
-	body := frame[4:]
 	resp := emptyAnswer(req)
-	if req.Key() == int16(kmsg.ApiVersions) {
+	if key == protocol.ApiVersions {
 		return resp, readAPIVersions(resp, body)
 	}
-	if resp.IsFlexible() {
-		var err error
-		if body, err = skipTags(body); err != nil {
-			return nil, err
-		}
-	}
 	if err := resp.ReadFrom(body); err != nil {
-		return nil, fmt.Errorf("answer to %s v%d: %w", kmsg.Key(req.Key()).Name(), req.GetVersion(), err)
+		return nil, fmt.Errorf("answer to %s v%d: %w", key, req.GetVersion(), err)
 	}
 	return resp, nil
 }
@@ -101,8 +78,7 @@ func decodeResponse(frame []byte, req kmsg.Request, correlation int32) (kmsg.Res
 // readAPIVersions reads the answer at the version asked, or at version 0 if
 // that says UNSUPPORTED_VERSION: such a refusal always comes in version 0.
 func readAPIVersions(resp kmsg.Response, body []byte) error {
-	const unsupportedVersion = 35
-	if len(body) >= 2 && binary.BigEndian.Uint16(body) == unsupportedVersion {
+	if len(body) >= 2 && protocol.ErrorCode(binary.BigEndian.Uint16(body)) == protocol.UnsupportedVersion {
 		resp.SetVersion(0)
 		if len(body) == 2 { // some brokers leave the list out
 			body = append(body[:2:2], 0, 0, 0, 0)
@@ -118,29 +94,6 @@ func emptyAnswer(req kmsg.Request) kmsg.Response {
 	resp := req.ResponseKind()
 	resp.SetVersion(req.GetVersion())
 	return resp
-}
-
-var errTags = errors.New("answer header: bad tagged fields")
-
-func skipTags(b []byte) ([]byte, error) {
-	count, n := binary.Uvarint(b)
-	if n <= 0 {
-		return nil, errTags
-	}
-	b = b[n:]
-	for ; count > 0; count-- {
-		_, n := binary.Uvarint(b)
-		if n <= 0 {
-			return nil, errTags
-		}
-		b = b[n:]
-		size, n := binary.Uvarint(b)
-		if n <= 0 || size > uint64(len(b)-n) {
-			return nil, errTags
-		}
-		b = b[n+int(size):]
-	}
-	return b, nil
 }
 
 // stale says whether an idle connection was closed by the far side, or has

@@ -20,7 +20,7 @@ type UnsupportedError struct {
 }
 
 func (e *UnsupportedError) Error() string {
-	name := kmsg.Key(e.Key).Name()
+	name := protocol.APIKey(e.Key)
 	if e.BrokerMax < 0 {
 		return fmt.Sprintf("the node does not support %s", name)
 	}
@@ -66,7 +66,7 @@ func (l *Link) negotiate(ctx context.Context) (*kmsg.ApiVersionsResponse, error)
 // offeredMax returns the newest ApiVersions version in a refusal, 0 where it says none.
 func offeredMax(resp *kmsg.ApiVersionsResponse) int16 {
 	for _, k := range resp.ApiKeys {
-		if k.ApiKey == int16(kmsg.ApiVersions) {
+		if k.ApiKey == int16(protocol.ApiVersions) {
 			return max(0, k.MaxVersion)
 		}
 	}
