@@ -1,11 +1,215 @@
 package protocol
 
-import "github.com/twmb/franz-go/pkg/kmsg"
+import (
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
 
 // ErrorResponse returns the answer that Kafka gives to req when its handler
 // fails as a whole: err's code on every entry, or at the top level, as each
 // request type has it. false where there is no such answer: the connection is
-// closed then (Produce with acks=0).
+// closed then (Produce with acks=0, and types that a broker does not serve).
+//
+// Requests whose answer names entries are in errorentries.go, the others here.
 func ErrorResponse(req kmsg.Request, err error, throttleMs int32) (kmsg.Response, bool) {
-	panic("unwritten")
+	f := failureOf(err)
+	resp := f.entries(req)
+	if resp == nil {
+		resp = f.topLevel(req)
+	}
+	if resp == nil {
+		return nil, false
+	}
+	resp.SetVersion(req.GetVersion())
+	if t, ok := resp.(kmsg.SetThrottleResponse); ok && !unthrottledErrors[APIKey(req.Key())] {
+		t.SetThrottle(throttleMs)
+	}
+	return resp, true
 }
+
+// unthrottledErrors are the types whose error answer says a throttle time of 0
+// in Kafka, whatever was asked of them.
+var unthrottledErrors = map[APIKey]bool{
+	FindCoordinator: true, InitProducerId: true, OffsetForLeaderEpoch: true, IncrementalAlterConfigs: true,
+	AlterUserScramCredentials: true, DescribeCluster: true, DescribeProducers: true,
+}
+
+// failure is what an error answer says.
+type failure struct {
+	code int16
+	// specific is the message of most answers: null where it would only repeat
+	// the code's text, and for UNKNOWN_SERVER_ERROR, whose cause is nobody's
+	// business outside.
+	specific *string
+	// text is the code's default text, which some answers carry instead.
+	text *string
+}
+
+func failureOf(err error) failure {
+	code := CodeOf(err)
+	text := code.Message()
+	if code == None {
+		text = code.Name()
+	}
+	return failure{code: int16(code), specific: specificMessage(err), text: &text}
+}
+
+// specificMessage returns what err says beyond its code, nil where it says no more.
+func specificMessage(err error) *string {
+	var e *Error
+	if !errors.As(err, &e) || e.Code == UnknownServerError || e.Message == e.Code.Message() {
+		return nil
+	}
+	message := e.Message
+	return &message
+}
+
+// topLevel returns the answer of the types that have one code for all.
+func (f failure) topLevel(req kmsg.Request) kmsg.Response {
+	switch req := req.(type) {
+	case *kmsg.UpdateMetadataRequest, *kmsg.ControlledShutdownRequest, *kmsg.HeartbeatRequest,
+		*kmsg.LeaveGroupRequest, *kmsg.SyncGroupRequest, *kmsg.ListGroupsRequest, *kmsg.JoinGroupRequest,
+		*kmsg.OffsetDeleteRequest:
+		return f.topLevelOfBrokersAndGroups(req)
+	case *kmsg.InitProducerIDRequest, *kmsg.AddOffsetsToTxnRequest, *kmsg.EndTxnRequest,
+		*kmsg.ListTransactionsRequest, *kmsg.AllocateProducerIDsRequest, *kmsg.ConsumerGroupHeartbeatRequest:
+		return f.topLevelOfTransactions(req)
+	case *kmsg.SASLHandshakeRequest, *kmsg.SASLAuthenticateRequest, *kmsg.DescribeACLsRequest,
+		*kmsg.CreateDelegationTokenRequest, *kmsg.RenewDelegationTokenRequest,
+		*kmsg.ExpireDelegationTokenRequest, *kmsg.DescribeDelegationTokenRequest:
+		return f.topLevelOfSecurity(req)
+	}
+	return f.topLevelOfAdmin(req)
+}
+
+func (f failure) topLevelOfBrokersAndGroups(req kmsg.Request) kmsg.Response {
+	switch resp := req.ResponseKind().(type) {
+	case *kmsg.UpdateMetadataResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.ControlledShutdownResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.HeartbeatResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.LeaveGroupResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.SyncGroupResponse:
+		resp.ErrorCode = f.code
+		resp.MemberAssignment = []byte{}
+		return resp
+	case *kmsg.ListGroupsResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.OffsetDeleteResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.JoinGroupResponse:
+		resp.ErrorCode = f.code
+		resp.Generation = -1
+		if resp.Version < 7 {
+			resp.Protocol = new(string)
+		}
+		return resp
+	}
+	return nil
+}
+
+func (f failure) topLevelOfTransactions(req kmsg.Request) kmsg.Response {
+	switch resp := req.ResponseKind().(type) {
+	case *kmsg.InitProducerIDResponse:
+		resp.ErrorCode = f.code
+		resp.ProducerID = -1
+		resp.ProducerEpoch = -1
+		return resp
+	case *kmsg.AddOffsetsToTxnResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.EndTxnResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.ListTransactionsResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.AllocateProducerIDsResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.ConsumerGroupHeartbeatResponse:
+		resp.ErrorCode = f.code
+		return resp
+	}
+	return nil
+}
+
+func (f failure) topLevelOfSecurity(req kmsg.Request) kmsg.Response {
+	switch resp := req.ResponseKind().(type) {
+	case *kmsg.SASLHandshakeResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.SASLAuthenticateResponse:
+		resp.ErrorCode = f.code
+		resp.ErrorMessage = f.specific
+		return resp
+	case *kmsg.DescribeACLsResponse:
+		resp.ErrorCode = f.code
+		resp.ErrorMessage = f.specific
+		return resp
+	case *kmsg.CreateDelegationTokenResponse:
+		resp.ErrorCode = f.code
+		resp.PrincipalType, resp.PrincipalName = "User", "ANONYMOUS"
+		resp.TokenRequesterPrincipalType, resp.TokenRequesterPrincipalName = "User", "ANONYMOUS"
+		resp.IssueTimestamp, resp.ExpiryTimestamp, resp.MaxTimestamp = -1, -1, -1
+		return resp
+	case *kmsg.RenewDelegationTokenResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.ExpireDelegationTokenResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.DescribeDelegationTokenResponse:
+		resp.ErrorCode = f.code
+		return resp
+	}
+	return nil
+}
+
+func (f failure) topLevelOfAdmin(req kmsg.Request) kmsg.Response {
+	switch resp := req.ResponseKind().(type) {
+	case *kmsg.ApiVersionsResponse:
+		resp.ErrorCode = f.code
+		if ErrorCode(f.code) == UnsupportedVersion { // KIP-511: tells the client what to ask with
+			entry := kmsg.NewApiVersionsResponseApiKey()
+			entry.ApiKey, entry.MaxVersion = int16(ApiVersions), maxApiVersionsVersion
+			resp.ApiKeys = append(resp.ApiKeys, entry)
+		}
+		return resp
+	case *kmsg.DescribeLogDirsResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.DescribeClientQuotasResponse:
+		resp.ErrorCode = f.code
+		resp.ErrorMessage = f.specific
+		return resp
+	case *kmsg.AlterPartitionResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.UpdateFeaturesResponse:
+		resp.ErrorCode = f.code
+		resp.ErrorMessage = f.specific
+		return resp
+	case *kmsg.EnvelopeResponse:
+		resp.ErrorCode = f.code
+		return resp
+	case *kmsg.DescribeClusterResponse:
+		resp.ErrorCode = f.code
+		resp.ErrorMessage = f.specific
+		return resp
+	}
+	return nil
+}
+
+// maxApiVersionsVersion is the highest ApiVersions version of Kafka 3.9.
+const maxApiVersionsVersion = 4

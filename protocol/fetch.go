@@ -1,5 +1,13 @@
 package protocol
 
+import (
+	"fmt"
+	"math"
+)
+
+// maxFetchVersion is the highest Fetch version that the codecs know.
+const maxFetchVersion = 17
+
 // FetchRequest is a Fetch request of any version, with Kafka's defaults for
 // what the version does not have. It is made for reuse, as ProduceRequest is,
 // and aliases nothing of the body.
@@ -46,7 +54,164 @@ type ForgottenTopic struct {
 
 // ReadFrom parses a request's body. Bytes after the request are ignored, as
 // Kafka does. The error of a malformed body costs the sender its connection.
-func (f *FetchRequest) ReadFrom(version int16, body []byte) error { panic("unwritten") }
+func (f *FetchRequest) ReadFrom(version int16, body []byte) error {
+	if version < 0 || version > maxFetchVersion {
+		return fmt.Errorf("%s v%d: %w", Fetch, version, ErrUnsupportedVersion)
+	}
+	compact := Fetch.Flexible(version)
+	r := reader{src: body}
+	f.setDefaults(version)
+	if version <= 14 {
+		f.ReplicaID = r.int32()
+	}
+	f.MaxWaitMs = r.int32()
+	f.MinBytes = r.int32()
+	if version >= 3 {
+		f.MaxBytes = r.int32()
+	}
+	if version >= 4 {
+		f.IsolationLevel = r.int8()
+	}
+	if version >= 7 {
+		f.SessionID = r.int32()
+		f.SessionEpoch = r.int32()
+	}
+	f.Topics = resize(f.Topics, r.array(compact, 3))
+	for i := range f.Topics {
+		f.Topics[i].readFrom(&r, version, compact)
+	}
+	if version >= 7 {
+		f.Forgotten = resize(f.Forgotten, r.array(compact, 3))
+		for i := range f.Forgotten {
+			f.Forgotten[i].readFrom(&r, version, compact)
+		}
+	}
+	if version >= 11 {
+		f.RackID = r.string(compact, f.RackID)
+	} else {
+		f.RackID = ""
+	}
+	if compact {
+		f.readTags(&r)
+	}
+	if r.err != nil {
+		return fmt.Errorf("%s v%d of %d bytes: %w", Fetch, version, len(body), r.err)
+	}
+	return nil
+}
+
+// setDefaults gives every field that a version may lack Kafka's default. Topics
+// and RackID are left for reuse.
+func (f *FetchRequest) setDefaults(version int16) {
+	f.Version = version
+	f.ClusterID = nil
+	f.ReplicaID = -1
+	f.ReplicaEpoch = -1
+	f.MaxBytes = math.MaxInt32
+	f.IsolationLevel = 0
+	f.SessionID = 0
+	f.SessionEpoch = -1
+	f.Forgotten = f.Forgotten[:0]
+}
+
+func (f *FetchRequest) readTags(r *reader) {
+	r.tags(func(tag uint32, field *reader) {
+		switch {
+		case tag == 0:
+			f.ClusterID = field.nullableString(true, nil)
+		case tag == 1 && f.Version >= 15:
+			f.ReplicaID = field.int32()
+			f.ReplicaEpoch = field.int64()
+			field.skipTags()
+		}
+	})
+}
+
+func (t *FetchTopic) readFrom(r *reader, version int16, compact bool) {
+	t.Topic, t.TopicID = readTopic(r, version, compact, t.Topic)
+	t.Partitions = resize(t.Partitions, r.array(compact, 16))
+	for i := range t.Partitions {
+		t.Partitions[i] = readFetchPartition(r, version, compact)
+	}
+	if compact {
+		r.skipTags()
+	}
+}
+
+func (t *ForgottenTopic) readFrom(r *reader, version int16, compact bool) {
+	t.Topic, t.TopicID = readTopic(r, version, compact, t.Topic)
+	t.Partitions = resize(t.Partitions, r.array(compact, 4))
+	for i := range t.Partitions {
+		t.Partitions[i] = r.int32()
+	}
+	if compact {
+		r.skipTags()
+	}
+}
+
+// readTopic reads the name or, from v13 on, the id of a topic.
+func readTopic(r *reader, version int16, compact bool, old string) (name string, id [16]byte) {
+	if version >= 13 {
+		return "", r.uuid()
+	}
+	return r.string(compact, old), id
+}
+
+func readFetchPartition(r *reader, version int16, compact bool) FetchPartition {
+	p := FetchPartition{CurrentLeaderEpoch: -1, LastFetchedEpoch: -1, LogStartOffset: -1}
+	p.Partition = r.int32()
+	if version >= 9 {
+		p.CurrentLeaderEpoch = r.int32()
+	}
+	p.FetchOffset = r.int64()
+	if version >= 12 {
+		p.LastFetchedEpoch = r.int32()
+	}
+	if version >= 5 {
+		p.LogStartOffset = r.int64()
+	}
+	p.MaxBytes = r.int32()
+	if compact {
+		p.DirectoryID = readDirectoryID(r, version)
+	}
+	return p
+}
+
+// readDirectoryID reads a partition's tags, of which only the directory id has
+// a meaning. It is apart from readFetchPartition so that the latter's result
+// is not captured, which would cost an allocation a partition.
+func readDirectoryID(r *reader, version int16) (id [16]byte) {
+	if len(r.src) > 0 && r.src[0] == 0 {
+		r.src = r.src[1:]
+		return id
+	}
+	var found [16]byte
+	r.tags(func(tag uint32, field *reader) {
+		if tag == 0 && version >= 17 {
+			found = field.uuid()
+		}
+	})
+	return found
+}
+
+// ErrorResponse is the answer when the whole request fails with err: at the top
+// level, and up to v12 also on every partition, for clients that do not know a
+// top level.
+func (f *FetchRequest) ErrorResponse(err error, throttleMs int32) *FetchResponse {
+	code := CodeOf(err)
+	resp := &FetchResponse{Version: f.Version, ThrottleMs: throttleMs, ErrorCode: code, SessionID: f.SessionID}
+	if f.Version >= 13 {
+		return resp
+	}
+	for i := range f.Topics {
+		topic := FetchTopicResponse{Topic: f.Topics[i].Topic}
+		for _, p := range f.Topics[i].Partitions {
+			topic.Partitions = append(topic.Partitions, NewFetchPartitionResponse(p.Partition, code))
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
+}
 
 // FetchResponse is the head of a Fetch answer: everything but the records,
 // which the caller splices in, so that they can go from file to socket.
@@ -109,4 +274,109 @@ type EpochEndOffset struct {
 // with RecordsSize > 0, in order, it appends to cuts the length that dst has
 // where that partition's records belong: the bytes before the first cut are
 // the first run, then come the first partition's records, and so on.
-func (f *FetchResponse) AppendTo(dst []byte, cuts []int) ([]byte, []int) { panic("unwritten") }
+func (f *FetchResponse) AppendTo(dst []byte, cuts []int) ([]byte, []int) {
+	compact := Fetch.Flexible(f.Version)
+	if f.Version >= 1 {
+		dst = appendInt32(dst, f.ThrottleMs)
+	}
+	if f.Version >= 7 {
+		dst = appendInt16(dst, int16(f.ErrorCode))
+		dst = appendInt32(dst, f.SessionID)
+	}
+	dst = appendLength(dst, len(f.Topics), compact)
+	for i := range f.Topics {
+		t := &f.Topics[i]
+		if f.Version >= 13 {
+			dst = append(dst, t.TopicID[:]...)
+		} else {
+			dst = appendString(dst, t.Topic, compact)
+		}
+		dst = appendLength(dst, len(t.Partitions), compact)
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			dst = p.appendHead(dst, f.Version, compact)
+			if p.RecordsSize > 0 {
+				cuts = append(cuts, len(dst))
+			}
+			if compact {
+				dst = p.appendTags(dst)
+			}
+		}
+		if compact {
+			dst = append(dst, 0)
+		}
+	}
+	if compact {
+		if f.Version >= 16 && len(f.NodeEndpoints) > 0 {
+			dst = appendNodeEndpoints(append(dst, 1), f.NodeEndpoints)
+		} else {
+			dst = append(dst, 0)
+		}
+	}
+	return dst, cuts
+}
+
+// appendHead appends what comes before a partition's records, their length included.
+func (p *FetchPartitionResponse) appendHead(dst []byte, version int16, compact bool) []byte {
+	dst = appendInt32(dst, p.Partition)
+	dst = appendInt16(dst, int16(p.ErrorCode))
+	dst = appendInt64(dst, p.HighWatermark)
+	if version >= 4 {
+		dst = appendInt64(dst, p.LastStableOffset)
+	}
+	if version >= 5 {
+		dst = appendInt64(dst, p.LogStartOffset)
+	}
+	if version >= 4 {
+		dst = p.appendAborted(dst, compact)
+	}
+	if version >= 11 {
+		dst = appendInt32(dst, p.PreferredReadReplica)
+	}
+	return appendLength(dst, int(p.RecordsSize), compact)
+}
+
+func (p *FetchPartitionResponse) appendAborted(dst []byte, compact bool) []byte {
+	if p.Aborted == nil {
+		return appendLength(dst, -1, compact)
+	}
+	dst = appendLength(dst, len(p.Aborted), compact)
+	for _, a := range p.Aborted {
+		dst = appendInt64(dst, a.ProducerID)
+		dst = appendInt64(dst, a.FirstOffset)
+		if compact {
+			dst = append(dst, 0)
+		}
+	}
+	return dst
+}
+
+// appendTags appends what comes after a partition's records in flexible versions.
+func (p *FetchPartitionResponse) appendTags(dst []byte) []byte {
+	count := len(dst)
+	dst = append(dst, 0)
+	if p.DivergingEpoch.known() {
+		dst[count]++
+		dst = append(dst, 0, 4+8+1)
+		dst = appendInt32(dst, p.DivergingEpoch.Epoch)
+		dst = appendInt64(dst, p.DivergingEpoch.EndOffset)
+		dst = append(dst, 0)
+	}
+	if p.CurrentLeader.known() {
+		dst[count]++
+		dst = p.CurrentLeader.appendTag(dst, 1)
+	}
+	if p.SnapshotID.known() {
+		dst[count]++
+		dst = append(dst, 2, 8+4+1)
+		dst = appendInt64(dst, p.SnapshotID.EndOffset)
+		dst = appendInt32(dst, p.SnapshotID.Epoch)
+		dst = append(dst, 0)
+	}
+	return dst
+}
+
+// known says whether there is something to send, as for LeaderIDEpoch.
+func (e *EpochEndOffset) known() bool {
+	return e != nil && (e.Epoch != -1 || e.EndOffset != -1)
+}

@@ -1,5 +1,10 @@
 package protocol
 
+import "fmt"
+
+// maxProduceVersion is the highest Produce version that the codecs know.
+const maxProduceVersion = 11
+
 // ProduceRequest is a Produce request of any version. It is made for reuse: a
 // second ReadFrom keeps the slices of the first, and topic names that are the
 // same again cost no allocation.
@@ -27,11 +32,82 @@ type ProducePartition struct {
 // ReadFrom parses a request's body. Records are not copied, so body has to
 // stay until they are appended. Bytes after the request are ignored, as Kafka
 // does. The error of a malformed body costs the sender its connection.
-func (p *ProduceRequest) ReadFrom(version int16, body []byte) error { panic("unwritten") }
+func (p *ProduceRequest) ReadFrom(version int16, body []byte) error {
+	if version < 0 || version > maxProduceVersion {
+		return fmt.Errorf("%s v%d: %w", Produce, version, ErrUnsupportedVersion)
+	}
+	p.Version = version
+	compact := Produce.Flexible(version)
+	r := reader{src: body}
+	if version >= 3 {
+		p.TransactionalID = r.nullableString(compact, p.TransactionalID)
+	} else {
+		p.TransactionalID = nil
+	}
+	p.Acks = r.int16()
+	p.TimeoutMs = r.int32()
+	p.Topics = resize(p.Topics, r.array(compact, 3))
+	for i := range p.Topics {
+		p.Topics[i].readFrom(&r, compact)
+	}
+	if compact {
+		r.skipTags()
+	}
+	if r.err != nil {
+		p.Clear()
+		return fmt.Errorf("%s v%d of %d bytes: %w", Produce, version, len(body), r.err)
+	}
+	return nil
+}
+
+func (t *ProduceTopic) readFrom(r *reader, compact bool) {
+	t.Topic = r.string(compact, t.Topic)
+	t.Partitions = resize(t.Partitions, r.array(compact, 5))
+	for i := range t.Partitions {
+		t.Partitions[i] = ProducePartition{Partition: r.int32(), Records: r.nullableBytes(compact)}
+		if compact {
+			r.skipTags()
+		}
+	}
+	if compact {
+		r.skipTags()
+	}
+}
+
+// resize returns s with length n; entries that s had before keep their content.
+func resize[E any](s []E, n int) []E {
+	if n <= cap(s) {
+		return s[:n]
+	}
+	return append(s[:cap(s)], make([]E, n-cap(s))...)
+}
+
+// ErrorResponse is the answer when the whole request fails with err; false
+// with acks=0, when the connection is closed instead.
+func (p *ProduceRequest) ErrorResponse(err error, throttleMs int32) (*ProduceResponse, bool) {
+	if p.Acks == 0 {
+		return nil, false
+	}
+	resp := &ProduceResponse{Version: p.Version, ThrottleMs: throttleMs}
+	for i := range p.Topics {
+		topic := ProduceTopicResponse{Topic: p.Topics[i].Topic}
+		for _, partition := range p.Topics[i].Partitions {
+			topic.Partitions = append(topic.Partitions, ProduceFailure(partition.Partition, err))
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp, true
+}
 
 // Clear drops what aliases the body, so that a pooled ProduceRequest does not
 // hold it; the slices stay.
-func (p *ProduceRequest) Clear() { panic("unwritten") }
+func (p *ProduceRequest) Clear() {
+	topics := p.Topics[:cap(p.Topics)]
+	for i := range topics {
+		clear(topics[i].Partitions[:cap(topics[i].Partitions)])
+	}
+	p.Topics = p.Topics[:0]
+}
 
 // ProduceResponse answers a ProduceRequest.
 type ProduceResponse struct {
@@ -83,8 +159,95 @@ type NodeEndpoint struct {
 // ProduceFailure returns the answer for a partition whose records were refused
 // with err: its code, the message where err carries one of its own, and -1 for
 // all offsets.
-func ProduceFailure(partition int32, err error) ProducePartitionResponse { panic("unwritten") }
+func ProduceFailure(partition int32, err error) ProducePartitionResponse {
+	return ProducePartitionResponse{Partition: partition, ErrorCode: CodeOf(err), ErrorMessage: specificMessage(err),
+		BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+}
 
 // AppendTo appends the response's body. Fields that its version does not have
 // are left out.
-func (p *ProduceResponse) AppendTo(dst []byte) []byte { panic("unwritten") }
+func (p *ProduceResponse) AppendTo(dst []byte) []byte {
+	compact := Produce.Flexible(p.Version)
+	dst = appendLength(dst, len(p.Topics), compact)
+	for i := range p.Topics {
+		t := &p.Topics[i]
+		dst = appendString(dst, t.Topic, compact)
+		dst = appendLength(dst, len(t.Partitions), compact)
+		for j := range t.Partitions {
+			dst = t.Partitions[j].appendTo(dst, p.Version, compact)
+		}
+		if compact {
+			dst = append(dst, 0)
+		}
+	}
+	if p.Version >= 1 {
+		dst = appendInt32(dst, p.ThrottleMs)
+	}
+	if compact {
+		if p.Version >= 10 && len(p.NodeEndpoints) > 0 {
+			dst = appendNodeEndpoints(append(dst, 1), p.NodeEndpoints)
+		} else {
+			dst = append(dst, 0)
+		}
+	}
+	return dst
+}
+
+func (p *ProducePartitionResponse) appendTo(dst []byte, version int16, compact bool) []byte {
+	dst = appendInt32(dst, p.Partition)
+	dst = appendInt16(dst, int16(p.ErrorCode))
+	dst = appendInt64(dst, p.BaseOffset)
+	if version >= 2 {
+		dst = appendInt64(dst, p.LogAppendTimeMs)
+	}
+	if version >= 5 {
+		dst = appendInt64(dst, p.LogStartOffset)
+	}
+	if version >= 8 {
+		dst = appendLength(dst, len(p.RecordErrors), compact)
+		for _, e := range p.RecordErrors {
+			dst = appendInt32(dst, e.BatchIndex)
+			dst = appendNullableString(dst, e.Message, compact)
+			if compact {
+				dst = append(dst, 0)
+			}
+		}
+		dst = appendNullableString(dst, p.ErrorMessage, compact)
+	}
+	if compact {
+		if version >= 10 && p.CurrentLeader.known() {
+			dst = p.CurrentLeader.appendTag(append(dst, 1), 0)
+		} else {
+			dst = append(dst, 0)
+		}
+	}
+	return dst
+}
+
+// known says whether there is something to send: Kafka leaves a tagged field
+// out when it has its default.
+func (l *LeaderIDEpoch) known() bool {
+	return l != nil && (l.LeaderID != -1 || l.LeaderEpoch != -1)
+}
+
+func (l *LeaderIDEpoch) appendTag(dst []byte, tag byte) []byte {
+	dst = append(dst, tag, 4+4+1)
+	dst = appendInt32(dst, l.LeaderID)
+	dst = appendInt32(dst, l.LeaderEpoch)
+	return append(dst, 0)
+}
+
+// appendNodeEndpoints appends tag 0 of an answer, its endpoints.
+func appendNodeEndpoints(dst []byte, nodes []NodeEndpoint) []byte {
+	field := appendLength(nil, len(nodes), true)
+	for i := range nodes {
+		field = appendInt32(field, nodes[i].NodeID)
+		field = appendString(field, nodes[i].Host, true)
+		field = appendInt32(field, nodes[i].Port)
+		field = appendNullableString(field, nodes[i].Rack, true)
+		field = append(field, 0)
+	}
+	dst = append(dst, 0)
+	dst = appendUvarint(dst, uint32(len(field)))
+	return append(dst, field...)
+}
