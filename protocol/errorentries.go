@@ -125,7 +125,7 @@ func (f failure) fetch(req *kmsg.FetchRequest) kmsg.Response {
 			partition.Partition = p.Partition
 			partition.ErrorCode = f.code
 			partition.HighWatermark = -1
-			partition.RecordBatches = []byte{}
+			partition.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 			topic.Partitions = append(topic.Partitions, partition)
 		}
 		resp.Topics = append(resp.Topics, topic)

@@ -251,11 +251,14 @@ type FetchPartitionResponse struct {
 	RecordsSize int32
 }
 
-// NewFetchPartitionResponse returns the answer for a partition without data:
-// offsets and preferred replica -1, no records.
+// NewFetchPartitionResponse returns the answer for a partition that was refused
+// before it was read: offsets and preferred replica -1, no aborted
+// transactions, records null, as Kafka writes them. (An error of the read
+// itself has null transactions and empty records: RecordsSize 0.)
 func NewFetchPartitionResponse(partition int32, code ErrorCode) FetchPartitionResponse {
 	return FetchPartitionResponse{Partition: partition, ErrorCode: code,
-		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, PreferredReadReplica: -1}
+		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, PreferredReadReplica: -1,
+		Aborted: []AbortedTransaction{}, RecordsSize: -1}
 }
 
 // AbortedTransaction is a transaction that a read_committed consumer skips.

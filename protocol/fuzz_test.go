@@ -1,0 +1,77 @@
+package protocol
+
+import "testing"
+
+// seed adds the vectors of a request type to a fuzz corpus.
+func seed(f *testing.F, key APIKey) {
+	for _, v := range wireVectors(f) {
+		if v.key == key && !v.response {
+			f.Add(v.version, v.body)
+		}
+	}
+}
+
+func FuzzParseRequestHeader(f *testing.F) {
+	f.Add([]byte{0, 3, 0, 9, 0, 0, 0, 5, 255, 255, 1, 0, 1, 'x', 42})
+	f.Add([]byte{0, 18, 0, 99, 0, 0, 0, 5, 127, 255})
+	f.Add([]byte{0, 7, 0, 0, 0, 0, 0, 5})
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		h, body, err := ParseRequestHeader(frame)
+		if err == nil && (len(body) > len(frame) || !h.Key.Known()) {
+			t.Fatalf("%+v with a body of %d from a frame of %d bytes", h, len(body), len(frame))
+		}
+	})
+}
+
+func FuzzProduceRequest(f *testing.F) {
+	seed(f, Produce)
+	f.Fuzz(func(t *testing.T, version int16, body []byte) {
+		var p ProduceRequest
+		if p.ReadFrom(version, body) != nil {
+			return
+		}
+		total := 0
+		for _, topic := range p.Topics {
+			for _, partition := range topic.Partitions {
+				total += len(partition.Records)
+			}
+		}
+		if total > len(body) {
+			t.Fatalf("%d bytes of records in %d", total, len(body))
+		}
+		if _, err := DecodeRequest(Produce, version, body); err != nil {
+			t.Fatalf("accepted, but kmsg says %v", err)
+		}
+	})
+}
+
+func FuzzFetchRequest(f *testing.F) {
+	seed(f, Fetch)
+	f.Fuzz(func(t *testing.T, version int16, body []byte) {
+		var r FetchRequest
+		if r.ReadFrom(version, body) != nil {
+			return
+		}
+		for _, topic := range r.Topics {
+			if len(topic.Partitions)*16 > len(body) {
+				t.Fatalf("%d partitions in %d bytes", len(topic.Partitions), len(body))
+			}
+		}
+	})
+}
+
+func FuzzDecodeRequest(f *testing.F) {
+	for _, v := range wireVectors(f) {
+		if !v.response && v.line%12 == 0 {
+			f.Add(int16(v.key), v.version, v.body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, key, version int16, body []byte) {
+		req, err := DecodeRequest(APIKey(key), version, body)
+		if err != nil {
+			return
+		}
+		AppendRequest(nil, req)
+		ErrorResponse(req, InvalidRequest, 0)
+	})
+}

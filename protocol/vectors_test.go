@@ -1,0 +1,192 @@
+package protocol
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/hex"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// vector is one message as a real Kafka wrote it.
+type vector struct {
+	line     int
+	key      APIKey
+	name     string
+	response bool
+	version  int16
+	body     []byte
+}
+
+// readLines unpacks a golden file.
+func readLines(t testing.TB, path string) []string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	s := bufio.NewScanner(z)
+	s.Buffer(nil, 1<<24)
+	for s.Scan() {
+		lines = append(lines, s.Text())
+	}
+	if s.Err() != nil {
+		t.Fatal(s.Err())
+	}
+	return lines
+}
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.TrimPrefix(s, "-"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func atoi16(t testing.TB, s string) int16 {
+	t.Helper()
+	n, err := strconv.ParseInt(s, 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int16(n)
+}
+
+// wireVectors returns the messages of the keys that a broker with ZooKeeper knows.
+func wireVectors(t testing.TB) []vector {
+	t.Helper()
+	var out []vector
+	for i, line := range readLines(t, "testdata/wire-vectors-3.9.1.txt.gz") {
+		f := append(strings.Split(line, " "), "")
+		v := vector{line: i + 1, key: APIKey(atoi16(t, f[0])), name: f[1], response: f[2] == "resp", version: atoi16(t, f[3]), body: unhex(t, f[4])}
+		if f[2] != "log" && v.key.Known() {
+			out = append(out, v)
+		}
+	}
+	if len(out) < 3000 {
+		t.Fatalf("only %d vectors", len(out))
+	}
+	return out
+}
+
+// lossyFetchRequests are the lines of Fetch requests in which the generator
+// wrote a tagged field with its default explicitly, which no real client does
+// and which is not written back.
+func lossyFetchRequest(v vector, encoded []byte) bool {
+	return v.key == Fetch && !v.response && v.version >= 12 && len(encoded) < len(v.body)
+}
+
+func TestEveryRequestIsWrittenBackAsItWasRead(t *testing.T) {
+	lossy := 0
+	for _, v := range wireVectors(t) {
+		if v.response {
+			continue
+		}
+		req, err := DecodeRequest(v.key, v.version, v.body)
+		if err != nil {
+			t.Errorf("line %d: %v", v.line, err)
+			continue
+		}
+		got := AppendRequest([]byte("head"), req)[4:]
+		if bytes.Equal(got, v.body) {
+			continue
+		}
+		if lossyFetchRequest(v, got) {
+			lossy++
+			continue
+		}
+		t.Errorf("line %d: %s v%d:\n got %x\nwant %x", v.line, v.key, v.version, got, v.body)
+	}
+	if lossy != 5 {
+		t.Errorf("%d Fetch requests with explicit defaults, want the known 5", lossy)
+	}
+}
+
+func TestEveryResponseIsWrittenBackAsItWasRead(t *testing.T) {
+	for _, v := range wireVectors(t) {
+		if !v.response {
+			continue
+		}
+		resp := kmsg.ResponseForKey(int16(v.key))
+		resp.SetVersion(v.version)
+		if err := resp.ReadFrom(v.body); err != nil {
+			t.Errorf("line %d: %v", v.line, err)
+			continue
+		}
+		want := append(AppendResponseHeader(nil, v.key, v.version, 77), v.body...)
+		if got := AppendResponse(nil, 77, resp); !bytes.Equal(got, want) {
+			t.Errorf("line %d: %s v%d:\n got %x\nwant %x", v.line, v.key, v.version, got, want)
+		}
+	}
+}
+
+func TestBytesAfterARequestAreIgnored(t *testing.T) {
+	for _, v := range wireVectors(t) {
+		if v.response {
+			continue
+		}
+		if _, err := DecodeRequest(v.key, v.version, append(v.body[:len(v.body):len(v.body)], 1, 2, 3)); err != nil {
+			t.Errorf("line %d: %v", v.line, err)
+		}
+	}
+}
+
+func TestACutRequestIsAnErrorAndNeverAPanic(t *testing.T) {
+	for _, v := range wireVectors(t) {
+		if v.response || len(v.body) > 400 {
+			continue
+		}
+		for n := range v.body {
+			cut := v.body[:n:n]
+			if _, err := DecodeRequest(v.key, v.version, cut); err == nil {
+				t.Errorf("line %d: %s v%d accepts %d of %d bytes", v.line, v.key, v.version, n, len(v.body))
+				break
+			}
+		}
+	}
+}
+
+func TestUnknownKeysAndVersionsAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		key     APIKey
+		version int16
+	}{{999, 0}, {-1, 0}, {Metadata, 99}, {Metadata, -1}} {
+		if _, err := DecodeRequest(c.key, c.version, nil); err == nil {
+			t.Errorf("%d v%d is accepted", c.key, c.version)
+		}
+	}
+}
+
+func TestStopReplicaV4HasKafkasFieldOrder(t *testing.T) {
+	req := kmsg.NewPtrStopReplicaRequest()
+	req.SetVersion(4)
+	req.ControllerID, req.ControllerEpoch, req.IsKRaftController, req.BrokerEpoch = 1, 2, true, 3
+	got := AppendRequest(nil, req)
+	want := []byte{0, 0, 0, 1, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 1, 0}
+	if !bytes.Equal(got, want) {
+		t.Fatalf("got  %x\nwant %x", got, want)
+	}
+	back, err := DecodeRequest(StopReplica, 4, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := back.(*kmsg.StopReplicaRequest); r.ControllerEpoch != 2 || !r.IsKRaftController || r.BrokerEpoch != 3 {
+		t.Fatalf("read back %+v", r)
+	}
+	if want[4] != 1 || want[8] != 2 {
+		t.Fatal("decoding changed the frame")
+	}
+}
