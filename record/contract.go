@@ -1,96 +1,21 @@
-// Package record knows record batches as bytes: the header in place, CRC,
-// codecs, iteration, the leader's validation, and conversion between formats.
 package record
 
 import "github.com/monedula/monedula/protocol"
 
-// Sizes and positions common to the formats (reference: Kafka message format).
-const (
-	LogOverhead     = 12 // offset and size
-	HeaderSize      = 61 // v2 batch header, LogOverhead included
-	MagicPosition   = 16
-	MinHeaderPeek   = 17 // bytes needed to know the magic
-	NoTimestamp     = int64(-1)
-	NoProducerID    = int64(-1)
-	NoProducerEpoch = int16(-1)
-	NoSequence      = int32(-1)
-	NoLeaderEpoch   = int32(-1)
-	CurrentMagic    = int8(2)
-)
-
-// Codec is a compression type as attributes number it.
-type Codec int8
-
-const (
-	None Codec = iota
-	Gzip
-	Snappy
-	LZ4
-	Zstd
-)
-
-// TimestampType as attribute bit 3 has it.
-type TimestampType int8
-
-const (
-	CreateTime TimestampType = iota
-	LogAppendTime
-)
-
-// Batch is one entry of a log: a v2 batch, or a v0/v1 message (possibly a
-// compressed wrapper). Methods that need only the header work on a prefix of
-// HeaderSize bytes (all methods but Validate and the records).
-type Batch []byte
-
-// Every method below is implemented in batch.go for all three magics.
-//   Magic() int8; Size() int (LogOverhead + length field)
-//   BaseOffset() int64 (v0/v1: the entry's offset field), LastOffset() int64, NextOffset() int64
-//   PartitionLeaderEpoch() int32, CRC() uint32, Attributes() int16, Codec() Codec, TimestampType()
-//   BaseTimestamp(), MaxTimestamp() int64, ProducerID() int64, ProducerEpoch() int16
-//   BaseSequence(), LastSequence() int32, Count() int32 (-1 for a v0/v1 wrapper: unknown)
-//   IsTransactional(), IsControl(), HasDeleteHorizon() bool, DeleteHorizonMs() (int64, bool)
-//   Validate() error: size and CRC; an error that wraps protocol.CorruptMessage
-//   SetLastOffset(int64), SetPartitionLeaderEpoch(int32), SetMaxTimestamp(TimestampType, int64): in place, CRC kept right
-
-// Next splits the first whole entry off a set of entries. An incomplete entry
-// at the end gives (nil, nil, nil); a size below the minimum or a magic above 2
-// an error that wraps protocol.CorruptMessage.
-func Next(set []byte) (b Batch, rest []byte, err error) { panic("unwritten") }
-
-// Header is one record header (name, nullable value).
-type Header struct {
-	Key   string
-	Value []byte
-}
-
-// Record is one record of a batch; its slices alias the (decompressed) bytes
-// and hold until the iteration's next step.
-type Record struct {
-	Offset    int64
-	Timestamp int64
-	Sequence  int32
-	Key       []byte // nil: null
-	Value     []byte // nil: null
-	Headers   []Header
-}
-
-// Each calls visit for every record of the batch, decompressing as a stream
-// through a pooled, bounded decompressor. It stops at visit's first error. A
-// batch that does not parse gives an error that wraps protocol.InvalidRecord
-// (or protocol.CorruptMessage for a bad inner CRC).
+// Each calls visit for every record of the batch (the whole batch), decompressing
+// as a stream through a pooled, bounded decompressor. It stops at visit's first
+// error and returns it. A batch that does not parse gives an error that wraps
+// protocol.InvalidRecord (protocol.CorruptMessage for a bad inner checksum), one
+// that does not decompress protocol.UnknownServerError, as Kafka answers.
 func (b Batch) Each(visit func(*Record) error) error { panic("unwritten") }
 
-// Origin says who appends.
-type Origin int8
-
-const (
-	FromClient Origin = iota
-	FromCoordinator
-	FromReplication
-)
+// EachTimestamp is Each for those who want to know only where records are and
+// when they were made: keys, values and headers are skipped over.
+func (b Batch) EachTimestamp(visit func(offset, timestampMs int64) error) error { panic("unwritten") }
 
 // Target says what the leader's log wants of an append, and what time it is.
 type Target struct {
+	TopicPartition     string        // as messages name it: topic-partition
 	Magic              int8          // always 2 from IBP 3.0 on
 	Codec              Codec         // used unless KeepCodec
 	KeepCodec          bool          // compression.type=producer
@@ -103,20 +28,22 @@ type Target struct {
 	LeaderEpoch        int32
 	FirstOffset        int64 // the log end offset
 	NowMs              int64
-	ZstdAllowed        bool // false: a zstd batch is UNSUPPORTED_COMPRESSION_TYPE
+	MaxBatchSize       int  // max.message.bytes for rebuilt batches; 0: no limit
+	ZstdAllowed        bool // false (IBP below 2.1): zstd is UNSUPPORTED_COMPRESSION_TYPE
 }
 
 // Validated is the result of ValidateAndAssign.
 type Validated struct {
-	// Bytes is what to append: the input slice stamped in place, or a rebuilt set.
+	// Bytes is what to append: the input slice stamped in place (without an
+	// incomplete entry at its end), or a rebuilt set.
 	Bytes                []byte
 	Rebuilt              bool
 	LastOffset           int64
 	MaxTimestamp         int64
-	OffsetOfMaxTimestamp int64
+	OffsetOfMaxTimestamp int64 // of the first record that has it; LastOffset for LogAppendTime
 	LogAppendTime        int64 // NoTimestamp for CreateTime
 	Records              int   // records in the set
-	Converted            int   // records whose format was converted
+	Converted            int   // records that were rebuilt, as Kafka's metrics count conversions
 }
 
 // RecordError names one refused record by its index in the batch.
@@ -126,7 +53,8 @@ type RecordError struct {
 }
 
 // InvalidRecords is the error of a set that was refused for its records; it
-// wraps Code.
+// wraps Code. It is the only error of ValidateAndAssign whose message and list
+// Kafka sends to the client (Produce v8 and later).
 type InvalidRecords struct {
 	Code    protocol.ErrorCode
 	Message string
@@ -138,14 +66,70 @@ func (e *InvalidRecords) Unwrap() error { return e.Code }
 
 // ValidateAndAssign checks a client's set record by record without allocating,
 // gives it offsets, leader epoch and timestamps in place, and rebuilds it only
-// where codec or format must change (storage reference 2.6, steps 2-7; the
-// batch-level checks of step 1 are CheckAppend's).
+// where codec or format must change (the batch-level checks that come before
+// are CheckAppend's).
 func ValidateAndAssign(set []byte, t Target) (Validated, error) { panic("unwritten") }
 
 // DownConvert rewrites the batches of set (whole, v0-v2) to magic 0 or 1 for an
-// old consumer that asked from firstOffset (storage reference 2.7).
+// old consumer that asked from firstOffset.
 func DownConvert(set []byte, magic int8, firstOffset int64) ([]byte, error) { panic("unwritten") }
 
+// AppendOverflow appends size bytes (at least LogOverhead) that an old consumer
+// takes for an incomplete message, to fill what an answer promised.
+func AppendOverflow(dst []byte, size int) []byte { panic("unwritten") }
+
+// Options are the fields of a batch that are not its records.
+type Options struct {
+	Magic         int8
+	Codec         Codec
+	Level         int // DefaultLevel, or as compression.<codec>.level
+	TimestampType TimestampType
+	LogAppendTime int64 // ms, where TimestampType is LogAppendTime
+	BaseOffset    int64
+	LeaderEpoch   int32
+	ProducerID    int64
+	ProducerEpoch int16
+	BaseSequence  int32
+	Transactional bool
+	Control       bool
+	// HasDeleteHorizon and DeleteHorizonMs are for compaction (KIP-534).
+	HasDeleteHorizon bool
+	DeleteHorizonMs  int64
+}
+
+// DefaultLevel asks for a codec's own default level.
+const DefaultLevel = -1 << 31
+
+// Defaults are the options of a plain, uncompressed v2 batch as a producer
+// without idempotence sends it.
+func Defaults() Options {
+	return Options{Magic: CurrentMagic, Level: DefaultLevel, TimestampType: CreateTime, LogAppendTime: NoTimestamp,
+		LeaderEpoch: NoLeaderEpoch, ProducerID: NoProducerID, ProducerEpoch: NoProducerEpoch, BaseSequence: NoSequence}
+}
+
 // Builder writes one v2 batch, or v0/v1 messages, from records: for tools,
-// tests and internal topics.
+// tests, internal topics and conversion. It is not safe for concurrent use.
 type Builder struct{ _ int }
+
+// NewBuilder returns a builder for one batch.
+func NewBuilder(o Options) *Builder { panic("unwritten") }
+
+// Append adds a record at the offset after the last one.
+func (b *Builder) Append(timestampMs int64, key, value []byte, headers ...Header) error {
+	panic("unwritten")
+}
+
+// AppendAt adds a record at an offset, which must be above the last one.
+func (b *Builder) AppendAt(offset, timestampMs int64, key, value []byte, headers ...Header) error {
+	panic("unwritten")
+}
+
+// Count is how many records were added.
+func (b *Builder) Count() int { panic("unwritten") }
+
+// Size is how many bytes the records take before compression, header included.
+func (b *Builder) Size() int { panic("unwritten") }
+
+// Build ends the batch and returns it (for magic 0 and 1 without a codec: one
+// entry per record); nil without records. The bytes are the caller's.
+func (b *Builder) Build() ([]byte, error) { panic("unwritten") }

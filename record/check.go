@@ -1,0 +1,183 @@
+package record
+
+import (
+	"fmt"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// Origin says who appends.
+type Origin int8
+
+// The origins of an append.
+const (
+	FromClient Origin = iota
+	FromCoordinator
+	FromReplication
+)
+
+// Check says what CheckAppend looks for.
+type Check struct {
+	Origin           Origin
+	TopicPartition   string // as messages name it: topic-partition
+	MaxBatchSize     int    // max.message.bytes; 0: no limit, as for a follower
+	LeaderEpoch      int32  // of the leader, or of the fetch a follower made
+	RequireMonotonic bool   // offsets are taken as given: they must rise
+}
+
+// Checked is what CheckAppend found. With no batch at all ValidBytes is 0.
+type Checked struct {
+	// FirstOffset is the base offset of the first batch, or NoOffset where that
+	// is v0 or v1: the first offset inside a wrapper is not known without
+	// decompressing.
+	FirstOffset int64
+	// LastOffsetOfFirstBatch stands in for FirstOffset where that is unknown.
+	LastOffsetOfFirstBatch int64
+	LastOffset             int64
+	MaxTimestamp           int64
+	// OffsetOfMaxTimestamp is the last offset of the first batch that has
+	// MaxTimestamp; NoOffset without timestamps.
+	OffsetOfMaxTimestamp int64
+	LastLeaderEpoch      int32 // NoLeaderEpoch where the last batch has none
+	Codec                Codec // of the last compressed batch; None without one
+	Batches              int
+	ValidBytes           int // whole batches; what follows is an incomplete one
+	// SkippedBatches counts those a follower must not append: from the first
+	// whose leader epoch is above Check.LeaderEpoch (KAFKA-18723). They lie
+	// behind ValidBytes.
+	SkippedBatches int
+	Monotonic      bool
+}
+
+// FirstOrLastOffsetOfFirstBatch is the best that is known of where the set
+// starts without looking inside a wrapper.
+func (c Checked) FirstOrLastOffsetOfFirstBatch() int64 {
+	if c.FirstOffset != NoOffset {
+		return c.FirstOffset
+	}
+	return c.LastOffsetOfFirstBatch
+}
+
+// OffsetsOutOfOrder is the error of a set whose offsets do not rise although
+// they are taken as given.
+type OffsetsOutOfOrder struct{ TopicPartition string }
+
+func (e *OffsetsOutOfOrder) Error() string {
+	return fmt.Sprintf("Out of order offsets found in append to %s", e.TopicPartition)
+}
+
+// CheckAppend walks the batches of a set by their headers: sizes, base offset,
+// checksums, and where RequireMonotonic is set, offsets. Leader and follower
+// both begin an append with it. The error's protocol code is InvalidRecord (a
+// client's base offset is not 0), MessageTooLarge, CorruptMessage,
+// UnknownServerError (a codec Kafka does not know, or OffsetsOutOfOrder).
+func CheckAppend(set []byte, c Check) (Checked, error) {
+	found := Checked{FirstOffset: NoOffset, LastOffsetOfFirstBatch: NoOffset, LastOffset: NoOffset,
+		MaxTimestamp: NoTimestamp, OffsetOfMaxTimestamp: NoOffset, LastLeaderEpoch: NoLeaderEpoch, Monotonic: true}
+	for rest := set; ; {
+		b, tail, err := Next(rest)
+		if err != nil {
+			return found, err
+		}
+		if b == nil {
+			break
+		}
+		rest = tail
+		if b.Magic() >= 2 && c.Origin == FromClient && b.BaseOffset() != 0 {
+			return found, protocol.Errorf(protocol.InvalidRecord,
+				"The baseOffset of the record batch in the append to %s should be 0, but it is %d", c.TopicPartition, b.BaseOffset())
+		}
+		if found.SkippedBatches > 0 || c.Origin == FromReplication && b.PartitionLeaderEpoch() > c.LeaderEpoch {
+			found.SkippedBatches++
+			continue
+		}
+		found.note(b)
+		if err := c.checkBatch(b); err != nil {
+			return found, err
+		}
+		found.ValidBytes += len(b)
+	}
+	if c.RequireMonotonic && !found.Monotonic {
+		return found, &OffsetsOutOfOrder{TopicPartition: c.TopicPartition}
+	}
+	return found, nil
+}
+
+func (c Check) checkBatch(b Batch) error {
+	if c.MaxBatchSize > 0 && len(b) > c.MaxBatchSize {
+		return protocol.Errorf(protocol.MessageTooLarge,
+			"The record batch size in the append to %s is %d bytes which exceeds the maximum configured value of %d.",
+			c.TopicPartition, len(b), c.MaxBatchSize)
+	}
+	if b.CRC() != b.computeCRC() {
+		return protocol.Errorf(protocol.CorruptMessage,
+			"Record is corrupt (stored crc = %d) in topic partition %s.", b.CRC(), c.TopicPartition)
+	}
+	if b.Codec() > Zstd {
+		return unknownCodec(b.Codec())
+	}
+	return nil
+}
+
+// note takes the header of the next batch into the summary.
+func (c *Checked) note(b Batch) {
+	last := b.LastOffset()
+	if c.Batches == 0 {
+		if b.Magic() >= 2 {
+			c.FirstOffset = b.BaseOffset()
+		}
+		c.LastOffsetOfFirstBatch = last
+	}
+	if c.LastOffset >= last {
+		c.Monotonic = false
+	}
+	c.LastOffset = last
+	c.LastLeaderEpoch = b.PartitionLeaderEpoch()
+	if ts := b.MaxTimestamp(); ts > c.MaxTimestamp {
+		c.MaxTimestamp, c.OffsetOfMaxTimestamp = ts, last
+	}
+	if codec := b.Codec(); codec != None {
+		c.Codec = codec
+	}
+	c.Batches++
+}
+
+// CheckProduce checks what a Produce request of the version may hold for one
+// partition: from version 3 on exactly one v2 batch, and zstd only from 7 on.
+// Older versions are not checked. The code of the error is InvalidRecord,
+// UnsupportedCompressionType, CorruptMessage or UnknownServerError.
+func CheckProduce(set []byte, version int16) error {
+	if version < 3 {
+		return nil
+	}
+	b, rest, err := Next(set)
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		return protocol.Errorf(protocol.InvalidRecord,
+			"Produce requests with version %d must have at least one record batch per partition", version)
+	}
+	if b.Magic() != 2 {
+		return protocol.Errorf(protocol.InvalidRecord,
+			"Produce requests with version %d are only allowed to contain record batches with magic version 2", version)
+	}
+	if version < 7 && b.Codec() > Zstd {
+		return unknownCodec(b.Codec())
+	}
+	if version < 7 && b.Codec() == Zstd {
+		return protocol.Errorf(protocol.UnsupportedCompressionType,
+			"Produce requests with version %d are not allowed to use ZStandard compression", version)
+	}
+	if more, _, err := Next(rest); err != nil {
+		return err
+	} else if more != nil {
+		return protocol.Errorf(protocol.InvalidRecord,
+			"Produce requests with version %d are only allowed to contain exactly one record batch per partition", version)
+	}
+	return nil
+}
+
+func unknownCodec(c Codec) error {
+	return protocol.Errorf(protocol.UnknownServerError, "Unknown compression type id: %d", int8(c))
+}
