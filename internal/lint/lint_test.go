@@ -1,0 +1,188 @@
+// Package lint holds the rules of the house as tests: which room may import
+// which, what only one room may know, and what no source file may say.
+package lint
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+const module = "github.com/monedula/monedula/"
+
+// leaves may be imported by every room above them in this list's spirit: they
+// know the least.
+var leaves = []string{"protocol", "metadata", "peerlink", "settings", "metrics", "record", "internal/kafkalog", "internal/vfs"}
+
+// allowed says which rooms a room may import beside the leaves. A room that is
+// not listed here may import leaves only.
+var allowed = map[string][]string{
+	"protocol":     {},
+	"metadata":     {},
+	"record":       {},
+	"settings":     {},
+	"metrics":      {},
+	"peerlink":     {},
+	"storage":      {},
+	"zkstore":      {},
+	"network":      {},
+	"admin":        {"zkstore"},
+	"controller":   {"zkstore"},
+	"replication":  {"storage", "network"},
+	"broker/api":   {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
+	"broker":       {"*"},
+	"tools":        {"admin", "storage", "zkstore"},
+	"cmd/monedula": {"broker", "tools"},
+}
+
+// forLeaves are the imports among leaves.
+var forLeaves = map[string][]string{
+	"metadata":          {},
+	"protocol":          {},
+	"settings":          {"protocol", "metadata", "record"},
+	"record":            {"protocol"},
+	"peerlink":          {"protocol", "metadata"},
+	"metrics":           {},
+	"internal/kafkalog": {},
+	"internal/vfs":      {},
+}
+
+// onlyIn names imports that belong to one room.
+var onlyIn = map[string][]string{
+	"github.com/go-zookeeper/zk":        {"zkstore"},
+	"github.com/spf13/viper":            {"settings"},
+	"github.com/rcrowley/go-metrics":    {"metrics"},
+	"github.com/segmentio/kafka-go":     {"tools", "integration"},
+	"github.com/twmb/franz-go/pkg/kgo":  {"tools", "integration"},
+	"github.com/twmb/franz-go/pkg/kadm": {"integration"},
+}
+
+func TestImportsPointDownOnly(t *testing.T) {
+	eachFile(t, func(path, room string, test bool, imports []string) {
+		for _, imported := range imports {
+			if rooms, bound := onlyIn[imported]; bound && !test && !within(room, rooms) {
+				t.Errorf("%s imports %s, which only %v may", path, imported, rooms)
+			}
+			target, ours := strings.CutPrefix(imported, module)
+			if !ours || test || target == room || strings.HasPrefix(room, "internal/") || strings.HasPrefix(room, "integration") {
+				continue
+			}
+			if !mayImport(room, target) {
+				t.Errorf("%s: %s may not import %s", path, room, target)
+			}
+		}
+	})
+}
+
+func mayImport(room, target string) bool {
+	if among, leaf := forLeaves[room]; leaf {
+		return within(target, among)
+	}
+	if target == "broker" {
+		return room == "cmd/monedula"
+	}
+	rooms := allowed[room]
+	return within(target, leaves) || within(target, rooms) || within("*", rooms)
+}
+
+func within(one string, all []string) bool {
+	for _, a := range all {
+		if a == one {
+			return true
+		}
+	}
+	return false
+}
+
+// banned are words that have no place in the tree.
+var banned = []*regexp.Regexp{
+	regexp.MustCompile(`\bTODO\b|\bFIXME\b|\bXXX\b`),
+	regexp.MustCompile(`panic\("(unwritten|not implemented|unimplemented)`),
+}
+
+func TestSourcesAreFinished(t *testing.T) {
+	eachFile(t, func(path, room string, test bool, _ []string) {
+		if room == "internal/lint" {
+			return
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, re := range banned {
+			if found := re.Find(text); found != nil {
+				t.Errorf("%s says %q", path, found)
+			}
+		}
+	})
+}
+
+func TestNoTestIsSkippedOrHidden(t *testing.T) {
+	skip := regexp.MustCompile(`\bt\.Skip|\bb\.Skip|testing\.Short\(\)`)
+	tag := regexp.MustCompile(`(?m)^//go:build (.*)$`)
+	eachFile(t, func(path, room string, test bool, _ []string) {
+		if room == "internal/lint" {
+			return
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test && skip.Match(text) {
+			t.Errorf("%s skips a test", path)
+		}
+		for _, m := range tag.FindAllSubmatch(text, -1) {
+			if c := string(m[1]); c != "race" && c != "!race" && c != "linux" {
+				t.Errorf("%s has the build constraint %q; only race and linux are used", path, c)
+			}
+		}
+	})
+}
+
+// eachFile visits every Go file of the tree.
+func eachFile(t *testing.T, visit func(path, room string, test bool, imports []string)) {
+	t.Helper()
+	root := testkit.Root()
+	files := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name := d.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "logs") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		files++
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		var imports []string
+		for _, i := range f.Imports {
+			p, _ := strconv.Unquote(i.Path.Value)
+			imports = append(imports, p)
+		}
+		rel, _ := filepath.Rel(root, filepath.Dir(path))
+		visit(path, filepath.ToSlash(rel), strings.HasSuffix(path, "_test.go"), imports)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 10 {
+		t.Fatalf("only %d Go files found below %s", files, root)
+	}
+}
