@@ -1,0 +1,185 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/monedula/monedula/internal/vfs"
+)
+
+// The two ways in which a checkpoint file can be damaged; errors name file and
+// line and wrap one of these. Kafka takes the log directory offline for the
+// first and reads the file as if it were empty for the second.
+var (
+	errMalformedCheckpoint = errors.New("malformed checkpoint file")
+	errCheckpointNumber    = errors.New("malformed number in checkpoint file")
+)
+
+const checkpointVersion = "0"
+
+// readOffsetCheckpoint reads an offset checkpoint file (version 0):
+//
+//	0
+//	number of entries
+//	topic partition offset
+//
+// A missing or empty file has no entries, nor has one that ends after the version.
+func readOffsetCheckpoint(fs vfs.FS, path string) (map[TopicPartition]int64, error) {
+	offsets := map[TopicPartition]int64{}
+	err := readCheckpoint(fs, path, 3, func(fields []string) error {
+		partition, err := strconv.ParseInt(fields[1], 10, 32)
+		if err != nil {
+			return err
+		}
+		offset, err := strconv.ParseInt(fields[2], 10, 64)
+		if err != nil {
+			return err
+		}
+		offsets[TopicPartition{Topic: fields[0], Partition: int32(partition)}] = offset
+		return nil
+	})
+	return offsets, err
+}
+
+// writeOffsetCheckpoint replaces an offset checkpoint file, atomically and
+// durably. Entries are in order of topic and partition.
+func writeOffsetCheckpoint(fs vfs.FS, path string, offsets map[TopicPartition]int64) error {
+	order := make([]TopicPartition, 0, len(offsets))
+	for tp := range offsets {
+		order = append(order, tp)
+	}
+	slices.SortFunc(order, func(a, b TopicPartition) int {
+		if c := strings.Compare(a.Topic, b.Topic); c != 0 {
+			return c
+		}
+		return int(a.Partition) - int(b.Partition)
+	})
+	lines := make([]string, len(order))
+	for i, tp := range order {
+		lines[i] = tp.Topic + " " + strconv.Itoa(int(tp.Partition)) + " " + strconv.FormatInt(offsets[tp], 10)
+	}
+	return writeCheckpoint(fs, path, lines)
+}
+
+// readCheckpoint reads a checkpoint file of version 0 and calls entry with the
+// fields of each line; entry's error is reported as errCheckpointNumber, after
+// the rest of the file has been looked at.
+func readCheckpoint(fs vfs.FS, path string, fields int, entry func([]string) error) error {
+	data, err := readFile(fs, path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(data) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")
+	if lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	malformed := func(line int, what string) error {
+		text := "end of file"
+		if line < len(lines) {
+			text = strconv.Quote(lines[line])
+		}
+		return fmt.Errorf("%w: %s, line %d (%s): %s", errMalformedCheckpoint, path, line+1, text, what)
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	if lines[0] != checkpointVersion {
+		return malformed(0, "the version is not "+checkpointVersion)
+	}
+	if len(lines) == 1 {
+		return nil
+	}
+	count, err := strconv.ParseUint(lines[1], 10, 31)
+	if err != nil {
+		return malformed(1, "not the number of entries")
+	}
+	if uint64(len(lines)-2) != count {
+		return malformed(len(lines), fmt.Sprintf("%d entries instead of %d", len(lines)-2, count))
+	}
+	var number error
+	for i, line := range lines[2:] {
+		f := strings.Fields(line)
+		if len(f) != fields {
+			return malformed(i+2, fmt.Sprintf("not %d fields", fields))
+		}
+		if err := entry(f); err != nil && number == nil {
+			number = fmt.Errorf("%w: %s, line %d (%q): %w", errCheckpointNumber, path, i+3, line, err)
+		}
+	}
+	return number
+}
+
+// writeCheckpoint replaces a checkpoint file of version 0.
+func writeCheckpoint(fs vfs.FS, path string, lines []string) error {
+	var b strings.Builder
+	b.WriteString(checkpointVersion + "\n" + strconv.Itoa(len(lines)) + "\n")
+	for _, line := range lines {
+		b.WriteString(line)
+		b.WriteByte('\n')
+	}
+	return writeFileAtomic(fs, path, []byte(b.String()))
+}
+
+// writeFileAtomic replaces a file by data so that after a crash it holds the
+// old or the new content: a temporary file, synced, renamed, and the directory
+// synced.
+func writeFileAtomic(fs vfs.FS, path string, data []byte) error {
+	temp := path + tempSuffix
+	if err := writeFileSynced(fs, temp, data); err != nil {
+		return err
+	}
+	if err := fs.Rename(temp, path); err != nil {
+		return err
+	}
+	return fs.SyncDir(filepath.Dir(path))
+}
+
+// writeFileSynced writes and syncs a file, in place.
+func writeFileSynced(fs vfs.FS, path string, data []byte) (err error) {
+	f, err := fs.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.WriteAt(data, 0); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// createEmpty makes sure that a file exists.
+func createEmpty(fs vfs.FS, path string) error {
+	f, err := fs.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// readFile reads a whole file.
+func readFile(fs vfs.FS, path string) ([]byte, error) {
+	f, err := fs.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, info.Size())
+	n, err := f.ReadAt(data, 0)
+	if err == io.EOF {
+		err = nil
+	}
+	return data[:n], err
+}

@@ -1,0 +1,404 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"sort"
+	"sync"
+	"sync/atomic"
+)
+
+// Errors of the indexes besides those of the file system. errCorruptIndex means
+// that the segment has to be recovered.
+var (
+	errIndexFull     = errors.New("the index is full")
+	errInvalidOffset = errors.New("an index entry must not lie before the last one")
+	errIndexOverflow = errors.New("the offset is too far from the segment's base offset")
+	errCorruptIndex  = errors.New("corrupt index")
+)
+
+// indexTailMax is how many of the newest entries are kept in memory; with the
+// default interval they cover the last 2 MiB of a segment's log.
+const indexTailMax = 512
+
+// indexFile is what the offset and the time index share: fixed-size entries in
+// a file that, while its segment is the active one, is preallocated with zeros
+// to its maximum size. Nothing is mapped: entries are written with pwrite and
+// read with pread, the newest from memory.
+//
+// Methods that change the index are called by one goroutine at a time (under
+// the log's lock); those that read may run beside them. The file is opened, and
+// its entries are counted, with the first call that needs it.
+type indexFile struct {
+	file      *cachedFile
+	base      int64
+	entrySize int64
+
+	loading sync.Mutex // one first load at a time
+	state   atomic.Pointer[indexState]
+
+	// Only those that change the index use what follows.
+	length     int64 // of the file
+	maxEntries int64
+	active     bool // the file is kept open and at its maximum size
+}
+
+// indexState is what readers see; it never changes. Entries are only added
+// behind those that an older state shows, except by a truncation, which counts.
+type indexState struct {
+	count       int64
+	tail        []byte // the last entries, as in the file
+	lastEntry   []byte // nil when count is 0
+	truncations int64
+}
+
+func newIndexFile(files *fileCache, path string, base, entrySize int64, maxSize int32) indexFile {
+	return indexFile{
+		file: files.add(path, os.O_RDWR|os.O_CREATE), base: base, entrySize: entrySize,
+		maxEntries: int64(maxSize) / entrySize,
+	}
+}
+
+// path is the file's present path.
+func (x *indexFile) path() string { return x.file.path() }
+
+// load returns the state, counting the file's entries the first time: a file
+// that was there is taken to be valid in its whole length, as Kafka does.
+func (x *indexFile) load() (*indexState, error) {
+	if s := x.state.Load(); s != nil {
+		return s, nil
+	}
+	x.loading.Lock()
+	defer x.loading.Unlock()
+	if s := x.state.Load(); s != nil {
+		return s, nil
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer x.file.release()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	s := &indexState{count: info.Size() / x.entrySize}
+	if s.count > 0 {
+		s.lastEntry = make([]byte, x.entrySize)
+		if _, err := f.ReadAt(s.lastEntry, (s.count-1)*x.entrySize); err != nil {
+			return nil, err
+		}
+	}
+	x.length = info.Size()
+	x.state.Store(s)
+	return s, nil
+}
+
+// activate makes the index that of the active segment: the file is created
+// where absent, kept open, and sized to maxSize rounded down to whole entries.
+func (x *indexFile) activate(maxSize int32) error {
+	if _, err := x.load(); err != nil {
+		return err
+	}
+	if !x.active {
+		if _, err := x.file.acquire(); err != nil {
+			return err
+		}
+		x.active = true
+	}
+	return x.resize(maxSize)
+}
+
+// deactivate trims the file and no longer keeps it open.
+func (x *indexFile) deactivate() error {
+	err := x.trim()
+	if x.active {
+		x.active = false
+		x.file.release()
+	}
+	return err
+}
+
+// entries is the number of entries; 0 when the file cannot be read.
+func (x *indexFile) entries() int64 {
+	s, err := x.load()
+	if err != nil {
+		return 0
+	}
+	return s.count
+}
+
+// full says that no entry may be appended. A file that cannot be read is not
+// full: the append will tell.
+func (x *indexFile) full() bool { return x.entries() >= x.maxEntries }
+
+// add writes an entry behind the last one.
+func (x *indexFile) add(entry []byte) error {
+	s, err := x.load()
+	if err != nil {
+		return err
+	}
+	if s.count >= x.maxEntries {
+		return fmt.Errorf("%w: %s has %d entries", errIndexFull, x.path(), s.count)
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	at := s.count * x.entrySize
+	if _, err := f.WriteAt(entry, at); err != nil {
+		return err
+	}
+	x.length = max(x.length, at+x.entrySize)
+	next := &indexState{count: s.count + 1, truncations: s.truncations}
+	if full := int(indexTailMax * x.entrySize); len(s.tail) < full {
+		next.tail = append(s.tail, entry...)
+	} else { // a new array, since readers have the old one
+		next.tail = append(make([]byte, 0, full), s.tail[full/2:]...)
+		next.tail = append(next.tail, entry...)
+	}
+	next.lastEntry = next.tail[int64(len(next.tail))-x.entrySize:]
+	x.state.Store(next)
+	return nil
+}
+
+// truncateTo keeps the first count entries; zeros follow them as far as the
+// file reaches.
+func (x *indexFile) truncateTo(count int64) error {
+	s, err := x.load()
+	if err != nil || count >= s.count {
+		return err
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	next := &indexState{count: count, truncations: s.truncations + 1}
+	if count > 0 {
+		next.lastEntry = make([]byte, x.entrySize)
+		if _, err := f.ReadAt(next.lastEntry, (count-1)*x.entrySize); err != nil {
+			return err
+		}
+	}
+	x.state.Store(next)
+	length := x.length
+	if err := f.Truncate(count * x.entrySize); err != nil {
+		return err
+	}
+	x.length = count * x.entrySize
+	if !x.active {
+		return nil
+	}
+	return x.extend(length)
+}
+
+func (x *indexFile) extend(length int64) error {
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	if err := f.Preallocate(length); err != nil {
+		return err
+	}
+	x.length = length
+	return nil
+}
+
+// reset drops all entries, so that the index can be rebuilt up to maxSize. A
+// missing file is created.
+func (x *indexFile) reset(maxSize int32) error {
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	next := &indexState{}
+	if s := x.state.Load(); s != nil {
+		next.truncations = s.truncations + 1
+	}
+	x.state.Store(next)
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	x.length = 0
+	x.maxEntries = int64(maxSize) / x.entrySize
+	if x.active {
+		return x.extend(x.maxEntries * x.entrySize)
+	}
+	return nil
+}
+
+// trim cuts the file to the bytes of its entries.
+func (x *indexFile) trim() error {
+	s, err := x.load()
+	if err != nil || x.length == s.count*x.entrySize {
+		return err
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	if err := f.Truncate(s.count * x.entrySize); err != nil {
+		return err
+	}
+	x.length = s.count * x.entrySize
+	return nil
+}
+
+// resize sets the size of an active index's file, and how many entries any
+// index may take: maxSize rounded down to whole entries, but never less than it
+// has.
+func (x *indexFile) resize(maxSize int32) error {
+	s, err := x.load()
+	if err != nil {
+		return err
+	}
+	x.maxEntries = max(int64(maxSize)/x.entrySize, s.count)
+	length := x.maxEntries * x.entrySize
+	if !x.active || length == x.length {
+		return nil
+	}
+	if length > x.length {
+		return x.extend(length)
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	if err := f.Truncate(length); err != nil {
+		return err
+	}
+	x.length = length
+	return nil
+}
+
+// sync makes the entries durable.
+func (x *indexFile) sync() error {
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	return f.Sync()
+}
+
+// close trims nothing: it lets go of the file, which closes after its last reader.
+func (x *indexFile) close() {
+	if x.active {
+		x.active = false
+		x.file.release()
+	}
+	x.file.close()
+}
+
+// remove deletes the file.
+func (x *indexFile) remove() error {
+	x.close()
+	return x.file.remove()
+}
+
+// rename gives the file another path, on disk and here.
+func (x *indexFile) rename(path string) error { return x.file.rename(path) }
+
+// moved tells the file's path after its directory was renamed.
+func (x *indexFile) moved(path string) { x.file.moved(path) }
+
+// find returns a copy of the last entry for which below is true, given that
+// it is true for a first part of the entries and false for the rest, and its
+// number; -1 when it is true for none.
+func (x *indexFile) find(below func(entry []byte) bool) (entry []byte, n int64, err error) {
+	for {
+		s, err := x.load()
+		if err != nil {
+			return nil, -1, err
+		}
+		entry, n, err := x.search(s, below)
+		if now := x.state.Load(); now.truncations == s.truncations {
+			return entry, n, err
+		}
+		// What was read may have been cut off and written over.
+	}
+}
+
+// search is find in one state.
+func (x *indexFile) search(s *indexState, below func(entry []byte) bool) ([]byte, int64, error) {
+	size := x.entrySize
+	inTail := int64(len(s.tail)) / size
+	behind := s.count - inTail // entries that are only in the file
+	if inTail > 0 && below(s.tail[:size]) {
+		i := int64(sort.Search(int(inTail), func(i int) bool { return !below(s.tail[int64(i)*size:][:size]) })) - 1
+		return s.tail[i*size:][:size], behind + i, nil
+	}
+	if behind == 0 {
+		return nil, -1, nil
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return nil, -1, err
+	}
+	defer x.file.release()
+	return searchEntries(f.ReadAt, behind, size, below)
+}
+
+// searchEntries looks among the first count entries of a file: by halves
+// until what is left fits into one read.
+func searchEntries(readAt func([]byte, int64) (int, error), count, size int64, below func([]byte) bool) ([]byte, int64, error) {
+	const block = 4096
+	var buf [block + 2*timeEntrySize]byte // room for one entry more
+	lo, hi := int64(-1), count            // below(lo) is true or lo is -1, below(hi) is false or hi is count
+	for (hi-lo-1)*size > block {
+		mid := lo + (hi-lo)/2
+		if _, err := readAt(buf[:size], mid*size); err != nil {
+			return nil, -1, err
+		}
+		if below(buf[:size]) {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	first := max(lo, 0)
+	all := buf[:(hi-first)*size]
+	if _, err := readAt(all, first*size); err != nil {
+		return nil, -1, err
+	}
+	i := int64(sort.Search(int(hi-first), func(i int) bool { return !below(all[int64(i)*size:][:size]) })) - 1
+	if i < 0 {
+		return nil, -1, nil
+	}
+	return append([]byte(nil), all[i*size:][:size]...), first + i, nil
+}
+
+// entryAt reads entry n into buf.
+func (x *indexFile) entryAt(n int64, buf []byte) error {
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	_, err = f.ReadAt(buf[:x.entrySize], n*x.entrySize)
+	return err
+}
+
+// relative is the offset's distance from the base as an entry stores it.
+func (x *indexFile) relative(offset int64) (uint32, error) {
+	if d := offset - x.base; d >= 0 && d <= math.MaxInt32 {
+		return uint32(d), nil
+	}
+	return 0, fmt.Errorf("%w: offset %d in %s", errIndexOverflow, offset, x.path())
+}
+
+// checkLength wants the file to consist of whole entries.
+func (x *indexFile) checkLength() error {
+	if x.length%x.entrySize != 0 {
+		return fmt.Errorf("%w: the %d bytes of %s are no multiple of %d", errCorruptIndex, x.length, x.path(), x.entrySize)
+	}
+	return nil
+}

@@ -1,0 +1,285 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	txnEntrySize    = 34
+	txnEntryVersion = 0
+)
+
+// abortedTxn is an entry of a transaction index.
+type abortedTxn struct {
+	producerID  int64
+	firstOffset int64
+	lastOffset  int64 // of the ABORT marker
+	// lastStableOffset after this abort: the first offset of the oldest other
+	// open transaction, else lastOffset+1.
+	lastStableOffset int64
+}
+
+func (t abortedTxn) encode() []byte {
+	b := make([]byte, 0, txnEntrySize)
+	b = binary.BigEndian.AppendUint16(b, txnEntryVersion)
+	b = binary.BigEndian.AppendUint64(b, uint64(t.producerID))
+	b = binary.BigEndian.AppendUint64(b, uint64(t.firstOffset))
+	b = binary.BigEndian.AppendUint64(b, uint64(t.lastOffset))
+	return binary.BigEndian.AppendUint64(b, uint64(t.lastStableOffset))
+}
+
+func decodeAbortedTxn(b []byte) (t abortedTxn, version int16) {
+	return abortedTxn{
+		producerID:       int64(binary.BigEndian.Uint64(b[2:])),
+		firstOffset:      int64(binary.BigEndian.Uint64(b[10:])),
+		lastOffset:       int64(binary.BigEndian.Uint64(b[18:])),
+		lastStableOffset: int64(binary.BigEndian.Uint64(b[26:])),
+	}, int16(binary.BigEndian.Uint16(b))
+}
+
+// txnIndex lists the aborted transactions whose marker lies in a segment, by
+// rising lastOffset. Its file exists from the first entry on. Methods that
+// change it are called by one goroutine at a time; those that read may run
+// beside them.
+type txnIndex struct {
+	file *cachedFile
+	base int64
+
+	loading sync.Mutex // one first load at a time
+	state   atomic.Pointer[txnIndexState]
+}
+
+// txnIndexState is what readers see; it never changes.
+type txnIndexState struct {
+	exists      bool
+	count       int64
+	lastOffset  int64 // of the last entry
+	truncations int64
+}
+
+// newTxnIndex makes the index of the segment with the base offset known; it
+// touches no file yet.
+func newTxnIndex(files *fileCache, path string, base int64) *txnIndex {
+	return &txnIndex{file: files.add(path, os.O_RDWR), base: base}
+}
+
+// path is the file's present path.
+func (x *txnIndex) path() string { return x.file.path() }
+
+func (x *txnIndex) load() (*txnIndexState, error) {
+	if s := x.state.Load(); s != nil {
+		return s, nil
+	}
+	x.loading.Lock()
+	defer x.loading.Unlock()
+	if s := x.state.Load(); s != nil {
+		return s, nil
+	}
+	s := &txnIndexState{}
+	f, err := x.file.acquire()
+	if errors.Is(err, fs.ErrNotExist) {
+		x.state.Store(s)
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer x.file.release()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	s.exists, s.count = true, info.Size()/txnEntrySize
+	if s.count > 0 {
+		var e [txnEntrySize]byte
+		if _, err := f.ReadAt(e[:], (s.count-1)*txnEntrySize); err != nil {
+			return nil, err
+		}
+		t, _ := decodeAbortedTxn(e[:])
+		s.lastOffset = t.lastOffset
+	}
+	x.state.Store(s)
+	return s, nil
+}
+
+// append adds an entry; its lastOffset must be above the last one's
+// (errInvalidOffset).
+func (x *txnIndex) append(t abortedTxn) error {
+	s, err := x.load()
+	if err != nil {
+		return err
+	}
+	if s.count > 0 && t.lastOffset <= s.lastOffset {
+		return fmt.Errorf("%w: transaction ending at %d after %d in %s", errInvalidOffset, t.lastOffset, s.lastOffset, x.path())
+	}
+	if !s.exists {
+		if err := x.create(); err != nil {
+			return err
+		}
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	if _, err := f.WriteAt(t.encode(), s.count*txnEntrySize); err != nil {
+		return err
+	}
+	x.state.Store(&txnIndexState{exists: true, count: s.count + 1, lastOffset: t.lastOffset, truncations: s.truncations})
+	return nil
+}
+
+func (x *txnIndex) create() error {
+	f, err := x.file.cache.fs.OpenFile(x.path(), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// collect visits the transactions with data in [fetchOffset, upperBound).
+// complete says that later segments' indexes cannot hold more.
+func (x *txnIndex) collect(fetchOffset, upperBound int64, visit func(AbortedTxn)) (complete bool, err error) {
+	all, err := x.all()
+	if err != nil {
+		return false, err
+	}
+	for _, t := range all {
+		if t.lastOffset >= fetchOffset && t.firstOffset < upperBound {
+			visit(AbortedTxn{ProducerID: t.producerID, FirstOffset: t.firstOffset})
+		}
+		if t.lastStableOffset >= upperBound {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// all lists every entry. An entry of a version that is not known is
+// errCorruptIndex.
+func (x *txnIndex) all() ([]abortedTxn, error) {
+	for {
+		s, err := x.load()
+		if err != nil || s.count == 0 {
+			return nil, err
+		}
+		b := make([]byte, s.count*txnEntrySize)
+		if err := x.readAt(b); x.state.Load().truncations != s.truncations {
+			continue // what was read may have been cut off and written over
+		} else if err != nil {
+			return nil, err
+		}
+		all := make([]abortedTxn, 0, s.count)
+		for ; len(b) > 0; b = b[txnEntrySize:] {
+			t, version := decodeAbortedTxn(b)
+			if version > txnEntryVersion {
+				return nil, fmt.Errorf("%w: Unexpected aborted transaction version %d in transaction index %s, current version is %d",
+					errCorruptIndex, version, x.path(), txnEntryVersion)
+			}
+			all = append(all, t)
+		}
+		return all, nil
+	}
+}
+
+func (x *txnIndex) readAt(b []byte) error {
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	_, err = f.ReadAt(b, 0)
+	return err
+}
+
+// truncateTo drops the entries whose lastOffset is offset or above.
+func (x *txnIndex) truncateTo(offset int64) error {
+	all, err := x.all()
+	if err != nil {
+		return err
+	}
+	n := 0
+	for n < len(all) && all[n].lastOffset < offset {
+		n++
+	}
+	if n == len(all) {
+		return nil
+	}
+	next := txnIndexState{count: int64(n)}
+	if n > 0 {
+		next.lastOffset = all[n-1].lastOffset
+	}
+	return x.cut(next)
+}
+
+// reset drops all entries; an existing file stays, empty.
+func (x *txnIndex) reset() error {
+	s, err := x.load()
+	if err != nil || !s.exists {
+		return err
+	}
+	return x.cut(txnIndexState{})
+}
+
+func (x *txnIndex) cut(next txnIndexState) error {
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	next.exists, next.truncations = true, x.state.Load().truncations+1
+	x.state.Store(&next)
+	return f.Truncate(next.count * txnEntrySize)
+}
+
+// sync makes the entries durable.
+func (x *txnIndex) sync() error {
+	s, err := x.load()
+	if err != nil || !s.exists {
+		return err
+	}
+	f, err := x.file.acquire()
+	if err != nil {
+		return err
+	}
+	defer x.file.release()
+	return f.Sync()
+}
+
+// sanityCheck looks for damage that can be seen without the log: errCorruptIndex.
+func (x *txnIndex) sanityCheck() error {
+	all, err := x.all()
+	if err != nil {
+		return err
+	}
+	for _, t := range all {
+		if t.lastOffset < x.base {
+			return fmt.Errorf("%w: %s has a transaction that ends at offset %d, below its base offset %d",
+				errCorruptIndex, x.path(), t.lastOffset, x.base)
+		}
+	}
+	return nil
+}
+
+// close lets go of the file, which closes after its last reader.
+func (x *txnIndex) close() { x.file.close() }
+
+// remove deletes the file.
+func (x *txnIndex) remove() error { return x.file.remove() }
+
+// rename gives the file another path, on disk and here; none there is no error.
+func (x *txnIndex) rename(path string) error {
+	if err := x.file.rename(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// moved tells the file's path after its directory was renamed.
+func (x *txnIndex) moved(path string) { x.file.moved(path) }
