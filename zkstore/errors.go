@@ -1,6 +1,10 @@
 package zkstore
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // Errors of the store; they come wrapped with the operation and the path, so
 // compare with errors.Is.
@@ -21,3 +25,31 @@ var (
 	// ErrInvalidNode: the node's data is not what it should be.
 	ErrInvalidNode = errors.New("zkstore: invalid data in node")
 )
+
+var errConnectionTimeout = errors.New("connection timeout")
+
+// ConnectionTimeoutError says that no server was reached within
+// zookeeper.connection.timeout.ms.
+type ConnectionTimeoutError struct {
+	State   string // CONNECTING
+	Connect string
+	After   time.Duration
+}
+
+func (e *ConnectionTimeoutError) Error() string {
+	return "Timed out waiting for connection while in state: " + e.State
+}
+
+// Hint says what to do about it.
+func (e *ConnectionTimeoutError) Hint() string {
+	return fmt.Sprintf("no ZooKeeper server of zookeeper.connect=%s answered within %v; check that it runs and can be reached from here, or raise zookeeper.connection.timeout.ms", e.Connect, e.After)
+}
+
+// ControllerMovedError is an ErrControllerMoved with the text that Kafka gives
+// to clients.
+type ControllerMovedError struct{ Message string }
+
+func (e *ControllerMovedError) Error() string { return e.Message }
+
+// Unwrap makes errors.Is(err, ErrControllerMoved) true.
+func (e *ControllerMovedError) Unwrap() error { return ErrControllerMoved }

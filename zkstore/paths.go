@@ -137,3 +137,24 @@ func DesanitizeEntity(name string) string {
 	}
 	return b.String()
 }
+
+func joinPath(parent, name string) string {
+	if parent == "/" {
+		return "/" + name
+	}
+	return parent + "/" + name
+}
+
+func joinConnect(servers []string, chroot string) string {
+	return strings.Join(servers, ",") + chroot
+}
+
+// notificationNumber returns the number at the end of a sequential node's name.
+func notificationNumber(node, prefix string) (int64, bool) {
+	text, ok := strings.CutPrefix(node, prefix)
+	if !ok {
+		return 0, false
+	}
+	number, err := strconv.ParseInt(text, 10, 64)
+	return number, err == nil
+}

@@ -1,0 +1,214 @@
+package zkstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+)
+
+// RegisterBroker creates the ephemeral node and returns the broker epoch (its
+// czxid). A node of this store's own earlier session is replaced; one of
+// anybody else's gives ErrNodeExists.
+func (s *Store) RegisterBroker(ctx context.Context, info BrokerInfo) (epoch int64, err error) {
+	ctx, sess, err := s.bind(ctx)
+	if err != nil {
+		return 0, err
+	}
+	path := BrokerPath(info.ID)
+	s.kafkaLog.Infof("Creating %s (is it secure? %t)", path, s.cfg.SecureACL)
+	stat, err := s.createBroker(ctx, sess, path, encodeBroker(info, time.Now().UnixMilli()))
+	if err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	s.registered = sess.sessionID()
+	s.mu.Unlock()
+	s.kafkaLog.Infof("Stat of the created znode at %s is: %s\n", path, statText(stat))
+	s.kafkaLog.Infof("Registered broker %d at path %s with addresses: %s, czxid (broker epoch): %d",
+		info.ID, path, addresses(info), stat.Czxid)
+	return stat.Czxid, nil
+}
+
+// createBroker creates the node and writes its data in one transaction, so
+// that it is never seen empty and its version is 1, as Kafka's is.
+func (s *Store) createBroker(ctx context.Context, sess *session, path string, data []byte) (zk.Stat, error) {
+	for {
+		results, _, _, err := s.multi(ctx, "register", path,
+			s.createOp(path, nil, zk.FlagEphemeral), s.setOp(path, data, 0))
+		if err == nil {
+			return *results[1].Stat, nil
+		}
+		if !errors.Is(err, ErrNodeExists) {
+			s.kafkaLog.Errorf("Error while creating ephemeral at %s with return code: %v", path, err)
+			return zk.Stat{}, err
+		}
+		n, readErr := s.readUnwatched(ctx, path)
+		if errors.Is(readErr, ErrNoNode) {
+			s.kafkaLog.Infof("The ephemeral node at %s went away while reading it, attempting create() again", path)
+			continue
+		}
+		if readErr != nil {
+			return zk.Stat{}, readErr
+		}
+		switch owner := n.stat.EphemeralOwner; {
+		case owner == sess.sessionID(): // ours: the answer to an earlier try was lost
+			return n.stat, nil
+		case owner != 0 && owner == s.formerSession():
+			s.kafkaLog.Infof("Was not possible to create the ephemeral at %s, node already exists and owner '0x%x' does not match current session '0x%x', trying to delete and re-create it with the newest Zookeeper session", path, owner, sess.sessionID())
+			if err := s.remove(ctx, path); err != nil {
+				return zk.Stat{}, err
+			}
+		default:
+			s.kafkaLog.Errorf("Error while creating ephemeral at %s, node already exists and owner '0x%x' does not match current session '0x%x'", path, owner, sess.sessionID())
+			return zk.Stat{}, err
+		}
+	}
+}
+
+// formerSession is the session under which this store last registered a broker.
+func (s *Store) formerSession() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.registered
+}
+
+func statText(t zk.Stat) string {
+	numbers := []int64{t.Czxid, t.Mzxid, t.Ctime, t.Mtime, int64(t.Version), int64(t.Cversion), int64(t.Aversion),
+		t.EphemeralOwner, int64(t.DataLength), int64(t.NumChildren), t.Pzxid}
+	texts := make([]string, len(numbers))
+	for i, n := range numbers {
+		texts[i] = strconv.FormatInt(n, 10)
+	}
+	return strings.Join(texts, ",")
+}
+
+func addresses(info BrokerInfo) string {
+	texts := make([]string, len(info.Endpoints))
+	for i, e := range info.Endpoints {
+		texts[i] = endpointText(e)
+	}
+	return strings.Join(texts, ",")
+}
+
+// UpdateBroker rewrites the node, after a change of the listeners; the broker
+// epoch stays.
+func (s *Store) UpdateBroker(ctx context.Context, info BrokerInfo) error {
+	path := BrokerPath(info.ID)
+	if _, err := s.set(ctx, path, encodeBroker(info, time.Now().UnixMilli()), AnyVersion); err != nil {
+		return err
+	}
+	s.kafkaLog.Infof("Updated broker %d at path %s with addresses: %s", info.ID, path, addresses(info))
+	return nil
+}
+
+// BrokerNode reads one broker's node, arming a NodeWatch on BrokerPath(id), and
+// says which session owns it; ErrNoNode.
+func (s *Store) BrokerNode(ctx context.Context, id int32) (info *BrokerInfo, owner int64, err error) {
+	n, err := s.read(ctx, BrokerPath(id))
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err = brokerOf(id, n)
+	return info, n.stat.EphemeralOwner, err
+}
+
+func brokerOf(id int32, n node) (*BrokerInfo, error) {
+	info, err := decodeBroker(id, n.data)
+	if err != nil {
+		return nil, invalid(BrokerPath(id), err)
+	}
+	info.Epoch = n.stat.Czxid
+	return info, nil
+}
+
+// Brokers reads all registered brokers with their epochs and arms the children
+// watch on BrokerIDsPath and NodeWatches on their paths. A node that does not
+// parse fails the read, as in Kafka.
+func (s *Store) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
+	ctx, _, err := s.bind(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := s.brokerIDs(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	paths := make([]string, len(ids))
+	for i, id := range ids {
+		paths[i] = BrokerPath(id)
+	}
+	nodes, found, err := s.readMany(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	brokers := make(map[int32]BrokerInfo, len(ids))
+	for i, id := range ids {
+		if !found[i] { // gone since it was listed
+			continue
+		}
+		info, err := brokerOf(id, nodes[i])
+		if err != nil {
+			return nil, err
+		}
+		brokers[id] = *info
+	}
+	return brokers, nil
+}
+
+// BrokerIDs returns the registered ids, ascending, without arming a watch.
+func (s *Store) BrokerIDs(ctx context.Context) ([]int32, error) { return s.brokerIDs(ctx, false) }
+
+func (s *Store) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
+	names, err := s.children(ctx, BrokerIDsPath, arm)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int32, len(names))
+	for i, name := range names {
+		id, err := strconv.ParseInt(name, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w: %q is not a broker id", BrokerIDsPath, ErrInvalidNode, name)
+		}
+		ids[i] = int32(id)
+	}
+	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
+	return ids, nil
+}
+
+// AwaitBrokerGone returns nil once /brokers/ids/id does not exist, woken by a
+// watch of its own; else the context's error.
+func (s *Store) AwaitBrokerGone(ctx context.Context, id int32) error {
+	path := BrokerPath(id)
+	for {
+		sess, err := s.session(ctx)
+		if err != nil {
+			return err
+		}
+		var exists bool
+		var fired <-chan zk.Event
+		_, err = s.do(context.WithValue(ctx, sessionKey{}, sess), "watch", path, len(path), func(c *zk.Conn) (err error) {
+			exists, _, fired, err = c.ExistsW(s.full(path))
+			return err
+		})
+		switch {
+		case errors.Is(err, ErrSessionExpired) && ctx.Value(sessionKey{}) == nil:
+			continue
+		case err != nil:
+			return err
+		case !exists:
+			return nil
+		}
+		select {
+		case <-fired:
+		case <-sess.dead:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,285 @@
+package zkstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/go-zookeeper/zk"
+)
+
+// Fence guards a write by the version of /controller_epoch.
+type Fence struct{ EpochVersion Version }
+
+// NoFence is for writers that are not the controller.
+func NoFence() Fence { return Fence{AnyVersion} }
+
+// A batch stays well below jute.maxbuffer, which the server also applies to the
+// transaction it logs.
+const (
+	batchOps   = 400
+	batchBytes = 512 << 10
+)
+
+// checked returns the operations behind the epoch check, if there is a fence.
+func (s *Store) checked(f Fence, ops ...any) []any {
+	if f.EpochVersion == AnyVersion {
+		return ops
+	}
+	check := &zk.CheckVersionRequest{Path: s.full(ControllerEpochPath), Version: f.EpochVersion}
+	return append([]any{check}, ops...)
+}
+
+// fenced runs ops behind the epoch check, all or none. failed is the index in
+// ops of the one that failed, -1 where it was none of them.
+func (s *Store) fenced(ctx context.Context, f Fence, what, path string, ops ...any) (results []zk.MultiResponse, failed int, uncertain bool, err error) {
+	all := s.checked(f, ops...)
+	checks := len(all) - len(ops)
+	results, failed, uncertain, err = s.multi(ctx, what, path, all...)
+	if err == nil {
+		return results[checks:], -1, uncertain, nil
+	}
+	if failed >= 0 && failed < checks {
+		if errors.Is(err, ErrBadVersion) {
+			err = fmt.Errorf("%s %s: %w", what, path, ErrControllerMoved)
+		}
+		return nil, -1, uncertain, err
+	}
+	return nil, failed - checks, uncertain, err
+}
+
+// apply runs one operation behind the fence; see settle for lost answers.
+func (s *Store) apply(ctx context.Context, f Fence, what, path string, op any) (zk.Stat, error) {
+	results, failed, uncertain, err := s.fenced(ctx, f, what, path, op)
+	if err == nil {
+		if stat := results[0].Stat; stat != nil {
+			return *stat, nil
+		}
+		return zk.Stat{}, nil
+	}
+	if uncertain && failed == 0 {
+		return s.settle(ctx, op, path, err)
+	}
+	return zk.Stat{}, err
+}
+
+// settle decides an operation that failed at a try after one whose answer was
+// lost: it succeeded if the node is as the operation would have left it.
+func (s *Store) settle(ctx context.Context, op any, path string, failure error) (zk.Stat, error) {
+	n, err := s.readUnwatched(ctx, path)
+	switch op := op.(type) {
+	case *zk.DeleteRequest:
+		if errors.Is(failure, ErrNoNode) {
+			return zk.Stat{}, nil
+		}
+	case *zk.CreateRequest:
+		if err == nil && errors.Is(failure, ErrNodeExists) && n.stat.Version == 0 && bytes.Equal(n.data, op.Data) {
+			return n.stat, nil
+		}
+	case *zk.SetDataRequest:
+		if err == nil && errors.Is(failure, ErrBadVersion) && n.stat.Version == op.Version+1 && bytes.Equal(n.data, op.Data) {
+			return n.stat, nil
+		}
+	}
+	return zk.Stat{}, failure
+}
+
+// write is one operation of a bulk write and where it is.
+type write struct {
+	path string
+	op   any
+}
+
+// outcome is what became of a write.
+type outcome struct {
+	stat zk.Stat // of a set
+	err  error
+}
+
+// bulk runs many independent writes behind the fence, in batches of one
+// transaction each. A batch of which any write fails is run again one by one,
+// so that one conflict does not block others. err is set where nothing more can
+// be said, such as ErrControllerMoved; the outcomes are then incomplete.
+func (s *Store) bulk(ctx context.Context, f Fence, what string, writes []write) ([]outcome, error) {
+	ctx, _, err := s.bind(ctx)
+	if err != nil {
+		return nil, err
+	}
+	outcomes := make([]outcome, len(writes))
+	batches := cut(writes)
+	err = s.each(len(batches), func(i int) error {
+		from, to := batches[i][0], batches[i][1]
+		return s.bulkBatch(ctx, f, what, writes[from:to], outcomes[from:to])
+	})
+	return outcomes, err
+}
+
+func (s *Store) bulkBatch(ctx context.Context, f Fence, what string, writes []write, outcomes []outcome) error {
+	ops := make([]any, len(writes))
+	for i, w := range writes {
+		ops[i] = w.op
+	}
+	path := writes[0].path
+	if len(writes) > 1 {
+		path = fmt.Sprintf("%s and %d more", path, len(writes)-1)
+	}
+	results, failed, uncertain, err := s.fenced(ctx, f, what, path, ops...)
+	if err == nil {
+		for i, r := range results {
+			if r.Stat != nil {
+				outcomes[i].stat = *r.Stat
+			}
+		}
+		return nil
+	}
+	if failed < 0 {
+		return err
+	}
+	for i, w := range writes {
+		outcomes[i].stat, outcomes[i].err = s.single(ctx, f, what, w, uncertain)
+		if fatal(outcomes[i].err) {
+			return outcomes[i].err
+		}
+	}
+	return nil
+}
+
+// single runs one write of a failed batch; uncertain says that the batch may
+// have been done at a try whose answer was lost.
+func (s *Store) single(ctx context.Context, f Fence, what string, w write, uncertain bool) (zk.Stat, error) {
+	stat, err := s.apply(ctx, f, what, w.path, w.op)
+	if err != nil && uncertain && !fatal(err) {
+		return s.settle(ctx, w.op, w.path, err)
+	}
+	return stat, err
+}
+
+// fatal says that an error is not about the one node that was written.
+func fatal(err error) bool {
+	return errors.Is(err, ErrControllerMoved) || errors.Is(err, ErrSessionExpired) || errors.Is(err, ErrClosed) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// cut divides writes into runs [from, to) that fit one transaction.
+func cut(writes []write) (batches [][2]int) {
+	from, size := 0, 0
+	for i, w := range writes {
+		opBytes := opSize(w.op)
+		if i > from && (i-from == batchOps || size+opBytes > batchBytes) {
+			batches = append(batches, [2]int{from, i})
+			from, size = i, 0
+		}
+		size += opBytes
+	}
+	if from < len(writes) {
+		batches = append(batches, [2]int{from, len(writes)})
+	}
+	return batches
+}
+
+func (s *Store) createOp(path string, data []byte, flags int32) *zk.CreateRequest {
+	return &zk.CreateRequest{Path: s.full(path), Data: data, Acl: s.acl(path), Flags: flags}
+}
+
+func (s *Store) setOp(path string, data []byte, version Version) *zk.SetDataRequest {
+	return &zk.SetDataRequest{Path: s.full(path), Data: data, Version: version}
+}
+
+func (s *Store) deleteOp(path string) *zk.DeleteRequest {
+	return &zk.DeleteRequest{Path: s.full(path), Version: AnyVersion}
+}
+
+// removeFenced deletes a node; an absent one is no error.
+func (s *Store) removeFenced(ctx context.Context, f Fence, path string) error {
+	_, err := s.apply(ctx, f, "delete", path, s.deleteOp(path))
+	if errors.Is(err, ErrNoNode) {
+		return nil
+	}
+	return err
+}
+
+// removeAll deletes leaf nodes; absent ones are no error.
+func (s *Store) removeAll(ctx context.Context, f Fence, paths []string) error {
+	writes := make([]write, len(paths))
+	for i, path := range paths {
+		writes[i] = write{path, s.deleteOp(path)}
+	}
+	outcomes, err := s.bulk(ctx, f, "delete", writes)
+	if err != nil {
+		return err
+	}
+	for _, o := range outcomes {
+		if o.err != nil && !errors.Is(o.err, ErrNoNode) {
+			return o.err
+		}
+	}
+	return nil
+}
+
+// removeTree deletes a node and all below it, leaves first. Nodes that vanish
+// meanwhile are fine; where one appears below it is tried again.
+func (s *Store) removeTree(ctx context.Context, f Fence, path string) error {
+	ctx, _, err := s.bind(ctx)
+	if err != nil {
+		return err
+	}
+	for range 10 {
+		paths, err := s.walk(ctx, path)
+		if err != nil {
+			return err
+		}
+		err = s.removeInOrder(ctx, f, paths)
+		if !errors.Is(err, zk.ErrNotEmpty) {
+			return err
+		}
+	}
+	return fmt.Errorf("delete %s: somebody keeps creating nodes below it", path)
+}
+
+func (s *Store) removeInOrder(ctx context.Context, f Fence, paths []string) error {
+	writes := make([]write, len(paths))
+	for i, path := range paths {
+		writes[i] = write{path, s.deleteOp(path)}
+	}
+	for _, b := range cut(writes) {
+		outcomes := make([]outcome, b[1]-b[0])
+		if err := s.bulkBatch(ctx, f, "delete", writes[b[0]:b[1]], outcomes); err != nil {
+			return err
+		}
+		for _, o := range outcomes {
+			if o.err != nil && !errors.Is(o.err, ErrNoNode) {
+				return o.err
+			}
+		}
+	}
+	return nil
+}
+
+// walk lists a node and all below it, children before parents.
+func (s *Store) walk(ctx context.Context, root string) ([]string, error) {
+	var levels [][]string
+	for level := []string{root}; len(level) > 0; {
+		levels = append(levels, level)
+		below := make([][]string, len(level))
+		err := s.each(len(level), func(i int) error {
+			names, err := s.children(ctx, level[i], false)
+			for _, name := range names {
+				below[i] = append(below[i], joinPath(level[i], name))
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		level = nil
+		for _, paths := range below {
+			level = append(level, paths...)
+		}
+	}
+	var paths []string
+	for i := len(levels) - 1; i >= 0; i-- {
+		paths = append(paths, levels[i]...)
+	}
+	return paths, nil
+}

@@ -1,0 +1,315 @@
+package zkstore
+
+import (
+	"encoding/base64"
+	"fmt"
+	"math"
+	"net"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/monedula/monedula/metadata"
+)
+
+// What the nodes contain. Readers take any key order and ignore unknown keys;
+// writers write the very bytes that Kafka writes, key order included, so that
+// tools that compare or grep see no difference. Encoding is here, decoding in
+// decode.go.
+
+// BrokerInfo is /brokers/ids/N.
+type BrokerInfo struct {
+	ID          int32
+	Endpoints   []metadata.Endpoint // in the order of advertised.listeners
+	Rack        *string
+	JMXPort     int32                   // -1: none
+	Features    map[string]FeatureRange // always {} in practice
+	JSONVersion int                     // 5 from IBP 2.7-IV0, 4 from 0.10.0-IV1, 2 before; 0 writes 5
+	Epoch       int64                   // czxid; set by reads
+	Timestamp   int64                   // ms; set by reads, written as the time of writing
+}
+
+// FeatureRange is the range of levels a broker supports of a feature.
+type FeatureRange struct{ Min, Max int16 }
+
+// brokerJSONNewest is the version of the broker node that Kafka 3.9 writes.
+const brokerJSONNewest = 5
+
+func encodeBroker(b BrokerInfo, timestamp int64) []byte {
+	version := b.JSONVersion
+	if version == 0 {
+		version = brokerJSONNewest
+	}
+	var w objectWriter
+	if version >= 5 {
+		w.key("features").object(func(w *objectWriter) {
+			for _, name := range sortedKeys(b.Features) {
+				r := b.Features[name]
+				w.key(name).object(func(w *objectWriter) {
+					w.key("min_version").int(int64(r.Min))
+					w.key("max_version").int(int64(r.Max))
+				})
+			}
+		})
+	}
+	if version >= 4 {
+		w.key("listener_security_protocol_map").object(func(w *objectWriter) {
+			for _, e := range b.Endpoints {
+				w.key(e.Listener).string(securityProtocols[e.SecurityProtocol&3])
+			}
+		})
+	}
+	w.key("endpoints").list(len(b.Endpoints), func(w *objectWriter, i int) { w.string(endpointText(b.Endpoints[i])) })
+	if version >= 3 && b.Rack != nil {
+		w.key("rack").string(*b.Rack)
+	}
+	w.key("jmx_port").int(int64(b.JMXPort))
+	if e := plaintextEndpoint(b.Endpoints); e != nil {
+		w.key("port").int(int64(e.Port))
+		w.key("host").string(e.Host)
+	} else {
+		w.key("port").int(-1)
+		w.key("host").raw("null")
+	}
+	w.key("version").int(int64(version))
+	w.key("timestamp").string(strconv.FormatInt(timestamp, 10))
+	return w.bytes()
+}
+
+// securityProtocols are the names by metadata.Endpoint.SecurityProtocol.
+var securityProtocols = [4]string{"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}
+
+// plaintextEndpoint is what readers of the first versions connect to.
+func plaintextEndpoint(endpoints []metadata.Endpoint) *metadata.Endpoint {
+	for i := range endpoints {
+		if endpoints[i].SecurityProtocol == 0 {
+			return &endpoints[i]
+		}
+	}
+	return nil
+}
+
+func endpointText(e metadata.Endpoint) string {
+	host := e.Host
+	if strings.Contains(host, ":") {
+		return e.Listener + "://" + net.JoinHostPort(host, strconv.Itoa(int(e.Port)))
+	}
+	return e.Listener + "://" + host + ":" + strconv.Itoa(int(e.Port))
+}
+
+// Assignment is a partition's replicas in /brokers/topics/T.
+type Assignment struct {
+	Replicas, Adding, Removing []int32
+}
+
+// TopicNode is /brokers/topics/T.
+type TopicNode struct {
+	Name       string
+	ID         TopicID // zero: none
+	Partitions map[int32]Assignment
+	Version    Version // dataVersion; set by reads
+}
+
+func encodeTopic(t TopicNode) []byte {
+	lists := func(key string, w *objectWriter, of func(Assignment) []int32, always bool) {
+		var names []string
+		for p, a := range t.Partitions {
+			if always || len(of(a)) > 0 {
+				names = append(names, strconv.Itoa(int(p)))
+			}
+		}
+		w.key(key).object(func(w *objectWriter) {
+			for _, name := range scalaMapOrder(names) {
+				p, _ := strconv.Atoi(name)
+				w.key(name).int32s(of(t.Partitions[int32(p)]))
+			}
+		})
+	}
+	var w objectWriter
+	lists("partitions", &w, func(a Assignment) []int32 { return a.Replicas }, true)
+	if t.ID != (TopicID{}) {
+		w.key("topic_id").string(encodeTopicID(t.ID))
+	}
+	lists("adding_replicas", &w, func(a Assignment) []int32 { return a.Adding }, false)
+	lists("removing_replicas", &w, func(a Assignment) []int32 { return a.Removing }, false)
+	w.key("version").int(3)
+	return w.bytes()
+}
+
+func encodeTopicID(id TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+// PartitionState is /brokers/topics/T/partitions/P/state.
+type PartitionState struct {
+	ControllerEpoch int32 // of the controller that made the leadership decision
+	Leader          int32 // -1: none
+	LeaderEpoch     int32
+	ISR             []int32
+	Recovering      bool    // leader_recovery_state 1
+	Version         Version // dataVersion = partition epoch
+}
+
+func encodePartitionState(p PartitionState) []byte {
+	var w objectWriter
+	w.key("controller_epoch").int(int64(p.ControllerEpoch))
+	w.key("leader").int(int64(p.Leader))
+	w.key("version").int(1)
+	if p.Recovering {
+		w.key("leader_recovery_state").int(1)
+	}
+	w.key("leader_epoch").int(int64(p.LeaderEpoch))
+	w.key("isr").int32s(p.ISR)
+	return w.bytes()
+}
+
+func encodeController(id int32, timestamp int64) []byte {
+	var w objectWriter
+	w.key("version").int(2)
+	w.key("brokerid").int(int64(id))
+	w.key("timestamp").string(strconv.FormatInt(timestamp, 10))
+	w.key("kraftControllerEpoch").int(-1)
+	return w.bytes()
+}
+
+func encodeClusterID(id string) []byte {
+	var w objectWriter
+	w.key("version").string("1")
+	w.key("id").string(id)
+	return w.bytes()
+}
+
+// FeatureNode is /feature.
+type FeatureNode struct {
+	JSONVersion int  // 2 from IBP 3.3-IV0, else 1
+	Enabled     bool // false below IBP 2.7-IV0
+	Features    map[string]FinalizedFeature
+	Version     Version // dataVersion, the finalized features epoch; set by reads
+}
+
+// FinalizedFeature is the level the cluster runs a feature at; Min only in JSON version 1.
+type FinalizedFeature struct{ Min, Max int16 }
+
+func encodeFeature(n FeatureNode) []byte {
+	var w objectWriter
+	w.key("features").object(func(w *objectWriter) {
+		for _, name := range sortedKeys(n.Features) {
+			f := n.Features[name]
+			w.key(name).object(func(w *objectWriter) {
+				w.key("max_version_level").int(int64(f.Max))
+				if n.JSONVersion == 1 {
+					w.key("min_version_level").int(int64(f.Min))
+				}
+			})
+		}
+	})
+	status := int64(0)
+	if n.Enabled {
+		status = 1
+	}
+	w.key("version").int(int64(n.JSONVersion))
+	w.key("status").int(status)
+	return w.bytes()
+}
+
+// ProducerIDBlock is /latest_producer_id_block, End inclusive.
+type ProducerIDBlock struct {
+	Broker     int32
+	Start, End int64
+}
+
+// producerIDBlockSize is how many ids a broker takes at once.
+const producerIDBlockSize = 1000
+
+// next returns the block after b, for broker.
+func (b ProducerIDBlock) next(broker int32) (ProducerIDBlock, error) {
+	if b.End > math.MaxInt64-producerIDBlockSize {
+		return ProducerIDBlock{}, fmt.Errorf("zkstore: have exhausted all producerIds as the next producerId range would exceed long max; the latest block ends at %d", b.End)
+	}
+	return ProducerIDBlock{Broker: broker, Start: b.End + 1, End: b.End + producerIDBlockSize}, nil
+}
+
+func encodeProducerIDBlock(b ProducerIDBlock) []byte {
+	var w objectWriter
+	w.key("version").int(1)
+	w.key("broker").int(int64(b.Broker))
+	w.key("block_start").string(strconv.FormatInt(b.Start, 10))
+	w.key("block_end").string(strconv.FormatInt(b.End, 10))
+	return w.bytes()
+}
+
+func encodeConfig(config map[string]string) []byte {
+	var w objectWriter
+	w.key("version").int(1)
+	w.key("config").object(func(w *objectWriter) {
+		for _, key := range javaPropertiesOrder(sortedKeys(config)) {
+			w.key(key).string(config[key])
+		}
+	})
+	return w.bytes()
+}
+
+func encodeConfigChange(entityPath string) []byte {
+	var w objectWriter
+	w.key("version").int(2)
+	w.key("entity_path").string(entityPath)
+	return w.bytes()
+}
+
+// encodePartitions is what isr_change and preferred_replica_election nodes hold.
+func encodePartitions(tps []TopicPartition) []byte {
+	var w objectWriter
+	w.key("version").int(1)
+	w.key("partitions").list(len(tps), func(w *objectWriter, i int) {
+		w.object(func(w *objectWriter) {
+			w.key("topic").string(tps[i].Topic)
+			w.key("partition").int(int64(tps[i].Partition))
+		})
+	})
+	return w.bytes()
+}
+
+func encodeLogDirEvent(broker int32) []byte {
+	var w objectWriter
+	w.key("version").int(1)
+	w.key("broker").int(int64(broker))
+	w.key("event").int(1)
+	return w.bytes()
+}
+
+func encodeReassignments(r map[TopicPartition][]int32) []byte {
+	tps := sortedPartitions(r)
+	var w objectWriter
+	w.key("version").int(1)
+	w.key("partitions").list(len(tps), func(w *objectWriter, i int) {
+		w.object(func(w *objectWriter) {
+			w.key("topic").string(tps[i].Topic)
+			w.key("partition").int(int64(tps[i].Partition))
+			w.key("replicas").int32s(r[tps[i]])
+		})
+	})
+	return w.bytes()
+}
+
+// sortedPartitions returns the map's keys by topic and index, so that what is
+// written does not depend on chance.
+func sortedPartitions[V any](m map[TopicPartition]V) []TopicPartition {
+	tps := make([]TopicPartition, 0, len(m))
+	for tp := range m {
+		tps = append(tps, tp)
+	}
+	sort.Slice(tps, func(i, j int) bool {
+		if tps[i].Topic != tps[j].Topic {
+			return tps[i].Topic < tps[j].Topic
+		}
+		return tps[i].Partition < tps[j].Partition
+	})
+	return tps
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	return keys
+}

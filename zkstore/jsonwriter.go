@@ -1,0 +1,147 @@
+package zkstore
+
+import (
+	"sort"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// objectWriter writes one JSON object compactly and escapes as Kafka's JSON
+// library does: quotes, backslashes and control characters only.
+type objectWriter struct {
+	buf   []byte
+	comma bool
+}
+
+func (w *objectWriter) bytes() []byte {
+	out := make([]byte, 0, len(w.buf)+2)
+	out = append(out, '{')
+	out = append(out, w.buf...)
+	return append(out, '}')
+}
+
+// key begins a member; the next call writes its value.
+func (w *objectWriter) key(name string) *objectWriter {
+	if w.comma {
+		w.buf = append(w.buf, ',')
+	}
+	w.comma = true
+	w.string(name)
+	w.buf = append(w.buf, ':')
+	return w
+}
+
+func (w *objectWriter) int(n int64)       { w.buf = strconv.AppendInt(w.buf, n, 10) }
+func (w *objectWriter) raw(value string)  { w.buf = append(w.buf, value...) }
+func (w *objectWriter) string(str string) { w.buf = appendJSONString(w.buf, str) }
+
+func (w *objectWriter) int32s(list []int32) {
+	w.list(len(list), func(w *objectWriter, i int) { w.int(int64(list[i])) })
+}
+
+func (w *objectWriter) object(members func(w *objectWriter)) {
+	w.buf = append(w.buf, '{')
+	w.comma = false
+	members(w)
+	w.buf = append(w.buf, '}')
+	w.comma = true
+}
+
+func (w *objectWriter) list(n int, element func(w *objectWriter, i int)) {
+	w.buf = append(w.buf, '[')
+	for i := range n {
+		if i > 0 {
+			w.buf = append(w.buf, ',')
+		}
+		element(w, i)
+	}
+	w.buf = append(w.buf, ']')
+	w.comma = true
+}
+
+func appendJSONString(dst []byte, s string) []byte {
+	const hex = "0123456789ABCDEF"
+	dst = append(dst, '"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c == '\b':
+			dst = append(dst, '\\', 'b')
+		case c == '\t':
+			dst = append(dst, '\\', 't')
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c == '\f':
+			dst = append(dst, '\\', 'f')
+		case c == '\r':
+			dst = append(dst, '\\', 'r')
+		case c < 0x20:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		case c >= utf8.RuneSelf:
+			r, size := utf8.DecodeRuneInString(s[i:]) // what is no UTF-8 becomes U+FFFD
+			dst = utf8.AppendRune(dst, r)
+			i += size - 1
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
+}
+
+// javaHash is String.hashCode of Java.
+func javaHash(s string) uint32 {
+	var h uint32
+	for _, unit := range utf16.Encode([]rune(s)) {
+		h = 31*h + uint32(unit)
+	}
+	return h
+}
+
+// scalaMapOrder orders keys as Scala 2.13's mutable.HashMap iterates over them:
+// by slot of a table that starts with 16 and doubles before it is three
+// quarters full, and by hash within a slot.
+func scalaMapOrder(keys []string) []string {
+	slots := 16
+	for len(keys) >= slots*3/4 {
+		slots *= 2
+	}
+	return hashOrder(keys, uint32(slots), true)
+}
+
+// javaPropertiesOrder orders keys as java.util.Properties (a ConcurrentHashMap)
+// iterates over them: by slot; within a slot by insertion, for which the given
+// order stands.
+func javaPropertiesOrder(keys []string) []string {
+	slots := 16
+	for len(keys) >= slots*3/4 {
+		slots *= 2
+	}
+	return hashOrder(keys, uint32(slots), false)
+}
+
+func hashOrder(keys []string, slots uint32, hashWithinSlot bool) []string {
+	type entry struct {
+		key        string
+		slot, hash uint32
+	}
+	entries := make([]entry, len(keys))
+	for i, key := range keys {
+		h := javaHash(key)
+		h ^= h >> 16
+		entries[i] = entry{key, h & (slots - 1), h}
+	}
+	sort.SliceStable(entries, func(i, j int) bool {
+		a, b := entries[i], entries[j]
+		if a.slot != b.slot {
+			return a.slot < b.slot
+		}
+		return hashWithinSlot && int32(a.hash) < int32(b.hash)
+	})
+	ordered := make([]string, len(keys))
+	for i, e := range entries {
+		ordered[i] = e.key
+	}
+	return ordered
+}

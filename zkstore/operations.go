@@ -1,0 +1,429 @@
+package zkstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/go-zookeeper/zk"
+)
+
+// A request whose connection was lost may have taken effect. It is sent again,
+// and the answer to the second try read in that light: a create that finds its
+// own node, a set that finds its own data, a delete that finds nothing left
+// have succeeded.
+
+const (
+	// serverPacketMax is jute.maxbuffer's default on servers. A larger packet
+	// makes them close the connection.
+	serverPacketMax = 1 << 20
+	// oversizeTries bounds the tries of a packet that is likely the reason why
+	// the connection is lost.
+	oversizeTries = 3
+)
+
+// do runs one request of the client library until it is answered, in the
+// session that ctx is bound to. uncertain says that an earlier try of it may
+// have taken effect. size is about what it sends.
+func (s *Store) do(ctx context.Context, what, path string, size int, request func(c *zk.Conn) error) (uncertain bool, err error) {
+	sess, err := s.session(ctx)
+	if err != nil {
+		return false, fmt.Errorf("%s %s: %w", what, path, err)
+	}
+	if size > packetMax {
+		return false, fmt.Errorf("zkstore: %s %s: %d bytes, more than the %d a packet may have", what, path, size, packetMax)
+	}
+	for losses := 0; ; {
+		err := s.try(ctx, sess, request)
+		if err == nil {
+			return uncertain, nil
+		}
+		if !connectionLost(err) || sess.isOver() || ctx.Err() != nil {
+			return uncertain, fmt.Errorf("%s %s: %w", what, path, s.translate(sess, err))
+		}
+		uncertain = true
+		if losses++; losses >= oversizeTries && size > serverPacketMax-1<<10 {
+			return uncertain, fmt.Errorf("zkstore: %s %s: the server closed the connection %d times on %d bytes; raise jute.maxbuffer on the ZooKeeper servers", what, path, losses, size)
+		}
+		if err := sess.awaitConnected(ctx); err != nil {
+			return uncertain, fmt.Errorf("%s %s: %w", what, path, s.translate(sess, err))
+		}
+	}
+}
+
+// try sends the request once. It returns early with the context's error; the
+// request's goroutine ends when the answer comes or the connection is lost.
+func (s *Store) try(ctx context.Context, sess *session, request func(c *zk.Conn) error) error {
+	select {
+	case s.inFlight <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-sess.dead:
+		return zk.ErrConnectionClosed
+	}
+	result := make(chan error, 1)
+	go func() {
+		err := request(sess.conn)
+		<-s.inFlight
+		result <- err
+	}()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// connectionLost tells "may have happened" from the server's answers.
+func connectionLost(err error) bool {
+	var network net.Error
+	var number syscall.Errno
+	return errors.Is(err, zk.ErrConnectionClosed) || errors.Is(err, zk.ErrNoServer) ||
+		errors.Is(err, zk.ErrClosing) || errors.Is(err, zk.ErrSessionMoved) ||
+		errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
+		errors.As(err, &network) || errors.As(err, &number)
+}
+
+// translate turns the client library's errors into this room's.
+func (s *Store) translate(sess *session, err error) error {
+	switch {
+	case errors.Is(err, zk.ErrNoNode):
+		return ErrNoNode
+	case errors.Is(err, zk.ErrNodeExists):
+		return ErrNodeExists
+	case errors.Is(err, zk.ErrBadVersion):
+		return ErrBadVersion
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case s.closing():
+		return ErrClosed
+	case sess.isOver(), errors.Is(err, zk.ErrSessionExpired):
+		return ErrSessionExpired
+	}
+	return err
+}
+
+func (s *Store) full(path string) string {
+	if path == "/" && s.chroot != "" {
+		return s.chroot
+	}
+	return s.chroot + path
+}
+
+// acl is Kafka's rule: everybody may do everything, or with zookeeper.set.acl
+// only the creator, and the world read what is not secret.
+func (s *Store) acl(path string) []zk.ACL {
+	if !s.cfg.SecureACL || path == consumersPath {
+		return zk.WorldACL(zk.PermAll)
+	}
+	acl := zk.AuthACL(zk.PermAll)
+	if !secretPath(path) {
+		acl = append(acl, zk.WorldACL(zk.PermRead)...)
+	}
+	return acl
+}
+
+func secretPath(path string) bool {
+	return strings.HasPrefix(path, configPath+"/users") || strings.HasPrefix(path, configPath+"/brokers") ||
+		strings.HasPrefix(path, "/delegation_token/tokens")
+}
+
+// node is what a read returns.
+type node struct {
+	data []byte // nil for null
+	stat zk.Stat
+}
+
+// read reads a node, and arms its NodeWatch where one is registered.
+func (s *Store) read(ctx context.Context, path string) (node, error) {
+	if !s.watched(watchKey{path, false}) {
+		return s.readUnwatched(ctx, path)
+	}
+	ctx, sess, err := s.bind(ctx)
+	if err != nil {
+		return node{}, err
+	}
+	key := watchKey{path, false}
+	if !sess.watches.begin(key) {
+		return s.readUnwatched(ctx, path)
+	}
+	var data []byte
+	var stat *zk.Stat
+	_, err = s.do(ctx, "read", path, len(path), func(c *zk.Conn) (err error) {
+		data, stat, _, err = c.GetW(s.full(path))
+		return err
+	})
+	sess.watches.end(key, err == nil)
+	if err != nil {
+		return node{}, err
+	}
+	return node{data, *stat}, nil
+}
+
+func (s *Store) readUnwatched(ctx context.Context, path string) (node, error) {
+	var data []byte
+	var stat *zk.Stat
+	_, err := s.do(ctx, "read", path, len(path), func(c *zk.Conn) (err error) {
+		data, stat, err = c.Get(s.full(path))
+		return err
+	})
+	if err != nil {
+		return node{}, err
+	}
+	return node{data, *stat}, nil
+}
+
+// readOrArm is read, but where the node is absent its NodeWatch is armed all
+// the same, to hear of its creation.
+func (s *Store) readOrArm(ctx context.Context, path string) (node, error) {
+	for {
+		n, err := s.read(ctx, path)
+		if !errors.Is(err, ErrNoNode) || !s.watched(watchKey{path, false}) {
+			return n, err
+		}
+		exists, armErr := s.exists(ctx, path)
+		if armErr != nil {
+			return node{}, armErr
+		}
+		if !exists {
+			return node{}, err
+		}
+	}
+}
+
+// exists looks for a node, and arms its NodeWatch where one is registered.
+func (s *Store) exists(ctx context.Context, path string) (bool, error) {
+	ctx, sess, err := s.bind(ctx)
+	if err != nil {
+		return false, err
+	}
+	key := watchKey{path, false}
+	arm := s.watched(key) && sess.watches.begin(key)
+	var exists bool
+	_, err = s.do(ctx, "look for", path, len(path), func(c *zk.Conn) (err error) {
+		if arm {
+			exists, _, _, err = c.ExistsW(s.full(path))
+		} else {
+			exists, _, err = c.Exists(s.full(path))
+		}
+		return err
+	})
+	if arm {
+		sess.watches.end(key, err == nil)
+	}
+	return exists && err == nil, err
+}
+
+// children lists a node's children, unordered; with arm it arms the children
+// watch where a handler is registered. An absent node has none.
+func (s *Store) children(ctx context.Context, path string, arm bool) ([]string, error) {
+	ctx, sess, err := s.bind(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key := watchKey{path, true}
+	arm = arm && s.watched(key) && sess.watches.begin(key)
+	var names []string
+	_, err = s.do(ctx, "list", path, len(path), func(c *zk.Conn) (err error) {
+		if arm {
+			names, _, _, err = c.ChildrenW(s.full(path))
+		} else {
+			names, _, err = c.Children(s.full(path))
+		}
+		return err
+	})
+	if arm {
+		sess.watches.end(key, err == nil)
+	}
+	if errors.Is(err, ErrNoNode) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return names, nil
+}
+
+// create creates a persistent node; data nil is null.
+func (s *Store) create(ctx context.Context, path string, data []byte) error {
+	ctx, _, err := s.bind(ctx)
+	if err != nil {
+		return err
+	}
+	uncertain, err := s.do(ctx, "create", path, len(path)+len(data), func(c *zk.Conn) error {
+		_, err := c.Create(s.full(path), data, zk.FlagPersistent, s.acl(path))
+		return err
+	})
+	if uncertain && errors.Is(err, ErrNodeExists) {
+		if n, readErr := s.readUnwatched(ctx, path); readErr == nil && n.stat.Version == 0 && bytes.Equal(n.data, data) {
+			return nil
+		}
+	}
+	return err
+}
+
+// createSequential creates a persistent node with a number after path. If the
+// answer is lost there may be two of it, which notifications allow.
+func (s *Store) createSequential(ctx context.Context, path string, data []byte) error {
+	_, err := s.do(ctx, "create", path, len(path)+len(data), func(c *zk.Conn) error {
+		_, err := c.Create(s.full(path), data, zk.FlagSequence, s.acl(path))
+		return err
+	})
+	return err
+}
+
+// createRecursive creates a node, and its parents with null data where they
+// are missing.
+func (s *Store) createRecursive(ctx context.Context, path string, data []byte) error {
+	for {
+		err := s.create(ctx, path, data)
+		if !errors.Is(err, ErrNoNode) {
+			return err
+		}
+		parent := parentPath(path)
+		if parent == "/" {
+			return fmt.Errorf("create %s: the chroot %s of zookeeper.connect does not exist: %w", path, s.chroot, ErrNoNode)
+		}
+		if err := s.ensurePath(ctx, parent); err != nil {
+			return err
+		}
+	}
+}
+
+// ensurePath creates a persistent node with null data unless it is there.
+func (s *Store) ensurePath(ctx context.Context, path string) error {
+	err := s.createRecursive(ctx, path, nil)
+	if errors.Is(err, ErrNodeExists) {
+		return nil
+	}
+	return err
+}
+
+// set writes a node's data where its version is the expected one, or any.
+func (s *Store) set(ctx context.Context, path string, data []byte, version Version) (zk.Stat, error) {
+	ctx, _, err := s.bind(ctx)
+	if err != nil {
+		return zk.Stat{}, err
+	}
+	var stat *zk.Stat
+	uncertain, err := s.do(ctx, "write", path, len(path)+len(data), func(c *zk.Conn) (err error) {
+		stat, err = c.Set(s.full(path), data, version)
+		return err
+	})
+	if uncertain && errors.Is(err, ErrBadVersion) {
+		if n, readErr := s.readUnwatched(ctx, path); readErr == nil && n.stat.Version == version+1 && bytes.Equal(n.data, data) {
+			return n.stat, nil
+		}
+	}
+	if err != nil {
+		return zk.Stat{}, err
+	}
+	return *stat, nil
+}
+
+// remove deletes a node whatever its version; an absent one is no error.
+func (s *Store) remove(ctx context.Context, path string) error {
+	_, err := s.do(ctx, "delete", path, len(path), func(c *zk.Conn) error {
+		return c.Delete(s.full(path), AnyVersion)
+	})
+	if errors.Is(err, ErrNoNode) {
+		return nil
+	}
+	return err
+}
+
+// multi runs the operations all or none. With an error, failed is the index of
+// the operation that failed, -1 where the whole was not answered.
+func (s *Store) multi(ctx context.Context, what, path string, ops ...any) (results []zk.MultiResponse, failed int, uncertain bool, err error) {
+	size := 0
+	for _, op := range ops {
+		size += opSize(op)
+	}
+	uncertain, err = s.do(ctx, what, path, size, func(c *zk.Conn) (err error) {
+		results, err = c.Multi(ops...)
+		return err
+	})
+	if err == nil {
+		return results, -1, uncertain, nil
+	}
+	for i, r := range results {
+		if r.Error != nil {
+			return results, i, uncertain, err
+		}
+	}
+	return nil, -1, uncertain, err
+}
+
+// opSize is about what an operation takes in a packet.
+func opSize(op any) int {
+	const head, aclEntry = 32, 32
+	switch op := op.(type) {
+	case *zk.CreateRequest:
+		return head + len(op.Path) + len(op.Data) + aclEntry*len(op.Acl)
+	case *zk.SetDataRequest:
+		return head + len(op.Path) + len(op.Data)
+	case *zk.DeleteRequest:
+		return head + len(op.Path)
+	case *zk.CheckVersionRequest:
+		return head + len(op.Path)
+	}
+	return head
+}
+
+// each calls f for 0 to n-1, as many at once as requests may be in flight, and
+// returns the first error, after which no further call begins.
+func (s *Store) each(n int, f func(i int) error) error {
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex // guards next and first
+		next  int
+		first error
+	)
+	take := func() (int, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		next++
+		return next - 1, next <= n && first == nil
+	}
+	for range min(n, s.cfg.MaxInFlight) {
+		wg.Go(func() {
+			for i, ok := take(); ok; i, ok = take() {
+				if err := f(i); err != nil {
+					mu.Lock()
+					if first == nil {
+						first = err
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}
+
+// readMany reads the nodes of paths, arming as read does; found is false for
+// the absent ones.
+func (s *Store) readMany(ctx context.Context, paths []string) (nodes []node, found []bool, err error) {
+	ctx, _, err = s.bind(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	nodes, found = make([]node, len(paths)), make([]bool, len(paths))
+	err = s.each(len(paths), func(i int) error {
+		n, err := s.read(ctx, paths[i])
+		if errors.Is(err, ErrNoNode) {
+			return nil
+		}
+		nodes[i], found[i] = n, err == nil
+		return err
+	})
+	return nodes, found, err
+}

@@ -1,0 +1,178 @@
+package zkstore
+
+import (
+	"context"
+	"errors"
+	"sort"
+	"strconv"
+)
+
+// Requests and notifications to the controller that go through ZooKeeper:
+// those of leaders with an old inter.broker.protocol.version, of brokers with a
+// failed log directory, and of old tools.
+
+// ISRChanges lists the isr_change nodes and arms ISRChangesPath's children watch.
+func (s *Store) ISRChanges(ctx context.Context) (nodes []string, err error) {
+	return s.notifications(ctx, ISRChangesPath, isrChangePrefix)
+}
+
+// ISRChangePartitions reads the partitions in those nodes, each once; a node
+// that cannot be decoded says nothing.
+func (s *Store) ISRChangePartitions(ctx context.Context, nodes []string) ([]TopicPartition, error) {
+	seen := map[TopicPartition]bool{}
+	err := s.readNotifications(ctx, ISRChangesPath, nodes, func(data []byte) error {
+		tps, err := decodePartitions(data)
+		for _, tp := range tps {
+			seen[tp] = true
+		}
+		return err
+	})
+	return sortedPartitions(seen), err
+}
+
+// DeleteISRChanges deletes those nodes.
+func (s *Store) DeleteISRChanges(ctx context.Context, f Fence, nodes []string) error {
+	return s.removeAll(ctx, f, pathsBelow(ISRChangesPath, nodes))
+}
+
+// NotifyISRChange writes an isr_change node (IBP < 2.7-IV2).
+func (s *Store) NotifyISRChange(ctx context.Context, tps []TopicPartition) error {
+	return s.createSequential(ctx, ISRChangesPath+"/"+isrChangePrefix, encodePartitions(tps))
+}
+
+// LogDirEvents lists the log_dir_event nodes and arms LogDirEventsPath's children watch.
+func (s *Store) LogDirEvents(ctx context.Context) (nodes []string, err error) {
+	return s.notifications(ctx, LogDirEventsPath, logDirEventPrefix)
+}
+
+// LogDirEventBrokers reads the brokers in those nodes, ascending, each once; a
+// node that cannot be decoded says nothing.
+func (s *Store) LogDirEventBrokers(ctx context.Context, nodes []string) ([]int32, error) {
+	seen := map[int32]bool{}
+	err := s.readNotifications(ctx, LogDirEventsPath, nodes, func(data []byte) error {
+		broker, err := decodeLogDirEvent(data)
+		if err == nil {
+			seen[broker] = true
+		}
+		return err
+	})
+	brokers := make([]int32, 0, len(seen))
+	for broker := range seen {
+		brokers = append(brokers, broker)
+	}
+	sort.Slice(brokers, func(i, j int) bool { return brokers[i] < brokers[j] })
+	return brokers, err
+}
+
+// DeleteLogDirEvents deletes those nodes.
+func (s *Store) DeleteLogDirEvents(ctx context.Context, f Fence, nodes []string) error {
+	return s.removeAll(ctx, f, pathsBelow(LogDirEventsPath, nodes))
+}
+
+// NotifyLogDirFailure writes a log_dir_event node for the broker.
+func (s *Store) NotifyLogDirFailure(ctx context.Context, broker int32) error {
+	return s.createSequential(ctx, LogDirEventsPath+"/"+logDirEventPrefix, encodeLogDirEvent(broker))
+}
+
+// notifications lists the sequential nodes below path, in order.
+func (s *Store) notifications(ctx context.Context, path, prefix string) ([]string, error) {
+	names, err := s.sortedChildren(ctx, path, true)
+	kept := names[:0]
+	for _, name := range names {
+		if _, ok := notificationNumber(name, prefix); ok {
+			kept = append(kept, name)
+		}
+	}
+	return kept, err
+}
+
+func (s *Store) readNotifications(ctx context.Context, path string, names []string, take func(data []byte) error) error {
+	paths := pathsBelow(path, names)
+	nodes, found, err := s.readMany(ctx, paths)
+	if err != nil {
+		return err
+	}
+	for i, n := range nodes {
+		if !found[i] {
+			continue
+		}
+		if err := take(n.data); err != nil {
+			s.kafkaLog.WithError(err).Warnf("Ignoring the notification %s, which cannot be decoded", paths[i])
+		}
+	}
+	return nil
+}
+
+func pathsBelow(path string, names []string) []string {
+	paths := make([]string, len(names))
+	for i, name := range names {
+		paths[i] = path + "/" + name
+	}
+	return paths
+}
+
+// PartitionReassignments reads /admin/reassign_partitions, nil where absent or
+// invalid; arms a NodeWatch on ReassignPartitionsPath, whether it exists or not.
+func (s *Store) PartitionReassignments(ctx context.Context) (map[TopicPartition][]int32, error) {
+	n, err := s.readOrArm(ctx, ReassignPartitionsPath)
+	if errors.Is(err, ErrNoNode) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := decodeReassignments(n.data)
+	if err != nil {
+		s.kafkaLog.WithError(err).Warn("Ignoring partition reassignment due to invalid json")
+		return nil, nil
+	}
+	return r, nil
+}
+
+// CreatePartitionReassignments writes the node as a tool does; ErrNodeExists.
+func (s *Store) CreatePartitionReassignments(ctx context.Context, r map[TopicPartition][]int32) error {
+	return s.createRecursive(ctx, ReassignPartitionsPath, encodeReassignments(r))
+}
+
+// SetPartitionReassignments rewrites the node, or deletes it when r is empty.
+func (s *Store) SetPartitionReassignments(ctx context.Context, f Fence, r map[TopicPartition][]int32) error {
+	if len(r) == 0 {
+		return s.removeFenced(ctx, f, ReassignPartitionsPath)
+	}
+	data := encodeReassignments(r)
+	_, err := s.apply(ctx, f, "write", ReassignPartitionsPath, s.setOp(ReassignPartitionsPath, data, AnyVersion))
+	if errors.Is(err, ErrNoNode) {
+		_, err = s.apply(ctx, f, "create", ReassignPartitionsPath, s.createOp(ReassignPartitionsPath, data, 0))
+	}
+	return err
+}
+
+// PreferredElections reads /admin/preferred_replica_election, nil where absent
+// or invalid; arms a NodeWatch on PreferredElectionPath, whether it exists or not.
+func (s *Store) PreferredElections(ctx context.Context) ([]TopicPartition, error) {
+	n, err := s.readOrArm(ctx, PreferredElectionPath)
+	if errors.Is(err, ErrNoNode) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	tps, err := decodePartitions(n.data)
+	if err != nil {
+		s.kafkaLog.WithError(err).Warnf("Ignoring %s due to invalid json", PreferredElectionPath)
+		return nil, nil
+	}
+	return tps, nil
+}
+
+// CreatePreferredElections writes the node as a tool does; ErrNodeExists.
+func (s *Store) CreatePreferredElections(ctx context.Context, tps []TopicPartition) error {
+	return s.createRecursive(ctx, PreferredElectionPath, encodePartitions(tps))
+}
+
+// DeletePreferredElections deletes the node; absent is no error.
+func (s *Store) DeletePreferredElections(ctx context.Context, f Fence) error {
+	return s.removeFenced(ctx, f, PreferredElectionPath)
+}
+
+func encodeOffset(offset int64) []byte { return strconv.AppendInt(nil, offset, 10) }

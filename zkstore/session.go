@@ -1,0 +1,274 @@
+package zkstore
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"github.com/sirupsen/logrus"
+)
+
+// packetMax is the largest packet the client sends or takes: Kafka raises the
+// client's jute.maxbuffer to 4 MiB.
+const packetMax = 4 << 20
+
+// session is one ZooKeeper session with its one connection object, which is
+// never used for a second session: it is dead once the server has said that the
+// session expired, and its dialer then refuses to dial.
+type session struct {
+	conn *zk.Conn
+	dead chan struct{} // closed when the session is over, by expiry or by us
+
+	mu        sync.Mutex    // guards what follows
+	over      bool          // dead is closed
+	state     zk.State      // as the client library last said
+	connected chan struct{} // closed while the session is connected
+	id        int64         // 0 before the first connection
+
+	watches watchTable
+}
+
+// dialSession starts to connect; see connect for waiting. onEvent is called in
+// the client library's goroutines and must not block.
+func dialSession(servers []string, timeout time.Duration, log *logrus.Entry, onEvent func(*session, zk.Event)) (*session, error) {
+	s := &session{dead: make(chan struct{}), state: zk.StateConnecting, connected: make(chan struct{})}
+	dialer := func(network, address string, _ time.Duration) (net.Conn, error) {
+		return s.dial(network, address, timeout, len(servers))
+	}
+	// The callback may run before Connect has returned the connection object.
+	ready := make(chan struct{})
+	conn, _, err := zk.Connect(servers, timeout,
+		zk.WithDialer(dialer),
+		zk.WithHostProvider(&hosts{}),
+		zk.WithLogger(warnLogger{log}),
+		zk.WithLogInfo(false),
+		zk.WithMaxBufferSize(packetMax),
+		zk.WithMaxConnBufferSize(packetMax+64<<10),
+		zk.WithEventCallback(func(e zk.Event) {
+			<-ready
+			s.observe(e)
+			onEvent(s, e)
+		}),
+	)
+	s.conn = conn
+	close(ready)
+	if err != nil {
+		return nil, fmt.Errorf("zkstore: connect to %s: %w", strings.Join(servers, ","), err)
+	}
+	return s, nil
+}
+
+// observe follows the session events of the client library.
+func (s *session) observe(e zk.Event) {
+	if e.Type != zk.EventSession {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = e.State
+	switch e.State {
+	case zk.StateHasSession:
+		s.id = s.conn.SessionID()
+		s.setConnectedLocked(true)
+	case zk.StateDisconnected, zk.StateConnecting:
+		s.setConnectedLocked(false)
+	case zk.StateExpired:
+		s.endLocked()
+	}
+}
+
+func (s *session) setConnectedLocked(connected bool) {
+	open := false
+	select {
+	case <-s.connected:
+		open = true
+	default:
+	}
+	if connected && !open {
+		close(s.connected)
+	} else if !connected && open {
+		s.connected = make(chan struct{})
+	}
+}
+
+func (s *session) endLocked() {
+	if !s.over {
+		s.over = true
+		close(s.dead)
+	}
+}
+
+// close ends the session: the server drops its ephemeral nodes at once if it
+// can be reached.
+func (s *session) close() {
+	s.mu.Lock()
+	s.endLocked()
+	s.mu.Unlock()
+	s.conn.Close()
+}
+
+func (s *session) isOver() bool {
+	select {
+	case <-s.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *session) sessionID() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id
+}
+
+// awaitConnected waits until the session is connected; ErrSessionExpired once
+// it is over.
+func (s *session) awaitConnected(ctx context.Context) error {
+	s.mu.Lock()
+	connected := s.connected
+	s.mu.Unlock()
+	select {
+	case <-connected:
+		return nil
+	case <-s.dead:
+		return ErrSessionExpired
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stateName is the state in the words of ZooKeeper's Java client.
+func (s *session) stateName() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case zk.StateHasSession:
+		return "CONNECTED"
+	case zk.StateAuthFailed:
+		return "AUTH_FAILED"
+	case zk.StateExpired:
+		return "CLOSED"
+	default:
+		return "CONNECTING"
+	}
+}
+
+// dial opens a connection, unless the session is over. Host names are resolved
+// anew each time.
+func (s *session) dial(network, address string, sessionTimeout time.Duration, servers int) (net.Conn, error) {
+	if s.isOver() {
+		return nil, ErrSessionExpired
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), max(sessionTimeout/time.Duration(servers), time.Second))
+	defer cancel()
+	go func() {
+		select {
+		case <-s.dead:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &cappedConn{Conn: conn, longest: max(sessionTimeout*2/3, 100*time.Millisecond)}, nil
+}
+
+// cappedConn keeps the client library from waiting longer than a read timeout:
+// it grants a silent server ten of them for the handshake, and clears the
+// deadline in the middle of it.
+type cappedConn struct {
+	net.Conn
+	longest time.Duration
+}
+
+func (c *cappedConn) cap(t time.Time) time.Time {
+	latest := time.Now().Add(c.longest)
+	if t.IsZero() || t.After(latest) {
+		return latest
+	}
+	return t
+}
+
+func (c *cappedConn) SetReadDeadline(t time.Time) error  { return c.Conn.SetReadDeadline(c.cap(t)) }
+func (c *cappedConn) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDeadline(c.cap(t)) }
+
+// hosts hands out the servers in turn, unresolved. After a round of failures,
+// or when a server drops a session as soon as it has it, the client library
+// pauses a second.
+type hosts struct {
+	mu        sync.Mutex // guards what follows
+	servers   []string   // already shuffled by the client library
+	next      int
+	failures  int // dials since the last success
+	succeeded time.Time
+}
+
+func (h *hosts) Init(servers []string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.servers = servers
+	return nil
+}
+
+func (h *hosts) Len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.servers)
+}
+
+func (h *hosts) Next() (server string, pause bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	server = h.servers[h.next]
+	h.next = (h.next + 1) % len(h.servers)
+	pause = h.failures > 0 && h.failures%len(h.servers) == 0 ||
+		h.failures == 0 && !h.succeeded.IsZero() && time.Since(h.succeeded) < time.Second
+	h.failures++
+	return server, pause
+}
+
+func (h *hosts) Connected() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failures, h.succeeded = 0, time.Now()
+}
+
+// warnLogger takes what the client library says when something failed.
+type warnLogger struct{ log *logrus.Entry }
+
+func (l warnLogger) Printf(format string, args ...any) {
+	l.log.Warnf(strings.TrimSpace(format), args...)
+}
+
+// splitConnect splits zookeeper.connect into servers with ports and the chroot,
+// "" where there is none.
+func splitConnect(connect string) (servers []string, chroot string, err error) {
+	list := connect
+	if i := strings.IndexByte(connect, '/'); i >= 0 {
+		list, chroot = connect[:i], strings.TrimRight(connect[i:], "/")
+	}
+	for _, server := range strings.Split(list, ",") {
+		server = strings.TrimSpace(server)
+		if server == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(server); err != nil {
+			server = net.JoinHostPort(strings.Trim(server, "[]"), "2181")
+		}
+		servers = append(servers, server)
+	}
+	if len(servers) == 0 {
+		return nil, "", fmt.Errorf("zkstore: zookeeper.connect %q names no server; write host:port[,host:port...][/chroot]", connect)
+	}
+	if strings.Contains(chroot, "//") {
+		return nil, "", fmt.Errorf("zkstore: zookeeper.connect %q: the chroot %q has an empty part", connect, chroot)
+	}
+	return servers, chroot, nil
+}

@@ -1,0 +1,248 @@
+package zkstore
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"github.com/go-zookeeper/zk"
+)
+
+// A watch is armed by a read and fires once. Handlers stay registered over
+// sessions; what is armed belongs to a session.
+
+// NodeWatch has the functions to call when a node is created, deleted or its
+// data changed; nil ones are skipped. After a new session Changed is called,
+// since nobody knows what was missed.
+type NodeWatch struct{ Created, Deleted, Changed func() }
+
+// handlers are guarded by Store.mu.
+type handlers struct {
+	node     map[string]NodeWatch
+	children map[string]func()
+}
+
+// WatchChildren calls changed when the children of path change (armed by the
+// read methods that list it), and after a new session. There is one handler
+// per path; a later one replaces it. It runs in the store's event goroutine and
+// must only enqueue work.
+func (s *Store) WatchChildren(path string, changed func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handlers.children[path] = changed
+}
+
+// UnwatchChildren drops the handler; a watch still armed fires into nothing.
+func (s *Store) UnwatchChildren(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.handlers.children, path)
+}
+
+// WatchNode registers w for path. It is armed by Arm and by the reads of that
+// node's data. The functions run in the store's event goroutine and must only
+// enqueue work.
+func (s *Store) WatchNode(path string, w NodeWatch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handlers.node[path] = w
+}
+
+// UnwatchNode drops the handler; a watch still armed fires into nothing.
+func (s *Store) UnwatchNode(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.handlers.node, path)
+}
+
+// Arm reads path's existence and so arms a registered NodeWatch; it says whether the node exists.
+func (s *Store) Arm(ctx context.Context, path string) (exists bool, err error) {
+	return s.exists(ctx, path)
+}
+
+func (s *Store) watched(key watchKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if key.children {
+		_, ok := s.handlers.children[key.path]
+		return ok
+	}
+	_, ok := s.handlers.node[key.path]
+	return ok
+}
+
+// onNodeEvent marks the watch as fired and queues the handler's call, which is
+// looked up when it runs.
+func (s *Store) onNodeEvent(sess *session, e zk.Event) {
+	path := strings.TrimPrefix(e.Path, s.chroot)
+	if path == "" {
+		path = "/"
+	}
+	switch e.Type {
+	case zk.EventNodeChildrenChanged:
+		sess.watches.fired(watchKey{path, true})
+		s.events.add(func() { s.callChildren(path) })
+	case zk.EventNodeDeleted: // takes a watch of the children along
+		sess.watches.fired(watchKey{path, true})
+		fallthrough
+	default:
+		sess.watches.fired(watchKey{path, false})
+		s.events.add(func() { s.callNode(path, e.Type) })
+	}
+}
+
+func (s *Store) callChildren(path string) {
+	s.mu.Lock()
+	changed := s.handlers.children[path]
+	s.mu.Unlock()
+	if changed != nil {
+		changed()
+	}
+}
+
+func (s *Store) callNode(path string, event zk.EventType) {
+	s.mu.Lock()
+	w := s.handlers.node[path]
+	s.mu.Unlock()
+	call := w.Changed
+	switch event {
+	case zk.EventNodeCreated:
+		call = w.Created
+	case zk.EventNodeDeleted:
+		call = w.Deleted
+	}
+	if call != nil {
+		call()
+	}
+}
+
+// fireAll queues a call of every handler, after a new session.
+func (s *Store) fireAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for path := range s.handlers.children {
+		s.events.add(func() { s.callChildren(path) })
+	}
+	for path := range s.handlers.node {
+		s.events.add(func() { s.callNode(path, zk.EventNodeDataChanged) })
+	}
+}
+
+// watchKey is a watch on a node's data and existence, or on its children.
+type watchKey struct {
+	path     string
+	children bool
+}
+
+// watchTable knows which watches of a session are armed, so that reading twice
+// does not arm twice: the client library keeps a channel per arming.
+type watchTable struct {
+	mu    sync.Mutex // guards marks
+	marks map[watchKey]*watchMark
+}
+
+// watchMark is kept while a watch is armed or being armed.
+type watchMark struct {
+	armed   bool
+	arming  int  // reads under way that arm it
+	tripped bool // it fired while being armed, so nobody knows which arming that was
+}
+
+// begin is called before a read of a watched path; it says whether the read has
+// to arm. If so, end must follow.
+func (t *watchTable) begin(key watchKey) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.marks == nil {
+		t.marks = map[watchKey]*watchMark{}
+	}
+	m := t.marks[key]
+	if m == nil {
+		m = &watchMark{}
+		t.marks[key] = m
+	}
+	if m.armed {
+		return false
+	}
+	m.arming++
+	return true
+}
+
+// end is called after an arming read, with whether it armed the watch.
+func (t *watchTable) end(key watchKey, armed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := t.marks[key]
+	m.arming--
+	m.armed = m.armed || armed && !m.tripped
+	if m.arming == 0 {
+		m.tripped = false
+		if !m.armed {
+			delete(t.marks, key)
+		}
+	}
+}
+
+func (t *watchTable) fired(key watchKey) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := t.marks[key]
+	if m == nil {
+		return
+	}
+	m.armed = false
+	if m.arming > 0 {
+		m.tripped = true
+		return
+	}
+	delete(t.marks, key)
+}
+
+// eventQueue calls functions in order, in one goroutine. It has no bound: the
+// client library's goroutines that add to it must never wait.
+type eventQueue struct {
+	mu     sync.Mutex // guards what follows
+	calls  []func()
+	wake   chan struct{} // has a token when calls is not empty or closed
+	closed bool
+}
+
+func newEventQueue() *eventQueue { return &eventQueue{wake: make(chan struct{}, 1)} }
+
+func (q *eventQueue) add(call func()) {
+	q.mu.Lock()
+	if !q.closed {
+		q.calls = append(q.calls, call)
+	}
+	q.mu.Unlock()
+	q.signal()
+}
+
+func (q *eventQueue) close() {
+	q.mu.Lock()
+	q.closed, q.calls = true, nil
+	q.mu.Unlock()
+	q.signal()
+}
+
+func (q *eventQueue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *eventQueue) run() {
+	for range q.wake {
+		q.mu.Lock()
+		calls, closed := q.calls, q.closed
+		q.calls = nil
+		q.mu.Unlock()
+		if closed {
+			return
+		}
+		for _, call := range calls {
+			call()
+		}
+	}
+}
