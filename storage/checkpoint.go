@@ -143,17 +143,33 @@ func writeFileAtomic(fs vfs.FS, path string, data []byte) error {
 	return fs.SyncDir(filepath.Dir(path))
 }
 
-// writeFileSynced writes and syncs a file, in place.
-func writeFileSynced(fs vfs.FS, path string, data []byte) (err error) {
-	f, err := fs.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+// writeFile writes a file in place, without making it durable.
+func writeFile(fs vfs.FS, path string, data []byte) error {
+	f, err := createWith(fs, path, data)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.WriteAt(data, 0); err != nil {
+	return f.Close()
+}
+
+// writeFileSynced writes a file in place and makes its content durable.
+func writeFileSynced(fs vfs.FS, path string, data []byte) error {
+	f, err := createWith(fs, path, data)
+	if err != nil {
 		return err
 	}
-	return f.Sync()
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func createWith(fs vfs.FS, path string, data []byte) (vfs.File, error) {
+	f, err := fs.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.WriteAt(data, 0); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // createEmpty makes sure that a file exists.

@@ -1,8 +1,13 @@
 package storage
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+
 	"github.com/sirupsen/logrus"
 
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/record"
 )
@@ -37,10 +42,55 @@ type producerEntry struct {
 	n       int
 }
 
-// lastSequence is the last batch's, -1 without one.
-func (e *producerEntry) lastSequence() int32 { panic("unwritten") }
+// noProducer is the state of a producer of which nothing is known.
+func noProducer(id int64) producerEntry {
+	return producerEntry{
+		producerID: id, epoch: record.NoProducerEpoch, coordinatorEpoch: -1,
+		lastTimestamp: record.NoTimestamp, txnFirstOffset: -1,
+	}
+}
 
-// completedTxn is a transaction whose marker has been appended.
+// lastBatch returns the last batch; ok is false without one.
+func (e *producerEntry) lastBatch() (b producerBatch, ok bool) {
+	if e.n == 0 {
+		return producerBatch{}, false
+	}
+	return e.batches[e.n-1], true
+}
+
+// lastSequence is the last batch's, -1 without one.
+func (e *producerEntry) lastSequence() int32 {
+	if b, ok := e.lastBatch(); ok {
+		return b.lastSequence
+	}
+	return record.NoSequence
+}
+
+// setEpoch takes over an epoch; another one makes the batches worthless.
+func (e *producerEntry) setEpoch(epoch int16) {
+	if e.epoch != epoch {
+		e.epoch, e.n = epoch, 0
+	}
+}
+
+// addBatch remembers a batch, and forgets the oldest where there are too many.
+func (e *producerEntry) addBatch(b producerBatch) {
+	if e.n == batchesRetained {
+		copy(e.batches[:], e.batches[1:])
+		e.n--
+	}
+	e.batches[e.n] = b
+	e.n++
+}
+
+// openTxn is a transaction whose marker is not below the high watermark.
+type openTxn struct {
+	producerID  int64
+	firstOffset int64
+	lastOffset  int64 // of the marker; -1 while there is none
+}
+
+// completedTxn is a transaction whose marker is being appended.
 type completedTxn struct {
 	producerID  int64
 	firstOffset int64
@@ -50,148 +100,258 @@ type completedTxn struct {
 
 // producerState is what a log knows of the producers that write to it:
 // sequences for deduplication, open transactions for the last stable offset,
-// and the snapshot files that hold the state as of an offset. It is guarded by
-// the log's lock.
+// and the snapshot files that hold the state as of an offset. All of it is
+// guarded by the log's lock. Times are handed in.
 type producerState struct {
 	fs           vfs.FS
 	log          *logrus.Entry
 	tp           TopicPartition
 	dir          string
 	expirationMs int64 // producer.id.expiration.ms
+
+	entries map[int64]*producerEntry
+	// Both by rising firstOffset: transactions without a marker, and those
+	// whose marker is not known to be replicated.
+	ongoing, unreplicated []openTxn
+	verifications         map[int64]*verification
+
+	snapshots []int64 // offsets of the files, rising
+	end       int64   // the state has seen the log up to here
+	snapEnd   int64   // end as of the last snapshot
 }
 
 // openProducerState returns an empty state and finds the snapshot files in the
 // partition directory.
-func openProducerState(fs vfs.FS, dir string, tp TopicPartition, expirationMs int64, log *logrus.Entry) (*producerState, error) {
-	panic("unwritten")
+func openProducerState(fs vfs.FS, dir string, tp TopicPartition, expirationMs int64, log *logrus.Logger) (*producerState, error) {
+	s := &producerState{
+		fs: fs, dir: dir, tp: tp, expirationMs: expirationMs,
+		log:           kafkalog.For(log, "org.apache.kafka.storage.internals.log.ProducerStateManager"),
+		entries:       map[int64]*producerEntry{},
+		verifications: map[int64]*verification{},
+	}
+	return s, s.reloadSnapshots()
+}
+
+// prefix starts the log lines of this partition.
+func (s *producerState) prefix() string {
+	return fmt.Sprintf("[ProducerStateManager partition=%s-%d] ", s.tp.Topic, s.tp.Partition)
 }
 
 // duplicate finds the remembered batch that b, from a client, repeats.
-func (s *producerState) duplicate(b record.Batch) (producerBatch, bool) { panic("unwritten") }
-
-// hasOpenTxn says whether the producer has a transaction open here.
-func (s *producerState) hasOpenTxn(producerID int64) bool { panic("unwritten") }
-
-// producerAppend gathers what the batches of one append do to the producers;
-// nothing changes in the state until apply. It can be used again after begin.
-//
-//	u.begin(state, origin)
-//	for each batch with a producer id { err = u.add(batch) }
-//	... write ...
-//	state.apply(&u)
-//	for _, t := range u.completed { lso := state.lastStableAfter(t); ...txn index...; state.complete(t) }
-//	state.setMapEnd(last offset + 1)
-type producerAppend struct {
-	completed []completedTxn
+func (s *producerState) duplicate(b record.Batch) (producerBatch, bool) {
+	e := s.entries[b.ProducerID()]
+	if e == nil || e.epoch != b.ProducerEpoch() {
+		return producerBatch{}, false
+	}
+	first, last := b.BaseSequence(), b.LastSequence()
+	for _, old := range e.batches[:e.n] {
+		if old.lastSequence == last && old.firstSequence() == first {
+			return old, true
+		}
+	}
+	return producerBatch{}, false
 }
 
-// begin empties u for an append of the given origin.
-func (u *producerAppend) begin(s *producerState, origin record.Origin) { panic("unwritten") }
-
-// add checks a batch that has a producer id (others it ignores) against the
-// state and what was added before. Its errors are protocol codes:
-// INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_TXN_STATE,
-// TRANSACTION_COORDINATOR_FENCED.
-func (u *producerAppend) add(b record.Batch) error { panic("unwritten") }
+// hasOpenTxn says whether the producer has a transaction open here.
+func (s *producerState) hasOpenTxn(producerID int64) bool {
+	e := s.entries[producerID]
+	return e != nil && e.txnFirstOffset >= 0
+}
 
 // apply takes over what u gathered.
-func (s *producerState) apply(u *producerAppend) { panic("unwritten") }
+func (s *producerState) apply(u *producerAppend) {
+	for i := range u.updates {
+		p := &u.updates[i]
+		e := s.entries[p.next.producerID]
+		if e == nil {
+			e = new(producerEntry)
+			*e = noProducer(p.next.producerID)
+			s.entries[e.producerID] = e
+		}
+		e.setEpoch(p.next.epoch)
+		for _, b := range p.next.batches[:p.next.n] {
+			e.addBatch(b)
+		}
+		e.coordinatorEpoch = p.next.coordinatorEpoch
+		e.txnFirstOffset = p.next.txnFirstOffset
+		e.lastTimestamp = p.next.lastTimestamp
+		if p.transactional {
+			delete(s.verifications, e.producerID)
+		}
+	}
+	for _, t := range u.started {
+		s.ongoing = insertTxn(s.ongoing, t)
+	}
+}
+
+// insertTxn keeps the order by first offset; new transactions come last.
+func insertTxn(txns []openTxn, t openTxn) []openTxn {
+	i, _ := findTxn(txns, t.firstOffset)
+	return slices.Insert(txns, i, t)
+}
+
+func findTxn(txns []openTxn, firstOffset int64) (int, bool) {
+	return slices.BinarySearchFunc(txns, firstOffset, func(t openTxn, first int64) int {
+		return cmp.Compare(t.firstOffset, first)
+	})
+}
 
 // lastStableAfter is the last stable offset that goes into the transaction
 // index with t: the first offset of the oldest open transaction of another
 // producer, else the one after the marker. To be called before complete(t).
-func (s *producerState) lastStableAfter(t completedTxn) int64 { panic("unwritten") }
+func (s *producerState) lastStableAfter(t completedTxn) int64 {
+	for _, o := range s.ongoing {
+		if o.producerID != t.producerID {
+			return o.firstOffset
+		}
+	}
+	return t.lastOffset + 1
+}
 
 // complete moves t from the open transactions to those whose marker is not
 // replicated yet.
-func (s *producerState) complete(t completedTxn) { panic("unwritten") }
+func (s *producerState) complete(t completedTxn) {
+	i, ok := findTxn(s.ongoing, t.firstOffset)
+	if !ok {
+		return
+	}
+	done := s.ongoing[i]
+	done.lastOffset = t.lastOffset
+	s.ongoing = slices.Delete(s.ongoing, i, i+1)
+	s.unreplicated = insertTxn(s.unreplicated, done)
+}
 
 // firstUnstable is the first offset of the oldest transaction that is open, or
 // whose marker is not below the high watermark; ok is false without one.
-func (s *producerState) firstUnstable() (offset int64, ok bool) { panic("unwritten") }
+func (s *producerState) firstUnstable() (offset int64, ok bool) {
+	switch {
+	case len(s.ongoing) == 0 && len(s.unreplicated) == 0:
+		return -1, false
+	case len(s.ongoing) == 0:
+		return s.unreplicated[0].firstOffset, true
+	case len(s.unreplicated) == 0:
+		return s.ongoing[0].firstOffset, true
+	default:
+		return min(s.ongoing[0].firstOffset, s.unreplicated[0].firstOffset), true
+	}
+}
 
-// highWatermarkAdvanced forgets transactions whose marker lies below.
-func (s *producerState) highWatermarkAdvanced(highWatermark int64) { panic("unwritten") }
+// highWatermarkAdvanced forgets the transactions whose marker lies below it.
+func (s *producerState) highWatermarkAdvanced(highWatermark int64) {
+	s.unreplicated = slices.DeleteFunc(s.unreplicated, func(t openTxn) bool { return t.lastOffset < highWatermark })
+}
 
 // logStartAdvanced tells that nothing below the offset is in the log.
-func (s *producerState) logStartAdvanced(logStart int64) { panic("unwritten") }
+func (s *producerState) logStartAdvanced(logStart int64) {
+	s.highWatermarkAdvanced(logStart)
+	s.end = max(s.end, logStart)
+	s.snapEnd = logStart
+	if latest, ok := s.latestSnapshot(); ok {
+		s.snapEnd = latest
+	}
+}
 
 // mapEnd is the offset up to which (exclusive) the state has seen the log.
-func (s *producerState) mapEnd() int64          { panic("unwritten") }
-func (s *producerState) setMapEnd(offset int64) { panic("unwritten") }
+func (s *producerState) mapEnd() int64 { return s.end }
 
-// isEmpty says that no producer and no transaction is known.
-func (s *producerState) isEmpty() bool { panic("unwritten") }
+// setMapEnd tells that the state has seen the log up to offset (exclusive).
+func (s *producerState) setMapEnd(offset int64) { s.end = offset }
 
-// producers lists the producers by id.
-func (s *producerState) producers() []ProducerStatus { panic("unwritten") }
+// isEmpty says that no producer is known, nor a transaction whose marker is
+// not replicated.
+func (s *producerState) isEmpty() bool { return len(s.entries) == 0 && len(s.unreplicated) == 0 }
 
 // producerCount is the number of producers.
-func (s *producerState) producerCount() int { panic("unwritten") }
+func (s *producerState) producerCount() int { return len(s.entries) }
+
+// producers lists the producers by id.
+func (s *producerState) producers() []ProducerStatus {
+	list := make([]ProducerStatus, 0, len(s.entries))
+	for _, e := range s.entries {
+		list = append(list, ProducerStatus{
+			ProducerID: e.producerID, ProducerEpoch: e.epoch, LastSequence: e.lastSequence(),
+			LastTimestamp: e.lastTimestamp, CoordinatorEpoch: e.coordinatorEpoch,
+			CurrentTxnFirstOffset: e.txnFirstOffset,
+		})
+	}
+	slices.SortFunc(list, func(a, b ProducerStatus) int { return cmp.Compare(a.ProducerID, b.ProducerID) })
+	return list
+}
 
 // oldestTxnTimestamp is the last timestamp of the producer with the oldest open
 // transaction, -1 without one: a hanging transaction shows here.
-func (s *producerState) oldestTxnTimestamp() int64 { panic("unwritten") }
-
-// expire drops producers without open transaction that were last seen
-// expirationMs before now (ms), or earlier.
-func (s *producerState) expire(now int64) { panic("unwritten") }
-
-// truncateAndReload makes the state one of a log [logStart, logEnd]: snapshots
-// outside go, and unless the state ends at logEnd the newest remaining snapshot
-// is loaded (without what has expired at now). The caller replays the log from
-// mapEnd on.
-func (s *producerState) truncateAndReload(logStart, logEnd, now int64) error { panic("unwritten") }
-
-// truncateFullyAndStartAt drops the state and all snapshots.
-func (s *producerState) truncateFullyAndStartAt(offset int64) error { panic("unwritten") }
-
-// takeSnapshot writes the state to a snapshot file at mapEnd, unless there was
-// none added since the last one; sync makes it durable. It returns the path, ""
-// when none was written.
-func (s *producerState) takeSnapshot(sync bool) (path string, err error) { panic("unwritten") }
-
-// reloadSnapshots looks at the directory for snapshot files again.
-func (s *producerState) reloadSnapshots() error { panic("unwritten") }
-
-// removeStraySnapshots keeps the snapshots at the segments' base offsets and
-// the newest other one if it is above them all.
-func (s *producerState) removeStraySnapshots(bases []int64) error { panic("unwritten") }
-
-// latestSnapshot and oldestSnapshot return a snapshot's offset; ok is false
-// without one.
-func (s *producerState) latestSnapshot() (offset int64, ok bool) { panic("unwritten") }
-func (s *producerState) oldestSnapshot() (offset int64, ok bool) { panic("unwritten") }
-
-// deleteSnapshotsBefore removes the snapshots below the offset.
-func (s *producerState) deleteSnapshotsBefore(offset int64) error { panic("unwritten") }
-
-// markSnapshotDeleted renames the snapshot at the offset to .deleted and
-// returns its path then, "" when there is none.
-func (s *producerState) markSnapshotDeleted(offset int64) (path string, err error) {
-	panic("unwritten")
-}
-
-// snapshotPath is the path of the snapshot at the offset, "" when there is none.
-func (s *producerState) snapshotPath(offset int64) string { panic("unwritten") }
-
-// moved tells that the partition directory was renamed.
-func (s *producerState) moved(dir string) { panic("unwritten") }
-
-// incrementSequence adds to a sequence number, which goes from 2^31-1 to 0.
-func incrementSequence(sequence, n int32) int32 {
-	if sequence > maxSequence-n {
-		return n - (maxSequence - sequence) - 1
+func (s *producerState) oldestTxnTimestamp() int64 {
+	if len(s.ongoing) > 0 {
+		if e := s.entries[s.ongoing[0].producerID]; e != nil {
+			return e.lastTimestamp
+		}
 	}
-	return sequence + n
+	return -1
 }
 
-// decrementSequence subtracts from a sequence number.
+// expired says whether a producer without an open transaction was last seen
+// expirationMs before now (ms), or earlier. The timestamps are those of the
+// records, so old CreateTime stamps are expired at once.
+func (s *producerState) expired(e *producerEntry, now int64) bool {
+	return e.txnFirstOffset < 0 && now-e.lastTimestamp >= s.expirationMs
+}
+
+// expire drops the producers that have expired at now (ms).
+func (s *producerState) expire(now int64) {
+	for id, e := range s.entries {
+		if s.expired(e, now) {
+			delete(s.entries, id)
+		}
+	}
+	for id, v := range s.verifications {
+		if now-v.startedMs >= s.expirationMs {
+			delete(s.verifications, id)
+		}
+	}
+}
+
+// clear forgets all producers and transactions.
+func (s *producerState) clear() {
+	clear(s.entries)
+	s.ongoing, s.unreplicated = nil, nil
+}
+
+// verification remembers that a transaction's first append to this partition
+// was sent to the transaction coordinator to be verified (KIP-890). The pointer
+// is the guard: an append that carries it may begin the transaction.
+type verification struct {
+	startedMs      int64
+	lowestSequence int32
+	epoch          int16
+}
+
+// verify returns the producer's pending verification, begun now (ms) where
+// there is none, and notes the lowest sequence seen of the newest epoch.
+func (s *producerState) verify(producerID int64, sequence int32, epoch int16, now int64) *verification {
+	v := s.verifications[producerID]
+	switch {
+	case v == nil:
+		v = &verification{startedMs: now, lowestSequence: sequence, epoch: epoch}
+		s.verifications[producerID] = v
+	case epoch > v.epoch:
+		v.epoch, v.lowestSequence = epoch, sequence
+	case epoch == v.epoch:
+		v.lowestSequence = min(v.lowestSequence, sequence)
+	}
+	return v
+}
+
+// verified says whether guard is the producer's pending verification.
+func (s *producerState) verified(producerID int64, guard *verification) bool {
+	return guard != nil && s.verifications[producerID] == guard
+}
+
+const maxSequence = 1<<31 - 1
+
+// decrementSequence subtracts from a sequence number, below 0 from 2^31-1 on.
 func decrementSequence(sequence, n int32) int32 {
 	if sequence < n {
 		return maxSequence - (n - sequence) + 1
 	}
 	return sequence - n
 }
-
-const maxSequence = 1<<31 - 1

@@ -1,0 +1,214 @@
+package storage
+
+import (
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+)
+
+// producerAppend gathers what the batches of one append do to the producers;
+// nothing changes in the state until apply. It is used again after begin.
+//
+//	u.begin(state, origin)
+//	for each batch { err = u.add(batch) }
+//	... write ...
+//	state.apply(&u)
+//	for _, t := range u.completed { lso := state.lastStableAfter(t); ...txn index...; state.complete(t) }
+//	state.setMapEnd(last offset + 1)
+type producerAppend struct {
+	completed []completedTxn // by the markers added
+
+	state   *producerState
+	origin  record.Origin
+	updates []producerUpdate
+	byID    map[int64]int // index into updates; built when there are many
+	started []openTxn     // transactions begun
+}
+
+// producerUpdate is what an append does to one producer.
+type producerUpdate struct {
+	known producerEntry // before
+	// next is known without its batches, and what has been added since.
+	next          producerEntry
+	transactional bool
+}
+
+// begin empties u for an append of the given origin.
+func (u *producerAppend) begin(s *producerState, origin record.Origin) {
+	u.state, u.origin = s, origin
+	u.updates, u.completed, u.started = u.updates[:0], u.completed[:0], u.started[:0]
+	clear(u.byID)
+}
+
+// add checks a batch (the whole of it) that has a producer id, others it
+// ignores, against the state and what was added before. Its errors are
+// protocol codes: INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER,
+// INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED, and INVALID_RECORD for a
+// control record that cannot be read.
+func (u *producerAppend) add(b record.Batch) error {
+	id := b.ProducerID()
+	if id == record.NoProducerID {
+		return nil
+	}
+	if !b.IsControl() {
+		return u.addData(u.of(id), b)
+	}
+	marker, ok, err := b.Control()
+	if err != nil {
+		return err
+	}
+	p := u.of(id)
+	p.transactional = p.transactional || b.IsTransactional()
+	if !ok || marker.Type != record.Commit && marker.Type != record.Abort {
+		return nil // compaction has emptied the batch, or it is none of ours
+	}
+	return u.addMarker(p, b.ProducerEpoch(), b.BaseOffset(), marker)
+}
+
+// of finds or begins the update of a producer.
+func (u *producerAppend) of(id int64) *producerUpdate {
+	const few = 8
+	if len(u.updates) <= few {
+		for i := range u.updates {
+			if u.updates[i].next.producerID == id {
+				return &u.updates[i]
+			}
+		}
+	} else if i, ok := u.byID[id]; ok {
+		return &u.updates[i]
+	}
+	p := producerUpdate{known: noProducer(id)}
+	if e := u.state.entries[id]; e != nil {
+		p.known = *e
+	}
+	p.next = p.known
+	p.next.n = 0
+	u.updates = append(u.updates, p)
+	if len(u.updates) > few {
+		if u.byID == nil {
+			u.byID = map[int64]int{}
+		}
+		if len(u.byID) == 0 {
+			for i := range u.updates {
+				u.byID[u.updates[i].next.producerID] = i
+			}
+		}
+		u.byID[id] = len(u.updates) - 1
+	}
+	return &u.updates[len(u.updates)-1]
+}
+
+func (u *producerAppend) addData(p *producerUpdate, b record.Batch) error {
+	first, last, epoch := b.BaseOffset(), b.LastOffset(), b.ProducerEpoch()
+	if err := u.checkEpoch(p, epoch, first); err != nil {
+		return err
+	}
+	if u.origin == record.FromClient {
+		if err := u.checkSequence(p, epoch, b.BaseSequence(), first); err != nil {
+			return err
+		}
+	}
+	open := p.next.txnFirstOffset >= 0
+	if open && !b.IsTransactional() {
+		return protocol.Errorf(protocol.InvalidTxnState,
+			"Expected transactional write from producer %d at offset (offset=%d, segment=[-1:-1]) in partition %s",
+			p.next.producerID, first, u.partition())
+	}
+	p.next.setEpoch(epoch)
+	p.next.addBatch(producerBatch{
+		lastSequence: b.LastSequence(), offsetDelta: int32(last - first), lastOffset: last, timestamp: b.MaxTimestamp(),
+	})
+	p.next.lastTimestamp = b.MaxTimestamp()
+	if b.IsTransactional() {
+		p.transactional = true
+		if !open {
+			p.next.txnFirstOffset = first
+			u.started = append(u.started, openTxn{producerID: p.next.producerID, firstOffset: first, lastOffset: -1})
+		}
+	}
+	return nil
+}
+
+// addMarker ends the producer's transaction. A marker without a transaction is
+// legal (KAFKA-10702) and completes none.
+func (u *producerAppend) addMarker(p *producerUpdate, epoch int16, offset int64, m record.Control) error {
+	if err := u.checkEpoch(p, epoch, offset); err != nil {
+		return err
+	}
+	if m.CoordinatorEpoch < p.next.coordinatorEpoch {
+		if u.origin != record.FromReplication {
+			return protocol.Errorf(protocol.TransactionCoordinatorFenced,
+				"Invalid coordinator epoch for producerId %d at offset %d in partition %s: %d (zombie), %d (current)",
+				p.next.producerID, offset, u.partition(), m.CoordinatorEpoch, p.next.coordinatorEpoch)
+		}
+		u.state.log.Infof("Detected invalid coordinator epoch for producerId %d at offset %d in partition %s: %d is older than previously known coordinator epoch %d",
+			p.next.producerID, offset, u.partition(), m.CoordinatorEpoch, p.next.coordinatorEpoch)
+	}
+	if p.next.txnFirstOffset >= 0 {
+		u.completed = append(u.completed, completedTxn{
+			producerID: p.next.producerID, firstOffset: p.next.txnFirstOffset, lastOffset: offset,
+			aborted: m.Type == record.Abort,
+		})
+	}
+	p.next.setEpoch(epoch)
+	p.next.coordinatorEpoch = m.CoordinatorEpoch
+	p.next.lastTimestamp = m.TimestampMs
+	p.next.txnFirstOffset = -1
+	return nil
+}
+
+// checkEpoch refuses a producer that a newer epoch has fenced; what a leader
+// has taken, a follower takes too.
+func (u *producerAppend) checkEpoch(p *producerUpdate, epoch int16, offset int64) error {
+	if epoch >= p.next.epoch {
+		return nil
+	}
+	err := protocol.Errorf(protocol.InvalidProducerEpoch,
+		"Epoch of producer %d at offset %d in %s is %d, which is smaller than the last seen epoch %d",
+		p.next.producerID, offset, u.partition(), epoch, p.next.epoch)
+	if u.origin == record.FromReplication {
+		u.state.log.Warn(err)
+		return nil
+	}
+	return err
+}
+
+// checkSequence refuses a client's batch that does not follow the last one.
+func (u *producerAppend) checkSequence(p *producerUpdate, epoch int16, first int32, offset int64) error {
+	id := p.next.producerID
+	if v := u.state.verifications[id]; v != nil && first > v.lowestSequence {
+		return protocol.Errorf(protocol.OutOfOrderSequenceNumber,
+			"Out of order sequence number for producer %d at offset %d in partition %s: %d (incoming seq. number), %d (earliest seen sequence)",
+			id, offset, u.partition(), first, v.lowestSequence)
+	}
+	if epoch != p.next.epoch {
+		if first == 0 || p.next.epoch == record.NoProducerEpoch {
+			return nil
+		}
+		return protocol.Errorf(protocol.OutOfOrderSequenceNumber,
+			"Invalid sequence number for new epoch of producer %dat offset %d in partition %s: %d (request epoch), %d (seq. number), %d (current producer epoch)",
+			id, offset, u.partition(), epoch, first, p.next.epoch)
+	}
+	last := int32(record.NoSequence)
+	switch {
+	case p.next.n > 0:
+		last = p.next.lastSequence()
+	case epoch == p.known.epoch:
+		last = p.known.lastSequence()
+	}
+	// Of a producer that was not known when the append began (all its records
+	// may have been deleted) any sequence is taken.
+	if p.known.epoch == record.NoProducerEpoch || follows(last, first) {
+		return nil
+	}
+	return protocol.Errorf(protocol.OutOfOrderSequenceNumber,
+		"Out of order sequence number for producer %d at offset %d in partition %s: %d (incoming seq. number), %d (current end sequence number)",
+		id, offset, u.partition(), first, last)
+}
+
+// follows says whether a batch may begin with sequence next after one that
+// ended with last.
+func follows(last, next int32) bool {
+	return int64(next) == int64(last)+1 || next == 0 && last == maxSequence
+}
+
+func (u *producerAppend) partition() string { return currentDirName(u.state.tp) }
