@@ -1,0 +1,232 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/protocol"
+)
+
+// alterPartitionPause is the time before an AlterPartition request is sent
+// again after an error of the whole request.
+const alterPartitionPause = 50 * time.Millisecond
+
+// ControllerCall sends a request to the present controller, at the highest
+// version that both sides know, up to maxVersion. An error, or NOT_CONTROLLER
+// told by Moved, makes the implementation look for the controller anew.
+type ControllerCall interface {
+	Call(ctx context.Context, req kmsg.Request, maxVersion int16) (kmsg.Response, error)
+	// Moved is told that the broker last asked said NOT_CONTROLLER.
+	Moved()
+}
+
+// AlterPartition is the ISRChanger that asks the controller: one request in
+// flight, with all changes that wait. Make it with NewAlterPartition, Close it
+// when the broker stops.
+type AlterPartition struct {
+	brokerID    int32
+	brokerEpoch func() int64
+	controller  ControllerCall
+	log         *logrus.Entry
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{}
+	wakeup chan struct{} // one slot: changes were submitted
+
+	mu      sync.Mutex // guards waiting and order
+	waiting map[TopicPartition]*waitingChange
+	order   []TopicPartition // in which they were submitted
+}
+
+type waitingChange struct {
+	change ISRChange
+	done   func(ISRAnswer)
+}
+
+var _ ISRChanger = (*AlterPartition)(nil)
+
+// NewAlterPartition starts the sender.
+func NewAlterPartition(brokerID int32, brokerEpoch func() int64, controller ControllerCall, logger *logrus.Logger) *AlterPartition {
+	ctx, cancel := context.WithCancel(context.Background())
+	a := &AlterPartition{brokerID: brokerID, brokerEpoch: brokerEpoch, controller: controller,
+		log: kafkalog.For(logger, "kafka.server.DefaultAlterPartitionManager"),
+		ctx: ctx, cancel: cancel, done: make(chan struct{}), wakeup: make(chan struct{}, 1),
+		waiting: map[TopicPartition]*waitingChange{}}
+	go a.run()
+	return a
+}
+
+// Close stops the sender; changes without an answer get none.
+func (a *AlterPartition) Close() {
+	a.cancel()
+	<-a.done
+}
+
+// Submit queues a change: see ISRChanger.
+func (a *AlterPartition) Submit(change ISRChange, done func(ISRAnswer)) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.waiting[change.Partition] != nil {
+		return false
+	}
+	a.waiting[change.Partition] = &waitingChange{change: change, done: done}
+	a.order = append(a.order, change.Partition)
+	select {
+	case a.wakeup <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (a *AlterPartition) run() {
+	defer close(a.done)
+	for {
+		batch := a.batch()
+		if len(batch) == 0 {
+			select {
+			case <-a.wakeup:
+				continue
+			case <-a.ctx.Done():
+				return
+			}
+		}
+		answered, err := a.send(batch)
+		if a.ctx.Err() != nil {
+			return
+		}
+		if err != nil || answered < len(batch) {
+			if err != nil {
+				a.log.Warnf("AlterPartition request of %d partitions failed, sending it again: %v", len(batch), err)
+			}
+			select {
+			case <-time.After(alterPartitionPause):
+			case <-a.ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// batch is all changes that wait, oldest first.
+func (a *AlterPartition) batch() []*waitingChange {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	batch := make([]*waitingChange, len(a.order))
+	for i, id := range a.order {
+		batch[i] = a.waiting[id]
+	}
+	return batch
+}
+
+// send asks for all changes and hands out the answers. What the controller did
+// not answer stays queued.
+func (a *AlterPartition) send(batch []*waitingChange) (answered int, err error) {
+	req, names := a.request(batch)
+	maxVersion := int16(3)
+	if names == nil {
+		maxVersion = 1 // a topic without id
+	}
+	kresp, err := a.controller.Call(a.ctx, req, maxVersion)
+	if err != nil {
+		return 0, err
+	}
+	resp, ok := kresp.(*kmsg.AlterPartitionResponse)
+	if !ok {
+		return 0, errors.New("the controller answered with another kind of message")
+	}
+	switch code := protocol.ErrorCode(resp.ErrorCode); code {
+	case protocol.None:
+	case protocol.NotController:
+		a.controller.Moved()
+		return 0, code
+	default:
+		return 0, code
+	}
+	moved := false
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		topic := t.Topic
+		if resp.Version >= 2 {
+			topic = names[t.TopidID]
+		}
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			if protocol.ErrorCode(p.ErrorCode) == protocol.NotController {
+				moved = true
+				continue
+			}
+			if a.answer(TopicPartition{Topic: topic, Partition: p.Partition}, p) {
+				answered++
+			}
+		}
+	}
+	if moved {
+		a.controller.Moved()
+		return answered, protocol.NotController
+	}
+	return answered, nil
+}
+
+// answer takes the change out of the queue before it tells the partition, which
+// may submit the next one at once.
+func (a *AlterPartition) answer(id TopicPartition, p *kmsg.AlterPartitionResponseTopicPartition) bool {
+	a.mu.Lock()
+	w := a.waiting[id]
+	if w == nil {
+		a.mu.Unlock()
+		return false
+	}
+	delete(a.waiting, id)
+	for i, other := range a.order {
+		if other == id {
+			a.order = append(a.order[:i], a.order[i+1:]...)
+			break
+		}
+	}
+	a.mu.Unlock()
+	w.done(ISRAnswer{Err: protocol.ErrorCode(p.ErrorCode), Leader: p.LeaderID, LeaderEpoch: p.LeaderEpoch,
+		ISR: append([]int32(nil), p.ISR...), PartitionEpoch: p.PartitionEpoch})
+	return true
+}
+
+// request builds the request for every version at once: names is the topics by
+// id, nil where one has none and so the version must stay below 2.
+func (a *AlterPartition) request(batch []*waitingChange) (*kmsg.AlterPartitionRequest, map[TopicID]string) {
+	req := kmsg.NewPtrAlterPartitionRequest()
+	req.BrokerID, req.BrokerEpoch = a.brokerID, a.brokerEpoch()
+	names := map[TopicID]string{}
+	complete := true
+	topics := map[string]int{}
+	for _, w := range batch {
+		c := &w.change
+		complete = complete && c.TopicID != (TopicID{})
+		names[c.TopicID] = c.Partition.Topic
+		p := kmsg.NewAlterPartitionRequestTopicPartition()
+		p.Partition, p.LeaderEpoch, p.PartitionEpoch, p.NewISR = c.Partition.Partition, c.LeaderEpoch, c.PartitionEpoch, c.ISR
+		for _, id := range c.ISR {
+			member := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
+			member.BrokerID, member.BrokerEpoch = id, -1
+			p.NewEpochISR = append(p.NewEpochISR, member)
+		}
+		at, known := topics[c.Partition.Topic]
+		if !known {
+			at = len(req.Topics)
+			topics[c.Partition.Topic] = at
+			t := kmsg.NewAlterPartitionRequestTopic()
+			t.Topic, t.TopicID = c.Partition.Topic, c.TopicID
+			req.Topics = append(req.Topics, t)
+		}
+		req.Topics[at].Partitions = append(req.Topics[at].Partitions, p)
+	}
+	if !complete {
+		names = nil
+	}
+	return req, names
+}

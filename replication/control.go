@@ -1,0 +1,433 @@
+package replication
+
+import (
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/storage"
+)
+
+// Leader epochs in StopReplica that pass every check: the topic is being
+// deleted, or the request's version has no epochs.
+const (
+	epochDuringDelete int32 = -2
+	epochNotGiven     int32 = -1
+)
+
+// staleBrokerEpoch says whether a control request was meant for an earlier life
+// of this broker (KIP-380). A larger epoch than ours passes: the controller may
+// have seen our registration before we did; so does -1, not known.
+func (m *Manager) staleBrokerEpoch(requested int64) bool {
+	return requested != -1 && requested < m.cfg.BrokerEpoch()
+}
+
+// acceptControllerLocked remembers the controller's epoch; false where a newer
+// controller has spoken already. control is held.
+func (m *Manager) acceptControllerLocked(epoch int32) bool {
+	if epoch < m.controllerEpoch {
+		return false
+	}
+	m.controllerEpoch = epoch
+	return true
+}
+
+// BecomeLeaderOrFollower applies a LeaderAndIsr request. The error is for a
+// request that failed as a whole for an unexpected reason; all refusals are in
+// the answer.
+func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlationID int32) (*kmsg.LeaderAndISRResponse, error) {
+	if m.staleBrokerEpoch(req.BrokerEpoch) {
+		m.log.Infof("Received LeaderAndIsr request with broker epoch %d smaller than the current broker epoch %d", req.BrokerEpoch, m.cfg.BrokerEpoch())
+		return refuseLeaderAndISR(req, protocol.StaleBrokerEpoch), nil
+	}
+	started := m.now()
+	m.control.Lock()
+	defer m.control.Unlock()
+	entries := leaderAndISREntries(req)
+	m.stateLog.Infof("Handling LeaderAndIsr request correlationId %d from controller %d for %d partitions", correlationID, req.ControllerID, len(entries))
+	if !m.acceptControllerLocked(req.ControllerEpoch) {
+		m.stateLog.Warnf("Ignoring LeaderAndIsr request from controller %d with correlation id %d since its controller epoch %d is old. Latest known controller epoch is %d",
+			req.ControllerID, correlationID, req.ControllerEpoch, m.controllerEpoch)
+		return refuseLeaderAndISR(req, protocol.StaleControllerEpoch), nil
+	}
+	m.checkpoints = nil
+	change := roleChange{m: m, now: started}
+	for i := range entries {
+		change.admit(&entries[i])
+	}
+	if err := change.apply(); err != nil {
+		m.stateLog.Errorf("Error while processing LeaderAndIsr request correlationId %d received from controller %d epoch %d: %v", correlationID, req.ControllerID, req.ControllerEpoch, err)
+		return nil, err
+	}
+	m.checkpoints = nil
+	m.checkpointing.Store(true)
+	m.fetchers.stopIdle()
+	change.announce()
+	m.stateLog.Infof("Finished LeaderAndIsr request in %dms correlationId %d from controller %d for %d partitions",
+		m.now().Sub(started).Milliseconds(), correlationID, req.ControllerID, len(entries))
+	return answerLeaderAndISR(req, entries), nil
+}
+
+// roleEntry is one partition of a LeaderAndIsr request with its answer.
+type roleEntry struct {
+	id        TopicPartition
+	role      role
+	code      protocol.ErrorCode
+	partition *Partition // set where the role is to be applied
+}
+
+// roleChange applies a request's entries: first all that become leaders, then
+// the followers. control is held throughout.
+type roleChange struct {
+	m         *Manager
+	now       time.Time
+	leaders   []*roleEntry
+	followers []*roleEntry
+	elected   []*roleEntry // leaders that did not lead before
+	resigned  []*roleEntry // followers in a new epoch
+}
+
+// admit checks one entry and files it under the role it asks for.
+func (c *roleChange) admit(e *roleEntry) {
+	m := c.m
+	known := m.hosted(e.id.Topic, e.id.Partition)
+	if known != nil && known.offline() {
+		m.stateLog.Warnf("Ignoring LeaderAndIsr request for partition %s as the local replica for the partition is in an offline log directory", name(e.id))
+		e.code = protocol.KafkaStorageError
+		return
+	}
+	log := m.cfg.Logs.Log(e.id)
+	epoch := noEpoch
+	if known != nil {
+		epoch = known.State().LeaderEpoch
+	}
+	switch {
+	case conflictingID(log, e.role.topicID):
+		m.stateLog.Errorf("Topic ID in memory: %s does not match the topic ID for partition %s received: %s.", uuid(log.TopicID()), name(e.id), uuid(e.role.topicID))
+		e.code = protocol.InconsistentTopicID
+	case e.role.leaderEpoch < epoch:
+		m.stateLog.Warnf("Ignoring LeaderAndIsr request for partition %s since its associated leader epoch %d is smaller than the current leader epoch %d", name(e.id), e.role.leaderEpoch, epoch)
+		e.code = protocol.StaleControllerEpoch
+	case known != nil && e.role.leaderEpoch == epoch:
+		e.code = m.sameEpoch(known, log, &e.role)
+	case !slices.Contains(e.role.replicas, m.opts.BrokerID):
+		m.stateLog.Warnf("Ignoring LeaderAndIsr request for partition %s as itself is not in assigned replica list %s", name(e.id), commaList(e.role.replicas))
+		e.code = protocol.UnknownTopicOrPartition
+	default:
+		e.partition = m.host(e.id)
+		if e.role.leader == m.opts.BrokerID {
+			c.leaders = append(c.leaders, e)
+		} else {
+			c.followers = append(c.followers, e)
+		}
+	}
+}
+
+func conflictingID(log *storage.Log, requested TopicID) bool {
+	return log != nil && requested != (TopicID{}) && log.TopicID() != (TopicID{}) && log.TopicID() != requested
+}
+
+// sameEpoch answers an entry in the epoch we have: nothing changes and it is
+// refused, unless it brings the topic id that the log lacks, or drops a
+// follower's (KAFKA-13132). Changes of the in-sync replicas within an epoch
+// come by AlterPartition only.
+func (m *Manager) sameEpoch(p *Partition, log *storage.Log, r *role) protocol.ErrorCode {
+	lacking := log != nil && log.TopicID() == (TopicID{})
+	following := r.leader != m.opts.BrokerID
+	switch {
+	case lacking && r.topicID != (TopicID{}):
+		if err := log.AssignTopicID(r.topicID); err != nil {
+			return protocol.CodeOf(err)
+		}
+		m.stateLog.Infof("Updating log for %s to assign topic ID %s from LeaderAndIsr request", name(p.id), uuid(r.topicID))
+	case log != nil && !lacking && r.topicID == (TopicID{}) && following:
+	default:
+		m.stateLog.Infof("Ignoring LeaderAndIsr request for partition %s since its associated leader epoch %d matches the current leader epoch", name(p.id), r.leaderEpoch)
+		return protocol.StaleControllerEpoch
+	}
+	if following {
+		m.fetchers.setTopicID(p.id, r.topicID)
+	}
+	return protocol.None
+}
+
+func (c *roleChange) apply() error {
+	if err := c.applyLeaders(); err != nil {
+		return err
+	}
+	return c.applyFollowers()
+}
+
+func (c *roleChange) applyLeaders() error {
+	if len(c.leaders) == 0 {
+		return nil
+	}
+	c.m.fetchers.remove(idsOf(c.leaders))
+	for _, e := range c.leaders {
+		became, err := e.partition.makeLeader(&e.role, c.now)
+		if err := c.storageFailure(e, err); err != nil {
+			return err
+		}
+		if became {
+			c.elected = append(c.elected, e)
+		}
+	}
+	return nil
+}
+
+func (c *roleChange) applyFollowers() error {
+	if len(c.followers) == 0 {
+		return nil
+	}
+	var restart []*roleEntry
+	cluster := c.m.cfg.Metadata.Snapshot()
+	for _, e := range c.followers {
+		if !aliveIn(cluster, e.role.leader) {
+			c.m.stateLog.Errorf("Received LeaderAndIsrRequest for partition %s (last update controller epoch %d) but cannot become follower since the new leader %d is unavailable.",
+				name(e.id), e.role.controllerEpoch, e.role.leader)
+			if err := c.storageFailure(e, e.partition.openOnly(&e.role)); err != nil {
+				return err
+			}
+			continue
+		}
+		newEpoch, err := e.partition.makeFollower(&e.role)
+		if err := c.storageFailure(e, err); err != nil {
+			return err
+		}
+		if newEpoch {
+			restart = append(restart, e)
+		}
+	}
+	c.m.fetchers.remove(idsOf(restart))
+	for _, e := range restart {
+		e.partition.waits.wake(stateChanged)
+	}
+	c.m.fetchers.follow(restart)
+	c.resigned = restart
+	return nil
+}
+
+// storageFailure turns a storage error into the entry's answer, with the
+// partition offline; any other error is returned and fails the request.
+func (c *roleChange) storageFailure(e *roleEntry, err error) error {
+	if err == nil || protocol.CodeOf(err) != protocol.KafkaStorageError {
+		return err
+	}
+	c.m.stateLog.Errorf("Skipped the state change for partition %s (last update controller epoch %d) since the replica for the partition is offline due to storage error %v",
+		name(e.id), e.role.controllerEpoch, err)
+	c.m.markOffline(e.id)
+	e.code = protocol.KafkaStorageError
+	return nil
+}
+
+// announce tells the coordinators.
+func (c *roleChange) announce() {
+	for _, l := range c.m.cfg.Leaders {
+		for _, e := range c.elected {
+			l.BecameLeader(e.id, e.role.leaderEpoch)
+		}
+		for _, e := range c.resigned {
+			l.Resigned(e.id, e.role.leaderEpoch)
+		}
+	}
+}
+
+func idsOf(entries []*roleEntry) []TopicPartition {
+	ids := make([]TopicPartition, len(entries))
+	for i, e := range entries {
+		ids[i] = e.id
+	}
+	return ids
+}
+
+func leaderAndISREntries(req *kmsg.LeaderAndISRRequest) []roleEntry {
+	var entries []roleEntry
+	add := func(topic string, id TopicID, states []kmsg.LeaderAndISRRequestTopicPartition) {
+		for i := range states {
+			s := &states[i]
+			entries = append(entries, roleEntry{id: TopicPartition{Topic: topic, Partition: s.Partition}, role: role{
+				topicID: id, controllerEpoch: s.ControllerEpoch, leader: s.Leader, leaderEpoch: s.LeaderEpoch,
+				partitionEpoch: s.ZKVersion, isr: slices.Clone(s.ISR), replicas: slices.Clone(s.Replicas),
+				adding: slices.Clone(s.AddingReplicas), removing: slices.Clone(s.RemovingReplicas),
+				isNew: s.IsNew, recovering: s.LeaderRecoveryState == 1,
+			}})
+		}
+	}
+	for i := range req.PartitionStates { // v0-v1: each with its topic
+		add(req.PartitionStates[i].Topic, TopicID{}, req.PartitionStates[i:i+1])
+	}
+	for i := range req.TopicStates {
+		add(req.TopicStates[i].Topic, req.TopicStates[i].TopicID, req.TopicStates[i].PartitionStates)
+	}
+	return entries
+}
+
+func refuseLeaderAndISR(req *kmsg.LeaderAndISRRequest, code protocol.ErrorCode) *kmsg.LeaderAndISRResponse {
+	entries := leaderAndISREntries(req)
+	for i := range entries {
+		entries[i].code = code
+	}
+	resp := answerLeaderAndISR(req, entries)
+	resp.ErrorCode = int16(code)
+	return resp
+}
+
+func answerLeaderAndISR(req *kmsg.LeaderAndISRRequest, entries []roleEntry) *kmsg.LeaderAndISRResponse {
+	resp := req.ResponseKind().(*kmsg.LeaderAndISRResponse)
+	topics := map[TopicID]int{}
+	for i := range entries {
+		e := &entries[i]
+		answer := kmsg.NewLeaderAndISRResponseTopicPartition()
+		answer.Topic, answer.Partition, answer.ErrorCode = e.id.Topic, e.id.Partition, int16(e.code)
+		if req.Version < 5 {
+			resp.Partitions = append(resp.Partitions, answer)
+			continue
+		}
+		at, known := topics[e.role.topicID]
+		if !known {
+			at = len(resp.Topics)
+			topics[e.role.topicID] = at
+			topic := kmsg.NewLeaderAndISRResponseTopic()
+			topic.TopicID = e.role.topicID
+			resp.Topics = append(resp.Topics, topic)
+		}
+		resp.Topics[at].Partitions = append(resp.Topics[at].Partitions, answer)
+	}
+	return resp
+}
+
+// StopReplica applies a StopReplica request: the listed replicas stop to follow
+// and, where the request says so, are deleted, also when only their log is
+// there (the topic was deleted while this broker was down).
+func (m *Manager) StopReplica(req *kmsg.StopReplicaRequest, correlationID int32) *kmsg.StopReplicaResponse {
+	resp := req.ResponseKind().(*kmsg.StopReplicaResponse)
+	if m.staleBrokerEpoch(req.BrokerEpoch) {
+		m.log.Infof("Received StopReplica request with broker epoch %d smaller than the current broker epoch %d", req.BrokerEpoch, m.cfg.BrokerEpoch())
+		resp.ErrorCode = int16(protocol.StaleBrokerEpoch)
+		return resp
+	}
+	m.control.Lock()
+	defer m.control.Unlock()
+	stops := stopEntries(req)
+	m.stateLog.Infof("Handling StopReplica request correlationId %d from controller %d for %d partitions", correlationID, req.ControllerID, len(stops))
+	if !m.acceptControllerLocked(req.ControllerEpoch) {
+		m.stateLog.Warnf("Ignoring StopReplica request from controller %d with correlation id %d since its controller epoch %d is old. Latest known controller epoch is %d",
+			req.ControllerID, correlationID, req.ControllerEpoch, m.controllerEpoch)
+		resp.ErrorCode = int16(protocol.StaleControllerEpoch)
+		return resp
+	}
+	var stopping []TopicPartition
+	for i := range stops {
+		if stops[i].code = m.admitStop(&stops[i]); stops[i].code == protocol.None {
+			stopping = append(stopping, stops[i].id)
+		}
+	}
+	m.fetchers.remove(stopping) // first of all: fetchers use the partitions
+	for i := range stops {
+		s := &stops[i]
+		if s.code == protocol.None {
+			s.code = m.stopOne(s)
+		}
+		answer := kmsg.NewStopReplicaResponsePartition()
+		answer.Topic, answer.Partition, answer.ErrorCode = s.id.Topic, s.id.Partition, int16(s.code)
+		resp.Partitions = append(resp.Partitions, answer)
+	}
+	m.fetchers.stopIdle()
+	return resp
+}
+
+type stopEntry struct {
+	id          TopicPartition
+	leaderEpoch int32
+	delete      bool
+	code        protocol.ErrorCode
+}
+
+func stopEntries(req *kmsg.StopReplicaRequest) []stopEntry {
+	var stops []stopEntry
+	add := func(topic string, partition, epoch int32, del bool) {
+		stops = append(stops, stopEntry{id: TopicPartition{Topic: topic, Partition: partition}, leaderEpoch: epoch, delete: del})
+	}
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		switch {
+		case req.Version == 0:
+			add(t.Topic, t.Partition, epochNotGiven, req.DeletePartitions)
+		case req.Version < 3:
+			for _, partition := range t.Partitions {
+				add(t.Topic, partition, epochNotGiven, req.DeletePartitions)
+			}
+		default:
+			for _, s := range t.PartitionStates {
+				add(t.Topic, s.Partition, s.LeaderEpoch, s.Delete)
+			}
+		}
+	}
+	return stops
+}
+
+func (m *Manager) admitStop(s *stopEntry) protocol.ErrorCode {
+	p := m.hosted(s.id.Topic, s.id.Partition)
+	if p == nil {
+		return protocol.None
+	}
+	if p.offline() {
+		m.stateLog.Warnf("Ignoring StopReplica request (delete=%t) for partition %s as the local replica for the partition is in an offline log directory", s.delete, name(s.id))
+		return protocol.KafkaStorageError
+	}
+	epoch := p.State().LeaderEpoch
+	if s.leaderEpoch == epochDuringDelete || s.leaderEpoch == epochNotGiven || s.leaderEpoch >= epoch {
+		return protocol.None
+	}
+	m.stateLog.Warnf("Ignoring StopReplica request (delete=%t) for partition %s since its associated leader epoch %d is smaller than the current leader epoch %d", s.delete, name(s.id), s.leaderEpoch, epoch)
+	return protocol.FencedLeaderEpoch
+}
+
+// stopOne ends one replica. Without delete its role and epoch stay: only the
+// fetcher has stopped.
+func (m *Manager) stopOne(s *stopEntry) protocol.ErrorCode {
+	p := m.hosted(s.id.Topic, s.id.Partition)
+	if !s.delete {
+		if p != nil {
+			p.waits.wake(stateChanged)
+		}
+		return protocol.None
+	}
+	if p != nil {
+		m.unhost(s.id)
+		p.retire(protocol.NotLeaderOrFollower)
+		for _, l := range m.cfg.Leaders {
+			l.Resigned(s.id, noEpoch)
+		}
+	}
+	for _, future := range []bool{true, false} {
+		if err := m.cfg.Logs.Delete(s.id, future); err != nil {
+			m.stateLog.Errorf("Ignoring StopReplica request (delete=true) for partition %s: %v", name(s.id), err)
+			return protocol.CodeOf(err)
+		}
+	}
+	return protocol.None
+}
+
+// UpdateMetadata applies an UpdateMetadata request to the metadata cache. Who
+// waits for topics to appear or go watches metadata.Cache.Changed. It returns
+// the partitions of topics being deleted.
+func (m *Manager) UpdateMetadata(req *kmsg.UpdateMetadataRequest, correlationID int32) (*kmsg.UpdateMetadataResponse, []TopicPartition) {
+	resp := req.ResponseKind().(*kmsg.UpdateMetadataResponse)
+	if m.staleBrokerEpoch(req.BrokerEpoch) {
+		m.log.Infof("Received UpdateMetadata request with broker epoch %d smaller than the current broker epoch %d", req.BrokerEpoch, m.cfg.BrokerEpoch())
+		resp.ErrorCode = int16(protocol.StaleBrokerEpoch)
+		return resp, nil
+	}
+	m.control.Lock()
+	defer m.control.Unlock()
+	if !m.acceptControllerLocked(req.ControllerEpoch) {
+		m.stateLog.Warnf("Received update metadata request with correlation id %d from an old controller %d with epoch %d. Latest known controller epoch is %d",
+			correlationID, req.ControllerID, req.ControllerEpoch, m.controllerEpoch)
+		resp.ErrorCode = int16(protocol.StaleControllerEpoch)
+		return resp, nil
+	}
+	return resp, m.cfg.Metadata.Apply(req)
+}

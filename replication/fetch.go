@@ -1,0 +1,397 @@
+package replication
+
+import (
+	"errors"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/storage"
+)
+
+// PartitionAsk is what a fetch asks of one partition.
+type PartitionAsk struct {
+	Topic              string // empty while the id of TopicID is unknown
+	TopicID            TopicID
+	Partition          int32
+	FetchOffset        int64
+	LogStartOffset     int64 // a follower's; -1 from consumers
+	MaxBytes           int32
+	CurrentLeaderEpoch int32 // -1: not checked
+	LastFetchedEpoch   int32 // -1: divergence is not looked for
+}
+
+// PartitionFetch is one partition of a Fetch: what is asked, then the answer.
+type PartitionFetch struct {
+	PartitionAsk
+
+	Code protocol.ErrorCode
+	// Refused: Code was known before reading (unknown, not authorized). A refused
+	// partition does not end the wait of the others.
+	Refused bool
+	// HighWatermark, LastStable, LogStart are the leader's, sampled before the
+	// read; -1 on error.
+	HighWatermark int64
+	LastStable    int64
+	LogStart      int64
+	// PreferredReadReplica is a broker the consumer should rather read from (no
+	// data comes then); -1: none.
+	PreferredReadReplica int32
+	// HasDiverged: the follower's log ends otherwise than ours; Diverged is where
+	// the last epoch that both know ends.
+	HasDiverged bool
+	Diverged    protocol.EpochEndOffset
+	// Data is the records; released by Fetch.Release.
+	Data storage.Data
+	// Converted replaces Data where an old consumer gets records in an older
+	// format.
+	Converted []byte
+	// Omitted: the session's client knows all this; leave it out of the answer.
+	Omitted bool
+
+	partition *Partition
+	leaderEnd int64 // our log end before the read
+}
+
+// RecordBytes is the size of the records to send.
+func (f *PartitionFetch) RecordBytes() int {
+	if f.Converted != nil {
+		return len(f.Converted)
+	}
+	return int(f.Data.Length)
+}
+
+// fail makes the answer an error without data.
+func (f *PartitionFetch) fail(code protocol.ErrorCode) {
+	f.Data.Release()
+	*f = PartitionFetch{PartitionAsk: f.PartitionAsk, Code: code, Refused: f.Refused, partition: f.partition,
+		HighWatermark: -1, LastStable: -1, LogStart: -1, PreferredReadReplica: -1}
+}
+
+// Refuse answers a partition before anything is read.
+func (f *PartitionFetch) Refuse(code protocol.ErrorCode) {
+	f.Refused = true
+	f.fail(code)
+}
+
+// Fetch is one fetch while it is served. Take it from Manager.NewFetch, fill in
+// the request, call Begin, refuse what the client may not read, Read, then
+// Finish; Release it when the answer is written.
+type Fetch struct {
+	Version      int16
+	ReplicaID    int32 // the follower's broker id, below 0 for consumers
+	ReplicaEpoch int64 // the follower's broker epoch as it says, -1
+	MaxWait      time.Duration
+	MinBytes     int32
+	MaxBytes     int32
+	Committed    bool // read_committed
+	SessionID    int32
+	SessionEpoch int32
+	Client       ClientInfo
+	Done         <-chan struct{} // closed when nobody waits for the answer any more
+
+	// Partitions is what the request names before Begin, and all that is to be
+	// read, in order, after.
+	Partitions []PartitionFetch
+
+	m         *Manager
+	use       sessionUse
+	forgotten []sessionKey
+	places    map[sessionKey]int
+	scratch   []byte // down-converted records are read into it
+}
+
+// ClientInfo is what a replica selector may look at.
+type ClientInfo struct {
+	Rack     string // rack_id of Fetch v11+
+	Listener string // on which the client came
+}
+
+// NewFetch returns an empty fetch.
+func (m *Manager) NewFetch() *Fetch {
+	f, _ := m.fetches.Get().(*Fetch)
+	if f == nil {
+		f = &Fetch{m: m, places: map[sessionKey]int{}}
+	}
+	return f
+}
+
+// Release unpins the data and takes the fetch back.
+func (f *Fetch) Release() {
+	for i := range f.Partitions {
+		f.Partitions[i].Data.Release()
+	}
+	clear(f.Partitions)
+	clear(f.forgotten)
+	clear(f.places)
+	*f = Fetch{m: f.m, Partitions: f.Partitions[:0], forgotten: f.forgotten[:0], places: f.places, scratch: f.scratch}
+	f.m.fetches.Put(f)
+}
+
+// Ask adds a partition of the request.
+func (f *Fetch) Ask(ask PartitionAsk) {
+	f.Partitions = append(f.Partitions, PartitionFetch{PartitionAsk: ask})
+}
+
+// Forget takes a partition out of the session.
+func (f *Fetch) Forget(topic string, id TopicID, partition int32) {
+	k := sessionKey{topic: topic, partition: partition}
+	if f.byID() {
+		k = sessionKey{id: id, partition: partition}
+	}
+	f.forgotten = append(f.forgotten, k)
+}
+
+func (f *Fetch) byID() bool { return f.Version >= 13 }
+
+// FromFollower says whether another broker asks.
+func (f *Fetch) FromFollower() bool { return f.ReplicaID >= 0 }
+
+// leaderOnly: followers and old consumers may only read from the leader.
+func (f *Fetch) leaderOnly() bool { return f.FromFollower() || f.Version < 11 }
+
+// hardLimit: before v3 the size limits cut even the first batch.
+func (f *Fetch) hardLimit() bool { return f.Version < 3 }
+
+func (f *Fetch) bound() storage.Bound {
+	switch {
+	case f.FromFollower():
+		return storage.UpToLogEnd
+	case f.Committed:
+		return storage.UpToLastStable
+	}
+	return storage.UpToHighWatermark
+}
+
+// Begin resolves the fetch session and the names of topic ids. A code other than
+// None answers the whole request.
+func (f *Fetch) Begin() protocol.ErrorCode {
+	cluster := f.m.Metadata()
+	resolve := func(id TopicID) string { return cluster.Names[id] }
+	if f.byID() {
+		for i := range f.Partitions {
+			f.Partitions[i].Topic = resolve(f.Partitions[i].TopicID)
+		}
+	}
+	var code protocol.ErrorCode
+	f.use, f.Partitions, code = f.m.sessions.begin(f.SessionID, f.SessionEpoch, f.byID(), f.Partitions, f.forgotten, f.places, resolve, f.m.now())
+	limit := min(f.MaxBytes, f.m.opts.FetchMaxBytes)
+	f.MaxBytes, f.MinBytes = limit, min(f.MinBytes, limit)
+	return code
+}
+
+// Finish decides what the answer carries: it makes or updates the session and
+// returns its id. A code other than None replaces the answer.
+func (f *Fetch) Finish() (sessionID int32, code protocol.ErrorCode) {
+	return f.use.finish(f.Partitions, f.FromFollower(), f.m.now())
+}
+
+// Read reads the partitions that are not refused, and waits for more where that
+// is wanted and allowed: until MinBytes are there, something else is to be
+// told, MaxWait is over or Done is closed.
+func (f *Fetch) Read() {
+	wanted := 0
+	for i := range f.Partitions {
+		if !f.Partitions[i].Refused {
+			wanted++
+		}
+	}
+	bytes, tell := f.readAll(true)
+	if f.MaxWait <= 0 || wanted == 0 || tell || bytes >= int64(f.MinBytes) {
+		return
+	}
+	f.releaseData()
+	f.park(wanted)
+	f.readAll(false)
+}
+
+func (f *Fetch) releaseData() {
+	for i := range f.Partitions {
+		f.Partitions[i].Data.Release()
+		f.Partitions[i].Data = storage.Data{}
+	}
+}
+
+// park waits until ready says so or the time is over.
+func (f *Fetch) park(wanted int) {
+	interest := highWatermarkMoved | stateChanged
+	if f.FromFollower() {
+		// The high watermark alone does not wake followers: it would double the
+		// number of their fetches (KAFKA-9731).
+		interest = logEndMoved | stateChanged
+	}
+	w := f.m.waiters.get(wanted)
+	defer f.m.waiters.put(w)
+	for i := range f.Partitions {
+		if p := f.Partitions[i].partition; p != nil && !f.Partitions[i].Refused {
+			w.watch(&p.waits, interest)
+		}
+	}
+	w.await(f.MaxWait, f.Done, f.ready)
+}
+
+// ready says whether a parked fetch has something to answer.
+func (f *Fetch) ready() bool {
+	var bytes int64
+	for i := range f.Partitions {
+		want := &f.Partitions[i]
+		if want.Refused || want.partition == nil {
+			continue
+		}
+		readable, now := want.partition.peek(f, want)
+		if now {
+			return true
+		}
+		bytes += readable
+	}
+	return bytes >= int64(f.MinBytes)
+}
+
+// readAll reads every partition within the size limits. The first that has
+// records gives at least one batch, however large (KIP-74). tell says that an
+// answer must not wait. Only a read on arrival tells leaders where a follower
+// is: a repeated one would claim that it fetched just now.
+func (f *Fetch) readAll(onArrival bool) (bytes int64, tell bool) {
+	limit, minOne := f.MaxBytes, !f.hardLimit()
+	now := f.m.now()
+	for i := range f.Partitions {
+		want := &f.Partitions[i]
+		if want.Refused {
+			continue
+		}
+		f.readOne(want, min(want.MaxBytes, limit), minOne, onArrival, now)
+		if want.Data.Length > 0 {
+			minOne = false
+			limit = max(0, limit-want.Data.Length)
+			bytes += int64(want.Data.Length)
+		}
+		tell = tell || want.Code != protocol.None || want.HasDiverged || want.PreferredReadReplica >= 0
+	}
+	return bytes, tell
+}
+
+func (f *Fetch) readOne(want *PartitionFetch, maxBytes int32, minOne, onArrival bool, now time.Time) {
+	p, err := f.m.Partition(want.Topic, want.Partition)
+	want.partition = p
+	if err != nil {
+		want.fail(protocol.CodeOf(err))
+		return
+	}
+	if replica := p.preferredReplica(f, want, now); replica >= 0 {
+		p.answerPreferred(want, replica)
+		return
+	}
+	if err := p.read(f, want, maxBytes, minOne); err != nil {
+		code := protocol.CodeOf(err)
+		if code == protocol.UnknownServerError {
+			f.m.log.Errorf("[ReplicaManager broker=%d] Error processing fetch with max size %d from replica [%d] on partition %s: %v",
+				f.m.opts.BrokerID, maxBytes, f.ReplicaID, name(p.id), err)
+		}
+		want.fail(code)
+		return
+	}
+	if f.FromFollower() && onArrival && !want.HasDiverged {
+		p.followerFetched(f.ReplicaID, followerFetch{offset: want.FetchOffset, logStart: want.LogStartOffset,
+			brokerEpoch: f.ReplicaEpoch, leaderEnd: want.leaderEnd}, now)
+	}
+}
+
+var errNegativeSize = errors.New("a negative number of bytes was asked for")
+
+// read reads one partition under one look at its role and epoch.
+func (p *Partition) read(f *Fetch, want *PartitionFetch, maxBytes int32, minOne bool) error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	log, err := p.readableLocked(want.CurrentLeaderEpoch, f.leaderOnly())
+	if err != nil {
+		return err
+	}
+	if conflictingID(log, want.TopicID) {
+		return protocol.InconsistentTopicID
+	}
+	if f.FromFollower() && p.followers[f.ReplicaID] == nil {
+		// Not one of the assigned replicas as we know them: whoever is behind will
+		// learn of it, the follower tries again.
+		if want.CurrentLeaderEpoch >= 0 {
+			return protocol.UnknownLeaderEpoch
+		}
+		return protocol.NotLeaderOrFollower
+	}
+	want.resetAnswer(log.Offsets())
+	if want.LastFetchedEpoch >= 0 {
+		diverged, err := divergence(log, want)
+		if err != nil || diverged {
+			return err
+		}
+	}
+	if maxBytes < 0 {
+		return errNegativeSize
+	}
+	data, err := log.Read(storage.Read{Offset: want.FetchOffset, MaxBytes: maxBytes, MinOneMessage: minOne,
+		Bound: f.bound(), AbortedWanted: f.Committed && !f.FromFollower()})
+	if err != nil {
+		return err
+	}
+	want.resetAnswer(data.Offsets)
+	if data.FirstBatchIncomplete && !f.hardLimit() || f.FromFollower() && p.throttledLocked(f.ReplicaID) {
+		data.Release()
+		data = storage.Data{Aborted: data.Aborted}
+	}
+	want.Data = data
+	return nil
+}
+
+func (f *PartitionFetch) resetAnswer(at storage.Offsets) {
+	f.Code, f.HasDiverged, f.PreferredReadReplica = protocol.None, false, -1
+	f.HighWatermark, f.LastStable, f.LogStart = at.HighWatermark, at.LastStable, at.LogStart
+	f.leaderEnd = at.LogEnd
+}
+
+// divergence looks whether the follower's log is a prefix of ours, judged by
+// the epoch of its last batch; if not, the answer says where they part.
+func divergence(log *storage.Log, want *PartitionFetch) (bool, error) {
+	epoch, end := log.EndOffsetForEpoch(want.LastFetchedEpoch)
+	if epoch < 0 || end < 0 || want.FetchOffset < want.LogStart {
+		return false, protocol.OffsetOutOfRange
+	}
+	if epoch < want.LastFetchedEpoch || end < want.FetchOffset {
+		want.HasDiverged = true
+		want.Diverged = protocol.EpochEndOffset{Epoch: epoch, EndOffset: end}
+	}
+	return want.HasDiverged, nil
+}
+
+// peek looks at a partition for a parked fetch: how many bytes it could have,
+// or that it has to answer now.
+func (p *Partition) peek(f *Fetch, want *PartitionFetch) (bytes int64, now bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	log, err := p.readableLocked(want.CurrentLeaderEpoch, f.leaderOnly())
+	if err != nil {
+		return 0, true
+	}
+	at := log.Offsets()
+	end := at.HighWatermark
+	switch f.bound() {
+	case storage.UpToLogEnd:
+		end = at.LogEnd
+	case storage.UpToLastStable:
+		end = at.LastStable
+	}
+	if want.FetchOffset > end {
+		return 0, true // the log was truncated
+	}
+	if want.FetchOffset < end && !(f.FromFollower() && p.throttledLocked(f.ReplicaID)) {
+		available, newer, err := log.Available(want.FetchOffset, f.bound())
+		if err != nil || newer {
+			return 0, true
+		}
+		bytes = min(available, int64(want.MaxBytes))
+	}
+	if want.LastFetchedEpoch >= 0 {
+		probe := PartitionFetch{PartitionAsk: want.PartitionAsk, LogStart: at.LogStart}
+		if diverged, err := divergence(log, &probe); diverged || err != nil {
+			return 0, true
+		}
+	}
+	return bytes, false
+}

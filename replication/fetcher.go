@@ -1,0 +1,600 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
+)
+
+// following is one partition that a fetcher fetches.
+type following struct {
+	id        TopicPartition
+	partition *Partition
+	topicID   TopicID
+	epoch     int32 // the leader epoch we follow in; every request carries it
+	offset    int64 // the next to fetch: our log end while fetching
+	lastEpoch int32 // of our last batch, where the leader looks for divergence; else -1
+	// truncating: OffsetForLeaderEpoch, or a cut to the high watermark, comes first.
+	truncating bool
+	delayed    time.Time // not before
+	lag        int64     // behind the leader's log end; -1 unknown
+}
+
+// fetcher follows some partitions of one leader: one goroutine, one connection,
+// one fetch session, one request in flight.
+type fetcher struct {
+	fm   *fetcherManager
+	m    *Manager
+	key  fetcherKey
+	name string // as Kafka's log lines have it
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{}
+	wakeup chan struct{} // one slot: partitions were added
+
+	// Used by run only.
+	link    *peerlink.Link
+	address string
+	session clientSession
+
+	// mu guards what follows. It is held while an answer for a partition is
+	// applied, so that remove waits for that.
+	mu         sync.Mutex
+	partitions map[TopicPartition]*following
+	// order is the order in which partitions are asked; who got data goes to the end.
+	order []TopicPartition
+}
+
+func newFetcher(fm *fetcherManager, key fetcherKey) *fetcher {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &fetcher{fm: fm, m: fm.m, key: key, ctx: ctx, cancel: cancel, done: make(chan struct{}),
+		name:   fmt.Sprintf("[ReplicaFetcher replicaId=%d, leaderId=%d, fetcherId=%d]", fm.m.opts.BrokerID, key.leader, key.id),
+		wakeup: make(chan struct{}, 1), session: newClientSession(), partitions: map[TopicPartition]*following{}}
+}
+
+func (f *fetcher) add(p following) {
+	f.mu.Lock()
+	if known := f.partitions[p.id]; known != nil && known.epoch == p.epoch {
+		f.mu.Unlock()
+		return
+	}
+	f.partitions[p.id] = &p
+	if !slices.Contains(f.order, p.id) {
+		f.order = append(f.order, p.id)
+	}
+	f.mu.Unlock()
+	select {
+	case f.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+func (f *fetcher) remove(id TopicPartition) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.removeLocked(id)
+}
+
+func (f *fetcher) removeLocked(id TopicPartition) bool {
+	if f.partitions[id] == nil {
+		return false
+	}
+	delete(f.partitions, id)
+	f.order = slices.DeleteFunc(f.order, func(o TopicPartition) bool { return o == id })
+	return true
+}
+
+func (f *fetcher) setTopicID(id TopicPartition, topicID TopicID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p := f.partitions[id]; p != nil {
+		p.topicID = topicID
+	}
+}
+
+func (f *fetcher) idle() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.partitions) == 0
+}
+
+func (f *fetcher) close() {
+	f.cancel()
+	<-f.done
+}
+
+// run truncates and fetches until closed.
+func (f *fetcher) run() {
+	defer close(f.done)
+	defer func() {
+		if f.link != nil {
+			f.link.Close()
+		}
+	}()
+	thread := fmt.Sprintf("[ReplicaFetcherThread-%d-%d]", f.key.id, f.key.leader)
+	f.m.fetchLog.Infof("%s: Starting", thread)
+	for f.ctx.Err() == nil {
+		f.truncateAll()
+		ask := f.nextFetch(f.m.now())
+		if len(ask.order) == 0 {
+			f.pause(f.untilReady(f.m.now()))
+			continue
+		}
+		if err := f.fetch(ask); err != nil && f.ctx.Err() == nil {
+			f.requestFailed(ask.order, err)
+		}
+	}
+	f.m.fetchLog.Infof("%s: Stopped", thread)
+}
+
+// pause waits for a time, or until partitions come.
+func (f *fetcher) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-f.wakeup:
+	case <-timer.C:
+	case <-f.ctx.Done():
+	}
+}
+
+// untilReady is the time to the first delayed partition.
+func (f *fetcher) untilReady(now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	wait := f.m.opts.FetchBackoff
+	for _, p := range f.partitions {
+		wait = min(wait, max(0, p.delayed.Sub(now)))
+	}
+	return max(wait, time.Millisecond)
+}
+
+func (f *fetcher) requestFailed(ids []TopicPartition, err error) {
+	f.m.fetchLog.Warnf("%s Error in response for fetch request: %v", f.name, err)
+	f.session.reset()
+	f.delay(ids)
+}
+
+// delay keeps partitions from being asked for the back-off time.
+func (f *fetcher) delay(ids []TopicPartition) {
+	until := f.m.now().Add(f.m.opts.FetchBackoff)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range ids {
+		if p := f.partitions[id]; p != nil {
+			p.delayed = until
+		}
+	}
+}
+
+// leader returns the link to the leader at its present address.
+func (f *fetcher) leader() (*peerlink.Link, error) {
+	b := f.m.Metadata().Brokers[f.key.leader]
+	if b == nil {
+		return nil, fmt.Errorf("leader %d is not among the live brokers", f.key.leader)
+	}
+	e, has := b.Endpoints[f.m.opts.InterBrokerListener]
+	if !has {
+		return nil, fmt.Errorf("leader %d has no endpoint on the listener %s", f.key.leader, f.m.opts.InterBrokerListener)
+	}
+	address := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
+	if f.link != nil && f.address != address {
+		f.link.Close()
+		f.link = nil
+		f.session.reset()
+	}
+	if f.link == nil {
+		f.address = address
+		f.link = peerlink.New(peerlink.Config{Address: address, Dial: f.m.cfg.Dial,
+			ClientID:       fmt.Sprintf("broker-%d-fetcher-%d", f.m.opts.BrokerID, f.key.id),
+			RequestTimeout: f.m.opts.FetchTimeout})
+	}
+	return f.link, nil
+}
+
+func (f *fetcher) ask(req kmsg.Request, version int16) (kmsg.Response, error) {
+	link, err := f.leader()
+	if err != nil {
+		return nil, err
+	}
+	req.SetVersion(version)
+	return link.Do(f.ctx, req)
+}
+
+// fetchAsk is one round's request.
+type fetchAsk struct {
+	order  []TopicPartition
+	wanted map[TopicPartition]PartitionAsk
+	byID   bool
+}
+
+// nextFetch collects the partitions that are ready.
+func (f *fetcher) nextFetch(now time.Time) fetchAsk {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := fetchAsk{wanted: map[TopicPartition]PartitionAsk{}, byID: f.m.opts.ReplicaFetchVersions.Fetch >= 13}
+	for _, id := range f.order {
+		p := f.partitions[id]
+		log := p.partition.Log()
+		if p.truncating || p.delayed.After(now) || log == nil {
+			continue
+		}
+		ask := PartitionAsk{Topic: id.Topic, TopicID: p.topicID, Partition: id.Partition, FetchOffset: p.offset,
+			LogStartOffset: log.Offsets().LogStart, MaxBytes: f.m.opts.FetchPartitionBytes,
+			CurrentLeaderEpoch: p.epoch, LastFetchedEpoch: noEpoch}
+		if f.m.opts.ReplicaFetchVersions.TruncateOnFetch {
+			ask.LastFetchedEpoch = p.lastEpoch
+		}
+		a.order = append(a.order, id)
+		a.wanted[id] = ask
+		a.byID = a.byID && p.topicID != (TopicID{})
+	}
+	return a
+}
+
+// request builds the Fetch request; its version is the one of the
+// inter.broker.protocol.version, but 12 at most while a topic has no id.
+func (f *fetcher) request(a fetchAsk) *kmsg.FetchRequest {
+	version := f.m.opts.ReplicaFetchVersions.Fetch
+	if !a.byID {
+		version = min(version, 12)
+	}
+	opts := &f.m.opts
+	req := kmsg.NewPtrFetchRequest()
+	req.Version = version
+	req.ReplicaID = opts.BrokerID
+	req.ReplicaState.ID, req.ReplicaState.Epoch = opts.BrokerID, f.m.cfg.BrokerEpoch()
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(opts.FetchWait.Milliseconds()), opts.FetchMinBytes, opts.FetchResponseBytes
+	send := a.order
+	if version >= 7 {
+		diff := f.session.next(a.order, a.wanted, a.byID)
+		req.SessionID, req.SessionEpoch = diff.id, diff.epoch
+		send = diff.send
+		for _, gone := range diff.forget {
+			t := kmsg.NewFetchRequestForgottenTopic()
+			t.Topic, t.TopicID, t.Partitions = gone.Topic, gone.TopicID, []int32{gone.Partition}
+			req.ForgottenTopics = append(req.ForgottenTopics, t)
+		}
+	}
+	for _, id := range send {
+		ask := a.wanted[id]
+		p := kmsg.NewFetchRequestTopicPartition()
+		p.Partition, p.CurrentLeaderEpoch, p.FetchOffset = ask.Partition, ask.CurrentLeaderEpoch, ask.FetchOffset
+		p.LastFetchedEpoch, p.LogStartOffset, p.PartitionMaxBytes = ask.LastFetchedEpoch, ask.LogStartOffset, ask.MaxBytes
+		if n := len(req.Topics); n > 0 && req.Topics[n-1].Topic == ask.Topic {
+			req.Topics[n-1].Partitions = append(req.Topics[n-1].Partitions, p)
+			continue
+		}
+		t := kmsg.NewFetchRequestTopic()
+		t.Topic, t.TopicID, t.Partitions = ask.Topic, ask.TopicID, []kmsg.FetchRequestTopicPartition{p}
+		req.Topics = append(req.Topics, t)
+	}
+	return req
+}
+
+// fetch sends one request and applies the answer.
+func (f *fetcher) fetch(a fetchAsk) error {
+	req := f.request(a)
+	kresp, err := f.ask(req, req.Version)
+	if err != nil {
+		return err
+	}
+	resp := kresp.(*kmsg.FetchResponse)
+	code := protocol.ErrorCode(resp.ErrorCode)
+	if req.Version >= 7 {
+		f.session.answered(resp.SessionID, code)
+	}
+	if code != protocol.None {
+		f.m.fetchLog.Infof("%s Node %d was unable to process the fetch request with (sessionId=%d, epoch=%d): %s.",
+			f.name, f.key.leader, req.SessionID, req.SessionEpoch, code.Name())
+		f.delay(a.order)
+		return nil
+	}
+	names := map[TopicID]string{}
+	for _, ask := range a.wanted {
+		names[ask.TopicID] = ask.Topic
+	}
+	var round fetchRound
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		topic := t.Topic
+		if req.Version >= 13 {
+			topic = names[t.TopicID]
+		}
+		for j := range t.Partitions {
+			id := TopicPartition{Topic: topic, Partition: t.Partitions[j].Partition}
+			if ask, asked := a.wanted[id]; asked {
+				f.apply(id, ask, &t.Partitions[j], &round)
+			}
+		}
+	}
+	f.delay(round.delayed)
+	for _, id := range round.outOfRange {
+		f.outOfRange(id, a.wanted[id])
+	}
+	return nil
+}
+
+// fetchRound is what a round left to do.
+type fetchRound struct {
+	delayed    []TopicPartition
+	outOfRange []TopicPartition
+}
+
+// apply takes one partition's answer. It counts only if the partition is still
+// followed at the same offset in the same epoch.
+func (f *fetcher) apply(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchResponseTopicPartition, round *fetchRound) {
+	f.mu.Lock()
+	p := f.partitions[id]
+	if p == nil || p.offset != ask.FetchOffset || p.epoch != ask.CurrentLeaderEpoch || p.delayed.After(f.m.now()) {
+		f.mu.Unlock()
+		return
+	}
+	var events event
+	var failure error
+	switch code := protocol.ErrorCode(answer.ErrorCode); code {
+	case protocol.None:
+		events, failure = f.applyDataLocked(p, answer)
+	case protocol.OffsetOutOfRange:
+		round.outOfRange = append(round.outOfRange, id)
+	case protocol.FencedLeaderEpoch:
+		failure = fmt.Errorf("the leader refuses our leader epoch %d as old", p.epoch)
+	default:
+		f.m.fetchLog.Infof("%s Partition %s: the leader answered %s; trying again", f.name, name(id), code.Name())
+		round.delayed = append(round.delayed, id)
+	}
+	switch {
+	case failure == nil:
+	case errors.Is(failure, protocol.CorruptMessage):
+		f.m.fetchLog.Errorf("%s Found invalid messages during fetch for partition %s offset %d: %v", f.name, name(id), p.offset, failure)
+		round.delayed = append(round.delayed, id)
+		failure = nil
+	default:
+		f.removeLocked(id)
+	}
+	f.mu.Unlock()
+	p.partition.waits.wake(events)
+	if failure != nil {
+		f.failed(id, failure)
+	}
+}
+
+func (f *fetcher) failed(id TopicPartition, err error) {
+	if errors.Is(err, errNotFollowing) {
+		return
+	}
+	f.m.fetchLog.Errorf("%s Unexpected error occurred while processing data for partition %s: %v", f.name, name(id), err)
+	f.m.fetchLog.Warnf("%s Partition %s marked as failed", f.name, name(id))
+	f.fm.markFailed(id)
+}
+
+// applyDataLocked appends, or truncates where the leader's log parts from ours.
+func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicPartition) (event, error) {
+	if d := answer.DivergingEpoch; d.Epoch >= 0 || d.EndOffset >= 0 {
+		return 0, f.truncateLocked(p, protocol.EpochEndOffset{Epoch: d.Epoch, EndOffset: d.EndOffset})
+	}
+	done, err := p.partition.appendFetched(answer.RecordBatches, p.offset, p.epoch, answer.HighWatermark, answer.LogStartOffset)
+	if err != nil {
+		return 0, err
+	}
+	if done.nextOffset != p.offset {
+		p.offset = done.nextOffset
+		p.lastEpoch = done.lastEpoch
+		// Whoever got data goes to the end, so that the answer's size limit starves none.
+		f.order = append(slices.DeleteFunc(f.order, func(o TopicPartition) bool { return o == p.id }), p.id)
+	}
+	p.lag = max(0, answer.HighWatermark-p.offset)
+	return done.events, nil
+}
+
+// truncateLocked cuts the log where the leader's answer says. The fetch then goes
+// on from there, and again tells where the logs part if they still do.
+func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) error {
+	log := p.partition.Log()
+	if log == nil {
+		return errNotFollowing
+	}
+	floor := p.offset
+	if !p.truncating {
+		floor = log.Offsets().HighWatermark
+	}
+	offset, done := truncateTo(leader, floor, log.Offsets().LogEnd, log.EndOffsetForEpoch)
+	if err := p.partition.truncate(offset, p.epoch); err != nil {
+		return err
+	}
+	f.m.fetchLog.Infof("%s Truncated partition %s to offset %d; the leader's epoch %d ends at offset %d", f.name, name(p.id), offset, leader.Epoch, leader.EndOffset)
+	p.offset = offset
+	p.lastEpoch = log.LeaderEpoch()
+	p.truncating = !done && !f.m.opts.ReplicaFetchVersions.TruncateOnFetch
+	return nil
+}
+
+// truncateAll does the truncation that comes before the first fetch: by the
+// leader's epochs, or to the high watermark where our log has none.
+func (f *fetcher) truncateAll() {
+	byEpoch, toHigh := f.truncating(f.m.now())
+	for _, p := range toHigh {
+		f.withFollowing(p.id, p.epoch, p.offset, func(p *following) error {
+			if err := p.partition.truncate(p.offset, p.epoch); err != nil {
+				return err
+			}
+			p.truncating = false
+			return nil
+		})
+	}
+	if len(byEpoch) == 0 {
+		return
+	}
+	if err := f.truncateByEpoch(byEpoch); err != nil && f.ctx.Err() == nil {
+		ids := make([]TopicPartition, len(byEpoch))
+		for i := range byEpoch {
+			ids[i] = byEpoch[i].id
+		}
+		f.requestFailed(ids, err)
+	}
+}
+
+// truncating lists copies of the partitions that have to truncate; lastEpoch is
+// set to the latest epoch of their logs.
+func (f *fetcher) truncating(now time.Time) (byEpoch, toHigh []following) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range f.order {
+		p := *f.partitions[id]
+		log := p.partition.Log()
+		if !p.truncating || p.delayed.After(now) || log == nil {
+			continue
+		}
+		if p.lastEpoch = log.LeaderEpoch(); p.lastEpoch < 0 {
+			toHigh = append(toHigh, p)
+		} else {
+			byEpoch = append(byEpoch, p)
+		}
+	}
+	return byEpoch, toHigh
+}
+
+// withFollowing changes a partition that is still followed in the epoch at the
+// offset; an error ends its following.
+func (f *fetcher) withFollowing(id TopicPartition, epoch int32, offset int64, change func(*following) error) {
+	f.mu.Lock()
+	p := f.partitions[id]
+	if p == nil || p.epoch != epoch || p.offset != offset {
+		f.mu.Unlock()
+		return
+	}
+	err := change(p)
+	if err != nil {
+		f.removeLocked(id)
+	}
+	f.mu.Unlock()
+	if err != nil {
+		f.failed(id, err)
+	}
+}
+
+// truncateByEpoch asks the leader where our latest epochs end (KIP-101).
+func (f *fetcher) truncateByEpoch(partitions []following) error {
+	req := kmsg.NewPtrOffsetForLeaderEpochRequest()
+	req.ReplicaID = f.m.opts.BrokerID
+	asked := make(map[TopicPartition]following, len(partitions))
+	for _, p := range partitions {
+		asked[p.id] = p
+		q := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
+		q.Partition, q.CurrentLeaderEpoch, q.LeaderEpoch = p.id.Partition, p.epoch, p.lastEpoch
+		t := kmsg.NewOffsetForLeaderEpochRequestTopic()
+		t.Topic, t.Partitions = p.id.Topic, []kmsg.OffsetForLeaderEpochRequestTopicPartition{q}
+		req.Topics = append(req.Topics, t)
+	}
+	kresp, err := f.ask(req, f.m.opts.ReplicaFetchVersions.OffsetForLeaderEpoch)
+	if err != nil {
+		return err
+	}
+	var delayed []TopicPartition
+	for _, t := range kresp.(*kmsg.OffsetForLeaderEpochResponse).Topics {
+		for _, a := range t.Partitions {
+			id := TopicPartition{Topic: t.Topic, Partition: a.Partition}
+			p, ok := asked[id]
+			if !ok {
+				continue
+			}
+			switch code := protocol.ErrorCode(a.ErrorCode); code {
+			case protocol.None:
+				// An answer to an epoch we do not follow in any more is dropped (KAFKA-7786).
+				f.withFollowing(id, p.epoch, p.offset, func(now *following) error {
+					return f.truncateLocked(now, protocol.EpochEndOffset{Epoch: a.LeaderEpoch, EndOffset: a.EndOffset})
+				})
+			case protocol.FencedLeaderEpoch:
+				f.withFollowing(id, p.epoch, p.offset, func(*following) error {
+					return fmt.Errorf("the leader refuses our leader epoch %d as old", p.epoch)
+				})
+			default:
+				f.m.fetchLog.Infof("%s Retrying leaderEpoch request for partition %s as the leader reported an error: %s", f.name, name(id), code.Name())
+				delayed = append(delayed, id)
+			}
+		}
+	}
+	f.delay(delayed)
+	return nil
+}
+
+// outOfRange finds the offset to go on at after the leader refused ours. Both
+// lookups carry our leader epoch: the answer of somebody who does not lead any
+// more must not make us drop the log (KAFKA-2143).
+func (f *fetcher) outOfRange(id TopicPartition, ask PartitionAsk) {
+	latest, err := f.leaderOffset(id, ask.CurrentLeaderEpoch, LatestOffset)
+	var earliest int64
+	if err == nil {
+		earliest, err = f.leaderOffset(id, ask.CurrentLeaderEpoch, EarliestOffset)
+	}
+	if err != nil {
+		f.m.fetchLog.Infof("%s Could not fetch offset for %s due to error: %v", f.name, name(id), err)
+		f.delay([]TopicPartition{id})
+		return
+	}
+	f.withFollowing(id, ask.CurrentLeaderEpoch, ask.FetchOffset, func(p *following) error {
+		log := p.partition.Log()
+		if log == nil {
+			return errNotFollowing
+		}
+		end := log.Offsets().LogEnd
+		switch {
+		case latest < end: // an unclean election: the leader has less than we
+			f.m.fetchLog.Warnf("%s Reset fetch offset for partition %s from %d to current leader's latest offset %d", f.name, name(id), end, latest)
+			if err := p.partition.truncate(latest, p.epoch); err != nil {
+				return err
+			}
+			p.offset = latest
+		case earliest > end: // all we have is gone there
+			f.m.fetchLog.Warnf("%s Current offset %d for partition %s is out of range; starting at the leader's start offset %d", f.name, end, name(id), earliest)
+			if err := p.partition.restartAt(earliest, p.epoch); err != nil {
+				return err
+			}
+			p.offset = earliest
+		default:
+			p.offset = end
+		}
+		p.lastEpoch, p.truncating, p.lag = log.LeaderEpoch(), false, max(0, latest-p.offset)
+		return nil
+	})
+}
+
+// leaderOffset asks the leader for one offset, as a replica: up to its log end.
+func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64) (int64, error) {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID = f.m.opts.BrokerID
+	q := kmsg.NewListOffsetsRequestTopicPartition()
+	q.Partition, q.CurrentLeaderEpoch, q.Timestamp, q.MaxNumOffsets = id.Partition, epoch, timestamp, 1
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic, t.Partitions = id.Topic, []kmsg.ListOffsetsRequestTopicPartition{q}
+	req.Topics = append(req.Topics, t)
+	version := f.m.opts.ReplicaFetchVersions.ListOffsets
+	kresp, err := f.ask(req, version)
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range kresp.(*kmsg.ListOffsetsResponse).Topics {
+		for _, a := range t.Partitions {
+			switch {
+			case a.ErrorCode != 0:
+				return 0, protocol.ErrorCode(a.ErrorCode)
+			case version == 0 && len(a.OldStyleOffsets) > 0:
+				return a.OldStyleOffsets[0], nil
+			case version > 0:
+				return a.Offset, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("broker %d did not answer for %s", f.key.leader, name(id))
+}

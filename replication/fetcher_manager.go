@@ -1,0 +1,162 @@
+package replication
+
+import (
+	"sync"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+)
+
+// fetcherManager spreads the partitions that follow another broker over
+// fetchers: num.replica.fetchers per leader.
+//
+// Locks: mu, then a fetcher's own; both before any Partition's.
+type fetcherManager struct {
+	m   *Manager
+	log *logrus.Entry
+
+	mu       sync.Mutex // guards what follows
+	closed   bool
+	fetchers map[fetcherKey]*fetcher
+	// failed are partitions whose following ended by an error; the next LeaderAndIsr
+	// with a new epoch tries again.
+	failed map[TopicPartition]struct{}
+}
+
+type fetcherKey struct{ leader, id int32 }
+
+func newFetcherManager(m *Manager) *fetcherManager {
+	return &fetcherManager{m: m, log: kafkalog.For(m.cfg.Logger, "kafka.server.ReplicaFetcherManager"),
+		fetchers: map[fetcherKey]*fetcher{}, failed: map[TopicPartition]struct{}{}}
+}
+
+// follow starts to fetch the partitions from the leaders of their roles.
+func (fm *fetcherManager) follow(entries []*roleEntry) {
+	if len(entries) == 0 {
+		return
+	}
+	fm.mu.Lock()
+	defer fm.mu.Unlock()
+	if fm.closed {
+		return
+	}
+	var ids []TopicPartition
+	for _, e := range entries {
+		start, ok := e.partition.startFollowing(e.role.topicID, fm.m.opts.ReplicaFetchVersions.TruncateOnFetch)
+		if !ok {
+			continue
+		}
+		delete(fm.failed, e.id)
+		ids = append(ids, e.id)
+		fm.fetcherLocked(e.role.leader, e.id).add(start)
+	}
+	fm.log.Infof("[ReplicaFetcherManager on broker %d] Added fetcher for partitions HashSet(%s)", fm.m.opts.BrokerID, nameList(ids))
+}
+
+func (fm *fetcherManager) fetcherLocked(leader int32, id TopicPartition) *fetcher {
+	key := fetcherKey{leader: leader, id: fetcherID(id, fm.m.opts.Fetchers)}
+	f := fm.fetchers[key]
+	if f == nil {
+		f = newFetcher(fm, key)
+		fm.fetchers[key] = f
+		go f.run()
+	}
+	return f
+}
+
+// remove stops the following of partitions; on return nothing of theirs is
+// being appended or truncated any more.
+func (fm *fetcherManager) remove(ids []TopicPartition) {
+	if len(ids) == 0 {
+		return
+	}
+	fm.mu.Lock()
+	defer fm.mu.Unlock()
+	var removed []TopicPartition
+	for _, id := range ids {
+		delete(fm.failed, id)
+		for _, f := range fm.fetchers {
+			if f.remove(id) {
+				removed = append(removed, id)
+			}
+		}
+	}
+	if len(removed) > 0 {
+		fm.log.Infof("[ReplicaFetcherManager on broker %d] Removed fetcher for partitions HashSet(%s)", fm.m.opts.BrokerID, nameList(removed))
+	}
+}
+
+// setTopicID tells the fetchers a topic id that came, or went, within an epoch.
+func (fm *fetcherManager) setTopicID(id TopicPartition, topicID TopicID) {
+	fm.mu.Lock()
+	defer fm.mu.Unlock()
+	for _, f := range fm.fetchers {
+		f.setTopicID(id, topicID)
+	}
+}
+
+// stopIdle ends fetchers without partitions.
+func (fm *fetcherManager) stopIdle() {
+	fm.mu.Lock()
+	var idle []*fetcher
+	for key, f := range fm.fetchers {
+		if f.idle() {
+			idle = append(idle, f)
+			delete(fm.fetchers, key)
+		}
+	}
+	fm.mu.Unlock()
+	for _, f := range idle {
+		f.close()
+	}
+}
+
+func (fm *fetcherManager) markFailed(id TopicPartition) {
+	fm.mu.Lock()
+	defer fm.mu.Unlock()
+	fm.failed[id] = struct{}{}
+}
+
+func (fm *fetcherManager) failedCount() int {
+	fm.mu.Lock()
+	defer fm.mu.Unlock()
+	return len(fm.failed)
+}
+
+// close ends all fetchers for good.
+func (fm *fetcherManager) close() {
+	fm.mu.Lock()
+	if fm.closed {
+		fm.mu.Unlock()
+		return
+	}
+	fm.closed = true
+	all := fm.fetchers
+	fm.fetchers = map[fetcherKey]*fetcher{}
+	fm.mu.Unlock()
+	fm.log.Infof("[ReplicaFetcherManager on broker %d] shutting down", fm.m.opts.BrokerID)
+	for _, f := range all {
+		f.close()
+	}
+	fm.log.Infof("[ReplicaFetcherManager on broker %d] shutdown completed", fm.m.opts.BrokerID)
+}
+
+// startFollowing is where a follower begins: at its log end, if the leader tells
+// divergence in its answers and our log has epochs to compare; else at the high
+// watermark, with truncation first.
+func (p *Partition) startFollowing(topicID TopicID, truncateOnFetch bool) (following, bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.log == nil || p.leadsLocked() {
+		return following{}, false
+	}
+	at := p.log.Offsets()
+	f := following{id: p.id, partition: p, topicID: topicID, epoch: p.leaderEpoch, lastEpoch: noEpoch, lag: -1}
+	if latest := p.log.LeaderEpoch(); truncateOnFetch && latest >= 0 {
+		f.offset, f.lastEpoch = at.LogEnd, latest
+		return f, true
+	}
+	f.offset, f.truncating = at.HighWatermark, true
+	return f, true
+}

@@ -1,0 +1,425 @@
+package replication
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/storage"
+)
+
+// role is one partition's entry of a LeaderAndIsr request.
+type role struct {
+	topicID         TopicID
+	controllerEpoch int32 // of the decision, which may be older than the request's
+	leader          int32
+	leaderEpoch     int32
+	partitionEpoch  int32
+	isr             []int32
+	replicas        []int32
+	adding          []int32
+	removing        []int32
+	isNew           bool
+	recovering      bool
+}
+
+// makeLeader takes over the leadership or, where this broker leads already,
+// a newer state. The fetcher has been stopped. It says whether this broker did
+// not lead before.
+func (p *Partition) makeLeader(r *role, now time.Time) (became bool, err error) {
+	p.mu.Lock()
+	became, advanced, err := p.makeLeaderLocked(r, now)
+	p.mu.Unlock()
+	p.waits.wake(stateChanged)
+	if advanced {
+		p.waits.wake(highWatermarkMoved)
+	}
+	return became, err
+}
+
+func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became, advanced bool, err error) {
+	// An equal partition epoch passes: an AlterPartition answer may have brought
+	// it before the controller's request did.
+	if r.partitionEpoch < p.partitionEpoch {
+		p.m.stateLog.Infof("Skipped the become-leader state change for %s since the leader is already at a newer partition epoch %d.", name(p.id), p.partitionEpoch)
+		return false, false, nil
+	}
+	log, err := p.m.openLog(p, r)
+	if err != nil {
+		return false, false, err
+	}
+	ledBefore := p.leadsLocked()
+	newEpoch := r.leaderEpoch > p.leaderEpoch
+	epochStart := p.epochStart
+	if newEpoch {
+		epochStart = log.Offsets().LogEnd
+		// The epoch is recorded before anything is served under it: a follower may
+		// know a later one than our last batch has, and must find it (KAFKA-7415).
+		if err := log.AssignEpochStart(r.leaderEpoch, epochStart); err != nil {
+			return false, false, err
+		}
+	}
+	p.log = log
+	p.assignLocked(r)
+	p.isr = committedISR(r.isr)
+	p.moving.Lock()
+	defer p.moving.Unlock()
+	p.followers = p.followersOf(r, newEpoch, ledBefore, epochStart, now)
+	if newEpoch {
+		p.m.stateLog.Infof("Leader %s with topic id %s starts at leader epoch %d from offset %d with partition epoch %d, high watermark %d, ISR %s, adding replicas %s and removing replicas %s %s. Previous leader %s and previous leader epoch was %d.",
+			name(p.id), optionalID(log.TopicID()), r.leaderEpoch, epochStart, r.partitionEpoch, log.Offsets().HighWatermark,
+			idList(r.isr), idList(r.adding), idList(r.removing), p.underMinISRNote(log), optionalLeader(p.leader), p.leaderEpoch)
+	}
+	p.leaderEpoch, p.epochStart = max(r.leaderEpoch, p.leaderEpoch), epochStart
+	p.leader = p.m.opts.BrokerID
+	return !ledBefore, p.advanceLocked(now.UnixMilli()), nil
+}
+
+// underMinISRNote is the remark in the log line of a new leader.
+func (p *Partition) underMinISRNote(log *storage.Log) string {
+	if len(p.isr.committed) < effectiveMinISR(log.Config().MinInSyncReplicas, len(p.followers)+1) {
+		return "(under-min-isr)"
+	}
+	return ""
+}
+
+func (p *Partition) assignLocked(r *role) {
+	p.controllerEpoch = r.controllerEpoch
+	p.partitionEpoch = r.partitionEpoch
+	p.replicas, p.adding, p.removing = r.replicas, r.adding, r.removing
+}
+
+// followersOf returns the progress of the role's assigned replicas.
+func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart int64, now time.Time) map[int32]*progress {
+	followers := make(map[int32]*progress, len(r.replicas))
+	for _, id := range r.replicas {
+		if id == p.m.opts.BrokerID {
+			continue
+		}
+		known := p.followers[id]
+		next := progress{logStart: unknownOffset, logEnd: unknownOffset, brokerEpoch: -1}
+		if known != nil {
+			next = *known
+		}
+		if newEpoch {
+			next = next.newEpoch(now.UnixMilli(), epochStart, again, slices.Contains(r.isr, id))
+		}
+		followers[id] = &next
+	}
+	return followers
+}
+
+// appended is what a leader append did, for whoever waits for it.
+type appended struct {
+	storage.AppendInfo
+	// advanced: the high watermark moved, as it does at once where the leader is
+	// the only in-sync replica.
+	advanced bool
+}
+
+// append writes records as the leader. acks -1 demands min.insync.replicas
+// before anything is written. Nobody is woken: the caller does, outside locks.
+func (p *Partition) append(a storage.Append, acks int16, now time.Time) (appended, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.retired != nil {
+		return appended{}, p.retired
+	}
+	if !p.leadsLocked() {
+		return appended{}, protocol.Errorf(protocol.NotLeaderOrFollower,
+			"Leader not local for partition %s on broker %d", name(p.id), p.m.opts.BrokerID)
+	}
+	if acks == -1 && p.underMinISRLocked() {
+		return appended{}, protocol.Errorf(protocol.NotEnoughReplicas,
+			"The size of the current ISR %s is insufficient to satisfy the min.isr requirement of %d for partition %s",
+			idSet(p.isr.committed), p.minISRLocked(), name(p.id))
+	}
+	a.LeaderEpoch = p.leaderEpoch
+	info, err := p.log.AppendAsLeader(a)
+	if err != nil {
+		return appended{AppendInfo: info}, err
+	}
+	return appended{AppendInfo: info, advanced: p.advance(now)}, nil
+}
+
+// wakeAppended tells those who wait for records.
+func (p *Partition) wakeAppended(a appended) {
+	events := logEndMoved
+	if a.advanced {
+		events |= highWatermarkMoved
+	}
+	p.waits.wake(events)
+}
+
+// replicated says whether everything below offset is on all in-sync replicas,
+// as acks=-1 waits for; err tells why it never will, or that it is but on fewer
+// than min.insync.replicas.
+func (p *Partition) replicated(offset int64) (bool, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if err := p.leaderErrorLocked(); err != nil {
+		return false, err
+	}
+	switch {
+	case p.log.Offsets().HighWatermark < offset:
+		return false, nil
+	case len(p.isr.maximal) < p.minISRLocked():
+		return true, protocol.NotEnoughReplicasAfterAppend
+	}
+	return true, nil
+}
+
+// followerFetch is what a follower's fetch tells its leader.
+type followerFetch struct {
+	offset      int64 // its log end
+	logStart    int64
+	brokerEpoch int64
+	leaderEnd   int64 // our log end before the fetch was read
+}
+
+// followerFetched records where a follower is and does what follows: it may
+// join the in-sync replicas, the high watermark may move, the low watermark may
+// rise.
+func (p *Partition) followerFetched(id int32, f followerFetch, now time.Time) {
+	p.mu.RLock()
+	events, joins, moved := p.recordFetchLocked(id, f, now)
+	if moved && !joins && p.advance(now) {
+		events |= highWatermarkMoved
+	}
+	p.mu.RUnlock()
+	if joins {
+		// Joining comes before the high watermark's advance: it is judged against
+		// the high watermark that the follower knew, and then holds it back.
+		p.expand(id)
+		p.mu.RLock()
+		if moved && p.leadsLocked() && p.advance(now) {
+			events |= highWatermarkMoved
+		}
+		p.mu.RUnlock()
+	}
+	p.waits.wake(events)
+}
+
+// recordFetchLocked holds mu (shared).
+func (p *Partition) recordFetchLocked(id int32, f followerFetch, now time.Time) (events event, joins, moved bool) {
+	if !p.leadsLocked() {
+		return 0, false, false
+	}
+	p.moving.Lock()
+	defer p.moving.Unlock()
+	known := p.followers[id]
+	if known == nil {
+		return 0, false, false
+	}
+	was := *known
+	*known = was.fetched(f.offset, f.logStart, f.leaderEnd, now.UnixMilli(), f.brokerEpoch)
+	if known.logStart != was.logStart {
+		events = lowWatermarkMoved
+	}
+	return events, p.joinsLocked(id), known.logEnd != was.logEnd
+}
+
+// joinsLocked says whether a follower shall be added to the in-sync replicas
+// now. mu (shared is enough) and moving are held.
+func (p *Partition) joinsLocked(id int32) bool {
+	f := p.followers[id]
+	return f != nil && !p.isr.pending() && !slices.Contains(p.isr.committed, id) &&
+		mayJoin(f.logEnd, p.log.Offsets().HighWatermark, p.epochStart) && p.m.alive(id)
+}
+
+// expand asks for the follower to be added to the in-sync replicas.
+func (p *Partition) expand(id int32) {
+	p.changeISR(func() *inSync {
+		if !p.joinsLocked(id) {
+			return nil
+		}
+		p.m.partitionLog.Infof("[Partition %s broker=%d] Expanding ISR from %s to %s", name(p.id), p.m.opts.BrokerID,
+			commaList(p.isr.committed), commaList(append(slices.Clone(p.isr.committed), id)))
+		return p.isr.expand(id)
+	})
+}
+
+// shrink asks for the followers that are not caught up to be removed from the
+// in-sync replicas.
+func (p *Partition) shrink(now time.Time) {
+	p.changeISR(func() *inSync {
+		if p.isr.pending() {
+			return nil
+		}
+		at := p.log.Offsets()
+		out := outOfSync(p.isr.committed, p.m.opts.BrokerID, p.followers, at.LogEnd, now.UnixMilli(), p.m.lagMaxMs)
+		if len(out) == 0 {
+			return nil
+		}
+		next := p.isr.shrink(out)
+		p.m.partitionLog.Infof("[Partition %s broker=%d] Shrinking ISR from %s to %s. Leader: (highWatermark: %d, endOffset: %d). Out of sync replicas: %s.",
+			name(p.id), p.m.opts.BrokerID, commaList(p.isr.committed), commaList(next.proposed),
+			at.HighWatermark, at.LogEnd, p.laggards(out))
+		return next
+	})
+}
+
+func (p *Partition) laggards(out []int32) string {
+	text := ""
+	for i, id := range out {
+		if i > 0 {
+			text += " "
+		}
+		end, since := unknownOffset, int64(0)
+		if f := p.followers[id]; f != nil {
+			end, since = f.logEnd, f.lastCaughtUpMs
+		}
+		text += fmt.Sprintf("(brokerId: %d, endOffset: %d, lastCaughtUpTimeMs: %d)", id, end, since)
+	}
+	return text
+}
+
+// changeISR makes the state that decide returns the pending one and submits it.
+// decide runs with mu held alone and moving held, only while leading; nil: no
+// change.
+func (p *Partition) changeISR(decide func() *inSync) {
+	p.mu.Lock()
+	var next *inSync
+	if p.leadsLocked() && p.m.isr != nil {
+		p.moving.Lock()
+		next = decide()
+		p.moving.Unlock()
+	}
+	if next == nil {
+		p.mu.Unlock()
+		return
+	}
+	p.isr = next
+	change := p.isrChangeLocked()
+	p.mu.Unlock()
+	p.submit(change, next)
+}
+
+func (p *Partition) isrChangeLocked() ISRChange {
+	return ISRChange{
+		Partition: p.id, TopicID: p.log.TopicID(), ControllerEpoch: p.controllerEpoch,
+		LeaderEpoch: p.leaderEpoch, PartitionEpoch: p.partitionEpoch, ISR: p.isr.proposed,
+	}
+}
+
+// submit sends a change that is pending as next. Where another change of this
+// partition is queued still (a LeaderAndIsr came between) it is as if the
+// controller had not attempted it.
+func (p *Partition) submit(change ISRChange, next *inSync) {
+	if !p.m.isr.Submit(change, func(a ISRAnswer) { p.isrAnswered(next, a) }) {
+		p.isrAnswered(next, ISRAnswer{Err: protocol.OperationNotAttempted})
+	}
+}
+
+// isrVerdict is what an answer means for the pending change.
+type isrVerdict int8
+
+const (
+	isrCommitted isrVerdict = iota // the controller has it
+	isrRefused                     // it was not applied and cannot be: the committed set holds
+	isrUnknown                     // stays pending until the next LeaderAndIsr
+	isrResend                      // ask again
+	isrOutdated                    // the answer says nothing about the present epochs
+)
+
+// judgeISRAnswer decides on an answer to a change made in the given epochs.
+func judgeISRAnswer(a ISRAnswer, leaderEpoch, partitionEpoch int32) isrVerdict {
+	switch a.Err {
+	case protocol.None:
+		if a.LeaderEpoch != leaderEpoch || a.PartitionEpoch < partitionEpoch {
+			return isrOutdated
+		}
+		return isrCommitted
+	case protocol.OperationNotAttempted, protocol.IneligibleReplica:
+		return isrRefused
+	case protocol.UnknownTopicOrPartition, protocol.UnknownTopicID, protocol.FencedLeaderEpoch,
+		protocol.InvalidUpdateVersion, protocol.InvalidRequest, protocol.NewLeaderElected:
+		return isrUnknown
+	default:
+		return isrResend
+	}
+}
+
+// isrAnswered takes the answer to the change that was pending as asked. A
+// LeaderAndIsr in between has replaced that state: the answer is then ignored.
+func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
+	p.mu.Lock()
+	if p.isr != asked || !p.leadsLocked() {
+		p.mu.Unlock()
+		return
+	}
+	verdict := judgeISRAnswer(a, p.leaderEpoch, p.partitionEpoch)
+	advanced := false
+	switch verdict {
+	case isrCommitted:
+		p.isr = committedISR(a.ISR)
+		p.partitionEpoch = a.PartitionEpoch
+		p.m.partitionLog.Infof("[Partition %s broker=%d] ISR updated to %s %s and version updated to %d",
+			name(p.id), p.m.opts.BrokerID, commaList(a.ISR), p.underMinISRNote(p.log), p.partitionEpoch)
+		// A shrunk set may let the high watermark go on with no fetch or append to
+		// come (KAFKA-13091).
+		advanced = p.advance(p.m.now())
+	case isrRefused:
+		p.isr = committedISR(asked.committed)
+	}
+	change := ISRChange{}
+	if verdict == isrResend {
+		change = p.isrChangeLocked()
+	}
+	p.mu.Unlock()
+	if verdict == isrCommitted {
+		p.waits.wake(stateChanged)
+	}
+	if advanced {
+		p.waits.wake(highWatermarkMoved)
+	}
+	if verdict == isrResend {
+		p.submit(change, asked)
+	}
+}
+
+// deleteRecords raises the log start offset; offset -1 means the high
+// watermark. It returns the offset asked for.
+func (p *Partition) deleteRecords(offset int64) (wanted int64, err error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if err := p.leaderErrorLocked(); err != nil {
+		return 0, err
+	}
+	if !p.log.Config().CleanupDelete {
+		return 0, protocol.PolicyViolation
+	}
+	high := p.log.Offsets().HighWatermark
+	if offset == -1 {
+		offset = high
+	}
+	if offset < 0 || offset > high {
+		return 0, protocol.OffsetOutOfRange
+	}
+	return offset, p.log.IncrementLogStart(offset)
+}
+
+// lowWatermark is the least log start offset among the live replicas.
+func (p *Partition) lowWatermark() (int64, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if err := p.leaderErrorLocked(); err != nil {
+		return 0, err
+	}
+	p.moving.Lock()
+	defer p.moving.Unlock()
+	return lowWatermark(p.log.Offsets().LogStart, p.followers, p.m.alive), nil
+}
+
+// AppendAsLeader writes records of a coordinator (offsets, transaction log,
+// markers) and says where they are; wait with AwaitReplicated where acks is -1.
+func (p *Partition) AppendAsLeader(records []byte, origin record.Origin, acks int16) (storage.AppendInfo, error) {
+	a, err := p.append(storage.Append{Records: records, Origin: origin, ZstdAllowed: true, BatchRequired: true}, acks, p.m.now())
+	if err != nil {
+		return storage.AppendInfo{}, err
+	}
+	p.wakeAppended(a)
+	return a.AppendInfo, nil
+}

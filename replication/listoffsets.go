@@ -1,0 +1,160 @@
+package replication
+
+import (
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/storage"
+)
+
+// Timestamps of ListOffsets with a meaning of their own.
+const (
+	LatestOffset       int64 = -1
+	EarliestOffset     int64 = -2
+	MaxTimestampOffset int64 = -3 // v7+
+	EarliestLocal      int64 = -4 // v8+; without tiering the same as EarliestOffset
+	LatestTiered       int64 = -5 // v9+; without tiering there is none
+)
+
+// Replica ids of clients.
+const (
+	consumerReplica  int32 = -1
+	debuggingReplica int32 = -2 // may ask any replica
+)
+
+// OffsetAsk is one partition of a ListOffsets request.
+type OffsetAsk struct {
+	Version            int16
+	ReplicaID          int32 // -1 consumer, -2 debugging (any replica), else a follower
+	Committed          bool  // read_committed
+	Topic              string
+	Partition          int32
+	CurrentLeaderEpoch int32 // -1: not checked
+	Timestamp          int64
+}
+
+// offsetTimestampMin is the least timestamp that a version of ListOffsets knows.
+func offsetTimestampMin(version int16) int64 {
+	switch {
+	case version >= 9:
+		return LatestTiered
+	case version >= 8:
+		return EarliestLocal
+	case version >= 7:
+		return MaxTimestampOffset
+	default:
+		return EarliestOffset
+	}
+}
+
+var noOffset = storage.TimestampedOffset{Timestamp: -1, Offset: -1, LeaderEpoch: -1}
+
+// ListOffset looks up an offset by timestamp, ListOffsets v1+. Offset -1 where
+// nothing fits.
+func (m *Manager) ListOffset(ask OffsetAsk) (storage.TimestampedOffset, error) {
+	if ask.Timestamp < offsetTimestampMin(ask.Version) {
+		return noOffset, protocol.UnsupportedVersion
+	}
+	p, err := m.Partition(ask.Topic, ask.Partition)
+	if err != nil {
+		return noOffset, err
+	}
+	return p.listOffset(ask)
+}
+
+func (p *Partition) listOffset(ask OffsetAsk) (storage.TimestampedOffset, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	log, err := p.readableLocked(ask.CurrentLeaderEpoch, ask.ReplicaID != debuggingReplica)
+	if err != nil {
+		return noOffset, err
+	}
+	consumer := ask.ReplicaID == consumerReplica
+	bound := storage.UpToLogEnd
+	if consumer {
+		bound = storage.UpToHighWatermark
+		if ask.Committed {
+			bound = storage.UpToLastStable
+		}
+	}
+	at := log.Offsets()
+	limit := boundOf(at, bound)
+	// A new leader's high watermark may lie below what its predecessor told.
+	// Until it has reached the epoch's start nothing at or above it is told, so
+	// that no client sees offsets go back.
+	lagging := consumer && p.epochStart > at.HighWatermark
+	switch ask.Timestamp {
+	case LatestOffset:
+		if lagging {
+			return noOffset, offsetNotAvailable(ask.Version)
+		}
+		return storage.TimestampedOffset{Timestamp: -1, Offset: limit, LeaderEpoch: p.leaderEpoch}, nil
+	case EarliestOffset, EarliestLocal:
+		return log.EarliestOffset(), nil
+	case LatestTiered:
+		return noOffset, nil
+	}
+	var found storage.TimestampedOffset
+	if ask.Timestamp == MaxTimestampOffset {
+		found, err = log.OffsetOfMaxTimestamp()
+	} else {
+		found, err = log.OffsetForTime(ask.Timestamp)
+	}
+	if err != nil {
+		return noOffset, err
+	}
+	if found.Offset >= 0 && found.Offset < limit {
+		return found, nil
+	}
+	if lagging {
+		return noOffset, offsetNotAvailable(ask.Version)
+	}
+	return noOffset, nil
+}
+
+func offsetNotAvailable(version int16) error {
+	if version >= 5 {
+		return protocol.OffsetNotAvailable
+	}
+	return protocol.LeaderNotAvailable
+}
+
+func boundOf(at storage.Offsets, bound storage.Bound) int64 {
+	switch bound {
+	case storage.UpToHighWatermark:
+		return at.HighWatermark
+	case storage.UpToLastStable:
+		return at.LastStable
+	}
+	return at.LogEnd
+}
+
+// LegacyOffsets answers ListOffsets v0: at most maxOffsets segment bases, newest
+// first. Consumers see none above the high watermark, but that itself.
+func (m *Manager) LegacyOffsets(topic string, partition int32, replicaID int32, timestamp int64, maxOffsets int32) ([]int64, error) {
+	p, err := m.Partition(topic, partition)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	log, err := p.readableLocked(noEpoch, replicaID != debuggingReplica)
+	if err != nil {
+		return nil, err
+	}
+	offsets, err := log.LegacyOffsetsBefore(timestamp, int(maxOffsets))
+	if err != nil || replicaID != consumerReplica {
+		return offsets, err
+	}
+	return belowHighWatermark(offsets, log.Offsets().HighWatermark), nil
+}
+
+// belowHighWatermark replaces leading offsets above the high watermark by it.
+func belowHighWatermark(offsets []int64, high int64) []int64 {
+	above := 0
+	for above < len(offsets) && offsets[above] > high {
+		above++
+	}
+	if above == 0 {
+		return offsets
+	}
+	return append([]int64{high}, offsets[above:]...)
+}

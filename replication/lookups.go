@@ -1,0 +1,194 @@
+package replication
+
+import (
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/storage"
+)
+
+// EndOffsetForEpoch answers OffsetForLeaderEpoch: the largest epoch at or below
+// epoch that the leader's log knows, and where it ends; (-1, -1) for none. Only
+// the leader answers. A currentEpoch of -1 is not checked.
+func (m *Manager) EndOffsetForEpoch(topic string, partition, currentEpoch, epoch int32) (found int32, end int64, err error) {
+	p, err := m.Partition(topic, partition)
+	if err != nil {
+		return noEpoch, unknownOffset, err
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	log, err := p.readableLocked(currentEpoch, true)
+	if err != nil {
+		return noEpoch, unknownOffset, err
+	}
+	found, end = log.EndOffsetForEpoch(epoch)
+	return found, end, nil
+}
+
+// Producers answers DescribeProducers for one partition hosted here, led or not.
+func (m *Manager) Producers(topic string, partition int32) ([]storage.ProducerStatus, error) {
+	p, err := m.Partition(topic, partition)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	log, err := p.readableLocked(noEpoch, false)
+	if err != nil {
+		return nil, err
+	}
+	return log.Producers(), nil
+}
+
+// CurrentLeader is the leader of a partition as far as this broker knows, for
+// answers that tell clients where to go (KIP-951); -1 for what is not known.
+func (m *Manager) CurrentLeader(topic string, partition int32) protocol.LeaderIDEpoch {
+	if p := m.hosted(topic, partition); p != nil && !p.offline() {
+		return p.leaderHint()
+	}
+	if p := m.Metadata().Partition(topic, partition); p != nil {
+		return protocol.LeaderIDEpoch{LeaderID: p.Leader, LeaderEpoch: p.LeaderEpoch}
+	}
+	return protocol.LeaderIDEpoch{LeaderID: noLeader, LeaderEpoch: noEpoch}
+}
+
+// PartitionDelete is one partition of a DeleteRecords request and its answer.
+type PartitionDelete struct {
+	Topic     string
+	Partition int32
+	Offset    int64 // delete what lies below; -1: the high watermark
+
+	Err          error
+	LowWatermark int64 // the least log start of the live replicas; -1 where nothing was done
+
+	partition *Partition
+	wanted    int64
+	waiting   bool
+}
+
+// DeleteRecords raises the log start offsets and waits until the live followers
+// have done so too; REQUEST_TIMED_OUT for those who have not in time. The data
+// goes with the next run of retention. Partitions with Err set are left alone.
+func (m *Manager) DeleteRecords(partitions []PartitionDelete, timeout time.Duration, done <-chan struct{}) {
+	waiting := 0
+	for i := range partitions {
+		d := &partitions[i]
+		d.LowWatermark = -1
+		if d.Err == nil {
+			d.Err = m.startDelete(d)
+		}
+		if d.waiting = d.Err == nil; d.waiting {
+			waiting++
+		}
+	}
+	settled := func() bool { return deletesSettled(partitions) }
+	if settled() {
+		return
+	}
+	w := m.waiters.get(waiting)
+	defer m.waiters.put(w)
+	for i := range partitions {
+		if d := &partitions[i]; d.waiting {
+			w.watch(&d.partition.waits, lowWatermarkMoved|stateChanged)
+		}
+	}
+	if w.await(timeout, done, settled) == satisfied {
+		return
+	}
+	for i := range partitions {
+		if d := &partitions[i]; d.waiting {
+			d.Err = protocol.RequestTimedOut
+		}
+	}
+}
+
+func (m *Manager) startDelete(d *PartitionDelete) error {
+	if isInternal(d.Topic) {
+		return protocol.InvalidTopicException
+	}
+	p, err := m.Partition(d.Topic, d.Partition)
+	if err != nil {
+		return err
+	}
+	d.partition = p
+	if d.wanted, err = p.deleteRecords(d.Offset); err != nil {
+		return err
+	}
+	// The own log start counts for others who wait.
+	p.waits.wake(lowWatermarkMoved)
+	return nil
+}
+
+func deletesSettled(partitions []PartitionDelete) bool {
+	all := true
+	for i := range partitions {
+		d := &partitions[i]
+		if !d.waiting {
+			continue
+		}
+		low, err := d.partition.lowWatermark()
+		if err != nil {
+			d.waiting, d.Err, d.LowWatermark = false, err, -1
+			continue
+		}
+		d.LowWatermark = low
+		if d.waiting = low < d.wanted; d.waiting {
+			all = false
+		}
+	}
+	return all
+}
+
+// LogDir is one log directory with what lies in it, for DescribeLogDirs.
+type LogDir struct {
+	storage.DirStatus
+	Replicas []LogDirReplica
+}
+
+// LogDirReplica is one log of a directory.
+type LogDirReplica struct {
+	ID   TopicPartition
+	Size int64
+	// Lag is how far the log end is behind the high watermark; a future log's, how
+	// far behind the current log; -1 for a log that no role was given for.
+	Lag    int64
+	Future bool
+}
+
+// LogDirs describes the log directories with the logs that want says yes to.
+func (m *Manager) LogDirs(want func(TopicPartition) bool) []LogDir {
+	dirs := m.cfg.Logs.Dirs()
+	described := make([]LogDir, len(dirs))
+	byPath := make(map[string]*LogDir, len(dirs))
+	for i := range dirs {
+		described[i].DirStatus = dirs[i]
+		byPath[dirs[i].Path] = &described[i]
+	}
+	add := func(log *storage.Log) {
+		id := log.TopicPartition()
+		if dir := byPath[log.Dir()]; dir != nil && want(id) {
+			dir.Replicas = append(dir.Replicas, LogDirReplica{ID: id, Size: log.Size(), Lag: m.logLag(log), Future: log.IsFuture()})
+		}
+	}
+	for _, log := range m.cfg.Logs.Logs() {
+		add(log)
+	}
+	for _, log := range m.cfg.Logs.FutureLogs() {
+		add(log)
+	}
+	return described
+}
+
+func (m *Manager) logLag(log *storage.Log) int64 {
+	id := log.TopicPartition()
+	p := m.hosted(id.Topic, id.Partition)
+	if p == nil || p.Log() == nil {
+		return -1
+	}
+	end := log.Offsets().LogEnd
+	current := p.Log().Offsets()
+	if log.IsFuture() {
+		return current.LogEnd - end
+	}
+	return max(0, current.HighWatermark-end)
+}

@@ -1,0 +1,354 @@
+package replication
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/storage"
+)
+
+// Manager is a broker's replica manager: it holds the hosted partitions, takes
+// the controller's requests, and serves produces, fetches and lookups. Make one
+// with NewManager, Start it when the logs are loaded, Close it before the
+// storage.Manager.
+type Manager struct {
+	cfg      Config
+	opts     Options
+	lagMaxMs int64
+	isr      ISRChanger
+	sessions *SessionCache
+	waiters  waiterPool
+	fetches  sync.Pool // *Fetch
+	produces producePool
+	fetchers *fetcherManager
+	selector replicaSelector // nil: consumers read from leaders
+
+	log          *logrus.Entry
+	stateLog     *logrus.Entry
+	partitionLog *logrus.Entry
+	fetchLog     *logrus.Entry
+
+	// control serialises the controller's requests. It guards controllerEpoch and
+	// checkpoints.
+	control         sync.Mutex
+	controllerEpoch int32
+	checkpoints     map[string]map[TopicPartition]int64 // by log dir, read once a request
+
+	mu         sync.RWMutex // guards partitions
+	partitions map[string]map[int32]*Partition
+
+	// checkpointing is set by the first LeaderAndIsr: before, the checkpoints on
+	// disk know more partitions than we do.
+	checkpointing atomic.Bool
+	checkpointMu  sync.Mutex // orders the writes of checkpoints; guards written
+	written       map[string]map[TopicPartition]int64
+
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// NewManager returns a manager that hosts nothing yet. The storage manager's
+// directory failures are its to handle from now on.
+func NewManager(cfg Config) *Manager {
+	m := &Manager{
+		cfg: cfg, opts: cfg.Options, lagMaxMs: cfg.Options.LagMax.Milliseconds(), isr: cfg.ISR,
+		sessions:     NewSessionCache(cfg.Options.FetchSessions),
+		selector:     selectorOf(cfg.Options.SelectorClass),
+		log:          kafkalog.For(cfg.Logger, "kafka.server.ReplicaManager"),
+		stateLog:     kafkalog.For(cfg.Logger, "state.change.logger"),
+		partitionLog: kafkalog.For(cfg.Logger, "kafka.cluster.Partition"),
+		fetchLog:     kafkalog.For(cfg.Logger, "kafka.server.ReplicaFetcherThread"),
+		partitions:   map[string]map[int32]*Partition{},
+		written:      map[string]map[TopicPartition]int64{},
+	}
+	m.fetchers = newFetcherManager(m)
+	cfg.Logs.OnDirFailure(m.dirFailed)
+	return m
+}
+
+// Start begins the periodic work: checkpoints of high watermarks and the check
+// for replicas that fell behind.
+func (m *Manager) Start() {
+	ctx, stop := context.WithCancel(context.Background())
+	m.stop, m.done = stop, make(chan struct{})
+	go m.periodically(ctx)
+}
+
+func (m *Manager) periodically(ctx context.Context) {
+	defer close(m.done)
+	checkpoint := time.NewTicker(m.opts.CheckpointInterval)
+	defer checkpoint.Stop()
+	lag := time.NewTicker(m.opts.LagMax / 2)
+	defer lag.Stop()
+	for {
+		select {
+		case <-checkpoint.C:
+			if m.checkpointing.Load() {
+				m.CheckpointHighWatermarks()
+			}
+		case <-lag.C:
+			m.ShrinkISRs()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// StopFetchers ends the following of other brokers and keeps it from starting
+// again: the first step of a broker's shutdown, after which this one's log ends
+// do not move any more.
+func (m *Manager) StopFetchers() { m.fetchers.close() }
+
+// Close stops the fetchers and the periodic work and writes a last checkpoint of
+// the high watermarks. Requests must have stopped before.
+func (m *Manager) Close() {
+	m.log.Infof("[ReplicaManager broker=%d] Shutting down", m.opts.BrokerID)
+	m.StopFetchers()
+	if m.stop != nil {
+		m.stop()
+		<-m.done
+	}
+	if m.checkpointing.Load() {
+		m.CheckpointHighWatermarks()
+	}
+	m.log.Infof("[ReplicaManager broker=%d] Shut down completely", m.opts.BrokerID)
+}
+
+// Partition returns the hosted partition. Otherwise the error is the code that a
+// client gets: KAFKA_STORAGE_ERROR for one in a failed directory,
+// NOT_LEADER_OR_FOLLOWER for one that lives elsewhere, else
+// UNKNOWN_TOPIC_OR_PARTITION.
+func (m *Manager) Partition(topic string, index int32) (*Partition, error) {
+	if p := m.hosted(topic, index); p != nil {
+		if p.offline() {
+			return nil, protocol.KafkaStorageError
+		}
+		return p, nil
+	}
+	if m.cfg.Metadata.Snapshot().Partition(topic, index) != nil {
+		return nil, protocol.NotLeaderOrFollower
+	}
+	return nil, protocol.UnknownTopicOrPartition
+}
+
+// hosted returns the partition's entry, which may be offline, or nil.
+func (m *Manager) hosted(topic string, index int32) *Partition {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.partitions[topic][index]
+}
+
+// Partitions lists the hosted partitions, those in failed directories too, in
+// no order.
+func (m *Manager) Partitions() []*Partition {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var all []*Partition
+	for _, topic := range m.partitions {
+		for _, p := range topic {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// host returns the partition's entry, made where there is none.
+func (m *Manager) host(id TopicPartition) *Partition {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	topic := m.partitions[id.Topic]
+	if topic == nil {
+		topic = map[int32]*Partition{}
+		m.partitions[id.Topic] = topic
+	}
+	p := topic[id.Partition]
+	if p == nil {
+		p = newPartition(id, m)
+		topic[id.Partition] = p
+	}
+	return p
+}
+
+func (m *Manager) unhost(id TopicPartition) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	topic := m.partitions[id.Topic]
+	delete(topic, id.Partition)
+	if len(topic) == 0 {
+		delete(m.partitions, id.Topic)
+	}
+}
+
+// openLog returns the partition's log for the role, made where there is none,
+// with the high watermark of the last checkpoint. control and the partition's
+// mu are held.
+func (m *Manager) openLog(p *Partition, r *role) (*storage.Log, error) {
+	if p.log != nil {
+		if r.topicID != (TopicID{}) {
+			if err := p.log.AssignTopicID(r.topicID); err != nil {
+				return nil, err
+			}
+		}
+		return p.log, nil
+	}
+	config, err := m.cfg.Topics.TopicConfig(p.id.Topic)
+	if err != nil {
+		return nil, err
+	}
+	log, err := m.cfg.Logs.GetOrCreate(p.id, r.topicID, config, r.isNew)
+	if err != nil {
+		return nil, err
+	}
+	log.SetConfig(config)
+	high, known := m.checkpointed(log.Dir(), p.id)
+	if !known {
+		m.partitionLog.Infof("[Partition %s broker=%d] No checkpointed highwatermark is found for partition %s", name(p.id), m.opts.BrokerID, name(p.id))
+	}
+	log.SetHighWatermark(high)
+	m.partitionLog.Infof("[Partition %s broker=%d] Log loaded for partition %s with initial high watermark %d",
+		name(p.id), m.opts.BrokerID, name(p.id), log.Offsets().HighWatermark)
+	return log, nil
+}
+
+// checkpointed is the high watermark in the directory's checkpoint.
+func (m *Manager) checkpointed(dir string, id TopicPartition) (int64, bool) {
+	offsets, read := m.checkpoints[dir]
+	if !read {
+		var err error
+		if offsets, err = m.cfg.Logs.ReadHighWatermarks(dir); err != nil {
+			m.log.Errorf("[ReplicaManager broker=%d] Error while reading the high watermark checkpoint in directory %s: %v", m.opts.BrokerID, dir, err)
+		}
+		if m.checkpoints == nil {
+			m.checkpoints = map[string]map[TopicPartition]int64{}
+		}
+		m.checkpoints[dir] = offsets
+	}
+	high, known := offsets[id]
+	return high, known
+}
+
+// CheckpointHighWatermarks writes the high watermarks of all hosted partitions
+// to replication-offset-checkpoint of their directories, where they changed.
+func (m *Manager) CheckpointHighWatermarks() {
+	m.checkpointMu.Lock()
+	defer m.checkpointMu.Unlock()
+	byDir := map[string]map[TopicPartition]int64{}
+	for _, p := range m.Partitions() {
+		log := p.Log()
+		if log == nil {
+			continue
+		}
+		dir := log.Dir()
+		if byDir[dir] == nil {
+			byDir[dir] = map[TopicPartition]int64{}
+		}
+		byDir[dir][p.id] = log.Offsets().HighWatermark
+	}
+	for dir, offsets := range byDir {
+		if maps.Equal(m.written[dir], offsets) {
+			continue
+		}
+		if err := m.cfg.Logs.WriteHighWatermarks(dir, offsets); err != nil {
+			m.log.Errorf("[ReplicaManager broker=%d] Error while writing to highwatermark file in directory %s: %v", m.opts.BrokerID, dir, err)
+			continue
+		}
+		m.written[dir] = offsets
+	}
+}
+
+// ShrinkISRs removes the replicas that fell behind from the in-sync replicas of
+// all partitions led here.
+func (m *Manager) ShrinkISRs() {
+	if m.isr == nil {
+		return
+	}
+	now := m.now()
+	for _, p := range m.Partitions() {
+		p.shrink(now)
+	}
+}
+
+// dirFailed takes the partitions of a failed log directory offline: requests get
+// KAFKA_STORAGE_ERROR, and the controller learns of it by LogDirEvents. There
+// is no way back without a restart.
+func (m *Manager) dirFailed(dir string) {
+	m.log.Warnf("[ReplicaManager broker=%d] Stopping serving replicas in dir %s", m.opts.BrokerID, dir)
+	var failed []TopicPartition
+	for _, p := range m.Partitions() {
+		if log := p.Log(); log != nil && log.Dir() == dir {
+			failed = append(failed, p.id)
+		}
+	}
+	m.fetchers.remove(failed)
+	for _, id := range failed {
+		m.markOffline(id)
+	}
+	m.log.Warnf("[ReplicaManager broker=%d] Broker %d stopped fetcher for partitions %s because they are in the failed log directory %s.",
+		m.opts.BrokerID, m.opts.BrokerID, nameList(failed), dir)
+	if m.cfg.LogDirs != nil {
+		m.cfg.LogDirs.LogDirFailed(dir)
+	}
+	m.log.Warnf("[ReplicaManager broker=%d] Stopped serving replicas in dir %s", m.opts.BrokerID, dir)
+}
+
+func (m *Manager) markOffline(id TopicPartition) {
+	m.host(id).retire(protocol.KafkaStorageError)
+}
+
+// alive says whether the broker is in the controller's last list of live ones.
+func (m *Manager) alive(id int32) bool { return aliveIn(m.cfg.Metadata.Snapshot(), id) }
+
+func aliveIn(s *metadata.Snapshot, id int32) bool { return s.Brokers[id] != nil }
+
+func (m *Manager) now() time.Time { return time.Now() }
+
+// Sessions is the cache of fetch sessions.
+func (m *Manager) Sessions() *SessionCache { return m.sessions }
+
+// Metadata is what the controller told about the cluster.
+func (m *Manager) Metadata() *metadata.Snapshot { return m.cfg.Metadata.Snapshot() }
+
+// Counts are figures about the hosted partitions, for metrics.
+type Counts struct {
+	Partitions, Leaders, Offline, UnderReplicated, UnderMinISR, AtMinISR, Reassigning int
+	FetcherFailed                                                                     int
+}
+
+// Counts looks at all hosted partitions.
+func (m *Manager) Counts() Counts {
+	var c Counts
+	for _, p := range m.Partitions() {
+		c.Partitions++
+		if p.offline() {
+			c.Offline++
+			continue
+		}
+		s := p.State()
+		if !s.Leading {
+			continue
+		}
+		c.Leaders++
+		if len(s.ISR) < len(s.Replicas) {
+			c.UnderReplicated++
+		}
+		if len(s.ISR) < s.MinISR {
+			c.UnderMinISR++
+		}
+		if len(s.ISR) == s.MinISR {
+			c.AtMinISR++
+		}
+		if s.Reassigning {
+			c.Reassigning++
+		}
+	}
+	c.FetcherFailed = m.fetchers.failedCount()
+	return c
+}

@@ -1,0 +1,199 @@
+package replication
+
+import (
+	"sync"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/storage"
+)
+
+// noEpoch stands for a leader epoch that is not known, or not to be checked.
+const noEpoch int32 = -1
+
+// noLeader is the leader of a partition that has none.
+const noLeader int32 = -1
+
+// Partition is one hosted partition: a log, the role this broker has for it,
+// and, while it leads, what it knows of its followers. All methods are safe for
+// concurrent use.
+type Partition struct {
+	id TopicPartition
+	m  *Manager
+
+	waits waitList // requests parked on the partition
+
+	// mu guards what follows, up to moving. Appends and reads hold it shared, so
+	// that the role does not change under them; a change of role or of the
+	// in-sync set holds it alone. The log itself orders appends.
+	mu sync.RWMutex
+	// retired is why the partition serves nothing any more: KAFKA_STORAGE_ERROR
+	// once its log directory is offline, NOT_LEADER_OR_FOLLOWER once it is
+	// deleted; nil while it is hosted. It never changes back: a partition that
+	// comes again is a new Partition.
+	retired        error
+	log            *storage.Log // nil until the first LeaderAndIsr made or found it, and when retired
+	leader         int32        // broker id, noLeader while unknown
+	leaderEpoch    int32        // -1 before the first LeaderAndIsr
+	partitionEpoch int32        // -1 likewise; never falls
+	// controllerEpoch is of the controller that decided on this leader.
+	controllerEpoch int32
+	// epochStart is the log end offset at which our leadership began; -1 unless
+	// we lead.
+	epochStart int64
+	replicas   []int32
+	adding     []int32 // members of replicas that a reassignment adds
+	removing   []int32
+	isr        *inSync // empty unless we lead
+
+	// moving guards the followers' progress and makes "compute the high watermark,
+	// then set it" one step, so that it never moves back. Taken with mu held
+	// (shared is enough).
+	moving    sync.Mutex
+	followers map[int32]*progress // of the assigned replicas but us; replaced only under mu held alone
+}
+
+func newPartition(id TopicPartition, m *Manager) *Partition {
+	return &Partition{
+		id: id, m: m,
+		leader: noLeader, leaderEpoch: noEpoch, partitionEpoch: -1, epochStart: -1,
+		isr: committedISR(nil),
+	}
+}
+
+// ID names the partition.
+func (p *Partition) ID() TopicPartition { return p.id }
+
+// State is a partition's role at one moment.
+type State struct {
+	Leading        bool
+	Leader         int32 // -1 while unknown
+	LeaderEpoch    int32
+	PartitionEpoch int32
+	Replicas       []int32
+	ISR            []int32 // empty unless leading
+	Reassigning    bool
+	MinISR         int // effective min.insync.replicas; 0 unless leading
+}
+
+// State returns the partition's role.
+func (p *Partition) State() State {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	s := State{
+		Leading: p.leadsLocked(), Leader: p.leader, LeaderEpoch: p.leaderEpoch, PartitionEpoch: p.partitionEpoch,
+		Replicas: p.replicas, ISR: p.isr.committed, Reassigning: len(p.adding)+len(p.removing) > 0,
+	}
+	if s.Leading {
+		s.MinISR = p.minISRLocked()
+	}
+	return s
+}
+
+// Log returns the partition's log, nil while there is none.
+func (p *Partition) Log() *storage.Log {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.log
+}
+
+func (p *Partition) leadsLocked() bool { return p.leader == p.m.opts.BrokerID && p.log != nil }
+
+// checkEpochLocked compares the leader epoch a request was made in with ours; a
+// request without one (-1) passes (KIP-320).
+func (p *Partition) checkEpochLocked(requested int32) error {
+	switch {
+	case requested < 0 || requested == p.leaderEpoch:
+		return nil
+	case requested < p.leaderEpoch:
+		return protocol.FencedLeaderEpoch
+	default:
+		return protocol.UnknownLeaderEpoch
+	}
+}
+
+// readableLocked returns the log for a reader that claims the leader epoch.
+func (p *Partition) readableLocked(epoch int32, leaderOnly bool) (*storage.Log, error) {
+	if p.retired != nil {
+		return nil, p.retired
+	}
+	if err := p.checkEpochLocked(epoch); err != nil {
+		return nil, err
+	}
+	if p.log == nil || leaderOnly && !p.leadsLocked() {
+		return nil, protocol.NotLeaderOrFollower
+	}
+	return p.log, nil
+}
+
+// minISRLocked is the effective min.insync.replicas; only while leading.
+func (p *Partition) minISRLocked() int {
+	return effectiveMinISR(p.log.Config().MinInSyncReplicas, len(p.followers)+1)
+}
+
+func (p *Partition) underMinISRLocked() bool { return len(p.isr.committed) < p.minISRLocked() }
+
+// advanceLocked moves the high watermark up as far as the in-sync replicas
+// allow, and says whether it moved. mu is held (shared is enough), moving too.
+//
+// Below min.insync.replicas it does not move (Kafka 3.7+, KIP-966): else data
+// acknowledged by acks=1 would be seen and then lost with the last replica.
+func (p *Partition) advanceLocked(nowMs int64) bool {
+	if p.underMinISRLocked() {
+		return false
+	}
+	at := p.log.Offsets()
+	candidate := highWatermarkCandidate(at.LogEnd, p.isr.maximal, p.followers, p.m.alive, nowMs, p.m.lagMaxMs)
+	if candidate <= at.HighWatermark {
+		return false
+	}
+	_, moved := p.log.SetHighWatermark(candidate)
+	return moved
+}
+
+// advance is advanceLocked for who holds mu only.
+func (p *Partition) advance(now time.Time) bool {
+	p.moving.Lock()
+	defer p.moving.Unlock()
+	return p.advanceLocked(now.UnixMilli())
+}
+
+// retire ends the partition's service for the reason given and tells all who
+// wait. It returns whether this broker led it.
+func (p *Partition) retire(reason error) (led bool) {
+	p.mu.Lock()
+	led = p.leadsLocked()
+	p.retired = reason
+	p.log = nil
+	p.isr, p.followers, p.epochStart = committedISR(nil), nil, -1
+	p.mu.Unlock()
+	p.waits.wake(stateChanged)
+	return led
+}
+
+// offline says whether the partition's log directory has failed.
+func (p *Partition) offline() bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.retired == protocol.KafkaStorageError
+}
+
+// leaderErrorLocked is why a request to the leader is refused; nil while this
+// broker leads.
+func (p *Partition) leaderErrorLocked() error {
+	switch {
+	case p.retired != nil:
+		return p.retired
+	case !p.leadsLocked():
+		return protocol.NotLeaderOrFollower
+	}
+	return nil
+}
+
+// leaderHint names the leader as this partition knows it, for answers that
+// refuse a request here.
+func (p *Partition) leaderHint() protocol.LeaderIDEpoch {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return protocol.LeaderIDEpoch{LeaderID: p.leader, LeaderEpoch: p.leaderEpoch}
+}

@@ -1,0 +1,399 @@
+package replication
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/storage"
+)
+
+// PartitionProduce is the records for one partition and what became of them.
+type PartitionProduce struct {
+	Topic     string
+	Partition int32
+	Records   []byte // nil: the client sent null
+
+	Err error // nil: appended
+	// BaseOffset and the rest stay valid where Err came after the append, such as
+	// REQUEST_TIMED_OUT: the records are in the log.
+	BaseOffset    int64 // -1: nothing was appended
+	LogAppendTime int64 // -1 unless the topic uses LogAppendTime
+	LogStart      int64 // -1 where the partition is not ours
+
+	partition *Partition
+	required  int64 // acks=-1: the high watermark to wait for
+	waiting   bool
+}
+
+// Produce is one produce request while it is served. Take it from
+// Manager.NewProduce, fill it in, refuse what may not be written, Append; where
+// Waits says so, Wait. Release it when the answer is written.
+type Produce struct {
+	Version         int16
+	Acks            int16
+	Timeout         time.Duration
+	TransactionalID *string
+	// InternalAllowed: the client may write to internal topics; only Kafka's own
+	// admin client may.
+	InternalAllowed bool
+	Done            <-chan struct{} // closed when nobody waits for the answer any more
+	Partitions      []PartitionProduce
+
+	m     *Manager
+	added []appended // by partition, to wake after all are written
+}
+
+// TransactionVerifier asks a transaction's coordinator whether the partitions
+// were added to the producer's open transaction (KIP-890). The error of a
+// partition is what its append is refused with.
+type TransactionVerifier interface {
+	Verify(transactionalID string, producerID int64, epoch int16, partitions []TopicPartition, version int16) map[TopicPartition]error
+}
+
+// producePool hands out Produce values.
+type producePool struct{ pool sync.Pool }
+
+// NewProduce returns an empty produce.
+func (m *Manager) NewProduce() *Produce {
+	p, _ := m.produces.pool.Get().(*Produce)
+	if p == nil {
+		p = &Produce{m: m}
+	}
+	return p
+}
+
+// Release takes the produce back.
+func (p *Produce) Release() {
+	clear(p.Partitions)
+	clear(p.added)
+	*p = Produce{m: p.m, Partitions: p.Partitions[:0], added: p.added[:0]}
+	p.m.produces.pool.Put(p)
+}
+
+// Add appends records for a partition to the request.
+func (p *Produce) Add(topic string, partition int32, records []byte) {
+	p.Partitions = append(p.Partitions, PartitionProduce{Topic: topic, Partition: partition, Records: records,
+		BaseOffset: -1, LogAppendTime: -1, LogStart: -1})
+}
+
+// RefuseAll answers every partition with err.
+func (p *Produce) RefuseAll(err error) {
+	for i := range p.Partitions {
+		p.Partitions[i].Err = err
+	}
+}
+
+// Transactional says whether any partition has transactional records, judged
+// by its first batch as Kafka does.
+func (p *Produce) Transactional() bool {
+	for i := range p.Partitions {
+		if b := firstBatch(p.Partitions[i].Records); b != nil && b.IsTransactional() {
+			return true
+		}
+	}
+	return false
+}
+
+func firstBatch(set []byte) record.Batch {
+	b, _, err := record.Next(set)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// Append checks and appends what is not refused yet, partition by partition, and
+// wakes who waits for records. After it no records of the request are used.
+func (p *Produce) Append() {
+	for i := range p.Partitions {
+		part := &p.Partitions[i]
+		if part.Err == nil {
+			part.Err = p.check(part)
+		}
+	}
+	if p.Acks < -1 || p.Acks > 1 {
+		p.refuseRest(protocol.InvalidRequiredAcks)
+		return
+	}
+	if !p.verifyTransactions() {
+		return
+	}
+	now := p.m.now()
+	p.added = p.added[:0]
+	for i := range p.Partitions {
+		part := &p.Partitions[i]
+		var a appended
+		if part.Err == nil {
+			a = p.appendOne(part, now)
+		}
+		part.Records = nil
+		p.added = append(p.added, a)
+	}
+	for i := range p.Partitions {
+		if part := &p.Partitions[i]; part.Err == nil {
+			part.partition.wakeAppended(p.added[i])
+		}
+	}
+}
+
+func (p *Produce) refuseRest(err error) {
+	for i := range p.Partitions {
+		if p.Partitions[i].Err == nil {
+			p.Partitions[i].Err = err
+		}
+	}
+}
+
+// check is what is judged before any log is touched: the partition must be
+// known to the cluster, and from v3 on the records be exactly one v2 batch.
+func (p *Produce) check(part *PartitionProduce) error {
+	if p.m.Metadata().Partition(part.Topic, part.Partition) == nil {
+		return protocol.UnknownTopicOrPartition
+	}
+	return checkRecords(p.Version, part.Records)
+}
+
+// checkRecords demands of a set what the version of its request allows. Before
+// v3 nothing is demanded: clients of that time send what they like.
+func checkRecords(version int16, set []byte) error {
+	if version < 3 {
+		return nil
+	}
+	first, rest, err := record.Next(set)
+	if err != nil {
+		return protocol.CodeOf(err)
+	}
+	if first == nil || first.Magic() != record.CurrentMagic {
+		return protocol.InvalidRecord
+	}
+	if version < 7 && first.Codec() == record.Zstd {
+		return protocol.UnsupportedCompressionType
+	}
+	second, _, err := record.Next(rest)
+	if err != nil {
+		return protocol.CodeOf(err)
+	}
+	if second != nil {
+		return protocol.InvalidRecord
+	}
+	return nil
+}
+
+// verifyTransactions asks the coordinator about transactional records; false
+// where the whole request is refused.
+func (p *Produce) verifyTransactions() bool {
+	producer, epoch := record.NoProducerID, record.NoProducerEpoch
+	var partitions []TopicPartition
+	for i := range p.Partitions {
+		part := &p.Partitions[i]
+		if part.Err != nil {
+			continue
+		}
+		b := firstBatch(part.Records)
+		if b == nil || !b.IsTransactional() {
+			continue
+		}
+		if len(partitions) > 0 && b.ProducerID() != producer {
+			p.RefuseAll(protocol.Errorf(protocol.InvalidProducerIDMapping, "Transactional records contained more than one producer ID"))
+			return false
+		}
+		producer, epoch = b.ProducerID(), b.ProducerEpoch()
+		partitions = append(partitions, TopicPartition{Topic: part.Topic, Partition: part.Partition})
+	}
+	if len(partitions) == 0 {
+		return true
+	}
+	refused := p.m.verify(p.TransactionalID, producer, epoch, partitions, p.Version)
+	for i := range p.Partitions {
+		part := &p.Partitions[i]
+		if err := refused[TopicPartition{Topic: part.Topic, Partition: part.Partition}]; err != nil && part.Err == nil {
+			part.Err = err
+		}
+	}
+	return true
+}
+
+// verify answers for a coordinator that does not know the transaction where
+// there is no verifier.
+func (m *Manager) verify(transactionalID *string, producer int64, epoch int16, partitions []TopicPartition, version int16) map[TopicPartition]error {
+	if m.cfg.Transactions != nil && transactionalID != nil {
+		return m.cfg.Transactions.Verify(*transactionalID, producer, epoch, partitions, version)
+	}
+	refused := make(map[TopicPartition]error, len(partitions))
+	for _, id := range partitions {
+		refused[id] = transactionNotOpen(version)
+	}
+	return refused
+}
+
+// transactionNotOpen is the refusal of records whose partition was not added to
+// an open transaction. Clients from Produce v11 on can abort and go on.
+func transactionNotOpen(version int16) error {
+	if version > 10 {
+		return protocol.TransactionAbortable
+	}
+	return protocol.Errorf(protocol.InvalidTxnState, "Partition was not added to the transaction")
+}
+
+// appendOne appends to one partition.
+func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
+	if isInternal(part.Topic) && !p.InternalAllowed {
+		part.Err = protocol.InvalidTopicException
+		return appended{}
+	}
+	partition, err := p.m.Partition(part.Topic, part.Partition)
+	if err != nil {
+		part.Err = err
+		return appended{}
+	}
+	a, err := partition.append(storage.Append{Records: part.Records, Origin: record.FromClient,
+		ZstdAllowed: p.Version >= 7, BatchRequired: p.Version >= 3}, p.Acks, now)
+	if err != nil {
+		p.m.appendFailed(partition, part, err)
+		return appended{}
+	}
+	part.partition = partition
+	part.BaseOffset, part.LogAppendTime, part.LogStart = a.FirstOffset, a.LogAppendTime, a.LogStartOffset
+	if p.Acks == -1 {
+		part.required, part.waiting = a.LastOffset+1, true
+	}
+	return a
+}
+
+// appendFailed answers a refused append. The log start offset is told but with
+// the errors that clients handle by looking for the leader or by smaller
+// batches.
+func (m *Manager) appendFailed(p *Partition, part *PartitionProduce, err error) {
+	part.Err = err
+	switch code := protocol.CodeOf(err); code {
+	case protocol.UnknownTopicOrPartition, protocol.NotLeaderOrFollower, protocol.MessageTooLarge,
+		protocol.RecordListTooLarge, protocol.CorruptMessage, protocol.KafkaStorageError:
+		return
+	case protocol.InvalidProducerEpoch:
+		m.log.Infof("[ReplicaManager broker=%d] Error processing append operation on partition %s: %v", m.opts.BrokerID, name(p.id), err)
+	default:
+		m.log.Errorf("[ReplicaManager broker=%d] Error processing append operation on partition %s: %v", m.opts.BrokerID, name(p.id), err)
+	}
+	if log := p.Log(); log != nil {
+		part.LogStart = log.Offsets().LogStart
+	}
+}
+
+// Waits says whether the answer has to wait for other replicas. It looks once,
+// so that a leader alone never parks.
+func (p *Produce) Waits() bool { return p.Acks == -1 && !p.settled() }
+
+// settled looks at the partitions that wait and takes their outcome.
+func (p *Produce) settled() bool {
+	all := true
+	for i := range p.Partitions {
+		part := &p.Partitions[i]
+		if !part.waiting {
+			continue
+		}
+		done, err := part.partition.replicated(part.required)
+		if !done && err == nil {
+			all = false
+			continue
+		}
+		part.waiting = false
+		part.Err = err
+	}
+	return all
+}
+
+// Wait blocks until all in-sync replicas have the records, the time of the
+// request is over (REQUEST_TIMED_OUT, the records stay), or Done is closed.
+func (p *Produce) Wait() {
+	n := 0
+	for i := range p.Partitions {
+		if p.Partitions[i].waiting {
+			n++
+		}
+	}
+	w := p.m.waiters.get(n)
+	defer p.m.waiters.put(w)
+	for i := range p.Partitions {
+		if part := &p.Partitions[i]; part.waiting {
+			w.watch(&part.partition.waits, highWatermarkMoved|stateChanged)
+		}
+	}
+	if w.await(p.Timeout, p.Done, p.settled) == satisfied {
+		return
+	}
+	for i := range p.Partitions {
+		if part := &p.Partitions[i]; part.waiting {
+			part.waiting = false
+			part.Err = protocol.RequestTimedOut
+		}
+	}
+}
+
+// Failed says whether any partition has an error.
+func (p *Produce) Failed() bool {
+	for i := range p.Partitions {
+		if p.Partitions[i].Err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Answer is the partition's part of a Produce response.
+func (part *PartitionProduce) Answer() protocol.ProducePartitionResponse {
+	a := protocol.ProducePartitionResponse{Partition: part.Partition, BaseOffset: part.BaseOffset,
+		LogAppendTimeMs: part.LogAppendTime, LogStartOffset: part.LogStart}
+	if part.Err == nil {
+		return a
+	}
+	a.ErrorCode = protocol.CodeOf(part.Err)
+	var invalid *record.InvalidRecords
+	if errors.As(part.Err, &invalid) {
+		a.ErrorMessage = &invalid.Message
+		for _, e := range invalid.Errors {
+			a.RecordErrors = append(a.RecordErrors, protocol.RecordError{BatchIndex: e.Index, Message: &e.Message})
+		}
+		return a
+	}
+	if a.ErrorCode == protocol.InvalidTxnState || a.ErrorCode == protocol.InvalidProducerIDMapping {
+		a.ErrorMessage = specificText(part.Err)
+	}
+	return a
+}
+
+// specificText is the text of an error that says more than its code; Kafka
+// sends it with few errors of an append.
+func specificText(err error) *string {
+	var e *protocol.Error
+	if errors.As(err, &e) {
+		return &e.Message
+	}
+	return nil
+}
+
+// isInternal says whether a topic belongs to the coordinators.
+func isInternal(topic string) bool {
+	return topic == "__consumer_offsets" || topic == "__transaction_state"
+}
+
+// ErrorSummary lists the failed partitions with Java's exception names, as the
+// log line of a connection closed for acks=0 has it.
+func (p *Produce) ErrorSummary() string {
+	text := ""
+	for i := range p.Partitions {
+		part := &p.Partitions[i]
+		if text != "" {
+			text += ", "
+		}
+		exception := protocol.CodeOf(part.Err).Exception()
+		if part.Err == nil {
+			exception = "null"
+		}
+		text += fmt.Sprintf("%s-%d -> %s", part.Topic, part.Partition, exception)
+	}
+	return text
+}

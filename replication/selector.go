@@ -1,0 +1,123 @@
+package replication
+
+import (
+	"slices"
+	"time"
+
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+)
+
+// RackAwareSelector is the only replica.selector.class that is known here.
+const RackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+
+// readCandidate is a replica that could serve a consumer.
+type readCandidate struct {
+	id     int32
+	rack   *string
+	logEnd int64
+}
+
+// replicaSelector chooses the replica a consumer should read from; ok is false
+// for no preference. candidates begins with the leader.
+type replicaSelector func(client ClientInfo, candidates []readCandidate) (id int32, ok bool)
+
+func selectorOf(class string) replicaSelector {
+	if class == RackAwareSelector {
+		return selectByRack
+	}
+	return nil
+}
+
+// selectByRack chooses among the replicas in the client's rack: the leader if it
+// is one of them, else the one with the most records (KIP-392).
+func selectByRack(client ClientInfo, candidates []readCandidate) (int32, bool) {
+	if client.Rack == "" {
+		return 0, false
+	}
+	best := -1
+	for i, c := range candidates {
+		if c.rack == nil || *c.rack != client.Rack {
+			continue
+		}
+		if i == 0 {
+			return c.id, true
+		}
+		if best < 0 || c.logEnd > candidates[best].logEnd {
+			best = i
+		}
+	}
+	if best < 0 {
+		return 0, false
+	}
+	return candidates[best].id, true
+}
+
+// preferredReplica is the broker a consumer of v11+ should rather read from, -1
+// for this one. Followers that are in sync, alive on the client's listener, and
+// have the offset are candidates.
+func (p *Partition) preferredReplica(f *Fetch, want *PartitionFetch, now time.Time) int32 {
+	if p.m.selector == nil || f.FromFollower() || f.Version < 11 {
+		return -1
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if !p.leadsLocked() {
+		return -1
+	}
+	cluster := p.m.Metadata()
+	local := p.m.opts.BrokerID
+	candidates := []readCandidate{{id: local, rack: p.m.opts.Rack, logEnd: p.log.Offsets().LogEnd}}
+	p.moving.Lock()
+	for id, known := range p.followers {
+		if slices.Contains(p.isr.committed, id) && known.logEnd >= want.FetchOffset && known.logStart <= want.FetchOffset {
+			if b := reachable(cluster, id, f.Client.Listener); b != nil {
+				candidates = append(candidates, readCandidate{id: id, rack: b.Rack, logEnd: known.logEnd})
+			}
+		}
+	}
+	p.moving.Unlock()
+	id, ok := p.m.selector(f.Client, candidates)
+	if !ok || id == local {
+		return -1
+	}
+	return id
+}
+
+func reachable(s *metadata.Snapshot, id int32, listener string) *metadata.Broker {
+	b := s.Brokers[id]
+	if b == nil {
+		return nil
+	}
+	if _, has := b.Endpoints[listener]; !has {
+		return nil
+	}
+	return b
+}
+
+// answerPreferred sends the consumer to another replica: our offsets, no
+// records.
+func (p *Partition) answerPreferred(want *PartitionFetch, replica int32) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	log, err := p.readableLocked(want.CurrentLeaderEpoch, false)
+	if err != nil {
+		want.fail(protocol.CodeOf(err))
+		return
+	}
+	want.resetAnswer(log.Offsets())
+	want.PreferredReadReplica = replica
+}
+
+// ReplicationThrottle tells whether the leader may send more to followers that
+// catch up; nil in Config: always.
+type ReplicationThrottle interface {
+	// Exceeded: p is throttled on this broker as leader and the rate is used up.
+	Exceeded(p TopicPartition) bool
+}
+
+// throttledLocked says whether a follower gets nothing for now. In-sync
+// followers are never held back.
+func (p *Partition) throttledLocked(follower int32) bool {
+	return p.m.cfg.Throttle != nil && !slices.Contains(p.isr.committed, follower) && p.m.cfg.Throttle.Exceeded(p.id)
+}

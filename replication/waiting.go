@@ -1,0 +1,180 @@
+package replication
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// event is a set of things that happen to a partition and that a parked
+// request may wait for.
+type event uint8
+
+const (
+	// logEndMoved: records were appended; wakes followers' fetches.
+	logEndMoved event = 1 << iota
+	// highWatermarkMoved wakes consumers' fetches and produces with acks=all. The
+	// last stable offset only ever moves together with the high watermark.
+	highWatermarkMoved
+	// lowWatermarkMoved: some replica's log start rose; wakes DeleteRecords.
+	lowWatermarkMoved
+	// stateChanged: role, epoch or in-sync set changed, or the partition went
+	// offline or away. Everybody who waits looks again.
+	stateChanged
+)
+
+// waitList is the requests parked on one partition. Waking sets the one-slot
+// channels of those concerned and nothing else: whoever makes progress never
+// does the work of somebody who waits. The zero waitList is empty.
+//
+// mu is a leaf: nothing else is locked while it is held, and it is taken
+// neither under a partition's lock nor under a log's.
+type waitList struct {
+	count atomic.Int32 // registrations; lets wake return without the lock
+
+	mu   sync.Mutex
+	head *registration // guarded by mu; the first of a doubly linked list
+}
+
+// registration is one waiter in one partition's list.
+type registration struct {
+	list       *waitList
+	waiter     *waiter
+	interest   event
+	prev, next *registration
+}
+
+// wake tells everybody interested in e to look again.
+func (l *waitList) wake(e event) {
+	if l.count.Load() == 0 {
+		return
+	}
+	l.mu.Lock()
+	for r := l.head; r != nil; r = r.next {
+		if r.interest&e != 0 {
+			r.waiter.notify()
+		}
+	}
+	l.mu.Unlock()
+}
+
+func (l *waitList) add(r *registration) {
+	l.mu.Lock()
+	r.next = l.head
+	if l.head != nil {
+		l.head.prev = r
+	}
+	l.head = r
+	l.count.Add(1)
+	l.mu.Unlock()
+}
+
+func (l *waitList) remove(r *registration) {
+	l.mu.Lock()
+	if r.prev != nil {
+		r.prev.next = r.next
+	} else {
+		l.head = r.next
+	}
+	if r.next != nil {
+		r.next.prev = r.prev
+	}
+	r.prev, r.next = nil, nil
+	l.count.Add(-1)
+	l.mu.Unlock()
+}
+
+// waiter is a request that waits: a one-slot channel and a timer, both reused.
+type waiter struct {
+	slot  chan struct{}
+	timer *time.Timer
+	regs  []registration // linked into lists while parked: never grown then
+}
+
+func newWaiter() *waiter {
+	w := &waiter{slot: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	w.timer.Stop()
+	return w
+}
+
+func (w *waiter) notify() {
+	select {
+	case w.slot <- struct{}{}:
+	default: // already told, has not looked yet
+	}
+}
+
+// reset empties the waiter for n registrations.
+func (w *waiter) reset(n int) {
+	if cap(w.regs) < n {
+		w.regs = make([]registration, 0, n)
+	}
+	w.regs = w.regs[:0]
+	select {
+	case <-w.slot:
+	default:
+	}
+}
+
+// watch registers interest in a partition's events until stop. At most the n
+// of reset may be registered.
+func (w *waiter) watch(l *waitList, interest event) {
+	w.regs = append(w.regs, registration{list: l, waiter: w, interest: interest})
+	l.add(&w.regs[len(w.regs)-1])
+}
+
+// stop ends all registrations.
+func (w *waiter) stop() {
+	for i := range w.regs {
+		w.regs[i].list.remove(&w.regs[i])
+	}
+	clear(w.regs)
+	w.regs = w.regs[:0]
+}
+
+// outcome says why a wait ended.
+type outcome int8
+
+const (
+	satisfied outcome = iota // the condition holds
+	expired                  // the time is up
+	abandoned                // the connection is gone or the broker stops
+)
+
+// await blocks until ready says yes, for at most timeout. The caller has looked
+// once before registering; await looks again first, so that nothing that
+// happened in between is missed.
+func (w *waiter) await(timeout time.Duration, done <-chan struct{}, ready func() bool) outcome {
+	w.timer.Reset(timeout)
+	defer w.timer.Stop()
+	for {
+		if ready() {
+			return satisfied
+		}
+		select {
+		case <-w.slot:
+		case <-w.timer.C:
+			return expired
+		case <-done:
+			return abandoned
+		}
+	}
+}
+
+// waiterPool hands out waiters. A nil value in the pool's place is made anew.
+type waiterPool struct{ pool sync.Pool }
+
+func (p *waiterPool) get(n int) *waiter {
+	w, _ := p.pool.Get().(*waiter)
+	if w == nil {
+		w = newWaiter()
+	}
+	w.reset(n)
+	return w
+}
+
+// put takes a waiter back, its registrations ended.
+func (p *waiterPool) put(w *waiter) {
+	w.stop()
+	p.pool.Put(w)
+}
