@@ -50,6 +50,8 @@ type Listener struct {
 	// Privileged marks the listener of the controller's requests: the control
 	// plane listener if there is one, else the inter-broker listener.
 	Privileged bool
+	// ControlPlane marks the dedicated control plane listener, for log lines.
+	ControlPlane bool
 	// InterBroker marks the listener that keeps working at MaxConnections.
 	InterBroker bool
 	// MaxConnections on this listener; 0: no limit (listener.name.X.max.connections).

@@ -2,43 +2,268 @@ package network
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/internal/kafkalog"
 )
 
 // Server accepts connections on its listeners and has their requests served.
 // Bind, Start, StopProcessing and Shutdown are called in this order.
-type Server struct{ _ int }
+//
+// Goroutines: one accepts on each listener, one watches for idle connections,
+// and one serves each connection (two while a Deferred answer is waited for).
+// Locks: mu, limits.mu and each connection's answers.mu are never held together,
+// but that limits.mu may be held when mu is taken.
+type Server struct {
+	cfg       Config
+	listeners []*boundListener
+	limits    *limits
+	buffers   *Buffers
+	promises  promises
+	stats     counters
+	badFrames quietLog
+	observe   func(*Request, Timing)
+	handler   Handler
+
+	prefix       string // of log lines
+	log          *logrus.Entry
+	selectorLog  *logrus.Entry
+	processorLog *logrus.Entry
+
+	stopping atomic.Bool
+	stopped  chan struct{}
+	running  sync.WaitGroup // connections, acceptors and the watcher
+	nextID   atomic.Int64
+
+	mu    sync.Mutex
+	conns map[*conn]struct{} // guarded by mu
+}
+
+// counters are Stats as they are counted.
+type counters struct {
+	accepted, refusedPerIP, closedIdle, closedForRoom, badFrames, panics, requests atomic.Int64
+	bytesIn, bytesOut, sendfileRuns, sendfileCalls, copiedFileBytes, shortFileRuns atomic.Int64
+}
+
+// boundListener is a Listener with its socket.
+type boundListener struct {
+	Listener
+	socket net.Listener
+}
+
+// hostText is the host as Kafka's log lines show it.
+func (l *Listener) hostText() string {
+	if l.Host == "" {
+		return "0.0.0.0"
+	}
+	return l.Host
+}
 
 // NewServer checks cfg and returns a server that has opened nothing yet.
-func NewServer(cfg Config) (*Server, error) { panic("unwritten") }
+func NewServer(cfg Config) (*Server, error) {
+	if cfg.Log == nil {
+		cfg.Log = kafkalog.Discard()
+	}
+	if cfg.MaxRequestBytes <= 0 {
+		cfg.MaxRequestBytes = DefaultMaxRequestBytes
+	}
+	if cfg.Buffers == nil {
+		cfg.Buffers = NewBuffers(DefaultBufferLimit)
+	}
+	limits, err := newLimits(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, limits: limits, buffers: cfg.Buffers, observe: cfg.Observe,
+		prefix:       fmt.Sprintf("[SocketServer listenerType=ZK_BROKER, nodeId=%d] ", cfg.NodeID),
+		log:          kafkalog.For(cfg.Log, "kafka.network.SocketServer"),
+		selectorLog:  kafkalog.For(cfg.Log, "org.apache.kafka.common.network.Selector"),
+		processorLog: kafkalog.For(cfg.Log, "kafka.network.Processor"),
+		stopped:      make(chan struct{}), conns: map[*conn]struct{}{}}
+	for _, l := range cfg.Listeners {
+		s.listeners = append(s.listeners, &boundListener{Listener: l})
+	}
+	return s, nil
+}
 
 // Bind opens the sockets of all listeners, so that a port in use stops the
 // start early; peers can connect, but nothing is read before Start. On an
 // error none stays open.
-func (s *Server) Bind() error { panic("unwritten") }
+func (s *Server) Bind() error {
+	for _, l := range s.listeners {
+		socket, err := s.listen(&l.Listener)
+		if err != nil {
+			s.closeSockets()
+			return err
+		}
+		l.socket = socket
+		if l.ControlPlane {
+			s.log.Infof("%sCreated control-plane acceptor and processor for endpoint : ListenerName(%s)", s.prefix, l.Name)
+		} else {
+			s.log.Infof("%sCreated data-plane acceptor and processors for endpoint : ListenerName(%s)", s.prefix, l.Name)
+		}
+	}
+	return nil
+}
+
+func (s *Server) closeSockets() {
+	for _, l := range s.listeners {
+		if l.socket != nil {
+			l.socket.Close()
+		}
+	}
+}
+
+// listener returns the bound listener of the name, nil if there is none.
+func (s *Server) listener(name string) *boundListener {
+	for _, l := range s.listeners {
+		if l.Name == name && l.socket != nil {
+			return l
+		}
+	}
+	return nil
+}
 
 // Addr returns where the listener is bound, nil before Bind and for an unknown name.
-func (s *Server) Addr(listener string) net.Addr { panic("unwritten") }
+func (s *Server) Addr(listener string) net.Addr {
+	if l := s.listener(listener); l != nil {
+		return l.socket.Addr()
+	}
+	return nil
+}
 
 // Port returns the TCP port where the listener is bound, 0 where there is none.
-func (s *Server) Port(listener string) int { panic("unwritten") }
+func (s *Server) Port(listener string) int {
+	tcp, ok := s.Addr(listener).(*net.TCPAddr)
+	if !ok {
+		return 0
+	}
+	return tcp.Port
+}
 
 // Start begins to accept and to serve.
-func (s *Server) Start(h Handler) { panic("unwritten") }
+func (s *Server) Start(h Handler) {
+	s.handler = h
+	s.log.Infof("%sEnabling request processing.", s.prefix)
+	for _, l := range s.listeners {
+		acceptor := "kafka.network.DataPlaneAcceptor"
+		if l.ControlPlane {
+			acceptor = "kafka.network.ControlPlaneAcceptor"
+		}
+		kafkalog.For(s.cfg.Log, acceptor).Infof("Awaiting socket connections on %s.", net.JoinHostPort(l.hostText(), strconv.Itoa(s.Port(l.Name))))
+		s.running.Go(func() { s.accept(l) })
+	}
+	s.running.Go(s.watch)
+}
 
 // StopProcessing closes the listeners and all idle connections, closes
 // Request.Done of the others and lets these answer until ctx ends; then it cuts
 // them. It returns an error when handlers did not return even then. Calling it
 // again does nothing more.
-func (s *Server) StopProcessing(ctx context.Context) error { panic("unwritten") }
+func (s *Server) StopProcessing(ctx context.Context) error {
+	if s.stopping.Swap(true) {
+		return nil
+	}
+	s.log.Infof("%sStopping socket server request processors", s.prefix)
+	close(s.stopped)
+	s.limits.stop()
+	s.closeSockets()
+	s.each(func(c *conn) {
+		c.stop()
+		if c.idle() {
+			c.cut()
+		}
+	})
+	ended := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		s.each((*conn).cut)
+		if err := waitAWhile(ended); err != nil {
+			return fmt.Errorf("stopping the socket server: %d connections still have a request in a handler: %w", s.openConnections(), err)
+		}
+	}
+	s.log.Infof("%sStopped socket server request processors", s.prefix)
+	return nil
+}
+
+// cutGrace is how long handlers have to return after their connection was cut.
+const cutGrace = time.Second
+
+func waitAWhile(ended <-chan struct{}) error {
+	timer := time.NewTimer(cutGrace)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-timer.C:
+		return context.DeadlineExceeded
+	}
+}
 
 // Shutdown is StopProcessing, if that was not called, with Kafka's last log lines.
-func (s *Server) Shutdown(ctx context.Context) error { panic("unwritten") }
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.log.Infof("%sShutting down socket server", s.prefix)
+	err := s.StopProcessing(ctx)
+	s.log.Infof("%sShutdown completed", s.prefix)
+	return err
+}
+
+// each calls f for every connection, without a lock.
+func (s *Server) each(f func(*conn)) {
+	s.mu.Lock()
+	all := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		all = append(all, c)
+	}
+	s.mu.Unlock()
+	for _, c := range all {
+		f(c)
+	}
+}
+
+func (s *Server) openConnections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
 
 // Stats returns the counters.
-func (s *Server) Stats() Stats { panic("unwritten") }
+func (s *Server) Stats() Stats {
+	n := &s.stats
+	return Stats{Connections: int64(s.openConnections()), Accepted: n.accepted.Load(), RefusedPerIP: n.refusedPerIP.Load(),
+		ClosedIdle: n.closedIdle.Load(), ClosedForRoom: n.closedForRoom.Load(), BadFrames: n.badFrames.Load(),
+		Panics: n.panics.Load(), Requests: n.requests.Load(), BytesIn: n.bytesIn.Load(), BytesOut: n.bytesOut.Load(),
+		SendfileRuns: n.sendfileRuns.Load(), SendfileCalls: n.sendfileCalls.Load(),
+		CopiedFileBytes: n.copiedFileBytes.Load(), ShortFileRuns: n.shortFileRuns.Load()}
+}
 
 // ConnectionCounts returns the open connections by listener name.
-func (s *Server) ConnectionCounts() map[string]int { panic("unwritten") }
+func (s *Server) ConnectionCounts() map[string]int { return s.limits.counts() }
 
-func hostOf(a net.Addr) string { panic("unwritten") }
+// hostOf returns an address without its port.
+func hostOf(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	host, _, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	return host
+}
+
+// isClosed says whether err comes from a closed listener.
+func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

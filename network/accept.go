@@ -1,0 +1,203 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// listen opens a listener's socket.
+func (s *Server) listen(l *Listener) (net.Listener, error) {
+	address := net.JoinHostPort(l.Host, strconv.Itoa(l.Port))
+	listen := l.Listen
+	if listen == nil {
+		listen = s.listenTCP
+	}
+	socket, err := listen(address)
+	if err != nil {
+		return nil, &BindError{Host: l.hostText(), Port: l.Port, Err: err}
+	}
+	return socket, nil
+}
+
+func (s *Server) listenTCP(address string) (net.Listener, error) {
+	cfg := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		// The receive buffer of accepted connections comes from the listening
+		// socket, since its size is part of the handshake.
+		return setReceiveBuffer(raw, s.cfg.ReceiveBufferBytes)
+	}}
+	return cfg.Listen(context.Background(), "tcp", address)
+}
+
+// BindError is a listener whose socket could not be opened. Its text is Kafka's.
+type BindError struct {
+	Host string
+	Port int
+	Err  error
+}
+
+func (e *BindError) Error() string {
+	return fmt.Sprintf("Socket server failed to bind to %s:%d: %s.", e.Host, e.Port, e.reason())
+}
+
+// Unwrap returns the cause.
+func (e *BindError) Unwrap() error { return e.Err }
+
+// reason is the system's word for it, spelled as Java does.
+func (e *BindError) reason() string {
+	var dns *net.DNSError
+	if errors.As(e.Err, &dns) {
+		return "Unresolved address"
+	}
+	text := e.Err.Error()
+	var errno syscall.Errno
+	if errors.As(e.Err, &errno) {
+		text = errno.Error()
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// acceptPause is the wait after a failed accept, such as for want of file descriptors.
+const acceptPause = 50 * time.Millisecond
+
+// accept takes connections until the listener closes.
+func (s *Server) accept(l *boundListener) {
+	for {
+		accepted, err := l.socket.Accept()
+		if err != nil {
+			if isClosed(err) || s.stopping.Load() {
+				return
+			}
+			s.badFrames.errorf(s.log, "%sError while accepting connection on listener %s: %v", s.prefix, l.Name, err)
+			s.pause(acceptPause)
+			continue
+		}
+		s.admit(l, accepted)
+	}
+}
+
+// pause waits, or returns when the server stops.
+func (s *Server) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.stopped:
+	}
+}
+
+// admit starts the goroutine of a new connection, if the limits let it in.
+func (s *Server) admit(l *boundListener, accepted net.Conn) {
+	host := hostOf(accepted.RemoteAddr())
+	err := s.limits.admit(l, host, func() { s.makeRoom(l) })
+	var tooMany *tooManyError
+	switch {
+	case errors.As(err, &tooMany):
+		s.stats.refusedPerIP.Add(1)
+		s.badFrames.infof(s.log, "%s", tooMany)
+		accepted.Close()
+		return
+	case err != nil:
+		accepted.Close()
+		return
+	}
+	s.stats.accepted.Add(1)
+	c := s.newConn(l, accepted, host)
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	s.running.Go(c.serve)
+	if s.stopping.Load() {
+		c.cut()
+	}
+}
+
+func (s *Server) newConn(l *boundListener, accepted net.Conn, host string) *conn {
+	if tcp, ok := accepted.(*net.TCPConn); ok && s.cfg.SendBufferBytes > 0 {
+		// An error only means another size than the wished one.
+		_ = tcp.SetWriteBuffer(s.cfg.SendBufferBytes)
+	}
+	c := &conn{server: s, listener: l, accepted: accepted, net: accepted, host: host,
+		done: make(chan struct{})}
+	c.peer = &Peer{ID: connectionID(accepted.LocalAddr(), accepted.RemoteAddr(), s.nextID.Add(1)-1), Listener: l.Name,
+		Addr: accepted.RemoteAddr(), Principal: "User:ANONYMOUS", Privileged: l.Privileged}
+	c.in = frameReader{conn: accepted, limit: int(s.cfg.MaxRequestBytes), buffers: s.buffers, promises: &s.promises, progress: c.touch}
+	c.answers.init(c)
+	c.touch()
+	return c
+}
+
+// forget takes a connection out of all books.
+func (s *Server) forget(c *conn) {
+	c.answers.drain()
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.limits.release(c.listener, c.host)
+}
+
+// makeRoom cuts the connection of another listener that was quiet for longest,
+// so that brokers reach each other on a full broker.
+func (s *Server) makeRoom(l *boundListener) {
+	var quietest *conn
+	s.each(func(c *conn) {
+		if c.listener != l && c.idle() && (quietest == nil || c.lastActive.Load() < quietest.lastActive.Load()) {
+			quietest = c
+		}
+	})
+	if quietest != nil {
+		s.stats.closedForRoom.Add(1)
+		quietest.cut()
+	}
+}
+
+// watchEvery bounds how often idle connections are looked for.
+const (
+	watchEveryAtMost  = 30 * time.Second
+	watchEveryAtLeast = 100 * time.Millisecond
+)
+
+// watch closes idle connections and lets unused buffers go.
+func (s *Server) watch() {
+	every := watchEveryAtMost
+	if s.cfg.IdleTimeout > 0 {
+		every = min(max(s.cfg.IdleTimeout/20, watchEveryAtLeast), every)
+	}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	trimmed := time.Now()
+	for {
+		select {
+		case <-s.stopped:
+			return
+		case now := <-ticker.C:
+			if s.cfg.IdleTimeout > 0 {
+				s.closeIdle(now)
+			}
+			if now.Sub(trimmed) >= watchEveryAtMost {
+				s.buffers.Trim()
+				trimmed = now
+			}
+		}
+	}
+}
+
+// closeIdle cuts connections that wait for a frame, or for their peer to take
+// an answer, for longer than the idle timeout. A request in a handler's hands
+// may take as long as it likes.
+func (s *Server) closeIdle(now time.Time) {
+	oldest := now.Add(-s.cfg.IdleTimeout).UnixNano()
+	s.each(func(c *conn) {
+		if c.lastActive.Load() < oldest && (c.idle() || c.writing.Load()) {
+			s.stats.closedIdle.Add(1)
+			s.selectorLog.Debugf("%sAbout to close the idle connection from %s due to being idle for %d millis",
+				s.prefix, c.peer.ID, now.Sub(time.Unix(0, c.lastActive.Load())).Milliseconds())
+			c.cut()
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package network
+
+import (
+	"sync"
+	"time"
+)
+
+// answer is a response on its way out, with the request it answers.
+type answer struct {
+	Response
+	req    *Request
+	timing Timing
+	queued time.Time
+}
+
+// maxQueuedAnswers is how many answers may wait behind a Deferred one before
+// the connection stops reading.
+const maxQueuedAnswers = 64
+
+// answers is the queue of a connection's answers while a Deferred one is not
+// there yet. As long as it is not empty a second goroutine takes answers off
+// it in order, waits for each and writes it.
+type answers struct {
+	conn *conn
+
+	mu      sync.Mutex
+	changed sync.Cond // on mu
+	queue   []answer  // guarded by mu
+	running bool      // guarded by mu: the writing goroutine exists
+	failed  bool      // guarded by mu: the connection is to end, nothing more is written
+}
+
+func (q *answers) init(c *conn) {
+	q.conn = c
+	q.changed.L = &q.mu
+}
+
+// pending says whether an answer is not written yet.
+func (q *answers) pending() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.running
+}
+
+// add queues an answer behind the others. It returns false when the connection
+// is to end; the answer is dropped then.
+func (q *answers) add(a answer) bool {
+	a.queued = time.Now()
+	q.mu.Lock()
+	for len(q.queue) >= maxQueuedAnswers && !q.failed {
+		q.changed.Wait()
+	}
+	q.queue = append(q.queue, a)
+	if !q.running {
+		q.running = true
+		go q.write()
+	}
+	failed := q.failed
+	q.mu.Unlock()
+	return !failed
+}
+
+// drain waits until all answers are written. It returns false when the
+// connection is to end.
+func (q *answers) drain() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.running {
+		q.changed.Wait()
+	}
+	return !q.failed
+}
+
+// write is the second goroutine.
+func (q *answers) write() {
+	for {
+		q.mu.Lock()
+		if len(q.queue) == 0 {
+			q.running = false
+			q.queue = nil
+			q.changed.Broadcast()
+			q.mu.Unlock()
+			return
+		}
+		a := q.queue[0]
+		q.queue[0] = answer{}
+		q.queue = q.queue[1:]
+		failed := q.failed
+		q.changed.Broadcast()
+		q.mu.Unlock()
+		if !q.finish(a, failed) && !failed {
+			q.mu.Lock()
+			q.failed = true
+			q.changed.Broadcast()
+			q.mu.Unlock()
+			q.conn.cut()
+		}
+	}
+}
+
+// finish waits for an answer and writes it, or drops it.
+func (q *answers) finish(a answer, drop bool) bool {
+	c := q.conn
+	a.timing.Queued = time.Since(a.queued)
+	if deferred := a.Deferred; deferred != nil {
+		started := time.Now()
+		a.Response = c.call(deferred)
+		a.timing.Serve += time.Since(started)
+	}
+	if drop {
+		a.Runs, a.Close = nil, true
+	}
+	return c.finish(a)
+}

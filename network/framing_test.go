@@ -1,0 +1,227 @@
+package network
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"runtime"
+	"testing"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+func TestAnswersCarryWhatTheHandlerSaw(t *testing.T) {
+	s := start(t, Config{}, echo)
+	c := dial(t, s)
+	for i, size := range []int{0, 1, lookahead - 20, lookahead, firstStep, 100_000, 3 << 20} {
+		body := bytes.Repeat([]byte{byte(i + 1)}, size)
+		write(t, c, frame(protocol.ListOffsets, 1, int32(i), body))
+		id, got := answerOf(t, c)
+		if id != int32(i) || !bytes.Equal(got, body) {
+			t.Fatalf("request %d of %d bytes: id %d and %d bytes came back", i, size, id, len(got))
+		}
+	}
+	if n := s.Stats(); n.Requests != 7 || n.BytesOut == 0 || n.Connections != 1 {
+		t.Fatalf("%+v", n)
+	}
+}
+
+func TestAFrameMayArriveByteByByte(t *testing.T) {
+	s := start(t, Config{}, echo)
+	c := dial(t, s)
+	p := append(frame(protocol.Metadata, 1, 1, []byte("abc")), frame(protocol.Metadata, 1, 2, []byte("de"))...)
+	for i := range p {
+		write(t, c, p[i:i+1])
+	}
+	if id, got := answerOf(t, c); id != 1 || string(got) != "abc" {
+		t.Fatalf("%d %q", id, got)
+	}
+	if id, got := answerOf(t, c); id != 2 || string(got) != "de" {
+		t.Fatalf("%d %q", id, got)
+	}
+}
+
+// The frames of golden/raw-probes-3.9.1.txt that a real broker answers by
+// closing the connection before any handler sees them.
+func TestBadFramesCloseTheConnection(t *testing.T) {
+	size := func(n int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
+	for _, c := range []struct {
+		name  string
+		bytes []byte
+		log   string
+	}{
+		{"unknown key 999", frame(999, 0, 1, nil), "because of error: request header: unknown API key 999"},
+		{"size > socket.request.max.bytes", size(104857601), "Invalid receive (size = 104857601 larger than 104857600)"},
+		{"negative size", size(-1), "Invalid receive (size = -1)"},
+		{"size 0", size(0), "request header: 0 bytes"},
+		{"HTTP", []byte("GET / HTTP/1.1\r\n"), "Invalid receive (size = 1195725856 larger than 104857600)"},
+		{"header cut in the client id", append(size(10), 0, 3, 0, 1, 0, 0, 0, 1, 0, 9), "request header of Metadata v1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var log logBuffer
+			s := start(t, Config{Log: logTo(&log)}, HandlerFunc(func(*Request) Response {
+				t.Error("the handler was called")
+				return Response{}
+			}))
+			conn := dial(t, s)
+			write(t, conn, c.bytes)
+			if !closed(t, conn) {
+				t.Fatal("the connection stays open")
+			}
+			eventually(t, "one log line", func() bool { return log.count(c.log) == 1 })
+			if s.Stats().BadFrames != 1 {
+				t.Fatalf("%+v", s.Stats())
+			}
+			write(t, dial(t, s), nil) // others are not affected
+		})
+	}
+}
+
+func TestACutFrameClosesOnlyItsConnection(t *testing.T) {
+	s := start(t, Config{}, echo)
+	c := dial(t, s)
+	p := frame(protocol.Metadata, 1, 1, make([]byte, 5000))
+	write(t, c, p[:3000])
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if !closed(t, c) {
+		t.Fatal("the connection stays open")
+	}
+	other := dial(t, s)
+	write(t, other, p)
+	if _, got := answerOf(t, other); len(got) != 5000 {
+		t.Fatal("another connection was affected")
+	}
+}
+
+func TestAFloodOfBadFramesIsAFewLogLines(t *testing.T) {
+	var log logBuffer
+	s := start(t, Config{Log: logTo(&log)}, echo)
+	for range 100 {
+		c := dial(t, s)
+		write(t, c, []byte{255, 255, 255, 255})
+		closed(t, c)
+	}
+	eventually(t, "all are counted", func() bool { return s.Stats().BadFrames == 100 })
+	if n := log.count("Invalid receive"); n == 0 || n > 50 {
+		t.Fatalf("%d lines", n)
+	}
+}
+
+func TestAPanicInAHandlerCostsOnlyTheConnection(t *testing.T) {
+	var log logBuffer
+	s := start(t, Config{Log: logTo(&log)}, HandlerFunc(func(r *Request) Response {
+		switch r.Key {
+		case protocol.Metadata:
+			panic("no such thing")
+		case protocol.Produce:
+			return Response{Deferred: func() Response { panic("nor such a thing") }}
+		}
+		return reply(r)
+	}))
+	for _, key := range []protocol.APIKey{protocol.Metadata, protocol.Produce} {
+		c := dial(t, s)
+		write(t, c, frame(key, 1, 1, nil))
+		if !closed(t, c) {
+			t.Fatal("the connection stays open")
+		}
+	}
+	c := dial(t, s)
+	write(t, c, frame(protocol.ListOffsets, 1, 3, nil))
+	if id, _ := answerOf(t, c); id != 3 {
+		t.Fatal("another connection was affected")
+	}
+	if s.Stats().Panics != 2 || log.count("no such thing") != 1 || log.count("conn_test.go")+log.count("framing_test.go") == 0 {
+		t.Fatalf("%d panics counted, log:\n%s", s.Stats().Panics, log.String())
+	}
+}
+
+// A thousand connections that each announce 100 MB and send 10 bytes raise
+// memory by less than 64 MB.
+func TestAnnouncedSizesAreNotMemory(t *testing.T) {
+	s := start(t, Config{}, echo)
+	announce := append(binary.BigEndian.AppendUint32(nil, 100<<20), "0123456789"...)
+	before := heapInUse()
+	var conns []net.Conn
+	for range 1000 {
+		c := dial(t, s)
+		write(t, c, announce)
+		conns = append(conns, c)
+	}
+	eventually(t, "all frames have begun", func() bool {
+		n := 0
+		s.each(func(c *conn) {
+			if c.idle() && c.lastActive.Load() > 0 {
+				n++
+			}
+		})
+		return n == 1000
+	})
+	eventually(t, "the buffers are there", func() bool { return heapInUse()-before > 1000*firstStep/2 })
+	if grown := heapInUse() - before; grown > 64<<20 {
+		t.Fatalf("1000 connections cost %d MiB", grown>>20)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	eventually(t, "all connections are gone", func() bool { return s.Stats().Connections == 0 })
+	if n := s.promises.bytes.Load(); n != 0 {
+		t.Fatalf("%d bytes are still promised", n)
+	}
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse)
+}
+
+func TestLargeFramesArriveWhileNoMemoryIsPromised(t *testing.T) {
+	s := start(t, Config{}, echo)
+	s.promises.bytes.Store(unfilledLimit)
+	c := dial(t, s)
+	body := bytes.Repeat([]byte("monedula"), 1<<17)
+	go func() {
+		// The answer is as large as the request: read while writing.
+		_, _ = c.Write(frame(protocol.Metadata, 1, 1, body))
+	}()
+	if _, got := answerOf(t, c); !bytes.Equal(got, body) {
+		t.Fatal("the frame came out changed")
+	}
+	s.promises.bytes.Store(0)
+}
+
+func TestBuffersAreReusedAndBounded(t *testing.T) {
+	b := NewBuffers(1 << 20)
+	for _, n := range []int{0, 1, 1024, 1025, 1280, 1281, 2047, 2048, 2049, 65536, 1<<20 + 70, 100 << 20} {
+		index, size := class(n)
+		if size < n || size > max(n, 819)*5/4+1 && n > 1024 {
+			t.Errorf("class of %d is %d with size %d", n, index, size)
+		}
+		if again, same := class(size); again != index || same != size {
+			t.Errorf("size %d of class %d is of class %d with size %d", size, index, again, same)
+		}
+	}
+	p := b.Get(5000)
+	b.Put(p[:10])
+	if q := b.Get(4999); &q[0] != &p[0] {
+		t.Error("a returned buffer was not reused")
+	}
+	for i := range 40 {
+		b.Put(b.Get(100_000 + i*1000))
+		b.Put(make([]byte, 100<<10))
+	}
+	if b.Kept() > 1<<20 {
+		t.Errorf("%d bytes kept", b.Kept())
+	}
+	b.Put(make([]byte, 1<<20))
+	b.Trim()
+	b.Trim()
+	if b.Kept() != 0 {
+		t.Errorf("%d bytes kept after nothing was used", b.Kept())
+	}
+	b.Put(fmt.Appendf(nil, "a foreign slice of a size of its own%d", 1)[:0])
+}
