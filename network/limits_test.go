@@ -1,0 +1,342 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/monedula/monedula/internal/memnet"
+	"github.com/monedula/monedula/protocol"
+)
+
+// inMemory runs a server on a listener in memory inside a synctest bubble.
+func inMemory(t *testing.T, cfg Config, h Handler) (*Server, func() net.Conn, func()) {
+	t.Helper()
+	l := memnet.Listen("memory:9092")
+	cfg.Listeners = []Listener{{Name: "PLAINTEXT", Listen: func(string) (net.Listener, error) { return l, nil }}}
+	s, err := NewServer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Bind(); err != nil {
+		t.Fatal(err)
+	}
+	s.Start(h)
+	dial := func() net.Conn {
+		c, err := l.Dial(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	stop := func() {
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	return s, dial, stop
+}
+
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dial, stop := inMemory(t, Config{IdleTimeout: 10 * time.Minute}, echo)
+		defer stop()
+		quiet, busy := dial(), dial()
+		for range 15 {
+			write(t, busy, frame(protocol.Metadata, 1, 1, nil))
+			if _, _, err := readAnswer(busy); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if n := s.Stats(); n.ClosedIdle != 1 || n.Connections != 1 {
+			t.Fatalf("%+v", n)
+		}
+		if _, err := quiet.Read(make([]byte, 1)); err == nil {
+			t.Fatal("the quiet connection is open")
+		}
+		write(t, busy, frame(protocol.Metadata, 1, 2, nil))
+		if id, _ := answerOf(t, busy); id != 2 {
+			t.Fatal("the busy connection was closed")
+		}
+	})
+}
+
+func TestARequestInHandKeepsItsConnectionOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dial, stop := inMemory(t, Config{IdleTimeout: time.Minute}, HandlerFunc(func(r *Request) Response {
+			select {
+			case <-time.After(time.Hour):
+			case <-r.Done:
+			}
+			return reply(r)
+		}))
+		defer stop()
+		c := dial()
+		write(t, c, frame(protocol.JoinGroup, 1, 1, nil))
+		time.Sleep(59 * time.Minute)
+		synctest.Wait()
+		if n := s.Stats(); n.ClosedIdle != 0 {
+			t.Fatalf("%+v", n)
+		}
+		time.Sleep(time.Minute)
+		if id, _ := answerOf(t, c); id != 1 {
+			t.Fatal("no answer")
+		}
+	})
+}
+
+func TestAPeerThatDoesNotReadItsAnswerIsClosedAsIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dial, stop := inMemory(t, Config{IdleTimeout: time.Minute}, echo)
+		defer stop()
+		c := dial()
+		write(t, c, frame(protocol.Metadata, 1, 1, make([]byte, 50)))
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if n := s.Stats(); n.ClosedIdle != 1 || n.Connections != 0 {
+			t.Fatalf("%+v", n)
+		}
+	})
+}
+
+func TestAThrottledPeerIsAnsweredAtOnceAndThenNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dial, stop := inMemory(t, Config{}, HandlerFunc(func(r *Request) Response {
+			resp := reply(r)
+			if r.CorrelationID == 1 {
+				resp.Throttle = time.Minute
+			}
+			return resp
+		}))
+		defer stop()
+		c := dial()
+		started := time.Now()
+		write(t, c, frame(protocol.Metadata, 1, 1, nil))
+		answerOf(t, c)
+		if waited := time.Since(started); waited != 0 {
+			t.Fatalf("the throttled answer took %v", waited)
+		}
+		go func() { _, _ = c.Write(frame(protocol.Metadata, 1, 2, nil)) }()
+		time.Sleep(59 * time.Second)
+		synctest.Wait()
+		if n := s.Stats().Requests; n != 1 {
+			t.Fatal("the second request was read too early")
+		}
+		if err := c.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if id, _ := answerOf(t, c); id != 2 || time.Since(started) != time.Minute {
+			t.Fatalf("answer %d after %v", id, time.Since(started))
+		}
+	})
+}
+
+func TestShutdownEndsAThrottle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, dial, stop := inMemory(t, Config{}, HandlerFunc(func(r *Request) Response {
+			resp := reply(r)
+			resp.Throttle = time.Hour
+			return resp
+		}))
+		c := dial()
+		write(t, c, frame(protocol.Metadata, 1, 1, nil))
+		answerOf(t, c)
+		started := time.Now()
+		stop()
+		if time.Since(started) != 0 {
+			t.Fatalf("took %v", time.Since(started))
+		}
+	})
+}
+
+func TestAHandlerThatNeverReturnsIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s, dial, _ := inMemory(t, Config{}, HandlerFunc(func(r *Request) Response {
+			<-release
+			return reply(r)
+		}))
+		write(t, dial(), frame(protocol.Metadata, 1, 1, nil))
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err == nil || !strings.Contains(err.Error(), "1 connections still have a request") {
+			t.Errorf("error %v", err)
+		}
+		close(release)
+	})
+}
+
+func TestMoreConnectionsThanAnAddressMayHaveAreRefused(t *testing.T) {
+	var log logBuffer
+	s := start(t, Config{Log: logTo(&log), MaxConnectionsPerIP: 2}, echo)
+	first := dial(t, s)
+	dial(t, s)
+	eventually(t, "two connections", func() bool { return s.Stats().Connections == 2 })
+	if !closed(t, dial(t, s)) {
+		t.Fatal("a third connection is open")
+	}
+	if log.count("Rejected connection from /127.0.0.1, address already has the configured maximum of 2 connections.") != 1 || s.Stats().RefusedPerIP != 1 {
+		t.Fatalf("log:\n%s", log.String())
+	}
+	first.Close()
+	eventually(t, "room again", func() bool { return s.Stats().Connections == 1 })
+	c := dial(t, s)
+	write(t, c, frame(protocol.Metadata, 1, 4, nil))
+	if id, _ := answerOf(t, c); id != 4 {
+		t.Fatal("a freed place was not given again")
+	}
+}
+
+func TestAnAddressMayHaveALimitOfItsOwn(t *testing.T) {
+	s := start(t, Config{MaxConnectionsPerIP: 100, MaxConnectionsPerIPOverrides: map[string]int{"localhost": 0}}, echo)
+	if !closed(t, dial(t, s)) {
+		t.Fatal("a forbidden address got in")
+	}
+	_, err := NewServer(Config{MaxConnectionsPerIPOverrides: map[string]int{"no.such.host.invalid": 1}})
+	if err == nil || !strings.Contains(err.Error(), "max.connections.per.ip.overrides") {
+		t.Fatalf("error %v", err)
+	}
+}
+
+func TestAFullBrokerLetsNewConnectionsWait(t *testing.T) {
+	s := start(t, Config{MaxConnections: 1}, echo)
+	first, second := dial(t, s), dial(t, s)
+	write(t, first, frame(protocol.Metadata, 1, 1, nil))
+	answerOf(t, first)
+	write(t, second, frame(protocol.Metadata, 1, 2, nil))
+	if s.Stats().Connections != 1 {
+		t.Fatal("both are served")
+	}
+	first.Close()
+	if id, _ := answerOf(t, second); id != 2 {
+		t.Fatal("the waiting connection was not served")
+	}
+}
+
+func TestAFullBrokerMakesRoomForBrokers(t *testing.T) {
+	s := start(t, Config{MaxConnections: 1, Listeners: []Listener{
+		{Name: "PLAINTEXT", Host: "127.0.0.1"}, {Name: "INTERNAL", Host: "127.0.0.1", InterBroker: true, Privileged: true}}}, echo)
+	client := dial(t, s)
+	write(t, client, frame(protocol.Metadata, 1, 1, nil))
+	answerOf(t, client)
+	broker, err := net.Dial("tcp", s.Addr("INTERNAL").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	write(t, broker, frame(protocol.Metadata, 1, 2, nil))
+	if id, _ := answerOf(t, broker); id != 2 || !closed(t, client) || s.Stats().ClosedForRoom != 1 {
+		t.Fatalf("%+v", s.Stats())
+	}
+	if n := s.ConnectionCounts(); n["INTERNAL"] != 1 || n["PLAINTEXT"] != 0 {
+		t.Fatalf("%v", n)
+	}
+}
+
+func TestBindNamesThePortInUse(t *testing.T) {
+	taken := start(t, Config{}, echo)
+	port := taken.Port("PLAINTEXT")
+	s, err := NewServer(Config{Listeners: []Listener{{Name: "FREE", Host: "127.0.0.1"}, {Name: "PLAINTEXT", Host: "127.0.0.1", Port: port}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Bind()
+	var bind *BindError
+	if !errors.As(err, &bind) || err.Error() != "Socket server failed to bind to 127.0.0.1:"+portText(port)+": Address already in use." {
+		t.Fatalf("error %v", err)
+	}
+	if c, err := net.Dial("tcp", s.Addr("FREE").String()); err == nil {
+		c.Close()
+		t.Fatal("the other listener stayed open")
+	}
+}
+
+func portText(port int) string {
+	_, text, _ := net.SplitHostPort((&net.TCPAddr{Port: port}).String())
+	return text
+}
+
+func TestPeersConnectBeforeProcessingStarts(t *testing.T) {
+	var log logBuffer
+	s, err := NewServer(Config{NodeID: 3, Log: logTo(&log), Listeners: []Listener{{Name: "PLAINTEXT", Host: "127.0.0.1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Bind(); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, s)
+	write(t, c, frame(protocol.Metadata, 1, 8, nil))
+	if s.Stats().Accepted != 0 {
+		t.Fatal("accepted before Start")
+	}
+	s.Start(echo)
+	defer func() { _ = s.Shutdown(context.Background()) }()
+	if id, _ := answerOf(t, c); id != 8 {
+		t.Fatal("not served after Start")
+	}
+	for _, line := range []string{
+		"INFO [SocketServer listenerType=ZK_BROKER, nodeId=3] Created data-plane acceptor and processors for endpoint : ListenerName(PLAINTEXT) (kafka.network.SocketServer)",
+		"INFO [SocketServer listenerType=ZK_BROKER, nodeId=3] Enabling request processing. (kafka.network.SocketServer)",
+		"INFO Awaiting socket connections on 127.0.0.1:" + portText(s.Port("PLAINTEXT")) + ". (kafka.network.DataPlaneAcceptor)",
+	} {
+		if log.count(line) != 1 {
+			t.Errorf("log has no %q:\n%s", line, log.String())
+		}
+	}
+}
+
+func TestListenersHaveTheirOwnNamesAndPeers(t *testing.T) {
+	peers := make(chan *Peer, 2)
+	s := start(t, Config{Listeners: []Listener{{Name: "PLAINTEXT", Host: "127.0.0.1"}, {Name: "SIX", Host: "::1", Privileged: true}}},
+		HandlerFunc(func(r *Request) Response { peers <- r.Peer; return reply(r) }))
+	for _, want := range []struct {
+		name, host string
+		privileged bool
+	}{{"PLAINTEXT", "127.0.0.1", false}, {"SIX", "::1", true}} {
+		c, err := net.Dial("tcp", s.Addr(want.name).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		write(t, c, frame(protocol.Metadata, 1, 1, nil))
+		answerOf(t, c)
+		p := <-peers
+		if p.Listener != want.name || p.Host() != want.host || p.Privileged != want.privileged || p.Principal != "User:ANONYMOUS" ||
+			!strings.HasPrefix(p.ID, c.RemoteAddr().String()+"-"+c.LocalAddr().String()+"-") {
+			t.Errorf("peer %+v", p)
+		}
+	}
+}
+
+func TestAListenerMayFindOutWhoThePeerIs(t *testing.T) {
+	refuse := errors.New("who are you")
+	s := start(t, Config{Listeners: []Listener{{Name: "PLAINTEXT", Host: "127.0.0.1", Open: func(c net.Conn, p *Peer) (net.Conn, error) {
+		b := make([]byte, 1)
+		if _, err := c.Read(b); err != nil || b[0] != 'x' {
+			return nil, refuse
+		}
+		p.Principal = "User:x"
+		return struct{ net.Conn }{c}, nil // no longer a *net.TCPConn, as with TLS
+	}}}}, HandlerFunc(func(r *Request) Response {
+		resp := reply(r)
+		resp.Runs = append(resp.Runs, Run{Bytes: []byte(r.Peer.Principal)}, Run{Bytes: make([]byte, 100_000)})
+		return resp
+	}))
+	c := dial(t, s)
+	write(t, c, append([]byte("x"), frame(protocol.Metadata, 1, 1, nil)...))
+	if _, got := answerOf(t, c); len(got) != 100_006 || string(got[:6]) != "User:x" {
+		t.Fatalf("%d bytes", len(got))
+	}
+	bad := dial(t, s)
+	write(t, bad, []byte("y"))
+	if !closed(t, bad) {
+		t.Fatal("an unknown peer got in")
+	}
+}
