@@ -1,0 +1,191 @@
+package zkstore
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"sync"
+	"testing"
+)
+
+// proxy stands between the client and ZooKeeper and can lose things.
+type proxy struct {
+	net.Listener
+	server string
+
+	mu    sync.Mutex // guards what follows
+	conns map[net.Conn]bool
+	cut   bool   // refuse and drop everything
+	lose  int32  // opcode whose next answer is lost with its connection, 0: none
+	lost  int    // how many answers were lost
+	last  []byte // the last connect answer: session id and password in it
+}
+
+// Opcodes of ZooKeeper's protocol.
+const (
+	opCreate  = 1
+	opSetData = 5
+	opMulti   = 14
+	opDelete  = 2
+)
+
+func startProxy(t *testing.T, server string) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{Listener: l, server: server, conns: map[net.Conn]bool{}}
+	t.Cleanup(func() {
+		l.Close()
+		p.dropAll()
+	})
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(c)
+		}
+	}()
+	return p
+}
+
+func (p *proxy) serve(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", p.server)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	p.mu.Lock()
+	if p.cut {
+		p.mu.Unlock()
+		return
+	}
+	p.conns[client], p.conns[server] = true, true
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(p.conns, client)
+		delete(p.conns, server)
+		p.mu.Unlock()
+	}()
+	var opcodes sync.Map // of requests under way, by xid
+	go func() {
+		defer server.Close()
+		for first := true; ; first = false {
+			frame, err := readPacket(client)
+			if err != nil {
+				return
+			}
+			if !first && len(frame) >= 12 {
+				opcodes.Store(binary.BigEndian.Uint32(frame[4:]), int32(binary.BigEndian.Uint32(frame[8:])))
+			}
+			if _, err := server.Write(frame); err != nil {
+				return
+			}
+		}
+	}()
+	for first := true; ; first = false {
+		frame, err := readPacket(server)
+		if err != nil {
+			return
+		}
+		if first {
+			p.mu.Lock()
+			p.last = frame
+			p.mu.Unlock()
+		} else if op, ok := opcodes.LoadAndDelete(binary.BigEndian.Uint32(frame[4:])); ok && p.loses(op.(int32)) {
+			return
+		}
+		if _, err := client.Write(frame); err != nil {
+			return
+		}
+	}
+}
+
+func readPacket(r io.Reader) ([]byte, error) {
+	frame := make([]byte, 4)
+	if _, err := io.ReadFull(r, frame); err != nil {
+		return nil, err
+	}
+	frame = append(frame, make([]byte, binary.BigEndian.Uint32(frame))...)
+	_, err := io.ReadFull(r, frame[4:])
+	return frame, err
+}
+
+func (p *proxy) loses(op int32) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lose != op {
+		return false
+	}
+	p.lose = 0
+	p.lost++
+	return true
+}
+
+// loseNext makes the answer to the next request of that opcode vanish, with
+// the connection, after the server has done it.
+func (p *proxy) loseNext(op int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lose = op
+}
+
+func (p *proxy) answersLost() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost
+}
+
+// setCut drops all connections and refuses new ones while on.
+func (p *proxy) setCut(on bool) {
+	p.mu.Lock()
+	p.cut = on
+	p.mu.Unlock()
+	if on {
+		p.dropAll()
+	}
+}
+
+func (p *proxy) dropAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		c.Close()
+	}
+}
+
+// expireSession ends the client's session as an operator or a twin of the
+// client would: a second connection with its id and password closes it.
+func (p *proxy) expireSession(t *testing.T) {
+	t.Helper()
+	p.mu.Lock()
+	answer := p.last // size 4, protocol 4, timeout 4, id 8, password 4+16
+	p.mu.Unlock()
+	c, err := net.Dial("tcp", p.server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	request := binary.BigEndian.AppendUint32(nil, 44)
+	request = binary.BigEndian.AppendUint32(request, 0)
+	request = binary.BigEndian.AppendUint64(request, 0) // last zxid seen
+	request = append(request, answer[8:8+4+8+4+16]...)  // timeout, id, password
+	if _, err := c.Write(request); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readPacket(c); err != nil {
+		t.Fatalf("connect with the session's id: %v", err)
+	}
+	closing := []byte{0, 0, 0, 8, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xf5} // xid 1, opcode -11
+	if _, err := c.Write(closing); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readPacket(c); err != nil {
+		t.Fatalf("close the session: %v", err)
+	}
+}

@@ -1,0 +1,260 @@
+package zkstore
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+func TestALostAnswerIsReadBackFromTheTree(t *testing.T) {
+	s, straight, p := openThroughProxy(t)
+	ctx := background(t)
+	must(t, straight.CreateStartupPaths(ctx))
+	tp := TopicPartition{Topic: "t"}
+	state := PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []int32{1}}
+	var epoch ControllerEpoch
+	for _, c := range []struct {
+		name string
+		op   int32
+		run  func() error
+	}{
+		{"election", opMulti, func() (err error) {
+			epoch, err = s.Elect(ctx, 1)
+			if err == nil && epoch.Epoch != 1 {
+				t.Errorf("epoch %+v", epoch)
+			}
+			return err
+		}},
+		{"registration", opMulti, func() error { return second(s.RegisterBroker(ctx, plaintext(1))) }},
+		{"create", opCreate, func() error {
+			return s.CreateTopic(ctx, TopicNode{Name: "t", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}}})
+		}},
+		{"fenced creates", opMulti, func() error {
+			failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: state})
+			return errors.Join(err, failed[tp])
+		}},
+		{"fenced set", opMulti, func() error {
+			written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: state})
+			if written[tp] != 1 {
+				t.Errorf("version %d", written[tp])
+			}
+			return errors.Join(err, failed[tp])
+		}},
+		{"conditional set", opSetData, func() error { return second(s.AllocateProducerIDBlock(ctx, 1)) }},
+		{"fenced delete", opMulti, func() error { return s.DeleteTopic(ctx, epoch.Fence(), "t") }},
+		{"delete", opDelete, func() error { return s.remove(ctx, ISRChangesPath) }},
+	} {
+		before := p.answersLost()
+		p.loseNext(c.op)
+		if err := c.run(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if p.answersLost() != before+1 {
+			t.Errorf("%s: no answer was lost", c.name)
+		}
+	}
+	if n, err := straight.readUnwatched(ctx, ControllerEpochPath); err != nil || string(n.data) != "1" {
+		t.Errorf("controller epoch %q, %v: elected twice?", n.data, err)
+	}
+	if b, err := s.AllocateProducerIDBlock(ctx, 1); err != nil || b.Start != 1000 {
+		t.Errorf("next block %+v, %v: the one of the lost answer should be the first", b, err)
+	}
+}
+
+func TestAConflictBehindALostAnswerStaysAConflict(t *testing.T) {
+	s, straight, p := openThroughProxy(t)
+	ctx := background(t)
+	must(t, straight.CreateStartupPaths(ctx))
+	epoch, err := s.Elect(ctx, 1)
+	must(t, err)
+	one, two := TopicPartition{Topic: "t"}, TopicPartition{Topic: "t", Partition: 1}
+	states := map[TopicPartition]PartitionState{one: {ISR: []int32{1}}, two: {ISR: []int32{1}}}
+	must(t, straight.CreateTopic(ctx, TopicNode{Name: "t"}))
+	failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), states)
+	if err != nil || len(failed) > 0 {
+		t.Fatalf("%v, %v", failed, err)
+	}
+	_, err = straight.set(ctx, PartitionStatePath(two), []byte("{}"), 0)
+	must(t, err)
+	p.loseNext(opMulti)
+	written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), states)
+	if err != nil || written[one] != 1 || !errors.Is(failed[two], ErrBadVersion) || len(failed) != 1 {
+		t.Errorf("written %v, failed %v, %v", written, failed, err)
+	}
+	p.loseNext(opMulti)
+	if _, err := s.Elect(ctx, 2); !errors.Is(err, ErrControllerMoved) {
+		t.Errorf("election lost to an own earlier one under another id: %v", err)
+	}
+}
+
+func TestOperationsOutlastALostConnection(t *testing.T) {
+	s, straight, p := openThroughProxy(t)
+	ctx := background(t)
+	must(t, straight.CreateStartupPaths(ctx))
+	id := s.SessionID()
+	p.setCut(true)
+	done := make(chan error, 1)
+	go func() { done <- s.CreateTopic(ctx, TopicNode{Name: "t"}) }()
+	p.setCut(false)
+	must(t, <-done)
+	if s.SessionID() != id {
+		t.Error("the session changed")
+	}
+}
+
+func TestWatchesSurviveAReconnect(t *testing.T) {
+	s, straight, p := openThroughProxy(t)
+	ctx := background(t)
+	must(t, straight.CreateStartupPaths(ctx))
+	rung := make(chan struct{}, 10)
+	s.WatchChildren(TopicsPath, func() { rung <- struct{}{} })
+	_, err := s.Topics(ctx)
+	must(t, err)
+	p.setCut(true)
+	must(t, straight.CreateTopic(ctx, TopicNode{Name: "missed"})) // while nobody is connected
+	p.setCut(false)
+	<-rung
+	if names, err := s.Topics(ctx); err != nil || len(names) != 1 {
+		t.Errorf("%v, %v", names, err)
+	}
+	p.dropAll()
+	must(t, straight.CreateTopic(ctx, TopicNode{Name: "second"}))
+	<-rung
+}
+
+// trace collects what happened in which order.
+type trace struct {
+	mu    sync.Mutex // guards steps
+	steps []string
+}
+
+func (r *trace) add(step string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.steps = append(r.steps, step)
+}
+
+func (r *trace) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.steps, " ")
+}
+
+func TestAnExpiredSessionIsReplacedAndItsOperationsFail(t *testing.T) {
+	s, straight, p := openThroughProxy(t)
+	ctx := background(t)
+	must(t, s.CreateStartupPaths(ctx))
+	firstEpoch, err := s.RegisterBroker(ctx, plaintext(1))
+	must(t, err)
+	first := s.SessionID()
+	bound := s.BindSession(ctx)
+
+	var steps trace
+	again := make(chan struct{}, 1)
+	s.WatchChildren(TopicsPath, func() { steps.add("children") })
+	s.WatchNode(ControllerPath, NodeWatch{Changed: func() { again <- struct{}{} }})
+	_, err = s.Topics(ctx)
+	must(t, err)
+	s.AddSessionListener(SessionListener{
+		Before: func() {
+			steps.add("before")
+			if id := s.SessionID(); id != 0 {
+				t.Errorf("session %x is open in Before", id)
+			}
+			if _, err := s.Topics(bound); !errors.Is(err, ErrSessionExpired) {
+				t.Errorf("operation of the old session in Before: %v", err)
+			}
+		},
+		After: func() {
+			steps.add("after")
+			if _, err := s.RegisterBroker(ctx, plaintext(1)); err != nil {
+				t.Errorf("register in After: %v", err)
+			}
+		},
+	})
+	s.AddSessionListener(SessionListener{After: func() { steps.add("second") }})
+	p.expireSession(t)
+	<-again
+	testkit.Eventually(t, 5*time.Second, "handlers are called in a new session", func() bool {
+		return steps.String() == "before after second children"
+	})
+	if id := s.SessionID(); id == first || id == 0 {
+		t.Errorf("session %x after %x", id, first)
+	}
+	if err := s.CreateTopic(bound, TopicNode{Name: "t"}); !errors.Is(err, ErrSessionExpired) {
+		t.Errorf("operation of the old session in the new one: %v", err)
+	}
+	must(t, s.CreateTopic(ctx, TopicNode{Name: "t"}))
+	info, owner, err := straight.BrokerNode(ctx, 1)
+	if err != nil || info.Epoch <= firstEpoch || owner != s.SessionID() {
+		t.Errorf("broker %+v of %x, %v", info, owner, err)
+	}
+}
+
+func TestAnOperationUnderWayWhenItsSessionExpiresFails(t *testing.T) {
+	s, straight, p := openThroughProxy(t, func(c *Config) { c.SessionTimeout = 1500 * time.Millisecond })
+	ctx := background(t)
+	must(t, straight.CreateStartupPaths(ctx))
+	_, err := s.RegisterBroker(ctx, plaintext(1))
+	must(t, err)
+	bound := s.BindSession(ctx)
+	p.setCut(true)
+	done := make(chan error, 1)
+	go func() { done <- s.CreateTopic(bound, TopicNode{Name: "zombie"}) }()
+	must(t, straight.AwaitBrokerGone(ctx, 1)) // the server has expired the session
+	p.setCut(false)
+	if err := <-done; !errors.Is(err, ErrSessionExpired) {
+		t.Errorf("error %v", err)
+	}
+	// Under a new session, but not before one is open.
+	must(t, s.CreateTopic(ctx, TopicNode{Name: "t"}))
+	if names, err := straight.TopicNames(ctx); err != nil || strings.Join(names, " ") != "t" {
+		t.Errorf("topics %v, %v", names, err)
+	}
+}
+
+func TestANodeOfAnOwnFormerSessionIsReplaced(t *testing.T) {
+	ctx, connect := background(t), testkit.ZooKeeper(t)
+	former, s := openStore(t, connect), openStore(t, connect)
+	must(t, s.CreateStartupPaths(ctx))
+	before, err := former.RegisterBroker(ctx, plaintext(1))
+	must(t, err)
+	s.mu.Lock()
+	s.registered = former.SessionID() // as if s had registered it and lost that session
+	s.mu.Unlock()
+	after, err := s.RegisterBroker(ctx, plaintext(1))
+	if err != nil || after <= before {
+		t.Errorf("epoch %d after %d, %v", after, before, err)
+	}
+}
+
+func TestClosingWhileDisconnectedReturns(t *testing.T) {
+	s, _, p := openThroughProxy(t)
+	ctx := background(t)
+	p.setCut(true)
+	done := make(chan error, 1)
+	go func() { done <- s.CreateTopic(ctx, TopicNode{Name: "t"}) }()
+	s.Close()
+	if err := <-done; !errors.Is(err, ErrClosed) {
+		t.Errorf("operation under way: %v", err)
+	}
+}
+
+func TestTooLargeANodeIsAnErrorThatNamesTheSetting(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	err := s.create(ctx, TopicPath("huge"), make([]byte, 2<<20))
+	if err == nil || !strings.Contains(err.Error(), "jute.maxbuffer") {
+		t.Errorf("2 MiB: %v", err)
+	}
+	if err := s.create(ctx, TopicPath("huge"), make([]byte, 5<<20)); err == nil {
+		t.Error("5 MiB: no error")
+	}
+	if _, err := s.Topics(ctx); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}

@@ -1,0 +1,631 @@
+package zkstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/metadata"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+func background(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func openStore(t *testing.T, connect string, change ...func(*Config)) *Store {
+	t.Helper()
+	cfg := Config{Connect: connect, SessionTimeout: 6 * time.Second, CreateChroot: true, Logger: kafkalog.Discard()}
+	if testing.Verbose() {
+		cfg.Logger = kafkalog.New(os.Stderr)
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	s, err := Open(background(t), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// openThroughProxy opens a store whose connections go through a proxy, and one
+// that goes straight to the same chroot.
+func openThroughProxy(t *testing.T, change ...func(*Config)) (s, straight *Store, p *proxy) {
+	t.Helper()
+	connect := testkit.ZooKeeper(t)
+	server, chroot, _ := strings.Cut(connect, "/")
+	p = startProxy(t, server)
+	straight = openStore(t, connect)
+	s = openStore(t, p.Addr().String()+"/"+chroot, change...)
+	return s, straight, p
+}
+
+func plaintext(id int32) BrokerInfo {
+	return BrokerInfo{ID: id, JMXPort: -1, Endpoints: []metadata.Endpoint{{Listener: "PLAINTEXT", Host: "127.0.0.1", Port: 24092}}}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFreshBrokerLeavesTheTreeOfARealOne(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	_, err := s.CreateOrGetClusterID(ctx)
+	must(t, err)
+	_, err = s.RegisterBroker(ctx, plaintext(0))
+	must(t, err)
+	_, err = s.Elect(ctx, 0)
+	must(t, err)
+	must(t, s.CreateFeature(ctx, FeatureNode{JSONVersion: 2, Enabled: true}))
+
+	have, err := s.Dump(ctx, "/")
+	must(t, err)
+	var want []goldenNode
+	for _, n := range readGolden(t, "znodes-3.9.1-fresh-default.txt") {
+		if !strings.HasPrefix(n.path, "/zookeeper") {
+			want = append(want, n)
+		}
+	}
+	if len(have) != len(want) {
+		t.Errorf("%d nodes, want %d", len(have), len(want))
+	}
+	for i := range min(len(have), len(want)) {
+		h, w := have[i], want[i]
+		if h.Path != w.path || h.Ephemeral != w.ephemeral {
+			t.Fatalf("have %s (ephemeral %t), want %s (ephemeral %t)", h.Path, h.Ephemeral, w.path, w.ephemeral)
+		}
+		if h.Path == "/" {
+			continue // the chroot itself was made by the server in the golden run
+		}
+		if (h.Data == nil) != (w.data == nil) {
+			t.Errorf("%s: null %t, want %t", h.Path, h.Data == nil, w.data == nil)
+		}
+		if have, want := maskChance(h.Data), maskChance(w.data); have != want {
+			t.Errorf("%s:\nhave %s\nwant %s", h.Path, have, want)
+		}
+	}
+}
+
+var chance = regexp.MustCompile(`"timestamp":"[0-9]{13}"|"id":"[A-Za-z0-9_-]{22}"`)
+
+// maskChance hides what differs from run to run.
+func maskChance(data []byte) string { return chance.ReplaceAllString(string(data), "*") }
+
+func TestRegistrationGivesTheBrokerEpochAndVersionOne(t *testing.T) {
+	ctx, connect := background(t), testkit.ZooKeeper(t)
+	s := openStore(t, connect)
+	must(t, s.CreateStartupPaths(ctx))
+	epoch, err := s.RegisterBroker(ctx, plaintext(5))
+	must(t, err)
+	info, owner, err := s.BrokerNode(ctx, 5)
+	must(t, err)
+	if info.Epoch != epoch || epoch <= 0 || owner != s.SessionID() {
+		t.Errorf("epoch %d, node %+v of session %x, want %x", epoch, info, owner, s.SessionID())
+	}
+	if again, err := s.RegisterBroker(ctx, plaintext(5)); err != nil || again != epoch {
+		t.Errorf("registering again in the same session: %d, %v", again, err)
+	}
+	changed := plaintext(5)
+	changed.Endpoints[0].Port = 1
+	must(t, s.UpdateBroker(ctx, changed))
+	brokers, err := s.Brokers(ctx)
+	must(t, err)
+	if b := brokers[5]; b.Epoch != epoch || b.Endpoints[0].Port != 1 {
+		t.Errorf("after an update: %+v", b)
+	}
+	other := openStore(t, connect)
+	if _, err := other.RegisterBroker(ctx, plaintext(5)); !errors.Is(err, ErrNodeExists) {
+		t.Errorf("another session registers the same id: %v", err)
+	}
+}
+
+func TestAwaitBrokerGoneReturnsWhenTheNodeIsGone(t *testing.T) {
+	ctx, connect := background(t), testkit.ZooKeeper(t)
+	s := openStore(t, connect)
+	must(t, s.CreateStartupPaths(ctx))
+	must(t, s.AwaitBrokerGone(ctx, 1))
+	other := openStore(t, connect)
+	_, err := other.RegisterBroker(ctx, plaintext(1))
+	must(t, err)
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if err := s.AwaitBrokerGone(short, 1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("while registered: %v", err)
+	}
+	gone := make(chan error, 1)
+	go func() { gone <- s.AwaitBrokerGone(ctx, 1) }()
+	other.Close()
+	must(t, <-gone)
+}
+
+func TestBrokerIDsAreGeneratedAboveTheReservedOnes(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	for want := int32(1001); want < 1004; want++ { // the path is made where it is missing
+		if id, err := s.GenerateBrokerID(ctx, 1000); err != nil || id != want {
+			t.Errorf("id %d, %v, want %d", id, err, want)
+		}
+	}
+	n, err := s.readUnwatched(ctx, brokerSequencePath)
+	must(t, err)
+	if n.data == nil {
+		t.Error("/brokers/seqid is null after use, want empty")
+	}
+}
+
+func TestOnlyOneClusterIDWins(t *testing.T) {
+	connect := testkit.ZooKeeper(t)
+	ctx, first := background(t), openStore(t, connect)
+	if _, err := first.ClusterID(ctx); !errors.Is(err, ErrNoNode) {
+		t.Errorf("before any broker: %v", err)
+	}
+	var wg sync.WaitGroup
+	ids := make([]string, 4)
+	for i := range ids {
+		wg.Go(func() { ids[i], _ = first.CreateOrGetClusterID(ctx) })
+	}
+	wg.Wait()
+	for _, id := range ids {
+		if id != ids[0] || len(id) != 22 {
+			t.Errorf("ids %q", ids)
+		}
+	}
+}
+
+func TestProducerIDBlocksAreNeverGivenTwice(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	var mu sync.Mutex
+	seen := map[int64]bool{}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			b, err := s.AllocateProducerIDBlock(ctx, 1)
+			if err != nil || b.End != b.Start+999 {
+				t.Errorf("%+v, %v", b, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if seen[b.Start] {
+				t.Errorf("block %d twice", b.Start)
+			}
+			seen[b.Start] = true
+		})
+	}
+	wg.Wait()
+	if !seen[0] || !seen[7000] {
+		t.Errorf("blocks %v", seen)
+	}
+}
+
+func TestOnlyOneBrokerIsElected(t *testing.T) {
+	ctx, connect := background(t), testkit.ZooKeeper(t)
+	one, two := openStore(t, connect), openStore(t, connect)
+	epoch, err := one.Elect(ctx, 1)
+	must(t, err)
+	if epoch.Epoch != 1 || epoch.Version != 1 {
+		t.Errorf("first epoch %+v", epoch)
+	}
+	if _, err := two.Elect(ctx, 2); !errors.Is(err, ErrControllerMoved) {
+		t.Errorf("second election: %v", err)
+	}
+	c, exists, err := two.Controller(ctx)
+	if err != nil || !exists || c.ID != 1 || c.KRaftEpoch != -1 {
+		t.Errorf("controller %+v, %t, %v", c, exists, err)
+	}
+	deleted := make(chan struct{}, 1)
+	two.WatchNode(ControllerPath, NodeWatch{Deleted: func() { deleted <- struct{}{} }})
+	_, _, err = two.Controller(ctx)
+	must(t, err)
+	must(t, one.DeleteController(ctx, epoch.Fence()))
+	<-deleted
+	next, err := two.Elect(ctx, 2)
+	must(t, err)
+	if next.Epoch != 2 {
+		t.Errorf("next epoch %+v", next)
+	}
+	for name, err := range map[string]error{
+		"delete /controller": one.DeleteController(ctx, epoch.Fence()),
+		"delete a topic":     one.DeleteTopic(ctx, epoch.Fence(), "t"),
+		"write a state":      third(one.SetPartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{{Topic: "t"}: {}})),
+		"write a topic":      second(one.SetTopic(ctx, epoch.Fence(), TopicNode{Name: "t"})),
+	} {
+		if !errors.Is(err, ErrControllerMoved) {
+			t.Errorf("the former controller may %s: %v", name, err)
+		}
+	}
+}
+
+func second[A any](_ A, err error) error        { return err }
+func third[A, B any](_ A, _ B, err error) error { return err }
+
+func TestTopicsAreWrittenReadAndDeleted(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	epoch, err := s.Elect(ctx, 1)
+	must(t, err)
+	topic := TopicNode{Name: "orders", ID: TopicID{1, 2, 3}, Partitions: map[int32]Assignment{
+		0: {Replicas: []int32{3, 1, 2}, Adding: []int32{3}, Removing: []int32{1}},
+		1: {Replicas: []int32{2, 1}},
+	}}
+	must(t, s.CreateTopic(ctx, topic))
+	if err := s.CreateTopic(ctx, topic); !errors.Is(err, ErrNodeExists) {
+		t.Errorf("created twice: %v", err)
+	}
+	read, err := s.TopicNode(ctx, "orders")
+	if err != nil || !reflect.DeepEqual(read, topic) {
+		t.Errorf("read %+v, %v", read, err)
+	}
+	topic.Partitions[2] = Assignment{Replicas: []int32{1}}
+	if v, err := s.SetTopic(ctx, epoch.Fence(), topic); err != nil || v != 1 {
+		t.Errorf("version %d, %v", v, err)
+	}
+	if v, err := s.SetTopic(ctx, NoFence(), topic); err != nil || v != 2 {
+		t.Errorf("version %d, %v", v, err)
+	}
+	topics, err := s.TopicNodes(ctx, []string{"orders", "none"})
+	if err != nil || len(topics) != 1 || len(topics["orders"].Partitions) != 3 || topics["orders"].Version != 2 {
+		t.Errorf("read many: %+v, %v", topics, err)
+	}
+	states := map[TopicPartition]PartitionState{}
+	for p := range int32(3) {
+		states[TopicPartition{Topic: "orders", Partition: p}] = PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []int32{1}}
+	}
+	failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), states)
+	if err != nil || len(failed) != 0 {
+		t.Fatalf("failed %v, %v", failed, err)
+	}
+	must(t, s.SetConfig(ctx, EntityTopics, "orders", map[string]string{"retention.ms": "1"}))
+	must(t, s.CreateTopicDeletion(ctx, "orders"))
+	if marked, err := s.TopicMarkedForDeletion(ctx, "orders"); err != nil || !marked {
+		t.Errorf("marked %t, %v", marked, err)
+	}
+	must(t, s.DeleteTopic(ctx, epoch.Fence(), "orders"))
+	for _, path := range []string{TopicPath("orders"), EntityPath(EntityTopics, "orders"), topicDeletionPath("orders")} {
+		if exists, err := s.exists(ctx, path); exists || err != nil {
+			t.Errorf("%s is still there: %t, %v", path, exists, err)
+		}
+	}
+	must(t, s.DeleteTopic(ctx, epoch.Fence(), "orders"))
+}
+
+func manyStates(n int) map[TopicPartition]PartitionState {
+	states := make(map[TopicPartition]PartitionState, n)
+	for p := range int32(n) {
+		states[TopicPartition{Topic: "big", Partition: p}] = PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []int32{1, 2, 3}}
+	}
+	return states
+}
+
+func TestOneConflictDoesNotBlockTheOthersOfABatch(t *testing.T) {
+	const count = 2000
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	epoch, err := s.Elect(ctx, 1)
+	must(t, err)
+	must(t, s.CreateTopic(ctx, TopicNode{Name: "big", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}}}))
+	states := manyStates(count)
+	present := TopicPartition{Topic: "big", Partition: 17}
+	must(t, s.createRecursive(ctx, PartitionStatePath(present), []byte("foreign")))
+	failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), states)
+	if err != nil || len(failed) != 1 || !errors.Is(failed[present], ErrNodeExists) {
+		t.Fatalf("create: failed %v, %v", failed, err)
+	}
+
+	changed, gone := TopicPartition{Topic: "big", Partition: 1000}, TopicPartition{Topic: "big", Partition: 1999}
+	_, err = s.set(ctx, PartitionStatePath(changed), encodePartitionState(states[changed]), AnyVersion)
+	must(t, err)
+	must(t, s.remove(ctx, PartitionStatePath(gone)))
+	written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), states)
+	if err != nil || len(written) != count-2 || len(failed) != 2 ||
+		!errors.Is(failed[changed], ErrBadVersion) || !errors.Is(failed[gone], ErrNoNode) {
+		t.Fatalf("set: %d written, failed %v, %v", len(written), failed, err)
+	}
+	for tp, version := range written {
+		if version != 1 {
+			t.Fatalf("%v has version %d", tp, version)
+		}
+	}
+	tps := sortedPartitions(states)
+	read, err := s.PartitionStates(ctx, tps)
+	if err != nil || len(read) != count-1 {
+		t.Fatalf("%d states read, %v", len(read), err)
+	}
+	if state := read[changed]; state.Version != 1 || !reflect.DeepEqual(state.ISR, []int32{1, 2, 3}) {
+		t.Errorf("state %+v", state)
+	}
+	if names, err := s.children(ctx, partitionsPath("big"), false); err != nil || len(names) != count {
+		t.Errorf("%d children, %v", len(names), err)
+	}
+	must(t, s.DeleteTopic(ctx, epoch.Fence(), "big"))
+}
+
+func TestConfigsAreWrittenOnlyUnderAController(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	config := map[string]string{"cleanup.policy": "compact"}
+	var moved *ControllerMovedError
+	err := s.SetConfig(ctx, EntityTopics, "t", config)
+	if !errors.Is(err, ErrControllerMoved) || !errors.As(err, &moved) ||
+		moved.Message != "Cannot set entity configs for topics t when there is no controller." {
+		t.Errorf("without a controller: %v", err)
+	}
+	must(t, s.SetConfigUnchecked(ctx, EntityUsers, "bob/clients/c", config))
+	must(t, s.createRecursive(ctx, ControllerPath, []byte(`{"version":2,"brokerid":3000,"timestamp":"1","kraftControllerEpoch":9}`)))
+	if err := s.SetConfig(ctx, EntityTopics, "t", config); !errors.Is(err, ErrControllerMoved) {
+		t.Errorf("under a KRaft controller: %v", err)
+	}
+	must(t, s.remove(ctx, ControllerPath))
+	_, err = s.Elect(ctx, 1)
+	must(t, err)
+	for range 2 { // created, then set
+		must(t, s.SetConfig(ctx, EntityTopics, "t", config))
+	}
+	have, err := s.Config(ctx, EntityTopics, "t")
+	if err != nil || !reflect.DeepEqual(have, config) {
+		t.Errorf("config %v, %v", have, err)
+	}
+	if none, err := s.Config(ctx, EntityTopics, "none"); err != nil || len(none) != 0 {
+		t.Errorf("absent config %v, %v", none, err)
+	}
+	if many, err := s.Configs(ctx, EntityTopics, []string{"t", "none"}); err != nil || len(many) != 1 {
+		t.Errorf("many %v, %v", many, err)
+	}
+	if n, err := s.readUnwatched(ctx, EntityPath(EntityUsers, "bob")); err != nil || n.data != nil {
+		t.Errorf("node between entities: %q, %v", n.data, err)
+	}
+	if entities, err := s.UserClientEntities(ctx, "bob"); err != nil || !reflect.DeepEqual(entities, []string{"bob/clients/c"}) {
+		t.Errorf("entities %v, %v", entities, err)
+	}
+	must(t, s.DeleteConfig(ctx, EntityUsers, "bob"))
+	if entities, err := s.ConfigEntities(ctx, EntityUsers); err != nil || len(entities) != 0 {
+		t.Errorf("entities %v, %v", entities, err)
+	}
+}
+
+func TestConfigChangesAreReadInOrderAndPurgedByAge(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	rung := make(chan struct{}, 10)
+	s.WatchChildren(ConfigChangesPath, func() { rung <- struct{}{} })
+	changes, _, err := s.ConfigChanges(ctx, -1)
+	if err != nil || len(changes) != 0 {
+		t.Fatalf("%v, %v", changes, err)
+	}
+	must(t, s.NotifyConfigChange(ctx, EntityTopics, "a"))
+	<-rung
+	must(t, s.create(ctx, ConfigChangesPath+"/"+configChangePrefix+"0000000001", []byte("not json")))
+	must(t, s.create(ctx, ConfigChangesPath+"/foreign", nil))
+	must(t, s.create(ctx, ConfigChangesPath+"/"+configChangePrefix+"0000000007", encodeConfigChange("users/bob/clients/c1")))
+	changes, all, err := s.ConfigChanges(ctx, -1)
+	if err != nil || len(changes) != 3 || len(all) != 4 {
+		t.Fatalf("%+v, %v, %v", changes, all, err)
+	}
+	if changes[0].Path != "topics/a" || changes[0].Number != 0 || changes[1].Err == nil || changes[2].Path != "users/bob/clients/c1" {
+		t.Errorf("%+v", changes)
+	}
+	if later, _, err := s.ConfigChanges(ctx, 1); err != nil || len(later) != 1 || later[0].Number != 7 {
+		t.Errorf("later than 1: %+v, %v", later, err)
+	}
+	must(t, s.PurgeConfigChanges(ctx, all, changes[0].Created))
+	if _, left, _ := s.ConfigChanges(ctx, -1); len(left) != 4 {
+		t.Errorf("%v left, want all: none is older", left)
+	}
+	must(t, s.PurgeConfigChanges(ctx, append(all, "gone"), changes[2].Created+1))
+	if _, left, _ := s.ConfigChanges(ctx, -1); len(left) != 0 {
+		t.Errorf("%v left, want none", left)
+	}
+}
+
+func TestRequestsToTheControllerComeAndGo(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	epoch, err := s.Elect(ctx, 1)
+	must(t, err)
+	tps := []TopicPartition{{Topic: "a", Partition: 1}, {Topic: "b"}}
+
+	must(t, s.NotifyISRChange(ctx, tps))
+	must(t, s.NotifyISRChange(ctx, tps[:1]))
+	must(t, s.createSequential(ctx, ISRChangesPath+"/"+isrChangePrefix, []byte("not json")))
+	nodes, err := s.ISRChanges(ctx)
+	if err != nil || len(nodes) != 3 {
+		t.Fatalf("%v, %v", nodes, err)
+	}
+	if have, err := s.ISRChangePartitions(ctx, append(nodes, "isr_change_0000000099")); err != nil || !reflect.DeepEqual(have, tps) {
+		t.Errorf("%v, %v", have, err)
+	}
+	must(t, s.DeleteISRChanges(ctx, epoch.Fence(), append(nodes, "isr_change_0000000099")))
+	if nodes, _ = s.ISRChanges(ctx); len(nodes) != 0 {
+		t.Errorf("left %v", nodes)
+	}
+
+	for _, broker := range []int32{7, 3, 7} {
+		must(t, s.NotifyLogDirFailure(ctx, broker))
+	}
+	nodes, err = s.LogDirEvents(ctx)
+	must(t, err)
+	if brokers, err := s.LogDirEventBrokers(ctx, nodes); err != nil || !reflect.DeepEqual(brokers, []int32{3, 7}) {
+		t.Errorf("%v, %v", brokers, err)
+	}
+	must(t, s.DeleteLogDirEvents(ctx, epoch.Fence(), nodes))
+
+	created := make(chan struct{}, 1)
+	s.WatchNode(ReassignPartitionsPath, NodeWatch{Created: func() { created <- struct{}{} }})
+	if r, err := s.PartitionReassignments(ctx); err != nil || r != nil {
+		t.Errorf("%v, %v", r, err)
+	}
+	r := map[TopicPartition][]int32{tps[0]: {2, 1}, tps[1]: {1}}
+	must(t, s.CreatePartitionReassignments(ctx, r))
+	<-created
+	if have, err := s.PartitionReassignments(ctx); err != nil || !reflect.DeepEqual(have, r) {
+		t.Errorf("%v, %v", have, err)
+	}
+	delete(r, tps[0])
+	must(t, s.SetPartitionReassignments(ctx, epoch.Fence(), r))
+	must(t, s.SetPartitionReassignments(ctx, epoch.Fence(), nil))
+	if have, err := s.PartitionReassignments(ctx); err != nil || have != nil {
+		t.Errorf("%v, %v", have, err)
+	}
+
+	must(t, s.CreatePreferredElections(ctx, tps))
+	if have, err := s.PreferredElections(ctx); err != nil || !reflect.DeepEqual(have, tps) {
+		t.Errorf("%v, %v", have, err)
+	}
+	must(t, s.DeletePreferredElections(ctx, epoch.Fence()))
+	must(t, s.DeletePreferredElections(ctx, epoch.Fence()))
+
+	must(t, s.CreateTopicDeletion(ctx, "a"))
+	if names, err := s.TopicDeletions(ctx); err != nil || !reflect.DeepEqual(names, []string{"a"}) {
+		t.Errorf("%v, %v", names, err)
+	}
+	must(t, s.RemoveTopicDeletions(ctx, epoch.Fence(), []string{"a", "none"}))
+
+	if _, known, err := s.ConsumerOffset(ctx, "g", tps[0]); known || err != nil {
+		t.Errorf("unknown offset: %t, %v", known, err)
+	}
+	for _, offset := range []int64{42, 43} {
+		must(t, s.SetConsumerOffset(ctx, "g", tps[0], offset))
+		if have, known, err := s.ConsumerOffset(ctx, "g", tps[0]); have != offset || !known || err != nil {
+			t.Errorf("offset %d, %t, %v", have, known, err)
+		}
+	}
+}
+
+func TestFeatureNodeIsWatchedBeforeItExists(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	created, changed := make(chan struct{}, 1), make(chan struct{}, 1)
+	s.WatchNode(FeaturePath, NodeWatch{Created: func() { created <- struct{}{} }, Changed: func() { changed <- struct{}{} }})
+	if _, err := s.Feature(ctx); !errors.Is(err, ErrNoNode) {
+		t.Fatalf("%v", err)
+	}
+	must(t, s.CreateFeature(ctx, FeatureNode{JSONVersion: 2, Enabled: true}))
+	<-created
+	f, err := s.Feature(ctx)
+	if err != nil || !f.Enabled || f.Version != 0 {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if v, err := s.SetFeature(ctx, FeatureNode{JSONVersion: 2}); err != nil || v != 1 {
+		t.Errorf("version %d, %v", v, err)
+	}
+	<-changed
+	must(t, s.setOrCreate(ctx, FeaturePath, []byte("nonsense")))
+	if _, err := s.Feature(ctx); !errors.Is(err, ErrInvalidNode) || !strings.Contains(err.Error(), FeaturePath) {
+		t.Errorf("undecodable: %v", err)
+	}
+}
+
+func TestReadingTwiceArmsAWatchOnce(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	var rung atomic.Int32
+	done := make(chan struct{}, 1)
+	s.WatchChildren(TopicsPath, func() { rung.Add(1) })
+	s.WatchNode(TopicPath("end"), NodeWatch{Created: func() { done <- struct{}{} }})
+	for range 50 {
+		_, err := s.Topics(ctx)
+		must(t, err)
+	}
+	_, err := s.Arm(ctx, TopicPath("end"))
+	must(t, err)
+	must(t, s.CreateTopic(ctx, TopicNode{Name: "a"}))
+	must(t, s.CreateTopic(ctx, TopicNode{Name: "end"})) // its event comes after a's
+	<-done
+	if n := rung.Load(); n != 1 {
+		t.Errorf("%d calls for one armed watch", n)
+	}
+	s.UnwatchChildren(TopicsPath)
+	_, err = s.Topics(ctx)
+	must(t, err)
+	s.WatchNode(TopicPath("end"), NodeWatch{Deleted: func() { done <- struct{}{} }})
+	_, err = s.Arm(ctx, TopicPath("end"))
+	must(t, err)
+	must(t, s.CreateTopic(ctx, TopicNode{Name: "b"}))
+	must(t, s.remove(ctx, TopicPath("end")))
+	<-done
+	if n := rung.Load(); n != 1 {
+		t.Errorf("%d calls, one after unregistering", n)
+	}
+}
+
+func TestAMissingServerIsReportedInKafkasWords(t *testing.T) {
+	connect := fmt.Sprintf("127.0.0.1:%d/x", testkit.FreePort(t))
+	_, err := Open(background(t), Config{Connect: connect, ConnectionTimeout: 300 * time.Millisecond, Logger: kafkalog.Discard()})
+	var timeout *ConnectionTimeoutError
+	if err == nil || err.Error() != "Timed out waiting for connection while in state: CONNECTING" || !errors.As(err, &timeout) {
+		t.Fatalf("error %v", err)
+	}
+	if !strings.Contains(timeout.Hint(), connect) {
+		t.Errorf("the hint %q does not name %s", timeout.Hint(), connect)
+	}
+}
+
+func TestToolsDoNotCreateTheChroot(t *testing.T) {
+	ctx, connect := background(t), testkit.ZooKeeper(t)
+	s := openStore(t, connect, func(c *Config) { c.CreateChroot = false })
+	if _, err := s.Topics(ctx); err != nil {
+		t.Errorf("listing below a missing chroot: %v", err)
+	}
+	err := s.CreateTopic(ctx, TopicNode{Name: "t"})
+	if !errors.Is(err, ErrNoNode) || !strings.Contains(err.Error(), "chroot") {
+		t.Errorf("creating below a missing chroot: %v", err)
+	}
+}
+
+func TestClosingEndsTheSessionAndFailsOperations(t *testing.T) {
+	ctx, connect := background(t), testkit.ZooKeeper(t)
+	s, other := openStore(t, connect), openStore(t, connect)
+	must(t, s.CreateStartupPaths(ctx))
+	_, err := s.RegisterBroker(ctx, plaintext(1))
+	must(t, err)
+	start := time.Now()
+	s.Close()
+	must(t, other.AwaitBrokerGone(ctx, 1))
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("the node was gone after %v", took)
+	}
+	if _, err := s.Topics(ctx); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestConnectStringsAreSplit(t *testing.T) {
+	for text, want := range map[string]struct {
+		servers []string
+		chroot  string
+	}{
+		"a:1":              {[]string{"a:1"}, ""},
+		"a, b:2 ,":         {[]string{"a:2181", "b:2"}, ""},
+		"a:1,b:2/kafka/x/": {[]string{"a:1", "b:2"}, "/kafka/x"},
+		"[::1]:5/k":        {[]string{"[::1]:5"}, "/k"},
+		"a:1/":             {[]string{"a:1"}, ""},
+	} {
+		servers, chroot, err := splitConnect(text)
+		if err != nil || !reflect.DeepEqual(servers, want.servers) || chroot != want.chroot {
+			t.Errorf("%q: %q, %q, %v", text, servers, chroot, err)
+		}
+	}
+	for _, bad := range []string{"", "/chroot", ",", "a//b"} {
+		if _, _, err := splitConnect(bad); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
