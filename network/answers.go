@@ -104,7 +104,7 @@ func (q *answers) finish(a answer, drop bool) bool {
 	a.timing.Queued = time.Since(a.queued)
 	if deferred := a.Deferred; deferred != nil {
 		started := time.Now()
-		a.Response = c.call(deferred)
+		a.Response = c.call(a.req, deferred)
 		a.timing.Serve += time.Since(started)
 	}
 	if drop {

@@ -58,7 +58,7 @@ func (c *conn) serve() {
 	if !c.open() {
 		return
 	}
-	for {
+	for c.waitUnmuted() {
 		frame, err := c.in.next()
 		if err != nil {
 			c.readEnded(err)
@@ -124,7 +124,7 @@ func (c *conn) handle(frame []byte) bool {
 		Received: time.Unix(0, c.lastActive.Load()), Done: c.done}
 	a := answer{req: req}
 	started := time.Now()
-	a.Response = c.call(func() Response { return c.server.handler.Serve(req) })
+	a.Response = c.call(req, nil)
 	a.timing.Serve = time.Since(started)
 	req.Body = nil
 	c.in.release()
@@ -145,30 +145,35 @@ func (c *conn) waitUnmuted() bool {
 	if until == 0 {
 		return true
 	}
-	wait := time.Until(time.Unix(0, until))
-	if wait <= 0 {
-		return true
-	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(time.Until(time.Unix(0, until)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		c.mutedUntil.CompareAndSwap(until, 0)
 		return true
 	case <-c.done:
 		return false
 	}
 }
 
-// call runs a piece of the handler; its panic costs the connection and nothing else.
-func (c *conn) call(f func() Response) (resp Response) {
+// call has the handler serve req, or finish it by deferred; a panic costs the
+// connection and nothing else.
+func (c *conn) call(req *Request, deferred func() Response) (resp Response) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.server.stats.panics.Add(1)
-			c.server.processorLog.Errorf("Closing socket for %s because of error: the handler panicked: %v\n%s", c.peer.ID, p, debug.Stack())
+			c.panicked(req, p)
 			resp = Response{Close: true}
 		}
 	}()
-	return f()
+	if deferred != nil {
+		return deferred()
+	}
+	return c.server.handler.Serve(req)
+}
+
+func (c *conn) panicked(req *Request, p any) {
+	c.server.stats.panics.Add(1)
+	c.server.processorLog.Errorf("Closing socket for %s because of error: the handler of %s panicked: %v\n%s", c.peer.ID, req.Key, p, debug.Stack())
 }
 
 // finish writes an answer (or not), and lets go of what it holds. It returns
@@ -176,20 +181,29 @@ func (c *conn) call(f func() Response) (resp Response) {
 func (c *conn) finish(a answer) bool {
 	defer c.inHand.Add(-1)
 	ok := c.write(&a)
-	a.timing.Throttle = a.Throttle
-	c.call(func() Response {
-		if a.Release != nil {
-			a.Release()
-		}
-		if c.server.observe != nil {
-			c.server.observe(a.req, a.timing)
-		}
-		return Response{}
-	})
 	if ok && a.Throttle > 0 {
+		a.timing.Throttle = a.Throttle
 		c.mutedUntil.Store(time.Now().Add(a.Throttle).UnixNano())
 	}
-	return ok && !a.Close && !c.server.stopping.Load() && (a.Throttle <= 0 || c.waitUnmuted())
+	return c.letGo(&a) && ok && !a.Close && !c.server.stopping.Load()
+}
+
+// letGo gives back what an answer holds and reports it. It returns false when
+// that panicked.
+func (c *conn) letGo(a *answer) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.panicked(a.req, p)
+			ok = false
+		}
+	}()
+	if a.Release != nil {
+		a.Release()
+	}
+	if c.server.observe != nil {
+		c.server.observe(a.req, a.timing)
+	}
+	return true
 }
 
 func (c *conn) write(a *answer) bool {

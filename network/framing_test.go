@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"runtime"
 	"testing"
@@ -93,6 +94,30 @@ func TestACutFrameClosesOnlyItsConnection(t *testing.T) {
 	write(t, other, p)
 	if _, got := answerOf(t, other); len(got) != 5000 {
 		t.Fatal("another connection was affected")
+	}
+}
+
+func TestRandomBytesNeverHarmTheServer(t *testing.T) {
+	s := start(t, Config{MaxRequestBytes: 2000}, echo)
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		p := make([]byte, random.IntN(600))
+		for i := range p {
+			p[i] = byte(random.Uint32())
+		}
+		if len(p) > 6 { // often a plausible size and key
+			binary.BigEndian.PutUint32(p, uint32(random.IntN(700)))
+			binary.BigEndian.PutUint16(p[4:], uint16(random.IntN(80)))
+		}
+		c := dial(t, s)
+		write(t, c, p)
+		c.Close()
+	}
+	eventually(t, "all are gone", func() bool { return s.Stats().Accepted >= 200 && s.Stats().Connections == 0 })
+	c := dial(t, s)
+	write(t, c, frame(protocol.Metadata, 1, 6, nil))
+	if id, _ := answerOf(t, c); id != 6 || s.Stats().Panics != 0 {
+		t.Fatalf("%+v", s.Stats())
 	}
 }
 

@@ -136,6 +136,45 @@ func TestAThrottledPeerIsAnsweredAtOnceAndThenNotRead(t *testing.T) {
 	})
 }
 
+func TestAThrottleDoesNotHoldBackTheAnswersThatFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s, dial, stop := inMemory(t, Config{}, HandlerFunc(func(r *Request) Response {
+			answer := reply(r)
+			answer.Throttle = time.Minute
+			return Response{Deferred: func() Response { <-release; return answer }}
+		}))
+		defer stop()
+		c := dial()
+		write(t, c, frame(protocol.Produce, 3, 1, nil))
+		write(t, c, frame(protocol.Produce, 3, 2, nil))
+		synctest.Wait()
+		started := time.Now()
+		close(release)
+		answerOf(t, c)
+		if id, _ := answerOf(t, c); id != 2 || time.Since(started) != 0 {
+			t.Fatalf("answer %d after %v", id, time.Since(started))
+		}
+		go func() { _, _ = c.Write(frame(protocol.Produce, 3, 3, nil)) }()
+		time.Sleep(59 * time.Second)
+		synctest.Wait()
+		served := func() (n int) {
+			s.each(func(c *conn) { n = int(c.inHand.Load()) })
+			return n
+		}
+		if c := s.Stats().Requests; c > 3 || served() > 1 {
+			t.Fatalf("%d requests", c)
+		}
+		if s.Stats().BytesOut != 16 {
+			t.Fatal("the third request was served during the throttle")
+		}
+		time.Sleep(time.Second)
+		if id, _ := answerOf(t, c); id != 3 {
+			t.Fatal("not served after the throttle")
+		}
+	})
+}
+
 func TestShutdownEndsAThrottle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, dial, stop := inMemory(t, Config{}, HandlerFunc(func(r *Request) Response {

@@ -3,6 +3,8 @@ package network
 import (
 	"bytes"
 	"context"
+	"net"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -219,4 +221,40 @@ func TestShutdownCutsPeersThatDoNotRead(t *testing.T) {
 	if err := s.Shutdown(ctx); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestAConnectionIsOneGoroutine(t *testing.T) {
+	release := make(chan struct{})
+	s := start(t, Config{}, HandlerFunc(func(r *Request) Response {
+		answer := reply(r)
+		if r.Key == protocol.Produce {
+			return Response{Deferred: func() Response { <-release; return answer }}
+		}
+		return answer
+	}))
+	before := runtime.NumGoroutine()
+	var conns []*net.TCPConn
+	for range 50 {
+		c := dial(t, s)
+		write(t, c, frame(protocol.Metadata, 1, 1, nil))
+		answerOf(t, c)
+		conns = append(conns, c)
+	}
+	if n := runtime.NumGoroutine() - before; n > 55 {
+		t.Fatalf("%d goroutines for 50 idle connections", n)
+	}
+	for _, c := range conns {
+		write(t, c, frame(protocol.Produce, 3, 1, nil))
+		write(t, c, frame(protocol.Produce, 3, 2, nil))
+	}
+	eventually(t, "all are served", func() bool { return s.Stats().Requests == 150 })
+	if n := runtime.NumGoroutine() - before; n > 105 {
+		t.Fatalf("%d goroutines for 50 connections with a Produce that waits", n)
+	}
+	close(release)
+	for _, c := range conns {
+		answerOf(t, c)
+		answerOf(t, c)
+	}
+	eventually(t, "the second goroutines are gone", func() bool { return runtime.NumGoroutine()-before <= 55 })
 }

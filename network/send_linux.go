@@ -11,7 +11,7 @@ import (
 // send writes a and then b with one system call where the socket takes it. more
 // tells the kernel to hold a last short packet back for what follows.
 func (c *conn) send(a, b []byte, more bool) (n int64, err error) {
-	if c.raw == nil {
+	if c.raw == nil || len(b) == 0 && !more {
 		return c.sendPlain(a, b)
 	}
 	flags := unix.MSG_NOSIGNAL

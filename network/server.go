@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"strconv"
 	"sync"
@@ -98,6 +99,8 @@ func NewServer(cfg Config) (*Server, error) {
 // start early; peers can connect, but nothing is read before Start. On an
 // error none stays open.
 func (s *Server) Bind() error {
+	kafkalog.For(s.cfg.Log, "kafka.network.ConnectionQuotas").
+		Infof("Updated connection-accept-rate max connection creation rate to %d", math.MaxInt32)
 	for _, l := range s.listeners {
 		socket, err := s.listen(&l.Listener)
 		if err != nil {

@@ -2,6 +2,8 @@ package protocol
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"reflect"
 	"testing"
 
@@ -171,6 +173,18 @@ func TestLyingArrayLengthsCostNoMemory(t *testing.T) {
 	nullTopics := []byte{0, 1, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff}
 	if new(ProduceRequest).ReadFrom(0, nullTopics) == nil {
 		t.Fatal("null topics are accepted")
+	}
+}
+
+func TestARequestOfManyTinyEntriesIsRefused(t *testing.T) {
+	body := make([]byte, 10+6*(maxEntries+1))
+	binary.BigEndian.PutUint32(body[6:], maxEntries+1)
+	if err := new(ProduceRequest).ReadFrom(0, body); !errors.Is(err, errTooMany) {
+		t.Fatalf("error %v", err)
+	}
+	binary.BigEndian.PutUint32(body[6:], maxEntries)
+	if err := new(ProduceRequest).ReadFrom(0, body); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package protocol
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 )
 
@@ -16,9 +17,16 @@ var errNull = errors.New("a field that may not be null is null")
 // reader takes Kafka's primitive types off the front of src. After the first
 // error all its methods return zeros, so that a decoder looks at err once.
 type reader struct {
-	src []byte
-	err error
+	src     []byte
+	err     error
+	entries int // of all arrays so far
 }
+
+// maxEntries bounds the entries of all arrays of one message: a request of many
+// tiny ones would take far more memory than it has bytes. No cluster comes near.
+const maxEntries = 1 << 20
+
+var errTooMany = fmt.Errorf("more than %d entries in one message", maxEntries)
 
 func (r *reader) fail(err error) {
 	if r.err == nil {
@@ -149,7 +157,11 @@ func (r *reader) array(compact bool, entrySize int) int {
 	case n > len(r.src)/entrySize:
 		r.fail(errShort)
 		return 0
+	case r.entries+n > maxEntries:
+		r.fail(errTooMany)
+		return 0
 	}
+	r.entries += n
 	return n
 }
 
