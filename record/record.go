@@ -101,4 +101,5 @@ type Record struct {
 	Key       []byte   // nil: null
 	Value     []byte   // nil: null
 	Headers   []Header // none before v2
+	CRC       uint32   // the message's own checksum; v0 and v1 only
 }

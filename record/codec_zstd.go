@@ -1,0 +1,136 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// zstdWindowSmall covers what clients send at all but the highest levels.
+	zstdWindowSmall = 8 << 20
+	// zstdWindowMax is the largest window the reference decoder, and so
+	// Kafka, accepts.
+	zstdWindowMax = 128 << 20
+	// zstdWindowWritten is ample for a batch and keeps encoders small.
+	zstdWindowWritten = 1 << 20
+)
+
+// largeWindows lets two payloads at a time be read with a window above
+// zstdWindowSmall: such a window is allocated whole, whatever the payload holds.
+var largeWindows = make(chan struct{}, 2)
+
+// zstdDecompressor reads one or more zstd frames.
+type zstdDecompressor struct {
+	payload  bytes.Reader
+	whole    []byte
+	small    *zstd.Decoder
+	large    *zstd.Decoder // while a large window is needed
+	produced int64         // bytes read so far
+}
+
+func newZstdDecoder(window uint64) (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(window), zstd.WithDecodeBuffersBelow(0))
+}
+
+func (d *zstdDecompressor) reset(payload []byte, _ int8) (err error) {
+	d.whole, d.produced = payload, 0
+	d.payload.Reset(payload)
+	if d.small == nil {
+		if d.small, err = newZstdDecoder(zstdWindowSmall); err != nil {
+			return err
+		}
+	}
+	return d.small.Reset(&d.payload)
+}
+
+func (d *zstdDecompressor) Read(p []byte) (int, error) {
+	decoder := d.small
+	if d.large != nil {
+		decoder = d.large
+	}
+	n, err := decoder.Read(p)
+	d.produced += int64(n)
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) && d.large == nil {
+		if n > 0 {
+			return n, nil
+		}
+		if err := d.enlarge(); err != nil {
+			return 0, err
+		}
+		return d.Read(p)
+	}
+	return n, err
+}
+
+// enlarge begins the payload again with a decoder that takes every window, and
+// passes what was read already.
+func (d *zstdDecompressor) enlarge() (err error) {
+	largeWindows <- struct{}{}
+	if d.large, err = newZstdDecoder(zstdWindowMax); err != nil {
+		<-largeWindows
+		return err
+	}
+	d.payload.Reset(d.whole)
+	if err = d.large.Reset(&d.payload); err == nil {
+		_, err = io.CopyN(io.Discard, readerOnly{d.large}, d.produced)
+	}
+	return err
+}
+
+// readerOnly hides WriteTo, which would read past the end of a CopyN.
+type readerOnly struct{ io.Reader }
+
+func (d *zstdDecompressor) release() {
+	d.payload.Reset(nil)
+	d.whole = nil
+	if d.large != nil {
+		d.large.Close()
+		d.large = nil
+		<-largeWindows
+	}
+	if d.small != nil {
+		_ = d.small.Reset(nil) // drops the payload; its error says only that there is no input now
+	}
+	decompressors[Zstd].Put(d)
+}
+
+type zstdCompressor struct {
+	*zstd.Encoder
+	pool *sync.Pool
+}
+
+// zstdCompressors has one pool for each level of the library.
+var zstdCompressors [zstd.SpeedBestCompression + 1]sync.Pool
+
+// zstdDefaultLevel is Kafka's and the reference encoder's.
+const zstdDefaultLevel = 3
+
+func zstdCompressorOf(level int) compressor {
+	if level == DefaultLevel {
+		level = zstdDefaultLevel
+	}
+	speed := zstd.EncoderLevelFromZstd(level)
+	pool := &zstdCompressors[speed]
+	if c, ok := pool.Get().(*zstdCompressor); ok {
+		return c
+	}
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(speed), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+		zstd.WithWindowSize(zstdWindowWritten), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		panic("record: the options of the zstd encoder contradict each other: " + err.Error())
+	}
+	return &zstdCompressor{Encoder: e, pool: pool}
+}
+
+func (c *zstdCompressor) reset(out *outBuffer, _ int8) { c.Encoder.Reset(out) }
+func (c *zstdCompressor) finish() error                { return c.Encoder.Close() }
+
+func (c *zstdCompressor) release() {
+	c.Encoder.Reset(nil)
+	c.pool.Put(c)
+}

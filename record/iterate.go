@@ -1,0 +1,365 @@
+package record
+
+import (
+	"fmt"
+	"sync"
+)
+
+// Each calls visit for every record of the batch (the whole batch), decompressing
+// as a stream through a pooled, bounded decompressor. It stops at visit's first
+// error and returns it. A batch that does not parse gives an error that wraps
+// protocol.InvalidRecord (protocol.CorruptMessage for a bad inner checksum), one
+// that does not decompress protocol.UnknownServerError, as Kafka answers, and a
+// compressed record above 100 MiB protocol.MessageTooLarge.
+func (b Batch) Each(visit func(*Record) error) error {
+	it := openIterator(b, true)
+	defer it.close()
+	for {
+		more, err := it.next()
+		if err != nil || !more {
+			return err
+		}
+		if err := visit(&it.rec); err != nil {
+			return err
+		}
+	}
+}
+
+// EachTimestamp is Each for those who want to know only where records are and
+// when they were made: keys, values and headers are passed over, so that a
+// compressed batch never needs more memory than its codec's window.
+func (b Batch) EachTimestamp(visit func(offset, timestampMs int64) error) error {
+	it := openIterator(b, false)
+	defer it.close()
+	for {
+		more, err := it.next()
+		if err != nil || !more {
+			return err
+		}
+		if err := visit(it.rec.Offset, it.rec.Timestamp); err != nil {
+			return err
+		}
+	}
+}
+
+// iterator walks the records of a batch. It is pooled; next fills rec and the
+// fields below it, without allocating.
+type iterator struct {
+	stream
+	batch  Batch
+	magic  int8
+	wanted bool // keys, values and headers are wanted
+	opened bool
+	err    error
+
+	rec       Record
+	keySize   int // -1: null
+	valueSize int // -1: null
+	headers   []byte
+
+	v2     v2State
+	legacy legacyState
+}
+
+// v2State is what the header of a v2 batch says of its records.
+type v2State struct {
+	left          int32 // records still to come
+	baseOffset    int64
+	baseTimestamp int64
+	appendTime    int64 // where logAppendTime
+	logAppendTime bool
+	baseSequence  int32
+}
+
+var iterators = sync.Pool{New: func() any { return new(iterator) }}
+
+func openIterator(b Batch, wanted bool) *iterator {
+	it := iterators.Get().(*iterator)
+	it.batch, it.magic, it.wanted, it.opened, it.err = b, b.Magic(), wanted, false, nil
+	return it
+}
+
+func (it *iterator) close() {
+	it.stream.close()
+	it.batch, it.headers = nil, nil
+	clear(it.rec.Headers)
+	it.rec = Record{Headers: it.rec.Headers[:0]}
+	iterators.Put(it)
+}
+
+// next reads the next record; after an error it returns the same again.
+func (it *iterator) next() (more bool, err error) {
+	if it.err != nil {
+		return false, it.err
+	}
+	if !it.opened {
+		it.opened = true
+		it.err = it.open()
+		if it.err != nil {
+			return false, it.err
+		}
+	}
+	if it.magic < 2 {
+		more, it.err = it.nextLegacy()
+	} else {
+		more, it.err = it.nextV2()
+	}
+	return more && it.err == nil, it.err
+}
+
+func (it *iterator) open() error {
+	if it.magic < 2 {
+		return it.openLegacy()
+	}
+	b := it.batch
+	it.v2 = v2State{
+		left: b.Count(), baseOffset: b.BaseOffset(), baseTimestamp: b.BaseTimestamp(), baseSequence: b.BaseSequence(),
+		logAppendTime: b.TimestampType() == LogAppendTime, appendTime: b.MaxTimestamp(),
+	}
+	if it.v2.left < 0 {
+		return invalidRecord("Found invalid record count %d in magic v%d batch", it.v2.left, it.magic)
+	}
+	payload := b[HeaderSize:]
+	if codec := b.Codec(); codec != None {
+		if it.v2.left == 0 {
+			it.overBytes(nil)
+			return nil
+		}
+		return it.overCompressed(codec, payload, it.magic)
+	}
+	it.overBytes(payload)
+	return nil
+}
+
+func (it *iterator) nextV2() (bool, error) {
+	if it.v2.left == 0 {
+		return false, nil
+	}
+	it.v2.left--
+	if err := it.readV2(); err != nil {
+		return false, err
+	}
+	if it.v2.left == 0 {
+		if end, err := it.atEnd(); err != nil {
+			return false, err
+		} else if !end {
+			return false, invalidRecord("Incorrect declared batch size, records still remaining in file")
+		}
+	}
+	return true, nil
+}
+
+// readV2 reads one record into it.rec.
+func (it *iterator) readV2() error {
+	size, ok, err := it.varint()
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return invalidRecord("Incorrect declared batch size, premature EOF reached")
+	}
+	if size < 0 {
+		return badStructure()
+	}
+	if int(size) > it.unread() {
+		if int(size) > len(it.data) && it.source != nil && !it.wanted {
+			return it.passV2(int(size))
+		}
+		got, err := it.grow(int(size))
+		if err != nil {
+			return err
+		}
+		if got < int(size) {
+			return invalidRecord("Invalid record size: expected %d bytes in record payload, but there are only %d", size, got)
+		}
+	}
+	body := it.data[it.pos : it.pos+int(size)]
+	it.pos += int(size)
+	return it.parseV2(body)
+}
+
+// parseV2 reads the body of a record, which must be used up exactly.
+func (it *iterator) parseV2(body []byte) error {
+	if len(body) == 0 {
+		return badStructure()
+	}
+	timestampDelta, at := varlongAt(body, 1)
+	offsetDelta, at := varintAt(body, at)
+	keySize, keyAt := varintAt(body, at)
+	at = skipAt(body, keyAt, keySize)
+	valueSize, valueAt := varintAt(body, at)
+	at = skipAt(body, valueAt, valueSize)
+	headersAt := at
+	count, at := varintAt(body, at)
+	if at == badPosition {
+		return badStructure()
+	}
+	if count < 0 || int(count) > len(body)-at {
+		return invalidRecord("Found invalid number of record headers %d", count)
+	}
+	if it.wanted {
+		it.rec.Headers = it.rec.Headers[:0]
+	}
+	for ; count > 0 && at != badPosition; count-- {
+		at = it.parseHeader(body, at)
+	}
+	if at != len(body) {
+		if at == badPosition {
+			return badStructure()
+		}
+		return invalidRecord("Invalid record size: expected to read %d bytes in record payload, but instead read %d", len(body), at)
+	}
+	it.position(timestampDelta, offsetDelta)
+	it.keySize, it.valueSize = max(int(keySize), -1), max(int(valueSize), -1)
+	if it.wanted {
+		it.rec.Key = sliceAt(body, keyAt, keySize)
+		it.rec.Value = sliceAt(body, valueAt, valueSize)
+		it.headers = body[headersAt:]
+	}
+	return nil
+}
+
+// parseHeader passes one header, keeping it where it is wanted.
+func (it *iterator) parseHeader(body []byte, at int) (next int) {
+	keySize, keyAt := varintAt(body, at)
+	if keySize < 0 {
+		return badPosition
+	}
+	at = skipAt(body, keyAt, keySize)
+	valueSize, valueAt := varintAt(body, at)
+	next = skipAt(body, valueAt, valueSize)
+	if it.wanted && next != badPosition {
+		it.rec.Headers = append(it.rec.Headers, Header{
+			Key: sliceAt(body, keyAt, keySize), Value: sliceAt(body, valueAt, valueSize)})
+	}
+	return next
+}
+
+// position works out offset, timestamp and sequence from the deltas.
+func (it *iterator) position(timestampDelta int64, offsetDelta int32) {
+	it.rec.Offset = it.v2.baseOffset + int64(offsetDelta)
+	it.rec.Timestamp = it.v2.baseTimestamp + timestampDelta
+	if it.v2.logAppendTime {
+		it.rec.Timestamp = it.v2.appendTime
+	}
+	it.rec.Sequence, it.rec.CRC = NoSequence, 0
+	if it.v2.baseSequence >= 0 {
+		it.rec.Sequence = IncrementSequence(it.v2.baseSequence, offsetDelta)
+	}
+}
+
+// passV2 is parseV2 for a record that is larger than the window and whose
+// content is not wanted: its bytes go by.
+func (it *iterator) passV2(size int) error {
+	p := passing{stream: &it.stream, left: size}
+	p.skip(1)
+	timestampDelta := p.varlong()
+	offsetDelta := p.varint()
+	keySize := p.varint()
+	p.skip(int(keySize))
+	valueSize := p.varint()
+	p.skip(int(valueSize))
+	count := p.varint()
+	if p.err == nil && (count < 0 || int(count) > p.left) {
+		return invalidRecord("Found invalid number of record headers %d", count)
+	}
+	for ; count > 0 && p.err == nil; count-- {
+		headerKeySize := p.varint()
+		if p.err == nil && headerKeySize < 0 {
+			return badStructure()
+		}
+		p.skip(int(headerKeySize))
+		p.skip(int(p.varint()))
+	}
+	if p.err != nil {
+		return p.err
+	}
+	if p.left != 0 {
+		return invalidRecord("Invalid record size: expected to read %d bytes in record payload, but instead read %d", size, size-p.left)
+	}
+	it.position(timestampDelta, offsetDelta)
+	it.keySize, it.valueSize = max(int(keySize), -1), max(int(valueSize), -1)
+	return nil
+}
+
+// passing reads through the body of one record; its first error stays.
+type passing struct {
+	*stream
+	left int // bytes of the body
+	err  error
+}
+
+func (p *passing) skip(n int) {
+	if p.err != nil || n <= 0 {
+		return
+	}
+	if n > p.left {
+		p.err = badStructure()
+		return
+	}
+	p.left -= n
+	ok, err := p.stream.discard(n, nil)
+	if err == nil && !ok {
+		err = badStructure()
+	}
+	p.err = err
+}
+
+func (p *passing) varint() int32 {
+	v := p.varlongOf(5)
+	return int32(v)
+}
+
+func (p *passing) varlong() int64 { return p.varlongOf(10) }
+
+// varlongOf reads a zig-zag varint of at most most bytes.
+func (p *passing) varlongOf(most int) int64 {
+	if p.err != nil {
+		return 0
+	}
+	got, err := p.stream.fill(most)
+	if err != nil {
+		p.err = err
+		return 0
+	}
+	got = min(got, most, p.left)
+	b := p.data[p.pos : p.pos+got]
+	var v int64
+	var next int
+	if most == 5 {
+		var short int32
+		short, next = varintAt(b, 0)
+		v = int64(short)
+	} else {
+		v, next = varlongAt(b, 0)
+	}
+	if next == badPosition {
+		p.err = badStructure()
+		return 0
+	}
+	p.pos += next
+	p.left -= next
+	return v
+}
+
+// describe is how Kafka's messages show the current record.
+func (it *iterator) describe() string {
+	if it.magic < 2 {
+		return it.describeLegacy()
+	}
+	name, keySize, valueSize := "DefaultRecord", max(it.keySize, 0), max(it.valueSize, 0)
+	if it.source != nil && !it.wanted {
+		name, keySize, valueSize = "PartialDefaultRecord", it.keySize, it.valueSize
+	}
+	return fmt.Sprintf("%s(offset=%d, timestamp=%d, key=%d bytes, value=%d bytes)",
+		name, it.rec.Offset, it.rec.Timestamp, keySize, valueSize)
+}
+
+func sliceAt(b []byte, at int, n int32) []byte {
+	if n < 0 {
+		return nil
+	}
+	return b[at : at+int(n) : at+int(n)]
+}
+
+func badStructure() error { return invalidRecord("Found invalid record structure") }

@@ -1,0 +1,75 @@
+package record
+
+// rebuild writes the records of a checked set anew, as one batch with the
+// target's codec and format (for v0 and v1 without a codec: as messages). The
+// producer's fields come from the first batch.
+func (v *validator) rebuild() (Validated, error) {
+	o := Options{
+		Magic: v.Magic, Codec: v.target, Level: v.level(), TimestampType: v.TimestampType, LogAppendTime: v.NowMs,
+		BaseOffset: v.FirstOffset, LeaderEpoch: v.LeaderEpoch, ProducerID: v.first.ProducerID(),
+		ProducerEpoch: v.first.ProducerEpoch(), BaseSequence: v.first.BaseSequence(), Transactional: v.first.IsTransactional(),
+	}
+	dst := make([]byte, 0, len(v.set)+HeaderSize)
+	builder := newBuilder(dst, o)
+	builder.entrySizeMax, builder.setSizeMax, builder.out.limit = v.MaxBatchSize, v.MaxSetSize, v.MaxBatchSize
+	if err := v.copyRecords(builder); err != nil {
+		builder.discard()
+		return Validated{}, err
+	}
+	set, err := builder.Build()
+	if err != nil {
+		return Validated{}, err
+	}
+	return v.rebuilt(set, builder), nil
+}
+
+func (v *validator) level() int {
+	if level, ok := v.Level[v.target]; ok {
+		return level
+	}
+	return DefaultLevel
+}
+
+func (v *validator) copyRecords(to *Builder) error {
+	for rest := v.set; len(rest) > 0; {
+		b, tail, err := Next(rest)
+		if err != nil {
+			return err
+		}
+		rest = tail
+		if err := copyBatch(to, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noHeaders is how v2 encodes that a record has none.
+var noHeaders = []byte{0}
+
+func copyBatch(to *Builder, b Batch) error {
+	it := openIterator(b, true)
+	defer it.close()
+	for {
+		more, err := it.next()
+		if err != nil || !more {
+			return err
+		}
+		headers := noHeaders
+		if it.magic >= 2 {
+			headers = it.headers
+		}
+		if err := to.appendEncoded(to.lastOffset+1, it.rec.Timestamp, it.rec.Key, it.rec.Value, headers); err != nil {
+			return err
+		}
+	}
+}
+
+func (v *validator) rebuilt(set []byte, b *Builder) Validated {
+	r := Validated{Bytes: set, Rebuilt: true, LastOffset: b.lastOffset, Records: b.count, Converted: b.count,
+		MaxTimestamp: b.maxTimestamp, OffsetOfMaxTimestamp: b.offsetOfMax, LogAppendTime: NoTimestamp}
+	if v.TimestampType == LogAppendTime {
+		r.LogAppendTime, r.MaxTimestamp, r.OffsetOfMaxTimestamp = v.NowMs, v.NowMs, b.lastOffset
+	}
+	return r
+}

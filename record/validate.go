@@ -1,0 +1,398 @@
+package record
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// Target says what the leader's log wants of an append, and what time it is.
+type Target struct {
+	TopicPartition     string        // as messages name it: topic-partition
+	Magic              int8          // always 2 from IBP 3.0 on
+	Codec              Codec         // used unless KeepCodec
+	KeepCodec          bool          // compression.type=producer
+	Level              map[Codec]int // compression.*.level; absent: the default
+	TimestampType      TimestampType
+	TimestampBeforeMax int64 // ms
+	TimestampAfterMax  int64 // ms
+	Compacted          bool  // a null key is refused
+	Origin             Origin
+	LeaderEpoch        int32
+	FirstOffset        int64 // the log end offset
+	NowMs              int64
+	MaxBatchSize       int  // max.message.bytes, for rebuilt batches; 0: no limit
+	MaxSetSize         int  // segment.bytes, for what conversion to v0/v1 unpacks; 0: no limit
+	ZstdAllowed        bool // false (IBP below 2.1): zstd is UNSUPPORTED_COMPRESSION_TYPE
+}
+
+// Validated is the result of ValidateAndAssign.
+type Validated struct {
+	// Bytes is what to append: the input slice stamped in place (without an
+	// incomplete entry at its end), or a rebuilt set.
+	Bytes                []byte
+	Rebuilt              bool
+	LastOffset           int64
+	MaxTimestamp         int64
+	OffsetOfMaxTimestamp int64 // of the first record that has it; LastOffset for LogAppendTime
+	LogAppendTime        int64 // NoTimestamp for CreateTime
+	Records              int   // records in the set
+	Converted            int   // records that were rebuilt, as Kafka's metrics count conversions
+}
+
+// RecordError names one refused record by its index in the batch.
+type RecordError struct {
+	Index   int32
+	Message string
+}
+
+// recordErrorsMax bounds the list of an InvalidRecords; the message counts all.
+const recordErrorsMax = 10_000
+
+// InvalidRecords is the error of a set that was refused for its records; it
+// wraps Code. It is the only error of ValidateAndAssign whose message and list
+// Kafka sends to the client (Produce v8 and later).
+type InvalidRecords struct {
+	Code    protocol.ErrorCode
+	Message string
+	Errors  []RecordError // the first 10,000
+}
+
+func (e *InvalidRecords) Error() string { return e.Message }
+
+// Unwrap makes errors.Is(err, code) true.
+func (e *InvalidRecords) Unwrap() error { return e.Code }
+
+// ValidateAndAssign checks a client's set record by record without allocating,
+// gives it offsets, leader epoch and timestamps in place, and rebuilds it only
+// where codec or format must change (the batch-level checks that come before
+// are CheckAppend's). It reads a compressed batch as a stream, so that its
+// memory does not grow with what the batch unpacks to; a rebuilt one is bounded
+// by MaxBatchSize, MaxSetSize and 100 MiB for a single record.
+//
+// Errors: *InvalidRecords (InvalidRecord or InvalidTimestamp) for records that
+// break the topic's rules; InvalidRecord for batches that contradict
+// themselves, CorruptMessage for an inner checksum, UnsupportedForMessageFormat,
+// UnsupportedCompressionType, MessageTooLarge, RecordListTooLarge, and
+// UnknownServerError for a payload that does not decompress. After an error
+// the set may be partly stamped: drop it.
+func ValidateAndAssign(set []byte, t Target) (Validated, error) {
+	v := validator{Target: t}
+	if err := v.survey(set); err != nil {
+		return Validated{}, err
+	}
+	if v.source == None && v.target == None {
+		if v.magicMatches {
+			return v.assignEach()
+		}
+		if err := v.checkAll(); err != nil {
+			return Validated{}, err
+		}
+		return v.rebuild()
+	}
+	if v.target == Zstd && !t.ZstdAllowed {
+		return Validated{}, protocol.Errorf(protocol.UnsupportedCompressionType, "Produce requests to "+
+			"inter.broker.protocol.version < 2.1 broker are not allowed to use ZStandard compression")
+	}
+	if err := v.checkAll(); err != nil {
+		return Validated{}, err
+	}
+	if !v.inPlace() {
+		return v.rebuild()
+	}
+	return v.assignWhole()
+}
+
+// validator is one run of ValidateAndAssign.
+type validator struct {
+	Target
+	set          []byte // whole entries only
+	first        Batch
+	source       Codec
+	target       Codec
+	magicMatches bool // every entry has the target's magic
+
+	// What the records walked so far told:
+	records        int
+	consecutive    bool // inner offsets are 0, 1, 2...
+	maxTimestamp   int64
+	indexOfMax     int // of the first record that has it; -1: none
+	batchTimestamp int64
+}
+
+// survey looks at the headers of the set.
+func (v *validator) survey(set []byte) error {
+	v.magicMatches, v.consecutive, v.maxTimestamp, v.indexOfMax = true, true, NoTimestamp, -1
+	batches := 0
+	for rest := set; ; batches++ {
+		b, tail, err := Next(rest)
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			break
+		}
+		rest = tail
+		if v.first == nil {
+			v.first = b
+		}
+		if b.Magic() != v.Magic {
+			v.magicMatches = false
+		}
+		if b.Codec() != None {
+			v.source = b.Codec()
+		}
+		v.set = set[:len(set)-len(rest)]
+	}
+	if v.first == nil {
+		return invalidRecord("Record batch has no batches at all")
+	}
+	if (v.first.Magic() >= 2 || v.source != None) && batches > 1 {
+		return invalidRecord("Compressed outer record has more than one batch")
+	}
+	v.target = v.Codec
+	if v.KeepCodec {
+		v.target = v.source
+	}
+	return nil
+}
+
+// inPlace says whether a set that is compressed, or is to be, can stay as it is.
+func (v *validator) inPlace() bool {
+	if v.source == None && v.first.IsControl() {
+		return v.consecutive // markers are not compressed
+	}
+	return v.source == v.target && v.first.Magic() == v.Magic && v.Magic != 0 && v.consecutive
+}
+
+// checkAll checks every batch and its records.
+func (v *validator) checkAll() error {
+	for rest := v.set; len(rest) > 0; {
+		b, tail, err := Next(rest)
+		if err != nil {
+			return err
+		}
+		rest = tail
+		if err := v.checkBatch(b); err != nil {
+			return err
+		}
+		if err := v.checkRecords(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assignEach checks and stamps uncompressed entries one by one.
+func (v *validator) assignEach() (Validated, error) {
+	for rest := v.set; len(rest) > 0; {
+		b, tail, err := Next(rest)
+		if err != nil {
+			return Validated{}, err
+		}
+		rest = tail
+		if err := v.checkBatch(b); err != nil {
+			return Validated{}, err
+		}
+		if err := v.checkRecords(b); err != nil {
+			return Validated{}, err
+		}
+		b.SetLastOffset(v.FirstOffset + int64(v.records) - 1)
+		b.SetPartitionLeaderEpoch(v.LeaderEpoch)
+		v.stampTimestamp(b, v.batchTimestamp)
+	}
+	return v.result(v.set), nil
+}
+
+// assignWhole stamps the only batch of a set whose payload stays as it is.
+func (v *validator) assignWhole() (Validated, error) {
+	v.first.SetLastOffset(v.FirstOffset + int64(v.records) - 1)
+	v.first.SetPartitionLeaderEpoch(v.LeaderEpoch)
+	v.stampTimestamp(v.first, v.maxTimestamp)
+	return v.result(v.set), nil
+}
+
+func (v *validator) stampTimestamp(b Batch, maxTimestamp int64) {
+	if v.TimestampType == LogAppendTime {
+		maxTimestamp = v.NowMs
+	}
+	b.SetMaxTimestamp(v.TimestampType, maxTimestamp)
+}
+
+// result is that of a set whose records kept their bytes.
+func (v *validator) result(set []byte) Validated {
+	r := Validated{Bytes: set, LastOffset: v.FirstOffset + int64(v.records) - 1, Records: v.records,
+		MaxTimestamp: v.maxTimestamp, OffsetOfMaxTimestamp: NoOffset, LogAppendTime: NoTimestamp}
+	if v.indexOfMax >= 0 {
+		r.OffsetOfMaxTimestamp = v.FirstOffset + int64(v.indexOfMax)
+	}
+	if v.TimestampType == LogAppendTime {
+		r.LogAppendTime = v.NowMs
+		if v.Magic > 0 {
+			r.MaxTimestamp, r.OffsetOfMaxTimestamp = v.NowMs, r.LastOffset
+		}
+	}
+	return r
+}
+
+// checkBatch checks the header of a batch.
+func (v *validator) checkBatch(b Batch) error {
+	if v.first.Magic() != b.Magic() {
+		return invalidRecord("Batch magic %d is not the same as the first batch's magic byte %d in topic partition %s",
+			b.Magic(), v.first.Magic(), v.TopicPartition)
+	}
+	if v.Origin == FromClient {
+		if err := v.checkClientBatch(b); err != nil {
+			return err
+		}
+	}
+	if v.Magic < 2 && b.IsTransactional() {
+		return protocol.Errorf(protocol.UnsupportedForMessageFormat,
+			"Transactional records cannot be used with magic version %d", v.Magic)
+	}
+	if v.Magic < 2 && b.HasProducerID() {
+		return protocol.Errorf(protocol.UnsupportedForMessageFormat,
+			"Idempotent records cannot be used with magic version %d", v.Magic)
+	}
+	return nil
+}
+
+func (v *validator) checkClientBatch(b Batch) error {
+	if b.Magic() >= 2 {
+		fromOffsets := b.LastOffset() - b.BaseOffset() + 1
+		if fromOffsets <= 0 {
+			return invalidRecord("Batch has an invalid offset range: [%d, %d] in topic partition %s",
+				b.BaseOffset(), b.LastOffset(), v.TopicPartition)
+		}
+		count := int64(b.Count())
+		if count <= 0 {
+			return invalidRecord("Invalid reported count for record batch: %d in topic partition %s", count, v.TopicPartition)
+		}
+		if fromOffsets != count {
+			return invalidRecord("Inconsistent batch offset range [%d, %d] and count of records %d in topic partition %s",
+				b.BaseOffset(), b.LastOffset(), count, v.TopicPartition)
+		}
+	}
+	if b.IsControl() {
+		return invalidRecord("Clients are not allowed to write control records in topic partition %s", v.TopicPartition)
+	}
+	if b.HasProducerID() && b.BaseSequence() < 0 {
+		return invalidRecord("Invalid sequence number %d in record batch with producerId %d in topic partition %s",
+			b.BaseSequence(), b.ProducerID(), v.TopicPartition)
+	}
+	return nil
+}
+
+// checkRecords checks every record of a batch.
+func (v *validator) checkRecords(b Batch) error {
+	it := openIterator(b, false)
+	defer it.close()
+	var refused refusals
+	compareOffsets := b.Magic() > 0 && v.Magic > 0
+	createTime, flagged := v.TimestampType == CreateTime, b.TimestampType() == LogAppendTime
+	v.batchTimestamp = NoTimestamp
+	for index := int32(0); ; index++ {
+		more, err := it.next()
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		ts := it.rec.Timestamp
+		switch {
+		case it.magic < 2 && it.legacy.magic != it.magic:
+			v.refuseMagic(&refused, index, it)
+		case v.Compacted && it.keySize < 0:
+			refused.add(index, protocol.InvalidRecord,
+				"Compacted topic cannot accept message without key in topic partition "+v.TopicPartition)
+		case createTime && ts != NoTimestamp:
+			if age := v.NowMs - ts; age > v.TimestampBeforeMax || -age > v.TimestampAfterMax {
+				v.refuseTimestamp(&refused, index, it)
+			}
+		case flagged:
+			v.refuseTimestampType(&refused, index, it)
+		}
+		if ts > v.batchTimestamp && b.Magic() > 0 {
+			v.batchTimestamp = ts
+			if ts > v.maxTimestamp {
+				v.maxTimestamp, v.indexOfMax = ts, v.records
+			}
+		}
+		if compareOffsets && it.rec.Offset != int64(v.records) {
+			v.consecutive = false
+		}
+		v.records++
+	}
+	return refused.err()
+}
+
+func (v *validator) refuseMagic(r *refusals, index int32, it *iterator) {
+	r.add(index, protocol.InvalidRecord, fmt.Sprintf("Record %s's magic does not match outer magic %d in topic partition %s",
+		it.describe(), it.magic, v.TopicPartition))
+}
+
+func (v *validator) refuseTimestamp(r *refusals, index int32, it *iterator) {
+	if r.full(protocol.InvalidTimestamp) {
+		return
+	}
+	r.add(index, protocol.InvalidTimestamp, fmt.Sprintf(
+		"Timestamp %d of message with offset %d is out of range. The timestamp should be within [%d, %d]",
+		it.rec.Timestamp, it.rec.Offset, v.NowMs-v.TimestampBeforeMax, v.NowMs+v.TimestampAfterMax))
+}
+
+func (v *validator) refuseTimestampType(r *refusals, index int32, it *iterator) {
+	if r.full(protocol.InvalidTimestamp) {
+		return
+	}
+	r.add(index, protocol.InvalidTimestamp, "Invalid timestamp type in message "+it.describe()+
+		". Producer should not set timestamp type to LogAppendTime.")
+}
+
+// refusals collects the records that break a rule.
+type refusals struct {
+	errors    []RecordError
+	total     int
+	timestamp bool // one of them for its timestamp
+}
+
+// full counts a refusal whose text would not be kept, and says so.
+func (r *refusals) full(code protocol.ErrorCode) bool {
+	if len(r.errors) < recordErrorsMax {
+		return false
+	}
+	r.total++
+	r.timestamp = r.timestamp || code == protocol.InvalidTimestamp
+	return true
+}
+
+func (r *refusals) add(index int32, code protocol.ErrorCode, message string) {
+	if r.full(code) {
+		return
+	}
+	r.total++
+	r.timestamp = r.timestamp || code == protocol.InvalidTimestamp
+	r.errors = append(r.errors, RecordError{Index: index, Message: message})
+}
+
+// err is nil where no record was refused.
+func (r *refusals) err() error {
+	if r.total == 0 {
+		return nil
+	}
+	if r.timestamp {
+		return &InvalidRecords{Code: protocol.InvalidTimestamp, Errors: r.errors,
+			Message: "One or more records have been rejected due to invalid timestamp"}
+	}
+	var shown strings.Builder
+	for i, e := range r.errors[:min(3, len(r.errors))] {
+		if i > 0 {
+			shown.WriteString(", ")
+		}
+		fmt.Fprintf(&shown, "RecordError(batchIndex=%d, message='%s')", e.Index, e.Message)
+	}
+	return &InvalidRecords{Code: protocol.InvalidRecord, Errors: r.errors,
+		Message: fmt.Sprintf("One or more records have been rejected due to %d record errors in total, "+
+			"and only showing the first three errors at most: [%s]", r.total, shown.String())}
+}
