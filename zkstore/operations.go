@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 )
@@ -69,8 +70,12 @@ func (s *Store) try(ctx context.Context, sess *session, request func(c *zk.Conn)
 	}
 	result := make(chan error, 1)
 	go func() {
+		start := time.Now()
 		err := request(sess.conn)
 		<-s.inFlight
+		if !connectionLost(err) {
+			s.cfg.Observer.ZooKeeperRequest(time.Since(start))
+		}
 		result <- err
 	}()
 	select {

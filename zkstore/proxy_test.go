@@ -15,6 +15,7 @@ type proxy struct {
 
 	mu    sync.Mutex // guards what follows
 	conns map[net.Conn]bool
+	dials int    // connections accepted so far
 	cut   bool   // refuse and drop everything
 	lose  int32  // opcode whose next answer is lost with its connection, 0: none
 	lost  int    // how many answers were lost
@@ -65,6 +66,7 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	p.conns[client], p.conns[server] = true, true
+	p.dials++
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
@@ -139,6 +141,12 @@ func (p *proxy) answersLost() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.lost
+}
+
+func (p *proxy) accepted() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dials
 }
 
 // setCut drops all connections and refuses new ones while on.

@@ -29,7 +29,8 @@ type session struct {
 	connected chan struct{} // closed while the session is connected
 	id        int64         // 0 before the first connection
 
-	watches watchTable
+	watches  watchTable
+	lastDial time.Time // only used by the client library's dialling goroutine
 }
 
 // dialSession starts to connect; see connect for waiting. onEvent is called in
@@ -158,9 +159,20 @@ func (s *session) stateName() string {
 	}
 }
 
+// redialPause keeps a server that drops connections as soon as they are up from
+// being dialled in a tight loop.
+const redialPause = 100 * time.Millisecond
+
 // dial opens a connection, unless the session is over. Host names are resolved
 // anew each time.
 func (s *session) dial(network, address string, sessionTimeout time.Duration, servers int) (net.Conn, error) {
+	if wait := redialPause - time.Since(s.lastDial); wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-s.dead:
+		}
+	}
+	s.lastDial = time.Now()
 	if s.isOver() {
 		return nil, ErrSessionExpired
 	}
@@ -199,15 +211,13 @@ func (c *cappedConn) cap(t time.Time) time.Time {
 func (c *cappedConn) SetReadDeadline(t time.Time) error  { return c.Conn.SetReadDeadline(c.cap(t)) }
 func (c *cappedConn) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDeadline(c.cap(t)) }
 
-// hosts hands out the servers in turn, unresolved. After a round of failures,
-// or when a server drops a session as soon as it has it, the client library
-// pauses a second.
+// hosts hands out the servers in turn, unresolved. After a round of failures
+// the client library pauses a second.
 type hosts struct {
-	mu        sync.Mutex // guards what follows
-	servers   []string   // already shuffled by the client library
-	next      int
-	failures  int // dials since the last success
-	succeeded time.Time
+	mu       sync.Mutex // guards what follows
+	servers  []string   // already shuffled by the client library
+	next     int
+	failures int // dials since the last success
 }
 
 func (h *hosts) Init(servers []string) error {
@@ -228,8 +238,7 @@ func (h *hosts) Next() (server string, pause bool) {
 	defer h.mu.Unlock()
 	server = h.servers[h.next]
 	h.next = (h.next + 1) % len(h.servers)
-	pause = h.failures > 0 && h.failures%len(h.servers) == 0 ||
-		h.failures == 0 && !h.succeeded.IsZero() && time.Since(h.succeeded) < time.Second
+	pause = h.failures > 0 && h.failures%len(h.servers) == 0
 	h.failures++
 	return server, pause
 }
@@ -237,7 +246,7 @@ func (h *hosts) Next() (server string, pause bool) {
 func (h *hosts) Connected() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.failures, h.succeeded = 0, time.Now()
+	h.failures = 0
 }
 
 // warnLogger takes what the client library says when something failed.

@@ -258,3 +258,70 @@ func TestTooLargeANodeIsAnErrorThatNamesTheSetting(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 }
+
+// counter counts what an Observer is told.
+type counter struct {
+	mu       sync.Mutex // guards what follows
+	events   []string
+	requests int
+}
+
+func (c *counter) ZooKeeperEvent(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.events = append(c.events, name)
+}
+
+func (c *counter) ZooKeeperRequest(time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.requests++
+}
+
+func (c *counter) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Join(c.events, " ")
+}
+
+func TestTheObserverHearsOfTheSessionAndItsRequests(t *testing.T) {
+	seen := &counter{}
+	s, _, p := openThroughProxy(t, func(c *Config) { c.Observer = seen })
+	ctx := background(t)
+	must(t, s.CreateStartupPaths(ctx))
+	if seen.requests < len(startupPaths()) || s.State() != "CONNECTED" {
+		t.Errorf("%d requests, state %s", seen.requests, s.State())
+	}
+	before := strings.Count(seen.String(), "Expired")
+	p.expireSession(t)
+	testkit.Eventually(t, 10*time.Second, "the expiry and a new session are seen", func() bool {
+		return strings.Count(seen.String(), "Expired") == before+1 && strings.HasSuffix(seen.String(), "SyncConnected") && s.State() == "CONNECTED"
+	})
+	s.Close()
+	if s.State() != "CLOSED" {
+		t.Errorf("state %s after Close", s.State())
+	}
+}
+
+func TestASilentServerDoesNotHoldTheHandshakeForLong(t *testing.T) {
+	z := testkit.NewZooKeeper(t)
+	p := startProxy(t, z.Address())
+	s := openStore(t, p.Addr().String(), func(c *Config) { c.SessionTimeout = 1500 * time.Millisecond })
+	ctx := background(t)
+	must(t, s.CreateStartupPaths(ctx))
+	z.Pause() // also the handshake of the next connection gets no answer
+	p.dropAll()
+	done := make(chan error, 1)
+	go func() { done <- s.CreateTopic(ctx, TopicNode{Name: "t"}) }()
+	// The handshake is given up after two thirds of the session timeout and tried
+	// again; ten read timeouts would be ten seconds.
+	start, dials := time.Now(), p.accepted()
+	testkit.Eventually(t, 6*time.Second, "another connection is tried", func() bool { return p.accepted() >= dials+2 })
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("dialled again after %v", took)
+	}
+	z.Resume()
+	if err := <-done; err != nil && !errors.Is(err, ErrSessionExpired) {
+		t.Errorf("after the server woke up: %v", err)
+	}
+}

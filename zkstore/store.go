@@ -29,7 +29,23 @@ type Config struct {
 	CreateChroot      bool          // brokers do, tools do not
 	Name              string        // in log lines, "Kafka server" where empty
 	Logger            *logrus.Logger
+	Observer          Observer // nil: nobody measures
 }
+
+// Observer is told what Kafka has meters for (SessionExpireListener and
+// ZooKeeperClientMetrics). Its methods must not block.
+type Observer interface {
+	// ZooKeeperEvent is a change of the connection, in Kafka's words:
+	// SyncConnected, Disconnected, Expired, AuthFailed.
+	ZooKeeperEvent(name string)
+	// ZooKeeperRequest is how long an answered request took.
+	ZooKeeperRequest(latency time.Duration)
+}
+
+type unobserved struct{}
+
+func (unobserved) ZooKeeperEvent(string)          {}
+func (unobserved) ZooKeeperRequest(time.Duration) {}
 
 // Store is one client of the ensemble over successive sessions. Operations
 // retry connection loss until the session is lost; they never run under a new
@@ -104,6 +120,9 @@ func (cfg *Config) setDefaults() {
 	if cfg.Name == "" {
 		cfg.Name = "Kafka server"
 	}
+	if cfg.Observer == nil {
+		cfg.Observer = unobserved{}
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = kafkalog.Discard()
 	}
@@ -172,7 +191,8 @@ func (s *Store) dial() (*session, error) {
 
 func (s *Store) say(text string) { s.log.Infof("[ZooKeeperClient %s] %s", s.cfg.Name, text) }
 
-// Close ends the session, which drops the ephemeral nodes at once.
+// Close ends the session, which drops the ephemeral nodes at once. It waits for
+// handlers and listeners that run, so none of them may call it.
 func (s *Store) Close() {
 	s.once.Do(func() {
 		s.say("Closing.")
@@ -298,6 +318,21 @@ func (s *Store) AddSessionListener(l SessionListener) {
 	s.listeners = append(s.listeners, l)
 }
 
+// State is the connection's state in the words of ZooKeeper's Java client:
+// CONNECTED, CONNECTING, CLOSED, ... (Kafka's SessionState metric).
+func (s *Store) State() string {
+	s.mu.Lock()
+	sess := s.current
+	s.mu.Unlock()
+	switch {
+	case s.closing():
+		return "CLOSED"
+	case sess == nil:
+		return "CONNECTING"
+	}
+	return sess.stateName()
+}
+
 // SessionID returns the id of the open session, 0 while there is none.
 func (s *Store) SessionID() int64 {
 	s.mu.Lock()
@@ -365,12 +400,20 @@ func (s *Store) session(ctx context.Context) (*session, error) {
 
 // onEvent runs in the client library's goroutines.
 func (s *Store) onEvent(sess *session, e zk.Event) {
-	switch {
-	case e.Type == zk.EventSession && e.State == zk.StateHasSession:
+	if e.Type != zk.EventSession {
+		s.onNodeEvent(sess, e)
+		return
+	}
+	switch e.State {
+	case zk.StateHasSession:
+		s.cfg.Observer.ZooKeeperEvent("SyncConnected")
 		kafkalog.For(s.cfg.Logger, "org.apache.zookeeper.ClientCnxn").
 			Infof("Session establishment complete on server %s, session id = 0x%x", e.Server, sess.sessionID())
-	case e.Type == zk.EventNodeCreated, e.Type == zk.EventNodeDeleted,
-		e.Type == zk.EventNodeDataChanged, e.Type == zk.EventNodeChildrenChanged:
-		s.onNodeEvent(sess, e)
+	case zk.StateDisconnected:
+		s.cfg.Observer.ZooKeeperEvent("Disconnected")
+	case zk.StateExpired:
+		s.cfg.Observer.ZooKeeperEvent("Expired")
+	case zk.StateAuthFailed:
+		s.cfg.Observer.ZooKeeperEvent("AuthFailed")
 	}
 }

@@ -85,7 +85,7 @@ func (s *Store) onNodeEvent(sess *session, e zk.Event) {
 	case zk.EventNodeDeleted: // takes a watch of the children along
 		sess.watches.fired(watchKey{path, true})
 		fallthrough
-	default:
+	case zk.EventNodeCreated, zk.EventNodeDataChanged:
 		sess.watches.fired(watchKey{path, false})
 		s.events.add(func() { s.callNode(path, e.Type) })
 	}
