@@ -11,7 +11,7 @@ import (
 // request type has it. false where there is no such answer: the connection is
 // closed then (Produce with acks=0, and types that a broker does not serve).
 //
-// Requests whose answer names entries are in errorentries.go, the others here.
+// Requests whose answer names entries are in errorentries.go and erroradmin.go, the others here.
 func ErrorResponse(req kmsg.Request, err error, throttleMs int32) (kmsg.Response, bool) {
 	f := failureOf(err)
 	resp := f.entries(req)
