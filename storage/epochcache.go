@@ -22,10 +22,10 @@ type epochEntry struct {
 // epochCache knows where each leader epoch of a log begins: entries by rising
 // epoch and start offset, as in the file leader-epoch-checkpoint.
 //
-// Changes are made in memory and written by flush. After assign the caller
-// flushes before records of the new epoch are written, so that the file never
-// lacks an epoch that the log has; after a truncation it may flush later, since
-// loading truncates again. All methods are safe for concurrent use; reading
+// The file never lacks an epoch that the log has: it is written before records
+// of a new epoch are (assign, or assignUnsynced and flush). It may hold entries
+// that were cut off, so that a truncation may be flushed later: loading
+// truncates again. All methods are safe for concurrent use; reading
 // takes no lock.
 type epochCache struct {
 	fs vfs.FS
@@ -33,7 +33,7 @@ type epochCache struct {
 	// writeMu orders the writes of the file; the entries are taken under it, so
 	// that no older state overwrites a newer one. Taken before mu.
 	writeMu sync.Mutex
-	dir     string        // guarded by writeMu
+	dir     string        // "": without a file; guarded by writeMu
 	written *[]epochEntry // what the file holds; guarded by writeMu
 
 	mu      sync.Mutex // orders changes of entries
@@ -44,8 +44,8 @@ type epochCache struct {
 // empty where absent, by replaying assign entry by entry. Errors are those of
 // readOffsetCheckpoint.
 func openEpochCache(fs vfs.FS, dir string) (*epochCache, error) {
-	c := &epochCache{fs: fs, dir: dir}
-	c.entries.Store(&[]epochEntry{})
+	c := newUnfiledEpochCache()
+	c.fs, c.dir = fs, dir
 	path := filepath.Join(dir, leaderEpochFile)
 	if err := createEmpty(fs, path); err != nil {
 		return nil, err
@@ -62,16 +62,33 @@ func openEpochCache(fs vfs.FS, dir string) (*epochCache, error) {
 		if epoch < 0 || start < 0 {
 			return fmt.Errorf("negative epoch or offset in %v", fields)
 		}
-		c.assign(int32(epoch), start)
+		c.assignUnsynced(int32(epoch), start)
 		return nil
 	})
 	c.written = c.entries.Load()
 	return c, err
 }
 
-// assign records that epoch begins at offset, and says whether that was news:
-// entries that contradict it are dropped.
-func (c *epochCache) assign(epoch int32, offset int64) (changed bool) {
+// newUnfiledEpochCache returns an empty cache that has no file: that of a log in
+// message format 0 or 1.
+func newUnfiledEpochCache() *epochCache {
+	c := &epochCache{}
+	c.entries.Store(&[]epochEntry{})
+	return c
+}
+
+// assign records that epoch begins at offset; where that is news, the file is
+// durable before it returns.
+func (c *epochCache) assign(epoch int32, offset int64) error {
+	if !c.assignUnsynced(epoch, offset) {
+		return nil
+	}
+	return c.flush()
+}
+
+// assignUnsynced is assign without the file, and says whether it was news:
+// then entries that contradict it are dropped, and a flush is due.
+func (c *epochCache) assignUnsynced(epoch int32, offset int64) (changed bool) {
 	e := epochEntry{epoch, offset}
 	if !c.wants(e) {
 		return false
@@ -91,7 +108,7 @@ func (c *epochCache) assign(epoch int32, offset int64) (changed bool) {
 // wants says whether the entry is news: not when the latest one has the same
 // epoch and begins no later.
 func (c *epochCache) wants(e epochEntry) bool {
-	latest, ok := c.last()
+	latest, ok := c.latest()
 	return !ok || e.epoch != latest.epoch || e.startOffset < latest.startOffset
 }
 
@@ -137,9 +154,10 @@ func (c *epochCache) truncateFromStart(offset int64) (changed bool) {
 	})
 }
 
-// clear drops all entries.
-func (c *epochCache) clear() {
+// clear drops all entries, durably.
+func (c *epochCache) clear() error {
 	c.change(func(old []epochEntry) []epochEntry { return old[:0:0] })
+	return c.flush()
 }
 
 // flush makes the file hold the entries, durably; nothing is written when it
@@ -148,7 +166,7 @@ func (c *epochCache) flush() error {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
 	now := c.entries.Load()
-	if now == c.written {
+	if now == c.written || c.dir == "" {
 		return nil
 	}
 	lines := make([]string, len(*now))
@@ -171,31 +189,33 @@ func (c *epochCache) flush() error {
 func (c *epochCache) moved(dir string) {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
-	c.dir = dir
+	if c.dir != "" {
+		c.dir = dir
+	}
 }
 
 // list returns all entries; not to be changed.
 func (c *epochCache) list() []epochEntry { return *c.entries.Load() }
 
-// last returns the latest entry; ok is false without one.
-func (c *epochCache) last() (e epochEntry, ok bool) {
+// latest returns the last entry; ok is false without one.
+func (c *epochCache) latest() (e epochEntry, ok bool) {
 	if all := c.list(); len(all) > 0 {
 		return all[len(all)-1], true
 	}
 	return epochEntry{}, false
 }
 
-// first returns the earliest entry; ok is false without one.
-func (c *epochCache) first() (e epochEntry, ok bool) {
+// earliest returns the first entry; ok is false without one.
+func (c *epochCache) earliest() (e epochEntry, ok bool) {
 	if all := c.list(); len(all) > 0 {
 		return all[0], true
 	}
 	return epochEntry{}, false
 }
 
-// latest is the latest epoch, -1 without one.
-func (c *epochCache) latest() int32 {
-	if e, ok := c.last(); ok {
+// latestEpoch is the latest epoch, -1 without one.
+func (c *epochCache) latestEpoch() int32 {
+	if e, ok := c.latest(); ok {
 		return e.epoch
 	}
 	return -1

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -10,8 +11,8 @@ import (
 )
 
 // fileCache opens files on demand and keeps a bounded number of idle ones
-// open. A file in use is open beyond that number: who keeps a segment active
-// acquires its files and releases them when it rolls.
+// open. Files that somebody reads, or that are held (the active segment's), are
+// open beyond that number.
 type fileCache struct {
 	fs    vfs.FS
 	limit int
@@ -26,76 +27,142 @@ func newFileCache(fs vfs.FS, limit int) *fileCache {
 	return &fileCache{fs: fs, limit: max(limit, 1)}
 }
 
-// add makes a file known by its path. It is opened with flag when it is first
-// acquired; with os.O_CREATE in flag it is created then.
-func (c *fileCache) add(path string, flag int) *cachedFile {
-	return &cachedFile{cache: c, at: path, flag: flag}
-}
+// add makes a file known by its path; it need not exist yet, and is not opened.
+func (c *fileCache) add(path string) *cachedFile { return &cachedFile{cache: c, path: path} }
 
 // cachedFile is a file by name, open or not. All methods are safe for
-// concurrent use. A file that was acquired stays good whatever happens to its
-// name meanwhile: rename, removal, closing.
+// concurrent use.
+//
+// Readers acquire a handle and release it; the handle stays good for them
+// whatever happens to the file meanwhile: rename, removal, replacement, closing.
 type cachedFile struct {
 	cache *fileCache
-	flag  int
 
-	mu     sync.Mutex // guards all below, and opening
-	at     string
-	file   vfs.File // nil while not open
-	users  int      // acquired and not released
-	closed bool     // for good: no new users, and the file closes with the last
+	mu     sync.Mutex // guards all below, opening, and the users of its handles
+	path   string
+	create bool        // opening makes the file where absent
+	open   *fileHandle // nil while not open
+	held   *fileHandle // by hold
+	closed bool        // for good: no new users
 
 	used   atomic.Bool // since the hand last passed
 	inRing atomic.Bool // changed under cache.mu
 }
 
-// path is the file's present path.
-func (f *cachedFile) path() string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.at
+// fileHandle is an open file with a count of its users. It closes with the last
+// one when the cachedFile has let it go.
+type fileHandle struct {
+	vfs.File
+	of    *cachedFile
+	users int // guarded by of.mu
 }
 
-// acquire returns the open file; every call needs a release. A file that was
-// removed or closed is an error that wraps fs.ErrClosed.
-func (f *cachedFile) acquire() (vfs.File, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
-		return nil, &fs.PathError{Op: "open", Path: f.at, Err: fs.ErrClosed}
-	}
-	if f.file == nil {
-		file, err := f.cache.fs.OpenFile(f.at, f.flag, 0o644)
-		if err != nil {
-			return nil, err
-		}
-		f.file = file
-	}
-	f.users++
-	f.used.Store(true)
-	return f.file, nil
+// retain adds a user; only who has the handle already may call it.
+func (h *fileHandle) retain() {
+	h.of.mu.Lock()
+	defer h.of.mu.Unlock()
+	h.users++
 }
 
 // release ends one use.
-func (f *cachedFile) release() {
+func (h *fileHandle) release() {
+	f := h.of
 	f.mu.Lock()
-	f.users--
-	last := f.users == 0
-	if last && f.closed {
-		f.shutLocked()
-	}
-	idle := last && f.file != nil
+	idle := f.releaseLocked(h)
 	f.mu.Unlock()
 	if idle && !f.inRing.Load() {
 		f.cache.admit(f)
 	}
 }
 
-// busy says whether the file is in use.
+// releaseLocked ends one use and says whether the file is now open for nobody.
+func (f *cachedFile) releaseLocked(h *fileHandle) (idle bool) {
+	h.users--
+	if h.users > 0 {
+		return false
+	}
+	if h == f.open {
+		return true
+	}
+	h.Close() // whoever wrote has synced what it cares for
+	return false
+}
+
+// name is the file's present path.
+func (f *cachedFile) name() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.path
+}
+
+// acquire returns the open file, opening it where needed; the caller releases
+// it. A file that was removed or closed for good is an error that wraps
+// fs.ErrClosed.
+func (f *cachedFile) acquire() (*fileHandle, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.acquireLocked()
+}
+
+func (f *cachedFile) acquireLocked() (*fileHandle, error) {
+	if f.closed {
+		return nil, &fs.PathError{Op: "open", Path: f.path, Err: fs.ErrClosed}
+	}
+	if f.open == nil {
+		flag := os.O_RDWR
+		if f.create {
+			flag |= os.O_CREATE
+		}
+		file, err := f.cache.fs.OpenFile(f.path, flag, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		f.open = &fileHandle{File: file, of: f}
+	}
+	f.open.users++
+	f.used.Store(true)
+	return f.open, nil
+}
+
+// hold keeps the file open until letGo; with create it is made where absent.
+// It returns the file, good until letGo, replace, remove or close.
+func (f *cachedFile) hold(create bool) (vfs.File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.held == nil {
+		f.create = f.create || create
+		h, err := f.acquireLocked()
+		if err != nil {
+			return nil, err
+		}
+		f.held = h
+	}
+	return f.held, nil
+}
+
+// letGo makes a held file an ordinary one again.
+func (f *cachedFile) letGo() {
+	f.mu.Lock()
+	h := f.held
+	f.held = nil
+	f.mu.Unlock()
+	if h != nil {
+		h.release()
+	}
+}
+
+// busy says whether a reader has the file's present handle.
 func (f *cachedFile) busy() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.users > 0
+	users := 0
+	if f.open != nil {
+		users = f.open.users
+	}
+	if f.held != nil {
+		users--
+	}
+	return users > 0
 }
 
 // rename gives the file another path, on disk and here. A file that does not
@@ -103,8 +170,8 @@ func (f *cachedFile) busy() bool {
 func (f *cachedFile) rename(path string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	old := f.at
-	f.at = path
+	old := f.path
+	f.path = path
 	return f.cache.fs.Rename(old, path)
 }
 
@@ -112,37 +179,57 @@ func (f *cachedFile) rename(path string) error {
 func (f *cachedFile) moved(path string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.at = path
+	f.path = path
 }
 
-// close closes the file for good, after its last user.
+// replace lets the present handle go: it closes after its last reader, and the
+// next acquire opens what is at the path then. A held file is opened anew at
+// once.
+func (f *cachedFile) replace() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	held := f.held != nil
+	f.dropLocked()
+	if !held {
+		return nil
+	}
+	h, err := f.acquireLocked()
+	f.held = h
+	return err
+}
+
+// dropLocked gives up the present handle, which closes after its last reader.
+func (f *cachedFile) dropLocked() {
+	h := f.open
+	if h == nil {
+		return
+	}
+	f.open = nil
+	if f.held != nil {
+		f.held = nil
+		f.releaseLocked(h)
+	} else if h.users == 0 {
+		h.Close()
+	}
+}
+
+// close closes the file for good, after its last reader.
 func (f *cachedFile) close() {
 	f.mu.Lock()
 	f.closed = true
-	if f.users == 0 {
-		f.shutLocked()
-	}
+	f.dropLocked()
 	f.mu.Unlock()
 	f.cache.forget(f)
 }
 
 // remove deletes the file from disk and closes it for good, after its last
-// user. A file that does not exist is no error.
+// reader. A file that does not exist is no error.
 func (f *cachedFile) remove() error {
 	f.close()
-	if err := f.cache.fs.Remove(f.path()); !errors.Is(err, fs.ErrNotExist) {
+	if err := f.cache.fs.Remove(f.name()); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
-}
-
-// shutLocked closes the file. What was written has been synced by those who
-// care, so that a failing close loses nothing.
-func (f *cachedFile) shutLocked() {
-	if f.file != nil {
-		f.file.Close()
-		f.file = nil
-	}
 }
 
 // admit puts an idle open file into the ring and closes another where there
@@ -162,7 +249,7 @@ func (c *fileCache) admit(f *cachedFile) {
 			c.hand++
 			continue
 		}
-		c.dropLocked(c.hand)
+		c.takeOutLocked(c.hand)
 	}
 }
 
@@ -174,13 +261,13 @@ func (f *cachedFile) leave() bool {
 	}
 	defer f.mu.Unlock()
 	f.inRing.Store(false)
-	if f.users == 0 {
-		f.shutLocked()
+	if f.open != nil && f.open.users == 0 {
+		f.dropLocked()
 	}
 	return true
 }
 
-func (c *fileCache) dropLocked(i int) {
+func (c *fileCache) takeOutLocked(i int) {
 	last := len(c.ring) - 1
 	c.ring[i] = c.ring[last]
 	c.ring[last] = nil
@@ -197,7 +284,7 @@ func (c *fileCache) forget(f *cachedFile) {
 	for i, g := range c.ring {
 		if g == f {
 			f.inRing.Store(false)
-			c.dropLocked(i)
+			c.takeOutLocked(i)
 			return
 		}
 	}

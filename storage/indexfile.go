@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -55,14 +54,10 @@ type indexState struct {
 }
 
 func newIndexFile(files *fileCache, path string, base, entrySize int64, maxSize int32) indexFile {
-	return indexFile{
-		file: files.add(path, os.O_RDWR|os.O_CREATE), base: base, entrySize: entrySize,
-		maxEntries: int64(maxSize) / entrySize,
-	}
+	file := files.add(path)
+	file.create = true
+	return indexFile{file: file, base: base, entrySize: entrySize, maxEntries: int64(maxSize) / entrySize}
 }
-
-// path is the file's present path.
-func (x *indexFile) path() string { return x.file.path() }
 
 // load returns the state, counting the file's entries the first time: a file
 // that was there is taken to be valid in its whole length, as Kafka does.
@@ -79,7 +74,7 @@ func (x *indexFile) load() (*indexState, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer x.file.release()
+	defer f.release()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -102,37 +97,35 @@ func (x *indexFile) activate(maxSize int32) error {
 	if _, err := x.load(); err != nil {
 		return err
 	}
-	if !x.active {
-		if _, err := x.file.acquire(); err != nil {
-			return err
-		}
-		x.active = true
+	if _, err := x.file.hold(true); err != nil {
+		return err
 	}
+	x.active = true
 	return x.resize(maxSize)
 }
 
 // deactivate trims the file and no longer keeps it open.
 func (x *indexFile) deactivate() error {
 	err := x.trim()
-	if x.active {
-		x.active = false
-		x.file.release()
-	}
+	x.active = false
+	x.file.letGo()
 	return err
 }
 
-// entries is the number of entries; 0 when the file cannot be read.
-func (x *indexFile) entries() int64 {
+// entries is the number of entries.
+func (x *indexFile) entries() (int, error) {
 	s, err := x.load()
 	if err != nil {
-		return 0
+		return 0, err
 	}
-	return s.count
+	return int(s.count), nil
 }
 
-// full says that no entry may be appended. A file that cannot be read is not
-// full: the append will tell.
-func (x *indexFile) full() bool { return x.entries() >= x.maxEntries }
+// isFull says that no entry may be appended.
+func (x *indexFile) isFull() (bool, error) {
+	s, err := x.load()
+	return err == nil && s.count >= x.maxEntries, err
+}
 
 // add writes an entry behind the last one.
 func (x *indexFile) add(entry []byte) error {
@@ -141,13 +134,13 @@ func (x *indexFile) add(entry []byte) error {
 		return err
 	}
 	if s.count >= x.maxEntries {
-		return fmt.Errorf("%w: %s has %d entries", errIndexFull, x.path(), s.count)
+		return fmt.Errorf("%w: %s has %d entries", errIndexFull, x.file.name(), s.count)
 	}
 	f, err := x.file.acquire()
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	at := s.count * x.entrySize
 	if _, err := f.WriteAt(entry, at); err != nil {
 		return err
@@ -165,9 +158,9 @@ func (x *indexFile) add(entry []byte) error {
 	return nil
 }
 
-// truncateTo keeps the first count entries; zeros follow them as far as the
-// file reaches.
-func (x *indexFile) truncateTo(count int64) error {
+// truncateEntries keeps the first count entries; in an active index zeros
+// follow them.
+func (x *indexFile) truncateEntries(count int64) error {
 	s, err := x.load()
 	if err != nil || count >= s.count {
 		return err
@@ -176,7 +169,7 @@ func (x *indexFile) truncateTo(count int64) error {
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	next := &indexState{count: count, truncations: s.truncations + 1}
 	if count > 0 {
 		next.lastEntry = make([]byte, x.entrySize)
@@ -201,7 +194,7 @@ func (x *indexFile) extend(length int64) error {
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	if err := f.Preallocate(length); err != nil {
 		return err
 	}
@@ -216,7 +209,7 @@ func (x *indexFile) reset(maxSize int32) error {
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	next := &indexState{}
 	if s := x.state.Load(); s != nil {
 		next.truncations = s.truncations + 1
@@ -243,7 +236,7 @@ func (x *indexFile) trim() error {
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	if err := f.Truncate(s.count * x.entrySize); err != nil {
 		return err
 	}
@@ -271,7 +264,7 @@ func (x *indexFile) resize(maxSize int32) error {
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	if err := f.Truncate(length); err != nil {
 		return err
 	}
@@ -285,30 +278,9 @@ func (x *indexFile) sync() error {
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	return f.Sync()
 }
-
-// close trims nothing: it lets go of the file, which closes after its last reader.
-func (x *indexFile) close() {
-	if x.active {
-		x.active = false
-		x.file.release()
-	}
-	x.file.close()
-}
-
-// remove deletes the file.
-func (x *indexFile) remove() error {
-	x.close()
-	return x.file.remove()
-}
-
-// rename gives the file another path, on disk and here.
-func (x *indexFile) rename(path string) error { return x.file.rename(path) }
-
-// moved tells the file's path after its directory was renamed.
-func (x *indexFile) moved(path string) { x.file.moved(path) }
 
 // find returns a copy of the last entry for which below is true, given that
 // it is true for a first part of the entries and false for the rest, and its
@@ -343,7 +315,7 @@ func (x *indexFile) search(s *indexState, below func(entry []byte) bool) ([]byte
 	if err != nil {
 		return nil, -1, err
 	}
-	defer x.file.release()
+	defer f.release()
 	return searchEntries(f.ReadAt, behind, size, below)
 }
 
@@ -382,7 +354,7 @@ func (x *indexFile) entryAt(n int64, buf []byte) error {
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	_, err = f.ReadAt(buf[:x.entrySize], n*x.entrySize)
 	return err
 }
@@ -392,13 +364,13 @@ func (x *indexFile) relative(offset int64) (uint32, error) {
 	if d := offset - x.base; d >= 0 && d <= math.MaxInt32 {
 		return uint32(d), nil
 	}
-	return 0, fmt.Errorf("%w: offset %d in %s", errIndexOverflow, offset, x.path())
+	return 0, fmt.Errorf("%w: offset %d in %s", errIndexOverflow, offset, x.file.name())
 }
 
 // checkLength wants the file to consist of whole entries.
 func (x *indexFile) checkLength() error {
 	if x.length%x.entrySize != 0 {
-		return fmt.Errorf("%w: the %d bytes of %s are no multiple of %d", errCorruptIndex, x.length, x.path(), x.entrySize)
+		return fmt.Errorf("%w: the %d bytes of %s are no multiple of %d", errCorruptIndex, x.length, x.file.name(), x.entrySize)
 	}
 	return nil
 }

@@ -122,10 +122,10 @@ type producerState struct {
 
 // openProducerState returns an empty state and finds the snapshot files in the
 // partition directory.
-func openProducerState(fs vfs.FS, dir string, tp TopicPartition, expirationMs int64, log *logrus.Logger) (*producerState, error) {
+func openProducerState(fs vfs.FS, dir string, tp TopicPartition, expirationMs int64, log *logrus.Entry) (*producerState, error) {
 	s := &producerState{
 		fs: fs, dir: dir, tp: tp, expirationMs: expirationMs,
-		log:           kafkalog.For(log, "org.apache.kafka.storage.internals.log.ProducerStateManager"),
+		log:           kafkalog.For(log.Logger, "org.apache.kafka.storage.internals.log.ProducerStateManager"),
 		entries:       map[int64]*producerEntry{},
 		verifications: map[int64]*verification{},
 	}

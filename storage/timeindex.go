@@ -9,6 +9,13 @@ import (
 
 const timeEntrySize = 12
 
+// timestampOffset is an entry of a time index: the largest timestamp (ms) seen
+// so far in the segment, and an offset up to which there is no newer one.
+type timestampOffset struct {
+	timestamp int64
+	offset    int64
+}
+
 // timeIndex finds the place of a timestamp in a segment. An entry (12 bytes,
 // big endian) is the largest timestamp (ms) seen so far in the segment and,
 // relative to the base offset, an offset up to which there is no newer one.
@@ -23,34 +30,38 @@ func newTimeIndex(files *fileCache, path string, base int64, maxSize int32) *tim
 	return &timeIndex{newIndexFile(files, path, base, timeEntrySize, maxSize)}
 }
 
-func (x *timeIndex) decode(e []byte) (timestamp, offset int64) {
-	return int64(binary.BigEndian.Uint64(e)), x.base + int64(int32(binary.BigEndian.Uint32(e[8:])))
+func (x *timeIndex) decode(e []byte) timestampOffset {
+	be := binary.BigEndian
+	return timestampOffset{int64(be.Uint64(e)), x.base + int64(int32(be.Uint32(e[8:])))}
 }
 
-// full says that only the reserved slot, or none, is left.
-func (x *timeIndex) full() bool { return x.entries() >= x.maxEntries-1 }
+// isFull says that only the reserved slot, or none, is left.
+func (x *timeIndex) isFull() (bool, error) {
+	s, err := x.load()
+	return err == nil && s.count >= x.maxEntries-1, err
+}
 
-// append adds an entry where the timestamp is newer than the last one, and
+// maybeAppend adds an entry where the timestamp is newer than the last one, and
 // otherwise does nothing. With force (on roll and close) the reserved slot is
-// used too, and where even that is taken the entry is left out: Kafka grows no
-// index for it either. errInvalidOffset when timestamp or offset go backwards.
-func (x *timeIndex) append(timestamp, offset int64, force bool) error {
+// used too, and where even that is taken the entry is left out. errInvalidOffset
+// when timestamp or offset go backwards, errIndexFull when there is no slot.
+func (x *timeIndex) maybeAppend(timestamp, offset int64, force bool) error {
 	s, err := x.load()
 	if err != nil {
 		return err
 	}
-	if !force && x.full() {
-		return fmt.Errorf("%w: %s has %d entries", errIndexFull, x.path(), s.count)
+	if !force && s.count >= x.maxEntries-1 {
+		return fmt.Errorf("%w: %s has %d entries", errIndexFull, x.file.name(), s.count)
 	}
-	lastTimestamp, lastOffset := record.NoTimestamp, x.base
+	last := timestampOffset{record.NoTimestamp, x.base}
 	if s.count > 0 {
-		lastTimestamp, lastOffset = x.decode(s.lastEntry)
-		if offset < lastOffset || timestamp < lastTimestamp {
+		last = x.decode(s.lastEntry)
+		if offset < last.offset || timestamp < last.timestamp {
 			return fmt.Errorf("%w: timestamp %d at offset %d after %d at %d in %s",
-				errInvalidOffset, timestamp, offset, lastTimestamp, lastOffset, x.path())
+				errInvalidOffset, timestamp, offset, last.timestamp, last.offset, x.file.name())
 		}
 	}
-	if timestamp <= lastTimestamp || s.count >= x.maxEntries {
+	if timestamp <= last.timestamp || s.count >= x.maxEntries {
 		return nil
 	}
 	relative, err := x.relative(offset)
@@ -65,48 +76,47 @@ func (x *timeIndex) append(timestamp, offset int64, force bool) error {
 
 // lookup returns the entry with the greatest timestamp at or below the target,
 // {-1, base} when there is none.
-func (x *timeIndex) lookup(target int64) (timestamp, offset int64, err error) {
-	e, n, err := x.find(func(e []byte) bool { t, _ := x.decode(e); return t <= target })
+func (x *timeIndex) lookup(target int64) (timestampOffset, error) {
+	e, n, err := x.find(func(e []byte) bool { return x.decode(e).timestamp <= target })
 	if err != nil || n < 0 {
-		return record.NoTimestamp, x.base, err
+		return timestampOffset{record.NoTimestamp, x.base}, err
 	}
-	timestamp, offset = x.decode(e)
-	return timestamp, offset, nil
+	return x.decode(e), nil
 }
 
 // last returns the last entry, {-1, base} when there is none.
-func (x *timeIndex) last() (timestamp, offset int64, err error) {
+func (x *timeIndex) last() (timestampOffset, error) {
 	s, err := x.load()
 	if err != nil || s.count == 0 {
-		return record.NoTimestamp, x.base, err
+		return timestampOffset{record.NoTimestamp, x.base}, err
 	}
-	timestamp, offset = x.decode(s.lastEntry)
-	return timestamp, offset, nil
+	return x.decode(s.lastEntry), nil
 }
 
 // truncateTo drops the entries with offset and above.
 func (x *timeIndex) truncateTo(offset int64) error {
-	_, n, err := x.find(func(e []byte) bool { _, o := x.decode(e); return o < offset })
+	_, n, err := x.find(func(e []byte) bool { return x.decode(e).offset < offset })
 	if err != nil {
 		return err
 	}
-	return x.indexFile.truncateTo(n + 1)
+	return x.truncateEntries(n + 1)
 }
 
 // sanityCheck looks for damage that can be seen without the log: errCorruptIndex.
 func (x *timeIndex) sanityCheck() error {
-	timestamp, offset, err := x.last()
+	s, err := x.load()
 	if err != nil {
 		return err
 	}
-	if x.entries() > 0 {
+	if s.count > 0 {
 		var e [timeEntrySize]byte
 		if err := x.entryAt(0, e[:]); err != nil {
 			return err
 		}
-		if first, _ := x.decode(e[:]); timestamp < first || offset < x.base {
+		first, last := x.decode(e[:]), x.decode(s.lastEntry)
+		if last.timestamp < first.timestamp || last.offset < x.base {
 			return fmt.Errorf("%w: %s ends with timestamp %d at offset %d, before its first timestamp %d or base offset %d",
-				errCorruptIndex, x.path(), timestamp, offset, first, x.base)
+				errCorruptIndex, x.file.name(), last.timestamp, last.offset, first.timestamp, x.base)
 		}
 	}
 	return x.checkLength()

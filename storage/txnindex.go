@@ -66,11 +66,8 @@ type txnIndexState struct {
 // newTxnIndex makes the index of the segment with the base offset known; it
 // touches no file yet.
 func newTxnIndex(files *fileCache, path string, base int64) *txnIndex {
-	return &txnIndex{file: files.add(path, os.O_RDWR), base: base}
+	return &txnIndex{file: files.add(path), base: base}
 }
-
-// path is the file's present path.
-func (x *txnIndex) path() string { return x.file.path() }
 
 func (x *txnIndex) load() (*txnIndexState, error) {
 	if s := x.state.Load(); s != nil {
@@ -90,7 +87,7 @@ func (x *txnIndex) load() (*txnIndexState, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer x.file.release()
+	defer f.release()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -116,7 +113,7 @@ func (x *txnIndex) append(t abortedTxn) error {
 		return err
 	}
 	if s.count > 0 && t.lastOffset <= s.lastOffset {
-		return fmt.Errorf("%w: transaction ending at %d after %d in %s", errInvalidOffset, t.lastOffset, s.lastOffset, x.path())
+		return fmt.Errorf("%w: transaction ending at %d after %d in %s", errInvalidOffset, t.lastOffset, s.lastOffset, x.file.name())
 	}
 	if !s.exists {
 		if err := x.create(); err != nil {
@@ -127,7 +124,7 @@ func (x *txnIndex) append(t abortedTxn) error {
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	if _, err := f.WriteAt(t.encode(), s.count*txnEntrySize); err != nil {
 		return err
 	}
@@ -136,29 +133,29 @@ func (x *txnIndex) append(t abortedTxn) error {
 }
 
 func (x *txnIndex) create() error {
-	f, err := x.file.cache.fs.OpenFile(x.path(), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := x.file.cache.fs.OpenFile(x.file.name(), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
 	}
 	return f.Close()
 }
 
-// collect visits the transactions with data in [fetchOffset, upperBound).
-// complete says that later segments' indexes cannot hold more.
-func (x *txnIndex) collect(fetchOffset, upperBound int64, visit func(AbortedTxn)) (complete bool, err error) {
+// collect appends to dst the transactions with data in [fetchOffset,
+// upperBound). complete says that later segments' indexes cannot hold more.
+func (x *txnIndex) collect(dst []AbortedTxn, fetchOffset, upperBound int64) (found []AbortedTxn, complete bool, err error) {
 	all, err := x.all()
 	if err != nil {
-		return false, err
+		return dst, false, err
 	}
 	for _, t := range all {
 		if t.lastOffset >= fetchOffset && t.firstOffset < upperBound {
-			visit(AbortedTxn{ProducerID: t.producerID, FirstOffset: t.firstOffset})
+			dst = append(dst, AbortedTxn{ProducerID: t.producerID, FirstOffset: t.firstOffset})
 		}
 		if t.lastStableOffset >= upperBound {
-			return true, nil
+			return dst, true, nil
 		}
 	}
-	return false, nil
+	return dst, false, nil
 }
 
 // all lists every entry. An entry of a version that is not known is
@@ -180,7 +177,7 @@ func (x *txnIndex) all() ([]abortedTxn, error) {
 			t, version := decodeAbortedTxn(b)
 			if version > txnEntryVersion {
 				return nil, fmt.Errorf("%w: Unexpected aborted transaction version %d in transaction index %s, current version is %d",
-					errCorruptIndex, version, x.path(), txnEntryVersion)
+					errCorruptIndex, version, x.file.name(), txnEntryVersion)
 			}
 			all = append(all, t)
 		}
@@ -193,7 +190,7 @@ func (x *txnIndex) readAt(b []byte) error {
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	_, err = f.ReadAt(b, 0)
 	return err
 }
@@ -232,7 +229,7 @@ func (x *txnIndex) cut(next txnIndexState) error {
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	next.exists, next.truncations = true, x.state.Load().truncations+1
 	x.state.Store(&next)
 	return f.Truncate(next.count * txnEntrySize)
@@ -248,7 +245,7 @@ func (x *txnIndex) sync() error {
 	if err != nil {
 		return err
 	}
-	defer x.file.release()
+	defer f.release()
 	return f.Sync()
 }
 
@@ -261,25 +258,8 @@ func (x *txnIndex) sanityCheck() error {
 	for _, t := range all {
 		if t.lastOffset < x.base {
 			return fmt.Errorf("%w: %s has a transaction that ends at offset %d, below its base offset %d",
-				errCorruptIndex, x.path(), t.lastOffset, x.base)
+				errCorruptIndex, x.file.name(), t.lastOffset, x.base)
 		}
 	}
 	return nil
 }
-
-// close lets go of the file, which closes after its last reader.
-func (x *txnIndex) close() { x.file.close() }
-
-// remove deletes the file.
-func (x *txnIndex) remove() error { return x.file.remove() }
-
-// rename gives the file another path, on disk and here; none there is no error.
-func (x *txnIndex) rename(path string) error {
-	if err := x.file.rename(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// moved tells the file's path after its directory was renamed.
-func (x *txnIndex) moved(path string) { x.file.moved(path) }
