@@ -111,9 +111,8 @@ func (c *conn) handle(frame []byte) bool {
 	header, body, err := protocol.ParseRequestHeader(frame)
 	if err != nil {
 		c.in.release()
-		c.server.stats.badFrames.Add(1)
-		c.server.badFrames.errorf(c.server.processorLog, "Closing socket for %s because of error: %v", c.peer.ID, err)
 		c.answers.drain()
+		c.refuse(err)
 		return false
 	}
 	if header.Key != protocol.Produce && !c.answers.drain() || !c.waitUnmuted() {
@@ -130,10 +129,11 @@ func (c *conn) handle(frame []byte) bool {
 	c.in.release()
 	if a.Deferred != nil || c.answers.pending() {
 		ok := c.answers.add(a)
-		if a.Close {
+		if a.Close || a.Err != nil {
 			c.answers.drain()
+			return false
 		}
-		return ok && !a.Close
+		return ok
 	}
 	return c.finish(a)
 }
@@ -180,12 +180,22 @@ func (c *conn) panicked(req *Request, p any) {
 // false when the connection is to end.
 func (c *conn) finish(a answer) bool {
 	defer c.inHand.Add(-1)
+	if a.Err != nil {
+		a.Close = true
+		c.refuse(a.Err)
+	}
 	ok := c.write(&a)
 	if ok && a.Throttle > 0 {
 		a.timing.Throttle = a.Throttle
 		c.mutedUntil.Store(time.Now().Add(a.Throttle).UnixNano())
 	}
 	return c.letGo(&a) && ok && !a.Close && !c.server.stopping.Load()
+}
+
+// refuse reports a frame for which the connection is closed.
+func (c *conn) refuse(err error) {
+	c.server.stats.badFrames.Add(1)
+	c.server.badFrames.errorf(c.server.processorLog, "Closing socket for %s because of error: %v", c.peer.ID, err)
 }
 
 // letGo gives back what an answer holds and reports it. It returns false when

@@ -3,6 +3,7 @@ package network
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -76,6 +77,24 @@ func TestBadFramesCloseTheConnection(t *testing.T) {
 			}
 			write(t, dial(t, s), nil) // others are not affected
 		})
+	}
+}
+
+func TestARequestTheHandlerCannotReadIsABadFrame(t *testing.T) {
+	var log logBuffer
+	s := start(t, Config{Log: logTo(&log)}, HandlerFunc(func(r *Request) Response {
+		return Refuse(errors.New("Metadata v99 is not served"))
+	}))
+	for range 100 {
+		c := dial(t, s)
+		write(t, c, frame(protocol.Metadata, 99, 1, []byte{0}))
+		if !closed(t, c) {
+			t.Fatal("the connection stays open")
+		}
+	}
+	eventually(t, "all are counted", func() bool { return s.Stats().BadFrames == 100 })
+	if n := log.count("because of error: Metadata v99 is not served (kafka.network.Processor)"); n == 0 || n > 50 {
+		t.Fatalf("%d lines in the log:\n%s", n, log.String())
 	}
 }
 

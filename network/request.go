@@ -46,12 +46,16 @@ type Request struct {
 	Done <-chan struct{}
 }
 
-// Response is what to write. A Response without runs and with neither Deferred
-// nor Close must set NoAnswer (Produce acks=0).
+// Response is what to write. A Response without runs and without Deferred,
+// Close or Err must set NoAnswer (Produce acks=0).
 type Response struct {
 	Runs     []Run // header and body; the server puts the size before them
 	NoAnswer bool
 	Close    bool          // close the connection (after writing Runs, if any)
+	// Err, when set, closes the connection for a request that cannot be answered,
+	// such as one that does not parse: counted as a bad frame and logged, in
+	// bounded numbers.
+	Err      error
 	Throttle time.Duration // answer at once, then do not read for so long (KIP-219)
 	Release  func()        // called once after writing or dropping; may be nil
 	// Deferred, when set, makes the response later: the server calls it once, in
@@ -61,6 +65,9 @@ type Response struct {
 	// block in Serve.
 	Deferred func() Response
 }
+
+// Refuse returns the Response that closes the connection because of err.
+func Refuse(err error) Response { return Response{Err: err, Close: true} }
 
 // Bytes returns the Response that writes b: response header and body.
 func Bytes(b []byte) Response { return Response{Runs: []Run{{Bytes: b}}} }
