@@ -51,7 +51,7 @@ type Request struct {
 type Response struct {
 	Runs     []Run // header and body; the server puts the size before them
 	NoAnswer bool
-	Close    bool          // close the connection (after writing Runs, if any)
+	Close    bool // close the connection (after writing Runs, if any)
 	// Err, when set, closes the connection for a request that cannot be answered,
 	// such as one that does not parse: counted as a bad frame and logged, in
 	// bounded numbers.

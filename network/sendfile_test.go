@@ -190,6 +190,36 @@ func TestNoAnswerWaitsForAnAcknowledgement(t *testing.T) {
 	}
 }
 
+// A Fetch answer of an old version ends with records, and with an empty run.
+func TestEmptyRunsAtTheEndHoldNothingBack(t *testing.T) {
+	f := numbered(t)
+	s := start(t, Config{}, HandlerFunc(func(r *Request) Response {
+		resp := reply(r)
+		if r.CorrelationID%2 == 0 {
+			resp.Runs = append(resp.Runs, Run{Bytes: make([]byte, 50_001)})
+		} else {
+			resp.Runs = append(resp.Runs, Run{File: f, Length: 50_001})
+		}
+		resp.Runs = append(resp.Runs, Run{}, Run{File: f}, Run{Bytes: []byte{}})
+		return resp
+	}))
+	c := dial(t, s)
+	slow := 0
+	for i := range int32(20) {
+		started := time.Now()
+		ask(t, c, i)
+		if _, got := answerOf(t, c); len(got) != 50_001 {
+			t.Fatalf("%d bytes", len(got))
+		}
+		if time.Since(started) > 35*time.Millisecond {
+			slow++
+		}
+	}
+	if slow > 5 {
+		t.Errorf("%d of 20 answers took over 35 ms", slow)
+	}
+}
+
 func TestSpliceLeavesNothingOut(t *testing.T) {
 	head := []byte("aabbbcc")
 	runs := Splice(nil, head, []int{2, 5}, []Run{{Bytes: []byte("11")}, {Bytes: []byte("222")}})

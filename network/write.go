@@ -43,6 +43,7 @@ func (r *Run) fileLength() int64 {
 type answerWriter struct {
 	c      *conn
 	gather []byte
+	left   int64 // bytes of the runs not yet looked at
 	sent   int64
 }
 
@@ -53,15 +54,16 @@ func (c *conn) writeAnswer(runs []Run) (int64, error) {
 		return 0, fmt.Errorf("an answer of %d bytes is too large for a frame", size)
 	}
 	buf := c.server.buffers.Get(int(min(size+4, gatherSize)))
-	w := answerWriter{c: c, gather: buf[:0]}
+	w := answerWriter{c: c, gather: buf[:0], left: size}
 	defer func() { c.server.buffers.Put(buf) }()
 	w.gather = binary.BigEndian.AppendUint32(w.gather, uint32(size))
 	for i := range runs {
-		last := i == len(runs)-1
-		if err := w.bytes(runs[i].Bytes, last && runs[i].fileLength() == 0); err != nil {
+		w.left -= int64(len(runs[i].Bytes))
+		if err := w.bytes(runs[i].Bytes); err != nil {
 			return w.sent, err
 		}
 		if runs[i].fileLength() > 0 {
+			w.left -= runs[i].Length
 			if err := w.file(&runs[i]); err != nil {
 				return w.sent, err
 			}
@@ -74,13 +76,13 @@ func (c *conn) writeAnswer(runs []Run) (int64, error) {
 // room says how much more can be gathered.
 func (w *answerWriter) room() int { return cap(w.gather) - len(w.gather) }
 
-func (w *answerWriter) bytes(p []byte, last bool) error {
+func (w *answerWriter) bytes(p []byte) error {
 	if len(p) <= w.room() {
 		w.gather = append(w.gather, p...)
 		return nil
 	}
 	if len(p) >= gatherSize/2 {
-		return w.flush(p, !last)
+		return w.flush(p, w.left > 0)
 	}
 	if err := w.flush(nil, true); err != nil {
 		return err
