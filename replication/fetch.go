@@ -42,6 +42,9 @@ type PartitionFetch struct {
 	Diverged    protocol.EpochEndOffset
 	// Data is the records; released by Fetch.Release.
 	Data storage.Data
+	// AbortedListed: Data.Aborted is complete, which only a read_committed
+	// consumer asks for.
+	AbortedListed bool
 	// Converted replaces Data where an old consumer gets records in an older
 	// format.
 	Converted []byte
@@ -182,7 +185,11 @@ func (f *Fetch) Begin() protocol.ErrorCode {
 // Finish decides what the answer carries: it makes or updates the session and
 // returns its id. A code other than None replaces the answer.
 func (f *Fetch) Finish() (sessionID int32, code protocol.ErrorCode) {
-	return f.use.finish(f.Partitions, f.FromFollower(), f.m.now())
+	sessionID, code = f.use.finish(f.Partitions, f.FromFollower(), f.m.now())
+	if code == protocol.None {
+		f.fitVersion()
+	}
+	return sessionID, code
 }
 
 // Read reads the partitions that are not refused, and waits for more where that
@@ -334,13 +341,15 @@ func (p *Partition) read(f *Fetch, want *PartitionFetch, maxBytes int32, minOne 
 	want.resetAnswer(data.Offsets)
 	if data.FirstBatchIncomplete && !f.hardLimit() || f.FromFollower() && p.throttledLocked(f.ReplicaID) {
 		data.Release()
-		data = storage.Data{Aborted: data.Aborted}
+		return nil
 	}
 	want.Data = data
+	want.AbortedListed = f.Committed && !f.FromFollower()
 	return nil
 }
 
 func (f *PartitionFetch) resetAnswer(at storage.Offsets) {
+	f.AbortedListed = false
 	f.Code, f.HasDiverged, f.PreferredReadReplica = protocol.None, false, -1
 	f.HighWatermark, f.LastStable, f.LogStart = at.HighWatermark, at.LastStable, at.LogStart
 	f.leaderEnd = at.LogEnd

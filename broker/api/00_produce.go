@@ -1,0 +1,166 @@
+package api
+
+import (
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/replication"
+)
+
+// adminClientID is the client id of Kafka's own admin tools, which may write to
+// internal topics.
+const adminClientID = "__admin_client"
+
+// Produce appends records.
+//
+// Versions 0 to 11. v0-v2 take message sets of the old formats, v3+ exactly one
+// v2 batch per partition; v7 zstd, v8 record errors, v9 flexible, v10 the
+// current leader with NOT_LEADER_OR_FOLLOWER, v11 TRANSACTION_ABORTABLE.
+// acks=0 is not answered; an error closes the connection. acks=-1 waits for the
+// in-sync replicas.
+func Produce(replicas *replication.Manager) Handler {
+	h := &produceHandler{replicas: replicas}
+	h.pool.New = func() any { return &produceCall{h: h} }
+	return Handler{Key: protocol.Produce, Min: 0, Max: 11, Serve: h.serve}
+}
+
+type produceHandler struct {
+	replicas *replication.Manager
+	pool     sync.Pool // *produceCall
+}
+
+// produceCall is one request's memory, reused.
+type produceCall struct {
+	h       *produceHandler
+	req     protocol.ProduceRequest
+	resp    protocol.ProduceResponse
+	answers []protocol.ProducePartitionResponse // of all topics, one after the other
+}
+
+func (h *produceHandler) serve(c *Call) network.Response {
+	x := h.pool.Get().(*produceCall)
+	if err := x.req.ReadFrom(c.Version, c.Body); err != nil {
+		x.release()
+		return c.refuse(err)
+	}
+	p := h.replicas.NewProduce()
+	p.Version, p.Acks, p.Timeout = c.Version, x.req.Acks, time.Duration(x.req.TimeoutMs)*time.Millisecond
+	p.TransactionalID, p.InternalAllowed, p.Done = x.req.TransactionalID, c.ClientIDOrEmpty() == adminClientID, c.Done
+	x.admit(c, p)
+	p.Append()
+	if p.Waits() {
+		// The request's buffer goes back when we return: from here on only names
+		// are used, no records.
+		return network.Response{Deferred: func() network.Response {
+			p.Wait()
+			return x.answer(c, p)
+		}}
+	}
+	return x.answer(c, p)
+}
+
+// admit fills the partitions in, those that the client may not write to refused.
+func (x *produceCall) admit(c *Call, p *replication.Produce) {
+	for i := range x.req.Topics {
+		t := &x.req.Topics[i]
+		allowed := c.Allows(kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTopic, t.Topic)
+		for j := range t.Partitions {
+			p.Add(t.Topic, t.Partitions[j].Partition, t.Partitions[j].Records)
+			if !allowed {
+				p.Partitions[len(p.Partitions)-1].Err = protocol.TopicAuthorizationFailed
+			}
+		}
+	}
+	if p.Transactional() && (p.TransactionalID == nil ||
+		!c.Allows(kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTransactionalId, *p.TransactionalID)) {
+		p.RefuseAll(protocol.TransactionalIDAuthorizationFailed)
+	}
+}
+
+// answer builds the response and gives the call's memory back.
+func (x *produceCall) answer(c *Call, p *replication.Produce) network.Response {
+	defer x.release()
+	defer p.Release()
+	if p.Acks == 0 {
+		if !p.Failed() {
+			return network.Response{NoAnswer: true}
+		}
+		kafkalog.For(c.log, "kafka.server.KafkaApis").Infof(
+			"Closing connection due to error during produce request with correlation id %d from client id %s with ack=0\nTopic and partition to exceptions: %s",
+			c.CorrelationID, c.ClientIDOrEmpty(), p.ErrorSummary())
+		return network.Response{NoAnswer: true, Close: true}
+	}
+	x.collect(c, p)
+	head := protocol.AppendResponseHeader(nil, protocol.Produce, c.Version, c.CorrelationID)
+	return network.Bytes(x.resp.AppendTo(head))
+}
+
+// collect groups the partitions' answers as the request did.
+func (x *produceCall) collect(c *Call, p *replication.Produce) {
+	x.resp.Version = c.Version
+	x.answers = x.answers[:0]
+	for i := range p.Partitions {
+		x.answers = append(x.answers, p.Partitions[i].Answer())
+	}
+	next := 0
+	for i := range x.req.Topics {
+		t := &x.req.Topics[i]
+		to := next + len(t.Partitions)
+		x.resp.Topics = append(x.resp.Topics, protocol.ProduceTopicResponse{Topic: t.Topic, Partitions: x.answers[next:to]})
+		next = to
+	}
+	if c.Version < 10 {
+		return
+	}
+	leaders := leaderHints{replicas: x.h.replicas, listener: c.Peer.Listener}
+	for i := range x.answers {
+		if x.answers[i].ErrorCode == protocol.NotLeaderOrFollower {
+			x.answers[i].CurrentLeader = leaders.hint(p.Partitions[i].Topic, p.Partitions[i].Partition)
+		}
+	}
+	x.resp.NodeEndpoints = leaders.endpoints
+}
+
+func (x *produceCall) release() {
+	x.req.Clear()
+	clear(x.resp.Topics)
+	clear(x.answers)
+	x.resp = protocol.ProduceResponse{Topics: x.resp.Topics[:0]}
+	x.h.pool.Put(x)
+}
+
+// leaderHints collects where clients find leaders (KIP-951).
+type leaderHints struct {
+	replicas  *replication.Manager
+	listener  string
+	cluster   *metadata.Snapshot
+	endpoints []protocol.NodeEndpoint
+}
+
+func (l *leaderHints) hint(topic string, partition int32) *protocol.LeaderIDEpoch {
+	if l.cluster == nil {
+		l.cluster = l.replicas.Metadata()
+	}
+	leader := l.replicas.CurrentLeader(topic, partition)
+	if b := l.cluster.Brokers[leader.LeaderID]; b != nil {
+		if e, has := b.Endpoints[l.listener]; has {
+			l.add(protocol.NodeEndpoint{NodeID: b.ID, Host: e.Host, Port: e.Port, Rack: b.Rack})
+		}
+	}
+	return &leader
+}
+
+func (l *leaderHints) add(e protocol.NodeEndpoint) {
+	for i := range l.endpoints {
+		if l.endpoints[i].NodeID == e.NodeID {
+			return
+		}
+	}
+	l.endpoints = append(l.endpoints, e)
+}

@@ -1,0 +1,218 @@
+package api
+
+import (
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/replication"
+)
+
+// Fetch reads records, for consumers and for followers.
+//
+// Versions 0 to 17. v3 a limit for the whole answer; v4 read_committed; v7
+// sessions; v9 the leader epoch the client knows; v11 reading from followers;
+// v12 flexible, diverging epochs; v13 topic ids; v16 the current leader with
+// NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH. v0-v3 get the records in the
+// older formats. Records go from file to socket without being copied.
+func Fetch(replicas *replication.Manager) Handler {
+	h := &fetchHandler{replicas: replicas}
+	h.pool.New = func() any {
+		x := &fetchCall{h: h}
+		x.released = x.release
+		return x
+	}
+	return Handler{Key: protocol.Fetch, Min: 0, Max: 17, Serve: h.serve}
+}
+
+type fetchHandler struct {
+	replicas *replication.Manager
+	pool     sync.Pool // *fetchCall
+}
+
+// fetchCall is one request's memory, reused once its answer is written.
+type fetchCall struct {
+	h        *fetchHandler
+	released func() // release, made once
+	req      protocol.FetchRequest
+	resp     protocol.FetchResponse
+	answers  []protocol.FetchPartitionResponse // of all topics, one after the other
+	sources  []*replication.PartitionFetch     // whose records follow, by cut
+	diverged []protocol.EpochEndOffset
+	aborted  []protocol.AbortedTransaction
+	head     []byte
+	cuts     []int
+	files    []network.Run
+	runs     []network.Run
+	fetch    *replication.Fetch
+}
+
+func (h *fetchHandler) serve(c *Call) network.Response {
+	x := h.pool.Get().(*fetchCall)
+	if err := x.req.ReadFrom(c.Version, c.Body); err != nil {
+		x.release()
+		return c.refuse(err)
+	}
+	f := x.begin(c)
+	code := f.Begin()
+	if code == protocol.None {
+		x.admit(c, f)
+		f.Read()
+		x.resp.SessionID, code = f.Finish()
+	}
+	x.resp.Version, x.resp.ErrorCode = c.Version, code
+	if code == protocol.None {
+		x.collect(c, f)
+	}
+	return x.answer(c)
+}
+
+// begin fills the fetch in from the request.
+func (x *fetchCall) begin(c *Call) *replication.Fetch {
+	f := x.h.replicas.NewFetch()
+	x.fetch = f
+	req := &x.req
+	f.Version, f.ReplicaID, f.ReplicaEpoch = c.Version, req.ReplicaID, req.ReplicaEpoch
+	f.MaxWait, f.MinBytes, f.MaxBytes = time.Duration(req.MaxWaitMs)*time.Millisecond, req.MinBytes, req.MaxBytes
+	f.Committed = req.IsolationLevel == 1
+	f.SessionID, f.SessionEpoch = req.SessionID, req.SessionEpoch
+	f.Client = replication.ClientInfo{Rack: req.RackID, Listener: c.Peer.Listener}
+	f.Done = c.Done
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			f.Ask(replication.PartitionAsk{Topic: t.Topic, TopicID: t.TopicID, Partition: p.Partition,
+				FetchOffset: p.FetchOffset, LogStartOffset: p.LogStartOffset, MaxBytes: p.MaxBytes,
+				CurrentLeaderEpoch: p.CurrentLeaderEpoch, LastFetchedEpoch: p.LastFetchedEpoch})
+		}
+	}
+	for i := range req.Forgotten {
+		t := &req.Forgotten[i]
+		for _, p := range t.Partitions {
+			f.Forget(t.Topic, t.TopicID, p)
+		}
+	}
+	return f
+}
+
+// admit refuses what the client may not read and what nobody knows.
+func (x *fetchCall) admit(c *Call, f *replication.Fetch) {
+	cluster := x.h.replicas.Metadata()
+	trusted := f.FromFollower() && c.AllowsCluster(kmsg.ACLOperationClusterAction)
+	topic, allowed := "", false // of the last partition: they come topic by topic
+	for i := range f.Partitions {
+		p := &f.Partitions[i]
+		if i == 0 || p.Topic != topic {
+			topic = p.Topic
+			allowed = trusted || !f.FromFollower() && c.Allows(kmsg.ACLOperationRead, kmsg.ACLResourceTypeTopic, topic)
+		}
+		switch {
+		case f.FromFollower() && !allowed:
+			p.Refuse(protocol.TopicAuthorizationFailed)
+		case p.Topic == "" && f.Version >= 13:
+			p.Refuse(protocol.UnknownTopicID)
+		case !allowed:
+			p.Refuse(protocol.TopicAuthorizationFailed)
+		case cluster.Partition(p.Topic, p.Partition) == nil:
+			p.Refuse(protocol.UnknownTopicOrPartition)
+		}
+	}
+}
+
+// collect turns the fetch into the response: first the partitions that were
+// read, in order, then those refused before, as Kafka sends them. Partitions of
+// one topic in a row share an entry.
+func (x *fetchCall) collect(c *Call, f *replication.Fetch) {
+	n := len(f.Partitions)
+	if cap(x.answers) < n {
+		x.answers = make([]protocol.FetchPartitionResponse, 0, n)
+	}
+	if cap(x.diverged) < n {
+		x.diverged = make([]protocol.EpochEndOffset, 0, n)
+	}
+	for _, refused := range []bool{false, true} {
+		for i := range f.Partitions {
+			if p := &f.Partitions[i]; p.Refused == refused && !p.Omitted {
+				x.add(p)
+			}
+		}
+	}
+	if c.Version >= 16 {
+		x.addLeaders(c)
+	}
+}
+
+func (x *fetchCall) add(p *replication.PartitionFetch) {
+	a := protocol.NewFetchPartitionResponse(p.Partition, p.Code)
+	a.HighWatermark, a.LastStableOffset, a.LogStartOffset = p.HighWatermark, p.LastStable, p.LogStart
+	a.PreferredReadReplica = p.PreferredReadReplica
+	if p.HasDiverged {
+		x.diverged = append(x.diverged, p.Diverged)
+		a.DivergingEpoch = &x.diverged[len(x.diverged)-1]
+	}
+	if p.AbortedListed {
+		from := len(x.aborted)
+		for _, t := range p.Data.Aborted {
+			x.aborted = append(x.aborted, protocol.AbortedTransaction{ProducerID: t.ProducerID, FirstOffset: t.FirstOffset})
+		}
+		a.Aborted = x.aborted[from:len(x.aborted):len(x.aborted)]
+		if a.Aborted == nil {
+			a.Aborted = []protocol.AbortedTransaction{}
+		}
+	}
+	a.RecordsSize = int32(p.RecordBytes())
+	x.sources = append(x.sources, p)
+	x.answers = append(x.answers, a)
+	if n := len(x.resp.Topics); n > 0 && x.resp.Topics[n-1].Topic == p.Topic && x.resp.Topics[n-1].TopicID == p.TopicID {
+		t := &x.resp.Topics[n-1]
+		t.Partitions = x.answers[len(x.answers)-1-len(t.Partitions) : len(x.answers)]
+		return
+	}
+	x.resp.Topics = append(x.resp.Topics, protocol.FetchTopicResponse{Topic: p.Topic, TopicID: p.TopicID, Partitions: x.answers[len(x.answers)-1:]})
+}
+
+func (x *fetchCall) addLeaders(c *Call) {
+	leaders := leaderHints{replicas: x.h.replicas, listener: c.Peer.Listener}
+	for i := range x.answers {
+		if code := x.answers[i].ErrorCode; code == protocol.NotLeaderOrFollower || code == protocol.FencedLeaderEpoch {
+			x.answers[i].CurrentLeader = leaders.hint(x.sources[i].Topic, x.sources[i].Partition)
+		}
+	}
+	x.resp.NodeEndpoints = leaders.endpoints
+}
+
+// answer writes the head and puts the records' file runs between its pieces.
+func (x *fetchCall) answer(c *Call) network.Response {
+	head := protocol.AppendResponseHeader(x.head[:0], protocol.Fetch, c.Version, c.CorrelationID)
+	x.head, x.cuts = x.resp.AppendTo(head, x.cuts[:0])
+	for _, p := range x.sources {
+		switch {
+		case p.RecordBytes() == 0:
+		case p.Converted != nil:
+			x.files = append(x.files, network.Run{Bytes: p.Converted})
+		default:
+			x.files = append(x.files, network.Run{File: p.Data.File, Position: p.Data.Position, Length: int64(p.Data.Length)})
+		}
+	}
+	x.runs = network.Splice(x.runs[:0], x.head, x.cuts, x.files)
+	return network.Response{Runs: x.runs, Release: x.released}
+}
+
+func (x *fetchCall) release() {
+	if x.fetch != nil {
+		x.fetch.Release()
+	}
+	clear(x.resp.Topics)
+	clear(x.answers)
+	clear(x.sources)
+	clear(x.files)
+	clear(x.runs)
+	x.resp = protocol.FetchResponse{Topics: x.resp.Topics[:0]}
+	x.answers, x.sources, x.diverged, x.aborted = x.answers[:0], x.sources[:0], x.diverged[:0], x.aborted[:0]
+	x.files, x.runs, x.fetch = x.files[:0], x.runs[:0], nil
+	x.h.pool.Put(x)
+}

@@ -1,0 +1,50 @@
+package api
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/replication"
+)
+
+// DeleteRecords raises the log start offset of partitions led here and waits
+// until their live followers have done so too.
+//
+// Versions 0 to 2; v2 flexible.
+func DeleteRecords(replicas *replication.Manager) Handler {
+	return Typed(protocol.DeleteRecords, 0, 2, func(c *Call, req *kmsg.DeleteRecordsRequest) (kmsg.Response, error) {
+		resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
+		cluster := replicas.Metadata()
+		var deletes []replication.PartitionDelete
+		for i := range req.Topics {
+			t := &req.Topics[i]
+			allowed := c.Allows(kmsg.ACLOperationDelete, kmsg.ACLResourceTypeTopic, t.Topic)
+			for _, p := range t.Partitions {
+				d := replication.PartitionDelete{Topic: t.Topic, Partition: p.Partition, Offset: p.Offset}
+				switch {
+				case !allowed:
+					d.Err = protocol.TopicAuthorizationFailed
+				case cluster.Partition(t.Topic, p.Partition) == nil:
+					d.Err = protocol.UnknownTopicOrPartition
+				}
+				deletes = append(deletes, d)
+			}
+		}
+		replicas.DeleteRecords(deletes, time.Duration(req.TimeoutMillis)*time.Millisecond, c.Done)
+		for i := range req.Topics {
+			t := kmsg.NewDeleteRecordsResponseTopic()
+			t.Topic = req.Topics[i].Topic
+			for range req.Topics[i].Partitions {
+				d := &deletes[0]
+				deletes = deletes[1:]
+				p := kmsg.NewDeleteRecordsResponseTopicPartition()
+				p.Partition, p.LowWatermark, p.ErrorCode = d.Partition, d.LowWatermark, int16(protocol.CodeOf(d.Err))
+				t.Partitions = append(t.Partitions, p)
+			}
+			resp.Topics = append(resp.Topics, t)
+		}
+		return resp, nil
+	})
+}

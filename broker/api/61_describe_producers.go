@@ -1,0 +1,54 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/replication"
+)
+
+// DescribeProducers lists the active producers of partitions hosted here.
+//
+// Version 0. checkTopicName is the rule for topic names; its error is answered
+// for every partition of the topic.
+func DescribeProducers(replicas *replication.Manager, checkTopicName func(string) error) Handler {
+	return Typed(protocol.DescribeProducers, 0, 0, func(c *Call, req *kmsg.DescribeProducersRequest) (kmsg.Response, error) {
+		resp := req.ResponseKind().(*kmsg.DescribeProducersResponse)
+		for i := range req.Topics {
+			asked := &req.Topics[i]
+			t := kmsg.NewDescribeProducersResponseTopic()
+			t.Topic = asked.Topic
+			refused := checkTopicName(asked.Topic)
+			switch {
+			case refused != nil:
+			case !c.Allows(kmsg.ACLOperationRead, kmsg.ACLResourceTypeTopic, asked.Topic):
+				refused = protocol.TopicAuthorizationFailed
+			case replicas.Metadata().Topics[asked.Topic] == nil:
+				refused = protocol.UnknownTopicOrPartition
+			}
+			for _, partition := range asked.Partitions {
+				t.Partitions = append(t.Partitions, describeProducers(replicas, asked.Topic, partition, refused))
+			}
+			resp.Topics = append(resp.Topics, t)
+		}
+		return resp, nil
+	})
+}
+
+func describeProducers(replicas *replication.Manager, topic string, partition int32, refused error) kmsg.DescribeProducersResponseTopicPartition {
+	p := kmsg.NewDescribeProducersResponseTopicPartition()
+	p.Partition = partition
+	if refused != nil {
+		p.ErrorCode, p.ErrorMessage = int16(protocol.CodeOf(refused)), protocol.MessageOf(refused)
+		return p
+	}
+	producers, err := replicas.Producers(topic, partition)
+	p.ErrorCode = int16(protocol.CodeOf(err))
+	for _, s := range producers {
+		a := kmsg.NewDescribeProducersResponseTopicPartitionActiveProducer()
+		a.ProducerID, a.ProducerEpoch, a.LastSequence = s.ProducerID, int32(s.ProducerEpoch), s.LastSequence
+		a.LastTimestamp, a.CoordinatorEpoch, a.CurrentTxnStartOffset = s.LastTimestamp, s.CoordinatorEpoch, s.CurrentTxnFirstOffset
+		p.ActiveProducers = append(p.ActiveProducers, a)
+	}
+	return p
+}

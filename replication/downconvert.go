@@ -1,0 +1,112 @@
+package replication
+
+import (
+	"encoding/binary"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+)
+
+// scratchMax is how much memory a fetch keeps for its next down-conversion.
+const scratchMax = 1 << 20
+
+// fitVersion turns the answer into what a client of the request's version
+// understands: older record formats, older errors.
+func (f *Fetch) fitVersion() {
+	if f.Version >= 10 {
+		return
+	}
+	for i := range f.Partitions {
+		want := &f.Partitions[i]
+		if !want.Omitted && want.partition != nil {
+			f.fitRecords(want)
+		}
+		if want.Code == protocol.KafkaStorageError && f.Version <= 5 {
+			want.Code = protocol.NotLeaderOrFollower
+		}
+	}
+	if cap(f.scratch) > scratchMax {
+		f.scratch = nil
+	}
+}
+
+// fitRecords converts one partition's records where the log's format is newer
+// than the client's. Clients before v10 do not know zstd.
+func (f *Fetch) fitRecords(want *PartitionFetch) {
+	log := want.partition.Log()
+	if log == nil {
+		return
+	}
+	config := log.Config()
+	if config.CompressionType == record.Zstd.String() {
+		want.fail(protocol.UnsupportedCompressionType)
+		return
+	}
+	magic, needed := downConversion(config.Magic, f.Version)
+	if !needed || want.Code != protocol.None {
+		return
+	}
+	if !config.DownConversionEnable && !f.FromFollower() {
+		want.fail(protocol.UnsupportedVersion)
+		return
+	}
+	if want.Data.Length == 0 {
+		return
+	}
+	if code := f.convert(want, magic); code != protocol.None {
+		want.fail(code)
+	}
+}
+
+// downConversion says which format a fetch of the version gets, if it is older
+// than the log's.
+func downConversion(logMagic int8, version int16) (magic int8, needed bool) {
+	switch {
+	case logMagic > 0 && version <= 1:
+		return 0, true
+	case logMagic > 1 && version <= 3:
+		return 1, true
+	}
+	return 0, false
+}
+
+func (f *Fetch) convert(want *PartitionFetch, magic int8) protocol.ErrorCode {
+	n := int(want.Data.Length)
+	if cap(f.scratch) < n {
+		f.scratch = make([]byte, n)
+	}
+	set := f.scratch[:n]
+	if _, err := want.Data.File.ReadAt(set, want.Data.Position); err != nil {
+		return protocol.KafkaStorageError
+	}
+	set = wholeBatches(set)
+	converted, err := record.DownConvert(set, magic, want.FetchOffset)
+	if err != nil {
+		return protocol.CodeOf(err)
+	}
+	if len(converted) == 0 {
+		converted = oversized()
+	}
+	want.Converted = converted
+	return protocol.None
+}
+
+// wholeBatches cuts an incomplete batch off the end of a set.
+func wholeBatches(set []byte) []byte {
+	rest := set
+	for {
+		b, after, err := record.Next(rest)
+		if b == nil || err != nil {
+			return set[:len(set)-len(rest)]
+		}
+		rest = after
+	}
+}
+
+// oversized is the head of an entry that claims to be longer than the answer.
+// Old consumers get it where nothing remains after conversion, as with control
+// batches: no records at all would mean the end of the log.
+func oversized() []byte {
+	head := binary.BigEndian.AppendUint64(nil, ^uint64(0))
+	return binary.BigEndian.AppendUint32(head, record.HeaderSize)
+}
