@@ -162,18 +162,22 @@ func (w *answerWriter) flush(p []byte, more bool) error {
 	return err
 }
 
-// sendPlain writes to a connection that has no descriptor to use.
+// plainPiece is how much sendPlain writes at once, so that a slow peer that
+// does read is not taken for one that does not.
+const plainPiece = 1 << 20
+
+// sendPlain writes through net.Conn.
 func (c *conn) sendPlain(a, b []byte) (n int64, err error) {
 	for _, p := range [2][]byte{a, b} {
-		if len(p) == 0 {
-			continue
+		for len(p) > 0 {
+			m, err := c.net.Write(p[:min(len(p), plainPiece)])
+			n += int64(m)
+			if err != nil {
+				return n, err
+			}
+			c.touch()
+			p = p[m:]
 		}
-		m, err := c.net.Write(p)
-		n += int64(m)
-		if err != nil {
-			return n, err
-		}
-		c.touch()
 	}
 	return n, nil
 }
