@@ -31,7 +31,17 @@ func (s *Server) listenTCP(address string) (net.Listener, error) {
 		// socket, since its size is part of the handshake.
 		return setReceiveBuffer(raw, s.cfg.ReceiveBufferBytes)
 	}}
-	return cfg.Listen(context.Background(), "tcp", address)
+	socket, err := cfg.Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if raw, ok := socket.(syscall.Conn); ok {
+		if err := setBacklog(raw, s.cfg.Backlog); err != nil {
+			socket.Close()
+			return nil, err
+		}
+	}
+	return socket, nil
 }
 
 // BindError is a listener whose socket could not be opened. Its text is Kafka's.

@@ -18,6 +18,9 @@ type Config struct {
 	// leave it to the operating system (socket.send.buffer.bytes, socket.receive.buffer.bytes).
 	SendBufferBytes    int
 	ReceiveBufferBytes int
+	// Backlog is how many connections may wait to be accepted on a listener; 0
+	// leaves it to the operating system (socket.listen.backlog.size).
+	Backlog int
 	// MaxConnections over all listeners; 0: no limit (max.connections). At the
 	// limit new connections wait; one on the inter-broker listener makes an idle
 	// one of another listener close.

@@ -22,3 +22,20 @@ func setReceiveBuffer(raw syscall.RawConn, size int) error {
 	}
 	return setErr
 }
+
+// setBacklog sizes a listening socket's queue, where size is positive: calling
+// listen again on it changes nothing else.
+func setBacklog(socket syscall.Conn, size int) error {
+	if size <= 0 {
+		return nil
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var listenErr error
+	if err := raw.Control(func(fd uintptr) { listenErr = unix.Listen(int(fd), size) }); err != nil {
+		return err
+	}
+	return listenErr
+}

@@ -1,0 +1,52 @@
+package network
+
+import (
+	"net"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+func TestSocketsHaveTheConfiguredSizes(t *testing.T) {
+	s := start(t, Config{Backlog: 7, ReceiveBufferBytes: 50_000, SendBufferBytes: 60_000}, echo)
+	c := dial(t, s)
+	write(t, c, frame(protocol.Metadata, 1, 1, nil))
+	answerOf(t, c)
+	listening := descriptor(t, s.listener("PLAINTEXT").socket.(*net.TCPListener))
+	listening(func(fd int) {
+		// Of a listening socket the kernel reports the backlog's limit here.
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || info.Sacked != 7 {
+			t.Errorf("backlog %+v, error %v", info, err)
+		}
+	})
+	s.each(func(c *conn) {
+		descriptor(t, c.accepted.(*net.TCPConn))(func(fd int) {
+			for option, want := range map[int]int{unix.SO_RCVBUF: 100_000, unix.SO_SNDBUF: 120_000} { // the kernel doubles them
+				if got, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, option); err != nil || got != want {
+					t.Errorf("option %d is %d, want %d (%v)", option, got, want, err)
+				}
+			}
+			if got, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); err != nil || got != 1 {
+				t.Errorf("TCP_NODELAY is %d (%v)", got, err)
+			}
+		})
+	})
+}
+
+// descriptor returns a function that lends the descriptor of c.
+func descriptor(t *testing.T, c syscall.Conn) func(func(int)) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(use func(int)) {
+		if err := raw.Control(func(fd uintptr) { use(int(fd)) }); err != nil {
+			t.Error(err)
+		}
+	}
+}
