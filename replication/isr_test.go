@@ -1,0 +1,163 @@
+package replication
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+const lagMaxMs = 30_000
+
+func TestFollowerIsCaughtUpByWhatItAsksFor(t *testing.T) {
+	start := progress{logEnd: 10, leaderEndAtLastFetch: 12, lastFetchMs: 1000, lastCaughtUpMs: 500}
+	for _, c := range []struct {
+		name                  string
+		offset, leaderEnd     int64
+		caughtUp, leaderEndAt int64
+	}{
+		{"all there is", 20, 20, 2000, 20},
+		{"all there was at the last fetch", 12, 20, 1000, 20},
+		{"less than at the last fetch", 11, 20, 500, 20},
+		{"the leader's end never falls", 12, 11, 2000, 12},
+	} {
+		got := start.fetched(c.offset, 3, c.leaderEnd, 2000, -1)
+		if got.lastCaughtUpMs != c.caughtUp || got.leaderEndAtLastFetch != c.leaderEndAt || got.logEnd != c.offset || got.logStart != 3 || got.lastFetchMs != 2000 {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}
+
+func TestPitfallReplication07_IdleFollowerAtLogEndStaysInSync(t *testing.T) {
+	p := progress{logEnd: 7, lastCaughtUpMs: 0}
+	if !p.caughtUp(7, 10*lagMaxMs, lagMaxMs) {
+		t.Error("a follower that has everything is out of sync since it has not fetched for long")
+	}
+	if p.caughtUp(8, 10*lagMaxMs, lagMaxMs) {
+		t.Error("a follower that misses a record and has not been caught up for long is in sync")
+	}
+	if !p.caughtUp(8, lagMaxMs, lagMaxMs) {
+		t.Error("a follower that was caught up just within the allowed lag is out of sync")
+	}
+}
+
+func TestProgressAtTheStartOfAnEpoch(t *testing.T) {
+	known := progress{logStart: 1, logEnd: 5, leaderEndAtLastFetch: 6, lastFetchMs: 10, lastCaughtUpMs: 10, brokerEpoch: 4}
+	fresh := known.newEpoch(100, 9, false, true)
+	if fresh.logEnd != unknownOffset || fresh.logStart != unknownOffset || fresh.leaderEndAtLastFetch != unknownOffset || fresh.lastCaughtUpMs != 100 || fresh.lastFetchMs != 0 {
+		t.Errorf("new leader, member of the ISR: %+v", fresh)
+	}
+	again := known.newEpoch(100, 9, true, false)
+	if again.logEnd != 5 || again.logStart != 1 || again.leaderEndAtLastFetch != 9 || again.lastCaughtUpMs != 0 || again.lastFetchMs != 0 {
+		t.Errorf("re-elected leader, not a member: %+v", again)
+	}
+}
+
+func TestPendingChangeUsesTheLargerSetForTheHighWatermark(t *testing.T) {
+	base := committedISR([]int32{1, 2})
+	grown := base.expand(3)
+	if !grown.pending() || !slices.Equal(grown.committed, []int32{1, 2}) || !slices.Equal(grown.proposed, []int32{1, 2, 3}) || !slices.Equal(grown.maximal, []int32{1, 2, 3}) {
+		t.Errorf("expand: %+v", grown)
+	}
+	shrunk := base.shrink([]int32{2})
+	if !shrunk.pending() || !slices.Equal(shrunk.committed, []int32{1, 2}) || !slices.Equal(shrunk.proposed, []int32{1}) || !slices.Equal(shrunk.maximal, []int32{1, 2}) {
+		t.Errorf("shrink: %+v", shrunk)
+	}
+	if base.pending() || len(base.committed) != 2 {
+		t.Errorf("the base changed: %+v", base)
+	}
+}
+
+func TestPitfallReplication06_FollowerBelowTheEpochStartMayNotJoin(t *testing.T) {
+	const highWatermark, epochStart = 5, 8
+	for logEnd, want := range map[int64]bool{4: false, 5: false, 7: false, 8: true, 9: true} {
+		if got := mayJoin(logEnd, highWatermark, epochStart); got != want {
+			t.Errorf("a follower at %d joins: %t, want %t", logEnd, got, want)
+		}
+	}
+	if mayJoin(9, 10, 8) {
+		t.Error("a follower below the high watermark joins")
+	}
+}
+
+func TestOutOfSyncNamesLaggardsAndStrangersButNeverTheLeader(t *testing.T) {
+	followers := map[int32]*progress{
+		2: {logEnd: 10, lastCaughtUpMs: 0},
+		3: {logEnd: 4, lastCaughtUpMs: 0},
+		4: {logEnd: 4, lastCaughtUpMs: 90_000},
+	}
+	got := outOfSync([]int32{1, 2, 3, 4, 9}, 1, followers, 10, 100_000, lagMaxMs)
+	if !slices.Equal(got, []int32{3, 9}) {
+		t.Errorf("out of sync: %v, want [3 9]", got)
+	}
+}
+
+func TestHighWatermarkIsTheLeastEndThatCounts(t *testing.T) {
+	now := int64(100_000)
+	lagging := func(end int64) *progress { return &progress{logEnd: end} }
+	recent := func(end int64) *progress { return &progress{logEnd: end, lastCaughtUpMs: now - 1} }
+	everybody := func(int32) bool { return true }
+	nobody := func(int32) bool { return false }
+	for _, c := range []struct {
+		name      string
+		maximal   []int32
+		followers map[int32]*progress
+		eligible  func(int32) bool
+		want      int64
+	}{
+		{"leader alone", []int32{1}, nil, everybody, 10},
+		{"in-sync follower holds back", []int32{1, 2}, map[int32]*progress{2: lagging(6)}, everybody, 6},
+		{"unknown in-sync follower holds back all", []int32{1, 2}, map[int32]*progress{2: lagging(unknownOffset)}, everybody, unknownOffset},
+		{"out-of-sync follower does not count", []int32{1}, map[int32]*progress{2: lagging(6)}, everybody, 10},
+		{"one about to join counts", []int32{1}, map[int32]*progress{2: recent(6)}, everybody, 6},
+		{"a dead one does not join", []int32{1}, map[int32]*progress{2: recent(6)}, nobody, 10},
+		{"the least of several", []int32{1, 2, 3}, map[int32]*progress{2: lagging(9), 3: lagging(7)}, everybody, 7},
+		{"a member that is no assigned replica is ignored", []int32{1, 8}, map[int32]*progress{}, everybody, 10},
+	} {
+		if got := highWatermarkCandidate(10, c.maximal, c.followers, c.eligible, now, lagMaxMs); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func TestLowWatermarkCountsLiveFollowersOnly(t *testing.T) {
+	followers := map[int32]*progress{2: {logStart: 3}, 3: {logStart: 1}}
+	alive := func(id int32) bool { return id == 2 }
+	if got := lowWatermark(5, followers, alive); got != 3 {
+		t.Errorf("low watermark %d, want 3", got)
+	}
+	if got := lowWatermark(2, followers, alive); got != 2 {
+		t.Errorf("low watermark %d, want the leader's 2", got)
+	}
+}
+
+func TestVerdictOnAnAlterPartitionAnswer(t *testing.T) {
+	for _, c := range []struct {
+		answer ISRAnswer
+		want   isrVerdict
+	}{
+		{ISRAnswer{LeaderEpoch: 3, PartitionEpoch: 8}, isrCommitted},
+		{ISRAnswer{LeaderEpoch: 3, PartitionEpoch: 7}, isrCommitted},
+		{ISRAnswer{LeaderEpoch: 3, PartitionEpoch: 6}, isrOutdated},
+		{ISRAnswer{LeaderEpoch: 4, PartitionEpoch: 8}, isrOutdated},
+		{ISRAnswer{Err: protocol.IneligibleReplica}, isrRefused},
+		{ISRAnswer{Err: protocol.OperationNotAttempted}, isrRefused},
+		{ISRAnswer{Err: protocol.UnknownTopicOrPartition}, isrUnknown},
+		{ISRAnswer{Err: protocol.UnknownTopicID}, isrUnknown},
+		{ISRAnswer{Err: protocol.FencedLeaderEpoch}, isrUnknown},
+		{ISRAnswer{Err: protocol.InvalidUpdateVersion}, isrUnknown},
+		{ISRAnswer{Err: protocol.InvalidRequest}, isrUnknown},
+		{ISRAnswer{Err: protocol.NewLeaderElected}, isrUnknown},
+		{ISRAnswer{Err: protocol.UnknownServerError}, isrResend},
+	} {
+		if got := judgeISRAnswer(c.answer, 3, 7); got != c.want {
+			t.Errorf("%+v: verdict %d, want %d", c.answer, got, c.want)
+		}
+	}
+}
+
+func TestEffectiveMinISRIsCappedByTheReplicas(t *testing.T) {
+	if effectiveMinISR(3, 1) != 1 || effectiveMinISR(2, 3) != 2 {
+		t.Error("min.insync.replicas is not the lesser of the setting and the replicas")
+	}
+}

@@ -1,0 +1,124 @@
+package replication
+
+import (
+	"testing"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// epochs is a log's leader epochs: where each starts; end is the log end.
+type epochs struct {
+	entries []protocol.EpochEndOffset // epoch and its start
+	end     int64
+}
+
+// endOf answers as a log does (replication reference 1.8).
+func (e epochs) endOf(epoch int32) (int32, int64) {
+	if epoch < 0 || len(e.entries) == 0 {
+		return -1, -1
+	}
+	last := e.entries[len(e.entries)-1]
+	if epoch == last.Epoch {
+		return epoch, e.end
+	}
+	if epoch > last.Epoch {
+		return -1, -1
+	}
+	floor := int32(-1)
+	for _, entry := range e.entries {
+		if entry.Epoch > epoch {
+			if floor < 0 {
+				return epoch, entry.EndOffset
+			}
+			return floor, entry.EndOffset
+		}
+		floor = entry.Epoch
+	}
+	return -1, -1
+}
+
+func (e epochs) truncated(to int64) epochs {
+	var kept []protocol.EpochEndOffset
+	for _, entry := range e.entries {
+		if entry.EndOffset < to {
+			kept = append(kept, entry)
+		}
+	}
+	return epochs{kept, min(e.end, to)}
+}
+
+func TestTruncationByTheLeadersAnswer(t *testing.T) {
+	own := epochs{[]protocol.EpochEndOffset{{Epoch: 1, EndOffset: 0}, {Epoch: 3, EndOffset: 10}, {Epoch: 5, EndOffset: 20}}, 30}
+	for _, c := range []struct {
+		name   string
+		leader protocol.EpochEndOffset
+		want   int64
+		done   bool
+	}{
+		{"the leader knows nothing: to the high watermark", protocol.EpochEndOffset{Epoch: -1, EndOffset: -1}, 4, true},
+		{"no epoch in the answer", protocol.EpochEndOffset{Epoch: -1, EndOffset: 12}, 12, true},
+		{"no epoch, beyond our end", protocol.EpochEndOffset{Epoch: -1, EndOffset: 99}, 30, true},
+		{"same epoch, the leader has less", protocol.EpochEndOffset{Epoch: 3, EndOffset: 15}, 15, true},
+		{"same epoch, we have less", protocol.EpochEndOffset{Epoch: 3, EndOffset: 25}, 20, true},
+		{"same latest epoch", protocol.EpochEndOffset{Epoch: 5, EndOffset: 40}, 30, true},
+		{"an epoch we lack: ask again", protocol.EpochEndOffset{Epoch: 4, EndOffset: 28}, 20, false},
+		{"an epoch beyond ours", protocol.EpochEndOffset{Epoch: 6, EndOffset: 28}, 28, true},
+	} {
+		offset, done := truncateTo(c.leader, 4, own.end, own.endOf)
+		if offset != c.want || done != c.done {
+			t.Errorf("%s: %d, %t; want %d, %t", c.name, offset, done, c.want, c.done)
+		}
+	}
+}
+
+func TestPitfallReplication02_DivergentTailsNeedSeveralTruncations(t *testing.T) {
+	// Epochs 1 common, then 2 written by the follower, 3 by the leader.
+	follower := epochs{[]protocol.EpochEndOffset{{Epoch: 1, EndOffset: 0}, {Epoch: 2, EndOffset: 10}}, 15}
+	leader := epochs{[]protocol.EpochEndOffset{{Epoch: 1, EndOffset: 0}, {Epoch: 3, EndOffset: 12}}, 20}
+	for steps := 0; ; steps++ {
+		if steps > 3 {
+			t.Fatalf("no agreement after %d steps: %+v", steps, follower)
+		}
+		latest := follower.entries[len(follower.entries)-1].Epoch
+		epoch, end := leader.endOf(latest)
+		offset, done := truncateTo(protocol.EpochEndOffset{Epoch: epoch, EndOffset: end}, 0, follower.end, follower.endOf)
+		follower = follower.truncated(offset)
+		if done {
+			break
+		}
+	}
+	if follower.end != 10 || len(follower.entries) != 1 {
+		t.Errorf("the follower ends at %d with %v, want 10 and only epoch 1", follower.end, follower.entries)
+	}
+}
+
+func TestPitfallReplication01_RestartedFollowerKeepsWhatTheLeaderHas(t *testing.T) {
+	// The high watermark is behind (2); the leader has all of the follower's epoch.
+	follower := epochs{[]protocol.EpochEndOffset{{Epoch: 0, EndOffset: 0}}, 5}
+	leader := epochs{[]protocol.EpochEndOffset{{Epoch: 0, EndOffset: 0}}, 5}
+	epoch, end := leader.endOf(0)
+	if offset, done := truncateTo(protocol.EpochEndOffset{Epoch: epoch, EndOffset: end}, 2, follower.end, follower.endOf); offset != 5 || !done {
+		t.Errorf("truncates to %d, want to keep all 5", offset)
+	}
+}
+
+func TestFetcherOfAPartitionIsChosenAsKafkaDoes(t *testing.T) {
+	// Utils.abs(31 * "orders".hashCode() + partition) % n
+	for _, c := range []struct {
+		topic     string
+		partition int32
+		hash      int32
+	}{{"a", 0, 97}, {"orders", 0, -1008770331}, {"t1", 2, 3645}} {
+		if h := javaHash(c.topic); h != c.hash {
+			t.Errorf("hash of %q: %d, want %d", c.topic, h, c.hash)
+		}
+	}
+	for partition := range int32(100) {
+		if got := fetcherID(TopicPartition{Topic: "orders", Partition: partition}, 3); got < 0 || got >= 3 {
+			t.Errorf("fetcher %d of 3", got)
+		}
+	}
+	if fetcherID(TopicPartition{Topic: "a", Partition: 1}, 5) != (31*97+1)%5 {
+		t.Error("the fetcher is not |31 * hash + partition| % n")
+	}
+}

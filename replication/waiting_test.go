@@ -1,0 +1,109 @@
+package replication
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestWaiterLooksAgainAfterRegistering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var list waitList
+		w := newWaiter()
+		w.reset(1)
+		w.watch(&list, logEndMoved)
+		defer w.stop()
+		// The event came between the caller's first look and the registration.
+		if got := w.await(time.Hour, nil, func() bool { return true }); got != satisfied {
+			t.Errorf("outcome %d", got)
+		}
+	})
+}
+
+func TestWaiterIsWokenByWhatItWaitsForOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var list waitList
+		looks := 0
+		done := make(chan outcome)
+		go func() {
+			w := newWaiter()
+			w.reset(1)
+			w.watch(&list, logEndMoved|stateChanged)
+			defer w.stop()
+			done <- w.await(time.Hour, nil, func() bool { looks++; return looks == 3 })
+		}()
+		synctest.Wait()
+		list.wake(highWatermarkMoved)
+		synctest.Wait()
+		if looks != 1 {
+			t.Errorf("looked %d times after an event of no interest", looks)
+		}
+		list.wake(logEndMoved)
+		synctest.Wait()
+		list.wake(stateChanged)
+		if got := <-done; got != satisfied || looks != 3 {
+			t.Errorf("outcome %d after %d looks", got, looks)
+		}
+		if list.count.Load() != 0 || list.head != nil {
+			t.Error("the registration is still there")
+		}
+	})
+}
+
+func TestWaiterGivesUpAtTheTimeoutAndWhenTheConnectionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		never := func() bool { return false }
+		w := newWaiter()
+		start := time.Now()
+		if got := w.await(70*time.Millisecond, nil, never); got != expired || time.Since(start) != 70*time.Millisecond {
+			t.Errorf("outcome %d after %v", got, time.Since(start))
+		}
+		gone := make(chan struct{})
+		time.AfterFunc(time.Second, func() { close(gone) })
+		if got := w.await(time.Hour, gone, never); got != abandoned {
+			t.Errorf("outcome %d, want abandoned", got)
+		}
+	})
+}
+
+func TestReusedWaiterForgetsOldWakeUps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var list waitList
+		pool := &waiterPool{}
+		w := pool.get(1)
+		w.watch(&list, logEndMoved)
+		list.wake(logEndMoved)
+		pool.put(w)
+		w.reset(1)
+		looks := 0
+		w.await(time.Millisecond, nil, func() bool { looks++; return false })
+		if looks != 1 {
+			t.Errorf("looked %d times: an old wake-up was left in the slot", looks)
+		}
+	})
+}
+
+func TestWaitListRemovesFromTheMiddle(t *testing.T) {
+	var list waitList
+	waiters := make([]*waiter, 4)
+	for i := range waiters {
+		waiters[i] = newWaiter()
+		waiters[i].reset(1)
+		waiters[i].watch(&list, logEndMoved)
+	}
+	waiters[1].stop()
+	waiters[3].stop() // the head
+	list.wake(logEndMoved)
+	for i, w := range waiters {
+		select {
+		case <-w.slot:
+			if i == 1 || i == 3 {
+				t.Errorf("waiter %d was woken after it left", i)
+			}
+		default:
+			if i == 0 || i == 2 {
+				t.Errorf("waiter %d was not woken", i)
+			}
+		}
+	}
+}
