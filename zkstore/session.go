@@ -12,9 +12,13 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// packetMax is the largest packet the client sends or takes: Kafka raises the
-// client's jute.maxbuffer to 4 MiB.
-const packetMax = 4 << 20
+// packetMax is the largest packet the client sends: Kafka raises the client's
+// jute.maxbuffer to 4 MiB. answerMax is the largest it takes; Kafka takes no
+// more than it sends, and so cannot list a few ten thousand topics of long names.
+const (
+	packetMax = 4 << 20
+	answerMax = 64 << 20
+)
 
 // session is one ZooKeeper session with its one connection object, which is
 // never used for a second session: it is dead once the server has said that the
@@ -47,7 +51,7 @@ func dialSession(servers []string, timeout time.Duration, log *logrus.Entry, onE
 		zk.WithHostProvider(&hosts{}),
 		zk.WithLogger(warnLogger{log}),
 		zk.WithLogInfo(false),
-		zk.WithMaxBufferSize(packetMax),
+		zk.WithMaxBufferSize(answerMax),
 		zk.WithMaxConnBufferSize(packetMax+64<<10),
 		zk.WithEventCallback(func(e zk.Event) {
 			<-ready
@@ -110,6 +114,15 @@ func (s *session) close() {
 	s.endLocked()
 	s.mu.Unlock()
 	s.conn.Close()
+}
+
+// abandon is close for a session that the server has ended: there is nothing to
+// tell the server, so nobody has to wait.
+func (s *session) abandon() {
+	s.mu.Lock()
+	s.endLocked()
+	s.mu.Unlock()
+	go s.conn.Close()
 }
 
 func (s *session) isOver() bool {

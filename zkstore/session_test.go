@@ -259,6 +259,31 @@ func TestTooLargeANodeIsAnErrorThatNamesTheSetting(t *testing.T) {
 	}
 }
 
+func TestASessionLostWhileAfterRunsDoesNotBlock(t *testing.T) {
+	s, straight, p := openThroughProxy(t)
+	ctx := background(t)
+	must(t, straight.CreateStartupPaths(ctx))
+	results := make(chan error, 2)
+	first := true
+	s.AddSessionListener(SessionListener{After: func() {
+		if first {
+			first = false
+			s.mu.Lock()
+			current := s.current
+			s.mu.Unlock()
+			p.expireSession(t)
+			<-current.dead
+		}
+		_, err := s.Topics(ctx)
+		results <- err
+	}})
+	p.expireSession(t)
+	if err := <-results; !errors.Is(err, ErrSessionExpired) {
+		t.Errorf("operation in After when its session is lost: %v", err)
+	}
+	must(t, <-results)
+}
+
 // counter counts what an Observer is told.
 type counter struct {
 	mu       sync.Mutex // guards what follows

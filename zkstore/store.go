@@ -65,18 +65,21 @@ type Store struct {
 	once     sync.Once
 	wg       sync.WaitGroup // run and events.run
 
-	mu         sync.Mutex // guards what follows; nothing is called with it held
-	current    *session   // nil between two sessions
-	changed    chan struct{}
-	listeners  []SessionListener
-	registered int64 // the session under which this store registered its broker
-	handlers   handlers
+	mu           sync.Mutex    // guards what follows; nothing is called with it held
+	current      *session      // nil between two sessions
+	changed      chan struct{} // closed and replaced when current is set
+	callingAfter bool          // run is in the After hooks, so it cannot open another session
+	listeners    []SessionListener
+	registered   int64 // the session under which this store registered its broker
+	handlers     handlers
 }
 
 // SessionListener is told of session loss. Before runs when the session has
 // expired, before a new one is opened, After once it is open; both in the
 // store's session goroutine, outside all locks, in the order of AddSessionListener.
-// Either may be nil. No operation of the store may be awaited in Before.
+// Either may be nil. No operation of the store may be awaited in Before; in
+// After operations fail with ErrSessionExpired if that session is lost too,
+// and both hooks are called again.
 type SessionListener struct {
 	Before func()
 	After  func()
@@ -225,9 +228,9 @@ func (s *Store) run() {
 		if s.closing() {
 			return
 		}
-		s.log.Warnf("[ZooKeeperClient %s] Session 0x%x expired.", s.cfg.Name, sess.sessionID())
+		s.say("Session expired.")
 		s.unpublish()
-		sess.close()
+		sess.abandon()
 		for _, l := range s.sessionListeners() {
 			if l.Before != nil {
 				l.Before()
@@ -238,13 +241,27 @@ func (s *Store) run() {
 			return
 		}
 		s.publish(next)
-		for _, l := range s.sessionListeners() {
-			if l.After != nil {
-				l.After()
-			}
-		}
+		s.callAfter()
 		s.fireAll()
 	}
+}
+
+// callAfter runs the After hooks. If the new session is lost meanwhile their
+// operations fail: the next session is only opened when they have returned.
+func (s *Store) callAfter() {
+	s.setCallingAfter(true)
+	defer s.setCallingAfter(false)
+	for _, l := range s.sessionListeners() {
+		if l.After != nil {
+			l.After()
+		}
+	}
+}
+
+func (s *Store) setCallingAfter(calling bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.callingAfter = calling
 }
 
 // reconnect opens the next session, trying for ever; nil when the store is
@@ -380,13 +397,16 @@ func (s *Store) session(ctx context.Context) (*session, error) {
 	}
 	for {
 		s.mu.Lock()
-		sess, changed := s.current, s.changed
+		sess, changed, stuck := s.current, s.changed, s.callingAfter
 		s.mu.Unlock()
 		if s.closing() {
 			return nil, ErrClosed
 		}
 		if sess != nil && !sess.isOver() {
 			return sess, nil
+		}
+		if stuck {
+			return nil, ErrSessionExpired
 		}
 		select {
 		case <-changed:
