@@ -1,0 +1,147 @@
+package metadata
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func partitionState(topic string, partition, leader, epoch int32) kmsg.UpdateMetadataRequestTopicPartition {
+	s := kmsg.NewUpdateMetadataRequestTopicPartition()
+	s.Topic, s.Partition, s.Leader, s.LeaderEpoch = topic, partition, leader, epoch
+	s.ISR, s.Replicas = []int32{leader}, []int32{leader, leader + 1}
+	return s
+}
+
+func update(topic string, id TopicID, states ...kmsg.UpdateMetadataRequestTopicPartition) *kmsg.UpdateMetadataRequest {
+	req := kmsg.NewPtrUpdateMetadataRequest()
+	req.Version = 8
+	req.ControllerID = 1
+	if topic != "" {
+		t := kmsg.NewUpdateMetadataRequestTopicState()
+		t.Topic, t.TopicID, t.PartitionStates = topic, id, states
+		req.TopicStates = append(req.TopicStates, t)
+	}
+	return req
+}
+
+func withBroker(req *kmsg.UpdateMetadataRequest, id int32, listener string) *kmsg.UpdateMetadataRequest {
+	b := kmsg.NewUpdateMetadataRequestLiveBroker()
+	b.ID = id
+	e := kmsg.NewUpdateMetadataRequestLiveBrokerEndpoint()
+	e.Host, e.Port, e.ListenerName = "h", 9092, listener
+	b.Endpoints = append(b.Endpoints, e)
+	req.LiveBrokers = append(req.LiveBrokers, b)
+	return req
+}
+
+func TestNewCacheKnowsNothing(t *testing.T) {
+	s := NewCache().Snapshot()
+	if s.ControllerID != NoController || len(s.Brokers) != 0 || s.Partition("t", 0) != nil {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestUpdateReplacesListedPartitionsAndKeepsOthers(t *testing.T) {
+	c := NewCache()
+	id := TopicID{9}
+	c.Apply(update("t", id, partitionState("", 0, 1, 1), partitionState("", 1, 1, 1)))
+	before := c.Snapshot()
+	c.Apply(update("t", id, partitionState("", 1, 2, 5)))
+	s := c.Snapshot()
+	if p := s.Partition("t", 0); p == nil || p.Leader != 1 {
+		t.Errorf("partition 0 %+v", p)
+	}
+	if p := s.Partition("t", 1); p == nil || p.Leader != 2 || p.LeaderEpoch != 5 || !slices.Equal(p.Replicas, []int32{2, 3}) {
+		t.Errorf("partition 1 %+v", p)
+	}
+	if p := before.Partition("t", 1); p.Leader != 1 {
+		t.Error("an old snapshot changed")
+	}
+	if s.Names[id] != "t" || s.Topics["t"].ID != id {
+		t.Error("the topic id is not known by name and back")
+	}
+}
+
+func TestUpdateAlwaysReplacesBrokersAndController(t *testing.T) {
+	c := NewCache()
+	c.Apply(withBroker(withBroker(update("", TopicID{}), 1, "PLAINTEXT"), 2, "PLAINTEXT"))
+	next := withBroker(update("", TopicID{}), 2, "SSL")
+	next.ControllerID = -1
+	c.Apply(next)
+	s := c.Snapshot()
+	if len(s.Brokers) != 1 || s.Brokers[2].Endpoints["SSL"].Port != 9092 || s.ControllerID != NoController {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestLeaderMinusTwoRemovesPartitionsAndTheEmptyTopic(t *testing.T) {
+	c := NewCache()
+	id := TopicID{3}
+	c.Apply(update("t", id, partitionState("", 0, 1, 1), partitionState("", 1, 1, 1)))
+	deleted := c.Apply(update("t", id, partitionState("", 0, leaderDuringDelete, 1)))
+	if !slices.Equal(deleted, []TopicPartition{{"t", 0}}) || c.Snapshot().Partition("t", 1) == nil {
+		t.Errorf("deleted %v", deleted)
+	}
+	c.Apply(update("t", id, partitionState("", 1, leaderDuringDelete, 1), partitionState("", 7, leaderDuringDelete, 1)))
+	if s := c.Snapshot(); s.Topics["t"] != nil || s.Names[id] != "" {
+		t.Errorf("the topic or its id is left: %+v", s)
+	}
+}
+
+func TestZeroTopicIDDropsTheKnownOne(t *testing.T) {
+	c := NewCache()
+	c.Apply(update("t", TopicID{3}, partitionState("", 0, 1, 1)))
+	c.Apply(update("t", TopicID{}, partitionState("", 0, 1, 1)))
+	if s := c.Snapshot(); s.Topics["t"].ID != (TopicID{}) || len(s.Names) != 0 {
+		t.Errorf("%+v", s.Names)
+	}
+}
+
+func TestUngroupedPartitionsOfOldVersions(t *testing.T) {
+	c := NewCache()
+	req := kmsg.NewPtrUpdateMetadataRequest()
+	req.Version = 0
+	req.PartitionStates = []kmsg.UpdateMetadataRequestTopicPartition{partitionState("a", 0, 1, 0), partitionState("b", 2, 1, 0)}
+	b := kmsg.NewUpdateMetadataRequestLiveBroker()
+	b.ID, b.Host, b.Port = 4, "old", 9
+	req.LiveBrokers = append(req.LiveBrokers, b)
+	c.Apply(req)
+	s := c.Snapshot()
+	if s.Partition("a", 0) == nil || s.Partition("b", 2) == nil {
+		t.Errorf("%+v", s.Topics)
+	}
+	if e := s.Brokers[4].Endpoints["PLAINTEXT"]; e.Host != "old" || e.Port != 9 {
+		t.Errorf("endpoint %+v", e)
+	}
+}
+
+func TestEndpointsWithoutAListenerNameGetTheProtocols(t *testing.T) {
+	c := NewCache()
+	req := withBroker(update("", TopicID{}), 1, "")
+	req.LiveBrokers[0].Endpoints[0].SecurityProtocol = 3
+	c.Apply(req)
+	if _, has := c.Snapshot().Brokers[1].Endpoints["SASL_SSL"]; !has {
+		t.Errorf("%+v", c.Snapshot().Brokers[1])
+	}
+}
+
+func TestChangedClosesWithTheNextUpdateOnly(t *testing.T) {
+	c := NewCache()
+	first := c.Changed()
+	select {
+	case <-first:
+		t.Fatal("closed before any update")
+	default:
+	}
+	c.Apply(update("", TopicID{}))
+	select {
+	case <-first:
+	default:
+		t.Error("not closed by an update")
+	}
+	if second := c.Changed(); second == first {
+		t.Error("the same channel again")
+	}
+}

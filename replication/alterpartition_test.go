@@ -1,0 +1,176 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/protocol"
+)
+
+// controllerStub answers AlterPartition requests one by one, as told.
+type controllerStub struct {
+	requests chan *kmsg.AlterPartitionRequest
+	answers  chan func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error)
+	versions []int16
+	moved    int
+}
+
+func newControllerStub() *controllerStub {
+	return &controllerStub{requests: make(chan *kmsg.AlterPartitionRequest, 10),
+		answers: make(chan func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error), 10)}
+}
+
+func (c *controllerStub) Call(ctx context.Context, req kmsg.Request, maxVersion int16) (kmsg.Response, error) {
+	c.versions = append(c.versions, maxVersion)
+	r := req.(*kmsg.AlterPartitionRequest)
+	r.Version = maxVersion
+	c.requests <- r
+	select {
+	case answer := <-c.answers:
+		return answer(r)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (c *controllerStub) Moved() { c.moved++ }
+
+// agree answers every partition with what it asked for, one partition epoch on.
+func agree(req *kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
+	resp := req.ResponseKind().(*kmsg.AlterPartitionResponse)
+	for _, t := range req.Topics {
+		a := kmsg.NewAlterPartitionResponseTopic()
+		a.Topic, a.TopidID = t.Topic, t.TopicID
+		for _, p := range t.Partitions {
+			q := kmsg.NewAlterPartitionResponseTopicPartition()
+			q.Partition, q.LeaderEpoch, q.ISR, q.PartitionEpoch = p.Partition, p.LeaderEpoch, p.NewISR, p.PartitionEpoch+1
+			a.Partitions = append(a.Partitions, q)
+		}
+		resp.Topics = append(resp.Topics, a)
+	}
+	return resp, nil
+}
+
+func refuseAll(code protocol.ErrorCode) func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
+	return func(req *kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
+		resp := req.ResponseKind().(*kmsg.AlterPartitionResponse)
+		resp.ErrorCode = int16(code)
+		return resp, nil
+	}
+}
+
+func change(topic string, partition int32, isr ...int32) ISRChange {
+	return ISRChange{Partition: TopicPartition{Topic: topic, Partition: partition}, TopicID: TopicID{1, topic[0]},
+		LeaderEpoch: 3, PartitionEpoch: 7, ISR: isr}
+}
+
+func withAlterPartition(t *testing.T, test func(*testing.T, *AlterPartition, *controllerStub)) {
+	synctest.Test(t, func(t *testing.T) {
+		stub := newControllerStub()
+		a := NewAlterPartition(1, func() int64 { return 99 }, stub, kafkalog.Discard())
+		defer a.Close()
+		test(t, a, stub)
+	})
+}
+
+func TestAlterPartitionSendsWhatWaitedInOneRequest(t *testing.T) {
+	withAlterPartition(t, func(t *testing.T, a *AlterPartition, stub *controllerStub) {
+		answers := map[string]ISRAnswer{}
+		submit := func(c ISRChange) bool {
+			return a.Submit(c, func(got ISRAnswer) { answers[name(c.Partition)] = got })
+		}
+		submit(change("a", 0, 1, 2))
+		first := <-stub.requests
+		// The first is under way: these two wait and go together.
+		submit(change("a", 1, 1))
+		submit(change("b", 0, 1, 3))
+		if submit(change("b", 0, 1)) {
+			t.Error("a second change of a queued partition was taken")
+		}
+		synctest.Wait()
+		if len(stub.requests) != 0 {
+			t.Error("two requests are in flight")
+		}
+		if len(first.Topics) != 1 || first.BrokerID != 1 || first.BrokerEpoch != 99 {
+			t.Errorf("first request %+v", first)
+		}
+		stub.answers <- agree
+		second := <-stub.requests
+		stub.answers <- agree
+		synctest.Wait()
+		partitions := 0
+		for _, topic := range second.Topics {
+			partitions += len(topic.Partitions)
+		}
+		if partitions < 2 {
+			t.Errorf("the second request has %d partitions, want both that waited", partitions)
+		}
+		if got := answers["b-0"]; got.Err != protocol.None || !slices.Equal(got.ISR, []int32{1, 3}) || got.PartitionEpoch != 8 {
+			t.Errorf("answer for b-0: %+v", got)
+		}
+		if len(answers) != 3 {
+			t.Errorf("%d answers, want 3", len(answers))
+		}
+		if !submit(change("b", 0, 1)) {
+			t.Error("a change after the answer was refused")
+		}
+		<-stub.requests
+	})
+}
+
+func TestAlterPartitionSendsAgainAfterAnErrorOfTheWholeRequest(t *testing.T) {
+	withAlterPartition(t, func(t *testing.T, a *AlterPartition, stub *controllerStub) {
+		answered := 0
+		start := time.Now()
+		a.Submit(change("a", 0, 1), func(ISRAnswer) { answered++ })
+		for _, answer := range []func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error){
+			func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
+				return nil, errors.New("connection lost")
+			},
+			refuseAll(protocol.StaleBrokerEpoch),
+			refuseAll(protocol.NotController),
+			refuseAll(protocol.None), // does not name the partition
+		} {
+			<-stub.requests
+			stub.answers <- answer
+			synctest.Wait()
+			if answered != 0 {
+				t.Fatal("the change was answered")
+			}
+		}
+		<-stub.requests
+		if waited := time.Since(start); waited != 4*alterPartitionPause {
+			t.Errorf("four repetitions took %v, want 50 ms each", waited)
+		}
+		if stub.moved != 1 {
+			t.Errorf("told %d times that the controller moved, want once", stub.moved)
+		}
+		stub.answers <- agree
+		synctest.Wait()
+		if answered != 1 {
+			t.Errorf("%d answers", answered)
+		}
+	})
+}
+
+func TestAlterPartitionWithoutTopicIDsStaysBelowVersionTwo(t *testing.T) {
+	withAlterPartition(t, func(t *testing.T, a *AlterPartition, stub *controllerStub) {
+		c := change("a", 0, 1)
+		c.TopicID = TopicID{}
+		answered := false
+		a.Submit(c, func(got ISRAnswer) { answered = got.Err == protocol.None })
+		<-stub.requests
+		stub.answers <- agree
+		synctest.Wait()
+		if stub.versions[0] != 1 || !answered {
+			t.Errorf("version %d, answered %t", stub.versions[0], answered)
+		}
+	})
+}
