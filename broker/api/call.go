@@ -1,0 +1,79 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/protocol"
+)
+
+// Call is one request while it is handled.
+type Call struct {
+	*network.Request
+	access Access
+	log    *logrus.Logger
+}
+
+// NewCall returns a call outside of a registry, for tests and for requests
+// that a broker makes to itself.
+func NewCall(req *network.Request, access Access, log *logrus.Logger) *Call {
+	if access == nil {
+		access = AllowAll{}
+	}
+	return &Call{Request: req, access: access, log: log}
+}
+
+// Context ends when the server stops or the connection is known to be lost.
+func (c *Call) Context() context.Context { return doneContext{c.Done} }
+
+// Allows says whether the peer may do op on the resource.
+func (c *Call) Allows(op kmsg.ACLOperation, resource kmsg.ACLResourceType, name string) bool {
+	return c.access.Allows(c.Peer, op, resource, name)
+}
+
+// AllowsCluster says whether the peer may do op on the cluster.
+func (c *Call) AllowsCluster(op kmsg.ACLOperation) bool {
+	return c.Allows(op, kmsg.ACLResourceTypeCluster, clusterResource)
+}
+
+// Answer returns the response that carries resp in the request's version.
+func (c *Call) Answer(resp kmsg.Response) network.Response {
+	resp.SetVersion(c.Version)
+	return network.Bytes(protocol.AppendResponse(nil, c.CorrelationID, resp))
+}
+
+// Fail returns the answer to a request that failed as a whole: its type's own
+// error answer, or a closed connection for types that have none.
+func (c *Call) Fail(req kmsg.Request, err error) network.Response {
+	entry := kafkalog.For(c.log, "kafka.server.KafkaApis")
+	if protocol.CodeOf(err) == protocol.UnknownServerError {
+		entry.WithError(err).Errorf("Unexpected error handling request %s v%d of %s", c.Key, c.Version, c.Peer.ID)
+	} else {
+		entry.Debugf("Request %s v%d of %s failed: %v", c.Key, c.Version, c.Peer.ID, err)
+	}
+	resp, ok := protocol.ErrorResponse(req, err, 0)
+	if !ok {
+		return network.Response{Close: true}
+	}
+	return c.Answer(resp)
+}
+
+// doneContext is a context that ends with a channel.
+type doneContext struct{ done <-chan struct{} }
+
+func (doneContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (doneContext) Value(any) any               { return nil }
+func (d doneContext) Done() <-chan struct{}     { return d.done }
+func (d doneContext) Err() error {
+	select {
+	case <-d.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}

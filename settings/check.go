@@ -1,0 +1,199 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Check is what is demanded of a key's value beyond its type.
+type Check interface {
+	// problem says in Kafka's words what is wrong with the value, "" for nothing.
+	problem(value any) string
+	// Allowed describes the values that are accepted, as Kafka's documentation does: [1,...].
+	Allowed() string
+}
+
+// span is a range of numbers; a nil bound is open.
+type span struct{ min, max *float64 }
+
+func atLeast(min float64) Check      { return span{min: &min} }
+func between(min, max float64) Check { return span{&min, &max} }
+
+func (s span) problem(value any) string {
+	n, ok := number(value)
+	switch {
+	case !ok:
+		return "Value must be non-null"
+	case s.min != nil && n < *s.min:
+		return "Value must be at least " + bound(s.min)
+	case s.max != nil && n > *s.max:
+		return "Value must be no more than " + bound(s.max)
+	}
+	return ""
+}
+
+func (s span) Allowed() string {
+	if s.max == nil {
+		return "[" + bound(s.min) + ",...]"
+	}
+	return "[" + bound(s.min) + ",...," + bound(s.max) + "]"
+}
+
+func bound(f *float64) string { return strconv.FormatFloat(*f, 'f', -1, 64) }
+
+func number(value any) (float64, bool) {
+	switch v := value.(type) {
+	case int16:
+		return float64(v), true
+	case int32:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
+}
+
+// oneOf accepts the listed strings; of a list every element.
+type oneOf []string
+
+func in(values ...string) Check { return oneOf(values) }
+
+func (c oneOf) problem(value any) string {
+	list, ok := value.([]string)
+	if !ok {
+		text, _ := value.(string)
+		list = []string{text}
+	}
+	for _, element := range list {
+		if !slices.Contains(c, element) {
+			return "String must be one of: " + strings.Join(c, ", ")
+		}
+	}
+	return ""
+}
+
+func (c oneOf) Allowed() string { return "[" + strings.Join(c, ", ") + "]" }
+
+// anyCase accepts the listed strings in any case.
+type anyCase []string
+
+func inAnyCase(values ...string) Check { return anyCase(values) }
+
+func (c anyCase) problem(value any) string {
+	text, _ := value.(string)
+	for _, v := range c {
+		if strings.EqualFold(v, text) {
+			return ""
+		}
+	}
+	return "String must be one of (case insensitive): " + strings.Join(c, ", ")
+}
+
+func (c anyCase) Allowed() string { return "(case insensitive) [" + strings.Join(c, ", ") + "]" }
+
+// rule is a check of its own.
+type rule struct {
+	allowed string
+	check   func(value any) string
+}
+
+func (r rule) problem(value any) string { return r.check(value) }
+func (r rule) Allowed() string          { return r.allowed }
+
+var nonEmpty Check = rule{"non-empty string", func(value any) string {
+	if value == "" {
+		return "String must be non-empty"
+	}
+	return ""
+}}
+
+// gzipLevel is 1 to 9, or -1 for the codec's default.
+var gzipLevel Check = rule{"[1,...,9] or -1", func(value any) string {
+	if n := value.(int32); n == -1 || n >= 1 && n <= 9 {
+		return ""
+	}
+	return "Value must be between 1 and 9 or equal to -1"
+}}
+
+// protocolVersion accepts what ParseIBP does.
+var protocolVersion Check = rule{versionNames(), func(value any) string {
+	if _, err := ParseIBP(value.(string)); err != nil {
+		return err.Error()
+	}
+	return ""
+}}
+
+// throttledReplicas is *, or partition:broker pairs.
+var throttledReplicas Check = rule{"[partitionId]:[brokerId],[partitionId]:[brokerId],...", func(value any) string {
+	list := value.([]string)
+	if len(list) == 0 || len(list) == 1 && list[0] == "*" {
+		return ""
+	}
+	for _, element := range list {
+		partition, broker, ok := strings.Cut(element, ":")
+		if !ok || !isNumber(partition) || !isNumber(broker) {
+			return "Must be the literal '*' or a list of replicas in the following format: " +
+				"[partitionId]:[brokerId],[partitionId]:[brokerId],..."
+		}
+	}
+	return ""
+}}
+
+func isNumber(s string) bool {
+	if s == "" {
+		return false
+	}
+	for _, r := range s {
+		if r < '0' || r > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// copierThreads is a number of threads, or -1 for that of the whole pool.
+var copierThreads Check = rule{"The default value of -1 means that this will be set to the configured value of " +
+	"remote.log.manager.thread.pool.size, if available; otherwise, it defaults to 10.", func(value any) string {
+	if n := value.(int32); n < -1 || n == 0 {
+		return "Value can be -1 or greater than 0"
+	}
+	return ""
+}}
+
+// Problem is a mistake in a configuration.
+type Problem struct {
+	Key     string // the key, "" where several are at odds
+	Value   string // as written
+	Text    string // what is wrong, in Kafka's words where it has any
+	Allowed string // the accepted values, "" where the text says it all
+	File    string // where the value stands, "" for --override and defaults
+	Line    int
+}
+
+// Error returns Kafka's message and, behind it, where the value stands and
+// what would be accepted.
+func (p *Problem) Error() string {
+	var b strings.Builder
+	b.WriteString(p.Text)
+	switch {
+	case p.File != "" && p.Allowed != "":
+		fmt.Fprintf(&b, " (%s, line %d; accepted: %s)", p.File, p.Line, p.Allowed)
+	case p.File != "":
+		fmt.Fprintf(&b, " (%s, line %d)", p.File, p.Line)
+	case p.Allowed != "":
+		fmt.Fprintf(&b, " (accepted: %s)", p.Allowed)
+	}
+	return b.String()
+}
+
+// Message returns Kafka's message alone, as it goes to clients.
+func (p *Problem) Message() string { return p.Text }
+
+// invalid is Kafka's text for a value that does not pass.
+func invalid(key, value, problem string) *Problem {
+	return &Problem{Key: key, Value: value, Text: fmt.Sprintf("Invalid value %s for configuration %s: %s", value, key, problem)}
+}

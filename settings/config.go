@@ -1,0 +1,225 @@
+// Package settings is the configuration: one table row per key, the loading of
+// a properties file, and the typed values that the other rooms read.
+package settings
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Config is a broker's configuration, immutable. Values are read by their key:
+// Int("num.partitions"). Asking for a key that the table does not have, or with
+// the wrong type, is a programming error and panics at once; so does reading a
+// null as a number or boolean (see IsNull).
+type Config struct {
+	originals map[string]string // as given, placeholders resolved; unknown keys too
+	values    map[string]any    // every key of the table; nil is null
+	warnings  []string
+
+	// Derived from the values by derive.
+	ibp            IBP
+	listeners      []Endpoint
+	advertised     []Endpoint
+	protocols      map[string]SecurityProtocol
+	interBroker    string
+	topicDefaults  map[string]any // every topic key
+	connectionsPer map[string]int
+}
+
+// String returns a string, a list element's or a class's name; "" for null.
+func (c *Config) String(key string) string {
+	switch v := c.value(key).(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case className:
+		return string(v)
+	}
+	panic(wrongType(key, "a string"))
+}
+
+// StringOrNil returns a string, nil for null.
+func (c *Config) StringOrNil(key string) *string {
+	if c.IsNull(key) {
+		return nil
+	}
+	s := c.String(key)
+	return &s
+}
+
+// Int returns the value of a key of type Int or Short.
+func (c *Config) Int(key string) int32 {
+	switch v := c.value(key).(type) {
+	case int32:
+		return v
+	case int16:
+		return int32(v)
+	}
+	panic(wrongType(key, "an int"))
+}
+
+// Long returns the value of a key of any whole type.
+func (c *Config) Long(key string) int64 {
+	if v, ok := c.value(key).(int64); ok {
+		return v
+	}
+	return int64(c.Int(key))
+}
+
+// Double returns the value of a key of type Double.
+func (c *Config) Double(key string) float64 {
+	v, ok := c.value(key).(float64)
+	if !ok {
+		panic(wrongType(key, "a double"))
+	}
+	return v
+}
+
+// Bool returns the value of a key of type Boolean.
+func (c *Config) Bool(key string) bool {
+	v, ok := c.value(key).(bool)
+	if !ok {
+		panic(wrongType(key, "a boolean"))
+	}
+	return v
+}
+
+// List returns the elements of a list, none for null. The slice is only read.
+func (c *Config) List(key string) []string {
+	switch v := c.value(key).(type) {
+	case nil:
+		return nil
+	case []string:
+		return v
+	}
+	panic(wrongType(key, "a list"))
+}
+
+// Password returns a secret in clear, "" for null.
+func (c *Config) Password(key string) string {
+	switch v := c.value(key).(type) {
+	case nil:
+		return ""
+	case secret:
+		return string(v)
+	}
+	panic(wrongType(key, "a password"))
+}
+
+// IsNull says whether the key has no value at all.
+func (c *Config) IsNull(key string) bool { return c.value(key) == nil }
+
+// IsSet says whether the key was given and not left to its default.
+func (c *Config) IsSet(key string) bool {
+	_, ok := c.originals[key]
+	return ok
+}
+
+// Original returns the text that was given for a key, which need not be one of
+// the table: listener prefixes and plug-ins have keys of their own.
+func (c *Config) Original(key string) (text string, ok bool) {
+	text, ok = c.originals[key]
+	return text, ok
+}
+
+// Originals returns what was given, by key. The map is only read.
+func (c *Config) Originals() map[string]string { return c.originals }
+
+// Warnings are what a user should be told at the start: unknown keys and
+// deprecated ones.
+func (c *Config) Warnings() []string { return c.warnings }
+
+// BrokerID is broker.id, -1 where it is to be generated.
+func (c *Config) BrokerID() int32 { return c.Int("broker.id") }
+
+// WithBrokerID returns the configuration with the id that was generated or
+// read from meta.properties.
+func (c *Config) WithBrokerID(id int32) *Config {
+	with := *c
+	with.originals, with.values = maps.Clone(c.originals), maps.Clone(c.values)
+	for _, key := range []string{"broker.id", "node.id"} {
+		with.originals[key] = strconv.Itoa(int(id))
+		with.values[key] = id
+	}
+	return &with
+}
+
+// LogDirs returns the log directories: log.dirs, else log.dir.
+func (c *Config) LogDirs() []string {
+	text := c.String("log.dir")
+	if !c.IsNull("log.dirs") {
+		text = c.String("log.dirs")
+	}
+	return splitList(text)
+}
+
+// IBP is inter.broker.protocol.version.
+func (c *Config) IBP() IBP { return c.ibp }
+
+// RequestTimeoutMs and the like are read by their keys; those that follow from
+// several keys are here.
+
+// RetentionMs is how long records are kept: log.retention.ms, else .minutes, else .hours; -1 for ever.
+func (c *Config) RetentionMs() int64 {
+	return max(-1, c.firstSet(1, "log.retention.ms", 60_000, "log.retention.minutes", 3_600_000, "log.retention.hours"))
+}
+
+// RollMs is the age at which a segment is rolled: log.roll.ms, else .hours.
+func (c *Config) RollMs() int64 { return c.firstSet(1, "log.roll.ms", 3_600_000, "log.roll.hours") }
+
+// RollJitterMs is log.roll.jitter.ms, else .hours.
+func (c *Config) RollJitterMs() int64 {
+	return c.firstSet(1, "log.roll.jitter.ms", 3_600_000, "log.roll.jitter.hours")
+}
+
+// FlushMs is log.flush.interval.ms, else log.flush.scheduler.interval.ms.
+func (c *Config) FlushMs() int64 {
+	return c.firstSet(1, "log.flush.interval.ms", 1, "log.flush.scheduler.interval.ms")
+}
+
+// firstSet takes pairs of a factor and a key and returns the first value that
+// is not null, times its factor.
+func (c *Config) firstSet(pairs ...any) int64 {
+	for i := 0; i < len(pairs); i += 2 {
+		if key := pairs[i+1].(string); !c.IsNull(key) {
+			return c.Long(key) * int64(pairs[i].(int))
+		}
+	}
+	panic(fmt.Sprintf("settings: all of %v are null", pairs))
+}
+
+// Values returns the block that Kafka logs at the start: every key with its
+// value, sorted, secrets hidden.
+func (c *Config) Values() string {
+	var b strings.Builder
+	b.WriteString("KafkaConfig values: \n")
+	for _, name := range slices.Sorted(maps.Keys(c.values)) {
+		b.WriteString("\t" + name + " = " + printed(c.values[name]) + "\n")
+	}
+	return b.String()
+}
+
+func (c *Config) value(key string) any {
+	v, ok := c.values[key]
+	if !ok {
+		panic("settings: there is no key " + key)
+	}
+	return v
+}
+
+func wrongType(key, want string) string { return fmt.Sprintf("settings: %s is not %s", key, want) }
+
+// splitList splits at commas, trims, and leaves out empty elements.
+func splitList(text string) []string {
+	var list []string
+	for _, element := range strings.Split(text, ",") {
+		if element = strings.TrimSpace(element); element != "" {
+			list = append(list, element)
+		}
+	}
+	return list
+}

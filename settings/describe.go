@@ -1,0 +1,219 @@
+package settings
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Source says where a value comes from, by the numbers of DescribeConfigs.
+type Source int8
+
+// The sources, in rising distance from the thing configured.
+const (
+	SourceTopic                Source = 1
+	SourceDynamicBroker        Source = 2
+	SourceDynamicDefaultBroker Source = 3
+	SourceStaticBroker         Source = 4
+	SourceDefault              Source = 5
+	SourceDynamicBrokerLogger  Source = 6
+)
+
+// Entry describes one key of a broker or topic with its value now.
+type Entry struct {
+	Name      string
+	Value     *string // nil: null, or secret
+	Source    Source
+	Sensitive bool
+	ReadOnly  bool
+	Synonyms  []Synonym // the values that would count, the one that does first
+	Type      int8      // see Type.Wire; 0 unknown
+	Doc       *string   // nil for keys that nobody knows
+}
+
+// Synonym is a value given somewhere for a key or one that stands for it.
+type Synonym struct {
+	Name   string
+	Value  *string
+	Source Source
+}
+
+// DescribeTopic describes all keys of a topic with the given overrides, by name.
+func (d *Dynamic) DescribeTopic(overrides map[string]string) ([]Entry, error) {
+	s := d.snapshot()
+	values, err := topicValues(s.current.topicDefaults, overrides)
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range overrides {
+		if _, known := values[name]; !known {
+			values[name] = text
+		}
+	}
+	entries := make([]Entry, 0, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		entries = append(entries, s.topicEntry(name, values[name], overrides))
+	}
+	return entries, nil
+}
+
+func (s *dynamicState) topicEntry(name string, value any, overrides map[string]string) Entry {
+	e := Entry{Name: name, Source: SourceDefault, Sensitive: true}
+	if k := topicByName[name]; k != nil {
+		e.Type, e.Doc, e.Sensitive = k.Type.Wire(), &k.Doc, false
+		e.Value = show(value)
+		if k.broker != "" {
+			e.Synonyms = s.synonyms(k.broker, false)
+		}
+	}
+	if _, own := overrides[name]; own {
+		e.Synonyms = append([]Synonym{{name, e.Value, SourceTopic}}, e.Synonyms...)
+	}
+	if len(e.Synonyms) > 0 {
+		e.Source = e.Synonyms[0].Source
+	}
+	return e
+}
+
+// DescribeBroker describes all keys of this broker, by name: those of the table
+// that are not internal, and what else was given.
+func (d *Dynamic) DescribeBroker() []Entry {
+	s := d.snapshot()
+	names := map[string]bool{}
+	for name := range s.current.originals {
+		names[name] = true
+	}
+	for i := range broker.keys {
+		if k := &broker.keys[i]; !k.Internal() {
+			names[k.Name] = true
+		}
+	}
+	entries := make([]Entry, 0, len(names))
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		text, value := s.current.originals[name], any(nil)
+		if parsed, known := s.current.values[name]; known {
+			value = parsed
+		} else {
+			value = text
+		}
+		entries = append(entries, s.brokerEntry(name, value, true))
+	}
+	return entries
+}
+
+// DescribeDefaults describes what is set as the default of all brokers, by name.
+func (d *Dynamic) DescribeDefaults() []Entry {
+	s := d.snapshot()
+	entries := []Entry{}
+	for _, name := range slices.Sorted(maps.Keys(s.defaults)) {
+		entries = append(entries, s.brokerEntry(name, s.defaults[name], false))
+	}
+	return entries
+}
+
+func (s *dynamicState) brokerEntry(name string, value any, perBroker bool) Entry {
+	k := describedKey(name)
+	e := Entry{Name: name, Source: SourceDefault, Sensitive: k == nil || k.Sensitive(), ReadOnly: !isDynamic(name)}
+	if k != nil {
+		e.Type = k.Type.Wire()
+	}
+	if exact := broker.byName[name]; exact != nil {
+		e.Doc = &exact.Doc
+	}
+	if !e.Sensitive {
+		e.Value = show(value)
+	}
+	e.Synonyms = s.synonyms(name, e.Sensitive)
+	if !perBroker {
+		e.Synonyms = slices.DeleteFunc(e.Synonyms, func(s Synonym) bool { return s.Source != SourceDynamicDefaultBroker })
+	}
+	if len(e.Synonyms) > 0 {
+		e.Source = e.Synonyms[0].Source
+	}
+	return e
+}
+
+// describedKey is Lookup with the keys that can only be set dynamically.
+func describedKey(name string) *Key {
+	if k := dynamicOnly.byName[name]; k != nil {
+		return k
+	}
+	return Lookup(name)
+}
+
+// synonyms returns the values given for a broker's key and those that stand
+// for it, the nearest first; those before the key's own first one are left out,
+// as Kafka does, so that log.retention.ms does not show log.retention.hours
+// unless it is set itself.
+func (s *dynamicState) synonyms(name string, sensitive bool) []Synonym {
+	var all []Synonym
+	add := func(values map[string]string, source Source) {
+		for _, synonym := range brokerSynonyms(name, true) {
+			if text, ok := values[synonym]; ok {
+				value := &text
+				if sensitive {
+					value = nil
+				}
+				all = append(all, Synonym{synonym, value, source})
+			}
+		}
+	}
+	add(s.perBroker, SourceDynamicBroker)
+	add(s.defaults, SourceDynamicDefaultBroker)
+	add(s.static.originals, SourceStaticBroker)
+	add(builtinTexts, SourceDefault)
+	for i, synonym := range all {
+		if synonym.Name == name {
+			return all[i:]
+		}
+	}
+	return nil
+}
+
+// builtinTexts are the defaults that are not null, as text.
+var builtinTexts = func() map[string]string {
+	texts := map[string]string{}
+	for i := range broker.keys {
+		k := &broker.keys[i]
+		if k.Default != null {
+			texts[k.Name] = *show(mustParse(k))
+		}
+	}
+	return texts
+}()
+
+func mustParse(k *Key) any {
+	value, problem := parse(k.Type, k.Default)
+	if problem != "" {
+		panic("settings: default of " + k.Name + ": " + problem)
+	}
+	return value
+}
+
+// brokerSynonyms returns the keys that may give the value of a key, the one
+// that goes first first. With throughPrefix a listener's key is followed by the
+// key without the prefix.
+func brokerSynonyms(name string, throughPrefix bool) []string {
+	for _, group := range [][]string{
+		{"log.roll.ms", "log.roll.hours"},
+		{"log.roll.jitter.ms", "log.roll.jitter.hours"},
+		{"log.retention.ms", "log.retention.minutes", "log.retention.hours"},
+	} {
+		if slices.Contains(group, name) {
+			return group
+		}
+	}
+	if name == "log.flush.interval.ms" {
+		return []string{name, "log.flush.scheduler.interval.ms"}
+	}
+	base, ok := listenerBase(name)
+	if !ok || !throughPrefix {
+		return []string{name}
+	}
+	for _, suffix := range mechanismKeys {
+		if strings.HasSuffix(base, suffix) {
+			return []string{name, suffix}
+		}
+	}
+	return []string{name, base}
+}

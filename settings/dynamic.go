@@ -1,0 +1,289 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Dynamic holds a broker's configuration while it runs (KIP-226): the static
+// one, above it the default of all brokers, and above that this broker's own.
+// Reading takes no lock.
+type Dynamic struct {
+	state atomic.Pointer[dynamicState]
+
+	mu        sync.Mutex // orders writers; guards listeners
+	listeners []func(before, now *Config)
+	secrets   *passwordEncoder // nil: password.encoder.secret is not set
+}
+
+// dynamicState is one immutable state.
+type dynamicState struct {
+	static    *Config
+	defaults  map[string]string // of /config/brokers/<default>, passwords in clear
+	perBroker map[string]string // of /config/brokers/N
+	current   *Config           // what follows
+}
+
+// NewDynamic returns a holder in which nothing is set dynamically.
+func NewDynamic(static *Config) *Dynamic {
+	d := &Dynamic{secrets: passwordEncoderOf(static)}
+	d.state.Store(&dynamicState{static: static, current: static, defaults: map[string]string{}, perBroker: map[string]string{}})
+	return d
+}
+
+// Current returns the configuration now.
+func (d *Dynamic) Current() *Config { return d.snapshot().current }
+
+// TopicConfig returns the effective configuration of a topic with the given overrides.
+func (d *Dynamic) TopicConfig(overrides map[string]string) (*Topic, error) {
+	return d.Current().Topic(overrides)
+}
+
+func (d *Dynamic) snapshot() *dynamicState { return d.state.Load() }
+
+// OnChange has f called after every change of the configuration, in the order
+// of the changes, with the holder's lock held: f must not change it.
+func (d *Dynamic) OnChange(f func(before, now *Config)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.listeners = append(d.listeners, f)
+}
+
+// ApplyBroker makes what /config/brokers/N holds this broker's own values. What
+// cannot be set dynamically is left out; ignored says why, for the log. Where
+// the rest does not make a valid configuration, nothing changes and err says why.
+func (d *Dynamic) ApplyBroker(stored map[string]string) (ignored []string, err error) {
+	return d.apply(stored, true)
+}
+
+// ApplyDefault is ApplyBroker for /config/brokers/<default>.
+func (d *Dynamic) ApplyDefault(stored map[string]string) (ignored []string, err error) {
+	return d.apply(stored, false)
+}
+
+func (d *Dynamic) apply(stored map[string]string, perBroker bool) (ignored []string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	values, ignored := d.FromStored(stored, perBroker)
+	was := d.snapshot()
+	next := &dynamicState{static: was.static, defaults: was.defaults, perBroker: was.perBroker}
+	if perBroker {
+		next.perBroker = values
+	} else {
+		next.defaults = values
+	}
+	if next.current, err = next.merge(); err != nil {
+		return ignored, err
+	}
+	d.state.Store(next)
+	if !maps.Equal(was.current.originals, next.current.originals) {
+		for _, f := range d.listeners {
+			f(was.current, next.current)
+		}
+	}
+	return ignored, nil
+}
+
+// merge builds the configuration that follows from the layers. A key that is
+// set on a higher layer drives out those on lower ones that it stands for:
+// log.roll.hours set dynamically goes before a static log.roll.ms.
+func (s *dynamicState) merge() (*Config, error) {
+	merged := maps.Clone(s.static.originals)
+	for _, layer := range []map[string]string{s.defaults, s.perBroker} {
+		for _, name := range slices.Sorted(maps.Keys(layer)) {
+			for _, synonym := range brokerSynonyms(name, false) {
+				delete(merged, synonym)
+			}
+			merged[name] = layer[name]
+		}
+	}
+	return build(merged, nil)
+}
+
+// Validate says whether values could be set, as this broker's own or as the
+// default of all: nil, or an error in Kafka's words.
+func (d *Dynamic) Validate(values map[string]string, perBroker bool) error {
+	values = maps.Clone(values)
+	if err := resolvePlaceholders(values); err != nil {
+		return err
+	}
+	if err := checkDynamic(values, perBroker); err != nil {
+		return err
+	}
+	was := d.snapshot()
+	next := &dynamicState{static: was.static, defaults: was.defaults, perBroker: was.perBroker}
+	if perBroker {
+		next.perBroker = values
+	} else {
+		next.defaults = values
+	}
+	config, err := next.merge()
+	if err != nil {
+		return err
+	}
+	if err := checkChange(was.current, config); err != nil {
+		return &Problem{Text: "Invalid value org.apache.kafka.common.config.ConfigException: " + err.Error() +
+			" for configuration Invalid dynamic configuration"}
+	}
+	return nil
+}
+
+// checkDynamic checks which keys are set, and each value by itself.
+func checkDynamic(values map[string]string, perBroker bool) error {
+	refuse := func(what string, test func(name string) bool) error {
+		var refused []string
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if test(name) {
+				refused = append(refused, name)
+			}
+		}
+		if len(refused) == 0 {
+			return nil
+		}
+		return problem(refused[0], fmt.Errorf("%s: %s", what, scalaSet(refused)))
+	}
+	if err := refuse("Cannot update these configs dynamically", isStatic); err != nil {
+		return err
+	}
+	if err := refuse("These security configs can be dynamically updated only per-listener using the listener prefix",
+		needsListenerPrefix); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if err := checkDynamicValue(name, values[name]); err != nil {
+			return err
+		}
+	}
+	if perBroker {
+		return nil
+	}
+	return refuse("Cannot update these configs at default cluster level, broker id must be specified", isPerBroker)
+}
+
+// checkDynamicValue parses the value of a key that can be set dynamically;
+// others are custom keys of plug-ins.
+func checkDynamicValue(name, text string) error {
+	base := name
+	if b, ok := listenerBase(name); ok {
+		base = b
+	}
+	k := dynamicOnly.byName[base]
+	if k == nil && isDynamic(base) {
+		k = broker.byName[base]
+	}
+	if k == nil {
+		return nil
+	}
+	_, err := parseKey(k, &text)
+	return err
+}
+
+// FromStored turns what ZooKeeper holds into values: passwords in clear,
+// without what cannot be set dynamically. ignored says what was left out.
+func (d *Dynamic) FromStored(stored map[string]string, perBroker bool) (values map[string]string, ignored []string) {
+	values = map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(stored)) {
+		text := stored[name]
+		switch {
+		case isStatic(name):
+			ignored = append(ignored, "Non-dynamic configs configured in ZooKeeper will be ignored: "+name)
+			continue
+		case needsListenerPrefix(name):
+			ignored = append(ignored, "Security configs can be dynamically updated only using listener prefix, base configs will be ignored: "+name)
+			continue
+		case !perBroker && isPerBroker(name):
+			ignored = append(ignored, "Per-broker configs defined at default cluster level will be ignored: "+name)
+			continue
+		}
+		if isStoredSecret(name) {
+			clear, err := d.secrets.decode(text)
+			if err != nil {
+				ignored = append(ignored, fmt.Sprintf("Dynamic password config %s could not be decoded, ignoring: %v", name, err))
+				continue
+			}
+			text = clear
+		}
+		if err := checkDynamicValue(name, text); err != nil {
+			ignored = append(ignored, fmt.Sprintf("Dynamic config contains invalid values in: %s, these configs will be ignored: %v", name, err))
+			continue
+		}
+		values[name] = text
+	}
+	return values, ignored
+}
+
+// ToStored turns values into what ZooKeeper holds: passwords encrypted with
+// password.encoder.secret.
+func (d *Dynamic) ToStored(values map[string]string, perBroker bool) (map[string]string, error) {
+	stored := maps.Clone(values)
+	for name, text := range values {
+		if !isStoredSecret(name) {
+			continue
+		}
+		if !perBroker {
+			return nil, problem(name, errors.New("Password config can be defined only at broker level"))
+		}
+		encoded, err := d.secrets.encode(text)
+		if err != nil {
+			return nil, problem(name, err)
+		}
+		stored[name] = encoded
+	}
+	return stored, nil
+}
+
+// dynamicOnly are the keys that are in no file: they can only be set dynamically.
+var dynamicOnly = newTable([]Key{
+	{"leader.replication.throttled.rate", Long, "9223372036854775807", atLeast(0), Medium, ClusterWide,
+		"Bytes a second that a leader sends to throttled replicas."},
+	{"follower.replication.throttled.rate", Long, "9223372036854775807", atLeast(0), Medium, ClusterWide,
+		"Bytes a second that a follower fetches for throttled replicas."},
+	{"replica.alter.log.dirs.io.max.bytes.per.second", Long, "9223372036854775807", atLeast(0), Medium, ClusterWide,
+		"Bytes a second that are moved between log directories."},
+})
+
+// isDynamic says whether a key of the table can be set dynamically.
+func isDynamic(name string) bool {
+	k := broker.byName[name]
+	return k != nil && k.Dynamic() != ReadOnly
+}
+
+// isStatic says whether a key of the table can only be set in the file.
+func isStatic(name string) bool {
+	k := broker.byName[name]
+	return k != nil && k.Dynamic() == ReadOnly
+}
+
+// reloadable are the security keys that may change only for one listener.
+var reloadable = []string{"ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.key.password",
+	"ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.password", "ssl.keystore.certificate.chain",
+	"ssl.keystore.key", "ssl.truststore.certificates"}
+
+func needsListenerPrefix(name string) bool { return slices.Contains(reloadable, name) }
+
+// isPerBroker says whether a key cannot be set for all brokers at once.
+func isPerBroker(name string) bool {
+	if base, ok := listenerBase(name); ok {
+		return !slices.Contains([]string{"max.connections", "max.connection.creation.rate", "num.network.threads"}, base)
+	}
+	k := broker.byName[name]
+	return k != nil && k.Dynamic() == PerBroker
+}
+
+// isStoredSecret says whether the value is encrypted in ZooKeeper.
+func isStoredSecret(name string) bool {
+	for i := range broker.keys {
+		if k := &broker.keys[i]; k.Sensitive() && k.Dynamic() != ReadOnly && strings.HasSuffix(name, k.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// scalaSet writes names as Scala's toString does, which clients see.
+func scalaSet(names []string) string { return "Set(" + strings.Join(names, ", ") + ")" }

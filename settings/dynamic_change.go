@@ -1,0 +1,87 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// checkChange says what speaks against a change at run time from one valid
+// configuration to another.
+func checkChange(before, now *Config) error {
+	for _, key := range []string{"num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir",
+		"background.threads", "num.network.threads"} {
+		if err := checkThreads(key, before.Int(key), now.Int(key)); err != nil {
+			return err
+		}
+	}
+	if err := checkCleanerThreads(before.Int("log.cleaner.threads"), now.Int("log.cleaner.threads")); err != nil {
+		return err
+	}
+	return checkListenerChange(before, now)
+}
+
+// checkThreads lets a number of threads grow or shrink by two at most.
+func checkThreads(key string, was, is int32) error {
+	text := fmt.Sprintf("Dynamic thread count update validation failed for %s=%d", key, is)
+	switch {
+	case was == is:
+		return nil
+	case is <= 0:
+		return errors.New(text + ", value should be at least 1")
+	case is < was/2:
+		return fmt.Errorf("%s, value should be at least half the current value %d", text, was)
+	case is > was*2:
+		return fmt.Errorf("%s, value should not be greater than double the current value %d", text, was)
+	}
+	return nil
+}
+
+func checkCleanerThreads(was, is int32) error {
+	switch {
+	case was == is:
+		return nil
+	case is < 1:
+		return errors.New("Log cleaner threads should be at least 1")
+	case is < was/2:
+		return fmt.Errorf("Log cleaner threads cannot be reduced to less than half the current value %d", was)
+	case is > was*2:
+		return fmt.Errorf("Log cleaner threads cannot be increased to more than double the current value %d", was)
+	}
+	return nil
+}
+
+// checkListenerChange keeps what a listener that stays must keep: its security
+// protocol, and all its own keys but key stores and limits.
+func checkListenerChange(before, now *Config) error {
+	kept := names(before.listeners)
+	for _, e := range now.listeners {
+		if !slices.Contains(kept, e.Listener) {
+			continue
+		}
+		if !maps.Equal(before.immutableOf(e.Listener), now.immutableOf(e.Listener)) {
+			return fmt.Errorf("Configs cannot be updated dynamically for existing listener ListenerName(%s), "+
+				"restart broker or create a new listener for update", e.Listener)
+		}
+		if before.protocols[e.Listener] != now.protocols[e.Listener] {
+			return fmt.Errorf("Security protocol cannot be updated for existing listener ListenerName(%s)", e.Listener)
+		}
+	}
+	return nil
+}
+
+// immutableOf returns the listener's own keys that cannot change while it is open.
+func (c *Config) immutableOf(listener string) map[string]string {
+	keys := map[string]string{}
+	for name, text := range c.originals {
+		key, ok := strings.CutPrefix(name, "listener.name."+strings.ToLower(listener)+".")
+		if !ok || needsListenerPrefix(key) ||
+			slices.Contains([]string{"max.connections", "max.connection.creation.rate", "num.network.threads"}, key) {
+			continue
+		}
+		keys[key] = text
+	}
+	return keys
+}

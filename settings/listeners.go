@@ -1,0 +1,216 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// SecurityProtocol is how a listener's connections are secured.
+type SecurityProtocol int16
+
+// The security protocols, by the numbers they have on the wire.
+const (
+	Plaintext     SecurityProtocol = 0
+	SSL           SecurityProtocol = 1
+	SASLPlaintext SecurityProtocol = 2
+	SASLSSL       SecurityProtocol = 3
+)
+
+var securityProtocols = []string{"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}
+
+// String returns Kafka's name, such as SASL_SSL.
+func (p SecurityProtocol) String() string { return securityProtocols[p] }
+
+// Endpoint is one entry of listeners or advertised.listeners.
+type Endpoint struct {
+	Listener string // name in upper case, such as PLAINTEXT
+	Host     string // "": all interfaces, or the machine's own name where advertised
+	Port     int32
+	Protocol SecurityProtocol
+}
+
+// Listeners returns where the broker listens.
+func (c *Config) Listeners() []Endpoint { return c.listeners }
+
+// AdvertisedListeners returns what others are told. An empty host is for the
+// broker to fill in with the machine's own name, port 0 with the bound port.
+func (c *Config) AdvertisedListeners() []Endpoint { return c.advertised }
+
+// ListenerProtocols returns the security protocol of each listener name.
+func (c *Config) ListenerProtocols() map[string]SecurityProtocol { return c.protocols }
+
+// InterBrokerListener is the name of the listener on which brokers talk.
+func (c *Config) InterBrokerListener() string { return c.interBroker }
+
+// ControlPlaneListener is the name of the controller's own listener, "" for none.
+func (c *Config) ControlPlaneListener() string {
+	return strings.ToUpper(c.String("control.plane.listener.name"))
+}
+
+// ListenerValue returns a key's text for one listener: with the prefix
+// listener.name.X. if given so, else without.
+func (c *Config) ListenerValue(listener, key string) (text string, ok bool) {
+	if text, ok = c.originals["listener.name."+strings.ToLower(listener)+"."+key]; ok {
+		return text, true
+	}
+	if shown := show(c.value(key)); shown != nil {
+		return *shown, true
+	}
+	return "", false
+}
+
+var endpointURI = regexp.MustCompile(`^(.*)://\[?([0-9a-zA-Z\-%._:]*)\]?:(-?[0-9]+)$`)
+
+// parseEndpoints reads a list NAME://host:port,...
+func parseEndpoints(list string, protocols map[string]SecurityProtocol, distinctPorts bool) ([]Endpoint, error) {
+	var endpoints []Endpoint
+	for _, text := range splitList(list) {
+		e, err := parseEndpoint(text, protocols)
+		if err != nil {
+			return nil, fmt.Errorf("Error creating broker listeners from '%s': %w", list, err)
+		}
+		endpoints = append(endpoints, e)
+	}
+	names := map[string]bool{}
+	for _, e := range endpoints {
+		names[e.Listener] = true
+	}
+	if len(names) < len(endpoints) {
+		return nil, fmt.Errorf("requirement failed: Each listener must have a different name, listeners: %s", list)
+	}
+	if distinctPorts {
+		return endpoints, checkPorts(endpoints, list)
+	}
+	return endpoints, nil
+}
+
+func parseEndpoint(text string, protocols map[string]SecurityProtocol) (Endpoint, error) {
+	m := endpointURI.FindStringSubmatch(text)
+	if m == nil {
+		return Endpoint{}, fmt.Errorf("Unable to parse %s to a broker endpoint", text)
+	}
+	name := strings.ToUpper(m[1])
+	protocol, ok := protocols[name]
+	if !ok {
+		return Endpoint{}, fmt.Errorf("No security protocol defined for listener %s", name)
+	}
+	port, err := strconv.ParseInt(m[3], 10, 32)
+	if err != nil {
+		return Endpoint{}, fmt.Errorf("For input string: \"%s\"", m[3])
+	}
+	return Endpoint{Listener: name, Host: m[2], Port: int32(port), Protocol: protocol}, nil
+}
+
+// checkPorts refuses two listeners on one port, but for one IPv4 and one IPv6
+// address (3.6 and later). Port 0 is free for all.
+func checkPorts(endpoints []Endpoint, list string) error {
+	byPort := map[int32][]Endpoint{}
+	for _, e := range endpoints {
+		if e.Port != 0 {
+			byPort[e.Port] = append(byPort[e.Port], e)
+		}
+	}
+	for port, same := range byPort {
+		if len(same) < 2 {
+			continue
+		}
+		var four, six, names int
+		for _, e := range same {
+			switch address, err := netip.ParseAddr(e.Host); {
+			case err != nil:
+				names++
+			case address.Is4():
+				four++
+			default:
+				six++
+			}
+		}
+		switch {
+		case names > 1:
+			return fmt.Errorf("requirement failed: Each listener must have a different port, listeners: %s", list)
+		case four+six > 2:
+			return fmt.Errorf("Each listener must have a different port unless exactly one listener has "+
+				"an IPv4 address and the other IPv6 address, listeners: %s, port: %d", list, port)
+		case names > 0 || four != 1 || six != 1:
+			return fmt.Errorf("requirement failed: If you have two listeners on the same port then one needs to be IPv4 "+
+				"and the other IPv6, listeners: %s, port: %d", list, port)
+		}
+	}
+	return nil
+}
+
+// parseProtocolMap reads listener.security.protocol.map.
+func parseProtocolMap(text string) (map[string]SecurityProtocol, error) {
+	protocols := map[string]SecurityProtocol{}
+	for _, pair := range splitList(text) {
+		name, protocol, ok := cutLast(pair, ":")
+		if !ok {
+			return nil, fmt.Errorf("Error parsing configuration property 'listener.security.protocol.map': "+
+				"Invalid listener entry '%s', expected NAME:PROTOCOL", pair)
+		}
+		p, err := parseSecurityProtocol(strings.TrimSpace(protocol), "listener.security.protocol.map")
+		if err != nil {
+			return nil, err
+		}
+		protocols[strings.ToUpper(strings.TrimSpace(name))] = p
+	}
+	return protocols, nil
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+func parseSecurityProtocol(name, key string) (SecurityProtocol, error) {
+	i := slices.Index(securityProtocols, strings.ToUpper(name))
+	if i < 0 {
+		return 0, fmt.Errorf("Invalid security protocol `%s` defined in %s", name, key)
+	}
+	return SecurityProtocol(i), nil
+}
+
+// deriveListeners fills in what follows from the keys of listeners.
+func (c *Config) deriveListeners() error {
+	var err error
+	if c.protocols, err = parseProtocolMap(c.String("listener.security.protocol.map")); err != nil {
+		return problem("listener.security.protocol.map", err)
+	}
+	if c.listeners, err = parseEndpoints(c.String("listeners"), c.protocols, true); err != nil {
+		return problem("listeners", err)
+	}
+	c.advertised = c.listeners
+	if !c.IsNull("advertised.listeners") {
+		if c.advertised, err = parseEndpoints(c.String("advertised.listeners"), c.protocols, false); err != nil {
+			return problem("advertised.listeners", err)
+		}
+	}
+	return c.deriveInterBroker()
+}
+
+func (c *Config) deriveInterBroker() error {
+	if c.IsNull("inter.broker.listener.name") {
+		c.interBroker = c.String("security.inter.broker.protocol")
+		return nil
+	}
+	if c.IsSet("security.inter.broker.protocol") {
+		return problem("inter.broker.listener.name",
+			errors.New("Only one of inter.broker.listener.name and security.inter.broker.protocol should be set."))
+	}
+	c.interBroker = strings.ToUpper(c.String("inter.broker.listener.name"))
+	if _, ok := c.protocols[c.interBroker]; !ok {
+		return problem("inter.broker.listener.name", fmt.Errorf("Listener with name %s defined in inter.broker.listener.name "+
+			"not found in listener.security.protocol.map.", c.interBroker))
+	}
+	return nil
+}
+
+func problem(key string, err error) *Problem { return &Problem{Key: key, Text: err.Error()} }

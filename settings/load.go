@@ -1,0 +1,220 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/viper"
+)
+
+// Load reads server.properties, lays the overrides of the command line above
+// it and the defaults below, and checks the result. The error joins every
+// Problem found, the one that Kafka would name first.
+func Load(file string, overrides map[string]string) (*Config, error) {
+	entries, err := readProperties(file)
+	if err != nil {
+		return nil, err
+	}
+	for key, value := range overrides {
+		entries[key] = entry{value: value}
+	}
+	return fromEntries(entries)
+}
+
+// FromMap is Load without a file.
+func FromMap(values map[string]string) (*Config, error) {
+	entries := make(map[string]entry, len(values))
+	for key, value := range values {
+		entries[key] = entry{value: value}
+	}
+	return fromEntries(entries)
+}
+
+func fromEntries(entries map[string]entry) (*Config, error) {
+	originals := make(map[string]string, len(entries))
+	places := make(map[string]place, len(entries))
+	for key, e := range entries {
+		originals[key] = e.value
+		places[key] = e.place
+	}
+	if err := resolvePlaceholders(originals); err != nil {
+		return nil, err
+	}
+	warnings := adoptOldKeys(originals)
+	adoptNodeID(originals)
+	c, err := build(originals, places)
+	if err != nil {
+		return nil, err
+	}
+	c.warnings = append(append(warnings, unknownKeys(originals)...), c.warnings...)
+	return c, nil
+}
+
+// build parses and checks a whole configuration. originals is kept.
+func build(originals map[string]string, places map[string]place) (*Config, error) {
+	c := &Config{originals: originals, values: make(map[string]any, len(broker.keys))}
+	var problems []error
+	add := func(err error) {
+		var p *Problem
+		if errors.As(err, &p) && p.File == "" {
+			at := places[p.Key]
+			p.File, p.Line = at.file, at.line
+		}
+		problems = append(problems, err)
+	}
+	for key, text := range layered(originals) {
+		value, err := parseKey(broker.byName[key], text)
+		if err != nil {
+			add(err)
+			continue
+		}
+		c.values[key] = value
+	}
+	if len(problems) > 0 {
+		slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+		return nil, errors.Join(problems...)
+	}
+	for _, err := range c.derive() {
+		add(err)
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	return c, nil
+}
+
+// layered returns the text of every key of the table: its default, or what
+// originals say above it; nil for null.
+//
+// Viper folds keys to lower case and splits them at its delimiter. Therefore
+// only keys that are spelt exactly reach it, and the delimiter is a byte that
+// no key contains.
+func layered(originals map[string]string) map[string]*string {
+	v := viper.NewWithOptions(viper.KeyDelimiter("\x00"))
+	given := map[string]any{}
+	for i := range broker.keys {
+		k := &broker.keys[i]
+		if k.Default != null {
+			v.SetDefault(k.Name, k.Default)
+		}
+		if text, ok := originals[k.Name]; ok {
+			given[k.Name] = text
+		}
+	}
+	if err := v.MergeConfigMap(given); err != nil { // a map of strings always merges
+		panic("settings: " + err.Error())
+	}
+	texts := make(map[string]*string, len(broker.keys))
+	for i := range broker.keys {
+		name := broker.keys[i].Name
+		texts[name] = nil
+		if text, ok := v.Get(name).(string); ok {
+			texts[name] = &text
+		}
+	}
+	return texts
+}
+
+// parseKey returns the key's value, or a Problem in Kafka's words.
+func parseKey(k *Key, text *string) (any, error) {
+	if text == nil {
+		return nil, nil
+	}
+	value, problem := parse(k.Type, *text)
+	written := *text
+	if problem == "" && k.Check != nil {
+		problem = k.Check.problem(value)
+		written = printed(value)
+	}
+	if problem == "" {
+		return value, nil
+	}
+	if k.Sensitive() {
+		written = hiddenText
+	}
+	p := invalid(k.Name, written, problem)
+	if k.Check != nil {
+		p.Allowed = k.Check.Allowed()
+	}
+	return nil, p
+}
+
+// adoptNodeID makes broker.id and node.id stand for each other.
+func adoptNodeID(originals map[string]string) {
+	brokerID, hasBroker := originals["broker.id"]
+	nodeID, hasNode := originals["node.id"]
+	switch {
+	case hasBroker && !hasNode:
+		originals["node.id"] = brokerID
+	case hasNode && !hasBroker:
+		originals["broker.id"] = nodeID
+	}
+}
+
+// adoptOldKeys honours the keys that Kafka had up to 2.8 for a broker's one
+// listener, where listeners and advertised.listeners are not given.
+func adoptOldKeys(originals map[string]string) (warnings []string) {
+	get := func(key, otherwise string) string {
+		if value, ok := originals[key]; ok {
+			return value
+		}
+		return otherwise
+	}
+	host, port := get("host.name", ""), get("port", "9092")
+	if isAnySet(originals, "host.name", "port") && !isAnySet(originals, "listeners") {
+		originals["listeners"] = "PLAINTEXT://" + host + ":" + port
+	}
+	if isAnySet(originals, "advertised.host.name", "advertised.port") && !isAnySet(originals, "advertised.listeners") {
+		originals["advertised.listeners"] = "PLAINTEXT://" + get("advertised.host.name", host) + ":" + get("advertised.port", port)
+	}
+	for _, key := range oldKeys {
+		if isAnySet(originals, key) {
+			warnings = append(warnings, fmt.Sprintf("The configuration %s is deprecated, use listeners and advertised.listeners", key))
+		}
+	}
+	return warnings
+}
+
+var oldKeys = []string{"port", "host.name", "advertised.port", "advertised.host.name"}
+
+func isAnySet(originals map[string]string, keys ...string) bool {
+	for _, key := range keys {
+		if _, ok := originals[key]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// unknownKeys returns one warning for each key that nobody knows, naming the
+// known key that is spelt most alike.
+func unknownKeys(originals map[string]string) (warnings []string) {
+	for _, key := range slices.Sorted(maps.Keys(originals)) {
+		if Lookup(key) != nil || slices.Contains(oldKeys, key) || mayBeForeign(key) {
+			continue
+		}
+		warning := "The configuration " + key + " is not known and has no effect"
+		if near := nearest(key); near != "" {
+			warning += "; did you mean " + near + "?"
+		}
+		warnings = append(warnings, warning)
+	}
+	return warnings
+}
+
+// mayBeForeign says whether a key is read by its prefix, or by a plug-in.
+func mayBeForeign(key string) bool {
+	if base, ok := listenerBase(key); ok { // listener.name.L.MECHANISM.KEY and plug-ins' own
+		return base != ""
+	}
+	for _, prefix := range []string{"config.providers", "super.users", "allow.everyone.if.no.acl.found", "authorizer.",
+		"rlmm.config.", "rsm.config.", "sasl.oauthbearer."} {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return dynamicOnly.byName[key] != nil
+}

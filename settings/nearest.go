@@ -1,0 +1,39 @@
+package settings
+
+// nearest returns the known key that is spelt most like key, "" where none is
+// alike at all.
+func nearest(key string) string {
+	best, limit := "", len(key)/3+1
+	for i := range broker.keys {
+		name := broker.keys[i].Name
+		if d := editDistance(key, name, limit); d < limit {
+			best, limit = name, d
+		}
+	}
+	return best
+}
+
+// editDistance counts the insertions, deletions and replacements that turn a
+// into b, or returns limit where there are as many or more.
+func editDistance(a, b string, limit int) int {
+	if diff := len(a) - len(b); diff >= limit || -diff >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return min(row[len(b)], limit)
+}

@@ -1,0 +1,158 @@
+package settings
+
+import (
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// A value is one of nil (null), bool, string, int16, int32, int64, float64,
+// []string, className and secret.
+
+// className is a Java class that is built in.
+type className string
+
+// secret is a value that is never shown.
+type secret string
+
+// hiddenText is what Kafka shows in place of a secret.
+const hiddenText = "[hidden]"
+
+var commaWithBlanks = regexp.MustCompile(`\s*,\s*`)
+
+// parse turns the text of a properties file into a value of type t. The
+// problem is in Kafka's words, empty for none.
+func parse(t Type, text string) (value any, problem string) {
+	trimmed := javaTrim(text)
+	switch t {
+	case Boolean:
+		switch {
+		case strings.EqualFold(trimmed, "true"):
+			return true, ""
+		case strings.EqualFold(trimmed, "false"):
+			return false, ""
+		}
+		return nil, "Expected value to be either true or false"
+	case Password:
+		return secret(trimmed), ""
+	case String:
+		return trimmed, ""
+	case List:
+		if trimmed == "" {
+			return []string{}, ""
+		}
+		return commaWithBlanks.Split(trimmed, -1), ""
+	case Class:
+		if !knownClasses[trimmed] {
+			return nil, "Class " + text + " could not be found."
+		}
+		return className(trimmed), ""
+	}
+	if value, ok := parseNumber(t, trimmed); ok {
+		return value, ""
+	}
+	return nil, "Not a number of type " + t.String()
+}
+
+// knownClasses are the Java classes whose work is built in; others cannot be loaded.
+var knownClasses = map[string]bool{
+	defaultPrincipalBuilder: true,
+}
+
+const defaultPrincipalBuilder = "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"
+
+func parseNumber(t Type, text string) (value any, ok bool) {
+	switch t {
+	case Int:
+		n, err := strconv.ParseInt(text, 10, 32)
+		return int32(n), err == nil
+	case Short:
+		n, err := strconv.ParseInt(text, 10, 16)
+		return int16(n), err == nil
+	case Long:
+		n, err := strconv.ParseInt(text, 10, 64)
+		return n, err == nil
+	case Double:
+		n, err := strconv.ParseFloat(text, 64)
+		return n, err == nil
+	}
+	return nil, false
+}
+
+// show writes a value as the configuration's API does: a list is joined by
+// commas. Of null there is no text.
+func show(value any) *string {
+	var text string
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case secret:
+		text = hiddenText
+	case []string:
+		text = strings.Join(v, ",")
+	case className:
+		text = string(v)
+	default:
+		text = printed(v)
+	}
+	return &text
+}
+
+// printed writes a value as Java's toString does, which log lines show.
+func printed(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return strconv.FormatBool(v)
+	case string:
+		return v
+	case className:
+		return "class " + string(v)
+	case secret:
+		return hiddenText
+	case int16:
+		return strconv.Itoa(int(v))
+	case int32:
+		return strconv.Itoa(int(v))
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case float64:
+		return javaDouble(v)
+	case []string:
+		return "[" + strings.Join(v, ", ") + "]"
+	}
+	panic("settings: no such type of value")
+}
+
+// javaDouble writes f as Java's Double.toString: 0.5, 1000000.0, 1.0E7.
+func javaDouble(f float64) string {
+	switch {
+	case math.IsInf(f, 1):
+		return "Infinity"
+	case math.IsInf(f, -1):
+		return "-Infinity"
+	case math.IsNaN(f):
+		return "NaN"
+	}
+	size := math.Abs(f)
+	if size != 0 && (size < 1e-3 || size >= 1e7) {
+		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
+		if !strings.Contains(mantissa, ".") {
+			mantissa += ".0"
+		}
+		n, _ := strconv.Atoi(exponent)
+		return mantissa + "E" + strconv.Itoa(n)
+	}
+	text := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(text, ".") {
+		text += ".0"
+	}
+	return text
+}
+
+// javaTrim cuts control characters and blanks off both ends, as Java's trim.
+func javaTrim(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' })
+}
