@@ -1,0 +1,130 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
+)
+
+var brokerAPIVersionsTool = Tool{
+	Name:    "kafka-broker-api-versions",
+	Summary: "Prints the API versions of every broker.",
+	Run:     runBrokerAPIVersions,
+}
+
+func runBrokerAPIVersions(env *Env, args []string) int {
+	o := newOptions(env, "kafka-broker-api-versions", "This tool helps to retrieve broker version information.")
+	bootstrap := o.value("bootstrap-server", "String: server(s) to use for bootstrapping", "REQUIRED: Brokers to connect to first.")
+	config := o.value("command-config", "String: command config property file", "A properties file for the admin client.")
+	if len(args) == 0 {
+		env.complainf("%s", o.summary)
+		o.printUsage(env.Stderr)
+		return 1
+	}
+	if err := o.parse(args); err != nil {
+		var bad badOption
+		if errors.As(err, &bad) {
+			env.complainf("Exception in thread \"main\" joptsimple.%s: %s", bad.class, bad.text)
+			return 1
+		}
+		return o.fail(err)
+	}
+	if err := o.require(bootstrap); err != nil {
+		return o.fail(err)
+	}
+	if _, err := loadProperties(config.or("")); err != nil {
+		return o.fail(err)
+	}
+	servers, err := parseBootstrap(bootstrap.or(""))
+	if err != nil {
+		return o.fail(err)
+	}
+	ctx := context.Background()
+	cluster, err := connect(ctx, env.logger("org.apache.kafka.clients.NetworkClient"), "AdminClient", servers, "listNodes")
+	if err != nil {
+		return o.fail(err)
+	}
+	defer cluster.Close()
+	meta, err := cluster.Metadata(ctx, []string{})
+	if err != nil {
+		return o.fail(err)
+	}
+	for _, b := range meta.Brokers {
+		rack := "null"
+		if b.Rack != nil {
+			rack = *b.Rack
+		}
+		node := fmt.Sprintf("%s:%d (id: %d rack: %s)", b.Host, b.Port, b.NodeID, rack)
+		versions, err := versionsOf(ctx, cluster, b.NodeID)
+		if err != nil {
+			env.printf("%s -> ERROR: %s\n", node, err)
+			continue
+		}
+		env.printf("%s -> %s\n", node, versionsText(versions))
+	}
+	return 0
+}
+
+func versionsOf(ctx context.Context, cluster *peerlink.Cluster, broker int32) ([]kmsg.ApiVersionsResponseApiKey, error) {
+	link, err := cluster.Broker(ctx, broker)
+	if err != nil {
+		return nil, err
+	}
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "monedula", Version
+	resp, err := link.Negotiated(ctx, req, 3)
+	if err != nil {
+		return nil, err
+	}
+	versions := resp.(*kmsg.ApiVersionsResponse)
+	if versions.ErrorCode != 0 {
+		return nil, protocol.ErrorCode(versions.ErrorCode)
+	}
+	return versions.ApiKeys, nil
+}
+
+// versionsText is the list as Kafka's client prints it, one API a line.
+func versionsText(offered []kmsg.ApiVersionsResponseApiKey) string {
+	known := map[int16]clientAPI{}
+	lines := map[int16]string{}
+	for _, api := range clientAPIs {
+		known[api.key] = api
+		if api.client {
+			lines[api.key] = fmt.Sprintf("%s(%d): UNSUPPORTED", api.name, api.key)
+		}
+	}
+	for _, o := range offered {
+		versions := fmt.Sprint(o.MinVersion)
+		if o.MinVersion != o.MaxVersion {
+			versions = fmt.Sprintf("%d to %d", o.MinVersion, o.MaxVersion)
+		}
+		api, found := known[o.ApiKey]
+		switch {
+		case !found:
+			lines[o.ApiKey] = fmt.Sprintf("UNKNOWN(%d): %s", o.ApiKey, versions)
+		case api.top < o.MinVersion:
+			lines[o.ApiKey] = fmt.Sprintf("%s(%d): %s [unusable: node too new]", api.name, api.key, versions)
+		case o.MaxVersion < api.lowest:
+			lines[o.ApiKey] = fmt.Sprintf("%s(%d): %s [unusable: node too old]", api.name, api.key, versions)
+		default:
+			lines[o.ApiKey] = fmt.Sprintf("%s(%d): %s [usable: %d]", api.name, api.key, versions, min(api.top, o.MaxVersion))
+		}
+	}
+	keys := make([]int16, 0, len(lines))
+	for key := range lines {
+		keys = append(keys, key)
+	}
+	sort.Slice(keys, func(i, j int) bool { return keys[i] < keys[j] })
+	texts := make([]string, len(keys))
+	for i, key := range keys {
+		texts[i] = lines[key]
+	}
+	return "(\n\t" + strings.Join(texts, ",\n\t") + "\n)"
+}

@@ -1,0 +1,370 @@
+package tools
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
+)
+
+var consoleConsumerTool = Tool{
+	Name:    "kafka-console-consumer",
+	Summary: "Prints the records of a topic.",
+	Run:     runConsoleConsumer,
+}
+
+type consumerOptions struct {
+	*options
+	topic, include, whitelist, partition, offset *option
+	bootstrap, group, fromBeginning              *option
+	maxMessages, timeout, skipOnError, systest   *option
+	formatterClass, formatterConfig, property    *option
+	consumerProperty, consumerConfig, isolation  *option
+	keyDeserializer, valueDeserializer           *option
+}
+
+func newConsumerOptions(env *Env) *consumerOptions {
+	o := &consumerOptions{options: newOptions(env, "kafka-console-consumer", "This tool helps to read data from Kafka topics and outputs it to standard output.")}
+	o.topic = o.value("topic", "String: topic", "The topic to read.")
+	o.include = o.value("include", "String: Java regex (String)", "A regular expression of the topics to read.")
+	o.whitelist = o.value("whitelist", "String: Java regex (String)", "DEPRECATED, use --include; ignored when that is given.")
+	o.partition = o.value("partition", "Integer: partition", "The partition to read; from its end unless --offset says otherwise.")
+	o.offset = o.value("offset", "String: consume offset", "Where to begin in the partition: a number, 'earliest' or 'latest'. (default: latest)")
+	o.bootstrap = o.value("bootstrap-server", "String: server to connect to", "REQUIRED: Brokers to connect to first, as HOST1:PORT1,HOST2:PORT2.")
+	o.group = o.value("group", "String: consumer group id", "The consumer group to join.")
+	o.fromBeginning = o.toggle("from-beginning", "Begin with the earliest record rather than the next one.")
+	o.maxMessages = o.value("max-messages", "Integer: num_messages", "Stop after so many records.")
+	o.timeout = o.value("timeout-ms", "Long: timeout_ms", "Stop when no record comes for so many ms.")
+	o.skipOnError = o.toggle("skip-message-on-error", "Skip a record that cannot be printed rather than stop.")
+	o.systest = o.toggle("enable-systest-events", "Print events of the consumer's life too.")
+	o.formatterClass = o.value("formatter", "String: class", "The formatter: "+defaultFormatterClass+" (default), LoggingMessageFormatter or NoOpMessageFormatter there.")
+	o.formatterConfig = o.value("formatter-config", "String: config file", "A properties file for the formatter; --property wins.")
+	o.property = o.value("property", "String: prop", "A property of the formatter: print.timestamp, print.key, print.offset, print.partition, print.headers, print.value (true or false), key.separator, line.separator, headers.separator, null.literal, key.deserializer, value.deserializer, headers.deserializer.")
+	o.consumerProperty = o.value("consumer-property", "String: consumer_prop", "A consumer property as key=value.")
+	o.consumerConfig = o.value("consumer.config", "String: config file", "A properties file for the consumer; --consumer-property wins.")
+	o.isolation = o.value("isolation-level", "String", "'read_committed' leaves out records of transactions that were not committed. (default: read_uncommitted)")
+	o.keyDeserializer = o.value("key-deserializer", "String: deserializer for key", "The class that reads keys.")
+	o.valueDeserializer = o.value("value-deserializer", "String: deserializer for values", "The class that reads values.")
+	return o
+}
+
+func runConsoleConsumer(env *Env, args []string) int {
+	o := newConsumerOptions(env)
+	if err := o.parse(args); err != nil {
+		return o.failParsing(err)
+	}
+	if err := o.check(); err != nil {
+		return o.fail(err)
+	}
+	c, err := o.consumer()
+	if err != nil {
+		var usage usageError
+		if errors.As(err, &usage) {
+			return o.fail(err)
+		}
+		env.complainf("%s", err)
+		return 1
+	}
+	log := env.logger("org.apache.kafka.tools.consumer.ConsoleConsumer")
+	if err := c.run(); err != nil {
+		log.WithError(asException(err)).Error("Unknown error when running consumer: ")
+		return 1
+	}
+	return 0
+}
+
+func (o *consumerOptions) includes() *option {
+	if o.include.given() {
+		return o.include
+	}
+	return o.whitelist
+}
+
+func (o *consumerOptions) check() error {
+	if o.topic.given() == o.includes().given() {
+		text := "Exactly one of --include/--topic is required. "
+		if o.whitelist.given() {
+			text += "--whitelist is DEPRECATED use --include instead; ignored if --include specified."
+		}
+		return usageError{text}
+	}
+	switch {
+	case o.partition.given() && !o.topic.given():
+		return usageError{"The topic is required when partition is specified."}
+	case o.partition.given() && o.fromBeginning.given() && o.offset.given():
+		return usageError{"Options from-beginning and offset cannot be specified together."}
+	case !o.partition.given() && o.offset.given():
+		return usageError{"The partition is required when offset is specified."}
+	}
+	return o.require(o.bootstrap)
+}
+
+// errGroups is the answer to --group while there is no group coordinator.
+var errGroups = errors.New("This release reads partitions directly: consumer groups (--group, group.id) come with the group coordinator, which is not there yet. Leave --group out to read all partitions of the topic, or name one with --partition.")
+
+// consumer builds the consumer that the options describe.
+func (o *consumerOptions) consumer() (*consoleConsumer, error) {
+	props, err := loadProperties(o.consumerConfig.or(""))
+	if err != nil {
+		return nil, err
+	}
+	for key, value := range keyValues(o.consumerProperty.values()) {
+		props[key] = value
+	}
+	if o.group.given() || props["group.id"] != "" {
+		if o.partition.given() {
+			return nil, usageError{"Options group and partition cannot be specified together."}
+		}
+		return nil, errGroups
+	}
+	if reset := props["auto.offset.reset"]; o.fromBeginning.given() && reset != "" && reset != "earliest" {
+		return nil, fmt.Errorf("Can't simultaneously specify --from-beginning and 'auto.offset.reset=%s', please remove one option", reset)
+	}
+	if props["client.id"] == "" {
+		props["client.id"] = "console-consumer"
+	}
+	if o.isolation.given() || props["isolation.level"] == "" {
+		props["isolation.level"] = o.isolation.or("read_uncommitted")
+	}
+	c := &consoleConsumer{o: o, client: "Consumer clientId=" + props["client.id"], log: o.env.logger("org.apache.kafka.tools.consumer.ConsoleConsumer")}
+	if c.start, err = o.startOffset(props["auto.offset.reset"]); err != nil {
+		return nil, err
+	}
+	if c.most, err = o.number(o.maxMessages, -1); err != nil {
+		return nil, usageError{err.Error()}
+	}
+	timeout, err := o.number(o.timeout, -1)
+	if err != nil {
+		return nil, usageError{err.Error()}
+	}
+	c.timeout = -1
+	if timeout >= 0 {
+		c.timeout = millis(timeout)
+	}
+	if c.config, err = consumerConfig(props); err != nil {
+		return nil, err
+	}
+	if c.servers, err = parseBootstrap(o.bootstrap.or("")); err != nil {
+		return nil, err
+	}
+	formatterProps, err := loadProperties(o.formatterConfig.or(""))
+	if err != nil {
+		return nil, err
+	}
+	if d := o.keyDeserializer.or(""); d != "" {
+		formatterProps["key.deserializer"] = d
+	}
+	if d := o.valueDeserializer.or(""); d != "" {
+		formatterProps["value.deserializer"] = d
+	}
+	for key, value := range keyValues(o.property.values()) {
+		formatterProps[key] = value
+	}
+	c.format, err = newFormatter(o.env, o.formatterClass.or(defaultFormatterClass), formatterProps)
+	return c, err
+}
+
+func (o *consumerOptions) startOffset(reset string) (kgo.Offset, error) {
+	earliest, latest := kgo.NewOffset().AtStart(), kgo.NewOffset().AtEnd()
+	if !o.offset.given() {
+		if o.fromBeginning.given() || reset == "earliest" {
+			return earliest, nil
+		}
+		return latest, nil
+	}
+	switch text := o.offset.or(""); strings.ToLower(text) {
+	case "earliest":
+		return earliest, nil
+	case "latest":
+		return latest, nil
+	default:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return kgo.Offset{}, usageError{fmt.Sprintf("The provided offset value '%s' is incorrect. Valid values are 'earliest', 'latest', or a non-negative long.", text)}
+		}
+		return kgo.NewOffset().At(n), nil
+	}
+}
+
+// consoleConsumer prints records until it has enough, none come, or it is told to stop.
+type consoleConsumer struct {
+	o       *consumerOptions
+	client  string
+	servers []string
+	config  clientConfig
+	start   kgo.Offset
+	most    int64         // -1: no limit
+	timeout time.Duration // -1: none
+	format  formatter
+	log     *logrus.Entry
+	count   int64
+}
+
+func (c *consoleConsumer) run() error {
+	env := c.o.env
+	defer func() {
+		env.complainf("Processed a total of %d messages", c.count)
+		if c.o.systest.given() {
+			env.println("shutdown_complete")
+		}
+	}()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-env.Signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	partitions, err := c.partitions(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if errors.Is(err, errTimeout) {
+		c.endByTimeout()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(append(c.config.options, kgo.SeedBrokers(c.servers...), kgo.ConsumePartitions(partitions))...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return c.consume(ctx, client)
+}
+
+var errTimeout = errors.New("no record came in time")
+
+func (c *consoleConsumer) endByTimeout() {
+	c.log.WithError(errors.New("org.apache.kafka.common.errors.TimeoutException")).Error("Error processing message, terminating consumer process: ")
+}
+
+// partitions finds what to read; a topic that does not exist yet is waited
+// for, as a subscribed consumer waits.
+func (c *consoleConsumer) partitions(ctx context.Context) (map[string]map[int32]kgo.Offset, error) {
+	log := c.o.env.logger("org.apache.kafka.clients.NetworkClient")
+	cluster, err := connect(ctx, log, c.client, c.servers, "metadata")
+	if err != nil {
+		return nil, err
+	}
+	defer cluster.Close()
+	began := time.Now()
+	for id := 1; ; id++ {
+		found, missing, err := c.lookUp(ctx, cluster)
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
+		if missing != protocol.None {
+			log.Warnf("[%s] The metadata response from the cluster reported a recoverable issue with correlation id %d : {%s=%s}", c.client, id, c.o.topic.or(""), missing.Name())
+		}
+		if c.timeout >= 0 && time.Since(began) > c.timeout {
+			return nil, errTimeout
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (c *consoleConsumer) lookUp(ctx context.Context, cluster *peerlink.Cluster) (map[string]map[int32]kgo.Offset, protocol.ErrorCode, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.AllowAutoTopicCreation = true
+	var include *regexp.Regexp
+	if c.o.topic.given() {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(c.o.topic.or(""))
+		req.Topics = append(req.Topics, t)
+	} else {
+		var err error
+		if include, err = regexp.Compile("^(?:" + c.o.includes().or("") + ")$"); err != nil {
+			return nil, 0, usageError{c.o.includes().or("") + " is an invalid regex."}
+		}
+	}
+	resp, err := cluster.Any(ctx, req, 12)
+	if err != nil {
+		return nil, 0, err
+	}
+	found, missing := map[string]map[int32]kgo.Offset{}, protocol.None
+	for _, t := range resp.(*kmsg.MetadataResponse).Topics {
+		code := protocol.ErrorCode(t.ErrorCode)
+		if t.Topic == nil || include != nil && !include.MatchString(*t.Topic) {
+			continue
+		}
+		if code == protocol.InvalidTopicException || code == protocol.TopicAuthorizationFailed {
+			return nil, 0, code
+		}
+		if code != protocol.None {
+			missing = code
+			continue
+		}
+		found[*t.Topic] = map[int32]kgo.Offset{}
+		for _, p := range t.Partitions {
+			found[*t.Topic][p.Partition] = c.start
+		}
+	}
+	if c.o.partition.given() {
+		n, err := strconv.ParseInt(c.o.partition.or(""), 10, 32)
+		if err != nil {
+			return nil, 0, usageError{fmt.Sprintf("Cannot parse argument '%s' of option partition", c.o.partition.or(""))}
+		}
+		for topic := range found {
+			found[topic] = map[int32]kgo.Offset{int32(n): c.start}
+		}
+	}
+	return found, missing, nil
+}
+
+func (c *consoleConsumer) consume(ctx context.Context, client *kgo.Client) error {
+	out := bufio.NewWriterSize(c.o.env.Stdout, 64<<10)
+	defer out.Flush()
+	for c.most < 0 || c.count < c.most {
+		poll, cancel := ctx, context.CancelFunc(func() {})
+		if c.timeout >= 0 {
+			poll, cancel = context.WithTimeout(ctx, c.timeout)
+		}
+		fetches := client.PollFetches(poll)
+		cancel()
+		if ctx.Err() != nil {
+			return nil
+		}
+		for _, e := range fetches.Errors() {
+			if errors.Is(e.Err, context.DeadlineExceeded) {
+				c.endByTimeout()
+				return nil
+			}
+			if err := fromKgo(e.Err); !protocol.CodeOf(err).Retriable() {
+				return err
+			}
+		}
+		for records := fetches.RecordIter(); !records.Done() && (c.most < 0 || c.count < c.most); {
+			c.count++
+			if err := c.format(out, records.Next()); err != nil {
+				if !c.o.skipOnError.given() {
+					return err
+				}
+				c.log.WithError(asException(err)).Error("Error processing message, skipping this message: ")
+			}
+		}
+		if err := out.Flush(); err != nil {
+			c.o.env.complainf("Unable to write to standard out, closing consumer.")
+			return nil
+		}
+	}
+	return nil
+}

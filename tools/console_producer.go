@@ -1,0 +1,285 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
+)
+
+var consoleProducerTool = Tool{
+	Name:    "kafka-console-producer",
+	Summary: "Sends lines of stdin to a topic.",
+	Run:     runConsoleProducer,
+}
+
+type producerOptions struct {
+	*options
+	topic, brokerList, bootstrap, sync, codec *option
+	property, readerConfig, lineReader        *option
+	producerProperty, producerConfig          *option
+	merged                                    map[string]*option // options that set a producer key
+	defaults                                  map[string]string  // by producer key
+}
+
+func newProducerOptions(env *Env) *producerOptions {
+	o := &producerOptions{options: newOptions(env, "kafka-console-producer", "This tool helps to read data from standard input and publish it to Kafka."),
+		merged: map[string]*option{}, defaults: map[string]string{}}
+	o.topic = o.value("topic", "String: topic", "REQUIRED: The topic to send to.")
+	o.brokerList = o.value("broker-list", "String: broker-list", "DEPRECATED, use --bootstrap-server; ignored when that is given. Brokers as HOST1:PORT1,HOST2:PORT2.")
+	o.bootstrap = o.value("bootstrap-server", "String: server to connect to", "REQUIRED unless --broker-list is given. Brokers to connect to first, as HOST1:PORT1,HOST2:PORT2.")
+	o.sync = o.toggle("sync", "Send each line by itself and wait for its acknowledgement.")
+	o.codec = o.maybeValue("compression-codec", "String: compression-codec", "'none', 'gzip', 'snappy', 'lz4' or 'zstd'; 'gzip' where no value is given.")
+	merge := func(key, name, arg, def, doc string) {
+		o.merged[key], o.defaults[key] = o.value(name, arg, doc+" (default: "+def+")"), def
+	}
+	merge("linger.ms", "timeout", "Long: timeout_ms", "1000", "How long a line may wait for others to share its batch, in ms.")
+	merge("acks", "request-required-acks", "String: request required acks", "-1", "Which replicas must have a record before it counts as sent: 0, 1, or -1 (all).")
+	merge("request.timeout.ms", "request-timeout-ms", "Integer: request timeout ms", "1500", "How long to wait for an answer, in ms.")
+	merge("retries", "message-send-max-retries", "Integer", "3", "How often a failed send is tried again.")
+	merge("retry.backoff.ms", "retry-backoff-ms", "Long", "100", "The pause before a further try, in ms.")
+	merge("send.buffer.bytes", "socket-buffer-size", "Integer: size", "102400", "The size of the socket's send buffer.")
+	merge("buffer.memory", "max-memory-bytes", "Long: total memory in bytes", "33554432", "How many bytes of records may wait to be sent.")
+	merge("batch.size", "batch-size", "Integer: size", "16384", "How large a batch may get.")
+	batch := o.value("max-partition-memory-bytes", "Integer: memory in bytes per partition", "How large a partition's batch may get; wins over --batch-size. (default: 16384)")
+	merge("metadata.max.age.ms", "metadata-expiry-ms", "Long: metadata expiration interval", "300000", "After how many ms metadata is asked for again.")
+	merge("max.block.ms", "max-block-ms", "Long: max block on send", "60000", "How long a send may wait for metadata or memory, in ms.")
+	o.merged["batch.size/partition"] = batch
+	o.lineReader = o.value("line-reader", "String: reader_class", "Accepted for the default reader only: a Java class cannot be loaded.")
+	o.property = o.value("property", "String: prop", "A property of the line reader: parse.key, key.separator, parse.headers, headers.delimiter, headers.separator, headers.key.separator, ignore.error, null.marker.")
+	o.readerConfig = o.value("reader-config", "String: config file", "A properties file for the line reader; --property wins.")
+	o.producerProperty = o.value("producer-property", "String: producer_prop", "A producer property as key=value.")
+	o.producerConfig = o.value("producer.config", "String: config file", "A properties file for the producer; --producer-property wins.")
+	return o
+}
+
+func runConsoleProducer(env *Env, args []string) int {
+	o := newProducerOptions(env)
+	if err := o.parse(args); err != nil {
+		return o.failParsing(err)
+	}
+	if !o.bootstrap.given() && !o.brokerList.given() {
+		return o.fail(usageError{"Missing required option(s) [bootstrap-server]"})
+	}
+	if err := o.require(o.topic); err != nil {
+		return o.fail(err)
+	}
+	servers, err := parseBootstrap(o.bootstrap.or(o.brokerList.or("")))
+	if err != nil {
+		return o.fail(usageError{"Please provide valid host:port like host1:9091,host2:9092\n "})
+	}
+	if class := o.lineReader.or(""); class != "" && !strings.HasSuffix(class, "LineMessageReader") {
+		return o.fail(fmt.Errorf("java.lang.ClassNotFoundException: %s (a line reader of one's own is a Java class, which this program cannot load)", class))
+	}
+	if err := o.produce(servers); err != nil {
+		env.complainf("%s", exception(javaClass(err), err.Error()))
+		return 1
+	}
+	return 0
+}
+
+// failParsing prints what the parser refused, with the option table.
+func (o *options) failParsing(err error) int {
+	var bad badOption
+	if errors.As(err, &bad) {
+		return o.fail(usageError{bad.text})
+	}
+	return o.fail(err)
+}
+
+// properties are the producer's, from the file, --producer-property and options.
+func (o *producerOptions) properties() (map[string]string, error) {
+	props, err := loadProperties(o.producerConfig.or(""))
+	if err != nil {
+		return nil, err
+	}
+	for key, value := range keyValues(o.producerProperty.values()) {
+		props[key] = value
+	}
+	props["compression.type"] = "none"
+	if o.codec.given() {
+		props["compression.type"] = "gzip"
+		if codec := o.codec.or(""); codec != "" {
+			props["compression.type"] = codec
+		}
+	}
+	for key, opt := range o.merged {
+		target, _, _ := strings.Cut(key, "/")
+		if opt.given() {
+			props[target] = opt.or("")
+		}
+	}
+	if batch := o.merged["batch.size/partition"]; batch.given() {
+		props["batch.size"] = batch.or("")
+	}
+	for key, def := range o.defaults {
+		if _, set := props[key]; !set {
+			props[key] = def
+		}
+	}
+	if props["client.id"] == "" {
+		props["client.id"] = "console-producer"
+	}
+	return props, nil
+}
+
+// keyValues reads key=value arguments; a key alone has an empty value.
+func keyValues(args []string) map[string]string {
+	out := map[string]string{}
+	for _, arg := range args {
+		key, value, _ := strings.Cut(arg, "=")
+		out[key] = value
+	}
+	return out
+}
+
+func (o *producerOptions) produce(servers []string) error {
+	props, err := o.properties()
+	if err != nil {
+		return err
+	}
+	readerProps, err := loadProperties(o.readerConfig.or(""))
+	if err != nil {
+		return err
+	}
+	for key, value := range keyValues(o.property.values()) {
+		readerProps[key] = value
+	}
+	config, err := producerConfig(props)
+	if err != nil {
+		return err
+	}
+	reader, err := newLineReader(o.topic.or(""), readerProps, o.env.Stdin, func() {
+		if o.env.Terminal {
+			o.env.printf(">")
+		}
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	p := &consoleProducer{ctx: ctx, topic: o.topic.or(""), log: o.env.logger("org.apache.kafka.clients.producer.internals.ErrorLoggingCallback"), sync: o.sync.given()}
+	clientLog := o.env.logger("org.apache.kafka.clients.NetworkClient")
+	name := "Producer clientId=" + props["client.id"]
+	opened := sync.OnceValue(func() error {
+		cluster, err := connect(ctx, clientLog, name, servers, "metadata")
+		if err != nil {
+			return err
+		}
+		defer cluster.Close()
+		if err := awaitTopic(ctx, cluster, p.topic, name, clientLog, config.maxBlock); err != nil {
+			return err
+		}
+		p.client, err = kgo.NewClient(append(config.options, kgo.SeedBrokers(servers...))...)
+		return err
+	})
+	defer func() {
+		if p.client != nil {
+			p.client.Close()
+		}
+	}()
+	sendErr := p.sendAll(reader, opened)
+	if p.client != nil {
+		if err := p.client.Flush(ctx); err != nil && sendErr == nil {
+			sendErr = err
+		}
+	}
+	return sendErr
+}
+
+// awaitTopic asks for the topic, which creates it where the brokers allow,
+// until its partitions have leaders; it warns as the original's client does.
+func awaitTopic(ctx context.Context, cluster *peerlink.Cluster, topic, client string, log *logrus.Entry, limit time.Duration) error {
+	deadline := time.Now().Add(limit)
+	for id := 1; ; id++ {
+		req := kmsg.NewPtrMetadataRequest()
+		req.AllowAutoTopicCreation = true
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = &topic
+		req.Topics = append(req.Topics, t)
+		resp, err := cluster.Any(ctx, req, 12)
+		if err != nil {
+			return err
+		}
+		code := protocol.None
+		for _, t := range resp.(*kmsg.MetadataResponse).Topics {
+			code = protocol.ErrorCode(t.ErrorCode)
+		}
+		switch {
+		case code == protocol.None:
+			return nil
+		case code == protocol.InvalidTopicException || code == protocol.TopicAuthorizationFailed:
+			return code
+		}
+		log.Warnf("[%s] The metadata response from the cluster reported a recoverable issue with correlation id %d : {%s=%s}", client, id, topic, code.Name())
+		if time.Now().After(deadline) {
+			return javaError{"org.apache.kafka.common.errors.TimeoutException", fmt.Sprintf("Topic %s not present in metadata after %d ms.", topic, limit.Milliseconds())}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// consoleProducer sends the records of a reader.
+type consoleProducer struct {
+	ctx    context.Context
+	topic  string
+	client *kgo.Client
+	log    *logrus.Entry
+	sync   bool
+}
+
+// sendAll sends until the reader ends; the client is opened with the first record.
+func (p *consoleProducer) sendAll(reader *lineReader, open func() error) error {
+	for {
+		record, err := reader.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := open(); err != nil {
+			return err
+		}
+		if p.sync {
+			if err := p.client.ProduceSync(p.ctx, record).FirstErr(); err != nil {
+				return fromKgo(err)
+			}
+			continue
+		}
+		p.client.Produce(p.ctx, record, func(r *kgo.Record, err error) {
+			if err != nil {
+				p.complain(r, fromKgo(err))
+			}
+		})
+	}
+}
+
+// complain logs a record that could not be sent.
+func (p *consoleProducer) complain(r *kgo.Record, err error) {
+	key := "null"
+	if r.Key != nil {
+		key = strconv.Itoa(len(r.Key)) + " bytes"
+	}
+	value := "null"
+	if r.Value != nil {
+		value = strconv.Itoa(len(r.Value)) + " bytes"
+	}
+	p.log.WithError(asException(err)).Errorf("Error when sending message to topic %s with key: %s, value: %s with error:", p.topic, key, value)
+}

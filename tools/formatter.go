@@ -1,0 +1,267 @@
+package tools
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// formatter writes a record the way a formatter class of Kafka's does.
+type formatter func(w *bufio.Writer, r *kgo.Record) error
+
+// Formatter classes by every name that Kafka has given them.
+const (
+	defaultFormatterClass = "org.apache.kafka.tools.consumer.DefaultMessageFormatter"
+	loggingFormatterClass = "org.apache.kafka.tools.consumer.LoggingMessageFormatter"
+	noOpFormatterClass    = "org.apache.kafka.tools.consumer.NoOpMessageFormatter"
+)
+
+var renamedFormatters = map[string]string{
+	"kafka.tools.DefaultMessageFormatter": defaultFormatterClass,
+	"kafka.tools.LoggingMessageFormatter": loggingFormatterClass,
+	"kafka.tools.NoOpMessageFormatter":    noOpFormatterClass,
+}
+
+// newFormatter returns the formatter of a class with its properties.
+func newFormatter(env *Env, class string, props map[string]string) (formatter, error) {
+	if now, old := renamedFormatters[class]; old {
+		env.complainf("WARNING: %s is deprecated and will be removed in the next major release. Please use %s instead", class, now)
+		class = now
+	}
+	f, err := newDefaultFormatter(env.logger(defaultFormatterClass), props)
+	if err != nil {
+		return nil, err
+	}
+	switch class {
+	case defaultFormatterClass:
+		return f.write, nil
+	case noOpFormatterClass:
+		return func(*bufio.Writer, *kgo.Record) error { return nil }, nil
+	case loggingFormatterClass:
+		log := env.logger(loggingFormatterClass)
+		return func(w *bufio.Writer, r *kgo.Record) error {
+			if err := f.write(w, r); err != nil {
+				return err
+			}
+			log.Info(loggedRecord(r))
+			return nil
+		}, nil
+	}
+	// What the original prints is the text of its ClassNotFoundException.
+	return nil, usageError{class}
+}
+
+func loggedRecord(r *kgo.Record) string {
+	text := ""
+	if name := timestampTypeName(r); name != "" {
+		text = fmt.Sprintf("%s:%d, ", name, r.Timestamp.UnixMilli())
+	}
+	if r.Key == nil {
+		text += "key:null "
+	} else {
+		text += "key:" + string(r.Key) + ", "
+	}
+	if r.Value == nil {
+		return text + "value:null"
+	}
+	return text + "value:" + string(r.Value)
+}
+
+// timestampTypeName is CreateTime, LogAppendTime, or empty for a v0 message.
+func timestampTypeName(r *kgo.Record) string {
+	switch r.Attrs.TimestampType() {
+	case 0:
+		return "CreateTime"
+	case 1:
+		return "LogAppendTime"
+	default:
+		return ""
+	}
+}
+
+// deserializer turns bytes into what is printed.
+type deserializer func([]byte) ([]byte, error)
+
+// defaultFormatter has the properties of DefaultMessageFormatter.
+type defaultFormatter struct {
+	timestamp, key, value, partition, offset, headers          bool
+	keySeparator, lineSeparator, headersSeparator, nullLiteral string
+	keyOf, valueOf, headerOf                                   deserializer
+}
+
+func newDefaultFormatter(log *logrus.Entry, props map[string]string) (*defaultFormatter, error) {
+	get := func(key, def string) string {
+		if v, ok := props[key]; ok {
+			return v
+		}
+		return def
+	}
+	yes := func(key, def string) bool { return strings.EqualFold(strings.TrimSpace(get(key, def)), "true") }
+	of := func(key string) deserializer {
+		class, set := props[key]
+		if !set {
+			return nil
+		}
+		d := deserializers[class[strings.LastIndex(class, ".")+1:]]
+		if d == nil {
+			log.Errorf("Unable to instantiate a deserializer from %s\njava.lang.ClassNotFoundException: %s", class, class)
+		}
+		return d
+	}
+	return &defaultFormatter{
+		timestamp: yes("print.timestamp", ""), key: yes("print.key", ""), value: yes("print.value", "true"),
+		partition: yes("print.partition", ""), offset: yes("print.offset", ""), headers: yes("print.headers", ""),
+		keySeparator: get("key.separator", "\t"), lineSeparator: get("line.separator", "\n"),
+		headersSeparator: get("headers.separator", ","), nullLiteral: get("null.literal", "null"),
+		keyOf: of("key.deserializer"), valueOf: of("value.deserializer"), headerOf: of("headers.deserializer"),
+	}, nil
+}
+
+func (f *defaultFormatter) write(w *bufio.Writer, r *kgo.Record) error {
+	separate := func(more bool) {
+		if more {
+			w.WriteString(f.keySeparator)
+		} else {
+			w.WriteString(f.lineSeparator)
+		}
+	}
+	if f.timestamp {
+		if name := timestampTypeName(r); name != "" {
+			fmt.Fprintf(w, "%s:%d", name, r.Timestamp.UnixMilli())
+		} else {
+			w.WriteString("NO_TIMESTAMP")
+		}
+		separate(f.offset || f.partition || f.headers || f.key || f.value)
+	}
+	if f.partition {
+		fmt.Fprintf(w, "Partition:%d", r.Partition)
+		separate(f.offset || f.headers || f.key || f.value)
+	}
+	if f.offset {
+		fmt.Fprintf(w, "Offset:%d", r.Offset)
+		separate(f.headers || f.key || f.value)
+	}
+	if f.headers {
+		if err := f.writeHeaders(w, r.Headers); err != nil {
+			return err
+		}
+		separate(f.key || f.value)
+	}
+	if f.key {
+		if err := f.writeField(w, f.keyOf, r.Key); err != nil {
+			return err
+		}
+		separate(f.value)
+	}
+	if f.value {
+		if err := f.writeField(w, f.valueOf, r.Value); err != nil {
+			return err
+		}
+		w.WriteString(f.lineSeparator)
+	}
+	return nil
+}
+
+func (f *defaultFormatter) writeHeaders(w *bufio.Writer, headers []kgo.RecordHeader) error {
+	if len(headers) == 0 {
+		w.WriteString("NO_HEADERS")
+	}
+	for i, h := range headers {
+		if i > 0 {
+			w.WriteString(f.headersSeparator)
+		}
+		w.WriteString(h.Key + ":")
+		if err := f.writeField(w, f.headerOf, h.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *defaultFormatter) writeField(w *bufio.Writer, of deserializer, field []byte) error {
+	if field == nil {
+		field = []byte(f.nullLiteral)
+	}
+	if of != nil {
+		var err error
+		if field, err = of(field); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(field)
+	return err
+}
+
+// deserializers are those of Kafka's own serialization package that print.
+var deserializers = map[string]deserializer{
+	"StringDeserializer": func(b []byte) ([]byte, error) { return b, nil },
+	"ShortDeserializer": sized("ShortDeserializer", 2, func(b []byte) string {
+		return strconv.FormatInt(int64(int16(binary.BigEndian.Uint16(b))), 10)
+	}),
+	"IntegerDeserializer": sized("IntegerDeserializer", 4, func(b []byte) string {
+		return strconv.FormatInt(int64(int32(binary.BigEndian.Uint32(b))), 10)
+	}),
+	"LongDeserializer": sized("LongDeserializer", 8, func(b []byte) string { return strconv.FormatInt(int64(binary.BigEndian.Uint64(b)), 10) }),
+	"FloatDeserializer": sized("FloatDeserializer", 4, func(b []byte) string {
+		return javaFloat(float64(math.Float32frombits(binary.BigEndian.Uint32(b))), 32)
+	}),
+	"DoubleDeserializer": sized("DoubleDeserializer", 8, func(b []byte) string {
+		return javaFloat(math.Float64frombits(binary.BigEndian.Uint64(b)), 64)
+	}),
+	"BooleanDeserializer": sized("BooleanDeserializer", 1, func(b []byte) string { return strconv.FormatBool(b[0] == 1) }),
+	"UUIDDeserializer":    func(b []byte) ([]byte, error) { return b, nil },
+	"BytesDeserializer":   func(b []byte) ([]byte, error) { return []byte(printableBytes(b)), nil },
+}
+
+func sized(class string, size int, text func([]byte) string) deserializer {
+	return func(b []byte) ([]byte, error) {
+		if len(b) != size {
+			return nil, javaError{"org.apache.kafka.common.errors.SerializationException", fmt.Sprintf("Size of data received by %s is not %d", class, size)}
+		}
+		return []byte(text(b)), nil
+	}
+}
+
+// javaFloat prints a number as Java does: 1.0, 1.5E10, NaN.
+func javaFloat(v float64, bits int) string {
+	switch {
+	case math.IsInf(v, 1):
+		return "Infinity"
+	case math.IsInf(v, -1):
+		return "-Infinity"
+	}
+	abs := math.Abs(v)
+	if abs != 0 && (abs < 1e-3 || abs >= 1e7) {
+		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', -1, bits), "e")
+		if !strings.Contains(mantissa, ".") {
+			mantissa += ".0"
+		}
+		n, _ := strconv.Atoi(exponent)
+		return mantissa + "E" + strconv.Itoa(n)
+	}
+	text := strconv.FormatFloat(v, 'f', -1, bits)
+	if !strings.Contains(text, ".") && text != "NaN" {
+		text += ".0"
+	}
+	return text
+}
+
+// printableBytes is how Kafka prints its Bytes class: ASCII as it is, others as \xNN.
+func printableBytes(b []byte) string {
+	var out strings.Builder
+	for _, c := range b {
+		if c >= ' ' && c <= '~' && c != '\\' {
+			out.WriteByte(c)
+		} else {
+			out.WriteString(`\x` + strings.ToUpper(hex.EncodeToString([]byte{c})))
+		}
+	}
+	return out.String()
+}

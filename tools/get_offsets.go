@@ -1,0 +1,248 @@
+package tools
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
+)
+
+var getOffsetsTool = Tool{
+	Name:    "kafka-get-offsets",
+	Summary: "Prints the offsets of partitions.",
+	Run:     runGetOffsets,
+}
+
+type offsetsOptions struct {
+	*options
+	brokerList, bootstrap, topicPartitions, topic, partitions, time, config, excludeInternal *option
+}
+
+func newOffsetsOptions(env *Env) *offsetsOptions {
+	o := &offsetsOptions{options: newOptions(env, "kafka-get-offsets", "An interactive shell for getting topic-partition offsets.")}
+	o.brokerList = o.value("broker-list", "String: HOST1:PORT1,...,HOST3:PORT3", "DEPRECATED, use --bootstrap-server; ignored when that is given.")
+	o.bootstrap = o.value("bootstrap-server", "String: HOST1:PORT1,...,HOST3:PORT3", "REQUIRED. Brokers to connect to first.")
+	o.topicPartitions = o.value("topic-partitions", "String: topic1:1,topic2:0-3,topic3,topic4:5-,topic5:-3", "Patterns of topic and partitions: an expression for the topic (any where left out), then ':' and a number, a range NUMBER-NUMBER (the upper end excluded), NUMBER- or -NUMBER.")
+	o.topic = o.value("topic", "String: topic", "The topic, or a regular expression; all where left out. Not with --topic-partitions.")
+	o.partitions = o.value("partitions", "String: partition ids", "Partitions, separated by commas; all where left out. Not with --topic-partitions.")
+	o.time = o.value("time", "String: <timestamp> / -1 or latest / -2 or earliest / -3 or max-timestamp / -4 or earliest-local / -5 or latest-tiered", "Which offset: that of the first record at or after a time in ms, or a special one. (default: latest)")
+	o.config = o.value("command-config", "String: config file", "A properties file for the admin client.")
+	o.excludeInternal = o.toggle("exclude-internal-topics", "Leave the internal topics out.")
+	return o
+}
+
+func runGetOffsets(env *Env, args []string) int {
+	o := newOffsetsOptions(env)
+	if len(args) == 0 {
+		env.complainf("%s", o.summary)
+		o.printUsage(env.Stderr)
+		return 1
+	}
+	if err := o.parse(args); err != nil {
+		return o.failParsing(err)
+	}
+	if !o.bootstrap.given() && !o.brokerList.given() {
+		return o.fail(usageError{"Missing required argument \"[bootstrap-server]\""})
+	}
+	if err := o.print(); err != nil {
+		env.complainf("Error occurred: %s", err)
+		return 1
+	}
+	return 0
+}
+
+var specialTimes = map[string]int64{"latest": -1, "earliest": -2, "max-timestamp": -3, "earliest-local": -4, "latest-tiered": -5}
+
+func (o *offsetsOptions) print() error {
+	text := o.time.or("latest")
+	when, special := specialTimes[text]
+	if !special {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return fmt.Errorf("Malformed time argument %s. Please use -1 or latest / -2 or earliest / -3 or max-timestamp / -4 or earliest-local / -5 or latest-tiered, or a specified long format timestamp", text)
+		}
+		when = n
+	}
+	selected, err := o.filter()
+	if err != nil {
+		return err
+	}
+	if _, err := loadProperties(o.config.or("")); err != nil {
+		return err
+	}
+	servers, err := parseBootstrap(o.bootstrap.or(o.brokerList.or("")))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	cluster, err := connect(ctx, o.env.logger("org.apache.kafka.clients.NetworkClient"), "AdminClient clientId=GetOffsetShell", servers, "listTopics")
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	meta, err := cluster.Metadata(ctx, nil)
+	if err != nil {
+		return err
+	}
+	byLeader, found := map[int32]map[string][]int32{}, 0
+	for _, t := range meta.Topics {
+		if t.Topic == nil || o.excludeInternal.given() && isInternal(*t.Topic) {
+			continue
+		}
+		for _, p := range t.Partitions {
+			if !selected(*t.Topic, p.Partition) {
+				continue
+			}
+			found++
+			if p.Leader < 0 {
+				o.env.complainf("Skip getting offsets for topic-partition %s-%d due to error: %s", *t.Topic, p.Partition, protocol.LeaderNotAvailable.Message())
+				continue
+			}
+			if byLeader[p.Leader] == nil {
+				byLeader[p.Leader] = map[string][]int32{}
+			}
+			byLeader[p.Leader][*t.Topic] = append(byLeader[p.Leader][*t.Topic], p.Partition)
+		}
+	}
+	if found == 0 {
+		return fmt.Errorf("Could not match any topic-partitions with the specified filters")
+	}
+	lines, err := o.ask(ctx, cluster, byLeader, when)
+	if err != nil {
+		return err
+	}
+	sort.Slice(lines, func(i, j int) bool {
+		if lines[i].topic != lines[j].topic {
+			return lines[i].topic < lines[j].topic
+		}
+		return lines[i].partition < lines[j].partition
+	})
+	for _, l := range lines {
+		o.env.printf("%s:%d:%d\n", l.topic, l.partition, l.offset)
+	}
+	return nil
+}
+
+type offsetLine struct {
+	topic     string
+	partition int32
+	offset    int64
+}
+
+// ask sends ListOffsets to every leader; a partition without such an offset has no line.
+func (o *offsetsOptions) ask(ctx context.Context, cluster *peerlink.Cluster, byLeader map[int32]map[string][]int32, when int64) ([]offsetLine, error) {
+	var lines []offsetLine
+	for leader, topics := range byLeader {
+		req := kmsg.NewPtrListOffsetsRequest()
+		req.ReplicaID = -1
+		for topic, partitions := range topics {
+			t := kmsg.NewListOffsetsRequestTopic()
+			t.Topic = topic
+			for _, n := range partitions {
+				p := kmsg.NewListOffsetsRequestTopicPartition()
+				p.Partition, p.Timestamp = n, when
+				t.Partitions = append(t.Partitions, p)
+			}
+			req.Topics = append(req.Topics, t)
+		}
+		link, err := cluster.Broker(ctx, leader)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := link.Negotiated(ctx, req, 9)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range resp.(*kmsg.ListOffsetsResponse).Topics {
+			for _, p := range t.Partitions {
+				if p.ErrorCode != 0 {
+					o.env.complainf("Skip getting offsets for topic-partition %s-%d due to error: %s", t.Topic, p.Partition, protocol.ErrorCode(p.ErrorCode).Message())
+				} else if p.Offset >= 0 {
+					lines = append(lines, offsetLine{t.Topic, p.Partition, p.Offset})
+				}
+			}
+		}
+	}
+	return lines, nil
+}
+
+// filter returns which partitions the options select.
+func (o *offsetsOptions) filter() (func(topic string, partition int32) bool, error) {
+	if o.topicPartitions.given() {
+		if o.topic.given() || o.partitions.given() {
+			return nil, fmt.Errorf("--topic-partitions cannot be used with --topic or --partitions")
+		}
+		return topicPartitionPatterns(o.topicPartitions.or(""))
+	}
+	var include *regexp.Regexp
+	if o.topic.given() {
+		var err error
+		if include, err = includeList(o.topic.or("")); err != nil {
+			return nil, err
+		}
+	}
+	wanted := map[int32]bool{}
+	if o.partitions.or("") != "" {
+		for _, text := range strings.Split(o.partitions.or(""), ",") {
+			n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32)
+			if err != nil {
+				return nil, fmt.Errorf("--partitions expects a comma separated list of numeric partition ids, but received: %s", o.partitions.or(""))
+			}
+			wanted[int32(n)] = true
+		}
+	}
+	return func(topic string, partition int32) bool {
+		return (include == nil || include.MatchString(topic)) && (len(wanted) == 0 || wanted[partition])
+	}, nil
+}
+
+var patternForm = regexp.MustCompile(`^([^:,]*)(?::(?:([0-9]*)|(?:([0-9]*)-([0-9]*))))?$`)
+
+// topicPartitionPatterns reads topic1:1,topic2:0-3,topic3,...
+func topicPartitionPatterns(text string) (func(string, int32) bool, error) {
+	var rules []func(string, int32) bool
+	for _, pattern := range strings.Split(text, ",") {
+		m := patternForm.FindStringSubmatch(pattern)
+		if m == nil {
+			return nil, fmt.Errorf("Invalid rule specification: %s", pattern)
+		}
+		name := m[1]
+		if name == "" {
+			name = ".*"
+		}
+		topic, err := regexp.Compile("^(?:" + name + ")$")
+		if err != nil {
+			return nil, fmt.Errorf("Invalid rule specification: %s", pattern)
+		}
+		from, to := int64(0), int64(1)<<31
+		if m[2] != "" {
+			from, _ = strconv.ParseInt(m[2], 10, 64)
+			to = from + 1
+		}
+		if m[3] != "" {
+			from, _ = strconv.ParseInt(m[3], 10, 64)
+		}
+		if m[4] != "" {
+			to, _ = strconv.ParseInt(m[4], 10, 64)
+		}
+		rules = append(rules, func(t string, p int32) bool {
+			return topic.MatchString(t) && int64(p) >= from && int64(p) < to
+		})
+	}
+	return func(topic string, partition int32) bool {
+		for _, rule := range rules {
+			if rule(topic, partition) {
+				return true
+			}
+		}
+		return false
+	}, nil
+}

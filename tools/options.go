@@ -1,0 +1,291 @@
+package tools
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// options is a tool's command line in the manner of Kafka's parser: long
+// options with one or two dashes, "--name value" or "--name=value", unambiguous
+// beginnings of names, repeated options, and its complaints.
+type options struct {
+	env     *Env
+	flags   *pflag.FlagSet
+	order   []*option
+	byName  map[string]*option
+	summary string
+	args    []string // positional arguments, after parse
+}
+
+type option struct {
+	name     string
+	arg      string // what the argument is, for the table; "" for a switch
+	optional bool   // the argument may be left out
+	doc      string
+	multi    *[]string
+	flag     *bool
+}
+
+func newOptions(env *Env, name, summary string) *options {
+	o := &options{env: env, flags: pflag.NewFlagSet(name, pflag.ContinueOnError), byName: map[string]*option{}, summary: summary}
+	o.flags.SetOutput(discard{})
+	o.flags.SortFlags = true
+	o.flags.Usage = func() {}
+	o.toggle("help", "Print usage information.")
+	o.toggle("version", "Display Kafka version.")
+	return o
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func (o *options) add(opt *option) *option {
+	o.order = append(o.order, opt)
+	o.byName[opt.name] = opt
+	return opt
+}
+
+// toggle declares an option without an argument.
+func (o *options) toggle(name, doc string) *option {
+	return o.add(&option{name: name, doc: doc, flag: o.flags.Bool(name, false, doc)})
+}
+
+// value declares an option with an argument; it may be given several times.
+func (o *options) value(name, arg, doc string) *option {
+	return o.add(&option{name: name, arg: arg, doc: doc, multi: o.flags.StringArray(name, nil, doc)})
+}
+
+// maybeValue declares an option whose argument may be left out.
+func (o *options) maybeValue(name, arg, doc string) *option {
+	opt := o.value(name, arg, doc)
+	opt.optional = true
+	return opt
+}
+
+// given says whether the option was on the command line.
+func (p *option) given() bool {
+	if p.flag != nil {
+		return *p.flag
+	}
+	return len(*p.multi) > 0
+}
+
+// values returns every argument given, in order.
+func (p *option) values() []string { return *p.multi }
+
+// or returns the (last) argument, or def where the option was not given.
+func (p *option) or(def string) string {
+	if n := len(*p.multi); n > 0 {
+		return (*p.multi)[n-1]
+	}
+	return def
+}
+
+// usageError ends a tool with a complaint and the option table, exit code 1.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }
+
+// badOption is a command line that the parser itself refuses.
+type badOption struct{ text, class string }
+
+func (e badOption) Error() string { return e.text }
+
+// errDone ends a tool that has already said what was asked (--version).
+var errDone = errors.New("done")
+
+// parse reads the arguments. Errors: badOption, errDone.
+func (o *options) parse(args []string) error {
+	normal, err := o.normalise(args)
+	if err != nil {
+		return err
+	}
+	if err := o.flags.Parse(normal); err != nil {
+		return badOption{text: err.Error(), class: "OptionException"}
+	}
+	for _, opt := range o.order {
+		if opt.optional && opt.multi != nil {
+			for i, v := range *opt.multi {
+				(*opt.multi)[i] = strings.TrimPrefix(v, optionalMark)
+			}
+		}
+	}
+	o.args = o.flags.Args()
+	if o.byName["help"].given() {
+		return usageError{o.summary}
+	}
+	if o.byName["version"].given() {
+		o.env.println(Version)
+		return errDone
+	}
+	return nil
+}
+
+// optionalMark keeps an optional argument apart from none for the flag library,
+// which would take an empty one for a mistake.
+const optionalMark = "\x00"
+
+// normalise turns every option into --fullname=argument.
+func (o *options) normalise(args []string) ([]string, error) {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			return append(out, args[i:]...), nil
+		}
+		if !strings.HasPrefix(arg, "-") || arg == "-" {
+			out = append(out, arg)
+			continue
+		}
+		name, value, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		opt, err := o.find(name)
+		if err != nil {
+			return nil, err
+		}
+		if opt.flag != nil {
+			out = append(out, "--"+opt.name)
+			continue
+		}
+		if !hasValue {
+			next := i+1 < len(args) && (!opt.optional || !strings.HasPrefix(args[i+1], "-"))
+			switch {
+			case next:
+				i++
+				value = args[i]
+			case !opt.optional:
+				return nil, badOption{fmt.Sprintf("Option %s requires an argument", opt.name), "OptionMissingRequiredArgumentException"}
+			}
+		}
+		if opt.optional {
+			value = optionalMark + value
+		}
+		out = append(out, "--"+opt.name+"="+value)
+	}
+	return out, nil
+}
+
+// find returns the option of that name, or the only one that begins so.
+func (o *options) find(name string) (*option, error) {
+	if opt := o.byName[name]; opt != nil {
+		return opt, nil
+	}
+	var found *option
+	for _, opt := range o.order {
+		if name != "" && strings.HasPrefix(opt.name, name) {
+			if found != nil {
+				return nil, badOption{name + " is not a recognized option", "UnrecognizedOptionException"}
+			}
+			found = opt
+		}
+	}
+	if found == nil {
+		return nil, badOption{name + " is not a recognized option", "UnrecognizedOptionException"}
+	}
+	return found, nil
+}
+
+// require complains about the first of the options that was not given.
+func (o *options) require(needed ...*option) error {
+	for _, opt := range needed {
+		if !opt.given() {
+			return usageError{fmt.Sprintf("Missing required argument \"[%s]\"", opt.name)}
+		}
+	}
+	return nil
+}
+
+// exclude complains when opt was given together with one of the others.
+func (o *options) exclude(opt *option, others ...*option) error {
+	if !opt.given() {
+		return nil
+	}
+	for _, other := range others {
+		if other.given() {
+			return usageError{fmt.Sprintf("Option \"[%s]\" can't be used with option \"[%s]\"", opt.name, other.name)}
+		}
+	}
+	return nil
+}
+
+// number returns the option's argument as a number.
+func (o *options) number(opt *option, def int64) (int64, error) {
+	if !opt.given() {
+		return def, nil
+	}
+	n, err := strconv.ParseInt(opt.or(""), 10, 64)
+	if err != nil {
+		return 0, badOption{fmt.Sprintf("Cannot parse argument '%s' of option %s", opt.or(""), opt.name), "OptionArgumentConversionException"}
+	}
+	return n, nil
+}
+
+// fail prints err as Kafka's tools do and returns the exit code.
+func (o *options) fail(err error) int {
+	var usage usageError
+	switch {
+	case errors.Is(err, errDone):
+		return 0
+	case errors.As(err, &usage):
+		o.env.complainf("%s", usage.text)
+		o.printUsage(o.env.Stderr)
+	default:
+		o.env.complainf("%s", err)
+	}
+	return 1
+}
+
+// printUsage prints the table of options, two columns in 80.
+func (o *options) printUsage(to interface{ Write([]byte) (int, error) }) {
+	rows := make([]*option, 0, len(o.order))
+	rows = append(rows, o.order...)
+	sort.Slice(rows, func(i, j int) bool { return rows[i].name < rows[j].name })
+	const left, right = 40, 38
+	fmt.Fprintf(to, "%-*s %s\n%-*s %s\n", left, "Option", "Description", left, "------", "-----------")
+	for _, opt := range rows {
+		head := "--" + opt.name
+		switch {
+		case opt.optional:
+			head += " [" + opt.arg + "]"
+		case opt.arg != "":
+			head += " <" + opt.arg + ">"
+		}
+		names, docs := wrap(head, left-2, "  "), wrap(opt.doc, right, "  ")
+		for i := 0; i < max(len(names), len(docs)); i++ {
+			fmt.Fprintf(to, "%-*s %s\n", left, at(names, i), at(docs, i))
+		}
+	}
+}
+
+func at(lines []string, i int) string {
+	if i < len(lines) {
+		return lines[i]
+	}
+	return ""
+}
+
+// wrap breaks text at blanks into lines of at most width, the later ones indented.
+func wrap(text string, width int, indent string) []string {
+	var lines []string
+	for _, paragraph := range strings.Split(text, "\n") {
+		line := ""
+		for _, word := range strings.Fields(paragraph) {
+			switch {
+			case line == "":
+				line = word
+			case len(line)+1+len(word) <= width:
+				line += " " + word
+			default:
+				lines = append(lines, line)
+				line = indent + word
+			}
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}

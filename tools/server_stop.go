@@ -1,0 +1,105 @@
+package tools
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+var serverStopTool = Tool{
+	Name:    "kafka-server-stop",
+	Summary: "Stops the brokers that this program runs on this machine.",
+	Run:     runServerStop,
+}
+
+// ServerStart is the sub-command that runs a broker; running brokers are found by it.
+const ServerStart = "kafka-server-start"
+
+// runServerStop sends SIGTERM (or $SIGNAL) to our brokers: all, or the one that was
+// started with the given properties file. It does not wait for their end.
+func runServerStop(env *Env, args []string) int {
+	wanted := ""
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "-") {
+			continue // --process-role and --node-id say nothing here
+		}
+		path, err := canonical(arg)
+		if err != nil {
+			env.complainf("kafka-server-stop: the properties file %s cannot be found: %v", arg, err)
+			return 1
+		}
+		wanted = path
+	}
+	signal := syscall.SIGTERM
+	if name := os.Getenv("SIGNAL"); name == "KILL" || name == "9" {
+		signal = syscall.SIGKILL
+	} else if name == "INT" || name == "2" {
+		signal = syscall.SIGINT
+	}
+	stopped := 0
+	for _, b := range runningBrokers() {
+		if wanted != "" && b.file != wanted {
+			continue
+		}
+		if err := syscall.Kill(b.pid, signal); err != nil {
+			env.complainf("kafka-server-stop: process %d cannot be stopped: %v", b.pid, err)
+			return 1
+		}
+		stopped++
+	}
+	if stopped == 0 {
+		env.println("No kafka server to stop")
+		return 1
+	}
+	return 0
+}
+
+type runningBroker struct {
+	pid  int
+	file string // its properties file, all links resolved
+}
+
+// runningBrokers reads the process table for brokers of this program.
+func runningBrokers() []runningBroker {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	var brokers []runningBroker
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if err != nil {
+			continue
+		}
+		args := strings.Split(string(bytes.TrimRight(line, "\x00")), "\x00")
+		if len(args) < 3 || filepath.Base(args[0]) != "monedula" || args[1] != ServerStart {
+			continue
+		}
+		file := args[2]
+		if !filepath.IsAbs(file) {
+			if cwd, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd")); err == nil {
+				file = filepath.Join(cwd, file)
+			}
+		}
+		if resolved, err := filepath.EvalSymlinks(file); err == nil {
+			file = resolved
+		}
+		brokers = append(brokers, runningBroker{pid, file})
+	}
+	return brokers
+}
+
+func canonical(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
+}
