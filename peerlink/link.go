@@ -123,7 +123,7 @@ func (l *Link) Close() {
 }
 
 // inTurn runs f when no other request is in flight, with a context that also
-// ends when the link is closed or the request timeout has passed.
+// ends when the link is closed.
 func (l *Link) inTurn(ctx context.Context, f func(context.Context) (kmsg.Response, error)) (kmsg.Response, error) {
 	select {
 	case l.turn <- struct{}{}:
@@ -199,11 +199,7 @@ func (l *Link) drop() {
 
 func (l *Link) exchange(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	conn := l.conn
-	deadline := time.Now().Add(l.cfg.RequestTimeout)
-	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
-		deadline = d
-	}
-	if err := conn.SetDeadline(deadline); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(l.cfg.RequestTimeout)); err != nil {
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
