@@ -1,0 +1,256 @@
+package storage
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/settings"
+)
+
+// Log is one partition's log on disk. All methods are safe for concurrent use;
+// errors are protocol codes or wrap them. An I/O error takes the whole log
+// directory offline (Manager) and is a KAFKA_STORAGE_ERROR, as is every call
+// on a log of an offline directory.
+//
+// Locks, in the order they are taken: mu, then positions.mu, then those inside
+// the indexes. Only append, roll, truncation, retention and the end of a flush
+// take mu, and nobody syncs a file while holding it. Readers copy positions
+// and pin segments.
+type Log struct {
+	tp   TopicPartition
+	name string // topic-partition
+	dir  *logDir
+	env  *environment
+	log  logLines
+
+	config    atomic.Pointer[logConfig]
+	closed    atomic.Bool
+	future    atomic.Bool
+	lastFlush atomic.Int64 // ms
+	// checkpointed is the recovery point that the directory's checkpoint file has.
+	checkpointed atomic.Int64
+
+	path atomic.Pointer[string] // the partition directory; replaced by a rename
+
+	topicIDMu sync.Mutex // guards topicID and its file
+	topicID   metadata.TopicID
+
+	// mu is held by whoever changes the log's data.
+	mu        sync.Mutex
+	producers *producerState // guarded by mu
+	update    producerAppend // of the append under way; guarded by mu
+	dropped   bool           // the segments were given up; guarded by mu
+
+	epochs *epochCache // has its own locks
+
+	positions positions
+}
+
+// environment is what all logs of a Manager share.
+type environment struct {
+	fs           vfs.FS
+	now          func() int64            // ms
+	jitter       func(below int64) int64 // a random number in [0, below)
+	buffers      scanBuffers
+	files        *fileCache
+	schedule     *scheduler
+	logger       *logrus.Logger
+	keepTopicIDs bool  // partition.metadata is kept (inter.broker.protocol.version 2.8 and later)
+	expirationMs int64 // producer.id.expiration.ms
+}
+
+// logConfig is a topic's configuration with what an append makes of it.
+type logConfig struct {
+	topic  *settings.Topic
+	target record.Target
+}
+
+func newLogConfig(name string, c *settings.Topic) *logConfig {
+	t := record.Target{
+		TopicPartition:     name,
+		Magic:              c.Magic,
+		KeepCodec:          c.CompressionType == "producer",
+		Level:              map[record.Codec]int{record.Gzip: c.GzipLevel, record.LZ4: c.LZ4Level, record.Zstd: c.ZstdLevel},
+		TimestampBeforeMax: c.TimestampBeforeMaxMs,
+		TimestampAfterMax:  c.TimestampAfterMaxMs,
+		Compacted:          c.CleanupCompact,
+		MaxBatchSize:       int(c.MaxMessageBytes),
+	}
+	if c.TimestampType == record.LogAppendTime.String() {
+		t.TimestampType = record.LogAppendTime
+	}
+	t.Codec, _ = record.CodecOf(c.CompressionType)
+	return &logConfig{c, t}
+}
+
+// TopicPartition names the log.
+func (l *Log) TopicPartition() TopicPartition { return l.tp }
+
+// Dir is the log directory (an element of log.dirs) that holds the log.
+func (l *Log) Dir() string { return l.dir.path }
+
+// Path is the partition's own directory.
+func (l *Log) Path() string { return *l.path.Load() }
+
+func (l *Log) file(name string) string { return filepath.Join(l.Path(), name) }
+
+// IsFuture says whether the log is being filled to replace one in another directory.
+func (l *Log) IsFuture() bool { return l.future.Load() }
+
+// Config is the topic's configuration now in force.
+func (l *Log) Config() *settings.Topic { return l.config.Load().topic }
+
+// SetConfig replaces the topic's configuration.
+func (l *Log) SetConfig(c *settings.Topic) { l.config.Store(newLogConfig(l.name, c)) }
+
+// Offsets is one atomic snapshot of the log's positions.
+func (l *Log) Offsets() Offsets {
+	l.positions.mu.Lock()
+	defer l.positions.mu.Unlock()
+	return l.positions.v.Offsets
+}
+
+// LeaderEpoch is the latest leader epoch the log knows, -1 for none.
+func (l *Log) LeaderEpoch() int32 { return l.epochs.latestEpoch() }
+
+// RecoveryPoint is the first offset not known to be durable.
+func (l *Log) RecoveryPoint() int64 {
+	l.positions.mu.Lock()
+	defer l.positions.mu.Unlock()
+	return l.positions.recoveryPoint
+}
+
+// Size is the bytes of all segments' .log files.
+func (l *Log) Size() int64 {
+	v := l.positions.load()
+	size := int64(0)
+	for i := range v.segments {
+		size += v.end(i)
+	}
+	return size
+}
+
+// SegmentCount is the number of segments.
+func (l *Log) SegmentCount() int {
+	v := l.positions.load()
+	return len(v.segments)
+}
+
+// check is nil while the log may be used.
+func (l *Log) check() error {
+	if l.closed.Load() {
+		return protocol.Errorf(protocol.KafkaStorageError, "The log for partition %s is already closed", l.name)
+	}
+	return l.dir.check()
+}
+
+// ioError turns an error that is no protocol code into a failure of the
+// directory. format names the partition and the directory.
+func (l *Log) ioError(format string, err error) error {
+	if err == nil || isProtocolError(err) {
+		return err
+	}
+	if l.closed.Load() {
+		// A file of a log that is being deleted or closed is no sign of a bad disk.
+		return protocol.Errorf(protocol.KafkaStorageError, format+": %v", l.name, l.dir.path, err)
+	}
+	return l.dir.fail(fmt.Sprintf(format, l.name, l.dir.path), err)
+}
+
+func isProtocolError(err error) bool {
+	var code protocol.ErrorCode
+	return errors.As(err, &code)
+}
+
+// ignoreMissing drops the error of a file that is not there.
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// unlock gives up mu. It is deferred with the address of a flag that the caller
+// sets when it ends in order. A panic in between leaves the data in an
+// unknown state, so it takes the directory offline before it goes on.
+func (l *Log) unlock(ended *bool) {
+	if !*ended {
+		l.closed.Store(true)
+		l.dir.fail(fmt.Sprintf("Unexpected panic while changing log %s in dir %s", l.name, l.dir.path), errPanicked)
+	}
+	l.mu.Unlock()
+}
+
+var errPanicked = errors.New("the log's state is unknown; restart the broker to recover it")
+
+// TopicID is the id in partition.metadata; zero while none is known.
+func (l *Log) TopicID() metadata.TopicID {
+	l.topicIDMu.Lock()
+	defer l.topicIDMu.Unlock()
+	return l.topicID
+}
+
+// AssignTopicID records the topic's id and writes partition.metadata. An id
+// other than the one the log has is INCONSISTENT_TOPIC_ID.
+func (l *Log) AssignTopicID(id metadata.TopicID) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	l.topicIDMu.Lock()
+	defer l.topicIDMu.Unlock()
+	none := metadata.TopicID{}
+	switch {
+	case id == none || id == l.topicID:
+		return nil
+	case l.topicID != none:
+		return protocol.Errorf(protocol.InconsistentTopicID,
+			"Tried to assign topic ID %s to log for topic partition %s,but log already contained topic ID %s", encodeID(id), l.name, encodeID(l.topicID))
+	case !l.env.keepTopicIDs:
+		return nil
+	}
+	if err := writePartitionMetadata(l.env.fs, l.Path(), id); err != nil {
+		return l.ioError("Error while writing partition metadata file for %s in dir %s", err)
+	}
+	l.topicID = id
+	return nil
+}
+
+// EndOffsetForEpoch answers OffsetForLeaderEpoch: the largest known epoch at or
+// below epoch, and where it ends; (-1, -1) when there is none.
+func (l *Log) EndOffsetForEpoch(epoch int32) (foundEpoch int32, endOffset int64) {
+	return l.epochs.endOffsetFor(epoch, l.Offsets().LogEnd)
+}
+
+// AssignEpochStart records that epoch starts at offset, durably, before a new
+// leader serves.
+func (l *Log) AssignEpochStart(epoch int32, offset int64) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	return l.ioError("Error while writing leader epochs of %s in dir %s", l.epochs.assign(epoch, offset))
+}
+
+// String shows the log as Kafka's log lines do.
+func (l *Log) String() string {
+	o := l.Offsets()
+	id := ""
+	if t := l.TopicID(); t != (metadata.TopicID{}) {
+		id = ", topicId=" + encodeID(t)
+	}
+	return fmt.Sprintf("Log(dir=%s%s, topic=%s, partition=%d, highWatermark=%d, lastStableOffset=%d, logStartOffset=%d, logEndOffset=%d)",
+		l.Path(), id, l.tp.Topic, l.tp.Partition, o.HighWatermark, o.LastStable, o.LogStart, o.LogEnd)
+}
+
+// encodeID is a topic id as people and files write it.
+func encodeID(id metadata.TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }

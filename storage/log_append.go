@@ -1,0 +1,292 @@
+package storage
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/settings"
+)
+
+// AppendInfo tells what an append did.
+type AppendInfo struct {
+	FirstOffset    int64 // -1 where nothing was appended (an empty set)
+	LastOffset     int64 // FirstOffset-1 where nothing was appended
+	MaxTimestamp   int64
+	LogAppendTime  int64 // -1 for CreateTime
+	LogStartOffset int64
+	LeaderEpoch    int32 // of the last batch
+	Records        int   // 0 for a follower's append, which does not count them
+	Bytes          int
+	Converted      int  // records whose format was converted
+	Duplicate      bool // an idempotent batch that was there already; offsets are the original's
+}
+
+// Append is one leader append.
+type Append struct {
+	Records     []byte // one or more entries; stamped in place, owned by the log until the call returns
+	LeaderEpoch int32
+	Origin      record.Origin
+	ZstdAllowed bool
+	// BatchRequired: an empty or incomplete set is INVALID_RECORD (Produce v3+) rather than nothing.
+	BatchRequired bool
+}
+
+// AppendAsLeader checks, stamps and appends a client's or coordinator's
+// records. A duplicate of an idempotent batch is no error. After a write that
+// failed no further append is taken before a restart (KAFKA-10778).
+func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
+	info := AppendInfo{FirstOffset: -1, LastOffset: -2, MaxTimestamp: record.NoTimestamp, LogAppendTime: record.NoTimestamp, LeaderEpoch: a.LeaderEpoch}
+	if err := l.check(); err != nil {
+		return info, err
+	}
+	config := l.config.Load()
+	checked, err := record.CheckAppend(a.Records, record.Check{
+		Origin: a.Origin, TopicPartition: l.name, MaxBatchSize: int(config.topic.MaxMessageBytes), LeaderEpoch: a.LeaderEpoch})
+	if err != nil {
+		return info, err
+	}
+	if checked.ValidBytes == 0 {
+		info.LogStartOffset = l.Offsets().LogStart
+		if a.BatchRequired {
+			err = protocol.Errorf(protocol.InvalidRecord, "Produce requests must have at least one record batch per partition")
+		}
+		return info, err
+	}
+	l.mu.Lock()
+	ended := false
+	defer l.unlock(&ended)
+	set, err := l.validate(&a, &checked, config, &info)
+	if err == nil {
+		err = l.ioError("Error while appending records to %s in dir %s", l.appendLocked(set, &info, checked.FirstOffset == record.NoOffset, a.Origin, config.topic))
+	}
+	ended = true
+	return info, err
+}
+
+// validate checks the records and gives them their offsets. mu is held.
+func (l *Log) validate(a *Append, checked *record.Checked, config *logConfig, info *AppendInfo) ([]byte, error) {
+	if err := l.check(); err != nil {
+		return nil, err
+	}
+	t := config.target
+	t.Origin, t.LeaderEpoch, t.ZstdAllowed = a.Origin, a.LeaderEpoch, a.ZstdAllowed
+	t.FirstOffset, t.NowMs = l.Offsets().LogEnd, l.env.now()
+	valid, err := record.ValidateAndAssign(a.Records[:checked.ValidBytes], t)
+	if err != nil {
+		return nil, err
+	}
+	info.FirstOffset, info.LastOffset = t.FirstOffset, valid.LastOffset
+	info.MaxTimestamp, info.LogAppendTime = valid.MaxTimestamp, valid.LogAppendTime
+	info.Records, info.Converted, info.Bytes = valid.Records, valid.Converted, len(valid.Bytes)
+	return valid.Bytes, nil
+}
+
+// AppendAsFollower appends bytes of the leader as they are. Batches whose
+// leader epoch is above leaderEpoch, the epoch the fetch was made in, are
+// dropped with all that follow (KAFKA-18723). A first offset below the log end
+// is an error (UNKNOWN_SERVER_ERROR with a text): the replica must not go on.
+// The returned offsets say what was appended.
+func (l *Log) AppendAsFollower(set []byte, leaderEpoch int32) (AppendInfo, error) {
+	info := AppendInfo{FirstOffset: -1, LastOffset: -2, MaxTimestamp: record.NoTimestamp, LogAppendTime: record.NoTimestamp, LeaderEpoch: record.NoLeaderEpoch}
+	if err := l.check(); err != nil {
+		return info, err
+	}
+	checked, err := record.CheckAppend(set, record.Check{
+		Origin: record.FromReplication, TopicPartition: l.name, LeaderEpoch: leaderEpoch, RequireMonotonic: true})
+	if err != nil {
+		return info, err
+	}
+	if checked.SkippedBatches > 0 {
+		l.log.Infof("Skipping %d batches in append to %s because their partition leader epoch is higher than the replica's current leader epoch %d",
+			checked.SkippedBatches, l.name, leaderEpoch)
+	}
+	if checked.ValidBytes == 0 {
+		info.LogStartOffset = l.Offsets().LogStart
+		return info, nil
+	}
+	info = AppendInfo{FirstOffset: checked.FirstOrLastOffsetOfFirstBatch(), LastOffset: checked.LastOffset, MaxTimestamp: checked.MaxTimestamp,
+		LogAppendTime: record.NoTimestamp, LeaderEpoch: checked.LastLeaderEpoch, Bytes: checked.ValidBytes}
+	if err := l.appendReplicated(set[:checked.ValidBytes], &checked, &info); err != nil {
+		return info, l.ioError("Error while appending records to %s in dir %s", err)
+	}
+	// A new epoch got its entry in memory under the lock; it is made durable
+	// here, before the caller counts the records as replicated.
+	return info, l.ioError("Error while writing leader epochs of %s in dir %s", l.epochs.flush())
+}
+
+func (l *Log) appendReplicated(set []byte, checked *record.Checked, info *AppendInfo) error {
+	l.mu.Lock()
+	ended := false
+	defer l.unlock(&ended)
+	end := l.Offsets()
+	var err error
+	if info.FirstOffset < end.LogEnd {
+		which := "First offset"
+		if checked.FirstOffset == record.NoOffset {
+			which = "Last offset of the first batch"
+		}
+		err = protocol.Errorf(protocol.UnknownServerError,
+			"Unexpected offset in append to %s. %s %d is less than the next offset %d. First offset in append: %d, last offset in append: %d. Log start offset = %d",
+			l.name, which, info.FirstOffset, end.LogEnd, record.Batch(set).BaseOffset(), info.LastOffset, end.LogStart)
+	} else if err = l.check(); err == nil {
+		err = l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, record.FromReplication, l.Config())
+	}
+	ended = true
+	return err
+}
+
+// appendLocked puts batches with their final offsets at the end of the log:
+// epochs, roll, producer checks, write, indexes, producer state. oldFormat says
+// that the true first offset is inside a v0 or v1 wrapper. mu is held.
+func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, origin record.Origin, c *settings.Topic) error {
+	if err := l.assignEpochs(set); err != nil {
+		return err
+	}
+	if len(set) > int(c.SegmentBytes) {
+		return protocol.Errorf(protocol.RecordListTooLarge,
+			"Message batch size is %d bytes in append to partition %s, which exceeds the maximum configured segment size of %d.", len(set), l.name, c.SegmentBytes)
+	}
+	active, err := l.maybeRoll(len(set), info, oldFormat, c)
+	if err != nil {
+		return err
+	}
+	duplicate, found, err := l.checkProducers(set, origin)
+	if err != nil {
+		return err
+	}
+	info.LogStartOffset = l.Offsets().LogStart
+	if found {
+		info.FirstOffset, info.LastOffset = duplicate.firstOffset(), duplicate.lastOffset
+		info.LogAppendTime = duplicate.timestamp
+		info.Duplicate = true
+		return nil
+	}
+	if err := active.append(set, c); err != nil {
+		return err
+	}
+	if err := l.applyProducers(active, info.LastOffset+1); err != nil {
+		return err
+	}
+	if unflushed := l.publish(info.LastOffset+1, active.size.Load()); unflushed >= c.FlushMessages {
+		l.env.schedule.after(0, l.dir.background, func() { _ = l.Flush() })
+	}
+	return nil
+}
+
+// publish lets readers see an append: its end and, in the same moment, the
+// transactions that hold back the last stable offset. It tells how many offsets
+// are not flushed.
+func (l *Log) publish(logEnd, endPosition int64) (unflushed int64) {
+	first, ok := l.producers.firstUnstable()
+	if !ok {
+		first = -1
+	}
+	p := &l.positions
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.v.LogEnd, p.v.endPosition = logEnd, endPosition
+	p.firstUnstable = first
+	p.settle()
+	return logEnd - p.recoveryPoint
+}
+
+// assignEpochs notes where new leader epochs begin. A batch of an old format
+// has none; then replicas can only truncate to the high watermark, so the
+// epochs known are dropped.
+func (l *Log) assignEpochs(set []byte) error {
+	for len(set) > 0 {
+		b, rest, err := record.Next(set)
+		if err != nil || b == nil {
+			return err
+		}
+		set = rest
+		if b.Magic() >= 2 {
+			if e := b.PartitionLeaderEpoch(); e >= 0 {
+				l.epochs.assignUnsynced(e, b.BaseOffset())
+			}
+		} else if l.epochs.latestEpoch() >= 0 {
+			l.log.Warnf("Clearing leader epoch cache after unexpected append with message format v%d", b.Magic())
+			if err := l.epochs.clear(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// maybeRoll returns the segment to append to: the active one, or a new one.
+func (l *Log) maybeRoll(bytes int, info *AppendInfo, oldFormat bool, c *settings.Topic) (*segment, error) {
+	active := l.active()
+	roll, err := active.mustRoll(c, rollReason{bytes: int64(bytes), maxTimestamp: info.MaxTimestamp, lastOffset: info.LastOffset, now: l.env.now()})
+	if err != nil || !roll {
+		return active, err
+	}
+	expected := info.FirstOffset
+	if oldFormat {
+		// This is never above the true first offset.
+		expected = info.LastOffset - math.MaxInt32
+	}
+	if err := l.rollLocked(expected); err != nil {
+		return nil, err
+	}
+	return l.active(), nil
+}
+
+// active is the segment that is appended to. mu is held.
+func (l *Log) active() *segment {
+	l.positions.mu.Lock()
+	defer l.positions.mu.Unlock()
+	return l.positions.v.active()
+}
+
+// checkProducers checks the batches of producers with an id; nothing changes
+// yet. It finds the batch that the set repeats, if any.
+func (l *Log) checkProducers(set []byte, origin record.Origin) (duplicate producerBatch, found bool, err error) {
+	l.update.begin(l.producers, origin)
+	for len(set) > 0 {
+		b, rest, err := record.Next(set)
+		if err != nil || b == nil {
+			return duplicate, false, err
+		}
+		set = rest
+		if !b.HasProducerID() {
+			continue
+		}
+		if origin == record.FromClient {
+			if duplicate, found := l.producers.duplicate(b); found {
+				return duplicate, true, nil
+			}
+		}
+		if err := l.update.add(b); err != nil {
+			return duplicate, false, err
+		}
+	}
+	return duplicate, false, nil
+}
+
+// applyProducers takes over what checkProducers gathered, once it is written.
+func (l *Log) applyProducers(active *segment, logEnd int64) error {
+	l.producers.apply(&l.update)
+	for _, t := range l.update.completed {
+		if err := completeTxn(l.producers, active, t); err != nil {
+			return err
+		}
+	}
+	l.producers.setMapEnd(logEnd)
+	return nil
+}
+
+// completeTxn ends a transaction whose marker is in the segment: an aborted one
+// gets its entry in the transaction index.
+func completeTxn(state *producerState, s *segment, t completedTxn) error {
+	if t.aborted {
+		entry := abortedTxn{t.producerID, t.firstOffset, t.lastOffset, state.lastStableAfter(t)}
+		if err := s.txns.append(entry); err != nil {
+			return fmt.Errorf("transaction index: %w", err)
+		}
+	}
+	state.complete(t)
+	return nil
+}

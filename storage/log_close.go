@@ -1,0 +1,113 @@
+package storage
+
+import (
+	"path/filepath"
+)
+
+// close ends the log in order: everything is made durable, the indexes get
+// their true sizes, and a producer snapshot is written at the end.
+func (l *Log) close() error {
+	l.mu.Lock()
+	ended := false
+	defer l.unlock(&ended)
+	err := l.closeLocked()
+	ended = true
+	if err != nil {
+		err = l.ioError("Error while closing %s in dir %s", err)
+	}
+	l.closed.Store(true)
+	l.dropSegments()
+	return err
+}
+
+func (l *Log) closeLocked() error {
+	if err := l.active().finish(); err != nil {
+		return err
+	}
+	if _, err := l.producers.takeSnapshot(true); err != nil {
+		return err
+	}
+	l.positions.mu.Lock()
+	v, from := l.positions.v, l.positions.recoveryPoint
+	l.positions.mu.Unlock()
+	if err := l.syncSegments(&v, from, v.LogEnd, true); err != nil {
+		return err
+	}
+	l.positions.mu.Lock()
+	defer l.positions.mu.Unlock()
+	l.positions.recoveryPoint = v.LogEnd
+	return nil
+}
+
+// abandon ends the log of a directory that has failed: nothing is written.
+func (l *Log) abandon() {
+	l.closed.Store(true)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropSegments()
+}
+
+// dropSegments gives up the log's use of its segments; their files close with
+// the last reader. mu is held.
+func (l *Log) dropSegments() {
+	if l.dropped {
+		return
+	}
+	l.dropped = true
+	v := l.positions.load()
+	for _, s := range v.segments {
+		s.drop()
+	}
+}
+
+// rename gives the partition's directory another name in the same log
+// directory. Open files stay good.
+func (l *Log) rename(name string) error {
+	l.mu.Lock()
+	ended := false
+	defer l.unlock(&ended)
+	err := l.renameLocked(filepath.Join(l.dir.path, name))
+	ended = true
+	return l.ioError("Error while renaming dir for %s in log dir %s", err)
+}
+
+func (l *Log) renameLocked(path string) error {
+	if err := l.env.fs.Rename(l.Path(), path); err != nil {
+		return err
+	}
+	v := l.positions.load()
+	for _, s := range v.segments {
+		s.moved(path)
+	}
+	l.path.Store(&path)
+	l.producers.moved(path)
+	l.epochs.moved(path)
+	p := &l.positions
+	p.mu.Lock()
+	p.v.moves++
+	p.mu.Unlock()
+	return l.env.fs.SyncDir(l.dir.path)
+}
+
+// moved tells the segment that its directory has another name.
+func (s *segment) moved(dir string) {
+	for _, f := range [...]*cachedFile{s.log, s.index.file, s.times.file, s.txns.file} {
+		f.moved(filepath.Join(dir, filepath.Base(f.name())))
+	}
+}
+
+// retire takes the log out of use and moves it aside, to be removed from disk
+// later. Whoever reads it still may go on.
+func (l *Log) retire(name string) error {
+	l.closed.Store(true) // a flush that stumbles over the rename is no error
+	l.mu.Lock()
+	ended := false
+	defer l.unlock(&ended)
+	err := l.renameLocked(filepath.Join(l.dir.path, name))
+	l.dropSegments()
+	ended = true
+	if err != nil {
+		return l.dir.fail("Error while renaming dir for "+l.name+" in log dir "+l.dir.path, err)
+	}
+	return nil
+}

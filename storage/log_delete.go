@@ -1,0 +1,100 @@
+package storage
+
+import (
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// deleteSegments takes files of segments that left the log out of use: they are
+// renamed at once and removed from disk after file.delete.delay.ms. mu is held,
+// and the segments are in the log's view no more.
+func (l *Log) deleteSegments(removed []*segment) error {
+	if len(removed) == 0 {
+		return nil
+	}
+	l.log.Infof("Deleting segment files %s", segmentList(removed))
+	for _, s := range removed {
+		if err := l.markDeleted(s); err != nil {
+			return err
+		}
+		l.removeLater(s)
+		if err := l.deleteSnapshot(s.base); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markDeleted renames a segment's files to .deleted, which a later start removes.
+func (l *Log) markDeleted(s *segment) error {
+	for _, f := range [...]*cachedFile{s.log, s.index.file, s.times.file, s.txns.file} {
+		if err := ignoreMissing(f.rename(f.name() + deletedSuffix)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeLater removes the marked files of a segment when nobody will ask for
+// them any more, and gives up the log's use of it.
+func (l *Log) removeLater(s *segment) {
+	base := s.base
+	s.drop()
+	l.later(func() {
+		for i, suffix := range segmentSuffixes {
+			name := l.file(offsetFileName(base, suffix) + deletedSuffix)
+			if l.removeFile(name) && i < len(segmentFileKinds) {
+				l.log.Infof("Deleted %s %s.", segmentFileKinds[i], name)
+			}
+		}
+	})
+}
+
+var segmentSuffixes = [...]string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix}
+var segmentFileKinds = [...]string{"log", "offset index", "time index", "transaction index"}
+
+// deleteSnapshot takes the producer snapshot at an offset out of use.
+func (l *Log) deleteSnapshot(offset int64) error {
+	name, err := l.producers.markSnapshotDeleted(offset)
+	if err != nil || name == "" {
+		return err
+	}
+	base := filepath.Base(name)
+	l.later(func() {
+		if l.removeFile(l.file(base)) {
+			l.log.Infof("Deleted producer state snapshot %s", l.file(base))
+		}
+	})
+	return nil
+}
+
+// later runs f after file.delete.delay.ms.
+func (l *Log) later(f func()) {
+	delay := milliseconds(l.Config().FileDeleteDelayMs)
+	l.env.schedule.after(max(delay, time.Millisecond), l.dir.background, func() {
+		if l.check() == nil {
+			f()
+		}
+	})
+}
+
+// removeFile removes a file and says whether it was there.
+func (l *Log) removeFile(name string) bool {
+	err := l.env.fs.Remove(name)
+	if ignoreMissing(err) != nil {
+		l.ioError("Error while deleting segments for %s in dir %s", err)
+	}
+	return err == nil
+}
+
+func segmentList(segments []*segment) string {
+	var b strings.Builder
+	for i, s := range segments {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(s.String())
+	}
+	return b.String()
+}

@@ -1,0 +1,224 @@
+package storage
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// DeleteOldSegments applies retention now and tells how many segments went.
+func (l *Log) DeleteOldSegments() (n int, err error) {
+	if err := l.check(); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	ended := false
+	defer l.unlock(&ended)
+	n, err = l.deleteOldSegmentsLocked()
+	ended = true
+	return n, l.ioError("Error while deleting segments for %s in dir %s", err)
+}
+
+func (l *Log) deleteOldSegmentsLocked() (total int, err error) {
+	rules := []retentionRule{l.belowLogStart()}
+	if c := l.Config(); c.CleanupDelete {
+		rules = append(rules, l.overSize(c.RetentionBytes), l.overAge(c.RetentionMs))
+	}
+	for _, rule := range rules {
+		if rule == nil {
+			continue
+		}
+		n, err := l.deleteByRule(rule)
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// retentionRule says whether segment i of the view may go, and why. It is asked
+// from the oldest on and not again after its first no.
+type retentionRule func(v *view, i int) (gone bool, reason string, err error)
+
+// belowLogStart lets go what DeleteRecords, or the leader, put below the log start.
+func (l *Log) belowLogStart() retentionRule {
+	return func(v *view, i int) (bool, string, error) {
+		if i+1 == len(v.segments) || v.segments[i+1].base > v.LogStart {
+			return false, "", nil
+		}
+		return true, fmt.Sprintf("Deleting segments due to log start offset %d breach: %v", v.LogStart, v.segments[i]), nil
+	}
+}
+
+// overSize keeps at least retention.bytes.
+func (l *Log) overSize(limit int64) retentionRule {
+	if limit < 0 {
+		return nil
+	}
+	size := l.Size()
+	return func(v *view, i int) (bool, string, error) {
+		n := v.end(i)
+		if size-n < limit {
+			return false, "", nil
+		}
+		size -= n
+		return true, fmt.Sprintf("Deleting segment %v due to log retention size %d breach. Log size after deletion will be %d.", v.segments[i], limit, size), nil
+	}
+}
+
+// overAge lets go segments whose largest timestamp, or modification time where
+// no record has one, is older than retention.ms.
+func (l *Log) overAge(limit int64) retentionRule {
+	if limit < 0 {
+		return nil
+	}
+	now := l.env.now()
+	return func(v *view, i int) (bool, string, error) {
+		s := v.segments[i]
+		ms, recorded, err := s.largestTimestamp()
+		if err != nil || now-ms <= limit {
+			return false, "", err
+		}
+		basis := "last modified time of the segment"
+		if recorded {
+			basis = "largest record timestamp in the segment"
+		}
+		return true, fmt.Sprintf("Deleting segment %v due to log retention time %dms breach based on the %s", s, limit, basis), nil
+	}
+}
+
+// deleteByRule deletes the oldest segments that the rule lets go. A segment
+// goes only when the high watermark is above all of it.
+func (l *Log) deleteByRule(rule retentionRule) (int, error) {
+	v := l.positions.load()
+	n := 0
+	for ; n < len(v.segments); n++ {
+		last := n+1 == len(v.segments)
+		end := v.LogEnd
+		if !last {
+			end = v.segments[n+1].base
+		}
+		if v.HighWatermark < end || last && v.end(n) == 0 {
+			break
+		}
+		gone, reason, err := rule(&v, n)
+		if err != nil {
+			return 0, err
+		}
+		if !gone {
+			break
+		}
+		l.log.Infof("%s", reason)
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	if n == len(v.segments) {
+		// A log always has a segment.
+		if err := l.rollLocked(0); err != nil {
+			return 0, err
+		}
+		v = l.positions.load()
+	}
+	removed := slices.Clone(v.segments[:n])
+	p := &l.positions
+	p.mu.Lock()
+	p.v.segments = v.segments[n:]
+	oldStart := p.v.LogStart
+	p.v.LogStart = max(p.v.LogStart, v.segments[n].base)
+	newStart := p.v.LogStart
+	p.settle()
+	p.mu.Unlock()
+	if newStart > oldStart {
+		l.noteLogStart(newStart, "segment deletion")
+	}
+	return n, l.deleteSegments(removed)
+}
+
+// noteLogStart tells those who keep offsets that the log start has risen. mu is held.
+func (l *Log) noteLogStart(start int64, reason string) {
+	l.log.Infof("Incremented log start offset to %d due to %s", start, reason)
+	if l.epochs.truncateFromStart(start) {
+		l.flushEpochsLater()
+	}
+	l.producers.logStartAdvanced(start)
+	l.updateFirstUnstable()
+}
+
+// IncrementLogStart raises the log start as DeleteRecords asks. Above the high
+// watermark it is OFFSET_OUT_OF_RANGE; lower than the present one it does
+// nothing. The files go with the next retention run.
+func (l *Log) IncrementLogStart(offset int64) error {
+	return l.raiseLogStart(offset, "client delete records request")
+}
+
+// AdoptLogStart is IncrementLogStart for a follower that learns its leader's.
+func (l *Log) AdoptLogStart(offset int64) error {
+	return l.raiseLogStart(offset, "leader offset increment")
+}
+
+func (l *Log) raiseLogStart(offset int64, reason string) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	if o := l.Offsets(); offset <= o.LogStart && offset <= o.HighWatermark {
+		return nil // the usual case for a follower, which asks with every fetch
+	}
+	l.mu.Lock()
+	ended := false
+	defer l.unlock(&ended)
+	p := &l.positions
+	p.mu.Lock()
+	high, raised := p.v.HighWatermark, offset > p.v.LogStart
+	if raised && offset <= high {
+		p.v.LogStart = offset
+		p.settle()
+	}
+	p.mu.Unlock()
+	ended = true
+	if offset > high {
+		return protocol.Errorf(protocol.OffsetOutOfRange,
+			"Cannot increment the log start offset to %d of partition %s since it is larger than the high watermark %d", offset, l.name, high)
+	}
+	if raised {
+		l.noteLogStart(offset, reason)
+	}
+	return nil
+}
+
+// SetHighWatermark moves the high watermark, clamped to [LogStart, LogEnd], and
+// with it the last stable offset; it returns the value taken and whether it or
+// the last stable offset moved.
+func (l *Log) SetHighWatermark(offset int64) (high int64, moved bool) {
+	p := &l.positions
+	p.mu.Lock()
+	before := p.v.Offsets
+	p.v.HighWatermark = offset
+	p.settle()
+	after, unstable := p.v.Offsets, p.firstUnstable >= 0
+	p.mu.Unlock()
+	if unstable && after.HighWatermark > before.HighWatermark {
+		l.mu.Lock()
+		l.producers.highWatermarkAdvanced(l.Offsets().HighWatermark)
+		l.updateFirstUnstable()
+		l.mu.Unlock()
+		after = l.Offsets()
+	}
+	return after.HighWatermark, after.HighWatermark != before.HighWatermark || after.LastStable != before.LastStable
+}
+
+// updateFirstUnstable takes over from the producer state what bounds the last
+// stable offset. mu is held.
+func (l *Log) updateFirstUnstable() {
+	first, ok := l.producers.firstUnstable()
+	if !ok {
+		first = -1
+	}
+	p := &l.positions
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.firstUnstable = first
+	p.settle()
+}

@@ -1,0 +1,161 @@
+package storage
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/monedula/monedula/settings"
+)
+
+// rollReason says what about an append could make the active segment roll.
+type rollReason struct {
+	bytes        int64
+	maxTimestamp int64 // of the records to append
+	lastOffset   int64
+	now          int64
+}
+
+// mustRoll decides whether the append starts a new segment: when the segment
+// or one of its indexes is full, when it is older than segment.ms by the
+// timestamps of records (by the clock where its first batch has none), or when
+// the offsets run away from its base.
+func (s *segment) mustRoll(c *settings.Topic, r rollReason) (bool, error) {
+	size := s.size.Load()
+	if size > int64(c.SegmentBytes)-r.bytes || r.lastOffset-s.base > math.MaxInt32 {
+		return true, nil
+	}
+	if full, err := s.index.isFull(); full || err != nil {
+		return full, err
+	}
+	if full, err := s.times.isFull(); full || err != nil {
+		return full, err
+	}
+	if size == 0 {
+		return false, nil
+	}
+	first, ok, err := s.firstTimestamp()
+	if err != nil {
+		return false, err
+	}
+	waited := r.now - s.created
+	if ok && first >= 0 {
+		waited = r.maxTimestamp - first
+	}
+	return waited > longestSegment(c)-s.jitter, nil
+}
+
+// longestSegment is the age in ms at which a segment rolls.
+func longestSegment(c *settings.Topic) int64 {
+	if c.CleanupCompact {
+		return min(c.SegmentMs, c.MaxCompactionLagMs)
+	}
+	return c.SegmentMs
+}
+
+// Roll starts a new segment at the log end.
+func (l *Log) Roll() error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	ended := false
+	defer l.unlock(&ended)
+	err := l.rollLocked(0)
+	ended = true
+	return l.ioError("Error while rolling log segment for %s in dir %s", err)
+}
+
+// rollLocked starts a new segment at the expected next offset or the log end,
+// whichever is higher. mu is held.
+func (l *Log) rollLocked(expected int64) error {
+	start := time.Now()
+	v := l.positions.load()
+	base := max(expected, v.LogEnd)
+	active := v.active()
+	if base < active.base || base == active.base && active.size.Load() > 0 {
+		return fmt.Errorf("trying to roll a new log segment for topic partition %s with start offset %d =max(provided offset = %d, LEO = %d) at or below the base of the active one %v",
+			l.name, base, expected, v.LogEnd, active)
+	}
+	if base == active.base {
+		l.log.Warnf("Trying to roll a new log segment with start offset %d =max(provided offset = %d, LEO = %d) while it already exists and is active with size 0.",
+			base, expected, v.LogEnd)
+		if err := l.replaceActive(base, v.LogEnd); err != nil {
+			return err
+		}
+	} else {
+		if err := l.addSegment(active, base); err != nil {
+			return err
+		}
+	}
+	l.producers.setMapEnd(base)
+	snapshot, err := l.producers.takeSnapshot(false)
+	if err != nil {
+		return err
+	}
+	l.log.Infof("Rolled new log segment at offset %d in %d ms.", base, time.Since(start).Milliseconds())
+	l.env.schedule.after(0, l.dir.background, func() { l.flushRolled(base, snapshot) })
+	return nil
+}
+
+// addSegment finishes the active segment and adds an empty one behind it.
+func (l *Log) addSegment(active *segment, base int64) error {
+	if err := l.removeLeftover(base); err != nil {
+		return err
+	}
+	if err := active.finish(); err != nil {
+		return err
+	}
+	s, err := createSegment(l.env, l.Path(), base, l.Config())
+	if err != nil {
+		return err
+	}
+	p := &l.positions
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.v.segments = append(p.v.segments[:len(p.v.segments):len(p.v.segments)], s)
+	p.v.endPosition = 0
+	return nil
+}
+
+// removeLeftover removes files that already have the names of a new segment's.
+func (l *Log) removeLeftover(base int64) error {
+	for _, suffix := range segmentSuffixes {
+		name := segmentPath(l.Path(), base, suffix)
+		if _, err := l.env.fs.Stat(name); err != nil {
+			if err := ignoreMissing(err); err != nil {
+				return err
+			}
+			continue
+		}
+		l.log.Warnf("Newly rolled segment file %s already exists; deleting it first", name)
+		if err := l.env.fs.Remove(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaceActive puts an empty segment at base in the place of the active one,
+// whose files are deleted, and makes logEnd the end of the log.
+func (l *Log) replaceActive(base, logEnd int64) error {
+	v := l.positions.load()
+	old := v.active()
+	if err := l.markDeleted(old); err != nil {
+		return err
+	}
+	s, err := createSegment(l.env, l.Path(), base, l.Config())
+	if err != nil {
+		return err
+	}
+	p := &l.positions
+	p.mu.Lock()
+	segments := make([]*segment, 0, len(p.v.segments))
+	segments = append(segments, p.v.segments[:len(p.v.segments)-1]...)
+	p.v.segments = append(segments, s)
+	p.v.endPosition, p.v.LogEnd = 0, logEnd
+	p.v.truncations++
+	p.mu.Unlock()
+	l.removeLater(old)
+	return nil
+}

@@ -1,0 +1,189 @@
+package storage
+
+import (
+	"errors"
+
+	"github.com/monedula/monedula/record"
+)
+
+// TimestampedOffset is the answer of an offset lookup; Offset -1 and Timestamp
+// -1 when nothing fits, LeaderEpoch -1 when it is not known.
+type TimestampedOffset struct {
+	Timestamp, Offset int64
+	LeaderEpoch       int32
+}
+
+var notFound = TimestampedOffset{record.NoTimestamp, -1, record.NoLeaderEpoch}
+
+// errStop ends a walk over records early.
+var errStop = errors.New("found")
+
+// EarliestOffset is the log start with its leader epoch, as ListOffsets -2
+// tells it; the timestamp is -1.
+func (l *Log) EarliestOffset() TimestampedOffset {
+	found := TimestampedOffset{record.NoTimestamp, l.Offsets().LogStart, record.NoLeaderEpoch}
+	if e, ok := l.epochs.earliest(); ok && e.startOffset <= found.Offset {
+		found.LeaderEpoch = e.epoch
+	}
+	return found
+}
+
+// LatestOffset is the bound's offset with the latest leader epoch, as
+// ListOffsets -1 tells it; the timestamp is -1.
+func (l *Log) LatestOffset(bound Bound) TimestampedOffset {
+	return TimestampedOffset{record.NoTimestamp, l.Offsets().bound(bound), l.LeaderEpoch()}
+}
+
+// OffsetForTime finds the first record at or after timestamp ts (ms), bounded
+// by nothing but the log end: the caller drops an answer at or above its bound.
+func (l *Log) OffsetForTime(ts int64) (TimestampedOffset, error) {
+	return l.lookUp(func(v *view) (TimestampedOffset, error) {
+		for i, s := range v.segments {
+			largest, _, err := s.largestTimestamp()
+			if err != nil {
+				return notFound, err
+			}
+			if largest >= ts {
+				return l.findInSegment(v, i, func(p *pin) (TimestampedOffset, error) {
+					return s.findTimestamp(p.handle, ts, v.LogStart, v.end(i))
+				})
+			}
+		}
+		return notFound, nil
+	})
+}
+
+// OffsetOfMaxTimestamp finds the first record with the largest timestamp.
+func (l *Log) OffsetOfMaxTimestamp() (TimestampedOffset, error) {
+	return l.lookUp(func(v *view) (TimestampedOffset, error) {
+		newest, at := timestampOffset{timestamp: record.NoTimestamp}, -1
+		for i, s := range v.segments {
+			stamp, err := s.largest()
+			if err != nil {
+				return notFound, err
+			}
+			if stamp.timestamp > newest.timestamp {
+				newest, at = stamp, i
+			}
+		}
+		if at < 0 {
+			return notFound, nil
+		}
+		return l.findInSegment(v, at, func(p *pin) (TimestampedOffset, error) {
+			return v.segments[at].findLargest(p, newest, v.end(at))
+		})
+	})
+}
+
+// findLargest finds the first record with the segment's largest timestamp.
+func (s *segment) findLargest(p *pin, stamp timestampOffset, end int64) (TimestampedOffset, error) {
+	from, err := s.index.lookup(stamp.offset)
+	if err != nil {
+		return notFound, err
+	}
+	var scan batchScan
+	scan.begin(p.handle, int64(from.position), end, true, &s.env.buffers)
+	defer scan.close()
+	for {
+		b, _, err := scan.next()
+		if err != nil || b == nil {
+			return notFound, err
+		}
+		if b.MaxTimestamp() != stamp.timestamp {
+			continue
+		}
+		found := TimestampedOffset{stamp.timestamp, b.LastOffset(), b.PartitionLeaderEpoch()}
+		if b.TimestampType() == record.LogAppendTime {
+			return found, nil
+		}
+		err = b.EachTimestamp(func(offset, ms int64) error {
+			if ms == stamp.timestamp {
+				found.Offset = offset
+				return errStop
+			}
+			return nil
+		})
+		if err != nil && err != errStop {
+			return notFound, err
+		}
+		return found, nil
+	}
+}
+
+// findInSegment runs a search on segment i while it is pinned.
+func (l *Log) findInSegment(v *view, i int, search func(*pin) (TimestampedOffset, error)) (TimestampedOffset, error) {
+	p, err := l.pin(v, v.segments[i])
+	if err != nil {
+		return notFound, err
+	}
+	defer p.release()
+	return search(&p)
+}
+
+// lookUp runs a search on a view of the log, again where the log was cut meanwhile.
+func (l *Log) lookUp(search func(*view) (TimestampedOffset, error)) (TimestampedOffset, error) {
+	for {
+		if err := l.check(); err != nil {
+			return notFound, err
+		}
+		v := l.positions.load()
+		found, err := search(&v)
+		if err == nil {
+			return found, nil
+		}
+		if !l.changedSince(&v) {
+			return notFound, l.ioError("Error while fetching offset by timestamp for %s in dir %s", err)
+		}
+	}
+}
+
+// LegacyOffsetsBefore answers ListOffsets v0: at most max segment bases (and
+// the log end), newest first, of segments last modified at or before ts; -1
+// and -2 stand for latest and earliest.
+func (l *Log) LegacyOffsetsBefore(ts int64, max int) ([]int64, error) {
+	if err := l.check(); err != nil {
+		return nil, err
+	}
+	v := l.positions.load()
+	entries, err := l.segmentTimes(&v)
+	if err != nil {
+		return nil, l.ioError("Error while fetching offsets before a time for %s in dir %s", err)
+	}
+	start := len(entries) - 1
+	switch ts {
+	case latestTimestamp:
+	case earliestTimestamp:
+		start = 0
+	default:
+		for start >= 0 && entries[start].timestamp > ts {
+			start--
+		}
+	}
+	offsets := make([]int64, 0, min(max, start+1))
+	for ; start >= 0 && len(offsets) < max; start-- {
+		offsets = append(offsets, entries[start].offset)
+	}
+	return offsets, nil
+}
+
+const (
+	latestTimestamp   = -1
+	earliestTimestamp = -2
+)
+
+// segmentTimes lists the segments' first offsets with their modification
+// times, and the log end with the present time unless the last is empty.
+func (l *Log) segmentTimes(v *view) ([]timestampOffset, error) {
+	entries := make([]timestampOffset, 0, len(v.segments)+1)
+	for _, s := range v.segments {
+		ms, err := s.modified()
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, timestampOffset{ms, max(s.base, v.LogStart)})
+	}
+	if v.endPosition > 0 {
+		entries = append(entries, timestampOffset{l.env.now(), v.LogEnd})
+	}
+	return entries, nil
+}

@@ -1,0 +1,275 @@
+package storage
+
+import (
+	"slices"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// TruncateTo cuts the log so that it ends at offset; truncated is false when it
+// ended there or before already. The whole batch that holds offset goes, so
+// that a gap may stay up to offset.
+//
+// A reader may still be sending pinned bytes that are cut. It must not see
+// others in their place, and the truncation must not wait for it: so where the
+// segment that is cut has pins, its file is made shorter (the sender comes up
+// short and closes) but never written again, and the log goes on in a new
+// segment at offset.
+func (l *Log) TruncateTo(offset int64) (truncated bool, err error) {
+	truncated, err = l.truncateTo(offset)
+	if err != nil || !truncated {
+		return truncated, err
+	}
+	return truncated, l.lowerCheckpoint()
+}
+
+func (l *Log) truncateTo(offset int64) (truncated bool, err error) {
+	if offset < 0 {
+		return false, protocol.Errorf(protocol.UnknownServerError, "Cannot truncate partition %s to a negative offset (%d).", l.name, offset)
+	}
+	if err := l.check(); err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	ended := false
+	defer l.unlock(&ended)
+	truncated, err = l.truncateLocked(offset)
+	ended = true
+	return truncated, l.ioError("Error while truncating log of %s in dir %s", err)
+}
+
+// lowerCheckpoint writes the recovery points at once where the file has one
+// above a truncated log's end: offsets from there on will be other records,
+// not synced, and a crash must not skip them.
+func (l *Log) lowerCheckpoint() error {
+	if l.checkpointed.Load() > l.RecoveryPoint() {
+		l.dir.checkpoint(l.dir)
+	}
+	return l.check()
+}
+
+func (l *Log) truncateLocked(offset int64) (truncated bool, err error) {
+	v := l.positions.load()
+	if offset >= v.LogEnd {
+		l.log.Infof("Truncating to %d has no effect as the largest offset in the log is %d", offset, v.LogEnd-1)
+		// An epoch that was begun here but got no record must go all the same.
+		l.truncateEpochs(v.LogEnd)
+		return false, nil
+	}
+	l.log.Infof("Truncating to offset %d", offset)
+	if v.segments[0].base > offset {
+		return true, l.truncateFullyLocked(offset, offset)
+	}
+	if err := l.cutSegments(&v, offset); err != nil {
+		return true, err
+	}
+	l.truncateEpochs(offset)
+	logStart := min(offset, v.LogStart)
+	if err := l.rebuildProducers(logStart, offset); err != nil {
+		return true, err
+	}
+	l.settleAfterCut(logStart)
+	return true, nil
+}
+
+// cutSegments removes the segments above offset and cuts the one that holds it.
+func (l *Log) cutSegments(v *view, offset int64) error {
+	keep := v.floor(offset) + 1
+	removed := slices.Clone(v.segments[keep:])
+	last := v.segments[keep-1]
+	f, err := last.log.acquire()
+	if err != nil {
+		return err
+	}
+	defer f.release()
+	at, size, err := last.translate(f, offset, v.end(keep-1))
+	if err != nil {
+		return err
+	}
+	if size == 0 {
+		at = v.end(keep - 1)
+	}
+
+	// First readers learn of it, then the bytes go.
+	p := &l.positions
+	p.mu.Lock()
+	p.v.segments = v.segments[:keep:keep]
+	p.v.LogEnd, p.v.endPosition = offset, at
+	p.v.truncations++
+	p.v.HighWatermark = min(p.v.HighWatermark, offset)
+	p.v.LastStable = min(p.v.LastStable, offset)
+	p.v.LogStart = min(p.v.LogStart, offset)
+	p.recoveryPoint = min(p.recoveryPoint, offset)
+	p.mu.Unlock()
+
+	if err := l.deleteSegments(removed); err != nil {
+		return err
+	}
+	if size != 0 && last.pinned() {
+		return l.goOnElsewhere(last, offset, at)
+	}
+	return last.cut(offset, at, l.env.now())
+}
+
+// goOnElsewhere cuts a segment that readers have pinned and starts another one
+// at offset, so that nothing is ever written over what they may be sending.
+func (l *Log) goOnElsewhere(last *segment, offset, at int64) error {
+	if at == 0 {
+		return l.replaceActive(last.base, offset)
+	}
+	if err := last.cut(offset, at, l.env.now()); err != nil {
+		return err
+	}
+	if offset == last.base {
+		return nil
+	}
+	return l.addSegment(last, offset)
+}
+
+// cut removes everything from the batch at position at, which holds offset.
+func (s *segment) cut(offset, at, now int64) error {
+	s.tail.clear()
+	if err := s.index.truncateTo(offset); err != nil {
+		return err
+	}
+	if err := s.times.truncateTo(offset); err != nil {
+		return err
+	}
+	if err := s.txns.truncateTo(offset); err != nil {
+		return err
+	}
+	f, err := s.log.acquire()
+	if err != nil {
+		return err
+	}
+	defer f.release()
+	if err := f.Truncate(at); err != nil {
+		return err
+	}
+	s.preallocated = false
+	s.size.Store(at)
+	s.dirty.Store(true)
+	s.sinceIndexed = 0
+	if at == 0 {
+		s.created = now
+		s.firstStamp, s.hasFirstStamp = 0, false
+	}
+	return s.reloadLargest()
+}
+
+// reloadLargest finds the largest timestamp again: the time index's last entry,
+// or a batch behind it.
+func (s *segment) reloadLargest() error {
+	stamp, err := s.times.last()
+	if err != nil {
+		return err
+	}
+	from, err := s.index.lookup(stamp.offset)
+	if err != nil {
+		return err
+	}
+	f, err := s.log.acquire()
+	if err != nil {
+		return err
+	}
+	defer f.release()
+	var scan batchScan
+	scan.begin(f, int64(from.position), s.size.Load(), false, &s.env.buffers)
+	defer scan.close()
+	for {
+		b, _, err := scan.next()
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			s.setLargest(stamp)
+			return nil
+		}
+		if b.MaxTimestamp() > stamp.timestamp {
+			stamp = timestampOffset{b.MaxTimestamp(), b.LastOffset()}
+		}
+	}
+}
+
+// TruncateFullyAndStartAt drops all data; the log is empty and ends at offset.
+// logStart is the new log start, offset itself when -1.
+func (l *Log) TruncateFullyAndStartAt(offset, logStart int64) error {
+	if logStart < 0 {
+		logStart = offset
+	}
+	if err := l.truncateFully(offset, logStart); err != nil {
+		return err
+	}
+	return l.lowerCheckpoint()
+}
+
+func (l *Log) truncateFully(offset, logStart int64) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	ended := false
+	defer l.unlock(&ended)
+	err := l.truncateFullyLocked(offset, logStart)
+	ended = true
+	return l.ioError("Error while truncating the entire log for %s in dir %s", err)
+}
+
+func (l *Log) truncateFullyLocked(offset, logStart int64) error {
+	v := l.positions.load()
+	removed := slices.Clone(v.segments)
+	for _, s := range removed {
+		if err := l.markDeleted(s); err != nil {
+			return err
+		}
+	}
+	s, err := createSegment(l.env, l.Path(), offset, l.Config())
+	if err != nil {
+		return err
+	}
+	p := &l.positions
+	p.mu.Lock()
+	p.v.segments = []*segment{s}
+	p.v.Offsets = Offsets{LogStart: logStart, HighWatermark: offset, LastStable: offset, LogEnd: offset}
+	p.v.endPosition = 0
+	p.v.truncations++
+	p.firstUnstable = -1
+	p.recoveryPoint = min(p.recoveryPoint, offset)
+	p.mu.Unlock()
+	for _, s := range removed {
+		l.log.Infof("Deleting segment %v as part of log truncation", s)
+		l.removeLater(s)
+	}
+	if err := l.epochs.clear(); err != nil {
+		return err
+	}
+	if err := l.producers.truncateFullyAndStartAt(offset); err != nil {
+		return err
+	}
+	return l.rebuildProducers(logStart, offset)
+}
+
+// truncateEpochs drops the epochs that begin at end or above. The file follows
+// in the background: it may hold too many, never too few.
+func (l *Log) truncateEpochs(end int64) {
+	if l.epochs.truncateFromEnd(end) {
+		l.flushEpochsLater()
+	}
+}
+
+func (l *Log) flushEpochsLater() {
+	l.env.schedule.after(0, l.dir.background, func() {
+		if l.check() == nil {
+			_ = l.ioError("Error while writing leader epochs of %s in dir %s", l.epochs.flush())
+		}
+	})
+}
+
+// settleAfterCut takes the rebuilt producer state into the positions.
+func (l *Log) settleAfterCut(logStart int64) {
+	p := &l.positions
+	p.mu.Lock()
+	p.v.LogStart = logStart
+	p.mu.Unlock()
+	l.updateFirstUnstable()
+}

@@ -1,0 +1,72 @@
+package storage
+
+import (
+	"io"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/protocol"
+)
+
+// logDir is one directory of log.dirs. It is online until the first I/O error
+// on anything in it and never comes back without a restart.
+type logDir struct {
+	path string // as configured, made absolute
+	fs   vfs.FS
+	log  *logrus.Entry
+
+	// background runs the work of all logs in the directory: flushes after a
+	// roll, removal of deleted files, loading and closing.
+	background *pool
+
+	offline   atomic.Bool
+	onFailure func(*logDir) // called once, on a goroutine of its own
+
+	checkpoint   func(*logDir) // writes the recovery points now
+	checkpointMu sync.Mutex    // one writer of the checkpoint files at a time
+
+	cleanAtStart bool // the clean-shutdown marker was there
+	loaded       bool // all logs were loaded
+
+	lockMu sync.Mutex // guards lock
+	lock   io.Closer  // of .lock; nil while not held
+}
+
+// unlock lets other processes have the directory.
+func (d *logDir) unlock() {
+	d.lockMu.Lock()
+	defer d.lockMu.Unlock()
+	if d.lock != nil {
+		if err := d.lock.Close(); err != nil {
+			d.log.Warnf("Unlocking %s: %v", d.path, err)
+		}
+		d.lock = nil
+	}
+}
+
+// fail takes the directory offline for an I/O error and returns what callers
+// answer: a KAFKA_STORAGE_ERROR.
+func (d *logDir) fail(what string, cause error) error {
+	if d.offline.CompareAndSwap(false, true) {
+		d.log.Errorf("%s: %v", what, cause)
+		if d.onFailure != nil {
+			go d.onFailure(d)
+		}
+	}
+	return protocol.Errorf(protocol.KafkaStorageError, "%s: %v", what, cause)
+}
+
+// check is nil while the directory is online.
+func (d *logDir) check() error {
+	if d.offline.Load() {
+		return protocol.Errorf(protocol.KafkaStorageError,
+			"The log dir %s is already offline due to a previous IO exception.", d.path)
+	}
+	return nil
+}
+
+func (d *logDir) file(name string) string { return filepath.Join(d.path, name) }

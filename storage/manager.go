@@ -1,0 +1,367 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/settings"
+)
+
+// ManagerConfig is what a Manager needs to open log directories.
+type ManagerConfig struct {
+	FS   vfs.FS
+	Dirs []string // log.dirs, in order
+	Log  *logrus.Logger
+	// BrokerID and ClusterID go into meta.properties. BrokerID is final: see
+	// StoredIdentity for one that is generated.
+	BrokerID  int32
+	ClusterID string
+	// Defaults is the configuration of a topic that TopicConfig does not know.
+	Defaults *settings.Topic
+	// TopicConfig returns the configuration of a topic found on disk; nil for
+	// one it does not know, and may be nil itself.
+	TopicConfig func(topic string) *settings.Topic
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+	Options
+}
+
+// Options are the broker's settings for its logs.
+type Options struct {
+	RecoveryThreads int // num.recovery.threads.per.data.dir
+	// How often, and first after InitialDelay, the periodic work is done.
+	InitialDelay            time.Duration // log.initial.task.delay.ms
+	RetentionCheck          time.Duration // log.retention.check.interval.ms
+	FlushCheck              time.Duration // log.flush.scheduler.interval.ms
+	RecoveryPointCheckpoint time.Duration // log.flush.offset.checkpoint.interval.ms
+	LogStartCheckpoint      time.Duration // log.flush.start.offset.checkpoint.interval.ms
+	ProducerExpiryCheck     time.Duration // producer.id.expiration.check.interval.ms
+	ProducerExpirationMs    int64         // producer.id.expiration.ms
+	KeepTopicIDs            bool          // inter.broker.protocol.version 2.8 and later
+	OpenFiles               int           // idle files kept open
+}
+
+// DefaultOptions are Kafka's defaults.
+func DefaultOptions() Options {
+	return Options{
+		RecoveryThreads:         1,
+		InitialDelay:            30 * time.Second,
+		RetentionCheck:          5 * time.Minute,
+		FlushCheck:              milliseconds(1<<63 - 1),
+		RecoveryPointCheckpoint: time.Minute,
+		LogStartCheckpoint:      time.Minute,
+		ProducerExpiryCheck:     10 * time.Minute,
+		ProducerExpirationMs:    24 * 60 * 60 * 1000,
+		KeepTopicIDs:            true,
+		OpenFiles:               1000,
+	}
+}
+
+// OptionsOf reads the options from a broker's configuration.
+func OptionsOf(c *settings.Config) Options {
+	o := DefaultOptions()
+	o.RecoveryThreads = int(c.Int("num.recovery.threads.per.data.dir"))
+	o.RetentionCheck = milliseconds(c.Long("log.retention.check.interval.ms"))
+	o.FlushCheck = milliseconds(c.Long("log.flush.scheduler.interval.ms"))
+	o.RecoveryPointCheckpoint = milliseconds(int64(c.Int("log.flush.offset.checkpoint.interval.ms")))
+	o.LogStartCheckpoint = milliseconds(int64(c.Int("log.flush.start.offset.checkpoint.interval.ms")))
+	o.ProducerExpirationMs = int64(c.Int("producer.id.expiration.ms"))
+	return o
+}
+
+// Manager owns the log directories and every log in them.
+//
+// Locks, in the order they are taken: creation, then a Log's, then logs.mu.
+// Goroutines: none while idle; timers hand work to one pool per directory and
+// one for the periodic tasks, whose goroutines end with the work.
+type Manager struct {
+	config ManagerConfig
+	env    *environment
+	log    *logrus.Entry
+	dirs   []*logDir
+	tasks  *pool // periodic work over all logs
+
+	creation  sync.Mutex // one creation, deletion or replacement of a log at a time
+	preferred map[TopicPartition]*logDir
+
+	logs logTable
+
+	failures struct {
+		mu      sync.Mutex // guards below
+		report  func(dir string)
+		pending []string
+	}
+	closing atomic.Bool
+}
+
+// NewManager locks the directories and checks or writes their meta.properties.
+// A directory that fails with an I/O error is offline; all offline is an error.
+func NewManager(c ManagerConfig) (*Manager, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.TopicConfig == nil {
+		c.TopicConfig = func(string) *settings.Topic { return nil }
+	}
+	m := &Manager{
+		config: c,
+		env: &environment{
+			fs:           c.FS,
+			now:          func() int64 { return c.Now().UnixMilli() },
+			jitter:       func(below int64) int64 { return rand.Int64N(below) },
+			files:        newFileCache(c.FS, c.OpenFiles),
+			schedule:     newScheduler(),
+			logger:       c.Log,
+			keepTopicIDs: c.KeepTopicIDs,
+			expirationMs: c.ProducerExpirationMs,
+		},
+		log:       kafkalog.For(c.Log, "kafka.log.LogManager"),
+		tasks:     newPool(1),
+		preferred: make(map[TopicPartition]*logDir),
+		logs:      newLogTable(),
+	}
+	if err := m.openDirs(); err != nil {
+		m.unlockDirs()
+		return nil, err
+	}
+	return m, nil
+}
+
+// openDirs makes, locks and identifies the directories.
+func (m *Manager) openDirs() error {
+	for _, path := range m.config.Dirs {
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(m.dirs, func(d *logDir) bool { return d.path == absolute }) {
+			return fmt.Errorf("Duplicate log directory found: %s", strings.Join(m.config.Dirs, ", "))
+		}
+		m.dirs = append(m.dirs, &logDir{
+			path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailed, checkpoint: m.checkpointRecoveryPoints,
+			background: newPool(max(m.config.RecoveryThreads, 2)),
+		})
+	}
+	for _, d := range m.dirs {
+		if err := m.openDir(d); err != nil {
+			return err
+		}
+	}
+	return m.checkAnyOnline()
+}
+
+// checkAnyOnline is an error once no directory is left.
+func (m *Manager) checkAnyOnline() error {
+	for _, d := range m.dirs {
+		if !d.offline.Load() {
+			return nil
+		}
+	}
+	return fmt.Errorf("Shutdown broker because none of the specified log dirs from %s can be created or validated", strings.Join(m.config.Dirs, ", "))
+}
+
+// openDir readies one directory. What is wrong with the disk takes it offline;
+// what is wrong with the configuration is an error.
+func (m *Manager) openDir(d *logDir) error {
+	if err := m.makeDir(d); err != nil {
+		d.fail("Failed to create or validate data directory "+d.path, err)
+		return nil
+	}
+	lock, err := m.config.FS.Lock(d.file(lockFile))
+	if errors.Is(err, vfs.ErrLocked) {
+		return fmt.Errorf("Failed to acquire lock on file .lock in %s. A Kafka instance in another process or thread is using this directory.", d.path)
+	}
+	if err != nil {
+		d.fail("Disk error while locking directory "+d.path, err)
+		return nil
+	}
+	d.lock = lock
+	return m.identify(d)
+}
+
+func (m *Manager) makeDir(d *logDir) error {
+	info, err := m.config.FS.Stat(d.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		m.log.Infof("Log directory %s not found, creating it.", d.path)
+		if err := m.config.FS.MkdirAll(d.path, 0o755); err != nil {
+			return err
+		}
+		return m.config.FS.SyncDir(filepath.Dir(d.path))
+	}
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a readable log directory.", d.path)
+	}
+	_, err = m.config.FS.ReadDir(d.path)
+	return err
+}
+
+// identify checks that the directory belongs to this broker and cluster, and
+// marks a new one as theirs.
+func (m *Manager) identify(d *logDir) error {
+	stored, err := readMetaProperties(m.config.FS, d.path)
+	wanted := stored
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		m.log.Infof("No meta.properties file found in %s.", d.path)
+		wanted = metaProperties{brokerID: m.config.BrokerID, clusterID: m.config.ClusterID}
+	case err != nil:
+		d.fail("Disk error while reading meta.properties in "+d.path, err)
+		return nil
+	case stored.clusterID != "" && stored.clusterID != m.config.ClusterID:
+		return fmt.Errorf("Invalid cluster.id in: %s. Expected %s, but read %s", d.file(metaPropertiesFile), m.config.ClusterID, stored.clusterID)
+	case stored.brokerID >= 0 && stored.brokerID != m.config.BrokerID:
+		return nodeIDError(d.file(metaPropertiesFile), stored.brokerID, m.config.BrokerID)
+	default:
+		wanted.brokerID, wanted.clusterID = m.config.BrokerID, m.config.ClusterID
+	}
+	if err == nil && wanted.equal(stored) {
+		return nil
+	}
+	if err := writeMetaProperties(m.config.FS, d.path, wanted, m.config.Now()); err != nil {
+		d.fail("Disk error while writing meta.properties in "+d.path, err)
+	}
+	return nil
+}
+
+func nodeIDError(file string, stored, expected int32) error {
+	return fmt.Errorf("Stored node id %d doesn't match previous node id %d in %s. If you moved your data, make sure your configured node id matches. "+
+		"If you intend to create a new node, you should remove all data in your data directories.", stored, expected, file)
+}
+
+// StoredIdentity reads the meta.properties of the directories before a
+// Manager exists: the broker id (-1 none) and cluster id ("" none) they
+// hold. Directories that disagree are an error; one that cannot be read is left
+// out, since NewManager will take it offline.
+func StoredIdentity(fsys vfs.FS, dirs []string) (brokerID int32, clusterID string, err error) {
+	brokerID = -1
+	for _, dir := range dirs {
+		m, err := readMetaProperties(fsys, dir)
+		if err != nil {
+			continue
+		}
+		file := filepath.Join(dir, metaPropertiesFile)
+		if m.clusterID != "" {
+			if clusterID != "" && m.clusterID != clusterID {
+				return 0, "", fmt.Errorf("Invalid cluster.id in: %s. Expected %s, but read %s", file, clusterID, m.clusterID)
+			}
+			clusterID = m.clusterID
+		}
+		if m.brokerID >= 0 {
+			if brokerID >= 0 && m.brokerID != brokerID {
+				return 0, "", nodeIDError(file, m.brokerID, brokerID)
+			}
+			brokerID = m.brokerID
+		}
+	}
+	return brokerID, clusterID, nil
+}
+
+// OnDirFailure registers what is called, once a directory and from a goroutine
+// of its own, after an I/O error took the directory offline: its logs are gone
+// from the Manager then. A broker with no directory left (see Dirs) cannot go
+// on. Directories that failed before are reported at once.
+func (m *Manager) OnDirFailure(f func(dir string)) {
+	m.failures.mu.Lock()
+	pending := m.failures.pending
+	m.failures.report, m.failures.pending = f, nil
+	m.failures.mu.Unlock()
+	for _, dir := range pending {
+		f(dir)
+	}
+}
+
+// dirFailed takes the logs of a failed directory out of use. It runs on a
+// goroutine of its own: whoever found the error may hold a log's lock.
+func (m *Manager) dirFailed(d *logDir) {
+	m.log.Warnf("Stopping serving logs in dir %s", d.path)
+	current, future := m.logs.removeDir(d)
+	for _, l := range slices.Concat(current, future) {
+		l.abandon()
+	}
+	m.log.Warnf("Logs for partitions %s are offline and logs for future partitions %s are offline due to failure on log directory %s",
+		logNames(current), logNames(future), d.path)
+	if m.checkAnyOnline() != nil {
+		m.log.Log(logrus.FatalLevel, fmt.Sprintf("Shutdown broker because all log dirs in %s have failed", strings.Join(m.config.Dirs, ", ")))
+	}
+	d.unlock()
+	m.failures.mu.Lock()
+	report := m.failures.report
+	if report == nil {
+		m.failures.pending = append(m.failures.pending, d.path)
+	}
+	m.failures.mu.Unlock()
+	if report != nil {
+		report(d.path)
+	}
+}
+
+func logNames(logs []*Log) string {
+	names := make([]string, len(logs))
+	for i, l := range logs {
+		names[i] = l.name
+	}
+	slices.Sort(names)
+	return strings.Join(names, ",")
+}
+
+func (m *Manager) unlockDirs() {
+	for _, d := range m.dirs {
+		d.unlock()
+	}
+}
+
+// DirStatus tells of one log directory.
+type DirStatus struct {
+	Path   string
+	Online bool
+	Total  int64 // bytes of the volume, -1 unknown
+	Usable int64
+}
+
+// Dirs tells of every directory in the order of log.dirs.
+func (m *Manager) Dirs() []DirStatus {
+	all := make([]DirStatus, 0, len(m.dirs))
+	for _, d := range m.dirs {
+		s := DirStatus{Path: d.path, Online: !d.offline.Load(), Total: -1, Usable: -1}
+		if s.Online {
+			if total, usable, err := m.config.FS.Usage(d.path); err == nil {
+				s.Total, s.Usable = total, usable
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// offlineDirs names the directories that are offline.
+func (m *Manager) offlineDirs() []string {
+	var names []string
+	for _, d := range m.dirs {
+		if d.offline.Load() {
+			names = append(names, d.path)
+		}
+	}
+	return names
+}
+
+func (m *Manager) liveDirs() []*logDir {
+	return slices.DeleteFunc(slices.Clone(m.dirs), func(d *logDir) bool { return d.offline.Load() })
+}
+
+var _ io.Closer = (*Manager)(nil)

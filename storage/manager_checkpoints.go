@@ -1,0 +1,120 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// isDamage says whether a checkpoint file's content is at fault, not the disk.
+func isDamage(err error) bool {
+	return errors.Is(err, errMalformedCheckpoint) || errors.Is(err, errCheckpointNumber)
+}
+
+func isFatal(err error) bool {
+	var f fatalError
+	return errors.As(err, &f)
+}
+
+// checkpointRecoveryPoints writes the recovery points of a directory's logs.
+func (m *Manager) checkpointRecoveryPoints(d *logDir) {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	if d.check() != nil {
+		return
+	}
+	logs := m.logs.inDir(d)
+	offsets := make(map[TopicPartition]int64, len(logs))
+	for _, l := range logs {
+		offsets[l.tp] = l.RecoveryPoint()
+	}
+	if err := writeOffsetCheckpoint(m.config.FS, d.file(recoveryPointFile), offsets); err != nil {
+		d.fail("Disk error while writing recovery offsets checkpoint in directory "+d.path, err)
+		return
+	}
+	for _, l := range logs {
+		l.checkpointed.Store(offsets[l.tp])
+	}
+}
+
+// checkpointLogStarts writes the log starts of a directory's logs, as far as
+// they are not implied by the first segment.
+func (m *Manager) checkpointLogStarts(d *logDir) {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	if d.check() != nil {
+		return
+	}
+	offsets := make(map[TopicPartition]int64)
+	for _, l := range m.logs.inDir(d) {
+		if v := l.positions.load(); v.LogStart > v.segments[0].base {
+			offsets[l.tp] = v.LogStart
+		}
+	}
+	if err := writeOffsetCheckpoint(m.config.FS, d.file(logStartFile), offsets); err != nil {
+		d.fail("Disk error while writing log start offsets checkpoint in directory "+d.path, err)
+	}
+}
+
+// ReadHighWatermarks reads replication-offset-checkpoint of the directory. A
+// damaged file counts as empty.
+func (m *Manager) ReadHighWatermarks(dir string) (map[TopicPartition]int64, error) {
+	d, err := m.dir(dir)
+	if err != nil {
+		return nil, err
+	}
+	offsets, err := readOffsetCheckpoint(m.config.FS, d.file(highWatermarkFile))
+	if err != nil && isDamage(err) {
+		m.log.Warnf("Error occurred while reading %s file of directory %s, resetting the high watermarks to 0: %v", highWatermarkFile, d.path, err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, d.fail("Error while reading checkpoint file "+d.file(highWatermarkFile), err)
+	}
+	return offsets, nil
+}
+
+// WriteHighWatermarks replaces replication-offset-checkpoint of the directory;
+// an I/O error takes it offline.
+func (m *Manager) WriteHighWatermarks(dir string, offsets map[TopicPartition]int64) error {
+	d, err := m.dir(dir)
+	if err != nil {
+		return err
+	}
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	if err := d.check(); err != nil {
+		return err
+	}
+	if err := writeOffsetCheckpoint(m.config.FS, d.file(highWatermarkFile), offsets); err != nil {
+		return d.fail("Error while writing to high watermark file in directory "+d.path, err)
+	}
+	return nil
+}
+
+// dir finds a live directory by its path. One that is not configured is
+// LOG_DIR_NOT_FOUND, an offline one KAFKA_STORAGE_ERROR.
+func (m *Manager) dir(path string) (*logDir, error) {
+	for _, d := range m.dirs {
+		if d.path == path {
+			return d, d.check()
+		}
+	}
+	return nil, protocol.Errorf(protocol.LogDirNotFound, "Log dir %s is not found in the config.", path)
+}
+
+// cleanStop says that a directory was closed in order: the checkpoints tell of
+// the last state, and the marker may be written.
+func (m *Manager) cleanStop(d *logDir) {
+	m.checkpointRecoveryPoints(d)
+	m.checkpointLogStarts(d)
+	// A stop while logs were still being recovered must not claim that all
+	// are in order, unless they were before.
+	if d.check() != nil || !d.cleanAtStart && !d.loaded {
+		return
+	}
+	if err := writeCleanShutdown(m.config.FS, d.path); err != nil {
+		m.log.Warnf("%v", fmt.Errorf("Writing the clean shutdown marker in %s: %w", d.path, err))
+	}
+}

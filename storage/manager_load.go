@@ -1,0 +1,294 @@
+package storage
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/monedula/monedula/settings"
+)
+
+// progressInterval is how often a long recovery says how far it is.
+const progressInterval = 5 * time.Second
+
+// Load loads and where needed recovers all logs, in parallel, showing its
+// progress. An I/O error takes the directory offline; a directory that no
+// broker may start on, such as a foreign one or a log that is there twice, is
+// an error.
+func (m *Manager) Load() error {
+	live := m.liveDirs()
+	paths := make([]string, len(live))
+	for i, d := range live {
+		paths[i] = d.path
+	}
+	m.log.Infof("Loading logs from log dirs ArrayBuffer(%s)", strings.Join(paths, ", "))
+	start := time.Now()
+	loads := make([]*dirLoad, len(live))
+	for i, d := range live {
+		loads[i] = &dirLoad{m: m, dir: d}
+	}
+	for _, load := range loads {
+		if err := load.begin(); err != nil {
+			return err
+		}
+	}
+	stopProgress := m.showProgress(loads)
+	total := 0
+	var unclean []string
+	var failure error
+	for _, load := range loads {
+		load.workers.wait()
+		total += len(load.logs)
+		if !load.dir.cleanAtStart && len(load.logs) > 0 {
+			unclean = append(unclean, load.dir.path)
+		}
+		if err := load.end(); err != nil && failure == nil {
+			failure = err
+		}
+	}
+	stopProgress()
+	if failure != nil {
+		m.log.Errorf("There was an error in one of the threads during logs loading: %v", failure)
+		return failure
+	}
+	if err := m.checkAnyOnline(); err != nil {
+		return err
+	}
+	note := ""
+	if len(unclean) > 0 {
+		note = fmt.Sprintf(" (unclean log dirs = ArrayBuffer(%s))", strings.Join(unclean, ", "))
+	}
+	m.log.Infof("Loaded %d logs in %dms%s", total, time.Since(start).Milliseconds(), note)
+	return nil
+}
+
+// showProgress writes a line about every directory that is still recovering
+// from time to time, until it is stopped.
+func (m *Manager) showProgress(loads []*dirLoad) (stop func()) {
+	var mu sync.Mutex
+	stopped := false
+	var timer *time.Timer
+	timer = time.AfterFunc(progressInterval, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if stopped {
+			return
+		}
+		for _, load := range loads {
+			if done := load.done.Load(); int(done) < len(load.logs) {
+				m.log.Infof("Still loading logs in %s: %d/%d completed, %d segments left to recover in the logs at work",
+					load.dir.path, done, len(load.logs), load.segmentsLeft.Load())
+			}
+		}
+		timer.Reset(progressInterval)
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
+	}
+}
+
+// RecoveryProgress tells how many logs and segments are still to be loaded, by
+// directory, while Load runs; remainingLogsToRecover and
+// remainingSegmentsToRecover are read from it.
+type RecoveryProgress struct{ Logs, Segments int }
+
+// dirLoad is the loading of one directory.
+type dirLoad struct {
+	m       *Manager
+	dir     *logDir
+	workers *pool
+	logs    []string // partition directories
+
+	recoveryPoints, logStarts map[TopicPartition]int64
+
+	done         atomic.Int64 // logs loaded or given up
+	segmentsLeft atomic.Int64
+
+	mu      sync.Mutex // guards below
+	ioError error      // takes the directory offline
+	fatal   error      // stops the start
+}
+
+// begin reads what the directory says about itself and starts loading its logs.
+func (d *dirLoad) begin() error {
+	d.workers = newPool(d.m.config.RecoveryThreads)
+	if err := d.readState(); err != nil {
+		d.m.log.Errorf("Error while loading log dir %s: %v", d.dir.path, err)
+		d.ioError = err
+		return nil
+	}
+	entries, err := d.m.config.FS.ReadDir(d.dir.path)
+	if err != nil {
+		d.ioError = err
+		return nil
+	}
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != remoteIndexDir {
+			path := d.dir.file(e.Name())
+			if _, _, err := parseDirName(path); err != nil {
+				return err
+			}
+			d.logs = append(d.logs, path)
+		}
+	}
+	switch {
+	case len(d.logs) == 0:
+		d.m.log.Infof("No logs found to be loaded in %s", d.dir.path)
+	case d.dir.cleanAtStart:
+		d.m.log.Infof("Skipping recovery of %d logs from %s since clean shutdown file was found", len(d.logs), d.dir.path)
+	default:
+		d.m.log.Infof("Recovering %d logs from %s since no clean shutdown file was found", len(d.logs), d.dir.path)
+	}
+	for _, path := range d.logs {
+		d.workers.run(func() { d.load(path) })
+	}
+	return nil
+}
+
+// readState reads the clean-shutdown marker, which is gone from then on, and
+// the checkpoints. A checkpoint with a damaged number counts as empty: more is
+// recovered than needed.
+func (d *dirLoad) readState() (err error) {
+	fs := d.m.config.FS
+	if d.dir.cleanAtStart, err = takeCleanShutdown(fs, d.dir.path); err != nil {
+		return err
+	}
+	if d.recoveryPoints, err = d.readCheckpoint(recoveryPointFile, "resetting the recovery checkpoint to 0"); err != nil {
+		return err
+	}
+	d.logStarts, err = d.readCheckpoint(logStartFile, "resetting to the base offset of the first segment")
+	return err
+}
+
+func (d *dirLoad) readCheckpoint(name, instead string) (map[TopicPartition]int64, error) {
+	offsets, err := readOffsetCheckpoint(d.m.config.FS, d.dir.file(name))
+	if err != nil && isDamage(err) {
+		d.m.log.Warnf("Error occurred while reading %s file of directory %s, %s: %v", name, d.dir.path, instead, err)
+		return nil, nil
+	}
+	return offsets, err
+}
+
+// load loads one log.
+func (d *dirLoad) load(path string) {
+	start := time.Now()
+	l, err := d.open(path)
+	done := d.done.Add(1)
+	ms := time.Since(start).Milliseconds()
+	if err != nil {
+		d.m.log.Infof("Error while loading logs in %s in %dms (%d/%d completed in %s): %v", path, ms, done, len(d.logs), d.dir.path, err)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if isFatal(err) {
+			d.fatal = err
+		} else if d.ioError == nil {
+			d.ioError = err
+		}
+		return
+	}
+	if l != nil {
+		v := l.positions.load()
+		d.m.log.Infof("Completed load of %v with %d segments, local-log-start-offset %d and log-end-offset %d in %dms (%d/%d completed in %s)",
+			l, len(v.segments), v.LogStart, v.LogEnd, ms, done, len(d.logs), d.dir.path)
+	}
+}
+
+// open opens the log of a partition directory, or disposes of the directory.
+func (d *dirLoad) open(path string) (*Log, error) {
+	tp, kind, err := parseDirName(path)
+	if err != nil {
+		return nil, err
+	}
+	if kind == deletedDir {
+		d.m.removeDirLater(d.dir, path, tp)
+		return nil, nil
+	}
+	if kind == strayDir {
+		d.m.log.Warnf("Loaded stray log: %s", path)
+		return nil, nil
+	}
+	before := int64(0)
+	from := loading{
+		clean: d.dir.cleanAtStart, recoveryPoint: d.recoveryPoints[tp], logStart: d.logStarts[tp],
+		remaining: func(n int) {
+			d.segmentsLeft.Add(int64(n) - before)
+			before = int64(n)
+		},
+	}
+	l, err := openLog(d.dir, d.m.env, path, tp, kind, d.m.topicConfig(tp.Topic), from)
+	if err != nil {
+		return nil, err
+	}
+	l.checkpointed.Store(from.recoveryPoint)
+	if previous := d.m.logs.put(l, kind == futureDir); previous != nil {
+		return nil, duplicateError(previous, l, kind)
+	}
+	return l, nil
+}
+
+// duplicateError refuses a start with two directories for one log. It is fatal.
+func duplicateError(a, b *Log, kind dirKind) error {
+	if kind == futureDir {
+		return fatalError{fmt.Errorf("Duplicate log directories found: %s, %s", b.Path(), a.Path())}
+	}
+	return fatalError{fmt.Errorf("Duplicate log directories for %s are found in both %s and %s. It is likely because log directory failure happened while broker was "+
+		"replacing current replica with future replica. Recover broker from this failure by manually deleting one of the two directories "+
+		"for this partition. It is recommended to delete the partition in the log directory that is known to have failed recently.",
+		b.name, b.Path(), a.Path())}
+}
+
+// end tells what came of the load once all work is done.
+func (d *dirLoad) end() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fatal != nil {
+		return d.fatal
+	}
+	if d.ioError != nil {
+		d.dir.fail("Error while loading log dir "+d.dir.path, d.ioError)
+		return nil
+	}
+	d.dir.loaded = true
+	return nil
+}
+
+// fatalError stops the start of the broker.
+type fatalError struct{ error }
+
+func (e fatalError) Unwrap() error { return e.error }
+
+func (m *Manager) topicConfig(topic string) *settings.Topic {
+	if c := m.config.TopicConfig(topic); c != nil {
+		return c
+	}
+	return m.config.Defaults
+}
+
+// removeDirLater removes a directory that was set aside for deletion, after the
+// broker's file.delete.delay.ms.
+func (m *Manager) removeDirLater(d *logDir, path string, tp TopicPartition) {
+	delay := milliseconds(m.config.Defaults.FileDeleteDelayMs)
+	m.env.schedule.after(max(delay, time.Millisecond), d.background, func() {
+		if d.check() != nil {
+			return
+		}
+		if err := m.config.FS.RemoveAll(path); err != nil {
+			d.fail(fmt.Sprintf("Error while deleting dir for %s in dir %s", currentDirName(tp), d.path), err)
+			return
+		}
+		m.log.Infof("Deleted log for partition %s in %s.", currentDirName(tp), path)
+	})
+}
+
+// sortedByName orders logs so that files and lines come out the same each time.
+func sortedByName(logs []*Log) []*Log {
+	slices.SortFunc(logs, func(a, b *Log) int { return strings.Compare(filepath.Base(a.Path()), filepath.Base(b.Path())) })
+	return logs
+}

@@ -1,0 +1,237 @@
+package storage
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
+)
+
+// Log returns the partition's log; nil when there is none in a live directory.
+func (m *Manager) Log(tp TopicPartition) *Log { return m.logs.get(tp, false) }
+
+// FutureLog returns the partition's future log, nil when there is none.
+func (m *Manager) FutureLog(tp TopicPartition) *Log { return m.logs.get(tp, true) }
+
+// Logs lists all current logs of the live directories, in no order.
+func (m *Manager) Logs() []*Log { return m.logs.list(false) }
+
+// FutureLogs lists all future logs of the live directories, in no order.
+func (m *Manager) FutureLogs() []*Log { return m.logs.list(true) }
+
+// SetTopicConfig replaces the configuration of the topic's logs.
+func (m *Manager) SetTopicConfig(topic string, c *settings.Topic) {
+	for _, l := range m.allLogs() {
+		if l.tp.Topic == topic {
+			l.SetConfig(c)
+		}
+	}
+}
+
+// GetOrCreate returns the partition's log and makes it where there is none, in
+// the live directory with the fewest logs. While a directory is offline only a
+// partition that isNew is made: KAFKA_STORAGE_ERROR otherwise, since the
+// offline one may hold it. A zero topicID leaves the log's id as it is; an id
+// other than the log's is INCONSISTENT_TOPIC_ID.
+func (m *Manager) GetOrCreate(tp TopicPartition, topicID metadata.TopicID, c *settings.Topic, isNew bool) (*Log, error) {
+	m.creation.Lock()
+	defer m.creation.Unlock()
+	l := m.logs.get(tp, false)
+	if l == nil {
+		if offline := m.offlineDirs(); len(offline) > 0 && !isNew {
+			return nil, protocol.Errorf(protocol.KafkaStorageError,
+				"Can not create log for %s because log directories %s are offline", currentDirName(tp), strings.Join(offline, ","))
+		}
+		dirs := m.byLogCount()
+		if d := m.preferred[tp]; d != nil {
+			dirs = []*logDir{d}
+		}
+		var err error
+		if l, err = m.create(tp, dirs, currentDir, c); err != nil {
+			return nil, err
+		}
+		delete(m.preferred, tp)
+	}
+	return l, l.AssignTopicID(topicID)
+}
+
+// byLogCount lists the live directories, the one with the fewest logs first.
+func (m *Manager) byLogCount() []*logDir {
+	dirs := m.liveDirs()
+	if len(dirs) > 1 {
+		counts := make(map[*logDir]int, len(dirs))
+		for _, d := range dirs {
+			counts[d] = len(m.logs.inDir(d))
+		}
+		slices.SortStableFunc(dirs, func(a, b *logDir) int { return cmp.Compare(counts[a], counts[b]) })
+	}
+	return dirs
+}
+
+// create makes a new log in the first of the directories that can take it.
+// creation is held.
+func (m *Manager) create(tp TopicPartition, dirs []*logDir, kind dirKind, c *settings.Topic) (*Log, error) {
+	if m.closing.Load() {
+		return nil, protocol.Errorf(protocol.KafkaStorageError, "Can not create log for %s: the broker is shutting down", currentDirName(tp))
+	}
+	var tried []error
+	for _, d := range dirs {
+		l, err := m.createIn(tp, d, kind, c)
+		if err == nil {
+			return l, nil
+		}
+		tried = append(tried, err)
+	}
+	if len(tried) == 1 {
+		return nil, tried[0]
+	}
+	return nil, protocol.Errorf(protocol.KafkaStorageError, "No log directories available for %s: %v", currentDirName(tp), errors.Join(tried...))
+}
+
+func (m *Manager) createIn(tp TopicPartition, d *logDir, kind dirKind, c *settings.Topic) (*Log, error) {
+	name := currentDirName(tp)
+	if kind != currentDir {
+		name = uniqueDirName(tp, kind)
+	}
+	if err := d.check(); err != nil {
+		return nil, protocol.Errorf(protocol.KafkaStorageError, "Can not create log %s because log directory %s is offline", name, d.path)
+	}
+	what := fmt.Sprintf("Error while creating log for %s in dir %s", name, d.path)
+	path := d.file(name)
+	if err := m.config.FS.MkdirAll(path, 0o755); err != nil {
+		return nil, d.fail(what, err)
+	}
+	// The directory was not there, or holds what a crash left of a creation: in
+	// both cases nothing in it is known to be sound.
+	l, err := openLog(d, m.env, path, tp, kind, c, loading{})
+	if err != nil {
+		return nil, d.fail(what, err)
+	}
+	m.logs.put(l, kind == futureDir)
+	m.log.Infof("Created log for partition %s in %s with properties %s", currentDirName(tp), path, overridesText(c.Overrides))
+	return l, nil
+}
+
+// overridesText shows a topic's own keys as Kafka does.
+func overridesText(overrides map[string]string) string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, k := range slices.Sorted(maps.Keys(overrides)) {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		switch k {
+		case "compression.type", "message.format.version", "message.timestamp.type":
+			fmt.Fprintf(&b, "%s=%q", k, overrides[k])
+		default:
+			b.WriteString(k + "=" + overrides[k])
+		}
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+// PreferDir says which directory the partition's log shall be made in when it
+// does not exist yet (AlterReplicaLogDirs). An unknown directory is
+// LOG_DIR_NOT_FOUND, an offline one KAFKA_STORAGE_ERROR.
+func (m *Manager) PreferDir(tp TopicPartition, dir string) error {
+	d, err := m.dir(dir)
+	if err != nil {
+		return err
+	}
+	m.creation.Lock()
+	defer m.creation.Unlock()
+	for _, future := range [...]bool{false, true} {
+		if l := m.logs.get(tp, future); l != nil && l.dir == d {
+			return nil
+		}
+	}
+	m.preferred[tp] = d
+	return nil
+}
+
+// CreateFuture makes the future log of the partition in dir, or returns the one
+// that is there already. The current log in the same directory is an error.
+func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
+	d, err := m.dir(dir)
+	if err != nil {
+		return nil, err
+	}
+	m.creation.Lock()
+	defer m.creation.Unlock()
+	current := m.logs.get(tp, false)
+	if current == nil {
+		return nil, protocol.Errorf(protocol.ReplicaNotAvailable, "There is no log of %s to be moved", currentDirName(tp))
+	}
+	if current.dir == d {
+		return nil, protocol.Errorf(protocol.InvalidRequest, "The log of %s is in %s already", currentDirName(tp), dir)
+	}
+	if l := m.logs.get(tp, true); l != nil {
+		return l, nil
+	}
+	l, err := m.create(tp, []*logDir{d}, futureDir, current.Config())
+	if err != nil {
+		return nil, err
+	}
+	delete(m.preferred, tp)
+	return l, l.AssignTopicID(current.TopicID())
+}
+
+// ReplaceWithFuture makes the caught-up future log the current one; the old one
+// is deleted in the background. The caller has stopped whoever appends to
+// either.
+func (m *Manager) ReplaceWithFuture(tp TopicPartition) error {
+	m.creation.Lock()
+	defer m.creation.Unlock()
+	current, future := m.logs.get(tp, false), m.logs.get(tp, true)
+	if current == nil || future == nil {
+		return protocol.Errorf(protocol.KafkaStorageError, "The current or the future replica for %s is offline", currentDirName(tp))
+	}
+	m.log.Infof("Attempting to replace current log %v with %v for %s", current, future, currentDirName(tp))
+	if err := future.rename(currentDirName(tp)); err != nil {
+		return err
+	}
+	future.SetHighWatermark(current.Offsets().HighWatermark)
+	future.future.Store(false)
+	m.logs.promote(future)
+	if err := m.setAside(current); err != nil {
+		return err
+	}
+	m.log.Infof("The current replica is successfully replaced with the future replica for %s", currentDirName(tp))
+	return nil
+}
+
+// Delete drops the partition's log, or its future log: renamed at once, removed
+// from disk after file.delete.delay.ms. None there is no error, unless it may
+// lie in a directory that is offline.
+func (m *Manager) Delete(tp TopicPartition, future bool) error {
+	m.creation.Lock()
+	defer m.creation.Unlock()
+	l := m.logs.remove(tp, future)
+	if l == nil {
+		if offline := m.offlineDirs(); len(offline) > 0 {
+			return protocol.Errorf(protocol.KafkaStorageError,
+				"Failed to delete log for %s because it may be in one of the offline directories %s", currentDirName(tp), strings.Join(offline, ","))
+		}
+		return nil
+	}
+	return m.setAside(l)
+}
+
+// setAside moves a log that left the table out of the way, and removes it later.
+func (m *Manager) setAside(l *Log) error {
+	if err := l.retire(uniqueDirName(l.tp, deletedDir)); err != nil {
+		return err
+	}
+	m.log.Infof("Log for partition %s is renamed to %s and is scheduled for deletion", l.name, l.Path())
+	m.removeDirLater(l.dir, l.Path(), l.tp)
+	m.checkpointRecoveryPoints(l.dir)
+	m.checkpointLogStarts(l.dir)
+	return nil
+}

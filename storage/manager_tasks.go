@@ -1,0 +1,130 @@
+package storage
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Start begins the periodic work: retention, flush, checkpoints, expiry of
+// producers.
+func (m *Manager) Start() {
+	o := &m.config.Options
+	m.log.Infof("Starting log cleanup with a period of %d ms.", o.RetentionCheck.Milliseconds())
+	m.every(o.RetentionCheck, m.deleteOldSegments)
+	m.log.Infof("Starting log flusher with a default period of %d ms.", flushPeriod(o.FlushCheck.Milliseconds()))
+	m.every(o.FlushCheck, m.flushDirtyLogs)
+	m.every(o.RecoveryPointCheckpoint, func() { m.eachDir(m.checkpointRecoveryPoints) })
+	m.every(o.LogStartCheckpoint, func() { m.eachDir(m.checkpointLogStarts) })
+	m.every(o.ProducerExpiryCheck, m.expireProducers)
+}
+
+// flushPeriod shows the longest Duration as Kafka shows its default, the
+// largest int64.
+func flushPeriod(ms int64) int64 {
+	if ms >= int64(milliseconds(1<<63-1).Milliseconds()) {
+		return 1<<63 - 1
+	}
+	return ms
+}
+
+func (m *Manager) every(period time.Duration, f func()) {
+	m.env.schedule.every(m.config.InitialDelay, period, m.tasks, f)
+}
+
+func (m *Manager) eachDir(f func(*logDir)) {
+	for _, d := range m.liveDirs() {
+		f(d)
+	}
+}
+
+// allLogs lists current and future logs.
+func (m *Manager) allLogs() []*Log {
+	return sortedByName(append(m.logs.list(false), m.logs.list(true)...))
+}
+
+// deleteOldSegments applies retention. Compacted logs are the cleaner's, save
+// what DeleteRecords left below their log start.
+func (m *Manager) deleteOldSegments() {
+	start, total := m.env.now(), 0
+	for _, l := range m.allLogs() {
+		if l.Config().CleanupCompact {
+			continue
+		}
+		n, err := l.DeleteOldSegments()
+		total += n
+		if err != nil {
+			m.log.Errorf("Deleting old segments of %v: %v", l, err)
+		}
+	}
+	m.log.Debugf("Log cleanup completed. %d files deleted in %d seconds", total, (m.env.now()-start)/1000)
+}
+
+// flushDirtyLogs flushes the logs whose last flush is flush.ms ago.
+func (m *Manager) flushDirtyLogs() {
+	for _, l := range m.allLogs() {
+		if m.env.now()-l.lastFlush.Load() < l.Config().FlushMs {
+			continue
+		}
+		if err := l.Flush(); err != nil {
+			m.log.Errorf("Error flushing topic %s: %v", l.tp.Topic, err)
+		}
+	}
+}
+
+func (m *Manager) expireProducers() {
+	for _, l := range m.allLogs() {
+		l.ExpireProducers()
+	}
+}
+
+// Close stops the work, flushes and closes every log, writes snapshots,
+// checkpoints and the clean-shutdown marker, and unlocks the directories.
+func (m *Manager) Close() error {
+	if !m.closing.CompareAndSwap(false, true) {
+		return nil
+	}
+	m.log.Info("Shutting down.")
+	m.env.schedule.close()
+	m.tasks.wait()
+	for _, d := range m.dirs {
+		d.background.wait()
+	}
+	live := m.liveDirs()
+	closings := make([]*dirClosing, len(live))
+	for i, d := range live {
+		closings[i] = m.closeDir(d)
+	}
+	for _, c := range closings {
+		c.workers.wait()
+		if !c.failed.Load() {
+			m.cleanStop(c.dir)
+		}
+	}
+	m.unlockDirs()
+	m.log.Info("Shutdown complete.")
+	return nil
+}
+
+// dirClosing is the closing of all logs of one directory.
+type dirClosing struct {
+	dir     *logDir
+	workers *pool
+	failed  atomic.Bool
+}
+
+func (m *Manager) closeDir(d *logDir) *dirClosing {
+	c := &dirClosing{dir: d, workers: newPool(max(m.config.RecoveryThreads, closingThreads))}
+	for _, l := range sortedByName(m.logs.inDir(d)) {
+		c.workers.run(func() {
+			if err := l.close(); err != nil {
+				c.failed.Store(true)
+				m.log.Warnf("There was an error in one of the threads during LogManager shutdown: %v", err)
+			}
+		})
+	}
+	return c
+}
+
+// closingThreads is the least number of logs of a directory that are closed at
+// once: closing is waiting for the disk.
+const closingThreads = 8

@@ -1,0 +1,79 @@
+package storage
+
+import (
+	"sort"
+	"sync"
+)
+
+// view is what readers see of a log: one immutable value, copied whole under
+// positions.mu. Its segments are in order of base offset, never empty, and the
+// slice is never changed: roll, truncation and retention put another in its place.
+//
+// Always LogStart <= LastStable <= HighWatermark <= LogEnd.
+type view struct {
+	Offsets
+	segments []*segment
+	// endPosition is the size of the last segment as far as it holds data
+	// below LogEnd. Readers sample it here, never from the file: the file may
+	// have grown already.
+	endPosition int64
+	// truncations counts the cuts that may have made bytes unreadable; see
+	// Log.pin. moves counts renames of the log's directory.
+	truncations, moves int64
+}
+
+// positions guards a log's view. The mutex is held only to copy or replace the
+// value, never across I/O; a log's mu may be held when it is taken.
+type positions struct {
+	mu sync.Mutex
+	v  view
+	// firstUnstable is the first offset of the oldest transaction that is open
+	// or whose marker is above the high watermark; -1 for none.
+	firstUnstable int64
+	recoveryPoint int64
+}
+
+func (p *positions) load() view {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.v
+}
+
+// settle restores the order of the offsets after any of them moved. p.mu is held.
+func (p *positions) settle() {
+	v := &p.v
+	v.HighWatermark = min(max(v.HighWatermark, v.LogStart), v.LogEnd)
+	v.LastStable = v.HighWatermark
+	if p.firstUnstable >= 0 {
+		v.LastStable = min(max(p.firstUnstable, v.LogStart), v.HighWatermark)
+	}
+	p.recoveryPoint = min(max(p.recoveryPoint, v.LogStart), v.LogEnd)
+}
+
+func (v *view) active() *segment { return v.segments[len(v.segments)-1] }
+
+// floor is the index of the last segment whose base is at or below offset, -1
+// when there is none.
+func (v *view) floor(offset int64) int {
+	return sort.Search(len(v.segments), func(i int) bool { return v.segments[i].base > offset }) - 1
+}
+
+// end is the position behind the last readable byte of segment i.
+func (v *view) end(i int) int64 {
+	if i == len(v.segments)-1 {
+		return v.endPosition
+	}
+	return v.segments[i].size.Load()
+}
+
+// bound is the offset up to which a reader may read.
+func (o Offsets) bound(b Bound) int64 {
+	switch b {
+	case UpToHighWatermark:
+		return o.HighWatermark
+	case UpToLastStable:
+		return o.LastStable
+	default:
+		return o.LogEnd
+	}
+}

@@ -1,0 +1,118 @@
+package storage
+
+import (
+	"sync"
+	"time"
+)
+
+// scheduler runs work later, or again and again. It owns no goroutine while it
+// waits: every entry is a timer that hands its work to a pool.
+type scheduler struct {
+	mu     sync.Mutex // guards all below
+	closed bool
+	timers map[*time.Timer]struct{}
+}
+
+func newScheduler() *scheduler { return &scheduler{timers: make(map[*time.Timer]struct{})} }
+
+// after runs f on the pool once the delay has passed. Work whose time has not
+// come when the scheduler closes is dropped.
+func (s *scheduler) after(delay time.Duration, p *pool, f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	var t *time.Timer
+	t = time.AfterFunc(delay, func() {
+		s.mu.Lock()
+		_, live := s.timers[t]
+		delete(s.timers, t)
+		s.mu.Unlock()
+		if live {
+			p.run(f)
+		}
+	})
+	s.timers[t] = struct{}{}
+}
+
+// every runs f on the pool after the initial delay and then again a period
+// after each end, so that runs of one f never overlap.
+func (s *scheduler) every(initial, period time.Duration, p *pool, f func()) {
+	s.after(initial, p, func() {
+		f()
+		s.every(period, period, p, f)
+	})
+}
+
+// close drops what has not begun to run.
+func (s *scheduler) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for t := range s.timers {
+		t.Stop()
+	}
+	clear(s.timers)
+}
+
+// pool runs work on at most limit goroutines, which end when there is none.
+type pool struct {
+	limit int
+
+	mu      sync.Mutex // guards all below
+	idle    *sync.Cond // signalled when running falls to 0
+	queue   []func()
+	running int
+}
+
+func newPool(limit int) *pool {
+	p := &pool{limit: max(limit, 1)}
+	p.idle = sync.NewCond(&p.mu)
+	return p
+}
+
+func (p *pool) run(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = append(p.queue, f)
+	if p.running < p.limit {
+		p.running++
+		go p.work()
+	}
+}
+
+func (p *pool) work() {
+	for {
+		p.mu.Lock()
+		if len(p.queue) == 0 {
+			p.running--
+			if p.running == 0 {
+				p.idle.Broadcast()
+			}
+			p.mu.Unlock()
+			return
+		}
+		f := p.queue[0]
+		p.queue[0] = nil
+		p.queue = p.queue[1:]
+		p.mu.Unlock()
+		f()
+	}
+}
+
+// wait returns when all work handed in has been done.
+func (p *pool) wait() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.running > 0 {
+		p.idle.Wait()
+	}
+}
+
+// milliseconds is a Duration of ms, cut at the longest one: Kafka's defaults
+// use the largest int64 for "never".
+func milliseconds(ms int64) time.Duration {
+	const longest = int64(1<<63-1) / int64(time.Millisecond)
+	return time.Duration(min(ms, longest)) * time.Millisecond
+}

@@ -1,0 +1,365 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/settings"
+)
+
+// segment is a run of a log: the .log file that starts with base, and its
+// indexes. Only the holder of the log's mu changes it. Everybody else pins it
+// first; its files close when the log has dropped it and the last pin is gone.
+//
+// A pinned run of bytes never changes. Appending only adds behind it, and a
+// truncation that meets pins cuts the file but lets the log go on in another
+// one (see Log.TruncateTo).
+type segment struct {
+	base int64
+	env  *environment
+
+	log   *cachedFile
+	index *offsetIndex
+	times *timeIndex
+	txns  *txnIndex
+
+	// size is the bytes of the .log that hold data. The file itself may be
+	// longer while it is preallocated.
+	size atomic.Int64
+	// pins counts the users: one is the log itself, until it drops the segment.
+	pins atomic.Int64
+
+	// dirty says that something was written since the files were last synced.
+	dirty atomic.Bool
+
+	// file is the .log, kept open from the first append until the segment is
+	// finished; nil before and after.
+	file          vfs.File
+	preallocated  bool  // the .log is longer than size
+	created       int64 // ms, when opened or emptied
+	jitter        int64 // ms taken off segment.ms
+	sinceIndexed  int64 // bytes since the last offset index entry
+	firstStamp    int64 // max timestamp of the first batch, see firstTimestamp
+	hasFirstStamp bool
+
+	tail batchTail
+
+	mu       sync.Mutex // guards below, which lookups by time read
+	stamp    timestampOffset
+	hasStamp bool // else the time index's last entry tells
+}
+
+// newSegment makes a segment known; it touches no file yet.
+func newSegment(env *environment, dir string, base int64, c *settings.Topic) *segment {
+	s := &segment{
+		base:    base,
+		env:     env,
+		log:     env.files.add(segmentPath(dir, base, logSuffix)),
+		index:   newOffsetIndex(env.files, segmentPath(dir, base, indexSuffix), base, c.SegmentIndexBytes),
+		times:   newTimeIndex(env.files, segmentPath(dir, base, timeIndexSuffix), base, c.SegmentIndexBytes),
+		txns:    newTxnIndex(env.files, segmentPath(dir, base, txnIndexSuffix), base),
+		created: env.now(),
+		stamp:   timestampOffset{record.NoTimestamp, base},
+	}
+	s.pins.Store(1)
+	if limit := min(c.SegmentJitterMs, c.SegmentMs); limit > 0 {
+		s.jitter = env.jitter(limit)
+	}
+	return s
+}
+
+// openSegment makes a segment of existing files known.
+func openSegment(env *environment, dir string, base int64, c *settings.Topic) (*segment, error) {
+	s := newSegment(env, dir, base, c)
+	info, err := env.fs.Stat(s.log.name())
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > math.MaxInt32 {
+		return nil, fmt.Errorf("the size of segment %s (%d) is larger than the maximum allowed segment size of %d", s.log.name(), info.Size(), math.MaxInt32)
+	}
+	s.size.Store(info.Size())
+	return s, nil
+}
+
+// createSegment makes the files of a new, empty segment.
+func createSegment(env *environment, dir string, base int64, c *settings.Topic) (*segment, error) {
+	s := newSegment(env, dir, base, c)
+	s.dirty.Store(true)
+	for _, f := range [...]*cachedFile{s.log, s.index.file, s.times.file} {
+		if _, err := f.hold(true); err != nil {
+			return nil, err
+		}
+		f.letGo()
+	}
+	return s, nil
+}
+
+// activate readies the segment for its first append: its files stay open and
+// the indexes get room. Until then, and that is for ever where nobody writes, a
+// partition costs no open file.
+func (s *segment) activate(c *settings.Topic) error {
+	if s.file != nil {
+		return nil
+	}
+	file, err := s.log.hold(true)
+	if err != nil {
+		return err
+	}
+	s.file = file
+	s.dirty.Store(true)
+	if err := s.index.activate(c.SegmentIndexBytes); err != nil {
+		return err
+	}
+	if err := s.times.activate(c.SegmentIndexBytes); err != nil {
+		return err
+	}
+	if c.Preallocate && s.size.Load() == 0 {
+		s.preallocated = true
+		return file.Preallocate(int64(c.SegmentBytes))
+	}
+	return nil
+}
+
+func segmentPath(dir string, base int64, suffix string) string {
+	return filepath.Join(dir, offsetFileName(base, suffix))
+}
+
+// errSegmentGone is the answer of a pin on a segment that the log has dropped.
+var errSegmentGone = errors.New("the segment was removed")
+
+// pin keeps a segment's .log open and its bytes as they are.
+type pin struct {
+	segment *segment
+	handle  *fileHandle
+}
+
+func (s *segment) pin() (pin, error) {
+	for {
+		n := s.pins.Load()
+		if n == 0 {
+			return pin{}, errSegmentGone
+		}
+		if s.pins.CompareAndSwap(n, n+1) {
+			break
+		}
+	}
+	h, err := s.log.acquire()
+	if err != nil {
+		s.drop()
+		return pin{}, err
+	}
+	return pin{s, h}, nil
+}
+
+func (p *pin) release() {
+	if p.segment != nil {
+		p.handle.release()
+		p.segment.drop()
+		*p = pin{}
+	}
+}
+
+// drop gives up one use; the last one closes the files.
+func (s *segment) drop() {
+	if s.pins.Add(-1) == 0 {
+		s.letGo()
+		s.log.close()
+		s.index.file.close()
+		s.times.file.close()
+		s.txns.file.close()
+	}
+}
+
+// pinned says whether somebody besides the log uses the segment.
+func (s *segment) pinned() bool { return s.pins.Load() > 1 }
+
+// pin pins a segment of the view, unless the log was cut since.
+func (l *Log) pin(v *view, s *segment) (pin, error) {
+	p, err := s.pin()
+	if err != nil {
+		return p, err
+	}
+	// A truncation first counts itself, then looks for pins: either it sees
+	// this one or this sees it.
+	l.positions.mu.Lock()
+	cut := l.positions.v.truncations != v.truncations
+	l.positions.mu.Unlock()
+	if cut {
+		p.release()
+		return p, errSegmentGone
+	}
+	return p, nil
+}
+
+// append writes whole batches at the end and keeps the indexes: an entry for
+// each batch that starts more than index.interval.bytes after the last indexed one.
+func (s *segment) append(set []byte, c *settings.Topic) error {
+	if err := s.activate(c); err != nil {
+		return err
+	}
+	at := s.size.Load()
+	if _, err := s.file.WriteAt(set, at); err != nil {
+		// Half a batch must not stay: the next start would have to recover it.
+		return errors.Join(err, s.file.Truncate(at))
+	}
+	s.size.Store(at + int64(len(set)))
+	s.dirty.Store(true)
+	for rest := set; len(rest) > 0; {
+		b, next, err := record.Next(rest)
+		if err != nil || b == nil {
+			return err
+		}
+		if err := s.noteBatch(b, at, s.sinceIndexed > int64(c.IndexIntervalBytes)); err != nil {
+			return err
+		}
+		s.sinceIndexed += int64(len(b))
+		at += int64(len(b))
+		rest = next
+	}
+	return nil
+}
+
+// noteBatch takes a batch at a position into the largest timestamp, the tail
+// and, where due, the indexes.
+func (s *segment) noteBatch(b record.Batch, at int64, due bool) error {
+	last := b.LastOffset()
+	stamp, err := s.largest()
+	if err != nil {
+		return err
+	}
+	if t := b.MaxTimestamp(); t > stamp.timestamp {
+		stamp = timestampOffset{t, last}
+		s.setLargest(stamp)
+	}
+	if !s.hasFirstStamp {
+		s.firstStamp, s.hasFirstStamp = b.MaxTimestamp(), true
+	}
+	s.tail.add(tailBatch{b.BaseOffset(), last, at, sizeOf(b)})
+	if !due {
+		return nil
+	}
+	s.sinceIndexed = 0
+	if err := s.index.append(last, int32(at)); err != nil {
+		return err
+	}
+	return s.times.maybeAppend(stamp.timestamp, stamp.offset, false)
+}
+
+// largest is the largest timestamp in the segment; the base offset and -1 when
+// no record has one.
+func (s *segment) largest() (timestampOffset, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.hasStamp {
+		last, err := s.times.last()
+		if err != nil {
+			return s.stamp, err
+		}
+		s.stamp, s.hasStamp = last, true
+	}
+	return s.stamp, nil
+}
+
+func (s *segment) setLargest(t timestampOffset) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stamp, s.hasStamp = t, true
+}
+
+// largestTimestamp is the largest timestamp, or the file's modification time
+// (ms) when no record has one; recorded tells which.
+func (s *segment) largestTimestamp() (ms int64, recorded bool, err error) {
+	t, err := s.largest()
+	if err != nil {
+		return 0, false, err
+	}
+	if t.timestamp >= 0 {
+		return t.timestamp, true, nil
+	}
+	ms, err = s.modified()
+	return ms, false, err
+}
+
+// modified is the .log's modification time in ms.
+func (s *segment) modified() (int64, error) {
+	info, err := s.env.fs.Stat(s.log.name())
+	if err != nil {
+		return 0, err
+	}
+	return info.ModTime().UnixMilli(), nil
+}
+
+// finish ends appending: the largest timestamp gets its entry and the files
+// their true sizes.
+func (s *segment) finish() error {
+	if s.file == nil {
+		return nil // nothing was appended since it was opened
+	}
+	if err := s.noteLargest(); err != nil {
+		return err
+	}
+	if err := errors.Join(s.index.deactivate(), s.times.deactivate()); err != nil {
+		return err
+	}
+	if s.preallocated {
+		s.preallocated = false
+		if err := s.file.Truncate(s.size.Load()); err != nil {
+			return err
+		}
+	}
+	s.tail.clear()
+	s.letGo()
+	return nil
+}
+
+// letGo no longer keeps the .log open.
+func (s *segment) letGo() {
+	if s.file != nil {
+		s.file = nil
+		s.log.letGo()
+	}
+}
+
+// noteLargest makes the largest timestamp the time index's last entry.
+func (s *segment) noteLargest() error {
+	stamp, err := s.largest()
+	if err != nil {
+		return err
+	}
+	return s.times.maybeAppend(stamp.timestamp, stamp.offset, true)
+}
+
+// sync makes the segment's data and indexes durable.
+func (s *segment) sync() (err error) {
+	if !s.dirty.Swap(false) {
+		return nil
+	}
+	defer func() {
+		if err != nil {
+			s.dirty.Store(true)
+		}
+	}()
+	h, err := s.log.acquire()
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	if err := h.Sync(); err != nil {
+		return err
+	}
+	return errors.Join(s.index.sync(), s.times.sync(), s.txns.sync())
+}
+
+// String shows the segment as Kafka's log lines do.
+func (s *segment) String() string {
+	modified, _ := s.modified()
+	stamp, _ := s.largest()
+	return fmt.Sprintf("LogSegment(baseOffset=%d, size=%d, lastModifiedTime=%d, largestRecordTimestamp=%d)", s.base, s.size.Load(), modified, stamp.timestamp)
+}

@@ -1,0 +1,172 @@
+package storage
+
+import (
+	"io"
+	"sync"
+
+	"github.com/monedula/monedula/record"
+)
+
+// translate finds the first batch whose last offset is at or above offset,
+// looking no further than position end. Its size is 0 when there is none.
+func (s *segment) translate(file io.ReaderAt, offset, end int64) (at, size int64, err error) {
+	if at, size, ok := s.tail.find(offset); ok && at < end {
+		return at, size, nil
+	}
+	from, err := s.index.lookup(offset)
+	if err != nil {
+		return 0, 0, err
+	}
+	var scan batchScan
+	scan.begin(file, int64(from.position), end, false, &s.env.buffers)
+	defer scan.close()
+	for {
+		b, at, err := scan.next()
+		if err != nil || b == nil {
+			return at, 0, err
+		}
+		if b.LastOffset() >= offset {
+			return at, sizeOf(b), nil
+		}
+	}
+}
+
+// nextOffset is the offset behind the last batch: base when there is none.
+func (s *segment) nextOffset() (int64, error) {
+	f, err := s.log.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer f.release()
+	from, err := s.index.last()
+	if err != nil {
+		return 0, err
+	}
+	next := s.base
+	var scan batchScan
+	scan.begin(f, int64(from.position), s.size.Load(), false, &s.env.buffers)
+	defer scan.close()
+	for {
+		b, _, err := scan.next()
+		if err != nil || b == nil {
+			return next, err
+		}
+		next = b.NextOffset()
+	}
+}
+
+// firstTimestamp is the largest timestamp of the segment's first batch; false
+// when the segment is empty.
+func (s *segment) firstTimestamp() (ms int64, ok bool, err error) {
+	if s.hasFirstStamp || s.size.Load() == 0 {
+		return s.firstStamp, s.hasFirstStamp, nil
+	}
+	f, err := s.log.acquire()
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.release()
+	var scan batchScan
+	scan.begin(f, 0, s.size.Load(), false, &s.env.buffers)
+	defer scan.close()
+	b, _, err := scan.next()
+	if err != nil || b == nil {
+		return 0, false, err
+	}
+	s.firstStamp, s.hasFirstStamp = b.MaxTimestamp(), true
+	return s.firstStamp, true, nil
+}
+
+// findTimestamp finds the first record at or above ts and at or above offset
+// start, looking no further than position end; Offset -1 when there is none.
+func (s *segment) findTimestamp(file io.ReaderAt, ts, start, end int64) (TimestampedOffset, error) {
+	indexed, err := s.times.lookup(ts)
+	if err != nil {
+		return notFound, err
+	}
+	from, err := s.index.lookup(max(indexed.offset, start))
+	if err != nil {
+		return notFound, err
+	}
+	var scan batchScan
+	scan.begin(file, int64(from.position), end, true, &s.env.buffers)
+	defer scan.close()
+	for {
+		b, _, err := scan.next()
+		if err != nil || b == nil {
+			return notFound, err
+		}
+		if b.MaxTimestamp() < ts || b.LastOffset() < start {
+			continue
+		}
+		found := notFound
+		err = b.Each(func(r *record.Record) error {
+			if r.Timestamp >= ts && r.Offset >= start {
+				found = TimestampedOffset{r.Timestamp, r.Offset, b.PartitionLeaderEpoch()}
+				return errStop
+			}
+			return nil
+		})
+		if err != nil && err != errStop {
+			return notFound, err
+		}
+		if found.Offset >= 0 {
+			return found, nil
+		}
+	}
+}
+
+// batchTail remembers where the last batches written to a segment are, so that
+// readers at the end of a log need neither index nor file to find their place.
+// A segment that was not appended to since it was opened has an empty one.
+type batchTail struct {
+	mu      sync.Mutex // guards all below
+	batches []tailBatch
+	next    int // where the next one goes, once the ring is full
+}
+
+const tailLength = 32
+
+type tailBatch struct{ base, last, at, size int64 }
+
+func (t *batchTail) add(b tailBatch) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.batches == nil {
+		t.batches = make([]tailBatch, 0, tailLength)
+	}
+	if len(t.batches) < tailLength {
+		t.batches = append(t.batches, b)
+		return
+	}
+	t.batches[t.next] = b
+	t.next = (t.next + 1) % tailLength
+}
+
+// clear forgets everything, memory included.
+func (t *batchTail) clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.batches, t.next = nil, 0
+}
+
+// find finds the first batch whose last offset is at or above offset; not ok
+// when the tail does not reach back far enough, or has none.
+func (t *batchTail) find(offset int64) (at, size int64, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(t.batches)
+	for i := 1; i <= n; i++ {
+		b := &t.batches[(t.next-i+n)%n]
+		if b.last < offset {
+			return at, size, size != 0
+		}
+		at, size = b.at, b.size
+		// An earlier batch may still be the answer unless offset is in this
+		// one, or this is the first of the file.
+		if b.base <= offset || at == 0 {
+			return at, size, true
+		}
+	}
+	return 0, 0, false
+}
