@@ -1,0 +1,756 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+const nowMs = int64(1_700_000_000_000)
+
+// plainTarget is a v2 topic with default settings whose log ends at 1000.
+func plainTarget() Target {
+	return Target{TopicPartition: "t-0", Magic: 2, KeepCodec: true, TimestampType: CreateTime, TimestampBeforeMax: math.MaxInt64,
+		TimestampAfterMax: math.MaxInt64, LeaderEpoch: 6, FirstOffset: 1000, NowMs: nowMs, MaxBatchSize: 1 << 20, ZstdAllowed: true}
+}
+
+// made is a set of n records with rising timestamps, but for the middle one,
+// which is the newest.
+func made(t testing.TB, o Options, n int) []byte {
+	t.Helper()
+	b := NewBuilder(o)
+	for i := range n {
+		ts := nowMs - 1000 + int64(i)
+		if i == n/2 {
+			ts = nowMs + 5
+		}
+		var headers []Header
+		if o.Magic >= 2 {
+			headers = []Header{{[]byte("h"), []byte("v")}, {[]byte("null"), nil}}
+		}
+		if err := b.Append(ts, []byte(fmt.Sprintf("key-%d", i)), bytes.Repeat([]byte("value "), i), headers...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func batchOf(magic int8, codec Codec) Options {
+	o := Defaults()
+	o.Magic, o.Codec = magic, codec
+	return o
+}
+
+// resum repairs the checksums of a set that a test changed.
+func resum(set []byte) []byte {
+	for rest := set; len(rest) > 0; {
+		b, tail, _ := Next(rest)
+		at := crcAt
+		if b.Magic() < 2 {
+			at = legacyCRCAt
+		}
+		binary.BigEndian.PutUint32(b[at:], b.computeCRC())
+		rest = tail
+	}
+	return set
+}
+
+func TestInPlaceValidationStampsTheBytesAsTheyLie(t *testing.T) {
+	for codec := None; codec <= Zstd; codec++ {
+		for _, magic := range []int8{1, 2} {
+			if codec == Zstd && magic == 1 {
+				continue
+			}
+			set := made(t, batchOf(magic, codec), 20)
+			before := bytes.Clone(set)
+			target := plainTarget()
+			target.Magic = magic
+			got, err := ValidateAndAssign(set, target)
+			if err != nil {
+				t.Fatalf("v%d %s: %v", magic, codec, err)
+			}
+			want := Validated{Bytes: set, LastOffset: 1019, MaxTimestamp: nowMs + 5, OffsetOfMaxTimestamp: 1010, LogAppendTime: NoTimestamp, Records: 20}
+			if !reflect.DeepEqual(got, want) || &got.Bytes[0] != &set[0] {
+				t.Errorf("v%d %s: %+v", magic, codec, got)
+			}
+			after := records(t, set)
+			for i, r := range records(t, before) {
+				r.Offset += 1000
+				if !equalRecord(r, after[i]) {
+					t.Errorf("v%d %s: record %d is %+v", magic, codec, i, after[i])
+				}
+			}
+			if b := Batch(set); magic == 2 && (b.PartitionLeaderEpoch() != 6 || b.BaseOffset() != 1000 || b.TimestampType() != CreateTime) {
+				t.Errorf("%s: header %x", codec, set[:HeaderSize])
+			}
+		}
+	}
+}
+
+func TestALyingMaxTimestampIsCorrected(t *testing.T) {
+	for codec := None; codec <= Zstd; codec++ {
+		set := made(t, batchOf(2, codec), 9)
+		Batch(set).SetMaxTimestamp(CreateTime, 1<<40)
+		got, err := ValidateAndAssign(set, plainTarget())
+		if err != nil || got.MaxTimestamp != nowMs+5 || Batch(set).MaxTimestamp() != nowMs+5 || Batch(set).Validate() != nil {
+			t.Errorf("%s: %+v, %v", codec, got, err)
+		}
+	}
+}
+
+func TestLogAppendTimeStampsTheHeaderOnly(t *testing.T) {
+	for codec := None; codec <= Zstd; codec++ {
+		set := made(t, batchOf(2, codec), 9)
+		payload := bytes.Clone(set[HeaderSize:])
+		target := plainTarget()
+		target.TimestampType, target.TimestampBeforeMax, target.TimestampAfterMax = LogAppendTime, 0, 0
+		got, err := ValidateAndAssign(set, target)
+		if err != nil || got.Rebuilt || got.MaxTimestamp != nowMs || got.LogAppendTime != nowMs || got.OffsetOfMaxTimestamp != 1008 {
+			t.Errorf("%s: %+v, %v", codec, got, err)
+		}
+		if b := Batch(set); b.TimestampType() != LogAppendTime || b.MaxTimestamp() != nowMs || !bytes.Equal(payload, set[HeaderSize:]) {
+			t.Errorf("%s: header %x", codec, set[:HeaderSize])
+		}
+		for _, r := range records(t, set) {
+			if r.Timestamp != nowMs {
+				t.Errorf("%s: record at %d", codec, r.Timestamp)
+			}
+		}
+	}
+}
+
+func TestRebuildsForAnotherCodec(t *testing.T) {
+	for from := None; from <= Zstd; from++ {
+		for to := None; to <= Zstd; to++ {
+			o := batchOf(2, from)
+			o.ProducerID, o.ProducerEpoch, o.BaseSequence, o.Transactional = 7, 2, 30, true
+			set := made(t, o, 20)
+			want := records(t, set)
+			target := plainTarget()
+			target.KeepCodec, target.Codec = false, to
+			target.Level = map[Codec]int{Gzip: 1, LZ4: 12, Zstd: -5}
+			got, err := ValidateAndAssign(set, target)
+			if err != nil {
+				t.Fatalf("%s to %s: %v", from, to, err)
+			}
+			if got.Rebuilt != (from != to) || (got.Converted == 20) != got.Rebuilt || got.Records != 20 || got.LastOffset != 1019 ||
+				got.MaxTimestamp != nowMs+5 || got.OffsetOfMaxTimestamp != 1010 {
+				t.Errorf("%s to %s: %+v", from, to, got)
+			}
+			b := Batch(got.Bytes)
+			if b.Codec() != to || b.ProducerID() != 7 || b.ProducerEpoch() != 2 || b.BaseSequence() != 30 || !b.IsTransactional() ||
+				b.PartitionLeaderEpoch() != 6 || b.BaseOffset() != 1000 || b.MaxTimestamp() != nowMs+5 {
+				t.Errorf("%s to %s: header %x", from, to, got.Bytes[:HeaderSize])
+			}
+			after := records(t, got.Bytes)
+			for i, r := range want {
+				r.Offset += 1000
+				if !equalRecord(r, after[i]) {
+					t.Errorf("%s to %s: record %d is %+v", from, to, i, after[i])
+				}
+			}
+		}
+	}
+}
+
+func TestConvertsBetweenFormats(t *testing.T) {
+	for _, c := range []struct {
+		from, to int8
+		codec    Codec
+	}{{0, 1, None}, {0, 1, Gzip}, {0, 1, LZ4}, {0, 2, None}, {0, 2, Snappy}, {1, 2, None}, {1, 2, LZ4}, {1, 0, None}, {1, 0, LZ4},
+		{0, 0, None}, {0, 0, LZ4}, {0, 0, Gzip}} {
+		set := made(t, batchOf(c.from, c.codec), 12)
+		want := records(t, set)
+		target := plainTarget()
+		target.Magic = c.to
+		got, err := ValidateAndAssign(set, target)
+		if err != nil {
+			t.Fatalf("v%d to v%d %s: %v", c.from, c.to, c.codec, err)
+		}
+		inPlace := c.from == c.to && c.codec == None
+		if got.Rebuilt == inPlace || got.LastOffset != 1011 || got.Records != 12 || Batch(got.Bytes).Magic() != c.to || Batch(got.Bytes).Codec() != c.codec {
+			t.Errorf("v%d to v%d %s: %+v", c.from, c.to, c.codec, got)
+		}
+		maxTimestamp := nowMs + 5
+		if c.from == 0 || c.to == 0 {
+			maxTimestamp = NoTimestamp
+		}
+		if got.MaxTimestamp != maxTimestamp {
+			t.Errorf("v%d to v%d %s: max timestamp %d", c.from, c.to, c.codec, got.MaxTimestamp)
+		}
+		for i, r := range records(t, got.Bytes) {
+			w := want[i]
+			w.Offset = 1000 + int64(i)
+			if c.to == 0 {
+				w.Timestamp = NoTimestamp
+			}
+			if !equalRecord(r, w) {
+				t.Errorf("v%d to v%d %s: record %d is %+v, not %+v", c.from, c.to, c.codec, i, r, w)
+			}
+		}
+	}
+}
+
+func TestLogAppendTimeInOldFormats(t *testing.T) {
+	for _, codec := range []Codec{None, Gzip} {
+		for _, from := range []int8{0, 1} {
+			set := made(t, batchOf(from, codec), 5)
+			target := plainTarget()
+			target.Magic, target.TimestampType = 1, LogAppendTime
+			got, err := ValidateAndAssign(set, target)
+			if err != nil || got.MaxTimestamp != nowMs || got.OffsetOfMaxTimestamp != 1004 {
+				t.Fatalf("%s: %+v, %v", codec, got, err)
+			}
+			for _, r := range records(t, got.Bytes) {
+				if r.Timestamp != nowMs {
+					t.Errorf("%s from v%d: timestamp %d", codec, from, r.Timestamp)
+				}
+			}
+			if typ := Batch(got.Bytes).TimestampType(); typ != LogAppendTime {
+				t.Errorf("%s from v%d: %s", codec, from, typ)
+			}
+		}
+	}
+}
+
+func TestUncompressedOldMessagesBecomeOneWrapper(t *testing.T) {
+	set := made(t, batchOf(1, None), 5)
+	target := plainTarget()
+	target.Magic, target.KeepCodec, target.Codec = 1, false, Gzip
+	got, err := ValidateAndAssign(set, target)
+	if err != nil || !got.Rebuilt || Batch(got.Bytes).Size() != len(got.Bytes) || Batch(got.Bytes).LastOffset() != 1004 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if all := records(t, got.Bytes); len(all) != 5 || all[0].Offset != 1000 || all[4].Offset != 1004 {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestAnIncompleteEntryAtTheEndIsDropped(t *testing.T) {
+	set := made(t, batchOf(2, None), 3)
+	for _, tail := range []int{1, 11, 16, 40} {
+		got, err := ValidateAndAssign(append(bytes.Clone(set), set[:tail]...), plainTarget())
+		if err != nil || len(got.Bytes) != len(set) || got.LastOffset != 1002 {
+			t.Errorf("tail of %d: %+v, %v", tail, got, err)
+		}
+	}
+}
+
+func TestV1WrappersWithBrokenInnerOffsetsAreRebuilt(t *testing.T) {
+	o := batchOf(1, Gzip)
+	b := NewBuilder(o)
+	for _, offset := range []int64{0, 3, 4} {
+		if err := b.AppendAt(offset, nowMs, []byte("k"), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := plainTarget()
+	target.Magic = 1
+	got, err := ValidateAndAssign(set, target)
+	if err != nil || !got.Rebuilt || got.LastOffset != 1002 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if all := records(t, got.Bytes); all[0].Offset != 1000 || all[1].Offset != 1001 || all[2].Offset != 1002 {
+		t.Errorf("%+v", all)
+	}
+	// From some librdkafka versions the wrapper's own offset is 0.
+	set = made(t, o, 5)
+	Batch(set).SetLastOffset(0)
+	if got, err := ValidateAndAssign(set, target); err != nil || got.Rebuilt || got.LastOffset != 1004 || Batch(set).LastOffset() != 1004 {
+		t.Errorf("wrapper offset 0: %+v, %v", got, err)
+	}
+	set = made(t, o, 5)
+	Batch(set).SetLastOffset(3)
+	if _, err := ValidateAndAssign(set, target); !errors.Is(err, protocol.InvalidRecord) ||
+		!strings.Contains(err.Error(), "wrapper offset '3' is less than the last inner message offset '4' and it is not zero.") {
+		t.Errorf("wrapper offset 3: %v", err)
+	}
+}
+
+func TestMarkersAreNeverCompressed(t *testing.T) {
+	o := Defaults()
+	o.ProducerID, o.ProducerEpoch = 5, 0
+	set, err := EndTxnMarker(o, Commit, 3, nowMs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := plainTarget()
+	target.Origin, target.KeepCodec, target.Codec = FromCoordinator, false, LZ4
+	got, err := ValidateAndAssign(set, target)
+	if err != nil || got.Rebuilt || got.LastOffset != 1000 || Batch(got.Bytes).Codec() != None || !Batch(got.Bytes).IsControl() {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// one is a set with a single record, which then is changed.
+func one(t testing.TB, change func(Batch)) []byte {
+	t.Helper()
+	set := made(t, batchOf(2, None), 1)
+	change(Batch(set))
+	return resum(set)
+}
+
+func TestEachRuleOfValidation(t *testing.T) {
+	marker := func() []byte {
+		o := Defaults()
+		o.ProducerID, o.ProducerEpoch = 5, 0
+		m, err := EndTxnMarker(o, Commit, 0, nowMs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	idempotent := func(codec Codec) []byte {
+		o := batchOf(2, codec)
+		o.ProducerID, o.ProducerEpoch, o.BaseSequence = 9, 0, 0
+		return made(t, o, 2)
+	}
+	legacyNested := func() []byte {
+		inner := made(t, batchOf(1, Gzip), 2)
+		return resum(wrap(t, 1, Gzip, inner, 0))
+	}
+	twice := func(o Options) []byte { return append(made(t, o, 1), made(t, o, 1)...) }
+	for _, c := range []struct {
+		name   string
+		set    []byte
+		target func(*Target)
+		code   protocol.ErrorCode
+		text   string
+	}{
+		{"no batch", nil, nil, protocol.InvalidRecord, "Record batch has no batches at all"},
+		{"two v2 batches", twice(batchOf(2, None)), nil, protocol.InvalidRecord, "Compressed outer record has more than one batch"},
+		{"two wrappers", twice(batchOf(1, Gzip)), func(t *Target) { t.Magic = 1 }, protocol.InvalidRecord, "Compressed outer record has more than one batch"},
+		{"mixed magic", append(made(t, batchOf(1, None), 1), made(t, batchOf(0, None), 1)...), func(t *Target) { t.Magic = 1 }, protocol.InvalidRecord,
+			"Batch magic 0 is not the same as the first batch's magic byte 1 in topic partition t-0"},
+		{"negative range", one(t, func(b Batch) { b.putInt32(lastOffsetDeltaAt, -1) }), nil, protocol.InvalidRecord,
+			"Batch has an invalid offset range: [0, -1] in topic partition t-0"},
+		{"count of zero", one(t, func(b Batch) { b.putInt32(countAt, 0) }), nil, protocol.InvalidRecord,
+			"Invalid reported count for record batch: 0 in topic partition t-0"},
+		{"count and range differ", one(t, func(b Batch) { b.putInt32(countAt, 2) }), nil, protocol.InvalidRecord,
+			"Inconsistent batch offset range [0, 0] and count of records 2 in topic partition t-0"},
+		{"control from a client", marker(), nil, protocol.InvalidRecord, "Clients are not allowed to write control records in topic partition t-0"},
+		{"no sequence", one(t, func(b Batch) { b.putInt64(producerIDAt, 9) }), nil, protocol.InvalidRecord,
+			"Invalid sequence number -1 in record batch with producerId 9 in topic partition t-0"},
+		{"transaction to v1", one(t, func(b Batch) { b[attributesAt+1] |= transactionalBit }), func(t *Target) { t.Magic = 1 },
+			protocol.UnsupportedForMessageFormat, "Transactional records cannot be used with magic version 1"},
+		{"idempotence to v1", idempotent(None), func(t *Target) { t.Magic = 1 }, protocol.UnsupportedForMessageFormat,
+			"Idempotent records cannot be used with magic version 1"},
+		{"headers to v1", made(t, batchOf(2, None), 1), func(t *Target) { t.Magic = 1 }, protocol.UnknownServerError, "magic v1 does not support record headers"},
+		{"zstd below IBP 2.1", made(t, batchOf(2, Zstd), 1), func(t *Target) { t.ZstdAllowed = false }, protocol.UnsupportedCompressionType,
+			"Produce requests to inter.broker.protocol.version < 2.1 broker are not allowed to use ZStandard compression"},
+		{"too large once rebuilt", made(t, batchOf(2, Gzip), 100), func(t *Target) { t.KeepCodec, t.Codec, t.MaxBatchSize = false, None, 5000 },
+			protocol.MessageTooLarge, "exceeds the maximum configured size of 5000"},
+		{"too large once recompressed", made(t, batchOf(2, Gzip), 100), func(t *Target) { t.KeepCodec, t.Codec, t.MaxBatchSize = false, Snappy, 600 },
+			protocol.MessageTooLarge, "exceeds the maximum configured size of 600"},
+		{"a set too large once unpacked", made(t, batchOf(1, Gzip), 100), func(t *Target) { t.Magic, t.KeepCodec, t.Codec, t.MaxSetSize = 1, false, None, 5000 },
+			protocol.RecordListTooLarge, "over 5000 bytes"},
+		{"nested compression", legacyNested(), func(t *Target) { t.Magic = 1 }, protocol.InvalidRecord, "Inner messages must not be compressed"},
+		{"null wrapper", resum(wrap(t, 1, Gzip, nil, 0)), func(t *Target) { t.Magic = 1 }, protocol.InvalidRecord,
+			"Found invalid compressed record set with null value (magic = 1)"},
+		{"empty wrapper", resum(wrap(t, 1, LZ4, []byte{}, 0)), func(t *Target) { t.Magic = 1 }, protocol.InvalidRecord,
+			"Found invalid compressed record set with no inner records"},
+		{"zstd wrapper", resum(wrap(t, 1, Zstd, []byte{}, 0)), func(t *Target) { t.Magic = 1 }, protocol.InvalidRecord,
+			"Invalid wrapper compressionType found in legacy deep record iterator 1"},
+	} {
+		target := plainTarget()
+		if c.target != nil {
+			c.target(&target)
+		}
+		_, err := ValidateAndAssign(c.set, target)
+		if !errors.Is(err, c.code) && protocol.CodeOf(err) != c.code || err == nil || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: got %v (%s), want %s: %s", c.name, err, protocol.CodeOf(err), c.code, c.text)
+		}
+		if refused := (*InvalidRecords)(nil); errors.As(err, &refused) {
+			t.Errorf("%s: reported as record errors, which clients see", c.name)
+		}
+	}
+}
+
+// wrap puts a payload into a v0 or v1 wrapper; nil makes it null.
+func wrap(t testing.TB, magic int8, codec Codec, payload []byte, lastOffset int64) []byte {
+	t.Helper()
+	set := make([]byte, MinSize(magic))
+	if payload != nil {
+		out := outBuffer{b: set}
+		c, err := openCompressor(codec, DefaultLevel, &out, magic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(payload); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.finish(); err != nil {
+			t.Fatal(err)
+		}
+		c.release()
+		set = out.b
+	}
+	b := &Builder{o: Options{Magic: magic, Codec: codec, TimestampType: CreateTime}, lastOffset: lastOffset, maxTimestamp: nowMs}
+	b.writeWrapper(set)
+	if payload == nil {
+		Batch(set).putInt32(legacyKeySizeAt(magic)+4, -1)
+	}
+	return set
+}
+
+func TestRefusedRecordsAreListed(t *testing.T) {
+	keyless := func(o Options) []byte {
+		b := NewBuilder(o)
+		for i := range 5 {
+			var key []byte
+			if i%2 == 0 {
+				key = []byte("k")
+			}
+			if err := b.Append(nowMs, key, []byte("v")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	missing := "Compacted topic cannot accept message without key in topic partition t-0"
+	for _, codec := range []Codec{None, Gzip, Zstd} {
+		target := plainTarget()
+		target.Compacted = true
+		_, err := ValidateAndAssign(keyless(batchOf(2, codec)), target)
+		want := &InvalidRecords{Code: protocol.InvalidRecord, Errors: []RecordError{{1, missing}, {3, missing}},
+			Message: "One or more records have been rejected due to 2 record errors in total, and only showing the first three errors at most: " +
+				"[RecordError(batchIndex=1, message='" + missing + "'), RecordError(batchIndex=3, message='" + missing + "')]"}
+		if !reflect.DeepEqual(err, error(want)) {
+			t.Errorf("%s: %#v", codec, err)
+		}
+		if !errors.Is(err, protocol.InvalidRecord) {
+			t.Errorf("%s: code %s", codec, protocol.CodeOf(err))
+		}
+	}
+}
+
+func TestTimestampsOutOfRangeAreRefused(t *testing.T) {
+	build := func(codec Codec, timestamps ...int64) []byte {
+		b := NewBuilder(batchOf(2, codec))
+		for _, ts := range timestamps {
+			if err := b.Append(ts, []byte("k"), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	target := plainTarget()
+	target.TimestampBeforeMax, target.TimestampAfterMax, target.Compacted = 100, 50, true
+	for codec := None; codec <= Zstd; codec++ {
+		if _, err := ValidateAndAssign(build(codec, nowMs-100, nowMs+50, NoTimestamp), target); err != nil {
+			t.Errorf("%s: timestamps at the bounds: %v", codec, err)
+		}
+		_, err := ValidateAndAssign(build(codec, nowMs-101, nowMs, nowMs+51), target)
+		text := func(ts int64, offset int) string {
+			return fmt.Sprintf("Timestamp %d of message with offset %d is out of range. The timestamp should be within [%d, %d]", ts, offset, nowMs-100, nowMs+50)
+		}
+		want := &InvalidRecords{Code: protocol.InvalidTimestamp, Message: "One or more records have been rejected due to invalid timestamp",
+			Errors: []RecordError{{0, text(nowMs-101, 0)}, {2, text(nowMs+51, 2)}}}
+		if !reflect.DeepEqual(err, error(want)) {
+			t.Errorf("%s: %#v", codec, err)
+		}
+	}
+	// A client's batch that claims append time.
+	flagged := func(codec Codec, ts int64) []byte {
+		set := made(t, batchOf(2, codec), 1)
+		Batch(set).SetMaxTimestamp(LogAppendTime, ts)
+		return set
+	}
+	appendTime := plainTarget()
+	appendTime.TimestampType = LogAppendTime
+	for codec, shown := range map[Codec]string{
+		None: "DefaultRecord(offset=0, timestamp=5, key=5 bytes, value=0 bytes)",
+		Gzip: "PartialDefaultRecord(offset=0, timestamp=5, key=5 bytes, value=0 bytes)",
+	} {
+		_, err := ValidateAndAssign(flagged(codec, 5), appendTime)
+		want := &InvalidRecords{Code: protocol.InvalidTimestamp, Message: "One or more records have been rejected due to invalid timestamp",
+			Errors: []RecordError{{0, "Invalid timestamp type in message " + shown + ". Producer should not set timestamp type to LogAppendTime."}}}
+		if !reflect.DeepEqual(err, error(want)) {
+			t.Errorf("%s: %#v", codec, err)
+		}
+	}
+	set := flagged(None, nowMs)
+	if got, err := ValidateAndAssign(set, plainTarget()); err != nil || got.MaxTimestamp != nowMs || Batch(set).TimestampType() != CreateTime {
+		t.Errorf("a CreateTime topic takes the batch and clears the flag: %+v, %v", got, err)
+	}
+	if _, err := ValidateAndAssign(flagged(None, NoTimestamp), plainTarget()); !errors.Is(err, protocol.InvalidTimestamp) {
+		t.Errorf("append time without a time: %v", err)
+	}
+}
+
+func TestTheListOfRefusedRecordsIsBounded(t *testing.T) {
+	b := NewBuilder(batchOf(2, Zstd))
+	for range recordErrorsMax + 500 {
+		if err := b.Append(1, []byte("k"), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := plainTarget()
+	target.TimestampBeforeMax = 10
+	_, err = ValidateAndAssign(set, target)
+	var refused *InvalidRecords
+	if !errors.As(err, &refused) || len(refused.Errors) != recordErrorsMax || refused.Code != protocol.InvalidTimestamp {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDamagedRecordsAreInvalid(t *testing.T) {
+	good := made(t, batchOf(2, None), 3)
+	payload := good[HeaderSize:]
+	for _, codec := range []Codec{None, Gzip, LZ4, Zstd} {
+		rewrite := func(payload []byte) []byte { return repack(t, codec, payload, 3) }
+		if _, err := ValidateAndAssign(rewrite(payload), plainTarget()); err != nil {
+			t.Fatalf("%s: the undamaged payload: %v", codec, err)
+		}
+		for name, damaged := range map[string][]byte{
+			"cut":                  payload[:len(payload)-1],
+			"one byte more":        append(bytes.Clone(payload), 0),
+			"empty":                {},
+			"size too small":       replace(payload, 0, payload[0]-2),
+			"size too large":       replace(payload, 0, payload[0]+2),
+			"negative size":        replace(payload, 0, 1),
+			"endless varint":       append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, payload...),
+			"negative headers":     replaceLast(payload, 1),
+			"key beyond the end":   replace(payload, 4, 0x7e),
+			"value beyond the end": replace(payload, 10, 0x7e),
+		} {
+			if _, err := ValidateAndAssign(rewrite(damaged), plainTarget()); protocol.CodeOf(err) != protocol.InvalidRecord {
+				t.Errorf("%s, %s: %v", codec, name, err)
+			}
+			if err := Batch(rewrite(damaged)).Each(func(*Record) error { return nil }); protocol.CodeOf(err) != protocol.InvalidRecord {
+				t.Errorf("%s, %s: Each: %v", codec, name, err)
+			}
+		}
+	}
+	for codec := Gzip; codec <= Zstd; codec++ {
+		set := made(t, batchOf(2, codec), 30)
+		for _, damage := range []func([]byte) []byte{
+			func(b []byte) []byte { return resize(b[:len(b)-5]) },
+			func(b []byte) []byte { b[HeaderSize+1] ^= 0x55; return b },
+			func(b []byte) []byte { return resize(b[:HeaderSize+3]) },
+		} {
+			damaged := resum(damage(bytes.Clone(set)))
+			if _, err := ValidateAndAssign(damaged, plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError && protocol.CodeOf(err) != protocol.InvalidRecord {
+				t.Errorf("%s: %v", codec, err)
+			}
+		}
+	}
+}
+
+func TestInnerChecksumsAreChecked(t *testing.T) {
+	for _, magic := range []int8{0, 1} {
+		inner := made(t, batchOf(magic, None), 3)
+		for _, size := range []int{0, windowSize * 3} {
+			if size > 0 {
+				b := NewBuilder(batchOf(magic, None))
+				if err := b.Append(nowMs, []byte("k"), bytes.Repeat([]byte("v"), size)); err != nil {
+					t.Fatal(err)
+				}
+				inner, _ = b.Build()
+			}
+			target := plainTarget()
+			target.Magic = magic
+			if _, err := ValidateAndAssign(wrap(t, magic, Gzip, inner, 0), target); err != nil {
+				t.Errorf("v%d: sound: %v", magic, err)
+			}
+			inner[len(inner)-1] ^= 1
+			if _, err := ValidateAndAssign(wrap(t, magic, Gzip, inner, 0), target); protocol.CodeOf(err) != protocol.CorruptMessage {
+				t.Errorf("v%d: damaged: %v", magic, err)
+			}
+		}
+	}
+	// An inner message of the other format.
+	set := wrap(t, 1, Gzip, made(t, batchOf(0, None), 1), 0)
+	target := plainTarget()
+	target.Magic = 1
+	_, err := ValidateAndAssign(set, target)
+	var refused *InvalidRecords
+	if !errors.As(err, &refused) || !strings.Contains(refused.Errors[0].Message, "Record LegacyRecordBatch(offset=0, Record(magic=0, attributes=0, compression=none, crc=") ||
+		!strings.HasSuffix(refused.Errors[0].Message, ", key=5 bytes, value=0 bytes))'s magic does not match outer magic 1 in topic partition t-0") {
+		t.Errorf("%v", err)
+	}
+}
+
+// repack makes a v2 batch of count records with the payload.
+func repack(t testing.TB, codec Codec, payload []byte, count int32) []byte {
+	t.Helper()
+	out := outBuffer{b: make([]byte, HeaderSize)}
+	if codec == None {
+		out.b = append(out.b, payload...)
+	} else {
+		c, err := openCompressor(codec, DefaultLevel, &out, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.release()
+		if _, err := c.Write(payload); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.finish(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := batchOf(2, codec)
+	writeHeader(out.b, o, count-1, nowMs, nowMs, count)
+	return out.b
+}
+
+// resize makes the size field fit the bytes.
+func resize(b []byte) []byte {
+	Batch(b).putInt32(sizeAt, int32(len(b)-LogOverhead))
+	return b
+}
+
+func replace(b []byte, at int, c byte) []byte {
+	b = bytes.Clone(b)
+	b[at] = c
+	return b
+}
+
+// replaceLast sets the header count of the last record, after which nothing follows.
+func replaceLast(payload []byte, c byte) []byte {
+	at := bytes.LastIndex(payload, []byte{4, 2, 'h'})
+	return append(bytes.Clone(payload[:at]), append([]byte{c}, payload[at+1:]...)...)
+}
+
+func TestInPlaceValidationDoesNotAllocate(t *testing.T) {
+	for codec := None; codec <= Zstd; codec++ {
+		set := made(t, batchOf(2, codec), 200)
+		original := bytes.Clone(set)
+		target := plainTarget()
+		allocations := testing.AllocsPerRun(50, func() {
+			copy(set, original)
+			if _, err := ValidateAndAssign(set, target); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := CheckAppend(set, Check{Origin: FromReplication, LeaderEpoch: 9, TopicPartition: "t-0"}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if allocations > 0 {
+			t.Errorf("%s: %.0f allocations a set of 200 records", codec, allocations)
+		}
+	}
+}
+
+func TestCheckAppend(t *testing.T) {
+	batch := func(base int64, epoch int32, codec Codec) []byte {
+		o := batchOf(2, codec)
+		o.BaseOffset, o.LeaderEpoch = base, epoch
+		return made(t, o, 3)
+	}
+	set := slices.Concat(batch(10, 1, None), batch(13, 2, LZ4), batch(20, 2, None))
+	got, err := CheckAppend(slices.Concat(set, set[:30]), Check{Origin: FromReplication, LeaderEpoch: 5, RequireMonotonic: true})
+	want := Checked{FirstOffset: 10, LastOffsetOfFirstBatch: 12, LastOffset: 22, MaxTimestamp: nowMs + 5, OffsetOfMaxTimestamp: 12,
+		LastLeaderEpoch: 2, Codec: LZ4, Batches: 3, ValidBytes: len(set), Monotonic: true}
+	if err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	got, err = CheckAppend(set, Check{Origin: FromReplication, LeaderEpoch: 1, RequireMonotonic: true})
+	if err != nil || got.Batches != 1 || got.SkippedBatches != 2 || got.LastOffset != 12 || got.ValidBytes != len(batch(10, 1, None)) {
+		t.Errorf("batches above the fetch's epoch: %+v, %v", got, err)
+	}
+	out := slices.Concat(batch(10, 1, None), batch(12, 1, None)[:0], batch(9, 1, None))
+	if _, err := CheckAppend(out, Check{Origin: FromReplication, LeaderEpoch: 1, RequireMonotonic: true}); err == nil ||
+		!strings.Contains(err.Error(), "Out of order offsets") {
+		t.Errorf("%v", err)
+	}
+	if got, err := CheckAppend(out, Check{Origin: FromCoordinator}); err != nil || got.Monotonic {
+		t.Errorf("offsets that the leader will assign: %+v, %v", got, err)
+	}
+	legacy := made(t, batchOf(1, Gzip), 4)
+	if got, err := CheckAppend(legacy, Check{}); err != nil || got.FirstOffset != NoOffset || got.FirstOrLastOffsetOfFirstBatch() != 3 || got.LastLeaderEpoch != NoLeaderEpoch {
+		t.Errorf("a wrapper: %+v, %v", got, err)
+	}
+	if got, err := CheckAppend(nil, Check{}); err != nil || got.ValidBytes != 0 || got.LastOffset != NoOffset {
+		t.Errorf("nothing: %+v, %v", got, err)
+	}
+}
+
+func TestCheckAppendRefuses(t *testing.T) {
+	good := func() []byte { return made(t, batchOf(2, None), 3) }
+	crc := good()
+	crc[len(crc)-1] ^= 1
+	codec7 := good()
+	codec7[attributesAt+1] |= 7
+	magic3 := good()
+	magic3[MagicPosition] = 3
+	small := good()
+	Batch(small).putInt32(sizeAt, 13)
+	short := good()
+	Batch(short).putInt32(sizeAt, 40)
+	based := good()
+	Batch(based).SetLastOffset(7)
+	for _, c := range []struct {
+		name  string
+		set   []byte
+		check Check
+		code  protocol.ErrorCode
+		text  string
+	}{
+		{"base offset", based, Check{}, protocol.InvalidRecord, "The baseOffset of the record batch in the append to t-0 should be 0, but it is 5"},
+		{"size", good(), Check{MaxBatchSize: 100}, protocol.MessageTooLarge,
+			fmt.Sprintf("The record batch size in the append to t-0 is %d bytes which exceeds the maximum configured value of 100.", len(good()))},
+		{"checksum", crc, Check{}, protocol.CorruptMessage, fmt.Sprintf("Record is corrupt (stored crc = %d) in topic partition t-0.", Batch(crc).CRC())},
+		{"codec", resum(codec7), Check{}, protocol.UnknownServerError, "Unknown compression type id: 7"},
+		{"magic", magic3, Check{}, protocol.CorruptMessage, "Invalid magic found in record: 3"},
+		{"size below v0", small, Check{}, protocol.CorruptMessage, "Record size 13 is less than the minimum record overhead (14)"},
+		{"size below v2", short, Check{}, protocol.CorruptMessage, "smaller than the minimum allowed overhead 61"},
+	} {
+		c.check.TopicPartition = "t-0"
+		if _, err := CheckAppend(c.set, c.check); protocol.CodeOf(err) != c.code || err == nil || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestCheckProduce(t *testing.T) {
+	v2, v1, zstd := made(t, batchOf(2, None), 1), made(t, batchOf(1, None), 1), made(t, batchOf(2, Zstd), 1)
+	for _, c := range []struct {
+		name    string
+		set     []byte
+		version int16
+		code    protocol.ErrorCode
+	}{
+		{"v2", v2, 3, protocol.None},
+		{"nothing", nil, 3, protocol.InvalidRecord},
+		{"incomplete", v2[:40], 9, protocol.InvalidRecord},
+		{"old format", v1, 3, protocol.InvalidRecord},
+		{"old format, old version", v1, 2, protocol.None},
+		{"two", append(bytes.Clone(v2), v2...), 8, protocol.InvalidRecord},
+		{"zstd too early", zstd, 6, protocol.UnsupportedCompressionType},
+		{"zstd", zstd, 7, protocol.None},
+	} {
+		if got := protocol.CodeOf(CheckProduce(c.set, c.version)); got != c.code {
+			t.Errorf("%s in v%d: %s", c.name, c.version, got)
+		}
+	}
+}
