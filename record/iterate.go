@@ -151,12 +151,18 @@ func (it *iterator) nextV2() (bool, error) {
 
 // readV2 reads one record into it.rec.
 func (it *iterator) readV2() error {
-	size, ok, err := it.varint()
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return invalidRecord("Incorrect declared batch size, premature EOF reached")
+	size, next := varintAt(it.data[:it.end], it.pos)
+	if next != badPosition {
+		it.pos = next
+	} else {
+		var ok bool
+		var err error
+		if size, ok, err = it.varint(); err != nil {
+			return err
+		}
+		if !ok {
+			return invalidRecord("Incorrect declared batch size, premature EOF reached")
+		}
 	}
 	if size < 0 {
 		return badStructure()

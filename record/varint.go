@@ -35,6 +35,14 @@ func varintAt(b []byte, at int) (v int32, next int) {
 
 // varlongAt reads a zig-zag varint of at most 10 bytes, protobuf's sint64.
 func varlongAt(b []byte, at int) (v int64, next int) {
+	if uint(at) < uint(len(b)) && b[at] < 0x80 {
+		u := int64(b[at])
+		return u>>1 ^ -(u & 1), at + 1
+	}
+	return varlongSlow(b, at)
+}
+
+func varlongSlow(b []byte, at int) (v int64, next int) {
 	var u uint64
 	for shift := 0; shift < 70 && at < len(b); shift += 7 {
 		c := b[at]

@@ -1,0 +1,136 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"testing"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+func TestDownConversionKeepsOffsetsKeysAndValues(t *testing.T) {
+	for codec := None; codec <= LZ4; codec++ {
+		o := batchOf(2, codec)
+		o.BaseOffset = 50
+		set := made(t, o, 10)
+		for _, magic := range []int8{0, 1} {
+			out, err := DownConvert(set, magic, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := records(t, set)
+			for i := range want {
+				want[i].Headers = nil
+				if magic == 0 {
+					want[i].Timestamp = NoTimestamp
+				}
+			}
+			if got := records(t, out); !equalRecords(got, want) {
+				t.Errorf("%s to v%d: %+v", codec, magic, got)
+			}
+			if b := Batch(out); b.Magic() != magic || b.Codec() != codec {
+				t.Errorf("%s: v%d, %s", codec, b.Magic(), b.Codec())
+			}
+		}
+	}
+}
+
+func TestDownConversionDropsWhatOldConsumersCannotPassOver(t *testing.T) {
+	o := Defaults()
+	o.BaseOffset = 10
+	plain := made(t, o, 5) // 10-14
+	o.BaseOffset, o.Codec = 15, Gzip
+	packed := made(t, o, 5) // 15-19
+	p := Defaults()
+	p.BaseOffset, p.ProducerID, p.ProducerEpoch = 20, 1, 0
+	marker, err := EndTxnMarker(p, Commit, 0, nowMs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := EmptyBatch(p, 25, nowMs)
+	o.Magic, o.BaseOffset = 1, 30
+	old := made(t, o, 2)
+
+	out, err := DownConvert(slices.Concat(plain, packed, marker, empty, old, plain[:20]), 1, 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var offsets []int64
+	for _, r := range records(t, out) {
+		offsets = append(offsets, r.Offset)
+	}
+	if !slices.Equal(offsets, []int64{12, 13, 14, 15, 16, 17, 18, 19, 30, 31}) {
+		t.Errorf("%v", offsets)
+	}
+	if !bytes.HasSuffix(out, old) {
+		t.Error("a batch that was old enough was changed")
+	}
+	out, err = DownConvert(packed, 1, 18)
+	if all := records(t, out); err != nil || len(all) != 5 {
+		t.Errorf("a compressed batch stays whole: %d records, %v", len(all), err)
+	}
+	if out, err := DownConvert(marker, 0, 0); err != nil || len(out) != 0 {
+		t.Errorf("a marker alone: %x, %v", out, err)
+	}
+}
+
+func TestDownConversionKeepsAppendTime(t *testing.T) {
+	for _, codec := range []Codec{None, LZ4} {
+		set := made(t, batchOf(2, codec), 4)
+		Batch(set).SetMaxTimestamp(LogAppendTime, nowMs+77)
+		out, err := DownConvert(set, 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records(t, out) {
+			if r.Timestamp != nowMs+77 || Batch(out).TimestampType() != LogAppendTime {
+				t.Errorf("%s: %+v", codec, r)
+			}
+		}
+	}
+}
+
+func TestDownConversionOfZstdIsRefused(t *testing.T) {
+	before := made(t, batchOf(2, None), 2)
+	out, err := DownConvert(slices.Concat(before, made(t, batchOf(2, Zstd), 2)), 1, 0)
+	if protocol.CodeOf(err) != protocol.UnsupportedCompressionType || err.Error() != "Down-conversion of zstandard-compressed batches is not supported" {
+		t.Errorf("%v", err)
+	}
+	if got := records(t, out); len(got) != 2 {
+		t.Errorf("%d records before it", len(got))
+	}
+}
+
+func TestDownConversionOfGoldenLogs(t *testing.T) {
+	for _, b := range goldenBatches(t, "clean") {
+		if b.Codec() == Zstd {
+			continue
+		}
+		for _, magic := range []int8{0, 1} {
+			out, err := DownConvert(b, magic, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := 0
+			if !b.IsControl() {
+				want = len(records(t, b))
+			}
+			if got := records(t, out); len(got) != want {
+				t.Errorf("%d records at %d, want %d", len(got), b.BaseOffset(), want)
+			}
+		}
+	}
+}
+
+func TestOverflowLooksLikeAnIncompleteMessage(t *testing.T) {
+	for _, size := range []int{1, 12, 13, 60, 61, 500} {
+		out := AppendOverflow([]byte("before"), size)[6:]
+		if len(out) != max(size, LogOverhead) || int64(binary.BigEndian.Uint64(out)) != -1 {
+			t.Errorf("%d: %x", size, out)
+		}
+		if b, _, err := Next(out); b != nil || err != nil {
+			t.Errorf("%d: %x, %v", size, []byte(b), err)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package record
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// seed gives a fuzz target what Kafka wrote.
+func seed(f *testing.F, add func(set []byte)) {
+	for _, path := range goldenLogs(f) {
+		set, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		add(set)
+		if b, _, _ := Next(set); b != nil {
+			add(b)
+		}
+	}
+}
+
+func FuzzReadingASet(f *testing.F) {
+	seed(f, func(set []byte) { f.Add(set) })
+	f.Fuzz(func(t *testing.T, set []byte) {
+		_, _ = CheckAppend(set, Check{Origin: FromReplication, LeaderEpoch: 1})
+		_ = CheckProduce(set, 3)
+		for {
+			b, rest, err := Next(set)
+			if err != nil || b == nil {
+				return
+			}
+			if b.Size() != len(b) || len(b)+len(rest) != len(set) {
+				t.Fatalf("an entry of %d bytes was split as %d and %d of %d", b.Size(), len(b), len(rest), len(set))
+			}
+			_ = b.Validate()
+			_, _, _ = b.Control()
+			var full, brief int
+			errFull := b.Each(func(r *Record) error { full++; return nil })
+			errBrief := b.EachTimestamp(func(int64, int64) error { brief++; return nil })
+			if !errors.Is(errFull, protocol.MessageTooLarge) && ((errFull == nil) != (errBrief == nil) || full != brief) {
+				t.Fatalf("Each: %d records, %v; EachTimestamp: %d records, %v", full, errFull, brief, errBrief)
+			}
+			set = rest
+		}
+	})
+}
+
+func FuzzValidateAndAssign(f *testing.F) {
+	seed(f, func(set []byte) {
+		for codec := uint8(0); codec < 6; codec++ {
+			f.Add(set, uint8(2), codec)
+		}
+		f.Add(set, uint8(1), uint8(1))
+	})
+	f.Fuzz(func(t *testing.T, set []byte, magic, codec uint8) {
+		target := plainTarget()
+		target.Magic, target.KeepCodec, target.Codec = int8(magic%3), codec > uint8(Zstd), Codec(codec)
+		if target.Magic < 2 && target.Codec == Zstd {
+			return
+		}
+		target.MaxSetSize = 1 << 20
+		for rest := set; ; { // as a v2 client: a single entry, from offset 0
+			b, tail, err := Next(rest)
+			if err != nil || b == nil {
+				break
+			}
+			b.SetLastOffset(int64(max(b.Count(), 1) - 1))
+			rest = tail
+			if b.Magic() >= 2 {
+				set = b
+				break
+			}
+		}
+		got, err := ValidateAndAssign(set, target)
+		if err != nil {
+			return
+		}
+		checked, err := CheckAppend(got.Bytes, Check{Origin: FromReplication, LeaderEpoch: 6})
+		if err != nil && !got.Rebuilt {
+			return // the checksums were not checked before
+		}
+		if err != nil || checked.LastOffset != got.LastOffset || checked.ValidBytes != len(got.Bytes) {
+			t.Fatalf("%+v became %+v, %v", got, checked, err)
+		}
+	})
+}
+
+func FuzzDownConvert(f *testing.F) {
+	seed(f, func(set []byte) { f.Add(set, int8(0), int64(5)); f.Add(set, int8(1), int64(0)) })
+	f.Fuzz(func(t *testing.T, set []byte, magic int8, from int64) {
+		out, err := DownConvert(set, magic&1, from)
+		if err != nil {
+			return
+		}
+		for len(out) > 0 {
+			b, rest, err := Next(out)
+			if err != nil || b == nil || b.Magic() > magic&1 {
+				t.Fatalf("%x, %v", []byte(b), err)
+			}
+			out = rest
+		}
+	})
+}
