@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/magiconair/properties"
 
@@ -174,10 +175,12 @@ func escapeProperty(s string, key bool) string {
 			b.WriteByte('\\')
 			b.WriteRune(c)
 		default:
-			if c < ' ' || c > '~' {
-				fmt.Fprintf(&b, `\u%04X`, c)
-			} else {
+			if c >= ' ' && c <= '~' {
 				b.WriteRune(c)
+				continue
+			}
+			for _, unit := range utf16.Encode([]rune{c}) {
+				fmt.Fprintf(&b, `\u%04X`, unit)
 			}
 		}
 	}
