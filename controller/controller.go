@@ -7,20 +7,24 @@
 // requests to Peers. Controller puts a queue, one goroutine, timers and sockets
 // around it.
 //
-//	context.go            what the controller knows
-//	election.go           who should lead: pure
-//	reassignment.go       what a reassignment means: pure
-//	partition_states.go   partitions: new, online, offline, gone
-//	replica_states.go     replicas: new, online, offline, being deleted, gone
-//	batch.go, requests.go which broker is sent what, at which version: pure
-//	deletion.go           topics on their way out
-//	failover.go           taking office and leaving it
-//	events.go, queue.go   what can happen, in order
-//	senders.go            one queue and one connection per broker
+//	context.go              what the controller knows
+//	election.go             who should lead: pure
+//	reassignment.go         what a reassignment means: pure
+//	partition_states.go     partitions: new, online, offline, gone
+//	replica_states.go       replicas: new, online, offline, being deleted, gone
+//	batch.go, requests.go   which broker is sent what, at which version: pure
+//	failover.go             taking office and leaving it
+//	brokers.go, topics.go, deletion.go, reassign_partitions.go,
+//	elect_leaders.go, alter_partition.go, controlled_shutdown.go,
+//	notifications.go, features.go    one file per kind of event
+//	queue.go                events in order, and timers
+//	senders.go              one queue and one connection per broker
 package controller
 
 import (
 	"context"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -28,6 +32,7 @@ import (
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -45,15 +50,23 @@ type Config struct {
 	// reached, ControlPlaneListener that of control.plane.listener.name, "" if none.
 	InterBrokerListener  string
 	ControlPlaneListener string
-	IBP                  string // inter.broker.protocol.version; it alone decides the versions of control requests
+	// IBP is inter.broker.protocol.version; it alone decides the versions of
+	// control requests.
+	IBP string
 
 	DeleteTopics         bool          // delete.topic.enable
 	UncleanElection      bool          // unclean.leader.election.enable, below the topics' own
 	AutoRebalance        bool          // auto.leader.rebalance.enable
 	ImbalancePercentage  int32         // leader.imbalance.per.broker.percentage
 	ImbalanceInterval    time.Duration // leader.imbalance.check.interval.seconds
-	ConnectTimeout       time.Duration // controller.socket.timeout.ms: to connect to a broker, and for its answer
+	ConnectTimeout       time.Duration // controller.socket.timeout.ms: to connect to a broker
+	RequestTimeout       time.Duration // request.timeout.ms: for a broker's answer
 	FeatureUpdateTimeout time.Duration // zookeeper.connection.timeout.ms: for the broker's own view of /feature to follow
+
+	// SupportedFeatures are this broker's own; none in practice.
+	SupportedFeatures map[string]zkstore.FeatureRange
+	// NewTopicID draws an id for a topic without one; nil: a random one.
+	NewTopicID func() (TopicID, error)
 
 	// Register writes this broker's znode again after a session loss.
 	Register func(ctx context.Context) error
@@ -68,48 +81,131 @@ type Config struct {
 	Logger *logrus.Logger
 }
 
-// Controller runs a Machine on this broker. All its methods may be called from
-// any goroutine. Callbacks run in the controller's event goroutine and must not
-// block; each is called exactly once, also when the controller resigns (with
-// NOT_CONTROLLER) or stops.
-type Controller struct{ impl }
+// Controller runs a Machine on this broker: one goroutine that takes events from
+// a queue, and one per live broker that sends to it. All its methods may be
+// called from any goroutine. Callbacks run in the event goroutine and must not
+// block; each is called exactly once, also when the controller resigns before it
+// came to the request (NOT_CONTROLLER) or stops.
+type Controller struct {
+	m       *Machine
+	queue   *queue
+	senders *senders
+	log     logger
 
-type impl struct{}
+	start, stop sync.Once
+	done        chan struct{} // closed when the event goroutine has ended
+}
 
-// New returns a controller that does nothing yet.
-func New(cfg Config, store *zkstore.Store) *Controller { panic("unwritten") }
+// New returns a controller that does nothing yet. The error names an unusable
+// setting.
+func New(cfg Config, store Store) (*Controller, error) {
+	q := newQueue()
+	s := newSenders(cfg)
+	m, err := NewMachine(cfg, store, s, q)
+	if err != nil {
+		return nil, err
+	}
+	s.epoch = m.epoch.Load
+	log := newLogger(m.cfg.Logger, "kafka.controller.ControllerEventManager$ControllerEventThread", "[ControllerEventThread controllerId=%d] ", cfg.BrokerID)
+	return &Controller{m: m, queue: q, senders: s, log: log, done: make(chan struct{})}, nil
+}
 
 // Start watches /controller and tries to be elected.
-func (c *Controller) Start() { panic("unwritten") }
+func (c *Controller) Start() {
+	c.start.Do(func() {
+		c.queue.Put(Startup{})
+		go c.run()
+	})
+}
 
 // Stop resigns without deleting /controller (the end of the session does) and
-// returns when the event goroutine and all senders have ended.
-func (c *Controller) Stop() { panic("unwritten") }
+// returns when the event goroutine and all senders have ended. Nothing is
+// accepted after it.
+func (c *Controller) Stop() {
+	c.stop.Do(func() {
+		c.log.Infof("Shutting down")
+		c.start.Do(func() { close(c.done) }) // never started
+		c.queue.close()
+		c.m.Interrupt()
+		<-c.done
+		c.m.controllerID.Store(noLeader)
+		c.m.resign()
+		c.senders.wait()
+		c.log.Infof("Shutdown completed")
+	})
+}
+
+func (c *Controller) run() {
+	defer close(c.done)
+	c.log.Infof("Starting")
+	for {
+		e, ok := c.queue.next()
+		if !ok {
+			c.log.Infof("Stopped")
+			return
+		}
+		c.step(e)
+	}
+}
+
+// step runs one event; one that panics is logged and answered, and the next
+// goes on.
+func (c *Controller) step(e Event) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			c.log.Errorf("Uncaught error processing event %s: %v\n%s", e, reason, debug.Stack())
+			Preempt(e)
+		}
+	}()
+	c.m.Step(e)
+}
 
 // IsActive says whether this broker is the controller, as far as it knows.
-func (c *Controller) IsActive() bool { panic("unwritten") }
+func (c *Controller) IsActive() bool { return c.m.Active() }
 
 // ActiveControllerID is the broker named in /controller when it was last read; -1 for none.
-func (c *Controller) ActiveControllerID() int32 { panic("unwritten") }
+func (c *Controller) ActiveControllerID() int32 { return c.m.controllerID.Load() }
 
 // Epoch is the controller epoch of the current term, 0 while not active.
-func (c *Controller) Epoch() int32 { panic("unwritten") }
+func (c *Controller) Epoch() int32 { return c.m.epoch.Load() }
+
+// QueueSize is the number of events that wait.
+func (c *Controller) QueueSize() int { return c.queue.size() }
+
+// BeforeNewSession is for zkstore.SessionListener.Before: it drops all queued
+// events, answering those that wait, and returns once the loss is being handled.
+// No lock may be held by the caller.
+func (c *Controller) BeforeNewSession() {
+	started := c.queue.clearAndPut(Expire{})
+	c.m.Interrupt()
+	select {
+	case <-started:
+	case <-c.done:
+	}
+}
+
+// AfterNewSession is for zkstore.SessionListener.After: the broker registers
+// anew and takes part in the next election.
+func (c *Controller) AfterNewSession() { c.queue.Put(RegisterBrokerAndReelect{}) }
 
 // ControlledShutdown prepares for broker's leaving: its leaderships move, its
-// replicas leave the in-sync sets. remaining are the partitions it still leads.
+// replicas leave the in-sync sets. brokerEpoch is -1 for an old request without
+// one. remaining are the partitions it still leads.
 func (c *Controller) ControlledShutdown(broker int32, brokerEpoch int64, done func(remaining []TopicPartition, err error)) {
-	panic("unwritten")
+	c.queue.Put(controlledShutdown{broker, brokerEpoch, once2(done)})
 }
 
 // AlterPartition changes in-sync sets at the request of leaders (API 56, all
 // versions); it answers with the version of the request.
 func (c *Controller) AlterPartition(req *kmsg.AlterPartitionRequest, done func(*kmsg.AlterPartitionResponse)) {
-	panic("unwritten")
+	var once sync.Once
+	c.queue.Put(alterPartition{req, func(resp *kmsg.AlterPartitionResponse) { once.Do(func() { done(resp) }) }})
 }
 
 // AllocateProducerIDs gives a block of producer ids to broker.
 func (c *Controller) AllocateProducerIDs(broker int32, brokerEpoch int64, done func(start int64, count int32, err error)) {
-	panic("unwritten")
+	var once sync.Once
+	c.queue.Put(allocateProducerIDs{broker, brokerEpoch, func(start int64, count int32, err error) { once.Do(func() { done(start, count, err) }) }})
 }
 
 // ElectionType says which leader ElectLeaders wants.
@@ -129,48 +225,81 @@ type ElectionResult struct {
 }
 
 // ElectLeaders elects leaders of the partitions; nil stands for all, of which
-// those that need no election are left out of the results.
+// those that need no election are left out of the results. err is NOT_CONTROLLER
+// for all of them; the caller waits for its metadata to show a new leader.
 func (c *Controller) ElectLeaders(partitions []TopicPartition, t ElectionType, done func(results map[TopicPartition]ElectionResult, err error)) {
-	panic("unwritten")
+	c.queue.Put(electionRequest{partitions, t, adminTriggered, once2(done)})
 }
 
 // AlterPartitionReassignments starts, replaces or (nil replicas) cancels
-// reassignments. The results have an entry per partition, nil for success.
+// reassignments; an empty but not nil list is refused. The results have an entry
+// per partition, nil for success.
 func (c *Controller) AlterPartitionReassignments(targets map[TopicPartition][]int32, done func(results map[TopicPartition]error, err error)) {
-	panic("unwritten")
+	c.queue.Put(alterReassignments{targets, once2(done)})
 }
 
 // ListPartitionReassignments tells the reassignments that run, of the given
 // partitions or (nil) of all. Replicas are all replicas, old and new.
 func (c *Controller) ListPartitionReassignments(partitions []TopicPartition, done func(running map[TopicPartition]zkstore.Assignment, err error)) {
-	panic("unwritten")
+	c.queue.Put(listReassignments{partitions, once2(done)})
 }
 
-// FeatureUpdate is one wish of an UpdateFeatures request.
+// UpgradeType says in which directions a feature's level may move.
+type UpgradeType int8
+
+// The upgrade types, numbered as in the UpdateFeatures request; version 0's
+// allow_downgrade is SafeDowngrade.
+const (
+	UpgradeOnly     UpgradeType = 1
+	SafeDowngrade   UpgradeType = 2
+	UnsafeDowngrade UpgradeType = 3
+)
+
+// FeatureUpdate is one wish of an UpdateFeatures request. MaxLevel below 1
+// deletes the feature.
 type FeatureUpdate struct {
-	Feature        string
-	MaxLevel       int16
-	AllowDowngrade bool
+	Feature  string
+	MaxLevel int16
+	Upgrade  UpgradeType
 }
 
 // UpdateFeatures validates and writes finalized features. The results have an
-// entry per feature, nil for success.
-func (c *Controller) UpdateFeatures(updates []FeatureUpdate, validateOnly bool, done func(results map[string]error, err error)) {
-	panic("unwritten")
+// entry per feature, nil for success; timeout bounds the wait for this broker's
+// own view of them.
+func (c *Controller) UpdateFeatures(updates []FeatureUpdate, validateOnly bool, timeout time.Duration, done func(results map[string]error, err error)) {
+	c.queue.Put(updateFeatures{updates, validateOnly, timeout, once2(done)})
 }
 
-// UncleanElectionEnabled tells the controller that unclean elections were
-// switched on for all topics by a dynamic broker configuration.
-func (c *Controller) UncleanElectionEnabled(enabled bool) { panic("unwritten") }
+// UncleanElectionEnabled tells the controller that the broker's default of
+// unclean.leader.election.enable was changed by a dynamic configuration.
+func (c *Controller) UncleanElectionEnabled(enabled bool) {
+	c.queue.Put(uncleanElectionEnabled{enabled})
+}
 
 // TopicUncleanElectionEnabled tells the controller that unclean elections were
 // switched on for one topic.
-func (c *Controller) TopicUncleanElectionEnabled(topic string) { panic("unwritten") }
+func (c *Controller) TopicUncleanElectionEnabled(topic string) {
+	if c.IsActive() {
+		c.queue.Put(topicUncleanElectionEnabled{topic})
+	}
+}
 
-// BeforeNewSession is for zkstore.SessionListener.Before: it drops all queued
-// events, answering those that wait, and returns once the loss is being handled.
-func (c *Controller) BeforeNewSession() { panic("unwritten") }
+// Stats asks for the numbers behind the kafka.controller metrics.
+func (c *Controller) Stats(ctx context.Context) (Stats, error) {
+	answer := make(chan Stats, 1)
+	c.queue.Put(statsRequest{func(s Stats) { answer <- s }})
+	select {
+	case s := <-answer:
+		return s, nil
+	case <-c.done:
+		return Stats{}, protocol.NotController
+	case <-ctx.Done():
+		return Stats{}, ctx.Err()
+	}
+}
 
-// AfterNewSession is for zkstore.SessionListener.After: the broker registers
-// anew and takes part in the next election.
-func (c *Controller) AfterNewSession() { panic("unwritten") }
+// once2 makes a callback that is called exactly once of one that must be.
+func once2[A, B any](done func(A, B)) func(A, B) {
+	var once sync.Once
+	return func(a A, b B) { once.Do(func() { done(a, b) }) }
+}

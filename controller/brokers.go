@@ -1,0 +1,313 @@
+package controller
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+
+	"github.com/monedula/monedula/zkstore"
+)
+
+// readBrokers reads the registered brokers with their epochs, and leaves out
+// those the controller cannot work with. One node that cannot be read does not
+// hide the others.
+func (m *Machine) readBrokers() (map[int32]zkstore.BrokerInfo, error) {
+	brokers, err := m.store.Brokers(m.ctx)
+	if errors.Is(err, zkstore.ErrInvalidNode) {
+		brokers, err = m.readBrokersOneByOne()
+	}
+	if err != nil {
+		return nil, err
+	}
+	var incompatible []int32
+	for _, id := range sortedKeys(brokers) {
+		b := brokers[id]
+		if listener, ok := m.missingListener(b); !ok {
+			m.log.Errorf("Ignoring registration of broker %d: it advertises no listener %s, on which the controller has to reach it; set the listener on that broker", id, listener)
+			delete(brokers, id)
+		} else if m.versions.features && incompatibleFeatures(b.Features, m.finalized) {
+			incompatible = append(incompatible, id)
+			delete(brokers, id)
+		}
+	}
+	if len(incompatible) > 0 {
+		m.log.Warnf("Ignoring registration of new brokers due to incompatibilities with finalized features: %s", joinIDs(incompatible))
+	}
+	return brokers, nil
+}
+
+func (m *Machine) readBrokersOneByOne() (map[int32]zkstore.BrokerInfo, error) {
+	ids, err := m.store.BrokerIDs(m.ctx)
+	if err != nil {
+		return nil, err
+	}
+	brokers := map[int32]zkstore.BrokerInfo{}
+	for _, id := range ids {
+		info, _, err := m.store.BrokerNode(m.ctx, id)
+		switch {
+		case err == nil:
+			brokers[id] = *info
+		case errors.Is(err, zkstore.ErrInvalidNode):
+			m.log.Errorf("Ignoring registration of broker %d: %v", id, err)
+		case errors.Is(err, zkstore.ErrNoNode):
+		default:
+			return nil, err
+		}
+	}
+	return brokers, nil
+}
+
+// missingListener names a listener that the controller needs and b lacks.
+func (m *Machine) missingListener(b zkstore.BrokerInfo) (string, bool) {
+	for _, listener := range []string{m.cfg.InterBrokerListener, controlListener(m.cfg)} {
+		if _, ok := endpointOf(b, listener); !ok {
+			return listener, false
+		}
+	}
+	return "", true
+}
+
+// controlListener is the listener to which control requests go.
+func controlListener(cfg Config) string {
+	if cfg.ControlPlaneListener != "" {
+		return cfg.ControlPlaneListener
+	}
+	return cfg.InterBrokerListener
+}
+
+func incompatibleFeatures(supported map[string]zkstore.FeatureRange, finalized map[string]zkstore.FinalizedFeature) bool {
+	for name, level := range finalized {
+		if r, ok := supported[name]; !ok || level.Max < r.Min || level.Max > r.Max {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Machine) watchBrokers(ids []int32) error {
+	for _, id := range ids {
+		changed := func() { m.agenda.Put(brokerModifications{id}) }
+		m.store.WatchNode(zkstore.BrokerPath(id), zkstore.NodeWatch{Changed: changed})
+		if _, err := m.store.Arm(m.ctx, zkstore.BrokerPath(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Machine) unwatchBrokers(ids []int32) {
+	for _, id := range ids {
+		m.store.UnwatchNode(zkstore.BrokerPath(id))
+	}
+}
+
+// brokerDiff is what changed among the registered brokers, ids ascending. A
+// bounced broker is one that went and came back unseen: its epoch is greater.
+type brokerDiff struct{ added, bounced, dead []int32 }
+
+func diffBrokers(was, now map[int32]zkstore.BrokerInfo) brokerDiff {
+	var d brokerDiff
+	for _, id := range sortedKeys(now) {
+		old, known := was[id]
+		switch {
+		case !known:
+			d.added = append(d.added, id)
+		case now[id].Epoch > old.Epoch:
+			d.bounced = append(d.bounced, id)
+		}
+	}
+	for _, id := range sortedKeys(was) {
+		if _, still := now[id]; !still {
+			d.dead = append(d.dead, id)
+		}
+	}
+	return d
+}
+
+// brokerChange: the children of /brokers/ids changed.
+type brokerChange struct{}
+
+func (brokerChange) String() string { return "BrokerChange" }
+
+func (brokerChange) process(m *Machine) error {
+	if !m.Active() {
+		return nil
+	}
+	now, err := m.readBrokers()
+	if err != nil {
+		return err
+	}
+	d := diffBrokers(m.c.brokers, now)
+	m.log.Infof("Newly added brokers: %s, deleted brokers: %s, bounced brokers: %s, all live brokers: %s",
+		joinIDs(d.added), joinIDs(d.dead), joinIDs(d.bounced), joinIDs(sortedKeys(now)))
+	for _, id := range d.added {
+		m.peers.Add(now[id])
+	}
+	for _, id := range d.bounced { // what waits is for the broker's earlier life
+		m.peers.Remove(id)
+		m.peers.Add(now[id])
+	}
+	for _, id := range d.dead {
+		m.peers.Remove(id)
+	}
+	if err := m.applyBrokerDiff(d, now); err != nil {
+		return err
+	}
+	if len(d.added)+len(d.bounced)+len(d.dead) > 0 {
+		m.log.Infof("Updated broker epochs cache: %s", epochsText(m.c))
+	}
+	return nil
+}
+
+func (m *Machine) applyBrokerDiff(d brokerDiff, now map[int32]zkstore.BrokerInfo) error {
+	if err := m.addBrokers(d.added, now); err != nil {
+		return err
+	}
+	if err := m.removeBrokers(d.bounced); err != nil {
+		return err
+	}
+	if err := m.addBrokers(d.bounced, now); err != nil {
+		return err
+	}
+	return m.removeBrokers(d.dead)
+}
+
+func (m *Machine) addBrokers(ids []int32, now map[int32]zkstore.BrokerInfo) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		m.c.brokers[id] = now[id]
+	}
+	return m.brokersStarted(ids)
+}
+
+// brokersStarted tells everybody of new brokers, and those all they need, and
+// goes on with what waited for them.
+func (m *Machine) brokersStarted(ids []int32) error {
+	m.log.Infof("New broker startup callback for %s", joinIDs(ids))
+	for _, id := range ids {
+		delete(m.c.offlineDirs, id)
+	}
+	m.sendUpdateMetadata(without(m.c.registeredIDs(), ids))
+	m.sendUpdateMetadata(ids, m.c.partitionsWithLeadership()...)
+	replicas := m.c.replicasOnBrokers(ids...)
+	if err := m.moveReplicas(replicas, onlineReplica); err != nil {
+		return err
+	}
+	if _, err := m.triggerOnline(func(string) bool { return true }); err != nil {
+		return err
+	}
+	err := m.resumeReassignments(func(tp TopicPartition) bool {
+		return slices.ContainsFunc(targetReplicas(m.c.assignment(tp)), func(id int32) bool { return slices.Contains(ids, id) })
+	})
+	if err != nil {
+		return err
+	}
+	if waiting := m.ofQueuedTopics(replicas); len(waiting) > 0 {
+		m.log.Infof("Some replicas %s for topics scheduled for deletion %s are on the newly restarted brokers %s. Signaling restart of topic deletion for these topics",
+			joinReplicas(waiting), joinTexts(sortedKeys(m.c.topicsToBeDeleted)), joinIDs(ids))
+		if err := m.resumeDeletionOf(topicsOfReplicas(waiting)...); err != nil {
+			return err
+		}
+	}
+	return m.watchBrokers(ids)
+}
+
+func (m *Machine) removeBrokers(ids []int32) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		delete(m.c.brokers, id)
+	}
+	return m.brokersFailed(ids)
+}
+
+// brokersFailed gives the partitions of dead brokers other leaders.
+func (m *Machine) brokersFailed(ids []int32) error {
+	m.log.Infof("Broker failure callback for %s", joinIDs(ids))
+	var leaving []int32
+	for _, id := range ids {
+		delete(m.c.offlineDirs, id)
+		if m.c.shuttingDown[id] {
+			delete(m.c.shuttingDown, id)
+			leaving = append(leaving, id)
+		}
+	}
+	if len(leaving) > 0 {
+		m.log.Infof("Removed %s from list of shutting down brokers.", joinIDs(leaving))
+	}
+	if err := m.replicasWentOffline(m.c.replicasOnBrokers(ids...)); err != nil {
+		return err
+	}
+	m.unwatchBrokers(ids)
+	return nil
+}
+
+// replicasWentOffline elects new leaders where the leader is gone and takes the
+// replicas out of the in-sync sets. Where that sent nothing, the brokers hear of
+// the loss by an UpdateMetadata without partitions (KAFKA-13225).
+func (m *Machine) replicasWentOffline(replicas []replicaID) error {
+	leaderless := m.c.partitionsWithOfflineLeader()
+	if _, err := m.movePartitions(leaderless, offlinePartition, electOffline); err != nil {
+		return err
+	}
+	elections, err := m.triggerOnline(func(string) bool { return true })
+	if err != nil {
+		return err
+	}
+	staying := slices.DeleteFunc(slices.Clone(replicas), func(r replicaID) bool { return m.c.queuedForDeletion(r.Topic) })
+	if err := m.moveReplicas(staying, offlineReplica); err != nil {
+		return err
+	}
+	if err := m.failDeletions(replicas); err != nil {
+		return err
+	}
+	if len(staying) == 0 && !anyElected(elections) {
+		m.sendUpdateMetadata(m.c.registeredIDs())
+	}
+	return nil
+}
+
+func anyElected(outcomes map[TopicPartition]electionOutcome) bool {
+	for _, o := range outcomes {
+		if o.err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// brokerModifications: the data of a broker's node changed.
+type brokerModifications struct{ id int32 }
+
+func (brokerModifications) String() string { return "BrokerModifications" }
+
+// process takes over new endpoints and features; another rack alone does not count.
+func (e brokerModifications) process(m *Machine) error {
+	if !m.Active() {
+		return nil
+	}
+	info, _, err := m.store.BrokerNode(m.ctx, e.id)
+	if errors.Is(err, zkstore.ErrNoNode) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	old, known := m.c.brokers[e.id]
+	if !known || slices.Equal(old.Endpoints, info.Endpoints) && reflect.DeepEqual(old.Features, info.Features) {
+		return nil
+	}
+	if listener, ok := m.missingListener(*info); !ok {
+		m.log.Errorf("Broker %d does not advertise its listener %s any more; the controller keeps its old endpoints", e.id, listener)
+		return nil
+	}
+	m.log.Infof("Updated broker metadata: %v -> %v", old.Endpoints, info.Endpoints)
+	old.Endpoints, old.Features, old.Rack = info.Endpoints, info.Features, info.Rack
+	m.c.brokers[e.id] = old
+	m.log.Infof("Broker info update callback for %d", e.id)
+	m.sendUpdateMetadata(m.c.registeredIDs())
+	return nil
+}

@@ -1,0 +1,370 @@
+package controller
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/monedula/monedula/zkstore"
+)
+
+// Sentinels of the control requests.
+const (
+	noLeader           int32 = -1 // leader of a partition without one
+	leaderDuringDelete int32 = -2 // leader in UpdateMetadata: forget the partition
+	epochDuringDelete  int32 = -2 // leader epoch in StopReplica: the topic is being deleted
+	epochUnknown       int32 = -1 // leader epoch in StopReplica: no leadership is known
+)
+
+// replicaID names one replica of a partition.
+type replicaID struct {
+	TopicPartition
+	Broker int32
+}
+
+// controllerContext is what the controller knows. Only the Machine's goroutine
+// touches it. It is a copy of ZooKeeper that may be behind it: whatever is
+// decided about a partition is decided on the state just read, and written only
+// where ZooKeeper still has that version.
+type controllerContext struct {
+	epoch        int32           // of my term; 0 while there is none
+	epochVersion zkstore.Version // of /controller_epoch; the fence of all writes
+
+	// brokers are the registered ones, with their epochs; those that announced
+	// their shutdown are in shuttingDown too and count as not live.
+	brokers      map[int32]zkstore.BrokerInfo
+	shuttingDown map[int32]bool
+	// offlineDirs has the replicas that a broker could not serve because of a
+	// failed log directory.
+	offlineDirs map[int32]map[TopicPartition]bool
+
+	topics map[string]*topicContext // all children of /brokers/topics
+	names  map[TopicID]string
+
+	reassigning map[TopicPartition]bool // partitions whose reassignment runs
+
+	// A topic queued for deletion stays in topicsToBeDeleted until it is gone.
+	// topicsWithDeletionStarted ⊆ topicsToBeDeleted have had their first round:
+	// their partitions are NonExistent. topicsIneligible ⊆ topicsToBeDeleted get
+	// no further round until something changes for them.
+	topicsToBeDeleted         map[string]bool
+	topicsWithDeletionStarted map[string]bool
+	topicsIneligible          map[string]bool
+}
+
+type topicContext struct {
+	id         TopicID // zero: none
+	partitions map[int32]*partitionContext
+}
+
+type partitionContext struct {
+	assignment zkstore.Assignment
+	leadership *zkstore.PartitionState // as last read or written; nil: none known
+	state      partitionState
+	replicas   map[int32]replicaState // absent: NonExistent
+}
+
+func newControllerContext() *controllerContext {
+	return &controllerContext{
+		brokers:                   map[int32]zkstore.BrokerInfo{},
+		shuttingDown:              map[int32]bool{},
+		offlineDirs:               map[int32]map[TopicPartition]bool{},
+		topics:                    map[string]*topicContext{},
+		names:                     map[TopicID]string{},
+		reassigning:               map[TopicPartition]bool{},
+		topicsToBeDeleted:         map[string]bool{},
+		topicsWithDeletionStarted: map[string]bool{},
+		topicsIneligible:          map[string]bool{},
+	}
+}
+
+func (c *controllerContext) fence() zkstore.Fence {
+	return zkstore.Fence{EpochVersion: c.epochVersion}
+}
+
+// ---- Brokers
+
+// registered says that the broker is live or shutting down.
+func (c *controllerContext) registered(id int32) bool {
+	_, ok := c.brokers[id]
+	return ok
+}
+
+func (c *controllerContext) live(id int32) bool { return c.registered(id) && !c.shuttingDown[id] }
+
+func (c *controllerContext) registeredIDs() []int32 { return sortedKeys(c.brokers) }
+
+func (c *controllerContext) liveIDs() []int32 {
+	return slices.DeleteFunc(c.registeredIDs(), func(id int32) bool { return c.shuttingDown[id] })
+}
+
+// replicaOnline says that the broker is live and can serve the partition.
+func (c *controllerContext) replicaOnline(id int32, tp TopicPartition) bool {
+	return c.live(id) && !c.offlineDirs[id][tp]
+}
+
+// replicaOnlineOrLeaving is replicaOnline, but a broker that shuts down counts.
+func (c *controllerContext) replicaOnlineOrLeaving(id int32, tp TopicPartition) bool {
+	return c.registered(id) && !c.offlineDirs[id][tp]
+}
+
+// ---- Topics and partitions
+
+func (c *controllerContext) addTopic(name string) *topicContext {
+	t := c.topics[name]
+	if t == nil {
+		t = &topicContext{partitions: map[int32]*partitionContext{}}
+		c.topics[name] = t
+	}
+	return t
+}
+
+func (c *controllerContext) setTopicID(name string, id TopicID) {
+	if id == (TopicID{}) {
+		return
+	}
+	c.addTopic(name).id = id
+	c.names[id] = name
+}
+
+// topicID is zero where the topic has none.
+func (c *controllerContext) topicID(name string) TopicID {
+	if t := c.topics[name]; t != nil {
+		return t.id
+	}
+	return TopicID{}
+}
+
+// removeTopic forgets all about a topic.
+func (c *controllerContext) removeTopic(name string) {
+	if t := c.topics[name]; t != nil {
+		delete(c.names, t.id)
+		for index := range t.partitions {
+			delete(c.reassigning, TopicPartition{Topic: name, Partition: index})
+		}
+	}
+	delete(c.topics, name)
+	delete(c.topicsToBeDeleted, name)
+	delete(c.topicsWithDeletionStarted, name)
+	delete(c.topicsIneligible, name)
+	for _, offline := range c.offlineDirs {
+		for tp := range offline {
+			if tp.Topic == name {
+				delete(offline, tp)
+			}
+		}
+	}
+}
+
+// partition is nil where the partition is not known.
+func (c *controllerContext) partition(tp TopicPartition) *partitionContext {
+	if t := c.topics[tp.Topic]; t != nil {
+		return t.partitions[tp.Partition]
+	}
+	return nil
+}
+
+// assignment is empty where the partition is not known.
+func (c *controllerContext) assignment(tp TopicPartition) zkstore.Assignment {
+	if p := c.partition(tp); p != nil {
+		return p.assignment
+	}
+	return zkstore.Assignment{}
+}
+
+// setAssignment adds the partition where it is not known.
+func (c *controllerContext) setAssignment(tp TopicPartition, a zkstore.Assignment) {
+	t := c.addTopic(tp.Topic)
+	if p := t.partitions[tp.Partition]; p != nil {
+		p.assignment = a
+		return
+	}
+	t.partitions[tp.Partition] = &partitionContext{assignment: a, replicas: map[int32]replicaState{}}
+}
+
+// leadership is nil where none is known.
+func (c *controllerContext) leadership(tp TopicPartition) *zkstore.PartitionState {
+	if p := c.partition(tp); p != nil {
+		return p.leadership
+	}
+	return nil
+}
+
+// setLeadership keeps a state read from or written to ZooKeeper; of a partition
+// that is not known it is dropped.
+func (c *controllerContext) setLeadership(tp TopicPartition, s zkstore.PartitionState) {
+	if p := c.partition(tp); p != nil {
+		p.leadership = &s
+	}
+}
+
+// queuedForDeletion says that the partition's topic is to be deleted.
+func (c *controllerContext) queuedForDeletion(topic string) bool { return c.topicsToBeDeleted[topic] }
+
+// stopEpoch is the leader epoch of a StopReplica request for the partition.
+func (c *controllerContext) stopEpoch(tp TopicPartition) int32 {
+	if c.queuedForDeletion(tp.Topic) {
+		return epochDuringDelete
+	}
+	if s := c.leadership(tp); s != nil {
+		return s.LeaderEpoch
+	}
+	return epochUnknown
+}
+
+// each calls f for every partition, in order.
+func (c *controllerContext) each(f func(tp TopicPartition, p *partitionContext)) {
+	for _, name := range sortedKeys(c.topics) {
+		c.eachOf(name, f)
+	}
+}
+
+// eachOf calls f for every partition of a topic, in order.
+func (c *controllerContext) eachOf(topic string, f func(tp TopicPartition, p *partitionContext)) {
+	t := c.topics[topic]
+	if t == nil {
+		return
+	}
+	for _, index := range sortedKeys(t.partitions) {
+		f(TopicPartition{Topic: topic, Partition: index}, t.partitions[index])
+	}
+}
+
+// partitionsWhere are the partitions for which keep holds, in order.
+func (c *controllerContext) partitionsWhere(keep func(tp TopicPartition, p *partitionContext) bool) []TopicPartition {
+	var tps []TopicPartition
+	c.each(func(tp TopicPartition, p *partitionContext) {
+		if keep(tp, p) {
+			tps = append(tps, tp)
+		}
+	})
+	return tps
+}
+
+func (c *controllerContext) partitionsOf(topics []string) []TopicPartition {
+	var tps []TopicPartition
+	for _, topic := range topics {
+		c.eachOf(topic, func(tp TopicPartition, _ *partitionContext) { tps = append(tps, tp) })
+	}
+	return tps
+}
+
+// partitionsWithLeadership are those to tell a new broker about.
+func (c *controllerContext) partitionsWithLeadership() []TopicPartition {
+	return c.partitionsWhere(func(tp TopicPartition, p *partitionContext) bool {
+		return p.leadership != nil && !c.queuedForDeletion(tp.Topic)
+	})
+}
+
+// partitionsWithOfflineLeader are those whose leader cannot lead, topics to be
+// deleted left out.
+func (c *controllerContext) partitionsWithOfflineLeader() []TopicPartition {
+	return c.partitionsWhere(func(tp TopicPartition, p *partitionContext) bool {
+		return p.leadership != nil && !c.queuedForDeletion(tp.Topic) && !c.replicaOnline(p.leadership.Leader, tp)
+	})
+}
+
+// ---- Replicas
+
+// replicasWhere are all replicas for which keep holds, in order.
+func (c *controllerContext) replicasWhere(keep func(r replicaID) bool) []replicaID {
+	var replicas []replicaID
+	c.each(func(tp TopicPartition, p *partitionContext) {
+		for _, id := range p.assignment.Replicas {
+			if r := (replicaID{tp, id}); keep(r) {
+				replicas = append(replicas, r)
+			}
+		}
+	})
+	return replicas
+}
+
+func (c *controllerContext) replicasOnBrokers(ids ...int32) []replicaID {
+	return c.replicasWhere(func(r replicaID) bool { return slices.Contains(ids, r.Broker) })
+}
+
+func (c *controllerContext) replicasOfTopic(topic string) []replicaID {
+	var replicas []replicaID
+	c.eachOf(topic, func(tp TopicPartition, p *partitionContext) {
+		replicas = append(replicas, replicasOf(tp, p.assignment.Replicas)...)
+	})
+	return replicas
+}
+
+func (c *controllerContext) replicasOfPartitions(tps []TopicPartition) []replicaID {
+	var replicas []replicaID
+	for _, tp := range tps {
+		replicas = append(replicas, replicasOf(tp, c.assignment(tp).Replicas)...)
+	}
+	return replicas
+}
+
+func (c *controllerContext) replicasInState(topic string, s replicaState) []replicaID {
+	return slices.DeleteFunc(c.replicasOfTopic(topic), func(r replicaID) bool { return c.replicaState(r) != s })
+}
+
+// allReplicasIn holds for a topic without replicas.
+func (c *controllerContext) allReplicasIn(topic string, s replicaState) bool {
+	return len(c.replicasInState(topic, s)) == len(c.replicasOfTopic(topic))
+}
+
+func (c *controllerContext) anyReplicaIn(topic string, s replicaState) bool {
+	return len(c.replicasInState(topic, s)) > 0
+}
+
+func (c *controllerContext) replicaState(r replicaID) replicaState {
+	if p := c.partition(r.TopicPartition); p != nil {
+		return p.replicas[r.Broker]
+	}
+	return nonExistentReplica
+}
+
+func (c *controllerContext) setReplicaState(r replicaID, s replicaState) {
+	p := c.partition(r.TopicPartition)
+	switch {
+	case p == nil:
+	case s == nonExistentReplica:
+		delete(p.replicas, r.Broker)
+	default:
+		p.replicas[r.Broker] = s
+	}
+}
+
+func replicasOf(tp TopicPartition, ids []int32) []replicaID {
+	replicas := make([]replicaID, len(ids))
+	for i, id := range ids {
+		replicas[i] = replicaID{tp, id}
+	}
+	return replicas
+}
+
+// ---- Order: what goes out is the same for the same input.
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func comparePartitions(a, b TopicPartition) int {
+	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+}
+
+func sortedPartitions[V any](m map[TopicPartition]V) []TopicPartition {
+	tps := make([]TopicPartition, 0, len(m))
+	for tp := range m {
+		tps = append(tps, tp)
+	}
+	slices.SortFunc(tps, comparePartitions)
+	return tps
+}
+
+func topicsOf(tps []TopicPartition) []string {
+	topics := map[string]bool{}
+	for _, tp := range tps {
+		topics[tp.Topic] = true
+	}
+	return sortedKeys(topics)
+}

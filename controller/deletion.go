@@ -1,0 +1,258 @@
+package controller
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A topic marked under /admin/delete_topics is queued until all its replicas
+// have deleted their data; then its znodes go. A round stops its replicas and
+// tells them to delete; replicas on dead brokers make it ineligible for further
+// rounds until one of them is back. Every event that may matter makes a pass
+// over the queue.
+
+// startDeletions queues what was marked before this term.
+func (m *Machine) startDeletions(marked []string) error {
+	ineligible := map[string]bool{}
+	for name := range m.c.topics {
+		if slices.ContainsFunc(m.c.replicasOfTopic(name), func(r replicaID) bool { return !m.c.replicaOnline(r.Broker, r.TopicPartition) }) {
+			ineligible[name] = true
+		}
+	}
+	for tp := range m.c.reassigning {
+		ineligible[tp.Topic] = true
+	}
+	m.log.Infof("List of topics to be deleted: %s", strings.Join(marked, ","))
+	m.log.Infof("List of topics ineligible for deletion: %s", strings.Join(sortedKeys(ineligible), ","))
+	m.log.Infof("Initializing topic deletion manager")
+	m.deletionLog.Infof("Initializing manager with initial deletions: %s, initial ineligible deletions: %s",
+		scalaList("Set", marked), scalaList("HashSet", sortedKeys(ineligible)))
+	if !m.cfg.DeleteTopics {
+		m.deletionLog.Infof("Removing %s since delete topic is disabled", scalaList("Set", marked))
+		return m.store.RemoveTopicDeletions(m.ctx, m.c.fence(), marked)
+	}
+	for _, topic := range marked {
+		m.c.topicsToBeDeleted[topic] = true
+		if ineligible[topic] {
+			m.c.topicsIneligible[topic] = true
+		}
+	}
+	return nil
+}
+
+// enqueueDeletions queues topics and makes a pass.
+func (m *Machine) enqueueDeletions(topics []string) error {
+	for _, topic := range topics {
+		m.c.topicsToBeDeleted[topic] = true
+	}
+	return m.resumeDeletions()
+}
+
+// markIneligible stops further rounds for those of topics that are queued.
+func (m *Machine) markIneligible(reason string, topics ...string) {
+	var halted []string
+	for _, topic := range topics {
+		if m.c.topicsToBeDeleted[topic] {
+			m.c.topicsIneligible[topic] = true
+			halted = append(halted, topic)
+		}
+	}
+	if len(halted) > 0 {
+		m.deletionLog.Infof("Halted deletion of topics %s due to %s", strings.Join(halted, ","), reason)
+	}
+}
+
+// resumeDeletionOf lets topics be tried again and makes a pass.
+func (m *Machine) resumeDeletionOf(topics ...string) error {
+	queued := false
+	for _, topic := range topics {
+		if m.c.topicsToBeDeleted[topic] {
+			queued = true
+			delete(m.c.topicsIneligible, topic)
+		}
+	}
+	if !queued {
+		return nil
+	}
+	return m.resumeDeletions()
+}
+
+// failDeletions notes replicas that could not be deleted or whose broker died.
+func (m *Machine) failDeletions(replicas []replicaID) error {
+	replicas = m.ofQueuedTopics(replicas)
+	if len(replicas) == 0 {
+		return nil
+	}
+	m.deletionLog.Debugf("Deletion failed for replicas %s", joinReplicas(replicas))
+	if err := m.moveReplicas(replicas, replicaDeletionIneligible); err != nil {
+		return err
+	}
+	m.markIneligible("replica deletion failure", topicsOfReplicas(replicas)...)
+	return m.resumeDeletions()
+}
+
+// completeDeletions notes replicas whose data is gone.
+func (m *Machine) completeDeletions(replicas []replicaID) error {
+	replicas = m.ofQueuedTopics(replicas)
+	m.deletionLog.Debugf("Deletion successfully completed for replicas %s", joinReplicas(replicas))
+	if err := m.moveReplicas(replicas, replicaDeletionSuccessful); err != nil {
+		return err
+	}
+	return m.resumeDeletions()
+}
+
+func (m *Machine) ofQueuedTopics(replicas []replicaID) []replicaID {
+	return slices.DeleteFunc(slices.Clone(replicas), func(r replicaID) bool { return !m.c.queuedForDeletion(r.Topic) })
+}
+
+// resumeDeletions is the pass over the queue.
+func (m *Machine) resumeDeletions() error {
+	if !m.cfg.DeleteTopics || len(m.c.topicsToBeDeleted) == 0 {
+		return nil
+	}
+	queue := sortedKeys(m.c.topicsToBeDeleted)
+	m.deletionLog.Infof("Handling deletion for topics %s", strings.Join(queue, ","))
+	var retry []replicaID
+	var start []string
+	for _, topic := range queue {
+		if m.c.allReplicasIn(topic, replicaDeletionSuccessful) {
+			if err := m.completeTopicDeletion(topic); err != nil {
+				return err
+			}
+			m.deletionLog.Infof("Deletion of topic %s successfully completed", topic)
+			continue
+		}
+		if m.c.anyReplicaIn(topic, replicaDeletionStarted) {
+			continue
+		}
+		retry = append(retry, m.c.replicasInState(topic, replicaDeletionIneligible)...)
+		if !m.c.topicsIneligible[topic] {
+			m.deletionLog.Infof("Deletion of topic %s (re)started", topic)
+			start = append(start, topic)
+		}
+	}
+	if err := m.moveReplicas(retry, offlineReplica); err != nil {
+		return err
+	}
+	return m.startDeletionRound(start)
+}
+
+// startDeletionRound takes the topics' partitions away, lets all brokers forget
+// them, and has the live replicas delete their data.
+func (m *Machine) startDeletionRound(topics []string) error {
+	if len(topics) == 0 {
+		return nil
+	}
+	unseen := slices.DeleteFunc(slices.Clone(topics), func(t string) bool { return m.c.topicsWithDeletionStarted[t] })
+	for _, state := range []partitionState{offlinePartition, nonExistentPartition} {
+		if _, err := m.movePartitions(m.c.partitionsOf(unseen), state, electOffline); err != nil {
+			return err
+		}
+	}
+	for _, topic := range unseen {
+		m.c.topicsWithDeletionStarted[topic] = true
+	}
+	m.sendUpdateMetadata(m.c.registeredIDs(), m.c.partitionsOf(topics)...)
+	return m.deleteReplicas(topics)
+}
+
+func (m *Machine) deleteReplicas(topics []string) error {
+	var alive, dead []replicaID
+	for _, topic := range topics {
+		for _, r := range m.c.replicasOfTopic(topic) {
+			if !m.c.replicaOnline(r.Broker, r.TopicPartition) {
+				dead = append(dead, r)
+			} else if m.c.replicaState(r) != replicaDeletionSuccessful {
+				alive = append(alive, r)
+			}
+		}
+	}
+	if err := m.moveReplicas(dead, replicaDeletionIneligible); err != nil {
+		return err
+	}
+	if err := m.moveReplicas(alive, offlineReplica); err != nil {
+		return err
+	}
+	if err := m.moveReplicas(alive, replicaDeletionStarted); err != nil {
+		return err
+	}
+	m.markIneligible("offline replicas", topicsOfReplicas(dead)...)
+	return nil
+}
+
+// completeTopicDeletion removes the znodes and forgets the topic. The topic's
+// watch goes first: a topic created anew under the name is for TopicChange to see.
+func (m *Machine) completeTopicDeletion(topic string) error {
+	m.unwatchTopics(topic)
+	if err := m.moveReplicas(m.c.replicasInState(topic, replicaDeletionSuccessful), nonExistentReplica); err != nil {
+		return err
+	}
+	if err := m.store.DeleteTopic(m.ctx, m.c.fence(), topic); err != nil {
+		return err
+	}
+	m.c.removeTopic(topic)
+	return nil
+}
+
+// topicDeletion: the children of /admin/delete_topics changed.
+type topicDeletion struct{}
+
+func (topicDeletion) String() string { return "TopicDeletion" }
+
+func (topicDeletion) process(m *Machine) error {
+	if !m.Active() {
+		return nil
+	}
+	marked, err := m.store.TopicDeletions(m.ctx)
+	if err != nil {
+		return err
+	}
+	m.log.Debugf("Delete topics listener fired for topics %s to be deleted", strings.Join(marked, ","))
+	var known, unknown []string
+	for _, topic := range marked {
+		if m.c.topics[topic] != nil {
+			known = append(known, topic)
+		} else {
+			unknown = append(unknown, topic)
+		}
+	}
+	if len(unknown) > 0 {
+		m.log.Warnf("Ignoring request to delete non-existing topics %s", strings.Join(unknown, ","))
+		if err := m.store.RemoveTopicDeletions(m.ctx, m.c.fence(), unknown); err != nil {
+			return err
+		}
+	}
+	if !m.cfg.DeleteTopics {
+		m.log.Infof("Removing %s since delete topic is disabled", scalaList("Set", known))
+		return m.store.RemoveTopicDeletions(m.ctx, m.c.fence(), known)
+	}
+	if len(known) == 0 {
+		return nil
+	}
+	m.log.Infof("Starting topic deletion for topics %s", strings.Join(known, ","))
+	for _, topic := range known {
+		m.c.topicsToBeDeleted[topic] = true
+		if m.topicReassigning(topic) {
+			m.markIneligible("topic reassignment in progress", topic)
+		}
+	}
+	return m.enqueueDeletions(known)
+}
+
+func (m *Machine) topicReassigning(topic string) bool {
+	for tp := range m.c.reassigning {
+		if tp.Topic == topic {
+			return true
+		}
+	}
+	return false
+}
+
+func topicsOfReplicas(replicas []replicaID) []string {
+	topics := map[string]bool{}
+	for _, r := range replicas {
+		topics[r.Topic] = true
+	}
+	return slices.Sorted(maps.Keys(topics))
+}

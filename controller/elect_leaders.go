@@ -1,0 +1,276 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// electionTrigger says who wants leaders elected.
+type electionTrigger int8
+
+const (
+	adminTriggered electionTrigger = iota // the ElectLeaders request
+	zkTriggered                           // /admin/preferred_replica_election
+	autoTriggered                         // the periodic check
+)
+
+func (t electionTrigger) String() string {
+	return [...]string{"AdminClientTriggered", "ZkTriggered", "AutoTriggered"}[t]
+}
+
+func (t ElectionType) String() string {
+	if t == ElectPreferred {
+		return "PREFERRED"
+	}
+	return "UNCLEAN"
+}
+
+// electionRequest is the ElectLeaders request, or the creation of
+// /admin/preferred_replica_election.
+type electionRequest struct {
+	partitions []TopicPartition // nil: all, or those of the node
+	type_      ElectionType
+	trigger    electionTrigger
+	done       func(map[TopicPartition]ElectionResult, error) // nil: nobody waits
+}
+
+func (electionRequest) String() string { return "ReplicaLeaderElection" }
+
+func (e electionRequest) preempt() { e.answer(nil, protocol.NotController) }
+
+func (e electionRequest) answer(results map[TopicPartition]ElectionResult, err error) {
+	if e.done != nil {
+		e.done(results, err)
+	}
+}
+
+func (e electionRequest) process(m *Machine) error {
+	if !m.Active() {
+		e.preempt()
+		return nil
+	}
+	tps, err := m.partitionsToElect(e)
+	if err != nil || tps == nil {
+		e.answer(nil, protocol.CodeOf(err))
+		return err
+	}
+	results, err := m.electRequested(e, tps)
+	switch {
+	case err == nil:
+		e.answer(results, nil)
+	case moved(err):
+		e.preempt()
+	default:
+		e.answer(nil, protocol.UnknownServerError)
+	}
+	return err
+}
+
+// partitionsToElect is nil where there is nothing to do: the node is not there.
+func (m *Machine) partitionsToElect(e electionRequest) ([]TopicPartition, error) {
+	switch {
+	case e.partitions != nil:
+		return e.partitions, nil
+	case e.trigger == adminTriggered:
+		return append([]TopicPartition{}, m.c.partitionsWhere(func(TopicPartition, *partitionContext) bool { return true })...), nil
+	}
+	exists, err := m.store.Arm(m.ctx, zkstore.PreferredElectionPath)
+	if err != nil || !exists {
+		return nil, err
+	}
+	tps, err := m.store.PreferredElections(m.ctx)
+	return append([]TopicPartition{}, tps...), err
+}
+
+func (m *Machine) electRequested(e electionRequest, tps []TopicPartition) (map[TopicPartition]ElectionResult, error) {
+	results := map[TopicPartition]ElectionResult{}
+	var electable []TopicPartition
+	for _, tp := range tps {
+		p := m.c.partition(tp)
+		switch {
+		case p == nil:
+			m.log.Infof("Skipping replica leader election (%s) for partition %s by %s since it doesn't exist.", e.type_, partitionName(tp), e.trigger)
+			results[tp] = ElectionResult{noLeader, protocol.Errorf(protocol.UnknownTopicOrPartition, "The partition does not exist.")}
+		case m.c.queuedForDeletion(tp.Topic):
+			m.log.Warnf("Skipping replica leader election (%s) for partitions %s by %s since the respective topics are being deleted", e.type_, partitionName(tp), e.trigger)
+			results[tp] = ElectionResult{noLeader, protocol.Errorf(protocol.InvalidTopicException, "The topic is being deleted")}
+		case m.electionNeeded(p, e.type_):
+			electable = append(electable, tp)
+		case e.partitions != nil || e.trigger != adminTriggered:
+			results[tp] = ElectionResult{p.leadership.Leader, protocol.ElectionNotNeeded}
+		}
+	}
+	outcomes, err := m.electReplicas(electable, e.type_, e.trigger)
+	if err != nil {
+		return nil, err
+	}
+	for _, tp := range electable {
+		results[tp] = m.electionResult(tp, outcomes, e.type_)
+	}
+	return results, nil
+}
+
+func (m *Machine) electionNeeded(p *partitionContext, t ElectionType) bool {
+	switch {
+	case p.leadership == nil:
+		return true
+	case t == ElectPreferred:
+		return len(p.assignment.Replicas) > 0 && p.leadership.Leader != p.assignment.Replicas[0]
+	default:
+		return !m.c.live(p.leadership.Leader)
+	}
+}
+
+// electionResult puts an outcome into the protocol's words. A new partition has
+// no outcome: it came online without an election, or did not.
+func (m *Machine) electionResult(tp TopicPartition, outcomes map[TopicPartition]electionOutcome, t ElectionType) ElectionResult {
+	o, held := outcomes[tp]
+	if !held {
+		if s := m.c.leadership(tp); s != nil && m.c.partition(tp).state == onlinePartition {
+			return ElectionResult{Leader: s.Leader}
+		}
+		o.err = stateChangeFailed("Failed to elect leader for partition %s: no assigned replica is alive", partitionName(tp))
+	}
+	switch {
+	case o.err == nil:
+		return ElectionResult{Leader: o.state.Leader}
+	case !errors.Is(o.err, errStateChange):
+		return ElectionResult{noLeader, protocol.UnknownServerError}
+	case t == ElectPreferred:
+		return ElectionResult{noLeader, protocol.Errorf(protocol.PreferredLeaderNotAvailable, "%s", o.err)}
+	default:
+		return ElectionResult{noLeader, protocol.Errorf(protocol.EligibleLeadersNotAvailable, "%s", o.err)}
+	}
+}
+
+// electReplicas holds preferred or unclean elections. An unclean leader is
+// taken only where an administrator asked for it.
+func (m *Machine) electReplicas(tps []TopicPartition, t ElectionType, trigger electionTrigger) (map[TopicPartition]electionOutcome, error) {
+	m.log.Infof("Starting replica leader election (%s) for partitions %s triggered by %s", t, joinPartitions(tps), trigger)
+	s := electPreferred
+	if t == ElectUnclean {
+		s = electOffline
+		if trigger == adminTriggered {
+			s = electOfflineUnclean
+		}
+	}
+	outcomes, err := m.movePartitions(tps, onlinePartition, s)
+	if err != nil {
+		return nil, err
+	}
+	if trigger == adminTriggered {
+		return outcomes, nil
+	}
+	for _, tp := range sortedPartitions(outcomes) {
+		if o := outcomes[tp]; o.err != nil {
+			m.log.Errorf("Error completing replica leader election (%s) for partition %s: %v", t, partitionName(tp), o.err)
+		}
+	}
+	m.logPreferredElections(tps)
+	if trigger == zkTriggered { // whatever the result; a tool may write it anew in between
+		err = m.store.DeletePreferredElections(m.ctx, m.c.fence())
+		if err != nil && fatal(err) {
+			return nil, err
+		}
+		m.agenda.Put(electionRequest{type_: ElectPreferred, trigger: zkTriggered})
+	}
+	return outcomes, nil
+}
+
+func (m *Machine) logPreferredElections(tps []TopicPartition) {
+	for _, tp := range tps {
+		p := m.c.partition(tp)
+		if p == nil || p.leadership == nil || len(p.assignment.Replicas) == 0 {
+			continue
+		}
+		if preferred := p.assignment.Replicas[0]; p.leadership.Leader == preferred {
+			m.log.Infof("Partition %s completed preferred replica leader election. New leader is %d", partitionName(tp), preferred)
+		} else {
+			m.log.Warnf("Partition %s failed to complete preferred replica leader election to %d. Leader is still %d", partitionName(tp), preferred, p.leadership.Leader)
+		}
+	}
+}
+
+// resumePreferredElections does, after a failover, what an old tool asked an
+// earlier controller for.
+func (m *Machine) resumePreferredElections() error {
+	asked, err := m.store.PreferredElections(m.ctx)
+	if err != nil {
+		return err
+	}
+	var done, skipped, pending []TopicPartition
+	for _, tp := range asked {
+		p := m.c.partition(tp)
+		switch {
+		case p == nil || len(p.assignment.Replicas) == 0 || p.leadership != nil && p.leadership.Leader == p.assignment.Replicas[0]:
+			done = append(done, tp)
+		case m.c.queuedForDeletion(tp.Topic):
+			skipped = append(skipped, tp)
+		default:
+			pending = append(pending, tp)
+		}
+	}
+	m.log.Infof("Partitions undergoing preferred replica election: %s", joinPartitions(asked))
+	m.log.Infof("Partitions that completed preferred replica election: %s", joinPartitions(done))
+	m.log.Infof("Skipping preferred replica election for partitions due to topic deletion: %s", joinPartitions(skipped))
+	m.log.Infof("Resuming preferred replica election for partitions: %s", joinPartitions(pending))
+	_, err = m.electReplicas(pending, ElectPreferred, zkTriggered)
+	return err
+}
+
+// autoRebalance: time to look whether leaders sit where they should.
+type autoRebalance struct{}
+
+func (autoRebalance) String() string { return "AutoPreferredReplicaLeaderElection" }
+
+func (autoRebalance) process(m *Machine) error {
+	if !m.Active() {
+		return nil
+	}
+	m.log.Infof("Processing automatic preferred replica leader election")
+	defer m.agenda.PutAfter(m.cfg.ImbalanceInterval, autoRebalance{})
+	unbalanced := unbalancedLeaders(m.c, m.cfg.ImbalancePercentage)
+	for _, broker := range sortedKeys(unbalanced) {
+		tps := slices.DeleteFunc(unbalanced[broker], func(tp TopicPartition) bool {
+			online := func(id int32) bool { return m.c.replicaOnline(id, tp) }
+			return !preferredCanLead(m.c.assignment(tp), m.c.leadership(tp).ISR, online)
+		})
+		if _, err := m.electReplicas(tps, ElectPreferred, autoTriggered); err != nil {
+			return fmt.Errorf("rebalance leaders to broker %d: %w", broker, err)
+		}
+	}
+	return nil
+}
+
+// uncleanElectionEnabled: unclean.leader.election.enable was changed while running.
+type uncleanElectionEnabled struct{ enabled bool }
+
+func (uncleanElectionEnabled) String() string { return "UncleanLeaderElectionEnable" }
+
+func (e uncleanElectionEnabled) process(m *Machine) error {
+	m.unclean = e.enabled
+	if !m.Active() || !e.enabled {
+		return nil
+	}
+	m.log.Infof("Unclean leader election has been enabled by default")
+	_, err := m.triggerOnline(func(string) bool { return true })
+	return err
+}
+
+// topicUncleanElectionEnabled: the same for one topic.
+type topicUncleanElectionEnabled struct{ topic string }
+
+func (topicUncleanElectionEnabled) String() string { return "TopicUncleanLeaderElectionEnable" }
+
+func (e topicUncleanElectionEnabled) process(m *Machine) error {
+	if !m.Active() {
+		return nil
+	}
+	m.log.Infof("Unclean leader election has been enabled for topic %s", e.topic)
+	_, err := m.triggerOnline(func(topic string) bool { return topic == e.topic })
+	return err
+}

@@ -1,0 +1,142 @@
+package controller
+
+import (
+	"slices"
+
+	"github.com/monedula/monedula/zkstore"
+)
+
+// strategy says why a leader is elected and so by which rule.
+type strategy int8
+
+const (
+	electOffline            strategy = iota // the leader is gone; only in-sync replicas unless the topic allows others
+	electOfflineUnclean                     // the same, any live replica allowed by the administrator
+	electReassign                           // the leader is not in the target of a reassignment
+	electPreferred                          // the first assigned replica
+	electControlledShutdown                 // the leader is about to stop
+)
+
+func (s strategy) String() string {
+	switch s {
+	case electOffline:
+		return "OfflinePartitionLeaderElectionStrategy(false)"
+	case electOfflineUnclean:
+		return "OfflinePartitionLeaderElectionStrategy(true)"
+	case electReassign:
+		return "ReassignPartitionLeaderElectionStrategy"
+	case electPreferred:
+		return "PreferredReplicaPartitionLeaderElectionStrategy"
+	default:
+		return "ControlledShutdownPartitionLeaderElectionStrategy"
+	}
+}
+
+// ballot is one partition to be given a leader.
+type ballot struct {
+	assignment      zkstore.Assignment
+	state           zkstore.PartitionState // as ZooKeeper has it now
+	online          func(id int32) bool    // live, and able to serve the partition
+	onlineOrLeaving func(id int32) bool    // the same, brokers that shut down included
+	leaving         func(id int32) bool    // shutting down
+	allowUnclean    bool                   // offline strategies: a replica out of sync may lead
+	recovery        bool                   // mark a leader that was out of sync as recovering (IBP 3.2-IV0 on)
+}
+
+// elect returns the new state, its leader epoch one higher, and the replicas
+// that have to hear of it; false where no replica may lead. The assignment's
+// order decides between several that may.
+func elect(s strategy, b ballot) (next zkstore.PartitionState, recipients []int32, ok bool) {
+	replicas := b.assignment.Replicas
+	inSync := func(id int32) bool { return slices.Contains(b.state.ISR, id) }
+	next = nextEpoch(b.state)
+	switch s {
+	case electReassign:
+		recipients = targetReplicas(b.assignment)
+		next.Leader, ok = first(recipients, func(id int32) bool { return b.online(id) && inSync(id) })
+	case electPreferred:
+		recipients = replicas
+		if ok = len(replicas) > 0 && b.online(replicas[0]) && inSync(replicas[0]); ok {
+			next.Leader = replicas[0]
+		}
+	case electControlledShutdown:
+		recipients = filter(replicas, b.onlineOrLeaving)
+		next.Leader, ok = first(recipients, func(id int32) bool { return inSync(id) && !b.leaving(id) })
+		next.ISR = filter(b.state.ISR, func(id int32) bool { return !b.leaving(id) })
+	default:
+		recipients = filter(replicas, b.online)
+		if next.Leader, ok = first(recipients, inSync); ok {
+			next.ISR = filter(b.state.ISR, b.online)
+		} else if b.allowUnclean && len(recipients) > 0 {
+			ok = true
+			next.Leader, next.ISR = recipients[0], recipients[:1:1]
+			next.Recovering = b.state.Recovering || b.recovery
+		}
+	}
+	return next, recipients, ok
+}
+
+// nextEpoch is the same leadership with the next leader epoch.
+func nextEpoch(s zkstore.PartitionState) zkstore.PartitionState {
+	s.LeaderEpoch++
+	return s
+}
+
+// withoutISRMember is the state after a replica went offline: the leader is
+// none if that was it, and the last member stays.
+func withoutISRMember(s zkstore.PartitionState, id int32) zkstore.PartitionState {
+	next := nextEpoch(s)
+	if s.Leader == id {
+		next.Leader = noLeader
+	}
+	if len(s.ISR) > 1 {
+		next.ISR = without(s.ISR, []int32{id})
+	}
+	return next
+}
+
+// preferredCanLead says whether a preferred election would succeed.
+func preferredCanLead(a zkstore.Assignment, isr []int32, online func(id int32) bool) bool {
+	return len(a.Replicas) > 0 && online(a.Replicas[0]) && slices.Contains(isr, a.Replicas[0])
+}
+
+// unbalancedLeaders groups partitions by the broker that should lead them, and
+// returns for each broker of which more than percentage are led by others those
+// partitions.
+func unbalancedLeaders(c *controllerContext, percentage int32) map[int32][]TopicPartition {
+	total := map[int32]int{}
+	moved := map[int32][]TopicPartition{}
+	c.each(func(tp TopicPartition, p *partitionContext) {
+		if len(p.assignment.Replicas) == 0 || c.queuedForDeletion(tp.Topic) {
+			return
+		}
+		preferred := p.assignment.Replicas[0]
+		total[preferred]++
+		if p.leadership != nil && p.leadership.Leader != preferred {
+			moved[preferred] = append(moved[preferred], tp)
+		}
+	})
+	for broker, tps := range moved {
+		if float64(len(tps))/float64(total[broker]) <= float64(percentage)/100 {
+			delete(moved, broker)
+		}
+	}
+	return moved
+}
+
+func first(ids []int32, accept func(int32) bool) (int32, bool) {
+	if i := slices.IndexFunc(ids, accept); i >= 0 {
+		return ids[i], true
+	}
+	return noLeader, false
+}
+
+func filter(ids []int32, keep func(int32) bool) []int32 {
+	var kept []int32
+	for _, id := range ids {
+		if keep(id) {
+			kept = append(kept, id)
+		}
+	}
+	return kept
+}

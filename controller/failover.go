@@ -1,0 +1,425 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/monedula/monedula/zkstore"
+)
+
+// firstRebalance is how long after taking office leaders are first rebalanced.
+const firstRebalance = 5 * time.Second
+
+// registerRetry is the pause after a registration that failed.
+const registerRetry = time.Second
+
+// Startup is a machine's first event.
+type Startup struct{}
+
+func (Startup) String() string { return "Startup" }
+
+func (Startup) process(m *Machine) error {
+	m.bindSession()
+	m.store.WatchNode(zkstore.ControllerPath, zkstore.NodeWatch{
+		Created: func() { m.agenda.Put(controllerChange{}) },
+		Changed: func() { m.agenda.Put(controllerChange{}) },
+		Deleted: func() { m.agenda.Put(reelect{}) },
+	})
+	return m.elect()
+}
+
+// controllerChange: /controller was created or changed.
+type controllerChange struct{}
+
+func (controllerChange) String() string           { return "ControllerChange" }
+func (controllerChange) process(m *Machine) error { return m.maybeResign() }
+
+// reelect: /controller was deleted.
+type reelect struct{}
+
+func (reelect) String() string { return "Reelect" }
+
+func (reelect) process(m *Machine) error {
+	if err := m.maybeResign(); err != nil {
+		return err
+	}
+	return m.elect()
+}
+
+// Expire: the ZooKeeper session is gone, and with it the term.
+type Expire struct{}
+
+func (Expire) String() string { return "Expire" }
+
+func (Expire) process(m *Machine) error {
+	m.controllerID.Store(noLeader)
+	m.resign()
+	return nil
+}
+
+// RegisterBrokerAndReelect: a new ZooKeeper session is open.
+type RegisterBrokerAndReelect struct{}
+
+func (RegisterBrokerAndReelect) String() string { return "RegisterBrokerAndReelect" }
+
+// process registers the broker before anything else. Where somebody else holds
+// its id it tries again: a broker that lived on unregistered would never come back.
+func (e RegisterBrokerAndReelect) process(m *Machine) error {
+	m.bindSession()
+	if m.cfg.Register != nil {
+		if err := m.cfg.Register(m.ctx); err != nil {
+			m.agenda.PutAfter(registerRetry, e)
+			return fmt.Errorf("register broker %d again: %w", m.cfg.BrokerID, err)
+		}
+	}
+	return reelect{}.process(m)
+}
+
+// readController reads who is the controller and arms the watch.
+func (m *Machine) readController() (exists bool, err error) {
+	node, exists, err := m.store.Controller(m.ctx)
+	if err != nil {
+		return false, err
+	}
+	if !exists {
+		node.ID = noLeader
+	}
+	m.controllerID.Store(node.ID)
+	return exists, nil
+}
+
+// maybeResign leaves office where /controller names somebody else.
+func (m *Machine) maybeResign() error {
+	if _, err := m.readController(); err != nil {
+		return err
+	}
+	if m.Active() && m.controllerID.Load() != m.cfg.BrokerID {
+		m.resign()
+	}
+	return nil
+}
+
+// elect tries to become the controller where there is none.
+func (m *Machine) elect() error {
+	exists, err := m.readController()
+	if err != nil {
+		return err
+	}
+	if exists {
+		m.log.Debugf("Broker %d has been elected as the controller, so stopping the election process.", m.controllerID.Load())
+		return nil
+	}
+	err = m.runForOffice()
+	switch {
+	case err == nil:
+		return nil
+	case moved(err):
+		if err := m.maybeResign(); err != nil {
+			return err
+		}
+		if id := m.controllerID.Load(); id != noLeader {
+			m.log.Debugf("Broker %d was elected as controller instead of broker %d", id, m.cfg.BrokerID)
+		} else {
+			m.log.Warnf("A controller has been elected but just resigned, this will result in another round of election")
+		}
+		return nil
+	default:
+		m.log.Errorf("Error while electing or becoming controller on broker %d. Trigger controller movement immediately: %v", m.cfg.BrokerID, err)
+		return m.giveUp()
+	}
+}
+
+func (m *Machine) runForOffice() error {
+	won, err := m.store.Elect(m.ctx, m.cfg.BrokerID)
+	if err != nil {
+		return err
+	}
+	m.c.epoch, m.c.epochVersion = won.Epoch, won.Version
+	m.setChangesLogger()
+	m.controllerID.Store(m.cfg.BrokerID)
+	m.epoch.Store(won.Epoch)
+	m.active.Store(true)
+	m.log.Infof("%d successfully elected as the controller. Epoch incremented to %d and epoch zk version is now %d", m.cfg.BrokerID, won.Epoch, won.Version)
+	return m.failoverOrError()
+}
+
+// failoverOrError makes an error of a panic, so that a controller that cannot
+// take office gives it up.
+func (m *Machine) failoverOrError() (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("panic while taking office: %v\n%s", reason, debug.Stack())
+		}
+	}()
+	return m.failover()
+}
+
+// giveUp ends the term and deletes /controller, so that others, or this broker,
+// elect.
+func (m *Machine) giveUp() error {
+	if _, err := m.readController(); err != nil {
+		return err
+	}
+	if !m.Active() {
+		return nil // never won
+	}
+	if m.controllerID.Load() != m.cfg.BrokerID {
+		m.log.Warnf("Controller has already moved when trying to trigger controller movement")
+		m.resign()
+		return nil
+	}
+	fence := m.c.fence()
+	m.controllerID.Store(noLeader)
+	m.resign()
+	err := m.store.DeleteController(m.ctx, fence)
+	if moved(err) {
+		m.log.Warnf("Controller has already moved when trying to trigger controller movement")
+		return nil
+	}
+	return err
+}
+
+// failover takes office. The order matters: brokers must know who is live
+// before they hear of leaders (KAFKA-4443), and replicas must have their states
+// before partitions are given leaders.
+func (m *Machine) failover() error {
+	if err := m.setUpFeatures(); err != nil {
+		return err
+	}
+	m.log.Infof("Registering handlers")
+	if err := m.watchAll(); err != nil {
+		return err
+	}
+	if err := m.deleteOldNotifications(); err != nil {
+		return err
+	}
+	m.log.Infof("Initializing controller context")
+	if err := m.initializeContext(); err != nil {
+		return err
+	}
+	m.log.Infof("Fetching topic deletions in progress")
+	marked, err := m.store.TopicDeletions(m.ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.startDeletions(marked); err != nil {
+		return err
+	}
+	m.log.Infof("Sending update metadata request")
+	m.sendUpdateMetadata(m.c.registeredIDs())
+	if err := m.startReplicas(); err != nil {
+		return err
+	}
+	if err := m.startPartitions(); err != nil {
+		return err
+	}
+	m.log.Infof("Ready to serve as the new controller with epoch %d", m.c.epoch)
+	if err := m.resumeOldRequests(); err != nil {
+		return err
+	}
+	m.log.Infof("Starting the controller scheduler")
+	if m.cfg.AutoRebalance {
+		m.agenda.PutAfter(firstRebalance, autoRebalance{})
+	}
+	if m.cfg.TokenExpiry != nil {
+		m.log.Infof("starting the token expiry check scheduler")
+		m.cfg.TokenExpiry(true)
+	}
+	return nil
+}
+
+// resumeOldRequests goes on with what an earlier controller was asked to do.
+func (m *Machine) resumeOldRequests() error {
+	if err := m.resumeAllReassignments(); err != nil {
+		return err
+	}
+	if err := m.resumeDeletions(); err != nil {
+		return err
+	}
+	return m.resumePreferredElections()
+}
+
+func (m *Machine) watchAll() error {
+	for path, event := range m.childEvents() {
+		m.store.WatchChildren(path, func() { m.agenda.Put(event) })
+	}
+	for path, event := range m.requestEvents() {
+		m.store.WatchNode(path, zkstore.NodeWatch{Created: func() { m.agenda.Put(event) }})
+		if _, err := m.store.Arm(m.ctx, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Machine) childEvents() map[string]Event {
+	return map[string]Event{
+		zkstore.BrokerIDsPath:    brokerChange{},
+		zkstore.TopicsPath:       topicChange{},
+		zkstore.DeleteTopicsPath: topicDeletion{},
+		zkstore.LogDirEventsPath: logDirEventNotification{},
+		zkstore.ISRChangesPath:   isrChangeNotification{},
+	}
+}
+
+// requestEvents are by the nodes through which old tools ask for something;
+// their creation counts only.
+func (m *Machine) requestEvents() map[string]Event {
+	return map[string]Event{
+		zkstore.PreferredElectionPath:  electionRequest{type_: ElectPreferred, trigger: zkTriggered},
+		zkstore.ReassignPartitionsPath: zkReassignment{},
+	}
+}
+
+// deleteOldNotifications drops what was meant for an earlier controller: all
+// state is read afterwards anyway.
+func (m *Machine) deleteOldNotifications() error {
+	m.log.Infof("Deleting log dir event notifications")
+	nodes, err := m.store.LogDirEvents(m.ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.store.DeleteLogDirEvents(m.ctx, m.c.fence(), nodes); err != nil {
+		return err
+	}
+	m.log.Infof("Deleting isr change notifications")
+	if nodes, err = m.store.ISRChanges(m.ctx); err != nil {
+		return err
+	}
+	return m.store.DeleteISRChanges(m.ctx, m.c.fence(), nodes)
+}
+
+func (m *Machine) initializeContext() error {
+	brokers, err := m.readBrokers()
+	if err != nil {
+		return err
+	}
+	m.c.brokers = brokers
+	m.log.Infof("Initialized broker epochs cache: %s", epochsText(m.c))
+	names, err := m.store.Topics(m.ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		m.c.addTopic(name)
+	}
+	added, err := m.readTopics(names)
+	if err != nil {
+		return err
+	}
+	for _, tp := range added {
+		if beingReassigned(m.c.assignment(tp)) {
+			m.c.reassigning[tp] = true
+		}
+	}
+	if err := m.watchBrokers(m.c.registeredIDs()); err != nil {
+		return err
+	}
+	if err := m.readLeadership(added); err != nil {
+		return err
+	}
+	for _, id := range m.c.registeredIDs() {
+		m.peers.Add(m.c.brokers[id])
+	}
+	m.log.Infof("Currently active brokers in the cluster: %s", scalaList("Set", m.c.liveIDs()))
+	m.log.Infof("Currently shutting brokers in the cluster: %s", scalaList("HashSet", sortedKeys(m.c.shuttingDown)))
+	m.log.Infof("Current list of topics in the cluster: %s", scalaList("HashSet", names))
+	return nil
+}
+
+// readLeadership refreshes what is known of partitions; absent and unreadable
+// states are left as they were.
+func (m *Machine) readLeadership(tps []TopicPartition) error {
+	states, err := m.store.PartitionStates(m.ctx, tps)
+	if err != nil {
+		return err
+	}
+	for tp, s := range states {
+		m.c.setLeadership(tp, s)
+	}
+	return nil
+}
+
+// resign leaves office and forgets everything. It writes nothing.
+func (m *Machine) resign() {
+	m.log.Debugf("Resigning")
+	for path := range m.childEvents() {
+		m.store.UnwatchChildren(path)
+	}
+	for path := range m.requestEvents() {
+		m.store.UnwatchNode(path)
+	}
+	m.unwatchBrokers(m.c.registeredIDs())
+	for tp := range m.c.reassigning {
+		m.unwatchState(tp)
+	}
+	m.partitionLog.Infof("Stopped partition state machine")
+	m.unwatchTopics(sortedKeys(m.c.topics)...)
+	m.replicaLog.Infof("Stopped replica state machine")
+	m.agenda.CancelTimers()
+	if m.cfg.TokenExpiry != nil && m.Active() {
+		m.cfg.TokenExpiry(false)
+	}
+	m.peers.RemoveAll()
+	m.active.Store(false)
+	m.epoch.Store(0)
+	m.c = newControllerContext()
+	m.log.Infof("Resigned")
+	m.setChangesLogger()
+}
+
+// setUpFeatures makes /feature say what this broker's protocol version wants.
+// A node that cannot be read is left alone: it must not keep the cluster
+// without a controller.
+func (m *Machine) setUpFeatures() error {
+	wanted := zkstore.FeatureNode{JSONVersion: m.versions.featureJSON, Enabled: m.versions.features, Features: map[string]zkstore.FinalizedFeature{}}
+	node, err := m.store.Feature(m.ctx)
+	switch {
+	case errors.Is(err, zkstore.ErrNoNode):
+		m.log.Infof("Creating FeatureZNode at path: %s with contents: %+v", zkstore.FeaturePath, wanted)
+		if err := m.store.CreateFeature(m.ctx, wanted); err != nil && !errors.Is(err, zkstore.ErrNodeExists) {
+			return err
+		}
+		node, err = m.store.Feature(m.ctx)
+		if err != nil {
+			return err
+		}
+		return m.awaitFeatures(node.Version, m.cfg.FeatureUpdateTimeout)
+	case errors.Is(err, zkstore.ErrInvalidNode):
+		m.log.Errorf("%s cannot be read and stays as it is; the finalized features are taken to be none: %v", zkstore.FeaturePath, err)
+		m.finalized = nil
+		return nil
+	case err != nil:
+		return err
+	}
+	if !node.Enabled && len(node.Features) > 0 {
+		m.log.Warnf("FeatureZNode at path: %s with disabled status contains non-empty features: %v", zkstore.FeaturePath, node.Features)
+	}
+	if wanted.Enabled && node.Enabled {
+		wanted.Features = node.Features
+	}
+	m.finalized = wanted.Features
+	if sameFeatures(node, wanted) {
+		return nil
+	}
+	m.log.Infof("Updating FeatureZNode at path: %s with contents: %+v", zkstore.FeaturePath, wanted)
+	version, err := m.store.SetFeature(m.ctx, wanted)
+	if err != nil {
+		return err
+	}
+	return m.awaitFeatures(version, m.cfg.FeatureUpdateTimeout)
+}
+
+func sameFeatures(a, b zkstore.FeatureNode) bool {
+	if a.JSONVersion != b.JSONVersion || a.Enabled != b.Enabled || len(a.Features) != len(b.Features) {
+		return false
+	}
+	for name, level := range a.Features {
+		if other, ok := b.Features[name]; !ok || other != level {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,219 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// Machine is the controller's logic without goroutines, timers and sockets. It
+// takes one event at a time, in one goroutine at a time, and runs it to its
+// end; what it cannot know at once comes back as an event. The same store,
+// peers and events give the same writes and requests in the same order.
+type Machine struct {
+	cfg      Config
+	versions versions
+	store    Store
+	peers    Peers
+	agenda   Agenda
+	requests requestBuilder
+
+	log                                   logger // kafka.controller.KafkaController
+	partitionLog, replicaLog, deletionLog logger
+	changes                               logger // state.change.logger
+
+	unclean bool // unclean.leader.election.enable, which may be changed while running
+
+	uncleanElections int64 // since the start of the broker
+
+	// c is what is known in the term; empty outside of one.
+	c *controllerContext
+	// finalized are the feature levels of /feature as last read or written.
+	finalized map[string]zkstore.FinalizedFeature
+
+	// ctx is bound to a ZooKeeper session. Work begun in one session never
+	// goes on in the next, and nothing waits for a new one: between an expiry
+	// and AfterNewSession's event everything answers ErrSessionExpired.
+	ctx context.Context
+
+	mu     sync.Mutex         // guards cancel
+	cancel context.CancelFunc // ends ctx
+
+	controllerID atomic.Int32 // as last read from /controller; noLeader for none
+	active       atomic.Bool  // a term is under way
+	epoch        atomic.Int32 // of the term, 0 outside
+}
+
+// NewMachine returns a machine that is not active and has read nothing; its
+// first event is Startup. The error names an unusable setting.
+func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, error) {
+	ibp, err := parseProtocolVersion(cfg.IBP)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = kafkalog.Discard()
+	}
+	m := &Machine{
+		cfg: cfg, versions: versionsOf(ibp), store: store, peers: peers, agenda: agenda,
+		unclean: cfg.UncleanElection, c: newControllerContext(),
+		log:          newLogger(cfg.Logger, "kafka.controller.KafkaController", "[Controller id=%d] ", cfg.BrokerID),
+		partitionLog: newLogger(cfg.Logger, "kafka.controller.ZkPartitionStateMachine", "[PartitionStateMachine controllerId=%d] ", cfg.BrokerID),
+		replicaLog:   newLogger(cfg.Logger, "kafka.controller.ZkReplicaStateMachine", "[ReplicaStateMachine controllerId=%d] ", cfg.BrokerID),
+		deletionLog:  newLogger(cfg.Logger, "kafka.controller.TopicDeletionManager", "[Topic Deletion Manager %d] ", cfg.BrokerID),
+	}
+	m.setChangesLogger()
+	m.requests = requestBuilder{id: cfg.BrokerID, listener: cfg.InterBrokerListener, versions: m.versions}
+	m.controllerID.Store(noLeader)
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m, nil
+}
+
+// setChangesLogger names the term in the state change log.
+func (m *Machine) setChangesLogger() {
+	m.changes = newLogger(m.cfg.Logger, "state.change.logger", "[Controller id=%d epoch=%d] ", m.cfg.BrokerID, m.c.epoch)
+}
+
+// Step runs one event to its end. An event that fails leaves undone what it had
+// not done: a later event or the next failover does it.
+func (m *Machine) Step(e Event) {
+	err := e.process(m)
+	switch {
+	case err == nil:
+	case moved(err):
+		m.log.Infof("Controller moved to another broker when processing %s. (%v)", e, err)
+		if err := m.maybeResign(); err != nil {
+			m.log.Errorf("Error processing event %s: %v", e, err)
+		}
+	default:
+		m.log.Errorf("Error processing event %s: %v", e, err)
+	}
+}
+
+// Interrupt ends a ZooKeeper operation that Step waits for, because its session
+// is gone or the broker stops. It may be called from any goroutine.
+func (m *Machine) Interrupt() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cancel()
+}
+
+// bindSession makes the work to come belong to the session that is open now.
+func (m *Machine) bindSession() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cancel()
+	m.ctx, m.cancel = context.WithCancel(m.store.BindSession(context.Background()))
+}
+
+// Active says whether a term is under way. Any goroutine may ask.
+func (m *Machine) Active() bool { return m.active.Load() }
+
+// send flushes a batch: it hands the requests to the brokers' queues.
+func (m *Machine) send(b *batch) {
+	if b.empty() {
+		return
+	}
+	out := m.requests.requests(b)
+	m.logRequests(b, out)
+	epoch := m.c.epoch
+	for _, o := range out {
+		m.peers.Send(o.broker, o.req, m.answered(epoch, o))
+	}
+}
+
+// answered makes an event of the answer, or nothing where nobody looks at it.
+func (m *Machine) answered(epoch int32, o outgoing) func(kmsg.Response) {
+	if _, ok := o.req.(*kmsg.StopReplicaRequest); ok && len(o.remove) == 0 {
+		return nil
+	}
+	return func(resp kmsg.Response) {
+		switch resp := resp.(type) {
+		case *kmsg.LeaderAndISRResponse:
+			m.agenda.Put(leaderAndISRAnswered{epoch, o.broker, resp})
+		case *kmsg.UpdateMetadataResponse:
+			m.agenda.Put(updateMetadataAnswered{epoch, o.broker, resp})
+		case *kmsg.StopReplicaResponse:
+			m.agenda.Put(stopReplicaAnswered{epoch, o.broker, o.remove, resp})
+		}
+	}
+}
+
+// sendUpdateMetadata tells brokers who is live, and the state of partitions.
+func (m *Machine) sendUpdateMetadata(brokers []int32, tps ...TopicPartition) {
+	b := newBatch(m.c)
+	b.addUpdateMetadata(brokers, tps...)
+	m.send(b)
+}
+
+func (m *Machine) logRequests(b *batch, out []outgoing) {
+	traced := m.changes.traced()
+	saidUpdate := false
+	for _, o := range out {
+		switch req := o.req.(type) {
+		case *kmsg.LeaderAndISRRequest:
+			leaders := 0
+			for _, tp := range sortedPartitions(b.leaderAndISR[o.broker]) {
+				kind, e := "become-follower", b.leaderAndISR[o.broker][tp]
+				if e.state.Leader == o.broker {
+					kind = "become-leader"
+					leaders++
+				}
+				if traced {
+					m.changes.Tracef("Sending %s LeaderAndIsr request %s to broker %d for partition %s", kind, e.text(tp), o.broker, partitionName(tp))
+				}
+			}
+			m.changes.Infof("Sending LeaderAndIsr request to broker %d with %d become-leader and %d become-follower partitions",
+				o.broker, leaders, len(b.leaderAndISR[o.broker])-leaders)
+		case *kmsg.UpdateMetadataRequest:
+			if !saidUpdate {
+				m.changes.Infof("Sending UpdateMetadata request to brokers %s for %d partitions", scalaList("HashSet", recipients(b.c, b.updateBrokers)), countPartitions(req))
+			}
+			saidUpdate = true
+		case *kmsg.StopReplicaRequest:
+			m.logStopReplica(b, o, req, traced)
+		}
+	}
+}
+
+func (m *Machine) logStopReplica(b *batch, o outgoing, req *kmsg.StopReplicaRequest, traced bool) {
+	count := 0
+	for _, t := range req.Topics {
+		count += len(t.Partitions)
+		for _, s := range t.PartitionStates {
+			if traced {
+				m.changes.Tracef("Sending StopReplica request StopReplicaPartitionState(partitionIndex=%d, leaderEpoch=%d, deletePartition=%t) to broker %d for partition %s-%d",
+					s.Partition, s.LeaderEpoch, s.Delete, o.broker, t.Topic, s.Partition)
+			}
+		}
+	}
+	kind := ""
+	if req.Version < 3 {
+		kind = fmt.Sprintf("(delete = %t) ", req.DeletePartitions)
+	}
+	m.changes.Infof("Sending StopReplica request %sfor %d replicas to broker %d", kind, count, o.broker)
+}
+
+func (e leaderAndISREntry) text(tp TopicPartition) string {
+	recovery := 0
+	if e.state.Recovering {
+		recovery = 1
+	}
+	return fmt.Sprintf("LeaderAndIsrPartitionState(topicName='%s', partitionIndex=%d, controllerEpoch=%d, leader=%d, leaderEpoch=%d, isr=%s, partitionEpoch=%d, replicas=%s, addingReplicas=%s, removingReplicas=%s, isNew=%t, leaderRecoveryState=%d)",
+		tp.Topic, tp.Partition, e.state.ControllerEpoch, e.state.Leader, e.state.LeaderEpoch, intList(e.state.ISR), e.state.Version,
+		intList(e.assignment.Replicas), intList(e.assignment.Adding), intList(e.assignment.Removing), e.isNew, recovery)
+}
+
+func countPartitions(req *kmsg.UpdateMetadataRequest) int {
+	n := len(req.PartitionStates)
+	for _, t := range req.TopicStates {
+		n += len(t.PartitionStates)
+	}
+	return n
+}

@@ -1,0 +1,70 @@
+package controller
+
+import "errors"
+
+// logDirEventNotification: brokers reported failed log directories.
+type logDirEventNotification struct{}
+
+func (logDirEventNotification) String() string { return "LogDirEventNotification" }
+
+// process sends the brokers their replicas' leadership again: their answers tell
+// which ones they cannot serve.
+func (logDirEventNotification) process(m *Machine) error {
+	if !m.Active() {
+		return nil
+	}
+	nodes, err := m.store.LogDirEvents(m.ctx)
+	if err != nil || len(nodes) == 0 {
+		return err
+	}
+	brokers, err := m.store.LogDirEventBrokers(m.ctx, nodes)
+	if err == nil {
+		m.log.Infof("Handling log directory failure for brokers %s", joinIDs(brokers))
+		err = m.moveReplicas(m.c.replicasOnBrokers(brokers...), onlineReplica)
+	}
+	if err != nil && fatal(err) {
+		return err
+	}
+	return errors.Join(err, m.store.DeleteLogDirEvents(m.ctx, m.c.fence(), nodes))
+}
+
+// isrChangeNotification: leaders of old protocol versions changed in-sync sets
+// in ZooKeeper.
+type isrChangeNotification struct{}
+
+func (isrChangeNotification) String() string { return "IsrChangeNotification" }
+
+func (isrChangeNotification) process(m *Machine) error {
+	if !m.Active() {
+		return nil
+	}
+	nodes, err := m.store.ISRChanges(m.ctx)
+	if err != nil || len(nodes) == 0 {
+		return err
+	}
+	err = m.takeOverISRs(nodes)
+	if err != nil && fatal(err) {
+		return err
+	}
+	return errors.Join(err, m.store.DeleteISRChanges(m.ctx, m.c.fence(), nodes))
+}
+
+func (m *Machine) takeOverISRs(nodes []string) error {
+	tps, err := m.store.ISRChangePartitions(m.ctx, nodes)
+	if err != nil || len(tps) == 0 {
+		return err
+	}
+	if err := m.readLeadership(tps); err != nil {
+		return err
+	}
+	m.sendUpdateMetadata(m.c.registeredIDs(), tps...)
+	for _, tp := range tps {
+		if !m.c.reassigning[tp] {
+			continue
+		}
+		if err := m.maybeCompleteReassignment(tp); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/zkstore"
+)
+
+// Store is what the controller needs of ZooKeeper; *zkstore.Store is one, and
+// its methods' comments are the contract. Handlers of watches only enqueue
+// events: everything is read when the event is processed, never before.
+type Store interface {
+	BindSession(ctx context.Context) context.Context
+
+	WatchChildren(path string, changed func())
+	UnwatchChildren(path string)
+	WatchNode(path string, w zkstore.NodeWatch)
+	UnwatchNode(path string)
+	Arm(ctx context.Context, path string) (exists bool, err error)
+
+	Controller(ctx context.Context) (c zkstore.ControllerNode, exists bool, err error)
+	Elect(ctx context.Context, id int32) (zkstore.ControllerEpoch, error)
+	DeleteController(ctx context.Context, f zkstore.Fence) error
+
+	Feature(ctx context.Context) (zkstore.FeatureNode, error)
+	CreateFeature(ctx context.Context, n zkstore.FeatureNode) error
+	SetFeature(ctx context.Context, n zkstore.FeatureNode) (zkstore.Version, error)
+	AllocateProducerIDBlock(ctx context.Context, broker int32) (zkstore.ProducerIDBlock, error)
+
+	Brokers(ctx context.Context) (map[int32]zkstore.BrokerInfo, error)
+	BrokerIDs(ctx context.Context) ([]int32, error)
+	BrokerNode(ctx context.Context, id int32) (info *zkstore.BrokerInfo, owner int64, err error)
+
+	Topics(ctx context.Context) ([]string, error)
+	TopicNodes(ctx context.Context, names []string) (map[string]zkstore.TopicNode, error)
+	SetTopic(ctx context.Context, f zkstore.Fence, t zkstore.TopicNode) (zkstore.Version, error)
+	DeleteTopic(ctx context.Context, f zkstore.Fence, name string) error
+	TopicDeletions(ctx context.Context) ([]string, error)
+	RemoveTopicDeletions(ctx context.Context, f zkstore.Fence, names []string) error
+	Configs(ctx context.Context, t zkstore.EntityType, names []string) (map[string]map[string]string, error)
+
+	PartitionStates(ctx context.Context, tps []TopicPartition) (map[TopicPartition]zkstore.PartitionState, error)
+	CreatePartitionStates(ctx context.Context, f zkstore.Fence, states map[TopicPartition]zkstore.PartitionState) (failed map[TopicPartition]error, err error)
+	SetPartitionStates(ctx context.Context, f zkstore.Fence, states map[TopicPartition]zkstore.PartitionState) (written map[TopicPartition]zkstore.Version, failed map[TopicPartition]error, err error)
+
+	ISRChanges(ctx context.Context) (nodes []string, err error)
+	ISRChangePartitions(ctx context.Context, nodes []string) ([]TopicPartition, error)
+	DeleteISRChanges(ctx context.Context, f zkstore.Fence, nodes []string) error
+	LogDirEvents(ctx context.Context) (nodes []string, err error)
+	LogDirEventBrokers(ctx context.Context, nodes []string) ([]int32, error)
+	DeleteLogDirEvents(ctx context.Context, f zkstore.Fence, nodes []string) error
+
+	PartitionReassignments(ctx context.Context) (map[TopicPartition][]int32, error)
+	SetPartitionReassignments(ctx context.Context, f zkstore.Fence, r map[TopicPartition][]int32) error
+	PreferredElections(ctx context.Context) ([]TopicPartition, error)
+	DeletePreferredElections(ctx context.Context, f zkstore.Fence) error
+}
+
+var _ Store = (*zkstore.Store)(nil)
+
+// Peers carries control requests to brokers. Every broker has a queue of its
+// own: one request is on its way, the next leaves when that was answered, and a
+// request is sent again until it is answered or its broker removed.
+type Peers interface {
+	// Add opens a queue to a broker; one that is open already stays.
+	Add(b zkstore.BrokerInfo)
+	// Remove drops the broker's queue and what is in it.
+	Remove(id int32)
+	// RemoveAll drops all queues.
+	RemoveAll()
+	// Send appends to the broker's queue; a broker without one gets nothing.
+	// answered may be nil; it is called in any goroutine, at most once.
+	Send(id int32, req kmsg.Request, answered func(kmsg.Response))
+}
+
+// Agenda is where a Machine puts events that must be processed later.
+type Agenda interface {
+	// Put appends an event to the queue.
+	Put(e Event)
+	// PutAfter appends it when d has passed, unless CancelTimers comes first.
+	PutAfter(d time.Duration, e Event)
+	// CancelTimers drops what PutAfter has not delivered yet.
+	CancelTimers()
+}
+
+// moved says that somebody else is the controller: the whole event ends and the
+// machine resigns.
+func moved(err error) bool { return errors.Is(err, zkstore.ErrControllerMoved) }
+
+// fatal says that an error ends the whole event, not only the work on one
+// partition: nothing more can be written.
+func fatal(err error) bool {
+	return moved(err) || errors.Is(err, zkstore.ErrSessionExpired) || errors.Is(err, zkstore.ErrClosed) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

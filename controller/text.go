@@ -1,0 +1,114 @@
+package controller
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// Log lines show data in the words that people know from Kafka's logs.
+
+func joinIDs(ids []int32) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.Itoa(int(id))
+	}
+	return strings.Join(texts, ",")
+}
+
+func joinTexts(texts []string) string { return strings.Join(texts, ",") }
+
+func joinPartitions(tps []TopicPartition) string {
+	texts := make([]string, len(tps))
+	for i, tp := range tps {
+		texts[i] = partitionName(tp)
+	}
+	return strings.Join(texts, ",")
+}
+
+func joinReplicas(replicas []replicaID) string {
+	texts := make([]string, len(replicas))
+	for i, r := range replicas {
+		texts[i] = fmt.Sprintf("[Topic=%s,Partition=%d,Replica=%d]", r.Topic, r.Partition, r.Broker)
+	}
+	return strings.Join(texts, ",")
+}
+
+func partitionName(tp TopicPartition) string { return fmt.Sprintf("%s-%d", tp.Topic, tp.Partition) }
+
+// scalaList is a collection as Scala prints it: List(0, 1).
+func scalaList[T any](kind string, items []T) string {
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = fmt.Sprint(item)
+	}
+	return kind + "(" + strings.Join(texts, ", ") + ")"
+}
+
+func intList(ids []int32) string { return "[" + strings.ReplaceAll(joinIDs(ids), ",", ", ") + "]" }
+
+func recoveryText(recovering bool) string {
+	if recovering {
+		return "RECOVERING"
+	}
+	return "RECOVERED"
+}
+
+// stateText is a partition's state as in "Changed partition ... with state".
+func stateText(s zkstore.PartitionState) string {
+	members := make([]string, len(s.ISR))
+	for i, id := range s.ISR {
+		members[i] = fmt.Sprintf("BrokerState(brokerId=%d, brokerEpoch=-1)", id)
+	}
+	return fmt.Sprintf("LeaderAndIsr(leader=%d, leaderEpoch=%d, isrWithBrokerEpoch=%s, leaderRecoveryState=%s, partitionEpoch=%d)",
+		s.Leader, s.LeaderEpoch, scalaList("List", members), recoveryText(s.Recovering), s.Version)
+}
+
+// leadershipText is a state with its controller's epoch.
+func leadershipText(s zkstore.PartitionState) string {
+	return fmt.Sprintf("(Leader:%d,ISR:%s,LeaderRecoveryState:%s,LeaderEpoch:%d,ZkVersion:%d,ControllerEpoch:%d)",
+		s.Leader, joinIDs(s.ISR), recoveryText(s.Recovering), s.LeaderEpoch, s.Version, s.ControllerEpoch)
+}
+
+func assignmentText(a zkstore.Assignment) string {
+	return fmt.Sprintf("ReplicaAssignment(replicas=%s, addingReplicas=%s, removingReplicas=%s)",
+		joinIDs(a.Replicas), joinIDs(a.Adding), joinIDs(a.Removing))
+}
+
+// epochsText is the brokers with their epochs as a Scala map.
+func epochsText(c *controllerContext) string {
+	var texts []string
+	for _, id := range c.registeredIDs() {
+		texts = append(texts, fmt.Sprintf("%d -> %d", id, c.brokers[id].Epoch))
+	}
+	return scalaList("HashMap", texts)
+}
+
+// logger writes lines that begin with who speaks, as Kafka's classes do.
+type logger struct {
+	entry  *logrus.Entry
+	prefix string
+}
+
+func newLogger(l *logrus.Logger, name, prefix string, args ...any) logger {
+	return logger{kafkalog.For(l, name), fmt.Sprintf(prefix, args...)}
+}
+
+func (l logger) traced() bool { return l.entry.Logger.IsLevelEnabled(logrus.TraceLevel) }
+
+func (l logger) Tracef(format string, args ...any) { l.write(logrus.TraceLevel, format, args) }
+func (l logger) Debugf(format string, args ...any) { l.write(logrus.DebugLevel, format, args) }
+func (l logger) Infof(format string, args ...any)  { l.write(logrus.InfoLevel, format, args) }
+func (l logger) Warnf(format string, args ...any)  { l.write(logrus.WarnLevel, format, args) }
+func (l logger) Errorf(format string, args ...any) { l.write(logrus.ErrorLevel, format, args) }
+
+func (l logger) write(level logrus.Level, format string, args []any) {
+	if l.entry.Logger.IsLevelEnabled(level) {
+		l.entry.Log(level, l.prefix+fmt.Sprintf(format, args...))
+	}
+}

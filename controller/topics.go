@@ -1,0 +1,218 @@
+package controller
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"slices"
+
+	"github.com/monedula/monedula/zkstore"
+)
+
+// readTopics watches topics, reads their nodes and takes over ids and
+// assignments; it returns the partitions, in order. A topic without an id gets
+// one, where the protocol version knows ids; an id that is there stays, whatever
+// the version.
+func (m *Machine) readTopics(names []string) ([]TopicPartition, error) {
+	for _, name := range names {
+		changed := func() { m.agenda.Put(partitionModifications{name}) }
+		m.store.WatchNode(zkstore.TopicPath(name), zkstore.NodeWatch{Changed: changed})
+	}
+	nodes, err := m.store.TopicNodes(m.ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	var tps []TopicPartition
+	for _, name := range sortedKeys(nodes) {
+		node := nodes[name]
+		if len(node.Partitions) == 0 {
+			m.log.Errorf("Topic %s has no partitions: the data of %s is empty or cannot be read; correct it, or delete the topic", name, zkstore.TopicPath(name))
+			continue
+		}
+		if err := m.ensureTopicID(&node); err != nil {
+			return nil, err
+		}
+		m.c.setTopicID(name, node.ID)
+		for _, index := range sortedKeys(node.Partitions) {
+			tp := TopicPartition{Topic: name, Partition: index}
+			m.c.setAssignment(tp, node.Partitions[index])
+			tps = append(tps, tp)
+		}
+	}
+	return tps, nil
+}
+
+func (m *Machine) unwatchTopics(names ...string) {
+	for _, name := range names {
+		m.store.UnwatchNode(zkstore.TopicPath(name))
+	}
+}
+
+func (m *Machine) ensureTopicID(node *zkstore.TopicNode) error {
+	if !m.versions.topicIDs || node.ID != (TopicID{}) {
+		return nil
+	}
+	id, err := m.newTopicID()
+	if err != nil {
+		return err
+	}
+	node.ID = id
+	_, err = m.store.SetTopic(m.ctx, m.c.fence(), *node)
+	return err
+}
+
+// newTopicID draws a random version 4 UUID; one whose text begins with '-' is
+// drawn again, since tools would take it for an option.
+func (m *Machine) newTopicID() (TopicID, error) {
+	draw := m.cfg.NewTopicID
+	if draw == nil {
+		draw = randomTopicID
+	}
+	for {
+		id, err := draw()
+		if err != nil || base64.RawURLEncoding.EncodeToString(id[:])[0] != '-' {
+			return id, err
+		}
+	}
+}
+
+func randomTopicID() (TopicID, error) {
+	var id TopicID
+	_, err := rand.Read(id[:])
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return id, err
+}
+
+// topicChange: the children of /brokers/topics changed.
+type topicChange struct{}
+
+func (topicChange) String() string { return "TopicChange" }
+
+func (topicChange) process(m *Machine) error {
+	if !m.Active() {
+		return nil
+	}
+	names, err := m.store.Topics(m.ctx)
+	if err != nil {
+		return err
+	}
+	var added, deleted []string
+	for _, name := range names {
+		if m.c.topics[name] == nil {
+			added = append(added, name)
+		}
+	}
+	for _, name := range sortedKeys(m.c.topics) {
+		if !slices.Contains(names, name) {
+			deleted = append(deleted, name)
+		}
+	}
+	tps, err := m.readTopics(added)
+	if err != nil {
+		return err
+	}
+	for _, name := range added {
+		m.c.addTopic(name)
+	}
+	for _, name := range deleted {
+		m.c.removeTopic(name)
+	}
+	m.log.Infof("New topics: [%s], deleted topics: [%s], new partition replica assignment [%s]",
+		scalaList("Set", added), scalaList("HashSet", deleted), joinPartitions(tps))
+	return m.createPartitions(tps)
+}
+
+// createPartitions brings new partitions to life.
+func (m *Machine) createPartitions(tps []TopicPartition) error {
+	if len(tps) == 0 {
+		return nil
+	}
+	m.log.Infof("New partition creation callback for %s", joinPartitions(tps))
+	if _, err := m.movePartitions(tps, newPartition, electOffline); err != nil {
+		return err
+	}
+	if err := m.moveReplicas(m.c.replicasOfPartitions(tps), newReplica); err != nil {
+		return err
+	}
+	if _, err := m.movePartitions(tps, onlinePartition, electOffline); err != nil {
+		return err
+	}
+	return m.moveReplicas(m.c.replicasOfPartitions(tps), onlineReplica)
+}
+
+// partitionModifications: the data of a topic's node changed.
+type partitionModifications struct{ topic string }
+
+func (partitionModifications) String() string { return "PartitionModifications" }
+
+// process takes over added partitions. Changes made by hand to partitions that
+// are known count for nothing, and are overwritten some day.
+func (e partitionModifications) process(m *Machine) error {
+	if !m.Active() {
+		return nil
+	}
+	nodes, err := m.store.TopicNodes(m.ctx, []string{e.topic})
+	if err != nil {
+		return err
+	}
+	node, exists := nodes[e.topic]
+	if !exists || m.c.topics[e.topic] == nil {
+		return nil // TopicChange deals with it
+	}
+	added := map[int32]zkstore.Assignment{}
+	for index, a := range node.Partitions {
+		if len(m.c.assignment(TopicPartition{Topic: e.topic, Partition: index}).Replicas) == 0 {
+			added[index] = a
+		}
+	}
+	if m.c.queuedForDeletion(e.topic) {
+		return m.refusePartitions(node, sortedKeys(added))
+	}
+	if len(added) == 0 {
+		return nil
+	}
+	if err := m.adoptTopicID(&node); err != nil {
+		return err
+	}
+	m.log.Infof("New partitions to be added %s to topic %s", joinIDs(sortedKeys(added)), e.topic)
+	var tps []TopicPartition
+	for _, index := range sortedKeys(added) {
+		tp := TopicPartition{Topic: e.topic, Partition: index}
+		m.c.setAssignment(tp, added[index])
+		tps = append(tps, tp)
+	}
+	return m.createPartitions(tps)
+}
+
+// adoptTopicID keeps the id the topic has; only a topic that had no readable
+// node until now gets one here.
+func (m *Machine) adoptTopicID(node *zkstore.TopicNode) error {
+	if m.c.topicID(node.Name) != (TopicID{}) {
+		return nil
+	}
+	if err := m.ensureTopicID(node); err != nil {
+		return err
+	}
+	m.c.setTopicID(node.Name, node.ID)
+	return nil
+}
+
+// refusePartitions takes partitions that were added to a topic on its way out
+// from its node again (KAFKA-6612): else the deletion would never end.
+func (m *Machine) refusePartitions(node zkstore.TopicNode, added []int32) error {
+	if len(added) == 0 {
+		m.log.Infof("Ignoring partition change during topic deletion as no new partitions are added")
+		return nil
+	}
+	m.log.Warnf("Skipping adding partitions %s for topic %s since it is currently being deleted", joinIDs(added), node.Name)
+	m.log.Infof("Restoring the partition replica assignment for topic %s", node.Name)
+	_, err := m.store.SetTopic(m.ctx, m.c.fence(), m.topicNode(node.Name))
+	return err
+}
+
+// topicNode is the topic's node as this controller knows it.
+func (m *Machine) topicNode(topic string) zkstore.TopicNode {
+	node := zkstore.TopicNode{Name: topic, ID: m.c.topicID(topic), Partitions: map[int32]zkstore.Assignment{}}
+	m.c.eachOf(topic, func(tp TopicPartition, p *partitionContext) { node.Partitions[tp.Partition] = p.assignment })
+	return node
+}
