@@ -1,5 +1,330 @@
 package tools
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
-func (o *topicsOptions) runOverZooKeeper() error { return errors.New("later") }
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// zookeeperTimeout is the session and connection timeout of the tool of 2.8.
+const zookeeperTimeout = 30 * time.Second
+
+// topicsStore is kafka-topics over ZooKeeper, as in 2.8: it reads and writes
+// the znodes itself; the controller learns of it by its watches.
+type topicsStore struct {
+	*topicsOptions
+	store *zkstore.Store
+	admin *admin.Admin
+}
+
+func (o *topicsOptions) runOverZooKeeper() error {
+	if o.create.given() && strings.ContainsAny(o.topic.or(""), "._") {
+		o.env.println("WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. To avoid issues it is best to use either, but not both.")
+	}
+	log := kafkalog.New(o.env.Stderr)
+	log.SetLevel(logrus.WarnLevel)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	store, err := zkstore.Open(ctx, zkstore.Config{Connect: o.zookeeper.or(""), SessionTimeout: zookeeperTimeout, ConnectionTimeout: zookeeperTimeout, Logger: log})
+	if err != nil {
+		return javaError{"kafka.zookeeper.ZooKeeperClientTimeoutException", err.Error()}
+	}
+	defer store.Close()
+	s := &topicsStore{topicsOptions: o, store: store, admin: admin.New(admin.Options{Store: store, Unchecked: true, Logger: log})}
+	switch {
+	case o.create.given():
+		err = s.createTopic(ctx)
+	case o.list.given():
+		err = s.listTopics(ctx)
+	case o.describe.given():
+		err = s.describeTopics(ctx)
+	case o.alter.given():
+		err = s.alterTopics(ctx)
+	case o.delete.given():
+		err = s.deleteTopics(ctx)
+	}
+	return err
+}
+
+func (s *topicsStore) createTopic(ctx context.Context) error {
+	configs, err := s.topicConfigs()
+	if err != nil {
+		return err
+	}
+	topic := admin.NewTopic{Name: s.topic.or(""), Partitions: admin.Default, Replicas: admin.Default}
+	for _, name := range sortedKeys(configs) {
+		value := configs[name]
+		topic.Configs = append(topic.Configs, admin.Config{Name: name, Value: &value})
+	}
+	if s.replicaAssignment.or("") != "" {
+		lists, err := parseAssignment(s.replicaAssignment.or(""))
+		if err != nil {
+			return err
+		}
+		topic.Assignment = map[int32][]int32{}
+		for i, replicas := range lists {
+			topic.Assignment[int32(i)] = replicas
+		}
+	} else {
+		partitions, err := s.number(s.partitions, 0)
+		if err != nil {
+			return err
+		}
+		factor, err := s.number(s.replicationFactor, 0)
+		if err != nil {
+			return err
+		}
+		topic.Partitions, topic.Replicas = int32(partitions), int16(factor)
+	}
+	brokers, err := s.brokers(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = s.admin.CreateTopic(ctx, topic, admin.Change{Brokers: brokers})
+	if errors.Is(err, protocol.TopicAlreadyExists) && s.ifNotExists.given() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.env.printf("Created topic %s.\n", topic.Name)
+	return nil
+}
+
+func (s *topicsStore) brokers(ctx context.Context) ([]admin.Broker, error) {
+	brokers, err := s.admin.Brokers(ctx, s.noRackAware.given())
+	if err != nil && protocol.CodeOf(err) == protocol.UnknownServerError {
+		return nil, javaError{"kafka.admin.AdminOperationException", err.Error()}
+	}
+	return brokers, err
+}
+
+// selected are the topics that the options name; none is an error where a topic must exist.
+func (s *topicsStore) selected(ctx context.Context) ([]string, error) {
+	all, err := s.store.TopicNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.selectTopics(all)
+	if err != nil || s.list.given() {
+		return names, err
+	}
+	return names, s.mustFind(names, "Topic '%s' does not exist as expected")
+}
+
+func (s *topicsStore) listTopics(ctx context.Context) error {
+	names, err := s.selected(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		marked, err := s.store.TopicMarkedForDeletion(ctx, name)
+		if err != nil {
+			return err
+		}
+		if marked {
+			name += " - marked for deletion"
+		}
+		s.env.println(name)
+	}
+	return nil
+}
+
+func (s *topicsStore) alterTopics(ctx context.Context) error {
+	added, err := s.topicConfigs()
+	if err != nil {
+		return err
+	}
+	names, err := s.selected(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if s.config.given() || s.deleteConfig.given() {
+			if err := s.alterConfig(ctx, name, added); err != nil {
+				return err
+			}
+		}
+		if s.partitions.given() {
+			if err := s.addPartitions(ctx, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *topicsStore) alterConfig(ctx context.Context, name string, added map[string]string) error {
+	s.env.println("WARNING: Altering topic configuration from this script has been deprecated and may be removed in future releases.")
+	s.env.println("         Going forward, please use kafka-configs.sh for this functionality")
+	config, err := s.admin.TopicOverrides(ctx, name)
+	if err != nil {
+		return err
+	}
+	for key, value := range added {
+		config[key] = value
+	}
+	for _, key := range s.deleteConfig.values() {
+		delete(config, strings.TrimSpace(key))
+	}
+	if err := s.admin.SetTopicConfig(ctx, name, config, admin.Change{}); err != nil {
+		return err
+	}
+	s.env.printf("Updated config for topic %s.\n", name)
+	return nil
+}
+
+func (s *topicsStore) addPartitions(ctx context.Context, name string) error {
+	if isInternal(name) {
+		return javaError{"java.lang.IllegalArgumentException", fmt.Sprintf("The number of partitions for the internal topic %s cannot be changed.", name)}
+	}
+	s.env.println("WARNING: If partitions are increased for a topic that has a key, the partition logic or ordering of the messages will be affected")
+	count, err := s.number(s.partitions, 0)
+	if err != nil {
+		return err
+	}
+	brokers, err := s.brokers(ctx)
+	if err != nil {
+		return err
+	}
+	wish := admin.NewPartitions{Topic: name, Count: int32(count)}
+	if s.replicaAssignment.or("") != "" {
+		lists, err := parseAssignment(s.replicaAssignment.or(""))
+		if err != nil {
+			return err
+		}
+		node, err := s.store.TopicNode(ctx, name)
+		if err != nil {
+			return err
+		}
+		wish.Assignment = lists[min(len(node.Partitions), len(lists)):]
+	}
+	if _, err := s.admin.CreatePartitions(ctx, wish, admin.Change{Brokers: brokers}); err != nil {
+		return err
+	}
+	s.env.println("Adding partitions succeeded!")
+	return nil
+}
+
+func (s *topicsStore) deleteTopics(ctx context.Context) error {
+	names, err := s.selected(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if isInternal(name) {
+			return javaError{"kafka.admin.AdminOperationException", fmt.Sprintf("Topic %s is a kafka internal topic and is not allowed to be marked for deletion.", name)}
+		}
+		switch err := s.store.CreateTopicDeletion(ctx, name); {
+		case errors.Is(err, zkstore.ErrNodeExists):
+			s.env.printf("Topic %s is already marked for deletion.\n", name)
+		case err != nil:
+			return javaError{"kafka.admin.AdminOperationException", fmt.Sprintf("Error while deleting topic %s", name)}
+		default:
+			s.env.printf("Topic %s is marked for deletion.\n", name)
+			s.env.println("Note: This will have no impact if delete.topic.enable is not set to true.")
+		}
+	}
+	return nil
+}
+
+func (s *topicsStore) describeTopics(ctx context.Context) error {
+	names, err := s.selected(ctx)
+	if err != nil {
+		return err
+	}
+	ids, err := s.store.BrokerIDs(ctx)
+	if err != nil {
+		return err
+	}
+	nodes, err := s.store.TopicNodes(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		node, exists := nodes[name]
+		if !exists {
+			s.env.printf("Topic %s doesn't exist!\n", name)
+			continue
+		}
+		if err := s.describeTopic(ctx, node, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode, live []int32) error {
+	deleted := ""
+	marked, err := s.store.TopicMarkedForDeletion(ctx, node.Name)
+	if err != nil {
+		return err
+	}
+	if marked {
+		deleted = "\tMarkedForDeletion: true"
+	}
+	config, err := s.admin.TopicOverrides(ctx, node.Name)
+	if err != nil {
+		return err
+	}
+	var partitions []int32
+	for p := range node.Partitions {
+		partitions = append(partitions, p)
+	}
+	slices.Sort(partitions)
+	reporting := s.underReplicated.given() || s.unavailable.given()
+	if !reporting && (!s.overrides.given() || len(config) > 0) && len(partitions) > 0 {
+		s.describeHead(node, len(node.Partitions[partitions[0]].Replicas), config, deleted)
+	}
+	if s.overrides.given() {
+		return nil
+	}
+	tps := make([]zkstore.TopicPartition, len(partitions))
+	for i, p := range partitions {
+		tps[i] = zkstore.TopicPartition{Topic: node.Name, Partition: p}
+	}
+	states, err := s.store.PartitionStates(ctx, tps)
+	if err != nil {
+		return err
+	}
+	for _, tp := range tps {
+		state, known := states[tp]
+		if !known {
+			state.Leader = -1
+		}
+		replicas := node.Partitions[tp.Partition].Replicas
+		show := !reporting || s.underReplicated.given() && len(state.ISR) < len(replicas) ||
+			s.unavailable.given() && (state.Leader < 0 || !slices.Contains(live, state.Leader))
+		if show {
+			leader := "none"
+			if state.Leader >= 0 {
+				leader = strconv.Itoa(int(state.Leader))
+			}
+			s.env.printf("\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s%s\n", node.Name, tp.Partition, leader, joined(replicas), joined(state.ISR), deleted)
+		}
+	}
+	return nil
+}
+
+func (s *topicsStore) describeHead(node zkstore.TopicNode, factor int, config map[string]string, deleted string) {
+	line := "Topic: " + node.Name
+	if node.ID != (zkstore.TopicID{}) {
+		line += "\tTopicId: " + topicIDText(node.ID)
+	}
+	var pairs []string
+	for _, key := range sortedKeys(config) {
+		pairs = append(pairs, key+"="+config[key])
+	}
+	s.env.printf("%s\tPartitionCount: %d\tReplicationFactor: %d\tConfigs: %s%s\n", line, len(node.Partitions), factor, strings.Join(pairs, ","), deleted)
+}
