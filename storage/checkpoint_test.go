@@ -14,7 +14,7 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-func linesInOrder(s string) []string {
+func sortedFields(s string) []string {
 	lines := strings.Split(s, "\n")
 	slices.Sort(lines)
 	return lines
@@ -32,7 +32,7 @@ func TestOffsetCheckpointsOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 		mem := memDir(t)
 		noError(t, writeOffsetCheckpoint(mem, "/d/c", offsets))
 		got := fileContent(t, mem, "/d/c")
-		if !slices.Equal(linesInOrder(got), linesInOrder(golden)) {
+		if !slices.Equal(sortedFields(got), sortedFields(golden)) {
 			t.Errorf("%s: wrote %q, Kafka %q", path, got, golden)
 		}
 	}
