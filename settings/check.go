@@ -9,8 +9,9 @@ import (
 
 // Check is what is demanded of a key's value beyond its type.
 type Check interface {
-	// problem says in Kafka's words what is wrong with the value, "" for nothing.
-	problem(value any) string
+	// problem says in Kafka's words what is wrong with the key's value, or, of a
+	// list, with the element bad; "" for nothing.
+	problem(name string, value any) (bad any, text string)
 	// Allowed describes the values that are accepted, as Kafka's documentation does: [1,...].
 	Allowed() string
 }
@@ -21,17 +22,17 @@ type span struct{ min, max *float64 }
 func atLeast(min float64) Check      { return span{min: &min} }
 func between(min, max float64) Check { return span{&min, &max} }
 
-func (s span) problem(value any) string {
+func (s span) problem(_ string, value any) (bad any, text string) {
 	n, ok := number(value)
 	switch {
 	case !ok:
-		return "Value must be non-null"
+		return value, "Value must be non-null"
 	case s.min != nil && n < *s.min:
-		return "Value must be at least " + bound(s.min)
+		return value, "Value must be at least " + bound(s.min)
 	case s.max != nil && n > *s.max:
-		return "Value must be no more than " + bound(s.max)
+		return value, "Value must be no more than " + bound(s.max)
 	}
-	return ""
+	return nil, ""
 }
 
 func (s span) Allowed() string {
@@ -62,7 +63,7 @@ type oneOf []string
 
 func in(values ...string) Check { return oneOf(values) }
 
-func (c oneOf) problem(value any) string {
+func (c oneOf) problem(_ string, value any) (bad any, text string) {
 	list, ok := value.([]string)
 	if !ok {
 		text, _ := value.(string)
@@ -70,10 +71,10 @@ func (c oneOf) problem(value any) string {
 	}
 	for _, element := range list {
 		if !slices.Contains(c, element) {
-			return "String must be one of: " + strings.Join(c, ", ")
+			return element, "String must be one of: " + strings.Join(c, ", ")
 		}
 	}
-	return ""
+	return nil, ""
 }
 
 func (c oneOf) Allowed() string { return "[" + strings.Join(c, ", ") + "]" }
@@ -83,14 +84,14 @@ type anyCase []string
 
 func inAnyCase(values ...string) Check { return anyCase(values) }
 
-func (c anyCase) problem(value any) string {
-	text, _ := value.(string)
+func (c anyCase) problem(_ string, value any) (bad any, text string) {
+	given, _ := value.(string)
 	for _, v := range c {
-		if strings.EqualFold(v, text) {
-			return ""
+		if strings.EqualFold(v, given) {
+			return nil, ""
 		}
 	}
-	return "String must be one of (case insensitive): " + strings.Join(c, ", ")
+	return value, "String must be one of (case insensitive): " + strings.Join(c, ", ")
 }
 
 func (c anyCase) Allowed() string { return "(case insensitive) [" + strings.Join(c, ", ") + "]" }
@@ -98,13 +99,15 @@ func (c anyCase) Allowed() string { return "(case insensitive) [" + strings.Join
 // rule is a check of its own.
 type rule struct {
 	allowed string
-	check   func(value any) string
+	check   func(name string, value any) string
 }
 
-func (r rule) problem(value any) string { return r.check(value) }
-func (r rule) Allowed() string          { return r.allowed }
+func (r rule) problem(name string, value any) (bad any, text string) {
+	return value, r.check(name, value)
+}
+func (r rule) Allowed() string { return r.allowed }
 
-var nonEmpty Check = rule{"non-empty string", func(value any) string {
+var nonEmpty Check = rule{"non-empty string", func(_ string, value any) string {
 	if value == "" {
 		return "String must be non-empty"
 	}
@@ -112,7 +115,7 @@ var nonEmpty Check = rule{"non-empty string", func(value any) string {
 }}
 
 // gzipLevel is 1 to 9, or -1 for the codec's default.
-var gzipLevel Check = rule{"[1,...,9] or -1", func(value any) string {
+var gzipLevel Check = rule{"[1,...,9] or -1", func(_ string, value any) string {
 	if n := value.(int32); n == -1 || n >= 1 && n <= 9 {
 		return ""
 	}
@@ -120,7 +123,7 @@ var gzipLevel Check = rule{"[1,...,9] or -1", func(value any) string {
 }}
 
 // protocolVersion accepts what ParseIBP does.
-var protocolVersion Check = rule{versionNames(), func(value any) string {
+var protocolVersion Check = rule{versionNames(), func(_ string, value any) string {
 	if _, err := ParseIBP(value.(string)); err != nil {
 		return err.Error()
 	}
@@ -128,15 +131,18 @@ var protocolVersion Check = rule{versionNames(), func(value any) string {
 }}
 
 // throttledReplicas is *, or partition:broker pairs.
-var throttledReplicas Check = rule{"[partitionId]:[brokerId],[partitionId]:[brokerId],...", func(value any) string {
+var throttledReplicas Check = rule{"[partitionId]:[brokerId],[partitionId]:[brokerId],...", func(name string, value any) string {
 	list := value.([]string)
 	if len(list) == 0 || len(list) == 1 && list[0] == "*" {
 		return ""
 	}
 	for _, element := range list {
+		if element == "" {
+			continue
+		}
 		partition, broker, ok := strings.Cut(element, ":")
 		if !ok || !isNumber(partition) || !isNumber(broker) {
-			return "Must be the literal '*' or a list of replicas in the following format: " +
+			return name + " must be the literal '*' or a list of replicas in the following format: " +
 				"[partitionId]:[brokerId],[partitionId]:[brokerId],..."
 		}
 	}
@@ -157,7 +163,7 @@ func isNumber(s string) bool {
 
 // copierThreads is a number of threads, or -1 for that of the whole pool.
 var copierThreads Check = rule{"The default value of -1 means that this will be set to the configured value of " +
-	"remote.log.manager.thread.pool.size, if available; otherwise, it defaults to 10.", func(value any) string {
+	"remote.log.manager.thread.pool.size, if available; otherwise, it defaults to 10.", func(_ string, value any) string {
 	if n := value.(int32); n < -1 || n == 0 {
 		return "Value can be -1 or greater than 0"
 	}
@@ -172,7 +178,14 @@ type Problem struct {
 	Allowed string // the accepted values, "" where the text says it all
 	File    string // where the value stands, "" for --override and defaults
 	Line    int
+
+	whole bool // see IsWhole
 }
+
+// IsWhole says whether clients get Message alone. Other messages are put
+// behind the name of the resource when a configuration is altered: Kafka throws
+// two kinds of exceptions here.
+func (p *Problem) IsWhole() bool { return p.whole }
 
 // Error returns Kafka's message and, behind it, where the value stands and
 // what would be accepted.

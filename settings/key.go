@@ -130,3 +130,11 @@ func listenerBase(name string) (base string, ok bool) {
 	_, base, ok = strings.Cut(rest, ".")
 	return base, ok
 }
+
+// DefaultList returns the default of a list as text, "" for null.
+func (k *Key) DefaultList() string {
+	if k.Default == null {
+		return ""
+	}
+	return *show(mustParse(k))
+}

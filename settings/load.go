@@ -126,8 +126,10 @@ func parseKey(k *Key, text *string) (any, error) {
 	value, problem := parse(k.Type, *text)
 	written := *text
 	if problem == "" && k.Check != nil {
-		problem = k.Check.problem(value)
-		written = printed(value)
+		var bad any
+		if bad, problem = k.Check.problem(k.Name, value); problem != "" {
+			written = printed(bad)
+		}
 	}
 	if problem == "" {
 		return value, nil

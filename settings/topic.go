@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Topic is a topic's effective configuration, immutable; a Log holds it by an
@@ -85,8 +84,8 @@ func ValidateTopic(overrides map[string]string) error {
 }
 
 // ValidateTopic checks overrides against this broker's defaults, as brokers do
-// before they write them. before has the topic's overrides until now.
-func (c *Config) ValidateTopic(before, overrides map[string]string) error {
+// before they write them.
+func (c *Config) ValidateTopic(overrides map[string]string) error {
 	values, err := checkedTopicValues(c.topicDefaults, overrides)
 	if err != nil {
 		return err
@@ -94,13 +93,13 @@ func (c *Config) ValidateTopic(before, overrides map[string]string) error {
 	if err := compactionLag(values); err != nil {
 		return err
 	}
-	return checkTiering(before, values)
+	return checkTiering(values)
 }
 
 func checkedTopicValues(defaults map[string]any, overrides map[string]string) (map[string]any, error) {
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
 		if topicByName[name] == nil {
-			return nil, &Problem{Key: name, Value: overrides[name], Text: "Unknown topic config name: " + name}
+			return nil, unconfigurable(name, "Unknown topic config name: "+name)
 		}
 	}
 	return topicValues(defaults, overrides)
@@ -111,28 +110,26 @@ func compactionLag(values map[string]any) error {
 	if least <= most {
 		return nil
 	}
-	return problem("min.compaction.lag.ms",
-		fmt.Errorf("conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)", least, most))
+	return unconfigurable("min.compaction.lag.ms",
+		fmt.Sprintf("conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)", least, most))
 }
 
 // checkTiering refuses tiered storage, in the words of a Kafka whose brokers
 // have it turned off.
-func checkTiering(before map[string]string, values map[string]any) error {
+func checkTiering(values map[string]any) error {
 	switch {
 	case values["remote.log.delete.on.disable"] == true || values["remote.log.copy.disable"] == true:
-		return problem("remote.log.delete.on.disable",
-			errors.New("It is invalid to set `remote.log.delete.on.disable` or `remote.log.copy.disable` under Zookeeper's mode."))
+		return unconfigurable("remote.log.delete.on.disable",
+			"It is invalid to set `remote.log.delete.on.disable` or `remote.log.copy.disable` under Zookeeper's mode.")
 	case values["remote.storage.enable"] == true:
 		return problem("remote.storage.enable",
 			errors.New("Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."))
-	case strings.EqualFold(before["remote.storage.enable"], "true"):
-		return problem("remote.storage.enable", errors.New("It is invalid to disable remote storage without deleting remote data. "+
-			"If you want to keep the remote data and turn to read only, please set `remote.storage.enable=true,remote.log.copy.disable=true`. "+
-			"If you want to disable remote storage and delete all remote data, please set "+
-			"`remote.storage.enable=false,remote.log.delete.on.disable=true`."))
 	}
 	return nil
 }
+
+// unconfigurable is a Problem for which Kafka throws an InvalidConfigurationException.
+func unconfigurable(key, text string) *Problem { return &Problem{Key: key, Text: text, whole: true} }
 
 // topicValues lays overrides above the defaults.
 func topicValues(defaults map[string]any, overrides map[string]string) (map[string]any, error) {

@@ -1,0 +1,156 @@
+package admin
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// Broker is a broker that replicas may be placed on.
+type Broker struct {
+	ID   int32
+	Rack *string
+}
+
+// Placement says where assignment begins. Start and Shift are random for a new
+// topic; both are the place of partition 0's first replica when partitions are
+// added, so that they continue the pattern.
+type Placement struct {
+	FirstPartition int
+	Start, Shift   int
+}
+
+// AssignReplicas spreads partitions over brokers, the first replica of each
+// being the preferred leader: first replicas go round the brokers, the others
+// follow at a distance that grows by one with each round. Where brokers have
+// racks, replicas go to different racks first. It is exactly Kafka's rule.
+func AssignReplicas(brokers []Broker, partitions, replicas int, at Placement) ([][]int32, error) {
+	if err := CheckCounts(len(brokers), partitions, replicas); err != nil {
+		return nil, err
+	}
+	racks, err := racksOf(brokers)
+	if err != nil {
+		return nil, err
+	}
+	order := make([]int32, len(brokers))
+	for i, b := range brokers {
+		order[i] = b.ID
+	}
+	racksUsed := 1
+	if racks != nil {
+		order = alternateRacks(racks)
+		racksUsed = len(distinctRacks(racks))
+	}
+	assignment := make([][]int32, partitions)
+	shift := at.Shift
+	for i := range assignment {
+		p := at.FirstPartition + i
+		if p > 0 && p%len(order) == 0 {
+			shift++
+		}
+		first := (p + at.Start) % len(order)
+		if racks == nil {
+			assignment[i] = followOrder(order, first, shift, replicas)
+		} else {
+			assignment[i] = followRacks(order, racks, racksUsed, first, shift, replicas)
+		}
+	}
+	return assignment, nil
+}
+
+// CheckCounts says whether so many partitions and replicas can be placed.
+func CheckCounts(brokers, partitions, replicas int) error {
+	switch {
+	case partitions <= 0:
+		return protocol.Errorf(protocol.InvalidPartitions, "Number of partitions must be larger than 0.")
+	case replicas <= 0:
+		return protocol.Errorf(protocol.InvalidReplicationFactor, "Replication factor must be larger than 0.")
+	case replicas > brokers:
+		return protocol.Errorf(protocol.InvalidReplicationFactor,
+			"Replication factor: %d larger than available brokers: %d.", replicas, brokers)
+	}
+	return nil
+}
+
+// followOrder places replicas without looking at racks.
+func followOrder(order []int32, first, shift, replicas int) []int32 {
+	placed := []int32{order[first]}
+	for j := range replicas - 1 {
+		placed = append(placed, order[next(first, shift, j, len(order))])
+	}
+	return placed
+}
+
+// followRacks places replicas, passing over a broker whose rack has a replica
+// while some rack has none, and one that has a replica while some broker has none.
+func followRacks(order []int32, racks map[int32]string, rackCount, first, shift, replicas int) []int32 {
+	placed := []int32{order[first]}
+	used := map[string]bool{racks[order[first]]: true}
+	for k := 0; len(placed) < replicas; k++ {
+		broker := order[next(first, shift*rackCount, k, len(order))]
+		rack := racks[broker]
+		if used[rack] && len(used) < rackCount || slices.Contains(placed, broker) && len(placed) < len(order) {
+			continue
+		}
+		placed = append(placed, broker)
+		used[rack] = true
+	}
+	return placed
+}
+
+// next is the place of a further replica, never that of the first.
+func next(first, shift, j, brokers int) int {
+	return (first + 1 + (shift+j)%(brokers-1)) % brokers
+}
+
+// errRacks is no protocol error: Kafka answers it by UNKNOWN_SERVER_ERROR.
+var errRacks = errors.New("Not all brokers have rack information for replica rack aware assignment.")
+
+// racksOf returns the racks by broker, nil where no broker has one.
+func racksOf(brokers []Broker) (map[int32]string, error) {
+	racks := map[int32]string{}
+	for _, b := range brokers {
+		if b.Rack != nil {
+			racks[b.ID] = *b.Rack
+		}
+	}
+	switch len(racks) {
+	case 0:
+		return nil, nil
+	case len(brokers):
+		return racks, nil
+	}
+	return nil, errRacks
+}
+
+func distinctRacks(racks map[int32]string) []string {
+	var names []string
+	for _, rack := range racks {
+		if !slices.Contains(names, rack) {
+			names = append(names, rack)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// alternateRacks lists the brokers, taking the lowest left of each rack in turn.
+func alternateRacks(racks map[int32]string) []int32 {
+	names := distinctRacks(racks)
+	byRack := map[string][]int32{}
+	for broker, rack := range racks {
+		byRack[rack] = append(byRack[rack], broker)
+	}
+	for _, brokers := range byRack {
+		slices.Sort(brokers)
+	}
+	var order []int32
+	for i := 0; len(order) < len(racks); i = (i + 1) % len(names) {
+		if left := byRack[names[i]]; len(left) > 0 {
+			order = append(order, left[0])
+			byRack[names[i]] = left[1:]
+		}
+	}
+	return order
+}

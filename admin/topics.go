@@ -1,0 +1,279 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// Default stands for num.partitions or default.replication.factor.
+const Default = -1
+
+// NewTopic is a wish for a topic. Either Partitions and Replicas are given, or
+// Assignment, which holds the replicas by partition.
+type NewTopic struct {
+	Name       string
+	Partitions int32 // Default: num.partitions
+	Replicas   int16 // Default: default.replication.factor
+	Assignment map[int32][]int32
+	Configs    []Config
+}
+
+// Config is a key with its value; nil is null, which is refused.
+type Config struct {
+	Name  string
+	Value *string
+}
+
+// Change says how a change of topics is done.
+type Change struct {
+	// Known says whether the broker has seen the topic in its metadata; nil: none.
+	Known func(topic string) bool
+	// Brokers are those that replicas may be placed on, in the order in which
+	// they are gone round.
+	Brokers      []Broker
+	ValidateOnly bool
+	// Charge takes the number of partitions that are created or deleted from the
+	// client's quota (KIP-599); its error refuses the change. nil: no quota.
+	Charge func(partitions int) error
+}
+
+func (c Change) charge(partitions int) error {
+	if c.Charge == nil {
+		return nil
+	}
+	return c.Charge(partitions)
+}
+
+// CreatedTopic is what a topic was, or would be, created as.
+type CreatedTopic struct {
+	ID         metadata.TopicID // zero where topics have no ids, or nothing was written
+	Assignment map[int32][]int32
+	Overrides  map[string]string
+}
+
+// CreateTopic validates and writes a topic: its configuration first, then its
+// partitions, from which the controller learns of it. The checks run in Kafka's
+// order.
+func (a *Admin) CreateTopic(ctx context.Context, t NewTopic, change Change) (*CreatedTopic, error) {
+	if change.Known != nil && change.Known(t.Name) {
+		return nil, topicExists(t.Name)
+	}
+	overrides, err := overridesOf(t.Configs)
+	if err != nil {
+		return nil, err
+	}
+	assignment, err := a.assignmentOf(t, change.Brokers)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.checkNewTopic(ctx, t.Name, assignment, overrides); err != nil {
+		return nil, err
+	}
+	created := &CreatedTopic{Assignment: assignment, Overrides: overrides}
+	if change.ValidateOnly {
+		return created, nil
+	}
+	if err := change.charge(len(assignment)); err != nil {
+		return nil, err
+	}
+	return created, a.writeNewTopic(ctx, t.Name, created)
+}
+
+func (a *Admin) writeNewTopic(ctx context.Context, name string, t *CreatedTopic) error {
+	a.log.Infof("Creating topic %s with configuration %v and initial partition assignment %s",
+		name, t.Overrides, scalaAssignment(t.Assignment))
+	if err := a.setConfig(ctx, zkstore.EntityTopics, name, t.Overrides); err != nil {
+		return err
+	}
+	node := zkstore.TopicNode{Name: name, Partitions: map[int32]zkstore.Assignment{}}
+	if a.TopicIDs {
+		node.ID = newTopicID()
+		t.ID = node.ID
+	}
+	for p, replicas := range t.Assignment {
+		node.Partitions[p] = zkstore.Assignment{Replicas: replicas}
+	}
+	err := a.Store.CreateTopic(ctx, node)
+	if errors.Is(err, zkstore.ErrNodeExists) {
+		return topicExists(name)
+	}
+	return err
+}
+
+// newTopicID returns a random id, whose text begins with no '-', as Kafka's do.
+func newTopicID() metadata.TopicID {
+	for {
+		id := metadata.TopicID(uuid.New())
+		if id[0]>>2 != 62 { // the first six bits that base64url writes as '-'
+			return id
+		}
+	}
+}
+
+func overridesOf(configs []Config) (map[string]string, error) {
+	overrides, nulls := map[string]string{}, []string{}
+	for _, c := range configs {
+		if c.Value == nil {
+			nulls = append(nulls, c.Name)
+			continue
+		}
+		overrides[c.Name] = *c.Value
+	}
+	if len(nulls) > 0 {
+		return nil, protocol.Errorf(protocol.InvalidConfig, "Null value not supported for topic configs: %s", strings.Join(nulls, ","))
+	}
+	return overrides, nil
+}
+
+// assignmentOf returns the assignment that was asked for, or computes one.
+func (a *Admin) assignmentOf(t NewTopic, brokers []Broker) (map[int32][]int32, error) {
+	if len(t.Assignment) > 0 {
+		if t.Partitions != Default || t.Replicas != Default {
+			return nil, protocol.Errorf(protocol.InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. "+
+				"Both cannot be used at the same time.")
+		}
+		return t.Assignment, nil
+	}
+	partitions, replicas := int(t.Partitions), int(t.Replicas)
+	if partitions == Default && a.Settings != nil {
+		partitions = int(a.Settings().Int("num.partitions"))
+	}
+	if replicas == Default && a.Settings != nil {
+		replicas = int(int16(a.Settings().Int("default.replication.factor")))
+	}
+	if err := CheckCounts(len(brokers), partitions, replicas); err != nil {
+		return nil, err
+	}
+	lists, err := AssignReplicas(brokers, partitions, replicas,
+		Placement{Start: a.Random(len(brokers)), Shift: a.Random(len(brokers))})
+	if err != nil {
+		return nil, err
+	}
+	assignment := make(map[int32][]int32, len(lists))
+	for p, list := range lists {
+		assignment[int32(p)] = list
+	}
+	return assignment, nil
+}
+
+// checkNewTopic looks at name, existence, collisions, assignment and
+// configuration, in this order.
+func (a *Admin) checkNewTopic(ctx context.Context, name string, assignment map[int32][]int32, overrides map[string]string) error {
+	if err := ValidateTopicName(name); err != nil {
+		return err
+	}
+	if marked, err := a.Store.TopicMarkedForDeletion(ctx, name); err != nil {
+		return err
+	} else if marked {
+		return protocol.Errorf(protocol.TopicAlreadyExists, "Topic '%s' is marked for deletion.", name)
+	}
+	if exists, err := a.Store.TopicExists(ctx, name); err != nil {
+		return err
+	} else if exists {
+		return topicExists(name)
+	}
+	if err := a.checkCollision(ctx, name); err != nil {
+		return err
+	}
+	if err := CheckAssignment(assignment); err != nil {
+		return err
+	}
+	return invalidConfig(a.validateTopic(overrides))
+}
+
+func (a *Admin) checkCollision(ctx context.Context, name string) error {
+	if !MayCollide(name) {
+		return nil
+	}
+	all, err := a.Store.TopicNames(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(all, name) { // created in between
+		return topicExists(name)
+	}
+	colliding := slices.DeleteFunc(all, func(other string) bool { return !Collide(name, other) })
+	if len(colliding) == 0 {
+		return nil
+	}
+	return protocol.Errorf(protocol.InvalidTopicException, "Topic '%s' collides with existing topics: %s", name, strings.Join(colliding, ", "))
+}
+
+// CheckAssignment says whether the replicas of a new topic's partitions make
+// sense. Whether the brokers exist is not asked, as in Kafka.
+func CheckAssignment(assignment map[int32][]int32) error {
+	sizes := map[int]bool{}
+	for _, replicas := range assignment {
+		sizes[len(replicas)] = true
+	}
+	if len(sizes) != 1 {
+		return protocol.Errorf(protocol.InvalidReplicaAssignment, "All partitions should have the same number of replicas")
+	}
+	for _, replicas := range assignment {
+		if hasDuplicates(replicas) {
+			return protocol.Errorf(protocol.InvalidReplicaAssignment, "Duplicate replica assignment found: %s", scalaAssignment(assignment))
+		}
+	}
+	for p := range int32(len(assignment)) {
+		if _, ok := assignment[p]; !ok {
+			return protocol.Errorf(protocol.InvalidReplicaAssignment, "partitions should be a consecutive 0-based integer sequence")
+		}
+	}
+	return nil
+}
+
+// DeleteTopic marks a topic for deletion; one that is marked already is fine.
+func (a *Admin) DeleteTopic(ctx context.Context, name string) error {
+	exists, err := a.Store.TopicExists(ctx, name)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return protocol.Errorf(protocol.UnknownTopicOrPartition, "Topic `%s` to delete does not exist", name)
+	}
+	err = a.Store.CreateTopicDeletion(ctx, name)
+	if errors.Is(err, zkstore.ErrNodeExists) {
+		return nil
+	}
+	return err
+}
+
+func topicExists(name string) error {
+	return protocol.Errorf(protocol.TopicAlreadyExists, "Topic '%s' already exists.", name)
+}
+
+func hasDuplicates(ids []int32) bool {
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			return true
+		}
+	}
+	return false
+}
+
+// scalaAssignment writes an assignment as Scala's toString does, which clients see.
+func scalaAssignment(assignment map[int32][]int32) string {
+	parts := make([]string, 0, len(assignment))
+	for _, p := range slices.Sorted(maps.Keys(assignment)) {
+		parts = append(parts, fmt.Sprintf("%d -> ArrayBuffer(%s)", p, joinIDs(assignment[p])))
+	}
+	return "HashMap(" + strings.Join(parts, ", ") + ")"
+}
+
+func joinIDs(ids []int32) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = fmt.Sprint(id)
+	}
+	return strings.Join(texts, ", ")
+}
