@@ -1,0 +1,305 @@
+// Package broker is one broker process: it builds every room, wires them
+// together, and starts and stops them in Kafka's order.
+//
+// Goroutines of its own: configs (one, follows /config/changes), features (one,
+// follows /feature), and a short one per failed log directory. All others
+// belong to the rooms.
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/replication"
+	"github.com/monedula/monedula/settings"
+	"github.com/monedula/monedula/storage"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// Broker is one broker. Start and Stop are called once each, Stop also after a
+// failed or a still running Start.
+type Broker struct {
+	cfg     *settings.Config
+	dynamic *settings.Dynamic
+	fs      vfs.FS
+	logger  *logrus.Logger
+	log     *logrus.Entry
+	id      identity
+
+	store        *zkstore.Store
+	cache        *metadata.Cache
+	configs      *configs
+	features     *features
+	logs         *storage.Manager
+	replicas     *replication.Manager
+	isr          *replication.AlterPartition
+	controller   *controller.Controller
+	registration *registration
+	server       *network.Server
+	toController *controllerLink // ISR changes
+	producerIDs  closer
+
+	fatal  chan error
+	ctx    context.Context // of the background work; ended by Stop
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	starting sync.Mutex // held by Start, so that Stop waits for it
+	started  bool
+	undo     []func() // what Start has done, to be undone from the last to the first
+}
+
+type closer interface{ Close() }
+
+// New returns a broker that has done nothing yet.
+func New(cfg *settings.Config, logger *logrus.Logger) *Broker {
+	b := &Broker{
+		cfg: cfg, dynamic: settings.NewDynamic(cfg), fs: vfs.OS(), logger: logger,
+		log: kafkalog.For(logger, "kafka.server.KafkaServer"), cache: metadata.NewCache(), fatal: make(chan error, 1),
+	}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	return b
+}
+
+// Fatal tells, once, that the broker cannot go on and must be stopped.
+func (b *Broker) Fatal() <-chan error { return b.fatal }
+
+func (b *Broker) fail(err error) {
+	select {
+	case b.fatal <- err:
+	default:
+	}
+}
+
+// Start brings the broker up; when it returns nil, requests are served. What
+// goes wrong is logged as Kafka logs it and returned.
+func (b *Broker) Start(ctx context.Context) error {
+	b.starting.Lock()
+	defer b.starting.Unlock()
+	began := time.Now()
+	b.log.Info("starting")
+	for _, warning := range b.cfg.Warnings() {
+		kafkalog.For(b.logger, "kafka.server.KafkaConfig").Warn(warning)
+	}
+	if err := b.bringUp(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		b.log.WithError(err).Errorf("%sFatal error during KafkaServer startup. Prepare to shutdown", b.prefix())
+		return err
+	}
+	b.started = true
+	app := kafkalog.For(b.logger, "org.apache.kafka.common.utils.AppInfoParser")
+	app.Infof("Kafka version: %s", Version)
+	app.Infof("Kafka commitId: monedula")
+	app.Infof("Kafka startTimeMs: %d", began.UnixMilli())
+	b.log.Infof("[KafkaServer id=%d] started", b.id.brokerID)
+	return nil
+}
+
+// Version is the release of Apache Kafka that this broker behaves like.
+const Version = "3.9.1"
+
+// prefix names the broker in log lines once its id is settled.
+func (b *Broker) prefix() string {
+	if b.logs == nil {
+		return ""
+	}
+	return fmt.Sprintf("[KafkaServer id=%d] ", b.id.brokerID)
+}
+
+// onStop adds a step to the way back.
+func (b *Broker) onStop(step func()) { b.undo = append(b.undo, step) }
+
+// bringUp is the start in order; every step that needs an end says so by onStop.
+func (b *Broker) bringUp(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		b.connectZooKeeper,
+		b.settleIdentity,
+		b.bind,
+		b.loadLogs,
+		b.followFeatures,
+		b.startReplication,
+		b.register,
+		b.startController,
+		b.startConfigs,
+		b.serve,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Broker) connectZooKeeper(ctx context.Context) error {
+	b.log.Infof("Connecting to zookeeper on %s", b.cfg.String("zookeeper.connect"))
+	store, err := zkstore.Open(ctx, zookeeperConfig(b.cfg, b.logger))
+	if err != nil {
+		var timeout *zkstore.ConnectionTimeoutError
+		if errors.As(err, &timeout) {
+			return fmt.Errorf("%w\n%s", err, timeout.Hint())
+		}
+		return err
+	}
+	b.store = store
+	b.onStop(store.Close)
+	return store.CreateStartupPaths(ctx)
+}
+
+func (b *Broker) settleIdentity(ctx context.Context) error {
+	var err error
+	if b.id, err = findIdentity(ctx, b.cfg, b.store, b.fs); err != nil {
+		return err
+	}
+	b.log.Infof("Cluster ID = %s", b.id.clusterID)
+	b.cfg = b.cfg.WithBrokerID(b.id.brokerID)
+	b.dynamic = settings.NewDynamic(b.cfg)
+	b.configs = newConfigs(b.store, b.dynamic, b.id.brokerID, b.logger)
+	if err := b.configs.readBrokers(ctx); err != nil {
+		return err
+	}
+	kafkalog.For(b.logger, "kafka.server.KafkaConfig").Info(b.dynamic.Current().Values())
+	return nil
+}
+
+// bind opens the sockets, so that a port in use ends the start early; nothing
+// is read from them before serve.
+func (b *Broker) bind(ctx context.Context) error {
+	server, err := network.NewServer(networkConfig(b.dynamic.Current(), b.id.brokerID, b.logger))
+	if err != nil {
+		return err
+	}
+	if err := server.Bind(); err != nil {
+		return err
+	}
+	b.server = server
+	b.onStop(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+	})
+	info, err := brokerInfo(b.cfg, b.id.brokerID, server.Port)
+	if err != nil {
+		return err
+	}
+	b.registration = newRegistration(b.store, info, intMs(b.cfg, "zookeeper.session.timeout.ms"), b.logger)
+	return b.registration.check(ctx)
+}
+
+func (b *Broker) loadLogs(ctx context.Context) error {
+	if err := b.configs.readTopics(ctx); err != nil {
+		return err
+	}
+	defaults, err := b.dynamic.TopicConfig(nil)
+	if err != nil {
+		return err
+	}
+	logs, err := storage.NewManager(storage.ManagerConfig{
+		FS: b.fs, Dirs: b.cfg.LogDirs(), Log: b.logger, Options: storageOptions(b.dynamic.Current()),
+		BrokerID: b.id.brokerID, ClusterID: b.id.clusterID,
+		Defaults: defaults, TopicConfig: b.configs.known,
+	})
+	if err != nil {
+		return err
+	}
+	b.logs = logs
+	b.onStop(func() {
+		if err := logs.Close(); err != nil {
+			b.log.WithError(err).Error("The logs could not be closed in order; the next start recovers them")
+		}
+	})
+	if err := logs.Load(); err != nil {
+		return err
+	}
+	b.configs.serve(logs)
+	logs.Start()
+	return nil
+}
+
+// followFeatures reads /feature before anything could depend on it.
+func (b *Broker) followFeatures(ctx context.Context) error {
+	if !b.cfg.IBP().AtLeast("2.7-IV0") {
+		return nil
+	}
+	b.features = newFeatures(b.store, b.logger, b.fail)
+	select {
+	case <-b.features.run(b.ctx):
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+func (b *Broker) startReplication(context.Context) error {
+	cfg := b.dynamic.Current()
+	b.toController = newControllerLink(b.id.brokerID, cfg.InterBrokerListener(), b.cache, intMs(cfg, "controller.socket.timeout.ms"), nil)
+	b.onStop(b.toController.close)
+	b.isr = replication.NewAlterPartition(b.id.brokerID, b.registration.epoch.Load, b.toController, b.logger)
+	b.onStop(b.isr.Close)
+	b.replicas = replication.NewManager(replication.Config{
+		Options: replicationOptions(cfg, b.id.brokerID), Logs: b.logs, Metadata: b.cache, Topics: b.configs,
+		ISR: b.isr, LogDirs: b, BrokerEpoch: b.registration.epoch.Load, Logger: b.logger,
+	})
+	b.replicas.Start()
+	b.onStop(b.replicas.Close)
+	return nil
+}
+
+func (b *Broker) register(ctx context.Context) error { return b.registration.register(ctx) }
+
+func (b *Broker) startController(context.Context) error {
+	cfg := controllerConfig(b.dynamic.Current(), b.id.brokerID, b.logger)
+	cfg.Register = b.registration.register
+	if b.features != nil {
+		cfg.AwaitFeatureEpoch = b.features.await
+	}
+	var err error
+	if b.controller, err = controller.New(cfg, b.store); err != nil {
+		return err
+	}
+	b.configs.uncleanEnabled = b.controller.TopicUncleanElectionEnabled
+	b.store.AddSessionListener(zkstore.SessionListener{Before: b.controller.BeforeNewSession, After: b.controller.AfterNewSession})
+	b.controller.Start()
+	b.onStop(b.controller.Stop)
+	return nil
+}
+
+// startConfigs follows configuration changes; those made since the start's
+// reading are replayed.
+func (b *Broker) startConfigs(context.Context) error {
+	b.wg.Go(func() { b.configs.follow(b.ctx) })
+	return nil
+}
+
+func (b *Broker) serve(context.Context) error {
+	b.server.Start(b.handlers())
+	return nil
+}
+
+// LogDirFailed tells the controller of a failed log directory.
+func (b *Broker) LogDirFailed(dir string) {
+	b.wg.Go(func() {
+		if err := b.store.NotifyLogDirFailure(b.ctx, b.id.brokerID); err != nil && b.ctx.Err() == nil {
+			b.log.WithError(err).Errorf("Could not tell the controller that the log directory %s failed", dir)
+		}
+		for _, d := range b.logs.Dirs() {
+			if d.Online {
+				return
+			}
+		}
+		b.fail(errors.New("Shutdown broker because all log dirs have failed: " + dir))
+	})
+}

@@ -1,0 +1,231 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/settings"
+	"github.com/monedula/monedula/storage"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// configs follows the configurations in ZooKeeper: it reads all at the start
+// and then what /config/changes names, and applies them to logs and to the
+// broker's own settings. One goroutine does it all.
+type configs struct {
+	store   *zkstore.Store
+	dynamic *settings.Dynamic
+	broker  string // the broker's entity name
+	log     *logrus.Entry
+	// uncleanEnabled tells the controller that a topic now allows unclean elections.
+	uncleanEnabled func(topic string)
+	wake           chan struct{}
+	last           int64 // number of the last notification processed
+
+	mu     sync.Mutex // guards what follows
+	topics map[string]map[string]string
+	logs   *storage.Manager // nil until they are loaded
+}
+
+// changeExpiration is the age at which notifications are purged (a constant in Kafka too).
+const changeExpiration = 15 * time.Minute
+
+func newConfigs(store *zkstore.Store, dynamic *settings.Dynamic, brokerID int32, log *logrus.Logger) *configs {
+	return &configs{
+		store: store, dynamic: dynamic, broker: strconv.Itoa(int(brokerID)),
+		log: kafkalog.For(log, "kafka.server.ZkConfigManager"), uncleanEnabled: func(string) {},
+		wake: make(chan struct{}, 1), last: -1, topics: map[string]map[string]string{},
+	}
+}
+
+// readBrokers applies what is stored for all brokers and for this one.
+func (c *configs) readBrokers(ctx context.Context) error {
+	if err := c.applyBroker(ctx, zkstore.DefaultEntity); err != nil {
+		return err
+	}
+	return c.applyBroker(ctx, c.broker)
+}
+
+// readTopics reads every topic's configuration once, before the logs are loaded.
+func (c *configs) readTopics(ctx context.Context) error {
+	names, err := c.store.ConfigEntities(ctx, zkstore.EntityTopics)
+	if err != nil {
+		return err
+	}
+	all, err := c.store.Configs(ctx, zkstore.EntityTopics, names)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.topics = all
+	return nil
+}
+
+// serve hands the loaded logs over; from now on changes reach them.
+func (c *configs) serve(logs *storage.Manager) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.logs = logs
+}
+
+// known is the configuration read at the start, for a topic found on disk.
+func (c *configs) known(topic string) *settings.Topic {
+	c.mu.Lock()
+	overrides := c.topics[topic]
+	c.mu.Unlock()
+	return c.effective(topic, overrides)
+}
+
+// TopicConfig reads a topic's configuration from ZooKeeper, for a log being created.
+func (c *configs) TopicConfig(topic string) (*settings.Topic, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	overrides, err := c.store.Config(ctx, zkstore.EntityTopics, topic)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.topics[topic] = overrides
+	c.mu.Unlock()
+	return c.effective(topic, overrides), nil
+}
+
+// effective is the configuration with the overrides; what cannot be used of
+// them is left out with an error in the log, as the topic must be served.
+func (c *configs) effective(topic string, overrides map[string]string) *settings.Topic {
+	t, err := c.dynamic.TopicConfig(overrides)
+	if err == nil {
+		return t
+	}
+	c.log.WithError(err).Errorf("The configuration of topic %s in %s cannot be used; the broker's defaults apply until it is corrected",
+		topic, zkstore.EntityPath(zkstore.EntityTopics, topic))
+	t, err = c.dynamic.TopicConfig(nil)
+	if err != nil { // the broker's own settings were validated at the start
+		panic("broker: the topic defaults are invalid: " + err.Error())
+	}
+	return t
+}
+
+// follow processes notifications until ctx ends.
+func (c *configs) follow(ctx context.Context) {
+	c.store.WatchChildren(zkstore.ConfigChangesPath, c.notify)
+	defer c.store.UnwatchChildren(zkstore.ConfigChangesPath)
+	c.notify()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.wake:
+			if err := c.process(ctx); err != nil && ctx.Err() == nil {
+				c.log.WithError(err).Error("Error processing config changes; they are looked at again with the next one")
+			}
+		}
+	}
+}
+
+func (c *configs) notify() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *configs) process(ctx context.Context) error {
+	changes, all, err := c.store.ConfigChanges(ctx, c.last)
+	if err != nil {
+		return err
+	}
+	for _, change := range changes {
+		c.last = max(c.last, change.Number)
+		if change.Err != nil {
+			c.log.WithError(change.Err).Errorf("Config change notification %d cannot be read and is passed over", change.Number)
+			continue
+		}
+		if err := c.apply(ctx, change.Path); err != nil {
+			c.log.WithError(err).Errorf("Error processing the config change of %s", change.Path)
+		}
+	}
+	return c.store.PurgeConfigChanges(ctx, all, time.Now().Add(-changeExpiration).UnixMilli())
+}
+
+// apply reads an entity anew and puts it in force.
+func (c *configs) apply(ctx context.Context, path string) error {
+	kind, name, _ := strings.Cut(path, "/")
+	switch zkstore.EntityType(kind) {
+	case zkstore.EntityTopics:
+		return c.applyTopic(ctx, name)
+	case zkstore.EntityBrokers:
+		if name == c.broker || name == zkstore.DefaultEntity {
+			return c.applyBroker(ctx, name)
+		}
+	}
+	return nil
+}
+
+func (c *configs) applyTopic(ctx context.Context, topic string) error {
+	overrides, err := c.store.Config(ctx, zkstore.EntityTopics, topic)
+	if err != nil {
+		return err
+	}
+	c.log.Infof("Processing override for entityPath: topics/%s with config: %v", topic, overrides)
+	c.mu.Lock()
+	before := c.topics[topic]
+	c.topics[topic] = overrides
+	logs := c.logs
+	c.mu.Unlock()
+	now := c.effective(topic, overrides)
+	if logs != nil {
+		logs.SetTopicConfig(topic, now)
+	}
+	const unclean = "unclean.leader.election.enable"
+	if strings.EqualFold(overrides[unclean], "true") && !strings.EqualFold(before[unclean], "true") {
+		c.uncleanEnabled(topic)
+	}
+	return nil
+}
+
+func (c *configs) applyBroker(ctx context.Context, name string) error {
+	stored, err := c.store.Config(ctx, zkstore.EntityBrokers, name)
+	if err != nil && !errors.Is(err, zkstore.ErrNoNode) {
+		return err
+	}
+	apply := c.dynamic.ApplyBroker
+	if name == zkstore.DefaultEntity {
+		apply = c.dynamic.ApplyDefault
+	}
+	ignored, err := apply(stored)
+	for _, key := range ignored {
+		c.log.Warnf("The dynamic configuration of %s has %s, which cannot be used and is ignored", name, key)
+	}
+	if err != nil {
+		return err
+	}
+	c.refreshTopics()
+	return nil
+}
+
+// refreshTopics gives every log its configuration anew, since the broker's
+// defaults below it changed.
+func (c *configs) refreshTopics() {
+	c.mu.Lock()
+	logs := c.logs
+	topics := map[string]map[string]string{}
+	for topic, overrides := range c.topics {
+		topics[topic] = overrides
+	}
+	c.mu.Unlock()
+	if logs == nil {
+		return
+	}
+	for topic, overrides := range topics {
+		logs.SetTopicConfig(topic, c.effective(topic, overrides))
+	}
+}

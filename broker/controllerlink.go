@@ -1,0 +1,109 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/peerlink"
+)
+
+// controllerLink sends this broker's requests to the controller, whoever that
+// is: known from the metadata that the controller itself sends, never asked of
+// ZooKeeper, which may be away (KAFKA-9189).
+type controllerLink struct {
+	brokerID int32
+	listener string // inter-broker
+	cache    *metadata.Cache
+	timeout  time.Duration
+	dial     peerlink.Dialer
+
+	mu      sync.Mutex // guards what follows
+	address string
+	link    *peerlink.Link
+	closed  bool
+}
+
+var errNoController = errors.New("no controller is known yet")
+
+func newControllerLink(brokerID int32, listener string, cache *metadata.Cache, timeout time.Duration, dial peerlink.Dialer) *controllerLink {
+	return &controllerLink{brokerID: brokerID, listener: listener, cache: cache, timeout: timeout, dial: dial}
+}
+
+// address of the controller now, from the metadata.
+func (c *controllerLink) controllerAddress() (string, error) {
+	s := c.cache.Snapshot()
+	b := s.Brokers[s.ControllerID]
+	if b == nil {
+		return "", errNoController
+	}
+	e, ok := b.Endpoints[c.listener]
+	if !ok {
+		return "", fmt.Errorf("the controller %d has no listener %s", b.ID, c.listener)
+	}
+	return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))), nil
+}
+
+func (c *controllerLink) current() (*peerlink.Link, error) {
+	address, err := c.controllerAddress()
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, peerlink.ErrClosed
+	}
+	if c.link != nil && c.address == address {
+		return c.link, nil
+	}
+	if c.link != nil {
+		c.link.Close()
+	}
+	c.address = address
+	c.link = peerlink.New(peerlink.Config{Address: address, ClientID: strconv.Itoa(int(c.brokerID)), Dial: c.dial,
+		ConnectTimeout: c.timeout, RequestTimeout: c.timeout})
+	return c.link, nil
+}
+
+// do sends req at the version set in it.
+func (c *controllerLink) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	link, err := c.current()
+	if err != nil {
+		return nil, err
+	}
+	return link.Do(ctx, req)
+}
+
+// Call sends req at the highest version that both sides know, up to max.
+func (c *controllerLink) Call(ctx context.Context, req kmsg.Request, max int16) (kmsg.Response, error) {
+	link, err := c.current()
+	if err != nil {
+		return nil, err
+	}
+	return link.Negotiated(ctx, req, max)
+}
+
+// Moved drops the connection, so that the controller is looked up anew.
+func (c *controllerLink) Moved() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link != nil {
+		c.link.Close()
+		c.link = nil
+	}
+}
+
+func (c *controllerLink) close() {
+	c.Moved()
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+}

@@ -1,0 +1,91 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// closeTimeout is how long requests being served may take at the stop.
+const closeTimeout = 10 * time.Second
+
+// Stop takes the broker down in order: its leaderships move away, requests
+// end, logs are flushed and closed, and the ZooKeeper session goes last.
+func (b *Broker) Stop() {
+	b.starting.Lock()
+	defer b.starting.Unlock()
+	b.log.Infof("%sshutting down", b.prefix())
+	if b.started && b.cfg.Bool("controlled.shutdown.enable") {
+		b.controlledShutdown()
+	}
+	if b.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		_ = b.server.StopProcessing(ctx)
+		cancel()
+	}
+	b.cancel()
+	for i := len(b.undo) - 1; i >= 0; i-- {
+		b.undo[i]()
+	}
+	b.undo = nil
+	b.wg.Wait()
+	b.log.Infof("%sshut down completed", b.prefix())
+}
+
+// controlledShutdown asks the controller to move this broker's leaderships,
+// several times where it must, and gives up rather than hang.
+func (b *Broker) controlledShutdown() {
+	b.log.Infof("[KafkaServer id=%d] Starting controlled shutdown", b.id.brokerID)
+	cfg := b.dynamic.Current()
+	link := newControllerLink(b.id.brokerID, cfg.InterBrokerListener(), b.cache, intMs(cfg, "controller.socket.timeout.ms"), nil)
+	defer link.close()
+	retries := cfg.Int("controlled.shutdown.max.retries")
+	for attempt := int32(0); attempt < retries; attempt++ {
+		began := time.Now()
+		if b.askToLeave(link) {
+			b.log.Infof("[KafkaServer id=%d] Controlled shutdown request returned successfully after %dms", b.id.brokerID, time.Since(began).Milliseconds())
+			b.log.Infof("[KafkaServer id=%d] Controlled shutdown succeeded", b.id.brokerID)
+			return
+		}
+		if attempt+1 < retries {
+			b.log.Warnf("[KafkaServer id=%d] Retrying controlled shutdown after the previous attempt failed...", b.id.brokerID)
+			time.Sleep(ms(cfg, "controlled.shutdown.retry.backoff.ms"))
+		}
+	}
+	b.log.Warnf("[KafkaServer id=%d] Proceeding to do an unclean shutdown as all the controlled shutdown attempts failed", b.id.brokerID)
+}
+
+// askToLeave sends one ControlledShutdown and says whether nothing remains.
+func (b *Broker) askToLeave(link *controllerLink) bool {
+	req := kmsg.NewPtrControlledShutdownRequest()
+	req.BrokerID, req.BrokerEpoch = b.id.brokerID, b.registration.epoch.Load()
+	req.SetVersion(controlledShutdownVersion(b.cfg.IBP().AtLeast))
+	ctx, cancel := context.WithTimeout(context.Background(), intMs(b.cfg, "controller.socket.timeout.ms"))
+	defer cancel()
+	resp, err := link.do(ctx, req)
+	if err != nil {
+		b.log.WithError(err).Warnf("[KafkaServer id=%d] Error during controlled shutdown, possibly because leader movement took longer than the configured controller.socket.timeout.ms and/or request.timeout.ms", b.id.brokerID)
+		return false
+	}
+	answer := resp.(*kmsg.ControlledShutdownResponse)
+	if answer.ErrorCode == 0 && len(answer.PartitionsRemaining) == 0 {
+		return true
+	}
+	b.log.Infof("[KafkaServer id=%d] Remaining partitions to move: %v", b.id.brokerID, answer.PartitionsRemaining)
+	b.log.Infof("[KafkaServer id=%d] Error from controller: %s", b.id.brokerID, protocol.ErrorCode(answer.ErrorCode).Name())
+	return false
+}
+
+func controlledShutdownVersion(atLeast func(string) bool) int16 {
+	switch {
+	case atLeast("2.4-IV1"):
+		return 3
+	case atLeast("2.2-IV0"):
+		return 2
+	default:
+		return 1
+	}
+}

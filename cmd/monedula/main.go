@@ -1,0 +1,64 @@
+// Command monedula is Kafka's broker and its tools in one binary; the scripts
+// in bin/ call it with the name of what to be.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/monedula/monedula/tools"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	if len(args) == 0 {
+		usage()
+		return 1
+	}
+	if args[0] == tools.ServerStart {
+		return startServer(args[1:])
+	}
+	tool, found := tools.All()[args[0]]
+	if !found {
+		fmt.Fprintf(os.Stderr, "monedula: there is no program %q\n\n", args[0])
+		usage()
+		return 1
+	}
+	return tool.Run(&tools.Env{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Terminal: isTerminal(os.Stdin) && isTerminal(os.Stdout),
+		Signals:  interrupted(),
+	}, args[1:])
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "usage: monedula PROGRAM [ARGUMENTS], where PROGRAM is one of:")
+	fmt.Fprintf(os.Stderr, "  %-28s %s\n", tools.ServerStart, "Starts a broker.")
+	all := tools.All()
+	for _, name := range tools.Names() {
+		fmt.Fprintf(os.Stderr, "  %-28s %s\n", name, all[name].Summary)
+	}
+}
+
+// interrupted is closed at the first SIGINT or SIGTERM; a second one ends the
+// process at once.
+func interrupted() <-chan struct{} {
+	signals, closed := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-signals
+		close(closed)
+		signal.Stop(signals)
+	}()
+	return closed
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

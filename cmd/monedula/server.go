@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/broker"
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/settings"
+	"github.com/monedula/monedula/tools"
+)
+
+// startServer runs a broker until SIGTERM or SIGINT and returns the exit code.
+func startServer(args []string) int {
+	file, overrides, err := serverArguments(args)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	log, err := kafkalog.NewServer(os.Stdout, os.Getenv("LOG_DIR"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	main := kafkalog.For(log, "kafka.Kafka$")
+	// Memory is taken back somewhat eagerly: a broker's heap is small beside the
+	// page cache that it lives from. GOGC and GOMEMLIMIT in the environment win.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+	cfg, err := settings.Load(file, overrides)
+	if err != nil {
+		main.WithError(err).Error("Exiting Kafka due to fatal exception")
+		return 1
+	}
+	return serve(cfg, log, main)
+}
+
+func serve(cfg *settings.Config, log *logrus.Logger, main *logrus.Entry) int {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	kafkalog.For(log, "org.apache.kafka.common.utils.LoggingSignalHandler").Info("Registered signal handlers for TERM, INT, HUP")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	b := broker.New(cfg, log)
+	failed := make(chan error, 1)
+	go func() {
+		if err := b.Start(ctx); err != nil {
+			failed <- err
+		}
+	}()
+	for {
+		select {
+		case err := <-failed:
+			b.Stop()
+			main.Error("Exiting Kafka due to fatal exception during startup.")
+			_ = err // said by the broker
+			return 1
+		case err := <-b.Fatal():
+			main.WithError(err).Error("Exiting Kafka due to a fatal error; its cause follows")
+			b.Stop()
+			return 1
+		case s := <-signals:
+			kafkalog.For(log, "org.apache.kafka.common.utils.LoggingSignalHandler").Infof("Terminating process due to signal %s", signalName(s))
+			cancel()
+			b.Stop()
+			return 0
+		}
+	}
+}
+
+func signalName(s os.Signal) string {
+	switch s {
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGINT:
+		return "SIGINT"
+	default:
+		return "SIGHUP"
+	}
+}
+
+// serverArguments reads the properties file and the --override options.
+func serverArguments(args []string) (file string, overrides map[string]string, err error) {
+	usage := fmt.Errorf("USAGE: %s [-daemon] server.properties [--override property=value]*", tools.ServerStart+".sh")
+	if len(args) == 0 {
+		return "", nil, usage
+	}
+	if args[0] == "--version" {
+		return "", nil, fmt.Errorf("%s", tools.Version)
+	}
+	if strings.HasPrefix(args[0], "-") {
+		return "", nil, usage
+	}
+	overrides = map[string]string{}
+	for rest := args[1:]; len(rest) > 0; {
+		pair, joined := strings.CutPrefix(rest[0], "--override=")
+		rest = rest[1:]
+		if !joined {
+			if args[len(args)-len(rest)-1] != "--override" {
+				return "", nil, fmt.Errorf("Found non argument parameters: %s", args[len(args)-len(rest)-1])
+			}
+			if len(rest) == 0 {
+				return "", nil, fmt.Errorf("Option override requires an argument")
+			}
+			pair, rest = rest[0], rest[1:]
+		}
+		key, value, found := strings.Cut(pair, "=")
+		if !found {
+			return "", nil, fmt.Errorf("Invalid command line properties: %s", pair)
+		}
+		overrides[key] = value
+	}
+	return args[0], overrides, nil
+}
