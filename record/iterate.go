@@ -49,6 +49,7 @@ type iterator struct {
 	batch  Batch
 	magic  int8
 	wanted bool // keys, values and headers are wanted
+	brief  bool // describe the record as Kafka does one whose content it passed over
 	opened bool
 	err    error
 
@@ -75,7 +76,7 @@ var iterators = sync.Pool{New: func() any { return new(iterator) }}
 
 func openIterator(b Batch, wanted bool) *iterator {
 	it := iterators.Get().(*iterator)
-	it.batch, it.magic, it.wanted, it.opened, it.err = b, b.Magic(), wanted, false, nil
+	it.batch, it.magic, it.wanted, it.brief, it.opened, it.err = b, b.Magic(), wanted, false, false, nil
 	return it
 }
 
@@ -354,7 +355,7 @@ func (it *iterator) describe() string {
 		return it.describeLegacy()
 	}
 	name, keySize, valueSize := "DefaultRecord", max(it.keySize, 0), max(it.valueSize, 0)
-	if it.source != nil && !it.wanted {
+	if it.brief {
 		name, keySize, valueSize = "PartialDefaultRecord", it.keySize, it.valueSize
 	}
 	return fmt.Sprintf("%s(offset=%d, timestamp=%d, key=%d bytes, value=%d bytes)",

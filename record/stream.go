@@ -23,7 +23,7 @@ type stream struct {
 	data     []byte
 	pos, end int
 	source   decompressor // nil: data is all there is
-	sourceEr error        // what ended the source, io.EOF included
+	sourceEr error        // what ended the source, io.EOF included; nil while it goes on
 	window   []byte       // the buffer behind data while there is a source
 }
 
@@ -75,7 +75,9 @@ func (s *stream) fill(n int) (int, error) {
 		m, s.sourceEr = s.source.Read(s.data[s.end:])
 		s.end += m
 	}
-	if s.sourceEr != nil && s.sourceEr != io.EOF {
+	// What came before the damage is still read: a record that breaks a rule
+	// is found first, as in Kafka.
+	if s.end < n && s.sourceEr != io.EOF {
 		return 0, undecompressable(s.sourceEr)
 	}
 	return s.unread(), nil

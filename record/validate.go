@@ -98,10 +98,16 @@ func ValidateAndAssign(set []byte, t Target) (Validated, error) {
 	if err := v.checkAll(); err != nil {
 		return Validated{}, err
 	}
-	if !v.inPlace() {
+	switch {
+	case v.keepsPayload() && v.consecutive:
+		return v.assignWhole()
+	case v.keepsPayload() && v.Magic >= 2:
+		// Kafka cannot rebuild what it meant to leave as it is.
+		return Validated{}, protocol.Errorf(protocol.UnknownServerError,
+			"The offsets of the records in the batch do not count up from 0 in topic partition %s", v.TopicPartition)
+	default:
 		return v.rebuild()
 	}
-	return v.assignWhole()
 }
 
 // validator is one run of ValidateAndAssign.
@@ -158,12 +164,13 @@ func (v *validator) survey(set []byte) error {
 	return nil
 }
 
-// inPlace says whether a set that is compressed, or is to be, can stay as it is.
-func (v *validator) inPlace() bool {
+// keepsPayload says whether a set that is compressed, or is to be, can stay as
+// it is, provided that its inner offsets are consecutive.
+func (v *validator) keepsPayload() bool {
 	if v.source == None && v.first.IsControl() {
-		return v.consecutive // markers are not compressed
+		return true // markers are not compressed
 	}
-	return v.source == v.target && v.first.Magic() == v.Magic && v.Magic != 0 && v.consecutive
+	return v.source == v.target && v.first.Magic() == v.Magic && v.Magic != 0
 }
 
 // checkAll checks every batch and its records.
@@ -288,6 +295,7 @@ func (v *validator) checkClientBatch(b Batch) error {
 func (v *validator) checkRecords(b Batch) error {
 	it := openIterator(b, false)
 	defer it.close()
+	it.brief = v.source != None && v.keepsPayload()
 	var refused refusals
 	compareOffsets := b.Magic() > 0 && v.Magic > 0
 	createTime, flagged := v.TimestampType == CreateTime, b.TimestampType() == LogAppendTime

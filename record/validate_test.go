@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/monedula/monedula/protocol"
@@ -280,6 +281,29 @@ func TestV1WrappersWithBrokenInnerOffsetsAreRebuilt(t *testing.T) {
 	if _, err := ValidateAndAssign(set, target); !errors.Is(err, protocol.InvalidRecord) ||
 		!strings.Contains(err.Error(), "wrapper offset '3' is less than the last inner message offset '4' and it is not zero.") {
 		t.Errorf("wrapper offset 3: %v", err)
+	}
+}
+
+func TestV2BatchesWithBrokenInnerOffsetsAreRefused(t *testing.T) {
+	b := NewBuilder(batchOf(2, Gzip))
+	for _, offset := range []int64{0, 2} {
+		if err := b.AppendAt(offset, nowMs, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	Batch(set).putInt32(lastOffsetDeltaAt, 1) // as many as there are records
+	set = resum(set)
+	if _, err := ValidateAndAssign(bytes.Clone(set), plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError {
+		t.Errorf("%v", err)
+	}
+	target := plainTarget()
+	target.KeepCodec, target.Codec = false, LZ4
+	if got, err := ValidateAndAssign(set, target); err != nil || got.LastOffset != 1001 || records(t, got.Bytes)[1].Offset != 1001 {
+		t.Errorf("a batch that is rebuilt anyway: %+v, %v", got, err)
 	}
 }
 
@@ -641,7 +665,24 @@ func replaceLast(payload []byte, c byte) []byte {
 	return append(bytes.Clone(payload[:at]), append([]byte{c}, payload[at+1:]...)...)
 }
 
+// poolsKeep says whether a sync.Pool gives back what was put into it. Under the
+// race detector it loses things on purpose.
+func poolsKeep() bool {
+	var pool sync.Pool
+	for range 100 {
+		pool.Put(new(int))
+		if pool.Get() == nil {
+			return false
+		}
+	}
+	return true
+}
+
 func TestInPlaceValidationDoesNotAllocate(t *testing.T) {
+	allowed := 0.0
+	if !poolsKeep() {
+		allowed = 20 // what a new iterator and decompressor take, far from one a record
+	}
 	for codec := None; codec <= Zstd; codec++ {
 		set := made(t, batchOf(2, codec), 200)
 		original := bytes.Clone(set)
@@ -655,7 +696,7 @@ func TestInPlaceValidationDoesNotAllocate(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if allocations > 0 {
+		if allocations > allowed {
 			t.Errorf("%s: %.0f allocations a set of 200 records", codec, allocations)
 		}
 	}
