@@ -14,8 +14,9 @@ import (
 // open. Files that somebody reads, or that are held (the active segment's), are
 // open beyond that number.
 type fileCache struct {
-	fs    vfs.FS
-	limit int
+	fs     vfs.FS
+	limit  int
+	blocks sync.Pool // of *indexBlock, for searching index files
 
 	mu   sync.Mutex // guards all below; may be held when a cachedFile's mu is taken
 	ring []*cachedFile
@@ -24,7 +25,10 @@ type fileCache struct {
 
 // newFileCache returns a cache that keeps about limit idle files open.
 func newFileCache(fs vfs.FS, limit int) *fileCache {
-	return &fileCache{fs: fs, limit: max(limit, 1)}
+	return &fileCache{
+		fs: fs, limit: max(limit, 1),
+		blocks: sync.Pool{New: func() any { return new(indexBlock) }},
+	}
 }
 
 // add makes a file known by its path; it need not exist yet, and is not opened.

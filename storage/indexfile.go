@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"sort"
 	"sync"
@@ -316,18 +317,21 @@ func (x *indexFile) search(s *indexState, below func(entry []byte) bool) ([]byte
 		return nil, -1, err
 	}
 	defer f.release()
-	return searchEntries(f.ReadAt, behind, size, below)
+	buf := x.file.cache.blocks.Get().(*indexBlock)
+	defer x.file.cache.blocks.Put(buf)
+	return searchEntries(f, buf, behind, size, below)
 }
+
+// indexBlock is room for what one read of an index fetches, and one entry more.
+type indexBlock [4096 + 2*timeEntrySize]byte
 
 // searchEntries looks among the first count entries of a file: by halves
 // until what is left fits into one read.
-func searchEntries(readAt func([]byte, int64) (int, error), count, size int64, below func([]byte) bool) ([]byte, int64, error) {
-	const block = 4096
-	var buf [block + 2*timeEntrySize]byte // room for one entry more
-	lo, hi := int64(-1), count            // below(lo) is true or lo is -1, below(hi) is false or hi is count
-	for (hi-lo-1)*size > block {
+func searchEntries(f io.ReaderAt, buf *indexBlock, count, size int64, below func([]byte) bool) ([]byte, int64, error) {
+	lo, hi := int64(-1), count // below(lo) is true or lo is -1, below(hi) is false or hi is count
+	for (hi-lo)*size > int64(len(buf)) {
 		mid := lo + (hi-lo)/2
-		if _, err := readAt(buf[:size], mid*size); err != nil {
+		if _, err := f.ReadAt(buf[:size], mid*size); err != nil {
 			return nil, -1, err
 		}
 		if below(buf[:size]) {
@@ -338,7 +342,7 @@ func searchEntries(readAt func([]byte, int64) (int, error), count, size int64, b
 	}
 	first := max(lo, 0)
 	all := buf[:(hi-first)*size]
-	if _, err := readAt(all, first*size); err != nil {
+	if _, err := f.ReadAt(all, first*size); err != nil {
 		return nil, -1, err
 	}
 	i := int64(sort.Search(int(hi-first), func(i int) bool { return !below(all[int64(i)*size:][:size]) })) - 1

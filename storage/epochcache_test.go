@@ -1,0 +1,232 @@
+package storage
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/monedula/monedula/internal/vfs"
+)
+
+func openEpochs(t testing.TB, fsys vfs.FS) *epochCache {
+	t.Helper()
+	c, err := openEpochCache(fsys, "/d")
+	noError(t, err)
+	return c
+}
+
+// epochs returns a cache with entries given as epoch, offset, epoch, offset...
+func epochs(t testing.TB, fsys vfs.FS, entries ...int64) *epochCache {
+	t.Helper()
+	c := openEpochs(t, fsys)
+	for i := 0; i < len(entries); i += 2 {
+		noError(t, c.assign(int32(entries[i]), entries[i+1]))
+	}
+	return c
+}
+
+func (c *epochCache) String() string { return strings.Trim(fmt.Sprint(c.list()), "[]") }
+
+func TestEpochFilesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
+	for _, path := range goldenFiles(t, leaderEpochFile) {
+		golden := mustRead(t, path)
+		mem := memDir(t)
+		noError(t, writeFile(mem, "/d/"+leaderEpochFile, golden))
+		c := openEpochs(t, mem)
+		entries := slices.Clone(c.list())
+		if filepath.Base(filepath.Dir(path)) == "segments-0" && c.String() != "{0 25}" {
+			t.Errorf("entries %v", c)
+		}
+		noError(t, c.clear())
+		for _, e := range entries {
+			noError(t, c.assign(e.epoch, e.startOffset))
+		}
+		wantEqual(t, path, fileContent(t, mem, "/d/"+leaderEpochFile), string(golden))
+	}
+}
+
+func TestANewEpochFileIsEmpty(t *testing.T) {
+	mem := memDir(t)
+	c := openEpochs(t, mem)
+	wantEqual(t, "file", fileContent(t, mem, "/d/"+leaderEpochFile), "")
+	wantEqual(t, "latest epoch", c.latestEpoch(), -1)
+	if _, ok := c.earliest(); ok {
+		t.Error("an empty cache has an earliest entry")
+	}
+	noError(t, c.flush())
+	wantEqual(t, "file after a flush of nothing", fileContent(t, mem, "/d/"+leaderEpochFile), "")
+}
+
+func TestAssigningEpochs(t *testing.T) {
+	for name, c := range map[string]struct {
+		entries []int64
+		want    string
+	}{
+		"rising":                                     {[]int64{0, 0, 2, 10}, "{0 0} {2 10}"},
+		"the same epoch again, later":                {[]int64{1, 5, 1, 9}, "{1 5}"},
+		"the same epoch again, earlier":              {[]int64{1, 5, 1, 3}, "{1 3}"},
+		"a higher epoch at the same offset":          {[]int64{1, 5, 2, 5}, "{2 5}"},
+		"a higher epoch at a lower offset":           {[]int64{1, 5, 2, 10, 3, 7}, "{1 5} {3 7}"},
+		"a lower epoch at a higher offset":           {[]int64{1, 5, 3, 10, 2, 12}, "{1 5} {2 12}"},
+		"a lower epoch at a lower offset drops more": {[]int64{1, 5, 2, 10, 3, 20, 2, 7}, "{1 5} {2 7}"},
+		"everything contradicted":                    {[]int64{3, 5, 4, 10, 1, 1}, "{1 1}"},
+	} {
+		mem := memDir(t)
+		cache := epochs(t, mem, c.entries...)
+		wantEqual(t, name, cache.String(), c.want)
+		wantEqual(t, name+", read again", openEpochs(t, mem).String(), c.want)
+	}
+}
+
+func TestLoadingReplaysTheAssignRule(t *testing.T) {
+	mem := memDir(t)
+	noError(t, writeFile(mem, "/d/"+leaderEpochFile, []byte("0\n4\n0 0\n1 10\n2 10\n4 8\n")))
+	wantEqual(t, "entries", openEpochs(t, mem).String(), "{0 0} {4 8}")
+	for content, want := range map[string]error{
+		"0\n1\n0\n":        errMalformedCheckpoint,
+		"0\n1\n0 x\n":      errCheckpointNumber,
+		"0\n1\n-1 0\n":     errCheckpointNumber,
+		"0\n1\n0 -1\n":     errCheckpointNumber,
+		"2\n1\n0 0\n":      errMalformedCheckpoint,
+		"0\n2\n0 0\n1 1":   nil,
+		"0\n1\n0 0\n1 1\n": errMalformedCheckpoint,
+	} {
+		noError(t, writeFile(mem, "/d/"+leaderEpochFile, []byte(content)))
+		_, err := openEpochCache(mem, "/d")
+		if want == nil {
+			noError(t, err)
+		} else {
+			wantError(t, err, want)
+		}
+	}
+}
+
+func TestTruncatingEpochs(t *testing.T) {
+	for _, c := range []struct {
+		offset           int64
+		fromEnd, atStart string
+	}{
+		{-1, "{2 6} {3 8} {4 11}", "{2 6} {3 8} {4 11}"},
+		{5, "", "{2 6} {3 8} {4 11}"},
+		{6, "", "{2 6} {3 8} {4 11}"},
+		{7, "{2 6}", "{2 7} {3 8} {4 11}"},
+		{8, "{2 6}", "{3 8} {4 11}"},
+		{9, "{2 6} {3 8}", "{3 9} {4 11}"},
+		{11, "{2 6} {3 8}", "{4 11}"},
+		{15, "{2 6} {3 8} {4 11}", "{4 15}"},
+	} {
+		cache := epochs(t, memDir(t), 2, 6, 3, 8, 4, 11)
+		before := cache.String()
+		changed := cache.truncateFromEnd(c.offset)
+		wantEqual(t, fmt.Sprint("from the end at ", c.offset), cache.String(), c.fromEnd)
+		wantEqual(t, "changed", changed, before != cache.String())
+		cache = epochs(t, memDir(t), 2, 6, 3, 8, 4, 11)
+		changed = cache.truncateFromStart(c.offset)
+		wantEqual(t, fmt.Sprint("from the start at ", c.offset), cache.String(), c.atStart)
+		wantEqual(t, "changed", changed, before != cache.String())
+	}
+}
+
+func TestTruncationReachesTheFileWithTheFlush(t *testing.T) {
+	mem := memDir(t)
+	c := epochs(t, mem, 2, 6, 3, 8)
+	c.truncateFromEnd(7)
+	wantEqual(t, "before", openEpochs(t, mem).String(), "{2 6} {3 8}")
+	noError(t, c.flush())
+	wantEqual(t, "after", openEpochs(t, mem).String(), "{2 6}")
+	noError(t, mem.Rename("/d", "/e"))
+	c.moved("/e")
+	noError(t, c.assign(4, 20))
+	wantEqual(t, "file", fileContent(t, mem, "/e/"+leaderEpochFile), "0\n2\n2 6\n4 20\n")
+	noError(t, mem.RemoveAll("/e"))
+	c.truncateFromEnd(0)
+	noError(t, c.flush())
+}
+
+func TestWhereAnEpochEnds(t *testing.T) {
+	const logEnd = 100
+	c := epochs(t, memDir(t), 2, 6, 3, 8, 7, 11)
+	for requested, want := range map[int32][2]int64{
+		-1: {-1, -1}, 0: {0, 6}, 1: {1, 6}, 2: {2, 8}, 3: {3, 11}, 4: {3, 11}, 6: {3, 11}, 7: {7, logEnd}, 8: {-1, -1},
+	} {
+		epoch, end := c.endOffsetFor(requested, logEnd)
+		wantEqual(t, fmt.Sprint("end of epoch ", requested), [2]int64{int64(epoch), end}, want)
+	}
+	epoch, end := openEpochs(t, memDir(t)).endOffsetFor(0, logEnd)
+	wantEqual(t, "end in an empty cache", [2]int64{int64(epoch), end}, [2]int64{-1, -1})
+}
+
+func TestEpochOfAnOffset(t *testing.T) {
+	c := epochs(t, memDir(t), 2, 6, 3, 8, 7, 11)
+	for offset, want := range map[int64]int32{0: -1, 5: -1, 6: 2, 7: 2, 8: 3, 10: 3, 11: 7, 1000: 7} {
+		wantEqual(t, fmt.Sprint("epoch of ", offset), c.epochForOffset(offset), want)
+	}
+}
+
+func TestACacheWithoutAFileTouchesNone(t *testing.T) {
+	c := newUnfiledEpochCache()
+	noError(t, c.assign(1, 5))
+	c.moved("/elsewhere")
+	noError(t, c.flush())
+	noError(t, c.clear())
+	wantEqual(t, "latest epoch", c.latestEpoch(), -1)
+}
+
+func TestAnAssignedEpochSurvivesACrash(t *testing.T) {
+	base := memDir(t)
+	epochs(t, base, 0, 0, 1, 10)
+	crashAtEvery(t, base, func(fsys vfs.FS) error {
+		c, err := openEpochCache(fsys, "/d")
+		if err != nil {
+			return err
+		}
+		return c.assign(2, 20)
+	}, func(after *vfs.Mem, whole bool) {
+		got := openEpochs(t, after).String()
+		if got != "{0 0} {1 10} {2 20}" && (whole || got != "{0 0} {1 10}") {
+			t.Fatalf("after a crash (whole: %v): %s", whole, got)
+		}
+	})
+}
+
+// An older state must not replace a newer one in the file, whoever writes last
+// (KAFKA-16541): every epoch is in the file when its assign has returned.
+func TestAFlushNeverOverwritesANewerState(t *testing.T) {
+	mem := memDir(t)
+	c := openEpochs(t, mem)
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 3 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					if err := c.flush(); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	for i := range int64(300) {
+		noError(t, c.assign(int32(i), i*10))
+		if i%10 == 9 {
+			c.truncateFromStart(i*10 - 25)
+			c.truncateFromEnd(i*10 + 5)
+		}
+		after := openEpochs(t, mem.CrashClone(vfs.SyncedOnly, 0))
+		if after.latestEpoch() != int32(i) {
+			t.Fatalf("epoch %d is assigned, but a crash leaves %d", i, after.latestEpoch())
+		}
+	}
+	close(stop)
+	wg.Wait()
+	noError(t, c.flush())
+	wantEqual(t, "file at the end", openEpochs(t, mem).String(), c.String())
+}
