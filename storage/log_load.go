@@ -32,6 +32,7 @@ type loader struct {
 	path     string
 	config   *settings.Topic
 	log      logLines
+	stateLog logLines   // of what rebuilds the producer state
 	segments []*segment // in order of base offset
 }
 
@@ -47,7 +48,9 @@ func openLog(dir *logDir, env *environment, path string, tp TopicPartition, kind
 	l.config.Store(newLogConfig(l.name, c))
 	l.lastFlush.Store(env.now())
 	ld := &loader{loading: from, l: l, env: env, path: path, config: c}
-	ld.log = newLogLines(env.logger, "kafka.log.LogLoader", fmt.Sprintf("[LogLoader partition=%s, dir=%s] ", l.name, dir.path))
+	ident := fmt.Sprintf("[LogLoader partition=%s, dir=%s] ", l.name, dir.path)
+	ld.log = newLogLines(env.logger, "kafka.log.LogLoader", ident)
+	ld.stateLog = newLogLines(env.logger, "kafka.log.UnifiedLog$", ident)
 	if ld.remaining == nil {
 		ld.remaining = func(int) {}
 	}
@@ -126,7 +129,7 @@ func (ld *loader) settle(logEnd int64) error {
 	if err := l.producers.removeStraySnapshots(bases); err != nil {
 		return err
 	}
-	if err := rebuildState(l.producers, ld.segments, logStart, logEnd, ld.config.Magic, ld.clean, ld.env, ld.log); err != nil {
+	if err := rebuildState(l.producers, ld.segments, logStart, logEnd, ld.config.Magic, ld.clean, ld.env, ld.stateLog); err != nil {
 		return err
 	}
 	active := ld.segments[len(ld.segments)-1]
@@ -325,7 +328,7 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := rebuildState(state, ld.segments, ld.logStart, s.base, ld.config.Magic, false, ld.env, ld.log); err != nil {
+	if err := rebuildState(state, ld.segments, ld.logStart, s.base, ld.config.Magic, false, ld.env, ld.stateLog); err != nil {
 		return 0, err
 	}
 	truncated, err = s.recover(state, ld.l, ld.config, ld.log)

@@ -36,11 +36,18 @@ type logDir struct {
 	lock   io.Closer  // of .lock; nil while not held
 }
 
-// unlock lets other processes have the directory.
+// unlock lets other processes have the directory. After an orderly stop the
+// lock file goes too, as a real broker of 3.8 and later has it; while the lock
+// is still held, so that nobody can lock the file that is about to go.
 func (d *logDir) unlock() {
 	d.lockMu.Lock()
 	defer d.lockMu.Unlock()
 	if d.lock != nil {
+		if !d.offline.Load() {
+			if err := d.fs.Remove(d.file(lockFile)); err != nil {
+				d.log.Warnf("Removing %s: %v", d.file(lockFile), err)
+			}
+		}
 		if err := d.lock.Close(); err != nil {
 			d.log.Warnf("Unlocking %s: %v", d.path, err)
 		}
