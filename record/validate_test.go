@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -406,33 +405,6 @@ func TestEachRuleOfValidation(t *testing.T) {
 	}
 }
 
-// wrap puts a payload into a v0 or v1 wrapper; nil makes it null.
-func wrap(t testing.TB, magic int8, codec Codec, payload []byte, lastOffset int64) []byte {
-	t.Helper()
-	set := make([]byte, MinSize(magic))
-	if payload != nil {
-		out := outBuffer{b: set}
-		c, err := openCompressor(codec, DefaultLevel, &out, magic)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := c.Write(payload); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.finish(); err != nil {
-			t.Fatal(err)
-		}
-		c.release()
-		set = out.b
-	}
-	b := &Builder{o: Options{Magic: magic, Codec: codec, TimestampType: CreateTime}, lastOffset: lastOffset, maxTimestamp: nowMs}
-	b.writeWrapper(set)
-	if payload == nil {
-		Batch(set).putInt32(legacyKeySizeAt(magic)+4, -1)
-	}
-	return set
-}
-
 func TestRefusedRecordsAreListed(t *testing.T) {
 	keyless := func(o Options) []byte {
 		b := NewBuilder(o)
@@ -546,125 +518,6 @@ func TestTheListOfRefusedRecordsIsBounded(t *testing.T) {
 	}
 }
 
-func TestDamagedRecordsAreInvalid(t *testing.T) {
-	good := made(t, batchOf(2, None), 3)
-	payload := good[HeaderSize:]
-	for _, codec := range []Codec{None, Gzip, LZ4, Zstd} {
-		rewrite := func(payload []byte) []byte { return repack(t, codec, payload, 3) }
-		if _, err := ValidateAndAssign(rewrite(payload), plainTarget()); err != nil {
-			t.Fatalf("%s: the undamaged payload: %v", codec, err)
-		}
-		for name, damaged := range map[string][]byte{
-			"cut":                  payload[:len(payload)-1],
-			"one byte more":        append(bytes.Clone(payload), 0),
-			"empty":                {},
-			"size too small":       replace(payload, 0, payload[0]-2),
-			"size too large":       replace(payload, 0, payload[0]+2),
-			"negative size":        replace(payload, 0, 1),
-			"endless varint":       append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, payload...),
-			"negative headers":     replaceLast(payload, 1),
-			"key beyond the end":   replace(payload, 4, 0x7e),
-			"value beyond the end": replace(payload, 10, 0x7e),
-		} {
-			if _, err := ValidateAndAssign(rewrite(damaged), plainTarget()); protocol.CodeOf(err) != protocol.InvalidRecord {
-				t.Errorf("%s, %s: %v", codec, name, err)
-			}
-			if err := Batch(rewrite(damaged)).Each(func(*Record) error { return nil }); protocol.CodeOf(err) != protocol.InvalidRecord {
-				t.Errorf("%s, %s: Each: %v", codec, name, err)
-			}
-		}
-	}
-	for codec := Gzip; codec <= Zstd; codec++ {
-		set := made(t, batchOf(2, codec), 30)
-		for _, damage := range []func([]byte) []byte{
-			func(b []byte) []byte { return resize(b[:len(b)-5]) },
-			func(b []byte) []byte { b[HeaderSize+1] ^= 0x55; return b },
-			func(b []byte) []byte { return resize(b[:HeaderSize+3]) },
-		} {
-			damaged := resum(damage(bytes.Clone(set)))
-			if _, err := ValidateAndAssign(damaged, plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError && protocol.CodeOf(err) != protocol.InvalidRecord {
-				t.Errorf("%s: %v", codec, err)
-			}
-		}
-	}
-}
-
-func TestInnerChecksumsAreChecked(t *testing.T) {
-	for _, magic := range []int8{0, 1} {
-		inner := made(t, batchOf(magic, None), 3)
-		for _, size := range []int{0, windowSize * 3} {
-			if size > 0 {
-				b := NewBuilder(batchOf(magic, None))
-				if err := b.Append(nowMs, []byte("k"), bytes.Repeat([]byte("v"), size)); err != nil {
-					t.Fatal(err)
-				}
-				inner, _ = b.Build()
-			}
-			target := plainTarget()
-			target.Magic = magic
-			if _, err := ValidateAndAssign(wrap(t, magic, Gzip, inner, 0), target); err != nil {
-				t.Errorf("v%d: sound: %v", magic, err)
-			}
-			inner[len(inner)-1] ^= 1
-			if _, err := ValidateAndAssign(wrap(t, magic, Gzip, inner, 0), target); protocol.CodeOf(err) != protocol.CorruptMessage {
-				t.Errorf("v%d: damaged: %v", magic, err)
-			}
-		}
-	}
-	// An inner message of the other format.
-	set := wrap(t, 1, Gzip, made(t, batchOf(0, None), 1), 0)
-	target := plainTarget()
-	target.Magic = 1
-	_, err := ValidateAndAssign(set, target)
-	var refused *InvalidRecords
-	if !errors.As(err, &refused) || !strings.Contains(refused.Errors[0].Message, "Record LegacyRecordBatch(offset=0, Record(magic=0, attributes=0, compression=none, crc=") ||
-		!strings.HasSuffix(refused.Errors[0].Message, ", key=5 bytes, value=0 bytes))'s magic does not match outer magic 1 in topic partition t-0") {
-		t.Errorf("%v", err)
-	}
-}
-
-// repack makes a v2 batch of count records with the payload.
-func repack(t testing.TB, codec Codec, payload []byte, count int32) []byte {
-	t.Helper()
-	out := outBuffer{b: make([]byte, HeaderSize)}
-	if codec == None {
-		out.b = append(out.b, payload...)
-	} else {
-		c, err := openCompressor(codec, DefaultLevel, &out, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.release()
-		if _, err := c.Write(payload); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.finish(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	o := batchOf(2, codec)
-	writeHeader(out.b, o, count-1, nowMs, nowMs, count)
-	return out.b
-}
-
-// resize makes the size field fit the bytes.
-func resize(b []byte) []byte {
-	Batch(b).putInt32(sizeAt, int32(len(b)-LogOverhead))
-	return b
-}
-
-func replace(b []byte, at int, c byte) []byte {
-	b = bytes.Clone(b)
-	b[at] = c
-	return b
-}
-
-// replaceLast sets the header count of the last record, after which nothing follows.
-func replaceLast(payload []byte, c byte) []byte {
-	at := bytes.LastIndex(payload, []byte{4, 2, 'h'})
-	return append(bytes.Clone(payload[:at]), append([]byte{c}, payload[at+1:]...)...)
-}
-
 // poolsKeep says whether a sync.Pool gives back what was put into it. Under the
 // race detector it loses things on purpose.
 func poolsKeep() bool {
@@ -698,100 +551,6 @@ func TestInPlaceValidationDoesNotAllocate(t *testing.T) {
 		})
 		if allocations > allowed {
 			t.Errorf("%s: %.0f allocations a set of 200 records", codec, allocations)
-		}
-	}
-}
-
-func TestCheckAppend(t *testing.T) {
-	batch := func(base int64, epoch int32, codec Codec) []byte {
-		o := batchOf(2, codec)
-		o.BaseOffset, o.LeaderEpoch = base, epoch
-		return made(t, o, 3)
-	}
-	set := slices.Concat(batch(10, 1, None), batch(13, 2, LZ4), batch(20, 2, None))
-	got, err := CheckAppend(slices.Concat(set, set[:30]), Check{Origin: FromReplication, LeaderEpoch: 5, RequireMonotonic: true})
-	want := Checked{FirstOffset: 10, LastOffsetOfFirstBatch: 12, LastOffset: 22, MaxTimestamp: nowMs + 5, OffsetOfMaxTimestamp: 12,
-		LastLeaderEpoch: 2, Codec: LZ4, Batches: 3, ValidBytes: len(set), Monotonic: true}
-	if err != nil || got != want {
-		t.Errorf("%+v, %v", got, err)
-	}
-	got, err = CheckAppend(set, Check{Origin: FromReplication, LeaderEpoch: 1, RequireMonotonic: true})
-	if err != nil || got.Batches != 1 || got.SkippedBatches != 2 || got.LastOffset != 12 || got.ValidBytes != len(batch(10, 1, None)) {
-		t.Errorf("batches above the fetch's epoch: %+v, %v", got, err)
-	}
-	out := slices.Concat(batch(10, 1, None), batch(12, 1, None)[:0], batch(9, 1, None))
-	if _, err := CheckAppend(out, Check{Origin: FromReplication, LeaderEpoch: 1, RequireMonotonic: true}); err == nil ||
-		!strings.Contains(err.Error(), "Out of order offsets") {
-		t.Errorf("%v", err)
-	}
-	if got, err := CheckAppend(out, Check{Origin: FromCoordinator}); err != nil || got.Monotonic {
-		t.Errorf("offsets that the leader will assign: %+v, %v", got, err)
-	}
-	legacy := made(t, batchOf(1, Gzip), 4)
-	if got, err := CheckAppend(legacy, Check{}); err != nil || got.FirstOffset != NoOffset || got.FirstOrLastOffsetOfFirstBatch() != 3 || got.LastLeaderEpoch != NoLeaderEpoch {
-		t.Errorf("a wrapper: %+v, %v", got, err)
-	}
-	if got, err := CheckAppend(nil, Check{}); err != nil || got.ValidBytes != 0 || got.LastOffset != NoOffset {
-		t.Errorf("nothing: %+v, %v", got, err)
-	}
-}
-
-func TestCheckAppendRefuses(t *testing.T) {
-	good := func() []byte { return made(t, batchOf(2, None), 3) }
-	crc := good()
-	crc[len(crc)-1] ^= 1
-	codec7 := good()
-	codec7[attributesAt+1] |= 7
-	magic3 := good()
-	magic3[MagicPosition] = 3
-	small := good()
-	Batch(small).putInt32(sizeAt, 13)
-	short := good()
-	Batch(short).putInt32(sizeAt, 40)
-	based := good()
-	Batch(based).SetLastOffset(7)
-	for _, c := range []struct {
-		name  string
-		set   []byte
-		check Check
-		code  protocol.ErrorCode
-		text  string
-	}{
-		{"base offset", based, Check{}, protocol.InvalidRecord, "The baseOffset of the record batch in the append to t-0 should be 0, but it is 5"},
-		{"size", good(), Check{MaxBatchSize: 100}, protocol.MessageTooLarge,
-			fmt.Sprintf("The record batch size in the append to t-0 is %d bytes which exceeds the maximum configured value of 100.", len(good()))},
-		{"checksum", crc, Check{}, protocol.CorruptMessage, fmt.Sprintf("Record is corrupt (stored crc = %d) in topic partition t-0.", Batch(crc).CRC())},
-		{"codec", resum(codec7), Check{}, protocol.UnknownServerError, "Unknown compression type id: 7"},
-		{"magic", magic3, Check{}, protocol.CorruptMessage, "Invalid magic found in record: 3"},
-		{"size below v0", small, Check{}, protocol.CorruptMessage, "Record size 13 is less than the minimum record overhead (14)"},
-		{"size below v2", short, Check{}, protocol.CorruptMessage, "smaller than the minimum allowed overhead 61"},
-	} {
-		c.check.TopicPartition = "t-0"
-		if _, err := CheckAppend(c.set, c.check); protocol.CodeOf(err) != c.code || err == nil || !strings.Contains(err.Error(), c.text) {
-			t.Errorf("%s: %v", c.name, err)
-		}
-	}
-}
-
-func TestCheckProduce(t *testing.T) {
-	v2, v1, zstd := made(t, batchOf(2, None), 1), made(t, batchOf(1, None), 1), made(t, batchOf(2, Zstd), 1)
-	for _, c := range []struct {
-		name    string
-		set     []byte
-		version int16
-		code    protocol.ErrorCode
-	}{
-		{"v2", v2, 3, protocol.None},
-		{"nothing", nil, 3, protocol.InvalidRecord},
-		{"incomplete", v2[:40], 9, protocol.InvalidRecord},
-		{"old format", v1, 3, protocol.InvalidRecord},
-		{"old format, old version", v1, 2, protocol.None},
-		{"two", append(bytes.Clone(v2), v2...), 8, protocol.InvalidRecord},
-		{"zstd too early", zstd, 6, protocol.UnsupportedCompressionType},
-		{"zstd", zstd, 7, protocol.None},
-	} {
-		if got := protocol.CodeOf(CheckProduce(c.set, c.version)); got != c.code {
-			t.Errorf("%s in v%d: %s", c.name, c.version, got)
 		}
 	}
 }

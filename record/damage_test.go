@@ -1,0 +1,156 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+func TestDamagedRecordsAreInvalid(t *testing.T) {
+	good := made(t, batchOf(2, None), 3)
+	payload := good[HeaderSize:]
+	for _, codec := range []Codec{None, Gzip, LZ4, Zstd} {
+		rewrite := func(payload []byte) []byte { return repack(t, codec, payload, 3) }
+		if _, err := ValidateAndAssign(rewrite(payload), plainTarget()); err != nil {
+			t.Fatalf("%s: the undamaged payload: %v", codec, err)
+		}
+		for name, damaged := range map[string][]byte{
+			"cut":                  payload[:len(payload)-1],
+			"one byte more":        append(bytes.Clone(payload), 0),
+			"empty":                {},
+			"size too small":       replace(payload, 0, payload[0]-2),
+			"size too large":       replace(payload, 0, payload[0]+2),
+			"negative size":        replace(payload, 0, 1),
+			"endless varint":       append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, payload...),
+			"negative headers":     replaceLast(payload, 1),
+			"key beyond the end":   replace(payload, 4, 0x7e),
+			"value beyond the end": replace(payload, 10, 0x7e),
+		} {
+			if _, err := ValidateAndAssign(rewrite(damaged), plainTarget()); protocol.CodeOf(err) != protocol.InvalidRecord {
+				t.Errorf("%s, %s: %v", codec, name, err)
+			}
+			if err := Batch(rewrite(damaged)).Each(func(*Record) error { return nil }); protocol.CodeOf(err) != protocol.InvalidRecord {
+				t.Errorf("%s, %s: Each: %v", codec, name, err)
+			}
+		}
+	}
+	for codec := Gzip; codec <= Zstd; codec++ {
+		set := made(t, batchOf(2, codec), 30)
+		for _, damage := range []func([]byte) []byte{
+			func(b []byte) []byte { return resize(b[:len(b)-5]) },
+			func(b []byte) []byte { b[HeaderSize+1] ^= 0x55; return b },
+			func(b []byte) []byte { return resize(b[:HeaderSize+3]) },
+		} {
+			damaged := resum(damage(bytes.Clone(set)))
+			if _, err := ValidateAndAssign(damaged, plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError && protocol.CodeOf(err) != protocol.InvalidRecord {
+				t.Errorf("%s: %v", codec, err)
+			}
+		}
+	}
+}
+
+func TestInnerChecksumsAreChecked(t *testing.T) {
+	for _, magic := range []int8{0, 1} {
+		inner := made(t, batchOf(magic, None), 3)
+		for _, size := range []int{0, windowSize * 3} {
+			if size > 0 {
+				b := NewBuilder(batchOf(magic, None))
+				if err := b.Append(nowMs, []byte("k"), bytes.Repeat([]byte("v"), size)); err != nil {
+					t.Fatal(err)
+				}
+				inner, _ = b.Build()
+			}
+			target := plainTarget()
+			target.Magic = magic
+			if _, err := ValidateAndAssign(wrap(t, magic, Gzip, inner, 0), target); err != nil {
+				t.Errorf("v%d: sound: %v", magic, err)
+			}
+			inner[len(inner)-1] ^= 1
+			if _, err := ValidateAndAssign(wrap(t, magic, Gzip, inner, 0), target); protocol.CodeOf(err) != protocol.CorruptMessage {
+				t.Errorf("v%d: damaged: %v", magic, err)
+			}
+		}
+	}
+	// An inner message of the other format.
+	set := wrap(t, 1, Gzip, made(t, batchOf(0, None), 1), 0)
+	target := plainTarget()
+	target.Magic = 1
+	_, err := ValidateAndAssign(set, target)
+	var refused *InvalidRecords
+	if !errors.As(err, &refused) || !strings.Contains(refused.Errors[0].Message, "Record LegacyRecordBatch(offset=0, Record(magic=0, attributes=0, compression=none, crc=") ||
+		!strings.HasSuffix(refused.Errors[0].Message, ", key=5 bytes, value=0 bytes))'s magic does not match outer magic 1 in topic partition t-0") {
+		t.Errorf("%v", err)
+	}
+}
+
+// wrap puts a payload into a v0 or v1 wrapper; nil makes it null.
+func wrap(t testing.TB, magic int8, codec Codec, payload []byte, lastOffset int64) []byte {
+	t.Helper()
+	set := make([]byte, MinSize(magic))
+	if payload != nil {
+		out := outBuffer{b: set}
+		c, err := openCompressor(codec, DefaultLevel, &out, magic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(payload); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.finish(); err != nil {
+			t.Fatal(err)
+		}
+		c.release()
+		set = out.b
+	}
+	b := &Builder{o: Options{Magic: magic, Codec: codec, TimestampType: CreateTime}, lastOffset: lastOffset, maxTimestamp: nowMs}
+	b.writeWrapper(set)
+	if payload == nil {
+		Batch(set).putInt32(legacyKeySizeAt(magic)+4, -1)
+	}
+	return set
+}
+
+// repack makes a v2 batch of count records with the payload.
+func repack(t testing.TB, codec Codec, payload []byte, count int32) []byte {
+	t.Helper()
+	out := outBuffer{b: make([]byte, HeaderSize)}
+	if codec == None {
+		out.b = append(out.b, payload...)
+	} else {
+		c, err := openCompressor(codec, DefaultLevel, &out, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.release()
+		if _, err := c.Write(payload); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.finish(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := batchOf(2, codec)
+	writeHeader(out.b, o, count-1, nowMs, nowMs, count)
+	return out.b
+}
+
+// resize makes the size field fit the bytes.
+func resize(b []byte) []byte {
+	Batch(b).putInt32(sizeAt, int32(len(b)-LogOverhead))
+	return b
+}
+
+func replace(b []byte, at int, c byte) []byte {
+	b = bytes.Clone(b)
+	b[at] = c
+	return b
+}
+
+// replaceLast sets the header count of the last record, after which nothing follows.
+func replaceLast(payload []byte, c byte) []byte {
+	at := bytes.LastIndex(payload, []byte{4, 2, 'h'})
+	return append(bytes.Clone(payload[:at]), append([]byte{c}, payload[at+1:]...)...)
+}
