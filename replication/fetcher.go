@@ -223,7 +223,7 @@ type fetchAsk struct {
 func (f *fetcher) nextFetch(now time.Time) fetchAsk {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	a := fetchAsk{wanted: map[TopicPartition]PartitionAsk{}, byID: f.m.opts.ReplicaFetchVersions.Fetch >= 13}
+	a := fetchAsk{wanted: map[TopicPartition]PartitionAsk{}, byID: f.m.opts.PeerVersions.Fetch >= 13}
 	for _, id := range f.order {
 		p := f.partitions[id]
 		log := p.partition.Log()
@@ -233,7 +233,7 @@ func (f *fetcher) nextFetch(now time.Time) fetchAsk {
 		ask := PartitionAsk{Topic: id.Topic, TopicID: p.topicID, Partition: id.Partition, FetchOffset: p.offset,
 			LogStartOffset: log.Offsets().LogStart, MaxBytes: f.m.opts.FetchPartitionBytes,
 			CurrentLeaderEpoch: p.epoch, LastFetchedEpoch: noEpoch}
-		if f.m.opts.ReplicaFetchVersions.TruncateOnFetch {
+		if f.m.opts.PeerVersions.TruncateOnFetch {
 			ask.LastFetchedEpoch = p.lastEpoch
 		}
 		a.order = append(a.order, id)
@@ -246,7 +246,7 @@ func (f *fetcher) nextFetch(now time.Time) fetchAsk {
 // request builds the Fetch request; its version is the one of the
 // inter.broker.protocol.version, but 12 at most while a topic has no id.
 func (f *fetcher) request(a fetchAsk) *kmsg.FetchRequest {
-	version := f.m.opts.ReplicaFetchVersions.Fetch
+	version := f.m.opts.PeerVersions.Fetch
 	if !a.byID {
 		version = min(version, 12)
 	}
@@ -416,7 +416,7 @@ func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) e
 	f.m.fetchLog.Infof("%s Truncated partition %s to offset %d; the leader's epoch %d ends at offset %d", f.name, name(p.id), offset, leader.Epoch, leader.EndOffset)
 	p.offset = offset
 	p.lastEpoch = log.LeaderEpoch()
-	p.truncating = !done && !f.m.opts.ReplicaFetchVersions.TruncateOnFetch
+	p.truncating = !done && !f.m.opts.PeerVersions.TruncateOnFetch
 	return nil
 }
 
@@ -497,7 +497,7 @@ func (f *fetcher) truncateByEpoch(partitions []following) error {
 		t.Topic, t.Partitions = p.id.Topic, []kmsg.OffsetForLeaderEpochRequestTopicPartition{q}
 		req.Topics = append(req.Topics, t)
 	}
-	kresp, err := f.ask(req, f.m.opts.ReplicaFetchVersions.OffsetForLeaderEpoch)
+	kresp, err := f.ask(req, f.m.opts.PeerVersions.OffsetForLeaderEpoch)
 	if err != nil {
 		return err
 	}
@@ -579,7 +579,7 @@ func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64) 
 	t := kmsg.NewListOffsetsRequestTopic()
 	t.Topic, t.Partitions = id.Topic, []kmsg.ListOffsetsRequestTopicPartition{q}
 	req.Topics = append(req.Topics, t)
-	version := f.m.opts.ReplicaFetchVersions.ListOffsets
+	version := f.m.opts.PeerVersions.ListOffsets
 	kresp, err := f.ask(req, version)
 	if err != nil {
 		return 0, err

@@ -43,7 +43,7 @@ func (fm *fetcherManager) follow(entries []*roleEntry) {
 	}
 	var ids []TopicPartition
 	for _, e := range entries {
-		start, ok := e.partition.startFollowing(e.role.topicID, fm.m.opts.ReplicaFetchVersions.TruncateOnFetch)
+		start, ok := e.partition.startFollowing(e.role.topicID, fm.m.opts.PeerVersions.TruncateOnFetch)
 		if !ok {
 			continue
 		}

@@ -43,7 +43,6 @@ type TopicID = metadata.TopicID
 type Options struct {
 	BrokerID int32 // broker.id
 
-	MinInSyncReplicas   int32         // min.insync.replicas; a topic's own comes with its configuration
 	LagMax              time.Duration // replica.lag.time.max.ms
 	CheckpointInterval  time.Duration // replica.high.watermark.checkpoint.interval.ms
 	FetchMaxBytes       int32         // fetch.max.bytes
@@ -59,7 +58,7 @@ type Options struct {
 	FetchWait             time.Duration // replica.fetch.wait.max.ms
 	FetchBackoff          time.Duration // replica.fetch.backoff.ms
 	FetchTimeout          time.Duration // replica.socket.timeout.ms
-	ReplicaFetchVersions  PeerVersions  // by inter.broker.protocol.version
+	PeerVersions          PeerVersions  // by inter.broker.protocol.version
 	ControllerSocketLimit time.Duration // controller.socket.timeout.ms
 }
 
@@ -81,7 +80,6 @@ type PeerVersions struct {
 func DefaultOptions(brokerID int32) Options {
 	return Options{
 		BrokerID:              brokerID,
-		MinInSyncReplicas:     1,
 		LagMax:                30 * time.Second,
 		CheckpointInterval:    5 * time.Second,
 		FetchMaxBytes:         57671680,
@@ -95,7 +93,7 @@ func DefaultOptions(brokerID int32) Options {
 		FetchBackoff:          time.Second,
 		FetchTimeout:          30 * time.Second,
 		ControllerSocketLimit: 30 * time.Second,
-		ReplicaFetchVersions: PeerVersions{Fetch: 17, ListOffsets: 9, OffsetForLeaderEpoch: 4,
+		PeerVersions: PeerVersions{Fetch: 17, ListOffsets: 9, OffsetForLeaderEpoch: 4,
 			TruncateOnFetch: true, AlterPartition: true},
 	}
 }

@@ -1,0 +1,300 @@
+package replication
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+func TestLeaderAndIsrForAnEarlierLifeIsRefusedWhole(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	for epoch, want := range map[int64]protocol.ErrorCode{99: protocol.StaleBrokerEpoch, 100: protocol.None} {
+		req := roleOf(0, ourID, int32(epoch), []int32{ourID}, ourID)
+		req.BrokerEpoch = epoch
+		resp, err := b.BecomeLeaderOrFollower(req, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := protocol.ErrorCode(resp.ErrorCode); got != want {
+			t.Errorf("broker epoch %d: %s, want %s", epoch, got, want)
+		}
+		if got := protocol.ErrorCode(resp.Topics[0].Partitions[0].ErrorCode); got != want {
+			t.Errorf("broker epoch %d: partition %s, want %s", epoch, got, want)
+		}
+	}
+}
+
+func TestPitfallReplication28_RequestsOfAnEarlierLifeChangeNothing(t *testing.T) {
+	b := newTestBroker(t)
+	req := roleOf(0, ourID, 3, []int32{ourID}, ourID)
+	req.BrokerEpoch = 99
+	if code := b.control(req); code != protocol.StaleBrokerEpoch {
+		t.Fatalf("answered %s", code)
+	}
+	if len(b.Partitions()) != 0 {
+		t.Error("the partition is hosted after a request for an earlier life")
+	}
+	stop := kmsg.NewPtrStopReplicaRequest()
+	stop.Version, stop.ControllerEpoch, stop.BrokerEpoch = 4, 1, 99
+	if resp := b.StopReplica(stop, 1); protocol.ErrorCode(resp.ErrorCode) != protocol.StaleBrokerEpoch || len(resp.Partitions) != 0 {
+		t.Errorf("StopReplica answers %+v", resp)
+	}
+	update := kmsg.NewPtrUpdateMetadataRequest()
+	update.Version, update.ControllerEpoch, update.BrokerEpoch, update.ControllerID = 8, 1, 99, 5
+	if resp, _ := b.UpdateMetadata(update, 1); protocol.ErrorCode(resp.ErrorCode) != protocol.StaleBrokerEpoch || b.Metadata().ControllerID == 5 {
+		t.Errorf("UpdateMetadata answers %+v", resp)
+	}
+	// A larger epoch passes: the controller saw the registration before we did.
+	req.BrokerEpoch = 101
+	if code := b.control(req); code != protocol.None {
+		t.Errorf("a larger broker epoch: %s", code)
+	}
+}
+
+func TestOldControllerIsRefusedByAllThreeRequests(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	req := roleOf(0, ourID, 1, []int32{ourID}, ourID)
+	req.ControllerEpoch = 7
+	if code := b.control(req); code != protocol.None {
+		t.Fatal(code)
+	}
+	req = roleOf(0, ourID, 2, []int32{ourID}, ourID)
+	req.ControllerEpoch = 6
+	if code := b.control(req); code != protocol.StaleControllerEpoch {
+		t.Errorf("LeaderAndIsr: %s", code)
+	}
+	stop := kmsg.NewPtrStopReplicaRequest()
+	stop.Version, stop.ControllerEpoch, stop.BrokerEpoch = 4, 6, -1
+	if resp := b.StopReplica(stop, 1); protocol.ErrorCode(resp.ErrorCode) != protocol.StaleControllerEpoch {
+		t.Errorf("StopReplica: %d", resp.ErrorCode)
+	}
+	update := kmsg.NewPtrUpdateMetadataRequest()
+	update.Version, update.ControllerEpoch, update.BrokerEpoch = 8, 6, -1
+	if resp, _ := b.UpdateMetadata(update, 1); protocol.ErrorCode(resp.ErrorCode) != protocol.StaleControllerEpoch {
+		t.Errorf("UpdateMetadata: %d", resp.ErrorCode)
+	}
+}
+
+func TestLeaderAndIsrPerPartitionChecks(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID, 2)
+	b.lead(5, []int32{ourID, 2}, ourID, 2)
+	if code := b.control(roleOf(0, ourID, 4, []int32{ourID, 2}, ourID)); code != protocol.StaleControllerEpoch {
+		t.Errorf("lower leader epoch: %s", code)
+	}
+	if code := b.control(roleOf(0, ourID, 5, []int32{ourID, 2}, ourID)); code != protocol.StaleControllerEpoch {
+		t.Errorf("equal leader epoch: %s", code)
+	}
+	if got := b.partition().State().ISR; !slices.Equal(got, []int32{ourID, 2}) {
+		t.Errorf("the equal epoch changed the in-sync replicas to %v", got)
+	}
+	if code := b.control(roleOf(0, 2, 6, []int32{2, 3}, 2)); code != protocol.UnknownTopicOrPartition {
+		t.Errorf("not among the replicas: %s", code)
+	}
+	other := roleOf(0, ourID, 9, []int32{ourID, 2}, ourID)
+	other.TopicStates[0].TopicID = TopicID{0xee}
+	if code := b.control(other); code != protocol.InconsistentTopicID {
+		t.Errorf("another topic id with a newer epoch: %s", code)
+	}
+	older := roleOf(0, ourID, 8, []int32{ourID, 2}, ourID)
+	older.TopicStates[0].PartitionStates[0].ZKVersion = 1
+	if code := b.control(older); code != protocol.None {
+		t.Errorf("older partition epoch: %s, want to be skipped silently", code)
+	}
+	if got := b.partition().State().LeaderEpoch; got != 5 {
+		t.Errorf("leader epoch %d after refused and skipped requests, want 5", got)
+	}
+}
+
+func TestTopicIDMayComeWithTheSameEpoch(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	req := roleOf(0, ourID, 1, []int32{ourID}, ourID)
+	req.TopicStates[0].TopicID = TopicID{}
+	if code := b.control(req); code != protocol.None {
+		t.Fatal(code)
+	}
+	if code := b.control(roleOf(0, ourID, 1, []int32{ourID}, ourID)); code != protocol.None {
+		t.Errorf("the same epoch with a topic id: %s", code)
+	}
+	if got := b.partition().Log().TopicID(); got != testTopicID {
+		t.Errorf("topic id %x", got)
+	}
+	if code := b.control(req); code != protocol.StaleControllerEpoch {
+		t.Errorf("the same epoch without an id, on the leader: %s", code)
+	}
+}
+
+func TestOldVersionsNameTopicsInTheAnswer(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	for i, version := range []int16{0, 1, 2, 4} {
+		req := kmsg.NewPtrLeaderAndISRRequest()
+		req.Version, req.ControllerEpoch, req.BrokerEpoch = version, 1, -1
+		states := roleOf(int32(i), ourID, 1, []int32{ourID}, ourID).TopicStates[0]
+		if version < 2 {
+			states.PartitionStates[0].Topic = testTopic
+			req.PartitionStates = states.PartitionStates
+		} else {
+			states.TopicID = TopicID{}
+			req.TopicStates = []kmsg.LeaderAndISRRequestTopicState{states}
+		}
+		resp, err := b.BecomeLeaderOrFollower(req, 1)
+		if err != nil || len(resp.Partitions) != 1 || resp.Partitions[0].Topic != testTopic || resp.Partitions[0].Partition != int32(i) || resp.Partitions[0].ErrorCode != 0 {
+			t.Errorf("v%d: %+v, %v", version, resp, err)
+		}
+	}
+}
+
+func TestListenersHearOfGainedAndLostLeadership(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID, 2)
+	b.lead(1, []int32{ourID, 2}, ourID, 2)
+	b.lead(2, []int32{ourID, 2}, ourID, 2) // led before: no news
+	if code := b.control(roleOf(0, 2, 3, []int32{ourID, 2}, ourID, 2)); code != protocol.None {
+		t.Fatal(code)
+	}
+	b.lead(4, []int32{ourID, 2}, ourID, 2)
+	b.stopReplica(0, epochDuringDelete, true)
+	want := []string{"lead t-0 1", "resign t-0 3", "lead t-0 4", "resign t-0 -1"}
+	if !slices.Equal(b.heard, want) {
+		t.Errorf("heard %v, want %v", b.heard, want)
+	}
+}
+
+// stopReplica sends a StopReplica for one partition.
+func (b *testBroker) stopReplica(partition, leaderEpoch int32, del bool) protocol.ErrorCode {
+	b.t.Helper()
+	req := kmsg.NewPtrStopReplicaRequest()
+	req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 4, 1, 1, -1
+	s := kmsg.NewStopReplicaRequestTopicPartitionState()
+	s.Partition, s.LeaderEpoch, s.Delete = partition, leaderEpoch, del
+	topic := kmsg.NewStopReplicaRequestTopic()
+	topic.Topic, topic.PartitionStates = testTopic, []kmsg.StopReplicaRequestTopicPartitionState{s}
+	req.Topics = append(req.Topics, topic)
+	resp := b.StopReplica(req, 1)
+	if resp.ErrorCode != 0 || len(resp.Partitions) != 1 {
+		b.t.Fatalf("StopReplica answers %+v", resp)
+	}
+	return protocol.ErrorCode(resp.Partitions[0].ErrorCode)
+}
+
+func TestStopReplicaChecksTheEpochAndDeletes(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	b.lead(5, []int32{ourID}, ourID)
+	if code := b.stopReplica(0, 4, true); code != protocol.FencedLeaderEpoch {
+		t.Errorf("lower epoch: %s", code)
+	}
+	if code := b.stopReplica(0, 5, false); code != protocol.None {
+		t.Errorf("equal epoch: %s", code)
+	}
+	if s := b.partition().State(); !s.Leading || s.LeaderEpoch != 5 {
+		t.Errorf("without delete the role changed: %+v", s)
+	}
+	if code := b.stopReplica(0, epochNotGiven, true); code != protocol.None {
+		t.Errorf("no epoch: %s", code)
+	}
+	if _, err := b.Partition(testTopic, 0); protocol.CodeOf(err) != protocol.NotLeaderOrFollower {
+		t.Errorf("after the deletion: %v", err)
+	}
+	if b.logs.Log(TopicPartition{Topic: testTopic}) != nil {
+		t.Error("the log is still there")
+	}
+	if code := b.stopReplica(2, epochDuringDelete, true); code != protocol.None {
+		t.Errorf("not hosted: %s", code)
+	}
+}
+
+func TestStopReplicaDeletesALogThatNoRoleWasGivenFor(t *testing.T) {
+	b := newTestBroker(t)
+	if _, err := b.logs.GetOrCreate(TopicPartition{Topic: testTopic}, testTopicID, b.topicDefaults(), true); err != nil {
+		t.Fatal(err)
+	}
+	if code := b.stopReplica(0, epochDuringDelete, true); code != protocol.None {
+		t.Fatal(code)
+	}
+	if b.logs.Log(TopicPartition{Topic: testTopic}) != nil {
+		t.Error("the log is still there")
+	}
+}
+
+func TestFollowerWithoutALiveLeaderChangesNothingButHasALog(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	for _, leader := range []int32{2, noLeader} {
+		if code := b.control(roleOf(0, leader, 3, []int32{ourID, 2}, 2)); code != protocol.None {
+			t.Errorf("leader %d: %s", leader, code)
+		}
+		s := b.partition().State()
+		if s.LeaderEpoch != noEpoch || s.Leader != noLeader || b.partition().Log() == nil {
+			t.Errorf("leader %d: %+v", leader, s)
+		}
+	}
+	// The same request applies once the leader is there.
+	b.know(ourID, 2)
+	if code := b.control(roleOf(0, 2, 3, []int32{ourID, 2}, 2)); code != protocol.None || b.partition().State().LeaderEpoch != 3 {
+		t.Errorf("with a live leader: %s %+v", code, b.partition().State())
+	}
+}
+
+func TestPitfallReplication13_HighWatermarkOfAPartitionWithoutLeaderIsCheckpointed(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	b.lead(0, []int32{ourID, 2}, ourID)
+	b.mustProduce(3)
+	b.stop()
+
+	again := newTestBrokerOn(t, b.fs, []string{testDir})
+	again.know(ourID)
+	if code := again.control(roleOf(0, 2, 1, []int32{ourID, 2}, 2)); code != protocol.None {
+		t.Fatal(code)
+	}
+	again.CheckpointHighWatermarks()
+	read, err := again.logs.ReadHighWatermarks(testDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if high := read[TopicPartition{Topic: testTopic}]; high != 3 {
+		t.Errorf("the checkpoint has %d, want 3: %v", high, read)
+	}
+}
+
+func TestCheckpointsAreNotWrittenBeforeTheFirstLeaderAndIsr(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	b.lead(0, []int32{ourID}, ourID)
+	b.mustProduce(3)
+	b.stop()
+	again := newTestBrokerOn(t, b.fs, []string{testDir})
+	again.stop()
+	third := newTestBrokerOn(t, b.fs, []string{testDir})
+	read, err := third.logs.ReadHighWatermarks(testDir)
+	if err != nil || read[TopicPartition{Topic: testTopic}] != 3 {
+		t.Errorf("a broker that was given no roles wrote %v, %v", read, err)
+	}
+}
+
+func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
+	b := alone(t)
+	b.dirFailed(testDir)
+	_, err := b.Partition(testTopic, 0)
+	wantCode(t, "lookup", err, protocol.KafkaStorageError)
+	if code := b.control(roleOf(0, ourID, 9, []int32{ourID}, ourID)); code != protocol.KafkaStorageError {
+		t.Errorf("LeaderAndIsr: %s", code)
+	}
+	if code := b.stopReplica(0, epochDuringDelete, true); code != protocol.KafkaStorageError {
+		t.Errorf("StopReplica: %s", code)
+	}
+	if c := b.Counts(); c.Offline != 1 || c.Leaders != 0 {
+		t.Errorf("%+v", c)
+	}
+	if p := b.produce(1, 1); protocol.CodeOf(p.Partitions[0].Err) != protocol.KafkaStorageError {
+		t.Errorf("produce: %v", p.Partitions[0].Err)
+	}
+}

@@ -1,0 +1,371 @@
+package replication
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/settings"
+	"github.com/monedula/monedula/storage"
+)
+
+const (
+	testTopic  = "t"
+	testDir    = "/data"
+	otherDir   = "/data2"
+	ourID      = 1
+	brokerTime = 10 * time.Second // far more than any test needs
+)
+
+var testTopicID = TopicID{0xab, 1}
+
+// testBroker is a Manager over a real storage.Manager in memory, with nobody
+// around it: tests play the controller, the followers and the clients.
+type testBroker struct {
+	*Manager
+	t       *testing.T
+	fs      vfs.FS
+	logs    *storage.Manager
+	cluster *metadata.Cache
+	isr     *isrRecorder
+	heard   []string // what the LeadershipListener was told
+	epoch   int64    // our broker epoch
+	topics  map[string]*settings.Topic
+}
+
+// isrRecorder is an ISRChanger whose answers the test gives.
+type isrRecorder struct {
+	mu      sync.Mutex
+	pending []func(ISRAnswer)
+	changes []ISRChange
+}
+
+func (r *isrRecorder) Submit(c ISRChange, done func(ISRAnswer)) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changes = append(r.changes, c)
+	r.pending = append(r.pending, done)
+	return true
+}
+
+// last is the last change asked for.
+func (r *isrRecorder) last(t *testing.T) ISRChange {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.changes) == 0 {
+		t.Fatal("no change of the in-sync replicas was asked for")
+	}
+	return r.changes[len(r.changes)-1]
+}
+
+func (r *isrRecorder) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.changes)
+}
+
+// answer answers the oldest open change.
+func (r *isrRecorder) answer(a ISRAnswer) {
+	r.mu.Lock()
+	done := r.pending[0]
+	r.pending = r.pending[1:]
+	r.mu.Unlock()
+	done(a)
+}
+
+// grant answers the oldest open change with what it asked for.
+func (r *isrRecorder) grant() {
+	r.mu.Lock()
+	c := r.changes[len(r.changes)-len(r.pending)]
+	r.mu.Unlock()
+	r.answer(ISRAnswer{Leader: ourID, LeaderEpoch: c.LeaderEpoch, ISR: c.ISR, PartitionEpoch: c.PartitionEpoch + 1})
+}
+
+func (b *testBroker) TopicConfig(topic string) (*settings.Topic, error) {
+	if c := b.topics[topic]; c != nil {
+		return c, nil
+	}
+	return b.topicDefaults(), nil
+}
+
+func (b *testBroker) BecameLeader(p TopicPartition, epoch int32) {
+	b.heard = append(b.heard, fmt.Sprintf("lead %s %d", name(p), epoch))
+}
+
+func (b *testBroker) Resigned(p TopicPartition, epoch int32) {
+	b.heard = append(b.heard, fmt.Sprintf("resign %s %d", name(p), epoch))
+}
+
+func testSettings(t testing.TB) *settings.Config {
+	t.Helper()
+	c, err := settings.FromMap(map[string]string{"broker.id": "1", "zookeeper.connect": "unused:2181", "log.dirs": testDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (b *testBroker) topicDefaults() *settings.Topic {
+	c, err := testSettings(b.t).Topic(nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return c
+}
+
+// newTestBroker starts a broker on a fresh file system; options may be changed
+// before.
+func newTestBroker(t *testing.T, change ...func(*Options)) *testBroker {
+	return newTestBrokerOn(t, vfs.NewMem(), []string{testDir}, change...)
+}
+
+func newTestBrokerOn(t *testing.T, fs vfs.FS, dirs []string, change ...func(*Options)) *testBroker {
+	t.Helper()
+	b := &testBroker{t: t, fs: fs, cluster: metadata.NewCache(), isr: &isrRecorder{}, epoch: 100, topics: map[string]*settings.Topic{}}
+	for _, dir := range dirs {
+		if err := fs.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	logs, err := storage.NewManager(storage.ManagerConfig{FS: fs, Dirs: dirs, Options: storage.DefaultOptions(),
+		Log: kafkalog.Discard(), BrokerID: ourID, ClusterID: "cluster-of-the-test-22", Defaults: b.topicDefaults(),
+		TopicConfig: func(topic string) *settings.Topic { c, _ := b.TopicConfig(topic); return c }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := logs.Load(); err != nil {
+		t.Fatal(err)
+	}
+	b.logs = logs
+	options := DefaultOptions(ourID)
+	for _, f := range change {
+		f(&options)
+	}
+	b.Manager = NewManager(Config{Options: options, Logs: logs, Metadata: b.cluster, Topics: b, ISR: b.isr,
+		Leaders: []LeadershipListener{b}, BrokerEpoch: func() int64 { return b.epoch }, Logger: kafkalog.Discard()})
+	t.Cleanup(b.stop)
+	return b
+}
+
+// stop closes the broker in order; calling it again does nothing.
+func (b *testBroker) stop() {
+	if b.logs == nil {
+		return
+	}
+	b.Close()
+	if err := b.logs.Close(); err != nil {
+		b.t.Errorf("closing the logs: %v", err)
+	}
+	b.logs = nil
+}
+
+// know tells the broker of live brokers and that the topic exists.
+func (b *testBroker) know(brokers ...int32) {
+	b.t.Helper()
+	req := kmsg.NewPtrUpdateMetadataRequest()
+	req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 8, 1, 1, -1
+	for _, id := range brokers {
+		live := kmsg.NewUpdateMetadataRequestLiveBroker()
+		live.ID = id
+		e := kmsg.NewUpdateMetadataRequestLiveBrokerEndpoint()
+		e.Host, e.Port, e.ListenerName = fmt.Sprintf("host%d", id), 9092, "PLAINTEXT"
+		live.Endpoints = append(live.Endpoints, e)
+		req.LiveBrokers = append(req.LiveBrokers, live)
+	}
+	topic := kmsg.NewUpdateMetadataRequestTopicState()
+	topic.Topic, topic.TopicID = testTopic, testTopicID
+	for i := range int32(3) {
+		s := kmsg.NewUpdateMetadataRequestTopicPartition()
+		s.Partition, s.Leader, s.Replicas, s.ISR = i, brokers[0], brokers, brokers
+		topic.PartitionStates = append(topic.PartitionStates, s)
+	}
+	req.TopicStates = append(req.TopicStates, topic)
+	if resp, _ := b.UpdateMetadata(req, 1); resp.ErrorCode != 0 {
+		b.t.Fatalf("UpdateMetadata: %s", protocol.ErrorCode(resp.ErrorCode))
+	}
+}
+
+// roleOf is a LeaderAndIsr request for one partition.
+func roleOf(partition, leader, leaderEpoch int32, replicas []int32, isr ...int32) *kmsg.LeaderAndISRRequest {
+	req := kmsg.NewPtrLeaderAndISRRequest()
+	req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 7, 1, 1, -1
+	s := kmsg.NewLeaderAndISRRequestTopicPartition()
+	s.Partition, s.ControllerEpoch, s.Leader, s.LeaderEpoch, s.ZKVersion = partition, 1, leader, leaderEpoch, leaderEpoch
+	s.Replicas, s.ISR, s.IsNew = replicas, isr, true
+	topic := kmsg.NewLeaderAndISRRequestTopicState()
+	topic.Topic, topic.TopicID, topic.PartitionStates = testTopic, testTopicID, []kmsg.LeaderAndISRRequestTopicPartition{s}
+	req.TopicStates = append(req.TopicStates, topic)
+	return req
+}
+
+// control sends a LeaderAndIsr request and returns the partition's code.
+func (b *testBroker) control(req *kmsg.LeaderAndISRRequest) protocol.ErrorCode {
+	b.t.Helper()
+	resp, err := b.BecomeLeaderOrFollower(req, 1)
+	if err != nil {
+		b.t.Fatalf("LeaderAndIsr: %v", err)
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		b.t.Fatalf("LeaderAndIsr answers %+v", resp)
+	}
+	return protocol.ErrorCode(resp.Topics[0].Partitions[0].ErrorCode)
+}
+
+// lead makes the broker the leader of partition 0.
+func (b *testBroker) lead(leaderEpoch int32, replicas []int32, isr ...int32) *Partition {
+	b.t.Helper()
+	if code := b.control(roleOf(0, ourID, leaderEpoch, replicas, isr...)); code != protocol.None {
+		b.t.Fatalf("becoming leader: %s", code)
+	}
+	return b.partition()
+}
+
+func (b *testBroker) partition() *Partition {
+	b.t.Helper()
+	p, err := b.Partition(testTopic, 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return p
+}
+
+// alone is a broker that leads partition 0 with nobody else.
+func alone(t *testing.T) *testBroker {
+	b := newTestBroker(t)
+	b.know(ourID)
+	b.lead(0, []int32{ourID}, ourID)
+	return b
+}
+
+// batch is a v2 batch of n records.
+func batch(t testing.TB, n int, change ...func(*record.Options)) []byte {
+	t.Helper()
+	o := record.Defaults()
+	for _, f := range change {
+		f(&o)
+	}
+	w := record.NewBuilder(o)
+	for i := range n {
+		if err := w.Append(time.Now().UnixMilli(), nil, []byte(fmt.Sprintf("value %d", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, err := w.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// produce appends n records to partition 0 and does not wait.
+func (b *testBroker) produce(acks int16, n int) *Produce {
+	p := b.NewProduce()
+	p.Version, p.Acks, p.Timeout = 9, acks, brokerTime
+	p.Add(testTopic, 0, batch(b.t, n))
+	p.Append()
+	return p
+}
+
+func (b *testBroker) mustProduce(n int) {
+	b.t.Helper()
+	p := b.produce(1, n)
+	if err := p.Partitions[0].Err; err != nil {
+		b.t.Fatalf("produce: %v", err)
+	}
+}
+
+// fetch is a fetch of partition 0 as a consumer of the newest version; change
+// may alter it before it is read. It does not wait unless MaxWait is set.
+func (b *testBroker) fetch(offset int64, change ...func(*Fetch)) *Fetch {
+	b.t.Helper()
+	f := b.newFetch(offset, change...)
+	f.Read()
+	return f
+}
+
+func (b *testBroker) newFetch(offset int64, change ...func(*Fetch)) *Fetch {
+	b.t.Helper()
+	f := b.NewFetch()
+	f.Version, f.ReplicaID, f.ReplicaEpoch, f.SessionEpoch = 17, consumerReplica, -1, finalSessionEpoch
+	f.MinBytes, f.MaxBytes = 1, 1<<30
+	f.Client = ClientInfo{Listener: "PLAINTEXT"}
+	f.Ask(PartitionAsk{Topic: testTopic, TopicID: testTopicID, FetchOffset: offset, LogStartOffset: -1, MaxBytes: 1 << 20,
+		CurrentLeaderEpoch: -1, LastFetchedEpoch: -1})
+	for _, c := range change {
+		c(f)
+	}
+	if code := f.Begin(); code != protocol.None {
+		b.t.Fatalf("fetch: %s", code)
+	}
+	b.t.Cleanup(func() { f.releaseData() })
+	return f
+}
+
+// asFollower makes a fetch that of a follower.
+func asFollower(id int32) func(*Fetch) {
+	return func(f *Fetch) { f.ReplicaID = id; f.Partitions[0].LogStartOffset = 0 }
+}
+
+func inEpoch(epoch int32) func(*Fetch) {
+	return func(f *Fetch) { f.Partitions[0].CurrentLeaderEpoch = epoch }
+}
+
+func (b *testBroker) highWatermark() int64 { return b.partition().Log().Offsets().HighWatermark }
+
+// offsets lists the offsets of the records that a fetch brought.
+func offsets(t *testing.T, p *PartitionFetch) []int64 {
+	t.Helper()
+	set := p.Converted
+	if set == nil && p.Data.Length > 0 {
+		set = make([]byte, p.Data.Length)
+		if _, err := p.Data.File.ReadAt(set, p.Data.Position); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var found []int64
+	for {
+		b, rest, err := record.Next(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b == nil {
+			return found
+		}
+		if err := b.Each(func(r *record.Record) error { found = append(found, r.Offset); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		set = rest
+	}
+}
+
+func wantCode(t *testing.T, what string, err error, want protocol.ErrorCode) {
+	t.Helper()
+	if got := protocol.CodeOf(err); got != want {
+		t.Errorf("%s: %s (%v), want %s", what, got, err, want)
+	}
+}
+
+// eventually waits for a condition that another goroutine brings about.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(brokerTime)
+	defer deadline.Stop()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("%s did not come about", what)
+		}
+	}
+}

@@ -1,0 +1,475 @@
+package replication
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/storage"
+)
+
+func TestLeaderAloneAdvancesTheHighWatermarkAtOnce(t *testing.T) {
+	b := alone(t)
+	p := b.produce(-1, 3)
+	if p.Partitions[0].Err != nil || p.Waits() {
+		t.Fatalf("%v, waits %t", p.Partitions[0].Err, p.Waits())
+	}
+	if got := b.highWatermark(); got != 3 {
+		t.Errorf("high watermark %d, want 3", got)
+	}
+}
+
+// withFollower is a leader of epoch 1 with broker 2 in sync.
+func withFollower(t *testing.T) *testBroker {
+	b := newTestBroker(t)
+	b.know(ourID, 2, 3)
+	b.lead(1, []int32{ourID, 2, 3}, ourID, 2)
+	return b
+}
+
+func TestHighWatermarkFollowsTheInSyncFollower(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(5)
+	b.fetch(0, asFollower(2))
+	if got := b.highWatermark(); got != 0 {
+		t.Errorf("after a fetch at 0: %d", got)
+	}
+	b.fetch(5, asFollower(2))
+	if got := b.highWatermark(); got != 5 {
+		t.Errorf("after a fetch at 5: %d", got)
+	}
+}
+
+func TestAcksAllWaitsForTheFollower(t *testing.T) {
+	b := withFollower(t)
+	p := b.produce(-1, 2)
+	if !p.Waits() {
+		t.Fatal("does not wait")
+	}
+	done := make(chan struct{})
+	go func() { p.Wait(); close(done) }()
+	b.fetch(2, asFollower(2))
+	<-done
+	if part := &p.Partitions[0]; part.Err != nil || part.BaseOffset != 0 {
+		t.Errorf("%v at %d", part.Err, part.BaseOffset)
+	}
+}
+
+func TestAcksAllTimesOutAndKeepsTheRecords(t *testing.T) {
+	b := withFollower(t)
+	p := b.produce(-1, 2)
+	p.Timeout = time.Millisecond
+	if !p.Waits() {
+		t.Fatal("does not wait")
+	}
+	p.Wait()
+	wantCode(t, "produce", p.Partitions[0].Err, protocol.RequestTimedOut)
+	if p.Partitions[0].BaseOffset != 0 || b.partition().Log().Offsets().LogEnd != 2 {
+		t.Error("the records or their offset are gone")
+	}
+}
+
+func TestAcksAllEndsWhenLeadershipIsLost(t *testing.T) {
+	b := withFollower(t)
+	p := b.produce(-1, 2)
+	if !p.Waits() {
+		t.Fatal("does not wait")
+	}
+	done := make(chan struct{})
+	go func() { p.Wait(); close(done) }()
+	if code := b.control(roleOf(0, 2, 2, []int32{ourID, 2}, 2)); code != protocol.None {
+		t.Fatal(code)
+	}
+	<-done
+	wantCode(t, "produce", p.Partitions[0].Err, protocol.NotLeaderOrFollower)
+}
+
+func (b *testBroker) requireISR(n int32) {
+	c := *b.topicDefaults()
+	c.MinInSyncReplicas = n
+	b.topics[testTopic] = &c
+	b.logs.SetTopicConfig(testTopic, &c)
+}
+
+func TestTooFewInSyncReplicasRefuseAcksAllOnly(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID, 2, 3)
+	b.lead(1, []int32{ourID, 2, 3}, ourID)
+	b.requireISR(2)
+	p := b.produce(-1, 1)
+	wantCode(t, "acks=-1", p.Partitions[0].Err, protocol.NotEnoughReplicas)
+	if end := b.partition().Log().Offsets().LogEnd; end != 0 {
+		t.Errorf("the refused records were appended: log end %d", end)
+	}
+	wantCode(t, "acks=1", b.produce(1, 1).Partitions[0].Err, protocol.None)
+}
+
+func TestMinISRIsCappedByTheReplicationFactor(t *testing.T) {
+	b := alone(t)
+	b.requireISR(3)
+	wantCode(t, "acks=-1", b.produce(-1, 1).Partitions[0].Err, protocol.None)
+}
+
+func TestPitfallReplication31_HighWatermarkStandsBelowMinISR(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID, 2, 3)
+	b.lead(1, []int32{ourID, 2, 3}, ourID)
+	b.requireISR(2)
+	b.mustProduce(4)
+	if got := b.highWatermark(); got != 0 {
+		t.Errorf("high watermark %d with one of two needed replicas in sync, want 0", got)
+	}
+}
+
+func TestNotEnoughReplicasAfterAppend(t *testing.T) {
+	b := withFollower(t)
+	p := b.produce(-1, 1)
+	if !p.Waits() {
+		t.Fatal("does not wait")
+	}
+	b.requireISR(3) // three replicas are assigned, two are in sync
+	b.partition().Log().SetHighWatermark(1)
+	if p.Waits() {
+		t.Fatal("still waits")
+	}
+	wantCode(t, "produce", p.Partitions[0].Err, protocol.NotEnoughReplicasAfterAppend)
+}
+
+func TestFollowerThatCaughtUpJoins(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(2)
+	b.fetch(2, asFollower(2))
+	b.fetch(1, asFollower(3))
+	if n := b.isr.count(); n != 0 {
+		t.Fatalf("%d changes while the follower is behind the high watermark", n)
+	}
+	b.fetch(2, asFollower(3))
+	c := b.isr.last(t)
+	if !slices.Equal(c.ISR, []int32{ourID, 2, 3}) || c.LeaderEpoch != 1 || c.PartitionEpoch != 1 || c.TopicID != testTopicID || c.ControllerEpoch != 1 {
+		t.Errorf("%+v", c)
+	}
+	b.fetch(2, asFollower(3))
+	if n := b.isr.count(); n != 1 {
+		t.Errorf("%d changes asked for while one is pending", n)
+	}
+	if got := b.partition().State().ISR; !slices.Equal(got, []int32{ourID, 2}) {
+		t.Errorf("in-sync replicas before the answer: %v", got)
+	}
+	// Pending, the larger set holds the high watermark back.
+	b.mustProduce(1)
+	b.fetch(3, asFollower(2))
+	if got := b.highWatermark(); got != 2 {
+		t.Errorf("high watermark %d with the joining follower at 2", got)
+	}
+	b.isr.grant()
+	if s := b.partition().State(); !slices.Equal(s.ISR, []int32{ourID, 2, 3}) || s.PartitionEpoch != 2 {
+		t.Errorf("after the answer: %+v", s)
+	}
+}
+
+func TestDeadFollowerDoesNotJoin(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID, 2)
+	b.lead(1, []int32{ourID, 2, 3}, ourID, 2)
+	b.fetch(0, asFollower(3))
+	if n := b.isr.count(); n != 0 {
+		t.Errorf("%d changes for a broker that is not alive", n)
+	}
+}
+
+func TestRefusedChangeGoesBackAndUnknownOneStaysPending(t *testing.T) {
+	b := withFollower(t)
+	b.fetch(0, asFollower(3))
+	b.isr.answer(ISRAnswer{Err: protocol.IneligibleReplica})
+	b.fetch(0, asFollower(3))
+	if n := b.isr.count(); n != 2 {
+		t.Fatalf("%d changes, want a second after the refusal", n)
+	}
+	b.isr.answer(ISRAnswer{Err: protocol.InvalidUpdateVersion})
+	b.fetch(0, asFollower(3))
+	if n := b.isr.count(); n != 2 {
+		t.Errorf("%d changes: an unknown outcome must stay pending", n)
+	}
+	b.lead(2, []int32{ourID, 2, 3}, ourID, 2)
+	b.fetch(0, asFollower(3))
+	if n := b.isr.count(); n != 3 {
+		t.Errorf("%d changes after a LeaderAndIsr, want 3", n)
+	}
+}
+
+func TestUnexpectedErrorIsSentAgain(t *testing.T) {
+	b := withFollower(t)
+	b.fetch(0, asFollower(3))
+	first := b.isr.last(t)
+	b.isr.answer(ISRAnswer{Err: protocol.UnknownServerError})
+	if n := b.isr.count(); n != 2 {
+		t.Fatalf("%d changes", n)
+	}
+	if again := b.isr.last(t); !slices.Equal(again.ISR, first.ISR) || again.PartitionEpoch != first.PartitionEpoch {
+		t.Errorf("sent %+v, then %+v", first, again)
+	}
+}
+
+func TestAnswerToASupersededChangeIsIgnored(t *testing.T) {
+	b := withFollower(t)
+	b.fetch(0, asFollower(3))
+	b.lead(2, []int32{ourID, 2, 3}, ourID, 2)
+	b.isr.grant() // of epoch 1
+	if s := b.partition().State(); !slices.Equal(s.ISR, []int32{ourID, 2}) || s.PartitionEpoch != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestPitfallReplication19_HighWatermarkMovesWhenAShrinkIsConfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := withFollower(t)
+		p := b.produce(-1, 2)
+		p.Timeout = time.Hour
+		if !p.Waits() {
+			t.Fatal("does not wait")
+		}
+		done := make(chan struct{})
+		go func() { p.Wait(); close(done) }()
+		b.ShrinkISRs()
+		if n := b.isr.count(); n != 0 {
+			t.Fatalf("%d changes before the allowed lag is over", n)
+		}
+		time.Sleep(b.opts.LagMax + time.Millisecond) // of the bubble's clock
+		b.ShrinkISRs()
+		if c := b.isr.last(t); !slices.Equal(c.ISR, []int32{ourID}) {
+			t.Fatalf("asked for %v", c.ISR)
+		}
+		if got := b.highWatermark(); got != 0 {
+			t.Errorf("high watermark %d before the shrink is confirmed", got)
+		}
+		b.isr.grant()
+		<-done
+		if p.Partitions[0].Err != nil || b.highWatermark() != 2 {
+			t.Errorf("%v, high watermark %d", p.Partitions[0].Err, b.highWatermark())
+		}
+	})
+}
+
+func TestCaughtUpFollowersAreNotRemoved(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(1)
+	b.fetch(1, asFollower(2))
+	b.partition().shrink(b.now().Add(time.Hour))
+	if n := b.isr.count(); n != 0 {
+		t.Errorf("%d changes, none is due", n)
+	}
+}
+
+func TestPitfallReplication04_EpochIsKnownBeforeAnythingIsWritten(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(3)
+	for epoch := int32(2); epoch <= 4; epoch++ {
+		b.lead(epoch, []int32{ourID, 2, 3}, ourID, 2)
+	}
+	// An epoch without records gives way to the next one, as in Kafka.
+	for _, c := range []struct{ ask, epoch int32 }{{1, 1}, {2, 1}, {3, 1}, {4, 4}} {
+		epoch, end, err := b.EndOffsetForEpoch(testTopic, 0, 4, c.ask)
+		if err != nil || epoch != c.epoch || end != 3 {
+			t.Errorf("epoch %d: (%d, %d), %v; want (%d, 3)", c.ask, epoch, end, err, c.epoch)
+		}
+	}
+}
+
+func TestPitfallReplication03_WrongLeaderEpochIsRefusedAndChangesNothing(t *testing.T) {
+	b := withFollower(t)
+	b.lead(4, []int32{ourID, 2, 3}, ourID, 2)
+	b.mustProduce(1)
+	for epoch, want := range map[int32]protocol.ErrorCode{3: protocol.FencedLeaderEpoch, 5: protocol.UnknownLeaderEpoch, 4: protocol.None, -1: protocol.None} {
+		f := b.fetch(0, inEpoch(epoch))
+		if got := f.Partitions[0].Code; got != want {
+			t.Errorf("fetch in epoch %d: %s, want %s", epoch, got, want)
+		}
+		_, _, err := b.EndOffsetForEpoch(testTopic, 0, epoch, 4)
+		wantCode(t, "OffsetForLeaderEpoch", err, want)
+		_, err = b.ListOffset(OffsetAsk{Version: 9, ReplicaID: 2, Topic: testTopic, CurrentLeaderEpoch: epoch, Timestamp: LatestOffset})
+		wantCode(t, "ListOffsets", err, want)
+	}
+	b.fetch(1, asFollower(2), inEpoch(3))
+	if got := b.highWatermark(); got != 0 {
+		t.Errorf("a fenced follower's fetch moved the high watermark to %d", got)
+	}
+}
+
+func TestStrangerIsNotAReplica(t *testing.T) {
+	b := withFollower(t)
+	if code := b.fetch(0, asFollower(9)).Partitions[0].Code; code != protocol.NotLeaderOrFollower {
+		t.Errorf("without an epoch: %s", code)
+	}
+	if code := b.fetch(0, asFollower(9), inEpoch(1)).Partitions[0].Code; code != protocol.UnknownLeaderEpoch {
+		t.Errorf("with an epoch: %s", code)
+	}
+}
+
+func TestDivergingFollowerIsToldAndNotRecorded(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(3)
+	b.lead(5, []int32{ourID, 2, 3}, ourID, 2)
+	diverging := func(epoch int32) func(*Fetch) {
+		return func(f *Fetch) { f.Partitions[0].LastFetchedEpoch = epoch }
+	}
+	f := b.fetch(5, asFollower(2), diverging(1))
+	if p := &f.Partitions[0]; p.Code != protocol.None || !p.HasDiverged || p.Diverged != (protocol.EpochEndOffset{Epoch: 1, EndOffset: 3}) || p.Data.Length != 0 {
+		t.Errorf("behind another leader: %+v", p)
+	}
+	f = b.fetch(3, asFollower(2), diverging(4))
+	if p := &f.Partitions[0]; !p.HasDiverged || p.Diverged != (protocol.EpochEndOffset{Epoch: 1, EndOffset: 3}) {
+		t.Errorf("an epoch we never had: %+v", p)
+	}
+	if got := b.highWatermark(); got != 0 {
+		t.Errorf("a diverging fetch moved the high watermark to %d", got)
+	}
+	if f = b.fetch(3, asFollower(2), diverging(1)); f.Partitions[0].HasDiverged {
+		t.Error("a prefix of our log counts as diverging")
+	}
+	if f = b.fetch(3, asFollower(2), diverging(9)); f.Partitions[0].Code != protocol.OffsetOutOfRange {
+		t.Errorf("an epoch beyond ours: %s", f.Partitions[0].Code)
+	}
+}
+
+func TestDeleteRecords(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(5)
+	b.fetch(4, asFollower(2))
+	run := func(d PartitionDelete, timeout time.Duration) PartitionDelete {
+		list := []PartitionDelete{d}
+		b.DeleteRecords(list, timeout, nil)
+		return list[0]
+	}
+	for _, c := range []struct {
+		d    PartitionDelete
+		want protocol.ErrorCode
+	}{
+		{PartitionDelete{Topic: "__consumer_offsets"}, protocol.InvalidTopicException},
+		{PartitionDelete{Topic: "nowhere"}, protocol.UnknownTopicOrPartition},
+		{PartitionDelete{Topic: testTopic, Partition: 1}, protocol.NotLeaderOrFollower},
+		{PartitionDelete{Topic: testTopic, Offset: 5}, protocol.OffsetOutOfRange},
+		{PartitionDelete{Topic: testTopic, Offset: -2}, protocol.OffsetOutOfRange},
+	} {
+		got := run(c.d, 0)
+		wantCode(t, c.d.Topic, got.Err, c.want)
+		if got.LowWatermark != -1 {
+			t.Errorf("%+v: low watermark %d", c.d, got.LowWatermark)
+		}
+	}
+	late := run(PartitionDelete{Topic: testTopic, Offset: 2}, time.Millisecond)
+	wantCode(t, "follower lags", late.Err, protocol.RequestTimedOut)
+	if start := b.partition().Log().Offsets().LogStart; start != 2 {
+		t.Errorf("log start %d, want 2", start)
+	}
+	result := make(chan PartitionDelete)
+	go func() { result <- run(PartitionDelete{Topic: testTopic, Offset: -1}, brokerTime) }()
+	eventually(t, "the log start", func() bool { return b.partition().Log().Offsets().LogStart == 4 })
+	at := func(id int32) func(*Fetch) {
+		return func(f *Fetch) { f.ReplicaID = id; f.Partitions[0].LogStartOffset = 4 }
+	}
+	b.fetch(4, at(2))
+	b.fetch(4, at(3))
+	if got := <-result; got.Err != nil || got.LowWatermark != 4 {
+		t.Errorf("%v, low watermark %d", got.Err, got.LowWatermark)
+	}
+	c := *b.topicDefaults()
+	c.CleanupDelete, c.CleanupCompact = false, true
+	b.logs.SetTopicConfig(testTopic, &c)
+	wantCode(t, "compacted topic", run(PartitionDelete{Topic: testTopic, Offset: 4}, 0).Err, protocol.PolicyViolation)
+}
+
+func TestOffsetsAreNotToldWhileTheHighWatermarkLagsBehindTheEpoch(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(4)
+	b.lead(2, []int32{ourID, 2, 3}, ourID, 2) // starts at 4, high watermark 0
+	ask := func(version int16, replica int32, timestamp int64) (storage.TimestampedOffset, error) {
+		return b.ListOffset(OffsetAsk{Version: version, ReplicaID: replica, Topic: testTopic, CurrentLeaderEpoch: -1, Timestamp: timestamp})
+	}
+	_, err := ask(5, consumerReplica, LatestOffset)
+	wantCode(t, "latest, v5", err, protocol.OffsetNotAvailable)
+	_, err = ask(4, consumerReplica, LatestOffset)
+	wantCode(t, "latest, v4", err, protocol.LeaderNotAvailable)
+	_, err = ask(7, consumerReplica, 0)
+	wantCode(t, "by time", err, protocol.OffsetNotAvailable)
+	if at, err := ask(7, consumerReplica, EarliestOffset); err != nil || at.Offset != 0 {
+		t.Errorf("earliest: %+v, %v", at, err)
+	}
+	if at, err := ask(7, 2, LatestOffset); err != nil || at.Offset != 4 || at.LeaderEpoch != 2 {
+		t.Errorf("latest for a follower: %+v, %v", at, err)
+	}
+	b.fetch(4, asFollower(2))
+	if at, err := ask(7, consumerReplica, LatestOffset); err != nil || at.Offset != 4 {
+		t.Errorf("caught up: %+v, %v", at, err)
+	}
+}
+
+func TestListOffsetTimestamps(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(3)
+	b.fetch(2, asFollower(2))
+	ask := func(version int16, timestamp int64, change ...func(*OffsetAsk)) (storage.TimestampedOffset, error) {
+		a := OffsetAsk{Version: version, ReplicaID: consumerReplica, Topic: testTopic, CurrentLeaderEpoch: -1, Timestamp: timestamp}
+		for _, f := range change {
+			f(&a)
+		}
+		return b.ListOffset(a)
+	}
+	for _, c := range []struct {
+		version   int16
+		timestamp int64
+		offset    int64
+		code      protocol.ErrorCode
+	}{
+		{1, LatestOffset, 2, 0}, {1, EarliestOffset, 0, 0}, {9, EarliestLocal, 0, 0}, {9, LatestTiered, -1, 0},
+		{6, MaxTimestampOffset, -1, protocol.UnsupportedVersion}, {7, EarliestLocal, -1, protocol.UnsupportedVersion},
+		{8, LatestTiered, -1, protocol.UnsupportedVersion}, {9, -6, -1, protocol.UnsupportedVersion},
+		{9, 0, 0, 0}, {9, 1 << 60, -1, 0},
+	} {
+		at, err := ask(c.version, c.timestamp)
+		wantCode(t, "ListOffsets", err, c.code)
+		if at.Offset != c.offset {
+			t.Errorf("v%d, timestamp %d: offset %d, want %d", c.version, c.timestamp, at.Offset, c.offset)
+		}
+	}
+	at, err := ask(9, LatestOffset, func(a *OffsetAsk) { a.ReplicaID = debuggingReplica })
+	if err != nil || at.Offset != 3 {
+		t.Errorf("debugging consumer: %+v, %v", at, err)
+	}
+	_, err = ask(9, LatestOffset, func(a *OffsetAsk) { a.Topic = "nowhere" })
+	wantCode(t, "unknown topic", err, protocol.UnknownTopicOrPartition)
+	_, err = ask(9, LatestOffset, func(a *OffsetAsk) { a.Partition = 2 })
+	wantCode(t, "led elsewhere", err, protocol.NotLeaderOrFollower)
+}
+
+func TestLegacyOffsetsHideWhatIsAboveTheHighWatermark(t *testing.T) {
+	for _, c := range []struct{ all, want []int64 }{
+		{[]int64{9, 5, 0}, []int64{6, 5, 0}},
+		{[]int64{6, 5, 0}, []int64{6, 5, 0}},
+		{[]int64{9, 8, 7}, []int64{6}},
+		{nil, nil},
+	} {
+		if got := belowHighWatermark(c.all, 6); !slices.Equal(got, c.want) {
+			t.Errorf("%v: %v, want %v", c.all, got, c.want)
+		}
+	}
+	b := alone(t)
+	b.mustProduce(3)
+	got, err := b.LegacyOffsets(testTopic, 0, consumerReplica, LatestOffset, 5)
+	if err != nil || !slices.Equal(got, []int64{3, 0}) {
+		t.Errorf("latest: %v, %v", got, err)
+	}
+}
+
+func TestCoordinatorAppendsWithTheTopicsMinISR(t *testing.T) {
+	b := withFollower(t)
+	info, err := b.partition().AppendAsLeader(batch(t, 2), record.FromCoordinator, 1)
+	if err != nil || info.LastOffset != 1 {
+		t.Errorf("%+v, %v", info, err)
+	}
+	b.requireISR(3)
+	_, err = b.partition().AppendAsLeader(batch(t, 2), record.FromCoordinator, -1)
+	wantCode(t, "acks=-1", err, protocol.NotEnoughReplicas)
+}
