@@ -1,0 +1,478 @@
+package replication
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/settings"
+)
+
+func TestConsumerReadsToTheHighWatermarkAndAFollowerToTheEnd(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(2)
+	b.mustProduce(2)
+	b.fetch(2, asFollower(2))
+	f := b.fetch(0)
+	if p := &f.Partitions[0]; !slices.Equal(offsets(t, p), []int64{0, 1}) || p.HighWatermark != 2 || p.LastStable != 2 || p.LogStart != 0 {
+		t.Errorf("consumer: %v, %+v", offsets(t, p), p)
+	}
+	f = b.fetch(0, asFollower(2))
+	if got := offsets(t, &f.Partitions[0]); !slices.Equal(got, []int64{0, 1, 2, 3}) {
+		t.Errorf("follower: %v", got)
+	}
+	for _, offset := range []int64{2, 3, 4} { // the bound, above it, the log end
+		f = b.fetch(offset)
+		if p := &f.Partitions[0]; p.Code != protocol.None || p.Data.Length != 0 {
+			t.Errorf("consumer at %d: %s, %d bytes", offset, p.Code, p.Data.Length)
+		}
+	}
+	for _, offset := range []int64{5, -1} {
+		f = b.fetch(offset)
+		if p := &f.Partitions[0]; p.Code != protocol.OffsetOutOfRange || p.HighWatermark != -1 || p.LogStart != -1 || p.LastStable != -1 {
+			t.Errorf("consumer at %d: %+v", offset, p)
+		}
+	}
+}
+
+func TestPitfallReplication11_FetchAtTheLogEndDuringAppendsIsNeverOutOfRange(t *testing.T) {
+	b := alone(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 200 {
+			b.produce(1, 1)
+		}
+	}()
+	for {
+		f := b.fetch(b.partition().Log().Offsets().LogEnd)
+		if code := f.Partitions[0].Code; code != protocol.None {
+			t.Fatalf("fetch at the log end: %s", code)
+		}
+		f.Release()
+		select {
+		case <-done:
+			return
+		default:
+		}
+	}
+}
+
+func TestSizeLimits(t *testing.T) {
+	b := alone(t)
+	for range 4 {
+		b.mustProduce(1)
+	}
+	one := int32(len(batch(t, 1)))
+	for _, c := range []struct {
+		name               string
+		version            int16
+		request, partition int32
+		want               int32
+	}{
+		{"both ample", 17, 1 << 20, 1 << 20, 4 * one},
+		{"at least one batch", 17, 1, 1, one},
+		{"at least one batch, zero limits", 17, 0, 0, one},
+		{"partition limit cuts the last batch", 17, 1 << 20, 2*one + 5, 2*one + 5},
+		{"request limit cuts the last batch", 17, one + 5, 1 << 20, one + 5},
+		{"old versions cut even the first", 2, 1 << 20, 10, 10},
+	} {
+		f := b.fetch(0, func(f *Fetch) { f.Version = c.version; f.MaxBytes = c.request; f.Partitions[0].MaxBytes = c.partition })
+		if got := f.Partitions[0].Data.Length; got != c.want {
+			t.Errorf("%s: %d bytes, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func TestOnlyTheFirstPartitionWithRecordsMayExceedTheLimits(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	for i := range int32(3) {
+		if code := b.control(roleOf(i, ourID, 1, []int32{ourID}, ourID)); code != protocol.None {
+			t.Fatal(code)
+		}
+	}
+	for _, partition := range []int32{1, 2} {
+		p := b.NewProduce()
+		p.Version, p.Acks = 9, 1
+		p.Add(testTopic, partition, batch(t, 1))
+		p.Append()
+	}
+	f := b.fetch(0, func(f *Fetch) {
+		f.MaxBytes = 1
+		for i := range int32(2) {
+			ask := f.Partitions[0].PartitionAsk
+			ask.Partition = i + 1
+			f.Ask(ask)
+		}
+	})
+	got := []int32{f.Partitions[0].Data.Length, f.Partitions[1].Data.Length, f.Partitions[2].Data.Length}
+	if got[0] != 0 || got[1] == 0 || got[2] != 0 {
+		t.Errorf("bytes by partition: %v, want only the first non-empty one's", got)
+	}
+}
+
+// wait runs a fetch that may wait and hands it back when it has answered.
+func (b *testBroker) wait(offset int64, change ...func(*Fetch)) chan *Fetch {
+	f := b.newFetch(offset, append(change, func(f *Fetch) { f.MaxWait = brokerTime })...)
+	answered := make(chan *Fetch, 1)
+	go func() { f.Read(); answered <- f }()
+	eventually(b.t, "the fetch's wait", func() bool { return b.partition().waits.count.Load() > 0 })
+	return answered
+}
+
+func stillWaits(t *testing.T, b *testBroker, answered chan *Fetch) {
+	t.Helper()
+	select {
+	case f := <-answered:
+		t.Fatalf("the fetch answered: %+v", f.Partitions[0])
+	default:
+	}
+	if b.partition().waits.count.Load() == 0 {
+		t.Fatal("nobody waits")
+	}
+}
+
+func TestConsumerIsWokenByTheHighWatermark(t *testing.T) {
+	b := withFollower(t)
+	answered := b.wait(0)
+	b.mustProduce(1)
+	stillWaits(t, b, answered)
+	b.fetch(1, asFollower(2))
+	if f := <-answered; !slices.Equal(offsets(t, &f.Partitions[0]), []int64{0}) {
+		t.Errorf("%+v", f.Partitions[0])
+	}
+}
+
+func TestPitfallReplication32_FollowerIsNotWokenByTheHighWatermark(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(1)
+	answered := b.wait(1, asFollower(3))
+	b.fetch(1, asFollower(2)) // moves the high watermark to 1
+	if b.highWatermark() != 1 {
+		t.Fatal("the high watermark did not move")
+	}
+	stillWaits(t, b, answered)
+	b.mustProduce(1)
+	if f := <-answered; f.Partitions[0].HighWatermark != 1 || f.Partitions[0].Data.Length == 0 {
+		t.Errorf("%+v", f.Partitions[0])
+	}
+}
+
+func TestRepeatedReadDoesNotClaimThatTheFollowerFetchedNow(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(1)
+	answered := b.wait(1, asFollower(2))
+	p := b.partition()
+	p.moving.Lock()
+	before := *p.followers[2]
+	p.moving.Unlock()
+	b.mustProduce(1)
+	<-answered
+	p.moving.Lock()
+	defer p.moving.Unlock()
+	if *p.followers[2] != before {
+		t.Errorf("the parked fetch's answer changed the follower's progress from %+v to %+v", before, *p.followers[2])
+	}
+}
+
+func TestWaitingFetchEndsWithMinBytesErrorsAndDeletion(t *testing.T) {
+	t.Run("enough bytes", func(t *testing.T) {
+		b := alone(t)
+		one := int32(len(batch(t, 1)))
+		answered := b.wait(0, func(f *Fetch) { f.MinBytes = 2 * one })
+		b.mustProduce(1)
+		stillWaits(t, b, answered)
+		b.mustProduce(1)
+		if f := <-answered; f.Partitions[0].Data.Length != 2*one {
+			t.Errorf("%d bytes", f.Partitions[0].Data.Length)
+		}
+	})
+	t.Run("leadership moved", func(t *testing.T) {
+		b := withFollower(t)
+		answered := b.wait(0, asFollower(2))
+		b.control(roleOf(0, 2, 2, []int32{ourID, 2}, 2))
+		if f := <-answered; f.Partitions[0].Code != protocol.NotLeaderOrFollower {
+			t.Errorf("%s", f.Partitions[0].Code)
+		}
+	})
+	t.Run("deleted", func(t *testing.T) {
+		b := alone(t)
+		answered := b.wait(0)
+		b.stopReplica(0, epochDuringDelete, true)
+		if f := <-answered; f.Partitions[0].Code != protocol.NotLeaderOrFollower {
+			t.Errorf("%s", f.Partitions[0].Code)
+		}
+	})
+	t.Run("directory failed", func(t *testing.T) {
+		b := alone(t)
+		answered := b.wait(0)
+		b.dirFailed(testDir)
+		if f := <-answered; f.Partitions[0].Code != protocol.KafkaStorageError {
+			t.Errorf("%s", f.Partitions[0].Code)
+		}
+	})
+	t.Run("a refused partition does not end the wait", func(t *testing.T) {
+		b := alone(t)
+		f := b.newFetch(0, func(f *Fetch) {
+			f.MaxWait = brokerTime
+			f.Ask(PartitionAsk{Topic: "nowhere", TopicID: TopicID{9}, MaxBytes: 1, CurrentLeaderEpoch: -1, LastFetchedEpoch: -1})
+		})
+		f.Partitions[1].Refuse(protocol.UnknownTopicID)
+		answered := make(chan *Fetch, 1)
+		go func() { f.Read(); answered <- f }()
+		eventually(t, "the fetch's wait", func() bool { return b.partition().waits.count.Load() > 0 })
+		b.mustProduce(1)
+		<-answered
+		if f.Partitions[0].Data.Length == 0 || f.Partitions[1].Code != protocol.UnknownTopicID {
+			t.Errorf("%+v", f.Partitions)
+		}
+	})
+	t.Run("time is over", func(t *testing.T) {
+		b := alone(t)
+		f := b.fetch(0, func(f *Fetch) { f.MaxWait = time.Millisecond })
+		if p := &f.Partitions[0]; p.Code != protocol.None || p.Data.Length != 0 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+func TestFetchThatMayNotWaitAnswersAtOnce(t *testing.T) {
+	b := alone(t)
+	other := func(f *Fetch) {
+		f.MaxWait = time.Hour
+		f.Partitions[0].Partition = 2 // known to the cluster, not led here
+	}
+	if f := b.fetch(0, other); f.Partitions[0].Code != protocol.NotLeaderOrFollower {
+		t.Errorf("%s", f.Partitions[0].Code)
+	}
+	f := b.newFetch(0, func(f *Fetch) { f.MaxWait = time.Hour })
+	f.Partitions[0].Refuse(protocol.TopicAuthorizationFailed)
+	f.Read() // nothing wanted: returns
+	f = b.newFetch(0, func(f *Fetch) { f.MaxWait = time.Hour; f.MinBytes = 0 })
+	f.Read()
+}
+
+func TestTopicIDThatIsNotTheLogs(t *testing.T) {
+	b := alone(t)
+	f := b.newFetch(0)
+	f.Partitions[0].TopicID = TopicID{0xcc}
+	f.Read()
+	if code := f.Partitions[0].Code; code != protocol.InconsistentTopicID {
+		t.Errorf("%s", code)
+	}
+}
+
+func TestNegativeSizeIsAnUnexpectedError(t *testing.T) {
+	b := alone(t)
+	f := b.fetch(0, func(f *Fetch) { f.Partitions[0].MaxBytes = -1 })
+	if code := f.Partitions[0].Code; code != protocol.UnknownServerError {
+		t.Errorf("%s", code)
+	}
+}
+
+func TestConsumersReadFromFollowersFromVersionElevenOn(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(2, ourID)
+	b.control(roleOf(0, 2, 1, []int32{2, ourID}, 2, ourID))
+	for version, want := range map[int16]protocol.ErrorCode{10: protocol.NotLeaderOrFollower, 11: protocol.None} {
+		if code := b.fetch(0, func(f *Fetch) { f.Version = version }).Partitions[0].Code; code != want {
+			t.Errorf("v%d: %s, want %s", version, code, want)
+		}
+	}
+	_, err := b.ListOffset(OffsetAsk{Version: 9, ReplicaID: consumerReplica, Topic: testTopic, CurrentLeaderEpoch: -1, Timestamp: LatestOffset})
+	wantCode(t, "ListOffsets at a follower", err, protocol.NotLeaderOrFollower)
+	at, err := b.ListOffset(OffsetAsk{Version: 9, ReplicaID: debuggingReplica, Topic: testTopic, CurrentLeaderEpoch: -1, Timestamp: EarliestOffset})
+	if err != nil || at.Offset != 0 {
+		t.Errorf("debugging consumer at a follower: %+v, %v", at, err)
+	}
+}
+
+func TestPitfallReplication20_ReplicatedDataWakesAConsumerAtAFollower(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(2, ourID)
+	b.control(roleOf(0, 2, 1, []int32{2, ourID}, 2, ourID))
+	b.StopFetchers() // the test brings the data
+	answered := b.wait(0)
+	set := batch(t, 2, func(o *record.Options) { o.LeaderEpoch = 1 })
+	done, err := b.partition().appendFetched(set, 0, 1, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.partition().waits.wake(done.events)
+	f := <-answered
+	if p := &f.Partitions[0]; p.HighWatermark != 1 {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestPreferredReplicaIsToldToConsumersInItsRack(t *testing.T) {
+	b := newTestBroker(t, func(o *Options) { o.SelectorClass = RackAwareSelector; rack := "east"; o.Rack = &rack })
+	update := func(rack2 string) {
+		req := kmsg.NewPtrUpdateMetadataRequest()
+		req.Version, req.ControllerEpoch, req.BrokerEpoch = 8, 1, -1
+		for id, rack := range map[int32]string{ourID: "east", 2: rack2} {
+			live := kmsg.NewUpdateMetadataRequestLiveBroker()
+			live.ID, live.Rack = id, &rack
+			e := kmsg.NewUpdateMetadataRequestLiveBrokerEndpoint()
+			e.ListenerName = "PLAINTEXT"
+			live.Endpoints = append(live.Endpoints, e)
+			req.LiveBrokers = append(req.LiveBrokers, live)
+		}
+		b.UpdateMetadata(req, 1)
+	}
+	b.know(ourID, 2)
+	update("west")
+	b.lead(1, []int32{ourID, 2}, ourID, 2)
+	b.mustProduce(2)
+	b.fetch(1, asFollower(2))
+	from := func(rack string) func(*Fetch) {
+		return func(f *Fetch) { f.Client.Rack = rack; f.MaxWait = time.Hour }
+	}
+	f := b.fetch(1, from("west"))
+	if p := &f.Partitions[0]; p.PreferredReadReplica != 2 || p.Code != protocol.None || p.Data.Length != 0 || p.HighWatermark != 1 {
+		t.Errorf("%+v", p)
+	}
+	for name, change := range map[string]func(*Fetch){
+		"our rack":       func(f *Fetch) { f.Client.Rack = "east" },
+		"no rack":        func(f *Fetch) {},
+		"old version":    func(f *Fetch) { f.Client.Rack = "west"; f.Version = 10 },
+		"follower":       func(f *Fetch) { asFollower(2)(f); f.Client.Rack = "west" },
+		"its listener":   func(f *Fetch) { f.Client = ClientInfo{Rack: "west", Listener: "OTHER"} },
+		"beyond its end": func(f *Fetch) { f.Client.Rack = "west"; f.Partitions[0].FetchOffset = 2 },
+	} {
+		if p := &b.fetch(1, change).Partitions[0]; p.PreferredReadReplica != -1 {
+			t.Errorf("%s: sent to %d", name, p.PreferredReadReplica)
+		}
+	}
+}
+
+func TestOldConsumersGetOldFormats(t *testing.T) {
+	b := alone(t)
+	b.mustProduce(2)
+	for version, magic := range map[int16]int8{0: 0, 1: 0, 2: 1, 3: 1, 4: 2} {
+		f := b.fetch(0, func(f *Fetch) { f.Version = version })
+		if _, code := f.Finish(); code != protocol.None {
+			t.Fatal(code)
+		}
+		p := &f.Partitions[0]
+		set := p.Converted
+		if set == nil {
+			set = make([]byte, p.Data.Length)
+			if _, err := p.Data.File.ReadAt(set, p.Data.Position); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := set[record.MagicPosition]; int8(got) != magic {
+			t.Errorf("v%d: magic %d, want %d", version, got, magic)
+		}
+		if got := offsets(t, p); !slices.Equal(got, []int64{0, 1}) {
+			t.Errorf("v%d: offsets %v", version, got)
+		}
+	}
+}
+
+func (b *testBroker) configure(change func(*settings.Topic)) {
+	c := *b.topicDefaults()
+	change(&c)
+	b.topics[testTopic] = &c
+	b.logs.SetTopicConfig(testTopic, &c)
+}
+
+func TestConversionRefused(t *testing.T) {
+	b := alone(t)
+	b.mustProduce(2)
+	code := func(version int16) protocol.ErrorCode {
+		f := b.fetch(0, func(f *Fetch) { f.Version = version })
+		f.Finish()
+		return f.Partitions[0].Code
+	}
+	b.configure(func(c *settings.Topic) { c.DownConversionEnable = false })
+	if got := code(3); got != protocol.UnsupportedVersion {
+		t.Errorf("message.downconversion.enable=false: %s", got)
+	}
+	if got := code(4); got != protocol.None {
+		t.Errorf("v4 needs no conversion: %s", got)
+	}
+	b.configure(func(c *settings.Topic) { c.CompressionType = "zstd" })
+	for version, want := range map[int16]protocol.ErrorCode{3: protocol.UnsupportedCompressionType, 9: protocol.UnsupportedCompressionType, 10: protocol.None} {
+		if got := code(version); got != want {
+			t.Errorf("compression.type=zstd, v%d: %s, want %s", version, got, want)
+		}
+	}
+}
+
+func TestZstdBatchGoesUnchangedButIsNotConverted(t *testing.T) {
+	b := alone(t)
+	p := b.NewProduce()
+	p.Version, p.Acks = 9, 1
+	p.Add(testTopic, 0, batch(t, 2, func(o *record.Options) { o.Codec = record.Zstd }))
+	p.Append()
+	wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
+	for version, want := range map[int16]protocol.ErrorCode{3: protocol.UnsupportedCompressionType, 4: protocol.None, 9: protocol.None} {
+		f := b.fetch(0, func(f *Fetch) { f.Version = version })
+		f.Finish()
+		if got := f.Partitions[0].Code; got != want {
+			t.Errorf("v%d: %s, want %s", version, got, want)
+		}
+	}
+}
+
+func TestStorageErrorIsAnotherCodeForOldClients(t *testing.T) {
+	b := alone(t)
+	b.dirFailed(testDir)
+	for version, want := range map[int16]protocol.ErrorCode{5: protocol.NotLeaderOrFollower, 6: protocol.KafkaStorageError} {
+		f := b.fetch(0, func(f *Fetch) { f.Version = version })
+		f.Finish()
+		if got := f.Partitions[0].Code; got != want {
+			t.Errorf("v%d: %s, want %s", version, got, want)
+		}
+	}
+}
+
+func TestCommittedReadListsAbortedTransactions(t *testing.T) {
+	b := alone(t)
+	b.mustProduce(1)
+	f := b.fetch(0, func(f *Fetch) { f.Committed = true })
+	if p := &f.Partitions[0]; !p.AbortedListed || len(p.Data.Aborted) != 0 {
+		t.Errorf("%+v", p)
+	}
+	if p := &b.fetch(0).Partitions[0]; p.AbortedListed {
+		t.Error("read_uncommitted lists aborted transactions")
+	}
+}
+
+func TestSessionOverReadsSendsOnlyNews(t *testing.T) {
+	b := alone(t)
+	f := b.newFetch(0, func(f *Fetch) { f.SessionEpoch = 0 })
+	f.Read()
+	id, code := f.Finish()
+	if code != protocol.None || id == 0 {
+		t.Fatalf("session %d, %s", id, code)
+	}
+	next := func(epoch int32) *Fetch {
+		f := b.NewFetch()
+		f.Version, f.ReplicaID, f.MinBytes, f.MaxBytes = 17, consumerReplica, 1, 1<<20
+		f.SessionID, f.SessionEpoch = id, epoch
+		if code := f.Begin(); code != protocol.None {
+			t.Fatal(code)
+		}
+		f.Read()
+		if _, code := f.Finish(); code != protocol.None {
+			t.Fatal(code)
+		}
+		t.Cleanup(f.releaseData)
+		return f
+	}
+	if f := next(1); len(f.Partitions) != 1 || !f.Partitions[0].Omitted {
+		t.Errorf("nothing new: %+v", f.Partitions)
+	}
+	b.mustProduce(1)
+	if f := next(2); f.Partitions[0].Omitted || f.Partitions[0].Data.Length == 0 {
+		t.Errorf("new records: %+v", f.Partitions)
+	}
+}
