@@ -123,6 +123,9 @@ func (b *Broker) onStop(step func()) { b.undo = append(b.undo, step) }
 
 // bringUp is the start in order; every step that needs an end says so by onStop.
 func (b *Broker) bringUp(ctx context.Context) error {
+	if err := checkSupported(b.cfg); err != nil {
+		return err
+	}
 	for _, step := range []func(context.Context) error{
 		b.connectZooKeeper,
 		b.settleIdentity,

@@ -61,7 +61,7 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/viper":            {"settings"},
 	"github.com/rcrowley/go-metrics":    {"metrics"},
 	"github.com/segmentio/kafka-go":     {"tools", "integration"},
-	"github.com/twmb/franz-go/pkg/kgo":  {"tools", "integration"},
+	"github.com/twmb/franz-go/pkg/kgo":  {"tools", "integration", "internal/bench"},
 	"github.com/twmb/franz-go/pkg/kadm": {"integration"},
 }
 
@@ -140,8 +140,8 @@ func TestNoTestIsSkippedOrHidden(t *testing.T) {
 			t.Errorf("%s skips a test", path)
 		}
 		for _, m := range tag.FindAllSubmatch(text, -1) {
-			if c := string(m[1]); c != "race" && c != "!race" && c != "linux" {
-				t.Errorf("%s has the build constraint %q; only race and linux are used", path, c)
+			if c := strings.TrimPrefix(string(m[1]), "!"); c != "race" && c != "linux" && c != "unix" {
+				t.Errorf("%s has the build constraint %q; only race, linux and unix are used", path, c)
 			}
 		}
 	})
