@@ -134,7 +134,7 @@ func compareTrees(t *testing.T, want, got map[string]string) {
 				t.Errorf("%s:\n%s\nwant\n%s", name, g, w)
 			}
 		case strings.HasSuffix(name, snapshotSuffix):
-			if w, g := snapshotText(t, w), snapshotText(t, g); w != g {
+			if w, g := snapshotContent(t, w), snapshotContent(t, g); w != g {
 				t.Errorf("%s: %s, want %s", name, g, w)
 			}
 		case w != g:
@@ -156,7 +156,7 @@ func linesInOrder(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-func snapshotText(t *testing.T, s string) string {
+func snapshotContent(t *testing.T, s string) string {
 	entries, err := decodeSnapshot([]byte(s))
 	if err != nil {
 		t.Fatal(err)

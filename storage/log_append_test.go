@@ -93,7 +93,7 @@ func TestDuplicatesAreAnsweredWithTheirFirstOffsetsAlsoAfterARestart(t *testing.
 	wantEqual(t, "log end", l.Offsets().LogEnd, 12)
 
 	h.restart(t)
-	l = h.Log(testTP)
+	l = h.Log(partition0)
 	info, err := send(l, 10) // of five only the last is in a snapshot
 	noError(t, err)
 	if !info.Duplicate || info.FirstOffset != 10 {
@@ -185,7 +185,7 @@ func TestNoAppendAfterAFailedWrite(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatal("the failure was not reported")
 		}
-		if h.Log(testTP) != nil || h.Dirs()[0].Online {
+		if h.Log(partition0) != nil || h.Dirs()[0].Online {
 			t.Error("the directory is still in use")
 		}
 		wantEqual(t, "file size after the cut", fileSize(t, mem, "/data/t-0/00000000000000000000.log"), size)
@@ -212,4 +212,3 @@ func TestAppendDoesNotAllocateInTheSteadyState(t *testing.T) {
 		t.Errorf("%v allocations per append", allocs)
 	}
 }
-

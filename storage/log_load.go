@@ -292,14 +292,18 @@ func (ld *loader) recoverUnflushed() error {
 		if err != nil {
 			return err
 		}
-		if truncated == 0 {
-			continue
-		}
 		next, err := s.nextOffset()
 		if err != nil {
 			return err
 		}
-		ld.log.Warnf("Corruption found in segment %d, truncating to offset %d", s.base, next)
+		switch {
+		case truncated > 0:
+			ld.log.Warnf("Corruption found in segment %d, truncating to offset %d", s.base, next)
+		case ld.lost(first+i, next):
+			ld.log.Warnf("Segment %d ends at offset %d but the next one begins at %d: what lay between was not yet on disk. Truncating to offset %d", s.base, next, ld.segments[first+i+1].base, next)
+		default:
+			continue
+		}
 		if err := ld.deleteFrom(first + i + 1); err != nil {
 			return err
 		}
@@ -307,6 +311,18 @@ func (ld *loader) recoverUnflushed() error {
 	}
 	ld.remaining(0)
 	return nil
+}
+
+// lost says whether records are missing between segment i, which ends at next,
+// and the one behind it: the files of a segment that was rolled may reach the
+// disk after those of its successor. To keep the successor would leave a hole
+// that no replica could fill. Compaction leaves holes by intent.
+func (ld *loader) lost(i int, next int64) bool {
+	if i+1 == len(ld.segments) || ld.config.CleanupCompact {
+		return false
+	}
+	gap := ld.segments[i+1].base - next
+	return gap > 0 && gap <= largestGapJoined
 }
 
 // deleteFrom takes the segments from index i on out of the log.

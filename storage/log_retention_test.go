@@ -55,7 +55,7 @@ func TestRetention(t *testing.T) {
 			wantEqual(t, "records", len(all(t, l, tt.first)), 4-int(tt.first))
 			wantEqual(t, "next offset", appendValues(t, l, 5*hour, "next").FirstOffset, 4)
 			h.restart(t)
-			wantEqual(t, "log start after a restart", h.Log(testTP).Offsets().LogStart, tt.first)
+			wantEqual(t, "log start after a restart", h.Log(partition0).Offsets().LogStart, tt.first)
 		})
 	}
 }
@@ -108,5 +108,5 @@ func TestLogStartIsBoundedByTheHighWatermark(t *testing.T) {
 	noError(t, l.IncrementLogStart(1))
 	wantEqual(t, "offsets", fmt.Sprint(l.Offsets()), "{3 3 3 5}")
 	h.restart(t)
-	wantEqual(t, "log start after a restart", h.Log(testTP).Offsets().LogStart, 3)
+	wantEqual(t, "log start after a restart", h.Log(partition0).Offsets().LogStart, 3)
 }

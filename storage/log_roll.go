@@ -71,8 +71,11 @@ func (l *Log) Roll() error {
 func (l *Log) rollLocked(expected int64) error {
 	start := time.Now()
 	v := l.positions.load()
-	base := max(expected, v.LogEnd)
 	active := v.active()
+	base, err := l.rollBase(active, expected, v.LogEnd)
+	if err != nil {
+		return err
+	}
 	if base < active.base || base == active.base && active.size.Load() > 0 {
 		return fmt.Errorf("trying to roll a new log segment for topic partition %s with start offset %d =max(provided offset = %d, LEO = %d) at or below the base of the active one %v",
 			l.name, base, expected, v.LogEnd, active)
@@ -97,6 +100,27 @@ func (l *Log) rollLocked(expected int64) error {
 	l.env.schedule.after(0, l.dir.background, func() { l.flushRolled(base, snapshot) })
 	return nil
 }
+
+// rollBase is the base offset of a new segment behind the active one: the
+// expected next offset or the log end, whichever is higher, as in Kafka. Only
+// where a topic that is not compacted has a gap there, from a truncation into a
+// batch here or on the leader, the segment begins with the gap. So a gap between
+// segments always means that records were lost, and recovery can tell.
+func (l *Log) rollBase(active *segment, expected, logEnd int64) (int64, error) {
+	base := max(expected, logEnd)
+	if l.Config().CleanupCompact || active.size.Load() == 0 || base == logEnd && !active.gapAtEnd {
+		return base, nil
+	}
+	next, err := active.nextOffset()
+	if err != nil || base-next > largestGapJoined {
+		return base, err // too far apart for one segment
+	}
+	return next, nil
+}
+
+// largestGapJoined is how many missing offsets a segment may begin with; the
+// records behind them must still be near enough to its base.
+const largestGapJoined = math.MaxInt32 / 2
 
 // addSegment finishes the active segment and adds an empty one behind it.
 func (l *Log) addSegment(active *segment, base int64) error {

@@ -114,7 +114,7 @@ func TestPreallocatedSegmentsAreTrimmed(t *testing.T) {
 	wantEqual(t, "after the roll", fileSize(t, h.config.FS, l.Path()+"/00000000000000000000.log"), size)
 	fill(t, l, 1, 100, 1)
 	h.restart(t)
-	wantEqual(t, "records after a restart", len(all(t, h.Log(testTP), 0)), 3)
+	wantEqual(t, "records after a restart", len(all(t, h.Log(partition0), 0)), 3)
 }
 
 // waitUntil polls a condition that background work will make true.

@@ -14,7 +14,7 @@ import (
 // others in their place, and the truncation must not wait for it: so where the
 // segment that is cut has pins, its file is made shorter (the sender comes up
 // short and closes) but never written again, and the log goes on in a new
-// segment at offset.
+// segment.
 func (l *Log) TruncateTo(offset int64) (truncated bool, err error) {
 	truncated, err = l.truncateTo(offset)
 	if err != nil || !truncated {
@@ -112,7 +112,7 @@ func (l *Log) cutSegments(v *view, offset int64) error {
 }
 
 // goOnElsewhere cuts a segment that readers have pinned and starts another one
-// at offset, so that nothing is ever written over what they may be sending.
+// behind it, so that nothing is ever written over what they may be sending.
 func (l *Log) goOnElsewhere(last *segment, offset, at int64) error {
 	if at == 0 {
 		return l.replaceActive(last.base, offset)
@@ -120,10 +120,11 @@ func (l *Log) goOnElsewhere(last *segment, offset, at int64) error {
 	if err := last.cut(offset, at, l.env.now()); err != nil {
 		return err
 	}
-	if offset == last.base {
-		return nil
+	base, err := last.nextOffset()
+	if err != nil {
+		return err
 	}
-	return l.addSegment(last, offset)
+	return l.addSegment(last, base)
 }
 
 // cut removes everything from the batch at position at, which holds offset.
@@ -150,6 +151,7 @@ func (s *segment) cut(offset, at, now int64) error {
 	s.size.Store(at)
 	s.dirty.Store(true)
 	s.sinceIndexed = 0
+	s.gapAtEnd = true // as far as is known here
 	if at == 0 {
 		s.created = now
 		s.firstStamp, s.hasFirstStamp = 0, false

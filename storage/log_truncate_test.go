@@ -32,7 +32,7 @@ func TestTruncationCutsWholeBatchesAndLeavesAGap(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	h.restart(t)
-	wantEqual(t, "log end after a restart", h.Log(testTP).Offsets().LogEnd, 8)
+	wantEqual(t, "log end after a restart", h.Log(partition0).Offsets().LogEnd, 8)
 }
 
 func TestTruncationOverSegments(t *testing.T) {
@@ -62,7 +62,7 @@ func TestTruncationOverSegments(t *testing.T) {
 		info := appendValues(t, l, 1, "after")
 		wantEqual(t, "next offset", info.FirstOffset, tt.to)
 		h.restart(t)
-		wantEqual(t, "records after a restart", len(all(t, h.Log(testTP), 0)), tt.left+1)
+		wantEqual(t, "records after a restart", len(all(t, h.Log(partition0), 0)), tt.left+1)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestTruncationLowersTheCheckpointedRecoveryPointAtOnce(t *testing.T) {
 	stored := func() int64 {
 		offsets, err := readOffsetCheckpoint(h.config.FS, "/data/"+recoveryPointFile)
 		noError(t, err)
-		return offsets[testTP]
+		return offsets[partition0]
 	}
 	wantEqual(t, "checkpoint", stored(), 9)
 	_, err := l.TruncateTo(3)
@@ -153,6 +153,6 @@ func TestPinnedBytesAreNeverWrittenOver(t *testing.T) {
 		want := int(to) + 1
 		wantEqual(t, "records", len(all(t, l, 0)), want)
 		h.restart(t)
-		wantEqual(t, "records after a restart", len(all(t, h.Log(testTP), 0)), want)
+		wantEqual(t, "records after a restart", len(all(t, h.Log(partition0), 0)), want)
 	}
 }

@@ -45,6 +45,7 @@ type segment struct {
 	created       int64 // ms, when opened or emptied
 	jitter        int64 // ms taken off segment.ms
 	sinceIndexed  int64 // bytes since the last offset index entry
+	gapAtEnd      bool  // a truncation into a batch left offsets without records
 	firstStamp    int64 // max timestamp of the first batch, see firstTimestamp
 	hasFirstStamp bool
 
@@ -211,6 +212,7 @@ func (s *segment) append(set []byte, c *settings.Topic) error {
 	}
 	s.size.Store(at + int64(len(set)))
 	s.dirty.Store(true)
+	s.gapAtEnd = false
 	for rest := set; len(rest) > 0; {
 		b, next, err := record.Next(rest)
 		if err != nil || b == nil {

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
@@ -120,12 +119,12 @@ func (h *host) restart(t testing.TB) {
 	h.open(t)
 }
 
-var testTP = metadata.TopicPartition{Topic: "t", Partition: 0}
+var partition0 = metadata.TopicPartition{Topic: "t", Partition: 0}
 
 // log returns the log of a partition of topic t, made with the configuration.
 func (h *host) log(t testing.TB, c *settings.Topic) *Log {
 	t.Helper()
-	l, err := h.GetOrCreate(testTP, metadata.TopicID{1}, c, true)
+	l, err := h.GetOrCreate(partition0, metadata.TopicID{1}, c, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,4 +261,3 @@ func tree(t testing.TB, dir string) map[string]string {
 	}
 	return files
 }
-
