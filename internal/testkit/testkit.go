@@ -5,6 +5,7 @@ package testkit
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -18,32 +19,52 @@ import (
 	"time"
 )
 
-// Root returns the top folder of the source tree.
+// Root returns the top folder of the source tree: the one this file was
+// compiled from or, where the build left paths out (-trimpath), the nearest
+// folder with a go.mod at or above the working directory.
 func Root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	if _, file, _, _ := runtime.Caller(0); filepath.IsAbs(file) {
+		return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	}
+	start, _ := os.Getwd()
+	for dir := start; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			return start
+		}
+	}
 }
 
 // FreePort returns a TCP port on 127.0.0.1 that was free a moment ago and is
 // not handed out twice in this process.
 func FreePort(t testing.TB) int {
 	t.Helper()
+	port, err := UnusedPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// UnusedPort is FreePort for programs that are no test.
+func UnusedPort() (int, error) {
 	ports.Lock()
 	defer ports.Unlock()
 	for range 100 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			t.Fatal(err)
+			return 0, err
 		}
 		port := l.Addr().(*net.TCPAddr).Port
 		l.Close()
 		if !ports.used[port] {
 			ports.used[port] = true
-			return port
+			return port, nil
 		}
 	}
-	t.Fatal("no free port on 127.0.0.1")
-	return 0
+	return 0, errors.New("no free port on 127.0.0.1")
 }
 
 var ports = struct {

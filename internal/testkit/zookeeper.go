@@ -18,7 +18,22 @@ import (
 type Ensemble struct {
 	Port int
 	dir  string
+	sync bool // whether its transaction log is synced to disk, as ZooKeeper does unless told otherwise
 	proc *Process
+}
+
+// StartZooKeeper starts a ZooKeeper that syncs its transaction log on a folder
+// of the caller's and waits until it serves; Kill ends it.
+func StartZooKeeper(dir string) (*Ensemble, error) {
+	port, err := UnusedPort()
+	if err != nil {
+		return nil, err
+	}
+	z := &Ensemble{Port: port, dir: dir, sync: true}
+	if err := z.start(); err != nil {
+		return nil, err
+	}
+	return z, nil
 }
 
 // Address is host:port, without a chroot.
@@ -79,7 +94,11 @@ func (z *Ensemble) start() error {
 		return err
 	}
 	cmd := exec.Command(filepath.Join(Root(), "bin/zookeeper-server-start.sh"), properties)
-	cmd.Env = append(os.Environ(), "KAFKA_HEAP_OPTS=-Xms64m -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dzookeeper.forceSync=no")
+	forceSync := "no"
+	if z.sync {
+		forceSync = "yes"
+	}
+	cmd.Env = append(os.Environ(), "KAFKA_HEAP_OPTS=-Xms64m -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dzookeeper.forceSync="+forceSync)
 	proc, err := Start("ZooKeeper", cmd)
 	if err != nil {
 		return err

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// shape is a kind of load.
+type shape struct {
+	name       string
+	batchBytes int32 // the producer's limit for one batch
+	bytes      int64 // of record values, in one round
+}
+
+// recordBytes is the size of every record's value.
+const recordBytes = 1024
+
+// loadPartitions is how many partitions a topic under load has.
+const loadPartitions = 4
+
+func (s shape) records() int64 { return s.bytes / recordBytes }
+
+func newClient(br *broker, options ...kgo.Opt) (*kgo.Client, error) {
+	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(br.address()), kgo.MetadataMinAge(50 * time.Millisecond)}, options...)...)
+}
+
+// createTopic creates a topic with default configuration and waits until all
+// its partitions can be written.
+func createTopic(ctx context.Context, br *broker, topic string, partitions int) error {
+	client, err := newClient(br)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	request := kmsg.NewPtrCreateTopicsRequest()
+	request.TimeoutMillis = 30_000
+	wanted := kmsg.NewCreateTopicsRequestTopic()
+	wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = topic, int32(partitions), 1
+	request.Topics = append(request.Topics, wanted)
+	response, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return err
+	}
+	for _, t := range response.Topics {
+		if t.ErrorCode != 0 {
+			return fmt.Errorf("%s: creating topic %s answers error %d", br.name, topic, t.ErrorCode)
+		}
+	}
+	return produceOnce(ctx, br.address(), topic, partitions)
+}
+
+// deleteTopic gives a topic's disk space back.
+func deleteTopic(ctx context.Context, br *broker, topic string) error {
+	client, err := newClient(br)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	request := kmsg.NewPtrDeleteTopicsRequest()
+	request.TimeoutMillis = 30_000
+	request.TopicNames = []string{topic}
+	unwanted := kmsg.NewDeleteTopicsRequestTopic()
+	unwanted.Topic = &topic
+	request.Topics = append(request.Topics, unwanted)
+	response, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return err
+	}
+	for _, t := range response.Topics {
+		if t.ErrorCode != 0 {
+			return fmt.Errorf("%s: deleting topic %s answers error %d", br.name, topic, t.ErrorCode)
+		}
+	}
+	return nil
+}
+
+// produce sends a round's records as fast as they are acknowledged (acks=all,
+// idempotent, no compression: what clients do by default) and returns how long
+// it took until the last acknowledgement.
+func produce(ctx context.Context, br *broker, topic string, s shape) (time.Duration, error) {
+	client, err := newClient(br, kgo.DefaultProduceTopic(topic), kgo.ProducerBatchMaxBytes(s.batchBytes),
+		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerLinger(0), kgo.MaxBufferedRecords(20_000))
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	value := payload()
+	acknowledged := func(_ *kgo.Record, err error) {
+		if err != nil {
+			fail(fmt.Errorf("%s: produce: %w", br.name, err))
+		}
+	}
+	begin := time.Now()
+	for range s.records() {
+		if ctx.Err() != nil {
+			break
+		}
+		client.Produce(ctx, &kgo.Record{Value: value}, acknowledged)
+	}
+	if err := client.Flush(ctx); err != nil {
+		return 0, context.Cause(ctx)
+	}
+	return time.Since(begin), context.Cause(ctx)
+}
+
+// fetch reads so many records of a topic from its beginning, discards them and
+// returns how long it took.
+func fetch(ctx context.Context, br *broker, topic string, records int64) (time.Duration, error) {
+	begin := time.Now()
+	client, err := newClient(br, consumeAll(topic, loadPartitions, kgo.NewOffset().AtStart()))
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	for records > 0 {
+		fetches := client.PollFetches(ctx)
+		if err := ctx.Err(); err != nil {
+			return 0, context.Cause(ctx)
+		}
+		if err := fetches.Err(); err != nil {
+			return 0, fmt.Errorf("%s: fetch: %w", br.name, err)
+		}
+		records -= int64(fetches.NumRecords())
+	}
+	return time.Since(begin), nil
+}
+
+// consumeAll names every partition of a topic, so that no group is needed.
+func consumeAll(topic string, partitions int, from kgo.Offset) kgo.Opt {
+	offsets := map[int32]kgo.Offset{}
+	for p := range partitions {
+		offsets[int32(p)] = from
+	}
+	return kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets})
+}
+
+// payload is a value that is neither constant nor worth compressing.
+func payload() []byte {
+	value := make([]byte, recordBytes)
+	state := uint32(1)
+	for i := range value {
+		state = state*1664525 + 1013904223
+		value[i] = byte(state >> 24)
+	}
+	return value
+}
+
+// watchMemory samples how much of a broker is resident until stop is called,
+// which returns the most it saw, in MiB.
+func watchMemory(br *broker) (stop func() float64) {
+	var most atomic.Int64 // KiB
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			if now, _, err := residentMiB(br.pid()); err == nil {
+				most.Store(max(most.Load(), int64(now*1024)))
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}()
+	return func() float64 {
+		close(done)
+		<-stopped
+		return float64(most.Load()) / 1024
+	}
+}

@@ -1,0 +1,321 @@
+// Command bench measures this tree's broker beside one of Apache Kafka, in
+// turns and in the same run, and prints one table. scripts/bench.sh builds and
+// runs it:
+//
+//	scripts/bench.sh [-quick] [-rounds N] [-recovery-gb N] [-out FILE] [MEASUREMENT...]
+//
+// Goals that are missed are printed as missed; the exit code is 0 unless a
+// measurement could not be made.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+// originalVersion is the release of Apache Kafka that ours is held against.
+const originalVersion = "3.9.1"
+
+// measurement is one thing to measure; it lives in a file of its own and adds
+// its rows to the report.
+type measurement struct {
+	name string
+	run  func(context.Context, *bench) error
+}
+
+// measurements in the order in which they run.
+var measurements = []measurement{
+	{"start", measureStart},
+	{"memory", measureIdleMemory},
+	{"throughput", measureThroughput},
+	{"latency", measureLatency},
+	{"tools", measureTools},
+	{"recovery", measureRecovery},
+}
+
+// sizes say how much is measured.
+type sizes struct {
+	limit         time.Duration // of the whole run
+	rounds        int           // turns of each side
+	session       time.Duration // ZooKeeper session timeout of both brokers
+	idle          time.Duration // from a start to reading idle memory
+	warmUp        time.Duration // load before anything of a warm broker is measured
+	largeBytes    int64         // a round of the shape with large batches
+	smallBytes    int64         // and of that with small ones
+	fetchPasses   int           // how often a round reads it back
+	latency       time.Duration // a round, without its own warm-up
+	recoveryBytes int64
+	toolRepeats   int // of our tools, a round
+}
+
+func fullSizes() sizes {
+	return sizes{limit: 25 * time.Minute, rounds: 5, session: 6 * time.Second, idle: 5 * time.Second, warmUp: 30 * time.Second,
+		largeBytes: 1 << 30, smallBytes: 256 << 20, fetchPasses: 2, latency: 15 * time.Second, recoveryBytes: 5e9, toolRepeats: 4}
+}
+
+func quickSizes() sizes {
+	return sizes{limit: 4 * time.Minute, rounds: 2, session: 4 * time.Second, idle: 2 * time.Second, warmUp: 4 * time.Second,
+		largeBytes: 128 << 20, smallBytes: 32 << 20, fetchPasses: 1, latency: 3 * time.Second, recoveryBytes: 5e8, toolRepeats: 10}
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	flags := flag.NewFlagSet("bench", flag.ExitOnError)
+	quick := flags.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "small sizes and two rounds, in under four minutes (also BENCH_QUICK=1)")
+	rounds := flags.Int("rounds", 0, "how often each side has its turn (default 5, quick 2)")
+	recovery := flags.Float64("recovery-gb", 0, "GB of log to recover (default 5, quick 0.5)")
+	out := flags.String("out", os.Getenv("BENCH_OUT"), "also write what is printed at the end to this file (also BENCH_OUT)")
+	work := flags.String("work", "", "work folder, removed at the end (default: a fresh one below TMPDIR)")
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), "usage: scripts/bench.sh [OPTION...] [MEASUREMENT...]\nmeasurements (default: all): %s\n", strings.Join(names(), " "))
+		flags.PrintDefaults()
+	}
+	_ = flags.Parse(args)
+	chosen, err := choose(flags.Args())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	z := fullSizes()
+	if *quick {
+		z = quickSizes()
+	}
+	if *rounds > 0 {
+		z.rounds = *rounds
+	}
+	if *recovery > 0 {
+		z.recoveryBytes = int64(*recovery * 1e9)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
+	if err := measureAll(ctx, z, chosen, *work, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		if ctx.Err() != nil {
+			return 130
+		}
+		return 1
+	}
+	return 0
+}
+
+func names() []string {
+	var all []string
+	for _, m := range measurements {
+		all = append(all, m.name)
+	}
+	return all
+}
+
+// choose returns the measurements of these names, in their own order; all for none.
+func choose(wanted []string) ([]measurement, error) {
+	for _, w := range wanted {
+		if !slices.Contains(names(), w) {
+			return nil, fmt.Errorf("there is no measurement %q; there are: %s", w, strings.Join(names(), " "))
+		}
+	}
+	var chosen []measurement
+	for _, m := range measurements {
+		if len(wanted) == 0 || slices.Contains(wanted, m.name) {
+			chosen = append(chosen, m)
+		}
+	}
+	return chosen, nil
+}
+
+// measureAll runs the measurements and prints the table of what was measured,
+// also when some of it failed or the run was interrupted.
+func measureAll(ctx context.Context, z sizes, chosen []measurement, work, out string) error {
+	limited, cancel := context.WithTimeoutCause(ctx, z.limit, fmt.Errorf("the run took longer than its limit of %v", z.limit))
+	defer cancel()
+	begin := time.Now()
+	b, err := newBench(z, work)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	var failed error
+	for _, m := range chosen {
+		b.progress("[%4.0f s] %s", time.Since(begin).Seconds(), m.name)
+		if err := m.run(limited, b); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", m.name, err))
+			b.report.note("The measurement %q failed and is incomplete.", m.name)
+			if limited.Err() != nil {
+				break
+			}
+			b.progress("  failed: %v", err)
+			b.coolDown()
+		}
+	}
+	b.progress("[%4.0f s] done", time.Since(begin).Seconds())
+	return errors.Join(failed, b.print(out))
+}
+
+// print writes the header and the table to stdout and, where asked, a file.
+func (b *bench) print(out string) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s\n\n", machine(b.work, b.sizes))
+	b.report.write(&text)
+	if _, err := io.WriteString(os.Stdout, "\n"+text.String()); err != nil {
+		return err
+	}
+	if out == "" {
+		return nil
+	}
+	return os.WriteFile(out, []byte(text.String()), 0o644)
+}
+
+// bench is one run.
+type bench struct {
+	sizes     sizes
+	report    *report
+	work      string
+	zookeeper *testkit.Ensemble
+	ours      *side
+	original  *side
+
+	warmed     map[*side]*broker // brokers that are up and warm
+	brokers    int               // how many were made
+	topics     int               // how many names of topics were given out
+	toolRounds int               // how often a tool was run
+}
+
+func newBench(z sizes, work string) (*bench, error) {
+	jars, err := testkit.Script("scripts/kafka-jars.sh", originalVersion)
+	if err != nil {
+		return nil, err
+	}
+	if work == "" {
+		if work, err = os.MkdirTemp("", "monedula-bench-"); err != nil {
+			return nil, err
+		}
+	}
+	b := &bench{sizes: z, work: work, warmed: map[*side]*broker{}, ours: ourSide(work)}
+	if os.Getenv("DEBUG_OURS") == "real" {
+		if b.ours, err = originalSide(work, jars, originalVersion); err != nil {
+			return nil, err
+		}
+		b.ours.name = "Stand-in"
+	}
+	if b.original, err = originalSide(work, jars, originalVersion); err == nil {
+		b.report = &report{ours: b.ours.name, original: b.original.name}
+		err = checkSpace(work, 3*z.recoveryBytes+4<<30)
+	}
+	if err == nil {
+		dir := filepath.Join(work, "zookeeper")
+		if err = os.MkdirAll(dir, 0o755); err == nil {
+			b.zookeeper, err = testkit.StartZooKeeper(dir)
+		}
+	}
+	if err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// close stops what still runs and removes the work folder.
+func (b *bench) close() {
+	b.coolDown()
+	if b.zookeeper != nil {
+		b.zookeeper.Kill()
+	}
+	_ = os.RemoveAll(b.work)
+}
+
+func (b *bench) sides() []*side { return []*side{b.ours, b.original} }
+
+// alternate gives each side its turn, round after round; who begins changes,
+// so that neither always finds what the other left.
+func (b *bench) alternate(ctx context.Context, turn func(context.Context, *side) error) error {
+	order := b.sides()
+	for range b.sizes.rounds {
+		for _, s := range order {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := turn(ctx, s); err != nil {
+				return err
+			}
+		}
+		slices.Reverse(order)
+	}
+	return nil
+}
+
+// warm returns the side's broker that stays up for all measurements of a warm
+// one; at the first call both are started and put under load, one after the other.
+func (b *bench) warm(ctx context.Context, s *side) (*broker, error) {
+	if br := b.warmed[s]; br != nil {
+		return br, nil
+	}
+	for _, each := range b.sides() {
+		br, err := b.newBroker(each)
+		if err != nil {
+			return nil, err
+		}
+		b.warmed[each] = br
+		if _, _, err := br.startServing(ctx, "ready", 1); err != nil {
+			return nil, err
+		}
+		b.progress("  %s: warming for %v", each.name, b.sizes.warmUp)
+		if err := b.warmUp(ctx, br); err != nil {
+			return nil, err
+		}
+	}
+	return b.warmed[s], nil
+}
+
+// warmUp loads a broker with every shape in turn.
+func (b *bench) warmUp(ctx context.Context, br *broker) error {
+	for until := time.Now().Add(b.sizes.warmUp); time.Now().Before(until); {
+		for _, s := range b.sizes.shapes() {
+			s.bytes /= 8
+			topic := b.newTopic("warm")
+			if err := createTopic(ctx, br, topic, loadPartitions); err != nil {
+				return err
+			}
+			if _, err := produce(ctx, br, topic, s); err != nil {
+				return err
+			}
+			if _, err := fetch(ctx, br, topic, s.records()); err != nil {
+				return err
+			}
+			if err := deleteTopic(ctx, br, topic); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// coolDown stops the warm brokers.
+func (b *bench) coolDown() {
+	for s, br := range b.warmed {
+		br.remove()
+		delete(b.warmed, s)
+	}
+}
+
+// newTopic returns a name that was not used in this run.
+func (b *bench) newTopic(what string) string {
+	b.topics++
+	return fmt.Sprintf("%s-%d", what, b.topics)
+}
+
+func (b *bench) progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+func last(samples []float64) float64 { return samples[len(samples)-1] }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// toolRun is one command whose wall time is taken.
+type toolRun struct {
+	tool
+	name  string
+	stdin string
+	args  func(br *broker, round int) []string // round is never the same twice
+}
+
+// toolTopic is the small topic that the tools look at.
+const toolTopic = "tools"
+
+func toolRuns() []toolRun {
+	at := func(br *broker, args ...string) []string {
+		return append([]string{"--bootstrap-server", br.address()}, args...)
+	}
+	topics := tool{script: "kafka-topics.sh", class: "org.apache.kafka.tools.TopicCommand", heap: "-Xmx256M"}
+	return []toolRun{
+		{tool: topics, name: "kafka-topics --list",
+			args: func(br *broker, _ int) []string { return at(br, "--list") }},
+		{tool: topics, name: "kafka-topics --describe",
+			args: func(br *broker, _ int) []string { return at(br, "--describe", "--topic", toolTopic) }},
+		{tool: topics, name: "kafka-topics --create",
+			args: func(br *broker, round int) []string {
+				return at(br, "--create", "--topic", fmt.Sprintf("%s-%d", toolTopic, round), "--partitions", "1", "--replication-factor", "1")
+			}},
+		{tool: tool{script: "kafka-console-producer.sh", class: "kafka.tools.ConsoleProducer", heap: "-Xmx512M"},
+			name: "kafka-console-producer, one line", stdin: "one line\n",
+			args: func(br *broker, _ int) []string { return at(br, "--topic", toolTopic) }},
+		{tool: tool{script: "kafka-console-consumer.sh", class: "org.apache.kafka.tools.consumer.ConsoleConsumer", heap: "-Xmx512M"},
+			name: "kafka-console-consumer --max-messages 1",
+			args: func(br *broker, _ int) []string {
+				return at(br, "--topic", toolTopic, "--partition", "0", "--offset", "earliest", "--max-messages", "1")
+			}},
+		{tool: tool{script: "kafka-get-offsets.sh", class: "org.apache.kafka.tools.GetOffsetShell", heap: "-Xmx256M"},
+			name: "kafka-get-offsets",
+			args: func(br *broker, _ int) []string { return at(br, "--topic", toolTopic) }},
+		{tool: tool{script: "kafka-dump-log.sh", class: "kafka.tools.DumpLogSegments", heap: "-Xmx256M"},
+			name: "kafka-dump-log, a small segment",
+			args: func(br *broker, _ int) []string {
+				return []string{"--print-data-log", "--files", filepath.Join(br.dir, toolTopic+"-0", "00000000000000000000.log")}
+			}},
+		{tool: tool{script: "kafka-broker-api-versions.sh", class: "org.apache.kafka.tools.BrokerApiVersionsCommand", heap: "-Xmx256M"},
+			name: "kafka-broker-api-versions",
+			args: func(br *broker, _ int) []string { return at(br) }},
+		{tool: tool{script: "kafka-cluster.sh", class: "org.apache.kafka.tools.ClusterTool", heap: "-Xmx256M"},
+			name: "kafka-cluster cluster-id",
+			args: func(br *broker, _ int) []string { return append([]string{"cluster-id"}, at(br)...) }},
+	}
+}
+
+// measureTools takes the wall time of each side's own tools against its own
+// warm broker, ours more often, since theirs take a second or two each.
+func measureTools(ctx context.Context, b *bench) error {
+	b.report.note("Tools: wall time from the start of the process to its end; median of %d for ours, of %d for the original's, whose scripts are left out.", b.sizes.rounds*b.sizes.toolRepeats, b.sizes.rounds)
+	runs := toolRuns()
+	ready := map[*side]bool{}
+	return b.alternate(ctx, func(ctx context.Context, s *side) error {
+		br, err := b.warm(ctx, s)
+		if err != nil {
+			return err
+		}
+		if !ready[s] {
+			if err := produceOnce(ctx, br.address(), toolTopic, 1); err != nil {
+				return err
+			}
+			ready[s] = true
+		}
+		repeats := 1
+		if s == b.ours {
+			repeats = b.sizes.toolRepeats
+		}
+		for _, run := range runs {
+			row := b.report.metric(run.name, "ms", goal{below: 50})
+			for range repeats {
+				b.toolRounds++
+				took, err := run.once(ctx, br, b.toolRounds)
+				if err != nil {
+					return err
+				}
+				row.add(s, milliseconds(took))
+			}
+		}
+		b.progress("  %s: done", s.name)
+		return nil
+	})
+}
+
+// once runs the tool to its end.
+func (t toolRun) once(ctx context.Context, br *broker, round int) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	cmd := br.side.tool(ctx, t.tool, t.args(br, round)...)
+	var output bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(t.stdin), &output, &output
+	begin := time.Now()
+	err := cmd.Run()
+	took := time.Since(begin)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %s: %w; its last output:\n%s", br.name, t.name, err, lastLines(output.String(), 15))
+	}
+	return took, nil
+}

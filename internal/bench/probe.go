@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/record"
+)
+
+// The probe finds out, to within some milliseconds, when a starting broker
+// acknowledges its first record. It speaks the protocol itself, since client
+// libraries wait far longer between attempts; and it asks seldom enough not to
+// slow the start that it times.
+const (
+	probeInterval = 5 * time.Millisecond
+	probePatience = 5 * time.Second // for one answer; a broker may accept long before it serves
+)
+
+// produceOnce returns when one record was acknowledged on every partition of
+// the topic, which is created by asking for its metadata where need be.
+func produceOnce(ctx context.Context, address, topic string, partitions int) error {
+	var last error
+	for {
+		err := probeConnection(ctx, address, topic, partitions)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, context.Canceled) {
+			last = err
+		}
+		if pause(ctx, probeInterval) != nil {
+			return fmt.Errorf("no record was acknowledged by %s: %w", address, last)
+		}
+	}
+}
+
+// probeConnection does the same over one connection and gives up when it breaks.
+func probeConnection(ctx context.Context, address, topic string, partitions int) error {
+	dialer := net.Dialer{Timeout: probePatience}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	for {
+		leaders, err := leaderCount(conn, topic)
+		if err != nil {
+			return err
+		}
+		if leaders >= partitions {
+			acknowledged, err := produceEach(conn, topic, partitions)
+			if acknowledged || err != nil {
+				return err
+			}
+		}
+		if err := pause(ctx, probeInterval); err != nil {
+			return err
+		}
+	}
+}
+
+// leaderCount asks for a topic's metadata and counts partitions that have a leader.
+func leaderCount(conn net.Conn, topic string) (int, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	request.Version = 5
+	asked := kmsg.NewMetadataRequestTopic()
+	asked.Topic = &topic
+	request.Topics = append(request.Topics, asked)
+	request.AllowAutoTopicCreation = true
+	response := request.ResponseKind().(*kmsg.MetadataResponse)
+	if err := exchange(conn, request, response); err != nil {
+		return 0, err
+	}
+	leaders := 0
+	for _, t := range response.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode == 0 && p.Leader >= 0 {
+				leaders++
+			}
+		}
+	}
+	return leaders, nil
+}
+
+// produceEach sends one record to every partition with acks=all and says
+// whether all of them were acknowledged.
+func produceEach(conn net.Conn, topic string, partitions int) (bool, error) {
+	builder := record.NewBuilder(record.Defaults())
+	if err := builder.Append(time.Now().UnixMilli(), nil, []byte("probe")); err != nil {
+		return false, err
+	}
+	batch, err := builder.Build()
+	if err != nil {
+		return false, err
+	}
+	request := kmsg.NewPtrProduceRequest()
+	request.Version, request.Acks, request.TimeoutMillis = 7, -1, 5000
+	sent := kmsg.NewProduceRequestTopic()
+	sent.Topic = topic
+	for p := range partitions {
+		one := kmsg.NewProduceRequestTopicPartition()
+		one.Partition, one.Records = int32(p), batch
+		sent.Partitions = append(sent.Partitions, one)
+	}
+	request.Topics = append(request.Topics, sent)
+	response := request.ResponseKind().(*kmsg.ProduceResponse)
+	if err := exchange(conn, request, response); err != nil {
+		return false, err
+	}
+	acknowledged := 0
+	for _, t := range response.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode == 0 {
+				acknowledged++
+			}
+		}
+	}
+	return acknowledged == partitions, nil
+}
+
+// exchange sends a request of a version without tagged fields and reads its answer.
+func exchange(conn net.Conn, request kmsg.Request, response kmsg.Response) error {
+	if err := conn.SetDeadline(time.Now().Add(probePatience)); err != nil {
+		return err
+	}
+	frame := kmsg.NewRequestFormatter(kmsg.FormatterClientID("bench-probe")).AppendRequest(nil, request, 1)
+	if _, err := conn.Write(frame); err != nil {
+		return err
+	}
+	var head [8]byte
+	if _, err := io.ReadFull(conn, head[:]); err != nil {
+		return err
+	}
+	size := int(binary.BigEndian.Uint32(head[:4])) - 4
+	if size < 0 || size > 1<<20 {
+		return fmt.Errorf("an answer of %d bytes", size)
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(conn, body); err != nil {
+		return err
+	}
+	response.SetVersion(request.GetVersion())
+	return response.ReadFrom(body)
+}

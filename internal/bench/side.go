@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+// side is one of the two that are compared: how to run its broker and tools.
+type side struct {
+	name   string
+	broker func(properties string) *exec.Cmd
+	tool   func(ctx context.Context, t tool, args ...string) *exec.Cmd
+}
+
+// tool names a command line tool on both sides.
+type tool struct {
+	script string // ours, below bin/
+	class  string // the original's
+	heap   string // the original's heap, as its script sets it
+}
+
+// ourSide runs this source tree's binary by its scripts.
+func ourSide(work string) *side {
+	bin := filepath.Join(testkit.Root(), "bin")
+	return &side{
+		name: "Monedula",
+		broker: func(properties string) *exec.Cmd {
+			cmd := exec.Command(filepath.Join(bin, "kafka-server-start.sh"), properties)
+			cmd.Env = append(os.Environ(), "LOG_DIR="+filepath.Join(work, "monedula-logs"))
+			return cmd
+		},
+		tool: func(ctx context.Context, t tool, args ...string) *exec.Cmd {
+			return exec.CommandContext(ctx, filepath.Join(bin, t.script), args...)
+		},
+	}
+}
+
+// performanceOptions are the JVM options that the original's scripts set for
+// the server and the tools alike where the user sets none.
+var performanceOptions = []string{"-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+	"-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"}
+
+// originalSide runs Apache Kafka from its jars with its own default JVM
+// options. The scripts around the JVM are left out: what they cost is not
+// counted against the original.
+func originalSide(work, jars, version string) (*side, error) {
+	serverLog, err := writeLog4j(work, "server", "INFO", "System.out")
+	if err != nil {
+		return nil, err
+	}
+	toolLog, err := writeLog4j(work, "tools", "WARN", "System.err")
+	if err != nil {
+		return nil, err
+	}
+	java := func(heap []string, log, class string, args ...string) []string {
+		return slices.Concat(heap, performanceOptions, []string{"-Dlog4j.configuration=file:" + log, "-cp", jars + "/*", class}, args)
+	}
+	return &side{
+		name: "Kafka " + version,
+		broker: func(properties string) *exec.Cmd {
+			return exec.Command("java", java([]string{"-Xmx1G", "-Xms1G"}, serverLog, "kafka.Kafka", properties)...)
+		},
+		tool: func(ctx context.Context, t tool, args ...string) *exec.Cmd {
+			return exec.CommandContext(ctx, "java", java([]string{t.heap}, toolLog, t.class, args...)...)
+		},
+	}, nil
+}
+
+func writeLog4j(work, name, level, target string) (string, error) {
+	path := filepath.Join(work, name+"-log4j.properties")
+	text := fmt.Sprintf("log4j.rootLogger=%s, out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\nlog4j.appender.out.target=%s\nlog4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=[%%d] %%p %%m (%%c)%%n\n", level, target)
+	return path, os.WriteFile(path, []byte(text), 0o644)
+}
+
+// broker is one broker process with a folder, a port and a chroot of its own.
+type broker struct {
+	*side
+	zookeeper *testkit.Ensemble
+	chroot    string // "/b1"
+	port      int
+	dir       string // its only log.dirs
+	file      string // its properties
+	proc      *testkit.Process
+}
+
+// newBroker prepares a broker of a side on a fresh folder and chroot. Both
+// sides get the same properties, defaults wherever the measurement allows.
+func (b *bench) newBroker(s *side) (*broker, error) {
+	port, err := testkit.UnusedPort()
+	if err != nil {
+		return nil, err
+	}
+	b.brokers++
+	name := fmt.Sprintf("b%d", b.brokers)
+	br := &broker{side: s, zookeeper: b.zookeeper, chroot: "/" + name, port: port,
+		dir: filepath.Join(b.work, name, "kafka-logs"), file: filepath.Join(b.work, name, "server.properties")}
+	lines := []string{
+		"broker.id=0",
+		fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", port),
+		"log.dirs=" + br.dir,
+		"zookeeper.connect=" + b.zookeeper.Address() + br.chroot,
+		fmt.Sprintf("zookeeper.session.timeout.ms=%d", b.sizes.session.Milliseconds()),
+		"offsets.topic.replication.factor=1",
+		"transaction.state.log.replication.factor=1",
+		"transaction.state.log.min.isr=1",
+		"log.segment.delete.delay.ms=1000",
+	}
+	if err := os.MkdirAll(filepath.Dir(br.file), 0o755); err != nil {
+		return nil, err
+	}
+	return br, os.WriteFile(br.file, []byte(strings.Join(lines, "\n")+"\n"), 0o644)
+}
+
+// address is host:port of the listener.
+func (br *broker) address() string { return fmt.Sprintf("127.0.0.1:%d", br.port) }
+
+// pid is the process id; the scripts of this tree replace themselves by the broker.
+func (br *broker) pid() int { return br.proc.Cmd.Process.Pid }
+
+func (br *broker) start() error {
+	proc, err := testkit.Start(br.name, br.broker(br.file))
+	br.proc = proc
+	return err
+}
+
+// kill ends the process with SIGKILL, if there is one.
+func (br *broker) kill() {
+	if br.proc != nil {
+		br.proc.Kill()
+	}
+}
+
+// remove kills the broker and deletes its folder.
+func (br *broker) remove() {
+	br.kill()
+	_ = os.RemoveAll(filepath.Dir(br.dir))
+}
+
+// startServing starts the broker and returns how long it took from before the
+// process existed until a record was acknowledged on every partition of the
+// topic. A broker that exits is started again at once, as a supervisor does;
+// restarts says how often.
+func (br *broker) startServing(ctx context.Context, topic string, partitions int) (took time.Duration, restarts int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	begin := time.Now()
+	if err := br.start(); err != nil {
+		return 0, 0, err
+	}
+	served := make(chan error, 1)
+	go func() { served <- produceOnce(ctx, br.address(), topic, partitions) }()
+	for {
+		select {
+		case err := <-served:
+			if err != nil {
+				err = fmt.Errorf("%s did not serve: %w; its last output:\n%s", br.name, err, lastLines(br.proc.Output(), 15))
+			}
+			return time.Since(begin), restarts, err
+		case <-br.proc.Ended():
+			if restarts++; restarts > 20 {
+				return 0, restarts, fmt.Errorf("%s ended while starting, %d times; its last output:\n%s", br.name, restarts, lastLines(br.proc.Output(), 15))
+			}
+			if err := br.start(); err != nil {
+				return 0, restarts, err
+			}
+		}
+	}
+}
+
+// awaitDeregistered waits until ZooKeeper has ended the session of a killed
+// broker and its registration is gone.
+func (br *broker) awaitDeregistered(ctx context.Context) error {
+	znode := br.chroot + "/brokers/ids/0"
+	for {
+		ephemerals, err := br.zookeeper.FourLetterWord("dump")
+		if err == nil && strings.Contains(ephemerals, "phemerals") && !strings.Contains(ephemerals, znode+"\n") {
+			return nil
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("waiting for ZooKeeper to remove %s: %w", znode, err)
+		}
+	}
+}
+
+// pause waits so long, or until the context ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func lastLines(text string, most int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-most):], "\n")
+}

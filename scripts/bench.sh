@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Measures ./monedula beside a real Apache Kafka, in turns, and prints one table in Markdown.
+#   scripts/bench.sh [-quick] [-rounds N] [-recovery-gb N] [-out FILE] [MEASUREMENT...]      -help lists them
+# Environment: BENCH_QUICK=1 small sizes (under 4 minutes instead of under 25), BENCH_OUT=FILE a copy of the table,
+# TMPDIR where the logs lie (the whole run needs about 20 GB there). Ctrl-C stops what was started and prints what there is.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+command -v go >/dev/null || { echo "bench.sh: Go is missing; install Go 1.26 or newer from its official site or your system's packages." >&2; exit 1; }
+scripts/prerequisites.sh run
+scripts/kafka-jars.sh 3.9.1 >/dev/null
+[ -x monedula ] || make -s build
+work=$(mktemp -d "${TMPDIR:-/tmp}/monedula-bench.XXXXXX")
+go build -o "$work/bench" ./internal/bench || { rm -rf "$work"; exit 1; }
+exec "$work/bench" -work "$work" "$@"
