@@ -367,5 +367,5 @@ func (m *Machine) uncleanAllowed(states map[TopicPartition]zkstore.PartitionStat
 }
 
 func (m *Machine) logFailedPartition(tp TopicPartition, from, to partitionState, err error) {
-	m.changes.Errorf("Controller %d epoch %d failed to change state for partition %s from %s to %s: %v", m.cfg.BrokerID, m.c.epoch, partitionName(tp), from, to, err)
+	m.changes.Failed(err, "Controller %d epoch %d failed to change state for partition %s from %s to %s", m.cfg.BrokerID, m.c.epoch, partitionName(tp), from, to)
 }

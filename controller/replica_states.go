@@ -262,6 +262,6 @@ func (m *Machine) removeFromISROnce(broker int32, tps []TopicPartition, left map
 }
 
 func (m *Machine) logFailedReplica(r replicaID, to replicaState, err error) {
-	m.changes.Errorf("Controller %d epoch %d initiated state change of replica %d for partition %s from %s to %s failed: %v",
-		m.cfg.BrokerID, m.c.epoch, r.Broker, partitionName(r.TopicPartition), m.c.replicaState(r), to, err)
+	m.changes.Failed(err, "Controller %d epoch %d initiated state change of replica %d for partition %s from %s to %s failed",
+		m.cfg.BrokerID, m.c.epoch, r.Broker, partitionName(r.TopicPartition), m.c.replicaState(r), to)
 }

@@ -107,6 +107,11 @@ func (l logger) Infof(format string, args ...any)  { l.write(logrus.InfoLevel, f
 func (l logger) Warnf(format string, args ...any)  { l.write(logrus.WarnLevel, format, args) }
 func (l logger) Errorf(format string, args ...any) { l.write(logrus.ErrorLevel, format, args) }
 
+// Failed writes what failed, and why on the line below, where Kafka prints the exception.
+func (l logger) Failed(err error, format string, args ...any) {
+	l.entry.WithError(err).Error(l.prefix + fmt.Sprintf(format, args...))
+}
+
 func (l logger) write(level logrus.Level, format string, args []any) {
 	if l.entry.Logger.IsLevelEnabled(level) {
 		l.entry.Log(level, l.prefix+fmt.Sprintf(format, args...))

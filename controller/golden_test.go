@@ -1,0 +1,208 @@
+package controller
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/monedula/monedula/zkstore"
+)
+
+// goldenSections returns what a real Kafka 3.9.1 controller wrote to its state
+// change log, by scenario.
+func goldenSections(t *testing.T) map[string][]string {
+	text, err := os.ReadFile("../testdata/golden/controller-statechange-3.9.1.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := map[string][]string{}
+	var title string
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		if name, ok := strings.CutPrefix(line, "## "); ok {
+			title = name
+			continue
+		}
+		_, line, _ = strings.Cut(line, " ") // the time
+		sections[title] = append(sections[title], line)
+	}
+	return sections
+}
+
+var stateChangeLine = regexp.MustCompile(`(?m)^\[[^]]*\] [A-Z]+ \[Controller id=0 epoch=1\] (.*) \(state\.change\.logger\)$`)
+
+// stateChanges returns this controller's state change log since the last call.
+func (h *harness) stateChanges() []string {
+	var lines []string
+	for _, match := range stateChangeLine.FindAllStringSubmatch(h.log.String(), -1) {
+		if !strings.HasPrefix(match[1], "Mark replicas") { // not recorded
+			lines = append(lines, match[1])
+		}
+	}
+	h.log.Reset()
+	return lines
+}
+
+// TestStateChangesAreThoseOfARealController replays what the recorded cluster
+// went through and expects the same transitions and the same requests. The
+// order in which a real one walks its hash sets is not looked at; the order of
+// kinds of lines is.
+func TestStateChangesAreThoseOfARealController(t *testing.T) {
+	sections := goldenSections(t)
+	h := newHarness(t, nil)
+	s := &scenario{t: t, h: h}
+	play := func(commands ...string) {
+		for _, command := range commands {
+			s.run(strings.Fields(command))
+		}
+	}
+	compare := func(title string, commands ...string) {
+		t.Helper()
+		h.stateChanges()
+		play(commands...)
+		got, want := h.stateChanges(), sections[title]
+		if want == nil {
+			t.Fatalf("no recorded scenario %q", title)
+		}
+		delete(sections, title)
+		if kinds(got) != kinds(want) {
+			t.Errorf("%s: the order of steps differs\ngot\n%s\nwant\n%s", title, kinds(got), kinds(want))
+		}
+		slices.Sort(got)
+		want = slices.Sorted(slices.Values(want))
+		if !slices.Equal(got, want) {
+			t.Errorf("%s:\nonly here:\n%s\nonly there:\n%s", title, strings.Join(missing(got, want), "\n"), strings.Join(missing(want, got), "\n"))
+		}
+	}
+	play("broker 0", "broker 1", "broker 1001", "start", "answer")
+	compare("topic 'orders' created by the API (manual assignment)", "topic orders 0=0,1 1=1,1001 2=1001,0")
+	play("topic events.v1 0=0,1 1=1,1001 2=1001,1 3=0,1 4=1,1001 5=1001,1", "topic doomed 0=1,1001,0 1=1001,1,0",
+		"topic viazk noid 0=1001,1 1=0,1", "topic __consumer_offsets 0=0 1=1", "answer")
+	compare("reassignment of orders-0 and orders-1 submitted (phase A)", "reassign orders-0=1001,1 orders-1=0,1001")
+	play("answer", "topic unclean 0=1,1001", "answer")
+	compare("reassignment through the legacy znode (viazk-1, same set, new order: phase B at once)", "zkreassign viazk-1=1,0")
+	play("answer")
+	compare("legacy preferred replica election znode", "zkelect viazk-1")
+	play("answer", "baddir 1001 events.v1-5 orders-1 events.v1-1 doomed-0")
+	compare("log dir failure on 1001", "logdir 1001", "answer")
+	compare("controlled shutdown of 1001", "shutdown 1001", "answer", "kill 1001", "answer")
+	compare("topic 'doomed' deleted while 1001 is down", "delete doomed", "answer 1", "answer 0")
+	compare("broker 1 lost (session expired)", "kill 1", "answer")
+	play("baddir 1001")
+	compare("broker 1001 back", "broker 1001", "alter 0 orders-2 epoch=1 version=1 isr=0,1001", "answer")
+	compare("unclean election of unclean-0", "elect unclean unclean-0")
+	for title := range sections {
+		t.Errorf("recorded scenario %q was not played", title)
+	}
+}
+
+var (
+	numbers   = regexp.MustCompile(`\d+`)
+	partition = regexp.MustCompile(`(orders|events\.v1|doomed|viazk|unclean|__consumer_offsets)-`)
+)
+
+// kinds is the sequence of kinds of lines; repeated ones count once.
+func kinds(lines []string) string {
+	var kinds []string
+	for _, line := range lines {
+		kind := kindOf(line)
+		if len(kinds) == 0 || kinds[len(kinds)-1] != kind {
+			kinds = append(kinds, kind)
+		}
+	}
+	return strings.Join(kinds, "\n")
+}
+
+func kindOf(line string) string {
+	switch {
+	case strings.HasPrefix(line, "Sending become"), strings.HasPrefix(line, "Sending LeaderAndIsr"):
+		return "LeaderAndIsr"
+	case strings.HasPrefix(line, "Sending StopReplica"):
+		return "StopReplica"
+	case strings.HasPrefix(line, "Partition "), strings.HasPrefix(line, "Changed state of replica"):
+		return "replicas"
+	case strings.HasPrefix(line, "Changed partition") && strings.Contains(line, "with state"):
+		return "elected or failed"
+	case strings.HasPrefix(line, "Controller") && strings.Contains(line, "failed to change state for partition"):
+		return "elected or failed"
+	}
+	return numbers.ReplaceAllString(partition.ReplaceAllString(line, "T-"), "N")
+}
+
+// missing are the lines of a that b has fewer of.
+func missing(a, b []string) []string {
+	count := map[string]int{}
+	for _, line := range b {
+		count[line]++
+	}
+	var rest []string
+	for _, line := range a {
+		if count[line]--; count[line] < 0 {
+			rest = append(rest, line)
+		}
+	}
+	return rest
+}
+
+// TestWritesAreThoseOfARealController compares the recorded transaction log of
+// the same cluster with the writes here, as far as the controller makes them.
+func TestStatesInZooKeeperAreThoseOfARealController(t *testing.T) {
+	s := &scenario{t: t, h: newHarness(t, nil)}
+	for _, command := range []string{
+		"broker 0", "broker 1", "broker 1001", "start", "answer",
+		"topic orders 0=0,1 1=1,1001 2=1001,0", "topic events.v1 0=0,1 1=1,1001 2=1001,1 3=0,1 4=1,1001 5=1001,1",
+		"topic doomed 0=1,1001,0 1=1001,1,0", "topic viazk noid 0=1001,1 1=0,1", "topic __consumer_offsets 0=0 1=1", "topic unclean 0=1,1001", "answer",
+		"reassign orders-0=1001,1 orders-1=0,1001", "answer",
+	} {
+		s.run(strings.Fields(command))
+	}
+	compareTree(t, s.h, "znodes-3.9.1.txt", "unclean")
+	for _, command := range []string{
+		"zkreassign viazk-1=1,0", "answer", "zkelect viazk-1", "answer",
+		"baddir 1001 events.v1-5 orders-1 events.v1-1 doomed-0", "logdir 1001", "answer",
+		"shutdown 1001", "answer", "kill 1001", "answer",
+	} {
+		s.run(strings.Fields(command))
+	}
+	compareTree(t, s.h, "znodes-3.9.1-shutdown.txt", "")
+	for _, command := range []string{"delete doomed", "answer", "kill 1", "answer"} {
+		s.run(strings.Fields(command))
+	}
+	compareTree(t, s.h, "znodes-3.9.1-down.txt", "")
+	for _, command := range []string{"baddir 1001", "broker 1001", "alter 0 orders-2 epoch=1 version=1 isr=0,1001", "answer", "elect unclean unclean-0", "answer"} {
+		s.run(strings.Fields(command))
+	}
+	compareTree(t, s.h, "znodes-3.9.1-degraded.txt", "")
+}
+
+var stateNode = regexp.MustCompile(`(?m)^/brokers/topics/([^/]+)/partitions/(\d+)/state\t0\t\{"controller_epoch":(\d+),"leader":(-?\d+),"version":1,(?:"leader_recovery_state":(\d),)?"leader_epoch":(\d+),"isr":\[([\d,]*)\]\}$`)
+
+// compareTree compares all partition states with a recorded tree.
+func compareTree(t *testing.T, h *harness, file, except string) {
+	t.Helper()
+	text, err := os.ReadFile("../testdata/golden/" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[TopicPartition]zkstore.PartitionState{}
+	for _, m := range stateNode.FindAllStringSubmatch(string(text), -1) {
+		want[tp(m[1], number(t, m[2]))] = zkstore.PartitionState{ControllerEpoch: number(t, m[3]), Leader: number(t, m[4]),
+			Recovering: m[5] == "1", LeaderEpoch: number(t, m[6]), ISR: idList(t, m[7])}
+	}
+	if len(want) < 10 {
+		t.Fatalf("%s has %d states", file, len(want))
+	}
+	for tp, w := range want {
+		got, exists := h.store.states[tp]
+		got.Version = 0
+		if !exists || stateText(got) != stateText(w) || got.ControllerEpoch != w.ControllerEpoch {
+			t.Errorf("%s: %s is %s, there %s", file, partitionName(tp), leadershipText(got), leadershipText(w))
+		}
+	}
+	for tp := range h.store.states {
+		if _, exists := want[tp]; !exists && tp.Topic != except {
+			t.Errorf("%s: %s is not there", file, partitionName(tp))
+		}
+	}
+}

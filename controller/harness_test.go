@@ -1,0 +1,312 @@
+package controller
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// harness drives a Machine in one goroutine: a store in memory, brokers whose
+// answers are given when the test says so, and a queue that it empties itself.
+type harness struct {
+	t       testing.TB
+	cfg     Config
+	m       *Machine
+	store   *fakeStore
+	lines   []string // what was written to ZooKeeper and sent, since take
+	log     bytes.Buffer
+	events  []Event
+	timers  []timer
+	queues  map[int32][]pending
+	storage map[int32]map[TopicPartition]bool // partitions in failed log directories
+	removed map[int32]bool
+	topicID byte
+}
+
+type timer struct {
+	after time.Duration
+	event Event
+}
+
+type pending struct {
+	req      kmsg.Request
+	answered func(kmsg.Response)
+}
+
+func newHarness(t testing.TB, change func(*Config)) *harness {
+	h := &harness{t: t, queues: map[int32][]pending{}, storage: map[int32]map[TopicPartition]bool{}}
+	logger := kafkalog.New(&h.log)
+	logger.SetLevel(logrus.TraceLevel)
+	h.cfg = Config{
+		BrokerID: 0, InterBrokerListener: "PLAINTEXT", IBP: "3.9-IV0", DeleteTopics: true,
+		ImbalancePercentage: 10, ImbalanceInterval: 300 * time.Second, Logger: logger,
+		NewTopicID: func() (TopicID, error) { h.topicID++; return TopicID{15: h.topicID}, nil },
+	}
+	if change != nil {
+		change(&h.cfg)
+	}
+	h.store = newFakeStore(h.note)
+	h.boot()
+	return h
+}
+
+// boot replaces the machine, as a restart of the broker does.
+func (h *harness) boot() {
+	m, err := NewMachine(h.cfg, h.store, h, h)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.m = m
+}
+
+func (h *harness) note(format string, args ...any) {
+	h.lines = append(h.lines, fmt.Sprintf(format, args...))
+}
+
+// take returns what happened since the last take.
+func (h *harness) take() string {
+	text := strings.Join(h.lines, "\n")
+	h.lines = nil
+	return text
+}
+
+// ---- Agenda
+
+func (h *harness) Put(e Event)                       { h.events = append(h.events, e) }
+func (h *harness) PutAfter(d time.Duration, e Event) { h.timers = append(h.timers, timer{d, e}) }
+func (h *harness) CancelTimers()                     { h.timers = nil }
+func (h *harness) step(e Event)                      { h.m.Step(e) }
+func (h *harness) put(e Event)                       { h.Put(e); h.run() }
+func (h *harness) Add(b zkstore.BrokerInfo) {
+	h.note("peer %d added", b.ID)
+	h.queues[b.ID] = []pending{}
+}
+func (h *harness) Remove(id int32) { h.note("peer %d removed", id); delete(h.queues, id) }
+func (h *harness) RemoveAll()      { clear(h.queues) }
+func (h *harness) contains(lines string) bool {
+	return strings.Contains(strings.Join(h.lines, "\n"), lines)
+}
+func (h *harness) leadership(tp TopicPartition) string { return stateLine(tp, h.store.states[tp]) }
+
+// run empties the queue.
+func (h *harness) run() {
+	for range 10000 {
+		if len(h.events) == 0 {
+			return
+		}
+		e := h.events[0]
+		h.events = h.events[1:]
+		h.step(e)
+	}
+	h.t.Fatal("the queue does not empty")
+}
+
+// fire delivers all timers.
+func (h *harness) fire() {
+	due := h.timers
+	h.timers = nil
+	for _, timer := range due {
+		h.Put(timer.event)
+	}
+	h.run()
+}
+
+// ---- Peers
+
+func (h *harness) Send(id int32, req kmsg.Request, answered func(kmsg.Response)) {
+	if _, ok := h.queues[id]; !ok {
+		h.note("dropped: %s -> %d", protocol.APIKey(req.Key()), id)
+		return
+	}
+	h.queues[id] = append(h.queues[id], pending{req, answered})
+	for _, line := range requestLines(req) {
+		h.note("%s", strings.ReplaceAll(line, "->", fmt.Sprintf("-> %d", id)))
+	}
+}
+
+// answer has brokers answer all they got, until nobody sends any more.
+func (h *harness) answer(ids ...int32) {
+	for again := true; again; {
+		again = false
+		for _, id := range sortedKeys(h.queues) {
+			if len(ids) > 0 && !slices.Contains(ids, id) {
+				continue
+			}
+			waiting := h.queues[id]
+			h.queues[id] = nil
+			for _, p := range waiting {
+				again = true
+				if p.answered != nil {
+					p.answered(h.respond(id, p.req))
+				}
+			}
+		}
+		h.run()
+	}
+}
+
+// respond is a broker without complaints, but for its failed log directories.
+func (h *harness) respond(id int32, req kmsg.Request) kmsg.Response {
+	switch req := req.(type) {
+	case *kmsg.LeaderAndISRRequest:
+		resp := req.ResponseKind().(*kmsg.LeaderAndISRResponse)
+		add := func(topic string, partition int32) kmsg.LeaderAndISRResponseTopicPartition {
+			p := kmsg.NewLeaderAndISRResponseTopicPartition()
+			p.Topic, p.Partition = topic, partition
+			if h.storage[id][TopicPartition{Topic: topic, Partition: partition}] {
+				p.ErrorCode = int16(protocol.KafkaStorageError)
+			}
+			return p
+		}
+		for _, t := range req.TopicStates {
+			topic := kmsg.NewLeaderAndISRResponseTopic()
+			topic.TopicID = t.TopicID
+			for _, s := range t.PartitionStates {
+				p := add(t.Topic, s.Partition)
+				if req.Version >= 5 {
+					topic.Partitions = append(topic.Partitions, p)
+				} else {
+					resp.Partitions = append(resp.Partitions, p)
+				}
+			}
+			if req.Version >= 5 {
+				resp.Topics = append(resp.Topics, topic)
+			}
+		}
+		return resp
+	case *kmsg.StopReplicaRequest:
+		resp := req.ResponseKind().(*kmsg.StopReplicaResponse)
+		for _, t := range req.Topics {
+			for _, partition := range t.Partitions {
+				p := kmsg.NewStopReplicaResponsePartition()
+				p.Topic, p.Partition = t.Topic, partition
+				if h.storage[id][TopicPartition{Topic: t.Topic, Partition: partition}] {
+					p.ErrorCode = int16(protocol.KafkaStorageError)
+				}
+				resp.Partitions = append(resp.Partitions, p)
+			}
+		}
+		return resp
+	default:
+		return req.ResponseKind()
+	}
+}
+
+// requestLines show a request, a line per partition.
+func requestLines(req kmsg.Request) []string {
+	var lines []string
+	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	switch req := req.(type) {
+	case *kmsg.LeaderAndISRRequest:
+		say("LeaderAndIsr v%d -> be=%d ce=%d leaders=%s", req.Version, req.BrokerEpoch, req.ControllerEpoch, liveLeaders(req))
+		each := func(topic string, p kmsg.LeaderAndISRRequestTopicPartition) {
+			text := fmt.Sprintf("  %s-%d leader=%d epoch=%d isr=%s v%d replicas=%s", topic, p.Partition, p.Leader, p.LeaderEpoch, joinIDs(p.ISR), p.ZKVersion, joinIDs(p.Replicas))
+			if len(p.AddingReplicas)+len(p.RemovingReplicas) > 0 {
+				text += fmt.Sprintf("(+%s -%s)", joinIDs(p.AddingReplicas), joinIDs(p.RemovingReplicas))
+			}
+			if p.IsNew {
+				text += " new"
+			}
+			if p.LeaderRecoveryState == 1 {
+				text += " recovering"
+			}
+			say("%s", text)
+		}
+		for _, p := range req.PartitionStates {
+			each(p.Topic, p)
+		}
+		for _, t := range req.TopicStates {
+			for _, p := range t.PartitionStates {
+				each(t.Topic, p)
+			}
+		}
+	case *kmsg.UpdateMetadataRequest:
+		var brokers []int32
+		for _, b := range req.LiveBrokers {
+			brokers = append(brokers, b.ID)
+		}
+		say("UpdateMetadata v%d -> be=%d ce=%d brokers=%s", req.Version, req.BrokerEpoch, req.ControllerEpoch, joinIDs(brokers))
+		each := func(topic string, p kmsg.UpdateMetadataRequestTopicPartition) {
+			text := fmt.Sprintf("  %s-%d leader=%d epoch=%d isr=%s v%d replicas=%s", topic, p.Partition, p.Leader, p.LeaderEpoch, joinIDs(p.ISR), p.ZKVersion, joinIDs(p.Replicas))
+			if len(p.OfflineReplicas) > 0 {
+				text += " offline=" + joinIDs(p.OfflineReplicas)
+			}
+			say("%s", text)
+		}
+		for _, p := range req.PartitionStates {
+			each(p.Topic, p)
+		}
+		for _, t := range req.TopicStates {
+			for _, p := range t.PartitionStates {
+				each(t.Topic, p)
+			}
+		}
+	case *kmsg.StopReplicaRequest:
+		say("StopReplica v%d -> be=%d ce=%d%s", req.Version, req.BrokerEpoch, req.ControllerEpoch, map[bool]string{true: " delete"}[req.DeletePartitions])
+		for _, t := range req.Topics {
+			for _, p := range t.PartitionStates {
+				say("  %s-%d epoch=%d%s", t.Topic, p.Partition, p.LeaderEpoch, map[bool]string{true: " delete"}[p.Delete])
+			}
+		}
+	}
+	return lines
+}
+
+func liveLeaders(req *kmsg.LeaderAndISRRequest) string {
+	var ids []int32
+	for _, l := range req.LiveLeaders {
+		ids = append(ids, l.BrokerID)
+	}
+	return joinIDs(ids)
+}
+
+func tp(topic string, partition int32) TopicPartition {
+	return TopicPartition{Topic: topic, Partition: partition}
+}
+
+func replicas(ids ...int32) zkstore.Assignment { return zkstore.Assignment{Replicas: ids} }
+
+// topicNode makes a topic of partitions 0, 1, ... with an id.
+func topicNode(name string, assignments ...zkstore.Assignment) zkstore.TopicNode {
+	t := zkstore.TopicNode{Name: name, Partitions: map[int32]zkstore.Assignment{}}
+	copy(t.ID[:], name)
+	for i, a := range assignments {
+		t.Partitions[int32(i)] = a
+	}
+	return t
+}
+
+// started returns a harness whose broker 0 is the controller of a cluster.
+func started(t testing.TB, change func(*Config), brokers ...int32) *harness {
+	h := newHarness(t, change)
+	for _, id := range brokers {
+		h.store.register(id, "")
+	}
+	h.put(Startup{})
+	h.answer()
+	h.take()
+	return h
+}
+
+func codeName(code int16) string { return protocol.ErrorCode(code).Name() }
+
+func errorText(err error) string {
+	if err == nil {
+		return "NONE"
+	}
+	text := protocol.CodeOf(err).Name()
+	if e, ok := err.(*protocol.Error); ok {
+		text += ": " + e.Message
+	}
+	return text
+}

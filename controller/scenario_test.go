@@ -1,0 +1,448 @@
+package controller
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/zkstore"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write what scenarios print into their files; review the diff")
+
+// TestScenarios runs testdata/*.txt: a command, a line ----, and all that the
+// controller wrote to ZooKeeper and sent to brokers because of it, up to an
+// empty line. Commands:
+//
+//	config key=value...               first in a file: ibp, delete, unclean, rebalance, id
+//	start                             the broker starts
+//	broker ID [rack=R]                a broker registers; kill ID: its session ends
+//	bounce ID                         it is gone and back before anybody looks
+//	topic NAME 0=1,2 1=2,3 [noid]     a topic is created, or partitions added
+//	delete TOPIC
+//	answer [ID...]                    brokers answer what they were sent
+//	baddir ID TP...                   partitions in a failed log directory; none: repaired
+//	logdir ID                         its log_dir_event node appears
+//	isrchange TP...                   an isr_change node appears
+//	state TP leader=1 epoch=2 isr=1,2 [cepoch=N]   somebody writes a state
+//	alter ID TP epoch=E version=V isr=1,2 [v=3] [recovering] [be=N]
+//	shutdown ID [be=N]                ControlledShutdown
+//	reassign TP=1,2... | TP=cancel    list [TP...]
+//	elect preferred|unclean [TP...]   zkelect TP...      zkreassign TP=1,2...
+//	producerids ID [be=N]
+//	unclean [TOPIC]                   unclean election is switched on
+//	steal ID                          another broker takes over the office
+//	dropcontroller                    /controller is deleted
+//	expire, newsession                the ZooKeeper session
+//	restart                           the broker starts anew and is elected
+//	timers                            all timers fire
+//	conflict TP [N]                   the next N writes of the state find it changed
+//	fail OPERATION moved|invalid|expired
+//	garbage-broker ID, garbage-state TP, garbage-topic NAME
+//	partitions, replicas              print what the controller knows
+//	zk                                print the states in ZooKeeper
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := runScenario(t, string(text))
+			if *rewrite {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != string(text) {
+				t.Errorf("%s: what happened differs from the file (run with -rewrite and look at the diff):\n%s", file, firstDifference(string(text), got))
+			}
+		})
+	}
+}
+
+func firstDifference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range max(len(w), len(g)) {
+		if i >= len(w) || i >= len(g) || w[i] != g[i] {
+			return fmt.Sprintf("line %d\nwant:\n%s\ngot:\n%s", i+1, strings.Join(w[min(i, len(w)):min(i+12, len(w))], "\n"), strings.Join(g[min(i, len(g)):min(i+12, len(g))], "\n"))
+		}
+	}
+	return ""
+}
+
+func runScenario(t *testing.T, text string) string {
+	s := &scenario{t: t}
+	var out []string
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for i := 0; i < len(lines); i++ {
+		line := lines[i]
+		if line == "" || strings.HasPrefix(line, "#") {
+			out = append(out, line)
+			continue
+		}
+		out = append(out, line, "----")
+		for i+1 < len(lines) && lines[i+1] != "" {
+			i++
+		}
+		s.run(strings.Fields(line))
+		if printed := s.h.take(); printed != "" {
+			out = append(out, printed)
+		}
+	}
+	return strings.Join(out, "\n") + "\n"
+}
+
+type scenario struct {
+	t testing.TB
+	h *harness
+}
+
+func (s *scenario) run(words []string) {
+	command, args := words[0], words[1:]
+	if s.h == nil {
+		s.h = newHarness(s.t, nil)
+		if command == "config" {
+			s.h = newHarness(s.t, func(c *Config) { configure(s.t, c, args) })
+			return
+		}
+	}
+	do, ok := commands[command]
+	if !ok {
+		s.t.Fatalf("no command %q", command)
+	}
+	do(s, args)
+	s.h.run()
+}
+
+func configure(t testing.TB, c *Config, args []string) {
+	for _, arg := range args {
+		key, value, _ := strings.Cut(arg, "=")
+		switch key {
+		case "ibp":
+			c.IBP = value
+		case "delete":
+			c.DeleteTopics = value == "true"
+		case "unclean":
+			c.UncleanElection = value == "true"
+		case "rebalance":
+			c.AutoRebalance = value == "true"
+		case "id":
+			c.BrokerID = number(t, value)
+		default:
+			t.Fatalf("no setting %q", key)
+		}
+	}
+}
+
+var commands = map[string]func(s *scenario, args []string){
+	"start":   func(s *scenario, _ []string) { s.h.Put(Startup{}) },
+	"restart": func(s *scenario, _ []string) { s.restart() },
+	"broker":  func(s *scenario, args []string) { s.h.store.register(s.id(args), option(args, "rack")) },
+	"kill":    func(s *scenario, args []string) { s.h.store.unregister(s.id(args)) },
+	"bounce": func(s *scenario, args []string) {
+		delete(s.h.store.brokers, s.id(args))
+		s.h.store.register(s.id(args), "")
+	},
+	"topic":  func(s *scenario, args []string) { s.topic(args) },
+	"delete": func(s *scenario, args []string) { s.h.store.markDeletion(args[0]) },
+	"answer": func(s *scenario, args []string) { s.h.answer(ids(s.t, args)...) },
+	"baddir": func(s *scenario, args []string) {
+		bad := map[TopicPartition]bool{}
+		for _, tp := range partitions(s.t, args[1:]) {
+			bad[tp] = true
+		}
+		s.h.storage[s.id(args)] = bad
+	},
+	"logdir": func(s *scenario, args []string) {
+		s.h.store.logDirEvents["log_dir_event_0000000000"] = s.id(args)
+		s.h.store.childrenChanged(zkstore.LogDirEventsPath)
+	},
+	"isrchange": func(s *scenario, args []string) {
+		s.h.store.isrChanges["isr_change_0000000000"] = partitions(s.t, args)
+		s.h.store.childrenChanged(zkstore.ISRChangesPath)
+	},
+	"state":    func(s *scenario, args []string) { s.writeState(args) },
+	"alter":    func(s *scenario, args []string) { s.alter(args) },
+	"shutdown": func(s *scenario, args []string) { s.shutdown(args) },
+	"reassign": func(s *scenario, args []string) { s.reassign(args) },
+	"list":     func(s *scenario, args []string) { s.list(args) },
+	"elect":    func(s *scenario, args []string) { s.elect(args) },
+	"zkelect": func(s *scenario, args []string) {
+		s.h.store.preferred = partitions(s.t, args)
+		s.h.store.nodeCreated(zkstore.PreferredElectionPath)
+	},
+	"zkreassign": func(s *scenario, args []string) {
+		s.h.store.reassignments = targets(s.t, args)
+		s.h.store.nodeCreated(zkstore.ReassignPartitionsPath)
+	},
+	"producerids": func(s *scenario, args []string) { s.producerIDs(args) },
+	"unclean":     func(s *scenario, args []string) { s.unclean(args) },
+	"steal":       func(s *scenario, args []string) { s.h.store.stealController(s.id(args)) },
+	"dropcontroller": func(s *scenario, _ []string) {
+		s.h.store.dropController()
+	},
+	"expire": func(s *scenario, _ []string) {
+		s.h.store.expired = true
+		s.h.store.controller = nil
+		s.h.Put(Expire{})
+	},
+	"newsession": func(s *scenario, _ []string) { s.h.Put(RegisterBrokerAndReelect{}) },
+	"timers":     func(s *scenario, _ []string) { s.h.fire() },
+	"conflict": func(s *scenario, args []string) {
+		n := 1
+		if len(args) > 1 {
+			n = int(number(s.t, args[1]))
+		}
+		s.h.store.conflicts[partitions(s.t, args[:1])[0]] = n
+	},
+	"fail": func(s *scenario, args []string) {
+		s.h.store.fail[args[0]] = map[string]error{"moved": zkstore.ErrControllerMoved, "invalid": zkstore.ErrInvalidNode, "expired": zkstore.ErrSessionExpired}[args[1]]
+	},
+	"garbage-broker": func(s *scenario, args []string) {
+		s.h.store.invalidBrokers[s.id(args)] = true
+		s.h.store.childrenChanged(zkstore.BrokerIDsPath)
+	},
+	"garbage-topic": func(s *scenario, args []string) { s.h.store.putTopic(zkstore.TopicNode{Name: args[0]}) },
+	"partitions":    func(s *scenario, _ []string) { s.partitions() },
+	"replicas":      func(s *scenario, _ []string) { s.replicas() },
+	"zk": func(s *scenario, _ []string) {
+		for _, tp := range sortedPartitions(s.h.store.states) {
+			s.h.note("%s", s.h.leadership(tp))
+		}
+	},
+}
+
+func (s *scenario) id(args []string) int32 { return number(s.t, args[0]) }
+
+func (s *scenario) restart() {
+	s.h.events, s.h.timers = nil, nil
+	clear(s.h.queues)
+	s.h.store.controller = nil
+	s.h.store.children, s.h.store.nodes = map[string]func(){}, map[string]zkstore.NodeWatch{}
+	s.h.boot()
+	s.h.Put(Startup{})
+}
+
+func (s *scenario) topic(args []string) {
+	t := topicNode(args[0])
+	if old, exists := s.h.store.topics[args[0]]; exists {
+		t = old
+		t.Partitions = map[int32]zkstore.Assignment{}
+		for i, a := range old.Partitions {
+			t.Partitions[i] = a
+		}
+	}
+	for _, arg := range args[1:] {
+		if arg == "noid" {
+			t.ID = TopicID{}
+			continue
+		}
+		index, list, _ := strings.Cut(arg, "=")
+		t.Partitions[number(s.t, index)] = replicas(idList(s.t, list)...)
+	}
+	s.h.store.putTopic(t)
+}
+
+func (s *scenario) writeState(args []string) {
+	tp := partitions(s.t, args[:1])[0]
+	st := s.h.store.states[tp]
+	for _, arg := range args[1:] {
+		key, value, _ := strings.Cut(arg, "=")
+		switch key {
+		case "leader":
+			st.Leader = number(s.t, value)
+		case "epoch":
+			st.LeaderEpoch = number(s.t, value)
+		case "cepoch":
+			st.ControllerEpoch = number(s.t, value)
+		case "isr":
+			st.ISR = idList(s.t, value)
+		}
+	}
+	s.h.store.putState(tp, st)
+}
+
+func (s *scenario) brokerEpoch(args []string) int64 {
+	if text := option(args, "be"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return n
+	}
+	return s.h.store.brokers[s.id(args)].Epoch
+}
+
+func (s *scenario) alter(args []string) {
+	req := kmsg.NewPtrAlterPartitionRequest()
+	req.Version = 3
+	if v := option(args, "v"); v != "" {
+		req.Version = int16(number(s.t, v))
+	}
+	req.BrokerID, req.BrokerEpoch = s.id(args), s.brokerEpoch(args)
+	tp := partitions(s.t, args[1:2])[0]
+	topic := kmsg.NewAlterPartitionRequestTopic()
+	topic.Topic = tp.Topic
+	topic.TopicID = s.h.store.topics[tp.Topic].ID
+	p := kmsg.NewAlterPartitionRequestTopicPartition()
+	p.Partition = tp.Partition
+	p.LeaderEpoch, p.PartitionEpoch = number(s.t, option(args, "epoch")), number(s.t, option(args, "version"))
+	p.NewISR = idList(s.t, option(args, "isr"))
+	for _, id := range p.NewISR {
+		member := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
+		member.BrokerID, member.BrokerEpoch = id, -1
+		p.NewEpochISR = append(p.NewEpochISR, member)
+	}
+	if slices.Contains(args, "recovering") {
+		p.LeaderRecoveryState = 1
+	}
+	topic.Partitions = append(topic.Partitions, p)
+	req.Topics = append(req.Topics, topic)
+	s.h.Put(alterPartition{req, func(resp *kmsg.AlterPartitionResponse) {
+		s.h.note("answer v%d: %s", resp.Version, codeName(resp.ErrorCode))
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				s.h.note("  %d %s leader=%d epoch=%d isr=%s v%d recovery=%d", p.Partition, codeName(p.ErrorCode), p.LeaderID, p.LeaderEpoch, joinIDs(p.ISR), p.PartitionEpoch, p.LeaderRecoveryState)
+			}
+		}
+	}})
+}
+
+func (s *scenario) shutdown(args []string) {
+	s.h.Put(controlledShutdown{s.id(args), s.brokerEpoch(args), func(remaining []TopicPartition, err error) {
+		s.h.note("answer: %s remaining=%s", errorText(err), joinPartitions(remaining))
+	}})
+}
+
+func (s *scenario) reassign(args []string) {
+	s.h.Put(alterReassignments{targets(s.t, args), func(results map[TopicPartition]error, err error) {
+		s.h.note("answer: %s", errorText(err))
+		for _, tp := range sortedPartitions(results) {
+			s.h.note("  %s %s", partitionName(tp), errorText(results[tp]))
+		}
+	}})
+}
+
+func (s *scenario) list(args []string) {
+	s.h.Put(listReassignments{partitions(s.t, args), func(running map[TopicPartition]zkstore.Assignment, err error) {
+		s.h.note("answer: %s", errorText(err))
+		for _, tp := range sortedPartitions(running) {
+			s.h.note("  %s %s", partitionName(tp), assignmentText(running[tp]))
+		}
+	}})
+}
+
+func (s *scenario) elect(args []string) {
+	kind := ElectPreferred
+	if args[0] == "unclean" {
+		kind = ElectUnclean
+	}
+	s.h.Put(electionRequest{partitions(s.t, args[1:]), kind, adminTriggered, func(results map[TopicPartition]ElectionResult, err error) {
+		s.h.note("answer: %s", errorText(err))
+		for _, tp := range sortedPartitions(results) {
+			s.h.note("  %s leader=%d %s", partitionName(tp), results[tp].Leader, errorText(results[tp].Err))
+		}
+	}})
+}
+
+func (s *scenario) producerIDs(args []string) {
+	s.h.Put(allocateProducerIDs{s.id(args), s.brokerEpoch(args), func(start int64, count int32, err error) {
+		s.h.note("answer: %s start=%d count=%d", errorText(err), start, count)
+	}})
+}
+
+func (s *scenario) unclean(args []string) {
+	if len(args) == 0 {
+		s.h.Put(uncleanElectionEnabled{true})
+		return
+	}
+	s.h.store.configs[args[0]] = map[string]string{uncleanElectionKey: "true"}
+	s.h.Put(topicUncleanElectionEnabled{args[0]})
+}
+
+func (s *scenario) partitions() {
+	s.h.m.c.each(func(tp TopicPartition, p *partitionContext) {
+		text := "none"
+		if p.leadership != nil {
+			text = fmt.Sprintf("v%d leader=%d epoch=%d isr=%s", p.leadership.Version, p.leadership.Leader, p.leadership.LeaderEpoch, joinIDs(p.leadership.ISR))
+		}
+		s.h.note("%s %s %s %s", partitionName(tp), p.state, assignmentText(p.assignment), text)
+	})
+}
+
+func (s *scenario) replicas() {
+	s.h.m.c.each(func(tp TopicPartition, p *partitionContext) {
+		for _, id := range p.assignment.Replicas {
+			s.h.note("%s on %d %s", partitionName(tp), id, p.replicas[id])
+		}
+	})
+}
+
+func option(args []string, key string) string {
+	for _, arg := range args {
+		if value, ok := strings.CutPrefix(arg, key+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+func number(t testing.TB, text string) int32 {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int32(n)
+}
+
+func ids(t testing.TB, args []string) []int32 {
+	var list []int32
+	for _, arg := range args {
+		list = append(list, number(t, arg))
+	}
+	return list
+}
+
+func idList(t testing.TB, text string) []int32 {
+	if text == "" {
+		return []int32{}
+	}
+	return ids(t, strings.Split(text, ","))
+}
+
+func partitions(t testing.TB, args []string) []TopicPartition {
+	var list []TopicPartition
+	for _, arg := range args {
+		i := strings.LastIndexByte(arg, '-')
+		if i < 0 {
+			t.Fatalf("%q is not topic-partition", arg)
+		}
+		list = append(list, tp(arg[:i], number(t, arg[i+1:])))
+	}
+	return list
+}
+
+func targets(t testing.TB, args []string) map[TopicPartition][]int32 {
+	m := map[TopicPartition][]int32{}
+	for _, arg := range args {
+		name, list, _ := strings.Cut(arg, "=")
+		key := partitions(t, []string{name})[0]
+		if m[key] = nil; list != "cancel" {
+			m[key] = idList(t, list)
+		}
+	}
+	return m
+}
