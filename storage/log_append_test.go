@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -159,9 +160,9 @@ func TestFollowerAppendsBytesAsTheyAre(t *testing.T) {
 func TestNoAppendAfterAFailedWrite(t *testing.T) {
 	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
 		mem := vfs.NewMem()
-		broken := false
+		var broken atomic.Bool
 		fsys := vfs.Intercept(mem, func(op vfs.Op) error {
-			if broken && op.Kind == vfs.OpWrite && strings.HasSuffix(op.Name, logSuffix) {
+			if broken.Load() && op.Kind == vfs.OpWrite && strings.HasSuffix(op.Name, logSuffix) {
 				return &vfs.ShortWrite{N: 10, Err: cause}
 			}
 			return nil
@@ -172,11 +173,11 @@ func TestNoAppendAfterAFailedWrite(t *testing.T) {
 		l := h.log(t, testTopic())
 		appendValues(t, l, 1, "whole")
 		size := l.Size()
-		broken = true
+		broken.Store(true)
 		set := batch(t, record.Defaults(), values(1, "cut")...)
 		_, err := l.AppendAsLeader(Append{Records: set})
 		wantError(t, err, protocol.KafkaStorageError)
-		broken = false
+		broken.Store(false)
 		_, err = l.AppendAsLeader(Append{Records: set})
 		wantError(t, err, protocol.KafkaStorageError)
 		select {

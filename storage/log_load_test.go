@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/monedula/monedula/internal/vfs"
@@ -228,12 +229,12 @@ func TestACrashAnywhereLosesNothingThatWasDurable(t *testing.T) {
 	}
 	for n, done := 1, false; !done; n += 1 + n/40 {
 		mem := vfs.NewMem()
-		seen, stopped := 0, false
+		var seen atomic.Int64
 		fsys := vfs.Intercept(mem, func(op vfs.Op) error {
 			if op.Kind.Changes() {
-				seen++
+				seen.Add(1)
 			}
-			if stopped = stopped || seen >= n; stopped {
+			if seen.Load() >= int64(n) {
 				return os.ErrDeadlineExceeded
 			}
 			return nil
@@ -248,7 +249,7 @@ func TestACrashAnywhereLosesNothingThatWasDurable(t *testing.T) {
 			m.env.schedule.close()
 			m.dirs[0].background.wait()
 		}
-		done = !stopped
+		done = seen.Load() < int64(n)
 		for _, s := range []struct {
 			survival vfs.Survival
 			seeds    uint64

@@ -1,0 +1,55 @@
+package storage
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/record"
+)
+
+func benchLog(b *testing.B) *Log {
+	h := start(b, vfs.OS(), func(c *ManagerConfig) { c.Dirs = []string{b.TempDir()} })
+	return h.log(b, testTopic())
+}
+
+func BenchmarkAppendAsLeader(b *testing.B) {
+	for _, size := range []int{100, 16 << 10} {
+		b.Run(map[int]string{100: "100B", 16 << 10: "16KiB"}[size], func(b *testing.B) {
+			l := benchLog(b)
+			var rs []rec
+			for range max(1, size/1000) {
+				rs = append(rs, values(1, strings.Repeat("x", min(size, 1000)))...)
+			}
+			fresh := batch(b, record.Defaults(), rs...)
+			set := make([]byte, len(fresh))
+			b.SetBytes(int64(len(set)))
+			b.ReportAllocs()
+			for b.Loop() {
+				copy(set, fresh)
+				if _, err := l.AppendAsLeader(Append{Records: set}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	l := benchLog(b)
+	for range 5000 {
+		appendValues(b, l, 1, strings.Repeat("x", 1000))
+	}
+	for name, from := range map[string]int64{"tail": 4990, "middle": 2500} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				data, err := l.Read(Read{Offset: from, MaxBytes: 1 << 20, Bound: UpToHighWatermark})
+				if err != nil {
+					b.Fatal(err)
+				}
+				data.Release()
+			}
+		})
+	}
+}

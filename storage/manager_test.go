@@ -1,0 +1,282 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+)
+
+func TestADirectoryOfAnotherBrokerOrClusterStopsTheStart(t *testing.T) {
+	mem := vfs.NewMem()
+	start(t, mem).Close()
+	for _, tt := range []struct {
+		change func(*ManagerConfig)
+		want   string
+	}{
+		{func(c *ManagerConfig) { c.ClusterID = "other" }, "Invalid cluster.id in: /data/meta.properties. Expected other, but read cluster"},
+		{func(c *ManagerConfig) { c.BrokerID = 1 }, "Stored node id 7 doesn't match previous node id 1 in /data/meta.properties. If you moved your data, make sure your configured node id matches. If you intend to create a new node, you should remove all data in your data directories."},
+		{func(c *ManagerConfig) { c.Dirs = []string{"/data", "/data/"} }, "Duplicate log directory found: /data, /data/"},
+	} {
+		c, _, _ := testConfig(mem, "/data")
+		tt.change(&c)
+		_, err := NewManager(c)
+		wantEqual(t, "error", errText(err), tt.want)
+	}
+	id, cluster, err := StoredIdentity(mem, []string{"/data", "/new"})
+	noError(t, err)
+	wantEqual(t, "broker id", id, 7)
+	wantEqual(t, "cluster id", cluster, "cluster")
+}
+
+func TestALockedDirectoryStopsTheStart(t *testing.T) {
+	mem := vfs.NewMem()
+	h := start(t, mem)
+	c, _, _ := testConfig(mem, "/data")
+	_, err := NewManager(c)
+	wantEqual(t, "error", errText(err), "Failed to acquire lock on file .lock in /data. A Kafka instance in another process or thread is using this directory.")
+	noError(t, h.Close())
+	if _, err := mem.Stat("/data/.lock"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the lock file after an orderly stop: %v", err)
+	}
+}
+
+func TestForeignAndDuplicateDirectoriesStopTheStart(t *testing.T) {
+	for name, tt := range map[string]struct {
+		dirs []string
+		want string
+	}{
+		"foreign":   {[]string{"/data/lost+found"}, "Found directory /data/lost+found, 'lost+found' is not in the form of topic-partition"},
+		"duplicate": {[]string{"/data/t-0", "/more/t-0"}, "Duplicate log directories for t-0 are found in both "},
+	} {
+		mem := vfs.NewMem()
+		for _, d := range append(tt.dirs, "/data", "/more") {
+			noError(t, mem.MkdirAll(d, 0o755))
+		}
+		c, _, _ := testConfig(mem, "/data", "/more")
+		m, err := NewManager(c)
+		noError(t, err)
+		if err := m.Load(); !strings.HasPrefix(errText(err), tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		noError(t, m.Close())
+	}
+}
+
+func tpOf(topic string, partition int32) TopicPartition {
+	return metadata.TopicPartition{Topic: topic, Partition: partition}
+}
+
+func TestNewLogsGoWhereThereAreFewest(t *testing.T) {
+	h := start(t, vfs.NewMem(), func(c *ManagerConfig) { c.Dirs = []string{"/a", "/b", "/c"} })
+	noError(t, h.PreferDir(tpOf("p", 9), "/c"))
+	counts := map[string]int{}
+	for i := range int32(10) {
+		l, err := h.GetOrCreate(tpOf("p", i), metadata.TopicID{1}, testTopic(), true)
+		noError(t, err)
+		counts[l.Dir()]++
+		if i == 9 && l.Dir() != "/c" {
+			t.Errorf("the preferred directory was not taken: %s", l.Dir())
+		}
+	}
+	wantEqual(t, "spread", fmt.Sprint(counts), "map[/a:3 /b:3 /c:4]")
+	wantError(t, h.PreferDir(tpOf("p", 0), "/nowhere"), protocol.LogDirNotFound)
+	_, err := h.GetOrCreate(tpOf("p", 0), metadata.TopicID{2}, testTopic(), false)
+	wantError(t, err, protocol.InconsistentTopicID)
+}
+
+func TestAFailedDirectoryTakesOnlyItsLogsAway(t *testing.T) {
+	mem := vfs.NewMem()
+	var broken atomic.Bool
+	fsys := vfs.Intercept(mem, func(op vfs.Op) error {
+		if broken.Load() && strings.HasPrefix(op.Name, "/b") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	h := start(t, fsys, func(c *ManagerConfig) { c.Dirs = []string{"/a", "/b"} })
+	failed := make(chan string, 2)
+	h.OnDirFailure(func(dir string) { failed <- dir })
+	a, err := h.GetOrCreate(tpOf("p", 0), metadata.TopicID{1}, testTopic(), true)
+	noError(t, err)
+	b, err := h.GetOrCreate(tpOf("p", 1), metadata.TopicID{1}, testTopic(), true)
+	noError(t, err)
+	appendValues(t, a, 1, "x")
+	appendValues(t, b, 1, "x")
+	broken.Store(true)
+	_, err = b.Read(Read{Offset: 0, MaxBytes: 10})
+	noError(t, err) // found in memory, no need of the disk
+	wantError(t, b.Flush(), protocol.KafkaStorageError)
+	wantEqual(t, "reported", <-failed, "/b")
+	if h.Log(tpOf("p", 0)) != a || h.Log(tpOf("p", 1)) != nil {
+		t.Error("the wrong logs are gone")
+	}
+	appendValues(t, a, 1, "still")
+	_, err = h.GetOrCreate(tpOf("p", 1), metadata.TopicID{1}, testTopic(), false)
+	wantError(t, err, protocol.KafkaStorageError)
+	_, err = h.GetOrCreate(tpOf("p", 2), metadata.TopicID{1}, testTopic(), true)
+	noError(t, err)
+	wantError(t, h.Delete(tpOf("p", 1), false), protocol.KafkaStorageError)
+	wantError(t, h.WriteHighWatermarks("/b", nil), protocol.KafkaStorageError)
+	noError(t, h.Close())
+	if _, err := mem.Stat("/b/" + cleanShutdownFile); err == nil {
+		t.Error("a failed directory was marked as closed in order")
+	}
+}
+
+func TestDeletedLogsAreSetAsideAndRemovedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewMem()
+		h := start(t, mem)
+		l := h.log(t, testTopic())
+		appendValues(t, l, 1, "x")
+		data, err := l.Read(Read{Offset: 0, MaxBytes: 100})
+		noError(t, err)
+		noError(t, h.Delete(partition0, false))
+		noError(t, h.Delete(partition0, false))
+		wantError(t, l.Flush(), protocol.KafkaStorageError)
+		names := dirNames(t, mem, "/data")
+		if len(names) != 1 || !strings.HasPrefix(names[0], "t-0.") || !strings.HasSuffix(names[0], "-delete") {
+			t.Errorf("directories: %v", names)
+		}
+		// The partition may come again at once.
+		wantEqual(t, "new log's end", h.log(t, testTopic()).Offsets().LogEnd, 0)
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		if names := dirNames(t, mem, "/data"); !slices.Equal(names, []string{"t-0"}) {
+			t.Errorf("directories after the delay: %v", names)
+		}
+		b := make([]byte, data.Length)
+		_, err = data.File.ReadAt(b, data.Position)
+		noError(t, err)
+		data.Release()
+		noError(t, h.Close())
+	})
+}
+
+func dirNames(t *testing.T, fsys vfs.FS, dir string) (names []string) {
+	entries, err := fsys.ReadDir(dir)
+	noError(t, err)
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+func TestAFutureLogReplacesTheCurrentOne(t *testing.T) {
+	h := start(t, vfs.NewMem(), func(c *ManagerConfig) { c.Dirs = []string{"/a", "/b"} })
+	l := h.log(t, testTopic())
+	appendValues(t, l, 1, "x", "y")
+	future, err := h.CreateFuture(partition0, "/b")
+	noError(t, err)
+	wantEqual(t, "is future", future.IsFuture(), true)
+	_, err = future.AppendAsFollower(readBytes(t, l, Read{Offset: 0, MaxBytes: 1000}), 0)
+	noError(t, err)
+	noError(t, h.ReplaceWithFuture(partition0))
+	now := h.Log(partition0)
+	wantEqual(t, "directory", now.Path(), "/b/t-0")
+	wantEqual(t, "offsets", now.Offsets(), Offsets{0, 2, 2, 2})
+	appendValues(t, now, 1, "z")
+	h.restart(t)
+	wantEqual(t, "records", len(all(t, h.Log(partition0), 0)), 3)
+}
+
+func TestPeriodicWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewMem()
+		c := testTopic()
+		c.FlushMs, c.RetentionMs = 1000, 10*60*1000
+		h := start(t, mem, func(m *ManagerConfig) {
+			m.Defaults, m.Now = c, time.Now
+			m.FlushCheck = 5 * time.Second
+		})
+		h.Start()
+		l := h.log(t, c)
+		appendValues(t, l, time.Now().UnixMilli(), "x")
+		time.Sleep(40 * time.Second)
+		synctest.Wait()
+		wantEqual(t, "recovery point", l.RecoveryPoint(), 1)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		offsets, err := readOffsetCheckpoint(mem, "/data/"+recoveryPointFile)
+		noError(t, err)
+		wantEqual(t, "checkpoint", offsets[partition0], 1)
+		time.Sleep(15 * time.Minute)
+		synctest.Wait()
+		wantEqual(t, "log start after retention", l.Offsets().LogStart, 1)
+		offsets, err = readOffsetCheckpoint(mem, "/data/"+logStartFile)
+		noError(t, err)
+		wantEqual(t, "log starts in the checkpoint", len(offsets), 0) // implied by the first segment
+		noError(t, h.Close())
+	})
+}
+
+func TestIdlePartitionsCostNoGoroutinesAndNoOpenFiles(t *testing.T) {
+	var open atomic.Int64
+	fsys := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+		if _, _, ok := parseOffsetFileName(filepath.Base(op.Name)); ok {
+			switch op.Kind {
+			case vfs.OpOpen, vfs.OpCreate:
+				open.Add(1)
+			case vfs.OpClose:
+				open.Add(-1)
+			}
+		}
+		return nil
+	})
+	h := start(t, fsys, func(c *ManagerConfig) { c.OpenFiles = 100 })
+	h.Start()
+	before := runtime.NumGoroutine()
+	for i := range int32(2000) {
+		if _, err := h.GetOrCreate(tpOf("idle", i), metadata.TopicID{1}, testTopic(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := runtime.NumGoroutine() - before; n > 10 {
+		t.Errorf("%d more goroutines", n)
+	}
+	if n := open.Load(); n > 110 {
+		t.Errorf("%d open files", n)
+	}
+	h.restart(t)
+	wantEqual(t, "logs", len(h.Logs()), 2000)
+}
+
+func TestLoadingTellsWhatKafkaTells(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	appendValues(t, h.log(t, testTopic()), 1, "x")
+	h.restart(t)
+	for _, line := range []string{
+		"INFO Loading logs from log dirs ArrayBuffer(/data) (kafka.log.LogManager)",
+		"INFO No logs found to be loaded in /data (kafka.log.LogManager)",
+		"INFO Created log for partition t-0 in /data/t-0 with properties {} (kafka.log.LogManager)",
+		"INFO Shutting down. (kafka.log.LogManager)",
+		"INFO [ProducerStateManager partition=t-0] Wrote producer snapshot at offset 1 with 0 producer ids in ",
+		"INFO Shutdown complete. (kafka.log.LogManager)",
+		"INFO Skipping recovery of 1 logs from /data since clean shutdown file was found (kafka.log.LogManager)",
+		"INFO [LogLoader partition=t-0, dir=/data] Loading producer state till offset 1 with message format version 2 (kafka.log.UnifiedLog$)",
+		"(1/1 completed in /data) (kafka.log.LogManager)",
+		"INFO Loaded 1 logs in ",
+	} {
+		if !strings.Contains(h.lines.String(), line) {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	if t.Failed() {
+		t.Log(h.lines)
+	}
+}
