@@ -37,6 +37,7 @@ type Log struct {
 	config    atomic.Pointer[logConfig]
 	closed    atomic.Bool
 	future    atomic.Bool
+	isNew     atomic.Bool  // the directory's name is not durable yet
 	lastFlush atomic.Int64 // ms
 	// checkpointed is the recovery point that the directory's checkpoint file has.
 	checkpointed atomic.Int64
@@ -45,6 +46,8 @@ type Log struct {
 
 	topicIDMu sync.Mutex // guards topicID and its file
 	topicID   metadata.TopicID
+	// topicIDPending says that partition.metadata is still to be written.
+	topicIDPending atomic.Bool
 
 	// mu is held by whoever changes the log's data.
 	mu        sync.Mutex
@@ -86,6 +89,7 @@ func newLogConfig(name string, c *settings.Topic) *logConfig {
 		TimestampAfterMax:  c.TimestampAfterMaxMs,
 		Compacted:          c.CleanupCompact,
 		MaxBatchSize:       int(c.MaxMessageBytes),
+		MaxSetSize:         int(c.SegmentBytes),
 	}
 	if c.TimestampType == record.LogAppendTime.String() {
 		t.TimestampType = record.LogAppendTime
@@ -201,8 +205,9 @@ func (l *Log) TopicID() metadata.TopicID {
 	return l.topicID
 }
 
-// AssignTopicID records the topic's id and writes partition.metadata. An id
-// other than the one the log has is INCONSISTENT_TOPIC_ID.
+// AssignTopicID records the topic's id. It goes into partition.metadata in the
+// background, and in any case before the first append. An id other than the one
+// the log has is INCONSISTENT_TOPIC_ID.
 func (l *Log) AssignTopicID(id metadata.TopicID) error {
 	if err := l.check(); err != nil {
 		return err
@@ -219,10 +224,29 @@ func (l *Log) AssignTopicID(id metadata.TopicID) error {
 	case !l.env.keepTopicIDs:
 		return nil
 	}
-	if err := writePartitionMetadata(l.env.fs, l.Path(), id); err != nil {
+	l.topicID = id
+	l.topicIDPending.Store(true)
+	l.env.schedule.after(0, l.dir.background, func() { _ = l.flushTopicID() })
+	return nil
+}
+
+// flushTopicID writes partition.metadata if it is due.
+func (l *Log) flushTopicID() error {
+	if !l.topicIDPending.Load() {
+		return nil
+	}
+	if err := l.check(); err != nil {
+		return err
+	}
+	l.topicIDMu.Lock()
+	defer l.topicIDMu.Unlock()
+	if !l.topicIDPending.Load() {
+		return nil
+	}
+	if err := writePartitionMetadata(l.env.fs, l.Path(), l.topicID); err != nil {
 		return l.ioError("Error while writing partition metadata file for %s in dir %s", err)
 	}
-	l.topicID = id
+	l.topicIDPending.Store(false)
 	return nil
 }
 

@@ -38,7 +38,7 @@ type Append struct {
 // failed no further append is taken before a restart (KAFKA-10778).
 func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 	info := AppendInfo{FirstOffset: -1, LastOffset: -2, MaxTimestamp: record.NoTimestamp, LogAppendTime: record.NoTimestamp, LeaderEpoch: a.LeaderEpoch}
-	if err := l.check(); err != nil {
+	if err := l.ready(); err != nil {
 		return info, err
 	}
 	config := l.config.Load()
@@ -63,6 +63,15 @@ func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 	}
 	ended = true
 	return info, err
+}
+
+// ready is nil when the log may be appended to: its topic id is on disk before
+// the first record, so that the records never lack it.
+func (l *Log) ready() error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	return l.flushTopicID()
 }
 
 // validate checks the records and gives them their offsets. mu is held.
@@ -90,7 +99,7 @@ func (l *Log) validate(a *Append, checked *record.Checked, config *logConfig, in
 // The returned offsets say what was appended.
 func (l *Log) AppendAsFollower(set []byte, leaderEpoch int32) (AppendInfo, error) {
 	info := AppendInfo{FirstOffset: -1, LastOffset: -2, MaxTimestamp: record.NoTimestamp, LogAppendTime: record.NoTimestamp, LeaderEpoch: record.NoLeaderEpoch}
-	if err := l.check(); err != nil {
+	if err := l.ready(); err != nil {
 		return info, err
 	}
 	checked, err := record.CheckAppend(set, record.Check{

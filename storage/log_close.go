@@ -7,6 +7,9 @@ import (
 // close ends the log in order: everything is made durable, the indexes get
 // their true sizes, and a producer snapshot is written at the end.
 func (l *Log) close() error {
+	if err := l.flushTopicID(); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	ended := false
 	defer l.unlock(&ended)

@@ -88,6 +88,13 @@ func (l *Log) syncSegments(v *view, from, upTo int64, inclusive bool) error {
 			return err
 		}
 	}
+	if newNames && l.isNew.Swap(false) {
+		// The name of the log's own directory was not made durable at its creation.
+		if err := l.env.fs.SyncDir(l.dir.path); err != nil {
+			l.isNew.Store(true)
+			return err
+		}
+	}
 	if newNames {
 		return ignoreMissing(l.env.fs.SyncDir(l.Path()))
 	}

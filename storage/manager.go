@@ -105,6 +105,7 @@ type Manager struct {
 		pending []string
 	}
 	closing atomic.Bool
+	loads   atomic.Pointer[[]*dirLoad] // while Load runs
 }
 
 // NewManager locks the directories and checks or writes their meta.properties.

@@ -107,8 +107,11 @@ func (m *Manager) dir(path string) (*logDir, error) {
 // cleanStop says that a directory was closed in order: the checkpoints tell of
 // the last state, and the marker may be written.
 func (m *Manager) cleanStop(d *logDir) {
-	m.checkpointRecoveryPoints(d)
-	m.checkpointLogStarts(d)
+	if d.loaded {
+		// Otherwise the files tell of logs that this life has not seen.
+		m.checkpointRecoveryPoints(d)
+		m.checkpointLogStarts(d)
+	}
 	// A stop while logs were still being recovered must not claim that all
 	// are in order, unless they were before.
 	if d.check() != nil || !d.cleanAtStart && !d.loaded {

@@ -32,9 +32,14 @@ func (m *Manager) Load() error {
 		loads[i] = &dirLoad{m: m, dir: d}
 	}
 	for _, load := range loads {
-		if err := load.begin(); err != nil {
+		if err := load.prepare(); err != nil {
 			return err
 		}
+	}
+	m.loads.Store(&loads)
+	defer m.loads.Store(nil)
+	for _, load := range loads {
+		load.begin()
 	}
 	stopProgress := m.showProgress(loads)
 	total := 0
@@ -94,10 +99,22 @@ func (m *Manager) showProgress(loads []*dirLoad) (stop func()) {
 	}
 }
 
-// RecoveryProgress tells how many logs and segments are still to be loaded, by
-// directory, while Load runs; remainingLogsToRecover and
-// remainingSegmentsToRecover are read from it.
+// RecoveryProgress is what is still to be done in a directory while Load runs:
+// logs to load, and segments to recover in those at work.
 type RecoveryProgress struct{ Logs, Segments int }
+
+// RecoveryProgress tells for each directory how far Load is; it is empty when
+// Load does not run. Kafka's gauges remainingLogsToRecover and
+// remainingSegmentsToRecover show it.
+func (m *Manager) RecoveryProgress() map[string]RecoveryProgress {
+	progress := map[string]RecoveryProgress{}
+	if loads := m.loads.Load(); loads != nil {
+		for _, load := range *loads {
+			progress[load.dir.path] = RecoveryProgress{Logs: len(load.logs) - int(load.done.Load()), Segments: int(load.segmentsLeft.Load())}
+		}
+	}
+	return progress
+}
 
 // dirLoad is the loading of one directory.
 type dirLoad struct {
@@ -116,8 +133,9 @@ type dirLoad struct {
 	fatal   error      // stops the start
 }
 
-// begin reads what the directory says about itself and starts loading its logs.
-func (d *dirLoad) begin() error {
+// prepare reads what the directory says about itself and finds its logs. An
+// error is one that no start can get over.
+func (d *dirLoad) prepare() error {
 	d.workers = newPool(d.m.config.RecoveryThreads)
 	if err := d.readState(); err != nil {
 		d.m.log.Errorf("Error while loading log dir %s: %v", d.dir.path, err)
@@ -138,7 +156,13 @@ func (d *dirLoad) begin() error {
 			d.logs = append(d.logs, path)
 		}
 	}
+	return nil
+}
+
+// begin starts loading the logs found.
+func (d *dirLoad) begin() {
 	switch {
+	case d.ioError != nil:
 	case len(d.logs) == 0:
 		d.m.log.Infof("No logs found to be loaded in %s", d.dir.path)
 	case d.dir.cleanAtStart:
@@ -149,7 +173,6 @@ func (d *dirLoad) begin() error {
 	for _, path := range d.logs {
 		d.workers.run(func() { d.load(path) })
 	}
-	return nil
 }
 
 // readState reads the clean-shutdown marker, which is gone from then on, and

@@ -15,14 +15,14 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// history says what every offset of a log held, one value per generation: a
+// pastValues says what every offset of a log held, one value per generation: a
 // truncation begins a new one.
-type history struct {
+type pastValues struct {
 	mu     sync.Mutex
 	values map[int64]map[string]bool
 }
 
-func (h *history) add(offset int64, value string) {
+func (h *pastValues) add(offset int64, value string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.values[offset] == nil {
@@ -31,7 +31,7 @@ func (h *history) add(offset int64, value string) {
 	h.values[offset][value] = true
 }
 
-func (h *history) has(offset int64, value string) bool {
+func (h *pastValues) has(offset int64, value string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.values[offset][value]
@@ -51,7 +51,7 @@ func TestEightReadersNeverSeeAWrongByte(t *testing.T) {
 			c.SegmentBytes, c.IndexIntervalBytes, c.FileDeleteDelayMs, c.RetentionBytes = 16<<10, 512, 0, 64<<10
 			h := start(t, fsys, func(m *ManagerConfig) { m.Dirs, m.Defaults, m.OpenFiles = []string{dir}, c, 4 })
 			l := h.log(t, c)
-			past := &history{values: map[int64]map[string]bool{}}
+			past := &pastValues{values: map[int64]map[string]bool{}}
 			var stop atomic.Bool
 			var reads atomic.Int64
 			var readers sync.WaitGroup
@@ -73,7 +73,7 @@ func TestEightReadersNeverSeeAWrongByte(t *testing.T) {
 
 func lastLines(s string) string { return s[max(len(s)-3000, 0):] }
 
-func randomWrites(t *testing.T, l *Log, past *history, n int) {
+func randomWrites(t *testing.T, l *Log, past *pastValues, n int) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range n {
 		switch random.IntN(60) {
@@ -102,7 +102,7 @@ func randomWrites(t *testing.T, l *Log, past *history, n int) {
 	}
 }
 
-func randomReads(t *testing.T, l *Log, past *history, seed uint64, stop *atomic.Bool, reads *atomic.Int64) {
+func randomReads(t *testing.T, l *Log, past *pastValues, seed uint64, stop *atomic.Bool, reads *atomic.Int64) {
 	random := rand.New(rand.NewPCG(seed, 9))
 	var held []heldRead
 	for !stop.Load() && !t.Failed() {
@@ -135,7 +135,7 @@ type heldRead struct {
 	seen []byte
 }
 
-func (r *heldRead) checkAgain(t *testing.T, past *history, offset int64) {
+func (r *heldRead) checkAgain(t *testing.T, past *pastValues, offset int64) {
 	again := readPinned(t, &r.data)
 	if n := min(len(again), len(r.seen)); string(again[:n]) != string(r.seen[:n]) {
 		t.Error("pinned bytes changed")
@@ -156,7 +156,7 @@ func readPinned(t *testing.T, data *Data) []byte {
 	return b[:n]
 }
 
-func checkRead(t *testing.T, past *history, data *Data, offset int64) []byte {
+func checkRead(t *testing.T, past *pastValues, data *Data, offset int64) []byte {
 	all := readPinned(t, data)
 	last := int64(-1)
 	for set := all; ; {
