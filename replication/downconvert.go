@@ -39,7 +39,7 @@ func (f *Fetch) fitRecords(want *PartitionFetch) {
 	}
 	config := log.Config()
 	if config.CompressionType == record.Zstd.String() {
-		want.fail(protocol.UnsupportedCompressionType)
+		want.bare(protocol.UnsupportedCompressionType)
 		return
 	}
 	magic, needed := downConversion(config.Magic, f.Version)
@@ -47,14 +47,14 @@ func (f *Fetch) fitRecords(want *PartitionFetch) {
 		return
 	}
 	if !config.DownConversionEnable && !f.FromFollower() {
-		want.fail(protocol.UnsupportedVersion)
+		want.bare(protocol.UnsupportedVersion)
 		return
 	}
 	if want.Data.Length == 0 {
 		return
 	}
 	if code := f.convert(want, magic); code != protocol.None {
-		want.fail(code)
+		want.bare(code)
 	}
 }
 

@@ -28,6 +28,9 @@ type PartitionFetch struct {
 	// Refused: Code was known before reading (unknown, not authorized). A refused
 	// partition does not end the wait of the others.
 	Refused bool
+	// Bare: nothing of a read is in the answer. Kafka sends null records then, but
+	// empty ones where a read failed.
+	Bare bool
 	// HighWatermark, LastStable, LogStart are the leader's, sampled before the
 	// read; -1 on error.
 	HighWatermark int64
@@ -73,7 +76,13 @@ func (f *PartitionFetch) fail(code protocol.ErrorCode) {
 // Refuse answers a partition before anything is read.
 func (f *PartitionFetch) Refuse(code protocol.ErrorCode) {
 	f.Refused = true
+	f.bare(code)
+}
+
+// bare answers as if nothing had been read.
+func (f *PartitionFetch) bare(code protocol.ErrorCode) {
 	f.fail(code)
+	f.Bare = true
 }
 
 // Fetch is one fetch while it is served. Take it from Manager.NewFetch, fill in

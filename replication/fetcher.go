@@ -253,6 +253,7 @@ func (f *fetcher) request(a fetchAsk) *kmsg.FetchRequest {
 	opts := &f.m.opts
 	req := kmsg.NewPtrFetchRequest()
 	req.Version = version
+	req.IsolationLevel = 0
 	req.ReplicaID = opts.BrokerID
 	req.ReplicaState.ID, req.ReplicaState.Epoch = opts.BrokerID, f.m.cfg.BrokerEpoch()
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(opts.FetchWait.Milliseconds()), opts.FetchMinBytes, opts.FetchResponseBytes
@@ -573,6 +574,7 @@ func (f *fetcher) outOfRange(id TopicPartition, ask PartitionAsk) {
 // leaderOffset asks the leader for one offset, as a replica: up to its log end.
 func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64) (int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
+	req.IsolationLevel = 0
 	req.ReplicaID = f.m.opts.BrokerID
 	q := kmsg.NewListOffsetsRequestTopicPartition()
 	q.Partition, q.CurrentLeaderEpoch, q.Timestamp, q.MaxNumOffsets = id.Partition, epoch, timestamp, 1

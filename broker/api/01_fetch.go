@@ -154,7 +154,13 @@ func (x *fetchCall) add(p *replication.PartitionFetch) {
 		x.diverged = append(x.diverged, p.Diverged)
 		a.DivergingEpoch = &x.diverged[len(x.diverged)-1]
 	}
-	if p.AbortedListed {
+	a.RecordsSize = int32(p.RecordBytes())
+	switch {
+	case p.Bare:
+		a.RecordsSize = -1
+	case !p.AbortedListed:
+		a.Aborted = nil
+	default:
 		from := len(x.aborted)
 		for _, t := range p.Data.Aborted {
 			x.aborted = append(x.aborted, protocol.AbortedTransaction{ProducerID: t.ProducerID, FirstOffset: t.FirstOffset})
@@ -164,7 +170,6 @@ func (x *fetchCall) add(p *replication.PartitionFetch) {
 			a.Aborted = []protocol.AbortedTransaction{}
 		}
 	}
-	a.RecordsSize = int32(p.RecordBytes())
 	x.sources = append(x.sources, p)
 	x.answers = append(x.answers, a)
 	if n := len(x.resp.Topics); n > 0 && x.resp.Topics[n-1].Topic == p.Topic && x.resp.Topics[n-1].TopicID == p.TopicID {
