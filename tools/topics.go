@@ -373,12 +373,35 @@ func (o *topicsOptions) runOverBootstrap() error {
 			return err
 		}
 		defer cluster.Close()
+		if err := awaitController(ctx, cluster); err != nil {
+			return err
+		}
 		transport := &kafka.Transport{ClientID: "adminclient-1"}
 		defer transport.CloseIdleConnections()
 		a := &topicsAdmin{topicsOptions: o, cluster: cluster, client: &kafka.Client{Addr: kafka.TCP(servers...), Timeout: 30 * time.Second, Transport: transport}}
 		return run(a, ctx)
 	}
 	return nil
+}
+
+// awaitController waits until the brokers know a controller, which takes a
+// moment after the start of a cluster.
+func awaitController(ctx context.Context, cluster *peerlink.Cluster) error {
+	deadline := time.Now().Add(adminTimeout)
+	for {
+		meta, err := cluster.Metadata(ctx, []string{})
+		if err != nil || meta.ControllerID >= 0 && len(meta.Brokers) > 0 {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errNoNode{"listTopics"}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // retry repeats a call while it says that the controller is elsewhere or not there yet.

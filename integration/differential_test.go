@@ -1,0 +1,314 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
+)
+
+// side is one of the two brokers that get the same requests.
+type side struct {
+	name    string
+	link    *peerlink.Link
+	address string
+	port    int32
+	topicID [16]byte // of the topic "t1"
+	epoch   int64    // broker epoch
+}
+
+// ignoredFields may differ between the two: what depends on the place, the
+// moment or the program. Everything else must be equal.
+var ignoredFields = map[string]string{
+	"ThrottleMillis":              "measured",
+	"ClusterID":                   "each broker has a cluster of its own",
+	"TopicID":                     "drawn at random",
+	"Host":                        "as configured",
+	"Port":                        "as configured",
+	"SessionID":                   "drawn at random",
+	"Dir":                         "as configured",
+	"TotalBytes":                  "the volume's",
+	"UsableBytes":                 "the volume's",
+	"Documentation":               "in our own words",
+	"LogAppendTime":               "the clock's",
+	"LastTimestamp":               "the clock's",
+	"ProducerID":                  "taken from blocks",
+	"ProducerIDStart":             "taken from blocks",
+	"RecordBatches":               "compared by the tests that read records",
+	"Version":                     "the request's",
+	"ApiKeys":                     "compared with the golden table by a test of its own",
+	"SupportedFeatures":           "none",
+	"FinalizedFeaturesEpoch":      "the znode's version",
+	"ClusterAuthorizedOperations": "no authorizer",
+}
+
+// differentialCase is one request sent to both sides.
+type differentialCase struct {
+	name  string
+	build func(s *side, version int16) kmsg.Request // nil skips the version
+}
+
+func TestEveryAdvertisedRequestIsAnsweredAsARealBrokerDoes(t *testing.T) {
+	kafka := testkit.RealKafka(t, "3.9.1")
+	common := []string{"log.retention.ms=-1", "auto.leader.rebalance.enable=false", "log.cleaner.enable=false"}
+	theirs := kafka.Broker(t, 0, testkit.ZooKeeper(t), "", common...)
+	ours := startBroker(t, options{extra: common})
+	sides := []*side{
+		{name: "ours", address: ours.address(), port: int32(ours.port)},
+		{name: "real", address: theirs.Address(), port: int32(theirs.Port)},
+	}
+	for _, s := range sides {
+		s.link = link(t, s.address)
+		s.prepare(t)
+	}
+	versions := advertised(t, sides[0])
+	differences := 0
+	for _, v := range versions {
+		for version := v.MinVersion; version <= v.MaxVersion; version++ {
+			for _, c := range casesOf(v.ApiKey) {
+				if !differentialRun(t, sides, c, v.ApiKey, version) {
+					differences++
+				}
+			}
+		}
+	}
+	t.Logf("%d API keys compared", len(versions))
+	if differences > 0 {
+		t.Errorf("%d answers differ", differences)
+	}
+}
+
+// differentialRun sends the case to both sides and says whether they agree.
+func differentialRun(t *testing.T, sides []*side, c differentialCase, key, version int16) bool {
+	t.Helper()
+	var answers [2]string
+	for i, s := range sides {
+		req := c.build(s, version)
+		if req == nil {
+			return true
+		}
+		req.SetVersion(version)
+		answers[i] = s.ask(req)
+	}
+	if answers[0] == answers[1] {
+		return true
+	}
+	t.Errorf("%s v%d %s:\n  ours: %s\n  real: %s", protocol.APIKey(key), version, c.name, clip(answers[0], answers[1]), clip(answers[1], answers[0]))
+	return false
+}
+
+// clip shows a long answer around its first difference from the other.
+func clip(a, b string) string {
+	const most = 700
+	if len(a) <= most || os.Getenv("MONEDULA_TEST_WHOLE") != "" {
+		return a
+	}
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	from, to := max(0, i-most/2), min(len(a), i+most/2)
+	return "..." + a[from:to] + "..."
+}
+
+// ask sends a request and returns the answer in a comparable form; a closed
+// connection is an answer too, silence is not.
+func (s *side) ask(req kmsg.Request) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	resp, err := s.link.Do(ctx, req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return "NO ANSWER"
+		}
+		return "CLOSED"
+	}
+	return comparable(resp)
+}
+
+// comparable prints an answer's fields, without the ignored ones and with
+// lists of structures in a fixed order.
+func comparable(resp kmsg.Response) string {
+	raw, err := json.Marshal(resp)
+	if err != nil {
+		return "unprintable: " + err.Error()
+	}
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return "unprintable: " + err.Error()
+	}
+	out, _ := json.Marshal(normalised(v))
+	return string(out)
+}
+
+func normalised(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, field := range v {
+			if _, ignored := ignoredFields[key]; ignored || key == "UnknownTags" {
+				delete(v, key)
+				continue
+			}
+			v[key] = normalised(field)
+		}
+		return v
+	case []any:
+		texts := make([]string, len(v))
+		structures := false
+		for i, e := range v {
+			v[i] = normalised(e)
+			_, isMap := v[i].(map[string]any)
+			structures = structures || isMap
+			b, _ := json.Marshal(v[i])
+			texts[i] = string(b)
+		}
+		if structures {
+			sort.Slice(v, func(i, j int) bool {
+				a, _ := json.Marshal(v[i])
+				b, _ := json.Marshal(v[j])
+				return string(a) < string(b)
+			})
+		}
+		return v
+	default:
+		return v
+	}
+}
+
+// prepare makes the same small cluster state on a side: topic t1 with two
+// partitions and three records, topic compacted.
+func (s *side) prepare(t *testing.T) {
+	t.Helper()
+	for _, topic := range []string{"t1", "compacted"} {
+		s.mustCreate(t, topic, 2)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	testkit.Eventually(t, 20*time.Second, "leaders on "+s.name, func() bool {
+		req := kmsg.NewPtrMetadataRequest()
+		req.Version = 12
+		resp, err := s.link.Do(ctx, req)
+		if err != nil {
+			return false
+		}
+		led := 0
+		for _, topic := range resp.(*kmsg.MetadataResponse).Topics {
+			if topic.Topic != nil && *topic.Topic == "t1" {
+				s.topicID = topic.TopicID
+			}
+			for _, p := range topic.Partitions {
+				if p.ErrorCode == 0 && p.Leader == 0 {
+					led++
+				}
+			}
+		}
+		return led == 4
+	})
+	req := produceRequest("t1", 0, batchOf(3), 9)
+	req.SetVersion(9)
+	resp, err := s.link.Do(ctx, req)
+	if err != nil {
+		t.Fatalf("%s: produce: %v", s.name, err)
+	}
+	if code := resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode; code != 0 {
+		t.Fatalf("%s: produce: %s", s.name, protocol.ErrorCode(code).Name())
+	}
+}
+
+func (s *side) mustCreate(t *testing.T, topic string, partitions int32) {
+	t.Helper()
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Version, req.TimeoutMillis = 7, 10000
+	c := kmsg.NewCreateTopicsRequestTopic()
+	c.Topic, c.NumPartitions, c.ReplicationFactor = topic, partitions, 1
+	if topic == "compacted" {
+		config := kmsg.NewCreateTopicsRequestTopicConfig()
+		config.Name, config.Value = "cleanup.policy", kmsg.StringPtr("compact")
+		c.Configs = append(c.Configs, config)
+	}
+	req.Topics = append(req.Topics, c)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	resp, err := s.link.Do(ctx, req)
+	if err != nil {
+		t.Fatalf("%s: create %s: %v", s.name, topic, err)
+	}
+	if r := resp.(*kmsg.CreateTopicsResponse).Topics[0]; r.ErrorCode != 0 {
+		t.Fatalf("%s: create %s: %s", s.name, topic, protocol.ErrorCode(r.ErrorCode).Name())
+	}
+}
+
+// advertised is what a side's ApiVersions lists.
+func advertised(t *testing.T, s *side) []kmsg.ApiVersionsResponseApiKey {
+	t.Helper()
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = 3, "test", "1"
+	resp, err := s.link.Do(background(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.(*kmsg.ApiVersionsResponse).ApiKeys
+}
+
+// The advertised versions are those of the golden table, but for the keys that
+// docs/deviations.md lists between its two marks; that list may only shrink.
+func TestTheAdvertisedVersionsAreThoseOfARealBrokerOrListedAsMissing(t *testing.T) {
+	b := startBroker(t, options{})
+	golden, err := os.ReadFile(testkit.Root() + "/testdata/golden/api-versions-zk-3.9.1.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := deviatingKeys(t)
+	ours := map[string]string{}
+	for _, line := range strings.Split(must(t, "kafka-broker-api-versions", b.bootstrap()...), "\n") {
+		if name, rest, ok := strings.Cut(strings.Trim(line, "\t,"), "("); ok {
+			ours[name] = rest
+		}
+	}
+	for _, line := range strings.Split(string(golden), "\n") {
+		name, rest, ok := strings.Cut(strings.Trim(line, "\t,"), "(")
+		if !ok || strings.HasPrefix(line, "1") {
+			continue
+		}
+		if missing[name] {
+			if !strings.HasSuffix(ours[name], "UNSUPPORTED") && ours[name] != "" {
+				t.Errorf("%s is listed as missing but is advertised; take it off the list", name)
+			}
+			continue
+		}
+		if ours[name] != rest {
+			t.Errorf("%s: ours %q, golden %q", name, ours[name], rest)
+		}
+	}
+}
+
+// deviatingKeys reads the list of request types not built yet.
+func deviatingKeys(t *testing.T) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(testkit.Root() + "/docs/deviations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, ok := strings.Cut(string(text), "<!-- missing requests -->")
+	list, _, closed := strings.Cut(list, "<!-- end -->")
+	if !ok || !closed {
+		t.Fatal("docs/deviations.md has no list of missing requests")
+	}
+	keys := map[string]bool{}
+	for _, name := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == '\n' || r == ' ' || r == '.' }) {
+		keys[name] = true
+	}
+	return keys
+}
+
+func fmtKey(key int16) string { return fmt.Sprint(protocol.APIKey(key)) }
