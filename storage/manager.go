@@ -78,7 +78,10 @@ func OptionsOf(c *settings.Config) Options {
 	o.FlushCheck = milliseconds(c.Long("log.flush.scheduler.interval.ms"))
 	o.RecoveryPointCheckpoint = milliseconds(int64(c.Int("log.flush.offset.checkpoint.interval.ms")))
 	o.LogStartCheckpoint = milliseconds(int64(c.Int("log.flush.start.offset.checkpoint.interval.ms")))
+	o.InitialDelay = milliseconds(c.Long("log.initial.task.delay.ms"))
 	o.ProducerExpirationMs = int64(c.Int("producer.id.expiration.ms"))
+	o.ProducerExpiryCheck = milliseconds(int64(c.Int("producer.id.expiration.check.interval.ms")))
+	o.KeepTopicIDs = c.IBP().AtLeast("2.8-IV0")
 	return o
 }
 

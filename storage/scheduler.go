@@ -15,12 +15,16 @@ type scheduler struct {
 
 func newScheduler() *scheduler { return &scheduler{timers: make(map[*time.Timer]struct{})} }
 
-// after runs f on the pool once the delay has passed. Work whose time has not
+// after runs f on the pool once the delay has passed, at once where it is 0. Work whose time has not
 // come when the scheduler closes is dropped.
 func (s *scheduler) after(delay time.Duration, p *pool, f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
+		return
+	}
+	if delay <= 0 {
+		p.run(f)
 		return
 	}
 	var t *time.Timer
