@@ -1,8 +1,6 @@
 # `make` prints the targets.
 
 SECONDS ?= 60
-GOFLAGS += -trimpath
-export GOFLAGS
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test test-all race bench lint fuzz clean
