@@ -15,6 +15,8 @@ import (
 // crash gives a Manager over what a killed process leaves of the files.
 func (h *host) crash(t testing.TB) *host {
 	t.Helper()
+	h.env.schedule.close()
+	h.dirs[0].background.wait()
 	mem := h.config.FS.(*vfs.Mem).CrashClone(vfs.Everything, 0)
 	c := h.config
 	c.FS = mem
