@@ -251,7 +251,7 @@ func leaderAndISREntries(req *kmsg.LeaderAndISRRequest) []roleEntry {
 				topicID: id, controllerEpoch: s.ControllerEpoch, leader: s.Leader, leaderEpoch: s.LeaderEpoch,
 				partitionEpoch: s.ZKVersion, isr: slices.Clone(s.ISR), replicas: slices.Clone(s.Replicas),
 				adding: slices.Clone(s.AddingReplicas), removing: slices.Clone(s.RemovingReplicas),
-				isNew: s.IsNew, recovering: s.LeaderRecoveryState == 1,
+				isNew: s.IsNew,
 			}})
 		}
 	}

@@ -22,7 +22,6 @@ type role struct {
 	adding          []int32
 	removing        []int32
 	isNew           bool
-	recovering      bool
 }
 
 // makeLeader takes over the leadership or, where this broker leads already,
@@ -414,7 +413,8 @@ func (p *Partition) lowWatermark() (int64, error) {
 }
 
 // AppendAsLeader writes records of a coordinator (offsets, transaction log,
-// markers) and says where they are; wait with AwaitReplicated where acks is -1.
+// markers) and says where they are; with acks -1 AwaitReplicated tells when they
+// are safe.
 func (p *Partition) AppendAsLeader(records []byte, origin record.Origin, acks int16) (storage.AppendInfo, error) {
 	a, err := p.append(storage.Append{Records: records, Origin: origin, ZstdAllowed: true, BatchRequired: true}, acks, p.m.now())
 	if err != nil {
@@ -422,4 +422,27 @@ func (p *Partition) AppendAsLeader(records []byte, origin record.Origin, acks in
 	}
 	p.wakeAppended(a)
 	return a.AppendInfo, nil
+}
+
+// AwaitReplicated blocks until everything below offset is on all in-sync
+// replicas. The error is REQUEST_TIMED_OUT after timeout or when done is closed,
+// NOT_LEADER_OR_FOLLOWER when the leadership is lost, or
+// NOT_ENOUGH_REPLICAS_AFTER_APPEND.
+func (p *Partition) AwaitReplicated(offset int64, timeout time.Duration, done <-chan struct{}) error {
+	var verdict error
+	settled := func() bool {
+		reached, err := p.replicated(offset)
+		verdict = err
+		return reached || err != nil
+	}
+	if settled() {
+		return verdict
+	}
+	w := p.m.waiters.get(1)
+	defer p.m.waiters.put(w)
+	w.watch(&p.waits, highWatermarkMoved|stateChanged)
+	if w.await(timeout, done, settled) != satisfied {
+		return protocol.RequestTimedOut
+	}
+	return verdict
 }

@@ -469,6 +469,13 @@ func TestCoordinatorAppendsWithTheTopicsMinISR(t *testing.T) {
 	if err != nil || info.LastOffset != 1 {
 		t.Errorf("%+v, %v", info, err)
 	}
+	wantCode(t, "nobody fetches", b.partition().AwaitReplicated(2, time.Millisecond, nil), protocol.RequestTimedOut)
+	safe := make(chan error)
+	go func() { safe <- b.partition().AwaitReplicated(2, brokerTime, nil) }()
+	b.fetch(2, asFollower(2))
+	if err := <-safe; err != nil {
+		t.Errorf("replicated: %v", err)
+	}
 	b.requireISR(3)
 	_, err = b.partition().AppendAsLeader(batch(t, 2), record.FromCoordinator, -1)
 	wantCode(t, "acks=-1", err, protocol.NotEnoughReplicas)

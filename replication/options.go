@@ -10,22 +10,21 @@ import (
 func OptionsOf(c *settings.Config) Options {
 	ms := func(key string) time.Duration { return time.Duration(c.Int(key)) * time.Millisecond }
 	o := Options{
-		BrokerID:              c.BrokerID(),
-		LagMax:                time.Duration(c.Long("replica.lag.time.max.ms")) * time.Millisecond,
-		CheckpointInterval:    time.Duration(c.Long("replica.high.watermark.checkpoint.interval.ms")) * time.Millisecond,
-		FetchMaxBytes:         c.Int("fetch.max.bytes"),
-		FetchSessions:         int(c.Int("max.incremental.fetch.session.cache.slots")),
-		Rack:                  c.StringOrNil("broker.rack"),
-		InterBrokerListener:   c.InterBrokerListener(),
-		Fetchers:              c.Int("num.replica.fetchers"),
-		FetchPartitionBytes:   c.Int("replica.fetch.max.bytes"),
-		FetchResponseBytes:    c.Int("replica.fetch.response.max.bytes"),
-		FetchMinBytes:         c.Int("replica.fetch.min.bytes"),
-		FetchWait:             ms("replica.fetch.wait.max.ms"),
-		FetchBackoff:          ms("replica.fetch.backoff.ms"),
-		FetchTimeout:          ms("replica.socket.timeout.ms"),
-		ControllerSocketLimit: ms("controller.socket.timeout.ms"),
-		PeerVersions:          PeerVersionsOf(c.IBP()),
+		BrokerID:            c.BrokerID(),
+		LagMax:              time.Duration(c.Long("replica.lag.time.max.ms")) * time.Millisecond,
+		CheckpointInterval:  time.Duration(c.Long("replica.high.watermark.checkpoint.interval.ms")) * time.Millisecond,
+		FetchMaxBytes:       c.Int("fetch.max.bytes"),
+		FetchSessions:       int(c.Int("max.incremental.fetch.session.cache.slots")),
+		Rack:                c.StringOrNil("broker.rack"),
+		InterBrokerListener: c.InterBrokerListener(),
+		Fetchers:            c.Int("num.replica.fetchers"),
+		FetchPartitionBytes: c.Int("replica.fetch.max.bytes"),
+		FetchResponseBytes:  c.Int("replica.fetch.response.max.bytes"),
+		FetchMinBytes:       c.Int("replica.fetch.min.bytes"),
+		FetchWait:           ms("replica.fetch.wait.max.ms"),
+		FetchBackoff:        ms("replica.fetch.backoff.ms"),
+		FetchTimeout:        ms("replica.socket.timeout.ms"),
+		PeerVersions:        PeerVersionsOf(c.IBP()),
 	}
 	if class := c.StringOrNil("replica.selector.class"); class != nil {
 		o.SelectorClass = *class

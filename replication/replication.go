@@ -51,15 +51,14 @@ type Options struct {
 	Rack                *string       // broker.rack
 	InterBrokerListener string        // listener name on which followers reach leaders
 
-	Fetchers              int32         // num.replica.fetchers
-	FetchPartitionBytes   int32         // replica.fetch.max.bytes
-	FetchResponseBytes    int32         // replica.fetch.response.max.bytes
-	FetchMinBytes         int32         // replica.fetch.min.bytes
-	FetchWait             time.Duration // replica.fetch.wait.max.ms
-	FetchBackoff          time.Duration // replica.fetch.backoff.ms
-	FetchTimeout          time.Duration // replica.socket.timeout.ms
-	PeerVersions          PeerVersions  // by inter.broker.protocol.version
-	ControllerSocketLimit time.Duration // controller.socket.timeout.ms
+	Fetchers            int32         // num.replica.fetchers
+	FetchPartitionBytes int32         // replica.fetch.max.bytes
+	FetchResponseBytes  int32         // replica.fetch.response.max.bytes
+	FetchMinBytes       int32         // replica.fetch.min.bytes
+	FetchWait           time.Duration // replica.fetch.wait.max.ms
+	FetchBackoff        time.Duration // replica.fetch.backoff.ms
+	FetchTimeout        time.Duration // replica.socket.timeout.ms
+	PeerVersions        PeerVersions  // by inter.broker.protocol.version
 }
 
 // PeerVersions are the request versions that followers send to leaders. They
@@ -79,20 +78,19 @@ type PeerVersions struct {
 // DefaultOptions returns Kafka 3.9's defaults at its own protocol version.
 func DefaultOptions(brokerID int32) Options {
 	return Options{
-		BrokerID:              brokerID,
-		LagMax:                30 * time.Second,
-		CheckpointInterval:    5 * time.Second,
-		FetchMaxBytes:         57671680,
-		FetchSessions:         1000,
-		InterBrokerListener:   "PLAINTEXT",
-		Fetchers:              1,
-		FetchPartitionBytes:   1 << 20,
-		FetchResponseBytes:    10 << 20,
-		FetchMinBytes:         1,
-		FetchWait:             500 * time.Millisecond,
-		FetchBackoff:          time.Second,
-		FetchTimeout:          30 * time.Second,
-		ControllerSocketLimit: 30 * time.Second,
+		BrokerID:            brokerID,
+		LagMax:              30 * time.Second,
+		CheckpointInterval:  5 * time.Second,
+		FetchMaxBytes:       57671680,
+		FetchSessions:       1000,
+		InterBrokerListener: "PLAINTEXT",
+		Fetchers:            1,
+		FetchPartitionBytes: 1 << 20,
+		FetchResponseBytes:  10 << 20,
+		FetchMinBytes:       1,
+		FetchWait:           500 * time.Millisecond,
+		FetchBackoff:        time.Second,
+		FetchTimeout:        30 * time.Second,
 		PeerVersions: PeerVersions{Fetch: 17, ListOffsets: 9, OffsetForLeaderEpoch: 4,
 			TruncateOnFetch: true, AlterPartition: true},
 	}

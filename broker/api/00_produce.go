@@ -26,7 +26,11 @@ const adminClientID = "__admin_client"
 // in-sync replicas.
 func Produce(replicas *replication.Manager) Handler {
 	h := &produceHandler{replicas: replicas}
-	h.pool.New = func() any { return &produceCall{h: h} }
+	h.pool.New = func() any {
+		x := &produceCall{h: h}
+		x.released = x.release
+		return x
+	}
 	return Handler{Key: protocol.Produce, Min: 0, Max: 11, Serve: h.serve}
 }
 
@@ -35,12 +39,15 @@ type produceHandler struct {
 	pool     sync.Pool // *produceCall
 }
 
-// produceCall is one request's memory, reused.
+// produceCall is one request's memory, reused once its answer is written.
 type produceCall struct {
-	h       *produceHandler
-	req     protocol.ProduceRequest
-	resp    protocol.ProduceResponse
-	answers []protocol.ProducePartitionResponse // of all topics, one after the other
+	h        *produceHandler
+	released func() // release, made once
+	req      protocol.ProduceRequest
+	resp     protocol.ProduceResponse
+	answers  []protocol.ProducePartitionResponse // of all topics, one after the other
+	body     []byte
+	runs     [1]network.Run
 }
 
 func (h *produceHandler) serve(c *Call) network.Response {
@@ -83,11 +90,11 @@ func (x *produceCall) admit(c *Call, p *replication.Produce) {
 	}
 }
 
-// answer builds the response and gives the call's memory back.
+// answer builds the response. The call's memory goes back when it is written.
 func (x *produceCall) answer(c *Call, p *replication.Produce) network.Response {
-	defer x.release()
 	defer p.Release()
 	if p.Acks == 0 {
+		defer x.release()
 		if !p.Failed() {
 			return network.Response{NoAnswer: true}
 		}
@@ -97,8 +104,10 @@ func (x *produceCall) answer(c *Call, p *replication.Produce) network.Response {
 		return network.Response{NoAnswer: true, Close: true}
 	}
 	x.collect(c, p)
-	head := protocol.AppendResponseHeader(nil, protocol.Produce, c.Version, c.CorrelationID)
-	return network.Bytes(x.resp.AppendTo(head))
+	head := protocol.AppendResponseHeader(x.body[:0], protocol.Produce, c.Version, c.CorrelationID)
+	x.body = x.resp.AppendTo(head)
+	x.runs[0] = network.Run{Bytes: x.body}
+	return network.Response{Runs: x.runs[:], Release: x.released}
 }
 
 // collect groups the partitions' answers as the request did.
@@ -132,6 +141,7 @@ func (x *produceCall) release() {
 	clear(x.resp.Topics)
 	clear(x.answers)
 	x.resp = protocol.ProduceResponse{Topics: x.resp.Topics[:0]}
+	x.runs[0] = network.Run{}
 	x.h.pool.Put(x)
 }
 

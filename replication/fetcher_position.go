@@ -1,0 +1,217 @@
+package replication
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// How a fetcher finds where to fetch: truncation to where its log and the
+// leader's agree, and the way back when the leader does not have the offset.
+
+// truncateLocked cuts the log where the leader's answer says. The fetch then goes
+// on from there, and again tells where the logs part if they still do.
+func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) error {
+	log := p.partition.Log()
+	if log == nil {
+		return errNotFollowing
+	}
+	floor := p.offset
+	if !p.truncating {
+		floor = log.Offsets().HighWatermark
+	}
+	offset, done := truncateTo(leader, floor, log.Offsets().LogEnd, log.EndOffsetForEpoch)
+	if err := p.partition.truncate(offset, p.epoch); err != nil {
+		return err
+	}
+	f.m.fetchLog.Infof("%s Truncated partition %s to offset %d; the leader's epoch %d ends at offset %d", f.name, name(p.id), offset, leader.Epoch, leader.EndOffset)
+	p.offset = offset
+	p.lastEpoch = log.LeaderEpoch()
+	p.truncating = !done && !f.m.opts.PeerVersions.TruncateOnFetch
+	return nil
+}
+
+// truncateAll does the truncation that comes before the first fetch: by the
+// leader's epochs, or to the high watermark where our log has none.
+func (f *fetcher) truncateAll() {
+	byEpoch, toHigh := f.truncating(f.m.now())
+	for _, p := range toHigh {
+		f.withFollowing(p.id, p.epoch, p.offset, func(p *following) error {
+			if err := p.partition.truncate(p.offset, p.epoch); err != nil {
+				return err
+			}
+			p.truncating = false
+			return nil
+		})
+	}
+	if len(byEpoch) == 0 {
+		return
+	}
+	if err := f.truncateByEpoch(byEpoch); err != nil && f.ctx.Err() == nil {
+		ids := make([]TopicPartition, len(byEpoch))
+		for i := range byEpoch {
+			ids[i] = byEpoch[i].id
+		}
+		f.requestFailed(ids, err)
+	}
+}
+
+// truncating lists copies of the partitions that have to truncate; lastEpoch is
+// set to the latest epoch of their logs.
+func (f *fetcher) truncating(now time.Time) (byEpoch, toHigh []following) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range f.order {
+		p := *f.partitions[id]
+		log := p.partition.Log()
+		if !p.truncating || p.delayed.After(now) || log == nil {
+			continue
+		}
+		if p.lastEpoch = log.LeaderEpoch(); p.lastEpoch < 0 {
+			toHigh = append(toHigh, p)
+		} else {
+			byEpoch = append(byEpoch, p)
+		}
+	}
+	return byEpoch, toHigh
+}
+
+// withFollowing changes a partition that is still followed in the epoch at the
+// offset; an error ends its following.
+func (f *fetcher) withFollowing(id TopicPartition, epoch int32, offset int64, change func(*following) error) {
+	f.mu.Lock()
+	p := f.partitions[id]
+	if p == nil || p.epoch != epoch || p.offset != offset {
+		f.mu.Unlock()
+		return
+	}
+	err := change(p)
+	if err != nil {
+		f.removeLocked(id)
+	}
+	f.mu.Unlock()
+	if err != nil {
+		f.failed(id, err)
+	}
+}
+
+// truncateByEpoch asks the leader where our latest epochs end (KIP-101).
+func (f *fetcher) truncateByEpoch(partitions []following) error {
+	req := kmsg.NewPtrOffsetForLeaderEpochRequest()
+	req.ReplicaID = f.m.opts.BrokerID
+	asked := make(map[TopicPartition]following, len(partitions))
+	for _, p := range partitions {
+		asked[p.id] = p
+		q := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
+		q.Partition, q.CurrentLeaderEpoch, q.LeaderEpoch = p.id.Partition, p.epoch, p.lastEpoch
+		t := kmsg.NewOffsetForLeaderEpochRequestTopic()
+		t.Topic, t.Partitions = p.id.Topic, []kmsg.OffsetForLeaderEpochRequestTopicPartition{q}
+		req.Topics = append(req.Topics, t)
+	}
+	kresp, err := f.ask(req, f.m.opts.PeerVersions.OffsetForLeaderEpoch)
+	if err != nil {
+		return err
+	}
+	var delayed []TopicPartition
+	for _, t := range kresp.(*kmsg.OffsetForLeaderEpochResponse).Topics {
+		for _, a := range t.Partitions {
+			id := TopicPartition{Topic: t.Topic, Partition: a.Partition}
+			p, ok := asked[id]
+			if !ok {
+				continue
+			}
+			switch code := protocol.ErrorCode(a.ErrorCode); code {
+			case protocol.None:
+				// An answer to an epoch we do not follow in any more is dropped (KAFKA-7786).
+				f.withFollowing(id, p.epoch, p.offset, func(now *following) error {
+					return f.truncateLocked(now, protocol.EpochEndOffset{Epoch: a.LeaderEpoch, EndOffset: a.EndOffset})
+				})
+			case protocol.FencedLeaderEpoch:
+				f.withFollowing(id, p.epoch, p.offset, func(*following) error {
+					return fmt.Errorf("the leader refuses our leader epoch %d as old", p.epoch)
+				})
+			default:
+				f.m.fetchLog.Infof("%s Retrying leaderEpoch request for partition %s as the leader reported an error: %s", f.name, name(id), code.Name())
+				delayed = append(delayed, id)
+			}
+		}
+	}
+	f.delay(delayed)
+	return nil
+}
+
+// outOfRange finds the offset to go on at after the leader refused ours. Both
+// lookups carry our leader epoch: the answer of somebody who does not lead any
+// more must not make us drop the log (KAFKA-2143).
+func (f *fetcher) outOfRange(id TopicPartition, ask PartitionAsk) {
+	latest, err := f.leaderOffset(id, ask.CurrentLeaderEpoch, LatestOffset)
+	var earliest int64
+	if err == nil {
+		earliest, err = f.leaderOffset(id, ask.CurrentLeaderEpoch, EarliestOffset)
+	}
+	if err != nil {
+		f.m.fetchLog.Infof("%s Could not fetch offset for %s due to error: %v", f.name, name(id), err)
+		f.delay([]TopicPartition{id})
+		return
+	}
+	f.withFollowing(id, ask.CurrentLeaderEpoch, ask.FetchOffset, func(p *following) error {
+		log := p.partition.Log()
+		if log == nil {
+			return errNotFollowing
+		}
+		end := log.Offsets().LogEnd
+		switch {
+		case latest < end: // an unclean election: the leader has less than we
+			f.m.fetchLog.Warnf("%s Reset fetch offset for partition %s from %d to current leader's latest offset %d", f.name, name(id), end, latest)
+			if err := p.partition.truncate(latest, p.epoch); err != nil {
+				return err
+			}
+			p.offset = latest
+		case earliest > end: // all we have is gone there
+			f.m.fetchLog.Warnf("%s Current offset %d for partition %s is out of range; starting at the leader's start offset %d", f.name, end, name(id), earliest)
+			if err := p.partition.restartAt(earliest, p.epoch); err != nil {
+				return err
+			}
+			p.offset = earliest
+		case p.offset == end: // within the leader's range: not so fast again
+			p.delayed = f.m.now().Add(f.m.opts.FetchBackoff)
+		default:
+			p.offset = end
+		}
+		p.lastEpoch, p.truncating, p.lag = log.LeaderEpoch(), false, max(0, latest-p.offset)
+		return nil
+	})
+}
+
+// leaderOffset asks the leader for one offset, as a replica: up to its log end.
+func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64) (int64, error) {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.IsolationLevel = 0
+	req.ReplicaID = f.m.opts.BrokerID
+	q := kmsg.NewListOffsetsRequestTopicPartition()
+	q.Partition, q.CurrentLeaderEpoch, q.Timestamp, q.MaxNumOffsets = id.Partition, epoch, timestamp, 1
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic, t.Partitions = id.Topic, []kmsg.ListOffsetsRequestTopicPartition{q}
+	req.Topics = append(req.Topics, t)
+	version := f.m.opts.PeerVersions.ListOffsets
+	kresp, err := f.ask(req, version)
+	if err != nil {
+		return 0, err
+	}
+	for _, t := range kresp.(*kmsg.ListOffsetsResponse).Topics {
+		for _, a := range t.Partitions {
+			switch {
+			case a.ErrorCode != 0:
+				return 0, protocol.ErrorCode(a.ErrorCode)
+			case version == 0 && len(a.OldStyleOffsets) > 0:
+				return a.OldStyleOffsets[0], nil
+			case version > 0:
+				return a.Offset, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("broker %d did not answer for %s", f.key.leader, name(id))
+}
