@@ -21,6 +21,8 @@ type AppendInfo struct {
 	Bytes          int
 	Converted      int  // records whose format was converted
 	Duplicate      bool // an idempotent batch that was there already; offsets are the original's
+
+	flushDue bool // flush.messages is reached
 }
 
 // Append is one leader append.
@@ -54,15 +56,31 @@ func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 		}
 		return info, err
 	}
+	if err := l.appendValidated(&a, &checked, config, &info); err != nil {
+		return info, err
+	}
+	return info, l.flushIfDue(&info)
+}
+
+func (l *Log) appendValidated(a *Append, checked *record.Checked, config *logConfig, info *AppendInfo) error {
 	l.mu.Lock()
 	ended := false
 	defer l.unlock(&ended)
-	set, err := l.validate(&a, &checked, config, &info)
+	set, err := l.validate(a, checked, config, info)
 	if err == nil {
-		err = l.ioError("Error while appending records to %s in dir %s", l.appendLocked(set, &info, checked.FirstOffset == record.NoOffset, a.Origin, config.topic))
+		err = l.ioError("Error while appending records to %s in dir %s", l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, a.Origin, config.topic))
 	}
 	ended = true
-	return info, err
+	return err
+}
+
+// flushIfDue makes an append durable before it is answered, once flush.messages
+// offsets are not.
+func (l *Log) flushIfDue(info *AppendInfo) error {
+	if !info.flushDue {
+		return nil
+	}
+	return l.Flush()
 }
 
 // ready is nil when the log may be appended to: its topic id is on disk before
@@ -122,7 +140,10 @@ func (l *Log) AppendAsFollower(set []byte, leaderEpoch int32) (AppendInfo, error
 	}
 	// A new epoch got its entry in memory under the lock; it is made durable
 	// here, before the caller counts the records as replicated.
-	return info, l.ioError("Error while writing leader epochs of %s in dir %s", l.epochs.flush())
+	if err := l.epochs.flush(); err != nil {
+		return info, l.ioError("Error while writing leader epochs of %s in dir %s", err)
+	}
+	return info, l.flushIfDue(&info)
 }
 
 func (l *Log) appendReplicated(set []byte, checked *record.Checked, info *AppendInfo) error {
@@ -178,9 +199,7 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, origin 
 	if err := l.applyProducers(active, info.LastOffset+1); err != nil {
 		return err
 	}
-	if unflushed := l.publish(info.LastOffset+1, active.size.Load()); unflushed >= c.FlushMessages {
-		l.env.schedule.after(0, l.dir.background, func() { _ = l.Flush() })
-	}
+	info.flushDue = l.publish(info.LastOffset+1, active.size.Load()) >= c.FlushMessages
 	return nil
 }
 

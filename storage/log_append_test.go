@@ -213,3 +213,14 @@ func TestAppendDoesNotAllocateInTheSteadyState(t *testing.T) {
 		t.Errorf("%v allocations per append", allocs)
 	}
 }
+
+func TestFlushMessagesIsReachedBeforeTheAnswer(t *testing.T) {
+	c := testTopic()
+	c.FlushMessages = 3
+	l, h := newLog(t, c)
+	appendValues(t, l, 1, "a", "b")
+	wantEqual(t, "recovery point below flush.messages", l.RecoveryPoint(), 0)
+	appendValues(t, l, 1, "c")
+	wantEqual(t, "recovery point", l.RecoveryPoint(), 3)
+	wantEqual(t, "size after a power failure", fileSize(t, h.config.FS.(*vfs.Mem).CrashClone(vfs.SyncedOnly, 0), segmentName(0, logSuffix)), l.Size())
+}

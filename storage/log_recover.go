@@ -1,0 +1,223 @@
+package storage
+
+import (
+	"errors"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/settings"
+)
+
+// recover checks the segments above the recovery point after an unclean stop,
+// makes sure that there is a segment, and returns the log's end.
+func (ld *loader) recover() (logEnd int64, err error) {
+	if !ld.clean {
+		if err := ld.recoverUnflushed(); err != nil {
+			return 0, err
+		}
+	}
+	if n := len(ld.segments); n > 0 {
+		if logEnd, err = ld.endOf(ld.segments[n-1]); err != nil {
+			return 0, err
+		}
+		if logEnd >= ld.logStart {
+			return logEnd, nil
+		}
+		ld.log.Warnf("Deleting all segments because logEndOffset (%d) is smaller than logStartOffset %d. This could happen if segment files were deleted from the file system.", logEnd, ld.logStart)
+		if err := ld.deleteFrom(0); err != nil {
+			return 0, err
+		}
+		if err := ld.l.epochs.clear(); err != nil {
+			return 0, err
+		}
+		if err := ld.l.producers.truncateFullyAndStartAt(ld.logStart); err != nil {
+			return 0, err
+		}
+		ld.clean = false
+	}
+	s, err := createSegment(ld.env, ld.path, ld.logStart, ld.config)
+	if err != nil {
+		return 0, err
+	}
+	ld.segments = append(ld.segments, s)
+	return ld.logStart, nil
+}
+
+// endOf is the offset behind the segment's last batch. Damage there, although
+// the directory was closed in order, is repaired like that of a crash.
+func (ld *loader) endOf(s *segment) (int64, error) {
+	next, err := s.nextOffset()
+	if err == nil || !isProtocolError(err) {
+		return next, err
+	}
+	ld.log.Warnf("Found invalid messages at the end of %s, recovering it: %v", s.log.name(), err)
+	if _, err := ld.recoverSegment(s); err != nil {
+		return 0, err
+	}
+	return s.nextOffset()
+}
+
+// recoverUnflushed recovers the segments from the one that holds the recovery
+// point on. The first that had to be cut is the last that stays.
+func (ld *loader) recoverUnflushed() error {
+	first := 0
+	for i, s := range ld.segments {
+		if s.base <= ld.recoveryPoint {
+			first = i
+		}
+	}
+	unflushed := len(ld.segments) - first
+	for _, s := range ld.segments[min(first, len(ld.segments)):] {
+		s.dirty.Store(true) // an earlier life wrote, but did not sync it
+	}
+	for i := 0; i < unflushed; i++ {
+		ld.remaining(unflushed - i)
+		s := ld.segments[first+i]
+		ld.log.Infof("Recovering unflushed segment %d. %d/%d recovered for %s.", s.base, i, unflushed, ld.l.name)
+		truncated, err := ld.recoverSegment(s)
+		if err != nil {
+			return err
+		}
+		next, err := s.nextOffset()
+		if err != nil {
+			return err
+		}
+		switch {
+		case truncated > 0:
+			ld.log.Warnf("Corruption found in segment %d, truncating to offset %d", s.base, next)
+		case ld.lost(first+i, next):
+			ld.log.Warnf("Segment %d ends at offset %d but the next one begins at %d: what lay between was not yet on disk. Truncating to offset %d", s.base, next, ld.segments[first+i+1].base, next)
+		default:
+			continue
+		}
+		if err := ld.deleteFrom(first + i + 1); err != nil {
+			return err
+		}
+		break
+	}
+	ld.remaining(0)
+	return nil
+}
+
+// lost says whether records are missing between segment i, which ends at next,
+// and the one behind it: the files of a segment that was rolled may reach the
+// disk after those of its successor. To keep the successor would leave a hole
+// that no replica could fill. Compaction leaves holes by intent.
+func (ld *loader) lost(i int, next int64) bool {
+	if i+1 == len(ld.segments) || ld.config.CleanupCompact {
+		return false
+	}
+	gap := ld.segments[i+1].base - next
+	return gap > 0 && gap <= largestGapJoined
+}
+
+// deleteFrom takes the segments from index i on out of the log.
+func (ld *loader) deleteFrom(i int) error {
+	removed := slices.Clone(ld.segments[i:])
+	ld.segments = ld.segments[:i]
+	if len(removed) == 0 {
+		return nil
+	}
+	ld.log.Infof("Deleting segments as part of log recovery: %s", segmentList(removed))
+	return ld.l.deleteSegments(removed)
+}
+
+// recoverSegment checks every batch of a segment, cuts the file behind the last
+// good one, rebuilds the indexes, and writes a producer snapshot at its end. It
+// returns how many bytes were cut.
+func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
+	state, err := ld.newState()
+	if err != nil {
+		return 0, err
+	}
+	if err := rebuildState(state, ld.segments, ld.logStart, s.base, ld.config.Magic, false, ld.env, ld.stateLog); err != nil {
+		return 0, err
+	}
+	truncated, err = s.recover(state, ld.l, ld.config, ld.log)
+	if errors.Is(err, errInvalidOffset) {
+		// Offsets that go backwards (KAFKA-3919): nothing of it can be trusted.
+		ld.log.Warnf("Found invalid offset during recovery. Deleting the corrupt segment and creating an empty one with starting offset %d", s.base)
+		truncated = s.size.Load()
+		return truncated, s.cut(s.base, 0, ld.env.now())
+	}
+	if err != nil {
+		return 0, err
+	}
+	_, err = state.takeSnapshot(true)
+	return truncated, err
+}
+
+// recover is the part of recoverSegment that concerns the segment alone.
+func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log logLines) (truncated int64, err error) {
+	s.dirty.Store(true)
+	if err := errors.Join(s.index.reset(c.SegmentIndexBytes), s.times.reset(c.SegmentIndexBytes), s.txns.reset()); err != nil {
+		return 0, err
+	}
+	s.setLargest(timestampOffset{record.NoTimestamp, s.base})
+	f, err := s.log.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer f.release()
+	valid, err := s.recoverBatches(f, state, l, int64(c.IndexIntervalBytes))
+	if err != nil {
+		if !isProtocolError(err) {
+			return 0, err
+		}
+		log.Warnf("Found invalid messages in log segment %s at byte offset %d. %v", s.log.name(), valid, err)
+	}
+	truncated = s.size.Load() - valid
+	if truncated > 0 {
+		if err := f.Truncate(valid); err != nil {
+			return 0, err
+		}
+		s.size.Store(valid)
+	}
+	s.sinceIndexed = 0
+	s.tail.clear()
+	if err := s.noteLargest(); err != nil {
+		return 0, err
+	}
+	return truncated, errors.Join(s.index.trim(), s.times.trim())
+}
+
+// recoverBatches walks the batches and returns where the good ones end; a
+// protocol error says what is wrong there.
+func (s *segment) recoverBatches(file io.ReaderAt, state *producerState, l *Log, interval int64) (valid int64, err error) {
+	var scan batchScan
+	scan.begin(file, 0, s.size.Load(), true, &s.env.buffers)
+	defer scan.close()
+	var update producerAppend
+	indexed := int64(0)
+	for {
+		b, at, err := scan.next()
+		if err != nil || b == nil {
+			return at, err
+		}
+		if err := b.Validate(); err != nil {
+			return at, err
+		}
+		if d := b.LastOffset() - s.base; d < 0 || d > math.MaxInt32 {
+			return at, &overflowError{s}
+		}
+		due := at-indexed > interval
+		if err := s.noteBatch(b, at, due); err != nil {
+			return at, err
+		}
+		if due {
+			indexed = at
+		}
+		if b.Magic() < 2 {
+			continue
+		}
+		if e := b.PartitionLeaderEpoch(); e >= 0 && e > l.epochs.latestEpoch() {
+			l.epochs.assignUnsynced(e, b.BaseOffset())
+		}
+		if err := replay(state, &update, b, s, l.log); err != nil {
+			return at, err
+		}
+		state.setMapEnd(b.NextOffset())
+	}
+}

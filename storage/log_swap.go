@@ -1,0 +1,100 @@
+package storage
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// finishSwaps removes temporary files, and ends a replacement of segments that
+// a crash interrupted: a complete set of .swap files takes the place of the
+// segments it was made of; an incomplete one (a .cleaned file is left) goes.
+func (ld *loader) finishSwaps() error {
+	names, err := ld.list()
+	if err != nil {
+		return err
+	}
+	swaps, err := ld.removeTemporary(names)
+	if err != nil || len(swaps) == 0 {
+		return err
+	}
+	first, next := int64(math.MaxInt64), int64(math.MinInt64)
+	for _, name := range swaps {
+		if strings.HasSuffix(name, logSuffix+swapSuffix) {
+			base, _, _ := parseOffsetFileName(name)
+			ld.log.Infof("Found log file %s from interrupted swap operation, which is recoverable from .swap files by renaming.", filepath.Join(ld.path, name))
+			end, err := ld.swapEnd(base)
+			if err != nil {
+				return err
+			}
+			first, next = min(first, base), max(next, end)
+		}
+	}
+	for _, name := range names {
+		base, _, ok := parseOffsetFileName(name)
+		if ok && base >= first && base < next && !strings.HasSuffix(name, swapSuffix) {
+			ld.log.Infof("Deleting segment files %s that is compacted but has not been deleted yet.", name)
+			if err := ignoreMissing(ld.env.fs.Remove(filepath.Join(ld.path, name))); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range swaps {
+		from := filepath.Join(ld.path, name)
+		ld.log.Infof("Recovering file %s by renaming from .swap files.", name)
+		if err := ld.env.fs.Rename(from, strings.TrimSuffix(from, swapSuffix)); err != nil {
+			return err
+		}
+	}
+	return ld.env.fs.SyncDir(ld.path)
+}
+
+// removeTemporary removes .deleted and .cleaned files and the .swap files of an
+// interrupted split; it returns the .swap files that stay.
+func (ld *loader) removeTemporary(names []string) (swaps []string, err error) {
+	firstCleaned := int64(math.MaxInt64)
+	for _, name := range names {
+		if base, _, ok := parseOffsetFileName(name); ok && strings.HasSuffix(name, cleanedSuffix) {
+			firstCleaned = min(firstCleaned, base)
+		}
+	}
+	for _, name := range names {
+		base, _, ok := parseOffsetFileName(name)
+		swap := ok && strings.HasSuffix(name, swapSuffix)
+		if swap && base < firstCleaned {
+			swaps = append(swaps, name)
+		} else if swap || strings.HasSuffix(name, cleanedSuffix) || strings.HasSuffix(name, deletedSuffix) {
+			ld.log.Debugf("Deleting stray temporary file %s", filepath.Join(ld.path, name))
+			if err := ignoreMissing(ld.env.fs.Remove(filepath.Join(ld.path, name))); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return swaps, nil
+}
+
+// swapEnd is the offset behind the last batch of a .log.swap file.
+func (ld *loader) swapEnd(base int64) (int64, error) {
+	name := segmentPath(ld.path, base, logSuffix+swapSuffix)
+	info, err := ld.env.fs.Stat(name)
+	if err != nil {
+		return 0, err
+	}
+	f, err := ld.env.fs.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var scan batchScan
+	scan.begin(f, 0, info.Size(), false, &ld.env.buffers)
+	defer scan.close()
+	next := base
+	for {
+		b, _, err := scan.next()
+		if err != nil || b == nil {
+			return next, err
+		}
+		next = b.NextOffset()
+	}
+}
