@@ -277,3 +277,8 @@ func joinIDs(ids []int32) string {
 	}
 	return strings.Join(texts, ", ")
 }
+
+// MarkedForDeletion says whether the topic is on its way out.
+func (a *Admin) MarkedForDeletion(ctx context.Context, topic string) (bool, error) {
+	return a.Store.TopicMarkedForDeletion(ctx, topic)
+}

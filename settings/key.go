@@ -1,6 +1,10 @@
 package settings
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Type is the type of a key's value, as Kafka's ConfigDef has it.
 type Type int8
@@ -137,4 +141,18 @@ func (k *Key) DefaultList() string {
 		return ""
 	}
 	return *show(mustParse(k))
+}
+
+// Loggable writes a broker's values for a log line, sorted, secrets and the
+// values of keys that nobody knows hidden.
+func Loggable(values map[string]string) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		text := values[name]
+		if k := describedKey(name); k == nil || k.Sensitive() {
+			text = hiddenText
+		}
+		parts = append(parts, name+" -> "+text)
+	}
+	return strings.Join(parts, ",")
 }

@@ -41,6 +41,15 @@ func (c *Call) AllowsCluster(op kmsg.ACLOperation) bool {
 	return c.Allows(op, kmsg.ACLResourceTypeCluster, clusterResource)
 }
 
+// requireCluster returns CLUSTER_AUTHORIZATION_FAILED unless the peer may do op
+// on the cluster.
+func (c *Call) requireCluster(op kmsg.ACLOperation) error {
+	if c.AllowsCluster(op) {
+		return nil
+	}
+	return protocol.Errorf(protocol.ClusterAuthorizationFailed, "Request %s of %s is not authorized.", c.Key, c.Peer.Principal)
+}
+
 // Answer returns the response that carries resp in the request's version.
 func (c *Call) Answer(resp kmsg.Response) network.Response {
 	resp.SetVersion(c.Version)

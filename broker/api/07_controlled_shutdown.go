@@ -1,0 +1,46 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/protocol"
+)
+
+// ShutdownPreparer moves a leaving broker's leaderships; *controller.Controller does.
+type ShutdownPreparer interface {
+	ControlledShutdown(broker int32, brokerEpoch int64, done func(remaining []controller.TopicPartition, err error))
+}
+
+// ControlledShutdown prepares for a broker's leaving: only the controller does it.
+//
+// Versions 0 to 3. v2 brings the broker's epoch.
+func ControlledShutdown(preparer ShutdownPreparer) Handler {
+	type outcome struct {
+		remaining []controller.TopicPartition
+		err       error
+	}
+	return Typed(protocol.ControlledShutdown, 0, 3, func(c *Call, req *kmsg.ControlledShutdownRequest) (kmsg.Response, error) {
+		if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {
+			return nil, err
+		}
+		out, err := callback(c.Context(), func(done func(outcome)) {
+			preparer.ControlledShutdown(req.BrokerID, req.BrokerEpoch, func(remaining []controller.TopicPartition, err error) {
+				done(outcome{remaining, err})
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+		if out.err != nil {
+			return nil, out.err
+		}
+		resp := kmsg.NewPtrControlledShutdownResponse()
+		for _, tp := range out.remaining {
+			p := kmsg.NewControlledShutdownResponsePartitionsRemaining()
+			p.Topic, p.Partition = tp.Topic, tp.Partition
+			resp.PartitionsRemaining = append(resp.PartitionsRemaining, p)
+		}
+		return resp, nil
+	})
+}

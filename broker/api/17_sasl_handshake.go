@@ -1,0 +1,19 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// SaslHandshake answers ILLEGAL_SASL_STATE: where SASL is spoken, the listener
+// has done so before requests are served.
+//
+// Versions 0 and 1.
+func SaslHandshake() Handler {
+	return Typed(protocol.SaslHandshake, 0, 1, func(*Call, *kmsg.SASLHandshakeRequest) (kmsg.Response, error) {
+		resp := kmsg.NewPtrSASLHandshakeResponse()
+		resp.ErrorCode = int16(protocol.IllegalSASLState)
+		return resp, nil
+	})
+}

@@ -1,0 +1,51 @@
+package api
+
+import (
+	"regexp"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/protocol"
+)
+
+// Advertiser tells what is served; *Registry does.
+type Advertiser interface{ Advertised() []Versions }
+
+// ApiVersions tells which requests are served, and takes the client's name.
+//
+// Versions 0 to 4. v3 brings the client's name, which must be well formed, and
+// features; v4 only allows other minimum versions of these. A newer version is
+// answered in the form of v0, by 35 and the versions of this request (KIP-511).
+//
+// featuresEpoch is the dataVersion of /feature, -1 where there is none.
+func ApiVersions(served Advertiser, featuresEpoch func() int64) Handler {
+	h := Typed(protocol.ApiVersions, 0, 4, func(c *Call, req *kmsg.ApiVersionsRequest) (kmsg.Response, error) {
+		if c.Version >= 3 {
+			if !softwareName.MatchString(req.ClientSoftwareName) || !softwareName.MatchString(req.ClientSoftwareVersion) {
+				return nil, protocol.InvalidRequest
+			}
+			c.Peer.SoftwareName, c.Peer.SoftwareVersion = req.ClientSoftwareName, req.ClientSoftwareVersion
+		}
+		resp := kmsg.NewPtrApiVersionsResponse()
+		if c.Version >= 3 {
+			resp.FinalizedFeaturesEpoch = featuresEpoch()
+		}
+		for _, v := range served.Advertised() {
+			entry := kmsg.NewApiVersionsResponseApiKey()
+			entry.ApiKey, entry.MinVersion, entry.MaxVersion = int16(v.Key), v.Min, v.Max
+			resp.ApiKeys = append(resp.ApiKeys, entry)
+		}
+		return resp, nil
+	})
+	h.Unsupported = func(c *Call) network.Response {
+		req := kmsg.NewPtrApiVersionsRequest()
+		resp, _ := protocol.ErrorResponse(req, protocol.UnsupportedVersion, 0)
+		resp.SetVersion(0)
+		return network.Bytes(protocol.AppendResponse(nil, c.CorrelationID, resp))
+	}
+	return h
+}
+
+// softwareName is how a client's name and version may look (KIP-511).
+var softwareName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)

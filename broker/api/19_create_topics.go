@@ -1,0 +1,173 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
+)
+
+// Office says whether this broker is the controller; *controller.Controller does.
+type Office interface{ IsActive() bool }
+
+// TopicDescriber describes a topic's keys; *settings.Dynamic does.
+type TopicDescriber interface {
+	DescribeTopic(overrides map[string]string) ([]settings.Entry, error)
+}
+
+// CreateTopics writes topics to ZooKeeper and waits until the controller has
+// given each partition a leader. Only the controller does it.
+//
+// Versions 0 to 7. v1 may only validate, v5 tells counts and configuration, v7
+// the topic's id. -1 as a count stands for the broker's default in every version.
+func CreateTopics(office Office, writer TopicWriter, cache Metadata, describer TopicDescriber) Handler {
+	h := &createTopics{office, writer, cache, describer}
+	return Typed(protocol.CreateTopics, 0, 7, h.answer)
+}
+
+type createTopics struct {
+	office    Office
+	writer    TopicWriter
+	cache     Metadata
+	describer TopicDescriber
+}
+
+func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Response, error) {
+	resp := kmsg.NewPtrCreateTopicsResponse()
+	count := map[string]int{}
+	for _, t := range req.Topics {
+		count[t.Topic]++
+	}
+	waiting := map[string]int{} // partitions by the topics that were created
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		result := kmsg.NewCreateTopicsResponseTopic()
+		result.Topic = t.Topic
+		result.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
+		if !h.office.IsActive() {
+			result.ErrorCode = int16(protocol.NotController)
+		} else {
+			h.create(c, req, t, count[t.Topic] > 1, &result, waiting)
+		}
+		resp.Topics = append(resp.Topics, result)
+	}
+	if len(waiting) > 0 && !req.ValidateOnly && !h.awaitLeaders(c, req, waiting) {
+		missing := h.cache.Snapshot()
+		for i := range resp.Topics {
+			partitions, created := waiting[resp.Topics[i].Topic]
+			if created && (req.TimeoutMillis <= 0 || !hasLeaders(missing, resp.Topics[i].Topic, partitions)) {
+				resetResult(&resp.Topics[i], protocol.RequestTimedOut)
+			}
+		}
+	}
+	return resp, nil
+}
+
+// create does one topic and fills in its result; a topic written is put into waiting.
+func (h *createTopics) create(c *Call, req *kmsg.CreateTopicsRequest, t *kmsg.CreateTopicsRequestTopic, twice bool,
+	result *kmsg.CreateTopicsResponseTopic, waiting map[string]int) {
+	describe := c.Allows(kmsg.ACLOperationDescribeConfigs, kmsg.ACLResourceTypeTopic, t.Topic)
+	if !describe && t.Topic != admin.ClusterMetadataTopic {
+		result.ConfigErrorCode = int16(protocol.TopicAuthorizationFailed)
+	}
+	if err := h.admit(c, t.Topic, twice); err != nil {
+		result.ErrorCode, result.ErrorMessage = codeAndMessage(err)
+		return
+	}
+	created, err := h.writer.CreateTopic(c.Context(), newTopicOf(t), admin.Change{
+		Known: known(h.cache), Brokers: aliveBrokers(h.cache.Snapshot()), ValidateOnly: req.ValidateOnly})
+	if err != nil {
+		logTopicFailure(kafkalog.For(c.log, "kafka.server.ZkAdminManager"), "create", t.Topic, err)
+		resetResult(result, protocol.None)
+		result.ErrorCode, result.ErrorMessage = codeAndMessage(err)
+		return
+	}
+	if describe && c.Version >= 5 {
+		h.describe(created, result)
+	}
+	if !req.ValidateOnly {
+		waiting[t.Topic] = len(created.Assignment)
+	}
+}
+
+// admit refuses what is refused before anything is looked at.
+func (h *createTopics) admit(c *Call, topic string, twice bool) error {
+	switch {
+	case topic == admin.ClusterMetadataTopic:
+		return protocol.Errorf(protocol.InvalidRequest, "Creation of internal topic %s is prohibited.", topic)
+	case twice:
+		return protocol.Errorf(protocol.InvalidRequest, "Found multiple entries for this topic.")
+	case !c.AllowsCluster(kmsg.ACLOperationCreate) && !c.Allows(kmsg.ACLOperationCreate, kmsg.ACLResourceTypeTopic, topic):
+		return protocol.Errorf(protocol.TopicAuthorizationFailed, "Authorization failed.")
+	}
+	return nil
+}
+
+func newTopicOf(t *kmsg.CreateTopicsRequestTopic) admin.NewTopic {
+	topic := admin.NewTopic{Name: t.Topic, Partitions: t.NumPartitions, Replicas: t.ReplicationFactor}
+	if len(t.ReplicaAssignment) > 0 {
+		topic.Assignment = map[int32][]int32{}
+		for _, a := range t.ReplicaAssignment {
+			topic.Assignment[a.Partition] = a.Replicas
+		}
+	}
+	for _, config := range t.Configs {
+		topic.Configs = append(topic.Configs, admin.Config{Name: config.Name, Value: config.Value})
+	}
+	return topic
+}
+
+// describe tells what the topic was created as.
+func (h *createTopics) describe(created *admin.CreatedTopic, result *kmsg.CreateTopicsResponseTopic) {
+	entries, err := h.describer.DescribeTopic(created.Overrides)
+	if err != nil { // they were validated
+		result.ConfigErrorCode = int16(protocol.CodeOf(err))
+		return
+	}
+	for _, e := range entries {
+		config := kmsg.NewCreateTopicsResponseTopicConfig()
+		config.Name, config.Value, config.ReadOnly, config.IsSensitive = e.Name, e.Value, e.ReadOnly, e.Sensitive
+		config.Source = int8(e.Source)
+		result.Configs = append(result.Configs, config)
+	}
+	result.TopicID = created.ID
+	result.NumPartitions = int32(len(created.Assignment))
+	result.ReplicationFactor = int16(len(created.Assignment[0]))
+}
+
+// resetResult takes back what was told of a topic that was not created, or not in time.
+func resetResult(result *kmsg.CreateTopicsResponseTopic, code protocol.ErrorCode) {
+	result.ErrorCode, result.ErrorMessage = int16(code), nil
+	result.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
+	result.NumPartitions, result.ReplicationFactor = -1, -1
+	result.ConfigErrorCode = 0
+}
+
+// awaitLeaders waits until all partitions of the created topics have leaders.
+// It does not wait at all where the request gives no time.
+func (h *createTopics) awaitLeaders(c *Call, req *kmsg.CreateTopicsRequest, waiting map[string]int) bool {
+	if req.TimeoutMillis <= 0 {
+		return false
+	}
+	return awaitMetadata(c.Context(), h.cache, millis(req.TimeoutMillis), func(s *metadata.Snapshot) bool {
+		for topic, partitions := range waiting {
+			if !hasLeaders(s, topic, partitions) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// hasLeaders says whether the topic's first partitions all have a leader.
+func hasLeaders(s *metadata.Snapshot, topic string, partitions int) bool {
+	for p := range int32(partitions) {
+		if state := s.Partition(topic, p); state == nil || state.Leader == -1 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,72 @@
+package api
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// ProducerIDs hands out producer ids; *producerids.Manager does.
+type ProducerIDs interface {
+	Next(ctx context.Context) (int64, error)
+}
+
+// InitProducerId gives a producer its id: a new one to an idempotent producer.
+// Transactional ones are refused with COORDINATOR_NOT_AVAILABLE, on which they
+// try again.
+//
+// Versions 0 to 5. v3 lets a producer go on with the id it has.
+func InitProducerId(ids ProducerIDs, settings Settings) Handler {
+	return Typed(protocol.InitProducerId, 0, 5, func(c *Call, req *kmsg.InitProducerIDRequest) (kmsg.Response, error) {
+		if err := authorizeProducer(c, req); err != nil {
+			return nil, err
+		}
+		if (req.ProducerID == noProducerID) != (req.ProducerEpoch == noProducerEpoch) {
+			return nil, protocol.InvalidRequest
+		}
+		resp := kmsg.NewPtrInitProducerIDResponse()
+		if err := checkTransactional(req, settings); err != nil {
+			resp.ErrorCode, resp.ProducerID, resp.ProducerEpoch = int16(protocol.CodeOf(err)), noProducerID, noProducerEpoch
+			return resp, nil
+		}
+		id, err := ids.Next(c.Context())
+		if err != nil {
+			resp.ErrorCode, resp.ProducerID, resp.ProducerEpoch = int16(protocol.CodeOf(err)), noProducerID, noProducerEpoch
+			return resp, nil
+		}
+		resp.ProducerID = id
+		return resp, nil
+	})
+}
+
+const (
+	noProducerID    = -1
+	noProducerEpoch = -1
+)
+
+func authorizeProducer(c *Call, req *kmsg.InitProducerIDRequest) error {
+	switch {
+	case req.TransactionalID != nil:
+		if !c.Allows(kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTransactionalId, *req.TransactionalID) {
+			return protocol.TransactionalIDAuthorizationFailed
+		}
+	case !c.AllowsCluster(kmsg.ACLOperationIdempotentWrite) && !c.access.AllowsAny(c.Peer, kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTopic):
+		return protocol.ClusterAuthorizationFailed
+	}
+	return nil
+}
+
+// checkTransactional refuses transactional ids, the bad ones in Kafka's order.
+func checkTransactional(req *kmsg.InitProducerIDRequest, settings Settings) error {
+	switch {
+	case req.TransactionalID == nil:
+		return nil
+	case *req.TransactionalID == "":
+		return protocol.InvalidRequest
+	case req.TransactionTimeoutMillis <= 0 || req.TransactionTimeoutMillis > settings.Current().Int("transaction.max.timeout.ms"):
+		return protocol.InvalidTransactionTimeout
+	}
+	return protocol.CoordinatorNotAvailable
+}

@@ -1,0 +1,24 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// CreateAcls tells that there is no authorizer.
+//
+// Versions 0 to 3.
+func CreateAcls() Handler {
+	return Typed(protocol.CreateAcls, 0, 3, func(c *Call, _ *kmsg.CreateACLsRequest) (kmsg.Response, error) {
+		return nil, alterACLs(c)
+	})
+}
+
+// alterACLs is the error of every change of access lists.
+func alterACLs(c *Call) error {
+	if err := c.requireCluster(kmsg.ACLOperationAlter); err != nil {
+		return err
+	}
+	return protocol.Errorf(protocol.SecurityDisabled, "No Authorizer is configured.")
+}

@@ -1,0 +1,16 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// DeleteAcls tells that there is no authorizer.
+//
+// Versions 0 to 3.
+func DeleteAcls() Handler {
+	return Typed(protocol.DeleteAcls, 0, 3, func(c *Call, _ *kmsg.DeleteACLsRequest) (kmsg.Response, error) {
+		return nil, alterACLs(c)
+	})
+}

@@ -1,0 +1,175 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
+)
+
+// ConfigDescriber describes configurations; *settings.Dynamic does.
+type ConfigDescriber interface {
+	TopicDescriber
+	DescribeBroker() []settings.Entry
+	DescribeDefaults() []settings.Entry
+}
+
+// TopicOverrides reads what is set for a topic; *admin.Admin does.
+type TopicOverrides interface {
+	TopicOverrides(ctx context.Context, topic string) (map[string]string, error)
+}
+
+// DescribeConfigs tells configurations: of topics, of this broker, of all
+// brokers (an empty name: only what is set), and this broker's log levels.
+//
+// Versions 0 to 4. v1 tells where a value comes from and what else was set, v3
+// types and documentation.
+func DescribeConfigs(brokerID int32, describer ConfigDescriber, topics TopicOverrides, cache Metadata, levels *LogLevels) Handler {
+	h := &describeConfigs{brokerID, describer, topics, cache, levels}
+	return Typed(protocol.DescribeConfigs, 0, 4, h.answer)
+}
+
+type describeConfigs struct {
+	brokerID  int32
+	describer ConfigDescriber
+	topics    TopicOverrides
+	cache     Metadata
+	levels    *LogLevels
+}
+
+func (h *describeConfigs) answer(c *Call, req *kmsg.DescribeConfigsRequest) (kmsg.Response, error) {
+	for _, r := range req.Resources {
+		if resourceName(r.ResourceType) == unknownResource {
+			return nil, protocol.Errorf(protocol.InvalidRequest, "Unexpected resource type %s for resource %s", unknownResource, r.ResourceName)
+		}
+	}
+	resp := kmsg.NewPtrDescribeConfigsResponse()
+	resp.Resources = []kmsg.DescribeConfigsResponseResource{}
+	for i := range req.Resources {
+		r := &req.Resources[i]
+		result := kmsg.NewDescribeConfigsResponseResource()
+		result.ResourceType, result.ResourceName = r.ResourceType, r.ResourceName
+		result.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
+		if code := configAuthorization(c, kmsg.ACLOperationDescribeConfigs, r.ResourceType, r.ResourceName); code != protocol.None {
+			result.ErrorCode, result.ErrorMessage = codeAndText(code)
+		} else if entries, err := h.describe(c, r); err != nil {
+			if result.ErrorCode, result.ErrorMessage = codeAndMessage(err); result.ErrorCode == int16(protocol.UnknownServerError) {
+				kafkalog.For(c.log, "kafka.server.ConfigHelper").WithError(err).
+					Errorf("Error processing describe configs request for resource %s %s", resourceName(r.ResourceType), r.ResourceName)
+			}
+		} else {
+			for _, e := range entries {
+				if len(r.ConfigNames) == 0 || slices.Contains(r.ConfigNames, e.Name) {
+					result.Configs = append(result.Configs, configEntry(e, req))
+				}
+			}
+		}
+		resp.Resources = append(resp.Resources, result)
+	}
+	return resp, nil
+}
+
+func (h *describeConfigs) describe(c *Call, r *kmsg.DescribeConfigsRequestResource) ([]settings.Entry, error) {
+	switch r.ResourceType {
+	case kmsg.ConfigResourceTypeTopic:
+		if err := admin.ValidateTopicName(r.ResourceName); err != nil {
+			return nil, err
+		}
+		if h.cache.Snapshot().Topics[r.ResourceName] == nil {
+			return nil, protocol.UnknownTopicOrPartition
+		}
+		overrides, err := h.topics.TopicOverrides(c.Context(), r.ResourceName)
+		if err != nil {
+			return nil, err
+		}
+		return h.describer.DescribeTopic(overrides)
+	case kmsg.ConfigResourceTypeBroker:
+		if r.ResourceName == "" {
+			return h.describer.DescribeDefaults(), nil
+		}
+		if err := h.checkBroker(r.ResourceName, "Unexpected broker id, expected %d or empty string, but received %s"); err != nil {
+			return nil, err
+		}
+		return h.describer.DescribeBroker(), nil
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		if r.ResourceName == "" {
+			return nil, protocol.Errorf(protocol.InvalidRequest, "Broker id must not be empty")
+		}
+		if err := h.checkBroker(r.ResourceName, "Unexpected broker id, expected %d but received %s"); err != nil {
+			return nil, err
+		}
+		return h.levels.describe(), nil
+	}
+	if r.ResourceName == "" {
+		return nil, protocol.Errorf(protocol.InvalidRequest, "Client metrics subscription name must not be empty")
+	}
+	return nil, fmt.Errorf("unsupported config type: %s", resourceName(r.ResourceType))
+}
+
+func (h *describeConfigs) checkBroker(name, unexpected string) error {
+	id, err := strconv.ParseInt(name, 10, 32)
+	if err != nil {
+		return protocol.Errorf(protocol.InvalidRequest, "Broker id must be an integer, but it is: %s", name)
+	}
+	if int32(id) != h.brokerID {
+		return protocol.Errorf(protocol.InvalidRequest, unexpected, h.brokerID, name)
+	}
+	return nil
+}
+
+func configEntry(e settings.Entry, req *kmsg.DescribeConfigsRequest) kmsg.DescribeConfigsResponseResourceConfig {
+	entry := kmsg.NewDescribeConfigsResponseResourceConfig()
+	entry.Name, entry.Value = e.Name, e.Value
+	entry.ReadOnly, entry.IsSensitive = e.ReadOnly, e.Sensitive
+	entry.Source, entry.ConfigType = kmsg.ConfigSource(e.Source), kmsg.ConfigType(e.Type)
+	entry.ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{}
+	if req.IncludeSynonyms {
+		for _, s := range e.Synonyms {
+			synonym := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+			synonym.Name, synonym.Value, synonym.Source = s.Name, s.Value, kmsg.ConfigSource(s.Source)
+			entry.ConfigSynonyms = append(entry.ConfigSynonyms, synonym)
+		}
+	}
+	if req.IncludeDocumentation {
+		entry.Documentation = e.Doc
+	}
+	return entry
+}
+
+// clientMetricsResource is a type that kmsg names and ZooKeeper brokers do not have.
+const clientMetricsResource = kmsg.ConfigResourceType(16)
+
+const unknownResource = "UNKNOWN"
+
+// resourceName returns Kafka's name of a resource type.
+func resourceName(t kmsg.ConfigResourceType) string {
+	switch t {
+	case kmsg.ConfigResourceTypeTopic:
+		return "TOPIC"
+	case kmsg.ConfigResourceTypeBroker:
+		return "BROKER"
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		return "BROKER_LOGGER"
+	case clientMetricsResource:
+		return "CLIENT_METRICS"
+	}
+	return unknownResource
+}
+
+// configAuthorization says whether the peer may do op on the configuration.
+func configAuthorization(c *Call, op kmsg.ACLOperation, t kmsg.ConfigResourceType, name string) protocol.ErrorCode {
+	switch {
+	case t == kmsg.ConfigResourceTypeTopic && !c.Allows(op, kmsg.ACLResourceTypeTopic, name):
+		return protocol.TopicAuthorizationFailed
+	case t != kmsg.ConfigResourceTypeTopic && !c.AllowsCluster(op):
+		return protocol.ClusterAuthorizationFailed
+	}
+	return protocol.None
+}

@@ -1,0 +1,19 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// SaslAuthenticate answers ILLEGAL_SASL_STATE, as SaslHandshake does.
+//
+// Versions 0 to 2.
+func SaslAuthenticate() Handler {
+	return Typed(protocol.SaslAuthenticate, 0, 2, func(*Call, *kmsg.SASLAuthenticateRequest) (kmsg.Response, error) {
+		resp := kmsg.NewPtrSASLAuthenticateResponse()
+		resp.ErrorCode = int16(protocol.IllegalSASLState)
+		resp.ErrorMessage = kmsg.StringPtr("SaslAuthenticate request received after successful authentication")
+		return resp, nil
+	})
+}

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+)
+
+// PartitionWriter writes new partitions; *admin.Admin does.
+type PartitionWriter interface {
+	Brokers(ctx context.Context, ignoreRacks bool) ([]admin.Broker, error)
+	CreatePartitions(ctx context.Context, n admin.NewPartitions, change admin.Change) (count int32, err error)
+	MarkedForDeletion(ctx context.Context, topic string) (bool, error)
+}
+
+// CreatePartitions adds partitions to topics and waits until the controller has
+// given each a leader. Only the controller does it.
+//
+// Versions 0 to 3.
+func CreatePartitions(office Office, writer PartitionWriter, cache Metadata) Handler {
+	h := &createPartitions{office, writer, cache}
+	return Typed(protocol.CreatePartitions, 0, 3, h.answer)
+}
+
+type createPartitions struct {
+	office Office
+	writer PartitionWriter
+	cache  Metadata
+}
+
+func (h *createPartitions) answer(c *Call, req *kmsg.CreatePartitionsRequest) (kmsg.Response, error) {
+	resp := kmsg.NewPtrCreatePartitionsResponse()
+	resp.Topics = []kmsg.CreatePartitionsResponseTopic{}
+	var brokers []admin.Broker
+	if h.office.IsActive() {
+		var err error
+		if brokers, err = h.writer.Brokers(c.Context(), false); err != nil {
+			return nil, err
+		}
+	}
+	count := map[string]int{}
+	for _, t := range req.Topics {
+		count[t.Topic]++
+	}
+	waiting := map[string]int32{}
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		if i > 0 && count[t.Topic] == 0 {
+			continue // a duplicate was answered
+		}
+		result := kmsg.NewCreatePartitionsResponseTopic()
+		result.Topic = t.Topic
+		now, err := h.create(c, req, t, count[t.Topic] > 1, brokers)
+		count[t.Topic] = 0
+		if result.ErrorCode, result.ErrorMessage = codeAndMessage(err); err == nil {
+			waiting[t.Topic] = now
+		}
+		resp.Topics = append(resp.Topics, result)
+	}
+	if !req.ValidateOnly && len(waiting) > 0 {
+		h.await(c, req, resp, waiting)
+	}
+	return resp, nil
+}
+
+func (h *createPartitions) create(c *Call, req *kmsg.CreatePartitionsRequest, t *kmsg.CreatePartitionsRequestTopic, twice bool, brokers []admin.Broker) (int32, error) {
+	switch {
+	case !h.office.IsActive():
+		return 0, protocol.NotController
+	case twice:
+		return 0, protocol.Errorf(protocol.InvalidRequest, "Duplicate topic in request.")
+	case !c.Allows(kmsg.ACLOperationAlter, kmsg.ACLResourceTypeTopic, t.Topic):
+		return 0, protocol.Errorf(protocol.TopicAuthorizationFailed, "The topic authorization is failed.")
+	}
+	if marked, err := h.writer.MarkedForDeletion(c.Context(), t.Topic); err != nil {
+		return 0, err
+	} else if marked {
+		return 0, protocol.Errorf(protocol.InvalidTopicException, "The topic is queued for deletion.")
+	}
+	wish := admin.NewPartitions{Topic: t.Topic, Count: t.Count}
+	if t.Assignment != nil {
+		wish.Assignment = [][]int32{}
+		for _, a := range t.Assignment {
+			wish.Assignment = append(wish.Assignment, a.Replicas)
+		}
+	}
+	now, err := h.writer.CreatePartitions(c.Context(), wish, admin.Change{Brokers: brokers, ValidateOnly: req.ValidateOnly})
+	if err != nil {
+		logTopicFailure(kafkalog.For(c.log, "kafka.server.ZkAdminManager"), "create partitions of", t.Topic, err)
+	}
+	return now, err
+}
+
+// await waits for the leaders and marks the topics that have not all in time.
+func (h *createPartitions) await(c *Call, req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePartitionsResponse, waiting map[string]int32) {
+	complete := func(s *metadata.Snapshot) bool {
+		for topic, partitions := range waiting {
+			if !hasLeaders(s, topic, int(partitions)) {
+				return false
+			}
+		}
+		return true
+	}
+	if req.TimeoutMillis > 0 && awaitMetadata(c.Context(), h.cache, millis(req.TimeoutMillis), complete) {
+		return
+	}
+	snapshot := h.cache.Snapshot()
+	for i := range resp.Topics {
+		r := &resp.Topics[i]
+		partitions, ok := waiting[r.Topic]
+		if ok && (req.TimeoutMillis <= 0 || !hasLeaders(snapshot, r.Topic, int(partitions))) {
+			r.ErrorCode = int16(protocol.RequestTimedOut)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package api
+
+import (
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// CreateDelegationToken refuses: tokens need delegation.token.secret.key.
+//
+// Versions 0 to 3.
+func CreateDelegationToken(settings Settings) Handler {
+	return Typed(protocol.CreateDelegationToken, 0, 3, func(c *Call, req *kmsg.CreateDelegationTokenRequest) (kmsg.Response, error) {
+		resp := kmsg.NewPtrCreateDelegationTokenResponse()
+		requesterType, requester, _ := strings.Cut(c.Peer.Principal, ":")
+		ownerType, owner := requesterType, requester
+		if req.OwnerPrincipalName != nil && *req.OwnerPrincipalName != "" {
+			owner = *req.OwnerPrincipalName
+			if req.OwnerPrincipalType != nil {
+				ownerType = *req.OwnerPrincipalType
+			}
+		}
+		err := tokenRefusal(c, settings)
+		if protocol.CodeOf(err) == protocol.DelegationTokenAuthDisabled {
+			err = tokenWish(c, req, ownerType+":"+owner, err)
+		}
+		resp.ErrorCode = int16(protocol.CodeOf(err))
+		resp.PrincipalType, resp.PrincipalName = ownerType, owner
+		resp.TokenRequesterPrincipalType, resp.TokenRequesterPrincipalName = requesterType, requester
+		resp.IssueTimestamp, resp.ExpiryTimestamp, resp.MaxTimestamp = -1, -1, -1
+		resp.HMAC = []byte{}
+		return resp, nil
+	})
+}
+
+// tokenWish checks what Kafka checks of a wish before it says that tokens are disabled.
+func tokenWish(c *Call, req *kmsg.CreateDelegationTokenRequest, owner string, disabled error) error {
+	if owner != c.Peer.Principal && !c.Allows(kmsg.ACLOperationCreateTokens, kmsg.ACLResourceTypeUser, owner) {
+		return protocol.DelegationTokenAuthorizationFailed
+	}
+	for _, r := range req.Renewers {
+		if r.PrincipalType != "User" {
+			return protocol.InvalidPrincipalType
+		}
+	}
+	return disabled
+}

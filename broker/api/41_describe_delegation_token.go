@@ -1,0 +1,18 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// DescribeDelegationToken refuses, as CreateDelegationToken does.
+//
+// Versions 0 to 3.
+func DescribeDelegationToken(settings Settings) Handler {
+	return Typed(protocol.DescribeDelegationToken, 0, 3, func(c *Call, _ *kmsg.DescribeDelegationTokenRequest) (kmsg.Response, error) {
+		resp := kmsg.NewPtrDescribeDelegationTokenResponse()
+		resp.ErrorCode = int16(protocol.CodeOf(tokenRefusal(c, settings)))
+		return resp, nil
+	})
+}

@@ -1,0 +1,129 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+)
+
+// LeaderElector elects leaders; *controller.Controller does.
+type LeaderElector interface {
+	ElectLeaders(partitions []controller.TopicPartition, t controller.ElectionType,
+		done func(results map[controller.TopicPartition]controller.ElectionResult, err error))
+}
+
+// ElectLeaders elects preferred or, if need be, out-of-sync leaders, and waits
+// until this broker has been told of them. Only the controller does it.
+//
+// Versions 0 to 2. v0 elects preferred leaders only. Of all partitions (null)
+// those that needed no election are left out of the answer.
+func ElectLeaders(elector LeaderElector, cache Metadata) Handler {
+	h := &electLeaders{elector, cache}
+	return Typed(protocol.ElectLeaders, 0, 2, h.answer)
+}
+
+type electLeaders struct {
+	elector LeaderElector
+	cache   Metadata
+}
+
+func (h *electLeaders) answer(c *Call, req *kmsg.ElectLeadersRequest) (kmsg.Response, error) {
+	resp := kmsg.NewPtrElectLeadersResponse()
+	resp.Topics = []kmsg.ElectLeadersResponseTopic{}
+	results := map[controller.TopicPartition]error{}
+	if !c.AllowsCluster(kmsg.ACLOperationAlter) {
+		resp.ErrorCode = int16(protocol.ClusterAuthorizationFailed)
+		for _, tp := range namedPartitions(req) {
+			results[tp] = protocol.ClusterAuthorizationFailed
+		}
+	} else {
+		partitions := namedPartitions(req)
+		if req.Topics == nil {
+			partitions = allPartitions(h.cache.Snapshot())
+		}
+		var err error
+		if results, err = h.elect(c, req, partitions); err != nil {
+			return nil, err
+		}
+	}
+	byTopic := map[string][]kmsg.ElectLeadersResponseTopicPartition{}
+	for tp, err := range results {
+		if req.Topics == nil && protocol.CodeOf(err) == protocol.ElectionNotNeeded {
+			continue
+		}
+		p := kmsg.NewElectLeadersResponseTopicPartition()
+		p.Partition = tp.Partition
+		p.ErrorCode, p.ErrorMessage = codeAndMessage(err)
+		byTopic[tp.Topic] = append(byTopic[tp.Topic], p)
+	}
+	for _, topic := range sortedKeys(byTopic) {
+		t := kmsg.NewElectLeadersResponseTopic()
+		t.Topic, t.Partitions = topic, byTopic[topic]
+		resp.Topics = append(resp.Topics, t)
+	}
+	return resp, nil
+}
+
+// elect has the leaders elected, and waits until the metadata shows them.
+func (h *electLeaders) elect(c *Call, req *kmsg.ElectLeadersRequest, partitions []controller.TopicPartition) (map[controller.TopicPartition]error, error) {
+	type outcome struct {
+		results map[controller.TopicPartition]controller.ElectionResult
+		err     error
+	}
+	out, err := callback(c.Context(), func(done func(outcome)) {
+		h.elector.ElectLeaders(partitions, controller.ElectionType(req.ElectionType),
+			func(results map[controller.TopicPartition]controller.ElectionResult, err error) {
+				done(outcome{results, err})
+			})
+	})
+	if err != nil {
+		return nil, err
+	}
+	results := map[controller.TopicPartition]error{}
+	if out.err != nil {
+		for _, tp := range partitions {
+			results[tp] = protocol.CodeOf(out.err)
+		}
+		return results, nil
+	}
+	expected := map[controller.TopicPartition]int32{}
+	for tp, r := range out.results {
+		if results[tp] = r.Err; r.Err == nil {
+			expected[tp] = r.Leader
+		}
+	}
+	awaitMetadata(c.Context(), h.cache, millis(max(0, req.TimeoutMillis)), func(s *metadata.Snapshot) bool {
+		for tp, leader := range expected {
+			if state := s.Partition(tp.Topic, tp.Partition); state != nil && state.Leader == leader {
+				delete(expected, tp)
+			}
+		}
+		return len(expected) == 0
+	})
+	for tp := range expected {
+		results[tp] = protocol.RequestTimedOut
+	}
+	return results, nil
+}
+
+func namedPartitions(req *kmsg.ElectLeadersRequest) []controller.TopicPartition {
+	var list []controller.TopicPartition
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			list = append(list, controller.TopicPartition{Topic: t.Topic, Partition: p})
+		}
+	}
+	return unique(list)
+}
+
+func allPartitions(s *metadata.Snapshot) []controller.TopicPartition {
+	var list []controller.TopicPartition
+	for _, name := range sortedKeys(s.Topics) {
+		for _, p := range sortedKeys(s.Topics[name].Partitions) {
+			list = append(list, controller.TopicPartition{Topic: name, Partition: p})
+		}
+	}
+	return list
+}

@@ -1,0 +1,62 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/protocol"
+)
+
+// Reassigner moves replicas; *controller.Controller does.
+type Reassigner interface {
+	AlterPartitionReassignments(targets map[controller.TopicPartition][]int32, done func(results map[controller.TopicPartition]error, err error))
+}
+
+// AlterPartitionReassignments starts and, where replicas are null, cancels
+// reassignments (KIP-455). Only the controller does it.
+//
+// Version 0.
+func AlterPartitionReassignments(reassigner Reassigner) Handler {
+	type outcome struct {
+		results map[controller.TopicPartition]error
+		err     error
+	}
+	return Typed(protocol.AlterPartitionReassignments, 0, 0, func(c *Call, req *kmsg.AlterPartitionAssignmentsRequest) (kmsg.Response, error) {
+		if err := c.requireCluster(kmsg.ACLOperationAlter); err != nil {
+			return nil, err
+		}
+		targets := map[controller.TopicPartition][]int32{}
+		for _, t := range req.Topics {
+			for _, p := range t.Partitions {
+				targets[controller.TopicPartition{Topic: t.Topic, Partition: p.Partition}] = p.Replicas
+			}
+		}
+		out, err := callback(c.Context(), func(done func(outcome)) {
+			reassigner.AlterPartitionReassignments(targets, func(results map[controller.TopicPartition]error, err error) {
+				done(outcome{results, err})
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+		resp := kmsg.NewPtrAlterPartitionAssignmentsResponse()
+		resp.Topics = []kmsg.AlterPartitionAssignmentsResponseTopic{}
+		if out.err != nil {
+			resp.ErrorCode, resp.ErrorMessage = codeAndText(out.err)
+			return resp, nil
+		}
+		byTopic := map[string][]kmsg.AlterPartitionAssignmentsResponseTopicPartition{}
+		for tp, err := range out.results {
+			p := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
+			p.Partition = tp.Partition
+			p.ErrorCode, p.ErrorMessage = codeAndMessage(err)
+			byTopic[tp.Topic] = append(byTopic[tp.Topic], p)
+		}
+		for _, topic := range sortedKeys(byTopic) {
+			t := kmsg.NewAlterPartitionAssignmentsResponseTopic()
+			t.Topic, t.Partitions = topic, byTopic[topic]
+			resp.Topics = append(resp.Topics, t)
+		}
+		return resp, nil
+	})
+}

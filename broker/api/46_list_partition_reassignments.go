@@ -1,0 +1,66 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// ReassignmentLister tells the reassignments that run; *controller.Controller does.
+type ReassignmentLister interface {
+	ListPartitionReassignments(partitions []controller.TopicPartition, done func(running map[controller.TopicPartition]zkstore.Assignment, err error))
+}
+
+// ListPartitionReassignments tells the reassignments that run, of the
+// partitions named or of all (null). Only the controller knows.
+//
+// Version 0.
+func ListPartitionReassignments(lister ReassignmentLister) Handler {
+	type outcome struct {
+		running map[controller.TopicPartition]zkstore.Assignment
+		err     error
+	}
+	return Typed(protocol.ListPartitionReassignments, 0, 0, func(c *Call, req *kmsg.ListPartitionReassignmentsRequest) (kmsg.Response, error) {
+		if err := c.requireCluster(kmsg.ACLOperationDescribe); err != nil {
+			return nil, err
+		}
+		var partitions []controller.TopicPartition
+		if req.Topics != nil {
+			partitions = []controller.TopicPartition{}
+			for _, t := range req.Topics {
+				for _, p := range t.Partitions {
+					partitions = append(partitions, controller.TopicPartition{Topic: t.Topic, Partition: p})
+				}
+			}
+			partitions = unique(partitions)
+		}
+		out, err := callback(c.Context(), func(done func(outcome)) {
+			lister.ListPartitionReassignments(partitions, func(running map[controller.TopicPartition]zkstore.Assignment, err error) {
+				done(outcome{running, err})
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+		resp := kmsg.NewPtrListPartitionReassignmentsResponse()
+		resp.Topics = []kmsg.ListPartitionReassignmentsResponseTopic{}
+		if out.err != nil {
+			resp.ErrorCode, resp.ErrorMessage = codeAndText(out.err)
+			return resp, nil
+		}
+		byTopic := map[string][]kmsg.ListPartitionReassignmentsResponseTopicPartition{}
+		for tp, a := range out.running {
+			p := kmsg.NewListPartitionReassignmentsResponseTopicPartition()
+			p.Partition, p.Replicas, p.AddingReplicas, p.RemovingReplicas = tp.Partition, a.Replicas, a.Adding, a.Removing
+			byTopic[tp.Topic] = append(byTopic[tp.Topic], p)
+		}
+		for _, topic := range sortedKeys(byTopic) {
+			t := kmsg.NewListPartitionReassignmentsResponseTopic()
+			t.Topic, t.Partitions = topic, byTopic[topic]
+			resp.Topics = append(resp.Topics, t)
+		}
+		return resp, nil
+	})
+}

@@ -1,0 +1,33 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// PartitionAlterer changes in-sync sets; *controller.Controller does.
+type PartitionAlterer interface {
+	Office
+	AlterPartition(req *kmsg.AlterPartitionRequest, done func(*kmsg.AlterPartitionResponse))
+}
+
+// AlterPartition changes in-sync sets at the request of the partitions'
+// leaders; only the controller does it.
+//
+// Versions 0 to 3. v2 names topics by id, v3 brings the brokers' epochs.
+func AlterPartition(alterer PartitionAlterer) Handler {
+	return Typed(protocol.AlterPartition, 0, 3, func(c *Call, req *kmsg.AlterPartitionRequest) (kmsg.Response, error) {
+		if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {
+			return nil, err
+		}
+		if !alterer.IsActive() {
+			return nil, protocol.NotController
+		}
+		resp, err := callback(c.Context(), func(done func(*kmsg.AlterPartitionResponse)) { alterer.AlterPartition(req, done) })
+		if err != nil {
+			return nil, err
+		}
+		return resp, nil
+	})
+}

@@ -1,0 +1,69 @@
+package api
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/protocol"
+)
+
+// FeatureUpdater finalizes features; *controller.Controller does.
+type FeatureUpdater interface {
+	Office
+	UpdateFeatures(updates []controller.FeatureUpdate, validateOnly bool, timeout time.Duration, done func(results map[string]error, err error))
+}
+
+// UpdateFeatures finalizes features (KIP-584), of which a cluster coordinated by
+// ZooKeeper has none. Only the controller does it.
+//
+// Versions 0 and 1. v1 may only validate.
+func UpdateFeatures(updater FeatureUpdater, settings Settings) Handler {
+	type outcome struct {
+		results map[string]error
+		err     error
+	}
+	return Typed(protocol.UpdateFeatures, 0, 1, func(c *Call, req *kmsg.UpdateFeaturesRequest) (kmsg.Response, error) {
+		resp := kmsg.NewPtrUpdateFeaturesResponse()
+		resp.Results = []kmsg.UpdateFeaturesResponseResult{}
+		refuse := func(err error) (kmsg.Response, error) {
+			resp.ErrorCode, resp.ErrorMessage = codeAndText(err)
+			return resp, nil
+		}
+		switch {
+		case !c.AllowsCluster(kmsg.ACLOperationAlter):
+			return refuse(protocol.ClusterAuthorizationFailed)
+		case !updater.IsActive():
+			return refuse(protocol.NotController)
+		case !settings.Current().IBP().AtLeast("2.7-IV0"):
+			return refuse(protocol.Errorf(protocol.InvalidRequest, "Feature versioning system is disabled."))
+		}
+		updates := make([]controller.FeatureUpdate, len(req.FeatureUpdates))
+		for i, u := range req.FeatureUpdates {
+			updates[i] = controller.FeatureUpdate{Feature: u.Feature, MaxLevel: u.MaxVersionLevel, Upgrade: controller.UpgradeType(u.UpgradeType)}
+			if c.Version == 0 {
+				updates[i].Upgrade = controller.UpgradeOnly
+				if u.AllowDowngrade {
+					updates[i].Upgrade = controller.SafeDowngrade
+				}
+			}
+		}
+		out, err := callback(c.Context(), func(done func(outcome)) {
+			updater.UpdateFeatures(updates, req.ValidateOnly, millis(req.TimeoutMillis), func(results map[string]error, err error) { done(outcome{results, err}) })
+		})
+		if err != nil {
+			return nil, err
+		}
+		if out.err != nil {
+			return refuse(out.err)
+		}
+		for _, feature := range sortedKeys(out.results) {
+			result := kmsg.NewUpdateFeaturesResponseResult()
+			result.Feature = feature
+			result.ErrorCode, result.ErrorMessage = codeAndMessage(out.results[feature])
+			resp.Results = append(resp.Results, result)
+		}
+		return resp, nil
+	})
+}

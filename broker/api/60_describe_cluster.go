@@ -1,0 +1,56 @@
+package api
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// DescribeCluster tells the cluster's id, its controller and its brokers, on
+// the listener the request came in on.
+//
+// Versions 0 and 1. v1 says whether brokers or controllers are asked; here are
+// only brokers.
+func DescribeCluster(cache Metadata, clusterID string) Handler {
+	return Typed(protocol.DescribeCluster, 0, 1, func(c *Call, req *kmsg.DescribeClusterRequest) (kmsg.Response, error) {
+		resp := kmsg.NewPtrDescribeClusterResponse()
+		resp.Brokers = []kmsg.DescribeClusterResponseBroker{}
+		if code, message := checkEndpointType(req); code != protocol.None {
+			resp.ErrorCode, resp.ErrorMessage = int16(code), &message
+			resp.ControllerID = -1
+			return resp, nil
+		}
+		if req.IncludeClusterAuthorizedOperations {
+			resp.ClusterAuthorizedOperations = c.clusterOperations()
+		}
+		snapshot := cache.Snapshot()
+		resp.ClusterID, resp.ControllerID = clusterID, -1
+		for _, b := range reachableBrokers(snapshot, c.Peer.Listener) {
+			broker := kmsg.NewDescribeClusterResponseBroker()
+			broker.NodeID, broker.Host, broker.Port, broker.Rack = b.id, b.host, b.port, b.rack
+			resp.Brokers = append(resp.Brokers, broker)
+			if b.id == snapshot.ControllerID {
+				resp.ControllerID = b.id
+			}
+		}
+		return resp, nil
+	})
+}
+
+// The endpoint types of DescribeCluster v1.
+const (
+	brokerEndpoints     = 1
+	controllerEndpoints = 2
+)
+
+func checkEndpointType(req *kmsg.DescribeClusterRequest) (code protocol.ErrorCode, message string) {
+	switch {
+	case req.Version == 0 || req.EndpointType == brokerEndpoints:
+		return protocol.None, ""
+	case req.EndpointType == controllerEndpoints:
+		return protocol.MismatchedEndpointType, "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER"
+	}
+	return protocol.UnsupportedEndpointType, fmt.Sprintf("Unsupported endpoint type %d", req.EndpointType)
+}

@@ -1,0 +1,44 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// ProducerIDAllocator gives blocks of producer ids; *controller.Controller does.
+type ProducerIDAllocator interface {
+	Office
+	AllocateProducerIDs(broker int32, brokerEpoch int64, done func(start int64, count int32, err error))
+}
+
+// AllocateProducerIds gives a broker a block of producer ids; only the
+// controller does it.
+//
+// Version 0.
+func AllocateProducerIds(allocator ProducerIDAllocator) Handler {
+	type block struct {
+		start int64
+		count int32
+		err   error
+	}
+	return Typed(protocol.AllocateProducerIds, 0, 0, func(c *Call, req *kmsg.AllocateProducerIDsRequest) (kmsg.Response, error) {
+		if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {
+			return nil, err
+		}
+		if !allocator.IsActive() {
+			return nil, protocol.NotController
+		}
+		b, err := callback(c.Context(), func(done func(block)) {
+			allocator.AllocateProducerIDs(req.BrokerID, req.BrokerEpoch, func(start int64, count int32, err error) {
+				done(block{start, count, err})
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+		resp := kmsg.NewPtrAllocateProducerIDsResponse()
+		resp.ErrorCode, resp.ProducerIDStart, resp.ProducerIDLen = int16(protocol.CodeOf(b.err)), b.start, b.count
+		return resp, nil
+	})
+}

@@ -1,0 +1,63 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/monedula/monedula/metadata"
+)
+
+// Metadata is what the broker knows of the cluster; *metadata.Cache has it.
+type Metadata interface {
+	Snapshot() *metadata.Snapshot
+	// Changed is closed when the snapshot is replaced after the call.
+	Changed() <-chan struct{}
+}
+
+var _ Metadata = (*metadata.Cache)(nil)
+
+// awaitMetadata waits until done says yes of the metadata, for at most the
+// timeout or until ctx ends, and tells what it said last.
+func awaitMetadata(ctx context.Context, m Metadata, timeout time.Duration, done func(*metadata.Snapshot) bool) bool {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for {
+		changed := m.Changed()
+		if done(m.Snapshot()) {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return done(m.Snapshot())
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// callback waits for what an asynchronous call hands to its callback, or the
+// end of ctx.
+func callback[T any](ctx context.Context, call func(done func(T))) (T, error) {
+	answers := make(chan T, 1)
+	call(func(answer T) { answers <- answer })
+	select {
+	case answer := <-answers:
+		return answer, nil
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+func known(m Metadata) func(topic string) bool {
+	return func(topic string) bool { return m.Snapshot().Topics[topic] != nil }
+}
+
+func millis(n int32) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// sortedKeys returns the keys of a map, ascending.
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,166 @@
+package producerids
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// counting is a source of consecutive blocks that takes a while.
+func counting(size int32, takes time.Duration) (Source, *atomic.Int32) {
+	var next int64 // one fetch runs at a time
+	var asked atomic.Int32
+	return func(ctx context.Context) (Block, error) {
+		select {
+		case <-time.After(takes):
+		case <-ctx.Done():
+			return Block{}, ctx.Err()
+		}
+		b := Block{next, size}
+		next += int64(size)
+		asked.Add(1)
+		return b, nil
+	}, &asked
+}
+
+func TestIDsAreHandedOutOnceByManyAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, _ := counting(10, 10*time.Millisecond)
+		m := New(source, kafkalog.Discard())
+		defer m.Close()
+		var mu sync.Mutex
+		seen := map[int64]bool{}
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 25 {
+					id, err := m.Next(t.Context())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					if seen[id] {
+						t.Errorf("%d was handed out twice", id)
+					}
+					seen[id] = true
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		if len(seen) != 200 {
+			t.Errorf("%d ids", len(seen))
+		}
+	})
+}
+
+func TestTheNextBlockIsFetchedAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, asked := counting(10, 100*time.Millisecond)
+		m := New(source, kafkalog.Discard())
+		defer m.Close()
+		for i := range int64(10) {
+			id, err := m.Next(t.Context())
+			if err != nil || id != i {
+				t.Fatalf("%d: %d %v", i, id, err)
+			}
+			if asked.Load() != 1 {
+				t.Fatalf("asked %d times at id %d", asked.Load(), i)
+			}
+		}
+		time.Sleep(150 * time.Millisecond)
+		synctest.Wait()
+		if asked.Load() != 2 {
+			t.Errorf("asked %d times, want the next block ahead", asked.Load())
+		}
+		start := time.Now()
+		if id, err := m.Next(t.Context()); err != nil || id != 10 || time.Since(start) > 0 {
+			t.Errorf("%d %v after %v", id, err, time.Since(start))
+		}
+	})
+}
+
+func TestWithoutABlockClientsAreToldToComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fails atomic.Bool
+		fails.Store(true)
+		var tries atomic.Int32
+		m := New(func(context.Context) (Block, error) {
+			tries.Add(1)
+			if fails.Load() {
+				return Block{}, errors.New("no controller")
+			}
+			return Block{7, 1000}, nil
+		}, kafkalog.Discard())
+		defer m.Close()
+		start := time.Now()
+		_, err := m.Next(t.Context())
+		if protocol.CodeOf(err) != protocol.CoordinatorLoadInProgress || time.Since(start) != waitLimit {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		if n := tries.Load(); n < 15 || n > 25 {
+			t.Errorf("%d tries in a second, want one each 50 ms", n)
+		}
+		fails.Store(false)
+		if id, err := m.Next(t.Context()); err != nil || id != 7 {
+			t.Errorf("%d %v", id, err)
+		}
+	})
+}
+
+func TestCloseEndsWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New(func(ctx context.Context) (Block, error) { <-ctx.Done(); return Block{}, ctx.Err() }, kafkalog.Discard())
+		m.Fetch()
+		done := make(chan error)
+		go func() {
+			_, err := m.Next(context.Background())
+			done <- err
+		}()
+		synctest.Wait()
+		m.Close()
+		if err := <-done; protocol.CodeOf(err) != protocol.CoordinatorLoadInProgress {
+			t.Error(err)
+		}
+	})
+}
+
+type fakeStore struct{ zkstore.ProducerIDBlock }
+
+func (s fakeStore) AllocateProducerIDBlock(context.Context, int32) (zkstore.ProducerIDBlock, error) {
+	return s.ProducerIDBlock, nil
+}
+
+func TestSources(t *testing.T) {
+	b, err := FromZooKeeper(1, fakeStore{zkstore.ProducerIDBlock{Broker: 1, Start: 2000, End: 2999}})(t.Context())
+	if err != nil || b != (Block{2000, 1000}) {
+		t.Errorf("%v %v", b, err)
+	}
+	resp := kmsg.NewPtrAllocateProducerIDsResponse()
+	resp.ProducerIDStart, resp.ProducerIDLen = 5000, 1000
+	send := func(_ context.Context, req kmsg.Request) (kmsg.Response, error) {
+		if r := req.(*kmsg.AllocateProducerIDsRequest); r.BrokerID != 3 || r.BrokerEpoch != 99 {
+			t.Errorf("%+v", r)
+		}
+		return resp, nil
+	}
+	source := FromController(3, func() int64 { return 99 }, send)
+	if b, err := source(t.Context()); err != nil || b != (Block{5000, 1000}) {
+		t.Errorf("%v %v", b, err)
+	}
+	resp.ErrorCode = int16(protocol.StaleBrokerEpoch)
+	if _, err := source(t.Context()); protocol.CodeOf(err) != protocol.StaleBrokerEpoch {
+		t.Error(err)
+	}
+}
