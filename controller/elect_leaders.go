@@ -125,15 +125,15 @@ func (m *Machine) electionNeeded(p *partitionContext, t ElectionType) bool {
 	}
 }
 
-// electionResult puts an outcome into the protocol's words. A new partition has
-// no outcome: it came online without an election, or did not.
+// electionResult puts an outcome into the protocol's words. A new partition that
+// came online did so without an election and has no outcome.
 func (m *Machine) electionResult(tp TopicPartition, outcomes map[TopicPartition]electionOutcome, t ElectionType) ElectionResult {
 	o, held := outcomes[tp]
 	if !held {
 		if s := m.c.leadership(tp); s != nil && m.c.partition(tp).state == onlinePartition {
 			return ElectionResult{Leader: s.Leader}
 		}
-		o.err = stateChangeFailed("Failed to elect leader for partition %s: no assigned replica is alive", partitionName(tp))
+		o.err = stateChangeFailed("Failed to elect leader for partition %s in %s state", partitionName(tp), m.c.partition(tp).state)
 	}
 	switch {
 	case o.err == nil:

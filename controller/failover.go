@@ -12,6 +12,10 @@ import (
 // firstRebalance is how long after taking office leaders are first rebalanced.
 const firstRebalance = 5 * time.Second
 
+// officePause is how long a broker that could not take office leaves it to
+// others before it tries again.
+const officePause = time.Second
+
 // registerRetry is the pause after a registration that failed.
 const registerRetry = time.Second
 
@@ -42,10 +46,20 @@ type reelect struct{}
 func (reelect) String() string { return "Reelect" }
 
 func (reelect) process(m *Machine) error {
-	if err := m.maybeResign(); err != nil {
+	if err := m.maybeResign(); err != nil || m.pausing {
 		return err
 	}
 	return m.elect()
+}
+
+// pauseOver: the time of a broker that could not take office is over.
+type pauseOver struct{}
+
+func (pauseOver) String() string { return "Reelect" }
+
+func (pauseOver) process(m *Machine) error {
+	m.pausing = false
+	return reelect{}.process(m)
 }
 
 // Expire: the ZooKeeper session is gone, and with it the term.
@@ -156,8 +170,8 @@ func (m *Machine) failoverOrError() (err error) {
 	return m.failover()
 }
 
-// giveUp ends the term and deletes /controller, so that others, or this broker,
-// elect.
+// giveUp ends the term and deletes /controller, so that others, or after a pause
+// this broker, elect.
 func (m *Machine) giveUp() error {
 	if _, err := m.readController(); err != nil {
 		return err
@@ -173,6 +187,8 @@ func (m *Machine) giveUp() error {
 	fence := m.c.fence()
 	m.controllerID.Store(noLeader)
 	m.resign()
+	m.pausing = true
+	m.agenda.PutAfter(officePause, pauseOver{})
 	err := m.store.DeleteController(m.ctx, fence)
 	if moved(err) {
 		m.log.Warnf("Controller has already moved when trying to trigger controller movement")

@@ -35,7 +35,8 @@ type fakeStore struct {
 	expired         bool             // the session that all contexts are bound to
 	fail            map[string]error // by operation: its next call fails
 	conflicts       map[TopicPartition]int
-	invalidBrokers  map[int32]bool // registered, with garbage data
+	invalidBrokers  map[int32]bool          // registered, with garbage data
+	invalidStates   map[TopicPartition]bool // there, with garbage data
 	children        map[string]func()
 	nodes           map[string]zkstore.NodeWatch
 	armed, armedKid map[string]bool
@@ -47,7 +48,7 @@ func newFakeStore(journal func(string, ...any)) *fakeStore {
 		brokers: map[int32]zkstore.BrokerInfo{}, topics: map[string]zkstore.TopicNode{},
 		states: map[TopicPartition]zkstore.PartitionState{}, configs: map[string]map[string]string{},
 		deletions: map[string]bool{}, isrChanges: map[string][]TopicPartition{}, logDirEvents: map[string]int32{},
-		fail: map[string]error{}, conflicts: map[TopicPartition]int{}, invalidBrokers: map[int32]bool{},
+		fail: map[string]error{}, conflicts: map[TopicPartition]int{}, invalidBrokers: map[int32]bool{}, invalidStates: map[TopicPartition]bool{},
 		children: map[string]func(){}, nodes: map[string]zkstore.NodeWatch{}, armed: map[string]bool{}, armedKid: map[string]bool{},
 	}
 }
@@ -389,7 +390,7 @@ func (s *fakeStore) CreatePartitionStates(_ context.Context, f zkstore.Fence, st
 	}
 	failed := map[TopicPartition]error{}
 	for _, tp := range sortedPartitions(states) {
-		if _, exists := s.states[tp]; exists {
+		if _, exists := s.states[tp]; exists || s.invalidStates[tp] {
 			failed[tp] = zkstore.ErrNodeExists
 			continue
 		}

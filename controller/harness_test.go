@@ -187,7 +187,14 @@ func (h *harness) respond(id int32, req kmsg.Request) kmsg.Response {
 	case *kmsg.StopReplicaRequest:
 		resp := req.ResponseKind().(*kmsg.StopReplicaResponse)
 		for _, t := range req.Topics {
-			for _, partition := range t.Partitions {
+			partitions := t.Partitions
+			if req.Version >= 3 {
+				partitions = nil
+				for _, s := range t.PartitionStates {
+					partitions = append(partitions, s.Partition)
+				}
+			}
+			for _, partition := range partitions {
 				p := kmsg.NewStopReplicaResponsePartition()
 				p.Topic, p.Partition = t.Topic, partition
 				if h.storage[id][TopicPartition{Topic: t.Topic, Partition: partition}] {

@@ -30,6 +30,9 @@ type Machine struct {
 
 	unclean bool // unclean.leader.election.enable, which may be changed while running
 
+	// pausing: this broker could not take office a moment ago.
+	pausing bool
+
 	uncleanElections int64 // since the start of the broker
 
 	// c is what is known in the term; empty outside of one.
@@ -110,6 +113,7 @@ func (m *Machine) bindSession() {
 	defer m.mu.Unlock()
 	m.cancel()
 	m.ctx, m.cancel = context.WithCancel(m.store.BindSession(context.Background()))
+	m.pausing = false
 }
 
 // Active says whether a term is under way. Any goroutine may ask.

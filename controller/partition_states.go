@@ -94,7 +94,7 @@ func (m *Machine) triggerOnline(accept func(topic string) bool) (map[TopicPartit
 
 // movePartitions takes partitions to a state, with a strategy where that is
 // Online, and sends what follows from it. There is an outcome for each partition
-// that an election was held for; the error is fatal.
+// that an election was held for, and for each new one that failed; the error is fatal.
 func (m *Machine) movePartitions(tps []TopicPartition, to partitionState, s strategy) (map[TopicPartition]electionOutcome, error) {
 	if len(tps) == 0 {
 		return nil, nil
@@ -136,10 +136,11 @@ func (m *Machine) transitPartitions(b *batch, tps []TopicPartition, to partition
 				known = append(known, tp)
 			}
 		}
-		if err := m.initializePartitions(b, fresh); err != nil {
+		outcomes := map[TopicPartition]electionOutcome{}
+		if err := m.initializePartitions(b, fresh, outcomes); err != nil {
 			return nil, err
 		}
-		return m.electLeaders(b, known, s)
+		return outcomes, m.electLeaders(b, known, s, outcomes)
 	}
 	for _, tp := range tps {
 		p := m.c.partition(tp)
@@ -154,14 +155,19 @@ func (m *Machine) transitPartitions(b *batch, tps []TopicPartition, to partition
 }
 
 // initializePartitions creates the states of new partitions. Where a state node
-// is there already, the partition stays New until a failover reads it.
-func (m *Machine) initializePartitions(b *batch, tps []TopicPartition) error {
+// is there already, the partition stays New until a failover reads it. There is
+// an outcome for each that failed.
+func (m *Machine) initializePartitions(b *batch, tps []TopicPartition, outcomes map[TopicPartition]electionOutcome) error {
+	fail := func(tp TopicPartition, err error) {
+		outcomes[tp] = electionOutcome{err: err}
+		m.logFailedPartition(tp, newPartition, onlinePartition, err)
+	}
 	states := map[TopicPartition]zkstore.PartitionState{}
 	for _, tp := range tps {
 		replicas := m.c.assignment(tp).Replicas
 		live := filter(replicas, func(id int32) bool { return m.c.replicaOnline(id, tp) })
 		if len(live) == 0 {
-			m.logFailedPartition(tp, newPartition, onlinePartition, stateChangeFailed(
+			fail(tp, stateChangeFailed(
 				"Controller %d epoch %d encountered error during state change of partition %s from New to Online, assigned replicas are [%s], live brokers are [%s]. No assigned replica is alive.",
 				m.cfg.BrokerID, m.c.epoch, partitionName(tp), joinIDs(replicas), scalaList("Set", m.c.liveIDs())))
 			continue
@@ -177,7 +183,7 @@ func (m *Machine) initializePartitions(b *batch, tps []TopicPartition) error {
 	}
 	for _, tp := range sortedPartitions(states) {
 		if failure := errors.Join(err, failed[tp]); failure != nil {
-			m.logFailedPartition(tp, newPartition, onlinePartition, failure)
+			fail(tp, failure)
 			continue
 		}
 		m.c.setLeadership(tp, states[tp])
@@ -194,26 +200,25 @@ func (m *Machine) becameOnline(tp TopicPartition) {
 }
 
 // electLeaders holds elections until none is left that failed only because the
-// state changed meanwhile.
-func (m *Machine) electLeaders(b *batch, tps []TopicPartition, s strategy) (map[TopicPartition]electionOutcome, error) {
-	outcomes := map[TopicPartition]electionOutcome{}
+// state changed meanwhile. There is an outcome for each.
+func (m *Machine) electLeaders(b *batch, tps []TopicPartition, s strategy, outcomes map[TopicPartition]electionOutcome) error {
 	for rest := tps; len(rest) > 0; {
 		conflicts, err := m.electOnce(b, rest, s, outcomes)
 		if err != nil {
-			return outcomes, err
+			return err
 		}
 		if rest = conflicts; len(rest) > 0 {
 			m.partitionLog.Infof("Retrying leader election with strategy %s for partitions %s", s, joinPartitions(rest))
 		}
 	}
-	for _, tp := range sortedPartitions(outcomes) {
+	for _, tp := range tps {
 		if o := outcomes[tp]; o.err != nil {
 			m.logFailedPartition(tp, m.c.partition(tp).state, onlinePartition, o.err)
 		} else {
 			m.becameOnline(tp)
 		}
 	}
-	return outcomes, nil
+	return nil
 }
 
 // electOnce fills outcomes and returns the partitions to try again.

@@ -215,6 +215,11 @@ var commands = map[string]func(s *scenario, args []string){
 		s.h.store.invalidBrokers[s.id(args)] = true
 		s.h.store.childrenChanged(zkstore.BrokerIDsPath)
 	},
+	"garbage-state": func(s *scenario, args []string) {
+		for _, tp := range partitions(s.t, args) {
+			s.h.store.invalidStates[tp] = true
+		}
+	},
 	"garbage-topic": func(s *scenario, args []string) { s.h.store.putTopic(zkstore.TopicNode{Name: args[0]}) },
 	"partitions":    func(s *scenario, _ []string) { s.partitions() },
 	"replicas":      func(s *scenario, _ []string) { s.replicas() },

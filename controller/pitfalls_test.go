@@ -1,0 +1,424 @@
+package controller
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// The tests named TestPitfallControllerNN are about faults that real Kafka had
+// to fix, by their number in the list of them that the project keeps.
+
+// busyCluster has brokers 0, 1, 2, a topic of two partitions, and a second topic.
+func busyCluster(t testing.TB) (*harness, *scenario) {
+	h := started(t, nil, 0, 1, 2)
+	s := &scenario{t: t, h: h}
+	s.play("topic t 0=0,1 1=1,2", "topic doomed 0=1,2", "answer")
+	h.take()
+	return h, s
+}
+
+func (s *scenario) play(commands ...string) {
+	for _, command := range commands {
+		s.run(strings.Fields(command))
+	}
+}
+
+func TestPitfallController01_AZombieWritesNothing(t *testing.T) {
+	deeds := []string{
+		"kill 1", "bounce 1", "topic new 0=0 noid", "topic t 2=0,1", "delete doomed", "delete unknown",
+		"reassign t-0=2,0", "zkreassign t-0=2,0", "elect preferred t-0", "zkelect t-0", "shutdown 1",
+		"alter 0 t-0 epoch=0 version=0 isr=0", "isrchange t-0", "logdir 1", "zkreassign nope-0=1",
+	}
+	for _, deed := range deeds {
+		t.Run(deed, func(t *testing.T) {
+			h, s := busyCluster(t)
+			// Another broker was elected while this one slept; its watch has not fired yet.
+			h.store.epoch++
+			h.store.epochVersion++
+			h.store.controller = &zkstore.ControllerNode{ID: 7}
+			before := maps.Clone(h.store.states)
+			if deed == "elect preferred t-0" { // nothing to write otherwise
+				h.store.states[tp("t", 0)] = zkstore.PartitionState{Leader: 1, LeaderEpoch: 1, ISR: []int32{0, 1}}
+				h.m.c.partition(tp("t", 0)).leadership.Leader = 1
+				before = maps.Clone(h.store.states)
+			}
+			if deed == "zkelect t-0" {
+				h.m.c.partition(tp("t", 0)).leadership.Leader = 1
+			}
+			s.play(deed)
+			for _, line := range h.lines {
+				if strings.HasPrefix(line, "zk ") {
+					t.Errorf("wrote: %s", line)
+				}
+			}
+			if h.m.Active() {
+				t.Error("still thinks that it is the controller")
+			}
+			if !maps.EqualFunc(before, h.store.states, func(a, b zkstore.PartitionState) bool { return stateText(a) == stateText(b) }) {
+				t.Error("states changed")
+			}
+		})
+	}
+}
+
+func TestPitfallController03_ABrokerThatBouncedGetsEverythingUnderItsNewEpoch(t *testing.T) {
+	h, s := busyCluster(t)
+	old := h.store.brokers[1].Epoch
+	s.play("bounce 1")
+	fresh := h.store.brokers[1].Epoch
+	if fresh <= old {
+		t.Fatal("no bounce")
+	}
+	log := h.take()
+	for _, want := range []string{
+		"peer 1 removed", "peer 1 added", // nothing meant for its earlier life reaches it
+		fmt.Sprintf("LeaderAndIsr v7 -> 1 be=%d", fresh), fmt.Sprintf("UpdateMetadata v8 -> 1 be=%d", fresh),
+		"zk set t-0 v1 leader=0 epoch=1 isr=0", // out of the in-sync set: it may have lost data
+	} {
+		if !strings.Contains(log, want) {
+			t.Errorf("not in what happened: %s", want)
+		}
+	}
+	if strings.Contains(log, fmt.Sprintf("-> 1 be=%d", old)) {
+		t.Error("a request carries the old broker epoch")
+	}
+}
+
+func TestPitfallController07_WhatAnEventIsAboutIsReadWhenItIsProcessed(t *testing.T) {
+	h, _ := busyCluster(t)
+	h.store.unregister(1) // queues BrokerChange
+	h.store.register(1, "")
+	h.store.unregister(1)
+	h.store.register(2, "")
+	h.run()
+	if h.m.c.registered(1) {
+		t.Error("broker 1 is gone, but counts as registered")
+	}
+	if got, want := h.m.c.brokers[2].Epoch, h.store.brokers[2].Epoch; got != want {
+		t.Errorf("broker 2 has epoch %d, want %d", got, want)
+	}
+	// The read armed the watch again.
+	h.store.register(1, "")
+	h.run()
+	if !h.m.c.registered(1) {
+		t.Error("the change after the read was lost")
+	}
+}
+
+func TestPitfallController08_BrokersLearnWhoIsLiveBeforeTheyHearOfLeaders(t *testing.T) {
+	h, s := busyCluster(t)
+	s.play("kill 2", "answer")
+	h.take()
+	s.play("restart")
+	first := map[string]int{}
+	for i, line := range h.lines {
+		for _, id := range []string{"0", "1"} {
+			for _, kind := range []string{"UpdateMetadata", "LeaderAndIsr"} {
+				if key := kind + id; strings.HasPrefix(line, kind) && strings.Contains(line, "-> "+id+" ") {
+					if _, seen := first[key]; !seen {
+						first[key] = i
+					}
+				}
+			}
+		}
+	}
+	for _, id := range []string{"0", "1"} {
+		update, toldLive := first["UpdateMetadata"+id]
+		leader, toldLeader := first["LeaderAndIsr"+id]
+		if !toldLive || !toldLeader || update > leader {
+			t.Errorf("broker %s: UpdateMetadata at %d, LeaderAndIsr at %d", id, update, leader)
+		}
+	}
+	if got := h.m.c.replicaState(replicaID{tp("t", 1), 2}); got != offlineReplica {
+		t.Errorf("the replica on the dead broker is %s at the start of the term", got)
+	}
+}
+
+func TestPitfallController09_ABrokerThatShutsDownHearsThatItLeadsNoMore(t *testing.T) {
+	h, s := busyCluster(t)
+	s.play("shutdown 0")
+	if !h.contains("LeaderAndIsr v7 -> 0") || h.leadership(tp("t", 0)) != "t-0 v1 leader=1 epoch=1 isr=1" {
+		t.Errorf("%s\n%s", h.leadership(tp("t", 0)), h.take())
+	}
+}
+
+func TestPitfallController11_StopReplicaCarriesTheLeaderEpoch(t *testing.T) {
+	h, s := busyCluster(t)
+	s.play("reassign t-0=2,0", "answer", "reassign t-0=cancel", "answer")
+	if log := h.take(); !strings.Contains(log, "t-0 epoch=1 delete") {
+		t.Errorf("the cancelled replica is not deleted under the leader epoch it was told:\n%s", log)
+	}
+	s.play("delete doomed")
+	if log := h.take(); !strings.Contains(log, "doomed-0 epoch=-2 delete") {
+		t.Errorf("a topic's deletion has no sentinel:\n%s", log)
+	}
+}
+
+func TestPitfallController12_AReassignmentIsStoredBeforeItIsInMemory(t *testing.T) {
+	h, s := busyCluster(t)
+	h.store.fail["SetTopic"] = fmt.Errorf("ZooKeeper is out of order")
+	s.play("reassign t-0=2,0")
+	if a := h.m.c.assignment(tp("t", 0)); beingReassigned(a) || h.m.c.reassigning[tp("t", 0)] {
+		t.Errorf("in memory, but not stored: %s", assignmentText(a))
+	}
+	if !h.contains("t-0 UNKNOWN_SERVER_ERROR") {
+		t.Errorf("answer: %s", h.take())
+	}
+	h.take()
+	s.play("reassign t-0=2,0")
+	// KAFKA-9212: memory follows the bump; KAFKA-10314: only the added replica is new.
+	if got, want := stateText(*h.m.c.leadership(tp("t", 0))), stateText(h.store.states[tp("t", 0)]); got != want {
+		t.Errorf("memory has %s, ZooKeeper %s", got, want)
+	}
+	if news := strings.Count(strings.Join(h.lines, "\n"), " new"); news != 2 {
+		t.Errorf("%d replicas are called new, want the added one, twice:\n%s", news, h.take())
+	}
+}
+
+func TestPitfallController13_ARepeatedAlterPartitionSucceeds(t *testing.T) {
+	current := zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 2}, Version: 9}
+	live := func(id int32) bool { return id != 3 }
+	for _, c := range []struct {
+		name      string
+		wanted    zkstore.PartitionState
+		version   int16
+		code      protocol.ErrorCode
+		unchanged bool
+	}{
+		{"the answer was lost", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 2}, Version: 8}, 3, protocol.None, true},
+		{"another order is another set", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{2, 1}, Version: 8}, 3, protocol.InvalidUpdateVersion, false},
+		{"I may be stale, by partition epoch", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 2}, Version: 10}, 3, protocol.NotController, false},
+		{"I may be stale, by leader epoch", zkstore.PartitionState{Leader: 1, LeaderEpoch: 6, ISR: []int32{1}, Version: 9}, 3, protocol.NotController, false},
+		{"an old leader", zkstore.PartitionState{Leader: 1, LeaderEpoch: 4, ISR: []int32{1, 2}, Version: 9}, 3, protocol.FencedLeaderEpoch, false},
+		{"a member that is not live", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 2, protocol.IneligibleReplica, false},
+		{"the same, asked in old words", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 1, protocol.OperationNotAttempted, false},
+		{"recovered does not become recovering", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1}, Recovering: true, Version: 9}, 3, protocol.InvalidRequest, false},
+		{"a shrink", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1}, Version: 9}, 3, protocol.None, false},
+	} {
+		code, unchanged := judgeAlteration(current, c.wanted, live, c.version)
+		if code != c.code || unchanged != c.unchanged {
+			t.Errorf("%s: %s, unchanged %t; want %s, %t", c.name, code, unchanged, c.code, c.unchanged)
+		}
+	}
+}
+
+func TestPitfallController14_TheDeathOfABrokerWithoutPartitionsIsTold(t *testing.T) {
+	h, s := busyCluster(t)
+	s.play("broker 3", "answer", "kill 2", "answer")
+	h.take()
+	s.play("kill 3") // while others are offline too, and their elections fail
+	for _, id := range []int32{0, 1} {
+		if !h.contains(fmt.Sprintf("UpdateMetadata v8 -> %d be=%d ce=1 brokers=0,1", id, h.store.brokers[id].Epoch)) {
+			t.Errorf("broker %d was not told:\n%s", id, strings.Join(h.lines, "\n"))
+		}
+	}
+}
+
+func TestPitfallController15_ATopicIDIsNeverReplaced(t *testing.T) {
+	h := started(t, func(c *Config) { c.IBP = "2.7" }, 0, 1, 2)
+	s := &scenario{t: t, h: h}
+	s.play("topic t 0=0,1", "topic old noid 0=0", "answer") // t has an id from a newer time
+	id := h.store.topics["t"].ID
+	s.play("reassign t-0=2,0", "topic t 1=0,1", "answer")
+	if got := h.store.topics["t"].ID; got != id {
+		t.Errorf("id %x became %x", id, got)
+	}
+	if got := h.store.topics["old"].ID; got != (TopicID{}) {
+		t.Errorf("at protocol version 2.7 a topic got the id %x", got)
+	}
+	h.cfg.IBP = "3.9"
+	s.play("restart")
+	if h.store.topics["t"].ID != id || h.store.topics["old"].ID == (TopicID{}) {
+		t.Errorf("after the upgrade: %x and %x", h.store.topics["t"].ID, h.store.topics["old"].ID)
+	}
+}
+
+func TestPitfallController16_ATopicCreatedAnewAtOnceIsNoticed(t *testing.T) {
+	h, s := busyCluster(t)
+	s.play("delete doomed", "answer")
+	h.take()
+	// Between the deletion of the nodes and the next event, a client creates it again.
+	s.play("topic doomed 0=0,1")
+	if h.leadership(tp("doomed", 0)) != "doomed-0 v0 leader=0 epoch=0 isr=0,1" {
+		t.Errorf("%s\n%s", h.leadership(tp("doomed", 0)), h.take())
+	}
+	if _, watched := h.store.nodes[zkstore.TopicPath("doomed")]; !watched {
+		t.Error("the new topic is not watched")
+	}
+}
+
+func TestPitfallController20_OneRequestPerBrokerNotPerPartition(t *testing.T) {
+	h := started(t, nil, 0, 1, 2)
+	var assignments []zkstore.Assignment
+	for i := range int32(300) {
+		assignments = append(assignments, replicas(i%3, (i+1)%3, (i+2)%3))
+	}
+	h.store.putTopic(topicNode("many", assignments...))
+	h.run()
+	h.answer()
+	h.take()
+	h.store.unregister(1)
+	h.run()
+	sent := map[string]int{}
+	for _, line := range h.lines {
+		if kind, _, ok := strings.Cut(line, " v"); ok && strings.Contains(line, "->") {
+			sent[kind]++
+		}
+	}
+	// To each of two brokers: one for the elections, one for the shrinks.
+	if sent["LeaderAndIsr"] != 4 || sent["UpdateMetadata"] != 4 {
+		t.Errorf("sent %v", sent)
+	}
+}
+
+func TestPitfallController21_UncleanElectionSwitchedOnTakesEffectAtOnce(t *testing.T) {
+	for _, how := range []string{"unclean", "unclean t"} {
+		h, s := busyCluster(t)
+		s.play("alter 1 t-1 epoch=0 version=0 isr=1", "kill 1")
+		if got := h.store.states[tp("t", 1)].Leader; got != noLeader {
+			t.Fatalf("leader %d, out of sync", got)
+		}
+		s.play(how)
+		if got := h.leadership(tp("t", 1)); got != "t-1 v3 leader=2 epoch=2 isr=2 recovering" {
+			t.Errorf("%s: %s", how, got)
+		}
+	}
+}
+
+func TestAnAnswerOfAnEarlierTermCountsForNothing(t *testing.T) {
+	h, s := busyCluster(t)
+	s.play("restart")
+	resp := kmsg.NewPtrLeaderAndISRResponse()
+	topic := kmsg.NewLeaderAndISRResponseTopic()
+	topic.TopicID = h.store.topics["t"].ID
+	p := kmsg.NewLeaderAndISRResponseTopicPartition()
+	p.ErrorCode = int16(protocol.KafkaStorageError)
+	topic.Partitions = append(topic.Partitions, p)
+	resp.Topics = append(resp.Topics, topic)
+	h.put(leaderAndISRAnswered{1, 0, resp})
+	if !h.m.c.replicaOnline(0, tp("t", 0)) {
+		t.Error("an answer to epoch 1 changed what epoch 2 knows")
+	}
+	h.put(leaderAndISRAnswered{2, 0, resp})
+	if h.m.c.replicaOnline(0, tp("t", 0)) {
+		t.Error("an answer of this term was ignored")
+	}
+}
+
+func TestABrokerWithoutTheListenerDoesNotStopTheOthers(t *testing.T) {
+	h := started(t, nil, 0)
+	mute := zkstore.BrokerInfo{ID: 5, Epoch: 500}
+	h.store.brokers[5] = mute
+	h.store.register(1, "")
+	h.run()
+	if h.m.c.registered(5) || !h.m.c.registered(1) {
+		t.Errorf("registered: %v", h.m.c.registeredIDs())
+	}
+	if !strings.Contains(h.log.String(), "Ignoring registration of broker 5: it advertises no listener PLAINTEXT") {
+		t.Error("the log does not say why")
+	}
+}
+
+func TestAFailedFailoverGivesTheOfficeUp(t *testing.T) {
+	for _, operation := range []string{"Brokers", "Topics", "TopicNodes", "PartitionStates", "TopicDeletions", "LogDirEvents", "ISRChanges", "Arm"} {
+		h := newHarness(t, nil)
+		h.store.register(0, "")
+		h.store.putTopic(topicNode("t", replicas(0)))
+		h.store.fail[operation] = fmt.Errorf("out of order")
+		h.put(Startup{}) // it deletes /controller, hears of that, and leaves it to others for a second
+		if !h.contains("zk delete /controller") {
+			t.Errorf("%s failed: it stays in office without having taken it", operation)
+		}
+		if h.m.Active() || h.store.controller != nil {
+			t.Errorf("%s failed: it holds the office again at once", operation)
+		}
+		h.fire()
+		if !h.m.Active() || h.m.c.epoch != 2 {
+			t.Errorf("%s failed: active %t, epoch %d after the second try", operation, h.m.Active(), h.m.c.epoch)
+		}
+	}
+}
+
+func TestFinalizedFeaturesFollowTheProtocolVersion(t *testing.T) {
+	for ibp, want := range map[string]string{
+		"2.6": "v1 enabled=false", "2.7-IV0": "v1 enabled=true", "3.2": "v1 enabled=true", "3.3-IV0": "v2 enabled=true", "3.9": "v2 enabled=true",
+	} {
+		h := newHarness(t, func(c *Config) { c.IBP = ibp })
+		h.put(Startup{})
+		if !h.contains("zk create /feature " + want) {
+			t.Errorf("%s: %s", ibp, h.take())
+		}
+	}
+	h := newHarness(t, nil) // a node of an older broker is rewritten
+	h.store.feature = &zkstore.FeatureNode{JSONVersion: 1, Enabled: true}
+	h.put(Startup{})
+	if !h.contains("zk set /feature v2 enabled=true") {
+		t.Error(h.take())
+	}
+}
+
+func TestUpdateFeaturesSaysWhatIsWrong(t *testing.T) {
+	h := started(t, func(c *Config) { c.SupportedFeatures = map[string]zkstore.FeatureRange{"f": {Min: 1, Max: 3}} }, 0)
+	b := h.store.brokers[0]
+	b.Features = map[string]zkstore.FeatureRange{"f": {Min: 1, Max: 2}}
+	h.m.c.brokers[0] = b
+	update := func(updates ...FeatureUpdate) (results map[string]error) {
+		h.put(updateFeatures{updates: updates, done: func(r map[string]error, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			results = r
+		}})
+		return results
+	}
+	for _, c := range []struct {
+		update FeatureUpdate
+		want   string
+	}{
+		{FeatureUpdate{"", 1, UpgradeOnly}, "Feature name can not be empty."},
+		{FeatureUpdate{"f", 1, 0}, "Received unknown upgrade type."},
+		{FeatureUpdate{"g", 1, UpgradeOnly}, "Could not apply finalized feature update because the provided feature is not supported."},
+		{FeatureUpdate{"f", 0, UpgradeOnly}, "Can not provide versionLevel: 0 less than 1 without setting the SAFE downgradeType in the request."},
+		{FeatureUpdate{"f", 0, SafeDowngrade}, "Can not delete non-existing finalized feature."},
+		{FeatureUpdate{"f", 3, UpgradeOnly}, "Could not apply finalized feature update because brokers were found to have incompatible versions for the feature."},
+		{FeatureUpdate{"f", 2, UpgradeOnly}, ""},
+		{FeatureUpdate{"f", 2, UpgradeOnly}, "Can not upgrade a finalized feature from existing versionLevel:2 to the same value."},
+		{FeatureUpdate{"f", 1, UpgradeOnly}, "Can not downgrade finalized feature from existing versionLevel:2 to provided versionLevel:1 without setting the downgradeType to SAFE in the request."},
+		{FeatureUpdate{"f", 3, SafeDowngrade}, "When the downgradeType is set to SAFE in the request, the provided versionLevel:3 can not be greater than existing versionLevel:2."},
+		{FeatureUpdate{"f", 1, SafeDowngrade}, ""},
+		{FeatureUpdate{"f", 0, SafeDowngrade}, ""},
+	} {
+		got := ""
+		if err := update(c.update)[c.update.Feature]; err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%+v: %q, want %q", c.update, got, c.want)
+		}
+	}
+	if len(h.store.feature.Features) != 0 {
+		t.Errorf("left: %v", h.store.feature.Features)
+	}
+}
+
+func TestTheStatsCountWhatTheMetricsShow(t *testing.T) {
+	h, s := busyCluster(t)
+	s.play("alter 1 t-1 epoch=0 version=0 isr=1", "kill 1", "answer", "kill 2", "answer", "delete doomed", "answer")
+	got := h.m.stats()
+	want := Stats{ActiveControllers: 1, OfflinePartitions: 1, PreferredReplicaImbalance: 1, Topics: 2, Partitions: 3,
+		TopicsToDelete: 1, ReplicasToDelete: 2, TopicsIneligibleToDelete: 1, ReplicasIneligible: 2, ActiveBrokers: 1}
+	if got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if ids := h.m.c.liveIDs(); !slices.Equal(ids, []int32{0}) {
+		t.Errorf("live: %v", ids)
+	}
+}

@@ -1,0 +1,300 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// probe is an event that tells when it runs.
+type probe struct {
+	run  func()
+	gone func()
+}
+
+func (probe) String() string { return "Probe" }
+func (p probe) process(*Machine) error {
+	p.run()
+	return nil
+}
+func (p probe) preempt() {
+	if p.gone != nil {
+		p.gone()
+	}
+}
+
+func startController(t *testing.T) (*Controller, *fakeStore) {
+	store := newFakeStore(func(string, ...any) {})
+	c, err := New(Config{BrokerID: 0, InterBrokerListener: "PLAINTEXT", IBP: "3.9", DeleteTopics: true, Dial: refuse}, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, store
+}
+
+func refuse(context.Context, string) (net.Conn, error) { return nil, errors.New("refused") }
+
+func TestAPanicIsLoggedAndTheLoopLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := startController(t)
+		c.Start()
+		answered := false
+		c.queue.Put(probe{run: func() { panic("on purpose") }, gone: func() { answered = true }})
+		ran := false
+		c.queue.Put(probe{run: func() { ran = true }})
+		synctest.Wait()
+		if !ran || !answered || !c.IsActive() {
+			t.Errorf("next event ran: %t, who waited was answered: %t, active: %t", ran, answered, c.IsActive())
+		}
+		c.Stop()
+	})
+}
+
+func TestPitfallController06_QueuedRequestsAreAnsweredWhenTheSessionIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := startController(t)
+		c.Start()
+		synctest.Wait()
+		busy := make(chan struct{})
+		c.queue.Put(probe{run: func() { <-busy }})
+		var codes []protocol.ErrorCode
+		var mu sync.Mutex
+		note := func(code protocol.ErrorCode) {
+			mu.Lock()
+			codes = append(codes, code)
+			mu.Unlock()
+		}
+		c.AlterPartition(kmsg.NewPtrAlterPartitionRequest(), func(r *kmsg.AlterPartitionResponse) { note(protocol.ErrorCode(r.ErrorCode)) })
+		c.AllocateProducerIDs(0, 1, func(_ int64, _ int32, err error) { note(protocol.CodeOf(err)) })
+		c.ControlledShutdown(0, 1, func(_ []TopicPartition, err error) { note(protocol.CodeOf(err)) })
+		c.ElectLeaders(nil, ElectPreferred, func(_ map[TopicPartition]ElectionResult, err error) { note(protocol.CodeOf(err)) })
+		c.AlterPartitionReassignments(nil, func(_ map[TopicPartition]error, err error) { note(protocol.CodeOf(err)) })
+		c.ListPartitionReassignments(nil, func(_ map[TopicPartition]zkstore.Assignment, err error) { note(protocol.CodeOf(err)) })
+		c.UpdateFeatures(nil, false, time.Second, func(_ map[string]error, err error) { note(protocol.CodeOf(err)) })
+		lost := make(chan struct{})
+		go func() { c.BeforeNewSession(); close(lost) }()
+		synctest.Wait()
+		want := []protocol.ErrorCode{protocol.NotController, protocol.NotController, protocol.StaleControllerEpoch, protocol.NotController, protocol.NotController, protocol.NotController, protocol.NotController}
+		if len(codes) != len(want) {
+			t.Fatalf("answers: %v", codes)
+		}
+		for i := range want {
+			if codes[i] != want[i] {
+				t.Errorf("request %d: %s, want %s", i, codes[i], want[i])
+			}
+		}
+		close(busy)
+		<-lost
+		synctest.Wait()
+		if c.IsActive() {
+			t.Error("still active after the session was lost")
+		}
+		c.Stop()
+		c.AllocateProducerIDs(0, 1, func(_ int64, _ int32, err error) { note(protocol.CodeOf(err)) })
+		if codes[len(codes)-1] != protocol.NotController || len(codes) != len(want)+1 {
+			t.Errorf("after Stop: %v", codes)
+		}
+	})
+}
+
+func TestPitfallController05_ASessionIsLostWhileAnEventWaitsForZooKeeper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, store := startController(t)
+		c.Start()
+		synctest.Wait()
+		waited := make(chan error, 1)
+		c.queue.Put(probe{run: func() { // as an operation that never gets an answer
+			<-c.m.ctx.Done()
+			waited <- c.m.ctx.Err()
+		}})
+		synctest.Wait()
+		c.BeforeNewSession() // would deadlock if it waited for the event
+		if err := <-waited; err == nil {
+			t.Error("the operation was not ended")
+		}
+		store.controller = nil
+		c.AfterNewSession()
+		synctest.Wait()
+		if !c.IsActive() || c.Epoch() != 2 {
+			t.Errorf("active %t in epoch %d after the new session", c.IsActive(), c.Epoch())
+		}
+		c.Stop()
+	})
+}
+
+func TestARegistrationThatFailsIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore(func(string, ...any) {})
+		tries := 0
+		c, err := New(Config{InterBrokerListener: "PLAINTEXT", IBP: "3.9", Register: func(context.Context) error {
+			if tries++; tries < 3 {
+				return zkstore.ErrNodeExists
+			}
+			return nil
+		}}, store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Start()
+		synctest.Wait()
+		c.BeforeNewSession()
+		store.controller = nil
+		c.AfterNewSession()
+		time.Sleep(5 * time.Second)
+		if tries != 3 || !c.IsActive() {
+			t.Errorf("%d tries, active %t", tries, c.IsActive())
+		}
+		c.Stop()
+	})
+}
+
+func TestTimersOfATermEndWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		q.PutAfter(time.Minute, probe{})
+		q.PutAfter(time.Hour, probe{})
+		time.Sleep(2 * time.Minute)
+		if q.size() != 1 {
+			t.Fatalf("%d events after two minutes", q.size())
+		}
+		q.CancelTimers()
+		time.Sleep(2 * time.Hour)
+		if q.size() != 1 {
+			t.Errorf("a cancelled timer fired")
+		}
+	})
+}
+
+func brokerInfo(id int32, epoch int64) zkstore.BrokerInfo {
+	return zkstore.BrokerInfo{ID: id, Epoch: epoch, Endpoints: []metadata.Endpoint{{Listener: "PLAINTEXT", Host: "host", Port: 9092}}}
+}
+
+// fakeBroker answers control requests over in-memory connections.
+type fakeBroker struct {
+	mu       sync.Mutex
+	requests []kmsg.Request
+	fail     int // connections to cut instead of answering
+	dials    int
+}
+
+func (b *fakeBroker) dial(context.Context, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	b.mu.Lock()
+	b.dials++
+	b.mu.Unlock()
+	go b.serve(far)
+	return near, nil
+}
+
+func (b *fakeBroker) serve(conn net.Conn) {
+	defer conn.Close()
+	for {
+		req, correlation, err := readRequest(conn)
+		if err != nil {
+			return
+		}
+		b.mu.Lock()
+		b.requests = append(b.requests, req)
+		cut := b.fail > 0
+		if cut {
+			b.fail--
+		}
+		b.mu.Unlock()
+		if cut {
+			return
+		}
+		if err := writeResponse(conn, correlation, req.ResponseKind()); err != nil {
+			return
+		}
+	}
+}
+
+func (b *fakeBroker) seen() []kmsg.Request {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]kmsg.Request(nil), b.requests...)
+}
+
+func update(epoch int64) *kmsg.UpdateMetadataRequest {
+	req := kmsg.NewPtrUpdateMetadataRequest()
+	req.Version, req.BrokerEpoch = 8, epoch
+	return req
+}
+
+func TestASenderKeepsTheOrderAndSendsAgainUntilAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{fail: 2}
+		s := newSenders(Config{InterBrokerListener: "PLAINTEXT", Dial: b.dial})
+		s.Add(brokerInfo(1, 7))
+		var answers []int64
+		var mu sync.Mutex
+		begin := time.Now()
+		for i := range int64(5) {
+			s.Send(1, update(i), func(kmsg.Response) {
+				mu.Lock()
+				answers = append(answers, i)
+				mu.Unlock()
+			})
+		}
+		time.Sleep(time.Second)
+		if len(answers) != 5 {
+			t.Fatalf("answers: %v", answers)
+		}
+		var order []int64
+		for _, req := range b.seen() {
+			order = append(order, req.(*kmsg.UpdateMetadataRequest).BrokerEpoch)
+		}
+		want := []int64{0, 0, 0, 1, 2, 3, 4} // the first three times
+		for i := range want {
+			if i >= len(order) || order[i] != want[i] {
+				t.Fatalf("sent %v, want %v", order, want)
+			}
+		}
+		if b.dials != 3 {
+			t.Errorf("%d connections", b.dials)
+		}
+		_ = begin
+		s.RemoveAll()
+		s.wait()
+	})
+}
+
+func TestPitfallController22_ARemovedBrokersQueueIsNotForItsSuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{}
+		up := false
+		dial := func(ctx context.Context, address string) (net.Conn, error) {
+			if !up {
+				return nil, errors.New("refused")
+			}
+			return b.dial(ctx, address)
+		}
+		s := newSenders(Config{InterBrokerListener: "PLAINTEXT", Dial: dial})
+		s.Add(brokerInfo(1, 7))
+		for range 3 {
+			s.Send(1, update(7), func(kmsg.Response) { t.Error("answered") })
+		}
+		time.Sleep(time.Second) // tried in vain all the time
+		s.Remove(1)
+		s.Add(brokerInfo(1, 8))
+		up = true
+		answered := false
+		s.Send(1, update(8), func(kmsg.Response) { answered = true })
+		time.Sleep(time.Second)
+		if seen := b.seen(); len(seen) != 1 || seen[0].(*kmsg.UpdateMetadataRequest).BrokerEpoch != 8 || !answered {
+			t.Errorf("the successor got %d requests, answered: %t", len(seen), answered)
+		}
+		s.RemoveAll()
+		s.wait()
+	})
+}

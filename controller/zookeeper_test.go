@@ -1,0 +1,309 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/zkstore"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// wireBroker is a broker as far as controllers see one: a znode and a port that
+// answers control requests. It runs a controller of its own.
+type wireBroker struct {
+	t          *testing.T
+	id         int32
+	store      *zkstore.Store
+	controller *Controller
+	listener   net.Listener
+
+	mu       sync.Mutex // guards lines
+	lines    []string
+	metadata *metadata.Cache
+	log      logBuffer
+}
+
+// logBuffer keeps a broker's log, for a test that fails.
+type logBuffer struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func startWireBroker(t *testing.T, connect string, id int32) *wireBroker {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := zkstore.Open(ctx, zkstore.Config{Connect: connect, SessionTimeout: 6 * time.Second, CreateChroot: true, Logger: kafkalog.Discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &wireBroker{t: t, id: id, store: store, listener: listener, metadata: metadata.NewCache()}
+	if err := store.CreateStartupPaths(ctx); err != nil {
+		t.Fatal(err)
+	}
+	register := func(ctx context.Context) error {
+		_, err := store.RegisterBroker(ctx, zkstore.BrokerInfo{ID: id, JMXPort: -1, Endpoints: []metadata.Endpoint{
+			{Listener: "PLAINTEXT", Host: "127.0.0.1", Port: int32(listener.Addr().(*net.TCPAddr).Port)}}})
+		return err
+	}
+	if err := register(ctx); err != nil {
+		t.Fatal(err)
+	}
+	go b.accept()
+	b.controller, err = New(Config{BrokerID: id, InterBrokerListener: "PLAINTEXT", IBP: "3.9", DeleteTopics: true, Register: register, Logger: kafkalog.New(&b.log)}, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.AddSessionListener(zkstore.SessionListener{Before: b.controller.BeforeNewSession, After: b.controller.AfterNewSession})
+	b.controller.Start()
+	t.Cleanup(b.stop)
+	return b
+}
+
+func (b *wireBroker) stop() {
+	b.controller.Stop()
+	b.store.Close()
+	b.listener.Close()
+}
+
+func (b *wireBroker) accept() {
+	for {
+		conn, err := b.listener.Accept()
+		if err != nil {
+			return
+		}
+		go b.serve(conn)
+	}
+}
+
+func (b *wireBroker) serve(conn net.Conn) {
+	defer conn.Close()
+	h := &harness{}
+	for {
+		req, correlation, err := readRequest(conn)
+		if err != nil {
+			return
+		}
+		b.mu.Lock()
+		b.lines = append(b.lines, requestLines(req)...)
+		if update, ok := req.(*kmsg.UpdateMetadataRequest); ok {
+			b.metadata.Apply(update)
+		}
+		b.mu.Unlock()
+		if err := writeResponse(conn, correlation, h.respond(b.id, req)); err != nil {
+			return
+		}
+	}
+}
+
+func (b *wireBroker) received(text string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Contains(strings.Join(b.lines, "\n"), text)
+}
+
+func (b *wireBroker) awaitReceived(text string) {
+	b.t.Helper()
+	defer func() {
+		if b.t.Failed() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.t.Logf("broker %d received:\n%s\nits log:\n%s", b.id, strings.Join(b.lines, "\n"), &b.log)
+		}
+	}()
+	testkit.Eventually(b.t, 15*time.Second, fmt.Sprintf("broker %d receives %q", b.id, text), func() bool { return b.received(text) })
+}
+
+// nodes are the data of the tree's nodes, by path.
+func nodes(t *testing.T, store *zkstore.Store, root string) map[string]string {
+	t.Helper()
+	dump, err := store.Dump(context.Background(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, n := range dump {
+		found[n.Path] = string(n.Data)
+	}
+	return found
+}
+
+func TestAClusterOnARealZooKeeper(t *testing.T) {
+	ctx := context.Background()
+	connect := testkit.ZooKeeper(t)
+	first := startWireBroker(t, connect, 0)
+	testkit.Eventually(t, 10*time.Second, "broker 0 is elected", first.controller.IsActive)
+	second, third := startWireBroker(t, connect, 1), startWireBroker(t, connect, 2)
+	third.awaitReceived("brokers=0,1,2")
+
+	// A topic, as a client's broker creates it.
+	if err := third.store.CreateTopic(ctx, topicNode("orders", replicas(0, 1), replicas(1, 2), replicas(2, 0))); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*wireBroker{first, second, third} {
+		testkit.Eventually(t, 10*time.Second, "all know the leaders", func() bool {
+			s := b.metadata.Snapshot()
+			return s.ControllerID == 0 && s.Partition("orders", 2) != nil && s.Partition("orders", 2).Leader == 2
+		})
+	}
+	tree := nodes(t, first.store, "/brokers/topics/orders")
+	if got, want := tree["/brokers/topics/orders/partitions/1/state"], `{"controller_epoch":1,"leader":1,"version":1,"leader_epoch":0,"isr":[1,2]}`; got != want {
+		t.Errorf("state: %s, want %s", got, want)
+	}
+
+	// The controller and leader of orders-0 vanishes.
+	first.stop()
+	testkit.Eventually(t, 15*time.Second, "another broker is elected", func() bool { return second.controller.IsActive() || third.controller.IsActive() })
+	second.awaitReceived("orders-0 leader=1 epoch=2 isr=1 v2 replicas=0,1")
+	active := second
+	if third.controller.IsActive() {
+		active = third
+	}
+	if active.controller.Epoch() != 2 {
+		t.Errorf("epoch %d", active.controller.Epoch())
+	}
+
+	// A request to the one that is not the controller, and one to the one that is.
+	for _, b := range []*wireBroker{second, third} {
+		answer := make(chan *kmsg.AlterPartitionResponse, 1)
+		req := kmsg.NewPtrAlterPartitionRequest()
+		req.Version, req.BrokerID = 3, 99
+		b.controller.AlterPartition(req, func(r *kmsg.AlterPartitionResponse) { answer <- r })
+		want := "NOT_CONTROLLER"
+		if b == active {
+			want = "STALE_BROKER_EPOCH"
+		}
+		if got := codeName((<-answer).ErrorCode); got != want {
+			t.Errorf("broker %d answers %s, want %s", b.id, got, want)
+		}
+	}
+
+	// The broker is back, gets its replicas, and the topic is deleted from everywhere.
+	back := startWireBroker(t, connect, 0)
+	back.awaitReceived("orders-0 leader=1")
+	if err := back.store.CreateTopicDeletion(ctx, "orders"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("the controller's log:\n%s", &active.log)
+		}
+	}()
+	testkit.Eventually(t, 15*time.Second, "the topic's nodes are gone", func() bool {
+		topics, err := back.store.TopicNames(ctx)
+		marked, markErr := back.store.TopicMarkedForDeletion(ctx, "orders")
+		return err == nil && markErr == nil && len(topics) == 0 && !marked
+	})
+	back.awaitReceived("orders-0 epoch=-2 delete")
+	if len(back.metadata.Snapshot().Topics) != 0 {
+		t.Errorf("still known: %v", back.metadata.Snapshot().Topics)
+	}
+	stats, err := active.controller.Stats(ctx)
+	if err != nil || stats.ActiveBrokers != 3 || stats.Topics != 0 {
+		t.Errorf("%+v, %v", stats, err)
+	}
+}
+
+func TestAControllerWhoseZooKeeperRestartsGoesOn(t *testing.T) {
+	ctx := context.Background()
+	zk := testkit.NewZooKeeper(t)
+	b := startWireBroker(t, zk.Address()+"/c", 0)
+	testkit.Eventually(t, 10*time.Second, "broker 0 is elected", b.controller.IsActive)
+	zk.Kill()
+	if err := zk.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.store.CreateTopic(ctx, topicNode("t", replicas(0))); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitReceived("t-0 leader=0 epoch=0 isr=0 v0 replicas=0 new")
+}
+
+// Garbage in every node the controller reads, and the controller goes on.
+func TestGarbageNodesDoNotTakeTheControllerDown(t *testing.T) {
+	ctx := context.Background()
+	connect := testkit.ZooKeeper(t)
+	b := startWireBroker(t, connect, 0)
+	testkit.Eventually(t, 10*time.Second, "broker 0 is elected", b.controller.IsActive)
+	if err := b.store.CreateTopic(ctx, topicNode("good", replicas(0))); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitReceived("good-0 leader=0")
+	for path, data := range map[string]string{
+		"/brokers/ids/7":                                       "{",
+		"/brokers/topics/bad":                                  "not JSON",
+		"/brokers/topics/null":                                 "",
+		"/brokers/topics/half":                                 `{"version":3,"partitions":{"0":"x"}}`,
+		"/admin/delete_topics/never-there":                     "garbage",
+		"/admin/reassign_partitions":                           `{"version":1,"partitions":[{"topic":5}]}`,
+		"/admin/preferred_replica_election":                    "}{",
+		"/isr_change_notification/isr_change_0000000000":       "garbage",
+		"/isr_change_notification/other":                       "garbage",
+		"/log_dir_event_notification/log_dir_event_0000000000": `{"version":1,"broker":"x"}`,
+	} {
+		putNode(t, connect, path, data)
+	}
+	if err := b.store.CreateTopic(ctx, topicNode("after", replicas(0))); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitReceived("after-0 leader=0")
+	// The next controller starts among all this.
+	b.stop()
+	next := startWireBroker(t, connect, 0)
+	testkit.Eventually(t, 10*time.Second, "it is elected", next.controller.IsActive)
+	next.awaitReceived("good-0 leader=0")
+	if err := next.store.CreateTopic(ctx, topicNode("again", replicas(0))); err != nil {
+		t.Fatal(err)
+	}
+	next.awaitReceived("again-0 leader=0")
+	if !next.controller.IsActive() {
+		t.Error("it gave up")
+	}
+}
+
+// putNode writes a node past the store, as a person with zkCli.sh would.
+func putNode(t *testing.T, connect, path, data string) {
+	t.Helper()
+	server, chroot, _ := strings.Cut(connect, "/")
+	conn, events, err := zk.Connect([]string{server}, 5*time.Second, zk.WithLogInfo(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for event := range events {
+		if event.State == zk.StateHasSession {
+			break
+		}
+	}
+	if _, err := conn.Create("/"+chroot+path, []byte(data), 0, zk.WorldACL(zk.PermAll)); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
