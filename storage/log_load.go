@@ -182,6 +182,8 @@ func (ld *loader) loadSegment(base int64, names []string) error {
 	ld.segments = append(ld.segments, s)
 	slices.SortFunc(ld.segments, func(a, b *segment) int { return int(min(max(a.base-b.base, -1), 1)) })
 	switch {
+	case !ld.clean && base > ld.recoveryPoint:
+		return nil // recoverUnflushed rebuilds the indexes, once what lies before is known to be sound
 	case !slices.Contains(names, offsetFileName(base, indexSuffix)):
 		if ld.clean || base < ld.recoveryPoint {
 			ld.log.Errorf("Could not find offset index file corresponding to log file %s, recovering segment and rebuilding index files...", s.log.name())
