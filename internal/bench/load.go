@@ -79,12 +79,28 @@ func deleteTopic(ctx context.Context, br *broker, topic string) error {
 	return nil
 }
 
+// batchMeter counts what a producer has written, batch by batch.
+type batchMeter struct{ batches, bytes atomic.Int64 }
+
+// OnProduceBatchWritten is called by the client.
+func (m *batchMeter) OnProduceBatchWritten(_ kgo.BrokerMetadata, _ string, _ int32, metrics kgo.ProduceBatchMetrics) {
+	m.batches.Add(1)
+	m.bytes.Add(int64(metrics.CompressedBytes))
+}
+
+// meanKiB is the mean size of a batch.
+func (m *batchMeter) meanKiB() float64 {
+	return float64(m.bytes.Load()) / float64(max(1, m.batches.Load())) / 1024
+}
+
 // produce sends a round's records as fast as they are acknowledged (acks=all,
 // idempotent, no compression: what clients do by default) and returns how long
-// it took until the last acknowledgement.
-func produce(ctx context.Context, br *broker, topic string, s shape) (time.Duration, error) {
-	client, err := newClient(br, kgo.DefaultProduceTopic(topic), kgo.ProducerBatchMaxBytes(s.batchBytes),
-		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerLinger(0), kgo.MaxBufferedRecords(20_000))
+// it took until the last acknowledgement. The linger keeps batches full however
+// fast the broker answers, so that both brokers get the same ones.
+func produce(ctx context.Context, br *broker, topic string, s shape, meter *batchMeter) (time.Duration, error) {
+	client, err := newClient(br, kgo.DefaultProduceTopic(topic), kgo.ProducerBatchMaxBytes(s.batchBytes), kgo.WithHooks(meter),
+		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerLinger(20*time.Millisecond), kgo.MaxBufferedRecords(20_000))
 	if err != nil {
 		return 0, err
 	}
@@ -130,6 +146,38 @@ func fetch(ctx context.Context, br *broker, topic string, records int64) (time.D
 		records -= int64(fetches.NumRecords())
 	}
 	return time.Since(begin), nil
+}
+
+// endOffsets returns the sum of the end offsets of a topic's partitions.
+func endOffsets(ctx context.Context, br *broker, topic string, partitions int) (int64, error) {
+	client, err := newClient(br)
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	request := kmsg.NewPtrListOffsetsRequest()
+	asked := kmsg.NewListOffsetsRequestTopic()
+	asked.Topic = topic
+	for p := range partitions {
+		one := kmsg.NewListOffsetsRequestTopicPartition()
+		one.Partition, one.Timestamp = int32(p), -1
+		asked.Partitions = append(asked.Partitions, one)
+	}
+	request.Topics = append(request.Topics, asked)
+	response, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, t := range response.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode != 0 {
+				return 0, fmt.Errorf("%s: the end offset of %s-%d answers error %d", br.name, topic, p.Partition, p.ErrorCode)
+			}
+			sum += p.Offset
+		}
+	}
+	return sum, nil
 }
 
 // consumeAll names every partition of a topic, so that no group is needed.

@@ -54,7 +54,7 @@ type sizes struct {
 	warmUp        time.Duration // load before anything of a warm broker is measured
 	largeBytes    int64         // a round of the shape with large batches
 	smallBytes    int64         // and of that with small ones
-	fetchPasses   int           // how often a round reads it back
+	fetchBytes    int64         // what a round reads back, in as many passes as that takes
 	latency       time.Duration // a round, without its own warm-up
 	recoveryBytes int64
 	toolRepeats   int // of our tools, a round
@@ -62,12 +62,12 @@ type sizes struct {
 
 func fullSizes() sizes {
 	return sizes{limit: 25 * time.Minute, rounds: 5, session: 6 * time.Second, idle: 5 * time.Second, warmUp: 30 * time.Second,
-		largeBytes: 1 << 30, smallBytes: 256 << 20, fetchPasses: 2, latency: 15 * time.Second, recoveryBytes: 5e9, toolRepeats: 4}
+		largeBytes: 1 << 30, smallBytes: 256 << 20, fetchBytes: 2 << 30, latency: 15 * time.Second, recoveryBytes: 5e9, toolRepeats: 4}
 }
 
 func quickSizes() sizes {
-	return sizes{limit: 4 * time.Minute, rounds: 2, session: 4 * time.Second, idle: 2 * time.Second, warmUp: 4 * time.Second,
-		largeBytes: 128 << 20, smallBytes: 32 << 20, fetchPasses: 1, latency: 3 * time.Second, recoveryBytes: 5e8, toolRepeats: 10}
+	return sizes{limit: 4 * time.Minute, rounds: 2, session: 2 * time.Second, idle: 2 * time.Second, warmUp: 4 * time.Second,
+		largeBytes: 128 << 20, smallBytes: 32 << 20, fetchBytes: 128 << 20, latency: 3 * time.Second, recoveryBytes: 3e8, toolRepeats: 10}
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -76,7 +76,7 @@ func run(args []string) int {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	quick := flags.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "small sizes and two rounds, in under four minutes (also BENCH_QUICK=1)")
 	rounds := flags.Int("rounds", 0, "how often each side has its turn (default 5, quick 2)")
-	recovery := flags.Float64("recovery-gb", 0, "GB of log to recover (default 5, quick 0.5)")
+	recovery := flags.Float64("recovery-gb", 0, "GB of log to recover (default 5, quick 0.3)")
 	out := flags.String("out", os.Getenv("BENCH_OUT"), "also write what is printed at the end to this file (also BENCH_OUT)")
 	work := flags.String("work", "", "work folder, removed at the end (default: a fresh one below TMPDIR)")
 	flags.Usage = func() {
@@ -204,12 +204,6 @@ func newBench(z sizes, work string) (*bench, error) {
 		}
 	}
 	b := &bench{sizes: z, work: work, warmed: map[*side]*broker{}, ours: ourSide(work)}
-	if os.Getenv("DEBUG_OURS") == "real" {
-		if b.ours, err = originalSide(work, jars, originalVersion); err != nil {
-			return nil, err
-		}
-		b.ours.name = "Stand-in"
-	}
 	if b.original, err = originalSide(work, jars, originalVersion); err == nil {
 		b.report = &report{ours: b.ours.name, original: b.original.name}
 		err = checkSpace(work, 3*z.recoveryBytes+4<<30)
@@ -288,7 +282,7 @@ func (b *bench) warmUp(ctx context.Context, br *broker) error {
 			if err := createTopic(ctx, br, topic, loadPartitions); err != nil {
 				return err
 			}
-			if _, err := produce(ctx, br, topic, s); err != nil {
+			if _, err := produce(ctx, br, topic, s, &batchMeter{}); err != nil {
 				return err
 			}
 			if _, err := fetch(ctx, br, topic, s.records()); err != nil {

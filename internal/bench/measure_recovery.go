@@ -45,6 +45,13 @@ func measureRecovery(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
+		held, err := endOffsets(ctx, br, recoveryTopic, recoveryPartitions)
+		if err != nil {
+			return err
+		}
+		if written := b.sizes.recoveryBytes / recordBytes; held < written {
+			return fmt.Errorf("%s has %d records after recovery; %d were acknowledged before the kill", s.name, held, written)
+		}
 		row.add(s, took.Seconds())
 		b.progress("  %s: %.2f s", s.name, took.Seconds())
 		br.kill()
@@ -65,7 +72,7 @@ func fill(ctx context.Context, b *bench, s *side) (*broker, error) {
 	if err := createTopic(ctx, br, recoveryTopic, recoveryPartitions); err != nil {
 		return br, err
 	}
-	if _, err := produce(ctx, br, recoveryTopic, shape{batchBytes: 256 << 10, bytes: b.sizes.recoveryBytes}); err != nil {
+	if _, err := produce(ctx, br, recoveryTopic, shape{batchBytes: 256 << 10, bytes: b.sizes.recoveryBytes}, &batchMeter{}); err != nil {
 		return br, err
 	}
 	br.kill()

@@ -42,7 +42,7 @@ func measureShape(ctx context.Context, b *bench, load shape) error {
 	row := func(what, unit string, g goal) *metric { return b.report.metric(what+", "+load.name, unit, g) }
 	produceCPU, fetchCPU := row("broker CPU per GB produced", "s/GB", goal{ratio: 0.5}), row("broker CPU per GB fetched", "s/GB", goal{ratio: 0.8})
 	produceRate, fetchRate := row("produced", "MB/s", goal{}), row("fetched", "MB/s", goal{})
-	memory := row("resident memory under load", "MiB", memoryGoal)
+	memory, batch := row("resident memory under load", "MiB", memoryGoal), row("mean batch", "KiB", goal{})
 	return b.alternate(ctx, func(ctx context.Context, s *side) error {
 		br, err := b.warm(ctx, s)
 		if err != nil {
@@ -54,18 +54,21 @@ func measureShape(ctx context.Context, b *bench, load shape) error {
 		}
 		resident := watchMemory(br)
 		defer func() { memory.add(s, resident()) }()
-		cpu, took, err := charge(br, func() (time.Duration, error) { return produce(ctx, br, topic, load) })
+		var written batchMeter
+		cpu, took, err := charge(br, func() (time.Duration, error) { return produce(ctx, br, topic, load, &written) })
 		if err != nil {
 			return err
 		}
+		batch.add(s, written.meanKiB())
 		produceCPU.add(s, cpu/(float64(load.bytes)/1e9))
 		produceRate.add(s, float64(load.bytes)/1e6/took.Seconds())
 
-		cpu, took, err = charge(br, func() (time.Duration, error) { return fetchTimes(ctx, br, topic, load.records(), b.sizes.fetchPasses) })
+		passes := int(max(1, b.sizes.fetchBytes/load.bytes))
+		cpu, took, err = charge(br, func() (time.Duration, error) { return fetchTimes(ctx, br, topic, load.records(), passes) })
 		if err != nil {
 			return err
 		}
-		fetched := float64(load.bytes) * float64(b.sizes.fetchPasses)
+		fetched := float64(load.bytes) * float64(passes)
 		fetchCPU.add(s, cpu/(fetched/1e9))
 		fetchRate.add(s, fetched/1e6/took.Seconds())
 		b.progress("  %s, %s: produce %.2f s/GB at %.0f MB/s, fetch %.2f s/GB at %.0f MB/s", s.name, load.name,

@@ -5,39 +5,21 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
-// ticksPerSecond is the unit of the CPU times in /proc, which Linux fixes for
-// programs whatever the kernel's own clock is.
-const ticksPerSecond = 100
-
 // cpuSeconds returns the CPU time, user and system, that a process and its
-// threads have used since it started.
+// threads, ended ones included, have used since it started. It is what
+// /proc/PID/stat has in ticks of 10 ms, read in nanoseconds from the process's
+// CPU clock, whose id the kernel derives from the process id.
 func cpuSeconds(pid int) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
+	const wholeProcessRunTime = 2
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid)<<3|wholeProcessRunTime, &t); err != nil {
+		return 0, fmt.Errorf("read the CPU clock of process %d: %w", pid, err)
 	}
-	return parseCPU(string(text))
-}
-
-// parseCPU reads /proc/PID/stat: after the name in brackets, which may hold
-// any character, the state is field 0, utime 11 and stime 12.
-func parseCPU(stat string) (float64, error) {
-	end := strings.LastIndexByte(stat, ')')
-	fields := strings.Fields(stat[end+1:])
-	if end < 0 || len(fields) < 13 {
-		return 0, fmt.Errorf("unexpected content of /proc/PID/stat: %q", stat)
-	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.ParseInt(fields[12], 10, 64)
-	if err != nil {
-		return 0, err
-	}
-	return float64(user+system) / ticksPerSecond, nil
+	return float64(t.Nano()) / 1e9, nil
 }
 
 // residentMiB returns how much of a process is in memory (VmRSS) and the most

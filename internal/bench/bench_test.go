@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMedianAndPercentileOfUnsortedAndSmallSamples(t *testing.T) {
+	for _, c := range []struct {
+		samples []float64
+		want    float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1, 5}, 5}, {[]float64{4, 1, 3, 2}, 2.5}} {
+		if got := median(c.samples); got != c.want {
+			t.Errorf("median(%v) = %v, want %v", c.samples, got, c.want)
+		}
+	}
+	hundred := make([]float64, 100)
+	for i := range hundred {
+		hundred[i] = float64(i + 1)
+	}
+	for p, want := range map[float64]float64{0.5: 50, 0.99: 99, 0.999: 100, 0: 1, 1: 100} {
+		if got := percentile(hundred, p); got != want {
+			t.Errorf("percentile(1..100, %v) = %v, want %v", p, got, want)
+		}
+	}
+}
+
+func TestTheTableShowsMediansSpreadRatioAndMissedGoals(t *testing.T) {
+	ours, original := &side{name: "Ours"}, &side{name: "Original"}
+	r := &report{ours: ours.name, original: original.name}
+	fill := func(m *metric, o, theirs []float64) {
+		for _, v := range o {
+			m.add(ours, v)
+		}
+		for _, v := range theirs {
+			m.add(original, v)
+		}
+	}
+	fill(r.metric("start", "ms", goal{ratio: 0.1}), []float64{90, 110, 100}, []float64{2000, 1000, 3000})
+	fill(r.metric("memory", "MiB", goal{ratio: 0.1}), []float64{41}, []float64{400})
+	fill(r.metric("tool", "ms", goal{below: 50}), []float64{49.9, 12, 3}, nil)
+	fill(r.metric("slow tool", "ms", goal{below: 50}), []float64{50}, nil)
+	fill(r.metric("rate", "MB/s", goal{}), []float64{0.5}, []float64{1})
+	r.note("one")
+	r.note("one")
+	var b bytes.Buffer
+	r.write(&b)
+	want := `| Measurement | Unit | Ours             | Original         | Ratio | Goal         | Reached |
+|-------------|------|------------------|------------------|-------|--------------|---------|
+| start       | ms   | 100 (90.0-110)   | 2000 (1000-3000) | 0.050 | ratio <= 0.1 | yes     |
+| memory      | MiB  | 41.0             | 400              | 0.102 | ratio <= 0.1 | MISSED  |
+| tool        | ms   | 12.0 (3.00-49.9) | -                | -     | < 50         | yes     |
+| slow tool   | ms   | 50.0             | -                | -     | < 50         | MISSED  |
+| rate        | MB/s | 0.500            | 1.00             | 0.500 | -            | -       |
+
+- one
+`
+	if got := b.String(); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestCPUTimeOfAProcessGrowsWithItsWork(t *testing.T) {
+	before, err := cpuSeconds(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		after, err := cpuSeconds(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after-before > 0.01 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after 10 s of work the CPU clock has moved by %v s", after-before)
+		}
+	}
+}
+
+func TestMemoryIsReadFromTheStatusOfAProcess(t *testing.T) {
+	now, most, err := residentMiB(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now < 1 || most < now {
+		t.Errorf("resident %v MiB, at most %v MiB", now, most)
+	}
+	if _, err := statusMiB("VmPeak:\t 10 kB\n", "VmRSS"); err == nil || !strings.Contains(err.Error(), "VmRSS") {
+		t.Errorf("a missing line gives %v", err)
+	}
+}
+
+func TestOnlyKnownMeasurementsAreChosenAndInTheirOrder(t *testing.T) {
+	chosen, err := choose([]string{"latency", "start"})
+	if err != nil || len(chosen) != 2 || chosen[0].name != "start" || chosen[1].name != "latency" {
+		t.Errorf("chose %v, %v", chosen, err)
+	}
+	if all, err := choose(nil); err != nil || len(all) != len(measurements) {
+		t.Errorf("chose %d of %d, %v", len(all), len(measurements), err)
+	}
+	if _, err := choose([]string{"speed"}); err == nil || !strings.Contains(err.Error(), "start memory") {
+		t.Errorf("an unknown measurement gives %v", err)
+	}
+}
