@@ -20,6 +20,7 @@ import (
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/producerids"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
@@ -47,7 +48,7 @@ type Broker struct {
 	registration *registration
 	server       *network.Server
 	toController *controllerLink // ISR changes
-	producerIDs  closer
+	producerIDs  *producerids.Manager
 
 	fatal  chan error
 	ctx    context.Context // of the background work; ended by Stop
@@ -58,8 +59,6 @@ type Broker struct {
 	started  bool
 	undo     []func() // what Start has done, to be undone from the last to the first
 }
-
-type closer interface{ Close() }
 
 // New returns a broker that has done nothing yet.
 func New(cfg *settings.Config, logger *logrus.Logger) *Broker {
@@ -135,6 +134,7 @@ func (b *Broker) bringUp(ctx context.Context) error {
 		b.startReplication,
 		b.register,
 		b.startController,
+		b.startProducerIDs,
 		b.startConfigs,
 		b.serve,
 	} {
@@ -253,7 +253,7 @@ func (b *Broker) startReplication(context.Context) error {
 	b.isr = replication.NewAlterPartition(b.id.brokerID, b.registration.epoch.Load, b.toController, b.logger)
 	b.onStop(b.isr.Close)
 	b.replicas = replication.NewManager(replication.Config{
-		Options: replicationOptions(cfg, b.id.brokerID), Logs: b.logs, Metadata: b.cache, Topics: b.configs,
+		Options: replication.OptionsOf(cfg), Logs: b.logs, Metadata: b.cache, Topics: b.configs,
 		ISR: b.isr, LogDirs: b, BrokerEpoch: b.registration.epoch.Load, Logger: b.logger,
 	})
 	b.replicas.Start()
@@ -277,6 +277,25 @@ func (b *Broker) startController(context.Context) error {
 	b.store.AddSessionListener(zkstore.SessionListener{Before: b.controller.BeforeNewSession, After: b.controller.AfterNewSession})
 	b.controller.Start()
 	b.onStop(b.controller.Stop)
+	return nil
+}
+
+// startProducerIDs makes ready to hand out producer ids, in blocks that the
+// controller allocates, or, below IBP 3.0, that this broker takes itself.
+func (b *Broker) startProducerIDs(context.Context) error {
+	var source producerids.Source
+	if b.cfg.IBP().AtLeast("3.0-IV0") {
+		link := newControllerLink(b.id.brokerID, b.cfg.InterBrokerListener(), b.cache, intMs(b.cfg, "controller.socket.timeout.ms"), nil)
+		b.onStop(link.close)
+		source = producerids.FromController(b.id.brokerID, b.registration.epoch.Load, link.do)
+	} else {
+		source = producerids.FromZooKeeper(b.id.brokerID, b.store)
+	}
+	b.producerIDs = producerids.New(source, b.logger)
+	b.onStop(b.producerIDs.Close)
+	if !b.cfg.IBP().AtLeast("3.0-IV0") {
+		b.producerIDs.Fetch()
+	}
 	return nil
 }
 

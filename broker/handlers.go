@@ -12,12 +12,23 @@ func (b *Broker) handlers() *api.Registry {
 	r := api.NewRegistry(nil, b.logger)
 	topics := b.administration()
 	auto := api.NewAutoTopics(topics, b.cache, b.dynamic, b.logger)
+	levels := api.NewLogLevels(b.logger)
+	changer := api.NewConfigChanger(b.id.brokerID, topics, b.dynamic, b.cache, levels)
 	r.Register(
 		api.ApiVersions(r, b.featuresEpoch),
 		api.MetadataOf(b.cache, auto, b.id.clusterID),
 		api.CreateTopics(b.controller, topics, b.cache, b.dynamic),
 		api.DeleteTopics(b.controller, topics, b.cache, b.dynamic),
 		api.CreatePartitions(b.controller, topics, b.cache),
+		api.DescribeConfigs(b.id.brokerID, b.dynamic, topics, b.cache, levels),
+		api.AlterConfigs(changer),
+		api.IncrementalAlterConfigs(changer),
+		api.DescribeCluster(b.cache, b.id.clusterID),
+		api.ElectLeaders(b.controller, b.cache),
+		api.AlterPartitionReassignments(b.controller),
+		api.ListPartitionReassignments(b.controller),
+		api.UpdateFeatures(b.controller, b.dynamic),
+		api.InitProducerId(b.producerIDs, b.dynamic),
 	)
 	r.Register(
 		api.Produce(b.replicas),
@@ -28,10 +39,26 @@ func (b *Broker) handlers() *api.Registry {
 		api.DescribeLogDirs(b.replicas),
 		api.DescribeProducers(b.replicas, admin.ValidateTopicName),
 	)
-	r.Register( // of the controller
+	r.Register( // between brokers
+		api.ControlledShutdown(b.controller),
+		api.AlterPartition(b.controller),
+		api.AllocateProducerIds(b.controller),
 		api.LeaderAndIsr(b.replicas),
 		api.StopReplica(b.replicas),
 		api.UpdateMetadata(b.replicas, func([]metadata.TopicPartition) {}),
+	)
+	r.Register( // of what is not there, and says so
+		api.SaslHandshake(),
+		api.SaslAuthenticate(),
+		api.DescribeAcls(),
+		api.CreateAcls(),
+		api.DeleteAcls(),
+		api.CreateDelegationToken(b.dynamic),
+		api.RenewDelegationToken(b.dynamic),
+		api.ExpireDelegationToken(b.dynamic),
+		api.DescribeDelegationToken(b.dynamic),
+		api.ConsumerGroupHeartbeat(),
+		api.ConsumerGroupDescribe(),
 	)
 	return r
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/monedula/monedula/controller"
 	"github.com/monedula/monedula/network"
-	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
 	"github.com/monedula/monedula/zkstore"
@@ -79,56 +78,6 @@ func storageOptions(cfg *settings.Config) storage.Options {
 	o.ProducerExpiryCheck = intMs(cfg, "producer.id.expiration.check.interval.ms")
 	o.KeepTopicIDs = cfg.IBP().AtLeast("2.8-IV0")
 	return o
-}
-
-func replicationOptions(cfg *settings.Config, id int32) replication.Options {
-	o := replication.DefaultOptions(id)
-	o.LagMax = ms(cfg, "replica.lag.time.max.ms")
-	o.CheckpointInterval = ms(cfg, "replica.high.watermark.checkpoint.interval.ms")
-	o.FetchMaxBytes = cfg.Int("fetch.max.bytes")
-	o.FetchSessions = int(cfg.Int("max.incremental.fetch.session.cache.slots"))
-	o.SelectorClass = cfg.String("replica.selector.class")
-	o.Rack = cfg.StringOrNil("broker.rack")
-	o.InterBrokerListener = cfg.InterBrokerListener()
-	o.Fetchers = cfg.Int("num.replica.fetchers")
-	o.FetchPartitionBytes = cfg.Int("replica.fetch.max.bytes")
-	o.FetchResponseBytes = cfg.Int("replica.fetch.response.max.bytes")
-	o.FetchMinBytes = cfg.Int("replica.fetch.min.bytes")
-	o.FetchWait = intMs(cfg, "replica.fetch.wait.max.ms")
-	o.FetchBackoff = intMs(cfg, "replica.fetch.backoff.ms")
-	o.FetchTimeout = intMs(cfg, "replica.socket.timeout.ms")
-	o.ControllerSocketLimit = intMs(cfg, "controller.socket.timeout.ms")
-	o.PeerVersions = peerVersions(cfg.IBP())
-	return o
-}
-
-// peerVersions are the request versions between brokers, which the
-// inter.broker.protocol.version decides.
-func peerVersions(ibp settings.IBP) replication.PeerVersions {
-	first := func(steps ...step) int16 {
-		for _, s := range steps {
-			if ibp.AtLeast(s.ibp) {
-				return s.version
-			}
-		}
-		return 0
-	}
-	return replication.PeerVersions{
-		Fetch: first(step{"3.9-IV0", 17}, step{"3.7-IV4", 16}, step{"3.5-IV1", 15}, step{"3.5-IV0", 14}, step{"3.1-IV0", 13},
-			step{"2.7-IV1", 12}, step{"2.3-IV1", 11}, step{"2.1-IV2", 10}, step{"2.0-IV1", 8}, step{"1.1-IV0", 7},
-			step{"0.11.0-IV1", 5}, step{"0.11.0-IV0", 4}, step{"0.10.1-IV1", 3}, step{"0.10.0-IV0", 2}),
-		ListOffsets: first(step{"3.9-IV0", 9}, step{"3.5-IV0", 8}, step{"3.0-IV1", 7}, step{"2.8-IV0", 6}, step{"2.2-IV1", 5},
-			step{"2.1-IV1", 4}, step{"2.0-IV1", 3}, step{"0.11.0-IV0", 2}, step{"0.10.1-IV2", 1}),
-		OffsetForLeaderEpoch: first(step{"2.8-IV0", 4}, step{"2.3-IV1", 3}, step{"2.1-IV1", 2}, step{"2.0-IV0", 1}),
-		TruncateOnFetch:      ibp.AtLeast("2.7-IV1"),
-		AlterPartition:       ibp.AtLeast("2.7-IV2"),
-	}
-}
-
-// step is a request version and the protocol version it begins with.
-type step struct {
-	ibp     string
-	version int16
 }
 
 func controllerConfig(cfg *settings.Config, id int32, log *logrus.Logger) controller.Config {

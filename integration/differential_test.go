@@ -189,11 +189,17 @@ func normalised(v any) any {
 // partitions and three records, topic compacted.
 func (s *side) prepare(t *testing.T) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	testkit.Eventually(t, 20*time.Second, "a controller on "+s.name, func() bool {
+		req := kmsg.NewPtrMetadataRequest()
+		req.Version = 12
+		resp, err := s.link.Do(ctx, req)
+		return err == nil && resp.(*kmsg.MetadataResponse).ControllerID == 0 && len(resp.(*kmsg.MetadataResponse).Brokers) == 1
+	})
 	for _, topic := range []string{"t1", "compacted"} {
 		s.mustCreate(t, topic, 2)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
 	testkit.Eventually(t, 20*time.Second, "leaders on "+s.name, func() bool {
 		req := kmsg.NewPtrMetadataRequest()
 		req.Version = 12

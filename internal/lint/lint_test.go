@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"zkstore":      {},
 	"network":      {},
 	"admin":        {"zkstore"},
+	"producerids":  {"zkstore"},
 	"controller":   {"zkstore"},
 	"replication":  {"storage", "network"},
 	"broker/api":   {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
