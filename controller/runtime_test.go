@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -238,7 +239,6 @@ func TestASenderKeepsTheOrderAndSendsAgainUntilAnswered(t *testing.T) {
 		s.Add(brokerInfo(1, 7))
 		var answers []int64
 		var mu sync.Mutex
-		begin := time.Now()
 		for i := range int64(5) {
 			s.Send(1, update(i), func(kmsg.Response) {
 				mu.Lock()
@@ -247,9 +247,11 @@ func TestASenderKeepsTheOrderAndSendsAgainUntilAnswered(t *testing.T) {
 			})
 		}
 		time.Sleep(time.Second)
+		mu.Lock()
 		if len(answers) != 5 {
 			t.Fatalf("answers: %v", answers)
 		}
+		mu.Unlock()
 		var order []int64
 		for _, req := range b.seen() {
 			order = append(order, req.(*kmsg.UpdateMetadataRequest).BrokerEpoch)
@@ -263,7 +265,6 @@ func TestASenderKeepsTheOrderAndSendsAgainUntilAnswered(t *testing.T) {
 		if b.dials != 3 {
 			t.Errorf("%d connections", b.dials)
 		}
-		_ = begin
 		s.RemoveAll()
 		s.wait()
 	})
@@ -272,9 +273,9 @@ func TestASenderKeepsTheOrderAndSendsAgainUntilAnswered(t *testing.T) {
 func TestPitfallController22_ARemovedBrokersQueueIsNotForItsSuccessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{}
-		up := false
+		var up, answered atomic.Bool
 		dial := func(ctx context.Context, address string) (net.Conn, error) {
-			if !up {
+			if !up.Load() {
 				return nil, errors.New("refused")
 			}
 			return b.dial(ctx, address)
@@ -287,12 +288,11 @@ func TestPitfallController22_ARemovedBrokersQueueIsNotForItsSuccessor(t *testing
 		time.Sleep(time.Second) // tried in vain all the time
 		s.Remove(1)
 		s.Add(brokerInfo(1, 8))
-		up = true
-		answered := false
-		s.Send(1, update(8), func(kmsg.Response) { answered = true })
+		up.Store(true)
+		s.Send(1, update(8), func(kmsg.Response) { answered.Store(true) })
 		time.Sleep(time.Second)
-		if seen := b.seen(); len(seen) != 1 || seen[0].(*kmsg.UpdateMetadataRequest).BrokerEpoch != 8 || !answered {
-			t.Errorf("the successor got %d requests, answered: %t", len(seen), answered)
+		if seen := b.seen(); len(seen) != 1 || seen[0].(*kmsg.UpdateMetadataRequest).BrokerEpoch != 8 || !answered.Load() {
+			t.Errorf("the successor got %d requests, answered: %t", len(seen), answered.Load())
 		}
 		s.RemoveAll()
 		s.wait()

@@ -15,6 +15,7 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -118,10 +119,47 @@ func (b *wireBroker) serve(conn net.Conn) {
 			b.metadata.Apply(update)
 		}
 		b.mu.Unlock()
-		if err := writeResponse(conn, correlation, h.respond(b.id, req)); err != nil {
+		if err := writeResponse(conn, correlation, b.answer(h, req)); err != nil {
 			return
 		}
 	}
+}
+
+// answer hands to the controller what other brokers ask of it.
+func (b *wireBroker) answer(h *harness, req kmsg.Request) kmsg.Response {
+	answers := make(chan kmsg.Response, 1)
+	switch req := req.(type) {
+	case *kmsg.ApiVersionsRequest:
+		resp := req.ResponseKind().(*kmsg.ApiVersionsResponse)
+		for key, version := range map[protocol.APIKey]int16{protocol.ApiVersions: 3, protocol.ControlledShutdown: 3, protocol.AlterPartition: 3, protocol.AllocateProducerIds: 0} {
+			k := kmsg.NewApiVersionsResponseApiKey()
+			k.ApiKey, k.MaxVersion = int16(key), version
+			resp.ApiKeys = append(resp.ApiKeys, k)
+		}
+		return resp
+	case *kmsg.AlterPartitionRequest:
+		b.controller.AlterPartition(req, func(resp *kmsg.AlterPartitionResponse) { answers <- resp })
+	case *kmsg.ControlledShutdownRequest:
+		resp := req.ResponseKind().(*kmsg.ControlledShutdownResponse)
+		b.controller.ControlledShutdown(req.BrokerID, req.BrokerEpoch, func(remaining []TopicPartition, err error) {
+			resp.ErrorCode = int16(protocol.CodeOf(err))
+			for _, tp := range remaining {
+				p := kmsg.NewControlledShutdownResponsePartitionsRemaining()
+				p.Topic, p.Partition = tp.Topic, tp.Partition
+				resp.PartitionsRemaining = append(resp.PartitionsRemaining, p)
+			}
+			answers <- resp
+		})
+	case *kmsg.AllocateProducerIDsRequest:
+		resp := req.ResponseKind().(*kmsg.AllocateProducerIDsResponse)
+		b.controller.AllocateProducerIDs(req.BrokerID, req.BrokerEpoch, func(start int64, count int32, err error) {
+			resp.ErrorCode, resp.ProducerIDStart, resp.ProducerIDLen = int16(protocol.CodeOf(err)), start, count
+			answers <- resp
+		})
+	default:
+		return h.respond(b.id, req)
+	}
+	return <-answers
 }
 
 func (b *wireBroker) received(text string) bool {
