@@ -270,6 +270,29 @@ func TestResizingNeverCutsEntries(t *testing.T) {
 	wantEqual(t, "last", found, offsetPosition{5, 5})
 }
 
+// A crash may leave the zeros of a preallocated index that was to be trimmed.
+func TestZerosAtTheEndAreNoEntries(t *testing.T) {
+	for entries := range 700 {
+		mem := memDir(t)
+		x := newTestOffsetIndex(t, mem, 10, 8*700)
+		for i := range entries {
+			noError(t, x.append(int64(11+i), int32(i+1)))
+		}
+		again := newOffsetIndex(newFileCache(mem, 1), "/d/x.index", 10, 8*700)
+		n, err := again.entries()
+		noError(t, err)
+		wantEqual(t, "entries", n, entries)
+		last, err := again.last()
+		noError(t, err)
+		wantEqual(t, "last", last, offsetPosition{int64(10 + entries), int32(entries)})
+	}
+	mem := memDir(t)
+	noError(t, writeFile(mem, "/d/t", make([]byte, timeEntrySize)))
+	last, err := newTimeIndex(newFileCache(mem, 1), "/d/t", 10, 100).last()
+	noError(t, err)
+	wantEqual(t, "a record of the year 1970", last, timestampOffset{0, 10})
+}
+
 func TestDamagedIndexesAreTold(t *testing.T) {
 	entry := func(values ...uint32) (b []byte) {
 		for _, v := range values {

@@ -60,8 +60,9 @@ func newIndexFile(files *fileCache, path string, base, entrySize int64, maxSize 
 	return indexFile{file: file, base: base, entrySize: entrySize, maxEntries: int64(maxSize) / entrySize}
 }
 
-// load returns the state, counting the file's entries the first time: a file
-// that was there is taken to be valid in its whole length, as Kafka does.
+// load returns the state, counting the file's entries the first time: those in
+// its whole length, as Kafka does, but for the zeros that a crash may leave at
+// the end of a preallocated file.
 func (x *indexFile) load() (*indexState, error) {
 	if s := x.state.Load(); s != nil {
 		return s, nil
@@ -80,16 +81,41 @@ func (x *indexFile) load() (*indexState, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &indexState{count: info.Size() / x.entrySize}
-	if s.count > 0 {
-		s.lastEntry = make([]byte, x.entrySize)
-		if _, err := f.ReadAt(s.lastEntry, (s.count-1)*x.entrySize); err != nil {
-			return nil, err
-		}
+	s := &indexState{}
+	if s.count, s.lastEntry, err = x.countEntries(f, info.Size()/x.entrySize); err != nil {
+		return nil, err
 	}
 	x.length = info.Size()
 	x.state.Store(s)
 	return s, nil
+}
+
+// countEntries returns how many of the file's entries come before the zeros at
+// its end, and the last of them. No entry but the first is all zeros: offsets,
+// or timestamps, rise.
+func (x *indexFile) countEntries(f io.ReaderAt, whole int64) (count int64, last []byte, err error) {
+	if whole == 0 {
+		return 0, nil, nil
+	}
+	last = make([]byte, x.entrySize)
+	if _, err := f.ReadAt(last, (whole-1)*x.entrySize); err != nil {
+		return 0, nil, err
+	}
+	if whole == 1 || !isZero(last) {
+		return whole, last, nil
+	}
+	var block indexBlock
+	last, n, err := searchEntries(f, &block, whole, x.entrySize, func(e []byte) bool { return !isZero(e) })
+	return n + 1, last, err
+}
+
+func isZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // activate makes the index that of the active segment: the file is created

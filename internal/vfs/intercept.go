@@ -50,10 +50,10 @@ type Op struct {
 	Size    int    // bytes read or written
 }
 
-// Intercept returns a file system that calls before ahead of every operation
-// of base. An error from it is the operation's error, and nothing is done; of
-// a write, n of the first bytes are written all the same where the error is a
-// ShortWrite of n.
+// Intercept returns a file system that calls before ahead of every operation of
+// base, on the goroutine that asks for it. An error from it is the operation's
+// error, and nothing is done; of a write, some of the bytes are written all the
+// same where the error is a *ShortWrite.
 func Intercept(base FS, before func(Op) error) FS { return &intercepted{base, before} }
 
 // ShortWrite makes a failing write leave some bytes.
