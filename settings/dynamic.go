@@ -102,7 +102,17 @@ func (s *dynamicState) merge() (*Config, error) {
 			merged[name] = layer[name]
 		}
 	}
-	return build(merged, nil)
+	id := s.static.BrokerID()
+	generated := s.static.Bool("broker.id.generation.enable") && id > s.static.Int("reserved.broker.max.id")
+	if generated { // beyond what a configuration may set, so it is put in last
+		delete(merged, "broker.id")
+		delete(merged, "node.id")
+	}
+	c, err := build(merged, nil)
+	if err != nil || !generated {
+		return c, err
+	}
+	return c.WithBrokerID(id), nil
 }
 
 // Validate says whether values could be set, as this broker's own or as the
@@ -135,9 +145,10 @@ func (d *Dynamic) Validate(values map[string]string, perBroker bool) error {
 
 // checkDynamic checks which keys are set, and each value by itself.
 func checkDynamic(values map[string]string, perBroker bool) error {
-	refuse := func(what string, test func(name string) bool) error {
+	order := javaOrder(slices.Collect(maps.Keys(values)))
+	refuse := func(what, set string, test func(name string) bool) error {
 		var refused []string
-		for _, name := range slices.Sorted(maps.Keys(values)) {
+		for _, name := range order {
 			if test(name) {
 				refused = append(refused, name)
 			}
@@ -145,13 +156,13 @@ func checkDynamic(values map[string]string, perBroker bool) error {
 		if len(refused) == 0 {
 			return nil
 		}
-		return problem(refused[0], fmt.Errorf("%s: %s", what, scalaSet(refused)))
+		return problem(refused[0], fmt.Errorf("%s: %s", what, scalaSet(set, refused)))
 	}
-	if err := refuse("Cannot update these configs dynamically", isStatic); err != nil {
+	if err := refuse("Cannot update these configs dynamically", "Set", isStatic); err != nil {
 		return err
 	}
 	if err := refuse("These security configs can be dynamically updated only per-listener using the listener prefix",
-		needsListenerPrefix); err != nil {
+		"HashSet", needsListenerPrefix); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -162,7 +173,7 @@ func checkDynamic(values map[string]string, perBroker bool) error {
 	if perBroker {
 		return nil
 	}
-	return refuse("Cannot update these configs at default cluster level, broker id must be specified", isPerBroker)
+	return refuse("Cannot update these configs at default cluster level, broker id must be specified", "Set", isPerBroker)
 }
 
 // checkDynamicValue parses the value of a key that can be set dynamically;
@@ -284,6 +295,3 @@ func isStoredSecret(name string) bool {
 	}
 	return false
 }
-
-// scalaSet writes names as Scala's toString does, which clients see.
-func scalaSet(names []string) string { return "Set(" + strings.Join(names, ", ") + ")" }
