@@ -17,6 +17,7 @@
 //	brokers.go, topics.go, deletion.go, reassign_partitions.go,
 //	elect_leaders.go, alter_partition.go, controlled_shutdown.go,
 //	notifications.go, features.go    one file per kind of event
+//	api.go                  what other rooms ask of the controller
 //	queue.go                events in order, and timers
 //	senders.go              one queue and one connection per broker
 package controller
@@ -28,7 +29,6 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/peerlink"
@@ -87,6 +87,8 @@ type Config struct {
 // block; each is called exactly once, also when the controller resigns before it
 // came to the request (NOT_CONTROLLER) or stops.
 type Controller struct {
+	Requests // what others ask of the controller
+
 	m       *Machine
 	queue   *queue
 	senders *senders
@@ -107,7 +109,7 @@ func New(cfg Config, store Store) (*Controller, error) {
 	}
 	s.epoch = m.epoch.Load
 	log := newLogger(m.cfg.Logger, "kafka.controller.ControllerEventManager$ControllerEventThread", "[ControllerEventThread controllerId=%d] ", cfg.BrokerID)
-	return &Controller{m: m, queue: q, senders: s, log: log, done: make(chan struct{})}, nil
+	return &Controller{Requests: Requests{q}, m: m, queue: q, senders: s, log: log, done: make(chan struct{})}, nil
 }
 
 // Start watches /controller and tries to be elected.
@@ -188,102 +190,6 @@ func (c *Controller) BeforeNewSession() {
 // anew and takes part in the next election.
 func (c *Controller) AfterNewSession() { c.queue.Put(RegisterBrokerAndReelect{}) }
 
-// ControlledShutdown prepares for broker's leaving: its leaderships move, its
-// replicas leave the in-sync sets. brokerEpoch is -1 for an old request without
-// one. remaining are the partitions it still leads.
-func (c *Controller) ControlledShutdown(broker int32, brokerEpoch int64, done func(remaining []TopicPartition, err error)) {
-	c.queue.Put(controlledShutdown{broker, brokerEpoch, once2(done)})
-}
-
-// AlterPartition changes in-sync sets at the request of leaders (API 56, all
-// versions); it answers with the version of the request.
-func (c *Controller) AlterPartition(req *kmsg.AlterPartitionRequest, done func(*kmsg.AlterPartitionResponse)) {
-	var once sync.Once
-	c.queue.Put(alterPartition{req, func(resp *kmsg.AlterPartitionResponse) { once.Do(func() { done(resp) }) }})
-}
-
-// AllocateProducerIDs gives a block of producer ids to broker.
-func (c *Controller) AllocateProducerIDs(broker int32, brokerEpoch int64, done func(start int64, count int32, err error)) {
-	var once sync.Once
-	c.queue.Put(allocateProducerIDs{broker, brokerEpoch, func(start int64, count int32, err error) { once.Do(func() { done(start, count, err) }) }})
-}
-
-// ElectionType says which leader ElectLeaders wants.
-type ElectionType int8
-
-// The election types, numbered as in the ElectLeaders request.
-const (
-	ElectPreferred ElectionType = 0
-	ElectUnclean   ElectionType = 1
-)
-
-// ElectionResult is what became of one partition of ElectLeaders: the leader it
-// has now, or why not (a protocol error).
-type ElectionResult struct {
-	Leader int32
-	Err    error
-}
-
-// ElectLeaders elects leaders of the partitions; nil stands for all, of which
-// those that need no election are left out of the results. err is NOT_CONTROLLER
-// for all of them; the caller waits for its metadata to show a new leader.
-func (c *Controller) ElectLeaders(partitions []TopicPartition, t ElectionType, done func(results map[TopicPartition]ElectionResult, err error)) {
-	c.queue.Put(electionRequest{partitions, t, adminTriggered, once2(done)})
-}
-
-// AlterPartitionReassignments starts, replaces or (nil replicas) cancels
-// reassignments; an empty but not nil list is refused. The results have an entry
-// per partition, nil for success.
-func (c *Controller) AlterPartitionReassignments(targets map[TopicPartition][]int32, done func(results map[TopicPartition]error, err error)) {
-	c.queue.Put(alterReassignments{targets, once2(done)})
-}
-
-// ListPartitionReassignments tells the reassignments that run, of the given
-// partitions or (nil) of all. Replicas are all replicas, old and new.
-func (c *Controller) ListPartitionReassignments(partitions []TopicPartition, done func(running map[TopicPartition]zkstore.Assignment, err error)) {
-	c.queue.Put(listReassignments{partitions, once2(done)})
-}
-
-// UpgradeType says in which directions a feature's level may move.
-type UpgradeType int8
-
-// The upgrade types, numbered as in the UpdateFeatures request; version 0's
-// allow_downgrade is SafeDowngrade.
-const (
-	UpgradeOnly     UpgradeType = 1
-	SafeDowngrade   UpgradeType = 2
-	UnsafeDowngrade UpgradeType = 3
-)
-
-// FeatureUpdate is one wish of an UpdateFeatures request. MaxLevel below 1
-// deletes the feature.
-type FeatureUpdate struct {
-	Feature  string
-	MaxLevel int16
-	Upgrade  UpgradeType
-}
-
-// UpdateFeatures validates and writes finalized features. The results have an
-// entry per feature, nil for success; timeout bounds the wait for this broker's
-// own view of them.
-func (c *Controller) UpdateFeatures(updates []FeatureUpdate, validateOnly bool, timeout time.Duration, done func(results map[string]error, err error)) {
-	c.queue.Put(updateFeatures{updates, validateOnly, timeout, once2(done)})
-}
-
-// UncleanElectionEnabled tells the controller that the broker's default of
-// unclean.leader.election.enable was changed by a dynamic configuration.
-func (c *Controller) UncleanElectionEnabled(enabled bool) {
-	c.queue.Put(uncleanElectionEnabled{enabled})
-}
-
-// TopicUncleanElectionEnabled tells the controller that unclean elections were
-// switched on for one topic.
-func (c *Controller) TopicUncleanElectionEnabled(topic string) {
-	if c.IsActive() {
-		c.queue.Put(topicUncleanElectionEnabled{topic})
-	}
-}
-
 // Stats asks for the numbers behind the kafka.controller metrics.
 func (c *Controller) Stats(ctx context.Context) (Stats, error) {
 	answer := make(chan Stats, 1)
@@ -296,10 +202,4 @@ func (c *Controller) Stats(ctx context.Context) (Stats, error) {
 	case <-ctx.Done():
 		return Stats{}, ctx.Err()
 	}
-}
-
-// once2 makes a callback that is called exactly once of one that must be.
-func once2[A, B any](done func(A, B)) func(A, B) {
-	var once sync.Once
-	return func(a A, b B) { once.Do(func() { done(a, b) }) }
 }

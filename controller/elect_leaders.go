@@ -54,8 +54,7 @@ func (e electionRequest) process(m *Machine) error {
 		return nil
 	}
 	tps, err := m.partitionsToElect(e)
-	if err != nil || tps == nil {
-		e.answer(nil, protocol.CodeOf(err))
+	if err != nil || tps == nil { // of the node only, and nobody waits for that
 		return err
 	}
 	results, err := m.electRequested(e, tps)

@@ -258,10 +258,12 @@ func (m *Machine) resumeOldRequests() error {
 }
 
 func (m *Machine) watchAll() error {
-	for path, event := range m.childEvents() {
-		m.store.WatchChildren(path, func() { m.agenda.Put(event) })
+	children, requests := m.childEvents(), m.requestEvents()
+	for _, path := range sortedKeys(children) {
+		m.store.WatchChildren(path, func() { m.agenda.Put(children[path]) })
 	}
-	for path, event := range m.requestEvents() {
+	for _, path := range sortedKeys(requests) {
+		event := requests[path]
 		m.store.WatchNode(path, zkstore.NodeWatch{Created: func() { m.agenda.Put(event) }})
 		if _, err := m.store.Arm(m.ctx, path); err != nil {
 			return err

@@ -305,14 +305,14 @@ func (m *Machine) writeStates(states map[TopicPartition]zkstore.PartitionState, 
 		case errors.Is(failed[tp], zkstore.ErrBadVersion):
 			conflicts = append(conflicts, tp)
 		default:
-			report(tp, electionOutcome{err: cmpError(failed[tp], err)})
+			report(tp, electionOutcome{err: firstError(failed[tp], err)})
 		}
 	}
 	return conflicts, nil
 }
 
-// cmpError returns the first error that there is.
-func cmpError(errs ...error) error {
+// firstError returns the first error that there is.
+func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
 			return err

@@ -7,13 +7,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/zkstore"
 )
 
 // TestRealBrokersObeyThisController has two brokers of Apache Kafka take all
-// their orders from this controller: they host a topic, are produced to, elect
-// each other's successors, change in-sync sets by AlterPartition, move a replica,
+// their orders from this controller: they host a topic, get producer ids,
+// succeed each other as leaders, change in-sync sets by AlterPartition, move a replica,
 // shut down in order and delete.
 func TestRealBrokersObeyThisController(t *testing.T) {
 	ctx := context.Background()
@@ -56,16 +59,15 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitState("creation", 0, 1, "1,2")
-	produce := func(to *testkit.RealBroker, lines string) {
-		t.Helper()
-		if _, errs, code := kafka.RunWithInput(t, lines, "kafka.tools.ConsoleProducer", "--bootstrap-server", to.Address(), "--topic", "orders", "--sync",
-			"--producer-property", "acks=all"); code != 0 || strings.Contains(errs, "ERROR") {
-			t.Fatalf("produce: exit %d\n%s", code, errs)
-		}
-	}
-	produce(real[1], "a\nb\nc\nd\n") // with an idempotent producer: its id comes from this controller
-	if start := producerIDBlocks(t, b); !strings.Contains(start, `"block_start"`) {
-		t.Errorf("producer id block: %s", start)
+	// A producer id comes from the block that the broker got here.
+	init := kmsg.NewPtrInitProducerIDRequest()
+	init.TransactionTimeoutMillis = 60000
+	testkit.Eventually(t, 20*time.Second, "broker 1 has producer ids", func() bool {
+		resp := ask(t, real[1], init).(*kmsg.InitProducerIDResponse)
+		return resp.ErrorCode == 0 && resp.ProducerID >= 0
+	})
+	if block := nodes(t, b.store, "/latest_producer_id_block")["/latest_producer_id_block"]; !strings.Contains(block, `"block_start"`) {
+		t.Errorf("producer id block: %s", block)
 	}
 
 	real[2].Kill()
@@ -107,9 +109,11 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 		})
 	}
 
-	out, errs, code := kafka.Run(t, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", real[1].Address(), "--describe", "--topic", "orders")
-	if code != 0 || !strings.Contains(out, "Replicas: 2,1") || !strings.Contains(out, "PartitionCount: 2") {
-		t.Errorf("describe: exit %d\n%s\n%s", code, out, errs)
+	for _, broker := range real {
+		resp := ask(t, broker, kmsg.NewPtrMetadataRequest()).(*kmsg.MetadataResponse)
+		if resp.ControllerID != 0 || len(resp.Brokers) != 3 || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 2 || joinIDs(resp.Topics[0].Partitions[0].Replicas) != "2,1" {
+			t.Errorf("broker %d knows %+v", broker.ID, resp)
+		}
 	}
 	if err := b.store.CreateTopicDeletion(ctx, "orders"); err != nil {
 		t.Fatal(err)
@@ -118,19 +122,23 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 		exists, err := b.store.TopicExists(ctx, "orders")
 		return err == nil && !exists
 	})
-	for id, broker := range real {
-		if log := broker.Output(); strings.Contains(log, "ERROR") && !strings.Contains(log, "Exiting Kafka") {
-			for _, line := range strings.Split(log, "\n") {
-				if strings.Contains(line, "ERROR") {
-					t.Logf("broker %d: %s", id, line)
-				}
-			}
-		}
+	for _, broker := range real {
+		testkit.Eventually(t, 10*time.Second, "the brokers forget it", func() bool {
+			return len(ask(t, broker, kmsg.NewPtrMetadataRequest()).(*kmsg.MetadataResponse).Topics) == 0
+		})
 	}
 }
 
-func producerIDBlocks(t *testing.T, b *wireBroker) string {
-	return nodes(t, b.store, "/latest_producer_id_block")["/latest_producer_id_block"]
+// ask sends one request to a real broker.
+func ask(t *testing.T, broker *testkit.RealBroker, req kmsg.Request) kmsg.Response {
+	t.Helper()
+	link := peerlink.New(peerlink.Config{Address: broker.Address(), ClientID: "test"})
+	defer link.Close()
+	resp, err := link.Negotiated(context.Background(), req, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
 }
 
 func sortedText(ids []int32) string {

@@ -123,6 +123,7 @@ func TestPitfallController05_ASessionIsLostWhileAnEventWaitsForZooKeeper(t *test
 		if err := <-waited; err == nil {
 			t.Error("the operation was not ended")
 		}
+		synctest.Wait()
 		store.controller = nil
 		c.AfterNewSession()
 		synctest.Wait()
@@ -149,9 +150,11 @@ func TestARegistrationThatFailsIsTriedAgain(t *testing.T) {
 		c.Start()
 		synctest.Wait()
 		c.BeforeNewSession()
+		synctest.Wait()
 		store.controller = nil
 		c.AfterNewSession()
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		if tries != 3 || !c.IsActive() {
 			t.Errorf("%d tries, active %t", tries, c.IsActive())
 		}
