@@ -188,7 +188,7 @@ type bench struct {
 	original  *side
 
 	warmed     map[*side]*broker // brokers that are up and warm
-	brokers    int               // how many were made
+	chroots    int               // how many names of chroots were given out
 	topics     int               // how many names of topics were given out
 	toolRounds int               // how often a tool was run
 }
@@ -256,6 +256,7 @@ func (b *bench) warm(ctx context.Context, s *side) (*broker, error) {
 	if br := b.warmed[s]; br != nil {
 		return br, nil
 	}
+	b.report.note("Load, latency and tools: both brokers were under load for %v each beforehand and stay up all the time; the one whose turn it is not idles beside.", b.sizes.warmUp)
 	for _, each := range b.sides() {
 		br, err := b.newBroker(each)
 		if err != nil {
@@ -308,6 +309,12 @@ func (b *bench) coolDown() {
 func (b *bench) newTopic(what string) string {
 	b.topics++
 	return fmt.Sprintf("%s-%d", what, b.topics)
+}
+
+// newChroot returns a chroot that was not used in this run.
+func (b *bench) newChroot() string {
+	b.chroots++
+	return fmt.Sprintf("/c%d", b.chroots)
 }
 
 func (b *bench) progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

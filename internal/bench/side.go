@@ -80,30 +80,35 @@ func writeLog4j(work, name, level, target string) (string, error) {
 	return path, os.WriteFile(path, []byte(text), 0o644)
 }
 
-// broker is one broker process with a folder, a port and a chroot of its own.
+// broker is one broker process with a folder and a port of its own.
 type broker struct {
 	*side
 	zookeeper *testkit.Ensemble
-	chroot    string // "/b1"
+	chroot    string // "/c1"; brokers with the same one are a cluster
+	id        int    // broker.id
 	port      int
 	dir       string // its only log.dirs
 	file      string // its properties
 	proc      *testkit.Process
 }
 
-// newBroker prepares a broker of a side on a fresh folder and chroot. Both
-// sides get the same properties, defaults wherever the measurement allows.
+// newBroker prepares a cluster of one: a broker of a side on a fresh chroot.
 func (b *bench) newBroker(s *side) (*broker, error) {
+	return b.newClusterBroker(s, b.newChroot(), 0)
+}
+
+// newClusterBroker prepares a broker on a fresh folder. Both sides get the same
+// properties, with defaults wherever the measurement allows; extra ones win.
+func (b *bench) newClusterBroker(s *side, chroot string, id int, extra ...string) (*broker, error) {
 	port, err := testkit.UnusedPort()
 	if err != nil {
 		return nil, err
 	}
-	b.brokers++
-	name := fmt.Sprintf("b%d", b.brokers)
-	br := &broker{side: s, zookeeper: b.zookeeper, chroot: "/" + name, port: port,
-		dir: filepath.Join(b.work, name, "kafka-logs"), file: filepath.Join(b.work, name, "server.properties")}
-	lines := []string{
-		"broker.id=0",
+	home := filepath.Join(b.work, fmt.Sprintf("%s-%d", strings.TrimPrefix(chroot, "/"), id))
+	br := &broker{side: s, zookeeper: b.zookeeper, chroot: chroot, id: id, port: port,
+		dir: filepath.Join(home, "kafka-logs"), file: filepath.Join(home, "server.properties")}
+	lines := append([]string{
+		fmt.Sprintf("broker.id=%d", id),
 		fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", port),
 		"log.dirs=" + br.dir,
 		"zookeeper.connect=" + b.zookeeper.Address() + br.chroot,
@@ -112,8 +117,8 @@ func (b *bench) newBroker(s *side) (*broker, error) {
 		"transaction.state.log.replication.factor=1",
 		"transaction.state.log.min.isr=1",
 		"log.segment.delete.delay.ms=1000",
-	}
-	if err := os.MkdirAll(filepath.Dir(br.file), 0o755); err != nil {
+	}, extra...)
+	if err := os.MkdirAll(home, 0o755); err != nil {
 		return nil, err
 	}
 	return br, os.WriteFile(br.file, []byte(strings.Join(lines, "\n")+"\n"), 0o644)
@@ -178,7 +183,7 @@ func (br *broker) startServing(ctx context.Context, topic string, partitions int
 // awaitDeregistered waits until ZooKeeper has ended the session of a killed
 // broker and its registration is gone.
 func (br *broker) awaitDeregistered(ctx context.Context) error {
-	znode := br.chroot + "/brokers/ids/0"
+	znode := fmt.Sprintf("%s/brokers/ids/%d", br.chroot, br.id)
 	for {
 		ephemerals, err := br.zookeeper.FourLetterWord("dump")
 		if err == nil && strings.Contains(ephemerals, "phemerals") && !strings.Contains(ephemerals, znode+"\n") {
