@@ -83,9 +83,9 @@ type Config struct {
 
 // Controller runs a Machine on this broker: one goroutine that takes events from
 // a queue, and one per live broker that sends to it. All its methods may be
-// called from any goroutine. Callbacks run in the event goroutine and must not
-// block; each is called exactly once, also when the controller resigns before it
-// came to the request (NOT_CONTROLLER) or stops.
+// called from any goroutine. Callbacks run in the event goroutine, or in that of
+// whoever drops the queue, and must not block; each is called exactly once, also
+// when the controller resigns before it came to the request (NOT_CONTROLLER) or stops.
 type Controller struct {
 	Requests // what others ask of the controller
 
@@ -128,7 +128,7 @@ func (c *Controller) Stop() {
 		c.log.Infof("Shutting down")
 		c.start.Do(func() { close(c.done) }) // never started
 		c.queue.close()
-		c.m.Interrupt()
+		c.m.Stop()
 		<-c.done
 		c.m.controllerID.Store(noLeader)
 		c.m.resign()

@@ -145,8 +145,8 @@ func missing(a, b []string) []string {
 	return rest
 }
 
-// TestWritesAreThoseOfARealController compares the recorded transaction log of
-// the same cluster with the writes here, as far as the controller makes them.
+// TestStatesInZooKeeperAreThoseOfARealController plays the same again and
+// compares all partition states with the trees recorded on the way.
 func TestStatesInZooKeeperAreThoseOfARealController(t *testing.T) {
 	s := &scenario{t: t, h: newHarness(t, nil)}
 	for _, command := range []string{

@@ -29,7 +29,6 @@ type harness struct {
 	timers  []timer
 	queues  map[int32][]pending
 	storage map[int32]map[TopicPartition]bool // partitions in failed log directories
-	removed map[int32]bool
 	topicID byte
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -45,8 +46,9 @@ type Machine struct {
 	// and AfterNewSession's event everything answers ErrSessionExpired.
 	ctx context.Context
 
-	mu     sync.Mutex         // guards cancel
-	cancel context.CancelFunc // ends ctx
+	mu      sync.Mutex         // guards what follows
+	cancel  context.CancelFunc // ends ctx
+	stopped bool               // every later ctx has ended too
 
 	controllerID atomic.Int32 // as last read from /controller; noLeader for none
 	active       atomic.Bool  // a term is under way
@@ -56,7 +58,7 @@ type Machine struct {
 // NewMachine returns a machine that is not active and has read nothing; its
 // first event is Startup. The error names an unusable setting.
 func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, error) {
-	ibp, err := parseProtocolVersion(cfg.IBP)
+	ibp, err := settings.ParseIBP(cfg.IBP)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +109,14 @@ func (m *Machine) Interrupt() {
 	m.cancel()
 }
 
+// Stop is Interrupt for good: no operation that begins later waits either.
+func (m *Machine) Stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stopped = true
+	m.cancel()
+}
+
 // bindSession makes the work to come belong to the session that is open now.
 func (m *Machine) bindSession() {
 	m.mu.Lock()
@@ -114,6 +124,9 @@ func (m *Machine) bindSession() {
 	m.cancel()
 	m.ctx, m.cancel = context.WithCancel(m.store.BindSession(context.Background()))
 	m.pausing = false
+	if m.stopped {
+		m.cancel()
+	}
 }
 
 // Active says whether a term is under way. Any goroutine may ask.

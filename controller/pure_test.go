@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -19,7 +20,7 @@ func TestRequestVersionsFollowTheProtocolVersion(t *testing.T) {
 		{"3.1-IV0", 5, 3, 7}, {"3.2-IV0", 6, 3, 7}, {"3.3-IV3", 6, 3, 7}, {"3.4-IV0", 7, 4, 8}, {"3.5", 7, 4, 8}, {"3.6-IV2", 7, 4, 8},
 		{"3.7-IV4", 7, 4, 8}, {"3.8", 7, 4, 8}, {"3.9-IV0", 7, 4, 8}, {"3.9", 7, 4, 8},
 	} {
-		p, err := parseProtocolVersion(c.ibp)
+		p, err := settings.ParseIBP(c.ibp)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,8 +30,8 @@ func TestRequestVersionsFollowTheProtocolVersion(t *testing.T) {
 				v.leaderAndISR, v.stopReplica, v.updateMetadata, c.leaderAndISR, c.stopReplica, c.updateMetadata)
 		}
 	}
-	for _, bad := range []string{"", "3", "x.y", "3.9-IVx", "3.9.1.2.3", "-1.2"} {
-		if _, err := parseProtocolVersion(bad); err == nil {
+	for _, bad := range []string{"", "3", "x.y", "3.9-IVx", "-1.2"} {
+		if _, err := settings.ParseIBP(bad); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
 	}
@@ -41,7 +42,7 @@ func TestWhatElseTheProtocolVersionDecides(t *testing.T) {
 		"2.6-IV0": {}, "2.7-IV0": {false, false, false, true}, "2.7-IV1": {false, false, false, true}, "2.7-IV2": {false, true, false, true},
 		"2.8-IV0": {true, true, false, true}, "3.1": {true, true, false, true}, "3.2-IV0": {true, true, true, true}, "3.9": {true, true, true, true},
 	} {
-		p, _ := parseProtocolVersion(ibp)
+		p, _ := settings.ParseIBP(ibp)
 		v := versionsOf(p)
 		if got := [4]bool{v.topicIDs, v.alterPartition, v.recovery, v.features}; got != want {
 			t.Errorf("%s: %v, want %v", ibp, got, want)

@@ -134,6 +134,26 @@ func TestPitfallController05_ASessionIsLostWhileAnEventWaitsForZooKeeper(t *test
 	})
 }
 
+func TestStopEndsAnEventThatIsAboutToWaitForZooKeeper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := startController(t)
+		c.Start()
+		synctest.Wait()
+		begun := make(chan struct{})
+		c.queue.Put(probe{run: func() {
+			close(begun)
+			<-c.m.ctx.Done()  // Stop's
+			c.m.bindSession() // as the event after a new session does
+			<-c.m.ctx.Done()
+		}})
+		<-begun
+		c.Stop()
+		if c.IsActive() || c.ActiveControllerID() != noLeader {
+			t.Error("active after Stop")
+		}
+	})
+}
+
 func TestARegistrationThatFailsIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore(func(string, ...any) {})
