@@ -206,3 +206,86 @@ func compareTree(t *testing.T, h *harness, file, except string) {
 		}
 	}
 }
+
+var (
+	fencedWrite = regexp.MustCompile(`zxid=(\d+) S2 multi\[ check /controller_epoch \(dataVersion 1\) ; (create|set|delete) (\S+)(?: \(-> dataVersion (\d+)\))?(?: (\{.*\}))? \]`)
+	stateJSON   = regexp.MustCompile(`^\{"controller_epoch":\d+,"leader":(-?\d+),"version":1,(?:"leader_recovery_state":(\d),)?"leader_epoch":(\d+),"isr":\[([\d,]*)\]\}$`)
+	statePath   = regexp.MustCompile(`^/brokers/topics/([^/]+)/partitions/(\d+)/state$`)
+)
+
+// recordedWrites are the fenced writes of states and topic nodes that the real
+// controller made up to a transaction, in the words of the harness.
+func recordedWrites(t *testing.T, until int32) []string {
+	text, err := os.ReadFile("../testdata/golden/txnlog-3.9.1.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var writes []string
+	for _, m := range fencedWrite.FindAllStringSubmatch(string(text), -1) {
+		if number(t, m[1]) > until || m[2] == "delete" {
+			continue
+		}
+		if p := statePath.FindStringSubmatch(m[3]); p != nil {
+			s := stateJSON.FindStringSubmatch(m[5])
+			state := zkstore.PartitionState{Leader: number(t, s[1]), Recovering: s[2] == "1", LeaderEpoch: number(t, s[3]), ISR: idList(t, s[4])}
+			if m[4] != "" {
+				state.Version = number(t, m[4])
+			}
+			writes = append(writes, "zk "+m[2]+" "+stateLine(tp(p[1], number(t, p[2])), state))
+		} else if m[2] == "set" {
+			writes = append(writes, "zk set topic "+strings.TrimPrefix(m[3], "/brokers/topics/"))
+		}
+	}
+	return writes
+}
+
+// TestWritesAreThoseOfARealController compares, node by node, every version of
+// every state with the recorded transactions, and of the topics that are
+// reassigned also the order between states and the topic's node.
+func TestWritesAreThoseOfARealController(t *testing.T) {
+	s := &scenario{t: t, h: newHarness(t, nil)}
+	for _, command := range []string{
+		"broker 0", "broker 1", "broker 1001", "start", "answer",
+		"topic orders 0=0,1 1=1,1001 2=1001,0", "topic events.v1 0=0,1 1=1,1001 2=1001,1 3=0,1", "topic doomed 0=1,1001,0 1=1001,1,0",
+		"topic viazk noid 0=1001,1 1=0,1", "topic events.v1 4=1,1001 5=1001,1", "topic __consumer_offsets 0=0 1=1", "answer",
+		"reassign orders-0=1001,1 orders-1=0,1001", "answer", "topic unclean 0=1,1001", "answer",
+		"zkreassign viazk-1=1,0", "answer", "zkelect viazk-1", "answer",
+		"baddir 1001 events.v1-5 orders-1 events.v1-1 doomed-0", "logdir 1001", "answer",
+		"shutdown 1001", "answer", "kill 1001", "answer", "delete doomed", "answer", "kill 1", "answer",
+		"baddir 1001", "broker 1001", "alter 0 orders-2 epoch=1 version=1 isr=0,1001", "answer", "elect unclean unclean-0",
+	} {
+		s.run(strings.Fields(command))
+	}
+	var writes []string
+	for _, line := range s.h.lines {
+		switch {
+		case strings.HasPrefix(line, "zk set topic "):
+			writes = append(writes, strings.Join(strings.Fields(line)[:4], " "))
+		case strings.HasPrefix(line, "zk create ") && strings.Contains(line, "leader="), strings.HasPrefix(line, "zk set ") && strings.Contains(line, "leader="):
+			writes = append(writes, line)
+		}
+	}
+	recorded := recordedWrites(t, 397)
+	if len(recorded) < 50 {
+		t.Fatalf("%d recorded writes", len(recorded))
+	}
+	for _, key := range []string{"orders-0", "orders-1", "orders-2", "events.v1-0", "events.v1-1", "events.v1-2", "events.v1-3", "events.v1-4", "events.v1-5",
+		"doomed-0", "doomed-1", "viazk-0", "viazk-1", "unclean-0", "__consumer_offsets-0", "__consumer_offsets-1", "topic orders|orders-0", "topic orders|orders-1", "topic viazk|viazk-1"} {
+		if got, want := about(writes, key), about(recorded, key); !slices.Equal(got, want) || len(got) == 0 {
+			t.Errorf("%s:\ngot\n%s\nrecorded\n%s", key, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
+// about are the writes to one of the nodes in keys, divided by |.
+func about(writes []string, keys string) []string {
+	var found []string
+	for _, w := range writes {
+		for _, key := range strings.Split(keys, "|") {
+			if strings.Contains(w+" ", " "+key+" ") {
+				found = append(found, w)
+			}
+		}
+	}
+	return found
+}
