@@ -20,7 +20,29 @@ func checkChange(before, now *Config) error {
 	if err := checkCleanerThreads(before.Int("log.cleaner.threads"), now.Int("log.cleaner.threads")); err != nil {
 		return err
 	}
+	if err := checkReporters(before, now); err != nil {
+		return err
+	}
 	return checkListenerChange(before, now)
+}
+
+// checkReporters refuses metrics reporters, which are Java classes, as Kafka
+// does those that it cannot load.
+func checkReporters(before, now *Config) error {
+	added := slices.DeleteFunc(slices.Clone(now.List("metric.reporters")), func(class string) bool {
+		return class == "org.apache.kafka.common.metrics.JmxReporter" || slices.Contains(before.List("metric.reporters"), class)
+	})
+	if len(added) == 0 {
+		return nil
+	}
+	var changed []string
+	for name, text := range now.originals {
+		if old, ok := before.originals[name]; !ok || old != text {
+			changed = append(changed, name)
+		}
+	}
+	return fmt.Errorf("Validation of dynamic config update of %s failed with class class kafka.server.DynamicMetricsReporters",
+		scalaSet("Set", javaOrder(changed)))
 }
 
 // checkThreads lets a number of threads grow or shrink by two at most.

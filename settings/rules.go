@@ -34,6 +34,12 @@ func (c *Config) derive() (problems []error) {
 		return problems
 	}
 	c.topicDefaults = c.brokerTopicValues()
+	for _, key := range []string{"metric.reporters", "kafka.metrics.reporters"} {
+		if classes := c.List(key); len(classes) > 0 {
+			c.warnings = append(c.warnings, fmt.Sprintf("%s=%s has no effect: reporters are Java classes, which cannot be loaded",
+				key, strings.Join(classes, ",")))
+		}
+	}
 	return nil
 }
 

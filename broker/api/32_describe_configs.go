@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -57,9 +56,12 @@ func (h *describeConfigs) answer(c *Call, req *kmsg.DescribeConfigsRequest) (kms
 		result := kmsg.NewDescribeConfigsResponseResource()
 		result.ResourceType, result.ResourceName = r.ResourceType, r.ResourceName
 		result.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
+		result.ErrorMessage = new(string) // Kafka says null only where it looked for a message and found none
 		if code := configAuthorization(c, kmsg.ACLOperationDescribeConfigs, r.ResourceType, r.ResourceName); code != protocol.None {
 			result.ErrorCode, result.ErrorMessage = codeAndText(code)
-		} else if entries, err := h.describe(c, r); err != nil {
+		} else if entries, err := h.describe(c, r); err == protocol.UnknownTopicOrPartition {
+			result.ErrorCode = int16(protocol.UnknownTopicOrPartition)
+		} else if err != nil {
 			if result.ErrorCode, result.ErrorMessage = codeAndMessage(err); result.ErrorCode == int16(protocol.UnknownServerError) {
 				kafkalog.For(c.log, "kafka.server.ConfigHelper").WithError(err).
 					Errorf("Error processing describe configs request for resource %s %s", resourceName(r.ResourceType), r.ResourceName)
@@ -110,7 +112,7 @@ func (h *describeConfigs) describe(c *Call, r *kmsg.DescribeConfigsRequestResour
 	if r.ResourceName == "" {
 		return nil, protocol.Errorf(protocol.InvalidRequest, "Client metrics subscription name must not be empty")
 	}
-	return nil, fmt.Errorf("unsupported config type: %s", resourceName(r.ResourceType))
+	return nil, protocol.Errorf(protocol.InvalidRequest, "Config type client-metrics is only supported on KRaft clusters")
 }
 
 func (h *describeConfigs) checkBroker(name, unexpected string) error {

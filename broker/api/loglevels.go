@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -71,7 +72,7 @@ func checkLevel(a admin.Alteration) error {
 	case admin.Subtract:
 		return protocol.Errorf(protocol.InvalidRequest, "SUBTRACT operation is not allowed for the BROKER_LOGGER resource")
 	}
-	return protocol.Errorf(protocol.InvalidRequest, "Unknown operation type %d is not allowed for the BROKER_LOGGER resource", a.Op)
+	return fmt.Errorf("unknown operation %d on logger %s", a.Op, a.Name)
 }
 
 func noLogger(name string) error {

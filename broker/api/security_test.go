@@ -1,0 +1,134 @@
+package api
+
+import (
+	"context"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+type fixedIDs struct{ err error }
+
+func (f fixedIDs) Next(context.Context) (int64, error) { return 77, f.err }
+
+func TestInitProducerIdInEveryVersion(t *testing.T) {
+	c := newCaller(t, nil, InitProducerId(fixedIDs{}, dynamicOf(t, nil)))
+	for v := int16(0); v <= 5; v++ {
+		ask := func(transactional *string, timeout int32) *kmsg.InitProducerIDResponse {
+			req := kmsg.NewPtrInitProducerIDRequest()
+			req.TransactionalID, req.TransactionTimeoutMillis = transactional, timeout
+			return call[*kmsg.InitProducerIDResponse](c, v, req)
+		}
+		if resp := ask(nil, 0); resp.ErrorCode != 0 || resp.ProducerID != 77 || resp.ProducerEpoch != 0 {
+			t.Errorf("v%d: %+v", v, resp)
+		}
+		for _, tc := range []struct {
+			id      string
+			timeout int32
+			code    protocol.ErrorCode
+		}{{"", 1, protocol.InvalidRequest}, {"x", 0, protocol.InvalidTransactionTimeout}, {"x", 900001, protocol.InvalidTransactionTimeout}, {"x", 900000, protocol.CoordinatorNotAvailable}} {
+			if resp := ask(&tc.id, tc.timeout); protocol.ErrorCode(resp.ErrorCode) != tc.code || resp.ProducerID != -1 || resp.ProducerEpoch != -1 {
+				t.Errorf("v%d %v: %+v", v, tc, resp)
+			}
+		}
+	}
+	req := kmsg.NewPtrInitProducerIDRequest()
+	req.ProducerID, req.ProducerEpoch = 5, -1
+	if resp := call[*kmsg.InitProducerIDResponse](c, 4, req); protocol.ErrorCode(resp.ErrorCode) != protocol.InvalidRequest {
+		t.Errorf("an id without its epoch: %+v", resp)
+	}
+	c = newCaller(t, nil, InitProducerId(fixedIDs{protocol.CoordinatorLoadInProgress}, dynamicOf(t, nil)))
+	if resp := call[*kmsg.InitProducerIDResponse](c, 4, kmsg.NewPtrInitProducerIDRequest()); protocol.ErrorCode(resp.ErrorCode) != protocol.CoordinatorLoadInProgress {
+		t.Errorf("%+v", resp)
+	}
+	c = newCaller(t, deny{kmsg.ACLOperationIdempotentWrite, kmsg.ACLOperationWrite}, InitProducerId(fixedIDs{}, dynamicOf(t, nil)))
+	if resp := call[*kmsg.InitProducerIDResponse](c, 4, kmsg.NewPtrInitProducerIDRequest()); protocol.ErrorCode(resp.ErrorCode) != protocol.ClusterAuthorizationFailed {
+		t.Errorf("%+v", resp)
+	}
+}
+
+func TestSASLOutsideOfASASLListenerIsRefused(t *testing.T) {
+	c := newCaller(t, nil, SaslHandshake(), SaslAuthenticate())
+	for v := int16(0); v <= 1; v++ {
+		if resp := call[*kmsg.SASLHandshakeResponse](c, v, kmsg.NewPtrSASLHandshakeRequest()); protocol.ErrorCode(resp.ErrorCode) != protocol.IllegalSASLState || len(resp.SupportedMechanisms) != 0 {
+			t.Errorf("v%d: %+v", v, resp)
+		}
+	}
+	for v := int16(0); v <= 2; v++ {
+		if resp := call[*kmsg.SASLAuthenticateResponse](c, v, kmsg.NewPtrSASLAuthenticateRequest()); protocol.ErrorCode(resp.ErrorCode) != protocol.IllegalSASLState ||
+			*resp.ErrorMessage != "SaslAuthenticate request received after successful authentication" {
+			t.Errorf("v%d: %+v", v, resp)
+		}
+	}
+}
+
+func TestWithoutAnAuthorizerAccessListsAreDisabled(t *testing.T) {
+	c := newCaller(t, nil, DescribeAcls(), CreateAcls(), DeleteAcls())
+	for v := int16(0); v <= 3; v++ {
+		describe := kmsg.NewPtrDescribeACLsRequest()
+		describe.ResourcePatternType = kmsg.ACLResourcePatternTypeLiteral
+		if resp := call[*kmsg.DescribeACLsResponse](c, v, describe); protocol.ErrorCode(resp.ErrorCode) != protocol.SecurityDisabled ||
+			*resp.ErrorMessage != "No Authorizer is configured on the broker" {
+			t.Errorf("v%d: %+v", v, resp)
+		}
+		create := kmsg.NewPtrCreateACLsRequest()
+		create.Creations = []kmsg.CreateACLsRequestCreation{{ResourcePatternType: kmsg.ACLResourcePatternTypeLiteral}}
+		if resp := call[*kmsg.CreateACLsResponse](c, v, create); protocol.ErrorCode(resp.Results[0].ErrorCode) != protocol.SecurityDisabled ||
+			*resp.Results[0].ErrorMessage != "No Authorizer is configured." {
+			t.Errorf("v%d: %+v", v, resp)
+		}
+		remove := kmsg.NewPtrDeleteACLsRequest()
+		remove.Filters = []kmsg.DeleteACLsRequestFilter{{ResourcePatternType: kmsg.ACLResourcePatternTypeLiteral}}
+		if resp := call[*kmsg.DeleteACLsResponse](c, v, remove); protocol.ErrorCode(resp.Results[0].ErrorCode) != protocol.SecurityDisabled {
+			t.Errorf("v%d: %+v", v, resp)
+		}
+	}
+}
+
+func TestDelegationTokensAreRefused(t *testing.T) {
+	config := dynamicOf(t, map[string]string{"listeners": "PLAINTEXT://:1,SASL_SSL://:2"})
+	c := newCaller(t, nil, CreateDelegationToken(config), RenewDelegationToken(config), ExpireDelegationToken(config), DescribeDelegationToken(config))
+	codes := func() (codes [4]protocol.ErrorCode) {
+		create := call[*kmsg.CreateDelegationTokenResponse](c, 3, kmsg.NewPtrCreateDelegationTokenRequest())
+		renew := call[*kmsg.RenewDelegationTokenResponse](c, 2, kmsg.NewPtrRenewDelegationTokenRequest())
+		expire := call[*kmsg.ExpireDelegationTokenResponse](c, 2, kmsg.NewPtrExpireDelegationTokenRequest())
+		describe := call[*kmsg.DescribeDelegationTokenResponse](c, 3, kmsg.NewPtrDescribeDelegationTokenRequest())
+		if create.IssueTimestamp != -1 || renew.ExpiryTimestamp != -1 || expire.ExpiryTimestamp != -1 || create.PrincipalName == "" {
+			t.Errorf("%+v %+v %+v", create, renew, expire)
+		}
+		for i, code := range []int16{create.ErrorCode, renew.ErrorCode, expire.ErrorCode, describe.ErrorCode} {
+			codes[i] = protocol.ErrorCode(code)
+		}
+		return codes
+	}
+	notAllowed, disabled := protocol.DelegationTokenRequestNotAllowed, protocol.DelegationTokenAuthDisabled
+	if got := codes(); got != [4]protocol.ErrorCode{notAllowed, notAllowed, notAllowed, notAllowed} {
+		t.Errorf("over PLAINTEXT: %v", got)
+	}
+	c.peer.Listener, c.peer.Principal = "SASL_SSL", "User:alice"
+	if got := codes(); got != [4]protocol.ErrorCode{disabled, disabled, disabled, disabled} {
+		t.Errorf("over SASL_SSL: %v", got)
+	}
+	req := kmsg.NewPtrCreateDelegationTokenRequest()
+	req.Renewers = []kmsg.CreateDelegationTokenRequestRenewer{{PrincipalType: "Group", PrincipalName: "g"}}
+	if resp := call[*kmsg.CreateDelegationTokenResponse](c, 3, req); protocol.ErrorCode(resp.ErrorCode) != protocol.InvalidPrincipalType {
+		t.Errorf("%+v", resp)
+	}
+}
+
+func TestGroupsOfTheNewProtocolAreUnsupported(t *testing.T) {
+	c := newCaller(t, nil, ConsumerGroupHeartbeat(), ConsumerGroupDescribe())
+	if resp := call[*kmsg.ConsumerGroupHeartbeatResponse](c, 0, kmsg.NewPtrConsumerGroupHeartbeatRequest()); protocol.ErrorCode(resp.ErrorCode) != protocol.UnsupportedVersion {
+		t.Errorf("%+v", resp)
+	}
+	req := kmsg.NewPtrConsumerGroupDescribeRequest()
+	req.Groups = []string{"g1"}
+	c.peer.ID = "x"
+	resp := c.send(protocol.ConsumerGroupDescribe, 0, protocol.AppendRequest(nil, req))
+	want := "\x00\x00\x00\x07\x00\x00\x00\x00\x00\x02\x00\x23\x00\x03g1\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01\x80\x00\x00\x00\x00\x00" // as a real broker answers
+	if got := string(resp.Runs[0].Bytes); got != want {
+		t.Errorf("%x, want %x", got, want)
+	}
+}

@@ -1,0 +1,192 @@
+package settings
+
+import (
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestDynamicValuesGoBeforeTheFile(t *testing.T) {
+	d := NewDynamic(mustLoad(t, "log.retention.ms=1\nlog.roll.ms=5\nnum.io.threads=4\n"))
+	var seen []int64
+	d.OnChange(func(before, now *Config) { seen = append(seen, before.RetentionMs(), now.RetentionMs()) })
+	if _, err := d.ApplyDefault(map[string]string{"log.retention.ms": "2"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.ApplyBroker(map[string]string{"log.retention.ms": "3"}); err != nil {
+		t.Fatal(err)
+	}
+	if d.Current().RetentionMs() != 3 || !slices.Equal(seen, []int64{1, 2, 2, 3}) {
+		t.Errorf("%d, seen %v", d.Current().RetentionMs(), seen)
+	}
+	if _, err := d.ApplyBroker(nil); err != nil || d.Current().RetentionMs() != 2 {
+		t.Errorf("%d %v", d.Current().RetentionMs(), err)
+	}
+	if _, err := d.ApplyDefault(nil); err != nil || d.Current().RetentionMs() != 1 || len(seen) != 8 {
+		t.Errorf("%d %v %v", d.Current().RetentionMs(), err, seen)
+	}
+	if _, err := d.ApplyDefault(nil); err != nil || len(seen) != 8 {
+		t.Errorf("told of a change where there was none: %v", seen)
+	}
+}
+
+func TestWhatCannotBeSetDynamicallyIsIgnored(t *testing.T) {
+	d := NewDynamic(mustLoad(t, "broker.id=1\n"))
+	ignored, err := d.ApplyDefault(map[string]string{"broker.id": "5", "listeners": "PLAINTEXT://:1", "ssl.keystore.location": "x",
+		"log.retention.ms": "abc", "num.io.threads": "9", "my.plugin": "y", "listener.name.a.ssl.key.password": "z"})
+	if err != nil || len(ignored) != 5 || d.Current().BrokerID() != 1 || d.Current().Int("num.io.threads") != 9 {
+		t.Errorf("%q %v %d", ignored, err, d.Current().Int("num.io.threads"))
+	}
+	if text, ok := d.Current().Original("my.plugin"); !ok || text != "y" {
+		t.Errorf("custom key %q %v", text, ok)
+	}
+}
+
+func TestInvalidCombinationsChangeNothing(t *testing.T) {
+	d := NewDynamic(mustLoad(t, ""))
+	if _, err := d.ApplyBroker(map[string]string{"max.connections.per.ip": "0"}); err == nil || d.Current().Int("max.connections.per.ip") == 0 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDynamicChangesAreCheckedAsKafkaDoes(t *testing.T) {
+	d := NewDynamic(mustLoad(t, "listeners=PLAINTEXT://127.0.0.1:9092\n"))
+	wrap := func(text string) string {
+		return "Invalid value org.apache.kafka.common.config.ConfigException: " + text + " for configuration Invalid dynamic configuration"
+	}
+	for _, tc := range []struct {
+		values    map[string]string
+		perBroker bool
+		want      string
+	}{
+		{map[string]string{"broker.id": "1", "num.partitions": "1"}, true, "Cannot update these configs dynamically: Set(num.partitions, broker.id)"},
+		{map[string]string{"ssl.keystore.location": "x"}, true,
+			"These security configs can be dynamically updated only per-listener using the listener prefix: HashSet(ssl.keystore.location)"},
+		{map[string]string{"listeners": "PLAINTEXT://:1"}, false, "Cannot update these configs at default cluster level, broker id must be specified: Set(listeners)"},
+		{map[string]string{"listener.name.x.ssl.keystore.location": "x"}, false,
+			"Cannot update these configs at default cluster level, broker id must be specified: Set(listener.name.x.ssl.keystore.location)"},
+		{map[string]string{"log.retention.ms": "x"}, true, "Invalid value x for configuration log.retention.ms: Not a number of type LONG"},
+		{map[string]string{"num.io.threads": "17"}, true, wrap("Dynamic thread count update validation failed for num.io.threads=17, value should not be greater than double the current value 8")},
+		{map[string]string{"num.io.threads": "3"}, false, wrap("Dynamic thread count update validation failed for num.io.threads=3, value should be at least half the current value 8")},
+		{map[string]string{"log.cleaner.threads": "3"}, false, wrap("Log cleaner threads cannot be increased to more than double the current value 1")},
+		{map[string]string{"leader.replication.throttled.rate": "-1"}, true, "Invalid value -1 for configuration leader.replication.throttled.rate: Value must be at least 0"},
+		{map[string]string{"metric.reporters": "a.B"}, true, wrap("Validation of dynamic config update of Set(metric.reporters) failed with class class kafka.server.DynamicMetricsReporters")},
+		{map[string]string{"listener.security.protocol.map": "PLAINTEXT:SSL,SSL:SSL"}, true, wrap("Security protocol cannot be updated for existing listener ListenerName(PLAINTEXT)")},
+		{map[string]string{"num.io.threads": "16", "custom": "1", "listener.name.plaintext.max.connections": "5"}, true, ""},
+	} {
+		err := d.Validate(tc.values, tc.perBroker)
+		got := ""
+		if p, ok := err.(*Problem); ok {
+			got = p.Message()
+		} else if err != nil {
+			got = err.Error()
+		}
+		if got != tc.want {
+			t.Errorf("%v:\n got %s\nwant %s", tc.values, got, tc.want)
+		}
+	}
+}
+
+func TestPasswordsAreStoredEncrypted(t *testing.T) {
+	const key = "listener.name.external.ssl.key.password"
+	for _, cipher := range []string{"AES/CBC/PKCS5Padding", "AES/GCM/NoPadding"} {
+		d := NewDynamic(mustLoad(t, "password.encoder.secret=topsecret\npassword.encoder.cipher.algorithm="+cipher+"\n"))
+		stored, err := d.ToStored(map[string]string{key: "pässword", "log.retention.ms": "1"}, true)
+		if err != nil || strings.Contains(stored[key], "pässword") || stored["log.retention.ms"] != "1" || !strings.Contains(stored[key], "passwordLength:8,") {
+			t.Fatalf("%v %v", stored, err)
+		}
+		if values, ignored := d.FromStored(stored, true); values[key] != "pässword" || len(ignored) != 0 {
+			t.Errorf("%s: %v %v", cipher, values, ignored)
+		}
+		if _, err := d.ToStored(map[string]string{key: "x"}, false); err == nil || err.Error() != "Password config can be defined only at broker level" {
+			t.Errorf("%v", err)
+		}
+	}
+	d := NewDynamic(mustLoad(t, ""))
+	if _, err := d.ToStored(map[string]string{key: "x"}, true); err == nil || err.Error() != "Password encoder secret not configured" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestPasswordOfARealBrokerIsDecrypted(t *testing.T) {
+	golden, err := os.ReadFile("testdata/password-3.9.1.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const key = "listener.name.external.ssl.key.password"
+	d := NewDynamic(mustLoad(t, "password.encoder.secret=topsecret\n"))
+	if values, ignored := d.FromStored(map[string]string{key: string(golden)}, true); values[key] != "pw" {
+		t.Errorf("%v %v", values, ignored)
+	}
+	d = NewDynamic(mustLoad(t, "password.encoder.secret=wrong\n"))
+	for _, text := range []string{string(golden), "", "x", "keyLength:128,iterations:1,passwordLength:0,salt:,initializationVector:,encryptedPassword:"} {
+		if values, ignored := d.FromStored(map[string]string{key: text}, true); len(values) != 0 || len(ignored) != 1 {
+			t.Errorf("%q: %v %v", text, values, ignored)
+		}
+	}
+}
+
+func find(t *testing.T, entries []Entry, name string) Entry {
+	t.Helper()
+	i := slices.IndexFunc(entries, func(e Entry) bool { return e.Name == name })
+	if i < 0 {
+		t.Fatalf("%s is not described", name)
+	}
+	return entries[i]
+}
+
+func ptr(s string) *string { return &s }
+
+func TestDescriptionsTellSourcesAndSynonyms(t *testing.T) {
+	d := NewDynamic(mustLoad(t, "log.retention.hours=100\nlog.segment.bytes=5000\nmy.key=x\nssl.key.password=s\n"))
+	if _, err := d.ApplyDefault(map[string]string{"log.segment.bytes": "6000"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.ApplyBroker(map[string]string{"log.segment.bytes": "7000", "other.key": "y"}); err != nil {
+		t.Fatal(err)
+	}
+	entries := d.DescribeBroker()
+	bytes := find(t, entries, "log.segment.bytes")
+	want := []Synonym{{"log.segment.bytes", ptr("7000"), SourceDynamicBroker}, {"log.segment.bytes", ptr("6000"), SourceDynamicDefaultBroker},
+		{"log.segment.bytes", ptr("5000"), SourceStaticBroker}, {"log.segment.bytes", ptr("1073741824"), SourceDefault}}
+	if *bytes.Value != "7000" || bytes.ReadOnly || bytes.Source != SourceDynamicBroker || bytes.Type != 3 || !reflect.DeepEqual(bytes.Synonyms, want) {
+		t.Errorf("%+v", bytes)
+	}
+	if e := find(t, entries, "my.key"); e.Value != nil || !e.Sensitive || !e.ReadOnly || e.Type != 0 || e.Doc != nil {
+		t.Errorf("a key nobody knows: %+v", e)
+	}
+	if e := find(t, entries, "ssl.key.password"); e.Value != nil || !e.Sensitive || e.Synonyms[0].Value != nil {
+		t.Errorf("a password: %+v", e)
+	}
+	if e := find(t, entries, "broker.id"); *e.Value != "-1" || !e.ReadOnly || e.Source != SourceDefault {
+		t.Errorf("%+v", e)
+	}
+	if e := find(t, entries, "log.retention.ms"); e.Value != nil || len(e.Synonyms) != 0 {
+		t.Errorf("a key whose synonym is set: %+v", e)
+	}
+	if slices.ContainsFunc(entries, func(e Entry) bool { return e.Name == "group.share.enable" }) {
+		t.Error("an internal key is described")
+	}
+	defaults := d.DescribeDefaults()
+	if len(defaults) != 1 || len(defaults[0].Synonyms) != 1 || *defaults[0].Value != "6000" || defaults[0].Source != SourceDynamicDefaultBroker {
+		t.Errorf("%+v", defaults)
+	}
+	topic, err := d.DescribeTopic(map[string]string{"retention.ms": "9", "strange": "z"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := find(t, topic, "retention.ms"); *e.Value != "9" || e.Source != SourceTopic || len(e.Synonyms) != 1 {
+		t.Errorf("%+v", e)
+	}
+	if e := find(t, topic, "segment.bytes"); *e.Value != "7000" || e.Source != SourceDynamicBroker || len(e.Synonyms) != 4 {
+		t.Errorf("%+v", e)
+	}
+	if e := find(t, topic, "strange"); !e.Sensitive || e.Value != nil || e.Source != SourceTopic {
+		t.Errorf("%+v", e)
+	}
+	if e := find(t, topic, "cleanup.policy"); *e.Value != "delete" || e.Type != 7 || e.Sensitive || e.ReadOnly {
+		t.Errorf("%+v", e)
+	}
+}
