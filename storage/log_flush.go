@@ -45,7 +45,7 @@ func (l *Log) flush(upTo int64, inclusive bool) error {
 	l.positions.mu.Unlock()
 	// lastFlush also counts a flush that finds nothing to do.
 	l.lastFlush.Store(l.env.now())
-	if upTo < from || upTo == from && !inclusive {
+	if upTo < from {
 		return nil
 	}
 	if err := l.syncSegments(&v, from, upTo, inclusive); err != nil {
@@ -69,7 +69,9 @@ func (l *Log) syncSegments(v *view, from, upTo int64, inclusive bool) error {
 		return err
 	}
 	newNames := false
-	for i := max(v.floor(from), 0); i < len(v.segments); i++ {
+	// The segment before counts too: if it was flushed to its end and then
+	// rolled, the roll has still changed its indexes.
+	for i := max(v.floor(from)-1, 0); i < len(v.segments); i++ {
 		s := v.segments[i]
 		if s.base > upTo || s.base == upTo && !inclusive {
 			break

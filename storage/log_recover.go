@@ -68,6 +68,11 @@ func (ld *loader) recoverUnflushed() error {
 			first = i
 		}
 	}
+	if first > 0 {
+		if err := ld.segments[first-1].completeIndexes(); err != nil {
+			return err
+		}
+	}
 	unflushed := len(ld.segments) - first
 	for _, s := range ld.segments[min(first, len(ld.segments)):] {
 		s.dirty.Store(true) // an earlier life wrote, but did not sync it
@@ -99,6 +104,17 @@ func (ld *loader) recoverUnflushed() error {
 	}
 	ld.remaining(0)
 	return nil
+}
+
+// completeIndexes ends the indexes of the last segment below the recovery point
+// as its roll did: when it had been flushed to its end before, a crash may have
+// undone that.
+func (s *segment) completeIndexes() error {
+	s.dirty.Store(true)
+	if err := s.reloadLargest(); err != nil {
+		return err
+	}
+	return errors.Join(s.noteLargest(), s.index.trim(), s.times.trim())
 }
 
 // lost says whether records are missing between segment i, which ends at next,

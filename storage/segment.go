@@ -304,6 +304,7 @@ func (s *segment) finish() error {
 	if s.file == nil {
 		return nil // nothing was appended since it was opened
 	}
+	s.dirty.Store(true)
 	if err := s.noteLargest(); err != nil {
 		return err
 	}
