@@ -1,11 +1,14 @@
 package settings
 
 import (
+	"bytes"
 	"encoding/csv"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/monedula/monedula/internal/testdata"
 )
 
 func load(t *testing.T, text string, overrides map[string]string) (*Config, error) {
@@ -27,10 +30,7 @@ func mustLoad(t *testing.T, text string) *Config {
 }
 
 func TestValuesBlockIsThatOfARealBroker(t *testing.T) {
-	golden, err := os.ReadFile("testdata/kafkaconfig-values-3.9.1.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	golden := testdata.Read(t, "kafkaconfig-values-3.9.1.txt")
 	c := mustLoad(t, `broker.id=0
 listeners=PLAINTEXT://127.0.0.1:9092
 log.dirs=/tmp/kafka-logs
@@ -54,12 +54,7 @@ group.initial.rebalance.delay.ms=0
 
 func readCSV(t *testing.T, file string) []map[string]string {
 	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(testdata.Read(t, file))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +70,7 @@ func readCSV(t *testing.T, file string) []map[string]string {
 }
 
 func TestTableHasEveryKeyOfARealBroker(t *testing.T) {
-	rows := readCSV(t, "testdata/broker-configs-3.9.csv")
+	rows := readCSV(t, "broker-configs-3.9.csv")
 	modes := map[string]Mode{"read-only": ReadOnly, "per-broker": PerBroker, "cluster-wide": ClusterWide}
 	for _, row := range rows {
 		k := broker.byName[row["name"]]
@@ -94,7 +89,7 @@ func TestTableHasEveryKeyOfARealBroker(t *testing.T) {
 }
 
 func TestTableHasEveryKeyOfATopic(t *testing.T) {
-	rows := readCSV(t, "testdata/topic-configs-3.9.csv")
+	rows := readCSV(t, "topic-configs-3.9.csv")
 	for _, row := range rows {
 		k := topicByName[row["name"]]
 		if k == nil {
