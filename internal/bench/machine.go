@@ -55,6 +55,19 @@ func javaVersion() string {
 	return line
 }
 
+// syncDisk waits until all that was written to the file system of dir is on disk.
+func syncDisk(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return fmt.Errorf("sync the disk of %s: %w", dir, err)
+	}
+	return nil
+}
+
 // checkSpace refuses to start where the disk could not hold the logs.
 func checkSpace(dir string, needed int64) error {
 	var fs unix.Statfs_t

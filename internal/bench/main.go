@@ -66,7 +66,7 @@ func fullSizes() sizes {
 }
 
 func quickSizes() sizes {
-	return sizes{limit: 4 * time.Minute, rounds: 2, session: 2 * time.Second, idle: 2 * time.Second, warmUp: 4 * time.Second,
+	return sizes{limit: 4 * time.Minute, rounds: 2, session: 2 * time.Second, idle: 2 * time.Second, warmUp: 15 * time.Second,
 		largeBytes: 128 << 20, smallBytes: 32 << 20, fetchBytes: 128 << 20, latency: 3 * time.Second, recoveryBytes: 3e8, toolRepeats: 10}
 }
 
@@ -233,13 +233,17 @@ func (b *bench) close() {
 func (b *bench) sides() []*side { return []*side{b.ours, b.original} }
 
 // alternate gives each side its turn, round after round; who begins changes,
-// so that neither always finds what the other left.
+// so that neither always finds what the other left, and what one side wrote
+// is on disk before the other begins.
 func (b *bench) alternate(ctx context.Context, turn func(context.Context, *side) error) error {
 	order := b.sides()
 	for range b.sizes.rounds {
 		for _, s := range order {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
+			}
+			if err := syncDisk(b.work); err != nil {
+				return err
 			}
 			if err := turn(ctx, s); err != nil {
 				return err
@@ -257,6 +261,9 @@ func (b *bench) warm(ctx context.Context, s *side) (*broker, error) {
 		return br, nil
 	}
 	b.report.note("Load, latency and tools: both brokers were under load for %v each beforehand and stay up all the time; the one whose turn it is not idles beside.", b.sizes.warmUp)
+	if b.sizes.warmUp < fullSizes().warmUp {
+		b.report.note("After so short a load the original still runs much code that is not compiled yet: its CPU and latency figures are too high, and the ratios flatter ours. Only a full run counts.")
+	}
 	for _, each := range b.sides() {
 		br, err := b.newBroker(each)
 		if err != nil {
