@@ -410,7 +410,7 @@ func serve(l *Log) (found, error) {
 		for len(set) > 0 {
 			var b record.Batch
 			if b, set, err = record.Next(set); err != nil || b == nil {
-				return f, fmt.Errorf("half a batch at %d: %w", next, err)
+				return f, fmt.Errorf("half a batch at %d: %v", next, err)
 			}
 			if err := b.Validate(); err != nil {
 				return f, err
@@ -487,7 +487,7 @@ func judgeLookups(l *Log, f *found) error {
 		_, err = data.File.ReadAt(head, data.Position)
 		data.Release()
 		if err != nil || record.Batch(head).BaseOffset() != b.BaseOffset() {
-			return fmt.Errorf("a read at %d begins with the batch at %d: %w", b.LastOffset(), record.Batch(head).BaseOffset(), err)
+			return fmt.Errorf("a read at %d begins with the batch at %d: %v", b.LastOffset(), record.Batch(head).BaseOffset(), err)
 		}
 		want := b.BaseOffset()
 		for _, earlier := range f.batches[:i] {
@@ -499,7 +499,7 @@ func judgeLookups(l *Log, f *found) error {
 			continue
 		}
 		if got, err := l.OffsetForTime(b.MaxTimestamp()); err != nil || got.Offset != want {
-			return fmt.Errorf("the first record at or after %d is at %d, not %d: %w", b.MaxTimestamp(), want, got.Offset, err)
+			return fmt.Errorf("the first record at or after %d is at %d, not %d: %v", b.MaxTimestamp(), want, got.Offset, err)
 		}
 	}
 	return nil
