@@ -233,6 +233,12 @@ const sigStop, sigCont = syscall.SIGSTOP, syscall.SIGCONT
 func (b *broker) failsToStart(words ...string) {
 	b.t.Helper()
 	b.launch()
+	b.endsWith(words...)
+}
+
+// endsWith waits until the broker has ended by itself, and checks what it said.
+func (b *broker) endsWith(words ...string) {
+	b.t.Helper()
 	select {
 	case <-b.Ended():
 	case <-time.After(60 * time.Second):
@@ -245,5 +251,8 @@ func (b *broker) failsToStart(words ...string) {
 		if !strings.Contains(b.Output(), word) {
 			b.t.Errorf("it did not say %q; its output:\n%s", word, b.Output())
 		}
+	}
+	if strings.Contains(b.Output(), "goroutine ") {
+		b.t.Errorf("it panicked:\n%s", b.Output())
 	}
 }
