@@ -274,6 +274,12 @@ func (b *Broker) startController(context.Context) error {
 		return err
 	}
 	b.configs.uncleanEnabled = b.controller.TopicUncleanElectionEnabled
+	b.dynamic.OnChange(func(before, now *settings.Config) {
+		const unclean = "unclean.leader.election.enable"
+		if before.Bool(unclean) != now.Bool(unclean) {
+			b.controller.UncleanElectionEnabled(now.Bool(unclean))
+		}
+	})
 	b.store.AddSessionListener(zkstore.SessionListener{Before: b.controller.BeforeNewSession, After: b.controller.AfterNewSession})
 	b.controller.Start()
 	b.onStop(b.controller.Stop)

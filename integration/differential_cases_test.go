@@ -13,7 +13,7 @@ import (
 func casesOf(key int16) []differentialCase {
 	cases := []differentialCase{}
 	if build := emptyBody(key); build != nil {
-		cases = append(cases, differentialCase{"empty", build})
+		cases = append(cases, differentialCase{name: "empty", build: build})
 	}
 	return append(cases, specialCases[key]...)
 }
@@ -31,6 +31,9 @@ func emptyBody(key int16) func(*side, int16) kmsg.Request {
 		type defaulted interface{ Default() }
 		if d, ok := req.(defaulted); ok {
 			d.Default()
+		}
+		if r, ok := req.(*kmsg.ControlledShutdownRequest); ok {
+			r.BrokerID = 77 // broker 0 would lead nothing from then on
 		}
 		return req
 	}
@@ -82,7 +85,7 @@ func produceRequest(topic string, partition int32, records []byte, version int16
 
 // produceCase sends records to t1-1, which no other case reads.
 func produceCase(name string, change func(req *kmsg.ProduceRequest, version int16)) differentialCase {
-	return differentialCase{name, func(s *side, version int16) kmsg.Request {
+	return differentialCase{name: name, build: func(s *side, version int16) kmsg.Request {
 		records := batchOf(2)
 		if version < 3 {
 			records = messageSet(int8(min(version, 1)), 2)
@@ -110,7 +113,7 @@ func fetchRequest(s *side, topic string, partition int32, offset int64, version 
 }
 
 func fetchCase(name string, change func(s *side, req *kmsg.FetchRequest)) differentialCase {
-	return differentialCase{name, func(s *side, version int16) kmsg.Request {
+	return differentialCase{name: name, build: func(s *side, version int16) kmsg.Request {
 		req := fetchRequest(s, "t1", 0, 0, version)
 		change(s, req)
 		return req
@@ -118,7 +121,7 @@ func fetchCase(name string, change func(s *side, req *kmsg.FetchRequest)) differ
 }
 
 func metadataCase(name string, topics []string, create bool) differentialCase {
-	return differentialCase{name, func(s *side, version int16) kmsg.Request {
+	return differentialCase{name: name, build: func(s *side, version int16) kmsg.Request {
 		req := kmsg.NewPtrMetadataRequest()
 		req.AllowAutoTopicCreation = create
 		for _, topic := range topics {
@@ -131,7 +134,7 @@ func metadataCase(name string, topics []string, create bool) differentialCase {
 }
 
 func listOffsetsCase(name string, topic string, partition int32, timestamp int64) differentialCase {
-	return differentialCase{name, func(s *side, version int16) kmsg.Request {
+	return differentialCase{name: name, build: func(s *side, version int16) kmsg.Request {
 		req := kmsg.NewPtrListOffsetsRequest()
 		req.ReplicaID = -1
 		t := kmsg.NewListOffsetsRequestTopic()
@@ -145,7 +148,7 @@ func listOffsetsCase(name string, topic string, partition int32, timestamp int64
 }
 
 func createCase(name, topic string, change func(c *kmsg.CreateTopicsRequestTopic, req *kmsg.CreateTopicsRequest)) differentialCase {
-	return differentialCase{name, func(s *side, version int16) kmsg.Request {
+	return differentialCase{name: name, build: func(s *side, version int16) kmsg.Request {
 		req := kmsg.NewPtrCreateTopicsRequest()
 		req.TimeoutMillis = 10000
 		c := kmsg.NewCreateTopicsRequestTopic()
@@ -157,7 +160,7 @@ func createCase(name, topic string, change func(c *kmsg.CreateTopicsRequestTopic
 }
 
 func describeConfigsCase(name string, kind kmsg.ConfigResourceType, resource string) differentialCase {
-	return differentialCase{name, func(s *side, version int16) kmsg.Request {
+	return differentialCase{name: name, build: func(s *side, version int16) kmsg.Request {
 		req := kmsg.NewPtrDescribeConfigsRequest()
 		req.IncludeSynonyms, req.IncludeDocumentation = true, true
 		r := kmsg.NewDescribeConfigsRequestResource()
@@ -168,7 +171,7 @@ func describeConfigsCase(name string, kind kmsg.ConfigResourceType, resource str
 }
 
 func incrementalCase(name, topic, key string, op kmsg.IncrementalAlterConfigOp, value *string) differentialCase {
-	return differentialCase{name, func(s *side, version int16) kmsg.Request {
+	return differentialCase{name: name, build: func(s *side, version int16) kmsg.Request {
 		req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 		r := kmsg.NewIncrementalAlterConfigsRequestResource()
 		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, topic
@@ -252,10 +255,10 @@ var specialCases = map[int16][]differentialCase{
 	3: {
 		metadataCase("one topic", []string{"t1"}, false), metadataCase("missing", []string{"missing"}, false),
 		metadataCase("bad name", []string{"bad/name"}, true),
-		{"created on the way", func(s *side, version int16) kmsg.Request {
+		{name: "created on the way", build: func(s *side, version int16) kmsg.Request {
 			return metadataCase("", []string{fmt.Sprintf("auto%d", version)}, true).build(s, version)
-		}},
-		{"by unknown id", func(s *side, version int16) kmsg.Request {
+		}, after: func(s *side, version int16) { s.awaitTopic(fmt.Sprintf("auto%d", version)) }},
+		{name: "by unknown id", build: func(s *side, version int16) kmsg.Request {
 			if version < 10 {
 				return nil
 			}
@@ -265,7 +268,7 @@ var specialCases = map[int16][]differentialCase{
 			req.Topics = append(req.Topics, t)
 			return req
 		}},
-		{"by id", func(s *side, version int16) kmsg.Request {
+		{name: "by id", build: func(s *side, version int16) kmsg.Request {
 			if version < 12 {
 				return nil
 			}
@@ -277,13 +280,13 @@ var specialCases = map[int16][]differentialCase{
 		}},
 	},
 	18: {
-		{"good", func(_ *side, version int16) kmsg.Request {
+		{name: "good", build: func(_ *side, version int16) kmsg.Request {
 			req := kmsg.NewPtrApiVersionsRequest()
 			req.ClientSoftwareName, req.ClientSoftwareVersion = "test", "1.0"
 			return req
 		}},
-		{"empty name", func(_ *side, version int16) kmsg.Request { return kmsg.NewPtrApiVersionsRequest() }},
-		{"bad name", func(_ *side, version int16) kmsg.Request {
+		{name: "empty name", build: func(_ *side, version int16) kmsg.Request { return kmsg.NewPtrApiVersionsRequest() }},
+		{name: "bad name", build: func(_ *side, version int16) kmsg.Request {
 			req := kmsg.NewPtrApiVersionsRequest()
 			req.ClientSoftwareName, req.ClientSoftwareVersion = "a!", "1"
 			return req
@@ -346,7 +349,7 @@ var specialCases = map[int16][]differentialCase{
 		}),
 	},
 	20: {
-		{"missing", func(_ *side, version int16) kmsg.Request {
+		{name: "missing", build: func(_ *side, version int16) kmsg.Request {
 			req := kmsg.NewPtrDeleteTopicsRequest()
 			req.TimeoutMillis = 10000
 			req.TopicNames = []string{"missing"}
@@ -355,7 +358,7 @@ var specialCases = map[int16][]differentialCase{
 			req.Topics = append(req.Topics, t)
 			return req
 		}},
-		{"by unknown id", func(_ *side, version int16) kmsg.Request {
+		{name: "by unknown id", build: func(_ *side, version int16) kmsg.Request {
 			if version < 6 {
 				return nil
 			}
@@ -366,7 +369,7 @@ var specialCases = map[int16][]differentialCase{
 			req.Topics = append(req.Topics, t)
 			return req
 		}},
-		{"good", func(s *side, version int16) kmsg.Request {
+		{name: "good", build: func(s *side, version int16) kmsg.Request {
 			name := fmt.Sprintf("delete%d", version)
 			c := createCase("", "delete%d", func(*kmsg.CreateTopicsRequestTopic, *kmsg.CreateTopicsRequest) {}).build(s, version)
 			c.SetVersion(5)
@@ -386,12 +389,12 @@ var specialCases = map[int16][]differentialCase{
 		deleteRecordsCase("compacted topic", "compacted", 0, 0),
 	},
 	22: {
-		{"idempotent", func(_ *side, version int16) kmsg.Request {
+		{name: "idempotent", build: func(_ *side, version int16) kmsg.Request {
 			req := kmsg.NewPtrInitProducerIDRequest()
 			req.TransactionTimeoutMillis = 60000
 			return req
 		}},
-		{"empty transactional id", func(_ *side, version int16) kmsg.Request {
+		{name: "empty transactional id", build: func(_ *side, version int16) kmsg.Request {
 			req := kmsg.NewPtrInitProducerIDRequest()
 			req.TransactionalID = kmsg.StringPtr("")
 			req.TransactionTimeoutMillis = 60000
@@ -413,8 +416,8 @@ var specialCases = map[int16][]differentialCase{
 		describeConfigsCase("unknown type", 99, "t1"),
 	},
 	35: {
-		{"all", func(_ *side, version int16) kmsg.Request { return kmsg.NewPtrDescribeLogDirsRequest() }},
-		{"one", func(_ *side, version int16) kmsg.Request {
+		{name: "all", build: func(_ *side, version int16) kmsg.Request { return kmsg.NewPtrDescribeLogDirsRequest() }},
+		{name: "one", build: func(_ *side, version int16) kmsg.Request {
 			req := kmsg.NewPtrDescribeLogDirsRequest()
 			t := kmsg.NewDescribeLogDirsRequestTopic()
 			t.Topic, t.Partitions = "t1", []int32{0}
@@ -424,7 +427,7 @@ var specialCases = map[int16][]differentialCase{
 	},
 	37: {
 		partitionsCase("missing", "missing", 3), partitionsCase("fewer", "t1", 1), partitionsCase("as many", "t1", 2),
-		{"good", func(s *side, version int16) kmsg.Request {
+		{name: "good", build: func(s *side, version int16) kmsg.Request {
 			c := createCase("", "grow%d", func(*kmsg.CreateTopicsRequestTopic, *kmsg.CreateTopicsRequest) {}).build(s, version)
 			c.SetVersion(5)
 			s.ask(c)
@@ -449,7 +452,7 @@ var specialCases = map[int16][]differentialCase{
 }
 
 func deleteRecordsCase(name, topic string, partition int32, offset int64) differentialCase {
-	return differentialCase{name, func(_ *side, version int16) kmsg.Request {
+	return differentialCase{name: name, build: func(_ *side, version int16) kmsg.Request {
 		req := kmsg.NewPtrDeleteRecordsRequest()
 		req.TimeoutMillis = 5000
 		t := kmsg.NewDeleteRecordsRequestTopic()
@@ -463,7 +466,7 @@ func deleteRecordsCase(name, topic string, partition int32, offset int64) differ
 }
 
 func epochCase(name, topic string, partition, current, epoch int32) differentialCase {
-	return differentialCase{name, func(_ *side, version int16) kmsg.Request {
+	return differentialCase{name: name, build: func(_ *side, version int16) kmsg.Request {
 		req := kmsg.NewPtrOffsetForLeaderEpochRequest()
 		req.ReplicaID = -2
 		t := kmsg.NewOffsetForLeaderEpochRequestTopic()
@@ -477,7 +480,7 @@ func epochCase(name, topic string, partition, current, epoch int32) differential
 }
 
 func partitionsCase(name, topic string, count int32) differentialCase {
-	return differentialCase{name, func(_ *side, version int16) kmsg.Request {
+	return differentialCase{name: name, build: func(_ *side, version int16) kmsg.Request {
 		req := kmsg.NewPtrCreatePartitionsRequest()
 		req.TimeoutMillis = 10000
 		t := kmsg.NewCreatePartitionsRequestTopic()
@@ -488,7 +491,7 @@ func partitionsCase(name, topic string, count int32) differentialCase {
 }
 
 func describeProducersCase(name, topic string, partition int32) differentialCase {
-	return differentialCase{name, func(_ *side, version int16) kmsg.Request {
+	return differentialCase{name: name, build: func(_ *side, version int16) kmsg.Request {
 		req := kmsg.NewPtrDescribeProducersRequest()
 		t := kmsg.NewDescribeProducersRequestTopic()
 		t.Topic, t.Partitions = topic, []int32{partition}

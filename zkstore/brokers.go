@@ -3,7 +3,6 @@ package zkstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sort"
 	"strconv"
 	"strings"
@@ -169,13 +168,14 @@ func (s *Store) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]int32, len(names))
-	for i, name := range names {
+	ids := make([]int32, 0, len(names))
+	for _, name := range names {
 		id, err := strconv.ParseInt(name, 10, 32)
 		if err != nil {
-			return nil, fmt.Errorf("list %s: %w: %q is not a broker id", BrokerIDsPath, ErrInvalidNode, name)
+			s.kafkaLog.Errorf("%s has a child %q, which is not a broker id; it is passed over", BrokerIDsPath, name)
+			continue
 		}
-		ids[i] = int32(id)
+		ids = append(ids, int32(id))
 	}
 	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
 	return ids, nil

@@ -10,10 +10,23 @@ import (
 //
 // Versions 0 to 3.
 func DescribeAcls() Handler {
-	return Typed(protocol.DescribeAcls, 0, 3, func(c *Call, _ *kmsg.DescribeACLsRequest) (kmsg.Response, error) {
+	return Typed(protocol.DescribeAcls, 0, 3, func(c *Call, req *kmsg.DescribeACLsRequest) (kmsg.Response, error) {
+		if err := checkACL("filter", req.ResourceType, req.ResourcePatternType, req.Operation, req.PermissionType); err != nil {
+			return nil, err
+		}
 		if err := c.requireCluster(kmsg.ACLOperationDescribe); err != nil {
 			return nil, err
 		}
 		return nil, protocol.Errorf(protocol.SecurityDisabled, "No Authorizer is configured on the broker")
 	})
+}
+
+// checkACL refuses an entry or filter of access lists that has an element
+// nobody knows, as Kafka does when it parses the request.
+func checkACL(what string, resource kmsg.ACLResourceType, pattern kmsg.ACLResourcePatternType, op kmsg.ACLOperation, permission kmsg.ACLPermissionType) error {
+	if resource == kmsg.ACLResourceTypeUnknown || pattern == kmsg.ACLResourcePatternTypeUnknown ||
+		op == kmsg.ACLOperationUnknown || permission == kmsg.ACLPermissionTypeUnknown {
+		return &unreadable{"the " + what + " of an access list contains UNKNOWN elements"}
+	}
+	return nil
 }

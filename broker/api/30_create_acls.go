@@ -10,7 +10,12 @@ import (
 //
 // Versions 0 to 3.
 func CreateAcls() Handler {
-	return Typed(protocol.CreateAcls, 0, 3, func(c *Call, _ *kmsg.CreateACLsRequest) (kmsg.Response, error) {
+	return Typed(protocol.CreateAcls, 0, 3, func(c *Call, req *kmsg.CreateACLsRequest) (kmsg.Response, error) {
+		for _, e := range req.Creations {
+			if err := checkACL("entry", e.ResourceType, e.ResourcePatternType, e.Operation, e.PermissionType); err != nil {
+				return nil, err
+			}
+		}
 		return nil, alterACLs(c)
 	})
 }

@@ -10,7 +10,12 @@ import (
 //
 // Versions 0 to 3.
 func DeleteAcls() Handler {
-	return Typed(protocol.DeleteAcls, 0, 3, func(c *Call, _ *kmsg.DeleteACLsRequest) (kmsg.Response, error) {
+	return Typed(protocol.DeleteAcls, 0, 3, func(c *Call, req *kmsg.DeleteACLsRequest) (kmsg.Response, error) {
+		for _, f := range req.Filters {
+			if err := checkACL("filter", f.ResourceType, f.ResourcePatternType, f.Operation, f.PermissionType); err != nil {
+				return nil, err
+			}
+		}
 		return nil, alterACLs(c)
 	})
 }

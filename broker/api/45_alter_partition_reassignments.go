@@ -40,6 +40,7 @@ func AlterPartitionReassignments(reassigner Reassigner) Handler {
 			return nil, err
 		}
 		resp := kmsg.NewPtrAlterPartitionAssignmentsResponse()
+		resp.ErrorMessage = kmsg.StringPtr("") // not null, also for success
 		resp.Topics = []kmsg.AlterPartitionAssignmentsResponseTopic{}
 		if out.err != nil {
 			resp.ErrorCode, resp.ErrorMessage = codeAndText(out.err)

@@ -45,6 +45,7 @@ func ListPartitionReassignments(lister ReassignmentLister) Handler {
 			return nil, err
 		}
 		resp := kmsg.NewPtrListPartitionReassignmentsResponse()
+		resp.ErrorMessage = kmsg.StringPtr("") // not null, also for success
 		resp.Topics = []kmsg.ListPartitionReassignmentsResponseTopic{}
 		if out.err != nil {
 			resp.ErrorCode, resp.ErrorMessage = codeAndText(out.err)

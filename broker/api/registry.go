@@ -4,6 +4,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -31,6 +32,9 @@ type Handler struct {
 // Byte strings in the request alias the frame and are gone when answer has returned.
 func Typed[R kmsg.Request](key protocol.APIKey, min, max int16, answer func(*Call, R) (kmsg.Response, error)) Handler {
 	return Handler{Key: key, Min: min, Max: max, Serve: func(c *Call) network.Response {
+		if len(c.Body) > bodyBytesMax && !ofController(key) {
+			return c.refuse(fmt.Errorf("%s of %d bytes is larger than the %d that such a request may have", key, len(c.Body), bodyBytesMax))
+		}
 		decoded, err := protocol.DecodeRequest(key, c.Version, c.Body)
 		if err != nil {
 			return c.refuse(err)
@@ -40,12 +44,31 @@ func Typed[R kmsg.Request](key protocol.APIKey, min, max int16, answer func(*Cal
 			return c.refuse(fmt.Errorf("%s decodes as %T", key, decoded))
 		}
 		resp, err := answer(c, req)
-		if err != nil {
+		var bad *unreadable
+		switch {
+		case errors.As(err, &bad):
+			return c.refuse(err)
+		case err != nil:
 			return c.Fail(req, err)
 		}
 		return c.Answer(resp)
 	}}
 }
+
+// bodyBytesMax bounds the requests that kmsg decodes into structures, which
+// may take some twenty times the memory of their bytes. Produce and Fetch have
+// codecs of their own; the controller's requests grow with the cluster.
+const bodyBytesMax = 16 << 20
+
+func ofController(key protocol.APIKey) bool {
+	return key == protocol.LeaderAndIsr || key == protocol.StopReplica || key == protocol.UpdateMetadata
+}
+
+// unreadable is the error of a request that decodes but that Kafka refuses to
+// parse: the connection is closed without an answer.
+type unreadable struct{ reason string }
+
+func (e *unreadable) Error() string { return e.reason }
 
 // Registry holds the handlers by API key and is the network.Handler of a
 // broker. Handlers are registered before the first request.

@@ -69,18 +69,19 @@ func TestWithoutAnAuthorizerAccessListsAreDisabled(t *testing.T) {
 	for v := int16(0); v <= 3; v++ {
 		describe := kmsg.NewPtrDescribeACLsRequest()
 		describe.ResourcePatternType = kmsg.ACLResourcePatternTypeLiteral
+		describe.ResourceType, describe.Operation, describe.PermissionType = kmsg.ACLResourceTypeTopic, kmsg.ACLOperationAny, kmsg.ACLPermissionTypeAny
 		if resp := call[*kmsg.DescribeACLsResponse](c, v, describe); protocol.ErrorCode(resp.ErrorCode) != protocol.SecurityDisabled ||
 			*resp.ErrorMessage != "No Authorizer is configured on the broker" {
 			t.Errorf("v%d: %+v", v, resp)
 		}
 		create := kmsg.NewPtrCreateACLsRequest()
-		create.Creations = []kmsg.CreateACLsRequestCreation{{ResourcePatternType: kmsg.ACLResourcePatternTypeLiteral}}
+		create.Creations = []kmsg.CreateACLsRequestCreation{{ResourcePatternType: kmsg.ACLResourcePatternTypeLiteral, ResourceType: kmsg.ACLResourceTypeTopic, Operation: kmsg.ACLOperationRead, PermissionType: kmsg.ACLPermissionTypeAllow}}
 		if resp := call[*kmsg.CreateACLsResponse](c, v, create); protocol.ErrorCode(resp.Results[0].ErrorCode) != protocol.SecurityDisabled ||
 			*resp.Results[0].ErrorMessage != "No Authorizer is configured." {
 			t.Errorf("v%d: %+v", v, resp)
 		}
 		remove := kmsg.NewPtrDeleteACLsRequest()
-		remove.Filters = []kmsg.DeleteACLsRequestFilter{{ResourcePatternType: kmsg.ACLResourcePatternTypeLiteral}}
+		remove.Filters = []kmsg.DeleteACLsRequestFilter{{ResourcePatternType: kmsg.ACLResourcePatternTypeLiteral, ResourceType: kmsg.ACLResourceTypeTopic, Operation: kmsg.ACLOperationRead, PermissionType: kmsg.ACLPermissionTypeAllow}}
 		if resp := call[*kmsg.DeleteACLsResponse](c, v, remove); protocol.ErrorCode(resp.Results[0].ErrorCode) != protocol.SecurityDisabled {
 			t.Errorf("v%d: %+v", v, resp)
 		}
