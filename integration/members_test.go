@@ -1,0 +1,504 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+// member is one broker of a cluster: one of ours, or a real one.
+type member struct {
+	t    testing.TB
+	id   int32
+	kind string // "ours", or the release of a real one
+	dir  string
+	ours *broker
+	real *testkit.RealBroker
+}
+
+func (m *member) process() *testkit.Process {
+	if m.ours != nil {
+		return m.ours.Process
+	}
+	return m.real.Process
+}
+
+func (m *member) address() string {
+	if m.ours != nil {
+		return m.ours.address()
+	}
+	return m.real.Address()
+}
+
+func (m *member) String() string { return fmt.Sprintf("broker %d (%s)", m.id, m.kind) }
+
+// stop ends the broker in order.
+func (m *member) stop() {
+	m.t.Helper()
+	if !m.process().Stop(60 * time.Second) {
+		m.t.Fatalf("%s did not stop within a minute of SIGTERM; its output:\n%s", m, ending(m.process().Output()))
+	}
+}
+
+// cluster is some brokers on one ZooKeeper path.
+type cluster struct {
+	t         testing.TB
+	zookeeper string
+	tree      *tree
+	members   []*member
+	dumped    []string // topics that were compared, for one run of the dump tool
+}
+
+// newCluster starts a broker for each kind, with ids from 1. extra are further
+// properties of all of them.
+func newCluster(t testing.TB, extra []string, kinds ...string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, zookeeper: testkit.ZooKeeper(t)}
+	c.tree = openTree(t, c.zookeeper)
+	for i, kind := range kinds {
+		m := &member{t: t, id: int32(i + 1), kind: kind}
+		if kind == "ours" {
+			m.ours = documentedBroker(t, i+1, c.zookeeper, extra)
+			m.dir = m.ours.dir
+			m.ours.start()
+		} else {
+			m.real = testkit.RealKafka(t, kind).Broker(t, i+1, c.zookeeper, "", extra...)
+			m.dir = m.real.Dir
+		}
+		c.members = append(c.members, m)
+	}
+	t.Cleanup(func() { c.showLogs() })
+	return c
+}
+
+// documentedBroker sets a broker up as the documents say: a copy of
+// server.properties with the id, the listener, the directory and the place of
+// ZooKeeper edited in it.
+func documentedBroker(t testing.TB, id int, zookeeper string, extra []string) *broker {
+	t.Helper()
+	b := &broker{t: t, id: id, port: testkit.FreePort(t), dir: filepath.Join(t.TempDir(), fmt.Sprintf("kafka-logs-%d", id)), zookeeper: zookeeper, logs: t.TempDir()}
+	text, err := os.ReadFile(filepath.Join(testkit.Root(), "config/server.properties"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	for start, line := range map[string]string{
+		"broker.id=":         fmt.Sprintf("broker.id=%d", id),
+		"#listeners=":        fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", b.port),
+		"log.dirs=":          "log.dirs=" + b.dir,
+		"zookeeper.connect=": "zookeeper.connect=" + zookeeper,
+	} {
+		at := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, start) })
+		if at < 0 {
+			t.Fatalf("config/server.properties has no line %s", start)
+		}
+		lines[at] = line
+	}
+	b.file = testkit.WriteFile(t, fmt.Sprintf("server-%d.properties", id), strings.Join(append(lines, extra...), "\n")+"\n")
+	return b
+}
+
+// showLogs keeps what the brokers said where a test failed.
+func (c *cluster) showLogs() {
+	if !c.t.Failed() {
+		return
+	}
+	dir, err := os.MkdirTemp("", "monedula-failed-")
+	if err != nil {
+		return
+	}
+	for _, m := range c.members {
+		_ = os.WriteFile(filepath.Join(dir, fmt.Sprintf("broker-%d-%s.log", m.id, m.kind)), []byte(m.process().Output()), 0o644)
+	}
+	c.t.Logf("what the brokers said is in %s", dir)
+}
+
+func ending(s string) string { return s[max(0, len(s)-4000):] }
+
+func (c *cluster) addresses() []string {
+	var all []string
+	for _, m := range c.members {
+		all = append(all, m.address())
+	}
+	return all
+}
+
+func (c *cluster) member(id int32) *member {
+	c.t.Helper()
+	for _, m := range c.members {
+		if m.id == id {
+			return m
+		}
+	}
+	c.t.Fatalf("there is no broker %d", id)
+	return nil
+}
+
+// others are the members but one.
+func (c *cluster) others(than *member) []*member {
+	return slices.DeleteFunc(slices.Clone(c.members), func(m *member) bool { return m == than })
+}
+
+// controller waits until there is one, and returns it.
+func (c *cluster) controller() *member {
+	c.t.Helper()
+	id := int32(-1)
+	testkit.Eventually(c.t, 30*time.Second, "a controller", func() bool {
+		id = c.controllerID()
+		return id >= 0
+	})
+	return c.member(id)
+}
+
+func (c *cluster) controllerID() int32 {
+	data, there := c.tree.get("/controller")
+	if !there {
+		return -1
+	}
+	var node struct {
+		BrokerID int32 `json:"brokerid"`
+	}
+	if err := json.Unmarshal([]byte(data), &node); err != nil {
+		c.t.Fatalf("/controller: %v", err)
+	}
+	return node.BrokerID
+}
+
+// makeController has a member win the election: the others sleep through it,
+// for less than their sessions last. Then it waits until all obey it.
+func (c *cluster) makeController(m *member) {
+	c.t.Helper()
+	if c.controller() != m {
+		for _, other := range c.others(m) {
+			other.process().Signal(sigStop)
+		}
+		err := c.tree.conn.Delete(c.tree.path("/controller"), -1)
+		won := false
+		if err == nil {
+			won = within(2*time.Second, func() bool { return c.controllerID() == m.id })
+		}
+		for _, other := range c.others(m) {
+			other.process().Signal(sigCont)
+		}
+		if err != nil || !won {
+			c.t.Fatalf("%s did not become the controller (%v)", m, err)
+		}
+	}
+	c.awaitMetadata("the controller "+m.String(), func(resp *kmsg.MetadataResponse) bool {
+		return resp.ControllerID == m.id && len(resp.Brokers) == len(c.members)
+	})
+}
+
+// awaitMetadata waits until the metadata of every member satisfies a condition.
+func (c *cluster) awaitMetadata(what string, holds func(*kmsg.MetadataResponse) bool) {
+	c.t.Helper()
+	for _, m := range c.members {
+		l := link(c.t, m.address())
+		testkit.Eventually(c.t, 60*time.Second, fmt.Sprintf("%s in the metadata of %s", what, m), func() bool {
+			req := kmsg.NewPtrMetadataRequest()
+			req.SetVersion(9)
+			resp, err := l.Do(background(), req)
+			return err == nil && holds(resp.(*kmsg.MetadataResponse))
+		})
+		l.Close()
+	}
+}
+
+// partitionState is a partition's state in ZooKeeper.
+type partitionState struct {
+	Leader int32   `json:"leader"`
+	Epoch  int32   `json:"leader_epoch"`
+	ISR    []int32 `json:"isr"`
+}
+
+func (c *cluster) state(topic string, partition int32) (s partitionState, there bool) {
+	c.t.Helper()
+	data, there := c.tree.get(fmt.Sprintf("/brokers/topics/%s/partitions/%d/state", topic, partition))
+	if there {
+		if err := json.Unmarshal([]byte(data), &s); err != nil {
+			c.t.Fatalf("state of %s-%d: %v", topic, partition, err)
+		}
+	}
+	return s, there
+}
+
+// awaitState waits until a partition's state in ZooKeeper satisfies a condition.
+func (c *cluster) awaitState(topic string, partition int32, what string, holds func(partitionState) bool) partitionState {
+	c.t.Helper()
+	var s partitionState
+	if !within(time.Minute, func() (there bool) {
+		s, there = c.state(topic, partition)
+		return there && holds(s)
+	}) {
+		c.t.Fatalf("not within a minute: %s of %s-%d; it has %+v", what, topic, partition, s)
+	}
+	return s
+}
+
+// within looks again and again whether a condition holds, until limit.
+func within(limit time.Duration, condition func() bool) bool {
+	deadline := time.After(limit)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+// awaitInSync waits until exactly these brokers are in sync.
+func (c *cluster) awaitInSync(topic string, partitions int32, brokers ...int32) {
+	c.t.Helper()
+	want := slices.Sorted(slices.Values(brokers))
+	for p := range partitions {
+		c.awaitState(topic, p, fmt.Sprintf("the in-sync replicas %v", want), func(s partitionState) bool {
+			return s.Leader >= 0 && slices.Equal(slices.Sorted(slices.Values(s.ISR)), want)
+		})
+	}
+}
+
+func (c *cluster) ids() []int32 {
+	var ids []int32
+	for _, m := range c.members {
+		ids = append(ids, m.id)
+	}
+	return ids
+}
+
+// admin runs f with a client of the whole cluster.
+func (c *cluster) admin(f func(ctx context.Context, client *kgo.Client) error) {
+	c.t.Helper()
+	client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...))...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(background(), 60*time.Second)
+	defer cancel()
+	if err := f(ctx, client); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// createTopic makes a topic whose partitions have these replicas, the preferred
+// leader first, and waits until every member knows all leaders.
+func (c *cluster) createTopic(topic string, replicas [][]int32, configs ...string) {
+	c.t.Helper()
+	c.admin(func(ctx context.Context, client *kgo.Client) error {
+		rt := kmsg.NewCreateTopicsRequestTopic()
+		rt.Topic, rt.NumPartitions, rt.ReplicationFactor = topic, -1, -1
+		for p, r := range replicas {
+			a := kmsg.NewCreateTopicsRequestTopicReplicaAssignment()
+			a.Partition, a.Replicas = int32(p), r
+			rt.ReplicaAssignment = append(rt.ReplicaAssignment, a)
+		}
+		for _, config := range configs {
+			key, value, _ := strings.Cut(config, "=")
+			rc := kmsg.NewCreateTopicsRequestTopicConfig()
+			rc.Name, rc.Value = key, &value
+			rt.Configs = append(rt.Configs, rc)
+		}
+		req := kmsg.NewPtrCreateTopicsRequest()
+		req.Topics, req.TimeoutMillis = append(req.Topics, rt), 30000
+		resp, err := req.RequestWith(ctx, client)
+		if err != nil {
+			return fmt.Errorf("create %s: %w", topic, err)
+		}
+		if code := resp.Topics[0].ErrorCode; code != 0 {
+			return fmt.Errorf("create %s: error %d", topic, code)
+		}
+		return nil
+	})
+	c.awaitMetadata("the leaders of "+topic, func(resp *kmsg.MetadataResponse) bool {
+		for _, rt := range resp.Topics {
+			if *rt.Topic == topic && len(rt.Partitions) == len(replicas) {
+				return !slices.ContainsFunc(rt.Partitions, func(p kmsg.MetadataResponseTopicPartition) bool { return p.Leader < 0 })
+			}
+		}
+		return false
+	})
+}
+
+// reassign moves partition 0 of a topic to other replicas and waits until that
+// is done.
+func (c *cluster) reassign(topic string, replicas ...int32) {
+	c.t.Helper()
+	c.admin(func(ctx context.Context, client *kgo.Client) error {
+		var req kadm.AlterPartitionAssignmentsReq
+		req.Assign(topic, 0, replicas)
+		resp, err := kadm.NewClient(client).AlterPartitionAssignments(ctx, req)
+		if err == nil {
+			err = resp.Error()
+		}
+		if err != nil {
+			return fmt.Errorf("reassign %s to %v: %w", topic, replicas, err)
+		}
+		return nil
+	})
+	testkit.Eventually(c.t, 60*time.Second, fmt.Sprintf("%s-0 on %v alone", topic, replicas), func() bool {
+		data, _ := c.tree.get("/brokers/topics/" + topic)
+		var node struct {
+			Partitions map[string][]int32 `json:"partitions"`
+			Adding     map[string][]int32 `json:"adding_replicas"`
+			Removing   map[string][]int32 `json:"removing_replicas"`
+		}
+		if err := json.Unmarshal([]byte(data), &node); err != nil {
+			c.t.Fatalf("/brokers/topics/%s: %v", topic, err)
+		}
+		return slices.Equal(node.Partitions["0"], replicas) && len(node.Adding["0"])+len(node.Removing["0"]) == 0
+	})
+}
+
+// restart starts a killed broker again. A real one gives up where the node of
+// its former self is still there, so that is waited for.
+func (c *cluster) restart(m *member) {
+	c.t.Helper()
+	if m.ours != nil {
+		m.ours.start()
+		return
+	}
+	c.tree.awaitGone(fmt.Sprintf("/brokers/ids/%d", m.id), 60*time.Second)
+	m.real.Start()
+}
+
+// awaitIdentical waits until the logs of a topic have the same bytes on all
+// replicas, batch by batch; where a segment ends may differ.
+func (c *cluster) awaitIdentical(topic string, partitions int32, on ...*member) {
+	c.t.Helper()
+	for p := range partitions {
+		var difference string
+		if !within(30*time.Second, func() bool {
+			first := logBytes(c.t, on[0].dir, topic, p)
+			difference = ""
+			for _, m := range on[1:] {
+				if other := logBytes(c.t, m.dir, topic, p); !bytes.Equal(first, other) {
+					difference = fmt.Sprintf("%s has %d bytes, %s has %d; they part at %d", on[0], len(first), m, len(other), partsAt(first, other))
+				}
+			}
+			return difference == "" && len(first) > 0
+		}) {
+			c.t.Errorf("the logs of %s-%d differ: %s", topic, p, difference)
+		}
+	}
+	c.dumped = append(c.dumped, topic)
+}
+
+func partsAt(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
+
+// logFiles are the .log files of a partition in the order of their offsets.
+func logFiles(t testing.TB, dir, topic string, partition int32) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, fmt.Sprintf("%s-%d", topic, partition), "*.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sort.Strings(files)
+	return files
+}
+
+func logBytes(t testing.TB, dir, topic string, partition int32) []byte {
+	t.Helper()
+	var all []byte
+	for _, file := range logFiles(t, dir, topic, partition) {
+		data, err := os.ReadFile(file)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		all = append(all, data...)
+	}
+	return all
+}
+
+// compareDumps has the real DumpLogSegments read every log that was compared,
+// on every member, and compares what it says.
+func (c *cluster) compareDumps() {
+	c.t.Helper()
+	kafka := testkit.RealKafka(c.t, "3.9.1")
+	var first []string
+	for _, m := range c.members {
+		var files []string
+		for _, topic := range c.dumped {
+			dirs, err := filepath.Glob(filepath.Join(m.dir, topic+"-[0-9]*"))
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			for p := range dirs {
+				files = append(files, logFiles(c.t, m.dir, topic, int32(p))...)
+			}
+		}
+		out, errs, code := kafka.Run(c.t, "kafka.tools.DumpLogSegments", "--deep-iteration", "--print-data-log", "--files", strings.Join(files, ","))
+		if code != 0 || errs != "" || strings.Contains(out, "isvalid: false") {
+			c.t.Errorf("DumpLogSegments of %s: exit code %d\n%s", m, code, errs)
+		}
+		lines := batchLines(out)
+		if first == nil {
+			first = lines
+		} else if d := firstDifference(lines, first); d != "" {
+			c.t.Errorf("the dumps of %s and %s differ: %s", m, c.members[0], d)
+		}
+	}
+	if len(first) == 0 {
+		c.t.Error("the dumps are empty")
+	}
+}
+
+// batchLines are the lines of a dump about batches and records, without where
+// in which file they lie.
+func batchLines(dump string) []string {
+	var lines []string
+	for _, line := range strings.Split(dump, "\n") {
+		if !strings.HasPrefix(line, "baseOffset:") && !strings.HasPrefix(line, "| offset:") {
+			continue
+		}
+		before, after, found := strings.Cut(line, " position: ")
+		if found {
+			_, after, _ = strings.Cut(after, " ")
+			line = before + " " + after
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// checkHealthy fails the test where a partition of any topic lacks a leader or
+// a replica in sync, or where members disagree about it.
+func (c *cluster) checkHealthy() {
+	c.t.Helper()
+	c.awaitMetadata("no under-replicated partition", func(resp *kmsg.MetadataResponse) bool {
+		for _, topic := range resp.Topics {
+			for _, p := range topic.Partitions {
+				s, _ := c.state(*topic.Topic, p.Partition)
+				if p.Leader < 0 || p.Leader != s.Leader || p.LeaderEpoch != s.Epoch || len(p.ISR) != len(p.Replicas) || len(s.ISR) != len(p.Replicas) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
