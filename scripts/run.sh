@@ -20,7 +20,7 @@ stop() {
   if [ -n "$zookeeper" ] && kill -0 "$zookeeper" 2>/dev/null; then echo "Stopping ZooKeeper"; kill "$zookeeper"; wait "$zookeeper" 2>/dev/null || true; fi
 }
 trap stop EXIT
-trap 'exit 130' INT
+trap 'exit 0' INT
 trap 'exit 143' TERM
 if answers $port; then
   echo "Something answers on localhost:$port; taking it for ZooKeeper."
