@@ -60,7 +60,14 @@ type cluster struct {
 	zookeeper string
 	tree      *tree
 	members   []*member
-	dumped    []string // topics that were compared, for one run of the dump tool
+	dumped    []comparison // for one run of the dump tool on each member
+}
+
+// comparison is a partition whose logs were compared.
+type comparison struct {
+	topic     string
+	partition int32
+	on        []*member
 }
 
 // newCluster starts a broker for each kind, with ids from 1. extra are further
@@ -397,8 +404,8 @@ func (c *cluster) awaitIdentical(topic string, partitions int32, on ...*member) 
 		}) {
 			c.t.Errorf("the logs of %s-%d differ: %s", topic, p, difference)
 		}
+		c.dumped = append(c.dumped, comparison{topic, p, on})
 	}
-	c.dumped = append(c.dumped, topic)
 }
 
 func partsAt(a, b []byte) int {
@@ -439,49 +446,52 @@ func logBytes(t testing.TB, dir, topic string, partition int32) []byte {
 // on every member, and compares what it says.
 func (c *cluster) compareDumps() {
 	c.t.Helper()
-	kafka := testkit.RealKafka(c.t, "3.9.1")
-	var first []string
+	dumps := map[*member]map[string][]string{}
 	for _, m := range c.members {
-		var files []string
-		for _, topic := range c.dumped {
-			dirs, err := filepath.Glob(filepath.Join(m.dir, topic+"-[0-9]*"))
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			for p := range dirs {
-				files = append(files, logFiles(c.t, m.dir, topic, int32(p))...)
-			}
-		}
-		out, errs, code := kafka.Run(c.t, "kafka.tools.DumpLogSegments", "--deep-iteration", "--print-data-log", "--files", strings.Join(files, ","))
-		if code != 0 || errs != "" || strings.Contains(out, "isvalid: false") {
-			c.t.Errorf("DumpLogSegments of %s: exit code %d\n%s", m, code, errs)
-		}
-		lines := batchLines(out)
-		if first == nil {
-			first = lines
-		} else if d := firstDifference(lines, first); d != "" {
-			c.t.Errorf("the dumps of %s and %s differ: %s", m, c.members[0], d)
-		}
+		dumps[m] = c.dump(m)
 	}
-	if len(first) == 0 {
-		c.t.Error("the dumps are empty")
+	for _, d := range c.dumped {
+		partition := fmt.Sprintf("%s-%d", d.topic, d.partition)
+		first := dumps[d.on[0]][partition]
+		if len(first) == 0 {
+			c.t.Errorf("the dump of %s of %s is empty", partition, d.on[0])
+		}
+		for _, m := range d.on[1:] {
+			if difference := firstDifference(dumps[m][partition], first); difference != "" {
+				c.t.Errorf("the dumps of %s of %s and of %s differ: %s", partition, m, d.on[0], difference)
+			}
+		}
 	}
 }
 
-// batchLines are the lines of a dump about batches and records, without where
-// in which file they lie.
-func batchLines(dump string) []string {
-	var lines []string
-	for _, line := range strings.Split(dump, "\n") {
+// dump returns what the tool says of a member's batches and records, by
+// partition, without where in which file they lie.
+func (c *cluster) dump(m *member) map[string][]string {
+	c.t.Helper()
+	var files []string
+	for _, d := range c.dumped {
+		if slices.Contains(d.on, m) {
+			files = append(files, logFiles(c.t, m.dir, d.topic, d.partition)...)
+		}
+	}
+	out, errs, code := testkit.RealKafka(c.t, "3.9.1").Run(c.t, "kafka.tools.DumpLogSegments", "--deep-iteration", "--print-data-log", "--files", strings.Join(files, ","))
+	if code != 0 || errs != "" || strings.Contains(out, "isvalid: false") {
+		c.t.Errorf("DumpLogSegments of %s: exit code %d\n%s", m, code, errs)
+	}
+	lines := map[string][]string{}
+	partition := ""
+	for _, line := range strings.Split(out, "\n") {
+		if file, found := strings.CutPrefix(line, "Dumping "); found {
+			partition = filepath.Base(filepath.Dir(file))
+		}
 		if !strings.HasPrefix(line, "baseOffset:") && !strings.HasPrefix(line, "| offset:") {
 			continue
 		}
-		before, after, found := strings.Cut(line, " position: ")
-		if found {
+		if before, after, found := strings.Cut(line, " position: "); found {
 			_, after, _ = strings.Cut(after, " ")
 			line = before + " " + after
 		}
-		lines = append(lines, line)
+		lines[partition] = append(lines[partition], line)
 	}
 	return lines
 }

@@ -254,8 +254,11 @@ func (f *fetcher) request(a fetchAsk) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
 	req.Version = version
 	req.IsolationLevel = 0
-	req.ReplicaID = opts.BrokerID
-	req.ReplicaState.ID, req.ReplicaState.Epoch = opts.BrokerID, f.m.cfg.BrokerEpoch()
+	if version >= 15 { // a tag that a leader refuses in earlier versions
+		req.ReplicaState.ID, req.ReplicaState.Epoch = opts.BrokerID, f.m.cfg.BrokerEpoch()
+	} else {
+		req.ReplicaID = opts.BrokerID
+	}
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(opts.FetchWait.Milliseconds()), opts.FetchMinBytes, opts.FetchResponseBytes
 	send := a.order
 	if version >= 7 {

@@ -1,0 +1,181 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+)
+
+// mixedCluster is a cluster of ours and real brokers, and the rows of the table
+// that are played on it: who is the controller, who leads, who is killed.
+type mixedCluster struct {
+	name     string
+	kinds    []string // of the brokers 1, 2 and 3
+	protocol string   // inter.broker.protocol.version of all
+	sides    []int32  // the brokers that take the parts
+	few      []mixedRow
+}
+
+type mixedRow struct{ controller, leader, victim int32 }
+
+var mixedClusters = []mixedCluster{
+	{"all three at 2.8", []string{"ours", "3.9.1", "2.8.2"}, "2.8", []int32{1, 2, 3},
+		[]mixedRow{{1, 3, 2}, {3, 1, 3}, {2, 1, 1}}},
+	{"3.9.1 at 3.9", []string{"ours", "3.9.1", "ours"}, "3.9", []int32{1, 2},
+		[]mixedRow{{1, 2, 2}, {2, 1, 1}}},
+	{"2.8.2 at 2.8", []string{"ours", "2.8.2", "ours"}, "2.8", []int32{1, 2}, nil},
+}
+
+// rows is the whole table of a cluster with MONEDULA_TEST_ALL, else a few of it.
+func (m mixedCluster) rows() []mixedRow {
+	if os.Getenv("MONEDULA_TEST_ALL") == "" {
+		return m.few
+	}
+	var all []mixedRow
+	for _, controller := range m.sides {
+		for _, leader := range m.sides {
+			for _, victim := range m.sides {
+				all = append(all, mixedRow{controller, leader, victim})
+			}
+		}
+	}
+	return all
+}
+
+// mixedProperties let failures be seen soon; sessions last longer than a member
+// sleeps when another is to become the controller, or falls behind.
+func (m mixedCluster) properties() []string {
+	return []string{"zookeeper.session.timeout.ms=6000", "replica.lag.time.max.ms=1500", "controlled.shutdown.retry.backoff.ms=500",
+		"auto.leader.rebalance.enable=false", "inter.broker.protocol.version=" + m.protocol}
+}
+
+// Ours and real brokers are one cluster: whoever is the controller, leads, or
+// is killed, nothing is lost and the logs are the same on all.
+func TestOursAndRealBrokersAreOneCluster(t *testing.T) {
+	for _, mixed := range mixedClusters {
+		rows := mixed.rows()
+		if len(rows) == 0 {
+			continue
+		}
+		t.Run(mixed.name, func(t *testing.T) {
+			c := newCluster(t, mixed.properties(), mixed.kinds...)
+			pinInternalTopics(c)
+			for i, row := range rows {
+				name := fmt.Sprintf("controller %s, leader %s, killed %s", c.member(row.controller).kind, c.member(row.leader).kind, c.member(row.victim).kind)
+				if !t.Run(name, func(t *testing.T) { playRow(t, c, row, fmt.Sprint("row-", i)) }) {
+					t.Fatalf("the cluster is not used any further after %q", name)
+				}
+			}
+			c.compareDumps()
+		})
+	}
+}
+
+// pinInternalTopics puts the internal topics on a real broker: only those
+// coordinate groups and transactions.
+func pinInternalTopics(c *cluster) {
+	real := c.members[slices.IndexFunc(c.members, func(m *member) bool { return m.real != nil })]
+	for _, topic := range []string{"__consumer_offsets", "__transaction_state"} {
+		c.createTopic(topic, [][]int32{{real.id}}, "cleanup.policy=compact")
+	}
+}
+
+func playRow(t *testing.T, c *cluster, row mixedRow, topic string) {
+	whole := c.t
+	c.t, c.tree.t = t, t
+	defer func() { c.t, c.tree.t = whole, whole }()
+	began := time.Now()
+	phase := func(format string, args ...any) {
+		t.Logf("%5.1f s: %s", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	}
+	leader, victim := c.member(row.leader), c.member(row.victim)
+
+	c.makeController(c.member(row.controller))
+	replicas := []int32{leader.id}
+	for _, m := range c.others(leader) {
+		replicas = append(replicas, m.id)
+	}
+	c.createTopic(topic, [][]int32{replicas, {replicas[1], replicas[2], replicas[0]}}, "min.insync.replicas=2")
+	c.awaitInSync(topic, 2, c.ids()...)
+	watch := watchLeaders(t, c.addresses()...)
+	l := startLoad(t, topic, 2, 250, c.addresses()...)
+	l.awaitProgress(30 * time.Second)
+	phase("written to through all")
+
+	c.shrinkAndGrow(row, topic)
+	l.awaitProgress(30 * time.Second)
+	phase("in-sync replicas shrunk and grown")
+
+	victim.process().Kill()
+	for p := range int32(2) {
+		c.awaitState(topic, p, fmt.Sprintf("in-sync replicas without %s", victim), func(s partitionState) bool {
+			return s.Leader >= 0 && !slices.Contains(s.ISR, victim.id)
+		})
+	}
+	l.awaitProgress(30 * time.Second)
+	phase("written to after the kill")
+	c.restart(victim)
+	c.awaitInSync(topic, 2, c.ids()...)
+	l.awaitProgress(30 * time.Second)
+	phase("all in sync again")
+
+	c.moveAcross(row, topic+"-moved")
+	phase("reassigned")
+	l.stop()
+	watch.stop(t)
+	for _, m := range c.members {
+		l.verify(m.address())
+	}
+	c.awaitIdentical(topic, 2, c.members...)
+	c.checkHealthy()
+	phase("verified; %s", l)
+}
+
+// shrinkAndGrow lets a follower that is not the controller fall behind: the
+// leader asks the controller to take it out of the in-sync replicas, and later
+// to take it in again.
+func (c *cluster) shrinkAndGrow(row mixedRow, topic string) {
+	c.t.Helper()
+	at := slices.IndexFunc(c.members, func(m *member) bool { return m.id != row.controller && m.id != row.leader })
+	slow := c.members[at]
+	slow.process().Signal(sigStop)
+	shrunk := within(5*time.Second, func() bool {
+		s, _ := c.state(topic, 0)
+		return len(s.ISR) == 2 && !slices.Contains(s.ISR, slow.id)
+	})
+	slow.process().Signal(sigCont)
+	if s, _ := c.state(topic, 0); !shrunk || s.Leader != row.leader {
+		c.t.Errorf("the leader %d did not have the in-sync replicas shrunk while %s slept: %+v", row.leader, slow, s)
+	}
+	c.awaitInSync(topic, 2, c.ids()...)
+	if c.stateNode(slow) == nil {
+		c.t.Errorf("%s lost its session, so it was not the leader who shrank the in-sync replicas", slow)
+	}
+}
+
+// stateNode is a member's registration, nil where there is none.
+func (c *cluster) stateNode(m *member) any {
+	if s := c.tree.stat(fmt.Sprintf("/brokers/ids/%d", m.id)); s != nil {
+		return s
+	}
+	return nil
+}
+
+// moveAcross reassigns a partition from its leader to the others, one by one,
+// and back, under load.
+func (c *cluster) moveAcross(row mixedRow, topic string) {
+	c.t.Helper()
+	c.createTopic(topic, [][]int32{{row.leader}}, "min.insync.replicas=1")
+	l := startLoad(c.t, topic, 1, 250, c.addresses()...)
+	l.awaitProgress(30 * time.Second)
+	others := c.others(c.member(row.leader))
+	c.reassign(topic, others[0].id)
+	l.awaitProgress(30 * time.Second)
+	c.reassign(topic, others[1].id, row.leader)
+	l.awaitProgress(30 * time.Second)
+	l.stop()
+	l.verify(others[0].address())
+	c.awaitIdentical(topic, 1, others[1], c.member(row.leader))
+}
