@@ -22,12 +22,15 @@ func (h *RequestHeader) ClientIDOrEmpty() string {
 	return *h.ClientID
 }
 
+// newestAPIVersions is the newest version of ApiVersions whose header is known.
+const newestAPIVersions = 4
+
 // ParseRequestHeader splits a frame into its header and the body, which
 // aliases the frame. It fails for an unknown key, whose header version nobody
 // knows, and for a header that is cut short; the connection is to be closed
-// then, without an answer. An ApiVersions header is never refused beyond the
-// correlation id, since a newer client may write it in a way still unknown; its
-// body is empty then.
+// then, without an answer. The header of an ApiVersions newer than those known
+// is never refused beyond the correlation id, since it may be written in a way
+// still unknown; its body is empty then.
 func ParseRequestHeader(frame []byte) (h RequestHeader, body []byte, err error) {
 	if len(frame) < 8 {
 		return h, nil, fmt.Errorf("request header: %d bytes, want at least 8", len(frame))
@@ -47,7 +50,7 @@ func ParseRequestHeader(frame []byte) (h RequestHeader, body []byte, err error) 
 		r.skipTags()
 	}
 	if r.err != nil {
-		if h.Key == ApiVersions {
+		if h.Key == ApiVersions && h.Version > newestAPIVersions {
 			h.ClientID = nil
 			return h, nil, nil
 		}

@@ -109,6 +109,14 @@ func TestANewerApiVersionsHeaderIsReadUpToTheCorrelationID(t *testing.T) {
 	}
 }
 
+func TestAKnownApiVersionsHeaderThatIsCutShortIsRefused(t *testing.T) {
+	for _, frame := range [][]byte{{0, 18, 0, 0, 0, 0, 0, 5}, {0, 18, 0, 0, 0, 0, 0, 5, 127, 255, 1}, {0, 18, 0, 3, 0, 0, 0, 5, 0, 1, 'p'}} {
+		if _, _, err := ParseRequestHeader(frame); err == nil {
+			t.Errorf("% x is accepted", frame)
+		}
+	}
+}
+
 func TestResponseHeaders(t *testing.T) {
 	if got := AppendResponseHeader(nil, Metadata, 9, 1); !bytes.Equal(got, []byte{0, 0, 0, 1, 0}) {
 		t.Errorf("Metadata v9: %v", got)
