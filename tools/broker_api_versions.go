@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -52,7 +53,7 @@ func runBrokerAPIVersions(env *Env, args []string) int {
 		return o.fail(err)
 	}
 	defer cluster.Close()
-	meta, err := cluster.Metadata(ctx, []string{})
+	meta, err := awaitBrokers(ctx, cluster)
 	if err != nil {
 		return o.fail(err)
 	}
@@ -70,6 +71,22 @@ func runBrokerAPIVersions(env *Env, args []string) int {
 		env.printf("%s -> %s\n", node, versionsText(versions))
 	}
 	return 0
+}
+
+// awaitBrokers asks for metadata until it names a broker, which takes a moment
+// after the start of a cluster.
+func awaitBrokers(ctx context.Context, cluster *peerlink.Cluster) (*kmsg.MetadataResponse, error) {
+	for {
+		meta, err := cluster.Metadata(ctx, []string{})
+		if err != nil || len(meta.Brokers) > 0 {
+			return meta, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func versionsOf(ctx context.Context, cluster *peerlink.Cluster, broker int32) ([]kmsg.ApiVersionsResponseApiKey, error) {
