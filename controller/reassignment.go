@@ -57,15 +57,15 @@ func checkTarget(current zkstore.Assignment, target []int32, live []int32) error
 	case len(target) == 0:
 		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Empty replica list specified in partition reassignment.")
 	case len(distinct(target)) != len(target):
-		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Duplicate replica ids in partition reassignment replica list: %s", scalaList("List", target))
+		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Duplicate replica ids in partition reassignment replica list: %s", scalaList("ArrayBuffer", target))
 	case slices.Min(target) < 0:
-		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Invalid broker id in replica list: %s", scalaList("List", target))
+		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Invalid broker id in replica list: %s", scalaList("ArrayBuffer", target))
 	}
 	adding := reassignTo(current, target).Adding
 	if !subset(adding, live) {
 		return protocol.Errorf(protocol.InvalidReplicaAssignment,
 			"Replica assignment has brokers that are not alive. Replica list: %s, live broker list: %s",
-			scalaList("List", adding), scalaList("Set", live))
+			scalaList("ArrayBuffer", adding), scalaList("Set", live))
 	}
 	return nil
 }

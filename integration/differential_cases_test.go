@@ -279,6 +279,137 @@ var specialCases = map[int16][]differentialCase{
 			return req
 		}},
 	},
+	4: {
+		{name: "old controller", build: func(s *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrLeaderAndISRRequest()
+			req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 0, 0, -1
+			partition := kmsg.NewLeaderAndISRRequestTopicPartition()
+			partition.Topic, partition.Partition, partition.Leader, partition.ISR, partition.Replicas = "t1", 0, 0, []int32{0}, []int32{0}
+			t := kmsg.NewLeaderAndISRRequestTopicState()
+			t.Topic, t.TopicID, t.PartitionStates = "t1", s.topicID, append(t.PartitionStates, partition)
+			req.PartitionStates, req.TopicStates = append(req.PartitionStates, partition), append(req.TopicStates, t)
+			return req
+		}},
+		{name: "old broker epoch", build: func(s *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrLeaderAndISRRequest()
+			req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 0, 1, 1
+			return req
+		}},
+	},
+	5: {
+		{name: "old controller", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrStopReplicaRequest()
+			req.ControllerEpoch, req.BrokerEpoch = 0, -1
+			t := kmsg.NewStopReplicaRequestTopic()
+			t.Topic, t.Partition, t.Partitions = "missing", 0, []int32{0}
+			req.Topics = append(req.Topics, t)
+			return req
+		}},
+		{name: "a partition that is not hosted", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrStopReplicaRequest()
+			req.ControllerEpoch, req.BrokerEpoch = 1, -1
+			t := kmsg.NewStopReplicaRequestTopic()
+			t.Topic, t.Partition, t.Partitions = "missing", 0, []int32{0}
+			state := kmsg.NewStopReplicaRequestTopicPartitionState()
+			state.Partition, state.LeaderEpoch = 0, 3
+			t.PartitionStates = append(t.PartitionStates, state)
+			req.Topics = append(req.Topics, t)
+			return req
+		}},
+	},
+	6: {
+		{name: "old controller", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrUpdateMetadataRequest()
+			req.ControllerEpoch, req.BrokerEpoch = 0, -1
+			return req
+		}},
+		{name: "old broker epoch", build: func(_ *side, version int16) kmsg.Request {
+			if version < 5 {
+				return nil
+			}
+			req := kmsg.NewPtrUpdateMetadataRequest()
+			req.ControllerEpoch, req.BrokerEpoch = 1, 1
+			return req
+		}},
+	},
+	7: {
+		{name: "unknown broker with an epoch", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrControlledShutdownRequest()
+			req.BrokerID, req.BrokerEpoch = 77, 5
+			return req
+		}},
+		{name: "old broker epoch", build: func(_ *side, version int16) kmsg.Request {
+			if version < 2 {
+				return nil
+			}
+			req := kmsg.NewPtrControlledShutdownRequest()
+			req.BrokerID, req.BrokerEpoch = 0, 1
+			return req
+		}},
+	},
+	43: {
+		electCase("led already", "t1", 0, 0), electCase("unclean", "t1", 0, 1), electCase("missing", "missing", 0, 0),
+	},
+	45: {
+		reassignCase("unknown broker", "t1", 0, []int32{9}), reassignCase("no replicas", "t1", 0, []int32{}),
+		reassignCase("a replica twice", "t1", 0, []int32{0, 0}), reassignCase("negative", "t1", 0, []int32{-1}),
+		reassignCase("nothing to cancel", "t1", 0, nil), reassignCase("missing", "missing", 0, []int32{0}),
+		reassignCase("as it is", "t1", 0, []int32{0}),
+	},
+	46: {
+		{name: "of a topic", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrListPartitionReassignmentsRequest()
+			t := kmsg.NewListPartitionReassignmentsRequestTopic()
+			t.Topic, t.Partitions = "t1", []int32{0, 1}
+			req.Topics = append(req.Topics, t)
+			return req
+		}},
+	},
+	56: {
+		{name: "old broker epoch", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrAlterPartitionRequest()
+			req.BrokerID, req.BrokerEpoch = 0, 1
+			return req
+		}},
+		{name: "unknown broker", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrAlterPartitionRequest()
+			req.BrokerID, req.BrokerEpoch = 77, 1
+			return req
+		}},
+	},
+	57: {
+		{name: "unknown feature", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrUpdateFeaturesRequest()
+			f := kmsg.NewUpdateFeaturesRequestFeatureUpdate()
+			f.Feature, f.MaxVersionLevel, f.UpgradeType = "no.such", 1, 1
+			req.FeatureUpdates = append(req.FeatureUpdates, f)
+			return req
+		}},
+	},
+	60: {
+		{name: "controllers", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrDescribeClusterRequest()
+			req.EndpointType = 2
+			return req
+		}},
+		{name: "with operations", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrDescribeClusterRequest()
+			req.IncludeClusterAuthorizedOperations = true
+			return req
+		}},
+	},
+	67: {
+		{name: "old broker epoch", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrAllocateProducerIDsRequest()
+			req.BrokerID, req.BrokerEpoch = 0, 1
+			return req
+		}},
+		{name: "unknown broker", build: func(_ *side, version int16) kmsg.Request {
+			req := kmsg.NewPtrAllocateProducerIDsRequest()
+			req.BrokerID, req.BrokerEpoch = 77, 1
+			return req
+		}},
+	},
 	18: {
 		{name: "good", build: func(_ *side, version int16) kmsg.Request {
 			req := kmsg.NewPtrApiVersionsRequest()
@@ -495,6 +626,31 @@ func describeProducersCase(name, topic string, partition int32) differentialCase
 		req := kmsg.NewPtrDescribeProducersRequest()
 		t := kmsg.NewDescribeProducersRequestTopic()
 		t.Topic, t.Partitions = topic, []int32{partition}
+		req.Topics = append(req.Topics, t)
+		return req
+	}}
+}
+
+func electCase(name, topic string, partition int32, kind int8) differentialCase {
+	return differentialCase{name: name, build: func(_ *side, version int16) kmsg.Request {
+		req := kmsg.NewPtrElectLeadersRequest()
+		req.ElectionType, req.TimeoutMillis = kind, 5000
+		t := kmsg.NewElectLeadersRequestTopic()
+		t.Topic, t.Partitions = topic, []int32{partition}
+		req.Topics = append(req.Topics, t)
+		return req
+	}}
+}
+
+func reassignCase(name, topic string, partition int32, replicas []int32) differentialCase {
+	return differentialCase{name: name, build: func(_ *side, version int16) kmsg.Request {
+		req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
+		req.TimeoutMillis = 5000
+		t := kmsg.NewAlterPartitionAssignmentsRequestTopic()
+		t.Topic = topic
+		p := kmsg.NewAlterPartitionAssignmentsRequestTopicPartition()
+		p.Partition, p.Replicas = partition, replicas
+		t.Partitions = append(t.Partitions, p)
 		req.Topics = append(req.Topics, t)
 		return req
 	}}

@@ -55,7 +55,7 @@ func (h *electLeaders) answer(c *Call, req *kmsg.ElectLeadersRequest) (kmsg.Resp
 		}
 		p := kmsg.NewElectLeadersResponseTopicPartition()
 		p.Partition = tp.Partition
-		p.ErrorCode, p.ErrorMessage = codeAndMessage(err)
+		p.ErrorCode, p.ErrorMessage = codeAndText(err)
 		byTopic[tp.Topic] = append(byTopic[tp.Topic], p)
 	}
 	for _, topic := range sortedKeys(byTopic) {

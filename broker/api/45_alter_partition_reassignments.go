@@ -50,7 +50,7 @@ func AlterPartitionReassignments(reassigner Reassigner) Handler {
 		for tp, err := range out.results {
 			p := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
 			p.Partition = tp.Partition
-			p.ErrorCode, p.ErrorMessage = codeAndMessage(err)
+			p.ErrorCode, p.ErrorMessage = codeAndText(err)
 			byTopic[tp.Topic] = append(byTopic[tp.Topic], p)
 		}
 		for _, topic := range sortedKeys(byTopic) {
