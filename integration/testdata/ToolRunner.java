@@ -1,0 +1,89 @@
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+
+import org.apache.kafka.common.utils.Exit;
+
+/**
+ * Runs many of Kafka's tools one after the other in one process, since each
+ * process would take a second to start. On stdin come commands, each ended by
+ * the byte 1e, of fields ended by 1f: class, text for the tool's stdin,
+ * arguments. For each a line goes to stdout: exit code, stdout and stderr, the
+ * two in base 64.
+ */
+public class ToolRunner {
+    public static void main(String[] unused) throws Exception {
+        String input = new String(System.in.readAllBytes(), StandardCharsets.UTF_8);
+        PrintStream results = System.out;
+        System.setOut(new PrintStream(out, true));
+        System.setErr(new PrintStream(err, true));
+        for (String command : input.split("\u001e")) {
+            String[] fields = command.split("\u001f", -1);
+            results.println(run(fields[0], fields[1], Arrays.copyOfRange(fields, 2, fields.length - 1)));
+            results.flush();
+        }
+        Runtime.getRuntime().halt(0);
+    }
+
+    /** Scala keeps the first stream that it sees, so the two stay and what is behind them changes. */
+    private static final Switch out = new Switch(), err = new Switch();
+
+    private static class Switch extends OutputStream {
+        private volatile ByteArrayOutputStream now = new ByteArrayOutputStream();
+
+        @Override public void write(int b) { now.write(b); }
+
+        @Override public void write(byte[] b, int from, int n) { now.write(b, from, n); }
+
+        String take() {
+            byte[] text = now.toByteArray();
+            now = new ByteArrayOutputStream();
+            return Base64.getEncoder().encodeToString(text);
+        }
+    }
+
+    /** Whoever exits is parked for ever; what he would have run at the end is run here. */
+    private static String run(String className, String stdin, String[] args) throws Exception {
+        InputStream in = new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8));
+        System.setIn(in);
+        AtomicInteger code = new AtomicInteger(0);
+        CountDownLatch ended = new CountDownLatch(1);
+        List<Runnable> hooks = Collections.synchronizedList(new ArrayList<>());
+        Exit.Procedure exit = (status, message) -> {
+            if (ended.getCount() > 0) code.set(status);
+            ended.countDown();
+            while (true) LockSupport.park();
+        };
+        Exit.setExitProcedure(exit);
+        Exit.setHaltProcedure(exit);
+        Exit.setShutdownHookAdder((name, hook) -> hooks.add(hook));
+        Thread tool = new Thread(() -> {
+            try {
+                Class.forName(className).getMethod("main", String[].class).invoke(null, (Object) args);
+            } catch (Throwable t) {
+                t.printStackTrace();
+                code.set(1);
+            }
+            ended.countDown();
+        });
+        tool.setDaemon(true);
+        tool.start();
+        if (!ended.await(60, TimeUnit.SECONDS)) code.set(-1);
+        for (Runnable hook : hooks) hook.run();
+        System.out.flush();
+        System.err.flush();
+        return code.get() + " " + out.take() + " " + err.take() + " .";
+    }
+}

@@ -1,0 +1,306 @@
+package integration
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+// toolLine is one command line, given to our script and to the real tool, each
+// beside a broker of ours of its own, so that what the lines do adds up in the
+// same way on both sides.
+type toolLine struct {
+	script string // without .sh
+	args   string // separated by blanks; {B} is the broker, {Z} ZooKeeper, {L} a log file, {F} a folder
+	stdin  string
+	more   bool // only with MONEDULA_TEST_ALL
+	alone  bool // the real tool needs a process of its own, since it ends that
+}
+
+// realClasses are the real tools behind the scripts, by release.
+var realClasses = map[string]map[string]string{
+	"3.9.1": {
+		"kafka-topics":              "org.apache.kafka.tools.TopicCommand",
+		"kafka-console-producer":    "kafka.tools.ConsoleProducer",
+		"kafka-console-consumer":    "org.apache.kafka.tools.consumer.ConsoleConsumer",
+		"kafka-get-offsets":         "org.apache.kafka.tools.GetOffsetShell",
+		"kafka-dump-log":            "kafka.tools.DumpLogSegments",
+		"kafka-broker-api-versions": "kafka.admin.BrokerApiVersionsCommand",
+		"kafka-cluster":             "org.apache.kafka.tools.ClusterTool",
+	},
+	"2.8.2": {"kafka-topics": "kafka.admin.TopicCommand"},
+}
+
+var toolLines = []toolLine{
+	{script: "kafka-topics", args: "--bootstrap-server {B} --version"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic t1 --partitions 3 --replication-factor 1"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic my.topic_x --partitions 1 --replication-factor 1 --config retention.ms=1000000 --config cleanup.policy=compact"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic t1"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic t1 --if-not-exists"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic my_topic.x"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic bad%topic"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic rf9 --replication-factor 9"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic badcfg --config no.such=1"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic badcfg --config segment.bytes=1"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic badcfg --config segment.bytes", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic zero --partitions 0"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic ra --replica-assignment 0,0"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic rb --replica-assignment 0:0", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic rc --replica-assignment 0,5", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create --topic rd --replica-assignment 0 --partitions 2", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --create", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --list"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --list --topic t.*", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --describe --topic t1"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --describe --topic my.topic_x"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --describe --topic nosuch"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --describe --topic nosuch --if-exists", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --describe --under-replicated-partitions"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --describe --unavailable-partitions", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --describe --topics-with-overrides", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --alter --topic my.topic_x --partitions 4"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --alter --topic my.topic_x --partitions 2"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --alter --topic nosuch --partitions 2"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --alter --topic t1", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --alter --topic t1 --config retention.ms=1", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --delete --topic ra"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --delete --topic nosuch"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --delete --topic nosuch --if-exists"},
+	{script: "kafka-topics", args: "--list"},
+	{script: "kafka-topics", args: "--bootstrap-server {B}"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --list --delete", more: true},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --list --nosuch"},
+	{script: "kafka-topics", args: "--bootstrap-server {B} --list --topic t1 --partitions 2", more: true},
+	{script: "kafka-topics", args: "--help", more: true},
+
+	{script: "kafka-console-producer", args: "--bootstrap-server {B} --topic one", stdin: "a\nb\nc\n"},
+	{script: "kafka-console-producer", args: "--bootstrap-server {B} --topic one --property parse.key=true --property key.separator=:", stdin: "k1:v1\nk2:v2\n"},
+	{script: "kafka-console-producer", args: "--bootstrap-server {B} --topic one --property parse.key=true --property key.separator=:", stdin: "nokey\n"},
+	{script: "kafka-console-producer", args: "--bootstrap-server {B} --topic one --property parse.key=true --property parse.headers=true --property key.separator=:", stdin: "h1:a,h2:b\tk:val\n"},
+	{script: "kafka-console-producer", args: "--broker-list {B} --topic one --compression-codec", stdin: "x\n"},
+	{script: "kafka-console-producer", args: "--bootstrap-server {B} --topic one --compression-codec nosuch", stdin: "x\n"},
+	{script: "kafka-console-producer", args: "--bootstrap-server {B} --topic one --request-required-acks 1 --producer-property linger.ms=0", stdin: "y\n"},
+	{script: "kafka-console-producer", args: "--bootstrap-server {B}"},
+	{script: "kafka-console-producer", args: "--topic one"},
+	{script: "kafka-console-producer", args: "--bootstrap-server {B} --topic one --nosuch"},
+	{script: "kafka-console-producer", args: "--bootstrap-server {B} --topic one --batch-size many", more: true},
+
+	{script: "kafka-console-consumer", args: "--bootstrap-server {B} --topic one --partition 0 --offset earliest --max-messages 3"},
+	{script: "kafka-console-consumer", args: "--bootstrap-server {B} --topic one --partition 0 --offset 3 --max-messages 4 --property print.key=true --property print.timestamp=true --property print.partition=true --property print.offset=true --property print.headers=true"},
+	{script: "kafka-console-consumer", args: "--bootstrap-server {B} --topic one --partition 0 --offset 1 --timeout-ms 1500"},
+	{script: "kafka-console-consumer", args: "--bootstrap-server {B} --topic one --partition 0 --offset earliest --max-messages 2 --property key.separator=| --property print.key=true --property print.value=false", more: true},
+	{script: "kafka-console-consumer", args: "--bootstrap-server {B} --topic one --partition 0 --offset earliest --max-messages 2 --formatter org.apache.kafka.tools.consumer.NoOpMessageFormatter"},
+	{script: "kafka-console-consumer", args: "--bootstrap-server {B} --topic one --partition 0 --offset nosuch"},
+	{script: "kafka-console-consumer", args: "--bootstrap-server {B} --topic one --offset 3"},
+	{script: "kafka-console-consumer", args: "--bootstrap-server {B} --topic one --partition 0 --offset 0 --group g1"},
+	{script: "kafka-console-consumer", args: "--bootstrap-server {B}"},
+	{script: "kafka-console-consumer", args: "--topic one"},
+	{script: "kafka-console-consumer", args: "--zookeeper {Z} --topic one"},
+	{script: "kafka-console-consumer", args: "--bootstrap-server {B} --topic one --partition 0 --from-beginning --offset 2", more: true},
+
+	{script: "kafka-get-offsets", args: "--bootstrap-server {B} --topic one"},
+	{script: "kafka-get-offsets", args: "--bootstrap-server {B} --topic t1 --time earliest"},
+	{script: "kafka-get-offsets", args: "--bootstrap-server {B} --topic one --time -3"},
+	{script: "kafka-get-offsets", args: "--bootstrap-server {B} --topic-partitions t1:0,t1:2,one:0 --time -1"},
+	{script: "kafka-get-offsets", args: "--bootstrap-server {B} --topic nosuch"},
+	{script: "kafka-get-offsets", args: "--bootstrap-server {B} --topic one --time nosuch"},
+	{script: "kafka-get-offsets", args: "--bootstrap-server {B} --topic t.* --partitions 0,1", more: true},
+	{script: "kafka-get-offsets", args: "--bootstrap-server {B} --topic-partitions t1:1-3", more: true},
+	{script: "kafka-get-offsets", args: "--bootstrap-server {B} --topic-partitions t1:x", more: true},
+	{script: "kafka-get-offsets", args: "--topic one"},
+
+	{script: "kafka-dump-log", args: "--files {L} --print-data-log"},
+	{script: "kafka-dump-log", args: "--files {L}"},
+	{script: "kafka-dump-log", args: "--files {L} --deep-iteration --value-decoder-class kafka.serializer.DefaultDecoder", more: true},
+	{script: "kafka-dump-log", args: "--files {L} --max-message-size 10", more: true},
+	{script: "kafka-dump-log", args: ""},
+	{script: "kafka-dump-log", args: "--files {F}/nosuch.log", more: true},
+
+	{script: "kafka-cluster", args: "cluster-id --bootstrap-server {B}"},
+	{script: "kafka-cluster", args: "unregister --id 9 --bootstrap-server {B}"},
+	{script: "kafka-cluster", args: "nosuch --bootstrap-server {B}", alone: true, more: true},
+	{script: "kafka-cluster", args: "cluster-id", alone: true, more: true},
+	{script: "kafka-cluster", args: "", alone: true},
+}
+
+var zookeeperToolLines = []toolLine{
+	{script: "kafka-topics", args: "--zookeeper {Z} --create --topic t1 --partitions 3 --replication-factor 1"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --create --topic t2 --partitions 1 --replication-factor 1 --config retention.ms=1000"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --create --topic a.b_c --partitions 1 --replication-factor 1"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --create --topic t1 --partitions 3 --replication-factor 1"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --create --topic t3"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --create --topic t3 --partitions 1 --replication-factor 5"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --list"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --describe"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --describe --topic nosuch"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --alter --topic t2 --partitions 2"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --alter --topic t2 --config retention.ms=2000"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --alter --topic t2 --delete-config retention.ms", more: true},
+	{script: "kafka-topics", args: "--zookeeper {Z} --alter --topic nosuch --partitions 3", more: true},
+	{script: "kafka-topics", args: "--zookeeper {Z} --delete --topic t2"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --delete --topic nosuch"},
+	{script: "kafka-topics", args: "--zookeeper {Z} --delete --topic nosuch --if-exists", more: true},
+}
+
+func TestOurToolsSayWhatTheRealOnesSay(t *testing.T) { compareTools(t, "3.9.1", toolLines) }
+
+func TestOurTopicToolOverZooKeeperSaysWhatTheRealOneSays(t *testing.T) {
+	compareTools(t, "2.8.2", zookeeperToolLines)
+}
+
+// said is what a tool said and ended with.
+type said struct {
+	stdout, stderr string
+	code           int
+}
+
+func compareTools(t *testing.T, release string, lines []toolLine) {
+	t.Helper()
+	if os.Getenv("MONEDULA_TEST_ALL") == "" {
+		var short []toolLine
+		for _, line := range lines {
+			if !line.more {
+				short = append(short, line)
+			}
+		}
+		lines = short
+	}
+	logFile := goldenLogdir("clean/codec-gzip-0/00000000000000000000.log")
+	var brokers [2]*broker
+	var commands [2][][]string // script or class, then arguments
+	for i := range brokers {
+		b := startBroker(t, options{extra: []string{"num.partitions=1"}})
+		b.createTopic("one", 1)
+		awaitLeaders(t, b, "one")
+		brokers[i] = b
+		places := strings.NewReplacer("{B}", b.address(), "{Z}", b.zookeeper, "{L}", logFile, "{F}", t.TempDir())
+		for _, line := range lines {
+			command := []string{line.script}
+			if i == 1 {
+				command[0] = realClasses[release][line.script]
+			}
+			for _, arg := range strings.Fields(line.args) {
+				command = append(command, places.Replace(arg))
+			}
+			commands[i] = append(commands[i], command)
+		}
+	}
+	real := runRealTools(t, release, lines, commands[1])
+	for i, line := range lines {
+		ours := said{}
+		ours.stdout, ours.stderr, ours.code = testkit.Run(t, 90*time.Second, line.stdin, script(line.script, commands[0][i][1:]...))
+		have, want := ours.masked(), real[i].masked()
+		if have != want {
+			t.Errorf("%s %s\n--- ours\n%s--- real\n%s", line.script, line.args, have, want)
+		}
+	}
+	for _, b := range brokers {
+		b.unharmed()
+	}
+}
+
+// awaitLeaders waits until the topic can be written to, without writing.
+func awaitLeaders(t testing.TB, b *broker, topic string) {
+	t.Helper()
+	testkit.Eventually(t, 20*time.Second, "a leader of "+topic, func() bool {
+		out, _, code := run(t, "kafka-get-offsets", append(b.bootstrap(), "--topic", topic)...)
+		return code == 0 && strings.Contains(out, topic+":0:0")
+	})
+}
+
+// runRealTools runs the real tools one after the other, those that can bear it
+// in one Java process.
+func runRealTools(t *testing.T, release string, lines []toolLine, commands [][]string) []said {
+	t.Helper()
+	var together []toolLine
+	var run [][]string
+	for i, line := range lines {
+		if !line.alone {
+			together, run = append(together, line), append(run, commands[i])
+		}
+	}
+	results := runInOneProcess(t, release, together, run)
+	all := make([]said, len(lines))
+	for i, line := range lines {
+		if !line.alone {
+			all[i], results = results[0], results[1:]
+			continue
+		}
+		all[i].stdout, all[i].stderr, all[i].code = testkit.RealKafka(t, release).Run(t, commands[i][0], commands[i][1:]...)
+	}
+	return all
+}
+
+func runInOneProcess(t *testing.T, release string, lines []toolLine, commands [][]string) []said {
+	t.Helper()
+	jars, err := testkit.Script("scripts/kafka-jars.sh", release)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log4j := testkit.WriteFile(t, "log4j.properties", "log4j.rootLogger=WARN, err\nlog4j.appender.err=org.apache.log4j.ConsoleAppender\n"+
+		"log4j.appender.err.target=System.err\nlog4j.appender.err.follow=true\nlog4j.appender.err.layout=org.apache.log4j.PatternLayout\n"+
+		"log4j.appender.err.layout.ConversionPattern=[%d] %p %m (%c)%n\n")
+	var input strings.Builder
+	for i, command := range commands {
+		for _, field := range append([]string{command[0], lines[i].stdin}, command[1:]...) {
+			input.WriteString(field + "\x1f")
+		}
+		input.WriteString("\x1e")
+	}
+	cmd := exec.Command("java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dlog4j.configuration=file:"+log4j,
+		"-cp", jars+"/*", filepath.Join(testkit.Root(), "integration/testdata/ToolRunner.java"))
+	out, errs, code := testkit.Run(t, 8*time.Minute, input.String(), cmd)
+	results := strings.Split(strings.TrimSpace(out), "\n")
+	if code != 0 || len(results) != len(commands) {
+		t.Fatalf("the real tools: exit code %d, %d results of %d\n%s\n%s", code, len(results), len(commands), out, errs)
+	}
+	var all []said
+	for _, result := range results {
+		fields := strings.Split(result, " ")
+		if len(fields) != 4 {
+			t.Fatalf("a result of the real tools: %q", result)
+		}
+		code, err := strconv.Atoi(fields[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		stdout, _ := base64.StdEncoding.DecodeString(fields[1])
+		stderr, _ := base64.StdEncoding.DecodeString(fields[2])
+		all = append(all, said{string(stdout), string(stderr), code})
+	}
+	return all
+}
+
+var (
+	stamps     = regexp.MustCompile(`\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]|CreateTime:\d{13}|127\.0\.0\.1:\d+(/t\d+)?|TopicId: [\w-]{22}|Cluster ID: [\w-]{22}|/tmp/\S+/\d{3}`)
+	stackLines = regexp.MustCompile(`(?m)^(\s+at |Caused by: |\s+\.\.\. \d+ more).*\n`)
+	usageTable = regexp.MustCompile(`(?ms)^(Option\s+Description|usage: ).*`)
+	libraries  = regexp.MustCompile(`(?m)^SLF4J: .*\n`)
+	clientNews = regexp.MustCompile(`(?m)^\[[^\]]*\] WARN .*\(org\.apache\.kafka\.clients\.NetworkClient\)\n`)
+)
+
+// masked is what was said without what differs from run to run, without Java's
+// stacks and without the table of options, whose texts are our own.
+func (s said) masked() string {
+	var out strings.Builder
+	for _, part := range []struct{ name, text string }{{"out", s.stdout}, {"err", s.stderr}} {
+		text := libraries.ReplaceAllString(clientNews.ReplaceAllString(part.text, ""), "")
+		text = stackLines.ReplaceAllString(text, "")
+		text = usageTable.ReplaceAllString(text, "(usage table)\n")
+		text = stamps.ReplaceAllString(text, "*")
+		for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+			fmt.Fprintf(&out, "[%s] %s\n", part.name, line)
+		}
+	}
+	fmt.Fprintf(&out, "[exit] %d\n", s.code)
+	return out.String()
+}
