@@ -28,6 +28,7 @@ type member struct {
 	dir  string
 	ours *broker
 	real *testkit.RealBroker
+	past string // what its former processes said
 }
 
 func (m *member) process() *testkit.Process {
@@ -129,7 +130,7 @@ func (c *cluster) showLogs() {
 		return
 	}
 	for _, m := range c.members {
-		_ = os.WriteFile(filepath.Join(dir, fmt.Sprintf("broker-%d-%s.log", m.id, m.kind)), []byte(m.process().Output()), 0o644)
+		_ = os.WriteFile(filepath.Join(dir, fmt.Sprintf("broker-%d-%s.log", m.id, m.kind)), []byte(m.past+m.process().Output()), 0o644)
 	}
 	c.t.Logf("what the brokers said is in %s", dir)
 }
@@ -378,6 +379,7 @@ func (c *cluster) reassign(topic string, replicas ...int32) {
 // its former self is still there, so that is waited for.
 func (c *cluster) restart(m *member) {
 	c.t.Helper()
+	m.past += m.process().Output() + "\n"
 	if m.ours != nil {
 		m.ours.start()
 		return
