@@ -30,3 +30,4 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.28.0 // indirect
 )
+replace github.com/twmb/franz-go/pkg/kmsg => ./third_party/kmsg

@@ -158,7 +158,7 @@ func eachFile(t *testing.T, visit func(path, room string, test bool, imports []s
 			return err
 		}
 		if d.IsDir() {
-			if name := d.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "logs") {
+			if name := d.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "logs" || name == "third_party") {
 				return filepath.SkipDir
 			}
 			return nil
