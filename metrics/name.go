@@ -1,0 +1,105 @@
+package metrics
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Name is a metric's name in Kafka's terms: the parts of its MBean.
+type Name struct {
+	Group string // such as kafka.server
+	Type  string // such as BrokerTopicMetrics
+	Name  string // such as MessagesInPerSec
+	// Attribute is the attribute of an MBean without a name, as Kafka's newer
+	// metrics have them: connection-count of socket-server-metrics.
+	Attribute string
+	Tags      []Tag // in Kafka's order
+}
+
+// Tag distinguishes metrics of one name: a topic, a listener.
+type Tag struct{ Key, Value string }
+
+// With returns the name with further tags, given as keys and values by turns.
+func (n Name) With(pairs ...string) Name {
+	tags := make([]Tag, 0, len(n.Tags)+len(pairs)/2)
+	tags = append(tags, n.Tags...)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		tags = append(tags, Tag{pairs[i], pairs[i+1]})
+	}
+	n.Tags = tags
+	return n
+}
+
+// MBean writes the name as Kafka registers it with JMX, with the attribute, if
+// there is one, behind a blank: kafka.server:type=BrokerTopicMetrics,name=BytesInPerSec,topic=t.
+func (n Name) MBean() string {
+	var b strings.Builder
+	b.WriteString(n.Group + ":type=" + n.Type)
+	if n.Name != "" {
+		b.WriteString(",name=" + n.Name)
+	}
+	for _, t := range n.Tags {
+		b.WriteString("," + t.Key + "=" + quoted(t.Value))
+	}
+	if n.Attribute != "" {
+		b.WriteString(" " + n.Attribute)
+	}
+	return b.String()
+}
+
+var plain = regexp.MustCompile(`^[\w\-%. \t]*$`)
+
+// quoted is a value as JMX wants it: what has other characters stands in quotes.
+func quoted(value string) string {
+	if plain.MatchString(value) {
+		return value
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `*`, `\*`, `?`, `\?`, "\n", `\n`).Replace(value) + `"`
+}
+
+// family is the name without its tags, by which the exposition groups.
+type family struct{ group, typ, name, attribute string }
+
+func (n Name) family() family { return family{n.Group, n.Type, n.Name, n.Attribute} }
+
+func (f family) mbean() string {
+	return Name{Group: f.group, Type: f.typ, Name: f.name, Attribute: f.attribute}.MBean()
+}
+
+// exposed is the name that the common rules of the Prometheus JMX exporter give:
+// the parts in lower case joined by underscores, and for counters "PerSec"
+// replaced by "_total".
+func (f family) exposed(k kind) string {
+	var b strings.Builder
+	for _, part := range [...]string{f.group, f.typ, f.name, f.attribute} {
+		if part == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('_')
+		}
+		if k == counterKind {
+			part = strings.TrimSuffix(part, "PerSec")
+		}
+		writeExposed(&b, part)
+	}
+	name := b.String()
+	if k == counterKind && !strings.HasSuffix(name, "_total") {
+		name += "_total"
+	}
+	return name
+}
+
+func writeExposed(b *strings.Builder, part string) {
+	for i := 0; i < len(part); i++ {
+		c := part[i]
+		switch {
+		case c >= 'A' && c <= 'Z':
+			b.WriteByte(c + 'a' - 'A')
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+			b.WriteByte(c)
+		default:
+			b.WriteByte('_')
+		}
+	}
+}

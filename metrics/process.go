@@ -1,0 +1,71 @@
+package metrics
+
+import (
+	"bytes"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"strconv"
+	"time"
+)
+
+// CollectProcess tells about the process under the names that Prometheus'
+// own client libraries use. What the operating system does not tell is left out.
+func CollectProcess(r *Registry) {
+	start := time.Now()
+	process := func(name string) Name { return Name{Group: "process", Type: name} }
+	goRuntime := func(name string) Name { return Name{Group: "go", Type: name} }
+	r.Collect(func(s *Scrape) {
+		s.Gauge(process("start_time_seconds"), float64(start.UnixMilli())/1e3)
+		if rss, ok := residentBytes(); ok {
+			s.Gauge(process("resident_memory_bytes"), float64(rss))
+		}
+		if files, err := os.ReadDir("/proc/self/fd"); err == nil {
+			s.Gauge(process("open_fds"), float64(len(files)))
+		}
+		if seconds, ok := cpuSeconds(); ok {
+			s.Counter(process("cpu_seconds_total"), seconds)
+		}
+		s.Gauge(goRuntime("goroutines"), float64(runtime.NumGoroutine()))
+		samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/gc/cycles/total:gc-cycles"}}
+		metrics.Read(samples)
+		s.Gauge(goRuntime("memstats_heap_alloc_bytes"), float64(samples[0].Value.Uint64()))
+		s.Gauge(goRuntime("memstats_sys_bytes"), float64(samples[1].Value.Uint64()))
+		s.Counter(goRuntime("gc_cycles_total"), float64(samples[2].Value.Uint64()))
+	})
+}
+
+// residentBytes is the memory of the process that is in RAM.
+func residentBytes() (int64, bool) {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, false
+	}
+	return field(text, 1, int64(os.Getpagesize()))
+}
+
+// clockTicks is how many ticks /proc counts in a second, on every platform that
+// Go runs on.
+const clockTicks = 100
+
+// cpuSeconds is the processor time used, in user and kernel mode.
+func cpuSeconds() (float64, bool) {
+	text, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0, false
+	}
+	_, rest, found := bytes.Cut(text[max(0, bytes.LastIndexByte(text, ')')):], []byte(" ")) // the name before may hold blanks
+	user, hasUser := field(rest, 11, 1)
+	system, hasSystem := field(rest, 12, 1)
+	return float64(user+system) / clockTicks, found && hasUser && hasSystem
+}
+
+// field is the i-th number of a line, times unit.
+func field(text []byte, i int, unit int64) (int64, bool) {
+	fields := bytes.Fields(text)
+	if i >= len(fields) {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(fields[i]), 10, 64)
+	return n * unit, err == nil
+}
