@@ -17,6 +17,7 @@ import (
 type Config struct {
 	originals map[string]string // as given, placeholders resolved; unknown keys too
 	values    map[string]any    // every key of the table; nil is null
+	own       map[string]any    // every key that Kafka does not have
 	warnings  []string
 
 	// Derived from the values by derive.

@@ -73,6 +73,9 @@ func build(originals map[string]string, places map[string]place) (*Config, error
 		}
 		c.values[key] = value
 	}
+	for _, err := range c.parseOwn() {
+		add(err)
+	}
 	if len(problems) > 0 {
 		slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 		return nil, errors.Join(problems...)
@@ -195,7 +198,7 @@ func isAnySet(originals map[string]string, keys ...string) bool {
 // known key that is spelt most alike.
 func unknownKeys(originals map[string]string) (warnings []string) {
 	for _, key := range slices.Sorted(maps.Keys(originals)) {
-		if Lookup(key) != nil || slices.Contains(oldKeys, key) || mayBeForeign(key) {
+		if Lookup(key) != nil || monedula.byName[key] != nil || slices.Contains(oldKeys, key) || mayBeForeign(key) {
 			continue
 		}
 		warning := "The configuration " + key + " is not known and has no effect"

@@ -1,0 +1,47 @@
+package settings
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestMetricsListenerIsOurs(t *testing.T) {
+	without := mustLoad(t, "")
+	with := mustLoad(t, "monedula.metrics.listener=127.0.0.1:9404\n")
+	if got := without.MetricsListener(); got != "" {
+		t.Errorf("metrics are served at %s without being asked for", got)
+	}
+	if got := with.MetricsListener(); got != "127.0.0.1:9404" {
+		t.Errorf("metrics are served at %q", got)
+	}
+	if warnings := with.Warnings(); len(warnings) != 0 {
+		t.Errorf("warnings %q for a key of ours", warnings)
+	}
+	if with.Values() != without.Values() {
+		t.Error("the block of values shows a key that Kafka does not have")
+	}
+	if got := with.WithBrokerID(7).MetricsListener(); got != "127.0.0.1:9404" {
+		t.Errorf("with a broker id, metrics are served at %q", got)
+	}
+	if got := NewDynamic(with).Current().MetricsListener(); got != "127.0.0.1:9404" {
+		t.Errorf("with dynamic configuration, metrics are served at %q", got)
+	}
+}
+
+func TestMetricsListenerIsChecked(t *testing.T) {
+	for text, want := range map[string]string{
+		"9404":            "Value must be host:port",
+		"localhost:http":  "The port must be a number from 0 to 65535",
+		"localhost:65536": "The port must be a number from 0 to 65535",
+	} {
+		_, err := load(t, "zookeeper.connect=localhost:2181\nmonedula.metrics.listener="+text+"\n", nil)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "monedula.metrics.listener") {
+			t.Errorf("%s: error %v, want one that says %q", text, err, want)
+		}
+	}
+	for _, text := range []string{":9404", "[::1]:0", "  127.0.0.1:1  "} {
+		if _, err := load(t, "zookeeper.connect=localhost:2181\nmonedula.metrics.listener="+text+"\n", nil); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
