@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"producerids":  {"zkstore"},
 	"controller":   {"zkstore"},
 	"replication":  {"storage", "network"},
+	"group":        {"replication", "storage", "zkstore"},
 	"broker/api":   {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
 	"broker":       {"*"},
 	"tools":        {"admin", "storage", "zkstore"},
