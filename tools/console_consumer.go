@@ -67,6 +67,11 @@ func runConsoleConsumer(env *Env, args []string) int {
 	if err := o.check(); err != nil {
 		return o.fail(err)
 	}
+	if _, err := strconv.ParseInt(o.partition.or("0"), 10, 32); err != nil {
+		env.complainf("Exception in thread \"main\" %s", exception("joptsimple.OptionArgumentConversionException",
+			fmt.Sprintf("Cannot parse argument '%s' of option partition", o.partition.or(""))))
+		return 1
+	}
 	c, err := o.consumer()
 	if err != nil {
 		var usage usageError

@@ -82,6 +82,10 @@ func runConsoleProducer(env *Env, args []string) int {
 	if class := o.lineReader.or(""); class != "" && !strings.HasSuffix(class, "LineMessageReader") {
 		return o.fail(fmt.Errorf("java.lang.ClassNotFoundException: %s (a line reader of one's own is a Java class, which this program cannot load)", class))
 	}
+	if err := o.checkNumbers(); err != nil {
+		env.complainf("%s", err)
+		return 1
+	}
 	if err := o.produce(servers); err != nil {
 		env.complainf("%s", exception(javaClass(err), err.Error()))
 		return 1

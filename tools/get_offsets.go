@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"sort"
@@ -46,10 +47,16 @@ func runGetOffsets(env *Env, args []string) int {
 		return 1
 	}
 	if err := o.parse(args); err != nil {
-		return o.failParsing(err)
+		var bad badOption
+		if !errors.As(err, &bad) {
+			return o.fail(err)
+		}
+		env.complainf("Error occurred: %s", bad)
+		return 1
 	}
 	if !o.bootstrap.given() && !o.brokerList.given() {
-		return o.fail(usageError{"Missing required argument \"[bootstrap-server]\""})
+		env.complainf("Error occurred: Missing required option(s) [bootstrap-server]")
+		return 1
 	}
 	if err := o.print(); err != nil {
 		env.complainf("Error occurred: %s", err)
@@ -212,7 +219,7 @@ func topicPartitionPatterns(text string) (func(string, int32) bool, error) {
 	for _, pattern := range strings.Split(text, ",") {
 		m := patternForm.FindStringSubmatch(pattern)
 		if m == nil {
-			return nil, fmt.Errorf("Invalid rule specification: %s", pattern)
+			return nil, invalidRule(pattern)
 		}
 		name := m[1]
 		if name == "" {
@@ -220,7 +227,7 @@ func topicPartitionPatterns(text string) (func(string, int32) bool, error) {
 		}
 		topic, err := regexp.Compile("^(?:" + name + ")$")
 		if err != nil {
-			return nil, fmt.Errorf("Invalid rule specification: %s", pattern)
+			return nil, invalidRule(pattern)
 		}
 		from, to := int64(0), int64(1)<<31
 		if m[2] != "" {
@@ -245,4 +252,10 @@ func topicPartitionPatterns(text string) (func(string, int32) bool, error) {
 		}
 		return false
 	}, nil
+}
+
+// invalidRule is what Kafka's tool says, the wrapping included.
+func invalidRule(pattern string) error {
+	text := "org.apache.kafka.tools.TerseException: Invalid rule specification: " + pattern
+	return errors.New(text + "\njava.lang.RuntimeException: " + text + "\n")
 }

@@ -127,6 +127,23 @@ func (o *options) parse(args []string) error {
 	return nil
 }
 
+// checkNumbers refuses arguments that are not of the type that the table tells.
+func (o *options) checkNumbers() error {
+	for _, opt := range o.order {
+		if opt.multi == nil {
+			continue
+		}
+		kind, _, _ := strings.Cut(opt.arg, ":")
+		bits := map[string]int{"Integer": 32, "Long": 64}[kind]
+		for _, v := range *opt.multi {
+			if _, err := strconv.ParseInt(v, 10, bits); bits != 0 && err != nil {
+				return badOption{text: fmt.Sprintf("Cannot parse argument '%s' of option %s", v, opt.name), class: "OptionArgumentConversionException"}
+			}
+		}
+	}
+	return nil
+}
+
 // optionalMark keeps an optional argument apart from none for the flag library,
 // which would take an empty one for a mistake.
 const optionalMark = "\x00"

@@ -143,7 +143,7 @@ func (o *topicsOptions) check() error {
 	}
 	if o.bootstrap.given() && o.alter.given() {
 		if o.config.given() {
-			return usageError{"Option combination \"[bootstrap-server],[config]\" can't be used with option \"[alter]\" (the kafka-configs CLI supports altering topic configs with a --bootstrap-server option)"}
+			return usageError{"Option combination \"[[bootstrap-server], [config]]\" can't be used with option \"[alter]\" (the kafka-configs CLI supports altering topic configs with a --bootstrap-server option)"}
 		}
 		if err := o.require(o.partitions); err != nil {
 			return err
@@ -246,9 +246,18 @@ func (o *topicsOptions) topicConfigs() (map[string]string, error) {
 		configs[strings.TrimSpace(parts[0])] = strings.TrimSpace(parts[1])
 	}
 	if err := settings.ValidateTopic(configs); err != nil {
-		return nil, javaError{configExceptionClass(err), err.Error()}
+		return nil, javaError{configExceptionClass(err), configText(err)}
 	}
 	return configs, nil
+}
+
+// configText is Kafka's message without what only a broker's start adds.
+func configText(err error) string {
+	var p *settings.Problem
+	if errors.As(err, &p) {
+		return p.Message()
+	}
+	return err.Error()
 }
 
 func configExceptionClass(err error) string {

@@ -3,6 +3,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -72,6 +73,10 @@ public class ToolRunner {
         Thread tool = new Thread(() -> {
             try {
                 Class.forName(className).getMethod("main", String[].class).invoke(null, (Object) args);
+            } catch (InvocationTargetException e) { // as Java does with what main throws
+                System.err.print("Exception in thread \"main\" ");
+                e.getCause().printStackTrace();
+                code.set(1);
             } catch (Throwable t) {
                 t.printStackTrace();
                 code.set(1);
