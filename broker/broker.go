@@ -16,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/group"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
@@ -43,6 +44,7 @@ type Broker struct {
 	features     *features
 	logs         *storage.Manager
 	replicas     *replication.Manager
+	groups       *group.Coordinator
 	isr          *replication.AlterPartition
 	controller   *controller.Controller
 	registration *registration
@@ -131,10 +133,12 @@ func (b *Broker) bringUp(ctx context.Context) error {
 		b.bind,
 		b.loadLogs,
 		b.followFeatures,
+		b.prepareGroups,
 		b.startReplication,
 		b.register,
 		b.startController,
 		b.startProducerIDs,
+		b.startGroups,
 		b.startConfigs,
 		b.serve,
 	} {
@@ -254,10 +258,34 @@ func (b *Broker) startReplication(context.Context) error {
 	b.onStop(b.isr.Close)
 	b.replicas = replication.NewManager(replication.Config{
 		Options: replication.OptionsOf(cfg), Logs: b.logs, Metadata: b.cache, Topics: b.configs,
-		ISR: b.isr, LogDirs: b, BrokerEpoch: b.registration.epoch.Load, Logger: b.logger,
+		ISR: b.isr, Leaders: []replication.LeadershipListener{b.groups}, LogDirs: b, BrokerEpoch: b.registration.epoch.Load, Logger: b.logger,
 	})
 	b.replicas.Start()
 	b.onStop(b.replicas.Close)
+	return nil
+}
+
+// prepareGroups makes the group coordinator, which the replication tells of
+// leaderships from its start on.
+func (b *Broker) prepareGroups(ctx context.Context) error {
+	o := group.OptionsOf(b.dynamic.Current())
+	nodes, err := b.store.TopicNodes(ctx, []string{group.TopicName})
+	if err != nil {
+		return err
+	}
+	if n := len(nodes[group.TopicName].Partitions); n > 0 {
+		o.Partitions = int32(n)
+	}
+	b.groups = group.NewCoordinator(group.Config{
+		Options: o, Topic: group.Replicas(func() *replication.Manager { return b.replicas }), Logger: b.logger,
+	})
+	return nil
+}
+
+// startGroups lets the group coordinator in on requests.
+func (b *Broker) startGroups(context.Context) error {
+	b.groups.Start()
+	b.onStop(b.groups.Stop)
 	return nil
 }
 

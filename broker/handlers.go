@@ -3,7 +3,7 @@ package broker
 import (
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/broker/api"
-	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/group"
 )
 
 // handlers registers every request this broker answers; ApiVersions tells
@@ -39,13 +39,26 @@ func (b *Broker) handlers() *api.Registry {
 		api.DescribeLogDirs(b.replicas),
 		api.DescribeProducers(b.replicas, admin.ValidateTopicName),
 	)
+	r.Register( // of consumer groups
+		api.FindCoordinator(b.groups.PartitionFor, b.transactionPartition, auto, b.cache),
+		api.OffsetCommit(b.groups, b.store, b.cache, b.dynamic),
+		api.OffsetFetch(b.groups, b.store, b.cache),
+		api.OffsetDelete(b.groups, b.cache),
+		api.JoinGroup(b.groups, b.dynamic),
+		api.SyncGroup(b.groups, b.dynamic),
+		api.Heartbeat(b.groups, b.dynamic),
+		api.LeaveGroup(b.groups),
+		api.DescribeGroups(b.groups),
+		api.ListGroups(b.groups),
+		api.DeleteGroups(b.groups),
+	)
 	r.Register( // between brokers
 		api.ControlledShutdown(b.controller),
 		api.AlterPartition(b.controller),
 		api.AllocateProducerIds(b.controller),
 		api.LeaderAndIsr(b.replicas),
 		api.StopReplica(b.replicas),
-		api.UpdateMetadata(b.replicas, func([]metadata.TopicPartition) {}),
+		api.UpdateMetadata(b.replicas, b.groups.PartitionsDeleted),
 	)
 	r.Register( // of what is not there, and says so
 		api.SaslHandshake(),
@@ -61,6 +74,12 @@ func (b *Broker) handlers() *api.Registry {
 		api.ConsumerGroupDescribe(),
 	)
 	return r
+}
+
+// transactionPartition is the partition of the transaction log that keeps a
+// transactional id.
+func (b *Broker) transactionPartition(id string) int32 {
+	return group.HashPartition(id, b.cfg.Int("transaction.state.log.num.partitions"))
 }
 
 // administration writes topics and configurations on behalf of clients.

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/protocol"
+)
+
+// ConsumerOffsets keeps the offsets of the time before there were groups in
+// Kafka; *zkstore.Store does, in ZooKeeper.
+type ConsumerOffsets interface {
+	ConsumerOffset(ctx context.Context, group string, p group.TopicPartition) (offset int64, known bool, err error)
+	SetConsumerOffset(ctx context.Context, group string, p group.TopicPartition, offset int64) error
+}
+
+// OffsetCommit stores a group's offsets.
+//
+// Versions 0 to 9. v0 stores in ZooKeeper, without metadata and whatever the
+// group's state; v1 has a time for each partition, v2 to v4 a retention for all;
+// v6 leader epochs, v7 static members, v8 flexible; v9 is for the new protocol.
+func OffsetCommit(groups *group.Coordinator, classic ConsumerOffsets, cache Metadata, settings Settings) Handler {
+	return Typed(protocol.OffsetCommit, 0, 9, func(c *Call, req *kmsg.OffsetCommitRequest) (kmsg.Response, error) {
+		if err := c.requireGroup(kmsg.ACLOperationRead, req.Group); err != nil {
+			return nil, err
+		}
+		if err := checkInstance(req.InstanceID, settings); err != nil {
+			return nil, err
+		}
+		var list committable
+		var commits []group.Commit
+		cluster := cache.Snapshot()
+		now := time.Now().UnixMilli()
+		for i := range req.Topics {
+			t := &req.Topics[i]
+			for j := range t.Partitions {
+				p := group.TopicPartition{Topic: t.Topic, Partition: t.Partitions[j].Partition}
+				if list.add(p, c.checkCommitted(cluster, p.Topic, p.Partition)) {
+					commits = append(commits, group.Commit{Partition: p, Offset: offsetOf(req, &t.Partitions[j], now)})
+				}
+			}
+		}
+		switch {
+		case len(commits) == 0:
+		case req.Version == 0:
+			list.settle(commitClassic(c.Context(), groups, classic, req.Group, commits))
+		default:
+			list.settle(groups.Commit(req.Group, group.CommitRequest{MemberID: req.MemberID, InstanceID: req.InstanceID,
+				Generation: req.Generation, Commits: commits}))
+		}
+		return answerCommit(req, &list), nil
+	})
+}
+
+// offsetOf is what a partition of the request commits.
+func offsetOf(req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPartition, nowMs int64) group.Offset {
+	o := group.Offset{Offset: p.Offset, LeaderEpoch: -1, Metadata: valueOrEmpty(p.Metadata), CommittedMs: nowMs, ExpiresMs: -1}
+	if req.Version == 1 && p.Timestamp != -1 {
+		o.CommittedMs = p.Timestamp
+	}
+	if req.Version >= 2 && req.Version <= 4 && req.RetentionTimeMillis != -1 {
+		o.ExpiresMs = nowMs + req.RetentionTimeMillis
+	}
+	if req.Version >= 6 {
+		o.LeaderEpoch = p.LeaderEpoch
+	}
+	return o
+}
+
+func commitClassic(ctx context.Context, groups *group.Coordinator, classic ConsumerOffsets, name string, commits []group.Commit) []protocol.ErrorCode {
+	codes := make([]protocol.ErrorCode, len(commits))
+	for i := range commits {
+		if groups.TooLong(commits[i].Offset.Metadata) {
+			codes[i] = protocol.OffsetMetadataTooLarge
+			continue
+		}
+		codes[i] = protocol.CodeOf(classic.SetConsumerOffset(ctx, name, commits[i].Partition, commits[i].Offset.Offset))
+	}
+	return codes
+}
+
+func answerCommit(req *kmsg.OffsetCommitRequest, list *committable) *kmsg.OffsetCommitResponse {
+	resp := kmsg.NewPtrOffsetCommitResponse()
+	for i := range req.Topics {
+		t := kmsg.NewOffsetCommitResponseTopic()
+		t.Topic = req.Topics[i].Topic
+		for j := range req.Topics[i].Partitions {
+			p := kmsg.NewOffsetCommitResponseTopicPartition()
+			p.Partition, p.ErrorCode = req.Topics[i].Partitions[j].Partition, list.next()
+			t.Partitions = append(t.Partitions, p)
+		}
+		resp.Topics = append(resp.Topics, t)
+	}
+	return resp
+}

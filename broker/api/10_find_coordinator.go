@@ -1,0 +1,114 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+)
+
+// The kinds of coordinators.
+const (
+	groupCoordinator       = 0
+	transactionCoordinator = 1
+	shareCoordinator       = 2
+)
+
+// FindCoordinator tells which broker coordinates a group or a transaction: the
+// leader of the partition of the internal topic that keeps it. A topic that is
+// not there is created.
+//
+// Versions 0 to 6. v1 transactions, v3 flexible, v4 several at once; v6 knows
+// share groups, which are not there.
+func FindCoordinator(groupPartition, transactionPartition func(key string) int32, topics *AutoTopics, cache Metadata) Handler {
+	h := &findCoordinator{topics: topics, cache: cache, partitionFor: [...]func(string) int32{groupPartition, transactionPartition}}
+	return Typed(protocol.FindCoordinator, 0, 6, func(c *Call, req *kmsg.FindCoordinatorRequest) (kmsg.Response, error) {
+		resp := kmsg.NewPtrFindCoordinatorResponse()
+		if req.Version < 4 {
+			node, err := h.find(c, req.CoordinatorType, req.CoordinatorKey)
+			if err != nil {
+				return nil, err
+			}
+			none := protocol.None.Name()
+			resp.NodeID, resp.Host, resp.Port, resp.ErrorMessage = node.id, node.host, node.port, &none
+			return resp, nil
+		}
+		for _, key := range req.CoordinatorKeys {
+			node, err := h.find(c, req.CoordinatorType, key)
+			code := protocol.CodeOf(err)
+			if code == protocol.InvalidRequest && req.CoordinatorType != shareCoordinator {
+				return nil, err
+			}
+			answer := kmsg.NewFindCoordinatorResponseCoordinator()
+			answer.Key, answer.NodeID, answer.Host, answer.Port = key, node.id, node.host, node.port
+			answer.ErrorCode, answer.ErrorMessage = int16(code), new(string)
+			resp.Coordinators = append(resp.Coordinators, answer)
+		}
+		return resp, nil
+	})
+}
+
+type findCoordinator struct {
+	topics       *AutoTopics
+	cache        Metadata
+	partitionFor [2]func(key string) int32 // by kind
+}
+
+// noNode is how Kafka writes that there is none.
+func noNode() brokerNode { return brokerNode{id: -1, port: -1} }
+
+func (h *findCoordinator) find(c *Call, kind int8, key string) (brokerNode, error) {
+	if err := h.authorize(c, kind, key); err != nil {
+		return noNode(), err
+	}
+	if kind == shareCoordinator {
+		return noNode(), protocol.CoordinatorNotAvailable
+	}
+	topic := admin.GroupOffsetsTopic
+	if kind == transactionCoordinator {
+		topic = admin.TransactionStateTopic
+	}
+	cluster := h.cache.Snapshot()
+	if cluster.Topics[topic] == nil {
+		h.topics.Create(c.Context(), []string{topic})
+		return noNode(), protocol.CoordinatorNotAvailable
+	}
+	if p := cluster.Partition(topic, h.partitionFor[kind](key)); p != nil {
+		if node, alive := reachable(cluster, p.Leader, c.Peer.Listener); alive {
+			return node, nil
+		}
+	}
+	return noNode(), protocol.CoordinatorNotAvailable
+}
+
+func (h *findCoordinator) authorize(c *Call, kind int8, key string) error {
+	switch kind {
+	case groupCoordinator:
+		return c.requireGroup(kmsg.ACLOperationDescribe, key)
+	case transactionCoordinator:
+		if !c.Allows(kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTransactionalId, key) {
+			return protocol.TransactionalIDAuthorizationFailed
+		}
+		return nil
+	case shareCoordinator:
+		if c.Version < 6 {
+			return protocol.InvalidRequest
+		}
+		return c.requireCluster(kmsg.ACLOperationClusterAction)
+	}
+	return protocol.Errorf(protocol.InvalidRequest, "Unknown coordinator type received: %d", kind)
+}
+
+// reachable returns a live broker on the listener.
+func reachable(s *metadata.Snapshot, id int32, listener string) (brokerNode, bool) {
+	b := s.Brokers[id]
+	if b == nil {
+		return noNode(), false
+	}
+	e, has := b.Endpoints[listener]
+	if !has {
+		return noNode(), false
+	}
+	return brokerNode{id, e.Host, e.Port, b.Rack}, true
+}

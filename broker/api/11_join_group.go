@@ -1,0 +1,57 @@
+package api
+
+import (
+	"bytes"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/protocol"
+)
+
+// JoinGroup takes a member into a group. The answer waits for the others.
+//
+// Versions 0 to 9. v0 has no rebalance timeout; v4 a dynamic member is told its
+// id first; v5 static members, v6 flexible, v7 the protocol's type, v8 a
+// reason, v9 static leaders that need not assign.
+func JoinGroup(groups *group.Coordinator, settings Settings) Handler {
+	return Typed(protocol.JoinGroup, 0, 9, func(c *Call, req *kmsg.JoinGroupRequest) (kmsg.Response, error) {
+		if err := checkInstance(req.InstanceID, settings); err != nil {
+			return nil, err
+		}
+		if err := c.requireGroup(kmsg.ACLOperationRead, req.Group); err != nil {
+			return nil, err
+		}
+		join := group.JoinRequest{
+			MemberID: req.MemberID, InstanceID: req.InstanceID, IDFirst: req.Version >= 4 && req.InstanceID == nil, MaySkipAssignment: req.Version >= 9,
+			ClientID: c.ClientIDOrEmpty(), ClientHost: "/" + c.Peer.Host(),
+			RebalanceTimeoutMs: req.RebalanceTimeoutMillis, SessionTimeoutMs: req.SessionTimeoutMillis,
+			ProtocolType: req.ProtocolType, Reason: valueOrEmpty(req.Reason),
+		}
+		if req.Version == 0 {
+			join.RebalanceTimeoutMs = req.SessionTimeoutMillis
+		}
+		for _, p := range req.Protocols {
+			join.Protocols = append(join.Protocols, group.Protocol{Name: p.Name, Metadata: bytes.Clone(p.Metadata)})
+		}
+		return answerJoin(req.Version, groups.Join(req.Group, join, c.Done)), nil
+	})
+}
+
+func answerJoin(version int16, r group.JoinResult) *kmsg.JoinGroupResponse {
+	resp := kmsg.NewPtrJoinGroupResponse()
+	resp.ErrorCode, resp.Generation, resp.ProtocolType, resp.Protocol = int16(r.Err), r.Generation, r.ProtocolType, r.Protocol
+	resp.LeaderID, resp.SkipAssignment, resp.MemberID = r.Leader, r.SkipAssignment, r.MemberID
+	if version < 7 && resp.Protocol == nil {
+		resp.Protocol = new(string)
+	}
+	if version >= 7 && resp.Protocol != nil && *resp.Protocol == "" {
+		resp.Protocol = nil
+	}
+	for _, m := range r.Members {
+		member := kmsg.NewJoinGroupResponseMember()
+		member.MemberID, member.InstanceID, member.ProtocolMetadata = m.ID, m.InstanceID, m.Metadata
+		resp.Members = append(resp.Members, member)
+	}
+	return resp
+}

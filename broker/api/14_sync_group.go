@@ -1,0 +1,38 @@
+package api
+
+import (
+	"bytes"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/protocol"
+)
+
+// SyncGroup tells a member what the leader assigned to it. The answer waits
+// for the leader's request, which brings the assignments.
+//
+// Versions 0 to 5. v3 static members, v4 flexible, v5 demands the protocol's
+// type and name.
+func SyncGroup(groups *group.Coordinator, settings Settings) Handler {
+	return Typed(protocol.SyncGroup, 0, 5, func(c *Call, req *kmsg.SyncGroupRequest) (kmsg.Response, error) {
+		if err := checkInstance(req.InstanceID, settings); err != nil {
+			return nil, err
+		}
+		if req.Version >= 5 && (req.ProtocolType == nil || req.Protocol == nil) {
+			return nil, protocol.InconsistentGroupProtocol
+		}
+		if err := c.requireGroup(kmsg.ACLOperationRead, req.Group); err != nil {
+			return nil, err
+		}
+		sync := group.SyncRequest{MemberID: req.MemberID, InstanceID: req.InstanceID, Generation: req.Generation,
+			ProtocolType: req.ProtocolType, Protocol: req.Protocol, Assignments: make(map[string][]byte, len(req.GroupAssignment))}
+		for _, a := range req.GroupAssignment {
+			sync.Assignments[a.MemberID] = bytes.Clone(a.MemberAssignment)
+		}
+		r := groups.Sync(req.Group, sync, c.Done)
+		resp := kmsg.NewPtrSyncGroupResponse()
+		resp.ErrorCode, resp.ProtocolType, resp.Protocol, resp.MemberAssignment = int16(r.Err), r.ProtocolType, r.Protocol, r.Assignment
+		return resp, nil
+	})
+}

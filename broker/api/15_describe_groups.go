@@ -1,0 +1,44 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/protocol"
+)
+
+// DescribeGroups tells groups' states and members; one that is not there is
+// Dead.
+//
+// Versions 0 to 5. v3 authorized operations, v4 static members, v5 flexible.
+func DescribeGroups(groups *group.Coordinator) Handler {
+	return Typed(protocol.DescribeGroups, 0, 5, func(c *Call, req *kmsg.DescribeGroupsRequest) (kmsg.Response, error) {
+		resp := kmsg.NewPtrDescribeGroupsResponse()
+		for _, name := range req.Groups {
+			g := describeGroup(c, groups, name)
+			if req.Version >= 3 && req.IncludeAuthorizedOperations && g.ErrorCode == 0 {
+				g.AuthorizedOperations = c.authorizedOperations(kmsg.ACLResourceTypeGroup, name)
+			}
+			resp.Groups = append(resp.Groups, g)
+		}
+		return resp, nil
+	})
+}
+
+func describeGroup(c *Call, groups *group.Coordinator, name string) kmsg.DescribeGroupsResponseGroup {
+	g := kmsg.NewDescribeGroupsResponseGroup()
+	g.Group, g.AuthorizedOperations = name, noOperations
+	if !c.Allows(kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeGroup, name) {
+		g.ErrorCode = int16(protocol.GroupAuthorizationFailed)
+		return g
+	}
+	d, code := groups.Describe(name)
+	g.ErrorCode, g.State, g.ProtocolType, g.Protocol = int16(code), d.State, d.ProtocolType, d.Protocol
+	for _, m := range d.Members {
+		member := kmsg.NewDescribeGroupsResponseGroupMember()
+		member.MemberID, member.InstanceID, member.ClientID, member.ClientHost = m.ID, m.InstanceID, m.ClientID, m.ClientHost
+		member.ProtocolMetadata, member.MemberAssignment = m.Metadata, m.Assignment
+		g.Members = append(g.Members, member)
+	}
+	return g
+}

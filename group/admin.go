@@ -1,0 +1,171 @@
+package group
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// Fetch returns a group's committed offsets (Group.Fetch); a group that is not
+// there has none.
+func (c *Coordinator) Fetch(group string, partitions []TopicPartition, stable bool) ([]Fetched, protocol.ErrorCode) {
+	if code := c.checkGroup(group, true); code != protocol.None {
+		return nil, code
+	}
+	e := c.find(group)
+	if e == nil {
+		return fetchNothing(partitions), protocol.None
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.group.Fetch(partitions, stable), protocol.None
+}
+
+// Description is a group as DescribeGroups shows it.
+type Description struct {
+	State        string
+	ProtocolType string
+	Protocol     string
+	Members      []MemberDescription
+}
+
+// MemberDescription is a member as DescribeGroups shows it. Metadata and
+// Assignment are nil unless the group is stable.
+type MemberDescription struct {
+	ID         string
+	InstanceID *string
+	ClientID   string
+	ClientHost string
+	Metadata   []byte
+	Assignment []byte
+}
+
+// Describe tells of a group; one that is not there is Dead.
+func (c *Coordinator) Describe(group string) (Description, protocol.ErrorCode) {
+	if code := c.checkGroup(group, true); code != protocol.None {
+		return Description{}, code
+	}
+	e := c.find(group)
+	if e == nil {
+		return Description{State: Dead.String()}, protocol.None
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.group.describe(), protocol.None
+}
+
+func (g *Group) describe() Description {
+	d := Description{State: g.state.String(), ProtocolType: g.protocolType, Members: make([]MemberDescription, len(g.members))}
+	stable := g.state == Stable
+	if stable {
+		d.Protocol = *g.protocol
+	}
+	for i, m := range g.members {
+		d.Members[i] = MemberDescription{ID: m.ID, InstanceID: m.InstanceID, ClientID: m.ClientID, ClientHost: m.ClientHost}
+		if stable {
+			d.Members[i].Metadata, d.Members[i].Assignment = m.metadata(d.Protocol), m.assignment
+		}
+	}
+	return d
+}
+
+// Overview is a group as ListGroups shows it.
+type Overview struct {
+	ID, ProtocolType, State, Type string
+}
+
+// groupType is what ListGroups calls the groups of this coordinator.
+const groupType = "classic"
+
+// List returns the groups here in one of the states and of one of the types;
+// an empty filter lets all through, case does not matter. The code may be
+// COORDINATOR_LOAD_IN_PROGRESS with the list of what is loaded.
+func (c *Coordinator) List(states, types []string) ([]Overview, protocol.ErrorCode) {
+	if !c.active.Load() {
+		return nil, protocol.CoordinatorNotAvailable
+	}
+	code := protocol.None
+	for i := range c.partitions {
+		p := &c.partitions[i]
+		p.mu.Lock()
+		if p.tenure == loading {
+			code = protocol.CoordinatorLoadInProgress
+		}
+		p.mu.Unlock()
+	}
+	among := func(filter []string, value string) bool {
+		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, value) })
+	}
+	list := []Overview{}
+	for _, e := range c.entries() {
+		e.mu.Lock()
+		o := Overview{ID: e.group.ID, ProtocolType: e.group.protocolType, State: e.group.state.String(), Type: groupType}
+		e.mu.Unlock()
+		if among(states, o.State) && among(types, o.Type) {
+			list = append(list, o)
+		}
+	}
+	return list, code
+}
+
+// Delete deletes a group that has no members, and its offsets.
+func (c *Coordinator) Delete(group string) protocol.ErrorCode {
+	if code := c.checkGroup(group, true); code != protocol.None {
+		return code
+	}
+	e := c.find(group)
+	if e == nil {
+		return protocol.GroupIDNotFound
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch e.group.state {
+	case Dead:
+		return protocol.GroupIDNotFound
+	case Empty:
+	default:
+		return protocol.NonEmptyGroup
+	}
+	removed := e.group.RemoveAllOffsets()
+	e.group.Kill(time.Now())
+	c.bury(e, removed)
+	c.infof("The following groups were deleted: %s. A total of %d offsets were removed.", group, len(removed))
+	return protocol.None
+}
+
+// DeleteOffsets deletes committed offsets and returns a code for each, or one
+// for the whole.
+func (c *Coordinator) DeleteOffsets(group string, partitions []TopicPartition) (codes []protocol.ErrorCode, code protocol.ErrorCode) {
+	if code := c.checkGroup(group, false); code != protocol.None {
+		return nil, code
+	}
+	e := c.find(group)
+	if e == nil {
+		return nil, protocol.GroupIDNotFound
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	g := e.group
+	switch {
+	case g.state == Dead:
+		return nil, protocol.GroupIDNotFound
+	case g.state != Empty && g.protocolType != consumerProtocol:
+		return nil, protocol.NonEmptyGroup
+	}
+	codes = make([]protocol.ErrorCode, len(partitions))
+	var free []TopicPartition
+	for i, p := range partitions {
+		if codes[i] = g.undeletable(p.Topic); codes[i] == protocol.None {
+			free = append(free, p)
+		}
+	}
+	if len(free) > 0 {
+		removed := g.RemoveOffsets(free)
+		g.DieIfIdle(time.Now())
+		c.bury(e, removed)
+		c.infof("The following offsets of the group %s were deleted: %v. A total of %d offsets were removed.", group, free, len(removed))
+	}
+	return codes, protocol.None
+}

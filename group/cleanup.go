@@ -1,0 +1,106 @@
+package group
+
+import (
+	"time"
+
+	"github.com/monedula/monedula/record"
+)
+
+// cleanRegularly looks for expired offsets every
+// offsets.retention.check.interval.ms.
+func (c *Coordinator) cleanRegularly() {
+	ticker := time.NewTicker(max(c.opts.RetentionCheck, time.Millisecond))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			c.Clean()
+		case <-c.done:
+			return
+		}
+	}
+}
+
+// Clean removes the offsets whose time is over and the groups that have
+// nothing left.
+func (c *Coordinator) Clean() {
+	began := time.Now()
+	retention := c.opts.Retention.Milliseconds()
+	n := c.removeOffsets(func(g *Group) []TopicPartition { return g.ExpireOffsets(began.UnixMilli(), retention) })
+	if n > 0 {
+		c.metaInfof("Removed %d expired offsets in %d milliseconds.", n, time.Since(began).Milliseconds())
+	}
+}
+
+// PartitionsDeleted removes the offsets of partitions that are not there any
+// more.
+func (c *Coordinator) PartitionsDeleted(partitions []TopicPartition) {
+	n := c.removeOffsets(func(g *Group) []TopicPartition { return g.RemoveOffsets(partitions) })
+	c.infof("Removed %d offsets associated with deleted partitions: %v.", n, partitions)
+}
+
+// removeOffsets has every group forget offsets, and forgets groups that have
+// nothing left.
+func (c *Coordinator) removeOffsets(choose func(*Group) []TopicPartition) int {
+	n := 0
+	for _, e := range c.entries() {
+		e.mu.Lock()
+		if e.group.state != Dead {
+			removed := choose(e.group)
+			n += len(removed)
+			if e.group.DieIfIdle(time.Now()) {
+				c.metaInfof("Group %s transitioned to Dead in generation %d", e.group.ID, e.group.generation)
+			}
+			c.bury(e, removed)
+		}
+		e.mu.Unlock()
+	}
+	return n
+}
+
+// tombstoneBytes is about how large a batch of tombstones gets.
+const tombstoneBytes = 256 << 10
+
+// bury appends tombstones for offsets that were removed and, where it is dead,
+// for the group, which is forgotten. Replicas are not waited for: where a
+// tombstone is lost, the next leader removes the offset again. e.mu is held.
+func (c *Coordinator) bury(e *entry, removed []TopicPartition) {
+	g := e.group
+	var keys [][]byte
+	for _, p := range removed {
+		keys = append(keys, appendOffsetKey(nil, g.ID, p))
+	}
+	if g.state == Dead {
+		c.forget(e)
+		if g.generation > 0 { // else it has no record
+			keys = append(keys, appendGroupKey(nil, g.ID))
+		}
+	}
+	if err := c.appendTombstones(e.partition, keys); err != nil {
+		c.logMeta.Errorf("[GroupMetadataManager brokerId=%d] Failed to append %d tombstones to %s-%d for expired/deleted offsets and/or metadata for group %s: %v",
+			c.opts.BrokerID, len(keys), TopicName, e.partition, g.ID, err)
+	}
+}
+
+func (c *Coordinator) appendTombstones(partition int32, keys [][]byte) error {
+	now := time.Now().UnixMilli()
+	for len(keys) > 0 {
+		o := record.Defaults()
+		o.Codec = c.opts.Codec
+		b := record.NewBuilder(o)
+		for len(keys) > 0 && b.Size() < tombstoneBytes {
+			if err := b.Append(now, keys[0], nil); err != nil {
+				return err
+			}
+			keys = keys[1:]
+		}
+		batch, err := b.Build()
+		if err != nil {
+			return err
+		}
+		if _, _, err := c.topic.Append(partition, batch, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}

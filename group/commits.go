@@ -1,0 +1,267 @@
+package group
+
+import (
+	"sync"
+	"time"
+	"unicode/utf16"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+)
+
+// CommitRequest is the offsets that somebody wants committed.
+type CommitRequest struct {
+	MemberID   string
+	InstanceID *string
+	Generation int32 // -1: not a member
+	Commits    []Commit
+	// Txn is the transaction that the commit belongs to; nil: none.
+	Txn *Txn
+}
+
+// Txn names a producer's open transaction.
+type Txn struct {
+	ProducerID int64
+	Epoch      int16
+}
+
+// Commit stores offsets and returns a code for each; it waits until they are on
+// all in-sync replicas.
+func (c *Coordinator) Commit(group string, req CommitRequest) []protocol.ErrorCode {
+	codes := make([]protocol.ErrorCode, len(req.Commits))
+	refuse := func(code protocol.ErrorCode) []protocol.ErrorCode {
+		for i := range codes {
+			if codes[i] == protocol.None {
+				codes[i] = code
+			}
+		}
+		return codes
+	}
+	if code := c.checkGroup(group, true); code != protocol.None {
+		return refuse(code)
+	}
+	e := c.find(group)
+	if e == nil {
+		if req.Txn == nil && req.Generation >= 0 {
+			return refuse(protocol.IllegalGeneration)
+		}
+		if e = c.findOrCreate(group); e == nil {
+			return refuse(protocol.NotCoordinator)
+		}
+	}
+	return refuse(c.commit(e, &req, codes))
+}
+
+// commit stores what is not too long, which is marked in codes, and returns the
+// code of the others.
+func (c *Coordinator) commit(e *entry, req *CommitRequest, codes []protocol.ErrorCode) protocol.ErrorCode {
+	e.mu.Lock()
+	code := e.group.CheckCommit(time.Now(), req.MemberID, req.InstanceID, req.Generation, req.Txn != nil)
+	c.arm(e)
+	if code != protocol.None {
+		e.mu.Unlock()
+		return code
+	}
+	commits := c.short(req.Commits, codes)
+	if len(commits) == 0 {
+		e.mu.Unlock()
+		return protocol.None
+	}
+	if e.group.Mixed() {
+		c.log.Warnf("[GroupCoordinator %d]: group: %s with leader: %s has received offset commits from consumers as well as transactional producers. Mixing both types of offset commits will generally result in surprises and should be avoided.",
+			c.opts.BrokerID, e.group.ID, e.group.leader)
+	}
+	first, end, settle, err := c.appendCommits(e, commits, req.Txn)
+	e.mu.Unlock()
+	if err == nil {
+		err = c.awaitReplicated(e.partition, end, c.opts.CommitTimeout)
+	}
+	e.mu.Lock()
+	settle(first, err == nil)
+	e.mu.Unlock()
+	return commitError(err)
+}
+
+// short returns the commits whose metadata is not too long and marks the others.
+func (c *Coordinator) short(commits []Commit, codes []protocol.ErrorCode) []Commit {
+	tooLong := false
+	for i := range commits {
+		if c.TooLong(commits[i].Offset.Metadata) {
+			codes[i], tooLong = protocol.OffsetMetadataTooLarge, true
+		}
+	}
+	if !tooLong {
+		return commits
+	}
+	var short []Commit
+	for i := range commits {
+		if codes[i] == protocol.None {
+			short = append(short, commits[i])
+		}
+	}
+	return short
+}
+
+// TooLong says whether the metadata of a commit exceed offset.metadata.max.bytes.
+func (c *Coordinator) TooLong(metadata string) bool {
+	return len(metadata) > c.opts.MaxMetadata && len(utf16.Encode([]rune(metadata))) > c.opts.MaxMetadata
+}
+
+// appendCommits stages and appends; settle tells the group what became of it.
+// e.mu is held, and must be for settle.
+func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (first, end int64, settle func(first int64, ok bool), err error) {
+	g := e.group
+	if txn != nil {
+		c.txns.add(txn.ProducerID, e)
+		g.StageTxn(txn.ProducerID, commits)
+		settle = func(first int64, ok bool) { g.StagedTxn(txn.ProducerID, commits, first, ok) }
+	} else {
+		stage := g.Stage(commits)
+		settle = func(first int64, ok bool) { g.Staged(commits, stage, first, ok) }
+	}
+	batch, err := c.commitBatch(g.ID, commits, txn)
+	if err != nil {
+		return 0, 0, settle, err
+	}
+	first, end, err = c.topic.Append(e.partition, batch, c.opts.CommitAcks)
+	return first, end, settle, err
+}
+
+// commitError is what a failed append of offsets means for who commits.
+func commitError(err error) protocol.ErrorCode {
+	if err == nil {
+		return protocol.None
+	}
+	switch code := protocol.CodeOf(err); code {
+	case protocol.NetworkException: // of the transaction's verification
+		return protocol.CoordinatorLoadInProgress
+	case protocol.UnknownTopicOrPartition, protocol.NotEnoughReplicas, protocol.NotEnoughReplicasAfterAppend:
+		return protocol.CoordinatorNotAvailable
+	case protocol.NotLeaderOrFollower, protocol.KafkaStorageError:
+		return protocol.NotCoordinator
+	case protocol.MessageTooLarge, protocol.RecordListTooLarge, protocol.InvalidFetchSize:
+		return protocol.InvalidCommitOffsetSize
+	default:
+		return code
+	}
+}
+
+// CommitError is the code that a failed verification of a transaction gives the
+// offsets committed in it.
+func CommitError(err error) protocol.ErrorCode { return commitError(err) }
+
+type keyValue struct{ key, value []byte }
+
+// batch returns a batch with the records, all of now. A nil value is a
+// tombstone.
+func (c *Coordinator) batch(records []keyValue) ([]byte, error) {
+	o := record.Defaults()
+	o.Codec = c.opts.Codec
+	b := record.NewBuilder(o)
+	now := time.Now().UnixMilli()
+	for _, r := range records {
+		if err := b.Append(now, r.key, r.value); err != nil {
+			return nil, err
+		}
+	}
+	return b.Build()
+}
+
+// commitBatch returns a batch with the commits.
+func (c *Coordinator) commitBatch(group string, commits []Commit, txn *Txn) ([]byte, error) {
+	o := record.Defaults()
+	o.Codec = c.opts.Codec
+	o.BaseSequence = 0 // as Kafka writes it, with and without a producer
+	if txn != nil {
+		o.ProducerID, o.ProducerEpoch, o.Transactional = txn.ProducerID, txn.Epoch, true
+	}
+	b := record.NewBuilder(o)
+	now := time.Now().UnixMilli()
+	var scratch []byte
+	for i := range commits {
+		scratch = appendOffsetKey(scratch[:0], group, commits[i].Partition)
+		key := len(scratch)
+		scratch = c.formats.appendOffset(scratch, &commits[i].Offset)
+		if err := b.Append(now, scratch[:key:key], scratch[key:]); err != nil {
+			return nil, err
+		}
+	}
+	return b.Build()
+}
+
+// txnGroups knows which groups have commits in a producer's open transaction.
+// Its lock is a leaf.
+type txnGroups struct {
+	mu     sync.Mutex
+	groups map[int64]map[*entry]bool
+}
+
+func (t *txnGroups) add(producerID int64, e *entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.groups == nil {
+		t.groups = map[int64]map[*entry]bool{}
+	}
+	if t.groups[producerID] == nil {
+		t.groups[producerID] = map[*entry]bool{}
+	}
+	t.groups[producerID][e] = true
+}
+
+// take returns the producer's groups in the partition and forgets them.
+func (t *txnGroups) take(producerID int64, partition int32) []*entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var taken []*entry
+	for e := range t.groups[producerID] {
+		if e.partition == partition {
+			taken = append(taken, e)
+			delete(t.groups[producerID], e)
+		}
+	}
+	if len(t.groups[producerID]) == 0 {
+		delete(t.groups, producerID)
+	}
+	return taken
+}
+
+// dropPartition forgets what is known of a partition's groups.
+func (t *txnGroups) dropPartition(partition int32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, groups := range t.groups {
+		for e := range groups {
+			if e.partition == partition {
+				delete(groups, e)
+			}
+		}
+		if len(groups) == 0 {
+			delete(t.groups, id)
+		}
+	}
+}
+
+// TxnEnded makes the offsets that a producer committed in its transaction hold,
+// or drops them, once the marker is in the partition's log. It waits for a load
+// of the partition that runs, which may have read the log before the marker.
+func (c *Coordinator) TxnEnded(producerID int64, partition int32, committed bool) {
+	if partition < 0 || int(partition) >= len(c.partitions) {
+		return
+	}
+	p := &c.partitions[partition]
+	p.mu.Lock()
+	wait := p.loadDone
+	p.mu.Unlock()
+	if wait != nil {
+		select {
+		case <-wait:
+		case <-c.done:
+			return
+		}
+	}
+	for _, e := range c.txns.take(producerID, partition) {
+		e.mu.Lock()
+		e.group.EndTxn(producerID, committed)
+		e.mu.Unlock()
+	}
+}

@@ -1,0 +1,136 @@
+package group
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// arm notes a deadline, so that Deadline is not after it.
+func (g *Group) arm(at time.Time) time.Time {
+	if g.wake.IsZero() || at.Before(g.wake) {
+		g.wake = at
+	}
+	return at
+}
+
+// renew starts the member's session timer anew.
+func (g *Group) renew(now time.Time, m *Member) {
+	m.expires = g.arm(now.Add(millis(m.SessionTimeoutMs)))
+	if m.isNew { // its first JoinGroup is parked: it has sent no heartbeat yet
+		m.expires = g.arm(now.Add(newMemberTimeout))
+	}
+}
+
+// Deadline is when Expire must be called at the latest; it may find nothing to
+// do. false: no need to.
+func (g *Group) Deadline() (time.Time, bool) { return g.wake, !g.wake.IsZero() }
+
+// Expire does what is due.
+func (g *Group) Expire(now time.Time) *Effects {
+	e := &Effects{}
+	if g.state == Dead {
+		g.wake = time.Time{}
+		return e
+	}
+	g.expirePending(now, e)
+	g.expireSessions(now, e)
+	if g.state == PreparingRebalance && due(now, g.join.at) {
+		g.joinTimeout(now, e)
+	}
+	if due(now, g.syncBy) {
+		g.expireSync(now, e)
+	}
+	g.rearm(now)
+	return e
+}
+
+func due(now, at time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
+func (g *Group) expirePending(now time.Time, e *Effects) {
+	for _, id := range sortedKeys(g.pending) {
+		if due(now, g.pending[id]) {
+			e.infof("Pending member %s in group %s has been removed after session timeout expiration.", id, g.ID)
+			g.remove(id)
+			g.tryCompleteJoin(now, e)
+		}
+	}
+}
+
+// expireSessions removes the members that were not heard of. A parked request
+// keeps its member, but for a new member's first one.
+func (g *Group) expireSessions(now time.Time, e *Effects) {
+	var gone []*Member
+	for _, m := range g.members {
+		if !due(now, m.expires) {
+			continue
+		}
+		if !m.isNew && (m.join != nil || m.sync != nil) {
+			m.expires = time.Time{} // the answer starts it anew
+			continue
+		}
+		gone = append(gone, m)
+	}
+	for _, m := range gone {
+		if g.byID[m.ID] != m {
+			continue // a rebalance that ended has dropped it
+		}
+		if due(now, m.expires) {
+			e.infof("Member %s in group %s has failed, removing it from the group", m.ID, g.ID)
+			g.removeAndUpdate(now, m, e, "removing member %s on heartbeat expiration", m.ID)
+		}
+	}
+}
+
+// expireSync removes the members that did not sync in time.
+func (g *Group) expireSync(now time.Time, e *Effects) {
+	var silent []string
+	for _, m := range g.members {
+		if m.unsynced {
+			silent = append(silent, m.ID)
+		}
+	}
+	g.syncBy = time.Time{}
+	if len(silent) == 0 || g.state != CompletingRebalance && g.state != Stable {
+		return
+	}
+	for _, id := range silent {
+		m := g.byID[id]
+		e.answerJoin(g, m, refuseJoin("", protocol.UnknownMemberID))
+		g.remove(id)
+	}
+	g.prepareRebalance(now, e, "Removing %v on pending sync request expiration", silent)
+}
+
+// rearm finds the earliest deadline.
+func (g *Group) rearm(now time.Time) {
+	g.wake = time.Time{}
+	for _, m := range g.members {
+		if !m.expires.IsZero() {
+			g.arm(m.expires)
+		}
+	}
+	for _, at := range g.pending {
+		g.arm(at)
+	}
+	if g.state == PreparingRebalance && !g.join.at.IsZero() {
+		g.arm(g.join.at)
+	}
+	if !g.syncBy.IsZero() {
+		g.arm(g.syncBy)
+	}
+}
+
+// Loaded starts the sessions of a group read from the log, and rebalances one
+// that has more members than are allowed now.
+func (g *Group) Loaded(now time.Time) *Effects {
+	e := &Effects{}
+	if len(g.members) > g.rules.MaxSize {
+		g.prepareRebalance(now, e, "%s", fmt.Sprintf("Freshly-loaded group is over capacity (%d). Rebalancing in order to give a chance for consumers to commit offsets", g.rules.MaxSize))
+	}
+	for _, m := range g.members {
+		g.renew(now, m)
+	}
+	return e
+}

@@ -1,0 +1,229 @@
+package group
+
+import (
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// JoinRequest is a JoinGroup.
+type JoinRequest struct {
+	MemberID   string // "" for who has none yet
+	InstanceID *string
+	// NewMemberID is the id that a member without one gets.
+	NewMemberID string
+	// IDFirst: a dynamic member without an id is told one and joins with it in a
+	// second request (v4+, KIP-394).
+	IDFirst bool
+	// MaySkipAssignment: a static leader that is back can be told so (v9+).
+	MaySkipAssignment  bool
+	ClientID           string
+	ClientHost         string
+	RebalanceTimeoutMs int32
+	SessionTimeoutMs   int32
+	ProtocolType       string
+	Protocols          []Protocol // kept by the group
+	Reason             string     // "" for none given
+}
+
+// JoinResult answers a JoinGroup.
+type JoinResult struct {
+	Err            protocol.ErrorCode
+	MemberID       string
+	Generation     int32   // -1 with most errors
+	ProtocolType   *string // nil with errors
+	Protocol       *string // nil with errors
+	Leader         string
+	SkipAssignment bool
+	Members        []JoinedMember // for the leader
+}
+
+// JoinedMember is a member as the leader is told of it.
+type JoinedMember struct {
+	ID         string
+	InstanceID *string
+	Metadata   []byte
+}
+
+func refuseJoin(memberID string, code protocol.ErrorCode) JoinResult {
+	return JoinResult{Err: code, MemberID: memberID, Generation: -1}
+}
+
+// Join takes a JoinGroup; the answer goes to the channel now or later.
+func (g *Group) Join(now time.Time, req JoinRequest, to chan<- JoinResult) *Effects {
+	e := &Effects{}
+	if req.Reason == "" {
+		req.Reason = "not provided"
+	}
+	if refused, ok := g.joinStep(now, &req, to, e); !ok {
+		e.Joins = append(e.Joins, JoinAnswer{to, refused})
+	}
+	g.tryCompleteJoin(now, e)
+	return e
+}
+
+// joinStep judges the request; !ok: it is refused.
+func (g *Group) joinStep(now time.Time, req *JoinRequest, to chan<- JoinResult, e *Effects) (refused JoinResult, ok bool) {
+	if !g.accepts(req.MemberID) {
+		g.remove(req.MemberID)
+		return refuseJoin("", protocol.GroupMaxSizeReached), false
+	}
+	switch {
+	case g.state == Dead:
+		return refuseJoin(req.MemberID, protocol.CoordinatorNotAvailable), false
+	case !g.supports(req.ProtocolType, req.Protocols):
+		return refuseJoin(req.MemberID, protocol.InconsistentGroupProtocol), false
+	case req.MemberID == "":
+		return g.joinNew(now, req, to, e)
+	}
+	if _, known := g.pending[req.MemberID]; known {
+		g.addAndRebalance(now, req, req.MemberID, to, e)
+		return JoinResult{}, true
+	}
+	if code := g.checkMember(req.MemberID, req.InstanceID); code != protocol.None {
+		return refuseJoin(req.MemberID, code), false
+	}
+	return g.rejoin(now, req, to, e)
+}
+
+// accepts says whether there is room for the member. While a rebalance is
+// prepared, parked members count rather than known ones: a limit that was
+// lowered then drops who comes last.
+func (g *Group) accepts(memberID string) bool {
+	switch m := g.byID[memberID]; g.state {
+	case PreparingRebalance:
+		return m != nil && m.join != nil || g.parked < g.rules.MaxSize
+	case CompletingRebalance, Stable:
+		return m != nil || len(g.members) < g.rules.MaxSize
+	}
+	return true
+}
+
+// joinNew takes a member that has no id.
+func (g *Group) joinNew(now time.Time, req *JoinRequest, to chan<- JoinResult, e *Effects) (refused JoinResult, ok bool) {
+	id := req.NewMemberID
+	if req.InstanceID != nil {
+		if old, known := g.static[*req.InstanceID]; known {
+			e.infof("Static member with groupInstanceId=%s and unknown member id joins group %s in %s state. Replacing previously mapped member %s with this groupInstanceId.",
+				*req.InstanceID, g.ID, g.state, old)
+			g.replaceStatic(now, req, g.byID[old], to, e)
+			return JoinResult{}, true
+		}
+		e.infof("Static member with groupInstanceId=%s and unknown member id joins group %s in %s state. Created a new member id %s for this member and add to the group.",
+			*req.InstanceID, g.ID, g.state, id)
+		g.addAndRebalance(now, req, id, to, e)
+		return JoinResult{}, true
+	}
+	if req.IDFirst {
+		e.infof("Dynamic member with unknown member id joins group %s in %s state. Created a new member id %s and request the member to rejoin with this id.",
+			g.ID, g.state, id)
+		if g.pending == nil {
+			g.pending = map[string]time.Time{}
+		}
+		g.pending[id] = g.arm(now.Add(millis(req.SessionTimeoutMs)))
+		return refuseJoin(id, protocol.MemberIDRequired), false
+	}
+	e.infof("Dynamic Member with unknown member id joins group %s in %s state. Created a new member id %s for this member and add to the group.",
+		g.ID, g.state, id)
+	g.addAndRebalance(now, req, id, to, e)
+	return JoinResult{}, true
+}
+
+// addAndRebalance adds a member and parks its request until the rebalance ends.
+func (g *Group) addAndRebalance(now time.Time, req *JoinRequest, id string, to chan<- JoinResult, e *Effects) {
+	if g.state == PreparingRebalance && g.generation == 0 {
+		g.join.newcomer = true
+	}
+	if len(g.members) == 0 {
+		g.protocolType = req.ProtocolType
+	}
+	m := &Member{ID: id, InstanceID: req.InstanceID, ClientID: req.ClientID, ClientHost: req.ClientHost,
+		RebalanceTimeoutMs: req.RebalanceTimeoutMs, SessionTimeoutMs: req.SessionTimeoutMs,
+		protocols: req.Protocols, join: to, isNew: true}
+	if req.MemberID != "" { // a pending id: never a static member
+		m.InstanceID = nil
+	}
+	g.add(m)
+	m.expires = g.arm(now.Add(newMemberTimeout))
+	g.maybePrepareRebalance(now, e, "Adding new member %s with group instance id %s; client reason: %s", id, optional(m.InstanceID), req.Reason)
+}
+
+// rejoin takes a member that the group knows.
+func (g *Group) rejoin(now time.Time, req *JoinRequest, to chan<- JoinResult, e *Effects) (refused JoinResult, ok bool) {
+	m := g.byID[req.MemberID]
+	switch g.state {
+	case PreparingRebalance:
+		g.update(m, req, to, e)
+		return JoinResult{}, true
+	case CompletingRebalance:
+		if m.offers(req.Protocols) {
+			// It has not got the answer to its first request.
+			return g.joined(m), false
+		}
+		g.update(m, req, to, e)
+		g.maybePrepareRebalance(now, e, "Updating metadata for member %s during %s; client reason: %s", m.ID, g.state, req.Reason)
+		return JoinResult{}, true
+	case Stable:
+		leads := g.leader == m.ID
+		if !leads && m.offers(req.Protocols) {
+			return g.joined(m), false
+		}
+		what := "Updating metadata for member %s during %s; client reason: %s"
+		if leads { // who may have seen partitions come or go
+			what = "Leader %s re-joining group during %s; client reason: %s"
+		}
+		g.update(m, req, to, e)
+		g.maybePrepareRebalance(now, e, what, m.ID, g.state, req.Reason)
+		return JoinResult{}, true
+	}
+	e.warnf("Attempt to add rejoining member %s of group %s in unexpected group state %s", m.ID, g.ID, g.state)
+	return refuseJoin(m.ID, protocol.UnknownMemberID), false
+}
+
+// update takes over what a rejoining member offers and parks its request. An
+// earlier request that is still parked is never answered by Kafka; here it is
+// told to come again.
+func (g *Group) update(m *Member, req *JoinRequest, to chan<- JoinResult, e *Effects) {
+	g.offer(m, req.Protocols, req.RebalanceTimeoutMs, req.SessionTimeoutMs)
+	e.answerJoin(g, m, refuseJoin(m.ID, protocol.RebalanceInProgress))
+	m.join = to
+	g.parked++
+}
+
+func (g *Group) offer(m *Member, protocols []Protocol, rebalanceMs, sessionMs int32) {
+	g.count(m, -1)
+	m.protocols, m.RebalanceTimeoutMs, m.SessionTimeoutMs = protocols, rebalanceMs, sessionMs
+	g.count(m, 1)
+}
+
+// joined is the answer of the present generation.
+func (g *Group) joined(m *Member) JoinResult {
+	r := JoinResult{MemberID: m.ID, Generation: g.generation, ProtocolType: g.protocolTypeOrNil(), Protocol: g.protocol, Leader: g.leader}
+	if g.leader == m.ID {
+		r.Members = g.joinedMembers()
+	}
+	return r
+}
+
+func (g *Group) joinedMembers() []JoinedMember {
+	list := make([]JoinedMember, len(g.members))
+	for i, m := range g.members {
+		list[i] = JoinedMember{m.ID, m.InstanceID, m.metadata(*g.protocol)}
+	}
+	return list
+}
+
+func (g *Group) protocolTypeOrNil() *string {
+	if !g.hasProtocolType() {
+		return nil
+	}
+	t := g.protocolType
+	return &t
+}
+
+func optional(s *string) string {
+	if s == nil {
+		return "None"
+	}
+	return "Some(" + *s + ")"
+}

@@ -1,0 +1,105 @@
+package group
+
+import (
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// Leaving names a member in a LeaveGroup.
+type Leaving struct {
+	MemberID   string // "" where an administrator removes a static member
+	InstanceID *string
+	Reason     *string
+}
+
+// Leave takes members out and says what became of each. dead: the group is not
+// here any more.
+func (g *Group) Leave(now time.Time, members []Leaving) (codes []protocol.ErrorCode, dead bool, e *Effects) {
+	e = &Effects{}
+	if g.state == Dead {
+		return nil, true, e
+	}
+	codes = make([]protocol.ErrorCode, len(members))
+	for i, l := range members {
+		codes[i] = g.leaveOne(now, l, e)
+	}
+	return codes, false, e
+}
+
+func (g *Group) leaveOne(now time.Time, l Leaving, e *Effects) protocol.ErrorCode {
+	id := l.MemberID
+	if _, known := g.pending[id]; known {
+		g.remove(id)
+		e.infof("Pending member with memberId=%s has left group %s through explicit `LeaveGroup` request", id, g.ID)
+		g.tryCompleteJoin(now, e)
+		return protocol.None
+	}
+	if id == "" {
+		known := false
+		if l.InstanceID != nil {
+			id, known = g.static[*l.InstanceID]
+		}
+		if !known {
+			return protocol.UnknownMemberID
+		}
+	} else if code := g.checkMember(id, l.InstanceID); code != protocol.None {
+		return code
+	}
+	reason := "not provided"
+	if l.Reason != nil {
+		reason = *l.Reason
+	}
+	g.removeAndUpdate(now, g.byID[id], e, "Removing member %s on LeaveGroup; client reason: %s", id, reason)
+	e.infof("Member %s has left group %s through explicit `LeaveGroup`; client reason: %s", id, g.ID, reason)
+	return protocol.None
+}
+
+// removeAndUpdate takes a member out and has the group go on without it.
+func (g *Group) removeAndUpdate(now time.Time, m *Member, e *Effects, reason string, args ...any) {
+	// Who waits is told to join anew, should it still be there.
+	e.answerJoin(g, m, refuseJoin("", protocol.UnknownMemberID))
+	e.answerSync(m, refuseSync(protocol.UnknownMemberID))
+	g.remove(m.ID)
+	switch g.state {
+	case Stable, CompletingRebalance:
+		g.maybePrepareRebalance(now, e, reason, args...)
+	case PreparingRebalance:
+		g.tryCompleteJoin(now, e)
+	}
+}
+
+// Heartbeat keeps a member's session alive and tells it of a rebalance.
+func (g *Group) Heartbeat(now time.Time, memberID string, instanceID *string, generation int32) protocol.ErrorCode {
+	if g.state == Dead {
+		return protocol.CoordinatorNotAvailable
+	}
+	if code := g.checkMember(memberID, instanceID); code != protocol.None {
+		return code
+	}
+	switch {
+	case generation != g.generation:
+		return protocol.IllegalGeneration
+	case g.state == Empty:
+		return protocol.UnknownMemberID
+	}
+	g.renew(now, g.byID[memberID])
+	if g.state == PreparingRebalance {
+		return protocol.RebalanceInProgress
+	}
+	return protocol.None
+}
+
+// Kill ends the group: its partition of the offsets topic is led elsewhere, or
+// the group is deleted. Who is parked is sent to look for the coordinator.
+func (g *Group) Kill(now time.Time) *Effects {
+	e := &Effects{}
+	for _, m := range g.members {
+		e.answerJoin(g, m, refuseJoin(m.ID, protocol.NotCoordinator))
+		e.answerSync(m, refuseSync(protocol.NotCoordinator))
+	}
+	g.forgetUnsynced()
+	g.join = joinTimer{}
+	g.become(Dead, now)
+	return e
+}

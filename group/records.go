@@ -1,0 +1,260 @@
+package group
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/settings"
+)
+
+// The versions of keys in the offsets topic.
+const (
+	offsetKeyVersion  = 1 // 0 is read too
+	groupKeyVersion   = 2
+	valueVersionOfNow = 3 // of offsets and groups; 4 is read too
+	valueVersionMax   = 4
+)
+
+// formats are the versions of values that are written; they follow from
+// inter.broker.protocol.version, so that older brokers can take over.
+type formats struct {
+	offset, group int16
+}
+
+func formatsOf(ibp settings.IBP) formats {
+	f := formats{offset: valueVersionOfNow, group: valueVersionOfNow}
+	switch {
+	case !ibp.AtLeast("2.1-IV0"):
+		f.offset = 1
+	case !ibp.AtLeast("2.1-IV1"):
+		f.offset = 2
+	}
+	switch {
+	case !ibp.AtLeast("0.10.1-IV0"):
+		f.group = 0
+	case !ibp.AtLeast("2.1-IV0"):
+		f.group = 1
+	case !ibp.AtLeast("2.3-IV0"):
+		f.group = 2
+	}
+	return f
+}
+
+func appendOffsetKey(dst []byte, group string, p TopicPartition) []byte {
+	key := kmsg.OffsetCommitKey{Version: offsetKeyVersion, Group: group, Topic: p.Topic, Partition: p.Partition}
+	return key.AppendTo(dst)
+}
+
+func appendGroupKey(dst []byte, group string) []byte {
+	key := kmsg.GroupMetadataKey{Version: groupKeyVersion, Group: group}
+	return key.AppendTo(dst)
+}
+
+func (f formats) appendOffset(dst []byte, v *Offset) []byte {
+	version := f.offset
+	if v.ExpiresMs != noExpiry {
+		version = 1
+	}
+	value := kmsg.OffsetCommitValue{Version: version, Offset: v.Offset, LeaderEpoch: v.LeaderEpoch, Metadata: v.Metadata,
+		CommitTimestamp: v.CommittedMs, ExpireTimestamp: v.ExpiresMs}
+	return value.AppendTo(dst)
+}
+
+// appendGroup writes a group as it is, with the assignments of s.
+func (f formats) appendGroup(dst []byte, g *Group, s *Store) []byte {
+	value := kmsg.GroupMetadataValue{Version: f.group, ProtocolType: g.protocolType, Generation: g.generation, Protocol: g.protocol,
+		CurrentStateTimestamp: g.stateSince, Members: make([]kmsg.GroupMetadataValueMember, len(g.members))}
+	if g.leader != "" {
+		value.Leader = &g.leader
+	}
+	for i, m := range g.members {
+		value.Members[i] = kmsg.GroupMetadataValueMember{
+			MemberID: m.ID, InstanceID: m.InstanceID, ClientID: m.ClientID, ClientHost: m.ClientHost,
+			RebalanceTimeoutMillis: m.RebalanceTimeoutMs, SessionTimeoutMillis: m.SessionTimeoutMs,
+			Subscription: m.metadata(*g.protocol), Assignment: s.assignments[i],
+		}
+	}
+	return value.AppendTo(dst)
+}
+
+// recordKey is a parsed key of the offsets topic: of an offset, of a group
+// (isGroup), or of a kind that this coordinator does not know (unknown).
+type recordKey struct {
+	version          int16
+	group            string
+	partition        TopicPartition
+	isGroup, unknown bool
+}
+
+var errNoKey = errors.New("the record has no key")
+
+// parseKey reads a key. The strings alias b.
+func parseKey(b []byte) (recordKey, error) {
+	if len(b) < 2 {
+		return recordKey{}, errNoKey
+	}
+	k := recordKey{version: int16(binary.BigEndian.Uint16(b))}
+	switch {
+	case k.version >= 0 && k.version <= offsetKeyVersion:
+		var key kmsg.OffsetCommitKey
+		if err := key.UnsafeReadFrom(b); err != nil {
+			return k, fmt.Errorf("the key of an offset does not parse: %w", err)
+		}
+		k.group, k.partition = key.Group, TopicPartition{Topic: key.Topic, Partition: key.Partition}
+	case k.version == groupKeyVersion:
+		var key kmsg.GroupMetadataKey
+		if err := key.UnsafeReadFrom(b); err != nil {
+			return k, fmt.Errorf("the key of a group does not parse: %w", err)
+		}
+		k.group, k.isGroup = key.Group, true
+	default:
+		k.unknown = true
+	}
+	return k, nil
+}
+
+func valueVersion(b []byte) (int16, error) {
+	if len(b) < 2 {
+		return 0, errors.New("the value has no version")
+	}
+	v := int16(binary.BigEndian.Uint16(b))
+	if v < 0 || v > valueVersionMax {
+		return v, fmt.Errorf("the value's version %d is unknown", v)
+	}
+	return v, nil
+}
+
+// parseOffset reads an offset's value. The metadata alias b.
+func parseOffset(b []byte) (Offset, error) {
+	if _, err := valueVersion(b); err != nil {
+		return Offset{}, err
+	}
+	var v kmsg.OffsetCommitValue
+	v.Default()
+	if err := v.UnsafeReadFrom(b); err != nil {
+		return Offset{}, fmt.Errorf("the value of an offset does not parse: %w", err)
+	}
+	o := Offset{Offset: v.Offset, LeaderEpoch: v.LeaderEpoch, Metadata: v.Metadata, CommittedMs: v.CommitTimestamp, ExpiresMs: v.ExpireTimestamp}
+	if v.Version != 1 {
+		o.ExpiresMs = noExpiry
+	}
+	if v.Version < 3 {
+		o.LeaderEpoch = -1
+	}
+	return o, nil
+}
+
+// parseGroup reads a group's record; nothing of it aliases b. A member's
+// subscription becomes its only protocol; the sessions begin with Loaded.
+func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
+	version, err := valueVersion(b)
+	if err != nil {
+		return nil, err
+	}
+	var v kmsg.GroupMetadataValue
+	v.Default()
+	if err := v.ReadFrom(bytes.Clone(b)); err != nil {
+		return nil, fmt.Errorf("the value of a group does not parse: %w", err)
+	}
+	g := &Group{ID: id, rules: rules, stateSince: v.CurrentStateTimestamp, protocolType: v.ProtocolType,
+		protocol: v.Protocol, generation: v.Generation, offsets: newOffsets()}
+	if version < 2 {
+		g.stateSince = noTime
+	}
+	if v.Leader != nil {
+		g.leader = *v.Leader
+	}
+	for i := range v.Members {
+		m := &v.Members[i]
+		rebalance := m.RebalanceTimeoutMillis
+		if version == 0 {
+			rebalance = m.SessionTimeoutMillis
+		}
+		name := ""
+		if v.Protocol != nil {
+			name = *v.Protocol
+		}
+		if g.byID[m.MemberID] != nil {
+			return nil, fmt.Errorf("the member %s is there twice", m.MemberID)
+		}
+		g.add(&Member{ID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, ClientHost: m.ClientHost,
+			RebalanceTimeoutMs: rebalance, SessionTimeoutMs: m.SessionTimeoutMillis,
+			protocols: []Protocol{{name, m.Subscription}}, assignment: m.Assignment})
+	}
+	if len(g.members) > 0 {
+		g.state = Stable
+		if g.protocol == nil {
+			g.protocol = new(string)
+		}
+	}
+	g.subscribed = g.subscriptions(&Effects{})
+	return g, nil
+}
+
+// subscriptions returns the topics that the members of a consumer group want;
+// nil where that cannot be known.
+func (g *Group) subscriptions(e *Effects) map[string]bool {
+	if g.protocolType != consumerProtocol || len(g.members) > 0 && g.protocol == nil {
+		return nil
+	}
+	topics := map[string]bool{}
+	for _, m := range g.members {
+		if err := readSubscription(m.metadata(*g.protocol), topics); err != nil {
+			e.warnf("Failed to parse Consumer Protocol consumer:%s of group %s. Consumer group coordinator is not aware of the subscribed topics. (%v)", *g.protocol, g.ID, err)
+			return nil
+		}
+	}
+	return topics
+}
+
+// readSubscription adds the topics of a consumer's metadata: an int16 version
+// and, in every version, an array of names next.
+func readSubscription(b []byte, topics map[string]bool) error {
+	short := errors.New("the subscription ends early")
+	if len(b) < 6 {
+		return short
+	}
+	if version := int16(binary.BigEndian.Uint16(b)); version < 0 {
+		return fmt.Errorf("the subscription's version is %d", version)
+	}
+	n := int32(binary.BigEndian.Uint32(b[2:]))
+	if n < 0 {
+		return fmt.Errorf("the subscription has %d topics", n)
+	}
+	b = b[6:]
+	for ; n > 0; n-- {
+		if len(b) < 2 {
+			return short
+		}
+		size := int(int16(binary.BigEndian.Uint16(b)))
+		if size < 0 || size > len(b)-2 {
+			return short
+		}
+		topics[string(b[2:2+size])] = true
+		b = b[2+size:]
+	}
+	return nil
+}
+
+// HashPartition is the partition of an internal topic that keeps a group or a
+// transactional id: Java's hash of the id, over its UTF-16 units, made positive
+// as Kafka does.
+func HashPartition(id string, partitions int32) int32 {
+	h := int32(0)
+	for _, r := range id {
+		if r > 0xffff {
+			r -= 0x10000
+			h = 31*h + (0xd800 + r>>10)
+			r = 0xdc00 + r&0x3ff
+		}
+		h = 31*h + r
+	}
+	if h == -1<<31 {
+		h = 0
+	}
+	return max(h, -h) % partitions
+}

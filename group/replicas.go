@@ -1,0 +1,45 @@
+package group
+
+import (
+	"time"
+
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/replication"
+)
+
+// Replicas returns the offsets topic as a replication.Manager hosts it. The
+// coordinator listens to the manager and is made first: manager is asked for
+// only when a partition is used.
+func Replicas(manager func() *replication.Manager) OffsetsTopic { return replicas{manager} }
+
+type replicas struct{ manager func() *replication.Manager }
+
+func (r replicas) Append(partition int32, batch []byte, acks int16) (first, end int64, err error) {
+	p, err := r.manager().Partition(TopicName, partition)
+	if err != nil {
+		return 0, 0, err
+	}
+	info, err := p.AppendAsLeader(batch, record.FromCoordinator, acks)
+	if err != nil {
+		return 0, 0, err
+	}
+	return info.FirstOffset, info.LastOffset + 1, nil
+}
+
+func (r replicas) AwaitReplicated(partition int32, end int64, timeout time.Duration, done <-chan struct{}) error {
+	p, err := r.manager().Partition(TopicName, partition)
+	if err != nil {
+		return err
+	}
+	return p.AwaitReplicated(end, timeout, done)
+}
+
+func (r replicas) Log(partition int32) Log {
+	p, err := r.manager().Partition(TopicName, partition)
+	if err != nil || !p.State().Leading {
+		return nil
+	}
+	return p.Log()
+}
+
+var _ replication.LeadershipListener = (*Coordinator)(nil)

@@ -1,0 +1,87 @@
+package group
+
+import (
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// replaced is what a static member was before it came back with a new id, to
+// be restored where the change cannot be stored.
+type replaced struct {
+	member             *Member
+	oldID, newID       string
+	protocols          []Protocol
+	rebalance, session int32
+	leaderBefore       string
+	maySkip            bool
+}
+
+// replaceStatic gives a static member that is back a new id; requests still
+// parked under the old one are fenced. A stable group whose protocol does not
+// change goes on without a rebalance, once the new id is stored (KIP-345).
+func (g *Group) replaceStatic(now time.Time, req *JoinRequest, m *Member, to chan<- JoinResult, e *Effects) {
+	was := &replaced{member: m, oldID: m.ID, newID: req.NewMemberID, protocols: m.protocols,
+		rebalance: m.RebalanceTimeoutMs, session: m.SessionTimeoutMs, leaderBefore: g.leader, maySkip: req.MaySkipAssignment}
+	e.answerJoin(g, m, refuseJoin(m.ID, protocol.FencedInstanceID))
+	e.answerSync(m, refuseSync(protocol.FencedInstanceID))
+	g.rename(m, req.NewMemberID)
+	g.offer(m, req.Protocols, req.RebalanceTimeoutMs, req.SessionTimeoutMs)
+	m.join = to
+	g.parked++
+	g.renew(now, m)
+	switch g.state {
+	case Stable:
+		if g.protocol != nil && *g.protocol == g.selectProtocol() {
+			e.infof("Static member which joins during Stable stage and doesn't affect selectProtocol will not trigger rebalance.")
+			e.Store = g.store(staticMember)
+			e.Store.replaced = was
+			return
+		}
+		g.maybePrepareRebalance(now, e, "Group's selectedProtocol will change because static member %s with instance id %s joined with change of protocol; client reason: %s",
+			m.ID, *m.InstanceID, req.Reason)
+	case CompletingRebalance:
+		// The leader may have assigned to the old id already.
+		g.prepareRebalance(now, e, "Updating metadata for static member %s with instance id %s; client reason: %s", m.ID, *m.InstanceID, req.Reason)
+	}
+}
+
+func (g *Group) rename(m *Member, id string) {
+	if g.leader == m.ID {
+		g.leader = id
+	}
+	delete(g.byID, m.ID)
+	m.ID = id
+	g.byID[id] = m
+	g.static[*m.InstanceID] = id
+}
+
+// staticStored answers a static member once its new id is stored, or undoes
+// the replacement.
+func (g *Group) staticStored(now time.Time, s *Store, code protocol.ErrorCode, e *Effects) {
+	was := s.replaced
+	m := g.byID[was.newID]
+	if m == nil || m != was.member {
+		return
+	}
+	if code != protocol.None {
+		e.warnf("Failed to persist metadata for group %s: %s", g.ID, code.Message())
+		e.answerJoin(g, m, JoinResult{Err: code, Generation: g.generation, ProtocolType: g.protocolTypeOrNil(), Protocol: g.protocol, Leader: was.leaderBefore})
+		g.offer(m, was.protocols, was.rebalance, was.session)
+		g.rename(m, was.oldID)
+		g.renew(now, m)
+		return
+	}
+	if g.state != Stable || g.generation != s.generation {
+		return // the rebalance that began meanwhile answers
+	}
+	r := g.joined(m)
+	if was.maySkip {
+		r.SkipAssignment = g.leader == m.ID
+	} else {
+		// Before v9 a leader that is back must not take itself for the leader: it
+		// would assign, and a stable group does not listen.
+		r.Leader, r.Members = was.leaderBefore, nil
+	}
+	e.answerJoin(g, m, r)
+}

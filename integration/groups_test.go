@@ -1,0 +1,310 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+// consumerMember is a franz-go member of a group that polls until it is closed or
+// killed. It commits every record that it has seen.
+type consumerMember struct {
+	client *kgo.Client
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu       sync.Mutex
+	owned    map[int32]bool
+	seen     map[string]int
+	gained   int // how often partitions were assigned
+	lostMine int // how often partitions were taken away
+}
+
+func newMember(t *testing.T, b *broker, group, topic string, opts ...kgo.Opt) *consumerMember {
+	t.Helper()
+	m := &consumerMember{done: make(chan struct{}), owned: map[int32]bool{}, seen: map[string]int{}}
+	note := func(own bool, parts map[string][]int32) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, p := range parts[topic] {
+			if own {
+				m.owned[p] = true
+				m.gained++
+			} else {
+				delete(m.owned, p)
+				m.lostMine++
+			}
+		}
+	}
+	client, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(b.address()), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchMaxWait(100 * time.Millisecond), kgo.HeartbeatInterval(200 * time.Millisecond), kgo.SessionTimeout(6 * time.Second),
+		kgo.AutoCommitInterval(100 * time.Millisecond), kgo.MetadataMinAge(100 * time.Millisecond),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { note(true, p) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { note(false, p) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { note(false, p) }),
+	}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(background())
+	m.client, m.cancel = client, cancel
+	go func() {
+		defer close(m.done)
+		for ctx.Err() == nil {
+			fetches := client.PollFetches(ctx)
+			m.mu.Lock()
+			fetches.EachRecord(func(r *kgo.Record) { m.seen[fmt.Sprintf("%d:%s", r.Partition, r.Value)]++ })
+			m.mu.Unlock()
+		}
+	}()
+	t.Cleanup(func() { m.cancel(); client.CloseAllowingRebalance() })
+	return m
+}
+
+// leave takes the member out of the group in order.
+func (m *consumerMember) leave() {
+	m.cancel()
+	<-m.done
+	m.client.Close()
+}
+
+func (m *consumerMember) partitions() []int32 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.owned))
+}
+
+func (m *consumerMember) records() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.seen)
+}
+
+// share says whether the members own all n partitions, each once and each at
+// least least.
+func share(n, least int, members ...*consumerMember) bool {
+	var all []int32
+	for _, m := range members {
+		p := m.partitions()
+		if len(p) < least {
+			return false
+		}
+		all = append(all, p...)
+	}
+	slices.Sort(all)
+	return len(all) == n && len(slices.Compact(all)) == n
+}
+
+func fill(t *testing.T, b *broker, topic string, from, n int) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.address()), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(background(), 30*time.Second)
+	defer cancel()
+	for i := from; i < from+n; i++ {
+		client.Produce(ctx, kgo.StringRecord(fmt.Sprint("r", i)), nil)
+	}
+	if err := client.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func committedOffsets(t *testing.T, address, group, topic string) (sum int64) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(background(), 30*time.Second)
+	defer cancel()
+	offsets, err := kadm.NewClient(client).FetchOffsets(ctx, group)
+	if err != nil {
+		return -1
+	}
+	for _, o := range offsets[topic] {
+		if o.At > 0 {
+			sum += o.At
+		}
+	}
+	return sum
+}
+
+func TestMembersShareAndTakeOverPartitions(t *testing.T) {
+	b := startBroker(t, options{})
+	for _, c := range []struct {
+		name     string
+		balancer kgo.GroupBalancer
+	}{{"eager", kgo.RangeBalancer()}, {"cooperative", kgo.CooperativeStickyBalancer()}} {
+		t.Run(c.name, func(t *testing.T) {
+			topic := "share-" + c.name
+			b.createTopic(topic, 6)
+			fill(t, b, topic, 0, 300)
+			one := newMember(t, b, c.name, topic, kgo.Balancers(c.balancer))
+			testkit.Eventually(t, 20*time.Second, "one member to own all", func() bool { return share(6, 6, one) })
+			two := newMember(t, b, c.name, topic, kgo.Balancers(c.balancer))
+			testkit.Eventually(t, 20*time.Second, "two members to share", func() bool { return share(6, 3, one, two) })
+			if c.name == "cooperative" && one.gained != 6 {
+				t.Errorf("the first member was assigned %d partitions, 6 were new to it", one.gained)
+			}
+			three := newMember(t, b, c.name, topic, kgo.Balancers(c.balancer))
+			testkit.Eventually(t, 20*time.Second, "three members to share", func() bool { return share(6, 2, one, two, three) })
+			two.leave()
+			testkit.Eventually(t, 20*time.Second, "the two that are left to share", func() bool { return share(6, 3, one, three) })
+			fill(t, b, topic, 300, 300)
+			testkit.Eventually(t, 20*time.Second, "every record to be committed", func() bool { return committedOffsets(t, b.address(), c.name, topic) == 600 })
+			one.leave()
+			three.leave()
+			late := newMember(t, b, c.name, topic, kgo.Balancers(c.balancer))
+			testkit.Eventually(t, 20*time.Second, "a late member to own all", func() bool { return share(6, 6, late) })
+			fill(t, b, topic, 600, 6)
+			testkit.Eventually(t, 20*time.Second, "the late member to read on", func() bool { return late.records() == 6 })
+		})
+	}
+}
+
+func TestAStaticMemberThatComesBackKeepsItsPartitions(t *testing.T) {
+	b := startBroker(t, options{})
+	b.createTopic("static", 4)
+	one := newMember(t, b, "static", "static", kgo.InstanceID("one"), kgo.Balancers(kgo.RangeBalancer()))
+	two := newMember(t, b, "static", "static", kgo.InstanceID("two"), kgo.Balancers(kgo.RangeBalancer()))
+	testkit.Eventually(t, 20*time.Second, "two members to share", func() bool { return share(4, 2, one, two) })
+	_, generation := two.client.GroupMetadata()
+	one.leave() // a static member does not tell
+	again := newMember(t, b, "static", "static", kgo.InstanceID("one"), kgo.Balancers(kgo.RangeBalancer()))
+	testkit.Eventually(t, 20*time.Second, "the member to be back", func() bool { return share(4, 2, again, two) })
+	if _, now := two.client.GroupMetadata(); now != generation {
+		t.Errorf("generation %d became %d: it rebalanced", generation, now)
+	}
+}
+
+func TestAKilledMemberIsMissedAfterItsSession(t *testing.T) {
+	b := startBroker(t, options{})
+	b.createTopic("killed", 4)
+	fill(t, b, "killed", 0, 40)
+	one := newMember(t, b, "killed", "killed", kgo.Balancers(kgo.RangeBalancer()))
+	victim := exec.Command("kcat", "-G", "killed", "-b", b.address(), "-X", "session.timeout.ms=6000", "-X", "auto.offset.reset=earliest",
+		"-X", "partition.assignment.strategy=range", "-q", "killed")
+	p, err := testkit.Start("kcat", victim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	testkit.Eventually(t, 30*time.Second, "kcat to share", func() bool { return len(one.partitions()) == 2 })
+	p.Kill()
+	testkit.Eventually(t, 30*time.Second, "the other member to own all", func() bool { return share(4, 4, one) })
+}
+
+func TestOffsetsAndGroupsOutliveTheBroker(t *testing.T) {
+	for _, how := range []string{"stopped", "killed"} {
+		t.Run(how, func(t *testing.T) {
+			b := startBroker(t, options{})
+			b.createTopic("kept", 3)
+			fill(t, b, "kept", 0, 90)
+			m := newMember(t, b, "kept", "kept")
+			testkit.Eventually(t, 20*time.Second, "every record to be committed", func() bool { return committedOffsets(t, b.address(), "kept", "kept") == 90 })
+			_, generation := m.client.GroupMetadata()
+			if how == "stopped" {
+				b.stop()
+			} else {
+				b.Kill()
+			}
+			b.start()
+			testkit.Eventually(t, 20*time.Second, "the offsets to be there", func() bool { return committedOffsets(t, b.address(), "kept", "kept") == 90 })
+			fill(t, b, "kept", 90, 30)
+			testkit.Eventually(t, 20*time.Second, "the member to go on", func() bool { return committedOffsets(t, b.address(), "kept", "kept") == 120 })
+			if _, now := m.client.GroupMetadata(); now != generation {
+				t.Logf("generation %d became %d", generation, now)
+			}
+			if m.records() != 120 {
+				t.Errorf("%d records, want 120", m.records())
+			}
+		})
+	}
+}
+
+func TestKcatReadsInAGroup(t *testing.T) {
+	b := startBroker(t, options{})
+	b.createTopic("kcat-group", 3)
+	fill(t, b, "kcat-group", 0, 60)
+	read := func() []string {
+		out, errs, code := testkit.Run(t, 60*time.Second, "", exec.Command("kcat", "-G", "kcat-group", "-b", b.address(), "-X", "auto.offset.reset=earliest", "-e", "-q", "-f", "%p:%s\n", "kcat-group"))
+		if code != 0 {
+			t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
+		}
+		return strings.Fields(out)
+	}
+	if got := read(); len(got) != 60 {
+		t.Errorf("read %d records, want 60", len(got))
+	}
+	fill(t, b, "kcat-group", 60, 9)
+	if got := read(); len(got) != 9 {
+		t.Errorf("read %d records, want the 9 new ones", len(got))
+	}
+}
+
+func TestKafkaPythonReadsInAGroup(t *testing.T) {
+	b := startBroker(t, options{})
+	for i, c := range []struct{ venv, version string }{
+		{"python-kafka-2.0.2", ""}, {"python-kafka-2.0.2", "0.9"}, {"python-kafka-2.0.2", "0.10"}, {"python-kafka-3.0.12", ""},
+	} {
+		t.Run(c.venv+c.version, func(t *testing.T) {
+			topic := fmt.Sprint("python-", i)
+			b.createTopic(topic, 3)
+			fill(t, b, topic, 0, 60)
+			args := []string{filepath.Join(testkit.Root(), "integration/testdata/subscribe.py"), b.address(), topic, topic, "60"}
+			if c.version != "" {
+				args = append(args, c.version)
+			}
+			out, errs, code := testkit.Run(t, 60*time.Second, "", exec.Command(filepath.Join(cached(t, c.venv), "bin/python"), args...))
+			if code != 0 || !strings.Contains(out, "ok 60") {
+				t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
+			}
+			if got := committedOffsets(t, b.address(), topic, topic); got != 60 {
+				t.Errorf("committed %d, want 60", got)
+			}
+		})
+	}
+}
+
+// The tutorials' way: the console consumer of the original subscribes.
+func TestTheRealConsoleConsumerSubscribes(t *testing.T) {
+	b := startBroker(t, options{})
+	real := testkit.RealKafka(t, "3.9.1")
+	b.createTopic("java-group", 3)
+	fill(t, b, "java-group", 0, 30)
+	out, errs, code := real.Run(t, "org.apache.kafka.tools.consumer.ConsoleConsumer", append(b.bootstrap(), "--topic", "java-group", "--from-beginning", "--max-messages", "30")...)
+	if code != 0 || strings.Count(out, "\n") != 30 || strings.Contains(errs, "ERROR") {
+		t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
+	}
+	for n, more := range []int{30, 6} {
+		if n > 0 {
+			fill(t, b, "java-group", 30, more)
+		}
+		out, errs, code = real.Run(t, "org.apache.kafka.tools.consumer.ConsoleConsumer", append(b.bootstrap(), "--topic", "java-group", "--group", "java",
+			"--from-beginning", "--max-messages", fmt.Sprint(more))...)
+		if code != 0 || strings.Count(out, "\n") != more || strings.Contains(errs, "ERROR") {
+			t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
+		}
+	}
+	out, errs, code = real.Run(t, "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", append(b.bootstrap(), "--describe", "--group", "java")...)
+	if code != 0 || strings.Count(out, "java-group") != 3 {
+		t.Errorf("describe: exit code %d\n%s\n%s", code, out, errs)
+	}
+}
