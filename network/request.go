@@ -40,6 +40,11 @@ type Request struct {
 	Size     int // the frame's size
 	Peer     *Peer
 	Received time.Time
+	// Label and Waited are for Config.Observe; a handler may set them. Label is a
+	// finer name than the key's, such as FetchFollower; Waited is the part of the
+	// service in which the answer waited for other brokers or for records to come.
+	Label  string
+	Waited time.Duration
 	// Done is closed when the server stops or the connection is known to be
 	// lost; who waits for long watches it. A peer that goes away silently while
 	// a request waits is only noticed when the answer is written, as in Kafka.

@@ -104,6 +104,8 @@ type Fetch struct {
 	// Partitions is what the request names before Begin, and all that is to be
 	// read, in order, after.
 	Partitions []PartitionFetch
+	// Waited is how long Read waited for more to come.
+	Waited time.Duration
 
 	m         *Manager
 	use       sessionUse
@@ -197,6 +199,7 @@ func (f *Fetch) Finish() (sessionID int32, code protocol.ErrorCode) {
 	sessionID, code = f.use.finish(f.Partitions, f.FromFollower(), f.m.now())
 	if code == protocol.None {
 		f.fitVersion()
+		f.sent()
 	}
 	return sessionID, code
 }
@@ -216,7 +219,9 @@ func (f *Fetch) Read() {
 		return
 	}
 	f.releaseData()
+	began := time.Now()
 	f.park(wanted)
+	f.Waited = time.Since(began)
 	f.readAll(false)
 }
 
@@ -289,9 +294,11 @@ func (f *Fetch) readOne(want *PartitionFetch, maxBytes int32, minOne, onArrival 
 	p, err := f.m.Partition(want.Topic, want.Partition)
 	want.partition = p
 	if err != nil {
+		f.m.elsewhere.fetchRequests.Add(1)
 		want.fail(protocol.CodeOf(err))
 		return
 	}
+	p.traffic.fetchRequests.Add(1)
 	if replica := p.preferredReplica(f, want, now); replica >= 0 {
 		p.answerPreferred(want, replica)
 		return
@@ -299,6 +306,7 @@ func (f *Fetch) readOne(want *PartitionFetch, maxBytes int32, minOne, onArrival 
 	if err := p.read(f, want, maxBytes, minOne); err != nil {
 		code := protocol.CodeOf(err)
 		if code == protocol.UnknownServerError {
+			p.traffic.failedFetches.Add(1)
 			f.m.log.Errorf("[ReplicaManager broker=%d] Error processing fetch with max size %d from replica [%d] on partition %s: %v",
 				f.m.opts.BrokerID, maxBytes, f.ReplicaID, name(p.id), err)
 		}

@@ -124,6 +124,21 @@ func (fm *fetcherManager) failedCount() int {
 	return len(fm.failed)
 }
 
+// maxLag is the greatest known lag of a partition followed here.
+func (fm *fetcherManager) maxLag() int64 {
+	fm.mu.Lock()
+	defer fm.mu.Unlock()
+	lag := int64(0)
+	for _, f := range fm.fetchers {
+		f.mu.Lock()
+		for _, p := range f.partitions {
+			lag = max(lag, p.lag)
+		}
+		f.mu.Unlock()
+	}
+	return lag
+}
+
 // close ends all fetchers for good.
 func (fm *fetcherManager) close() {
 	fm.mu.Lock()

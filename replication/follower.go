@@ -85,6 +85,7 @@ func (p *Partition) appendFetched(set []byte, fetchOffset int64, epoch int32, le
 		if info.Bytes > 0 {
 			f.nextOffset, f.lastEpoch = info.LastOffset+1, info.LeaderEpoch
 			f.events |= logEndMoved
+			p.traffic.replicationBytesIn.Add(int64(info.Bytes))
 		}
 	}
 	if _, moved := p.log.SetHighWatermark(leaderHigh); moved {

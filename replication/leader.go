@@ -121,6 +121,7 @@ type appended struct {
 // append writes records as the leader. acks -1 demands min.insync.replicas
 // before anything is written. Nobody is woken: the caller does, outside locks.
 func (p *Partition) append(a storage.Append, acks int16, now time.Time) (appended, error) {
+	p.traffic.produceRequests.Add(1)
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.retired != nil {
@@ -138,8 +139,13 @@ func (p *Partition) append(a storage.Append, acks int16, now time.Time) (appende
 	a.LeaderEpoch = p.leaderEpoch
 	info, err := p.log.AppendAsLeader(a)
 	if err != nil {
+		if protocol.CodeOf(err) == protocol.MessageTooLarge {
+			p.traffic.bytesRejected.Add(int64(len(a.Records)))
+		}
 		return appended{AppendInfo: info}, err
 	}
+	p.traffic.messagesIn.Add(info.LastOffset - info.FirstOffset + 1)
+	p.traffic.bytesIn.Add(int64(info.Bytes))
 	return appended{AppendInfo: info, advanced: p.advance(now)}, nil
 }
 
@@ -350,6 +356,7 @@ func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 		return
 	}
 	verdict := judgeISRAnswer(a, p.leaderEpoch, p.partitionEpoch)
+	p.m.countISR(asked, verdict)
 	advanced := false
 	switch verdict {
 	case isrCommitted:

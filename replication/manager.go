@@ -42,8 +42,13 @@ type Manager struct {
 	controllerEpoch int32
 	checkpoints     map[string]map[TopicPartition]int64 // by log dir, read once a request
 
-	mu         sync.RWMutex // guards partitions
+	mu         sync.RWMutex // guards partitions, traffic and past
 	partitions map[string]map[int32]*Partition
+	traffic    map[string]*traffic // by topic hosted
+	past       TrafficCounts       // of topics that were
+
+	elsewhere traffic // asked of us, but not hosted here
+	isrCounts isrCounts
 
 	// checkpointing is set by the first LeaderAndIsr: before, the checkpoints on
 	// disk know more partitions than we do.
@@ -67,6 +72,7 @@ func NewManager(cfg Config) *Manager {
 		partitionLog: kafkalog.For(cfg.Logger, "kafka.cluster.Partition"),
 		fetchLog:     kafkalog.For(cfg.Logger, "kafka.server.ReplicaFetcherThread"),
 		partitions:   map[string]map[int32]*Partition{},
+		traffic:      map[string]*traffic{},
 		written:      map[string]map[TopicPartition]int64{},
 	}
 	m.fetchers = newFetcherManager(m)
@@ -184,6 +190,7 @@ func (m *Manager) unhost(id TopicPartition) {
 	delete(topic, id.Partition)
 	if len(topic) == 0 {
 		delete(m.partitions, id.Topic)
+		m.forgetTrafficLocked(id.Topic)
 	}
 }
 
@@ -320,6 +327,7 @@ func (m *Manager) Metadata() *metadata.Snapshot { return m.cfg.Metadata.Snapshot
 type Counts struct {
 	Partitions, Leaders, Offline, UnderReplicated, UnderMinISR, AtMinISR, Reassigning int
 	FetcherFailed                                                                     int
+	FetcherMaxLag                                                                     int64 // messages a partition followed here is behind, at most
 }
 
 // Counts looks at all hosted partitions.
@@ -349,6 +357,6 @@ func (m *Manager) Counts() Counts {
 			c.Reassigning++
 		}
 	}
-	c.FetcherFailed = m.fetchers.failedCount()
+	c.FetcherFailed, c.FetcherMaxLag = m.fetchers.failedCount(), m.fetchers.maxLag()
 	return c
 }

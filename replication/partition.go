@@ -21,7 +21,8 @@ type Partition struct {
 	id TopicPartition
 	m  *Manager
 
-	waits waitList // requests parked on the partition
+	waits   waitList // requests parked on the partition
+	traffic *traffic // of the topic
 
 	// mu guards what follows, up to moving. Appends and reads hold it shared, so
 	// that the role does not change under them; a change of role or of the
@@ -53,9 +54,10 @@ type Partition struct {
 	followers map[int32]*progress // of the assigned replicas but us; replaced only under mu held alone
 }
 
+// newPartition is called with the manager's mu held.
 func newPartition(id TopicPartition, m *Manager) *Partition {
 	return &Partition{
-		id: id, m: m,
+		id: id, m: m, traffic: m.trafficLocked(id.Topic),
 		leader: noLeader, leaderEpoch: noEpoch, partitionEpoch: -1, epochStart: -1,
 		isr: committedISR(nil),
 	}

@@ -247,6 +247,7 @@ func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
 	}
 	partition, err := p.m.Partition(part.Topic, part.Partition)
 	if err != nil {
+		p.m.elsewhere.produceRequests.Add(1)
 		part.Err = err
 		return appended{}
 	}
@@ -278,6 +279,7 @@ func (m *Manager) appendFailed(p *Partition, part *PartitionProduce, err error) 
 	default:
 		m.log.Errorf("[ReplicaManager broker=%d] Error processing append operation on partition %s: %v", m.opts.BrokerID, name(p.id), err)
 	}
+	p.traffic.failedProduces.Add(1)
 	if log := p.Log(); log != nil {
 		part.LogStart = log.Offsets().LogStart
 	}

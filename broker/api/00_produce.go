@@ -65,7 +65,9 @@ func (h *produceHandler) serve(c *Call) network.Response {
 		// The request's buffer goes back when we return: from here on only names
 		// are used, no records.
 		return network.Response{Deferred: func() network.Response {
+			began := time.Now()
 			p.Wait()
+			c.Waited = time.Since(began)
 			return x.answer(c, p)
 		}}
 	}

@@ -50,6 +50,14 @@ type fetchCall struct {
 	fetch    *replication.Fetch
 }
 
+// labelOf is what metrics call a fetch beside Fetch.
+func labelOf(f *replication.Fetch) string {
+	if f.FromFollower() {
+		return "FetchFollower"
+	}
+	return "FetchConsumer"
+}
+
 func (h *fetchHandler) serve(c *Call) network.Response {
 	x := h.pool.Get().(*fetchCall)
 	if err := x.req.ReadFrom(c.Version, c.Body); err != nil {
@@ -57,10 +65,12 @@ func (h *fetchHandler) serve(c *Call) network.Response {
 		return c.refuse(err)
 	}
 	f := x.begin(c)
+	c.Label = labelOf(f)
 	code := f.Begin()
 	if code == protocol.None {
 		x.admit(c, f)
 		f.Read()
+		c.Waited = f.Waited
 		x.resp.SessionID, code = f.Finish()
 	}
 	x.resp.Version, x.resp.ErrorCode = c.Version, code

@@ -1,0 +1,79 @@
+package replication
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/storage"
+)
+
+func TestTrafficCountsWhatClientsAndFollowersMove(t *testing.T) {
+	b := withFollower(t)
+	b.mustProduce(2)
+	b.mustProduce(3)
+	size := b.partition().Log().Size()
+	b.fetch(0, asFollower(2)).Finish()
+	b.fetch(5, asFollower(2)).Finish()
+	b.fetch(0).Finish()
+	all, topics := b.Traffic()
+	want := TrafficCounts{MessagesIn: 5, BytesIn: size, BytesOut: size, ReplicationBytesOut: size, ProduceRequests: 2, FetchRequests: 3}
+	if topics[b.partition().ID().Topic] != want || all != want {
+		t.Errorf("counted %+v of the topic and %+v of all, want %+v", topics, all, want)
+	}
+}
+
+func TestTrafficOfATopicThatWentStaysInTheSum(t *testing.T) {
+	b := alone(t)
+	b.mustProduce(2)
+	id := b.partition().ID()
+	b.unhost(id)
+	all, topics := b.Traffic()
+	if all.MessagesIn != 2 || len(topics) != 0 {
+		t.Errorf("counted %d messages in all, topics %v", all.MessagesIn, topics)
+	}
+	b.fetch(0)
+	if all, _ := b.Traffic(); all.FetchRequests != 1 {
+		t.Errorf("%d fetch requests, want the one for a partition that is not here", all.FetchRequests)
+	}
+}
+
+func TestTrafficCountsWhatIsTooLarge(t *testing.T) {
+	b := alone(t)
+	small, err := testSettings(t).Topic(map[string]string{"max.message.bytes": "70"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.partition().Log().SetConfig(small)
+	p := b.produce(1, 100)
+	wantCode(t, "a large batch", p.Partitions[0].Err, protocol.MessageTooLarge)
+	all, _ := b.Traffic()
+	if all.BytesRejected < 100 || all.BytesIn != 0 || all.FailedProduceRequests != 0 || all.ProduceRequests != 1 {
+		t.Errorf("counted %+v", all)
+	}
+}
+
+func TestCountingDoesNotAllocate(t *testing.T) {
+	f := &Fetch{ReplicaID: -1, Partitions: []PartitionFetch{{partition: &Partition{traffic: &traffic{}}, Data: storage.Data{Length: 10}}}}
+	if n := testing.AllocsPerRun(100, f.sent); n != 0 {
+		t.Errorf("%g allocations", n)
+	}
+}
+
+func TestInSyncChangesAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := withFollower(t)
+		b.mustProduce(2)
+		time.Sleep(b.opts.LagMax + time.Millisecond) // of the bubble's clock
+		b.ShrinkISRs()
+		b.isr.answer(ISRAnswer{Err: protocol.OperationNotAttempted})
+		b.ShrinkISRs()
+		b.isr.grant()
+		b.fetch(2, asFollower(2))
+		b.isr.grant()
+		if got, want := b.ISRCounts(), (ISRCounts{Shrinks: 1, Expands: 1, Failed: 1}); got != want {
+			t.Errorf("counted %+v, want %+v", got, want)
+		}
+	})
+}
