@@ -78,6 +78,9 @@ func openCompressor(codec Codec, level int, out *outBuffer, magic int8) (compres
 }
 
 // errOutputTooLarge ends the writing into an outBuffer beyond its limit.
+// errVarintTooLong is a record's length that does not end; Kafka has no code for it.
+var errVarintTooLong = protocol.Errorf(protocol.UnknownServerError, "Varint is too long, the most significant bit in the 5th byte is set")
+
 var errOutputTooLarge = errors.New("the output is larger than its limit")
 
 // outBuffer is a growing slice that a compressor writes to.

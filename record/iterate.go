@@ -161,6 +161,9 @@ func (it *iterator) readV2() error {
 		if size, ok, err = it.varint(); err != nil {
 			return err
 		}
+		if !ok && it.unread() >= varintBytesMax {
+			return errVarintTooLong
+		}
 		if !ok {
 			return invalidRecord("Incorrect declared batch size, premature EOF reached")
 		}

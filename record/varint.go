@@ -27,6 +27,9 @@ func uvarintSlow(b []byte, at int) (v uint32, next int) {
 	return 0, badPosition
 }
 
+// varintBytesMax is how long a varint of 32 bits may be.
+const varintBytesMax = 5
+
 // varintAt reads a zig-zag varint, protobuf's sint32.
 func varintAt(b []byte, at int) (v int32, next int) {
 	u, next := uvarintAt(b, at)
