@@ -56,6 +56,9 @@ func (h *electLeaders) answer(c *Call, req *kmsg.ElectLeadersRequest) (kmsg.Resp
 		p := kmsg.NewElectLeadersResponseTopicPartition()
 		p.Partition = tp.Partition
 		p.ErrorCode, p.ErrorMessage = codeAndText(err)
+		if refused(err) {
+			p.ErrorMessage = nil
+		}
 		byTopic[tp.Topic] = append(byTopic[tp.Topic], p)
 	}
 	for _, topic := range sortedKeys(byTopic) {
@@ -64,6 +67,13 @@ func (h *electLeaders) answer(c *Call, req *kmsg.ElectLeadersRequest) (kmsg.Resp
 		resp.Topics = append(resp.Topics, t)
 	}
 	return resp, nil
+}
+
+// refused says whether err is one of the whole request, repeated for each
+// partition; those come without a message.
+func refused(err error) bool {
+	code := protocol.CodeOf(err)
+	return code == protocol.NotController || code == protocol.ClusterAuthorizationFailed
 }
 
 // elect has the leaders elected, and waits until the metadata shows them.
