@@ -11,7 +11,7 @@ import (
 
 func TestReceiveBufferIsTheKernelsUnlessSet(t *testing.T) {
 	for text, want := range map[string]int{
-		"": 0,
+		"":                                     0,
 		"socket.receive.buffer.bytes=102400\n": 102400,
 		"socket.receive.buffer.bytes=-1\n":     -1,
 	} {
