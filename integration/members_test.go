@@ -75,7 +75,13 @@ type comparison struct {
 // properties of all of them.
 func newCluster(t testing.TB, extra []string, kinds ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, zookeeper: testkit.ZooKeeper(t)}
+	return newClusterOn(t, testkit.ZooKeeper(t), extra, kinds...)
+}
+
+// newClusterOn is newCluster on a ZooKeeper path of the caller's.
+func newClusterOn(t testing.TB, zookeeper string, extra []string, kinds ...string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, zookeeper: zookeeper}
 	c.tree = openTree(t, c.zookeeper)
 	for i, kind := range kinds {
 		m := &member{t: t, id: int32(i + 1), kind: kind}

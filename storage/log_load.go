@@ -29,6 +29,9 @@ type loader struct {
 	log      logLines
 	stateLog logLines   // of what rebuilds the producer state
 	segments []*segment // in order of base offset
+	// recovered is the producer state at the end of the segment recovered last,
+	// which remembers more than the snapshot that was taken of it.
+	recovered *producerState
 }
 
 // openLog loads the log in a partition directory: what an interrupted cleaning
@@ -126,6 +129,9 @@ func (ld *loader) settle(logEnd int64) error {
 	}
 	if err := rebuildState(l.producers, ld.segments, logStart, logEnd, ld.config.Magic, ld.clean, ld.env, ld.stateLog); err != nil {
 		return err
+	}
+	if ld.recovered != nil {
+		l.producers.recall(ld.recovered.entries)
 	}
 	active := ld.segments[len(ld.segments)-1]
 	p := &l.positions

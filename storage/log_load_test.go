@@ -124,6 +124,44 @@ func TestSegmentsBelowTheRecoveryPointAreNotRead(t *testing.T) {
 	}
 }
 
+// All replicas may crash at once while a producer has five batches in flight,
+// which it sends again.
+func TestACrashForgetsNoneOfAProducersLastBatches(t *testing.T) {
+	for name, rolledBefore := range map[string]int32{"in one segment": -1, "in two segments": 3} {
+		t.Run(name, func(t *testing.T) {
+			l, h := newLog(t, testTopic())
+			send := func(l *Log, sequence int32) AppendInfo {
+				info, err := l.AppendAsLeader(Append{Records: batch(t, idempotent(9, 0, sequence), values(h.clock.now().UnixMilli(), "a")...)})
+				noError(t, err)
+				return info
+			}
+			for i := range int32(6) {
+				if i == rolledBefore {
+					noError(t, l.Roll())
+				}
+				send(l, i)
+			}
+			next := h.crash(t)
+			next.open(t)
+			l = next.Log(partition0)
+			for i := int32(1); i < 6; i++ {
+				if info := send(l, i); !info.Duplicate || info.FirstOffset != int64(i) {
+					t.Errorf("batch %d, sent again: %+v", i, info)
+				}
+			}
+			wantEqual(t, "next offset", send(l, 6).FirstOffset, 6)
+			_, err := l.TruncateTo(5)
+			noError(t, err)
+			for i := int32(2); i < 5; i++ {
+				if info := send(l, i); !info.Duplicate || info.FirstOffset != int64(i) {
+					t.Errorf("batch %d, sent again after a truncation: %+v", i, info)
+				}
+			}
+			wantEqual(t, "next offset", send(l, 5).FirstOffset, 5)
+		})
+	}
+}
+
 func TestRecoveryFindsEpochsThatTheFileLacks(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	for _, epoch := range []int32{0, 2, 2, 5} {

@@ -151,6 +151,9 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 	if err := rebuildState(state, ld.segments, ld.logStart, s.base, ld.config.Magic, false, ld.env, ld.stateLog); err != nil {
 		return 0, err
 	}
+	if ld.recovered != nil {
+		state.recall(ld.recovered.entries)
+	}
 	truncated, err = s.recover(state, ld.l, ld.config, ld.log)
 	if errors.Is(err, errInvalidOffset) {
 		// Offsets that go backwards (KAFKA-3919): nothing of it can be trusted.
@@ -161,6 +164,7 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	ld.recovered = state
 	_, err = state.takeSnapshot(true)
 	return truncated, err
 }

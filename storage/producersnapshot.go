@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -159,8 +160,9 @@ func (s *producerState) takeSnapshot(sync bool) (path string, err error) {
 
 // truncateAndReload makes the state one of a log [logStart, logEnd]: snapshots
 // outside go, and unless the state ends at logEnd the newest remaining snapshot
-// is loaded, without the producers that have expired at now (ms). The caller
-// replays the log from mapEnd on.
+// is loaded, without the producers that have expired at now (ms), and completed
+// by what the state remembers of batches before it. The caller replays the log
+// from mapEnd on.
 func (s *producerState) truncateAndReload(logStart, logEnd, now int64) error {
 	for _, offset := range slices.Clone(s.snapshots) {
 		if offset > logEnd || offset <= logStart {
@@ -173,8 +175,13 @@ func (s *producerState) truncateAndReload(logStart, logEnd, now int64) error {
 		s.logStartAdvanced(logStart)
 		return nil
 	}
+	former := maps.Clone(s.entries)
 	s.clear()
-	return s.load(logStart, now)
+	if err := s.load(logStart, now); err != nil {
+		return err
+	}
+	s.recall(former)
+	return nil
 }
 
 // load reads the newest snapshot that can be read; those that cannot are

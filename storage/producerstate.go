@@ -83,6 +83,20 @@ func (e *producerEntry) addBatch(b producerBatch) {
 	e.n++
 }
 
+// recall prepends the batches that a former state of the same producer
+// remembered before e's first. A snapshot file has the last batch only.
+func (e *producerEntry) recall(former *producerEntry) {
+	if former.epoch != e.epoch || e.n == 0 {
+		return
+	}
+	at := slices.Index(former.batches[:former.n], e.batches[0])
+	earlier := former.batches[:max(at, 0)]
+	room := min(len(earlier), batchesRetained-e.n)
+	copy(e.batches[room:], e.batches[:e.n])
+	copy(e.batches[:room], earlier[len(earlier)-room:])
+	e.n += room
+}
+
 // openTxn is a transaction whose marker is not below the high watermark.
 type openTxn struct {
 	producerID  int64
@@ -150,6 +164,17 @@ func (s *producerState) duplicate(b record.Batch) (producerBatch, bool) {
 		}
 	}
 	return producerBatch{}, false
+}
+
+// recall adds what a former state of the same log remembered of the batches
+// that lie before those known here, so that a producer may repeat all it had in
+// flight, however the log was reloaded.
+func (s *producerState) recall(former map[int64]*producerEntry) {
+	for id, e := range s.entries {
+		if f := former[id]; f != nil {
+			e.recall(f)
+		}
+	}
 }
 
 // hasOpenTxn says whether the producer has a transaction open here.
