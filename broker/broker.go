@@ -2,8 +2,8 @@
 // together, and starts and stops them in Kafka's order.
 //
 // Goroutines of its own: configs (one, follows /config/changes), features (one,
-// follows /feature), and a short one per failed log directory. All others
-// belong to the rooms.
+// follows /feature), those of the metrics' HTTP server, and a short one per
+// failed log directory. All others belong to the rooms.
 package broker
 
 import (
@@ -37,6 +37,7 @@ type Broker struct {
 	logger  *logrus.Logger
 	log     *logrus.Entry
 	id      identity
+	metrics *brokerMetrics
 
 	store        *zkstore.Store
 	cache        *metadata.Cache
@@ -67,6 +68,7 @@ func New(cfg *settings.Config, logger *logrus.Logger) *Broker {
 	b := &Broker{
 		cfg: cfg, dynamic: settings.NewDynamic(cfg), fs: vfs.OS(), logger: logger,
 		log: kafkalog.For(logger, "kafka.server.KafkaServer"), cache: metadata.NewCache(), fatal: make(chan error, 1),
+		metrics: newBrokerMetrics(),
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b
@@ -88,6 +90,7 @@ func (b *Broker) Start(ctx context.Context) error {
 	b.starting.Lock()
 	defer b.starting.Unlock()
 	began := time.Now()
+	b.metrics.become(stateStarting)
 	b.log.Info("starting")
 	for _, warning := range b.cfg.Warnings() {
 		kafkalog.For(b.logger, "kafka.server.KafkaConfig").Warn(warning)
@@ -100,6 +103,7 @@ func (b *Broker) Start(ctx context.Context) error {
 		return err
 	}
 	b.started = true
+	b.metrics.become(stateRunning)
 	app := kafkalog.For(b.logger, "org.apache.kafka.common.utils.AppInfoParser")
 	app.Infof("Kafka version: %s", Version)
 	app.Infof("Kafka commitId: monedula")
@@ -128,6 +132,7 @@ func (b *Broker) bringUp(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
+		b.serveMetrics,
 		b.connectZooKeeper,
 		b.settleIdentity,
 		b.bind,
@@ -154,7 +159,9 @@ func (b *Broker) bringUp(ctx context.Context) error {
 
 func (b *Broker) connectZooKeeper(ctx context.Context) error {
 	b.log.Infof("Connecting to zookeeper on %s", b.cfg.String("zookeeper.connect"))
-	store, err := zkstore.Open(ctx, zookeeperConfig(b.cfg, b.logger))
+	cfg := zookeeperConfig(b.cfg, b.logger)
+	cfg.Observer = b.metrics.zookeeper
+	store, err := zkstore.Open(ctx, cfg)
 	if err != nil {
 		var timeout *zkstore.ConnectionTimeoutError
 		if errors.As(err, &timeout) {
@@ -173,6 +180,7 @@ func (b *Broker) settleIdentity(ctx context.Context) error {
 		return err
 	}
 	b.log.Infof("Cluster ID = %s", b.id.clusterID)
+	b.metrics.ofCluster(b.id.clusterID)
 	b.cfg = b.cfg.WithBrokerID(b.id.brokerID)
 	b.dynamic = settings.NewDynamic(b.cfg)
 	b.configs = newConfigs(b.store, b.dynamic, b.id.brokerID, b.logger)
@@ -186,7 +194,11 @@ func (b *Broker) settleIdentity(ctx context.Context) error {
 // bind opens the sockets, so that a port in use ends the start early; nothing
 // is read from them before serve.
 func (b *Broker) bind(ctx context.Context) error {
-	server, err := network.NewServer(networkConfig(b.dynamic.Current(), b.id.brokerID, b.logger))
+	cfg := networkConfig(b.dynamic.Current(), b.id.brokerID, b.logger)
+	if b.cfg.MetricsListener() != "" {
+		cfg.Observe = b.metrics.requests.observe
+	}
+	server, err := network.NewServer(cfg)
 	if err != nil {
 		return err
 	}
@@ -194,6 +206,7 @@ func (b *Broker) bind(ctx context.Context) error {
 		return err
 	}
 	b.server = server
+	b.metrics.ofServer(server)
 	b.onStop(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
@@ -229,9 +242,12 @@ func (b *Broker) loadLogs(ctx context.Context) error {
 			b.log.WithError(err).Error("The logs could not be closed in order; the next start recovers them")
 		}
 	})
+	b.metrics.ofLogs(logs)
+	b.metrics.become(stateRecovery)
 	if err := logs.Load(); err != nil {
 		return err
 	}
+	b.metrics.become(stateStarting)
 	b.configs.serve(logs)
 	logs.Start()
 	return nil
@@ -260,6 +276,7 @@ func (b *Broker) startReplication(context.Context) error {
 		Options: replication.OptionsOf(cfg), Logs: b.logs, Metadata: b.cache, Topics: b.configs,
 		ISR: b.isr, Leaders: []replication.LeadershipListener{b.groups}, LogDirs: b, BrokerEpoch: b.registration.epoch.Load, Logger: b.logger,
 	})
+	b.metrics.ofReplicas(b.replicas)
 	b.replicas.Start()
 	b.onStop(b.replicas.Close)
 	return nil
@@ -284,6 +301,7 @@ func (b *Broker) prepareGroups(ctx context.Context) error {
 
 // startGroups lets the group coordinator in on requests.
 func (b *Broker) startGroups(context.Context) error {
+	b.metrics.ofGroups(b.groups)
 	b.groups.Start()
 	b.onStop(b.groups.Stop)
 	return nil
@@ -309,6 +327,7 @@ func (b *Broker) startController(context.Context) error {
 		}
 	})
 	b.store.AddSessionListener(zkstore.SessionListener{Before: b.controller.BeforeNewSession, After: b.controller.AfterNewSession})
+	b.metrics.ofController(b.controller)
 	b.controller.Start()
 	b.onStop(b.controller.Stop)
 	return nil

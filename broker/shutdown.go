@@ -19,8 +19,10 @@ func (b *Broker) Stop() {
 	defer b.starting.Unlock()
 	b.log.Infof("%sshutting down", b.prefix())
 	if b.started && b.cfg.Bool("controlled.shutdown.enable") {
+		b.metrics.become(stateControlledShutdown)
 		b.controlledShutdown()
 	}
+	b.metrics.become(stateShuttingDown)
 	if b.server != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		_ = b.server.StopProcessing(ctx)
@@ -32,6 +34,7 @@ func (b *Broker) Stop() {
 	}
 	b.undo = nil
 	b.wg.Wait()
+	b.metrics.become(stateNotRunning)
 	b.log.Infof("%sshut down completed", b.prefix())
 }
 

@@ -1,0 +1,233 @@
+package broker
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/metrics"
+	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/replication"
+	"github.com/monedula/monedula/storage"
+)
+
+// This file asks the rooms, at every scrape, for what they know: a room is asked
+// from the moment it is there.
+
+func (m *brokerMetrics) ofCluster(id string) {
+	name := metrics.Name{Group: "kafka.server", Type: "KafkaServer", Name: "ClusterId"}
+	// A text in JMX; as a label it can be joined to other metrics.
+	m.registry.Gauge(name.With("cluster_id", id), func() float64 { return 1 })
+}
+
+// ofServer tells of connections. Kafka has them by network thread; there are
+// none here, so networkProcessor is always 0.
+func (m *brokerMetrics) ofServer(server *network.Server) {
+	socket := metrics.Name{Group: "kafka.server", Type: "socket-server-metrics"}
+	attribute := func(name string) metrics.Name {
+		n := socket
+		n.Attribute = name
+		return n
+	}
+	expired := metrics.Name{Group: "kafka.network", Type: "SocketServer", Name: "ExpiredConnectionsKilledCount"}
+	m.registry.Collect(func(s *metrics.Scrape) {
+		for listener, n := range server.ConnectionCounts() {
+			s.Gauge(attribute("connection-count").With("listener", listener, "networkProcessor", "0"), float64(n))
+		}
+		stats := server.Stats()
+		s.Counter(attribute("connection-creation-total"), float64(stats.Accepted))
+		s.Counter(attribute("incoming-byte-total"), float64(stats.BytesIn))
+		s.Counter(attribute("outgoing-byte-total"), float64(stats.BytesOut))
+		s.Counter(attribute("request-total"), float64(stats.Requests))
+		s.Gauge(expired, float64(stats.ClosedIdle))
+		s.Counter(metrics.Name{Group: "monedula", Type: "network", Name: "bad_frames"}, float64(stats.BadFrames))
+		s.Counter(metrics.Name{Group: "monedula", Type: "network", Name: "handler_panics"}, float64(stats.Panics))
+		s.Counter(metrics.Name{Group: "monedula", Type: "network", Name: "refused_connections"}, float64(stats.RefusedPerIP))
+	})
+}
+
+// ofLogs tells of the log directories, and of a recovery while it runs.
+func (m *brokerMetrics) ofLogs(logs *storage.Manager) {
+	manager := metrics.Name{Group: "kafka.log", Type: "LogManager"}
+	m.registry.Collect(func(s *metrics.Scrape) {
+		offline := 0
+		for _, d := range logs.Dirs() {
+			failed := 0.0
+			if !d.Online {
+				failed = 1
+				offline++
+			}
+			s.Gauge(named(manager, "LogDirectoryOffline").With("logDirectory", d.Path), failed)
+		}
+		s.Gauge(named(manager, "OfflineLogDirectoryCount"), float64(offline))
+		for dir, left := range logs.RecoveryProgress() {
+			s.Gauge(named(manager, "remainingLogsToRecover").With("dir", dir), float64(left.Logs))
+			s.Gauge(named(manager, "remainingSegmentsToRecover").With("dir", dir), float64(left.Segments))
+		}
+		for _, l := range logs.Logs() {
+			ofLog(s, l)
+		}
+	})
+}
+
+func ofLog(s *metrics.Scrape, l *storage.Log) {
+	tp, at := l.TopicPartition(), l.Offsets()
+	name := metrics.Name{Group: "kafka.log", Type: "Log"}.With("topic", tp.Topic, "partition", strconv.Itoa(int(tp.Partition)))
+	s.Gauge(named(name, "Size"), float64(l.Size()))
+	s.Gauge(named(name, "LogStartOffset"), float64(at.LogStart))
+	s.Gauge(named(name, "LogEndOffset"), float64(at.LogEnd))
+	s.Gauge(named(name, "NumLogSegments"), float64(l.SegmentCount()))
+}
+
+// ofReplicas tells of replicas, partitions, topics and fetch sessions.
+func (m *brokerMetrics) ofReplicas(replicas *replication.Manager) {
+	m.registry.Collect(func(s *metrics.Scrape) {
+		ofReplicaManager(s, replicas)
+		all, topics := replicas.Traffic()
+		ofTraffic(s, nil, all)
+		s.Counter(topicMetric("ReplicationBytesInPerSec"), float64(all.ReplicationBytesIn))
+		s.Counter(topicMetric("ReplicationBytesOutPerSec"), float64(all.ReplicationBytesOut))
+		for topic, counts := range topics {
+			ofTraffic(s, []metrics.Tag{{Key: "topic", Value: topic}}, counts)
+		}
+		for _, p := range replicas.Partitions() {
+			ofPartition(s, p)
+		}
+		ofSessions(s, replicas.Sessions())
+	})
+}
+
+func ofReplicaManager(s *metrics.Scrape, replicas *replication.Manager) {
+	manager := metrics.Name{Group: "kafka.server", Type: "ReplicaManager"}
+	c := replicas.Counts()
+	s.Gauge(named(manager, "PartitionCount"), float64(c.Partitions))
+	s.Gauge(named(manager, "LeaderCount"), float64(c.Leaders))
+	s.Gauge(named(manager, "OfflineReplicaCount"), float64(c.Offline))
+	s.Gauge(named(manager, "UnderReplicatedPartitions"), float64(c.UnderReplicated))
+	s.Gauge(named(manager, "UnderMinIsrPartitionCount"), float64(c.UnderMinISR))
+	s.Gauge(named(manager, "AtMinIsrPartitionCount"), float64(c.AtMinISR))
+	s.Gauge(named(manager, "ReassigningPartitions"), float64(c.Reassigning))
+	changes := replicas.ISRCounts()
+	s.Counter(named(manager, "IsrShrinksPerSec"), float64(changes.Shrinks))
+	s.Counter(named(manager, "IsrExpandsPerSec"), float64(changes.Expands))
+	s.Counter(named(manager, "FailedIsrUpdatesPerSec"), float64(changes.Failed))
+	fetchers := metrics.Name{Group: "kafka.server", Type: "ReplicaFetcherManager"}.With("clientId", "Replica")
+	s.Gauge(named(fetchers, "MaxLag"), float64(c.FetcherMaxLag))
+	s.Gauge(named(fetchers, "FailedPartitionsCount"), float64(c.FetcherFailed))
+}
+
+func topicMetric(name string) metrics.Name {
+	return metrics.Name{Group: "kafka.server", Type: "BrokerTopicMetrics", Name: name}
+}
+
+// ofTraffic tells the meters that exist for every topic and for all.
+func ofTraffic(s *metrics.Scrape, tags []metrics.Tag, c replication.TrafficCounts) {
+	for _, m := range [...]struct {
+		name  string
+		count int64
+	}{
+		{"MessagesInPerSec", c.MessagesIn},
+		{"BytesInPerSec", c.BytesIn},
+		{"BytesOutPerSec", c.BytesOut},
+		{"BytesRejectedPerSec", c.BytesRejected},
+		{"TotalProduceRequestsPerSec", c.ProduceRequests},
+		{"TotalFetchRequestsPerSec", c.FetchRequests},
+		{"FailedProduceRequestsPerSec", c.FailedProduceRequests},
+		{"FailedFetchRequestsPerSec", c.FailedFetchRequests},
+		{"FetchMessageConversionsPerSec", c.FetchConversions},
+	} {
+		name := topicMetric(m.name)
+		name.Tags = tags
+		s.Counter(name, float64(m.count))
+	}
+}
+
+// ofPartition tells kafka.cluster:type=Partition, which Kafka has for followers
+// too, with zeros.
+func ofPartition(s *metrics.Scrape, p *replication.Partition) {
+	id, state := p.ID(), p.State()
+	name := metrics.Name{Group: "kafka.cluster", Type: "Partition"}.With("topic", id.Topic, "partition", strconv.Itoa(int(id.Partition)))
+	count := func(of string, n int) { s.Gauge(named(name, of), float64(n)) }
+	if !state.Leading {
+		for _, of := range [...]string{"ReplicasCount", "InSyncReplicasCount", "UnderReplicated", "UnderMinIsr", "AtMinIsr", "LastStableOffsetLag"} {
+			count(of, 0)
+		}
+		return
+	}
+	inSync := len(state.ISR)
+	count("ReplicasCount", len(state.Replicas))
+	count("InSyncReplicasCount", inSync)
+	count("UnderReplicated", oneIf(inSync < len(state.Replicas)))
+	count("UnderMinIsr", oneIf(inSync < state.MinISR))
+	count("AtMinIsr", oneIf(inSync == state.MinISR))
+	lag := int64(0)
+	if l := p.Log(); l != nil {
+		at := l.Offsets()
+		lag = at.HighWatermark - at.LastStable
+	}
+	s.Gauge(named(name, "LastStableOffsetLag"), float64(lag))
+}
+
+func oneIf(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+func ofSessions(s *metrics.Scrape, cache *replication.SessionCache) {
+	name := metrics.Name{Group: "kafka.server", Type: "FetchSessionCache"}
+	sessions, partitions := cache.Sessions()
+	s.Gauge(named(name, "NumIncrementalFetchSessions"), float64(sessions))
+	s.Gauge(named(name, "NumIncrementalFetchPartitionsCached"), float64(partitions))
+	s.Counter(named(name, "IncrementalFetchSessionEvictionsPerSec"), float64(cache.Evictions()))
+}
+
+// ofGroups tells how many groups this broker coordinates.
+func (m *brokerMetrics) ofGroups(groups *group.Coordinator) {
+	m.registry.Collect(func(s *metrics.Scrape) {
+		list, code := groups.List(nil, nil)
+		if code != protocol.None && code != protocol.CoordinatorLoadInProgress {
+			return
+		}
+		states := map[string]int{}
+		for _, g := range list {
+			states[g.State]++
+		}
+		manager := metrics.Name{Group: "kafka.coordinator.group", Type: "GroupMetadataManager"}
+		s.Gauge(named(manager, "NumGroups"), float64(len(list)))
+		for _, state := range [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"} {
+			s.Gauge(named(manager, "NumGroups"+state), float64(states[state]))
+		}
+	})
+}
+
+// controllerPatience is how long a scrape waits for the controller, which
+// answers between two events; after that its metrics are left out.
+const controllerPatience = 2 * time.Second
+
+func (m *brokerMetrics) ofController(c *controller.Controller) {
+	m.registry.Collect(func(s *metrics.Scrape) {
+		ctx, cancel := context.WithTimeout(context.Background(), controllerPatience)
+		defer cancel()
+		stats, err := c.Stats(ctx)
+		if err != nil {
+			return
+		}
+		name := metrics.Name{Group: "kafka.controller", Type: "KafkaController"}
+		for of, n := range map[string]int{
+			"ActiveControllerCount": stats.ActiveControllers, "OfflinePartitionsCount": stats.OfflinePartitions,
+			"PreferredReplicaImbalanceCount": stats.PreferredReplicaImbalance,
+			"GlobalTopicCount":               stats.Topics, "GlobalPartitionCount": stats.Partitions,
+			"TopicsToDeleteCount": stats.TopicsToDelete, "ReplicasToDeleteCount": stats.ReplicasToDelete,
+			"TopicsIneligibleToDeleteCount": stats.TopicsIneligibleToDelete, "ReplicasIneligibleToDeleteCount": stats.ReplicasIneligible,
+			"ActiveBrokerCount": stats.ActiveBrokers, "FencedBrokerCount": stats.FencedBrokers,
+		} {
+			s.Gauge(named(name, of), float64(n))
+		}
+		s.Counter(metrics.Name{Group: "kafka.controller", Type: "ControllerStats", Name: "UncleanLeaderElectionsPerSec"}, float64(stats.UncleanElections))
+	})
+}

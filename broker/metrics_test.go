@@ -1,0 +1,108 @@
+package broker
+
+import (
+	"bytes"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/protocol"
+)
+
+// page is what a scrape shows.
+func page(m *brokerMetrics) string {
+	var b bytes.Buffer
+	m.registry.Write(&b, time.Now())
+	return b.String()
+}
+
+func wantLines(t *testing.T, page string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(page, "\n"+line+"\n") {
+			t.Errorf("%s is missing in:\n%s", line, page)
+		}
+	}
+}
+
+func request(key protocol.APIKey, version int16) *network.Request {
+	return &network.Request{RequestHeader: protocol.RequestHeader{Key: key, Version: version}, Size: 100}
+}
+
+func TestRequestTimesArePartedAsKafkaDoes(t *testing.T) {
+	m := newBrokerMetrics()
+	r := request(protocol.Fetch, 17)
+	r.Label, r.Waited = "FetchFollower", 30*time.Millisecond
+	m.requests.observe(r, network.Timing{Serve: 32 * time.Millisecond, Queued: 4 * time.Millisecond, Send: 8 * time.Millisecond})
+	m.requests.observe(request(protocol.Metadata, 12), network.Timing{})
+	wantLines(t, page(m),
+		`kafka_network_requestmetrics_requests_total{request="Fetch",version="17"} 1`,
+		`kafka_network_requestmetrics_requests_total{request="FetchFollower",version="17"} 1`,
+		`kafka_network_requestmetrics_requests_total{request="Metadata",version="12"} 1`,
+		`kafka_network_requestmetrics_totaltimems_sum{request="FetchFollower"} 44`,
+		`kafka_network_requestmetrics_localtimems_sum{request="FetchFollower"} 2`,
+		`kafka_network_requestmetrics_remotetimems_sum{request="FetchFollower"} 30`,
+		`kafka_network_requestmetrics_responsequeuetimems_sum{request="FetchFollower"} 4`,
+		`kafka_network_requestmetrics_responsesendtimems_sum{request="FetchFollower"} 8`,
+		`kafka_network_requestmetrics_requestbytes_sum{request="Fetch"} 100`,
+	)
+}
+
+func TestRequestsThatNobodyKnowsMakeNoMetrics(t *testing.T) {
+	m := newBrokerMetrics()
+	before := m.registry.Len()
+	for _, r := range []*network.Request{request(-1, 0), request(math.MaxInt16, 0), request(127, 0),
+		request(protocol.Produce, -1), request(protocol.Produce, math.MaxInt16)} {
+		m.requests.observe(r, network.Timing{})
+	}
+	if n := m.registry.Len() - before; n != 0 {
+		t.Errorf("%d metrics from requests that do not exist", n)
+	}
+}
+
+func TestObservingRequestsDoesNotAllocate(t *testing.T) {
+	m := newBrokerMetrics()
+	r := request(protocol.Fetch, 17)
+	r.Label = "FetchConsumer"
+	m.requests.observe(r, network.Timing{})
+	if n := testing.AllocsPerRun(1000, func() {
+		m.requests.observe(r, network.Timing{Serve: time.Millisecond, Send: time.Microsecond})
+	}); n != 0 {
+		t.Errorf("%g allocations", n)
+	}
+}
+
+func TestZooKeeperSessionIsShown(t *testing.T) {
+	m := newBrokerMetrics()
+	for _, event := range []string{"SyncConnected", "Disconnected", "SyncConnected", "Expired"} {
+		m.zookeeper.ZooKeeperEvent(event)
+	}
+	m.zookeeper.ZooKeeperRequest(3 * time.Millisecond)
+	wantLines(t, page(m),
+		`kafka_server_sessionexpirelistener_zookeepersyncconnects_total 2`,
+		`kafka_server_sessionexpirelistener_zookeeperdisconnects_total 1`,
+		`kafka_server_sessionexpirelistener_zookeeperexpires_total 1`,
+		`kafka_server_sessionexpirelistener_sessionstate{state="CLOSED"} 1`,
+		`kafka_server_zookeeperclientmetrics_zookeeperrequestlatencyms_sum 3`,
+	)
+}
+
+func TestTwoBrokersCountApart(t *testing.T) {
+	one, two := newBrokerMetrics(), newBrokerMetrics()
+	one.requests.observe(request(protocol.Metadata, 12), network.Timing{})
+	one.become(stateRunning)
+	if p := page(two); strings.Contains(p, "requestmetrics") || !strings.Contains(p, "\nkafka_server_kafkaserver_brokerstate 0\n") {
+		t.Errorf("the other broker shows:\n%s", p)
+	}
+}
+
+func BenchmarkObserve(b *testing.B) {
+	m := newBrokerMetrics()
+	r := request(protocol.Fetch, 17)
+	r.Label = "FetchConsumer"
+	for i := range b.N {
+		m.requests.observe(r, network.Timing{Serve: time.Duration(i), Send: time.Microsecond})
+	}
+}

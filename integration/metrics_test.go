@@ -1,0 +1,156 @@
+package integration
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+// scrape reads a broker's metrics by series: name and labels as they are written.
+func scrape(t testing.TB, port int) map[string]float64 {
+	t.Helper()
+	client := http.Client{Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	answer, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK || !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
+		t.Fatalf("%s, Content-Type %s", answer.Status, answer.Header.Get("Content-Type"))
+	}
+	series := map[string]float64{}
+	typed := map[string]bool{}
+	lines := bufio.NewScanner(answer.Body)
+	for lines.Scan() {
+		line := lines.Text()
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			name, _, _ = strings.Cut(name, " ")
+			if typed[name] {
+				t.Errorf("%s stands in two places", name)
+			}
+			typed[name] = true
+		}
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		at := strings.LastIndexByte(line, ' ')
+		value, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if _, twice := series[line[:at]]; twice {
+			t.Errorf("%s is there twice", line[:at])
+		}
+		series[line[:at]] = value
+	}
+	if err := lines.Err(); err != nil && err != io.EOF {
+		t.Fatal(err)
+	}
+	return series
+}
+
+func TestMetricsCountWhatTheBrokerDoes(t *testing.T) {
+	port := testkit.FreePort(t)
+	b := startBroker(t, options{extra: []string{fmt.Sprintf("monedula.metrics.listener=127.0.0.1:%d", port)}})
+	b.createTopic("counted", 2)
+	b.createTopic("quiet", 1)
+	const n = 25
+	var lines []string
+	for i := range n {
+		lines = append(lines, fmt.Sprintf("record %d", i))
+	}
+	b.produce("counted", lines...)
+	if got := b.consume("counted", n); len(got) != n {
+		t.Fatalf("consumed %d records", len(got))
+	}
+	var got map[string]float64
+	testkit.Eventually(t, 10*time.Second, "the consumer's requests are counted", func() bool {
+		got = scrape(t, port)
+		return got[`kafka_server_brokertopicmetrics_bytesout_total{topic="counted"}`] > 0 &&
+			got[`kafka_network_requestmetrics_totaltimems_count{request="FetchConsumer"}`] > 0
+	})
+	for series, want := range map[string]float64{
+		`kafka_server_brokertopicmetrics_messagesin_total`:                                n,
+		`kafka_server_brokertopicmetrics_messagesin_total{topic="counted"}`:               n,
+		`kafka_server_brokertopicmetrics_messagesin_total{topic="quiet"}`:                 0,
+		`kafka_server_replicamanager_partitioncount`:                                      3,
+		`kafka_server_replicamanager_leadercount`:                                         3,
+		`kafka_server_replicamanager_underreplicatedpartitions`:                           0,
+		`kafka_server_replicamanager_underminisrpartitioncount`:                           0,
+		`kafka_server_replicamanager_atminisrpartitioncount`:                              3,
+		`kafka_server_replicamanager_offlinereplicacount`:                                 0,
+		`kafka_server_replicamanager_isrshrinks_total`:                                    0,
+		`kafka_controller_kafkacontroller_activecontrollercount`:                          1,
+		`kafka_controller_kafkacontroller_offlinepartitionscount`:                         0,
+		`kafka_controller_kafkacontroller_globaltopiccount`:                               2,
+		`kafka_controller_kafkacontroller_globalpartitioncount`:                           3,
+		`kafka_controller_kafkacontroller_activebrokercount`:                              1,
+		`kafka_server_kafkaserver_brokerstate`:                                            3,
+		`kafka_log_logmanager_offlinelogdirectorycount`:                                   0,
+		`kafka_log_log_numlogsegments{topic="quiet",partition="0"}`:                       1,
+		`kafka_log_log_logstartoffset{topic="counted",partition="1"}`:                     0,
+		`kafka_cluster_partition_insyncreplicascount{topic="quiet",partition="0"}`:        1,
+		`kafka_cluster_partition_underreplicated{topic="quiet",partition="0"}`:            0,
+		`kafka_server_sessionexpirelistener_sessionstate{state="CONNECTED"}`:              1,
+		`kafka_network_requestmetrics_totaltimems_count{request="CreateTopics"}`:          2,
+		fmt.Sprintf(`kafka_log_logmanager_logdirectoryoffline{logDirectory="%s"}`, b.dir): 0,
+	} {
+		if is, there := got[series]; !there || is != want {
+			t.Errorf("%s is %g (there: %t), want %g", series, is, there, want)
+		}
+	}
+	inLogs := func(metric string) float64 {
+		return got[metric+`{topic="counted",partition="0"}`] + got[metric+`{topic="counted",partition="1"}`]
+	}
+	if ends := inLogs("kafka_log_log_logendoffset"); ends != n {
+		t.Errorf("the log end offsets add up to %g, want %d", ends, n)
+	}
+	if in, size := got[`kafka_server_brokertopicmetrics_bytesin_total{topic="counted"}`], inLogs("kafka_log_log_size"); in != size {
+		t.Errorf("%g bytes in, %g in the logs", in, size)
+	}
+	requests := 0.0
+	for series, value := range got {
+		if strings.HasPrefix(series, `kafka_network_requestmetrics_requests_total{request="Produce",version=`) {
+			requests += value
+		}
+	}
+	if in := got[`kafka_network_requestmetrics_totaltimems_count{request="Produce"}`]; requests == 0 || in != requests {
+		t.Errorf("%g Produce requests by version, %g measured", requests, in)
+	}
+	for _, series := range []string{
+		`kafka_server_sessionexpirelistener_zookeepersyncconnects_total`,
+		`kafka_server_zookeeperclientmetrics_zookeeperrequestlatencyms_count`,
+		`kafka_network_requestmetrics_localtimems{request="Produce",quantile="0.99"}`,
+		`kafka_network_requestmetrics_requestbytes_sum{request="Produce"}`,
+		`kafka_server_socket_server_metrics_connection_creation_total`,
+		`process_resident_memory_bytes`, `go_goroutines`,
+	} {
+		if got[series] <= 0 {
+			t.Errorf("%s is %g", series, got[series])
+		}
+	}
+	if _, there := got[`kafka_server_socket_server_metrics_connection_count{listener="PLAINTEXT",networkProcessor="0"}`]; !there {
+		t.Error("connections are not counted")
+	}
+}
+
+func TestMetricsAreServedOnlyWhenAskedFor(t *testing.T) {
+	b := startBroker(t, options{})
+	if strings.Contains(b.Output(), "Serving metrics") || strings.Contains(b.Output(), "monedula.metrics") {
+		t.Errorf("metrics without being asked for:\n%s", b.Output())
+	}
+}
+
+func TestMetricsListenerInUseEndsTheStart(t *testing.T) {
+	taken := startBroker(t, options{})
+	b := newBroker(t, options{id: 1, extra: []string{"monedula.metrics.listener=" + taken.address()}})
+	b.failsToStart("metrics cannot be served at "+taken.address(), "monedula.metrics.listener", "address already in use")
+}
