@@ -21,7 +21,7 @@ esac
 
 "$here/zookeeper-classpath.sh" >/dev/null 2>&1 || packages+=(zookeeper default-jre-headless)
 if [ "$what" = test ]; then
-  want java default-jdk-headless
+  want javac default-jdk-headless
   want mvn maven
   want kcat kcat
   want strace strace
