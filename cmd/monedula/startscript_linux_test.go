@@ -31,7 +31,7 @@ func TestStartScriptLetsTimersBeLate(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	want := []string{"250000", "kafka-server-start server.properties --override a=b"}
+	want := []string{"1000000", "kafka-server-start server.properties --override a=b"}
 	if len(lines) != 2 || lines[0] != want[0] || lines[1] != want[1] {
 		t.Errorf("the broker was started with %q, want %q", lines, want)
 	}
