@@ -1,0 +1,257 @@
+package tools
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/monedula/monedula/settings"
+)
+
+// topicsOptions is kafka-topics' command line: that of 3.9, and with
+// --zookeeper that of 2.8.
+type topicsOptions struct {
+	*options
+	bootstrap, zookeeper, commandConfig                      *option
+	list, create, delete, alter, describe                    *option
+	topic, topicID, config, deleteConfig                     *option
+	partitions, replicationFactor, replicaAssignment         *option
+	underReplicated, unavailable, underMinISR, atMinISR      *option
+	overrides, ifExists, ifNotExists, excludeInternal, limit *option
+	force, noRackAware                                       *option
+}
+
+const topicsSummary = "This tool helps to create, delete, describe, or change a topic."
+
+func newTopicsOptions(env *Env) *topicsOptions {
+	o := &topicsOptions{options: newOptions(env, "kafka-topics", topicsSummary)}
+	o.bootstrap = o.value("bootstrap-server", "String: server to connect to", "The brokers to connect to first, as host:port,host:port. Required unless --zookeeper is given.")
+	o.zookeeper = o.value("zookeeper", "String: hosts", "DEPRECATED. The ZooKeeper ensemble as host:port,host:port/chroot; the tool then reads and writes the znodes itself.")
+	o.commandConfig = o.value("command-config", "String: command config property file", "A properties file for the admin client.")
+	o.list = o.toggle("list", "List the names of topics.")
+	o.create = o.toggle("create", "Create a topic.")
+	o.delete = o.toggle("delete", "Delete topics.")
+	o.alter = o.toggle("alter", "Raise the number of partitions of topics.")
+	o.describe = o.toggle("describe", "Show the partitions of topics, with leaders and replicas.")
+	o.topic = o.value("topic", "String: topic", "The topic; for all actions but --create a comma-separated list or a regular expression.")
+	o.topicID = o.value("topic-id", "String: topic-id", "The id of the topic to describe.")
+	o.config = o.value("config", "String: name=value", "A topic configuration for the topic being created; may be given several times.")
+	o.deleteConfig = o.value("delete-config", "String: name", "A topic configuration to remove, with --alter and --zookeeper only.")
+	o.partitions = o.value("partitions", "Integer: # of partitions", "How many partitions the topic gets. Raising it changes which partition a key belongs to.")
+	o.replicationFactor = o.value("replication-factor", "Integer: replication factor", "How many replicas each partition of the new topic gets.")
+	o.replicaAssignment = o.value("replica-assignment", "String: broker_id_for_part1_replica1 : broker_id_for_part1_replica2 , ...", "Which brokers hold each partition, as 0:1,1:2.")
+	o.underReplicated = o.toggle("under-replicated-partitions", "With --describe, only partitions with replicas out of sync.")
+	o.unavailable = o.toggle("unavailable-partitions", "With --describe, only partitions without a live leader.")
+	o.underMinISR = o.toggle("under-min-isr-partitions", "With --describe, only partitions with fewer replicas in sync than min.insync.replicas.")
+	o.atMinISR = o.toggle("at-min-isr-partitions", "With --describe, only partitions with just as many replicas in sync as min.insync.replicas.")
+	o.overrides = o.toggle("topics-with-overrides", "With --describe, only topics with a configuration of their own.")
+	o.ifExists = o.toggle("if-exists", "Do nothing, successfully, where the topic does not exist.")
+	o.ifNotExists = o.toggle("if-not-exists", "Do nothing, successfully, where the topic exists.")
+	o.excludeInternal = o.toggle("exclude-internal", "Leave the internal topics out of lists.")
+	o.limit = o.value("partition-size-limit-per-response", "Integer: maximum number of partitions in one response.", "Accepted; all partitions come in one response.")
+	o.force = o.toggle("force", "Accepted; there are no questions to suppress.")
+	o.noRackAware = o.toggle("disable-rack-aware", "With --zookeeper, place replicas without looking at racks.")
+	return o
+}
+
+// check is what must hold of the options together.
+func (o *topicsOptions) check() error {
+	actions := 0
+	for _, action := range []*option{o.create, o.list, o.alter, o.describe, o.delete} {
+		if action.given() {
+			actions++
+		}
+	}
+	if actions != 1 {
+		return usageError{"Command must include exactly one action: --list, --describe, --create, --alter or --delete"}
+	}
+	switch {
+	case o.bootstrap.given() && o.zookeeper.given():
+		return errors.New("Only one of --bootstrap-server or --zookeeper must be specified")
+	case !o.bootstrap.given() && !o.zookeeper.given():
+		return errors.New("--bootstrap-server must be specified")
+	}
+	if o.describe.given() && o.ifExists.given() && !o.topic.given() && !o.topicID.given() {
+		return usageError{"--topic or --topic-id is required to describe a topic"}
+	}
+	if !o.list.given() && !o.describe.given() {
+		if err := o.require(o.topic); err != nil {
+			return err
+		}
+	}
+	if o.create.given() && o.zookeeper.given() && !o.replicaAssignment.given() {
+		if err := o.require(o.partitions, o.replicationFactor); err != nil {
+			return err
+		}
+	}
+	if o.bootstrap.given() && o.alter.given() {
+		if o.config.given() {
+			return usageError{"Option combination \"[[bootstrap-server], [config]]\" can't be used with option \"[alter]\" (the kafka-configs CLI supports altering topic configs with a --bootstrap-server option)"}
+		}
+		if err := o.require(o.partitions); err != nil {
+			return err
+		}
+	}
+	return o.checkExclusions()
+}
+
+// checkExclusions refuses options that an action does not take.
+func (o *topicsOptions) checkExclusions() error {
+	actions := []*option{o.create, o.list, o.alter, o.describe, o.delete}
+	only := func(opt *option, allowed ...*option) error {
+		var others []*option
+		for _, a := range actions {
+			if !contains(allowed, a) {
+				others = append(others, a)
+			}
+		}
+		return o.exclude(opt, others...)
+	}
+	for _, err := range []error{
+		only(o.config, o.alter, o.create),
+		only(o.deleteConfig, o.alter),
+		only(o.partitions, o.alter, o.create),
+		only(o.replicationFactor, o.create),
+		only(o.replicaAssignment, o.alter, o.create),
+		only(o.underReplicated, o.describe), only(o.underMinISR, o.describe),
+		only(o.atMinISR, o.describe), only(o.unavailable, o.describe), only(o.overrides, o.describe),
+		only(o.ifExists, o.alter, o.delete, o.describe),
+		only(o.ifNotExists, o.create),
+		only(o.excludeInternal, o.list, o.describe),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	if o.deleteConfig.given() && o.bootstrap.given() {
+		return o.exclude(o.deleteConfig, o.bootstrap)
+	}
+	if o.create.given() {
+		if err := o.exclude(o.replicaAssignment, o.partitions, o.replicationFactor); err != nil {
+			return err
+		}
+	}
+	reports := []*option{o.underReplicated, o.underMinISR, o.atMinISR, o.unavailable}
+	for i, report := range reports {
+		others := append([]*option{o.overrides}, reports[:i]...)
+		if err := o.exclude(report, append(others, reports[i+1:]...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func contains(options []*option, one *option) bool {
+	for _, opt := range options {
+		if opt == one {
+			return true
+		}
+	}
+	return false
+}
+
+// parseAssignment reads 0:1,1:2 as the replicas of each partition.
+func parseAssignment(text string) ([][]int32, error) {
+	var all [][]int32
+	for i, list := range strings.Split(text, ",") {
+		var replicas []int32
+		seen := map[int32]bool{}
+		for _, id := range strings.Split(list, ":") {
+			n, err := strconv.ParseInt(strings.TrimSpace(id), 10, 32)
+			if err != nil {
+				return nil, javaError{"java.lang.NumberFormatException", fmt.Sprintf("For input string: %q", strings.TrimSpace(id))}
+			}
+			if seen[int32(n)] {
+				return nil, javaError{"org.apache.kafka.server.common.AdminCommandFailedException", fmt.Sprintf("Partition replica lists may not contain duplicate entries: %d", n)}
+			}
+			seen[int32(n)] = true
+			replicas = append(replicas, int32(n))
+		}
+		if len(all) > 0 && len(replicas) != len(all[0]) {
+			return nil, javaError{"org.apache.kafka.server.common.AdminOperationException", fmt.Sprintf("Partition %d has different replication factor: %s", i, bracketed(replicas))}
+		}
+		all = append(all, replicas)
+	}
+	return all, nil
+}
+
+// topicConfigs reads the --config options and checks them as the broker would.
+func (o *topicsOptions) topicConfigs() (map[string]string, error) {
+	configs := map[string]string{}
+	for _, pair := range o.config.values() {
+		parts := strings.Split(pair, "=")
+		if len(parts) == 2 && parts[1] == "" {
+			parts = parts[:1] // as Java's split drops empty ends
+		}
+		if len(parts) != 2 {
+			return nil, javaError{"java.lang.IllegalArgumentException", "requirement failed: Invalid topic config: all configs to be added must be in the format \"key=val\"."}
+		}
+		configs[strings.TrimSpace(parts[0])] = strings.TrimSpace(parts[1])
+	}
+	if err := settings.ValidateTopic(configs); err != nil {
+		return nil, javaError{configExceptionClass(err), configText(err)}
+	}
+	return configs, nil
+}
+
+// configText is Kafka's message without what only a broker's start adds.
+func configText(err error) string {
+	var p *settings.Problem
+	if errors.As(err, &p) {
+		return p.Message()
+	}
+	return err.Error()
+}
+
+func configExceptionClass(err error) string {
+	if strings.HasPrefix(err.Error(), "Unknown topic config name") {
+		return "org.apache.kafka.common.errors.InvalidConfigurationException"
+	}
+	return "org.apache.kafka.common.config.ConfigException"
+}
+
+// selectTopics filters names by --topic (a list or an expression) and --exclude-internal.
+func (o *topicsOptions) selectTopics(all []string) ([]string, error) {
+	sort.Strings(all)
+	var include *regexp.Regexp
+	if o.topic.given() {
+		var err error
+		if include, err = includeList(o.topic.or("")); err != nil {
+			return nil, err
+		}
+	}
+	var names []string
+	for _, name := range all {
+		if o.excludeInternal.given() && isInternal(name) || include != nil && !include.MatchString(name) {
+			continue
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// includeList compiles a topic list as Kafka's tools read it: commas separate
+// alternatives, quotes and blanks are dropped.
+func includeList(text string) (*regexp.Regexp, error) {
+	text = strings.NewReplacer(",", "|", " ", "").Replace(strings.Trim(strings.TrimSpace(text), `"'`))
+	re, err := regexp.Compile("^(?:" + text + ")$")
+	if err != nil {
+		return nil, javaError{"java.lang.RuntimeException", text + " is an invalid regex."}
+	}
+	return re, nil
+}
+
+func isInternal(topic string) bool {
+	return topic == "__consumer_offsets" || topic == "__transaction_state"
+}
+
+// mustFind complains when a topic was named and none was found.
+func (o *topicsOptions) mustFind(found []string, format string) error {
+	if o.topic.given() && len(found) == 0 && !o.ifExists.given() {
+		return javaError{"java.lang.IllegalArgumentException", fmt.Sprintf(format, o.topic.or(""))}
+	}
+	return nil
+}
