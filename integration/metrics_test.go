@@ -1,20 +1,23 @@
 package integration
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/internal/testdata"
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// scrape reads a broker's metrics by series: name and labels as they are written.
-func scrape(t testing.TB, port int) map[string]float64 {
+// scrapePage reads the page of a broker's metrics.
+func scrapePage(t testing.TB, port int) string {
 	t.Helper()
 	client := http.Client{Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
@@ -26,11 +29,20 @@ func scrape(t testing.TB, port int) map[string]float64 {
 	if answer.StatusCode != http.StatusOK || !strings.HasPrefix(answer.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
 		t.Fatalf("%s, Content-Type %s", answer.Status, answer.Header.Get("Content-Type"))
 	}
+	page, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(page)
+}
+
+// scrape reads a broker's metrics by series: name and labels as they are written.
+func scrape(t testing.TB, port int) map[string]float64 {
+	t.Helper()
 	series := map[string]float64{}
 	typed := map[string]bool{}
-	lines := bufio.NewScanner(answer.Body)
-	for lines.Scan() {
-		line := lines.Text()
+	for line := range strings.Lines(scrapePage(t, port)) {
+		line = strings.TrimSuffix(line, "\n")
 		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
 			name, _, _ = strings.Cut(name, " ")
 			if typed[name] {
@@ -51,10 +63,47 @@ func scrape(t testing.TB, port int) map[string]float64 {
 		}
 		series[line[:at]] = value
 	}
-	if err := lines.Err(); err != nil && err != io.EOF {
+	return series
+}
+
+func TestMetricsHaveTheNamesOfARealBrokerAndOfTheManual(t *testing.T) {
+	port := testkit.FreePort(t)
+	b := startBroker(t, options{extra: []string{fmt.Sprintf("monedula.metrics.listener=127.0.0.1:%d", port)}})
+	b.createTopic("named", 1)
+	b.produce("named", "a")
+	b.consume("named", 1)
+	var page string
+	testkit.Eventually(t, 10*time.Second, "the requests are measured", func() bool {
+		page = scrapePage(t, port)
+		return strings.Contains(page, `request="FetchConsumer"`)
+	})
+	real := "\n" + string(testdata.Read(t, "mbeans-zk-3.9.1.txt"))
+	found := 0
+	for line := range strings.Lines(page) {
+		help, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "# HELP kafka_")
+		if !ok {
+			continue
+		}
+		_, bean, _ := strings.Cut(help, " ")
+		bean, attribute, _ := strings.Cut(bean, " ")
+		known := strings.Contains(real, "\n"+bean+" ") || strings.Contains(real, "\n"+bean+",")
+		if !known {
+			t.Errorf("no real broker has %s %s", bean, attribute)
+		}
+		found++
+	}
+	if found < 50 {
+		t.Errorf("only %d of Kafka's metrics are there", found)
+	}
+	manual, err := os.ReadFile(filepath.Join(testkit.Root(), "docs", "operations.md"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return series
+	for _, m := range regexp.MustCompile("`((?:kafka|monedula|process|go)_[a-z_]+[a-z])[`{]").FindAllStringSubmatch(string(manual), -1) {
+		if !strings.Contains(page, "# TYPE "+m[1]+" ") && !strings.Contains(m[1], "torecover") { // those only while logs are loaded
+			t.Errorf("docs/operations.md names %s, which is not there", m[1])
+		}
+	}
 }
 
 func TestMetricsCountWhatTheBrokerDoes(t *testing.T) {
