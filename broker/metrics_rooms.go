@@ -115,8 +115,20 @@ func ofReplicaManager(s *metrics.Scrape, replicas *replication.Manager) {
 	s.Counter(named(manager, "IsrExpandsPerSec"), float64(changes.Expands))
 	s.Counter(named(manager, "FailedIsrUpdatesPerSec"), float64(changes.Failed))
 	fetchers := metrics.Name{Group: "kafka.server", Type: "ReplicaFetcherManager"}.With("clientId", "Replica")
-	s.Gauge(named(fetchers, "MaxLag"), float64(c.FetcherMaxLag))
+	s.Gauge(named(fetchers, "MaxLag"), float64(ofFollowers(s, replicas.FollowerLags())))
 	s.Gauge(named(fetchers, "FailedPartitionsCount"), float64(c.FetcherFailed))
+}
+
+// ofFollowers tells how far each partition that follows is behind, and returns
+// the greatest lag.
+func ofFollowers(s *metrics.Scrape, lags []replication.FollowerLag) int64 {
+	name := metrics.Name{Group: "kafka.server", Type: "FetcherLagMetrics", Name: "ConsumerLag"}
+	most := int64(0)
+	for _, l := range lags {
+		s.Gauge(name.With("clientId", l.ClientID, "topic", l.Partition.Topic, "partition", strconv.Itoa(int(l.Partition.Partition))), float64(l.Lag))
+		most = max(most, l.Lag)
+	}
+	return most
 }
 
 func topicMetric(name string) metrics.Name {

@@ -1,6 +1,9 @@
 package replication
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/sirupsen/logrus"
@@ -124,19 +127,30 @@ func (fm *fetcherManager) failedCount() int {
 	return len(fm.failed)
 }
 
-// maxLag is the greatest known lag of a partition followed here.
-func (fm *fetcherManager) maxLag() int64 {
+// FollowerLag is how many messages a partition followed here is behind its
+// leader, -1 while that is not known.
+type FollowerLag struct {
+	Partition TopicPartition
+	ClientID  string // of the fetcher, as Kafka's metric FetcherLagMetrics has it
+	Lag       int64
+}
+
+// FollowerLags tells of all partitions that follow another broker.
+func (m *Manager) FollowerLags() []FollowerLag {
+	fm := m.fetchers
 	fm.mu.Lock()
-	defer fm.mu.Unlock()
-	lag := int64(0)
-	for _, f := range fm.fetchers {
+	fetchers := slices.Collect(maps.Values(fm.fetchers))
+	fm.mu.Unlock()
+	var lags []FollowerLag
+	for _, f := range fetchers {
+		client := fmt.Sprintf("ReplicaFetcherThread-%d-%d", f.key.id, f.key.leader)
 		f.mu.Lock()
-		for _, p := range f.partitions {
-			lag = max(lag, p.lag)
+		for id, p := range f.partitions {
+			lags = append(lags, FollowerLag{Partition: id, ClientID: client, Lag: p.lag})
 		}
 		f.mu.Unlock()
 	}
-	return lag
+	return lags
 }
 
 // close ends all fetchers for good.

@@ -327,7 +327,6 @@ func (m *Manager) Metadata() *metadata.Snapshot { return m.cfg.Metadata.Snapshot
 type Counts struct {
 	Partitions, Leaders, Offline, UnderReplicated, UnderMinISR, AtMinISR, Reassigning int
 	FetcherFailed                                                                     int
-	FetcherMaxLag                                                                     int64 // messages a partition followed here is behind, at most
 }
 
 // Counts looks at all hosted partitions.
@@ -357,6 +356,6 @@ func (m *Manager) Counts() Counts {
 			c.Reassigning++
 		}
 	}
-	c.FetcherFailed, c.FetcherMaxLag = m.fetchers.failedCount(), m.fetchers.maxLag()
+	c.FetcherFailed = m.fetchers.failedCount()
 	return c
 }

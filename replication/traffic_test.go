@@ -77,3 +77,14 @@ func TestInSyncChangesAreCounted(t *testing.T) {
 		}
 	})
 }
+
+func TestTrafficCountsWhatIsReplicatedHere(t *testing.T) {
+	b, p := followerOf2(t)
+	if _, err := p.appendFetched(batch(t, 3, at(0, 3)), 0, 3, 3, 0); err != nil {
+		t.Fatal(err)
+	}
+	all, _ := b.Traffic()
+	if want := (TrafficCounts{ReplicationBytesIn: p.Log().Size()}); all != want {
+		t.Errorf("counted %+v, want %+v", all, want)
+	}
+}
