@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -62,7 +64,7 @@ type differentialCase struct {
 func TestEveryAdvertisedRequestIsAnsweredAsARealBrokerDoes(t *testing.T) {
 	kafka := testkit.RealKafka(t, "3.9.1")
 	common := []string{"log.retention.ms=-1", "auto.leader.rebalance.enable=false", "log.cleaner.enable=false"}
-	theirs := kafka.Broker(t, 0, testkit.ZooKeeper(t), "", common...)
+	theirs := kafka.Broker(t, 0, testkit.ZooKeeper(t), "", append(slices.Clone(common), "group.initial.rebalance.delay.ms=0")...)
 	ours := startBroker(t, options{extra: common})
 	sides := []*side{
 		{name: "ours", address: ours.address(), port: int32(ours.port)},
@@ -188,10 +190,15 @@ func normalised(v any) any {
 			})
 		}
 		return v
+	case string:
+		return drawnIDs.ReplaceAllString(v, "-<uuid>")
 	default:
 		return v
 	}
 }
+
+// drawnIDs are the random ends of member ids.
+var drawnIDs = regexp.MustCompile(`-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // prepare makes the same small cluster state on a side: topic t1 with two
 // partitions and three records, topic compacted.

@@ -1,0 +1,404 @@
+package group
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write what scenarios print into their files; review the diff")
+
+// TestScenarios runs testdata/*.txt: a command, a line ----, and what the group
+// did because of it, up to an empty line. Members are named by their client;
+// the ids they get are NAME-1, NAME-2... Commands:
+//
+//	rules delay=MS size=N             first in a file
+//	join NAME [id=ID] [v=VERSION] [static=INSTANCE] [protocols=a,b] [meta=M] [topics=t,u] [session=MS] [rebalance=MS] [type=T]
+//	sync ID gen=G [ID=ASSIGNMENT...] [static=I] [protocol=P]
+//	heartbeat ID gen=G [static=I]
+//	leave ID|static=I...
+//	commit [id=ID] [gen=G] TOPIC-P=OFFSET...   staged and durable at once; fail: it fails
+//	stage, done, failed TOPIC-P=OFFSET...      the steps of a commit one by one
+//	fetch [stable] [TOPIC-P...]
+//	stored [ERROR]                    what became of the last record
+//	after MS                          time passes; the group is called at its deadlines
+//	expire retention=MS
+//	reload                            the group is written and read again, and loaded
+//	kill
+//	group                             print it
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := runScenario(t, string(text))
+			if *rewrite {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != string(text) {
+				t.Errorf("%s: what happened differs from the file (run with -rewrite and look at the diff):\n%s", file, firstDifference(string(text), got))
+			}
+		})
+	}
+}
+
+func firstDifference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range max(len(w), len(g)) {
+		if i >= len(w) || i >= len(g) || w[i] != g[i] {
+			return fmt.Sprintf("line %d\nwant:\n%s\ngot:\n%s", i+1, strings.Join(w[min(i, len(w)):min(i+12, len(w))], "\n"), strings.Join(g[min(i, len(g)):min(i+12, len(g))], "\n"))
+		}
+	}
+	return ""
+}
+
+func runScenario(t *testing.T, text string) string {
+	s := newScenario(t)
+	var out []string
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for i := 0; i < len(lines); i++ {
+		line := lines[i]
+		if line == "" || strings.HasPrefix(line, "#") {
+			out = append(out, line)
+			continue
+		}
+		s.out = nil
+		s.run(line)
+		out = append(out, line, "----")
+		out = append(out, s.out...)
+		for i+1 < len(lines) && lines[i+1] != "" {
+			i++
+		}
+	}
+	return strings.Join(out, "\n") + "\n"
+}
+
+type scenario struct {
+	t     *testing.T
+	now   time.Time
+	rules Rules
+	group *Group
+	ids   map[string]int
+	joins map[chan<- JoinResult]string
+	syncs map[chan<- SyncResult]string
+	store *Store
+	stage uint64
+	out   []string
+}
+
+func newScenario(t *testing.T) *scenario {
+	s := &scenario{t: t, now: time.UnixMilli(1_000_000), rules: Rules{InitialDelay: 3 * time.Second, MaxSize: 1000}, ids: map[string]int{},
+		joins: map[chan<- JoinResult]string{}, syncs: map[chan<- SyncResult]string{}}
+	s.group = New("g", s.rules, s.now)
+	return s
+}
+
+func (s *scenario) print(format string, args ...any) { s.out = append(s.out, fmt.Sprintf(format, args...)) }
+
+// words splits a command into its bare words and its key=value options.
+func words(line string) (bare []string, options map[string]string) {
+	options = map[string]string{}
+	for _, w := range strings.Fields(line)[1:] {
+		if k, v, ok := strings.Cut(w, "="); ok {
+			options[k] = v
+		} else {
+			bare = append(bare, w)
+		}
+	}
+	return bare, options
+}
+
+func (s *scenario) run(line string) {
+	bare, o := words(line)
+	switch command := strings.Fields(line)[0]; command {
+	case "rules":
+		s.rules = Rules{InitialDelay: time.Duration(s.number(o, "delay", 3000)) * time.Millisecond, MaxSize: int(s.number(o, "size", 1000))}
+		s.group = New("g", s.rules, s.now)
+	case "join":
+		s.join(bare[0], o)
+	case "sync":
+		s.sync(bare[0], o)
+	case "heartbeat":
+		s.print("%s", s.group.Heartbeat(s.now, bare[0], instance(o), int32(s.number(o, "gen", 0))).Name())
+	case "leave":
+		var leaving []Leaving
+		for _, id := range bare {
+			leaving = append(leaving, Leaving{MemberID: id})
+		}
+		if i := instance(o); i != nil {
+			leaving = append(leaving, Leaving{InstanceID: i})
+		}
+		codes, dead, e := s.group.Leave(s.now, leaving)
+		if dead {
+			s.print("dead")
+		}
+		for _, c := range codes {
+			s.print("%s", c.Name())
+		}
+		s.effects(e)
+	case "commit", "stage", "done", "failed":
+		s.commit(command, bare, o)
+	case "fetch":
+		s.fetch(bare)
+	case "stored":
+		code := protocol.None
+		if len(bare) > 0 {
+			code = s.code(bare[0])
+		}
+		store := s.store
+		s.store = nil
+		s.effects(s.group.Stored(s.now, store, code))
+	case "after":
+		s.after(bare[0])
+	case "expire":
+		expired := s.group.ExpireOffsets(s.now.UnixMilli(), s.number(o, "retention", 0))
+		slices.SortFunc(expired, func(a, b TopicPartition) int { return strings.Compare(name(a), name(b)) })
+		for _, p := range expired {
+			s.print("expired %s", name(p))
+		}
+		if s.group.DieIfIdle(s.now) {
+			s.print("dead")
+		}
+	case "reload":
+		s.reload()
+	case "kill":
+		s.effects(s.group.Kill(s.now))
+	case "group":
+		s.describe()
+	default:
+		s.t.Fatalf("unknown command %q", line)
+	}
+}
+
+func (s *scenario) number(o map[string]string, key string, otherwise int64) int64 {
+	text, given := o[key]
+	if !given {
+		return otherwise
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		s.t.Fatalf("%s=%s: %v", key, text, err)
+	}
+	return n
+}
+
+func (s *scenario) code(text string) protocol.ErrorCode {
+	for c := protocol.ErrorCode(-1); c < 130; c++ {
+		if c.Name() == text {
+			return c
+		}
+	}
+	s.t.Fatalf("unknown code %s", text)
+	return 0
+}
+
+func instance(o map[string]string) *string {
+	if i, given := o["static"]; given {
+		return &i
+	}
+	return nil
+}
+
+// subscription is a consumer's metadata with the topics.
+func subscription(topics string) []byte {
+	b := []byte{0, 0, 0, 0, 0, 0}
+	for _, topic := range strings.Split(topics, ",") {
+		b[5]++
+		b = append(b, 0, byte(len(topic)))
+		b = append(b, topic...)
+	}
+	return append(b, 0, 0, 0, 0)
+}
+
+func (s *scenario) join(client string, o map[string]string) {
+	version := s.number(o, "v", 9)
+	req := JoinRequest{MemberID: o["id"], InstanceID: instance(o), ClientID: client, ClientHost: "/127.0.0.1",
+		RebalanceTimeoutMs: int32(s.number(o, "rebalance", 60000)), SessionTimeoutMs: int32(s.number(o, "session", 10000)), ProtocolType: "consumer",
+		MaySkipAssignment: version >= 9}
+	req.IDFirst = version >= 4 && req.InstanceID == nil
+	if kind, given := o["type"]; given {
+		req.ProtocolType = kind
+	}
+	if req.MemberID == "" {
+		s.ids[client]++
+		req.NewMemberID = fmt.Sprintf("%s-%d", client, s.ids[client])
+	}
+	protocols := "range"
+	if p, given := o["protocols"]; given {
+		protocols = p
+	}
+	topics := "t"
+	if given, ok := o["topics"]; ok {
+		topics = given
+	}
+	for _, p := range strings.Split(protocols, ",") {
+		metadata := subscription(topics)
+		if m, given := o["meta"]; given {
+			metadata = []byte(m)
+		}
+		req.Protocols = append(req.Protocols, Protocol{p, metadata})
+	}
+	to := make(chan JoinResult, 1)
+	s.joins[to] = client
+	s.effects(s.group.Join(s.now, req, to))
+}
+
+func (s *scenario) sync(id string, o map[string]string) {
+	req := SyncRequest{MemberID: id, InstanceID: instance(o), Generation: int32(s.number(o, "gen", 0)), Assignments: map[string][]byte{}}
+	if p, given := o["protocol"]; given {
+		req.Protocol = &p
+	}
+	for k, v := range o {
+		if k != "gen" && k != "static" && k != "protocol" {
+			req.Assignments[k] = []byte(v)
+		}
+	}
+	to := make(chan SyncResult, 1)
+	s.syncs[to] = id
+	s.effects(s.group.Sync(s.now, req, to))
+}
+
+// effects prints what a step asks for, and gives the answers.
+func (s *scenario) effects(e *Effects) {
+	for _, l := range e.Lines {
+		s.print("%s %s", [...]string{"INFO", "WARN", "ERROR"}[l.Level], l.Text)
+	}
+	for _, a := range e.Joins {
+		r := a.Result
+		text := fmt.Sprintf("join of %s: %s id=%s gen=%d leader=%s", s.joins[a.To], r.Err.Name(), r.MemberID, r.Generation, r.Leader)
+		if r.Protocol != nil {
+			text += " protocol=" + *r.Protocol
+		}
+		if r.SkipAssignment {
+			text += " skip"
+		}
+		for _, m := range r.Members {
+			text += " member=" + m.ID
+			if m.InstanceID != nil {
+				text += "(" + *m.InstanceID + ")"
+			}
+		}
+		s.print("%s", text)
+		a.To <- r // blocks the test where an answer is given twice
+	}
+	for _, a := range e.Syncs {
+		s.print("sync of %s: %s %q", s.syncs[a.To], a.Result.Err.Name(), a.Result.Assignment)
+		a.To <- a.Result
+	}
+	if e.Store != nil {
+		s.store = e.Store
+		s.print("store generation %d of %v %q", e.Store.generation, e.Store.members, e.Store.assignments)
+	}
+}
+
+func (s *scenario) after(text string) {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	until := s.now.Add(time.Duration(n) * time.Millisecond)
+	for {
+		at, any := s.group.Deadline()
+		if !any || at.After(until) {
+			break
+		}
+		began := s.now
+		s.now = at
+		before := len(s.out)
+		s.effects(s.group.Expire(s.now))
+		if len(s.out) > before && at.After(began) {
+			s.out = slices.Insert(s.out, before, fmt.Sprintf("at %d ms:", at.UnixMilli()-1_000_000))
+		}
+	}
+	s.now = until
+}
+
+func name(p TopicPartition) string { return fmt.Sprintf("%s-%d", p.Topic, p.Partition) }
+
+func (s *scenario) partition(text string) TopicPartition {
+	topic, index, ok := strings.Cut(text, "-")
+	n, err := strconv.Atoi(index)
+	if !ok || err != nil {
+		s.t.Fatalf("no partition: %s", text)
+	}
+	return TopicPartition{Topic: topic, Partition: int32(n)}
+}
+
+func (s *scenario) commit(command string, bare []string, o map[string]string) {
+	var commits []Commit
+	expires := s.number(o, "expires", -1)
+	for _, k := range sortedKeys(o) {
+		if strings.Contains(k, "-") {
+			commits = append(commits, Commit{s.partition(k), Offset{Offset: s.number(o, k, 0), LeaderEpoch: -1, CommittedMs: s.now.UnixMilli(), ExpiresMs: expires}})
+		}
+	}
+	at := s.number(o, "at", s.now.UnixMilli())
+	switch command {
+	case "commit":
+		code := s.group.CheckCommit(s.now, o["id"], instance(o), int32(s.number(o, "gen", -1)), slices.Contains(bare, "txn"))
+		s.print("%s", code.Name())
+		if code == protocol.None && !slices.Contains(bare, "check") {
+			s.group.Staged(commits, s.group.Stage(commits), at, true)
+		}
+	case "stage":
+		s.stage = s.group.Stage(commits)
+	default:
+		s.group.Staged(commits, s.stage, at, command == "done")
+	}
+}
+
+func (s *scenario) fetch(bare []string) {
+	stable := len(bare) > 0 && bare[0] == "stable"
+	if stable {
+		bare = bare[1:]
+	}
+	var partitions []TopicPartition
+	for _, b := range bare {
+		partitions = append(partitions, s.partition(b))
+	}
+	list := s.group.Fetch(partitions, stable)
+	slices.SortFunc(list, func(a, b Fetched) int { return strings.Compare(name(a.Partition), name(b.Partition)) })
+	for _, f := range list {
+		s.print("%s %d %s", name(f.Partition), f.Offset.Offset, f.Err.Name())
+	}
+}
+
+func (s *scenario) reload() {
+	record := formats{3, 3}.appendGroup(nil, s.group, s.group.store(assignment))
+	g, err := parseGroup("g", s.rules, record)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	g.offsets.committed = s.group.offsets.committed
+	s.group = g
+	s.effects(g.Loaded(s.now))
+}
+
+func (s *scenario) describe() {
+	g := s.group
+	protocol := "-"
+	if g.protocol != nil {
+		protocol = *g.protocol
+	}
+	s.print("%s generation=%d type=%s protocol=%s leader=%s pending=%v subscribed=%v", g.state, g.generation, g.protocolType, protocol, g.leader, sortedKeys(g.pending), sortedKeys(g.subscribed))
+	for _, m := range g.members {
+		s.print("  %s assignment=%q", m.ID, m.assignment)
+	}
+}
