@@ -1,9 +1,10 @@
 # `make` prints the targets.
 
 SECONDS ?= 60
+DURATION ?= 30m
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all race bench lint fuzz clean
+.PHONY: help build run test test-all race bench chaos lint fuzz clean
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,6 +29,9 @@ lint: ## formatting, vet, and the rules of the house
 
 fuzz: ## every fuzz target for SECONDS (60) each
 	@scripts/fuzz.sh $(SECONDS)
+
+chaos: build ## strike a cluster at random for DURATION (30m); MONEDULA_CHAOS_SEED repeats a choice of faults
+	@MONEDULA_CHAOS_DURATION=$(DURATION) go test ./integration -run '^TestChaos$$' -count 1 -v -timeout 0
 
 bench: build ## measure against a real Apache Kafka, side by side
 	@scripts/bench.sh

@@ -1,11 +1,19 @@
 package integration
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/testkit"
 )
 
 // mixedCluster is a cluster of ours and real brokers, and the rows of the table
@@ -108,6 +116,8 @@ func playRow(t *testing.T, c *cluster, row mixedRow, topic string) {
 	// the controller, who may be the one to sleep, and learns of the new one so.
 	c.moveAcross(row, topic+"-moved")
 	phase("reassigned")
+	c.reconfigure(topic + "-moved")
+	phase("reconfigured")
 	c.shrinkAndGrow(row, topic)
 	l.awaitProgress(30 * time.Second)
 	phase("in-sync replicas shrunk and grown")
@@ -180,4 +190,49 @@ func (c *cluster) moveAcross(row mixedRow, topic string) {
 	l.stop()
 	l.verify(others[0].address())
 	c.awaitIdentical(topic, 1, others[1], c.member(row.leader))
+}
+
+// reconfigure changes a topic through each member in turn, and waits until the
+// leader obeys: it refuses, and takes again, a large record.
+func (c *cluster) reconfigure(topic string) {
+	c.t.Helper()
+	client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...), kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(background(), time.Minute)
+	defer cancel()
+	large := &kgo.Record{Value: make([]byte, 2000)}
+	for _, m := range c.members {
+		for _, limit := range []string{"1000", "100000"} {
+			c.setTopicConfig(m, topic, "max.message.bytes", limit)
+			testkit.Eventually(c.t, 20*time.Second, fmt.Sprintf("max.message.bytes=%s of %s, set through %s, holds", limit, topic, m), func() bool {
+				err := client.ProduceSync(ctx, large).FirstErr()
+				return (limit == "1000") == errors.Is(err, kerr.MessageTooLarge) && (err == nil || errors.Is(err, kerr.MessageTooLarge))
+			})
+		}
+	}
+}
+
+// setTopicConfig sets a key of a topic by a request to a member.
+func (c *cluster) setTopicConfig(m *member, topic, key, value string) {
+	c.t.Helper()
+	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	req.SetVersion(1)
+	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
+	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeTopic, topic
+	config := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+	config.Name, config.Value, config.Op = key, &value, kmsg.IncrementalAlterConfigOpSet
+	resource.Configs = append(resource.Configs, config)
+	req.Resources = append(req.Resources, resource)
+	l := link(c.t, m.address())
+	defer l.Close()
+	resp, err := l.Do(background(), req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if r := resp.(*kmsg.IncrementalAlterConfigsResponse).Resources[0]; r.ErrorCode != 0 {
+		c.t.Fatalf("set %s of %s through %s: error %d", key, topic, m, r.ErrorCode)
+	}
 }
