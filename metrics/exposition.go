@@ -111,10 +111,10 @@ func (s *Scrape) histogram(h *Histogram, now time.Time) {
 	var b strings.Builder
 	for _, q := range quantiles {
 		value := recent.percentile(q.share, float64(h.Min()), float64(h.Max()))
-		b.WriteString(f.name + braced(labelsOf(h.name.Tags, q.label)) + " " + formatFloat(value*h.scale) + "\n")
+		b.WriteString(f.name + braced(labelsOf(h.name.Tags, q.label)) + " " + formatFloat(value/h.unit) + "\n")
 	}
 	labels := labelsOf(h.name.Tags, "")
-	b.WriteString(f.name + "_sum" + braced(labels) + " " + formatFloat(float64(h.Sum())*h.scale) + "\n")
+	b.WriteString(f.name + "_sum" + braced(labels) + " " + formatFloat(float64(h.Sum())/h.unit) + "\n")
 	b.WriteString(f.name + "_count" + braced(labels) + " " + strconv.FormatInt(all.count(), 10) + "\n")
 	f.lines = append(f.lines, line{labels, b.String()})
 }

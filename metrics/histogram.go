@@ -41,8 +41,8 @@ const window = time.Minute
 
 // Histogram is a distribution of numbers. Update is three atomic operations.
 type Histogram struct {
-	name  Name
-	scale float64 // from what is updated to what is shown
+	name Name
+	unit float64 // what is shown counts in it: 1e6 shows nanoseconds as milliseconds
 
 	counts   [buckets]atomic.Int64
 	sum      atomic.Int64
@@ -56,8 +56,8 @@ type Histogram struct {
 
 var _ gometrics.Histogram = (*Histogram)(nil)
 
-func newHistogram(n Name, scale float64) *Histogram {
-	h := &Histogram{name: n, scale: scale}
+func newHistogram(n Name, unit float64) *Histogram {
+	h := &Histogram{name: n, unit: unit}
 	h.min.Store(math.MaxInt64)
 	return h
 }
@@ -224,7 +224,7 @@ func (h *Histogram) Sample() gometrics.Sample { return gometrics.NilSample{} }
 
 // Snapshot returns a histogram that stays as it is at this moment.
 func (h *Histogram) Snapshot() gometrics.Histogram {
-	now := newHistogram(h.name, h.scale)
+	now := newHistogram(h.name, h.unit)
 	for i, c := range h.all() {
 		now.counts[i].Store(c)
 	}

@@ -40,14 +40,14 @@ func (r *Registry) Gauge(n Name, value func() float64) {
 
 // Durations returns the histogram of the name, made where there is none. It is
 // updated with nanoseconds and shows milliseconds, as Kafka's …TimeMs do.
-func (r *Registry) Durations(n Name) *Histogram { return r.histogram(n, 1e-6) }
+func (r *Registry) Durations(n Name) *Histogram { return r.histogram(n, 1e6) }
 
 // Sizes returns the histogram of the name, made where there is none. It shows
 // the numbers as they are.
 func (r *Registry) Sizes(n Name) *Histogram { return r.histogram(n, 1) }
 
-func (r *Registry) histogram(n Name, scale float64) *Histogram {
-	return r.metrics.GetOrRegister(n.MBean(), func() gometrics.Histogram { return newHistogram(n, scale) }).(*Histogram)
+func (r *Registry) histogram(n Name, unit float64) *Histogram {
+	return r.metrics.GetOrRegister(n.MBean(), func() gometrics.Histogram { return newHistogram(n, unit) }).(*Histogram)
 }
 
 // Collect adds a function that tells, at every scrape, the values of metrics
