@@ -106,9 +106,10 @@ func (c *Coordinator) load(index int32, p *partition, ticket chan struct{}, bega
 		c.logMeta.Errorf("[GroupMetadataManager brokerId=%d] Error loading offsets from %s-%d: %v", c.opts.BrokerID, TopicName, index, err)
 	}
 	groups := map[string]*entry{}
+	var loaded []*entry // groups changes once it is known to others
 	for id, g := range l.finish(time.Now()) {
 		e := &entry{partition: index, group: g}
-		groups[id] = e
+		groups[id], loaded = e, append(loaded, e)
 		for producer := range g.offsets.txns {
 			c.txns.add(producer, e)
 		}
@@ -121,9 +122,11 @@ func (c *Coordinator) load(index int32, p *partition, ticket chan struct{}, bega
 	p.tenure, p.groups, p.loadDone = owned, groups, nil
 	epoch := p.epoch
 	p.mu.Unlock()
-	for _, e := range groups {
-		c.infof("Loading group metadata for %s with generation %d", e.group.ID, e.group.generation)
-		c.step(e, func(g *Group, now time.Time) *Effects { return g.Loaded(now) })
+	for _, e := range loaded {
+		c.step(e, func(g *Group, now time.Time) *Effects {
+			c.infof("Loading group metadata for %s with generation %d", g.ID, g.generation)
+			return g.Loaded(now)
+		})
 	}
 	c.metaInfof("Finished loading offsets and group metadata from %s-%d in %d milliseconds for epoch %d, of which %d milliseconds was spent in the scheduler.",
 		TopicName, index, time.Since(began).Milliseconds(), epoch, waited.Milliseconds())

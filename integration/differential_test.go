@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -64,7 +63,7 @@ type differentialCase struct {
 func TestEveryAdvertisedRequestIsAnsweredAsARealBrokerDoes(t *testing.T) {
 	kafka := testkit.RealKafka(t, "3.9.1")
 	common := []string{"log.retention.ms=-1", "auto.leader.rebalance.enable=false", "log.cleaner.enable=false"}
-	theirs := kafka.Broker(t, 0, testkit.ZooKeeper(t), "", append(slices.Clone(common), "group.initial.rebalance.delay.ms=0")...)
+	theirs := kafka.Broker(t, 0, testkit.ZooKeeper(t), "", common...)
 	ours := startBroker(t, options{extra: common})
 	sides := []*side{
 		{name: "ours", address: ours.address(), port: int32(ours.port)},

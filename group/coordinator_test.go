@@ -1,0 +1,692 @@
+package group
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/testdata"
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/settings"
+	"github.com/monedula/monedula/storage"
+)
+
+// fakeTopic is an offsets topic in memory: a log for each partition.
+type fakeTopic struct {
+	mu         sync.Mutex
+	logs       map[int32][]byte // batches one after the other
+	ends       map[int32]int64
+	appendErr  error
+	replicated error         // AwaitReplicated's answer
+	hold       chan struct{} // nil: replicas are there at once
+	reading    chan struct{} // not nil: reads wait until it is closed
+}
+
+func newFakeTopic() *fakeTopic {
+	return &fakeTopic{logs: map[int32][]byte{}, ends: map[int32]int64{}}
+}
+
+func (f *fakeTopic) Append(partition int32, batch []byte, _ int16) (first, end int64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.appendErr != nil {
+		return 0, 0, f.appendErr
+	}
+	first = f.ends[partition]
+	b := record.Batch(slices.Clone(batch))
+	b.SetLastOffset(first + b.LastOffset() - b.BaseOffset())
+	f.logs[partition] = append(f.logs[partition], b...)
+	f.ends[partition] = b.NextOffset()
+	return first, b.NextOffset(), nil
+}
+
+func (f *fakeTopic) AwaitReplicated(_ int32, _ int64, timeout time.Duration, done <-chan struct{}) error {
+	f.mu.Lock()
+	hold, err := f.hold, f.replicated
+	f.mu.Unlock()
+	if hold == nil {
+		return err
+	}
+	select {
+	case <-hold:
+		return err
+	default:
+	}
+	select {
+	case <-hold:
+		return err
+	case <-time.After(timeout):
+	case <-done:
+	}
+	return protocol.RequestTimedOut
+}
+
+func (f *fakeTopic) Log(partition int32) Log { return &fakeLog{f, partition} }
+
+type fakeLog struct {
+	f         *fakeTopic
+	partition int32
+}
+
+func (l *fakeLog) Offsets() storage.Offsets {
+	l.f.mu.Lock()
+	defer l.f.mu.Unlock()
+	return storage.Offsets{LogEnd: l.f.ends[l.partition]}
+}
+
+// Read answers with about MaxBytes from the batch that holds the offset.
+func (l *fakeLog) Read(r storage.Read) (storage.Data, error) {
+	if l.f.reading != nil {
+		<-l.f.reading
+	}
+	l.f.mu.Lock()
+	set := slices.Clone(l.f.logs[l.partition])
+	l.f.mu.Unlock()
+	at := 0
+	for rest := set; len(rest) > 0; {
+		b, next, err := record.Next(rest)
+		if err != nil || b == nil || b.NextOffset() > r.Offset {
+			break
+		}
+		at, rest = at+len(b), next
+	}
+	length := min(len(set)-at, max(int(r.MaxBytes), firstSize(set[at:])))
+	fs := vfs.NewMem()
+	file, err := fs.OpenFile("/log", os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return storage.Data{}, err
+	}
+	if _, err := file.WriteAt(set, 0); err != nil {
+		return storage.Data{}, err
+	}
+	return storage.Data{File: file, Position: int64(at), Length: int32(length)}, nil
+}
+
+func firstSize(set []byte) int {
+	b, _, err := record.Next(set)
+	if err != nil || b == nil {
+		return len(set)
+	}
+	return len(b)
+}
+
+func testOptions() Options {
+	return Options{Partitions: 1, Rules: Rules{InitialDelay: 0, MaxSize: 1000}, MinSessionMs: 6000, MaxSessionMs: 1800000, MaxMetadata: 4096,
+		LoadBuffer: 5 << 20, Retention: 7 * 24 * time.Hour, RetentionCheck: 10 * time.Minute, CommitTimeout: 5 * time.Second, CommitAcks: -1,
+		IBP: mustIBP("3.9"), ParallelLoads: 2}
+}
+
+func mustIBP(text string) settings.IBP {
+	ibp, err := settings.ParseIBP(text)
+	if err != nil {
+		panic(err)
+	}
+	return ibp
+}
+
+// leading starts a coordinator that leads partition 0 and waits until it is
+// loaded. Its log goes to the buffer.
+func leading(t *testing.T, topic *fakeTopic, o Options) (*Coordinator, *bytes.Buffer) {
+	t.Helper()
+	var lines bytes.Buffer
+	log := kafkalog.Discard()
+	log.SetOutput(&syncWriter{w: &lines})
+	log.SetLevel(logrus.InfoLevel)
+	c := NewCoordinator(Config{Options: o, Topic: topic, Logger: log})
+	c.Start()
+	c.BecameLeader(TopicPartition{Topic: TopicName}, 0)
+	awaitLoaded(c)
+	return c, &lines
+}
+
+type syncWriter struct {
+	mu sync.Mutex
+	w  *bytes.Buffer
+}
+
+func (s *syncWriter) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
+}
+
+func awaitLoaded(c *Coordinator) {
+	p := &c.partitions[0]
+	p.mu.Lock()
+	done := p.loadDone
+	p.mu.Unlock()
+	if done != nil {
+		<-done
+	}
+}
+
+func joinAs(client string) JoinRequest {
+	return JoinRequest{ClientID: client, ClientHost: "/127.0.0.1", RebalanceTimeoutMs: 60000, SessionTimeoutMs: 10000, ProtocolType: "consumer",
+		Protocols: []Protocol{{"range", subscription("t")}}}
+}
+
+// member joins and syncs as the only member and returns its id.
+func member(t *testing.T, c *Coordinator, group string) string {
+	t.Helper()
+	joined := c.Join(group, joinAs("a"), nil)
+	if joined.Err != protocol.None {
+		t.Fatal(joined.Err.Name())
+	}
+	synced := c.Sync(group, SyncRequest{MemberID: joined.MemberID, Generation: joined.Generation, Assignments: map[string][]byte{joined.MemberID: []byte("A")}}, nil)
+	if synced.Err != protocol.None || string(synced.Assignment) != "A" {
+		t.Fatalf("%s %q", synced.Err.Name(), synced.Assignment)
+	}
+	return joined.MemberID
+}
+
+func commitOf(topic string, partition int32, offset int64) Commit {
+	return Commit{TopicPartition{Topic: topic, Partition: partition}, Offset{Offset: offset, LeaderEpoch: -1, CommittedMs: time.Now().UnixMilli(), ExpiresMs: -1}}
+}
+
+func fetched(t *testing.T, c *Coordinator, group string) string {
+	t.Helper()
+	list, code := c.Fetch(group, nil, false)
+	var texts []string
+	for _, f := range list {
+		texts = append(texts, fmt.Sprintf("%s=%d", name(f.Partition), f.Offset.Offset))
+	}
+	slices.Sort(texts)
+	if code != protocol.None {
+		texts = append(texts, code.Name())
+	}
+	return strings.Join(texts, " ")
+}
+
+func TestWhatWasStoredIsThereAfterTheNextElection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := newFakeTopic()
+		c, _ := leading(t, topic, testOptions())
+		id := member(t, c, "g")
+		if codes := c.Commit("g", CommitRequest{MemberID: id, Generation: 1, Commits: []Commit{commitOf("t", 0, 5), commitOf("t", 1, 6)}}); codes[0] != 0 || codes[1] != 0 {
+			t.Fatal(codes)
+		}
+		c.Commit("simple", CommitRequest{Generation: -1, Commits: []Commit{commitOf("u", 0, 7)}})
+		c.Commit("deleted", CommitRequest{Generation: -1, Commits: []Commit{commitOf("u", 0, 7)}})
+		if code := c.Delete("deleted"); code != protocol.None {
+			t.Error(code.Name())
+		}
+		partition := TopicPartition{Topic: TopicName}
+		c.Resigned(partition, 1)
+		if got := fetched(t, c, "g"); got != "NOT_COORDINATOR" {
+			t.Errorf("while somebody else leads: %s", got)
+		}
+		c.BecameLeader(partition, 2)
+		awaitLoaded(c)
+		if got := fetched(t, c, "g"); got != "t-0=5 t-1=6" {
+			t.Errorf("offsets of g: %s", got)
+		}
+		if got := fetched(t, c, "simple"); got != "u-0=7" {
+			t.Errorf("offsets of simple: %s", got)
+		}
+		if code := c.Heartbeat("g", id, nil, 1); code != protocol.None {
+			t.Errorf("heartbeat: %s", code.Name())
+		}
+		list, _ := c.List(nil, nil)
+		if len(list) != 2 {
+			t.Errorf("groups: %v", list)
+		}
+		if got := c.Sync("g", SyncRequest{MemberID: id, Generation: 1}, nil); string(got.Assignment) != "A" {
+			t.Errorf("assignment %q, %s", got.Assignment, got.Err.Name())
+		}
+		c.Stop()
+	})
+}
+
+func TestParkedRequestsAreSentToTheNextCoordinator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := testOptions()
+		o.Rules.InitialDelay = time.Hour
+		c, _ := leading(t, newFakeTopic(), o)
+		answer := make(chan JoinResult, 1)
+		go func() { answer <- c.Join("g", joinAs("a"), nil) }()
+		synctest.Wait()
+		c.Resigned(TopicPartition{Topic: TopicName}, 1)
+		if r := <-answer; r.Err != protocol.NotCoordinator {
+			t.Error(r.Err.Name())
+		}
+		c.Stop()
+	})
+}
+
+func TestAnOldEpochChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := leading(t, newFakeTopic(), testOptions())
+		partition := TopicPartition{Topic: TopicName}
+		c.Resigned(partition, 5)
+		c.BecameLeader(partition, 4)
+		awaitLoaded(c)
+		if got := fetched(t, c, "g"); got != "NOT_COORDINATOR" {
+			t.Errorf("elected in an old epoch: %s", got)
+		}
+		c.BecameLeader(partition, 6)
+		awaitLoaded(c)
+		c.Resigned(partition, 5)
+		if got := fetched(t, c, "g"); got != "" {
+			t.Errorf("resigned in an old epoch: %s", got)
+		}
+		c.Stop()
+	})
+}
+
+func TestWhileLoadingNobodyIsServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := newFakeTopic()
+		c, _ := leading(t, topic, testOptions())
+		id := member(t, c, "g")
+		partition := TopicPartition{Topic: TopicName}
+		c.Resigned(partition, 1)
+		topic.reading = make(chan struct{})
+		c.BecameLeader(partition, 2)
+		synctest.Wait()
+		if got := fetched(t, c, "g"); got != "COORDINATOR_LOAD_IN_PROGRESS" {
+			t.Error(got)
+		}
+		if code := c.Heartbeat("g", id, nil, 1); code != protocol.None {
+			t.Errorf("heartbeat: %s", code.Name())
+		}
+		if r := c.Sync("g", SyncRequest{MemberID: id, Generation: 1}, nil); r.Err != protocol.RebalanceInProgress {
+			t.Errorf("sync: %s", r.Err.Name())
+		}
+		if _, code := c.List(nil, nil); code != protocol.CoordinatorLoadInProgress {
+			t.Errorf("list: %s", code.Name())
+		}
+		// The leadership goes while the log is being read: nothing of it counts.
+		c.Resigned(partition, 3)
+		close(topic.reading)
+		synctest.Wait()
+		if got := fetched(t, c, "g"); got != "NOT_COORDINATOR" {
+			t.Error(got)
+		}
+		c.Stop()
+	})
+}
+
+func TestNoLockIsHeldWhileReplicasAreAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := newFakeTopic()
+		c, _ := leading(t, topic, testOptions())
+		id := member(t, c, "g")
+		topic.mu.Lock()
+		topic.hold = make(chan struct{})
+		topic.mu.Unlock()
+		answer := make(chan []protocol.ErrorCode, 1)
+		commit := func() {
+			answer <- c.Commit("g", CommitRequest{MemberID: id, Generation: 1, Commits: []Commit{commitOf("t", 0, 5)}})
+		}
+		go commit()
+		synctest.Wait()
+		if code := c.Heartbeat("g", id, nil, 1); code != protocol.None {
+			t.Errorf("heartbeat: %s", code.Name())
+		}
+		if list, _ := c.Fetch("g", []TopicPartition{{Topic: "t"}}, true); list[0].Err != protocol.UnstableOffsetCommit {
+			t.Errorf("a commit on its way is %s", list[0].Err.Name())
+		}
+		close(topic.hold)
+		if codes := <-answer; codes[0] != protocol.None {
+			t.Error(codes[0].Name())
+		}
+		if got := fetched(t, c, "g"); got != "t-0=5" {
+			t.Error(got)
+		}
+		topic.mu.Lock()
+		topic.hold = make(chan struct{})
+		topic.mu.Unlock()
+		go commit()
+		if codes := <-answer; codes[0] != protocol.RequestTimedOut {
+			t.Errorf("after 5 s: %s", codes[0].Name())
+		}
+		if list, _ := c.Fetch("g", []TopicPartition{{Topic: "t"}}, true); list[0].Err != protocol.None {
+			t.Errorf("a commit that failed is %s", list[0].Err.Name())
+		}
+		c.Stop()
+	})
+}
+
+func TestFailedWritesAreAnsweredAsKafkaDoes(t *testing.T) {
+	for err, want := range map[protocol.ErrorCode][2]protocol.ErrorCode{
+		protocol.UnknownTopicOrPartition: {protocol.CoordinatorNotAvailable, protocol.CoordinatorNotAvailable},
+		protocol.NotEnoughReplicas:       {protocol.CoordinatorNotAvailable, protocol.CoordinatorNotAvailable},
+		protocol.NotLeaderOrFollower:     {protocol.NotCoordinator, protocol.NotCoordinator},
+		protocol.KafkaStorageError:       {protocol.NotCoordinator, protocol.NotCoordinator},
+		protocol.RequestTimedOut:         {protocol.RebalanceInProgress, protocol.RequestTimedOut},
+		protocol.MessageTooLarge:         {protocol.UnknownServerError, protocol.InvalidCommitOffsetSize},
+	} {
+		t.Run(err.Name(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				topic := newFakeTopic()
+				c, _ := leading(t, topic, testOptions())
+				topic.appendErr = err
+				codes := c.Commit("simple", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 5)}})
+				if codes[0] != want[1] {
+					t.Errorf("a commit: %s, want %s", codes[0].Name(), want[1].Name())
+				}
+				joined := c.Join("g", joinAs("a"), nil)
+				synced := c.Sync("g", SyncRequest{MemberID: joined.MemberID, Generation: joined.Generation}, nil)
+				if synced.Err != want[0] {
+					t.Errorf("a sync: %s, want %s", synced.Err.Name(), want[0].Name())
+				}
+				c.Stop()
+			})
+		})
+	}
+}
+
+func TestTimersRemoveSilentMembersAndExpireOffsets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := newFakeTopic()
+		o := testOptions()
+		o.Retention = time.Hour
+		c, lines := leading(t, topic, o)
+		id := member(t, c, "g")
+		c.Commit("g", CommitRequest{MemberID: id, Generation: 1, Commits: []Commit{commitOf("t", 0, 5)}})
+		time.Sleep(9 * time.Second)
+		if code := c.Heartbeat("g", id, nil, 1); code != protocol.None {
+			t.Fatal(code.Name())
+		}
+		time.Sleep(9 * time.Second)
+		if d, _ := c.Describe("g"); d.State != "Stable" {
+			t.Errorf("before the session's end: %s", d.State)
+		}
+		time.Sleep(2 * time.Second)
+		if d, _ := c.Describe("g"); d.State != "Empty" {
+			t.Errorf("after the session's end: %s", d.State)
+		}
+		time.Sleep(2 * time.Hour)
+		if list, _ := c.List(nil, nil); len(list) != 0 {
+			t.Errorf("after the retention: %v", list)
+		}
+		c.Resigned(TopicPartition{Topic: TopicName}, 1)
+		c.BecameLeader(TopicPartition{Topic: TopicName}, 2)
+		awaitLoaded(c)
+		if list, _ := c.List(nil, nil); len(list) != 0 {
+			t.Errorf("the tombstones left: %v", list)
+		}
+		c.Stop()
+		for _, line := range []string{"has failed, removing it from the group", "Stabilized group g generation 1 (__consumer_offsets-0) with 1 members",
+			"Removed 1 expired offsets", "Elected as the group coordinator for partition 0 in epoch 0"} {
+			if !strings.Contains(lines.String(), line) {
+				t.Errorf("no line %q in\n%s", line, lines)
+			}
+		}
+	})
+}
+
+func TestDeletedTopicsTakeTheirOffsetsAlong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := leading(t, newFakeTopic(), testOptions())
+		c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 5), commitOf("u", 0, 5)}})
+		c.PartitionsDeleted([]TopicPartition{{Topic: "t", Partition: 0}})
+		if got := fetched(t, c, "g"); got != "u-0=5" {
+			t.Error(got)
+		}
+		c.Stop()
+	})
+}
+
+func TestTransactionalOffsetsHoldOnceTheTransactionDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := newFakeTopic()
+		c, _ := leading(t, topic, testOptions())
+		txn := func(producer, offset int64) {
+			t.Helper()
+			if codes := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, offset)}, Txn: &Txn{ProducerID: producer}}); codes[0] != protocol.None {
+				t.Fatal(codes[0].Name())
+			}
+		}
+		txn(1, 5)
+		txn(2, 6)
+		if got := fetched(t, c, "g"); got != "" {
+			t.Errorf("before the end: %s", got)
+		}
+		c.TxnEnded(1, 0, true)
+		c.TxnEnded(2, 0, false)
+		if got := fetched(t, c, "g"); got != "t-0=5" {
+			t.Errorf("after the end: %s", got)
+		}
+		// The same from the log: 3 commits, 4 aborts, 5 stays open.
+		txn(3, 7)
+		txn(4, 8)
+		txn(5, 9)
+		for producer, kind := range map[int64]record.ControlType{3: record.Commit, 4: record.Abort} {
+			o := record.Defaults()
+			o.ProducerID, o.ProducerEpoch = producer, 0
+			marker, err := record.EndTxnMarker(o, kind, 0, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := topic.Append(0, marker, -1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Resigned(TopicPartition{Topic: TopicName}, 1)
+		c.BecameLeader(TopicPartition{Topic: TopicName}, 2)
+		awaitLoaded(c)
+		// 1 and 2 have no markers in this log: they are open still.
+		if got := fetched(t, c, "g"); got != "t-0=7" {
+			t.Errorf("after loading: %s", got)
+		}
+		c.TxnEnded(5, 0, true)
+		if got := fetched(t, c, "g"); got != "t-0=9" {
+			t.Errorf("after the open one's end: %s", got)
+		}
+		c.Stop()
+	})
+}
+
+// What a real broker wrote, in chunks of every size.
+func TestTheGoldenOffsetsTopicLoads(t *testing.T) {
+	set, err := os.ReadFile(testdata.Golden(t, "logdir-3.9.1/clean/__consumer_offsets-0/00000000000000000000.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want string
+	for _, size := range []int{1, 100, 500, 5 << 20} {
+		topic := newFakeTopic()
+		topic.logs[0] = set
+		for rest := set; len(rest) > 0; {
+			b, next, err := record.Next(rest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			topic.ends[0], rest = b.NextOffset(), next
+		}
+		l := newLoader(0, Rules{MaxSize: 10}, t.Logf, t.Errorf)
+		if err := l.read(topic.Log(0), size, func() bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		var texts []string
+		for id, g := range l.finish(time.Now()) {
+			texts = append(texts, fmt.Sprintf("%s %s generation=%d members=%d type=%s", id, g.state, g.generation, len(g.members), g.protocolType))
+			for p, o := range g.offsets.committed {
+				texts = append(texts, fmt.Sprintf("%s %s=%d %q epoch=%d", id, name(p), o.Offset, o.Metadata, o.LeaderEpoch))
+			}
+		}
+		slices.Sort(texts)
+		got := strings.Join(texts, "\n")
+		if want == "" {
+			want = got
+			t.Log(got)
+		}
+		if got != want {
+			t.Errorf("with reads of %d bytes:\n%s\nwith others:\n%s", size, got, want)
+		}
+	}
+	if want == "" {
+		t.Error("nothing was found")
+	}
+}
+
+func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
+	topic := newFakeTopic()
+	good := func(partition int32) keyValue {
+		return keyValue{appendOffsetKey(nil, "g", TopicPartition{Topic: "t", Partition: partition}), formats{3, 3}.appendOffset(nil, &Offset{Offset: 5, ExpiresMs: -1})}
+	}
+	add := func(records ...keyValue) {
+		b := record.NewBuilder(record.Defaults())
+		for _, r := range records {
+			if err := b.Append(1, r.key, r.value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		batch, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := topic.Append(0, batch, -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(good(0), keyValue{[]byte{0, 1, 0}, nil}, good(1))                             // a key that ends early
+	add(keyValue{nil, []byte("x")})                                                   // none
+	add(keyValue{good(2).key, []byte{0, 9}})                                          // a value of an unknown version
+	add(keyValue{good(2).key, []byte{0, 3, 0, 0}})                                    // one that ends early
+	add(keyValue{appendGroupKey(nil, "g"), []byte{0, 3, 0, 1}})                       // a group's
+	add(keyValue{[]byte{0, 3, 0, 1, 'x'}, []byte("of the new coordinator")}, good(3)) // no error: a warning
+	var errs, warnings []string
+	l := newLoader(0, Rules{MaxSize: 10}, func(f string, a ...any) { warnings = append(warnings, fmt.Sprintf(f, a...)) },
+		func(f string, a ...any) { errs = append(errs, fmt.Sprintf(f, a...)) })
+	if err := l.read(topic.Log(0), 1<<20, func() bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	g := l.finish(time.Now())["g"]
+	if g == nil || len(g.offsets.committed) != 3 {
+		t.Errorf("kept %+v, want three offsets", g)
+	}
+	for i, offset := range []int{1, 3, 4, 5, 6} {
+		if i >= len(errs) || !strings.Contains(errs[i], fmt.Sprintf("The record at offset %d of __consumer_offsets-0 is left out", offset)) {
+			t.Errorf("no error names offset %d: %q", offset, errs)
+		}
+	}
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "Unknown message key with version 3") {
+		t.Errorf("warnings: %q", warnings)
+	}
+}
+
+func TestPartitionsOfGroups(t *testing.T) {
+	// As Java's String.hashCode gives them; the last one hashes to MIN_VALUE.
+	for id, want := range map[string]int32{"": 0, "a": 97 % 50, "console-consumer-1": -1, "polygenelubricants": 0} {
+		if got := HashPartition(id, 50); want >= 0 && got != want || got < 0 || got >= 50 {
+			t.Errorf("%q: %d, want %d", id, got, want)
+		}
+	}
+}
+
+func TestFormatsFollowTheProtocolVersion(t *testing.T) {
+	for ibp, want := range map[string]formats{"0.10.0": {1, 0}, "2.0": {1, 1}, "2.1-IV0": {2, 2}, "2.2": {3, 2}, "2.3": {3, 3}, "3.9": {3, 3}} {
+		if got := formatsOf(mustIBP(ibp)); got != want {
+			t.Errorf("%s: %v, want %v", ibp, got, want)
+		}
+	}
+}
+
+func TestGroupsReadWhatTheyWriteInEveryFormat(t *testing.T) {
+	instance := "i"
+	g := New("g", Rules{MaxSize: 5}, time.UnixMilli(5))
+	slot := make(chan JoinResult, 1)
+	req := joinAs("a")
+	req.InstanceID, req.NewMemberID = &instance, "a-1"
+	g.Join(time.UnixMilli(6), req, slot)
+	for version := int16(0); version <= 4; version++ {
+		f := formats{offset: 3, group: version}
+		s := g.store(assignment)
+		s.assignments[0] = []byte("A")
+		read, err := parseGroup("g", Rules{MaxSize: 5}, f.appendGroup(nil, g, s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := read.members[0]
+		if read.generation != 1 || read.leader != "a-1" || *read.protocol != "range" || m.SessionTimeoutMs != 10000 || string(m.assignment) != "A" {
+			t.Errorf("v%d: %+v", version, read)
+		}
+		if version >= 3 != (m.InstanceID != nil) || version >= 2 != (read.stateSince == 6) || version >= 1 != (m.RebalanceTimeoutMs == 60000) {
+			t.Errorf("v%d: instance %v, since %d, rebalance %d", version, m.InstanceID, read.stateSince, m.RebalanceTimeoutMs)
+		}
+	}
+}
+
+// Many members, groups and commits at once; run with -race.
+func TestMembersInParallel(t *testing.T) {
+	topic := newFakeTopic()
+	o := testOptions()
+	o.Rules.InitialDelay = 200 * time.Millisecond
+	c, _ := leading(t, topic, o)
+	defer c.Stop()
+	var wg sync.WaitGroup
+	errs := make(chan error, 100)
+	for i := range 40 {
+		wg.Go(func() { errs <- participate(c, fmt.Sprint("g", i%2), fmt.Sprint("m", i)) })
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, g := range []string{"g0", "g1"} {
+		if d, _ := c.Describe(g); d.State != "Stable" || len(d.Members) != 20 {
+			t.Errorf("%s: %s with %d members", g, d.State, len(d.Members))
+		}
+	}
+}
+
+// participate joins, syncs and commits until the group is stable with 20 members.
+func participate(c *Coordinator, group, client string) error {
+	req := joinAs(client)
+	for range 100 {
+		joined := c.Join(group, req, nil)
+		if joined.Err != protocol.None {
+			return errors.New(joined.Err.Name())
+		}
+		req.MemberID = joined.MemberID
+		assignments := map[string][]byte{}
+		for _, m := range joined.Members {
+			assignments[m.ID] = []byte(m.ID)
+		}
+		synced := c.Sync(group, SyncRequest{MemberID: req.MemberID, Generation: joined.Generation, Assignments: assignments}, nil)
+		if synced.Err == protocol.RebalanceInProgress || synced.Err == protocol.IllegalGeneration {
+			continue
+		}
+		if synced.Err != protocol.None || string(synced.Assignment) != req.MemberID {
+			return fmt.Errorf("%s: %s, assigned %q", req.MemberID, synced.Err.Name(), synced.Assignment)
+		}
+		code := c.Commit(group, CommitRequest{MemberID: req.MemberID, Generation: joined.Generation, Commits: []Commit{commitOf(client, 0, 1)}})[0]
+		if d, _ := c.Describe(group); code == protocol.None && d.State == "Stable" && len(d.Members) == 20 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: the group never got stable", client)
+}
+
+func FuzzRecords(f *testing.F) {
+	f.Add(appendOffsetKey(nil, "g", TopicPartition{Topic: "t"}), formats{3, 3}.appendOffset(nil, &Offset{Offset: 1, Metadata: "m", ExpiresMs: -1}))
+	g := New("g", Rules{}, time.UnixMilli(1))
+	f.Add(appendGroupKey(nil, "g"), formats{3, 3}.appendGroup(nil, g, g.store(emptyGroup)))
+	f.Add([]byte{0, 2}, subscription("t,u"))
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		_, _ = parseKey(key)
+		_, _ = parseOffset(value)
+		if g, err := parseGroup("g", Rules{MaxSize: 1}, value); err == nil {
+			g.Loaded(time.UnixMilli(1))
+			g.describe()
+		}
+		_ = readSubscription(value, map[string]bool{})
+	})
+}
