@@ -16,7 +16,7 @@ running() { [ -e "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; }
 ask() { # a four letter word
   exec 3<>"/dev/tcp/127.0.0.1/${port:-2181}" || return 1
   printf '%s' "$1" >&3
-  cat <&3
+  timeout 3 cat <&3
   exec 3>&- 3<&-
 }
 
