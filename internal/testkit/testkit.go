@@ -48,29 +48,31 @@ func FreePort(t testing.TB) int {
 	return port
 }
 
-// UnusedPort is FreePort for programs that are no test.
+// UnusedPort is FreePort for programs that are no test. Ports are taken from
+// below those that the kernel gives to outgoing connections, where a port that
+// was free can be gone a moment later; processes begin at different places.
 func UnusedPort() (int, error) {
 	ports.Lock()
 	defer ports.Unlock()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range lastPort - firstPort {
+		ports.next++
+		port := firstPort + (os.Getpid()*97+ports.next)%(lastPort-firstPort)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			return 0, err
+			continue
 		}
-		port := l.Addr().(*net.TCPAddr).Port
 		l.Close()
-		if !ports.used[port] {
-			ports.used[port] = true
-			return port, nil
-		}
+		return port, nil
 	}
 	return 0, errors.New("no free port on 127.0.0.1")
 }
 
-var ports = struct {
+const firstPort, lastPort = 16000, 32000
+
+var ports struct {
 	sync.Mutex
-	used map[int]bool
-}{used: map[int]bool{}}
+	next int
+}
 
 // Eventually waits until condition holds, looking every few milliseconds, and
 // fails the test with what after limit.
