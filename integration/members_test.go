@@ -95,7 +95,10 @@ func newClusterOn(t testing.TB, zookeeper string, extra []string, kinds ...strin
 		}
 		c.members = append(c.members, m)
 	}
-	t.Cleanup(func() { c.showLogs() })
+	t.Cleanup(func() {
+		c.checkSane()
+		c.showLogs()
+	})
 	return c
 }
 
@@ -124,6 +127,18 @@ func documentedBroker(t testing.TB, id int, zookeeper string, extra []string) *b
 	}
 	b.file = testkit.WriteFile(t, fmt.Sprintf("server-%d.properties", id), strings.Join(append(lines, extra...), "\n")+"\n")
 	return b
+}
+
+// checkSane fails the test where one of ours said what no broker should.
+func (c *cluster) checkSane() {
+	for _, m := range c.members {
+		for _, bad := range []string{"panic: ", "panicked", "DATA RACE"} {
+			if at := strings.Index(m.past+m.process().Output(), bad); at >= 0 && m.ours != nil {
+				said := (m.past + m.process().Output())[max(0, at-300):]
+				c.t.Errorf("%s said %q:\n%s", m, bad, said[:min(len(said), 1500)])
+			}
+		}
+	}
 }
 
 // showLogs keeps what the brokers said where a test failed.

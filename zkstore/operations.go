@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -59,7 +60,8 @@ func (s *Store) do(ctx context.Context, what, path string, size int, request fun
 }
 
 // try sends the request once. It returns early with the context's error; the
-// request's goroutine ends when the answer comes or the connection is lost.
+// request's goroutine ends when the answer comes or the connection is lost; so
+// what request writes may be read only where there was no error.
 func (s *Store) try(ctx context.Context, sess *session, request func(c *zk.Conn) error) error {
 	select {
 	case s.inFlight <- struct{}{}:
@@ -105,7 +107,7 @@ func (s *Store) translate(sess *session, err error) error {
 		return ErrNodeExists
 	case errors.Is(err, zk.ErrBadVersion):
 		return ErrBadVersion
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case givenUp(err):
 		return err
 	case s.closing():
 		return ErrClosed
@@ -113,6 +115,11 @@ func (s *Store) translate(sess *session, err error) error {
 		return ErrSessionExpired
 	}
 	return err
+}
+
+// givenUp says that a request ended with its context, not with an answer.
+func givenUp(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (s *Store) full(path string) string {
@@ -223,7 +230,7 @@ func (s *Store) exists(ctx context.Context, path string) (bool, error) {
 	if arm {
 		sess.watches.end(key, err == nil)
 	}
-	return exists && err == nil, err
+	return err == nil && exists, err
 }
 
 // children lists a node's children, unordered; with arm it arms the children
@@ -351,10 +358,16 @@ func (s *Store) multi(ctx context.Context, what, path string, ops ...any) (resul
 	for _, op := range ops {
 		size += opSize(op)
 	}
-	uncertain, err = s.do(ctx, what, path, size, func(c *zk.Conn) (err error) {
-		results, err = c.Multi(ops...)
+	var answer atomic.Pointer[[]zk.MultiResponse] // a try that was given up may still be answered
+	uncertain, err = s.do(ctx, what, path, size, func(c *zk.Conn) error {
+		results, err := c.Multi(ops...)
+		answer.Store(&results)
 		return err
 	})
+	if givenUp(err) || answer.Load() == nil {
+		return nil, -1, uncertain, err
+	}
+	results = *answer.Load()
 	if err == nil {
 		return results, -1, uncertain, nil
 	}

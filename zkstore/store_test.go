@@ -524,3 +524,22 @@ func TestConnectingIsLoggedInKafkasLines(t *testing.T) {
 		t.Errorf("have %q", have)
 	}
 }
+
+// The race detector judges this too: a request that was given up goes on.
+func TestAMultiThatIsGivenUpTellsNothing(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	for range 200 {
+		short, cancel := context.WithCancel(ctx)
+		go cancel()
+		results, failed, _, err := s.multi(short, "check", "/absent", &zk.CheckVersionRequest{Path: s.full("/brokers"), Version: AnyVersion}, &zk.CheckVersionRequest{Path: s.full("/absent")})
+		switch {
+		case errors.Is(err, context.Canceled) && (results != nil || failed != -1):
+			t.Fatalf("given up, yet %v, operation %d", results, failed)
+		case errors.Is(err, ErrNoNode) && failed != 1:
+			t.Fatalf("operation %d failed: %v", failed, err)
+		case err == nil:
+			t.Fatal("a check of an absent node was answered without an error")
+		}
+	}
+}
