@@ -309,3 +309,84 @@ func TestTheRealConsoleConsumerSubscribes(t *testing.T) {
 		t.Errorf("describe: exit code %d\n%s\n%s", code, out, errs)
 	}
 }
+
+// Our console consumer: it goes on where the last one of the group stopped,
+// after so many messages, after a time without any, and after a signal.
+func TestOurConsoleConsumerReadsInAGroup(t *testing.T) {
+	b := startBroker(t, options{})
+	b.createTopic("console", 3)
+	fill(t, b, "console", 0, 30)
+	seen := map[string]bool{}
+	read := func(n int, args ...string) {
+		t.Helper()
+		out := must(t, "kafka-console-consumer", append(append(b.bootstrap(), "--topic", "console", "--group", "console"), args...)...)
+		lines := strings.Fields(out)
+		if len(lines) != n {
+			t.Errorf("%v: %d lines, want %d", args, len(lines), n)
+		}
+		for _, l := range lines {
+			if seen[l] {
+				t.Errorf("%v: %s came twice", args, l)
+			}
+			seen[l] = true
+		}
+	}
+	read(7, "--from-beginning", "--max-messages", "7")
+	read(23, "--from-beginning", "--timeout-ms", "4000")
+	fill(t, b, "console", 30, 9)
+	read(9, "--timeout-ms", "4000")
+	if got := committedOffsets(t, b.address(), "console", "console"); got != 39 {
+		t.Errorf("committed %d, want 39", got)
+	}
+	// Without --from-beginning a new group begins at the end; with a signal it
+	// stops and has committed what it printed.
+	p, err := testkit.Start("console consumer", script("kafka-console-consumer", append(b.bootstrap(), "--include", "conso.*", "--group", "late")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	sent := 39
+	testkit.Eventually(t, 30*time.Second, "the late consumer to print", func() bool {
+		fill(t, b, "console", sent, 3)
+		sent += 3
+		return strings.Contains(p.Output(), "r")
+	})
+	if !p.Stop(20*time.Second) || strings.Contains(p.Output(), "r38") {
+		t.Errorf("it did not stop, or read what was there before:\n%s", p.Output())
+	}
+	printed := strings.Count(p.Output(), "\nr")
+	if strings.HasPrefix(p.Output(), "r") {
+		printed++
+	}
+	if got := committedOffsets(t, b.address(), "late", "console"); got < int64(printed) {
+		t.Errorf("committed %d, printed %d", got, printed)
+	}
+}
+
+// Members of three languages in one group share its partitions.
+func TestGroupsOfMixedLanguages(t *testing.T) {
+	b := startBroker(t, options{})
+	b.createTopic("mixed", 6)
+	one := newMember(t, b, "mixed", "mixed", kgo.Balancers(kgo.RangeBalancer()))
+	testkit.Eventually(t, 20*time.Second, "one member to own all", func() bool { return share(6, 6, one) })
+	kcat, err := testkit.Start("kcat", exec.Command("kcat", "-G", "mixed", "-b", b.address(), "-X", "partition.assignment.strategy=range", "-X", "auto.offset.reset=earliest", "-X", "session.timeout.ms=6000", "-u", "-q", "-f", "%p:%s\n", "mixed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(kcat.Kill)
+	testkit.Eventually(t, 30*time.Second, "kcat to share", func() bool { return share(3, 3, one) })
+	java, err := testkit.Start("java", testkit.RealKafka(t, "3.9.1").Command(t, "-Xmx256m", "org.apache.kafka.tools.consumer.ConsoleConsumer",
+		append(b.bootstrap(), "--topic", "mixed", "--group", "mixed", "--from-beginning", "--property", "print.partition=true")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(java.Kill)
+	testkit.Eventually(t, 60*time.Second, "Java to share", func() bool { return share(2, 2, one) })
+	fill(t, b, "mixed", 0, 60)
+	testkit.Eventually(t, 30*time.Second, "every record to be read once", func() bool {
+		return one.records() > 0 && one.records()+strings.Count(kcat.Output(), ":r")+strings.Count(java.Output(), "Partition:") == 60
+	})
+	kcat.Kill()
+	java.Stop(20 * time.Second)
+	testkit.Eventually(t, 60*time.Second, "the one that is left to own all", func() bool { return share(6, 6, one) })
+}

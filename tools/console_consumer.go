@@ -115,9 +115,6 @@ func (o *consumerOptions) check() error {
 	return o.require(o.bootstrap)
 }
 
-// errGroups is the answer to --group while there is no group coordinator.
-var errGroups = errors.New("This release reads partitions directly: consumer groups (--group, group.id) come with the group coordinator, which is not there yet. Leave --group out to read all partitions of the topic, or name one with --partition.")
-
 // consumer builds the consumer that the options describe.
 func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	props, err := loadProperties(o.consumerConfig.or(""))
@@ -127,11 +124,14 @@ func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	for key, value := range keyValues(o.consumerProperty.values()) {
 		props[key] = value
 	}
-	if o.group.given() || props["group.id"] != "" {
+	if o.group.given() {
 		if o.partition.given() {
 			return nil, usageError{"Options group and partition cannot be specified together."}
 		}
-		return nil, errGroups
+		if id := props["group.id"]; id != "" && id != o.group.or("") {
+			return nil, usageError{fmt.Sprintf("The group ids provided in different places (directly using '--group', via '--consumer-property', or via '--consumer.config') do not match. Detected group ids: '%s', '%s'", o.group.or(""), id)}
+		}
+		props["group.id"] = o.group.or("")
 	}
 	if reset := props["auto.offset.reset"]; o.fromBeginning.given() && reset != "" && reset != "earliest" {
 		return nil, fmt.Errorf("Can't simultaneously specify --from-beginning and 'auto.offset.reset=%s', please remove one option", reset)
@@ -159,6 +159,11 @@ func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	}
 	if c.config, err = consumerConfig(props); err != nil {
 		return nil, err
+	}
+	if !o.partition.given() {
+		if c.group, err = groupOf(props); err != nil {
+			return nil, err
+		}
 	}
 	if c.servers, err = parseBootstrap(o.bootstrap.or("")); err != nil {
 		return nil, err
@@ -208,6 +213,7 @@ type consoleConsumer struct {
 	client  string
 	servers []string
 	config  clientConfig
+	group   *groupConfig // nil: partitions are read directly
 	start   kgo.Offset
 	most    int64         // -1: no limit
 	timeout time.Duration // -1: none
@@ -233,6 +239,9 @@ func (c *consoleConsumer) run() error {
 		case <-ctx.Done():
 		}
 	}()
+	if c.group != nil {
+		return c.runInGroup(ctx)
+	}
 	partitions, err := c.partitions(ctx)
 	if ctx.Err() != nil {
 		return nil
@@ -353,13 +362,18 @@ func (c *consoleConsumer) consume(ctx context.Context, client *kgo.Client) error
 				c.endByTimeout()
 				return nil
 			}
-			if err := fromKgo(e.Err); !protocol.CodeOf(err).Retriable() {
-				return err
+			if !c.passes(e.Err) {
+				return fromKgo(e.Err)
 			}
 		}
+		var printed []*kgo.Record
 		for records := fetches.RecordIter(); !records.Done() && (c.most < 0 || c.count < c.most); {
 			c.count++
-			if err := c.format(out, records.Next()); err != nil {
+			r := records.Next()
+			if c.group != nil {
+				printed = append(printed, r)
+			}
+			if err := c.format(out, r); err != nil {
 				if !c.o.skipOnError.given() {
 					return err
 				}
@@ -369,6 +383,9 @@ func (c *consoleConsumer) consume(ctx context.Context, client *kgo.Client) error
 		if err := out.Flush(); err != nil {
 			c.o.env.complainf("Unable to write to standard out, closing consumer.")
 			return nil
+		}
+		if c.group != nil && c.group.autoCommit {
+			client.MarkCommitRecords(printed...)
 		}
 	}
 	return nil
