@@ -110,7 +110,9 @@ func newScenario(t *testing.T) *scenario {
 	return s
 }
 
-func (s *scenario) print(format string, args ...any) { s.out = append(s.out, fmt.Sprintf(format, args...)) }
+func (s *scenario) print(format string, args ...any) {
+	s.out = append(s.out, fmt.Sprintf(format, args...))
+}
 
 // words splits a command into its bare words and its key=value options.
 func words(line string) (bare []string, options map[string]string) {

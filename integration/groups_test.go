@@ -34,6 +34,11 @@ type consumerMember struct {
 
 func newMember(t *testing.T, b *broker, group, topic string, opts ...kgo.Opt) *consumerMember {
 	t.Helper()
+	return newMemberAt(t, []string{b.address()}, group, topic, opts...)
+}
+
+func newMemberAt(t *testing.T, seeds []string, group, topic string, opts ...kgo.Opt) *consumerMember {
+	t.Helper()
 	m := &consumerMember{done: make(chan struct{}), owned: map[int32]bool{}, seen: map[string]int{}}
 	note := func(own bool, parts map[string][]int32) {
 		m.mu.Lock()
@@ -49,7 +54,7 @@ func newMember(t *testing.T, b *broker, group, topic string, opts ...kgo.Opt) *c
 		}
 	}
 	client, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(b.address()), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.SeedBrokers(seeds...), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxWait(100 * time.Millisecond), kgo.HeartbeatInterval(200 * time.Millisecond), kgo.SessionTimeout(6 * time.Second),
 		kgo.AutoCommitInterval(100 * time.Millisecond), kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { note(true, p) }),
@@ -110,7 +115,13 @@ func share(n, least int, members ...*consumerMember) bool {
 
 func fill(t *testing.T, b *broker, topic string, from, n int) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.address()), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
+	fillAt(t, []string{b.address()}, topic, from, n)
+}
+
+// fillAt produces the records rN, each once, over all partitions.
+func fillAt(t *testing.T, seeds []string, topic string, from, n int) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
 		kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +130,11 @@ func fill(t *testing.T, b *broker, topic string, from, n int) {
 	ctx, cancel := context.WithTimeout(background(), 30*time.Second)
 	defer cancel()
 	for i := from; i < from+n; i++ {
-		client.Produce(ctx, kgo.StringRecord(fmt.Sprint("r", i)), nil)
+		client.Produce(ctx, kgo.StringRecord(fmt.Sprint("r", i)), func(_ *kgo.Record, err error) {
+			if err != nil {
+				t.Errorf("produce: %v", err)
+			}
+		})
 	}
 	if err := client.Flush(ctx); err != nil {
 		t.Fatal(err)
