@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-zookeeper/zk"
+
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/metadata"
