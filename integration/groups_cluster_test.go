@@ -12,9 +12,16 @@ import (
 )
 
 // The coordinator of a group goes, by a kill, by sleeping too long and in
-// order; another broker goes on with the group, its offsets and its members.
+// order; another broker, ours or a real one, goes on with the group, its offsets
+// and its members.
 func TestAnotherBrokerGoesOnWithTheGroup(t *testing.T) {
-	c := newCluster(t, append([]string{"offsets.topic.replication.factor=3", "offsets.topic.num.partitions=4", "group.initial.rebalance.delay.ms=0"}, quick...), "ours", "ours", "ours")
+	t.Run("ours", func(t *testing.T) { moveCoordinator(t, "3.9", "ours", "ours", "ours") })
+	t.Run("ours and real ones", func(t *testing.T) { moveCoordinator(t, "2.8", "ours", "3.9.1", "2.8.2") })
+}
+
+func moveCoordinator(t *testing.T, protocol string, kinds ...string) {
+	c := newCluster(t, append([]string{"offsets.topic.replication.factor=3", "offsets.topic.num.partitions=4", "group.initial.rebalance.delay.ms=0",
+		"inter.broker.protocol.version=" + protocol}, quick...), kinds...)
 	c.createTopic("load", [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}, {1, 3, 2}}, "min.insync.replicas=2")
 	c.awaitInSync("load", clusterPartitions, c.ids()...)
 	seeds := c.addresses()
@@ -72,6 +79,7 @@ func TestAnotherBrokerGoesOnWithTheGroup(t *testing.T) {
 		strike func(*member)
 	}{{"kill -9", c.killAndRestart}, {"a long sleep", c.sleepThroughSession}, {"an orderly stop", c.stopAndRestart}} {
 		m := coordinator()
+		t.Logf("%s of %s", event.name, m)
 		event.strike(m)
 		goOn(event.name)
 		c.awaitInSync("load", clusterPartitions, c.ids()...)
