@@ -61,7 +61,20 @@ type Coordinator struct {
 
 	active atomic.Bool
 	done   chan struct{} // closed by Stop
-	wg     sync.WaitGroup
+
+	life    sync.Mutex // a leaf; guards stopped, and wg against Stop
+	stopped bool
+	wg      sync.WaitGroup
+}
+
+// spawn runs work that Stop waits for; once it has been called, none is begun.
+func (c *Coordinator) spawn(work func()) bool {
+	c.life.Lock()
+	defer c.life.Unlock()
+	if !c.stopped {
+		c.wg.Go(work)
+	}
+	return !c.stopped
 }
 
 // partition is one partition of the offsets topic.
@@ -113,8 +126,8 @@ func NewCoordinator(cfg Config) *Coordinator {
 // Start lets requests in.
 func (c *Coordinator) Start() {
 	c.infof("Starting up.")
-	c.wg.Go(func() { c.timers.run(c.done, c.expire) })
-	c.wg.Go(c.cleanRegularly)
+	c.spawn(func() { c.timers.run(c.done, c.expire) })
+	c.spawn(c.cleanRegularly)
 	c.active.Store(true)
 	c.infof("Startup complete.")
 }
@@ -124,6 +137,9 @@ func (c *Coordinator) Start() {
 func (c *Coordinator) Stop() {
 	c.infof("Shutting down.")
 	c.active.Store(false)
+	c.life.Lock()
+	c.stopped = true
+	c.life.Unlock()
 	close(c.done)
 	c.wg.Wait()
 	c.infof("Shutdown complete.")
@@ -304,7 +320,7 @@ func (c *Coordinator) awaitStored(e *entry, s *storing) {
 		c.stored(e, s, err)
 		return
 	}
-	c.wg.Go(func() { c.stored(e, s, c.awaitReplicated(e.partition, s.end, c.opts.CommitTimeout)) })
+	c.spawn(func() { c.stored(e, s, c.awaitReplicated(e.partition, s.end, c.opts.CommitTimeout)) })
 }
 
 func (c *Coordinator) stored(e *entry, s *storing, err error) {

@@ -14,5 +14,5 @@
 // Locks, in the order in which they may be taken: entry.mu (one group; held
 // while its records are appended, so that the log has them in the order in
 // which they happened, but never while replicas are awaited), partition.mu,
-// timers.mu.
+// then one of the leaves timers.mu, txnGroups.mu and Coordinator.life.
 package group

@@ -34,7 +34,7 @@ func (c *Coordinator) BecameLeader(id TopicPartition, epoch int32) {
 	p.epoch, p.tenure, p.loadDone = epoch, loading, make(chan struct{})
 	done := p.loadDone
 	began := time.Now()
-	c.wg.Go(func() {
+	c.spawn(func() {
 		defer close(done)
 		c.load(id.Partition, p, done, began)
 	})

@@ -1,0 +1,66 @@
+package group
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/record"
+)
+
+// BenchmarkLoad reads a partition with 100,000 commits of 100 groups.
+func BenchmarkLoad(b *testing.B) {
+	const commits = 100_000
+	topic := newFakeTopic()
+	f := formats{3, 3}
+	var log []byte
+	for i := range commits {
+		o := record.Defaults()
+		o.BaseOffset, o.BaseSequence = int64(i), 0
+		batch := record.NewBuilder(o)
+		p := TopicPartition{Topic: fmt.Sprint("topic-", i%10), Partition: int32(i % 50)}
+		if err := batch.Append(1, appendOffsetKey(nil, fmt.Sprint("group-", i%100), p), f.appendOffset(nil, &Offset{Offset: int64(i), ExpiresMs: -1})); err != nil {
+			b.Fatal(err)
+		}
+		set, err := batch.Build()
+		if err != nil {
+			b.Fatal(err)
+		}
+		log = append(log, set...)
+	}
+	topic.logs[0], topic.ends[0] = log, commits
+	b.SetBytes(int64(len(log)))
+	b.ReportAllocs()
+	for b.Loop() {
+		l := newLoader(0, Rules{MaxSize: 1}, b.Logf, b.Errorf)
+		if _, err := l.apply(log, 0); err != nil {
+			b.Fatal(err)
+		}
+		if n := len(l.finish(time.Now())); n != 100 {
+			b.Fatal(n)
+		}
+	}
+	b.ReportMetric(float64(commits)*float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+}
+
+// discardTopic takes every append.
+type discardTopic struct{ *fakeTopic }
+
+func (discardTopic) Append(int32, []byte, int16) (first, end int64, err error) { return 0, 1, nil }
+
+// BenchmarkCommit commits one partition's offset for a member.
+func BenchmarkCommit(b *testing.B) {
+	topic := discardTopic{newFakeTopic()}
+	c := NewCoordinator(Config{Options: testOptions(), Topic: topic, Logger: kafkalog.Discard()})
+	c.Start()
+	defer c.Stop()
+	c.BecameLeader(TopicPartition{Topic: TopicName}, 0)
+	awaitLoaded(c)
+	b.ReportAllocs()
+	for b.Loop() {
+		if code := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 1)}})[0]; code != 0 {
+			b.Fatal(code.Name())
+		}
+	}
+}
