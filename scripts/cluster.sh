@@ -30,8 +30,8 @@ launch() { # NAME COMMAND...: in the background, its process id and output kept
 }
 
 fail() { # NAME: it did not start
-  echo "cluster.sh: $1 did not start; the end of $dir/$1.out:" >&2
-  tail -n 5 "$dir/$1.out" >&2
+  echo "cluster.sh: $1 did not start; from $dir/$1.out:" >&2
+  grep -m 3 -A 3 -E " (ERROR|FATAL) " "$dir/$1.out" >&2 || tail -n 5 "$dir/$1.out" >&2
   exit 1
 }
 
