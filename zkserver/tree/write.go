@@ -1,0 +1,263 @@
+package tree
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Op is one write: Create, Delete, Set, SetACL or, within a multi, Check.
+type Op interface {
+	// do changes the tree or answers why not, having changed nothing. undo puts
+	// everything back.
+	do(c *change) (r Result, undo func(), err error)
+}
+
+// Create makes a node. Data nil is null. Sequential puts the number of
+// children that the parent ever had behind the path, in ten digits.
+type Create struct {
+	Path       string
+	Data       []byte
+	ACL        []byte
+	Ephemeral  bool
+	Sequential bool
+}
+
+// Delete removes a node without children where its version is the one given.
+type Delete struct {
+	Path    string
+	Version int32
+}
+
+// Set writes a node's data where its version is the one given.
+type Set struct {
+	Path    string
+	Data    []byte
+	Version int32
+}
+
+// SetACL writes a node's ACL where its aversion is the one given.
+type SetACL struct {
+	Path    string
+	ACL     []byte
+	Version int32
+}
+
+// Check compares a node's version.
+type Check struct {
+	Path    string
+	Version int32
+}
+
+// Result is an operation's answer.
+type Result struct {
+	Code Code
+	Path string // of a Create: the name it got
+	Stat Stat   // of a Set or SetACL
+}
+
+// change is one transaction at work.
+type change struct {
+	t       *Tree
+	session int64
+	nowMs   int64
+	done    []happened
+}
+
+// Do runs one operation of a session and returns what it fires. The error, if
+// any, is a Code. A write that fails uses up a zxid too, as in ZooKeeper.
+func (t *Tree) Do(session, nowMs int64, op Op) (Result, []Event, error) {
+	if err := t.alive(session); err != nil {
+		return Result{Code: SessionExpired}, nil, err
+	}
+	t.zxid++
+	c := &change{t: t, session: session, nowMs: nowMs}
+	r, _, err := op.do(c)
+	if err != nil {
+		return Result{Code: codeOf(err)}, nil, err
+	}
+	return r, c.commit(), nil
+}
+
+// Multi runs operations all or none, under one zxid. Where one fails the
+// results before it are OK without effect and those behind RuntimeInconsistency;
+// the error is the failed one's Code.
+func (t *Tree) Multi(session, nowMs int64, ops ...Op) ([]Result, []Event, error) {
+	if err := t.alive(session); err != nil {
+		return nil, nil, err
+	}
+	t.zxid++
+	c := &change{t: t, session: session, nowMs: nowMs}
+	results := make([]Result, len(ops))
+	var undo []func()
+	for i, op := range ops {
+		r, back, err := op.do(c)
+		if err == nil {
+			results[i] = r
+			undo = append(undo, back)
+			continue
+		}
+		for _, back := range slices.Backward(undo) {
+			back()
+		}
+		for j := range results {
+			results[j] = Result{}
+			if j > i {
+				results[j].Code = RuntimeInconsistency
+			}
+		}
+		results[i].Code = codeOf(err)
+		return results, nil, err
+	}
+	return results, c.commit(), nil
+}
+
+func codeOf(err error) Code {
+	if code, ok := err.(Code); ok {
+		return code
+	}
+	return RuntimeInconsistency
+}
+
+func nothing() {}
+
+func (o Create) do(c *change) (Result, func(), error) {
+	if !strings.HasPrefix(o.Path, "/") {
+		return Result{}, nil, BadArguments
+	}
+	parentPath, _ := split(o.Path)
+	parent := c.t.nodes[parentPath]
+	if parent == nil {
+		return Result{}, nil, NoNode
+	}
+	path := o.Path
+	if o.Sequential {
+		path = fmt.Sprintf("%s%010d", path, parent.created)
+	}
+	switch {
+	case !validPath(path):
+		return Result{}, nil, BadArguments
+	case c.t.nodes[path] != nil:
+		return Result{}, nil, NodeExists
+	case parent.ephemeralOwner != 0:
+		return Result{}, nil, NoChildrenForEphemerals
+	}
+	n := &node{data: slices.Clone(o.Data), acl: o.ACL, czxid: c.t.zxid, mzxid: c.t.zxid, pzxid: c.t.zxid,
+		ctime: c.nowMs, mtime: c.nowMs, children: map[string]bool{}}
+	if o.Ephemeral {
+		n.ephemeralOwner = c.session
+	}
+	pzxid := parent.pzxid
+	parent.created++
+	parent.pzxid = c.t.zxid
+	c.t.link(path, n)
+	c.note(NodeCreated, path)
+	return Result{Path: path}, func() {
+		c.t.unlink(path, n)
+		parent.created--
+		parent.pzxid = pzxid
+	}, nil
+}
+
+func (o Delete) do(c *change) (Result, func(), error) {
+	if slices.Contains(reserved, o.Path) || !strings.HasPrefix(o.Path, "/") {
+		return Result{}, nil, BadArguments
+	}
+	n := c.t.nodes[o.Path]
+	switch {
+	case n == nil:
+		return Result{}, nil, NoNode
+	case o.Version != AnyVersion && o.Version != n.version:
+		return Result{}, nil, BadVersion
+	case len(n.children) > 0:
+		return Result{}, nil, NotEmpty
+	}
+	return Result{}, c.remove(o.Path, n), nil
+}
+
+// remove deletes a node that is known to be a leaf.
+func (c *change) remove(path string, n *node) (undo func()) {
+	parentPath, _ := split(path)
+	parent := c.t.nodes[parentPath]
+	pzxid := parent.pzxid
+	c.t.unlink(path, n)
+	parent.pzxid = c.t.zxid
+	c.note(NodeDeleted, path)
+	return func() {
+		c.t.link(path, n)
+		parent.pzxid = pzxid
+	}
+}
+
+func (o Set) do(c *change) (Result, func(), error) {
+	n := c.t.nodes[o.Path]
+	switch {
+	case n == nil:
+		return Result{}, nil, NoNode
+	case o.Version != AnyVersion && o.Version != n.version:
+		return Result{}, nil, BadVersion
+	}
+	was := *n
+	n.data, n.mzxid, n.mtime = slices.Clone(o.Data), c.t.zxid, c.nowMs
+	n.version++
+	c.note(NodeDataChanged, o.Path)
+	return Result{Stat: n.stat()}, func() { *n = was }, nil
+}
+
+func (o SetACL) do(c *change) (Result, func(), error) {
+	n := c.t.nodes[o.Path]
+	switch {
+	case n == nil:
+		return Result{}, nil, NoNode
+	case o.Version != AnyVersion && o.Version != n.aversion:
+		return Result{}, nil, BadVersion
+	}
+	was := *n
+	n.acl = o.ACL
+	n.aversion++
+	return Result{Stat: n.stat()}, func() { *n = was }, nil
+}
+
+func (o Check) do(c *change) (Result, func(), error) {
+	n := c.t.nodes[o.Path]
+	switch {
+	case n == nil:
+		return Result{}, nil, NoNode
+	case o.Version != AnyVersion && o.Version != n.version:
+		return Result{}, nil, BadVersion
+	}
+	return Result{}, nothing, nil
+}
+
+func (t *Tree) link(path string, n *node) {
+	parent, name := split(path)
+	t.nodes[path] = n
+	t.nodes[parent].children[name] = true
+	if s := t.sessions[n.ephemeralOwner]; s != nil {
+		s.ephemerals[path] = true
+	}
+}
+
+func (t *Tree) unlink(path string, n *node) {
+	parent, name := split(path)
+	delete(t.nodes, path)
+	delete(t.nodes[parent].children, name)
+	if s := t.sessions[n.ephemeralOwner]; s != nil {
+		delete(s.ephemerals, path)
+	}
+}
+
+// validPath says whether a node may have the name.
+func validPath(path string) bool {
+	if path == "/" {
+		return true
+	}
+	for _, part := range strings.Split(path[1:], "/") {
+		if part == "" || part == "." || part == ".." {
+			return false
+		}
+	}
+	return !strings.ContainsFunc(path, func(r rune) bool {
+		return r < 0x20 || r >= 0x7f && r <= 0x9f || r >= 0xd800 && r <= 0xf8ff || r >= 0xfff0 && r <= 0xffff
+	})
+}
