@@ -90,6 +90,9 @@ func report(in io.Reader, out, keep io.Writer) {
 			if b := output[key]; b != nil {
 				fmt.Fprint(out, b.String())
 			}
+			if e.Test == "" {
+				unfinished(e.Package, output, out, keep)
+			}
 			fallthrough
 		case "pass", "skip":
 			delete(output, key)
@@ -98,6 +101,21 @@ func report(in io.Reader, out, keep io.Writer) {
 				fmt.Fprintf(keep, "%s\n", line)
 			}
 		}
+	}
+}
+
+// unfinished tells of the tests of a failed package that never ended, as after
+// a timeout or a panic, and counts them as failed.
+func unfinished(pkg string, output map[string]*strings.Builder, out, keep io.Writer) {
+	for key, b := range output {
+		test, ok := strings.CutPrefix(key, pkg+" ")
+		if !ok || test == "" {
+			continue
+		}
+		fmt.Fprint(out, b.String())
+		line, _ := json.Marshal(event{Action: "fail", Package: pkg, Test: test})
+		fmt.Fprintf(keep, "%s\n", line)
+		delete(output, key)
 	}
 }
 
