@@ -20,7 +20,7 @@ import (
 // same way on both sides.
 type toolLine struct {
 	script string // without .sh
-	args   string // separated by blanks; {B} is the broker, {Z} ZooKeeper, {L} a log file, {F} a folder
+	args   string // separated by blanks; {B} is the broker, {Z} ZooKeeper, {L} a log file, {F} a folder, {D} the broker's log directory
 	stdin  string
 	more   bool // only with MONEDULA_TEST_ALL
 	alone  bool // the real tool needs a process of its own, since it ends that
@@ -36,8 +36,18 @@ var realClasses = map[string]map[string]string{
 		"kafka-dump-log":            "kafka.tools.DumpLogSegments",
 		"kafka-broker-api-versions": "kafka.admin.BrokerApiVersionsCommand",
 		"kafka-cluster":             "org.apache.kafka.tools.ClusterTool",
+		"kafka-configs":             "kafka.admin.ConfigCommand",
+		"kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+		"kafka-leader-election":     "org.apache.kafka.tools.LeaderElectionCommand",
+		"kafka-delete-records":      "org.apache.kafka.tools.DeleteRecordsCommand",
+		"kafka-log-dirs":            "org.apache.kafka.tools.LogDirsCommand",
 	},
-	"2.8.2": {"kafka-topics": "kafka.admin.TopicCommand"},
+	"2.8.2": {
+		"kafka-topics":                     "kafka.admin.TopicCommand",
+		"kafka-configs":                    "kafka.admin.ConfigCommand",
+		"kafka-reassign-partitions":        "kafka.admin.ReassignPartitionsCommand",
+		"kafka-preferred-replica-election": "kafka.admin.PreferredReplicaLeaderElectionCommand",
+	},
 }
 
 var toolLines = []toolLine{
@@ -155,10 +165,19 @@ var zookeeperToolLines = []toolLine{
 	{script: "kafka-topics", args: "--zookeeper {Z} --delete --topic nosuch --if-exists", more: true},
 }
 
-func TestOurToolsSayWhatTheRealOnesSay(t *testing.T) { compareTools(t, "3.9.1", toolLines) }
+func TestOurToolsSayWhatTheRealOnesSay(t *testing.T) {
+	compareTools(t, "3.9.1", toolLines, toolSetting{})
+}
 
 func TestOurTopicToolOverZooKeeperSaysWhatTheRealOneSays(t *testing.T) {
-	compareTools(t, "2.8.2", zookeeperToolLines)
+	compareTools(t, "2.8.2", zookeeperToolLines, toolSetting{})
+}
+
+// toolSetting is what the lines of a comparison need beside one broker.
+type toolSetting struct {
+	brokers int               // of one cluster; 0: one
+	files   map[string]string // in the folder {F}; the text has the places of the lines
+	prepare func(brokers []*broker)
 }
 
 // said is what a tool said and ended with.
@@ -167,7 +186,7 @@ type said struct {
 	code           int
 }
 
-func compareTools(t *testing.T, release string, lines []toolLine) {
+func compareTools(t *testing.T, release string, lines []toolLine, setting toolSetting) {
 	t.Helper()
 	if os.Getenv("MONEDULA_TEST_ALL") == "" {
 		var short []toolLine
@@ -179,14 +198,23 @@ func compareTools(t *testing.T, release string, lines []toolLine) {
 		lines = short
 	}
 	logFile := goldenLogdir("clean/codec-gzip-0/00000000000000000000.log")
-	var brokers [2]*broker
+	var clusters [2][]*broker
 	var commands [2][][]string // script or class, then arguments
-	for i := range brokers {
-		b := startBroker(t, options{extra: []string{"num.partitions=1"}})
+	for i := range clusters {
+		clusters[i] = startToolCluster(t, max(1, setting.brokers))
+		b := clusters[i][0]
 		b.createTopic("one", 1)
 		awaitLeaders(t, b, "one")
-		brokers[i] = b
-		places := strings.NewReplacer("{B}", b.address(), "{Z}", b.zookeeper, "{L}", logFile, "{F}", t.TempDir())
+		if setting.prepare != nil {
+			setting.prepare(clusters[i])
+		}
+		folder := t.TempDir()
+		places := strings.NewReplacer("{B}", b.address(), "{Z}", b.zookeeper, "{L}", logFile, "{F}", folder, "{D}", b.dir)
+		for name, text := range setting.files {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(places.Replace(text)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, line := range lines {
 			command := []string{line.script}
 			if i == 1 {
@@ -207,9 +235,24 @@ func compareTools(t *testing.T, release string, lines []toolLine) {
 			t.Errorf("%s %s\n--- ours\n%s--- real\n%s", line.script, line.args, have, want)
 		}
 	}
-	for _, b := range brokers {
-		b.unharmed()
+	for _, cluster := range clusters {
+		for _, b := range cluster {
+			b.unharmed()
+		}
 	}
+}
+
+// startToolCluster starts brokers 0 to n-1 on a ZooKeeper chroot of their own.
+func startToolCluster(t *testing.T, n int) []*broker {
+	t.Helper()
+	var cluster []*broker
+	zookeeper := ""
+	for id := range n {
+		b := startBroker(t, options{id: id, zookeeper: zookeeper, extra: []string{"num.partitions=1", "auto.leader.rebalance.enable=false"}})
+		zookeeper = b.zookeeper
+		cluster = append(cluster, b)
+	}
+	return cluster
 }
 
 // awaitLeaders waits until the topic can be written to, without writing.

@@ -119,15 +119,15 @@ func printed(value any) string {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case float64:
-		return javaDouble(v)
+		return JavaDouble(v)
 	case []string:
 		return "[" + strings.Join(v, ", ") + "]"
 	}
 	panic("settings: no such type of value")
 }
 
-// javaDouble writes f as Java's Double.toString: 0.5, 1000000.0, 1.0E7.
-func javaDouble(f float64) string {
+// JavaDouble writes f as Java's Double.toString: 0.5, 1000000.0, 1.0E7.
+func JavaDouble(f float64) string {
 	switch {
 	case math.IsInf(f, 1):
 		return "Infinity"

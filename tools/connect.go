@@ -73,7 +73,7 @@ func connect(ctx context.Context, log *logrus.Entry, client string, servers []st
 		if err == nil {
 			conn.Close()
 			reachable := append([]string{server}, servers...)
-			return peerlink.NewCluster(reachable, peerlink.Config{ClientID: client, RequestTimeout: 30 * time.Second, ConnectTimeout: 10 * time.Second}), nil
+			return peerlink.NewCluster(reachable, peerlink.Config{ClientID: strings.TrimPrefix(client, "AdminClient clientId="), RequestTimeout: 30 * time.Second, ConnectTimeout: 10 * time.Second}), nil
 		}
 		node := -1 - attempt%len(servers)
 		log.Warnf("[%s] Connection to node %d (%s) could not be established. Node may not be available.", client, node, address(server))

@@ -17,6 +17,10 @@ func javaClass(err error) string {
 	if errors.As(err, &java) {
 		return java.class
 	}
+	var bad badOption
+	if errors.As(err, &bad) {
+		return "joptsimple." + bad.class
+	}
 	var none errNoNode
 	if errors.As(err, &none) {
 		return "org.apache.kafka.common.errors.TimeoutException"
@@ -25,4 +29,18 @@ func javaClass(err error) string {
 		return "org.apache.kafka.common.errors." + name
 	}
 	return "java.lang.RuntimeException"
+}
+
+// illegalArgument is what Kafka's tools say of arguments that make no sense.
+func illegalArgument(text string) error { return javaError{"java.lang.IllegalArgumentException", text} }
+
+// complainWithStack prints an error as most of Kafka's tools do: its text, then
+// what Java prints of its stack, which is the class and the text here.
+func (e *Env) complainWithStack(err error) {
+	e.complainf("%s\n%s\n", err, exception(javaClass(err), err.Error()))
+}
+
+// uncaught prints an error that ends a Java program on its own.
+func (e *Env) uncaught(err error) {
+	e.complainf("Exception in thread \"main\" %s", exception(javaClass(err), err.Error()))
 }

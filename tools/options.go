@@ -19,7 +19,9 @@ type options struct {
 	order   []*option
 	byName  map[string]*option
 	summary string
-	args    []string // positional arguments, after parse
+	args    []string  // positional arguments, after parse
+	exact   bool      // beginnings of names are not taken for the names
+	given   []*option // every option in the order of the command line, after parse
 }
 
 type option struct {
@@ -165,6 +167,7 @@ func (o *options) normalise(args []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		o.given = append(o.given, opt)
 		if opt.flag != nil {
 			out = append(out, "--"+opt.name)
 			continue
@@ -194,7 +197,7 @@ func (o *options) find(name string) (*option, error) {
 	}
 	var found *option
 	for _, opt := range o.order {
-		if name != "" && strings.HasPrefix(opt.name, name) {
+		if name != "" && !o.exact && strings.HasPrefix(opt.name, name) {
 			if found != nil {
 				return nil, badOption{name + " is not a recognized option", "UnrecognizedOptionException"}
 			}
@@ -205,6 +208,17 @@ func (o *options) find(name string) (*option, error) {
 		return nil, badOption{name + " is not a recognized option", "UnrecognizedOptionException"}
 	}
 	return found, nil
+}
+
+// checkSingle refuses options that were given more than once, but for those
+// that may be.
+func (o *options) checkSingle(but ...*option) error {
+	for _, opt := range o.order {
+		if opt.multi != nil && len(*opt.multi) > 1 && !contains(but, opt) {
+			return badOption{fmt.Sprintf("Found multiple arguments for option %s, but you asked for only one", opt.name), "MultipleArgumentsForOptionException"}
+		}
+	}
+	return nil
 }
 
 // require complains about the first of the options that was not given.

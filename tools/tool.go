@@ -41,6 +41,7 @@ func All() map[string]Tool {
 	for _, t := range []Tool{
 		topicsTool, consoleProducerTool, consoleConsumerTool, getOffsetsTool,
 		dumpLogTool, brokerAPIVersionsTool, clusterTool, serverStopTool,
+		configsTool,
 	} {
 		all[t.Name] = t
 	}

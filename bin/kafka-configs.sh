@@ -1,0 +1,3 @@
+#!/bin/sh
+# Shows and changes the configurations of topics, brokers, clients and users.
+exec "${0%/*}/../monedula" kafka-configs "$@"

@@ -1,0 +1,136 @@
+package integration
+
+import "testing"
+
+// configLines are command lines of kafka-configs over --bootstrap-server.
+var configLines = []toolLine{
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type topics --entity-name one --alter --add-config retention.ms=3600000,max.message.bytes=2000000"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type topics --entity-name one --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --describe --all"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --alter --add-config cleanup.policy=[compact,delete],retention.ms=5000 --delete-config max.message.bytes"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type topics --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --alter --delete-config retention.ms,cleanup.policy"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --alter --delete-config retention.ms,nosuch"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --alter --add-config nosuch=1"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --alter --add-config segment.bytes=1"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --alter --add-config segment.bytes", more: true},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --alter --add-config segment!bytes=1", more: true},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --alter --add-config message.format.version=2.8", more: true},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --alter --add-config-file {F}/topic.properties"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --alter --add-config-file {F}/nosuch.properties"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type topics --entity-name nosuch --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic nosuch --alter --add-config retention.ms=1"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic bad%name --describe", more: true},
+
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type brokers --entity-name 0 --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --broker 0 --alter --add-config log.cleaner.threads=2"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --broker-defaults --alter --add-config message.max.bytes=2000000"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type brokers --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --broker 0 --alter --add-config broker.id=5"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --broker 0 --alter --add-config log.cleaner.threads=many", more: true},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --broker 0 --alter --delete-config nosuch"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --broker 0 --alter --delete-config log.cleaner.threads"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type brokers --entity-default --alter --delete-config message.max.bytes"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --broker zero --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --broker-logger 0 --alter --add-config kafka.nosuch=DEBUG"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --broker-logger 0 --alter --add-config root=LOUD", more: true},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type broker-loggers --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --command-config {F}/short.properties --broker 7 --describe"},
+
+	{script: "kafka-configs", args: "--bootstrap-server {B} --user alice --alter --add-config producer_byte_rate=1024,consumer_byte_rate=2048"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type users --entity-name alice --entity-type clients --entity-name c1 --alter --add-config request_percentage=50"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --client-defaults --alter --add-config producer_byte_rate=10485760"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --ip 10.1.1.1 --alter --add-config connection_creation_rate=20"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --user alice --alter --add-config SCRAM-SHA-256=[iterations=4096,password=secret]"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type users --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type clients --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type users --entity-type clients --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --entity-type ips --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --user alice --alter --delete-config nosuch"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --user alice --alter --add-config nosuch=1"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --user alice --alter --add-config SCRAM-SHA-256=[password=x],producer_byte_rate=1"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --user alice --alter --add-config SCRAM-SHA-256=[iterations=1,password=x]"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --user alice --alter --add-config SCRAM-SHA-256=x"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --user-defaults --alter --add-config SCRAM-SHA-256=[password=x]"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --client c1 --alter --add-config SCRAM-SHA-256=[password=x],nosuch=1"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --client c1 --alter --delete-config nosuch,other", more: true},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --ip 10.1.1.1 --alter --add-config nosuch=1"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --ip no.such.host.invalid --describe"},
+
+	{script: "kafka-configs", args: ""},
+	{script: "kafka-configs", args: "--bootstrap-server {B}"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --describe --alter", more: true},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --describe"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --describe --topic one --add-config a=b"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --describe --entity-type nosuch"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --describe --entity-type topics --entity-type topics"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --describe --entity-type topics --entity-type users"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --describe --entity-type topics --topic one"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --alter --entity-type topics --add-config a=b"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --alter --entity-type users --add-config a=b"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --alter --topic one"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --alter --topic one --add-config a=b --add-config-file f"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --alter --topic one --add-config a=b --add-config c=d"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --zookeeper {Z} --describe --entity-type users"},
+	{script: "kafka-configs", args: "--describe --entity-type topics"},
+	{script: "kafka-configs", args: "--describe --entity-type users"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --nosuch"},
+	{script: "kafka-configs", args: "--bootstrap-serve {B} --describe --topic one"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --topic one --describe --command-config {F}/nosuch.properties"},
+	{script: "kafka-configs", args: "--bootstrap-server 127.0.0.1:1 --topic one --describe --command-config {F}/short.properties"},
+	{script: "kafka-configs", args: "--bootstrap-server nothing --topic one --describe", more: true},
+	{script: "kafka-configs", args: "--version"},
+}
+
+// shortTimeouts lets the admin client give up soon.
+const shortTimeouts = "default.api.timeout.ms=1500\nrequest.timeout.ms=1000\n"
+
+func TestOurConfigsToolSaysWhatTheRealOneSays(t *testing.T) {
+	compareTools(t, "3.9.1", configLines, toolSetting{files: map[string]string{
+		"topic.properties": "flush.ms=1000\nretention.bytes=1000000\n", "short.properties": shortTimeouts,
+	}})
+}
+
+// zookeeperConfigLines are those over --zookeeper, as in 2.8.
+var zookeeperConfigLines = []toolLine{
+	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type topics --entity-name one --alter --add-config retention.ms=5000"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type topics --describe"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --topic one --alter --delete-config retention.ms"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --topic one --alter --delete-config retention.ms"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --topic one --alter --add-config nosuch=1"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --topic one --alter --add-config segment.bytes=1"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --topic nosuch --alter --add-config retention.ms=1"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --user alice --alter --add-config producer_byte_rate=1024,consumer_byte_rate=2048"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --user alice --describe"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --user al@ice --alter --add-config SCRAM-SHA-256=[iterations=4096,password=secret]"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --user bob --alter --add-config SCRAM-SHA-512=[iterations=1,password=secret]"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --user bob --alter --add-config nosuch=1"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --user bob --alter --add-config producer_byte_rate=many"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type users --entity-default --alter --add-config producer_byte_rate=10"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type users --entity-default --describe"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type clients --entity-name c1 --entity-type users --entity-name alice --alter --add-config request_percentage=50"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type users --entity-type clients --describe"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type users --entity-name alice --entity-type clients --describe"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --client c1 --alter --add-config SCRAM-SHA-256=[password=x]"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --client c1 --alter --add-config producer_byte_rate=10"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type clients --describe"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --ip 10.1.1.1 --alter --add-config connection_creation_rate=20"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type ips --describe"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --broker 0 --alter --add-config leader.replication.throttled.rate=1000"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --broker 0 --describe"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --broker 0 --alter --add-config log.cleaner.threads=2"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --broker-defaults --alter --add-config log.cleaner.threads=2"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --broker 7 --alter --add-config log.cleaner.threads=2,broker.id=3"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --broker 7 --alter --add-config log.cleaner.threads=2"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --broker 7 --alter --add-config listener.name.internal.ssl.key.password=secret"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --broker 7 --alter --add-config listener.name.internal.ssl.key.password=secret,password.encoder.secret=other"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --broker 7 --alter --delete-config listener.name.internal.ssl.key.password"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type brokers --describe"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --broker-logger 0 --describe"},
+	{script: "kafka-configs", args: "--zookeeper {Z} --topic one --describe --all"},
+}
+
+func TestOurConfigsToolOverZooKeeperSaysWhatTheRealOneSays(t *testing.T) {
+	compareTools(t, "2.8.2", zookeeperConfigLines, toolSetting{})
+}

@@ -1,0 +1,322 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
+)
+
+// adminClient sends the administration tools' requests. A call is repeated
+// until it is answered, for default.api.timeout.ms at most, and ends with the
+// texts of Kafka's admin client. Not safe for concurrent use.
+type adminClient struct {
+	env     *Env
+	id      string
+	servers []string
+	timeout time.Duration // of a call
+	cluster *peerlink.Cluster
+}
+
+// newAdminClient reads the --command-config file and the bootstrap servers; it
+// connects with the first call. Where the file tells no default.api.timeout.ms
+// a call takes at most timeout.
+func newAdminClient(env *Env, id, bootstrap, configFile string, timeout time.Duration) (*adminClient, error) {
+	config, err := loadProperties(configFile)
+	if err != nil {
+		return nil, javaError{"java.nio.file.NoSuchFileException", configFile}
+	}
+	servers, err := parseBootstrap(bootstrap)
+	if err != nil {
+		return nil, javaError{"org.apache.kafka.common.KafkaException", "Failed to create new KafkaAdminClient"}
+	}
+	if ms, err := strconv.ParseInt(config["default.api.timeout.ms"], 10, 32); err == nil {
+		timeout = millis(ms)
+	}
+	if config["client.id"] != "" {
+		id = config["client.id"]
+	}
+	return &adminClient{env: env, id: id, servers: servers, timeout: timeout}, nil
+}
+
+// Close closes the connections.
+func (c *adminClient) Close() {
+	if c.cluster != nil {
+		c.cluster.Close()
+	}
+}
+
+// whom tells which broker a request is for.
+type whom func(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error)
+
+// controller is where the requests go that change the cluster.
+func controller(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error) {
+	return c.Controller(ctx)
+}
+
+// brokerNamed is the broker with that id.
+func brokerNamed(id int32) whom {
+	return func(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error) { return c.Broker(ctx, id) }
+}
+
+// anyone is whichever bootstrap server answers.
+func anyone(context.Context, *peerlink.Cluster) (*peerlink.Link, error) { return nil, nil }
+
+// call sends the request until refused says that its answer can stand (nil: any
+// can). name is the method of Kafka's client, for the text of a time-out.
+func (c *adminClient) call(name string, to whom, req kmsg.Request, max int16, refused func(kmsg.Response) protocol.ErrorCode) (kmsg.Response, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-c.env.Signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if c.cluster == nil {
+		cluster, err := connect(ctx, c.env.logger("org.apache.kafka.clients.NetworkClient"), "AdminClient clientId="+c.id, c.servers, name)
+		if err != nil {
+			return nil, noNode(err, name)
+		}
+		c.cluster = cluster
+	}
+	var assigned bool
+	for tries := 1; ; tries++ {
+		link, err := to(ctx, c.cluster)
+		var resp kmsg.Response
+		if err == nil {
+			assigned = true
+			if link != nil {
+				resp, err = link.Negotiated(ctx, req, max)
+			} else {
+				resp, err = c.cluster.Any(ctx, req, max)
+			}
+		}
+		var unsupported *peerlink.UnsupportedError
+		switch {
+		case errors.As(err, &unsupported):
+			return nil, javaError{"org.apache.kafka.common.errors.UnsupportedVersionException",
+				"The node does not support " + protocol.APIKey(req.Key()).ConstantName()}
+		case err == nil && (refused == nil || !again(refused(resp))):
+			return resp, nil
+		}
+		select {
+		case <-ctx.Done():
+			if !assigned {
+				return nil, errNoNode{name}
+			}
+			now := time.Now().UnixMilli()
+			return nil, javaError{"org.apache.kafka.common.errors.TimeoutException", fmt.Sprintf(
+				"Call(callName=%s, deadlineMs=%d, tries=%d, nextAllowedTryMs=%d) timed out at %d after %d attempt(s)", name, now, tries, now, now, tries)}
+		case <-time.After(retryPause):
+		}
+	}
+}
+
+const retryPause = 100 * time.Millisecond
+
+// again says whether Kafka's client would look for the controller once more.
+func again(code protocol.ErrorCode) bool {
+	return code == protocol.NotController || code == protocol.CoordinatorNotAvailable
+}
+
+// noNode is what a call ends with that found nobody in its time.
+func noNode(err error, call string) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return errNoNode{call}
+	}
+	return err
+}
+
+// execution wraps an error as Java does whose future was waited for.
+func execution(err error) error {
+	if err == nil {
+		return nil
+	}
+	return javaError{"java.util.concurrent.ExecutionException", javaClass(err) + ": " + err.Error()}
+}
+
+// nodes returns the brokers of the cluster, in the order of Kafka's client.
+func (c *adminClient) nodes() ([]kmsg.MetadataResponseBroker, error) {
+	meta, err := c.metadata("listNodes", []string{})
+	if err != nil {
+		return nil, err
+	}
+	return hashOrder(meta.Brokers, func(b kmsg.MetadataResponseBroker) uint32 { return intHash(b.NodeID) }), nil
+}
+
+// metadata asks for topics by name; nil asks for all.
+func (c *adminClient) metadata(call string, topics []string) (*kmsg.MetadataResponse, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.AllowAutoTopicCreation = false
+	if topics != nil {
+		req.Topics = []kmsg.MetadataRequestTopic{}
+		for _, name := range topics {
+			t := kmsg.NewMetadataRequestTopic()
+			t.Topic = kmsg.StringPtr(name)
+			req.Topics = append(req.Topics, t)
+		}
+	}
+	resp, err := c.call(call, anyone, req, 12, nil)
+	if err != nil {
+		return nil, err
+	}
+	return resp.(*kmsg.MetadataResponse), nil
+}
+
+// topics describes topics by name. unknown is called for each that there is
+// none of; others' errors end it.
+func (c *adminClient) topics(names []string, unknown func(name string) error) (map[string][]kmsg.MetadataResponseTopicPartition, error) {
+	found := map[string][]kmsg.MetadataResponseTopicPartition{}
+	if len(names) == 0 {
+		return found, nil
+	}
+	meta, err := c.metadata("describeTopics", names)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range meta.Topics {
+		switch code := protocol.ErrorCode(t.ErrorCode); code {
+		case protocol.None, protocol.LeaderNotAvailable:
+			found[*t.Topic] = t.Partitions
+		case protocol.UnknownTopicOrPartition:
+			if err := unknown(*t.Topic); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, code
+		}
+	}
+	return found, nil
+}
+
+// reassignments lists the running reassignments, of the given partitions or of all.
+func (c *adminClient) reassignments(of []topicPartition) (map[topicPartition]reassignment, error) {
+	req := kmsg.NewPtrListPartitionReassignmentsRequest()
+	req.TimeoutMillis = 30000
+	if of == nil {
+		req.Topics = nil
+	} else {
+		req.Topics = []kmsg.ListPartitionReassignmentsRequestTopic{}
+		for topic, partitions := range byTopic(of) {
+			t := kmsg.NewListPartitionReassignmentsRequestTopic()
+			t.Topic, t.Partitions = topic, partitions
+			req.Topics = append(req.Topics, t)
+		}
+	}
+	resp, err := c.call("listPartitionReassignments", controller, req, 0, func(r kmsg.Response) protocol.ErrorCode {
+		return protocol.ErrorCode(r.(*kmsg.ListPartitionReassignmentsResponse).ErrorCode)
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := resp.(*kmsg.ListPartitionReassignmentsResponse)
+	if list.ErrorCode != 0 {
+		return nil, answered(list.ErrorCode, list.ErrorMessage)
+	}
+	running := map[topicPartition]reassignment{}
+	for _, t := range list.Topics {
+		for _, p := range t.Partitions {
+			running[topicPartition{t.Topic, p.Partition}] = reassignment{p.Replicas, p.AddingReplicas, p.RemovingReplicas}
+		}
+	}
+	return running, nil
+}
+
+func byTopic(partitions []topicPartition) map[string][]int32 {
+	topics := map[string][]int32{}
+	for _, tp := range partitions {
+		topics[tp.topic] = append(topics[tp.topic], tp.partition)
+	}
+	return topics
+}
+
+// resource is what configurations belong to.
+type resource struct {
+	kind kmsg.ConfigResourceType
+	name string
+}
+
+// place is the broker that a resource's requests go to.
+func (r resource) place() whom {
+	if r.name != "" && (r.kind == kmsg.ConfigResourceTypeBroker || r.kind == kmsg.ConfigResourceTypeBrokerLogger) {
+		if id, err := strconv.ParseInt(r.name, 10, 32); err == nil {
+			return brokerNamed(int32(id))
+		}
+	}
+	return anyone
+}
+
+// describeConfig returns a resource's entries.
+func (c *adminClient) describeConfig(r resource, synonyms bool) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	req.IncludeSynonyms = synonyms
+	one := kmsg.NewDescribeConfigsRequestResource()
+	one.ResourceType, one.ResourceName = r.kind, r.name
+	req.Resources = append(req.Resources, one)
+	resp, err := c.call("describeConfigs", r.place(), req, 4, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, answer := range resp.(*kmsg.DescribeConfigsResponse).Resources {
+		if answer.ErrorCode != 0 {
+			return nil, refusal(answer.ErrorCode, answer.ErrorMessage)
+		}
+		return answer.Configs, nil
+	}
+	return nil, nil
+}
+
+// configChange sets or deletes a key of a resource.
+type configChange struct {
+	name   string
+	value  *string
+	delete bool
+}
+
+func setting(name, value string) configChange { return configChange{name: name, value: &value} }
+
+// changeConfigs alters resources one by one, in the given order, and returns
+// the first error.
+func (c *adminClient) changeConfigs(resources []resource, changes func(resource) []configChange) error {
+	for _, r := range resources {
+		req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+		one := kmsg.NewIncrementalAlterConfigsRequestResource()
+		one.ResourceType, one.ResourceName = r.kind, r.name
+		for _, change := range changes(r) {
+			entry := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+			entry.Name, entry.Value = change.name, change.value
+			if change.delete {
+				entry.Op = kmsg.IncrementalAlterConfigOpDelete
+			}
+			one.Configs = append(one.Configs, entry)
+		}
+		req.Resources = append(req.Resources, one)
+		resp, err := c.call("incrementalAlterConfigs", r.place(), req, 1, nil)
+		if err != nil {
+			return err
+		}
+		for _, answer := range resp.(*kmsg.IncrementalAlterConfigsResponse).Resources {
+			if answer.ErrorCode != 0 {
+				return refusal(answer.ErrorCode, answer.ErrorMessage)
+			}
+		}
+	}
+	return nil
+}
+
+// refusal is the error of an answer: an empty text stays empty, none is the
+// code's own.
+func refusal(code int16, message *string) error {
+	if message != nil {
+		return protocol.Errorf(protocol.ErrorCode(code), "%s", *message)
+	}
+	return protocol.ErrorCode(code)
+}

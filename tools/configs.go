@@ -1,0 +1,60 @@
+package tools
+
+import (
+	"errors"
+	"strings"
+)
+
+var configsTool = Tool{
+	Name:    "kafka-configs",
+	Summary: "Shows and changes the configurations of topics, brokers, clients and users.",
+	Run:     runConfigs,
+}
+
+func runConfigs(env *Env, args []string) int {
+	o := newConfigsOptions(env, args)
+	if len(args) == 0 {
+		return o.fail(usageError{configsSummary})
+	}
+	err := o.parse(args)
+	if err == nil {
+		err = o.check()
+	}
+	if err == nil {
+		if o.zookeeper.given() {
+			err = o.runOverZooKeeper()
+		} else {
+			err = o.runOverBootstrap()
+		}
+	}
+	if err == nil {
+		return 0
+	}
+	var usage usageError
+	var java javaError
+	switch {
+	case errors.As(err, &usage), errors.As(err, new(badOption)), errors.Is(err, errDone):
+		return o.fail(err)
+	case errors.As(err, &java) && (java.class == "java.lang.IllegalArgumentException" || java.class == invalidConfiguration):
+		env.complainf("%s", err)
+	default:
+		env.complainf("Error while executing config command with args '%s'\n%s", strings.Join(args, " "), exception(javaClass(err), err.Error()))
+	}
+	return 1
+}
+
+const invalidConfiguration = "org.apache.kafka.common.errors.InvalidConfigurationException"
+
+// notThere complains about keys that shall be deleted and are not set.
+func notThere(keys []string, isSet func(key string) bool) error {
+	var absent []string
+	for _, key := range keys {
+		if !isSet(key) {
+			absent = append(absent, key)
+		}
+	}
+	if len(absent) == 0 {
+		return nil
+	}
+	return javaError{invalidConfiguration, "Invalid config(s): " + strings.Join(absent, ",")}
+}
