@@ -184,7 +184,12 @@ func (s *Store) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
 // AwaitBrokerGone returns nil once /brokers/ids/id does not exist, woken by a
 // watch of its own; else the context's error.
 func (s *Store) AwaitBrokerGone(ctx context.Context, id int32) error {
-	path := BrokerPath(id)
+	return s.awaitGone(ctx, BrokerPath(id))
+}
+
+// awaitGone returns nil once there is no node at path, woken by a watch of its
+// own; else the context's error.
+func (s *Store) awaitGone(ctx context.Context, path string) error {
 	for {
 		sess, err := s.session(ctx)
 		if err != nil {
