@@ -37,12 +37,13 @@ var allowed = map[string][]string{
 	"network":       {},
 	"admin":         {"zkstore"},
 	"producerids":   {"zkstore"},
+	"zkconsumer":    {"zkstore"},
 	"controller":    {"zkstore"},
 	"replication":   {"storage", "network"},
 	"group":         {"replication", "storage", "zkstore"},
 	"broker/api":    {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
 	"broker":        {"*"},
-	"tools":         {"admin", "storage", "zkstore"},
+	"tools":         {"admin", "storage", "zkstore", "zkconsumer"},
 	"cmd/monedula":  {"broker", "tools"},
 }
 

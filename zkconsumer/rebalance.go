@@ -1,0 +1,385 @@
+package zkconsumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// RebalanceFailedError says that a member found no share within
+// rebalance.max.retries tries: others did not give up what it was to read.
+type RebalanceFailedError struct {
+	ID      string
+	Retries int
+	Cause   error // of the last try; nil: a partition stayed owned
+}
+
+func (e *RebalanceFailedError) Error() string {
+	return fmt.Sprintf("%s can't rebalance after %d retries", e.ID, e.Retries)
+}
+
+// Unwrap is the cause of the last try.
+func (e *RebalanceFailedError) Unwrap() error { return e.Cause }
+
+// rebalance takes the member's share, trying again as long as others own parts
+// of it. A try is counted when the whole pause has passed: if the owner gives up
+// in the pause the next one begins at once.
+func (c *Consumer) rebalance() error {
+	var cause error
+	for try := 0; try < c.cfg.RebalanceRetries; {
+		if c.closing() {
+			return ErrClosed
+		}
+		c.say("begin rebalancing consumer %s try #%d", c.id, try)
+		busy, err := c.try()
+		c.say("end rebalancing consumer %s try #%d", c.id, try)
+		if err == nil && busy == nil {
+			return nil
+		}
+		cause = err
+		if err != nil {
+			c.log.WithError(err).Infof("[%s], exception during rebalance ", c.id)
+		}
+		if errors.Is(err, zkstore.ErrSessionExpired) || errors.Is(err, zkstore.ErrClosed) || c.base.Err() != nil {
+			return err // the next session registers first
+		}
+		c.say("Rebalancing attempt failed. Clearing the cache before the next rebalancing operation is triggered")
+		c.stopReading(handBackLimit)
+		if !c.awaitRelease(busy) {
+			try++
+		}
+	}
+	return &RebalanceFailedError{c.id, c.cfg.RebalanceRetries, cause}
+}
+
+// awaitRelease waits for the pause between two tries; true: a partition that
+// was owned has been given up before.
+func (c *Consumer) awaitRelease(busy *TopicPartition) bool {
+	timer := time.NewTimer(c.cfg.RebalanceBackoff)
+	defer timer.Stop()
+	ctx, cancel := context.WithCancel(c.session)
+	defer cancel()
+	released := make(chan struct{})
+	if busy != nil {
+		go func() {
+			if c.store.AwaitPartitionReleased(ctx, c.cfg.Group, *busy) == nil {
+				close(released)
+			}
+		}()
+	}
+	select {
+	case <-released:
+		return true
+	case <-timer.C:
+	case <-c.done:
+	case <-c.base.Done():
+	}
+	return false
+}
+
+// try is one turn; busy is a partition of the share that somebody else owns.
+func (c *Consumer) try() (busy *TopicPartition, err error) {
+	ctx := c.session
+	ids, err := c.store.BrokerIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) == 0 {
+		c.log.Warnf("[%s], no brokers found when trying to rebalance.", c.id)
+		return nil, c.awaitBrokers(ctx)
+	}
+	g, err := c.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	share := c.share(g)
+	if c.has(share) {
+		return nil, nil
+	}
+	c.stopReading(handBackLimit)
+	if !c.cfg.NoAutoCommit {
+		c.say("Committing all offsets after clearing the fetcher queues")
+		if err := c.commit(); err != nil {
+			c.log.WithError(err).Warnf("[%s], what was read could not be committed; it is read again", c.id)
+		}
+	}
+	if err := c.release(ctx); err != nil {
+		return nil, err
+	}
+	return c.claim(ctx, share)
+}
+
+// awaitBrokers has a rebalance done once there is a broker.
+func (c *Consumer) awaitBrokers(ctx context.Context) error {
+	if !c.noBrokers {
+		c.noBrokers = true
+		c.store.WatchChildren(zkstore.BrokerIDsPath, func() { c.need(due{rebalance: true}) })
+	}
+	brokers, err := c.store.Brokers(ctx) // arms it
+	if err == nil && len(brokers) > 0 {
+		c.need(due{rebalance: true})
+	}
+	return err
+}
+
+// look reads the group and its topics, and arms the watches on them.
+func (c *Consumer) look(ctx context.Context) (group, error) {
+	g := group{topics: map[string]map[string]int{}}
+	members, err := c.store.Consumers(ctx, c.cfg.Group)
+	if err != nil {
+		return g, err
+	}
+	if !slices.Contains(members, c.id) {
+		return g, fmt.Errorf("the registration of %s is gone", c.id)
+	}
+	all, err := c.store.Topics(ctx)
+	if err != nil {
+		return g, err
+	}
+	read := map[string]bool{}
+	for _, member := range members {
+		r, err := c.store.Consumer(ctx, c.cfg.Group, member)
+		if errors.Is(err, zkstore.ErrNoNode) {
+			continue // gone since: the watch will tell
+		}
+		if err != nil {
+			return g, err
+		}
+		s, err := subscriptionOf(r, !c.cfg.WithInternal)
+		if err != nil {
+			return g, fmt.Errorf("the subscription of %s: %w", member, err)
+		}
+		g.topics[member] = s.of(all)
+		for topic := range g.topics[member] {
+			read[topic] = true
+		}
+	}
+	c.topics = sortedTopics(c.mine.of(all))
+	if err := c.watchTopics(ctx); err != nil {
+		return g, err
+	}
+	nodes, err := c.store.TopicNodes(ctx, names(read))
+	if err != nil {
+		return g, err
+	}
+	g.partitions = map[string][]int32{}
+	for topic, node := range nodes {
+		for p := range node.Partitions {
+			g.partitions[topic] = append(g.partitions[topic], p)
+		}
+		slices.Sort(g.partitions[topic])
+	}
+	return g, nil
+}
+
+func sortedTopics(topics map[string]int) []string {
+	var list []string
+	for t := range topics {
+		list = append(list, t)
+	}
+	sort.Strings(list)
+	return list
+}
+
+// watchTopics has more partitions of the member's topics noticed, and that a
+// topic that it names comes into being.
+func (c *Consumer) watchTopics(ctx context.Context) error {
+	changed := func() { c.need(due{rebalance: true}) }
+	for _, topic := range c.topics {
+		path := zkstore.TopicPath(topic)
+		if !c.watched[topic] {
+			c.watched[topic] = true
+			c.store.WatchNode(path, zkstore.NodeWatch{Created: changed, Changed: changed, Deleted: changed})
+		}
+		if c.mine.pattern == nil {
+			if _, err := c.store.Arm(ctx, path); err != nil {
+				return err
+			}
+		}
+	}
+	for topic := range c.watched {
+		if !slices.Contains(c.topics, topic) {
+			delete(c.watched, topic)
+			c.store.UnwatchNode(zkstore.TopicPath(topic))
+		}
+	}
+	return nil
+}
+
+// topicsChanged says whether the pattern now means other topics.
+func (c *Consumer) topicsChanged() (bool, error) {
+	all, err := c.store.Topics(c.session)
+	return err == nil && !slices.Equal(sortedTopics(c.mine.of(all)), c.topics), err
+}
+
+// share is what the member is to read, and in which streams.
+func (c *Consumer) share(g group) map[TopicPartition]*Stream {
+	owners := g.assign(c.cfg.Assignor, c.id)
+	c.tell(g, owners)
+	share := map[TopicPartition]*Stream{}
+	for tp, t := range owners {
+		if t.member == c.id {
+			share[tp] = c.streams[t.number]
+		}
+	}
+	return share
+}
+
+// tell logs the decision as Kafka's assignors do.
+func (c *Consumer) tell(g group, owners map[TopicPartition]thread) {
+	name := "kafka.consumer.RangeAssignor"
+	if c.cfg.Assignor == RoundRobinAssignor {
+		name = "kafka.consumer.RoundRobinAssignor"
+	}
+	log := kafkalog.For(c.cfg.Logger, name)
+	claims := map[string]map[thread]bool{}
+	for tp, t := range owners {
+		if claims[tp.Topic] == nil {
+			claims[tp.Topic] = map[thread]bool{}
+		}
+		claims[tp.Topic][t] = true
+	}
+	for _, topic := range sortedTopics(g.topics[c.id]) {
+		readers := g.readers(topic)
+		var texts []string
+		for _, t := range readers {
+			texts = append(texts, t.String())
+		}
+		log.Infof("Consumer %s rebalancing the following partitions: %v for topic %s with consumers: List(%s)", c.id, g.partitions[topic], topic, strings.Join(texts, ", "))
+		for _, t := range readers {
+			if !claims[topic][t] && c.cfg.Assignor == RangeAssignor {
+				log.Warnf("No broker partitions consumed by consumer thread %s for topic %s", t, topic)
+			}
+		}
+	}
+}
+
+// has says whether the member reads exactly this already.
+func (c *Consumer) has(share map[TopicPartition]*Stream) bool {
+	c.mu.Lock()
+	reading := c.fetching != nil && c.fetching.ctx.Err() == nil
+	c.mu.Unlock()
+	if !reading || len(share) != len(c.owned) {
+		return false
+	}
+	for tp, s := range share {
+		if c.owned[tp] == nil || c.owned[tp].stream != s {
+			return false
+		}
+	}
+	return true
+}
+
+// claim makes the member the owner of its share and starts to read. Where
+// somebody else owns a part of it, all is given up again.
+func (c *Consumer) claim(ctx context.Context, share map[TopicPartition]*Stream) (busy *TopicPartition, err error) {
+	tps := make([]TopicPartition, 0, len(share))
+	for tp := range share {
+		tps = append(tps, tp)
+	}
+	sort.Slice(tps, func(i, j int) bool {
+		a, b := tps[i], tps[j]
+		return a.Topic < b.Topic || a.Topic == b.Topic && a.Partition < b.Partition
+	})
+	for _, tp := range tps {
+		err := c.store.ClaimPartition(ctx, c.cfg.Group, tp, share[tp].thread.String())
+		switch {
+		case err == nil:
+			c.say("%s successfully owned partition %d for topic %s", share[tp].thread, tp.Partition, tp.Topic)
+			c.owned[tp] = &position{tp: tp, stream: share[tp]}
+			continue
+		case errors.Is(err, zkstore.ErrNodeExists):
+			c.say("waiting for the partition ownership to be deleted: %d for topic %s", tp.Partition, tp.Topic)
+			return &tp, c.release(ctx)
+		}
+		return nil, errors.Join(err, c.release(ctx))
+	}
+	// Now that nobody else can commit, where the last owner stopped.
+	offsets, err := c.offsets.fetch(ctx, tps)
+	if err != nil {
+		return nil, errors.Join(err, c.release(ctx))
+	}
+	positions := make([]*position, 0, len(tps))
+	for _, tp := range tps {
+		offset, known := offsets[tp]
+		if !known {
+			offset = -1
+		}
+		p := c.owned[tp]
+		p.fetch, p.consumed, p.written = offset, offset, offset
+		positions = append(positions, p)
+	}
+	c.startReading(positions, tps)
+	return nil, nil
+}
+
+func (c *Consumer) startReading(positions []*position, tps []TopicPartition) {
+	var texts []string
+	for _, p := range positions {
+		texts = append(texts, fmt.Sprintf("%s:%d: fetched offset = %d: consumed offset = %d", p.tp.Topic, p.tp.Partition, p.fetch, p.written))
+	}
+	c.say("Consumer %s selected partitions : %s", c.id, strings.Join(texts, ","))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shown = tps
+	c.fetching = startFetching(&c.cfg, c.store, c.id, positions)
+}
+
+// stopReading ends the fetchers and empties the streams, waiting up to limit
+// for each one's records that are out. What is owned stays so.
+func (c *Consumer) stopReading(limit time.Duration) {
+	c.mu.Lock()
+	f := c.fetching
+	c.mu.Unlock()
+	if f == nil {
+		return
+	}
+	f.stop()
+	for _, s := range c.streams {
+		s.handBack(limit)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fetching, c.shown = nil, nil
+}
+
+// release gives up what the member owns. Where that fails it still owns it.
+func (c *Consumer) release(ctx context.Context) error {
+	c.say("Releasing partition ownership")
+	for tp := range c.owned {
+		if err := c.store.ReleasePartition(ctx, c.cfg.Group, tp); err != nil {
+			return err
+		}
+		delete(c.owned, tp)
+	}
+	return nil
+}
+
+// disown forgets what was owned in a session that is over.
+func (c *Consumer) disown() { clear(c.owned) }
+
+// commit writes how far each owned partition was consumed, where that is new.
+// It is bound to the session in which they are owned.
+func (c *Consumer) commit() error {
+	news := map[TopicPartition]int64{}
+	for tp, p := range c.owned {
+		if consumed := p.stream.consumedOf(p); consumed >= 0 && consumed != p.written {
+			news[tp] = consumed
+		}
+	}
+	if len(news) == 0 {
+		return nil
+	}
+	written, err := c.offsets.commit(c.session, news)
+	for _, tp := range written {
+		c.owned[tp].written = news[tp]
+	}
+	return err
+}
