@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Resolves the jars of a real Apache Kafka for interoperability tests and prints their folder.
-#   scripts/kafka-jars.sh [VERSION]       default 3.9.1
+#   scripts/kafka-jars.sh [VERSION]       default 3.9.1; 1.1.1 has the consumer over ZooKeeper
 # Cached in $MONEDULA_CACHE (default ~/.cache/monedula); nothing is done when they are there.
 set -euo pipefail
 version=${1:-3.9.1}
@@ -22,7 +22,11 @@ if [ ! -e "$jars/.complete" ]; then
     rm -rf "$jars.part"
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
-    cp "$here/kafka-peer/pom.xml" "$work/pom.xml"
+    case $version in
+      1.*) pom=classic.xml ;;
+      *) pom=pom.xml ;;
+    esac
+    cp "$here/kafka-peer/$pom" "$work/pom.xml"
     (cd "$work" && mvn -q -B -Dkafka.version="$version" dependency:copy-dependencies -DoutputDirectory="$jars.part" >&2) || {
       echo "kafka-jars.sh: could not fetch Apache Kafka $version with Maven; see the lines above." >&2
       exit 1

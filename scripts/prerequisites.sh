@@ -63,6 +63,7 @@ fi
 
 "$here/kafka-jars.sh" 3.9.1 >/dev/null
 "$here/kafka-jars.sh" 2.8.2 >/dev/null
+"$here/kafka-jars.sh" 1.1.1 >/dev/null
 
 python_client() { # FOLDER REQUIREMENT...
   local venv=$cache/$1

@@ -60,6 +60,9 @@ func newConsumerOptions(env *Env) *consumerOptions {
 }
 
 func runConsoleConsumer(env *Env, args []string) int {
+	if asksForZookeeper(args) {
+		return runClassicConsumer(env, args)
+	}
 	o := newConsumerOptions(env)
 	if err := o.parse(args); err != nil {
 		return o.failParsing(err)

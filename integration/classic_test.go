@@ -1,0 +1,565 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/zkconsumer"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// classicConsumer is a console consumer over ZooKeeper, ours or that of 1.1.1.
+type classicConsumer struct {
+	*testkit.Process
+	kind string
+}
+
+// startClassic starts one; sessions are short and rebalances patient.
+func startClassic(t testing.TB, kind, zookeeper, group string, args ...string) *classicConsumer {
+	t.Helper()
+	args = append([]string{"--zookeeper", zookeeper, "--consumer-property", "group.id=" + group, "--consumer-property", "auto.commit.interval.ms=500",
+		"--consumer-property", "zookeeper.session.timeout.ms=4000", "--consumer-property", "rebalance.backoff.ms=500", "--consumer-property", "rebalance.max.retries=30"}, args...)
+	cmd := script("kafka-console-consumer", args...)
+	if kind != "ours" {
+		cmd = testkit.RealKafka(t, kind).Command(t, "-Xmx128m", "kafka.tools.ConsoleConsumer", args...)
+	}
+	p, err := testkit.Start(kind+" classic consumer", cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			t.Logf("%s consumer:\n%s", kind, ending(p.Output()))
+		}
+	})
+	return &classicConsumer{p, kind}
+}
+
+var classicRecord = regexp.MustCompile(`(?m)^(\d+)/(\d+)$`)
+
+// records are the numbers that it has printed, by partition, in that order.
+func (c *classicConsumer) records() map[int32][]int {
+	read := map[int32][]int{}
+	for _, m := range classicRecord.FindAllStringSubmatch(c.Output(), -1) {
+		p, _ := strconv.Atoi(m[1])
+		n, _ := strconv.Atoi(m[2])
+		read[int32(p)] = append(read[int32(p)], n)
+	}
+	return read
+}
+
+// openStore reads and writes the znodes of consumers.
+func openStore(t testing.TB, zookeeper string) *zkstore.Store {
+	t.Helper()
+	s, err := zkstore.Open(background(), zkstore.Config{Connect: zookeeper, SessionTimeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// owners returns who owns each partition of a topic, as member ids, and how
+// many members there are.
+func owners(t testing.TB, s *zkstore.Store, group, topic string) (owned map[int32]string, members int) {
+	t.Helper()
+	nodes, err := s.Dump(background(), "/consumers/"+group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owned = map[int32]string{}
+	for _, n := range nodes {
+		if rest, ok := strings.CutPrefix(n.Path, "/consumers/"+group+"/owners/"+topic+"/"); ok {
+			p, _ := strconv.Atoi(rest)
+			owned[int32(p)] = string(n.Data)
+		}
+		if strings.HasPrefix(n.Path, "/consumers/"+group+"/ids/") {
+			members++
+		}
+	}
+	return owned, members
+}
+
+// awaitShares waits until so many members own all partitions, evenly by one.
+func awaitShares(t testing.TB, s *zkstore.Store, group, topic string, partitions, members int) {
+	t.Helper()
+	testkit.Eventually(t, 90*time.Second, fmt.Sprintf("%d members to own the %d partitions of %s", members, partitions, topic), func() bool {
+		owned, there := owners(t, s, group, topic)
+		count := map[string]int{}
+		for _, owner := range owned {
+			count[owner]++
+		}
+		if there != members || len(owned) != partitions || len(count) != min(members, partitions) {
+			return false
+		}
+		counts := slices.Sorted(maps.Values(count))
+		return counts[len(counts)-1]-counts[0] <= 1
+	})
+}
+
+// numbered writes records "partition/number" to every partition, the numbers
+// rising.
+type numbered struct {
+	t          testing.TB
+	client     *kgo.Client
+	topic      string
+	partitions int32
+	next       int
+}
+
+func newNumbered(t testing.TB, topic string, partitions int32, seeds ...string) *numbered {
+	t.Helper()
+	client, err := kgo.NewClient(patient(kgo.SeedBrokers(seeds...), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return &numbered{t: t, client: client, topic: topic, partitions: partitions}
+}
+
+// write adds n records to each partition.
+func (w *numbered) write(n int) {
+	w.t.Helper()
+	var records []*kgo.Record
+	for i := range n {
+		for p := range w.partitions {
+			records = append(records, &kgo.Record{Topic: w.topic, Partition: p, Value: fmt.Appendf(nil, "%d/%d", p, w.next+i)})
+		}
+	}
+	w.next += n
+	ctx, cancel := context.WithTimeout(background(), time.Minute)
+	defer cancel()
+	if err := w.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// awaitRead waits until all that was written was read by somebody, and returns
+// what was read more than once.
+func (w *numbered) awaitRead(what string, by ...*classicConsumer) (twice []string) {
+	w.t.Helper()
+	counts := map[string]int{}
+	testkit.Eventually(w.t, 90*time.Second, "every record to be read "+what, func() bool {
+		clear(counts)
+		for _, c := range by {
+			for p, numbers := range c.records() {
+				for _, n := range numbers {
+					counts[fmt.Sprintf("%d/%d", p, n)]++
+				}
+			}
+		}
+		return len(counts) == w.next*int(w.partitions)
+	})
+	for record, n := range counts {
+		if n > 1 {
+			twice = append(twice, record)
+		}
+	}
+	slices.Sort(twice)
+	return twice
+}
+
+var (
+	memberName  = regexp.MustCompile(`cg1_[A-Za-z0-9._-]+-\d{13}-[0-9a-f]{8}`)
+	classicTime = regexp.MustCompile(`"timestamp":"\d{13}"`)
+)
+
+// classicTree is what lies below /consumers, with members and times made equal.
+func classicTree(t testing.TB, s *zkstore.Store) []string {
+	t.Helper()
+	nodes, err := s.Dump(background(), "/consumers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, n := range nodes {
+		data := string(n.Data)
+		switch {
+		case n.Data == nil:
+			data = "null"
+		case data == "":
+			data = "(empty)"
+		}
+		lines = append(lines, n.Path+" = "+data)
+	}
+	return tidyTree(lines)
+}
+
+func tidyTree(lines []string) []string {
+	text := strings.Join(lines, "\n")
+	names := memberName.FindAllString(text, -1)
+	slices.Sort(names)
+	for i, name := range slices.Compact(names) {
+		text = strings.ReplaceAll(text, name, fmt.Sprint("member ", i+1))
+	}
+	return strings.Split(classicTime.ReplaceAllString(text, `"timestamp":"T"`), "\n")
+}
+
+// goldenClassic is a section of what a real 1.1.1 left.
+func goldenClassic(t testing.TB, section string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(testkit.Root(), "testdata/golden/classic-consumer-1.1.1.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "## "+section+"\n")
+	if !found {
+		t.Fatalf("the golden file has no section %q", section)
+	}
+	rest, _, _ = strings.Cut(rest, "\n\n")
+	lines := strings.Split(rest, "\n")
+	for i, line := range lines {
+		if strings.HasSuffix(line, " = ") {
+			lines[i] += "(empty)"
+		}
+	}
+	return tidyTree(lines)
+}
+
+// What two members leave in ZooKeeper is what the Java consumer leaves, whoever
+// is which.
+func TestTheClassicConsumerLeavesTheZnodesOfTheRealOne(t *testing.T) {
+	for _, kinds := range [][2]string{{"ours", "ours"}, {"ours", "1.1.1"}} {
+		t.Run(kinds[0]+" and "+kinds[1], func(t *testing.T) {
+			b := startBroker(t, options{})
+			b.createTopic("cc", 3)
+			s := openStore(t, b.zookeeper)
+			first := startClassic(t, kinds[0], b.zookeeper, "cg1", "--topic", "cc", "--from-beginning")
+			awaitShares(t, s, "cg1", "cc", 3, 1)
+			second := startClassic(t, kinds[1], b.zookeeper, "cg1", "--topic", "cc")
+			awaitShares(t, s, "cg1", "cc", 3, 2)
+			awaitLines(t, "while both run", func() []string { return classicTree(t, s) }, goldenClassic(t, "znodes while both run (null = no data, empty = zero bytes)"))
+			newNumbered(t, "cc", 1, b.address()).write(3)
+			testkit.Eventually(t, 20*time.Second, "three records", func() bool { return len(first.records()[0])+len(second.records()[0]) == 3 })
+			for _, c := range []*classicConsumer{second, first} {
+				if !c.Stop(20 * time.Second) {
+					t.Errorf("the %s consumer did not stop", c.kind)
+				}
+			}
+			awaitLines(t, "after both ended", func() []string { return classicTree(t, s) }, goldenClassic(t, "znodes after both ended"))
+			if !strings.Contains(first.Output(), "Processed a total of 3 messages") {
+				t.Errorf("it did not count:\n%s", first.Output())
+			}
+		})
+	}
+}
+
+// awaitLines waits until there are these lines.
+func awaitLines(t testing.TB, when string, have func() []string, want []string) {
+	t.Helper()
+	var difference string
+	if !within(30*time.Second, func() bool {
+		difference = firstDifference(have(), want)
+		return difference == ""
+	}) {
+		t.Errorf("%s: %s", when, difference)
+	}
+}
+
+// Two of ours and one of Java's are one group: each record is read by exactly
+// one while members come and go in order, and by at least one where a member is
+// killed.
+func TestClassicConsumersOfBothKindsAreOneGroup(t *testing.T) {
+	brokers := []string{"ours"}
+	strategies := []string{"range", "roundrobin"}
+	if os.Getenv("MONEDULA_TEST_ALL") != "" {
+		brokers = append(brokers, "3.9.1", "2.8.2")
+	}
+	for _, kind := range brokers {
+		for _, strategy := range strategies {
+			t.Run(kind+" "+strategy, func(t *testing.T) { playClassicGroup(t, kind, strategy) })
+		}
+	}
+}
+
+func playClassicGroup(t *testing.T, kind, strategy string) {
+	const partitions = 7
+	c := newCluster(t, []string{"group.initial.rebalance.delay.ms=0"}, kind)
+	c.createTopic("shared", slices.Repeat([][]int32{{1}}, partitions))
+	s := openStore(t, c.zookeeper)
+	w := newNumbered(t, "shared", partitions, c.addresses()...)
+	w.write(20)
+	start := func(kind string) *classicConsumer {
+		args := []string{"--whitelist", "shar.*", "--consumer-property", "partition.assignment.strategy=" + strategy}
+		if has, err := s.HasConsumerOffsets(background(), "g"); err == nil && !has {
+			args = append(args, "--from-beginning")
+		}
+		return startClassic(t, kind, c.zookeeper, "g", args...)
+	}
+	all := []*classicConsumer{}
+	expect := func(what string, members int, exactly bool) {
+		t.Helper()
+		awaitShares(t, s, "g", "shared", partitions, members)
+		w.write(20)
+		if twice := w.awaitRead(what, all...); exactly && len(twice) > 0 {
+			t.Errorf("%s: read more than once: %v", what, twice)
+		}
+	}
+	one := start("ours")
+	all = append(all, one)
+	expect("by one", 1, true)
+	java := start("1.1.1")
+	all = append(all, java)
+	expect("by ours and Java's", 2, true)
+	three := start("ours")
+	all = append(all, three)
+	expect("by three", 3, true)
+	for _, m := range all {
+		if len(m.records()) == 0 {
+			t.Errorf("a member (%s) read nothing", m.kind)
+		}
+	}
+	if !three.Stop(20 * time.Second) {
+		t.Error("it did not stop")
+	}
+	expect("after one left", 2, true)
+	four := start("ours")
+	all = append(all, four)
+	expect("by three again", 3, true)
+	java.Stop(20 * time.Second)
+	expect("after Java's left", 2, true)
+	four.Kill()
+	w.write(20)
+	expect("after a kill", 1, false)
+	// Only what the killed one had read and not committed is read again.
+	for _, record := range w.awaitRead("in the end", all...) {
+		if !strings.Contains("\n"+four.Output(), "\n"+record+"\n") {
+			t.Errorf("%s was read more than once, not by the one that was killed", record)
+		}
+	}
+	one.Stop(20 * time.Second)
+}
+
+// A member that sleeps for longer than its session is missed; awake again it
+// registers anew and takes its share back. Nothing that the others committed
+// goes back.
+func TestAClassicConsumerThatSleptComesBack(t *testing.T) {
+	b := startBroker(t, options{})
+	b.createTopic("slept", 4)
+	s := openStore(t, b.zookeeper)
+	w := newNumbered(t, "slept", 4, b.address())
+	one := startClassic(t, "ours", b.zookeeper, "g", "--topic", "slept", "--from-beginning")
+	awaitShares(t, s, "g", "slept", 4, 1)
+	two := startClassic(t, "ours", b.zookeeper, "g", "--topic", "slept")
+	awaitShares(t, s, "g", "slept", 4, 2)
+	w.write(10)
+	w.awaitRead("by two", one, two)
+	two.Signal(sigStop)
+	awaitShares(t, s, "g", "slept", 4, 1)
+	w.write(10)
+	w.awaitRead("while one sleeps", one)
+	committed := func() (all [4]int64) {
+		for p := range all {
+			all[p], _, _ = s.ConsumerOffset(background(), "g", zkstore.TopicPartition{Topic: "slept", Partition: int32(p)})
+		}
+		return all
+	}
+	testkit.Eventually(t, 10*time.Second, "all to be committed", func() bool { return committed() == [4]int64{20, 20, 20, 20} })
+	two.Signal(sigCont)
+	awaitShares(t, s, "g", "slept", 4, 2)
+	if got := committed(); got != [4]int64{20, 20, 20, 20} {
+		t.Errorf("the one that slept made the offsets %v", got)
+	}
+	w.write(10)
+	w.awaitRead("by two again", one, two)
+	for p, numbers := range two.records() {
+		for i, n := range numbers {
+			if i > 0 && n <= numbers[i-1] {
+				t.Errorf("the one that slept read %d/%d after %d", p, n, numbers[i-1])
+			}
+		}
+	}
+}
+
+// Offsets beyond the log's ends are reset as auto.offset.reset says, new
+// partitions and new topics of a pattern are noticed.
+func TestAClassicConsumerResetsAndNotices(t *testing.T) {
+	b := startBroker(t, options{})
+	b.createTopic("grow-1", 1)
+	s := openStore(t, b.zookeeper)
+	for _, group := range []string{"small", "large", "library"} {
+		if err := s.SetConsumerOffset(background(), group, zkstore.TopicPartition{Topic: "grow-1"}, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newNumbered(t, "grow-1", 1, b.address())
+	w.write(5)
+	small := startClassic(t, "ours", b.zookeeper, "small", "--whitelist", "grow-.,other", "--from-beginning", "--delete-consumer-offsets")
+	large := startClassic(t, "ours", b.zookeeper, "large", "--blacklist", "other.*")
+	awaitShares(t, s, "small", "grow-1", 1, 1)
+	awaitShares(t, s, "large", "grow-1", 1, 1)
+	w.awaitRead("from the start", small)
+	testkit.Eventually(t, 10*time.Second, "the end to be committed", func() bool {
+		at, _, _ := s.ConsumerOffset(background(), "large", zkstore.TopicPartition{Topic: "grow-1"})
+		return at == 5
+	})
+	w.write(5)
+	testkit.Eventually(t, 10*time.Second, "the new records", func() bool { return slices.Equal(large.records()[0], []int{5, 6, 7, 8, 9}) })
+
+	library, err := zkconsumer.Open(background(), zkconsumer.Config{Zookeeper: b.zookeeper, Group: "library", Topics: map[string]int{"grow-1": 2, "grow-2": 1}, OffsetReset: zkconsumer.Smallest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer library.Close()
+	ctx, cancel := context.WithTimeout(background(), 30*time.Second)
+	defer cancel()
+	records, err := library.Streams()[0].Poll(ctx, 0)
+	if err != nil || len(records) == 0 || records[0].Offset != 0 || string(records[0].Value) != "0/0" || records[0].Timestamp <= 0 {
+		t.Errorf("from where nothing is left: %+v, %v", records, err)
+	}
+	if err := library.Commit(ctx); err != nil {
+		t.Error(err)
+	}
+	if at, _, _ := s.ConsumerOffset(ctx, "library", zkstore.TopicPartition{Topic: "grow-1"}); at != records[len(records)-1].Offset+1 {
+		t.Errorf("committed %d after %d records", at, len(records))
+	}
+
+	must(t, "kafka-topics", append(b.bootstrap(), "--alter", "--topic", "grow-1", "--partitions", "3")...)
+	b.createTopic("grow-2", 2)
+	testkit.Eventually(t, 20*time.Second, "the member of two streams to own all", func() bool {
+		owned, _ := owners(t, s, "library", "grow-1")
+		more, _ := owners(t, s, "library", "grow-2")
+		first, second := library.ID()+"-0", library.ID()+"-1"
+		return maps.Equal(owned, map[int32]string{0: first, 1: first, 2: second}) && maps.Equal(more, map[int32]string{0: first, 1: first}) && len(library.Owned()) == 5
+	})
+	b.createTopic("other-3", 1)
+	awaitShares(t, s, "small", "grow-1", 3, 1)
+	awaitShares(t, s, "small", "grow-2", 2, 1)
+	awaitShares(t, s, "large", "grow-2", 2, 1)
+	if owned, _ := owners(t, s, "large", "other-3"); len(owned) > 0 {
+		t.Errorf("a blacklisted topic is owned: %v", owned)
+	}
+	for _, c := range []*classicConsumer{small, large} {
+		if !c.Stop(20 * time.Second) {
+			t.Errorf("it did not stop:\n%s", c.Output())
+		}
+	}
+}
+
+// With offsets.storage=kafka, members of both kinds commit to the coordinator,
+// and to ZooKeeper too unless told otherwise.
+func TestClassicConsumersCommitToKafka(t *testing.T) {
+	b := startBroker(t, options{})
+	b.createTopic("stored", 2)
+	s := openStore(t, b.zookeeper)
+	w := newNumbered(t, "stored", 2, b.address())
+	sum := func(group string) (n int64) {
+		for p := range int32(2) {
+			at, _, _ := s.ConsumerOffset(background(), group, zkstore.TopicPartition{Topic: "stored", Partition: p})
+			n += at
+		}
+		return n
+	}
+	var all []*classicConsumer
+	for _, kind := range []string{"ours", "1.1.1", "ours"} {
+		c := startClassic(t, kind, b.zookeeper, "dual", "--topic", "stored", "--consumer-property", "auto.offset.reset=smallest", "--consumer-property", "offsets.storage=kafka",
+			"--consumer-property", "dual.commit.enabled="+fmt.Sprint(len(all) == 2), "--delete-consumer-offsets")
+		all = append(all, c)
+		awaitShares(t, s, "dual", "stored", 2, 1)
+		w.write(10)
+		if twice := w.awaitRead("by "+kind, all...); len(twice) > 0 {
+			t.Errorf("%s read again: %v", kind, twice)
+		}
+		if !c.Stop(20 * time.Second) {
+			t.Errorf("the %s consumer did not stop", kind)
+		}
+		if got := committedOffsets(t, b.address(), "dual", "stored"); got != int64(2*w.next) {
+			t.Errorf("%s committed %d to Kafka, %d were written", kind, got, 2*w.next)
+		}
+		if got := sum("dual"); len(all) == 3 && got != int64(2*w.next) || len(all) < 3 && got != 0 {
+			t.Errorf("%s committed %d to ZooKeeper", kind, got)
+		}
+	}
+}
+
+// Without --group the group is a new one, deleted at the end; what is refused,
+// and how, is as in 1.1.1.
+func TestTheClassicConsoleConsumerSaysWhatTheRealOneSays(t *testing.T) {
+	b := startBroker(t, options{})
+	b.createTopic("said", 1)
+	b.produce("said", "a", "b", "c")
+	s := openStore(t, b.zookeeper)
+	real := testkit.RealKafka(t, "1.1.1")
+	if err := s.SetConsumerOffset(background(), "old", zkstore.TopicPartition{Topic: "said"}, 1); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := testkit.ZooKeeper(t)
+	openTree(t, elsewhere).create("/nothing", nil)
+	for _, args := range [][]string{
+		{"--topic", "said", "--from-beginning", "--max-messages", "2"},
+		{"--topic", "said", "--from-beginning", "--max-messages", "1", "--group", "kept", "--property", "print.key=true", "--property", "key.separator=:"},
+		{"--topic", "said", "--from-beginning", "--group", "old"},
+		{"--topic", "said", "--consumer-property", "auto.offset.reset=smallest", "--group", "old"},
+		{"--topic", "said", "--consumer-property", "auto.offset.reset=largest", "--from-beginning"},
+		{"--topic", "said", "--consumer-property", "auto.offset.reset=latest"},
+		{"--topic", "said", "--consumer-property", "group.id=one", "--group", "two"},
+		{"--topic", "said", "--group", "a/b"},
+		{"--topic", "said", "--bootstrap-server", b.address()},
+		{"--topic", "said", "--partition", "0"},
+		{"--topic", "said", "--new-consumer"},
+		{"--topic", "said", "--whitelist", "s.*"},
+		{"--topic", "said", "--max-messages", "many"},
+		{"--unknown"},
+		{"--whitelist", "s(.*"},
+		{"--topic", "said", "--group", "slow", "--timeout-ms", "1500", "--consumer-property", "offsets.storage=nowhere"},
+		{"--topic", "said", "--group", "slow", "--timeout-ms", "1500", "--consumer-property", "nobody.knows=this"},
+		{"elsewhere", "--topic", "said"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			zookeeper := b.zookeeper
+			if args[0] == "elsewhere" {
+				zookeeper, args = elsewhere, args[1:]
+			}
+			args := append([]string{"--zookeeper", zookeeper}, args...)
+			wantOut, wantErr, wantCode := real.Run(t, "kafka.tools.ConsoleConsumer", args...)
+			_ = s.DeleteConsumerGroup(background(), "kept")
+			out, errs, code := run(t, "kafka-console-consumer", args...)
+			if out != wantOut || code != wantCode {
+				t.Errorf("exit code %d and\n%s\nthe real one %d and\n%s", code, out, wantCode, wantOut)
+			}
+			if got, want := complaint(errs), complaint(wantErr); got != want {
+				t.Errorf("it said\n%s\nthe real one\n%s", got, want)
+			}
+		})
+	}
+	nodes, err := s.Dump(background(), "/consumers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		if strings.Contains(n.Path, "console-consumer-") {
+			t.Errorf("%s of a generated group was left", n.Path)
+		}
+	}
+}
+
+// complaint is what a tool said on stderr, without its table of options, times
+// and Java's stacks.
+func complaint(errs string) string {
+	var kept []string
+	for _, line := range strings.Split(errs, "\n") {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "Option ") && strings.HasSuffix(line, "Description") {
+			break
+		}
+		if line == "" || strings.HasPrefix(line, "at ") || strings.HasPrefix(line, "... ") || strings.HasPrefix(line, "Caused by: ") {
+			continue
+		}
+		line = regexp.MustCompile(`^\[[^]]*\] `).ReplaceAllString(line, "")
+		kept = append(kept, regexp.MustCompile(`console-consumer-\d+`).ReplaceAllString(line, "console-consumer-N"))
+	}
+	return strings.Join(kept, "\n")
+}
