@@ -52,6 +52,19 @@ func (c *adminClient) Close() {
 	}
 }
 
+// reach connects, where no call has yet; call is the name for the text of a time-out.
+func (c *adminClient) reach(ctx context.Context, call string) error {
+	if c.cluster != nil {
+		return nil
+	}
+	cluster, err := connect(ctx, c.env.logger("org.apache.kafka.clients.NetworkClient"), "AdminClient clientId="+c.id, c.servers, call)
+	if err != nil {
+		return noNode(err, call)
+	}
+	c.cluster = cluster
+	return nil
+}
+
 // whom tells which broker a request is for.
 type whom func(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error)
 
@@ -80,12 +93,8 @@ func (c *adminClient) call(name string, to whom, req kmsg.Request, max int16, re
 		case <-ctx.Done():
 		}
 	}()
-	if c.cluster == nil {
-		cluster, err := connect(ctx, c.env.logger("org.apache.kafka.clients.NetworkClient"), "AdminClient clientId="+c.id, c.servers, name)
-		if err != nil {
-			return nil, noNode(err, name)
-		}
-		c.cluster = cluster
+	if err := c.reach(ctx, name); err != nil {
+		return nil, err
 	}
 	var assigned bool
 	for tries := 1; ; tries++ {

@@ -62,10 +62,13 @@ func (e errNoNode) Error() string {
 }
 
 // connect returns a cluster of which one bootstrap server answers. Until one
-// does, it warns as the original's client does, and gives up after a minute
-// with the text for the call.
+// does, it warns as the original's client does, and gives up after a minute, or
+// at the deadline of ctx if that is sooner, with the text for the call.
 func connect(ctx context.Context, log *logrus.Entry, client string, servers []string, call string) (*peerlink.Cluster, error) {
 	deadline := time.Now().Add(adminTimeout)
+	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
+		deadline = sooner
+	}
 	dialer := net.Dialer{Timeout: 10 * time.Second}
 	for attempt := 0; ; attempt++ {
 		server := servers[attempt%len(servers)]
@@ -77,14 +80,15 @@ func connect(ctx context.Context, log *logrus.Entry, client string, servers []st
 		}
 		node := -1 - attempt%len(servers)
 		log.Warnf("[%s] Connection to node %d (%s) could not be established. Node may not be available.", client, node, address(server))
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if time.Now().After(deadline) {
+		if !time.Now().Before(deadline) {
 			return nil, errNoNode{call}
 		}
 		select {
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil, errNoNode{call}
+			}
+			return nil, ctx.Err()
 		case <-time.After(reconnectPause):
 		}
 	}

@@ -2,7 +2,6 @@ package tools
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -64,12 +63,7 @@ func runDumpLog(env *Env, args []string) int {
 		return 1
 	}
 	if err := o.parse(args); err != nil {
-		var bad badOption
-		if errors.As(err, &bad) {
-			env.complainf("Exception in thread \"main\" joptsimple.%s: %s", bad.class, bad.text)
-			return 1
-		}
-		return o.fail(err)
+		return o.failUncaught(err)
 	}
 	if err := o.require(files); err != nil {
 		return o.fail(err)

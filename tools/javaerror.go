@@ -9,6 +9,25 @@ import (
 // javaError is an error with the Java class that tools name.
 type javaError struct{ class, text string }
 
+// caused is a Java exception with a cause that its text does not tell.
+type caused struct {
+	javaError
+	cause error
+}
+
+func (e caused) Unwrap() error { return e.javaError }
+
+// trace is the first line of what Java prints of an exception, and the cause
+// where the line does not tell it.
+func trace(err error) string {
+	line := exception(javaClass(err), err.Error())
+	var c caused
+	if errors.As(err, &c) {
+		line += "\nCaused by: " + exception(javaClass(c.cause), c.cause.Error())
+	}
+	return line
+}
+
 func (e javaError) Error() string { return e.text }
 
 // javaClass names the Java exception of an error.
@@ -44,3 +63,12 @@ func (e *Env) complainWithStack(err error) {
 func (e *Env) uncaught(err error) {
 	e.complainf("Exception in thread \"main\" %s", exception(javaClass(err), err.Error()))
 }
+
+// wrapped is err as the cause of another Java exception: the text is that of the
+// cause with its class.
+func wrapped(class string, err error) error {
+	return javaError{class, exception(javaClass(err), err.Error())}
+}
+
+// runtimeError is err in the exception that Java code throws for what it need not declare.
+func runtimeError(err error) error { return wrapped("java.lang.RuntimeException", err) }

@@ -3,6 +3,7 @@ package tools
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -31,6 +32,13 @@ type option struct {
 	doc      string
 	multi    *[]string
 	flag     *bool
+	with     []*option // given together with one of these only; nil: always
+}
+
+// onlyWith makes the option one that counts only together with one of the others.
+func (p *option) onlyWith(others ...*option) *option {
+	p.with = others
+	return p
 }
 
 func newOptions(env *Env, name, summary string) *options {
@@ -119,6 +127,9 @@ func (o *options) parse(args []string) error {
 		}
 	}
 	o.args = o.flags.Args()
+	if err := o.checkAvailable(); err != nil {
+		return err
+	}
 	if o.byName["help"].given() {
 		return usageError{o.summary}
 	}
@@ -127,6 +138,20 @@ func (o *options) parse(args []string) error {
 		return errDone
 	}
 	return nil
+}
+
+// checkAvailable refuses options that count only together with others that are not there.
+func (o *options) checkAvailable() error {
+	var useless []string
+	for _, opt := range o.order {
+		if opt.with != nil && opt.given() && !slices.ContainsFunc(opt.with, (*option).given) {
+			useless = append(useless, opt.name)
+		}
+	}
+	if useless == nil {
+		return nil
+	}
+	return badOption{fmt.Sprintf("Option(s) [%s] are unavailable given other options on the command line", strings.Join(useless, ", ")), "UnavailableOptionException"}
 }
 
 // checkNumbers refuses arguments that are not of the type that the table tells.
@@ -269,6 +294,16 @@ func (o *options) fail(err error) int {
 		o.env.complainf("%s", err)
 	}
 	return 1
+}
+
+// failUncaught is fail for tools whose original does not catch what its parser throws.
+func (o *options) failUncaught(err error) int {
+	var bad badOption
+	if errors.As(err, &bad) {
+		o.env.complainf("Exception in thread \"main\" joptsimple.%s: %s", bad.class, bad.text)
+		return 1
+	}
+	return o.fail(err)
 }
 
 // printUsage prints the table of options, two columns in 80.

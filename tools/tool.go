@@ -41,7 +41,7 @@ func All() map[string]Tool {
 	for _, t := range []Tool{
 		topicsTool, consoleProducerTool, consoleConsumerTool, getOffsetsTool,
 		dumpLogTool, brokerAPIVersionsTool, clusterTool, serverStopTool,
-		configsTool,
+		configsTool, consumerGroupsTool,
 	} {
 		all[t.Name] = t
 	}

@@ -1,0 +1,225 @@
+package tools
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// missing stands in a column that has no value.
+const missing = "-"
+
+func (o *groupsOptions) describeGroups(admin *groupAdmin) error {
+	names, err := o.selected(admin)
+	if err != nil {
+		return err
+	}
+	groups, err := admin.describe(names)
+	if err != nil {
+		return execution(err)
+	}
+	switch {
+	case o.members.given():
+		return o.printMembers(groups)
+	case o.state.given():
+		return o.printStates(groups)
+	default:
+		return o.printOffsets(admin, groups)
+	}
+}
+
+// remark says on the side what a group's state means for the table, and whether
+// there is one of so many rows.
+func (o *groupsOptions) remark(g *describedGroup, rows int) (bool, error) {
+	switch g.state {
+	case "Dead":
+		o.printError("Consumer group '" + g.id + "' does not exist.")
+		return false, nil
+	case "Empty":
+		o.env.complainf("\nConsumer group '%s' has no active members.", g.id)
+	case "PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling":
+		o.env.complainf("\nWarning: Consumer group '%s' is rebalancing.", g.id)
+	case "Stable":
+	default:
+		return false, javaError{"org.apache.kafka.common.KafkaException", "Expected a valid consumer group state, but found 'Unknown'."}
+	}
+	return rows > 0, nil
+}
+
+// lagRow is what a group's table of offsets has of one partition; offsets below
+// zero are not known.
+type lagRow struct {
+	partition topicPartition
+	committed int64
+	end       int64
+	member    *groupMember // nil: nobody owns it
+}
+
+func (o *groupsOptions) printOffsets(admin *groupAdmin, groups []describedGroup) error {
+	rows, err := lags(admin, groups)
+	if err != nil {
+		return err
+	}
+	for i := range groups {
+		show, err := o.remark(&groups[i], len(rows[i]))
+		if err != nil {
+			return err
+		}
+		if show {
+			o.printLags(groups[i].id, rows[i])
+		}
+	}
+	return nil
+}
+
+// lags collects the rows of all groups: those of members first, the ones that
+// own most before others, then what nobody owns; by topic and partition.
+func lags(admin *groupAdmin, groups []describedGroup) ([][]lagRow, error) {
+	rows := make([][]lagRow, len(groups))
+	ends := map[topicPartition]int64{}
+	for i := range groups {
+		g := &groups[i]
+		committed, err := admin.committed(g.id)
+		if err != nil {
+			return nil, runtimeError(execution(err))
+		}
+		members := slices.Clone(g.members)
+		slices.SortStableFunc(members, func(a, b groupMember) int { return len(b.owned) - len(a.owned) })
+		owned := map[topicPartition]bool{}
+		for m := range members {
+			for _, tp := range members[m].owned {
+				owned[tp] = true
+				offset, known := committed[tp]
+				if !known {
+					offset = -1
+				}
+				rows[i] = append(rows[i], lagRow{partition: tp, committed: offset, member: &members[m]})
+			}
+		}
+		for _, tp := range sortedPartitions(committed) {
+			if !owned[tp] {
+				rows[i] = append(rows[i], lagRow{partition: tp, committed: committed[tp]})
+			}
+		}
+		for _, r := range rows[i] {
+			ends[r.partition] = -1
+		}
+	}
+	ends, err := admin.offsets(sortedPartitions(ends), latestOffset)
+	if err != nil {
+		return nil, runtimeError(execution(err))
+	}
+	for i := range rows {
+		for j := range rows[i] {
+			rows[i][j].end = ends[rows[i][j].partition]
+		}
+	}
+	return rows, nil
+}
+
+func (o *groupsOptions) printLags(group string, rows []lagRow) {
+	table := [][]string{{"GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "CONSUMER-ID", "HOST", "CLIENT-ID"}}
+	for _, r := range rows {
+		committed, lag := missing, missing
+		if r.committed >= 0 {
+			committed, lag = strconv.FormatInt(r.committed, 10), strconv.FormatInt(r.end-r.committed, 10)
+		}
+		consumer, host, client := missing, missing, missing
+		if m := r.member; m != nil {
+			consumer, host, client = m.id, m.host, m.client
+		}
+		table = append(table, []string{group, r.partition.topic, strconv.Itoa(int(r.partition.partition)), committed,
+			strconv.FormatInt(r.end, 10), lag, consumer, host, client})
+	}
+	o.printTable(table, []int{15, 15, 10, 15, 15, 15, 15, 15, 0}, 0, 1, 6, 7)
+}
+
+// printTable prints rows below a blank line; the columns named in grow are as
+// wide as their longest text, the others as told.
+func (o *groupsOptions) printTable(rows [][]string, widths []int, grow ...int) {
+	for _, column := range grow {
+		for _, row := range rows {
+			widths[column] = max(widths[column], len([]rune(row[column])))
+		}
+	}
+	o.env.println()
+	for _, row := range rows {
+		for i, text := range row {
+			if i > 0 {
+				o.env.printf(" ")
+			}
+			o.env.printf("%-*s", widths[i], text)
+		}
+		o.env.println()
+	}
+}
+
+func (o *groupsOptions) printMembers(groups []describedGroup) error {
+	for i := range groups {
+		g := &groups[i]
+		// The original has a head even for a group that does not exist.
+		if _, err := o.remark(g, 0); err != nil {
+			return err
+		}
+		static := slices.ContainsFunc(g.members, func(m groupMember) bool { return m.instance != "" })
+		row := func(group, consumer, instance, host, client, count, assignment string) []string {
+			r := []string{group, consumer}
+			if static {
+				r = append(r, instance)
+			}
+			return append(r, host, client, count, assignment)
+		}
+		last := ""
+		if o.verbose.given() {
+			last = "ASSIGNMENT"
+		}
+		table := [][]string{row("GROUP", "CONSUMER-ID", "GROUP-INSTANCE-ID", "HOST", "CLIENT-ID", "#PARTITIONS", last)}
+		for _, m := range g.members {
+			if o.verbose.given() {
+				last = assignmentText(m.owned)
+			}
+			table = append(table, row(g.id, m.id, m.instance, m.host, m.client, strconv.Itoa(len(m.owned)), last))
+		}
+		if static {
+			o.printTable(table, []int{15, 15, 17, 15, 15, 15, 0}, 0, 1, 2, 3, 4)
+		} else {
+			o.printTable(table, []int{15, 15, 15, 15, 15, 0}, 0, 1, 2, 3)
+		}
+	}
+	return nil
+}
+
+// assignmentText is topic(0,1,2) for each topic.
+func assignmentText(owned []topicPartition) string {
+	if len(owned) == 0 {
+		return missing
+	}
+	var topics []string
+	for rest := owned; len(rest) > 0; {
+		topic, ids := rest[0].topic, []int32(nil)
+		for len(rest) > 0 && rest[0].topic == topic {
+			ids, rest = append(ids, rest[0].partition), rest[1:]
+		}
+		topics = append(topics, fmt.Sprintf("%s(%s)", topic, joined(ids)))
+	}
+	return strings.Join(topics, ", ")
+}
+
+func (o *groupsOptions) printStates(groups []describedGroup) error {
+	for i := range groups {
+		g := &groups[i]
+		show, err := o.remark(g, 1)
+		if err != nil {
+			return err
+		}
+		if !show {
+			continue
+		}
+		width := max(25, len(g.coordinator))
+		format := fmt.Sprintf("%%-%ds %%-25s %%-20s %%-15s %%s\n", width)
+		o.env.printf("\n"+format, "GROUP", "COORDINATOR (ID)", "ASSIGNMENT-STRATEGY", "STATE", "#MEMBERS")
+		o.env.printf(format, g.id, g.coordinator, g.assignor, g.state, strconv.Itoa(len(g.members)))
+	}
+	return nil
+}

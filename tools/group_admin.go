@@ -1,0 +1,194 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// groupAdmin asks brokers about consumer groups as the original's admin client
+// does: coordinators are looked up and looked up again, and what a broker cannot
+// answer yet is asked again, each call until its time is over.
+type groupAdmin struct{ *adminClient }
+
+// adminCall is one call with its deadline; its name is in the texts of its failures.
+type adminCall struct {
+	ctx   context.Context
+	end   context.CancelFunc
+	admin *groupAdmin
+	name  string
+	tries int
+}
+
+// begin begins a call; the first one connects.
+func (a *groupAdmin) begin(name string) (*adminCall, error) {
+	ctx, end := context.WithTimeout(context.Background(), a.timeout)
+	c := &adminCall{ctx: ctx, end: end, admin: a, name: name}
+	if err := a.reach(ctx, name); err != nil {
+		end()
+		return nil, err
+	}
+	return c, nil
+}
+
+// again waits before the next attempt, or says why there is none.
+func (c *adminCall) again() error {
+	c.tries++
+	select {
+	case <-c.ctx.Done():
+		return c.timedOut()
+	case <-time.After(retryPause):
+		return nil
+	}
+}
+
+// timedOut is what the admin client says of a call whose time was over.
+func (c *adminCall) timedOut() error {
+	now, deadline := time.Now().UnixMilli(), time.Now().UnixMilli()
+	if d, ok := c.ctx.Deadline(); ok {
+		deadline = d.UnixMilli()
+	}
+	return javaError{"org.apache.kafka.common.errors.TimeoutException",
+		fmt.Sprintf("Call(callName=%s, deadlineMs=%d, tries=%d, nextAllowedTryMs=%d) timed out at %d after %d attempt(s)",
+			c.name, deadline, c.tries, now+retryPause.Milliseconds(), now, c.tries)}
+}
+
+// coordinators finds the coordinators of groups. Groups without one yet are
+// missing in the answer; those that have none for good are put into failed.
+func (c *adminCall) coordinators(groups []string, failed map[string]error) (map[string]int32, error) {
+	req := kmsg.NewPtrFindCoordinatorRequest()
+	req.CoordinatorKey, req.CoordinatorKeys = groups[0], groups
+	resp, err := c.admin.cluster.Any(c.ctx, req, 4)
+	if err != nil {
+		return nil, err
+	}
+	found := resp.(*kmsg.FindCoordinatorResponse)
+	answers := found.Coordinators
+	if found.Version < 4 { // one at a time
+		one := kmsg.NewFindCoordinatorResponseCoordinator()
+		one.Key, one.NodeID, one.ErrorCode = groups[0], found.NodeID, found.ErrorCode
+		answers = []kmsg.FindCoordinatorResponseCoordinator{one}
+	}
+	nodes := map[string]int32{}
+	for _, a := range answers {
+		switch code := protocol.ErrorCode(a.ErrorCode); code {
+		case protocol.None:
+			nodes[a.Key] = a.NodeID
+		case protocol.CoordinatorNotAvailable, protocol.CoordinatorLoadInProgress:
+		default:
+			failed[a.Key] = protocol.Errorf(code, "FindCoordinator request for key `CoordinatorKey(idValue='%s', type=GROUP)` failed due to an unexpected error", a.Key)
+		}
+	}
+	return nodes, nil
+}
+
+// groupRequest is a request to the coordinators of groups.
+type groupRequest struct {
+	call  string // its name in the admin client
+	max   int16  // the highest version to use
+	batch bool   // one request may hold many groups
+	build func(groups []string) kmsg.Request
+	// read takes a coordinator's answer in and returns the code of each group.
+	read func(resp kmsg.Response, coordinator string) map[string]protocol.ErrorCode
+}
+
+// perGroup sends r until every group has its answer, and returns the errors of
+// those that failed.
+func (a *groupAdmin) perGroup(groups []string, r groupRequest) map[string]error {
+	failed := map[string]error{}
+	fail := func(groups []string, err error) {
+		for _, g := range groups {
+			failed[g] = err
+		}
+	}
+	left := slices.Clone(groups)
+	c, err := a.begin(r.call + "(api=FIND_COORDINATOR)")
+	if err != nil {
+		fail(left, err)
+		return failed
+	}
+	defer c.end()
+	for len(left) > 0 {
+		before := len(left)
+		nodes, err := c.coordinators(left, failed)
+		byNode := map[int32][]string{}
+		for g, node := range nodes {
+			byNode[node] = append(byNode[node], g)
+		}
+		for node, names := range byNode {
+			slices.Sort(names)
+			for _, part := range parts(names, r.batch) {
+				for _, g := range c.ask(node, part, r, failed) {
+					delete(nodes, g)
+				}
+			}
+		}
+		left = slices.DeleteFunc(left, func(g string) bool {
+			_, answered := nodes[g]
+			return answered || failed[g] != nil
+		})
+		if errors.Is(err, protocol.UnsupportedVersion) {
+			fail(left, err)
+			return failed
+		}
+		if len(left) == before { // nothing to be had just now
+			if err := c.again(); err != nil {
+				fail(left, err)
+				return failed
+			}
+		}
+	}
+	return failed
+}
+
+func parts(names []string, together bool) [][]string {
+	if together {
+		return [][]string{names}
+	}
+	return slices.Collect(slices.Chunk(names, 1))
+}
+
+// ask sends r for some groups to their coordinator and returns those that must be asked again.
+func (c *adminCall) ask(node int32, groups []string, r groupRequest, failed map[string]error) (retry []string) {
+	link, err := c.admin.cluster.Broker(c.ctx, node)
+	if err != nil {
+		return groups
+	}
+	resp, err := link.Negotiated(c.ctx, r.build(groups), r.max)
+	switch {
+	case errors.Is(err, protocol.UnsupportedVersion):
+		for _, g := range groups {
+			failed[g] = err
+		}
+		return nil
+	case err != nil:
+		return groups
+	}
+	codes := r.read(resp, fmt.Sprintf("%s  (%d)", link.Address(), node))
+	for _, g := range groups {
+		switch code := codes[g]; code {
+		case protocol.None:
+		case protocol.CoordinatorNotAvailable, protocol.NotCoordinator, protocol.CoordinatorLoadInProgress, protocol.RebalanceInProgress:
+			retry = append(retry, g)
+		default:
+			failed[g] = code
+		}
+	}
+	return retry
+}
+
+// firstFailure is the failure of the first of the groups that failed.
+func firstFailure(groups []string, failed map[string]error) error {
+	for _, g := range groups {
+		if failed[g] != nil {
+			return failed[g]
+		}
+	}
+	return nil
+}
