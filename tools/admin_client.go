@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -15,12 +16,14 @@ import (
 
 // adminClient sends the administration tools' requests. A call is repeated
 // until it is answered, for default.api.timeout.ms at most, and ends with the
-// texts of Kafka's admin client. Not safe for concurrent use.
+// texts of Kafka's admin client. Safe for concurrent use.
 type adminClient struct {
 	env     *Env
 	id      string
 	servers []string
 	timeout time.Duration // of a call
+
+	mu      sync.Mutex // held while connecting
 	cluster *peerlink.Cluster
 }
 
@@ -54,15 +57,8 @@ func (c *adminClient) Close() {
 
 // reach connects, where no call has yet; call is the name for the text of a time-out.
 func (c *adminClient) reach(ctx context.Context, call string) error {
-	if c.cluster != nil {
-		return nil
-	}
-	cluster, err := connect(ctx, c.env.logger("org.apache.kafka.clients.NetworkClient"), "AdminClient clientId="+c.id, c.servers, call)
-	if err != nil {
-		return noNode(err, call)
-	}
-	c.cluster = cluster
-	return nil
+	_, err := c.connected(ctx, call)
+	return err
 }
 
 // whom tells which broker a request is for.
@@ -93,19 +89,18 @@ func (c *adminClient) call(name string, to whom, req kmsg.Request, max int16, re
 		case <-ctx.Done():
 		}
 	}()
-	if err := c.reach(ctx, name); err != nil {
+	cluster, err := c.connected(ctx, name)
+	if err != nil {
 		return nil, err
 	}
-	var assigned bool
 	for tries := 1; ; tries++ {
-		link, err := to(ctx, c.cluster)
+		link, err := to(ctx, cluster)
 		var resp kmsg.Response
 		if err == nil {
-			assigned = true
 			if link != nil {
 				resp, err = link.Negotiated(ctx, req, max)
 			} else {
-				resp, err = c.cluster.Any(ctx, req, max)
+				resp, err = cluster.Any(ctx, req, max)
 			}
 		}
 		var unsupported *peerlink.UnsupportedError
@@ -118,15 +113,34 @@ func (c *adminClient) call(name string, to whom, req kmsg.Request, max int16, re
 		}
 		select {
 		case <-ctx.Done():
-			if !assigned {
-				return nil, errNoNode{name}
+			if link != nil && errors.Is(err, context.DeadlineExceeded) { // while it waited for the answer
+				return nil, callTimedOut(name, tries)
 			}
-			now := time.Now().UnixMilli()
-			return nil, javaError{"org.apache.kafka.common.errors.TimeoutException", fmt.Sprintf(
-				"Call(callName=%s, deadlineMs=%d, tries=%d, nextAllowedTryMs=%d) timed out at %d after %d attempt(s)", name, now, tries, now, now, tries)}
+			return nil, errNoNode{name}
 		case <-time.After(retryPause):
 		}
 	}
+}
+
+// connected returns the cluster, connecting first where that was not done yet.
+func (c *adminClient) connected(ctx context.Context, call string) (*peerlink.Cluster, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cluster == nil {
+		cluster, err := connect(ctx, c.env.logger("org.apache.kafka.clients.NetworkClient"), "AdminClient clientId="+c.id, c.servers, call)
+		if err != nil {
+			return nil, noNode(err, call)
+		}
+		c.cluster = cluster
+	}
+	return c.cluster, nil
+}
+
+// callTimedOut is what a call ends with that was not answered in its time.
+func callTimedOut(name string, tries int) error {
+	now := time.Now().UnixMilli()
+	return javaError{"org.apache.kafka.common.errors.TimeoutException", fmt.Sprintf(
+		"Call(callName=%s, deadlineMs=%d, tries=%d, nextAllowedTryMs=%d) timed out at %d after %d attempt(s)", name, now, tries, now, now, tries)}
 }
 
 const retryPause = 100 * time.Millisecond
@@ -149,7 +163,7 @@ func execution(err error) error {
 	if err == nil {
 		return nil
 	}
-	return javaError{"java.util.concurrent.ExecutionException", javaClass(err) + ": " + err.Error()}
+	return caused{javaError{"java.util.concurrent.ExecutionException", javaClass(err) + ": " + err.Error()}, err}
 }
 
 // nodes returns the brokers of the cluster, in the order of Kafka's client.
@@ -253,12 +267,19 @@ type resource struct {
 	name string
 }
 
-// place is the broker that a resource's requests go to.
+// broker is the broker that a resource belongs to, where it does to one.
+func (r resource) broker() (id int32, own bool) {
+	if r.kind != kmsg.ConfigResourceTypeBroker && r.kind != kmsg.ConfigResourceTypeBrokerLogger {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(r.name, 10, 32)
+	return int32(n), err == nil
+}
+
+// place is where a resource's requests go.
 func (r resource) place() whom {
-	if r.name != "" && (r.kind == kmsg.ConfigResourceTypeBroker || r.kind == kmsg.ConfigResourceTypeBrokerLogger) {
-		if id, err := strconv.ParseInt(r.name, 10, 32); err == nil {
-			return brokerNamed(int32(id))
-		}
+	if id, own := r.broker(); own {
+		return brokerNamed(id)
 	}
 	return anyone
 }
@@ -292,11 +313,14 @@ type configChange struct {
 
 func setting(name, value string) configChange { return configChange{name: name, value: &value} }
 
-// changeConfigs alters resources one by one, in the given order, and returns
-// the first error.
+// changeConfigs alters resources: each broker is asked for its own, anyone for
+// all others, at the same time. The first error ends it only when all have
+// answered.
 func (c *adminClient) changeConfigs(resources []resource, changes func(resource) []configChange) error {
+	var requests []*kmsg.IncrementalAlterConfigsRequest
+	var places []whom
+	var others *kmsg.IncrementalAlterConfigsRequest
 	for _, r := range resources {
-		req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 		one := kmsg.NewIncrementalAlterConfigsRequestResource()
 		one.ResourceType, one.ResourceName = r.kind, r.name
 		for _, change := range changes(r) {
@@ -307,15 +331,43 @@ func (c *adminClient) changeConfigs(resources []resource, changes func(resource)
 			}
 			one.Configs = append(one.Configs, entry)
 		}
+		if _, own := r.broker(); !own && others != nil {
+			others.Resources = append(others.Resources, one)
+			continue
+		}
+		req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 		req.Resources = append(req.Resources, one)
-		resp, err := c.call("incrementalAlterConfigs", r.place(), req, 1, nil)
+		requests, places = append(requests, req), append(places, r.place())
+		if _, own := r.broker(); !own {
+			others = req
+		}
+	}
+	failures := make([]error, len(requests))
+	var all sync.WaitGroup
+	for i, req := range requests {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			failures[i] = c.changeAt(places[i], req)
+		}()
+	}
+	all.Wait()
+	for _, err := range failures {
 		if err != nil {
 			return err
 		}
-		for _, answer := range resp.(*kmsg.IncrementalAlterConfigsResponse).Resources {
-			if answer.ErrorCode != 0 {
-				return refusal(answer.ErrorCode, answer.ErrorMessage)
-			}
+	}
+	return nil
+}
+
+func (c *adminClient) changeAt(to whom, req *kmsg.IncrementalAlterConfigsRequest) error {
+	resp, err := c.call("incrementalAlterConfigs", to, req, 1, nil)
+	if err != nil {
+		return err
+	}
+	for _, answer := range resp.(*kmsg.IncrementalAlterConfigsResponse).Resources {
+		if answer.ErrorCode != 0 {
+			return refusal(answer.ErrorCode, answer.ErrorMessage)
 		}
 	}
 	return nil

@@ -38,7 +38,7 @@ func runConfigs(env *Env, args []string) int {
 	case errors.As(err, &java) && (java.class == "java.lang.IllegalArgumentException" || java.class == invalidConfiguration):
 		env.complainf("%s", err)
 	default:
-		env.complainf("Error while executing config command with args '%s'\n%s", strings.Join(args, " "), exception(javaClass(err), err.Error()))
+		env.complainf("Error while executing config command with args '%s'\n%s", strings.Join(args, " "), stack(err))
 	}
 	return 1
 }

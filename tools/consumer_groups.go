@@ -81,7 +81,7 @@ func runConsumerGroups(env *Env, args []string) int {
 	if err != nil {
 		// The original ends with 0 here too.
 		o.printError("Executing consumer group command failed due to " + err.Error())
-		env.complainf("%s", trace(err))
+		env.complainf("%s", stack(err))
 	}
 	return 0
 }

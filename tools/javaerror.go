@@ -9,26 +9,39 @@ import (
 // javaError is an error with the Java class that tools name.
 type javaError struct{ class, text string }
 
-// caused is a Java exception with a cause that its text does not tell.
+func (e javaError) Error() string { return e.text }
+
+// caused is an error with another one behind it, of which Java's stacks tell.
 type caused struct {
-	javaError
+	error
 	cause error
 }
 
-func (e caused) Unwrap() error { return e.javaError }
+func (c caused) Unwrap() error { return c.error }
 
-// trace is the first line of what Java prints of an exception, and the cause
-// where the line does not tell it.
-func trace(err error) string {
-	line := exception(javaClass(err), err.Error())
-	var c caused
-	if errors.As(err, &c) {
-		line += "\nCaused by: " + exception(javaClass(c.cause), c.cause.Error())
-	}
-	return line
+// beside is an error with others that Java's stacks list below it.
+type beside struct {
+	error
+	suppressed []error
 }
 
-func (e javaError) Error() string { return e.text }
+func (b beside) Unwrap() error { return b.error }
+
+// stack is what Java prints first of an error and of its causes.
+func stack(err error) string {
+	text := exception(javaClass(err), err.Error())
+	var b beside
+	if errors.As(err, &b) {
+		for _, one := range b.suppressed {
+			text += "\n\tSuppressed: " + exception(javaClass(one), one.Error())
+		}
+	}
+	var c caused
+	if errors.As(err, &c) {
+		text += "\nCaused by: " + stack(c.cause)
+	}
+	return text
+}
 
 // javaClass names the Java exception of an error.
 func javaClass(err error) string {
@@ -54,14 +67,14 @@ func javaClass(err error) string {
 func illegalArgument(text string) error { return javaError{"java.lang.IllegalArgumentException", text} }
 
 // complainWithStack prints an error as most of Kafka's tools do: its text, then
-// what Java prints of its stack, which is the class and the text here.
+// what Java prints of its stack, which is classes and texts here.
 func (e *Env) complainWithStack(err error) {
-	e.complainf("%s\n%s\n", err, exception(javaClass(err), err.Error()))
+	e.complainf("%s\n%s\n", err, stack(err))
 }
 
 // uncaught prints an error that ends a Java program on its own.
 func (e *Env) uncaught(err error) {
-	e.complainf("Exception in thread \"main\" %s", exception(javaClass(err), err.Error()))
+	e.complainf("Exception in thread \"main\" %s", stack(err))
 }
 
 // wrapped is err as the cause of another Java exception: the text is that of the

@@ -19,6 +19,19 @@ func hashOrder[K any](keys []K, hash func(K) uint32) []K {
 	return bySlot(keys, hash, uint32(slots))
 }
 
+// copyOrder returns keys as a HashMap lists them that was made for so many and
+// filled in the order of one that was not.
+func copyOrder[K any](keys []K, hash func(K) uint32) []K {
+	slots := 1
+	for slots < len(keys) {
+		slots *= 2
+	}
+	if len(keys) > slots*3/4 {
+		slots *= 2
+	}
+	return bySlot(hashOrder(keys, hash), hash, uint32(slots))
+}
+
 // propertiesOrder returns names as a java.util.Properties lists them; it grows
 // one entry earlier than a HashMap.
 func propertiesOrder(names []string) []string {

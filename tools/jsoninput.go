@@ -42,20 +42,47 @@ func jsonSyntax(text string) error {
 	return javaError{"com.fasterxml.jackson.core.JsonParseException", text}
 }
 
-// jsonComplaint says what is wrong with the text and where.
+// jsonComplaint says what is wrong with the text and where, in the words of the
+// library that Kafka's tools use, for the commoner mistakes.
 func jsonComplaint(text string, err error) string {
-	at := len(text)
-	what := "Unexpected end-of-input"
+	const values = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
 	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		at = max(int(syntax.Offset)-1, 0)
-		if at < len(text) {
-			what = fmt.Sprintf("Unexpected character ('%c' (code %d))", text[at], text[at])
-		}
+	if !errors.As(err, &syntax) || int(syntax.Offset) > len(text) || syntax.Offset == 0 {
+		return "Unexpected end-of-input" + jsonPlace(text, len(text))
 	}
-	line := 1 + strings.Count(text[:at], "\n")
-	column := at - strings.LastIndexByte(text[:at], '\n')
-	return fmt.Sprintf("%s\n at [line: %d, column: %d]", what, line, column)
+	at := int(syntax.Offset) - 1
+	from, to := at, at
+	for from > 0 && isLetter(text[from-1]) {
+		from--
+	}
+	for to < len(text) && isLetter(text[to]) {
+		to++
+	}
+	_, situation, _ := strings.Cut(syntax.Error(), "' ")
+	isValue := situation == "looking for beginning of value" || strings.HasPrefix(situation, "in literal ")
+	if isValue && to > from {
+		return fmt.Sprintf("Unrecognized token '%s': was expecting %s%s", text[from:to], values, jsonPlace(text, to))
+	}
+	expected := map[string]string{
+		"looking for beginning of object key string": "was expecting double-quote to start field name",
+		"after object key":                           "was expecting a colon to separate field name and value",
+		"after array element":                        "was expecting comma to separate Array entries",
+		"after object key:value pair":                "was expecting comma to separate Object entries",
+		"looking for beginning of value":             "expected a valid value " + values,
+	}[situation]
+	if expected == "" {
+		expected = situation
+	}
+	return fmt.Sprintf("Unexpected character ('%c' (code %d)): %s%s", text[at], text[at], expected, jsonPlace(text, at+1))
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+// jsonPlace is the line and column behind the first read bytes of text.
+func jsonPlace(text string, read int) string {
+	line := 1 + strings.Count(text[:read], "\n")
+	column := read - strings.LastIndexByte(text[:read], '\n')
+	return fmt.Sprintf("\n at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: %d, column: %d]", line, column)
 }
 
 func (n jsonNode) String() string {

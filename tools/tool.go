@@ -41,7 +41,8 @@ func All() map[string]Tool {
 	for _, t := range []Tool{
 		topicsTool, consoleProducerTool, consoleConsumerTool, getOffsetsTool,
 		dumpLogTool, brokerAPIVersionsTool, clusterTool, serverStopTool,
-		configsTool, consumerGroupsTool,
+		configsTool, reassignTool, leaderElectionTool, preferredElectionTool, deleteRecordsTool, logDirsTool,
+		consumerGroupsTool,
 	} {
 		all[t.Name] = t
 	}

@@ -55,7 +55,7 @@ func (a *topicsAdmin) describeTopics(ctx context.Context) error {
 	for _, b := range meta.Brokers {
 		live[b.NodeID] = true
 	}
-	for _, name := range names {
+	for _, name := range copyOrder(names, stringHash) {
 		a.describeTopic(byName[name], configs[name], moving[name], live)
 	}
 	return nil
@@ -135,7 +135,8 @@ func (a *topicsAdmin) configsOf(ctx context.Context, names []string) (map[string
 			return nil, answered(r.ErrorCode, r.ErrorMessage)
 		}
 		var c topicConfig
-		for _, entry := range r.Configs {
+		entries := hashOrder(r.Configs, func(e kmsg.DescribeConfigsResponseResourceConfig) uint32 { return stringHash(e.Name) })
+		for _, entry := range entries {
 			value := ""
 			if entry.Value != nil {
 				value = *entry.Value

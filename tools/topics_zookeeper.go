@@ -323,7 +323,7 @@ func (s *topicsStore) describeHead(node zkstore.TopicNode, factor int, config ma
 		line += "\tTopicId: " + topicIDText(node.ID)
 	}
 	var pairs []string
-	for _, key := range sortedKeys(config) {
+	for _, key := range propertiesOrder(sortedKeys(config)) {
 		pairs = append(pairs, key+"="+config[key])
 	}
 	s.env.printf("%s\tPartitionCount: %d\tReplicationFactor: %d\tConfigs: %s%s\n", line, len(node.Partitions), factor, strings.Join(pairs, ","), deleted)

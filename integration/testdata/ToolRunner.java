@@ -20,8 +20,8 @@ import org.apache.kafka.common.utils.Exit;
 /**
  * Runs many of Kafka's tools one after the other in one process, since each
  * process would take a second to start. On stdin come commands, each ended by
- * the byte 1e, of fields ended by 1f: class, text for the tool's stdin,
- * arguments. For each a line goes to stdout: exit code, stdout and stderr, the
+ * the byte 1e, of fields ended by 1f: class, text for the tool's stdin, text to
+ * wait for on its stdout, arguments. For each a line goes to stdout: exit code, stdout and stderr, the
  * two in base 64.
  */
 public class ToolRunner {
@@ -32,7 +32,12 @@ public class ToolRunner {
         System.setErr(new PrintStream(err, true));
         for (String command : input.split("\u001e")) {
             String[] fields = command.split("\u001f", -1);
-            results.println(run(fields[0], fields[1], Arrays.copyOfRange(fields, 2, fields.length - 1)));
+            String result = "";
+            long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+            do {
+                result = run(fields[0], fields[1], Arrays.copyOfRange(fields, 3, fields.length - 1));
+            } while (!text(result).contains(fields[2]) && System.nanoTime() < deadline);
+            results.println(result);
             results.flush();
         }
         Runtime.getRuntime().halt(0);
@@ -53,6 +58,11 @@ public class ToolRunner {
             now = new ByteArrayOutputStream();
             return Base64.getEncoder().encodeToString(text);
         }
+    }
+
+    /** What a result says was printed on stdout. */
+    private static String text(String result) {
+        return new String(Base64.getDecoder().decode(result.split(" ", -1)[1]), StandardCharsets.UTF_8);
     }
 
     /** Whoever exits is parked for ever; what he would have run at the end is run here. */

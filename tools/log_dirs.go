@@ -1,0 +1,167 @@
+package tools
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+var logDirsTool = Tool{
+	Name:    "kafka-log-dirs",
+	Summary: "Shows what is in the log directories of brokers.",
+	Run:     runLogDirs,
+}
+
+const logDirsSummary = "This tool helps to query log directory usage on the specified brokers."
+
+func runLogDirs(env *Env, args []string) int {
+	o := newOptions(env, "kafka-log-dirs", logDirsSummary)
+	o.exact = true
+	bootstrap := o.value("bootstrap-server", "String: The server(s) to use for bootstrapping", "REQUIRED: the brokers to connect to first, as host:port,host:port.")
+	config := o.value("command-config", "String: Admin client property file", "A properties file for the admin client.")
+	describe := o.toggle("describe", "Show the log directories.")
+	topics := o.value("topic-list", "String: Topic list", "The topics to show, as topic1,topic2; all where it is left out.")
+	brokers := o.value("broker-list", "String: Broker list", "The brokers to ask, as 0,1,2; all where it is left out.")
+	if len(args) == 0 {
+		return o.fail(usageError{logDirsSummary})
+	}
+	err := o.parse(args)
+	if err == nil {
+		err = o.require(bootstrap, describe)
+	}
+	if errors.As(err, new(usageError)) || errors.Is(err, errDone) {
+		return o.fail(err)
+	}
+	if err == nil {
+		err = o.checkSingle()
+	}
+	if err == nil {
+		err = describeLogDirs(env, bootstrap.or(""), config.or(""), topics.or(""), brokers.or(""))
+	}
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, new(terse)):
+		env.complainf("%s", err)
+	default:
+		env.complainWithStack(err)
+	}
+	return 1
+}
+
+func describeLogDirs(env *Env, bootstrap, config, topicList, brokerList string) error {
+	client, err := newAdminClient(env, "log-dirs-tool", bootstrap, config, adminTimeout)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	nodes, err := client.nodes()
+	if err != nil {
+		return execution(err)
+	}
+	var existing, wanted, absent []int32
+	for _, node := range nodes {
+		existing = append(existing, node.NodeID)
+	}
+	for _, text := range nonEmpty(brokerList) {
+		id, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return javaError{"java.lang.NumberFormatException", fmt.Sprintf("For input string: %q", text)}
+		}
+		wanted = append(wanted, int32(id))
+	}
+	wanted = hashOrder(distinct(wanted), intHash)
+	if len(wanted) == 0 {
+		wanted = existing
+	}
+	for _, id := range wanted {
+		if !slices.Contains(existing, id) {
+			absent = append(absent, id)
+		}
+	}
+	if len(absent) > 0 {
+		return terse{fmt.Sprintf("ERROR: The given brokers do not exist from --broker-list: %s. Current existent brokers: %s", joined(absent), joined(existing))}
+	}
+	env.println("Querying brokers for log directories information")
+	report := logDirsReport{Version: 1}
+	for _, id := range wanted {
+		broker, err := client.logDirs(id, nonEmpty(topicList))
+		if err != nil {
+			return execution(err)
+		}
+		report.Brokers = append(report.Brokers, broker)
+	}
+	env.printf("Received log directory information from brokers %s\n%s\n", joined(wanted), compactJSON(report))
+	return nil
+}
+
+func nonEmpty(list string) []string {
+	return slices.DeleteFunc(strings.Split(list, ","), func(s string) bool { return s == "" })
+}
+
+// The report's members are in the order of the original's hash tables.
+type (
+	logDirsReport struct {
+		Brokers []brokerDirs `json:"brokers"`
+		Version int          `json:"version"`
+	}
+	brokerDirs struct {
+		Broker  int32    `json:"broker"`
+		LogDirs []logDir `json:"logDirs"`
+	}
+	logDir struct {
+		Partitions []dirPartition `json:"partitions"`
+		Error      *string        `json:"error"`
+		LogDir     string         `json:"logDir"`
+	}
+	dirPartition struct {
+		Partition string `json:"partition"`
+		Size      int64  `json:"size"`
+		OffsetLag int64  `json:"offsetLag"`
+		IsFuture  bool   `json:"isFuture"`
+	}
+)
+
+// logDirs asks a broker for its directories, with the partitions of the topics,
+// or of all.
+func (c *adminClient) logDirs(id int32, topics []string) (brokerDirs, error) {
+	req := kmsg.NewPtrDescribeLogDirsRequest()
+	req.Topics = nil
+	resp, err := c.call("describeLogDirs", brokerNamed(id), req, 4, nil)
+	if err != nil {
+		return brokerDirs{}, err
+	}
+	answer := resp.(*kmsg.DescribeLogDirsResponse)
+	if answer.ErrorCode != 0 {
+		return brokerDirs{}, protocol.ErrorCode(answer.ErrorCode)
+	}
+	broker := brokerDirs{Broker: id, LogDirs: []logDir{}}
+	for _, d := range hashOrder(answer.Dirs, func(d kmsg.DescribeLogDirsResponseDir) uint32 { return stringHash(d.Dir) }) {
+		dir := logDir{Partitions: []dirPartition{}, LogDir: d.Dir}
+		if d.ErrorCode != 0 {
+			class := "org.apache.kafka.common.errors." + protocol.ErrorCode(d.ErrorCode).Exception()
+			dir.Error = &class
+		}
+		found := map[topicPartition]dirPartition{}
+		for _, t := range d.Topics {
+			if len(topics) > 0 && !slices.Contains(topics, t.Topic) {
+				continue
+			}
+			for _, p := range t.Partitions {
+				tp := topicPartition{t.Topic, p.Partition}
+				found[tp] = dirPartition{tp.String(), p.Size, p.OffsetLag, p.IsFuture}
+			}
+		}
+		for _, tp := range hashOrder(sortedPartitions(found), partitionHash) {
+			dir.Partitions = append(dir.Partitions, found[tp])
+		}
+		broker.LogDirs = append(broker.LogDirs, dir)
+	}
+	return broker, nil
+}

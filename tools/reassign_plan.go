@@ -1,0 +1,288 @@
+package tools
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// What kafka-reassign-partitions reads and computes, apart from any cluster.
+
+// anyDir leaves the choice of a log directory to the broker.
+const anyDir = "any"
+
+// replica is a partition on a broker.
+type replica struct {
+	topicPartition
+	broker int32
+}
+
+func (r replica) String() string { return fmt.Sprintf("%s-%d", r.topicPartition, r.broker) }
+
+// sortedReplicas are the keys of m by broker, topic and partition.
+func sortedReplicas[V any](m map[replica]V) []replica {
+	return slices.SortedFunc(maps.Keys(m), func(a, b replica) int {
+		return cmp.Or(cmp.Compare(a.broker, b.broker), comparePartitions(a.topicPartition, b.topicPartition))
+	})
+}
+
+// target is where a partition's replicas shall be.
+type target struct {
+	topicPartition
+	replicas []int32
+}
+
+// plan is a reassignment file: partitions in its order, and the log directories
+// that it asks for.
+type plan struct {
+	targets []target
+	dirs    map[replica]string
+}
+
+// parsePlan reads a reassignment file.
+func parsePlan(text string) (plan, error) {
+	p := plan{dirs: map[replica]string{}}
+	node, err := parseJSON(text)
+	if err != nil {
+		return p, caused{adminOperation("%s", err), err}
+	}
+	fields, err := versioned(node)
+	if err != nil {
+		return p, err
+	}
+	list, found := fields["partitions"]
+	if !found {
+		return p, nil
+	}
+	entries, err := list.array()
+	if err != nil {
+		return p, err
+	}
+	for _, entry := range entries {
+		if err := p.add(entry); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func (p *plan) add(entry jsonNode) error {
+	fields, err := entry.object()
+	if err != nil {
+		return err
+	}
+	tp, err := partitionFields(fields)
+	if err != nil {
+		return err
+	}
+	node, err := field(fields, "replicas")
+	if err != nil {
+		return err
+	}
+	replicas, err := node.integers()
+	if err != nil {
+		return err
+	}
+	p.targets = append(p.targets, target{tp, replicas})
+	node, found := fields["log_dirs"]
+	if !found {
+		return nil
+	}
+	dirs, err := node.texts()
+	if err != nil {
+		return err
+	}
+	if len(dirs) != len(replicas) {
+		return commandFailed("Size of replicas list %s is different from size of log dirs list [%s] for partition %s",
+			bracketed(replicas), strings.Join(dirs, ", "), tp)
+	}
+	for i, dir := range dirs {
+		if dir != anyDir {
+			p.dirs[replica{tp, replicas[i]}] = dir
+		}
+	}
+	return nil
+}
+
+// executable returns the targets where they make sense for --execute.
+func (p plan) executable() (map[topicPartition][]int32, error) {
+	if len(p.targets) == 0 {
+		return nil, commandFailed("Partition reassignment list cannot be empty")
+	}
+	targets := map[topicPartition][]int32{}
+	var names []topicPartition
+	var mistakes []string
+	for _, t := range p.targets {
+		if len(t.replicas) == 0 {
+			return nil, commandFailed("Partition replica list cannot be empty")
+		}
+		targets[t.topicPartition] = t.replicas
+		names = append(names, t.topicPartition)
+		if twice := duplicates(t.replicas, intHash); len(twice) > 0 {
+			mistakes = append(mistakes, fmt.Sprintf("%s contains multiple entries for %s", t.topicPartition, joined(twice)))
+		}
+	}
+	if twice := duplicates(names, partitionHash); len(twice) > 0 {
+		return nil, commandFailed("Partition reassignment contains duplicate topic partitions: %s", joinedPartitions(twice, ","))
+	}
+	if len(mistakes) > 0 {
+		return nil, commandFailed("Partition replica lists may not contain duplicate entries: %s", strings.Join(mistakes, ". "))
+	}
+	return targets, nil
+}
+
+// topics are the topics of the plan, in the order of a Java HashSet.
+func (p plan) topics() []string {
+	var topics []string
+	for _, t := range p.targets {
+		topics = append(topics, t.topic)
+	}
+	return hashOrder(distinct(topics), stringHash)
+}
+
+// parseTopicsToMove reads a file of topics and a list of brokers; listed prints
+// what is in them twice.
+func parseTopicsToMove(text, brokerList string, listed func(separated string) string) (brokers []int32, topics []string, err error) {
+	for _, id := range strings.Split(strings.TrimRight(brokerList, ","), ",") {
+		n, err := strconv.ParseInt(id, 10, 32)
+		if err != nil {
+			return nil, nil, javaError{"java.lang.NumberFormatException", fmt.Sprintf("For input string: %q", id)}
+		}
+		brokers = append(brokers, int32(n))
+	}
+	if twice := duplicates(brokers, intHash); len(twice) > 0 {
+		return nil, nil, commandFailed("Broker list contains duplicate entries: %s", listed(joinIDs(twice, ", ")))
+	}
+	node, err := parseJSON(text)
+	if err != nil {
+		return nil, nil, adminOperation("The input string is not a valid JSON")
+	}
+	fields, err := versioned(node)
+	if err != nil {
+		return nil, nil, err
+	}
+	if list, found := fields["topics"]; found {
+		entries, err := list.array()
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, entry := range entries {
+			fields, err := entry.object()
+			if err != nil {
+				return nil, nil, err
+			}
+			node, err := field(fields, "topic")
+			if err != nil {
+				return nil, nil, err
+			}
+			topic, err := node.text()
+			if err != nil {
+				return nil, nil, err
+			}
+			topics = append(topics, topic)
+		}
+	}
+	if twice := duplicates(topics, stringHash); len(twice) > 0 {
+		return nil, nil, commandFailed("List of topics to reassign contains duplicate entries: %s", listed(strings.Join(twice, ", ")))
+	}
+	return brokers, topics, nil
+}
+
+// reassignmentJSON writes an assignment as a reassignment file.
+func reassignmentJSON(assignment map[topicPartition][]int32) string {
+	type entry struct {
+		Topic     string   `json:"topic"`
+		Partition int32    `json:"partition"`
+		Replicas  []int32  `json:"replicas"`
+		LogDirs   []string `json:"log_dirs"`
+	}
+	file := struct {
+		Version    int     `json:"version"`
+		Partitions []entry `json:"partitions"`
+	}{Version: 1, Partitions: []entry{}}
+	for _, tp := range sortedPartitions(assignment) {
+		e := entry{tp.topic, tp.partition, assignment[tp], []string{}}
+		for range e.Replicas {
+			e.LogDirs = append(e.LogDirs, anyDir)
+		}
+		file.Partitions = append(file.Partitions, e)
+	}
+	return compactJSON(file)
+}
+
+// compactJSON writes what can always be written, on one line.
+func compactJSON(value any) string {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		panic(err) // of numbers, strings and lists
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
+// move is between which brokers a partition's data goes.
+type move struct{ sources, destinations []int32 }
+
+// moves returns the moves that run and those that the targets add.
+func moves(running map[topicPartition]reassignment, targets, current map[topicPartition][]int32) map[topicPartition]move {
+	all := map[topicPartition]move{}
+	for tp, r := range running {
+		all[tp] = move{without(r.replicas, r.adding), r.adding}
+	}
+	for tp, replicas := range targets {
+		sources := current[tp]
+		if m, found := all[tp]; found {
+			sources = m.sources
+		}
+		all[tp] = move{sources, without(replicas, sources)}
+	}
+	return all
+}
+
+func without(ids, others []int32) []int32 {
+	return slices.DeleteFunc(slices.Clone(ids), func(id int32) bool { return slices.Contains(others, id) })
+}
+
+// throttles are the configurations that name a topic's moving replicas: those
+// that send and those that fetch.
+func throttles(all map[topicPartition]move) map[string][2]string {
+	parts := map[string]*[2][]string{}
+	for tp, m := range all {
+		p := parts[tp.topic]
+		if p == nil {
+			p = new([2][]string)
+			parts[tp.topic] = p
+		}
+		for i, ids := range [2][]int32{m.sources, m.destinations} {
+			for _, id := range ids {
+				p[i] = append(p[i], fmt.Sprintf("%d:%d", tp.partition, id))
+			}
+		}
+	}
+	lists := map[string][2]string{}
+	for topic, p := range parts {
+		var list [2]string
+		for i := range p {
+			slices.Sort(p[i])
+			list[i] = strings.Join(slices.Compact(p[i]), ",")
+		}
+		lists[topic] = list
+	}
+	return lists
+}
+
+// moving are the brokers that take part.
+func moving(all map[topicPartition]move) []int32 {
+	var ids []int32
+	for _, m := range all {
+		ids = append(append(ids, m.sources...), m.destinations...)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
