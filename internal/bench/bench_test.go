@@ -107,3 +107,33 @@ func TestOnlyKnownMeasurementsAreChosenAndInTheirOrder(t *testing.T) {
 		t.Errorf("an unknown measurement gives %v", err)
 	}
 }
+
+func TestTheUseOfAHeapIsReadFromWhatTheVirtualMachineSays(t *testing.T) {
+	info := "1234:\n garbage-first heap   total 1048576K, used 34816K [0x00000000c0000000, 0x0000000100000000)\n  region size 1024K\n"
+	if used, err := usedHeapMiB(info); err != nil || used != 34 {
+		t.Errorf("read %v MiB, %v; want 34", used, err)
+	}
+	if _, err := usedHeapMiB("no heap"); err == nil {
+		t.Error("text without a heap gives no error")
+	}
+}
+
+func TestAGroupIsStableWhenAllMembersHaveOneGeneration(t *testing.T) {
+	stable := make(chan stableAt, 10)
+	begin := time.Now()
+	// Of generation 1 the second member misses; generation 2 has both.
+	for _, s := range []stableAt{{generation: 1, members: 1}, {generation: 2, members: 2}, {generation: 2}} {
+		s.at = begin
+		stable <- s
+	}
+	if at, err := awaitStable(t.Context(), 2, stable); err != nil || at != begin || len(stable) != 0 {
+		t.Errorf("stable at %v, %v", at, err)
+	}
+}
+
+func TestAGroupsOffsetsAreWhereJavaPutsThem(t *testing.T) {
+	// String.hashCode of "a" is 97.
+	if got := offsetsPartition("a"); got != 97%50 {
+		t.Errorf("partition %d, want %d", got, 97%50)
+	}
+}

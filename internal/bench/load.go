@@ -29,8 +29,8 @@ func newClient(br *broker, options ...kgo.Opt) (*kgo.Client, error) {
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(br.address()), kgo.MetadataMinAge(50 * time.Millisecond)}, options...)...)
 }
 
-// createTopic creates a topic with default configuration and waits until all
-// its partitions can be written.
+// createTopic creates a topic with default configuration; with one replica it
+// waits until all its partitions can be written.
 func createTopic(ctx context.Context, br *broker, topic string, partitions int) error {
 	client, err := newClient(br)
 	if err != nil {
@@ -38,9 +38,9 @@ func createTopic(ctx context.Context, br *broker, topic string, partitions int) 
 	}
 	defer client.Close()
 	request := kmsg.NewPtrCreateTopicsRequest()
-	request.TimeoutMillis = 30_000
+	request.TimeoutMillis = 120_000
 	wanted := kmsg.NewCreateTopicsRequestTopic()
-	wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = topic, int32(partitions), 1
+	wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = topic, int32(partitions), br.replicas
 	request.Topics = append(request.Topics, wanted)
 	response, err := request.RequestWith(ctx, client)
 	if err != nil {
@@ -50,6 +50,9 @@ func createTopic(ctx context.Context, br *broker, topic string, partitions int) 
 		if t.ErrorCode != 0 {
 			return fmt.Errorf("%s: creating topic %s answers error %d", br.name, topic, t.ErrorCode)
 		}
+	}
+	if br.replicas > 1 {
+		return nil
 	}
 	return produceOnce(ctx, br.address(), topic, partitions)
 }

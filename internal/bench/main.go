@@ -2,7 +2,7 @@
 // turns and in the same run, and prints one table. scripts/bench.sh builds and
 // runs it:
 //
-//	scripts/bench.sh [-quick] [-rounds N] [-recovery-gb N] [-out FILE] [MEASUREMENT...]
+//	scripts/bench.sh [-quick] [-ours] [-rounds N] [-partitions N] [-recovery-gb N] [-out FILE] [MEASUREMENT...]
 //
 // Goals that are missed are printed as missed; the exit code is 0 unless a
 // measurement could not be made.
@@ -42,7 +42,17 @@ var measurements = []measurement{
 	{"throughput", measureThroughput},
 	{"latency", measureLatency},
 	{"tools", measureTools},
+	{"group-rebalance", measureRebalance},
+	{"group-commits", measureCommits},
+	{"group-memory", measureGroupMemory},
 	{"recovery", measureRecovery},
+	{"cluster-load", measureClusterLoad},
+	{"cluster-latency", measureClusterLatency},
+	{"cluster-topics", measureClusterTopics},
+	{"cluster-failover", measureFailover},
+	{"cluster-shutdown", measureShutdown},
+	{"group-load", measureGroupLoad},
+	{"cluster-partitions", measureManyPartitions},
 }
 
 // sizes say how much is measured.
@@ -58,16 +68,31 @@ type sizes struct {
 	latency       time.Duration // a round, without its own warm-up
 	recoveryBytes int64
 	toolRepeats   int // of our tools, a round
+
+	clusterPart    int64 // the clusters' rounds of load are so many times smaller
+	partitions     int   // of the topics that are created, deleted and fail over
+	manyPartitions int   // that a broker has while its idle memory is read
+
+	commits       time.Duration // a round of offset commits
+	groups        int           // that a broker has while its memory is read
+	loadedCommits int           // in the partition of the offsets topic that is loaded
 }
 
+// clusterBytes is how much a round writes to a cluster.
+func (z sizes) clusterBytes(s shape) int64 { return s.bytes / z.clusterPart }
+
 func fullSizes() sizes {
-	return sizes{limit: 25 * time.Minute, rounds: 5, session: 6 * time.Second, idle: 5 * time.Second, warmUp: 30 * time.Second,
-		largeBytes: 1 << 30, smallBytes: 256 << 20, fetchBytes: 2 << 30, latency: 15 * time.Second, recoveryBytes: 5e9, toolRepeats: 4}
+	return sizes{limit: 90 * time.Minute, rounds: 5, session: 6 * time.Second, idle: 5 * time.Second, warmUp: 30 * time.Second,
+		largeBytes: 1 << 30, smallBytes: 256 << 20, fetchBytes: 2 << 30, latency: 15 * time.Second, recoveryBytes: 5e9, toolRepeats: 4,
+		clusterPart: 4, partitions: 2000, manyPartitions: 10_000,
+		commits: 10 * time.Second, groups: 10_000, loadedCommits: 1_000_000}
 }
 
 func quickSizes() sizes {
-	return sizes{limit: 4 * time.Minute, rounds: 2, session: 2 * time.Second, idle: 2 * time.Second, warmUp: 15 * time.Second,
-		largeBytes: 128 << 20, smallBytes: 32 << 20, fetchBytes: 128 << 20, latency: 3 * time.Second, recoveryBytes: 3e8, toolRepeats: 10}
+	return sizes{limit: 15 * time.Minute, rounds: 2, session: 4 * time.Second, idle: 2 * time.Second, warmUp: 15 * time.Second,
+		largeBytes: 128 << 20, smallBytes: 32 << 20, fetchBytes: 128 << 20, latency: 3 * time.Second, recoveryBytes: 3e8, toolRepeats: 10,
+		clusterPart: 1, partitions: 300, manyPartitions: 1000,
+		commits: 3 * time.Second, groups: 2000, loadedCommits: 100_000}
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -75,8 +100,12 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	quick := flags.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "small sizes and two rounds, in under four minutes (also BENCH_QUICK=1)")
+	partitions := flags.Int("partitions", 0, "of the topics that are created, deleted and fail over (default 2000, quick 300)")
+	warmUp := flags.Duration("warm-up", 0, "load before anything of a warm broker is measured (default 30s, quick 15s)")
 	rounds := flags.Int("rounds", 0, "how often each side has its turn (default 5, quick 2)")
 	recovery := flags.Float64("recovery-gb", 0, "GB of log to recover (default 5, quick 0.3)")
+	alone := flags.Bool("ours", false, "without the original: to look at this tree's figures only")
+	keep := flags.Bool("keep", false, "keep the work folder, logs included")
 	out := flags.String("out", os.Getenv("BENCH_OUT"), "also write what is printed at the end to this file (also BENCH_OUT)")
 	work := flags.String("work", "", "work folder, removed at the end (default: a fresh one below TMPDIR)")
 	flags.Usage = func() {
@@ -96,13 +125,19 @@ func run(args []string) int {
 	if *rounds > 0 {
 		z.rounds = *rounds
 	}
+	if *warmUp > 0 {
+		z.warmUp = *warmUp
+	}
+	if *partitions > 0 {
+		z.partitions = *partitions
+	}
 	if *recovery > 0 {
 		z.recoveryBytes = int64(*recovery * 1e9)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
-	if err := measureAll(ctx, z, chosen, *work, *out); err != nil {
+	if err := measureAll(ctx, z, chosen, *work, *out, *alone, *keep); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		if ctx.Err() != nil {
 			return 130
@@ -138,7 +173,7 @@ func choose(wanted []string) ([]measurement, error) {
 
 // measureAll runs the measurements and prints the table of what was measured,
 // also when some of it failed or the run was interrupted.
-func measureAll(ctx context.Context, z sizes, chosen []measurement, work, out string) error {
+func measureAll(ctx context.Context, z sizes, chosen []measurement, work, out string, alone, keep bool) error {
 	limited, cancel := context.WithTimeoutCause(ctx, z.limit, fmt.Errorf("the run took longer than its limit of %v", z.limit))
 	defer cancel()
 	begin := time.Now()
@@ -146,6 +181,7 @@ func measureAll(ctx context.Context, z sizes, chosen []measurement, work, out st
 	if err != nil {
 		return err
 	}
+	b.alone, b.keep = alone, keep
 	defer b.close()
 	var failed error
 	for _, m := range chosen {
@@ -181,16 +217,19 @@ func (b *bench) print(out string) error {
 // bench is one run.
 type bench struct {
 	sizes     sizes
+	alone     bool // the original is left out
+	keep      bool // the work folder stays
 	report    *report
 	work      string
 	zookeeper *testkit.Ensemble
 	ours      *side
 	original  *side
 
-	warmed     map[*side]*broker // brokers that are up and warm
-	chroots    int               // how many names of chroots were given out
-	topics     int               // how many names of topics were given out
-	toolRounds int               // how often a tool was run
+	warmed     map[*side]*broker  // brokers that are up and warm
+	clusters   map[*side]*cluster // and clusters
+	chroots    int                // how many names of chroots were given out
+	topics     int                // how many names of topics were given out
+	toolRounds int                // how often a tool was run
 }
 
 func newBench(z sizes, work string) (*bench, error) {
@@ -203,7 +242,7 @@ func newBench(z sizes, work string) (*bench, error) {
 			return nil, err
 		}
 	}
-	b := &bench{sizes: z, work: work, warmed: map[*side]*broker{}, ours: ourSide(work)}
+	b := &bench{sizes: z, work: work, warmed: map[*side]*broker{}, clusters: map[*side]*cluster{}, ours: ourSide()}
 	if b.original, err = originalSide(work, jars, originalVersion); err == nil {
 		b.report = &report{ours: b.ours.name, original: b.original.name}
 		err = checkSpace(work, 3*z.recoveryBytes+4<<30)
@@ -227,10 +266,19 @@ func (b *bench) close() {
 	if b.zookeeper != nil {
 		b.zookeeper.Kill()
 	}
+	if b.keep {
+		b.progress("kept: %s", b.work)
+		return
+	}
 	_ = os.RemoveAll(b.work)
 }
 
-func (b *bench) sides() []*side { return []*side{b.ours, b.original} }
+func (b *bench) sides() []*side {
+	if b.alone {
+		return []*side{b.ours}
+	}
+	return []*side{b.ours, b.original}
+}
 
 // alternate gives each side its turn, round after round; who begins changes,
 // so that neither always finds what the other left, and what one side wrote
@@ -260,12 +308,13 @@ func (b *bench) warm(ctx context.Context, s *side) (*broker, error) {
 	if br := b.warmed[s]; br != nil {
 		return br, nil
 	}
+	b.coolClusters()
 	b.report.note("Load, latency and tools: both brokers were under load for %v each beforehand and stay up all the time; the one whose turn it is not idles beside.", b.sizes.warmUp)
 	if b.sizes.warmUp < fullSizes().warmUp {
 		b.report.note("After so short a load the original still runs much code that is not compiled yet: its CPU and latency figures are too high, and the ratios flatter ours. Only a full run counts.")
 	}
 	for _, each := range b.sides() {
-		br, err := b.newBroker(each)
+		br, err := b.newClusterBroker(each, b.newChroot(), 0, groupProperties...)
 		if err != nil {
 			return nil, err
 		}
@@ -304,8 +353,20 @@ func (b *bench) warmUp(ctx context.Context, br *broker) error {
 	return nil
 }
 
-// coolDown stops the warm brokers.
+// coolDown stops the warm brokers and clusters.
 func (b *bench) coolDown() {
+	b.coolClusters()
+	b.coolBrokers()
+}
+
+func (b *bench) coolClusters() {
+	for s, c := range b.clusters {
+		_ = c.remove()
+		delete(b.clusters, s)
+	}
+}
+
+func (b *bench) coolBrokers() {
 	for s, br := range b.warmed {
 		br.remove()
 		delete(b.warmed, s)

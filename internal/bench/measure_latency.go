@@ -68,8 +68,7 @@ func latencies(ctx context.Context, br *broker, topic string, length time.Durati
 	go sendAtRate(ctx, producer, begin, count, fail)
 
 	taken := make([]float64, 0, count)
-	// The topic's first record is the one that createTopic tried it with.
-	for received := -1; received < count; {
+	for received := 0; received < count; {
 		fetches := consumer.PollFetches(ctx)
 		now := time.Since(begin)
 		if ctx.Err() != nil {
@@ -79,10 +78,10 @@ func latencies(ctx context.Context, br *broker, topic string, length time.Durati
 			return nil, fmt.Errorf("%s: latency: %w", br.name, err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			received++
 			if len(r.Value) != recordBytes {
-				return
+				return // the topic was tried with it
 			}
+			received++
 			if sent := time.Duration(binary.BigEndian.Uint64(r.Value)); sent >= latencyWarmUp {
 				taken = append(taken, milliseconds(now-sent))
 			}

@@ -55,7 +55,7 @@ func measureShape(ctx context.Context, b *bench, load shape) error {
 		resident := watchMemory(br)
 		defer func() { memory.add(s, resident()) }()
 		var written batchMeter
-		cpu, took, err := charge(br, func() (time.Duration, error) { return produce(ctx, br, topic, load, &written) })
+		cpu, took, err := charge([]*broker{br}, func() (time.Duration, error) { return produce(ctx, br, topic, load, &written) })
 		if err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func measureShape(ctx context.Context, b *bench, load shape) error {
 		produceRate.add(s, float64(load.bytes)/1e6/took.Seconds())
 
 		passes := int(max(1, b.sizes.fetchBytes/load.bytes))
-		cpu, took, err = charge(br, func() (time.Duration, error) { return fetchTimes(ctx, br, topic, load.records(), passes) })
+		cpu, took, err = charge([]*broker{br}, func() (time.Duration, error) { return fetchTimes(ctx, br, topic, load.records(), passes) })
 		if err != nil {
 			return err
 		}
@@ -90,18 +90,28 @@ func fetchTimes(ctx context.Context, br *broker, topic string, records int64, pa
 	return total, nil
 }
 
-// charge runs a load and returns the CPU seconds that the broker used meanwhile.
-func charge(br *broker, load func() (time.Duration, error)) (cpu float64, took time.Duration, err error) {
-	before, err := cpuSeconds(br.pid())
+// charge runs a load and returns the CPU seconds that the brokers used meanwhile.
+func charge(brokers []*broker, load func() (time.Duration, error)) (cpu float64, took time.Duration, err error) {
+	before, err := cpuOf(brokers)
 	if err != nil {
 		return 0, 0, err
 	}
 	if took, err = load(); err != nil {
 		return 0, 0, err
 	}
-	after, err := cpuSeconds(br.pid())
-	if err != nil {
-		return 0, 0, fmt.Errorf("%s has ended under load: %w; its last output:\n%s", br.name, err, lastLines(br.proc.Output(), 15))
+	after, err := cpuOf(brokers)
+	return after - before, took, err
+}
+
+// cpuOf is the CPU time that brokers have used.
+func cpuOf(brokers []*broker) (float64, error) {
+	var sum float64
+	for _, br := range brokers {
+		used, err := cpuSeconds(br.pid())
+		if err != nil {
+			return 0, fmt.Errorf("%s has ended under load: %w; its last output:\n%s", br.name, err, lastLines(br.proc.Output(), 15))
+		}
+		sum += used
 	}
-	return after - before, took, nil
+	return sum, nil
 }

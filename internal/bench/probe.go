@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/monedula/monedula/record"
 )
 
 // The probe finds out, to within some milliseconds, when a starting broker
@@ -51,13 +49,19 @@ func probeConnection(ctx context.Context, address, topic string, partitions int)
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	for {
-		leaders, err := leaderCount(conn, topic)
+		state, err := topicState(conn, topic)
 		if err != nil {
 			return err
 		}
-		if leaders >= partitions {
-			acknowledged, err := produceEach(conn, topic, partitions)
-			if acknowledged || err != nil {
+		var led []int32
+		for id, p := range state {
+			if p.ErrorCode == 0 && p.Leader >= 0 {
+				led = append(led, id)
+			}
+		}
+		if len(led) >= partitions {
+			acknowledged, err := produceEach(conn, topic, led)
+			if err != nil || len(acknowledged) >= partitions {
 				return err
 			}
 		}
@@ -67,68 +71,9 @@ func probeConnection(ctx context.Context, address, topic string, partitions int)
 	}
 }
 
-// leaderCount asks for a topic's metadata and counts partitions that have a leader.
-func leaderCount(conn net.Conn, topic string) (int, error) {
-	request := kmsg.NewPtrMetadataRequest()
-	request.Version = 5
-	asked := kmsg.NewMetadataRequestTopic()
-	asked.Topic = &topic
-	request.Topics = append(request.Topics, asked)
-	request.AllowAutoTopicCreation = true
-	response := request.ResponseKind().(*kmsg.MetadataResponse)
-	if err := exchange(conn, request, response); err != nil {
-		return 0, err
-	}
-	leaders := 0
-	for _, t := range response.Topics {
-		for _, p := range t.Partitions {
-			if p.ErrorCode == 0 && p.Leader >= 0 {
-				leaders++
-			}
-		}
-	}
-	return leaders, nil
-}
-
-// produceEach sends one record to every partition with acks=all and says
-// whether all of them were acknowledged.
-func produceEach(conn net.Conn, topic string, partitions int) (bool, error) {
-	builder := record.NewBuilder(record.Defaults())
-	if err := builder.Append(time.Now().UnixMilli(), nil, []byte("probe")); err != nil {
-		return false, err
-	}
-	batch, err := builder.Build()
-	if err != nil {
-		return false, err
-	}
-	request := kmsg.NewPtrProduceRequest()
-	request.Version, request.Acks, request.TimeoutMillis = 7, -1, 5000
-	sent := kmsg.NewProduceRequestTopic()
-	sent.Topic = topic
-	for p := range partitions {
-		one := kmsg.NewProduceRequestTopicPartition()
-		one.Partition, one.Records = int32(p), batch
-		sent.Partitions = append(sent.Partitions, one)
-	}
-	request.Topics = append(request.Topics, sent)
-	response := request.ResponseKind().(*kmsg.ProduceResponse)
-	if err := exchange(conn, request, response); err != nil {
-		return false, err
-	}
-	acknowledged := 0
-	for _, t := range response.Topics {
-		for _, p := range t.Partitions {
-			if p.ErrorCode == 0 {
-				acknowledged++
-			}
-		}
-	}
-	return acknowledged == partitions, nil
-}
-
 // exchange sends a request of a version without tagged fields and reads its answer.
 func exchange(conn net.Conn, request kmsg.Request, response kmsg.Response) error {
-	if err := conn.SetDeadline(time.Now().Add(probePatience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(2 * probePatience)); err != nil {
 		return err
 	}
 	frame := kmsg.NewRequestFormatter(kmsg.FormatterClientID("bench-probe")).AppendRequest(nil, request, 1)
@@ -140,7 +85,7 @@ func exchange(conn net.Conn, request kmsg.Request, response kmsg.Response) error
 		return err
 	}
 	size := int(binary.BigEndian.Uint32(head[:4])) - 4
-	if size < 0 || size > 1<<20 {
+	if size < 0 || size > 64<<20 {
 		return fmt.Errorf("an answer of %d bytes", size)
 	}
 	body := make([]byte, size)

@@ -28,13 +28,13 @@ type tool struct {
 }
 
 // ourSide runs this source tree's binary by its scripts.
-func ourSide(work string) *side {
+func ourSide() *side {
 	bin := filepath.Join(testkit.Root(), "bin")
 	return &side{
 		name: "Monedula",
 		broker: func(properties string) *exec.Cmd {
 			cmd := exec.Command(filepath.Join(bin, "kafka-server-start.sh"), properties)
-			cmd.Env = append(os.Environ(), "LOG_DIR="+filepath.Join(work, "monedula-logs"))
+			cmd.Env = append(os.Environ(), "LOG_DIR="+filepath.Join(filepath.Dir(properties), "logs"))
 			return cmd
 		},
 		tool: func(ctx context.Context, t tool, args ...string) *exec.Cmd {
@@ -87,6 +87,7 @@ type broker struct {
 	chroot    string // "/c1"; brokers with the same one are a cluster
 	id        int    // broker.id
 	port      int
+	replicas  int16  // of the topics created on it
 	dir       string // its only log.dirs
 	file      string // its properties
 	proc      *testkit.Process
@@ -105,7 +106,7 @@ func (b *bench) newClusterBroker(s *side, chroot string, id int, extra ...string
 		return nil, err
 	}
 	home := filepath.Join(b.work, fmt.Sprintf("%s-%d", strings.TrimPrefix(chroot, "/"), id))
-	br := &broker{side: s, zookeeper: b.zookeeper, chroot: chroot, id: id, port: port,
+	br := &broker{side: s, zookeeper: b.zookeeper, chroot: chroot, id: id, port: port, replicas: 1,
 		dir: filepath.Join(home, "kafka-logs"), file: filepath.Join(home, "server.properties")}
 	lines := append([]string{
 		fmt.Sprintf("broker.id=%d", id),
@@ -146,7 +147,7 @@ func (br *broker) kill() {
 // remove kills the broker and deletes its folder.
 func (br *broker) remove() {
 	br.kill()
-	_ = os.RemoveAll(filepath.Dir(br.dir))
+	_ = os.RemoveAll(br.dir)
 }
 
 // startServing starts the broker and returns how long it took from before the

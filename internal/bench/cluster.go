@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/zkstore"
+)
+
+// clusterSize is how many brokers a cluster has, and replicas a partition.
+const clusterSize = 3
+
+// clusterProperties are those of a cluster's brokers, on both sides. Leaders
+// move when a measurement says so, not when a timer does.
+var clusterProperties = []string{
+	"default.replication.factor=3",
+	"min.insync.replicas=2",
+	"offsets.topic.replication.factor=3",
+	"auto.leader.rebalance.enable=false",
+}
+
+// cluster is three brokers of one side.
+type cluster struct {
+	*side
+	brokers []*broker
+	store   *zkstore.Store // sees the cluster's znodes
+	wide    string         // the topic of many partitions, once there is one
+}
+
+// newCluster starts a cluster and waits until it is whole.
+func (b *bench) newCluster(ctx context.Context, s *side, extra ...string) (*cluster, error) {
+	chroot := b.newChroot()
+	c := &cluster{side: s}
+	for id := range clusterSize {
+		br, err := b.newClusterBroker(s, chroot, id, append(clusterProperties, extra...)...)
+		if err != nil {
+			return nil, errors.Join(err, c.remove())
+		}
+		br.replicas = clusterSize
+		c.brokers = append(c.brokers, br)
+		if err := br.start(); err != nil {
+			return nil, errors.Join(err, c.remove())
+		}
+	}
+	err := c.produceEverywhere(ctx, c.brokers, "ready", 1, true)
+	if err == nil {
+		c.store, err = zkstore.Open(ctx, zkstore.Config{Connect: b.zookeeper.Address() + chroot, Name: "bench", Logger: silent()})
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: the cluster did not start: %w; its last output:\n%s", s.name, err, lastLines(c.brokers[0].proc.Output(), 15)), c.remove())
+	}
+	return c, nil
+}
+
+// remove kills the brokers and deletes their folders.
+func (c *cluster) remove() error {
+	for _, br := range c.brokers {
+		br.remove()
+	}
+	if c.store != nil {
+		c.store.Close()
+	}
+	return nil
+}
+
+// warmCluster returns the side's cluster that stays up for all measurements of
+// one; at the first call both are started and put under load, one after the other.
+func (b *bench) warmCluster(ctx context.Context, s *side) (*cluster, error) {
+	if c := b.clusters[s]; c != nil {
+		return c, nil
+	}
+	b.report.note("Clusters: three brokers a side, replication factor %d, min.insync.replicas 2; both sides were under load for %v each beforehand and stay up; the one whose turn it is not idles beside.", clusterSize, b.sizes.warmUp)
+	b.coolBrokers()
+	for _, each := range b.sides() {
+		c, err := b.newCluster(ctx, each)
+		if err != nil {
+			return nil, err
+		}
+		b.clusters[each] = c
+		b.progress("  %s: cluster is up, warming for %v", each.name, b.sizes.warmUp)
+		if err := b.warmUpCluster(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return b.clusters[s], nil
+}
+
+func (b *bench) warmUpCluster(ctx context.Context, c *cluster) error {
+	for until := time.Now().Add(b.sizes.warmUp); time.Now().Before(until); {
+		for _, s := range b.sizes.shapes() {
+			s.bytes /= 8
+			topic := b.newTopic("warm")
+			if err := createTopic(ctx, c.brokers[0], topic, loadPartitions); err != nil {
+				return err
+			}
+			if err := c.produceEverywhere(ctx, c.brokers, topic, loadPartitions, true); err != nil {
+				return err
+			}
+			if _, err := produce(ctx, c.brokers[0], topic, s, &batchMeter{}); err != nil {
+				return err
+			}
+			if err := deleteTopic(ctx, c.brokers[0], topic); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// wideTopic returns the cluster's topic of many partitions, made at the first
+// call, with every broker leading a third and all replicas in sync.
+func (b *bench) wideTopic(ctx context.Context, c *cluster) (string, error) {
+	if c.wide == "" {
+		c.wide = b.newTopic("wide")
+		if err := createTopic(ctx, c.brokers[0], c.wide, b.sizes.partitions); err != nil {
+			return "", err
+		}
+	}
+	return c.wide, c.settle(ctx, c.wide, b.sizes.partitions)
+}
+
+// settle waits until all replicas of a topic are in sync and has the preferred
+// ones lead.
+func (c *cluster) settle(ctx context.Context, topic string, partitions int) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 3*time.Minute, fmt.Errorf("%s: after 3 minutes not all replicas of %s are in sync", c.name, topic))
+	defer cancel()
+	if err := c.awaitView(ctx, c.brokers, topic, partitions, 100*time.Millisecond, inSync(clusterSize)); err != nil {
+		return err
+	}
+	client, err := newClient(c.brokers[0])
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	request := kmsg.NewPtrElectLeadersRequest()
+	request.TimeoutMillis = 60_000
+	if _, err := request.RequestWith(ctx, client); err != nil {
+		return err
+	}
+	return c.awaitView(ctx, c.brokers, topic, partitions, 100*time.Millisecond, preferred)
+}
+
+// controller returns the broker that is the controller.
+func (c *cluster) controller(ctx context.Context) (*broker, error) {
+	node, exists, err := c.store.Controller(ctx)
+	if err != nil || !exists {
+		return nil, fmt.Errorf("%s: no controller: %w", c.name, err)
+	}
+	return c.brokers[node.ID], nil
+}
+
+// others are the brokers but one.
+func (c *cluster) others(gone *broker) []*broker {
+	var rest []*broker
+	for _, br := range c.brokers {
+		if br != gone {
+			rest = append(rest, br)
+		}
+	}
+	return rest
+}
+
+// stopInOrder sends SIGTERM and returns how long the process took to end.
+func (br *broker) stopInOrder(ctx context.Context) (time.Duration, error) {
+	begin := time.Now()
+	br.proc.Signal(syscall.SIGTERM)
+	select {
+	case <-br.proc.Ended():
+		return time.Since(begin), nil
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}

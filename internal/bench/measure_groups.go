@@ -1,0 +1,317 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// groupGoal is what of the original's figures ours may be.
+var groupGoal = goal{ratio: 1. / 3}
+
+// groupProperties let groups start at once and notice deaths soon.
+var groupProperties = []string{"group.initial.rebalance.delay.ms=0", "group.min.session.timeout.ms=500"}
+
+// groupMembers is how many members the group has that is rebalanced, one more
+// while one has arrived.
+const groupMembers = 5
+
+// groupSession is their session timeout.
+const groupSession = time.Second
+
+// groupRepeats is how often a member arrives and dies in a round.
+const groupRepeats = 5
+
+// measureRebalance has a member arrive at a stable group and die again, and
+// takes the times until all others have their new assignment.
+func measureRebalance(ctx context.Context, b *bench) error {
+	arrival := b.report.metric(fmt.Sprintf("groups: from a member's arrival to a stable group of %d", groupMembers+1), "ms", groupGoal)
+	death := b.report.metric("groups: from a member's death, beyond its session timeout, to a stable group", "ms", groupGoal)
+	b.report.note("Groups: members send a heartbeat %v after the answer to the last, so that what the broker adds shows; medians of %d a round.", heartbeatPause, groupRepeats)
+	return b.alternate(ctx, func(ctx context.Context, s *side) error {
+		br, err := b.warm(ctx, s)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+		defer cancel()
+		arrivals, deaths, err := rebalances(ctx, br, b.newTopic("group"))
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		arrival.add(s, median(arrivals))
+		death.add(s, median(deaths))
+		b.progress("  %s: arrival %s ms, death %s ms", s.name, summary(arrivals), summary(deaths))
+		return nil
+	})
+}
+
+func rebalances(ctx context.Context, br *broker, group string) (arrivals, deaths []float64, err error) {
+	stable := make(chan stableAt, 100)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	start := func(ctx context.Context) (*member, <-chan struct{}, error) {
+		m, err := newMember(ctx, br, group, groupSession, stable)
+		if err != nil {
+			return nil, nil, err
+		}
+		ended := make(chan struct{})
+		wg.Go(func() {
+			defer close(ended)
+			m.run(ctx)
+		})
+		return m, ended, nil
+	}
+	for range groupMembers {
+		if _, _, err := start(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	if _, err := awaitStable(ctx, groupMembers, stable); err != nil {
+		return nil, nil, err
+	}
+	for range groupRepeats {
+		life, die := context.WithCancel(ctx)
+		begin := time.Now()
+		m, ended, err := start(life)
+		if err != nil {
+			die()
+			return nil, nil, err
+		}
+		at, err := awaitStable(ctx, groupMembers+1, stable)
+		if err != nil {
+			die()
+			return nil, nil, err
+		}
+		arrivals = append(arrivals, milliseconds(at.Sub(begin)))
+		_ = pause(ctx, 10*heartbeatPause) // a heartbeat or two
+		die()
+		<-ended
+		if at, err = awaitStable(ctx, groupMembers, stable); err != nil {
+			return nil, nil, err
+		}
+		deaths = append(deaths, milliseconds(at.Sub(m.beat)-groupSession))
+	}
+	return arrivals, deaths, nil
+}
+
+// commitClients is how many clients commit at the same time, each in a group of
+// its own.
+const commitClients = 16
+
+// measureCommits has clients commit one offset after the other.
+func measureCommits(ctx context.Context, b *bench) error {
+	rate := b.report.metric(fmt.Sprintf("groups: offset commits by %d clients", commitClients), "1/s", goal{})
+	cpu := b.report.metric("groups: broker CPU per offset commit", "us", groupGoal)
+	return b.alternate(ctx, func(ctx context.Context, s *side) error {
+		br, err := b.warm(ctx, s)
+		if err != nil {
+			return err
+		}
+		prefix := b.newTopic("committer")
+		if _, err := commits(ctx, br, prefix, time.Second); err != nil { // the groups' first ones are not counted
+			return err
+		}
+		var done int64
+		spent, took, err := charge([]*broker{br}, func() (time.Duration, error) {
+			begin := time.Now()
+			done, err = commits(ctx, br, prefix, b.sizes.commits)
+			return time.Since(begin), err
+		})
+		if err != nil {
+			return err
+		}
+		rate.add(s, float64(done)/took.Seconds())
+		cpu.add(s, spent*1e6/float64(done))
+		b.progress("  %s: %.0f commits/s, %.0f us of CPU each", s.name, last(rate.samples[s.name]), last(cpu.samples[s.name]))
+		return nil
+	})
+}
+
+// commits commits for so long and returns how often.
+func commits(ctx context.Context, br *broker, prefix string, length time.Duration) (int64, error) {
+	until := time.Now().Add(length)
+	var done atomic.Int64
+	err := eachClient(ctx, br, commitClients, func(conn net.Conn, client int) error {
+		for at := int64(0); time.Now().Before(until); at++ {
+			if err := commitOffsets(conn, fmt.Sprintf("%s-%d", prefix, client), "ready", 1, at); err != nil {
+				return err
+			}
+			done.Add(1)
+		}
+		return nil
+	})
+	return done.Load(), err
+}
+
+// eachClient runs clients with a connection each.
+func eachClient(ctx context.Context, br *broker, clients int, run func(conn net.Conn, client int) error) error {
+	failures := make([]error, clients)
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			conn, err := (&net.Dialer{Timeout: probePatience}).DialContext(ctx, "tcp", br.address())
+			if err == nil {
+				err = run(conn, i)
+				conn.Close()
+			}
+			failures[i] = err
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(failures...); err != nil {
+		return fmt.Errorf("%s: %w", br.name, err)
+	}
+	return nil
+}
+
+// commitOffsets commits the same offset for the first partitions of a topic,
+// as one who is no member of the group.
+func commitOffsets(conn net.Conn, group, topic string, partitions int, offset int64) error {
+	request := kmsg.NewPtrOffsetCommitRequest()
+	request.Version = 7
+	request.Group, request.Generation = group, -1
+	one := kmsg.NewOffsetCommitRequestTopic()
+	one.Topic = topic
+	for p := range partitions {
+		at := kmsg.NewOffsetCommitRequestTopicPartition()
+		at.Partition, at.Offset = int32(p), offset
+		one.Partitions = append(one.Partitions, at)
+	}
+	request.Topics = append(request.Topics, one)
+	for {
+		response := request.ResponseKind().(*kmsg.OffsetCommitResponse)
+		if err := exchange(conn, request, response); err != nil {
+			return err
+		}
+		switch code := response.Topics[0].Partitions[0].ErrorCode; code {
+		case codeNone:
+			return nil
+		case codeLoadInProgress, codeNotAvailable, codeNotCoordinator: // the offsets topic is just being made
+			request := kmsg.NewPtrFindCoordinatorRequest()
+			request.Version, request.CoordinatorKey = 2, group
+			if err := exchange(conn, request, request.ResponseKind()); err != nil {
+				return err
+			}
+			time.Sleep(clusterInterval)
+		default:
+			return fmt.Errorf("committing an offset of group %s answers error %d", group, code)
+		}
+	}
+}
+
+// measureGroupMemory reads what very many groups of one member and one offset
+// add to a broker's memory.
+func measureGroupMemory(ctx context.Context, b *bench) error {
+	row := b.report.metric(fmt.Sprintf("groups: memory per group at %d groups", b.sizes.groups), "KiB", groupGoal)
+	b.report.note("Memory of groups: of ours what became resident; of the original the growth of its live heap after a full collection, which flatters it.")
+	b.coolDown()
+	for _, s := range b.sides() {
+		br, err := b.newClusterBroker(s, b.newChroot(), 0, groupProperties...)
+		if err != nil {
+			return err
+		}
+		kib, err := b.groupMemory(ctx, br)
+		br.remove()
+		if err != nil {
+			return err
+		}
+		row.add(s, kib)
+		b.progress("  %s: %.2f KiB", s.name, kib)
+	}
+	return nil
+}
+
+func (b *bench) groupMemory(ctx context.Context, br *broker) (float64, error) {
+	if _, _, err := br.startServing(ctx, "ready", 1); err != nil {
+		return 0, err
+	}
+	if err := eachClient(ctx, br, 1, func(conn net.Conn, _ int) error { return commitOffsets(conn, "first", "ready", 1, 0) }); err != nil {
+		return 0, err
+	}
+	before, err := b.heldMiB(br)
+	if err != nil {
+		return 0, err
+	}
+	err = eachClient(ctx, br, commitClients, func(conn net.Conn, client int) error {
+		for i := client; i < b.sizes.groups; i += commitClients {
+			m := member{conn: conn, group: fmt.Sprintf("group-%d", i), session: 25 * time.Minute}
+			if _, err := m.join(); err != nil {
+				return err
+			}
+			if err := m.commit(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := pause(ctx, b.sizes.idle); err != nil {
+		return 0, err
+	}
+	after, err := b.heldMiB(br)
+	return (after - before) * 1024 / float64(b.sizes.groups), err
+}
+
+// commit commits an offset as the group's member.
+func (m *member) commit() error {
+	request := kmsg.NewPtrOffsetCommitRequest()
+	request.Version = 7
+	request.Group, request.Generation, request.MemberID = m.group, m.generation, m.id
+	one := kmsg.NewOffsetCommitRequestTopic()
+	one.Topic = "ready"
+	one.Partitions = append(one.Partitions, kmsg.NewOffsetCommitRequestTopicPartition())
+	request.Topics = append(request.Topics, one)
+	response := request.ResponseKind().(*kmsg.OffsetCommitResponse)
+	if err := exchange(m.conn, request, response); err != nil {
+		return err
+	}
+	if code := response.Topics[0].Partitions[0].ErrorCode; code != codeNone {
+		return fmt.Errorf("committing as a member of group %s answers error %d", m.group, code)
+	}
+	return nil
+}
+
+// heldMiB is the memory a broker holds: of ours all that is resident, of a JVM
+// what is alive on its heap after a collection.
+func (b *bench) heldMiB(br *broker) (float64, error) {
+	if br.side == b.ours {
+		now, _, err := residentMiB(br.pid())
+		return now, err
+	}
+	for _, command := range []string{"GC.run", "GC.heap_info"} {
+		out, err := exec.Command("jcmd", strconv.Itoa(br.pid()), command).CombinedOutput()
+		if err != nil {
+			return 0, fmt.Errorf("jcmd %s: %w: %s; jcmd comes with default-jdk-headless", command, err, bytes.TrimSpace(out))
+		}
+		if command == "GC.heap_info" {
+			return usedHeapMiB(string(out))
+		}
+	}
+	return 0, nil
+}
+
+// usedHeapMiB reads "garbage-first heap   total 1048576K, used 34567K [...]".
+func usedHeapMiB(info string) (float64, error) {
+	_, rest, found := strings.Cut(info, ", used ")
+	if !found {
+		return 0, fmt.Errorf("jcmd GC.heap_info says nothing of the heap's use: %q", info)
+	}
+	kib, _, _ := strings.Cut(rest, "K")
+	used, err := strconv.ParseFloat(kib, 64)
+	return used / 1024, err
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// heartbeatPause is how long a member waits between two heartbeats. It is far
+// shorter than that of clients, so that the broker's part in a rebalance shows.
+const heartbeatPause = 2 * time.Millisecond
+
+// Codes of the group protocol that a member acts on.
+const (
+	codeNone           = 0
+	codeRebalance      = 27
+	codeLoadInProgress = 14
+	codeNotAvailable   = 15
+	codeNotCoordinator = 16
+)
+
+// member is one member of a consumer group, spoken for without a client
+// library: it joins, syncs and sends heartbeats, and joins again when told.
+type member struct {
+	conn       net.Conn
+	group      string
+	session    time.Duration
+	id         string
+	generation int32
+	beat       time.Time // when the last heartbeat was sent that was answered
+	stable     chan<- stableAt
+}
+
+// stableAt says when a member had its assignment in a generation.
+type stableAt struct {
+	generation int32
+	members    int // that the generation has, told by its leader only
+	at         time.Time
+	err        error
+}
+
+func newMember(ctx context.Context, br *broker, group string, session time.Duration, stable chan<- stableAt) (*member, error) {
+	conn, err := (&net.Dialer{Timeout: probePatience}).DialContext(ctx, "tcp", br.address())
+	if err != nil {
+		return nil, err
+	}
+	return &member{conn: conn, group: group, session: session, stable: stable}, nil
+}
+
+// run is a member's life until ctx ends; then it falls silent without leaving.
+func (m *member) run(ctx context.Context) {
+	defer m.conn.Close()
+	for joined := false; ctx.Err() == nil; {
+		if !joined {
+			members, err := m.join()
+			if err != nil {
+				m.stable <- stableAt{err: err}
+				return
+			}
+			if joined = members >= 0; joined {
+				m.stable <- stableAt{generation: m.generation, members: members, at: time.Now()}
+			}
+			continue
+		}
+		begin := time.Now()
+		code, err := m.heartbeat()
+		switch {
+		case err != nil || code != codeNone && code != codeRebalance:
+			m.stable <- stableAt{err: fmt.Errorf("a heartbeat in group %s answers error %d: %w", m.group, code, err)}
+			return
+		case code == codeRebalance:
+			joined = false
+		default:
+			m.beat = begin
+			_ = pause(ctx, heartbeatPause)
+		}
+	}
+}
+
+// join joins and syncs. It returns how many members the generation has where
+// this one leads it, 0 where not, -1 where the next rebalance has begun already.
+func (m *member) join() (members int, err error) {
+	request := kmsg.NewPtrJoinGroupRequest()
+	request.Version = 3 // the last that joins at once, without an id given first
+	request.Group, request.MemberID = m.group, m.id
+	request.SessionTimeoutMillis, request.RebalanceTimeoutMillis = int32(m.session.Milliseconds()), 60_000
+	request.ProtocolType = "consumer"
+	protocol := kmsg.NewJoinGroupRequestProtocol()
+	protocol.Name = "range"
+	subscription := kmsg.NewConsumerMemberMetadata()
+	subscription.Topics = []string{"load"}
+	protocol.Metadata = subscription.AppendTo(nil)
+	request.Protocols = append(request.Protocols, protocol)
+	response := request.ResponseKind().(*kmsg.JoinGroupResponse)
+	if err := exchange(m.conn, request, response); err != nil {
+		return 0, err
+	}
+	if response.ErrorCode != codeNone {
+		return 0, fmt.Errorf("joining group %s answers error %d", m.group, response.ErrorCode)
+	}
+	m.id, m.generation = response.MemberID, response.Generation
+	sync := kmsg.NewPtrSyncGroupRequest()
+	sync.Version = 2
+	sync.Group, sync.MemberID, sync.Generation = m.group, m.id, m.generation
+	assigned := kmsg.NewConsumerMemberAssignment()
+	for _, other := range response.Members {
+		one := kmsg.NewSyncGroupRequestGroupAssignment()
+		one.MemberID, one.MemberAssignment = other.MemberID, assigned.AppendTo(nil)
+		sync.GroupAssignment = append(sync.GroupAssignment, one)
+	}
+	synced := sync.ResponseKind().(*kmsg.SyncGroupResponse)
+	if err := exchange(m.conn, sync, synced); err != nil {
+		return 0, err
+	}
+	switch synced.ErrorCode {
+	case codeNone:
+		return len(response.Members), nil
+	case codeRebalance:
+		return -1, nil
+	}
+	return 0, fmt.Errorf("syncing group %s answers error %d", m.group, synced.ErrorCode)
+}
+
+func (m *member) heartbeat() (int16, error) {
+	request := kmsg.NewPtrHeartbeatRequest()
+	request.Version = 2
+	request.Group, request.MemberID, request.Generation = m.group, m.id, m.generation
+	response := request.ResponseKind().(*kmsg.HeartbeatResponse)
+	err := exchange(m.conn, request, response)
+	return response.ErrorCode, err
+}
+
+// awaitStable waits until so many members have their assignment of one
+// generation, and returns when the last of them had it.
+func awaitStable(ctx context.Context, members int, stable <-chan stableAt) (time.Time, error) {
+	have := map[int32]int{}
+	sizes := map[int32]int{}
+	for {
+		select {
+		case s := <-stable:
+			if s.err != nil {
+				return time.Time{}, s.err
+			}
+			have[s.generation]++
+			sizes[s.generation] += s.members
+			if have[s.generation] == members && sizes[s.generation] == members {
+				return s.at, nil
+			}
+		case <-ctx.Done():
+			return time.Time{}, fmt.Errorf("the group is not stable with %d members: %w", members, context.Cause(ctx))
+		}
+	}
+}

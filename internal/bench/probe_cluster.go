@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/record"
+)
+
+// What a cluster looks like from outside, asked without a client library in
+// between: leaders and in-sync replicas as each broker tells them, and whether
+// records are acknowledged everywhere.
+
+// clusterInterval is the pause between two looks where a time is taken.
+const clusterInterval = 10 * time.Millisecond
+
+// view says whether a partition is as it is waited for.
+type view func(p *kmsg.MetadataResponseTopicPartition) bool
+
+// inSync: there is a leader, and so many replicas are in sync.
+func inSync(replicas int) view {
+	return func(p *kmsg.MetadataResponseTopicPartition) bool {
+		return p.Leader >= 0 && len(p.ISR) == replicas
+	}
+}
+
+// preferred: the first replica leads.
+func preferred(p *kmsg.MetadataResponseTopicPartition) bool { return p.Leader == p.Replicas[0] }
+
+// without: somebody leads and a broker is not in sync any more.
+func without(broker int) view {
+	return func(p *kmsg.MetadataResponseTopicPartition) bool {
+		return p.Leader >= 0 && p.Leader != int32(broker) && !slices.Contains(p.ISR, int32(broker))
+	}
+}
+
+// awaitView waits until each of the brokers tells of every partition what is wanted.
+func (c *cluster) awaitView(ctx context.Context, brokers []*broker, topic string, partitions int, interval time.Duration, wanted view) error {
+	for _, br := range brokers {
+		if err := awaitViewOf(ctx, br, topic, partitions, interval, wanted); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func awaitViewOf(ctx context.Context, br *broker, topic string, partitions int, interval time.Duration, wanted view) error {
+	var conn net.Conn
+	defer func() {
+		if conn != nil {
+			conn.Close()
+		}
+	}()
+	for {
+		err := error(nil)
+		if conn == nil {
+			conn, err = (&net.Dialer{Timeout: probePatience}).DialContext(ctx, "tcp", br.address())
+		}
+		var state map[int32]kmsg.MetadataResponseTopicPartition
+		if err == nil {
+			if state, err = topicState(conn, topic); err != nil {
+				conn.Close()
+				conn = nil
+			}
+		}
+		as := 0
+		for _, p := range state {
+			if p.ErrorCode == 0 && wanted(&p) {
+				as++
+			}
+		}
+		if as >= partitions {
+			return nil
+		}
+		if cause := pause(ctx, interval); cause != nil {
+			return fmt.Errorf("%s: %d of %d partitions of %s are as wanted, as broker %d tells: %w", br.name, as, partitions, topic, br.id, errors.Join(cause, err))
+		}
+	}
+}
+
+// topicState asks a broker what it knows of a topic, which is created where the
+// broker does that.
+func topicState(conn net.Conn, topic string) (map[int32]kmsg.MetadataResponseTopicPartition, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	request.Version = 5
+	asked := kmsg.NewMetadataRequestTopic()
+	asked.Topic = &topic
+	request.Topics = append(request.Topics, asked)
+	request.AllowAutoTopicCreation = true
+	response := request.ResponseKind().(*kmsg.MetadataResponse)
+	if err := exchange(conn, request, response); err != nil {
+		return nil, err
+	}
+	state := map[int32]kmsg.MetadataResponseTopicPartition{}
+	for _, t := range response.Topics {
+		for _, p := range t.Partitions {
+			state[p.Partition] = p
+		}
+	}
+	return state, nil
+}
+
+// produceEverywhere returns when one record was acknowledged by all in-sync
+// replicas on every partition; each is sent to the leader that the first of the
+// brokers names. whole demands that all replicas were in sync.
+func (c *cluster) produceEverywhere(ctx context.Context, brokers []*broker, topic string, partitions int, whole bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	wanted := inSync(clusterSize)
+	if !whole {
+		wanted = func(p *kmsg.MetadataResponseTopicPartition) bool { return p.Leader >= 0 }
+	}
+	pending := map[int32]bool{}
+	for p := range partitions {
+		pending[int32(p)] = true
+	}
+	for {
+		if err := awaitViewOf(ctx, brokers[0], topic, partitions, clusterInterval, wanted); err != nil {
+			return err
+		}
+		err := c.produceToLeaders(ctx, brokers[0], topic, pending)
+		if len(pending) == 0 {
+			return nil
+		}
+		if cause := pause(ctx, clusterInterval); cause != nil {
+			return fmt.Errorf("%s: no record was acknowledged on %d partitions of %s: %w", c.name, len(pending), topic, errors.Join(cause, err))
+		}
+	}
+}
+
+// produceToLeaders sends one record to each pending partition and takes out of
+// pending those that were acknowledged.
+func (c *cluster) produceToLeaders(ctx context.Context, asked *broker, topic string, pending map[int32]bool) error {
+	dialer := net.Dialer{Timeout: probePatience}
+	conn, err := dialer.DialContext(ctx, "tcp", asked.address())
+	if err != nil {
+		return err
+	}
+	state, err := topicState(conn, topic)
+	conn.Close()
+	if err != nil {
+		return err
+	}
+	byLeader := map[int32][]int32{}
+	for p := range pending {
+		if at := state[p]; at.Leader >= 0 {
+			byLeader[at.Leader] = append(byLeader[at.Leader], p)
+		}
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var failed error
+	for leader, partitions := range byLeader {
+		wg.Go(func() {
+			acknowledged, err := c.produceTo(ctx, c.brokers[leader], topic, partitions)
+			mu.Lock()
+			defer mu.Unlock()
+			failed = errors.Join(failed, err)
+			for _, p := range acknowledged {
+				delete(pending, p)
+			}
+		})
+	}
+	wg.Wait()
+	return failed
+}
+
+func (c *cluster) produceTo(ctx context.Context, leader *broker, topic string, partitions []int32) ([]int32, error) {
+	dialer := net.Dialer{Timeout: probePatience}
+	conn, err := dialer.DialContext(ctx, "tcp", leader.address())
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return produceEach(conn, topic, partitions)
+}
+
+// produceEach sends one record to each of the partitions with acks=all and
+// returns those where it was acknowledged.
+func produceEach(conn net.Conn, topic string, partitions []int32) (acknowledged []int32, err error) {
+	builder := record.NewBuilder(record.Defaults())
+	if err := builder.Append(time.Now().UnixMilli(), nil, []byte("probe")); err != nil {
+		return nil, err
+	}
+	batch, err := builder.Build()
+	if err != nil {
+		return nil, err
+	}
+	request := kmsg.NewPtrProduceRequest()
+	request.Version, request.Acks, request.TimeoutMillis = 7, -1, int32(probePatience.Milliseconds())
+	sent := kmsg.NewProduceRequestTopic()
+	sent.Topic = topic
+	for _, p := range partitions {
+		one := kmsg.NewProduceRequestTopicPartition()
+		one.Partition, one.Records = p, batch
+		sent.Partitions = append(sent.Partitions, one)
+	}
+	request.Topics = append(request.Topics, sent)
+	response := request.ResponseKind().(*kmsg.ProduceResponse)
+	if err := exchange(conn, request, response); err != nil {
+		return nil, err
+	}
+	for _, t := range response.Topics {
+		for _, p := range t.Partitions {
+			if p.ErrorCode == 0 {
+				acknowledged = append(acknowledged, p.Partition)
+			}
+		}
+	}
+	return acknowledged, nil
+}
+
+// silent is a logger for rooms whose lines nobody reads here.
+func silent() *logrus.Logger {
+	l := logrus.New()
+	l.SetOutput(io.Discard)
+	return l
+}
