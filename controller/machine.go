@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -96,9 +97,17 @@ func (m *Machine) Step(e Event) {
 		if err := m.maybeResign(); err != nil {
 			m.log.Errorf("Error processing event %s: %v", e, err)
 		}
+	case errors.Is(err, context.Canceled) && m.stopping():
+		m.log.Infof("Event %s is given up, as the broker stops", e)
 	default:
 		m.log.Errorf("Error processing event %s: %v", e, err)
 	}
+}
+
+func (m *Machine) stopping() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stopped
 }
 
 // Interrupt ends a ZooKeeper operation that Step waits for, because its session

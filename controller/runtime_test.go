@@ -1,9 +1,12 @@
 package controller
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
@@ -319,5 +323,33 @@ func TestPitfallController22_ARemovedBrokersQueueIsNotForItsSuccessor(t *testing
 		}
 		s.RemoveAll()
 		s.wait()
+	})
+}
+
+// waiting is an event that waits for ZooKeeper, as the deletion of a topic does.
+type waiting struct{ begun chan struct{} }
+
+func (waiting) String() string { return "Waiting" }
+func (w waiting) process(m *Machine) error {
+	close(w.begun)
+	<-m.ctx.Done()
+	return fmt.Errorf("delete /brokers/topics/t: %w", m.ctx.Err())
+}
+
+func TestAnEventThatTheBrokersStopEndsIsNoErrorInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		c, err := New(Config{BrokerID: 0, InterBrokerListener: "PLAINTEXT", IBP: "3.9", Dial: refuse, Logger: kafkalog.New(&lines)}, newFakeStore(func(string, ...any) {}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Start()
+		begun := make(chan struct{})
+		c.queue.Put(waiting{begun})
+		<-begun
+		c.Stop()
+		if text := lines.String(); strings.Contains(text, "ERROR") || !strings.Contains(text, "Event Waiting is given up, as the broker stops") {
+			t.Errorf("log:\n%s", text)
+		}
 	})
 }
