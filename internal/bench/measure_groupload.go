@@ -169,20 +169,19 @@ func awaitOffsets(ctx context.Context, br *broker, group string) error {
 	return eachClient(ctx, br, 1, func(conn net.Conn, _ int) error {
 		request := kmsg.NewPtrOffsetFetchRequest()
 		request.Version, request.Group = 5, group
-		for {
+		for begin := time.Now(); ; {
 			response := request.ResponseKind().(*kmsg.OffsetFetchResponse)
 			if err := exchange(conn, request, response); err != nil {
 				return err
 			}
-			switch response.ErrorCode {
-			case codeNone:
-				if len(response.Topics) == 0 {
-					return fmt.Errorf("group %s has no offsets after the load", group)
-				}
-				return nil
-			case codeLoadInProgress, codeNotAvailable, codeNotCoordinator:
-			default:
+			switch {
+			case passing(response.ErrorCode, begin):
+			case response.ErrorCode != codeNone:
 				return fmt.Errorf("fetching the offsets of group %s answers error %d", group, response.ErrorCode)
+			case len(response.Topics) == 0:
+				return fmt.Errorf("group %s has no offsets after the load", group)
+			default:
+				return nil
 			}
 			if err := pause(ctx, clusterInterval/2); err != nil {
 				return err

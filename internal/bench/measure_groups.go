@@ -172,7 +172,7 @@ func eachClient(ctx context.Context, br *broker, clients int, run func(conn net.
 	}
 	wg.Wait()
 	if err := errors.Join(failures...); err != nil {
-		return fmt.Errorf("%s: %w", br.name, err)
+		return fmt.Errorf("%s: %w; its last output:\n%s", br.name, err, lastLines(br.proc.Output(), 15))
 	}
 	return nil
 }
@@ -191,23 +191,20 @@ func commitOffsets(conn net.Conn, group, topic string, partitions int, offset in
 		one.Partitions = append(one.Partitions, at)
 	}
 	request.Topics = append(request.Topics, one)
-	for {
+	for begin := time.Now(); ; {
 		response := request.ResponseKind().(*kmsg.OffsetCommitResponse)
 		if err := exchange(conn, request, response); err != nil {
 			return err
 		}
-		switch code := response.Topics[0].Partitions[0].ErrorCode; code {
-		case codeNone:
+		code := response.Topics[0].Partitions[0].ErrorCode
+		if code == codeNone {
 			return nil
-		case codeLoadInProgress, codeNotAvailable, codeNotCoordinator: // the offsets topic is just being made
-			request := kmsg.NewPtrFindCoordinatorRequest()
-			request.Version, request.CoordinatorKey = 2, group
-			if err := exchange(conn, request, request.ResponseKind()); err != nil {
-				return err
-			}
-			time.Sleep(clusterInterval)
-		default:
+		}
+		if !passing(code, begin) {
 			return fmt.Errorf("committing an offset of group %s answers error %d", group, code)
+		}
+		if err := awaitCoordinator(conn, group); err != nil {
+			return err
 		}
 	}
 }

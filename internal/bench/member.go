@@ -22,6 +22,25 @@ const (
 	codeNotCoordinator = 16
 )
 
+// coordinatorPatience is how long a coordinator may take to serve.
+const coordinatorPatience = 2 * time.Minute
+
+// passing says whether an error goes by itself once the offsets topic is made
+// and read, and has not been there for too long.
+func passing(code int16, since time.Time) bool {
+	return time.Since(since) < coordinatorPatience && (code == codeLoadInProgress || code == codeNotAvailable || code == codeNotCoordinator)
+}
+
+// awaitCoordinator asks for a group's coordinator, which makes the offsets
+// topic where need be, and waits a little.
+func awaitCoordinator(conn net.Conn, group string) error {
+	request := kmsg.NewPtrFindCoordinatorRequest()
+	request.Version, request.CoordinatorKey = 2, group
+	err := exchange(conn, request, request.ResponseKind())
+	time.Sleep(clusterInterval)
+	return err
+}
+
 // member is one member of a consumer group, spoken for without a client
 // library: it joins, syncs and sends heartbeats, and joins again when told.
 type member struct {
@@ -95,11 +114,19 @@ func (m *member) join() (members int, err error) {
 	protocol.Metadata = subscription.AppendTo(nil)
 	request.Protocols = append(request.Protocols, protocol)
 	response := request.ResponseKind().(*kmsg.JoinGroupResponse)
-	if err := exchange(m.conn, request, response); err != nil {
-		return 0, err
-	}
-	if response.ErrorCode != codeNone {
-		return 0, fmt.Errorf("joining group %s answers error %d", m.group, response.ErrorCode)
+	for begin := time.Now(); ; {
+		if err := exchange(m.conn, request, response); err != nil {
+			return 0, err
+		}
+		if response.ErrorCode == codeNone {
+			break
+		}
+		if !passing(response.ErrorCode, begin) {
+			return 0, fmt.Errorf("joining group %s answers error %d", m.group, response.ErrorCode)
+		}
+		if err := awaitCoordinator(m.conn, m.group); err != nil {
+			return 0, err
+		}
 	}
 	m.id, m.generation = response.MemberID, response.Generation
 	sync := kmsg.NewPtrSyncGroupRequest()
