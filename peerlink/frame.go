@@ -1,7 +1,6 @@
 package peerlink
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -32,27 +31,32 @@ func appendRequest(dst []byte, req kmsg.Request, correlation int32, clientID str
 	return dst, nil
 }
 
-// readFrame reads one size-prefixed answer; memory grows as bytes arrive, not
-// as the size claims.
-func readFrame(r io.Reader, sizeMax int) ([]byte, error) {
+// readFrame reads one size-prefixed answer into buf, or into a larger buffer
+// where it does not fit; memory grows as bytes arrive, not as the size claims.
+func readFrame(r io.Reader, sizeMax int, buf []byte) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, err
 	}
-	size := int64(int32(binary.BigEndian.Uint32(head[:])))
-	if size < 4 || size > int64(sizeMax) {
+	size := int(int32(binary.BigEndian.Uint32(head[:])))
+	if size < 4 || size > sizeMax {
 		return nil, fmt.Errorf("answer of %d bytes; at most %d are accepted", size, sizeMax)
 	}
 	const step = 64 << 10
-	var buf bytes.Buffer
-	buf.Grow(int(min(size, step)))
-	if _, err := io.CopyN(&buf, r, size); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
+	for buf = buf[:0]; len(buf) < size; {
+		if len(buf) == cap(buf) {
+			buf = append(make([]byte, 0, min(size, max(step, 4*cap(buf)))), buf...)
 		}
-		return nil, err
+		n, err := r.Read(buf[len(buf):min(cap(buf), size)])
+		buf = buf[:len(buf)+n]
+		if err != nil && len(buf) < size {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
 	}
-	return buf.Bytes(), nil
+	return buf, nil
 }
 
 // decodeResponse reads the answer to req.

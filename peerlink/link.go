@@ -31,6 +31,9 @@ type Config struct {
 	ConnectTimeout time.Duration // 0: RequestTimeout
 	RequestTimeout time.Duration // from sending to the whole answer; 0: 30 s
 	ResponseMax    int           // bytes; 0: 128 MiB
+	// ReuseBuffer: the bytes that an answer holds are good until the next request
+	// only. For who asks again and again for much.
+	ReuseBuffer bool
 }
 
 const (
@@ -51,6 +54,11 @@ type Link struct {
 	conn        net.Conn
 	correlation int32
 	versions    *kmsg.ApiVersionsResponse // of conn, nil: not asked yet
+	buffer      []byte                    // of the last answer, where it is used again
+	half        int                       // answers in a row that filled less than half of it
+
+	mu     sync.Mutex              // guards cancel
+	cancel context.CancelCauseFunc // of the request in flight; nil: none
 }
 
 // New returns a link that has not dialled yet.
@@ -117,7 +125,12 @@ func (l *Link) APIVersions(ctx context.Context) (*kmsg.ApiVersionsResponse, erro
 // Close drops the connection and fails waiting requests.
 func (l *Link) Close() {
 	l.once.Do(func() { close(l.closed) })
-	l.turn <- struct{}{} // the request in flight ends at once, by closed
+	l.mu.Lock()
+	if l.cancel != nil {
+		l.cancel(ErrClosed)
+	}
+	l.mu.Unlock()
+	l.turn <- struct{}{} // the request in flight ends at once
 	l.drop()
 	<-l.turn
 }
@@ -133,22 +146,21 @@ func (l *Link) inTurn(ctx context.Context, f func(context.Context) (kmsg.Respons
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	l.mu.Lock()
+	l.cancel = cancel
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.cancel = nil
+		l.mu.Unlock()
+	}()
 	select {
-	case <-l.closed:
+	case <-l.closed: // Close has looked for the request before it was there
 		return nil, ErrClosed
 	default:
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	stop := make(chan struct{})
-	defer close(stop)
-	go func() {
-		select {
-		case <-l.closed:
-			cancel(ErrClosed)
-		case <-stop:
-		}
-	}()
 	resp, err := f(ctx)
 	if err == nil {
 		return resp, nil
@@ -214,11 +226,31 @@ func (l *Link) exchange(ctx context.Context, req kmsg.Request) (kmsg.Response, e
 	if p, ok := req.(*kmsg.ProduceRequest); ok && p.Acks == 0 {
 		return emptyAnswer(req), nil
 	}
-	body, err := readFrame(conn, l.cfg.ResponseMax)
+	body, err := readFrame(conn, l.cfg.ResponseMax, l.buffer)
 	if err != nil {
 		return nil, l.timeoutError("receive", err)
 	}
+	l.keep(body)
 	return decodeResponse(body, req, l.correlation)
+}
+
+// bufferPatience is how many answers in a row may fill less than half of the
+// buffer before it is given up.
+const bufferPatience = 100
+
+// keep has the next answer read into the same memory, where that is allowed and
+// not far too much.
+func (l *Link) keep(body []byte) {
+	if !l.cfg.ReuseBuffer {
+		return
+	}
+	l.buffer = body
+	if l.half++; 2*len(body) >= cap(body) {
+		l.half = 0
+	}
+	if l.half > bufferPatience {
+		l.buffer, l.half = nil, 0
+	}
 }
 
 func (l *Link) timeoutError(what string, err error) error {

@@ -55,7 +55,7 @@ func startBroker(t *testing.T, serve func(h protocol.RequestHeader, body []byte)
 func (b *fakeBroker) run(conn net.Conn) {
 	defer conn.Close()
 	for {
-		frame, err := readFrame(conn, 1<<20)
+		frame, err := readFrame(conn, 1<<20, nil)
 		if err != nil {
 			return
 		}
@@ -266,7 +266,7 @@ func TestAnAnswerBeyondTheBoundIsRefusedWithoutReadingIt(t *testing.T) {
 	for _, size := range []uint32{1 << 20, 1 << 31, 3} {
 		client, server := net.Pipe()
 		go func() {
-			_, _ = readFrame(server, 1<<20)
+			_, _ = readFrame(server, 1<<20, nil)
 			_, _ = server.Write(binary.BigEndian.AppendUint32(nil, size))
 		}()
 		l := New(Config{Address: "pipe", ResponseMax: 1 << 10, Dial: func(context.Context, string) (net.Conn, error) { return client, nil }})

@@ -198,7 +198,7 @@ func (f *fetcher) leader() (*peerlink.Link, error) {
 		f.address = address
 		f.link = peerlink.New(peerlink.Config{Address: address, Dial: f.m.cfg.Dial,
 			ClientID:       fmt.Sprintf("broker-%d-fetcher-%d", f.m.opts.BrokerID, f.key.id),
-			RequestTimeout: f.m.opts.FetchTimeout})
+			RequestTimeout: f.m.opts.FetchTimeout, ReuseBuffer: true})
 	}
 	return f.link, nil
 }
