@@ -3,6 +3,8 @@ package replication
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,12 +42,13 @@ type AlterPartition struct {
 	done   chan struct{}
 	wakeup chan struct{} // one slot: changes were submitted
 
-	mu      sync.Mutex // guards waiting and order
-	waiting map[TopicPartition]*waitingChange
-	order   []TopicPartition // in which they were submitted
+	mu        sync.Mutex // guards waiting and submitted
+	waiting   map[TopicPartition]*waitingChange
+	submitted int // changes so far
 }
 
 type waitingChange struct {
+	place  int // in the order in which changes were submitted
 	change ISRChange
 	done   func(ISRAnswer)
 }
@@ -76,8 +79,8 @@ func (a *AlterPartition) Submit(change ISRChange, done func(ISRAnswer)) bool {
 	if a.waiting[change.Partition] != nil {
 		return false
 	}
-	a.waiting[change.Partition] = &waitingChange{change: change, done: done}
-	a.order = append(a.order, change.Partition)
+	a.submitted++
+	a.waiting[change.Partition] = &waitingChange{place: a.submitted, change: change, done: done}
 	select {
 	case a.wakeup <- struct{}{}:
 	default:
@@ -118,10 +121,8 @@ func (a *AlterPartition) run() {
 func (a *AlterPartition) batch() []*waitingChange {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	batch := make([]*waitingChange, len(a.order))
-	for i, id := range a.order {
-		batch[i] = a.waiting[id]
-	}
+	batch := slices.Collect(maps.Values(a.waiting))
+	slices.SortFunc(batch, func(x, y *waitingChange) int { return x.place - y.place })
 	return batch
 }
 
@@ -184,12 +185,6 @@ func (a *AlterPartition) answer(id TopicPartition, p *kmsg.AlterPartitionRespons
 		return false
 	}
 	delete(a.waiting, id)
-	for i, other := range a.order {
-		if other == id {
-			a.order = append(a.order[:i], a.order[i+1:]...)
-			break
-		}
-	}
 	a.mu.Unlock()
 	w.done(ISRAnswer{Err: protocol.ErrorCode(p.ErrorCode), Leader: p.LeaderID, LeaderEpoch: p.LeaderEpoch,
 		ISR: append([]int32(nil), p.ISR...), PartitionEpoch: p.PartitionEpoch})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -28,6 +27,13 @@ type following struct {
 	truncating bool
 	delayed    time.Time // not before
 	lag        int64     // behind the leader's log end; -1 unknown
+
+	prev, next *following // in the fetcher's order
+}
+
+func (p *following) unlink() {
+	p.prev.next, p.next.prev = p.next, p.prev
+	p.prev, p.next = nil, nil
 }
 
 // fetcher follows some partitions of one leader: one goroutine, one connection,
@@ -52,27 +58,37 @@ type fetcher struct {
 	// applied, so that remove waits for that.
 	mu         sync.Mutex
 	partitions map[TopicPartition]*following
-	// order is the order in which partitions are asked; who got data goes to the end.
-	order []TopicPartition
+	// order is a ring through a sentinel, in which partitions are asked; who got
+	// data goes to the end.
+	order following
 }
 
 func newFetcher(fm *fetcherManager, key fetcherKey) *fetcher {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &fetcher{fm: fm, m: fm.m, key: key, ctx: ctx, cancel: cancel, done: make(chan struct{}),
+	f := &fetcher{fm: fm, m: fm.m, key: key, ctx: ctx, cancel: cancel, done: make(chan struct{}),
 		name:   fmt.Sprintf("[ReplicaFetcher replicaId=%d, leaderId=%d, fetcherId=%d]", fm.m.opts.BrokerID, key.leader, key.id),
 		wakeup: make(chan struct{}, 1), session: newClientSession(), partitions: map[TopicPartition]*following{}}
+	f.order.prev, f.order.next = &f.order, &f.order
+	return f
+}
+
+// lastLocked puts a partition that is not in the order at its end.
+func (f *fetcher) lastLocked(p *following) {
+	p.prev, p.next = f.order.prev, &f.order
+	p.prev.next, f.order.prev = p, p
 }
 
 func (f *fetcher) add(p following) {
 	f.mu.Lock()
-	if known := f.partitions[p.id]; known != nil && known.epoch == p.epoch {
-		f.mu.Unlock()
-		return
+	if known := f.partitions[p.id]; known != nil {
+		if known.epoch == p.epoch {
+			f.mu.Unlock()
+			return
+		}
+		known.unlink()
 	}
 	f.partitions[p.id] = &p
-	if !slices.Contains(f.order, p.id) {
-		f.order = append(f.order, p.id)
-	}
+	f.lastLocked(&p)
 	f.mu.Unlock()
 	select {
 	case f.wakeup <- struct{}{}:
@@ -87,11 +103,12 @@ func (f *fetcher) remove(id TopicPartition) bool {
 }
 
 func (f *fetcher) removeLocked(id TopicPartition) bool {
-	if f.partitions[id] == nil {
+	p := f.partitions[id]
+	if p == nil {
 		return false
 	}
 	delete(f.partitions, id)
-	f.order = slices.DeleteFunc(f.order, func(o TopicPartition) bool { return o == id })
+	p.unlink()
 	return true
 }
 
@@ -224,9 +241,8 @@ func (f *fetcher) nextFetch(now time.Time) fetchAsk {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a := fetchAsk{wanted: map[TopicPartition]PartitionAsk{}, byID: f.m.opts.PeerVersions.Fetch >= 13}
-	for _, id := range f.order {
-		p := f.partitions[id]
-		log := p.partition.Log()
+	for p := f.order.next; p != &f.order; p = p.next {
+		id, log := p.id, p.partition.Log()
 		if p.truncating || p.delayed.After(now) || log == nil {
 			continue
 		}
@@ -396,7 +412,8 @@ func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicP
 		p.offset = done.nextOffset
 		p.lastEpoch = done.lastEpoch
 		// Whoever got data goes to the end, so that the answer's size limit starves none.
-		f.order = append(slices.DeleteFunc(f.order, func(o TopicPartition) bool { return o == p.id }), p.id)
+		p.unlink()
+		f.lastLocked(p)
 	}
 	p.lag = max(0, answer.HighWatermark-p.offset)
 	return done.events, nil

@@ -64,8 +64,8 @@ func (f *fetcher) truncateAll() {
 func (f *fetcher) truncating(now time.Time) (byEpoch, toHigh []following) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, id := range f.order {
-		p := *f.partitions[id]
+	for at := f.order.next; at != &f.order; at = at.next {
+		p := *at
 		log := p.partition.Log()
 		if !p.truncating || p.delayed.After(now) || log == nil {
 			continue
