@@ -325,11 +325,9 @@ func (m *Manager) StopReplica(req *kmsg.StopReplicaRequest, correlationID int32)
 		}
 	}
 	m.fetchers.remove(stopping) // first of all: fetchers use the partitions
+	m.stopAll(stops)
 	for i := range stops {
 		s := &stops[i]
-		if s.code == protocol.None {
-			s.code = m.stopOne(s)
-		}
 		answer := kmsg.NewStopReplicaResponsePartition()
 		answer.Topic, answer.Partition, answer.ErrorCode = s.id.Topic, s.id.Partition, int16(s.code)
 		resp.Partitions = append(resp.Partitions, answer)
@@ -385,30 +383,42 @@ func (m *Manager) admitStop(s *stopEntry) protocol.ErrorCode {
 	return protocol.FencedLeaderEpoch
 }
 
-// stopOne ends one replica. Without delete its role and epoch stay: only the
-// fetcher has stopped.
-func (m *Manager) stopOne(s *stopEntry) protocol.ErrorCode {
-	p := m.hosted(s.id.Topic, s.id.Partition)
-	if !s.delete {
+// stopAll ends the replicas that were admitted. Without delete their role and
+// epoch stay: only the fetcher has stopped. The logs of those that are deleted
+// go all together.
+func (m *Manager) stopAll(stops []stopEntry) {
+	var deleted []*stopEntry
+	var ids []TopicPartition
+	for i := range stops {
+		s := &stops[i]
+		if s.code != protocol.None {
+			continue
+		}
+		p := m.hosted(s.id.Topic, s.id.Partition)
+		if !s.delete {
+			if p != nil {
+				p.waits.wake(stateChanged)
+			}
+			continue
+		}
 		if p != nil {
-			p.waits.wake(stateChanged)
+			m.unhost(s.id)
+			p.retire(protocol.NotLeaderOrFollower)
+			for _, l := range m.cfg.Leaders {
+				l.Resigned(s.id, noEpoch)
+			}
 		}
-		return protocol.None
+		deleted, ids = append(deleted, s), append(ids, s.id)
 	}
-	if p != nil {
-		m.unhost(s.id)
-		p.retire(protocol.NotLeaderOrFollower)
-		for _, l := range m.cfg.Leaders {
-			l.Resigned(s.id, noEpoch)
+	if len(ids) == 0 {
+		return
+	}
+	for i, err := range m.cfg.Logs.DeleteAll(ids) {
+		if err != nil {
+			m.stateLog.Errorf("Ignoring StopReplica request (delete=true) for partition %s: %v", name(ids[i]), err)
+			deleted[i].code = protocol.CodeOf(err)
 		}
 	}
-	for _, future := range []bool{true, false} {
-		if err := m.cfg.Logs.Delete(s.id, future); err != nil {
-			m.stateLog.Errorf("Ignoring StopReplica request (delete=true) for partition %s: %v", name(s.id), err)
-			return protocol.CodeOf(err)
-		}
-	}
-	return protocol.None
 }
 
 // UpdateMetadata applies an UpdateMetadata request to the metadata cache. Who

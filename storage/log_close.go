@@ -70,10 +70,14 @@ func (l *Log) rename(name string) error {
 	ended := false
 	defer l.unlock(&ended)
 	err := l.renameLocked(filepath.Join(l.dir.path, name))
+	if err == nil {
+		err = l.env.fs.SyncDir(l.dir.path)
+	}
 	ended = true
 	return l.ioError("Error while renaming dir for %s in log dir %s", err)
 }
 
+// renameLocked is rename without making the new name durable. mu is held.
 func (l *Log) renameLocked(path string) error {
 	if err := l.env.fs.Rename(l.Path(), path); err != nil {
 		return err
@@ -89,7 +93,7 @@ func (l *Log) renameLocked(path string) error {
 	p.mu.Lock()
 	p.v.moves++
 	p.mu.Unlock()
-	return l.env.fs.SyncDir(l.dir.path)
+	return nil
 }
 
 // moved tells the segment that its directory has another name.
@@ -100,7 +104,8 @@ func (s *segment) moved(dir string) {
 }
 
 // retire takes the log out of use and moves it aside, to be removed from disk
-// later. Whoever reads it still may go on.
+// later. Whoever reads it still may go on. The new name is durable once the log
+// directory has been synced.
 func (l *Log) retire(name string) error {
 	l.closed.Store(true) // a flush that stumbles over the rename is no error
 	l.mu.Lock()

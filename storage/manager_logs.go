@@ -204,6 +204,7 @@ func (m *Manager) ReplaceWithFuture(tp TopicPartition) error {
 	if err := m.setAside(current); err != nil {
 		return err
 	}
+	m.checkpointDir(current.dir)
 	m.log.Infof("The current replica is successfully replaced with the future replica for %s", currentDirName(tp))
 	return nil
 }
@@ -214,25 +215,88 @@ func (m *Manager) ReplaceWithFuture(tp TopicPartition) error {
 func (m *Manager) Delete(tp TopicPartition, future bool) error {
 	m.creation.Lock()
 	defer m.creation.Unlock()
+	l, err := m.takeOut(tp, future)
+	if l == nil || err != nil {
+		return err
+	}
+	if err := m.setAside(l); err != nil {
+		return err
+	}
+	m.checkpointDir(l.dir)
+	return nil
+}
+
+// DeleteAll drops the logs of many partitions, future ones too, as Delete does,
+// but makes the renames durable and writes the checkpoints once for each
+// directory. The errors are by the place of the partition.
+func (m *Manager) DeleteAll(tps []TopicPartition) []error {
+	m.creation.Lock()
+	defer m.creation.Unlock()
+	errs := make([]error, len(tps))
+	touched := map[*logDir][]int{}
+	for i, tp := range tps {
+		current, err := m.takeOut(tp, false)
+		errs[i] = err
+		for _, l := range [...]*Log{m.logs.remove(tp, true), current} {
+			if l == nil {
+				continue
+			}
+			if err := m.moveAside(l); err != nil {
+				errs[i] = err
+			} else {
+				touched[l.dir] = append(touched[l.dir], i)
+			}
+		}
+	}
+	for d, places := range touched {
+		if err := m.config.FS.SyncDir(d.path); err != nil {
+			err = d.fail("Error while renaming dirs of deleted partitions in log dir "+d.path, err)
+			for _, i := range places {
+				errs[i] = err
+			}
+			continue
+		}
+		m.checkpointDir(d)
+	}
+	return errs
+}
+
+// takeOut takes a log out of the table; nil where there is none. creation is held.
+func (m *Manager) takeOut(tp TopicPartition, future bool) (*Log, error) {
 	l := m.logs.remove(tp, future)
 	if l == nil {
 		if offline := m.offlineDirs(); len(offline) > 0 {
-			return protocol.Errorf(protocol.KafkaStorageError,
+			return nil, protocol.Errorf(protocol.KafkaStorageError,
 				"Failed to delete log for %s because it may be in one of the offline directories %s", currentDirName(tp), strings.Join(offline, ","))
 		}
-		return nil
 	}
-	return m.setAside(l)
+	return l, nil
 }
 
-// setAside moves a log that left the table out of the way, and removes it later.
+// setAside moves a log that left the table out of the way, durably, and removes
+// it later. The directory's checkpoints are to be written then.
 func (m *Manager) setAside(l *Log) error {
+	if err := m.moveAside(l); err != nil {
+		return err
+	}
+	if err := m.config.FS.SyncDir(l.dir.path); err != nil {
+		return l.dir.fail("Error while renaming dir for "+l.name+" in log dir "+l.dir.path, err)
+	}
+	return nil
+}
+
+// moveAside is setAside without making the new name durable.
+func (m *Manager) moveAside(l *Log) error {
 	if err := l.retire(uniqueDirName(l.tp, deletedDir)); err != nil {
 		return err
 	}
 	m.log.Infof("Log for partition %s is renamed to %s and is scheduled for deletion", l.name, l.Path())
 	m.removeDirLater(l.dir, l.Path(), l.tp)
-	m.checkpointRecoveryPoints(l.dir)
-	m.checkpointLogStarts(l.dir)
 	return nil
+}
+
+// checkpointDir writes the recovery points and log starts of a directory.
+func (m *Manager) checkpointDir(d *logDir) {
+	m.checkpointRecoveryPoints(d)
+	m.checkpointLogStarts(d)
 }

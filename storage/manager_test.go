@@ -311,3 +311,45 @@ func TestALogStartOutlivesAStartThatFails(t *testing.T) {
 	wantEqual(t, "log start", h.Log(partition0).Offsets().LogStart, 3)
 	wantEqual(t, "closed in order before", h.dirs[0].cleanAtStart, true)
 }
+
+func TestManyLogsAreDeletedWithOneSyncOfTheirDirectory(t *testing.T) {
+	var syncs atomic.Int32
+	mem := vfs.NewMem()
+	fsys := vfs.Intercept(mem, func(op vfs.Op) error {
+		if op.Kind == vfs.OpSyncDir && op.Name == "/data" {
+			syncs.Add(1)
+		}
+		return nil
+	})
+	h := start(t, fsys)
+	var tps []TopicPartition
+	for i := range int32(50) {
+		tps = append(tps, tpOf("p", i))
+		_, err := h.GetOrCreate(tps[i], metadata.TopicID{1}, testTopic(), true)
+		noError(t, err)
+	}
+	kept, err := h.GetOrCreate(tpOf("kept", 0), metadata.TopicID{2}, testTopic(), true)
+	noError(t, err)
+	appendValues(t, kept, 1, "x")
+	noError(t, kept.Flush())
+	syncs.Store(0)
+	for i, err := range h.DeleteAll(append(tps, tpOf("none", 0))) {
+		if err != nil {
+			t.Errorf("partition %d: %v", i, err)
+		}
+	}
+	// One for the renames, one for each of the two checkpoints.
+	if got := syncs.Load(); got > 3 {
+		t.Errorf("the directory was synced %d times", got)
+	}
+	// What was renamed stays so after a crash, and the checkpoint has what is left.
+	after := mem.CrashClone(vfs.SyncedOnly, 0)
+	for _, name := range dirNames(t, after, "/data") {
+		if name != "kept-0" && !strings.HasSuffix(name, "-delete") {
+			t.Errorf("%s is still there", name)
+		}
+	}
+	points, err := readOffsetCheckpoint(after, "/data/"+recoveryPointFile)
+	noError(t, err)
+	wantEqual(t, "recovery points", fmt.Sprint(points), fmt.Sprint(map[TopicPartition]int64{tpOf("kept", 0): 1}))
+}
