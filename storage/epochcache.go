@@ -22,11 +22,14 @@ type epochEntry struct {
 // epochCache knows where each leader epoch of a log begins: entries by rising
 // epoch and start offset, as in the file leader-epoch-checkpoint.
 //
-// The file never lacks an epoch that the log has: it is written before records
-// of a new epoch are (assign, or assignUnsynced and flush). It may hold entries
-// that were cut off, so that a truncation may be flushed later: loading
-// truncates again. All methods are safe for concurrent use; reading
-// takes no lock.
+// The file never lacks an epoch that the log has below its recovery point: a
+// flush of the log writes it before the recovery point rises, and what lies
+// above is read again after a crash, epochs included. An epoch without records
+// may be lost by a crash; nobody can have records of it then, and whoever leads
+// next leads in a later one. So no leader and no append waits for the disk; the
+// background writes the file soon. It may hold entries that were cut off, so
+// that a truncation may be flushed later: loading truncates again. All methods
+// are safe for concurrent use; reading takes no lock.
 type epochCache struct {
 	fs vfs.FS
 
@@ -41,7 +44,7 @@ type epochCache struct {
 }
 
 // openEpochCache reads the file of a partition directory, which is created
-// empty where absent, by replaying assign entry by entry. Errors are those of
+// empty where absent, by replaying it entry by entry. Errors are those of
 // readOffsetCheckpoint.
 func openEpochCache(fs vfs.FS, dir string) (*epochCache, error) {
 	c := newUnfiledEpochCache()
@@ -77,17 +80,9 @@ func newUnfiledEpochCache() *epochCache {
 	return c
 }
 
-// assign records that epoch begins at offset; where that is news, the file is
-// durable before it returns.
-func (c *epochCache) assign(epoch int32, offset int64) error {
-	if !c.assignUnsynced(epoch, offset) {
-		return nil
-	}
-	return c.flush()
-}
-
-// assignUnsynced is assign without the file, and says whether it was news:
-// then entries that contradict it are dropped, and a flush is due.
+// assignUnsynced records that epoch begins at offset, without the file, and says
+// whether it was news: then entries that contradict it are dropped, and a flush
+// is due.
 func (c *epochCache) assignUnsynced(epoch int32, offset int64) (changed bool) {
 	e := epochEntry{epoch, offset}
 	if !c.wants(e) {

@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/record"
 )
 
 func openEpochs(t testing.TB, fsys vfs.FS) *epochCache {
@@ -23,7 +25,7 @@ func epochs(t testing.TB, fsys vfs.FS, entries ...int64) *epochCache {
 	t.Helper()
 	c := openEpochs(t, fsys)
 	for i := 0; i < len(entries); i += 2 {
-		noError(t, c.assign(int32(entries[i]), entries[i+1]))
+		noError(t, assignAndFlush(c, int32(entries[i]), entries[i+1]))
 	}
 	return c
 }
@@ -42,7 +44,7 @@ func TestEpochFilesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 		}
 		noError(t, c.clear())
 		for _, e := range entries {
-			noError(t, c.assign(e.epoch, e.startOffset))
+			noError(t, assignAndFlush(c, e.epoch, e.startOffset))
 		}
 		wantEqual(t, path, fileContent(t, mem, "/d/"+leaderEpochFile), string(golden))
 	}
@@ -139,7 +141,7 @@ func TestTruncationReachesTheFileWithTheFlush(t *testing.T) {
 	wantEqual(t, "after", openEpochs(t, mem).String(), "{2 6}")
 	noError(t, mem.Rename("/d", "/e"))
 	c.moved("/e")
-	noError(t, c.assign(4, 20))
+	noError(t, assignAndFlush(c, 4, 20))
 	wantEqual(t, "file", fileContent(t, mem, "/e/"+leaderEpochFile), "0\n2\n2 6\n4 20\n")
 	noError(t, mem.RemoveAll("/e"))
 	c.truncateFromEnd(0)
@@ -168,7 +170,7 @@ func TestEpochOfAnOffset(t *testing.T) {
 
 func TestACacheWithoutAFileTouchesNone(t *testing.T) {
 	c := newUnfiledEpochCache()
-	noError(t, c.assign(1, 5))
+	noError(t, assignAndFlush(c, 1, 5))
 	c.moved("/elsewhere")
 	noError(t, c.flush())
 	noError(t, c.clear())
@@ -183,7 +185,7 @@ func TestAnAssignedEpochSurvivesACrash(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return c.assign(2, 20)
+		return assignAndFlush(c, 2, 20)
 	}, func(after *vfs.Mem, whole bool) {
 		got := openEpochs(t, after).String()
 		if got != "{0 0} {1 10} {2 20}" && (whole || got != "{0 0} {1 10}") {
@@ -215,7 +217,7 @@ func TestAFlushNeverOverwritesANewerState(t *testing.T) {
 		})
 	}
 	for i := range int64(300) {
-		noError(t, c.assign(int32(i), i*10))
+		noError(t, assignAndFlush(c, int32(i), i*10))
 		if i%10 == 9 {
 			c.truncateFromStart(i*10 - 25)
 			c.truncateFromEnd(i*10 + 5)
@@ -229,4 +231,63 @@ func TestAFlushNeverOverwritesANewerState(t *testing.T) {
 	wg.Wait()
 	noError(t, c.flush())
 	wantEqual(t, "file at the end", openEpochs(t, mem).String(), c.String())
+}
+
+// assignAndFlush notes an epoch and makes it durable.
+func assignAndFlush(c *epochCache, epoch int32, offset int64) error {
+	c.assignUnsynced(epoch, offset)
+	return c.flush()
+}
+
+func TestNeitherANewLeaderNorAnAppendInANewEpochWaitsForTheDisk(t *testing.T) {
+	mem := vfs.NewMem()
+	disk := make(chan struct{}) // closed: it answers again
+	var slow atomic.Bool
+	fsys := vfs.Intercept(mem, func(op vfs.Op) error {
+		if slow.Load() && op.Kind == vfs.OpSync {
+			<-disk
+		}
+		return nil
+	})
+	h := start(t, fsys)
+	l := h.log(t, testTopic())
+	appendValues(t, l, 1, "x") // the topic's id is written
+	slow.Store(true)
+	noError(t, l.AssignEpochStart(5, 1))
+	info, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "y")...), LeaderEpoch: 6, Origin: record.FromClient})
+	noError(t, err)
+	wantEqual(t, "offset", info.FirstOffset, 1)
+	wantEqual(t, "epoch", l.LeaderEpoch(), 6)
+	flushed := make(chan error, 1)
+	go func() { flushed <- l.Flush() }()
+	select {
+	case err := <-flushed:
+		t.Fatalf("a flush ended before the epochs were on disk: %v", err)
+	default:
+	}
+	wantEqual(t, "recovery point", l.RecoveryPoint(), 0)
+	close(disk)
+	noError(t, <-flushed)
+	wantEqual(t, "recovery point", l.RecoveryPoint(), 2)
+	after := mem.CrashClone(vfs.SyncedOnly, 0)
+	if text := fileContent(t, after, "/data/t-0/"+leaderEpochFile); !strings.Contains(text, "6 1\n") {
+		t.Errorf("after a flush the file has %q", text)
+	}
+}
+
+func TestEpochsThatTheFileLacksAreReadFromTheRecordsAfterACrash(t *testing.T) {
+	l, h := newLog(t, testTopic())
+	for epoch := range int32(3) {
+		_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x")...), LeaderEpoch: epoch, Origin: record.FromClient})
+		noError(t, err)
+	}
+	next := h.crash(t)
+	fsys := next.config.FS
+	edit(t, fsys, "/data/t-0/"+leaderEpochFile, func([]byte) []byte { return []byte("0\n1\n0 0\n") })
+	next.open(t)
+	l = next.Log(partition0)
+	wantEqual(t, "latest epoch", l.LeaderEpoch(), 2)
+	epoch, end := l.EndOffsetForEpoch(1)
+	wantEqual(t, "epoch", epoch, 1)
+	wantEqual(t, "its end", end, 2)
 }

@@ -44,10 +44,11 @@ type Log struct {
 
 	path atomic.Pointer[string] // the partition directory; replaced by a rename
 
-	topicIDMu sync.Mutex // guards topicID and its file
+	topicIDMu sync.Mutex // guards topicID
 	topicID   metadata.TopicID
 	// topicIDPending says that partition.metadata is still to be written.
 	topicIDPending atomic.Bool
+	topicIDWrite   sync.Mutex // one writer of partition.metadata at a time; taken before topicIDMu
 
 	// mu is held by whoever changes the log's data.
 	mu        sync.Mutex
@@ -226,7 +227,7 @@ func (l *Log) AssignTopicID(id metadata.TopicID) error {
 	}
 	l.topicID = id
 	l.topicIDPending.Store(true)
-	l.env.schedule.after(0, l.dir.background, func() { _ = l.flushTopicID() })
+	l.env.schedule.after(0, l.dir.small, func() { _ = l.flushTopicID() })
 	return nil
 }
 
@@ -238,12 +239,12 @@ func (l *Log) flushTopicID() error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	l.topicIDMu.Lock()
-	defer l.topicIDMu.Unlock()
+	l.topicIDWrite.Lock()
+	defer l.topicIDWrite.Unlock()
 	if !l.topicIDPending.Load() {
 		return nil
 	}
-	if err := writePartitionMetadata(l.env.fs, l.Path(), l.topicID); err != nil {
+	if err := writePartitionMetadata(l.env.fs, l.Path(), l.TopicID()); err != nil {
 		return l.ioError("Error while writing partition metadata file for %s in dir %s", err)
 	}
 	l.topicIDPending.Store(false)
@@ -256,13 +257,22 @@ func (l *Log) EndOffsetForEpoch(epoch int32) (foundEpoch int32, endOffset int64)
 	return l.epochs.endOffsetFor(epoch, l.Offsets().LogEnd)
 }
 
-// AssignEpochStart records that epoch starts at offset, durably, before a new
-// leader serves.
+// AssignEpochStart records that epoch starts at offset, before a new leader
+// serves. It is made durable in the background; see epochCache for why that is
+// soon enough.
 func (l *Log) AssignEpochStart(epoch int32, offset int64) error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	return l.ioError("Error while writing leader epochs of %s in dir %s", l.epochs.assign(epoch, offset))
+	l.assignEpoch(epoch, offset)
+	return nil
+}
+
+// assignEpoch notes an epoch and has the file written where that was news.
+func (l *Log) assignEpoch(epoch int32, offset int64) {
+	if l.epochs.assignUnsynced(epoch, offset) {
+		l.flushEpochsLater()
+	}
 }
 
 // String shows the log as Kafka's log lines do.

@@ -138,11 +138,6 @@ func (l *Log) AppendAsFollower(set []byte, leaderEpoch int32) (AppendInfo, error
 	if err := l.appendReplicated(set[:checked.ValidBytes], &checked, &info); err != nil {
 		return info, l.ioError("Error while appending records to %s in dir %s", err)
 	}
-	// A new epoch got its entry in memory under the lock; it is made durable
-	// here, before the caller counts the records as replicated.
-	if err := l.epochs.flush(); err != nil {
-		return info, l.ioError("Error while writing leader epochs of %s in dir %s", err)
-	}
 	return info, l.flushIfDue(&info)
 }
 
@@ -232,7 +227,7 @@ func (l *Log) assignEpochs(set []byte) error {
 		set = rest
 		if b.Magic() >= 2 {
 			if e := b.PartitionLeaderEpoch(); e >= 0 {
-				l.epochs.assignUnsynced(e, b.BaseOffset())
+				l.assignEpoch(e, b.BaseOffset())
 			}
 		} else if l.epochs.latestEpoch() >= 0 {
 			l.log.Warnf("Clearing leader epoch cache after unexpected append with message format v%d", b.Magic())

@@ -17,6 +17,7 @@ func (h *host) crash(t testing.TB) *host {
 	t.Helper()
 	h.env.schedule.close()
 	h.dirs[0].background.wait()
+	h.dirs[0].small.wait()
 	mem := h.config.FS.(*vfs.Mem).CrashClone(vfs.Everything, 0)
 	c := h.config
 	c.FS = mem

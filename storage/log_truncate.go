@@ -260,7 +260,7 @@ func (l *Log) truncateEpochs(end int64) {
 }
 
 func (l *Log) flushEpochsLater() {
-	l.env.schedule.after(0, l.dir.background, func() {
+	l.env.schedule.after(0, l.dir.small, func() {
 		if l.check() == nil {
 			_ = l.ioError("Error while writing leader epochs of %s in dir %s", l.epochs.flush())
 		}

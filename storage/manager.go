@@ -85,10 +85,13 @@ func OptionsOf(c *settings.Config) Options {
 	return o
 }
 
+// smallWriters is how many small files of a directory are written at once.
+const smallWriters = 32
+
 // Manager owns the log directories and every log in them.
 //
-// Locks, in the order they are taken: creation, then a Log's, then logs.mu.
-// Goroutines: none while idle; timers hand work to one pool per directory and
+// Locks, in the order they are taken: creation, then places.mu, then a Log's, then logs.mu.
+// Goroutines: none while idle; timers hand work to two pools per directory and
 // one for the periodic tasks, whose goroutines end with the work.
 type Manager struct {
 	config ManagerConfig
@@ -156,7 +159,7 @@ func (m *Manager) openDirs() error {
 		}
 		m.dirs = append(m.dirs, &logDir{
 			path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailed, checkpoint: m.checkpointRecoveryPoints,
-			background: newPool(max(m.config.RecoveryThreads, 2)),
+			background: newPool(max(m.config.RecoveryThreads, 2)), small: newPool(smallWriters),
 		})
 	}
 	for _, d := range m.dirs {

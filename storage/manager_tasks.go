@@ -88,6 +88,7 @@ func (m *Manager) Close() error {
 	m.tasks.wait()
 	for _, d := range m.dirs {
 		d.background.wait()
+		d.small.wait()
 	}
 	live := m.liveDirs()
 	closings := make([]*dirClosing, len(live))
