@@ -2,11 +2,14 @@ package replication
 
 import (
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -53,6 +56,7 @@ func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlat
 		return refuseLeaderAndISR(req, protocol.StaleControllerEpoch), nil
 	}
 	m.checkpoints = nil
+	defer m.settleConfigs()
 	change := roleChange{m: m, now: started}
 	for i := range entries {
 		change.admit(&entries[i])
@@ -154,10 +158,45 @@ func (m *Manager) sameEpoch(p *Partition, log *storage.Log, r *role) protocol.Er
 }
 
 func (c *roleChange) apply() error {
+	c.prepareLogs()
 	if err := c.applyLeaders(); err != nil {
 		return err
 	}
 	return c.applyFollowers()
+}
+
+// logsAtOnce is how many logs are made at the same time: to make one is mostly
+// to wait for the file system.
+const logsAtOnce = 16
+
+// prepareLogs makes the logs that are not there yet. What fails is tried again,
+// and answered, when the role is taken.
+func (c *roleChange) prepareLogs() {
+	var missing []*roleEntry
+	for _, e := range slices.Concat(c.leaders, c.followers) {
+		if c.m.cfg.Logs.Log(e.id) == nil {
+			missing = append(missing, e)
+		}
+	}
+	if len(missing) < 2 {
+		return
+	}
+	configs := make([]*settings.Topic, len(missing))
+	for i, e := range missing {
+		configs[i], _ = c.m.topicConfig(e.id.Topic)
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(logsAtOnce, len(missing)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(missing)); i = next.Add(1) - 1 {
+				if e := missing[i]; configs[i] != nil {
+					_, _ = c.m.cfg.Logs.GetOrCreate(e.id, e.role.topicID, configs[i], e.role.isNew)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func (c *roleChange) applyLeaders() error {

@@ -12,6 +12,7 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -36,11 +37,12 @@ type Manager struct {
 	partitionLog *logrus.Entry
 	fetchLog     *logrus.Entry
 
-	// control serialises the controller's requests. It guards controllerEpoch and
-	// checkpoints.
+	// control serialises the controller's requests. It guards controllerEpoch,
+	// checkpoints and configs.
 	control         sync.Mutex
 	controllerEpoch int32
 	checkpoints     map[string]map[TopicPartition]int64 // by log dir, read once a request
+	configs         map[string]*settings.Topic          // of topics whose logs are opened, read once a request
 
 	mu         sync.RWMutex // guards partitions, traffic and past
 	partitions map[string]map[int32]*Partition
@@ -206,7 +208,7 @@ func (m *Manager) openLog(p *Partition, r *role) (*storage.Log, error) {
 		}
 		return p.log, nil
 	}
-	config, err := m.cfg.Topics.TopicConfig(p.id.Topic)
+	config, err := m.topicConfig(p.id.Topic)
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +225,36 @@ func (m *Manager) openLog(p *Partition, r *role) (*storage.Log, error) {
 	m.partitionLog.Infof("[Partition %s broker=%d] Log loaded for partition %s with initial high watermark %d",
 		name(p.id), m.opts.BrokerID, name(p.id), log.Offsets().HighWatermark)
 	return log, nil
+}
+
+// topicConfig is the configuration for a log that is opened. control is held.
+func (m *Manager) topicConfig(topic string) (*settings.Topic, error) {
+	if config := m.configs[topic]; config != nil {
+		return config, nil
+	}
+	config, err := m.cfg.Topics.TopicConfig(topic)
+	if err != nil {
+		return nil, err
+	}
+	if m.configs == nil {
+		m.configs = map[string]*settings.Topic{}
+	}
+	m.configs[topic] = config
+	return config, nil
+}
+
+// settleConfigs ends a request that may have opened logs: a change that was
+// announced before the log was there has passed it by. control is held.
+func (m *Manager) settleConfigs() {
+	for topic := range m.configs {
+		config, err := m.cfg.Topics.TopicConfig(topic)
+		if err != nil {
+			m.log.Warnf("[ReplicaManager broker=%d] Cannot read the configuration of topic %s again after its logs were opened: %v", m.opts.BrokerID, topic, err)
+			continue
+		}
+		m.cfg.Logs.SetTopicConfig(topic, config)
+	}
+	m.configs = nil
 }
 
 // checkpointed is the high watermark in the directory's checkpoint.

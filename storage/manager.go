@@ -100,8 +100,15 @@ type Manager struct {
 	dirs   []*logDir
 	tasks  *pool // periodic work over all logs
 
-	creation  sync.Mutex // one creation, deletion or replacement of a log at a time
-	preferred map[TopicPartition]*logDir
+	// creation is held for reading while a current log is made, of which many may
+	// be at once, and for writing while one is deleted, replaced, or a future one made.
+	creation sync.RWMutex
+
+	places struct {
+		mu        sync.Mutex // guards below
+		preferred map[TopicPartition]*logDir
+		making    map[TopicPartition]*making // current logs
+	}
 
 	logs logTable
 
@@ -135,11 +142,11 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 			keepTopicIDs: c.KeepTopicIDs,
 			expirationMs: c.ProducerExpirationMs,
 		},
-		log:       kafkalog.For(c.Log, "kafka.log.LogManager"),
-		tasks:     newPool(1),
-		preferred: make(map[TopicPartition]*logDir),
-		logs:      newLogTable(),
+		log:   kafkalog.For(c.Log, "kafka.log.LogManager"),
+		tasks: newPool(1),
+		logs:  newLogTable(),
 	}
+	m.places.preferred, m.places.making = map[TopicPartition]*logDir{}, map[TopicPartition]*making{}
 	if err := m.openDirs(); err != nil {
 		m.unlockDirs()
 		return nil, err

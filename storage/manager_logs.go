@@ -40,28 +40,81 @@ func (m *Manager) SetTopicConfig(topic string, c *settings.Topic) {
 // offline one may hold it. A zero topicID leaves the log's id as it is; an id
 // other than the log's is INCONSISTENT_TOPIC_ID.
 func (m *Manager) GetOrCreate(tp TopicPartition, topicID metadata.TopicID, c *settings.Topic, isNew bool) (*Log, error) {
-	m.creation.Lock()
-	defer m.creation.Unlock()
-	l := m.logs.get(tp, false)
-	if l == nil {
-		if offline := m.offlineDirs(); len(offline) > 0 && !isNew {
-			return nil, protocol.Errorf(protocol.KafkaStorageError,
-				"Can not create log for %s because log directories %s are offline", currentDirName(tp), strings.Join(offline, ","))
-		}
-		dirs := m.byLogCount()
-		if d := m.preferred[tp]; d != nil {
-			dirs = []*logDir{d}
-		}
-		var err error
-		if l, err = m.create(tp, dirs, currentDir, c); err != nil {
-			return nil, err
-		}
-		delete(m.preferred, tp)
+	if l := m.logs.get(tp, false); l != nil {
+		return l, l.AssignTopicID(topicID)
+	}
+	l, err := m.getOrMake(tp, c, isNew)
+	if err != nil {
+		return nil, err
 	}
 	return l, l.AssignTopicID(topicID)
 }
 
+// getOrMake is GetOrCreate without the topic id.
+func (m *Manager) getOrMake(tp TopicPartition, c *settings.Topic, isNew bool) (*Log, error) {
+	m.creation.RLock()
+	defer m.creation.RUnlock()
+	dirs, others, err := m.reserve(tp, isNew)
+	if others != nil {
+		<-others
+		if l := m.logs.get(tp, false); l != nil {
+			return l, nil
+		}
+		return nil, protocol.Errorf(protocol.KafkaStorageError, "Can not create log for %s: a creation at the same time failed", currentDirName(tp))
+	}
+	if dirs == nil {
+		return m.logs.get(tp, false), err
+	}
+	l, err := m.create(tp, dirs, currentDir, c)
+	m.places.mu.Lock()
+	defer m.places.mu.Unlock()
+	if err == nil {
+		delete(m.places.preferred, tp)
+	}
+	close(m.places.making[tp].done)
+	delete(m.places.making, tp)
+	return l, err
+}
+
+// reserve says where a log is to be made, and that it is being made: in the
+// first of dirs that can take it. Nothing is to be made where it is there (no
+// error), may be in an offline directory, or is being made by somebody else,
+// who closes others then.
+func (m *Manager) reserve(tp TopicPartition, isNew bool) (dirs []*logDir, others <-chan struct{}, err error) {
+	m.places.mu.Lock()
+	defer m.places.mu.Unlock()
+	if m.logs.get(tp, false) != nil {
+		return nil, nil, nil
+	}
+	if other, making := m.places.making[tp]; making {
+		return nil, other.done, nil
+	}
+	if offline := m.offlineDirs(); len(offline) > 0 && !isNew {
+		return nil, nil, protocol.Errorf(protocol.KafkaStorageError,
+			"Can not create log for %s because log directories %s are offline", currentDirName(tp), strings.Join(offline, ","))
+	}
+	dirs = m.byLogCount()
+	if d := m.places.preferred[tp]; d != nil {
+		dirs = []*logDir{d}
+	}
+	made := &making{done: make(chan struct{})}
+	if len(dirs) > 0 {
+		made.dir = dirs[0]
+	} else {
+		dirs = []*logDir{}
+	}
+	m.places.making[tp] = made
+	return dirs, nil, nil
+}
+
+// making is a log that is being made.
+type making struct {
+	dir  *logDir       // probably in it
+	done chan struct{} // closed when it is made, or cannot be
+}
+
 // byLogCount lists the live directories, the one with the fewest logs first.
+// places.mu is held.
 func (m *Manager) byLogCount() []*logDir {
 	dirs := m.liveDirs()
 	if len(dirs) > 1 {
@@ -69,13 +122,16 @@ func (m *Manager) byLogCount() []*logDir {
 		for _, d := range dirs {
 			counts[d] = len(m.logs.inDir(d))
 		}
+		for _, made := range m.places.making {
+			counts[made.dir]++
+		}
 		slices.SortStableFunc(dirs, func(a, b *logDir) int { return cmp.Compare(counts[a], counts[b]) })
 	}
 	return dirs
 }
 
 // create makes a new log in the first of the directories that can take it.
-// creation is held.
+// creation is held, be it for reading.
 func (m *Manager) create(tp TopicPartition, dirs []*logDir, kind dirKind, c *settings.Topic) (*Log, error) {
 	if m.closing.Load() {
 		return nil, protocol.Errorf(protocol.KafkaStorageError, "Can not create log for %s: the broker is shutting down", currentDirName(tp))
@@ -146,14 +202,14 @@ func (m *Manager) PreferDir(tp TopicPartition, dir string) error {
 	if err != nil {
 		return err
 	}
-	m.creation.Lock()
-	defer m.creation.Unlock()
+	m.places.mu.Lock()
+	defer m.places.mu.Unlock()
 	for _, future := range [...]bool{false, true} {
 		if l := m.logs.get(tp, future); l != nil && l.dir == d {
 			return nil
 		}
 	}
-	m.preferred[tp] = d
+	m.places.preferred[tp] = d
 	return nil
 }
 
@@ -180,7 +236,9 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	delete(m.preferred, tp)
+	m.places.mu.Lock()
+	delete(m.places.preferred, tp)
+	m.places.mu.Unlock()
 	return l, l.AssignTopicID(current.TopicID())
 }
 
