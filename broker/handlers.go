@@ -36,6 +36,7 @@ func (b *Broker) handlers() *api.Registry {
 		api.ListOffsets(b.replicas),
 		api.OffsetForLeaderEpoch(b.replicas),
 		api.DeleteRecords(b.replicas),
+		api.AlterReplicaLogDirs(b.replicas),
 		api.DescribeLogDirs(b.replicas),
 		api.DescribeProducers(b.replicas, admin.ValidateTopicName),
 	)

@@ -549,6 +549,15 @@ var specialCases = map[int16][]differentialCase{
 		describeConfigsCase("no broker id", kmsg.ConfigResourceTypeBroker, "x"),
 		describeConfigsCase("unknown type", 99, "t1"),
 	},
+	34: {
+		moveCase("into the directory where it is", "t1", 0, func(s *side) string { return s.dir }),
+		moveCase("to nowhere", "t1", 0, func(*side) string { return "/no/such/dir" }),
+		moveCase("by a relative path", "t1", 0, func(*side) string { return "logs" }),
+		moveCase("of an unknown topic", "missing", 0, func(s *side) string { return s.dir }),
+		moveCase("of an unknown partition", "t1", 7, func(s *side) string { return s.dir }),
+		moveCase("of a topic with a bad name", "bad/name", 0, func(s *side) string { return s.dir }),
+		moveCase("of a topic with too long a name", strings.Repeat("x", 240), 0, func(s *side) string { return s.dir }),
+	},
 	35: {
 		{name: "all", build: func(_ *side, version int16) kmsg.Request { return kmsg.NewPtrDescribeLogDirsRequest() }},
 		{name: "one", build: func(_ *side, version int16) kmsg.Request {
@@ -611,6 +620,23 @@ func epochCase(name, topic string, partition, current, epoch int32) differential
 		req.Topics = append(req.Topics, t)
 		return req
 	}}
+}
+
+func moveCase(name, topic string, partition int32, dir func(*side) string) differentialCase {
+	return differentialCase{name: name, build: func(s *side, _ int16) kmsg.Request {
+		req := kmsg.NewPtrAlterReplicaLogDirsRequest()
+		req.Dirs = append(req.Dirs, moveOf(topic, partition, dir(s)))
+		return req
+	}}
+}
+
+// moveOf is one partition in an AlterReplicaLogDirs request.
+func moveOf(topic string, partition int32, dir string) kmsg.AlterReplicaLogDirsRequestDir {
+	d := kmsg.NewAlterReplicaLogDirsRequestDir()
+	t := kmsg.NewAlterReplicaLogDirsRequestDirTopic()
+	d.Dir, t.Topic, t.Partitions = dir, topic, []int32{partition}
+	d.Topics = append(d.Topics, t)
+	return d
 }
 
 func partitionsCase(name, topic string, count int32) differentialCase {

@@ -24,6 +24,7 @@ type side struct {
 	link    *peerlink.Link
 	address string
 	port    int32
+	dir     string   // log.dirs
 	topicID [16]byte // of the topic "t1"
 	epoch   int64    // broker epoch
 }
@@ -66,8 +67,8 @@ func TestEveryAdvertisedRequestIsAnsweredAsARealBrokerDoes(t *testing.T) {
 	theirs := kafka.Broker(t, 0, testkit.ZooKeeper(t), "", common...)
 	ours := startBroker(t, options{extra: common})
 	sides := []*side{
-		{name: "ours", address: ours.address(), port: int32(ours.port)},
-		{name: "real", address: theirs.Address(), port: int32(theirs.Port)},
+		{name: "ours", address: ours.address(), port: int32(ours.port), dir: ours.dir},
+		{name: "real", address: theirs.Address(), port: int32(theirs.Port), dir: theirs.Dir},
 	}
 	for _, s := range sides {
 		s.link = link(t, s.address)

@@ -65,6 +65,7 @@ func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlat
 		m.stateLog.Errorf("Error while processing LeaderAndIsr request correlationId %d received from controller %d epoch %d: %v", correlationID, req.ControllerID, req.ControllerEpoch, err)
 		return nil, err
 	}
+	m.resumeMoves(entries)
 	m.checkpoints = nil
 	m.checkpointing.Store(true)
 	m.fetchers.stopIdle()
@@ -364,6 +365,7 @@ func (m *Manager) StopReplica(req *kmsg.StopReplicaRequest, correlationID int32)
 		}
 	}
 	m.fetchers.remove(stopping) // first of all: fetchers use the partitions
+	m.mover.remove(stopping)
 	m.stopAll(stops)
 	for i := range stops {
 		s := &stops[i]

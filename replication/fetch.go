@@ -356,7 +356,7 @@ func (p *Partition) read(f *Fetch, want *PartitionFetch, maxBytes int32, minOne 
 		return err
 	}
 	want.resetAnswer(data.Offsets)
-	if data.FirstBatchIncomplete && !f.hardLimit() || f.FromFollower() && p.throttledLocked(f.ReplicaID) {
+	if data.FirstBatchIncomplete && !f.hardLimit() || f.FromFollower() && p.leaderThrottlesLocked(f.ReplicaID) {
 		data.Release()
 		return nil
 	}
@@ -406,7 +406,7 @@ func (p *Partition) peek(f *Fetch, want *PartitionFetch) (bytes int64, now bool)
 	if want.FetchOffset > end {
 		return 0, true // the log was truncated
 	}
-	if want.FetchOffset < end && !(f.FromFollower() && p.throttledLocked(f.ReplicaID)) {
+	if want.FetchOffset < end && !(f.FromFollower() && p.leaderThrottlesLocked(f.ReplicaID)) {
 		available, newer, err := log.Available(want.FetchOffset, f.bound())
 		if err != nil || newer {
 			return 0, true

@@ -166,13 +166,15 @@ func (f *fetcher) pause(d time.Duration) {
 	}
 }
 
-// untilReady is the time to the first delayed partition.
+// untilReady is the time to the first delayed partition that no quota holds back.
 func (f *fetcher) untilReady(now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	wait := f.m.opts.FetchBackoff
 	for _, p := range f.partitions {
-		wait = min(wait, max(0, p.delayed.Sub(now)))
+		if !p.held(now) { // those are looked at again after the back-off time
+			wait = min(wait, max(0, p.delayed.Sub(now)))
+		}
 	}
 	return max(wait, time.Millisecond)
 }
@@ -243,7 +245,7 @@ func (f *fetcher) nextFetch(now time.Time) fetchAsk {
 	a := fetchAsk{wanted: map[TopicPartition]PartitionAsk{}, byID: f.m.opts.PeerVersions.Fetch >= 13}
 	for p := f.order.next; p != &f.order; p = p.next {
 		id, log := p.id, p.partition.Log()
-		if p.truncating || p.delayed.After(now) || log == nil {
+		if p.truncating || p.delayed.After(now) || log == nil || p.held(now) {
 			continue
 		}
 		ask := PartitionAsk{Topic: id.Topic, TopicID: p.topicID, Partition: id.Partition, FetchOffset: p.offset,
@@ -414,6 +416,9 @@ func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicP
 		// Whoever got data goes to the end, so that the answer's size limit starves none.
 		p.unlink()
 		f.lastLocked(p)
+	}
+	if bytes := len(answer.RecordBatches); bytes > 0 && p.partition.followerQuotaHolds() {
+		f.m.quotas.follower.record(int64(bytes), f.m.now())
 	}
 	p.lag = max(0, answer.HighWatermark-p.offset)
 	return done.events, nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/monedula/monedula/protocol"
-	"github.com/monedula/monedula/record"
 )
 
 // makeFollower follows the role's leader, which is alive. It says whether the
@@ -75,7 +74,7 @@ func (p *Partition) appendFetched(set []byte, fetchOffset int64, epoch int32, le
 	}
 	f := followed{nextOffset: was.LogEnd, lastEpoch: noEpoch}
 	if len(set) > 0 {
-		if err := p.restartAtFirstBatch(set); err != nil {
+		if err := p.restartAtFirstBatch(p.log, set); err != nil {
 			return f, err
 		}
 		info, err := p.log.AppendAsFollower(set, epoch)
@@ -94,28 +93,15 @@ func (p *Partition) appendFetched(set []byte, fetchOffset int64, epoch int32, le
 	return f, p.log.IncrementLogStart(leaderStart)
 }
 
-// restartAtFirstBatch moves the start of an empty log back to the first batch,
-// when that holds our log end: DeleteRecords in the middle of a batch makes
-// the leader send a batch that begins before its log start (KAFKA-6975).
-func (p *Partition) restartAtFirstBatch(set []byte) error {
-	at := p.log.Offsets()
-	if at.LogStart != at.LogEnd {
-		return nil
-	}
-	first, _, err := record.Next(set)
-	if err != nil || first == nil {
-		return err
-	}
-	if base := first.BaseOffset(); base < at.LogEnd && first.LastOffset() >= at.LogEnd {
-		p.m.partitionLog.Infof("[Partition %s broker=%d] Unexpected offset in append to %s. First offset %d is less than log start offset %d. Since this is the first record to be appended to the follower's log, will start the log from offset %d.",
-			name(p.id), p.m.opts.BrokerID, name(p.id), base, at.LogStart, base)
-		return p.log.TruncateFullyAndStartAt(base, base)
-	}
-	return nil
+// truncate cuts a follower's log to offset, as its leader of epoch demands. A
+// future log follows before anything is appended to ours.
+func (p *Partition) truncate(offset int64, epoch int32) error {
+	err := p.truncateLog(offset, epoch)
+	p.m.mover.truncated(p.id, offset)
+	return err
 }
 
-// truncate cuts a follower's log to offset, as its leader of epoch demands.
-func (p *Partition) truncate(offset int64, epoch int32) error {
+func (p *Partition) truncateLog(offset int64, epoch int32) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.log == nil || p.leadsLocked() || p.leaderEpoch != epoch {

@@ -30,6 +30,8 @@ type Manager struct {
 	fetches  sync.Pool // *Fetch
 	produces producePool
 	fetchers *fetcherManager
+	mover    *mover
+	quotas   quotas
 	selector replicaSelector // nil: consumers read from leaders
 
 	log          *logrus.Entry
@@ -77,7 +79,9 @@ func NewManager(cfg Config) *Manager {
 		traffic:      map[string]*traffic{},
 		written:      map[string]map[TopicPartition]int64{},
 	}
+	m.quotas = newQuotas(&m.opts)
 	m.fetchers = newFetcherManager(m)
+	m.mover = newMover(m)
 	cfg.Logs.OnDirFailure(m.dirFailed)
 	return m
 }
@@ -120,6 +124,7 @@ func (m *Manager) StopFetchers() { m.fetchers.close() }
 func (m *Manager) Close() {
 	m.log.Infof("[ReplicaManager broker=%d] Shutting down", m.opts.BrokerID)
 	m.StopFetchers()
+	m.mover.close()
 	if m.stop != nil {
 		m.stop()
 		<-m.done
@@ -280,16 +285,22 @@ func (m *Manager) CheckpointHighWatermarks() {
 	m.checkpointMu.Lock()
 	defer m.checkpointMu.Unlock()
 	byDir := map[string]map[TopicPartition]int64{}
+	note := func(log *storage.Log) {
+		dir := log.Dir()
+		if byDir[dir] == nil {
+			byDir[dir] = map[TopicPartition]int64{}
+		}
+		byDir[dir][log.TopicPartition()] = log.Offsets().HighWatermark
+	}
 	for _, p := range m.Partitions() {
 		log := p.Log()
 		if log == nil {
 			continue
 		}
-		dir := log.Dir()
-		if byDir[dir] == nil {
-			byDir[dir] = map[TopicPartition]int64{}
+		note(log)
+		if future := m.cfg.Logs.FutureLog(p.id); future != nil {
+			note(future)
 		}
-		byDir[dir][p.id] = log.Offsets().HighWatermark
 	}
 	for dir, offsets := range byDir {
 		if maps.Equal(m.written[dir], offsets) {
@@ -327,6 +338,7 @@ func (m *Manager) dirFailed(dir string) {
 		}
 	}
 	m.fetchers.remove(failed)
+	m.mover.remove(failed) // the moves into the directory end by themselves
 	for _, id := range failed {
 		m.markOffline(id)
 	}

@@ -8,6 +8,7 @@ import (
 
 // OptionsOf reads the options from a broker's configuration.
 func OptionsOf(c *settings.Config) Options {
+	seconds := func(key string) time.Duration { return time.Duration(c.Int(key)) * time.Second }
 	ms := func(key string) time.Duration { return time.Duration(c.Int(key)) * time.Millisecond }
 	o := Options{
 		BrokerID:            c.BrokerID(),
@@ -25,6 +26,13 @@ func OptionsOf(c *settings.Config) Options {
 		FetchBackoff:        ms("replica.fetch.backoff.ms"),
 		FetchTimeout:        ms("replica.socket.timeout.ms"),
 		PeerVersions:        PeerVersionsOf(c.IBP()),
+		QuotaWindows:        c.Int("replication.quota.window.num"),
+		QuotaWindow:         seconds("replication.quota.window.size.seconds"),
+		MoveQuotaWindows:    c.Int("alter.log.dirs.replication.quota.window.num"),
+		MoveQuotaWindow:     seconds("alter.log.dirs.replication.quota.window.size.seconds"),
+	}
+	if !c.IsNull("num.replica.alter.log.dirs.threads") {
+		o.MoveThreads = c.Int("num.replica.alter.log.dirs.threads")
 	}
 	if class := c.StringOrNil("replica.selector.class"); class != nil {
 		o.SelectorClass = *class

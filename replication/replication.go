@@ -59,6 +59,12 @@ type Options struct {
 	FetchBackoff        time.Duration // replica.fetch.backoff.ms
 	FetchTimeout        time.Duration // replica.socket.timeout.ms
 	PeerVersions        PeerVersions  // by inter.broker.protocol.version
+
+	MoveThreads      int32         // num.replica.alter.log.dirs.threads; 0: as many as directories
+	QuotaWindows     int32         // replication.quota.window.num
+	QuotaWindow      time.Duration // replication.quota.window.size.seconds
+	MoveQuotaWindows int32         // alter.log.dirs.replication.quota.window.num
+	MoveQuotaWindow  time.Duration // alter.log.dirs.replication.quota.window.size.seconds
 }
 
 // PeerVersions are the request versions that followers send to leaders. They
@@ -91,6 +97,10 @@ func DefaultOptions(brokerID int32) Options {
 		FetchWait:           500 * time.Millisecond,
 		FetchBackoff:        time.Second,
 		FetchTimeout:        30 * time.Second,
+		QuotaWindows:        11,
+		QuotaWindow:         time.Second,
+		MoveQuotaWindows:    11,
+		MoveQuotaWindow:     time.Second,
 		PeerVersions: PeerVersions{Fetch: 17, ListOffsets: 9, OffsetForLeaderEpoch: 4,
 			TruncateOnFetch: true, AlterPartition: true},
 	}
@@ -158,7 +168,6 @@ type Config struct {
 	ISR      ISRChanger           // nil: in-sync sets never change (one broker)
 	Leaders  []LeadershipListener // told in this order
 	LogDirs  LogDirEvents         // nil: nobody
-	Throttle ReplicationThrottle  // nil: followers are never held back
 	// Transactions verifies transactional records; nil: no coordinator knows of
 	// any transaction.
 	Transactions TransactionVerifier

@@ -108,16 +108,3 @@ func (p *Partition) answerPreferred(want *PartitionFetch, replica int32) {
 	want.resetAnswer(log.Offsets())
 	want.PreferredReadReplica = replica
 }
-
-// ReplicationThrottle tells whether the leader may send more to followers that
-// catch up; nil in Config: always.
-type ReplicationThrottle interface {
-	// Exceeded: p is throttled on this broker as leader and the rate is used up.
-	Exceeded(p TopicPartition) bool
-}
-
-// throttledLocked says whether a follower gets nothing for now. In-sync
-// followers are never held back.
-func (p *Partition) throttledLocked(follower int32) bool {
-	return p.m.cfg.Throttle != nil && !slices.Contains(p.isr.committed, follower) && p.m.cfg.Throttle.Exceeded(p.id)
-}

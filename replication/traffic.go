@@ -95,6 +95,7 @@ func (f *Fetch) sent() {
 		}
 		if f.FromFollower() {
 			t.replicationBytesOut.Add(n)
+			part.partition.recordSent(n, f.m.now())
 		} else {
 			t.bytesOut.Add(n)
 		}

@@ -258,6 +258,21 @@ var dynamicOnly = newTable([]Key{
 		"Bytes a second that are moved between log directories."},
 })
 
+// DynamicLong returns the value of a key that is in no file and can only be set
+// dynamically: this broker's own, else the default of all, else the built-in one.
+func (d *Dynamic) DynamicLong(name string) int64 {
+	k := dynamicOnly.byName[name]
+	s := d.snapshot()
+	for _, layer := range []map[string]string{s.perBroker, s.defaults} {
+		if text, set := layer[name]; set {
+			if value, err := parseKey(k, &text); err == nil {
+				return value.(int64)
+			}
+		}
+	}
+	return mustParse(k).(int64)
+}
+
 // isDynamic says whether a key of the table can be set dynamically.
 func isDynamic(name string) bool {
 	k := broker.byName[name]

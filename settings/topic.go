@@ -38,8 +38,8 @@ type Topic struct {
 	SegmentJitterMs                int64
 	SegmentMs                      int64
 	UncleanLeaderElection          bool
-	LeaderThrottledReplicas        []string
-	FollowerThrottledReplicas      []string
+	LeaderThrottled                ThrottledReplicas // leader.replication.throttled.replicas
+	FollowerThrottled              ThrottledReplicas // follower.replication.throttled.replicas
 	// Overrides are the topic's own keys as stored in /config/topics/T.
 	Overrides map[string]string
 }
@@ -194,39 +194,39 @@ func timestampLimit(values map[string]any, key string) int64 {
 func (c *Config) topicOf(v map[string]any, overrides map[string]string) *Topic {
 	policy := v["cleanup.policy"].([]string)
 	t := &Topic{
-		CleanupCompact:            slices.Contains(policy, "compact"),
-		CleanupDelete:             slices.Contains(policy, "delete"),
-		CompressionType:           v["compression.type"].(string),
-		GzipLevel:                 int(v["compression.gzip.level"].(int32)),
-		LZ4Level:                  int(v["compression.lz4.level"].(int32)),
-		ZstdLevel:                 int(v["compression.zstd.level"].(int32)),
-		DeleteRetentionMs:         v["delete.retention.ms"].(int64),
-		FileDeleteDelayMs:         v["file.delete.delay.ms"].(int64),
-		FlushMessages:             v["flush.messages"].(int64),
-		FlushMs:                   v["flush.ms"].(int64),
-		IndexIntervalBytes:        v["index.interval.bytes"].(int32),
-		MaxCompactionLagMs:        v["max.compaction.lag.ms"].(int64),
-		MaxMessageBytes:           v["max.message.bytes"].(int32),
-		DownConversionEnable:      v["message.downconversion.enable"].(bool),
-		MessageFormatVersion:      v["message.format.version"].(string),
-		Magic:                     2,
-		TimestampAfterMaxMs:       timestampLimit(v, "message.timestamp.after.max.ms"),
-		TimestampBeforeMaxMs:      timestampLimit(v, "message.timestamp.before.max.ms"),
-		TimestampType:             v["message.timestamp.type"].(string),
-		MinCleanableDirtyRatio:    v["min.cleanable.dirty.ratio"].(float64),
-		MinCompactionLagMs:        v["min.compaction.lag.ms"].(int64),
-		MinInSyncReplicas:         v["min.insync.replicas"].(int32),
-		Preallocate:               v["preallocate"].(bool),
-		RetentionBytes:            v["retention.bytes"].(int64),
-		RetentionMs:               v["retention.ms"].(int64),
-		SegmentBytes:              v["segment.bytes"].(int32),
-		SegmentIndexBytes:         v["segment.index.bytes"].(int32),
-		SegmentJitterMs:           v["segment.jitter.ms"].(int64),
-		SegmentMs:                 v["segment.ms"].(int64),
-		UncleanLeaderElection:     v["unclean.leader.election.enable"].(bool),
-		LeaderThrottledReplicas:   v["leader.replication.throttled.replicas"].([]string),
-		FollowerThrottledReplicas: v["follower.replication.throttled.replicas"].([]string),
-		Overrides:                 maps.Clone(overrides),
+		CleanupCompact:         slices.Contains(policy, "compact"),
+		CleanupDelete:          slices.Contains(policy, "delete"),
+		CompressionType:        v["compression.type"].(string),
+		GzipLevel:              int(v["compression.gzip.level"].(int32)),
+		LZ4Level:               int(v["compression.lz4.level"].(int32)),
+		ZstdLevel:              int(v["compression.zstd.level"].(int32)),
+		DeleteRetentionMs:      v["delete.retention.ms"].(int64),
+		FileDeleteDelayMs:      v["file.delete.delay.ms"].(int64),
+		FlushMessages:          v["flush.messages"].(int64),
+		FlushMs:                v["flush.ms"].(int64),
+		IndexIntervalBytes:     v["index.interval.bytes"].(int32),
+		MaxCompactionLagMs:     v["max.compaction.lag.ms"].(int64),
+		MaxMessageBytes:        v["max.message.bytes"].(int32),
+		DownConversionEnable:   v["message.downconversion.enable"].(bool),
+		MessageFormatVersion:   v["message.format.version"].(string),
+		Magic:                  2,
+		TimestampAfterMaxMs:    timestampLimit(v, "message.timestamp.after.max.ms"),
+		TimestampBeforeMaxMs:   timestampLimit(v, "message.timestamp.before.max.ms"),
+		TimestampType:          v["message.timestamp.type"].(string),
+		MinCleanableDirtyRatio: v["min.cleanable.dirty.ratio"].(float64),
+		MinCompactionLagMs:     v["min.compaction.lag.ms"].(int64),
+		MinInSyncReplicas:      v["min.insync.replicas"].(int32),
+		Preallocate:            v["preallocate"].(bool),
+		RetentionBytes:         v["retention.bytes"].(int64),
+		RetentionMs:            v["retention.ms"].(int64),
+		SegmentBytes:           v["segment.bytes"].(int32),
+		SegmentIndexBytes:      v["segment.index.bytes"].(int32),
+		SegmentJitterMs:        v["segment.jitter.ms"].(int64),
+		SegmentMs:              v["segment.ms"].(int64),
+		UncleanLeaderElection:  v["unclean.leader.election.enable"].(bool),
+		LeaderThrottled:        throttledReplicasOf(v["leader.replication.throttled.replicas"].([]string)),
+		FollowerThrottled:      throttledReplicasOf(v["follower.replication.throttled.replicas"].([]string)),
+		Overrides:              maps.Clone(overrides),
 	}
 	if !c.ibp.AtLeast("3.0-IV0") {
 		t.Magic = MustIBP(t.MessageFormatVersion).Magic()

@@ -213,60 +213,6 @@ func (m *Manager) PreferDir(tp TopicPartition, dir string) error {
 	return nil
 }
 
-// CreateFuture makes the future log of the partition in dir, or returns the one
-// that is there already. The current log in the same directory is an error.
-func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
-	d, err := m.dir(dir)
-	if err != nil {
-		return nil, err
-	}
-	m.creation.Lock()
-	defer m.creation.Unlock()
-	current := m.logs.get(tp, false)
-	if current == nil {
-		return nil, protocol.Errorf(protocol.ReplicaNotAvailable, "There is no log of %s to be moved", currentDirName(tp))
-	}
-	if current.dir == d {
-		return nil, protocol.Errorf(protocol.InvalidRequest, "The log of %s is in %s already", currentDirName(tp), dir)
-	}
-	if l := m.logs.get(tp, true); l != nil {
-		return l, nil
-	}
-	l, err := m.create(tp, []*logDir{d}, futureDir, current.Config())
-	if err != nil {
-		return nil, err
-	}
-	m.places.mu.Lock()
-	delete(m.places.preferred, tp)
-	m.places.mu.Unlock()
-	return l, l.AssignTopicID(current.TopicID())
-}
-
-// ReplaceWithFuture makes the caught-up future log the current one; the old one
-// is deleted in the background. The caller has stopped whoever appends to
-// either.
-func (m *Manager) ReplaceWithFuture(tp TopicPartition) error {
-	m.creation.Lock()
-	defer m.creation.Unlock()
-	current, future := m.logs.get(tp, false), m.logs.get(tp, true)
-	if current == nil || future == nil {
-		return protocol.Errorf(protocol.KafkaStorageError, "The current or the future replica for %s is offline", currentDirName(tp))
-	}
-	m.log.Infof("Attempting to replace current log %v with %v for %s", current, future, currentDirName(tp))
-	if err := future.rename(currentDirName(tp)); err != nil {
-		return err
-	}
-	future.SetHighWatermark(current.Offsets().HighWatermark)
-	future.future.Store(false)
-	m.logs.promote(future)
-	if err := m.setAside(current); err != nil {
-		return err
-	}
-	m.checkpointDir(current.dir)
-	m.log.Infof("The current replica is successfully replaced with the future replica for %s", currentDirName(tp))
-	return nil
-}
-
 // Delete drops the partition's log, or its future log: renamed at once, removed
 // from disk after file.delete.delay.ms. None there is no error, unless it may
 // lie in a directory that is offline.

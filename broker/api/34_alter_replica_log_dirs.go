@@ -1,0 +1,56 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/replication"
+)
+
+// AlterReplicaLogDirs has replicas of this broker moved to other log
+// directories (KIP-113). The answer comes when the moves have begun;
+// DescribeLogDirs shows how far they are.
+//
+// Versions 0 to 2; v2 flexible.
+func AlterReplicaLogDirs(replicas *replication.Manager) Handler {
+	return Typed(protocol.AlterReplicaLogDirs, 0, 2, func(c *Call, req *kmsg.AlterReplicaLogDirsRequest) (kmsg.Response, error) {
+		if !c.AllowsCluster(kmsg.ACLOperationAlter) {
+			return nil, protocol.ClusterAuthorizationFailed
+		}
+		resp := req.ResponseKind().(*kmsg.AlterReplicaLogDirsResponse)
+		ids, dirs := wantedDirs(req)
+		topics := map[string]int{}
+		for _, id := range ids {
+			at, known := topics[id.Topic]
+			if !known {
+				at = len(resp.Topics)
+				topics[id.Topic] = at
+				t := kmsg.NewAlterReplicaLogDirsResponseTopic()
+				t.Topic = id.Topic
+				resp.Topics = append(resp.Topics, t)
+			}
+			p := kmsg.NewAlterReplicaLogDirsResponseTopicPartition()
+			p.Partition, p.ErrorCode = id.Partition, int16(protocol.CodeOf(replicas.AlterLogDir(id, dirs[id])))
+			resp.Topics[at].Partitions = append(resp.Topics[at].Partitions, p)
+		}
+		return resp, nil
+	})
+}
+
+// wantedDirs lists the partitions once each; one that is named for several
+// directories goes to the last of them.
+func wantedDirs(req *kmsg.AlterReplicaLogDirsRequest) (ids []replication.TopicPartition, dirs map[replication.TopicPartition]string) {
+	dirs = map[replication.TopicPartition]string{}
+	for _, d := range req.Dirs {
+		for _, t := range d.Topics {
+			for _, partition := range t.Partitions {
+				id := replication.TopicPartition{Topic: t.Topic, Partition: partition}
+				if _, named := dirs[id]; !named {
+					ids = append(ids, id)
+				}
+				dirs[id] = d.Dir
+			}
+		}
+	}
+	return ids, dirs
+}

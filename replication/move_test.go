@@ -1,0 +1,301 @@
+package replication
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/storage"
+)
+
+var partition0 = TopicPartition{Topic: testTopic}
+
+// twoDirs is a broker with two log directories that leads partition 0, whose log
+// is in the first.
+func twoDirs(t *testing.T, change ...func(*Options)) *testBroker {
+	b := newTestBrokerOn(t, vfs.NewMem(), []string{testDir, otherDir}, change...)
+	b.know(ourID)
+	b.lead(0, []int32{ourID}, ourID)
+	if dir := b.partition().Log().Dir(); dir != testDir {
+		t.Fatalf("the log is in %s", dir)
+	}
+	return b
+}
+
+// moved waits until the partition's log is in the directory and alone.
+func (b *testBroker) moved(dir string) {
+	b.t.Helper()
+	eventually(b.t, "the move to "+dir, func() bool {
+		return b.partition().Log().Dir() == dir && b.logs.FutureLog(partition0) == nil
+	})
+}
+
+// holdMoves stops moves by their quota, which the broker's next move finds used up.
+func (b *testBroker) holdMoves() {
+	b.quotas.moves.limit.Store(0)
+	b.quotas.moves.record(1, b.now())
+}
+
+func TestAReplicaMovesToAnotherDirectory(t *testing.T) {
+	b := twoDirs(t)
+	for range 5 {
+		b.mustProduce(3)
+	}
+	if err := b.AlterLogDir(partition0, otherDir); err != nil {
+		t.Fatal(err)
+	}
+	b.moved(otherDir)
+	b.mustProduce(3)
+	if got := len(offsets(t, &b.fetch(0).Partitions[0])); got != 18 {
+		t.Errorf("%d records after the move", got)
+	}
+	if err := b.AlterLogDir(partition0, testDir); err != nil {
+		t.Fatal(err)
+	}
+	b.moved(testDir)
+	if at := b.partition().Log().Offsets(); at.LogEnd != 18 || at.HighWatermark != 18 {
+		t.Errorf("%+v after the way back", at)
+	}
+}
+
+// What is written while a log moves gets there too, and the leader's epoch,
+// begun without records, is known to the new log.
+func TestAMoveTakesWhatIsWrittenMeanwhileAndTheEpochs(t *testing.T) {
+	b := twoDirs(t)
+	b.mustProduce(3)
+	b.lead(4, []int32{ourID}, ourID) // no records in this epoch
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 200 {
+			b.produce(1, 2)
+		}
+	}()
+	for i := range 6 {
+		dir := []string{otherDir, testDir}[i%2]
+		if err := b.AlterLogDir(partition0, dir); err != nil {
+			t.Fatal(err)
+		}
+		b.moved(dir)
+		if epoch, end, err := b.EndOffsetForEpoch(testTopic, 0, 4, 4); err != nil || epoch != 4 || end < 3 {
+			t.Fatalf("epoch 4 ends at (%d, %d), %v", epoch, end, err)
+		}
+	}
+	<-done
+	log := b.partition().Log()
+	if end := log.Offsets().LogEnd; end != 403 {
+		t.Errorf("the log ends at %d, want 403", end)
+	}
+	next := int64(0)
+	for next < 403 {
+		got := offsets(t, &b.fetch(next).Partitions[0])
+		for _, o := range got {
+			if o >= next {
+				if o != next {
+					t.Fatalf("offset %d where %d was expected", o, next)
+				}
+				next++
+			}
+		}
+		if len(got) == 0 {
+			t.Fatalf("nothing at %d", next)
+		}
+	}
+}
+
+func TestWhatAMoveIsRefusedFor(t *testing.T) {
+	b := twoDirs(t)
+	unknown := TopicPartition{Topic: "nobody", Partition: 0}
+	elsewhere := TopicPartition{Topic: testTopic, Partition: 1} // known, but not hosted here
+	long := TopicPartition{Topic: strings.Repeat("x", 240)}
+	for _, c := range []struct {
+		what string
+		id   TopicPartition
+		dir  string
+		want protocol.ErrorCode
+	}{
+		{"no such directory", partition0, "/nowhere", protocol.LogDirNotFound},
+		{"a topic nobody knows", unknown, otherDir, protocol.UnknownTopicOrPartition},
+		{"a replica that is not here", elsewhere, otherDir, protocol.ReplicaNotAvailable},
+		{"a name too long", long, otherDir, protocol.InvalidTopicException},
+		{"where it is", partition0, testDir, protocol.None},
+	} {
+		wantCode(t, c.what, b.AlterLogDir(c.id, c.dir), c.want)
+	}
+	if b.logs.FutureLog(partition0) != nil {
+		t.Error("there is a future log")
+	}
+	// What was asked for before the replica came is remembered.
+	if code := b.control(roleOf(1, ourID, 0, []int32{ourID}, ourID)); code != protocol.None {
+		t.Fatal(code)
+	}
+	p, err := b.Partition(testTopic, 1)
+	if err != nil || p.Log().Dir() != otherDir {
+		t.Errorf("the new replica is in %s, %v", p.Log().Dir(), err)
+	}
+}
+
+func TestAMoveIsThrottledShownAndCalledOff(t *testing.T) {
+	b := twoDirs(t, func(o *Options) { o.FetchBackoff = 1 })
+	b.holdMoves()
+	b.mustProduce(7)
+	if err := b.AlterLogDir(partition0, otherDir); err != nil {
+		t.Fatal(err)
+	}
+	shown := ""
+	for _, dir := range b.LogDirs(func(TopicPartition) bool { return true }) {
+		for _, r := range dir.Replicas {
+			shown += fmt.Sprintf("%s %s lag %d future %v\n", dir.Path, name(r.ID), r.Lag, r.Future)
+		}
+	}
+	if want := "/data t-0 lag 0 future false\n/data2 t-0 lag 7 future true\n"; shown != want {
+		t.Errorf("shown:\n%swant:\n%s", shown, want)
+	}
+	if err := b.AlterLogDir(partition0, testDir); err != nil { // back to where it is: the move is over
+		t.Fatal(err)
+	}
+	if b.logs.FutureLog(partition0) != nil {
+		t.Error("the future log is still there")
+	}
+	if err := b.AlterLogDir(partition0, otherDir); err != nil {
+		t.Fatal(err)
+	}
+	b.SetRates(Rates{Leader: NoQuota, Follower: NoQuota, Moves: NoQuota})
+	b.moved(otherDir)
+}
+
+// A follower's log is cut while it moves: what was copied of the cut part goes.
+func TestACutOfTheLogCutsItsFutureLog(t *testing.T) {
+	b := twoDirs(t)
+	b.holdMoves() // the test takes the steps
+	b.mustProduce(10)
+	current := b.partition().Log()
+	future, err := b.logs.CreateFuture(partition0, otherDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mv := &move{m: b.Manager, id: partition0, partition: b.partition(), truncating: true, keep: -1}
+	var buf []byte
+	if outcome, err := mv.step(&buf); outcome != moveOn || err != nil {
+		t.Fatal(outcome, err)
+	}
+	if _, err := current.TruncateTo(0); err != nil {
+		t.Fatal(err)
+	}
+	mv.mark(0)
+	// The new leader's records, as many as were cut.
+	if err := current.AssignEpochStart(3, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := current.AppendAsLeader(storage.Append{Records: batch(t, 10), LeaderEpoch: 3}); err != nil {
+		t.Fatal(err)
+	}
+	b.lead(3, []int32{ourID}, ourID)
+	for outcome := moveOn; outcome == moveOn; {
+		if outcome, err = mv.step(&buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.partition().Log() != future {
+		t.Fatal("the future log did not take over")
+	}
+	if epoch, end := future.EndOffsetForEpoch(0); epoch != 0 || end != 0 {
+		t.Errorf("epoch 0 ends at (%d, %d) in the new log", epoch, end)
+	}
+	if epoch, end := future.EndOffsetForEpoch(3); epoch != 3 || end != 10 {
+		t.Errorf("epoch 3 ends at (%d, %d) in the new log", epoch, end)
+	}
+}
+
+// A move that a stop interrupted goes on with the next LeaderAndIsr; the high
+// watermark of the future log is in the checkpoint.
+func TestPitfallReplication30_AMoveGoesOnInTheNextEpochAndAfterARestart(t *testing.T) {
+	b := twoDirs(t, func(o *Options) { o.FetchBackoff = 1 })
+	b.mustProduce(10)
+	b.holdMoves()
+	if err := b.AlterLogDir(partition0, otherDir); err != nil {
+		t.Fatal(err)
+	}
+	b.lead(1, []int32{ourID}, ourID)
+	b.mustProduce(1)
+	fs := b.fs
+	b.stop()
+
+	b = newTestBrokerOn(t, fs, []string{testDir, otherDir})
+	b.know(ourID)
+	if future := b.logs.FutureLog(partition0); future == nil || future.Dir() != otherDir {
+		t.Fatal("the future log was not loaded")
+	}
+	b.lead(2, []int32{ourID}, ourID)
+	b.moved(otherDir)
+	if at := b.partition().Log().Offsets(); at.LogEnd != 11 {
+		t.Errorf("%+v after the move", at)
+	}
+	b.mustProduce(1)
+	b.lead(5, []int32{ourID}, ourID)
+	if err := b.AlterLogDir(partition0, testDir); err != nil {
+		t.Fatal(err)
+	}
+	b.moved(testDir)
+}
+
+// A log whose beginning is gone moves from where it begins, also in the middle
+// of a batch.
+func TestALogThatBeginsLaterMoves(t *testing.T) {
+	b := twoDirs(t)
+	b.mustProduce(10)
+	b.mustProduce(10)
+	p := b.partition()
+	if _, err := p.deleteRecords(13); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.AlterLogDir(partition0, otherDir); err != nil {
+		t.Fatal(err)
+	}
+	b.moved(otherDir)
+	if at := p.Log().Offsets(); at.LogStart != 13 || at.LogEnd != 20 {
+		t.Errorf("%+v after the move", at)
+	}
+}
+
+// A topic that is deleted while it moves takes its future log along.
+func TestADeletedTopicTakesItsFutureLogAlong(t *testing.T) {
+	b := twoDirs(t)
+	b.holdMoves()
+	b.mustProduce(10)
+	if err := b.AlterLogDir(partition0, otherDir); err != nil {
+		t.Fatal(err)
+	}
+	if code := b.stopReplica(0, 0, true); code != protocol.None {
+		t.Fatal(code)
+	}
+	if b.logs.FutureLog(partition0) != nil || b.logs.Log(partition0) != nil {
+		t.Error("a log is left")
+	}
+}
+
+func TestTheTargetDirectorysFailureEndsTheMoveOnly(t *testing.T) {
+	var fail atomic.Bool
+	fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+		if fail.Load() && op.Kind == vfs.OpWrite && strings.HasPrefix(op.Name, otherDir) {
+			return fmt.Errorf("broken disk")
+		}
+		return nil
+	})
+	b := newTestBrokerOn(t, fs, []string{testDir, otherDir})
+	b.know(ourID)
+	b.lead(0, []int32{ourID}, ourID)
+	b.mustProduce(10)
+	b.holdMoves()
+	if err := b.AlterLogDir(partition0, otherDir); err != nil {
+		t.Fatal(err)
+	}
+	fail.Store(true)
+	b.SetRates(Rates{Leader: NoQuota, Follower: NoQuota, Moves: NoQuota})
+	eventually(t, "the failure", func() bool { return b.logs.FutureLog(partition0) == nil })
+	b.mustProduce(1)
+	wantCode(t, "a move into the failed directory", b.AlterLogDir(partition0, otherDir), protocol.KafkaStorageError)
+}

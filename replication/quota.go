@@ -1,0 +1,147 @@
+package replication
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/monedula/monedula/settings"
+)
+
+// NoQuota is the rate that means no limit.
+const NoQuota int64 = math.MaxInt64
+
+// quota is a limit on bytes a second (KIP-73): what was recorded in the last
+// windows, over the time since the oldest of them began. Nothing waits in it:
+// whoever copies asks exceeded before, and records after.
+type quota struct {
+	windows int64
+	windowN int64 // ns
+	limit   atomic.Int64
+
+	mu      sync.Mutex // a leaf; guards samples
+	samples []quotaSample
+}
+
+// quotaSample is the bytes recorded in one window, by the window's number since 1970.
+type quotaSample struct{ window, bytes int64 }
+
+// newQuota returns a quota without a limit, measured over windows of a length.
+func newQuota(windows int32, length time.Duration) *quota {
+	q := &quota{windows: int64(windows), windowN: length.Nanoseconds()}
+	q.limit.Store(NoQuota)
+	return q
+}
+
+// record counts bytes that were copied.
+func (q *quota) record(bytes int64, now time.Time) {
+	if bytes == 0 {
+		return
+	}
+	window := now.UnixNano() / q.windowN
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n := len(q.samples); n > 0 && q.samples[n-1].window >= window {
+		q.samples[n-1].bytes += bytes
+		return
+	}
+	q.expireLocked(window)
+	q.samples = append(q.samples, quotaSample{window, bytes})
+}
+
+func (q *quota) expireLocked(window int64) {
+	q.samples = slices.DeleteFunc(q.samples, func(s quotaSample) bool { return s.window <= window-q.windows })
+}
+
+// exceeded says whether the rate is above the limit now.
+func (q *quota) exceeded(now time.Time) bool {
+	limit := q.limit.Load()
+	return limit != NoQuota && q.rate(now) > float64(limit)
+}
+
+// rate is bytes a second over the windows that still count; a time of less than
+// one window counts as one.
+func (q *quota) rate(now time.Time) float64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.expireLocked(now.UnixNano() / q.windowN)
+	if len(q.samples) == 0 {
+		return 0
+	}
+	var bytes int64
+	for _, s := range q.samples {
+		bytes += s.bytes
+	}
+	elapsed := max(now.UnixNano()-q.samples[0].window*q.windowN, q.windowN)
+	return float64(bytes) / time.Duration(elapsed).Seconds()
+}
+
+// quotas are a broker's limits on copying between replicas.
+type quotas struct {
+	leader   *quota // what is sent to throttled followers
+	follower *quota // what is fetched for throttled replicas
+	moves    *quota // what is moved between log directories
+}
+
+func newQuotas(o *Options) quotas {
+	return quotas{
+		leader:   newQuota(o.QuotaWindows, o.QuotaWindow),
+		follower: newQuota(o.QuotaWindows, o.QuotaWindow),
+		moves:    newQuota(o.MoveQuotaWindows, o.MoveQuotaWindow),
+	}
+}
+
+// Rates are limits in bytes a second, NoQuota for none.
+type Rates struct {
+	Leader   int64 // leader.replication.throttled.rate
+	Follower int64 // follower.replication.throttled.rate
+	Moves    int64 // replica.alter.log.dirs.io.max.bytes.per.second
+}
+
+// RatesOf reads the limits from a broker's configuration.
+func RatesOf(d *settings.Dynamic) Rates {
+	return Rates{
+		Leader:   d.DynamicLong("leader.replication.throttled.rate"),
+		Follower: d.DynamicLong("follower.replication.throttled.rate"),
+		Moves:    d.DynamicLong("replica.alter.log.dirs.io.max.bytes.per.second"),
+	}
+}
+
+// SetRates puts limits in force.
+func (m *Manager) SetRates(r Rates) {
+	m.quotas.leader.limit.Store(r.Leader)
+	m.quotas.follower.limit.Store(r.Follower)
+	m.quotas.moves.limit.Store(r.Moves)
+}
+
+// leaderThrottles says whether the follower gets nothing of the partition for
+// now: it catches up, and the leader's quota holds for our replica and is used
+// up. In-sync followers are never held back. mu is held (shared is enough).
+func (p *Partition) leaderThrottlesLocked(follower int32) bool {
+	return !slices.Contains(p.isr.committed, follower) && p.leaderQuotaHolds(p.log.Config()) && p.m.quotas.leader.exceeded(p.m.now())
+}
+
+func (p *Partition) leaderQuotaHolds(c *settings.Topic) bool {
+	return c.LeaderThrottled.Has(p.id.Partition, p.m.opts.BrokerID)
+}
+
+// followerQuotaHolds says whether what we fetch of the partition counts.
+func (p *Partition) followerQuotaHolds() bool {
+	log := p.Log()
+	return log != nil && log.Config().FollowerThrottled.Has(p.id.Partition, p.m.opts.BrokerID)
+}
+
+// held says whether the partition is left out of the next fetch: it lags, or
+// nobody knows yet, and the follower's quota holds for it and is used up.
+func (p *following) held(now time.Time) bool {
+	return p.lag != 0 && p.partition.m.quotas.follower.exceeded(now) && p.partition.followerQuotaHolds()
+}
+
+// recordSent counts what a throttled partition's follower was sent, in sync or not.
+func (p *Partition) recordSent(bytes int64, now time.Time) {
+	if log := p.Log(); log != nil && p.leaderQuotaHolds(log.Config()) {
+		p.m.quotas.leader.record(bytes, now)
+	}
+}

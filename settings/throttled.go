@@ -1,0 +1,46 @@
+package settings
+
+import (
+	"strconv"
+	"strings"
+)
+
+// ThrottledReplicas are the replicas of a topic that a replication quota holds
+// for: none (the zero value), all, or those listed as partition:broker.
+type ThrottledReplicas struct {
+	all    bool
+	listed map[throttledReplica]struct{}
+}
+
+type throttledReplica struct{ partition, broker int32 }
+
+// Has says whether the quota holds for the broker's replica of the partition.
+func (r ThrottledReplicas) Has(partition, broker int32) bool {
+	if r.all || len(r.listed) == 0 {
+		return r.all
+	}
+	_, has := r.listed[throttledReplica{partition, broker}]
+	return has
+}
+
+// throttledReplicasOf reads a validated list: "*", or partition:broker pairs.
+func throttledReplicasOf(list []string) ThrottledReplicas {
+	var r ThrottledReplicas
+	for _, text := range list {
+		text = strings.TrimSpace(text)
+		if text == "*" {
+			return ThrottledReplicas{all: true}
+		}
+		first, second, _ := strings.Cut(text, ":")
+		partition, err1 := strconv.ParseInt(first, 10, 32)
+		broker, err2 := strconv.ParseInt(second, 10, 32)
+		if err1 != nil || err2 != nil {
+			continue // an empty entry, which Kafka's pattern allows
+		}
+		if r.listed == nil {
+			r.listed = map[throttledReplica]struct{}{}
+		}
+		r.listed[throttledReplica{int32(partition), int32(broker)}] = struct{}{}
+	}
+	return r
+}
