@@ -183,6 +183,7 @@ func (b *Broker) settleIdentity(ctx context.Context) error {
 	b.metrics.ofCluster(b.id.clusterID)
 	b.cfg = b.cfg.WithBrokerID(b.id.brokerID)
 	b.dynamic = settings.NewDynamic(b.cfg)
+	b.dynamic.RefuseUnless(checkSupported)
 	b.configs = newConfigs(b.store, b.dynamic, b.id.brokerID, b.logger)
 	if err := b.configs.readBrokers(ctx); err != nil {
 		return err
@@ -276,6 +277,7 @@ func (b *Broker) startReplication(context.Context) error {
 		Options: replication.OptionsOf(cfg), Logs: b.logs, Metadata: b.cache, Topics: b.configs,
 		ISR: b.isr, Leaders: []replication.LeadershipListener{b.groups}, LogDirs: b, BrokerEpoch: b.registration.epoch.Load, Logger: b.logger,
 	})
+	b.replicas.SetRates(replication.RatesOf(b.dynamic))
 	b.metrics.ofReplicas(b.replicas)
 	b.replicas.Start()
 	b.onStop(b.replicas.Close)
@@ -320,12 +322,6 @@ func (b *Broker) startController(context.Context) error {
 		return err
 	}
 	b.configs.uncleanEnabled = b.controller.TopicUncleanElectionEnabled
-	b.dynamic.OnChange(func(before, now *settings.Config) {
-		const unclean = "unclean.leader.election.enable"
-		if before.Bool(unclean) != now.Bool(unclean) {
-			b.controller.UncleanElectionEnabled(now.Bool(unclean))
-		}
-	})
 	b.store.AddSessionListener(zkstore.SessionListener{Before: b.controller.BeforeNewSession, After: b.controller.AfterNewSession})
 	b.metrics.ofController(b.controller)
 	b.controller.Start()
@@ -355,6 +351,7 @@ func (b *Broker) startProducerIDs(context.Context) error {
 // startConfigs follows configuration changes; those made since the start's
 // reading are replayed.
 func (b *Broker) startConfigs(context.Context) error {
+	b.configs.brokerChanged = newLive(b).apply
 	b.wg.Go(func() { b.configs.follow(b.ctx) })
 	return nil
 }

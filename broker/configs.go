@@ -26,8 +26,11 @@ type configs struct {
 	log     *logrus.Entry
 	// uncleanEnabled tells the controller that a topic now allows unclean elections.
 	uncleanEnabled func(topic string)
-	wake           chan struct{}
-	last           int64 // number of the last notification processed
+	// brokerChanged is told of every change of the broker's own configuration; nil
+	// until all that it concerns is there.
+	brokerChanged func(context.Context)
+	wake          chan struct{}
+	last          int64 // number of the last notification processed
 
 	mu     sync.Mutex // guards what follows
 	topics map[string]map[string]string
@@ -209,6 +212,9 @@ func (c *configs) applyBroker(ctx context.Context, name string) error {
 		return err
 	}
 	c.refreshTopics()
+	if c.brokerChanged != nil {
+		c.brokerChanged(ctx)
+	}
 	return nil
 }
 

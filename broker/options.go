@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -52,16 +54,21 @@ func networkConfig(cfg *settings.Config, id int32, log *logrus.Logger) network.C
 		Log:                          log,
 	}
 	for _, e := range cfg.Listeners() {
-		controlPlane := cfg.ControlPlaneListener()
-		interBroker := e.Listener == cfg.InterBrokerListener()
-		c.Listeners = append(c.Listeners, network.Listener{
-			Name: e.Listener, Protocol: e.Protocol.String(), Host: e.Host, Port: int(e.Port),
-			Privileged:   e.Listener == controlPlane || controlPlane == "" && interBroker,
-			ControlPlane: e.Listener == controlPlane,
-			InterBroker:  interBroker,
-		})
+		c.Listeners = append(c.Listeners, networkListener(cfg, e))
 	}
 	return c
+}
+
+func networkListener(cfg *settings.Config, e settings.Endpoint) network.Listener {
+	controlPlane := cfg.ControlPlaneListener()
+	interBroker := e.Listener == cfg.InterBrokerListener()
+	return network.Listener{
+		Name: e.Listener, Protocol: e.Protocol.String(), Host: e.Host, Port: int(e.Port),
+		Privileged:     e.Listener == controlPlane || controlPlane == "" && interBroker,
+		ControlPlane:   e.Listener == controlPlane,
+		InterBroker:    interBroker,
+		MaxConnections: connectionLimits(cfg).ByListener[e.Listener],
+	}
 }
 
 // receiveBufferBytes is Kafka's setting where somebody set it. Else the kernel
@@ -76,6 +83,25 @@ func receiveBufferBytes(cfg *settings.Config) int {
 		return 0
 	}
 	return int(cfg.Int(key))
+}
+
+// connectionLimits are the numbers of connections, which may change while the
+// broker runs. Values that were checked before they were set are all numbers.
+func connectionLimits(cfg *settings.Config) network.Limits {
+	l := network.Limits{
+		MaxConnections:               limit(cfg.Int("max.connections")),
+		MaxConnectionsPerIP:          limit(cfg.Int("max.connections.per.ip")),
+		MaxConnectionsPerIPOverrides: cfg.MaxConnectionsPerIPOverrides(),
+		ByListener:                   map[string]int{},
+	}
+	for _, e := range cfg.Listeners() {
+		if text, given := cfg.Original("listener.name." + strings.ToLower(e.Listener) + ".max.connections"); given {
+			if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32); err == nil {
+				l.ByListener[e.Listener] = limit(int32(n))
+			}
+		}
+	}
+	return l
 }
 
 // limit turns Kafka's "no limit", the largest number, into network's 0.

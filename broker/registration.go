@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,10 +22,12 @@ import (
 // registration is this broker's entry below /brokers/ids, and its epoch.
 type registration struct {
 	store   *zkstore.Store
-	info    zkstore.BrokerInfo
 	session time.Duration
 	log     *logrus.Entry
 	epoch   atomic.Int64 // czxid of the znode; -1 while not registered
+
+	mu   sync.Mutex // guards info
+	info zkstore.BrokerInfo
 }
 
 // graceAfterSession is how much longer than the session timeout a restarted
@@ -66,9 +69,26 @@ func endpointsText(endpoints []metadata.Endpoint) string {
 	return strings.Join(texts, ",")
 }
 
+// current is what the node holds, or will.
+func (r *registration) current() zkstore.BrokerInfo {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.info
+}
+
+// update changes what the broker says of itself; the node keeps its epoch. A
+// registration anew, after a lost session, has it too.
+func (r *registration) update(ctx context.Context, info zkstore.BrokerInfo) error {
+	r.mu.Lock()
+	r.info = info
+	r.mu.Unlock()
+	return r.store.UpdateBroker(ctx, info)
+}
+
 // check refuses, before the logs are loaded, an id or an address that somebody
 // else has registered.
 func (r *registration) check(ctx context.Context) error {
+	info := r.current()
 	ids, err := r.store.BrokerIDs(ctx)
 	if err != nil {
 		return err
@@ -81,13 +101,13 @@ func (r *registration) check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if id == r.info.ID {
+		if id == info.ID {
 			if err := r.checkFormerSelf(other); err != nil {
 				return err
 			}
 			continue
 		}
-		for _, e := range r.info.Endpoints {
+		for _, e := range info.Endpoints {
 			if slices.ContainsFunc(other.Endpoints, func(o metadata.Endpoint) bool { return o.Host == e.Host && o.Port == e.Port }) {
 				return fmt.Errorf("Configured end points %s:%d in advertised listeners are already registered by broker %d. Give this broker an address of its own in listeners or advertised.listeners",
 					e.Host, e.Port, id)
@@ -99,11 +119,12 @@ func (r *registration) check(ctx context.Context) error {
 
 // checkFormerSelf refuses a node of our id that was registered from elsewhere.
 func (r *registration) checkFormerSelf(other *zkstore.BrokerInfo) error {
-	if slices.Equal(other.Endpoints, r.info.Endpoints) {
+	info := r.current()
+	if slices.Equal(other.Endpoints, info.Endpoints) {
 		return nil
 	}
 	return fmt.Errorf("Broker id %d is registered already, with the end points %s; this broker has %s. Either another broker uses the id (give this one another broker.id), or this broker's listeners were changed while its old session lives on (then start it again when the node %s is gone)",
-		r.info.ID, endpointsText(other.Endpoints), endpointsText(r.info.Endpoints), zkstore.BrokerPath(r.info.ID))
+		info.ID, endpointsText(other.Endpoints), endpointsText(info.Endpoints), zkstore.BrokerPath(info.ID))
 }
 
 // register creates the node. One left by this broker's former life, which was
@@ -112,15 +133,16 @@ func (r *registration) register(ctx context.Context) error {
 	limit := r.session + graceAfterSession
 	deadline := time.Now().Add(limit)
 	for {
-		epoch, err := r.store.RegisterBroker(ctx, r.info)
+		info := r.current()
+		epoch, err := r.store.RegisterBroker(ctx, info)
 		if err == nil {
 			r.epoch.Store(epoch)
 			return nil
 		}
 		if !errors.Is(err, zkstore.ErrNodeExists) {
-			return fmt.Errorf("register in ZooKeeper at %s: %w", zkstore.BrokerPath(r.info.ID), err)
+			return fmt.Errorf("register in ZooKeeper at %s: %w", zkstore.BrokerPath(info.ID), err)
 		}
-		other, _, err := r.store.BrokerNode(ctx, r.info.ID)
+		other, _, err := r.store.BrokerNode(ctx, info.ID)
 		if errors.Is(err, zkstore.ErrNoNode) {
 			continue
 		}
@@ -140,18 +162,19 @@ func (r *registration) register(ctx context.Context) error {
 func (r *registration) awaitFormerSelf(ctx context.Context, deadline time.Time) error {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	id := r.current().ID
 	gone := make(chan error, 1)
-	go func() { gone <- r.store.AwaitBrokerGone(ctx, r.info.ID) }()
+	go func() { gone <- r.store.AwaitBrokerGone(ctx, id) }()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		r.log.Infof("%s still exists, left by this broker's former process; waiting for its session to end, %d s at most",
-			zkstore.BrokerPath(r.info.ID), int(time.Until(deadline).Round(time.Second)/time.Second))
+			zkstore.BrokerPath(id), int(time.Until(deadline).Round(time.Second)/time.Second))
 		select {
 		case err := <-gone:
 			if errors.Is(err, context.DeadlineExceeded) {
 				return fmt.Errorf("%s still exists after the session timeout: another process with broker.id=%d and the same listeners seems to run; stop it, or give this broker another id",
-					zkstore.BrokerPath(r.info.ID), r.info.ID)
+					zkstore.BrokerPath(id), id)
 			}
 			return err
 		case <-tick.C:

@@ -122,7 +122,7 @@ func (s *Server) admit(l *boundListener, accepted net.Conn) {
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
 	s.running.Go(c.serve)
-	if s.stopping.Load() {
+	if s.stopping.Load() || s.limits.isRemoved(l) { // both may have looked for connections before
 		c.cut()
 	}
 }

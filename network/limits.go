@@ -8,16 +8,15 @@ import (
 
 // limits counts connections and holds them to the configured numbers.
 type limits struct {
-	total     int
-	perIP     int
-	overrides map[string]int // by address
-
-	mu      sync.Mutex
-	freed   sync.Cond              // on mu
-	open    int                    // guarded by mu
-	byName  map[*boundListener]int // guarded by mu
-	byHost  map[string]int         // guarded by mu
-	stopped bool                   // guarded by mu
+	mu        sync.Mutex
+	total     int                    // guarded by mu
+	perIP     int                    // guarded by mu
+	overrides map[string]int         // by address; guarded by mu
+	freed     sync.Cond              // on mu
+	open      int                    // guarded by mu
+	byName    map[*boundListener]int // guarded by mu
+	byHost    map[string]int         // guarded by mu
+	stopped   bool                   // guarded by mu
 }
 
 // tooManyError is a host that has all the connections it may have.
@@ -31,10 +30,17 @@ func (e *tooManyError) Error() string {
 }
 
 func newLimits(cfg *Config) (*limits, error) {
+	overrides, err := overridesByAddress(cfg.MaxConnectionsPerIPOverrides)
 	l := &limits{total: cfg.MaxConnections, perIP: cfg.MaxConnectionsPerIP,
-		overrides: map[string]int{}, byName: map[*boundListener]int{}, byHost: map[string]int{}}
+		overrides: overrides, byName: map[*boundListener]int{}, byHost: map[string]int{}}
 	l.freed.L = &l.mu
-	for host, limit := range cfg.MaxConnectionsPerIPOverrides {
+	return l, err
+}
+
+// overridesByAddress looks the hosts up that are given by name.
+func overridesByAddress(byHost map[string]int) (map[string]int, error) {
+	overrides := map[string]int{}
+	for host, limit := range byHost {
 		addresses := []string{host}
 		if net.ParseIP(host) == nil {
 			found, err := net.LookupHost(host)
@@ -44,10 +50,37 @@ func newLimits(cfg *Config) (*limits, error) {
 			addresses = found
 		}
 		for _, a := range addresses {
-			l.overrides[net.ParseIP(a).String()] = limit
+			overrides[net.ParseIP(a).String()] = limit
 		}
 	}
-	return l, nil
+	return overrides, nil
+}
+
+// Limits are the numbers of connections that may change while a Server runs;
+// see Config for what they mean.
+type Limits struct {
+	MaxConnections               int
+	MaxConnectionsPerIP          int
+	MaxConnectionsPerIPOverrides map[string]int
+	ByListener                   map[string]int // Listener.MaxConnections by name
+}
+
+// SetLimits puts other limits in force. Connections above them stay open; new
+// ones are judged by them. On an error (a host without an address) nothing changes.
+func (s *Server) SetLimits(to Limits) error {
+	overrides, err := overridesByAddress(to.MaxConnectionsPerIPOverrides)
+	if err != nil {
+		return err
+	}
+	l := s.limits
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total, l.perIP, l.overrides = to.MaxConnections, to.MaxConnectionsPerIP, overrides
+	for _, b := range s.allListeners() {
+		b.MaxConnections = to.ByListener[b.Name]
+	}
+	l.freed.Broadcast()
+	return nil
 }
 
 // admit counts a new connection. While its listener or the broker is full it
@@ -57,10 +90,10 @@ func newLimits(cfg *Config) (*limits, error) {
 func (l *limits) admit(b *boundListener, host string, makeRoom func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for !l.stopped && l.fullLocked(b) {
+	for !l.stopped && !b.removed && l.fullLocked(b) {
 		l.freed.Wait()
 	}
-	if l.stopped {
+	if l.stopped || b.removed {
 		return net.ErrClosed
 	}
 	limit, ok := l.overrides[host]
@@ -90,11 +123,27 @@ func (l *limits) release(b *boundListener, host string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open--
-	l.byName[b]--
+	if l.byName[b]--; b.removed && l.byName[b] == 0 {
+		delete(l.byName, b)
+	}
 	if l.byHost[host]--; l.byHost[host] == 0 {
 		delete(l.byHost, host)
 	}
 	l.freed.Broadcast()
+}
+
+// remove lets nobody else in by a listener.
+func (l *limits) remove(b *boundListener) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.removed = true
+	l.freed.Broadcast()
+}
+
+func (l *limits) isRemoved(b *boundListener) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return b.removed
 }
 
 // stop lets go of those who wait.
@@ -111,7 +160,7 @@ func (l *limits) counts() map[string]int {
 	defer l.mu.Unlock()
 	out := make(map[string]int, len(l.byName))
 	for b, n := range l.byName {
-		out[b.Name] = n
+		out[b.Name] += n
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,6 @@ import (
 // but that limits.mu may be held when mu is taken.
 type Server struct {
 	cfg       Config
-	listeners []*boundListener
 	limits    *limits
 	buffers   *Buffers
 	promises  promises
@@ -44,8 +44,9 @@ type Server struct {
 	running  sync.WaitGroup // connections, acceptors and the watcher
 	nextID   atomic.Int64
 
-	mu    sync.Mutex
-	conns map[*conn]struct{} // guarded by mu
+	mu        sync.Mutex
+	listeners []*boundListener   // guarded by mu
+	conns     map[*conn]struct{} // guarded by mu
 }
 
 // counters are Stats as they are counted.
@@ -57,7 +58,8 @@ type counters struct {
 // boundListener is a Listener with its socket.
 type boundListener struct {
 	Listener
-	socket net.Listener
+	socket  net.Listener
+	removed bool // guarded by limits.mu, as is Listener.MaxConnections
 }
 
 // hostText is the host as Kafka's log lines show it.
@@ -101,24 +103,39 @@ func NewServer(cfg Config) (*Server, error) {
 func (s *Server) Bind() error {
 	kafkalog.For(s.cfg.Log, "kafka.network.ConnectionQuotas").
 		Infof("Updated connection-accept-rate max connection creation rate to %d", math.MaxInt32)
-	for _, l := range s.listeners {
-		socket, err := s.listen(&l.Listener)
-		if err != nil {
+	for _, l := range s.allListeners() {
+		if err := s.bind(l); err != nil {
 			s.closeSockets()
 			return err
-		}
-		l.socket = socket
-		if l.ControlPlane {
-			s.log.Infof("%sCreated control-plane acceptor and processor for endpoint : ListenerName(%s)", s.prefix, l.Name)
-		} else {
-			s.log.Infof("%sCreated data-plane acceptor and processors for endpoint : ListenerName(%s)", s.prefix, l.Name)
 		}
 	}
 	return nil
 }
 
+func (s *Server) bind(l *boundListener) error {
+	socket, err := s.listen(&l.Listener)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	l.socket = socket
+	s.mu.Unlock()
+	if l.ControlPlane {
+		s.log.Infof("%sCreated control-plane acceptor and processor for endpoint : ListenerName(%s)", s.prefix, l.Name)
+	} else {
+		s.log.Infof("%sCreated data-plane acceptor and processors for endpoint : ListenerName(%s)", s.prefix, l.Name)
+	}
+	return nil
+}
+
+func (s *Server) allListeners() []*boundListener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.listeners)
+}
+
 func (s *Server) closeSockets() {
-	for _, l := range s.listeners {
+	for _, l := range s.allListeners() {
 		if l.socket != nil {
 			l.socket.Close()
 		}
@@ -127,6 +144,8 @@ func (s *Server) closeSockets() {
 
 // listener returns the bound listener of the name, nil if there is none.
 func (s *Server) listener(name string) *boundListener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, l := range s.listeners {
 		if l.Name == name && l.socket != nil {
 			return l
@@ -156,15 +175,60 @@ func (s *Server) Port(listener string) int {
 func (s *Server) Start(h Handler) {
 	s.handler = h
 	s.log.Infof("%sEnabling request processing.", s.prefix)
-	for _, l := range s.listeners {
-		acceptor := "kafka.network.DataPlaneAcceptor"
-		if l.ControlPlane {
-			acceptor = "kafka.network.ControlPlaneAcceptor"
-		}
-		kafkalog.For(s.cfg.Log, acceptor).Infof("Awaiting socket connections on %s.", net.JoinHostPort(l.hostText(), strconv.Itoa(s.Port(l.Name))))
-		s.running.Go(func() { s.accept(l) })
+	for _, l := range s.allListeners() {
+		s.open(l)
 	}
 	s.running.Go(s.watch)
+}
+
+func (s *Server) open(l *boundListener) {
+	acceptor := "kafka.network.DataPlaneAcceptor"
+	if l.ControlPlane {
+		acceptor = "kafka.network.ControlPlaneAcceptor"
+	}
+	kafkalog.For(s.cfg.Log, acceptor).Infof("Awaiting socket connections on %s.", net.JoinHostPort(l.hostText(), strconv.Itoa(s.Port(l.Name))))
+	s.running.Go(func() { s.accept(l) })
+}
+
+// AddListener opens a further listener, after Start. An error is that of the
+// socket, or that the server stops.
+func (s *Server) AddListener(l Listener) error {
+	if s.stopping.Load() {
+		return net.ErrClosed
+	}
+	s.log.Infof("%sAdding data-plane listeners for endpoints List(%s)", s.prefix, l.Name)
+	b := &boundListener{Listener: l}
+	if err := s.bind(b); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.listeners = append(s.listeners, b)
+	s.mu.Unlock()
+	s.open(b)
+	if s.stopping.Load() { // it may have looked before
+		b.socket.Close()
+	}
+	return nil
+}
+
+// RemoveListener closes a listener and cuts its connections.
+func (s *Server) RemoveListener(name string) {
+	b := s.listener(name)
+	if b == nil {
+		return
+	}
+	s.log.Infof("%sRemoving data-plane listeners for endpoints List(%s)", s.prefix, name)
+	s.mu.Lock()
+	s.listeners = slices.DeleteFunc(s.listeners, func(o *boundListener) bool { return o == b })
+	s.mu.Unlock()
+	b.socket.Close()
+	s.limits.remove(b)
+	s.each(func(c *conn) {
+		if c.listener == b {
+			c.stop()
+			c.cut()
+		}
+	})
 }
 
 // StopProcessing closes the listeners and all idle connections, closes

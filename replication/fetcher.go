@@ -112,6 +112,20 @@ func (f *fetcher) removeLocked(id TopicPartition) bool {
 	return true
 }
 
+// takeAll takes all partitions out; on return nothing of theirs is being
+// appended or truncated here any more.
+func (f *fetcher) takeAll() []following {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []following
+	for p := f.order.next; p != &f.order; p = p.next {
+		all = append(all, *p)
+	}
+	clear(f.partitions)
+	f.order.prev, f.order.next = &f.order, &f.order
+	return all
+}
+
 func (f *fetcher) setTopicID(id TopicPartition, topicID TopicID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

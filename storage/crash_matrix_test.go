@@ -172,7 +172,7 @@ func (p *crashPoint) judgeRecords(f *found, floor int64) error {
 // replayed is the producer state after all batches that are served.
 func (f *found) replayed() (*producerState, []completedTxn, error) {
 	mem := vfs.NewMem()
-	s, err := openProducerState(mem, "/", partition0, 1<<50, kafkalog.For(kafkalog.Discard(), ""))
+	s, err := openProducerState(mem, "/", partition0, expiration(1<<50), kafkalog.For(kafkalog.Discard(), ""))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -70,8 +70,8 @@ type environment struct {
 	files        *fileCache
 	schedule     *scheduler
 	logger       *logrus.Logger
-	keepTopicIDs bool  // partition.metadata is kept (inter.broker.protocol.version 2.8 and later)
-	expirationMs int64 // producer.id.expiration.ms
+	keepTopicIDs bool         // partition.metadata is kept (inter.broker.protocol.version 2.8 and later)
+	expirationMs atomic.Int64 // producer.id.expiration.ms
 }
 
 // logConfig is a topic's configuration with what an append makes of it.

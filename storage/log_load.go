@@ -107,7 +107,7 @@ func (ld *loader) openState() (err error) {
 
 func (ld *loader) newState() (*producerState, error) {
 	log := kafkalog.For(ld.env.logger, "org.apache.kafka.storage.internals.log.ProducerStateManager")
-	return openProducerState(ld.env.fs, ld.path, ld.l.tp, ld.env.expirationMs, log)
+	return openProducerState(ld.env.fs, ld.path, ld.l.tp, &ld.env.expirationMs, log)
 }
 
 // settle gives the loaded log its positions, epochs and producer state.

@@ -117,8 +117,9 @@ type Manager struct {
 		report  func(dir string)
 		pending []string
 	}
-	closing atomic.Bool
-	loads   atomic.Pointer[[]*dirLoad] // while Load runs
+	closing         atomic.Bool
+	recoveryThreads atomic.Int32
+	loads           atomic.Pointer[[]*dirLoad] // while Load runs
 }
 
 // NewManager locks the directories and checks or writes their meta.properties.
@@ -140,18 +141,26 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 			schedule:     newScheduler(),
 			logger:       c.Log,
 			keepTopicIDs: c.KeepTopicIDs,
-			expirationMs: c.ProducerExpirationMs,
 		},
 		log:   kafkalog.For(c.Log, "kafka.log.LogManager"),
 		tasks: newPool(1),
 		logs:  newLogTable(),
 	}
 	m.places.preferred, m.places.making = map[TopicPartition]*logDir{}, map[TopicPartition]*making{}
+	m.env.expirationMs.Store(c.ProducerExpirationMs)
+	m.recoveryThreads.Store(int32(c.RecoveryThreads))
 	if err := m.openDirs(); err != nil {
 		m.unlockDirs()
 		return nil, err
 	}
 	return m, nil
+}
+
+// SetLive takes over those of the options that may change while logs are open:
+// RecoveryThreads, which then counts at the stop, and ProducerExpirationMs.
+func (m *Manager) SetLive(o Options) {
+	m.recoveryThreads.Store(int32(o.RecoveryThreads))
+	m.env.expirationMs.Store(o.ProducerExpirationMs)
 }
 
 // openDirs makes, locks and identifies the directories.

@@ -114,7 +114,7 @@ type dirClosing struct {
 }
 
 func (m *Manager) closeDir(d *logDir) *dirClosing {
-	c := &dirClosing{dir: d, workers: newPool(max(m.config.RecoveryThreads, closingThreads))}
+	c := &dirClosing{dir: d, workers: newPool(max(int(m.recoveryThreads.Load()), closingThreads))}
 	for _, l := range sortedByName(m.logs.inDir(d)) {
 		c.workers.run(func() {
 			if err := l.close(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/sirupsen/logrus"
 
@@ -121,7 +122,7 @@ type producerState struct {
 	log          *logrus.Entry
 	tp           TopicPartition
 	dir          string
-	expirationMs int64 // producer.id.expiration.ms
+	expirationMs *atomic.Int64 // producer.id.expiration.ms
 
 	entries map[int64]*producerEntry
 	// Both by rising firstOffset: transactions without a marker, and those
@@ -136,7 +137,7 @@ type producerState struct {
 
 // openProducerState returns an empty state and finds the snapshot files in the
 // partition directory.
-func openProducerState(fs vfs.FS, dir string, tp TopicPartition, expirationMs int64, log *logrus.Entry) (*producerState, error) {
+func openProducerState(fs vfs.FS, dir string, tp TopicPartition, expirationMs *atomic.Int64, log *logrus.Entry) (*producerState, error) {
 	s := &producerState{
 		fs: fs, dir: dir, tp: tp, expirationMs: expirationMs,
 		log:           kafkalog.For(log.Logger, "org.apache.kafka.storage.internals.log.ProducerStateManager"),
@@ -318,7 +319,7 @@ func (s *producerState) oldestTxnTimestamp() int64 {
 // expirationMs before now (ms), or earlier. The timestamps are those of the
 // records, so old CreateTime stamps are expired at once.
 func (s *producerState) expired(e *producerEntry, now int64) bool {
-	return e.txnFirstOffset < 0 && now-e.lastTimestamp >= s.expirationMs
+	return e.txnFirstOffset < 0 && now-e.lastTimestamp >= s.expirationMs.Load()
 }
 
 // expire drops the producers that have expired at now (ms).
@@ -329,7 +330,7 @@ func (s *producerState) expire(now int64) {
 		}
 	}
 	for id, v := range s.verifications {
-		if now-v.startedMs >= s.expirationMs {
+		if now-v.startedMs >= s.expirationMs.Load() {
 			delete(s.verifications, id)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sirupsen/logrus"
@@ -26,9 +27,16 @@ const testExpirationMs = 86_400_000
 
 var producersTP = TopicPartition{Topic: "t", Partition: 3}
 
+// expiration is producer.id.expiration.ms as a log has it.
+func expiration(ms int64) *atomic.Int64 {
+	v := &atomic.Int64{}
+	v.Store(ms)
+	return v
+}
+
 func openProducers(t testing.TB, fsys vfs.FS) *producerState {
 	t.Helper()
-	s, err := openProducerState(fsys, "/d", producersTP, testExpirationMs, logrus.NewEntry(kafkalog.Discard()))
+	s, err := openProducerState(fsys, "/d", producersTP, expiration(testExpirationMs), logrus.NewEntry(kafkalog.Discard()))
 	noError(t, err)
 	return s
 }
