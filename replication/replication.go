@@ -12,6 +12,7 @@
 //
 //	Manager.control   one control request at a time
 //	Manager.mu        the map of partitions; never held across I/O
+//	move.mu           a step of a move between log directories
 //	Partition.mu      role, epochs, in-sync set; appends and reads share it
 //	Partition.moving  followers' progress and the high watermark's advance
 //	storage.Log's own
