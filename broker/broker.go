@@ -15,6 +15,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/controller"
 	"github.com/monedula/monedula/group"
 	"github.com/monedula/monedula/internal/kafkalog"
@@ -52,6 +53,10 @@ type Broker struct {
 	server       *network.Server
 	toController *controllerLink // ISR changes
 	producerIDs  *producerids.Manager
+	verifier     *replication.Verifier
+	// transactionPartitions is the number of partitions of __transaction_state:
+	// the topic's own where it exists at the start, else as configured.
+	transactionPartitions int32
 
 	fatal  chan error
 	ctx    context.Context // of the background work; ended by Stop
@@ -138,7 +143,7 @@ func (b *Broker) bringUp(ctx context.Context) error {
 		b.bind,
 		b.loadLogs,
 		b.followFeatures,
-		b.prepareGroups,
+		b.prepareCoordinators,
 		b.startReplication,
 		b.register,
 		b.startController,
@@ -269,13 +274,20 @@ func (b *Broker) followFeatures(ctx context.Context) error {
 
 func (b *Broker) startReplication(context.Context) error {
 	cfg := b.dynamic.Current()
+	b.verifier = replication.NewVerifier(replication.VerifierConfig{
+		BrokerID: b.id.brokerID, Listener: cfg.InterBrokerListener(), Metadata: b.cache, PartitionFor: b.transactionPartition,
+		Timeout: intMs(cfg, "request.timeout.ms"), Logger: b.logger,
+	})
+	b.verifier.SetVerifying(cfg.Bool(verificationEnabled))
+	b.onStop(b.verifier.Close)
 	b.toController = newControllerLink(b.id.brokerID, cfg.InterBrokerListener(), b.cache, intMs(cfg, "controller.socket.timeout.ms"), nil)
 	b.onStop(b.toController.close)
 	b.isr = replication.NewAlterPartition(b.id.brokerID, b.registration.epoch.Load, b.toController, b.logger)
 	b.onStop(b.isr.Close)
 	b.replicas = replication.NewManager(replication.Config{
 		Options: replication.OptionsOf(cfg), Logs: b.logs, Metadata: b.cache, Topics: b.configs,
-		ISR: b.isr, Leaders: []replication.LeadershipListener{b.groups}, LogDirs: b, BrokerEpoch: b.registration.epoch.Load, Logger: b.logger,
+		ISR: b.isr, Leaders: []replication.LeadershipListener{b.groups}, LogDirs: b, Transactions: b.verifier,
+		BrokerEpoch: b.registration.epoch.Load, Logger: b.logger,
 	})
 	b.replicas.SetRates(replication.RatesOf(b.dynamic))
 	b.metrics.ofReplicas(b.replicas)
@@ -284,16 +296,22 @@ func (b *Broker) startReplication(context.Context) error {
 	return nil
 }
 
-// prepareGroups makes the group coordinator, which the replication tells of
-// leaderships from its start on.
-func (b *Broker) prepareGroups(ctx context.Context) error {
+const verificationEnabled = "transaction.partition.verification.enable"
+
+// prepareCoordinators makes the group coordinator, which the replication tells
+// of leaderships from its start on, and what finds transaction coordinators.
+func (b *Broker) prepareCoordinators(ctx context.Context) error {
 	o := group.OptionsOf(b.dynamic.Current())
-	nodes, err := b.store.TopicNodes(ctx, []string{group.TopicName})
+	b.transactionPartitions = b.cfg.Int("transaction.state.log.num.partitions")
+	nodes, err := b.store.TopicNodes(ctx, []string{group.TopicName, admin.TransactionStateTopic})
 	if err != nil {
 		return err
 	}
 	if n := len(nodes[group.TopicName].Partitions); n > 0 {
 		o.Partitions = int32(n)
+	}
+	if n := len(nodes[admin.TransactionStateTopic].Partitions); n > 0 {
+		b.transactionPartitions = int32(n)
 	}
 	b.groups = group.NewCoordinator(group.Config{
 		Options: o, Topic: group.Replicas(func() *replication.Manager { return b.replicas }), Logger: b.logger,

@@ -39,12 +39,14 @@ func (b *Broker) handlers() *api.Registry {
 		api.AlterReplicaLogDirs(b.replicas),
 		api.DescribeLogDirs(b.replicas),
 		api.DescribeProducers(b.replicas, admin.ValidateTopicName),
+		api.WriteTxnMarkers(b.replicas, b.groups, b.dynamic),
 	)
 	r.Register( // of consumer groups
 		api.FindCoordinator(b.groups.PartitionFor, b.transactionPartition, auto, b.cache),
 		api.OffsetCommit(b.groups, b.store, b.cache, b.dynamic),
 		api.OffsetFetch(b.groups, b.store, b.cache),
 		api.OffsetDelete(b.groups, b.cache),
+		api.TxnOffsetCommit(b.groups, b.cache),
 		api.JoinGroup(b.groups, b.dynamic),
 		api.SyncGroup(b.groups, b.dynamic),
 		api.Heartbeat(b.groups, b.dynamic),
@@ -80,7 +82,7 @@ func (b *Broker) handlers() *api.Registry {
 // transactionPartition is the partition of the transaction log that keeps a
 // transactional id.
 func (b *Broker) transactionPartition(id string) int32 {
-	return group.HashPartition(id, b.cfg.Int("transaction.state.log.num.partitions"))
+	return group.HashPartition(id, b.transactionPartitions)
 }
 
 // administration writes topics and configurations on behalf of clients.

@@ -30,6 +30,7 @@ func (l *live) apply(ctx context.Context) {
 	l.now = now
 	l.b.replicas.SetRates(replication.RatesOf(l.b.dynamic))
 	l.b.replicas.SetFetchers(now.Int("num.replica.fetchers"))
+	l.b.verifier.SetVerifying(now.Bool(verificationEnabled))
 	l.b.logs.SetLive(storageOptions(now))
 	const unclean = "unclean.leader.election.enable"
 	if before.Bool(unclean) != now.Bool(unclean) {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/replication"
+	"github.com/monedula/monedula/storage"
 )
 
 // BenchmarkLoad reads a partition with 100,000 commits of 100 groups.
@@ -47,7 +49,13 @@ func BenchmarkLoad(b *testing.B) {
 // discardTopic takes every append.
 type discardTopic struct{ *fakeTopic }
 
-func (discardTopic) Append(int32, []byte, int16) (first, end int64, err error) { return 0, 1, nil }
+func (discardTopic) Append(int32, []byte, *storage.Verification, int16) (first, end int64, err error) {
+	return 0, 1, nil
+}
+
+func (discardTopic) Verify(*replication.Transaction, <-chan struct{}) (*storage.Verification, error) {
+	return nil, nil
+}
 
 // BenchmarkCommit commits one partition's offset for a member.
 func BenchmarkCommit(b *testing.B) {

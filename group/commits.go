@@ -7,6 +7,8 @@ import (
 
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/replication"
+	"github.com/monedula/monedula/storage"
 )
 
 // CommitRequest is the offsets that somebody wants committed.
@@ -21,8 +23,12 @@ type CommitRequest struct {
 
 // Txn names a producer's open transaction.
 type Txn struct {
+	ID         string // transactional id
 	ProducerID int64
 	Epoch      int16
+	Abortable  bool // the client knows TRANSACTION_ABORTABLE
+
+	verified *storage.Verification
 }
 
 // Commit stores offsets and returns a code for each; it waits until they are on
@@ -37,7 +43,7 @@ func (c *Coordinator) Commit(group string, req CommitRequest) []protocol.ErrorCo
 		}
 		return codes
 	}
-	if code := c.checkGroup(group, true); code != protocol.None {
+	if code := c.checkGroup(group, req.Txn == nil); code != protocol.None {
 		return refuse(code)
 	}
 	e := c.find(group)
@@ -49,7 +55,22 @@ func (c *Coordinator) Commit(group string, req CommitRequest) []protocol.ErrorCo
 			return refuse(protocol.NotCoordinator)
 		}
 	}
+	if req.Txn != nil {
+		if err := c.verify(e.partition, req.Txn); err != nil {
+			return refuse(commitError(err))
+		}
+	}
 	return refuse(c.commit(e, &req, codes))
+}
+
+// verify has the transaction's coordinator asked whether the group's partition
+// of the offsets topic is in the transaction.
+func (c *Coordinator) verify(partition int32, txn *Txn) (err error) {
+	txn.verified, err = c.topic.Verify(&replication.Transaction{
+		ID: txn.ID, ProducerID: txn.ProducerID, ProducerEpoch: txn.Epoch, Abortable: txn.Abortable,
+		Partitions: []TopicPartition{{Topic: TopicName, Partition: partition}},
+	}, c.done)
+	return err
 }
 
 // commit stores what is not too long, which is marked in codes, and returns the
@@ -123,7 +144,11 @@ func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (first
 	if err != nil {
 		return 0, 0, settle, err
 	}
-	first, end, err = c.topic.Append(e.partition, batch, c.opts.CommitAcks)
+	var verified *storage.Verification
+	if txn != nil {
+		verified = txn.verified
+	}
+	first, end, err = c.topic.Append(e.partition, batch, verified, c.opts.CommitAcks)
 	return first, end, settle, err
 }
 
@@ -145,10 +170,6 @@ func commitError(err error) protocol.ErrorCode {
 		return code
 	}
 }
-
-// CommitError is the code that a failed verification of a transaction gives the
-// offsets committed in it.
-func CommitError(err error) protocol.ErrorCode { return commitError(err) }
 
 type keyValue struct{ key, value []byte }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -22,8 +23,12 @@ const TopicName = "__consumer_offsets"
 // makes one.
 type OffsetsTopic interface {
 	// Append appends a batch as the partition's leader and returns the offset of
-	// its first record and the one after its last.
-	Append(partition int32, batch []byte, acks int16) (first, end int64, err error)
+	// its first record and the one after its last. verified is of Verify.
+	Append(partition int32, batch []byte, verified *storage.Verification, acks int16) (first, end int64, err error)
+	// Verify asks the transaction's coordinator whether it knows of the one
+	// partition named, where the transaction is not open in its log already
+	// (KIP-890). An error is the code of the refusal.
+	Verify(t *replication.Transaction, done <-chan struct{}) (*storage.Verification, error)
 	// AwaitReplicated blocks until everything below end is on all in-sync
 	// replicas, for at most timeout (REQUEST_TIMED_OUT) or until done is closed.
 	AwaitReplicated(partition int32, end int64, timeout time.Duration, done <-chan struct{}) error
@@ -301,7 +306,7 @@ func (c *Coordinator) appendStore(e *entry, effects *Effects) *storing {
 	batch, err := c.batch([]keyValue{{key, value}})
 	if err == nil {
 		var end int64
-		if _, end, err = c.topic.Append(e.partition, batch, c.opts.CommitAcks); err == nil {
+		if _, end, err = c.topic.Append(e.partition, batch, nil, c.opts.CommitAcks); err == nil {
 			return &storing{s, end}
 		}
 	}

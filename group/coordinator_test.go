@@ -19,6 +19,7 @@ import (
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
 )
@@ -29,6 +30,7 @@ type fakeTopic struct {
 	logs       map[int32][]byte // batches one after the other
 	ends       map[int32]int64
 	appendErr  error
+	refusal    error         // Verify's answer
 	replicated error         // AwaitReplicated's answer
 	hold       chan struct{} // nil: replicas are there at once
 	reading    chan struct{} // not nil: reads wait until it is closed
@@ -38,7 +40,11 @@ func newFakeTopic() *fakeTopic {
 	return &fakeTopic{logs: map[int32][]byte{}, ends: map[int32]int64{}}
 }
 
-func (f *fakeTopic) Append(partition int32, batch []byte, _ int16) (first, end int64, err error) {
+func (f *fakeTopic) Verify(*replication.Transaction, <-chan struct{}) (*storage.Verification, error) {
+	return nil, f.refusal
+}
+
+func (f *fakeTopic) Append(partition int32, batch []byte, _ *storage.Verification, _ int16) (first, end int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.appendErr != nil {
@@ -471,7 +477,7 @@ func TestTransactionalOffsetsHoldOnceTheTransactionDoes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := topic.Append(0, marker, -1); err != nil {
+			if _, _, err := topic.Append(0, marker, nil, -1); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -485,6 +491,73 @@ func TestTransactionalOffsetsHoldOnceTheTransactionDoes(t *testing.T) {
 		c.TxnEnded(5, 0, true)
 		if got := fetched(t, c, "g"); got != "t-0=9" {
 			t.Errorf("after the open one's end: %s", got)
+		}
+		c.Stop()
+	})
+}
+
+// What the transaction's coordinator says of a commit is what its producer hears,
+// and nothing is appended.
+func TestUnverifiedTransactionalCommitsAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := newFakeTopic()
+		c, _ := leading(t, topic, testOptions())
+		for verdict, want := range map[protocol.ErrorCode]protocol.ErrorCode{
+			protocol.TransactionAbortable:     protocol.TransactionAbortable,
+			protocol.InvalidTxnState:          protocol.InvalidTxnState,
+			protocol.InvalidProducerIDMapping: protocol.InvalidProducerIDMapping,
+			protocol.InvalidProducerEpoch:     protocol.InvalidProducerEpoch,
+			protocol.NetworkException:         protocol.CoordinatorLoadInProgress,
+			protocol.NotLeaderOrFollower:      protocol.NotCoordinator,
+		} {
+			topic.refusal = verdict
+			if codes := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 1)}, Txn: &Txn{ProducerID: 1}}); codes[0] != want {
+				t.Errorf("%s became %s, want %s", verdict.Name(), codes[0].Name(), want.Name())
+			}
+		}
+		if end := topic.ends[0]; end != 0 {
+			t.Errorf("%d records were appended", end)
+		}
+		c.Stop()
+	})
+}
+
+// A commit of an open transaction leaves what holds alone, makes the partition
+// unstable (KIP-447), and keeps the group from dying of idleness.
+func TestOffsetsOfOpenTransactionsArePending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := leading(t, newFakeTopic(), testOptions())
+		commit := func(offset int64, txn *Txn) {
+			t.Helper()
+			if codes := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, offset)}, Txn: txn}); codes[0] != protocol.None {
+				t.Fatal(codes[0].Name())
+			}
+		}
+		stable := func() protocol.ErrorCode {
+			list, _ := c.Fetch("g", []TopicPartition{{Topic: "t"}}, true)
+			return list[0].Err
+		}
+		commit(5, nil)
+		commit(6, &Txn{ProducerID: 1})
+		if got := fetched(t, c, "g"); got != "t-0=5" || stable() != protocol.UnstableOffsetCommit {
+			t.Errorf("while open: %s, stable %s", got, stable().Name())
+		}
+		time.Sleep(testOptions().Retention + time.Hour)
+		c.Clean()
+		if list, _ := c.List(nil, nil); len(list) != 1 || fetched(t, c, "g") != "" {
+			t.Errorf("after the retention: groups %v, offsets %s", list, fetched(t, c, "g"))
+		}
+		c.TxnEnded(1, 0, true)
+		if got := fetched(t, c, "g"); got != "t-0=6" || stable() != protocol.None {
+			t.Errorf("after the end: %s, stable %s", got, stable().Name())
+		}
+		commit(7, &Txn{ProducerID: 1})
+		if code := c.Delete("g"); code != protocol.None {
+			t.Errorf("delete: %s", code.Name())
+		}
+		c.TxnEnded(1, 0, true)
+		if got := fetched(t, c, "g"); got != "" {
+			t.Errorf("a deleted group has %s", got)
 		}
 		c.Stop()
 	})
@@ -549,7 +622,7 @@ func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := topic.Append(0, batch, -1); err != nil {
+		if _, _, err := topic.Append(0, batch, nil, -1); err != nil {
 			t.Fatal(err)
 		}
 	}

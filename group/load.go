@@ -139,7 +139,8 @@ type loader struct {
 	warnf, errorf func(format string, args ...any)
 
 	groups map[string]*loadedGroup
-	topics map[string]string // topic names, each kept once
+	open   map[int64]map[*loadedGroup]bool // groups with commits of a producer's open transaction
+	topics map[string]string               // topic names, each kept once
 	buffer []byte
 }
 
@@ -153,7 +154,7 @@ type loadedGroup struct {
 
 func newLoader(partition int32, rules Rules, warnf, errorf func(string, ...any)) *loader {
 	return &loader{partition: partition, rules: rules, warnf: warnf, errorf: errorf,
-		groups: map[string]*loadedGroup{}, topics: map[string]string{}}
+		groups: map[string]*loadedGroup{}, open: map[int64]map[*loadedGroup]bool{}, topics: map[string]string{}}
 }
 
 // read reads the log from its start to its end, as far as that is when it gets
@@ -308,6 +309,10 @@ func (l *loader) offsetRecord(key *recordKey, value []byte, producer, batchAt in
 	into := g.offsets
 	if producer != record.NoProducerID {
 		into = g.txn(producer)
+		if l.open[producer] == nil {
+			l.open[producer] = map[*loadedGroup]bool{}
+		}
+		l.open[producer][g] = true
 	}
 	p := TopicPartition{Topic: topic, Partition: key.partition.Partition}
 	if value == nil {
@@ -338,7 +343,7 @@ func (l *loader) control(b record.Batch) {
 	if !found {
 		return
 	}
-	for _, g := range l.groups {
+	for g := range l.open[b.ProducerID()] {
 		txn := g.txns[b.ProducerID()]
 		if control.Type == record.Commit {
 			for p, v := range txn {
@@ -349,6 +354,7 @@ func (l *loader) control(b record.Batch) {
 		}
 		delete(g.txns, b.ProducerID())
 	}
+	delete(l.open, b.ProducerID())
 }
 
 // finish returns the groups: those with a record of their own, and those that

@@ -3,8 +3,8 @@ package group
 import (
 	"time"
 
-	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
+	"github.com/monedula/monedula/storage"
 )
 
 // Replicas returns the offsets topic as a replication.Manager hosts it. The
@@ -14,12 +14,16 @@ func Replicas(manager func() *replication.Manager) OffsetsTopic { return replica
 
 type replicas struct{ manager func() *replication.Manager }
 
-func (r replicas) Append(partition int32, batch []byte, acks int16) (first, end int64, err error) {
+func (r replicas) Verify(t *replication.Transaction, done <-chan struct{}) (*storage.Verification, error) {
+	return r.manager().VerifyTransaction(t, done)
+}
+
+func (r replicas) Append(partition int32, batch []byte, verified *storage.Verification, acks int16) (first, end int64, err error) {
 	p, err := r.manager().Partition(TopicName, partition)
 	if err != nil {
 		return 0, 0, err
 	}
-	info, err := p.AppendAsLeader(batch, record.FromCoordinator, acks)
+	info, err := p.AppendAsLeader(batch, verified, acks)
 	if err != nil {
 		return 0, 0, err
 	}

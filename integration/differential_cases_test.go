@@ -16,7 +16,7 @@ func casesOf(key int16) []differentialCase {
 	if build := emptyBody(key); build != nil {
 		cases = append(cases, differentialCase{name: "empty", build: build})
 	}
-	return append(append(cases, specialCases[key]...), groupCases(key)...)
+	return append(append(append(cases, specialCases[key]...), groupCases(key)...), txnCases()[key]...)
 }
 
 // emptyBody is the request with every field at its default. A few make the

@@ -97,12 +97,18 @@ func (l *Link) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) 
 // connection). It sets that version in req. Where there is no common version
 // the error is an UnsupportedError and the connection stays.
 func (l *Link) Negotiated(ctx context.Context, req kmsg.Request, max int16) (kmsg.Response, error) {
+	return l.Between(ctx, req, 0, max)
+}
+
+// Between is Negotiated for a request that has a meaning from version min on
+// only: it is not sent at an older one.
+func (l *Link) Between(ctx context.Context, req kmsg.Request, min, max int16) (kmsg.Response, error) {
 	return l.inTurn(ctx, func(ctx context.Context) (kmsg.Response, error) {
 		versions, err := l.negotiate(ctx)
 		if err != nil {
 			return nil, err
 		}
-		version, err := commonVersion(versions, req, max)
+		version, err := commonVersion(versions, req, min, max)
 		if err != nil {
 			return nil, err
 		}

@@ -16,7 +16,7 @@ const apiVersionsNewest = 3
 type UnsupportedError struct {
 	Key                  int16
 	BrokerMin, BrokerMax int16 // both -1: the broker does not know the request
-	OwnMax               int16
+	OwnMin, OwnMax       int16
 }
 
 func (e *UnsupportedError) Error() string {
@@ -24,7 +24,7 @@ func (e *UnsupportedError) Error() string {
 	if e.BrokerMax < 0 {
 		return fmt.Sprintf("the node does not support %s", name)
 	}
-	return fmt.Sprintf("the node supports %s %d to %d, this side 0 to %d", name, e.BrokerMin, e.BrokerMax, e.OwnMax)
+	return fmt.Sprintf("the node supports %s %d to %d, this side %d to %d", name, e.BrokerMin, e.BrokerMax, e.OwnMin, e.OwnMax)
 }
 
 // Unwrap makes it the protocol's error code.
@@ -73,7 +73,7 @@ func offeredMax(resp *kmsg.ApiVersionsResponse) int16 {
 	return 0
 }
 
-func commonVersion(versions *kmsg.ApiVersionsResponse, req kmsg.Request, limit int16) (int16, error) {
+func commonVersion(versions *kmsg.ApiVersionsResponse, req kmsg.Request, least, limit int16) (int16, error) {
 	own := req.MaxVersion()
 	if limit >= 0 {
 		own = min(own, limit)
@@ -82,10 +82,10 @@ func commonVersion(versions *kmsg.ApiVersionsResponse, req kmsg.Request, limit i
 		if k.ApiKey != req.Key() {
 			continue
 		}
-		if version := min(own, k.MaxVersion); version >= k.MinVersion && version >= 0 {
+		if version := min(own, k.MaxVersion); version >= k.MinVersion && version >= least {
 			return version, nil
 		}
-		return 0, &UnsupportedError{Key: req.Key(), BrokerMin: k.MinVersion, BrokerMax: k.MaxVersion, OwnMax: own}
+		return 0, &UnsupportedError{Key: req.Key(), BrokerMin: k.MinVersion, BrokerMax: k.MaxVersion, OwnMin: least, OwnMax: own}
 	}
-	return 0, &UnsupportedError{Key: req.Key(), BrokerMin: -1, BrokerMax: -1, OwnMax: own}
+	return 0, &UnsupportedError{Key: req.Key(), BrokerMin: -1, BrokerMax: -1, OwnMin: least, OwnMax: own}
 }

@@ -136,7 +136,7 @@ func (p *Partition) append(a storage.Append, acks int16, now time.Time) (appende
 			"The size of the current ISR %s is insufficient to satisfy the min.isr requirement of %d for partition %s",
 			idSet(p.isr.committed), p.minISRLocked(), name(p.id))
 	}
-	a.LeaderEpoch = p.leaderEpoch
+	a.LeaderEpoch, a.VerificationRequired = p.leaderEpoch, p.m.verifying()
 	info, err := p.log.AppendAsLeader(a)
 	if err != nil {
 		if protocol.CodeOf(err) == protocol.MessageTooLarge {
@@ -421,9 +421,10 @@ func (p *Partition) lowWatermark() (int64, error) {
 
 // AppendAsLeader writes records of a coordinator (offsets, transaction log,
 // markers) and says where they are; with acks -1 AwaitReplicated tells when they
-// are safe.
-func (p *Partition) AppendAsLeader(records []byte, origin record.Origin, acks int16) (storage.AppendInfo, error) {
-	a, err := p.append(storage.Append{Records: records, Origin: origin, ZstdAllowed: true, BatchRequired: true}, acks, p.m.now())
+// are safe. verified is what VerifyTransaction returned for transactional records.
+func (p *Partition) AppendAsLeader(records []byte, verified *storage.Verification, acks int16) (storage.AppendInfo, error) {
+	a, err := p.append(storage.Append{Records: records, Origin: record.FromCoordinator, ZstdAllowed: true, BatchRequired: true,
+		Verified: verified}, acks, p.m.now())
 	if err != nil {
 		return storage.AppendInfo{}, err
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/protocol"
-	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -465,7 +464,7 @@ func TestLegacyOffsetsHideWhatIsAboveTheHighWatermark(t *testing.T) {
 
 func TestCoordinatorAppendsWithTheTopicsMinISR(t *testing.T) {
 	b := withFollower(t)
-	info, err := b.partition().AppendAsLeader(batch(t, 2), record.FromCoordinator, 1)
+	info, err := b.partition().AppendAsLeader(batch(t, 2), nil, 1)
 	if err != nil || info.LastOffset != 1 {
 		t.Errorf("%+v, %v", info, err)
 	}
@@ -477,6 +476,6 @@ func TestCoordinatorAppendsWithTheTopicsMinISR(t *testing.T) {
 		t.Errorf("replicated: %v", err)
 	}
 	b.requireISR(3)
-	_, err = b.partition().AppendAsLeader(batch(t, 2), record.FromCoordinator, -1)
+	_, err = b.partition().AppendAsLeader(batch(t, 2), nil, -1)
 	wantCode(t, "acks=-1", err, protocol.NotEnoughReplicas)
 }

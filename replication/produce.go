@@ -25,7 +25,8 @@ type PartitionProduce struct {
 	LogStart      int64 // -1 where the partition is not ours
 
 	partition *Partition
-	required  int64 // acks=-1: the high watermark to wait for
+	verified  *storage.Verification // of the first records of a transaction
+	required  int64                 // acks=-1: the high watermark to wait for
 	waiting   bool
 }
 
@@ -45,13 +46,6 @@ type Produce struct {
 
 	m     *Manager
 	added []appended // by partition, to wake after all are written
-}
-
-// TransactionVerifier asks a transaction's coordinator whether the partitions
-// were added to the producer's open transaction (KIP-890). The error of a
-// partition is what its append is refused with.
-type TransactionVerifier interface {
-	Verify(transactionalID string, producerID int64, epoch int16, partitions []TopicPartition, version int16) map[TopicPartition]error
 }
 
 // producePool hands out Produce values.
@@ -183,62 +177,6 @@ func checkRecords(version int16, set []byte) error {
 	return nil
 }
 
-// verifyTransactions asks the coordinator about transactional records; false
-// where the whole request is refused.
-func (p *Produce) verifyTransactions() bool {
-	producer, epoch := record.NoProducerID, record.NoProducerEpoch
-	var partitions []TopicPartition
-	for i := range p.Partitions {
-		part := &p.Partitions[i]
-		if part.Err != nil {
-			continue
-		}
-		b := firstBatch(part.Records)
-		if b == nil || !b.IsTransactional() {
-			continue
-		}
-		if len(partitions) > 0 && b.ProducerID() != producer {
-			p.RefuseAll(protocol.Errorf(protocol.InvalidProducerIDMapping, "Transactional records contained more than one producer ID"))
-			return false
-		}
-		producer, epoch = b.ProducerID(), b.ProducerEpoch()
-		partitions = append(partitions, TopicPartition{Topic: part.Topic, Partition: part.Partition})
-	}
-	if len(partitions) == 0 {
-		return true
-	}
-	refused := p.m.verify(p.TransactionalID, producer, epoch, partitions, p.Version)
-	for i := range p.Partitions {
-		part := &p.Partitions[i]
-		if err := refused[TopicPartition{Topic: part.Topic, Partition: part.Partition}]; err != nil && part.Err == nil {
-			part.Err = err
-		}
-	}
-	return true
-}
-
-// verify answers for a coordinator that does not know the transaction where
-// there is no verifier.
-func (m *Manager) verify(transactionalID *string, producer int64, epoch int16, partitions []TopicPartition, version int16) map[TopicPartition]error {
-	if m.cfg.Transactions != nil && transactionalID != nil {
-		return m.cfg.Transactions.Verify(*transactionalID, producer, epoch, partitions, version)
-	}
-	refused := make(map[TopicPartition]error, len(partitions))
-	for _, id := range partitions {
-		refused[id] = transactionNotOpen(version)
-	}
-	return refused
-}
-
-// transactionNotOpen is the refusal of records whose partition was not added to
-// an open transaction. Clients from Produce v11 on can abort and go on.
-func transactionNotOpen(version int16) error {
-	if version > 10 {
-		return protocol.TransactionAbortable
-	}
-	return protocol.Errorf(protocol.InvalidTxnState, "Partition was not added to the transaction")
-}
-
 // appendOne appends to one partition.
 func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
 	if isInternal(part.Topic) && !p.InternalAllowed {
@@ -252,7 +190,7 @@ func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
 		return appended{}
 	}
 	a, err := partition.append(storage.Append{Records: part.Records, Origin: record.FromClient,
-		ZstdAllowed: p.Version >= 7, BatchRequired: p.Version >= 3}, p.Acks, now)
+		ZstdAllowed: p.Version >= 7, BatchRequired: p.Version >= 3, Verified: part.verified}, p.Acks, now)
 	if err != nil {
 		p.m.appendFailed(partition, part, err)
 		return appended{}
@@ -361,7 +299,12 @@ func (part *PartitionProduce) Answer() protocol.ProducePartitionResponse {
 		}
 		return a
 	}
-	if a.ErrorCode == protocol.InvalidTxnState || a.ErrorCode == protocol.InvalidProducerIDMapping {
+	var unverified *unverifiedError
+	switch {
+	case errors.As(part.Err, &unverified):
+		text := unverified.Error()
+		a.ErrorMessage = &text
+	case a.ErrorCode == protocol.InvalidProducerIDMapping:
 		a.ErrorMessage = specificText(part.Err)
 	}
 	return a

@@ -105,24 +105,6 @@ func transactional(producer int64) func(*record.Options) {
 	}
 }
 
-func TestPitfallReplication25_TransactionalRecordsNeedAnOpenTransaction(t *testing.T) {
-	b := alone(t)
-	id := "tx"
-	for version, want := range map[int16]protocol.ErrorCode{10: protocol.InvalidTxnState, 11: protocol.TransactionAbortable} {
-		p := b.NewProduce()
-		p.Version, p.Acks, p.TransactionalID = version, -1, &id
-		p.Add(testTopic, 0, batch(t, 1, transactional(7)))
-		if !p.Transactional() {
-			t.Error("the batch does not count as transactional")
-		}
-		p.Append()
-		wantCode(t, "transactional produce", p.Partitions[0].Err, want)
-	}
-	if end := b.partition().Log().Offsets().LogEnd; end != 0 {
-		t.Errorf("the refused records were appended: log end %d", end)
-	}
-}
-
 func TestTwoProducersInOneTransactionalRequest(t *testing.T) {
 	b := alone(t)
 	b.control(roleOf(1, ourID, 1, []int32{ourID}, ourID))

@@ -162,16 +162,14 @@ type ISRChanger interface {
 
 // Config is what a Manager needs.
 type Config struct {
-	Options  Options
-	Logs     *storage.Manager
-	Metadata *metadata.Cache
-	Topics   TopicConfigs
-	ISR      ISRChanger           // nil: in-sync sets never change (one broker)
-	Leaders  []LeadershipListener // told in this order
-	LogDirs  LogDirEvents         // nil: nobody
-	// Transactions verifies transactional records; nil: no coordinator knows of
-	// any transaction.
-	Transactions TransactionVerifier
+	Options      Options
+	Logs         *storage.Manager
+	Metadata     *metadata.Cache
+	Topics       TopicConfigs
+	ISR          ISRChanger           // nil: in-sync sets never change (one broker)
+	Leaders      []LeadershipListener // told in this order
+	LogDirs      LogDirEvents         // nil: nobody
+	Transactions Transactions         // nil: transactional records are not verified
 	// BrokerEpoch tells this broker's epoch, the czxid of its registration;
 	// -1 while it is not registered.
 	BrokerEpoch func() int64

@@ -33,6 +33,11 @@ type Append struct {
 	ZstdAllowed bool
 	// BatchRequired: an empty or incomplete set is INVALID_RECORD (Produce v3+) rather than nothing.
 	BatchRequired bool
+	// VerificationRequired: transactional records that do not belong to an open
+	// transaction of this log are INVALID_TXN_STATE, unless Verified is the
+	// producer's pending verification (KIP-890).
+	VerificationRequired bool
+	Verified             *Verification
 }
 
 // AppendAsLeader checks, stamps and appends a client's or coordinator's
@@ -68,7 +73,7 @@ func (l *Log) appendValidated(a *Append, checked *record.Checked, config *logCon
 	defer l.unlock(&ended)
 	set, err := l.validate(a, checked, config, info)
 	if err == nil {
-		err = l.ioError("Error while appending records to %s in dir %s", l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, a.Origin, config.topic))
+		err = l.ioError("Error while appending records to %s in dir %s", l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, a, config.topic))
 	}
 	ended = true
 	return err
@@ -156,7 +161,7 @@ func (l *Log) appendReplicated(set []byte, checked *record.Checked, info *Append
 			"Unexpected offset in append to %s. %s %d is less than the next offset %d. First offset in append: %d, last offset in append: %d. Log start offset = %d",
 			l.name, which, info.FirstOffset, end.LogEnd, record.Batch(set).BaseOffset(), info.LastOffset, end.LogStart)
 	} else if err = l.check(); err == nil {
-		err = l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, record.FromReplication, l.Config())
+		err = l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, &Append{Origin: record.FromReplication}, l.Config())
 	}
 	ended = true
 	return err
@@ -164,8 +169,9 @@ func (l *Log) appendReplicated(set []byte, checked *record.Checked, info *Append
 
 // appendLocked puts batches with their final offsets at the end of the log:
 // epochs, roll, producer checks, write, indexes, producer state. oldFormat says
-// that the true first offset is inside a v0 or v1 wrapper. mu is held.
-func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, origin record.Origin, c *settings.Topic) error {
+// that the true first offset is inside a v0 or v1 wrapper; of a the rules are
+// used, not the records. mu is held.
+func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Append, c *settings.Topic) error {
 	if err := l.assignEpochs(set); err != nil {
 		return err
 	}
@@ -177,7 +183,7 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, origin 
 	if err != nil {
 		return err
 	}
-	duplicate, found, err := l.checkProducers(set, origin)
+	duplicate, found, err := l.checkProducers(set, a)
 	if err != nil {
 		return err
 	}
@@ -266,8 +272,8 @@ func (l *Log) active() *segment {
 
 // checkProducers checks the batches of producers with an id; nothing changes
 // yet. It finds the batch that the set repeats, if any.
-func (l *Log) checkProducers(set []byte, origin record.Origin) (duplicate producerBatch, found bool, err error) {
-	l.update.begin(l.producers, origin)
+func (l *Log) checkProducers(set []byte, a *Append) (duplicate producerBatch, found bool, err error) {
+	l.update.begin(l.producers, a.Origin)
 	for len(set) > 0 {
 		b, rest, err := record.Next(set)
 		if err != nil || b == nil {
@@ -277,10 +283,13 @@ func (l *Log) checkProducers(set []byte, origin record.Origin) (duplicate produc
 		if !b.HasProducerID() {
 			continue
 		}
-		if origin == record.FromClient {
+		if a.Origin == record.FromClient {
 			if duplicate, found := l.producers.duplicate(b); found {
 				return duplicate, true, nil
 			}
+		}
+		if a.VerificationRequired && l.unverified(b, a.Verified) {
+			return duplicate, false, protocol.Errorf(protocol.InvalidTxnState, "Record was not part of an ongoing transaction")
 		}
 		if err := l.update.add(b); err != nil {
 			return duplicate, false, err

@@ -128,7 +128,7 @@ type producerState struct {
 	// Both by rising firstOffset: transactions without a marker, and those
 	// whose marker is not known to be replicated.
 	ongoing, unreplicated []openTxn
-	verifications         map[int64]*verification
+	verifications         map[int64]*Verification
 
 	snapshots []int64 // offsets of the files, rising
 	end       int64   // the state has seen the log up to here
@@ -142,7 +142,7 @@ func openProducerState(fs vfs.FS, dir string, tp TopicPartition, expirationMs *a
 		fs: fs, dir: dir, tp: tp, expirationMs: expirationMs,
 		log:           kafkalog.For(log.Logger, "org.apache.kafka.storage.internals.log.ProducerStateManager"),
 		entries:       map[int64]*producerEntry{},
-		verifications: map[int64]*verification{},
+		verifications: map[int64]*Verification{},
 	}
 	return s, s.reloadSnapshots()
 }
@@ -340,36 +340,6 @@ func (s *producerState) expire(now int64) {
 func (s *producerState) clear() {
 	clear(s.entries)
 	s.ongoing, s.unreplicated = nil, nil
-}
-
-// verification remembers that a transaction's first append to this partition
-// was sent to the transaction coordinator to be verified (KIP-890). The pointer
-// is the guard: an append that carries it may begin the transaction.
-type verification struct {
-	startedMs      int64
-	lowestSequence int32
-	epoch          int16
-}
-
-// verify returns the producer's pending verification, begun now (ms) where
-// there is none, and notes the lowest sequence seen of the newest epoch.
-func (s *producerState) verify(producerID int64, sequence int32, epoch int16, now int64) *verification {
-	v := s.verifications[producerID]
-	switch {
-	case v == nil:
-		v = &verification{startedMs: now, lowestSequence: sequence, epoch: epoch}
-		s.verifications[producerID] = v
-	case epoch > v.epoch:
-		v.epoch, v.lowestSequence = epoch, sequence
-	case epoch == v.epoch:
-		v.lowestSequence = min(v.lowestSequence, sequence)
-	}
-	return v
-}
-
-// verified says whether guard is the producer's pending verification.
-func (s *producerState) verified(producerID int64, guard *verification) bool {
-	return guard != nil && s.verifications[producerID] == guard
 }
 
 const maxSequence = 1<<31 - 1

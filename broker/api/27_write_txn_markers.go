@@ -1,0 +1,136 @@
+package api
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/replication"
+)
+
+// WriteTxnMarkers ends transactions on partitions led here: for a transaction
+// coordinator, or an administrator who ends one that hangs.
+//
+// Versions 0 and 1; v1 is flexible. Each marker is appended as a control batch
+// and answered when all in-sync replicas have it and, on the offsets topic, when
+// the offsets of the transaction hold or are dropped. An older coordinator epoch
+// than the partition has seen is TRANSACTION_COORDINATOR_FENCED, an older
+// producer epoch INVALID_PRODUCER_EPOCH.
+func WriteTxnMarkers(replicas *replication.Manager, groups *group.Coordinator, settings Settings) Handler {
+	return Typed(protocol.WriteTxnMarkers, 0, 1, func(c *Call, req *kmsg.WriteTxnMarkersRequest) (kmsg.Response, error) {
+		if !c.AllowsCluster(kmsg.ACLOperationAlter) {
+			if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {
+				return nil, err
+			}
+		}
+		w := markerWriter{replicas: replicas}
+		for i := range req.Markers {
+			w.append(&req.Markers[i])
+		}
+		w.await(millis(settings.Current().Int("request.timeout.ms")), c.Done)
+		for i := range w.written {
+			if m := &w.written[i]; m.err == nil && m.id.Topic == group.TopicName {
+				groups.TxnEnded(m.producerID, m.id.Partition, m.committed)
+			}
+		}
+		return w.answer(), nil
+	})
+}
+
+// writtenMarker is one marker of one partition.
+type writtenMarker struct {
+	producerID int64
+	committed  bool
+	id         replication.TopicPartition
+	partition  *replication.Partition // set once it is appended
+	end        int64                  // the offset after it
+	err        error
+}
+
+// markerWriter appends markers and waits for them to be replicated.
+type markerWriter struct {
+	replicas *replication.Manager
+	written  []writtenMarker
+}
+
+func (w *markerWriter) append(m *kmsg.WriteTxnMarkersRequestMarker) {
+	for i := range m.Topics {
+		for _, index := range m.Topics[i].Partitions {
+			one := writtenMarker{producerID: m.ProducerID, committed: m.Committed,
+				id: replication.TopicPartition{Topic: m.Topics[i].Topic, Partition: index}}
+			one.err = w.appendOne(&one, m)
+			w.written = append(w.written, one)
+		}
+	}
+}
+
+func (w *markerWriter) appendOne(one *writtenMarker, m *kmsg.WriteTxnMarkersRequestMarker) error {
+	p, err := w.replicas.Partition(one.id.Topic, one.id.Partition)
+	if err != nil {
+		return protocol.UnknownTopicOrPartition
+	}
+	log := p.Log()
+	switch {
+	case log == nil:
+		return protocol.UnknownTopicOrPartition
+	case log.Config().Magic < record.CurrentMagic:
+		return protocol.UnsupportedForMessageFormat
+	}
+	o := record.Defaults()
+	o.ProducerID, o.ProducerEpoch = m.ProducerID, m.ProducerEpoch
+	kind := record.Abort
+	if m.Committed {
+		kind = record.Commit
+	}
+	batch, err := record.EndTxnMarker(o, kind, m.CoordinatorEpoch, time.Now().UnixMilli())
+	if err != nil {
+		return err
+	}
+	info, err := p.AppendAsLeader(batch, nil, -1)
+	if err != nil {
+		return err
+	}
+	one.partition, one.end = p, info.LastOffset+1
+	return nil
+}
+
+// await waits for all that was appended, for at most the timeout.
+func (w *markerWriter) await(timeout time.Duration, done <-chan struct{}) {
+	deadline := time.Now().Add(timeout)
+	for i := range w.written {
+		if m := &w.written[i]; m.err == nil {
+			m.err = m.partition.AwaitReplicated(m.end, max(time.Until(deadline), 0), done)
+		}
+	}
+}
+
+// answer has one entry a producer, as Kafka's: of two markers of one producer for
+// a partition the later one's code stays.
+func (w *markerWriter) answer() *kmsg.WriteTxnMarkersResponse {
+	resp := kmsg.NewPtrWriteTxnMarkersResponse()
+	for i := range w.written {
+		m := &w.written[i]
+		marker := entryOf(&resp.Markers, func(r *kmsg.WriteTxnMarkersResponseMarker) bool { return r.ProducerID == m.producerID })
+		marker.ProducerID = m.producerID
+		topic := entryOf(&marker.Topics, func(t *kmsg.WriteTxnMarkersResponseMarkerTopic) bool { return t.Topic == m.id.Topic })
+		topic.Topic = m.id.Topic
+		p := entryOf(&topic.Partitions, func(p *kmsg.WriteTxnMarkersResponseMarkerTopicPartition) bool { return p.Partition == m.id.Partition })
+		p.Partition, p.ErrorCode = m.id.Partition, int16(protocol.CodeOf(m.err))
+	}
+	return resp
+}
+
+// entryOf returns the entry of a list, appended where there is none.
+func entryOf[T any](list *[]T, is func(*T) bool) *T {
+	for i := range *list {
+		if is(&(*list)[i]) {
+			return &(*list)[i]
+		}
+	}
+	var none T
+	*list = append(*list, none)
+	return &(*list)[len(*list)-1]
+}

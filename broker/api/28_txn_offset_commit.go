@@ -1,0 +1,77 @@
+package api
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/protocol"
+)
+
+// TxnOffsetCommit stores offsets that hold once a producer's transaction does
+// (KIP-98): until its marker is written they are pending.
+//
+// Versions 0 to 4. v2 leader epochs, v3 flexible and the consumer's membership
+// (KIP-447), v4 TRANSACTION_ABORTABLE. Before v2
+// COORDINATOR_LOAD_IN_PROGRESS is told as COORDINATOR_NOT_AVAILABLE, since old
+// producers stop at it (KAFKA-7296).
+func TxnOffsetCommit(groups *group.Coordinator, cache Metadata) Handler {
+	return Typed(protocol.TxnOffsetCommit, 0, 4, func(c *Call, req *kmsg.TxnOffsetCommitRequest) (kmsg.Response, error) {
+		if !c.Allows(kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTransactionalId, req.TransactionalID) {
+			return nil, protocol.TransactionalIDAuthorizationFailed
+		}
+		if err := c.requireGroup(kmsg.ACLOperationRead, req.Group); err != nil {
+			return nil, err
+		}
+		var list committable
+		var commits []group.Commit
+		cluster := cache.Snapshot()
+		now := time.Now().UnixMilli()
+		for i := range req.Topics {
+			t := &req.Topics[i]
+			for j := range t.Partitions {
+				from := &t.Partitions[j]
+				p := group.TopicPartition{Topic: t.Topic, Partition: from.Partition}
+				if list.add(p, c.checkCommitted(cluster, p.Topic, p.Partition)) {
+					o := group.Offset{Offset: from.Offset, LeaderEpoch: -1, Metadata: valueOrEmpty(from.Metadata), CommittedMs: now, ExpiresMs: -1}
+					if req.Version >= 2 {
+						o.LeaderEpoch = from.LeaderEpoch
+					}
+					commits = append(commits, group.Commit{Partition: p, Offset: o})
+				}
+			}
+		}
+		if len(commits) > 0 {
+			list.settle(groups.Commit(req.Group, txnCommit(req, commits)))
+		}
+		return answerTxnCommit(req, &list), nil
+	})
+}
+
+func txnCommit(req *kmsg.TxnOffsetCommitRequest, commits []group.Commit) group.CommitRequest {
+	r := group.CommitRequest{Generation: -1, Commits: commits, Txn: &group.Txn{
+		ID: req.TransactionalID, ProducerID: req.ProducerID, Epoch: req.ProducerEpoch, Abortable: req.Version >= 4}}
+	if req.Version >= 3 {
+		r.Generation, r.MemberID, r.InstanceID = req.Generation, req.MemberID, req.InstanceID
+	}
+	return r
+}
+
+func answerTxnCommit(req *kmsg.TxnOffsetCommitRequest, list *committable) *kmsg.TxnOffsetCommitResponse {
+	resp := kmsg.NewPtrTxnOffsetCommitResponse()
+	for i := range req.Topics {
+		t := kmsg.NewTxnOffsetCommitResponseTopic()
+		t.Topic = req.Topics[i].Topic
+		for j := range req.Topics[i].Partitions {
+			p := kmsg.NewTxnOffsetCommitResponseTopicPartition()
+			p.Partition, p.ErrorCode = req.Topics[i].Partitions[j].Partition, list.next()
+			if req.Version < 2 && protocol.ErrorCode(p.ErrorCode) == protocol.CoordinatorLoadInProgress {
+				p.ErrorCode = int16(protocol.CoordinatorNotAvailable)
+			}
+			t.Partitions = append(t.Partitions, p)
+		}
+		resp.Topics = append(resp.Topics, t)
+	}
+	return resp
+}

@@ -1,0 +1,158 @@
+package replication
+
+import (
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/storage"
+)
+
+// Transactions verifies transactional records before the first of them in a
+// transaction is appended to a partition (KIP-890).
+type Transactions interface {
+	// Verifying says whether transactional records are verified:
+	// transaction.partition.verification.enable.
+	Verifying() bool
+	// Verify asks the transaction's coordinator. It blocks until the answer is
+	// there or done is closed. Partitions that are not in the result, or have
+	// None, belong to the transaction.
+	Verify(t *Transaction, done <-chan struct{}) map[TopicPartition]protocol.ErrorCode
+}
+
+// Transaction is what a coordinator is asked about.
+type Transaction struct {
+	ID            string
+	ProducerID    int64
+	ProducerEpoch int16
+	Partitions    []TopicPartition
+	// Abortable: the client knows TRANSACTION_ABORTABLE (Produce v11,
+	// TxnOffsetCommit v4); others are told INVALID_TXN_STATE.
+	Abortable bool
+}
+
+// verifying says whether appends of transactional records need a verification.
+func (m *Manager) verifying() bool {
+	return m.cfg.Transactions != nil && m.cfg.Transactions.Verifying()
+}
+
+// verifyTransactions has the coordinator asked about transactional records that
+// are the first of their transaction here; false where the whole request is
+// refused. Records of a transaction that is open here need no question.
+func (p *Produce) verifyTransactions() bool {
+	t := Transaction{ProducerID: record.NoProducerID, Abortable: p.Version > 10}
+	transactional := false
+	for i := range p.Partitions {
+		b := p.transactionalBatch(i)
+		if b == nil {
+			continue
+		}
+		if transactional && (b.ProducerID() != t.ProducerID || b.ProducerEpoch() != t.ProducerEpoch) {
+			p.RefuseAll(protocol.Errorf(protocol.InvalidProducerIDMapping, "Transactional records contained more than one producer ID"))
+			return false
+		}
+		transactional = true
+		t.ProducerID, t.ProducerEpoch = b.ProducerID(), b.ProducerEpoch()
+	}
+	if !transactional || p.TransactionalID == nil || !p.m.verifying() {
+		return true
+	}
+	t.ID = *p.TransactionalID
+	for i := range p.Partitions {
+		b := p.transactionalBatch(i)
+		if b == nil {
+			continue
+		}
+		part := &p.Partitions[i]
+		guard, err := p.m.beginVerification(part.Topic, part.Partition, &t, b.BaseSequence())
+		if err != nil {
+			part.Err = unverified(protocol.CodeOf(err))
+			continue
+		}
+		if part.verified = guard; guard != nil {
+			t.Partitions = append(t.Partitions, TopicPartition{Topic: part.Topic, Partition: part.Partition})
+		}
+	}
+	if len(t.Partitions) == 0 {
+		return true
+	}
+	refused := p.m.cfg.Transactions.Verify(&t, p.Done)
+	for i := range p.Partitions {
+		part := &p.Partitions[i]
+		if code := refused[TopicPartition{Topic: part.Topic, Partition: part.Partition}]; code != protocol.None && part.verified != nil {
+			part.Err = unverified(code)
+		}
+	}
+	return true
+}
+
+// transactionalBatch is the first batch of a partition that is not refused yet,
+// nil unless it is transactional.
+func (p *Produce) transactionalBatch(i int) record.Batch {
+	part := &p.Partitions[i]
+	if part.Err != nil {
+		return nil
+	}
+	if b := firstBatch(part.Records); b != nil && b.IsTransactional() {
+		return b
+	}
+	return nil
+}
+
+// unverified is what a producer is told where its records were not verified. What
+// it may try again is NOT_ENOUGH_REPLICAS: old producers handle that well, and it
+// makes none look for the leader.
+func unverified(code protocol.ErrorCode) error {
+	switch code {
+	case protocol.InvalidTxnState:
+		return &unverifiedError{code, "Partition was not added to the transaction"}
+	case protocol.ConcurrentTransactions, protocol.NetworkException, protocol.CoordinatorLoadInProgress,
+		protocol.CoordinatorNotAvailable, protocol.NotCoordinator:
+		return &unverifiedError{protocol.NotEnoughReplicas,
+			"Unable to verify the partition has been added to the transaction. Underlying error: " + code.Name()}
+	}
+	return code
+}
+
+// unverifiedError is the refusal of records that were not verified; the producer
+// is told its text.
+type unverifiedError struct {
+	code protocol.ErrorCode
+	text string
+}
+
+func (e *unverifiedError) Error() string { return e.text }
+
+// Unwrap makes it the protocol's error code.
+func (e *unverifiedError) Unwrap() error { return e.code }
+
+// VerifyTransaction verifies one partition, led here, for a coordinator's own
+// append of transactional records. The guard goes to AppendAsLeader; nil: none is
+// needed. Errors are the transaction coordinator's codes and those of a leader.
+func (m *Manager) VerifyTransaction(t *Transaction, done <-chan struct{}) (*storage.Verification, error) {
+	if !m.verifying() {
+		return nil, nil
+	}
+	id := t.Partitions[0]
+	guard, err := m.beginVerification(id.Topic, id.Partition, t, record.NoSequence)
+	if guard == nil || err != nil {
+		return nil, err
+	}
+	if code := m.cfg.Transactions.Verify(t, done)[id]; code != protocol.None {
+		return nil, code
+	}
+	return guard, nil
+}
+
+// beginVerification returns the guard of a producer's first append to a
+// partition, nil where its transaction is open there.
+func (m *Manager) beginVerification(topic string, partition int32, t *Transaction, sequence int32) (*storage.Verification, error) {
+	p, err := m.Partition(topic, partition)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if err := p.leaderErrorLocked(); err != nil {
+		return nil, err
+	}
+	return p.log.VerifyTransaction(t.ProducerID, sequence, t.ProducerEpoch), nil
+}

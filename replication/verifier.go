@@ -1,0 +1,291 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
+)
+
+// The versions of AddPartitionsToTxn that brokers send: v4 brought verify_only.
+const (
+	verifyVersionMin = 4
+	verifyVersionMax = 5
+)
+
+// VerifierConfig is what a Verifier needs.
+type VerifierConfig struct {
+	BrokerID int32
+	Listener string // inter-broker
+	Metadata *metadata.Cache
+	// PartitionFor is the partition of __transaction_state that keeps a
+	// transactional id.
+	PartitionFor func(transactionalID string) int32
+	Timeout      time.Duration   // request.timeout.ms
+	Dial         peerlink.Dialer // nil: TCP
+	Logger       *logrus.Logger
+}
+
+// Verifier is the Transactions that asks coordinators by AddPartitionsToTxn with
+// verify_only: one request in flight for each coordinator, with all that waits
+// for it. Make it with NewVerifier, Close it when the broker stops.
+//
+// Goroutines: one for each coordinator with something to ask, none while idle.
+type Verifier struct {
+	cfg    VerifierConfig
+	log    *logrus.Entry
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	verifying atomic.Bool
+
+	mu     sync.Mutex // a leaf; guards what follows and the queues
+	queues map[string]*verifyQueue
+	closed bool
+}
+
+// verifyQueue is what waits to be asked of one coordinator, by transactional id.
+type verifyQueue struct {
+	link    *peerlink.Link
+	waiting map[string]*verifyCall
+	order   []string // of arrival
+	asking  bool     // a goroutine is at it
+}
+
+// verifyCall is one transaction with the one-slot channel of who asks.
+type verifyCall struct {
+	*Transaction
+	answer chan map[TopicPartition]protocol.ErrorCode
+}
+
+func (c *verifyCall) all(code protocol.ErrorCode) { c.answer <- c.refusal(code) }
+
+// refusal is the code for every partition.
+func (t *Transaction) refusal(code protocol.ErrorCode) map[TopicPartition]protocol.ErrorCode {
+	refused := make(map[TopicPartition]protocol.ErrorCode, len(t.Partitions))
+	for _, id := range t.Partitions {
+		refused[id] = code
+	}
+	return refused
+}
+
+var _ Transactions = (*Verifier)(nil)
+
+// NewVerifier returns a verifier that is connected to nobody yet.
+func NewVerifier(cfg VerifierConfig) *Verifier {
+	v := &Verifier{cfg: cfg, queues: map[string]*verifyQueue{},
+		log: kafkalog.For(cfg.Logger, "kafka.server.AddPartitionsToTxnManager")}
+	v.ctx, v.cancel = context.WithCancel(context.Background())
+	return v
+}
+
+// Close ends all questions; they are answered with NETWORK_EXCEPTION.
+func (v *Verifier) Close() {
+	v.cancel()
+	v.mu.Lock()
+	v.closed = true
+	queues := v.queues
+	v.mu.Unlock()
+	for _, q := range queues {
+		q.link.Close()
+	}
+	v.wg.Wait()
+}
+
+// Verifying is of Transactions.
+func (v *Verifier) Verifying() bool { return v.verifying.Load() }
+
+// SetVerifying switches verification on or off:
+// transaction.partition.verification.enable, which may change while the broker
+// runs.
+func (v *Verifier) SetVerifying(on bool) { v.verifying.Store(on) }
+
+// Verify is of Transactions. Without a coordinator it is
+// COORDINATOR_NOT_AVAILABLE, without an answer NETWORK_EXCEPTION. A coordinator
+// of before Kafka 3.6 cannot be asked: what it has is taken for verified.
+func (v *Verifier) Verify(t *Transaction, done <-chan struct{}) map[TopicPartition]protocol.ErrorCode {
+	address, ok := v.coordinator(t.ID)
+	if !ok {
+		return t.refusal(protocol.CoordinatorNotAvailable)
+	}
+	call := &verifyCall{Transaction: t, answer: make(chan map[TopicPartition]protocol.ErrorCode, 1)}
+	v.enqueue(address, call)
+	select {
+	case refused := <-call.answer:
+		return refused
+	case <-done:
+		return t.refusal(protocol.NetworkException)
+	}
+}
+
+// coordinator is the address of the leader of the transactional id's partition.
+func (v *Verifier) coordinator(id string) (address string, ok bool) {
+	cluster := v.cfg.Metadata.Snapshot()
+	p := cluster.Partition("__transaction_state", v.cfg.PartitionFor(id))
+	if p == nil || cluster.Brokers[p.Leader] == nil {
+		return "", false
+	}
+	e, ok := cluster.Brokers[p.Leader].Endpoints[v.cfg.Listener]
+	return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))), ok
+}
+
+// enqueue adds a call to the coordinator's queue. Of two of one transactional id
+// the older gives way: fenced by a newer epoch, else to be tried again.
+func (v *Verifier) enqueue(address string, call *verifyCall) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		call.all(protocol.NetworkException)
+		return
+	}
+	q := v.queues[address]
+	if q == nil {
+		q = &verifyQueue{waiting: map[string]*verifyCall{}, link: peerlink.New(peerlink.Config{Address: address,
+			ClientID: strconv.Itoa(int(v.cfg.BrokerID)), Dial: v.cfg.Dial, ConnectTimeout: v.cfg.Timeout, RequestTimeout: v.cfg.Timeout})}
+		v.queues[address] = q
+	}
+	switch former := q.waiting[call.ID]; {
+	case former == nil:
+		q.order = append(q.order, call.ID)
+	case former.ProducerEpoch > call.ProducerEpoch:
+		call.all(protocol.InvalidProducerEpoch)
+		return
+	case former.ProducerEpoch < call.ProducerEpoch:
+		former.all(protocol.InvalidProducerEpoch)
+	default:
+		former.all(protocol.NetworkException)
+	}
+	q.waiting[call.ID] = call
+	if !q.asking {
+		q.asking = true
+		v.wg.Go(func() { v.ask(q) })
+	}
+}
+
+// take is all that waits in a queue; the asking ends where that is nothing.
+func (v *Verifier) take(q *verifyQueue) []*verifyCall {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	calls := make([]*verifyCall, len(q.order))
+	for i, id := range q.order {
+		calls[i] = q.waiting[id]
+	}
+	clear(q.waiting)
+	q.order = q.order[:0]
+	q.asking = len(calls) > 0
+	return calls
+}
+
+func (v *Verifier) ask(q *verifyQueue) {
+	for {
+		calls := v.take(q)
+		if len(calls) == 0 {
+			return
+		}
+		resp, err := q.link.Between(v.ctx, verifyRequest(calls), verifyVersionMin, verifyVersionMax)
+		v.settle(q, calls, resp, err)
+	}
+}
+
+func verifyRequest(calls []*verifyCall) *kmsg.AddPartitionsToTxnRequest {
+	req := kmsg.NewPtrAddPartitionsToTxnRequest()
+	for _, c := range calls {
+		t := kmsg.NewAddPartitionsToTxnRequestTransaction()
+		t.TransactionalID, t.ProducerID, t.ProducerEpoch, t.VerifyOnly = c.ID, c.ProducerID, c.ProducerEpoch, true
+		at := map[string]int{}
+		for _, id := range c.Partitions {
+			i, known := at[id.Topic]
+			if !known {
+				i = len(t.Topics)
+				at[id.Topic] = i
+				topic := kmsg.NewAddPartitionsToTxnRequestTransactionTopic()
+				topic.Topic = id.Topic
+				t.Topics = append(t.Topics, topic)
+			}
+			t.Topics[i].Partitions = append(t.Topics[i].Partitions, id.Partition)
+		}
+		req.Transactions = append(req.Transactions, t)
+	}
+	return req
+}
+
+// settle hands out what the coordinator, or the way to it, said.
+func (v *Verifier) settle(q *verifyQueue, calls []*verifyCall, kresp kmsg.Response, err error) {
+	all := func(code protocol.ErrorCode) {
+		for _, c := range calls {
+			c.all(code)
+		}
+	}
+	var unsupported *peerlink.UnsupportedError
+	resp, _ := kresp.(*kmsg.AddPartitionsToTxnResponse)
+	switch {
+	case errors.As(err, &unsupported) && unsupported.BrokerMax >= 0:
+		v.log.Warnf("AddPartitionsToTxnRequest failed for node %s with invalid version exception. This suggests verification is not supported. Continuing handling the produce request.", q.link.Address())
+		all(protocol.None)
+	case errors.As(err, &unsupported):
+		// It leads the partition and coordinates no transactions: it knows of none.
+		all(protocol.InvalidProducerIDMapping)
+	case err != nil || resp == nil:
+		if v.ctx.Err() == nil {
+			v.log.Warnf("AddPartitionsToTxnRequest failed for node %s with a network exception: %v", q.link.Address(), err)
+		}
+		all(protocol.NetworkException)
+	case resp.ErrorCode != 0:
+		code := protocol.ErrorCode(resp.ErrorCode)
+		v.log.Errorf("AddPartitionsToTxnRequest for node %s returned with error %s.", q.link.Address(), code.Name())
+		if code == protocol.ClusterAuthorizationFailed {
+			code = protocol.InvalidTxnState // not the client's fault
+		}
+		all(code)
+	default:
+		settleEach(calls, resp)
+	}
+}
+
+// settleEach hands out the answer for each transaction; one that the coordinator
+// left out is to be tried again.
+func settleEach(calls []*verifyCall, resp *kmsg.AddPartitionsToTxnResponse) {
+	byID := make(map[string]*kmsg.AddPartitionsToTxnResponseTransaction, len(resp.Transactions))
+	for i := range resp.Transactions {
+		byID[resp.Transactions[i].TransactionalID] = &resp.Transactions[i]
+	}
+	for _, c := range calls {
+		t := byID[c.ID]
+		if t == nil {
+			c.all(protocol.NetworkException)
+			continue
+		}
+		refused := map[TopicPartition]protocol.ErrorCode{}
+		for i := range t.Topics {
+			for _, p := range t.Topics[i].Partitions {
+				if code := toldVerified(protocol.ErrorCode(p.ErrorCode), c.Abortable); code != protocol.None {
+					refused[TopicPartition{Topic: t.Topics[i].Topic, Partition: p.Partition}] = code
+				}
+			}
+		}
+		c.answer <- refused
+	}
+}
+
+// toldVerified turns a coordinator's code into one that the client knows.
+func toldVerified(code protocol.ErrorCode, abortable bool) protocol.ErrorCode {
+	switch {
+	case code == protocol.ProducerFenced:
+		return protocol.InvalidProducerEpoch
+	case code == protocol.TransactionAbortable && !abortable:
+		return protocol.InvalidTxnState
+	}
+	return code
+}
