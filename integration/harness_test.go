@@ -19,6 +19,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if testkit.InNamespaces() {
+		testkit.Main(m) // what called it has built the binary
+	}
 	build := exec.Command("go", "build", "-o", "monedula", "./cmd/monedula")
 	build.Dir = testkit.Root()
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -37,8 +40,10 @@ type broker struct {
 	port      int
 	dir       string // log.dirs
 	zookeeper string
-	file      string // server.properties
-	logs      string // LOG_DIR
+	file      string        // server.properties
+	logs      string        // LOG_DIR
+	node      *testkit.Node // where it runs; nil: beside the test
+	outside   int           // the port that others reach it at; 0: port
 }
 
 // options of a broker under test.
@@ -112,7 +117,7 @@ func (b *broker) launch(overrides ...string) {
 	}
 	cmd := script("kafka-server-start", args...)
 	cmd.Env = append(os.Environ(), "LOG_DIR="+b.logs)
-	p, err := testkit.Start(fmt.Sprintf("broker %d", b.id), cmd)
+	p, err := testkit.Start(fmt.Sprintf("broker %d", b.id), b.node.Command(cmd))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -128,7 +133,20 @@ func (b *broker) stop() {
 	}
 }
 
-func (b *broker) address() string { return fmt.Sprintf("127.0.0.1:%d", b.port) }
+func (b *broker) address() string {
+	port := b.port
+	if b.outside != 0 {
+		port = b.outside
+	}
+	return fmt.Sprintf("%s:%d", b.host(), port)
+}
+
+func (b *broker) host() string {
+	if b.node != nil {
+		return b.node.IP
+	}
+	return "127.0.0.1"
+}
 
 // bootstrap is the option that points a tool at the broker.
 func (b *broker) bootstrap() []string { return []string{"--bootstrap-server", b.address()} }

@@ -178,6 +178,8 @@ type load struct {
 	client     *kgo.Client
 	pause      func()
 	wg         sync.WaitGroup
+	gate       sync.RWMutex       // held by who sends; to be locked by who wants silence
+	read       map[int32][]stored // what verifySoFar has read
 }
 
 // loadInFlight bounds the records of a partition that wait for their answer.
@@ -225,6 +227,7 @@ func (l *load) write(ctx context.Context, partition int32, every time.Duration) 
 			return
 		case slots <- struct{}{}:
 		}
+		l.gate.RLock()
 		n := l.begin(partition)
 		l.client.Produce(background(), &kgo.Record{Topic: l.topic, Partition: partition, Value: []byte(valueOf(partition, n))}, func(r *kgo.Record, err error) {
 			if err == nil {
@@ -232,6 +235,7 @@ func (l *load) write(ctx context.Context, partition int32, every time.Duration) 
 			}
 			<-slots
 		})
+		l.gate.RUnlock()
 	}
 }
 
@@ -255,19 +259,46 @@ func (l *load) stop() {
 	l.t.Helper()
 	l.pause()
 	l.wg.Wait()
+	l.awaitAnswers()
+	l.client.Close()
+}
+
+// awaitAnswers waits until all that was sent has been answered.
+func (l *load) awaitAnswers() {
+	l.t.Helper()
 	ctx, cancel := context.WithTimeout(background(), time.Minute)
 	defer cancel()
 	if err := l.client.Flush(ctx); err != nil {
 		l.t.Errorf("what was sent to %s was not answered within a minute: %s", l.topic, l)
 	}
-	l.client.Close()
+}
+
+// inSilence runs f while nothing is being sent and all has been answered.
+func (l *load) inSilence(f func()) {
+	l.t.Helper()
+	l.gate.Lock()
+	defer l.gate.Unlock()
+	l.awaitAnswers()
+	f()
 }
 
 // verify reads the topic from its start through a broker and fails the test
 // where that is not what the history says.
 func (l *load) verify(address string) {
 	l.t.Helper()
-	read := readStored(l.t, address, l.topic, l.partitions)
+	l.judge(address, readStored(l.t, address, l.topic, l.partitions, nil))
+}
+
+// verifySoFar is verify for a load that goes on, in silence: it reads what came
+// since it was called last, and judges all.
+func (l *load) verifySoFar(address string) {
+	l.t.Helper()
+	l.read = readStored(l.t, address, l.topic, l.partitions, l.read)
+	l.judge(address, l.read)
+}
+
+func (l *load) judge(address string, read map[int32][]stored) {
+	l.t.Helper()
 	shown := 0
 	for p := range l.partitions {
 		for _, wrong := range l.check(p, read[p]) {
@@ -281,14 +312,19 @@ func (l *load) verify(address string) {
 	}
 }
 
-// readStored reads all partitions of a topic from their starts to their ends.
-func readStored(t testing.TB, address, topic string, partitions int32) map[int32][]stored {
+// readStored reads all partitions of a topic from their starts, or where the
+// reading before ended, to their ends.
+func readStored(t testing.TB, address, topic string, partitions int32, before map[int32][]stored) map[int32][]stored {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background(), time.Minute)
 	defer cancel()
 	starts := map[int32]kgo.Offset{}
+	read := map[int32][]stored{}
 	for p := range partitions {
 		starts[p] = kgo.NewOffset().AtStart()
+		if read[p] = before[p]; len(read[p]) > 0 {
+			starts[p] = kgo.NewOffset().At(read[p][len(read[p])-1].offset + 1)
+		}
 	}
 	client, err := kgo.NewClient(patient(kgo.SeedBrokers(address), kgo.FetchMaxWait(100*time.Millisecond), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: starts}))...)
 	if err != nil {
@@ -296,7 +332,11 @@ func readStored(t testing.TB, address, topic string, partitions int32) map[int32
 	}
 	defer client.Close()
 	left := partitionEnds(ctx, t, client, topic, partitions)
-	read := map[int32][]stored{}
+	for p, all := range read {
+		if len(all) > 0 && all[len(all)-1].offset >= left[p]-1 {
+			delete(left, p)
+		}
+	}
 	for len(left) > 0 {
 		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil {

@@ -25,7 +25,7 @@ type member struct {
 	t    testing.TB
 	id   int32
 	kind string // "ours", or the release of a real one
-	dir  string
+	dir  string // log.dirs
 	ours *broker
 	real *testkit.RealBroker
 	past string // what its former processes said
@@ -95,11 +95,16 @@ func newClusterOn(t testing.TB, zookeeper string, extra []string, kinds ...strin
 		}
 		c.members = append(c.members, m)
 	}
-	t.Cleanup(func() {
+	c.lookAfter()
+	return c
+}
+
+// lookAfter has the members looked at when the test ends.
+func (c *cluster) lookAfter() {
+	c.t.Cleanup(func() {
 		c.checkSane()
 		c.showLogs()
 	})
-	return c
 }
 
 // documentedBroker sets a broker up as the documents say: a copy of
@@ -108,25 +113,31 @@ func newClusterOn(t testing.TB, zookeeper string, extra []string, kinds ...strin
 func documentedBroker(t testing.TB, id int, zookeeper string, extra []string) *broker {
 	t.Helper()
 	b := &broker{t: t, id: id, port: testkit.FreePort(t), dir: filepath.Join(t.TempDir(), fmt.Sprintf("kafka-logs-%d", id)), zookeeper: zookeeper, logs: t.TempDir()}
+	b.document(extra)
+	return b
+}
+
+// document writes a broker's properties as documentedBroker says.
+func (b *broker) document(extra []string) {
+	b.t.Helper()
 	text, err := os.ReadFile(filepath.Join(testkit.Root(), "config/server.properties"))
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	lines := strings.Split(string(text), "\n")
 	for start, line := range map[string]string{
-		"broker.id=":         fmt.Sprintf("broker.id=%d", id),
-		"#listeners=":        fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", b.port),
+		"broker.id=":         fmt.Sprintf("broker.id=%d", b.id),
+		"#listeners=":        fmt.Sprintf("listeners=PLAINTEXT://%s:%d", b.host(), b.port),
 		"log.dirs=":          "log.dirs=" + b.dir,
-		"zookeeper.connect=": "zookeeper.connect=" + zookeeper,
+		"zookeeper.connect=": "zookeeper.connect=" + b.zookeeper,
 	} {
 		at := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, start) })
 		if at < 0 {
-			t.Fatalf("config/server.properties has no line %s", start)
+			b.t.Fatalf("config/server.properties has no line %s", start)
 		}
 		lines[at] = line
 	}
-	b.file = testkit.WriteFile(t, fmt.Sprintf("server-%d.properties", id), strings.Join(append(lines, extra...), "\n")+"\n")
-	return b
+	b.file = testkit.WriteFile(b.t, fmt.Sprintf("server-%d.properties", b.id), strings.Join(append(lines, extra...), "\n")+"\n")
 }
 
 // checkSane fails the test where one of ours said what no broker should.
@@ -413,6 +424,15 @@ func (c *cluster) restart(m *member) {
 // replicas, batch by batch; where a segment ends may differ.
 func (c *cluster) awaitIdentical(topic string, partitions int32, on ...*member) {
 	c.t.Helper()
+	c.awaitSameBytes(topic, partitions, on...)
+	for p := range partitions {
+		c.dumped = append(c.dumped, comparison{topic, p, on})
+	}
+}
+
+// awaitSameBytes is awaitIdentical without the later look by compareDumps.
+func (c *cluster) awaitSameBytes(topic string, partitions int32, on ...*member) {
+	c.t.Helper()
 	for p := range partitions {
 		var difference string
 		if !within(30*time.Second, func() bool {
@@ -427,7 +447,6 @@ func (c *cluster) awaitIdentical(topic string, partitions int32, on ...*member) 
 		}) {
 			c.t.Errorf("the logs of %s-%d differ: %s", topic, p, difference)
 		}
-		c.dumped = append(c.dumped, comparison{topic, p, on})
 	}
 }
 
@@ -441,14 +460,19 @@ func partsAt(a, b []byte) int {
 	return n
 }
 
-// logFiles are the .log files of a partition in the order of their offsets.
-func logFiles(t testing.TB, dir, topic string, partition int32) []string {
+// logFiles are the .log files of a partition, in whichever of log.dirs it is, in
+// the order of their offsets.
+func logFiles(t testing.TB, dirs, topic string, partition int32) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, fmt.Sprintf("%s-%d", topic, partition), "*.log"))
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, dir := range strings.Split(dirs, ",") {
+		found, err := filepath.Glob(filepath.Join(dir, fmt.Sprintf("%s-%d", topic, partition), "*.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
-	sort.Strings(files)
+	sort.Slice(files, func(i, j int) bool { return filepath.Base(files[i]) < filepath.Base(files[j]) })
 	return files
 }
 

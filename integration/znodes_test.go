@@ -25,14 +25,15 @@ type quiet struct{}
 
 func (quiet) Printf(string, ...any) {}
 
-// openTree connects to "host:port/chroot", which need not exist.
+// openTree connects to "host:port/chroot", with commas between several hosts;
+// the chroot need not exist.
 func openTree(t testing.TB, connect string) *tree {
 	t.Helper()
 	server, chroot, found := strings.Cut(connect, "/")
 	if found {
 		chroot = "/" + chroot
 	}
-	conn, _, err := zk.Connect([]string{server}, 10*time.Second, zk.WithLogger(quiet{}), zk.WithLogInfo(false))
+	conn, _, err := zk.Connect(strings.Split(server, ","), 10*time.Second, zk.WithLogger(quiet{}), zk.WithLogInfo(false))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,11 @@ func (z *tree) createAll(file string) {
 // get returns a node's data and whether the node is there.
 func (z *tree) get(path string) (data string, there bool) {
 	z.t.Helper()
-	raw, _, err := z.conn.Get(z.path(path))
+	var raw []byte
+	err := z.patiently(func() (err error) {
+		raw, _, err = z.conn.Get(z.path(path))
+		return err
+	})
 	if err == zk.ErrNoNode {
 		return "", false
 	}
@@ -92,10 +97,25 @@ func (z *tree) get(path string) (data string, there bool) {
 	return string(raw), true
 }
 
+// patiently tries again where ZooKeeper is away, for up to a minute.
+func (z *tree) patiently(request func() error) error {
+	var err error
+	within(time.Minute, func() bool {
+		err = request()
+		return err == nil || err == zk.ErrNoNode || err == zk.ErrBadVersion || err == zk.ErrNodeExists
+	})
+	return err
+}
+
 // stat returns a node's stat, nil when there is none.
 func (z *tree) stat(path string) *zk.Stat {
 	z.t.Helper()
-	there, stat, err := z.conn.Exists(z.path(path))
+	var there bool
+	var stat *zk.Stat
+	err := z.patiently(func() (err error) {
+		there, stat, err = z.conn.Exists(z.path(path))
+		return err
+	})
 	if err != nil {
 		z.t.Fatalf("look at %s: %v", path, err)
 	}

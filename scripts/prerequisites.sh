@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs what running or testing Monedula needs and is not there yet; does nothing when all is there.
 #   scripts/prerequisites.sh run    ZooKeeper (and the Java it runs on)
-#   scripts/prerequisites.sh test   also kcat, strace, Maven, Apache Kafka's jars and the Python clients
+#   scripts/prerequisites.sh test   also kcat, strace, nftables, Maven, Apache Kafka's jars and the Python clients
 # Debian's packages are installed with apt-get as root or through sudo; where neither is possible the line
 # to type is printed and the exit code is 1. Jars and Python packages go to $MONEDULA_CACHE (~/.cache/monedula).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${MONEDULA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/monedula}
 what=${1:-run}
+PATH=$PATH:/usr/sbin:/sbin # ip and nft are there, where not everybody looks
 
 packages=()
 want() { # COMMAND PACKAGE
@@ -27,6 +28,8 @@ if [ "$what" = test ]; then
   want strace strace
   want ps procps
   want flock util-linux
+  want ip iproute2
+  want nft nftables
   want python3 python3
   if command -v python3 >/dev/null; then
     python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)

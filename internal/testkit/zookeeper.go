@@ -16,10 +16,12 @@ import (
 
 // Ensemble is one running ZooKeeper server of a test.
 type Ensemble struct {
-	Port int
-	dir  string
-	sync bool // whether its transaction log is synced to disk, as ZooKeeper does unless told otherwise
-	proc *Process
+	Port  int
+	dir   string
+	sync  bool // whether its transaction log is synced to disk, as ZooKeeper does unless told otherwise
+	node  *Node
+	lines string // further properties
+	proc  *Process
 }
 
 // StartZooKeeper starts a ZooKeeper that syncs its transaction log on a folder
@@ -37,7 +39,17 @@ func StartZooKeeper(dir string) (*Ensemble, error) {
 }
 
 // Address is host:port, without a chroot.
-func (z *Ensemble) Address() string { return fmt.Sprintf("127.0.0.1:%d", z.Port) }
+func (z *Ensemble) Address() string { return fmt.Sprintf("%s:%d", z.host(), z.Port) }
+
+func (z *Ensemble) host() string {
+	if z.node != nil {
+		return z.node.IP
+	}
+	return "127.0.0.1"
+}
+
+// DataDir is where the server keeps snapshots and transaction logs.
+func (z *Ensemble) DataDir() string { return filepath.Join(z.dir, "data") }
 
 // Kill ends the server at once; Restart brings it back with its data.
 func (z *Ensemble) Kill() { z.proc.Kill() }
@@ -87,9 +99,17 @@ func ZooKeeper(t testing.TB) string {
 }
 
 func (z *Ensemble) start() error {
+	if err := z.launch(); err != nil {
+		return err
+	}
+	return z.awaitServing()
+}
+
+// launch starts the process and does not wait for anything.
+func (z *Ensemble) launch() error {
 	properties := filepath.Join(z.dir, "zookeeper.properties")
-	text := fmt.Sprintf("tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\ndataDir=%s\nclientPort=%d\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n",
-		filepath.Join(z.dir, "data"), z.Port)
+	text := fmt.Sprintf("tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\ndataDir=%s\nclientPort=%d\nclientPortAddress=%s\nadmin.enableServer=false\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n",
+		z.DataDir(), z.Port, z.host()) + z.lines
 	if err := os.WriteFile(properties, []byte(text), 0o644); err != nil {
 		return err
 	}
@@ -99,23 +119,28 @@ func (z *Ensemble) start() error {
 		forceSync = "yes"
 	}
 	cmd.Env = append(os.Environ(), "KAFKA_HEAP_OPTS=-Xms64m -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dzookeeper.forceSync="+forceSync)
-	proc, err := Start("ZooKeeper", cmd)
+	proc, err := Start("ZooKeeper", z.node.Command(cmd))
 	if err != nil {
 		return err
 	}
 	z.proc = proc
+	return nil
+}
+
+// awaitServing waits until the server answers clients.
+func (z *Ensemble) awaitServing() error {
 	deadline := time.Now().Add(60 * time.Second)
 	for {
 		if answer, err := z.FourLetterWord("srvr"); err == nil && strings.Contains(answer, "Mode:") {
 			return nil
 		}
 		select {
-		case <-proc.Ended():
-			return fmt.Errorf("ZooKeeper ended while starting:\n%s", tail(proc.Output()))
+		case <-z.proc.Ended():
+			return fmt.Errorf("ZooKeeper ended while starting:\n%s", tail(z.proc.Output()))
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("ZooKeeper did not start within a minute:\n%s", tail(proc.Output()))
+			return fmt.Errorf("ZooKeeper did not start within a minute:\n%s", tail(z.proc.Output()))
 		}
 	}
 }
