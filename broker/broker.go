@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -379,17 +380,16 @@ func (b *Broker) serve(context.Context) error {
 	return nil
 }
 
-// LogDirFailed tells the controller of a failed log directory.
+// LogDirFailed tells the controller of a failed log directory. A broker that has
+// none left ends instead, without waiting for a ZooKeeper that may be away.
 func (b *Broker) LogDirFailed(dir string) {
+	if !slices.ContainsFunc(b.logs.Dirs(), func(d storage.DirStatus) bool { return d.Online }) {
+		b.fail(errors.New("Shutdown broker because all log dirs have failed: " + dir))
+		return
+	}
 	b.wg.Go(func() {
 		if err := b.store.NotifyLogDirFailure(b.ctx, b.id.brokerID); err != nil && b.ctx.Err() == nil {
 			b.log.WithError(err).Errorf("Could not tell the controller that the log directory %s failed", dir)
 		}
-		for _, d := range b.logs.Dirs() {
-			if d.Online {
-				return
-			}
-		}
-		b.fail(errors.New("Shutdown broker because all log dirs have failed: " + dir))
 	})
 }

@@ -286,14 +286,14 @@ func (l *load) inSilence(f func()) {
 // where that is not what the history says.
 func (l *load) verify(address string) {
 	l.t.Helper()
-	l.judge(address, readStored(l.t, address, l.topic, l.partitions, nil))
+	l.judge(address, readStored(l.t, address, l.topic, l.partitions))
 }
 
 // verifySoFar is verify for a load that goes on, in silence: it reads what came
 // since it was called last, and judges all.
 func (l *load) verifySoFar(address string) {
 	l.t.Helper()
-	l.read = readStored(l.t, address, l.topic, l.partitions, l.read)
+	l.read = readOn(l.t, address, l.topic, l.partitions, l.read)
 	l.judge(address, l.read)
 }
 
@@ -312,9 +312,14 @@ func (l *load) judge(address string, read map[int32][]stored) {
 	}
 }
 
-// readStored reads all partitions of a topic from their starts, or where the
-// reading before ended, to their ends.
-func readStored(t testing.TB, address, topic string, partitions int32, before map[int32][]stored) map[int32][]stored {
+// readStored reads all partitions of a topic from their starts to their ends.
+func readStored(t testing.TB, address, topic string, partitions int32) map[int32][]stored {
+	t.Helper()
+	return readOn(t, address, topic, partitions, nil)
+}
+
+// readOn is readStored that begins where the reading before ended.
+func readOn(t testing.TB, address, topic string, partitions int32, before map[int32][]stored) map[int32][]stored {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background(), time.Minute)
 	defer cancel()
