@@ -150,3 +150,18 @@ func TestAMountIsFullAtTheSizeInUse(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWithoutNamespacesATestFailsAndSaysWhatItNeeds(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"setpriv", "--bounding-set=-all", "--inh-caps=-all", self, "-test.run=^TestAMountIsFullAtTheSizeInUse$"}
+	if os.Getuid() != 0 {
+		args = append([]string{"unshare", "--user", "--map-root-user"}, args...)
+	}
+	out, _, code := Run(t, time.Minute, "", exec.Command(args[0], args[1:]...))
+	if code != 1 || !strings.Contains(out, "no network and mount namespaces can be made here") || !strings.Contains(out, "run it as root") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
