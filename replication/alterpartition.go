@@ -34,7 +34,7 @@ type ControllerCall interface {
 type AlterPartition struct {
 	brokerID    int32
 	brokerEpoch func() int64
-	controller  ControllerCall
+	controller  ControllerCall // nil: who takes the steps asks the controller
 	log         *logrus.Entry
 
 	ctx    context.Context
@@ -55,14 +55,19 @@ type waitingChange struct {
 
 var _ ISRChanger = (*AlterPartition)(nil)
 
-// NewAlterPartition starts the sender.
+// NewAlterPartition starts the sender. Without a controller to call there is
+// none: a simulation takes the steps, Next.
 func NewAlterPartition(brokerID int32, brokerEpoch func() int64, controller ControllerCall, logger *logrus.Logger) *AlterPartition {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &AlterPartition{brokerID: brokerID, brokerEpoch: brokerEpoch, controller: controller,
 		log: kafkalog.For(logger, "kafka.server.DefaultAlterPartitionManager"),
 		ctx: ctx, cancel: cancel, done: make(chan struct{}), wakeup: make(chan struct{}, 1),
 		waiting: map[TopicPartition]*waitingChange{}}
-	go a.run()
+	if controller == nil {
+		close(a.done)
+	} else {
+		go a.run()
+	}
 	return a
 }
 
@@ -91,8 +96,8 @@ func (a *AlterPartition) Submit(change ISRChange, done func(ISRAnswer)) bool {
 func (a *AlterPartition) run() {
 	defer close(a.done)
 	for {
-		batch := a.batch()
-		if len(batch) == 0 {
+		next := a.Next()
+		if next == nil {
 			select {
 			case <-a.wakeup:
 				continue
@@ -100,14 +105,15 @@ func (a *AlterPartition) run() {
 				return
 			}
 		}
-		answered, err := a.send(batch)
+		resp, err := a.controller.Call(a.ctx, next.Request, next.MaxVersion)
 		if a.ctx.Err() != nil {
 			return
 		}
-		if err != nil || answered < len(batch) {
-			if err != nil {
-				a.log.Warnf("AlterPartition request of %d partitions failed, sending it again: %v", len(batch), err)
-			}
+		again, moved := next.Answered(resp, err)
+		if moved {
+			a.controller.Moved()
+		}
+		if again {
 			select {
 			case <-time.After(alterPartitionPause):
 			case <-a.ctx.Done():
@@ -117,45 +123,56 @@ func (a *AlterPartition) run() {
 	}
 }
 
-// batch is all changes that wait, oldest first.
-func (a *AlterPartition) batch() []*waitingChange {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	batch := slices.Collect(maps.Values(a.waiting))
-	slices.SortFunc(batch, func(x, y *waitingChange) int { return x.place - y.place })
-	return batch
+// ISRRequest asks the controller for all changes that wait.
+type ISRRequest struct {
+	Request    *kmsg.AlterPartitionRequest
+	MaxVersion int16 // at most; a topic without id needs one below 2
+
+	a       *AlterPartition
+	changes int
+	names   map[TopicID]string
 }
 
-// send asks for all changes and hands out the answers. What the controller did
-// not answer stays queued.
-func (a *AlterPartition) send(batch []*waitingChange) (answered int, err error) {
-	req, names := a.request(batch)
-	maxVersion := int16(3)
-	if names == nil {
-		maxVersion = 1 // a topic without id
+// Next is the request to send now; nil while no change waits.
+func (a *AlterPartition) Next() *ISRRequest {
+	batch := a.batch()
+	if len(batch) == 0 {
+		return nil
 	}
-	kresp, err := a.controller.Call(a.ctx, req, maxVersion)
+	r := &ISRRequest{a: a, changes: len(batch), MaxVersion: 3}
+	if r.Request, r.names = a.request(batch); r.names == nil {
+		r.MaxVersion = 1
+	}
+	return r
+}
+
+// Answered hands out the answer. What the controller did not answer stays
+// queued: again says that it is to be asked once more after a pause, moved that
+// it is not the controller any more.
+func (r *ISRRequest) Answered(resp kmsg.Response, err error) (again, moved bool) {
+	answered := 0
+	if err == nil {
+		answered, moved, err = r.handOut(resp)
+	}
 	if err != nil {
-		return 0, err
+		r.a.log.Warnf("AlterPartition request of %d partitions failed, sending it again: %v", r.changes, err)
 	}
+	return err != nil || answered < r.changes, moved
+}
+
+func (r *ISRRequest) handOut(kresp kmsg.Response) (answered int, moved bool, err error) {
 	resp, ok := kresp.(*kmsg.AlterPartitionResponse)
 	if !ok {
-		return 0, errors.New("the controller answered with another kind of message")
+		return 0, false, errors.New("the controller answered with another kind of message")
 	}
-	switch code := protocol.ErrorCode(resp.ErrorCode); code {
-	case protocol.None:
-	case protocol.NotController:
-		a.controller.Moved()
-		return 0, code
-	default:
-		return 0, code
+	if code := protocol.ErrorCode(resp.ErrorCode); code != protocol.None {
+		return 0, code == protocol.NotController, code
 	}
-	moved := false
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
 		topic := t.Topic
 		if resp.Version >= 2 {
-			topic = names[t.TopidID]
+			topic = r.names[t.TopidID]
 		}
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
@@ -163,16 +180,24 @@ func (a *AlterPartition) send(batch []*waitingChange) (answered int, err error) 
 				moved = true
 				continue
 			}
-			if a.answer(TopicPartition{Topic: topic, Partition: p.Partition}, p) {
+			if r.a.answer(TopicPartition{Topic: topic, Partition: p.Partition}, p) {
 				answered++
 			}
 		}
 	}
 	if moved {
-		a.controller.Moved()
-		return answered, protocol.NotController
+		return answered, true, protocol.NotController
 	}
-	return answered, nil
+	return answered, false, nil
+}
+
+// batch is all changes that wait, oldest first.
+func (a *AlterPartition) batch() []*waitingChange {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	batch := slices.Collect(maps.Values(a.waiting))
+	slices.SortFunc(batch, func(x, y *waitingChange) int { return x.place - y.place })
+	return batch
 }
 
 // answer takes the change out of the queue before it tells the partition, which

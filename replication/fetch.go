@@ -208,6 +208,20 @@ func (f *Fetch) Finish() (sessionID int32, code protocol.ErrorCode) {
 // is wanted and allowed: until MinBytes are there, something else is to be
 // told, MaxWait is over or Done is closed.
 func (f *Fetch) Read() {
+	if f.readOnArrival() {
+		return
+	}
+	began := time.Now()
+	w := f.park()
+	w.await(f.MaxWait, f.Done, f.ready)
+	f.m.waiters.put(w)
+	f.Waited = time.Since(began)
+	f.readAll(false)
+}
+
+// readOnArrival reads and says whether that is the answer; else the fetch parks
+// and reads again after.
+func (f *Fetch) readOnArrival() bool {
 	wanted := 0
 	for i := range f.Partitions {
 		if !f.Partitions[i].Refused {
@@ -216,13 +230,10 @@ func (f *Fetch) Read() {
 	}
 	bytes, tell := f.readAll(true)
 	if f.MaxWait <= 0 || wanted == 0 || tell || bytes >= int64(f.MinBytes) {
-		return
+		return true
 	}
 	f.releaseData()
-	began := time.Now()
-	f.park(wanted)
-	f.Waited = time.Since(began)
-	f.readAll(false)
+	return false
 }
 
 func (f *Fetch) releaseData() {
@@ -232,22 +243,21 @@ func (f *Fetch) releaseData() {
 	}
 }
 
-// park waits until ready says so or the time is over.
-func (f *Fetch) park(wanted int) {
+// park registers for all that may make the fetch ready.
+func (f *Fetch) park() *waiter {
 	interest := highWatermarkMoved | stateChanged
 	if f.FromFollower() {
 		// The high watermark alone does not wake followers: it would double the
 		// number of their fetches (KAFKA-9731).
 		interest = logEndMoved | stateChanged
 	}
-	w := f.m.waiters.get(wanted)
-	defer f.m.waiters.put(w)
+	w := f.m.waiters.get(len(f.Partitions))
 	for i := range f.Partitions {
 		if p := f.Partitions[i].partition; p != nil && !f.Partitions[i].Refused {
 			w.watch(&p.waits, interest)
 		}
 	}
-	w.await(f.MaxWait, f.Done, f.ready)
+	return w
 }
 
 // ready says whether a parked fetch has something to answer.

@@ -37,7 +37,8 @@ func (p *following) unlink() {
 }
 
 // fetcher follows some partitions of one leader: one goroutine, one connection,
-// one fetch session, one request in flight.
+// one fetch session, one request in flight. What it asks, and what it does with
+// an answer, are steps (next, errand); run only sends and waits.
 type fetcher struct {
 	fm   *fetcherManager
 	m    *Manager
@@ -49,10 +50,14 @@ type fetcher struct {
 	done   chan struct{}
 	wakeup chan struct{} // one slot: partitions were added
 
-	// Used by run only.
+	// Used by who takes the steps only.
 	link    *peerlink.Link
 	address string
 	session clientSession
+	// errands are lookups that come before the next fetch, and truncated says
+	// that a round of truncation has just been, so that a fetch comes next.
+	errands   []*errand
+	truncated bool
 
 	// mu guards what follows. It is held while an answer for a partition is
 	// applied, so that remove waits for that.
@@ -156,17 +161,45 @@ func (f *fetcher) run() {
 	thread := fmt.Sprintf("[ReplicaFetcherThread-%d-%d]", f.key.id, f.key.leader)
 	f.m.fetchLog.Infof("%s: Starting", thread)
 	for f.ctx.Err() == nil {
-		f.truncateAll()
-		ask := f.nextFetch(f.m.now())
-		if len(ask.order) == 0 {
-			f.pause(f.untilReady(f.m.now()))
+		e, wait := f.next(f.m.now())
+		if e == nil {
+			f.pause(wait)
 			continue
 		}
-		if err := f.fetch(ask); err != nil && f.ctx.Err() == nil {
-			f.requestFailed(ask.order, err)
+		if resp, err := f.ask(e); err == nil || f.ctx.Err() == nil {
+			e.answered(resp, err)
 		}
 	}
 	f.m.fetchLog.Infof("%s: Stopped", thread)
+}
+
+// errand is a request to the leader and what becomes of its answer, or of the
+// error in its place.
+type errand struct {
+	req      kmsg.Request // its version set
+	answered func(kmsg.Response, error)
+}
+
+// next is what the fetcher has to ask now; nil: nothing for so long, or until
+// partitions come. Lookups come first, then a round of truncation, then a fetch.
+func (f *fetcher) next(now time.Time) (*errand, time.Duration) {
+	if len(f.errands) > 0 {
+		e := f.errands[0]
+		f.errands = f.errands[1:]
+		return e, 0
+	}
+	if !f.truncated {
+		if e := f.truncation(now); e != nil {
+			f.truncated = true
+			return e, 0
+		}
+	}
+	f.truncated = false
+	ask := f.nextFetch(now)
+	if len(ask.order) == 0 {
+		return nil, f.untilReady(now)
+	}
+	return f.fetch(ask), 0
 }
 
 // pause waits for a time, or until partitions come.
@@ -211,17 +244,25 @@ func (f *fetcher) delay(ids []TopicPartition) {
 	}
 }
 
-// leader returns the link to the leader at its present address.
-func (f *fetcher) leader() (*peerlink.Link, error) {
+// leaderAddress is where the leader is to be reached now.
+func (f *fetcher) leaderAddress() (string, error) {
 	b := f.m.Metadata().Brokers[f.key.leader]
 	if b == nil {
-		return nil, fmt.Errorf("leader %d is not among the live brokers", f.key.leader)
+		return "", fmt.Errorf("leader %d is not among the live brokers", f.key.leader)
 	}
 	e, has := b.Endpoints[f.m.opts.InterBrokerListener]
 	if !has {
-		return nil, fmt.Errorf("leader %d has no endpoint on the listener %s", f.key.leader, f.m.opts.InterBrokerListener)
+		return "", fmt.Errorf("leader %d has no endpoint on the listener %s", f.key.leader, f.m.opts.InterBrokerListener)
 	}
-	address := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
+	return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))), nil
+}
+
+// leader returns the link to the leader at its present address.
+func (f *fetcher) leader() (*peerlink.Link, error) {
+	address, err := f.leaderAddress()
+	if err != nil {
+		return nil, err
+	}
 	if f.link != nil && f.address != address {
 		f.link.Close()
 		f.link = nil
@@ -236,13 +277,12 @@ func (f *fetcher) leader() (*peerlink.Link, error) {
 	return f.link, nil
 }
 
-func (f *fetcher) ask(req kmsg.Request, version int16) (kmsg.Response, error) {
+func (f *fetcher) ask(e *errand) (kmsg.Response, error) {
 	link, err := f.leader()
 	if err != nil {
 		return nil, err
 	}
-	req.SetVersion(version)
-	return link.Do(f.ctx, req)
+	return link.Do(f.ctx, e.req)
 }
 
 // fetchAsk is one round's request.
@@ -319,14 +359,19 @@ func (f *fetcher) request(a fetchAsk) *kmsg.FetchRequest {
 	return req
 }
 
-// fetch sends one request and applies the answer.
-func (f *fetcher) fetch(a fetchAsk) error {
+// fetch asks for records and applies the answer.
+func (f *fetcher) fetch(a fetchAsk) *errand {
 	req := f.request(a)
-	kresp, err := f.ask(req, req.Version)
-	if err != nil {
-		return err
-	}
-	resp := kresp.(*kmsg.FetchResponse)
+	return &errand{req, func(resp kmsg.Response, err error) {
+		if err != nil {
+			f.requestFailed(a.order, err)
+			return
+		}
+		f.fetched(a, req, resp.(*kmsg.FetchResponse))
+	}}
+}
+
+func (f *fetcher) fetched(a fetchAsk, req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 	code := protocol.ErrorCode(resp.ErrorCode)
 	if req.Version >= 7 {
 		f.session.answered(resp.SessionID, code)
@@ -335,7 +380,7 @@ func (f *fetcher) fetch(a fetchAsk) error {
 		f.m.fetchLog.Infof("%s Node %d was unable to process the fetch request with (sessionId=%d, epoch=%d): %s.",
 			f.name, f.key.leader, req.SessionID, req.SessionEpoch, code.Name())
 		f.delay(a.order)
-		return nil
+		return
 	}
 	names := map[TopicID]string{}
 	for _, ask := range a.wanted {
@@ -359,7 +404,6 @@ func (f *fetcher) fetch(a fetchAsk) error {
 	for _, id := range round.outOfRange {
 		f.outOfRange(id, a.wanted[id])
 	}
-	return nil
 }
 
 // fetchRound is what a round left to do.

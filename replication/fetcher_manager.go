@@ -64,7 +64,12 @@ func (fm *fetcherManager) fetcherLocked(leader int32, id TopicPartition) *fetche
 	if f == nil {
 		f = newFetcher(fm, key)
 		fm.fetchers[key] = f
-		go f.run()
+		if drive := fm.m.cfg.Follow; drive != nil {
+			close(f.done)
+			drive(&Follower{f})
+		} else {
+			go f.run()
+		}
 	}
 	return f
 }

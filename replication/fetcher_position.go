@@ -34,10 +34,11 @@ func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) e
 	return nil
 }
 
-// truncateAll does the truncation that comes before the first fetch: by the
-// leader's epochs, or to the high watermark where our log has none.
-func (f *fetcher) truncateAll() {
-	byEpoch, toHigh := f.truncating(f.m.now())
+// truncation does what comes before the first fetch: it cuts to the high
+// watermark the logs that have no epochs, and asks the leader for the epochs of
+// the others; nil: there are none.
+func (f *fetcher) truncation(now time.Time) *errand {
+	byEpoch, toHigh := f.truncating(now)
 	for _, p := range toHigh {
 		f.withFollowing(p.id, p.epoch, p.offset, func(p *following) error {
 			if err := p.partition.truncate(p.offset, p.epoch); err != nil {
@@ -48,15 +49,9 @@ func (f *fetcher) truncateAll() {
 		})
 	}
 	if len(byEpoch) == 0 {
-		return
+		return nil
 	}
-	if err := f.truncateByEpoch(byEpoch); err != nil && f.ctx.Err() == nil {
-		ids := make([]TopicPartition, len(byEpoch))
-		for i := range byEpoch {
-			ids[i] = byEpoch[i].id
-		}
-		f.requestFailed(ids, err)
-	}
+	return f.truncateByEpoch(byEpoch)
 }
 
 // truncating lists copies of the partitions that have to truncate; lastEpoch is
@@ -99,24 +94,33 @@ func (f *fetcher) withFollowing(id TopicPartition, epoch int32, offset int64, ch
 }
 
 // truncateByEpoch asks the leader where our latest epochs end (KIP-101).
-func (f *fetcher) truncateByEpoch(partitions []following) error {
+func (f *fetcher) truncateByEpoch(partitions []following) *errand {
 	req := kmsg.NewPtrOffsetForLeaderEpochRequest()
+	req.Version = f.m.opts.PeerVersions.OffsetForLeaderEpoch
 	req.ReplicaID = f.m.opts.BrokerID
 	asked := make(map[TopicPartition]following, len(partitions))
-	for _, p := range partitions {
-		asked[p.id] = p
+	ids := make([]TopicPartition, len(partitions))
+	for i, p := range partitions {
+		asked[p.id], ids[i] = p, p.id
 		q := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
 		q.Partition, q.CurrentLeaderEpoch, q.LeaderEpoch = p.id.Partition, p.epoch, p.lastEpoch
 		t := kmsg.NewOffsetForLeaderEpochRequestTopic()
 		t.Topic, t.Partitions = p.id.Topic, []kmsg.OffsetForLeaderEpochRequestTopicPartition{q}
 		req.Topics = append(req.Topics, t)
 	}
-	kresp, err := f.ask(req, f.m.opts.PeerVersions.OffsetForLeaderEpoch)
-	if err != nil {
-		return err
-	}
+	return &errand{req, func(resp kmsg.Response, err error) {
+		if err != nil {
+			f.requestFailed(ids, err)
+			return
+		}
+		f.epochsTold(asked, resp.(*kmsg.OffsetForLeaderEpochResponse))
+	}}
+}
+
+// epochsTold truncates by the leader's answer.
+func (f *fetcher) epochsTold(asked map[TopicPartition]following, resp *kmsg.OffsetForLeaderEpochResponse) {
 	var delayed []TopicPartition
-	for _, t := range kresp.(*kmsg.OffsetForLeaderEpochResponse).Topics {
+	for _, t := range resp.Topics {
 		for _, a := range t.Partitions {
 			id := TopicPartition{Topic: t.Topic, Partition: a.Partition}
 			p, ok := asked[id]
@@ -140,23 +144,20 @@ func (f *fetcher) truncateByEpoch(partitions []following) error {
 		}
 	}
 	f.delay(delayed)
-	return nil
 }
 
 // outOfRange finds the offset to go on at after the leader refused ours. Both
 // lookups carry our leader epoch: the answer of somebody who does not lead any
 // more must not make us drop the log (KAFKA-2143).
 func (f *fetcher) outOfRange(id TopicPartition, ask PartitionAsk) {
-	latest, err := f.leaderOffset(id, ask.CurrentLeaderEpoch, LatestOffset)
-	var earliest int64
-	if err == nil {
-		earliest, err = f.leaderOffset(id, ask.CurrentLeaderEpoch, EarliestOffset)
-	}
-	if err != nil {
-		f.m.fetchLog.Infof("%s Could not fetch offset for %s due to error: %v", f.name, name(id), err)
-		f.delay([]TopicPartition{id})
-		return
-	}
+	epoch := ask.CurrentLeaderEpoch
+	f.leaderOffset(id, epoch, LatestOffset, func(latest int64) {
+		f.leaderOffset(id, epoch, EarliestOffset, func(earliest int64) { f.reposition(id, ask, latest, earliest) })
+	})
+}
+
+// reposition goes on where the leader's log allows.
+func (f *fetcher) reposition(id TopicPartition, ask PartitionAsk, latest, earliest int64) {
 	f.withFollowing(id, ask.CurrentLeaderEpoch, ask.FetchOffset, func(p *following) error {
 		log := p.partition.Log()
 		if log == nil {
@@ -187,8 +188,9 @@ func (f *fetcher) outOfRange(id TopicPartition, ask PartitionAsk) {
 }
 
 // leaderOffset asks the leader for one offset, as a replica: up to its log end.
-func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64) (int64, error) {
+func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, told func(offset int64)) {
 	req := kmsg.NewPtrListOffsetsRequest()
+	req.Version = f.m.opts.PeerVersions.ListOffsets
 	req.IsolationLevel = 0
 	req.ReplicaID = f.m.opts.BrokerID
 	q := kmsg.NewListOffsetsRequestTopicPartition()
@@ -196,19 +198,30 @@ func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64) 
 	t := kmsg.NewListOffsetsRequestTopic()
 	t.Topic, t.Partitions = id.Topic, []kmsg.ListOffsetsRequestTopicPartition{q}
 	req.Topics = append(req.Topics, t)
-	version := f.m.opts.PeerVersions.ListOffsets
-	kresp, err := f.ask(req, version)
-	if err != nil {
-		return 0, err
-	}
-	for _, t := range kresp.(*kmsg.ListOffsetsResponse).Topics {
+	f.errands = append(f.errands, &errand{req, func(resp kmsg.Response, err error) {
+		var offset int64
+		if err == nil {
+			offset, err = f.offsetIn(resp.(*kmsg.ListOffsetsResponse), id)
+		}
+		if err != nil {
+			f.m.fetchLog.Infof("%s Could not fetch offset for %s due to error: %v", f.name, name(id), err)
+			f.delay([]TopicPartition{id})
+			return
+		}
+		told(offset)
+	}})
+}
+
+// offsetIn is the offset in an answer to a lookup of one partition.
+func (f *fetcher) offsetIn(resp *kmsg.ListOffsetsResponse, id TopicPartition) (int64, error) {
+	for _, t := range resp.Topics {
 		for _, a := range t.Partitions {
 			switch {
 			case a.ErrorCode != 0:
 				return 0, protocol.ErrorCode(a.ErrorCode)
-			case version == 0 && len(a.OldStyleOffsets) > 0:
+			case resp.Version == 0 && len(a.OldStyleOffsets) > 0:
 				return a.OldStyleOffsets[0], nil
-			case version > 0:
+			case resp.Version > 0:
 				return a.Offset, nil
 			}
 		}

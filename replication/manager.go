@@ -1,8 +1,10 @@
 package replication
 
 import (
+	"cmp"
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,6 +69,9 @@ type Manager struct {
 // NewManager returns a manager that hosts nothing yet. The storage manager's
 // directory failures are its to handle from now on.
 func NewManager(cfg Config) *Manager {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	m := &Manager{
 		cfg: cfg, opts: cfg.Options, lagMaxMs: cfg.Options.LagMax.Milliseconds(), isr: cfg.ISR,
 		sessions:     NewSessionCache(cfg.Options.FetchSessions),
@@ -325,7 +330,11 @@ func (m *Manager) ShrinkISRs() {
 		return
 	}
 	now := m.now()
-	for _, p := range m.Partitions() {
+	all := m.Partitions()
+	slices.SortFunc(all, func(a, b *Partition) int {
+		return cmp.Or(cmp.Compare(a.id.Topic, b.id.Topic), cmp.Compare(a.id.Partition, b.id.Partition))
+	})
+	for _, p := range all {
 		p.shrink(now)
 	}
 }
@@ -363,7 +372,7 @@ func (m *Manager) alive(id int32) bool { return aliveIn(m.cfg.Metadata.Snapshot(
 
 func aliveIn(s *metadata.Snapshot, id int32) bool { return s.Brokers[id] != nil }
 
-func (m *Manager) now() time.Time { return time.Now() }
+func (m *Manager) now() time.Time { return m.cfg.Now() }
 
 // Sessions is the cache of fetch sessions.
 func (m *Manager) Sessions() *SessionCache { return m.sessions }

@@ -249,6 +249,15 @@ func (p *Produce) settled() bool {
 // Wait blocks until all in-sync replicas have the records, the time of the
 // request is over (REQUEST_TIMED_OUT, the records stay), or Done is closed.
 func (p *Produce) Wait() {
+	w := p.park()
+	defer p.m.waiters.put(w)
+	if w.await(p.Timeout, p.Done, p.settled) != satisfied {
+		p.timedOut()
+	}
+}
+
+// park registers for all that may settle the produce.
+func (p *Produce) park() *waiter {
 	n := 0
 	for i := range p.Partitions {
 		if p.Partitions[i].waiting {
@@ -256,15 +265,15 @@ func (p *Produce) Wait() {
 		}
 	}
 	w := p.m.waiters.get(n)
-	defer p.m.waiters.put(w)
 	for i := range p.Partitions {
 		if part := &p.Partitions[i]; part.waiting {
 			w.watch(&part.partition.waits, highWatermarkMoved|stateChanged)
 		}
 	}
-	if w.await(p.Timeout, p.Done, p.settled) == satisfied {
-		return
-	}
+	return w
+}
+
+func (p *Produce) timedOut() {
 	for i := range p.Partitions {
 		if part := &p.Partitions[i]; part.waiting {
 			part.waiting = false

@@ -176,4 +176,9 @@ type Config struct {
 	// Dial opens connections to leaders; nil: TCP.
 	Dial   peerlink.Dialer
 	Logger *logrus.Logger
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// Follow, where it is set, is given every fetcher in place of a goroutine and
+	// a connection: for a simulation, which takes their steps itself.
+	Follow func(*Follower)
 }

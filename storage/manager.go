@@ -36,6 +36,9 @@ type ManagerConfig struct {
 	TopicConfig func(topic string) *settings.Topic
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
+	// Later, where it is set, runs background and periodic work once the delay has
+	// passed, in place of timers and goroutines: for a simulation, which has none.
+	Later func(delay time.Duration, f func())
 	Options
 }
 
@@ -138,7 +141,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 			now:          func() int64 { return c.Now().UnixMilli() },
 			jitter:       func(below int64) int64 { return rand.Int64N(below) },
 			files:        newFileCache(c.FS, c.OpenFiles),
-			schedule:     newScheduler(),
+			schedule:     newScheduler(c.Later),
 			logger:       c.Log,
 			keepTopicIDs: c.KeepTopicIDs,
 		},

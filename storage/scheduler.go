@@ -8,12 +8,17 @@ import (
 // scheduler runs work later, or again and again. It owns no goroutine while it
 // waits: every entry is a timer that hands its work to a pool.
 type scheduler struct {
+	// later, where it is set, is given all work in place of timers and pools.
+	later func(delay time.Duration, f func())
+
 	mu     sync.Mutex // guards all below
 	closed bool
 	timers map[*time.Timer]struct{}
 }
 
-func newScheduler() *scheduler { return &scheduler{timers: make(map[*time.Timer]struct{})} }
+func newScheduler(later func(delay time.Duration, f func())) *scheduler {
+	return &scheduler{later: later, timers: make(map[*time.Timer]struct{})}
+}
 
 // after runs f on the pool once the delay has passed, at once where it is 0. Work whose time has not
 // come when the scheduler closes is dropped.
@@ -21,6 +26,14 @@ func (s *scheduler) after(delay time.Duration, p *pool, f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
+		return
+	}
+	if s.later != nil {
+		s.later(delay, func() {
+			if s.open() {
+				f()
+			}
+		})
 		return
 	}
 	if delay <= 0 {
@@ -47,6 +60,12 @@ func (s *scheduler) every(initial, period time.Duration, p *pool, f func()) {
 		f()
 		s.every(period, period, p, f)
 	})
+}
+
+func (s *scheduler) open() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed
 }
 
 // close drops what has not begun to run.

@@ -6,7 +6,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-zookeeper/zk"
 )
@@ -21,7 +20,7 @@ func (s *Store) RegisterBroker(ctx context.Context, info BrokerInfo) (epoch int6
 	}
 	path := BrokerPath(info.ID)
 	s.kafkaLog.Infof("Creating %s (is it secure? %t)", path, s.cfg.SecureACL)
-	stat, err := s.createBroker(ctx, sess, path, encodeBroker(info, time.Now().UnixMilli()))
+	stat, err := s.createBroker(ctx, sess, path, encodeBroker(info, s.cfg.Now().UnixMilli()))
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +98,7 @@ func addresses(info BrokerInfo) string {
 // epoch stays.
 func (s *Store) UpdateBroker(ctx context.Context, info BrokerInfo) error {
 	path := BrokerPath(info.ID)
-	if _, err := s.set(ctx, path, encodeBroker(info, time.Now().UnixMilli()), AnyVersion); err != nil {
+	if _, err := s.set(ctx, path, encodeBroker(info, s.cfg.Now().UnixMilli()), AnyVersion); err != nil {
 		return err
 	}
 	s.kafkaLog.Infof("Updated broker %d at path %s with addresses: %s", info.ID, path, addresses(info))
@@ -197,7 +196,7 @@ func (s *Store) awaitGone(ctx context.Context, path string) error {
 		}
 		var exists bool
 		var fired <-chan zk.Event
-		_, err = s.do(context.WithValue(ctx, sessionKey{}, sess), "watch", path, len(path), func(c *zk.Conn) (err error) {
+		_, err = s.do(context.WithValue(ctx, sessionKey{}, sess), "watch", path, len(path), func(c Conn) (err error) {
 			exists, _, fired, err = c.ExistsW(s.full(path))
 			return err
 		})

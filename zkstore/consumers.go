@@ -164,7 +164,7 @@ func (s *Store) createEphemeral(ctx context.Context, path string, data []byte) e
 		return err
 	}
 	for {
-		_, err := s.do(ctx, "create", path, len(path)+len(data), func(c *zk.Conn) error {
+		_, err := s.do(ctx, "create", path, len(path)+len(data), func(c Conn) error {
 			_, err := c.Create(s.full(path), data, zk.FlagEphemeral, s.acl(path))
 			return err
 		})

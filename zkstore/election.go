@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/go-zookeeper/zk"
 )
@@ -42,7 +41,7 @@ func (s *Store) Elect(ctx context.Context, id int32) (ControllerEpoch, error) {
 	}
 	next := last.Epoch + 1
 	results, _, _, err := s.multi(ctx, "elect", ControllerPath,
-		s.createOp(ControllerPath, encodeController(id, time.Now().UnixMilli()), zk.FlagEphemeral),
+		s.createOp(ControllerPath, encodeController(id, s.cfg.Now().UnixMilli()), zk.FlagEphemeral),
 		s.setOp(ControllerEpochPath, encodeEpoch(next), last.Version))
 	if err == nil {
 		return ControllerEpoch{Epoch: next, Version: results[1].Stat.Version}, nil

@@ -33,7 +33,7 @@ const (
 // do runs one request of the client library until it is answered, in the
 // session that ctx is bound to. uncertain says that an earlier try of it may
 // have taken effect. size is about what it sends.
-func (s *Store) do(ctx context.Context, what, path string, size int, request func(c *zk.Conn) error) (uncertain bool, err error) {
+func (s *Store) do(ctx context.Context, what, path string, size int, request func(c Conn) error) (uncertain bool, err error) {
 	sess, err := s.session(ctx)
 	if err != nil {
 		return false, fmt.Errorf("%s %s: %w", what, path, err)
@@ -62,7 +62,13 @@ func (s *Store) do(ctx context.Context, what, path string, size int, request fun
 // try sends the request once. It returns early with the context's error; the
 // request's goroutine ends when the answer comes or the connection is lost; so
 // what request writes may be read only where there was no error.
-func (s *Store) try(ctx context.Context, sess *session, request func(c *zk.Conn) error) error {
+func (s *Store) try(ctx context.Context, sess *session, request func(c Conn) error) error {
+	if s.driven {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return request(sess.conn)
+	}
 	select {
 	case s.inFlight <- struct{}{}:
 	case <-ctx.Done():
@@ -168,7 +174,7 @@ func (s *Store) read(ctx context.Context, path string) (node, error) {
 	}
 	var data []byte
 	var stat *zk.Stat
-	_, err = s.do(ctx, "read", path, len(path), func(c *zk.Conn) (err error) {
+	_, err = s.do(ctx, "read", path, len(path), func(c Conn) (err error) {
 		data, stat, _, err = c.GetW(s.full(path))
 		return err
 	})
@@ -182,7 +188,7 @@ func (s *Store) read(ctx context.Context, path string) (node, error) {
 func (s *Store) readUnwatched(ctx context.Context, path string) (node, error) {
 	var data []byte
 	var stat *zk.Stat
-	_, err := s.do(ctx, "read", path, len(path), func(c *zk.Conn) (err error) {
+	_, err := s.do(ctx, "read", path, len(path), func(c Conn) (err error) {
 		data, stat, err = c.Get(s.full(path))
 		return err
 	})
@@ -219,7 +225,7 @@ func (s *Store) exists(ctx context.Context, path string) (bool, error) {
 	key := watchKey{path, false}
 	arm := s.watched(key) && sess.watches.begin(key)
 	var exists bool
-	_, err = s.do(ctx, "look for", path, len(path), func(c *zk.Conn) (err error) {
+	_, err = s.do(ctx, "look for", path, len(path), func(c Conn) (err error) {
 		if arm {
 			exists, _, _, err = c.ExistsW(s.full(path))
 		} else {
@@ -243,7 +249,7 @@ func (s *Store) children(ctx context.Context, path string, arm bool) ([]string, 
 	key := watchKey{path, true}
 	arm = arm && s.watched(key) && sess.watches.begin(key)
 	var names []string
-	_, err = s.do(ctx, "list", path, len(path), func(c *zk.Conn) (err error) {
+	_, err = s.do(ctx, "list", path, len(path), func(c Conn) (err error) {
 		if arm {
 			names, _, _, err = c.ChildrenW(s.full(path))
 		} else {
@@ -269,7 +275,7 @@ func (s *Store) create(ctx context.Context, path string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	uncertain, err := s.do(ctx, "create", path, len(path)+len(data), func(c *zk.Conn) error {
+	uncertain, err := s.do(ctx, "create", path, len(path)+len(data), func(c Conn) error {
 		_, err := c.Create(s.full(path), data, zk.FlagPersistent, s.acl(path))
 		return err
 	})
@@ -284,7 +290,7 @@ func (s *Store) create(ctx context.Context, path string, data []byte) error {
 // createSequential creates a persistent node with a number after path. If the
 // answer is lost there may be two of it, which notifications allow.
 func (s *Store) createSequential(ctx context.Context, path string, data []byte) error {
-	_, err := s.do(ctx, "create", path, len(path)+len(data), func(c *zk.Conn) error {
+	_, err := s.do(ctx, "create", path, len(path)+len(data), func(c Conn) error {
 		_, err := c.Create(s.full(path), data, zk.FlagSequence, s.acl(path))
 		return err
 	})
@@ -325,7 +331,7 @@ func (s *Store) set(ctx context.Context, path string, data []byte, version Versi
 		return zk.Stat{}, err
 	}
 	var stat *zk.Stat
-	uncertain, err := s.do(ctx, "write", path, len(path)+len(data), func(c *zk.Conn) (err error) {
+	uncertain, err := s.do(ctx, "write", path, len(path)+len(data), func(c Conn) (err error) {
 		stat, err = c.Set(s.full(path), data, version)
 		return err
 	})
@@ -342,7 +348,7 @@ func (s *Store) set(ctx context.Context, path string, data []byte, version Versi
 
 // remove deletes a node whatever its version; an absent one is no error.
 func (s *Store) remove(ctx context.Context, path string) error {
-	_, err := s.do(ctx, "delete", path, len(path), func(c *zk.Conn) error {
+	_, err := s.do(ctx, "delete", path, len(path), func(c Conn) error {
 		return c.Delete(s.full(path), AnyVersion)
 	})
 	if errors.Is(err, ErrNoNode) {
@@ -359,7 +365,7 @@ func (s *Store) multi(ctx context.Context, what, path string, ops ...any) (resul
 		size += opSize(op)
 	}
 	var answer atomic.Pointer[[]zk.MultiResponse] // a try that was given up may still be answered
-	uncertain, err = s.do(ctx, what, path, size, func(c *zk.Conn) error {
+	uncertain, err = s.do(ctx, what, path, size, func(c Conn) error {
 		results, err := c.Multi(ops...)
 		answer.Store(&results)
 		return err
@@ -398,6 +404,14 @@ func opSize(op any) int {
 // each calls f for 0 to n-1, as many at once as requests may be in flight, and
 // returns the first error, after which no further call begins.
 func (s *Store) each(n int, f func(i int) error) error {
+	if s.driven {
+		for i := range n {
+			if err := f(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	var (
 		wg    sync.WaitGroup
 		mu    sync.Mutex // guards next and first

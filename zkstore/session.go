@@ -24,7 +24,7 @@ const (
 // never used for a second session: it is dead once the server has said that the
 // session expired, and its dialer then refuses to dial.
 type session struct {
-	conn *zk.Conn
+	conn Conn
 	dead chan struct{} // closed when the session is over, by expiry or by us
 
 	mu        sync.Mutex    // guards what follows

@@ -5,7 +5,8 @@
 // Files: session.go is one session and its connection, store.go the succession
 // of sessions, operations.go the retried single operations, fenced.go writes
 // guarded by the controller epoch, watch.go the handlers; paths.go and json.go
-// are the layout, pure; the others are the operations by subject.
+// are the layout, pure; driven.go is a store without goroutines, for simulations;
+// the others are the operations by subject.
 package zkstore
 
 import (
@@ -29,7 +30,8 @@ type Config struct {
 	CreateChroot      bool          // brokers do, tools do not
 	Name              string        // in log lines, "Kafka server" where empty
 	Logger            *logrus.Logger
-	Observer          Observer // nil: nobody measures
+	Observer          Observer         // nil: nobody measures
+	Now               func() time.Time // the clock of timestamps in nodes, time.Now where nil
 }
 
 // Observer is told what Kafka has meters for (SessionExpireListener and
@@ -60,6 +62,7 @@ type Store struct {
 	log      *logrus.Entry // kafka.zookeeper.ZooKeeperClient
 	kafkaLog *logrus.Entry // kafka.zk.KafkaZkClient
 	inFlight chan struct{} // one token per outstanding request
+	driven   bool          // requests run in the caller's goroutine; see Driven
 	events   *eventQueue
 	done     chan struct{} // closed when Close begins
 	once     sync.Once
@@ -128,6 +131,9 @@ func (cfg *Config) setDefaults() {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = kafkalog.Discard()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 }
 

@@ -2,6 +2,8 @@ package zkstore
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -120,10 +122,10 @@ func (s *Store) callNode(path string, event zk.EventType) {
 func (s *Store) fireAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for path := range s.handlers.children {
+	for _, path := range slices.Sorted(maps.Keys(s.handlers.children)) {
 		s.events.add(func() { s.callChildren(path) })
 	}
-	for path := range s.handlers.node {
+	for _, path := range slices.Sorted(maps.Keys(s.handlers.node)) {
 		s.events.add(func() { s.callNode(path, zk.EventNodeDataChanged) })
 	}
 }
@@ -234,15 +236,23 @@ func (q *eventQueue) signal() {
 
 func (q *eventQueue) run() {
 	for range q.wake {
-		q.mu.Lock()
-		calls, closed := q.calls, q.closed
-		q.calls = nil
-		q.mu.Unlock()
-		if closed {
+		if !q.callAll() {
 			return
 		}
-		for _, call := range calls {
-			call()
-		}
 	}
+}
+
+// callAll calls what waits; false once the queue is closed.
+func (q *eventQueue) callAll() bool {
+	q.mu.Lock()
+	calls, closed := q.calls, q.closed
+	q.calls = nil
+	q.mu.Unlock()
+	if closed {
+		return false
+	}
+	for _, call := range calls {
+		call()
+	}
+	return true
 }
