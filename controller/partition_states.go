@@ -200,9 +200,15 @@ func (m *Machine) becameOnline(tp TopicPartition) {
 }
 
 // electLeaders holds elections until none is left that failed only because the
-// state changed meanwhile. There is an outcome for each.
+// state changed meanwhile. There is an outcome for each. What this controller
+// knows of a state is as good as what it would read, as long as a leader can be
+// elected by it: the write only succeeds if ZooKeeper still has that version.
 func (m *Machine) electLeaders(b *batch, tps []TopicPartition, s strategy, outcomes map[TopicPartition]electionOutcome) error {
-	for rest := tps; len(rest) > 0; {
+	rest, err := m.electKnown(b, tps, s, outcomes)
+	if err != nil {
+		return err
+	}
+	for len(rest) > 0 {
 		conflicts, err := m.electOnce(b, rest, s, outcomes)
 		if err != nil {
 			return err
@@ -219,6 +225,38 @@ func (m *Machine) electLeaders(b *batch, tps []TopicPartition, s strategy, outco
 		}
 	}
 	return nil
+}
+
+// electKnown elects without reading the states, where a clean leader is found by
+// what is known, and returns the other partitions.
+func (m *Machine) electKnown(b *batch, tps []TopicPartition, s strategy, outcomes map[TopicPartition]electionOutcome) (rest []TopicPartition, err error) {
+	elected := map[TopicPartition]zkstore.PartitionState{}
+	recipients := map[TopicPartition][]int32{}
+	for _, tp := range tps {
+		state := m.c.leadership(tp)
+		if state == nil || state.ControllerEpoch > m.c.epoch {
+			rest = append(rest, tp)
+			continue
+		}
+		next, to, ok := elect(s, m.ballot(tp, *state, false))
+		if !ok {
+			rest = append(rest, tp)
+			continue
+		}
+		next.ControllerEpoch = m.c.epoch
+		elected[tp], recipients[tp] = next, to
+	}
+	conflicts, err := m.writeStates(elected, func(tp TopicPartition, o electionOutcome) {
+		if errors.Is(o.err, zkstore.ErrNoNode) {
+			rest = append(rest, tp)
+			return
+		}
+		outcomes[tp] = o
+		if o.err == nil {
+			b.addLeaderAndISR(recipients[tp], tp, o.state, false)
+		}
+	})
+	return append(rest, conflicts...), err
 }
 
 // electOnce fills outcomes and returns the partitions to try again.

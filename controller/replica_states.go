@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -210,7 +211,11 @@ func (m *Machine) takeOffline(b *batch, broker int32, replicas []replicaID) erro
 // whether or not it had to be taken out.
 func (m *Machine) removeFromISR(broker int32, tps []TopicPartition) (map[TopicPartition]zkstore.PartitionState, error) {
 	left := map[TopicPartition]zkstore.PartitionState{}
-	for rest := tps; len(rest) > 0; {
+	rest, err := m.removeFromKnownISR(broker, tps, left)
+	if err != nil {
+		return nil, err
+	}
+	for len(rest) > 0 {
 		conflicts, err := m.removeFromISROnce(broker, rest, left)
 		if err != nil {
 			return nil, err
@@ -218,6 +223,34 @@ func (m *Machine) removeFromISR(broker int32, tps []TopicPartition) (map[TopicPa
 		rest = conflicts
 	}
 	return left, nil
+}
+
+// removeFromKnownISR does it without reading the states, where the broker is in
+// the set that is known: the write only succeeds if ZooKeeper still has that
+// version. It returns the other partitions.
+func (m *Machine) removeFromKnownISR(broker int32, tps []TopicPartition, left map[TopicPartition]zkstore.PartitionState) (rest []TopicPartition, err error) {
+	shrunk := map[TopicPartition]zkstore.PartitionState{}
+	for _, tp := range tps {
+		s := m.c.leadership(tp)
+		if s == nil || s.ControllerEpoch > m.c.epoch || !slices.Contains(s.ISR, broker) {
+			rest = append(rest, tp)
+			continue
+		}
+		next := withoutISRMember(*s, broker)
+		next.ControllerEpoch = m.c.epoch
+		shrunk[tp] = next
+	}
+	conflicts, err := m.writeStates(shrunk, func(tp TopicPartition, o electionOutcome) {
+		switch {
+		case errors.Is(o.err, zkstore.ErrNoNode):
+			rest = append(rest, tp)
+		case o.err != nil:
+			m.logFailedReplica(replicaID{tp, broker}, offlineReplica, o.err)
+		default:
+			left[tp] = o.state
+		}
+	})
+	return append(rest, conflicts...), err
 }
 
 func (m *Machine) removeFromISROnce(broker int32, tps []TopicPartition, left map[TopicPartition]zkstore.PartitionState) (conflicts []TopicPartition, err error) {
