@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -271,9 +272,14 @@ func (l *Log) AssignEpochStart(epoch int32, offset int64) error {
 // assignEpoch notes an epoch and has the file written where that was news.
 func (l *Log) assignEpoch(epoch int32, offset int64) {
 	if l.epochs.assignUnsynced(epoch, offset) {
-		l.flushEpochsLater()
+		l.flushEpochsLater(epochFileDelay)
 	}
 }
+
+// epochFileDelay is how long the file of leader epochs may lag behind. When a
+// broker dies thousands of epochs begin at once, and the disk has more urgent
+// work then, not least ZooKeeper's where it is on the same one.
+const epochFileDelay = 2 * time.Second
 
 // String shows the log as Kafka's log lines do.
 func (l *Log) String() string {

@@ -141,7 +141,7 @@ func (l *Log) deleteByRule(rule retentionRule) (int, error) {
 func (l *Log) noteLogStart(start int64, reason string) {
 	l.log.Infof("Incremented log start offset to %d due to %s", start, reason)
 	if l.epochs.truncateFromStart(start) {
-		l.flushEpochsLater()
+		l.flushEpochsLater(0)
 	}
 	l.producers.logStartAdvanced(start)
 	l.updateFirstUnstable()

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"slices"
+	"time"
 
 	"github.com/monedula/monedula/protocol"
 )
@@ -255,12 +256,12 @@ func (l *Log) truncateFullyLocked(offset, logStart int64) error {
 // in the background: it may hold too many, never too few.
 func (l *Log) truncateEpochs(end int64) {
 	if l.epochs.truncateFromEnd(end) {
-		l.flushEpochsLater()
+		l.flushEpochsLater(0)
 	}
 }
 
-func (l *Log) flushEpochsLater() {
-	l.env.schedule.after(0, l.dir.small, func() {
+func (l *Log) flushEpochsLater(delay time.Duration) {
+	l.env.schedule.after(delay, l.dir.small, func() {
 		if l.check() == nil {
 			_ = l.ioError("Error while writing leader epochs of %s in dir %s", l.epochs.flush())
 		}
