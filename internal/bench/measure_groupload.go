@@ -105,8 +105,11 @@ func (c *cluster) leaderOf(ctx context.Context, topic string, partition int32) (
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	err := awaitViewOf(ctx, c.brokers[0], topic, 1, clusterInterval, func(p *kmsg.MetadataResponseTopicPartition) bool {
+		if p.Partition != partition || p.Leader < 0 || len(p.ISR) < clusterSize {
+			return false
+		}
 		leader = p.Leader
-		return p.Partition == partition && p.Leader >= 0 && len(p.ISR) == clusterSize
+		return true
 	})
 	if err != nil {
 		return nil, err
