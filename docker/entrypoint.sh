@@ -1,0 +1,62 @@
+#!/bin/sh
+# Starts a broker whose server.properties are config/server.properties with what the environment says: KAFKA_BROKER_ID is
+# broker.id. In a name _ stands for a dot, __ for an underscore, ___ for a dash; KAFKA_CFG_ is read like KAFKA_.
+#   entrypoint.sh [--override key=value]*     the broker
+#   entrypoint.sh kafka-topics.sh ARGUMENTS   one of the tools, or any other program
+# MONEDULA_SERVER_PROPERTIES names the file that is written, /tmp/server.properties where it is not set.
+set -eu
+home=$(cd "$(dirname "$0")" && pwd)
+[ -d "$home/bin" ] || home=${home%/*}
+
+case ${1:-} in
+'' | -*) ;;
+*)
+  PATH=$home/bin:$PATH exec "$@" ;;
+esac
+
+if [ -z "${KAFKA_ZOOKEEPER_CONNECT:-}${KAFKA_CFG_ZOOKEEPER_CONNECT:-}" ]; then
+  echo "KAFKA_ZOOKEEPER_CONNECT is not set: give the ZooKeeper ensemble, such as zookeeper-1:2181,zookeeper-2:2181/chroot" >&2
+  exit 1
+fi
+if [ -n "${KAFKA_CREATE_TOPICS:-}" ]; then
+  echo "KAFKA_CREATE_TOPICS is ignored: create topics with kafka-topics.sh, or let auto.create.topics.enable do it" >&2
+fi
+
+file=${MONEDULA_SERVER_PROPERTIES:-/tmp/server.properties}
+awk '
+  # A value as a properties file holds it.
+  function escaped(text,   i, c, out) {
+    for (i = 1; i <= length(text); i++) {
+      c = substr(text, i, 1)
+      if (c == "\\" || (i == 1 && c == " ")) c = "\\" c
+      else if (c == "\n") c = "\\n"
+      else if (c == "\r") c = "\\r"
+      else if (c == "\t") c = "\\t"
+      out = out c
+    }
+    return out
+  }
+  BEGIN {
+    # Variables of the known images that are not configurations.
+    n = split("VERSION HOME DEBUG OPTS HEAP_OPTS JVM_PERFORMANCE_OPTS GC_LOG_OPTS LOG4J_OPTS JMX_OPTS JMX_PORT JMX_HOSTNAME " \
+      "LOG4J_LOGGERS LOG4J_ROOT_LOGLEVEL TOOLS_LOG4J_LOGLEVEL CREATE_TOPICS", names, " ")
+    for (i = 1; i <= n; i++) other["KAFKA_" names[i]] = 1
+    for (name in ENVIRON) {
+      if (name !~ /^KAFKA_./ || name in other) continue
+      key = tolower(substr(name, 7))
+      sub(/^cfg_/, "", key)
+      gsub(/___/, "-", key)
+      gsub(/__/, "\001", key)
+      gsub(/_/, ".", key)
+      gsub(/\001/, "_", key)
+      set[key] = escaped(ENVIRON[name])
+    }
+  }
+  {
+    key = $0
+    sub(/[ \t]*[=:].*/, "", key)
+    if (!(key in set)) print
+  }
+  END { for (key in set) print key "=" set[key] | "sort" }
+' "$home/config/server.properties" >"$file"
+exec "$home/bin/kafka-server-start.sh" "$file" "$@"
