@@ -178,16 +178,12 @@ func (a *configsAdmin) resourceConfig(entityType, name string, all bool) ([]conf
 			return nil, err
 		}
 	}
-	slow := a.timeout > patience
-	if slow {
-		a.timeout = patience
-	}
+	timeout := a.timeout
+	a.timeout = min(timeout, patience)
 	entries, err := a.describeConfig(resource{resourceKinds[entityType], name}, true)
-	if slow {
-		a.timeout = adminTimeout
-		if isTimeout(err) {
-			return nil, javaError{"java.util.concurrent.TimeoutException", ""}
-		}
+	a.timeout = timeout
+	if timeout > patience && isTimeout(err) {
+		return nil, javaError{"java.util.concurrent.TimeoutException", ""}
 	}
 	if err != nil {
 		return nil, execution(err)

@@ -46,9 +46,11 @@ func (m scramMechanism) parse(name, text, shown string) (iterations int, passwor
 	}
 	iterations = defaultIterations
 	if parts[1] != "" && parts[1] != "-1" {
-		if iterations, err = strconv.Atoi(parts[1]); err != nil {
+		n, err := strconv.ParseInt(parts[1], 10, 32)
+		if err != nil {
 			return 0, "", illegalArgument(fmt.Sprintf("For input string: \"%s\"", parts[1]))
 		}
+		iterations = int(n)
 	}
 	if iterations < m.minIterations {
 		return 0, "", illegalArgument(fmt.Sprintf("Iterations %d is less than the minimum %d required for %s", iterations, m.minIterations, shown))

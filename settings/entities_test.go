@@ -1,0 +1,60 @@
+package settings
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// A password that a tool wrote for a broker that does not run is read by the
+// broker with the same secret.
+func TestPasswordsWrittenForAStoppedBrokerAreReadByIt(t *testing.T) {
+	const key = "listener.name.internal.ssl.key.password"
+	stored, err := OfflineBroker(map[string]string{key: "guess", "log.cleaner.threads": "2",
+		"password.encoder.secret": "key", "password.encoder.iterations": "1024"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(stored) != 2 || stored["log.cleaner.threads"] != "2" || !strings.Contains(stored[key], "iterations:1024") || strings.Contains(stored[key], "guess") {
+		t.Errorf("stored %v", stored)
+	}
+	config, err := FromMap(map[string]string{"zookeeper.connect": "localhost:2181", "password.encoder.secret": "key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, ignored := NewDynamic(config).FromStored(stored, true)
+	if values[key] != "guess" || len(ignored) > 0 {
+		t.Errorf("read %v, ignored %v", values, ignored)
+	}
+}
+
+func TestWhatIsRefusedForAStoppedBroker(t *testing.T) {
+	_, err := OfflineBroker(map[string]string{"listener.name.internal.ssl.key.password": "guess"}, true)
+	var secret *NeedsSecret
+	if !errors.As(err, &secret) {
+		t.Errorf("a password without a secret: %v", err)
+	}
+	for key, value := range map[string]string{"broker.id": "3", "ssl.key.password": "x", "log.cleaner.threads": "many"} {
+		if stored, err := OfflineBroker(map[string]string{key: value}, true); err == nil {
+			t.Errorf("%s=%s is stored as %v", key, value, stored)
+		}
+	}
+}
+
+func TestEntitiesTakeTheirOwnKeysOnly(t *testing.T) {
+	for name, check := range map[string]func(map[string]string) error{"client": ValidateClient, "user": ValidateUser, "address": ValidateAddress} {
+		if err := check(map[string]string{"nosuch": "1"}); !errors.Is(err, ErrUnknownEntityKeys) || err.Error() != "Unknown Dynamic Configuration: HashSet(nosuch)." {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var p *Problem
+	if err := ValidateClient(map[string]string{"producer_byte_rate": "many"}); !errors.As(err, &p) {
+		t.Errorf("a rate that is none: %v", err)
+	}
+	if err := ValidateUser(map[string]string{"producer_byte_rate": "10", "SCRAM-SHA-256": "x"}); err != nil {
+		t.Error(err)
+	}
+	if err := ValidateAddress(map[string]string{"connection_creation_rate": "-1"}); !errors.As(err, &p) {
+		t.Errorf("a negative rate: %v", err)
+	}
+}
