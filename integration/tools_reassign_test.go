@@ -9,6 +9,8 @@ var reassignFiles = map[string]string{
 	"to0.json":         `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[0]},{"topic":"placed","partition":1,"replicas":[0]}]}`,
 	"both.json":        `{"partitions":[{"topic":"placed","partition":0,"replicas":[1,0],"log_dirs":["any","any"]},{"topic":"placed","partition":1,"replicas":[1]}]}`,
 	"dir.json":         `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[0],"log_dirs":["{D}"]}]}`,
+	"second.json":      `{"version":1,"partitions":[{"topic":"placed","partition":1,"replicas":[0],"log_dirs":["{E}"]}]}`,
+	"first.json":       `{"version":1,"partitions":[{"topic":"placed","partition":1,"replicas":[0],"log_dirs":["{D}"]}]}`,
 	"otherdir.json":    `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[0],"log_dirs":["{D}/nosuch"]}]}`,
 	"dirs.json":        `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[0,1],"log_dirs":["any"]}]}`,
 	"nosuch.json":      `{"version":1,"partitions":[{"topic":"nosuch","partition":0,"replicas":[0]}]}`,
@@ -58,7 +60,14 @@ var reassignLines = []toolLine{
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/to0.json --timeout 5000"},
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --verify --reassignment-json-file {F}/to0.json --preserve-throttles", until: "placed-0 is completed."},
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --cancel --reassignment-json-file {F}/to0.json"},
-	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --verify --reassignment-json-file {F}/dir.json"},
+	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/second.json"},
+	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --verify --reassignment-json-file {F}/second.json --preserve-throttles", until: "completed successfully"},
+	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/first.json --replica-alter-log-dirs-throttle 1000000"},
+	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --verify --reassignment-json-file {F}/first.json --preserve-throttles", until: "completed successfully"},
+	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --verify --reassignment-json-file {F}/second.json --preserve-throttles"},
+	{script: "kafka-configs", args: "--bootstrap-server {B} --broker 0 --describe"},
+	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --cancel --reassignment-json-file {F}/first.json"},
+	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/otherdir.json"},
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --verify --reassignment-json-file {F}/otherdir.json"},
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/dirs.json"},
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --verify --reassignment-json-file {F}/nosuch.json"},
@@ -107,7 +116,7 @@ func placeTopics(brokers []*broker) {
 }
 
 func TestOurReassignToolSaysWhatTheRealOneSays(t *testing.T) {
-	compareTools(t, "3.9.1", reassignLines, toolSetting{brokers: 2, files: reassignFiles, prepare: placeTopics})
+	compareTools(t, "3.9.1", reassignLines, toolSetting{brokers: 2, twoDirs: true, files: reassignFiles, prepare: placeTopics})
 }
 
 // zookeeperReassignLines are those over --zookeeper, as in 2.8.

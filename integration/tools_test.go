@@ -20,7 +20,7 @@ import (
 // same way on both sides.
 type toolLine struct {
 	script string // without .sh
-	args   string // separated by blanks; {B} is the broker, {Z} ZooKeeper, {L} a log file, {F} a folder, {D} the broker's log directory
+	args   string // separated by blanks; {B} is the broker, {Z} ZooKeeper, {L} a log file, {F} a folder, {D} and {E} the broker's log directories
 	stdin  string
 	more   bool // only with MONEDULA_TEST_ALL
 	alone  bool // the real tool needs a process of its own, since it ends that
@@ -118,7 +118,6 @@ var toolLines = []toolLine{
 	{script: "kafka-console-consumer", args: "--bootstrap-server {B} --topic one --partition 0 --offset 0 --group g1"},
 	{script: "kafka-console-consumer", args: "--bootstrap-server {B}"},
 	{script: "kafka-console-consumer", args: "--topic one"},
-	{script: "kafka-console-consumer", args: "--zookeeper {Z} --topic one"},
 	{script: "kafka-console-consumer", args: "--bootstrap-server {B} --topic one --partition 0 --from-beginning --offset 2", more: true},
 
 	{script: "kafka-get-offsets", args: "--bootstrap-server {B} --topic one"},
@@ -180,6 +179,7 @@ func TestOurTopicToolOverZooKeeperSaysWhatTheRealOneSays(t *testing.T) {
 // toolSetting is what the lines of a comparison need beside one broker.
 type toolSetting struct {
 	brokers int               // of one cluster; 0: one
+	twoDirs bool              // each broker has two log directories
 	files   map[string]string // in the folder {F}; the text has the places of the lines
 	prepare func(brokers []*broker)
 }
@@ -207,7 +207,7 @@ func compareTools(t *testing.T, release string, lines []toolLine, setting toolSe
 	var clusters [2][]*broker
 	var commands [2][][]string // script or class, then arguments
 	for i := range clusters {
-		clusters[i] = startToolCluster(t, max(1, setting.brokers))
+		clusters[i] = startToolCluster(t, max(1, setting.brokers), setting.twoDirs)
 		b := clusters[i][0]
 		must(t, "kafka-topics", append(b.bootstrap(), "--create", "--topic", "one", "--replica-assignment", "0")...)
 		awaitLeaders(t, b, "one")
@@ -215,7 +215,7 @@ func compareTools(t *testing.T, release string, lines []toolLine, setting toolSe
 			setting.prepare(clusters[i])
 		}
 		folder := t.TempDir()
-		places := strings.NewReplacer("{B}", b.address(), "{Z}", b.zookeeper, "{L}", logFile, "{F}", folder, "{D}", b.dir)
+		places := strings.NewReplacer("{B}", b.address(), "{Z}", b.zookeeper, "{L}", logFile, "{F}", folder, "{D}", b.dir, "{E}", b.dir+"-2")
 		for name, text := range setting.files {
 			if err := os.WriteFile(filepath.Join(folder, name), []byte(places.Replace(text)), 0o644); err != nil {
 				t.Fatal(err)
@@ -235,7 +235,7 @@ func compareTools(t *testing.T, release string, lines []toolLine, setting toolSe
 	real := runRealTools(t, release, lines, commands[1])
 	for i, line := range lines {
 		ours := said{}
-		testkit.Eventually(t, 30*time.Second, "\""+line.until+"\" from "+line.script, func() bool {
+		within(30*time.Second, func() bool {
 			ours.stdout, ours.stderr, ours.code = testkit.Run(t, 90*time.Second, line.stdin, script(line.script, commands[0][i][1:]...))
 			return strings.Contains(ours.stdout, line.until)
 		})
@@ -252,12 +252,17 @@ func compareTools(t *testing.T, release string, lines []toolLine, setting toolSe
 }
 
 // startToolCluster starts brokers 0 to n-1 on a ZooKeeper chroot of their own.
-func startToolCluster(t *testing.T, n int) []*broker {
+func startToolCluster(t *testing.T, n int, twoDirs bool) []*broker {
 	t.Helper()
 	var cluster []*broker
 	zookeeper := ""
 	for id := range n {
-		b := startBroker(t, options{id: id, zookeeper: zookeeper, extra: []string{"num.partitions=1", "auto.leader.rebalance.enable=false"}})
+		o := options{id: id, zookeeper: zookeeper, extra: []string{"num.partitions=1", "auto.leader.rebalance.enable=false"}}
+		if twoDirs {
+			o.dir = filepath.Join(t.TempDir(), "kafka-logs")
+			o.omit, o.extra = map[string]bool{"log.dirs": true}, append(o.extra, "log.dirs="+o.dir+","+o.dir+"-2")
+		}
+		b := startBroker(t, o)
 		zookeeper = b.zookeeper
 		cluster = append(cluster, b)
 	}
