@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"time"
 
@@ -214,6 +215,21 @@ func (m *brokerMetrics) ofGroups(groups *group.Coordinator) {
 		for _, state := range [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"} {
 			s.Gauge(named(manager, "NumGroups"+state), float64(states[state]))
 		}
+		stats := groups.Stats()
+		s.Gauge(named(manager, "NumOffsets"), float64(stats.Offsets))
+		coordinator := func(attribute string, n float64) {
+			s.Gauge(metrics.Name{Group: "kafka.server", Type: "group-coordinator-metrics", Attribute: attribute}, n)
+		}
+		coordinator("offset-commit-count", float64(stats.Commits))
+		coordinator("offset-expiration-count", float64(stats.Expired))
+		coordinator("offset-deletion-count", float64(stats.Deleted))
+		coordinator("group-completed-rebalance-count", float64(stats.Rebalances))
+		most, average := math.NaN(), math.NaN() // as in Kafka where nothing was loaded lately
+		if stats.Loads > 0 {
+			most, average = float64(stats.LoadMax.Milliseconds()), float64(stats.LoadAvg.Microseconds())/1000
+		}
+		coordinator("partition-load-time-max", most)
+		coordinator("partition-load-time-avg", average)
 	})
 }
 

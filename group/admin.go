@@ -165,6 +165,7 @@ func (c *Coordinator) DeleteOffsets(group string, partitions []TopicPartition) (
 		removed := g.RemoveOffsets(free)
 		g.DieIfIdle(time.Now())
 		c.bury(e, removed)
+		c.counts.deleted.Add(int64(len(removed)))
 		c.infof("The following offsets of the group %s were deleted: %v. A total of %d offsets were removed.", group, free, len(removed))
 	}
 	return codes, protocol.None

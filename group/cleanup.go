@@ -27,6 +27,7 @@ func (c *Coordinator) Clean() {
 	began := time.Now()
 	retention := c.opts.Retention.Milliseconds()
 	n := c.removeOffsets(func(g *Group) []TopicPartition { return g.ExpireOffsets(began.UnixMilli(), retention) })
+	c.counts.expired.Add(int64(n))
 	if n > 0 {
 		c.metaInfof("Removed %d expired offsets in %d milliseconds.", n, time.Since(began).Milliseconds())
 	}

@@ -100,6 +100,7 @@ func (c *Coordinator) commit(e *entry, req *CommitRequest, codes []protocol.Erro
 	e.mu.Lock()
 	settle(first, err == nil)
 	e.mu.Unlock()
+	c.counts.commits.Add(int64(len(commits)))
 	return commitError(err)
 }
 

@@ -63,6 +63,7 @@ type Coordinator struct {
 	timers     timers
 	loads      chan struct{} // a slot for each partition that may be read at once
 	txns       txnGroups
+	counts     counts
 
 	active atomic.Bool
 	done   chan struct{} // closed by Stop
@@ -300,6 +301,9 @@ func (c *Coordinator) appendStore(e *entry, effects *Effects) *storing {
 	s := effects.Store
 	if s == nil {
 		return nil
+	}
+	if s.purpose == assignment {
+		c.counts.rebalances.Add(1)
 	}
 	key := appendGroupKey(nil, e.group.ID)
 	value := c.formats.appendGroup(nil, e.group, s)

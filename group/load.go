@@ -128,6 +128,7 @@ func (c *Coordinator) load(index int32, p *partition, ticket chan struct{}, bega
 			return g.Loaded(now)
 		})
 	}
+	c.counts.loads.add(time.Now(), time.Since(began))
 	c.metaInfof("Finished loading offsets and group metadata from %s-%d in %d milliseconds for epoch %d, of which %d milliseconds was spent in the scheduler.",
 		TopicName, index, time.Since(began).Milliseconds(), epoch, waited.Milliseconds())
 }

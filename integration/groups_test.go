@@ -405,3 +405,32 @@ func TestGroupsOfMixedLanguages(t *testing.T) {
 	java.Stop(20 * time.Second)
 	testkit.Eventually(t, 60*time.Second, "the one that is left to own all", func() bool { return share(6, 6, one) })
 }
+
+// The metrics of the coordinator count what a group does.
+func TestMetricsOfGroups(t *testing.T) {
+	port := testkit.FreePort(t)
+	b := startBroker(t, options{extra: []string{fmt.Sprintf("monedula.metrics.listener=127.0.0.1:%d", port)}})
+	b.createTopic("measured", 3)
+	fill(t, b, "measured", 0, 30)
+	m := newMember(t, b, "measured", "measured")
+	testkit.Eventually(t, 20*time.Second, "every record to be committed", func() bool { return committedOffsets(t, b.address(), "measured", "measured") == 30 })
+	coordinator := "kafka_server_group_coordinator_metrics_"
+	manager := "kafka_coordinator_group_groupmetadatamanager_"
+	got := scrape(t, port)
+	for series, want := range map[string]float64{manager + "numgroups": 1, manager + "numgroupsstable": 1, manager + "numoffsets": 3, coordinator + "group_completed_rebalance_count": 1,
+		coordinator + "offset_deletion_count": 0, coordinator + "offset_expiration_count": 0} {
+		if value, there := got[series]; !there || value != want {
+			t.Errorf("%s is %v, want %v", series, value, want)
+		}
+	}
+	if n := got[coordinator+"offset_commit_count"]; n < 3 {
+		t.Errorf("%v commits", n)
+	}
+	if most, average := got[coordinator+"partition_load_time_max"], got[coordinator+"partition_load_time_avg"]; !(most >= 0) || !(average >= 0 && average <= most+1) {
+		t.Errorf("loads took %v at most and %v on the average", most, average)
+	}
+	m.leave()
+	testkit.Eventually(t, 10*time.Second, "the group to be empty", func() bool { return scrape(t, port)[manager+"numgroupsempty"] == 1 })
+	must(t, "kafka-topics", append(b.bootstrap(), "--delete", "--topic", "measured")...)
+	testkit.Eventually(t, 10*time.Second, "the topic's offsets to go", func() bool { return scrape(t, port)[manager+"numoffsets"] == 0 })
+}
