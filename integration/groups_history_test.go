@@ -1,0 +1,202 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// groupHistory is what the offsets topic tells of the groups, record by record.
+type groupHistory struct {
+	groups  map[string]*groupPast
+	wrong   []string
+	commits int
+}
+
+type groupPast struct {
+	generation int32
+	owners     map[string]string // "topic-partition" -> who owned it in the generation
+	committed  map[string]int64  // "topic-partition" -> the last commit
+}
+
+func newGroupHistory() *groupHistory { return &groupHistory{groups: map[string]*groupPast{}} }
+
+func (h *groupHistory) of(group string) *groupPast {
+	if h.groups[group] == nil {
+		h.groups[group] = &groupPast{owners: map[string]string{}, committed: map[string]int64{}}
+	}
+	return h.groups[group]
+}
+
+// take notes one record: a committed offset that goes back, a generation that
+// does, and a partition with two owners in a generation are wrong.
+func (h *groupHistory) take(key, value []byte) error {
+	if len(key) < 2 {
+		return fmt.Errorf("a key of %d bytes", len(key))
+	}
+	switch key[1] {
+	case 0, 1:
+		k, v := kmsg.NewOffsetCommitKey(), kmsg.NewOffsetCommitValue()
+		if err := k.ReadFrom(key); err != nil {
+			return err
+		}
+		tp := fmt.Sprintf("%s-%d", k.Topic, k.Partition)
+		g := h.of(k.Group)
+		if value == nil {
+			delete(g.committed, tp)
+			return nil
+		}
+		if err := v.ReadFrom(value); err != nil {
+			return err
+		}
+		h.commits++
+		if last, there := g.committed[tp]; there && v.Offset < last {
+			h.wrong = append(h.wrong, fmt.Sprintf("group %s committed %d of %s after %d", k.Group, v.Offset, tp, last))
+		}
+		g.committed[tp] = v.Offset
+	case 2:
+		k, v := kmsg.NewGroupMetadataKey(), kmsg.NewGroupMetadataValue()
+		if err := k.ReadFrom(key); err != nil || value == nil {
+			return err
+		}
+		if err := v.ReadFrom(value); err != nil {
+			return err
+		}
+		return h.takeGroup(k.Group, &v)
+	}
+	return nil
+}
+
+func (h *groupHistory) takeGroup(group string, v *kmsg.GroupMetadataValue) error {
+	g := h.of(group)
+	if v.Generation < g.generation {
+		h.wrong = append(h.wrong, fmt.Sprintf("generation %d of group %s follows generation %d", v.Generation, group, g.generation))
+	}
+	if v.Generation != g.generation {
+		g.generation, g.owners = v.Generation, map[string]string{}
+	}
+	for _, m := range v.Members {
+		who := m.MemberID
+		if m.InstanceID != nil { // may come back under another id
+			who = "instance " + *m.InstanceID
+		}
+		var a kmsg.ConsumerMemberAssignment
+		if len(m.Assignment) == 0 {
+			continue
+		}
+		if err := a.ReadFrom(m.Assignment); err != nil {
+			return fmt.Errorf("the assignment of %s in group %s: %w", who, group, err)
+		}
+		for _, t := range a.Topics {
+			for _, p := range t.Partitions {
+				tp := fmt.Sprintf("%s-%d", t.Topic, p)
+				if other := g.owners[tp]; other != "" && other != who {
+					h.wrong = append(h.wrong, fmt.Sprintf("%s belongs to %s and to %s in generation %d of group %s", tp, other, who, v.Generation, group))
+				}
+				g.owners[tp] = who
+			}
+		}
+	}
+	return nil
+}
+
+// checkGroups reads the offsets topic through a broker and fails the test where
+// the groups' history is wrong.
+func checkGroups(t testing.TB, partitions int32, groups []string, seeds ...string) *groupHistory {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(background(), time.Minute)
+	defer cancel()
+	starts := map[int32]kgo.Offset{}
+	for p := range partitions {
+		starts[p] = kgo.NewOffset().AtStart()
+	}
+	client, err := kgo.NewClient(patient(kgo.SeedBrokers(seeds...), kgo.FetchMaxWait(100*time.Millisecond),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{"__consumer_offsets": starts}))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	left := partitionEnds(ctx, t, client, "__consumer_offsets", partitions)
+	h := newGroupHistory()
+	for len(left) > 0 {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			t.Fatalf("reading the offsets topic did not come to the ends %v within a minute", left)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if err := h.take(r.Key, r.Value); err != nil {
+				t.Errorf("record %d of __consumer_offsets-%d: %v", r.Offset, r.Partition, err)
+			}
+			if r.Offset >= left[r.Partition]-1 {
+				delete(left, r.Partition)
+			}
+		})
+	}
+	for i, wrong := range h.wrong {
+		if i < 20 {
+			t.Error(wrong)
+		}
+	}
+	for _, group := range groups {
+		if g := h.groups[group]; g == nil || g.generation == 0 || len(g.committed) == 0 {
+			t.Errorf("nothing is known of group %s: %+v", group, g)
+		} else {
+			t.Logf("group %s: generation %d", group, g.generation)
+		}
+	}
+	t.Logf("%d commits were checked", h.commits)
+	return h
+}
+
+func TestTheGroupHistorySeesTwoOwnersAndOffsetsThatGoBack(t *testing.T) {
+	commit := func(h *groupHistory, offset int64) {
+		k, v := kmsg.NewOffsetCommitKey(), kmsg.NewOffsetCommitValue()
+		k.Version, k.Group, k.Topic = 1, "g", "t"
+		v.Version, v.Offset = 3, offset
+		if err := h.take(k.AppendTo(nil), v.AppendTo(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	generation := func(h *groupHistory, n int32, owners ...string) {
+		k, v := kmsg.NewGroupMetadataKey(), kmsg.NewGroupMetadataValue()
+		k.Version, k.Group, v.Version, v.ProtocolType, v.Generation = 2, "g", 3, "consumer", n
+		for _, owner := range owners {
+			id, instance, _ := strings.Cut(owner, "/")
+			var a kmsg.ConsumerMemberAssignment
+			a.Topics = []kmsg.ConsumerMemberAssignmentTopic{{Topic: "t", Partitions: []int32{0}}}
+			m := kmsg.NewGroupMetadataValueMember()
+			m.MemberID, m.Assignment = id, a.AppendTo(nil)
+			if instance != "" {
+				m.InstanceID = &instance
+			}
+			v.Members = append(v.Members, m)
+		}
+		if err := h.take(k.AppendTo(nil), v.AppendTo(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		play func(h *groupHistory)
+		want []string
+	}{
+		{func(h *groupHistory) { commit(h, 1); commit(h, 1); commit(h, 5) }, nil},
+		{func(h *groupHistory) { commit(h, 5); commit(h, 4) }, []string{"committed 4 of t-0 after 5"}},
+		{func(h *groupHistory) { generation(h, 1, "a"); generation(h, 2, "b") }, nil},
+		{func(h *groupHistory) { generation(h, 1, "a"); generation(h, 1, "b") }, []string{"belongs to a and to b"}},
+		{func(h *groupHistory) { generation(h, 1, "a", "b") }, []string{"belongs to a and to b"}},
+		{func(h *groupHistory) { generation(h, 1, "a/x"); generation(h, 1, "b/x") }, nil},
+		{func(h *groupHistory) { generation(h, 2, "a"); generation(h, 1, "a") }, []string{"generation 1 of group g follows generation 2"}},
+	} {
+		h := newGroupHistory()
+		c.play(h)
+		if len(h.wrong) != len(c.want) || len(c.want) > 0 && !slices.ContainsFunc(h.wrong, func(w string) bool { return strings.Contains(w, c.want[0]) }) {
+			t.Errorf("found %v, want %v", h.wrong, c.want)
+		}
+	}
+}
