@@ -48,7 +48,7 @@ func newConsumerOptions(env *Env) *consumerOptions {
 	o.timeout = o.value("timeout-ms", "Long: timeout_ms", "Stop when no record comes for so many ms.")
 	o.skipOnError = o.toggle("skip-message-on-error", "Skip a record that cannot be printed rather than stop.")
 	o.systest = o.toggle("enable-systest-events", "Print events of the consumer's life too.")
-	o.formatterClass = o.value("formatter", "String: class", "The formatter: "+defaultFormatterClass+" (default), LoggingMessageFormatter or NoOpMessageFormatter there.")
+	o.formatterClass = o.value("formatter", "String: class", "The formatter: "+defaultFormatterClass+" (default), LoggingMessageFormatter or NoOpMessageFormatter there; OffsetsMessageFormatter, GroupMetadataMessageFormatter for __consumer_offsets, TransactionLogMessageFormatter for __transaction_state.")
 	o.formatterConfig = o.value("formatter-config", "String: config file", "A properties file for the formatter; --property wins.")
 	o.property = o.value("property", "String: prop", "A property of the formatter: print.timestamp, print.key, print.offset, print.partition, print.headers, print.value (true or false), key.separator, line.separator, headers.separator, null.literal, key.deserializer, value.deserializer, headers.deserializer.")
 	o.consumerProperty = o.value("consumer-property", "String: consumer_prop", "A consumer property as key=value.")

@@ -169,9 +169,15 @@ func list[T any](items []T, text func(T) string) string {
 func number32(n int32) string { return fmt.Sprint(n) }
 
 func offsetCommitJSON(raw []byte) (string, error) {
+	version, data, err := offsetCommitData(raw)
+	return object("version", quoted(fmt.Sprint(version)), "data", data), err
+}
+
+// offsetCommitData is the value of a committed offset as Kafka's JSON converter prints it.
+func offsetCommitData(raw []byte) (version int16, data string, err error) {
 	v := kmsg.NewOffsetCommitValue()
 	if err := v.ReadFrom(raw); err != nil {
-		return "", err
+		return 0, "", err
 	}
 	fields := []string{"offset", fmt.Sprint(v.Offset)}
 	if v.Version >= 3 {
@@ -181,24 +187,32 @@ func offsetCommitJSON(raw []byte) (string, error) {
 	if v.Version == 1 {
 		fields = append(fields, "expireTimestamp", fmt.Sprint(v.ExpireTimestamp))
 	}
-	return object("version", quoted(fmt.Sprint(v.Version)), "data", object(fields...)), nil
+	return v.Version, object(fields...), nil
 }
 
 func groupMetadataJSON(raw []byte) (string, error) {
+	version, data, err := groupMetadataData(raw, true)
+	return object("version", quoted(fmt.Sprint(version)), "data", data), err
+}
+
+// groupMetadataData is the value of a group as Kafka's JSON converter prints it,
+// or with what consumers subscribed to and own in place of the bytes.
+func groupMetadataData(raw []byte, consumers bool) (version int16, data string, err error) {
 	v := kmsg.NewGroupMetadataValue()
 	if err := v.ReadFrom(raw); err != nil {
-		return "", err
+		return 0, "", err
 	}
 	fields := []string{"protocolType", quoted(v.ProtocolType), "generation", fmt.Sprint(v.Generation),
 		"protocol", quotedOrNull(v.Protocol), "leader", quotedOrNull(v.Leader)}
 	if v.Version >= 2 {
 		fields = append(fields, "currentStateTimestamp", fmt.Sprint(v.CurrentStateTimestamp))
 	}
-	fields = append(fields, "members", list(v.Members, func(m kmsg.GroupMetadataValueMember) string { return memberJSON(v.Version, v.ProtocolType, m) }))
-	return object("version", quoted(fmt.Sprint(v.Version)), "data", object(fields...)), nil
+	consumers = consumers && v.ProtocolType == "consumer"
+	fields = append(fields, "members", list(v.Members, func(m kmsg.GroupMetadataValueMember) string { return memberJSON(v.Version, consumers, m) }))
+	return v.Version, object(fields...), nil
 }
 
-func memberJSON(version int16, protocolType string, m kmsg.GroupMetadataValueMember) string {
+func memberJSON(version int16, consumer bool, m kmsg.GroupMetadataValueMember) string {
 	fields := []string{"memberId", quoted(m.MemberID)}
 	if version >= 3 {
 		fields = append(fields, "groupInstanceId", quotedOrNull(m.InstanceID))
@@ -208,7 +222,7 @@ func memberJSON(version int16, protocolType string, m kmsg.GroupMetadataValueMem
 		fields = append(fields, "rebalanceTimeout", fmt.Sprint(m.RebalanceTimeoutMillis))
 	}
 	subscription, assignment := bytesOrNull(m.Subscription), bytesOrNull(m.Assignment)
-	if protocolType == "consumer" {
+	if consumer {
 		subscription, assignment = subscriptionJSON(m.Subscription), assignmentJSON(m.Assignment)
 	}
 	fields = append(fields, "sessionTimeout", fmt.Sprint(m.SessionTimeoutMillis), "subscription", subscription, "assignment", assignment)

@@ -27,13 +27,21 @@ var renamedFormatters = map[string]string{
 	"kafka.tools.DefaultMessageFormatter": defaultFormatterClass,
 	"kafka.tools.LoggingMessageFormatter": loggingFormatterClass,
 	"kafka.tools.NoOpMessageFormatter":    noOpFormatterClass,
+	oldOffsetsFormatterClass:              offsetsFormatterClass,
+	oldGroupFormatterClass:                groupFormatterClass,
+	oldTransactionFormatterClass:          transactionFormatterClass,
 }
 
 // newFormatter returns the formatter of a class with its properties.
 func newFormatter(env *Env, class string, props map[string]string) (formatter, error) {
 	if now, old := renamedFormatters[class]; old {
 		env.complainf("WARNING: %s is deprecated and will be removed in the next major release. Please use %s instead", class, now)
-		class = now
+		if internalFormatters[class] == nil { // those have a form of their own
+			class = now
+		}
+	}
+	if f := internalFormatters[class]; f != nil {
+		return f, nil
 	}
 	f, err := newDefaultFormatter(env.logger(defaultFormatterClass), props)
 	if err != nil {
