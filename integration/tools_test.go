@@ -32,19 +32,24 @@ type toolLine struct {
 // realClasses are the real tools behind the scripts, by release.
 var realClasses = map[string]map[string]string{
 	"3.9.1": {
-		"kafka-topics":              "org.apache.kafka.tools.TopicCommand",
-		"kafka-console-producer":    "kafka.tools.ConsoleProducer",
-		"kafka-console-consumer":    "org.apache.kafka.tools.consumer.ConsoleConsumer",
-		"kafka-get-offsets":         "org.apache.kafka.tools.GetOffsetShell",
-		"kafka-dump-log":            "kafka.tools.DumpLogSegments",
-		"kafka-broker-api-versions": "kafka.admin.BrokerApiVersionsCommand",
-		"kafka-cluster":             "org.apache.kafka.tools.ClusterTool",
-		"kafka-consumer-groups":     "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-		"kafka-configs":             "kafka.admin.ConfigCommand",
-		"kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
-		"kafka-leader-election":     "org.apache.kafka.tools.LeaderElectionCommand",
-		"kafka-delete-records":      "org.apache.kafka.tools.DeleteRecordsCommand",
-		"kafka-log-dirs":            "org.apache.kafka.tools.LogDirsCommand",
+		"kafka-topics":               "org.apache.kafka.tools.TopicCommand",
+		"kafka-console-producer":     "kafka.tools.ConsoleProducer",
+		"kafka-console-consumer":     "org.apache.kafka.tools.consumer.ConsoleConsumer",
+		"kafka-get-offsets":          "org.apache.kafka.tools.GetOffsetShell",
+		"kafka-dump-log":             "kafka.tools.DumpLogSegments",
+		"kafka-broker-api-versions":  "kafka.admin.BrokerApiVersionsCommand",
+		"kafka-cluster":              "org.apache.kafka.tools.ClusterTool",
+		"kafka-verifiable-producer":  "org.apache.kafka.tools.VerifiableProducer",
+		"kafka-verifiable-consumer":  "org.apache.kafka.tools.VerifiableConsumer",
+		"kafka-producer-perf-test":   "org.apache.kafka.tools.ProducerPerformance",
+		"kafka-consumer-perf-test":   "org.apache.kafka.tools.ConsumerPerformance",
+		"kafka-replica-verification": "org.apache.kafka.tools.ReplicaVerificationTool",
+		"kafka-consumer-groups":      "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+		"kafka-configs":              "kafka.admin.ConfigCommand",
+		"kafka-reassign-partitions":  "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+		"kafka-leader-election":      "org.apache.kafka.tools.LeaderElectionCommand",
+		"kafka-delete-records":       "org.apache.kafka.tools.DeleteRecordsCommand",
+		"kafka-log-dirs":             "org.apache.kafka.tools.LogDirsCommand",
 	},
 	"2.8.2": {
 		"kafka-topics":                     "kafka.admin.TopicCommand",
@@ -345,6 +350,7 @@ var (
 	stamps     = regexp.MustCompile(`\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]|CreateTime:\d{13}|127\.0\.0\.1:\d+(/t\d+)?|adminclient-\d+|(Timed out waiting for a node assignment\. Call: |Call\(callName=)deleteRecords[^\n]*|TopicId: [\w-]{22}|Cluster ID: [\w-]{22}|/tmp/[^\s"/]+/\d{3}`)
 	stackLines = regexp.MustCompile(`(?m)^(\s+at |Caused by: |\s+\.\.\. \d+ more).*\n`)
 	usageTable = regexp.MustCompile(`(?ms)^(Option\s+Description|usage: ).*`)
+	usageError = regexp.MustCompile(`(?ms)^usage: .*?^([\w.-]+:)\s+error:(.*)\z`)
 	libraries  = regexp.MustCompile(`(?m)^SLF4J: .*\n`)
 	clientNews = regexp.MustCompile(`(?m)^\[[^\]]*\] WARN .*\(org\.apache\.kafka\.clients\.NetworkClient\)\n`)
 )
@@ -356,6 +362,11 @@ func (s said) masked(tidy func(string) string) string {
 	for _, part := range []struct{ name, text string }{{"out", s.stdout}, {"err", s.stderr}} {
 		text := libraries.ReplaceAllString(clientNews.ReplaceAllString(part.text, ""), "")
 		text = stackLines.ReplaceAllString(text, "")
+		text = usageError.ReplaceAllStringFunc(text, func(text string) string {
+			// argparse4j stretches and breaks lines.
+			m := usageError.FindStringSubmatch(text)
+			return "(usage)\n" + m[1] + " error: " + strings.ReplaceAll(strings.Join(strings.Fields(m[2]), " "), "- ", "-")
+		})
 		text = usageTable.ReplaceAllString(text, "(usage table)\n")
 		text = stamps.ReplaceAllString(text, "*")
 		if tidy != nil {

@@ -92,7 +92,15 @@ func (c *consoleConsumer) runInGroup(ctx context.Context) error {
 
 // passes says whether a poll's error is one after which a member goes on.
 func (c *consoleConsumer) passes(err error) bool {
-	if session := (*kgo.ErrGroupSession)(nil); c.group != nil && errors.As(err, &session) {
+	if c.group != nil {
+		return groupGoesOn(err)
+	}
+	return protocol.CodeOf(fromKgo(err)).Retriable()
+}
+
+// groupGoesOn is passes for a member of a group.
+func groupGoesOn(err error) bool {
+	if session := (*kgo.ErrGroupSession)(nil); errors.As(err, &session) {
 		code := protocol.CodeOf(fromKgo(session.Err))
 		return code == protocol.UnknownServerError || code.Retriable() ||
 			code == protocol.UnknownMemberID || code == protocol.IllegalGeneration || code == protocol.RebalanceInProgress

@@ -88,3 +88,30 @@ func parseDuration(text string) (time.Duration, error) {
 	}
 	return time.Duration(seconds * 1e9), nil
 }
+
+// javaDate prints a time by a pattern of Java's SimpleDateFormat, as far as it
+// is made of y, M, d, H, m, s, S and what are no letters.
+func javaDate(pattern string, t time.Time) (string, error) {
+	var b strings.Builder
+	for rest := pattern; rest != ""; {
+		letter := rest[0]
+		n := len(rest) - len(strings.TrimLeft(rest, string(letter)))
+		rest = rest[n:]
+		value, known := map[byte]int{'y': t.Year(), 'M': int(t.Month()), 'd': t.Day(), 'H': t.Hour(), 'm': t.Minute(), 's': t.Second(), 'S': t.Nanosecond() / 1e6}[letter]
+		switch {
+		case letter == 'y' && n == 2:
+			fmt.Fprintf(&b, "%02d", value%100)
+		case letter == 'M' && n == 3:
+			b.WriteString(t.Month().String()[:3])
+		case letter == 'M' && n > 3:
+			b.WriteString(t.Month().String())
+		case known:
+			fmt.Fprintf(&b, "%0*d", n, value)
+		case letter >= 'a' && letter <= 'z' || letter >= 'A' && letter <= 'Z':
+			return "", javaError{"java.lang.IllegalArgumentException", fmt.Sprintf("Illegal pattern character '%c'", letter)}
+		default:
+			b.WriteString(strings.Repeat(string(letter), n))
+		}
+	}
+	return b.String(), nil
+}

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -92,12 +93,15 @@ func producerConfig(props map[string]string) (clientConfig, error) {
 	codec, ok := map[string]kgo.CompressionCodec{
 		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
 		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
-	}[props["compression.type"]]
+	}[cmp.Or(props["compression.type"], "none")]
 	if !ok {
 		r.fail(fmt.Sprintf("Invalid value %s for configuration compression.type: String must be one of: none, gzip, snappy, lz4, zstd", props["compression.type"]))
 	}
 	requestTimeout := millis(r.number("request.timeout.ms", 30000, 0))
 	retries := r.number("retries", 2147483647, 0)
+	if retries == 0 { // as in the Java producer
+		idempotent = false
+	}
 	backoff := millis(r.number("retry.backoff.ms", 100, 0))
 	c.maxBlock = millis(r.number("max.block.ms", 60000, 0))
 	delivery := millis(r.number("delivery.timeout.ms", 120000, 0))

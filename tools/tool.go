@@ -24,6 +24,7 @@ type Env struct {
 	Stdout   io.Writer
 	Stderr   io.Writer
 	Terminal bool            // stdin is a terminal: prompts are shown
+	Progress bool            // stderr is a terminal: long work shows how far it is
 	Signals  <-chan struct{} // closed when the user asks to stop (Ctrl-C, SIGTERM)
 }
 
@@ -42,7 +43,8 @@ func All() map[string]Tool {
 		topicsTool, consoleProducerTool, consoleConsumerTool, getOffsetsTool,
 		dumpLogTool, brokerAPIVersionsTool, clusterTool, serverStopTool,
 		configsTool, reassignTool, leaderElectionTool, preferredElectionTool, deleteRecordsTool, logDirsTool,
-		consumerGroupsTool,
+		consumerGroupsTool, verifiableProducerTool, verifiableConsumerTool,
+		producerPerfTool, consumerPerfTool, replicaVerificationTool,
 	} {
 		all[t.Name] = t
 	}

@@ -28,6 +28,7 @@ func toolRuns() []toolRun {
 		return append([]string{"--bootstrap-server", br.address()}, args...)
 	}
 	topics := tool{script: "kafka-topics.sh", class: "org.apache.kafka.tools.TopicCommand", heap: "-Xmx256M"}
+	groups := tool{script: "kafka-consumer-groups.sh", class: "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", heap: "-Xmx256M"}
 	return []toolRun{
 		{tool: topics, name: "kafka-topics --list",
 			args: func(br *broker, _ int) []string { return at(br, "--list") }},
@@ -73,6 +74,12 @@ func toolRuns() []toolRun {
 		{tool: tool{script: "kafka-cluster.sh", class: "org.apache.kafka.tools.ClusterTool", heap: "-Xmx256M"},
 			name: "kafka-cluster cluster-id",
 			args: func(br *broker, _ int) []string { return append([]string{"cluster-id"}, at(br)...) }},
+		{tool: groups, name: "kafka-consumer-groups --reset-offsets --execute",
+			args: func(br *broker, _ int) []string {
+				return at(br, "--reset-offsets", "--group", toolTopic, "--topic", toolTopic, "--to-latest", "--execute")
+			}},
+		{tool: groups, name: "kafka-consumer-groups --describe",
+			args: func(br *broker, _ int) []string { return at(br, "--describe", "--group", toolTopic) }},
 	}
 }
 

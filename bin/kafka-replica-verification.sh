@@ -1,0 +1,3 @@
+#!/bin/sh
+# Compares the replicas of partitions while they grow.
+exec "${0%/*}/../monedula" kafka-replica-verification "$@"

@@ -1,0 +1,251 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+var consumerPerfTool = Tool{
+	Name:    "kafka-consumer-perf-test",
+	Summary: "Measures how fast records are read.",
+	Run:     runConsumerPerf,
+}
+
+type consumerPerfOptions struct {
+	*options
+	brokerList, bootstrap, topic, group, fetchSize  *option
+	fromLatest, socketBuffer, threads, fetchThreads *option
+	config, printMetrics, detailed, timeout         *option
+	messages, interval, dateFormat, hideHeader      *option
+}
+
+func newConsumerPerfOptions(env *Env) *consumerPerfOptions {
+	o := &consumerPerfOptions{options: newOptions(env, "kafka-consumer-perf-test", "This tool is used to verify the consumer performance.")}
+	o.brokerList = o.value("broker-list", "String: broker-list", "DEPRECATED, use --bootstrap-server; ignored when that is given.")
+	o.bootstrap = o.value("bootstrap-server", "String: server to connect to", "REQUIRED: Brokers to connect to first, as HOST1:PORT1,HOST2:PORT2.")
+	o.topic = o.value("topic", "String: topic", "REQUIRED: The topic to read.")
+	o.group = o.value("group", "String: gid", "The group to read in. (default: perf-consumer- and a number)")
+	o.fetchSize = o.value("fetch-size", "Integer: size", "How much to fetch at once of a partition, in bytes. (default: 1048576)")
+	o.fromLatest = o.toggle("from-latest", "Begin with the latest record where the group has committed nothing.")
+	o.socketBuffer = o.value("socket-buffer-size", "Integer: size", "Accepted; the kernel sizes the buffer. (default: 2097152)")
+	o.threads = o.value("threads", "Integer: count", "DEPRECATED AND IGNORED. (default: 10)")
+	o.fetchThreads = o.value("num-fetch-threads", "Integer: count", "DEPRECATED AND IGNORED. (default: 1)")
+	o.config = o.value("consumer.config", "String: config file", "A properties file for the consumer.")
+	o.printMetrics = o.toggle("print-metrics", "Print the client's metrics at the end.")
+	o.detailed = o.toggle("show-detailed-stats", "Print a line for each interval.")
+	o.timeout = o.maybeValue("timeout", "Long: milliseconds", "Stop when no record comes for so many ms. (default: 10000)")
+	o.messages = o.value("messages", "Long: count", "REQUIRED: How many records to read.")
+	o.interval = o.value("reporting-interval", "Integer: interval_ms", "The interval of --show-detailed-stats in ms. (default: 5000)")
+	o.dateFormat = o.value("date-format", "String: date format", "How times are printed, in the letters of Java's SimpleDateFormat. (default: yyyy-MM-dd HH:mm:ss:SSS)")
+	o.hideHeader = o.toggle("hide-header", "Print no head.")
+	return o
+}
+
+func runConsumerPerf(env *Env, args []string) int {
+	o := newConsumerPerfOptions(env)
+	if err := o.parse(args); err != nil {
+		return o.failParsing(err)
+	}
+	if !o.bootstrap.given() && !o.brokerList.given() {
+		return o.fail(usageError{"Missing required option(s) [bootstrap-server]"})
+	}
+	if o.threads.given() || o.fetchThreads.given() {
+		env.println("WARNING: option [threads] and [num-fetch-threads] have been deprecated and will be ignored by the test")
+	}
+	if err := o.require(o.topic, o.messages); err != nil {
+		return o.fail(err)
+	}
+	if err := o.run(); err != nil {
+		env.complainWithStack(err)
+		return 1
+	}
+	return 0
+}
+
+// consumerPerf is one run of the tool.
+type consumerPerf struct {
+	o        *consumerPerfOptions
+	messages int64
+	timeout  time.Duration
+	interval time.Duration
+	date     string
+
+	joinFrom            atomic.Int64 // when the running rebalance began, ms
+	joined, joinedRound atomic.Int64 // time in rebalances, ms: in all, and since the last line
+
+	records, bytes int64
+}
+
+func (o *consumerPerfOptions) run() error {
+	if !o.hideHeader.given() {
+		head := "start.time, end.time"
+		if o.detailed.given() {
+			head = "time, threadId"
+		}
+		o.env.println(head + ", data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec")
+	}
+	c := &consumerPerf{o: o, date: o.dateFormat.or("yyyy-MM-dd HH:mm:ss:SSS")}
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if c.messages, err = o.number(o.messages, 0); err != nil {
+		return err
+	}
+	timeout, err := o.number(o.timeout, 10000)
+	if err != nil {
+		return err
+	}
+	c.timeout = millis(timeout)
+	if text := o.interval.or("5000"); !regexp.MustCompile(`^\d+$`).MatchString(text) {
+		return badOption{fmt.Sprintf("Value [%s] did not match regex [^\\d+$]", text), "OptionArgumentConversionException"}
+	}
+	interval, err := o.number(o.interval, 5000)
+	if err != nil {
+		return err
+	}
+	if interval <= 0 {
+		return illegalArgument("Reporting interval must be greater than 0.")
+	}
+	c.interval = millis(interval)
+	if _, err := javaDate(c.date, time.Now()); err != nil {
+		return err
+	}
+	return c.run(client)
+}
+
+// client joins the group.
+func (c *consumerPerf) client() (*kgo.Client, error) {
+	o := c.o
+	props, err := loadProperties(o.config.or(""))
+	if err != nil {
+		return nil, javaError{"java.nio.file.NoSuchFileException", o.config.or("")}
+	}
+	props["group.id"] = o.group.or(fmt.Sprintf("perf-consumer-%d", rand.IntN(100000)))
+	props["max.partition.fetch.bytes"] = o.fetchSize.or("1048576")
+	if props["client.id"] == "" {
+		props["client.id"] = "perf-consumer-client"
+	}
+	servers, err := parseBootstrap(o.bootstrap.or(o.brokerList.or("")))
+	if err != nil {
+		return nil, javaError{"org.apache.kafka.common.KafkaException", "Failed to construct kafka consumer"}
+	}
+	config, err := consumerConfig(props)
+	if err != nil {
+		return nil, err
+	}
+	group, err := groupOf(props)
+	if err != nil {
+		return nil, err
+	}
+	start := kgo.NewOffset().AtStart()
+	if o.fromLatest.given() {
+		start = kgo.NewOffset().AtEnd()
+	}
+	c.joinFrom.Store(time.Now().UnixMilli())
+	revoked := func(context.Context, *kgo.Client, map[string][]int32) { c.joinFrom.Store(time.Now().UnixMilli()) }
+	return kgo.NewClient(append(append(config.options, group.options...), kgo.SeedBrokers(servers...), kgo.ConsumeTopics(o.topic.or("")), kgo.ConsumeResetOffset(start),
+		kgo.OnPartitionsRevoked(revoked), kgo.OnPartitionsLost(revoked),
+		kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) {
+			elapsed := time.Now().UnixMilli() - c.joinFrom.Load()
+			c.joined.Add(elapsed)
+			c.joinedRound.Add(elapsed)
+		}))...)
+}
+
+func (c *consumerPerf) run(client *kgo.Client) error {
+	env := c.o.env
+	ctx, cancel := env.untilSignal()
+	defer cancel()
+	bar := progress{env: env, total: c.messages}
+	began := time.Now()
+	lastRecord, report := began, began
+	var reported struct{ records, bytes int64 }
+	for c.records < c.messages && time.Since(lastRecord) <= c.timeout && ctx.Err() == nil {
+		poll, end := context.WithTimeout(ctx, 100*time.Millisecond)
+		fetches := client.PollRecords(poll, pollRecords)
+		end()
+		for _, e := range fetches.Errors() {
+			if ended := errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, context.Canceled); !ended && !groupGoesOn(e.Err) {
+				return fromKgo(e.Err)
+			}
+		}
+		now := time.Now()
+		fetches.EachRecord(func(r *kgo.Record) {
+			lastRecord = now
+			c.records++
+			c.bytes += int64(len(r.Key) + len(r.Value))
+			if now.Sub(report) < c.interval {
+				return
+			}
+			if c.o.detailed.given() {
+				bar.clear()
+				c.printInterval(report, now, c.records-reported.records, c.bytes-reported.bytes)
+			}
+			c.joinedRound.Store(0)
+			report, reported.records, reported.bytes = now, c.records, c.bytes
+		})
+		bar.show(c.records)
+	}
+	bar.clear()
+	ended := time.Now()
+	if c.records < c.messages {
+		env.printf("WARNING: Exiting before consuming the expected number of messages: timeout (%d ms) exceeded. "+
+			"You can use the --timeout option to increase the timeout.\n", c.timeout.Milliseconds())
+	}
+	if !c.o.detailed.given() {
+		c.printTotal(began, ended)
+	}
+	if c.o.printMetrics.given() {
+		printMetrics(env, map[string]int64{
+			"consumer-fetch-manager-metrics:bytes-consumed-total:{}":   c.bytes,
+			"consumer-fetch-manager-metrics:records-consumed-total:{}": c.records,
+		})
+	}
+	return nil
+}
+
+const mebibyte = 1 << 20
+
+func (c *consumerPerf) printTotal(began, ended time.Time) {
+	from, _ := javaDate(c.date, began)
+	to, _ := javaDate(c.date, ended)
+	total := ended.Sub(began).Milliseconds()
+	fetching := total - c.joined.Load()
+	mb := float64(c.bytes) / mebibyte
+	seconds, fetchSeconds := float64(total)/1000, float64(fetching)/1000
+	c.o.env.printf("%s, %s, %.4f, %s, %d, %s, %d, %d, %s, %s\n", from, to, mb, ratio(mb, seconds), c.records, ratio(float64(c.records), seconds),
+		c.joined.Load(), fetching, ratio(mb, fetchSeconds), ratio(float64(c.records), fetchSeconds))
+}
+
+// ratio is a/b with four places, and Java's words where b is zero.
+func ratio(a, b float64) string {
+	switch {
+	case b == 0 && a == 0:
+		return "NaN"
+	case b == 0:
+		return "Infinity"
+	}
+	return fmt.Sprintf("%.4f", a/b)
+}
+
+func (c *consumerPerf) printInterval(from, to time.Time, records, bytes int64) {
+	at, _ := javaDate(c.date, to)
+	elapsed := to.Sub(from).Seconds()
+	fetching := to.Sub(from).Milliseconds() - c.joinedRound.Load()
+	mb := float64(bytes) / mebibyte
+	fetchMB, fetchRecords := 0.0, 0.0
+	if fetching > 0 {
+		fetchMB, fetchRecords = mb*1000/float64(fetching), float64(records)*1000/float64(fetching)
+	}
+	c.o.env.printf("%s, %d, %.4f, %.4f, %d, %.4f, %d, %d, %.4f, %.4f\n", at, 0, float64(c.bytes)/mebibyte, mb/elapsed, c.records,
+		float64(records)/elapsed, c.joinedRound.Load(), fetching, fetchMB, fetchRecords)
+}

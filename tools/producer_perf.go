@@ -1,0 +1,293 @@
+package tools
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+var producerPerfTool = Tool{
+	Name:    "kafka-producer-perf-test",
+	Summary: "Measures how fast records are produced.",
+	Run:     runProducerPerf,
+}
+
+// producerPerf is one run of the tool.
+type producerPerf struct {
+	env         *Env
+	topic       string
+	records     int64
+	throughput  float64
+	payload     func(i int64) []byte
+	transaction time.Duration // 0: none
+	metrics     bool
+	clientID    string
+}
+
+func runProducerPerf(env *Env, args []string) int {
+	a := newArguments(env, "producer-performance", "This tool is used to verify the producer performance.")
+	topic := a.add(argument{name: "--topic", metavar: "TOPIC", required: true, doc: "The topic."})
+	records := a.add(argument{name: "--num-records", metavar: "NUM-RECORDS", required: true, kind: "Long", doc: "How many records."})
+	delimiter := a.add(argument{name: "--payload-delimiter", metavar: "PAYLOAD-DELIMITER", doc: `What parts the payloads in --payload-file. (default: \n)`})
+	throughput := a.add(argument{name: "--throughput", metavar: "THROUGHPUT", required: true, kind: "Double", doc: "About how many records a second; -1 is without limit."})
+	given := a.add(argument{name: "--producer-props", metavar: "PROP-NAME=PROP-VALUE", many: true, doc: "Producer properties, such as bootstrap.servers; they win over --producer.config."})
+	config := a.add(argument{name: "--producer.config", metavar: "CONFIG-FILE", doc: "A properties file for the producer."})
+	metrics := a.add(argument{name: "--print-metrics", doc: "Print the client's metrics at the end."})
+	transactionalID := a.add(argument{name: "--transactional-id", metavar: "TRANSACTIONAL-ID", doc: "Whose transactions these are. (default: performance-producer-default-transactional-id)"})
+	duration := a.add(argument{name: "--transaction-duration-ms", metavar: "TRANSACTION-DURATION", kind: "Long", doc: "How long each transaction is; only above 0 are there any. (default: 0)"})
+	size := a.add(argument{name: "--record-size", metavar: "RECORD-SIZE", kind: "Integer", doc: "The size of each record in bytes."})
+	file := a.add(argument{name: "--payload-file", metavar: "PAYLOAD-FILE", doc: "A text file of payloads, of which each record takes one at random."})
+	monotonic := a.add(argument{name: "--payload-monotonic", doc: "Payloads are rising numbers."})
+	a.oneOf = []*argument{size, file, monotonic}
+	return a.run(args, func() error {
+		switch {
+		case !given.given() && !config.given():
+			return badArgument("Either --producer-props or --producer.config must be specified.")
+		case records.number(0) < 1:
+			return badArgument("argument --num-records: there must be at least one")
+		case size.number(0) < 0:
+			return badArgument("argument --record-size: it must not be negative")
+		}
+		p := &producerPerf{env: env, topic: topic.or(""), records: records.number(0), metrics: metrics.given(), transaction: millis(duration.number(0))}
+		p.throughput, _ = strconv.ParseFloat(throughput.or(""), 64)
+		switch {
+		case file.given():
+			payloads, err := p.readPayloads(file.or(""), strings.ReplaceAll(delimiter.or(`\n`), `\n`, "\n"))
+			if err != nil {
+				return err
+			}
+			p.payload = func(int64) []byte { return payloads[rand.IntN(len(payloads))] }
+		case monotonic.given():
+			p.payload = func(i int64) []byte { return strconv.AppendInt(nil, i, 10) }
+		default:
+			n := size.number(0)
+			p.payload = func(int64) []byte { return randomLetters(n) }
+		}
+		props, err := perfProperties(config.or(""), given.values, "perf-producer-client")
+		if err != nil {
+			return err
+		}
+		p.clientID = props["client.id"]
+		var more []kgo.Opt
+		if p.transaction > 0 {
+			more = append(more, kgo.TransactionalID(transactionalID.or("performance-producer-default-transactional-id")))
+		}
+		r := &propertyReader{props: props}
+		more = append(more, kgo.MaxBufferedRecords(1<<20), kgo.MaxBufferedBytes(int(r.number("buffer.memory", 33554432, 0))))
+		if r.err != nil {
+			return r.err
+		}
+		client, err := verifiableClient(props["bootstrap.servers"], props, more...)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		return p.run(client)
+	})
+}
+
+// perfProperties are those of a file and of the command line, which win.
+func perfProperties(file string, given []string, clientID string) (map[string]string, error) {
+	props, err := loadProperties(file)
+	if err != nil {
+		return nil, javaError{"java.nio.file.NoSuchFileException", file}
+	}
+	for _, one := range given {
+		pieces := strings.Split(strings.TrimRight(one, "="), "=")
+		if len(pieces) != 2 {
+			return nil, illegalArgument("Invalid property: " + one)
+		}
+		props[pieces[0]] = pieces[1]
+	}
+	if props["client.id"] == "" {
+		props["client.id"] = clientID
+	}
+	if props["bootstrap.servers"] == "" {
+		return nil, configError(`Missing required configuration "bootstrap.servers" which has no default value.`)
+	}
+	return props, nil
+}
+
+func (p *producerPerf) readPayloads(path, delimiter string) ([][]byte, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		absolute = path
+	}
+	p.env.println("Reading payloads from: " + absolute)
+	text, err := os.ReadFile(path)
+	if err != nil || len(text) == 0 {
+		return nil, illegalArgument("File does not exist or empty file provided.")
+	}
+	separator, err := regexp.Compile(delimiter)
+	if err != nil {
+		return nil, javaError{"java.util.regex.PatternSyntaxException", err.Error()}
+	}
+	parts := separator.Split(string(text), -1)
+	for len(parts) > 1 && parts[len(parts)-1] == "" {
+		parts = parts[:len(parts)-1]
+	}
+	p.env.printf("Number of messages read: %d\n", len(parts))
+	payloads := make([][]byte, len(parts))
+	for i, part := range parts {
+		payloads[i] = []byte(part)
+	}
+	return payloads, nil
+}
+
+func randomLetters(n int64) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = 'A' + byte(rand.UintN(26))
+	}
+	return b
+}
+
+func (p *producerPerf) run(client *kgo.Client) error {
+	ctx, cancel := p.env.untilSignal()
+	defer cancel()
+	stats := newPerfStats(p.env, p.records)
+	rate := throttle{perSecond: p.throughput, began: stats.began}
+	var opened time.Time // the transaction; zero: there is none
+	for i := int64(0); i < p.records && ctx.Err() == nil; i++ {
+		if p.transaction > 0 && opened.IsZero() {
+			if err := client.BeginTransaction(); err != nil {
+				return fromKgo(err)
+			}
+			opened = time.Now()
+		}
+		r := &kgo.Record{Topic: p.topic, Value: p.payload(i)}
+		sent := time.Now()
+		client.Produce(context.Background(), r, func(r *kgo.Record, err error) { stats.done(sent, len(r.Value), err) })
+		if p.transaction > 0 && sent.Sub(opened) >= p.transaction {
+			if err := commitTransaction(client); err != nil {
+				return err
+			}
+			opened = time.Time{}
+		}
+		rate.wait(ctx, i+1)
+	}
+	if !opened.IsZero() {
+		if err := commitTransaction(client); err != nil {
+			return err
+		}
+	}
+	_ = client.Flush(context.Background())
+	stats.printTotal()
+	if p.metrics {
+		printMetrics(p.env, map[string]int64{
+			"producer-metrics:record-send-total:{client-id=" + p.clientID + "}":  stats.count,
+			"producer-metrics:record-error-total:{client-id=" + p.clientID + "}": stats.failures,
+		})
+	}
+	return nil
+}
+
+func commitTransaction(client *kgo.Client) error {
+	if err := client.Flush(context.Background()); err != nil {
+		return fromKgo(err)
+	}
+	return fromKgo(client.EndTransaction(context.Background(), kgo.TryCommit))
+}
+
+// printMetrics prints a table of metrics by name.
+func printMetrics(env *Env, metrics map[string]int64) {
+	names := sortedKeys(metrics)
+	width := len(slices.MaxFunc(names, func(a, b string) int { return len(a) - len(b) }))
+	env.printf("\n%-*s   %s\n", width, "Metric Name", "Value")
+	for _, name := range names {
+		env.printf("%-*s : %.3f\n", width, name, float64(metrics[name]))
+	}
+}
+
+// samplesMax is how many latencies are kept for the percentiles.
+const samplesMax = 500000
+
+// perfStats collects what became of records.
+type perfStats struct {
+	env   *Env
+	began time.Time
+
+	mu         sync.Mutex // guards what follows
+	samples    []int64    // latencies in ms, every sampling-th
+	sampling   int64
+	count      int64
+	failures   int64
+	all        window
+	now        window
+	windowFrom time.Time
+	bar        progress
+}
+
+// window sums up records.
+type window struct{ count, bytes, latency, worst int64 }
+
+func (w *window) add(latency int64, size int) {
+	w.count++
+	w.bytes += int64(size)
+	w.latency += latency
+	w.worst = max(w.worst, latency)
+}
+
+func newPerfStats(env *Env, records int64) *perfStats {
+	now := time.Now()
+	return &perfStats{env: env, began: now, windowFrom: now, sampling: records / min(records, samplesMax), bar: progress{env: env, total: records}}
+}
+
+// done notes a record that was acknowledged or failed; the original prints the stack of each failure.
+func (s *perfStats) done(sent time.Time, size int, err error) {
+	latency := time.Since(sent).Milliseconds()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.failures++
+		err = fromKgo(err)
+		s.bar.clear()
+		s.env.complainf("%s", exception(javaClass(err), err.Error()))
+		return
+	}
+	if s.count%s.sampling == 0 {
+		s.samples = append(s.samples, latency)
+	}
+	s.count++
+	s.all.add(latency, size)
+	s.now.add(latency, size)
+	if elapsed := time.Since(s.windowFrom); elapsed >= 5*time.Second {
+		s.bar.clear()
+		seconds := elapsed.Seconds()
+		s.env.printf("%d records sent, %.1f records/sec (%.2f MB/sec), %.1f ms avg latency, %.1f ms max latency.\n", s.now.count,
+			float64(s.now.count)/seconds, float64(s.now.bytes)/seconds/(1<<20), float64(s.now.latency)/float64(s.now.count), float64(s.now.worst))
+		s.now, s.windowFrom = window{}, time.Now()
+	}
+	s.bar.show(s.count)
+}
+
+func (s *perfStats) printTotal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bar.clear()
+	seconds := max(time.Since(s.began).Seconds(), 0.001)
+	slices.Sort(s.samples)
+	percentile := func(p float64) int64 {
+		if len(s.samples) == 0 {
+			return 0
+		}
+		return s.samples[min(int(p*float64(len(s.samples))), len(s.samples)-1)]
+	}
+	average := "NaN"
+	if s.count > 0 {
+		average = fmt.Sprintf("%.2f", float64(s.all.latency)/float64(s.count))
+	}
+	s.env.printf("%d records sent, %f records/sec (%.2f MB/sec), %s ms avg latency, %.2f ms max latency, %d ms 50th, %d ms 95th, %d ms 99th, %d ms 99.9th.\n",
+		s.count, float64(s.count)/seconds, float64(s.all.bytes)/seconds/(1<<20), average, float64(s.all.worst),
+		percentile(0.5), percentile(0.95), percentile(0.99), percentile(0.999))
+}

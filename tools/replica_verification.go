@@ -1,0 +1,316 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/record"
+)
+
+var replicaVerificationTool = Tool{
+	Name:    "kafka-replica-verification",
+	Summary: "Compares the replicas of partitions while they grow.",
+	Run:     runReplicaVerification,
+}
+
+const replicaVerificationClass = "org.apache.kafka.tools.ReplicaVerificationTool"
+
+type verificationOptions struct {
+	*options
+	brokerList, fetchSize, maxWait, whiteList, include, time, interval *option
+}
+
+func newVerificationOptions(env *Env) *verificationOptions {
+	o := &verificationOptions{options: newOptions(env, "kafka-replica-verification", "Validate that all replicas for a set of topics have the same data.")}
+	o.brokerList = o.value("broker-list", "String: hostname:port,...,hostname:port", "REQUIRED: Brokers to connect to first.")
+	o.fetchSize = o.value("fetch-size", "Integer: bytes", "How much to fetch of a partition at once. (default: 1048576)")
+	o.maxWait = o.value("max-wait-ms", "Integer: ms", "How long a fetch waits for records. (default: 1000)")
+	o.whiteList = o.value("topic-white-list", "String: Java regex (String)", "DEPRECATED, use --topics-include. (default: .*)")
+	o.include = o.value("topics-include", "String: Java regex (String)", "The topics to verify. (default: .*)")
+	o.time = o.value("time", "Long: timestamp/-1(latest)/-2(earliest)", "Where to begin. (default: -1)")
+	o.interval = o.value("report-interval-ms", "Long: ms", "How often the largest lag is told. (default: 30000)")
+	return o
+}
+
+func runReplicaVerification(env *Env, args []string) int {
+	env.logger(replicaVerificationClass).Warn("This tool is deprecated and may be removed in a future major release.")
+	o := newVerificationOptions(env)
+	if len(args) == 0 {
+		return o.fail(usageError{o.summary})
+	}
+	err := o.parse(args)
+	if err == nil {
+		err = o.run()
+	}
+	switch err.(type) {
+	case nil:
+		return 0
+	case silentFailure:
+		return 1
+	}
+	if errors.Is(err, errDone) || errors.As(err, new(usageError)) {
+		return o.fail(err)
+	}
+	env.complainWithStack(err)
+	return 1
+}
+
+func (o *verificationOptions) run() error {
+	if err := o.require(o.brokerList); err != nil {
+		return err
+	}
+	if err := o.exclude(o.include, o.whiteList); err != nil {
+		return err
+	}
+	servers, err := parseBootstrap(o.brokerList.or(""))
+	if err != nil {
+		return usageError{"Please provide valid host:port like host1:9091,host2:9092\n"}
+	}
+	topics, err := includeList(o.include.or(o.whiteList.or(".*")))
+	if err != nil {
+		return err
+	}
+	v := &verification{o: o, replicas: map[topicPartition][]int32{}, next: map[topicPartition]int64{}}
+	if v.from, err = o.number(o.time, latestOffset); err != nil {
+		return err
+	}
+	fetchSize, err := o.number(o.fetchSize, 1<<20)
+	if err != nil {
+		return err
+	}
+	maxWait, err := o.number(o.maxWait, 1000)
+	if err != nil {
+		return err
+	}
+	interval, err := o.number(o.interval, 30000)
+	if err != nil {
+		return err
+	}
+	v.fetchSize, v.maxWait, v.interval = int32(fetchSize), int32(maxWait), millis(interval)
+	v.admin = groupAdmin{&adminClient{env: o.env, id: "adminclient-1", servers: servers, timeout: adminTimeout}}
+	defer v.admin.Close()
+	return v.run(topics)
+}
+
+// verification compares replicas from one offset on, batch by batch.
+type verification struct {
+	o                  *verificationOptions
+	admin              groupAdmin
+	from               int64 // a time, or a special one
+	fetchSize, maxWait int32
+	interval           time.Duration
+
+	replicas map[topicPartition][]int32 // the brokers that have each
+	next     map[topicPartition]int64   // where to fetch next
+}
+
+func (v *verification) run(topics *regexp.Regexp) error {
+	meta, err := v.admin.metadata("listTopics", nil)
+	if err != nil {
+		return execution(err)
+	}
+	for _, t := range meta.Topics {
+		if t.Topic == nil || !topics.MatchString(*t.Topic) {
+			continue
+		}
+		for _, p := range t.Partitions {
+			v.replicas[topicPartition{*t.Topic, p.Partition}] = p.Replicas
+		}
+	}
+	if len(v.replicas) == 0 {
+		v.o.env.logger(replicaVerificationClass).Error("No topics found. [topics-include] if specified, is either filtering out all topics or there is no topic.")
+		return silentFailure{}
+	}
+	if err := v.begin(); err != nil {
+		return err
+	}
+	ctx, cancel := v.o.env.untilSignal()
+	defer cancel()
+	v.o.env.printf("%s: verification process is started\n", logTime())
+	reported := time.Now()
+	for ctx.Err() == nil {
+		fetched := v.fetchAll(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		worst, lag := topicPartition{}, int64(-1)
+		for _, tp := range sortedPartitions(v.replicas) {
+			next, findings, ok := compareReplicas(v.next[tp], fetched[tp], len(v.replicas[tp]))
+			v.next[tp] = next
+			for _, line := range findings {
+				v.o.env.printf("%s: partition %s%s\n", logTime(), tp, line)
+			}
+			if !ok {
+				return silentFailure{}
+			}
+			if behind := highest(fetched[tp]) - next; behind > lag {
+				worst, lag = tp, behind
+			}
+		}
+		if time.Since(reported) > v.interval {
+			v.o.env.printf("%s: max lag is %d for partition %s at offset %d among %d partitions\n", logTime(), lag, worst, v.next[worst], len(v.replicas))
+			reported = time.Now()
+		}
+	}
+	return nil
+}
+
+// silentFailure ends a tool with 1 that has said what there is to say.
+type silentFailure struct{}
+
+func (silentFailure) Error() string { return "" }
+
+func logTime() string {
+	return strings.Replace(time.Now().Format("2006-01-02 15:04:05.000"), ".", ",", 1)
+}
+
+// begin finds where to begin in each partition: its end where a time has no offset.
+func (v *verification) begin() error {
+	found, err := v.admin.offsets(sortedPartitions(v.replicas), v.from)
+	if err != nil {
+		return execution(err)
+	}
+	var none []topicPartition
+	for tp, offset := range found {
+		if offset < 0 {
+			none = append(none, tp)
+		}
+		v.next[tp] = offset
+	}
+	ends, err := v.admin.offsets(none, latestOffset)
+	if err != nil {
+		return execution(err)
+	}
+	for tp, offset := range ends {
+		v.next[tp] = offset
+	}
+	return nil
+}
+
+// replicaData is what one replica answered for a partition.
+type replicaData struct {
+	broker  int32
+	highest int64 // its high watermark
+	batches []byte
+}
+
+// fetchAll asks all brokers at once for what follows; one that does not answer has nothing.
+func (v *verification) fetchAll(ctx context.Context) map[topicPartition][]replicaData {
+	byBroker := map[int32][]topicPartition{}
+	for _, tp := range sortedPartitions(v.replicas) {
+		for _, id := range v.replicas[tp] {
+			byBroker[id] = append(byBroker[id], tp)
+		}
+	}
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	fetched := map[topicPartition][]replicaData{}
+	for id, partitions := range byBroker {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			answer, err := v.fetch(ctx, id, partitions)
+			if err != nil && ctx.Err() == nil {
+				select { // not at once again
+				case <-ctx.Done():
+				case <-time.After(millis(int64(v.maxWait))):
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, tp := range partitions {
+				data := answer[tp]
+				data.broker = id
+				fetched[tp] = append(fetched[tp], data)
+			}
+		}()
+	}
+	wait.Wait()
+	return fetched
+}
+
+// debuggingConsumer is the replica id of Kafka's own tools, which may read from followers.
+const debuggingConsumer = -2
+
+// fetch asks one broker. Version 12 is the last that names topics.
+func (v *verification) fetch(ctx context.Context, id int32, partitions []topicPartition) (map[topicPartition]replicaData, error) {
+	link, err := v.admin.cluster.Broker(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	req := kmsg.NewPtrFetchRequest()
+	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes = debuggingConsumer, v.maxWait, 1, 1<<31-1
+	req.SessionEpoch = -1
+	for _, tp := range partitions {
+		if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != tp.topic {
+			t := kmsg.NewFetchRequestTopic()
+			t.Topic = tp.topic
+			req.Topics = append(req.Topics, t)
+		}
+		p := kmsg.NewFetchRequestTopicPartition()
+		p.Partition, p.FetchOffset, p.PartitionMaxBytes, p.CurrentLeaderEpoch, p.LogStartOffset = tp.partition, v.next[tp], v.fetchSize, -1, 0
+		t := &req.Topics[len(req.Topics)-1]
+		t.Partitions = append(t.Partitions, p)
+	}
+	resp, err := link.Negotiated(ctx, req, 12)
+	if err != nil {
+		return nil, err
+	}
+	found := map[topicPartition]replicaData{}
+	for _, t := range resp.(*kmsg.FetchResponse).Topics {
+		for _, p := range t.Partitions {
+			found[topicPartition{t.Topic, p.Partition}] = replicaData{highest: p.HighWatermark, batches: p.RecordBatches}
+		}
+	}
+	return found, nil
+}
+
+func highest(replicas []replicaData) int64 {
+	most := int64(-1)
+	for _, r := range replicas {
+		most = max(most, r.highest)
+	}
+	return most
+}
+
+// compareReplicas compares the batches that all replicas have below their high
+// watermarks. It returns where they end, what does not match, and whether it
+// makes sense to go on: not when offsets differ.
+func compareReplicas(from int64, replicas []replicaData, expected int) (next int64, findings []string, ok bool) {
+	next = from
+	if len(replicas) < expected {
+		return next, nil, true
+	}
+	rest := make([][]byte, len(replicas))
+	for i, r := range replicas {
+		rest[i] = r.batches
+	}
+	for {
+		var first record.Batch
+		for i := range replicas {
+			batch, more, err := record.Next(rest[i])
+			if err != nil || batch == nil || batch.LastOffset() >= replicas[i].highest {
+				return next, findings, true
+			}
+			rest[i] = more
+			switch {
+			case first == nil:
+				first = batch
+			case first.LastOffset() != batch.LastOffset():
+				return next, append(findings, fmt.Sprintf(": replica %d's offset %d doesn't match replica %d's offset %d",
+					replicas[0].broker, first.LastOffset(), replicas[i].broker, batch.LastOffset())), false
+			case first.CRC() != batch.CRC():
+				findings = append(findings, fmt.Sprintf(" has unmatched checksum at offset %d; replica %d's checksum %d; replica %d's checksum %d",
+					batch.LastOffset(), replicas[0].broker, first.CRC(), replicas[i].broker, batch.CRC()))
+			}
+		}
+		next = first.NextOffset()
+	}
+}

@@ -1,0 +1,48 @@
+package tools
+
+import (
+	"encoding/json"
+	"sync"
+	"time"
+)
+
+// events prints what happens in a verifiable client, a JSON object a line, as
+// Kafka's system tests read it. Safe for concurrent use.
+type events struct {
+	env *Env
+	mu  sync.Mutex // held while a line is written
+}
+
+// eventField is a member of an event.
+type eventField struct {
+	name  string
+	value any
+}
+
+// print prints an event with its time, name and fields, in that order.
+func (e *events) print(name string, fields ...eventField) {
+	line := []byte(`{"timestamp":` + jsonText(time.Now().UnixMilli()) + `,"name":` + jsonText(name))
+	for _, f := range fields {
+		line = append(line, ","+jsonText(f.name)+":"+jsonText(f.value)...)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, _ = e.env.Stdout.Write(append(line, "}\n"...))
+}
+
+func jsonText(value any) string {
+	if text, ok := value.(string); ok {
+		return quoted(text)
+	}
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return quoted(err.Error())
+	}
+	return string(raw)
+}
+
+// topicAndPartition is a partition in an event.
+type topicAndPartition struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+}
