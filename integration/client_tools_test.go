@@ -91,7 +91,7 @@ func tidyClients(text string) string {
 
 // Both run until they are stopped, so each is a process that is listened to.
 func TestOurReplicaVerificationSaysWhatTheRealOneSays(t *testing.T) {
-	brokers := startToolCluster(t, 2)
+	brokers := startToolCluster(t, 2, false)
 	b := brokers[0]
 	must(t, "kafka-topics", append(b.bootstrap(), "--create", "--topic", "twice", "--replica-assignment", "0:1,1:0")...)
 	awaitLeaders(t, b, "twice")
