@@ -48,7 +48,7 @@ type Broker struct {
 	logs         *storage.Manager
 	replicas     *replication.Manager
 	groups       *group.Coordinator
-	isr          *replication.AlterPartition
+	isr          replication.ISRChanger
 	controller   *controller.Controller
 	registration *registration
 	server       *network.Server
@@ -283,8 +283,15 @@ func (b *Broker) startReplication(context.Context) error {
 	b.onStop(b.verifier.Close)
 	b.toController = newControllerLink(b.id.brokerID, cfg.InterBrokerListener(), b.cache, intMs(cfg, "controller.socket.timeout.ms"), nil)
 	b.onStop(b.toController.close)
-	b.isr = replication.NewAlterPartition(b.id.brokerID, b.registration.epoch.Load, b.toController, b.logger)
-	b.onStop(b.isr.Close)
+	if replication.PeerVersionsOf(cfg.IBP()).AlterPartition {
+		isr := replication.NewAlterPartition(b.id.brokerID, b.registration.epoch.Load, b.toController, b.logger)
+		b.isr = isr
+		b.onStop(isr.Close)
+	} else {
+		isr := replication.NewZooKeeperISR(b.id.brokerID, isrStore{b.id.brokerID, b.store}, b.logger)
+		b.isr = isr
+		b.onStop(isr.Close)
+	}
 	b.replicas = replication.NewManager(replication.Config{
 		Options: replication.OptionsOf(cfg), Logs: b.logs, Metadata: b.cache, Topics: b.configs,
 		ISR: b.isr, Leaders: []replication.LeadershipListener{b.groups}, LogDirs: b, Transactions: b.verifier,

@@ -3,9 +3,6 @@ package replication
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -40,17 +37,7 @@ type AlterPartition struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{}
-	wakeup chan struct{} // one slot: changes were submitted
-
-	mu        sync.Mutex // guards waiting and submitted
-	waiting   map[TopicPartition]*waitingChange
-	submitted int // changes so far
-}
-
-type waitingChange struct {
-	place  int // in the order in which changes were submitted
-	change ISRChange
-	done   func(ISRAnswer)
+	queue  *changeQueue
 }
 
 var _ ISRChanger = (*AlterPartition)(nil)
@@ -61,8 +48,7 @@ func NewAlterPartition(brokerID int32, brokerEpoch func() int64, controller Cont
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &AlterPartition{brokerID: brokerID, brokerEpoch: brokerEpoch, controller: controller,
 		log: kafkalog.For(logger, "kafka.server.DefaultAlterPartitionManager"),
-		ctx: ctx, cancel: cancel, done: make(chan struct{}), wakeup: make(chan struct{}, 1),
-		waiting: map[TopicPartition]*waitingChange{}}
+		ctx: ctx, cancel: cancel, done: make(chan struct{}), queue: newChangeQueue()}
 	if controller == nil {
 		close(a.done)
 	} else {
@@ -79,18 +65,7 @@ func (a *AlterPartition) Close() {
 
 // Submit queues a change: see ISRChanger.
 func (a *AlterPartition) Submit(change ISRChange, done func(ISRAnswer)) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.waiting[change.Partition] != nil {
-		return false
-	}
-	a.submitted++
-	a.waiting[change.Partition] = &waitingChange{place: a.submitted, change: change, done: done}
-	select {
-	case a.wakeup <- struct{}{}:
-	default:
-	}
-	return true
+	return a.queue.add(change, done)
 }
 
 func (a *AlterPartition) run() {
@@ -99,7 +74,7 @@ func (a *AlterPartition) run() {
 		next := a.Next()
 		if next == nil {
 			select {
-			case <-a.wakeup:
+			case <-a.queue.wakeup:
 				continue
 			case <-a.ctx.Done():
 				return
@@ -135,7 +110,7 @@ type ISRRequest struct {
 
 // Next is the request to send now; nil while no change waits.
 func (a *AlterPartition) Next() *ISRRequest {
-	batch := a.batch()
+	batch := a.queue.all()
 	if len(batch) == 0 {
 		return nil
 	}
@@ -191,26 +166,12 @@ func (r *ISRRequest) handOut(kresp kmsg.Response) (answered int, moved bool, err
 	return answered, false, nil
 }
 
-// batch is all changes that wait, oldest first.
-func (a *AlterPartition) batch() []*waitingChange {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	batch := slices.Collect(maps.Values(a.waiting))
-	slices.SortFunc(batch, func(x, y *waitingChange) int { return x.place - y.place })
-	return batch
-}
-
-// answer takes the change out of the queue before it tells the partition, which
-// may submit the next one at once.
+// answer tells a partition what became of its change; false where none waits.
 func (a *AlterPartition) answer(id TopicPartition, p *kmsg.AlterPartitionResponseTopicPartition) bool {
-	a.mu.Lock()
-	w := a.waiting[id]
+	w := a.queue.remove(id)
 	if w == nil {
-		a.mu.Unlock()
 		return false
 	}
-	delete(a.waiting, id)
-	a.mu.Unlock()
 	w.done(ISRAnswer{Err: protocol.ErrorCode(p.ErrorCode), Leader: p.LeaderID, LeaderEpoch: p.LeaderEpoch,
 		ISR: append([]int32(nil), p.ISR...), PartitionEpoch: p.PartitionEpoch})
 	return true

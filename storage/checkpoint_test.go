@@ -155,7 +155,7 @@ func TestTheCleanShutdownMarkerIsThatOfKafka(t *testing.T) {
 	}
 }
 
-func TestATakenMarkerDoesNotComeBackAfterACrash(t *testing.T) {
+func TestPitfallReplication14_ATakenMarkerDoesNotComeBackAfterACrash(t *testing.T) {
 	base := memDir(t)
 	noError(t, writeCleanShutdown(base, "/d"))
 	crashAtEvery(t, base, func(fsys vfs.FS) error {

@@ -196,7 +196,7 @@ func TestAnAssignedEpochSurvivesACrash(t *testing.T) {
 
 // An older state must not replace a newer one in the file, whoever writes last
 // (KAFKA-16541): every epoch is in the file when its assign has returned.
-func TestAFlushNeverOverwritesANewerState(t *testing.T) {
+func TestPitfallReplication17_AFlushNeverOverwritesANewerState(t *testing.T) {
 	mem := memDir(t)
 	c := openEpochs(t, mem)
 	var wg sync.WaitGroup

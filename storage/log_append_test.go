@@ -157,7 +157,7 @@ func TestFollowerAppendsBytesAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestNoAppendAfterAFailedWrite(t *testing.T) {
+func TestPitfallReplication15_NoAppendAfterAFailedWrite(t *testing.T) {
 	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
 		mem := vfs.NewMem()
 		var broken atomic.Bool

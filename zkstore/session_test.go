@@ -10,7 +10,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-func TestALostAnswerIsReadBackFromTheTree(t *testing.T) {
+func TestPitfallController02_ALostAnswerIsReadBackFromTheTree(t *testing.T) {
 	s, straight, p := openThroughProxy(t)
 	ctx := background(t)
 	must(t, straight.CreateStartupPaths(ctx))
@@ -217,7 +217,7 @@ func TestAnOperationUnderWayWhenItsSessionExpiresFails(t *testing.T) {
 	}
 }
 
-func TestANodeOfAnOwnFormerSessionIsReplaced(t *testing.T) {
+func TestPitfallController04_ANodeOfAnOwnFormerSessionIsReplaced(t *testing.T) {
 	ctx, connect := background(t), testkit.ZooKeeper(t)
 	former, s := openStore(t, connect), openStore(t, connect)
 	must(t, s.CreateStartupPaths(ctx))

@@ -296,6 +296,16 @@ func TestTopicsAreWrittenReadAndDeleted(t *testing.T) {
 	if err != nil || len(failed) != 0 {
 		t.Fatalf("failed %v, %v", failed, err)
 	}
+	tp, state := TopicPartition{Topic: "orders", Partition: 1}, PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []int32{1, 2}}
+	for _, again := range []string{"written", "written already"} { // the second time the version is an old one
+		if v, err := s.SetLeadersState(ctx, tp, state); err != nil || v != 1 {
+			t.Errorf("%s: version %d, %v", again, v, err)
+		}
+	}
+	state.ISR = []int32{1}
+	if _, err := s.SetLeadersState(ctx, tp, state); !errors.Is(err, ErrBadVersion) {
+		t.Errorf("a state on an old version: %v", err)
+	}
 	must(t, s.SetConfig(ctx, EntityTopics, "orders", map[string]string{"retention.ms": "1"}))
 	must(t, s.CreateTopicDeletion(ctx, "orders"))
 	if marked, err := s.TopicMarkedForDeletion(ctx, "orders"); err != nil || !marked {
@@ -361,7 +371,7 @@ func TestOneConflictDoesNotBlockTheOthersOfABatch(t *testing.T) {
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "big"))
 }
 
-func TestListsBeyondAMegabyteAreRead(t *testing.T) {
+func TestPitfallController19_ListsBeyondAMegabyteAreRead(t *testing.T) {
 	const count = 6000
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))

@@ -1,6 +1,7 @@
 package zkstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sort"
@@ -104,6 +105,22 @@ func (s *Store) PartitionStates(ctx context.Context, tps []TopicPartition) (map[
 		states[tp] = state
 	}
 	return states, nil
+}
+
+// SetLeadersState writes a partition's state as the leader itself does it before
+// IBP 2.7-IV2: where the node has the state's version, fenced by no controller
+// epoch. ErrBadVersion where it has another, unless it shows what was to be
+// written: an answer was lost, or somebody else wrote the same.
+func (s *Store) SetLeadersState(ctx context.Context, tp TopicPartition, state PartitionState) (Version, error) {
+	path, data := PartitionStatePath(tp), encodePartitionState(state)
+	stat, err := s.set(ctx, path, data, state.Version)
+	if !errors.Is(err, ErrBadVersion) {
+		return stat.Version, err
+	}
+	if n, readErr := s.readUnwatched(ctx, path); readErr == nil && bytes.Equal(n.data, data) {
+		return n.stat.Version, nil
+	}
+	return 0, err
 }
 
 // CreatePartitionStates creates the partitions/P and state nodes. failed says

@@ -1,0 +1,35 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/replication"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// isrStore writes in-sync replicas to ZooKeeper for leaders of before IBP 2.7-IV2.
+type isrStore struct {
+	brokerID int32
+	store    *zkstore.Store
+}
+
+var _ replication.ISRStore = isrStore{}
+
+// WriteISR is of replication.ISRStore. The state keeps the epoch of the controller
+// that decided on the leader.
+func (s isrStore) WriteISR(ctx context.Context, c replication.ISRChange) (int32, error) {
+	version, err := s.store.SetLeadersState(ctx, c.Partition, zkstore.PartitionState{ControllerEpoch: c.ControllerEpoch,
+		Leader: s.brokerID, LeaderEpoch: c.LeaderEpoch, ISR: c.ISR, Version: zkstore.Version(c.PartitionEpoch)})
+	if errors.Is(err, zkstore.ErrBadVersion) || errors.Is(err, zkstore.ErrNoNode) {
+		return 0, fmt.Errorf("%w: %w", protocol.InvalidUpdateVersion, err)
+	}
+	return int32(version), err
+}
+
+// NotifyISRChange is of replication.ISRStore.
+func (s isrStore) NotifyISRChange(ctx context.Context, partitions []replication.TopicPartition) error {
+	return s.store.NotifyISRChange(ctx, partitions)
+}

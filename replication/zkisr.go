@@ -1,0 +1,136 @@
+package replication
+
+import (
+	"context"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/protocol"
+)
+
+// When leaders tell the controller of the in-sync sets they wrote; fixed in Kafka.
+const (
+	isrNoticeCheck  = 2500 * time.Millisecond
+	isrNoticeLinger = 5 * time.Second // without a further change
+	isrNoticeMax    = time.Minute     // since the last notice
+)
+
+// isrWritePause is the time before a write that ZooKeeper did not answer is tried
+// again.
+const isrWritePause = 100 * time.Millisecond
+
+// ISRStore is where leaders write in-sync sets before IBP 2.7-IV2: ZooKeeper.
+type ISRStore interface {
+	// WriteISR writes the partition's state, where it is the one that the change
+	// builds on, and returns its new partition epoch. INVALID_UPDATE_VERSION: it
+	// is another, and writing again cannot help.
+	WriteISR(ctx context.Context, change ISRChange) (partitionEpoch int32, err error)
+	// NotifyISRChange tells the controller of partitions that were written.
+	NotifyISRChange(ctx context.Context, partitions []TopicPartition) error
+}
+
+// ZooKeeperISR is the ISRChanger that writes to ZooKeeper itself, one partition
+// after the other, and tells the controller of it a little later. Make it with
+// NewZooKeeperISR, Close it when the broker stops.
+type ZooKeeperISR struct {
+	brokerID int32
+	store    ISRStore
+	log      *logrus.Entry
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{}
+	queue  *changeQueue
+
+	// Of run.
+	written             map[TopicPartition]bool // not told yet
+	lastWrite, lastTold time.Time
+}
+
+var _ ISRChanger = (*ZooKeeperISR)(nil)
+
+// NewZooKeeperISR starts the writer.
+func NewZooKeeperISR(brokerID int32, store ISRStore, logger *logrus.Logger) *ZooKeeperISR {
+	z := &ZooKeeperISR{brokerID: brokerID, store: store, log: kafkalog.For(logger, "kafka.server.ZkAlterPartitionManager"),
+		done: make(chan struct{}), queue: newChangeQueue(), written: map[TopicPartition]bool{}, lastTold: time.Now()}
+	z.ctx, z.cancel = context.WithCancel(context.Background())
+	go z.run()
+	return z
+}
+
+// Close stops the writer; changes without an answer get none.
+func (z *ZooKeeperISR) Close() {
+	z.cancel()
+	<-z.done
+}
+
+// Submit queues a change: see ISRChanger.
+func (z *ZooKeeperISR) Submit(change ISRChange, done func(ISRAnswer)) bool {
+	return z.queue.add(change, done)
+}
+
+func (z *ZooKeeperISR) run() {
+	defer close(z.done)
+	check := time.NewTicker(isrNoticeCheck)
+	defer check.Stop()
+	for {
+		select {
+		case <-z.queue.wakeup:
+			for _, w := range z.queue.all() {
+				z.write(w)
+			}
+		case <-check.C:
+			z.tell(time.Now())
+		case <-z.ctx.Done():
+			return
+		}
+	}
+}
+
+// write writes one change, until ZooKeeper has said yes or no.
+func (z *ZooKeeperISR) write(w *waitingChange) {
+	for z.ctx.Err() == nil {
+		answer := ISRAnswer{Leader: z.brokerID, LeaderEpoch: w.change.LeaderEpoch, ISR: w.change.ISR}
+		version, err := z.store.WriteISR(z.ctx, w.change)
+		switch code := protocol.CodeOf(err); code {
+		case protocol.None:
+			answer.PartitionEpoch = version
+			z.written[w.change.Partition], z.lastWrite = true, time.Now()
+		case protocol.InvalidUpdateVersion:
+			answer.Err = code
+		default:
+			z.log.Warnf("The in-sync replicas of %s could not be written to ZooKeeper, trying again: %v", name(w.change.Partition), err)
+			select {
+			case <-time.After(isrWritePause):
+			case <-z.ctx.Done():
+			}
+			continue
+		}
+		if z.queue.remove(w.change.Partition) != nil {
+			w.done(answer)
+		}
+		return
+	}
+}
+
+// tell writes the notice for the controller once changes have ceased for a while,
+// or the last notice is long ago.
+func (z *ZooKeeperISR) tell(now time.Time) {
+	if len(z.written) == 0 || now.Sub(z.lastWrite) <= isrNoticeLinger && now.Sub(z.lastTold) <= isrNoticeMax {
+		return
+	}
+	partitions := make([]TopicPartition, 0, len(z.written))
+	for id := range z.written {
+		partitions = append(partitions, id)
+	}
+	if err := z.store.NotifyISRChange(z.ctx, partitions); err != nil {
+		if z.ctx.Err() == nil {
+			z.log.Warnf("The controller could not be told of changed in-sync replicas, trying again: %v", err)
+		}
+		return
+	}
+	clear(z.written)
+	z.lastTold = now
+}
