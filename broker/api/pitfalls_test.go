@@ -1,0 +1,290 @@
+package api_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/broker/api"
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/replication"
+)
+
+// These are faults that Kafka's replication once had, played on whole brokers:
+// sockets, handlers, fetchers and logs are those of production; the test plays
+// the controller, and some of the peers.
+
+// restarted ends a broker and starts it again on its directory, whose checkpoint
+// of the high watermark is lost, as in a crash soon after it moved.
+func (b *dataBroker) restarted(ports map[int32]int, change func(*replication.Options)) *dataBroker {
+	b.t.Helper()
+	b.stop()
+	f, err := b.fs.OpenFile("/data/replication-offset-checkpoint", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("0\n0\n"), 0); err != nil {
+		b.t.Fatal(err)
+	}
+	f.Close()
+	again := newDataBroker(b.t, b.id, b.fs, change)
+	ports[b.id] = again.listen()
+	again.know(ports)
+	return again
+}
+
+// A follower comes back with a stale high watermark and its leader dies, before
+// or after it was heard: what was acknowledged by both stays (KIP-101).
+func TestPitfallReplication01_ARestartedFollowerLosesNothingWhenItsLeaderDies(t *testing.T) {
+	for _, version := range []string{"3.9", "2.6", "1.0"} {
+		for _, heard := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, leader heard %t", version, heard), func(t *testing.T) {
+				one, two, ports := pair(t, ibp(version))
+				one.role(1, 1, []int32{1, 2}, 1, 2)
+				two.role(1, 1, []int32{1, 2}, 1, 2)
+				for i := range 3 {
+					if code := one.put(-1, fmt.Sprint("v", i)); code != protocol.None {
+						t.Fatal(code)
+					}
+				}
+				want := one.contents()
+				two = two.restarted(ports, ibp(version))
+				if heard {
+					two.role(1, 2, []int32{1, 2}, 1, 2)
+					one.role(1, 2, []int32{1, 2}, 1, 2)
+					comesAbout(t, "the leader to be heard", func() bool { return two.log().Offsets().HighWatermark == 3 })
+				} else {
+					two.role(1, 2, []int32{1, 2}, 1, 2) // of which one knows nothing, so it refuses
+				}
+				one.stop()
+				two.role(2, 3, []int32{1, 2}, 2)
+				if !bytes.Equal(two.contents(), want) {
+					t.Errorf("of what was acknowledged there is left %q", values(t, two.contents()))
+				}
+			})
+		}
+	}
+}
+
+// Two leader changes in a row leave tails of epochs that the other side does not
+// know: the follower truncates until they agree (KIP-279).
+func TestPitfallReplication02_TailsOfTwoFastLeaderChangesAreCut(t *testing.T) {
+	for _, version := range []string{"3.9", "2.6"} {
+		t.Run(version, func(t *testing.T) {
+			one, two, _ := pair(t, ibp(version))
+			one.role(1, 1, []int32{1, 2}, 1, 2)
+			two.role(1, 1, []int32{1, 2}, 1, 2)
+			if code := one.put(-1, "a"); code != protocol.None {
+				t.Fatal(code)
+			}
+			comesAbout(t, "the follower's record", func() bool { return two.log().Offsets().LogEnd == 1 })
+			two.role(2, 2, []int32{1, 2}, 2) // one does not know, and goes on
+			two.put(1, "x")
+			two.put(1, "y")
+			one.put(1, "b")
+			one.role(1, 3, []int32{1, 2}, 1) // two does not know
+			one.put(1, "c")
+			one.role(1, 4, []int32{1, 2}, 1)
+			two.role(1, 4, []int32{1, 2}, 1)
+			comesAbout(t, "equal logs", func() bool { return bytes.Equal(one.contents(), two.contents()) })
+			if got := values(t, two.contents()); !slices.Equal(got, []string{"a", "b", "c"}) {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}
+
+// fetchedBy plays a follower's fetch of partition 0.
+func (b *dataBroker) fetchedBy(id int32, offset int64) protocol.ErrorCode {
+	b.t.Helper()
+	req := fetchRequest(12, offset)
+	req.ReplicaID = id
+	p := ask[*kmsg.FetchResponse](b, req).Topics[0].Partitions[0]
+	return protocol.ErrorCode(p.ErrorCode)
+}
+
+func (b *dataBroker) isr() []int32 {
+	b.t.Helper()
+	p, err := b.replicas.Partition(dataTopic, 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return slices.Sorted(slices.Values(p.State().ISR))
+}
+
+// three is a broker that leads with two followers that the test plays.
+func three(t *testing.T, change func(*replication.Options)) *dataBroker {
+	b := newDataBroker(t, 1, vfs.NewMem(), change)
+	b.know(map[int32]int{1: 9092, 2: 9092, 3: 9092})
+	return b
+}
+
+// A new leader's high watermark lags behind what its predecessor acknowledged: a
+// follower that has reached it, but not the start of the epoch, may lack
+// acknowledged records and does not join (KAFKA-7128).
+func TestPitfallReplication06_AFollowerBelowTheEpochStartDoesNotJoin(t *testing.T) {
+	b := three(t, nil)
+	b.role(1, 1, []int32{1, 2, 3}, 1, 3)
+	for range 3 {
+		b.put(1, "v")
+	}
+	b.role(1, 2, []int32{1, 2, 3}, 1, 3) // the epoch starts at 3
+	if high := b.log().Offsets().HighWatermark; high != 0 {
+		t.Fatalf("the high watermark is %d", high)
+	}
+	for offset := range int64(3) {
+		b.fetchedBy(2, offset)
+		if got := b.isr(); !slices.Equal(got, []int32{1, 3}) {
+			t.Fatalf("at offset %d the in-sync replicas became %v", offset, got)
+		}
+	}
+	b.fetchedBy(2, 3)
+	comesAbout(t, "the follower to join", func() bool { return slices.Equal(b.isr(), []int32{1, 2, 3}) })
+}
+
+// A follower that has everything stays in sync however long it has not fetched;
+// one that lacks something goes (KAFKA-7152).
+func TestPitfallReplication07_AnIdleFollowerAtTheLogEndIsNotRemoved(t *testing.T) {
+	b := three(t, func(o *replication.Options) { o.LagMax = 2 * time.Millisecond })
+	b.role(1, 1, []int32{1, 2}, 1, 2)
+	b.put(1, "v")
+	b.fetchedBy(2, 0)
+	b.fetchedBy(2, 1)
+	comesAbout(t, "the follower to be in sync", func() bool { return slices.Equal(b.isr(), []int32{1, 2}) })
+	for began := time.Now(); time.Since(began) < 50*time.Millisecond; {
+		b.replicas.ShrinkISRs()
+		if got := b.isr(); !slices.Equal(got, []int32{1, 2}) {
+			t.Fatalf("an idle follower was removed: %v", got)
+		}
+	}
+	b.put(1, "w")
+	comesAbout(t, "the follower that lags to go", func() bool {
+		b.replicas.ShrinkISRs()
+		return slices.Equal(b.isr(), []int32{1})
+	})
+}
+
+// fakeLeader says OFFSET_OUT_OF_RANGE to every fetch, and of offsets what it is
+// told to.
+type fakeLeader struct {
+	port    int
+	asked   atomic.Int32 // ListOffsets requests so far
+	answers chan kmsg.ListOffsetsResponseTopicPartition
+	mu      sync.Mutex
+	epochs  []int32 // that ListOffsets requests claimed
+}
+
+func newFakeLeader(t *testing.T) *fakeLeader {
+	t.Helper()
+	f := &fakeLeader{answers: make(chan kmsg.ListOffsetsResponseTopicPartition)}
+	r := api.NewRegistry(nil, kafkalog.Discard())
+	r.Register(
+		api.Typed(protocol.Fetch, 0, 17, func(_ *api.Call, req *kmsg.FetchRequest) (kmsg.Response, error) {
+			resp := req.ResponseKind().(*kmsg.FetchResponse)
+			for _, asked := range req.Topics {
+				topic := kmsg.NewFetchResponseTopic()
+				topic.Topic, topic.TopicID = asked.Topic, asked.TopicID
+				for _, p := range asked.Partitions {
+					a := kmsg.NewFetchResponseTopicPartition()
+					a.Partition, a.ErrorCode = p.Partition, int16(protocol.OffsetOutOfRange)
+					topic.Partitions = append(topic.Partitions, a)
+				}
+				resp.Topics = append(resp.Topics, topic)
+			}
+			return resp, nil
+		}),
+		api.Typed(protocol.ListOffsets, 0, 9, func(c *api.Call, req *kmsg.ListOffsetsRequest) (kmsg.Response, error) {
+			resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+			f.mu.Lock()
+			f.epochs = append(f.epochs, req.Topics[0].Partitions[0].CurrentLeaderEpoch)
+			f.mu.Unlock()
+			f.asked.Add(1)
+			topic := kmsg.NewListOffsetsResponseTopic()
+			topic.Topic = req.Topics[0].Topic
+			select {
+			case a := <-f.answers:
+				topic.Partitions = append(topic.Partitions, a)
+			case <-c.Done:
+			}
+			resp.Topics = append(resp.Topics, topic)
+			return resp, nil
+		}))
+	server, err := network.NewServer(network.Config{NodeID: 1, Log: kafkalog.Discard(), Listeners: []network.Listener{{Name: "PLAINTEXT", Host: "127.0.0.1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Bind(); err != nil {
+		t.Fatal(err)
+	}
+	server.Start(r)
+	t.Cleanup(func() { _ = server.Shutdown(t.Context()) })
+	f.port = server.Addr("PLAINTEXT").(*net.TCPAddr).Port
+	return f
+}
+
+// answer gives the answer to the request that waits, or the next.
+func (f *fakeLeader) answer(t *testing.T, code protocol.ErrorCode, offset int64, epoch int32) {
+	t.Helper()
+	a := kmsg.NewListOffsetsResponseTopicPartition()
+	a.ErrorCode, a.Offset, a.LeaderEpoch = int16(code), offset, epoch
+	select {
+	case f.answers <- a:
+	case <-time.After(testPatience):
+		t.Fatal("the follower does not ask for offsets")
+	}
+}
+
+// The leadership moves while a follower that was out of range asks for offsets:
+// whatever comes back, of an earlier epoch or from who leads no more, its log
+// stays (KAFKA-2143).
+func TestPitfallReplication12_AnOutOfRangeCheckOfAnEarlierEpochCutsNothing(t *testing.T) {
+	leader := newFakeLeader(t)
+	two := newDataBroker(t, 2, vfs.NewMem(), nil)
+	two.know(map[int32]int{1: leader.port, 2: 9092})
+	two.role(2, 1, []int32{1, 2}, 2)
+	two.put(1, "a", "b")
+	want := two.contents()
+	untouched := func(when string) {
+		t.Helper()
+		if !bytes.Equal(two.contents(), want) {
+			t.Errorf("%s the log has %q", when, values(t, two.contents()))
+		}
+	}
+	two.role(1, 2, []int32{1, 2}, 1)
+	for i, code := range []protocol.ErrorCode{protocol.NotLeaderOrFollower, protocol.FencedLeaderEpoch, protocol.UnknownLeaderEpoch} {
+		leader.answer(t, code, 0, -1)
+		comesAbout(t, "the next question", func() bool { return leader.asked.Load() >= int32(i+2) })
+		untouched("after " + code.Name())
+	}
+	// A question of epoch 2 is under way when epoch 3 comes.
+	two.role(1, 3, []int32{1, 2}, 1)
+	leader.answer(t, protocol.None, 0, 2) // the latest offset is 0: cut everything
+	leader.answer(t, protocol.None, 0, 2) // and so is the earliest
+	comesAbout(t, "a question in epoch 3", func() bool {
+		leader.mu.Lock()
+		defer leader.mu.Unlock()
+		return slices.Contains(leader.epochs, 3)
+	})
+	untouched("after the answers of epoch 2")
+	leader.answer(t, protocol.FencedLeaderEpoch, 0, -1)
+	two.role(2, 4, []int32{1, 2}, 2)
+	untouched("in the end")
+	leader.mu.Lock()
+	defer leader.mu.Unlock()
+	for _, epoch := range leader.epochs {
+		if epoch < 2 || epoch > 3 {
+			t.Errorf("a question claims epoch %d", epoch)
+		}
+	}
+}
