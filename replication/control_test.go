@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -296,5 +297,29 @@ func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
 	}
 	if p := b.produce(1, 1); protocol.CodeOf(p.Partitions[0].Err) != protocol.KafkaStorageError {
 		t.Errorf("produce: %v", p.Partitions[0].Err)
+	}
+}
+
+// The topic's configuration cannot be read while a broker becomes leader or
+// follower: nothing of the new epoch stays, so that the controller's next request
+// in the same epoch applies (KAFKA-9769).
+func TestPitfallController17_AFailureWhileBecomingLeaderLeavesNoEpoch(t *testing.T) {
+	for _, leader := range []int32{ourID, 2} {
+		b := newTestBroker(t)
+		b.know(ourID, 2)
+		b.configErr = errors.New("ZooKeeper is away")
+		if resp, err := b.BecomeLeaderOrFollower(roleOf(0, leader, 5, []int32{ourID, 2}, ourID, 2), 1); err == nil {
+			t.Errorf("leader %d: %+v although the configuration could not be read", leader, resp)
+		}
+		if s := b.partition().State(); s.LeaderEpoch != noEpoch || s.Leading || s.Leader != noLeader {
+			t.Errorf("leader %d: half a state: %+v", leader, s)
+		}
+		b.configErr = nil
+		if code := b.control(roleOf(0, leader, 5, []int32{ourID, 2}, ourID, 2)); code != protocol.None {
+			t.Errorf("leader %d: the same epoch again: %s", leader, code)
+		}
+		if s := b.partition().State(); s.LeaderEpoch != 5 || s.Leader != leader {
+			t.Errorf("leader %d: %+v", leader, s)
+		}
 	}
 }

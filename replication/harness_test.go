@@ -39,6 +39,8 @@ type testBroker struct {
 	heard   []string // what the LeadershipListener was told
 	epoch   int64    // our broker epoch
 	topics  map[string]*settings.Topic
+	// configErr is why no topic's configuration can be read.
+	configErr error
 }
 
 // isrRecorder is an ISRChanger whose answers the test gives.
@@ -91,6 +93,9 @@ func (r *isrRecorder) grant() {
 }
 
 func (b *testBroker) TopicConfig(topic string) (*settings.Topic, error) {
+	if b.configErr != nil {
+		return nil, b.configErr
+	}
 	if c := b.topics[topic]; c != nil {
 		return c, nil
 	}
