@@ -587,7 +587,7 @@ func TestTheGoldenOffsetsTopicLoads(t *testing.T) {
 		var texts []string
 		for id, g := range l.finish(time.Now()) {
 			texts = append(texts, fmt.Sprintf("%s %s generation=%d members=%d type=%s", id, g.state, g.generation, len(g.members), g.protocolType))
-			for p, o := range g.offsets.committed {
+			for p, o := range g.offsets.committed.all() {
 				texts = append(texts, fmt.Sprintf("%s %s=%d %q epoch=%d", id, name(p), o.Offset, o.Metadata, o.LeaderEpoch))
 			}
 		}
@@ -639,7 +639,7 @@ func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := l.finish(time.Now())["g"]
-	if g == nil || len(g.offsets.committed) != 3 {
+	if g == nil || g.offsets.committed.size() != 3 {
 		t.Errorf("kept %+v, want three offsets", g)
 	}
 	for i, offset := range []int{1, 3, 4, 5, 6} {

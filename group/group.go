@@ -55,13 +55,13 @@ type Group struct {
 	generation   int32
 	leader       string // member id, "" for none
 
-	members []*Member          // in the order in which they joined
-	byID    map[string]*Member // the same
-	static  map[string]string  // group.instance.id to member id
-	parked  int                // members with a parked JoinGroup
+	members []*Member            // in the order in which they joined
+	byID    few[string, *Member] // the same
+	static  map[string]string    // group.instance.id to member id
+	parked  int                  // members with a parked JoinGroup
 	pending map[string]time.Time
 	// supported counts the members that offer a protocol.
-	supported map[string]int
+	supported few[string, int]
 	// subscribed are the topics of a group of type consumer; nil where unknown.
 	subscribed map[string]bool
 
@@ -85,7 +85,7 @@ type joinTimer struct {
 
 // New returns an empty group.
 func New(id string, rules Rules, now time.Time) *Group {
-	return &Group{ID: id, rules: rules, stateSince: now.UnixMilli(), offsets: newOffsets()}
+	return &Group{ID: id, rules: rules, stateSince: now.UnixMilli()}
 }
 
 // Protocol is one protocol that a member offers, with the metadata that the
@@ -135,9 +135,6 @@ func (g *Group) hasProtocolType() bool { return g.protocolType != "" }
 const consumerProtocol = "consumer"
 
 func (g *Group) add(m *Member) {
-	if g.byID == nil {
-		g.byID, g.supported = map[string]*Member{}, map[string]int{}
-	}
 	if m.InstanceID != nil {
 		if g.static == nil {
 			g.static = map[string]string{}
@@ -148,7 +145,7 @@ func (g *Group) add(m *Member) {
 		g.leader = m.ID
 	}
 	g.members = append(g.members, m)
-	g.byID[m.ID] = m
+	g.byID.put(m.ID, m)
 	g.count(m, 1)
 	if m.join != nil {
 		g.parked++
@@ -159,7 +156,7 @@ func (g *Group) add(m *Member) {
 // remove takes the member or pending member out. Its parked requests have been
 // answered or are not answered at all.
 func (g *Group) remove(id string) {
-	if m := g.byID[id]; m != nil {
+	if m := g.byID.of(id); m != nil {
 		g.count(m, -1)
 		if m.join != nil {
 			g.parked--
@@ -168,7 +165,7 @@ func (g *Group) remove(id string) {
 		if m.InstanceID != nil {
 			delete(g.static, *m.InstanceID)
 		}
-		delete(g.byID, id)
+		g.byID.remove(id)
 		at := slices.Index(g.members, m)
 		g.members = slices.Delete(g.members, at, at+1)
 	}
@@ -183,9 +180,10 @@ func (g *Group) remove(id string) {
 
 func (g *Group) count(m *Member, by int) {
 	for _, p := range m.protocols {
-		g.supported[p.Name] += by
-		if g.supported[p.Name] == 0 {
-			delete(g.supported, p.Name)
+		if n := g.supported.of(p.Name) + by; n != 0 {
+			g.supported.put(p.Name, n)
+		} else {
+			g.supported.remove(p.Name)
 		}
 	}
 }
@@ -215,7 +213,7 @@ func (g *Group) supports(protocolType string, protocols []Protocol) bool {
 		return protocolType != "" && len(protocols) > 0
 	}
 	return g.hasProtocolType() && g.protocolType == protocolType && slices.ContainsFunc(protocols, func(p Protocol) bool {
-		return g.supported[p.Name] == len(g.members)
+		return g.supported.of(p.Name) == len(g.members)
 	})
 }
 
@@ -226,7 +224,7 @@ func (g *Group) selectProtocol() string {
 	best := ""
 	for _, m := range g.members {
 		for _, p := range m.protocols {
-			if g.supported[p.Name] == len(g.members) {
+			if g.supported.of(p.Name) == len(g.members) {
 				votes[p.Name]++
 				break
 			}
@@ -280,7 +278,7 @@ func (g *Group) checkMember(memberID string, instanceID *string) protocol.ErrorC
 			return protocol.FencedInstanceID
 		}
 	}
-	if g.byID[memberID] == nil {
+	if g.byID.of(memberID) == nil {
 		return protocol.UnknownMemberID
 	}
 	return protocol.None

@@ -63,7 +63,7 @@ func (c *Coordinator) Resigned(id TopicPartition, epoch int32) {
 	offsets := 0
 	for _, e := range dropped {
 		c.step(e, func(g *Group, now time.Time) *Effects {
-			offsets += len(g.offsets.committed)
+			offsets += g.offsets.committed.size()
 			return g.Kill(now)
 		})
 	}
@@ -370,7 +370,7 @@ func (l *loader) finish(now time.Time) map[string]*Group {
 			}
 			g = New(id, l.rules, now)
 		}
-		g.offsets.committed = loaded.offsets
+		g.offsets.committed = fewOf(loaded.offsets)
 		g.offsets.txns = loaded.txns
 		groups[id] = g
 	}

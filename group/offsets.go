@@ -33,10 +33,10 @@ type Commit struct {
 
 // offsets are a group's committed offsets and those on their way.
 type offsets struct {
-	committed map[TopicPartition]Offset
+	committed few[TopicPartition, Offset]
 	// staged are commits that are appended but not acknowledged by all replicas.
 	// The last one of a partition is kept; its number tells it from others.
-	staged map[TopicPartition]uint64
+	staged few[TopicPartition, uint64]
 	stages uint64 // the last number given out
 	// txns are the commits of open transactions, by producer id.
 	txns map[int64]map[TopicPartition]Offset
@@ -44,17 +44,15 @@ type offsets struct {
 	plainCommits, txnCommits bool // seen in this generation
 }
 
-func newOffsets() offsets { return offsets{committed: map[TopicPartition]Offset{}} }
-
 func (o *offsets) newGeneration() { o.plainCommits, o.txnCommits = false, false }
 
 func (o *offsets) empty() bool {
-	return len(o.committed) == 0 && len(o.staged) == 0 && len(o.txns) == 0
+	return o.committed.size() == 0 && o.staged.size() == 0 && len(o.txns) == 0
 }
 
 // unstable says whether a commit of the partition is on its way.
 func (o *offsets) unstable(p TopicPartition) bool {
-	if _, waits := o.staged[p]; waits {
+	if _, waits := o.staged.get(p); waits {
 		return true
 	}
 	for _, txn := range o.txns {
@@ -66,8 +64,8 @@ func (o *offsets) unstable(p TopicPartition) bool {
 }
 
 func (o *offsets) put(p TopicPartition, v Offset) {
-	if have, known := o.committed[p]; !known || have.recordAt < v.recordAt {
-		o.committed[p] = v
+	if have, known := o.committed.get(p); !known || have.recordAt < v.recordAt {
+		o.committed.put(p, v)
 	}
 }
 
@@ -95,7 +93,7 @@ func (g *Group) CheckCommit(now time.Time, memberID string, instanceID *string, 
 	if g.state == CompletingRebalance {
 		return protocol.RebalanceInProgress
 	}
-	if m := g.byID[memberID]; m != nil {
+	if m := g.byID.of(memberID); m != nil {
 		g.renew(now, m)
 	}
 	return protocol.None
@@ -110,11 +108,8 @@ func (g *Group) Stage(commits []Commit) uint64 {
 	o := &g.offsets
 	o.plainCommits = true
 	o.stages++
-	if o.staged == nil {
-		o.staged = map[TopicPartition]uint64{}
-	}
 	for i := range commits {
-		o.staged[commits[i].Partition] = o.stages
+		o.staged.put(commits[i].Partition, o.stages)
 	}
 	return o.stages
 }
@@ -126,14 +121,14 @@ func (g *Group) Staged(commits []Commit, stage uint64, recordAt int64, ok bool) 
 	o := &g.offsets
 	for i := range commits {
 		c := &commits[i]
-		last, waits := o.staged[c.Partition]
+		last, waits := o.staged.get(c.Partition)
 		if ok && waits && g.state != Dead {
 			v := c.Offset
 			v.recordAt = recordAt
 			o.put(c.Partition, v)
 		}
 		if waits && last == stage {
-			delete(o.staged, c.Partition)
+			o.staged.remove(c.Partition)
 		}
 	}
 }
@@ -208,8 +203,8 @@ func (g *Group) Fetch(partitions []TopicPartition, stable bool) []Fetched {
 		return fetchNothing(partitions)
 	}
 	if partitions == nil {
-		list := make([]Fetched, 0, len(g.offsets.committed))
-		for p := range g.offsets.committed {
+		list := make([]Fetched, 0, g.offsets.committed.size())
+		for p := range g.offsets.committed.all() {
 			list = append(list, g.fetchOne(p, stable))
 		}
 		return list
@@ -225,7 +220,7 @@ func (g *Group) fetchOne(p TopicPartition, stable bool) Fetched {
 	if stable && g.offsets.unstable(p) {
 		return nothingCommitted(p, protocol.UnstableOffsetCommit)
 	}
-	if v, known := g.offsets.committed[p]; known {
+	if v, known := g.offsets.committed.get(p); known {
 		return Fetched{Partition: p, Offset: v}
 	}
 	return nothingCommitted(p, protocol.None)
@@ -245,14 +240,14 @@ func (g *Group) RemoveOffsets(partitions []TopicPartition) []TopicPartition {
 	o := &g.offsets
 	var removed []TopicPartition
 	for _, p := range partitions {
-		delete(o.staged, p)
+		o.staged.remove(p)
 		for id, txn := range o.txns {
 			if delete(txn, p); len(txn) == 0 {
 				delete(o.txns, id)
 			}
 		}
-		if _, known := o.committed[p]; known {
-			delete(o.committed, p)
+		if _, known := o.committed.get(p); known {
+			o.committed.remove(p)
 			removed = append(removed, p)
 		}
 	}
@@ -261,8 +256,8 @@ func (g *Group) RemoveOffsets(partitions []TopicPartition) []TopicPartition {
 
 // RemoveAllOffsets forgets everything that is committed.
 func (g *Group) RemoveAllOffsets() []TopicPartition {
-	all := make([]TopicPartition, 0, len(g.offsets.committed))
-	for p := range g.offsets.committed {
+	all := make([]TopicPartition, 0, g.offsets.committed.size())
+	for p := range g.offsets.committed.all() {
 		all = append(all, p)
 	}
 	return g.RemoveOffsets(all)
@@ -284,8 +279,8 @@ func (g *Group) ExpireOffsets(nowMs, retentionMs int64) []TopicPartition {
 		return nil
 	}
 	var expired []TopicPartition
-	for p, v := range g.offsets.committed {
-		if _, waits := g.offsets.staged[p]; waits || keep[p.Topic] {
+	for p, v := range g.offsets.committed.all() {
+		if _, waits := g.offsets.staged.get(p); waits || keep[p.Topic] {
 			continue
 		}
 		base := v.CommittedMs
@@ -297,7 +292,7 @@ func (g *Group) ExpireOffsets(nowMs, retentionMs int64) []TopicPartition {
 		}
 	}
 	for _, p := range expired {
-		delete(g.offsets.committed, p)
+		g.offsets.committed.remove(p)
 	}
 	return expired
 }

@@ -117,7 +117,7 @@ func (g *Group) dropAbsent(e *Effects) {
 	}
 	e.infof("Group %s removed dynamic members who haven't joined: %v", g.ID, absent)
 	for _, id := range absent {
-		m := g.byID[id]
+		m := g.byID.of(id)
 		e.answerSync(m, refuseSync(protocol.UnknownMemberID))
 		g.remove(id)
 	}
@@ -126,7 +126,7 @@ func (g *Group) dropAbsent(e *Effects) {
 // leaderJoined says whether the leader is one that has joined, after choosing
 // another where it has not.
 func (g *Group) leaderJoined(e *Effects) bool {
-	if leader := g.byID[g.leader]; leader != nil && leader.join != nil {
+	if leader := g.byID.of(g.leader); leader != nil && leader.join != nil {
 		return true
 	}
 	for _, m := range g.members {

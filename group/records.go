@@ -161,7 +161,7 @@ func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 		return nil, fmt.Errorf("the value of a group does not parse: %w", err)
 	}
 	g := &Group{ID: id, rules: rules, stateSince: v.CurrentStateTimestamp, protocolType: v.ProtocolType,
-		protocol: v.Protocol, generation: v.Generation, offsets: newOffsets()}
+		protocol: v.Protocol, generation: v.Generation}
 	if version < 2 {
 		g.stateSince = noTime
 	}
@@ -178,7 +178,7 @@ func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 		if v.Protocol != nil {
 			name = *v.Protocol
 		}
-		if g.byID[m.MemberID] != nil {
+		if g.byID.of(m.MemberID) != nil {
 			return nil, fmt.Errorf("the member %s is there twice", m.MemberID)
 		}
 		g.add(&Member{ID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, ClientHost: m.ClientHost,

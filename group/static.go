@@ -50,9 +50,9 @@ func (g *Group) rename(m *Member, id string) {
 	if g.leader == m.ID {
 		g.leader = id
 	}
-	delete(g.byID, m.ID)
+	g.byID.remove(m.ID)
 	m.ID = id
-	g.byID[id] = m
+	g.byID.put(id, m)
 	g.static[*m.InstanceID] = id
 }
 
@@ -60,7 +60,7 @@ func (g *Group) rename(m *Member, id string) {
 // the replacement.
 func (g *Group) staticStored(now time.Time, s *Store, code protocol.ErrorCode, e *Effects) {
 	was := s.replaced
-	m := g.byID[was.newID]
+	m := g.byID.of(was.newID)
 	if m == nil || m != was.member {
 		return
 	}

@@ -26,7 +26,7 @@ func (c *Coordinator) Stats() Stats {
 	s.Loads, s.LoadMax, s.LoadAvg = c.counts.loads.of(time.Now())
 	for _, e := range c.entries() {
 		e.mu.Lock()
-		s.Offsets += len(e.group.offsets.committed)
+		s.Offsets += e.group.offsets.committed.size()
 		e.mu.Unlock()
 	}
 	return s

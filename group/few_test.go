@@ -1,0 +1,38 @@
+package group
+
+import (
+	"maps"
+	"math/rand/v2"
+	"testing"
+)
+
+func TestFewIsAMapHoweverManyEntriesItHas(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var f few[int, int]
+		want := map[int]int{}
+		keys := 1 + random.IntN(3*fewMost)
+		for step := range 200 {
+			k := random.IntN(keys)
+			if random.IntN(3) == 0 {
+				f.remove(k)
+				delete(want, k)
+			} else {
+				f.put(k, step)
+				want[k] = step
+			}
+			v, known := f.get(k)
+			wanted, has := want[k]
+			if v != wanted || known != has || f.of(k) != wanted || f.size() != len(want) {
+				t.Fatalf("key %d: %d, %t of %d; want %d, %t of %d", k, v, known, f.size(), wanted, has, len(want))
+			}
+			if got := maps.Collect(f.all()); !maps.Equal(got, want) {
+				t.Fatalf("entries %v, want %v", got, want)
+			}
+		}
+		again := fewOf(maps.Clone(want))
+		if got := maps.Collect(again.all()); !maps.Equal(got, want) {
+			t.Fatalf("taken over %v, want %v", got, want)
+		}
+	}
+}
