@@ -53,6 +53,7 @@ var measurements = []measurement{
 	{"cluster-shutdown", measureShutdown},
 	{"group-load", measureGroupLoad},
 	{"cluster-partitions", measureManyPartitions},
+	{"cluster-stop", measureClusterStop},
 }
 
 // sizes say how much is measured.

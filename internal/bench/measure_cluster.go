@@ -237,6 +237,34 @@ func measureShutdown(ctx context.Context, b *bench) error {
 	})
 }
 
+// measureClusterStop stops all brokers of a cluster one after the other: the
+// last one finds nobody to take its leaderships. Once on each side.
+func measureClusterStop(ctx context.Context, b *bench) error {
+	each := []*metric{}
+	for _, which := range []string{"first", "second", "last"} {
+		each = append(each, b.report.metric("cluster: stop of all brokers in order, the "+which, "s", goal{}))
+	}
+	b.coolDown()
+	for _, s := range b.sides() {
+		c, err := b.newCluster(ctx, s)
+		if err != nil {
+			return err
+		}
+		for i, br := range c.brokers {
+			took, err := br.stopInOrder(ctx)
+			if err != nil {
+				return errors.Join(err, c.remove())
+			}
+			each[i].add(s, took.Seconds())
+		}
+		b.progress("  %s: %s, %s, %s s", s.name, summary(each[0].samples[s.name]), summary(each[1].samples[s.name]), summary(each[2].samples[s.name]))
+		if err := c.remove(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // measureManyPartitions reads what a broker with very many idle partitions
 // takes, once on each side.
 func measureManyPartitions(ctx context.Context, b *bench) error {

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -14,6 +16,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/testkit"
 )
 
 // groupGoal is what of the original's figures ours may be.
@@ -210,37 +214,48 @@ func commitOffsets(conn net.Conn, group, topic string, partitions int, offset in
 }
 
 // measureGroupMemory reads what very many groups of one member and one offset
-// add to a broker's memory.
+// add to what is alive on a broker's heap, and to what is resident. Once on
+// each side.
 func measureGroupMemory(ctx context.Context, b *bench) error {
-	row := b.report.metric(fmt.Sprintf("groups: memory per group at %d groups", b.sizes.groups), "KiB", groupGoal)
-	b.report.note("Memory of groups: of ours what became resident; of the original the growth of its live heap after a full collection, which flatters it.")
+	live := b.report.metric(fmt.Sprintf("groups: live heap per group at %d groups", b.sizes.groups), "KiB", groupGoal)
+	resident := b.report.metric("groups: the same, resident", "KiB", goal{})
+	b.report.note("Memory of groups: the growth of the heap after a full collection; resident memory of the original grows by what its heap had not touched yet.")
 	b.coolDown()
 	for _, s := range b.sides() {
-		br, err := b.newClusterBroker(s, b.newChroot(), 0, groupProperties...)
+		port, err := testkit.UnusedPort()
 		if err != nil {
 			return err
 		}
-		kib, err := b.groupMemory(ctx, br)
+		listener := fmt.Sprintf("127.0.0.1:%d", port)
+		br, err := b.newClusterBroker(s, b.newChroot(), 0, append(groupProperties, "monedula.metrics.listener="+listener)...)
+		if err != nil {
+			return err
+		}
+		before, after, err := b.fillWithGroups(ctx, br, listener)
 		br.remove()
 		if err != nil {
 			return err
 		}
-		row.add(s, kib)
-		b.progress("  %s: %.2f KiB", s.name, kib)
+		perGroup := 1024 / float64(b.sizes.groups)
+		live.add(s, (after.live-before.live)*perGroup)
+		resident.add(s, (after.resident-before.resident)*perGroup)
+		b.progress("  %s: %.2f KiB alive, %.2f KiB resident", s.name, last(live.samples[s.name]), last(resident.samples[s.name]))
 	}
 	return nil
 }
 
-func (b *bench) groupMemory(ctx context.Context, br *broker) (float64, error) {
+// held is what a broker's memory holds, in MiB.
+type held struct{ live, resident float64 }
+
+func (b *bench) fillWithGroups(ctx context.Context, br *broker, listener string) (before, after held, err error) {
 	if _, _, err := br.startServing(ctx, "ready", 1); err != nil {
-		return 0, err
+		return before, after, err
 	}
 	if err := eachClient(ctx, br, 1, func(conn net.Conn, _ int) error { return commitOffsets(conn, "first", "ready", 1, 0) }); err != nil {
-		return 0, err
+		return before, after, err
 	}
-	before, err := b.heldMiB(br)
-	if err != nil {
-		return 0, err
+	if before, err = b.held(ctx, br, listener); err != nil {
+		return before, after, err
 	}
 	err = eachClient(ctx, br, commitClients, func(conn net.Conn, client int) error {
 		for i := client; i < b.sizes.groups; i += commitClients {
@@ -255,13 +270,10 @@ func (b *bench) groupMemory(ctx context.Context, br *broker) (float64, error) {
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return before, after, err
 	}
-	if err := pause(ctx, b.sizes.idle); err != nil {
-		return 0, err
-	}
-	after, err := b.heldMiB(br)
-	return (after - before) * 1024 / float64(b.sizes.groups), err
+	after, err = b.held(ctx, br, listener)
+	return before, after, err
 }
 
 // commit commits an offset as the group's member.
@@ -283,23 +295,81 @@ func (m *member) commit() error {
 	return nil
 }
 
-// heldMiB is the memory a broker holds: of ours all that is resident, of a JVM
-// what is alive on its heap after a collection.
-func (b *bench) heldMiB(br *broker) (float64, error) {
+// held reads a broker's memory after a collection: the original is told to make
+// one, of ours the next is awaited, which comes within two minutes.
+func (b *bench) held(ctx context.Context, br *broker, listener string) (h held, err error) {
+	if h.resident, _, err = residentMiB(br.pid()); err != nil {
+		return h, err
+	}
 	if br.side == b.ours {
-		now, _, err := residentMiB(br.pid())
-		return now, err
+		h.live, err = liveAfterCollection(ctx, listener)
+		return h, err
 	}
 	for _, command := range []string{"GC.run", "GC.heap_info"} {
 		out, err := exec.Command("jcmd", strconv.Itoa(br.pid()), command).CombinedOutput()
 		if err != nil {
-			return 0, fmt.Errorf("jcmd %s: %w: %s; jcmd comes with default-jdk-headless", command, err, bytes.TrimSpace(out))
+			return h, fmt.Errorf("jcmd %s: %w: %s; jcmd comes with default-jdk-headless", command, err, bytes.TrimSpace(out))
 		}
 		if command == "GC.heap_info" {
-			return usedHeapMiB(string(out))
+			if h.live, err = usedHeapMiB(string(out)); err != nil {
+				return h, err
+			}
 		}
 	}
-	return 0, nil
+	return h, nil
+}
+
+// liveAfterCollection waits until a broker's metrics show another collection
+// and returns what was alive then, in MiB.
+func liveAfterCollection(ctx context.Context, listener string) (float64, error) {
+	_, first, err := heapOf(ctx, listener)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		bytes, cycles, err := heapOf(ctx, listener)
+		if err != nil {
+			return 0, err
+		}
+		if cycles > first {
+			return bytes / (1 << 20), nil
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// heapOf reads a broker's heap and its collections so far from its metrics.
+func heapOf(ctx context.Context, listener string) (bytes, cycles float64, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listener+"/metrics", nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return 0, 0, err
+	}
+	found := 0
+	for line := range strings.Lines(string(page)) {
+		for name, into := range map[string]*float64{"go_memstats_heap_alloc_bytes ": &bytes, "go_gc_cycles_total ": &cycles} {
+			if value, ok := strings.CutPrefix(line, name); ok {
+				if *into, err = strconv.ParseFloat(strings.TrimSpace(value), 64); err != nil {
+					return 0, 0, err
+				}
+				found++
+			}
+		}
+	}
+	if found != 2 {
+		return 0, 0, fmt.Errorf("the metrics at %s tell nothing of the heap", listener)
+	}
+	return bytes, cycles, nil
 }
 
 // usedHeapMiB reads "garbage-first heap   total 1048576K, used 34567K [...]".
