@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -48,6 +49,7 @@ func (b *Broker) controlledShutdown() {
 	retries := cfg.Int("controlled.shutdown.max.retries")
 	for attempt := int32(0); attempt < retries; attempt++ {
 		began := time.Now()
+		asked := b.cache.Snapshot().ControllerID
 		if b.askToLeave(link) {
 			b.log.Infof("[KafkaServer id=%d] Controlled shutdown request returned successfully after %dms", b.id.brokerID, time.Since(began).Milliseconds())
 			b.log.Infof("[KafkaServer id=%d] Controlled shutdown succeeded", b.id.brokerID)
@@ -55,10 +57,29 @@ func (b *Broker) controlledShutdown() {
 		}
 		if attempt+1 < retries {
 			b.log.Warnf("[KafkaServer id=%d] Retrying controlled shutdown after the previous attempt failed...", b.id.brokerID)
-			time.Sleep(ms(cfg, "controlled.shutdown.retry.backoff.ms"))
+			awaitOtherController(b.cache, asked, ms(cfg, "controlled.shutdown.retry.backoff.ms"))
 		}
 	}
 	b.log.Warnf("[KafkaServer id=%d] Proceeding to do an unclean shutdown as all the controlled shutdown attempts failed", b.id.brokerID)
+}
+
+// awaitOtherController waits for so long, or until another controller than the
+// one asked is known: when brokers are stopped one after the other, the one
+// before may have been the controller.
+func awaitOtherController(cache *metadata.Cache, asked int32, most time.Duration) {
+	over := time.NewTimer(most)
+	defer over.Stop()
+	for {
+		changed := cache.Changed()
+		if s := cache.Snapshot(); s.ControllerID != asked && s.Brokers[s.ControllerID] != nil {
+			return
+		}
+		select {
+		case <-changed:
+		case <-over.C:
+			return
+		}
+	}
 }
 
 // askToLeave sends one ControlledShutdown and says whether nothing remains.
