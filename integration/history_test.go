@@ -40,9 +40,12 @@ type history struct {
 	mu    sync.Mutex
 	sends map[int32][]send
 	acks  map[int32]int
+	given map[string]int // why the producer gave up records, and how many
 }
 
-func newHistory() *history { return &history{sends: map[int32][]send{}, acks: map[int32]int{}} }
+func newHistory() *history {
+	return &history{sends: map[int32][]send{}, acks: map[int32]int{}, given: map[string]int{}}
+}
 
 // begin notes a send and returns its number within the partition.
 func (h *history) begin(partition int32) int {
@@ -62,6 +65,13 @@ func (h *history) end(partition int32, number int, o outcome, offset int64) {
 	}
 }
 
+// giveUp notes why the producer does not know what became of a send.
+func (h *history) giveUp(why error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.given[why.Error()]++
+}
+
 // acknowledgedOf is how many sends to the partition were acknowledged so far.
 func (h *history) acknowledgedOf(partition int32) int {
 	h.mu.Lock()
@@ -78,7 +88,11 @@ func (h *history) String() string {
 			counts[s.outcome]++
 		}
 	}
-	return fmt.Sprintf("%d acknowledged, %d refused, %d unknown", counts[acknowledged], counts[refused], counts[unknown])
+	text := fmt.Sprintf("%d acknowledged, %d refused, %d unknown", counts[acknowledged], counts[refused], counts[unknown])
+	if len(h.given) > 0 {
+		text += fmt.Sprintf(", given up %v", h.given)
+	}
+	return text
 }
 
 // stored is one record that a reader got.
@@ -209,6 +223,7 @@ func patient(more ...kgo.Opt) []kgo.Opt {
 		kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(5 * time.Second), kgo.DialTimeout(2 * time.Second),
 		kgo.RequestTimeoutOverhead(3 * time.Second), kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }),
 		kgo.RequestRetries(1000), kgo.RetryTimeout(2 * time.Minute),
+		kgo.UnknownTopicRetries(-1), // a broker that has just started knows no topics
 	}, more...)
 }
 
@@ -232,6 +247,8 @@ func (l *load) write(ctx context.Context, partition int32, every time.Duration) 
 		l.client.Produce(background(), &kgo.Record{Topic: l.topic, Partition: partition, Value: []byte(valueOf(partition, n))}, func(r *kgo.Record, err error) {
 			if err == nil {
 				l.end(partition, n, acknowledged, r.Offset)
+			} else {
+				l.giveUp(err)
 			}
 			<-slots
 		})
