@@ -8,33 +8,36 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/settings"
 )
 
-// LogLevels is the broker's log level, which clients may look at and change
-// (KIP-412). There is one logger, named root.
-type LogLevels struct{ log *logrus.Logger }
+// LogLevels are the levels of the broker's loggers, which clients may look at
+// and change (KIP-412).
+type LogLevels struct{ levels *kafkalog.Levels }
 
-// NewLogLevels returns the levels of the logger.
-func NewLogLevels(log *logrus.Logger) *LogLevels { return &LogLevels{log} }
-
-const rootLogger = "root"
+// NewLogLevels returns the levels of a logger that kafkalog made.
+func NewLogLevels(log *logrus.Logger) *LogLevels { return &LogLevels{kafkalog.LevelsOf(log)} }
 
 var levels = []string{"DEBUG", "ERROR", "FATAL", "INFO", "TRACE", "WARN"}
 
 func (l *LogLevels) describe() []settings.Entry {
-	text := strings.ToUpper(l.log.GetLevel().String())
-	if text == "WARNING" {
-		text = "WARN"
+	var entries []settings.Entry
+	for _, name := range l.levels.Names() {
+		text := strings.ToUpper(l.levels.Level(name).String())
+		if text == "WARNING" {
+			text = "WARN"
+		}
+		entries = append(entries, settings.Entry{Name: name, Value: &text, Source: settings.SourceDynamicBrokerLogger})
 	}
-	return []settings.Entry{{Name: rootLogger, Value: &text, Source: settings.SourceDynamicBrokerLogger}}
+	return entries
 }
 
-// alter checks the alterations, and unless they are only validated sets the level.
+// alter checks the alterations, and unless they are only validated does them.
 func (l *LogLevels) alter(alterations []admin.Alteration, validateOnly bool) error {
 	for _, a := range alterations {
-		if err := checkLevel(a); err != nil {
+		if err := l.check(a); err != nil {
 			return err
 		}
 	}
@@ -42,19 +45,23 @@ func (l *LogLevels) alter(alterations []admin.Alteration, validateOnly bool) err
 		return nil
 	}
 	for _, a := range alterations {
+		if a.Op == admin.Delete {
+			l.levels.Unset(a.Name)
+			continue
+		}
 		level, err := logrus.ParseLevel(a.Value)
 		if err != nil {
 			return err
 		}
-		l.log.SetLevel(level)
+		l.levels.Set(a.Name, level)
 	}
 	return nil
 }
 
-func checkLevel(a admin.Alteration) error {
+func (l *LogLevels) check(a admin.Alteration) error {
 	switch a.Op {
 	case admin.Set:
-		if a.Name != rootLogger {
+		if !l.levels.Known(a.Name) {
 			return noLogger(a.Name)
 		}
 		if !slices.Contains(levels, a.Value) {
@@ -63,10 +70,13 @@ func checkLevel(a admin.Alteration) error {
 		}
 		return nil
 	case admin.Delete:
-		if a.Name != rootLogger {
+		switch {
+		case !l.levels.Known(a.Name):
 			return noLogger(a.Name)
+		case a.Name == kafkalog.Root:
+			return protocol.Errorf(protocol.InvalidRequest, "Removing the log level of the %s logger is not allowed", kafkalog.Root)
 		}
-		return protocol.Errorf(protocol.InvalidRequest, "Removing the log level of the %s logger is not allowed", rootLogger)
+		return nil
 	case admin.Append:
 		return protocol.Errorf(protocol.InvalidRequest, "APPEND operation is not allowed for the BROKER_LOGGER resource")
 	case admin.Subtract:

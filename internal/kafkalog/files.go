@@ -37,7 +37,7 @@ func NewServer(stdout io.Writer, dir string) (*logrus.Logger, error) {
 		return nil, fmt.Errorf("create the folder for log files (LOG_DIR): %w", err)
 	}
 	l.SetOutput(io.Discard)
-	l.AddHook(&router{stdout: stdout, dir: dir, files: map[string]*hourly{}})
+	l.AddHook(&router{stdout: stdout, dir: dir, levels: LevelsOf(l), files: map[string]*hourly{}})
 	return l, nil
 }
 
@@ -45,6 +45,7 @@ func NewServer(stdout io.Writer, dir string) (*logrus.Logger, error) {
 type router struct {
 	stdout io.Writer
 	dir    string
+	levels *Levels
 
 	mu    sync.Mutex // guards files and the order of lines
 	files map[string]*hourly
@@ -53,6 +54,9 @@ type router struct {
 func (r *router) Levels() []logrus.Level { return logrus.AllLevels }
 
 func (r *router) Fire(e *logrus.Entry) error {
+	if !r.levels.wants(e) {
+		return nil
+	}
 	line, err := formatter{}.Format(&logrus.Entry{Time: e.Time, Level: e.Level, Message: e.Message, Data: e.Data})
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ const loggerField = "logger"
 func New(out io.Writer) *logrus.Logger {
 	l := logrus.New()
 	l.SetOutput(out)
-	l.SetFormatter(formatter{})
+	l.SetFormatter(formatter{newLevels(l)})
 	return l
 }
 
@@ -26,11 +26,20 @@ func Discard() *logrus.Logger { return New(io.Discard) }
 
 // For names the logger at the end of each line, by convention the class that
 // prints the same line in Kafka: kafkalog.For(l, "kafka.server.KafkaServer").
-func For(l *logrus.Logger, name string) *logrus.Entry { return l.WithField(loggerField, name) }
+func For(l *logrus.Logger, name string) *logrus.Entry {
+	if levels := LevelsOf(l); levels != nil {
+		levels.names.LoadOrStore(name, struct{}{})
+	}
+	return l.WithField(loggerField, name)
+}
 
-type formatter struct{}
+// formatter writes a line, or nothing where the levels (if not nil) say so.
+type formatter struct{ levels *Levels }
 
-func (formatter) Format(e *logrus.Entry) ([]byte, error) {
+func (f formatter) Format(e *logrus.Entry) ([]byte, error) {
+	if !f.levels.wants(e) {
+		return nil, nil
+	}
 	b := e.Buffer
 	if b == nil {
 		b = &bytes.Buffer{}
