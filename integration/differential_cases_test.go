@@ -187,6 +187,15 @@ func incrementalCase(name, topic, key string, op kmsg.IncrementalAlterConfigOp, 
 	}}
 }
 
+// loggerCase changes a log level of broker 0.
+func loggerCase(name, logger string, op kmsg.IncrementalAlterConfigOp, value *string) differentialCase {
+	return differentialCase{name: name, build: func(s *side, version int16) kmsg.Request {
+		req := incrementalCase("", "0", logger, op, value).build(s, version).(*kmsg.IncrementalAlterConfigsRequest)
+		req.Resources[0].ResourceType = kmsg.ConfigResourceTypeBrokerLogger
+		return req
+	}}
+}
+
 var specialCases = map[int16][]differentialCase{
 	0: {
 		produceCase("good", func(*kmsg.ProduceRequest, int16) {}),
@@ -589,6 +598,14 @@ var specialCases = map[int16][]differentialCase{
 		incrementalCase("subtract", "t1", "cleanup.policy", 3, kmsg.StringPtr("compact")),
 		incrementalCase("delete", "t1", "retention.ms", 1, nil),
 		incrementalCase("missing topic", "missing", "retention.ms", 0, kmsg.StringPtr("1")),
+		loggerCase("level", "kafka.server.KafkaServer", 0, kmsg.StringPtr("WARN")),
+		loggerCase("level that is none", "kafka.server.KafkaServer", 0, kmsg.StringPtr("LOUD")),
+		loggerCase("level taken back", "kafka.server.KafkaServer", 1, nil),
+		loggerCase("level of nobody", "no.such.logger", 0, kmsg.StringPtr("WARN")),
+		loggerCase("level of nobody taken back", "no.such.logger", 1, nil),
+		loggerCase("root's level", "root", 0, kmsg.StringPtr("INFO")),
+		loggerCase("root's level taken back", "root", 1, nil),
+		loggerCase("level appended to", "kafka.server.KafkaServer", 2, kmsg.StringPtr("WARN")),
 	},
 	61: {
 		describeProducersCase("good", "t1", 0), describeProducersCase("missing", "missing", 0),

@@ -85,6 +85,7 @@ func newClusterOn(t testing.TB, zookeeper string, extra []string, kinds ...strin
 	c.tree = openTree(t, c.zookeeper)
 	for i, kind := range kinds {
 		m := &member{t: t, id: int32(i + 1), kind: kind}
+		extra := inOneOfTwoRacks(extra, i+1)
 		if kind == "ours" {
 			m.ours = documentedBroker(t, i+1, c.zookeeper, extra)
 			m.dir = m.ours.dir
@@ -106,6 +107,17 @@ func (c *cluster) lookAfter() {
 		c.showLogs()
 	})
 }
+
+// inOneOfTwoRacks puts a broker's rack in: "odd" or "even".
+func inOneOfTwoRacks(extra []string, id int) []string {
+	out := slices.Clone(extra)
+	for i := range out {
+		out[i] = strings.ReplaceAll(out[i], "{rack}", rackOf(int32(id)))
+	}
+	return out
+}
+
+func rackOf(id int32) string { return []string{"even", "odd"}[id%2] }
 
 // documentedBroker sets a broker up as the documents say: a copy of
 // server.properties with the id, the listener, the directory and the place of

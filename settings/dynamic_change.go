@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -75,11 +76,18 @@ func checkCleanerThreads(was, is int32) error {
 	return nil
 }
 
-// checkListenerChange wants the inter-broker listener to be advertised and keeps what a listener that stays must keep: its security
+// checkListenerChange wants the inter-broker listener to be advertised and every
+// listener to take connections, and keeps what a listener that stays must keep: its security
 // protocol, and all its own keys but key stores and limits.
 func checkListenerChange(before, now *Config) error {
 	if !slices.Contains(names(now.advertised), now.interBroker) {
 		return fmt.Errorf("Advertised listener must be specified for inter-broker listener ListenerName(%s)", now.interBroker)
+	}
+	for _, e := range now.listeners {
+		text, _ := now.ListenerValue(e.Listener, "max.connections")
+		if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32); err == nil && n <= 0 {
+			return fmt.Errorf("Invalid max.connections %d", n)
+		}
 	}
 	kept := names(before.listeners)
 	for _, e := range now.listeners {

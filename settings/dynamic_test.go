@@ -69,6 +69,8 @@ func TestDynamicChangesAreCheckedAsKafkaDoes(t *testing.T) {
 		{map[string]string{"leader.replication.throttled.rate": "-1"}, true, "Invalid value -1 for configuration leader.replication.throttled.rate: Value must be at least 0"},
 		{map[string]string{"metric.reporters": "a.B"}, true, wrap("Validation of dynamic config update of Set(metric.reporters) failed with class class kafka.server.DynamicMetricsReporters")},
 		{map[string]string{"listener.security.protocol.map": "PLAINTEXT:SSL,SSL:SSL"}, true, wrap("Security protocol cannot be updated for existing listener ListenerName(PLAINTEXT)")},
+		{map[string]string{"max.connections": "0"}, false, wrap("Invalid max.connections 0")},
+		{map[string]string{"listener.name.plaintext.max.connections": "0"}, true, wrap("Invalid max.connections 0")},
 		{map[string]string{"num.io.threads": "16", "custom": "1", "listener.name.plaintext.max.connections": "5"}, true, ""},
 	} {
 		err := d.Validate(tc.values, tc.perBroker)
