@@ -38,31 +38,35 @@ func (m *Manager) verifying() bool {
 // are the first of their transaction here; false where the whole request is
 // refused. Records of a transaction that is open here need no question.
 func (p *Produce) verifyTransactions() bool {
-	t := Transaction{ProducerID: record.NoProducerID, Abortable: p.Version > 10}
-	transactional := false
+	var first record.Batch
 	for i := range p.Partitions {
 		b := p.transactionalBatch(i)
 		if b == nil {
 			continue
 		}
-		if transactional && (b.ProducerID() != t.ProducerID || b.ProducerEpoch() != t.ProducerEpoch) {
+		if first == nil {
+			first = b
+		}
+		if b.ProducerID() != first.ProducerID() || b.ProducerEpoch() != first.ProducerEpoch() {
 			p.RefuseAll(protocol.Errorf(protocol.InvalidProducerIDMapping, "Transactional records contained more than one producer ID"))
 			return false
 		}
-		transactional = true
-		t.ProducerID, t.ProducerEpoch = b.ProducerID(), b.ProducerEpoch()
 	}
-	if !transactional || p.TransactionalID == nil || !p.m.verifying() {
-		return true
+	if first != nil && p.TransactionalID != nil && p.m.verifying() {
+		p.verify(&Transaction{ID: *p.TransactionalID, ProducerID: first.ProducerID(), ProducerEpoch: first.ProducerEpoch(), Abortable: p.Version > 10})
 	}
-	t.ID = *p.TransactionalID
+	return true
+}
+
+// verify asks about the partitions of t's producer that need it.
+func (p *Produce) verify(t *Transaction) {
 	for i := range p.Partitions {
 		b := p.transactionalBatch(i)
 		if b == nil {
 			continue
 		}
 		part := &p.Partitions[i]
-		guard, err := p.m.beginVerification(part.Topic, part.Partition, &t, b.BaseSequence())
+		guard, err := p.m.beginVerification(part.Topic, part.Partition, t, b.BaseSequence())
 		if err != nil {
 			part.Err = unverified(protocol.CodeOf(err))
 			continue
@@ -72,16 +76,15 @@ func (p *Produce) verifyTransactions() bool {
 		}
 	}
 	if len(t.Partitions) == 0 {
-		return true
+		return
 	}
-	refused := p.m.cfg.Transactions.Verify(&t, p.Done)
+	refused := p.m.cfg.Transactions.Verify(t, p.Done)
 	for i := range p.Partitions {
 		part := &p.Partitions[i]
 		if code := refused[TopicPartition{Topic: part.Topic, Partition: part.Partition}]; code != protocol.None && part.verified != nil {
 			part.Err = unverified(code)
 		}
 	}
-	return true
 }
 
 // transactionalBatch is the first batch of a partition that is not refused yet,

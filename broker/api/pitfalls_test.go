@@ -181,13 +181,14 @@ type fakeLeader struct {
 	port    int
 	asked   atomic.Int32 // ListOffsets requests so far
 	answers chan kmsg.ListOffsetsResponseTopicPartition
+	ends    chan kmsg.OffsetForLeaderEpochResponseTopicPartition
 	mu      sync.Mutex
-	epochs  []int32 // that ListOffsets requests claimed
+	epochs  []int32 // that ListOffsets and OffsetForLeaderEpoch requests claimed
 }
 
 func newFakeLeader(t *testing.T) *fakeLeader {
 	t.Helper()
-	f := &fakeLeader{answers: make(chan kmsg.ListOffsetsResponseTopicPartition)}
+	f := &fakeLeader{answers: make(chan kmsg.ListOffsetsResponseTopicPartition), ends: make(chan kmsg.OffsetForLeaderEpochResponseTopicPartition)}
 	r := api.NewRegistry(nil, kafkalog.Discard())
 	r.Register(
 		api.Typed(protocol.Fetch, 0, 17, func(_ *api.Call, req *kmsg.FetchRequest) (kmsg.Response, error) {
@@ -202,6 +203,21 @@ func newFakeLeader(t *testing.T) *fakeLeader {
 				}
 				resp.Topics = append(resp.Topics, topic)
 			}
+			return resp, nil
+		}),
+		api.Typed(protocol.OffsetForLeaderEpoch, 0, 4, func(c *api.Call, req *kmsg.OffsetForLeaderEpochRequest) (kmsg.Response, error) {
+			resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
+			f.mu.Lock()
+			f.epochs = append(f.epochs, req.Topics[0].Partitions[0].CurrentLeaderEpoch)
+			f.mu.Unlock()
+			topic := kmsg.NewOffsetForLeaderEpochResponseTopic()
+			topic.Topic = req.Topics[0].Topic
+			select {
+			case a := <-f.ends:
+				topic.Partitions = append(topic.Partitions, a)
+			case <-c.Done:
+			}
+			resp.Topics = append(resp.Topics, topic)
 			return resp, nil
 		}),
 		api.Typed(protocol.ListOffsets, 0, 9, func(c *api.Call, req *kmsg.ListOffsetsRequest) (kmsg.Response, error) {
@@ -285,6 +301,135 @@ func TestPitfallReplication12_AnOutOfRangeCheckOfAnEarlierEpochCutsNothing(t *te
 	for _, epoch := range leader.epochs {
 		if epoch < 2 || epoch > 3 {
 			t.Errorf("a question claims epoch %d", epoch)
+		}
+	}
+}
+
+// claimed waits until the follower has asked in an epoch.
+func (f *fakeLeader) claimed(t *testing.T, epoch int32) {
+	t.Helper()
+	comesAbout(t, fmt.Sprint("a question in epoch ", epoch), func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return slices.Contains(f.epochs, epoch)
+	})
+}
+
+// A question where an epoch ends is under way when the next epoch comes: neither
+// its offset nor its fencing counts in the new one (KAFKA-7786).
+func TestPitfallReplication05_AnAnswerOfAnEarlierEpochIsDropped(t *testing.T) {
+	leader := newFakeLeader(t)
+	two := newDataBroker(t, 2, vfs.NewMem(), ibp("2.6"))
+	two.know(map[int32]int{1: leader.port, 2: 9092})
+	two.role(2, 1, []int32{1, 2}, 2)
+	two.put(1, "a", "b")
+	want := two.contents()
+	two.role(1, 2, []int32{1, 2}, 1)
+	leader.claimed(t, 2)
+	two.role(1, 3, []int32{1, 2}, 1)
+	fenced := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+	fenced.ErrorCode = int16(protocol.FencedLeaderEpoch)
+	leader.ends <- fenced
+	leader.claimed(t, 3)
+	two.role(1, 4, []int32{1, 2}, 1)
+	a := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+	a.LeaderEpoch, a.EndOffset = 1, 0 // in epoch 3: cut everything
+	leader.ends <- a
+	leader.claimed(t, 4)
+	if c := two.replicas.Counts(); c.FetcherFailed != 0 {
+		t.Error("an answer of an earlier epoch fenced the partition")
+	}
+	if !bytes.Equal(two.contents(), want) {
+		t.Errorf("an answer of an earlier epoch cut the log to %q", values(t, two.contents()))
+	}
+	a.EndOffset = 2
+	leader.ends <- a
+	two.role(2, 5, []int32{1, 2}, 2)
+}
+
+// A follower fetches at the log end while records are appended there: it never is
+// out of range, so it never starts anew (KAFKA-2477).
+func TestPitfallReplication11_AFollowerBesideManyAppendsIsNeverOutOfRange(t *testing.T) {
+	one, two, _ := pair(t, nil)
+	one.role(1, 1, []int32{1, 2}, 1, 2)
+	two.role(1, 1, []int32{1, 2}, 1, 2)
+	const writers, each = 4, 150
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				resp := one.serve(protocol.Produce, 9, produceRequest(9, 1, dataTopic, 0, recordSet(t, 2, fmt.Sprint(w, "-", i))).AppendTo(nil), "writer")
+				if resp.Release != nil {
+					resp.Release()
+				}
+			}
+		})
+	}
+	stop := make(chan struct{})
+	var reader sync.WaitGroup
+	reader.Go(func() { // plays a third replica at the very end
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if code := one.fetchedBy(3, one.log().Offsets().LogEnd); code != protocol.NotLeaderOrFollower {
+				t.Errorf("a fetch at the log end: %s", code)
+				return
+			}
+		}
+	})
+	wg.Wait()
+	close(stop)
+	reader.Wait()
+	comesAbout(t, "all records at the follower", func() bool { return two.log().Offsets().LogEnd == writers*each })
+	if c := two.replicas.Counts(); c.FetcherFailed != 0 {
+		t.Error("the follower failed")
+	}
+	if !bytes.Equal(one.contents(), two.contents()) {
+		t.Error("the logs differ")
+	}
+}
+
+// More clients than there are slots open fetch sessions over the wire: those in
+// use stay, whoever comes late is answered without one and evicts nobody
+// (KAFKA-9137).
+func TestPitfallReplication21_SessionsInUseOutliveNewcomers(t *testing.T) {
+	b := newDataBroker(t, 1, vfs.NewMem(), func(o *replication.Options) { o.FetchSessions = 8 })
+	b.know(map[int32]int{1: 9092})
+	b.role(1, 0, []int32{1}, 1)
+	fetch := func(id, epoch int32) *kmsg.FetchResponse {
+		t.Helper()
+		req := fetchRequest(12, 0)
+		req.SessionID, req.SessionEpoch = id, epoch
+		if epoch > 0 {
+			req.Topics = nil
+		}
+		return ask[*kmsg.FetchResponse](b, req)
+	}
+	var ids []int32
+	refused := 0
+	for range 40 {
+		if id := fetch(0, 0).SessionID; id != 0 {
+			ids = append(ids, id)
+		} else {
+			refused++
+		}
+	}
+	if len(ids) == 0 || len(ids) > 8 || refused < 32 {
+		t.Fatalf("%d sessions in 8 slots, %d clients without", len(ids), refused)
+	}
+	for epoch := int32(1); epoch <= 5; epoch++ {
+		for i := range ids {
+			id := ids[len(ids)-1-i]
+			if epoch%2 == 0 {
+				id = ids[i]
+			}
+			if resp := fetch(id, epoch); resp.ErrorCode != 0 || resp.SessionID != id {
+				t.Fatalf("session %d in epoch %d: error %d, session %d", id, epoch, resp.ErrorCode, resp.SessionID)
+			}
+			fetch(0, 0) // a newcomer
 		}
 	}
 }
