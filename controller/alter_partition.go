@@ -130,7 +130,8 @@ func (m *Machine) applyAlteration(a *alteration) error {
 // mine means that I am the stale one (KAFKA-14154); a repeated request whose
 // answer was lost succeeds, and is told from a stale one before the partition
 // epoch is compared (KAFKA-14144); members that are not live, or shut down, are
-// refused (KAFKA-14140).
+// refused (KAFKA-14140). With unchanged the answer is the current state, and
+// nothing is written.
 func judgeAlteration(current, wanted zkstore.PartitionState, live func(int32) bool, version int16) (code protocol.ErrorCode, unchanged bool) {
 	switch {
 	case wanted.Version > current.Version || wanted.LeaderEpoch > current.LeaderEpoch:
@@ -144,10 +145,16 @@ func judgeAlteration(current, wanted zkstore.PartitionState, live func(int32) bo
 	case wanted.Recovering && (len(wanted.ISR) > 1 || !current.Recovering):
 		return protocol.InvalidRequest, false
 	case slices.ContainsFunc(wanted.ISR, func(id int32) bool { return !live(id) }):
-		if version >= 2 {
+		switch {
+		case version >= 2:
 			return protocol.IneligibleReplica, false
+		case version == 1:
+			return protocol.OperationNotAttempted, false
 		}
-		return protocol.OperationNotAttempted, false
+		// A leader of 2.8 keeps its change in flight for ever after any error;
+		// told the state as it is, it commits that and asks again when the
+		// member has fetched again.
+		return protocol.None, true
 	}
 	return protocol.None, false
 }

@@ -200,6 +200,7 @@ func TestPitfallController13_ARepeatedAlterPartitionSucceeds(t *testing.T) {
 		{"an old leader", zkstore.PartitionState{Leader: 1, LeaderEpoch: 4, ISR: []int32{1, 2}, Version: 9}, 3, protocol.FencedLeaderEpoch, false},
 		{"a member that is not live", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 2, protocol.IneligibleReplica, false},
 		{"the same, asked in old words", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 1, protocol.OperationNotAttempted, false},
+		{"the same, asked by a leader of 2.8, which gives up after an error", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 0, protocol.None, true},
 		{"recovered does not become recovering", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1}, Recovering: true, Version: 9}, 3, protocol.InvalidRequest, false},
 		{"a shrink", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1}, Version: 9}, 3, protocol.None, false},
 	} {
