@@ -45,7 +45,7 @@ type pending struct {
 func newHarness(t testing.TB, change func(*Config)) *harness {
 	h := &harness{t: t, queues: map[int32][]pending{}, storage: map[int32]map[TopicPartition]bool{}}
 	logger := kafkalog.New(&h.log)
-	logger.SetLevel(logrus.TraceLevel)
+	kafkalog.LevelsOf(logger).Set(kafkalog.Root, logrus.TraceLevel)
 	h.cfg = Config{
 		BrokerID: 0, InterBrokerListener: "PLAINTEXT", IBP: "3.9-IV0", DeleteTopics: true,
 		ImbalancePercentage: 10, ImbalanceInterval: 300 * time.Second, Logger: logger,
