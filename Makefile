@@ -2,9 +2,11 @@
 
 SECONDS ?= 60
 DURATION ?= 30m
+SEEDS ?= 1000
+FIRST ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all race bench chaos lint fuzz clean
+.PHONY: help build run test test-all race bench chaos sim lint fuzz clean
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,6 +34,9 @@ fuzz: ## every fuzz target for SECONDS (60) each
 
 chaos: build ## strike a cluster at random for DURATION (30m); MONEDULA_CHAOS_SEED repeats a choice of faults
 	@MONEDULA_CHAOS_DURATION=$(DURATION) go test ./integration -run '^TestChaos$$' -count 1 -v -timeout 0
+
+sim: ## simulate a cluster in one goroutine for SEEDS (1000) seeds from FIRST (1) on; prints those that fail
+	@go test ./internal/simulation -run '^TestSeeds$$' -count 1 -v -timeout 0 -seeds $(SEEDS) -first $(FIRST)
 
 bench: build ## measure against a real Apache Kafka, side by side
 	@scripts/bench.sh

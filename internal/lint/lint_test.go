@@ -61,7 +61,7 @@ var forLeaves = map[string][]string{
 
 // onlyIn names imports that belong to one room.
 var onlyIn = map[string][]string{
-	"github.com/go-zookeeper/zk":        {"zkstore"},
+	"github.com/go-zookeeper/zk":        {"zkstore", "internal/simulation"},
 	"github.com/spf13/viper":            {"settings"},
 	"github.com/rcrowley/go-metrics":    {"metrics"},
 	"github.com/segmentio/kafka-go":     {"tools", "integration"},

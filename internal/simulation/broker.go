@@ -1,0 +1,332 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/replication"
+	"github.com/monedula/monedula/settings"
+	"github.com/monedula/monedula/storage"
+	"github.com/monedula/monedula/zkstore"
+)
+
+const dataDir = "/data"
+
+// broker is one broker's rooms, wired as package broker does it.
+type broker struct {
+	w  *world
+	id int32
+	fs *vfs.Mem
+
+	life         int // counts starts and crashes; what belongs to another life is dropped
+	alive        bool
+	pausedUntil  time.Duration
+	zkCutUntil   time.Duration
+	dirty        bool // it crashed with unsynced data lost, and has not caught up yet
+	expiring     bool // the loss of the session is queued, but not handled yet
+	registered   int64
+	store        *zkstore.Driven
+	conn         *zkConn
+	logs         *storage.Manager
+	cache        *metadata.Cache
+	replicas     *replication.Manager
+	isr          *replication.AlterPartition
+	isrBusy      bool
+	control      *control
+	followers    []*following
+	parked       []*parked
+	lookingAfter bool
+}
+
+// following is a fetcher and the pause it is in.
+type following struct {
+	f     *replication.Follower
+	turn  int // of the step that is due
+	pause bool
+}
+
+// parked is a request that waits here.
+type parked struct {
+	w    *replication.Parked
+	done func()
+}
+
+func newBroker(w *world, id int32) *broker { return &broker{w: w, id: id, fs: vfs.NewMem()} }
+
+// after makes an event of this life of the broker; one that is paused has it
+// when it goes on.
+func (b *broker) after(d time.Duration, run func()) {
+	life := b.life
+	var event func()
+	event = func() {
+		switch {
+		case b.life != life || !b.alive:
+		case b.paused():
+			b.w.after(b.pausedUntil-b.w.now+time.Microsecond, event)
+		default:
+			run()
+			b.lookAfter()
+		}
+	}
+	b.w.after(d, event)
+}
+
+func (b *broker) paused() bool    { return b.w.now < b.pausedUntil }
+func (b *broker) zkBlocked() bool { return b.paused() || b.w.now < b.zkCutUntil }
+
+func (b *broker) logger() *logrus.Logger {
+	if b.w.cfg.Logs == nil {
+		return kafkalog.Discard()
+	}
+	logger := kafkalog.New(prefixed{b})
+	logger.SetLevel(logrus.DebugLevel)
+	return logger
+}
+
+type prefixed struct{ b *broker }
+
+func (p prefixed) Write(text []byte) (int, error) {
+	fmt.Fprintf(p.b.w.cfg.Logs, "%12.6f broker %d: ", p.b.w.now.Seconds(), p.b.id)
+	return p.b.w.cfg.Logs.Write(text)
+}
+
+var _ io.Writer = prefixed{}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func topicConfig() *settings.Topic {
+	cfg := must(settings.FromMap(map[string]string{"broker.id": "0", "zookeeper.connect": "unused:2181", "log.dirs": dataDir}))
+	return must(cfg.Topic(map[string]string{"min.insync.replicas": "2"}))
+}
+
+// configs tells every topic's configuration.
+type configs struct{ topic *settings.Topic }
+
+func (c configs) TopicConfig(string) (*settings.Topic, error) { return c.topic, nil }
+
+// boot starts the broker on its file system.
+func (b *broker) boot() {
+	w := b.w
+	b.life++
+	b.alive, b.registered, b.expiring = true, -1, false
+	life := b.life
+	w.say("broker %d starts", b.id)
+	logger := b.logger()
+	topic := w.check.topic
+	if err := b.fs.MkdirAll(dataDir, 0o755); err != nil {
+		panic(err)
+	}
+	b.logs = must(storage.NewManager(storage.ManagerConfig{FS: b.fs, Dirs: []string{dataDir}, Log: logger, BrokerID: b.id,
+		ClusterID: "simulated-cluster-0001", Defaults: topic, TopicConfig: func(string) *settings.Topic { return topic },
+		Now: w.clock, Later: func(d time.Duration, f func()) { b.after(d, f) }, Options: storage.DefaultOptions()}))
+	if err := b.logs.Load(); err != nil {
+		panic(err)
+	}
+	b.cache = metadata.NewCache()
+	epochOf := func() int64 { return b.registered }
+	b.isr, b.isrBusy = replication.NewAlterPartition(b.id, epochOf, nil, logger), false
+	b.followers, b.parked = nil, nil
+	options := replication.DefaultOptions(b.id)
+	options.LagMax, options.FetchBackoff = 2*time.Second, 200*time.Millisecond
+	if w.cfg.Seed%3 == 2 { // as with an inter.broker.protocol.version before 2.7-IV1
+		options.PeerVersions.Fetch, options.PeerVersions.TruncateOnFetch = 11, false
+	}
+	b.replicas = replication.NewManager(replication.Config{Options: options, Logs: b.logs, Metadata: b.cache, Topics: configs{topic},
+		ISR: b.isr, Leaders: []replication.LeadershipListener{leaderships{b}}, BrokerEpoch: epochOf, Logger: logger, Now: w.clock,
+		Follow: func(f *replication.Follower) {
+			x := &following{f: f}
+			b.followers = append(b.followers, x)
+			b.step(x, 0)
+		}})
+	b.store = zkstore.NewDriven(zkstore.Config{Name: fmt.Sprint("broker ", b.id), Logger: logger, Now: w.clock})
+	b.control = newControl(b, logger)
+	b.conn = b.connect()
+	b.store.Begin(b.conn)
+	b.after(0, func() { b.register(life) })
+	b.after(time.Second, b.checkpoint)
+	b.after(options.LagMax/2, b.shrink)
+	b.after(w.between(500*time.Millisecond, 2*time.Second), b.flush)
+}
+
+// register makes the broker's node, and then its controller takes part.
+func (b *broker) register(life int) {
+	ctx := b.bound()
+	err := b.store.CreateStartupPaths(ctx)
+	if err == nil {
+		err = b.registerOnce(ctx)
+	}
+	switch {
+	case b.life != life || b.w.err != nil:
+	case err == nil:
+		b.control.begin()
+	default:
+		b.w.say("broker %d cannot register yet: %v", b.id, err)
+		b.after(300*time.Millisecond, func() { b.register(life) })
+	}
+}
+
+func (b *broker) registerOnce(ctx context.Context) error {
+	life := b.life
+	epoch, err := b.store.RegisterBroker(ctx, zkstore.BrokerInfo{ID: b.id, JMXPort: -1, Features: map[string]zkstore.FeatureRange{},
+		Endpoints: []metadata.Endpoint{{Listener: "PLAINTEXT", Host: fmt.Sprint("broker", b.id), Port: 9092}}})
+	if b.life != life {
+		return errors.New("the broker is gone")
+	}
+	if err == nil {
+		b.registered = epoch
+		b.w.say("broker %d is registered, epoch %d", b.id, epoch)
+	}
+	return err
+}
+
+// sessionLost is what package zkstore and the controller do when a session has
+// expired: the term ends before a new session begins.
+func (b *broker) sessionLost() {
+	b.w.say("broker %d lost its session", b.id)
+	b.store.Lost()
+	b.conn = nil
+	b.control.expire()
+	b.after(b.w.between(0, 200*time.Millisecond), b.reconnect)
+}
+
+func (b *broker) reconnect() {
+	if b.expiring {
+		b.after(10*time.Millisecond, b.reconnect)
+		return
+	}
+	b.conn = b.connect()
+	b.store.Begin(b.conn)
+	b.control.renew()
+	b.store.FireAll()
+}
+
+// crash ends the broker. survival says what its disk keeps.
+func (b *broker) crash(survival vfs.Survival) {
+	b.w.say("broker %d crashes, survival %d", b.id, survival)
+	b.fs = b.fs.CrashClone(survival, b.w.random.Uint64())
+	b.store.Lost()
+	b.life++
+	b.alive, b.conn = false, nil
+	b.pausedUntil = 0
+}
+
+func (b *broker) checkpoint() {
+	b.replicas.CheckpointHighWatermarks()
+	b.after(time.Second, b.checkpoint)
+}
+
+func (b *broker) shrink() {
+	b.replicas.ShrinkISRs()
+	b.after(time.Second, b.shrink)
+}
+
+// flush syncs logs now and then, so that a crash may lose a tail only.
+func (b *broker) flush() {
+	for p := range int32(partitionCount) {
+		if log := b.logs.Log(replication.TopicPartition{Topic: topicName, Partition: p}); log != nil && b.w.chance(2) {
+			_ = log.Flush()
+		}
+	}
+	b.after(b.w.between(500*time.Millisecond, 2*time.Second), b.flush)
+}
+
+// leaderships hears of the roles this broker takes.
+type leaderships struct{ b *broker }
+
+func (l leaderships) BecameLeader(p replication.TopicPartition, epoch int32) {
+	l.b.w.say("broker %d leads %s-%d in epoch %d", l.b.id, p.Topic, p.Partition, epoch)
+	l.b.w.check.leads(l.b, p.Partition, epoch)
+}
+
+func (l leaderships) Resigned(p replication.TopicPartition, epoch int32) {
+	l.b.w.say("broker %d does not lead %s-%d in epoch %d", l.b.id, p.Topic, p.Partition, epoch)
+}
+
+// step takes a fetcher's next step after a time.
+func (b *broker) step(x *following, d time.Duration) {
+	x.turn++
+	turn := x.turn
+	b.after(d, func() {
+		if x.turn != turn || x.f.Ended() {
+			return
+		}
+		x.pause = false
+		x.f.Woken()
+		req, answered, pause := x.f.Next()
+		if req == nil {
+			x.pause = true
+			b.step(x, pause)
+			return
+		}
+		b.w.send(b, x.f.Leader(), req, func(resp response) {
+			if x.f.Ended() {
+				return
+			}
+			answered(resp.message, resp.err)
+			b.step(x, b.w.between(0, time.Millisecond))
+		})
+	})
+}
+
+// lookAfter does, after every event of the broker, what its goroutines would:
+// who was woken goes on.
+func (b *broker) lookAfter() {
+	if b.lookingAfter || b.replicas == nil || !b.alive || b.w.err != nil {
+		return
+	}
+	b.lookingAfter = true
+	defer func() { b.lookingAfter = false }()
+	for i := 0; i < len(b.parked); i++ {
+		if p := b.parked[i]; p.w.Woken() {
+			b.parked = append(b.parked[:i:i], b.parked[i+1:]...)
+			p.done()
+			i--
+		}
+	}
+	kept := b.followers[:0]
+	for _, x := range b.followers {
+		if x.f.Ended() {
+			continue
+		}
+		kept = append(kept, x)
+		if x.pause && x.f.Woken() {
+			b.step(x, 0)
+		}
+	}
+	b.followers = kept
+	b.askISR()
+	b.w.check.look(b)
+}
+
+// askISR sends what changes of in-sync replicas wait.
+func (b *broker) askISR() {
+	if b.isrBusy {
+		return
+	}
+	next := b.isr.Next()
+	if next == nil {
+		return
+	}
+	b.isrBusy = true
+	next.Request.Version = next.MaxVersion
+	b.w.send(b, b.cache.Snapshot().ControllerID, next.Request, func(resp response) {
+		pause := time.Duration(0)
+		if again, _ := next.Answered(resp.message, resp.err); again {
+			pause = 50 * time.Millisecond
+		}
+		b.after(pause, func() { b.isrBusy = false })
+	})
+}

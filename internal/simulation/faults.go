@@ -1,0 +1,139 @@
+package simulation
+
+import (
+	"slices"
+	"time"
+
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// createTopic makes the topic once a broker is there to do it.
+func (w *world) createTopic() {
+	b := w.brokers[0]
+	topic := zkstore.TopicNode{Name: topicName, ID: zkstore.TopicID{15: 1}, Partitions: map[int32]zkstore.Assignment{}}
+	for p := range int32(partitionCount) {
+		a := zkstore.Assignment{}
+		for i := range int32(brokerCount) {
+			a.Replicas = append(a.Replicas, (p+i)%brokerCount)
+		}
+		topic.Partitions[p] = a
+	}
+	if err := b.store.CreateTopic(b.bound(), topic); err != nil {
+		w.fail("create the topic: %v", err)
+	}
+}
+
+// fault makes something go wrong, and comes again.
+func (w *world) fault() {
+	if !w.chaotic {
+		return
+	}
+	if w.clean() {
+		w.faults++
+		w.strike(w.brokers[w.random.IntN(brokerCount)])
+	}
+	w.after(w.between(100*time.Millisecond, 1500*time.Millisecond), w.fault)
+}
+
+func (w *world) strike(b *broker) {
+	switch w.random.IntN(9) {
+	case 0, 1:
+		if b.alive {
+			b.crash(vfs.Everything)
+			w.after(w.between(longestWay+100*time.Millisecond, 5*time.Second), b.boot)
+		}
+	case 2:
+		if b.alive && w.mayLose(b) {
+			b.crash(vfs.Random)
+			b.dirty = true
+			w.after(w.between(longestWay+requestTimeout, 5*time.Second), b.boot)
+		}
+	case 3:
+		b.pausedUntil = w.now + w.between(200*time.Millisecond, 6*time.Second)
+		w.say("broker %d is paused until %v", b.id, b.pausedUntil)
+	case 4:
+		b.zkCutUntil = w.now + w.between(200*time.Millisecond, 6*time.Second)
+		w.say("broker %d is cut off from ZooKeeper until %v", b.id, b.zkCutUntil)
+	case 5, 6:
+		to := w.brokers[w.random.IntN(brokerCount)]
+		until := w.now + w.between(100*time.Millisecond, 5*time.Second)
+		w.cut[[2]int32{b.id, to.id}] = until
+		if w.chance(2) {
+			w.cut[[2]int32{to.id, b.id}] = until
+		}
+		w.say("brokers %d and %d are cut apart until %v", b.id, to.id, until)
+	case 7:
+		if b.conn != nil {
+			w.say("the session of broker %d ends at once", b.id)
+			w.fired(w.tree.End(b.conn.id))
+		}
+	case 8: // another election
+		if data, stat, exists := w.tree.Peek(zkstore.ControllerPath); exists {
+			w.say("the session of the controller %s ends", data)
+			w.fired(w.tree.End(stat.EphemeralOwner))
+		}
+	}
+}
+
+// clean says that no broker lacks data that it lost in a crash. Until then
+// nothing else goes wrong: Kafka keeps what is acknowledged through any one loss
+// of unsynced data, not through a second failure before the first is mended.
+func (w *world) clean() bool {
+	for _, b := range w.brokers {
+		if b.dirty && !b.caughtUp() {
+			return false
+		}
+		b.dirty = false
+	}
+	return true
+}
+
+// caughtUp says that the broker has all that is committed, or is not counted on.
+func (b *broker) caughtUp() bool {
+	for p := range int32(partitionCount) {
+		if !b.alive || b.replicas == nil {
+			return false
+		}
+		log := b.logs.Log(tp(p))
+		if log == nil || log.Offsets().LogEnd < int64(len(b.w.check.committed[p])) || log.Offsets().HighWatermark < b.w.check.acknowledgedTo[p] {
+			return false
+		}
+		committed := b.w.check.committed[p]
+		if !slices.Equal(b.w.check.read(log, 0, int64(len(committed))), committed) {
+			return false
+		}
+	}
+	return true
+}
+
+// mayLose says that all is well enough for this broker to lose its unsynced
+// data: the others are up and undisturbed, and whatever it holds they do.
+func (w *world) mayLose(b *broker) bool {
+	for _, other := range w.brokers {
+		if !other.alive || other.conn == nil || !w.tree.Alive(other.conn.id) || other.zkBlocked() || other.dirty || !other.caughtUp() {
+			return false
+		}
+	}
+	for p := range int32(partitionCount) {
+		if len(w.check.states[p].ISR) < brokerCount || !slices.Contains(w.check.states[p].ISR, b.id) {
+			return false
+		}
+	}
+	for _, until := range w.cut {
+		if until > w.now {
+			return false
+		}
+	}
+	return true
+}
+
+// heal ends all that goes wrong.
+func (w *world) heal() {
+	w.say("nothing goes wrong any more")
+	w.chaotic = false
+	clear(w.cut)
+	for _, b := range w.brokers {
+		b.pausedUntil, b.zkCutUntil = min(b.pausedUntil, w.now), min(b.zkCutUntil, w.now)
+	}
+}

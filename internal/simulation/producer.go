@@ -1,0 +1,132 @@
+package simulation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+)
+
+// producer is an idempotent producer of one partition with acks=all and some
+// batches in flight. After any error it waits for what is under way and sends
+// all that is not acknowledged again, in order, until it is.
+type producer struct {
+	w         *world
+	partition int32
+	limit     int // batches in flight
+	batches   []*batch
+	acked     int // batches from the first on
+	sent      int // batches from the first on that were sent since the last error
+	flying    int
+	failed    bool
+	ended     bool // makes no new batches
+	leader    int32
+}
+
+type batch struct {
+	sequence int32
+	values   []string
+	bytes    []byte
+	acked    bool
+}
+
+func newProducer(w *world, partition int32) *producer {
+	return &producer{w: w, partition: partition, limit: 1 + w.random.IntN(5), leader: partition % brokerCount}
+}
+
+// produce makes a batch now and then.
+func (p *producer) produce() {
+	if p.ended {
+		return
+	}
+	sequence := int32(0)
+	if n := len(p.batches); n > 0 {
+		sequence = p.batches[n-1].sequence + int32(len(p.batches[n-1].values))
+	}
+	if len(p.batches)-p.acked < 20 {
+		p.batches = append(p.batches, p.newBatch(sequence))
+	}
+	p.sendMore()
+	p.w.after(p.w.between(5*time.Millisecond, 120*time.Millisecond), p.produce)
+}
+
+func (p *producer) newBatch(sequence int32) *batch {
+	b := &batch{sequence: sequence}
+	o := record.Defaults()
+	o.ProducerID, o.ProducerEpoch, o.BaseSequence = int64(1000+p.partition), 0, sequence
+	builder := record.NewBuilder(o)
+	for i := range 1 + p.w.random.IntN(3) {
+		value := fmt.Sprintf("%d-%d", p.partition, int(sequence)+i)
+		b.values = append(b.values, value)
+		if err := builder.Append(p.w.clock().UnixMilli(), nil, []byte(value)); err != nil {
+			panic(err)
+		}
+	}
+	b.bytes = must(builder.Build())
+	return b
+}
+
+func (p *producer) sendMore() {
+	limit := p.limit
+	if p.acked == 0 { // a log without state takes any sequence number as the first
+		limit = 1
+	}
+	for !p.failed && p.sent-p.acked < limit && p.sent < len(p.batches) {
+		b := p.batches[p.sent]
+		p.sent++
+		if !b.acked {
+			p.send(b)
+		}
+	}
+}
+
+func (p *producer) send(b *batch) {
+	req := kmsg.NewPtrProduceRequest()
+	req.Version, req.Acks, req.TimeoutMillis = 9, -1, 1500
+	part := kmsg.NewProduceRequestTopicPartition()
+	part.Partition, part.Records = p.partition, append([]byte(nil), b.bytes...)
+	t := kmsg.NewProduceRequestTopic()
+	t.Topic, t.Partitions = topicName, append(t.Partitions, part)
+	req.Topics = append(req.Topics, t)
+	p.flying++
+	p.w.send(nil, p.leader, req, func(resp response) {
+		p.flying--
+		code, offset := protocol.UnknownServerError, int64(-1)
+		if resp.err == nil {
+			a := resp.message.(*kmsg.ProduceResponse).Topics[0].Partitions[0]
+			code, offset = protocol.ErrorCode(a.ErrorCode), a.BaseOffset
+		}
+		if code == protocol.None {
+			b.acked = true
+			p.w.check.acknowledged(p.partition, offset, b)
+			for p.acked < len(p.batches) && p.batches[p.acked].acked {
+				p.acked++
+			}
+		} else {
+			p.failed = true
+		}
+		if p.failed && p.flying == 0 {
+			p.w.after(100*time.Millisecond, p.again)
+		}
+		p.sendMore()
+	})
+}
+
+// again asks some broker for the leader and goes on from the first batch that
+// was not acknowledged.
+func (p *producer) again() {
+	b := p.w.brokers[p.w.random.IntN(brokerCount)]
+	if b.alive && !b.paused() {
+		if known := b.cache.Snapshot().Partition(topicName, p.partition); known != nil {
+			p.leader = known.Leader
+		}
+	}
+	p.failed, p.sent = false, p.acked
+	p.sendMore()
+	if p.flying == 0 && p.sent < len(p.batches) {
+		p.w.after(100*time.Millisecond, p.again)
+	}
+}

@@ -1,0 +1,80 @@
+package simulation
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var (
+	seeds = flag.Int("seeds", 24, "how many seeds TestSeeds runs")
+	first = flag.Uint64("first", 1, "the first seed of TestSeeds")
+	trace = flag.Uint64("trace", 0, "print the trace of this seed, with the brokers' log lines")
+)
+
+// TestSeeds runs many seeds; see `make sim`.
+func TestSeeds(t *testing.T) {
+	began := time.Now()
+	var next, events, acked, faults, failed atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for n := next.Add(1); n <= int64(*seeds); n = next.Add(1) {
+				r := Run(Config{Seed: *first + uint64(n) - 1})
+				events.Add(int64(r.Events))
+				acked.Add(int64(r.Acked))
+				faults.Add(int64(r.Faults))
+				if r.Err != nil {
+					failed.Add(1)
+					t.Errorf("%v", r.Err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("%d seeds, %d failed: %d events, %d faults, %d batches acknowledged, %v", *seeds, failed.Load(), events.Load(), faults.Load(), acked.Load(), time.Since(began).Round(time.Millisecond))
+	if acked.Load() < int64(*seeds)*20 {
+		t.Errorf("only %d batches were acknowledged: the cluster was hardly ever there", acked.Load())
+	}
+}
+
+func TestTheSameSeedGivesTheSameTrace(t *testing.T) {
+	for _, seed := range []uint64{1, 2, 3} {
+		var traces [2]bytes.Buffer
+		for i := range traces {
+			if r := Run(Config{Seed: seed, Trace: &traces[i]}); r.Err != nil {
+				t.Fatal(r.Err)
+			}
+		}
+		if traces[0].Len() < 10_000 {
+			t.Fatalf("seed %d has a trace of %d bytes only", seed, traces[0].Len())
+		}
+		a, b := bytes.Split(traces[0].Bytes(), []byte("\n")), bytes.Split(traces[1].Bytes(), []byte("\n"))
+		for i := range min(len(a), len(b)) {
+			if !bytes.Equal(a[i], b[i]) {
+				t.Fatalf("seed %d, line %d: %s\nthen: %s", seed, i+1, a[i], b[i])
+			}
+		}
+		if len(a) != len(b) {
+			t.Fatalf("seed %d: %d lines, then %d", seed, len(a), len(b))
+		}
+	}
+}
+
+func TestTraceOfOneSeed(t *testing.T) {
+	if *trace == 0 {
+		*trace = 1
+		if r := Run(Config{Seed: *trace}); r.Err != nil {
+			t.Error(r.Err)
+		}
+		return
+	}
+	r := Run(Config{Seed: *trace, Trace: os.Stdout, Logs: os.Stdout})
+	fmt.Printf("%+v\n", r)
+}
