@@ -2,7 +2,9 @@ package api_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
@@ -48,18 +51,46 @@ func (b *dataBroker) log() *storage.Log {
 	return b.logs.Log(storage.TopicPartition{Topic: dataTopic})
 }
 
-// contents is all bytes of the log of partition 0.
+// contents is all bytes of the log of partition 0. There may be several
+// segments: a log that is cut while somebody reads it goes on in another one.
 func (b *dataBroker) contents() []byte {
 	b.t.Helper()
-	data, err := b.log().Read(storage.Read{Offset: b.log().Offsets().LogStart, MaxBytes: 1 << 20, MinOneMessage: true})
+	var all []byte
+	for next := b.log().Offsets().LogStart; ; {
+		set := b.piece(next)
+		if len(set) == 0 {
+			return all
+		}
+		all = append(all, set...)
+		for len(set) > 0 {
+			batch, rest, err := record.Next(set)
+			if err != nil || batch == nil {
+				b.t.Fatalf("half a batch in the log: %v", err)
+			}
+			next, set = batch.NextOffset(), rest
+		}
+	}
+}
+
+// piece is what one segment has from an offset on. A log that is cut meanwhile
+// may have less.
+func (b *dataBroker) piece(offset int64) []byte {
+	b.t.Helper()
+	data, err := b.log().Read(storage.Read{Offset: offset, MaxBytes: 1 << 20, MinOneMessage: true})
+	if errors.Is(err, protocol.OffsetOutOfRange) {
+		return nil
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	defer data.Release()
 	set := make([]byte, data.Length)
 	if data.Length > 0 {
-		if _, err := data.File.ReadAt(set, data.Position); err != nil {
-			b.t.Fatal(err)
+		if n, err := data.File.ReadAt(set, data.Position); n < len(set) {
+			if err != io.EOF {
+				b.t.Fatal(err)
+			}
+			return nil
 		}
 	}
 	return set
