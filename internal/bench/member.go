@@ -11,7 +11,7 @@ import (
 
 // heartbeatPause is how long a member waits between two heartbeats. It is far
 // shorter than that of clients, so that the broker's part in a rebalance shows.
-const heartbeatPause = 2 * time.Millisecond
+const heartbeatPause = time.Millisecond
 
 // Codes of the group protocol that a member acts on.
 const (
