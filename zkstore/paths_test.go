@@ -1,0 +1,25 @@
+package zkstore
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+// The page about nodes names every path that a broker makes or reads.
+func TestThePageOfZnodesNamesEveryPath(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(testkit.Root(), "docs", "znodes.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := append(startupPaths(), ControllerPath, ControllerEpochPath, ReassignPartitionsPath, PreferredElectionPath, FeaturePath,
+		clusterIDPath, "/"+configChangePrefix, "/"+isrChangePrefix, "/"+logDirEventPrefix)
+	for _, path := range paths {
+		if !strings.Contains(string(page), path) {
+			t.Errorf("docs/znodes.md says nothing of %s", path)
+		}
+	}
+}
