@@ -278,10 +278,9 @@ func awaitLines(t testing.TB, when string, have func() []string, want []string) 
 // one while members come and go in order, and by at least one where a member is
 // killed.
 func TestClassicConsumersOfBothKindsAreOneGroup(t *testing.T) {
-	brokers := []string{"ours"}
-	strategies := []string{"range", "roundrobin"}
+	brokers, strategies := []string{"ours"}, []string{"roundrobin"}
 	if os.Getenv("MONEDULA_TEST_ALL") != "" {
-		brokers = append(brokers, "3.9.1", "2.8.2")
+		brokers, strategies = []string{"ours", "3.9.1", "2.8.2"}, []string{"range", "roundrobin"}
 	}
 	for _, kind := range brokers {
 		for _, strategy := range strategies {
@@ -503,26 +502,31 @@ func TestTheClassicConsoleConsumerSaysWhatTheRealOneSays(t *testing.T) {
 	}
 	elsewhere := testkit.ZooKeeper(t)
 	openTree(t, elsewhere).create("/nothing", nil)
-	for _, args := range [][]string{
+	lines := [][]string{
 		{"--topic", "said", "--from-beginning", "--max-messages", "2"},
-		{"--topic", "said", "--from-beginning", "--max-messages", "1", "--group", "kept", "--property", "print.key=true", "--property", "key.separator=:"},
 		{"--topic", "said", "--from-beginning", "--group", "old"},
-		{"--topic", "said", "--consumer-property", "auto.offset.reset=smallest", "--group", "old"},
-		{"--topic", "said", "--consumer-property", "auto.offset.reset=largest", "--from-beginning"},
 		{"--topic", "said", "--consumer-property", "auto.offset.reset=latest"},
-		{"--topic", "said", "--consumer-property", "group.id=one", "--group", "two"},
-		{"--topic", "said", "--group", "a/b"},
 		{"--topic", "said", "--bootstrap-server", b.address()},
-		{"--topic", "said", "--partition", "0"},
-		{"--topic", "said", "--new-consumer"},
-		{"--topic", "said", "--whitelist", "s.*"},
-		{"--topic", "said", "--max-messages", "many"},
-		{"--unknown"},
 		{"--whitelist", "s(.*"},
-		{"--topic", "said", "--group", "slow", "--timeout-ms", "1500", "--consumer-property", "offsets.storage=nowhere"},
-		{"--topic", "said", "--group", "slow", "--timeout-ms", "1500", "--consumer-property", "nobody.knows=this"},
 		{"elsewhere", "--topic", "said"},
-	} {
+	}
+	if os.Getenv("MONEDULA_TEST_ALL") != "" {
+		lines = append(lines, [][]string{
+			{"--topic", "said", "--from-beginning", "--max-messages", "1", "--group", "kept", "--property", "print.key=true", "--property", "key.separator=:"},
+			{"--topic", "said", "--consumer-property", "auto.offset.reset=smallest", "--group", "old"},
+			{"--topic", "said", "--consumer-property", "auto.offset.reset=largest", "--from-beginning"},
+			{"--topic", "said", "--consumer-property", "group.id=one", "--group", "two"},
+			{"--topic", "said", "--group", "a/b"},
+			{"--topic", "said", "--partition", "0"},
+			{"--topic", "said", "--new-consumer"},
+			{"--topic", "said", "--whitelist", "s.*"},
+			{"--topic", "said", "--max-messages", "many"},
+			{"--unknown"},
+			{"--topic", "said", "--group", "slow", "--timeout-ms", "1500", "--consumer-property", "offsets.storage=nowhere"},
+			{"--topic", "said", "--group", "slow", "--timeout-ms", "1500", "--consumer-property", "nobody.knows=this"},
+		}...)
+	}
+	for _, args := range lines {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			zookeeper := b.zookeeper
 			if args[0] == "elsewhere" {

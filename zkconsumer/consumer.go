@@ -339,6 +339,7 @@ func (c *Consumer) leave() {
 			c.log.WithError(err).Errorf("[%s], error during consumer connector shutdown", c.id)
 		}
 	}
+	c.offsets.hangUp()
 }
 
 func (c *Consumer) settleAll() {

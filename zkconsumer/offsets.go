@@ -22,6 +22,8 @@ type offsetStore interface {
 	fetch(ctx context.Context, tps []TopicPartition) (map[TopicPartition]int64, error)
 	// commit writes them; what was written is returned also with an error.
 	commit(ctx context.Context, offsets map[TopicPartition]int64) (written []TopicPartition, err error)
+	// hangUp ends a connection that is kept; the next call makes a new one.
+	hangUp()
 }
 
 // zookeeperOffsets keeps them below /consumers/G/offsets.
@@ -43,6 +45,8 @@ func (z *zookeeperOffsets) fetch(ctx context.Context, tps []TopicPartition) (map
 	}
 	return offsets, nil
 }
+
+func (z *zookeeperOffsets) hangUp() {}
 
 func (z *zookeeperOffsets) commit(ctx context.Context, offsets map[TopicPartition]int64) (written []TopicPartition, err error) {
 	for tp, offset := range offsets {
