@@ -1,0 +1,209 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+// inRacks are brokers in two racks, whose consumers read from their own: 1 and 3
+// are in one, 2 in the other.
+var inRacks = []string{"zookeeper.session.timeout.ms=6000", "replica.lag.time.max.ms=2000", "controlled.shutdown.retry.backoff.ms=500", "broker.rack={rack}", "inter.broker.protocol.version=3.9",
+	"replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector", "unclean.leader.election.enable=false",
+	"auto.leader.rebalance.enable=false"}
+
+// A cluster of ours and a real broker in two racks: replicas are spread over the
+// racks, consumers read from the follower in theirs, and a replica that is out of
+// sync leads only where that is allowed, by the topic or for all brokers.
+func TestRacksAndUncleanElectionsInAMixedCluster(t *testing.T) {
+	c := newCluster(t, inRacks, "ours", "ours", "3.9.1")
+	t.Run("replicas are spread over racks", func(t *testing.T) { spreadOverRacks(t, c) })
+	for i, r := range []struct {
+		name             string
+		leader, follower int32
+	}{
+		{"a follower of ours reads for our leader", 1, 2},
+		{"a follower of ours reads for a real leader", 3, 2},
+		{"a real follower reads for our leader", 2, 3},
+	} {
+		t.Run(r.name, func(t *testing.T) { readInRack(t, c, fmt.Sprint("racks-", i), r.leader, r.follower) })
+	}
+	for i, u := range []struct {
+		name                       string
+		controller, leader, behind int32
+		ofAll                      bool
+	}{
+		{"of a topic, by our controller", 1, 3, 2, false},
+		{"of a topic, by a real controller", 3, 1, 2, false},
+		{"of all brokers, by our controller", 2, 1, 3, true},
+	} {
+		t.Run("unclean election "+u.name, func(t *testing.T) {
+			topic := fmt.Sprint("unclean-", i)
+			c.leaveBehind(t, topic, u.controller, u.leader, u.behind)
+			if u.ofAll {
+				c.member(u.controller).ours.set("", uncleanKey, "true")
+			} else {
+				c.setTopicConfig(c.member(u.controller), topic, uncleanKey, "true")
+			}
+			c.electedUncleanly(t, topic, u.leader, u.behind)
+		})
+	}
+}
+
+const uncleanKey = "unclean.leader.election.enable"
+
+// spreadOverRacks has topics placed by one of ours and by the real one.
+func spreadOverRacks(t *testing.T, c *cluster) {
+	for _, m := range []*member{c.member(1), c.member(3)} {
+		c.makeController(m) // who creates a topic places its replicas
+		client, err := kgo.NewClient(kgo.SeedBrokers(m.address()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		admin := kadm.NewClient(client)
+		topic := fmt.Sprint("spread-", m.id)
+		ctx, cancel := context.WithTimeout(background(), 30*time.Second)
+		defer cancel()
+		if _, err := admin.CreateTopic(ctx, 8, 2, nil, topic); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Eventually(t, 20*time.Second, "the topic "+topic, func() bool {
+			topics, err := admin.ListTopics(ctx, topic)
+			if err != nil || len(topics[topic].Partitions) != 8 {
+				return false
+			}
+			topics.EachPartition(func(p kadm.PartitionDetail) {
+				if rackOf(p.Replicas[0]) == rackOf(p.Replicas[1]) {
+					t.Errorf("%s-%d has its replicas %v in one rack", topic, p.Partition, p.Replicas)
+				}
+			})
+			return true
+		})
+	}
+}
+
+// readsByBroker counts the bytes of fetches by the broker that answered.
+type readsByBroker struct {
+	mu    sync.Mutex
+	bytes map[int32]int
+}
+
+// OnBrokerRead is called by the client after it read an answer.
+func (r *readsByBroker) OnBrokerRead(meta kgo.BrokerMetadata, key int16, bytes int, _, _ time.Duration, _ error) {
+	if key == 1 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.bytes[meta.NodeID] += bytes
+	}
+}
+
+// readInRack has a consumer in the follower's rack read a topic: the records
+// come from there, those too that are written later, and, when it is gone, from
+// the leader.
+func readInRack(t *testing.T, c *cluster, topic string, leader, follower int32) {
+	c.createTopic(topic, [][]int32{{leader, follower}})
+	c.awaitInSync(topic, 1, leader, follower)
+	const size = 400_000
+	c.fillTopic(topic, size)
+	reads := &readsByBroker{bytes: map[int32]int{}}
+	client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...), kgo.Rack(rackOf(follower)), kgo.ConsumeTopics(topic), kgo.WithHooks(reads),
+		kgo.FetchMaxWait(200*time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	read := func(n int) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(background(), 40*time.Second)
+		defer cancel()
+		for n > 0 {
+			fetches := client.PollFetches(ctx)
+			if ctx.Err() != nil {
+				t.Fatalf("%d records did not come", n)
+			}
+			n -= fetches.NumRecords()
+		}
+	}
+	read(size / 5000)
+	c.fillTopic(topic, size)
+	read(size / 5000)
+	reads.mu.Lock()
+	defer reads.mu.Unlock()
+	if reads.bytes[follower] < 2*size || reads.bytes[leader] > size/2 {
+		t.Errorf("bytes read by broker: %v; the follower in the consumer's rack is %d, the leader %d", reads.bytes, follower, leader)
+	}
+}
+
+// leaveBehind leaves a topic with a replica alone that is out of sync, and may
+// not lead: 10 records are on both, 10 on the leader that is dead.
+func (c *cluster) leaveBehind(t *testing.T, topic string, controller, leader, behind int32) {
+	c.makeController(c.member(controller))
+	c.createTopic(topic, [][]int32{{leader, behind}})
+	c.awaitInSync(topic, 1, leader, behind)
+	c.fillTopic(topic, 50_000)
+	c.member(behind).process().Kill()
+	c.awaitState(topic, 0, "in-sync replicas without the second", func(s partitionState) bool { return slices.Equal(s.ISR, []int32{leader}) })
+	c.fillTopic(topic, 50_000)
+	c.member(leader).process().Kill()
+	c.awaitState(topic, 0, "no leader", func(s partitionState) bool { return s.Leader == -1 })
+	c.restart(c.member(behind))
+	c.awaitMetadataOf(behind)
+	if s, _ := c.state(topic, 0); s.Leader != -1 || !slices.Equal(s.ISR, []int32{leader}) {
+		t.Fatalf("a replica out of sync leads, and that is not allowed: %+v", s)
+	}
+	if err := c.tryProduce(topic); err == nil {
+		t.Error("a partition without a leader took a record")
+	}
+}
+
+// electedUncleanly waits for the election that is now allowed; the old leader
+// comes back and drops what only it had.
+func (c *cluster) electedUncleanly(t *testing.T, topic string, leader, behind int32) {
+	c.awaitState(topic, 0, "the second as the leader", func(s partitionState) bool { return s.Leader == behind && slices.Equal(s.ISR, []int32{behind}) })
+	c.fillTopic(topic, 50_000)
+	c.restart(c.member(leader))
+	c.awaitInSync(topic, 1, leader, behind)
+	c.awaitIdentical(topic, 1, c.member(leader), c.member(behind))
+	read := readStored(t, c.member(behind).address(), topic, 1)[0]
+	if len(read) != 20 || read[19].offset != 19 {
+		t.Errorf("%d records are left; of 30 the middle 10 must be lost", len(read))
+	}
+}
+
+// awaitMetadataOf waits until a broker that was started again knows the others.
+func (c *cluster) awaitMetadataOf(id int32) {
+	c.t.Helper()
+	l := link(c.t, c.member(id).address())
+	defer l.Close()
+	testkit.Eventually(c.t, 30*time.Second, fmt.Sprintf("broker %d to know the cluster", id), func() bool {
+		req := kmsg.NewPtrMetadataRequest()
+		req.Version = 12
+		resp, err := l.Do(background(), req)
+		return err == nil && len(resp.(*kmsg.MetadataResponse).Brokers) == 2
+	})
+}
+
+// tryProduce gives a record a short time.
+func (c *cluster) tryProduce(topic string) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.addresses()...), kgo.DefaultProduceTopic(topic),
+		kgo.RecordDeliveryTimeout(2*time.Second), kgo.RecordRetries(3))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(background(), 10*time.Second)
+	defer cancel()
+	err = client.ProduceSync(ctx, kgo.StringRecord("x")).FirstErr()
+	return errors.Join(err, ctx.Err())
+}
