@@ -7,26 +7,41 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/monedula/monedula/internal/testkit"
 )
 
 // A cluster of real brokers becomes one of ours, a broker at a time, on the
-// directories and ports of the former, and real again, while a producer writes.
+// directories and ports of the former, and real again, while a producer writes
+// and groups read: their offsets topic moves along, nothing is lost, no
+// committed offset goes back.
 func TestARealClusterBecomesOursAndRealAgainUnderLoad(t *testing.T) {
 	moves := []struct{ release, protocol string }{{"3.9.1", "3.9"}}
-	if os.Getenv("MONEDULA_TEST_ALL") != "" {
+	all := os.Getenv("MONEDULA_TEST_ALL") != ""
+	if all {
 		moves = append(moves, struct{ release, protocol string }{"2.8.2", "2.8"})
 	}
 	for _, move := range moves {
 		t.Run(move.release, func(t *testing.T) {
-			extra := mixedCluster{protocol: move.protocol}.properties()
-			c := newCluster(t, extra, move.release, move.release, move.release)
-			pinInternalTopics(c)
-			c.createTopic("load", [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}, {1, 3, 2}}, "min.insync.replicas=2", "segment.bytes=1048576")
-			c.awaitInSync("load", clusterPartitions, c.ids()...)
+			extra := append(mixedCluster{protocol: move.protocol}.properties(), offsetsProperties...)
+			g := startGroupsUnderLoad(t, 200, extra, move.release, move.release, move.release)
+			c := g.cluster
+			c.createTopic("__transaction_state", [][]int32{{1}}, "cleanup.policy=compact") // no broker of ours is asked to coordinate it
 			watch := watchLeaders(t, c.addresses()...)
-			l := startLoad(t, "load", clusterPartitions, 200, c.addresses()...)
-			l.awaitProgress(30 * time.Second)
+			for range 2 {
+				g.franz(t, "coop", kgo.Balancers(kgo.CooperativeStickyBalancer()))
+				g.join("kafka-go", newGoReader(t, c.addresses(), "kafka-go", "load"))
+			}
+			static := g.franz(t, "static", kgo.InstanceID("0"))
+			if all {
+				g.languages(t, "languages")
+			} else {
+				g.join("languages", g.kcat(t, "languages"))
+			}
+			g.awaitMembers("coop", 2)
+			g.awaitMembers("kafka-go", 2)
+			g.awaitProgress("the start")
 			for _, kind := range []string{"ours", move.release} {
 				for _, m := range c.members {
 					began := time.Now()
@@ -36,15 +51,23 @@ func TestARealClusterBecomesOursAndRealAgainUnderLoad(t *testing.T) {
 						t.Errorf("%s did not take its directory for one that was stopped in order", m)
 					}
 					c.awaitInSync("load", clusterPartitions, c.ids()...)
-					l.awaitProgress(30 * time.Second)
-					t.Logf("%s: %.1f s; %s", m, time.Since(began).Seconds(), l)
+					c.awaitInSync("__consumer_offsets", offsetsPartitions, c.ids()...)
+					t.Logf("%s after %.1f s", m, time.Since(began).Seconds())
+					g.awaitProgress("the move of " + m.String())
+				}
+				if kind == "ours" { // a member that comes and goes where all are ours
+					static.leave()
+					static = g.franz(t, "static", kgo.InstanceID("0"))
+					g.awaitMembers("static", 1)
 				}
 			}
-			l.stop()
+			g.awaitMembers("coop", 2)
+			g.awaitMembers("kafka-go", 2)
+			g.finish(t)
 			watch.stop(t)
 			c.checkHealthy()
 			for _, m := range c.members {
-				l.verify(m.address())
+				g.load.verify(m.address())
 			}
 			c.awaitIdentical("load", clusterPartitions, c.members...)
 			c.compareDumps()
