@@ -78,7 +78,7 @@ func (c *cluster) failLogDir(topic string, controller, victim *member) []string 
 	c.makeController(controller)
 	c.createTopic(topic, [][]int32{{victim.id, a, b}, {victim.id, a, b}, {a, victim.id, b}, {a, victim.id, b}}, "min.insync.replicas=2")
 	c.awaitInSync(topic, partitions, victim.id, a, b)
-	c.fillTopic(topic, partitions)
+	c.produceToAll(topic, partitions)
 	dir, _, _ := strings.Cut(victim.dir, ",")
 	lost := partitionsIn(c.t, dir, topic, partitions)
 	if len(lost) == 0 || len(lost) == partitions {
@@ -91,7 +91,7 @@ func (c *cluster) failLogDir(topic string, controller, victim *member) []string 
 	events := c.tree.stat("/log_dir_event_notification").Cversion
 
 	breakDir(c.t, dir)
-	c.fillTopic(topic, partitions) // high watermarks have moved and are to be written
+	c.produceToAll(topic, partitions) // high watermarks have moved and are to be written
 	c.awaitFailedOver(victim, topic, lost...)
 	testkit.Eventually(c.t, 30*time.Second, "the notification to be there and gone", func() bool {
 		s := c.tree.stat("/log_dir_event_notification")
@@ -128,7 +128,7 @@ func (c *cluster) failLogDir(topic string, controller, victim *member) []string 
 		seen = append(seen, fmt.Sprintf("DescribeLogDirs of directory %d: %v", i, logDirError(c.t, victim, dir)))
 	}
 	seen = append(seen, fmt.Sprintf("Fetch of a partition in it: %v", fetchError(c.t, victim, topic, lost[0])))
-	c.fillTopic(topic, partitions)
+	c.produceToAll(topic, partitions)
 	select {
 	case <-victim.process().Ended():
 		c.t.Fatalf("%s ended:\n%s", victim, ending(victim.process().Output()))
@@ -143,8 +143,8 @@ func (c *cluster) failLogDir(topic string, controller, victim *member) []string 
 	return seen
 }
 
-// fillTopic produces to every partition with acks=all.
-func (c *cluster) fillTopic(topic string, partitions int32) {
+// produceToAll produces to every partition with acks=all.
+func (c *cluster) produceToAll(topic string, partitions int32) {
 	c.t.Helper()
 	client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()))...)
 	if err != nil {
