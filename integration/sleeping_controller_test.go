@@ -1,0 +1,89 @@
+package integration
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+// A controller that sleeps for longer than its session comes back under a new
+// one, in which its registration is the first ephemeral node.
+func TestAControllerThatSleptThroughItsSessionRegistersBeforeAnythingElse(t *testing.T) {
+	if !testkit.Alone(t) {
+		return
+	}
+	l := newLab(t, quick...)
+	l.createTopic("load", [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}, {1, 3, 2}}, "min.insync.replicas=2")
+	old := l.controller()
+	registration := fmt.Sprintf("/brokers/ids/%d", old.id)
+	session := l.tree.stat(registration).EphemeralOwner
+	l.sleepThroughSession(old)
+	testkit.Eventually(t, 30*time.Second, "a new registration", func() bool { return l.tree.stat(registration) != nil })
+	renewed := l.tree.stat(registration).EphemeralOwner
+	if renewed == session {
+		t.Fatalf("the registration is of the old session %x", session)
+	}
+	// It shall stand for election too: the nodes that it makes then are judged as well.
+	l.awaitInSync("load", clusterPartitions, l.ids()...)
+	l.makeController(old)
+	mine := regexp.MustCompile(`(?s)^(create|multi create).*?/lab(/controller|/brokers/ids/\d+)\b`)
+	var made []string
+	for _, txn := range l.transactions(renewed) {
+		if m := mine.FindStringSubmatch(txn.what); m != nil && !strings.HasPrefix(m[2], "/controller_epoch") {
+			made = append(made, m[2])
+		}
+	}
+	if len(made) < 2 || made[0] != registration || made[len(made)-1] != "/controller" {
+		t.Errorf("the new session made %v, want its registration first and then the controller's node", made)
+	}
+}
+
+// transaction is one entry of ZooKeeper's transaction log.
+type transaction struct {
+	zxid int64
+	what string
+}
+
+// transactions are what a session wrote, or tried to, in order, as a server's
+// own tool prints it.
+func (l *lab) transactions(session int64) []transaction {
+	l.t.Helper()
+	classpath, err := testkit.Script("scripts/zookeeper-classpath.sh")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(l.quorum.Servers[l.quorum.Leader(l.t)].DataDir(), "version-2/log.*"))
+	if err != nil || len(files) == 0 {
+		l.t.Fatalf("no transaction log: %v", err)
+	}
+	head := regexp.MustCompile(`(?m)^.* session 0x([0-9a-f]+) cxid 0x[0-9a-f]+ zxid 0x([0-9a-f]+) `)
+	var all []transaction
+	for _, file := range files {
+		out, errs, code := testkit.Run(l.t, time.Minute, "", exec.Command("java", "-cp", classpath, "org.apache.zookeeper.server.persistence.TxnLogToolkit", "-d", file))
+		if code != 0 {
+			l.t.Fatalf("TxnLogToolkit of %s: exit code %d\n%s", file, code, errs)
+		}
+		at := head.FindAllStringSubmatchIndex(out, -1)
+		for i, m := range at {
+			end := len(out)
+			if i+1 < len(at) {
+				end = at[i+1][0]
+			}
+			if out[m[2]:m[3]] == fmt.Sprintf("%x", uint64(session)) {
+				var txn transaction
+				if _, err := fmt.Sscanf(out[m[4]:m[5]], "%x", &txn.zxid); err != nil {
+					l.t.Fatal(err)
+				}
+				txn.what = out[m[1]:end]
+				all = append(all, txn)
+			}
+		}
+	}
+	return all
+}
