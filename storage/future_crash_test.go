@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -26,7 +27,10 @@ func crashDuringReplacement(t *testing.T) {
 		mem := vfs.NewMem()
 		armed, left := false, n
 		var images []*vfs.Mem
+		var mu sync.Mutex // guards the three above: checkpoints are written in the background
 		fsys := vfs.Intercept(mem, func(op vfs.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if !armed || !op.Kind.Changes() {
 				return nil
 			}
@@ -37,7 +41,11 @@ func crashDuringReplacement(t *testing.T) {
 			}
 			return nil
 		})
-		moveOnce(t, fsys, durable, records, func() { armed = true })
+		moveOnce(t, fsys, durable, records, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			armed = true
+		})
 		if len(images) == 0 {
 			break
 		}
