@@ -14,7 +14,7 @@ import (
 // clientLines are command lines of the verifiable clients and the performance
 // tests. The first end with what only an ending process does.
 var clientLines = []toolLine{
-	{script: "kafka-verifiable-producer", alone: true, args: "--bootstrap-server {B} --topic one --max-messages 3 --value-prefix 7 --repeating-keys 2 --throughput 1000 --message-create-time 1600000000000"},
+	{script: "kafka-verifiable-producer", alone: true, args: "--bootstrap-server {B} --topic one --max-messages 3 --value-prefix 7 --repeating-keys 2 --throughput 1000 --message-create-time 4000000000000"},
 	{script: "kafka-verifiable-producer", alone: true, args: "--broker-list {B} --topic one --max-messages 2 --acks 1", more: true},
 	{script: "kafka-verifiable-producer", alone: true, args: "--bootstrap-server {B} --topic bad%topic --max-messages 1"},
 	{script: "kafka-verifiable-producer", alone: true, args: "--topic one"},

@@ -155,6 +155,11 @@ func randomLetters(n int64) []byte {
 func (p *producerPerf) run(client *kgo.Client) error {
 	ctx, cancel := p.env.untilSignal()
 	defer cancel()
+	if p.transaction > 0 { // without a producer id there are no transactions
+		if _, _, err := client.ProducerID(ctx); err != nil {
+			return fromKgo(err)
+		}
+	}
 	stats := newPerfStats(p.env, p.records)
 	rate := throttle{perSecond: p.throughput, began: stats.began}
 	var opened time.Time // the transaction; zero: there is none
