@@ -192,10 +192,16 @@ func (c *cluster) awaitFailedOver(m *member, topic string, partitions ...int32) 
 	}
 }
 
-// awaitSaid waits until a member has said something.
+// awaitSaid waits until one of ours has said something, on stdout or in a log
+// file of its own.
 func (m *member) awaitSaid(text string) {
 	m.t.Helper()
 	testkit.Eventually(m.t, 30*time.Second, fmt.Sprintf("%s says %q", m, text), func() bool {
-		return strings.Contains(m.past+m.process().Output(), text)
+		said := m.past + m.process().Output()
+		for _, name := range []string{"controller.log", "state-change.log"} {
+			file, _ := os.ReadFile(filepath.Join(m.ours.logs, name))
+			said += string(file)
+		}
+		return strings.Contains(said, text)
 	})
 }

@@ -263,15 +263,21 @@ func (c *cluster) electAlone(m *member) {
 func (c *cluster) awaitMetadata(what string, holds func(*kmsg.MetadataResponse) bool) {
 	c.t.Helper()
 	for _, m := range c.members {
-		l := link(c.t, m.address())
-		testkit.Eventually(c.t, 60*time.Second, fmt.Sprintf("%s in the metadata of %s", what, m), func() bool {
-			req := kmsg.NewPtrMetadataRequest()
-			req.SetVersion(9)
-			resp, err := l.Do(background(), req)
-			return err == nil && holds(resp.(*kmsg.MetadataResponse))
-		})
-		l.Close()
+		c.awaitMetadataOn(m, what, holds)
 	}
+}
+
+// awaitMetadataOn waits until the metadata of one member satisfies a condition.
+func (c *cluster) awaitMetadataOn(m *member, what string, holds func(*kmsg.MetadataResponse) bool) {
+	c.t.Helper()
+	l := link(c.t, m.address())
+	defer l.Close()
+	testkit.Eventually(c.t, 60*time.Second, fmt.Sprintf("%s in the metadata of %s", what, m), func() bool {
+		req := kmsg.NewPtrMetadataRequest()
+		req.SetVersion(9)
+		resp, err := l.Do(background(), req)
+		return err == nil && holds(resp.(*kmsg.MetadataResponse))
+	})
 }
 
 // partitionState is a partition's state in ZooKeeper.

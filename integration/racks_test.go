@@ -158,7 +158,7 @@ func (c *cluster) leaveBehind(t *testing.T, topic string, controller, leader, be
 	c.member(leader).process().Kill()
 	c.awaitState(topic, 0, "no leader", func(s partitionState) bool { return s.Leader == -1 })
 	c.restart(c.member(behind))
-	c.awaitMetadataOf(behind)
+	c.awaitMetadataOn(c.member(behind), "the other broker", func(resp *kmsg.MetadataResponse) bool { return len(resp.Brokers) == 2 })
 	if s, _ := c.state(topic, 0); s.Leader != -1 || !slices.Equal(s.ISR, []int32{leader}) {
 		t.Fatalf("a replica out of sync leads, and that is not allowed: %+v", s)
 	}
@@ -179,19 +179,6 @@ func (c *cluster) electedUncleanly(t *testing.T, topic string, leader, behind in
 	if len(read) != 20 || read[19].offset != 19 {
 		t.Errorf("%d records are left; of 30 the middle 10 must be lost", len(read))
 	}
-}
-
-// awaitMetadataOf waits until a broker that was started again knows the others.
-func (c *cluster) awaitMetadataOf(id int32) {
-	c.t.Helper()
-	l := link(c.t, c.member(id).address())
-	defer l.Close()
-	testkit.Eventually(c.t, 30*time.Second, fmt.Sprintf("broker %d to know the cluster", id), func() bool {
-		req := kmsg.NewPtrMetadataRequest()
-		req.Version = 12
-		resp, err := l.Do(background(), req)
-		return err == nil && len(resp.(*kmsg.MetadataResponse).Brokers) == 2
-	})
 }
 
 // tryProduce gives a record a short time.

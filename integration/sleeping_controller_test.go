@@ -9,8 +9,75 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/monedula/monedula/internal/testkit"
 )
+
+// A controller sleeps while another takes its office, and wakes without a word
+// from ZooKeeper, its session alive: what it had still to send is refused by
+// who got it, and its first write fails by the epoch.
+func TestAControllerThatSleptThroughItsReplacementIsRefused(t *testing.T) {
+	if !testkit.Alone(t) {
+		return
+	}
+	l := newLab(t, "zookeeper.session.timeout.ms=30000", "controlled.shutdown.retry.backoff.ms=500")
+	old := l.controller()
+	next, busy := l.others(old)[0], l.others(old)[1]
+	l.awaitMetadata("all brokers", func(resp *kmsg.MetadataResponse) bool { return len(resp.Brokers) == 3 })
+	create := func(topic string) { // with the tool that writes to ZooKeeper, since two brokers will be asleep
+		t.Helper()
+		must(t, "kafka-topics", "--zookeeper", l.quorum.Connect(l.quorum.ClientPort())+"/lab", "--create", "--topic", topic, "--replica-assignment",
+			fmt.Sprintf("%d:%d:%d", next.id, old.id, busy.id))
+	}
+	leads := func(s partitionState) bool { return s.Leader == next.id }
+
+	// One broker takes its time: a request of the controller is on its way, the
+	// ones after it wait.
+	busy.process().Signal(sigStop)
+	for _, topic := range []string{"one", "two", "three"} {
+		create(topic)
+		l.awaitState(topic, 0, "a leader", leads)
+	}
+	epoch, _ := l.tree.get("/controller_epoch")
+	old.process().Signal(sigStop)
+	session := l.tree.stat(fmt.Sprintf("/brokers/ids/%d", old.id)).EphemeralOwner
+	create("late") // the controller is told, and cannot look
+	if err := l.tree.conn.Delete(l.tree.path("/controller"), -1); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 15*time.Second, "another controller", func() bool { return l.controllerID() == next.id })
+	elected := l.tree.stat("/controller").Czxid
+	l.awaitState("late", 0, "a leader", leads)
+	l.net.Part(only(old.node()), l.quorum.Nodes) // what ZooKeeper said so far is with it already
+	busy.process().Signal(sigCont)
+	l.awaitMetadataOn(busy, "the new controller", func(resp *kmsg.MetadataResponse) bool { return resp.ControllerID == next.id })
+	old.process().Signal(sigCont)
+	busy.awaitSaid(fmt.Sprintf("Ignoring LeaderAndIsr request from controller %d with correlation id", old.id))
+	busy.awaitSaid(fmt.Sprintf("since its controller epoch %s is old. Latest known controller epoch is ", epoch))
+	l.healLinks()
+	old.awaitSaid("Controller moved to another broker when processing TopicChange")
+
+	for _, topic := range []string{"one", "two", "three", "late"} {
+		l.awaitInSync(topic, 1, l.ids()...)
+	}
+	l.checkHealthy()
+	if s := l.tree.stat(fmt.Sprintf("/brokers/ids/%d", old.id)); s == nil || s.EphemeralOwner != session {
+		t.Errorf("the old controller's registration is %+v, want the one of before: its session lived", s)
+	}
+	failed := false
+	for _, txn := range l.transactions(session) {
+		if txn.zxid > elected && strings.HasPrefix(txn.what, "multi") {
+			if failed = strings.HasPrefix(txn.what, "multi error:"); !failed {
+				t.Errorf("the old controller's first write after the election was %q", txn.what)
+			}
+			break
+		}
+	}
+	if !failed {
+		t.Error("the old controller wrote nothing that failed by the epoch")
+	}
+}
 
 // A controller that sleeps for longer than its session comes back under a new
 // one, in which its registration is the first ephemeral node.
