@@ -106,7 +106,7 @@ func (o *consumerPerfOptions) run() error {
 	}
 	c.timeout = millis(timeout)
 	if text := o.interval.or("5000"); !regexp.MustCompile(`^\d+$`).MatchString(text) {
-		return badOption{fmt.Sprintf("Value [%s] did not match regex [^\\d+$]", text), "OptionArgumentConversionException"}
+		return badOption{fmt.Sprintf("Cannot parse argument '%s' of option reporting-interval", text), "OptionArgumentConversionException"}
 	}
 	interval, err := o.number(o.interval, 5000)
 	if err != nil {

@@ -113,7 +113,7 @@ func perfProperties(file string, given []string, clientID string) (map[string]st
 		props["client.id"] = clientID
 	}
 	if props["bootstrap.servers"] == "" {
-		return nil, configError(`Missing required configuration "bootstrap.servers" which has no default value.`)
+		return nil, javaError{"org.apache.kafka.common.KafkaException", "Failed to construct kafka producer"}
 	}
 	return props, nil
 }
