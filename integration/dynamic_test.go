@@ -144,7 +144,7 @@ func TestDynamicConfigurationIsThatOfARealBroker(t *testing.T) {
 				s.ask(brokerChange(step.broker, k.name, step.value(k), false))
 			}
 			last := dynamic[len(dynamic)-1]
-			testkit.Eventually(t, 20*time.Second, "the last change in "+s.name, func() bool {
+			testkit.Eventually(t, 60*time.Second, "the last change in "+s.name, func() bool {
 				source := kmsg.ConfigSourceDynamicBrokerConfig
 				if step.broker == "" {
 					source = kmsg.ConfigSourceDynamicDefaultBrokerConfig
