@@ -30,8 +30,8 @@ type broker struct {
 	alive        bool
 	pausedUntil  time.Duration
 	zkCutUntil   time.Duration
-	dirty        bool // it crashed with unsynced data lost, and has not caught up yet
-	expiring     bool // the loss of the session is queued, but not handled yet
+	dirty        [partitionCount]bool // it crashed with unsynced data of it lost, and has not caught up yet
+	expiring     bool                 // the loss of the session is queued, but not handled yet
 	registered   int64
 	store        *zkstore.Driven
 	conn         *zkConn

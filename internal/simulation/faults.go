@@ -46,7 +46,7 @@ func (w *world) strike(b *broker) {
 	case 2:
 		if b.alive && w.mayLose(b) {
 			b.crash(vfs.Random)
-			b.dirty = true
+			b.dirty = [partitionCount]bool{true, true}
 			w.after(w.between(longestWay+requestTimeout, 5*time.Second), b.boot)
 		}
 	case 3:
@@ -81,38 +81,46 @@ func (w *world) strike(b *broker) {
 // of unsynced data, not through a second failure before the first is mended.
 func (w *world) clean() bool {
 	for _, b := range w.brokers {
-		if b.dirty && !b.caughtUp() {
-			return false
+		for p := range int32(partitionCount) {
+			if !b.clean(p) {
+				return false
+			}
 		}
-		b.dirty = false
 	}
 	return true
 }
 
-// caughtUp says that the broker has all that is committed, or is not counted on.
-func (b *broker) caughtUp() bool {
-	for p := range int32(partitionCount) {
-		if !b.alive || b.replicas == nil {
-			return false
-		}
-		log := b.logs.Log(tp(p))
-		if log == nil || log.Offsets().LogEnd < int64(len(b.w.check.committed[p])) || log.Offsets().HighWatermark < b.w.check.acknowledgedTo[p] {
-			return false
-		}
-		committed := b.w.check.committed[p]
-		if !slices.Equal(b.w.check.read(log, 0, int64(len(committed))), committed) {
-			return false
-		}
+// clean says that the broker's replica lacks nothing that was lost in a crash.
+func (b *broker) clean(p int32) bool {
+	if b.dirty[p] && b.caughtUp(p) {
+		b.dirty[p] = false
 	}
-	return true
+	return !b.dirty[p]
+}
+
+// caughtUp says that the broker's replica has all that is committed.
+func (b *broker) caughtUp(p int32) bool {
+	if !b.alive || b.replicas == nil {
+		return false
+	}
+	log, committed := b.logs.Log(tp(p)), b.w.check.committed[p]
+	if log == nil || log.Offsets().LogEnd < int64(len(committed)) || log.Offsets().HighWatermark < b.w.check.acknowledgedTo[p] {
+		return false
+	}
+	return slices.Equal(b.w.check.read(log, 0, int64(len(committed))), committed)
 }
 
 // mayLose says that all is well enough for this broker to lose its unsynced
 // data: the others are up and undisturbed, and whatever it holds they do.
 func (w *world) mayLose(b *broker) bool {
 	for _, other := range w.brokers {
-		if !other.alive || other.conn == nil || !w.tree.Alive(other.conn.id) || other.zkBlocked() || other.dirty || !other.caughtUp() {
+		if !other.alive || other.conn == nil || !w.tree.Alive(other.conn.id) || other.zkBlocked() {
 			return false
+		}
+		for p := range int32(partitionCount) {
+			if other.dirty[p] || !other.caughtUp(p) {
+				return false
+			}
 		}
 	}
 	for p := range int32(partitionCount) {
