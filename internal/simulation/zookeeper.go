@@ -67,7 +67,9 @@ func (c *zkConn) do(what, path string, change func() error) error {
 		w.runUntil(w.now + 20*time.Millisecond)
 	}
 	switch {
-	case w.err != nil, c.gone():
+	case w.err != nil:
+		return zk.ErrSessionExpired // it is over: nobody shall try again
+	case c.gone():
 		return zk.ErrClosing
 	case !w.tree.Alive(c.id):
 		return zk.ErrSessionExpired
@@ -82,7 +84,10 @@ func (c *zkConn) do(what, path string, change func() error) error {
 	for !c.gone() && c.b.zkBlocked() && w.err == nil {
 		w.runUntil(w.now + 20*time.Millisecond)
 	}
-	if w.err != nil || c.gone() {
+	switch {
+	case w.err != nil:
+		return zk.ErrSessionExpired
+	case c.gone():
 		return zk.ErrClosing
 	}
 	c.hear()
