@@ -17,7 +17,12 @@ env -u MONEDULA_TEST_ALL go run ./internal/testreport "$results" -- -race $unit 
 if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
   go run ./internal/testreport "$results" -- -timeout 30m $unit || failed=1
 fi
-go run ./internal/testreport "$results" -- -timeout 60m ./integration/... || failed=1
+# Most of the integration tests' time is spent waiting for other programs, so they run in two lanes side by side:
+# those that play whole clusters for a minute or more, and all the others.
+clusters='^(TestChaos|TestOursAndRealBrokersAreOneCluster|TestARealClusterBecomesOursAndRealAgainUnderLoad|TestGroupsHoldWhateverGoes|TestRacksAndUncleanElectionsInAMixedCluster|TestReassignmentsAreCancelledAndNeverStick|TestTransactionsOfARealCoordinatorOnOurLeaders)$'
+go run ./internal/testreport "$results" -- -timeout 60m -run "$clusters" ./integration & lane=$!
+go run ./internal/testreport "$results" -- -timeout 60m -skip "$clusters" ./integration/... || failed=1
+wait "$lane" || failed=1
 scripts/fuzz.sh "$([ -n "${MONEDULA_TEST_ALL:-}" ] && echo 20 || echo 2)" || failed=1
 go run ./internal/testreport -summary "$results"
 exit $failed
