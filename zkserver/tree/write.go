@@ -163,12 +163,10 @@ func (o Delete) do(c *change) (Result, func(), error) {
 	if slices.Contains(reserved, o.Path) || !strings.HasPrefix(o.Path, "/") {
 		return Result{}, nil, BadArguments
 	}
-	n := c.t.nodes[o.Path]
+	n, err := c.expect(o.Path, o.Version, versionOf)
 	switch {
-	case n == nil:
-		return Result{}, nil, NoNode
-	case o.Version != AnyVersion && o.Version != n.version:
-		return Result{}, nil, BadVersion
+	case err != nil:
+		return Result{}, nil, err
 	case len(n.children) > 0:
 		return Result{}, nil, NotEmpty
 	}
@@ -189,13 +187,25 @@ func (c *change) remove(path string, n *node) (undo func()) {
 	}
 }
 
-func (o Set) do(c *change) (Result, func(), error) {
-	n := c.t.nodes[o.Path]
+// expect finds a node whose version, data's or access list's, is the one asked for.
+func (c *change) expect(path string, version int32, of func(*node) int32) (*node, error) {
+	n := c.t.nodes[path]
 	switch {
 	case n == nil:
-		return Result{}, nil, NoNode
-	case o.Version != AnyVersion && o.Version != n.version:
-		return Result{}, nil, BadVersion
+		return nil, NoNode
+	case version != AnyVersion && version != of(n):
+		return nil, BadVersion
+	}
+	return n, nil
+}
+
+func versionOf(n *node) int32    { return n.version }
+func aclVersionOf(n *node) int32 { return n.aversion }
+
+func (o Set) do(c *change) (Result, func(), error) {
+	n, err := c.expect(o.Path, o.Version, versionOf)
+	if err != nil {
+		return Result{}, nil, err
 	}
 	was := *n
 	n.data, n.mzxid, n.mtime = slices.Clone(o.Data), c.t.zxid, c.nowMs
@@ -205,12 +215,9 @@ func (o Set) do(c *change) (Result, func(), error) {
 }
 
 func (o SetACL) do(c *change) (Result, func(), error) {
-	n := c.t.nodes[o.Path]
-	switch {
-	case n == nil:
-		return Result{}, nil, NoNode
-	case o.Version != AnyVersion && o.Version != n.aversion:
-		return Result{}, nil, BadVersion
+	n, err := c.expect(o.Path, o.Version, aclVersionOf)
+	if err != nil {
+		return Result{}, nil, err
 	}
 	was := *n
 	n.acl = o.ACL
@@ -219,12 +226,9 @@ func (o SetACL) do(c *change) (Result, func(), error) {
 }
 
 func (o Check) do(c *change) (Result, func(), error) {
-	n := c.t.nodes[o.Path]
-	switch {
-	case n == nil:
-		return Result{}, nil, NoNode
-	case o.Version != AnyVersion && o.Version != n.version:
-		return Result{}, nil, BadVersion
+	_, err := c.expect(o.Path, o.Version, versionOf)
+	if err != nil {
+		return Result{}, nil, err
 	}
 	return Result{}, nothing, nil
 }
