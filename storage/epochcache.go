@@ -1,9 +1,7 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"sort"
 	"strconv"
@@ -33,8 +31,9 @@ type epochEntry struct {
 type epochCache struct {
 	fs vfs.FS
 
-	// writeMu orders the writes of the file; the entries are taken under it, so
-	// that no older state overwrites a newer one. Taken before mu.
+	// writeMu orders the writes of the file, and renames of its directory; the
+	// entries are taken under it, so that no older state overwrites a newer one.
+	// Taken before mu.
 	writeMu sync.Mutex
 	dir     string        // "": without a file; guarded by writeMu
 	written *[]epochEntry // what the file holds; guarded by writeMu
@@ -156,7 +155,7 @@ func (c *epochCache) clear() error {
 }
 
 // flush makes the file hold the entries, durably; nothing is written when it
-// does. A directory that is gone is no error.
+// does.
 func (c *epochCache) flush() error {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
@@ -168,25 +167,22 @@ func (c *epochCache) flush() error {
 	for i, e := range *now {
 		lines[i] = strconv.Itoa(int(e.epoch)) + " " + strconv.FormatInt(e.startOffset, 10)
 	}
-	err := writeCheckpoint(c.fs, filepath.Join(c.dir, leaderEpochFile), lines)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, gone := c.fs.Stat(c.dir); errors.Is(gone, fs.ErrNotExist) {
-			return nil
-		}
+	if err := writeCheckpoint(c.fs, filepath.Join(c.dir, leaderEpochFile), lines); err != nil {
+		return err
 	}
-	if err == nil {
-		c.written = now
-	}
-	return err
+	c.written = now
+	return nil
 }
 
-// moved tells that the partition directory was renamed.
-func (c *epochCache) moved(dir string) {
+// move has the partition directory renamed to dir while nobody writes the file.
+func (c *epochCache) move(dir string, rename func() error) error {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
-	if c.dir != "" {
+	err := rename()
+	if err == nil && c.dir != "" {
 		c.dir = dir
 	}
+	return err
 }
 
 // list returns all entries; not to be changed.

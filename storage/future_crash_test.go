@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
@@ -150,4 +151,42 @@ func eachAlone(image *vfs.Mem, durable, records int) error {
 		}
 	}
 	return nil
+}
+
+// The background may be about to write a topic id or leader epochs just when the
+// log's directory gets another name. An empty log is replaced so soon after its
+// future log was made that this is the rule: here the files come late, too.
+func TestSmallFilesWrittenDuringTheReplacementLeaveTheDirectoriesOnline(t *testing.T) {
+	fsys := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+		if op.Kind == vfs.OpRename && strings.HasSuffix(op.Name, tempSuffix) && strings.Contains(op.Name, "/t-0") {
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+	m := movingManager(t, fsys)
+	defer m.Close()
+	l, err := m.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
+	noError(t, err)
+	for round := range 20 {
+		noError(t, l.AssignEpochStart(int32(round), 0))
+		l.flushEpochsLater(0)
+		future, err := m.CreateFuture(partition0, []string{"/b", "/a"}[round%2])
+		noError(t, err)
+		noError(t, m.SettleFuture(partition0))
+		if done, err := m.ReplaceWithFuture(partition0); !done || err != nil {
+			t.Fatalf("round %d: %v, %v", round, done, err)
+		}
+		l = future
+		l.flushEpochsLater(0)
+	}
+	waitUntil(t, "the topic id is in its file", func() bool { return !l.topicIDPending.Load() })
+	noError(t, l.epochs.flush())
+	if offline := m.offlineDirs(); len(offline) > 0 {
+		t.Errorf("offline: %v", offline)
+	}
+	for name, want := range map[string]string{partitionMetadataFile: "version: 0\n", leaderEpochFile: "0\n1\n19 0\n"} {
+		if got := fileContent(t, fsys, l.file(name)); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
 }

@@ -24,8 +24,8 @@ import (
 // directory offline (Manager) and is a KAFKA_STORAGE_ERROR, as is every call
 // on a log of an offline directory.
 //
-// Locks, in the order they are taken: mu, then positions.mu, then those inside
-// the indexes. Only append, roll, truncation, retention and the end of a flush
+// Locks, in the order they are taken: mu, then topicIDWrite and the epoch
+// cache's, then positions.mu, then those inside the indexes. Only append, roll, truncation, retention and the end of a flush
 // take mu, and nobody syncs a file while holding it. Readers copy positions
 // and pin segments.
 type Log struct {
@@ -49,7 +49,9 @@ type Log struct {
 	topicID   metadata.TopicID
 	// topicIDPending says that partition.metadata is still to be written.
 	topicIDPending atomic.Bool
-	topicIDWrite   sync.Mutex // one writer of partition.metadata at a time; taken before topicIDMu
+	// topicIDWrite is held by who writes partition.metadata, or renames the
+	// directory that it is written to. Taken before topicIDMu.
+	topicIDWrite sync.Mutex
 
 	// mu is held by whoever changes the log's data.
 	mu        sync.Mutex

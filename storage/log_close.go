@@ -77,18 +77,27 @@ func (l *Log) rename(name string) error {
 	return l.ioError("Error while renaming dir for %s in log dir %s", err)
 }
 
-// renameLocked is rename without making the new name durable. mu is held.
+// renameLocked is rename without making the new name durable. mu is held. What
+// the background writes by its path without mu, the topic id and the leader
+// epochs, is written before or after: in between it would find no directory.
 func (l *Log) renameLocked(path string) error {
-	if err := l.env.fs.Rename(l.Path(), path); err != nil {
+	l.topicIDWrite.Lock()
+	defer l.topicIDWrite.Unlock()
+	err := l.epochs.move(path, func() error {
+		if err := l.env.fs.Rename(l.Path(), path); err != nil {
+			return err
+		}
+		l.path.Store(&path)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	v := l.positions.load()
 	for _, s := range v.segments {
 		s.moved(path)
 	}
-	l.path.Store(&path)
 	l.producers.moved(path)
-	l.epochs.moved(path)
 	p := &l.positions
 	p.mu.Lock()
 	p.v.moves++

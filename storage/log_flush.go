@@ -98,7 +98,7 @@ func (l *Log) syncSegments(v *view, from, upTo int64, inclusive bool) error {
 		}
 	}
 	if newNames {
-		return ignoreMissing(l.env.fs.SyncDir(l.Path()))
+		return l.env.fs.SyncDir(l.Path())
 	}
 	return nil
 }
