@@ -1,20 +1,16 @@
 package group
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/internal/scenarios"
 	"github.com/monedula/monedula/protocol"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write what scenarios print into their files; review the diff")
 
 // TestScenarios runs testdata/*.txt: a command, a line ----, and what the group
 // did because of it, up to an empty line. Members are named by their client;
@@ -35,59 +31,14 @@ var rewrite = flag.Bool("rewrite", false, "write what scenarios print into their
 //	kill
 //	group                             print it
 func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scenarios: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := runScenario(t, string(text))
-			if *rewrite {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != string(text) {
-				t.Errorf("%s: what happened differs from the file (run with -rewrite and look at the diff):\n%s", file, firstDifference(string(text), got))
-			}
-		})
-	}
-}
-
-func firstDifference(want, got string) string {
-	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
-	for i := range max(len(w), len(g)) {
-		if i >= len(w) || i >= len(g) || w[i] != g[i] {
-			return fmt.Sprintf("line %d\nwant:\n%s\ngot:\n%s", i+1, strings.Join(w[min(i, len(w)):min(i+12, len(w))], "\n"), strings.Join(g[min(i, len(g)):min(i+12, len(g))], "\n"))
+	scenarios.Files(t, "testdata/*.txt", func(t *testing.T) func(string) []string {
+		s := newScenario(t)
+		return func(line string) []string {
+			s.out = nil
+			s.run(line)
+			return s.out
 		}
-	}
-	return ""
-}
-
-func runScenario(t *testing.T, text string) string {
-	s := newScenario(t)
-	var out []string
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	for i := 0; i < len(lines); i++ {
-		line := lines[i]
-		if line == "" || strings.HasPrefix(line, "#") {
-			out = append(out, line)
-			continue
-		}
-		s.out = nil
-		s.run(line)
-		out = append(out, line, "----")
-		out = append(out, s.out...)
-		for i+1 < len(lines) && lines[i+1] != "" {
-			i++
-		}
-	}
-	return strings.Join(out, "\n") + "\n"
+	})
 }
 
 type scenario struct {
