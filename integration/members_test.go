@@ -47,11 +47,12 @@ func (m *member) address() string {
 
 func (m *member) String() string { return fmt.Sprintf("broker %d (%s)", m.id, m.kind) }
 
-// stop ends the broker in order.
+// stop ends the broker in order. Its controlled shutdown asks up to three times, 30 seconds each, with
+// pauses of five: all of that where the controller is cut off from ZooKeeper.
 func (m *member) stop() {
 	m.t.Helper()
-	if !m.process().Stop(60 * time.Second) {
-		m.t.Fatalf("%s did not stop within a minute of SIGTERM; its output:\n%s", m, ending(m.process().Output()))
+	if !m.process().Stop(150 * time.Second) {
+		m.t.Fatalf("%s did not stop within two and a half minutes of SIGTERM; its output:\n%s", m, ending(m.process().Output()))
 	}
 }
 
