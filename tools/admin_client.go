@@ -82,13 +82,6 @@ func anyone(context.Context, *peerlink.Cluster) (*peerlink.Link, error) { return
 func (c *adminClient) call(name string, to whom, req kmsg.Request, max int16, refused func(kmsg.Response) protocol.ErrorCode) (kmsg.Response, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
-	go func() {
-		select {
-		case <-c.env.Signals:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	cluster, err := c.connected(ctx, name)
 	if err != nil {
 		return nil, err

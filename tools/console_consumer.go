@@ -233,15 +233,8 @@ func (c *consoleConsumer) run() error {
 			env.println("shutdown_complete")
 		}
 	}()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := env.untilSignal()
 	defer cancel()
-	go func() {
-		select {
-		case <-env.Signals:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	if c.group != nil {
 		return c.runInGroup(ctx)
 	}

@@ -164,7 +164,9 @@ func (o *producerOptions) produce(servers []string) error {
 	if err != nil {
 		return err
 	}
-	reader, err := newLineReader(o.topic.or(""), readerProps, o.env.Stdin, func() {
+	ctx, cancel := o.env.untilSignal()
+	defer cancel()
+	reader, err := newLineReader(o.topic.or(""), readerProps, newInterruptible(ctx, o.env.Stdin), func() {
 		if o.env.Terminal {
 			o.env.printf(">")
 		}
@@ -172,9 +174,7 @@ func (o *producerOptions) produce(servers []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	p := &consoleProducer{ctx: ctx, topic: o.topic.or(""), log: o.env.logger("org.apache.kafka.clients.producer.internals.ErrorLoggingCallback"), sync: o.sync.given()}
+	p := &consoleProducer{topic: o.topic.or(""), log: o.env.logger("org.apache.kafka.clients.producer.internals.ErrorLoggingCallback"), sync: o.sync.given()}
 	clientLog := o.env.logger("org.apache.kafka.clients.NetworkClient")
 	name := "Producer clientId=" + props["client.id"]
 	opened := sync.OnceValue(func() error {
@@ -195,8 +195,11 @@ func (o *producerOptions) produce(servers []string) error {
 		}
 	}()
 	sendErr := p.sendAll(reader, opened)
-	if p.client != nil {
-		if err := p.client.Flush(ctx); err != nil && sendErr == nil {
+	if ctx.Err() != nil && errors.Is(sendErr, ctx.Err()) {
+		return nil // the user did not want to wait for the brokers
+	}
+	if p.client != nil { // what was typed before Ctrl-C is sent
+		if err := p.client.Flush(context.Background()); err != nil && sendErr == nil {
 			sendErr = err
 		}
 	}
@@ -241,7 +244,6 @@ func awaitTopic(ctx context.Context, cluster *peerlink.Cluster, topic, client st
 
 // consoleProducer sends the records of a reader.
 type consoleProducer struct {
-	ctx    context.Context
 	topic  string
 	client *kgo.Client
 	log    *logrus.Entry
@@ -262,12 +264,12 @@ func (p *consoleProducer) sendAll(reader *lineReader, open func() error) error {
 			return err
 		}
 		if p.sync {
-			if err := p.client.ProduceSync(p.ctx, record).FirstErr(); err != nil {
+			if err := p.client.ProduceSync(context.Background(), record).FirstErr(); err != nil {
 				return fromKgo(err)
 			}
 			continue
 		}
-		p.client.Produce(p.ctx, record, func(r *kgo.Record, err error) {
+		p.client.Produce(context.Background(), record, func(r *kgo.Record, err error) {
 			if err != nil {
 				p.complain(r, fromKgo(err))
 			}

@@ -272,15 +272,8 @@ func (c *classicConsumer) configure() error {
 }
 
 func (c *classicConsumer) run() error {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := c.o.env.untilSignal()
 	defer cancel()
-	go func() {
-		select {
-		case <-c.o.env.Signals:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	if err := c.prepare(); err != nil {
 		return err
 	}

@@ -198,11 +198,7 @@ func (c *adminClient) leaders(partitions []topicPartition) (map[topicPartition]i
 		if time.Now().After(deadline) {
 			return leaders, errNoNode{name}
 		}
-		select {
-		case <-c.env.Signals:
-			return leaders, errNoNode{name}
-		case <-time.After(retryPause):
-		}
+		time.Sleep(retryPause)
 	}
 	return leaders, nil
 }

@@ -139,11 +139,7 @@ func (r *reassigner) moveDirs(wanted map[replica]string) error {
 			}
 			return terse{fmt.Sprintf("Timed out before log directory move%s could be started for: %s", plural(len(pending)), text)}
 		}
-		select {
-		case <-r.adminClient.env.Signals:
-			return terse{"Interrupted"}
-		case <-time.After(retryPause):
-		}
+		time.Sleep(retryPause)
 	}
 }
 

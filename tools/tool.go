@@ -23,9 +23,12 @@ type Env struct {
 	Stdin    io.Reader
 	Stdout   io.Writer
 	Stderr   io.Writer
-	Terminal bool            // stdin is a terminal: prompts are shown
-	Progress bool            // stderr is a terminal: long work shows how far it is
-	Signals  <-chan struct{} // closed when the user asks to stop (Ctrl-C, SIGTERM)
+	Terminal bool // stdin is a terminal: prompts are shown
+	Progress bool // stderr is a terminal: long work shows how far it is
+	// Interrupted returns a channel that is closed when the user asks to stop
+	// (Ctrl-C, SIGTERM). Only tools that end in order call it (untilSignal): from
+	// then on the first signal does not end the process. nil: nobody will ask.
+	Interrupted func() <-chan struct{}
 }
 
 // Tool is one program.

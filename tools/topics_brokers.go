@@ -37,13 +37,6 @@ func (o *topicsOptions) runOverBootstrap() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go func() {
-		select {
-		case <-o.env.Signals:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	// What needs no broker is checked first, as the original does.
 	if o.create.given() {
 		if err := o.checkCreate(); err != nil {

@@ -93,19 +93,6 @@ func verifiableClient(bootstrap string, props map[string]string, more ...kgo.Opt
 	return kgo.NewClient(append(append(config.options, kgo.SeedBrokers(servers...)), more...)...)
 }
 
-// untilSignal returns a context that ends when the user asks to stop.
-func (e *Env) untilSignal() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		select {
-		case <-e.Signals:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
-
 func (p *verifiableProducer) run(client *kgo.Client) {
 	ctx, cancel := p.env.untilSignal()
 	defer cancel()

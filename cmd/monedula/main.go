@@ -31,9 +31,9 @@ func run(args []string) int {
 	}
 	return tool.Run(&tools.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Terminal: isTerminal(os.Stdin) && isTerminal(os.Stdout),
-		Progress: isTerminal(os.Stderr),
-		Signals:  interrupted(),
+		Terminal:    isTerminal(os.Stdin) && isTerminal(os.Stdout),
+		Progress:    isTerminal(os.Stderr),
+		Interrupted: interrupted,
 	}, args[1:])
 }
 
