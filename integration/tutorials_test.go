@@ -1,0 +1,283 @@
+package integration
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+// Every tutorial of testdata/tutorials, whose README says how they are written,
+// is played as it stands: with our tools alone, and with the console consumer of
+// the original, in its default form, which subscribes.
+func TestTheTutorialsWorkWordForWord(t *testing.T) {
+	files, err := filepath.Glob("testdata/tutorials/*.txt")
+	if err != nil || len(files) != 5 {
+		t.Fatalf("%d tutorials, %v", len(files), err)
+	}
+	kinds := map[string]*testkit.Kafka{"ours": nil, "java": testkit.RealKafka(t, "3.9.1")}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind, real := range kinds {
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"-"+kind, func(t *testing.T) {
+				t.Parallel()
+				newTutorial(t, real, string(text)).play()
+			})
+		}
+	}
+}
+
+// tutorial is a reader who sits at several terminals.
+type tutorial struct {
+	t         *testing.T
+	real      *testkit.Kafka // whose console consumer is used; nil: ours
+	brokers   []*broker
+	places    *strings.Replacer
+	lines     []string
+	terminals map[string]*terminal
+}
+
+// terminal is one in which a command was started that goes on running.
+type terminal struct {
+	*testkit.Process
+	keyboard io.WriteCloser
+	claimed  []string // the printed lines that the tutorial has asked for
+}
+
+// newTutorial starts as many brokers as the text speaks of.
+func newTutorial(t *testing.T, real *testkit.Kafka, text string) *tutorial {
+	u := &tutorial{t: t, real: real, lines: strings.Split(text, "\n"), terminals: map[string]*terminal{}}
+	var places []string
+	zookeeper := ""
+	n := 1
+	if strings.Contains(text, "localhost:9094") {
+		n = 3
+	}
+	for id := range n {
+		b := startBroker(t, options{id: id, zookeeper: zookeeper, extra: []string{fmt.Sprintf("offsets.topic.replication.factor=%d", n)}})
+		zookeeper = b.zookeeper
+		u.brokers = append(u.brokers, b)
+		places = append(places, fmt.Sprintf("localhost:%d", 9092+id), b.address())
+	}
+	u.places = strings.NewReplacer(append(places, "localhost:2181", zookeeper)...)
+	return u
+}
+
+var typed = regexp.MustCompile(`^(\d*)([$>]|\^C|\|) ?(.*)$`)
+
+func (u *tutorial) play() {
+	for len(u.lines) > 0 {
+		line := u.next()
+		switch {
+		case line == "" || strings.HasPrefix(line, "#"):
+		case strings.HasPrefix(line, "! "):
+			u.event(line[2:])
+		case strings.HasPrefix(line, "any| "):
+			u.await("any", line[5:])
+		default:
+			m := typed.FindStringSubmatch(line)
+			if m == nil {
+				u.t.Fatalf("what is %q?", line)
+			}
+			switch terminal, what, rest := m[1], m[2], m[3]; {
+			case what == "$" && terminal == "":
+				u.runToEnd(rest)
+			case what == "$":
+				u.begin(terminal, rest)
+			case what == ">":
+				if _, err := io.WriteString(u.terminals[terminal].keyboard, rest+"\n"); err != nil {
+					u.t.Fatalf("typing %q: %v", rest, err)
+				}
+			case what == "|":
+				u.await(terminal, rest)
+			default:
+				u.interrupt(terminal)
+			}
+		}
+	}
+}
+
+func (u *tutorial) next() string {
+	line := u.lines[0]
+	u.lines = u.lines[1:]
+	return line
+}
+
+// command is a line of the tutorial as a process to be started.
+func (u *tutorial) command(line string) *exec.Cmd {
+	u.t.Helper()
+	words := strings.Fields(u.places.Replace(line))
+	if u.real != nil && words[0] == "bin/kafka-console-consumer.sh" && !slices.Contains(words, "--zookeeper") {
+		return u.real.Command(u.t, "-Xmx128m", "org.apache.kafka.tools.consumer.ConsoleConsumer", words[1:]...)
+	}
+	return exec.Command(filepath.Join(testkit.Root(), words[0]), words[1:]...)
+}
+
+// runToEnd runs a command and compares what it prints with the lines up to the
+// next command. A tutorial repeats what comes too early, as a reader does, for
+// ten seconds: a cluster takes a moment to know of a change.
+func (u *tutorial) runToEnd(line string) {
+	u.t.Helper()
+	var input, want []string
+	fails := ""
+	for len(u.lines) > 0 && !strings.HasPrefix(u.lines[0], "#") && !strings.HasPrefix(u.lines[0], "any| ") {
+		if m := typed.FindStringSubmatch(u.lines[0]); m != nil && (m[1] != "" || m[2] == "$") {
+			break
+		}
+		if text, ok := strings.CutPrefix(u.lines[0], "! "); ok {
+			if fails, ok = strings.CutPrefix(text, "fails saying "); !ok {
+				break
+			}
+			u.next()
+			continue
+		}
+		if text, ok := strings.CutPrefix(u.lines[0], "> "); ok {
+			input = append(input, text+"\n")
+		} else {
+			want = append(want, u.lines[0])
+		}
+		u.next()
+	}
+	for len(want) > 0 && want[len(want)-1] == "" {
+		want = want[:len(want)-1]
+	}
+	wanted := glob(strings.Join(want, "\n"))
+	limit := time.Now().Add(10 * time.Second)
+	for {
+		out, errs, code := testkit.Run(u.t, 60*time.Second, strings.Join(input, ""), u.command(line))
+		failed := code != 0 && strings.Contains(out+errs, fails)
+		if wanted.MatchString(strings.TrimRight(out, "\n")) && failed == (fails != "") && (code == 0 || failed) {
+			return
+		}
+		if len(input) > 0 || time.Now().After(limit) {
+			u.t.Fatalf("%s\nexit code %d, printed\n%s%s\nwanted\n%s", line, code, out, errs, strings.Join(want, "\n"))
+		}
+	}
+}
+
+// glob makes a pattern of lines in which * stands for anything.
+func glob(text string) *regexp.Regexp {
+	return regexp.MustCompile(`\A` + strings.ReplaceAll(regexp.QuoteMeta(text), `\*`, `[^\n]*`) + `\z`)
+}
+
+// begin starts a command that goes on running.
+func (u *tutorial) begin(name, line string) {
+	u.t.Helper()
+	cmd := u.command(line)
+	keyboard, err := cmd.StdinPipe()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	p, err := testkit.Start(line, cmd)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(p.Kill)
+	u.terminals[name] = &terminal{Process: p, keyboard: keyboard}
+}
+
+// printed are the lines that match and that nobody asked for yet.
+func (term *terminal) printed(pattern *regexp.Regexp) []string {
+	claimed := slices.Clone(term.claimed)
+	var found []string
+	for _, line := range strings.Split(term.Output(), "\n") {
+		if i := slices.Index(claimed, line); i >= 0 {
+			claimed = slices.Delete(claimed, i, i+1)
+		} else if pattern.MatchString(line) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// await waits until a terminal, or any one, has printed a line.
+func (u *tutorial) await(name, text string) {
+	u.t.Helper()
+	pattern := glob(text)
+	limit := time.Now().Add(45 * time.Second)
+	for {
+		prints := 0
+		for n, term := range u.terminals {
+			if found := term.printed(pattern); len(found) > 0 && (name == "any" || name == n) {
+				term.claimed = append(term.claimed, found[0])
+				prints += len(found)
+			}
+		}
+		if prints > 1 && name == "any" {
+			u.t.Fatalf("%q was printed %d times\n%s", text, prints, u.screens())
+		}
+		if prints > 0 {
+			return
+		}
+		if time.Now().After(limit) {
+			u.t.Fatalf("terminal %s does not print %q\n%s", name, text, u.screens())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// screens shows what stands in all terminals.
+func (u *tutorial) screens() string {
+	var b strings.Builder
+	for name, term := range u.terminals {
+		fmt.Fprintf(&b, "--- terminal %s\n%s\n", name, ending(term.Output()))
+	}
+	return b.String()
+}
+
+// interrupt is Ctrl-C.
+func (u *tutorial) interrupt(name string) {
+	u.t.Helper()
+	term := u.terminals[name]
+	term.Signal(syscall.SIGINT)
+	select {
+	case <-term.Ended():
+	case <-time.After(30 * time.Second):
+		u.t.Fatalf("terminal %s does not end by Ctrl-C\n%s", name, u.screens())
+	}
+	if strings.Contains(term.Output(), "ERROR") {
+		u.t.Errorf("terminal %s shows an error\n%s", name, ending(term.Output()))
+	}
+}
+
+// event is something that is not typed.
+func (u *tutorial) event(what string) {
+	u.t.Helper()
+	var group, topic string
+	var members int
+	if _, err := fmt.Sscanf(what, "kill leader of %s", &topic); err == nil {
+		leader := regexp.MustCompile(`Leader: (\d+)`).FindStringSubmatch(must(u.t, "kafka-topics", append(u.brokers[0].bootstrap(), "--describe", "--topic", topic)...))
+		for _, b := range u.brokers {
+			if leader != nil && fmt.Sprint(b.id) == leader[1] {
+				b.Kill()
+				return
+			}
+		}
+		u.t.Fatalf("who leads %s? %v", topic, leader)
+	}
+	if _, err := fmt.Sscanf(what, "wait until %s has %d members of %s", &group, &members, &topic); err != nil {
+		u.t.Fatalf("what is %q?", what)
+	}
+	testkit.Eventually(u.t, 45*time.Second, what, func() bool {
+		out, _, _ := run(u.t, "kafka-consumer-groups", append(u.brokers[0].bootstrap(), "--describe", "--group", group)...)
+		owners := map[string]bool{}
+		for _, line := range strings.Split(out, "\n") {
+			if f := strings.Fields(line); len(f) > 8 && f[1] == topic && f[6] != "-" {
+				owners[f[6]] = true
+			}
+		}
+		return len(owners) == members
+	})
+}
