@@ -73,7 +73,7 @@ func (g *Group) expireSessions(now time.Time, e *Effects) {
 		gone = append(gone, m)
 	}
 	for _, m := range gone {
-		if g.byID.of(m.ID) != m {
+		if g.member(m.ID) != m {
 			continue // a rebalance that ended has dropped it
 		}
 		if due(now, m.expires) {
@@ -96,7 +96,7 @@ func (g *Group) expireSync(now time.Time, e *Effects) {
 		return
 	}
 	for _, id := range silent {
-		m := g.byID.of(id)
+		m := g.member(id)
 		e.answerJoin(g, m, refuseJoin("", protocol.UnknownMemberID))
 		g.remove(id)
 	}

@@ -86,7 +86,9 @@ func (f *few[K, V]) remove(k K) {
 		last := len(f.list) - 1
 		f.list[i] = f.list[last]
 		f.list[last] = fewEntry[K, V]{}
-		f.list = f.list[:last]
+		if f.list = f.list[:last]; last == 0 {
+			f.list = nil
+		}
 	}
 }
 

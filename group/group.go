@@ -49,25 +49,24 @@ type Group struct {
 	rules Rules
 
 	state        State
-	stateSince   int64  // ms; noTime where loaded from a record that does not tell
-	protocolType string // "" for a group that only has offsets
-	protocol     *string
 	generation   int32
-	leader       string // member id, "" for none
+	stateSince   int64   // ms; noTime where loaded from a record that does not tell
+	protocolType string  // "" for a group that only has offsets
+	protocol     *string // may be the name in a member's protocols, which do not change
+	leader       string  // member id, "" for none
 
-	members []*Member            // in the order in which they joined
-	byID    few[string, *Member] // the same
-	static  map[string]string    // group.instance.id to member id
-	parked  int                  // members with a parked JoinGroup
-	pending map[string]time.Time
-	// supported counts the members that offer a protocol.
-	supported few[string, int]
-	// subscribed are the topics of a group of type consumer; nil where unknown.
-	subscribed map[string]bool
+	members  []*Member         // in the order in which they joined
+	index    *index            // of the members; nil while they are few
+	static   map[string]string // group.instance.id to member id
+	parked   int32             // members with a parked JoinGroup
+	unsynced int32             // members that have not synced in this generation
+	pending  map[string]time.Time
+	// subscribed are the topics of a group of type consumer, sorted; nil where
+	// unknown.
+	subscribed []string
 
-	join     joinTimer
-	syncBy   time.Time // when members that have not synced are removed; zero: none
-	unsynced int       // members that have not synced in this generation
+	join   *joinTimer // of the rebalance that is being prepared; nil: none is
+	syncBy time.Time  // when members that have not synced are removed; zero: none
 
 	offsets offsets
 
@@ -145,8 +144,7 @@ func (g *Group) add(m *Member) {
 		g.leader = m.ID
 	}
 	g.members = append(g.members, m)
-	g.byID.put(m.ID, m)
-	g.count(m, 1)
+	g.indexed(m)
 	if m.join != nil {
 		g.parked++
 	}
@@ -156,8 +154,8 @@ func (g *Group) add(m *Member) {
 // remove takes the member or pending member out. Its parked requests have been
 // answered or are not answered at all.
 func (g *Group) remove(id string) {
-	if m := g.byID.of(id); m != nil {
-		g.count(m, -1)
+	if m := g.member(id); m != nil {
+		g.unindexed(m)
 		if m.join != nil {
 			g.parked--
 		}
@@ -165,7 +163,6 @@ func (g *Group) remove(id string) {
 		if m.InstanceID != nil {
 			delete(g.static, *m.InstanceID)
 		}
-		g.byID.remove(id)
 		at := slices.Index(g.members, m)
 		g.members = slices.Delete(g.members, at, at+1)
 	}
@@ -176,16 +173,6 @@ func (g *Group) remove(id string) {
 		}
 	}
 	delete(g.pending, id)
-}
-
-func (g *Group) count(m *Member, by int) {
-	for _, p := range m.protocols {
-		if n := g.supported.of(p.Name) + by; n != 0 {
-			g.supported.put(p.Name, n)
-		} else {
-			g.supported.remove(p.Name)
-		}
-	}
 }
 
 // synced notes that the member's SyncGroup is not awaited any more.
@@ -213,27 +200,28 @@ func (g *Group) supports(protocolType string, protocols []Protocol) bool {
 		return protocolType != "" && len(protocols) > 0
 	}
 	return g.hasProtocolType() && g.protocolType == protocolType && slices.ContainsFunc(protocols, func(p Protocol) bool {
-		return g.supported.of(p.Name) == len(g.members)
+		return g.supporters(p.Name) == len(g.members)
 	})
 }
 
 // selectProtocol lets every member vote for the first of its protocols that all
 // support. Of equal counts the one wins that was voted for first.
-func (g *Group) selectProtocol() string {
+func (g *Group) selectProtocol() *string {
 	votes := map[string]int{}
-	best := ""
+	none := ""
+	best := &none
 	for _, m := range g.members {
 		for _, p := range m.protocols {
-			if g.supported.of(p.Name) == len(g.members) {
+			if g.supporters(p.Name) == len(g.members) {
 				votes[p.Name]++
 				break
 			}
 		}
 	}
 	for _, m := range g.members {
-		for _, p := range m.protocols {
-			if votes[p.Name] > votes[best] {
-				best = p.Name
+		for i, p := range m.protocols {
+			if votes[p.Name] > votes[*best] {
+				best = &m.protocols[i].Name
 			}
 		}
 	}
@@ -278,7 +266,7 @@ func (g *Group) checkMember(memberID string, instanceID *string) protocol.ErrorC
 			return protocol.FencedInstanceID
 		}
 	}
-	if g.byID.of(memberID) == nil {
+	if g.member(memberID) == nil {
 		return protocol.UnknownMemberID
 	}
 	return protocol.None

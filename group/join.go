@@ -90,9 +90,9 @@ func (g *Group) joinStep(now time.Time, req *JoinRequest, to chan<- JoinResult, 
 // prepared, parked members count rather than known ones: a limit that was
 // lowered then drops who comes last.
 func (g *Group) accepts(memberID string) bool {
-	switch m := g.byID.of(memberID); g.state {
+	switch m := g.member(memberID); g.state {
 	case PreparingRebalance:
-		return m != nil && m.join != nil || g.parked < g.rules.MaxSize
+		return m != nil && m.join != nil || int(g.parked) < g.rules.MaxSize
 	case CompletingRebalance, Stable:
 		return m != nil || len(g.members) < g.rules.MaxSize
 	}
@@ -106,7 +106,7 @@ func (g *Group) joinNew(now time.Time, req *JoinRequest, to chan<- JoinResult, e
 		if old, known := g.static[*req.InstanceID]; known {
 			e.infof("Static member with groupInstanceId=%s and unknown member id joins group %s in %s state. Replacing previously mapped member %s with this groupInstanceId.",
 				*req.InstanceID, g.ID, g.state, old)
-			g.replaceStatic(now, req, g.byID.of(old), to, e)
+			g.replaceStatic(now, req, g.member(old), to, e)
 			return JoinResult{}, true
 		}
 		e.infof("Static member with groupInstanceId=%s and unknown member id joins group %s in %s state. Created a new member id %s for this member and add to the group.",
@@ -150,7 +150,7 @@ func (g *Group) addAndRebalance(now time.Time, req *JoinRequest, id string, to c
 
 // rejoin takes a member that the group knows.
 func (g *Group) rejoin(now time.Time, req *JoinRequest, to chan<- JoinResult, e *Effects) (refused JoinResult, ok bool) {
-	m := g.byID.of(req.MemberID)
+	m := g.member(req.MemberID)
 	switch g.state {
 	case PreparingRebalance:
 		g.update(m, req, to, e)
@@ -191,9 +191,9 @@ func (g *Group) update(m *Member, req *JoinRequest, to chan<- JoinResult, e *Eff
 }
 
 func (g *Group) offer(m *Member, protocols []Protocol, rebalanceMs, sessionMs int32) {
-	g.count(m, -1)
+	g.unindexed(m)
 	m.protocols, m.RebalanceTimeoutMs, m.SessionTimeoutMs = protocols, rebalanceMs, sessionMs
-	g.count(m, 1)
+	g.indexed(m)
 }
 
 // joined is the answer of the present generation.

@@ -50,7 +50,7 @@ func (g *Group) leaveOne(now time.Time, l Leaving, e *Effects) protocol.ErrorCod
 	if l.Reason != nil {
 		reason = *l.Reason
 	}
-	g.removeAndUpdate(now, g.byID.of(id), e, "Removing member %s on LeaveGroup; client reason: %s", id, reason)
+	g.removeAndUpdate(now, g.member(id), e, "Removing member %s on LeaveGroup; client reason: %s", id, reason)
 	e.infof("Member %s has left group %s through explicit `LeaveGroup`; client reason: %s", id, g.ID, reason)
 	return protocol.None
 }
@@ -83,7 +83,7 @@ func (g *Group) Heartbeat(now time.Time, memberID string, instanceID *string, ge
 	case g.state == Empty:
 		return protocol.UnknownMemberID
 	}
-	g.renew(now, g.byID.of(memberID))
+	g.renew(now, g.member(memberID))
 	if g.state == PreparingRebalance {
 		return protocol.RebalanceInProgress
 	}
@@ -99,7 +99,7 @@ func (g *Group) Kill(now time.Time) *Effects {
 		e.answerSync(m, refuseSync(protocol.NotCoordinator))
 	}
 	g.forgetUnsynced()
-	g.join = joinTimer{}
+	g.join = nil
 	g.become(Dead, now)
 	return e
 }

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"slices"
 	"time"
 
 	"github.com/monedula/monedula/metadata"
@@ -93,7 +94,7 @@ func (g *Group) CheckCommit(now time.Time, memberID string, instanceID *string, 
 	if g.state == CompletingRebalance {
 		return protocol.RebalanceInProgress
 	}
-	if m := g.byID.of(memberID); m != nil {
+	if m := g.member(memberID); m != nil {
 		g.renew(now, m)
 	}
 	return protocol.None
@@ -268,7 +269,7 @@ func (g *Group) RemoveAllOffsets() []TopicPartition {
 // consumer group has no interest in any more can expire.
 func (g *Group) ExpireOffsets(nowMs, retentionMs int64) []TopicPartition {
 	sinceEmpty := false
-	var keep map[string]bool
+	var keep []string // sorted
 	switch {
 	case !g.hasProtocolType():
 	case g.state == Empty:
@@ -280,7 +281,7 @@ func (g *Group) ExpireOffsets(nowMs, retentionMs int64) []TopicPartition {
 	}
 	var expired []TopicPartition
 	for p, v := range g.offsets.committed.all() {
-		if _, waits := g.offsets.staged.get(p); waits || keep[p.Topic] {
+		if _, waits := g.offsets.staged.get(p); waits || contains(keep, p.Topic) {
 			continue
 		}
 		base := v.CommittedMs
@@ -306,13 +307,18 @@ func (g *Group) DieIfIdle(now time.Time) bool {
 	return g.state == Dead
 }
 
+func contains(sorted []string, s string) bool {
+	_, found := slices.BinarySearch(sorted, s)
+	return found
+}
+
 // undeletable says why offsets of the group cannot be deleted: of a topic that
 // members are subscribed to, or of a group with members of another kind.
 func (g *Group) undeletable(topic string) protocol.ErrorCode {
 	if g.state == Empty {
 		return protocol.None
 	}
-	if g.subscribed == nil || g.subscribed[topic] {
+	if g.subscribed == nil || contains(g.subscribed, topic) {
 		return protocol.GroupSubscribedToTopic
 	}
 	return protocol.None

@@ -22,9 +22,9 @@ func (g *Group) prepareRebalance(now time.Time, e *Effects, reason string, args 
 	g.forgetUnsynced()
 	timeout := g.rebalanceTimeout()
 	if g.state == Empty {
-		g.join = joinTimer{at: g.arm(now.Add(g.rules.InitialDelay)), initial: true, left: max(timeout-g.rules.InitialDelay, 0)}
+		g.join = &joinTimer{at: g.arm(now.Add(g.rules.InitialDelay)), initial: true, left: max(timeout-g.rules.InitialDelay, 0)}
 	} else {
-		g.join = joinTimer{at: g.arm(now.Add(timeout))}
+		g.join = &joinTimer{at: g.arm(now.Add(timeout))}
 	}
 	g.become(PreparingRebalance, now)
 	e.infof("Preparing to rebalance group %s in state %s with old generation %d (%s) (reason: %s)",
@@ -48,14 +48,14 @@ func (g *Group) tryCompleteJoin(now time.Time, e *Effects) {
 		}
 		return
 	}
-	if g.parked == len(g.members) && len(g.pending) == 0 {
+	if int(g.parked) == len(g.members) && len(g.pending) == 0 {
 		g.completeJoin(now, e)
 	}
 }
 
 // joinTimeout: the time to join is over.
 func (g *Group) joinTimeout(now time.Time, e *Effects) {
-	if j := &g.join; j.initial && j.newcomer && j.left != 0 {
+	if j := g.join; j.initial && j.newcomer && j.left != 0 {
 		// Somebody came: others may follow. In total not longer than the first
 		// member's rebalance timeout.
 		delay := min(g.rules.InitialDelay, j.left)
@@ -73,25 +73,24 @@ func (g *Group) completeJoin(now time.Time, e *Effects) {
 		// Only static members, none of which is there: wait until they come or
 		// their sessions end.
 		e.Lines = append(e.Lines, Line{Failure, fmt.Sprintf("Group %s could not complete rebalance because no members rejoined", g.ID)})
-		g.join = joinTimer{at: g.arm(now.Add(max(g.rebalanceTimeout(), time.Millisecond)))}
+		g.join = &joinTimer{at: g.arm(now.Add(max(g.rebalanceTimeout(), time.Millisecond)))}
 		return
 	}
 	g.generation++
-	g.join = joinTimer{}
+	g.join = nil
 	g.offsets.newGeneration()
 	g.forgetUnsynced()
 	if len(g.members) == 0 {
 		g.protocol, g.subscribed = nil, nil
 		if g.protocolType == consumerProtocol {
-			g.subscribed = map[string]bool{}
+			g.subscribed = []string{}
 		}
 		g.become(Empty, now)
 		e.infof("Group %s with generation %d is now empty (%s)", g.ID, g.generation, topicPlaceholder)
 		e.Store = g.store(emptyGroup)
 		return
 	}
-	chosen := g.selectProtocol()
-	g.protocol = &chosen
+	g.protocol = g.selectProtocol()
 	g.subscribed = g.subscriptions(e)
 	g.become(CompletingRebalance, now)
 	e.infof("Stabilized group %s generation %d (%s) with %d members", g.ID, g.generation, topicPlaceholder, len(g.members))
@@ -101,7 +100,7 @@ func (g *Group) completeJoin(now time.Time, e *Effects) {
 		g.renew(now, m)
 		m.unsynced = true
 	}
-	g.unsynced = len(g.members)
+	g.unsynced = int32(len(g.members))
 	g.syncBy = g.arm(now.Add(g.rebalanceTimeout()))
 }
 
@@ -117,7 +116,7 @@ func (g *Group) dropAbsent(e *Effects) {
 	}
 	e.infof("Group %s removed dynamic members who haven't joined: %v", g.ID, absent)
 	for _, id := range absent {
-		m := g.byID.of(id)
+		m := g.member(id)
 		e.answerSync(m, refuseSync(protocol.UnknownMemberID))
 		g.remove(id)
 	}
@@ -126,7 +125,7 @@ func (g *Group) dropAbsent(e *Effects) {
 // leaderJoined says whether the leader is one that has joined, after choosing
 // another where it has not.
 func (g *Group) leaderJoined(e *Effects) bool {
-	if leader := g.byID.of(g.leader); leader != nil && leader.join != nil {
+	if leader := g.member(g.leader); leader != nil && leader.join != nil {
 		return true
 	}
 	for _, m := range g.members {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -178,7 +180,7 @@ func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 		if v.Protocol != nil {
 			name = *v.Protocol
 		}
-		if g.byID.of(m.MemberID) != nil {
+		if g.member(m.MemberID) != nil {
 			return nil, fmt.Errorf("the member %s is there twice", m.MemberID)
 		}
 		g.add(&Member{ID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, ClientHost: m.ClientHost,
@@ -195,9 +197,9 @@ func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 	return g, nil
 }
 
-// subscriptions returns the topics that the members of a consumer group want;
+// subscriptions returns the topics that the members of a consumer group want, sorted;
 // nil where that cannot be known.
-func (g *Group) subscriptions(e *Effects) map[string]bool {
+func (g *Group) subscriptions(e *Effects) []string {
 	if g.protocolType != consumerProtocol || len(g.members) > 0 && g.protocol == nil {
 		return nil
 	}
@@ -208,7 +210,9 @@ func (g *Group) subscriptions(e *Effects) map[string]bool {
 			return nil
 		}
 	}
-	return topics
+	list := slices.AppendSeq(make([]string, 0, len(topics)), maps.Keys(topics))
+	slices.Sort(list)
+	return list
 }
 
 // readSubscription adds the topics of a consumer's metadata: an int16 version

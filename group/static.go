@@ -32,7 +32,7 @@ func (g *Group) replaceStatic(now time.Time, req *JoinRequest, m *Member, to cha
 	g.renew(now, m)
 	switch g.state {
 	case Stable:
-		if g.protocol != nil && *g.protocol == g.selectProtocol() {
+		if g.protocol != nil && *g.protocol == *g.selectProtocol() {
 			e.infof("Static member which joins during Stable stage and doesn't affect selectProtocol will not trigger rebalance.")
 			e.Store = g.store(staticMember)
 			e.Store.replaced = was
@@ -50,9 +50,9 @@ func (g *Group) rename(m *Member, id string) {
 	if g.leader == m.ID {
 		g.leader = id
 	}
-	g.byID.remove(m.ID)
+	g.unindexed(m)
 	m.ID = id
-	g.byID.put(id, m)
+	g.indexed(m)
 	g.static[*m.InstanceID] = id
 }
 
@@ -60,7 +60,7 @@ func (g *Group) rename(m *Member, id string) {
 // the replacement.
 func (g *Group) staticStored(now time.Time, s *Store, code protocol.ErrorCode, e *Effects) {
 	was := s.replaced
-	m := g.byID.of(was.newID)
+	m := g.member(was.newID)
 	if m == nil || m != was.member {
 		return
 	}

@@ -34,7 +34,7 @@ func (g *Group) Sync(now time.Time, req SyncRequest, to chan<- SyncResult) *Effe
 		e.Syncs = append(e.Syncs, SyncAnswer{to, refuseSync(code)})
 		return e
 	}
-	m := g.byID.of(req.MemberID)
+	m := g.member(req.MemberID)
 	g.synced(m)
 	if g.state == Stable {
 		e.Syncs = append(e.Syncs, SyncAnswer{to, g.assigned(m)})
