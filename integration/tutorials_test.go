@@ -272,12 +272,13 @@ func (u *tutorial) event(what string) {
 	}
 	testkit.Eventually(u.t, 45*time.Second, what, func() bool {
 		out, _, _ := run(u.t, "kafka-consumer-groups", append(u.brokers[0].bootstrap(), "--describe", "--group", group)...)
-		owners := map[string]bool{}
+		owners, committed := map[string]bool{}, true // a member that committed knows where it reads
 		for _, line := range strings.Split(out, "\n") {
 			if f := strings.Fields(line); len(f) > 8 && f[1] == topic && f[6] != "-" {
 				owners[f[6]] = true
+				committed = committed && f[3] != "-"
 			}
 		}
-		return len(owners) == members
+		return len(owners) == members && committed
 	})
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
 )
@@ -16,6 +18,7 @@ import (
 type groupConfig struct {
 	id         string
 	autoCommit bool // enable.auto.commit
+	isolation  int8 // of isolation.level: 1 for read_committed
 	options    []kgo.Opt
 }
 
@@ -27,7 +30,11 @@ func groupOf(props map[string]string) (*groupConfig, error) {
 		return nil, nil
 	}
 	r := &propertyReader{props: props}
-	g := &groupConfig{id: id, autoCommit: !strings.EqualFold(props["enable.auto.commit"], "false")}
+	isolation := int8(0)
+	if props["isolation.level"] == "read_committed" {
+		isolation = 1
+	}
+	g := &groupConfig{id: id, autoCommit: !strings.EqualFold(props["enable.auto.commit"], "false"), isolation: isolation}
 	g.options = []kgo.Opt{
 		kgo.ConsumerGroup(id),
 		// What Java consumers offer, in their order: mixed groups find the same.
@@ -62,9 +69,76 @@ func groupOf(props map[string]string) (*groupConfig, error) {
 	return g, r.err
 }
 
+// settling makes a member commit where it begins in partitions for which the
+// group has no offset, as the Java consumer does, although it has read nothing:
+// who comes next gets what was written meanwhile. client is called once the
+// member has joined; reset is the start or the end.
+func (g *groupConfig) settling(client func() *kgo.Client, reset kgo.Offset) kgo.Opt {
+	return kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+		begin, err := beginnings(ctx, client(), offsets, reset.EpochOffset().Offset, g.isolation)
+		if err != nil || len(begin) == 0 {
+			return offsets, nil // the client asks again by itself
+		}
+		for topic, partitions := range begin {
+			for n, o := range partitions {
+				offsets[topic][n] = kgo.NewOffset().At(o.Offset)
+			}
+		}
+		if g.autoCommit {
+			client().CommitOffsetsSync(ctx, begin, nil) // a rebalance may forbid it; it comes with the next offset then
+		}
+		return offsets, nil
+	})
+}
+
+// beginnings asks the leaders for the first (special offset -2) or next (-1)
+// offset of the partitions that have none yet.
+func beginnings(ctx context.Context, client *kgo.Client, offsets map[string]map[int32]kgo.Offset, special int64, isolation int8) (map[string]map[int32]kgo.EpochOffset, error) {
+	request := kmsg.NewPtrListOffsetsRequest()
+	request.IsolationLevel = isolation
+	for topic, partitions := range offsets {
+		t := kmsg.NewListOffsetsRequestTopic()
+		t.Topic = topic
+		for n, offset := range partitions {
+			if offset.EpochOffset().Offset < 0 {
+				p := kmsg.NewListOffsetsRequestTopicPartition()
+				p.Partition, p.Timestamp = n, special
+				t.Partitions = append(t.Partitions, p)
+			}
+		}
+		if len(t.Partitions) > 0 {
+			request.Topics = append(request.Topics, t)
+		}
+	}
+	if len(request.Topics) == 0 {
+		return nil, nil
+	}
+	found := map[string]map[int32]kgo.EpochOffset{}
+	for _, shard := range client.RequestSharded(ctx, request) {
+		if shard.Err != nil {
+			return nil, shard.Err
+		}
+		for _, t := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
+			for _, p := range t.Partitions {
+				if p.ErrorCode != 0 {
+					continue
+				}
+				if found[t.Topic] == nil {
+					found[t.Topic] = map[int32]kgo.EpochOffset{}
+				}
+				found[t.Topic][p.Partition] = kgo.EpochOffset{Epoch: p.LeaderEpoch, Offset: p.Offset}
+			}
+		}
+	}
+	return found, nil
+}
+
 // subscription is what a member of a group reads.
-func (c *consoleConsumer) subscription() []kgo.Opt {
+func (c *consoleConsumer) subscription(client func() *kgo.Client) []kgo.Opt {
 	options := append(c.group.options, kgo.ConsumeResetOffset(c.start))
+	if c.start.EpochOffset().Offset < 0 && c.start != kgo.NoResetOffset() {
+		options = append(options, c.group.settling(client, c.start))
+	}
 	if c.o.topic.given() {
 		return append(options, kgo.ConsumeTopics(c.o.topic.or("")))
 	}
@@ -73,10 +147,13 @@ func (c *consoleConsumer) subscription() []kgo.Opt {
 
 // runInGroup reads as a member of the group.
 func (c *consoleConsumer) runInGroup(ctx context.Context) error {
-	client, err := kgo.NewClient(append(append(c.config.options, kgo.SeedBrokers(c.servers...)), c.subscription()...)...)
+	opened := make(chan *kgo.Client, 1)
+	subscription := c.subscription(sync.OnceValue(func() *kgo.Client { return <-opened }))
+	client, err := kgo.NewClient(append(append(c.config.options, kgo.SeedBrokers(c.servers...)), subscription...)...)
 	if err != nil {
 		return err
 	}
+	opened <- client
 	err = c.consume(ctx, client)
 	if c.group.autoCommit {
 		// What was printed and nothing more: the next one goes on from there.
