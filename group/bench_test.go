@@ -1,7 +1,10 @@
 package group
 
 import (
+	"bytes"
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,5 +73,39 @@ func BenchmarkCommit(b *testing.B) {
 		if code := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 1)}})[0]; code != 0 {
 			b.Fatal(code.Name())
 		}
+	}
+}
+
+// BenchmarkGroupHeap fills a coordinator with groups of one member and one
+// offset and reports what each keeps on the heap.
+func BenchmarkGroupHeap(b *testing.B) {
+	const groups = 10_000
+	opts := testOptions()
+	opts.Rules.InitialDelay = 0
+	alive := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	subscription := append([]byte{0, 0, 0, 0, 0, 1, 0, 4}, "load\xff\xff\xff\xff"...)
+	for b.Loop() {
+		c := NewCoordinator(Config{Options: opts, Topic: discardTopic{newFakeTopic()}, Logger: kafkalog.Discard()})
+		c.Start()
+		c.BecameLeader(TopicPartition{Topic: TopicName}, 0)
+		awaitLoaded(c)
+		before := alive()
+		for i := range groups {
+			id := fmt.Sprint("group-", i)
+			joined := c.Join(id, JoinRequest{ClientID: strings.Clone("bench"), ClientHost: strings.Clone("/127.0.0.1"), RebalanceTimeoutMs: 60_000,
+				SessionTimeoutMs: opts.MaxSessionMs, ProtocolType: strings.Clone("consumer"), Protocols: []Protocol{{strings.Clone("range"), bytes.Clone(subscription)}}}, nil)
+			synced := c.Sync(id, SyncRequest{MemberID: joined.MemberID, Generation: joined.Generation, Assignments: map[string][]byte{joined.MemberID: make([]byte, 16)}}, nil)
+			committed := c.Commit(id, CommitRequest{MemberID: joined.MemberID, Generation: joined.Generation, Commits: []Commit{commitOf(strings.Clone("load"), 0, 1)}})
+			if joined.Err != 0 || synced.Err != 0 || committed[0] != 0 {
+				b.Fatal(joined.Err.Name(), synced.Err.Name(), committed[0].Name())
+			}
+		}
+		b.ReportMetric(float64(alive()-before)/groups, "B/group")
+		c.Stop()
 	}
 }

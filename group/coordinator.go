@@ -107,10 +107,13 @@ type entry struct {
 
 	mu    sync.Mutex // guards group and alarm
 	group *Group
-	alarm time.Time // when the timer calls; zero: not at all
+	alarm time.Duration // when the timer calls, since timers.began; noAlarm: not at all
 
 	timer timer // guarded by timers.mu
 }
+
+// noAlarm is an entry's alarm where the timer does not call.
+const noAlarm time.Duration = 0
 
 // NewCoordinator returns a coordinator of no groups.
 func NewCoordinator(cfg Config) *Coordinator {
@@ -250,8 +253,12 @@ func (c *Coordinator) step(e *entry, do func(g *Group, now time.Time) *Effects) 
 
 // arm has the timer call when the group's next deadline is there. e.mu is held.
 func (c *Coordinator) arm(e *entry) {
-	at, any := e.group.Deadline()
-	if !any || !e.alarm.IsZero() && !at.Before(e.alarm) {
+	deadline, any := e.group.Deadline()
+	if !any {
+		return
+	}
+	at := max(deadline.Sub(c.timers.began), noAlarm+1)
+	if e.alarm != noAlarm && at >= e.alarm {
 		return
 	}
 	e.alarm = at
@@ -261,7 +268,7 @@ func (c *Coordinator) arm(e *entry) {
 // expire is the timer's call.
 func (c *Coordinator) expire(e *entry) {
 	c.step(e, func(g *Group, now time.Time) *Effects {
-		e.alarm = time.Time{}
+		e.alarm = noAlarm
 		return g.Expire(now)
 	})
 }

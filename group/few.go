@@ -86,9 +86,7 @@ func (f *few[K, V]) remove(k K) {
 		last := len(f.list) - 1
 		f.list[i] = f.list[last]
 		f.list[last] = fewEntry[K, V]{}
-		if f.list = f.list[:last]; last == 0 {
-			f.list = nil
-		}
+		f.list = f.list[:last]
 	}
 }
 

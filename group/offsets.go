@@ -36,8 +36,9 @@ type Commit struct {
 type offsets struct {
 	committed few[TopicPartition, Offset]
 	// staged are commits that are appended but not acknowledged by all replicas.
-	// The last one of a partition is kept; its number tells it from others.
-	staged few[TopicPartition, uint64]
+	// The last one of a partition is kept; its number tells it from others. nil:
+	// none is on its way.
+	staged *few[TopicPartition, uint64]
 	stages uint64 // the last number given out
 	// txns are the commits of open transactions, by producer id.
 	txns map[int64]map[TopicPartition]Offset
@@ -48,12 +49,12 @@ type offsets struct {
 func (o *offsets) newGeneration() { o.plainCommits, o.txnCommits = false, false }
 
 func (o *offsets) empty() bool {
-	return o.committed.size() == 0 && o.staged.size() == 0 && len(o.txns) == 0
+	return o.committed.size() == 0 && o.staged == nil && len(o.txns) == 0
 }
 
 // unstable says whether a commit of the partition is on its way.
 func (o *offsets) unstable(p TopicPartition) bool {
-	if _, waits := o.staged.get(p); waits {
+	if o.stage(p) != 0 {
 		return true
 	}
 	for _, txn := range o.txns {
@@ -62,6 +63,23 @@ func (o *offsets) unstable(p TopicPartition) bool {
 		}
 	}
 	return false
+}
+
+// stage is the number of the partition's commit on its way; 0: there is none.
+func (o *offsets) stage(p TopicPartition) uint64 {
+	if o.staged == nil {
+		return 0
+	}
+	return o.staged.of(p)
+}
+
+func (o *offsets) unstage(p TopicPartition) {
+	if o.staged == nil {
+		return
+	}
+	if o.staged.remove(p); o.staged.size() == 0 {
+		o.staged = nil
+	}
 }
 
 func (o *offsets) put(p TopicPartition, v Offset) {
@@ -109,6 +127,9 @@ func (g *Group) Stage(commits []Commit) uint64 {
 	o := &g.offsets
 	o.plainCommits = true
 	o.stages++
+	if o.staged == nil && len(commits) > 0 {
+		o.staged = &few[TopicPartition, uint64]{}
+	}
 	for i := range commits {
 		o.staged.put(commits[i].Partition, o.stages)
 	}
@@ -122,14 +143,14 @@ func (g *Group) Staged(commits []Commit, stage uint64, recordAt int64, ok bool) 
 	o := &g.offsets
 	for i := range commits {
 		c := &commits[i]
-		last, waits := o.staged.get(c.Partition)
-		if ok && waits && g.state != Dead {
+		last := o.stage(c.Partition)
+		if ok && last != 0 && g.state != Dead {
 			v := c.Offset
 			v.recordAt = recordAt
 			o.put(c.Partition, v)
 		}
-		if waits && last == stage {
-			o.staged.remove(c.Partition)
+		if last == stage {
+			o.unstage(c.Partition)
 		}
 	}
 }
@@ -241,7 +262,7 @@ func (g *Group) RemoveOffsets(partitions []TopicPartition) []TopicPartition {
 	o := &g.offsets
 	var removed []TopicPartition
 	for _, p := range partitions {
-		o.staged.remove(p)
+		o.unstage(p)
 		for id, txn := range o.txns {
 			if delete(txn, p); len(txn) == 0 {
 				delete(o.txns, id)
@@ -281,7 +302,7 @@ func (g *Group) ExpireOffsets(nowMs, retentionMs int64) []TopicPartition {
 	}
 	var expired []TopicPartition
 	for p, v := range g.offsets.committed.all() {
-		if _, waits := g.offsets.staged.get(p); waits || contains(keep, p.Topic) {
+		if g.offsets.stage(p) != 0 || contains(keep, p.Topic) {
 			continue
 		}
 		base := v.CommittedMs

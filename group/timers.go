@@ -10,6 +10,7 @@ import (
 // heap with at most one place per group. Deadlines that move away cost nothing:
 // the group is called at the old one and says when next.
 type timers struct {
+	began   time.Time  // what the times in the heap are counted from
 	mu      sync.Mutex // a leaf; guards heap
 	heap    timerHeap
 	changed chan struct{} // one slot: the first deadline is another
@@ -17,19 +18,19 @@ type timers struct {
 
 // timer is a group's place in the heap.
 type timer struct {
-	at    time.Time
-	index int  // where in is set
-	in    bool // it is in the heap
+	at    time.Duration // since timers.began
+	index int32         // where in is set
+	in    bool          // it is in the heap
 }
 
-func (t *timers) init() { t.changed = make(chan struct{}, 1) }
+func (t *timers) init() { t.began, t.changed = time.Now(), make(chan struct{}, 1) }
 
 // set has e called at the time, instead of when it was asked for before.
-func (t *timers) set(e *entry, at time.Time) {
+func (t *timers) set(e *entry, at time.Duration) {
 	t.mu.Lock()
 	e.timer.at = at
 	if e.timer.in {
-		heap.Fix(&t.heap, e.timer.index)
+		heap.Fix(&t.heap, int(e.timer.index))
 	} else {
 		heap.Push(&t.heap, e)
 	}
@@ -48,7 +49,7 @@ func (t *timers) run(done <-chan struct{}, call func(*entry)) {
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
 	for {
-		e, wait := t.next(time.Now())
+		e, wait := t.next(time.Since(t.began))
 		if e != nil {
 			call(e)
 			continue
@@ -64,14 +65,14 @@ func (t *timers) run(done <-chan struct{}, call func(*entry)) {
 }
 
 // next takes out an entry that is due, or tells how long to wait.
-func (t *timers) next(now time.Time) (due *entry, wait time.Duration) {
+func (t *timers) next(now time.Duration) (due *entry, wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.heap) == 0 {
 		return nil, time.Hour
 	}
-	if first := t.heap[0]; first.timer.at.After(now) {
-		return nil, first.timer.at.Sub(now)
+	if first := t.heap[0]; first.timer.at > now {
+		return nil, first.timer.at - now
 	}
 	return heap.Pop(&t.heap).(*entry), 0
 }
@@ -80,16 +81,16 @@ func (t *timers) next(now time.Time) (due *entry, wait time.Duration) {
 type timerHeap []*entry
 
 func (h timerHeap) Len() int           { return len(h) }
-func (h timerHeap) Less(i, j int) bool { return h[i].timer.at.Before(h[j].timer.at) }
+func (h timerHeap) Less(i, j int) bool { return h[i].timer.at < h[j].timer.at }
 func (h timerHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].timer.index, h[j].timer.index = i, j
+	h[i].timer.index, h[j].timer.index = int32(i), int32(j)
 }
 
 // Push is heap.Interface's.
 func (h *timerHeap) Push(x any) {
 	e := x.(*entry)
-	e.timer.index, e.timer.in = len(*h), true
+	e.timer.index, e.timer.in = int32(len(*h)), true
 	*h = append(*h, e)
 }
 
