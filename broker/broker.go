@@ -190,7 +190,7 @@ func (b *Broker) settleIdentity(ctx context.Context) error {
 	b.cfg = b.cfg.WithBrokerID(b.id.brokerID)
 	b.dynamic = settings.NewDynamic(b.cfg)
 	b.dynamic.RefuseUnless(checkSupported)
-	b.configs = newConfigs(b.store, b.dynamic, b.id.brokerID, b.logger)
+	b.configs = newConfigs(b.ctx, b.store, b.dynamic, b.id.brokerID, b.logger)
 	if err := b.configs.readBrokers(ctx); err != nil {
 		return err
 	}

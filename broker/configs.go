@@ -20,6 +20,8 @@ import (
 // and then what /config/changes names, and applies them to logs and to the
 // broker's own settings. One goroutine does it all.
 type configs struct {
+	ctx     context.Context // ends when the broker stops
+	attempt time.Duration   // how long a read of a topic's configuration goes on before the log tells of it
 	store   *zkstore.Store
 	dynamic *settings.Dynamic
 	broker  string // the broker's entity name
@@ -40,9 +42,17 @@ type configs struct {
 // changeExpiration is the age at which notifications are purged (a constant in Kafka too).
 const changeExpiration = 15 * time.Minute
 
-func newConfigs(store *zkstore.Store, dynamic *settings.Dynamic, brokerID int32, log *logrus.Logger) *configs {
+// A read of a topic's configuration that had no answer for configAttempt is told
+// of in the log and, a configPause later, tried again.
+const (
+	configAttempt = 30 * time.Second
+	configPause   = 100 * time.Millisecond
+)
+
+// newConfigs makes the configs of a broker that stops when ctx ends.
+func newConfigs(ctx context.Context, store *zkstore.Store, dynamic *settings.Dynamic, brokerID int32, log *logrus.Logger) *configs {
 	return &configs{
-		store: store, dynamic: dynamic, broker: strconv.Itoa(int(brokerID)),
+		ctx: ctx, attempt: configAttempt, store: store, dynamic: dynamic, broker: strconv.Itoa(int(brokerID)),
 		log: kafkalog.For(log, "kafka.server.ZkConfigManager"), uncleanEnabled: func(string) {},
 		wake: make(chan struct{}, 1), last: -1, topics: map[string]map[string]string{},
 	}
@@ -87,11 +97,21 @@ func (c *configs) known(topic string) *settings.Topic {
 	return c.effective(topic, overrides)
 }
 
-// TopicConfig reads a topic's configuration from ZooKeeper, for a log being created.
+// TopicConfig reads a topic's configuration from ZooKeeper, for a log being
+// created. While ZooKeeper does not answer it waits, as Kafka does, until it does
+// or the broker stops: the controller tells of a new partition once, and would
+// not repeat what was refused.
 func (c *configs) TopicConfig(topic string) (*settings.Topic, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	overrides, err := c.store.Config(ctx, zkstore.EntityTopics, topic)
+	overrides, err := c.read(topic)
+	for errors.Is(err, context.DeadlineExceeded) || errors.Is(err, zkstore.ErrSessionExpired) {
+		c.log.Warnf("The configuration of topic %s cannot be read while ZooKeeper does not answer (%v); its partitions wait here until it does", topic, err)
+		select {
+		case <-c.ctx.Done():
+			return nil, c.ctx.Err()
+		case <-time.After(configPause):
+		}
+		overrides, err = c.read(topic)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +119,13 @@ func (c *configs) TopicConfig(topic string) (*settings.Topic, error) {
 	c.topics[topic] = overrides
 	c.mu.Unlock()
 	return c.effective(topic, overrides), nil
+}
+
+// read reads a topic's overrides within the time that one attempt may take.
+func (c *configs) read(topic string) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.attempt)
+	defer cancel()
+	return c.store.Config(ctx, zkstore.EntityTopics, topic)
 }
 
 // effective is the configuration with the overrides; what cannot be used of
