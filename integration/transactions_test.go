@@ -14,8 +14,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/peerlink"
 )
 
 // Transactions of a real broker's coordinator on partitions and group offsets
@@ -64,6 +66,13 @@ func playTransactions(t *testing.T, release, protocol string) {
 	if sum := committedOffsets(t, c.member(1).address(), "copier", "in"); sum != copied {
 		t.Errorf("the copier has committed %d offsets, want %d", sum, copied)
 	}
+	y := newTransactor(t, c, "y")
+	x.begin("aborted-after-a-crash")
+	y.begin("committed-after-a-crash")
+	c.crashLeader("out", 1)
+	x.end(false, "aborted-by-the-leader-that-came-back")
+	y.end(true, "committed-by-the-leader-that-came-back")
+	fenceLateProducer(t, c)
 	x.end(true, lastRecord)
 	x.finish("java", lastRecord)
 
@@ -72,10 +81,10 @@ func playTransactions(t *testing.T, release, protocol string) {
 		want = append(want, fmt.Sprint("r", i))
 	}
 	for _, m := range c.members {
-		checkCommitted(t, m, "out", x.committed)
+		checkCommitted(t, m, "out", slices.Concat(x.committed, y.committed))
 		checkCommitted(t, m, "java", append(slices.Clone(want), lastRecord, lastRecord))
 	}
-	for _, topic := range []string{"out", "java"} {
+	for _, topic := range []string{"out", "java", "late"} {
 		c.awaitIdentical(topic, 2, c.members...)
 		c.compareTxnIndexes(topic, 2)
 	}
@@ -194,6 +203,80 @@ func (c *cluster) leadBy(topic string, partition, id int32) {
 		s, _ := c.state(topic, partition)
 		return s.Leader == id
 	})
+}
+
+// crashLeader kills a member in the middle of what it leads, and gives it the
+// lead of the topic's first partition again once it is back: what it knows of
+// open transactions then is what it rebuilt from its disk.
+func (c *cluster) crashLeader(topic string, id int32) {
+	c.t.Helper()
+	m := c.member(id)
+	c.leadBy(topic, 0, id)
+	m.process().Kill()
+	c.restart(m)
+	c.awaitInSync(topic, 2, c.ids()...)
+	c.leadBy(topic, 0, id)
+}
+
+// fenceLateProducer has a producer's transaction aborted by the next instance
+// with its transactional id, and its late records refused by our leader just as
+// by a real one.
+func fenceLateProducer(t *testing.T, c *cluster) {
+	t.Helper()
+	c.createTopic("late", [][]int32{{1, 2, 3}, {2, 1, 3}}, "min.insync.replicas=2")
+	coordinator := link(t, c.member(2).address())
+	initialize := func() (id int64, epoch int16) {
+		t.Helper()
+		testkit.Eventually(t, 30*time.Second, "the coordinator to give a producer id", func() bool {
+			req := kmsg.NewPtrInitProducerIDRequest()
+			req.Version, req.TransactionalID, req.TransactionTimeoutMillis = 4, kmsg.StringPtr("late"), 60000
+			resp, err := coordinator.Do(background(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer := resp.(*kmsg.InitProducerIDResponse)
+			id, epoch = answer.ProducerID, answer.ProducerEpoch
+			return answer.ErrorCode == 0
+		})
+		return id, epoch
+	}
+	id, epoch := initialize()
+	req := kmsg.NewPtrAddPartitionsToTxnRequest()
+	req.Version, req.TransactionalID, req.ProducerID, req.ProducerEpoch = 3, "late", id, epoch
+	topic := kmsg.NewAddPartitionsToTxnRequestTopic()
+	topic.Topic, topic.Partitions = "late", []int32{0, 1}
+	req.Topics = append(req.Topics, topic)
+	resp, err := coordinator.Do(background(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range resp.(*kmsg.AddPartitionsToTxnResponse).Topics[0].Partitions {
+		if p.ErrorCode != 0 {
+			t.Fatalf("late-%d cannot be added to the transaction: error %d", p.Partition, p.ErrorCode)
+		}
+	}
+	leaders := []*peerlink.Link{link(t, c.member(1).address()), coordinator}
+	produce := func(what string, sequence int32, want int16) {
+		t.Helper()
+		for p, leader := range leaders {
+			req := produceRequest("late", int32(p), transactionalBatch(id, epoch, sequence), 9)
+			req.TransactionID = kmsg.StringPtr("late")
+			resp, err := leader.Do(background(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode; got != want {
+				t.Errorf("%s to late-%d, led by %s: error %d, want %d", what, p, c.member(int32(p+1)), got, want)
+			}
+		}
+	}
+	produce("a record", 0, 0)
+	if next, bumped := initialize(); next == id && bumped <= epoch {
+		t.Errorf("the next instance has epoch %d after %d", bumped, epoch)
+	}
+	const invalidProducerEpoch = 47
+	produce("a late record", 1, invalidProducerEpoch)
+	produce("a record sent again", 0, invalidProducerEpoch)
 }
 
 // checkCommitted reads a topic with read_committed through a member, with three
