@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -51,5 +52,16 @@ func BenchmarkRead(b *testing.B) {
 				data.Release()
 			}
 		})
+	}
+}
+
+// BenchmarkCreateLogs makes the logs of new partitions.
+func BenchmarkCreateLogs(b *testing.B) {
+	h := start(b, vfs.OS(), func(c *ManagerConfig) { c.Dirs = []string{b.TempDir()} })
+	b.ReportAllocs()
+	for i := int32(0); b.Loop(); i++ {
+		if _, err := h.GetOrCreate(tpOf("made", i), metadata.TopicID{1}, testTopic(), true); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 // loading is what is known of a log before it is opened.
 type loading struct {
+	fresh         bool  // the directory was just made: nothing is in it
 	clean         bool  // the directory was closed in order
 	recoveryPoint int64 // as checkpointed, 0 when unknown
 	logStart      int64 // as checkpointed, 0 when unknown
@@ -85,7 +86,9 @@ func (ld *loader) load() error {
 // openState opens what a log keeps beside its segments.
 func (ld *loader) openState() (err error) {
 	l := ld.l
-	if ld.env.keepTopicIDs {
+	if ld.fresh {
+		// no topic id yet
+	} else if ld.env.keepTopicIDs {
 		l.topicID, err = readPartitionMetadata(ld.env.fs, ld.path)
 	} else {
 		err = removePartitionMetadata(ld.env.fs, ld.path)
@@ -124,8 +127,10 @@ func (ld *loader) settle(logEnd int64) error {
 	for i, s := range ld.segments {
 		bases[i] = s.base
 	}
-	if err := l.producers.removeStraySnapshots(bases); err != nil {
-		return err
+	if !ld.fresh {
+		if err := l.producers.removeStraySnapshots(bases); err != nil {
+			return err
+		}
 	}
 	if err := rebuildState(l.producers, ld.segments, logStart, logEnd, ld.config.Magic, ld.clean, ld.env, ld.stateLog); err != nil {
 		return err
@@ -212,6 +217,9 @@ func (ld *loader) loadSegment(base int64, names []string) error {
 
 // list names the files in the partition directory, sorted.
 func (ld *loader) list() ([]string, error) {
+	if ld.fresh {
+		return nil, nil
+	}
 	entries, err := ld.env.fs.ReadDir(ld.path)
 	if err != nil {
 		return nil, err

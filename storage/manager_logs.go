@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -160,12 +161,14 @@ func (m *Manager) createIn(tp TopicPartition, d *logDir, kind dirKind, c *settin
 	}
 	what := fmt.Sprintf("Error while creating log for %s in dir %s", name, d.path)
 	path := d.file(name)
+	_, err := m.config.FS.Stat(path)
+	absent := errors.Is(err, fs.ErrNotExist)
 	if err := m.config.FS.MkdirAll(path, 0o755); err != nil {
 		return nil, d.fail(what, err)
 	}
 	// The directory was not there, or holds what a crash left of a creation: in
 	// both cases nothing in it is known to be sound.
-	l, err := openLog(d, m.env, path, tp, kind, c, loading{})
+	l, err := openLog(d, m.env, path, tp, kind, c, loading{fresh: absent})
 	if err != nil {
 		return nil, d.fail(what, err)
 	}

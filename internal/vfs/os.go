@@ -24,11 +24,27 @@ var (
 )
 
 func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
-	f, err := os.OpenFile(name, flag, perm)
+	f, err := open(name, flag, perm)
 	if err != nil {
 		return nil, err
 	}
 	return osFile{f}, nil
+}
+
+// open is os.OpenFile for regular files and directories: it does not try
+// whether the poller takes them, which it never does and which costs more system
+// calls than opening.
+func open(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	for {
+		fd, err := unix.Open(name, flag|unix.O_CLOEXEC, uint32(perm.Perm()))
+		switch err {
+		case nil:
+			return os.NewFile(uintptr(fd), name), nil
+		case unix.EINTR:
+		default:
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+	}
 }
 
 // Preallocate sets the length only, as Java does; the volume gives blocks as
@@ -49,7 +65,7 @@ func (osFS) Stat(name string) (fs.FileInfo, error)        { return os.Stat(name)
 func (osFS) ReadDir(name string) ([]fs.DirEntry, error)   { return os.ReadDir(name) }
 
 func (osFS) SyncDir(name string) error {
-	d, err := os.Open(name)
+	d, err := open(name, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
