@@ -44,6 +44,7 @@ func TestWaiterIsWokenByWhatItWaitsForOnly(t *testing.T) {
 		if got := <-done; got != satisfied || looks != 3 {
 			t.Errorf("outcome %d after %d looks", got, looks)
 		}
+		synctest.Wait() // for its end, after it has told
 		if list.count.Load() != 0 || list.head != nil {
 			t.Error("the registration is still there")
 		}
