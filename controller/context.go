@@ -102,6 +102,18 @@ func (c *controllerContext) replicaOnline(id int32, tp TopicPartition) bool {
 	return c.live(id) && !c.offlineDirs[id][tp]
 }
 
+// setServed notes whether a replica's broker can serve it.
+func (c *controllerContext) setServed(r replicaID, served bool) {
+	if served {
+		delete(c.offlineDirs[r.Broker], r.TopicPartition)
+		return
+	}
+	if c.offlineDirs[r.Broker] == nil {
+		c.offlineDirs[r.Broker] = map[TopicPartition]bool{}
+	}
+	c.offlineDirs[r.Broker][r.TopicPartition] = true
+}
+
 // replicaOnlineOrLeaving is replicaOnline, but a broker that shuts down counts.
 func (c *controllerContext) replicaOnlineOrLeaving(id int32, tp TopicPartition) bool {
 	return c.registered(id) && !c.offlineDirs[id][tp]

@@ -225,10 +225,7 @@ func (m *Machine) failover() error {
 	}
 	m.log.Infof("Sending update metadata request")
 	m.sendUpdateMetadata(m.c.registeredIDs())
-	if err := m.startReplicas(); err != nil {
-		return err
-	}
-	if err := m.startPartitions(); err != nil {
+	if err := m.startAll(); err != nil {
 		return err
 	}
 	m.log.Infof("Ready to serve as the new controller with epoch %d", m.c.epoch)

@@ -86,8 +86,14 @@ func (s *fakeStore) putTopic(t zkstore.TopicNode) {
 
 func (s *fakeStore) putState(tp TopicPartition, st zkstore.PartitionState) {
 	st.Version = s.states[tp].Version + 1
-	s.states[tp] = st
+	s.keep(tp, st)
 	s.nodeChanged(zkstore.PartitionStatePath(tp))
+}
+
+// keep stores a state as of now.
+func (s *fakeStore) keep(tp TopicPartition, st zkstore.PartitionState) {
+	st.Zxid = s.czxid
+	s.states[tp] = st
 }
 
 func (s *fakeStore) markDeletion(topic string) {
@@ -395,7 +401,7 @@ func (s *fakeStore) CreatePartitionStates(_ context.Context, f zkstore.Fence, st
 			continue
 		}
 		s.journal("zk create %s", stateLine(tp, states[tp]))
-		s.states[tp] = states[tp]
+		s.keep(tp, states[tp])
 	}
 	return failed, nil
 }
@@ -420,7 +426,7 @@ func (s *fakeStore) SetPartitionStates(_ context.Context, f zkstore.Fence, state
 			failed[tp] = zkstore.ErrBadVersion
 		default:
 			st.Version++
-			s.states[tp] = st
+			s.keep(tp, st)
 			written[tp] = st.Version
 			s.journal("zk set %s", stateLine(tp, st))
 			s.nodeChanged(zkstore.PartitionStatePath(tp))

@@ -146,6 +146,7 @@ type PartitionState struct {
 	ISR             []int32
 	Recovering      bool    // leader_recovery_state 1
 	Version         Version // dataVersion = partition epoch
+	Zxid            int64   // mzxid: of the transaction that wrote it; set by reads
 }
 
 func encodePartitionState(p PartitionState) []byte {

@@ -101,7 +101,7 @@ func (s *Store) PartitionStates(ctx context.Context, tps []TopicPartition) (map[
 			s.kafkaLog.WithError(err).Warnf("Ignoring the state of partition %s-%d: %s cannot be decoded", tp.Topic, tp.Partition, paths[i])
 			continue
 		}
-		state.Version = nodes[i].stat.Version
+		state.Version, state.Zxid = nodes[i].stat.Version, nodes[i].stat.Mzxid
 		states[tp] = state
 	}
 	return states, nil
