@@ -31,6 +31,7 @@ type broker struct {
 	pausedUntil  time.Duration
 	zkCutUntil   time.Duration
 	dirty        [partitionCount]bool // it crashed with unsynced data of it lost, and has not caught up yet
+	leaving      bool                 // it was told to stop in order
 	expiring     bool                 // the loss of the session is queued, but not handled yet
 	registered   int64
 	store        *zkstore.Driven
@@ -121,7 +122,7 @@ func (c configs) TopicConfig(string) (*settings.Topic, error) { return c.topic, 
 func (b *broker) boot() {
 	w := b.w
 	b.life++
-	b.alive, b.registered, b.expiring = true, -1, false
+	b.alive, b.registered, b.expiring, b.leaving = true, -1, false, false
 	life := b.life
 	w.say("broker %d starts", b.id)
 	logger := b.logger()

@@ -27,6 +27,7 @@ type checker struct {
 	seen           map[seenKey]seenState
 	leaders        map[leaderKey]int32
 	states         [partitionCount]partitionState // as in ZooKeeper
+	assignments    [partitionCount]assignment     // the same
 	controller     *zkConn                        // whose term it is
 }
 
@@ -76,6 +77,9 @@ func (c *checker) wrote(by *zkConn, ops ...tree.Op) {
 		if path == zkstore.ControllerEpochPath && len(ops) > 1 {
 			c.controller = by
 			c.w.say("broker %d is the controller, epoch %s", by.b.id, data)
+		}
+		if path == zkstore.TopicPath(topicName) {
+			c.assigned(data)
 		}
 		for p := range int32(partitionCount) {
 			if path == zkstore.PartitionStatePath(tp(p)) {
@@ -266,7 +270,7 @@ func (w *world) settled() bool {
 	for p := range int32(partitionCount) {
 		producer := w.producers[p]
 		producer.ended = true
-		if producer.acked < len(producer.batches) || len(w.check.states[p].ISR) != brokerCount {
+		if producer.acked < len(producer.batches) || len(w.check.states[p].ISR) != brokerCount || !w.check.assignments[p].whole() {
 			return false
 		}
 		for _, b := range w.brokers {

@@ -37,7 +37,11 @@ func (w *world) fault() {
 }
 
 func (w *world) strike(b *broker) {
-	switch w.random.IntN(9) {
+	kinds := 9
+	if w.cfg.Moves {
+		kinds = 12
+	}
+	switch w.random.IntN(kinds) {
 	case 0, 1:
 		if b.alive {
 			b.crash(vfs.Everything)
@@ -73,16 +77,24 @@ func (w *world) strike(b *broker) {
 			w.say("the session of the controller %s ends", data)
 			w.fired(w.tree.End(stat.EphemeralOwner))
 		}
+	case 9, 10:
+		w.move()
+	case 11:
+		if b.alive && !b.leaving {
+			w.say("broker %d is told to stop", b.id)
+			b.leaving = true
+			b.after(0, func() { b.leave(shutdownTries) })
+		}
 	}
 }
 
-// clean says that no broker lacks data that it lost in a crash. Until then
+// clean says that no replica lacks data that it lost in a crash. Until then
 // nothing else goes wrong: Kafka keeps what is acknowledged through any one loss
 // of unsynced data, not through a second failure before the first is mended.
 func (w *world) clean() bool {
 	for _, b := range w.brokers {
 		for p := range int32(partitionCount) {
-			if !b.clean(p) {
+			if slices.Contains(w.check.assignments[p].replicas, b.id) && !b.clean(p) {
 				return false
 			}
 		}
@@ -143,5 +155,8 @@ func (w *world) heal() {
 	clear(w.cut)
 	for _, b := range w.brokers {
 		b.pausedUntil, b.zkCutUntil = min(b.pausedUntil, w.now), min(b.zkCutUntil, w.now)
+	}
+	if w.cfg.Moves {
+		w.makeWhole()
 	}
 }

@@ -34,7 +34,11 @@ type batch struct {
 }
 
 func newProducer(w *world, partition int32) *producer {
-	return &producer{w: w, partition: partition, limit: 1 + w.random.IntN(5), leader: partition % brokerCount}
+	p := &producer{w: w, partition: partition, limit: 1 + w.random.IntN(5), leader: partition % brokerCount}
+	if w.cfg.Moves && w.cfg.Seed%2 == 0 { // see broker.stop
+		p.limit = 1
+	}
+	return p
 }
 
 // produce makes a batch now and then.

@@ -15,6 +15,7 @@ import (
 var (
 	seeds = flag.Int("seeds", 24, "how many seeds TestSeeds runs")
 	first = flag.Uint64("first", 1, "the first seed of TestSeeds")
+	moves = flag.Bool("moves", true, "also reassign replicas and stop brokers in order")
 	trace = flag.Uint64("seed", 0, "print the trace of this seed, with the brokers' log lines")
 )
 
@@ -26,7 +27,7 @@ func TestSeeds(t *testing.T) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for n := next.Add(1); n <= int64(*seeds); n = next.Add(1) {
-				r := Run(Config{Seed: *first + uint64(n) - 1})
+				r := Run(Config{Seed: *first + uint64(n) - 1, Moves: *moves})
 				events.Add(int64(r.Events))
 				acked.Add(int64(r.Acked))
 				faults.Add(int64(r.Faults))
@@ -83,11 +84,11 @@ func TestTheSameSeedGivesTheSameTrace(t *testing.T) {
 func TestTraceOfOneSeed(t *testing.T) {
 	if *trace == 0 {
 		*trace = 1
-		if r := Run(Config{Seed: *trace}); r.Err != nil {
+		if r := Run(Config{Seed: *trace, Moves: *moves}); r.Err != nil {
 			t.Error(r.Err)
 		}
 		return
 	}
-	r := Run(Config{Seed: *trace, Trace: os.Stdout, Logs: os.Stdout})
+	r := Run(Config{Seed: *trace, Moves: *moves, Trace: os.Stdout, Logs: os.Stdout})
 	fmt.Printf("%+v\n", r)
 }

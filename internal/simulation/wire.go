@@ -74,7 +74,7 @@ func (w *world) send(from *broker, to int32, req kmsg.Request, got func(response
 			if w.isCut(sender, to) {
 				return
 			}
-			if !b.alive {
+			if !b.alive || b.registered < 0 { // requests are served from the registration on
 				arrive(time.Millisecond, response{err: errRefused})
 				return
 			}
@@ -209,6 +209,8 @@ func (b *broker) handle(req kmsg.Request, reply func(kmsg.Response)) {
 			return
 		}
 		controller.Requests{Agenda: b.control}.AlterPartition(req, func(resp *kmsg.AlterPartitionResponse) { reply(resp) })
+	case *kmsg.ControlledShutdownRequest:
+		b.serveShutdown(req, reply)
 	case *kmsg.FetchRequest:
 		b.serveFetch(req, reply)
 	case *kmsg.OffsetForLeaderEpochRequest:

@@ -17,6 +17,7 @@
 //	producer.go   idempotent producers with acks=all
 //	check.go      what must hold
 //	faults.go     what goes wrong
+//	moves.go      reassignments and orderly stops
 package simulation
 
 import (
@@ -36,6 +37,8 @@ type Config struct {
 	Chaos time.Duration // how long things go wrong, in the cluster's time; 0: 15 s
 	Trace io.Writer     // gets a line per event; nil: nobody
 	Logs  io.Writer     // gets the brokers' log lines; nil: nobody
+	// Moves has replicas reassigned and brokers stopped in order, too.
+	Moves bool
 }
 
 // Result is what a run came to.

@@ -1,0 +1,144 @@
+package simulation
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/replication"
+)
+
+// What people do to a cluster while other things go wrong: they move replicas,
+// call that off, and stop brokers in order.
+
+// assignment is a partition's part of the topic's node.
+type assignment struct{ replicas, adding, removing []int32 }
+
+// whole says that all brokers have a replica, and that none is on its way.
+func (a assignment) whole() bool {
+	return len(a.replicas) == brokerCount && len(a.adding)+len(a.removing) == 0
+}
+
+// assigned notes what a write of the topic's node says.
+func (c *checker) assigned(data []byte) {
+	var node struct {
+		Partitions map[int32][]int32 `json:"partitions"`
+		Adding     map[int32][]int32 `json:"adding_replicas"`
+		Removing   map[int32][]int32 `json:"removing_replicas"`
+	}
+	if err := json.Unmarshal(data, &node); err != nil || len(node.Partitions) != partitionCount {
+		c.w.fail("the topic's node is written as %q: %v", data, err)
+		return
+	}
+	c.w.say("the topic's node is written: %s", data)
+	for p := range int32(partitionCount) {
+		a := assignment{node.Partitions[p], node.Adding[p], node.Removing[p]}
+		c.assignments[p] = a
+		for _, id := range append(slices.Clone(a.adding), a.removing...) {
+			if !slices.Contains(a.replicas, id) {
+				c.w.fail("partition %d adds %v and removes %v, but has the replicas %v", p, a.adding, a.removing, a.replicas)
+			}
+		}
+	}
+}
+
+// move asks for a partition on other replicas, of which there are always enough
+// for acks=all, or calls such a move off.
+func (w *world) move() {
+	p := w.random.Int32N(partitionCount)
+	if w.chance(4) {
+		w.reassign(p, nil)
+		return
+	}
+	var replicas []int32
+	for _, id := range w.random.Perm(brokerCount)[:brokerCount-w.random.IntN(2)] {
+		replicas = append(replicas, int32(id))
+	}
+	w.reassign(p, replicas)
+}
+
+// reassign asks whoever takes itself for the controller; nil calls off.
+func (w *world) reassign(p int32, replicas []int32) {
+	for _, b := range w.brokers {
+		if !b.alive || !b.control.m.Active() {
+			continue
+		}
+		w.say("partition %d shall be on %v", p, replicas)
+		b.after(0, func() {
+			targets := map[replication.TopicPartition][]int32{tp(p): replicas}
+			controller.Requests{Agenda: b.control}.AlterPartitionReassignments(targets, func(results map[replication.TopicPartition]error, err error) {
+				w.say("broker %d answers that: %v, %v", b.id, results[tp(p)], err)
+			})
+		})
+	}
+}
+
+// makeWhole gives all brokers a replica again, once nothing goes wrong any more.
+func (w *world) makeWhole() {
+	for p := range int32(partitionCount) {
+		if a := w.check.assignments[p]; !a.whole() && (len(a.removing) > 0 || len(a.adding) == 0) {
+			w.reassign(p, []int32{p % brokerCount, (p + 1) % brokerCount, (p + 2) % brokerCount})
+		}
+	}
+	w.after(time.Second, w.makeWhole)
+}
+
+const shutdownTries = 3
+
+// leave stops the broker in order, after it has asked the controller to let
+// others lead: some times, and then all the same.
+func (b *broker) leave(tries int) {
+	if tries == 0 {
+		b.stop()
+		return
+	}
+	req := kmsg.NewPtrControlledShutdownRequest()
+	req.Version, req.BrokerID, req.BrokerEpoch = 3, b.id, b.registered
+	b.w.send(b, b.cache.Snapshot().ControllerID, req, func(resp response) {
+		if resp.err == nil {
+			if answer := resp.message.(*kmsg.ControlledShutdownResponse); answer.ErrorCode == 0 && len(answer.PartitionsRemaining) == 0 {
+				b.stop()
+				return
+			}
+		}
+		b.after(200*time.Millisecond, func() { b.leave(tries - 1) })
+	})
+}
+
+// stop ends the broker with its logs and its session closed. A log that was
+// closed remembers the last batch of each producer only, as in Kafka, so producers
+// with more of them in flight could not go on: with them the broker is killed.
+func (b *broker) stop() {
+	b.w.say("broker %d stops", b.id)
+	several := slices.ContainsFunc(b.w.producers, func(p *producer) bool { return p.limit > 1 })
+	if !several {
+		b.replicas.CheckpointHighWatermarks()
+		if err := b.logs.Close(); err != nil {
+			b.w.fail("broker %d, closing the logs: %v", b.id, err)
+		}
+	}
+	if b.conn != nil && b.w.tree.Alive(b.conn.id) && !b.zkBlocked() {
+		b.w.fired(b.w.tree.End(b.conn.id))
+	}
+	b.crash(vfs.Everything)
+	b.w.after(b.w.between(longestWay+100*time.Millisecond, 5*time.Second), b.boot)
+}
+
+// serveShutdown is ControlledShutdown.
+func (b *broker) serveShutdown(req *kmsg.ControlledShutdownRequest, reply func(kmsg.Response)) {
+	resp := req.ResponseKind().(*kmsg.ControlledShutdownResponse)
+	controller.Requests{Agenda: b.control}.ControlledShutdown(req.BrokerID, req.BrokerEpoch, func(remaining []controller.TopicPartition, err error) {
+		resp.ErrorCode = int16(protocol.CodeOf(err))
+		for _, tp := range remaining {
+			part := kmsg.NewControlledShutdownResponsePartitionsRemaining()
+			part.Topic, part.Partition = tp.Topic, tp.Partition
+			resp.PartitionsRemaining = append(resp.PartitionsRemaining, part)
+		}
+		reply(resp)
+	})
+}
