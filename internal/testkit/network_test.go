@@ -80,27 +80,27 @@ func TestALaneForwardsDelaysAndLoses(t *testing.T) {
 	node := NewNetwork(t).Node("a")
 	echo(t, node)
 	lane := NewLane(t, node, 8, 7)
-	ask := func() (string, error) {
-		c, err := net.DialTimeout("tcp4", node.IP+":8", time.Second)
+	ask := func(limit time.Duration) (string, error) {
+		c, err := net.DialTimeout("tcp4", node.IP+":8", limit)
 		if err != nil {
 			return "", err
 		}
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(limit))
 		fmt.Fprintln(c, "hello")
 		return bufio.NewReader(c).ReadString('\n')
 	}
-	if got, err := ask(); got != "hello\n" {
+	if got, err := ask(20 * time.Second); got != "hello\n" {
 		t.Fatalf("%q, %v", got, err)
 	}
 	lane.Impair(0, 1)
-	if got, err := ask(); err == nil {
+	if got, err := ask(time.Second); err == nil {
 		t.Errorf("a lane that loses everything answered %q", got)
 	}
 	lane.Impair(200*time.Millisecond, 0)
 	began := time.Now()
 	for range 5 {
-		if got, err := ask(); got != "hello\n" {
+		if got, err := ask(20 * time.Second); got != "hello\n" {
 			t.Errorf("slow: %q, %v", got, err)
 		}
 	}
@@ -108,7 +108,7 @@ func TestALaneForwardsDelaysAndLoses(t *testing.T) {
 		t.Errorf("five round trips with up to 200 ms each way took %v", took)
 	}
 	lane.Impair(0, 0)
-	if got, err := ask(); got != "hello\n" {
+	if got, err := ask(20 * time.Second); got != "hello\n" {
 		t.Errorf("afterwards: %q, %v", got, err)
 	}
 }
