@@ -19,7 +19,7 @@ if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
 fi
 # Most of the integration tests' time is spent waiting for other programs, so they run in two lanes side by side:
 # those that play whole clusters for a minute or more, and all the others.
-clusters='^(TestChaos|TestOursAndRealBrokersAreOneCluster|TestARealClusterBecomesOursAndRealAgainUnderLoad|TestGroupsHoldWhateverGoes|TestRacksAndUncleanElectionsInAMixedCluster|TestReassignmentsAreCancelledAndNeverStick|TestTransactionsOfARealCoordinatorOnOurLeaders|TestAMoveBetweenLogDirsGoesOnOnARealBrokerAndBack|TestAnotherBrokerGoesOnWithTheGroup|TestTheTutorialsWorkWordForWord)$'
+clusters='^(TestChaos|TestOursAndRealBrokersAreOneCluster|TestARealClusterBecomesOursAndRealAgainUnderLoad|TestGroupsHoldWhateverGoes|TestRacksAndUncleanElectionsInAMixedCluster|TestReassignmentsAreCancelledAndNeverStick|TestTransactionsOfARealCoordinatorOnOurLeaders|TestAMoveBetweenLogDirsGoesOnOnARealBrokerAndBack|TestAnotherBrokerGoesOnWithTheGroup|TestTheTutorialsWorkWordForWord|TestAReassignmentIsThrottledByTheRealTool|TestAFailedLogDirectoryFailsOverAsWithRealBrokers|TestAClusterLosesNothingWhateverBrokerGoes)$'
 go run ./internal/testreport "$results" -- -timeout 60m -run "$clusters" ./integration & lane=$!
 go run ./internal/testreport "$results" -- -timeout 60m -skip "$clusters" ./integration/... || failed=1
 wait "$lane" || failed=1

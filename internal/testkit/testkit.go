@@ -156,8 +156,29 @@ func (p *Process) AwaitOutput(text string, limit time.Duration) error {
 	}
 }
 
-// Signal sends sig to the process.
-func (p *Process) Signal(sig syscall.Signal) { _ = p.Cmd.Process.Signal(sig) }
+// Signal sends sig to the process. After SIGSTOP it returns when every thread
+// stands still: on a busy machine some would go on for a while and answer a
+// request that the test expects to go without an answer.
+func (p *Process) Signal(sig syscall.Signal) {
+	_ = p.Cmd.Process.Signal(sig)
+	for end := time.Now().Add(10 * time.Second); sig == syscall.SIGSTOP && p.runs() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// runs says whether a thread of the process is neither stopped nor gone.
+func (p *Process) runs() bool {
+	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Cmd.Process.Pid))
+	for _, file := range stats {
+		stat, _ := os.ReadFile(file)
+		// pid (name) state ...: the name may hold anything.
+		_, state, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
+		if len(state) > 0 && !bytes.ContainsRune([]byte("TtZX"), rune(state[0])) {
+			return true
+		}
+	}
+	return false
+}
 
 // Kill ends the process with SIGKILL and waits until it is gone.
 func (p *Process) Kill() {
