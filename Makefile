@@ -12,7 +12,7 @@ help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## build the one static binary, ./monedula
-	@CGO_ENABLED=0 go build -o monedula ./cmd/monedula
+	@CGO_ENABLED=0 go build -trimpath -o monedula ./cmd/monedula
 
 run: ## install what is missing, build, start ZooKeeper and a broker on localhost:9092; Ctrl-C stops both
 	@scripts/run.sh

@@ -4,15 +4,17 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${1:-60}
-said=$(mktemp)
-trap 'rm -f "$said"' EXIT
-grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | sort | while read -r file; do
-  dir=$(dirname "$file")
-  for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file"); do
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+corpora=$(go env GOCACHE)/fuzz
+for dir in $(grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | xargs dirname | sort -u); do
+  go test -vet=off -c -fuzz . -o "$work/test" "$dir"
+  for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$dir"/*_test.go); do
     echo "fuzz $dir $target for ${seconds}s"
-    until go test -run '^$' -fuzz "^$target\$" -fuzztime "${seconds}s" "$dir" >"$said" 2>&1 </dev/null; do
-      # go test sometimes reports its own deadline as a failure (golang/go#75804); no input failed then, and it is run again.
-      grep -qx '    context deadline exceeded' "$said" && ! grep -q 'Failing input' "$said" || { cat "$said"; exit 1; }
+    until (cd "$dir" && "$work/test" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "${seconds}s" \
+      -test.fuzzcachedir "$corpora/$(go list)") >"$work/said" 2>&1 </dev/null; do
+      # Go sometimes takes its own deadline for a failure (golang/go#75804); no input failed then, and it runs again.
+      grep -qx '    context deadline exceeded' "$work/said" && ! grep -q 'Failing input' "$work/said" || { cat "$work/said"; exit 1; }
     done
   done
 done
