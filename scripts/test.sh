@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything `make test` does: prerequisites, lint, unit tests (those of packages whose goroutines share memory under
-# the race detector), integration tests, a short run of every fuzz target; then the slowest ten.
+# Everything `make test` does: prerequisites, lint, integration tests, a short run of every fuzz target, unit tests
+# (those of packages whose goroutines share memory under the race detector); then the slowest ten.
 # MONEDULA_TEST_ALL=1 runs the full matrices: the integration tests' and, in a further run without the race detector
 # (which makes long single-goroutine matrices ten times longer and finds nothing in them), the unit tests'; and every
 # package under the race detector.
@@ -16,21 +16,28 @@ results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 tests() { go run ./internal/testreport "$results" -- -vet=off "$@"; } # lint.sh has vetted
 unit=$(go list ./... | grep -v -e /integration -e /internal/lint)    # and run internal/lint
-single='/(admin|cmd/monedula|metadata|protocol|record|settings|tools|zkserver/tree|internal/(bench|kafkalog|scenarios|simulation|testreport))$'
+raced=$unit
+alone='/(admin|cmd/monedula|metadata|protocol|record|settings|tools|zkserver/tree|internal/(bench|kafkalog|scenarios|simulation|testreport))$'
+[ -n "${MONEDULA_TEST_ALL:-}" ] || raced=$(grep -vE "$alone" <<<"$unit")
 failed=0
-if [ -z "${MONEDULA_TEST_ALL:-}" ]; then
-  tests -race $(grep -vE "$single" <<<"$unit") || failed=1
-  tests $(grep -E "$single" <<<"$unit") || failed=1
-else
-  env -u MONEDULA_TEST_ALL go run ./internal/testreport "$results" -- -vet=off -race $unit || failed=1
-  tests -timeout 30m $unit || failed=1
-fi
-# Most of the integration tests' time is spent waiting for other programs, so they run in two lanes side by side:
-# those that play whole clusters for a minute or more, and all the others.
+
+# Most of the integration tests' time is spent waiting for other programs, so they run in two lanes side by side: those
+# that play whole clusters, and all the others. What only computes takes the time they leave, at the lowest priority.
 clusters='^(TestChaos|TestOursAndRealBrokersAreOneCluster|TestARealClusterBecomesOursAndRealAgainUnderLoad|TestGroupsHoldWhateverGoes|TestRacksAndUncleanElectionsInAMixedCluster|TestReassignmentsAreCancelledAndNeverStick|TestTransactionsOfARealCoordinatorOnOurLeaders|TestAMoveBetweenLogDirsGoesOnOnARealBrokerAndBack|TestAnotherBrokerGoesOnWithTheGroup|TestTheTutorialsWorkWordForWord|TestAReassignmentIsThrottledByTheRealTool|TestAFailedLogDirectoryFailsOverAsWithRealBrokers|TestAClusterLosesNothingWhateverBrokerGoes)$'
 tests -count 1 -timeout 60m -run "$clusters" ./integration & lane=$!
+{
+  nice -n 19 go test -vet=off -race -exec true $raced >/dev/null # compiles what is run below
+  nice -n 19 scripts/fuzz.sh "$([ -n "${MONEDULA_TEST_ALL:-}" ] && echo 20 || echo 2)"
+} & beside=$!
 tests -count 1 -timeout 60m -skip "$clusters" ./integration/... || failed=1
 wait "$lane" || failed=1
-scripts/fuzz.sh "$([ -n "${MONEDULA_TEST_ALL:-}" ] && echo 20 || echo 2)" || failed=1
+wait "$beside" || failed=1
+
+(unset MONEDULA_TEST_ALL; tests -race $raced) || failed=1
+if [ -z "${MONEDULA_TEST_ALL:-}" ]; then
+  tests $(grep -E "$alone" <<<"$unit") || failed=1
+else
+  tests -timeout 30m $unit || failed=1
+fi
 go run ./internal/testreport -summary "$results"
 exit $failed

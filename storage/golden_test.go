@@ -63,7 +63,7 @@ func goldenTopics(t *testing.T, file string, base func() *settings.Topic) map[st
 // after.
 func goldenConfig(t *testing.T, dir, clusterID, znodes string) (ManagerConfig, *lineBuffer) {
 	c, clock, lines := testConfig(vfs.OS(), dir)
-	clock.t = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	clock.set(time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC))
 	c.ClusterID = clusterID
 	c.RecoveryThreads = 4
 	topics := goldenTopics(t, znodes, testTopic)

@@ -34,7 +34,7 @@ func TestRetention(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, h := newLog(t, testTopic())
-			h.clock.t = time.UnixMilli(10 * hour)
+			h.clock.set(time.UnixMilli(10 * hour))
 			for i := int64(0); i < 4; i++ {
 				if i > 0 {
 					noError(t, l.Roll())
@@ -67,7 +67,7 @@ func TestRetentionWithoutTimestampsGoesByModificationTime(t *testing.T) {
 	fill(t, l, 1, 10, -1)
 	old := time.Now().Add(-time.Hour)
 	noError(t, h.config.FS.Chtimes(l.Path()+"/00000000000000000000.log", old))
-	h.clock.t = time.Now()
+	h.clock.set(time.Now())
 	c := testTopic()
 	c.RetentionMs = 30 * 60 * 1000
 	l.SetConfig(c)

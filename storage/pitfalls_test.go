@@ -18,7 +18,7 @@ import (
 // start never passes it (KAFKA-5634).
 func TestPitfallReplication08_RetentionStopsAtTheHighWatermark(t *testing.T) {
 	l, h := newLog(t, testTopic())
-	h.clock.t = time.UnixMilli(1 << 40)
+	h.clock.set(time.UnixMilli(1 << 40))
 	for i := range 4 {
 		if i > 0 {
 			noError(t, l.Roll())
