@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -308,13 +307,6 @@ func runRealTools(t *testing.T, release string, lines []toolLine, commands [][]s
 
 func runInOneProcess(t *testing.T, release string, lines []toolLine, commands [][]string) []said {
 	t.Helper()
-	jars, err := testkit.Script("scripts/kafka-jars.sh", release)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log4j := testkit.WriteFile(t, "log4j.properties", "log4j.rootLogger=WARN, err\nlog4j.appender.err=org.apache.log4j.ConsoleAppender\n"+
-		"log4j.appender.err.target=System.err\nlog4j.appender.err.follow=true\nlog4j.appender.err.layout=org.apache.log4j.PatternLayout\n"+
-		"log4j.appender.err.layout.ConversionPattern=[%d] %p %m (%c)%n\n")
 	var input strings.Builder
 	for i, command := range commands {
 		for _, field := range append([]string{command[0], lines[i].stdin, lines[i].until}, command[1:]...) {
@@ -322,8 +314,7 @@ func runInOneProcess(t *testing.T, release string, lines []toolLine, commands []
 		}
 		input.WriteString("\x1e")
 	}
-	cmd := exec.Command("java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dlog4j.configuration=file:"+log4j,
-		"-cp", jars+"/*", filepath.Join(testkit.Root(), "integration/testdata/ToolRunner.java"))
+	cmd := testkit.RealKafka(t, release).Command(t, "-Xmx512m", filepath.Join(testkit.Root(), "integration/testdata/ToolRunner.java"))
 	out, errs, code := testkit.Run(t, 8*time.Minute, input.String(), cmd)
 	results := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || len(results) != len(commands) {

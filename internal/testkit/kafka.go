@@ -15,11 +15,12 @@ import (
 type Kafka struct {
 	Version string
 	jars    string
+	flags   []string // of every JVM
 }
 
 var releases struct {
 	sync.Mutex
-	jars map[string]string
+	known map[string]*Kafka
 }
 
 // RealKafka resolves a release of Apache Kafka ("3.9.1", "2.8.2"); the test
@@ -28,26 +29,28 @@ func RealKafka(t testing.TB, version string) *Kafka {
 	t.Helper()
 	releases.Lock()
 	defer releases.Unlock()
-	jars := releases.jars[version]
-	if jars == "" {
-		var err error
-		if jars, err = Script("scripts/kafka-jars.sh", version); err != nil {
-			t.Fatal(err)
-		}
-		if releases.jars == nil {
-			releases.jars = map[string]string{}
-		}
-		releases.jars[version] = jars
+	if k := releases.known[version]; k != nil {
+		return k
 	}
-	return &Kafka{Version: version, jars: jars}
+	jars, err := Script("scripts/kafka-jars.sh", version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &Kafka{Version: version, jars: jars}
+	k.flags = k.classes(t)
+	if releases.known == nil {
+		releases.known = map[string]*Kafka{}
+	}
+	releases.known[version] = k
+	return k
 }
 
 // Command returns the command that runs a class of the release, such as
 // kafka.tools.DumpLogSegments, with its warnings on stderr.
 func (k *Kafka) Command(t testing.TB, heap, class string, args ...string) *exec.Cmd {
 	t.Helper()
-	java := []string{heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
-		"-Dlog4j.configuration=file:" + k.log4j(t, "WARN", "System.err"), "-cp", k.jars + "/*", class}
+	java := append([]string{heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}, k.flags...)
+	java = append(java, "-Dlog4j.configuration=file:"+k.log4j(t, "WARN", "System.err"), "-cp", k.jars+"/*", class)
 	return exec.Command("java", append(java, args...)...)
 }
 
@@ -104,8 +107,8 @@ func (k *Kafka) Broker(t testing.TB, id int, zookeeper, dir string, extra ...str
 // Start starts the broker again after Stop or Kill, on the same port and folder.
 func (b *RealBroker) Start() {
 	b.t.Helper()
-	java := []string{"-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1",
-		"-Dlog4j.configuration=file:" + b.k.log4j(b.t, "INFO", "System.out"), "-cp", b.k.jars + "/*", "kafka.Kafka", b.file}
+	java := append([]string{"-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1"}, b.k.flags...)
+	java = append(java, "-Dlog4j.configuration=file:"+b.k.log4j(b.t, "INFO", "System.out"), "-cp", b.k.jars+"/*", "kafka.Kafka", b.file)
 	proc, err := Start(fmt.Sprintf("Kafka %s broker %d", b.k.Version, b.ID), exec.Command("java", java...))
 	if err != nil {
 		b.t.Fatal(err)
@@ -118,7 +121,7 @@ func (b *RealBroker) Start() {
 
 func (k *Kafka) log4j(t testing.TB, level, target string) string {
 	t.Helper()
-	text := fmt.Sprintf("log4j.rootLogger=%s, out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\nlog4j.appender.out.target=%s\nlog4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=[%%d] %%p %%m (%%c)%%n\n", level, target)
+	text := fmt.Sprintf("log4j.rootLogger=%s, out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\nlog4j.appender.out.target=%s\nlog4j.appender.out.follow=true\nlog4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=[%%d] %%p %%m (%%c)%%n\n", level, target)
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("monedula-test-log4j-%s-%s.properties", level, target))
 	if old, err := os.ReadFile(path); err == nil && string(old) == text {
 		return path

@@ -1,0 +1,43 @@
+package testkit
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// classes returns the JVM flags with which a release's programs start twice as
+// fast: they map the classes that a broker and its tools load from an archive
+// beside the jars, as it is the loading of classes that a start spends its time
+// on. The first test that asks makes the archive, from a broker's orderly life;
+// a JVM that it does not fit does without it.
+func (k *Kafka) classes(t testing.TB) []string {
+	t.Helper()
+	archive := k.jars + ".jsa"
+	if strings.HasPrefix(k.Version, "1.") { // only its consumer is run
+		return nil
+	}
+	lock, err := os.OpenFile(archive+".lock", os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(archive); err != nil {
+		made := fmt.Sprintf("%s.%d", archive, os.Getpid())
+		k.flags = []string{"-XX:ArchiveClassesAtExit=" + made, "-Xlog:disable"}
+		b := k.Broker(t, 0, NewZooKeeper(t).Address(), "")
+		if !b.Stop(2 * time.Minute) {
+			t.Fatalf("Kafka %s did not stop in order; its output:\n%s", k.Version, tail(b.Output()))
+		}
+		if err := os.Rename(made, archive); err != nil {
+			t.Fatalf("the archive of Kafka's classes that the tests start with: %v", err)
+		}
+	}
+	return []string{"-XX:SharedArchiveFile=" + archive, "-Xlog:disable"}
+}
