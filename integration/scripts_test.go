@@ -59,8 +59,14 @@ func TestZooKeeperServerStartRunsInTheBackgroundWithDaemon(t *testing.T) {
 	if out, errs, code := testkit.Run(t, 30*time.Second, "", cmd); code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}
-	t.Cleanup(func() { _ = exec.Command("pkill", "-f", file).Run() })
-	testkit.Eventually(t, 30*time.Second, "ZooKeeper to answer", func() bool {
+	t.Cleanup(func() {
+		_ = exec.Command("pkill", "-f", file).Run()
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(logs, "zookeeper.out"))
+			t.Logf("ZooKeeper said:\n%s", log)
+		}
+	})
+	testkit.Eventually(t, 60*time.Second, "ZooKeeper to answer", func() bool {
 		out, _, code := run(t, "zookeeper-shell", address, "ls", "/")
 		return code == 0 && strings.Contains(out, "[zookeeper]")
 	})

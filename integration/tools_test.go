@@ -300,7 +300,7 @@ func runRealTools(t *testing.T, release string, lines []toolLine, commands [][]s
 			all[i], results = results[0], results[1:]
 			continue
 		}
-		all[i].stdout, all[i].stderr, all[i].code = testkit.RealKafka(t, release).Run(t, commands[i][0], commands[i][1:]...)
+		all[i].stdout, all[i].stderr, all[i].code = testkit.RealKafka(t, release).Plain().Run(t, commands[i][0], commands[i][1:]...)
 	}
 	return all
 }
@@ -314,7 +314,7 @@ func runInOneProcess(t *testing.T, release string, lines []toolLine, commands []
 		}
 		input.WriteString("\x1e")
 	}
-	cmd := testkit.RealKafka(t, release).Command(t, "-Xmx512m", filepath.Join(testkit.Root(), "integration/testdata/ToolRunner.java"))
+	cmd := testkit.RealKafka(t, release).Plain().Command(t, "-Xmx512m", filepath.Join(testkit.Root(), "integration/testdata/ToolRunner.java"))
 	out, errs, code := testkit.Run(t, 8*time.Minute, input.String(), cmd)
 	results := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || len(results) != len(commands) {

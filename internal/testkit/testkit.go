@@ -37,8 +37,8 @@ func Root() string {
 	}
 }
 
-// FreePort returns a TCP port on 127.0.0.1 that was free a moment ago and is
-// not handed out twice in this process.
+// FreePort returns a TCP port on 127.0.0.1 that was free a moment ago and that
+// no test process has been given before, as long as the one that has it lives.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	port, err := UnusedPort()
@@ -62,7 +62,9 @@ func UnusedPort() (int, error) {
 			continue
 		}
 		l.Close()
-		return port, nil
+		if claimed(port) {
+			return port, nil
+		}
 	}
 	return 0, errors.New("no free port on 127.0.0.1")
 }
@@ -71,7 +73,18 @@ const firstPort, lastPort = 16000, 32000
 
 var ports struct {
 	sync.Mutex
-	next int
+	next   int
+	claims []net.Listener // kept as long as the process lives
+}
+
+// claimed says whether the port is this process's from now on. The claim is a
+// name in Linux's abstract socket namespace, which is gone with the process.
+func claimed(port int) bool {
+	claim, err := net.Listen("unix", fmt.Sprintf("@monedula-test-port-%d", port))
+	if err == nil {
+		ports.claims = append(ports.claims, claim)
+	}
+	return err == nil
 }
 
 // Eventually waits until condition holds, looking every few milliseconds, and
