@@ -59,11 +59,12 @@ func coordinatorCases() map[int16][]differentialCase {
 	}}
 }
 
-// joinRequest asks for a membership that outlasts the test: where a session ends
-// in it, it depends on the moment what the two sides say and keep of the group.
+// joinRequest asks for a membership that outlasts the test, and for as long a
+// time to get an assignment: where one of them ends in it, it depends on the
+// moment what the two sides say and keep of the group.
 func joinRequest(group, member string) *kmsg.JoinGroupRequest {
 	req := kmsg.NewPtrJoinGroupRequest()
-	req.Group, req.MemberID, req.ProtocolType, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = group, member, "consumer", 300000, 10000
+	req.Group, req.MemberID, req.ProtocolType, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = group, member, "consumer", 300000, 300000
 	p := kmsg.NewJoinGroupRequestProtocol()
 	p.Name, p.Metadata = "range", []byte{0, 0, 0, 0, 0, 1, 0, 2, 't', '1', 0, 0, 0, 0}
 	req.Protocols = append(req.Protocols, p)
