@@ -94,25 +94,19 @@ func (g *groupConfig) settling(client func() *kgo.Client, reset kgo.Offset) kgo.
 // beginnings asks the leaders for the first (special offset -2) or next (-1)
 // offset of the partitions that have none yet.
 func beginnings(ctx context.Context, client *kgo.Client, offsets map[string]map[int32]kgo.Offset, special int64, isolation int8) (map[string]map[int32]kgo.EpochOffset, error) {
-	request := kmsg.NewPtrListOffsetsRequest()
-	request.IsolationLevel = isolation
+	var unknown []topicPartition
 	for topic, partitions := range offsets {
-		t := kmsg.NewListOffsetsRequestTopic()
-		t.Topic = topic
 		for n, offset := range partitions {
 			if offset.EpochOffset().Offset < 0 {
-				p := kmsg.NewListOffsetsRequestTopicPartition()
-				p.Partition, p.Timestamp = n, special
-				t.Partitions = append(t.Partitions, p)
+				unknown = append(unknown, topicPartition{topic, n})
 			}
 		}
-		if len(t.Partitions) > 0 {
-			request.Topics = append(request.Topics, t)
-		}
 	}
-	if len(request.Topics) == 0 {
+	if len(unknown) == 0 {
 		return nil, nil
 	}
+	request := listOffsetsRequest(unknown, special)
+	request.IsolationLevel = isolation
 	found := map[string]map[int32]kgo.EpochOffset{}
 	for _, shard := range client.RequestSharded(ctx, request) {
 		if shard.Err != nil {

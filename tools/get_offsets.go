@@ -99,7 +99,7 @@ func (o *offsetsOptions) print() error {
 	if err != nil {
 		return err
 	}
-	byLeader, found := map[int32]map[string][]int32{}, 0
+	byLeader, found := map[int32][]topicPartition{}, 0
 	for _, t := range meta.Topics {
 		if t.Topic == nil || o.excludeInternal.given() && isInternal(*t.Topic) {
 			continue
@@ -113,10 +113,7 @@ func (o *offsetsOptions) print() error {
 				o.env.complainf("Skip getting offsets for topic-partition %s-%d due to error: %s", *t.Topic, p.Partition, protocol.LeaderNotAvailable.Message())
 				continue
 			}
-			if byLeader[p.Leader] == nil {
-				byLeader[p.Leader] = map[string][]int32{}
-			}
-			byLeader[p.Leader][*t.Topic] = append(byLeader[p.Leader][*t.Topic], p.Partition)
+			byLeader[p.Leader] = append(byLeader[p.Leader], topicPartition{*t.Topic, p.Partition})
 		}
 	}
 	if found == 0 {
@@ -145,26 +142,14 @@ type offsetLine struct {
 }
 
 // ask sends ListOffsets to every leader; a partition without such an offset has no line.
-func (o *offsetsOptions) ask(ctx context.Context, cluster *peerlink.Cluster, byLeader map[int32]map[string][]int32, when int64) ([]offsetLine, error) {
+func (o *offsetsOptions) ask(ctx context.Context, cluster *peerlink.Cluster, byLeader map[int32][]topicPartition, when int64) ([]offsetLine, error) {
 	var lines []offsetLine
-	for leader, topics := range byLeader {
-		req := kmsg.NewPtrListOffsetsRequest()
-		req.ReplicaID = -1
-		for topic, partitions := range topics {
-			t := kmsg.NewListOffsetsRequestTopic()
-			t.Topic = topic
-			for _, n := range partitions {
-				p := kmsg.NewListOffsetsRequestTopicPartition()
-				p.Partition, p.Timestamp = n, when
-				t.Partitions = append(t.Partitions, p)
-			}
-			req.Topics = append(req.Topics, t)
-		}
+	for leader, partitions := range byLeader {
 		link, err := cluster.Broker(ctx, leader)
 		if err != nil {
 			return nil, err
 		}
-		resp, err := link.Negotiated(ctx, req, 9)
+		resp, err := link.Negotiated(ctx, listOffsetsRequest(partitions, when), 9)
 		if err != nil {
 			return nil, err
 		}
