@@ -279,7 +279,7 @@ func awaitLines(t testing.TB, when string, have func() []string, want []string) 
 // killed.
 func TestClassicConsumersOfBothKindsAreOneGroup(t *testing.T) {
 	brokers, strategies := []string{"ours"}, []string{"roundrobin"}
-	if os.Getenv("MONEDULA_TEST_ALL") != "" {
+	if testkit.FullMatrices() {
 		brokers, strategies = []string{"ours", "3.9.1", "2.8.2"}, []string{"range", "roundrobin"}
 	}
 	for _, kind := range brokers {
@@ -510,7 +510,7 @@ func TestTheClassicConsoleConsumerSaysWhatTheRealOneSays(t *testing.T) {
 		{"--whitelist", "s(.*"},
 		{"elsewhere", "--topic", "said"},
 	}
-	if os.Getenv("MONEDULA_TEST_ALL") != "" {
+	if testkit.FullMatrices() {
 		lines = append(lines, [][]string{
 			{"--topic", "said", "--from-beginning", "--max-messages", "1", "--group", "kept", "--property", "print.key=true", "--property", "key.separator=:"},
 			{"--topic", "said", "--consumer-property", "auto.offset.reset=smallest", "--group", "old"},

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 // order; another broker, ours or a real one, goes on with the group, its offsets
 // and its members.
 func TestAnotherBrokerGoesOnWithTheGroup(t *testing.T) {
-	if os.Getenv("MONEDULA_TEST_ALL") != "" {
+	if testkit.FullMatrices() {
 		t.Run("ours", func(t *testing.T) { moveCoordinator(t, "3.9", "ours", "ours", "ours") })
 	}
 	t.Run("ours and real ones", func(t *testing.T) { moveCoordinator(t, "2.8", "ours", "3.9.1", "2.8.2") })

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -297,7 +296,7 @@ func (g *groupsUnderLoad) finish(t *testing.T) {
 // every record is read, no partition has two owners in a generation, no
 // committed offset goes back.
 func TestGroupsHoldWhateverGoes(t *testing.T) {
-	all := os.Getenv("MONEDULA_TEST_ALL") != ""
+	all := testkit.FullMatrices()
 	g := startGroupsUnderLoad(t, 100, append(quick, offsetsProperties...), "ours", "ours", "ours")
 	cooperative := []kgo.Opt{kgo.Balancers(kgo.CooperativeStickyBalancer())}
 	coop := []*consumerMember{g.franz(t, "coop", cooperative...), g.franz(t, "coop", cooperative...), g.franz(t, "coop", cooperative...)}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -41,7 +40,7 @@ var mixedClusters = []mixedCluster{
 
 // rows is the whole table of a cluster with MONEDULA_TEST_ALL, else a few of it.
 func (m mixedCluster) rows() []mixedRow {
-	if os.Getenv("MONEDULA_TEST_ALL") == "" {
+	if !testkit.FullMatrices() {
 		return m.few
 	}
 	var all []mixedRow

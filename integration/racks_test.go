@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -45,7 +44,7 @@ func TestRacksAndUncleanElectionsInAMixedCluster(t *testing.T) {
 		ofAll                      bool
 	}
 	elections := []uncleanElection{{"of a topic, by a real controller", 3, 1, 2, false}}
-	if os.Getenv("MONEDULA_TEST_ALL") != "" {
+	if testkit.FullMatrices() {
 		elections = append(elections, uncleanElection{"of a topic, by our controller", 1, 3, 2, false})
 	}
 	elections = append(elections, uncleanElection{"of all brokers, by our controller", 2, 1, 3, true})

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +17,7 @@ import (
 // committed offset goes back.
 func TestARealClusterBecomesOursAndRealAgainUnderLoad(t *testing.T) {
 	moves := []struct{ release, protocol string }{{"3.9.1", "3.9"}}
-	all := os.Getenv("MONEDULA_TEST_ALL") != ""
+	all := testkit.FullMatrices()
 	if all {
 		moves = append(moves, struct{ release, protocol string }{"2.8.2", "2.8"})
 	}

@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -27,7 +26,7 @@ func TestAReassignmentIsThrottledByTheRealTool(t *testing.T) {
 		from, to int32
 	}
 	moves := []throttledMove{{"from ours to the real one", 1, 2}, {"from the real one to ours", 2, 3}}
-	if os.Getenv("MONEDULA_TEST_ALL") != "" {
+	if testkit.FullMatrices() {
 		moves = append(moves, throttledMove{"from ours to ours", 1, 3})
 	}
 	for i, move := range moves {

@@ -198,7 +198,7 @@ type said struct {
 // beside brokers of ours that setting.prepare, where given, has brought into the same state.
 func compareTools(t *testing.T, release string, lines []toolLine, setting toolSetting) {
 	t.Helper()
-	if os.Getenv("MONEDULA_TEST_ALL") == "" {
+	if !testkit.FullMatrices() {
 		var short []toolLine
 		for _, line := range lines {
 			if !line.more {

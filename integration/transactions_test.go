@@ -25,7 +25,7 @@ import (
 // readers of every kind see just what was committed, and the logs are the same.
 func TestTransactionsOfARealCoordinatorOnOurLeaders(t *testing.T) {
 	t.Run("3.9.1", func(t *testing.T) { playTransactions(t, "3.9.1", "3.9") })
-	if os.Getenv("MONEDULA_TEST_ALL") != "" {
+	if testkit.FullMatrices() {
 		t.Run("2.8.2", func(t *testing.T) { playTransactions(t, "2.8.2", "2.8") })
 	}
 }
@@ -47,7 +47,7 @@ func playTransactions(t *testing.T, release, protocol string) {
 	x := newTransactor(t, c, "x")
 	x.end(true, "kept-0")
 	moves := []int32{2, 1}
-	if os.Getenv("MONEDULA_TEST_ALL") != "" {
+	if testkit.FullMatrices() {
 		moves = []int32{2, 3, 2, 1}
 	}
 	for i, to := range moves {

@@ -16,30 +16,30 @@ results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 tests() { go run ./internal/testreport "$results" -- -vet=off "$@"; } # lint.sh has vetted
 unit=$(go list ./... | grep -v -e /integration -e /internal/lint)    # and run internal/lint
-raced=$unit
+# Packages without goroutines that share memory, and what one of the two lanes of integration tests plays.
 alone='/(admin|cmd/monedula|metadata|protocol|record|settings|tools|zkserver/tree|internal/(bench|kafkalog|scenarios|simulation|testreport))$'
-[ -n "${MONEDULA_TEST_ALL:-}" ] || raced=$(grep -vE "$alone" <<<"$unit")
+clusters='TestOursAndRealBrokersAreOneCluster|TestARealClusterBecomesOursAndRealAgainUnderLoad|TestGroupsHoldWhateverGoes|TestRacksAndUncleanElectionsInAMixedCluster|TestAnotherBrokerGoesOnWithTheGroup|TestTheTutorialsWorkWordForWord'
+if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
+  raced=$unit plain=$unit fuzzed=20
+else
+  raced=$(grep -vE "$alone" <<<"$unit") plain=$(grep -E "$alone" <<<"$unit") fuzzed=2
+  clusters+='|TestChaos|TestReassignmentsAreCancelledAndNeverStick|TestTransactionsOfARealCoordinatorOnOurLeaders|TestAMoveBetweenLogDirsGoesOnOnARealBrokerAndBack|TestAReassignmentIsThrottledByTheRealTool|TestAFailedLogDirectoryFailsOverAsWithRealBrokers|TestAClusterLosesNothingWhateverBrokerGoes'
+fi
+clusters="^($clusters)\$"
 failed=0
 
 # Most of the integration tests' time is spent waiting for other programs, so they run in two lanes side by side, cut so
 # that both take about as long. What only computes takes the time they leave, at the lowest priority.
-clusters='TestOursAndRealBrokersAreOneCluster|TestARealClusterBecomesOursAndRealAgainUnderLoad|TestGroupsHoldWhateverGoes|TestRacksAndUncleanElectionsInAMixedCluster|TestAnotherBrokerGoesOnWithTheGroup|TestTheTutorialsWorkWordForWord'
-[ -n "${MONEDULA_TEST_ALL:-}" ] || clusters+='|TestChaos|TestReassignmentsAreCancelledAndNeverStick|TestTransactionsOfARealCoordinatorOnOurLeaders|TestAMoveBetweenLogDirsGoesOnOnARealBrokerAndBack|TestAReassignmentIsThrottledByTheRealTool|TestAFailedLogDirectoryFailsOverAsWithRealBrokers|TestAClusterLosesNothingWhateverBrokerGoes'
-clusters="^($clusters)\$"
 tests -count 1 -timeout 60m -run "$clusters" ./integration & lane=$!
 {
   nice -n 19 go test -vet=off -race -exec true $raced >/dev/null # compiles what is run below
-  nice -n 19 scripts/fuzz.sh "$([ -n "${MONEDULA_TEST_ALL:-}" ] && echo 20 || echo 2)"
+  nice -n 19 scripts/fuzz.sh "$fuzzed"
 } & beside=$!
 tests -count 1 -timeout 60m -skip "$clusters" ./integration/... || failed=1
 wait "$lane" || failed=1
 wait "$beside" || failed=1
 
 (unset MONEDULA_TEST_ALL; tests -race $raced) || failed=1
-if [ -z "${MONEDULA_TEST_ALL:-}" ]; then
-  tests $(grep -E "$alone" <<<"$unit") || failed=1
-else
-  tests -timeout 30m $unit || failed=1
-fi
+tests -timeout 30m $plain || failed=1
 go run ./internal/testreport -summary "$results"
 exit $failed

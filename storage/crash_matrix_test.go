@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"testing"
 	"testing/synctest"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/record"
 )
@@ -19,9 +19,6 @@ import (
 // again, stopped each time before one more operation that changes the disk. What
 // a crash at that point may leave is opened, checked against what the history
 // knows, and used further; the opening is stopped in turn at its operations.
-
-// testAllEnv is set by make test-all: every combination is run.
-const testAllEnv = "MONEDULA_TEST_ALL"
 
 // found is what a log serves.
 type found struct {
@@ -334,7 +331,7 @@ func (p *crashPoint) crashAgain(t *testing.T, how string, image *vfs.Mem, from, 
 
 func TestNothingDurableIsLostWhereverTheMachineStops(t *testing.T) {
 	seeds, stride, again, inner := uint64(6), 1, 7, 5
-	if os.Getenv(testAllEnv) != "" {
+	if testkit.FullMatrices() {
 		seeds, again, inner = 20, 1, 1
 	}
 	for n := 1; ; n += stride {

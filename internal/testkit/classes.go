@@ -30,8 +30,8 @@ func (k *Kafka) classes(t testing.TB) []string {
 	}
 	if _, err := os.Stat(archive); err != nil {
 		made := fmt.Sprintf("%s.%d", archive, os.Getpid())
-		k.flags = []string{"-XX:ArchiveClassesAtExit=" + made, "-Xlog:disable"}
-		b := k.Broker(t, 0, NewZooKeeper(t).Address(), "")
+		archived := &Kafka{Version: k.Version, jars: k.jars, flags: []string{"-XX:ArchiveClassesAtExit=" + made, "-Xlog:disable"}}
+		b := archived.Broker(t, 0, ZooKeeper(t), "")
 		if !b.Stop(2 * time.Minute) {
 			t.Fatalf("Kafka %s did not stop in order; its output:\n%s", k.Version, tail(b.Output()))
 		}

@@ -18,10 +18,10 @@ type Kafka struct {
 	flags   []string // of every JVM
 }
 
-var releases struct {
+var releases = struct {
 	sync.Mutex
 	known map[string]*Kafka
-}
+}{known: map[string]*Kafka{}}
 
 // RealKafka resolves a release of Apache Kafka ("3.9.1", "2.8.2"); the test
 // fails, naming what to install, where it cannot be had.
@@ -38,9 +38,6 @@ func RealKafka(t testing.TB, version string) *Kafka {
 	}
 	k := &Kafka{Version: version, jars: jars}
 	k.flags = k.classes(t)
-	if releases.known == nil {
-		releases.known = map[string]*Kafka{}
-	}
 	releases.known[version] = k
 	return k
 }

@@ -37,6 +37,10 @@ func Root() string {
 	}
 }
 
+// FullMatrices says whether every row of the tests' tables is wanted, as by
+// `make test-all`, or only those that `make test` has time for.
+func FullMatrices() bool { return os.Getenv("MONEDULA_TEST_ALL") != "" }
+
 // FreePort returns a TCP port on 127.0.0.1 that was free a moment ago and that
 // no test process has been given before, as long as the one that has it lives.
 func FreePort(t testing.TB) int {

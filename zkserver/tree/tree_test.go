@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +23,7 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // results of multis, and the watches that fire.
 func TestTheTreeAnswersAsARealZooKeeperDoes(t *testing.T) {
 	histories, steps := 4, 300
-	if os.Getenv("MONEDULA_TEST_ALL") != "" {
+	if testkit.FullMatrices() {
 		histories, steps = 60, 1000
 	}
 	server := testkit.NewZooKeeper(t)
