@@ -32,7 +32,7 @@ func TestTransactionsOfARealCoordinatorOnOurLeaders(t *testing.T) {
 
 func playTransactions(t *testing.T, release, protocol string) {
 	extra := append(mixedCluster{protocol: protocol}.properties(), "offsets.topic.num.partitions=1", "transaction.state.log.num.partitions=1",
-		"group.initial.rebalance.delay.ms=0")
+		"group.initial.rebalance.delay.ms=0", "log.retention.ms=-1") // some records are years old
 	c := newCluster(t, extra, "ours", release, "ours")
 	c.createTopic("__transaction_state", [][]int32{{2}}, "cleanup.policy=compact")
 	c.createTopic("__consumer_offsets", [][]int32{{1, 3, 2}}, "cleanup.policy=compact")

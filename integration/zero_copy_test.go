@@ -58,7 +58,7 @@ var sendfileLine = regexp.MustCompile(`sendfile(?:\(| resumed>).* = (\d+)$`)
 // A large fetch goes from the file to the socket without being read; a small
 // one is cheaper read. The system calls are counted by strace.
 func TestOnlyLargeFetchesAreSentStraightFromTheFile(t *testing.T) {
-	b := startBroker(t, options{extra: []string{"socket.send.buffer.bytes=-1", "message.max.bytes=2000000"}})
+	b := startBroker(t, options{extra: []string{"socket.send.buffer.bytes=-1", "message.max.bytes=2000000", "log.retention.ms=-1"}})
 	b.createTopic("large", 1)
 	b.createTopic("small", 1)
 	awaitLeader(t, b.address(), "small")
