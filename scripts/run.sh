@@ -50,7 +50,7 @@ The broker is up. In another terminal:
 
   bin/kafka-topics.sh --create --topic quickstart --bootstrap-server localhost:9092
   bin/kafka-console-producer.sh --topic quickstart --bootstrap-server localhost:9092
-  bin/kafka-console-consumer.sh --topic quickstart --from-beginning --partition 0 --bootstrap-server localhost:9092
+  bin/kafka-console-consumer.sh --topic quickstart --from-beginning --bootstrap-server localhost:9092
   bin/zkCli.sh -server localhost:2181 ls /brokers/ids
 
 Ctrl-C stops the broker and ZooKeeper.
