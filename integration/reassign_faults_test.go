@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 	m.cancel(before)
 	destination.process().Signal(sigCont)
 	c.awaitInSync(topic, 1, before...)
-	m.awaitLeft(destination)
+	m.awaitDeleted(destination)
 	l.awaitProgress(30 * time.Second)
 	phase("cancelled in mid-way")
 
@@ -235,6 +236,17 @@ func (m *partitionMover) awaitReplicas(want []int32) {
 		}
 		return slices.Equal(node.Partitions["0"], want) && len(node.Adding["0"])+len(node.Removing["0"]) == 0
 	})
+}
+
+// awaitDeleted waits until a broker has begun a log of the partition and deleted
+// it: while it has not yet heard of the one, it has none either.
+func (m *partitionMover) awaitDeleted(from *member) {
+	m.c.t.Helper()
+	testkit.Eventually(m.c.t, 60*time.Second, fmt.Sprintf("a deleted log of %s-0 on %s", m.topic, from), func() bool {
+		found, err := filepath.Glob(fmt.Sprintf("%s/%s-0.*-delete", from.dir, m.topic))
+		return err == nil && len(found) > 0
+	})
+	m.awaitLeft(from)
 }
 
 // awaitLeft waits until a broker has no log of the partition any more.
