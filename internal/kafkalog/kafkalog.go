@@ -26,11 +26,14 @@ func Discard() *logrus.Logger { return New(io.Discard) }
 
 // For names the logger at the end of each line, by convention the class that
 // prints the same line in Kafka: kafkalog.For(l, "kafka.server.KafkaServer").
+// All who ask a logger of New for the same name share one entry, however many
+// there are.
 func For(l *logrus.Logger, name string) *logrus.Entry {
-	if levels := LevelsOf(l); levels != nil {
-		levels.names.LoadOrStore(name, struct{}{})
+	levels := LevelsOf(l)
+	if levels == nil {
+		return l.WithField(loggerField, name)
 	}
-	return l.WithField(loggerField, name)
+	return levels.entry(name)
 }
 
 // formatter writes a line, or nothing where the levels (if not nil) say so.

@@ -17,7 +17,7 @@ const Root = "root"
 // the root's. All methods are safe for concurrent use.
 type Levels struct {
 	log   *logrus.Logger // its level is the most talkative of all, so that lines get here
-	names sync.Map       // string -> struct{}: the names that were asked for
+	names sync.Map       // string -> *logrus.Entry: of the names that were asked for
 
 	mu   sync.RWMutex
 	root logrus.Level            // guarded by mu
@@ -27,7 +27,7 @@ type Levels struct {
 func newLevels(l *logrus.Logger) *Levels {
 	v := &Levels{log: l, root: l.GetLevel(), own: map[string]logrus.Level{}}
 	for _, r := range routes { // the names that Kafka's log4j.properties has
-		v.names.Store(strings.TrimSuffix(r.logger, "."), struct{}{})
+		v.entry(strings.TrimSuffix(r.logger, "."))
 	}
 	return v
 }
@@ -38,6 +38,16 @@ func LevelsOf(l *logrus.Logger) *Levels {
 		return f.levels
 	}
 	return nil
+}
+
+// entry is what writes lines under the name; a name asked for is known from
+// then on.
+func (v *Levels) entry(name string) *logrus.Entry {
+	e, known := v.names.Load(name)
+	if !known {
+		e, _ = v.names.LoadOrStore(name, v.log.WithField(loggerField, name))
+	}
+	return e.(*logrus.Entry)
 }
 
 // Names lists the root and all names known, sorted.
