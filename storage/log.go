@@ -77,15 +77,15 @@ type environment struct {
 	expirationMs atomic.Int64 // producer.id.expiration.ms
 }
 
-// logConfig is a topic's configuration with what an append makes of it.
+// logConfig is a topic's configuration with what an append makes of it. It
+// never changes; the logs of a topic share it.
 type logConfig struct {
 	topic  *settings.Topic
 	target record.Target
 }
 
-func newLogConfig(name string, c *settings.Topic) *logConfig {
+func newLogConfig(c *settings.Topic) *logConfig {
 	t := record.Target{
-		TopicPartition:     name,
 		Magic:              c.Magic,
 		KeepCodec:          c.CompressionType == "producer",
 		Level:              map[record.Codec]int{record.Gzip: c.GzipLevel, record.LZ4: c.LZ4Level, record.Zstd: c.ZstdLevel},
@@ -120,7 +120,7 @@ func (l *Log) IsFuture() bool { return l.future.Load() }
 func (l *Log) Config() *settings.Topic { return l.config.Load().topic }
 
 // SetConfig replaces the topic's configuration.
-func (l *Log) SetConfig(c *settings.Topic) { l.config.Store(newLogConfig(l.name, c)) }
+func (l *Log) SetConfig(c *settings.Topic) { l.config.Store(newLogConfig(c)) }
 
 // Offsets is one atomic snapshot of the log's positions.
 func (l *Log) Offsets() Offsets {

@@ -103,7 +103,7 @@ func (l *Log) validate(a *Append, checked *record.Checked, config *logConfig, in
 		return nil, err
 	}
 	t := config.target
-	t.Origin, t.LeaderEpoch, t.ZstdAllowed = a.Origin, a.LeaderEpoch, a.ZstdAllowed
+	t.TopicPartition, t.Origin, t.LeaderEpoch, t.ZstdAllowed = l.name, a.Origin, a.LeaderEpoch, a.ZstdAllowed
 	t.FirstOffset, t.NowMs = l.Offsets().LogEnd, l.env.now()
 	valid, err := record.ValidateAndAssign(a.Records[:checked.ValidBytes], t)
 	if err != nil {

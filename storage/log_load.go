@@ -44,7 +44,7 @@ func openLog(dir *logDir, env *environment, path string, tp TopicPartition, kind
 	l.log = newLogLines(env.logger, "kafka.log.UnifiedLog", fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] ", l.name, dir.path))
 	l.path.Store(&path)
 	l.future.Store(kind == futureDir)
-	l.config.Store(newLogConfig(l.name, c))
+	l.config.Store(newLogConfig(c))
 	l.lastFlush.Store(env.now())
 	ld := &loader{loading: from, l: l, env: env, path: path, config: c}
 	ident := fmt.Sprintf("[LogLoader partition=%s, dir=%s] ", l.name, dir.path)
