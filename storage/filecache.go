@@ -31,8 +31,11 @@ func newFileCache(fs vfs.FS, limit int) *fileCache {
 	}
 }
 
-// add makes a file known by its path; it need not exist yet, and is not opened.
-func (c *fileCache) add(path string) *cachedFile { return &cachedFile{cache: c, path: path} }
+// add makes a file known by its path, stem and suffix in a row; it need not
+// exist yet, and is not opened. The files of a segment share their stem.
+func (c *fileCache) add(stem, suffix string) *cachedFile {
+	return &cachedFile{cache: c, stem: stem, suffix: suffix}
+}
 
 // cachedFile is a file by name, open or not. All methods are safe for
 // concurrent use.
@@ -43,10 +46,11 @@ type cachedFile struct {
 	cache *fileCache
 
 	mu     sync.Mutex // guards all below, opening, and the users of its handles
-	path   string
-	create bool        // opening makes the file where absent
+	stem   string     // the path, but for the suffix
+	suffix string
 	open   *fileHandle // nil while not open
-	held   *fileHandle // by hold
+	create bool        // opening makes the file where absent
+	held   bool        // by hold, which is a use of open
 	closed bool        // for good: no new users
 
 	used   atomic.Bool // since the hand last passed
@@ -96,8 +100,10 @@ func (f *cachedFile) releaseLocked(h *fileHandle) (idle bool) {
 func (f *cachedFile) name() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.path
+	return f.pathLocked()
 }
+
+func (f *cachedFile) pathLocked() string { return f.stem + f.suffix }
 
 // acquire returns the open file, opening it where needed; the caller releases
 // it. A file that was removed or closed for good is an error that wraps
@@ -110,14 +116,14 @@ func (f *cachedFile) acquire() (*fileHandle, error) {
 
 func (f *cachedFile) acquireLocked() (*fileHandle, error) {
 	if f.closed {
-		return nil, &fs.PathError{Op: "open", Path: f.path, Err: fs.ErrClosed}
+		return nil, &fs.PathError{Op: "open", Path: f.pathLocked(), Err: fs.ErrClosed}
 	}
 	if f.open == nil {
 		flag := os.O_RDWR
 		if f.create {
 			flag |= os.O_CREATE
 		}
-		file, err := f.cache.fs.OpenFile(f.path, flag, 0o644)
+		file, err := f.cache.fs.OpenFile(f.pathLocked(), flag, 0o644)
 		if err != nil {
 			return nil, err
 		}
@@ -133,24 +139,23 @@ func (f *cachedFile) acquireLocked() (*fileHandle, error) {
 func (f *cachedFile) hold(create bool) (vfs.File, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.held == nil {
+	if !f.held {
 		f.create = f.create || create
-		h, err := f.acquireLocked()
-		if err != nil {
+		if _, err := f.acquireLocked(); err != nil {
 			return nil, err
 		}
-		f.held = h
+		f.held = true
 	}
-	return f.held, nil
+	return f.open, nil
 }
 
 // letGo makes a held file an ordinary one again.
 func (f *cachedFile) letGo() {
 	f.mu.Lock()
-	h := f.held
-	f.held = nil
+	h, held := f.open, f.held
+	f.held = false
 	f.mu.Unlock()
-	if h != nil {
+	if held {
 		h.release()
 	}
 }
@@ -163,27 +168,27 @@ func (f *cachedFile) busy() bool {
 	if f.open != nil {
 		users = f.open.users
 	}
-	if f.held != nil {
+	if f.held {
 		users--
 	}
 	return users > 0
 }
 
-// rename gives the file another path, on disk and here. A file that does not
-// exist is fs.ErrNotExist; the new path holds all the same.
-func (f *cachedFile) rename(path string) error {
+// rename gives the file another suffix, on disk and here. A file that does not
+// exist is fs.ErrNotExist; the new name holds all the same.
+func (f *cachedFile) rename(suffix string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	old := f.path
-	f.path = path
-	return f.cache.fs.Rename(old, path)
+	old := f.pathLocked()
+	f.suffix = suffix
+	return f.cache.fs.Rename(old, f.pathLocked())
 }
 
-// moved tells the file's path after its directory was renamed.
-func (f *cachedFile) moved(path string) {
+// moved tells the stem of the file's path after its directory was renamed.
+func (f *cachedFile) moved(stem string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.path = path
+	f.stem = stem
 }
 
 // replace lets the present handle go: it closes after its last reader, and the
@@ -192,13 +197,13 @@ func (f *cachedFile) moved(path string) {
 func (f *cachedFile) replace() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	held := f.held != nil
+	held := f.held
 	f.dropLocked()
 	if !held {
 		return nil
 	}
-	h, err := f.acquireLocked()
-	f.held = h
+	_, err := f.acquireLocked()
+	f.held = err == nil
 	return err
 }
 
@@ -209,8 +214,8 @@ func (f *cachedFile) dropLocked() {
 		return
 	}
 	f.open = nil
-	if f.held != nil {
-		f.held = nil
+	if f.held {
+		f.held = false
 		f.releaseLocked(h)
 	} else if h.users == 0 {
 		h.Close()

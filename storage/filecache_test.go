@@ -26,7 +26,7 @@ func TestIdleFilesStayOpenUpToALimit(t *testing.T) {
 	var files []*cachedFile
 	for i := range 20 {
 		noError(t, writeFile(mem, fileNumber(i), []byte("x")))
-		files = append(files, cache.add(fileNumber(i)))
+		files = append(files, cache.add(fileNumber(i), ""))
 	}
 	for round := range 3 {
 		for _, f := range files {
@@ -55,17 +55,17 @@ func TestFilesInUseAndHeldFilesStayOpen(t *testing.T) {
 	var open counter
 	mem := memDir(t)
 	cache := newFileCache(open.over(mem), 1)
-	held := cache.add("/d/held")
+	held := cache.add("/d/held", "")
 	file, err := held.hold(true)
 	noError(t, err)
 	_, err = file.WriteAt([]byte("held"), 0)
 	noError(t, err)
 	noError(t, writeFile(mem, "/d/read", []byte("read")))
-	read, err := cache.add("/d/read").acquire()
+	read, err := cache.add("/d/read", "").acquire()
 	noError(t, err)
 	for i := range 10 {
 		noError(t, writeFile(mem, fileNumber(i), nil))
-		h, err := cache.add(fileNumber(i)).acquire()
+		h, err := cache.add(fileNumber(i), "").acquire()
 		noError(t, err)
 		h.release()
 	}
@@ -82,11 +82,11 @@ func TestAHandleOutlivesRemovalRenameAndReplacement(t *testing.T) {
 	mem := memDir(t)
 	cache := newFileCache(open.over(mem), 2)
 	noError(t, writeFile(mem, "/d/a", []byte("old")))
-	f := cache.add("/d/a")
+	f := cache.add("/d/", "a")
 	h, err := f.acquire()
 	noError(t, err)
 	wantEqual(t, "busy", f.busy(), true)
-	noError(t, f.rename("/d/b"))
+	noError(t, f.rename("b"))
 	wantEqual(t, "name", f.name(), "/d/b")
 
 	noError(t, mem.Remove("/d/b"))
@@ -113,7 +113,7 @@ func TestAHandleOutlivesRemovalRenameAndReplacement(t *testing.T) {
 
 func TestReplacingAHeldFileOpensTheNewOne(t *testing.T) {
 	mem := memDir(t)
-	f := newFileCache(mem, 2).add("/d/a")
+	f := newFileCache(mem, 2).add("/d/", "a")
 	old, err := f.hold(true)
 	noError(t, err)
 	h, err := f.acquire()
@@ -131,8 +131,8 @@ func TestReplacingAHeldFileOpensTheNewOne(t *testing.T) {
 }
 
 func TestRenamingAMissingFileTakesOverTheName(t *testing.T) {
-	f := newFileCache(memDir(t), 2).add("/d/a")
-	wantError(t, f.rename("/d/b"), fs.ErrNotExist)
+	f := newFileCache(memDir(t), 2).add("/d/", "a")
+	wantError(t, f.rename("b"), fs.ErrNotExist)
 	wantEqual(t, "name", f.name(), "/d/b")
 	_, err := f.acquire()
 	wantError(t, err, os.ErrNotExist)
@@ -144,7 +144,7 @@ func TestManyGoroutinesShareTheCache(t *testing.T) {
 	var files []*cachedFile
 	for i := range 16 {
 		noError(t, writeFile(mem, fileNumber(i), []byte{byte(i)}))
-		files = append(files, cache.add(fileNumber(i)))
+		files = append(files, cache.add(fileNumber(i), ""))
 	}
 	var wg sync.WaitGroup
 	for g := range 8 {

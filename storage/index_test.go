@@ -26,10 +26,10 @@ func TestIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 		}
 		base, _, _ := parseOffsetFileName(filepath.Base(path))
 		golden := mustRead(t, path)
-		x := newOffsetIndex(files, path, base, 4096)
+		x := newOffsetIndex(files.add(path, ""), base, 4096)
 		noError(t, x.sanityCheck())
 		mem := memDir(t)
-		y := newOffsetIndex(newFileCache(mem, 10), "/d/x", base, 4096)
+		y := newOffsetIndex(newFileCache(mem, 10).add("/d/x", ""), base, 4096)
 		noError(t, y.activate(4096))
 		for at := 0; at < len(golden); at += offsetEntrySize {
 			e := x.decode(golden[at:])
@@ -57,10 +57,10 @@ func TestTimeIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 		}
 		base, _, _ := parseOffsetFileName(filepath.Base(path))
 		golden := mustRead(t, path)
-		x := newTimeIndex(files, path, base, 4096)
+		x := newTimeIndex(files.add(path, ""), base, 4096)
 		noError(t, x.sanityCheck())
 		mem := memDir(t)
-		y := newTimeIndex(newFileCache(mem, 10), "/d/x", base, 4096)
+		y := newTimeIndex(newFileCache(mem, 10).add("/d/x", ""), base, 4096)
 		noError(t, y.activate(4096))
 		for at := 0; at < len(golden); at += timeEntrySize {
 			e := x.decode(golden[at:])
@@ -79,8 +79,8 @@ func TestActiveIndexesHaveKafkasSizes(t *testing.T) {
 	for dir, max := range map[string]int32{"segments-0/00000000000000000048": 240, "compacted-0/00000000000000000144": 1200, "txn-0/00000000000000000042": 4096} {
 		mem := memDir(t)
 		files := newFileCache(mem, 10)
-		noError(t, newOffsetIndex(files, "/d/i", 0, max).activate(max))
-		noError(t, newTimeIndex(files, "/d/t", 0, max).activate(max))
+		noError(t, newOffsetIndex(files.add("/d/i", ""), 0, max).activate(max))
+		noError(t, newTimeIndex(files.add("/d/t", ""), 0, max).activate(max))
 		for name, suffix := range map[string]string{"/d/i": ".index", "/d/t": ".timeindex"} {
 			wantEqual(t, dir+suffix, fileSize(t, mem, name), int64(len(testdata.Read(t, "logdir-3.9.1/crash/"+dir+suffix))))
 		}
@@ -89,7 +89,7 @@ func TestActiveIndexesHaveKafkasSizes(t *testing.T) {
 
 func newTestOffsetIndex(t testing.TB, fsys vfs.FS, base int64, max int32) *offsetIndex {
 	t.Helper()
-	x := newOffsetIndex(newFileCache(fsys, 10), "/d/x.index", base, max)
+	x := newOffsetIndex(newFileCache(fsys, 10).add("/d/x.index", ""), base, max)
 	noError(t, x.activate(max))
 	return x
 }
@@ -116,7 +116,7 @@ func TestAnOffsetIndexRefusesWhatDoesNotFit(t *testing.T) {
 }
 
 func TestATimeIndexKeepsOneSlotInReserve(t *testing.T) {
-	x := newTimeIndex(newFileCache(memDir(t), 10), "/d/x", 0, 36)
+	x := newTimeIndex(newFileCache(memDir(t), 10).add("/d/x", ""), 0, 36)
 	noError(t, x.activate(36))
 	noError(t, x.maybeAppend(10, 1, false))
 	noError(t, x.maybeAppend(20, 2, false))
@@ -132,7 +132,7 @@ func TestATimeIndexKeepsOneSlotInReserve(t *testing.T) {
 }
 
 func TestATimeIndexTakesOnlyNewerTimestamps(t *testing.T) {
-	x := newTimeIndex(newFileCache(memDir(t), 10), "/d/x", 10, 1200)
+	x := newTimeIndex(newFileCache(memDir(t), 10).add("/d/x", ""), 10, 1200)
 	none, err := x.lookup(1 << 60)
 	noError(t, err)
 	wantEqual(t, "lookup in an empty index", none, timestampOffset{-1, 10})
@@ -182,7 +182,7 @@ func TestAnIndexFindsWhatAListFinds(t *testing.T) {
 		case step%29 == 28: // reopen, as an old segment and back
 			noError(t, x.deactivate())
 			wantEqual(t, "trimmed size", fileSize(t, mem, "/d/x.index"), int64(len(model)*offsetEntrySize))
-			x = newOffsetIndex(newFileCache(mem, 10), "/d/x.index", base, max)
+			x = newOffsetIndex(newFileCache(mem, 10).add("/d/x.index", ""), base, max)
 		case step%37 == 36:
 			noError(t, x.activate(max))
 		case step%11 == 10 && len(model) > 0:
@@ -249,7 +249,7 @@ func TestResetEmptiesAnIndex(t *testing.T) {
 	noError(t, x.append(3, 1))
 	noError(t, x.deactivate())
 
-	old := newOffsetIndex(newFileCache(mem, 10), "/d/x.index", 0, 80)
+	old := newOffsetIndex(newFileCache(mem, 10).add("/d/x.index", ""), 0, 80)
 	noError(t, old.reset(80))
 	wantEqual(t, "size of the old index", fileSize(t, mem, "/d/x.index"), 0)
 	noError(t, old.append(4, 1))
@@ -278,7 +278,7 @@ func TestZerosAtTheEndAreNoEntries(t *testing.T) {
 		for i := range entries {
 			noError(t, x.append(int64(11+i), int32(i+1)))
 		}
-		again := newOffsetIndex(newFileCache(mem, 1), "/d/x.index", 10, 8*700)
+		again := newOffsetIndex(newFileCache(mem, 1).add("/d/x.index", ""), 10, 8*700)
 		n, err := again.entries()
 		noError(t, err)
 		wantEqual(t, "entries", n, entries)
@@ -288,7 +288,7 @@ func TestZerosAtTheEndAreNoEntries(t *testing.T) {
 	}
 	mem := memDir(t)
 	noError(t, writeFile(mem, "/d/t", make([]byte, timeEntrySize)))
-	last, err := newTimeIndex(newFileCache(mem, 1), "/d/t", 10, 100).last()
+	last, err := newTimeIndex(newFileCache(mem, 1).add("/d/t", ""), 10, 100).last()
 	noError(t, err)
 	wantEqual(t, "a record of the year 1970", last, timestampOffset{0, 10})
 }
@@ -305,8 +305,8 @@ func TestDamagedIndexesAreTold(t *testing.T) {
 		noError(t, writeFile(mem, "/d/x", content))
 		return open(newFileCache(mem, 10))
 	}
-	offsets := func(c *fileCache) error { return newOffsetIndex(c, "/d/x", 10, 100).sanityCheck() }
-	times := func(c *fileCache) error { return newTimeIndex(c, "/d/x", 10, 100).sanityCheck() }
+	offsets := func(c *fileCache) error { return newOffsetIndex(c.add("/d/x", ""), 10, 100).sanityCheck() }
+	times := func(c *fileCache) error { return newTimeIndex(c.add("/d/x", ""), 10, 100).sanityCheck() }
 	wantError(t, check(entry(1, 0, 5), offsets), errCorruptIndex)
 	wantError(t, check(entry(1<<31, 0), offsets), errCorruptIndex)
 	wantError(t, check(entry(0, 5, 1, 7), times), errCorruptIndex)
@@ -366,18 +366,18 @@ func TestTransactionIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 	files := newFileCache(vfs.OS(), 100)
 	for _, path := range goldenFiles(t, "*.txnindex") {
 		base, _, _ := parseOffsetFileName(filepath.Base(path))
-		x := newTxnIndex(files, path, base)
+		x := newTxnIndex(files.add(path, ""), base)
 		noError(t, x.sanityCheck())
 		all, err := x.all()
 		noError(t, err)
 		mem := memDir(t)
-		y := newTxnIndex(newFileCache(mem, 10), "/d/x", base)
+		y := newTxnIndex(newFileCache(mem, 10).add("/d/x", ""), base)
 		for _, e := range all {
 			noError(t, y.append(e))
 		}
 		wantEqual(t, path, fileContent(t, mem, "/d/x"), string(mustRead(t, path)))
 	}
-	all, err := newTxnIndex(files, testdata.Golden(t, "logdir-3.9.1/clean/txn-0/00000000000000000042.txnindex"), 42).all()
+	all, err := newTxnIndex(files.add(testdata.Golden(t, "logdir-3.9.1/clean/txn-0/00000000000000000042.txnindex"), ""), 42).all()
 	noError(t, err)
 	if len(all) != 1 || all[0].lastOffset < 42 || all[0].lastStableOffset != all[0].lastOffset+1 {
 		t.Errorf("entries %+v", all)
@@ -386,7 +386,7 @@ func TestTransactionIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 
 func TestATransactionIndexBeginsWithItsFirstEntry(t *testing.T) {
 	mem := memDir(t)
-	x := newTxnIndex(newFileCache(mem, 10), "/d/x", 0)
+	x := newTxnIndex(newFileCache(mem, 10).add("/d/x", ""), 0)
 	found, complete, err := x.collect(nil, 0, 100)
 	if err != nil || complete || found != nil {
 		t.Errorf("collected %v, %v, %v", found, complete, err)
@@ -405,7 +405,7 @@ func TestATransactionIndexBeginsWithItsFirstEntry(t *testing.T) {
 }
 
 func TestCollectingAbortedTransactions(t *testing.T) {
-	x := newTxnIndex(newFileCache(memDir(t), 10), "/d/x", 0)
+	x := newTxnIndex(newFileCache(memDir(t), 10).add("/d/x", ""), 0)
 	for _, e := range []abortedTxn{{1, 0, 10, 3}, {2, 3, 20, 12}, {3, 12, 30, 31}, {4, 40, 50, 51}} {
 		noError(t, x.append(e))
 	}
@@ -431,7 +431,7 @@ func TestCollectingAbortedTransactions(t *testing.T) {
 
 func TestTruncatingATransactionIndex(t *testing.T) {
 	mem := memDir(t)
-	x := newTxnIndex(newFileCache(mem, 10), "/d/x", 0)
+	x := newTxnIndex(newFileCache(mem, 10).add("/d/x", ""), 0)
 	for _, e := range []abortedTxn{{1, 0, 10, 11}, {2, 3, 20, 21}, {3, 12, 30, 31}} {
 		noError(t, x.append(e))
 	}
@@ -439,7 +439,7 @@ func TestTruncatingATransactionIndex(t *testing.T) {
 	noError(t, x.truncateTo(20))
 	wantEqual(t, "size", fileSize(t, mem, "/d/x"), txnEntrySize)
 	noError(t, x.append(abortedTxn{2, 3, 11, 12}))
-	again := newTxnIndex(newFileCache(mem, 10), "/d/x", 0)
+	again := newTxnIndex(newFileCache(mem, 10).add("/d/x", ""), 0)
 	wantError(t, again.append(abortedTxn{2, 3, 11, 12}), errInvalidOffset)
 	all, err := again.all()
 	noError(t, err)
@@ -451,14 +451,14 @@ func TestTruncatingATransactionIndex(t *testing.T) {
 func TestDamagedTransactionIndexesAreTold(t *testing.T) {
 	mem := memDir(t)
 	files := newFileCache(mem, 10)
-	noError(t, newTxnIndex(files, "/d/low", 100).append(abortedTxn{1, 0, 10, 11}))
-	wantError(t, newTxnIndex(files, "/d/low", 100).sanityCheck(), errCorruptIndex)
+	noError(t, newTxnIndex(files.add("/d/low", ""), 100).append(abortedTxn{1, 0, 10, 11}))
+	wantError(t, newTxnIndex(files.add("/d/low", ""), 100).sanityCheck(), errCorruptIndex)
 	noError(t, writeFile(mem, "/d/version", append([]byte{0, 1}, make([]byte, 32)...)))
-	wantError(t, newTxnIndex(files, "/d/version", 0).sanityCheck(), errCorruptIndex)
+	wantError(t, newTxnIndex(files.add("/d/version", ""), 0).sanityCheck(), errCorruptIndex)
 	noError(t, writeFile(mem, "/d/torn", make([]byte, txnEntrySize+5)))
-	torn := newTxnIndex(files, "/d/torn", 0)
+	torn := newTxnIndex(files.add("/d/torn", ""), 0)
 	noError(t, torn.append(abortedTxn{1, 0, 10, 11}))
-	all, err := newTxnIndex(files, "/d/torn", 0).all()
+	all, err := newTxnIndex(files.add("/d/torn", ""), 0).all()
 	if err != nil || len(all) != 2 || all[1].lastOffset != 10 {
 		t.Errorf("entries after a torn one: %v, %v", all, err)
 	}
@@ -471,20 +471,20 @@ func FuzzIndexFiles(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte, target int64) {
 		mem := memDir(t)
 		noError(t, writeFile(mem, "/d/x", content))
-		x := newOffsetIndex(newFileCache(mem, 1), "/d/x", 10, 1000)
+		x := newOffsetIndex(newFileCache(mem, 1).add("/d/x", ""), 10, 1000)
 		_, err := x.lookup(target)
 		noError(t, err)
 		_, _, err = x.upperBound(target)
 		noError(t, err)
 		noError(t, x.truncateTo(target))
-		y := newTimeIndex(newFileCache(mem, 1), "/d/x", 10, 1000)
+		y := newTimeIndex(newFileCache(mem, 1).add("/d/x", ""), 10, 1000)
 		_, err = y.lookup(target)
 		noError(t, err)
 		if err := y.sanityCheck(); err != nil && !errors.Is(err, errCorruptIndex) {
 			t.Error(err)
 		}
 		noError(t, y.truncateTo(target))
-		if _, err := newTxnIndex(newFileCache(mem, 1), "/d/x", 10).all(); err != nil && !errors.Is(err, errCorruptIndex) {
+		if _, err := newTxnIndex(newFileCache(mem, 1).add("/d/x", ""), 10).all(); err != nil && !errors.Is(err, errCorruptIndex) {
 			t.Error(err)
 		}
 	})
@@ -495,7 +495,7 @@ func BenchmarkOffsetIndexLookup(b *testing.B) {
 		for _, old := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%s/old=%v", name, old), func(b *testing.B) {
 				path := filepath.Join(b.TempDir(), "x.index")
-				x := newOffsetIndex(newFileCache(fsys, 10), path, 0, 8*200_000)
+				x := newOffsetIndex(newFileCache(fsys, 10).add(path, ""), 0, 8*200_000)
 				noError(b, x.activate(8*200_000))
 				for i := range int64(200_000) {
 					noError(b, x.append(i*10+9, int32(i*4100)))

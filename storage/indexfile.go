@@ -54,8 +54,7 @@ type indexState struct {
 	truncations int64
 }
 
-func newIndexFile(files *fileCache, path string, base, entrySize int64, maxSize int32) indexFile {
-	file := files.add(path)
+func newIndexFile(file *cachedFile, base, entrySize int64, maxSize int32) indexFile {
 	file.create = true
 	return indexFile{file: file, base: base, entrySize: entrySize, maxEntries: int64(maxSize) / entrySize}
 }

@@ -33,7 +33,6 @@ type Log struct {
 	name string // topic-partition
 	dir  *logDir
 	env  *environment
-	log  logLines
 
 	config    atomic.Pointer[logConfig]
 	closed    atomic.Bool
@@ -55,9 +54,9 @@ type Log struct {
 
 	// mu is held by whoever changes the log's data.
 	mu        sync.Mutex
-	producers *producerState // guarded by mu
-	update    producerAppend // of the append under way; guarded by mu
-	dropped   bool           // the segments were given up; guarded by mu
+	producers *producerState  // guarded by mu
+	update    *producerAppend // of the append under way, nil before the first; guarded by mu
+	dropped   bool            // the segments were given up; guarded by mu
 
 	epochs *epochCache // has its own locks
 
@@ -110,6 +109,11 @@ func (l *Log) Dir() string { return l.dir.path }
 
 // Path is the partition's own directory.
 func (l *Log) Path() string { return *l.path.Load() }
+
+// log writes log lines about the log.
+func (l *Log) log() logLines {
+	return newLogLines(l.env.logger, "kafka.log.UnifiedLog", fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] ", l.name, l.dir.path))
+}
 
 func (l *Log) file(name string) string { return filepath.Join(l.Path(), name) }
 

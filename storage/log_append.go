@@ -131,7 +131,7 @@ func (l *Log) AppendAsFollower(set []byte, leaderEpoch int32) (AppendInfo, error
 		return info, err
 	}
 	if checked.SkippedBatches > 0 {
-		l.log.Infof("Skipping %d batches in append to %s because their partition leader epoch is higher than the replica's current leader epoch %d",
+		l.log().Infof("Skipping %d batches in append to %s because their partition leader epoch is higher than the replica's current leader epoch %d",
 			checked.SkippedBatches, l.name, leaderEpoch)
 	}
 	if checked.ValidBytes == 0 {
@@ -236,7 +236,7 @@ func (l *Log) assignEpochs(set []byte) error {
 				l.assignEpoch(e, b.BaseOffset())
 			}
 		} else if l.epochs.latestEpoch() >= 0 {
-			l.log.Warnf("Clearing leader epoch cache after unexpected append with message format v%d", b.Magic())
+			l.log().Warnf("Clearing leader epoch cache after unexpected append with message format v%d", b.Magic())
 			if err := l.epochs.clear(); err != nil {
 				return err
 			}
@@ -273,6 +273,9 @@ func (l *Log) active() *segment {
 // checkProducers checks the batches of producers with an id; nothing changes
 // yet. It finds the batch that the set repeats, if any.
 func (l *Log) checkProducers(set []byte, a *Append) (duplicate producerBatch, found bool, err error) {
+	if l.update == nil {
+		l.update = new(producerAppend)
+	}
 	l.update.begin(l.producers, a.Origin)
 	for len(set) > 0 {
 		b, rest, err := record.Next(set)
@@ -300,7 +303,7 @@ func (l *Log) checkProducers(set []byte, a *Append) (duplicate producerBatch, fo
 
 // applyProducers takes over what checkProducers gathered, once it is written.
 func (l *Log) applyProducers(active *segment, logEnd int64) error {
-	l.producers.apply(&l.update)
+	l.producers.apply(l.update)
 	for _, t := range l.update.completed {
 		if err := completeTxn(l.producers, active, t); err != nil {
 			return err

@@ -107,8 +107,9 @@ func (l *Log) renameLocked(path string) error {
 
 // moved tells the segment that its directory has another name.
 func (s *segment) moved(dir string) {
-	for _, f := range [...]*cachedFile{s.log, s.index.file, s.times.file, s.txns.file} {
-		f.moved(filepath.Join(dir, filepath.Base(f.name())))
+	stem := segmentPath(dir, s.base, "")
+	for _, f := range s.files() {
+		f.moved(stem)
 	}
 }
 

@@ -13,7 +13,7 @@ func (l *Log) deleteSegments(removed []*segment) error {
 	if len(removed) == 0 {
 		return nil
 	}
-	l.log.Infof("Deleting segment files %s", segmentList(removed))
+	l.log().Infof("Deleting segment files %s", segmentList(removed))
 	for _, s := range removed {
 		if err := l.markDeleted(s); err != nil {
 			return err
@@ -28,8 +28,8 @@ func (l *Log) deleteSegments(removed []*segment) error {
 
 // markDeleted renames a segment's files to .deleted, which a later start removes.
 func (l *Log) markDeleted(s *segment) error {
-	for _, f := range [...]*cachedFile{s.log, s.index.file, s.times.file, s.txns.file} {
-		if err := ignoreMissing(f.rename(f.name() + deletedSuffix)); err != nil {
+	for i, f := range s.files() {
+		if err := ignoreMissing(f.rename(segmentSuffixes[i] + deletedSuffix)); err != nil {
 			return err
 		}
 	}
@@ -45,12 +45,14 @@ func (l *Log) removeLater(s *segment) {
 		for i, suffix := range segmentSuffixes {
 			name := l.file(offsetFileName(base, suffix) + deletedSuffix)
 			if l.removeFile(name) && i < len(segmentFileKinds) {
-				l.log.Infof("Deleted %s %s.", segmentFileKinds[i], name)
+				l.log().Infof("Deleted %s %s.", segmentFileKinds[i], name)
 			}
 		}
 	})
 }
 
+// segmentSuffixes are the suffixes of a segment's files, in the order of
+// segment.files.
 var segmentSuffixes = [...]string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix}
 var segmentFileKinds = [...]string{"log", "offset index", "time index", "transaction index"}
 
@@ -63,7 +65,7 @@ func (l *Log) deleteSnapshot(offset int64) error {
 	base := filepath.Base(name)
 	l.later(func() {
 		if l.removeFile(l.file(base)) {
-			l.log.Infof("Deleted producer state snapshot %s", l.file(base))
+			l.log().Infof("Deleted producer state snapshot %s", l.file(base))
 		}
 	})
 	return nil

@@ -23,7 +23,7 @@ func (l *Log) flushRolled(base int64, snapshot string) {
 		}
 	}
 	if err := l.flush(base, false); err != nil {
-		l.log.Debugf("flush up to %d: %v", base, err)
+		l.log().Debugf("flush up to %d: %v", base, err)
 	}
 }
 

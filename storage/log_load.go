@@ -41,7 +41,6 @@ type loader struct {
 // empty directory becomes a log that starts at the given log start.
 func openLog(dir *logDir, env *environment, path string, tp TopicPartition, kind dirKind, c *settings.Topic, from loading) (*Log, error) {
 	l := &Log{tp: tp, name: currentDirName(tp), dir: dir, env: env}
-	l.log = newLogLines(env.logger, "kafka.log.UnifiedLog", fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] ", l.name, dir.path))
 	l.path.Store(&path)
 	l.future.Store(kind == futureDir)
 	l.config.Store(newLogConfig(c))

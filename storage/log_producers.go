@@ -25,7 +25,7 @@ func (l *Log) ExpireProducers() {
 // after a truncation. mu is held.
 func (l *Log) rebuildProducers(logStart, upTo int64) error {
 	v := l.positions.load()
-	return rebuildState(l.producers, v.segments, logStart, upTo, l.Config().Magic, false, l.env, l.log)
+	return rebuildState(l.producers, v.segments, logStart, upTo, l.Config().Magic, false, l.env, l.log())
 }
 
 // rebuildState makes a producer state that of a log [logStart, upTo): it loads

@@ -235,7 +235,7 @@ func (s *segment) recoverBatches(file io.ReaderAt, state *producerState, l *Log,
 		if e := b.PartitionLeaderEpoch(); e >= 0 && e > l.epochs.latestEpoch() {
 			l.epochs.assignUnsynced(e, b.BaseOffset())
 		}
-		if err := replay(state, &update, b, s, l.log); err != nil {
+		if err := replay(state, &update, b, s, l.log()); err != nil {
 			return at, err
 		}
 		state.setMapEnd(b.NextOffset())

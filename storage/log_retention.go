@@ -110,7 +110,7 @@ func (l *Log) deleteByRule(rule retentionRule) (int, error) {
 		if !gone {
 			break
 		}
-		l.log.Infof("%s", reason)
+		l.log().Infof("%s", reason)
 	}
 	if n == 0 {
 		return 0, nil
@@ -139,7 +139,7 @@ func (l *Log) deleteByRule(rule retentionRule) (int, error) {
 
 // noteLogStart tells those who keep offsets that the log start has risen. mu is held.
 func (l *Log) noteLogStart(start int64, reason string) {
-	l.log.Infof("Incremented log start offset to %d due to %s", start, reason)
+	l.log().Infof("Incremented log start offset to %d due to %s", start, reason)
 	if l.epochs.truncateFromStart(start) {
 		l.flushEpochsLater(0)
 	}

@@ -81,7 +81,7 @@ func (l *Log) rollLocked(expected int64) error {
 			l.name, base, expected, v.LogEnd, active)
 	}
 	if base == active.base {
-		l.log.Warnf("Trying to roll a new log segment with start offset %d =max(provided offset = %d, LEO = %d) while it already exists and is active with size 0.",
+		l.log().Warnf("Trying to roll a new log segment with start offset %d =max(provided offset = %d, LEO = %d) while it already exists and is active with size 0.",
 			base, expected, v.LogEnd)
 		if err := l.replaceActive(base, v.LogEnd); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (l *Log) rollLocked(expected int64) error {
 	if err != nil {
 		return err
 	}
-	l.log.Infof("Rolled new log segment at offset %d in %d ms.", base, time.Since(start).Milliseconds())
+	l.log().Infof("Rolled new log segment at offset %d in %d ms.", base, time.Since(start).Milliseconds())
 	l.env.schedule.after(0, l.dir.background, func() { l.flushRolled(base, snapshot) })
 	return nil
 }
@@ -152,7 +152,7 @@ func (l *Log) removeLeftover(base int64) error {
 			}
 			continue
 		}
-		l.log.Warnf("Newly rolled segment file %s already exists; deleting it first", name)
+		l.log().Warnf("Newly rolled segment file %s already exists; deleting it first", name)
 		if err := l.env.fs.Remove(name); err != nil {
 			return err
 		}

@@ -52,12 +52,12 @@ func (l *Log) lowerCheckpoint() error {
 func (l *Log) truncateLocked(offset int64) (truncated bool, err error) {
 	v := l.positions.load()
 	if offset >= v.LogEnd {
-		l.log.Infof("Truncating to %d has no effect as the largest offset in the log is %d", offset, v.LogEnd-1)
+		l.log().Infof("Truncating to %d has no effect as the largest offset in the log is %d", offset, v.LogEnd-1)
 		// An epoch that was begun here but got no record must go all the same.
 		l.truncateEpochs(v.LogEnd)
 		return false, nil
 	}
-	l.log.Infof("Truncating to offset %d", offset)
+	l.log().Infof("Truncating to offset %d", offset)
 	if v.segments[0].base > offset {
 		return true, l.truncateFullyLocked(offset, offset)
 	}
@@ -240,7 +240,7 @@ func (l *Log) truncateFullyLocked(offset, logStart int64) error {
 	p.recoveryPoint = min(p.recoveryPoint, offset)
 	p.mu.Unlock()
 	for _, s := range removed {
-		l.log.Infof("Deleting segment %v as part of log truncation", s)
+		l.log().Infof("Deleting segment %v as part of log truncation", s)
 		l.removeLater(s)
 	}
 	if err := l.epochs.clear(); err != nil {

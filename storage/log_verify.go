@@ -41,6 +41,9 @@ func (s *producerState) verify(producerID int64, sequence int32, epoch int16, no
 	switch {
 	case v == nil:
 		v = &Verification{startedMs: now, lowestSequence: sequence, epoch: epoch}
+		if s.verifications == nil {
+			s.verifications = map[int64]*Verification{}
+		}
 		s.verifications[producerID] = v
 	case epoch > v.epoch:
 		v.epoch, v.lowestSequence = epoch, sequence

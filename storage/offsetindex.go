@@ -22,8 +22,8 @@ type offsetIndex struct{ indexFile }
 
 // newOffsetIndex makes the index of the segment with the base offset known; it
 // touches no file yet.
-func newOffsetIndex(files *fileCache, path string, base int64, maxSize int32) *offsetIndex {
-	return &offsetIndex{newIndexFile(files, path, base, offsetEntrySize, maxSize)}
+func newOffsetIndex(file *cachedFile, base int64, maxSize int32) *offsetIndex {
+	return &offsetIndex{newIndexFile(file, base, offsetEntrySize, maxSize)}
 }
 
 func (x *offsetIndex) decode(e []byte) offsetPosition {

@@ -217,7 +217,7 @@ func (s *producerState) take(entries []producerEntry, now int64) {
 			continue
 		}
 		own := *e // so that one entry does not keep all of them in memory
-		s.entries[e.producerID] = &own
+		s.put(&own)
 		if e.txnFirstOffset >= 0 {
 			s.ongoing = insertTxn(s.ongoing, openTxn{producerID: e.producerID, firstOffset: e.txnFirstOffset, lastOffset: -1})
 		}

@@ -124,11 +124,11 @@ type producerState struct {
 	dir          string
 	expirationMs *atomic.Int64 // producer.id.expiration.ms
 
-	entries map[int64]*producerEntry
+	entries map[int64]*producerEntry // nil until there is one
 	// Both by rising firstOffset: transactions without a marker, and those
 	// whose marker is not known to be replicated.
 	ongoing, unreplicated []openTxn
-	verifications         map[int64]*Verification
+	verifications         map[int64]*Verification // nil until there is one
 
 	snapshots []int64 // offsets of the files, rising
 	end       int64   // the state has seen the log up to here
@@ -140,9 +140,7 @@ type producerState struct {
 func openProducerState(fs vfs.FS, dir string, tp TopicPartition, expirationMs *atomic.Int64, log *logrus.Entry) (*producerState, error) {
 	s := &producerState{
 		fs: fs, dir: dir, tp: tp, expirationMs: expirationMs,
-		log:           kafkalog.For(log.Logger, "org.apache.kafka.storage.internals.log.ProducerStateManager"),
-		entries:       map[int64]*producerEntry{},
-		verifications: map[int64]*Verification{},
+		log: kafkalog.For(log.Logger, "org.apache.kafka.storage.internals.log.ProducerStateManager"),
 	}
 	return s, s.reloadSnapshots()
 }
@@ -192,7 +190,7 @@ func (s *producerState) apply(u *producerAppend) {
 		if e == nil {
 			e = new(producerEntry)
 			*e = noProducer(p.next.producerID)
-			s.entries[e.producerID] = e
+			s.put(e)
 		}
 		e.setEpoch(p.next.epoch)
 		for _, b := range p.next.batches[:p.next.n] {
@@ -208,6 +206,14 @@ func (s *producerState) apply(u *producerAppend) {
 	for _, t := range u.started {
 		s.ongoing = insertTxn(s.ongoing, t)
 	}
+}
+
+// put makes a producer known.
+func (s *producerState) put(e *producerEntry) {
+	if s.entries == nil {
+		s.entries = map[int64]*producerEntry{}
+	}
+	s.entries[e.producerID] = e
 }
 
 // insertTxn keeps the order by first offset; new transactions come last.

@@ -58,13 +58,14 @@ type segment struct {
 
 // newSegment makes a segment known; it touches no file yet.
 func newSegment(env *environment, dir string, base int64, c *settings.Topic) *segment {
+	stem := segmentPath(dir, base, "")
 	s := &segment{
 		base:    base,
 		env:     env,
-		log:     env.files.add(segmentPath(dir, base, logSuffix)),
-		index:   newOffsetIndex(env.files, segmentPath(dir, base, indexSuffix), base, c.SegmentIndexBytes),
-		times:   newTimeIndex(env.files, segmentPath(dir, base, timeIndexSuffix), base, c.SegmentIndexBytes),
-		txns:    newTxnIndex(env.files, segmentPath(dir, base, txnIndexSuffix), base),
+		log:     env.files.add(stem, logSuffix),
+		index:   newOffsetIndex(env.files.add(stem, indexSuffix), base, c.SegmentIndexBytes),
+		times:   newTimeIndex(env.files.add(stem, timeIndexSuffix), base, c.SegmentIndexBytes),
+		txns:    newTxnIndex(env.files.add(stem, txnIndexSuffix), base),
 		created: env.now(),
 		stamp:   timestampOffset{record.NoTimestamp, base},
 	}
@@ -128,6 +129,11 @@ func (s *segment) activate(c *settings.Topic) error {
 	return nil
 }
 
+// files are the segment's files, whether they exist or not.
+func (s *segment) files() [4]*cachedFile {
+	return [...]*cachedFile{s.log, s.index.file, s.times.file, s.txns.file}
+}
+
 func segmentPath(dir string, base int64, suffix string) string {
 	return filepath.Join(dir, offsetFileName(base, suffix))
 }
@@ -171,10 +177,9 @@ func (p *pin) release() {
 func (s *segment) drop() {
 	if s.pins.Add(-1) == 0 {
 		s.letGo()
-		s.log.close()
-		s.index.file.close()
-		s.times.file.close()
-		s.txns.file.close()
+		for _, f := range s.files() {
+			f.close()
+		}
 	}
 }
 

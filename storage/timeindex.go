@@ -26,8 +26,8 @@ type timeIndex struct{ indexFile }
 
 // newTimeIndex makes the index of the segment with the base offset known; it
 // touches no file yet.
-func newTimeIndex(files *fileCache, path string, base int64, maxSize int32) *timeIndex {
-	return &timeIndex{newIndexFile(files, path, base, timeEntrySize, maxSize)}
+func newTimeIndex(file *cachedFile, base int64, maxSize int32) *timeIndex {
+	return &timeIndex{newIndexFile(file, base, timeEntrySize, maxSize)}
 }
 
 func (x *timeIndex) decode(e []byte) timestampOffset {

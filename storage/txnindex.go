@@ -65,8 +65,8 @@ type txnIndexState struct {
 
 // newTxnIndex makes the index of the segment with the base offset known; it
 // touches no file yet.
-func newTxnIndex(files *fileCache, path string, base int64) *txnIndex {
-	return &txnIndex{file: files.add(path), base: base}
+func newTxnIndex(file *cachedFile, base int64) *txnIndex {
+	return &txnIndex{file: file, base: base}
 }
 
 func (x *txnIndex) load() (*txnIndexState, error) {
