@@ -3,7 +3,6 @@ package replication
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -59,8 +58,7 @@ type Manager struct {
 	// checkpointing is set by the first LeaderAndIsr: before, the checkpoints on
 	// disk know more partitions than we do.
 	checkpointing atomic.Bool
-	checkpointMu  sync.Mutex // orders the writes of checkpoints; guards written
-	written       map[string]map[TopicPartition]int64
+	checkpointMu  sync.Mutex // orders the writes of checkpoints
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -82,7 +80,6 @@ func NewManager(cfg Config) *Manager {
 		fetchLog:     kafkalog.For(cfg.Logger, "kafka.server.ReplicaFetcherThread"),
 		partitions:   map[string]map[int32]*Partition{},
 		traffic:      map[string]*traffic{},
-		written:      map[string]map[TopicPartition]int64{},
 	}
 	m.quotas = newQuotas(&m.opts)
 	m.fetchers = newFetcherManager(m)
@@ -293,14 +290,8 @@ func (m *Manager) checkpointed(dir string, id TopicPartition) (int64, bool) {
 func (m *Manager) CheckpointHighWatermarks() {
 	m.checkpointMu.Lock()
 	defer m.checkpointMu.Unlock()
-	byDir := map[string]map[TopicPartition]int64{}
-	note := func(log *storage.Log) {
-		dir := log.Dir()
-		if byDir[dir] == nil {
-			byDir[dir] = map[TopicPartition]int64{}
-		}
-		byDir[dir][log.TopicPartition()] = log.Offsets().HighWatermark
-	}
+	byDir := map[string][]*storage.Log{}
+	note := func(log *storage.Log) { byDir[log.Dir()] = append(byDir[log.Dir()], log) }
 	for _, p := range m.Partitions() {
 		log := p.Log()
 		if log == nil {
@@ -311,15 +302,10 @@ func (m *Manager) CheckpointHighWatermarks() {
 			note(future)
 		}
 	}
-	for dir, offsets := range byDir {
-		if maps.Equal(m.written[dir], offsets) {
-			continue
-		}
-		if err := m.cfg.Logs.WriteHighWatermarks(dir, offsets); err != nil {
+	for dir, logs := range byDir {
+		if err := m.cfg.Logs.CheckpointHighWatermarks(dir, logs); err != nil {
 			m.log.Errorf("[ReplicaManager broker=%d] Error while writing to highwatermark file in directory %s: %v", m.opts.BrokerID, dir, err)
-			continue
 		}
-		m.written[dir] = offsets
 	}
 }
 

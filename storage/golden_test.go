@@ -83,11 +83,10 @@ func startAndStop(t *testing.T, c ManagerConfig) {
 	}
 	// What replication does: take the high watermarks from the checkpoint, lead
 	// alone, and write them at the end.
-	high := map[TopicPartition]int64{}
 	for _, l := range m.Logs() {
-		high[l.TopicPartition()], _ = l.SetHighWatermark(l.Offsets().LogEnd)
+		l.SetHighWatermark(l.Offsets().LogEnd)
 	}
-	if err := m.WriteHighWatermarks(m.Dirs()[0].Path, high); err != nil {
+	if err := m.CheckpointHighWatermarks(m.Dirs()[0].Path, m.Logs()); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Close(); err != nil {

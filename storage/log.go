@@ -41,6 +41,9 @@ type Log struct {
 	lastFlush atomic.Int64 // ms
 	// checkpointed is the recovery point that the directory's checkpoint file has.
 	checkpointed atomic.Int64
+	// checkpointedHigh is what was last written of the log to the directory's
+	// checkpoint of high watermarks; guarded by the directory's checkpointMu.
+	checkpointedHigh highWatermarkWrite
 
 	path atomic.Pointer[string] // the partition directory; replaced by a rename
 

@@ -32,6 +32,12 @@ type logDir struct {
 
 	checkpoint   func(*logDir) // writes the recovery points now
 	checkpointMu sync.Mutex    // one writer of the checkpoint files at a time
+	// highWatermarks tells of the last write of the checkpoint of high watermarks;
+	// guarded by checkpointMu.
+	highWatermarks struct {
+		write int64 // the number of the write; 0: none in this life
+		logs  int   // that were written
+	}
 
 	cleanAtStart bool // the clean-shutdown marker was there
 	loaded       bool // all logs were loaded

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/monedula/monedula/protocol"
 )
@@ -75,9 +76,10 @@ func (m *Manager) ReadHighWatermarks(dir string) (map[TopicPartition]int64, erro
 	return offsets, nil
 }
 
-// WriteHighWatermarks replaces replication-offset-checkpoint of the directory;
-// an I/O error takes it offline.
-func (m *Manager) WriteHighWatermarks(dir string, offsets map[TopicPartition]int64) error {
+// CheckpointHighWatermarks makes replication-offset-checkpoint of the directory
+// hold the high watermarks of these of its logs, and no others; nothing is
+// written when it does. An I/O error takes the directory offline.
+func (m *Manager) CheckpointHighWatermarks(dir string, logs []*Log) error {
 	d, err := m.dir(dir)
 	if err != nil {
 		return err
@@ -87,10 +89,35 @@ func (m *Manager) WriteHighWatermarks(dir string, offsets map[TopicPartition]int
 	if err := d.check(); err != nil {
 		return err
 	}
+	if !d.highWatermarksMoved(logs) {
+		return nil
+	}
+	offsets := make(map[TopicPartition]int64, len(logs))
+	for _, l := range logs {
+		offsets[l.tp] = l.Offsets().HighWatermark
+	}
 	if err := writeOffsetCheckpoint(m.config.FS, d.file(highWatermarkFile), offsets); err != nil {
 		return d.fail("Error while writing to high watermark file in directory "+d.path, err)
 	}
+	d.highWatermarks.write++
+	d.highWatermarks.logs = len(logs)
+	for _, l := range logs {
+		l.checkpointedHigh = highWatermarkWrite{d.highWatermarks.write, offsets[l.tp]}
+	}
 	return nil
+}
+
+// highWatermarkWrite is a log's high watermark in a write of its directory's
+// checkpoint.
+type highWatermarkWrite struct{ write, high int64 }
+
+// highWatermarksMoved says whether the last write was of other logs, or of other
+// high watermarks. checkpointMu is held.
+func (d *logDir) highWatermarksMoved(logs []*Log) bool {
+	last := d.highWatermarks
+	return len(logs) != last.logs || slices.ContainsFunc(logs, func(l *Log) bool {
+		return l.checkpointedHigh != highWatermarkWrite{last.write, l.Offsets().HighWatermark}
+	})
 }
 
 // dir finds a live directory by its path. One that is not configured is

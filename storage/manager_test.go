@@ -130,7 +130,7 @@ func TestAFailedDirectoryTakesOnlyItsLogsAway(t *testing.T) {
 	_, err = h.GetOrCreate(tpOf("p", 2), metadata.TopicID{1}, testTopic(), true)
 	noError(t, err)
 	wantError(t, h.Delete(tpOf("p", 1), false), protocol.KafkaStorageError)
-	wantError(t, h.WriteHighWatermarks("/b", nil), protocol.KafkaStorageError)
+	wantError(t, h.CheckpointHighWatermarks("/b", nil), protocol.KafkaStorageError)
 	noError(t, h.Close())
 	if _, err := mem.Stat("/b/" + cleanShutdownFile); err == nil {
 		t.Error("a failed directory was marked as closed in order")
@@ -355,4 +355,35 @@ func TestManyLogsAreDeletedWithOneSyncOfTheirDirectory(t *testing.T) {
 	points, err := readOffsetCheckpoint(after, "/data/"+recoveryPointFile)
 	noError(t, err)
 	wantEqual(t, "recovery points", fmt.Sprint(points), fmt.Sprint(map[TopicPartition]int64{tpOf("kept", 0): 1}))
+}
+
+// The checkpoint of high watermarks is written when a high watermark moved, and
+// when other logs are to be in it, be they as many as before.
+func TestHighWatermarksAreWrittenWhenTheyChange(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	logs := make([]*Log, 3)
+	for i := range logs {
+		l, err := h.GetOrCreate(tpOf("p", int32(i)), metadata.TopicID{1}, testTopic(), true)
+		noError(t, err)
+		appendValues(t, l, 1, "a")
+		logs[i] = l
+	}
+	has := func(when string, want ...*Log) {
+		t.Helper()
+		noError(t, h.CheckpointHighWatermarks("/data", want))
+		got, err := h.ReadHighWatermarks("/data")
+		noError(t, err)
+		wantEqual(t, "logs "+when, len(got), len(want))
+		for _, l := range want {
+			high, known := got[l.TopicPartition()]
+			wantEqual(t, fmt.Sprint(l, " ", when), fmt.Sprint(high, known), fmt.Sprint(l.Offsets().HighWatermark, true))
+		}
+	}
+	has("at first", logs[0], logs[1])
+	logs[1].SetHighWatermark(1)
+	has("after one moved", logs[0], logs[1])
+	has("without one", logs[0])
+	has("with that one alone", logs[1])
+	has("with a new one instead", logs[2])
+	noError(t, h.Close())
 }
