@@ -1,8 +1,6 @@
 package replication
 
 import (
-	"maps"
-
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -11,14 +9,12 @@ import (
 // safe for concurrent use.
 type clientSession struct {
 	id    int32
-	epoch int32 // of the next request
-	known map[TopicPartition]PartitionAsk
+	epoch int32                           // of the next request
+	known map[TopicPartition]PartitionAsk // what the last request wanted; not to be changed
 	byID  bool
 }
 
-func newClientSession() clientSession {
-	return clientSession{epoch: initialSessionEpoch, known: map[TopicPartition]PartitionAsk{}}
-}
+func newClientSession() clientSession { return clientSession{epoch: initialSessionEpoch} }
 
 // sessionDiff is what a request names.
 type sessionDiff struct {
@@ -27,7 +23,8 @@ type sessionDiff struct {
 	forget    []PartitionAsk   // in the session, wanted no more, or under another id
 }
 
-// next builds the request for the wanted partitions, in order.
+// next builds the request for the wanted partitions, in order. It keeps wanted,
+// which must not change any more.
 func (s *clientSession) next(order []TopicPartition, wanted map[TopicPartition]PartitionAsk, byID bool) sessionDiff {
 	if byID != s.byID && s.epoch != initialSessionEpoch {
 		s.reset()
@@ -36,23 +33,22 @@ func (s *clientSession) next(order []TopicPartition, wanted map[TopicPartition]P
 	d := sessionDiff{id: s.id, epoch: s.epoch}
 	if s.epoch == initialSessionEpoch {
 		d.send = order
-		s.known = maps.Clone(wanted)
+		s.known = wanted
 		return d
 	}
 	for id, known := range s.known {
 		want, still := wanted[id]
 		if !still || want.TopicID != known.TopicID {
 			d.forget = append(d.forget, known)
-			delete(s.known, id)
 		}
 	}
 	for _, id := range order {
 		want := wanted[id]
 		if known, had := s.known[id]; !had || known != want {
 			d.send = append(d.send, id)
-			s.known[id] = want
 		}
 	}
+	s.known = wanted
 	return d
 }
 

@@ -285,7 +285,7 @@ func (f *fetcher) ask(e *errand) (kmsg.Response, error) {
 	return link.Do(f.ctx, e.req)
 }
 
-// fetchAsk is one round's request.
+// fetchAsk is one round's request. It does not change once it is made.
 type fetchAsk struct {
 	order  []TopicPartition
 	wanted map[TopicPartition]PartitionAsk
@@ -296,7 +296,8 @@ type fetchAsk struct {
 func (f *fetcher) nextFetch(now time.Time) fetchAsk {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	a := fetchAsk{wanted: map[TopicPartition]PartitionAsk{}, byID: f.m.opts.PeerVersions.Fetch >= 13}
+	n := len(f.partitions)
+	a := fetchAsk{order: make([]TopicPartition, 0, n), wanted: make(map[TopicPartition]PartitionAsk, n), byID: f.m.opts.PeerVersions.Fetch >= 13}
 	for p := f.order.next; p != &f.order; p = p.next {
 		id, log := p.id, p.partition.Log()
 		if p.truncating || p.delayed.After(now) || log == nil || p.held(now) {

@@ -27,7 +27,7 @@ func (p *Partition) makeFollower(r *role) (restart bool, err error) {
 	}
 	p.log = log
 	p.assignLocked(r)
-	p.isr = committedISR(nil)
+	p.isr = notLeading
 	p.followers = nil
 	p.leader, p.leaderEpoch, p.epochStart = r.leader, max(r.leaderEpoch, p.leaderEpoch), -1
 	return newEpoch, nil

@@ -17,6 +17,9 @@ type inSync struct {
 	maximal  []int32
 }
 
+// notLeading is what a partition has that this broker does not lead.
+var notLeading = committedISR(nil)
+
 func committedISR(isr []int32) *inSync {
 	return &inSync{committed: isr, maximal: isr}
 }

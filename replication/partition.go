@@ -45,7 +45,7 @@ type Partition struct {
 	replicas   []int32
 	adding     []int32 // members of replicas that a reassignment adds
 	removing   []int32
-	isr        *inSync // empty unless we lead
+	isr        *inSync // notLeading unless we lead
 
 	// moving guards the followers' progress and makes "compute the high watermark,
 	// then set it" one step, so that it never moves back. Taken with mu held
@@ -59,7 +59,7 @@ func newPartition(id TopicPartition, m *Manager) *Partition {
 	return &Partition{
 		id: id, m: m, traffic: m.trafficLocked(id.Topic),
 		leader: noLeader, leaderEpoch: noEpoch, partitionEpoch: -1, epochStart: -1,
-		isr: committedISR(nil),
+		isr: notLeading,
 	}
 }
 
@@ -167,7 +167,7 @@ func (p *Partition) retire(reason error) (led bool) {
 	led = p.leadsLocked()
 	p.retired = reason
 	p.log = nil
-	p.isr, p.followers, p.epochStart = committedISR(nil), nil, -1
+	p.isr, p.followers, p.epochStart = notLeading, nil, -1
 	p.mu.Unlock()
 	p.waits.wake(stateChanged)
 	return led

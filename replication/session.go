@@ -1,6 +1,8 @@
 package replication
 
 import (
+	"slices"
+
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -124,6 +126,7 @@ func (s *fetchSession) update(partitions []PartitionFetch, forgotten []sessionKe
 // list appends all partitions in order. resolve gives the name of a topic id
 // that had none so far.
 func (s *fetchSession) list(to []PartitionFetch, resolve func(TopicID) string) []PartitionFetch {
+	to = slices.Grow(to, len(s.partitions))
 	for p := s.order.next; p != &s.order; p = p.next {
 		if s.byID && p.asked.Topic == "" {
 			p.asked.Topic = resolve(p.asked.TopicID)

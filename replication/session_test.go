@@ -2,6 +2,7 @@ package replication
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -345,13 +346,13 @@ func TestClientSessionNamesOnlyChanges(t *testing.T) {
 	a, b := TopicPartition{Topic: "a"}, TopicPartition{Topic: "b"}
 	wanted := map[TopicPartition]PartitionAsk{a: {Topic: "a", FetchOffset: 1}, b: {Topic: "b", FetchOffset: 1}}
 	s := newClientSession()
-	d := s.next([]TopicPartition{a, b}, wanted, false)
+	d := s.next([]TopicPartition{a, b}, maps.Clone(wanted), false)
 	if d.id != 0 || d.epoch != 0 || len(d.send) != 2 {
 		t.Fatalf("first request %+v", d)
 	}
 	s.answered(77, protocol.None)
 	wanted[a] = PartitionAsk{Topic: "a", FetchOffset: 9}
-	d = s.next([]TopicPartition{a, b}, wanted, false)
+	d = s.next([]TopicPartition{a, b}, maps.Clone(wanted), false)
 	if d.id != 77 || d.epoch != 1 || !slices.Equal(d.send, []TopicPartition{a}) || len(d.forget) != 0 {
 		t.Fatalf("second request %+v", d)
 	}

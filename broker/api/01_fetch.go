@@ -137,7 +137,12 @@ func (x *fetchCall) admit(c *Call, f *replication.Fetch) {
 // read, in order, then those refused before, as Kafka sends them. Partitions of
 // one topic in a row share an entry.
 func (x *fetchCall) collect(c *Call, f *replication.Fetch) {
-	n := len(f.Partitions)
+	n := 0
+	for i := range f.Partitions {
+		if !f.Partitions[i].Omitted {
+			n++
+		}
+	}
 	if cap(x.answers) < n {
 		x.answers = make([]protocol.FetchPartitionResponse, 0, n)
 	}
