@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -58,6 +59,10 @@ type fetcher struct {
 	// that a round of truncation has just been, so that a fetch comes next.
 	errands   []*errand
 	truncated bool
+	// asks are the memory of two rounds' requests, used in turns: the next one is
+	// compared with the last one.
+	asks [2]fetchAsk
+	turn int // the one of the last round
 
 	// mu guards what follows. It is held while an answer for a partition is
 	// applied, so that remove waits for that.
@@ -199,6 +204,7 @@ func (f *fetcher) next(now time.Time) (*errand, time.Duration) {
 	if len(ask.order) == 0 {
 		return nil, f.untilReady(now)
 	}
+	f.turn = 1 - f.turn
 	return f.fetch(ask), 0
 }
 
@@ -285,19 +291,29 @@ func (f *fetcher) ask(e *errand) (kmsg.Response, error) {
 	return link.Do(f.ctx, e.req)
 }
 
-// fetchAsk is one round's request. It does not change once it is made.
+// fetchAsk is one round's request. It does not change until the round after the
+// next one.
 type fetchAsk struct {
 	order  []TopicPartition
 	wanted map[TopicPartition]PartitionAsk
 	byID   bool
 }
 
+// reset empties the request for n partitions.
+func (a *fetchAsk) reset(n int, byID bool) {
+	if a.wanted == nil {
+		a.wanted = make(map[TopicPartition]PartitionAsk, n)
+	}
+	clear(a.wanted)
+	a.order, a.byID = slices.Grow(a.order[:0], n), byID
+}
+
 // nextFetch collects the partitions that are ready.
-func (f *fetcher) nextFetch(now time.Time) fetchAsk {
+func (f *fetcher) nextFetch(now time.Time) *fetchAsk {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := len(f.partitions)
-	a := fetchAsk{order: make([]TopicPartition, 0, n), wanted: make(map[TopicPartition]PartitionAsk, n), byID: f.m.opts.PeerVersions.Fetch >= 13}
+	a := &f.asks[1-f.turn]
+	a.reset(len(f.partitions), f.m.opts.PeerVersions.Fetch >= 13)
 	for p := f.order.next; p != &f.order; p = p.next {
 		id, log := p.id, p.partition.Log()
 		if p.truncating || p.delayed.After(now) || log == nil || p.held(now) {
@@ -318,7 +334,7 @@ func (f *fetcher) nextFetch(now time.Time) fetchAsk {
 
 // request builds the Fetch request; its version is the one of the
 // inter.broker.protocol.version, but 12 at most while a topic has no id.
-func (f *fetcher) request(a fetchAsk) *kmsg.FetchRequest {
+func (f *fetcher) request(a *fetchAsk) *kmsg.FetchRequest {
 	version := f.m.opts.PeerVersions.Fetch
 	if !a.byID {
 		version = min(version, 12)
@@ -361,7 +377,7 @@ func (f *fetcher) request(a fetchAsk) *kmsg.FetchRequest {
 }
 
 // fetch asks for records and applies the answer.
-func (f *fetcher) fetch(a fetchAsk) *errand {
+func (f *fetcher) fetch(a *fetchAsk) *errand {
 	req := f.request(a)
 	return &errand{req, func(resp kmsg.Response, err error) {
 		if err != nil {
@@ -372,7 +388,7 @@ func (f *fetcher) fetch(a fetchAsk) *errand {
 	}}
 }
 
-func (f *fetcher) fetched(a fetchAsk, req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
+func (f *fetcher) fetched(a *fetchAsk, req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 	code := protocol.ErrorCode(resp.ErrorCode)
 	if req.Version >= 7 {
 		f.session.answered(resp.SessionID, code)
@@ -381,6 +397,9 @@ func (f *fetcher) fetched(a fetchAsk, req *kmsg.FetchRequest, resp *kmsg.FetchRe
 		f.m.fetchLog.Infof("%s Node %d was unable to process the fetch request with (sessionId=%d, epoch=%d): %s.",
 			f.name, f.key.leader, req.SessionID, req.SessionEpoch, code.Name())
 		f.delay(a.order)
+		return
+	}
+	if len(resp.Topics) == 0 {
 		return
 	}
 	names := map[TopicID]string{}
