@@ -179,7 +179,7 @@ func (c *roleChange) prepareLogs() {
 			missing = append(missing, e)
 		}
 	}
-	if len(missing) < 2 {
+	if len(missing) < 2 || c.m.cfg.Follow != nil { // a driven manager has one goroutine
 		return
 	}
 	configs := make([]*settings.Topic, len(missing))

@@ -28,7 +28,7 @@ type logDir struct {
 	small *pool
 
 	offline   atomic.Bool
-	onFailure func(*logDir) // called once, on a goroutine of its own
+	onFailure func(*logDir) // called once; returns at once, since locks may be held
 
 	checkpoint   func(*logDir) // writes the recovery points now
 	checkpointMu sync.Mutex    // one writer of the checkpoint files at a time
@@ -71,7 +71,7 @@ func (d *logDir) fail(what string, cause error) error {
 	if d.offline.CompareAndSwap(false, true) {
 		d.log.Errorf("%s: %v", what, cause)
 		if d.onFailure != nil {
-			go d.onFailure(d)
+			d.onFailure(d)
 		}
 	}
 	return protocol.Errorf(protocol.KafkaStorageError, "%s: %v", what, cause)

@@ -39,6 +39,9 @@ type ManagerConfig struct {
 	// Later, where it is set, runs background and periodic work once the delay has
 	// passed, in place of timers and goroutines: for a simulation, which has none.
 	Later func(delay time.Duration, f func())
+	// UniqueID makes the part of a directory's name that tells it from others of the
+	// partition, 32 characters; a random UUID when nil.
+	UniqueID func() string
 	Options
 }
 
@@ -134,6 +137,9 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 	if c.TopicConfig == nil {
 		c.TopicConfig = func(string) *settings.Topic { return nil }
 	}
+	if c.UniqueID == nil {
+		c.UniqueID = randomID
+	}
 	m := &Manager{
 		config: c,
 		env: &environment{
@@ -177,7 +183,7 @@ func (m *Manager) openDirs() error {
 			return fmt.Errorf("Duplicate log directory found: %s", strings.Join(m.config.Dirs, ", "))
 		}
 		m.dirs = append(m.dirs, &logDir{
-			path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailed, checkpoint: m.checkpointRecoveryPoints,
+			path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailedApart, checkpoint: m.checkpointRecoveryPoints,
 			background: newPool(max(m.config.RecoveryThreads, 2)), small: newPool(smallWriters),
 		})
 	}
@@ -312,8 +318,17 @@ func (m *Manager) OnDirFailure(f func(dir string)) {
 	}
 }
 
-// dirFailed takes the logs of a failed directory out of use. It runs on a
-// goroutine of its own: whoever found the error may hold a log's lock.
+// dirFailedApart has dirFailed run, but not here: whoever found the error may hold
+// a log's lock.
+func (m *Manager) dirFailedApart(d *logDir) {
+	if m.config.Later != nil {
+		m.config.Later(0, func() { m.dirFailed(d) })
+		return
+	}
+	go m.dirFailed(d)
+}
+
+// dirFailed takes the logs of a failed directory out of use.
 func (m *Manager) dirFailed(d *logDir) {
 	m.log.Warnf("Stopping serving logs in dir %s", d.path)
 	current, future := m.logs.removeDir(d)

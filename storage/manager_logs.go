@@ -155,7 +155,7 @@ func (m *Manager) create(tp TopicPartition, dirs []*logDir, kind dirKind, c *set
 func (m *Manager) createIn(tp TopicPartition, d *logDir, kind dirKind, c *settings.Topic) (*Log, error) {
 	name := currentDirName(tp)
 	if kind != currentDir {
-		name = uniqueDirName(tp, kind)
+		name = uniqueDirName(tp, kind, m.config.UniqueID())
 	}
 	if err := d.check(); err != nil {
 		return nil, protocol.Errorf(protocol.KafkaStorageError, "Can not create log %s because log directory %s is offline", name, d.path)
@@ -295,7 +295,7 @@ func (m *Manager) setAside(l *Log) error {
 
 // moveAside is setAside without making the new name durable.
 func (m *Manager) moveAside(l *Log) error {
-	if err := l.retire(uniqueDirName(l.tp, deletedDir)); err != nil {
+	if err := l.retire(uniqueDirName(l.tp, deletedDir, m.config.UniqueID())); err != nil {
 		return err
 	}
 	m.log.Infof("Log for partition %s is renamed to %s and is scheduled for deletion", l.name, l.Path())

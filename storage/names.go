@@ -89,11 +89,10 @@ func currentDirName(tp TopicPartition) string {
 }
 
 // uniqueDirName names a new directory of another kind than currentDir:
-// topic-partition.uuid-kind. For a directory to be deleted or set aside the
+// topic-partition.id-kind, the id being unique. For a directory to be deleted or set aside the
 // topic is cut so that the whole name fits into 255 bytes; the name of a future
 // directory must keep it.
-func uniqueDirName(tp TopicPartition, kind dirKind) string {
-	id := strings.ReplaceAll(uuid.NewString(), "-", "")
+func uniqueDirName(tp TopicPartition, kind dirKind, id string) string {
 	suffix := "-" + strconv.Itoa(int(tp.Partition)) + "." + id + dirSuffixes[kind]
 	topic := tp.Topic
 	if kind != futureDir {
@@ -101,6 +100,9 @@ func uniqueDirName(tp TopicPartition, kind dirKind) string {
 	}
 	return topic + suffix
 }
+
+// randomID is a random UUID without hyphens.
+func randomID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
 
 // parseDirName understands the name of a partition directory. Any other name
 // in a log directory is an error that a broker must not start with, as Kafka

@@ -61,17 +61,17 @@ func TestDirectoriesToBeDeletedFitIntoAFileName(t *testing.T) {
 	long := strings.Repeat("t", 249)
 	tp := TopicPartition{Topic: long, Partition: 1234}
 	for kind, suffix := range map[dirKind]string{deletedDir: "-delete", strayDir: "-stray"} {
-		name := uniqueDirName(tp, kind)
+		name := uniqueDirName(tp, kind, randomID())
 		wantEqual(t, "length of "+name, len(name), 255)
 		if !regexp.MustCompile(`^t+-1234\.[0-9a-f]{32}` + suffix + `$`).MatchString(name) {
 			t.Errorf("name %s", name)
 		}
 	}
-	name := uniqueDirName(TopicPartition{Topic: long, Partition: 1}, futureDir)
+	name := uniqueDirName(TopicPartition{Topic: long, Partition: 1}, futureDir, randomID())
 	if !strings.HasPrefix(name, long+"-1.") {
 		t.Errorf("the topic of a future directory was cut: %s", name)
 	}
-	if uniqueDirName(tp, deletedDir) == uniqueDirName(tp, deletedDir) {
+	if uniqueDirName(tp, deletedDir, randomID()) == uniqueDirName(tp, deletedDir, randomID()) {
 		t.Error("two directories have one name")
 	}
 }

@@ -20,19 +20,30 @@ import (
 
 const dataDir = "/data"
 
+// dataDirs are log.dirs.
+func (w *world) dataDirs() []string {
+	if w.cfg.Disks {
+		return []string{dataDir, "/more"}
+	}
+	return []string{dataDir}
+}
+
 // broker is one broker's rooms, wired as package broker does it.
 type broker struct {
 	w  *world
 	id int32
 	fs *vfs.Mem
 
+	broken map[string]bool // log directories that answer with errors only
+	mended string          // the one that was replaced or repaired before the next start
+
 	life         int // counts starts and crashes; what belongs to another life is dropped
 	alive        bool
 	pausedUntil  time.Duration
 	zkCutUntil   time.Duration
-	dirty        [partitionCount]bool // it crashed with unsynced data of it lost, and has not caught up yet
-	leaving      bool                 // it was told to stop in order
-	expiring     bool                 // the loss of the session is queued, but not handled yet
+	dirty        [partitionCount + 1]bool // it lost data of it that was in sync, and has not caught up yet
+	leaving      bool                     // it was told to stop in order
+	expiring     bool                     // the loss of the session is queued, but not handled yet
 	registered   int64
 	store        *zkstore.Driven
 	conn         *zkConn
@@ -60,7 +71,9 @@ type parked struct {
 	done func()
 }
 
-func newBroker(w *world, id int32) *broker { return &broker{w: w, id: id, fs: vfs.NewMem()} }
+func newBroker(w *world, id int32) *broker {
+	return &broker{w: w, id: id, fs: vfs.NewMem(), broken: map[string]bool{}}
+}
 
 // after makes an event of this life of the broker; one that is paused has it
 // when it goes on.
@@ -108,8 +121,13 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func topicConfig() *settings.Topic {
-	cfg := must(settings.FromMap(map[string]string{"broker.id": "0", "zookeeper.connect": "unused:2181", "log.dirs": dataDir}))
+func topicConfig(w *world) *settings.Topic {
+	delay := "60000"
+	if w.cfg.Topics {
+		delay = "2000"
+	}
+	cfg := must(settings.FromMap(map[string]string{"broker.id": "0", "zookeeper.connect": "unused:2181", "log.dirs": dataDir,
+		"log.segment.delete.delay.ms": delay}))
 	return must(cfg.Topic(map[string]string{"min.insync.replicas": "2"}))
 }
 
@@ -127,12 +145,15 @@ func (b *broker) boot() {
 	w.say("broker %d starts", b.id)
 	logger := b.logger()
 	topic := w.check.topic
-	if err := b.fs.MkdirAll(dataDir, 0o755); err != nil {
-		panic(err)
+	for _, dir := range w.dataDirs() {
+		if err := b.fs.MkdirAll(dir, 0o755); err != nil {
+			panic(err)
+		}
 	}
-	b.logs = must(storage.NewManager(storage.ManagerConfig{FS: b.fs, Dirs: []string{dataDir}, Log: logger, BrokerID: b.id,
+	b.removeDoubles()
+	b.logs = must(storage.NewManager(storage.ManagerConfig{FS: b.disk(), Dirs: w.dataDirs(), Log: logger, BrokerID: b.id,
 		ClusterID: "simulated-cluster-0001", Defaults: topic, TopicConfig: func(string) *settings.Topic { return topic },
-		Now: w.clock, Later: func(d time.Duration, f func()) { b.after(d, f) }, Options: storage.DefaultOptions()}))
+		Now: w.clock, Later: func(d time.Duration, f func()) { b.after(d, f) }, UniqueID: w.uniqueID, Options: storage.DefaultOptions()}))
 	if err := b.logs.Load(); err != nil {
 		panic(err)
 	}
@@ -146,7 +167,7 @@ func (b *broker) boot() {
 		options.PeerVersions.Fetch, options.PeerVersions.TruncateOnFetch = 11, false
 	}
 	b.replicas = replication.NewManager(replication.Config{Options: options, Logs: b.logs, Metadata: b.cache, Topics: configs{topic},
-		ISR: b.isr, Leaders: []replication.LeadershipListener{leaderships{b}}, BrokerEpoch: epochOf, Logger: logger, Now: w.clock,
+		ISR: b.isr, Leaders: []replication.LeadershipListener{leaderships{b}}, LogDirs: b, BrokerEpoch: epochOf, Logger: logger, Now: w.clock,
 		Follow: func(f *replication.Follower) {
 			x := &following{f: f}
 			b.followers = append(b.followers, x)
@@ -236,8 +257,8 @@ func (b *broker) shrink() {
 
 // flush syncs logs now and then, so that a crash may lose a tail only.
 func (b *broker) flush() {
-	for p := range int32(partitionCount) {
-		if log := b.logs.Log(replication.TopicPartition{Topic: topicName, Partition: p}); log != nil && b.w.chance(2) {
+	for p := range b.w.partitions {
+		if log := b.logs.Log(tp(p)); log != nil && b.w.chance(2) {
 			_ = log.Flush()
 		}
 	}
@@ -249,11 +270,13 @@ type leaderships struct{ b *broker }
 
 func (l leaderships) BecameLeader(p replication.TopicPartition, epoch int32) {
 	l.b.w.say("broker %d leads %s-%d in epoch %d", l.b.id, p.Topic, p.Partition, epoch)
-	l.b.w.check.leads(l.b, p.Partition, epoch)
+	l.b.w.check.leads(l.b, place(p), epoch)
+	l.b.w.moment(l.b)
 }
 
 func (l leaderships) Resigned(p replication.TopicPartition, epoch int32) {
 	l.b.w.say("broker %d does not lead %s-%d in epoch %d", l.b.id, p.Topic, p.Partition, epoch)
+	l.b.w.moment(l.b)
 }
 
 // step takes a fetcher's next step after a time.

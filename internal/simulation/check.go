@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/monedula/monedula/record"
-	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
 	"github.com/monedula/monedula/zkserver/tree"
@@ -16,35 +15,49 @@ import (
 
 // checker knows what must hold and looks after every event.
 type checker struct {
-	w     *world
-	topic *settings.Topic
+	w       *world
+	topic   *settings.Topic
+	looking bool // the checker reads, which no disk keeps it from
 
-	// committed are the records below any replica's high watermark, by partition
-	// and offset. They are the same everywhere and for ever.
-	committed [partitionCount][]string
-	// acknowledged is the offset up to which producers were told.
-	acknowledgedTo [partitionCount]int64
-	seen           map[seenKey]seenState
-	leaders        map[leaderKey]int32
-	states         [partitionCount]partitionState // as in ZooKeeper
-	assignments    [partitionCount]assignment     // the same
-	controller     *zkConn                        // whose term it is
+	histories map[incarnation]*history
+	seen      map[seenKey]seenState
+	// As in ZooKeeper, by place:
+	ids         [partitionCount + 1]zkstore.TopicID // zero where there is no topic
+	states      [partitionCount + 1]partitionState
+	assignments [partitionCount + 1]assignment
+	brief       lifetime
+	controller  *zkConn // whose term it is
+}
+
+// incarnation is the partition at a place in a topic's life.
+type incarnation struct {
+	partition int32
+	id        zkstore.TopicID
+}
+
+// history is what became of an incarnation.
+type history struct {
+	// committed are the records below any replica's high watermark, by offset. They
+	// are the same everywhere and for ever.
+	committed []string
+	// acknowledgedTo is the offset up to which producers were told.
+	acknowledgedTo int64
+	leaders        map[int32]int32 // by epoch
 }
 
 type seenKey struct {
-	broker    int32
-	life      int
-	partition int32
+	broker int32
+	life   int
+	incarnation
 }
 
 // seenState is a replica's state at the last look: the high watermark up to
-// which it was compared, and the epoch it led in, -1 for a follower.
+// which it was compared, its leader epoch, and whether it led.
 type seenState struct {
-	high int64
-	led  int32
+	high    int64
+	epoch   int32
+	leading bool
 }
-
-type leaderKey struct{ partition, epoch int32 }
 
 type partitionState struct {
 	ControllerEpoch int32   `json:"controller_epoch"`
@@ -54,11 +67,25 @@ type partitionState struct {
 }
 
 func newChecker(w *world) *checker {
-	return &checker{w: w, topic: topicConfig(), seen: map[seenKey]seenState{}, leaders: map[leaderKey]int32{}}
+	return &checker{w: w, topic: topicConfig(w), histories: map[incarnation]*history{}, seen: map[seenKey]seenState{}}
 }
 
-func tp(partition int32) replication.TopicPartition {
-	return replication.TopicPartition{Topic: topicName, Partition: partition}
+// now is the history of what is at the place now; empty where there is no topic.
+func (c *checker) now(p int32) *history {
+	if h := c.histories[incarnation{p, c.ids[p]}]; h != nil {
+		return h
+	}
+	return &history{}
+}
+
+// of is the history of the incarnation that a log is of.
+func (c *checker) of(b *broker, p int32, log *storage.Log) *history {
+	h := c.histories[incarnation{p, log.TopicID()}]
+	if h == nil {
+		c.w.fail("broker %d has partition %d of a topic with the id %x, which nobody made", b.id, p, log.TopicID())
+		return &history{}
+	}
+	return h
 }
 
 // wrote judges what a session wrote to ZooKeeper.
@@ -71,17 +98,13 @@ func (c *checker) wrote(by *zkConn, ops ...tree.Op) {
 			path, data = op.Path, op.Data
 		case tree.Set:
 			path, data = op.Path, op.Data
-		default:
-			continue
 		}
 		if path == zkstore.ControllerEpochPath && len(ops) > 1 {
 			c.controller = by
 			c.w.say("broker %d is the controller, epoch %s", by.b.id, data)
 		}
-		if path == zkstore.TopicPath(topicName) {
-			c.assigned(data)
-		}
-		for p := range int32(partitionCount) {
+		c.topicWritten(by, op)
+		for p := range c.w.partitions {
 			if path == zkstore.PartitionStatePath(tp(p)) {
 				c.stateWritten(by, p, data)
 			}
@@ -114,21 +137,25 @@ func (c *checker) stateWritten(by *zkConn, p int32, data []byte) {
 
 // leads judges a broker that starts to lead: it has all that was committed.
 func (c *checker) leads(b *broker, p, epoch int32) {
-	if other, known := c.leaders[leaderKey{p, epoch}]; known && other != b.id {
+	log := b.logs.Log(tp(p))
+	if log == nil || !b.serves(log) {
+		return // it cannot serve anything
+	}
+	h := c.of(b, p, log)
+	if other, known := h.leaders[epoch]; known && other != b.id {
 		c.w.fail("partition %d is led by %d and %d in epoch %d", p, other, b.id, epoch)
 		return
 	}
-	c.leaders[leaderKey{p, epoch}] = b.id
-	if epoch != c.states[p].LeaderEpoch || c.states[p].Leader != b.id {
+	h.leaders[epoch] = b.id
+	if log.TopicID() != c.ids[p] || epoch != c.states[p].LeaderEpoch || c.states[p].Leader != b.id {
 		return // it has been succeeded already
 	}
-	log := b.logs.Log(tp(p))
 	records := c.read(log, 0, log.Offsets().LogEnd)
-	if len(records) < len(c.committed[p]) {
-		c.w.fail("broker %d leads partition %d in epoch %d with %d records, but %d were committed", b.id, p, epoch, len(records), len(c.committed[p]))
+	if len(records) < len(h.committed) {
+		c.w.fail("broker %d leads partition %d in epoch %d with %d records, but %d were committed", b.id, p, epoch, len(records), len(h.committed))
 		return
 	}
-	c.same(b, p, 0, records[:len(c.committed[p])])
+	c.same(b, p, h, 0, records[:len(h.committed)])
 }
 
 // look compares what has newly become committed on the broker. A replica that
@@ -136,50 +163,65 @@ func (c *checker) leads(b *broker, p, epoch int32) {
 // has caught up: until then its checkpoints say more than its log holds, and bytes
 // that were truncated but not synced may be back.
 func (c *checker) look(b *broker) {
-	for p := range int32(partitionCount) {
+	for p := range c.w.partitions {
 		if !b.clean(p) {
 			continue
 		}
-		partition, err := b.replicas.Partition(topicName, p)
+		c.inSync(b, p)
+		partition, err := b.replicas.Partition(tp(p).Topic, tp(p).Partition)
 		if err != nil {
 			continue
 		}
 		log := partition.Log()
-		if log == nil {
+		if log == nil || !b.serves(log) {
 			continue
 		}
-		key := seenKey{b.id, b.life, p}
+		h, key := c.of(b, p, log), seenKey{b.id, b.life, incarnation{p, log.TopicID()}}
 		at, state := log.Offsets(), partition.State()
-		seen, now := c.seen[key], seenState{at.HighWatermark, -1}
-		if state.Leading {
-			now.led = state.LeaderEpoch
-		}
+		seen, now := c.seen[key], seenState{at.HighWatermark, state.LeaderEpoch, state.Leading}
 		switch {
 		case now.high > seen.high:
-			c.same(b, p, seen.high, c.read(log, seen.high, now.high))
-		case now.high < seen.high && now.led >= 0 && now.led == seen.led:
+			c.same(b, p, h, seen.high, c.read(log, seen.high, now.high))
+		case now.high < seen.high && now.leading && seen.leading && now.epoch == seen.epoch:
 			c.w.fail("the high watermark of partition %d on its leader %d went back from %d to %d", p, b.id, seen.high, now.high)
+		case now.epoch >= 0 && now.epoch < seen.epoch:
+			c.w.fail("the leader epoch of partition %d on broker %d went back from %d to %d", p, b.id, seen.epoch, now.epoch)
 		}
 		c.seen[key] = now
-		if state.Leading && state.LeaderEpoch == c.states[p].LeaderEpoch && at.LogEnd < c.acknowledgedTo[p] {
-			c.w.fail("broker %d leads partition %d with the log end %d, but %d was acknowledged", b.id, p, at.LogEnd, c.acknowledgedTo[p])
+		if state.Leading && log.TopicID() == c.ids[p] && state.LeaderEpoch == c.states[p].LeaderEpoch && at.LogEnd < h.acknowledgedTo {
+			c.w.fail("broker %d leads partition %d with the log end %d, but %d was acknowledged", b.id, p, at.LogEnd, h.acknowledgedTo)
 		}
+	}
+}
+
+// inSync judges a replica that counts as in sync: it has all that is committed, or
+// could be elected without.
+func (c *checker) inSync(b *broker, p int32) {
+	if !slices.Contains(c.states[p].ISR, b.id) || p == brief && c.brief.marked {
+		return
+	}
+	log := b.logs.Log(tp(p))
+	if log == nil || log.TopicID() != c.ids[p] || !b.serves(log) {
+		return // the controller will hear of it
+	}
+	if h := c.now(p); log.Offsets().LogEnd < int64(len(h.committed)) {
+		c.w.fail("broker %d is in sync with partition %d, but ends at %d, and %d records are committed", b.id, p, log.Offsets().LogEnd, len(h.committed))
 	}
 }
 
 // same compares records that a broker holds for committed with those that
 // others do, and adds new ones.
-func (c *checker) same(b *broker, p int32, from int64, records []string) {
+func (c *checker) same(b *broker, p int32, h *history, from int64, records []string) {
 	for i, value := range records {
 		offset := from + int64(i)
-		switch n := int64(len(c.committed[p])); {
+		switch n := int64(len(h.committed)); {
 		case offset == n:
-			c.committed[p] = append(c.committed[p], value)
+			h.committed = append(h.committed, value)
 		case offset > n:
 			c.w.fail("the high watermark of partition %d on broker %d leaves out offset %d", p, b.id, n)
 			return
-		case c.committed[p][offset] != value:
-			c.w.fail("offset %d of partition %d is %q on broker %d, but %q was committed", offset, p, value, b.id, c.committed[p][offset])
+		case h.committed[offset] != value:
+			c.w.fail("offset %d of partition %d is %q on broker %d, but %q was committed", offset, p, value, b.id, h.committed[offset])
 			return
 		}
 	}
@@ -187,6 +229,8 @@ func (c *checker) same(b *broker, p int32, from int64, records []string) {
 
 // read lists the values of records below to, from an offset on.
 func (c *checker) read(log *storage.Log, from, to int64) (values []string) {
+	c.looking = true
+	defer func() { c.looking = false }()
 	for offset := from; offset < to; {
 		data, err := log.Read(storage.Read{Offset: offset, MaxBytes: 1 << 20, MinOneMessage: true, Bound: storage.UpToLogEnd})
 		if err != nil || data.Length == 0 {
@@ -204,6 +248,7 @@ func (c *checker) read(log *storage.Log, from, to int64) (values []string) {
 			}
 			err = batch.Each(func(r *record.Record) error {
 				if r.Offset >= offset && r.Offset < to {
+					c.belongs(log, string(r.Value))
 					values = append(values, fmt.Sprintf("%s@%d", r.Value, batch.PartitionLeaderEpoch()))
 				}
 				return nil
@@ -221,26 +266,44 @@ func (c *checker) read(log *storage.Log, from, to int64) (values []string) {
 	return values
 }
 
+// belongs judges a record by the log it is in, of whatever use it is there:
+// records name the incarnation they were made for.
+func (c *checker) belongs(log *storage.Log, value string) {
+	name, _, _ := strings.Cut(value, "-")
+	if want := nameOf(incarnation{place(log.TopicPartition()), log.TopicID()}); name != want {
+		c.w.fail("%s of the topic id %x holds %s, which was produced to another topic", log, log.TopicID(), value)
+	}
+}
+
+// nameOf is what a record of the incarnation begins with.
+func nameOf(i incarnation) string {
+	if i.partition == brief {
+		return fmt.Sprintf("%d.%d", i.partition, i.id[len(i.id)-1])
+	}
+	return fmt.Sprint(i.partition)
+}
+
 // acknowledged judges what a producer was told.
-func (c *checker) acknowledged(p int32, offset int64, b *batch) {
+func (c *checker) acknowledged(p int32, h *history, offset int64, b *batch) {
+	c.w.acked++
 	end := offset + int64(len(b.values))
 	c.w.say("acknowledged: partition %d, %v at %d", p, b.values, offset)
-	if offset < 0 || end > int64(len(c.committed[p])) {
-		c.w.fail("%v of partition %d was acknowledged at %d, but only %d records are committed", b.values, p, offset, len(c.committed[p]))
+	if offset < 0 || end > int64(len(h.committed)) {
+		c.w.fail("%v of partition %d was acknowledged at %d, but only %d records are committed", b.values, p, offset, len(h.committed))
 		return
 	}
 	for i, value := range b.values {
-		if got, _, _ := strings.Cut(c.committed[p][offset+int64(i)], "@"); got != value {
+		if got, _, _ := strings.Cut(h.committed[offset+int64(i)], "@"); got != value {
 			c.w.fail("%s of partition %d was acknowledged at offset %d, where %s is", value, p, offset+int64(i), got)
 		}
 	}
-	c.acknowledgedTo[p] = max(c.acknowledgedTo[p], end)
+	h.acknowledgedTo = max(h.acknowledgedTo, end)
 }
 
 // final compares the logs at the end: all replicas have the same, and in it is
 // all that was produced, once and in order.
 func (c *checker) final() {
-	for p := range int32(partitionCount) {
+	for p := range c.w.partitions {
 		var want []string
 		for _, b := range c.w.producers[p].batches {
 			want = append(want, b.values...)
@@ -248,7 +311,7 @@ func (c *checker) final() {
 		for _, b := range c.w.brokers {
 			log := b.logs.Log(tp(p))
 			records := c.read(log, 0, log.Offsets().LogEnd)
-			c.same(b, p, 0, records)
+			c.same(b, p, c.of(b, p, log), 0, records)
 			var got []string
 			for _, r := range records {
 				value, _, _ := strings.Cut(r, "@")
@@ -267,15 +330,18 @@ func (c *checker) final() {
 // its leader had a new epoch, the fetch session does not tell it again before
 // there are new records (KIP-227; in Kafka too).
 func (w *world) settled() bool {
-	for p := range int32(partitionCount) {
+	for p := range w.partitions {
 		producer := w.producers[p]
+		if producer == nil || producer.gone || p == brief && (w.check.brief.marked || len(producer.batches) == 0) {
+			return false
+		}
 		producer.ended = true
 		if producer.acked < len(producer.batches) || len(w.check.states[p].ISR) != brokerCount || !w.check.assignments[p].whole() {
 			return false
 		}
 		for _, b := range w.brokers {
 			log := b.logs.Log(tp(p))
-			if log == nil || log.Offsets().LogEnd != int64(len(w.check.committed[p])) {
+			if log == nil || log.TopicID() != w.check.ids[p] || log.Offsets().LogEnd != int64(len(w.check.now(p).committed)) {
 				return false
 			}
 			if b.id == w.check.states[p].Leader && log.Offsets().HighWatermark != log.Offsets().LogEnd {
@@ -289,9 +355,11 @@ func (w *world) settled() bool {
 // state is what the cluster looks like, for a report.
 func (w *world) state() string {
 	var text strings.Builder
-	for p := range int32(partitionCount) {
-		fmt.Fprintf(&text, "partition %d: %+v, %d committed, %d of %d batches acknowledged", p, w.check.states[p], len(w.check.committed[p]),
-			w.producers[p].acked, len(w.producers[p].batches))
+	for p := range w.partitions {
+		fmt.Fprintf(&text, "partition %d of %x: %+v, %d committed", p, w.check.ids[p], w.check.states[p], len(w.check.now(p).committed))
+		if producer := w.producers[p]; producer != nil {
+			fmt.Fprintf(&text, ", %d of %d batches acknowledged", producer.acked, len(producer.batches))
+		}
 		for _, b := range w.brokers {
 			if log := b.logs.Log(tp(p)); b.alive && log != nil {
 				fmt.Fprintf(&text, "; broker %d %+v", b.id, log.Offsets())

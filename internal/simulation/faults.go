@@ -36,30 +36,55 @@ func (w *world) fault() {
 	w.after(w.between(100*time.Millisecond, 1500*time.Millisecond), w.fault)
 }
 
+// fault is what a broker suffers, or people do.
+type fault int8
+
+const (
+	crashes   fault = iota
+	losesData       // with its process, of what its disk had not got yet
+	pauses
+	losesZooKeeper // cannot reach it for a while
+	losesLink      // to another broker
+	losesSession
+	endsTerm // the session of the controller ends
+	moves
+	leaves
+	losesDisk
+	isDeposed // the controller's node is deleted
+)
+
 func (w *world) strike(b *broker) {
-	kinds := 9
+	kinds := []fault{crashes, crashes, losesData, pauses, losesZooKeeper, losesLink, losesLink, losesSession, endsTerm}
 	if w.cfg.Moves {
-		kinds = 12
+		kinds = append(kinds, moves, moves, leaves)
 	}
-	switch w.random.IntN(kinds) {
-	case 0, 1:
+	if w.cfg.Disks {
+		kinds = append(kinds, losesDisk, losesDisk)
+	}
+	if w.cfg.Timing {
+		kinds = append(kinds, isDeposed)
+	}
+	switch kinds[w.random.IntN(len(kinds))] {
+	case crashes:
 		if b.alive {
 			b.crash(vfs.Everything)
 			w.after(w.between(longestWay+100*time.Millisecond, 5*time.Second), b.boot)
 		}
-	case 2:
+	case losesData:
 		if b.alive && w.mayLose(b) {
 			b.crash(vfs.Random)
-			b.dirty = [partitionCount]bool{true, true}
+			for p := range w.partitions {
+				b.dirty[p] = true
+			}
 			w.after(w.between(longestWay+requestTimeout, 5*time.Second), b.boot)
 		}
-	case 3:
+	case pauses:
 		b.pausedUntil = w.now + w.between(200*time.Millisecond, 6*time.Second)
 		w.say("broker %d is paused until %v", b.id, b.pausedUntil)
-	case 4:
+	case losesZooKeeper:
 		b.zkCutUntil = w.now + w.between(200*time.Millisecond, 6*time.Second)
 		w.say("broker %d is cut off from ZooKeeper until %v", b.id, b.zkCutUntil)
-	case 5, 6:
+	case losesLink:
 		to := w.brokers[w.random.IntN(brokerCount)]
 		until := w.now + w.between(100*time.Millisecond, 5*time.Second)
 		w.cut[[2]int32{b.id, to.id}] = until
@@ -67,24 +92,28 @@ func (w *world) strike(b *broker) {
 			w.cut[[2]int32{to.id, b.id}] = until
 		}
 		w.say("brokers %d and %d are cut apart until %v", b.id, to.id, until)
-	case 7:
+	case losesSession:
 		if b.conn != nil {
 			w.say("the session of broker %d ends at once", b.id)
 			w.fired(w.tree.End(b.conn.id))
 		}
-	case 8: // another election
+	case endsTerm:
 		if data, stat, exists := w.tree.Peek(zkstore.ControllerPath); exists {
 			w.say("the session of the controller %s ends", data)
 			w.fired(w.tree.End(stat.EphemeralOwner))
 		}
-	case 9, 10:
+	case moves:
 		w.move()
-	case 11:
+	case leaves:
 		if b.alive && !b.leaving {
 			w.say("broker %d is told to stop", b.id)
 			b.leaving = true
 			b.after(0, func() { b.leave(shutdownTries) })
 		}
+	case losesDisk:
+		w.breakDisk(b)
+	case isDeposed:
+		w.depose()
 	}
 }
 
@@ -93,7 +122,7 @@ func (w *world) strike(b *broker) {
 // of unsynced data, not through a second failure before the first is mended.
 func (w *world) clean() bool {
 	for _, b := range w.brokers {
-		for p := range int32(partitionCount) {
+		for p := range w.partitions {
 			if slices.Contains(w.check.assignments[p].replicas, b.id) && !b.clean(p) {
 				return false
 			}
@@ -115,27 +144,34 @@ func (b *broker) caughtUp(p int32) bool {
 	if !b.alive || b.replicas == nil {
 		return false
 	}
-	log, committed := b.logs.Log(tp(p)), b.w.check.committed[p]
-	if log == nil || log.Offsets().LogEnd < int64(len(committed)) || log.Offsets().HighWatermark < b.w.check.acknowledgedTo[p] {
+	if b.w.check.ids[p] == (zkstore.TopicID{}) {
+		return true // there is no topic
+	}
+	log, h := b.logs.Log(tp(p)), b.w.check.now(p)
+	if log == nil || log.TopicID() != b.w.check.ids[p] || !b.serves(log) ||
+		log.Offsets().LogEnd < int64(len(h.committed)) || log.Offsets().HighWatermark < h.acknowledgedTo {
 		return false
 	}
-	return slices.Equal(b.w.check.read(log, 0, int64(len(committed))), committed)
+	return slices.Equal(b.w.check.read(log, 0, int64(len(h.committed))), h.committed)
 }
 
 // mayLose says that all is well enough for this broker to lose its unsynced
 // data: the others are up and undisturbed, and whatever it holds they do.
 func (w *world) mayLose(b *broker) bool {
 	for _, other := range w.brokers {
-		if !other.alive || other.conn == nil || !w.tree.Alive(other.conn.id) || other.zkBlocked() {
+		if !other.alive || other.conn == nil || !w.tree.Alive(other.conn.id) || other.zkBlocked() || !other.intact() {
 			return false
 		}
-		for p := range int32(partitionCount) {
+		for p := range w.partitions {
 			if other.dirty[p] || !other.caughtUp(p) {
 				return false
 			}
 		}
 	}
-	for p := range int32(partitionCount) {
+	for p := range w.partitions {
+		if w.check.ids[p] == (zkstore.TopicID{}) {
+			continue
+		}
 		if len(w.check.states[p].ISR) < brokerCount || !slices.Contains(w.check.states[p].ISR, b.id) {
 			return false
 		}
@@ -155,6 +191,11 @@ func (w *world) heal() {
 	clear(w.cut)
 	for _, b := range w.brokers {
 		b.pausedUntil, b.zkCutUntil = min(b.pausedUntil, w.now), min(b.zkCutUntil, w.now)
+	}
+	for _, b := range w.brokers {
+		for dir := range b.broken { // one at most
+			w.mend(b, dir, false)
+		}
 	}
 	if w.cfg.Moves {
 		w.makeWhole()

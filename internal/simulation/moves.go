@@ -24,20 +24,22 @@ func (a assignment) whole() bool {
 	return len(a.replicas) == brokerCount && len(a.adding)+len(a.removing) == 0
 }
 
-// assigned notes what a write of the topic's node says.
-func (c *checker) assigned(data []byte) {
+// assigned notes what a write of a topic's node says; places are those of its
+// partitions.
+func (c *checker) assigned(data []byte, places []int32) {
 	var node struct {
 		Partitions map[int32][]int32 `json:"partitions"`
 		Adding     map[int32][]int32 `json:"adding_replicas"`
 		Removing   map[int32][]int32 `json:"removing_replicas"`
 	}
-	if err := json.Unmarshal(data, &node); err != nil || len(node.Partitions) != partitionCount {
+	if err := json.Unmarshal(data, &node); err != nil || len(node.Partitions) != len(places) {
 		c.w.fail("the topic's node is written as %q: %v", data, err)
 		return
 	}
 	c.w.say("the topic's node is written: %s", data)
-	for p := range int32(partitionCount) {
-		a := assignment{node.Partitions[p], node.Adding[p], node.Removing[p]}
+	for _, p := range places {
+		index := tp(p).Partition
+		a := assignment{node.Partitions[index], node.Adding[index], node.Removing[index]}
 		c.assignments[p] = a
 		for _, id := range append(slices.Clone(a.adding), a.removing...) {
 			if !slices.Contains(a.replicas, id) {

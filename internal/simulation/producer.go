@@ -8,6 +8,7 @@ import (
 
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/zkstore"
 )
 
 // producer is an idempotent producer of one partition with acks=all and some
@@ -23,6 +24,8 @@ type producer struct {
 	flying    int
 	failed    bool
 	ended     bool // makes no new batches
+	gone      bool // with its topic, and what it has under way is lost
+	of        incarnation
 	leader    int32
 }
 
@@ -34,7 +37,8 @@ type batch struct {
 }
 
 func newProducer(w *world, partition int32) *producer {
-	p := &producer{w: w, partition: partition, limit: 1 + w.random.IntN(5), leader: partition % brokerCount}
+	p := &producer{w: w, partition: partition, limit: 1 + w.random.IntN(5), leader: partition % brokerCount,
+		of: incarnation{partition, w.check.ids[partition]}}
 	if w.cfg.Moves && w.cfg.Seed%2 == 0 { // see broker.stop
 		p.limit = 1
 	}
@@ -43,7 +47,10 @@ func newProducer(w *world, partition int32) *producer {
 
 // produce makes a batch now and then.
 func (p *producer) produce() {
-	if p.ended {
+	if p.of.id == (zkstore.TopicID{}) { // it waited for its topic
+		p.of.id = p.w.check.ids[p.partition]
+	}
+	if p.ended || p.gone {
 		return
 	}
 	sequence := int32(0)
@@ -61,9 +68,12 @@ func (p *producer) newBatch(sequence int32) *batch {
 	b := &batch{sequence: sequence}
 	o := record.Defaults()
 	o.ProducerID, o.ProducerEpoch, o.BaseSequence = int64(1000+p.partition), 0, sequence
+	if p.partition == brief {
+		o.ProducerID += 10 * int64(p.of.id[len(p.of.id)-1])
+	}
 	builder := record.NewBuilder(o)
 	for i := range 1 + p.w.random.IntN(3) {
-		value := fmt.Sprintf("%d-%d", p.partition, int(sequence)+i)
+		value := fmt.Sprintf("%s-%d", nameOf(p.of), int(sequence)+i)
 		b.values = append(b.values, value)
 		if err := builder.Append(p.w.clock().UnixMilli(), nil, []byte(value)); err != nil {
 			panic(err)
@@ -91,12 +101,12 @@ func (p *producer) send(b *batch) {
 	req := kmsg.NewPtrProduceRequest()
 	req.Version, req.Acks, req.TimeoutMillis = 9, -1, 1500
 	part := kmsg.NewProduceRequestTopicPartition()
-	part.Partition, part.Records = p.partition, append([]byte(nil), b.bytes...)
+	part.Partition, part.Records = tp(p.partition).Partition, append([]byte(nil), b.bytes...)
 	t := kmsg.NewProduceRequestTopic()
-	t.Topic, t.Partitions = topicName, append(t.Partitions, part)
+	t.Topic, t.Partitions = tp(p.partition).Topic, append(t.Partitions, part)
 	req.Topics = append(req.Topics, t)
 	p.flying++
-	p.w.send(nil, p.leader, req, func(resp response) {
+	p.w.sendWhile(func() bool { return !p.gone }, nil, p.leader, req, func(resp response) {
 		p.flying--
 		code, offset := protocol.UnknownServerError, int64(-1)
 		if resp.err == nil {
@@ -105,7 +115,7 @@ func (p *producer) send(b *batch) {
 		}
 		if code == protocol.None {
 			b.acked = true
-			p.w.check.acknowledged(p.partition, offset, b)
+			p.w.check.acknowledged(p.partition, p.w.check.histories[p.of], offset, b)
 			for p.acked < len(p.batches) && p.batches[p.acked].acked {
 				p.acked++
 			}
@@ -122,9 +132,12 @@ func (p *producer) send(b *batch) {
 // again asks some broker for the leader and goes on from the first batch that
 // was not acknowledged.
 func (p *producer) again() {
+	if p.gone {
+		return
+	}
 	b := p.w.brokers[p.w.random.IntN(brokerCount)]
 	if b.alive && !b.paused() {
-		if known := b.cache.Snapshot().Partition(topicName, p.partition); known != nil {
+		if known := b.cache.Snapshot().Partition(tp(p.partition).Topic, tp(p.partition).Partition); known != nil {
 			p.leader = known.Leader
 		}
 	}

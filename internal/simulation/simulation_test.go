@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"sync"
@@ -15,7 +16,6 @@ import (
 var (
 	seeds = flag.Int("seeds", 24, "how many seeds TestSeeds runs")
 	first = flag.Uint64("first", 1, "the first seed of TestSeeds")
-	moves = flag.Bool("moves", true, "also reassign replicas and stop brokers in order")
 	trace = flag.Uint64("seed", 0, "print the trace of this seed, with the brokers' log lines")
 )
 
@@ -27,7 +27,7 @@ func TestSeeds(t *testing.T) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for n := next.Add(1); n <= int64(*seeds); n = next.Add(1) {
-				r := Run(Config{Seed: *first + uint64(n) - 1, Moves: *moves})
+				r := Run(Swarm(*first + uint64(n) - 1))
 				events.Add(int64(r.Events))
 				acked.Add(int64(r.Acked))
 				faults.Add(int64(r.Faults))
@@ -62,7 +62,7 @@ func TestTheSameSeedGivesTheSameTrace(t *testing.T) {
 	for _, seed := range []uint64{1, 2, 3} {
 		var traces [2]bytes.Buffer
 		for i := range traces {
-			if r := Run(Config{Seed: seed, Trace: &traces[i]}); r.Err != nil {
+			if r := Run(withTrace(Swarm(seed), &traces[i])); r.Err != nil {
 				t.Fatal(r.Err)
 			}
 		}
@@ -81,14 +81,21 @@ func TestTheSameSeedGivesTheSameTrace(t *testing.T) {
 	}
 }
 
+func withTrace(cfg Config, w io.Writer) Config {
+	cfg.Trace = w
+	return cfg
+}
+
 func TestTraceOfOneSeed(t *testing.T) {
 	if *trace == 0 {
 		*trace = 1
-		if r := Run(Config{Seed: *trace, Moves: *moves}); r.Err != nil {
+		if r := Run(Swarm(*trace)); r.Err != nil {
 			t.Error(r.Err)
 		}
 		return
 	}
-	r := Run(Config{Seed: *trace, Moves: *moves, Trace: os.Stdout, Logs: os.Stdout})
+	cfg := Swarm(*trace)
+	cfg.Trace, cfg.Logs = os.Stdout, os.Stdout
+	r := Run(cfg)
 	fmt.Printf("%+v\n", r)
 }

@@ -35,6 +35,11 @@ const client int32 = -1 // in the place of a broker's id
 // send carries a request and its answer over the network; got is called once,
 // as an event of the sender's. from nil is a client.
 func (w *world) send(from *broker, to int32, req kmsg.Request, got func(response)) {
+	w.sendWhile(func() bool { return true }, from, to, req, got)
+}
+
+// sendWhile is send for a request that is lost once wanted does not hold any more.
+func (w *world) sendWhile(wanted func() bool, from *broker, to int32, req kmsg.Request, got func(response)) {
 	sender, life := client, 0
 	if from != nil {
 		sender, life = from.id, from.life
@@ -79,7 +84,7 @@ func (w *world) send(from *broker, to int32, req kmsg.Request, got func(response
 				return
 			}
 			b.after(0, func() {
-				if !order.inTime() {
+				if !order.inTime() || !wanted() {
 					return
 				}
 				copied := kmsg.RequestForKey(key)
@@ -190,6 +195,9 @@ func about(req kmsg.Request, resp kmsg.Response) string {
 func (b *broker) handle(req kmsg.Request, reply func(kmsg.Response)) {
 	switch req := req.(type) {
 	case *kmsg.LeaderAndISRRequest:
+		for p := range b.w.partitions {
+			b.prefer(p)
+		}
 		resp, err := b.replicas.BecomeLeaderOrFollower(req, 0)
 		if err != nil {
 			b.w.fail("broker %d, LeaderAndIsr: %v", b.id, err)
@@ -295,7 +303,13 @@ func (b *broker) serveFetch(req *kmsg.FetchRequest, reply func(kmsg.Response)) {
 		resp.ErrorCode = int16(code)
 		for i := range f.Partitions {
 			if p := &f.Partitions[i]; code == protocol.None && !p.Omitted {
-				resp.Topics = append(resp.Topics, fetchAnswer(p))
+				t, err := fetchAnswer(p)
+				if err != nil { // the answer has begun, and the connection is closed
+					b.w.say("broker %d cannot read %s-%d: %v", b.id, p.Topic, p.Partition, err)
+					f.Release()
+					return
+				}
+				resp.Topics = append(resp.Topics, t)
 			}
 		}
 		f.Release()
@@ -322,7 +336,7 @@ func (b *broker) serveFetch(req *kmsg.FetchRequest, reply func(kmsg.Response)) {
 	b.park(w, f.MaxWait, func() { f.Unpark(w); answer(protocol.None) })
 }
 
-func fetchAnswer(p *replication.PartitionFetch) kmsg.FetchResponseTopic {
+func fetchAnswer(p *replication.PartitionFetch) (kmsg.FetchResponseTopic, error) {
 	t, a := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
 	t.Topic, t.TopicID = p.Topic, p.TopicID
 	a.Partition, a.ErrorCode = p.Partition, int16(p.Code)
@@ -332,10 +346,12 @@ func fetchAnswer(p *replication.PartitionFetch) kmsg.FetchResponseTopic {
 	}
 	if p.Data.Length > 0 {
 		a.RecordBatches = make([]byte, p.Data.Length)
-		must(p.Data.File.ReadAt(a.RecordBatches, p.Data.Position))
+		if _, err := p.Data.File.ReadAt(a.RecordBatches, p.Data.Position); err != nil {
+			return t, err
+		}
 	}
 	t.Partitions = append(t.Partitions, a)
-	return t
+	return t, nil
 }
 
 func (b *broker) serveEpochs(req *kmsg.OffsetForLeaderEpochRequest, reply func(kmsg.Response)) {

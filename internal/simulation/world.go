@@ -18,6 +18,9 @@
 //	check.go      what must hold
 //	faults.go     what goes wrong
 //	moves.go      reassignments and orderly stops
+//	topics.go     a topic that is deleted and created anew
+//	disks.go      log directories that fail
+//	swarm.go      what a seed has go wrong
 package simulation
 
 import (
@@ -39,6 +42,13 @@ type Config struct {
 	Logs  io.Writer     // gets the brokers' log lines; nil: nobody
 	// Moves has replicas reassigned and brokers stopped in order, too.
 	Moves bool
+	// Topics has a topic deleted and created anew under its name, again and again.
+	Topics bool
+	// Disks has log directories fail, and come back empty or as they were.
+	Disks bool
+	// Timing has faults strike where they hurt most: right after a role changed, and
+	// at the node of a controller whose session goes on.
+	Timing bool
 }
 
 // Result is what a run came to.
@@ -51,7 +61,7 @@ type Result struct {
 
 const (
 	brokerCount    = 3
-	partitionCount = 2
+	partitionCount = 2 // of the topic that stays
 	topicName      = "t"
 	sessionTimeout = 3 * time.Second
 	// settling is how long the cluster may take to recover once nothing goes wrong.
@@ -71,8 +81,13 @@ type world struct {
 	next    int64
 	count   int
 	faults  int
+	acked   int // batches
 	err     error
 	chaotic bool
+
+	partitions int32 // that are watched; see tp
+	topicsMade byte  // attempts to create the topic that comes and goes
+	names      int   // unique names of directories given
 
 	tree      *tree.Tree
 	conns     map[int64]*zkConn
@@ -112,13 +127,13 @@ func Run(cfg Config) Result {
 	}
 	w := &world{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0x73696d)), tree: tree.New(),
 		conns: map[int64]*zkConn{}, links: map[[2]int32]*int64{}, cut: map[[2]int32]time.Duration{}}
+	w.partitions = partitionCount
+	if cfg.Topics {
+		w.partitions++
+	}
 	w.check = newChecker(w)
 	w.run()
-	acked := 0
-	for _, p := range w.producers {
-		acked += p.acked
-	}
-	return Result{Err: w.err, Events: w.count, Acked: acked, Faults: w.faults}
+	return Result{Err: w.err, Events: w.count, Acked: w.acked, Faults: w.faults}
 }
 
 func (w *world) run() {
@@ -139,6 +154,10 @@ func (w *world) run() {
 		producer := newProducer(w, p)
 		w.producers = append(w.producers, producer)
 		w.after(2*time.Second, producer.produce)
+	}
+	if w.cfg.Topics {
+		w.producers = append(w.producers, nil)
+		w.after(1500*time.Millisecond, w.recycle)
 	}
 	w.after(3*time.Second, func() { w.chaotic = true; w.fault() })
 	w.runUntil(3*time.Second + w.cfg.Chaos)

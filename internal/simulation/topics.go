@@ -1,0 +1,176 @@
+package simulation
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"time"
+
+	"github.com/monedula/monedula/replication"
+	"github.com/monedula/monedula/zkserver/tree"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// A topic of one partition that people delete and create anew under its name.
+// Each time it has another id, and is another incarnation: nothing of an earlier
+// one may be seen in it.
+
+// briefName is the topic that comes and goes.
+const briefName = "brief"
+
+// brief is its partition's place.
+const brief int32 = partitionCount
+
+// tp is the partition at a place: those of the topic that stays come first.
+func tp(place int32) replication.TopicPartition {
+	if place == brief {
+		return replication.TopicPartition{Topic: briefName}
+	}
+	return replication.TopicPartition{Topic: topicName, Partition: place}
+}
+
+// place is the place of a partition.
+func place(p replication.TopicPartition) int32 {
+	if p.Topic == briefName {
+		return brief
+	}
+	return p.Partition
+}
+
+// deletionPath is the node by which the topic is marked for deletion.
+const deletionPath = zkstore.DeleteTopicsPath + "/" + briefName
+
+func (w *world) exists(path string) bool {
+	_, _, exists := w.tree.Peek(path)
+	return exists
+}
+
+// recycle creates the topic where it is not there, and has it deleted now and
+// then, through some broker, and comes again.
+func (w *world) recycle() {
+	b := w.brokers[w.random.IntN(brokerCount)]
+	if b.alive && b.conn != nil && b.registered >= 0 && !b.zkBlocked() {
+		switch {
+		case !w.exists(zkstore.TopicPath(briefName)):
+			b.after(0, b.createBrief)
+		case w.chaotic && !w.exists(deletionPath) && w.chance(3):
+			b.after(0, b.deleteBrief)
+		}
+	}
+	w.after(w.between(100*time.Millisecond, 1500*time.Millisecond), w.recycle)
+}
+
+func (b *broker) createBrief() {
+	b.w.topicsMade++
+	a := zkstore.Assignment{}
+	for _, id := range b.w.random.Perm(brokerCount) {
+		a.Replicas = append(a.Replicas, int32(id))
+	}
+	err := b.store.CreateTopic(b.bound(), zkstore.TopicNode{Name: briefName, ID: zkstore.TopicID{14: 1, 15: b.w.topicsMade},
+		Partitions: map[int32]zkstore.Assignment{0: a}})
+	b.w.say("broker %d creates topic %s: %v", b.id, briefName, err)
+}
+
+func (b *broker) deleteBrief() {
+	err := b.store.CreateTopicDeletion(b.bound(), briefName)
+	b.w.say("broker %d marks topic %s for deletion: %v", b.id, briefName, err)
+}
+
+// lifetime is what is known of the topic's present incarnation.
+type lifetime struct {
+	exists bool
+	marked bool // while it existed, or before it did
+}
+
+// topicWritten judges what a session did to the nodes of topics.
+func (c *checker) topicWritten(by *zkConn, op tree.Op) {
+	switch op := op.(type) {
+	case tree.Create:
+		switch op.Path {
+		case zkstore.TopicPath(topicName):
+			c.born(op.Data, 0, 1)
+		case zkstore.TopicPath(briefName):
+			c.brief.exists = true
+			c.born(op.Data, brief)
+			c.w.producers[brief] = newProducer(c.w, brief)
+			c.w.after(c.w.between(0, 500*time.Millisecond), c.w.producers[brief].produce)
+		case deletionPath:
+			c.brief.marked = true
+		}
+	case tree.Set:
+		switch op.Path {
+		case zkstore.TopicPath(topicName):
+			c.assigned(op.Data, []int32{0, 1})
+			c.keepsID(op.Data, 0)
+		case zkstore.TopicPath(briefName):
+			c.assigned(op.Data, []int32{brief})
+			c.keepsID(op.Data, brief)
+		}
+	case tree.Delete:
+		switch op.Path {
+		case zkstore.TopicPath(topicName):
+			c.w.fail("broker %d deleted the topic %s", by.b.id, topicName)
+		case zkstore.TopicPath(briefName):
+			c.died(by)
+		case deletionPath:
+			if by != c.controller {
+				c.w.fail("broker %d took back the deletion of a topic after it was deposed", by.b.id)
+			}
+			c.brief.marked = false
+		case zkstore.PartitionStatePath(tp(brief)):
+			if by != c.controller {
+				c.w.fail("broker %d deleted the state of a partition after it was deposed", by.b.id)
+			}
+			c.states[brief] = partitionState{}
+		}
+	}
+}
+
+// born begins the history of a topic's incarnation.
+func (c *checker) born(data []byte, places ...int32) {
+	c.assigned(data, places)
+	for _, p := range places {
+		c.ids[p] = topicIDOf(data)
+		c.histories[incarnation{p, c.ids[p]}] = &history{leaders: map[int32]int32{}}
+	}
+	c.w.say("the topic's id is %x", c.ids[places[0]])
+}
+
+// died ends the topic that comes and goes: its clients go with it, and what they
+// have under way. It goes only if it was marked while it was there: a mark that
+// was for the one before must not take the next one.
+func (c *checker) died(by *zkConn) {
+	switch {
+	case by != c.controller:
+		c.w.fail("broker %d deleted a topic after it was deposed", by.b.id)
+	case !c.brief.marked:
+		c.w.fail("broker %d deleted a topic that nobody wanted deleted", by.b.id)
+	}
+	c.w.say("broker %d deleted the topic %x", by.b.id, c.ids[brief])
+	c.brief = lifetime{}
+	c.ids[brief] = zkstore.TopicID{}
+	c.states[brief] = partitionState{}
+	c.assignments[brief] = assignment{}
+	if p := c.w.producers[brief]; p != nil {
+		p.gone = true
+	}
+	for _, b := range c.w.brokers {
+		b.dirty[brief] = false
+	}
+}
+
+func (c *checker) keepsID(data []byte, p int32) {
+	if id := topicIDOf(data); id != c.ids[p] {
+		c.w.fail("the topic of partition %d has another id: %x, which was %x", p, id, c.ids[p])
+	}
+}
+
+func topicIDOf(data []byte) (id zkstore.TopicID) {
+	var node struct {
+		TopicID string `json:"topic_id"`
+	}
+	if err := json.Unmarshal(data, &node); err == nil {
+		text, _ := base64.RawURLEncoding.DecodeString(node.TopicID)
+		copy(id[:], text)
+	}
+	return id
+}
