@@ -42,6 +42,23 @@ func TestHighWatermarkFollowsTheInSyncFollower(t *testing.T) {
 	}
 }
 
+// At the end of a reassignment the leader hears of the new replicas first, and only
+// then do the others leave the in-sync replicas.
+func TestHighWatermarkStandsWhileSomebodyInSyncIsNoReplicaAnyMore(t *testing.T) {
+	b := withFollower(t)
+	b.control(roleOf(0, ourID, 2, []int32{ourID, 3}, ourID, 2, 3))
+	b.mustProduce(5)
+	b.fetch(5, asFollower(3), inEpoch(2))
+	if got := b.highWatermark(); got != 0 {
+		t.Errorf("high watermark %d, though broker 2 is in sync and has nothing", got)
+	}
+	b.control(roleOf(0, ourID, 3, []int32{ourID, 3}, ourID, 3))
+	b.fetch(5, asFollower(3), inEpoch(3))
+	if got := b.highWatermark(); got != 5 {
+		t.Errorf("high watermark %d once broker 2 is out", got)
+	}
+}
+
 func TestAcksAllWaitsForTheFollower(t *testing.T) {
 	b := withFollower(t)
 	p := b.produce(-1, 2)

@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -139,9 +140,13 @@ func (p *Partition) underMinISRLocked() bool { return len(p.isr.committed) < p.m
 // allow, and says whether it moved. mu is held (shared is enough), moving too.
 //
 // Below min.insync.replicas it does not move (Kafka 3.7+, KIP-966): else data
-// acknowledged by acks=1 would be seen and then lost with the last replica.
+// acknowledged by acks=1 would be seen and then lost with the last replica. Nor
+// does it while somebody in sync is no assigned replica any more, which fetches
+// nothing: at the end of a reassignment the controller takes replicas out of the
+// assignment first and out of the in-sync set after, and a controller that comes
+// in between may still elect them.
 func (p *Partition) advanceLocked(nowMs int64) bool {
-	if p.underMinISRLocked() {
+	if p.underMinISRLocked() || p.unassignedInSyncLocked() {
 		return false
 	}
 	at := p.log.Offsets()
@@ -151,6 +156,10 @@ func (p *Partition) advanceLocked(nowMs int64) bool {
 	}
 	_, moved := p.log.SetHighWatermark(candidate)
 	return moved
+}
+
+func (p *Partition) unassignedInSyncLocked() bool {
+	return slices.ContainsFunc(p.isr.maximal, func(id int32) bool { return id != p.m.opts.BrokerID && p.followers[id] == nil })
 }
 
 // advance is advanceLocked for who holds mu only.
