@@ -217,9 +217,10 @@ func (s *Store) removeAll(ctx context.Context, f Fence, paths []string) error {
 	return nil
 }
 
-// removeTree deletes a node and all below it, leaves first. Nodes that vanish
-// meanwhile are fine; where one appears below it is tried again.
-func (s *Store) removeTree(ctx context.Context, f Fence, path string) error {
+// removeTree deletes a node and all below it, leaves first; together with the node
+// itself those that share its fate. Nodes that vanish meanwhile are fine; where one
+// appears below it is tried again.
+func (s *Store) removeTree(ctx context.Context, f Fence, path string, fate ...string) error {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
 		return err
@@ -229,12 +230,33 @@ func (s *Store) removeTree(ctx context.Context, f Fence, path string) error {
 		if err != nil {
 			return err
 		}
+		if len(fate) > 0 {
+			paths = paths[:len(paths)-1] // the last is the node itself
+		}
 		err = s.removeInOrder(ctx, f, paths)
+		if err == nil && len(fate) > 0 {
+			err = s.removeTogether(ctx, f, append([]string{path}, fate...))
+		}
 		if !errors.Is(err, zk.ErrNotEmpty) {
 			return err
 		}
 	}
 	return fmt.Errorf("delete %s: somebody keeps creating nodes below it", path)
+}
+
+// removeTogether deletes nodes that are there in one transaction. Where one of them
+// is gone so were all, by a try whose answer was lost, and others that have
+// come since under the same names stay.
+func (s *Store) removeTogether(ctx context.Context, f Fence, paths []string) error {
+	ops := make([]any, len(paths))
+	for i, path := range paths {
+		ops[i] = s.deleteOp(path)
+	}
+	_, _, _, err := s.fenced(ctx, f, "delete", paths[0], ops...)
+	if errors.Is(err, ErrNoNode) {
+		return nil
+	}
+	return err
 }
 
 func (s *Store) removeInOrder(ctx context.Context, f Fence, paths []string) error {

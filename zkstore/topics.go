@@ -188,20 +188,33 @@ func (s *Store) SetPartitionStates(ctx context.Context, f Fence, states map[Topi
 	return written, failed, nil
 }
 
-// DeleteTopic deletes the topic's node with all below it, its configuration and
-// its deletion mark, in that order. Absent nodes are no error.
+// DeleteTopic deletes the topic's configuration, all below its node, and last the
+// node and its deletion mark in one transaction: nobody can create the topic anew
+// before all is gone, and who takes over in the midst of it never finds the mark
+// beside a new topic, which would go, too. Absent nodes are no error.
 func (s *Store) DeleteTopic(ctx context.Context, f Fence, name string) error {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.removeTree(ctx, f, TopicPath(name)); err != nil {
-		return err
-	}
 	if err := s.removeTree(ctx, f, EntityPath(EntityTopics, name)); err != nil {
 		return err
 	}
-	return s.removeFenced(ctx, f, topicDeletionPath(name))
+	exists, err := s.exists(ctx, TopicPath(name))
+	if err != nil {
+		return err
+	}
+	marked, err := s.TopicMarkedForDeletion(ctx, name)
+	switch {
+	case err != nil:
+		return err
+	case exists && marked:
+		return s.removeTree(ctx, f, TopicPath(name), topicDeletionPath(name))
+	case exists:
+		return s.removeTree(ctx, f, TopicPath(name))
+	default:
+		return s.removeFenced(ctx, f, topicDeletionPath(name))
+	}
 }
 
 // TopicDeletions lists the topics marked for deletion and arms the children
