@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
 	"github.com/monedula/monedula/zkserver/tree"
@@ -194,6 +196,21 @@ func (c *checker) look(b *broker) {
 	}
 }
 
+// served judges an answer to a follower: a leader serves nobody who takes it for the
+// leader of another epoch, for whom it may count records that are not its own.
+func (c *checker) served(b *broker, f *replication.Fetch) {
+	for i := range f.Partitions {
+		asked := &f.Partitions[i]
+		partition, err := b.replicas.Partition(asked.Topic, asked.Partition)
+		if err != nil || asked.Code != protocol.None {
+			continue
+		}
+		if epoch := partition.State().LeaderEpoch; asked.CurrentLeaderEpoch != epoch {
+			c.w.fail("broker %d leads %s-%d in epoch %d, and serves broker %d that follows in epoch %d", b.id, asked.Topic, asked.Partition, epoch, f.ReplicaID, asked.CurrentLeaderEpoch)
+		}
+	}
+}
+
 // inSync judges a replica that counts as in sync: it has all that is committed, or
 // could be elected without.
 func (c *checker) inSync(b *broker, p int32) {
@@ -266,6 +283,23 @@ func (c *checker) read(log *storage.Log, from, to int64) (values []string) {
 	return values
 }
 
+// readElsewhere looks for committed records of a leader whose log directory failed
+// in the moment in which they became it, and can be read no more: whoever else is
+// in sync has them, too.
+func (c *checker) readElsewhere(p int32, h *history, end int64) {
+	if !slices.ContainsFunc(c.w.brokers, func(b *broker) bool { return !b.intact() }) {
+		return
+	}
+	for _, b := range c.w.brokers {
+		log := b.logs.Log(tp(p))
+		if b.alive && slices.Contains(c.states[p].ISR, b.id) && log != nil && b.serves(log) && log.Offsets().LogEnd >= end {
+			from := int64(len(h.committed))
+			c.same(b, p, h, from, c.read(log, from, end))
+			return
+		}
+	}
+}
+
 // belongs judges a record by the log it is in, of whatever use it is there:
 // records name the incarnation they were made for.
 func (c *checker) belongs(log *storage.Log, value string) {
@@ -288,6 +322,9 @@ func (c *checker) acknowledged(p int32, h *history, offset int64, b *batch) {
 	c.w.acked++
 	end := offset + int64(len(b.values))
 	c.w.say("acknowledged: partition %d, %v at %d", p, b.values, offset)
+	if end > int64(len(h.committed)) {
+		c.readElsewhere(p, h, end)
+	}
 	if offset < 0 || end > int64(len(h.committed)) {
 		c.w.fail("%v of partition %d was acknowledged at %d, but only %d records are committed", b.values, p, offset, len(h.committed))
 		return

@@ -148,7 +148,7 @@ func (b *broker) caughtUp(p int32) bool {
 		return true // there is no topic
 	}
 	log, h := b.logs.Log(tp(p)), b.w.check.now(p)
-	if log == nil || log.TopicID() != b.w.check.ids[p] || !b.serves(log) ||
+	if log == nil || log.TopicID() != b.w.check.ids[p] || !b.serves(log) || b.broken[log.Dir()] ||
 		log.Offsets().LogEnd < int64(len(h.committed)) || log.Offsets().HighWatermark < h.acknowledgedTo {
 		return false
 	}

@@ -144,6 +144,8 @@ func (c *checker) died(by *zkConn) {
 		c.w.fail("broker %d deleted a topic after it was deposed", by.b.id)
 	case !c.brief.marked:
 		c.w.fail("broker %d deleted a topic that nobody wanted deleted", by.b.id)
+	case c.w.exists(deletionPath):
+		c.w.fail("broker %d deleted a topic and left its mark, which would take the next one", by.b.id)
 	}
 	c.w.say("broker %d deleted the topic %x", by.b.id, c.ids[brief])
 	c.brief = lifetime{}

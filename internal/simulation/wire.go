@@ -299,6 +299,7 @@ func (b *broker) serveFetch(req *kmsg.FetchRequest, reply func(kmsg.Response)) {
 		resp := req.ResponseKind().(*kmsg.FetchResponse)
 		if code == protocol.None {
 			resp.SessionID, code = f.Finish()
+			b.w.check.served(b, f)
 		}
 		resp.ErrorCode = int16(code)
 		for i := range f.Partitions {
