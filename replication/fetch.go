@@ -342,7 +342,7 @@ func (p *Partition) read(f *Fetch, want *PartitionFetch, maxBytes int32, minOne 
 	if conflictingID(log, want.TopicID) {
 		return protocol.InconsistentTopicID
 	}
-	if f.FromFollower() && p.followers[f.ReplicaID] == nil {
+	if f.FromFollower() && p.followers.of(f.ReplicaID) == nil {
 		// Not one of the assigned replicas as we know them: whoever is behind will
 		// learn of it, the follower tries again.
 		if want.CurrentLeaderEpoch >= 0 {

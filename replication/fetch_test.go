@@ -169,14 +169,14 @@ func TestRepeatedReadDoesNotClaimThatTheFollowerFetchedNow(t *testing.T) {
 	answered := b.wait(1, asFollower(2))
 	p := b.partition()
 	p.moving.Lock()
-	before := *p.followers[2]
+	before := *p.followers.of(2)
 	p.moving.Unlock()
 	b.mustProduce(1)
 	<-answered
 	p.moving.Lock()
 	defer p.moving.Unlock()
-	if *p.followers[2] != before {
-		t.Errorf("the parked fetch's answer changed the follower's progress from %+v to %+v", before, *p.followers[2])
+	if *p.followers.of(2) != before {
+		t.Errorf("the parked fetch's answer changed the follower's progress from %+v to %+v", before, *p.followers.of(2))
 	}
 }
 

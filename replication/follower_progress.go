@@ -22,6 +22,26 @@ type progress struct {
 	brokerEpoch int64
 }
 
+// followers are the assigned replicas of a partition but the leader, each with
+// its progress. They are so few that looking through all is the fastest.
+type followers []follower
+
+type follower struct {
+	id int32 // of the broker
+	progress
+}
+
+// of returns a follower's progress, which may be changed; nil: there is no such
+// follower.
+func (f followers) of(id int32) *progress {
+	for i := range f {
+		if f[i].id == id {
+			return &f[i].progress
+		}
+	}
+	return nil
+}
+
 // fetched returns the progress after a fetch at offset at nowMs, when the
 // leader's log ended at leaderEnd. A follower that asks for what the leader had
 // at its previous fetch was caught up at that earlier time: so one that is

@@ -7,15 +7,16 @@ import "slices"
 // are about to join: caught up by time and eligible (alive). Without the last
 // rule the high watermark would run ahead of a follower faster than it can
 // fetch, and it would never get in. The caller moves the high watermark only up.
-func highWatermarkCandidate(leaderEnd int64, maximal []int32, followers map[int32]*progress,
+func highWatermarkCandidate(leaderEnd int64, maximal []int32, followers followers,
 	eligible func(id int32) bool, nowMs, lagMaxMs int64) int64 {
 	candidate := leaderEnd
-	for id, p := range followers {
-		if p.logEnd >= candidate {
+	for i := range followers {
+		f := &followers[i]
+		if f.logEnd >= candidate {
 			continue
 		}
-		if slices.Contains(maximal, id) || p.caughtUp(leaderEnd, nowMs, lagMaxMs) && eligible(id) {
-			candidate = p.logEnd
+		if slices.Contains(maximal, f.id) || f.caughtUp(leaderEnd, nowMs, lagMaxMs) && eligible(f.id) {
+			candidate = f.logEnd
 		}
 	}
 	return candidate
@@ -23,11 +24,11 @@ func highWatermarkCandidate(leaderEnd int64, maximal []int32, followers map[int3
 
 // lowWatermark is the least log start offset of the leader and its live
 // followers: below it nobody can read any more.
-func lowWatermark(leaderStart int64, followers map[int32]*progress, alive func(id int32) bool) int64 {
+func lowWatermark(leaderStart int64, followers followers, alive func(id int32) bool) int64 {
 	low := leaderStart
-	for id, p := range followers {
-		if p.logStart < low && alive(id) {
-			low = p.logStart
+	for i := range followers {
+		if f := &followers[i]; f.logStart < low && alive(f.id) {
+			low = f.logStart
 		}
 	}
 	return low

@@ -56,13 +56,13 @@ func mayJoin(logEnd, highWatermark, epochStart int64) bool {
 // outOfSync lists the members of isr, other than the leader itself, that are not
 // caught up. A member without progress is out of sync: it is no assigned
 // replica any more.
-func outOfSync(isr []int32, leader int32, followers map[int32]*progress, leaderEnd, nowMs, lagMaxMs int64) []int32 {
+func outOfSync(isr []int32, leader int32, followers followers, leaderEnd, nowMs, lagMaxMs int64) []int32 {
 	var out []int32
 	for _, id := range isr {
 		if id == leader {
 			continue
 		}
-		if p := followers[id]; p == nil || !p.caughtUp(leaderEnd, nowMs, lagMaxMs) {
+		if p := followers.of(id); p == nil || !p.caughtUp(leaderEnd, nowMs, lagMaxMs) {
 			out = append(out, id)
 		}
 	}

@@ -81,12 +81,12 @@ func TestPitfallReplication06_FollowerBelowTheEpochStartMayNotJoin(t *testing.T)
 }
 
 func TestOutOfSyncNamesLaggardsAndStrangersButNeverTheLeader(t *testing.T) {
-	followers := map[int32]*progress{
-		2: {logEnd: 10, lastCaughtUpMs: 0},
-		3: {logEnd: 4, lastCaughtUpMs: 0},
-		4: {logEnd: 4, lastCaughtUpMs: 90_000},
+	all := followers{
+		{2, progress{logEnd: 10, lastCaughtUpMs: 0}},
+		{3, progress{logEnd: 4, lastCaughtUpMs: 0}},
+		{4, progress{logEnd: 4, lastCaughtUpMs: 90_000}},
 	}
-	got := outOfSync([]int32{1, 2, 3, 4, 9}, 1, followers, 10, 100_000, lagMaxMs)
+	got := outOfSync([]int32{1, 2, 3, 4, 9}, 1, all, 10, 100_000, lagMaxMs)
 	if !slices.Equal(got, []int32{3, 9}) {
 		t.Errorf("out of sync: %v, want [3 9]", got)
 	}
@@ -94,25 +94,25 @@ func TestOutOfSyncNamesLaggardsAndStrangersButNeverTheLeader(t *testing.T) {
 
 func TestHighWatermarkIsTheLeastEndThatCounts(t *testing.T) {
 	now := int64(100_000)
-	lagging := func(end int64) *progress { return &progress{logEnd: end} }
-	recent := func(end int64) *progress { return &progress{logEnd: end, lastCaughtUpMs: now - 1} }
+	lagging := func(end int64) progress { return progress{logEnd: end} }
+	recent := func(end int64) progress { return progress{logEnd: end, lastCaughtUpMs: now - 1} }
 	everybody := func(int32) bool { return true }
 	nobody := func(int32) bool { return false }
 	for _, c := range []struct {
 		name      string
 		maximal   []int32
-		followers map[int32]*progress
+		followers followers
 		eligible  func(int32) bool
 		want      int64
 	}{
 		{"leader alone", []int32{1}, nil, everybody, 10},
-		{"in-sync follower holds back", []int32{1, 2}, map[int32]*progress{2: lagging(6)}, everybody, 6},
-		{"unknown in-sync follower holds back all", []int32{1, 2}, map[int32]*progress{2: lagging(unknownOffset)}, everybody, unknownOffset},
-		{"out-of-sync follower does not count", []int32{1}, map[int32]*progress{2: lagging(6)}, everybody, 10},
-		{"one about to join counts", []int32{1}, map[int32]*progress{2: recent(6)}, everybody, 6},
-		{"a dead one does not join", []int32{1}, map[int32]*progress{2: recent(6)}, nobody, 10},
-		{"the least of several", []int32{1, 2, 3}, map[int32]*progress{2: lagging(9), 3: lagging(7)}, everybody, 7},
-		{"a member that is no assigned replica is ignored", []int32{1, 8}, map[int32]*progress{}, everybody, 10},
+		{"in-sync follower holds back", []int32{1, 2}, followers{{2, lagging(6)}}, everybody, 6},
+		{"unknown in-sync follower holds back all", []int32{1, 2}, followers{{2, lagging(unknownOffset)}}, everybody, unknownOffset},
+		{"out-of-sync follower does not count", []int32{1}, followers{{2, lagging(6)}}, everybody, 10},
+		{"one about to join counts", []int32{1}, followers{{2, recent(6)}}, everybody, 6},
+		{"a dead one does not join", []int32{1}, followers{{2, recent(6)}}, nobody, 10},
+		{"the least of several", []int32{1, 2, 3}, followers{{2, lagging(9)}, {3, lagging(7)}}, everybody, 7},
+		{"a member that is no assigned replica is ignored", []int32{1, 8}, followers{}, everybody, 10},
 	} {
 		if got := highWatermarkCandidate(10, c.maximal, c.followers, c.eligible, now, lagMaxMs); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
@@ -121,12 +121,12 @@ func TestHighWatermarkIsTheLeastEndThatCounts(t *testing.T) {
 }
 
 func TestLowWatermarkCountsLiveFollowersOnly(t *testing.T) {
-	followers := map[int32]*progress{2: {logStart: 3}, 3: {logStart: 1}}
+	all := followers{{2, progress{logStart: 3}}, {3, progress{logStart: 1}}}
 	alive := func(id int32) bool { return id == 2 }
-	if got := lowWatermark(5, followers, alive); got != 3 {
+	if got := lowWatermark(5, all, alive); got != 3 {
 		t.Errorf("low watermark %d, want 3", got)
 	}
-	if got := lowWatermark(2, followers, alive); got != 2 {
+	if got := lowWatermark(2, all, alive); got != 2 {
 		t.Errorf("low watermark %d, want the leader's 2", got)
 	}
 }

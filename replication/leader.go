@@ -91,13 +91,13 @@ func (p *Partition) assignLocked(r *role) {
 }
 
 // followersOf returns the progress of the role's assigned replicas.
-func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart int64, now time.Time) map[int32]*progress {
-	followers := make(map[int32]*progress, len(r.replicas))
+func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart int64, now time.Time) followers {
+	all := make(followers, 0, len(r.replicas))
 	for _, id := range r.replicas {
-		if id == p.m.opts.BrokerID {
+		if id == p.m.opts.BrokerID || all.of(id) != nil {
 			continue
 		}
-		known := p.followers[id]
+		known := p.followers.of(id)
 		next := progress{logStart: unknownOffset, logEnd: unknownOffset, brokerEpoch: -1}
 		if known != nil {
 			next = *known
@@ -105,9 +105,9 @@ func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart int64,
 		if newEpoch {
 			next = next.newEpoch(now.UnixMilli(), epochStart, again, slices.Contains(r.isr, id))
 		}
-		followers[id] = &next
+		all = append(all, follower{id, next})
 	}
-	return followers
+	return all
 }
 
 // appended is what a leader append did, for whoever waits for it.
@@ -214,7 +214,7 @@ func (p *Partition) recordFetchLocked(id int32, f followerFetch, now time.Time) 
 	}
 	p.moving.Lock()
 	defer p.moving.Unlock()
-	known := p.followers[id]
+	known := p.followers.of(id)
 	if known == nil {
 		return 0, false, false
 	}
@@ -229,7 +229,7 @@ func (p *Partition) recordFetchLocked(id int32, f followerFetch, now time.Time) 
 // joinsLocked says whether a follower shall be added to the in-sync replicas
 // now. mu (shared is enough) and moving are held.
 func (p *Partition) joinsLocked(id int32) bool {
-	f := p.followers[id]
+	f := p.followers.of(id)
 	return f != nil && !p.isr.pending() && !slices.Contains(p.isr.committed, id) &&
 		mayJoin(f.logEnd, p.log.Offsets().HighWatermark, p.epochStart) && p.m.alive(id)
 }
@@ -273,7 +273,7 @@ func (p *Partition) laggards(out []int32) string {
 			text += " "
 		}
 		end, since := unknownOffset, int64(0)
-		if f := p.followers[id]; f != nil {
+		if f := p.followers.of(id); f != nil {
 			end, since = f.logEnd, f.lastCaughtUpMs
 		}
 		text += fmt.Sprintf("(brokerId: %d, endOffset: %d, lastCaughtUpTimeMs: %d)", id, end, since)

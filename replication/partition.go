@@ -52,7 +52,7 @@ type Partition struct {
 	// then set it" one step, so that it never moves back. Taken with mu held
 	// (shared is enough).
 	moving    sync.Mutex
-	followers map[int32]*progress // of the assigned replicas but us; replaced only under mu held alone
+	followers followers // nil unless we lead; replaced only under mu held alone
 }
 
 // newPartition is called with the manager's mu held.
@@ -159,7 +159,7 @@ func (p *Partition) advanceLocked(nowMs int64) bool {
 }
 
 func (p *Partition) unassignedInSyncLocked() bool {
-	return slices.ContainsFunc(p.isr.maximal, func(id int32) bool { return id != p.m.opts.BrokerID && p.followers[id] == nil })
+	return slices.ContainsFunc(p.isr.maximal, func(id int32) bool { return id != p.m.opts.BrokerID && p.followers.of(id) == nil })
 }
 
 // advance is advanceLocked for who holds mu only.

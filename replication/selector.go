@@ -69,10 +69,11 @@ func (p *Partition) preferredReplica(f *Fetch, want *PartitionFetch, now time.Ti
 	local := p.m.opts.BrokerID
 	candidates := []readCandidate{{id: local, rack: p.m.opts.Rack, logEnd: p.log.Offsets().LogEnd}}
 	p.moving.Lock()
-	for id, known := range p.followers {
-		if slices.Contains(p.isr.committed, id) && known.logEnd >= want.FetchOffset && known.logStart <= want.FetchOffset {
-			if b := reachable(cluster, id, f.Client.Listener); b != nil {
-				candidates = append(candidates, readCandidate{id: id, rack: b.Rack, logEnd: known.logEnd})
+	for i := range p.followers {
+		known := &p.followers[i]
+		if slices.Contains(p.isr.committed, known.id) && known.logEnd >= want.FetchOffset && known.logStart <= want.FetchOffset {
+			if b := reachable(cluster, known.id, f.Client.Listener); b != nil {
+				candidates = append(candidates, readCandidate{id: known.id, rack: b.Rack, logEnd: known.logEnd})
 			}
 		}
 	}
