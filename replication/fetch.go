@@ -12,9 +12,9 @@ import (
 type PartitionAsk struct {
 	Topic              string // empty while the id of TopicID is unknown
 	TopicID            TopicID
-	Partition          int32
 	FetchOffset        int64
 	LogStartOffset     int64 // a follower's; -1 from consumers
+	Partition          int32
 	MaxBytes           int32
 	CurrentLeaderEpoch int32 // -1: not checked
 	LastFetchedEpoch   int32 // -1: divergence is not looked for
@@ -31,28 +31,28 @@ type PartitionFetch struct {
 	// Bare: nothing of a read is in the answer. Kafka sends null records then, but
 	// empty ones where a read failed.
 	Bare bool
+	// HasDiverged: the follower's log ends otherwise than ours; Diverged is where
+	// the last epoch that both know ends.
+	HasDiverged bool
+	// AbortedListed: Data.Aborted is complete, which only a read_committed
+	// consumer asks for.
+	AbortedListed bool
+	// Omitted: the session's client knows all this; leave it out of the answer.
+	Omitted bool
+	// PreferredReadReplica is a broker the consumer should rather read from (no
+	// data comes then); -1: none.
+	PreferredReadReplica int32
 	// HighWatermark, LastStable, LogStart are the leader's, sampled before the
 	// read; -1 on error.
 	HighWatermark int64
 	LastStable    int64
 	LogStart      int64
-	// PreferredReadReplica is a broker the consumer should rather read from (no
-	// data comes then); -1: none.
-	PreferredReadReplica int32
-	// HasDiverged: the follower's log ends otherwise than ours; Diverged is where
-	// the last epoch that both know ends.
-	HasDiverged bool
-	Diverged    protocol.EpochEndOffset
+	Diverged      protocol.EpochEndOffset
 	// Data is the records; released by Fetch.Release.
 	Data storage.Data
-	// AbortedListed: Data.Aborted is complete, which only a read_committed
-	// consumer asks for.
-	AbortedListed bool
 	// Converted replaces Data where an old consumer gets records in an older
 	// format.
 	Converted []byte
-	// Omitted: the session's client knows all this; leave it out of the answer.
-	Omitted bool
 
 	partition *Partition
 	leaderEnd int64 // our log end before the read

@@ -87,7 +87,7 @@ func (p *Partition) underMinISRNote(log *storage.Log) string {
 func (p *Partition) assignLocked(r *role) {
 	p.controllerEpoch = r.controllerEpoch
 	p.partitionEpoch = r.partitionEpoch
-	p.replicas, p.adding, p.removing = r.replicas, r.adding, r.removing
+	p.replicas, p.reassigning = r.replicas, len(r.adding)+len(r.removing) > 0
 }
 
 // followersOf returns the progress of the role's assigned replicas.

@@ -40,12 +40,11 @@ type Partition struct {
 	partitionEpoch int32        // -1 likewise; never falls
 	// controllerEpoch is of the controller that decided on this leader.
 	controllerEpoch int32
+	reassigning     bool // replicas are being added or removed
 	// epochStart is the log end offset at which our leadership began; -1 unless
 	// we lead.
 	epochStart int64
 	replicas   []int32
-	adding     []int32 // members of replicas that a reassignment adds
-	removing   []int32
 	isr        *inSync // notLeading unless we lead
 
 	// moving guards the followers' progress and makes "compute the high watermark,
@@ -85,7 +84,7 @@ func (p *Partition) State() State {
 	defer p.mu.RUnlock()
 	s := State{
 		Leading: p.leadsLocked(), Leader: p.leader, LeaderEpoch: p.leaderEpoch, PartitionEpoch: p.partitionEpoch,
-		Replicas: p.replicas, ISR: p.isr.committed, Reassigning: len(p.adding)+len(p.removing) > 0,
+		Replicas: p.replicas, ISR: p.isr.committed, Reassigning: p.reassigning,
 	}
 	if s.Leading {
 		s.MinISR = p.minISRLocked()

@@ -53,13 +53,13 @@ type Data struct {
 	File     vfs.File // nil when Length is 0
 	Position int64
 	Length   int32
-	Aborted  []AbortedTxn
 	// FirstBatchIncomplete: the first batch is larger than MaxBytes and was
 	// cut, or left out because a whole one was not asked for.
 	FirstBatchIncomplete bool
 	// BoundInNewerSegment: the read's upper bound lies in a later segment than
 	// the data, which lets a waiting fetch answer at once.
 	BoundInNewerSegment bool
+	Aborted             []AbortedTxn
 
 	pin pin
 }
