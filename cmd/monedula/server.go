@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/broker"
+	"github.com/monedula/monedula/internal/headroom"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools"
@@ -33,7 +33,7 @@ func startServer(args []string) int {
 	// Memory is taken back somewhat eagerly: a broker's heap is small beside the
 	// page cache that it lives from. GOGC and GOMEMLIMIT in the environment win.
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		headroom.Keep()
 	}
 	cfg, err := settings.Load(file, overrides)
 	if err != nil {

@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"broker/api":    {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
 	"broker":        {"*"},
 	"tools":         {"admin", "storage", "zkstore", "zkconsumer"},
-	"cmd/monedula":  {"broker", "tools"},
+	"cmd/monedula":  {"broker", "tools", "internal/headroom"},
 }
 
 // forLeaves are the imports among leaves.

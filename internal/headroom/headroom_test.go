@@ -1,0 +1,46 @@
+package headroom
+
+import (
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"testing"
+	"time"
+)
+
+func TestGrowthIsHalfThenEightMebibytesThenAFifth(t *testing.T) {
+	for _, tt := range []struct {
+		alive uint64
+		want  int
+	}{{0, 50}, {4 << 20, 50}, {16 << 20, 50}, {20 << 20, 40}, {32 << 20, 25}, {40 << 20, 20}, {1 << 40, 20}} {
+		if got := percentFor(tt.alive); got != tt.want {
+			t.Errorf("%d MiB alive may grow by %d%%, want %d%%", tt.alive>>20, got, tt.want)
+		}
+	}
+}
+
+// The percentage follows what is alive, up and down, collection after collection.
+func TestThePercentageFollowsTheHeap(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	Keep()
+	ballast := make([]byte, 64<<20)
+	awaitPercent(t, least)
+	runtime.KeepAlive(ballast)
+	ballast = nil
+	awaitPercent(t, most)
+}
+
+func awaitPercent(t *testing.T, want uint64) {
+	t.Helper()
+	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+		runtime.GC()
+		now := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+		metrics.Read(now)
+		if now[0].Value.Uint64() == want {
+			return
+		}
+		if time.Since(begin) > 30*time.Second {
+			t.Fatalf("the percentage is %d, want %d", now[0].Value.Uint64(), want)
+		}
+	}
+}
