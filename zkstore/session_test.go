@@ -303,6 +303,13 @@ func (c *counter) ZooKeeperRequest(time.Duration) {
 	c.requests++
 }
 
+// answered is how many requests were answered.
+func (c *counter) answered() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.requests
+}
+
 func (c *counter) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -371,6 +371,36 @@ func TestOneConflictDoesNotBlockTheOthersOfABatch(t *testing.T) {
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "big"))
 }
 
+func TestATopicIsDeletedWithFewRequestsWhateverLiesInIt(t *testing.T) {
+	const count = 2000
+	seen := &counter{}
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t), func(c *Config) { c.Observer = seen })
+	must(t, s.CreateStartupPaths(ctx))
+	epoch, err := s.Elect(ctx, 1)
+	must(t, err)
+	create := func() {
+		must(t, s.CreateTopic(ctx, TopicNode{Name: "big", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}}}))
+		failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), manyStates(count))
+		if err != nil || len(failed) > 0 {
+			t.Fatalf("create: failed %v, %v", failed, err)
+		}
+	}
+	create()
+	before := seen.answered()
+	must(t, s.DeleteTopic(ctx, epoch.Fence(), "big"))
+	if n := seen.answered() - before; n > 30 {
+		t.Errorf("deleting %d partitions took %d requests", count, n)
+	}
+	create()
+	foreign := PartitionStatePath(TopicPartition{Topic: "big", Partition: 17}) + "/of/somebody"
+	must(t, s.createRecursive(ctx, foreign, nil))
+	must(t, s.remove(ctx, PartitionStatePath(TopicPartition{Topic: "big", Partition: 900})))
+	must(t, s.DeleteTopic(ctx, epoch.Fence(), "big"))
+	if exists, err := s.exists(ctx, TopicPath("big")); exists || err != nil {
+		t.Errorf("the topic is still there: %t, %v", exists, err)
+	}
+}
+
 func TestPitfallController19_ListsBeyondAMegabyteAreRead(t *testing.T) {
 	const count = 6000
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))

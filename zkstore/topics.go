@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"sort"
+
+	"github.com/go-zookeeper/zk"
 )
 
 // Topics lists the topics, sorted, and arms the children watch on TopicsPath.
@@ -200,6 +202,9 @@ func (s *Store) DeleteTopic(ctx context.Context, f Fence, name string) error {
 	if err := s.removeTree(ctx, f, EntityPath(EntityTopics, name)); err != nil {
 		return err
 	}
+	if err := s.removePartitions(ctx, f, name); err != nil {
+		return err
+	}
 	exists, err := s.exists(ctx, TopicPath(name))
 	if err != nil {
 		return err
@@ -215,6 +220,27 @@ func (s *Store) DeleteTopic(ctx context.Context, f Fence, name string) error {
 	default:
 		return s.removeFenced(ctx, f, topicDeletionPath(name))
 	}
+}
+
+// removePartitions deletes the nodes that every partition has, without looking
+// below each of them; what else there may be is left to removeTree.
+func (s *Store) removePartitions(ctx context.Context, f Fence, topic string) error {
+	below := partitionsPath(topic)
+	names, err := s.children(ctx, below, false)
+	if err != nil {
+		return err
+	}
+	states, partitions := make([]string, len(names)), make([]string, len(names))
+	for i, name := range names {
+		partitions[i] = joinPath(below, name)
+		states[i] = joinPath(partitions[i], "state")
+	}
+	for _, level := range [][]string{states, partitions} {
+		if err := s.removeAll(ctx, f, level); err != nil && !errors.Is(err, zk.ErrNotEmpty) {
+			return err
+		}
+	}
+	return nil
 }
 
 // TopicDeletions lists the topics marked for deletion and arms the children
