@@ -245,8 +245,8 @@ func (c *configs) applyBroker(ctx context.Context, name string) error {
 	return nil
 }
 
-// refreshTopics gives every log its configuration anew, since the broker's
-// defaults below it changed.
+// refreshTopics gives every log its configuration anew, and the logs at large
+// theirs, since the broker's defaults below changed.
 func (c *configs) refreshTopics() {
 	c.mu.Lock()
 	logs := c.logs
@@ -258,6 +258,7 @@ func (c *configs) refreshTopics() {
 	if logs == nil {
 		return
 	}
+	logs.SetDefaults(c.effective("", nil))
 	for topic, overrides := range topics {
 		logs.SetTopicConfig(topic, c.effective(topic, overrides))
 	}

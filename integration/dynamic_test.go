@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -248,8 +249,9 @@ func (b *broker) set(entity, key, value string) {
 
 // What is set while the broker runs is in force without a restart, and after one.
 func TestDynamicConfigurationIsInForceAtOnce(t *testing.T) {
-	b := startBroker(t, options{extra: []string{"log.retention.check.interval.ms=300", "log.initial.task.delay.ms=100", "log.segment.delete.delay.ms=100"}})
+	b := startBroker(t, options{extra: []string{"log.retention.check.interval.ms=300", "log.initial.task.delay.ms=100"}})
 	b.createTopic("live", 1)
+	b.set("0", "log.segment.delete.delay.ms", "100") // else what is deleted below stays for a minute
 	client, err := kgo.NewClient(patient(kgo.SeedBrokers(b.address()), kgo.DefaultProduceTopic("live"), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
 	if err != nil {
 		t.Fatal(err)
@@ -269,6 +271,12 @@ func TestDynamicConfigurationIsInForceAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		return len(logFiles(t, b.dir, "live", 0)) > 2
+	})
+	b.createTopic("gone", 1)
+	must(t, "kafka-topics", append(b.bootstrap(), "--delete", "--topic", "gone")...)
+	testkit.Eventually(t, 20*time.Second, "no folder of a deleted topic", func() bool {
+		folders, err := filepath.Glob(filepath.Join(b.dir, "gone-*"))
+		return err == nil && len(folders) == 0
 	})
 	b.set("0", "log.retention.bytes", "0")
 	testkit.Eventually(t, 20*time.Second, "old segments gone", func() bool { return len(logFiles(t, b.dir, "live", 0)) == 1 })

@@ -116,7 +116,8 @@ type Manager struct {
 		making    map[TopicPartition]*making // current logs
 	}
 
-	logs logTable
+	logs     logTable
+	defaults atomic.Pointer[settings.Topic] // ManagerConfig.Defaults, or what SetDefaults put in its place
 
 	failures struct {
 		mu      sync.Mutex // guards below
@@ -156,6 +157,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		logs:  newLogTable(),
 	}
 	m.places.preferred, m.places.making = map[TopicPartition]*logDir{}, map[TopicPartition]*making{}
+	m.defaults.Store(c.Defaults)
 	m.env.expirationMs.Store(c.ProducerExpirationMs)
 	m.recoveryThreads.Store(int32(c.RecoveryThreads))
 	if err := m.openDirs(); err != nil {
@@ -171,6 +173,10 @@ func (m *Manager) SetLive(o Options) {
 	m.recoveryThreads.Store(int32(o.RecoveryThreads))
 	m.env.expirationMs.Store(o.ProducerExpirationMs)
 }
+
+// SetDefaults replaces the configuration of topics that none is known of, and of
+// what is no topic's any more: how long a deleted log stays on disk.
+func (m *Manager) SetDefaults(c *settings.Topic) { m.defaults.Store(c) }
 
 // openDirs makes, locks and identifies the directories.
 func (m *Manager) openDirs() error {

@@ -291,13 +291,13 @@ func (m *Manager) topicConfig(topic string) *settings.Topic {
 	if c := m.config.TopicConfig(topic); c != nil {
 		return c
 	}
-	return m.config.Defaults
+	return m.defaults.Load()
 }
 
 // removeDirLater removes a directory that was set aside for deletion, after the
 // broker's file.delete.delay.ms.
 func (m *Manager) removeDirLater(d *logDir, path string, tp TopicPartition) {
-	delay := milliseconds(m.config.Defaults.FileDeleteDelayMs)
+	delay := milliseconds(m.defaults.Load().FileDeleteDelayMs)
 	m.env.schedule.after(max(delay, time.Millisecond), d.background, func() {
 		if d.check() != nil {
 			return

@@ -387,3 +387,32 @@ func TestHighWatermarksAreWrittenWhenTheyChange(t *testing.T) {
 	has("with a new one instead", logs[2])
 	noError(t, h.Close())
 }
+
+func TestADeletedLogStaysAsLongAsTheDefaultsSayWhenItIsDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewMem()
+		h := start(t, mem, func(m *ManagerConfig) { m.Now = time.Now })
+		h.log(t, testTopic())
+		later := testTopic()
+		later.FileDeleteDelayMs = 3_600_000
+		h.SetDefaults(later)
+		noError(t, h.Delete(partition0, false))
+		for _, wait := range []struct {
+			time.Duration
+			left int
+		}{{59 * time.Minute, 1}, {2 * time.Minute, 0}} {
+			time.Sleep(wait.Duration)
+			synctest.Wait()
+			entries, err := mem.ReadDir("/data")
+			noError(t, err)
+			left := 0
+			for _, e := range entries {
+				if strings.HasSuffix(e.Name(), "-delete") {
+					left++
+				}
+			}
+			wantEqual(t, "directories of deleted logs", left, wait.left)
+		}
+		noError(t, h.Close())
+	})
+}
