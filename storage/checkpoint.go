@@ -133,14 +133,20 @@ func writeCheckpoint(fs vfs.FS, path string, lines []string) error {
 // old or the new content: a temporary file, synced, renamed, and the directory
 // synced.
 func writeFileAtomic(fs vfs.FS, path string, data []byte) error {
+	if err := replaceFile(fs, path, data); err != nil {
+		return err
+	}
+	return fs.SyncDir(filepath.Dir(path))
+}
+
+// replaceFile is writeFileAtomic without the last step: after a crash the old
+// content may be back.
+func replaceFile(fs vfs.FS, path string, data []byte) error {
 	temp := path + tempSuffix
 	if err := writeFileSynced(fs, temp, data); err != nil {
 		return err
 	}
-	if err := fs.Rename(temp, path); err != nil {
-		return err
-	}
-	return fs.SyncDir(filepath.Dir(path))
+	return fs.Rename(temp, path)
 }
 
 // writeFile writes a file in place, without making it durable.

@@ -235,7 +235,7 @@ func TestPartitionMetadataOfKafkaIsReadAndWrittenAlike(t *testing.T) {
 		id, err := readPartitionMetadata(vfs.OS(), filepath.Dir(path))
 		noError(t, err)
 		mem := memDir(t)
-		noError(t, writePartitionMetadata(mem, "/d", id))
+		noError(t, writeFileAtomic(mem, filepath.Join("/d", partitionMetadataFile), partitionMetadata(id)))
 		wantEqual(t, path, fileContent(t, mem, "/d/"+partitionMetadataFile), string(mustRead(t, path)))
 	}
 }

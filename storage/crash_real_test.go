@@ -114,7 +114,7 @@ func layOut(t *testing.T, dir string, id metadata.TopicID, left []leftOver) {
 		for name, content := range l.files {
 			noError(t, os.WriteFile(filepath.Join(path, name), content, 0o644))
 		}
-		noError(t, writePartitionMetadata(vfs.OS(), path, id))
+		noError(t, writeFileAtomic(vfs.OS(), filepath.Join(path, partitionMetadataFile), partitionMetadata(id)))
 		points[tp] = l.recoveryPoint
 		if l.logStart > 0 {
 			starts[tp] = l.logStart

@@ -24,8 +24,8 @@ import (
 // directory offline (Manager) and is a KAFKA_STORAGE_ERROR, as is every call
 // on a log of an offline directory.
 //
-// Locks, in the order they are taken: mu, then topicIDWrite and the epoch
-// cache's, then positions.mu, then those inside the indexes. Only append, roll, truncation, retention and the end of a flush
+// Locks, in the order they are taken: mu, then topicIDWrite (behind the
+// topicIDWriter's own) and the epoch cache's, then positions.mu, then those inside the indexes. Only append, roll, truncation, retention and the end of a flush
 // take mu, and nobody syncs a file while holding it. Readers copy positions
 // and pin segments.
 type Log struct {
@@ -51,8 +51,8 @@ type Log struct {
 	topicID   metadata.TopicID
 	// topicIDPending says that partition.metadata is still to be written.
 	topicIDPending atomic.Bool
-	// topicIDWrite is held by who writes partition.metadata, or renames the
-	// directory that it is written to. Taken before topicIDMu.
+	// topicIDWrite is held by who puts partition.metadata into the directory, or
+	// renames the directory. Taken before topicIDMu.
 	topicIDWrite sync.Mutex
 
 	// mu is held by whoever changes the log's data.
@@ -237,11 +237,19 @@ func (l *Log) AssignTopicID(id metadata.TopicID) error {
 	}
 	l.topicID = id
 	l.topicIDPending.Store(true)
-	l.env.schedule.after(0, l.dir.small, func() { _ = l.flushTopicID() })
+	if l.dir.topicIDs.add(l) {
+		l.env.schedule.after(topicIDDelay, l.dir.small, func() { l.dir.writeTopicIDs(l.env) })
+	}
 	return nil
 }
 
-// flushTopicID writes partition.metadata if it is due.
+// topicIDDelay is how long partition.metadata may lag behind where nothing is
+// appended: the logs of a topic are made in one go, and their ids written in
+// another.
+const topicIDDelay = time.Second
+
+// flushTopicID writes partition.metadata if it is due, with that of all logs in
+// the directory that it is due of.
 func (l *Log) flushTopicID() error {
 	if !l.topicIDPending.Load() {
 		return nil
@@ -249,15 +257,10 @@ func (l *Log) flushTopicID() error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	l.topicIDWrite.Lock()
-	defer l.topicIDWrite.Unlock()
-	if !l.topicIDPending.Load() {
-		return nil
+	l.dir.writeTopicIDs(l.env)
+	if l.topicIDPending.Load() {
+		return l.check() // the write failed, or the log was closed meanwhile
 	}
-	if err := writePartitionMetadata(l.env.fs, l.Path(), l.TopicID()); err != nil {
-		return l.ioError("Error while writing partition metadata file for %s in dir %s", err)
-	}
-	l.topicIDPending.Store(false)
 	return nil
 }
 
@@ -285,10 +288,11 @@ func (l *Log) assignEpoch(epoch int32, offset int64) {
 	}
 }
 
-// epochFileDelay is how long the file of leader epochs may lag behind. When a
-// broker dies thousands of epochs begin at once, and the disk has more urgent
-// work then, not least ZooKeeper's where it is on the same one.
-const epochFileDelay = 2 * time.Second
+// epochFileDelay is how long the file of leader epochs may lag behind, about as
+// the checkpoints do. When a broker dies or a topic is made, thousands of epochs
+// begin at once, and the disk has more urgent work then, not least ZooKeeper's
+// where it is on the same one.
+const epochFileDelay = time.Minute
 
 // String shows the log as Kafka's log lines do.
 func (l *Log) String() string {

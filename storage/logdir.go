@@ -22,10 +22,11 @@ type logDir struct {
 	// background runs the work of all logs in the directory: flushes after a
 	// roll, removal of deleted files, loading and closing.
 	background *pool
-	// small writes small files beside the logs, topic ids and leader epochs. Each
-	// is two waits for the disk, and a new leader may owe thousands: many at once
-	// share the disk's journal.
-	small *pool
+	// small writes small files beside the logs, topic ids and leader epochs. A
+	// file of epochs is two waits for the disk, and a new leader may owe thousands:
+	// many at once share the disk's journal.
+	small    *pool
+	topicIDs topicIDWriter
 
 	offline   atomic.Bool
 	onFailure func(*logDir) // called once; returns at once, since locks may be held

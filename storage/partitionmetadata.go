@@ -59,10 +59,8 @@ func metadataField(line, name string) (value string, ok bool) {
 	return trimmed, ok && key == name && trimmed != value
 }
 
-// writePartitionMetadata writes the topic id, atomically and durably.
-func writePartitionMetadata(fsys vfs.FS, dir string, id metadata.TopicID) error {
-	text := "version: 0\ntopic_id: " + base64.RawURLEncoding.EncodeToString(id[:])
-	return writeFileAtomic(fsys, filepath.Join(dir, partitionMetadataFile), []byte(text))
+func partitionMetadata(id metadata.TopicID) []byte {
+	return []byte("version: 0\ntopic_id: " + base64.RawURLEncoding.EncodeToString(id[:]))
 }
 
 // removePartitionMetadata deletes the file, as Kafka does when

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -60,6 +61,27 @@ func (s *scheduler) every(initial, period time.Duration, p *pool, f func()) {
 		f()
 		s.every(period, period, p, f)
 	})
+}
+
+// inParallel calls f for 0 to n-1, so many at once, and returns when all have
+// been; in a simulation one after the other.
+func (s *scheduler) inParallel(n, atOnce int, f func(i int)) {
+	if s.later != nil || n < 2 {
+		for i := range n {
+			f(i)
+		}
+		return
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(n, atOnce) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func (s *scheduler) open() bool {

@@ -33,7 +33,7 @@ func (m *Mem) CrashClone(survival Survival, seed uint64) *Mem {
 type crash struct {
 	survival Survival
 	random   *rand.Rand
-	nodes    map[*node]*node // a file renamed unsynced may be under two names
+	nodes    map[*node]*node // a linked file, or one renamed unsynced, is under two names
 }
 
 func (c *crash) node(n *node) *node {

@@ -3,6 +3,7 @@ package vfs
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -165,5 +166,20 @@ func TestWritesAfterACrashDoNotReachTheOriginal(t *testing.T) {
 	}
 	if got := contentOf(t, after.CrashClone(SyncedOnly, 0), "/d/a"); got != "original" {
 		t.Errorf("what was durable is %q", got)
+	}
+}
+
+func TestALinkSurvivesACrashOnceItsDirectoryIsSynced(t *testing.T) {
+	m := NewMem()
+	must(t, m.MkdirAll("/d", 0o755))
+	f := create(t, m, "/a", "content")
+	must(t, f.Sync())
+	must(t, m.SyncDir("/"))
+	must(t, m.Link("/a", "/d/b"))
+	_, err := m.CrashClone(SyncedOnly, 0).Stat("/d/b")
+	wantError(t, err, fs.ErrNotExist)
+	must(t, m.SyncDir("/d"))
+	if got := contentOf(t, m.CrashClone(SyncedOnly, 0), "/d/b"); got != "content" {
+		t.Errorf("after the crash: %q", got)
 	}
 }

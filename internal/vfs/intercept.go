@@ -25,6 +25,7 @@ const (
 	OpClose    OpKind = "close"
 	OpMkdir    OpKind = "mkdir"
 	OpRename   OpKind = "rename"
+	OpLink     OpKind = "link"
 	OpRemove   OpKind = "remove"
 	OpStat     OpKind = "stat"
 	OpReadDir  OpKind = "readdir"
@@ -46,7 +47,7 @@ func (k OpKind) Changes() bool {
 type Op struct {
 	Kind    OpKind
 	Name    string
-	NewName string // of a rename
+	NewName string // of a rename or a link
 	Size    int    // bytes read or written
 }
 
@@ -105,6 +106,13 @@ func (i *intercepted) Rename(oldname, newname string) error {
 		return err
 	}
 	return i.base.Rename(oldname, newname)
+}
+
+func (i *intercepted) Link(oldname, newname string) error {
+	if err := i.check(Op{Kind: OpLink, Name: oldname, NewName: newname}); err != nil {
+		return err
+	}
+	return i.base.Link(oldname, newname)
 }
 
 func (i *intercepted) Remove(name string) error {

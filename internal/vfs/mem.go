@@ -188,6 +188,28 @@ func (m *Mem) Rename(oldname, newname string) error {
 	return nil
 }
 
+// Link gives a file a second name.
+func (m *Mem) Link(oldname, newname string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.walkLocked("link", oldname)
+	if err != nil {
+		return err
+	}
+	if n.dir {
+		return pathError("link", oldname, syscall.EPERM)
+	}
+	to, base, err := m.parentLocked("link", newname)
+	if err != nil {
+		return err
+	}
+	if to.children[base] != nil {
+		return pathError("link", newname, fs.ErrExist)
+	}
+	to.change(nameChange{name: base, node: n})
+	return nil
+}
+
 // Remove removes a file or an empty directory.
 func (m *Mem) Remove(name string) error {
 	m.mu.Lock()

@@ -19,6 +19,9 @@ type FS interface {
 	MkdirAll(name string, perm fs.FileMode) error
 	// Rename replaces newname atomically. It is durable after SyncDir of the parent.
 	Rename(oldname, newname string) error
+	// Link gives a file a second name, which must be absent (fs.ErrExist). It is
+	// durable after SyncDir of newname's parent. Not every volume can do it.
+	Link(oldname, newname string) error
 	Remove(name string) error
 	RemoveAll(name string) error
 	Stat(name string) (fs.FileInfo, error)

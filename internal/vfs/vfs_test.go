@@ -283,3 +283,18 @@ func TestUsage(t *testing.T) {
 		wantError(t, err, fs.ErrNotExist)
 	})
 }
+
+func TestALinkIsASecondNameOfTheFile(t *testing.T) {
+	onEach(t, func(t *testing.T, fsys FS, dir string) {
+		a, b := filepath.Join(dir, "a"), filepath.Join(dir, "sub", "b")
+		must(t, fsys.MkdirAll(filepath.Dir(b), 0o755))
+		must(t, create(t, fsys, a, "content").Close())
+		must(t, fsys.Link(a, b))
+		wantError(t, fsys.Link(a, b), fs.ErrExist)
+		wantError(t, fsys.Link(filepath.Join(dir, "absent"), filepath.Join(dir, "c")), fs.ErrNotExist)
+		must(t, fsys.Remove(a))
+		if got := contentOf(t, fsys, b); got != "content" {
+			t.Errorf("the second name shows %q", got)
+		}
+	})
+}

@@ -1,0 +1,159 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/settings"
+)
+
+// ids are the topics of the tests below, with as many logs as they say.
+var ids = map[string]struct {
+	id   metadata.TopicID
+	logs int
+}{"one": {metadata.TopicID{1}, 40}, "two": {metadata.TopicID{2}, 20}, "three": {metadata.TopicID{3}, 1}}
+
+// makeLogsWithIDs makes all logs of ids, in directories whose names are durable.
+func makeLogsWithIDs(t *testing.T, m *Manager, mem *vfs.Mem) (logs []*Log) {
+	t.Helper()
+	for topic, is := range ids {
+		for p := range is.logs {
+			l, err := m.GetOrCreate(tpOf(topic, int32(p)), is.id, testTopic(), true)
+			noError(t, err)
+			logs = append(logs, l)
+		}
+	}
+	noError(t, mem.SyncDir("/data"))
+	return logs
+}
+
+// checkIDs reads the ids that a crash left.
+func checkIDs(image *vfs.Mem, mayLack bool) error {
+	for topic, is := range ids {
+		for p := range is.logs {
+			id, err := readPartitionMetadata(image, fmt.Sprintf("/data/%s-%d", topic, p))
+			if err != nil || id != is.id && !(mayLack && id == metadata.TopicID{}) {
+				return fmt.Errorf("%s-%d has the id %v, %v", topic, p, id, err)
+			}
+		}
+	}
+	return nil
+}
+
+func TestBeforeTheFirstRecordTheIDsOfAllLogsAreDurableWithOneFileATopic(t *testing.T) {
+	for name, linkError := range map[string]error{"": nil, "on a volume without links": errors.ErrUnsupported} {
+		t.Run(name, func(t *testing.T) {
+			mem, synced := vfs.NewMem(), 0
+			h := start(t, vfs.Intercept(mem, func(op vfs.Op) error {
+				switch {
+				case op.Kind == vfs.OpLink:
+					return linkError
+				case op.Kind == vfs.OpSync && strings.HasSuffix(op.Name, partitionMetadataFile+tempSuffix):
+					synced++
+				}
+				return nil
+			}))
+			logs := makeLogsWithIDs(t, h.Manager, mem)
+			appendValues(t, logs[0], 1, "a record")
+			noError(t, checkIDs(mem.CrashClone(vfs.SyncedOnly, 0), false))
+			if want := len(ids); linkError == nil && synced != want {
+				t.Errorf("%d files were synced for %d topics", synced, want)
+			}
+			if _, err := mem.Stat("/data/" + partitionMetadataFile + tempSuffix); err == nil {
+				t.Error("the temporary file is still there")
+			}
+			for _, l := range logs {
+				if l.topicIDPending.Load() {
+					t.Fatalf("%v is still due", l)
+				}
+			}
+		})
+	}
+}
+
+// The writing is stopped before each operation that changes the disk. Whatever a
+// crash leaves is loaded, every log has its id or none, and the ids of a further
+// topic leave them alone.
+func TestACrashWhileTopicIDsAreWrittenLeavesThemOrNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stops := 0
+		for n := 1; ; n += 7 {
+			images := stopWritingIDs(t, n)
+			if len(images) == 0 {
+				break
+			}
+			stops++
+			for i, image := range images {
+				if err := goOnWithIDs(image); err != nil {
+					t.Fatalf("stopped before operation %d, image %d: %v", n, i, err)
+				}
+			}
+		}
+		if stops < 10 {
+			t.Errorf("%d stops: are the ids still written then?", stops)
+		}
+	})
+}
+
+func stopWritingIDs(t *testing.T, n int) (images []*vfs.Mem) {
+	mem := vfs.NewMem()
+	var mu sync.Mutex // guards all below
+	armed := false
+	fsys := vfs.Intercept(mem, func(op vfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if !armed || !op.Kind.Changes() {
+			return nil
+		}
+		if n--; n == 0 {
+			for i, survival := range []vfs.Survival{vfs.SyncedOnly, vfs.Everything, vfs.Random, vfs.Random} {
+				images = append(images, mem.CrashClone(survival, uint64(i)))
+			}
+		}
+		return nil
+	})
+	config, _, _ := testConfig(fsys, "/data")
+	m, err := NewManager(config)
+	noError(t, err)
+	noError(t, m.Load())
+	defer quiesce(m)
+	logs := makeLogsWithIDs(t, m, mem)
+	mu.Lock()
+	armed = true
+	mu.Unlock()
+	noError(t, logs[0].flushTopicID())
+	return images
+}
+
+// goOnWithIDs starts on what a crash left, and makes another topic.
+func goOnWithIDs(image *vfs.Mem) error {
+	config, _, _ := testConfig(image, "/data")
+	config.TopicConfig = func(string) *settings.Topic { return testTopic() }
+	m, err := NewManager(config)
+	if err != nil {
+		return err
+	}
+	defer quiesce(m)
+	if err := m.Load(); err != nil {
+		return err
+	}
+	for p := range int32(2) {
+		l, err := m.GetOrCreate(tpOf("later", p), metadata.TopicID{4}, testTopic(), true)
+		if err != nil {
+			return err
+		}
+		if err := l.flushTopicID(); err != nil {
+			return err
+		}
+	}
+	if offline := m.offlineDirs(); len(offline) > 0 {
+		return fmt.Errorf("offline: %v", offline)
+	}
+	return checkIDs(image, true)
+}
