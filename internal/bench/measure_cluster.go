@@ -90,6 +90,16 @@ func measureClusterTopics(ctx context.Context, b *bench) error {
 		return b.report.metric(fmt.Sprintf("cluster: %d partitions %s", b.sizes.partitions, what), "s", goal{ratio: 0.1})
 	}
 	created, deleted := row("created, to a record on each"), row("deleted")
+	b.report.note("Creation and deletion: deleted logs keep lying in their renamed folders (log.segment.delete.delay.ms). ext4 passes over inodes freed in the last minutes one by one, so that each side would pay for what the other has just removed.")
+	for _, s := range b.sides() {
+		c, err := b.warmCluster(ctx, s)
+		if err == nil {
+			err = c.keepDeleted(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return b.alternate(ctx, func(ctx context.Context, s *side) error {
 		c, err := b.warmCluster(ctx, s)
 		if err != nil {
