@@ -119,6 +119,7 @@ func (c *cluster) failLogDir(topic string, controller, victim *member) []string 
 				for _, id := range s.ISR {
 					isr = append(isr, name[id])
 				}
+				slices.Sort(isr) // who fell behind for a moment comes in again as the last
 				seen = append(seen, fmt.Sprintf("led by the victim %v, in the directory %v: leader %s, in sync %v, leader epoch +%d", led, gone, name[s.Leader], isr, s.Epoch-before[p].Epoch))
 				break
 			}
