@@ -77,13 +77,24 @@ type environment struct {
 	logger       *logrus.Logger
 	keepTopicIDs bool         // partition.metadata is kept (inter.broker.protocol.version 2.8 and later)
 	expirationMs atomic.Int64 // producer.id.expiration.ms
+	lastConfig   atomic.Pointer[logConfig]
 }
 
 // logConfig is a topic's configuration with what an append makes of it. It
-// never changes; the logs of a topic share it.
+// never changes; logs that get the same configuration in a row share it.
 type logConfig struct {
 	topic  *settings.Topic
 	target record.Target
+}
+
+// logConfig makes a configuration ready for logs.
+func (env *environment) logConfig(c *settings.Topic) *logConfig {
+	if last := env.lastConfig.Load(); last != nil && last.topic == c {
+		return last
+	}
+	made := newLogConfig(c)
+	env.lastConfig.Store(made)
+	return made
 }
 
 func newLogConfig(c *settings.Topic) *logConfig {
@@ -127,7 +138,7 @@ func (l *Log) IsFuture() bool { return l.future.Load() }
 func (l *Log) Config() *settings.Topic { return l.config.Load().topic }
 
 // SetConfig replaces the topic's configuration.
-func (l *Log) SetConfig(c *settings.Topic) { l.config.Store(newLogConfig(c)) }
+func (l *Log) SetConfig(c *settings.Topic) { l.config.Store(l.env.logConfig(c)) }
 
 // Offsets is one atomic snapshot of the log's positions.
 func (l *Log) Offsets() Offsets {

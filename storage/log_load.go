@@ -43,7 +43,7 @@ func openLog(dir *logDir, env *environment, path string, tp TopicPartition, kind
 	l := &Log{tp: tp, name: currentDirName(tp), dir: dir, env: env}
 	l.path.Store(&path)
 	l.future.Store(kind == futureDir)
-	l.config.Store(newLogConfig(c))
+	l.SetConfig(c)
 	l.lastFlush.Store(env.now())
 	ld := &loader{loading: from, l: l, env: env, path: path, config: c}
 	ident := fmt.Sprintf("[LogLoader partition=%s, dir=%s] ", l.name, dir.path)

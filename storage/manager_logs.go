@@ -28,10 +28,9 @@ func (m *Manager) FutureLogs() []*Log { return m.logs.list(true) }
 
 // SetTopicConfig replaces the configuration of the topic's logs.
 func (m *Manager) SetTopicConfig(topic string, c *settings.Topic) {
-	config := newLogConfig(c)
 	for _, l := range m.allLogs() {
 		if l.tp.Topic == topic {
-			l.config.Store(config)
+			l.SetConfig(c)
 		}
 	}
 }

@@ -416,3 +416,28 @@ func TestADeletedLogStaysAsLongAsTheDefaultsSayWhenItIsDeleted(t *testing.T) {
 		noError(t, h.Close())
 	})
 }
+
+// However a log comes to its configuration, what an append makes of it is there
+// once for the logs that got it.
+func TestLogsShareWhatAppendsMakeOfTheirConfiguration(t *testing.T) {
+	h, c := start(t, vfs.NewMem()), testTopic()
+	var logs []*Log
+	for p := range int32(3) {
+		l, err := h.GetOrCreate(tpOf("p", p), metadata.TopicID{1}, c, true)
+		noError(t, err)
+		logs = append(logs, l)
+	}
+	shared := func(want *settings.Topic) {
+		t.Helper()
+		for _, l := range logs {
+			if got := l.config.Load(); got.topic != want || got != logs[0].config.Load() {
+				t.Errorf("%v has a configuration of its own", l)
+			}
+		}
+	}
+	shared(c)
+	changed := testTopic()
+	h.SetTopicConfig("p", changed)
+	shared(changed)
+	noError(t, h.Close())
+}
