@@ -2,8 +2,6 @@ package replication
 
 import (
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -166,10 +164,6 @@ func (c *roleChange) apply() error {
 	return c.applyFollowers()
 }
 
-// logsAtOnce is how many logs are made at the same time: to make one is mostly
-// to wait for the file system.
-const logsAtOnce = 16
-
 // prepareLogs makes the logs that are not there yet. What fails is tried again,
 // and answered, when the role is taken.
 func (c *roleChange) prepareLogs() {
@@ -179,25 +173,18 @@ func (c *roleChange) prepareLogs() {
 			missing = append(missing, e)
 		}
 	}
-	if len(missing) < 2 || c.m.cfg.Follow != nil { // a driven manager has one goroutine
+	if len(missing) < 2 {
 		return
 	}
 	configs := make([]*settings.Topic, len(missing))
 	for i, e := range missing {
 		configs[i], _ = c.m.topicConfig(e.id.Topic)
 	}
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(logsAtOnce, len(missing)) {
-		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(missing)); i = next.Add(1) - 1 {
-				if e := missing[i]; configs[i] != nil {
-					_, _ = c.m.cfg.Logs.GetOrCreate(e.id, e.role.topicID, configs[i], e.role.isNew)
-				}
-			}
-		})
-	}
-	wg.Wait()
+	c.m.cfg.Logs.ManyAtOnce(len(missing), func(i int) {
+		if e := missing[i]; configs[i] != nil {
+			_, _ = c.m.cfg.Logs.GetOrCreate(e.id, e.role.topicID, configs[i], e.role.isNew)
+		}
+	})
 }
 
 func (c *roleChange) applyLeaders() error {

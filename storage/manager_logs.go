@@ -51,6 +51,15 @@ func (m *Manager) GetOrCreate(tp TopicPartition, topicID metadata.TopicID, c *se
 	return l, l.AssignTopicID(topicID)
 }
 
+// logsAtOnce is how many logs are made at the same time: to make one is mostly
+// to wait for the file system.
+const logsAtOnce = 16
+
+// ManyAtOnce calls f for 0 to n-1, each of which makes a log, some at the same
+// time, and returns when all have been; in a simulation (ManagerConfig.Later) one
+// after the other.
+func (m *Manager) ManyAtOnce(n int, f func(i int)) { m.env.schedule.inParallel(n, logsAtOnce, f) }
+
 // getOrMake is GetOrCreate without the topic id.
 func (m *Manager) getOrMake(tp TopicPartition, c *settings.Topic, isNew bool) (*Log, error) {
 	m.creation.RLock()
