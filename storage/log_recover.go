@@ -210,7 +210,7 @@ func (s *segment) recoverBatches(file io.ReaderAt, state *producerState, l *Log,
 	scan.begin(file, 0, s.size.Load(), true, &s.env.buffers)
 	defer scan.close()
 	var update producerAppend
-	indexed := int64(0)
+	lines, indexed := l.log(), int64(0)
 	for {
 		b, at, err := scan.next()
 		if err != nil || b == nil {
@@ -235,7 +235,7 @@ func (s *segment) recoverBatches(file io.ReaderAt, state *producerState, l *Log,
 		if e := b.PartitionLeaderEpoch(); e >= 0 && e > l.epochs.latestEpoch() {
 			l.epochs.assignUnsynced(e, b.BaseOffset())
 		}
-		if err := replay(state, &update, b, s, l.log()); err != nil {
+		if err := replay(state, &update, b, s, lines); err != nil {
 			return at, err
 		}
 		state.setMapEnd(b.NextOffset())
