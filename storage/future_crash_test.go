@@ -26,32 +26,13 @@ func crashDuringReplacement(t *testing.T) {
 	stops, refused := 0, 0
 	for n := 1; ; n++ {
 		mem := vfs.NewMem()
-		armed, left := false, n
-		var images []*vfs.Mem
-		var mu sync.Mutex // guards the three above: checkpoints are written in the background
-		fsys := vfs.Intercept(mem, func(op vfs.Op) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if !armed || !op.Kind.Changes() {
-				return nil
-			}
-			if left--; left == 0 {
-				for i, survival := range []vfs.Survival{vfs.SyncedOnly, vfs.Everything, vfs.Random, vfs.Random, vfs.Random} {
-					images = append(images, mem.CrashClone(survival, uint64(n*10+i)))
-				}
-			}
-			return nil
-		})
-		moveOnce(t, fsys, durable, records, func() {
-			mu.Lock()
-			defer mu.Unlock()
-			armed = true
-		})
-		if len(images) == 0 {
+		fsys, cut := cutPower(mem, n)
+		moveOnce(t, fsys, durable, records, cut.begin)
+		if len(cut.images) == 0 {
 			break
 		}
 		stops++
-		for i, image := range images {
+		for i, image := range cut.images {
 			err := lookAtMoved(image, durable, records)
 			if isFatal(err) && strings.Contains(err.Error(), "Duplicate log directories for t-0 are found in both") {
 				refused++
@@ -68,12 +49,46 @@ func crashDuringReplacement(t *testing.T) {
 	t.Logf("%d stops, %d starts refused for two plain directories", stops, refused)
 }
 
+// powerCut has what a crash may leave that comes before one of the operations
+// that change the disk.
+type powerCut struct {
+	mu     sync.Mutex // guards all below: much is written in the background
+	begun  bool
+	left   int        // operations before it, once begun
+	images []*vfs.Mem // none: there were fewer operations
+}
+
+// cutPower is mem for whoever is to meet a power cut before the n-th operation
+// from begin on.
+func cutPower(mem *vfs.Mem, n int) (vfs.FS, *powerCut) {
+	c := &powerCut{left: n}
+	return vfs.Intercept(mem, func(op vfs.Op) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.begun || !op.Kind.Changes() {
+			return nil
+		}
+		if c.left--; c.left == 0 {
+			for i, survival := range []vfs.Survival{vfs.SyncedOnly, vfs.Everything, vfs.Random, vfs.Random, vfs.Random} {
+				c.images = append(c.images, mem.CrashClone(survival, uint64(n*10+i)))
+			}
+		}
+		return nil
+	}), c
+}
+
+func (c *powerCut) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begun = true
+}
+
 // moveOnce makes a log of two segments with a durable first part in /a, fills a
 // future log in /b, and replaces the one by the other; begin is called before
 // anything of that.
 func moveOnce(t *testing.T, fsys vfs.FS, durable, records int, begin func()) {
 	t.Helper()
-	m := movingManager(t, fsys)
+	m := loadedManager(t, fsys, "/a", "/b")
 	defer quiesce(m)
 	l, err := m.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
 	noError(t, err)
@@ -97,9 +112,9 @@ func moveOnce(t *testing.T, fsys vfs.FS, durable, records int, begin func()) {
 	m.checkpointDir(future.dir)
 }
 
-func movingManager(t *testing.T, fsys vfs.FS) *Manager {
+func loadedManager(t *testing.T, fsys vfs.FS, dirs ...string) *Manager {
 	t.Helper()
-	config, _, _ := testConfig(fsys, "/a", "/b")
+	config, _, _ := testConfig(fsys, dirs...)
 	m, err := NewManager(config)
 	noError(t, err)
 	noError(t, m.Load())
@@ -163,7 +178,7 @@ func TestSmallFilesWrittenDuringTheReplacementLeaveTheDirectoriesOnline(t *testi
 		}
 		return nil
 	})
-	m := movingManager(t, fsys)
+	m := loadedManager(t, fsys, "/a", "/b")
 	defer m.Close()
 	l, err := m.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
 	noError(t, err)

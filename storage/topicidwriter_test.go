@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -84,12 +83,14 @@ func TestACrashWhileTopicIDsAreWrittenLeavesThemOrNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stops := 0
 		for n := 1; ; n += 7 {
-			images := stopWritingIDs(t, n)
-			if len(images) == 0 {
+			mem := vfs.NewMem()
+			fsys, cut := cutPower(mem, n)
+			writeIDsOnce(t, fsys, mem, cut.begin)
+			if len(cut.images) == 0 {
 				break
 			}
 			stops++
-			for i, image := range images {
+			for i, image := range cut.images {
 				if err := goOnWithIDs(image); err != nil {
 					t.Fatalf("stopped before operation %d, image %d: %v", n, i, err)
 				}
@@ -101,34 +102,15 @@ func TestACrashWhileTopicIDsAreWrittenLeavesThemOrNone(t *testing.T) {
 	})
 }
 
-func stopWritingIDs(t *testing.T, n int) (images []*vfs.Mem) {
-	mem := vfs.NewMem()
-	var mu sync.Mutex // guards all below
-	armed := false
-	fsys := vfs.Intercept(mem, func(op vfs.Op) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if !armed || !op.Kind.Changes() {
-			return nil
-		}
-		if n--; n == 0 {
-			for i, survival := range []vfs.Survival{vfs.SyncedOnly, vfs.Everything, vfs.Random, vfs.Random} {
-				images = append(images, mem.CrashClone(survival, uint64(i)))
-			}
-		}
-		return nil
-	})
-	config, _, _ := testConfig(fsys, "/data")
-	m, err := NewManager(config)
-	noError(t, err)
-	noError(t, m.Load())
+// writeIDsOnce makes all logs of ids in mem, which fsys is the way to, and writes
+// their ids; begin is called before that.
+func writeIDsOnce(t *testing.T, fsys vfs.FS, mem *vfs.Mem, begin func()) {
+	t.Helper()
+	m := loadedManager(t, fsys, "/data")
 	defer quiesce(m)
 	logs := makeLogsWithIDs(t, m, mem)
-	mu.Lock()
-	armed = true
-	mu.Unlock()
+	begin()
 	noError(t, logs[0].flushTopicID())
-	return images
 }
 
 // goOnWithIDs starts on what a crash left, and makes another topic.
