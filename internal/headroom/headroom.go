@@ -24,9 +24,9 @@ const (
 // Keep has the heap of this process collected when it has grown by half, or by 8
 // MiB where that is less, but not before it has grown by a fifth. It holds for
 // the life of the process.
-func Keep() { (&keeper{percent: most}).set(most) }
+func Keep() { new(keeper).set(most) }
 
-// keeper sets GOGC after each collection.
+// keeper sets GOGC after each collection; percent is what it is now.
 type keeper struct{ percent int }
 
 // set sets the percentage and waits for the next collection: the first one that

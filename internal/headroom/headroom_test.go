@@ -1,11 +1,14 @@
 package headroom
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"testing"
 	"time"
+
+	"github.com/monedula/monedula/internal/testkit"
 )
 
 func TestGrowthIsHalfThenEightMebibytesThenAFifth(t *testing.T) {
@@ -32,15 +35,10 @@ func TestThePercentageFollowsTheHeap(t *testing.T) {
 
 func awaitPercent(t *testing.T, want uint64) {
 	t.Helper()
-	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+	testkit.Eventually(t, 30*time.Second, fmt.Sprintf("a percentage of %d", want), func() bool {
 		runtime.GC()
 		now := []metrics.Sample{{Name: "/gc/gogc:percent"}}
 		metrics.Read(now)
-		if now[0].Value.Uint64() == want {
-			return
-		}
-		if time.Since(begin) > 30*time.Second {
-			t.Fatalf("the percentage is %d, want %d", now[0].Value.Uint64(), want)
-		}
-	}
+		return now[0].Value.Uint64() == want
+	})
 }

@@ -27,7 +27,7 @@ type checker struct {
 	ids         [partitionCount + 1]zkstore.TopicID // zero where there is no topic
 	states      [partitionCount + 1]partitionState
 	assignments [partitionCount + 1]assignment
-	brief       lifetime
+	briefMarked bool    // the topic that comes and goes is marked for deletion
 	controller  *zkConn // whose term it is
 }
 
@@ -214,7 +214,7 @@ func (c *checker) served(b *broker, f *replication.Fetch) {
 // inSync judges a replica that counts as in sync: it has all that is committed, or
 // could be elected without.
 func (c *checker) inSync(b *broker, p int32) {
-	if !slices.Contains(c.states[p].ISR, b.id) || p == brief && c.brief.marked {
+	if !slices.Contains(c.states[p].ISR, b.id) || p == brief && c.briefMarked {
 		return
 	}
 	log := b.logs.Log(tp(p))
@@ -369,7 +369,7 @@ func (c *checker) final() {
 func (w *world) settled() bool {
 	for p := range w.partitions {
 		producer := w.producers[p]
-		if producer == nil || producer.gone || p == brief && (w.check.brief.marked || len(producer.batches) == 0) {
+		if producer == nil || producer.gone || p == brief && (w.check.briefMarked || len(producer.batches) == 0) {
 			return false
 		}
 		producer.ended = true

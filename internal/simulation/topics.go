@@ -75,12 +75,6 @@ func (b *broker) deleteBrief() {
 	b.w.say("broker %d marks topic %s for deletion: %v", b.id, briefName, err)
 }
 
-// lifetime is what is known of the topic's present incarnation.
-type lifetime struct {
-	exists bool
-	marked bool // while it existed, or before it did
-}
-
 // topicWritten judges what a session did to the nodes of topics.
 func (c *checker) topicWritten(by *zkConn, op tree.Op) {
 	switch op := op.(type) {
@@ -89,12 +83,11 @@ func (c *checker) topicWritten(by *zkConn, op tree.Op) {
 		case zkstore.TopicPath(topicName):
 			c.born(op.Data, 0, 1)
 		case zkstore.TopicPath(briefName):
-			c.brief.exists = true
 			c.born(op.Data, brief)
 			c.w.producers[brief] = newProducer(c.w, brief)
 			c.w.after(c.w.between(0, 500*time.Millisecond), c.w.producers[brief].produce)
 		case deletionPath:
-			c.brief.marked = true
+			c.briefMarked = true
 		}
 	case tree.Set:
 		switch op.Path {
@@ -115,7 +108,7 @@ func (c *checker) topicWritten(by *zkConn, op tree.Op) {
 			if by != c.controller {
 				c.w.fail("broker %d took back the deletion of a topic after it was deposed", by.b.id)
 			}
-			c.brief.marked = false
+			c.briefMarked = false
 		case zkstore.PartitionStatePath(tp(brief)):
 			if by != c.controller {
 				c.w.fail("broker %d deleted the state of a partition after it was deposed", by.b.id)
@@ -142,13 +135,13 @@ func (c *checker) died(by *zkConn) {
 	switch {
 	case by != c.controller:
 		c.w.fail("broker %d deleted a topic after it was deposed", by.b.id)
-	case !c.brief.marked:
+	case !c.briefMarked:
 		c.w.fail("broker %d deleted a topic that nobody wanted deleted", by.b.id)
 	case c.w.exists(deletionPath):
 		c.w.fail("broker %d deleted a topic and left its mark, which would take the next one", by.b.id)
 	}
 	c.w.say("broker %d deleted the topic %x", by.b.id, c.ids[brief])
-	c.brief = lifetime{}
+	c.briefMarked = false
 	c.ids[brief] = zkstore.TopicID{}
 	c.states[brief] = partitionState{}
 	c.assignments[brief] = assignment{}
