@@ -336,7 +336,7 @@ func readCommitted(t *testing.T, address, topic string) (values []string) {
 }
 
 // compareTxnIndexes compares the aborted transactions in the indexes of all
-// members; there must be some.
+// members; there must be some, but for those of a client that aborts at random.
 func (c *cluster) compareTxnIndexes(topic string, partitions int32) {
 	c.t.Helper()
 	for p := range partitions {

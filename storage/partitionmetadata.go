@@ -59,6 +59,7 @@ func metadataField(line, name string) (value string, ok bool) {
 	return trimmed, ok && key == name && trimmed != value
 }
 
+// partitionMetadata is what the file says of a topic with the id.
 func partitionMetadata(id metadata.TopicID) []byte {
 	return []byte("version: 0\ntopic_id: " + base64.RawURLEncoding.EncodeToString(id[:]))
 }
