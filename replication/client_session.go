@@ -20,11 +20,14 @@ func newClientSession() clientSession { return clientSession{epoch: initialSessi
 type sessionDiff struct {
 	id, epoch int32
 	send      []TopicPartition // new or changed; all in a full fetch
-	forget    []PartitionAsk   // in the session, wanted no more, or under another id
+	forget    []PartitionAsk   // in the session, wanted no more, or (by id) under another id
 }
 
 // next builds the request for the wanted partitions, in order. It keeps wanted,
-// which must not change any more.
+// which must not change any more. By name a partition of a topic that was created
+// anew is the same one for the leader: to forget the old would be to forget the
+// new (Kafka's FetchRequest leaves replaced partitions out of what is forgotten
+// below version 13).
 func (s *clientSession) next(order []TopicPartition, wanted map[TopicPartition]PartitionAsk, byID bool) sessionDiff {
 	if byID != s.byID && s.epoch != initialSessionEpoch {
 		s.reset()
@@ -38,7 +41,7 @@ func (s *clientSession) next(order []TopicPartition, wanted map[TopicPartition]P
 	}
 	for id, known := range s.known {
 		want, still := wanted[id]
-		if !still || want.TopicID != known.TopicID {
+		if !still || byID && want.TopicID != known.TopicID {
 			d.forget = append(d.forget, known)
 		}
 	}

@@ -342,6 +342,19 @@ func TestNoRoomMeansNoSession(t *testing.T) {
 	}
 }
 
+func TestClientSessionForgetsATopicsFormerIDOnlyByID(t *testing.T) {
+	a := TopicPartition{Topic: "a"}
+	for _, byID := range []bool{false, true} {
+		s := newClientSession()
+		s.next([]TopicPartition{a}, map[TopicPartition]PartitionAsk{a: {Topic: "a", TopicID: TopicID{1}, FetchOffset: 47}}, byID)
+		s.answered(77, protocol.None)
+		d := s.next([]TopicPartition{a}, map[TopicPartition]PartitionAsk{a: {Topic: "a", TopicID: TopicID{2}}}, byID)
+		if !slices.Equal(d.send, []TopicPartition{a}) || (len(d.forget) == 1 && d.forget[0].TopicID == TopicID{1}) != byID || len(d.forget) > 1 {
+			t.Errorf("by id %t: %+v after the topic was created anew", byID, d)
+		}
+	}
+}
+
 func TestClientSessionNamesOnlyChanges(t *testing.T) {
 	a, b := TopicPartition{Topic: "a"}, TopicPartition{Topic: "b"}
 	wanted := map[TopicPartition]PartitionAsk{a: {Topic: "a", FetchOffset: 1}, b: {Topic: "b", FetchOffset: 1}}
