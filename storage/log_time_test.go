@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +49,44 @@ func TestTimeLookups(t *testing.T) {
 	found, err := l.OffsetForTime(0)
 	noError(t, err)
 	wantEqual(t, "from the log start", found.Offset, 10)
+}
+
+// A truncation makes a finished segment the active one again. The next append may
+// not fit behind what is left, so that it rolls with nothing appended.
+func TestTimesAreFoundAfterATruncationIntoAFinishedSegment(t *testing.T) {
+	for _, pinned := range []bool{false, true} {
+		c := testTopic()
+		c.SegmentBytes = 3000
+		l, h := newLog(t, c)
+		stamp := func(offset int64) int64 { return 1_600_000_000_000 + offset*1000 }
+		add := func(offset int64, size int) {
+			t.Helper()
+			appendValues(t, l, stamp(offset), strings.Repeat("x", size))
+		}
+		for offset := range int64(5) {
+			add(offset, 900) // 0 to 2 fill the first segment
+		}
+		wantEqual(t, "segments", l.SegmentCount(), 2)
+		if pinned { // the log then continues in another segment
+			data, err := l.Read(Read{MaxBytes: 1 << 20})
+			noError(t, err)
+			defer data.Release()
+		}
+		_, err := l.TruncateTo(2)
+		noError(t, err)
+		for offset := int64(2); offset < 8; offset++ {
+			add(offset, 1400) // does not fit behind 0 and 1
+		}
+		for _, when := range []string{"before", "after"} {
+			for offset := range int64(8) {
+				found, err := l.OffsetForTime(stamp(offset))
+				noError(t, err)
+				wantEqual(t, fmt.Sprintf("%s a restart, pinned %v: the record of time %d", when, pinned, offset), found.Offset, offset)
+			}
+			h.restart(t)
+			l = h.Log(partition0)
+		}
+	}
 }
 
 func TestOffsetsBeforeATimeGoByModificationTimes(t *testing.T) {

@@ -152,6 +152,7 @@ func (s *segment) cut(offset, at, now int64) error {
 	s.size.Store(at)
 	s.dirty.Store(true)
 	s.sinceIndexed = 0
+	s.unfinished = true
 	s.gapAtEnd = true // as far as is known here
 	if at == 0 {
 		s.created = now

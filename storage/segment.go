@@ -45,6 +45,7 @@ type segment struct {
 	created       int64 // ms, when opened or emptied
 	jitter        int64 // ms taken off segment.ms
 	sinceIndexed  int64 // bytes since the last offset index entry
+	unfinished    bool  // the time index may lack the entry of the largest timestamp
 	gapAtEnd      bool  // a truncation into a batch left offsets without records
 	firstStamp    int64 // max timestamp of the first batch, see firstTimestamp
 	hasFirstStamp bool
@@ -116,6 +117,7 @@ func (s *segment) activate(c *settings.Topic) error {
 	}
 	s.file = file
 	s.dirty.Store(true)
+	s.unfinished = true
 	if err := s.index.activate(c.SegmentIndexBytes); err != nil {
 		return err
 	}
@@ -304,14 +306,19 @@ func (s *segment) modified() (int64, error) {
 }
 
 // finish ends appending: the largest timestamp gets its entry and the files
-// their true sizes.
+// their true sizes. A segment that was finished before and then cut owes the
+// entry as well, although nothing was appended to it since.
 func (s *segment) finish() error {
-	if s.file == nil {
-		return nil // nothing was appended since it was opened
+	if !s.unfinished {
+		return nil // neither appended to nor cut since it was opened
 	}
 	s.dirty.Store(true)
 	if err := s.noteLargest(); err != nil {
 		return err
+	}
+	s.unfinished = false
+	if s.file == nil {
+		return nil
 	}
 	if err := errors.Join(s.index.deactivate(), s.times.deactivate()); err != nil {
 		return err
