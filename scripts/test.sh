@@ -17,7 +17,7 @@ trap 'rm -f "$results"' EXIT
 tests() { go run ./internal/testreport "$results" -- -vet=off "$@"; } # lint.sh has vetted
 unit=$(go list ./... | grep -v -e /integration -e /internal/lint)    # and run internal/lint
 # Packages without goroutines that share memory, and what one of the two lanes of integration tests plays.
-alone='/(admin|cmd/monedula|metadata|protocol|record|settings|tools|zkserver/tree|internal/(bench|kafkalog|scenarios|simulation|testreport))$'
+alone='/(admin|cmd/monedula|metadata|protocol|record|settings|tools|zkserver/tree|internal/(bench|kafkalog|mutants|scenarios|simulation|testreport))$'
 clusters='TestOursAndRealBrokersAreOneCluster|TestARealClusterBecomesOursAndRealAgainUnderLoad|TestGroupsHoldWhateverGoes|TestRacksAndUncleanElectionsInAMixedCluster|TestAnotherBrokerGoesOnWithTheGroup|TestTheTutorialsWorkWordForWord'
 if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
   raced=$unit plain=$unit fuzzed=20

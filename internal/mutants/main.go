@@ -1,0 +1,97 @@
+// Command mutants changes the sources one place at a time and shows which
+// tests notice. A change that no test notices is a safeguard without a test.
+//
+//	mutants -safeguards [-only NAME,...] [LIST...]     those that the lists name
+//	mutants -random N [-seed S] [-only N,...] PACKAGE...   N places chosen at random
+//
+// The lists are the files of the folder safeguards, one for each package; without
+// a name all of them are read.
+//
+// All mutants are compiled into each test binary once, behind a switch (package
+// mutant), by go's -overlay: the tree itself is not touched. For each mutant the
+// unit tests of its package run first, then the simulation, then the unit tests
+// of the packages that import it. A mutant is killed by the first of them that
+// fails or does not end. The exit code is 1 if a mutant survives.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+)
+
+func main() {
+	var o options
+	flag.BoolVar(&o.safeguards, "safeguards", false, "take away the listed safeguards one by one")
+	flag.IntVar(&o.random, "random", 0, "try `N` places chosen at random")
+	flag.Uint64Var(&o.seed, "seed", 1, "the choice of -random")
+	flag.StringVar(&o.only, "only", "", "of these, the `names` to try, separated by commas")
+	flag.BoolVar(&o.list, "list", false, "print the mutants and stop")
+	flag.IntVar(&o.jobs, "j", runtime.NumCPU(), "mutants tried at a time")
+	flag.Parse()
+	o.args = flag.Args()
+	survived, err := run(o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(2)
+	}
+	if survived > 0 {
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	safeguards bool
+	random     int
+	seed       uint64
+	only       string
+	list       bool
+	jobs       int
+	args       []string // names of lists, or packages
+}
+
+func run(o options) (survived int, err error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return 0, err
+	}
+	var all []mutation
+	switch {
+	case o.safeguards && o.random == 0:
+		all, err = readSafeguards(root, o.args)
+	case o.random > 0 && !o.safeguards:
+		all, err = chooseRandom(root, o.args, o.random, o.seed)
+	default:
+		err = fmt.Errorf("give either -safeguards or -random N")
+	}
+	if err != nil {
+		return 0, err
+	}
+	all = keepNamed(all, o.only)
+	if o.list {
+		for _, m := range all {
+			fmt.Println(m)
+		}
+		return 0, nil
+	}
+	return try(root, all, o.jobs)
+}
+
+// keepNamed returns the mutations whose names the list holds, or all of them
+// if the list is empty.
+func keepNamed(all []mutation, list string) []mutation {
+	if list == "" {
+		return all
+	}
+	var kept []mutation
+	for _, name := range strings.Split(list, ",") {
+		for _, m := range all {
+			if m.name == name {
+				kept = append(kept, m)
+			}
+		}
+	}
+	return kept
+}

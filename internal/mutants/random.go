@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"math/rand/v2"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// chooseRandom returns n places of the packages' sources, conditions and
+// comparisons twice as often as left-out statements. The packages get equal
+// shares, as far as they have so many places.
+func chooseRandom(root string, packages []string, n int, seed uint64) ([]mutation, error) {
+	if len(packages) == 0 {
+		return nil, fmt.Errorf("-random needs packages, such as storage replication")
+	}
+	r := rand.New(rand.NewPCG(seed, 0))
+	var chosen []mutation
+	for i, dir := range packages {
+		share := (n - len(chosen)) / (len(packages) - i)
+		sites, err := packageSites(root, strings.Trim(filepath.ToSlash(dir), "./"))
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, draw(r, sites, share)...)
+	}
+	sort.SliceStable(chosen, func(i, j int) bool {
+		a, b := chosen[i].places[0], chosen[j].places[0]
+		return a.file < b.file || a.file == b.file && a.line < b.line
+	})
+	for i := range chosen {
+		chosen[i].id = i + 1
+		chosen[i].name = strconv.Itoa(i + 1)
+	}
+	return chosen, nil
+}
+
+// draw takes n sites, at most one of each place.
+func draw(r *rand.Rand, sites []mutation, n int) []mutation {
+	weighted := append([]mutation(nil), sites...)
+	for _, s := range sites {
+		if s.places[0].kind == condition {
+			weighted = append(weighted, s)
+		}
+	}
+	r.Shuffle(len(weighted), func(i, j int) { weighted[i], weighted[j] = weighted[j], weighted[i] })
+	var chosen []mutation
+	for _, s := range weighted {
+		if len(chosen) < n && !overlaps(chosen, s) {
+			chosen = append(chosen, s)
+		}
+	}
+	return chosen
+}
+
+func packageSites(root, dir string) ([]mutation, error) {
+	files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(dir), "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	var all []mutation
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parseSource(root, dir+"/"+filepath.Base(file))
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range f.tree.Decls {
+			if function, ok := d.(*ast.FuncDecl); ok && function.Body != nil && !spoken.MatchString(function.Name.Name) {
+				all = append(all, functionSites(f, function)...)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s has no Go sources", dir)
+	}
+	return all, nil
+}
+
+// What only a person reads or counts is left alone: functions that make texts,
+// and calls that log, count, or say something.
+var (
+	spoken = regexp.MustCompile(`^(String|Error|GoString|Format)$`)
+	said   = regexp.MustCompile(`(?i)(log|metrics?)\b.*\(|\.(Trace|Debug|Info|Warn|Error|Fatal|Print|Log)(f|ln)?\(|\.(Inc|Dec|Mark|Update|Observe|Unlock|RUnlock)\(|^panic\(|^(close|delete)\(nil`)
+)
+
+func functionSites(f *sourceFile, function *ast.FuncDecl) []mutation {
+	var all []mutation
+	add := func(n ast.Node, k kind, operator, mutated string) {
+		all = append(all, mutation{operator: operator, places: []place{f.place(n, k, mutated)}})
+	}
+	inConditions(function.Body, func(e ast.Expr) {
+		b, ok := e.(*ast.BinaryExpr)
+		if !ok {
+			return
+		}
+		x, y := f.text(b.X), f.text(b.Y)
+		switch b.Op {
+		case token.LAND, token.LOR:
+			add(b, condition, "drop-left", y)
+			add(b, condition, "drop-right", x)
+		case token.LSS:
+			add(b, condition, "boundary", x+" <= "+y)
+		case token.LEQ:
+			add(b, condition, "boundary", x+" < "+y)
+		case token.GTR:
+			add(b, condition, "boundary", x+" >= "+y)
+		case token.GEQ:
+			add(b, condition, "boundary", x+" > "+y)
+		case token.EQL:
+			add(b, condition, "negate-eq", x+" != "+y)
+		case token.NEQ:
+			add(b, condition, "negate-eq", x+" == "+y)
+		}
+	})
+	ast.Inspect(function.Body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.IfStmt:
+			if said.MatchString(f.text(n.Body)) && len(n.Body.List) == 1 {
+				return true
+			}
+			add(n.Cond, condition, "skip-if", "false")
+			add(n.Cond, condition, "always-if", "true")
+			add(n.Cond, condition, "negate-if", "!("+f.text(n.Cond)+")")
+		case *ast.BlockStmt:
+			for _, s := range n.List {
+				if operator := droppable(s); operator != "" && !said.MatchString(f.text(s)) {
+					add(s, statement, operator, "")
+				}
+			}
+		case *ast.CaseClause:
+			for _, s := range n.Body {
+				if operator := droppable(s); operator != "" && !said.MatchString(f.text(s)) {
+					add(s, statement, operator, "")
+				}
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// droppable names the operator that leaves out s, or returns "" if the source
+// might not compile without it.
+func droppable(s ast.Stmt) string {
+	switch s := s.(type) {
+	case *ast.ExprStmt:
+		return "drop-call"
+	case *ast.IncDecStmt:
+		return "drop-assign"
+	case *ast.DeferStmt:
+		return "drop-defer"
+	case *ast.AssignStmt:
+		if s.Tok != token.DEFINE {
+			return "drop-assign"
+		}
+	}
+	return ""
+}
