@@ -396,7 +396,10 @@ func (f *fetcher) fetched(a *fetchAsk, req *kmsg.FetchRequest, resp *kmsg.FetchR
 	if code != protocol.None {
 		f.m.fetchLog.Infof("%s Node %d was unable to process the fetch request with (sessionId=%d, epoch=%d): %s.",
 			f.name, f.key.leader, req.SessionID, req.SessionEpoch, code.Name())
-		f.delay(a.order)
+		if !sessionLost(req, code) {
+			f.m.fetchLog.Warnf("%s Error in response for fetch request: %s", f.name, code.Name())
+			f.delay(a.order)
+		}
 		return
 	}
 	if len(resp.Topics) == 0 {
@@ -426,6 +429,14 @@ func (f *fetcher) fetched(a *fetchAsk, req *kmsg.FetchRequest, resp *kmsg.FetchR
 	}
 }
 
+// sessionLost reports whether the leader only forgot the session of an incremental
+// fetch. Nothing is wrong with the partitions then, and the full fetch that makes
+// a new session follows at once (RemoteLeaderEndPoint.fetch).
+func sessionLost(req *kmsg.FetchRequest, code protocol.ErrorCode) bool {
+	return req.SessionEpoch > initialSessionEpoch &&
+		(code == protocol.FetchSessionIDNotFound || code == protocol.InvalidFetchSessionEpoch)
+}
+
 // fetchRound is what a round left to do.
 type fetchRound struct {
 	delayed    []TopicPartition
@@ -449,14 +460,15 @@ func (f *fetcher) apply(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchR
 	case protocol.OffsetOutOfRange:
 		round.outOfRange = append(round.outOfRange, id)
 	case protocol.FencedLeaderEpoch:
-		failure = fmt.Errorf("the leader refuses our leader epoch %d as old", p.epoch)
+		failure = code
 	default:
-		f.m.fetchLog.Infof("%s Partition %s: the leader answered %s; trying again", f.name, name(id), code.Name())
+		f.logRefusal(p, code)
 		round.delayed = append(round.delayed, id)
 	}
+	was := *p
 	switch {
 	case failure == nil:
-	case errors.Is(failure, protocol.CorruptMessage):
+	case errors.Is(failure, protocol.CorruptMessage) || errors.Is(failure, protocol.InvalidRecord):
 		f.m.fetchLog.Errorf("%s Found invalid messages during fetch for partition %s offset %d: %v", f.name, name(id), p.offset, failure)
 		round.delayed = append(round.delayed, id)
 		failure = nil
@@ -466,17 +478,45 @@ func (f *fetcher) apply(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchR
 	f.mu.Unlock()
 	p.partition.waits.wake(events)
 	if failure != nil {
-		f.failed(id, failure)
+		f.failed(&was, failure)
 	}
 }
 
-func (f *fetcher) failed(id TopicPartition, err error) {
-	if errors.Is(err, errNotFollowing) {
-		return
+// logRefusal logs an error that the leader answered for a partition, which is
+// asked for again after the back-off time. Errors that every change of leaders
+// brings are of no interest to operators.
+func (f *fetcher) logRefusal(p *following, code protocol.ErrorCode) {
+	log := f.m.fetchLog
+	switch code {
+	case protocol.UnknownLeaderEpoch:
+		log.Debugf("%s Remote broker has a smaller leader epoch for partition %s than this replica's current leader epoch of %d.", f.name, name(p.id), p.epoch)
+	case protocol.NotLeaderOrFollower:
+		log.Debugf("%s Remote broker is not the leader for partition %s, which could indicate that the partition is being moved", f.name, name(p.id))
+	case protocol.UnknownTopicOrPartition, protocol.UnknownTopicID, protocol.InconsistentTopicID:
+		log.Warnf("%s Received %s from the leader for partition %s. This error may be returned transiently when the partition is being created or deleted, but it is not expected to persist.",
+			f.name, code.Name(), name(p.id))
+	default:
+		log.Errorf("%s Error for partition %s at offset %d: %s", f.name, name(p.id), p.offset, code.Name())
 	}
-	f.m.fetchLog.Errorf("%s Unexpected error occurred while processing data for partition %s: %v", f.name, name(id), err)
-	f.m.fetchLog.Warnf("%s Partition %s marked as failed", f.name, name(id))
-	f.fm.markFailed(id)
+}
+
+// failed notes that a partition is not followed any more because of err. A newer
+// leader epoch at the leader is an ordinary change of leaders: the LeaderAndIsr
+// that announces it starts the following again.
+func (f *fetcher) failed(p *following, err error) {
+	switch {
+	case errors.Is(err, errNotFollowing):
+		return
+	case errors.Is(err, protocol.FencedLeaderEpoch):
+		f.m.fetchLog.Infof("%s Partition %s has an older epoch (%d) than the current leader. Will await the new LeaderAndIsr state before resuming fetching.",
+			f.name, name(p.id), p.epoch)
+	case protocol.CodeOf(err) == protocol.KafkaStorageError:
+		f.m.fetchLog.Errorf("%s Error while processing data for partition %s at offset %d: %v", f.name, name(p.id), p.offset, err)
+	default:
+		f.m.fetchLog.Errorf("%s Unexpected error occurred while processing data for partition %s at offset %d: %v", f.name, name(p.id), p.offset, err)
+	}
+	f.m.fetchLog.Warnf("%s Partition %s marked as failed", f.name, name(p.id))
+	f.fm.markFailed(p.id)
 }
 
 // applyDataLocked appends, or truncates where the leader's log parts from ours.

@@ -83,13 +83,14 @@ func (f *fetcher) withFollowing(id TopicPartition, epoch int32, offset int64, ch
 		f.mu.Unlock()
 		return
 	}
+	was := *p
 	err := change(p)
 	if err != nil {
 		f.removeLocked(id)
 	}
 	f.mu.Unlock()
 	if err != nil {
-		f.failed(id, err)
+		f.failed(&was, err)
 	}
 }
 
@@ -134,9 +135,7 @@ func (f *fetcher) epochsTold(asked map[TopicPartition]following, resp *kmsg.Offs
 					return f.truncateLocked(now, protocol.EpochEndOffset{Epoch: a.LeaderEpoch, EndOffset: a.EndOffset})
 				})
 			case protocol.FencedLeaderEpoch:
-				f.withFollowing(id, p.epoch, p.offset, func(*following) error {
-					return fmt.Errorf("the leader refuses our leader epoch %d as old", p.epoch)
-				})
+				f.withFollowing(id, p.epoch, p.offset, func(*following) error { return code })
 			default:
 				f.m.fetchLog.Infof("%s Retrying leaderEpoch request for partition %s as the leader reported an error: %s", f.name, name(id), code.Name())
 				delayed = append(delayed, id)
@@ -150,9 +149,8 @@ func (f *fetcher) epochsTold(asked map[TopicPartition]following, resp *kmsg.Offs
 // lookups carry our leader epoch: the answer of somebody who does not lead any
 // more must not make us drop the log (KAFKA-2143).
 func (f *fetcher) outOfRange(id TopicPartition, ask PartitionAsk) {
-	epoch := ask.CurrentLeaderEpoch
-	f.leaderOffset(id, epoch, LatestOffset, func(latest int64) {
-		f.leaderOffset(id, epoch, EarliestOffset, func(earliest int64) { f.reposition(id, ask, latest, earliest) })
+	f.leaderOffset(id, ask, LatestOffset, func(latest int64) {
+		f.leaderOffset(id, ask, EarliestOffset, func(earliest int64) { f.reposition(id, ask, latest, earliest) })
 	})
 }
 
@@ -188,13 +186,13 @@ func (f *fetcher) reposition(id TopicPartition, ask PartitionAsk, latest, earlie
 }
 
 // leaderOffset asks the leader for one offset, as a replica: up to its log end.
-func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, told func(offset int64)) {
+func (f *fetcher) leaderOffset(id TopicPartition, ask PartitionAsk, timestamp int64, told func(offset int64)) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.Version = f.m.opts.PeerVersions.ListOffsets
 	req.IsolationLevel = 0
 	req.ReplicaID = f.m.opts.BrokerID
 	q := kmsg.NewListOffsetsRequestTopicPartition()
-	q.Partition, q.CurrentLeaderEpoch, q.Timestamp, q.MaxNumOffsets = id.Partition, epoch, timestamp, 1
+	q.Partition, q.CurrentLeaderEpoch, q.Timestamp, q.MaxNumOffsets = id.Partition, ask.CurrentLeaderEpoch, timestamp, 1
 	t := kmsg.NewListOffsetsRequestTopic()
 	t.Topic, t.Partitions = id.Topic, []kmsg.ListOffsetsRequestTopicPartition{q}
 	req.Topics = append(req.Topics, t)
@@ -204,12 +202,26 @@ func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, 
 			offset, err = f.offsetIn(resp.(*kmsg.ListOffsetsResponse), id)
 		}
 		if err != nil {
-			f.m.fetchLog.Infof("%s Could not fetch offset for %s due to error: %v", f.name, name(id), err)
-			f.delay([]TopicPartition{id})
+			f.offsetRefused(id, ask, err)
 			return
 		}
 		told(offset)
 	}})
+}
+
+// offsetRefused ends a lookup that failed: it begins again, with a fetch, after
+// the back-off time, or, where the leader has a newer epoch, in that.
+func (f *fetcher) offsetRefused(id TopicPartition, ask PartitionAsk, err error) {
+	switch protocol.CodeOf(err) {
+	case protocol.FencedLeaderEpoch:
+		f.withFollowing(id, ask.CurrentLeaderEpoch, ask.FetchOffset, func(*following) error { return err })
+		return
+	case protocol.UnknownTopicOrPartition, protocol.UnknownLeaderEpoch, protocol.NotLeaderOrFollower:
+		f.m.fetchLog.Infof("%s Could not fetch offset for %s due to error: %v", f.name, name(id), err)
+	default:
+		f.m.fetchLog.Errorf("%s Error getting offset for partition %s: %v", f.name, name(id), err)
+	}
+	f.delay([]TopicPartition{id})
 }
 
 // offsetIn is the offset in an answer to a lookup of one partition.

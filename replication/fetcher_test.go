@@ -1,0 +1,234 @@
+package replication
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/protocol"
+)
+
+// playedLeader is broker 2 as the leader of partition 0 in epoch 3, which our
+// broker follows: the test takes the fetcher's steps, gives the answers and moves
+// the clock.
+type playedLeader struct {
+	*testBroker
+	follower *Follower
+	time     time.Time
+	lines    bytes.Buffer // what the fetcher logged
+}
+
+func playLeader(t *testing.T, change ...func(*Options)) *playedLeader {
+	t.Helper()
+	l := &playedLeader{testBroker: newTestBroker(t, change...), time: time.UnixMilli(1_700_000_000_000)}
+	l.cfg.Now = func() time.Time { return l.time }
+	l.cfg.Follow = func(f *Follower) { l.follower = f }
+	l.fetchLog = kafkalog.For(kafkalog.New(&l.lines), "kafka.server.ReplicaFetcherThread")
+	l.know(2, ourID)
+	l.announce(3)
+	return l
+}
+
+// announce is the controller's LeaderAndIsr that makes broker 2 the leader.
+func (l *playedLeader) announce(epoch int32) {
+	l.t.Helper()
+	if code := l.control(roleOf(0, 2, epoch, []int32{2, ourID}, 2, ourID)); code != protocol.None {
+		l.t.Fatal(code)
+	}
+}
+
+// next is the request that the fetcher sends now.
+func (l *playedLeader) next() (kmsg.Request, func(kmsg.Response, error)) {
+	l.t.Helper()
+	req, answered, pause := l.follower.Next()
+	if req == nil {
+		l.t.Fatalf("the fetcher asks for nothing for %v", pause)
+	}
+	return req, answered
+}
+
+// pauses fails unless the fetcher has nothing to ask for the back-off time, and
+// lets that pass.
+func (l *playedLeader) pauses() {
+	l.t.Helper()
+	req, _, pause := l.follower.Next()
+	if req != nil || pause != l.opts.FetchBackoff {
+		l.t.Fatalf("asks %T, pauses for %v; want a pause of %v", req, pause, l.opts.FetchBackoff)
+	}
+	l.time = l.time.Add(pause)
+}
+
+// fetchRequest is a Fetch request that waits for its answer.
+type fetchRequest struct {
+	*kmsg.FetchRequest
+	answered func(kmsg.Response, error)
+}
+
+func (l *playedLeader) nextFetch() fetchRequest {
+	l.t.Helper()
+	req, answered := l.next()
+	fetch, ok := req.(*kmsg.FetchRequest)
+	if !ok {
+		l.t.Fatalf("asks %T, want a fetch", req)
+	}
+	return fetchRequest{fetch, answered}
+}
+
+// refuse answers the whole request with a code.
+func (r fetchRequest) refuse(code protocol.ErrorCode) {
+	resp := r.ResponseKind().(*kmsg.FetchResponse)
+	resp.ErrorCode = int16(code)
+	r.answered(resp, nil)
+}
+
+// answer answers partition 0 as change makes it.
+func (r fetchRequest) answer(change func(*kmsg.FetchResponseTopicPartition)) {
+	resp := r.ResponseKind().(*kmsg.FetchResponse)
+	resp.SessionID = 77
+	p := kmsg.NewFetchResponseTopicPartition()
+	p.LogStartOffset = 0
+	change(&p)
+	topic := kmsg.NewFetchResponseTopic()
+	topic.Topic, topic.TopicID, topic.Partitions = testTopic, testTopicID, []kmsg.FetchResponseTopicPartition{p}
+	resp.Topics = append(resp.Topics, topic)
+	r.answered(resp, nil)
+}
+
+func (r fetchRequest) send(records []byte, highWatermark int64) {
+	r.answer(func(p *kmsg.FetchResponseTopicPartition) { p.RecordBatches, p.HighWatermark = records, highWatermark })
+}
+
+func (r fetchRequest) fail(code protocol.ErrorCode) {
+	r.answer(func(p *kmsg.FetchResponseTopicPartition) { p.ErrorCode = int16(code) })
+}
+
+// logged lists the lines above level DEBUG since it was last called, without
+// their times.
+func (l *playedLeader) logged() []string {
+	var lines []string
+	for line := range strings.Lines(l.lines.String()) {
+		_, text, _ := strings.Cut(line, "] ")
+		lines = append(lines, strings.TrimSuffix(text, " (kafka.server.ReplicaFetcherThread)\n"))
+	}
+	l.lines.Reset()
+	return lines
+}
+
+func (l *playedLeader) logEnd() int64 { return l.partition().Log().Offsets().LogEnd }
+
+const fetcherOfTwo = "[ReplicaFetcher replicaId=1, leaderId=2, fetcherId=0] "
+
+func TestALostFetchSessionIsMadeAgainAtOnce(t *testing.T) {
+	for _, code := range []protocol.ErrorCode{protocol.FetchSessionIDNotFound, protocol.InvalidFetchSessionEpoch} {
+		l := playLeader(t)
+		l.nextFetch().send(nil, 0)
+		l.nextFetch().refuse(code)
+		if req := l.nextFetch(); req.SessionEpoch != initialSessionEpoch || len(req.Topics) != 1 {
+			t.Errorf("after %s: session epoch %d, topics %v; want a full fetch", code, req.SessionEpoch, req.Topics)
+		}
+	}
+}
+
+func TestOtherErrorsOfAWholeFetchWait(t *testing.T) {
+	l := playLeader(t)
+	l.nextFetch().refuse(protocol.FetchSessionIDNotFound) // as an answer to a full fetch it makes no sense
+	l.pauses()
+	l.nextFetch().send(nil, 0)
+	l.nextFetch().refuse(protocol.FetchSessionTopicIDError)
+	l.pauses()
+	l.nextFetch().answered(nil, errors.New("connection refused"))
+	l.pauses()
+	if req := l.nextFetch(); req.SessionEpoch != initialSessionEpoch {
+		t.Errorf("session epoch %d after lost answers, want a full fetch", req.SessionEpoch)
+	}
+}
+
+func TestAFollowerWithAnOlderEpochThanItsLeaderAwaitsTheController(t *testing.T) {
+	l := playLeader(t)
+	l.logged()
+	l.nextFetch().fail(protocol.FencedLeaderEpoch)
+	want := []string{
+		"INFO " + fetcherOfTwo + "Partition t-0 has an older epoch (3) than the current leader. Will await the new LeaderAndIsr state before resuming fetching.",
+		"WARN " + fetcherOfTwo + "Partition t-0 marked as failed",
+	}
+	if got := l.logged(); !slices.Equal(got, want) {
+		t.Errorf("logged %q, want %q", got, want)
+	}
+	if req, _, _ := l.follower.Next(); req != nil {
+		t.Errorf("asks %T before the controller announced the epoch", req)
+	}
+	l.announce(4)
+	if req := l.nextFetch(); req.Topics[0].Partitions[0].CurrentLeaderEpoch != 4 {
+		t.Errorf("asks %+v, want epoch 4", req.Topics)
+	}
+}
+
+func TestALookupAtALeaderOfANewerEpochAwaitsTheController(t *testing.T) {
+	l := playLeader(t)
+	l.nextFetch().fail(protocol.OffsetOutOfRange)
+	l.logged()
+	req, answered := l.next()
+	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+	p := kmsg.NewListOffsetsResponseTopicPartition()
+	p.ErrorCode = int16(protocol.FencedLeaderEpoch)
+	resp.Topics = []kmsg.ListOffsetsResponseTopic{{Topic: testTopic, Partitions: []kmsg.ListOffsetsResponseTopicPartition{p}}}
+	answered(resp, nil)
+	if got := l.logged(); len(got) != 2 || !strings.HasPrefix(got[0], "INFO "+fetcherOfTwo+"Partition t-0 has an older epoch (3)") {
+		t.Errorf("logged %q", got)
+	}
+	if req, _, _ := l.follower.Next(); req != nil {
+		t.Errorf("asks %T before the controller announced the epoch", req)
+	}
+}
+
+func TestErrorsOfAPartitionAreLoggedByTheirWeight(t *testing.T) {
+	for _, c := range []struct {
+		code protocol.ErrorCode
+		line string
+	}{
+		{protocol.NotLeaderOrFollower, ""},
+		{protocol.UnknownLeaderEpoch, ""},
+		{protocol.UnknownTopicOrPartition, "WARN " + fetcherOfTwo + "Received UNKNOWN_TOPIC_OR_PARTITION from the leader for partition t-0. This error may be returned transiently when the partition is being created or deleted, but it is not expected to persist."},
+		{protocol.UnknownTopicID, "WARN " + fetcherOfTwo + "Received UNKNOWN_TOPIC_ID from the leader for partition t-0. This error may be returned transiently when the partition is being created or deleted, but it is not expected to persist."},
+		{protocol.InconsistentTopicID, "WARN " + fetcherOfTwo + "Received INCONSISTENT_TOPIC_ID from the leader for partition t-0. This error may be returned transiently when the partition is being created or deleted, but it is not expected to persist."},
+		{protocol.KafkaStorageError, "ERROR " + fetcherOfTwo + "Error for partition t-0 at offset 0: KAFKA_STORAGE_ERROR"},
+	} {
+		l := playLeader(t)
+		l.logged()
+		l.nextFetch().fail(c.code)
+		if got := strings.Join(l.logged(), "\n"); got != c.line {
+			t.Errorf("%s: logged %q, want %q", c.code, got, c.line)
+		}
+		l.pauses()
+		l.nextFetch().send(batch(t, 1, at(0, 3)), 1)
+		if l.logEnd() != 1 {
+			t.Errorf("%s: the follower did not continue", c.code)
+		}
+	}
+}
+
+func TestAFollowerAsksAgainForADamagedBatch(t *testing.T) {
+	l := playLeader(t)
+	l.logged()
+	set := batch(t, 2, at(0, 3))
+	damaged := slices.Clone(set)
+	damaged[len(damaged)-1] ^= 1
+	l.nextFetch().send(damaged, 2)
+	if l.logEnd() != 0 {
+		t.Fatalf("a damaged batch was appended: log end %d", l.logEnd())
+	}
+	if got := l.logged(); len(got) != 1 || !strings.HasPrefix(got[0], "ERROR "+fetcherOfTwo+"Found invalid messages during fetch for partition t-0 offset 0: ") {
+		t.Errorf("logged %q", got)
+	}
+	l.pauses()
+	l.nextFetch().send(set, 2)
+	if l.logEnd() != 2 || l.highWatermark() != 2 {
+		t.Errorf("log end %d, high watermark %d after the right batch came", l.logEnd(), l.highWatermark())
+	}
+}
