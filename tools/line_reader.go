@@ -21,6 +21,7 @@ type lineReader struct {
 	nullMarker                          *string
 
 	in     *bufio.Reader
+	skipLF bool // the line before ended with \r: a \n that comes next belongs to its end
 	prompt func()
 	line   int
 }
@@ -112,7 +113,8 @@ func (r *lineReader) next() (*kgo.Record, error) {
 	return record, nil
 }
 
-// readLine reads to the next \n, \r or \r\n, as Java does.
+// readLine reads to the next \n, \r or \r\n. A line that ends with \r is
+// returned without a look at what follows, which a terminal may not have yet.
 func (r *lineReader) readLine() (string, error) {
 	var line strings.Builder
 	for {
@@ -123,16 +125,11 @@ func (r *lineReader) readLine() (string, error) {
 			}
 			return "", io.EOF
 		}
-		switch b {
-		case '\n':
-			return line.String(), nil
-		case '\r':
-			// Looking for the \n of a pair may not wait for a terminal's next line.
-			if r.in.Buffered() > 0 {
-				if next, _ := r.in.Peek(1); len(next) == 1 && next[0] == '\n' {
-					_, _ = r.in.ReadByte()
-				}
-			}
+		afterCR := r.skipLF
+		r.skipLF = b == '\r'
+		switch {
+		case b == '\n' && afterCR:
+		case b == '\n' || b == '\r':
 			return line.String(), nil
 		default:
 			line.WriteByte(b)
