@@ -78,6 +78,10 @@ func (a *Admin) validateTopic(overrides map[string]string) error {
 }
 
 func (a *Admin) setConfig(ctx context.Context, t zkstore.EntityType, name string, config map[string]string) error {
+	if size := zkstore.ConfigBytes(config); size > zkstore.NodeBytesMax {
+		return protocol.Errorf(protocol.InvalidConfig, "The configuration of %s '%s' takes %d bytes in ZooKeeper, where a node can have %d.",
+			t, name, size, zkstore.NodeBytesMax)
+	}
 	set := a.Store.SetConfig
 	if a.Unchecked {
 		set = a.Store.SetConfigUnchecked

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -178,6 +179,53 @@ func TestTopicCreationIsRefusedInKafkasOrder(t *testing.T) {
 		_, err := a.CreateTopic(t.Context(), tc.topic, change)
 		expect(t, tc.topic.Name, err, tc.code, tc.text)
 	}
+	if len(store.calls) > 0 {
+		t.Errorf("written: %v", store.calls)
+	}
+}
+
+// A count takes four bytes of a request, whatever it is: it is refused before
+// anything of that size is made, and before what does not fit is sent.
+func TestCountsThatNoNodeHoldsAreRefused(t *testing.T) {
+	store := newFakeStore()
+	existingTopic(store)
+	a := newAdmin(t, store)
+	two := brokers(0, 1)
+	create := func(n NewTopic, placed *int) error {
+		_, err := a.CreateTopic(t.Context(), n, Change{Brokers: two, ValidateOnly: true, Placed: placed})
+		return err
+	}
+	add := func(n NewPartitions, placed *int) error {
+		_, err := a.CreatePartitions(t.Context(), n, Change{Brokers: two, ValidateOnly: true, Placed: placed})
+		return err
+	}
+	wide := make([]int32, 200_000)
+	for i := range wide {
+		wide[i] = int32(i)
+	}
+	for what, refuse := range map[string]func() error{
+		"absurd count":           func() error { return create(NewTopic{Name: "n", Partitions: math.MaxInt32, Replicas: 1}, nil) },
+		"absurd addition":        func() error { return add(NewPartitions{Topic: "t", Count: math.MaxInt32}, nil) },
+		"more than a node":       func() error { return create(NewTopic{Name: "n", Partitions: 100_000, Replicas: 2}, nil) },
+		"more than a node added": func() error { return add(NewPartitions{Topic: "t", Count: 100_000}, nil) },
+		"long lists": func() error {
+			return create(NewTopic{Name: "n", Partitions: Default, Replicas: Default, Assignment: map[int32][]int32{0: wide}}, nil)
+		},
+		"many topics": func() error {
+			placed := placedMax - 50_000
+			if err := create(NewTopic{Name: "n", Partitions: 50_000, Replicas: 1}, &placed); err != nil {
+				return nil
+			}
+			return add(NewPartitions{Topic: "t", Count: 50_000}, &placed)
+		},
+	} {
+		if err := refuse(); protocol.CodeOf(err) != protocol.InvalidPartitions {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	expect(t, "what fits", create(NewTopic{Name: "n", Partitions: 50_000, Replicas: 2}, new(int)), protocol.None, "")
+	expect(t, "long value", a.SetTopicConfig(t.Context(), "t", map[string]string{"leader.replication.throttled.replicas": strings.Repeat("0:0,", 1<<18) + "0:0"}, Change{}),
+		protocol.InvalidConfig, "The configuration of topics 't' takes 1048646 bytes in ZooKeeper, where a node can have 1047552.")
 	if len(store.calls) > 0 {
 		t.Errorf("written: %v", store.calls)
 	}

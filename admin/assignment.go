@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/zkstore"
 )
 
 // Broker is a broker that replicas may be placed on.
@@ -59,7 +60,9 @@ func AssignReplicas(brokers []Broker, partitions, replicas int, at Placement) ([
 	return assignment, nil
 }
 
-// CheckCounts says whether so many partitions and replicas can be placed.
+// CheckCounts reports whether this many partitions and replicas can be placed,
+// and stored: a topic is one node in ZooKeeper, and Kafka, which allocates
+// before it asks, runs out of memory instead.
 func CheckCounts(brokers, partitions, replicas int) error {
 	switch {
 	case partitions <= 0:
@@ -69,6 +72,9 @@ func CheckCounts(brokers, partitions, replicas int) error {
 	case replicas > brokers:
 		return protocol.Errorf(protocol.InvalidReplicationFactor,
 			"Replication factor: %d larger than available brokers: %d.", replicas, brokers)
+	case partitions > zkstore.PartitionsMax(replicas):
+		return protocol.Errorf(protocol.InvalidPartitions,
+			"Number of partitions: %d is more than the %d that a topic's node in ZooKeeper can hold.", partitions, zkstore.PartitionsMax(replicas))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"math"
 	"reflect"
 	"testing"
 
@@ -59,6 +60,9 @@ func TestAssignmentRefusesImpossibleCounts(t *testing.T) {
 		{0, 1, protocol.InvalidPartitions, "Number of partitions must be larger than 0."},
 		{1, 0, protocol.InvalidReplicationFactor, "Replication factor must be larger than 0."},
 		{1, 9, protocol.InvalidReplicationFactor, "Replication factor: 9 larger than available brokers: 2."},
+		{math.MaxInt32, 9, protocol.InvalidReplicationFactor, "Replication factor: 9 larger than available brokers: 2."},
+		{math.MaxInt32, 2, protocol.InvalidPartitions, "Number of partitions: 2147483647 is more than the 104755 that a topic's node in ZooKeeper can hold."},
+		{math.MaxInt, 1, protocol.InvalidPartitions, "Number of partitions: 9223372036854775807 is more than the 130944 that a topic's node in ZooKeeper can hold."},
 	} {
 		_, err := AssignReplicas(brokers(0, 1), tc.partitions, tc.replicas, Placement{})
 		if protocol.CodeOf(err) != tc.code || err.Error() != tc.text {

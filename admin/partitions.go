@@ -66,8 +66,14 @@ func (a *Admin) CreatePartitions(ctx context.Context, n NewPartitions, change Ch
 	case n.Count == have:
 		return 0, protocol.Errorf(protocol.InvalidPartitions, "Topic already has %d partitions.", have)
 	}
-	added, err := newAssignments(node, n, change.Brokers)
+	added, err := newAssignments(node, n, change)
 	if err != nil {
+		return 0, err
+	}
+	for i, replicas := range added {
+		node.Partitions[have+int32(i)] = zkstore.Assignment{Replicas: replicas}
+	}
+	if err := checkStored(node); err != nil {
 		return 0, err
 	}
 	if change.ValidateOnly {
@@ -77,9 +83,6 @@ func (a *Admin) CreatePartitions(ctx context.Context, n NewPartitions, change Ch
 		return 0, err
 	}
 	a.log.Infof("Creating %d partitions for '%s' with the following replica assignment: %v.", len(added), n.Topic, added)
-	for i, replicas := range added {
-		node.Partitions[have+int32(i)] = zkstore.Assignment{Replicas: replicas}
-	}
 	_, err = a.Store.SetTopic(ctx, zkstore.NoFence(), node)
 	return n.Count, err
 }
@@ -103,7 +106,8 @@ func (a *Admin) quietTopic(ctx context.Context, topic string) (zkstore.TopicNode
 	return node, nil
 }
 
-func newAssignments(node zkstore.TopicNode, n NewPartitions, brokers []Broker) ([][]int32, error) {
+func newAssignments(node zkstore.TopicNode, n NewPartitions, change Change) ([][]int32, error) {
+	brokers := change.Brokers
 	have := len(node.Partitions)
 	increment := int(n.Count) - have
 	if n.Assignment != nil {
@@ -117,6 +121,9 @@ func newAssignments(node zkstore.TopicNode, n NewPartitions, brokers []Broker) (
 	}
 	if n.Assignment != nil {
 		return n.Assignment, checkNewAssignment(n.Assignment, have, len(first.Replicas))
+	}
+	if err := change.place(increment, len(first.Replicas)); err != nil {
+		return nil, err
 	}
 	start := max(0, slices.IndexFunc(brokers, func(b Broker) bool { return len(first.Replicas) > 0 && b.ID >= first.Replicas[0] }))
 	return AssignReplicas(brokers, increment, len(first.Replicas), Placement{FirstPartition: have, Start: start, Shift: start})

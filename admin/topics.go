@@ -45,6 +45,34 @@ type Change struct {
 	// Charge takes the number of partitions that are created or deleted from the
 	// client's quota (KIP-599); its error refuses the change. nil: no quota.
 	Charge func(partitions int) error
+	// Placed counts the partitions that replicas were computed for in the same
+	// request, of which there may be placedMax; nil: they are not counted.
+	Placed *int
+}
+
+// placedMax bounds the partitions placed for one request, whose size says
+// nothing about them.
+const placedMax = 1 << 20
+
+// place reports whether this many partitions and replicas can be placed, and
+// counts them.
+func (c Change) place(partitions, replicas int) error {
+	if err := CheckCounts(len(c.Brokers), partitions, replicas); err != nil || c.Placed == nil {
+		return err
+	}
+	if *c.Placed += partitions; *c.Placed > placedMax {
+		return protocol.Errorf(protocol.InvalidPartitions, "The topics of one request have more than %d new partitions.", placedMax)
+	}
+	return nil
+}
+
+// checkStored reports whether the topic's node fits ZooKeeper.
+func checkStored(node zkstore.TopicNode) error {
+	if size := zkstore.TopicNodeBytes(node); size > zkstore.NodeBytesMax {
+		return protocol.Errorf(protocol.InvalidPartitions, "Topic '%s' with %d partitions takes %d bytes in ZooKeeper, where a node can have %d.",
+			node.Name, len(node.Partitions), size, zkstore.NodeBytesMax)
+	}
+	return nil
 }
 
 func (c Change) charge(partitions int) error {
@@ -72,11 +100,21 @@ func (a *Admin) CreateTopic(ctx context.Context, t NewTopic, change Change) (*Cr
 	if err != nil {
 		return nil, err
 	}
-	assignment, err := a.assignmentOf(t, change.Brokers)
+	assignment, err := a.assignmentOf(t, change)
 	if err != nil {
 		return nil, err
 	}
 	if err := a.checkNewTopic(ctx, t.Name, assignment, overrides); err != nil {
+		return nil, err
+	}
+	node := zkstore.TopicNode{Name: t.Name, Partitions: make(map[int32]zkstore.Assignment, len(assignment))}
+	for p, replicas := range assignment {
+		node.Partitions[p] = zkstore.Assignment{Replicas: replicas}
+	}
+	if a.TopicIDs {
+		node.ID = newTopicID()
+	}
+	if err := checkStored(node); err != nil {
 		return nil, err
 	}
 	created := &CreatedTopic{Assignment: assignment, Overrides: overrides}
@@ -86,26 +124,19 @@ func (a *Admin) CreateTopic(ctx context.Context, t NewTopic, change Change) (*Cr
 	if err := change.charge(len(assignment)); err != nil {
 		return nil, err
 	}
-	return created, a.writeNewTopic(ctx, t.Name, created)
+	created.ID = node.ID
+	return created, a.writeNewTopic(ctx, node, created)
 }
 
-func (a *Admin) writeNewTopic(ctx context.Context, name string, t *CreatedTopic) error {
+func (a *Admin) writeNewTopic(ctx context.Context, node zkstore.TopicNode, t *CreatedTopic) error {
 	a.log.Infof("Creating topic %s with configuration %v and initial partition assignment %s",
-		name, t.Overrides, scalaAssignment(t.Assignment))
-	if err := a.setConfig(ctx, zkstore.EntityTopics, name, t.Overrides); err != nil {
+		node.Name, t.Overrides, scalaAssignment(t.Assignment))
+	if err := a.setConfig(ctx, zkstore.EntityTopics, node.Name, t.Overrides); err != nil {
 		return err
-	}
-	node := zkstore.TopicNode{Name: name, Partitions: map[int32]zkstore.Assignment{}}
-	if a.TopicIDs {
-		node.ID = newTopicID()
-		t.ID = node.ID
-	}
-	for p, replicas := range t.Assignment {
-		node.Partitions[p] = zkstore.Assignment{Replicas: replicas}
 	}
 	err := a.Store.CreateTopic(ctx, node)
 	if errors.Is(err, zkstore.ErrNodeExists) {
-		return topicExists(name)
+		return topicExists(node.Name)
 	}
 	return err
 }
@@ -136,7 +167,7 @@ func overridesOf(configs []Config) (map[string]string, error) {
 }
 
 // assignmentOf returns the assignment that was asked for, or computes one.
-func (a *Admin) assignmentOf(t NewTopic, brokers []Broker) (map[int32][]int32, error) {
+func (a *Admin) assignmentOf(t NewTopic, change Change) (map[int32][]int32, error) {
 	if len(t.Assignment) > 0 {
 		if t.Partitions != Default || t.Replicas != Default {
 			return nil, protocol.Errorf(protocol.InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. "+
@@ -151,11 +182,11 @@ func (a *Admin) assignmentOf(t NewTopic, brokers []Broker) (map[int32][]int32, e
 	if replicas == Default && a.Settings != nil {
 		replicas = int(int16(a.Settings().Int("default.replication.factor")))
 	}
-	if err := CheckCounts(len(brokers), partitions, replicas); err != nil {
+	if err := change.place(partitions, replicas); err != nil {
 		return nil, err
 	}
-	lists, err := AssignReplicas(brokers, partitions, replicas,
-		Placement{Start: a.Random(len(brokers)), Shift: a.Random(len(brokers))})
+	lists, err := AssignReplicas(change.Brokers, partitions, replicas,
+		Placement{Start: a.Random(len(change.Brokers)), Shift: a.Random(len(change.Brokers))})
 	if err != nil {
 		return nil, err
 	}
@@ -253,12 +284,8 @@ func topicExists(name string) error {
 }
 
 func hasDuplicates(ids []int32) bool {
-	for i, id := range ids {
-		if slices.Contains(ids[:i], id) {
-			return true
-		}
-	}
-	return false
+	sorted := slices.Sorted(slices.Values(ids))
+	return len(slices.Compact(sorted)) < len(ids)
 }
 
 // scalaAssignment writes an assignment as Scala's toString does, which clients see.

@@ -79,6 +79,9 @@ func (s *Store) UserClientEntities(ctx context.Context, user string) ([]string, 
 	return clients, err
 }
 
+// ConfigBytes is the size of the node of an entity's configuration in bytes.
+func ConfigBytes(config map[string]string) int { return len(encodeConfig(config)) }
+
 // SetConfig writes an entity's configuration, checked against /controller as
 // Kafka does since 3.7.1: ErrControllerMoved where there is none or a KRaft
 // controller (as a *ControllerMovedError), ErrBadVersion where it changed in between.

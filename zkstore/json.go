@@ -136,6 +136,13 @@ func encodeTopic(t TopicNode) []byte {
 	return w.bytes()
 }
 
+// TopicNodeBytes returns the size of the topic's node in bytes.
+func TopicNodeBytes(t TopicNode) int { return len(encodeTopic(t)) }
+
+// PartitionsMax bounds the partitions of a topic that can be stored with this
+// many replicas each: `"0":[1],` is the shortest that the node has of one.
+func PartitionsMax(replicas int) int { return NodeBytesMax / (6 + 2*replicas) }
+
 func encodeTopicID(id TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
 // PartitionState is /brokers/topics/T/partitions/P/state.

@@ -1,7 +1,8 @@
 package zkstore
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -132,12 +133,11 @@ func hashOrder(keys []string, slots uint32, hashWithinSlot bool) []string {
 		h ^= h >> 16
 		entries[i] = entry{key, h & (slots - 1), h}
 	}
-	sort.SliceStable(entries, func(i, j int) bool {
-		a, b := entries[i], entries[j]
-		if a.slot != b.slot {
-			return a.slot < b.slot
+	slices.SortStableFunc(entries, func(a, b entry) int {
+		if a.slot != b.slot || !hashWithinSlot {
+			return cmp.Compare(a.slot, b.slot)
 		}
-		return hashWithinSlot && int32(a.hash) < int32(b.hash)
+		return cmp.Compare(int32(a.hash), int32(b.hash))
 	})
 	ordered := make([]string, len(keys))
 	for i, e := range entries {

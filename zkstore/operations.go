@@ -30,6 +30,10 @@ const (
 	oversizeTries = 3
 )
 
+// NodeBytesMax is how much data a new node may have in bytes, so that a server
+// with the default jute.maxbuffer takes it together with its path and ACL.
+const NodeBytesMax = serverPacketMax - 1<<10
+
 // do runs one request of the client library until it is answered, in the
 // session that ctx is bound to. uncertain says that an earlier try of it may
 // have taken effect. size is about what it sends.
@@ -38,7 +42,7 @@ func (s *Store) do(ctx context.Context, what, path string, size int, request fun
 	if err != nil {
 		return false, fmt.Errorf("%s %s: %w", what, path, err)
 	}
-	if size > packetMax {
+	if size > packetMax || len(path) > NodeBytesMax {
 		return false, fmt.Errorf("zkstore: %s %s: %d bytes, more than the %d a packet may have", what, path, size, packetMax)
 	}
 	for losses := 0; ; {
@@ -50,7 +54,7 @@ func (s *Store) do(ctx context.Context, what, path string, size int, request fun
 			return uncertain, fmt.Errorf("%s %s: %w", what, path, s.translate(sess, err))
 		}
 		uncertain = true
-		if losses++; losses >= oversizeTries && size > serverPacketMax-1<<10 {
+		if losses++; losses >= oversizeTries && size > NodeBytesMax {
 			return uncertain, fmt.Errorf("zkstore: %s %s: the server closed the connection %d times on %d bytes; raise jute.maxbuffer on the ZooKeeper servers", what, path, losses, size)
 		}
 		if err := sess.awaitConnected(ctx); err != nil {

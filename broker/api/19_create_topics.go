@@ -42,6 +42,7 @@ func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Resp
 		count[t.Topic]++
 	}
 	waiting := map[string]int{} // partitions by the topics that were created
+	placed := 0
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		result := kmsg.NewCreateTopicsResponseTopic()
@@ -50,7 +51,7 @@ func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Resp
 		if !h.office.IsActive() {
 			result.ErrorCode = int16(protocol.NotController)
 		} else {
-			h.create(c, req, t, count[t.Topic] > 1, &result, waiting)
+			h.create(c, req, t, count[t.Topic] > 1, &result, waiting, &placed)
 		}
 		resp.Topics = append(resp.Topics, result)
 	}
@@ -68,7 +69,7 @@ func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Resp
 
 // create does one topic and fills in its result; a topic written is put into waiting.
 func (h *createTopics) create(c *Call, req *kmsg.CreateTopicsRequest, t *kmsg.CreateTopicsRequestTopic, twice bool,
-	result *kmsg.CreateTopicsResponseTopic, waiting map[string]int) {
+	result *kmsg.CreateTopicsResponseTopic, waiting map[string]int, placed *int) {
 	describe := c.Allows(kmsg.ACLOperationDescribeConfigs, kmsg.ACLResourceTypeTopic, t.Topic)
 	if !describe && t.Topic != admin.ClusterMetadataTopic {
 		result.ConfigErrorCode = int16(protocol.TopicAuthorizationFailed)
@@ -78,7 +79,7 @@ func (h *createTopics) create(c *Call, req *kmsg.CreateTopicsRequest, t *kmsg.Cr
 		return
 	}
 	created, err := h.writer.CreateTopic(c.Context(), newTopicOf(t), admin.Change{
-		Known: known(h.cache), Brokers: aliveBrokers(h.cache.Snapshot()), ValidateOnly: req.ValidateOnly})
+		Known: known(h.cache), Brokers: aliveBrokers(h.cache.Snapshot()), ValidateOnly: req.ValidateOnly, Placed: placed})
 	if err != nil {
 		logTopicFailure(kafkalog.For(c.log, "kafka.server.ZkAdminManager"), "create", t.Topic, err)
 		resetResult(result, protocol.None)

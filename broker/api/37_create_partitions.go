@@ -48,6 +48,7 @@ func (h *createPartitions) answer(c *Call, req *kmsg.CreatePartitionsRequest) (k
 		count[t.Topic]++
 	}
 	waiting := map[string]int32{}
+	change := admin.Change{Brokers: brokers, ValidateOnly: req.ValidateOnly, Placed: new(int)}
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		if i > 0 && count[t.Topic] == 0 {
@@ -55,7 +56,7 @@ func (h *createPartitions) answer(c *Call, req *kmsg.CreatePartitionsRequest) (k
 		}
 		result := kmsg.NewCreatePartitionsResponseTopic()
 		result.Topic = t.Topic
-		now, err := h.create(c, req, t, count[t.Topic] > 1, brokers)
+		now, err := h.create(c, t, count[t.Topic] > 1, change)
 		count[t.Topic] = 0
 		if result.ErrorCode, result.ErrorMessage = codeAndMessage(err); err == nil {
 			waiting[t.Topic] = now
@@ -68,7 +69,7 @@ func (h *createPartitions) answer(c *Call, req *kmsg.CreatePartitionsRequest) (k
 	return resp, nil
 }
 
-func (h *createPartitions) create(c *Call, req *kmsg.CreatePartitionsRequest, t *kmsg.CreatePartitionsRequestTopic, twice bool, brokers []admin.Broker) (int32, error) {
+func (h *createPartitions) create(c *Call, t *kmsg.CreatePartitionsRequestTopic, twice bool, change admin.Change) (int32, error) {
 	switch {
 	case !h.office.IsActive():
 		return 0, protocol.NotController
@@ -89,7 +90,7 @@ func (h *createPartitions) create(c *Call, req *kmsg.CreatePartitionsRequest, t 
 			wish.Assignment = append(wish.Assignment, a.Replicas)
 		}
 	}
-	now, err := h.writer.CreatePartitions(c.Context(), wish, admin.Change{Brokers: brokers, ValidateOnly: req.ValidateOnly})
+	now, err := h.writer.CreatePartitions(c.Context(), wish, change)
 	if err != nil {
 		logTopicFailure(kafkalog.For(c.log, "kafka.server.ZkAdminManager"), "create partitions of", t.Topic, err)
 	}
