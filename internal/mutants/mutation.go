@@ -35,8 +35,9 @@ type place struct {
 type kind int
 
 const (
-	condition kind = iota // a boolean expression, evaluated lazily
-	value                 // another expression without side effects
+	condition kind = iota // a boolean expression
+	failure               // an expression that returns an error
+	value                 // another expression; it is evaluated even if the mutant is on
 	statement
 )
 
@@ -68,6 +69,8 @@ func instrumented(source []byte, all []switched) []byte {
 		switch m.kind {
 		case condition:
 			text = fmt.Sprintf("func() bool { if mutant.On(%d) { return %s }; return %s }()", m.id, m.mutated, original)
+		case failure:
+			text = fmt.Sprintf("func() error { if mutant.On(%d) { return %s }; return %s }()", m.id, m.mutated, original)
 		case value:
 			text = fmt.Sprintf("mutant.Pick(%d, %s, %s)", m.id, m.mutated, original)
 		case statement:

@@ -16,7 +16,7 @@ import (
 //	- what stands in FUNCTION: one condition, expression or statement
 //	+ what replaces it; without this line the statement is left out
 //
-// A method is named Type.Method; what stands there must occur exactly once, or
+// A call that returns an error only is not made if error(nil) replaces it. A method is named Type.Method; what stands there must occur exactly once, or
 // be numbered: `-2` is its second occurrence. A block with the name & belongs to
 // the one before it: both places change together, since each guards against the
 // same thing. Lines that begin with # are comments.
@@ -145,8 +145,11 @@ func locate(f *sourceFile, b block) (place, error) {
 				return true
 			}
 			k := value
-			if conditions[n] || mutated == "true" || mutated == "false" {
+			switch {
+			case conditions[n] || mutated == "true" || mutated == "false":
 				k = condition
+			case mutated == "error(nil)":
+				k = failure
 			}
 			found = append(found, f.place(n, k, mutated))
 			return false
