@@ -47,8 +47,9 @@ func networkConfig(cfg *settings.Config, id int32, log *logrus.Logger) network.C
 		MaxRequestBytes:              cfg.Int("socket.request.max.bytes"),
 		SendBufferBytes:              int(cfg.Int("socket.send.buffer.bytes")),
 		ReceiveBufferBytes:           receiveBufferBytes(cfg),
-		MaxConnections:               limit(cfg.Int("max.connections")),
-		MaxConnectionsPerIP:          limit(cfg.Int("max.connections.per.ip")),
+		Backlog:                      int(cfg.Int("socket.listen.backlog.size")),
+		MaxConnections:               network.AtMost(int(cfg.Int("max.connections"))),
+		MaxConnectionsPerIP:          network.AtMost(int(cfg.Int("max.connections.per.ip"))),
 		MaxConnectionsPerIPOverrides: cfg.MaxConnectionsPerIPOverrides(),
 		IdleTimeout:                  ms(cfg, "connections.max.idle.ms"),
 		Log:                          log,
@@ -89,27 +90,27 @@ func receiveBufferBytes(cfg *settings.Config) int {
 // broker runs. Values that were checked before they were set are all numbers.
 func connectionLimits(cfg *settings.Config) network.Limits {
 	l := network.Limits{
-		MaxConnections:               limit(cfg.Int("max.connections")),
-		MaxConnectionsPerIP:          limit(cfg.Int("max.connections.per.ip")),
+		MaxConnections:               network.AtMost(int(cfg.Int("max.connections"))),
+		MaxConnectionsPerIP:          network.AtMost(int(cfg.Int("max.connections.per.ip"))),
 		MaxConnectionsPerIPOverrides: cfg.MaxConnectionsPerIPOverrides(),
-		ByListener:                   map[string]int{},
+		ByListener:                   map[string]network.Limit{},
 	}
 	for _, e := range cfg.Listeners() {
-		if text, given := cfg.Original("listener.name." + strings.ToLower(e.Listener) + ".max.connections"); given {
-			if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32); err == nil {
-				l.ByListener[e.Listener] = limit(int32(n))
-			}
-		}
+		l.ByListener[e.Listener] = listenerLimit(cfg, e.Listener)
 	}
 	return l
 }
 
-// limit turns Kafka's "no limit", the largest number, into network's 0.
-func limit(n int32) int {
-	if n == 1<<31-1 {
-		return 0
+// listenerLimit is listener.name.X.max.connections. A listener without one has,
+// as in Kafka, the limit of the whole broker for its own too.
+func listenerLimit(cfg *settings.Config, listener string) network.Limit {
+	const key = "max.connections"
+	text, _ := cfg.ListenerValue(listener, key)
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32)
+	if err != nil {
+		n = int64(cfg.Int(key))
 	}
-	return int(n)
+	return network.AtMost(int(n))
 }
 
 func storageOptions(cfg *settings.Config) storage.Options {

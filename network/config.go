@@ -21,12 +21,13 @@ type Config struct {
 	// Backlog is how many connections may wait to be accepted on a listener; 0
 	// leaves it to the operating system (socket.listen.backlog.size).
 	Backlog int
-	// MaxConnections over all listeners; 0: no limit (max.connections). At the
-	// limit new connections wait; one on the inter-broker listener makes an idle
-	// one of another listener close.
-	MaxConnections int
-	// MaxConnectionsPerIP; 0: no limit (max.connections.per.ip). More are closed at accept.
-	MaxConnectionsPerIP int
+	// MaxConnections over all listeners (max.connections). At the limit new
+	// connections wait; where there are other listeners, one on the inter-broker
+	// listener makes an idle one of those close instead.
+	MaxConnections Limit
+	// MaxConnectionsPerIP for hosts without an override (max.connections.per.ip).
+	// More are closed at accept.
+	MaxConnectionsPerIP Limit
 	// MaxConnectionsPerIPOverrides by host name or address; 0 refuses all
 	// (max.connections.per.ip.overrides).
 	MaxConnectionsPerIPOverrides map[string]int
@@ -55,10 +56,11 @@ type Listener struct {
 	Privileged bool
 	// ControlPlane marks the dedicated control plane listener, for log lines.
 	ControlPlane bool
-	// InterBroker marks the listener that keeps working at MaxConnections.
+	// InterBroker marks the listener that keeps working at Config.MaxConnections
+	// where there are others.
 	InterBroker bool
-	// MaxConnections on this listener; 0: no limit (listener.name.X.max.connections).
-	MaxConnections int
+	// MaxConnections on this listener (listener.name.X.max.connections).
+	MaxConnections Limit
 	// Listen opens the socket; nil: TCP. Tests hand in one in memory.
 	Listen func(address string) (net.Listener, error)
 	// Open turns an accepted connection into one whose peer is known: it may

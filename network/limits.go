@@ -6,13 +6,27 @@ import (
 	"sync"
 )
 
+// Limit is the largest number of connections that may be open at once. The zero
+// Limit allows any number.
+type Limit struct {
+	limited bool
+	most    int
+}
+
+// AtMost returns the limit of n connections; AtMost(0) allows none.
+func AtMost(n int) Limit { return Limit{limited: true, most: n} }
+
+// reachedBy reports whether no connection may be added to n open ones.
+func (l Limit) reachedBy(n int) bool { return l.limited && n >= l.most }
+
 // limits counts connections and holds them to the configured numbers.
 type limits struct {
 	mu        sync.Mutex
-	total     int                    // guarded by mu
-	perIP     int                    // guarded by mu
-	overrides map[string]int         // by address; guarded by mu
+	total     Limit                  // guarded by mu
+	perIP     Limit                  // guarded by mu
+	overrides map[string]Limit       // by address; guarded by mu
 	freed     sync.Cond              // on mu
+	listeners int                    // that are not removed; guarded by mu
 	open      int                    // guarded by mu
 	byName    map[*boundListener]int // guarded by mu
 	byHost    map[string]int         // guarded by mu
@@ -32,14 +46,14 @@ func (e *tooManyError) Error() string {
 func newLimits(cfg *Config) (*limits, error) {
 	overrides, err := overridesByAddress(cfg.MaxConnectionsPerIPOverrides)
 	l := &limits{total: cfg.MaxConnections, perIP: cfg.MaxConnectionsPerIP,
-		overrides: overrides, byName: map[*boundListener]int{}, byHost: map[string]int{}}
+		overrides: overrides, listeners: len(cfg.Listeners), byName: map[*boundListener]int{}, byHost: map[string]int{}}
 	l.freed.L = &l.mu
 	return l, err
 }
 
 // overridesByAddress looks the hosts up that are given by name.
-func overridesByAddress(byHost map[string]int) (map[string]int, error) {
-	overrides := map[string]int{}
+func overridesByAddress(byHost map[string]int) (map[string]Limit, error) {
+	overrides := map[string]Limit{}
 	for host, limit := range byHost {
 		addresses := []string{host}
 		if net.ParseIP(host) == nil {
@@ -50,7 +64,7 @@ func overridesByAddress(byHost map[string]int) (map[string]int, error) {
 			addresses = found
 		}
 		for _, a := range addresses {
-			overrides[net.ParseIP(a).String()] = limit
+			overrides[net.ParseIP(a).String()] = AtMost(limit)
 		}
 	}
 	return overrides, nil
@@ -59,10 +73,10 @@ func overridesByAddress(byHost map[string]int) (map[string]int, error) {
 // Limits are the numbers of connections that may change while a Server runs;
 // see Config for what they mean.
 type Limits struct {
-	MaxConnections               int
-	MaxConnectionsPerIP          int
+	MaxConnections               Limit
+	MaxConnectionsPerIP          Limit
 	MaxConnectionsPerIPOverrides map[string]int
-	ByListener                   map[string]int // Listener.MaxConnections by name
+	ByListener                   map[string]Limit // Listener.MaxConnections by name
 }
 
 // SetLimits puts other limits in force. Connections above them stay open; new
@@ -84,9 +98,9 @@ func (s *Server) SetLimits(to Limits) error {
 }
 
 // admit counts a new connection. While its listener or the broker is full it
-// waits; makeRoom is called first when the broker is full and the connection
-// came in between brokers, which are let in at once. It fails when the
-// host has too many, and with net.ErrClosed when the server stops.
+// waits; makeRoom is called first when the broker is full and the listener is
+// protected, whose connections are let in at once. It fails when the host has
+// too many, and with net.ErrClosed when the server stops.
 func (l *limits) admit(b *boundListener, host string, makeRoom func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,13 +111,13 @@ func (l *limits) admit(b *boundListener, host string, makeRoom func()) error {
 		return net.ErrClosed
 	}
 	limit, ok := l.overrides[host]
-	if !ok && l.perIP > 0 {
-		limit, ok = l.perIP, true
+	if !ok {
+		limit = l.perIP
 	}
-	if ok && l.byHost[host] >= limit {
-		return &tooManyError{host, limit}
+	if limit.reachedBy(l.byHost[host]) {
+		return &tooManyError{host, limit.most}
 	}
-	if l.total > 0 && l.open >= l.total {
+	if l.total.reachedBy(l.open) {
 		makeRoom()
 	}
 	l.open++
@@ -113,11 +127,13 @@ func (l *limits) admit(b *boundListener, host string, makeRoom func()) error {
 }
 
 func (l *limits) fullLocked(b *boundListener) bool {
-	if b.MaxConnections > 0 && l.byName[b] >= b.MaxConnections {
-		return true
-	}
-	return l.total > 0 && l.open >= l.total && !b.InterBroker
+	return b.MaxConnections.reachedBy(l.byName[b]) || l.total.reachedBy(l.open) && !l.protectedLocked(b)
 }
+
+// protectedLocked reports whether a full broker still lets connections of b in:
+// the inter-broker listener is protected from those of other listeners, so it is
+// not where it is the only one (Kafka's ConnectionQuotas.protectedListener).
+func (l *limits) protectedLocked(b *boundListener) bool { return b.InterBroker && l.listeners > 1 }
 
 func (l *limits) release(b *boundListener, host string) {
 	l.mu.Lock()
@@ -132,11 +148,21 @@ func (l *limits) release(b *boundListener, host string) {
 	l.freed.Broadcast()
 }
 
-// remove lets nobody else in by a listener.
+// add counts a further listener.
+func (l *limits) add() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.listeners++
+	l.freed.Broadcast() // the inter-broker listener may be protected now
+}
+
+// remove lets no further connection in by a listener. It must be called at most
+// once for each.
 func (l *limits) remove(b *boundListener) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b.removed = true
+	l.listeners--
 	l.freed.Broadcast()
 }
 

@@ -213,7 +213,7 @@ func TestAHandlerThatNeverReturnsIsReported(t *testing.T) {
 
 func TestMoreConnectionsThanAnAddressMayHaveAreRefused(t *testing.T) {
 	var log logBuffer
-	s := start(t, Config{Log: logTo(&log), MaxConnectionsPerIP: 2}, echo)
+	s := start(t, Config{Log: logTo(&log), MaxConnectionsPerIP: AtMost(2)}, echo)
 	first := dial(t, s)
 	dial(t, s)
 	eventually(t, "two connections", func() bool { return s.Stats().Connections == 2 })
@@ -233,7 +233,7 @@ func TestMoreConnectionsThanAnAddressMayHaveAreRefused(t *testing.T) {
 }
 
 func TestAnAddressMayHaveALimitOfItsOwn(t *testing.T) {
-	s := start(t, Config{MaxConnectionsPerIP: 100, MaxConnectionsPerIPOverrides: map[string]int{"localhost": 0}}, echo)
+	s := start(t, Config{MaxConnectionsPerIP: AtMost(100), MaxConnectionsPerIPOverrides: map[string]int{"localhost": 0}}, echo)
 	if !closed(t, dial(t, s)) {
 		t.Fatal("a forbidden address got in")
 	}
@@ -244,7 +244,7 @@ func TestAnAddressMayHaveALimitOfItsOwn(t *testing.T) {
 }
 
 func TestAFullBrokerLetsNewConnectionsWait(t *testing.T) {
-	s := start(t, Config{MaxConnections: 1}, echo)
+	s := start(t, Config{MaxConnections: AtMost(1)}, echo)
 	first, second := dial(t, s), dial(t, s)
 	write(t, first, frame(protocol.Metadata, 1, 1, nil))
 	answerOf(t, first)
@@ -259,7 +259,7 @@ func TestAFullBrokerLetsNewConnectionsWait(t *testing.T) {
 }
 
 func TestAFullBrokerMakesRoomForBrokers(t *testing.T) {
-	s := start(t, Config{MaxConnections: 1, Listeners: []Listener{
+	s := start(t, Config{MaxConnections: AtMost(1), Listeners: []Listener{
 		{Name: "PLAINTEXT", Host: "127.0.0.1"}, {Name: "INTERNAL", Host: "127.0.0.1", InterBroker: true, Privileged: true}}}, echo)
 	client := dial(t, s)
 	write(t, client, frame(protocol.Metadata, 1, 1, nil))
@@ -276,6 +276,81 @@ func TestAFullBrokerMakesRoomForBrokers(t *testing.T) {
 	if n := s.ConnectionCounts(); n["INTERNAL"] != 1 || n["PLAINTEXT"] != 0 {
 		t.Fatalf("%v", n)
 	}
+}
+
+// crowd dials a listener in memory n times, each connection sending one
+// request, and returns how many the server let in. It must run in a bubble.
+func crowd(t *testing.T, s *Server, l *memnet.Listener, n int) int64 {
+	t.Helper()
+	before := s.Stats().Requests
+	for range n {
+		go func() {
+			c, err := l.Dial(t.Context())
+			if err != nil {
+				return // the listener is full
+			}
+			if _, err := c.Write(frame(protocol.Metadata, 1, 1, nil)); err != nil {
+				return // refused
+			}
+			_, _, _ = readAnswer(c)
+			<-t.Context().Done()
+			c.Close()
+		}()
+	}
+	synctest.Wait()
+	return s.Stats().Requests - before
+}
+
+func TestALimitOfZeroLetsNoConnectionIn(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		own  Limit // of the listener
+		want int64
+	}{
+		{"no limit", Config{}, Limit{}, 3},
+		{"max.connections", Config{MaxConnections: AtMost(0)}, Limit{}, 0},
+		{"max.connections.per.ip", Config{MaxConnectionsPerIP: AtMost(0)}, Limit{}, 0},
+		{"listener.name.X.max.connections", Config{}, AtMost(0), 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := memnet.Listen("memory:9092")
+				c.cfg.Listeners = []Listener{{Name: "PLAINTEXT", MaxConnections: c.own, Listen: func(string) (net.Listener, error) { return l, nil }}}
+				s := start(t, c.cfg, echo)
+				if n := crowd(t, s, l, 3); n != c.want {
+					t.Errorf("%d connections were served, want %d", n, c.want)
+				}
+			})
+		})
+	}
+}
+
+// As in Kafka (ConnectionQuotas.protectedListener) the inter-broker listener is
+// let in on a full broker only while there is another listener.
+func TestTheInterBrokerListenerIsProtectedOnlyBesideAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		brokers, clients := memnet.Listen("memory:9092"), memnet.Listen("memory:9093")
+		s := start(t, Config{MaxConnections: AtMost(2), Listeners: []Listener{
+			{Name: "INTERNAL", InterBroker: true, Privileged: true, Listen: func(string) (net.Listener, error) { return brokers, nil }}}}, echo)
+		if n := crowd(t, s, brokers, 6); n != 2 {
+			t.Fatalf("%d connections of the only listener were served, want 2", n)
+		}
+		if err := s.AddListener(Listener{Name: "PLAINTEXT", Listen: func(string) (net.Listener, error) { return clients, nil }}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := s.Stats().Connections; n != 6 {
+			t.Fatalf("%d connections are open beside another listener, want all 6", n)
+		}
+		if n := crowd(t, s, clients, 2); n != 0 {
+			t.Fatalf("%d connections of the other listener were served by a full broker", n)
+		}
+		s.RemoveListener("PLAINTEXT")
+		if n := crowd(t, s, brokers, 2); n != 0 {
+			t.Errorf("%d connections were served after the other listener had gone, want none", n)
+		}
+	})
 }
 
 func TestBindNamesThePortInUse(t *testing.T) {

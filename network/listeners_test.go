@@ -56,7 +56,7 @@ func TestLimitsChangeWhileTheServerRuns(t *testing.T) {
 	first := dial(t, s)
 	write(t, first, frame(protocol.Metadata, 1, 1, nil))
 	answerOf(t, first)
-	if err := s.SetLimits(Limits{MaxConnectionsPerIP: 1}); err != nil {
+	if err := s.SetLimits(Limits{MaxConnectionsPerIP: AtMost(1)}); err != nil {
 		t.Fatal(err)
 	}
 	if !closed(t, dial(t, s)) {
@@ -65,7 +65,7 @@ func TestLimitsChangeWhileTheServerRuns(t *testing.T) {
 	if err := s.SetLimits(Limits{MaxConnectionsPerIPOverrides: map[string]int{"no such host": 1}}); err == nil {
 		t.Error("a host without an address is taken")
 	}
-	if err := s.SetLimits(Limits{MaxConnections: 1}); err != nil {
+	if err := s.SetLimits(Limits{MaxConnections: AtMost(1)}); err != nil {
 		t.Fatal(err)
 	}
 	waiting := dial(t, s)

@@ -204,6 +204,7 @@ func (s *Server) AddListener(l Listener) error {
 	s.mu.Lock()
 	s.listeners = append(s.listeners, b)
 	s.mu.Unlock()
+	s.limits.add()
 	s.open(b)
 	if s.stopping.Load() { // it may have looked before
 		b.socket.Close()
