@@ -62,7 +62,7 @@ func BenchmarkCheckAppend(b *testing.B) {
 	b.SetBytes(int64(len(set)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := CheckAppend(set, Check{Origin: FromClient, TopicPartition: "t-0"}); err != nil {
+		if _, err := CheckAppend(set, Check{Origin: FromClient, TopicPartition: "t-0", MaxBatchSize: len(set)}); err != nil {
 			b.Fatal(err)
 		}
 	}

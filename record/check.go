@@ -20,7 +20,7 @@ const (
 type Check struct {
 	Origin           Origin
 	TopicPartition   string // as messages name it: topic-partition
-	MaxBatchSize     int    // max.message.bytes; 0: no limit, as for a follower
+	MaxBatchSize     int    // max.message.bytes; no limit on what comes FromReplication
 	LeaderEpoch      int32  // of the leader, or of the fetch a follower made
 	RequireMonotonic bool   // offsets are taken as given: they must rise
 }
@@ -104,7 +104,7 @@ func CheckAppend(set []byte, c Check) (Checked, error) {
 }
 
 func (c Check) checkBatch(b Batch) error {
-	if c.MaxBatchSize > 0 && len(b) > c.MaxBatchSize {
+	if c.Origin != FromReplication && len(b) > c.MaxBatchSize {
 		return protocol.Errorf(protocol.MessageTooLarge,
 			"The record batch size in the append to %s is %d bytes which exceeds the maximum configured value of %d.",
 			c.TopicPartition, len(b), c.MaxBatchSize)

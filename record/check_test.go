@@ -32,11 +32,11 @@ func TestCheckAppend(t *testing.T) {
 		!strings.Contains(err.Error(), "Out of order offsets") {
 		t.Errorf("%v", err)
 	}
-	if got, err := CheckAppend(out, Check{Origin: FromCoordinator}); err != nil || got.Monotonic {
+	if got, err := CheckAppend(out, Check{Origin: FromCoordinator, MaxBatchSize: 1000}); err != nil || got.Monotonic {
 		t.Errorf("offsets that the leader will assign: %+v, %v", got, err)
 	}
 	legacy := made(t, batchOf(1, Gzip), 4)
-	if got, err := CheckAppend(legacy, Check{}); err != nil || got.FirstOffset != NoOffset || got.FirstOrLastOffsetOfFirstBatch() != 3 || got.LastLeaderEpoch != NoLeaderEpoch {
+	if got, err := CheckAppend(legacy, Check{MaxBatchSize: 1000}); err != nil || got.FirstOffset != NoOffset || got.FirstOrLastOffsetOfFirstBatch() != 3 || got.LastLeaderEpoch != NoLeaderEpoch {
 		t.Errorf("a wrapper: %+v, %v", got, err)
 	}
 	if got, err := CheckAppend(nil, Check{}); err != nil || got.ValidBytes != 0 || got.LastOffset != NoOffset {
@@ -65,14 +65,16 @@ func TestCheckAppendRefuses(t *testing.T) {
 		code  protocol.ErrorCode
 		text  string
 	}{
-		{"base offset", based, Check{}, protocol.InvalidRecord, "The baseOffset of the record batch in the append to t-0 should be 0, but it is 5"},
+		{"base offset", based, Check{MaxBatchSize: 1000}, protocol.InvalidRecord, "The baseOffset of the record batch in the append to t-0 should be 0, but it is 5"},
 		{"size", good(), Check{MaxBatchSize: 100}, protocol.MessageTooLarge,
 			fmt.Sprintf("The record batch size in the append to t-0 is %d bytes which exceeds the maximum configured value of 100.", len(good()))},
-		{"checksum", crc, Check{}, protocol.CorruptMessage, fmt.Sprintf("Record is corrupt (stored crc = %d) in topic partition t-0.", Batch(crc).CRC())},
-		{"codec", resum(codec7), Check{}, protocol.UnknownServerError, "Unknown compression type id: 7"},
-		{"magic", magic3, Check{}, protocol.CorruptMessage, "Invalid magic found in record: 3"},
-		{"size below v0", small, Check{}, protocol.CorruptMessage, "Record size 13 is less than the minimum record overhead (14)"},
-		{"size below v2", short, Check{}, protocol.CorruptMessage, "smaller than the minimum allowed overhead 61"},
+		{"size where none is allowed", good(), Check{Origin: FromCoordinator}, protocol.MessageTooLarge,
+			fmt.Sprintf("The record batch size in the append to t-0 is %d bytes which exceeds the maximum configured value of 0.", len(good()))},
+		{"checksum", crc, Check{MaxBatchSize: 1000}, protocol.CorruptMessage, fmt.Sprintf("Record is corrupt (stored crc = %d) in topic partition t-0.", Batch(crc).CRC())},
+		{"codec", resum(codec7), Check{MaxBatchSize: 1000}, protocol.UnknownServerError, "Unknown compression type id: 7"},
+		{"magic", magic3, Check{MaxBatchSize: 1000}, protocol.CorruptMessage, "Invalid magic found in record: 3"},
+		{"size below v0", small, Check{MaxBatchSize: 1000}, protocol.CorruptMessage, "Record size 13 is less than the minimum record overhead (14)"},
+		{"size below v2", short, Check{MaxBatchSize: 1000}, protocol.CorruptMessage, "smaller than the minimum allowed overhead 61"},
 	} {
 		c.check.TopicPartition = "t-0"
 		if _, err := CheckAppend(c.set, c.check); protocol.CodeOf(err) != c.code || err == nil || !strings.Contains(err.Error(), c.text) {

@@ -32,7 +32,7 @@ type fetcherKey struct{ leader, id int32 }
 
 func newFetcherManager(m *Manager) *fetcherManager {
 	return &fetcherManager{m: m, log: kafkalog.For(m.cfg.Logger, "kafka.server.ReplicaFetcherManager"),
-		perLeader: m.opts.Fetchers, fetchers: map[fetcherKey]*fetcher{}, failed: map[TopicPartition]struct{}{}}
+		perLeader: max(m.opts.Fetchers, 1), fetchers: map[fetcherKey]*fetcher{}, failed: map[TopicPartition]struct{}{}}
 }
 
 // follow starts to fetch the partitions from the leaders of their roles.

@@ -98,22 +98,32 @@ func (m *Manager) Start() {
 
 func (m *Manager) periodically(ctx context.Context) {
 	defer close(m.done)
-	checkpoint := time.NewTicker(m.opts.CheckpointInterval)
-	defer checkpoint.Stop()
-	lag := time.NewTicker(m.opts.LagMax / 2)
-	defer lag.Stop()
+	checkpoint, stopCheckpoint := ticks(m.opts.CheckpointInterval)
+	defer stopCheckpoint()
+	lag, stopLag := ticks(m.opts.LagMax / 2)
+	defer stopLag()
 	for {
 		select {
-		case <-checkpoint.C:
+		case <-checkpoint:
 			if m.checkpointing.Load() {
 				m.CheckpointHighWatermarks()
 			}
-		case <-lag.C:
+		case <-lag:
 			m.ShrinkISRs()
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// ticks returns a channel that receives once a period, and what stops it. A
+// period of 0 or less, which Kafka's scheduler does not repeat, never ticks.
+func ticks(period time.Duration) (<-chan time.Time, func()) {
+	if period <= 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(period)
+	return t.C, t.Stop
 }
 
 // StopFetchers ends the following of other brokers and keeps it from starting

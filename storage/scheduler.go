@@ -55,11 +55,14 @@ func (s *scheduler) after(delay time.Duration, p *pool, f func()) {
 }
 
 // every runs f on the pool after the initial delay and then again a period
-// after each end, so that runs of one f never overlap.
+// after each end, so that runs of one f never overlap. As in Kafka's scheduler a
+// period of 0 or less means once only.
 func (s *scheduler) every(initial, period time.Duration, p *pool, f func()) {
 	s.after(initial, p, func() {
 		f()
-		s.every(period, period, p, f)
+		if period > 0 {
+			s.every(period, period, p, f)
+		}
 	})
 }
 
