@@ -149,8 +149,9 @@ func (f *fetcher) epochsTold(asked map[TopicPartition]following, resp *kmsg.Offs
 // lookups carry our leader epoch: the answer of somebody who does not lead any
 // more must not make us drop the log (KAFKA-2143).
 func (f *fetcher) outOfRange(id TopicPartition, ask PartitionAsk) {
-	f.leaderOffset(id, ask, LatestOffset, func(latest int64) {
-		f.leaderOffset(id, ask, EarliestOffset, func(earliest int64) { f.reposition(id, ask, latest, earliest) })
+	epoch := ask.CurrentLeaderEpoch
+	f.leaderOffset(id, epoch, LatestOffset, func(latest int64) {
+		f.leaderOffset(id, epoch, EarliestOffset, func(earliest int64) { f.reposition(id, ask, latest, earliest) })
 	})
 }
 
@@ -186,13 +187,13 @@ func (f *fetcher) reposition(id TopicPartition, ask PartitionAsk, latest, earlie
 }
 
 // leaderOffset asks the leader for one offset, as a replica: up to its log end.
-func (f *fetcher) leaderOffset(id TopicPartition, ask PartitionAsk, timestamp int64, told func(offset int64)) {
+func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, told func(offset int64)) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.Version = f.m.opts.PeerVersions.ListOffsets
 	req.IsolationLevel = 0
 	req.ReplicaID = f.m.opts.BrokerID
 	q := kmsg.NewListOffsetsRequestTopicPartition()
-	q.Partition, q.CurrentLeaderEpoch, q.Timestamp, q.MaxNumOffsets = id.Partition, ask.CurrentLeaderEpoch, timestamp, 1
+	q.Partition, q.CurrentLeaderEpoch, q.Timestamp, q.MaxNumOffsets = id.Partition, epoch, timestamp, 1
 	t := kmsg.NewListOffsetsRequestTopic()
 	t.Topic, t.Partitions = id.Topic, []kmsg.ListOffsetsRequestTopicPartition{q}
 	req.Topics = append(req.Topics, t)
@@ -202,7 +203,7 @@ func (f *fetcher) leaderOffset(id TopicPartition, ask PartitionAsk, timestamp in
 			offset, err = f.offsetIn(resp.(*kmsg.ListOffsetsResponse), id)
 		}
 		if err != nil {
-			f.offsetRefused(id, ask, err)
+			f.offsetRefused(id, err)
 			return
 		}
 		told(offset)
@@ -210,13 +211,10 @@ func (f *fetcher) leaderOffset(id TopicPartition, ask PartitionAsk, timestamp in
 }
 
 // offsetRefused ends a lookup that failed: it begins again, with a fetch, after
-// the back-off time, or, where the leader has a newer epoch, in that.
-func (f *fetcher) offsetRefused(id TopicPartition, ask PartitionAsk, err error) {
+// the back-off time.
+func (f *fetcher) offsetRefused(id TopicPartition, err error) {
 	switch protocol.CodeOf(err) {
-	case protocol.FencedLeaderEpoch:
-		f.withFollowing(id, ask.CurrentLeaderEpoch, ask.FetchOffset, func(*following) error { return err })
-		return
-	case protocol.UnknownTopicOrPartition, protocol.UnknownLeaderEpoch, protocol.NotLeaderOrFollower:
+	case protocol.UnknownTopicOrPartition, protocol.UnknownLeaderEpoch, protocol.NotLeaderOrFollower, protocol.FencedLeaderEpoch:
 		f.m.fetchLog.Infof("%s Could not fetch offset for %s due to error: %v", f.name, name(id), err)
 	default:
 		f.m.fetchLog.Errorf("%s Error getting offset for partition %s: %v", f.name, name(id), err)

@@ -169,22 +169,34 @@ func TestAFollowerWithAnOlderEpochThanItsLeaderAwaitsTheController(t *testing.T)
 	}
 }
 
-func TestALookupAtALeaderOfANewerEpochAwaitsTheController(t *testing.T) {
-	l := playLeader(t)
-	l.nextFetch().fail(protocol.OffsetOutOfRange)
-	l.logged()
+func TestALookupThatFailedBeginsAgainWithAFetch(t *testing.T) {
+	for code, level := range map[protocol.ErrorCode]string{protocol.FencedLeaderEpoch: "INFO ", protocol.NotLeaderOrFollower: "INFO ",
+		protocol.UnknownLeaderEpoch: "INFO ", protocol.UnknownTopicOrPartition: "INFO ", protocol.KafkaStorageError: "ERROR "} {
+		l := playLeader(t)
+		l.nextFetch().fail(protocol.OffsetOutOfRange)
+		l.logged()
+		l.answerOffset(0, code)
+		if got := l.logged(); len(got) != 1 || !strings.HasPrefix(got[0], level+fetcherOfTwo) {
+			t.Errorf("%s: logged %q, want one line of level %s", code.Name(), got, level)
+		}
+		l.pauses()
+		l.nextFetch()
+	}
+}
+
+// answerOffset answers the lookup that the fetcher sends now.
+func (l *playedLeader) answerOffset(offset int64, code protocol.ErrorCode) {
+	l.t.Helper()
 	req, answered := l.next()
+	if _, ok := req.(*kmsg.ListOffsetsRequest); !ok {
+		l.t.Fatalf("asks %T, want a lookup of an offset", req)
+	}
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+	resp.Version = req.GetVersion()
 	p := kmsg.NewListOffsetsResponseTopicPartition()
-	p.ErrorCode = int16(protocol.FencedLeaderEpoch)
+	p.ErrorCode, p.Offset = int16(code), offset
 	resp.Topics = []kmsg.ListOffsetsResponseTopic{{Topic: testTopic, Partitions: []kmsg.ListOffsetsResponseTopicPartition{p}}}
 	answered(resp, nil)
-	if got := l.logged(); len(got) != 2 || !strings.HasPrefix(got[0], "INFO "+fetcherOfTwo+"Partition t-0 has an older epoch (3)") {
-		t.Errorf("logged %q", got)
-	}
-	if req, _, _ := l.follower.Next(); req != nil {
-		t.Errorf("asks %T before the controller announced the epoch", req)
-	}
 }
 
 func TestErrorsOfAPartitionAreLoggedByTheirWeight(t *testing.T) {
