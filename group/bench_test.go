@@ -52,8 +52,8 @@ func BenchmarkLoad(b *testing.B) {
 // discardTopic takes every append.
 type discardTopic struct{ *fakeTopic }
 
-func (discardTopic) Append(int32, []byte, *storage.Verification, int16) (first, end int64, err error) {
-	return 0, 1, nil
+func (discardTopic) Append(int32, []byte, *storage.Verification, int16) (replication.Written, error) {
+	return replication.Written{End: 1}, nil
 }
 
 func (discardTopic) Verify(*replication.Transaction, <-chan struct{}) (*storage.Verification, error) {

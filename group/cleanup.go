@@ -99,7 +99,7 @@ func (c *Coordinator) appendTombstones(partition int32, keys [][]byte) error {
 		if err != nil {
 			return err
 		}
-		if _, _, err := c.topic.Append(partition, batch, nil, 0); err != nil {
+		if _, err := c.topic.Append(partition, batch, nil, 0); err != nil {
 			return err
 		}
 	}

@@ -92,13 +92,13 @@ func (c *Coordinator) commit(e *entry, req *CommitRequest, codes []protocol.Erro
 		c.log.Warnf("[GroupCoordinator %d]: group: %s with leader: %s has received offset commits from consumers as well as transactional producers. Mixing both types of offset commits will generally result in surprises and should be avoided.",
 			c.opts.BrokerID, e.group.ID, e.group.leader)
 	}
-	first, end, settle, err := c.appendCommits(e, commits, req.Txn)
+	written, settle, err := c.appendCommits(e, commits, req.Txn)
 	e.mu.Unlock()
 	if err == nil {
-		err = c.awaitReplicated(e.partition, end, c.opts.CommitTimeout)
+		err = c.awaitReplicated(e.partition, written, c.opts.CommitTimeout)
 	}
 	e.mu.Lock()
-	settle(first, err == nil)
+	settle(written.First, err == nil)
 	e.mu.Unlock()
 	c.counts.commits.Add(int64(len(commits)))
 	return commitError(err)
@@ -131,7 +131,7 @@ func (c *Coordinator) TooLong(metadata string) bool {
 
 // appendCommits stages and appends; settle tells the group what became of it.
 // e.mu is held, and must be for settle.
-func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (first, end int64, settle func(first int64, ok bool), err error) {
+func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (written replication.Written, settle func(first int64, ok bool), err error) {
 	g := e.group
 	if txn != nil {
 		c.txns.add(txn.ProducerID, e)
@@ -143,14 +143,14 @@ func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (first
 	}
 	batch, err := c.commitBatch(g.ID, commits, txn)
 	if err != nil {
-		return 0, 0, settle, err
+		return replication.Written{}, settle, err
 	}
 	var verified *storage.Verification
 	if txn != nil {
 		verified = txn.verified
 	}
-	first, end, err = c.topic.Append(e.partition, batch, verified, c.opts.CommitAcks)
-	return first, end, settle, err
+	written, err = c.topic.Append(e.partition, batch, verified, c.opts.CommitAcks)
+	return written, settle, err
 }
 
 // commitError is what a failed append of offsets means for who commits.

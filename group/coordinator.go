@@ -22,16 +22,17 @@ const TopicName = "__consumer_offsets"
 // OffsetsTopic is the replicas of the offsets topic on this broker; Replicas
 // makes one.
 type OffsetsTopic interface {
-	// Append appends a batch as the partition's leader and returns the offset of
-	// its first record and the one after its last. verified is of Verify.
-	Append(partition int32, batch []byte, verified *storage.Verification, acks int16) (first, end int64, err error)
+	// Append appends a batch as the partition's leader and returns where it is.
+	// verified is of Verify.
+	Append(partition int32, batch []byte, verified *storage.Verification, acks int16) (replication.Written, error)
 	// Verify asks the transaction's coordinator whether it knows of the one
 	// partition named, where the transaction is not open in its log already
 	// (KIP-890). An error is the code of the refusal.
 	Verify(t *replication.Transaction, done <-chan struct{}) (*storage.Verification, error)
-	// AwaitReplicated blocks until everything below end is on all in-sync
-	// replicas, for at most timeout (REQUEST_TIMED_OUT) or until done is closed.
-	AwaitReplicated(partition int32, end int64, timeout time.Duration, done <-chan struct{}) error
+	// AwaitReplicated blocks until what Append wrote is on all in-sync replicas, for
+	// at most timeout (REQUEST_TIMED_OUT) or until done is closed. A leadership that
+	// was lost since is NOT_LEADER_OR_FOLLOWER, also where it was won again.
+	AwaitReplicated(partition int32, w replication.Written, timeout time.Duration, done <-chan struct{}) error
 	// Log returns the log of a partition that this broker leads; nil otherwise.
 	Log(partition int32) Log
 }
@@ -298,8 +299,8 @@ func (c *Coordinator) deliver(e *entry, effects *Effects) {
 
 // storing is a group record that was appended.
 type storing struct {
-	store *Store
-	end   int64
+	store   *Store
+	written replication.Written
 }
 
 // appendStore appends the record that the effects ask for. Where that fails the
@@ -316,9 +317,9 @@ func (c *Coordinator) appendStore(e *entry, effects *Effects) *storing {
 	value := c.formats.appendGroup(nil, e.group, s)
 	batch, err := c.batch([]keyValue{{key, value}})
 	if err == nil {
-		var end int64
-		if _, end, err = c.topic.Append(e.partition, batch, nil, c.opts.CommitAcks); err == nil {
-			return &storing{s, end}
+		var written replication.Written
+		if written, err = c.topic.Append(e.partition, batch, nil, c.opts.CommitAcks); err == nil {
+			return &storing{s, written}
 		}
 	}
 	more := e.group.Stored(time.Now(), s, c.storeError(e, err))
@@ -331,23 +332,23 @@ func (c *Coordinator) appendStore(e *entry, effects *Effects) *storing {
 // awaitStored tells the group when its record is on all in-sync replicas:
 // at once where it is already.
 func (c *Coordinator) awaitStored(e *entry, s *storing) {
-	err := c.awaitReplicated(e.partition, s.end, 0)
+	err := c.awaitReplicated(e.partition, s.written, 0)
 	if !errors.Is(err, protocol.RequestTimedOut) {
 		c.stored(e, s, err)
 		return
 	}
-	c.spawn(func() { c.stored(e, s, c.awaitReplicated(e.partition, s.end, c.opts.CommitTimeout)) })
+	c.spawn(func() { c.stored(e, s, c.awaitReplicated(e.partition, s.written, c.opts.CommitTimeout)) })
 }
 
 func (c *Coordinator) stored(e *entry, s *storing, err error) {
 	c.step(e, func(g *Group, now time.Time) *Effects { return g.Stored(now, s.store, c.storeError(e, err)) })
 }
 
-func (c *Coordinator) awaitReplicated(partition int32, end int64, timeout time.Duration) error {
+func (c *Coordinator) awaitReplicated(partition int32, w replication.Written, timeout time.Duration) error {
 	if c.opts.CommitAcks != -1 {
 		return nil
 	}
-	return c.topic.AwaitReplicated(partition, end, timeout, c.done)
+	return c.topic.AwaitReplicated(partition, w, timeout, c.done)
 }
 
 // storeError is what a failed append of a group's record means for its members.

@@ -44,21 +44,21 @@ func (f *fakeTopic) Verify(*replication.Transaction, <-chan struct{}) (*storage.
 	return nil, f.refusal
 }
 
-func (f *fakeTopic) Append(partition int32, batch []byte, _ *storage.Verification, _ int16) (first, end int64, err error) {
+func (f *fakeTopic) Append(partition int32, batch []byte, _ *storage.Verification, _ int16) (replication.Written, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.appendErr != nil {
-		return 0, 0, f.appendErr
+		return replication.Written{}, f.appendErr
 	}
-	first = f.ends[partition]
+	first := f.ends[partition]
 	b := record.Batch(slices.Clone(batch))
 	b.SetLastOffset(first + b.LastOffset() - b.BaseOffset())
 	f.logs[partition] = append(f.logs[partition], b...)
 	f.ends[partition] = b.NextOffset()
-	return first, b.NextOffset(), nil
+	return replication.Written{First: first, End: b.NextOffset()}, nil
 }
 
-func (f *fakeTopic) AwaitReplicated(_ int32, _ int64, timeout time.Duration, done <-chan struct{}) error {
+func (f *fakeTopic) AwaitReplicated(_ int32, _ replication.Written, timeout time.Duration, done <-chan struct{}) error {
 	f.mu.Lock()
 	hold, err := f.hold, f.replicated
 	f.mu.Unlock()
@@ -477,7 +477,7 @@ func TestTransactionalOffsetsHoldOnceTheTransactionDoes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, _, err := topic.Append(0, marker, nil, -1); err != nil {
+			if _, err := topic.Append(0, marker, nil, -1); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -622,7 +622,7 @@ func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := topic.Append(0, batch, nil, -1); err != nil {
+		if _, err := topic.Append(0, batch, nil, -1); err != nil {
 			t.Fatal(err)
 		}
 	}

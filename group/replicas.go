@@ -18,24 +18,20 @@ func (r replicas) Verify(t *replication.Transaction, done <-chan struct{}) (*sto
 	return r.manager().VerifyTransaction(t, done)
 }
 
-func (r replicas) Append(partition int32, batch []byte, verified *storage.Verification, acks int16) (first, end int64, err error) {
+func (r replicas) Append(partition int32, batch []byte, verified *storage.Verification, acks int16) (replication.Written, error) {
 	p, err := r.manager().Partition(TopicName, partition)
 	if err != nil {
-		return 0, 0, err
+		return replication.Written{}, err
 	}
-	info, err := p.AppendAsLeader(batch, verified, acks)
-	if err != nil {
-		return 0, 0, err
-	}
-	return info.FirstOffset, info.LastOffset + 1, nil
+	return p.AppendAsLeader(batch, verified, acks)
 }
 
-func (r replicas) AwaitReplicated(partition int32, end int64, timeout time.Duration, done <-chan struct{}) error {
+func (r replicas) AwaitReplicated(partition int32, w replication.Written, timeout time.Duration, done <-chan struct{}) error {
 	p, err := r.manager().Partition(TopicName, partition)
 	if err != nil {
 		return err
 	}
-	return p.AwaitReplicated(end, timeout, done)
+	return p.AwaitReplicated(w, timeout, done)
 }
 
 func (r replicas) Log(partition int32) Log {

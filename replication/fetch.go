@@ -56,6 +56,7 @@ type PartitionFetch struct {
 
 	partition *Partition
 	leaderEnd int64 // our log end before the read
+	readEpoch int32 // our leader epoch at the read
 }
 
 // RecordBytes is the size of the records to send.
@@ -324,7 +325,7 @@ func (f *Fetch) readOne(want *PartitionFetch, maxBytes int32, minOne, onArrival 
 		return
 	}
 	if f.FromFollower() && onArrival && !want.HasDiverged {
-		p.followerFetched(f.ReplicaID, followerFetch{offset: want.FetchOffset, logStart: want.LogStartOffset,
+		p.followerFetched(f.ReplicaID, followerFetch{offset: want.FetchOffset, leaderEpoch: want.readEpoch, logStart: want.LogStartOffset,
 			brokerEpoch: f.ReplicaEpoch, leaderEnd: want.leaderEnd}, now)
 	}
 }
@@ -350,6 +351,7 @@ func (p *Partition) read(f *Fetch, want *PartitionFetch, maxBytes int32, minOne 
 		}
 		return protocol.NotLeaderOrFollower
 	}
+	want.readEpoch = p.leaderEpoch
 	want.resetAnswer(log.Offsets())
 	if want.LastFetchedEpoch >= 0 {
 		diverged, err := divergence(log, want)

@@ -118,10 +118,10 @@ func TestOnlyTheFirstPartitionWithRecordsMayExceedTheLimits(t *testing.T) {
 
 // wait runs a fetch that may wait and hands it back when it has answered.
 func (b *testBroker) wait(offset int64, change ...func(*Fetch)) chan *Fetch {
-	f := b.newFetch(offset, append(change, func(f *Fetch) { f.MaxWait = brokerTime })...)
+	f := b.newFetch(offset, append(change, func(f *Fetch) { f.MaxWait = waitTime })...)
 	answered := make(chan *Fetch, 1)
 	go func() { f.Read(); answered <- f }()
-	eventually(b.t, "the fetch's wait", func() bool { return b.partition().waits.count.Load() > 0 })
+	b.parked(1)
 	return answered
 }
 
@@ -143,7 +143,7 @@ func TestConsumerIsWokenByTheHighWatermark(t *testing.T) {
 	b.mustProduce(1)
 	stillWaits(t, b, answered)
 	b.fetch(1, asFollower(2))
-	if f := <-answered; !slices.Equal(offsets(t, &f.Partitions[0]), []int64{0}) {
+	if f := within(t, "the fetch's answer", answered); !slices.Equal(offsets(t, &f.Partitions[0]), []int64{0}) {
 		t.Errorf("%+v", f.Partitions[0])
 	}
 }
@@ -158,7 +158,7 @@ func TestPitfallReplication32_FollowerIsNotWokenByTheHighWatermark(t *testing.T)
 	}
 	stillWaits(t, b, answered)
 	b.mustProduce(1)
-	if f := <-answered; f.Partitions[0].HighWatermark != 1 || f.Partitions[0].Data.Length == 0 {
+	if f := within(t, "the fetch's answer", answered); f.Partitions[0].HighWatermark != 1 || f.Partitions[0].Data.Length == 0 {
 		t.Errorf("%+v", f.Partitions[0])
 	}
 }
@@ -172,7 +172,7 @@ func TestRepeatedReadDoesNotClaimThatTheFollowerFetchedNow(t *testing.T) {
 	before := *p.followers.of(2)
 	p.moving.Unlock()
 	b.mustProduce(1)
-	<-answered
+	within(t, "the fetch's answer", answered)
 	p.moving.Lock()
 	defer p.moving.Unlock()
 	if *p.followers.of(2) != before {
@@ -188,7 +188,7 @@ func TestWaitingFetchEndsWithMinBytesErrorsAndDeletion(t *testing.T) {
 		b.mustProduce(1)
 		stillWaits(t, b, answered)
 		b.mustProduce(1)
-		if f := <-answered; f.Partitions[0].Data.Length != 2*one {
+		if f := within(t, "the fetch's answer", answered); f.Partitions[0].Data.Length != 2*one {
 			t.Errorf("%d bytes", f.Partitions[0].Data.Length)
 		}
 	})
@@ -196,7 +196,7 @@ func TestWaitingFetchEndsWithMinBytesErrorsAndDeletion(t *testing.T) {
 		b := withFollower(t)
 		answered := b.wait(0, asFollower(2))
 		b.control(roleOf(0, 2, 2, []int32{ourID, 2}, 2))
-		if f := <-answered; f.Partitions[0].Code != protocol.NotLeaderOrFollower {
+		if f := within(t, "the fetch's answer", answered); f.Partitions[0].Code != protocol.NotLeaderOrFollower {
 			t.Errorf("%s", f.Partitions[0].Code)
 		}
 	})
@@ -204,7 +204,7 @@ func TestWaitingFetchEndsWithMinBytesErrorsAndDeletion(t *testing.T) {
 		b := alone(t)
 		answered := b.wait(0)
 		b.stopReplica(0, epochDuringDelete, true)
-		if f := <-answered; f.Partitions[0].Code != protocol.NotLeaderOrFollower {
+		if f := within(t, "the fetch's answer", answered); f.Partitions[0].Code != protocol.NotLeaderOrFollower {
 			t.Errorf("%s", f.Partitions[0].Code)
 		}
 	})
@@ -212,22 +212,22 @@ func TestWaitingFetchEndsWithMinBytesErrorsAndDeletion(t *testing.T) {
 		b := alone(t)
 		answered := b.wait(0)
 		b.dirFailed(testDir)
-		if f := <-answered; f.Partitions[0].Code != protocol.KafkaStorageError {
+		if f := within(t, "the fetch's answer", answered); f.Partitions[0].Code != protocol.KafkaStorageError {
 			t.Errorf("%s", f.Partitions[0].Code)
 		}
 	})
 	t.Run("a refused partition does not end the wait", func(t *testing.T) {
 		b := alone(t)
 		f := b.newFetch(0, func(f *Fetch) {
-			f.MaxWait = brokerTime
+			f.MaxWait = waitTime
 			f.Ask(PartitionAsk{Topic: "nowhere", TopicID: TopicID{9}, MaxBytes: 1, CurrentLeaderEpoch: -1, LastFetchedEpoch: -1})
 		})
 		f.Partitions[1].Refuse(protocol.UnknownTopicID)
 		answered := make(chan *Fetch, 1)
 		go func() { f.Read(); answered <- f }()
-		eventually(t, "the fetch's wait", func() bool { return b.partition().waits.count.Load() > 0 })
+		b.parked(1)
 		b.mustProduce(1)
-		<-answered
+		within(t, "the fetch's answer", answered)
 		if f.Partitions[0].Data.Length == 0 || f.Partitions[1].Code != protocol.UnknownTopicID {
 			t.Errorf("%+v", f.Partitions)
 		}
@@ -293,18 +293,10 @@ func TestConsumersReadFromFollowersFromVersionElevenOn(t *testing.T) {
 }
 
 func TestPitfallReplication20_ReplicatedDataWakesAConsumerAtAFollower(t *testing.T) {
-	b := newTestBroker(t)
-	b.know(2, ourID)
-	b.control(roleOf(0, 2, 1, []int32{2, ourID}, 2, ourID))
-	b.StopFetchers() // the test brings the data
-	answered := b.wait(0)
-	set := batch(t, 2, func(o *record.Options) { o.LeaderEpoch = 1 })
-	done, err := b.partition().appendFetched(set, 0, 1, 2, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.partition().waits.wake(done.events)
-	f := <-answered
+	l := playLeader(t)
+	answered := l.wait(0)
+	l.nextFetch().send(batch(t, 2, at(0, 3)), 2)
+	f := within(t, "the fetch's answer", answered)
 	if got := offsets(t, &f.Partitions[0]); !slices.Equal(got, []int64{0, 1}) {
 		t.Errorf("read %v", got)
 	}

@@ -23,6 +23,7 @@ const (
 	otherDir   = "/data2"
 	ourID      = 1
 	brokerTime = 10 * time.Second // far more than any test needs
+	waitTime   = time.Hour        // of requests that wait: no test passes because a wait was over
 )
 
 var testTopicID = TopicID{0xab, 1}
@@ -274,7 +275,7 @@ func batch(t testing.TB, n int, change ...func(*record.Options)) []byte {
 // produce appends n records to partition 0 and does not wait.
 func (b *testBroker) produce(acks int16, n int) *Produce {
 	p := b.NewProduce()
-	p.Version, p.Acks, p.Timeout = 9, acks, brokerTime
+	p.Version, p.Acks, p.Timeout = 9, acks, waitTime
 	p.Add(testTopic, 0, batch(b.t, n))
 	p.Append()
 	return p
@@ -286,6 +287,16 @@ func (b *testBroker) mustProduce(n int) {
 	if err := p.Partitions[0].Err; err != nil {
 		b.t.Fatalf("produce: %v", err)
 	}
+}
+
+// waitFor has a produce wait for its replicas; the channel is closed when it need
+// not wait any more.
+func (b *testBroker) waitFor(p *Produce) <-chan struct{} {
+	b.t.Helper()
+	answered := make(chan struct{})
+	go func() { p.Wait(); close(answered) }()
+	b.parked(1)
+	return answered
 }
 
 // fetch is a fetch of partition 0 as a consumer of the newest version; change
@@ -357,6 +368,27 @@ func wantCode(t *testing.T, what string, err error, want protocol.ErrorCode) {
 	if got := protocol.CodeOf(err); got != want {
 		t.Errorf("%s: %s (%v), want %s", what, got, err, want)
 	}
+}
+
+// within receives what another goroutine brings in time.
+func within[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	limit := time.NewTimer(brokerTime)
+	defer limit.Stop()
+	select {
+	case v := <-from:
+		return v
+	case <-limit.C:
+		t.Fatalf("%s: nothing came", what)
+	}
+	var none T
+	return none
+}
+
+// parked waits until n requests wait for progress of partition 0.
+func (b *testBroker) parked(n int32) {
+	b.t.Helper()
+	eventually(b.t, "the wait for a partition's progress", func() bool { return b.partition().waits.count.Load() == n })
 }
 
 // eventually waits for a condition that another goroutine brings about.

@@ -73,6 +73,9 @@ func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became, advanced b
 	}
 	p.leaderEpoch, p.epochStart = max(r.leaderEpoch, p.leaderEpoch), epochStart
 	p.leader = p.m.opts.BrokerID
+	if !ledBefore {
+		p.term = p.m.terms.Add(1)
+	}
 	return !ledBefore, p.advanceLocked(now.UnixMilli()), nil
 }
 
@@ -113,6 +116,7 @@ func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart int64,
 // appended is what a leader append did, for whoever waits for it.
 type appended struct {
 	storage.AppendInfo
+	term int64 // of our leadership
 	// advanced: the high watermark moved, as it does at once where the leader is
 	// the only in-sync replica.
 	advanced bool
@@ -146,7 +150,7 @@ func (p *Partition) append(a storage.Append, acks int16, now time.Time) (appende
 	}
 	p.traffic.messagesIn.Add(info.LastOffset - info.FirstOffset + 1)
 	p.traffic.bytesIn.Add(int64(info.Bytes))
-	return appended{AppendInfo: info, advanced: p.advance(now)}, nil
+	return appended{AppendInfo: info, term: p.term, advanced: p.advance(now)}, nil
 }
 
 // wakeAppended tells those who wait for records.
@@ -158,13 +162,13 @@ func (p *Partition) wakeAppended(a appended) {
 	p.waits.wake(events)
 }
 
-// replicated says whether everything below offset is on all in-sync replicas,
-// as acks=-1 waits for; err tells why it never will, or that it is but on fewer
-// than min.insync.replicas.
-func (p *Partition) replicated(offset int64) (bool, error) {
+// replicated reports whether everything below offset, appended in the given term,
+// is on all in-sync replicas, as acks=-1 waits for; err is why it never will be,
+// or that it is on fewer than min.insync.replicas.
+func (p *Partition) replicated(offset, term int64) (bool, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if err := p.leaderErrorLocked(); err != nil {
+	if err := p.ledSinceLocked(term); err != nil {
 		return false, err
 	}
 	switch {
@@ -179,6 +183,7 @@ func (p *Partition) replicated(offset int64) (bool, error) {
 // followerFetch is what a follower's fetch tells its leader.
 type followerFetch struct {
 	offset      int64 // its log end
+	leaderEpoch int32 // in which the fetch was read
 	logStart    int64
 	brokerEpoch int64
 	leaderEnd   int64 // our log end before the fetch was read
@@ -209,8 +214,8 @@ func (p *Partition) followerFetched(id int32, f followerFetch, now time.Time) {
 
 // recordFetchLocked holds mu (shared).
 func (p *Partition) recordFetchLocked(id int32, f followerFetch, now time.Time) (events event, joins, moved bool) {
-	if !p.leadsLocked() {
-		return 0, false, false
+	if !p.leadsLocked() || f.leaderEpoch != p.leaderEpoch {
+		return 0, false, false // in another epoch the offset may stand for other records
 	}
 	p.moving.Lock()
 	defer p.moving.Unlock()
@@ -387,31 +392,32 @@ func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 }
 
 // deleteRecords raises the log start offset; offset -1 means the high
-// watermark. It returns the offset asked for.
-func (p *Partition) deleteRecords(offset int64) (wanted int64, err error) {
+// watermark. It returns the offset asked for and the term of our leadership.
+func (p *Partition) deleteRecords(offset int64) (wanted, term int64, err error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if err := p.leaderErrorLocked(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if !p.log.Config().CleanupDelete {
-		return 0, protocol.PolicyViolation
+		return 0, 0, protocol.PolicyViolation
 	}
 	high := p.log.Offsets().HighWatermark
 	if offset == -1 {
 		offset = high
 	}
 	if offset < 0 || offset > high {
-		return 0, protocol.OffsetOutOfRange
+		return 0, 0, protocol.OffsetOutOfRange
 	}
-	return offset, p.log.IncrementLogStart(offset)
+	return offset, p.term, p.log.IncrementLogStart(offset)
 }
 
-// lowWatermark is the least log start offset among the live replicas.
-func (p *Partition) lowWatermark() (int64, error) {
+// lowWatermark is the least log start offset among the live replicas, for a
+// request of the given term.
+func (p *Partition) lowWatermark(term int64) (int64, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if err := p.leaderErrorLocked(); err != nil {
+	if err := p.ledSinceLocked(term); err != nil {
 		return 0, err
 	}
 	p.moving.Lock()
@@ -419,37 +425,46 @@ func (p *Partition) lowWatermark() (int64, error) {
 	return lowWatermark(p.log.Offsets().LogStart, p.followers, p.m.alive), nil
 }
 
+// Written is where a coordinator's records are in a log, and in which term of our
+// leadership they got there.
+type Written struct {
+	First int64 // offset of the first record
+	End   int64 // offset after the last record
+
+	term int64
+}
+
 // AppendAsLeader writes records of a coordinator (offsets, transaction log,
-// markers) and says where they are; with acks -1 AwaitReplicated tells when they
-// are safe. verified is what VerifyTransaction returned for transactional records.
-func (p *Partition) AppendAsLeader(records []byte, verified *storage.Verification, acks int16) (storage.AppendInfo, error) {
+// markers); with acks -1 AwaitReplicated waits until they are safe. verified is
+// what VerifyTransaction returned for transactional records.
+func (p *Partition) AppendAsLeader(records []byte, verified *storage.Verification, acks int16) (Written, error) {
 	a, err := p.append(storage.Append{Records: records, Origin: record.FromCoordinator, ZstdAllowed: true, BatchRequired: true,
 		Verified: verified}, acks, p.m.now())
 	if err != nil {
-		return storage.AppendInfo{}, err
+		return Written{}, err
 	}
 	p.wakeAppended(a)
-	return a.AppendInfo, nil
+	return Written{First: a.FirstOffset, End: a.LastOffset + 1, term: a.term}, nil
 }
 
-// AwaitReplicated blocks until everything below offset is on all in-sync
-// replicas. The error is REQUEST_TIMED_OUT after timeout or when done is closed,
-// NOT_LEADER_OR_FOLLOWER when the leadership is lost, or
-// NOT_ENOUGH_REPLICAS_AFTER_APPEND.
-func (p *Partition) AwaitReplicated(offset int64, timeout time.Duration, done <-chan struct{}) error {
+// AwaitReplicated blocks until the records are on all in-sync replicas. The error
+// is REQUEST_TIMED_OUT after timeout or when done is closed,
+// NOT_LEADER_OR_FOLLOWER when the leadership in which they were written is lost,
+// or NOT_ENOUGH_REPLICAS_AFTER_APPEND.
+func (p *Partition) AwaitReplicated(w Written, timeout time.Duration, done <-chan struct{}) error {
 	var verdict error
 	settled := func() bool {
-		reached, err := p.replicated(offset)
+		reached, err := p.replicated(w.End, w.term)
 		verdict = err
 		return reached || err != nil
 	}
 	if settled() {
 		return verdict
 	}
-	w := p.m.waiters.get(1)
-	defer p.m.waiters.put(w)
-	w.watch(&p.waits, highWatermarkMoved|stateChanged)
-	if w.await(timeout, done, settled) != satisfied {
+	waiter := p.m.waiters.get(1)
+	defer p.m.waiters.put(waiter)
+	waiter.watch(&p.waits, highWatermarkMoved|stateChanged)
+	if waiter.await(timeout, done, settled) != satisfied {
 		return protocol.RequestTimedOut
 	}
 	return verdict

@@ -65,10 +65,9 @@ func TestAcksAllWaitsForTheFollower(t *testing.T) {
 	if !p.Waits() {
 		t.Fatal("does not wait")
 	}
-	done := make(chan struct{})
-	go func() { p.Wait(); close(done) }()
+	answered := b.waitFor(p)
 	b.fetch(2, asFollower(2))
-	<-done
+	within(t, "the produce's answer", answered)
 	if part := &p.Partitions[0]; part.Err != nil || part.BaseOffset != 0 {
 		t.Errorf("%v at %d", part.Err, part.BaseOffset)
 	}
@@ -94,12 +93,11 @@ func TestAcksAllEndsWhenLeadershipIsLost(t *testing.T) {
 	if !p.Waits() {
 		t.Fatal("does not wait")
 	}
-	done := make(chan struct{})
-	go func() { p.Wait(); close(done) }()
+	answered := b.waitFor(p)
 	if code := b.control(roleOf(0, 2, 2, []int32{ourID, 2}, 2)); code != protocol.None {
 		t.Fatal(code)
 	}
-	<-done
+	within(t, "the produce's answer", answered)
 	wantCode(t, "produce", p.Partitions[0].Err, protocol.NotLeaderOrFollower)
 }
 
@@ -247,8 +245,7 @@ func TestPitfallReplication19_HighWatermarkMovesWhenAShrinkIsConfirmed(t *testin
 		if !p.Waits() {
 			t.Fatal("does not wait")
 		}
-		done := make(chan struct{})
-		go func() { p.Wait(); close(done) }()
+		answered := b.waitFor(p)
 		b.ShrinkISRs()
 		if n := b.isr.count(); n != 0 {
 			t.Fatalf("%d changes before the allowed lag is over", n)
@@ -262,7 +259,7 @@ func TestPitfallReplication19_HighWatermarkMovesWhenAShrinkIsConfirmed(t *testin
 			t.Errorf("high watermark %d before the shrink is confirmed", got)
 		}
 		b.isr.grant()
-		<-done
+		within(t, "the produce's answer", answered)
 		if p.Partitions[0].Err != nil || b.highWatermark() != 2 {
 			t.Errorf("%v, high watermark %d", p.Partitions[0].Err, b.highWatermark())
 		}
@@ -381,14 +378,14 @@ func TestDeleteRecords(t *testing.T) {
 		t.Errorf("log start %d, want 2", start)
 	}
 	result := make(chan PartitionDelete)
-	go func() { result <- run(PartitionDelete{Topic: testTopic, Offset: -1}, brokerTime) }()
+	go func() { result <- run(PartitionDelete{Topic: testTopic, Offset: -1}, waitTime) }()
 	eventually(t, "the log start", func() bool { return b.partition().Log().Offsets().LogStart == 4 })
 	at := func(id int32) func(*Fetch) {
 		return func(f *Fetch) { f.ReplicaID = id; f.Partitions[0].LogStartOffset = 4 }
 	}
 	b.fetch(4, at(2))
 	b.fetch(4, at(3))
-	if got := <-result; got.Err != nil || got.LowWatermark != 4 {
+	if got := within(t, "the deletion's answer", result); got.Err != nil || got.LowWatermark != 4 {
 		t.Errorf("%v, low watermark %d", got.Err, got.LowWatermark)
 	}
 	c := *b.topicDefaults()
@@ -481,15 +478,16 @@ func TestLegacyOffsetsHideWhatIsAboveTheHighWatermark(t *testing.T) {
 
 func TestCoordinatorAppendsWithTheTopicsMinISR(t *testing.T) {
 	b := withFollower(t)
-	info, err := b.partition().AppendAsLeader(batch(t, 2), nil, 1)
-	if err != nil || info.LastOffset != 1 {
-		t.Errorf("%+v, %v", info, err)
+	written, err := b.partition().AppendAsLeader(batch(t, 2), nil, 1)
+	if err != nil || written.First != 0 || written.End != 2 {
+		t.Errorf("%+v, %v", written, err)
 	}
-	wantCode(t, "nobody fetches", b.partition().AwaitReplicated(2, time.Millisecond, nil), protocol.RequestTimedOut)
+	wantCode(t, "nobody fetches", b.partition().AwaitReplicated(written, time.Millisecond, nil), protocol.RequestTimedOut)
 	safe := make(chan error)
-	go func() { safe <- b.partition().AwaitReplicated(2, brokerTime, nil) }()
+	go func() { safe <- b.partition().AwaitReplicated(written, waitTime, nil) }()
+	b.parked(1)
 	b.fetch(2, asFollower(2))
-	if err := <-safe; err != nil {
+	if err := within(t, "replication", safe); err != nil {
 		t.Errorf("replicated: %v", err)
 	}
 	b.requireISR(3)

@@ -63,6 +63,7 @@ type PartitionDelete struct {
 
 	partition *Partition
 	wanted    int64
+	term      int64 // of our leadership
 	waiting   bool
 }
 
@@ -111,7 +112,7 @@ func (m *Manager) startDelete(d *PartitionDelete) error {
 		return err
 	}
 	d.partition = p
-	if d.wanted, err = p.deleteRecords(d.Offset); err != nil {
+	if d.wanted, d.term, err = p.deleteRecords(d.Offset); err != nil {
 		return err
 	}
 	// The own log start counts for others who wait.
@@ -126,7 +127,7 @@ func deletesSettled(partitions []PartitionDelete) bool {
 		if !d.waiting {
 			continue
 		}
-		low, err := d.partition.lowWatermark()
+		low, err := d.partition.lowWatermark(d.term)
 		if err != nil {
 			d.waiting, d.Err, d.LowWatermark = false, err, -1
 			continue

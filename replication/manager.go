@@ -52,6 +52,8 @@ type Manager struct {
 	traffic    map[string]*traffic // by topic hosted
 	past       TrafficCounts       // of topics that were
 
+	terms atomic.Int64 // of leaderships, given so far; no two partitions share one
+
 	elsewhere traffic // asked of us, but not hosted here
 	isrCounts isrCounts
 

@@ -249,7 +249,7 @@ func TestALogThatBeginsLaterMoves(t *testing.T) {
 	b.mustProduce(10)
 	b.mustProduce(10)
 	p := b.partition()
-	if _, err := p.deleteRecords(13); err != nil {
+	if _, _, err := p.deleteRecords(13); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.AlterLogDir(partition0, otherDir); err != nil {

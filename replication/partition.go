@@ -41,6 +41,10 @@ type Partition struct {
 	// controllerEpoch is of the controller that decided on this leader.
 	controllerEpoch int32
 	reassigning     bool // replicas are being added or removed
+	// term identifies our present or last leadership of the partition: a wait for
+	// replication carries the one its records were appended in. Between two terms
+	// the log may have been truncated, so an offset says nothing then.
+	term int64
 	// epochStart is the log end offset at which our leadership began; -1 unless
 	// we lead.
 	epochStart int64
@@ -195,6 +199,18 @@ func (p *Partition) leaderErrorLocked() error {
 	case p.retired != nil:
 		return p.retired
 	case !p.leadsLocked():
+		return protocol.NotLeaderOrFollower
+	}
+	return nil
+}
+
+// ledSinceLocked is leaderErrorLocked for a request that began in a term of our
+// leadership: once that has ended it is refused, also if this broker leads again.
+func (p *Partition) ledSinceLocked(term int64) error {
+	if err := p.leaderErrorLocked(); err != nil {
+		return err
+	}
+	if p.term != term {
 		return protocol.NotLeaderOrFollower
 	}
 	return nil

@@ -27,6 +27,7 @@ type PartitionProduce struct {
 	partition *Partition
 	verified  *storage.Verification // of the first records of a transaction
 	required  int64                 // acks=-1: the high watermark to wait for
+	term      int64                 // of the leadership in which the records were appended
 	waiting   bool
 }
 
@@ -198,7 +199,7 @@ func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
 	part.partition = partition
 	part.BaseOffset, part.LogAppendTime, part.LogStart = a.FirstOffset, a.LogAppendTime, a.LogStartOffset
 	if p.Acks == -1 {
-		part.required, part.waiting = a.LastOffset+1, true
+		part.required, part.term, part.waiting = a.LastOffset+1, a.term, true
 	}
 	return a
 }
@@ -235,7 +236,7 @@ func (p *Produce) settled() bool {
 		if !part.waiting {
 			continue
 		}
-		done, err := part.partition.replicated(part.required)
+		done, err := part.partition.replicated(part.required, part.term)
 		if !done && err == nil {
 			all = false
 			continue

@@ -46,7 +46,7 @@ type writtenMarker struct {
 	committed  bool
 	id         replication.TopicPartition
 	partition  *replication.Partition // set once it is appended
-	end        int64                  // the offset after it
+	written    replication.Written
 	err        error
 }
 
@@ -89,11 +89,11 @@ func (w *markerWriter) appendOne(one *writtenMarker, m *kmsg.WriteTxnMarkersRequ
 	if err != nil {
 		return err
 	}
-	info, err := p.AppendAsLeader(batch, nil, -1)
+	one.written, err = p.AppendAsLeader(batch, nil, -1)
 	if err != nil {
 		return err
 	}
-	one.partition, one.end = p, info.LastOffset+1
+	one.partition = p
 	return nil
 }
 
@@ -102,7 +102,7 @@ func (w *markerWriter) await(timeout time.Duration, done <-chan struct{}) {
 	deadline := time.Now().Add(timeout)
 	for i := range w.written {
 		if m := &w.written[i]; m.err == nil {
-			m.err = m.partition.AwaitReplicated(m.end, max(time.Until(deadline), 0), done)
+			m.err = m.partition.AwaitReplicated(m.written, max(time.Until(deadline), 0), done)
 		}
 	}
 }

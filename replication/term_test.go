@@ -1,0 +1,163 @@
+package replication
+
+import (
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+)
+
+// Waits for replication belong to the term of our leadership in which they began:
+// a leadership that was lost and won again is not the same one.
+
+// ledBefore is a broker that leads partition 0 in epoch 3 beside broker 2, which
+// is in sync.
+func ledBefore(t *testing.T) (*testBroker, *Partition) {
+	b := newTestBroker(t)
+	b.know(2, ourID)
+	b.StopFetchers()
+	return b, b.lead(3, []int32{ourID, 2}, ourID, 2)
+}
+
+// loseLeadership makes broker 2 the leader, without our records, and takes over
+// as many of its own.
+func (b *testBroker) loseLeadership(records int) {
+	b.t.Helper()
+	if code := b.control(roleOf(0, 2, 4, []int32{ourID, 2}, 2)); code != protocol.None {
+		b.t.Fatal(code)
+	}
+	p := b.partition()
+	if err := p.truncate(0, 4); err != nil {
+		b.t.Fatal(err)
+	}
+	if records == 0 {
+		return
+	}
+	if _, err := p.appendFetched(batch(b.t, records, at(0, 4)), 0, 4, int64(records), 0); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func TestAcksAllIsRefusedWhereTheLeadershipWasLostAndWonAgain(t *testing.T) {
+	b, _ := ledBefore(t)
+	produce := b.produce(-1, 2)
+	if !produce.Waits() {
+		t.Fatal("does not wait")
+	}
+	// Its answer comes later: on the connection an earlier produce still waits.
+	b.loseLeadership(2)
+	b.lead(5, []int32{ourID, 2}, ourID, 2)
+	if b.highWatermark() != 2 {
+		t.Fatalf("high watermark %d", b.highWatermark())
+	}
+	if produce.Waits() {
+		t.Fatal("still waits")
+	}
+	wantCode(t, "records that were truncated", produce.Partitions[0].Err, protocol.NotLeaderOrFollower)
+}
+
+func TestAcksAllHoldsInALaterEpochOfTheSameLeader(t *testing.T) {
+	b, _ := ledBefore(t)
+	produce := b.produce(-1, 2)
+	if !produce.Waits() {
+		t.Fatal("does not wait")
+	}
+	answered := b.waitFor(produce)
+	b.lead(4, []int32{ourID, 2}, ourID, 2)
+	b.fetch(2, asFollower(2), inEpoch(4))
+	within(t, "the produce's answer", answered)
+	wantCode(t, "records that stayed", produce.Partitions[0].Err, protocol.None)
+}
+
+func TestACoordinatorsRecordsAreNotSafeWhereTheLeadershipWasLostAndWonAgain(t *testing.T) {
+	b, p := ledBefore(t)
+	written, err := p.AppendAsLeader(batch(t, 2), nil, -1)
+	wantCode(t, "append", err, protocol.None)
+	b.loseLeadership(2)
+	p = b.lead(5, []int32{ourID, 2}, ourID, 2)
+	wantCode(t, "after another leader", p.AwaitReplicated(written, waitTime, nil), protocol.NotLeaderOrFollower)
+
+	written, err = p.AppendAsLeader(batch(t, 2), nil, -1)
+	wantCode(t, "append", err, protocol.None)
+	if code := b.stopReplica(0, epochDuringDelete, true); code != protocol.None {
+		t.Fatal(code)
+	}
+	p = b.lead(0, []int32{ourID}, ourID)
+	b.mustProduce(int(written.End))
+	wantCode(t, "in a topic of the same name", p.AwaitReplicated(written, waitTime, nil), protocol.NotLeaderOrFollower)
+}
+
+func TestDeleteRecordsEndsWithTheLeadership(t *testing.T) {
+	b, _ := ledBefore(t)
+	b.mustProduce(2)
+	b.fetch(2, asFollower(2), inEpoch(3))
+	deletions := []PartitionDelete{{Topic: testTopic, Offset: 1}}
+	answered := make(chan struct{})
+	go func() { b.DeleteRecords(deletions, waitTime, nil); close(answered) }()
+	b.parked(1)
+	b.loseLeadership(0)
+	within(t, "the deletion's answer", answered)
+	wantCode(t, "deletion", deletions[0].Err, protocol.NotLeaderOrFollower)
+	if deletions[0].LowWatermark != -1 {
+		t.Errorf("low watermark %d", deletions[0].LowWatermark)
+	}
+}
+
+func TestDeleteRecordsIsRefusedWhereTheLeadershipWasLostAndWonAgain(t *testing.T) {
+	b, _ := ledBefore(t)
+	b.mustProduce(2)
+	b.fetch(2, asFollower(2), inEpoch(3))
+	d := PartitionDelete{Topic: testTopic, Offset: 1}
+	wantCode(t, "deletion", b.startDelete(&d), protocol.None)
+	d.waiting = true
+	b.loseLeadership(2)
+	b.lead(5, []int32{ourID, 2}, ourID, 2)
+	b.fetch(2, inEpoch(5), func(f *Fetch) { f.ReplicaID, f.Partitions[0].LogStartOffset = 2, 1 })
+	if !deletesSettled([]PartitionDelete{d}) {
+		t.Error("the deletion still waits")
+	}
+}
+
+func TestAFollowersFetchOfAnEarlierEpochDoesNotCount(t *testing.T) {
+	b, p := ledBefore(t)
+	b.mustProduce(5)
+	f := b.newFetch(5, asFollower(2), inEpoch(3))
+	want := &f.Partitions[0]
+	if err := p.read(f, want, 1<<20, true); err != nil {
+		t.Fatal(err)
+	}
+	b.loseLeadership(3)
+	b.lead(5, []int32{ourID, 2}, ourID, 2)
+	b.mustProduce(2)
+	before := b.highWatermark()
+	p.followerFetched(2, followerFetch{offset: want.FetchOffset, leaderEpoch: want.readEpoch, leaderEnd: want.leaderEnd, brokerEpoch: -1}, time.Now())
+	if after := b.highWatermark(); after != before {
+		t.Errorf("the high watermark went from %d to %d by a fetch of epoch 3", before, after)
+	}
+}
+
+// The guard of a verified transaction ends with the transaction, whichever broker
+// led the partition when its marker came.
+func TestAVerificationEndsWithItsTransactionUnderAnotherLeader(t *testing.T) {
+	b, f := verifying(t, 5)
+	b.StopFetchers()
+	b.lead(3, []int32{ourID, 2}, ourID, 2)
+	txn := &Transaction{ID: "tx", ProducerID: 7, Partitions: []TopicPartition{{Topic: testTopic}}}
+	f.answer <- verdict(protocol.None)
+	guard, err := b.VerifyTransaction(txn, nil)
+	wantCode(t, "verification", err, protocol.None)
+	b.loseLeadership(0)
+	o := record.Defaults()
+	o.ProducerID, o.ProducerEpoch, o.LeaderEpoch = 7, 0, 4
+	marker, err := record.EndTxnMarker(o, record.Abort, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.partition().appendFetched(marker, 0, 4, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	p := b.lead(5, []int32{ourID, 2}, ourID, 2)
+	_, err = p.AppendAsLeader(batch(t, 1, transactional(7)), guard, -1)
+	wantCode(t, "records of the aborted transaction", err, protocol.InvalidTxnState)
+}
