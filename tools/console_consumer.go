@@ -369,7 +369,7 @@ func (c *consoleConsumer) consume(ctx context.Context, client *kgo.Client) error
 			if c.group != nil {
 				printed = append(printed, r)
 			}
-			if err := c.format(out, r); err != nil {
+			if err := c.format(out, r); err != nil && !unread(out) {
 				if !c.o.skipOnError.given() {
 					return err
 				}

@@ -376,7 +376,7 @@ func (c *classicConsumer) print(ctx context.Context, stream *zkconsumer.Stream) 
 		}
 		for i := range records {
 			c.count++
-			if err := c.format(out, asKgo(&records[i])); err != nil {
+			if err := c.format(out, asKgo(&records[i])); err != nil && !unread(out) {
 				if !c.o.skipOnError.given() {
 					return err
 				}

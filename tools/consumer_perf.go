@@ -163,7 +163,7 @@ func (c *consumerPerf) client() (*kgo.Client, error) {
 
 func (c *consumerPerf) run(client *kgo.Client) error {
 	env := c.o.env
-	ctx, cancel := env.untilSignal()
+	ctx, cancel := env.untilUnread()
 	defer cancel()
 	bar := progress{env: env, total: c.messages}
 	began := time.Now()

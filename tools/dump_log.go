@@ -90,7 +90,10 @@ func runDumpLog(env *Env, args []string) int {
 		}
 	}
 	for _, file := range strings.Split(files.or(""), ",") {
-		if err := d.dumpFile(file); err != nil {
+		if unread(d.out) {
+			return 0
+		}
+		if err := d.dumpFile(file); err != nil && !unread(d.out) {
 			d.out.Flush()
 			env.complainf("Exception in thread \"main\" %s", exception(javaClass(err), err.Error()))
 			return 1
@@ -195,7 +198,7 @@ func (d *dump) dumpSegment(file string) error {
 	}
 	defer s.file.Close()
 	lastOffset := int64(-1)
-	for {
+	for !unread(d.out) {
 		position := s.position
 		batch, err := s.next()
 		if err == io.EOF {

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"bufio"
 	"context"
 	"io"
 )
@@ -20,6 +21,34 @@ func (e *Env) untilSignal() (context.Context, context.CancelFunc) {
 		}
 	}()
 	return ctx, cancel
+}
+
+// untilUnread is untilSignal for a tool that only shows what it reads: its
+// context also ends when its output goes nowhere, as after "| head".
+func (e *Env) untilUnread() (context.Context, context.CancelFunc) {
+	ctx, cancel := e.untilSignal()
+	e.Stdout = watchedOutput{e.Stdout, cancel}
+	return ctx, cancel
+}
+
+// watchedOutput is a writer that reports that a write failed.
+type watchedOutput struct {
+	io.Writer
+	failed func()
+}
+
+func (w watchedOutput) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		w.failed()
+	}
+	return n, err
+}
+
+// unread reports whether something could not be written to out.
+func unread(out *bufio.Writer) bool {
+	_, err := out.Write(nil)
+	return err != nil
 }
 
 // interruptible is a reader that ends with io.EOF when a context does, also while

@@ -131,7 +131,7 @@ func (v *verification) run(topics *regexp.Regexp) error {
 	if err := v.begin(); err != nil {
 		return err
 	}
-	ctx, cancel := v.o.env.untilSignal()
+	ctx, cancel := v.o.env.untilUnread()
 	defer cancel()
 	v.o.env.printf("%s: verification process is started\n", logTime())
 	reported := time.Now()

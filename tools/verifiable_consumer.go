@@ -86,7 +86,7 @@ func (c *verifiableConsumer) run(bootstrap, topic string, props map[string]strin
 	if c.group, err = groupOf(props); err != nil {
 		return err
 	}
-	ctx, stop := c.env.untilSignal()
+	ctx, stop := c.env.untilUnread()
 	defer stop()
 	c.stop = stop
 	options := append(append(config.options, c.group.options...), kgo.SeedBrokers(servers...), kgo.ConsumeTopics(topic),

@@ -20,6 +20,9 @@ func run(args []string) int {
 		usage()
 		return 1
 	}
+	// As in a JVM, a reader of the output that goes away ends nothing by itself:
+	// writes fail, and the program ends in order or continues without them.
+	signal.Ignore(syscall.SIGPIPE)
 	if args[0] == tools.ServerStart {
 		return startServer(args[1:])
 	}

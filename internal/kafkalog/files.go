@@ -66,9 +66,7 @@ func (r *router) Fire(e *logrus.Entry) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if file == serverLog {
-		if _, err := r.stdout.Write(line); err != nil {
-			return err
-		}
+		_, _ = r.stdout.Write(line) // a terminal or a pipe that is gone does not keep the line from the file
 	}
 	f := r.files[file]
 	if f == nil {
