@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -333,6 +334,30 @@ func TestNewPartitionsAreRefusedInKafkasOrder(t *testing.T) {
 	}
 	if len(store.calls) > 0 {
 		t.Errorf("written: %v", store.calls)
+	}
+}
+
+// Lists as long as a request can have take time in proportion; with the square of their
+// length this would take hours.
+func TestLongListsAreGoneThroughOnce(t *testing.T) {
+	const many = 1 << 19
+	ids, texts := make([]int32, many), make([]string, many)
+	for i := range ids {
+		ids[i], texts[i] = int32(i), strconv.Itoa(i)
+	}
+	if err := checkCountAndBrokers([][]int32{ids, ids}, 2, brokers(0, 1)); protocol.CodeOf(err) != protocol.InvalidReplicaAssignment {
+		t.Errorf("%v", protocol.CodeOf(err))
+	}
+	if hasDuplicates(ids) || !hasDuplicates(append(ids, 7)) {
+		t.Error("duplicates are not found")
+	}
+	const key = "leader.replication.throttled.replicas"
+	list := strings.Join(texts, ",")
+	for _, op := range []Operation{Append, Subtract} {
+		config, err := Alter(map[string]string{key: list}, []Alteration{{key, op, list}}, settings.TopicKey)
+		if want := map[Operation]string{Append: list, Subtract: ""}[op]; err != nil || config[key] != want {
+			t.Errorf("operation %d: %d bytes, %v", op, len(config[key]), err)
+		}
 	}
 }
 

@@ -129,15 +129,24 @@ func alterList(config map[string]string, a Alteration, key *settings.Key) (strin
 	}
 	values := strings.Split(a.Value, ",")
 	if a.Op == Append {
-		added := slices.DeleteFunc(values, func(v string) bool { return slices.Contains(list, v) })
+		have := countOf(list)
+		added := slices.DeleteFunc(values, func(v string) bool { return have[v] > 0 })
 		return strings.Join(append(list, added...), ","), nil
 	}
-	for _, v := range values { // as often as it is named
-		if i := slices.Index(list, v); i >= 0 {
-			list = slices.Delete(list, i, i+1)
-		}
-	}
+	gone := countOf(values)
+	list = slices.DeleteFunc(list, func(v string) bool { // as often as it is named
+		gone[v]--
+		return gone[v] >= 0
+	})
 	return strings.Join(list, ","), nil
+}
+
+func countOf(list []string) map[string]int {
+	count := map[string]int{}
+	for _, v := range list {
+		count[v]++
+	}
+	return count
 }
 
 // BrokerConfigs is the configuration that a broker can change while it runs;

@@ -130,11 +130,15 @@ func newAssignments(node zkstore.TopicNode, n NewPartitions, change Change) ([][
 }
 
 func checkCountAndBrokers(assignment [][]int32, increment int, brokers []Broker) error {
+	seen := make(map[int32]bool, len(brokers))
+	for _, b := range brokers {
+		seen[b.ID] = true
+	}
 	var unknown []int32
 	for _, replicas := range assignment {
 		for _, id := range replicas {
-			known := slices.ContainsFunc(brokers, func(b Broker) bool { return b.ID == id })
-			if !known && !slices.Contains(unknown, id) {
+			if !seen[id] {
+				seen[id] = true
 				unknown = append(unknown, id)
 			}
 		}

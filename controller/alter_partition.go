@@ -99,6 +99,8 @@ func (m *Machine) applyAlteration(a *alteration) error {
 			a.results[tp] = alterationResult{code: protocol.UnknownTopicOrPartition}
 			continue
 		}
+		// A set of more members than there are brokers is refused by the first of them.
+		wanted.ISR = wanted.ISR[:min(len(wanted.ISR), max(len(m.c.brokers), len(current.ISR))+1)]
 		code, unchanged := judgeAlteration(*current, wanted, m.c.live, a.req.Version)
 		switch {
 		case unchanged:
@@ -144,7 +146,7 @@ func judgeAlteration(current, wanted zkstore.PartitionState, live func(int32) bo
 		return protocol.InvalidUpdateVersion, false
 	case wanted.Recovering && (len(wanted.ISR) > 1 || !current.Recovering):
 		return protocol.InvalidRequest, false
-	case slices.ContainsFunc(wanted.ISR, func(id int32) bool { return !live(id) }):
+	case slices.ContainsFunc(wanted.ISR, func(id int32) bool { return !live(id) }), hasDuplicates(wanted.ISR):
 		switch {
 		case version >= 2:
 			return protocol.IneligibleReplica, false
@@ -178,13 +180,12 @@ func (a *alteration) response(c *controllerContext) *kmsg.AlterPartitionResponse
 		}
 		resp.Topics = append(resp.Topics, topic)
 	}
-	for _, name := range topicsOf(sortedPartitions(a.results)) {
+	for tps := sortedPartitions(a.results); len(tps) > 0; {
 		topic := kmsg.NewAlterPartitionResponseTopic()
-		topic.Topic, topic.TopidID = name, c.topicID(name)
-		for _, tp := range sortedPartitions(a.results) {
-			if tp.Topic == name {
-				topic.Partitions = append(topic.Partitions, a.results[tp].partition(tp.Partition))
-			}
+		topic.Topic, topic.TopidID = tps[0].Topic, c.topicID(tps[0].Topic)
+		for len(tps) > 0 && tps[0].Topic == topic.Topic {
+			topic.Partitions = append(topic.Partitions, a.results[tps[0]].partition(tps[0].Partition))
+			tps = tps[1:]
 		}
 		resp.Topics = append(resp.Topics, topic)
 	}

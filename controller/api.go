@@ -61,7 +61,17 @@ func (r Requests) ElectLeaders(partitions []TopicPartition, t ElectionType, done
 // reassignments; an empty but not nil list is refused. The results have an entry
 // per partition, nil for success.
 func (r Requests) AlterPartitionReassignments(targets map[TopicPartition][]int32, done func(results map[TopicPartition]error, err error)) {
-	r.Agenda.Put(alterReassignments{targets, once2(done)})
+	valid, refused := map[TopicPartition][]int32{}, map[TopicPartition]error{}
+	for tp, target := range targets {
+		if target != nil {
+			if err := checkTargetList(target); err != nil {
+				refused[tp] = err
+				continue
+			}
+		}
+		valid[tp] = target
+	}
+	r.Agenda.Put(alterReassignments{valid, refused, once2(done)})
 }
 
 // ListPartitionReassignments tells the reassignments that run, of the given

@@ -85,14 +85,21 @@ func (m *Machine) partitionsToElect(e electionRequest) ([]TopicPartition, error)
 	return append([]TopicPartition{}, tps...), err
 }
 
+// unknownLogged is how many partitions that do not exist are logged of one request, which
+// may name millions.
+const unknownLogged = 100
+
 func (m *Machine) electRequested(e electionRequest, tps []TopicPartition) (map[TopicPartition]ElectionResult, error) {
 	results := map[TopicPartition]ElectionResult{}
 	var electable []TopicPartition
+	unknown := 0
 	for _, tp := range tps {
 		p := m.c.partition(tp)
 		switch {
 		case p == nil:
-			m.log.Infof("Skipping replica leader election (%s) for partition %s by %s since it doesn't exist.", e.type_, partitionName(tp), e.trigger)
+			if unknown++; unknown <= unknownLogged {
+				m.log.Infof("Skipping replica leader election (%s) for partition %s by %s since it doesn't exist.", e.type_, partitionName(tp), e.trigger)
+			}
 			results[tp] = ElectionResult{noLeader, protocol.Errorf(protocol.UnknownTopicOrPartition, "The partition does not exist.")}
 		case m.c.queuedForDeletion(tp.Topic):
 			m.log.Warnf("Skipping replica leader election (%s) for partitions %s by %s since the respective topics are being deleted", e.type_, partitionName(tp), e.trigger)
@@ -102,6 +109,9 @@ func (m *Machine) electRequested(e electionRequest, tps []TopicPartition) (map[T
 		case e.partitions != nil || e.trigger != adminTriggered:
 			results[tp] = ElectionResult{p.leadership.Leader, protocol.ElectionNotNeeded}
 		}
+	}
+	if unknown > unknownLogged {
+		m.log.Infof("Skipping replica leader election (%s) by %s for %d more partitions since they don't exist.", e.type_, e.trigger, unknown-unknownLogged)
 	}
 	outcomes, err := m.electReplicas(electable, e.type_, e.trigger)
 	if err != nil {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -311,7 +312,8 @@ func errorText(err error) string {
 		return "NONE"
 	}
 	text := protocol.CodeOf(err).Name()
-	if e, ok := err.(*protocol.Error); ok {
+	var e *protocol.Error
+	if errors.As(err, &e) {
 		text += ": " + e.Message
 	}
 	return text

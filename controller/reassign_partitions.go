@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/monedula/monedula/protocol"
@@ -359,6 +360,7 @@ func (m *Machine) dropZKReassignments(drop func(TopicPartition, []int32) bool) e
 // alterReassignments is the AlterPartitionReassignments request.
 type alterReassignments struct {
 	targets map[TopicPartition][]int32 // nil: cancel
+	refused map[TopicPartition]error   // what targets are by themselves was wrong
 	done    func(map[TopicPartition]error, error)
 }
 
@@ -370,7 +372,7 @@ func (e alterReassignments) process(m *Machine) error {
 		e.preempt()
 		return nil
 	}
-	results, err := m.alterReassignments(e.targets)
+	results, err := m.alterReassignments(e.targets, e.refused)
 	if err != nil {
 		if moved(err) {
 			e.preempt()
@@ -383,13 +385,15 @@ func (e alterReassignments) process(m *Machine) error {
 	return nil
 }
 
-func (m *Machine) alterReassignments(targets map[TopicPartition][]int32) (map[TopicPartition]error, error) {
+func (m *Machine) alterReassignments(targets map[TopicPartition][]int32, refused map[TopicPartition]error) (map[TopicPartition]error, error) {
 	results := map[TopicPartition]error{}
+	maps.Copy(results, refused)
+	live := m.c.liveIDs()
 	plans := map[TopicPartition]zkstore.Assignment{}
 	for tp, target := range targets {
 		current := m.c.assignment(tp)
 		if target != nil {
-			if err := checkTarget(current, target, m.c.liveIDs()); err != nil {
+			if err := checkTargetBrokers(current, target, live); err != nil {
 				results[tp] = err
 				continue
 			}

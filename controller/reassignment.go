@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/monedula/monedula/protocol"
@@ -51,23 +52,52 @@ func caughtUp(a zkstore.Assignment, isr []int32) bool {
 	return !beingReassigned(a) || subset(targetReplicas(a), isr)
 }
 
-// checkTarget validates a reassignment asked for by the API, with Kafka's texts.
-func checkTarget(current zkstore.Assignment, target []int32, live []int32) error {
+// checkTargetList validates what a reassignment asked for by the API is by itself, with
+// Kafka's texts. The list is as long as the client wants, so this is done before the
+// request becomes an event.
+func checkTargetList(target []int32) error {
 	switch {
 	case len(target) == 0:
 		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Empty replica list specified in partition reassignment.")
-	case len(distinct(target)) != len(target):
+	case hasDuplicates(target):
 		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Duplicate replica ids in partition reassignment replica list: %s", scalaList("ArrayBuffer", target))
 	case slices.Min(target) < 0:
 		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Invalid broker id in replica list: %s", scalaList("ArrayBuffer", target))
 	}
-	adding := reassignTo(current, target).Adding
-	if !subset(adding, live) {
-		return protocol.Errorf(protocol.InvalidReplicaAssignment,
-			"Replica assignment has brokers that are not alive. Replica list: %s, live broker list: %s",
-			scalaList("ArrayBuffer", adding), scalaList("Set", live))
+	return nil
+}
+
+// checkTargetBrokers reports whether the replicas that a checked target adds are live. Of
+// a list too long for that only the answer is made of it, by whoever waits for it.
+func checkTargetBrokers(current zkstore.Assignment, target []int32, live []int32) error {
+	if len(target) > len(live)+len(current.Replicas) || !subset(reassignTo(current, target).Adding, live) {
+		return &deadTargetError{current, target, live}
 	}
 	return nil
+}
+
+// deadTargetError is an INVALID_REPLICA_ASSIGNMENT whose text is made when it is asked for.
+type deadTargetError struct {
+	current      zkstore.Assignment
+	target, live []int32
+}
+
+func (e *deadTargetError) Error() string {
+	return fmt.Sprintf("Replica assignment has brokers that are not alive. Replica list: %s, live broker list: %s",
+		scalaList("ArrayBuffer", reassignTo(e.current, e.target).Adding), scalaList("Set", e.live))
+}
+
+// As makes a protocol.Error of it, which has the text.
+func (e *deadTargetError) As(target any) bool {
+	switch t := target.(type) {
+	case *protocol.ErrorCode:
+		*t = protocol.InvalidReplicaAssignment
+	case **protocol.Error:
+		*t = &protocol.Error{Code: protocol.InvalidReplicaAssignment, Message: e.Error()}
+	default:
+		return false
+	}
+	return true
 }
 
 // planReassignment returns the assignment to move to; nil target cancels. ok is
@@ -83,25 +113,46 @@ func planReassignment(current zkstore.Assignment, target []int32, cancel bool) (
 }
 
 func without(list, gone []int32) []int32 {
-	var rest []int32
-	for _, id := range list {
-		if !slices.Contains(gone, id) {
-			rest = append(rest, id)
-		}
-	}
-	return rest
+	isGone := membership(gone)
+	return filter(list, func(id int32) bool { return !isGone(id) })
 }
 
 func distinct(list []int32) []int32 {
-	var once []int32
-	for _, id := range list {
-		if !slices.Contains(once, id) {
-			once = append(once, id)
+	if len(list) <= shortList {
+		var once []int32
+		for _, id := range list {
+			if !slices.Contains(once, id) {
+				once = append(once, id)
+			}
 		}
+		return once
 	}
-	return once
+	seen := make(map[int32]bool, len(list))
+	return filter(list, func(id int32) bool {
+		was := seen[id]
+		seen[id] = true
+		return !was
+	})
 }
 
+func hasDuplicates(list []int32) bool { return len(distinct(list)) < len(list) }
+
 func subset(list, of []int32) bool {
-	return !slices.ContainsFunc(list, func(id int32) bool { return !slices.Contains(of, id) })
+	isMember := membership(of)
+	return !slices.ContainsFunc(list, func(id int32) bool { return !isMember(id) })
+}
+
+// shortList is how many ids are looked through rather than put into a map.
+const shortList = 16
+
+// membership returns a function that reports whether an id is in the list.
+func membership(list []int32) func(id int32) bool {
+	if len(list) <= shortList {
+		return func(id int32) bool { return slices.Contains(list, id) }
+	}
+	set := make(map[int32]bool, len(list))
+	for _, id := range list {
+		set[id] = true
+	}
+	return func(id int32) bool { return set[id] }
 }

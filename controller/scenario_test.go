@@ -285,12 +285,12 @@ func (s *scenario) shutdown(args []string) {
 }
 
 func (s *scenario) reassign(args []string) {
-	s.h.Put(alterReassignments{targets(s.t, args), func(results map[TopicPartition]error, err error) {
+	Requests{s.h}.AlterPartitionReassignments(targets(s.t, args), func(results map[TopicPartition]error, err error) {
 		s.h.note("answer: %s", errorText(err))
 		for _, tp := range sortedPartitions(results) {
 			s.h.note("  %s %s", partitionName(tp), errorText(results[tp]))
 		}
-	}})
+	})
 }
 
 func (s *scenario) list(args []string) {

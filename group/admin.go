@@ -1,7 +1,6 @@
 package group
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -95,19 +94,27 @@ func (c *Coordinator) List(states, types []string) ([]Overview, protocol.ErrorCo
 		}
 		p.mu.Unlock()
 	}
-	among := func(filter []string, value string) bool {
-		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, value) })
-	}
+	inStates, inTypes := filterOf(states), filterOf(types)
 	list := []Overview{}
 	for _, e := range c.entries() {
 		e.mu.Lock()
 		o := Overview{ID: e.group.ID, ProtocolType: e.group.protocolType, State: e.group.state.String(), Type: groupType}
 		e.mu.Unlock()
-		if among(states, o.State) && among(types, o.Type) {
+		if inStates(o.State) && inTypes(o.Type) {
 			list = append(list, o)
 		}
 	}
 	return list, code
+}
+
+// filterOf returns a function that reports whether a value is among the wanted ones,
+// whatever its case; an empty filter lets all through.
+func filterOf(wanted []string) func(value string) bool {
+	set := make(map[string]bool, len(wanted))
+	for _, w := range wanted {
+		set[strings.ToLower(w)] = true
+	}
+	return func(value string) bool { return len(set) == 0 || set[strings.ToLower(value)] }
 }
 
 // Delete deletes a group that has no members, and its offsets.

@@ -1,7 +1,7 @@
 package group
 
-// index finds members and counts who offers a protocol, for groups of so many
-// members that going through them would take long. A group of few has none.
+// index finds members and counts those that offer a protocol, for groups of many members
+// or protocols. A group with few of both has none.
 type index struct {
 	byID      map[string]*Member
 	supported map[string]int // by the name of the protocol
@@ -41,7 +41,7 @@ func (g *Group) indexed(m *Member) {
 	switch {
 	case g.index != nil:
 		g.index.add(m)
-	case len(g.members) > fewMost:
+	case len(g.members) > fewMost || len(m.protocols) > fewMost:
 		g.index = &index{map[string]*Member{}, map[string]int{}}
 		for _, m := range g.members {
 			g.index.add(m)

@@ -17,7 +17,7 @@ import (
 func ListOffsets(replicas *replication.Manager) Handler {
 	return Typed(protocol.ListOffsets, 0, 9, func(c *Call, req *kmsg.ListOffsetsRequest) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
-		l := offsetLister{c: c, replicas: replicas, req: req, twice: duplicates(req)}
+		l := offsetLister{c: c, replicas: replicas, req: req, twice: duplicates(req), left: legacyOffsetsMax}
 		for i := range req.Topics {
 			resp.Topics = append(resp.Topics, l.topic(&req.Topics[i]))
 		}
@@ -30,7 +30,12 @@ type offsetLister struct {
 	replicas *replication.Manager
 	req      *kmsg.ListOffsetsRequest
 	twice    map[namedPartition]bool // partitions named more than once
+	left     int32                   // how many offsets version 0 may still be answered with
 }
+
+// legacyOffsetsMax bounds the offsets in one answer of version 0, which has one for each
+// segment of a partition, as often as that is named.
+const legacyOffsetsMax = 1 << 20
 
 func (l *offsetLister) topic(asked *kmsg.ListOffsetsRequestTopic) kmsg.ListOffsetsResponseTopic {
 	t := kmsg.NewListOffsetsResponseTopic()
@@ -55,7 +60,8 @@ func (l *offsetLister) partition(topic string, p *kmsg.ListOffsetsRequestTopicPa
 		if p.Timestamp < replication.EarliestOffset {
 			return protocol.UnsupportedVersion
 		}
-		answer.OldStyleOffsets, err = l.replicas.LegacyOffsets(topic, p.Partition, l.req.ReplicaID, p.Timestamp, p.MaxNumOffsets)
+		answer.OldStyleOffsets, err = l.replicas.LegacyOffsets(topic, p.Partition, l.req.ReplicaID, p.Timestamp, min(p.MaxNumOffsets, l.left))
+		l.left -= int32(len(answer.OldStyleOffsets))
 		return err
 	}
 	if l.twice[namedPartition{topic, p.Partition}] {

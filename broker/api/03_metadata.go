@@ -42,6 +42,7 @@ type metadataCall struct {
 	snapshot *metadata.Snapshot
 	creator  TopicCreator
 	topics   []kmsg.MetadataResponseTopic
+	byID     bool // topics are asked for by id; set by wanted
 }
 
 func (m *metadataCall) answer(clusterID string) (kmsg.Response, error) {
@@ -105,7 +106,8 @@ func (m *metadataCall) wanted() ([]string, error) {
 			names = append(names, *t.Topic)
 		}
 	}
-	if len(ids) == 0 {
+	m.byID = len(ids) > 0
+	if !m.byID {
 		if len(names) < len(m.req.Topics) {
 			return nil, errNullTopic
 		}
@@ -160,14 +162,10 @@ func (m *metadataCall) addUnauthorized(name string) {
 	}
 	t := failedTopic(name, protocol.TopicAuthorizationFailed)
 	t.IsInternal = false
-	if m.byID() {
+	if m.byID {
 		t.Topic, t.TopicID = nil, m.snapshot.Topics[name].ID
 	}
 	m.add(t)
-}
-
-func (m *metadataCall) byID() bool {
-	return slices.ContainsFunc(m.req.Topics, func(t kmsg.MetadataRequestTopic) bool { return t.TopicID != (metadata.TopicID{}) })
 }
 
 // creates says whether topics that do not exist are to be created.

@@ -19,7 +19,14 @@ func OffsetFetch(groups *group.Coordinator, classic ConsumerOffsets, cache Metad
 	return Typed(protocol.OffsetFetch, 0, 9, func(c *Call, req *kmsg.OffsetFetchRequest) (kmsg.Response, error) {
 		if req.Version >= 8 {
 			resp := kmsg.NewPtrOffsetFetchResponse()
+			full := map[string]bool{} // the groups of which everything is answered already
 			for i := range req.Groups {
+				if req.Groups[i].Topics == nil {
+					if full[req.Groups[i].Group] {
+						continue
+					}
+					full[req.Groups[i].Group] = true
+				}
 				resp.Groups = append(resp.Groups, fetchGroup(c, groups, &req.Groups[i], req.RequireStable))
 			}
 			return resp, nil

@@ -14,7 +14,7 @@ import (
 func DescribeGroups(groups *group.Coordinator) Handler {
 	return Typed(protocol.DescribeGroups, 0, 5, func(c *Call, req *kmsg.DescribeGroupsRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrDescribeGroupsResponse()
-		for _, name := range req.Groups {
+		for _, name := range unique(req.Groups) {
 			g := describeGroup(c, groups, name)
 			if req.Version >= 3 && req.IncludeAuthorizedOperations && g.ErrorCode == 0 {
 				g.AuthorizedOperations = c.authorizedOperations(kmsg.ACLResourceTypeGroup, name)

@@ -153,14 +153,19 @@ func (h *createTopics) awaitLeaders(c *Call, req *kmsg.CreateTopicsRequest, wait
 	if req.TimeoutMillis <= 0 {
 		return false
 	}
-	return awaitMetadata(c.Context(), h.cache, millis(req.TimeoutMillis), func(s *metadata.Snapshot) bool {
-		for topic, partitions := range waiting {
-			if !hasLeaders(s, topic, partitions) {
-				return false
-			}
+	return awaitMetadata(c.Context(), h.cache, millis(req.TimeoutMillis), haveLeaders(waiting))
+}
+
+// haveLeaders returns a function that reports whether all these topics' first partitions have
+// leaders. It looks at a topic only until that has, since it is asked for each change.
+func haveLeaders(topics map[string]int) func(*metadata.Snapshot) bool {
+	left := sortedKeys(topics)
+	return func(s *metadata.Snapshot) bool {
+		for len(left) > 0 && hasLeaders(s, left[0], topics[left[0]]) {
+			left = left[1:]
 		}
-		return true
-	})
+		return len(left) == 0
+	}
 }
 
 // hasLeaders says whether the topic's first partitions all have a leader.

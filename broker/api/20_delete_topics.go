@@ -125,13 +125,12 @@ func (h *deleteTopics) deleteAll(c *Call, req *kmsg.DeleteTopicsRequest, waiting
 	if len(waiting) == 0 {
 		return
 	}
+	present := sortedKeys(waiting)
 	if req.TimeoutMillis > 0 && awaitMetadata(c.Context(), h.cache, millis(req.TimeoutMillis), func(s *metadata.Snapshot) bool {
-		for topic := range waiting {
-			if s.Topics[topic] != nil {
-				return false
-			}
+		for len(present) > 0 && s.Topics[present[0]] == nil {
+			present = present[1:]
 		}
-		return true
+		return len(present) == 0
 	}) {
 		return
 	}

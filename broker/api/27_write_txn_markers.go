@@ -110,27 +110,40 @@ func (w *markerWriter) await(timeout time.Duration, done <-chan struct{}) {
 // answer has one entry a producer, as Kafka's: of two markers of one producer for
 // a partition the later one's code stays.
 func (w *markerWriter) answer() *kmsg.WriteTxnMarkersResponse {
+	type producerTopic struct {
+		producerID int64
+		topic      string
+	}
+	type producerPartition struct {
+		producerTopic
+		partition int32
+	}
 	resp := kmsg.NewPtrWriteTxnMarkersResponse()
+	markers, topics, partitions := places[int64]{}, places[producerTopic]{}, places[producerPartition]{}
 	for i := range w.written {
 		m := &w.written[i]
-		marker := entryOf(&resp.Markers, func(r *kmsg.WriteTxnMarkersResponseMarker) bool { return r.ProducerID == m.producerID })
+		marker := entryOf(&resp.Markers, markers, m.producerID)
 		marker.ProducerID = m.producerID
-		topic := entryOf(&marker.Topics, func(t *kmsg.WriteTxnMarkersResponseMarkerTopic) bool { return t.Topic == m.id.Topic })
+		ofTopic := producerTopic{m.producerID, m.id.Topic}
+		topic := entryOf(&marker.Topics, topics, ofTopic)
 		topic.Topic = m.id.Topic
-		p := entryOf(&topic.Partitions, func(p *kmsg.WriteTxnMarkersResponseMarkerTopicPartition) bool { return p.Partition == m.id.Partition })
+		p := entryOf(&topic.Partitions, partitions, producerPartition{ofTopic, m.id.Partition})
 		p.Partition, p.ErrorCode = m.id.Partition, int16(protocol.CodeOf(m.err))
 	}
 	return resp
 }
 
-// entryOf returns the entry of a list, appended where there is none.
-func entryOf[T any](list *[]T, is func(*T) bool) *T {
-	for i := range *list {
-		if is(&(*list)[i]) {
-			return &(*list)[i]
-		}
+// places are where entries are in their lists, by key.
+type places[K comparable] map[K]int
+
+// entryOf returns the entry of a list with the key, appended if there is none.
+func entryOf[K comparable, T any](list *[]T, at places[K], key K) *T {
+	i, known := at[key]
+	if !known {
+		i = len(*list)
+		at[key] = i
+		var none T
+		*list = append(*list, none)
 	}
-	var none T
-	*list = append(*list, none)
-	return &(*list)[len(*list)-1]
+	return &(*list)[i]
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -51,8 +50,14 @@ func (h *describeConfigs) answer(c *Call, req *kmsg.DescribeConfigsRequest) (kms
 	}
 	resp := kmsg.NewPtrDescribeConfigsResponse()
 	resp.Resources = []kmsg.DescribeConfigsResponseResource{}
+	described := map[resourceKey]bool{}
 	for i := range req.Resources {
 		r := &req.Resources[i]
+		key := resourceKey{r.ResourceType, r.ResourceName}
+		if described[key] {
+			continue // an answer is much larger than what asks for it
+		}
+		described[key] = true
 		result := kmsg.NewDescribeConfigsResponseResource()
 		result.ResourceType, result.ResourceName = r.ResourceType, r.ResourceName
 		result.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
@@ -67,8 +72,12 @@ func (h *describeConfigs) answer(c *Call, req *kmsg.DescribeConfigsRequest) (kms
 					Errorf("Error processing describe configs request for resource %s %s", resourceName(r.ResourceType), r.ResourceName)
 			}
 		} else {
+			wanted := make(map[string]bool, len(r.ConfigNames))
+			for _, name := range r.ConfigNames {
+				wanted[name] = true
+			}
 			for _, e := range entries {
-				if len(r.ConfigNames) == 0 || slices.Contains(r.ConfigNames, e.Name) {
+				if len(wanted) == 0 || wanted[e.Name] {
 					result.Configs = append(result.Configs, configEntry(e, req))
 				}
 			}

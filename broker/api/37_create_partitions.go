@@ -7,7 +7,6 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/kafkalog"
-	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -47,7 +46,7 @@ func (h *createPartitions) answer(c *Call, req *kmsg.CreatePartitionsRequest) (k
 	for _, t := range req.Topics {
 		count[t.Topic]++
 	}
-	waiting := map[string]int32{}
+	waiting := map[string]int{}
 	change := admin.Change{Brokers: brokers, ValidateOnly: req.ValidateOnly, Placed: new(int)}
 	for i := range req.Topics {
 		t := &req.Topics[i]
@@ -59,7 +58,7 @@ func (h *createPartitions) answer(c *Call, req *kmsg.CreatePartitionsRequest) (k
 		now, err := h.create(c, t, count[t.Topic] > 1, change)
 		count[t.Topic] = 0
 		if result.ErrorCode, result.ErrorMessage = codeAndMessage(err); err == nil {
-			waiting[t.Topic] = now
+			waiting[t.Topic] = int(now)
 		}
 		resp.Topics = append(resp.Topics, result)
 	}
@@ -98,23 +97,15 @@ func (h *createPartitions) create(c *Call, t *kmsg.CreatePartitionsRequestTopic,
 }
 
 // await waits for the leaders and marks the topics that have not all in time.
-func (h *createPartitions) await(c *Call, req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePartitionsResponse, waiting map[string]int32) {
-	complete := func(s *metadata.Snapshot) bool {
-		for topic, partitions := range waiting {
-			if !hasLeaders(s, topic, int(partitions)) {
-				return false
-			}
-		}
-		return true
-	}
-	if req.TimeoutMillis > 0 && awaitMetadata(c.Context(), h.cache, millis(req.TimeoutMillis), complete) {
+func (h *createPartitions) await(c *Call, req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePartitionsResponse, waiting map[string]int) {
+	if req.TimeoutMillis > 0 && awaitMetadata(c.Context(), h.cache, millis(req.TimeoutMillis), haveLeaders(waiting)) {
 		return
 	}
 	snapshot := h.cache.Snapshot()
 	for i := range resp.Topics {
 		r := &resp.Topics[i]
 		partitions, ok := waiting[r.Topic]
-		if ok && (req.TimeoutMillis <= 0 || !hasLeaders(snapshot, r.Topic, int(partitions))) {
+		if ok && (req.TimeoutMillis <= 0 || !hasLeaders(snapshot, r.Topic, partitions)) {
 			r.ErrorCode = int16(protocol.RequestTimedOut)
 		}
 	}

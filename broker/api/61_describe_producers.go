@@ -26,7 +26,7 @@ func DescribeProducers(replicas *replication.Manager, checkTopicName func(string
 			case replicas.Metadata().Topics[asked.Topic] == nil:
 				refused = protocol.UnknownTopicOrPartition
 			}
-			for _, partition := range asked.Partitions {
+			for _, partition := range unique(asked.Partitions) {
 				t.Partitions = append(t.Partitions, describeProducers(replicas, asked.Topic, partition, refused))
 			}
 			resp.Topics = append(resp.Topics, t)

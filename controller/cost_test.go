@@ -1,0 +1,94 @@
+package controller
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// manyIDs is a list of half a million different broker ids, as 2 MB of a request can have.
+func manyIDs() []int32 {
+	ids := make([]int32, 1<<19)
+	for i := range ids {
+		ids[i] = int32(i)
+	}
+	return ids
+}
+
+// A replica list as long as a request can have costs the event goroutine no more than the
+// number of brokers; work that grew with its square would take hours here.
+func TestLongReplicaListsDoNotHoldTheController(t *testing.T) {
+	h := newHarness(t, nil)
+	for _, id := range []int32{0, 1, 2} {
+		h.store.register(id, "")
+	}
+	h.store.putTopic(topicNode("t", replicas(0, 1)))
+	h.put(Startup{})
+	h.answer()
+	twice := append(manyIDs(), 7)
+	existing, unknown := TopicPartition{Topic: "t"}, TopicPartition{Topic: "none"}
+	for name, target := range map[string][]int32{"different": manyIDs(), "repeated": twice, "negative": append(manyIDs(), -1)} {
+		answered := false
+		Requests{h}.AlterPartitionReassignments(map[TopicPartition][]int32{existing: target, unknown: target}, func(results map[TopicPartition]error, err error) {
+			answered = err == nil && len(results) == 2
+			for tp, err := range results {
+				if protocol.CodeOf(err) != protocol.InvalidReplicaAssignment {
+					t.Errorf("%s ids for %s: %v", name, partitionName(tp), protocol.CodeOf(err))
+				}
+				if message := protocol.MessageOf(err); len(*message) < len(target) {
+					t.Errorf("%s ids for %s: the answer does not have the list: %.100s", name, partitionName(tp), *message)
+				}
+			}
+		})
+		h.run()
+		if !answered {
+			t.Errorf("%s ids: not answered", name)
+		}
+	}
+	before := len(h.log.String())
+	req := kmsg.NewPtrAlterPartitionRequest()
+	req.Version, req.BrokerID, req.BrokerEpoch = 1, 0, h.m.c.brokers[0].Epoch
+	state := *h.m.c.leadership(existing)
+	for _, isr := range [][]int32{manyIDs(), make([]int32, 1<<19)} {
+		p := kmsg.NewAlterPartitionRequestTopicPartition()
+		p.LeaderEpoch, p.PartitionEpoch, p.NewISR = state.LeaderEpoch, state.Version, isr
+		req.Topics = []kmsg.AlterPartitionRequestTopic{{Topic: "t", Partitions: []kmsg.AlterPartitionRequestTopicPartition{p}}}
+		code := protocol.None
+		Requests{h}.AlterPartition(req, func(resp *kmsg.AlterPartitionResponse) {
+			code = protocol.ErrorCode(resp.Topics[0].Partitions[0].ErrorCode)
+		})
+		h.run()
+		if code != protocol.OperationNotAttempted {
+			t.Errorf("an in-sync set of half a million: %s", code)
+		}
+	}
+	if logged := len(h.log.String()) - before; logged > 1<<14 {
+		t.Errorf("%d bytes are logged of in-sync sets that cannot be", logged)
+	}
+	if now := *h.m.c.leadership(existing); !sameState(now, state) {
+		t.Errorf("the state is %s, was %s", stateText(now), stateText(state))
+	}
+}
+
+func sameState(a, b zkstore.PartitionState) bool { return stateText(a) == stateText(b) }
+
+// Of partitions that do not exist the log names some, not millions.
+func TestElectionsOfUnknownPartitionsAreLoggedInBrief(t *testing.T) {
+	h := newHarness(t, nil)
+	h.store.register(0, "")
+	h.put(Startup{})
+	h.log.Reset()
+	var unknown []TopicPartition
+	for i := range int32(100_000) {
+		unknown = append(unknown, TopicPartition{Topic: "none", Partition: i})
+	}
+	found := 0
+	Requests{h}.ElectLeaders(unknown, ElectPreferred, func(results map[TopicPartition]ElectionResult, _ error) { found = len(results) })
+	h.run()
+	if found != len(unknown) || h.log.Len() > 1<<16 {
+		t.Errorf("%d of %d partitions are answered, %d bytes logged", found, len(unknown), h.log.Len())
+	}
+}
