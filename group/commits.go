@@ -136,7 +136,11 @@ func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (writt
 	if txn != nil {
 		c.txns.add(txn.ProducerID, e)
 		g.StageTxn(txn.ProducerID, commits)
-		settle = func(first int64, ok bool) { g.StagedTxn(txn.ProducerID, commits, first, ok) }
+		settle = func(first int64, ok bool) {
+			if open := g.StagedTxn(txn.ProducerID, commits, first, ok); !open {
+				c.txns.remove(txn.ProducerID, e)
+			}
+		}
 	} else {
 		stage := g.Stage(commits)
 		settle = func(first int64, ok bool) { g.Staged(commits, stage, first, ok) }
@@ -228,6 +232,15 @@ func (t *txnGroups) add(producerID int64, e *entry) {
 		t.groups[producerID] = map[*entry]bool{}
 	}
 	t.groups[producerID][e] = true
+}
+
+// remove forgets that the group has commits in the producer's transaction.
+func (t *txnGroups) remove(producerID int64, e *entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if delete(t.groups[producerID], e); len(t.groups[producerID]) == 0 {
+		delete(t.groups, producerID)
+	}
 }
 
 // take returns the producer's groups in the partition and forgets them.

@@ -542,7 +542,9 @@ func TestOffsetsOfOpenTransactionsArePending(t *testing.T) {
 		if got := fetched(t, c, "g"); got != "t-0=5" || stable() != protocol.UnstableOffsetCommit {
 			t.Errorf("while open: %s, stable %s", got, stable().Name())
 		}
-		time.Sleep(testOptions().Retention + time.Hour)
+		// Not at the moment of a regular cleaning, which would race with what follows.
+		time.Sleep(testOptions().Retention + testOptions().RetentionCheck*3/2)
+		synctest.Wait()
 		c.Clean()
 		if list, _ := c.List(nil, nil); len(list) != 1 || fetched(t, c, "g") != "" {
 			t.Errorf("after the retention: groups %v, offsets %s", list, fetched(t, c, "g"))
@@ -560,6 +562,67 @@ func TestOffsetsOfOpenTransactionsArePending(t *testing.T) {
 			t.Errorf("a deleted group has %s", got)
 		}
 		c.Stop()
+	})
+}
+
+// A commit that fails, and a load whose partition goes meanwhile, leave nothing
+// behind for the end of a transaction that may never come.
+func TestNoGroupIsKeptForCommitsThatAreNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := newFakeTopic()
+		c, _ := leading(t, topic, testOptions())
+		defer c.Stop()
+		commit := func(producer int64, partition int32) protocol.ErrorCode {
+			return c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", partition, 1)}, Txn: &Txn{ProducerID: producer}})[0]
+		}
+		if code := commit(1, 0); code != protocol.None {
+			t.Fatal(code.Name())
+		}
+		topic.appendErr = protocol.NotEnoughReplicas
+		for _, producer := range []int64{1, 2} {
+			if code := commit(producer, 1); code != protocol.CoordinatorNotAvailable {
+				t.Fatal(code.Name())
+			}
+		}
+		topic.appendErr = nil
+		if n := len(c.txns.groups); n != 1 || len(c.txns.groups[1]) != 1 {
+			t.Errorf("groups are kept for %d producers, want for that of the commit which did not fail", n)
+		}
+		partition := TopicPartition{Topic: TopicName}
+		c.Resigned(partition, 1)
+		topic.reading = make(chan struct{})
+		c.BecameLeader(partition, 2)
+		synctest.Wait()
+		c.Resigned(partition, 3)
+		close(topic.reading)
+		synctest.Wait()
+		if n := len(c.txns.groups); n != 0 {
+			t.Errorf("after the leadership has gone groups are kept for %d producers", n)
+		}
+		c.BecameLeader(partition, 4)
+		awaitLoaded(c)
+		c.TxnEnded(1, 0, true)
+		if got := fetched(t, c, "g"); got != "t-0=1" {
+			t.Errorf("after loading and the end of the transaction: %s", got)
+		}
+	})
+}
+
+// An offsets topic that is deleted and made again begins with leader epoch 0.
+func TestAnOffsetsTopicThatIsMadeAgainIsCoordinated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := leading(t, newFakeTopic(), testOptions())
+		defer c.Stop()
+		partition := TopicPartition{Topic: TopicName}
+		c.Resigned(partition, 7)
+		c.BecameLeader(partition, 8)
+		awaitLoaded(c)
+		c.Resigned(partition, -1) // deleted
+		c.BecameLeader(partition, 0)
+		awaitLoaded(c)
+		if got := fetched(t, c, "g"); got != "" {
+			t.Errorf("under the new topic: %s", got)
+		}
 	})
 }
 

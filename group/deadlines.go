@@ -15,11 +15,20 @@ func (g *Group) arm(at time.Time) time.Time {
 	return at
 }
 
-// renew starts the member's session timer anew.
+// renew starts the member's session timer. An answer to a parked request that
+// keeps its member must call it: expireSessions has stopped the timer where the
+// session fell due while the request was parked.
 func (g *Group) renew(now time.Time, m *Member) {
 	m.expires = g.arm(now.Add(millis(m.SessionTimeoutMs)))
 	if m.isNew { // its first JoinGroup is parked: it has sent no heartbeat yet
 		m.expires = g.arm(now.Add(newMemberTimeout))
+	}
+}
+
+// answerSync answers the member's SyncGroup, if one is parked; the member stays.
+func (g *Group) answerSync(now time.Time, m *Member, r SyncResult, e *Effects) {
+	if e.answerSync(m, r) {
+		g.renew(now, m)
 	}
 }
 
@@ -67,7 +76,7 @@ func (g *Group) expireSessions(now time.Time, e *Effects) {
 			continue
 		}
 		if !m.isNew && (m.join != nil || m.sync != nil) {
-			m.expires = time.Time{} // the answer starts it anew
+			m.expires = time.Time{} // the answer renews it
 			continue
 		}
 		gone = append(gone, m)

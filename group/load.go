@@ -41,7 +41,8 @@ func (c *Coordinator) BecameLeader(id TopicPartition, epoch int32) {
 }
 
 // Resigned drops the groups of a partition that this broker does not lead any
-// more.
+// more. An epoch below 0 means that the replica is gone: a topic that is made
+// again begins with epoch 0.
 func (c *Coordinator) Resigned(id TopicPartition, epoch int32) {
 	p := c.partitionOf(id)
 	if p == nil {
@@ -54,7 +55,9 @@ func (c *Coordinator) Resigned(id TopicPartition, epoch int32) {
 		c.metaInfof("Not removing offsets and group metadata for %s-%d in epoch %d since current epoch is %d", TopicName, id.Partition, epoch, p.epoch)
 		return
 	}
-	p.epoch = max(p.epoch, epoch)
+	if p.epoch = max(p.epoch, epoch); epoch < 0 {
+		p.epoch = -1
+	}
 	dropped := p.groups
 	was := p.tenure
 	p.tenure, p.groups, p.loadDone = absent, nil, nil
@@ -110,14 +113,16 @@ func (c *Coordinator) load(index int32, p *partition, ticket chan struct{}, bega
 	for id, g := range l.finish(time.Now()) {
 		e := &entry{partition: index, group: g}
 		groups[id], loaded = e, append(loaded, e)
-		for producer := range g.offsets.txns {
-			c.txns.add(producer, e)
-		}
 	}
 	p.mu.Lock()
 	if p.loadDone != ticket {
 		p.mu.Unlock()
 		return
+	}
+	for _, e := range loaded { // before requests and markers are let in
+		for producer := range e.group.offsets.txns {
+			c.txns.add(producer, e)
+		}
 	}
 	p.tenure, p.groups, p.loadDone = owned, groups, nil
 	epoch := p.epoch

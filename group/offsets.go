@@ -173,8 +173,9 @@ func (g *Group) StageTxn(producerID int64, commits []Commit) {
 	}
 }
 
-// StagedTxn tells where the records of StageTxn are, or that they are not.
-func (g *Group) StagedTxn(producerID int64, commits []Commit, recordAt int64, ok bool) {
+// StagedTxn takes where the records of StageTxn are, or that they failed. It
+// reports whether the producer has commits here that its transaction's end settles.
+func (g *Group) StagedTxn(producerID int64, commits []Commit, recordAt int64, ok bool) (open bool) {
 	txn := g.offsets.txns[producerID]
 	for _, c := range commits {
 		have, open := txn[c.Partition]
@@ -190,6 +191,7 @@ func (g *Group) StagedTxn(producerID int64, commits []Commit, recordAt int64, ok
 	if len(txn) == 0 {
 		delete(g.offsets.txns, producerID)
 	}
+	return len(txn) > 0
 }
 
 // EndTxn ends a producer's transaction: its commits hold, or are dropped.

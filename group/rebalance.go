@@ -17,7 +17,7 @@ func (g *Group) maybePrepareRebalance(now time.Time, e *Effects, reason string, 
 // prepareRebalance begins a rebalance: from now on members are awaited.
 func (g *Group) prepareRebalance(now time.Time, e *Effects, reason string, args ...any) {
 	if g.state == CompletingRebalance {
-		g.dropAssignments(e, protocol.RebalanceInProgress)
+		g.dropAssignments(now, e, protocol.RebalanceInProgress)
 	}
 	g.forgetUnsynced()
 	timeout := g.rebalanceTimeout()
@@ -140,9 +140,9 @@ func (g *Group) leaderJoined(e *Effects) bool {
 
 // dropAssignments answers parked SyncGroups with an error; the assignments are
 // void.
-func (g *Group) dropAssignments(e *Effects, code protocol.ErrorCode) {
+func (g *Group) dropAssignments(now time.Time, e *Effects, code protocol.ErrorCode) {
 	for _, m := range g.members {
 		m.assignment = nil
-		e.answerSync(m, refuseSync(code))
+		g.answerSync(now, m, refuseSync(code), e)
 	}
 }

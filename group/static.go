@@ -84,4 +84,5 @@ func (g *Group) staticStored(now time.Time, s *Store, code protocol.ErrorCode, e
 		r.Leader, r.Members = was.leaderBefore, nil
 	}
 	e.answerJoin(g, m, r)
+	g.renew(now, m)
 }

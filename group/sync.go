@@ -104,7 +104,7 @@ func (g *Group) assignmentStored(now time.Time, s *Store, code protocol.ErrorCod
 		return
 	}
 	if code != protocol.None {
-		g.dropAssignments(e, code)
+		g.dropAssignments(now, e, code)
 		g.maybePrepareRebalance(now, e, "Error %s when storing group assignment during SyncGroup (member: %s)", code.Name(), g.leader)
 		return
 	}
@@ -115,9 +115,7 @@ func (g *Group) assignmentStored(now time.Time, s *Store, code protocol.ErrorCod
 	g.become(Stable, now)
 	for _, m := range g.members {
 		m.assignment = byID[m.ID]
-		if e.answerSync(m, g.assigned(m)) {
-			g.renew(now, m)
-		}
+		g.answerSync(now, m, g.assigned(m), e)
 	}
 }
 

@@ -1,0 +1,272 @@
+package group
+
+import (
+	"fmt"
+	"math/rand"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// clocked is a group driven by hand: answers are given at once, records are
+// stored at once, time passes second by second.
+type clocked struct {
+	now   time.Time
+	group *Group
+}
+
+func newClocked() *clocked {
+	now := time.Unix(1_700_000_000, 0)
+	return &clocked{now: now, group: New("g", Rules{MaxSize: 1000}, now)}
+}
+
+func (c *clocked) carryOut(e *Effects) {
+	for e != nil {
+		for _, a := range e.Joins {
+			a.To <- a.Result
+		}
+		for _, a := range e.Syncs {
+			a.To <- a.Result
+		}
+		store := e.Store
+		if e = nil; store != nil {
+			e = c.group.Stored(c.now, store, protocol.None)
+		}
+	}
+}
+
+func (c *clocked) join(id, newID string, instance *string, rebalance time.Duration) {
+	c.carryOut(c.group.Join(c.now, JoinRequest{MemberID: id, NewMemberID: newID, InstanceID: instance, SessionTimeoutMs: 10_000,
+		RebalanceTimeoutMs: int32(rebalance.Milliseconds()), ProtocolType: "consumer", Protocols: []Protocol{{"range", subscription("t")}}}, make(chan JoinResult, 1)))
+}
+
+func (c *clocked) sync(id string, instance *string, assignments map[string][]byte) chan SyncResult {
+	answer := make(chan SyncResult, 1)
+	c.carryOut(c.group.Sync(c.now, SyncRequest{MemberID: id, InstanceID: instance, Generation: c.group.Generation(), Assignments: assignments}, answer))
+	return answer
+}
+
+// pass lets seconds pass, or less where until holds; the members alive send heartbeats.
+func (c *clocked) pass(most time.Duration, until func() bool, alive ...string) {
+	for end := c.now.Add(most); c.now.Before(end) && (until == nil || !until()); {
+		c.now = c.now.Add(time.Second)
+		for _, id := range alive {
+			c.group.Heartbeat(c.now, id, nil, c.group.Generation())
+		}
+		c.carryOut(c.group.Expire(c.now))
+	}
+}
+
+// The leader takes 15 s to assign, longer than the sessions of 10 s, and then a
+// new member comes: the SyncGroups that wait are refused. A member that is dead
+// by then is waited for as long as its session lasts, not for the rebalance
+// timeout of 5 minutes.
+func TestARebalanceDoesNotWaitForADeadMemberWhoseSyncWasRefused(t *testing.T) {
+	const rebalance = 5 * time.Minute
+	c := newClocked()
+	c.join("", "L", nil, rebalance)
+	c.sync("L", nil, map[string][]byte{"L": {1}})
+	c.join("", "A", nil, rebalance)
+	c.join("", "B", nil, rebalance)
+	c.join("L", "", nil, rebalance)
+	if c.group.State() != CompletingRebalance {
+		t.Fatal(c.group.State())
+	}
+	c.sync("A", nil, nil)
+	c.sync("B", nil, nil)
+	c.pass(15*time.Second, nil, "L")
+	c.join("", "C", nil, rebalance)
+	c.join("B", "", nil, rebalance)
+	c.join("L", "", nil, rebalance)
+	began := c.now
+	c.pass(time.Hour, func() bool { return c.group.State() != PreparingRebalance })
+	if took := c.now.Sub(began); took > 11*time.Second {
+		t.Errorf("the rebalance waited %v for a dead member with a session of 10 s", took)
+	}
+}
+
+// The same for a static member, which no rebalance removes: only its session does.
+func TestAStaticMemberWhoseSyncWasRefusedExpires(t *testing.T) {
+	c := newClocked()
+	s := "s"
+	c.join("", "L", nil, time.Minute)
+	c.sync("L", nil, map[string][]byte{"L": {1}})
+	c.join("", "S-1", &s, time.Minute)
+	c.join("L", "", nil, time.Minute)
+	if c.group.State() != CompletingRebalance || c.group.Generation() != 2 {
+		t.Fatal(c.group.State(), c.group.Generation())
+	}
+	answer := c.sync("S-1", &s, nil)
+	c.pass(61*time.Second, nil, "L") // which never syncs: it is removed after the rebalance timeout
+	select {
+	case r := <-answer:
+		if r.Err != protocol.RebalanceInProgress {
+			t.Fatalf("the static member's sync is answered with %v", r.Err)
+		}
+	default:
+		t.Fatalf("the sync is still parked, the group is %v", c.group.State())
+	}
+	c.pass(time.Hour, nil)
+	if c.group.Size() != 0 || c.group.State() != Empty {
+		t.Errorf("an hour after the member died the group is %v with %d members, want Empty with none", c.group.State(), c.group.Size())
+	}
+}
+
+// A replacement of a static member that takes longer to store than the session
+// lasts leaves the member with a session.
+func TestAStaticMemberWhoseReplacementIsStoredLateExpires(t *testing.T) {
+	c := newClocked()
+	s := "s"
+	c.join("", "S-1", &s, time.Minute)
+	c.sync("S-1", &s, map[string][]byte{"S-1": {1}})
+	answer := make(chan JoinResult, 1)
+	e := c.group.Join(c.now, JoinRequest{NewMemberID: "S-2", InstanceID: &s, SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 60_000,
+		ProtocolType: "consumer", Protocols: []Protocol{{"range", subscription("t")}}}, answer)
+	if e.Store == nil {
+		t.Fatal("the new id is not stored")
+	}
+	c.pass(11*time.Second, nil)
+	c.carryOut(c.group.Stored(c.now, e.Store, protocol.None))
+	if r := <-answer; r.Err != protocol.None || r.MemberID != "S-2" {
+		t.Fatalf("%+v", r)
+	}
+	c.pass(time.Hour, nil)
+	if c.group.Size() != 0 {
+		t.Errorf("an hour after the member died the group is %v with %d members", c.group.State(), c.group.Size())
+	}
+}
+
+// disorder gives a group steps at random, in any order and at any time.
+type disorder struct {
+	rand   *rand.Rand
+	now    time.Time
+	group  *Group
+	stores []*Store
+	ids    int
+}
+
+func (d *disorder) take(e *Effects) {
+	for _, a := range e.Joins {
+		a.To <- a.Result // blocks where an answer is given twice
+	}
+	for _, a := range e.Syncs {
+		a.To <- a.Result
+	}
+	if e.Store != nil {
+		d.stores = append(d.stores, e.Store)
+	}
+}
+
+// someone is the id and instance of a member, or of none.
+func (d *disorder) someone() (id string, instance *string) {
+	if n := len(d.group.members); n > 0 && d.rand.Intn(8) > 0 {
+		m := d.group.members[d.rand.Intn(n)]
+		return m.ID, m.InstanceID
+	}
+	return "unknown", nil
+}
+
+func (d *disorder) step() {
+	g := d.group
+	generation := g.Generation() - int32(d.rand.Intn(8)/7)
+	switch d.rand.Intn(9) {
+	case 0: // a new member, or a static one that is back
+		d.ids++
+		req := JoinRequest{NewMemberID: fmt.Sprint("m", d.ids), SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 20_000, ProtocolType: "consumer",
+			Protocols: []Protocol{{"range", subscription("t")}}, IDFirst: d.rand.Intn(2) == 0, MaySkipAssignment: d.rand.Intn(2) == 0}
+		if d.rand.Intn(3) == 0 {
+			instance := fmt.Sprint("i", d.rand.Intn(3))
+			req.InstanceID, req.IDFirst = &instance, false
+		}
+		d.take(g.Join(d.now, req, make(chan JoinResult, 1)))
+	case 1, 2:
+		id, instance := d.someone()
+		if pending := sortedKeys(g.pending); len(pending) > 0 && d.rand.Intn(2) == 0 {
+			id, instance = pending[0], nil
+		}
+		d.take(g.Join(d.now, JoinRequest{MemberID: id, InstanceID: instance, SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 20_000, ProtocolType: "consumer",
+			Protocols: []Protocol{{"range", subscription(fmt.Sprint("t", d.rand.Intn(3)))}}}, make(chan JoinResult, 1)))
+	case 3, 4:
+		id, instance := d.someone()
+		d.take(g.Sync(d.now, SyncRequest{MemberID: id, InstanceID: instance, Generation: generation, Assignments: map[string][]byte{id: {1}}}, make(chan SyncResult, 1)))
+	case 5:
+		id, instance := d.someone()
+		g.Heartbeat(d.now, id, instance, generation)
+	case 6:
+		if id, instance := d.someone(); d.rand.Intn(4) == 0 {
+			_, _, e := g.Leave(d.now, []Leaving{{MemberID: id, InstanceID: instance}})
+			d.take(e)
+		}
+	case 7:
+		if len(d.stores) > 0 {
+			s := d.stores[0]
+			d.stores = d.stores[1:]
+			d.take(g.Stored(d.now, s, []protocol.ErrorCode{protocol.None, protocol.None, protocol.NotCoordinator}[d.rand.Intn(3)]))
+		}
+	case 8:
+		d.now = d.now.Add(time.Duration(d.rand.Intn(8_000)) * time.Millisecond)
+		if at, any := g.Deadline(); any && !d.now.Before(at) {
+			d.take(g.Expire(d.now))
+		}
+	}
+}
+
+// problem is what is wrong with the deadlines, "" where they are right.
+func (d *disorder) problem() string {
+	g := d.group
+	wake, any := g.Deadline()
+	late := func(at time.Time) bool { return !at.IsZero() && (!any || wake.After(at)) }
+	for _, m := range g.members {
+		switch {
+		case m.expires.IsZero() && m.join == nil && m.sync == nil:
+			return fmt.Sprintf("the member %s has no session and no request that waits", m.ID)
+		case late(m.expires):
+			return fmt.Sprintf("the group is not called at the end of the session of %s", m.ID)
+		}
+	}
+	for id, at := range g.pending {
+		if late(at) {
+			return fmt.Sprintf("the group is not called when the pending member %s expires", id)
+		}
+	}
+	if g.state == PreparingRebalance && late(g.join.at) || late(g.syncBy) {
+		return "the group is not called when its rebalance or synchronization is over"
+	}
+	if g.state == CompletingRebalance && g.unsynced > 0 && g.syncBy.IsZero() {
+		return "SyncGroups are awaited without end"
+	}
+	return ""
+}
+
+func TestEveryMemberHasASessionOrARequestThatWaits(t *testing.T) {
+	for seed := range int64(300) {
+		now := time.Unix(1_700_000_000, 0)
+		d := &disorder{rand: rand.New(rand.NewSource(seed)), now: now, group: New("g", Rules{MaxSize: 5}, now)}
+		for step := range 400 {
+			d.step()
+			if p := d.problem(); p != "" {
+				t.Fatalf("seed %d, step %d: %s", seed, step, p)
+			}
+		}
+		// All are gone: sooner or later the group is empty.
+		for range 200 {
+			at, any := d.group.Deadline()
+			if !any && len(d.stores) == 0 {
+				break
+			}
+			if any {
+				d.now = at
+				d.take(d.group.Expire(d.now))
+			}
+			for len(d.stores) > 0 {
+				s := d.stores[0]
+				d.stores = d.stores[1:]
+				d.take(d.group.Stored(d.now, s, protocol.None))
+			}
+		}
+		if d.group.Size() != 0 || d.group.State() != Empty {
+			t.Fatalf("seed %d: long after all members died the group is %v with %d members", seed, d.group.State(), d.group.Size())
+		}
+	}
+}
