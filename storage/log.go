@@ -24,9 +24,10 @@ import (
 // directory offline (Manager) and is a KAFKA_STORAGE_ERROR, as is every call
 // on a log of an offline directory.
 //
-// Locks, in the order they are taken: mu, then topicIDWrite (behind the
-// topicIDWriter's own) and the epoch cache's, then positions.mu, then those inside the indexes. Only append, roll, truncation, retention and the end of a flush
-// take mu, and nobody syncs a file while holding it. Readers copy positions
+// Locks, in the order they are taken: flushing, then mu, then topicIDWrite
+// (behind the topicIDWriter's own) and the epoch cache's, then positions.mu, then
+// those inside the indexes. Only append, roll, truncation, retention and close
+// take mu, and only close syncs a file while holding it. Readers copy positions
 // and pin segments.
 type Log struct {
 	tp   TopicPartition
@@ -37,7 +38,6 @@ type Log struct {
 	config    atomic.Pointer[logConfig]
 	closed    atomic.Bool
 	future    atomic.Bool
-	isNew     atomic.Bool  // the directory's name is not durable yet
 	lastFlush atomic.Int64 // ms
 	// checkpointed is the recovery point that the directory's checkpoint file has.
 	checkpointed atomic.Int64
@@ -54,6 +54,12 @@ type Log struct {
 	// topicIDWrite is held by who puts partition.metadata into the directory, or
 	// renames the directory. Taken before topicIDMu.
 	topicIDWrite sync.Mutex
+
+	// flushing is held while segments are synced, so that a flush that finds
+	// nothing to sync knows that it is durable. Taken before mu.
+	flushing sync.Mutex
+	names    unsynced // the names of files in the partition directory
+	dirName  unsynced // the name of the partition directory itself
 
 	// mu is held by whoever changes the log's data.
 	mu        sync.Mutex

@@ -192,6 +192,7 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 		info.FirstOffset, info.LastOffset = duplicate.firstOffset(), duplicate.lastOffset
 		info.LogAppendTime = duplicate.timestamp
 		info.Duplicate = true
+		info.flushDue = l.unflushed() >= c.FlushMessages // the original may not be durable yet
 		return nil
 	}
 	if err := active.append(set, c); err != nil {
@@ -218,7 +219,14 @@ func (l *Log) publish(logEnd, endPosition int64) (unflushed int64) {
 	p.v.LogEnd, p.v.endPosition = logEnd, endPosition
 	p.firstUnstable = first
 	p.settle()
-	return logEnd - p.recoveryPoint
+	return p.unflushedLocked()
+}
+
+// unflushed is how many offsets are not known to be durable.
+func (l *Log) unflushed() int64 {
+	l.positions.mu.Lock()
+	defer l.positions.mu.Unlock()
+	return l.positions.unflushedLocked()
 }
 
 // assignEpochs notes where new leader epochs begin. A batch of an old format
@@ -305,8 +313,15 @@ func (l *Log) checkProducers(set []byte, a *Append) (duplicate producerBatch, fo
 func (l *Log) applyProducers(active *segment, logEnd int64) error {
 	l.producers.apply(l.update)
 	for _, t := range l.update.completed {
+		existed := active.txns.exists()
 		if err := completeTxn(l.producers, active, t); err != nil {
 			return err
+		}
+		if t.aborted {
+			active.unsynced.note()
+			if !existed {
+				l.names.note()
+			}
 		}
 	}
 	l.producers.setMapEnd(logEnd)

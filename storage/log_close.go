@@ -10,6 +10,8 @@ func (l *Log) close() error {
 	if err := l.flushTopicID(); err != nil {
 		return err
 	}
+	l.flushing.Lock()
+	defer l.flushing.Unlock()
 	l.mu.Lock()
 	ended := false
 	defer l.unlock(&ended)
@@ -27,13 +29,17 @@ func (l *Log) closeLocked() error {
 	if err := l.active().finish(); err != nil {
 		return err
 	}
-	if _, err := l.producers.takeSnapshot(true); err != nil {
+	snapshot, err := l.producers.takeSnapshot(true)
+	if err != nil {
 		return err
+	}
+	if snapshot != "" {
+		l.names.note()
 	}
 	l.positions.mu.Lock()
 	v, from := l.positions.v, l.positions.recoveryPoint
 	l.positions.mu.Unlock()
-	if err := l.syncSegments(&v, from, v.LogEnd, true); err != nil {
+	if _, err := l.syncSegments(&v, from, v.LogEnd, true); err != nil {
 		return err
 	}
 	l.positions.mu.Lock()

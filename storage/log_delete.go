@@ -28,6 +28,7 @@ func (l *Log) deleteSegments(removed []*segment) error {
 
 // markDeleted renames a segment's files to .deleted, which a later start removes.
 func (l *Log) markDeleted(s *segment) error {
+	defer l.names.note()
 	for i, f := range s.files() {
 		if err := ignoreMissing(f.rename(segmentSuffixes[i] + deletedSuffix)); err != nil {
 			return err
@@ -62,6 +63,7 @@ func (l *Log) deleteSnapshot(offset int64) error {
 	if err != nil || name == "" {
 		return err
 	}
+	l.names.note()
 	base := filepath.Base(name)
 	l.later(func() {
 		if l.removeFile(l.file(base)) {

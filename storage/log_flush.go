@@ -1,6 +1,11 @@
 package storage
 
-import "os"
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+)
 
 // Flush makes everything below the log end durable.
 func (l *Log) Flush() error {
@@ -38,37 +43,64 @@ func (l *Log) syncFile(name string) error {
 
 // flush syncs the segments that hold offsets from the recovery point up to
 // upTo, whose own segment counts only when inclusive, and then raises the
-// recovery point to upTo. No lock is held while files are synced.
+// recovery point to upTo. Flushes of a log run one after the other. No lock that
+// an append needs is held while files are synced.
 func (l *Log) flush(upTo int64, inclusive bool) error {
-	l.positions.mu.Lock()
-	v, from := l.positions.v, l.positions.recoveryPoint
-	l.positions.mu.Unlock()
-	// lastFlush also counts a flush that finds nothing to do.
-	l.lastFlush.Store(l.env.now())
-	if upTo < from {
-		return nil
-	}
-	if err := l.syncSegments(&v, from, upTo, inclusive); err != nil {
-		if l.changedSince(&v) || l.closed.Load() {
-			return nil // what was to be flushed is gone
+	l.flushing.Lock()
+	defer l.flushing.Unlock()
+	for {
+		if err := l.check(); err != nil {
+			return err // also when the flush that this one waited for has failed
 		}
-		return l.ioError("Error while flushing log for %s in dir %s", err)
+		l.positions.mu.Lock()
+		v, from := l.positions.v, l.positions.recoveryPoint
+		l.positions.mu.Unlock()
+		// lastFlush also counts a flush that finds nothing to do.
+		l.lastFlush.Store(l.env.now())
+		if upTo < from {
+			return nil
+		}
+		failed, err := l.syncSegments(&v, from, upTo, inclusive)
+		if err == nil {
+			l.raiseRecoveryPoint(upTo, v.truncations)
+			return nil
+		}
+		if !l.closed.Load() && !l.outdated(&v, failed, err) {
+			return l.ioError("Error while flushing log for %s in dir %s", err)
+		}
 	}
+}
+
+// raiseRecoveryPoint notes that everything below upTo is durable, unless the log
+// was truncated since: then offsets below upTo may be new ones, not synced yet.
+func (l *Log) raiseRecoveryPoint(upTo, truncations int64) {
 	p := &l.positions
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// After a truncation offsets below upTo may be new ones, not synced yet.
-	if p.v.truncations == v.truncations && upTo > p.recoveryPoint {
+	if p.v.truncations == truncations && upTo > p.recoveryPoint {
 		p.recoveryPoint = min(upTo, p.v.LogEnd)
 	}
-	return nil
 }
 
-func (l *Log) syncSegments(v *view, from, upTo int64, inclusive bool) error {
-	if err := l.epochs.flush(); err != nil {
-		return err
+// outdated reports whether an error of syncSegments concerns the view and not
+// the disk: the segment has left the log, or a file was looked for under a name
+// that it no longer has. An error of a segment that the log still has is never
+// outdated: the system reports a failed write only once.
+func (l *Log) outdated(v *view, failed *segment, err error) bool {
+	now := l.positions.load()
+	if failed != nil && !slices.Contains(now.segments, failed) {
+		return true
 	}
-	newNames := false
+	stale := errors.Is(err, errSegmentGone) || errors.Is(err, fs.ErrNotExist)
+	return stale && (now.moves != v.moves || now.truncations != v.truncations)
+}
+
+// syncSegments is the part of flush that waits for the disk. failed is the
+// segment that an error is about, if any. The caller must hold flushing.
+func (l *Log) syncSegments(v *view, from, upTo int64, inclusive bool) (failed *segment, err error) {
+	if err := l.epochs.flush(); err != nil {
+		return nil, err
+	}
 	// The segment before counts too: if it was flushed to its end and then
 	// rolled, the roll has still changed its indexes.
 	for i := max(v.floor(from)-1, 0); i < len(v.segments); i++ {
@@ -76,29 +108,21 @@ func (l *Log) syncSegments(v *view, from, upTo int64, inclusive bool) error {
 		if s.base > upTo || s.base == upTo && !inclusive {
 			break
 		}
-		if !s.dirty.Load() {
+		if !s.unsynced.pending() {
 			continue
 		}
-		newNames = newNames || s.base >= from
 		p, err := l.pin(v, s)
 		if err != nil {
-			return err
+			return s, err
 		}
 		err = s.sync()
 		p.release()
 		if err != nil {
-			return err
+			return s, err
 		}
 	}
-	if newNames && l.isNew.Swap(false) {
-		// The name of the log's own directory was not made durable at its creation.
-		if err := l.env.fs.SyncDir(l.dir.path); err != nil {
-			l.isNew.Store(true)
-			return err
-		}
+	if err := l.dirName.settle(func() error { return l.env.fs.SyncDir(l.dir.path) }); err != nil {
+		return nil, err
 	}
-	if newNames {
-		return l.env.fs.SyncDir(l.Path())
-	}
-	return nil
+	return nil, l.names.settle(func() error { return l.env.fs.SyncDir(l.Path()) })
 }

@@ -62,6 +62,12 @@ func openLog(dir *logDir, env *environment, path string, tp TopicPartition, kind
 }
 
 func (ld *loader) load() error {
+	if !ld.clean {
+		// An earlier life may have made, renamed or removed files without making
+		// that durable.
+		ld.l.names.note()
+		ld.l.dirName.note()
+	}
 	if err := ld.openState(); err != nil {
 		return err
 	}

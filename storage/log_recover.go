@@ -37,7 +37,7 @@ func (ld *loader) recover() (logEnd int64, err error) {
 		}
 		ld.clean = false
 	}
-	s, err := createSegment(ld.env, ld.path, ld.logStart, ld.config)
+	s, err := ld.l.createSegment(ld.logStart)
 	if err != nil {
 		return 0, err
 	}
@@ -75,7 +75,7 @@ func (ld *loader) recoverUnflushed() error {
 	}
 	unflushed := len(ld.segments) - first
 	for _, s := range ld.segments[min(first, len(ld.segments)):] {
-		s.dirty.Store(true) // an earlier life wrote, but did not sync it
+		s.unsynced.note() // an earlier life wrote, but did not sync it
 	}
 	for i := 0; i < unflushed; i++ {
 		ld.remaining(unflushed - i)
@@ -110,7 +110,7 @@ func (ld *loader) recoverUnflushed() error {
 // as its roll did: when it had been flushed to its end before, a crash may have
 // undone that.
 func (s *segment) completeIndexes() error {
-	s.dirty.Store(true)
+	s.unsynced.note()
 	if err := s.reloadLargest(); err != nil {
 		return err
 	}
@@ -144,6 +144,7 @@ func (ld *loader) deleteFrom(i int) error {
 // good one, rebuilds the indexes, and writes a producer snapshot at its end. It
 // returns how many bytes were cut.
 func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
+	ld.l.names.note() // indexes and the snapshot may be new
 	state, err := ld.newState()
 	if err != nil {
 		return 0, err
@@ -171,7 +172,7 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 
 // recover is the part of recoverSegment that concerns the segment alone.
 func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log logLines) (truncated int64, err error) {
-	s.dirty.Store(true)
+	s.unsynced.note()
 	if err := errors.Join(s.index.reset(c.SegmentIndexBytes), s.times.reset(c.SegmentIndexBytes), s.txns.reset()); err != nil {
 		return 0, err
 	}

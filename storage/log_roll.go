@@ -130,7 +130,7 @@ func (l *Log) addSegment(active *segment, base int64) error {
 	if err := active.finish(); err != nil {
 		return err
 	}
-	s, err := createSegment(l.env, l.Path(), base, l.Config())
+	s, err := l.createSegment(base)
 	if err != nil {
 		return err
 	}
@@ -140,6 +140,12 @@ func (l *Log) addSegment(active *segment, base int64) error {
 	p.v.segments = append(p.v.segments[:len(p.v.segments):len(p.v.segments)], s)
 	p.v.endPosition = 0
 	return nil
+}
+
+// createSegment makes a new, empty segment of the log. mu is held.
+func (l *Log) createSegment(base int64) (*segment, error) {
+	defer l.names.note()
+	return createSegment(l.env, l.Path(), base, l.Config())
 }
 
 // removeLeftover removes files that already have the names of a new segment's.
@@ -168,7 +174,7 @@ func (l *Log) replaceActive(base, logEnd int64) error {
 	if err := l.markDeleted(old); err != nil {
 		return err
 	}
-	s, err := createSegment(l.env, l.Path(), base, l.Config())
+	s, err := l.createSegment(base)
 	if err != nil {
 		return err
 	}

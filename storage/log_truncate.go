@@ -130,6 +130,7 @@ func (l *Log) goOnElsewhere(last *segment, offset, at int64) error {
 
 // cut removes everything from the batch at position at, which holds offset.
 func (s *segment) cut(offset, at, now int64) error {
+	defer s.unsynced.note()
 	s.tail.clear()
 	if err := s.index.truncateTo(offset); err != nil {
 		return err
@@ -150,7 +151,6 @@ func (s *segment) cut(offset, at, now int64) error {
 	}
 	s.preallocated = false
 	s.size.Store(at)
-	s.dirty.Store(true)
 	s.sinceIndexed = 0
 	s.unfinished = true
 	s.gapAtEnd = true // as far as is known here
@@ -227,7 +227,7 @@ func (l *Log) truncateFullyLocked(offset, logStart int64) error {
 			return err
 		}
 	}
-	s, err := createSegment(l.env, l.Path(), offset, l.Config())
+	s, err := l.createSegment(offset)
 	if err != nil {
 		return err
 	}

@@ -181,7 +181,6 @@ func (m *Manager) createIn(tp TopicPartition, d *logDir, kind dirKind, c *settin
 	if err != nil {
 		return nil, d.fail(what, err)
 	}
-	l.isNew.Store(true)
 	m.logs.put(l, kind == futureDir)
 	m.log.Infof("Created log for partition %s in %s with properties %s", currentDirName(tp), path, overridesText(c.Overrides))
 	return l, nil

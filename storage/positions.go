@@ -50,6 +50,9 @@ func (p *positions) settle() {
 	p.recoveryPoint = min(max(p.recoveryPoint, v.LogStart), v.LogEnd)
 }
 
+// unflushedLocked is how many offsets are not known to be durable. p.mu is held.
+func (p *positions) unflushedLocked() int64 { return p.v.LogEnd - max(p.recoveryPoint, p.v.LogStart) }
+
 func (v *view) active() *segment { return v.segments[len(v.segments)-1] }
 
 // floor is the index of the last segment whose base is at or below offset, -1

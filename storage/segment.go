@@ -35,8 +35,8 @@ type segment struct {
 	// pins counts the users: one is the log itself, until it drops the segment.
 	pins atomic.Int64
 
-	// dirty says that something was written since the files were last synced.
-	dirty atomic.Bool
+	// unsynced covers the content of the segment's files.
+	unsynced unsynced
 
 	// file is the .log, kept open from the first append until the segment is
 	// finished; nil before and after.
@@ -94,7 +94,7 @@ func openSegment(env *environment, dir string, base int64, c *settings.Topic) (*
 // createSegment makes the files of a new, empty segment.
 func createSegment(env *environment, dir string, base int64, c *settings.Topic) (*segment, error) {
 	s := newSegment(env, dir, base, c)
-	s.dirty.Store(true)
+	s.unsynced.note()
 	for _, f := range [...]*cachedFile{s.log, s.index.file, s.times.file} {
 		if _, err := f.hold(true); err != nil {
 			return nil, err
@@ -116,8 +116,8 @@ func (s *segment) activate(c *settings.Topic) error {
 		return err
 	}
 	s.file = file
-	s.dirty.Store(true)
 	s.unfinished = true
+	defer s.unsynced.note()
 	if err := s.index.activate(c.SegmentIndexBytes); err != nil {
 		return err
 	}
@@ -212,13 +212,13 @@ func (s *segment) append(set []byte, c *settings.Topic) error {
 	if err := s.activate(c); err != nil {
 		return err
 	}
+	defer s.unsynced.note()
 	at := s.size.Load()
 	if _, err := s.file.WriteAt(set, at); err != nil {
 		// Half a batch must not stay: the next start would have to recover it.
 		return errors.Join(err, s.file.Truncate(at))
 	}
 	s.size.Store(at + int64(len(set)))
-	s.dirty.Store(true)
 	s.gapAtEnd = false
 	for rest := set; len(rest) > 0; {
 		b, next, err := record.Next(rest)
@@ -312,7 +312,7 @@ func (s *segment) finish() error {
 	if !s.unfinished {
 		return nil // neither appended to nor cut since it was opened
 	}
-	s.dirty.Store(true)
+	defer s.unsynced.note()
 	if err := s.noteLargest(); err != nil {
 		return err
 	}
@@ -351,16 +351,11 @@ func (s *segment) noteLargest() error {
 	return s.times.maybeAppend(stamp.timestamp, stamp.offset, true)
 }
 
-// sync makes the segment's data and indexes durable.
-func (s *segment) sync() (err error) {
-	if !s.dirty.Swap(false) {
-		return nil
-	}
-	defer func() {
-		if err != nil {
-			s.dirty.Store(true)
-		}
-	}()
+// sync makes the segment's data and indexes durable. The caller must hold the
+// log's flushing.
+func (s *segment) sync() error { return s.unsynced.settle(s.syncFiles) }
+
+func (s *segment) syncFiles() error {
 	h, err := s.log.acquire()
 	if err != nil {
 		return err

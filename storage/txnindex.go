@@ -132,6 +132,12 @@ func (x *txnIndex) append(t abortedTxn) error {
 	return nil
 }
 
+// exists reports whether the index is known to have a file.
+func (x *txnIndex) exists() bool {
+	s := x.state.Load()
+	return s != nil && s.exists
+}
+
 func (x *txnIndex) create() error {
 	f, err := x.file.cache.fs.OpenFile(x.file.name(), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
