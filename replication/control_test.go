@@ -300,6 +300,26 @@ func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
 	}
 }
 
+// A log that is out of use costs its own partition only, and the controller learns
+// of it as of a failed directory.
+func TestAFailedLogTakesItsPartitionOffline(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	b.lead(0, []int32{ourID}, ourID)
+	if code := b.control(roleOf(1, ourID, 1, []int32{ourID}, ourID)); code != protocol.None {
+		t.Fatal(code)
+	}
+	b.logFailed(TopicPartition{Topic: testTopic})
+	_, err := b.Partition(testTopic, 0)
+	wantCode(t, "lookup", err, protocol.KafkaStorageError)
+	if code := b.control(roleOf(0, ourID, 9, []int32{ourID}, ourID)); code != protocol.KafkaStorageError {
+		t.Errorf("LeaderAndIsr: %s", code)
+	}
+	if c := b.Counts(); c.Offline != 1 || c.Leaders != 1 {
+		t.Errorf("%+v", c)
+	}
+}
+
 // The topic's configuration cannot be read while a broker becomes leader or
 // follower: nothing of the new epoch stays, so that the controller's next request
 // in the same epoch applies (KAFKA-9769).

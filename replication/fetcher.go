@@ -14,6 +14,7 @@ import (
 
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/storage"
 )
 
 // following is one partition that a fetcher fetches.
@@ -468,6 +469,9 @@ func (f *fetcher) apply(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchR
 	was := *p
 	switch {
 	case failure == nil:
+	case errors.Is(failure, storage.ErrTooManyFiles):
+		round.delayed = append(round.delayed, id)
+		failure = nil
 	case errors.Is(failure, protocol.CorruptMessage) || errors.Is(failure, protocol.InvalidRecord):
 		f.m.fetchLog.Errorf("%s Found invalid messages during fetch for partition %s offset %d: %v", f.name, name(id), p.offset, failure)
 		round.delayed = append(round.delayed, id)

@@ -87,6 +87,7 @@ func NewManager(cfg Config) *Manager {
 	m.fetchers = newFetcherManager(m)
 	m.mover = newMover(m)
 	cfg.Logs.OnDirFailure(m.dirFailed)
+	cfg.Logs.OnLogFailure(m.logFailed)
 	return m
 }
 
@@ -359,6 +360,22 @@ func (m *Manager) dirFailed(dir string) {
 		m.cfg.LogDirs.LogDirFailed(dir)
 	}
 	m.log.Warnf("[ReplicaManager broker=%d] Stopped serving replicas in dir %s", m.opts.BrokerID, dir)
+}
+
+// logFailed takes the partition of a log that is out of use offline, as
+// dirFailed does with those of a directory.
+func (m *Manager) logFailed(id TopicPartition) {
+	dir := ""
+	if log := m.cfg.Logs.Log(id); log != nil {
+		dir = log.Dir()
+	}
+	m.fetchers.remove([]TopicPartition{id})
+	m.mover.remove([]TopicPartition{id})
+	m.markOffline(id)
+	m.log.Warnf("[ReplicaManager broker=%d] Stopped serving partition %s since its log in dir %s is out of use", m.opts.BrokerID, name(id), dir)
+	if m.cfg.LogDirs != nil {
+		m.cfg.LogDirs.LogDirFailed(dir)
+	}
 }
 
 func (m *Manager) markOffline(id TopicPartition) {

@@ -35,6 +35,7 @@ type indexFile struct {
 	file      *cachedFile
 	base      int64
 	entrySize int64
+	reserve   int64 // entries that are kept for the end of appending
 
 	loading sync.Mutex // one first load at a time
 	state   atomic.Pointer[indexState]
@@ -85,6 +86,7 @@ func (x *indexFile) load() (*indexState, error) {
 		return nil, err
 	}
 	x.length = info.Size()
+	x.maxEntries = max(x.maxEntries, s.count+x.reserve)
 	x.state.Store(s)
 	return s, nil
 }
@@ -272,13 +274,13 @@ func (x *indexFile) trim() error {
 
 // resize sets the size of an active index's file, and how many entries any
 // index may take: maxSize rounded down to whole entries, but never less than it
-// has.
+// has and the reserve.
 func (x *indexFile) resize(maxSize int32) error {
 	s, err := x.load()
 	if err != nil {
 		return err
 	}
-	x.maxEntries = max(int64(maxSize)/x.entrySize, s.count)
+	x.maxEntries = max(int64(maxSize)/x.entrySize, s.count+x.reserve)
 	length := x.maxEntries * x.entrySize
 	if !x.active || length == x.length {
 		return nil

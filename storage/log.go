@@ -2,9 +2,7 @@ package storage
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -20,9 +18,9 @@ import (
 )
 
 // Log is one partition's log on disk. All methods are safe for concurrent use;
-// errors are protocol codes or wrap them. An I/O error takes the whole log
+// errors are protocol codes or wrap them. An error of the disk takes the whole log
 // directory offline (Manager) and is a KAFKA_STORAGE_ERROR, as is every call
-// on a log of an offline directory.
+// on a log of an offline directory; see failures.go for other errors.
 //
 // Locks, in the order they are taken: flushing, then mu, then topicIDWrite
 // (behind the topicIDWriter's own) and the epoch cache's, then positions.mu, then
@@ -37,6 +35,7 @@ type Log struct {
 
 	config    atomic.Pointer[logConfig]
 	closed    atomic.Bool
+	givenUp   atomic.Bool // closed since a change was interrupted
 	future    atomic.Bool
 	lastFlush atomic.Int64 // ms
 	// checkpointed is the recovery point that the directory's checkpoint file has.
@@ -66,6 +65,8 @@ type Log struct {
 	producers *producerState  // guarded by mu
 	update    *producerAppend // of the append under way, nil before the first; guarded by mu
 	dropped   bool            // the segments were given up; guarded by mu
+	// changing is set while the data is changed step by step; guarded by mu. See unlock.
+	changing bool
 
 	epochs *epochCache // has its own locks
 
@@ -83,6 +84,7 @@ type environment struct {
 	logger       *logrus.Logger
 	keepTopicIDs bool         // partition.metadata is kept (inter.broker.protocol.version 2.8 and later)
 	expirationMs atomic.Int64 // producer.id.expiration.ms
+	onLogFailure func(*Log)   // called once; returns at once, since the log's lock is held
 	lastConfig   atomic.Pointer[logConfig]
 }
 
@@ -179,53 +181,6 @@ func (l *Log) SegmentCount() int {
 	return len(v.segments)
 }
 
-// check is nil while the log may be used.
-func (l *Log) check() error {
-	if l.closed.Load() {
-		return protocol.Errorf(protocol.KafkaStorageError, "The log for partition %s is already closed", l.name)
-	}
-	return l.dir.check()
-}
-
-// ioError turns an error that is no protocol code into a failure of the
-// directory. format names the partition and the directory.
-func (l *Log) ioError(format string, err error) error {
-	if err == nil || isProtocolError(err) {
-		return err
-	}
-	if l.closed.Load() {
-		// A file of a log that is being deleted or closed is no sign of a bad disk.
-		return protocol.Errorf(protocol.KafkaStorageError, format+": %v", l.name, l.dir.path, err)
-	}
-	return l.dir.fail(fmt.Sprintf(format, l.name, l.dir.path), err)
-}
-
-func isProtocolError(err error) bool {
-	var code protocol.ErrorCode
-	return errors.As(err, &code)
-}
-
-// ignoreMissing drops the error of a file that is not there.
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// unlock gives up mu. It is deferred with the address of a flag that the caller
-// sets when it ends in order. A panic in between leaves the data in an
-// unknown state, so it takes the directory offline before it goes on.
-func (l *Log) unlock(ended *bool) {
-	if !*ended {
-		l.closed.Store(true)
-		l.dir.fail(fmt.Sprintf("Unexpected panic while changing log %s in dir %s", l.name, l.dir.path), errPanicked)
-	}
-	l.mu.Unlock()
-}
-
-var errPanicked = errors.New("the log's state is unknown; restart the broker to recover it")
-
 // TopicID is the id in partition.metadata; zero while none is known.
 func (l *Log) TopicID() metadata.TopicID {
 	l.topicIDMu.Lock()
@@ -275,10 +230,14 @@ func (l *Log) flushTopicID() error {
 		return err
 	}
 	l.dir.writeTopicIDs(l.env)
-	if l.topicIDPending.Load() {
-		return l.check() // the write failed, or the log was closed meanwhile
+	if !l.topicIDPending.Load() {
+		return nil
 	}
-	return nil
+	if err := l.check(); err != nil { // the write failed, or the log was closed meanwhile
+		return err
+	}
+	// The disk is not at fault; see isDiskError.
+	return tooManyFiles{protocol.Errorf(protocol.KafkaStorageError, "The topic id of partition %s could not be written", l.name)}
 }
 
 // EndOffsetForEpoch answers OffsetForLeaderEpoch: the largest known epoch at or

@@ -69,14 +69,12 @@ func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 
 func (l *Log) appendValidated(a *Append, checked *record.Checked, config *logConfig, info *AppendInfo) error {
 	l.mu.Lock()
-	ended := false
-	defer l.unlock(&ended)
+	defer l.unlock()
 	set, err := l.validate(a, checked, config, info)
-	if err == nil {
-		err = l.ioError("Error while appending records to %s in dir %s", l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, a, config.topic))
+	if err != nil {
+		return err
 	}
-	ended = true
-	return err
+	return l.ioError(appending, l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, a, config.topic))
 }
 
 // flushIfDue makes an append durable before it is answered, once flush.messages
@@ -141,31 +139,31 @@ func (l *Log) AppendAsFollower(set []byte, leaderEpoch int32) (AppendInfo, error
 	info = AppendInfo{FirstOffset: checked.FirstOrLastOffsetOfFirstBatch(), LastOffset: checked.LastOffset, MaxTimestamp: checked.MaxTimestamp,
 		LogAppendTime: record.NoTimestamp, LeaderEpoch: checked.LastLeaderEpoch, Bytes: checked.ValidBytes}
 	if err := l.appendReplicated(set[:checked.ValidBytes], &checked, &info); err != nil {
-		return info, l.ioError("Error while appending records to %s in dir %s", err)
+		return info, err
 	}
 	return info, l.flushIfDue(&info)
 }
 
 func (l *Log) appendReplicated(set []byte, checked *record.Checked, info *AppendInfo) error {
 	l.mu.Lock()
-	ended := false
-	defer l.unlock(&ended)
+	defer l.unlock()
 	end := l.Offsets()
-	var err error
 	if info.FirstOffset < end.LogEnd {
 		which := "First offset"
 		if checked.FirstOffset == record.NoOffset {
 			which = "Last offset of the first batch"
 		}
-		err = protocol.Errorf(protocol.UnknownServerError,
+		return protocol.Errorf(protocol.UnknownServerError,
 			"Unexpected offset in append to %s. %s %d is less than the next offset %d. First offset in append: %d, last offset in append: %d. Log start offset = %d",
 			l.name, which, info.FirstOffset, end.LogEnd, record.Batch(set).BaseOffset(), info.LastOffset, end.LogStart)
-	} else if err = l.check(); err == nil {
-		err = l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, &Append{Origin: record.FromReplication}, l.Config())
 	}
-	ended = true
-	return err
+	if err := l.check(); err != nil {
+		return err
+	}
+	return l.ioError(appending, l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, &Append{Origin: record.FromReplication}, l.Config()))
 }
+
+const appending = "Error while appending records to %s in dir %s"
 
 // appendLocked puts batches with their final offsets at the end of the log:
 // epochs, roll, producer checks, write, indexes, producer state. oldFormat says
@@ -195,6 +193,13 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 		info.flushDue = l.unflushed() >= c.FlushMessages // the original may not be durable yet
 		return nil
 	}
+	if err := active.activate(c); err != nil {
+		return err
+	}
+	if info.LastOffset-active.base > math.MaxInt32 {
+		return fmt.Errorf("%w: a set that ends at %d in %v", errIndexOverflow, info.LastOffset, active)
+	}
+	l.changing = true
 	if err := active.append(set, c); err != nil {
 		return err
 	}
@@ -202,6 +207,7 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 		return err
 	}
 	info.flushDue = l.publish(info.LastOffset+1, active.size.Load()) >= c.FlushMessages
+	l.changing = false
 	return nil
 }
 
@@ -265,7 +271,7 @@ func (l *Log) maybeRoll(bytes int, info *AppendInfo, oldFormat bool, c *settings
 		// This is never above the true first offset.
 		expected = info.LastOffset - math.MaxInt32
 	}
-	if err := l.rollLocked(expected); err != nil {
+	if err := l.rollLocked(expected, info.LastOffset); err != nil {
 		return nil, err
 	}
 	return l.active(), nil

@@ -1,22 +1,26 @@
 package storage
 
 import (
+	"errors"
 	"path/filepath"
 )
 
 // close ends the log in order: everything is made durable, the indexes get
 // their true sizes, and a producer snapshot is written at the end.
 func (l *Log) close() error {
+	if l.givenUp.Load() {
+		err := l.check()
+		l.abandon()
+		return err
+	}
 	if err := l.flushTopicID(); err != nil {
 		return err
 	}
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	l.mu.Lock()
-	ended := false
-	defer l.unlock(&ended)
+	defer l.unlock()
 	err := l.closeLocked()
-	ended = true
 	if err != nil {
 		err = l.ioError("Error while closing %s in dir %s", err)
 	}
@@ -70,16 +74,19 @@ func (l *Log) dropSegments() {
 }
 
 // rename gives the partition's directory another name in the same log
-// directory. Open files stay good.
+// directory. Open files stay good. If the new name cannot be made durable
+// although the disk is sound, the directory has the old one again.
 func (l *Log) rename(name string) error {
 	l.mu.Lock()
-	ended := false
-	defer l.unlock(&ended)
+	defer l.unlock()
+	old := l.Path()
 	err := l.renameLocked(filepath.Join(l.dir.path, name))
 	if err == nil {
 		err = l.env.fs.SyncDir(l.dir.path)
+		if err != nil && !isDiskError(err) {
+			err = errors.Join(err, l.renameLocked(old))
+		}
 	}
-	ended = true
 	return l.ioError("Error while renaming dir for %s in log dir %s", err)
 }
 
@@ -125,11 +132,9 @@ func (s *segment) moved(dir string) {
 func (l *Log) retire(name string) error {
 	l.closed.Store(true) // a flush that stumbles over the rename is no error
 	l.mu.Lock()
-	ended := false
-	defer l.unlock(&ended)
+	defer l.unlock()
 	err := l.renameLocked(filepath.Join(l.dir.path, name))
 	l.dropSegments()
-	ended = true
 	if err != nil {
 		return l.dir.fail("Error while renaming dir for "+l.name+" in log dir "+l.dir.path, err)
 	}

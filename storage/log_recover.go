@@ -173,7 +173,8 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 // recover is the part of recoverSegment that concerns the segment alone.
 func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log logLines) (truncated int64, err error) {
 	s.unsynced.note()
-	if err := errors.Join(s.index.reset(c.SegmentIndexBytes), s.times.reset(c.SegmentIndexBytes), s.txns.reset()); err != nil {
+	size, interval := recoveredIndexes(s.size.Load(), c)
+	if err := errors.Join(s.index.reset(size), s.times.reset(size), s.txns.reset()); err != nil {
 		return 0, err
 	}
 	s.setLargest(timestampOffset{record.NoTimestamp, s.base})
@@ -182,7 +183,7 @@ func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log l
 		return 0, err
 	}
 	defer f.release()
-	valid, err := s.recoverBatches(f, state, l, int64(c.IndexIntervalBytes))
+	valid, err := s.recoverBatches(f, state, l, interval)
 	if err != nil {
 		if !isProtocolError(err) {
 			return 0, err
@@ -202,6 +203,15 @@ func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log l
 		return 0, err
 	}
 	return truncated, errors.Join(s.index.trim(), s.times.trim())
+}
+
+// recoveredIndexes returns how many bytes the indexes of a recovered segment may
+// take, and how many bytes of the log lie between their entries. The topic's
+// configuration may have changed since the segment was written: indexes that are
+// too small for it now would make every lookup read most of the segment.
+func recoveredIndexes(segmentBytes int64, c *settings.Topic) (size int32, interval int64) {
+	size = max(c.SegmentIndexBytes, 10<<20) // the default of segment.index.bytes
+	return size, max(int64(c.IndexIntervalBytes), segmentBytes/int64(size/timeEntrySize-1))
 }
 
 // recoverBatches walks the batches and returns where the good ones end; a

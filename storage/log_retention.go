@@ -13,10 +13,8 @@ func (l *Log) DeleteOldSegments() (n int, err error) {
 		return 0, err
 	}
 	l.mu.Lock()
-	ended := false
-	defer l.unlock(&ended)
+	defer l.unlock()
 	n, err = l.deleteOldSegmentsLocked()
-	ended = true
 	return n, l.ioError("Error while deleting segments for %s in dir %s", err)
 }
 
@@ -117,12 +115,13 @@ func (l *Log) deleteByRule(rule retentionRule) (int, error) {
 	}
 	if n == len(v.segments) {
 		// A log always has a segment.
-		if err := l.rollLocked(0); err != nil {
+		if err := l.rollLocked(0, -1); err != nil {
 			return 0, err
 		}
 		v = l.positions.load()
 	}
 	removed := slices.Clone(v.segments[:n])
+	l.changing = true
 	p := &l.positions
 	p.mu.Lock()
 	p.v.segments = v.segments[n:]
@@ -134,7 +133,11 @@ func (l *Log) deleteByRule(rule retentionRule) (int, error) {
 	if newStart > oldStart {
 		l.noteLogStart(newStart, "segment deletion")
 	}
-	return n, l.deleteSegments(removed)
+	if err := l.deleteSegments(removed); err != nil {
+		return n, err
+	}
+	l.changing = false
+	return n, nil
 }
 
 // noteLogStart tells those who keep offsets that the log start has risen. mu is held.
@@ -167,8 +170,7 @@ func (l *Log) raiseLogStart(offset int64, reason string) error {
 		return nil // the usual case for a follower, which asks with every fetch
 	}
 	l.mu.Lock()
-	ended := false
-	defer l.unlock(&ended)
+	defer l.unlock()
 	p := &l.positions
 	p.mu.Lock()
 	high, raised := p.v.HighWatermark, offset > p.v.LogStart
@@ -177,13 +179,14 @@ func (l *Log) raiseLogStart(offset int64, reason string) error {
 		p.settle()
 	}
 	p.mu.Unlock()
-	ended = true
 	if offset > high {
 		return protocol.Errorf(protocol.OffsetOutOfRange,
 			"Cannot increment the log start offset to %d of partition %s since it is larger than the high watermark %d", offset, l.name, high)
 	}
 	if raised {
+		l.changing = true
 		l.noteLogStart(offset, reason)
+		l.changing = false
 	}
 	return nil
 }

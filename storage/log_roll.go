@@ -22,13 +22,10 @@ type rollReason struct {
 // the offsets run away from its base.
 func (s *segment) mustRoll(c *settings.Topic, r rollReason) (bool, error) {
 	size := s.size.Load()
-	if size > int64(c.SegmentBytes)-r.bytes || r.lastOffset-s.base > math.MaxInt32 {
+	if size > int64(c.SegmentBytes)-r.bytes || r.lastOffset-s.base > math.MaxInt32 || s.misindexed {
 		return true, nil
 	}
-	if full, err := s.index.isFull(); full || err != nil {
-		return full, err
-	}
-	if full, err := s.times.isFull(); full || err != nil {
+	if full, err := s.indexFull(); full || err != nil {
 		return full, err
 	}
 	if size == 0 {
@@ -59,20 +56,18 @@ func (l *Log) Roll() error {
 		return err
 	}
 	l.mu.Lock()
-	ended := false
-	defer l.unlock(&ended)
-	err := l.rollLocked(0)
-	ended = true
-	return l.ioError("Error while rolling log segment for %s in dir %s", err)
+	defer l.unlock()
+	return l.ioError("Error while rolling log segment for %s in dir %s", l.rollLocked(0, -1))
 }
 
 // rollLocked starts a new segment at the expected next offset or the log end,
-// whichever is higher. mu is held.
-func (l *Log) rollLocked(expected int64) error {
+// whichever is higher. last is the last offset that is to be appended to it, -1
+// where that is not known. The caller must hold mu.
+func (l *Log) rollLocked(expected, last int64) error {
 	start := time.Now()
 	v := l.positions.load()
 	active := v.active()
-	base, err := l.rollBase(active, expected, v.LogEnd)
+	base, err := l.rollBase(active, expected, v.LogEnd, last)
 	if err != nil {
 		return err
 	}
@@ -83,9 +78,11 @@ func (l *Log) rollLocked(expected int64) error {
 	if base == active.base {
 		l.log().Warnf("Trying to roll a new log segment with start offset %d =max(provided offset = %d, LEO = %d) while it already exists and is active with size 0.",
 			base, expected, v.LogEnd)
+		l.changing = true
 		if err := l.replaceActive(base, v.LogEnd); err != nil {
 			return err
 		}
+		l.changing = false
 	} else {
 		if err := l.addSegment(active, base); err != nil {
 			return err
@@ -106,20 +103,19 @@ func (l *Log) rollLocked(expected int64) error {
 // where a topic that is not compacted has a gap there, from a truncation into a
 // batch here or on the leader, the segment begins with the gap. So a gap between
 // segments always means that records were lost, and recovery can tell.
-func (l *Log) rollBase(active *segment, expected, logEnd int64) (int64, error) {
+func (l *Log) rollBase(active *segment, expected, logEnd, last int64) (int64, error) {
 	base := max(expected, logEnd)
 	if l.Config().CleanupCompact || active.size.Load() == 0 || base == logEnd && !active.gapAtEnd {
 		return base, nil
 	}
 	next, err := active.nextOffset()
-	if err != nil || base-next > largestGapJoined {
+	if err != nil || base-next > largestGapJoined || last-next > math.MaxInt32 {
 		return base, err // too far apart for one segment
 	}
 	return next, nil
 }
 
-// largestGapJoined is how many missing offsets a segment may begin with; the
-// records behind them must still be near enough to its base.
+// largestGapJoined is how many missing offsets a segment may begin with.
 const largestGapJoined = math.MaxInt32 / 2
 
 // addSegment finishes the active segment and adds an empty one behind it.

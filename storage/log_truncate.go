@@ -32,10 +32,8 @@ func (l *Log) truncateTo(offset int64) (truncated bool, err error) {
 		return false, err
 	}
 	l.mu.Lock()
-	ended := false
-	defer l.unlock(&ended)
+	defer l.unlock()
 	truncated, err = l.truncateLocked(offset)
-	ended = true
 	return truncated, l.ioError("Error while truncating log of %s in dir %s", err)
 }
 
@@ -70,6 +68,7 @@ func (l *Log) truncateLocked(offset int64) (truncated bool, err error) {
 		return true, err
 	}
 	l.settleAfterCut(logStart)
+	l.changing = false
 	return true, nil
 }
 
@@ -92,6 +91,7 @@ func (l *Log) cutSegments(v *view, offset int64) error {
 	}
 
 	// First readers learn of it, then the bytes go.
+	l.changing = true
 	p := &l.positions
 	p.mu.Lock()
 	p.v.segments = v.segments[:keep:keep]
@@ -212,16 +212,14 @@ func (l *Log) truncateFully(offset, logStart int64) error {
 		return err
 	}
 	l.mu.Lock()
-	ended := false
-	defer l.unlock(&ended)
-	err := l.truncateFullyLocked(offset, logStart)
-	ended = true
-	return l.ioError("Error while truncating the entire log for %s in dir %s", err)
+	defer l.unlock()
+	return l.ioError("Error while truncating the entire log for %s in dir %s", l.truncateFullyLocked(offset, logStart))
 }
 
 func (l *Log) truncateFullyLocked(offset, logStart int64) error {
 	v := l.positions.load()
 	removed := slices.Clone(v.segments)
+	l.changing = true
 	for _, s := range removed {
 		if err := l.markDeleted(s); err != nil {
 			return err
@@ -250,7 +248,11 @@ func (l *Log) truncateFullyLocked(offset, logStart int64) error {
 	if err := l.producers.truncateFullyAndStartAt(offset); err != nil {
 		return err
 	}
-	return l.rebuildProducers(logStart, offset)
+	if err := l.rebuildProducers(logStart, offset); err != nil {
+		return err
+	}
+	l.changing = false
+	return nil
 }
 
 // truncateEpochs drops the epochs that begin at end or above. The file follows

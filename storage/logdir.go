@@ -42,6 +42,7 @@ type logDir struct {
 
 	cleanAtStart bool // the clean-shutdown marker was there
 	loaded       bool // all logs were loaded
+	partlyLoaded bool // all but some that are unloaded now
 
 	lockMu sync.Mutex // guards lock
 	lock   io.Closer  // of .lock; nil while not held
@@ -64,18 +65,6 @@ func (d *logDir) unlock() {
 		}
 		d.lock = nil
 	}
-}
-
-// fail takes the directory offline for an I/O error and returns what callers
-// answer: a KAFKA_STORAGE_ERROR.
-func (d *logDir) fail(what string, cause error) error {
-	if d.offline.CompareAndSwap(false, true) {
-		d.log.Errorf("%s: %v", what, cause)
-		if d.onFailure != nil {
-			d.onFailure(d)
-		}
-	}
-	return protocol.Errorf(protocol.KafkaStorageError, "%s: %v", what, cause)
 }
 
 // check is nil while the directory is online.

@@ -1,6 +1,9 @@
 package storage
 
-import "sync"
+import (
+	"maps"
+	"sync"
+)
 
 // logTable is the logs of a Manager by partition: current ones, and future ones
 // that are being filled to replace them.
@@ -8,6 +11,8 @@ type logTable struct {
 	mu      sync.RWMutex // guards below
 	current map[TopicPartition]*Log
 	future  map[TopicPartition]*Log
+	// unloaded are logs that exist on disk but could not be loaded; see unloadedLog.
+	unloaded map[logKey]*unloadedLog
 }
 
 func newLogTable() logTable {
@@ -83,6 +88,7 @@ func (t *logTable) inDir(d *logDir) []*Log {
 func (t *logTable) removeDir(d *logDir) (current, future []*Log) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	maps.DeleteFunc(t.unloaded, func(_ logKey, u *unloadedLog) bool { return u.dir == d })
 	return removeFrom(t.current, d), removeFrom(t.future, d)
 }
 

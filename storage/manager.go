@@ -120,9 +120,10 @@ type Manager struct {
 	defaults atomic.Pointer[settings.Topic] // ManagerConfig.Defaults, or what SetDefaults put in its place
 
 	failures struct {
-		mu      sync.Mutex // guards below
-		report  func(dir string)
-		pending []string
+		mu        sync.Mutex // guards below
+		report    func(dir string)
+		pending   []string
+		reportLog func(tp TopicPartition)
 	}
 	closing         atomic.Bool
 	recoveryThreads atomic.Int32
@@ -156,6 +157,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		tasks: newPool(1),
 		logs:  newLogTable(),
 	}
+	m.env.onLogFailure = m.logGivenUp
 	m.places.preferred, m.places.making = map[TopicPartition]*logDir{}, map[TopicPartition]*making{}
 	m.defaults.Store(c.Defaults)
 	m.env.expirationMs.Store(c.ProducerExpirationMs)
@@ -215,7 +217,7 @@ func (m *Manager) checkAnyOnline() error {
 // what is wrong with the configuration is an error.
 func (m *Manager) openDir(d *logDir) error {
 	if err := m.makeDir(d); err != nil {
-		d.fail("Failed to create or validate data directory "+d.path, err)
+		d.takeOffline("Failed to create or validate data directory "+d.path, err)
 		return nil
 	}
 	lock, err := m.config.FS.Lock(d.file(lockFile))
@@ -223,7 +225,7 @@ func (m *Manager) openDir(d *logDir) error {
 		return fmt.Errorf("Failed to acquire lock on file .lock in %s. A Kafka instance in another process or thread is using this directory.", d.path)
 	}
 	if err != nil {
-		d.fail("Disk error while locking directory "+d.path, err)
+		d.takeOffline("Disk error while locking directory "+d.path, err)
 		return nil
 	}
 	d.lock = lock
@@ -259,7 +261,7 @@ func (m *Manager) identify(d *logDir) error {
 		m.log.Infof("No meta.properties file found in %s.", d.path)
 		wanted = metaProperties{brokerID: m.config.BrokerID, clusterID: m.config.ClusterID}
 	case err != nil:
-		d.fail("Disk error while reading meta.properties in "+d.path, err)
+		d.takeOffline("Disk error while reading meta.properties in "+d.path, err)
 		return nil
 	case stored.clusterID != "" && stored.clusterID != m.config.ClusterID:
 		return fmt.Errorf("Invalid cluster.id in: %s. Expected %s, but read %s", d.file(metaPropertiesFile), m.config.ClusterID, stored.clusterID)
@@ -272,7 +274,7 @@ func (m *Manager) identify(d *logDir) error {
 		return nil
 	}
 	if err := writeMetaProperties(m.config.FS, d.path, wanted, m.config.Now()); err != nil {
-		d.fail("Disk error while writing meta.properties in "+d.path, err)
+		d.takeOffline("Disk error while writing meta.properties in "+d.path, err)
 	}
 	return nil
 }
@@ -322,6 +324,33 @@ func (m *Manager) OnDirFailure(f func(dir string)) {
 	for _, dir := range pending {
 		f(dir)
 	}
+}
+
+// OnLogFailure registers what is called, from a goroutine of its own, after a
+// change of a partition's current log was interrupted by an error that is not
+// one of the disk: the log is out of use until a restart recovers it, the others
+// of its directory are not affected.
+func (m *Manager) OnLogFailure(f func(tp TopicPartition)) {
+	m.failures.mu.Lock()
+	defer m.failures.mu.Unlock()
+	m.failures.reportLog = f
+}
+
+// logGivenUp reports the failure of a log, but not here: its lock is held.
+func (m *Manager) logGivenUp(l *Log) {
+	report := func() {
+		m.failures.mu.Lock()
+		f := m.failures.reportLog
+		m.failures.mu.Unlock()
+		if f != nil && m.logs.get(l.tp, false) == l {
+			f(l.tp)
+		}
+	}
+	if m.config.Later != nil {
+		m.config.Later(0, report)
+		return
+	}
+	go report()
 }
 
 // dirFailedApart has dirFailed run, but not here: whoever found the error may hold

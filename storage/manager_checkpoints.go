@@ -30,6 +30,7 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) {
 	for _, l := range logs {
 		offsets[l.tp] = l.RecoveryPoint()
 	}
+	m.logs.eachUnloaded(d, func(tp TopicPartition, u *unloadedLog) { offsets[tp] = u.recoveryPoint })
 	if err := writeOffsetCheckpoint(m.config.FS, d.file(recoveryPointFile), offsets); err != nil {
 		d.fail("Disk error while writing recovery offsets checkpoint in directory "+d.path, err)
 		return
@@ -53,6 +54,7 @@ func (m *Manager) checkpointLogStarts(d *logDir) {
 			offsets[l.tp] = v.LogStart
 		}
 	}
+	m.logs.eachUnloaded(d, func(tp TopicPartition, u *unloadedLog) { offsets[tp] = u.logStart })
 	if err := writeOffsetCheckpoint(m.config.FS, d.file(logStartFile), offsets); err != nil {
 		d.fail("Disk error while writing log start offsets checkpoint in directory "+d.path, err)
 	}
@@ -134,7 +136,7 @@ func (m *Manager) dir(path string) (*logDir, error) {
 // cleanStop says that a directory was closed in order: the checkpoints tell of
 // the last state, and the marker may be written.
 func (m *Manager) cleanStop(d *logDir) {
-	if d.loaded {
+	if d.loaded || d.partlyLoaded {
 		// Otherwise the files tell of logs that this life has not seen.
 		m.checkpointRecoveryPoints(d)
 		m.checkpointLogStarts(d)

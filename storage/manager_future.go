@@ -44,6 +44,9 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 		}
 		return l, nil
 	}
+	if err := m.logs.checkLoaded(tp, true); err != nil {
+		return nil, err
+	}
 	if offline := m.offlineDirs(); len(offline) > 0 {
 		return nil, protocol.Errorf(protocol.KafkaStorageError,
 			"Can not create log for %s because log directories %s are offline", currentDirName(tp), strings.Join(offline, ","))

@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -131,6 +132,7 @@ type dirLoad struct {
 	mu      sync.Mutex // guards below
 	ioError error      // takes the directory offline
 	fatal   error      // stops the start
+	leftOut bool       // a log could not be loaded
 }
 
 // prepare reads what the directory says about itself and finds its logs. An
@@ -209,10 +211,15 @@ func (d *dirLoad) load(path string) {
 		d.m.log.Infof("Error while loading logs in %s in %dms (%d/%d completed in %s): %v", path, ms, done, len(d.logs), d.dir.path, err)
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if isFatal(err) {
+		switch {
+		case isFatal(err):
 			d.fatal = err
-		} else if d.ioError == nil {
-			d.ioError = err
+		case isDiskError(err):
+			if d.ioError == nil {
+				d.ioError = err
+			}
+		default:
+			d.leaveOut(path, err)
 		}
 		return
 	}
@@ -223,8 +230,26 @@ func (d *dirLoad) load(path string) {
 	}
 }
 
+// leaveOut serves the directory without a log that cannot be loaded. The caller
+// must hold mu.
+func (d *dirLoad) leaveOut(path string, cause error) {
+	d.m.log.Errorf("The log in %s could not be loaded and stays offline; the other logs of %s are not affected: %v", path, d.dir.path, cause)
+	tp, kind, err := parseDirName(path)
+	if err != nil {
+		return
+	}
+	d.leftOut = true
+	d.m.logs.setUnloaded(logKey{tp, kind == futureDir}, &unloadedLog{
+		dir: d.dir, path: path, recoveryPoint: d.recoveryPoints[tp], logStart: d.logStarts[tp], cause: cause})
+}
+
 // open opens the log of a partition directory, or disposes of the directory.
-func (d *dirLoad) open(path string) (*Log, error) {
+func (d *dirLoad) open(path string) (_ *Log, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic while loading the log: %v\n%s", p, debug.Stack())
+		}
+	}()
 	tp, kind, err := parseDirName(path)
 	if err != nil {
 		return nil, err
@@ -275,10 +300,10 @@ func (d *dirLoad) end() error {
 		return d.fatal
 	}
 	if d.ioError != nil {
-		d.dir.fail("Error while loading log dir "+d.dir.path, d.ioError)
+		d.dir.takeOffline("Error while loading log dir "+d.dir.path, d.ioError)
 		return nil
 	}
-	d.dir.loaded = true
+	d.dir.loaded, d.dir.partlyLoaded = !d.leftOut, d.leftOut
 	return nil
 }
 

@@ -99,6 +99,9 @@ func (m *Manager) reserve(tp TopicPartition, isNew bool) (dirs []*logDir, others
 	if other, making := m.places.making[tp]; making {
 		return nil, other.done, nil
 	}
+	if err := m.logs.checkLoaded(tp, false); err != nil {
+		return nil, nil, err
+	}
 	if offline := m.offlineDirs(); len(offline) > 0 && !isNew {
 		return nil, nil, protocol.Errorf(protocol.KafkaStorageError,
 			"Can not create log for %s because log directories %s are offline", currentDirName(tp), strings.Join(offline, ","))
@@ -152,6 +155,9 @@ func (m *Manager) create(tp TopicPartition, dirs []*logDir, kind dirKind, c *set
 		if err == nil {
 			return l, nil
 		}
+		if d.check() == nil {
+			return nil, err // not for the disk's sake: another directory is no remedy
+		}
 		tried = append(tried, err)
 	}
 	if len(tried) == 1 {
@@ -172,14 +178,21 @@ func (m *Manager) createIn(tp TopicPartition, d *logDir, kind dirKind, c *settin
 	path := d.file(name)
 	_, err := m.config.FS.Stat(path)
 	absent := errors.Is(err, fs.ErrNotExist)
+	undo := func(err error) error {
+		err = d.fail(what, err)
+		if absent && d.check() == nil {
+			_ = m.config.FS.RemoveAll(path) // the next attempt may choose another directory
+		}
+		return err
+	}
 	if err := m.config.FS.MkdirAll(path, 0o755); err != nil {
-		return nil, d.fail(what, err)
+		return nil, undo(err)
 	}
 	// The directory was not there, or holds what a crash left of a creation: in
 	// both cases nothing in it is known to be sound.
 	l, err := openLog(d, m.env, path, tp, kind, c, loading{fresh: absent})
 	if err != nil {
-		return nil, d.fail(what, err)
+		return nil, undo(err)
 	}
 	m.logs.put(l, kind == futureDir)
 	m.log.Infof("Created log for partition %s in %s with properties %s", currentDirName(tp), path, overridesText(c.Overrides))
@@ -252,6 +265,9 @@ func (m *Manager) DeleteAll(tps []TopicPartition) []error {
 	for i, tp := range tps {
 		current, err := m.takeOut(tp, false)
 		errs[i] = err
+		if err := m.discardUnloaded(tp, true); err != nil {
+			errs[i] = err
+		}
 		for _, l := range [...]*Log{m.logs.remove(tp, true), current} {
 			if l == nil {
 				continue
@@ -280,6 +296,9 @@ func (m *Manager) DeleteAll(tps []TopicPartition) []error {
 func (m *Manager) takeOut(tp TopicPartition, future bool) (*Log, error) {
 	l := m.logs.remove(tp, future)
 	if l == nil {
+		if err := m.discardUnloaded(tp, future); err != nil {
+			return nil, err
+		}
 		if offline := m.offlineDirs(); len(offline) > 0 {
 			return nil, protocol.Errorf(protocol.KafkaStorageError,
 				"Failed to delete log for %s because it may be in one of the offline directories %s", currentDirName(tp), strings.Join(offline, ","))

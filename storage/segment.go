@@ -46,6 +46,7 @@ type segment struct {
 	jitter        int64 // ms taken off segment.ms
 	sinceIndexed  int64 // bytes since the last offset index entry
 	unfinished    bool  // the time index may lack the entry of the largest timestamp
+	misindexed    bool  // an index is damaged and gets no more entries
 	gapAtEnd      bool  // a truncation into a batch left offsets without records
 	firstStamp    int64 // max timestamp of the first batch, see firstTimestamp
 	hasFirstStamp bool
@@ -115,8 +116,6 @@ func (s *segment) activate(c *settings.Topic) error {
 	if err != nil {
 		return err
 	}
-	s.file = file
-	s.unfinished = true
 	defer s.unsynced.note()
 	if err := s.index.activate(c.SegmentIndexBytes); err != nil {
 		return err
@@ -124,6 +123,8 @@ func (s *segment) activate(c *settings.Topic) error {
 	if err := s.times.activate(c.SegmentIndexBytes); err != nil {
 		return err
 	}
+	s.file = file
+	s.unfinished = true
 	if c.Preallocate && s.size.Load() == 0 {
 		s.preallocated = true
 		return file.Preallocate(int64(c.SegmentBytes))
@@ -206,12 +207,10 @@ func (l *Log) pin(v *view, s *segment) (pin, error) {
 	return p, nil
 }
 
-// append writes whole batches at the end and keeps the indexes: an entry for
-// each batch that starts more than index.interval.bytes after the last indexed one.
+// append writes whole batches at the end of an active segment and keeps the
+// indexes: an entry for each batch that starts more than index.interval.bytes
+// after the last indexed one.
 func (s *segment) append(set []byte, c *settings.Topic) error {
-	if err := s.activate(c); err != nil {
-		return err
-	}
 	defer s.unsynced.note()
 	at := s.size.Load()
 	if _, err := s.file.WriteAt(set, at); err != nil {
@@ -225,7 +224,13 @@ func (s *segment) append(set []byte, c *settings.Topic) error {
 		if err != nil || b == nil {
 			return err
 		}
-		if err := s.noteBatch(b, at, s.sinceIndexed > int64(c.IndexIntervalBytes)); err != nil {
+		due := s.sinceIndexed > int64(c.IndexIntervalBytes) && !s.misindexed
+		if err := s.noteBatch(b, at, due); errors.Is(err, errInvalidOffset) {
+			// The index is damaged: it has an entry above the log's end. The next
+			// append begins another segment.
+			s.env.logger.Warnf("Segment %s gets no further index entries: %v", s.log.name(), err)
+			s.misindexed = true
+		} else if err != nil {
 			return err
 		}
 		s.sinceIndexed += int64(len(b))
@@ -254,11 +259,24 @@ func (s *segment) noteBatch(b record.Batch, at int64, due bool) error {
 	if !due {
 		return nil
 	}
+	// An append may bring more entries than an index can take. The rest of it is
+	// found by reading on from the last entry.
+	if full, err := s.indexFull(); full || err != nil {
+		return err
+	}
 	s.sinceIndexed = 0
 	if err := s.index.append(last, int32(at)); err != nil {
 		return err
 	}
 	return s.times.maybeAppend(stamp.timestamp, stamp.offset, false)
+}
+
+// indexFull reports whether an index can take no more entries.
+func (s *segment) indexFull() (bool, error) {
+	if full, err := s.index.isFull(); full || err != nil {
+		return full, err
+	}
+	return s.times.isFull()
 }
 
 // largest is the largest timestamp in the segment; the base offset and -1 when
@@ -347,6 +365,9 @@ func (s *segment) noteLargest() error {
 	stamp, err := s.largest()
 	if err != nil {
 		return err
+	}
+	if s.misindexed {
+		return nil
 	}
 	return s.times.maybeAppend(stamp.timestamp, stamp.offset, true)
 }

@@ -27,7 +27,9 @@ type timeIndex struct{ indexFile }
 // newTimeIndex makes the index of the segment with the base offset known; it
 // touches no file yet.
 func newTimeIndex(file *cachedFile, base int64, maxSize int32) *timeIndex {
-	return &timeIndex{newIndexFile(file, base, timeEntrySize, maxSize)}
+	x := &timeIndex{newIndexFile(file, base, timeEntrySize, maxSize)}
+	x.reserve = 1
+	return x
 }
 
 func (x *timeIndex) decode(e []byte) timestampOffset {

@@ -56,6 +56,13 @@ func (d *logDir) writeTopicIDs(env *environment) {
 			l.topicIDPending.Store(false)
 		}
 	})
+	for _, logs := range topics {
+		for _, l := range logs {
+			if l.topicIDPending.Load() && l.check() == nil {
+				d.topicIDs.add(l) // not an error of the disk: for the next call
+			}
+		}
+	}
 }
 
 // placeTopicID puts the file of a topic into the directories of its logs, where
