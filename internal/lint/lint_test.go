@@ -161,7 +161,7 @@ func eachFile(t *testing.T, visit func(path, room string, test bool, imports []s
 			return err
 		}
 		if d.IsDir() {
-			if name := d.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "logs" || name == "third_party") {
+			if name := d.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "logs") {
 				return filepath.SkipDir
 			}
 			return nil
