@@ -94,14 +94,8 @@ func (p *Partition) appendFetched(set []byte, fetchOffset int64, epoch int32, le
 }
 
 // truncate cuts a follower's log to offset, as its leader of epoch demands. A
-// future log follows before anything is appended to ours.
+// future log is cut as well before it may take over.
 func (p *Partition) truncate(offset int64, epoch int32) error {
-	err := p.truncateLog(offset, epoch)
-	p.m.mover.truncated(p.id, offset)
-	return err
-}
-
-func (p *Partition) truncateLog(offset int64, epoch int32) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.log == nil || p.leadsLocked() || p.leaderEpoch != epoch {
@@ -111,6 +105,7 @@ func (p *Partition) truncateLog(offset int64, epoch int32) error {
 		p.m.fetchLog.Warnf("Truncating %s to offset %d below high watermark %d", name(p.id), offset, high)
 	}
 	_, err := p.log.TruncateTo(offset)
+	p.m.mover.truncated(p.id, offset)
 	return err
 }
 

@@ -19,10 +19,14 @@ type move struct {
 	id        TopicPartition
 	partition *Partition
 
-	// mu is held while a step changes the future log, so that who ends the move
-	// or marks it waits for that. Taken before Partition.mu.
+	// mu is held while a step changes the future log, so that ending the move waits
+	// for that. Taken before Partition.mu.
 	mu    sync.Mutex
 	ended bool
+
+	// marks guards what follows. It is a leaf: a mark waits for no step, which may
+	// flush or copy for seconds.
+	marks sync.Mutex
 	// truncating: the current log may have been cut since, and the future one is
 	// cut to what they have in common before more is copied.
 	truncating bool
@@ -43,15 +47,32 @@ const (
 )
 
 // mark notes that the current log was cut at offset, or that its leader epoch
-// is a new one (offset -1).
+// is a new one (offset -1). A cut is noted with the partition's mu held, as it is
+// made, so that the future log does not take over before it is cut as well; what
+// the step under way still copies goes with the next one's cut to keep.
 func (mv *move) mark(offset int64) {
-	mv.mu.Lock()
-	defer mv.mu.Unlock()
+	mv.marks.Lock()
+	defer mv.marks.Unlock()
 	mv.truncating = true
 	if offset >= 0 && (mv.keep < 0 || offset < mv.keep) {
 		mv.keep = offset
 	}
 	mv.delayed = time.Time{}
+}
+
+// takeMark returns and clears the mark.
+func (mv *move) takeMark() (marked bool, keep int64) {
+	mv.marks.Lock()
+	defer mv.marks.Unlock()
+	marked, keep = mv.truncating, mv.keep
+	mv.truncating, mv.keep = false, -1
+	return marked, keep
+}
+
+func (mv *move) marked() bool {
+	mv.marks.Lock()
+	defer mv.marks.Unlock()
+	return mv.truncating
 }
 
 // end keeps the move from going on; on return no step is under way.
@@ -88,11 +109,10 @@ func (mv *move) step(buf *[]byte) (moveOutcome, error) {
 // align cuts the future log to what it has in common with the current one, and
 // starts it anew where that is nothing.
 func (mv *move) align(current, future *storage.Log) error {
-	if mv.truncating {
-		if err := mv.truncate(current, future); err != nil {
+	if marked, keep := mv.takeMark(); marked {
+		if err := mv.truncate(current, future, keep); err != nil {
 			return err
 		}
-		mv.truncating, mv.keep = false, -1
 	}
 	at, end := current.Offsets(), future.Offsets().LogEnd
 	switch {
@@ -107,7 +127,7 @@ func (mv *move) align(current, future *storage.Log) error {
 
 // truncate compares the leader epochs, step by step (KIP-279). Where the future
 // log has none, its high watermark is what is known to be common.
-func (mv *move) truncate(current, future *storage.Log) error {
+func (mv *move) truncate(current, future *storage.Log, keep int64) error {
 	for done := false; !done; {
 		at := future.Offsets()
 		offset := at.HighWatermark
@@ -118,8 +138,8 @@ func (mv *move) truncate(current, future *storage.Log) error {
 		} else {
 			done = true
 		}
-		if mv.keep >= 0 {
-			offset = min(offset, mv.keep)
+		if keep >= 0 {
+			offset = min(offset, keep)
 		}
 		if _, err := future.TruncateTo(offset); err != nil {
 			return err
@@ -154,6 +174,8 @@ func (mv *move) copy(current, future *storage.Log, epoch int32, buf *[]byte) (mo
 	case errors.Is(err, protocol.CorruptMessage):
 		mv.m.mover.log.Errorf("Found invalid messages during fetch for partition %s offset %d: %v", name(mv.id), from, err)
 		return moveWaits, nil
+	case err != nil && mv.marked():
+		return moveOn, nil // cut while it was read, and refilled with other batches
 	case err != nil:
 		return moveStopped, err
 	}
@@ -194,7 +216,7 @@ func (mv *move) replace(future *storage.Log) (moveOutcome, error) {
 	if err := mv.m.cfg.Logs.SettleFuture(mv.id); err != nil {
 		return moveStopped, err
 	}
-	done, err := mv.partition.adoptFuture(future)
+	done, err := mv.partition.adoptFuture(future, mv.marked)
 	switch {
 	case done:
 		mv.ended = true
@@ -218,14 +240,18 @@ func (p *Partition) movable() (*storage.Log, int32, error) {
 	return p.log, p.leaderEpoch, nil
 }
 
-// adoptFuture replaces the log by its future one, if that has everything.
+// adoptFuture replaces the log by its future one, if that has everything and the
+// log was not cut since the future one was compared with it.
 // Appends, truncations and reads wait meanwhile; what is being sent of the old
 // log stays readable.
-func (p *Partition) adoptFuture(future *storage.Log) (done bool, err error) {
+func (p *Partition) adoptFuture(future *storage.Log, cut func() bool) (done bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.retired != nil {
 		return false, p.retired
+	}
+	if cut() {
+		return false, nil
 	}
 	if done, err = p.m.cfg.Logs.ReplaceWithFuture(p.id); done {
 		p.log = future

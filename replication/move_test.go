@@ -8,6 +8,7 @@ import (
 
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -167,46 +168,154 @@ func TestAMoveIsThrottledShownAndCalledOff(t *testing.T) {
 	b.moved(otherDir)
 }
 
-// A follower's log is cut while it moves: what was copied of the cut part goes.
-func TestACutOfTheLogCutsItsFutureLog(t *testing.T) {
-	b := twoDirs(t)
-	b.holdMoves() // the test takes the steps
-	b.mustProduce(10)
-	current := b.partition().Log()
-	future, err := b.logs.CreateFuture(partition0, otherDir)
+// movingFollower is a broker that follows broker 2 in epoch 3 and moves its log of
+// two batches, of epoch 0, in steps of one batch that the test takes.
+type movingFollower struct {
+	*testBroker
+	mv     *move
+	future *storage.Log
+	buf    []byte
+	sync   func() // called once when the future log is next flushed
+}
+
+func moveFollower(t *testing.T) *movingFollower {
+	t.Helper()
+	m := &movingFollower{}
+	fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+		if act := m.sync; act != nil && op.Kind == vfs.OpSync && strings.HasPrefix(op.Name, otherDir) && strings.HasSuffix(op.Name, ".log") {
+			m.sync = nil
+			act()
+		}
+		return nil
+	})
+	m.testBroker = newTestBrokerOn(t, fs, []string{testDir, otherDir}, func(o *Options) { o.FetchPartitionBytes = 1 })
+	m.know(ourID, 2)
+	m.StopFetchers()
+	m.lead(0, []int32{ourID, 2}, ourID, 2)
+	m.holdMoves()
+	m.mustProduce(5)
+	m.mustProduce(5)
+	if code := m.control(roleOf(0, 2, 3, []int32{ourID, 2}, 2, ourID)); code != protocol.None {
+		t.Fatal(code)
+	}
+	if err := m.partition().Log().Flush(); err != nil { // the future log will owe as much
+		t.Fatal(err)
+	}
+	future, err := m.logs.CreateFuture(partition0, otherDir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mv := &move{m: b.Manager, id: partition0, partition: b.partition(), truncating: true, keep: -1}
-	var buf []byte
-	if outcome, err := mv.step(&buf); outcome != moveOn || err != nil {
-		t.Fatal(outcome, err)
+	m.future = future
+	m.mv = &move{m: m.Manager, id: partition0, partition: m.partition(), truncating: true, keep: -1}
+	m.mover.moves[partition0] = m.mv
+	return m
+}
+
+func (m *movingFollower) step() moveOutcome {
+	m.t.Helper()
+	outcome, err := m.mv.step(&m.buf)
+	if err != nil {
+		m.t.Fatal(err)
 	}
-	if _, err := current.TruncateTo(0); err != nil {
-		t.Fatal(err)
+	return outcome
+}
+
+// cut cuts the log to nothing, as its leader demands, and takes the leader's
+// records: as many, in batches of the given sizes.
+func (m *movingFollower) cut(sizes ...int) {
+	m.t.Helper()
+	p := m.partition()
+	if err := p.truncate(0, 3); err != nil {
+		m.t.Error(err)
 	}
-	mv.mark(0)
-	// The new leader's records, as many as were cut.
-	if err := current.AssignEpochStart(3, 0); err != nil {
-		t.Fatal(err)
+	var set []byte
+	next := 0
+	for _, n := range sizes {
+		set = append(set, batch(m.t, n, at(int64(next), 3))...)
+		next += n
 	}
-	if _, err := current.AppendAsLeader(storage.Append{Records: batch(t, 10), LeaderEpoch: 3}); err != nil {
-		t.Fatal(err)
+	if _, err := p.appendFetched(set, 0, 3, int64(next), 0); err != nil {
+		m.t.Error(err)
 	}
-	b.lead(3, []int32{ourID}, ourID)
+}
+
+// takesOver steps until the future log is the current one, and fails if anything
+// that was cut is in it.
+func (m *movingFollower) takesOver() {
+	m.t.Helper()
 	for outcome := moveOn; outcome == moveOn; {
-		if outcome, err = mv.step(&buf); err != nil {
+		outcome = m.step()
+	}
+	if m.partition().Log() != m.future {
+		m.t.Fatal("the future log did not take over")
+	}
+	if epoch, end := m.future.EndOffsetForEpoch(3); epoch != 3 || end != 10 {
+		m.t.Errorf("epoch 3 ends at (%d, %d) in the new log", epoch, end)
+	}
+	data, err := m.future.Read(storage.Read{MaxBytes: 1 << 20})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	set, err := readAll(&data, &m.buf)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for len(set) > 0 {
+		b, rest, err := record.Next(set)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		if epoch := b.PartitionLeaderEpoch(); epoch != 3 {
+			m.t.Errorf("records of epoch %d at offset %d, which were cut, are in the new log", epoch, b.BaseOffset())
+		}
+		set = rest
+	}
+}
+
+// A follower's log is cut while it moves: what was copied of the cut part goes.
+func TestACutOfTheLogCutsItsFutureLog(t *testing.T) {
+	m := moveFollower(t)
+	m.step()
+	m.step()
+	if end := m.future.Offsets().LogEnd; end != 10 {
+		t.Fatalf("the future log ends at %d", end)
+	}
+	m.cut(10)
+	m.takesOver()
+}
+
+// A cut that comes while a step is under way, here in the flush before the future
+// log takes over, does not wait for the step, and is not missed.
+func TestACutDoesNotWaitForAStepOfTheMove(t *testing.T) {
+	m := moveFollower(t)
+	m.step()
+	m.step()
+	m.sync = func() {
+		done := make(chan struct{})
+		go func() { m.cut(10); close(done) }()
+		within(t, "a cut beside a step", done)
+	}
+	if outcome := m.step(); outcome != moveOn || m.sync != nil || m.partition().Log() == m.future {
+		t.Fatalf("outcome %d of a step with a cut, the future log took over: %v", outcome, m.partition().Log() == m.future)
+	}
+	m.takesOver()
+}
+
+// What a step copies after a cut follows records that are cut, and goes with them;
+// where it does not fit behind them the next step begins with the cut.
+func TestWhatAStepCopiesBehindACutGoesWithIt(t *testing.T) {
+	for _, sizes := range [][]int{{5, 5}, {10}} {
+		m := moveFollower(t)
+		m.step()
+		current, epoch, err := m.mv.partition.movable()
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if b.partition().Log() != future {
-		t.Fatal("the future log did not take over")
-	}
-	if epoch, end := future.EndOffsetForEpoch(0); epoch != 0 || end != 0 {
-		t.Errorf("epoch 0 ends at (%d, %d) in the new log", epoch, end)
-	}
-	if epoch, end := future.EndOffsetForEpoch(3); epoch != 3 || end != 10 {
-		t.Errorf("epoch 3 ends at (%d, %d) in the new log", epoch, end)
+		m.cut(sizes...)
+		if outcome, err := m.mv.copy(current, m.future, epoch, &m.buf); outcome != moveOn || err != nil {
+			t.Fatalf("batches of %v: outcome %d, %v", sizes, outcome, err)
+		}
+		m.takesOver()
 	}
 }
 

@@ -18,7 +18,8 @@ import (
 // num.replica.alter.log.dirs.threads says, each with one partition at a time,
 // in order of their names. A worker ends when it has none left.
 //
-// Locks: mu, then a move's, then Partition.mu; never the other way.
+// mu is a leaf but for a move's marks: no step and no lock of a partition is
+// waited for with it held.
 type mover struct {
 	m       *Manager
 	log     *logrus.Entry
@@ -92,7 +93,8 @@ func (mr *mover) remove(ids []TopicPartition) {
 	}
 }
 
-// truncated tells that a follower's log was cut at offset.
+// truncated notes that a follower's log was cut at offset. The partition's mu is
+// held.
 func (mr *mover) truncated(id TopicPartition, offset int64) {
 	mr.mu.Lock()
 	mv := mr.moves[id]
@@ -141,8 +143,8 @@ func (mr *mover) run(worker int32) {
 }
 
 func (mv *move) delay(until time.Time) {
-	mv.mu.Lock()
-	defer mv.mu.Unlock()
+	mv.marks.Lock()
+	defer mv.marks.Unlock()
 	if !mv.truncating { // marked meanwhile: at once
 		mv.delayed = until
 	}
@@ -179,8 +181,8 @@ func (mr *mover) next(worker int32, last *move) (next *move, wakeup <-chan struc
 }
 
 func (mv *move) mayStep(now time.Time) bool {
-	mv.mu.Lock()
-	defer mv.mu.Unlock()
+	mv.marks.Lock()
+	defer mv.marks.Unlock()
 	return !mv.delayed.After(now)
 }
 

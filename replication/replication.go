@@ -17,7 +17,7 @@
 //	Partition.moving  followers' progress and the high watermark's advance
 //	storage.Log's own
 //
-// fetcher, ISR and waitList locks are leaves. Parked requests are woken, and
+// fetcher, ISR, mover and waitList locks are leaves. Parked requests are woken, and
 // ISRChanger and LeadershipListener called, with none of Partition's locks held.
 package replication
 
