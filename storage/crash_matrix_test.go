@@ -88,6 +88,9 @@ func (p *crashPoint) look(image *vfs.Mem, further bool) error {
 	defer quiesce(m)
 	err = p.judge(m, min(max(points[partition0], p.durable), p.limit))
 	if err == nil && further {
+		err = p.cutPower(m, image)
+	}
+	if err == nil && further {
 		err = p.goOn(m, image)
 	}
 	if err != nil {
@@ -252,6 +255,53 @@ func (p *crashPoint) judgeEpochs(l *Log, f *found) error {
 		if got := l.epochs.epochForOffset(b.BaseOffset()); got != b.PartitionLeaderEpoch() {
 			return fmt.Errorf("offset %d was written in epoch %d, the cache %v says %d", b.BaseOffset(), b.PartitionLeaderEpoch(), l.epochs, got)
 		}
+	}
+	return nil
+}
+
+// cutPower lets the power fail after a recovery, which takes what the process
+// before did not sync: once the recovery point is checkpointed, and once all is
+// flushed.
+func (p *crashPoint) cutPower(m *Manager, image *vfs.Mem) error {
+	l := m.Log(partition0)
+	if l == nil {
+		return nil
+	}
+	m.eachDir(m.checkpointDir)
+	points, err := readOffsetCheckpoint(image, "/data/"+recoveryPointFile)
+	if err != nil {
+		return err
+	}
+	first := image.CrashClone(vfs.SyncedOnly, 0)
+	if err := l.Flush(); err != nil {
+		return err
+	}
+	m.eachDir(m.checkpointDir)
+	flushed, err := serve(l)
+	if err != nil {
+		return err
+	}
+	second := image.CrashClone(vfs.SyncedOnly, 0)
+
+	after, _, err := crashManager(first, crashTopic())
+	if err != nil {
+		return err
+	}
+	defer quiesce(after)
+	if err := p.judge(after, min(points[partition0], p.limit)); err != nil {
+		return fmt.Errorf("after a recovery and a power cut: %w", err)
+	}
+	last, _, err := crashManager(second, crashTopic())
+	if err != nil {
+		return err
+	}
+	defer quiesce(last)
+	left, err := serve(last.Log(partition0))
+	if err != nil {
+		return err
+	}
+	if !maps.Equal(flushed.values, left.values) {
+		return fmt.Errorf("after a recovery, a flush and a power cut %v instead of %v", left.values, flushed.values)
 	}
 	return nil
 }

@@ -12,7 +12,8 @@ type Survival int8
 const (
 	// SyncedOnly loses all that was not synced.
 	SyncedOnly Survival = iota
-	// Everything loses nothing: the process died, the machine did not.
+	// Everything loses nothing: the process died, the machine did not. What was
+	// not synced is still not synced, so that a later crash may lose it.
 	Everything
 	// Random keeps, by the seed, in each directory a first part of the
 	// unsynced changes of names, and of each file any of its unsynced pages,
@@ -45,6 +46,9 @@ func (c *crash) node(n *node) *node {
 	if !n.dir {
 		clone.data = c.content(n)
 		clone.synced = clone.data.share()
+		if c.survival == Everything {
+			clone.synced = n.synced.share()
+		}
 		return clone
 	}
 	clone.children = map[string]*node{}
@@ -53,7 +57,25 @@ func (c *crash) node(n *node) *node {
 		clone.children[name] = c.node(names[name])
 	}
 	clone.durable = maps.Clone(clone.children)
+	if c.survival == Everything {
+		c.keepUnsynced(n, clone)
+	}
 	return clone
+}
+
+// keepUnsynced gives a directory's clone the names that are durable and the
+// changes since.
+func (c *crash) keepUnsynced(n, clone *node) {
+	clone.durable = make(map[string]*node, len(n.durable))
+	for _, name := range slices.Sorted(maps.Keys(n.durable)) {
+		clone.durable[name] = c.node(n.durable[name])
+	}
+	clone.unsynced = slices.Clone(n.unsynced)
+	for i, change := range clone.unsynced {
+		if change.node != nil {
+			clone.unsynced[i].node = c.node(change.node)
+		}
+	}
 }
 
 func (c *crash) names(dir *node) map[string]*node {

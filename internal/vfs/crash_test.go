@@ -51,6 +51,32 @@ func TestACrashLosesWhatWasNotSynced(t *testing.T) {
 	}
 }
 
+func TestADeathOfTheProcessSyncsNothing(t *testing.T) {
+	m := synced(t)
+	f := create(t, m, "/d/a", "kept")
+	must(t, f.Sync())
+	must(t, m.SyncDir("/d"))
+	_, err := f.WriteAt([]byte("LOST"), 0)
+	must(t, err)
+	create(t, m, "/d/b", "no name").Sync()
+	must(t, m.Rename("/d/a", "/d/c"))
+	killed := m.CrashClone(Everything, 0)
+	if got := contentOf(t, killed, "/d/c"); got != "LOST" {
+		t.Errorf("after the death of the process it is %q", got)
+	}
+	create(t, killed, "/d/e", "of the next life")
+	after := killed.CrashClone(SyncedOnly, 0)
+	if got := names(t, after, "/d"); got != "a" {
+		t.Errorf("names after a power cut %q", got)
+	}
+	if got := contentOf(t, after, "/d/a"); got != "kept" {
+		t.Errorf("after a power cut it is %q", got)
+	}
+	if got := names(t, killed, "/d"); got != "b c e" {
+		t.Errorf("names after the death of the process %q", got)
+	}
+}
+
 func TestACrashUndoesUnsyncedRemovalAndRename(t *testing.T) {
 	m := synced(t)
 	create(t, m, "/d/a", "a").Sync()
@@ -141,13 +167,26 @@ func TestSyncedBytesAlwaysSurvive(t *testing.T) {
 	}
 }
 
-func TestAfterACrashEverythingIsDurable(t *testing.T) {
+func TestAfterAPowerCutAllThatIsLeftIsDurable(t *testing.T) {
 	m := synced(t)
 	create(t, m, "/d/a", "x")
-	once := m.CrashClone(Everything, 0)
-	twice := once.CrashClone(SyncedOnly, 0)
-	if got := contentOf(t, twice, "/d/a"); got != "x" {
-		t.Errorf("a is %q", got)
+	whole := 0
+	for seed := range uint64(20) {
+		once := m.CrashClone(Random, seed)
+		if names(t, once, "/d") == "" {
+			continue
+		}
+		twice := once.CrashClone(SyncedOnly, 0)
+		left := contentOf(t, once, "/d/a")
+		if got := contentOf(t, twice, "/d/a"); got != left {
+			t.Errorf("after the second power cut a is %q, not %q", got, left)
+		}
+		if left == "x" {
+			whole++
+		}
+	}
+	if whole == 0 {
+		t.Error("no seed keeps the file")
 	}
 }
 
