@@ -1,3 +1,3 @@
 #!/bin/sh
 # Prints the API versions of every broker.
-exec "${0%/*}/../monedula" kafka-broker-api-versions "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-broker-api-versions "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
 # Prints the id of a cluster.
-exec "${0%/*}/../monedula" kafka-cluster "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-cluster "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
 # Prints the records of a topic.
-exec "${0%/*}/../monedula" kafka-console-consumer "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-console-consumer "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
 # Sends lines of stdin to a topic.
-exec "${0%/*}/../monedula" kafka-console-producer "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-console-producer "$@"

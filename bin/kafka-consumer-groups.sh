@@ -1,3 +1,3 @@
 #!/bin/sh
 # Lists, describes and deletes consumer groups, and resets their offsets.
-exec "${0%/*}/../monedula" kafka-consumer-groups "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-consumer-groups "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
 # Prints what is in segment and index files.
-exec "${0%/*}/../monedula" kafka-dump-log "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-dump-log "$@"

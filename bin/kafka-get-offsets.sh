@@ -1,3 +1,3 @@
 #!/bin/sh
 # Prints the offsets of partitions.
-exec "${0%/*}/../monedula" kafka-get-offsets "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-get-offsets "$@"

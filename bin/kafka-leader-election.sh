@@ -1,3 +1,3 @@
 #!/bin/sh
 # Elects preferred or, in need, unclean leaders.
-exec "${0%/*}/../monedula" kafka-leader-election "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-leader-election "$@"

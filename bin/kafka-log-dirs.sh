@@ -1,3 +1,3 @@
 #!/bin/sh
 # Shows what is in the log directories of brokers.
-exec "${0%/*}/../monedula" kafka-log-dirs "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-log-dirs "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
 # Measures how fast records are produced.
-exec "${0%/*}/../monedula" kafka-producer-perf-test "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-producer-perf-test "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
 # Moves replicas between brokers and log directories.
-exec "${0%/*}/../monedula" kafka-reassign-partitions "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-reassign-partitions "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
 # Compares the replicas of partitions while they grow.
-exec "${0%/*}/../monedula" kafka-replica-verification "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-replica-verification "$@"

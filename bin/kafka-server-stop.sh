@@ -1,4 +1,4 @@
 #!/bin/sh
 # Stops the brokers that this program runs on this machine: all, or the one started with a properties file.
 #   bin/kafka-server-stop.sh [config/server.properties]
-exec "${0%/*}/../monedula" kafka-server-stop "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-server-stop "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
 # Creates, lists, describes, alters and deletes topics.
-exec "${0%/*}/../monedula" kafka-topics "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-topics "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
 # Reads in a group and prints what happens to it.
-exec "${0%/*}/../monedula" kafka-verifiable-consumer "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-verifiable-consumer "$@"

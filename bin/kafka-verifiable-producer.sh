@@ -1,3 +1,3 @@
 #!/bin/sh
 # Produces rising numbers and prints what became of each.
-exec "${0%/*}/../monedula" kafka-verifiable-producer "$@"
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-verifiable-producer "$@"

@@ -2,11 +2,16 @@
 # ZooKeeper in the background, by the name ZooKeeper's own documents use.
 #   bin/zkServer.sh start|start-foreground|status|stop|restart [zookeeper.properties]
 # The process id is kept in dataDir/zookeeper_server.pid.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # it was called as "sh zkServer.sh"
 set -euo pipefail
-base=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+base=$(dirname "$(dirname "$(readlink -f "$0")")")
 config=${2:-${ZOOCFG:-$base/config/zookeeper.properties}}
-usage() { echo "Usage: $0 {start|start-foreground|stop|restart|status} [zookeeper.properties]" >&2; exit 1; }
-[ $# -ge 1 ] || usage
+usage="Usage: $0 {start|start-foreground|stop|restart|status|version} [zookeeper.properties]"
+case ${1:-} in
+  '') echo "$usage" >&2; exit 1 ;;
+  -h | --help) echo "$usage"; exit 0 ;;
+  version | --version) exec "$base/bin/zkCli.sh" --version ;;
+esac
 [ -e "$config" ] || { echo "$0: the properties file '$config' does not exist" >&2; exit 1; }
 property() { sed -n "s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*//p" "$config" | tail -n 1; }
 data=$(property dataDir)
@@ -55,7 +60,7 @@ case $1 in
     rm -f "$pid_file"
     echo STOPPED ;;
   restart)
-    "$0" stop "$config" || true
-    exec "$0" start "$config" ;;
-  *) usage ;;
+    "$base/bin/zkServer.sh" stop "$config" || true
+    exec "$base/bin/zkServer.sh" start "$config" ;;
+  *) echo "$usage" >&2; exit 1 ;;
 esac

@@ -1,26 +1,32 @@
-#!/usr/bin/env bash
+#!/bin/sh
 # Starts Apache ZooKeeper with a properties file.
 #   bin/zookeeper-server-start.sh [-daemon] config/zookeeper.properties
 # Environment: ZOOKEEPER_HOME, JAVA_HOME, KAFKA_HEAP_OPTS, KAFKA_OPTS, KAFKA_LOG4J_OPTS, LOG_DIR.
-set -euo pipefail
-base=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+set -eu
+base=$(dirname "$(dirname "$(readlink -f "$0")")")
+usage="USAGE: $0 [-daemon] zookeeper.properties"
 daemon=
 if [ "${1:-}" = -daemon ]; then daemon=1; shift; fi
-if [ $# -lt 1 ]; then
-  echo "USAGE: $0 [-daemon] zookeeper.properties" >&2
-  exit 1
-fi
+case ${1:-} in
+  '') echo "$usage" >&2; exit 1 ;;
+  -h | --help) echo "$usage"; exit 0 ;;
+  --version) exec "$base/bin/zkCli.sh" --version ;;
+esac
 [ -e "$1" ] || { echo "$0: the properties file '$1' does not exist" >&2; exit 1; }
 classpath=$("$base/scripts/zookeeper-classpath.sh")
-java=${JAVA_HOME:+$JAVA_HOME/bin/}java
-log4j=${KAFKA_LOG4J_OPTS:--Dlog4j.configuration=file:$base/config/zookeeper-log4j.properties}
-# shellcheck disable=SC2206
-command=("$java" ${KAFKA_HEAP_OPTS:--Xmx512M -Xms512M} $log4j ${KAFKA_OPTS:-} -cp "$classpath"
-  org.apache.zookeeper.server.quorum.QuorumPeerMain "$@")
-if [ -n "$daemon" ]; then
-  logs=${LOG_DIR:-$base/logs}
-  mkdir -p "$logs"
-  setsid "${command[@]}" >"$logs/zookeeper.out" 2>&1 </dev/null &
-  exit 0
+# The folder may have a blank in its name, the variables several options.
+set -- -cp "$classpath" org.apache.zookeeper.server.quorum.QuorumPeerMain "$@"
+# shellcheck disable=SC2086
+set -- ${KAFKA_OPTS:-} "$@"
+# shellcheck disable=SC2086
+if [ -n "${KAFKA_LOG4J_OPTS:-}" ]; then
+  set -- $KAFKA_LOG4J_OPTS "$@"
+else
+  set -- "-Dlog4j.configuration=file:$base/config/zookeeper-log4j.properties" "$@"
 fi
-exec "${command[@]}"
+# shellcheck disable=SC2086
+set -- "${JAVA_HOME:+$JAVA_HOME/bin/}java" ${KAFKA_HEAP_OPTS:--Xmx512M -Xms512M} "$@"
+[ -n "$daemon" ] || exec "$@"
+logs=${LOG_DIR:-$base/logs}
+mkdir -p "$logs"
+setsid "$@" >"$logs/zookeeper.out" 2>&1 </dev/null &

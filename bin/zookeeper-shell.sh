@@ -1,11 +1,14 @@
-#!/usr/bin/env bash
+#!/bin/sh
 # ZooKeeper's command line client as Kafka's scripts call it.
 #   bin/zookeeper-shell.sh host:port[/path] [command [arguments]]
-set -euo pipefail
-if [ $# -lt 1 ]; then
-  echo "USAGE: $0 zookeeper_host:port[/path] [-zk-tls-config-file file] [args...]" >&2
-  exit 1
-fi
+set -eu
+zkCli=$(dirname "$(readlink -f "$0")")/zkCli.sh
+usage="USAGE: $0 zookeeper_host:port[/path] [-zk-tls-config-file file] [args...]"
+case ${1:-} in
+  '') echo "$usage" >&2; exit 1 ;;
+  -h | --help) echo "$usage"; exit 0 ;;
+  --version) exec "$zkCli" --version ;;
+esac
 server=$1
 shift
-exec "$(dirname "${BASH_SOURCE[0]}")/zkCli.sh" -server "$server" "$@"
+exec "$zkCli" -server "$server" "$@"

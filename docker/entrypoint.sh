@@ -5,7 +5,7 @@
 #   entrypoint.sh kafka-topics.sh ARGUMENTS   one of the tools, or any other program
 # MONEDULA_SERVER_PROPERTIES names the file that is written, /tmp/server.properties where it is not set.
 set -eu
-home=$(cd "$(dirname "$0")" && pwd)
+home=$(dirname "$(readlink -f "$0")")
 [ -d "$home/bin" ] || home=${home%/*}
 
 case ${1:-} in

@@ -80,7 +80,7 @@ func TestZooKeeperServerStartRunsInTheBackgroundWithDaemon(t *testing.T) {
 func hidden(t *testing.T, programs ...string) []string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, p := range append(programs, "bash", "sh", "dirname", "id", "env", "cat", "sed", "mkdir", "flock", "rm", "mktemp") {
+	for _, p := range append(programs, "bash", "sh", "dirname", "readlink", "id", "env", "cat", "sed", "mkdir", "flock", "rm", "mktemp") {
 		path, err := exec.LookPath(p)
 		if err != nil {
 			continue

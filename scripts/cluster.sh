@@ -5,14 +5,15 @@
 # Broker 0 listens on localhost:9092, broker 1 on 9093, and so on; ZooKeeper on 2181, unless one answers there already.
 # Environment: CLUSTER_DIR (data, logs, properties and process ids; default: data beside scripts), BASE_PORT (9092),
 # ZK_PORT (2181).
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 dir=${CLUSTER_DIR:-$root/data}
 base_port=${BASE_PORT:-9092}
 zk_port=${ZK_PORT:-2181}
 
 usage() {
-  sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+  sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
   exit 2
 }
 

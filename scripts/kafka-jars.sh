@@ -2,6 +2,7 @@
 # Resolves the jars of a real Apache Kafka for interoperability tests and prints their folder.
 #   scripts/kafka-jars.sh [VERSION]       default 3.9.1; 1.1.1 has the consumer over ZooKeeper
 # Cached in $MONEDULA_CACHE (default ~/.cache/monedula); nothing is done when they are there.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 version=${1:-3.9.1}
 cache=${MONEDULA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/monedula}
@@ -14,7 +15,7 @@ if [ ! -e "$jars/.complete" ]; then
       exit 1
     }
   done
-  here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+  here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
   mkdir -p "$cache"
   exec 9>"$cache/kafka-$version.lock"
   flock 9

@@ -4,8 +4,9 @@
 #   scripts/prerequisites.sh test   also kcat, strace, nftables, Maven, Apache Kafka's jars and the Python clients
 # Debian's packages are installed with apt-get as root or through sudo; where neither is possible the line
 # to type is printed and the exit code is 1. Jars and Python packages go to $MONEDULA_CACHE (~/.cache/monedula).
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 cache=${MONEDULA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/monedula}
 what=${1:-run}
 PATH=$PATH:/usr/sbin:/sbin # ip and nft are there, where not everybody looks
@@ -17,7 +18,7 @@ want() { # COMMAND PACKAGE
 
 case $what in
   run | test) ;;
-  *) sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 "$here/zookeeper-classpath.sh" >/dev/null 2>&1 || packages+=(zookeeper default-jre-headless)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # What `make run` does: installs what is missing, builds, starts ZooKeeper (unless one answers already) and a broker
 # on localhost:9092, and says what to type next. Ctrl-C stops both.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(readlink -f "$0")")/.."
 command -v go >/dev/null || { echo "run.sh: Go is missing; install Go 1.26 or newer from its official site or your system's packages." >&2; exit 1; }
 scripts/prerequisites.sh run
 echo "Building ./monedula"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prints the Java class path of Apache ZooKeeper with a log binding: that of $ZOOKEEPER_HOME, else of
 # Debian's packages. Says what to install and exits 1 when there is none.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 need() {
   echo "ZooKeeper is missing: $1" >&2

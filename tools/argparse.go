@@ -59,16 +59,15 @@ func (p *argument) number(def int64) int64 {
 }
 
 // run parses the command line and, where it is whole, runs f. It returns the
-// exit code: without arguments the help and 0, with --help the help and 1.
+// exit code, which is 0 also where only the help or the version was asked for.
 func (a *arguments) run(args []string, f func() error) int {
 	if len(args) == 0 {
 		a.help()
 		return 0
 	}
-	helped, err := a.parse(args)
-	if helped {
-		a.help()
-		return 1
+	done, err := a.parse(args)
+	if done {
+		return 0
 	}
 	if err == nil {
 		err = f()
@@ -89,11 +88,18 @@ type badArgument string
 
 func (e badArgument) Error() string { return string(e) }
 
-func (a *arguments) parse(args []string) (help bool, err error) {
+// parse reads the arguments. done reports that it has printed what was asked
+// for, the help or the version.
+func (a *arguments) parse(args []string) (done bool, err error) {
 	var exclusive *argument
 	for i := 0; i < len(args); i++ {
 		name, value, joined := strings.Cut(args[i], "=")
-		if name == "-h" || name == "--help" {
+		switch name {
+		case "-h", "--help":
+			a.help()
+			return true, nil
+		case "--version":
+			a.env.println(Version)
 			return true, nil
 		}
 		arg := a.byName[name]

@@ -61,7 +61,10 @@ func runCluster(env *Env, args []string) int {
 	switch command {
 	case "-h", "--help":
 		env.println(clusterHelp)
-		return 1
+		return 0
+	case "--version":
+		env.println(Version)
+		return 0
 	case "cluster-id":
 	case "unregister":
 		usage = unregisterUsage
@@ -78,7 +81,7 @@ func runCluster(env *Env, args []string) int {
 		name, value, joined := strings.Cut(rest[0], "=")
 		if name == "-h" || name == "--help" {
 			env.println(usage + connectionHelp)
-			return 1
+			return 0
 		}
 		target := names[name]
 		if target == nil {

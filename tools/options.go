@@ -107,7 +107,8 @@ type badOption struct{ text, class string }
 
 func (e badOption) Error() string { return e.text }
 
-// errDone ends a tool that has already said what was asked (--version).
+// errDone ends a tool that has printed what was asked for, its help or version,
+// with exit code 0.
 var errDone = errors.New("done")
 
 // parse reads the arguments. Errors: badOption, errDone.
@@ -131,7 +132,9 @@ func (o *options) parse(args []string) error {
 		return err
 	}
 	if o.byName["help"].given() {
-		return usageError{o.summary}
+		o.env.complainf("%s", o.summary)
+		o.printUsage(o.env.Stderr)
+		return errDone
 	}
 	if o.byName["version"].given() {
 		o.env.println(Version)

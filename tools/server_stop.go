@@ -23,8 +23,15 @@ const ServerStart = "kafka-server-start"
 func runServerStop(env *Env, args []string) int {
 	wanted := ""
 	for _, arg := range args {
-		if strings.HasPrefix(arg, "-") {
-			continue // --process-role and --node-id say nothing here
+		switch {
+		case arg == "-h" || arg == "--help":
+			env.println("USAGE: kafka-server-stop.sh [server.properties]")
+			return 0
+		case arg == "--version":
+			env.println(Version)
+			return 0
+		case strings.HasPrefix(arg, "-"):
+			continue // --process-role and --node-id mean nothing here
 		}
 		path, err := canonical(arg)
 		if err != nil {

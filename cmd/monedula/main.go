@@ -23,8 +23,17 @@ func run(args []string) int {
 	// As in a JVM, a reader of the output that goes away ends nothing by itself:
 	// writes fail, and the program ends in order or continues without them.
 	signal.Ignore(syscall.SIGPIPE)
-	if args[0] == tools.ServerStart {
+	switch args[0] {
+	case "-h", "--help":
+		usage()
+		return 0
+	case "--version":
+		fmt.Println(tools.Version)
+		return 0
+	case tools.ServerStart:
 		return startServer(args[1:])
+	case runClass:
+		return runByClass(args[1:])
 	}
 	tool, found := tools.All()[args[0]]
 	if !found {
@@ -32,12 +41,41 @@ func run(args []string) int {
 		usage()
 		return 1
 	}
+	return runTool(tool, args[1:])
+}
+
+// runClass is the argument before the name of a Java class, in place of a tool's.
+const runClass = "run-class"
+
+// runByClass runs what answers for a Java class, as bin/kafka-run-class.sh asks.
+func runByClass(args []string) int {
+	if len(args) == 0 {
+		usage()
+		return 1
+	}
+	class := args[0]
+	if class == tools.ServerClass {
+		return startServer(args[1:])
+	}
+	if class == "--version" {
+		fmt.Println(tools.Version)
+		return 0
+	}
+	tool, found := tools.OfClass(class)
+	if !found {
+		fmt.Fprintln(os.Stderr, tools.UnknownClass(class))
+		return 1
+	}
+	return runTool(tool, args[1:])
+}
+
+func runTool(tool tools.Tool, args []string) int {
 	return tool.Run(&tools.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Terminal:    isTerminal(os.Stdin) && isTerminal(os.Stdout),
 		Progress:    isTerminal(os.Stderr),
 		Interrupted: interrupted,
-	}, args[1:])
+	}, args)
 }
 
 func usage() {

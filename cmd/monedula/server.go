@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,6 +20,14 @@ import (
 
 // startServer runs a broker until SIGTERM or SIGINT and returns the exit code.
 func startServer(args []string) int {
+	if len(args) > 0 && args[0] == "--version" {
+		fmt.Println(tools.Version)
+		return 0
+	}
+	if len(args) > 0 && (args[0] == "--help" || args[0] == "-h") {
+		fmt.Println(serverUsage)
+		return 0
+	}
 	file, overrides, err := serverArguments(args)
 	if err != nil {
 		fmt.Println(err)
@@ -87,17 +96,12 @@ func signalName(s os.Signal) string {
 	}
 }
 
+const serverUsage = "USAGE: " + tools.ServerStart + ".sh [-daemon] server.properties [--override property=value]*"
+
 // serverArguments reads the properties file and the --override options.
 func serverArguments(args []string) (file string, overrides map[string]string, err error) {
-	usage := fmt.Errorf("USAGE: %s [-daemon] server.properties [--override property=value]*", tools.ServerStart+".sh")
-	if len(args) == 0 {
-		return "", nil, usage
-	}
-	if args[0] == "--version" {
-		return "", nil, fmt.Errorf("%s", tools.Version)
-	}
-	if strings.HasPrefix(args[0], "-") {
-		return "", nil, usage
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return "", nil, errors.New(serverUsage)
 	}
 	overrides = map[string]string{}
 	for rest := args[1:]; len(rest) > 0; {
