@@ -54,7 +54,11 @@ func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlat
 		return refuseLeaderAndISR(req, protocol.StaleControllerEpoch), nil
 	}
 	m.checkpoints = nil
-	defer m.settleConfigs()
+	settle := m.cfg.Logs.KeepConfigs()
+	defer func() {
+		m.configs = nil
+		settle()
+	}()
 	change := roleChange{m: m, now: started}
 	for i := range entries {
 		change.admit(&entries[i])

@@ -300,6 +300,24 @@ func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
 	}
 }
 
+// A change of a topic's configuration is announced between its read and the
+// creation of the log.
+func TestAConfigurationAnnouncedWhileALogIsCreatedCounts(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	changed := *b.topicDefaults()
+	changed.RetentionMs = 4711
+	reads := 0
+	b.configRead = func() {
+		reads++
+		b.logs.SetTopicConfig(testTopic, &changed)
+	}
+	b.lead(0, []int32{ourID}, ourID)
+	if got := b.partition().Log().Config().RetentionMs; got != 4711 || reads != 1 {
+		t.Errorf("retention.ms %d after %d reads", got, reads)
+	}
+}
+
 // A log that is out of use costs its own partition only, and the controller learns
 // of it as of a failed directory.
 func TestAFailedLogTakesItsPartitionOffline(t *testing.T) {

@@ -42,6 +42,8 @@ type testBroker struct {
 	topics  map[string]*settings.Topic
 	// configErr is why no topic's configuration can be read.
 	configErr error
+	// configRead is called after each read of a topic's configuration, if set.
+	configRead func()
 }
 
 // isrRecorder is an ISRChanger whose answers the test gives.
@@ -96,6 +98,9 @@ func (r *isrRecorder) grant() {
 func (b *testBroker) TopicConfig(topic string) (*settings.Topic, error) {
 	if b.configErr != nil {
 		return nil, b.configErr
+	}
+	if b.configRead != nil {
+		defer b.configRead()
 	}
 	if c := b.topics[topic]; c != nil {
 		return c, nil

@@ -267,20 +267,6 @@ func (m *Manager) topicConfig(topic string) (*settings.Topic, error) {
 	return config, nil
 }
 
-// settleConfigs ends a request that may have opened logs: a change that was
-// announced before the log was there has passed it by. control is held.
-func (m *Manager) settleConfigs() {
-	for topic := range m.configs {
-		config, err := m.cfg.Topics.TopicConfig(topic)
-		if err != nil {
-			m.log.Warnf("[ReplicaManager broker=%d] Cannot read the configuration of topic %s again after its logs were opened: %v", m.opts.BrokerID, topic, err)
-			continue
-		}
-		m.cfg.Logs.SetTopicConfig(topic, config)
-	}
-	m.configs = nil
-}
-
 // checkpointed is the high watermark in the directory's checkpoint.
 func (m *Manager) checkpointed(dir string, id TopicPartition) (int64, bool) {
 	offsets, read := m.checkpoints[dir]

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -53,6 +54,45 @@ func BenchmarkRead(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkSetTopicConfig configures one topic, and BenchmarkCreateLogsBeside
+// makes logs in one of four directories, beside many others. Neither depends on
+// their number.
+func BenchmarkSetTopicConfig(b *testing.B) {
+	for _, logs := range []int32{1000, 4000, 16000} {
+		b.Run(fmt.Sprintf("logs=%d", logs), func(b *testing.B) {
+			h := hostOfLogs(b, logs)
+			c := testTopic()
+			for b.Loop() {
+				h.SetTopicConfig("topic-7", c)
+			}
+		})
+	}
+}
+
+func BenchmarkCreateLogsBeside(b *testing.B) {
+	for _, logs := range []int32{1000, 4000, 16000} {
+		b.Run(fmt.Sprintf("logs=%d", logs), func(b *testing.B) {
+			h := hostOfLogs(b, logs)
+			for i := int32(0); b.Loop(); i++ {
+				if _, err := h.GetOrCreate(tpOf("made", i), metadata.TopicID{1}, h.config.Defaults, true); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// hostOfLogs has topics of one partition in four directories in memory.
+func hostOfLogs(b *testing.B, logs int32) *host {
+	h := start(b, vfs.NewMem(), func(c *ManagerConfig) { c.Dirs = []string{"/a", "/b", "/c", "/d"} })
+	for i := range logs {
+		if _, err := h.GetOrCreate(tpOf(fmt.Sprintf("topic-%d", i), 0), metadata.TopicID{}, h.config.Defaults, true); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return h
 }
 
 // BenchmarkCreateLogs makes the logs of new partitions.

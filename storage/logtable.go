@@ -2,21 +2,25 @@ package storage
 
 import (
 	"maps"
+	"slices"
 	"sync"
 )
 
 // logTable is the logs of a Manager by partition: current ones, and future ones
-// that are being filled to replace them.
+// that are being filled to replace them. Creating a log, deleting one and
+// configuring a topic cost no more with many other logs.
 type logTable struct {
 	mu      sync.RWMutex // guards below
 	current map[TopicPartition]*Log
 	future  map[TopicPartition]*Log
+	topics  map[string][]*Log // current and future, by topic
+	counts  map[*logDir]int   // of current and future logs
 	// unloaded are logs that exist on disk but could not be loaded; see unloadedLog.
 	unloaded map[logKey]*unloadedLog
 }
 
 func newLogTable() logTable {
-	return logTable{current: make(map[TopicPartition]*Log), future: make(map[TopicPartition]*Log)}
+	return logTable{current: map[TopicPartition]*Log{}, future: map[TopicPartition]*Log{}, topics: map[string][]*Log{}, counts: map[*logDir]int{}}
 }
 
 func (t *logTable) of(future bool) map[TopicPartition]*Log {
@@ -32,48 +36,74 @@ func (t *logTable) get(tp TopicPartition, future bool) *Log {
 	return t.of(future)[tp]
 }
 
-// put adds a log and returns the one that was there.
+// put adds a log and returns the one that it replaces.
 func (t *logTable) put(l *Log, future bool) *Log {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	old := t.of(future)[l.tp]
-	t.of(future)[l.tp] = l
+	old := t.removeLocked(l.tp, future)
+	t.addLocked(l, future)
 	return old
 }
 
 func (t *logTable) remove(tp TopicPartition, future bool) *Log {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l := t.of(future)[tp]
-	delete(t.of(future), tp)
-	return l
+	return t.removeLocked(tp, future)
 }
 
 // promote makes a future log the current one and returns the one it replaces.
 func (t *logTable) promote(l *Log) *Log {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	old := t.current[l.tp]
-	t.current[l.tp] = l
-	delete(t.future, l.tp)
+	old := t.removeLocked(l.tp, false)
+	t.removeLocked(l.tp, true)
+	t.addLocked(l, false)
 	return old
+}
+
+func (t *logTable) addLocked(l *Log, future bool) {
+	t.of(future)[l.tp] = l
+	t.topics[l.tp.Topic] = append(t.topics[l.tp.Topic], l)
+	t.counts[l.dir]++
+}
+
+func (t *logTable) removeLocked(tp TopicPartition, future bool) *Log {
+	l := t.of(future)[tp]
+	if l == nil {
+		return nil
+	}
+	delete(t.of(future), tp)
+	t.counts[l.dir]--
+	logs := t.topics[tp.Topic]
+	last := len(logs) - 1
+	logs[slices.Index(logs, l)] = logs[last]
+	logs[last] = nil
+	if last == 0 {
+		delete(t.topics, tp.Topic)
+	} else {
+		t.topics[tp.Topic] = logs[:last]
+	}
+	return l
 }
 
 func (t *logTable) list(future bool) []*Log {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	logs := make([]*Log, 0, len(t.of(future)))
-	for _, l := range t.of(future) {
-		logs = append(logs, l)
-	}
-	return logs
+	return slices.Collect(maps.Values(t.of(future)))
+}
+
+// ofTopic lists the logs, current and future, of a topic.
+func (t *logTable) ofTopic(topic string) []*Log {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Clone(t.topics[topic])
 }
 
 // inDir lists all logs, current and future, of a directory.
 func (t *logTable) inDir(d *logDir) []*Log {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var logs []*Log
+	logs := make([]*Log, 0, t.counts[d])
 	for _, m := range [...]map[TopicPartition]*Log{t.current, t.future} {
 		for _, l := range m {
 			if l.dir == d {
@@ -84,19 +114,25 @@ func (t *logTable) inDir(d *logDir) []*Log {
 	return logs
 }
 
+// count is the number of logs, current and future, of a directory.
+func (t *logTable) count(d *logDir) int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.counts[d]
+}
+
 // removeDir takes out all logs of a directory.
 func (t *logTable) removeDir(d *logDir) (current, future []*Log) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	maps.DeleteFunc(t.unloaded, func(_ logKey, u *unloadedLog) bool { return u.dir == d })
-	return removeFrom(t.current, d), removeFrom(t.future, d)
+	return t.removeDirLocked(d, false), t.removeDirLocked(d, true)
 }
 
-func removeFrom(m map[TopicPartition]*Log, d *logDir) (removed []*Log) {
-	for tp, l := range m {
+func (t *logTable) removeDirLocked(d *logDir, future bool) (removed []*Log) {
+	for tp, l := range t.of(future) {
 		if l.dir == d {
-			removed = append(removed, l)
-			delete(m, tp)
+			removed = append(removed, t.removeLocked(tp, future))
 		}
 	}
 	return removed

@@ -116,8 +116,9 @@ type Manager struct {
 		making    map[TopicPartition]*making // current logs
 	}
 
-	logs     logTable
-	defaults atomic.Pointer[settings.Topic] // ManagerConfig.Defaults, or what SetDefaults put in its place
+	logs      logTable
+	announced announced
+	defaults  atomic.Pointer[settings.Topic] // ManagerConfig.Defaults, or what SetDefaults put in its place
 
 	failures struct {
 		mu        sync.Mutex // guards below

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
@@ -28,10 +29,39 @@ func (m *Manager) FutureLogs() []*Log { return m.logs.list(true) }
 
 // SetTopicConfig replaces the configuration of the topic's logs.
 func (m *Manager) SetTopicConfig(topic string, c *settings.Topic) {
-	for _, l := range m.allLogs() {
-		if l.tp.Topic == topic {
-			l.SetConfig(c)
+	m.announced.mu.Lock()
+	defer m.announced.mu.Unlock()
+	if m.announced.configs != nil {
+		m.announced.configs[topic] = c
+	}
+	for _, l := range m.logs.ofTopic(topic) {
+		l.SetConfig(c)
+	}
+}
+
+// announced keeps the configurations that are set while logs are created.
+type announced struct {
+	mu      sync.Mutex                 // guards configs; held while logs get a configuration
+	configs map[string]*settings.Topic // the latest by topic; nil while none are kept
+}
+
+// KeepConfigs begins the creation of logs with configurations that the caller
+// reads. A call of SetTopicConfig after the read and before the log exists passes
+// the log by, so settle, which ends the creation, gives it what was set.
+// Only one creation may be under way.
+func (m *Manager) KeepConfigs() (settle func()) {
+	m.announced.mu.Lock()
+	defer m.announced.mu.Unlock()
+	m.announced.configs = map[string]*settings.Topic{}
+	return func() {
+		m.announced.mu.Lock()
+		defer m.announced.mu.Unlock()
+		for topic, c := range m.announced.configs {
+			for _, l := range m.logs.ofTopic(topic) {
+				l.SetConfig(c)
+			}
 		}
+		m.announced.configs = nil
 	}
 }
 
@@ -133,7 +163,7 @@ func (m *Manager) byLogCount() []*logDir {
 	if len(dirs) > 1 {
 		counts := make(map[*logDir]int, len(dirs))
 		for _, d := range dirs {
-			counts[d] = len(m.logs.inDir(d))
+			counts[d] = m.logs.count(d)
 		}
 		for _, made := range m.places.making {
 			counts[made.dir]++
