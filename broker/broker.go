@@ -251,7 +251,7 @@ func (b *Broker) loadLogs(ctx context.Context) error {
 	})
 	b.metrics.ofLogs(logs)
 	b.metrics.become(stateRecovery)
-	if err := logs.Load(); err != nil {
+	if err := logs.Load(ctx); err != nil {
 		return err
 	}
 	b.metrics.become(stateStarting)

@@ -3,6 +3,8 @@ package broker
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
 	"github.com/monedula/monedula/zkstore"
@@ -32,7 +35,9 @@ type configs struct {
 	// until all that it concerns is there.
 	brokerChanged func(context.Context)
 	wake          chan struct{}
-	last          int64 // number of the last notification processed
+	retry         time.Duration // pause after notifications that could not be read
+	read          bool          // the brokers' configurations were read since the watch is armed
+	last          int64         // number of the last notification processed; -1: none
 
 	mu     sync.Mutex // guards what follows
 	topics map[string]map[string]string
@@ -49,12 +54,15 @@ const (
 	configPause   = 100 * time.Millisecond
 )
 
+// configRetry is the pause after notifications that could not be read.
+const configRetry = time.Second
+
 // newConfigs makes the configs of a broker that stops when ctx ends.
 func newConfigs(ctx context.Context, store *zkstore.Store, dynamic *settings.Dynamic, brokerID int32, log *logrus.Logger) *configs {
 	return &configs{
 		ctx: ctx, attempt: configAttempt, store: store, dynamic: dynamic, broker: strconv.Itoa(int(brokerID)),
 		log: kafkalog.For(log, "kafka.server.ZkConfigManager"), uncleanEnabled: func(string) {},
-		wake: make(chan struct{}, 1), last: -1, topics: map[string]map[string]string{},
+		wake: make(chan struct{}, 1), retry: configRetry, last: -1, topics: map[string]map[string]string{},
 	}
 }
 
@@ -102,7 +110,7 @@ func (c *configs) known(topic string) *settings.Topic {
 // or the broker stops: the controller tells of a new partition once, and would
 // not repeat what was refused.
 func (c *configs) TopicConfig(topic string) (*settings.Topic, error) {
-	overrides, err := c.read(topic)
+	overrides, err := c.readTopic(topic)
 	for errors.Is(err, context.DeadlineExceeded) || errors.Is(err, zkstore.ErrSessionExpired) {
 		c.log.Warnf("The configuration of topic %s cannot be read while ZooKeeper does not answer (%v); its partitions wait here until it does", topic, err)
 		select {
@@ -110,7 +118,7 @@ func (c *configs) TopicConfig(topic string) (*settings.Topic, error) {
 			return nil, c.ctx.Err()
 		case <-time.After(configPause):
 		}
-		overrides, err = c.read(topic)
+		overrides, err = c.readTopic(topic)
 	}
 	if err != nil {
 		return nil, err
@@ -121,8 +129,8 @@ func (c *configs) TopicConfig(topic string) (*settings.Topic, error) {
 	return c.effective(topic, overrides), nil
 }
 
-// read reads a topic's overrides within the time that one attempt may take.
-func (c *configs) read(topic string) (map[string]string, error) {
+// readTopic reads a topic's overrides within the time that one attempt may take.
+func (c *configs) readTopic(topic string) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.attempt)
 	defer cancel()
 	return c.store.Config(ctx, zkstore.EntityTopics, topic)
@@ -144,20 +152,31 @@ func (c *configs) effective(topic string, overrides map[string]string) *settings
 	return t
 }
 
-// follow processes notifications until ctx ends.
+// follow processes notifications until ctx ends. What cannot be read is tried
+// again: without a reading no watch is armed, and nothing would come any more.
 func (c *configs) follow(ctx context.Context) {
 	c.store.WatchChildren(zkstore.ConfigChangesPath, c.notify)
 	defer c.store.UnwatchChildren(zkstore.ConfigChangesPath)
 	c.notify()
+	retry := time.NewTimer(c.retry)
+	retry.Stop()
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
+			retry.Stop()
 			return
 		case <-c.wake:
-			if err := c.process(ctx); err != nil && ctx.Err() == nil {
-				c.log.WithError(err).Error("Error processing config changes; they are looked at again with the next one")
-			}
+		case <-retry.C:
 		}
+		err := c.process(ctx)
+		if err != nil && ctx.Err() == nil {
+			if !failing {
+				c.log.WithError(err).Errorf("Error processing config changes; they are read again every %v until that succeeds", c.retry)
+			}
+			retry.Reset(c.retry)
+		}
+		failing = err != nil
 	}
 }
 
@@ -173,17 +192,94 @@ func (c *configs) process(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.readMissed(ctx, all); err != nil {
+		return err
+	}
 	for _, change := range changes {
-		c.last = max(c.last, change.Number)
 		if change.Err != nil {
 			c.log.WithError(change.Err).Errorf("Config change notification %d cannot be read and is passed over", change.Number)
-			continue
+		} else if err := c.usable(c.apply(ctx, change.Path), change.Path); err != nil {
+			return err
 		}
-		if err := c.apply(ctx, change.Path); err != nil {
-			c.log.WithError(err).Errorf("Error processing the config change of %s", change.Path)
-		}
+		c.last = max(c.last, change.Number)
 	}
 	return c.store.PurgeConfigChanges(ctx, all, time.Now().Add(-changeExpiration).UnixMilli())
+}
+
+// readMissed reads configurations whose notifications may have been purged by
+// other brokers, which they are after changeExpiration, before this one saw
+// them: at first, since the logs may have been recovered for longer, the
+// brokers' (those of topics are read with every LeaderAndIsr), and after a gap
+// in the numbers all.
+func (c *configs) readMissed(ctx context.Context, notifications []string) error {
+	oldest, any := zkstore.OldestConfigChange(notifications)
+	gap := any && c.last >= 0 && oldest > c.last+1
+	if c.read && !gap {
+		return nil
+	}
+	for _, name := range []string{zkstore.DefaultEntity, c.broker} {
+		if err := c.usable(c.applyBroker(ctx, name), string(zkstore.EntityBrokers)+"/"+name); err != nil {
+			return err
+		}
+	}
+	c.read = true
+	if !gap {
+		return nil
+	}
+	c.log.Warnf("Notifications %d to %d of config changes were purged before they were seen; all configurations are read", c.last+1, oldest-1)
+	if err := c.readKnownTopics(ctx); err != nil {
+		return err
+	}
+	c.last = oldest - 1
+	return nil
+}
+
+// readKnownTopics applies the configurations of known topics that differ from
+// what is in force.
+func (c *configs) readKnownTopics(ctx context.Context) error {
+	c.mu.Lock()
+	names := slices.Sorted(maps.Keys(c.topics))
+	before := maps.Clone(c.topics)
+	c.mu.Unlock()
+	stored, err := c.store.Configs(ctx, zkstore.EntityTopics, names)
+	if err != nil && !errors.Is(err, zkstore.ErrInvalidNode) {
+		return err
+	}
+	for _, topic := range names {
+		if err == nil && maps.Equal(stored[topic], before[topic]) {
+			continue
+		}
+		if err := c.usable(c.applyTopic(ctx, topic), string(zkstore.EntityTopics)+"/"+topic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unusableError is a stored configuration that does not make a valid one.
+type unusableError struct{ error }
+
+// Unwrap returns the cause.
+func (e unusableError) Unwrap() error { return e.error }
+
+// usable returns an error of reading the entity, which may go better the next
+// time; one of what it holds is logged, and the entity left as it is in force.
+func (c *configs) usable(err error, entity string) error {
+	var unusable unusableError
+	if !errors.As(err, &unusable) && !errors.Is(err, zkstore.ErrInvalidNode) {
+		return err
+	}
+	c.log.WithError(err).Errorf("Error processing the config change of %s", entity)
+	return nil
+}
+
+// forget drops what is known of topics that were deleted.
+func (c *configs) forget(partitions []metadata.TopicPartition) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range partitions {
+		delete(c.topics, p.Topic)
+	}
 }
 
 // apply reads an entity anew and puts it in force.
@@ -236,7 +332,7 @@ func (c *configs) applyBroker(ctx context.Context, name string) error {
 		c.log.Warnf("The dynamic configuration of %s has %s, which cannot be used and is ignored", name, key)
 	}
 	if err != nil {
-		return err
+		return unusableError{err}
 	}
 	c.refreshTopics()
 	if c.brokerChanged != nil {

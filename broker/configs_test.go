@@ -11,15 +11,14 @@ import (
 
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
 )
 
-// A broker that hears of a new partition while ZooKeeper is out of its reach
-// waits for the topic's configuration however long that takes: the controller
-// does not repeat what was refused. The stop of the broker ends the wait.
-func TestANewPartitionWaitsForItsConfigurationWhileZooKeeperIsAway(t *testing.T) {
-	z := testkit.NewZooKeeper(t)
+// configsOf are those of a broker with the id 1, which tells log of its lines.
+func configsOf(ctx context.Context, t *testing.T, z *testkit.Ensemble, log *test.Hook) *configs {
+	t.Helper()
 	store, err := zkstore.Open(t.Context(), zkstore.Config{Connect: z.Address(), SessionTimeout: 3 * time.Second, Logger: kafkalog.Discard()})
 	if err != nil {
 		t.Fatal(err)
@@ -28,19 +27,164 @@ func TestANewPartitionWaitsForItsConfigurationWhileZooKeeperIsAway(t *testing.T)
 	if err := store.CreateStartupPaths(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.SetConfigUnchecked(t.Context(), zkstore.EntityTopics, "t", map[string]string{"retention.ms": "12345"}); err != nil {
-		t.Fatal(err)
-	}
 	cfg, err := settings.FromMap(map[string]string{"zookeeper.connect": z.Address()})
 	if err != nil {
 		t.Fatal(err)
 	}
+	logger := kafkalog.Discard()
+	logger.AddHook(log)
+	return newConfigs(ctx, store, settings.NewDynamic(cfg), 1, logger)
+}
+
+// set writes a configuration without notifying of it.
+func set(t *testing.T, c *configs, kind zkstore.EntityType, name string, config map[string]string) {
+	t.Helper()
+	if err := c.store.SetConfigUnchecked(t.Context(), kind, name, config); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// notifyOf notifies of a change that is none.
+func notifyOf(t *testing.T, c *configs, name string) {
+	t.Helper()
+	if err := c.store.NotifyConfigChange(t.Context(), zkstore.EntityTopics, name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// follow follows the changes until the end of the test.
+func follow(t *testing.T, c *configs) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		c.follow(ctx)
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
+}
+
+// A change that was made, and whose notification was purged, while the logs
+// were recovered is in force once the changes are followed.
+func TestAChangeDuringALongRecoveryIsNotMissed(t *testing.T) {
+	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
+	if err := c.readBrokers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	set(t, c, zkstore.EntityBrokers, zkstore.DefaultEntity, map[string]string{"message.max.bytes": "3000000"})
+	set(t, c, zkstore.EntityBrokers, "1", map[string]string{"num.io.threads": "9"})
+	changed := make(chan struct{}, 10)
+	c.brokerChanged = func(context.Context) { changed <- struct{}{} }
+	follow(t, c)
+	<-changed
+	<-changed
+	if now := c.dynamic.Current(); now.Int("message.max.bytes") != 3000000 || now.Int("num.io.threads") != 9 {
+		t.Errorf("message.max.bytes is %d and num.io.threads %d, want 3000000 and 9", now.Int("message.max.bytes"), now.Int("num.io.threads"))
+	}
+}
+
+// A broker without a session for longer than notifications are kept reads
+// everything when it sees that some were purged.
+func TestChangesWhoseNotificationsWerePurgedAreRead(t *testing.T) {
+	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
+	if _, err := c.TopicConfig("t"); err != nil {
+		t.Fatal(err)
+	}
+	notifyOf(t, c, "seen")
+	if err := c.process(t.Context()); err != nil || c.last != 0 {
+		t.Fatal(c.last, err)
+	}
+	set(t, c, zkstore.EntityTopics, "t", map[string]string{"unclean.leader.election.enable": "true"})
+	set(t, c, zkstore.EntityBrokers, "1", map[string]string{"num.io.threads": "9"})
+	notifyOf(t, c, "purged")
+	if err := c.store.PurgeConfigChanges(t.Context(), []string{"config_change_0000000000", "config_change_0000000001"}, 1<<62); err != nil {
+		t.Fatal(err)
+	}
+	notifyOf(t, c, "other")
+	unclean := ""
+	c.uncleanEnabled = func(topic string) { unclean += topic }
+	for range 2 {
+		if err := c.process(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := c.dynamic.Current().Int("num.io.threads"); n != 9 || unclean != "t" || c.last != 2 {
+		t.Errorf("num.io.threads is %d, unclean elections were enabled for %q, notification %d was the last; want 9, t and 2", n, unclean, c.last)
+	}
+}
+
+// A change that cannot be read is not passed over: it is read the next time.
+func TestAChangeThatCannotBeReadIsReadAgain(t *testing.T) {
+	z := testkit.NewZooKeeper(t)
+	c := configsOf(t.Context(), t, z, &test.Hook{})
+	if err := c.process(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	set(t, c, zkstore.EntityBrokers, "1", map[string]string{"num.io.threads": "9"})
+	if err := c.store.NotifyConfigChange(t.Context(), zkstore.EntityBrokers, "1"); err != nil {
+		t.Fatal(err)
+	}
+	// The notifications are listed, but not read any more.
+	ctx, stop := context.WithCancel(t.Context())
+	changes, _, err := c.store.ConfigChanges(ctx, c.last)
+	if err != nil || len(changes) != 1 {
+		t.Fatal(changes, err)
+	}
+	stop()
+	if err := c.usable(c.apply(ctx, changes[0].Path), changes[0].Path); !errors.Is(err, context.Canceled) {
+		t.Errorf("the error of reading is %v", err)
+	}
+	if err := c.process(ctx); !errors.Is(err, context.Canceled) || c.last != -1 {
+		t.Errorf("%v; notification %d counts as processed, want none", err, c.last)
+	}
+	if err := c.process(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.dynamic.Current().Int("num.io.threads"); n != 9 || c.last != 0 {
+		t.Errorf("num.io.threads is %d and notification %d was the last, want 9 and 0", n, c.last)
+	}
+}
+
+// What is stored and cannot be used keeps nothing else from being applied.
+func TestAConfigurationThatCannotBeUsedIsPassedOver(t *testing.T) {
+	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
+	set(t, c, zkstore.EntityBrokers, zkstore.DefaultEntity, map[string]string{"max.connections.per.ip": "0"})
+	set(t, c, zkstore.EntityBrokers, "1", map[string]string{"num.io.threads": "9"})
+	notifyOf(t, c, "t")
+	if err := c.process(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.dynamic.Current().Int("num.io.threads"); n != 9 || c.last != 0 {
+		t.Errorf("num.io.threads is %d and notification %d was the last, want 9 and 0", n, c.last)
+	}
+}
+
+func TestConfigurationsOfDeletedTopicsAreForgotten(t *testing.T) {
+	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
+	for _, topic := range []string{"kept", "deleted"} {
+		if _, err := c.TopicConfig(topic); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.forget([]metadata.TopicPartition{{Topic: "deleted", Partition: 0}, {Topic: "deleted", Partition: 1}, {Topic: "unknown"}})
+	if _, kept := c.topics["kept"]; !kept || len(c.topics) != 1 {
+		t.Errorf("known are %v, want the topic that was kept", c.topics)
+	}
+}
+
+// A broker that hears of a new partition while ZooKeeper is out of its reach
+// waits for the topic's configuration however long that takes: the controller
+// does not repeat what was refused. The stop of the broker ends the wait.
+func TestANewPartitionWaitsForItsConfigurationWhileZooKeeperIsAway(t *testing.T) {
+	z := testkit.NewZooKeeper(t)
 	told := &test.Hook{}
-	log := kafkalog.Discard()
-	log.AddHook(told)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	c := newConfigs(ctx, store, settings.NewDynamic(cfg), 1, log)
+	c := configsOf(ctx, t, z, told)
+	set(t, c, zkstore.EntityTopics, "t", map[string]string{"retention.ms": "12345"})
 	c.attempt = 50 * time.Millisecond
 	type answer struct {
 		config *settings.Topic

@@ -4,6 +4,7 @@ import (
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/broker/api"
 	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/metadata"
 )
 
 // handlers registers every request this broker answers; ApiVersions tells
@@ -61,7 +62,7 @@ func (b *Broker) handlers() *api.Registry {
 		api.AllocateProducerIds(b.controller),
 		api.LeaderAndIsr(b.replicas),
 		api.StopReplica(b.replicas),
-		api.UpdateMetadata(b.replicas, b.groups.PartitionsDeleted),
+		api.UpdateMetadata(b.replicas, b.partitionsDeleted),
 	)
 	r.Register( // of what is not there, and says so
 		api.SaslHandshake(),
@@ -99,4 +100,10 @@ func (b *Broker) featuresEpoch() int64 {
 		return -1
 	}
 	return b.features.epoch()
+}
+
+// partitionsDeleted has what is kept of deleted partitions forgotten.
+func (b *Broker) partitionsDeleted(partitions []metadata.TopicPartition) {
+	b.configs.forget(partitions)
+	b.groups.PartitionsDeleted(partitions)
 }

@@ -52,7 +52,7 @@ func benchManager(b *testing.B) (*Manager, *storage.Manager) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := logs.Load(); err != nil {
+	if err := logs.Load(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	return NewManager(Config{Options: DefaultOptions(ourID), Logs: logs, Metadata: metadata.NewCache(), Topics: fixedConfig{config}, ISR: &isrRecorder{},

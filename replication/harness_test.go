@@ -153,7 +153,7 @@ func newTestBrokerOn(t *testing.T, fs vfs.FS, dirs []string, change ...func(*Opt
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := logs.Load(); err != nil {
+	if err := logs.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	b.logs = logs

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -95,7 +96,7 @@ func crashManager(fsys vfs.FS, c *settings.Topic) (*Manager, *lineBuffer, error)
 	if err != nil {
 		return nil, lines, err
 	}
-	if err := m.Load(); err != nil {
+	if err := m.Load(context.Background()); err != nil {
 		quiesce(m)
 		return nil, lines, err
 	}

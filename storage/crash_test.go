@@ -24,7 +24,7 @@ func lookAfterCrash(t *testing.T, when string, mem *vfs.Mem, c *settings.Topic, 
 		return
 	}
 	defer m.Close()
-	if err := m.Load(); err != nil {
+	if err := m.Load(t.Context()); err != nil {
 		t.Errorf("%s: %v", when, err)
 		return
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -117,7 +118,7 @@ func loadedManager(t *testing.T, fsys vfs.FS, dirs ...string) *Manager {
 	config, _, _ := testConfig(fsys, dirs...)
 	m, err := NewManager(config)
 	noError(t, err)
-	noError(t, m.Load())
+	noError(t, m.Load(t.Context()))
 	return m
 }
 
@@ -129,7 +130,7 @@ func lookAtMoved(image *vfs.Mem, durable, records int) error {
 		return err
 	}
 	defer quiesce(m)
-	if err := m.Load(); err != nil {
+	if err := m.Load(context.Background()); err != nil {
 		return err
 	}
 	if offline := m.offlineDirs(); len(offline) > 0 {

@@ -78,7 +78,7 @@ func startAndStop(t *testing.T, c ManagerConfig) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Load(); err != nil {
+	if err := m.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	// What replication does: take the high watermarks from the checkpoint, lead
@@ -187,7 +187,7 @@ func TestGoldenLogsAreReadWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { m.Close() })
-		if err := m.Load(); err != nil {
+		if err := m.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		for topic, want := range c.counts {

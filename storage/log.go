@@ -2,6 +2,7 @@ package storage
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -86,6 +87,18 @@ type environment struct {
 	expirationMs atomic.Int64 // producer.id.expiration.ms
 	onLogFailure func(*Log)   // called once; returns at once, since the log's lock is held
 	lastConfig   atomic.Pointer[logConfig]
+	loadStopped  atomic.Bool // the context of Load has ended: loading gives up
+}
+
+// errLoadStopped ends the loading of a log whose Manager is to load no more.
+var errLoadStopped = errors.New("the loading was stopped")
+
+// stopped is asked by what takes long while a log is loaded.
+func (env *environment) stopped() error {
+	if env.loadStopped.Load() {
+		return errLoadStopped
+	}
+	return nil
 }
 
 // logConfig is a topic's configuration with what an append makes of it. It

@@ -283,7 +283,7 @@ func TestACrashAnywhereLosesNothingThatWasDurable(t *testing.T) {
 		config, clock, lines := testConfig(fsys, "/data")
 		config.Defaults = c
 		m, err := NewManager(config)
-		if err == nil && m.Load() == nil {
+		if err == nil && m.Load(t.Context()) == nil {
 			run(&host{Manager: m, config: config, clock: clock, lines: lines})
 		}
 		if m != nil {

@@ -112,6 +112,9 @@ func replaySegment(state *producerState, s *segment, from, upTo int64, env *envi
 		if b.LastOffset() >= upTo {
 			return nil
 		}
+		if err := env.stopped(); err != nil {
+			return err
+		}
 		if b.HasProducerID() && b.IsControl() {
 			if b, err = scan.wholeAt(at, sizeOf(b)); err != nil {
 				return err

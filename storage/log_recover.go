@@ -227,6 +227,9 @@ func (s *segment) recoverBatches(file io.ReaderAt, state *producerState, l *Log,
 		if err != nil || b == nil {
 			return at, err
 		}
+		if err := s.env.stopped(); err != nil {
+			return at, err
+		}
 		if err := b.Validate(); err != nil {
 			return at, err
 		}

@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime/debug"
@@ -19,8 +21,10 @@ const progressInterval = 5 * time.Second
 // Load loads and where needed recovers all logs, in parallel, showing its
 // progress. An I/O error takes the directory offline; a directory that no
 // broker may start on, such as a foreign one or a log that is there twice, is
-// an error.
-func (m *Manager) Load() error {
+// an error. When ctx ends, Load gives up within a batch and returns its error;
+// the Manager can only be closed then, and the next start recovers again.
+func (m *Manager) Load(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { m.env.loadStopped.Store(true) })()
 	live := m.liveDirs()
 	paths := make([]string, len(live))
 	for i, d := range live {
@@ -57,6 +61,9 @@ func (m *Manager) Load() error {
 		}
 	}
 	stopProgress()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if failure != nil {
 		m.log.Errorf("There was an error in one of the threads during logs loading: %v", failure)
 		return failure
@@ -133,6 +140,7 @@ type dirLoad struct {
 	ioError error      // takes the directory offline
 	fatal   error      // stops the start
 	leftOut bool       // a log could not be loaded
+	stopped bool       // some log was not loaded, since the context of Load ended
 }
 
 // prepare reads what the directory says about itself and finds its logs. An
@@ -205,6 +213,12 @@ func (d *dirLoad) readCheckpoint(name, instead string) (map[TopicPartition]int64
 func (d *dirLoad) load(path string) {
 	start := time.Now()
 	l, err := d.open(path)
+	if errors.Is(err, errLoadStopped) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.stopped = true
+		return
+	}
 	done := d.done.Add(1)
 	ms := time.Since(start).Milliseconds()
 	if err != nil {
@@ -250,6 +264,9 @@ func (d *dirLoad) open(path string) (_ *Log, err error) {
 			err = fmt.Errorf("panic while loading the log: %v\n%s", p, debug.Stack())
 		}
 	}()
+	if err := d.m.env.stopped(); err != nil {
+		return nil, err
+	}
 	tp, kind, err := parseDirName(path)
 	if err != nil {
 		return nil, err
@@ -301,6 +318,9 @@ func (d *dirLoad) end() error {
 	}
 	if d.ioError != nil {
 		d.dir.takeOffline("Error while loading log dir "+d.dir.path, d.ioError)
+		return nil
+	}
+	if d.stopped {
 		return nil
 	}
 	d.dir.loaded, d.dir.partlyLoaded = !d.leftOut, d.leftOut

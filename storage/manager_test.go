@@ -69,7 +69,7 @@ func TestForeignAndDuplicateDirectoriesStopTheStart(t *testing.T) {
 		c, _, _ := testConfig(mem, "/data", "/more")
 		m, err := NewManager(c)
 		noError(t, err)
-		if err := m.Load(); !strings.HasPrefix(errText(err), tt.want) {
+		if err := m.Load(t.Context()); !strings.HasPrefix(errText(err), tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 		noError(t, m.Close())
@@ -305,7 +305,7 @@ func TestALogStartOutlivesAStartThatFails(t *testing.T) {
 	noError(t, mem.MkdirAll("/data/foreign", 0o755))
 	m, err := NewManager(h.config)
 	noError(t, err)
-	if m.Load() == nil {
+	if m.Load(t.Context()) == nil {
 		t.Error("a foreign directory was accepted")
 	}
 	noError(t, m.Close())

@@ -111,7 +111,7 @@ func (h *host) open(t testing.TB) {
 	}
 	h.Manager = m
 	t.Cleanup(func() { m.Close() })
-	if err := m.Load(); err != nil {
+	if err := m.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

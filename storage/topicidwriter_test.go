@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -122,7 +123,7 @@ func goOnWithIDs(image *vfs.Mem) error {
 		return err
 	}
 	defer quiesce(m)
-	if err := m.Load(); err != nil {
+	if err := m.Load(context.Background()); err != nil {
 		return err
 	}
 	for p := range int32(2) {

@@ -189,6 +189,17 @@ func (s *Store) ConfigChanges(ctx context.Context, after int64) (changes []Confi
 	return kept, all, nil
 }
 
+// OldestConfigChange returns the smallest number among the names of
+// notifications; false: there is none.
+func OldestConfigChange(nodes []string) (oldest int64, any bool) {
+	for _, name := range nodes {
+		if n, ok := notificationNumber(name, configChangePrefix); ok && (!any || n < oldest) {
+			oldest, any = n, true
+		}
+	}
+	return oldest, any
+}
+
 // PurgeConfigChanges deletes those of nodes created before the given time (ms);
 // other brokers do so too.
 func (s *Store) PurgeConfigChanges(ctx context.Context, nodes []string, before int64) error {

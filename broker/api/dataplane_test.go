@@ -75,7 +75,7 @@ func newDataBroker(t testing.TB, id int32, fs vfs.FS, change func(*replication.O
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.logs.Load(); err != nil {
+	if err := b.logs.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	options := replication.OptionsOf(config)

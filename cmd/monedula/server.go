@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/sirupsen/logrus"
@@ -60,10 +61,13 @@ func serve(cfg *settings.Config, log *logrus.Logger, main *logrus.Entry) int {
 	defer cancel()
 	b := broker.New(cfg, log)
 	failed := make(chan error, 1)
+	var up atomic.Bool
 	go func() {
 		if err := b.Start(ctx); err != nil {
 			failed <- err
+			return
 		}
+		up.Store(true)
 	}()
 	for {
 		select {
@@ -78,8 +82,12 @@ func serve(cfg *settings.Config, log *logrus.Logger, main *logrus.Entry) int {
 			return 1
 		case s := <-signals:
 			kafkalog.For(log, "org.apache.kafka.common.utils.LoggingSignalHandler").Infof("Terminating process due to signal %s", signalName(s))
+			running := up.Load()
 			cancel()
 			b.Stop()
+			if !running { // as Kafka, which halts then
+				return 1
+			}
 			return 0
 		}
 	}

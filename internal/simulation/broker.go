@@ -154,7 +154,7 @@ func (b *broker) boot() {
 	b.logs = must(storage.NewManager(storage.ManagerConfig{FS: b.disk(), Dirs: w.dataDirs(), Log: logger, BrokerID: b.id,
 		ClusterID: "simulated-cluster-0001", Defaults: topic, TopicConfig: func(string) *settings.Topic { return topic },
 		Now: w.clock, Later: func(d time.Duration, f func()) { b.after(d, f) }, UniqueID: w.uniqueID, Options: storage.DefaultOptions()}))
-	if err := b.logs.Load(); err != nil {
+	if err := b.logs.Load(context.Background()); err != nil {
 		panic(err)
 	}
 	b.cache = metadata.NewCache()
