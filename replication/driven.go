@@ -67,6 +67,12 @@ func (p *Parked) Woken() bool {
 	return p.ready()
 }
 
+// Overslept reports whether the request is settled though nothing woke it. The
+// program asks when its time is over: then a wake-up is missing somewhere.
+func (p *Parked) Overslept() bool {
+	return len(p.w.slot) == 0 && p.ready()
+}
+
 func (m *Manager) parked(w *waiter, ready func() bool) *Parked {
 	return &Parked{m: m, w: w, ready: ready, fresh: true}
 }

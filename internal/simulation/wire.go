@@ -230,13 +230,18 @@ func (b *broker) handle(req kmsg.Request, reply func(kmsg.Response)) {
 	}
 }
 
-func (b *broker) park(w *replication.Parked, limit time.Duration, done func()) {
+// park keeps a request until it is woken or its time is over. Whatever settles a
+// request must wake it: an answer that waits for the time-out is correct, and late.
+func (b *broker) park(w *replication.Parked, limit time.Duration, what string, done func()) {
 	p := &parked{w: w}
 	p.done = func() { p.done = nil; done() }
 	b.parked = append(b.parked, p)
 	b.after(limit, func() {
 		for i, other := range b.parked {
 			if other == p {
+				if w.Overslept() {
+					b.w.fail("broker %d: nothing woke the %s that was settled before its time of %v was over", b.id, what, limit)
+				}
 				b.parked = append(b.parked[:i:i], b.parked[i+1:]...)
 				p.done()
 				return
@@ -272,7 +277,7 @@ func (b *broker) serveProduce(req *kmsg.ProduceRequest, reply func(kmsg.Response
 		return
 	}
 	w := p.Park()
-	b.park(w, p.Timeout, func() { p.Unpark(w); answer() })
+	b.park(w, p.Timeout, "produce", func() { p.Unpark(w); answer() })
 }
 
 func (b *broker) serveFetch(req *kmsg.FetchRequest, reply func(kmsg.Response)) {
@@ -334,7 +339,7 @@ func (b *broker) serveFetch(req *kmsg.FetchRequest, reply func(kmsg.Response)) {
 		answer(protocol.None)
 		return
 	}
-	b.park(w, f.MaxWait, func() { f.Unpark(w); answer(protocol.None) })
+	b.park(w, f.MaxWait, fmt.Sprintf("fetch of replica %d", f.ReplicaID), func() { f.Unpark(w); answer(protocol.None) })
 }
 
 func fetchAnswer(p *replication.PartitionFetch) (kmsg.FetchResponseTopic, error) {
