@@ -202,7 +202,7 @@ func (c *checker) served(b *broker, f *replication.Fetch) {
 	for i := range f.Partitions {
 		asked := &f.Partitions[i]
 		partition, err := b.replicas.Partition(asked.Topic, asked.Partition)
-		if err != nil || asked.Code != protocol.None {
+		if f.ReplicaID == client || err != nil || asked.Code != protocol.None {
 			continue
 		}
 		if epoch := partition.State().LeaderEpoch; asked.CurrentLeaderEpoch != epoch {
@@ -386,6 +386,11 @@ func (w *world) settled() bool {
 			}
 		}
 	}
+	for _, c := range w.consumers {
+		if c.offset < int64(len(w.check.now(c.partition).committed)) {
+			return false
+		}
+	}
 	return true
 }
 
@@ -403,6 +408,9 @@ func (w *world) state() string {
 			}
 		}
 		text.WriteString("\n")
+	}
+	for _, c := range w.consumers {
+		fmt.Fprintf(&text, "a consumer of partition %d at offset %d of broker %d\n", c.partition, c.offset, c.broker)
 	}
 	return text.String()
 }

@@ -61,7 +61,9 @@ func TestSeedsThatOnceFailed(t *testing.T) {
 		}
 	}
 	for _, seed := range []uint64{66, 30479, 50555} {
-		if r := Run(Swarm(seed)); r.Err != nil {
+		cfg := Swarm(seed)
+		cfg.Consumers = false // they were found without
+		if r := Run(cfg); r.Err != nil {
 			t.Error(r.Err)
 		}
 	}

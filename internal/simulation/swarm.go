@@ -13,7 +13,7 @@ import (
 func Swarm(seed uint64) Config {
 	random := rand.New(rand.NewPCG(seed, 0x737761726d))
 	some := func() bool { return random.IntN(4) > 0 }
-	return Config{Seed: seed, Moves: some(), Topics: some(), Disks: some(), Timing: some()}
+	return Config{Seed: seed, Moves: some(), Topics: some(), Disks: some(), Timing: some(), Consumers: some()}
 }
 
 // moment is when a role of a broker has just changed: now and then something goes

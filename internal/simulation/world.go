@@ -15,6 +15,7 @@
 //	control.go    its controller's queues
 //	wire.go       the network, and the handlers of requests
 //	producer.go   idempotent producers with acks=all
+//	consumer.go   consumers of leaders and followers
 //	check.go      what must hold
 //	faults.go     what goes wrong
 //	moves.go      reassignments and orderly stops
@@ -49,6 +50,8 @@ type Config struct {
 	// Timing has faults strike where they hurt most: right after a role changed, and
 	// at the node of a controller whose session goes on.
 	Timing bool
+	// Consumers has records read back all the while.
+	Consumers bool
 }
 
 // Result is what a run came to.
@@ -93,6 +96,7 @@ type world struct {
 	conns     map[int64]*zkConn
 	brokers   []*broker
 	producers []*producer
+	consumers []*consumer
 	check     *checker
 	cut       map[[2]int32]time.Duration // from, to: until
 	links     map[[2]int32]*int64        // the last control request handled, by from, to
@@ -154,6 +158,12 @@ func (w *world) run() {
 		producer := newProducer(w, p)
 		w.producers = append(w.producers, producer)
 		w.after(2*time.Second, producer.produce)
+	}
+	if w.cfg.Consumers {
+		for p := range int32(partitionCount) {
+			w.consumers = append(w.consumers, newConsumer(w, p))
+			w.after(2*time.Second, w.consumers[p].read)
+		}
 	}
 	if w.cfg.Topics {
 		w.producers = append(w.producers, nil)

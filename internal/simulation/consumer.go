@@ -1,0 +1,115 @@
+package simulation
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/record"
+)
+
+// consumer reads one partition of the topic that stays, without a group, mostly
+// from its leader and now and then from another replica (KIP-392). It must see
+// what is committed, and nothing else, in order.
+type consumer struct {
+	w         *world
+	partition int32
+	offset    int64 // the next one to read
+	broker    int32
+}
+
+const (
+	consumerWait = 500 * time.Millisecond
+	// consumerBytes is a few batches, so that answers end in the middle of the log.
+	consumerBytes = 400
+)
+
+func newConsumer(w *world, partition int32) *consumer {
+	return &consumer{w: w, partition: partition, broker: partition % brokerCount}
+}
+
+// read fetches once, and again after the answer.
+func (c *consumer) read() {
+	req := kmsg.NewPtrFetchRequest()
+	req.Version, req.ReplicaID = 11, client // the first version that followers serve
+	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(consumerWait.Milliseconds()), 1, consumerBytes
+	req.SessionID, req.SessionEpoch = 0, -1
+	ask := kmsg.NewFetchRequestTopicPartition()
+	ask.Partition, ask.FetchOffset, ask.PartitionMaxBytes = c.partition, c.offset, consumerBytes
+	ask.CurrentLeaderEpoch, ask.LogStartOffset = -1, -1
+	t := kmsg.NewFetchRequestTopic()
+	t.Topic, t.Partitions = topicName, append(t.Partitions, ask)
+	req.Topics = append(req.Topics, t)
+	c.w.send(nil, c.broker, req, func(resp response) {
+		if c.took(resp) {
+			c.w.after(c.w.between(0, 5*time.Millisecond), c.read)
+			return
+		}
+		c.w.after(c.w.between(20*time.Millisecond, 200*time.Millisecond), func() {
+			c.choose()
+			c.read()
+		})
+	})
+}
+
+// took takes an answer, and reports whether there was one without an error.
+func (c *consumer) took(resp response) bool {
+	if resp.err != nil {
+		return false
+	}
+	answer := resp.message.(*kmsg.FetchResponse)
+	if answer.ErrorCode != 0 || len(answer.Topics) != 1 || answer.Topics[0].Partitions[0].ErrorCode != 0 {
+		return false
+	}
+	set := answer.Topics[0].Partitions[0].RecordBatches
+	for {
+		batch, rest, err := record.Next(set)
+		if err != nil || batch == nil {
+			break // an answer may end in the middle of a batch
+		}
+		set = rest
+		err = batch.Each(func(r *record.Record) error {
+			if r.Offset >= c.offset {
+				c.w.check.consumed(c, r.Offset, fmt.Sprintf("%s@%d", r.Value, batch.PartitionLeaderEpoch()))
+				c.offset = r.Offset + 1
+			}
+			return nil
+		})
+		if err != nil {
+			c.w.fail("a consumer was given a bad batch of partition %d at %d: %v", c.partition, batch.BaseOffset(), err)
+		}
+	}
+	if c.w.chaotic {
+		return !c.w.chance(20) // now and then it reads elsewhere
+	}
+	return len(answer.Topics[0].Partitions[0].RecordBatches) > 0 // a follower may not know the newest high watermark
+}
+
+// choose takes another broker: the leader that some broker knows, or, while things
+// go wrong, any other now and then.
+func (c *consumer) choose() {
+	if c.w.chaotic && c.w.chance(3) {
+		c.broker = int32(c.w.random.IntN(brokerCount))
+		return
+	}
+	b := c.w.brokers[c.w.random.IntN(brokerCount)]
+	if b.alive && !b.paused() {
+		if known := b.cache.Snapshot().Partition(topicName, c.partition); known != nil {
+			c.broker = known.Leader
+		}
+	}
+}
+
+// consumed judges a record that a consumer was given.
+func (k *checker) consumed(c *consumer, offset int64, value string) {
+	h := k.now(c.partition)
+	switch {
+	case offset != c.offset:
+		k.w.fail("a consumer of partition %d was given offset %d after %d", c.partition, offset, c.offset-1)
+	case offset >= int64(len(h.committed)):
+		k.w.fail("a consumer of partition %d was given %s at offset %d by broker %d, and only %d records are committed", c.partition, value, offset, c.broker, len(h.committed))
+	case h.committed[offset] != value:
+		k.w.fail("a consumer of partition %d was given %s at offset %d by broker %d, but %s was committed", c.partition, value, offset, c.broker, h.committed[offset])
+	}
+}
