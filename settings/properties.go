@@ -28,14 +28,11 @@ func readProperties(file string) (map[string]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := parseProperties(data, file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return entries, nil
+	return parseProperties(data, file)
 }
 
-// ReadProperties reads a properties file as Java does, for tools' --command-config and the like.
+// ReadProperties reads a properties file as Java does, for tools' --command-config
+// and the like. Errors: those of os.ReadFile, *SyntaxError.
 func ReadProperties(file string) (map[string]string, error) {
 	entries, err := readProperties(file)
 	if err != nil {
@@ -52,16 +49,42 @@ func parseProperties(data []byte, file string) (map[string]entry, error) {
 	loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
 	entries := map[string]entry{}
 	for _, line := range logicalLines(data) {
-		p, err := loader.LoadBytes(line.text)
+		text := line.text
+		keyless := len(text) == 0 || text[0] == '=' || text[0] == ':' // which the library does not know
+		if keyless {
+			text = append([]byte("key"), text...)
+		}
+		p, err := loader.LoadBytes(text)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", line.number, err)
+			return nil, &SyntaxError{File: file, Line: line.number, Reason: reasonOf(err)}
 		}
 		for _, key := range p.Keys() {
 			value, _ := p.Get(key)
+			if keyless {
+				key = ""
+			}
 			entries[key] = entry{value, place{file, line.number}}
 		}
 	}
 	return entries, nil
+}
+
+// SyntaxError is a line of a properties file that java.util.Properties refuses.
+type SyntaxError struct {
+	File   string
+	Line   int // from 1
+	Reason string
+}
+
+func (e *SyntaxError) Error() string { return fmt.Sprintf("%s, line %d: %s", e.File, e.Line, e.Reason) }
+
+// reasonOf is what Java says of the one mistake that the syntax knows, or what
+// the library says.
+func reasonOf(err error) string {
+	if strings.Contains(err.Error(), "invalid unicode literal") {
+		return `Malformed \uxxxx encoding.`
+	}
+	return err.Error()
 }
 
 // logicalLine is one entry of a properties file, its continuation lines joined.
@@ -76,11 +99,18 @@ type logicalLine struct {
 func logicalLines(data []byte) []logicalLine {
 	var lines []logicalLine
 	var current *logicalLine // continues on the next natural line
+	crlf := bytes.HasSuffix(data, []byte("\r\n"))
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
-	for i, natural := range bytes.Split(data, []byte("\n")) {
+	naturals := bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
+	for i, natural := range naturals {
 		natural = bytes.TrimLeft(natural, " \t\f")
 		if current == nil {
+			// Java forgets a lone backslash, so that a comment may follow, but
+			// takes one that ends the file for an empty key.
+			if string(natural) == `\` && (i+1 < len(naturals) || crlf) {
+				continue
+			}
 			if len(natural) == 0 || natural[0] == '#' || natural[0] == '!' {
 				continue
 			}

@@ -33,7 +33,7 @@ type adminClient struct {
 func newAdminClient(env *Env, id, bootstrap, configFile string, timeout time.Duration) (*adminClient, error) {
 	config, err := loadProperties(configFile)
 	if err != nil {
-		return nil, javaError{"java.nio.file.NoSuchFileException", configFile}
+		return nil, err
 	}
 	servers, err := parseBootstrap(bootstrap)
 	if err != nil {

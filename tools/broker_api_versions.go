@@ -41,7 +41,7 @@ func runBrokerAPIVersions(env *Env, args []string) int {
 		return o.fail(err)
 	}
 	if _, err := loadProperties(config.or("")); err != nil {
-		return o.fail(err)
+		return o.fail(asException(err))
 	}
 	servers, err := parseBootstrap(bootstrap.or(""))
 	if err != nil {

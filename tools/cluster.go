@@ -116,7 +116,7 @@ func runCluster(env *Env, args []string) int {
 
 func clusterCommand(env *Env, command string, given clusterArgs) error {
 	if _, err := loadProperties(given.config); err != nil {
-		return err
+		return asException(err)
 	}
 	servers, err := parseBootstrap(given.bootstrap)
 	if err != nil {

@@ -271,7 +271,7 @@ func (o *configsOptions) added() (map[string]string, error) {
 		file := o.addConfigFile.or("")
 		fromFile, err := loadProperties(file)
 		if err != nil {
-			return nil, javaError{"java.nio.file.NoSuchFileException", file}
+			return nil, err
 		}
 		configs = fromFile
 	}

@@ -4,28 +4,36 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 	"time"
 
-	"github.com/magiconair/properties"
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/settings"
 )
 
-// properties of a --command-config, --producer.config, ... file, read as Java
-// reads it; an empty path gives none.
+// loadProperties reads a --command-config, --producer.config, ... file as Java
+// does; an empty path gives none. Errors are javaErrors, named as Java names
+// them.
 func loadProperties(path string) (map[string]string, error) {
 	if path == "" {
 		return map[string]string{}, nil
 	}
-	loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
-	p, err := loader.LoadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("java.nio.file.NoSuchFileException: %s", path)
+	props, err := settings.ReadProperties(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, javaError{"java.nio.file.NoSuchFileException", path}
+	case errors.Is(err, fs.ErrPermission):
+		return nil, javaError{"java.nio.file.AccessDeniedException", path}
+	case errors.As(err, new(*settings.SyntaxError)):
+		return nil, javaError{"java.lang.IllegalArgumentException", err.Error()}
+	case err != nil:
+		return nil, javaError{"java.io.IOException", err.Error()}
 	}
-	return p.Map(), nil
+	return props, nil
 }
 
 // errNoBootstrap is an empty or malformed --bootstrap-server.

@@ -122,7 +122,7 @@ func (o *consumerOptions) check() error {
 func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	props, err := loadProperties(o.consumerConfig.or(""))
 	if err != nil {
-		return nil, err
+		return nil, asException(err)
 	}
 	for key, value := range keyValues(o.consumerProperty.values()) {
 		props[key] = value
@@ -173,7 +173,7 @@ func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	}
 	formatterProps, err := loadProperties(o.formatterConfig.or(""))
 	if err != nil {
-		return nil, err
+		return nil, asException(err)
 	}
 	if d := o.keyDeserializer.or(""); d != "" {
 		formatterProps["key.deserializer"] = d

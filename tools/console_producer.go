@@ -106,7 +106,7 @@ func (o *options) failParsing(err error) int {
 func (o *producerOptions) properties() (map[string]string, error) {
 	props, err := loadProperties(o.producerConfig.or(""))
 	if err != nil {
-		return nil, err
+		return nil, asException(err)
 	}
 	for key, value := range keyValues(o.producerProperty.values()) {
 		props[key] = value
@@ -155,7 +155,7 @@ func (o *producerOptions) produce(servers []string) error {
 	}
 	readerProps, err := loadProperties(o.readerConfig.or(""))
 	if err != nil {
-		return err
+		return asException(err)
 	}
 	for key, value := range keyValues(o.property.values()) {
 		readerProps[key] = value

@@ -180,7 +180,7 @@ func (o *classicOptions) consumer() (*classicConsumer, error) {
 	}
 	file, err := loadProperties(o.consumerConfig.or(""))
 	if err != nil {
-		return nil, err
+		return nil, asException(err)
 	}
 	formatting := keyValues(o.property.values())
 	for class, opt := range map[string]*option{"key.deserializer": o.keyDeserializer, "value.deserializer": o.valueDeserializer} {

@@ -162,7 +162,7 @@ func countGiven(opts ...*option) int {
 func (o *groupsOptions) run() error {
 	props, err := loadProperties(o.config.or(""))
 	if err != nil {
-		return javaError{"java.lang.RuntimeException", err.Error()}
+		return runtimeError(err)
 	}
 	if err := plainOnly(props); err != nil {
 		return err

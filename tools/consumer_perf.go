@@ -127,7 +127,7 @@ func (c *consumerPerf) client() (*kgo.Client, error) {
 	o := c.o
 	props, err := loadProperties(o.config.or(""))
 	if err != nil {
-		return nil, javaError{"java.nio.file.NoSuchFileException", o.config.or("")}
+		return nil, err
 	}
 	props["group.id"] = o.group.or(fmt.Sprintf("perf-consumer-%d", rand.IntN(100000)))
 	props["max.partition.fetch.bytes"] = o.fetchSize.or("1048576")

@@ -82,7 +82,7 @@ func (o *offsetsOptions) print() error {
 		return err
 	}
 	if _, err := loadProperties(o.config.or("")); err != nil {
-		return err
+		return asException(err)
 	}
 	servers, err := parseBootstrap(o.bootstrap.or(o.brokerList.or("")))
 	if err != nil {

@@ -100,7 +100,7 @@ func runProducerPerf(env *Env, args []string) int {
 func perfProperties(file string, given []string, clientID string) (map[string]string, error) {
 	props, err := loadProperties(file)
 	if err != nil {
-		return nil, javaError{"java.nio.file.NoSuchFileException", file}
+		return nil, err
 	}
 	for _, one := range given {
 		pieces := strings.Split(strings.TrimRight(one, "="), "=")

@@ -29,7 +29,7 @@ var callNames = map[string]string{"create": "createTopics", "delete": "listTopic
 
 func (o *topicsOptions) runOverBootstrap() error {
 	if _, err := loadProperties(o.commandConfig.or("")); err != nil {
-		return err
+		return asException(err)
 	}
 	servers, err := parseBootstrap(o.bootstrap.or(""))
 	if err != nil {

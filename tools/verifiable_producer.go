@@ -70,7 +70,7 @@ func runVerifiableProducer(env *Env, args []string) int {
 func addProperties(props map[string]string, path string) error {
 	more, err := loadProperties(path)
 	if err != nil {
-		return badArgument(path)
+		return badArgument(err.Error())
 	}
 	for key, value := range more {
 		props[key] = value
