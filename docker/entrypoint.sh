@@ -3,6 +3,8 @@
 # broker.id. In a name _ stands for a dot, __ for an underscore, ___ for a dash; KAFKA_CFG_ is read like KAFKA_.
 #   entrypoint.sh [--override key=value]*     the broker
 #   entrypoint.sh kafka-topics.sh ARGUMENTS   one of the tools, or any other program
+# Variables that Kubernetes sets for Services, such as KAFKA_PORT=tcp://10.0.0.7:9092, are left out. Without KAFKA_LISTENERS
+# the broker listens on the ports of KAFKA_ADVERTISED_LISTENERS, on all addresses.
 # MONEDULA_SERVER_PROPERTIES names the file that is written, /tmp/server.properties where it is not set.
 set -eu
 home=$(dirname "$(readlink -f "$0")")
@@ -36,13 +38,27 @@ awk '
     }
     return out
   }
+  # Whether Kubernetes set a variable for a Service named kafka or kafka-something.
+  function ofService(name, value) {
+    return name ~ /_SERVICE_(HOST|PORT|PORT_.*)$/ || name ~ /_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/ ||
+      (name ~ /_PORT$/ && value ~ /^(tcp|udp|sctp):\/\//)
+  }
+  # The listeners of all addresses for advertised ones.
+  function onAllAddresses(advertised,   i, n, one, out) {
+    n = split(advertised, one, ",")
+    for (i = 1; i <= n; i++) {
+      sub(/:\/\/.*:/, "://0.0.0.0:", one[i])
+      out = out (i > 1 ? "," : "") one[i]
+    }
+    return out
+  }
   BEGIN {
     # Variables of the known images that are not configurations.
     n = split("VERSION HOME DEBUG OPTS HEAP_OPTS JVM_PERFORMANCE_OPTS GC_LOG_OPTS LOG4J_OPTS JMX_OPTS JMX_PORT JMX_HOSTNAME " \
       "LOG4J_LOGGERS LOG4J_ROOT_LOGLEVEL TOOLS_LOG4J_LOGLEVEL CREATE_TOPICS", names, " ")
     for (i = 1; i <= n; i++) other["KAFKA_" names[i]] = 1
     for (name in ENVIRON) {
-      if (name !~ /^KAFKA_./ || name in other) continue
+      if (name !~ /^KAFKA_./ || name in other || ofService(name, ENVIRON[name])) continue
       key = tolower(substr(name, 7))
       sub(/^cfg_/, "", key)
       gsub(/___/, "-", key)
@@ -55,8 +71,13 @@ awk '
   {
     key = $0
     sub(/[ \t]*[=:].*/, "", key)
+    if (key == "listeners") inFile = 1
     if (!(key in set)) print
   }
-  END { for (key in set) print key "=" set[key] | "sort" }
+  END {
+    if (("advertised.listeners" in set) && !("listeners" in set) && !inFile)
+      set["listeners"] = onAllAddresses(set["advertised.listeners"])
+    for (key in set) print key "=" set[key] | "sort"
+  }
 ' "$home/config/server.properties" >"$file"
 exec "$home/bin/kafka-server-start.sh" "$file" "$@"

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -219,5 +220,99 @@ func TestTheImagesEntryScriptRunsToolsAndSaysWhatIsMissing(t *testing.T) {
 	out, errs, code = testkit.Run(t, time.Minute, "", entryScript([]string{"KAFKA_BROKER_ID=1"}))
 	if code != 1 || !strings.HasPrefix(errs, "KAFKA_ZOOKEEPER_CONNECT is not set") {
 		t.Errorf("without ZooKeeper: exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// propertiesOf is the server.properties that the entry script writes from
+// variables.
+func propertiesOf(t *testing.T, variables ...string) map[string]string {
+	t.Helper()
+	home := t.TempDir()
+	for _, part := range []string{"docker/entrypoint.sh", "config/server.properties"} {
+		text, err := os.ReadFile(filepath.Join(testkit.Root(), part))
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(home, strings.TrimPrefix(part, "docker/"))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, text, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := filepath.Join(home, "bin", "kafka-server-start.sh") // which starts nothing here
+	if err := os.Mkdir(filepath.Dir(start), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(start, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := entryScript(append(variables, "KAFKA_ZOOKEEPER_CONNECT=zk:2181", "MONEDULA_SERVER_PROPERTIES="+filepath.Join(home, "written")))
+	cmd.Path, cmd.Args[0] = filepath.Join(home, "entrypoint.sh"), filepath.Join(home, "entrypoint.sh")
+	if out, errs, code := testkit.Run(t, time.Minute, "", cmd); code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	written, err := settings.ReadProperties(filepath.Join(home, "written"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return written
+}
+
+// Kubernetes gives every pod beside a Service named kafka, or kafka-something,
+// variables that are no configuration.
+func TestTheEntryScriptLeavesOutTheVariablesOfServices(t *testing.T) {
+	plain := propertiesOf(t, "KAFKA_BROKER_ID=4")
+	among := propertiesOf(t, "KAFKA_BROKER_ID=4",
+		"KAFKA_SERVICE_HOST=10.0.0.7", "KAFKA_SERVICE_PORT=9092", "KAFKA_SERVICE_PORT_TCP_INTERNAL=9092", "KAFKA_PORT=tcp://10.0.0.7:9092",
+		"KAFKA_PORT_9092_TCP=tcp://10.0.0.7:9092", "KAFKA_PORT_9092_TCP_PROTO=tcp", "KAFKA_PORT_9092_TCP_PORT=9092", "KAFKA_PORT_9092_TCP_ADDR=10.0.0.7",
+		"KAFKA_HEADLESS_SERVICE_HOST=10.0.0.8", "KAFKA_HEADLESS_PORT=udp://10.0.0.8:53", "KAFKA_HEADLESS_PORT_53_UDP_ADDR=10.0.0.8")
+	if !maps.Equal(among, plain) || plain["broker.id"] != "4" {
+		t.Errorf("%v, want %v", among, plain)
+	}
+	if own := propertiesOf(t, "KAFKA_PORT=9093"); own["port"] != "9093" {
+		t.Errorf("port is %q, not the 9093 that a user set", own["port"])
+	}
+}
+
+// Advertised listeners alone name the ports to listen on, as in the usual images.
+func TestTheEntryScriptDerivesListenersFromAdvertisedOnes(t *testing.T) {
+	for _, c := range []struct {
+		variables []string
+		want      string
+	}{
+		{[]string{"KAFKA_ADVERTISED_LISTENERS=INSIDE://kafka:29092,OUTSIDE://localhost:19092"}, "INSIDE://0.0.0.0:29092,OUTSIDE://0.0.0.0:19092"},
+		{[]string{"KAFKA_CFG_ADVERTISED_LISTENERS=PLAINTEXT://[::1]:9092"}, "PLAINTEXT://0.0.0.0:9092"},
+		{[]string{"KAFKA_ADVERTISED_LISTENERS=PLAINTEXT://a:1", "KAFKA_LISTENERS=PLAINTEXT://:2"}, "PLAINTEXT://:2"},
+		{nil, ""},
+	} {
+		if got := propertiesOf(t, c.variables...)["listeners"]; got != c.want {
+			t.Errorf("%v: listeners=%s, want %s", c.variables, got, c.want)
+		}
+	}
+}
+
+// A broker starts among the variables of a Service and with advertised listeners alone.
+func TestTheImagesBrokerStartsInKubernetesAndFromUsualComposeFiles(t *testing.T) {
+	inside, outside, folder := testkit.FreePort(t), testkit.FreePort(t), t.TempDir()
+	p, err := testkit.Start("the image's broker", entryScript([]string{
+		"KAFKA_BROKER_ID=1", "KAFKA_ZOOKEEPER_CONNECT=" + testkit.ZooKeeper(t), "KAFKA_LOG_DIRS=" + filepath.Join(folder, "data"),
+		"LOG_DIR=" + filepath.Join(folder, "logs"), "MONEDULA_SERVER_PROPERTIES=" + filepath.Join(folder, "server.properties"),
+		"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT", "KAFKA_INTER_BROKER_LISTENER_NAME=INSIDE",
+		fmt.Sprintf("KAFKA_ADVERTISED_LISTENERS=INSIDE://127.0.0.1:%d,OUTSIDE://localhost:%d", inside, outside),
+		"KAFKA_PORT=tcp://10.0.0.7:9092", "KAFKA_SERVICE_HOST=10.0.0.7", "KAFKA_SERVICE_PORT=9092", "KAFKA_PORT_9092_TCP=tcp://10.0.0.7:9092",
+	}, "--override", fmt.Sprintf("listeners=INSIDE://127.0.0.1:%d,OUTSIDE://127.0.0.1:%d", inside, outside))) // not on all addresses here
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	if err := p.AwaitOutput(startedLine, 60*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for _, port := range []int{inside, outside} {
+		if out := must(t, "kafka-broker-api-versions", "--bootstrap-server", fmt.Sprintf("127.0.0.1:%d", port)); !strings.Contains(out, "id: 1") {
+			t.Errorf("port %d: %s", port, out)
+		}
 	}
 }
