@@ -2,7 +2,7 @@
 // together, and starts and stops them in Kafka's order.
 //
 // Goroutines of its own: configs (one, follows /config/changes), features (one,
-// follows /feature), those of the metrics' HTTP server, and a short one per
+// follows /feature), confirmMetadata (one), those of the metrics' HTTP server, and a short one per
 // failed log directory. All others belong to the rooms.
 package broker
 
@@ -348,8 +348,10 @@ func (b *Broker) startController(context.Context) error {
 		return err
 	}
 	b.configs.uncleanEnabled = b.controller.TopicUncleanElectionEnabled
+	b.store.AddSessionListener(zkstore.SessionListener{Before: b.cache.Doubt})
 	b.store.AddSessionListener(zkstore.SessionListener{Before: b.controller.BeforeNewSession, After: b.controller.AfterNewSession})
 	b.metrics.ofController(b.controller)
+	b.wg.Go(b.confirmMetadata)
 	b.controller.Start()
 	b.onStop(b.controller.Stop)
 	return nil

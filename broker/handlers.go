@@ -17,7 +17,13 @@ func (b *Broker) handlers() *api.Registry {
 	changer := api.NewConfigChanger(b.id.brokerID, topics, b.dynamic, b.cache, levels)
 	r.Register(
 		api.ApiVersions(r, b.featuresEpoch),
-		api.MetadataOf(b.cache, auto, b.id.clusterID),
+		api.MetadataOf(b.cache, auto, b.store, b.id.clusterID),
+		api.AlterPartitionReassignments(b.controller),
+		api.ListPartitionReassignments(b.controller),
+		api.UpdateFeatures(b.controller, b.dynamic),
+		api.InitProducerId(b.producerIDs, b.dynamic),
+	)
+	r.Register(api.Informed(b.cache,
 		api.CreateTopics(b.controller, topics, b.cache, b.dynamic),
 		api.DeleteTopics(b.controller, topics, b.cache, b.dynamic),
 		api.CreatePartitions(b.controller, topics, b.cache),
@@ -26,28 +32,28 @@ func (b *Broker) handlers() *api.Registry {
 		api.IncrementalAlterConfigs(changer),
 		api.DescribeCluster(b.cache, b.id.clusterID),
 		api.ElectLeaders(b.controller, b.cache),
-		api.AlterPartitionReassignments(b.controller),
-		api.ListPartitionReassignments(b.controller),
-		api.UpdateFeatures(b.controller, b.dynamic),
-		api.InitProducerId(b.producerIDs, b.dynamic),
-	)
-	r.Register(
+	)...)
+	r.Register(api.Informed(b.cache,
 		api.Produce(b.replicas),
 		api.Fetch(b.replicas),
 		api.ListOffsets(b.replicas),
 		api.OffsetForLeaderEpoch(b.replicas),
 		api.DeleteRecords(b.replicas),
+		api.DescribeProducers(b.replicas, admin.ValidateTopicName),
+	)...)
+	r.Register(
 		api.AlterReplicaLogDirs(b.replicas),
 		api.DescribeLogDirs(b.replicas),
-		api.DescribeProducers(b.replicas, admin.ValidateTopicName),
 		api.WriteTxnMarkers(b.replicas, b.groups, b.dynamic),
 	)
-	r.Register( // of consumer groups
+	r.Register(api.Informed(b.cache, // of consumer groups, about topics
 		api.FindCoordinator(b.groups.PartitionFor, b.transactionPartition, auto, b.cache),
 		api.OffsetCommit(b.groups, b.store, b.cache, b.dynamic),
 		api.OffsetFetch(b.groups, b.store, b.cache),
 		api.OffsetDelete(b.groups, b.cache),
 		api.TxnOffsetCommit(b.groups, b.cache),
+	)...)
+	r.Register( // of consumer groups
 		api.JoinGroup(b.groups, b.dynamic),
 		api.SyncGroup(b.groups, b.dynamic),
 		api.Heartbeat(b.groups, b.dynamic),

@@ -67,19 +67,9 @@ func (b *Broker) controlledShutdown() {
 // one asked is known: when brokers are stopped one after the other, the one
 // before may have been the controller.
 func awaitOtherController(cache *metadata.Cache, asked int32, most time.Duration) {
-	over := time.NewTimer(most)
-	defer over.Stop()
-	for {
-		changed := cache.Changed()
-		if s := cache.Snapshot(); s.ControllerID != asked && s.Brokers[s.ControllerID] != nil {
-			return
-		}
-		select {
-		case <-changed:
-		case <-over.C:
-			return
-		}
-	}
+	cache.Await(context.Background(), most, func(s *metadata.Snapshot) bool {
+		return s.ControllerID != asked && s.Brokers[s.ControllerID] != nil
+	})
 }
 
 // askToLeave sends one ControlledShutdown and says whether nothing remains.

@@ -5,8 +5,10 @@
 package metadata
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -53,6 +55,15 @@ const NoController int32 = -1
 
 // Snapshot is one immutable state of the cluster. Its maps are only read.
 type Snapshot struct {
+	// Heard reports whether a controller has sent an UpdateMetadata since this
+	// broker started or last lost its ZooKeeper session. Until then Brokers is
+	// empty or may be out of date.
+	Heard bool
+	// Complete reports whether a topic or partition that is missing here does not
+	// exist. A new controller first sends the brokers and only then the
+	// partitions, so this is false until the first partitions have come.
+	Complete bool
+
 	ControllerID int32
 	Brokers      map[int32]*Broker
 	Topics       map[string]*Topic
@@ -98,6 +109,29 @@ func (c *Cache) Changed() <-chan struct{} {
 	return c.changed
 }
 
+// Await waits until done returns true for the current snapshot, for at most the
+// timeout or until ctx ends, and returns what done returned last.
+func (c *Cache) Await(ctx context.Context, timeout time.Duration, done func(*Snapshot) bool) bool {
+	if done(c.Snapshot()) {
+		return true
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for {
+		changed := c.Changed()
+		if done(c.Snapshot()) {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return done(c.Snapshot())
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // The leader that UpdateMetadata sends for a partition of a topic being
 // deleted (LeaderAndIsr.LeaderDuringDelete in Kafka).
 const leaderDuringDelete = -2
@@ -111,6 +145,8 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 	defer c.mu.Unlock()
 	old := c.current.Load()
 	next := &Snapshot{
+		Heard:        true,
+		Complete:     old.Complete,
 		ControllerID: req.ControllerID,
 		Brokers:      brokersOf(req),
 		Topics:       make(map[string]*Topic, len(old.Topics)),
@@ -148,6 +184,7 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 			}
 			return
 		}
+		next.Complete = true
 		t.Partitions[s.Partition] = &Partition{
 			Leader: s.Leader, LeaderEpoch: s.LeaderEpoch, ControllerEpoch: s.ControllerEpoch,
 			PartitionEpoch: s.ZKVersion,
@@ -175,10 +212,32 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 			next.Names[t.ID] = name
 		}
 	}
+	c.replaceLocked(next)
+	return deleted
+}
+
+// replaceLocked publishes the next snapshot. The caller must hold mu.
+func (c *Cache) replaceLocked(next *Snapshot) {
 	c.current.Store(next)
 	close(c.changed)
 	c.changed = make(chan struct{})
-	return deleted
+}
+
+// Confirm makes the snapshot complete although no controller has sent a
+// partition: there is none to send.
+func (c *Cache) Confirm() { c.mark(func(s *Snapshot) { s.Complete = true }) }
+
+// Doubt makes the snapshot incomplete: this broker has lost its ZooKeeper
+// session, and no controller sends it anything until it has registered again.
+// What the snapshot holds is kept.
+func (c *Cache) Doubt() { c.mark(func(s *Snapshot) { s.Heard, s.Complete = false, false }) }
+
+func (c *Cache) mark(change func(*Snapshot)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := *c.current.Load()
+	change(&next)
+	c.replaceLocked(&next)
 }
 
 // TopicPartition names a partition.

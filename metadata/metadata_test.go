@@ -1,8 +1,11 @@
 package metadata
 
 import (
+	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -125,6 +128,61 @@ func TestEndpointsWithoutAListenerNameGetTheProtocols(t *testing.T) {
 	if _, has := c.Snapshot().Brokers[1].Endpoints["SASL_SSL"]; !has {
 		t.Errorf("%+v", c.Snapshot().Brokers[1])
 	}
+}
+
+func TestASnapshotIsCompleteOnceAControllerHasSentPartitions(t *testing.T) {
+	c := NewCache()
+	check := func(what string, heard, complete bool) {
+		t.Helper()
+		if s := c.Snapshot(); s.Heard != heard || s.Complete != complete {
+			t.Errorf("%s: heard %t, complete %t", what, s.Heard, s.Complete)
+		}
+	}
+	check("at the start", false, false)
+	c.Apply(withBroker(update("", TopicID{}), 1, "A")) // as a new controller begins
+	check("after the brokers", true, false)
+	c.Apply(update("gone", TopicID{1}, partitionState("", 0, leaderDuringDelete, 0)))
+	check("after a deleted partition", true, false)
+	c.Apply(update("t", TopicID{1}, partitionState("", 0, 1, 1)))
+	check("after a partition", true, true)
+	c.Apply(withBroker(update("", TopicID{}), 1, "A"))
+	check("after brokers only", true, true)
+	c.Doubt()
+	check("after a lost session", false, false)
+	if s := c.Snapshot(); s.Partition("t", 0) == nil || s.Brokers[1] == nil {
+		t.Errorf("what was known is gone: %+v", s)
+	}
+	c.Apply(withBroker(update("", TopicID{}), 1, "A"))
+	c.Confirm()
+	check("when there is none to send", true, true)
+}
+
+func TestAwaitEndsWhenTheSnapshotSatisfiesItTheTimeIsOverOrTheContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewCache()
+		complete := func(s *Snapshot) bool { return s.Complete }
+		began := time.Now()
+		if c.Await(context.Background(), time.Second, complete) || time.Since(began) != time.Second {
+			t.Errorf("without an update: after %v", time.Since(began))
+		}
+		go func() {
+			time.Sleep(100 * time.Millisecond)
+			c.Apply(withBroker(update("", TopicID{}), 1, "A"))
+			time.Sleep(100 * time.Millisecond)
+			c.Apply(update("t", TopicID{1}, partitionState("", 0, 1, 1)))
+		}()
+		began = time.Now()
+		if !c.Await(context.Background(), time.Second, complete) || time.Since(began) != 200*time.Millisecond {
+			t.Errorf("with the second update: after %v", time.Since(began))
+		}
+		c.Doubt()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+		defer cancel()
+		began = time.Now()
+		if c.Await(ctx, time.Second, complete) || time.Since(began) != 10*time.Millisecond {
+			t.Errorf("with a context that ends: after %v", time.Since(began))
+		}
+	})
 }
 
 func TestChangedClosesWithTheNextUpdateOnly(t *testing.T) {

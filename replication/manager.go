@@ -156,8 +156,8 @@ func (m *Manager) Close() {
 
 // Partition returns the hosted partition. Otherwise the error is the code that a
 // client gets: KAFKA_STORAGE_ERROR for one in a failed directory,
-// NOT_LEADER_OR_FOLLOWER for one that lives elsewhere, else
-// UNKNOWN_TOPIC_OR_PARTITION.
+// NOT_LEADER_OR_FOLLOWER for one that lives elsewhere or that no controller has
+// announced yet, else UNKNOWN_TOPIC_OR_PARTITION.
 func (m *Manager) Partition(topic string, index int32) (*Partition, error) {
 	if p := m.hosted(topic, index); p != nil {
 		if p.offline() {
@@ -165,10 +165,27 @@ func (m *Manager) Partition(topic string, index int32) (*Partition, error) {
 		}
 		return p, nil
 	}
-	if m.cfg.Metadata.Snapshot().Partition(topic, index) != nil {
-		return nil, protocol.NotLeaderOrFollower
+	if s := m.cfg.Metadata.Snapshot(); s.Complete && s.Partition(topic, index) == nil {
+		return nil, protocol.UnknownTopicOrPartition
 	}
-	return nil, protocol.UnknownTopicOrPartition
+	return nil, protocol.NotLeaderOrFollower
+}
+
+// CheckKnown returns None for a partition that the controller has announced,
+// UNKNOWN_TOPIC_OR_PARTITION for one that does not exist. While the metadata is
+// not complete, a partition that is hosted here counts as announced, and any
+// other is NOT_LEADER_OR_FOLLOWER: clients look for the leader and try again.
+func (m *Manager) CheckKnown(topic string, index int32) protocol.ErrorCode {
+	s := m.cfg.Metadata.Snapshot()
+	switch {
+	case s.Partition(topic, index) != nil:
+		return protocol.None
+	case s.Complete:
+		return protocol.UnknownTopicOrPartition
+	case m.hosted(topic, index) != nil:
+		return protocol.None
+	}
+	return protocol.NotLeaderOrFollower
 }
 
 // hosted returns the partition's entry, which may be offline, or nil.

@@ -146,8 +146,8 @@ func (p *Produce) refuseRest(err error) {
 // check is what is judged before any log is touched: the partition must be
 // known to the cluster, and from v3 on the records be exactly one v2 batch.
 func (p *Produce) check(part *PartitionProduce) error {
-	if p.m.Metadata().Partition(part.Topic, part.Partition) == nil {
-		return protocol.UnknownTopicOrPartition
+	if code := p.m.CheckKnown(part.Topic, part.Partition); code != protocol.None {
+		return code
 	}
 	return checkRecords(p.Version, part.Records)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/replication"
@@ -124,13 +125,23 @@ func (x *fetchCall) admit(c *Call, f *replication.Fetch) {
 		case f.FromFollower() && !allowed:
 			p.Refuse(protocol.TopicAuthorizationFailed)
 		case p.Topic == "" && f.Version >= 13:
-			p.Refuse(protocol.UnknownTopicID)
+			p.Refuse(unknownID(cluster))
 		case !allowed:
 			p.Refuse(protocol.TopicAuthorizationFailed)
 		case cluster.Partition(p.Topic, p.Partition) == nil:
-			p.Refuse(protocol.UnknownTopicOrPartition)
+			if code := x.h.replicas.CheckKnown(p.Topic, p.Partition); code != protocol.None {
+				p.Refuse(code)
+			}
 		}
 	}
+}
+
+// unknownID answers a partition of a topic id that the metadata lacks.
+func unknownID(cluster *metadata.Snapshot) protocol.ErrorCode {
+	if cluster.Complete {
+		return protocol.UnknownTopicID
+	}
+	return protocol.NotLeaderOrFollower
 }
 
 // collect turns the fetch into the response: first the partitions that were

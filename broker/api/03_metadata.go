@@ -22,15 +22,28 @@ type TopicCreator interface {
 	Create(ctx context.Context, topics []string) map[string]protocol.ErrorCode
 }
 
-// MetadataOf tells brokers, topics and partitions as the controller last told
-// this broker, with the addresses of the listener the request came in on.
+// TopicLister lists the topics in ZooKeeper; *zkstore.Store does.
+type TopicLister interface {
+	TopicNames(ctx context.Context) ([]string, error)
+}
+
+// MetadataOf answers with brokers, topics and partitions as the controller last
+// sent them to this broker, with the addresses of the listener the request came
+// in on.
+//
+// Topics that no controller has announced yet are waited for, for a second at
+// most. While it is not known whether they exist they are LEADER_NOT_AVAILABLE,
+// which makes clients try again, and none is created; requests for all topics
+// list those in stored then.
 //
 // Versions 0 to 12. v0 asks for all topics by an empty list and wants no dead
 // brokers in partitions, v1 asks by null, v4 may forbid auto-creation, v8
 // brings authorized operations, v10 topic ids, v12 asks by id.
-func MetadataOf(cache Metadata, creator TopicCreator, clusterID string) Handler {
+func MetadataOf(cache Metadata, creator TopicCreator, stored TopicLister, clusterID string) Handler {
 	return Typed(protocol.Metadata, 0, 12, func(c *Call, req *kmsg.MetadataRequest) (kmsg.Response, error) {
-		m := &metadataCall{Call: c, req: req, snapshot: cache.Snapshot(), creator: creator}
+		m := &metadataCall{Call: c, req: req, creator: creator, stored: stored}
+		cache.Await(c.Context(), informedWait, m.informed)
+		m.snapshot = cache.Snapshot()
 		return m.answer(clusterID)
 	})
 }
@@ -41,8 +54,23 @@ type metadataCall struct {
 	req      *kmsg.MetadataRequest
 	snapshot *metadata.Snapshot
 	creator  TopicCreator
+	stored   TopicLister
 	topics   []kmsg.MetadataResponseTopic
 	byID     bool // topics are asked for by id; set by wanted
+}
+
+// informed reports whether the snapshot has all that is asked for, or would have it
+// if it existed.
+func (m *metadataCall) informed(s *metadata.Snapshot) bool {
+	if s.Complete {
+		return true
+	}
+	for _, t := range m.req.Topics {
+		if _, known := s.Names[t.TopicID]; !known && (t.Topic == nil || s.Topics[*t.Topic] == nil) {
+			return false
+		}
+	}
+	return len(s.Topics) > 0
 }
 
 func (m *metadataCall) answer(clusterID string) (kmsg.Response, error) {
@@ -53,8 +81,11 @@ func (m *metadataCall) answer(clusterID string) (kmsg.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range m.authorized(names) {
-		m.add(m.describe(m.snapshot.Topics[name]))
+	m.addTopics(names)
+	if m.all() && !m.snapshot.Complete {
+		if err := m.addUnannounced(); err != nil {
+			return nil, err
+		}
 	}
 	resp := kmsg.NewPtrMetadataResponse()
 	resp.Brokers = m.brokers()
@@ -119,76 +150,105 @@ func (m *metadataCall) wanted() ([]string, error) {
 			names = append(names, name)
 			continue
 		}
-		t := failedTopic("", protocol.UnknownTopicID)
+		t := failedTopic("", missing(m.snapshot, protocol.UnknownTopicID, protocol.LeaderNotAvailable))
 		t.Topic, t.TopicID = nil, id
 		m.add(t)
 	}
 	return names, nil
 }
 
-// authorized answers the topics that the peer may not see, do not exist, or
-// were just created, and returns the others.
-func (m *metadataCall) authorized(names []string) (known []string) {
-	var absent []string
+// addTopics answers named topics in Kafka's order: first those that exist, then
+// the missing and the created ones, then those that the peer may not create, then
+// those that it may not see.
+func (m *metadataCall) addTopics(names []string) {
+	var absent, hidden []string
 	for _, name := range names {
+		topic := m.snapshot.Topics[name]
 		switch {
 		case !m.Allows(kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, name):
-			m.addUnauthorized(name)
-		case m.snapshot.Topics[name] == nil:
+			hidden = append(hidden, name)
+		case topic == nil:
 			absent = append(absent, name)
 		default:
-			known = append(known, name)
+			m.add(m.describe(topic))
 		}
 	}
-	if m.creates() {
-		m.createAll(absent)
-		return known
-	}
-	for _, name := range absent {
-		code := protocol.UnknownTopicOrPartition
-		if err := admin.ValidateTopicName(name); err != nil {
-			code = protocol.CodeOf(err)
-		}
-		m.add(failedTopic(name, code))
-	}
-	return known
+	m.addAbsent(absent)
+	m.addHidden(hidden)
 }
 
-// addUnauthorized hides topics that the peer may not see from lists of all, and
-// the names of those it asks for by id.
-func (m *metadataCall) addUnauthorized(name string) {
+// addAbsent answers topics that the metadata lacks.
+func (m *metadataCall) addAbsent(names []string) {
+	switch {
+	case len(names) == 0:
+	case m.creates():
+		m.createAll(names)
+	default:
+		for _, name := range names {
+			code := missing(m.snapshot, protocol.UnknownTopicOrPartition, protocol.LeaderNotAvailable)
+			if err := admin.ValidateTopicName(name); err != nil {
+				code = protocol.CodeOf(err)
+			}
+			m.add(failedTopic(name, code))
+		}
+	}
+}
+
+// addUnannounced adds, to an answer about all topics, those in ZooKeeper that no
+// controller has announced yet.
+func (m *metadataCall) addUnannounced() error {
+	names, err := m.stored.TopicNames(m.Context())
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if m.snapshot.Topics[name] == nil && m.Allows(kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, name) {
+			m.add(failedTopic(name, protocol.LeaderNotAvailable))
+		}
+	}
+	return nil
+}
+
+// addHidden hides topics that the peer may not see from lists of all, and the
+// names of those it asks for by id.
+func (m *metadataCall) addHidden(names []string) {
 	if m.all() {
 		return
 	}
-	t := failedTopic(name, protocol.TopicAuthorizationFailed)
-	t.IsInternal = false
-	if m.byID {
-		t.Topic, t.TopicID = nil, m.snapshot.Topics[name].ID
+	for _, name := range names {
+		t := failedTopic(name, protocol.TopicAuthorizationFailed)
+		t.IsInternal = false
+		if m.byID {
+			t.Topic, t.TopicID = nil, m.snapshot.Topics[name].ID
+		}
+		m.add(t)
 	}
-	m.add(t)
 }
 
-// creates says whether topics that do not exist are to be created.
+// creates reports whether topics that do not exist are to be created.
 func (m *metadataCall) creates() bool {
-	return m.creator.Enabled() && !m.all() && (m.Version < 4 || m.req.AllowAutoTopicCreation)
+	return m.snapshot.Complete && m.creator.Enabled() && !m.all() && (m.Version < 4 || m.req.AllowAutoTopicCreation)
 }
 
 func (m *metadataCall) createAll(absent []string) {
+	var refused []string
 	if !m.AllowsCluster(kmsg.ACLOperationCreate) {
 		absent = slices.DeleteFunc(absent, func(name string) bool {
 			if m.Allows(kmsg.ACLOperationCreate, kmsg.ACLResourceTypeTopic, name) {
 				return false
 			}
-			m.add(failedTopic(name, protocol.TopicAuthorizationFailed))
+			refused = append(refused, name)
 			return true
 		})
 	}
-	if len(absent) == 0 {
-		return
+	if len(absent) > 0 {
+		codes := m.creator.Create(m.Context(), absent)
+		for _, name := range absent {
+			m.add(failedTopic(name, codes[name]))
+		}
 	}
-	codes := m.creator.Create(m.Context(), absent)
-	for _, name := range absent {
-		m.add(failedTopic(name, codes[name]))
+	for _, name := range refused {
+		m.add(failedTopic(name, protocol.TopicAuthorizationFailed))
 	}
 }
 

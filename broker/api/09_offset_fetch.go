@@ -158,7 +158,7 @@ func fetchClassic(c *Call, classic ConsumerOffsets, cache Metadata, req *kmsg.Of
 			case !c.mayDescribeTopic(t.Topic):
 				p.ErrorCode = int16(protocol.TopicAuthorizationFailed)
 			case cluster.Partition(t.Topic, index) == nil:
-				p.ErrorCode = int16(protocol.UnknownTopicOrPartition)
+				p.ErrorCode = int16(missing(cluster, protocol.UnknownTopicOrPartition, protocol.CoordinatorLoadInProgress))
 			default:
 				offset, known, err := classic.ConsumerOffset(c.Context(), req.Group, group.TopicPartition{Topic: t.Topic, Partition: index})
 				switch {

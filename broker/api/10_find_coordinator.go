@@ -70,7 +70,7 @@ func (h *findCoordinator) find(c *Call, kind int8, key string) (brokerNode, erro
 		topic = admin.TransactionStateTopic
 	}
 	cluster := h.cache.Snapshot()
-	if cluster.Topics[topic] == nil {
+	if cluster.Topics[topic] == nil && cluster.Complete {
 		h.topics.Create(c.Context(), []string{topic})
 		return noNode(), protocol.CoordinatorNotAvailable
 	}

@@ -48,7 +48,7 @@ func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Resp
 		result := kmsg.NewCreateTopicsResponseTopic()
 		result.Topic = t.Topic
 		result.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
-		if !h.office.IsActive() {
+		if !h.office.IsActive() || !h.cache.Snapshot().Heard {
 			result.ErrorCode = int16(protocol.NotController)
 		} else {
 			h.create(c, req, t, count[t.Topic] > 1, &result, waiting, &placed)
@@ -153,7 +153,7 @@ func (h *createTopics) awaitLeaders(c *Call, req *kmsg.CreateTopicsRequest, wait
 	if req.TimeoutMillis <= 0 {
 		return false
 	}
-	return awaitMetadata(c.Context(), h.cache, millis(req.TimeoutMillis), haveLeaders(waiting))
+	return h.cache.Await(c.Context(), millis(req.TimeoutMillis), haveLeaders(waiting))
 }
 
 // haveLeaders returns a function that reports whether all these topics' first partitions have

@@ -65,7 +65,7 @@ func (h *deleteTopics) answer(c *Call, req *kmsg.DeleteTopicsRequest) (kmsg.Resp
 // refusal is the code for all topics where nothing can be deleted here.
 func (h *deleteTopics) refusal(c *Call) protocol.ErrorCode {
 	switch {
-	case !h.office.IsActive():
+	case !h.office.IsActive() || !h.cache.Snapshot().Heard:
 		return protocol.NotController
 	case h.settings.Current().Bool("delete.topic.enable"):
 		return protocol.None
@@ -98,7 +98,7 @@ func (h *deleteTopics) check(c *Call, r *kmsg.DeleteTopicsResponseTopic, toDelet
 	byID := r.TopicID != (metadata.TopicID{})
 	switch {
 	case byID && r.Topic == nil:
-		r.ErrorCode = int16(protocol.UnknownTopicID)
+		r.ErrorCode = int16(missing(h.cache.Snapshot(), protocol.UnknownTopicID, protocol.NotController))
 	case r.Topic == nil:
 		r.ErrorCode = int16(protocol.TopicAuthorizationFailed) // as Kafka answers a null name
 	case byID && !c.Allows(kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTopic, *r.Topic):
@@ -107,7 +107,7 @@ func (h *deleteTopics) check(c *Call, r *kmsg.DeleteTopicsResponseTopic, toDelet
 	case !c.Allows(kmsg.ACLOperationDelete, kmsg.ACLResourceTypeTopic, *r.Topic):
 		r.ErrorCode = int16(protocol.TopicAuthorizationFailed)
 	case h.cache.Snapshot().Topics[*r.Topic] == nil:
-		r.ErrorCode = int16(protocol.UnknownTopicOrPartition)
+		r.ErrorCode = int16(missing(h.cache.Snapshot(), protocol.UnknownTopicOrPartition, protocol.NotController))
 	case toDelete[*r.Topic] == nil:
 		toDelete[*r.Topic] = r
 	}
@@ -126,7 +126,7 @@ func (h *deleteTopics) deleteAll(c *Call, req *kmsg.DeleteTopicsRequest, waiting
 		return
 	}
 	present := sortedKeys(waiting)
-	if req.TimeoutMillis > 0 && awaitMetadata(c.Context(), h.cache, millis(req.TimeoutMillis), func(s *metadata.Snapshot) bool {
+	if req.TimeoutMillis > 0 && h.cache.Await(c.Context(), millis(req.TimeoutMillis), func(s *metadata.Snapshot) bool {
 		for len(present) > 0 && s.Topics[present[0]] == nil {
 			present = present[1:]
 		}

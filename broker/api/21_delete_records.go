@@ -16,18 +16,16 @@ import (
 func DeleteRecords(replicas *replication.Manager) Handler {
 	return Typed(protocol.DeleteRecords, 0, 2, func(c *Call, req *kmsg.DeleteRecordsRequest) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
-		cluster := replicas.Metadata()
 		var deletes []replication.PartitionDelete
 		for i := range req.Topics {
 			t := &req.Topics[i]
 			allowed := c.Allows(kmsg.ACLOperationDelete, kmsg.ACLResourceTypeTopic, t.Topic)
 			for _, p := range t.Partitions {
 				d := replication.PartitionDelete{Topic: t.Topic, Partition: p.Partition, Offset: p.Offset}
-				switch {
-				case !allowed:
+				if !allowed {
 					d.Err = protocol.TopicAuthorizationFailed
-				case cluster.Partition(t.Topic, p.Partition) == nil:
-					d.Err = protocol.UnknownTopicOrPartition
+				} else if code := replicas.CheckKnown(t.Topic, p.Partition); code != protocol.None {
+					d.Err = code
 				}
 				deletes = append(deletes, d)
 			}

@@ -93,8 +93,8 @@ func (h *describeConfigs) describe(c *Call, r *kmsg.DescribeConfigsRequestResour
 		if err := admin.ValidateTopicName(r.ResourceName); err != nil {
 			return nil, err
 		}
-		if h.cache.Snapshot().Topics[r.ResourceName] == nil {
-			return nil, protocol.UnknownTopicOrPartition
+		if s := h.cache.Snapshot(); s.Topics[r.ResourceName] == nil {
+			return nil, missing(s, protocol.UnknownTopicOrPartition, protocol.LeaderNotAvailable)
 		}
 		overrides, err := h.topics.TopicOverrides(c.Context(), r.ResourceName)
 		if err != nil {
@@ -148,7 +148,10 @@ func configEntry(e settings.Entry, req *kmsg.DescribeConfigsRequest) kmsg.Descri
 			entry.ConfigSynonyms = append(entry.ConfigSynonyms, synonym)
 		}
 	}
-	if req.IncludeDocumentation {
+	switch {
+	case e.Source == settings.SourceDynamicBrokerLogger:
+		entry.Documentation = new(string) // they have none, which Kafka writes so
+	case req.IncludeDocumentation:
 		entry.Documentation = e.Doc
 	}
 	return entry

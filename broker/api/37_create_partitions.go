@@ -98,7 +98,7 @@ func (h *createPartitions) create(c *Call, t *kmsg.CreatePartitionsRequestTopic,
 
 // await waits for the leaders and marks the topics that have not all in time.
 func (h *createPartitions) await(c *Call, req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePartitionsResponse, waiting map[string]int) {
-	if req.TimeoutMillis > 0 && awaitMetadata(c.Context(), h.cache, millis(req.TimeoutMillis), haveLeaders(waiting)) {
+	if req.TimeoutMillis > 0 && h.cache.Await(c.Context(), millis(req.TimeoutMillis), haveLeaders(waiting)) {
 		return
 	}
 	snapshot := h.cache.Snapshot()

@@ -41,7 +41,11 @@ func (h *electLeaders) answer(c *Call, req *kmsg.ElectLeadersRequest) (kmsg.Resp
 	} else {
 		partitions := namedPartitions(req)
 		if req.Topics == nil {
-			partitions = allPartitions(h.cache.Snapshot())
+			snapshot := h.cache.Snapshot()
+			if !snapshot.Complete {
+				return nil, protocol.NotController
+			}
+			partitions = allPartitions(snapshot)
 		}
 		var err error
 		if results, err = h.elect(c, req, partitions); err != nil {
@@ -69,11 +73,11 @@ func (h *electLeaders) answer(c *Call, req *kmsg.ElectLeadersRequest) (kmsg.Resp
 	return resp, nil
 }
 
-// refused says whether err is one of the whole request, repeated for each
-// partition; those come without a message.
+// refused reports whether err is one of the whole request, repeated for each
+// partition, or REQUEST_TIMED_OUT; those come without a message.
 func refused(err error) bool {
 	code := protocol.CodeOf(err)
-	return code == protocol.NotController || code == protocol.ClusterAuthorizationFailed
+	return code == protocol.NotController || code == protocol.ClusterAuthorizationFailed || code == protocol.RequestTimedOut
 }
 
 // elect has the leaders elected, and waits until the metadata shows them.
@@ -104,7 +108,7 @@ func (h *electLeaders) elect(c *Call, req *kmsg.ElectLeadersRequest, partitions 
 			expected[tp] = r.Leader
 		}
 	}
-	awaitMetadata(c.Context(), h.cache, millis(max(0, req.TimeoutMillis)), func(s *metadata.Snapshot) bool {
+	h.cache.Await(c.Context(), millis(max(0, req.TimeoutMillis)), func(s *metadata.Snapshot) bool {
 		for tp, leader := range expected {
 			if state := s.Partition(tp.Topic, tp.Partition); state != nil && state.Leader == leader {
 				delete(expected, tp)

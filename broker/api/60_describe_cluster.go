@@ -22,10 +22,13 @@ func DescribeCluster(cache Metadata, clusterID string) Handler {
 			resp.ControllerID = -1
 			return resp, nil
 		}
+		snapshot := cache.Snapshot()
+		if len(snapshot.Brokers) == 0 {
+			return nil, protocol.Errorf(protocol.LeaderNotAvailable, "This broker has not heard from a controller yet.")
+		}
 		if req.IncludeClusterAuthorizedOperations {
 			resp.ClusterAuthorizedOperations = c.clusterOperations()
 		}
-		snapshot := cache.Snapshot()
 		resp.ClusterID, resp.ControllerID = clusterID, -1
 		for _, b := range reachableBrokers(snapshot, c.Peer.Listener) {
 			broker := kmsg.NewDescribeClusterResponseBroker()

@@ -23,8 +23,11 @@ func DescribeProducers(replicas *replication.Manager, checkTopicName func(string
 			case refused != nil:
 			case !c.Allows(kmsg.ACLOperationRead, kmsg.ACLResourceTypeTopic, asked.Topic):
 				refused = protocol.TopicAuthorizationFailed
-			case replicas.Metadata().Topics[asked.Topic] == nil:
-				refused = protocol.UnknownTopicOrPartition
+			default:
+				cluster := replicas.Metadata()
+				if cluster.Complete && cluster.Topics[asked.Topic] == nil {
+					refused = protocol.UnknownTopicOrPartition
+				}
 			}
 			for _, partition := range unique(asked.Partitions) {
 				t.Partitions = append(t.Partitions, describeProducers(replicas, asked.Topic, partition, refused))

@@ -123,6 +123,9 @@ func (h *ConfigChanger) changeTopic(c *Call, change *resourceChange, validateOnl
 	if code := configAuthorization(c, kmsg.ACLOperationAlterConfigs, change.typ, change.name); code != protocol.None {
 		return code
 	}
+	if s := h.cache.Snapshot(); !s.Complete && s.Topics[change.name] == nil {
+		return protocol.LeaderNotAvailable
+	}
 	before := map[string]string{}
 	if !change.whole && change.name != "" {
 		var err error

@@ -13,31 +13,12 @@ import (
 // Metadata is what the broker knows of the cluster; *metadata.Cache has it.
 type Metadata interface {
 	Snapshot() *metadata.Snapshot
-	// Changed is closed when the snapshot is replaced after the call.
-	Changed() <-chan struct{}
+	// Await waits until done returns true for the current snapshot, for at most the
+	// timeout or until ctx ends, and returns what done returned last.
+	Await(ctx context.Context, timeout time.Duration, done func(*metadata.Snapshot) bool) bool
 }
 
 var _ Metadata = (*metadata.Cache)(nil)
-
-// awaitMetadata waits until done says yes of the metadata, for at most the
-// timeout or until ctx ends, and tells what it said last.
-func awaitMetadata(ctx context.Context, m Metadata, timeout time.Duration, done func(*metadata.Snapshot) bool) bool {
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	for {
-		changed := m.Changed()
-		if done(m.Snapshot()) {
-			return true
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			return done(m.Snapshot())
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
 
 // callback waits for what an asynchronous call hands to its callback, or the
 // end of ctx.

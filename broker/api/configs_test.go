@@ -60,6 +60,9 @@ func TestDescribeConfigsInEveryVersion(t *testing.T) {
 		shown := map[string]string{}
 		for _, c := range w.describe(v, kmsg.ConfigResourceTypeBrokerLogger, "3").Configs {
 			shown[c.Name] = *c.Value
+			if v >= 3 && (c.Documentation == nil || *c.Documentation != "") {
+				t.Errorf("v%d: the documentation of the logger %s is %v", v, c.Name, c.Documentation)
+			}
 		}
 		if shown["root"] != "INFO" || shown["kafka.controller"] != "INFO" {
 			t.Errorf("v%d: log levels %v", v, shown)

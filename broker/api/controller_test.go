@@ -86,7 +86,7 @@ func TestElectLeadersWaitsForTheMetadata(t *testing.T) {
 				t.Errorf("v%d of all: %+v after %v", v, resp, time.Since(start))
 			}
 			for _, p := range resp.Topics[0].Partitions {
-				if want := []protocol.ErrorCode{0, protocol.RequestTimedOut}[p.Partition]; protocol.ErrorCode(p.ErrorCode) != want {
+				if want := []protocol.ErrorCode{0, protocol.RequestTimedOut}[p.Partition]; protocol.ErrorCode(p.ErrorCode) != want || p.ErrorMessage != nil {
 					t.Errorf("v%d: %+v, want %s", v, p, want)
 				}
 			}

@@ -35,7 +35,7 @@ func (c *Call) checkCommitted(s *metadata.Snapshot, topic string, partition int3
 	case !c.Allows(kmsg.ACLOperationRead, kmsg.ACLResourceTypeTopic, topic):
 		return protocol.TopicAuthorizationFailed
 	case s.Partition(topic, partition) == nil:
-		return protocol.UnknownTopicOrPartition
+		return missing(s, protocol.UnknownTopicOrPartition, protocol.CoordinatorLoadInProgress)
 	}
 	return protocol.None
 }

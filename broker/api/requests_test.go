@@ -278,7 +278,7 @@ func names(topics ...string) []kmsg.MetadataRequestTopic {
 func TestMetadataInEveryVersion(t *testing.T) {
 	cache := metadata.NewCache()
 	tell(cache, map[string]int{"t": 2, "__consumer_offsets": 1})
-	c := newCaller(t, nil, MetadataOf(cache, NewAutoTopics(&fakeAdmin{}, cache, dynamicOf(t, map[string]string{"auto.create.topics.enable": "false"}), kafkalog.Discard()), "cluster"))
+	c := newCaller(t, nil, MetadataOf(cache, NewAutoTopics(&fakeAdmin{}, cache, dynamicOf(t, map[string]string{"auto.create.topics.enable": "false"}), kafkalog.Discard()), storedTopics{}, "cluster"))
 	for v := int16(0); v <= 12; v++ {
 		all := kmsg.NewPtrMetadataRequest()
 		all.IncludeTopicAuthorizedOperations, all.IncludeClusterAuthorizedOperations = true, true
@@ -325,7 +325,7 @@ func TestMetadataInEveryVersion(t *testing.T) {
 func TestMetadataByID(t *testing.T) {
 	cache := metadata.NewCache()
 	tell(cache, map[string]int{"t": 1})
-	c := newCaller(t, nil, MetadataOf(cache, NewAutoTopics(&fakeAdmin{}, cache, dynamicOf(t, nil), kafkalog.Discard()), "c"))
+	c := newCaller(t, nil, MetadataOf(cache, NewAutoTopics(&fakeAdmin{}, cache, dynamicOf(t, nil), kafkalog.Discard()), storedTopics{}, "c"))
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{{TopicID: idOf("t")}, {TopicID: idOf("u")}}
 	resp := call[*kmsg.MetadataResponse](c, 12, req)
@@ -353,7 +353,7 @@ func TestMetadataOfPartitionsInTrouble(t *testing.T) {
 		{Partition: 2, Leader: 0, Replicas: []int32{0, 5}, ISR: []int32{0}},
 	}}}
 	cache.Apply(req)
-	c := newCaller(t, nil, MetadataOf(cache, NewAutoTopics(&fakeAdmin{}, cache, dynamicOf(t, nil), kafkalog.Discard()), "c"))
+	c := newCaller(t, nil, MetadataOf(cache, NewAutoTopics(&fakeAdmin{}, cache, dynamicOf(t, nil), kafkalog.Discard()), storedTopics{}, "c"))
 	for v, want := range map[int16][3]protocol.ErrorCode{
 		0: {protocol.LeaderNotAvailable, protocol.LeaderNotAvailable, protocol.ReplicaNotAvailable},
 		5: {protocol.LeaderNotAvailable, protocol.LeaderNotAvailable, protocol.None},
@@ -377,7 +377,7 @@ func TestMetadataCreatesTopics(t *testing.T) {
 	tell(cache, map[string]int{"t": 1})
 	writer := &fakeAdmin{}
 	auto := NewAutoTopics(writer, cache, dynamicOf(t, nil), kafkalog.Discard())
-	c := newCaller(t, nil, MetadataOf(cache, auto, "c"))
+	c := newCaller(t, nil, MetadataOf(cache, auto, storedTopics{}, "c"))
 	ask := func(version int16, allow bool) kmsg.MetadataResponseTopic {
 		req := kmsg.NewPtrMetadataRequest()
 		req.Topics, req.AllowAutoTopicCreation = names("new"), allow
@@ -407,7 +407,7 @@ func TestMetadataHidesWhatThePeerMayNotSee(t *testing.T) {
 	cache := metadata.NewCache()
 	tell(cache, map[string]int{"t": 1})
 	auto := NewAutoTopics(&fakeAdmin{}, cache, dynamicOf(t, nil), kafkalog.Discard())
-	c := newCaller(t, deny{kmsg.ACLOperationDescribe}, MetadataOf(cache, auto, "c"))
+	c := newCaller(t, deny{kmsg.ACLOperationDescribe}, MetadataOf(cache, auto, storedTopics{}, "c"))
 	if resp := call[*kmsg.MetadataResponse](c, 9, kmsg.NewPtrMetadataRequest()); len(resp.Topics) != 0 {
 		t.Errorf("%+v", resp.Topics)
 	}
@@ -418,9 +418,9 @@ func TestMetadataHidesWhatThePeerMayNotSee(t *testing.T) {
 			t.Errorf("%+v", topic)
 		}
 	}
-	c = newCaller(t, deny{kmsg.ACLOperationCreate}, MetadataOf(cache, auto, "c"))
-	if topics := call[*kmsg.MetadataResponse](c, 9, req).Topics; protocol.ErrorCode(topics[0].ErrorCode) != protocol.TopicAuthorizationFailed ||
-		*topics[0].Topic != "none" || topics[1].ErrorCode != 0 {
+	c = newCaller(t, deny{kmsg.ACLOperationCreate}, MetadataOf(cache, auto, storedTopics{}, "c"))
+	if topics := call[*kmsg.MetadataResponse](c, 9, req).Topics; protocol.ErrorCode(topics[1].ErrorCode) != protocol.TopicAuthorizationFailed ||
+		*topics[1].Topic != "none" || topics[0].ErrorCode != 0 {
 		t.Errorf("%+v", topics)
 	}
 }
@@ -468,6 +468,7 @@ func TestCreateTopicsWaitsForLeaders(t *testing.T) {
 
 func TestCreateTopicsRefusals(t *testing.T) {
 	cache := metadata.NewCache()
+	tell(cache, nil)
 	writer := &fakeAdmin{}
 	c := newCaller(t, nil, CreateTopics(&fakeController{}, writer, cache, dynamicOf(t, nil)))
 	topics := call[*kmsg.CreateTopicsResponse](c, 7, createRequest(0, "twice", "__cluster_metadata", "twice")).Topics
