@@ -3,6 +3,7 @@ package replication
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -466,5 +467,121 @@ func TestSessionOverReadsSendsOnlyNews(t *testing.T) {
 	b.mustProduce(1)
 	if f := next(2); f.Partitions[0].Omitted || f.Partitions[0].Data.Length == 0 {
 		t.Errorf("new records: %+v", f.Partitions)
+	}
+}
+
+// A read_committed consumer reads no further than to the first open transaction.
+func TestCommittedReadEndsBeforeAnOpenTransaction(t *testing.T) {
+	b := alone(t)
+	b.mustProduce(1)
+	p := b.NewProduce()
+	p.Version, p.Acks = 9, 1
+	p.Add(testTopic, 0, batch(t, 2, transactional(7)))
+	p.Append()
+	wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
+	committed := func(f *Fetch) { f.Committed = true }
+	if got := offsets(t, &b.fetch(0, committed).Partitions[0]); !slices.Equal(got, []int64{0}) {
+		t.Errorf("read_committed while the transaction is open: %v", got)
+	}
+	if got := offsets(t, &b.fetch(0).Partitions[0]); !slices.Equal(got, []int64{0, 1, 2}) {
+		t.Errorf("read_uncommitted while the transaction is open: %v", got)
+	}
+	answered := b.wait(1, committed)
+	o := record.Defaults()
+	o.ProducerID, o.ProducerEpoch = 7, 0
+	marker, err := record.EndTxnMarker(o, record.Commit, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.partition().AppendAsLeader(marker, nil, -1); err != nil {
+		t.Fatal(err)
+	}
+	f := within(t, "the fetch's answer", answered)
+	if got := f.Partitions[0]; got.Data.Length == 0 || got.LastStable != 4 {
+		t.Errorf("after the marker: %d bytes, last stable offset %d", got.Data.Length, got.LastStable)
+	}
+}
+
+func TestAParkedFetchIsFencedByANewEpoch(t *testing.T) {
+	b := withFollower(t)
+	answered := b.wait(0, asFollower(2), inEpoch(1))
+	b.lead(2, []int32{ourID, 2, 3}, ourID, 2)
+	if f := within(t, "the fetch's answer", answered); f.Partitions[0].Code != protocol.FencedLeaderEpoch {
+		t.Errorf("%s", f.Partitions[0].Code)
+	}
+}
+
+func TestAWaitingProduceHearsOfAHighWatermarkThatALeaderAndIsrMoves(t *testing.T) {
+	b := withFollower(t)
+	p := b.produce(-1, 2)
+	if !p.Waits() {
+		t.Fatal("does not wait")
+	}
+	answered := b.waitFor(p)
+	b.lead(2, []int32{ourID, 2, 3}, ourID) // broker 2 is dead
+	within(t, "the produce's answer", answered)
+	wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
+}
+
+// A consumer at a follower waits at the end of the log while that is cut.
+func TestAParkedFetchHearsOfATruncation(t *testing.T) {
+	for what, c := range map[string]struct {
+		lastEpoch int32 // of the consumer
+		refill    int
+		want      func(*PartitionFetch) bool
+	}{
+		"shorter":              {noEpoch, 1, func(p *PartitionFetch) bool { return p.Code == protocol.OffsetOutOfRange }},
+		"as long as it was":    {3, 2, func(p *PartitionFetch) bool { return p.HasDiverged && p.Diverged.Epoch == 3 && p.Diverged.EndOffset == 2 }},
+		"and longer, no epoch": {noEpoch, 3, func(p *PartitionFetch) bool { return p.Code == protocol.None && p.Data.Length > 0 }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := playLeader(t)
+			l.nextFetch().send(append(batch(t, 2, at(0, 3)), batch(t, 2, at(2, 3))...), 4)
+			answered := l.wait(4, func(f *Fetch) { f.Partitions[0].LastFetchedEpoch = c.lastEpoch })
+			l.announce(4)
+			synctest.Wait() // the consumer has looked, and found nothing
+			l.nextFetch().answer(func(p *kmsg.FetchResponseTopicPartition) {
+				p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = 3, 2
+			})
+			if l.logEnd() != 2 {
+				t.Fatalf("log end %d after the truncation", l.logEnd())
+			}
+			l.nextFetch().send(batch(t, c.refill, at(2, 4)), int64(2+c.refill))
+			if f := within(t, "the fetch's answer", answered); !c.want(&f.Partitions[0]) {
+				t.Errorf("%s: %+v", what, f.Partitions[0])
+			}
+		})
+	}
+}
+
+func TestADivergingFetchIsToldWhereTheLogIs(t *testing.T) {
+	b, _ := followerOf2(t)
+	if _, err := b.partition().appendFetched(batch(t, 4, at(0, 3)), 0, 3, 4, 0); err != nil {
+		t.Fatal(err)
+	}
+	b.lead(5, []int32{2, ourID}, ourID)
+	f := b.fetch(6, asFollower(2), inEpoch(5), func(f *Fetch) { f.Partitions[0].LastFetchedEpoch = 3 })
+	p := &f.Partitions[0]
+	if !p.HasDiverged || p.Diverged != (protocol.EpochEndOffset{Epoch: 3, EndOffset: 4}) || p.HighWatermark != 4 || p.LastStable != 4 || p.LogStart != 0 {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestDownConversionKeepsNoLargeBuffer(t *testing.T) {
+	b := alone(t)
+	for range 3 {
+		p := b.NewProduce()
+		p.Version, p.Acks = 9, 1
+		p.Add(testTopic, 0, batch(t, 30_000))
+		p.Append()
+		wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
+	}
+	f := b.fetch(0, func(f *Fetch) { f.Version = 3; f.Partitions[0].MaxBytes = 1 << 30 })
+	if f.Partitions[0].Data.Length <= scratchMax {
+		t.Fatalf("%d bytes, want more than a fetch may keep", f.Partitions[0].Data.Length)
+	}
+	f.Finish()
+	if cap(f.scratch) > scratchMax {
+		t.Errorf("%d bytes are kept for the next fetch", cap(f.scratch))
 	}
 }

@@ -31,10 +31,11 @@ func (p *Partition) makeLeader(r *role, now time.Time) (became bool, err error) 
 	p.mu.Lock()
 	became, advanced, err := p.makeLeaderLocked(r, now)
 	p.mu.Unlock()
-	p.waits.wake(stateChanged)
+	events := stateChanged
 	if advanced {
-		p.waits.wake(highWatermarkMoved)
+		events |= highWatermarkMoved
 	}
+	p.waits.wake(events)
 	return became, err
 }
 
@@ -380,9 +381,6 @@ func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 		change = p.isrChangeLocked()
 	}
 	p.mu.Unlock()
-	if verdict == isrCommitted {
-		p.waits.wake(stateChanged)
-	}
 	if advanced {
 		p.waits.wake(highWatermarkMoved)
 	}

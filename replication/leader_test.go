@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -68,6 +69,7 @@ func TestAcksAllWaitsForTheFollower(t *testing.T) {
 	answered := b.waitFor(p)
 	b.fetch(2, asFollower(2))
 	within(t, "the produce's answer", answered)
+	b.parked(0) // the registration is given back
 	if part := &p.Partitions[0]; part.Err != nil || part.BaseOffset != 0 {
 		t.Errorf("%v at %d", part.Err, part.BaseOffset)
 	}
@@ -235,6 +237,111 @@ func TestAnswerToASupersededChangeIsIgnored(t *testing.T) {
 	if s := b.partition().State(); !slices.Equal(s.ISR, []int32{ourID, 2}) || s.PartitionEpoch != 2 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// A LeaderAndIsr replaces the change that was asked for: neither a refusal nor an
+// unexpected error of it brings the old in-sync replicas back, or asks again.
+func TestRefusalOfASupersededChangeIsIgnored(t *testing.T) {
+	for _, code := range []protocol.ErrorCode{protocol.IneligibleReplica, protocol.OperationNotAttempted, protocol.UnknownServerError} {
+		b := withFollower(t)
+		b.fetch(0, asFollower(3))
+		b.lead(2, []int32{ourID, 2, 3}, ourID)
+		b.isr.answer(ISRAnswer{Err: code})
+		if s := b.partition().State(); !slices.Equal(s.ISR, []int32{ourID}) || s.PartitionEpoch != 2 {
+			t.Errorf("after %s: %+v", code.Name(), s)
+		}
+		if n := b.isr.count(); n != 1 {
+			t.Errorf("after %s: %d changes asked for, want 1", code.Name(), n)
+		}
+	}
+}
+
+// lagging is a leader whose follower 3 is about to join the in-sync replicas, and
+// whose followers fetched for the last time longer ago than is allowed.
+func lagging(t *testing.T) *testBroker {
+	b := withFollower(t)
+	now := time.UnixMilli(1_700_000_000_000)
+	b.cfg.Now = func() time.Time { return now }
+	b.lead(2, []int32{ourID, 2, 3}, ourID, 2)
+	b.fetch(0, asFollower(2), inEpoch(2))
+	b.fetch(0, asFollower(3), inEpoch(2))
+	if c := b.isr.last(t); !slices.Equal(c.ISR, []int32{ourID, 2, 3}) {
+		t.Fatalf("asked for %v", c.ISR)
+	}
+	b.mustProduce(1)
+	now = now.Add(b.opts.LagMax + time.Millisecond)
+	return b
+}
+
+func TestInSyncReplicasDoNotShrinkWhileAChangeIsPending(t *testing.T) {
+	b := lagging(t)
+	b.ShrinkISRs()
+	if n := b.isr.count(); n != 1 {
+		t.Errorf("%d changes asked for while one is pending", n)
+	}
+	if got := b.partition().isr.maximal; !slices.Equal(got, []int32{ourID, 2, 3}) {
+		t.Errorf("the high watermark is judged by %v", got)
+	}
+	b.isr.grant()
+	b.ShrinkISRs()
+	if c := b.isr.last(t); b.isr.count() != 2 || !slices.Equal(c.ISR, []int32{ourID}) {
+		t.Errorf("after the answer: %d changes, the last to %v", b.isr.count(), c.ISR)
+	}
+}
+
+func TestAJoiningReplicaHoldsTheHighWatermarkHoweverFarItLags(t *testing.T) {
+	b := lagging(t)
+	b.fetch(1, asFollower(2), inEpoch(2))
+	if got := b.highWatermark(); got != 0 {
+		t.Errorf("high watermark %d: the controller may have let the follower at 0 in", got)
+	}
+}
+
+// Lost and won again: what followers had in the earlier term does not count.
+func TestFollowersBeginUnknownInEachTerm(t *testing.T) {
+	b, _ := ledBefore(t)
+	b.mustProduce(5)
+	b.fetch(3, asFollower(2), inEpoch(3))
+	if code := b.control(roleOf(0, 2, 4, []int32{ourID, 2}, 2, ourID)); code != protocol.None {
+		t.Fatal(code)
+	}
+	p := b.lead(5, []int32{ourID, 2}, ourID, 2)
+	if got := p.followers.of(2); got.logEnd != unknownOffset || got.logStart != unknownOffset {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestARoleOfAnOlderPartitionEpochIsSkipped(t *testing.T) {
+	b := withFollower(t)
+	b.lead(5, []int32{ourID, 2, 3}, ourID, 2)
+	for _, leader := range []int32{ourID, 2} {
+		req := roleOf(0, leader, 6, []int32{ourID, 2, 3}, 2)
+		req.TopicStates[0].PartitionStates[0].ZKVersion = 4
+		if code := b.control(req); code != protocol.None {
+			t.Fatal(code)
+		}
+		if s := b.partition().State(); !s.Leading || s.LeaderEpoch != 5 || !slices.Equal(s.ISR, []int32{ourID, 2}) {
+			t.Errorf("leader %d at partition epoch 4: %+v", leader, s)
+		}
+	}
+	if code := b.control(roleOf(0, 2, 7, []int32{ourID, 2, 3}, 2)); code != protocol.None {
+		t.Fatal(code)
+	}
+	req := roleOf(0, 3, 8, []int32{ourID, 2, 3}, 3)
+	req.TopicStates[0].PartitionStates[0].ZKVersion = 6
+	if code := b.control(req); code != protocol.None {
+		t.Fatal(code)
+	}
+	if s := b.partition().State(); s.Leader != 2 || s.LeaderEpoch != 7 {
+		t.Errorf("a follower's at partition epoch 6: %+v", s)
+	}
+}
+
+// The configuration is read where a log is opened, not for each change of leaders.
+func TestALeaderThatHasItsLogNeedsNoConfiguration(t *testing.T) {
+	b := withFollower(t)
+	b.configErr = errors.New("ZooKeeper is away")
+	b.lead(2, []int32{ourID, 2, 3}, ourID, 2)
 }
 
 func TestPitfallReplication19_HighWatermarkMovesWhenAShrinkIsConfirmed(t *testing.T) {
@@ -490,6 +597,7 @@ func TestCoordinatorAppendsWithTheTopicsMinISR(t *testing.T) {
 	if err := within(t, "replication", safe); err != nil {
 		t.Errorf("replicated: %v", err)
 	}
+	b.parked(0)
 	b.requireISR(3)
 	_, err = b.partition().AppendAsLeader(batch(t, 2), nil, -1)
 	wantCode(t, "acks=-1", err, protocol.NotEnoughReplicas)

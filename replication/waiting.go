@@ -18,8 +18,9 @@ const (
 	highWatermarkMoved
 	// lowWatermarkMoved: some replica's log start rose; wakes DeleteRecords.
 	lowWatermarkMoved
-	// stateChanged: role, epoch or in-sync set changed, or the partition went
-	// offline or away. Everybody who waits looks again.
+	// stateChanged: role or epoch changed, or the partition went offline or away.
+	// Every waiter looks again. A new in-sync set concerns waiters only by the high
+	// watermark that it moves.
 	stateChanged
 )
 
