@@ -429,6 +429,40 @@ func TestCollectingAbortedTransactions(t *testing.T) {
 	}
 }
 
+// The entries do not fit into one read.
+func TestCollectingReadsOnlyTheEntriesNeeded(t *testing.T) {
+	const entries = 2000
+	mem := memDir(t)
+	read := 0
+	x := newTxnIndex(newFileCache(vfs.Intercept(mem, func(op vfs.Op) error {
+		if op.Kind == vfs.OpRead {
+			read += op.Size
+		}
+		return nil
+	}), 10).add("/d/x", ""), 0)
+	for i := range int64(entries) {
+		noError(t, x.append(abortedTxn{i, 10 * i, 10*i + 9, 10*i + 10}))
+	}
+	for _, from := range []int64{0, 5, 9, 10, 9999, 19_990, 19_999, 20_000} {
+		for _, to := range []int64{from + 1, from + 100, from + 3000, 30_000} {
+			read = 0
+			found, complete, err := x.collect(nil, from, to)
+			noError(t, err)
+			var want []AbortedTxn
+			for i := from / 10; i < min((to+9)/10, entries); i++ {
+				want = append(want, AbortedTxn{i, 10 * i})
+			}
+			wantEqual(t, "complete", complete, to <= 10*entries && from < 10*entries)
+			if !slices.Equal(found, want) {
+				t.Errorf("[%d, %d): %d transactions, want %d", from, to, len(found), len(want))
+			}
+			if most := (len(want)*txnEntrySize/4096 + 3) * 4096; read > most {
+				t.Errorf("[%d, %d): %d bytes read for %d entries", from, to, read, len(want))
+			}
+		}
+	}
+}
+
 func TestTruncatingATransactionIndex(t *testing.T) {
 	mem := memDir(t)
 	x := newTxnIndex(newFileCache(mem, 10).add("/d/x", ""), 0)

@@ -110,3 +110,25 @@ func TestLogStartIsBoundedByTheHighWatermark(t *testing.T) {
 	h.restart(t)
 	wantEqual(t, "log start after a restart", h.Log(partition0).Offsets().LogStart, 3)
 }
+
+func TestRetentionRunsOnCompactedLogsToo(t *testing.T) {
+	for _, tt := range []struct {
+		deleted  bool // cleanup.policy=compact,delete
+		segments int  // after retention
+		start    int  // segments once the log start is 4
+	}{{true, 1, 1}, {false, 6, 2}} {
+		c := testTopic()
+		c.CleanupCompact, c.CleanupDelete = true, tt.deleted
+		c.RetentionMs, c.RetentionBytes = 1, 1
+		l, h := newLog(t, c)
+		for i := range int64(5) {
+			appendValues(t, l, i+1, "old")
+			noError(t, l.Roll())
+		}
+		h.deleteOldSegments()
+		wantEqual(t, fmt.Sprint("segments, deleted ", tt.deleted), l.SegmentCount(), tt.segments)
+		noError(t, l.IncrementLogStart(4))
+		h.deleteOldSegments()
+		wantEqual(t, fmt.Sprint("segments above the log start, deleted ", tt.deleted), l.SegmentCount(), tt.start)
+	}
+}

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 
+	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
 
@@ -17,6 +18,9 @@ var notFound = TimestampedOffset{record.NoTimestamp, -1, record.NoLeaderEpoch}
 
 // errStop ends a walk over records early.
 var errStop = errors.New("found")
+
+// errUnpublished ends a search for a record of an append that is still under way.
+var errUnpublished = errors.New("the append is not published yet")
 
 // EarliestOffset is the log start with its leader epoch, as ListOffsets -2
 // tells it; the timestamp is -1.
@@ -43,11 +47,17 @@ func (l *Log) OffsetForTime(ts int64) (TimestampedOffset, error) {
 			if err != nil {
 				return notFound, err
 			}
-			if largest >= ts {
-				return l.findInSegment(v, i, func(p *pin) (TimestampedOffset, error) {
-					return s.findTimestamp(p.handle, ts, v.LogStart, v.end(i))
-				})
+			if largest < ts {
+				continue
 			}
+			found, err := l.findInSegment(v, i, func(p *pin) (TimestampedOffset, error) {
+				return s.findTimestamp(p.handle, ts, v.LogStart, v.end(i))
+			})
+			if err != nil || found.Offset >= 0 {
+				return found, err
+			}
+			// The largest timestamp was the file's modification time, since the time
+			// index is lost or no record has a timestamp.
 		}
 		return notFound, nil
 	})
@@ -66,8 +76,11 @@ func (l *Log) OffsetOfMaxTimestamp() (TimestampedOffset, error) {
 				newest, at = stamp, i
 			}
 		}
-		if at < 0 {
+		switch {
+		case at < 0:
 			return notFound, nil
+		case newest.offset >= v.LogEnd:
+			return notFound, errUnpublished
 		}
 		return l.findInSegment(v, at, func(p *pin) (TimestampedOffset, error) {
 			return v.segments[at].findLargest(p, newest, v.end(at))
@@ -93,9 +106,6 @@ func (s *segment) findLargest(p *pin, stamp timestampOffset, end int64) (Timesta
 			continue
 		}
 		found := TimestampedOffset{stamp.timestamp, b.LastOffset(), b.PartitionLeaderEpoch()}
-		if b.TimestampType() == record.LogAppendTime {
-			return found, nil
-		}
 		err = b.EachTimestamp(func(offset, ms int64) error {
 			if ms == stamp.timestamp {
 				found.Offset = offset
@@ -120,7 +130,8 @@ func (l *Log) findInSegment(v *view, i int, search func(*pin) (TimestampedOffset
 	return search(&p)
 }
 
-// lookUp runs a search on a view of the log, again where the log was cut meanwhile.
+// lookUp runs a search on a view of the log, and again if the log was cut or the
+// search was ahead of the view.
 func (l *Log) lookUp(search func(*view) (TimestampedOffset, error)) (TimestampedOffset, error) {
 	for {
 		if err := l.check(); err != nil {
@@ -131,6 +142,14 @@ func (l *Log) lookUp(search func(*view) (TimestampedOffset, error)) (Timestamped
 		if err == nil {
 			return found, nil
 		}
+		if err == errUnpublished {
+			l.mu.Lock() // until the append has ended
+			l.mu.Unlock()
+			if now := l.positions.load(); now.LogEnd == v.LogEnd && now.truncations == v.truncations {
+				return notFound, nil // it failed
+			}
+			continue
+		}
 		if !l.changedSince(&v) {
 			return notFound, l.ioError("Error while fetching offset by timestamp for %s in dir %s", err)
 		}
@@ -139,10 +158,14 @@ func (l *Log) lookUp(search func(*view) (TimestampedOffset, error)) (Timestamped
 
 // LegacyOffsetsBefore answers ListOffsets v0: at most max segment bases (and
 // the log end), newest first, of segments last modified at or before ts; -1
-// and -2 stand for latest and earliest.
+// and -2 stand for latest and earliest. A negative max is UNKNOWN_SERVER_ERROR, as
+// in Kafka.
 func (l *Log) LegacyOffsetsBefore(ts int64, max int) ([]int64, error) {
 	if err := l.check(); err != nil {
 		return nil, err
+	}
+	if max < 0 {
+		return nil, protocol.Errorf(protocol.UnknownServerError, "The number of offsets asked for is negative: %d", max)
 	}
 	v := l.positions.load()
 	entries, err := l.segmentTimes(&v)
@@ -159,7 +182,7 @@ func (l *Log) LegacyOffsetsBefore(ts int64, max int) ([]int64, error) {
 			start--
 		}
 	}
-	offsets := make([]int64, 0, min(max, start+1))
+	var offsets []int64
 	for ; start >= 0 && len(offsets) < max; start-- {
 		offsets = append(offsets, entries[start].offset)
 	}

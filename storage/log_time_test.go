@@ -2,11 +2,15 @@ package storage
 
 import (
 	"fmt"
+	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
 
@@ -89,6 +93,97 @@ func TestTimesAreFoundAfterATruncationIntoAFinishedSegment(t *testing.T) {
 	}
 }
 
+// The largest timestamp is known before the append that brings it can be read.
+func TestTheLargestTimestampIsFoundBesideAppends(t *testing.T) {
+	mem := vfs.NewMem()
+	var atIndexEntry func()
+	fsys := vfs.Intercept(mem, func(op vfs.Op) error {
+		if op.Kind == vfs.OpWrite && strings.HasSuffix(op.Name, timeIndexSuffix) && atIndexEntry != nil {
+			atIndexEntry()
+		}
+		return nil
+	})
+	c := testTopic()
+	c.IndexIntervalBytes = 1
+	h := start(t, fsys, func(m *ManagerConfig) { m.Defaults = c })
+	l := h.log(t, c)
+	fill(t, l, 2, 10, 1000)
+	found := make(chan TimestampedOffset, 1)
+	atIndexEntry = func() {
+		atIndexEntry = nil
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			o, err := l.OffsetOfMaxTimestamp()
+			if err != nil {
+				t.Error(err)
+			}
+			found <- o
+		}()
+		select {
+		case <-done: // found without the append
+		case <-time.After(50 * time.Millisecond): // waits for its end
+		}
+	}
+	appendValues(t, l, 2000, "newest")
+	wantEqual(t, "newest", <-found, TimestampedOffset{2000, 2, 0})
+}
+
+// With LogAppendTime all records of a batch have the same timestamp: the first is
+// meant.
+func TestTheLargestTimestampIsTheFirstRecordsOfItsBatch(t *testing.T) {
+	c := testTopic()
+	c.TimestampType = record.LogAppendTime.String()
+	l, h := newLog(t, c)
+	appendValues(t, l, 1, "a", "b", "c")
+	h.clock.advance(time.Second)
+	appendValues(t, l, 1, "d", "e", "f")
+	found, err := l.OffsetOfMaxTimestamp()
+	noError(t, err)
+	wantEqual(t, "newest", found, TimestampedOffset{h.clock.now().UnixMilli(), 3, 0})
+}
+
+// A small batch may unpack into very much.
+func TestALookupByTimeDoesNotUnpackRecords(t *testing.T) {
+	l, _ := newLog(t, testTopic())
+	o := record.Defaults()
+	o.Codec = record.Gzip
+	set := batch(t, o, rec{"", "small", 1000}, rec{"", strings.Repeat("\x00", 50<<20), 2000})
+	_, err := l.AppendAsLeader(Append{Records: set, BatchRequired: true})
+	noError(t, err)
+	for ts, want := range map[int64]int64{500: 0, 1000: 0, 1001: 1, 2001: -1} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		found, err := l.OffsetForTime(ts)
+		runtime.ReadMemStats(&after)
+		noError(t, err)
+		wantEqual(t, "offset", found.Offset, want)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+			t.Errorf("the lookup of %d allocated %d bytes", ts, n)
+		}
+	}
+}
+
+// The time indexes of a log that was closed in order are lost. Then the segments'
+// largest timestamps are unknown.
+func TestALookupByTimeDoesNotEndInASegmentWithoutATimeIndex(t *testing.T) {
+	l, h := newLog(t, testTopic())
+	for i := range int64(3) {
+		fill(t, l, 2, 10, 1000+1000*i)
+		noError(t, l.Roll())
+	}
+	noError(t, h.Close())
+	for _, base := range []int64{0, 2, 4} {
+		edit(t, h.config.FS, segmentName(base, timeIndexSuffix), func([]byte) []byte { return nil })
+	}
+	h.open(t)
+	for ts, want := range map[int64]int64{1000: 0, 2000: 2, 3001: 5, 3002: -1} {
+		found, err := h.Log(partition0).OffsetForTime(ts)
+		noError(t, err)
+		wantEqual(t, fmt.Sprint("at ", ts), found.Offset, want)
+	}
+}
+
 func TestOffsetsBeforeATimeGoByModificationTimes(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	for i := range 3 {
@@ -105,12 +200,19 @@ func TestOffsetsBeforeATimeGoByModificationTimes(t *testing.T) {
 		want []int64
 	}{
 		{-1, 10, []int64{6, 4, 2, 0}}, {-1, 1, []int64{6}}, {-2, 5, []int64{0}},
+		{-1, 0, nil}, {-2, 0, nil},
 		{999, 5, nil}, {2000, 5, []int64{2, 0}}, {2500, 1, []int64{2}}, {h.clock.now().UnixMilli(), 5, []int64{6, 4, 2, 0}},
 	} {
 		got, err := l.LegacyOffsetsBefore(tt.ts, tt.max)
 		noError(t, err)
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("before %d, at most %d: %v, want %v", tt.ts, tt.max, got, tt.want)
+		}
+	}
+	for _, ts := range []int64{-1, -2, 5, 1 << 41} {
+		for _, max := range []int{-1, math.MinInt32} {
+			_, err := l.LegacyOffsetsBefore(ts, max)
+			wantError(t, err, protocol.UnknownServerError)
 		}
 	}
 }

@@ -276,6 +276,9 @@ func (l *Log) settleAfterCut(logStart int64) {
 	p := &l.positions
 	p.mu.Lock()
 	p.v.LogStart = logStart
+	high := p.v.HighWatermark
 	p.mu.Unlock()
+	// What was replayed counts as not replicated, markers below the high watermark too.
+	l.producers.highWatermarkAdvanced(high)
 	l.updateFirstUnstable()
 }

@@ -156,3 +156,31 @@ func TestPinnedBytesAreNeverWrittenOver(t *testing.T) {
 		wantEqual(t, "records after a restart", len(all(t, h.Log(partition0), 0)), want)
 	}
 }
+
+// A transaction that ended below the high watermark does not hold back
+// read_committed consumers again, on an idle partition neither.
+func TestTheLastStableOffsetStaysAfterATruncation(t *testing.T) {
+	l, h := newLog(t, testTopic())
+	now := h.clock.now().UnixMilli()
+	o := idempotent(4, 0, 0)
+	o.Transactional = true
+	_, err := l.AppendAsLeader(Append{Records: batch(t, o, values(now, "in a transaction")...)})
+	noError(t, err)
+	marker, err := record.EndTxnMarker(o, record.Commit, 0, now)
+	noError(t, err)
+	_, err = l.AppendAsLeader(Append{Records: marker, Origin: record.FromCoordinator})
+	noError(t, err)
+	appendValues(t, l, now, "plain")
+	wantEqual(t, "last stable offset", l.Offsets().LastStable, 3)
+	_, err = l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(now, "not replicated")...)})
+	noError(t, err)
+	_, err = l.TruncateTo(3)
+	noError(t, err)
+	wantEqual(t, "last stable offset after the truncation", l.Offsets().LastStable, 3)
+	_, err = l.TruncateTo(2) // the marker is the last record
+	noError(t, err)
+	wantEqual(t, "last stable offset behind the marker", l.Offsets().LastStable, 2)
+	_, err = l.TruncateTo(1)
+	noError(t, err)
+	wantEqual(t, "last stable offset in the transaction", l.Offsets().LastStable, 0)
+}

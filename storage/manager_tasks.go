@@ -42,14 +42,12 @@ func (m *Manager) allLogs() []*Log {
 	return sortedByName(append(m.logs.list(false), m.logs.list(true)...))
 }
 
-// deleteOldSegments applies retention. Compacted logs are the cleaner's, save
-// what DeleteRecords left below their log start.
+// deleteOldSegments applies retention, to compacted logs too: all may have
+// segments below their log start, and those with cleanup.policy=compact,delete
+// keep records no longer than others.
 func (m *Manager) deleteOldSegments() {
 	start, total := m.env.now(), 0
 	for _, l := range m.allLogs() {
-		if l.Config().CleanupCompact {
-			continue
-		}
 		n, err := l.DeleteOldSegments()
 		total += n
 		if err != nil {

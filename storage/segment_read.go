@@ -3,8 +3,6 @@ package storage
 import (
 	"io"
 	"sync"
-
-	"github.com/monedula/monedula/record"
 )
 
 // translate finds the first batch whose last offset is at or above offset,
@@ -100,9 +98,9 @@ func (s *segment) findTimestamp(file io.ReaderAt, ts, start, end int64) (Timesta
 			continue
 		}
 		found := notFound
-		err = b.Each(func(r *record.Record) error {
-			if r.Timestamp >= ts && r.Offset >= start {
-				found = TimestampedOffset{r.Timestamp, r.Offset, b.PartitionLeaderEpoch()}
+		err = b.EachTimestamp(func(offset, timestamp int64) error {
+			if timestamp >= ts && offset >= start {
+				found = TimestampedOffset{timestamp, offset, b.PartitionLeaderEpoch()}
 				return errStop
 			}
 			return nil

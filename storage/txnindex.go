@@ -147,21 +147,70 @@ func (x *txnIndex) create() error {
 }
 
 // collect appends to dst the transactions with data in [fetchOffset,
-// upperBound). complete says that later segments' indexes cannot hold more.
+// upperBound). complete reports that later segments' indexes cannot hold more.
+// It reads the entries from the first that ends at or above fetchOffset on, and
+// no more of them than needed.
 func (x *txnIndex) collect(dst []AbortedTxn, fetchOffset, upperBound int64) (found []AbortedTxn, complete bool, err error) {
-	all, err := x.all()
+	for {
+		s, err := x.load()
+		if err != nil || s.count == 0 || s.lastOffset < fetchOffset {
+			return dst, false, err
+		}
+		found, complete, err := x.collectFrom(s, dst, fetchOffset, upperBound)
+		if x.state.Load().truncations == s.truncations {
+			return found, complete, err
+		}
+		// What was read may have been cut off and written over.
+	}
+}
+
+// collectFrom is collect in one state.
+func (x *txnIndex) collectFrom(s *txnIndexState, dst []AbortedTxn, fetchOffset, upperBound int64) (found []AbortedTxn, complete bool, err error) {
+	f, err := x.file.acquire()
 	if err != nil {
 		return dst, false, err
 	}
-	for _, t := range all {
-		if t.lastOffset >= fetchOffset && t.firstOffset < upperBound {
-			dst = append(dst, AbortedTxn{ProducerID: t.producerID, FirstOffset: t.firstOffset})
+	defer f.release()
+	buf := x.file.cache.blocks.Get().(*indexBlock)
+	defer x.file.cache.blocks.Put(buf)
+	_, n, err := searchEntries(f, buf, s.count, txnEntrySize, func(e []byte) bool {
+		t, _ := decodeAbortedTxn(e)
+		return t.lastOffset < fetchOffset
+	})
+	if err != nil {
+		return dst, false, err
+	}
+	for n++; n < s.count; {
+		block := buf[:min((s.count-n)*txnEntrySize, int64(len(buf)/txnEntrySize*txnEntrySize))]
+		if _, err := f.ReadAt(block, n*txnEntrySize); err != nil {
+			return dst, false, err
 		}
-		if t.lastStableOffset >= upperBound {
-			return dst, true, nil
+		for ; len(block) > 0; block = block[txnEntrySize:] {
+			t, err := x.decode(block)
+			if err != nil {
+				return dst, false, err
+			}
+			if t.firstOffset < upperBound {
+				dst = append(dst, AbortedTxn{ProducerID: t.producerID, FirstOffset: t.firstOffset})
+			}
+			if t.lastStableOffset >= upperBound {
+				return dst, true, nil
+			}
+			n++
 		}
 	}
 	return dst, false, nil
+}
+
+// decode reads the entry at the start of b. One of a version that is not known is
+// errCorruptIndex.
+func (x *txnIndex) decode(b []byte) (abortedTxn, error) {
+	t, version := decodeAbortedTxn(b)
+	if version > txnEntryVersion {
+		return t, fmt.Errorf("%w: Unexpected aborted transaction version %d in transaction index %s, current version is %d",
+			errCorruptIndex, version, x.file.name(), txnEntryVersion)
+	}
+	return t, nil
 }
 
 // all lists every entry. An entry of a version that is not known is
@@ -180,10 +229,9 @@ func (x *txnIndex) all() ([]abortedTxn, error) {
 		}
 		all := make([]abortedTxn, 0, s.count)
 		for ; len(b) > 0; b = b[txnEntrySize:] {
-			t, version := decodeAbortedTxn(b)
-			if version > txnEntryVersion {
-				return nil, fmt.Errorf("%w: Unexpected aborted transaction version %d in transaction index %s, current version is %d",
-					errCorruptIndex, version, x.file.name(), txnEntryVersion)
+			t, err := x.decode(b)
+			if err != nil {
+				return nil, err
 			}
 			all = append(all, t)
 		}
