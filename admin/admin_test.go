@@ -404,6 +404,8 @@ func TestAlterations(t *testing.T) {
 		{nil, Alteration{"cleanup.policy", Append, "compact,delete"}, map[string]string{"cleanup.policy": "delete,compact"}},
 		{map[string]string{"cleanup.policy": "compact"}, Alteration{"cleanup.policy", Append, "delete"}, map[string]string{"cleanup.policy": "compact,delete"}},
 		{map[string]string{"cleanup.policy": "compact,delete"}, Alteration{"cleanup.policy", Subtract, "compact"}, map[string]string{"cleanup.policy": "delete"}},
+		{map[string]string{"cleanup.policy": "compact"}, Alteration{"cleanup.policy", Append, ","}, map[string]string{"cleanup.policy": "compact"}},
+		{map[string]string{"cleanup.policy": "compact"}, Alteration{"cleanup.policy", Append, "delete,,"}, map[string]string{"cleanup.policy": "compact,delete"}},
 		{nil, Alteration{"leader.replication.throttled.replicas", Append, "0:1"}, map[string]string{"leader.replication.throttled.replicas": "0:1"}},
 		{map[string]string{"leader.replication.throttled.replicas": "0:1"}, Alteration{"leader.replication.throttled.replicas", Subtract, "0:1"},
 			map[string]string{"leader.replication.throttled.replicas": ""}},

@@ -125,9 +125,9 @@ func alterList(config map[string]string, a Alteration, key *settings.Key) (strin
 	}
 	var list []string
 	if old != "" || a.Op == Subtract {
-		list = strings.Split(old, ",")
+		list = splitAsJava(old)
 	}
-	values := strings.Split(a.Value, ",")
+	values := splitAsJava(a.Value)
 	if a.Op == Append {
 		have := countOf(list)
 		added := slices.DeleteFunc(values, func(v string) bool { return have[v] > 0 })
@@ -139,6 +139,15 @@ func alterList(config map[string]string, a Alteration, key *settings.Key) (strin
 		return gone[v] >= 0
 	})
 	return strings.Join(list, ","), nil
+}
+
+// splitAsJava splits at commas without the empty elements at the end, but for
+// that of an empty text.
+func splitAsJava(text string) []string {
+	if trimmed := strings.TrimRight(text, ","); trimmed != "" || text == "" {
+		return strings.Split(trimmed, ",")
+	}
+	return nil
 }
 
 func countOf(list []string) map[string]int {

@@ -106,13 +106,11 @@ func (s *dynamicState) merge() (*Config, error) {
 	return c.WithBrokerID(id), nil
 }
 
-// Validate says whether values could be set, as this broker's own or as the
-// default of all: nil, or an error in Kafka's words.
+// Validate reports whether values could be set, as this broker's own or as the
+// default of all: nil, or an error in Kafka's words. Placeholders in them stay
+// as they are: to resolve those of a provider that the values name themselves
+// would show a client any file of this host in the error.
 func (d *Dynamic) Validate(values map[string]string, perBroker bool) error {
-	values = maps.Clone(values)
-	if err := resolvePlaceholders(values); err != nil {
-		return err
-	}
 	if err := checkDynamic(values, perBroker); err != nil {
 		return err
 	}

@@ -21,10 +21,35 @@ func checkChange(before, now *Config) error {
 	if err := checkCleanerThreads(before.Int("log.cleaner.threads"), now.Int("log.cleaner.threads")); err != nil {
 		return err
 	}
+	if err := checkLocalRetention(now); err != nil {
+		return err
+	}
 	if err := checkReporters(before, now); err != nil {
 		return err
 	}
 	return checkListenerChange(before, now)
+}
+
+// checkLocalRetention keeps what is held locally of tiered logs below the whole,
+// where both are set.
+func checkLocalRetention(c *Config) error {
+	for _, limit := range []struct {
+		local, whole string
+		most         int64
+	}{
+		{"log.local.retention.ms", "log.retention.ms", c.RetentionMs()},
+		{"log.local.retention.bytes", "log.retention.bytes", c.Long("log.retention.bytes")},
+	} {
+		local := c.Long(limit.local)
+		switch {
+		case limit.most < 0 || local == -2:
+		case local == -1:
+			return fmt.Errorf("Invalid value -1 for configuration %s: Value must not be -1 as %s value is set as %d.", limit.local, limit.whole, limit.most)
+		case local > limit.most:
+			return fmt.Errorf("Invalid value %d for configuration %s: Value must not be more than %s property value: %d", local, limit.local, limit.whole, limit.most)
+		}
+	}
+	return nil
 }
 
 // checkReporters refuses metrics reporters, which are Java classes, as Kafka
@@ -84,9 +109,11 @@ func checkListenerChange(before, now *Config) error {
 		return fmt.Errorf("Advertised listener must be specified for inter-broker listener ListenerName(%s)", now.interBroker)
 	}
 	for _, e := range now.listeners {
-		text, _ := now.ListenerValue(e.Listener, "max.connections")
-		if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32); err == nil && n <= 0 {
-			return fmt.Errorf("Invalid max.connections %d", n)
+		for _, key := range []string{"max.connections", "max.connection.creation.rate"} {
+			text, _ := now.ListenerValue(e.Listener, key)
+			if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32); err == nil && n <= 0 {
+				return fmt.Errorf("Invalid %s %d", key, n)
+			}
 		}
 	}
 	kept := names(before.listeners)

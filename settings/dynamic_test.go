@@ -71,6 +71,18 @@ func TestDynamicChangesAreCheckedAsKafkaDoes(t *testing.T) {
 		{map[string]string{"listener.security.protocol.map": "PLAINTEXT:SSL,SSL:SSL"}, true, wrap("Security protocol cannot be updated for existing listener ListenerName(PLAINTEXT)")},
 		{map[string]string{"max.connections": "0"}, false, wrap("Invalid max.connections 0")},
 		{map[string]string{"listener.name.plaintext.max.connections": "0"}, true, wrap("Invalid max.connections 0")},
+		{map[string]string{"max.connection.creation.rate": "0"}, false, wrap("Invalid max.connection.creation.rate 0")},
+		{map[string]string{"listener.name.plaintext.max.connection.creation.rate": "0"}, true, wrap("Invalid max.connection.creation.rate 0")},
+		{map[string]string{"log.local.retention.ms": "-1"}, false,
+			wrap("Invalid value -1 for configuration log.local.retention.ms: Value must not be -1 as log.retention.ms value is set as 604800000.")},
+		{map[string]string{"log.local.retention.ms": "2147483648"}, false,
+			wrap("Invalid value 2147483648 for configuration log.local.retention.ms: Value must not be more than log.retention.ms property value: 604800000")},
+		{map[string]string{"log.local.retention.ms": "-1", "log.retention.ms": "-1"}, false, ""},
+		{map[string]string{"log.local.retention.bytes": "-1", "log.retention.bytes": "5"}, false,
+			wrap("Invalid value -1 for configuration log.local.retention.bytes: Value must not be -1 as log.retention.bytes value is set as 5.")},
+		{map[string]string{"log.local.retention.bytes": "6", "log.retention.bytes": "5"}, false,
+			wrap("Invalid value 6 for configuration log.local.retention.bytes: Value must not be more than log.retention.bytes property value: 5")},
+		{map[string]string{"log.local.retention.bytes": "6"}, false, ""},
 		{map[string]string{"num.io.threads": "16", "custom": "1", "listener.name.plaintext.max.connections": "5"}, true, ""},
 	} {
 		err := d.Validate(tc.values, tc.perBroker)

@@ -20,6 +20,10 @@ var ibpVersions = []string{
 	"3.7-IV0", "3.7-IV1", "3.7-IV2", "3.7-IV3", "3.7-IV4", "3.8-IV0", "3.9-IV0", "4.0-IV0", "4.0-IV1",
 }
 
+// unreleased is what Kafka 3.9 does not take for a release yet; its versions are
+// known exactly.
+const unreleased = "4.0"
+
 // ParseIBP reads a version: 2.8-IV1 exactly, 2.8 or 2.8.2 for the newest of 2.8.
 func ParseIBP(text string) (IBP, error) {
 	segments := 2
@@ -31,7 +35,7 @@ func ParseIBP(text string) (IBP, error) {
 		key = strings.Join(parts[:segments], ".")
 	}
 	for i, v := range slices.Backward(ibpVersions) {
-		if release, _, _ := strings.Cut(v, "-"); v == key || release == key {
+		if release, _, _ := strings.Cut(v, "-"); v == key || release == key && release != unreleased {
 			return IBP{i}, nil
 		}
 	}

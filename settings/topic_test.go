@@ -60,6 +60,7 @@ func TestTopicOverridesAreCheckedAsKafkaDoes(t *testing.T) {
 			"leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."},
 		{"remote.storage.enable", "true", "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."},
 		{"remote.log.copy.disable", "true", "It is invalid to set `remote.log.delete.on.disable` or `remote.log.copy.disable` under Zookeeper's mode."},
+		{"message.format.version", "4.0", "Invalid value 4.0 for configuration message.format.version: Version 4.0 is not a valid version"},
 		{"message.format.version", "9.9", "Invalid value 9.9 for configuration message.format.version: Version 9.9 is not a valid version"},
 	} {
 		err := c.ValidateTopic(map[string]string{tc.key: tc.value})

@@ -1,10 +1,12 @@
 package settings
 
 import (
+	"errors"
 	"math"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // A value is one of nil (null), bool, string, int16, int32, int64, float64,
@@ -63,6 +65,9 @@ var knownClasses = map[string]bool{
 const defaultPrincipalBuilder = "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"
 
 func parseNumber(t Type, text string) (value any, ok bool) {
+	if t != Double {
+		text = asciiDigits(text)
+	}
 	switch t {
 	case Int:
 		n, err := strconv.ParseInt(text, 10, 32)
@@ -74,10 +79,46 @@ func parseNumber(t Type, text string) (value any, ok bool) {
 		n, err := strconv.ParseInt(text, 10, 64)
 		return n, err == nil
 	case Double:
-		n, err := strconv.ParseFloat(text, 64)
-		return n, err == nil
+		n, ok := parseDouble(text)
+		return n, ok
 	}
 	return nil, false
+}
+
+// asciiDigits replaces the digits of other scripts, which Java's parseInt takes.
+func asciiDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= unicode.MaxASCII || !unicode.IsDigit(r) {
+			return r
+		}
+		// A script's digits follow each other, and ranges of the table begin with a 0.
+		for _, digits := range unicode.Nd.R16 {
+			if rune(digits.Lo) <= r && r <= rune(digits.Hi) {
+				return '0' + (r-rune(digits.Lo))%10
+			}
+		}
+		return r
+	}, text)
+}
+
+// parseDouble reads a number as Java's Double.parseDouble: with an f or d behind
+// it if need be, without Go's underscores and short names of infinity, and
+// infinite where it is too large.
+func parseDouble(text string) (float64, bool) {
+	switch text {
+	case "NaN", "+NaN", "-NaN": // whose sign Go does not take
+		return math.NaN(), true
+	case "Infinity", "+Infinity", "-Infinity":
+	default:
+		if n := len(text); n > 1 && strings.IndexByte("fFdD", text[n-1]) >= 0 {
+			text = text[:n-1]
+		}
+		if strings.ContainsAny(text, "_nNiI") {
+			return 0, false
+		}
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	return n, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // show writes a value as the configuration's API does: a list is joined by
