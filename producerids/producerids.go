@@ -6,6 +6,7 @@ package producerids
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -28,8 +29,10 @@ type Source func(ctx context.Context) (Block, error)
 const (
 	// prefetchAt is the share of a block after which the next one is fetched.
 	prefetchAt = 0.9
-	// retryPause is the time between two tries to fetch a block.
-	retryPause = 50 * time.Millisecond
+	// retryPause is the time between two tries to fetch a block. After waitLimit it
+	// doubles with each, up to retryPauseMax: there may be no controller for long.
+	retryPause    = 50 * time.Millisecond
+	retryPauseMax = time.Second
 	// waitLimit is how long Next waits for a block before it tells the client to
 	// come back. Kafka does not wait at all; the client notices no difference but
 	// the time it saves.
@@ -127,9 +130,12 @@ func (m *Manager) fetchLocked() {
 
 // fetch asks until it gets a block.
 func (m *Manager) fetch() {
-	for {
+	for began, pause := time.Now(), retryPause; ; {
 		b, err := m.source(m.ctx)
-		if err == nil && b.Count > 0 {
+		if err == nil && b.Count <= 0 {
+			err = fmt.Errorf("the block is empty: %+v", b)
+		}
+		if err == nil {
 			m.arrived(b)
 			return
 		}
@@ -138,9 +144,12 @@ func (m *Manager) fetch() {
 		}
 		m.log.WithError(err).Warn("Had an unknown error getting a block of producer ids, will try again")
 		select {
-		case <-time.After(retryPause):
+		case <-time.After(pause):
 		case <-m.ctx.Done():
 			return
+		}
+		if time.Since(began) >= waitLimit {
+			pause = min(2*pause, retryPauseMax)
 		}
 	}
 }

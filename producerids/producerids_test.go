@@ -164,3 +164,77 @@ func TestSources(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A fetch that fails for long is tried again with growing pauses, since there may
+// be no controller. An empty block counts as a failure.
+func TestFailingFetchesBackOff(t *testing.T) {
+	for name, answer := range map[string]func() (Block, error){
+		"an error":       func() (Block, error) { return Block{}, errors.New("no controller") },
+		"an empty block": func() (Block, error) { return Block{Start: 5}, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				var at []time.Duration
+				m := New(func(context.Context) (Block, error) {
+					if at = append(at, time.Since(began)); time.Since(began) > 10*time.Second {
+						return Block{7, 10}, nil
+					}
+					return answer()
+				}, kafkalog.Discard())
+				defer m.Close()
+				m.Fetch()
+				time.Sleep(time.Minute) // of the bubble's clock
+				if first := at[1] - at[0]; first != retryPause {
+					t.Errorf("the first pause is %v, want %v", first, retryPause)
+				}
+				if n := len(at); n > 40 || at[n-1]-at[n-2] != retryPauseMax {
+					t.Errorf("%d tries in 10 s, the last after a pause of %v, want %v", n, at[n-1]-at[n-2], retryPauseMax)
+				}
+				asked := time.Now()
+				if id, err := m.Next(t.Context()); err != nil || id != 7 || time.Since(asked) != 0 {
+					t.Errorf("%d, %v after %v", id, err, time.Since(asked))
+				}
+			})
+		})
+	}
+}
+
+// The id that begins the fetch of the next block is the only one that does.
+func TestOnlyTheLastTenthOfABlockFetchesTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, asked := counting(100, time.Millisecond)
+		m := New(source, kafkalog.Discard())
+		defer m.Close()
+		for i := range int64(100) {
+			if id, err := m.Next(t.Context()); err != nil || id != i {
+				t.Fatalf("%d: %d %v", i, id, err)
+			}
+			time.Sleep(time.Second) // of the bubble's clock
+			if want := int32(1 + i/90); asked.Load() != want {
+				t.Fatalf("after id %d blocks were fetched %d times, want %d", i, asked.Load(), want)
+			}
+		}
+	})
+}
+
+type failingBlocks struct{}
+
+func (failingBlocks) AllocateProducerIDBlock(context.Context, int32) (zkstore.ProducerIDBlock, error) {
+	return zkstore.ProducerIDBlock{Start: 1, End: 1000}, zkstore.ErrSessionExpired
+}
+
+func TestErrorsOfSourcesAreThoseOfWhatTheyAsk(t *testing.T) {
+	lost := errors.New("connection lost")
+	send := func(context.Context, kmsg.Request) (kmsg.Response, error) {
+		resp := kmsg.NewPtrAllocateProducerIDsResponse()
+		resp.ProducerIDStart, resp.ProducerIDLen = 5, 1000
+		return resp, lost
+	}
+	if b, err := FromController(1, func() int64 { return 7 }, send)(t.Context()); !errors.Is(err, lost) || b != (Block{}) {
+		t.Errorf("from the controller: %+v, %v", b, err)
+	}
+	if b, err := FromZooKeeper(1, failingBlocks{})(t.Context()); !errors.Is(err, zkstore.ErrSessionExpired) || b != (Block{}) {
+		t.Errorf("from ZooKeeper: %+v, %v", b, err)
+	}
+}
