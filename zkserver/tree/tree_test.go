@@ -45,8 +45,39 @@ func TestTheTreeAnswersAsARealZooKeeperDoes(t *testing.T) {
 				t.Fatalf("the last operations:\n%s", strings.Join(h.log[max(0, len(h.log)-12):], "\n"))
 			}
 		}
+		h.oddities()
 		h.compareAll()
 	}
+}
+
+// oddities are operations that random histories do not come by: nodes that may not
+// be deleted, paths that are none, and a session that watches a node in both ways.
+func (h *history) oddities() {
+	c := h.clients[0]
+	for _, path := range []string{"/", "/zookeeper", "/zookeeper/quota"} {
+		h.multiOf(c, Delete{Path: path, Version: AnyVersion})
+	}
+	for _, path := range []string{"x", "", h.root + "/", h.root + "//x", h.root + "/./x", h.root + "/..", h.root + "/a\x01b", h.root + "/a\u0085b", h.root + "/a\uf000b", h.root + "/a\ufff0b"} {
+		h.multiOf(c, Create{Path: path})
+		h.multiOf(c, Create{Path: path, Sequential: true})
+		h.multiOf(c, Delete{Path: path, Version: AnyVersion})
+	}
+	both := h.root + "/both"
+	h.write(c, Create{Path: both, ACL: []byte("all")})
+	for _, watcher := range h.clients {
+		h.watch(watcher, both)
+	}
+	h.write(c, Delete{Path: both, Version: AnyVersion})
+}
+
+// watch has a session watch a node and its children.
+func (h *history) watch(c *client, path string) {
+	_, _, oursErr := h.tree.Get(c.id, path, true)
+	_, _, _, err := c.conn.GetW(path)
+	h.compareCode("get "+path, err, oursErr)
+	_, _, oursErr = h.tree.Children(c.id, path, true)
+	_, _, _, err = c.conn.ChildrenW(path)
+	h.compareCode("children "+path, err, oursErr)
 }
 
 // history is one run against both.
@@ -325,9 +356,19 @@ func (h *history) write(c *client, op Op) {
 
 func (h *history) multi(c *client) {
 	var ops []Op
-	var request []any
 	for range 1 + h.random.IntN(5) {
 		op := h.op()
+		if o, ok := op.(SetACL); ok { // not in multis: a check in its place
+			op = Check{Path: o.Path, Version: o.Version}
+		}
+		ops = append(ops, op)
+	}
+	h.multiOf(c, ops...)
+}
+
+func (h *history) multiOf(c *client, ops ...Op) {
+	var request []any
+	for _, op := range ops {
 		switch o := op.(type) {
 		case Create:
 			request = append(request, &zk.CreateRequest{Path: o.Path, Data: o.Data, Acl: zk.WorldACL(zk.PermAll), Flags: flags(o)})
@@ -335,11 +376,9 @@ func (h *history) multi(c *client) {
 			request = append(request, &zk.DeleteRequest{Path: o.Path, Version: o.Version})
 		case Set:
 			request = append(request, &zk.SetDataRequest{Path: o.Path, Data: o.Data, Version: o.Version})
-		case SetACL: // not in multis: a check in its place
-			op = Check{Path: o.Path, Version: o.Version}
+		case Check:
 			request = append(request, &zk.CheckVersionRequest{Path: o.Path, Version: o.Version})
 		}
-		ops = append(ops, op)
 	}
 	h.say("session %d: multi %#v", c.id, ops)
 	ours, events, oursErr := h.tree.Multi(c.id, 0, ops...)
@@ -486,5 +525,28 @@ func TestASessionThatIsNotHeardOfIsDueAndItsNodesGo(t *testing.T) {
 	}
 	if len(tr.Paths()) != 0 {
 		t.Errorf("left: %v", tr.Paths())
+	}
+}
+
+// An ended session hears nothing any more, and leaves no watch behind.
+func TestWatchesEndWithTheirSession(t *testing.T) {
+	tr := New()
+	a, b := tr.Open(0, 6000), tr.Open(0, 6000)
+	if _, _, err := tr.Do(b, 0, Create{Path: "/n"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := tr.Get(a, "/n", true); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := tr.Children(a, "/", true); err != nil {
+		t.Fatal(err)
+	}
+	tr.End(a)
+	_, fired, err := tr.Do(b, 0, Delete{Path: "/n", Version: AnyVersion})
+	if err != nil || len(fired) > 0 {
+		t.Errorf("fired: %v, %v", fired, err)
+	}
+	if len(tr.data)+len(tr.child) > 0 {
+		t.Errorf("watches left: %v, %v", tr.data, tr.child)
 	}
 }
