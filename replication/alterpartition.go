@@ -12,8 +12,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// alterPartitionPause is the time before an AlterPartition request is sent
-// again after an error of the whole request.
+// alterPartitionPause is the time before an AlterPartition request is sent again
+// after an error of the whole request, or a change after an unexpected one of its
+// own.
 const alterPartitionPause = 50 * time.Millisecond
 
 // ControllerCall sends a request to the present controller, at the highest
@@ -105,6 +106,7 @@ type ISRRequest struct {
 
 	a       *AlterPartition
 	changes int
+	resent  int // changes that were refused so that they are submitted again
 	names   map[TopicID]string
 }
 
@@ -122,8 +124,9 @@ func (a *AlterPartition) Next() *ISRRequest {
 }
 
 // Answered hands out the answer. What the controller did not answer stays
-// queued: again says that it is to be asked once more after a pause, moved that
-// it is not the controller any more.
+// queued: again reports that the controller is to be asked once more after a
+// pause, as for a change that was submitted again at once, and moved that it is
+// not the controller any more.
 func (r *ISRRequest) Answered(resp kmsg.Response, err error) (again, moved bool) {
 	answered := 0
 	if err == nil {
@@ -132,7 +135,7 @@ func (r *ISRRequest) Answered(resp kmsg.Response, err error) (again, moved bool)
 	if err != nil {
 		r.a.log.Warnf("AlterPartition request of %d partitions failed, sending it again: %v", r.changes, err)
 	}
-	return err != nil || answered < r.changes, moved
+	return err != nil || answered < r.changes || r.resent > 0, moved
 }
 
 func (r *ISRRequest) handOut(kresp kmsg.Response) (answered int, moved bool, err error) {
@@ -157,6 +160,9 @@ func (r *ISRRequest) handOut(kresp kmsg.Response) (answered int, moved bool, err
 			}
 			if r.a.answer(TopicPartition{Topic: topic, Partition: p.Partition}, p) {
 				answered++
+				if resendsISR(protocol.ErrorCode(p.ErrorCode)) {
+					r.resent++
+				}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -158,6 +159,70 @@ func TestAlterPartitionSendsAgainAfterAnErrorOfTheWholeRequest(t *testing.T) {
 			t.Errorf("%d answers", answered)
 		}
 	})
+}
+
+// refuseEach answers every partition with a code.
+func refuseEach(code protocol.ErrorCode) func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
+	return func(req *kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
+		resp, err := agree(req)
+		for i := range resp.Topics {
+			for j := range resp.Topics[i].Partitions {
+				resp.Topics[i].Partitions[j].ErrorCode = int16(code)
+			}
+		}
+		return resp, err
+	}
+}
+
+// A partition submits its change again at once after an unexpected error: the
+// controller is not asked again in a loop.
+func TestAlterPartitionPausesAfterAnUnexpectedErrorOfOneChange(t *testing.T) {
+	withAlterPartition(t, func(t *testing.T, a *AlterPartition, stub *controllerStub) {
+		start := time.Now()
+		var again func(ISRAnswer)
+		again = func(got ISRAnswer) {
+			if got.Err == protocol.UnknownServerError && !a.Submit(change("a", 0, 1), again) {
+				t.Error("the change was not queued again")
+			}
+		}
+		a.Submit(change("a", 0, 1), again)
+		for range 3 {
+			<-stub.requests
+			stub.answers <- refuseEach(protocol.UnknownServerError)
+		}
+		<-stub.requests
+		if waited := time.Since(start); waited != 3*alterPartitionPause {
+			t.Errorf("three repetitions took %v, want 50 ms each", waited)
+		}
+		stub.answers <- refuseEach(protocol.IneligibleReplica)
+		synctest.Wait()
+		a.Submit(change("a", 0, 1), again)
+		<-stub.requests
+		if waited := time.Since(start); waited != 3*alterPartitionPause {
+			t.Errorf("after a refusal the next change waited: %v in all", waited)
+		}
+		stub.answers <- agree
+	})
+}
+
+func TestAlterPartitionLogsOnlyFailures(t *testing.T) {
+	var lines bytes.Buffer
+	a := NewAlterPartition(1, func() int64 { return 99 }, nil, kafkalog.New(&lines))
+	defer a.Close() // without a controller to call there is nothing to end
+	for _, c := range []struct {
+		answer func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error)
+		line   bool
+	}{{agree, false}, {refuseEach(protocol.IneligibleReplica), false}, {refuseAll(protocol.StaleBrokerEpoch), true}} {
+		a.Submit(change("a", 0, 1), func(ISRAnswer) {})
+		next := a.Next()
+		next.Request.Version = next.MaxVersion
+		resp, err := c.answer(next.Request)
+		lines.Reset()
+		next.Answered(resp, err)
+		if logged := lines.Len() > 0; logged != c.line {
+			t.Errorf("logged %q", lines.String())
+		}
+	}
 }
 
 func TestAlterPartitionWithoutTopicIDsStaysBelowVersionTwo(t *testing.T) {

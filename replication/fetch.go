@@ -135,6 +135,9 @@ func (f *Fetch) Release() {
 	for i := range f.Partitions {
 		f.Partitions[i].Data.Release()
 	}
+	if max(cap(f.Partitions), cap(f.forgotten), len(f.places)) > pooledPartitions {
+		return
+	}
 	clear(f.Partitions)
 	clear(f.forgotten)
 	clear(f.places)

@@ -530,8 +530,10 @@ func TestAParkedFetchHearsOfATruncation(t *testing.T) {
 		refill    int
 		want      func(*PartitionFetch) bool
 	}{
-		"shorter":              {noEpoch, 1, func(p *PartitionFetch) bool { return p.Code == protocol.OffsetOutOfRange }},
-		"as long as it was":    {3, 2, func(p *PartitionFetch) bool { return p.HasDiverged && p.Diverged.Epoch == 3 && p.Diverged.EndOffset == 2 }},
+		"shorter": {noEpoch, 1, func(p *PartitionFetch) bool { return p.Code == protocol.OffsetOutOfRange }},
+		"as long as it was": {3, 2, func(p *PartitionFetch) bool {
+			return p.HasDiverged && p.Diverged.Epoch == 3 && p.Diverged.EndOffset == 2
+		}},
 		"and longer, no epoch": {noEpoch, 3, func(p *PartitionFetch) bool { return p.Code == protocol.None && p.Data.Length > 0 }},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -90,7 +90,7 @@ func (p *Partition) appendFetched(set []byte, fetchOffset int64, epoch int32, le
 	if _, moved := p.log.SetHighWatermark(leaderHigh); moved {
 		f.events |= highWatermarkMoved
 	}
-	return f, p.log.IncrementLogStart(leaderStart)
+	return f, p.log.AdoptLogStart(leaderStart)
 }
 
 // truncate cuts a follower's log to offset, as its leader of epoch demands. A

@@ -255,21 +255,44 @@ func (p *Partition) expand(id int32) {
 // shrink asks for the followers that are not caught up to be removed from the
 // in-sync replicas.
 func (p *Partition) shrink(now time.Time) {
+	if !p.mayShrink(now) {
+		return
+	}
 	p.changeISR(func() *inSync {
 		if p.isr.pending() {
 			return nil
 		}
-		at := p.log.Offsets()
-		out := outOfSync(p.isr.committed, p.m.opts.BrokerID, p.followers, at.LogEnd, now.UnixMilli(), p.m.lagMaxMs)
+		out := p.outOfSyncLocked(now)
 		if len(out) == 0 {
 			return nil
 		}
+		at := p.log.Offsets()
 		next := p.isr.shrink(out)
 		p.m.partitionLog.Infof("[Partition %s broker=%d] Shrinking ISR from %s to %s. Leader: (highWatermark: %d, endOffset: %d). Out of sync replicas: %s.",
 			name(p.id), p.m.opts.BrokerID, commaList(p.isr.committed), commaList(next.proposed),
 			at.HighWatermark, at.LogEnd, p.laggards(out))
 		return next
 	})
+}
+
+// mayShrink looks at what shrink decides on with mu shared: an append that hangs
+// in a bad disk must hold up neither the partitions of other disks nor, behind a
+// waiting writer, the readers of this one.
+func (p *Partition) mayShrink(now time.Time) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if !p.leadsLocked() || p.isr.pending() {
+		return false
+	}
+	p.moving.Lock()
+	defer p.moving.Unlock()
+	return len(p.outOfSyncLocked(now)) > 0
+}
+
+// outOfSyncLocked lists the in-sync replicas that are not caught up. mu (shared is
+// enough) and moving are held.
+func (p *Partition) outOfSyncLocked(now time.Time) []int32 {
+	return outOfSync(p.isr.committed, p.m.opts.BrokerID, p.followers, p.log.Offsets().LogEnd, now.UnixMilli(), p.m.lagMaxMs)
 }
 
 func (p *Partition) laggards(out []int32) string {
@@ -351,6 +374,11 @@ func judgeISRAnswer(a ISRAnswer, leaderEpoch, partitionEpoch int32) isrVerdict {
 	default:
 		return isrResend
 	}
+}
+
+// resendsISR reports whether a change with the given answer is submitted again.
+func resendsISR(code protocol.ErrorCode) bool {
+	return judgeISRAnswer(ISRAnswer{Err: code}, 0, 0) == isrResend
 }
 
 // isrAnswered takes the answer to the change that was pending as asked. A

@@ -289,6 +289,23 @@ func TestInSyncReplicasDoNotShrinkWhileAChangeIsPending(t *testing.T) {
 	}
 }
 
+// An append that hangs in a bad disk holds its partition's lock shared: the check
+// for laggards of all partitions neither waits for it nor keeps others from reading.
+func TestAppendsThatHangDoNotHoldUpTheCheckForLaggards(t *testing.T) {
+	for what, role := range map[string]int32{"a leader without laggards": ourID, "a follower": 2} {
+		b := withFollower(t)
+		if code := b.control(roleOf(0, role, 2, []int32{ourID, 2, 3}, ourID, 2)); code != protocol.None {
+			t.Fatal(code)
+		}
+		p := b.partition()
+		p.mu.RLock()
+		checked := make(chan struct{})
+		go func() { b.ShrinkISRs(); close(checked) }()
+		within(t, what, checked)
+		p.mu.RUnlock()
+	}
+}
+
 func TestAJoiningReplicaHoldsTheHighWatermarkHoweverFarItLags(t *testing.T) {
 	b := lagging(t)
 	b.fetch(1, asFollower(2), inEpoch(2))

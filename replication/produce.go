@@ -63,6 +63,9 @@ func (m *Manager) NewProduce() *Produce {
 
 // Release takes the produce back.
 func (p *Produce) Release() {
+	if max(cap(p.Partitions), cap(p.added)) > pooledPartitions {
+		return
+	}
 	clear(p.Partitions)
 	clear(p.added)
 	*p = Produce{m: p.m, Partitions: p.Partitions[:0], added: p.added[:0]}

@@ -62,6 +62,7 @@ type fetchSession struct {
 	usedMs     int64
 	// sizeAtUse is the number of partitions at the last use. Eviction compares it.
 	sizeAtUse int
+	counted   int // partitions that are in the count of all sessions
 	// evictableByAll, evictableByPrivileged: whether a newcomer of the kind may
 	// take this session's place. Both are found out at each use.
 	evictableByAll        bool

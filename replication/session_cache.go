@@ -18,6 +18,12 @@ const (
 	// sessionIdleMs: a session not used for so long may always be replaced, one
 	// that was made less long ago only by a follower's.
 	sessionIdleMs = 2 * 60 * 1000
+	// consumerPartitions and sessionPartitions bound the partitions that all
+	// sessions remember (about 250 bytes each): up to the first, consumers' sessions
+	// are made; up to the second, followers'. Any client can claim any number of
+	// partitions, and without a session its fetches are full ones.
+	consumerPartitions = 1 << 20
+	sessionPartitions  = 1 << 22
 )
 
 // SessionCache holds the incremental fetch sessions of a broker. Safe for
@@ -27,13 +33,29 @@ type SessionCache struct {
 	turn   atomic.Uint32 // the shard for the next new session
 }
 
+// sessionTotals is what the shards count together.
+type sessionTotals struct {
+	evictions  atomic.Int64
+	partitions atomic.Int64 // that all sessions remember
+	// consumerMax and max are consumerPartitions and sessionPartitions.
+	consumerMax, max int64
+}
+
+// fits reports whether a session may be made or grow to a total of partitions.
+func (t *sessionTotals) fits(partitions int64, privileged bool) bool {
+	if privileged {
+		return partitions <= t.max
+	}
+	return partitions <= t.consumerMax
+}
+
 // sessionShard is the sessions whose ids lie in one range. Which one has to go
 // for a new one is found by looking at all of them: there are at most slots.
 type sessionShard struct {
-	slots     int
-	first     int32 // least session id
-	last      int32 // greatest, exclusive
-	evictions *atomic.Int64
+	slots  int
+	first  int32 // least session id
+	last   int32 // greatest, exclusive
+	totals *sessionTotals
 
 	mu       sync.Mutex // guards sessions and all in them
 	sessions map[int32]*fetchSession
@@ -43,10 +65,10 @@ type sessionShard struct {
 // (max.incremental.fetch.session.cache.slots).
 func NewSessionCache(slots int) *SessionCache {
 	c := &SessionCache{}
-	evictions := &atomic.Int64{}
+	totals := &sessionTotals{consumerMax: consumerPartitions, max: sessionPartitions}
 	for i := range c.shards {
 		c.shards[i] = sessionShard{
-			slots: slots / sessionShards, evictions: evictions,
+			slots: slots / sessionShards, totals: totals,
 			first: max(1, int32(i)*sessionIDSpan), last: int32(i+1) * sessionIDSpan,
 			sessions: map[int32]*fetchSession{},
 		}
@@ -69,7 +91,7 @@ func (c *SessionCache) Sessions() (sessions, partitions int) {
 }
 
 // Evictions counts the sessions that had to make room.
-func (c *SessionCache) Evictions() int64 { return c.shards[0].evictions.Load() }
+func (c *SessionCache) Evictions() int64 { return c.shards[0].totals.evictions.Load() }
 
 // shardOf is nil for an id that no shard gives out.
 func (c *SessionCache) shardOf(id int32) *sessionShard {
@@ -125,7 +147,23 @@ func (c *SessionCache) begin(id, epoch int32, byID bool, partitions []PartitionF
 func (s *sessionShard) drop(id int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.sessions, id)
+	if session := s.sessions[id]; session != nil {
+		s.removeLocked(session)
+	}
+}
+
+func (s *sessionShard) removeLocked(session *fetchSession) {
+	delete(s.sessions, session.id)
+	s.totals.partitions.Add(int64(-session.counted))
+	session.counted = 0
+}
+
+// countLocked counts a session's partitions and reports whether it may stay: one
+// that has grown beyond the bound on all may not.
+func (s *sessionShard) countLocked(session *fetchSession) bool {
+	grown := len(session.partitions) - session.counted
+	session.counted += grown
+	return s.totals.fits(s.totals.partitions.Add(int64(grown)), session.privileged) || grown <= 0
 }
 
 // resume takes an incremental request into its session.
@@ -144,9 +182,13 @@ func (s *sessionShard) resume(use sessionUse, partitions []PartitionFetch, forgo
 	}
 	session.update(partitions, forgotten)
 	if len(session.partitions) == 0 {
-		delete(s.sessions, use.id)
+		s.removeLocked(session)
 		use.id = noSessionID
 		return use, partitions, protocol.None
+	}
+	if !s.countLocked(session) {
+		s.removeLocked(session)
+		return use, partitions, protocol.FetchSessionIDNotFound
 	}
 	session.touch(nowMs)
 	session.epoch = nextSessionEpoch(session.epoch)
@@ -185,6 +227,9 @@ func (u *sessionUse) answer(results []PartitionFetch) protocol.ErrorCode {
 func (s *sessionShard) create(results []PartitionFetch, byID, privileged bool, nowMs int64) int32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.totals.fits(s.totals.partitions.Load()+int64(len(results)), privileged) {
+		return noSessionID
+	}
 	if len(s.sessions) >= s.slots && !s.evictLocked(privileged, len(results), nowMs) {
 		return noSessionID
 	}
@@ -198,6 +243,7 @@ func (s *sessionShard) create(results []PartitionFetch, byID, privileged bool, n
 		session.id = s.first + rand.Int32N(s.last-s.first)
 	}
 	s.sessions[session.id] = session
+	s.countLocked(session)
 	session.touch(nowMs)
 	return session.id
 }
@@ -230,13 +276,13 @@ func (s *sessionShard) evictLocked(privileged bool, size int, nowMs int64) bool 
 	case idlest == nil:
 		return false
 	case nowMs-idlest.usedMs > sessionIdleMs:
-		delete(s.sessions, idlest.id)
+		s.removeLocked(idlest)
 	case least == nil || compareWorth(privileged, size, 0, least) < 0:
 		return false
 	default:
-		delete(s.sessions, least.id)
+		s.removeLocked(least)
 	}
-	s.evictions.Add(1)
+	s.totals.evictions.Add(1)
 	return true
 }
 

@@ -388,3 +388,101 @@ func TestClientSessionNamesOnlyChanges(t *testing.T) {
 		t.Errorf("switch to topic ids: epoch %d, want a full request", d.epoch)
 	}
 }
+
+// manyPartitions is a full fetch of n partitions.
+func manyPartitions(n int) []PartitionFetch {
+	list := make([]PartitionFetch, n)
+	for i := range list {
+		list[i].Topic, list[i].Partition = "many", int32(i)
+	}
+	return list
+}
+
+func (c *client) createMany(n int, privileged bool) int32 {
+	c.t.Helper()
+	use, partitions, code := c.begin(0, 0, manyPartitions(n))
+	if code != protocol.None {
+		c.t.Fatalf("full fetch: %s", code)
+	}
+	id, _ := use.finish(partitions, privileged, c.now)
+	return id
+}
+
+func TestPartitionsOfAllSessionsAreBounded(t *testing.T) {
+	c := newClient(t, 1000)
+	totals := c.cache.shards[0].totals
+	if totals.consumerMax != consumerPartitions || totals.max != sessionPartitions {
+		t.Errorf("bounds %d and %d", totals.consumerMax, totals.max)
+	}
+	totals.consumerMax = 1000
+	small := c.create(false, "a")
+	large := c.createMany(990, false)
+	if small == 0 || large == 0 {
+		t.Fatal("no session below the bound")
+	}
+	if id := c.createMany(10, false); id != 0 {
+		t.Error("a session beyond the bound was made")
+	}
+	if id := c.createMany(10, true); id == 0 {
+		t.Error("a follower got no session")
+	}
+	// An incremental fetch does not get around it.
+	if _, _, code := c.begin(small, 1, manyPartitions(10)); code != protocol.FetchSessionIDNotFound {
+		t.Errorf("a session that grew beyond the bound: %s", code)
+	}
+	if id := c.create(false, "a"); id != 0 {
+		t.Error("a session was made at the bound")
+	}
+	// A session that ends makes place for others.
+	if _, _, code := c.begin(large, finalSessionEpoch, nil); code != protocol.None {
+		t.Fatal(code)
+	}
+	if id := c.createMany(10, false); id == 0 {
+		t.Error("no session after the large one ended")
+	}
+	if sum := totals.partitions.Load(); sum != 20 {
+		t.Errorf("%d partitions are counted, want 20", sum)
+	}
+}
+
+func TestForgottenPartitionsAreNotCounted(t *testing.T) {
+	c := newClient(t, 8) // one session in each shard
+	sum := func() int64 { return c.cache.shards[0].totals.partitions.Load() }
+	id := c.create(false, "a", "b", "c")
+	c.fetch(id, 1, asks("d"), func(*PartitionFetch) {}, "a", "b")
+	if got := sum(); got != 2 {
+		t.Errorf("%d partitions are counted, want 2", got)
+	}
+	for range 8 { // one of them takes the place of the session
+		c.create(true, "x")
+	}
+	if _, n := c.cache.Sessions(); sum() != int64(n) {
+		t.Errorf("%d partitions are counted, the sessions have %d", sum(), n)
+	}
+	if use, _, code := c.begin(id, 2, nil, "c", "d"); code == protocol.None && use.id != noSessionID {
+		t.Errorf("a session without partitions has id %d", use.id)
+	}
+}
+
+func TestMemoryOfLargeRequestsIsNotKept(t *testing.T) {
+	b := alone(t)
+	f := b.NewFetch()
+	f.Partitions = make([]PartitionFetch, 0, pooledPartitions+1)
+	f.Release()
+	p := b.NewProduce()
+	p.Partitions = make([]PartitionProduce, 0, pooledPartitions+1)
+	p.Release()
+	w := b.waiters.get(pooledPartitions + 1)
+	b.waiters.put(w)
+	for range 100 {
+		if got := b.NewFetch(); cap(got.Partitions) > pooledPartitions {
+			t.Fatal("a fetch's memory was kept")
+		}
+		if got := b.NewProduce(); cap(got.Partitions) > pooledPartitions {
+			t.Fatal("a produce's memory was kept")
+		}
+		if got := b.waiters.get(1); cap(got.regs) > pooledPartitions {
+			t.Fatal("a waiter's memory was kept")
+		}
+	}
+}

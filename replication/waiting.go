@@ -162,6 +162,10 @@ func (w *waiter) await(timeout time.Duration, done <-chan struct{}, ready func()
 	}
 }
 
+// pooledPartitions is the number of partitions up to which the memory of a request
+// is kept for the next one: a large follower's, not a hostile client's.
+const pooledPartitions = 1 << 14
+
 // waiterPool hands out waiters. A nil value in the pool's place is made anew.
 type waiterPool struct{ pool sync.Pool }
 
@@ -177,5 +181,8 @@ func (p *waiterPool) get(n int) *waiter {
 // put takes a waiter back, its registrations ended.
 func (p *waiterPool) put(w *waiter) {
 	w.stop()
+	if cap(w.regs) > pooledPartitions {
+		return
+	}
 	p.pool.Put(w)
 }
