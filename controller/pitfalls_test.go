@@ -314,6 +314,45 @@ func TestAnAnswerOfAnEarlierTermCountsForNothing(t *testing.T) {
 	}
 }
 
+// Brokers are told to stop a doomed topic's replicas before they are told to delete
+// them. Only answers to the latter mean that data is gone.
+func TestAnswersToMereStopsAreNoDeletions(t *testing.T) {
+	h := started(t, nil, 0, 1)
+	h.store.putTopic(zkstore.TopicNode{Name: "doomed", Partitions: map[int32]zkstore.Assignment{0: replicas(0, 1)}})
+	h.run()
+	h.answer()
+	h.store.markDeletion("doomed")
+	h.run()
+	deletes := func(p pending) bool {
+		req, ok := p.req.(*kmsg.StopReplicaRequest)
+		return ok && slices.ContainsFunc(req.Topics, func(t kmsg.StopReplicaRequestTopic) bool {
+			return slices.ContainsFunc(t.PartitionStates, func(s kmsg.StopReplicaRequestTopicPartitionState) bool { return s.Delete })
+		})
+	}
+	stops := 0
+	for _, id := range []int32{0, 1} {
+		for _, p := range h.queues[id] {
+			if deletes(p) {
+				break
+			}
+			if _, ok := p.req.(*kmsg.StopReplicaRequest); ok {
+				stops++
+			}
+			if p.answered != nil {
+				p.answered(h.respond(id, p.req))
+			}
+		}
+	}
+	h.run()
+	if stops != 2 || h.store.topics["doomed"].Name == "" {
+		t.Fatalf("after the answers to %d mere stops the topic is gone: %v", stops, h.take())
+	}
+	h.answer()
+	if h.store.topics["doomed"].Name != "" {
+		t.Error("the topic is still there after its replicas were deleted")
+	}
+}
+
 func TestABrokerWithoutTheListenerDoesNotStopTheOthers(t *testing.T) {
 	h := started(t, nil, 0)
 	mute := zkstore.BrokerInfo{ID: 5, Epoch: 500}

@@ -33,6 +33,7 @@ import (
 //	reassign TP=1,2... | TP=cancel    list [TP...]
 //	elect preferred|unclean [TP...]   zkelect TP...      zkreassign TP=1,2...
 //	producerids ID [be=N]
+//	topicconfig TOPIC [key=value]     the topic's own configuration, not announced
 //	unclean [TOPIC]                   unclean election is switched on
 //	steal ID                          another broker takes over the office
 //	dropcontroller                    /controller is deleted
@@ -141,6 +142,7 @@ var commands = map[string]func(s *scenario, args []string){
 		s.h.store.nodeCreated(zkstore.ReassignPartitionsPath)
 	},
 	"producerids": func(s *scenario, args []string) { s.producerIDs(args) },
+	"topicconfig": func(s *scenario, args []string) { s.topicConfig(args) },
 	"unclean":     func(s *scenario, args []string) { s.unclean(args) },
 	"steal":       func(s *scenario, args []string) { s.h.store.stealController(s.id(args)) },
 	"dropcontroller": func(s *scenario, _ []string) {
@@ -328,6 +330,15 @@ func (s *scenario) unclean(args []string) {
 	}
 	s.h.store.configs[args[0]] = map[string]string{uncleanElectionKey: "true"}
 	s.h.Put(topicUncleanElectionEnabled{args[0]})
+}
+
+func (s *scenario) topicConfig(args []string) {
+	config := map[string]string{}
+	for _, arg := range args[1:] {
+		key, value, _ := strings.Cut(arg, "=")
+		config[key] = value
+	}
+	s.h.store.configs[args[0]] = config
 }
 
 func (s *scenario) partitions() {
