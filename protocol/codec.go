@@ -21,8 +21,9 @@ func DecodeRequest(key APIKey, version int16, body []byte) (kmsg.Request, error)
 		return nil, fmt.Errorf("%s v%d: %w", key, version, ErrUnsupportedVersion)
 	}
 	req.SetVersion(version)
-	if key == StopReplica && version == stopReplicaSwapped {
-		body = swapStopReplica(body)
+	if key == StopReplica && version == stopReplicaSwapped && len(body) >= 9 {
+		copy(body, swapStopReplica(body))
+		defer func() { copy(body, swapStopReplicaBack(body)) }()
 	}
 	if err := req.ReadFrom(body); err != nil {
 		return nil, fmt.Errorf("%s v%d of %d bytes: %w", key, version, len(body), err)
@@ -53,14 +54,11 @@ func AppendResponse(dst []byte, correlationID int32, resp kmsg.Response) []byte 
 // flag (1) and then the controller epoch (4); kmsg the epoch before the flag.
 const stopReplicaSwapped = 4
 
-// swapStopReplica returns a copy of a body from Kafka's order in kmsg's.
+// swapStopReplica returns the first nine bytes of Kafka's order in kmsg's.
 func swapStopReplica(body []byte) []byte {
-	out := append([]byte(nil), body...)
-	if len(out) >= 9 {
-		flag := out[4]
-		copy(out[4:8], out[5:9])
-		out[8] = flag
-	}
+	out := append([]byte(nil), body[:9]...)
+	copy(out[4:8], body[5:9])
+	out[8] = body[4]
 	return out
 }
 

@@ -59,7 +59,7 @@ func (f *FetchRequest) ReadFrom(version int16, body []byte) error {
 		return fmt.Errorf("%s v%d: %w", Fetch, version, ErrUnsupportedVersion)
 	}
 	compact := Fetch.Flexible(version)
-	r := reader{src: body}
+	r := newReader(body)
 	f.setDefaults(version)
 	if version <= 14 {
 		f.ReplicaID = r.int32()
@@ -76,12 +76,12 @@ func (f *FetchRequest) ReadFrom(version int16, body []byte) error {
 		f.SessionID = r.int32()
 		f.SessionEpoch = r.int32()
 	}
-	f.Topics = resize(f.Topics, r.array(compact, 3))
+	f.Topics = entries(&r, compact, 3, f.Topics)
 	for i := range f.Topics {
 		f.Topics[i].readFrom(&r, version, compact)
 	}
 	if version >= 7 {
-		f.Forgotten = resize(f.Forgotten, r.array(compact, 3))
+		f.Forgotten = entries(&r, compact, 3, f.Forgotten)
 		for i := range f.Forgotten {
 			f.Forgotten[i].readFrom(&r, version, compact)
 		}
@@ -129,7 +129,7 @@ func (f *FetchRequest) readTags(r *reader) {
 
 func (t *FetchTopic) readFrom(r *reader, version int16, compact bool) {
 	t.Topic, t.TopicID = readTopic(r, version, compact, t.Topic)
-	t.Partitions = resize(t.Partitions, r.array(compact, 16))
+	t.Partitions = entries(r, compact, 16, t.Partitions)
 	for i := range t.Partitions {
 		t.Partitions[i] = readFetchPartition(r, version, compact)
 	}
@@ -140,7 +140,7 @@ func (t *FetchTopic) readFrom(r *reader, version int16, compact bool) {
 
 func (t *ForgottenTopic) readFrom(r *reader, version int16, compact bool) {
 	t.Topic, t.TopicID = readTopic(r, version, compact, t.Topic)
-	t.Partitions = resize(t.Partitions, r.array(compact, 4))
+	t.Partitions = entries(r, compact, 4, t.Partitions)
 	for i := range t.Partitions {
 		t.Partitions[i] = r.int32()
 	}

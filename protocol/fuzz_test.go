@@ -1,6 +1,12 @@
 package protocol
 
-import "testing"
+import (
+	"bytes"
+	"reflect"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
 
 // seed adds the vectors of a request type to a fuzz corpus.
 func seed(f *testing.F, key APIKey) {
@@ -73,5 +79,42 @@ func FuzzDecodeRequest(f *testing.F) {
 		}
 		AppendRequest(nil, req)
 		ErrorResponse(req, InvalidRequest, 0)
+	})
+}
+
+// FuzzWeigh: what kmsg decodes is weighed, and decodes the same afterwards.
+func FuzzWeigh(f *testing.F) {
+	for _, v := range wireVectors(f) {
+		if !v.response && v.line%12 == 0 {
+			f.Add(int16(v.key), v.version, v.body)
+		}
+	}
+	eachRequest(f, func(req kmsg.Request) {
+		version := req.GetVersion()
+		grow(reflect.ValueOf(req).Elem(), 2, 2, 9)
+		req.SetVersion(version)
+		f.Add(req.Key(), version, AppendRequest(nil, req))
+	})
+	f.Fuzz(func(t *testing.T, number, version int16, body []byte) {
+		key := APIKey(number)
+		if !key.Known() || key == Produce || key == Fetch {
+			return
+		}
+		want, err := DecodeRequest(key, version, bytes.Clone(body))
+		weight, lean, weighErr := NewScale(key).Weigh(version, bytes.Clone(body))
+		switch {
+		case err == nil && weighErr != nil:
+			t.Fatalf("%s v%d decodes but is not weighed: %v", key, version, weighErr)
+		case err != nil:
+			return
+		case len(lean) > len(body):
+			t.Fatalf("%s v%d has grown from %d to %d bytes", key, version, len(body), len(lean))
+		case weight < 0:
+			t.Fatalf("%s v%d weighs %d", key, version, weight)
+		}
+		forget(reflect.ValueOf(want))
+		if got, err := DecodeRequest(key, version, lean); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s v%d decodes as %+v (%v), want %+v", key, version, got, err, want)
+		}
 	})
 }

@@ -188,6 +188,52 @@ func TestARequestOfManyTinyEntriesIsRefused(t *testing.T) {
 	}
 }
 
+// The bound holds for all arrays of a message together.
+func TestEntriesOfAllArraysCountTogether(t *testing.T) {
+	const topic, partition = 2 + 4, 4 + 4 // an empty name and a count; an index and null
+	body := make([]byte, 10+2*topic+partition*maxEntries)
+	fill := func(first, second uint32) {
+		binary.BigEndian.PutUint32(body[6:], 2)
+		binary.BigEndian.PutUint32(body[10+2:], first)
+		binary.BigEndian.PutUint32(body[10+topic+partition*first+2:], second)
+	}
+	fill(maxEntries/2, maxEntries/2-1)
+	if err := new(ProduceRequest).ReadFrom(0, body); !errors.Is(err, errTooMany) {
+		t.Errorf("one too many: %v", err)
+	}
+	clear(body)
+	fill(maxEntries/2, maxEntries/2-2)
+	if err := new(ProduceRequest).ReadFrom(0, body); err != nil {
+		t.Errorf("as many as there may be: %v", err)
+	}
+}
+
+// Entries of three bytes, each of which becomes a struct, are not decoded in great numbers.
+func TestEntriesTakeNoMoreThanEightTimesTheirBytes(t *testing.T) {
+	for _, size := range []int{1 << 19, 1 << 20, 2 << 20} {
+		produce, fetch := []byte{0, 0, 1, 0, 0, 0, 0}, make([]byte, 21)
+		for _, c := range []struct {
+			what string
+			head []byte
+			read func(body []byte) error
+		}{
+			{"Produce v9", produce, func(body []byte) error { return new(ProduceRequest).ReadFrom(9, body) }},
+			{"Fetch v12", fetch, func(body []byte) error { return new(FetchRequest).ReadFrom(12, body) }},
+		} {
+			body := append(bytes.Clone(c.head), binary.AppendUvarint(nil, uint64((size-len(c.head)-8)/3+1))...)
+			for len(body) < size-2 {
+				body = append(body, 1, 1, 0)
+			}
+			body = append(body, 1, 1, 0)
+			var err error
+			took := allocatedBy(func() { err = c.read(body) })
+			if err == nil || took > 8*uint64(size) {
+				t.Errorf("%s of %d bytes takes %d, %v", c.what, size, took, err)
+			}
+		}
+	}
+}
+
 func TestProduceResponseWritesKafkasBytes(t *testing.T) {
 	n := 0
 	for _, v := range wireVectors(t) {

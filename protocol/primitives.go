@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 )
 
 // errShort says that a message ends before its fields do, or that a length in
@@ -20,11 +21,21 @@ type reader struct {
 	src     []byte
 	err     error
 	entries int // of all arrays so far
+	memory  int // what they may still take
 }
+
+// newReader returns a reader of a message's body, whose entries may take eight times the
+// memory of its bytes: some of three bytes are structs of sixty.
+func newReader(body []byte) reader { return reader{src: body, memory: max(entriesFree, 8*len(body))} }
+
+// entriesFree is what the entries of a short body may take in any case.
+const entriesFree = 256 << 10
 
 // maxEntries bounds the entries of all arrays of one message: a request of many
 // tiny ones would take far more memory than it has bytes. No cluster comes near.
 const maxEntries = 1 << 20
+
+var errTooHeavy = errors.New("the entries of the message take more than eight times its size in memory")
 
 var errTooMany = fmt.Errorf("more than %d entries in one message", maxEntries)
 
@@ -144,9 +155,15 @@ func (r *reader) string(compact bool, old string) string {
 	return string(b)
 }
 
-// array reads the length of an array that may not be null and whose entries
-// take at least entrySize bytes each, so that a lying length costs no memory.
-func (r *reader) array(compact bool, entrySize int) int {
+// entries reads the length of an array that may not be null and whose entries take at least
+// entrySize bytes each, so that a lying length costs no memory, and returns list with this
+// length. Entries that list had before keep their content.
+func entries[E any](r *reader, compact bool, entrySize int, list []E) []E {
+	return resize(list, r.array(compact, entrySize, int(reflect.TypeFor[E]().Size())))
+}
+
+// array reads the length of an array whose entries take memory bytes each once decoded.
+func (r *reader) array(compact bool, entrySize, memory int) int {
 	n := r.length(compact, false)
 	switch {
 	case r.err != nil:
@@ -160,13 +177,22 @@ func (r *reader) array(compact bool, entrySize int) int {
 	case r.entries+n > maxEntries:
 		r.fail(errTooMany)
 		return 0
+	case n*memory > r.memory:
+		r.fail(errTooHeavy)
+		return 0
 	}
 	r.entries += n
+	r.memory -= n * memory
 	return n
 }
 
 // skipTags reads over a section of tagged fields.
-func (r *reader) skipTags() { r.tags(func(uint32, *reader) {}) }
+func (r *reader) skipTags() {
+	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
+		r.uvarint()
+		r.take(int(r.uvarint()))
+	}
+}
 
 // tags calls visit with every tagged field and its bytes.
 func (r *reader) tags(visit func(tag uint32, field *reader)) {

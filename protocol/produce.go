@@ -38,7 +38,7 @@ func (p *ProduceRequest) ReadFrom(version int16, body []byte) error {
 	}
 	p.Version = version
 	compact := Produce.Flexible(version)
-	r := reader{src: body}
+	r := newReader(body)
 	if version >= 3 {
 		p.TransactionalID = r.nullableString(compact, p.TransactionalID)
 	} else {
@@ -46,7 +46,7 @@ func (p *ProduceRequest) ReadFrom(version int16, body []byte) error {
 	}
 	p.Acks = r.int16()
 	p.TimeoutMs = r.int32()
-	p.Topics = resize(p.Topics, r.array(compact, 3))
+	p.Topics = entries(&r, compact, 3, p.Topics)
 	for i := range p.Topics {
 		p.Topics[i].readFrom(&r, compact)
 	}
@@ -62,7 +62,7 @@ func (p *ProduceRequest) ReadFrom(version int16, body []byte) error {
 
 func (t *ProduceTopic) readFrom(r *reader, compact bool) {
 	t.Topic = r.string(compact, t.Topic)
-	t.Partitions = resize(t.Partitions, r.array(compact, 5))
+	t.Partitions = entries(r, compact, 5, t.Partitions)
 	for i := range t.Partitions {
 		t.Partitions[i] = ProducePartition{Partition: r.int32(), Records: r.nullableBytes(compact)}
 		if compact {

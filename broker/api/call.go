@@ -16,6 +16,7 @@ import (
 type Call struct {
 	*network.Request
 	access Access
+	budget *budget // nil: the request needs no share of it
 	log    *logrus.Logger
 }
 

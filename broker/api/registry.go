@@ -31,14 +31,13 @@ type Handler struct {
 // which becomes the request type's own error answer (protocol.ErrorResponse).
 // Byte strings in the request alias the frame and are gone when answer has returned.
 func Typed[R kmsg.Request](key protocol.APIKey, min, max int16, answer func(*Call, R) (kmsg.Response, error)) Handler {
+	scale := protocol.NewScale(key)
 	return Handler{Key: key, Min: min, Max: max, Serve: func(c *Call) network.Response {
-		if len(c.Body) > bodyBytesMax && !ofController(key) {
-			return c.refuse(fmt.Errorf("%s of %d bytes is larger than the %d that such a request may have", key, len(c.Body), bodyBytesMax))
-		}
-		decoded, err := protocol.DecodeRequest(key, c.Version, c.Body)
+		decoded, release, err := c.decode(scale)
 		if err != nil {
 			return c.refuse(err)
 		}
+		defer release()
 		req, ok := decoded.(R)
 		if !ok {
 			return c.refuse(fmt.Errorf("%s decodes as %T", key, decoded))
@@ -55,15 +54,6 @@ func Typed[R kmsg.Request](key protocol.APIKey, min, max int16, answer func(*Cal
 	}}
 }
 
-// bodyBytesMax bounds the requests that kmsg decodes into structures, which
-// may take some twenty times the memory of their bytes. Produce and Fetch have
-// codecs of their own; the controller's requests grow with the cluster.
-const bodyBytesMax = 16 << 20
-
-func ofController(key protocol.APIKey) bool {
-	return key == protocol.LeaderAndIsr || key == protocol.StopReplica || key == protocol.UpdateMetadata
-}
-
 // unreadable is the error of a request that decodes but that Kafka refuses to
 // parse: the connection is closed without an answer.
 type unreadable struct{ reason string }
@@ -75,6 +65,7 @@ func (e *unreadable) Error() string { return e.reason }
 type Registry struct {
 	handlers map[protocol.APIKey]*Handler
 	access   Access
+	budget   *budget
 	log      *logrus.Logger
 }
 
@@ -84,7 +75,7 @@ func NewRegistry(access Access, log *logrus.Logger) *Registry {
 	if access == nil {
 		access = AllowAll{}
 	}
-	return &Registry{handlers: map[protocol.APIKey]*Handler{}, access: access, log: log}
+	return &Registry{handlers: map[protocol.APIKey]*Handler{}, access: access, budget: newBudget(), log: log}
 }
 
 // Register adds handlers. Two for one key are a programming error.
@@ -116,7 +107,7 @@ func (r *Registry) Advertised() []Versions {
 // Serve answers one request. One of an unknown key or version closes the
 // connection.
 func (r *Registry) Serve(req *network.Request) network.Response {
-	c := &Call{Request: req, access: r.access, log: r.log}
+	c := &Call{Request: req, access: r.access, budget: r.budget, log: r.log}
 	h := r.handlers[req.Key]
 	switch {
 	case h == nil:

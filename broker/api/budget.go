@@ -1,0 +1,95 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// Decoding turns a body into structures that may take many times its bytes. What they take is
+// known before: a request that would take more than weightPerByte times its size is refused,
+// as one that does not parse, and all that are handled at the same time share one budget.
+const (
+	// bodyBytesMax bounds the bodies that kmsg decodes. Produce and Fetch have codecs
+	// of their own; the controller's requests grow with the cluster.
+	bodyBytesMax = 16 << 20
+	// weightPerByte is how much memory a byte of a body may take once it is decoded. What
+	// clients and controllers send takes up to four.
+	weightPerByte = 8
+	// weightFree may be taken by a body of any size, and without a share in the budget.
+	weightFree = 256 << 10
+	// unweighedBytes is the size up to which a body takes no more than weightFree,
+	// whatever it is.
+	unweighedBytes = 2 << 10
+	// budgetBytes is what all requests of clients may take together, and again all of
+	// other brokers, which clients must not delay. One that takes more waits to be alone.
+	budgetBytes = 64 << 20
+	// shareTime is how long a request has its share: one that waits for longer, such as
+	// a JoinGroup, must not keep others waiting.
+	shareTime = 5 * time.Second
+)
+
+// budget is shared by the requests of a broker.
+type budget struct{ clients, brokers *semaphore.Weighted }
+
+func newBudget() *budget {
+	return &budget{semaphore.NewWeighted(budgetBytes), semaphore.NewWeighted(budgetBytes)}
+}
+
+// reserve waits for a share of weight bytes, or the end of ctx.
+func (b *budget) reserve(ctx context.Context, key protocol.APIKey, weight int) (release func(), err error) {
+	if b == nil || weight <= weightFree {
+		return func() {}, nil
+	}
+	pool, share := b.clients, int64(min(weight, budgetBytes))
+	if betweenBrokers(key) {
+		pool = b.brokers
+	}
+	if err := pool.Acquire(ctx, share); err != nil {
+		return nil, fmt.Errorf("%s of %d bytes in memory waited for other requests: %w", key, weight, err)
+	}
+	release = sync.OnceFunc(func() { pool.Release(share) })
+	time.AfterFunc(shareTime, release)
+	return release, nil
+}
+
+func ofController(key protocol.APIKey) bool {
+	return key == protocol.LeaderAndIsr || key == protocol.StopReplica || key == protocol.UpdateMetadata
+}
+
+// betweenBrokers reports whether only brokers send such requests.
+func betweenBrokers(key protocol.APIKey) bool {
+	return ofController(key) || key == protocol.AlterPartition || key == protocol.ControlledShutdown || key == protocol.AllocateProducerIds
+}
+
+// decode weighs and decodes the request. release gives back its share in the budget.
+func (c *Call) decode(scale *protocol.Scale) (req kmsg.Request, release func(), err error) {
+	body := c.Body
+	if len(body) > bodyBytesMax && !ofController(c.Key) {
+		return nil, nil, fmt.Errorf("%s of %d bytes is larger than the %d that such a request may have", c.Key, len(body), bodyBytesMax)
+	}
+	weight := 0
+	if len(body) > unweighedBytes {
+		if weight, body, err = scale.Weigh(c.Version, body); err != nil {
+			return nil, nil, err
+		}
+	}
+	if weight > max(weightFree, weightPerByte*len(c.Body)) {
+		return nil, nil, fmt.Errorf("%s v%d of %d bytes takes %d in memory, more than %d times as much", c.Key, c.Version, len(c.Body), weight, weightPerByte)
+	}
+	release, err = c.budget.reserve(c.Context(), c.Key, weight)
+	if err != nil {
+		return nil, nil, err
+	}
+	if req, err = protocol.DecodeRequest(c.Key, c.Version, body); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return req, release, nil
+}

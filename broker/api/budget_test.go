@@ -1,0 +1,125 @@
+package api
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/protocol"
+)
+
+// heavyMetadata is a request that takes some 40 MiB in memory.
+func heavyMetadata() []byte {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Version = 9
+	name := "a-topic-with-a-name-of-some-length"
+	for range 350_000 {
+		req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: &name})
+	}
+	return protocol.AppendRequest(nil, req)
+}
+
+// Requests that take much memory wait for each other, and neither small ones nor those of
+// other brokers wait for them.
+func TestHeavyRequestsShareABudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var inside, finished atomic.Int32
+		gate := make(chan struct{})
+		registry := NewRegistry(nil, kafkalog.Discard())
+		registry.Register(Typed(protocol.Metadata, 0, 12, func(c *Call, req *kmsg.MetadataRequest) (kmsg.Response, error) {
+			if len(req.Topics) > 0 {
+				inside.Add(1)
+				<-gate
+			}
+			return kmsg.NewPtrMetadataResponse(), nil
+		}), Typed(protocol.AlterPartition, 0, 3, func(*Call, *kmsg.AlterPartitionRequest) (kmsg.Response, error) {
+			return kmsg.NewPtrAlterPartitionResponse(), nil
+		}))
+		done := make(chan struct{})
+		serve := func(key protocol.APIKey, version int16, body []byte) network.Response {
+			return registry.Serve(&network.Request{Peer: &network.Peer{ID: "test"}, Body: body, Done: done,
+				RequestHeader: protocol.RequestHeader{Key: key, Version: version}})
+		}
+		body := heavyMetadata()
+		for range 3 {
+			go func() {
+				serve(protocol.Metadata, 9, append([]byte(nil), body...))
+				finished.Add(1)
+			}()
+		}
+		settle := func(what string, want int32) {
+			t.Helper()
+			synctest.Wait()
+			if got := inside.Load(); got != want {
+				t.Errorf("%s %d heavy requests have been let in, want %d", what, got, want)
+			}
+		}
+		settle("at first", 1)
+		if resp := serve(protocol.Metadata, 9, []byte{0, 0, 0, 0, 0}); resp.Close {
+			t.Errorf("a small request: %v", resp.Err)
+		}
+		alter := kmsg.NewPtrAlterPartitionRequest()
+		alter.Version = 2
+		for range 30_000 {
+			alter.Topics = append(alter.Topics, kmsg.AlterPartitionRequestTopic{Partitions: []kmsg.AlterPartitionRequestTopicPartition{{NewISR: []int32{1, 2, 3}}}})
+		}
+		if resp := serve(protocol.AlterPartition, 2, protocol.AppendRequest(nil, alter)); resp.Close {
+			t.Errorf("a request of another broker: %v", resp.Err)
+		}
+		gate <- struct{}{}
+		settle("when one has been answered", 2)
+		// One that waits in its handler, as a JoinGroup does, loses its share.
+		time.Sleep(shareTime + time.Second)
+		settle("when one has waited for long", 3)
+		close(gate)
+		synctest.Wait()
+		if finished.Load() != 3 {
+			t.Errorf("%d of 3 were answered", finished.Load())
+		}
+		close(done)
+	})
+}
+
+// Requests of a controller for 30,000 partitions are read.
+func TestRequestsOfALargeClusterAreRead(t *testing.T) {
+	leader, stop, update := kmsg.NewPtrLeaderAndISRRequest(), kmsg.NewPtrStopReplicaRequest(), kmsg.NewPtrUpdateMetadataRequest()
+	ids := []int32{1, 2, 3}
+	for i := range int32(30_000) {
+		l := kmsg.NewLeaderAndISRRequestTopicState()
+		l.Topic = "a-topic"
+		p := kmsg.NewLeaderAndISRRequestTopicPartition()
+		p.Partition, p.ISR, p.Replicas = i, ids, ids
+		l.PartitionStates = append(l.PartitionStates, p)
+		leader.TopicStates = append(leader.TopicStates, l)
+		s := kmsg.NewStopReplicaRequestTopic()
+		s.Topic = "a-topic"
+		s.PartitionStates = []kmsg.StopReplicaRequestTopicPartitionState{{Partition: i}}
+		stop.Topics = append(stop.Topics, s)
+		u := kmsg.NewUpdateMetadataRequestTopicState()
+		u.Topic = "a-topic"
+		q := kmsg.NewUpdateMetadataRequestTopicPartition()
+		q.Partition, q.ISR, q.Replicas = i, ids, ids
+		u.PartitionStates = append(u.PartitionStates, q)
+		update.TopicStates = append(update.TopicStates, u)
+	}
+	for req, max := range map[kmsg.Request]int16{leader: 7, stop: 4, update: 8} {
+		key := protocol.APIKey(req.Key())
+		read := false
+		c := newCaller(t, nil, Typed(key, 0, max, func(*Call, kmsg.Request) (kmsg.Response, error) {
+			read = true
+			return req.ResponseKind(), nil
+		}))
+		for _, version := range []int16{max, 3} {
+			req.SetVersion(version)
+			if resp := c.send(key, version, protocol.AppendRequest(nil, req)); !read || resp.Close {
+				t.Errorf("%s v%d: %v", key, version, resp.Err)
+			}
+			read = false
+		}
+	}
+}

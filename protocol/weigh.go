@@ -1,0 +1,259 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Scale weighs requests of one API key before they are decoded: a few bytes of a body may
+// become a struct of a hundred. Safe for concurrent use.
+type Scale struct {
+	key APIKey
+
+	mu     sync.Mutex
+	shapes map[int16]shapeResult // by version; derived when one is first weighed
+}
+
+type shapeResult struct {
+	shape    *shape
+	flexible bool
+	err      error
+}
+
+// NewScale returns a Scale for requests of the key.
+func NewScale(key APIKey) *Scale { return &Scale{key: key, shapes: map[int16]shapeResult{}} }
+
+func (s *Scale) shape(version int16) shapeResult {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, known := s.shapes[version]
+	if known {
+		return r
+	}
+	req := kmsg.RequestForKey(int16(s.key))
+	if req == nil || version < 0 || version > req.MaxVersion() {
+		return shapeResult{err: fmt.Errorf("%s v%d: %w", s.key, version, ErrUnsupportedVersion)}
+	}
+	req.SetVersion(version)
+	r.flexible = req.IsFlexible()
+	r.shape, r.err = shapeOf(req)
+	s.shapes[version] = r
+	return r
+}
+
+// Weigh returns the memory in bytes that DecodeRequest allocates for a body, and the body
+// without tagged fields that no one knows, each of which would take a map: they are taken out
+// of body itself. What it refuses DecodeRequest refuses too. It takes time in proportion to the
+// body.
+func (s *Scale) Weigh(version int16, body []byte) (weight int, lean []byte, err error) {
+	r := s.shape(version)
+	if r.err != nil {
+		return 0, nil, r.err
+	}
+	w := weigher{src: body, end: len(body), flexible: r.flexible, weight: r.shape.size}
+	w.structure(r.shape)
+	if w.err != nil {
+		return 0, nil, fmt.Errorf("%s v%d of %d bytes: %w", s.key, version, len(body), w.err)
+	}
+	return w.weight, w.rest(), nil
+}
+
+// weigher goes through a body once. What it keeps moves to the front of src once something
+// was left out.
+type weigher struct {
+	src      []byte
+	pos, end int // of what is read
+	flexible bool
+	weight   int
+	err      error
+
+	inValue    bool // of a tagged field: nothing is left out of it
+	kept, from int  // src[:kept] is final, src[from:pos] is kept but not moved yet
+}
+
+// cut leaves out src[from:to] and puts in its place what fits there.
+func (w *weigher) cut(from, to int, instead ...byte) {
+	w.kept += copy(w.src[w.kept:], w.src[w.from:from])
+	w.kept += copy(w.src[w.kept:], instead)
+	w.from = to
+}
+
+// rest is the body without what was left out.
+func (w *weigher) rest() []byte {
+	if w.from == w.kept {
+		return w.src
+	}
+	n := w.kept + copy(w.src[w.kept:], w.src[w.from:])
+	return w.src[:n]
+}
+
+func (w *weigher) fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// skip passes over n bytes.
+func (w *weigher) skip(n int) {
+	if w.err != nil || n < 0 || n > w.end-w.pos {
+		w.fail(errShort)
+		return
+	}
+	w.pos += n
+}
+
+func (w *weigher) uvarint() uint32 {
+	if w.pos < w.end && w.src[w.pos] < 0x80 {
+		w.pos++
+		return uint32(w.src[w.pos-1])
+	}
+	v, n := binary.Uvarint(w.src[w.pos:w.end])
+	if n <= 0 || v > 1<<32-1 {
+		w.fail(errShort)
+		return 0
+	}
+	w.pos += n
+	return uint32(v)
+}
+
+// length reads a length of two or four bytes, or a compact one; below zero is null.
+func (w *weigher) length(wide int) int {
+	if w.flexible {
+		return int(w.uvarint()) - 1
+	}
+	at := w.pos
+	if w.skip(wide); w.err != nil {
+		return -1
+	}
+	if wide == 2 {
+		return int(int16(binary.BigEndian.Uint16(w.src[at:])))
+	}
+	return int(int32(binary.BigEndian.Uint32(w.src[at:])))
+}
+
+func (w *weigher) field(s *shape) {
+	switch s.kind {
+	case fixedShape:
+		w.skip(s.width)
+	case textShape:
+		w.text(s.pointer)
+	case bytesShape: // the decoded one aliases the body
+		w.skip(max(w.length(4), 0))
+	case listShape:
+		w.list(s)
+	case structShape:
+		w.structure(s)
+	}
+}
+
+func (w *weigher) text(pointer bool) {
+	n := w.length(2)
+	w.skip(max(n, 0))
+	w.weight += allocated(max(n, 0))
+	if pointer && n >= 0 {
+		w.weight += allocated(16)
+	}
+}
+
+func (w *weigher) list(s *shape) {
+	n := int(int32(w.length(4))) // as kmsg, for which more than 2^31 are none
+	switch {
+	case n <= 0 || w.err != nil:
+		return
+	case n > w.end-w.pos:
+		w.fail(errShort)
+		return
+	}
+	w.weight += allocated(n * s.size)
+	if s.elem.kind == fixedShape {
+		w.skip(n * s.elem.width)
+		return
+	}
+	for ; n > 0 && w.err == nil; n-- {
+		w.field(s.elem)
+	}
+}
+
+func (w *weigher) structure(s *shape) {
+	for _, f := range s.fields {
+		w.field(f)
+	}
+	if s.tags && w.err == nil {
+		w.tags(s)
+	}
+}
+
+// tags goes through a section of tags and leaves out those that the struct does not have.
+func (w *weigher) tags(s *shape) {
+	start := w.pos
+	count := w.uvarint()
+	if count == 0 || w.err != nil {
+		return
+	}
+	known := w.known(s, count)
+	switch {
+	case w.err != nil:
+		return
+	case known < count && w.inValue: // the size in front of the value stays as it is
+		w.weight += tagMapBytes + int(count-known)*tagBytes
+	case known < count:
+		w.cut(start, w.pos, binary.AppendUvarint(nil, uint64(known))...)
+	}
+	for ; count > 0 && w.err == nil; count-- {
+		at := w.pos
+		f := s.tagged[w.uvarint()]
+		size := int(w.uvarint())
+		from := w.pos
+		w.skip(size)
+		switch {
+		case w.err != nil:
+		case f != nil:
+			w.value(f, from)
+		case !w.inValue:
+			w.cut(at, w.pos)
+		}
+	}
+}
+
+// The memory of the map that kmsg makes of unknown tags, and of one more in it.
+const (
+	tagMapBytes = 48 + 320
+	tagBytes    = 96
+)
+
+// known returns how many of the next tags the struct has, and passes over none.
+func (w *weigher) known(s *shape, count uint32) (known uint32) {
+	start := w.pos
+	for ; count > 0 && w.err == nil; count-- {
+		if s.tagged[w.uvarint()] != nil {
+			known++
+		}
+		w.skip(int(w.uvarint()))
+	}
+	w.pos = start
+	return known
+}
+
+// value weighs a tagged field between from and the weigher's position.
+func (w *weigher) value(f *shape, from int) {
+	inner := weigher{src: w.src, pos: from, end: w.pos, flexible: w.flexible, inValue: true}
+	inner.field(f)
+	w.weight += inner.weight
+	if inner.err != nil {
+		w.fail(inner.err)
+	}
+}
+
+// allocated is about what an allocation of n bytes takes.
+func allocated(n int) int {
+	switch {
+	case n == 0:
+		return 0
+	case n <= 1024:
+		return (n + 15) &^ 15
+	}
+	return n + n/8
+}

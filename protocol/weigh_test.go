@@ -1,0 +1,180 @@
+package protocol
+
+import (
+	"bytes"
+	"reflect"
+	"runtime"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// eachRequest calls f for every request type and version that a broker with ZooKeeper knows,
+// but for those with codecs of their own.
+func eachRequest(t testing.TB, f func(req kmsg.Request)) {
+	t.Helper()
+	count := 0
+	for key := range int16(kmsg.MaxKey + 1) {
+		for version := int16(0); ; version++ {
+			req := kmsg.RequestForKey(key)
+			if req == nil || version > req.MaxVersion() || !APIKey(key).Known() || APIKey(key) == Produce || APIKey(key) == Fetch {
+				break
+			}
+			req.SetVersion(version)
+			f(req)
+			count++
+		}
+	}
+	if count < 200 {
+		t.Errorf("%d requests; are there not more?", count)
+	}
+}
+
+func TestEveryRequestHasAShape(t *testing.T) {
+	eachRequest(t, func(req kmsg.Request) {
+		if _, err := shapeOf(req); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What a real Kafka wrote is decoded the same whether it was weighed before or not.
+func TestWeighedRequestsAreDecodedAsTheyAre(t *testing.T) {
+	weighed := 0
+	for _, v := range wireVectors(t) {
+		if v.response || v.key == Produce || v.key == Fetch {
+			continue
+		}
+		want, err := DecodeRequest(v.key, v.version, v.body)
+		if err != nil {
+			continue
+		}
+		weighed++
+		_, lean, err := NewScale(v.key).Weigh(v.version, bytes.Clone(v.body))
+		if err != nil {
+			t.Errorf("line %d: %v", v.line, err)
+			continue
+		}
+		got, err := DecodeRequest(v.key, v.version, lean)
+		forget(reflect.ValueOf(want))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("line %d: %s v%d decodes as %+v (%v), want %+v", v.line, v.key, v.version, got, err, want)
+		}
+	}
+	if weighed < 300 {
+		t.Errorf("only %d requests", weighed)
+	}
+}
+
+// forget removes the unknown tags.
+func forget(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			forget(v.Elem())
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[kmsg.Tags]() {
+			v.SetZero()
+			return
+		}
+		for i := range v.NumField() {
+			forget(v.Field(i))
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			forget(v.Index(i))
+		}
+	}
+}
+
+// grow fills each list of a struct with n elements that have unknown tags, strings and
+// byte strings, down to the given depth.
+func grow(v reflect.Value, n, tags, depth int) {
+	for i := range v.NumField() {
+		f := v.Field(i)
+		switch {
+		case f.Type() == reflect.TypeFor[kmsg.Tags]():
+			for j := range tags {
+				f.Addr().Interface().(*kmsg.Tags).Set(uint32(1000+j), []byte("unknown"))
+			}
+		case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Struct:
+			if depth > 0 {
+				f.Set(reflect.MakeSlice(f.Type(), n, n))
+				for j := range n {
+					grow(f.Index(j), n, tags, depth-1)
+				}
+			}
+		case f.Kind() == reflect.Struct:
+			grow(f, n, tags, depth)
+		case f.Kind() == reflect.String:
+			f.SetString("a text of some length")
+		case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.String:
+			f.Set(reflect.ValueOf([]string{"a text of some length"}))
+		case f.Kind() == reflect.Slice, f.Kind() == reflect.Pointer:
+			distinguish(f)
+		}
+	}
+}
+
+// Unknown tags are left out, and nothing else is, of every type and version.
+func TestUnknownTagsAreLeftOut(t *testing.T) {
+	eachRequest(t, func(req kmsg.Request) {
+		key, version := APIKey(req.Key()), req.GetVersion()
+		grow(reflect.ValueOf(req).Elem(), 3, 2, 9)
+		req.SetVersion(version)
+		body := AppendRequest(nil, req)
+		want, err := DecodeRequest(key, version, bytes.Clone(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		forget(reflect.ValueOf(want))
+		plain := AppendRequest(nil, want)
+		weight, lean, err := NewScale(key).Weigh(version, body)
+		if err != nil {
+			t.Errorf("%s v%d: %v", key, version, err)
+			return
+		}
+		if got, err := DecodeRequest(key, version, lean); err != nil || !reflect.DeepEqual(got, want) || !bytes.Equal(lean, plain) {
+			t.Errorf("%s v%d: %d bytes decode as %+v (%v), want %d as %+v", key, version, len(lean), got, err, len(plain), want)
+		}
+		if again, same, err := NewScale(key).Weigh(version, lean); err != nil || again != weight || len(same) != len(lean) {
+			t.Errorf("%s v%d weighs %d, and %d without the tags (%v)", key, version, weight, again, err)
+		}
+	})
+}
+
+// What a request is said to weigh is what it takes, within a small part.
+func TestTheWeightIsWhatDecodingAllocates(t *testing.T) {
+	eachRequest(t, func(req kmsg.Request) {
+		key, version := APIKey(req.Key()), req.GetVersion()
+		grow(reflect.ValueOf(req).Elem(), 40, 0, 2)
+		req.SetVersion(version)
+		body := AppendRequest(nil, req)
+		weight, lean, err := NewScale(key).Weigh(version, body)
+		if err != nil {
+			t.Errorf("%s v%d: %v", key, version, err)
+			return
+		}
+		const rounds = 5
+		took := allocatedBy(func() {
+			for range rounds {
+				if _, err := DecodeRequest(key, version, lean); err != nil {
+					t.Error(err)
+				}
+			}
+		}) / rounds
+		if took > uint64(weight)+uint64(weight)/4+2048 || took+took/2+2048 < uint64(weight) {
+			t.Errorf("%s v%d weighs %d and takes %d", key, version, weight, took)
+		}
+	})
+}
+
+// allocatedBy is how many bytes f allocates.
+func allocatedBy(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
