@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -71,8 +72,13 @@ func gzipCompressorOf(level int) compressor {
 	return &gzipCompressor{Writer: w, pool: pool}
 }
 
-func (c *gzipCompressor) reset(out *outBuffer, _ int8) { c.Writer.Reset(out) }
-func (c *gzipCompressor) finish() error                { return c.Writer.Close() }
+// reset begins a member whose header has no modification time, as Java's.
+func (c *gzipCompressor) reset(out *outBuffer, _ int8) {
+	c.Writer.Reset(out)
+	c.Writer.ModTime = time.Unix(0, 0)
+}
+
+func (c *gzipCompressor) finish() error { return c.Writer.Close() }
 
 func (c *gzipCompressor) release() {
 	c.Writer.Reset(io.Discard)

@@ -9,7 +9,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
@@ -185,7 +187,7 @@ func TestZstdWindows(t *testing.T) {
 	mustUnpack(t, Zstd, encode(32<<20), 2, text)
 	mustUnpack(t, Zstd, slices.Concat(encode(1<<20), encode(16<<20)), 2, text+text)
 	mustRefuse(t, Zstd, "a window above the limit", []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0x90, 1, 0, 0})
-	if len(largeWindows) > 0 {
+	if len(largeStreams) > 0 {
 		t.Error("a large window was not given back")
 	}
 	var got []byte
@@ -406,4 +408,56 @@ func TestDamagedLargeRecordsAreInvalid(t *testing.T) {
 			t.Errorf("cut at %d: %v", cut, err)
 		}
 	}
+}
+
+func TestGzipHeadersHaveNoModificationTime(t *testing.T) {
+	for range 2 { // fresh, and from the pool
+		payload := pack(t, Gzip, []byte("text"), 2)
+		if !bytes.Equal(payload[:8], []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0}) {
+			t.Errorf("gzip header % x", payload[:10])
+		}
+	}
+}
+
+// However many payloads are read at once, few of them hold a large record or a
+// large window.
+func TestFewStreamsHoldLargeRecordsAtOnce(t *testing.T) {
+	o := batchOf(2, Gzip)
+	b := NewBuilder(o)
+	if err := b.Append(nowMs, nil, make([]byte, 2*recordSizeUnshared)); err != nil {
+		t.Fatal(err)
+	}
+	set, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		largeStreams = make(chan struct{}, 2) // of this bubble
+		entered, proceed := 0, make(chan struct{})
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		for range 5 {
+			wg.Go(func() {
+				err := Batch(set).Each(func(*Record) error {
+					mu.Lock()
+					entered++
+					mu.Unlock()
+					<-proceed
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for step := range 5 {
+			synctest.Wait()
+			if want := min(step+2, 5); entered != want {
+				t.Errorf("%d streams hold a large record after %d ended, want %d", entered, step, want)
+			}
+			proceed <- struct{}{}
+		}
+		wg.Wait()
+	})
+	largeStreams = make(chan struct{}, 2)
 }

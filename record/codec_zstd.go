@@ -19,10 +19,6 @@ const (
 	zstdWindowWritten = 1 << 20
 )
 
-// largeWindows lets two payloads at a time be read with a window above
-// zstdWindowSmall: such a window is allocated whole, whatever the payload holds.
-var largeWindows = make(chan struct{}, 2)
-
 // zstdDecompressor reads one or more zstd frames.
 type zstdDecompressor struct {
 	payload  bytes.Reader
@@ -30,6 +26,8 @@ type zstdDecompressor struct {
 	small    *zstd.Decoder
 	large    *zstd.Decoder // while a large window is needed
 	produced int64         // bytes read so far
+	memory   *largeMemory  // of the stream that reads, or own
+	own      largeMemory
 }
 
 func newZstdDecoder(window uint64) (*zstd.Decoder, error) {
@@ -38,7 +36,7 @@ func newZstdDecoder(window uint64) (*zstd.Decoder, error) {
 }
 
 func (d *zstdDecompressor) reset(payload []byte, _ int8) (err error) {
-	d.whole, d.produced = payload, 0
+	d.whole, d.produced, d.memory = payload, 0, &d.own
 	d.payload.Reset(payload)
 	if d.small == nil {
 		if d.small, err = newZstdDecoder(zstdWindowSmall); err != nil {
@@ -68,11 +66,11 @@ func (d *zstdDecompressor) Read(p []byte) (int, error) {
 }
 
 // enlarge begins the payload again with a decoder that takes every window, and
-// passes what was read already.
+// passes what was read already. Such a window is allocated whole, whatever the
+// payload holds.
 func (d *zstdDecompressor) enlarge() (err error) {
-	largeWindows <- struct{}{}
+	d.memory.acquire()
 	if d.large, err = newZstdDecoder(zstdWindowMax); err != nil {
-		<-largeWindows
 		return err
 	}
 	d.payload.Reset(d.whole)
@@ -91,8 +89,9 @@ func (d *zstdDecompressor) release() {
 	if d.large != nil {
 		d.large.Close()
 		d.large = nil
-		<-largeWindows
 	}
+	d.own.release()
+	d.memory = nil
 	if d.small != nil {
 		_ = d.small.Reset(nil) // drops the payload; its error says only that there is no input now
 	}

@@ -14,7 +14,33 @@ const (
 	// a default broker (socket.request.max.bytes). Kafka allocates whatever
 	// the record claims.
 	recordSizeMax = 100 << 20
+	// recordSizeUnshared is how much of a record every stream may hold; see
+	// largeMemory.
+	recordSizeUnshared = 4 << 20
 )
+
+// largeMemory is the right of one stream to hold much: a record above
+// recordSizeUnshared, or a large window of a codec. Few streams have it at a
+// time, the others wait, so that small payloads that unpack into much cannot
+// exhaust the memory together.
+type largeMemory struct{ held bool }
+
+// largeStreams limits the streams that have largeMemory.
+var largeStreams = make(chan struct{}, 2)
+
+func (m *largeMemory) acquire() {
+	if !m.held {
+		largeStreams <- struct{}{}
+		m.held = true
+	}
+}
+
+func (m *largeMemory) release() {
+	if m.held {
+		m.held = false
+		<-largeStreams
+	}
+}
 
 // stream is the payload of a batch as bytes in order: either all of it in
 // memory, or a window that slides over what a decompressor gives. The unread
@@ -25,6 +51,7 @@ type stream struct {
 	source   decompressor // nil: data is all there is
 	sourceEr error        // what ended the source, io.EOF included; nil while it goes on
 	window   []byte       // the buffer behind data while there is a source
+	memory   largeMemory
 }
 
 // overBytes makes b the stream.
@@ -41,6 +68,9 @@ func (s *stream) overCompressed(codec Codec, payload []byte, magic int8) error {
 	if s.window == nil {
 		s.window = make([]byte, windowSize)
 	}
+	if zstd, ok := source.(*zstdDecompressor); ok {
+		zstd.memory = &s.memory
+	}
 	s.data, s.pos, s.end, s.source, s.sourceEr = s.window, 0, 0, source, nil
 	return nil
 }
@@ -55,6 +85,7 @@ func (s *stream) close() {
 		s.window = nil
 	}
 	s.data, s.pos, s.end, s.source = nil, 0, 0, nil
+	s.memory.release()
 }
 
 func (s *stream) unread() int { return s.end - s.pos }
@@ -93,6 +124,9 @@ func (s *stream) grow(n int) (int, error) {
 		got, err := s.fill(min(n, len(s.data)))
 		if err != nil || got >= n || s.sourceEr == io.EOF {
 			return got, err
+		}
+		if n > recordSizeUnshared {
+			s.memory.acquire()
 		}
 		larger := make([]byte, min(2*len(s.data), max(n, windowSize)))
 		s.end = copy(larger, s.data[s.pos:s.end])
