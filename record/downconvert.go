@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/monedula/monedula/protocol"
 )
@@ -15,30 +16,61 @@ import (
 // was converted before it is returned with the error, since Kafka still sends
 // that.
 func DownConvert(set []byte, magic int8, firstOffset int64) ([]byte, error) {
-	out := make([]byte, 0, len(set))
-	for rest := set; ; {
+	out, _, err := downConvert(make([]byte, 0, len(set)), set, magic, firstOffset, math.MaxInt)
+	return out, err
+}
+
+// DownConvertSized is DownConvert for an answer that may take size bytes of
+// records. The result is as large as in Kafka: size, or the first batch after
+// conversion where that is larger. What does not fit is cut off and not even
+// converted, and what is missing is filled with an incomplete message. If nothing
+// remains after conversion, an incomplete message alone stands for it, since no
+// records at all would mean the end of the log.
+func DownConvertSized(set []byte, magic int8, firstOffset int64, size int) ([]byte, error) {
+	out, first, err := downConvert(nil, set, magic, firstOffset, size)
+	if err != nil && (first == 0 || protocol.CodeOf(err) != protocol.UnsupportedCompressionType) {
+		return nil, err
+	}
+	if first == 0 {
+		return AppendOverflow(nil, LogOverhead), nil
+	}
+	size = max(size, first)
+	if missing := size - len(out); missing > 0 {
+		out = AppendOverflow(out, missing)
+	}
+	return out[:size], nil
+}
+
+// downConvert appends converted batches to out until it has size bytes. first is
+// the size of the first batch that did not go.
+func downConvert(out, set []byte, magic int8, firstOffset int64, size int) (_ []byte, first int, err error) {
+	for rest := set; first == 0 || len(out) < size; {
 		b, tail, err := Next(rest)
 		if err != nil {
-			return out, err
+			return out, first, err
 		}
 		if b == nil {
-			return out, nil
+			return out, first, nil
 		}
 		rest = tail
 		switch {
 		case b.IsControl() && magic < 2:
 			continue
 		case b.Codec() == Zstd && magic < 2:
-			return out, protocol.Errorf(protocol.UnsupportedCompressionType,
+			return out, first, protocol.Errorf(protocol.UnsupportedCompressionType,
 				"Down-conversion of zstandard-compressed batches is not supported")
 		case b.Magic() <= magic:
 			out = append(out, b...)
-			continue
+		default:
+			if out, err = downConvertBatch(out, b, magic, firstOffset); err != nil {
+				return out, first, err
+			}
 		}
-		if out, err = downConvertBatch(out, b, magic, firstOffset); err != nil {
-			return out, err
+		if first == 0 {
+			first = len(out)
 		}
 	}
+	return out, first, nil
 }
 
 // downConvertBatch appends one converted batch to out.

@@ -134,3 +134,59 @@ func TestOverflowLooksLikeAnIncompleteMessage(t *testing.T) {
 		}
 	}
 }
+
+// The sizes are those of a real broker's answers.
+func TestDownConversionHasTheSizeAskedForOrOfTheFirstBatch(t *testing.T) {
+	o := batchOf(2, None)
+	plain := made(t, o, 100)
+	o.BaseOffset, o.Codec = 100, Gzip
+	set := slices.Concat(plain, made(t, o, 100))
+	whole, err := DownConvert(set, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := DownConvert(plain, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{0, 100, len(plain), len(first) - 1, len(first), len(first) + 1, len(whole) - 1, len(whole), len(whole) + 1, len(whole) + 500} {
+		out, err := DownConvertSized(set, 1, 0, size)
+		if err != nil || len(out) != max(size, len(first)) {
+			t.Errorf("size %d: %d bytes, %v", size, len(out), err)
+		}
+		common := min(len(out), len(whole))
+		if !bytes.Equal(out[:common], whole[:common]) {
+			t.Errorf("size %d: other bytes", size)
+		}
+		if filled := out[common:]; len(filled) > 12 {
+			if b, _, err := Next(filled); b != nil || err != nil {
+				t.Errorf("size %d: filled with %x", size, filled)
+			}
+		}
+	}
+	p := Defaults()
+	p.ProducerID, p.ProducerEpoch = 1, 0
+	marker, err := EndTxnMarker(p, Commit, 0, nowMs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := DownConvertSized(slices.Concat(marker, plain), 1, 0, 10)
+	if err != nil || !bytes.Equal(out, first) {
+		t.Errorf("a marker before: %d bytes, %v", len(out), err)
+	}
+	for _, empty := range [][]byte{marker, nil} {
+		out, err := DownConvertSized(empty, 1, 0, 1000)
+		if err != nil || !bytes.Equal(out, AppendOverflow(nil, LogOverhead)) {
+			t.Errorf("nothing to convert: %x, %v", out, err)
+		}
+	}
+	o.Codec = Zstd
+	zstd := made(t, o, 3)
+	if _, err := DownConvertSized(zstd, 1, 0, 1000); protocol.CodeOf(err) != protocol.UnsupportedCompressionType {
+		t.Errorf("zstd at first: %v", err)
+	}
+	out, err = DownConvertSized(slices.Concat(plain, zstd), 1, 0, len(first)+100)
+	if err != nil || len(out) != len(first)+100 {
+		t.Errorf("zstd behind: %d bytes, %v", len(out), err)
+	}
+}

@@ -1,8 +1,6 @@
 package replication
 
 import (
-	"encoding/binary"
-
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -79,13 +77,9 @@ func (f *Fetch) convert(want *PartitionFetch, magic int8) protocol.ErrorCode {
 	if _, err := want.Data.File.ReadAt(set, want.Data.Position); err != nil {
 		return protocol.KafkaStorageError
 	}
-	set = wholeBatches(set)
-	converted, err := record.DownConvert(set, magic, want.FetchOffset)
+	converted, err := record.DownConvertSized(wholeBatches(set), magic, want.FetchOffset, n)
 	if err != nil {
 		return protocol.CodeOf(err)
-	}
-	if len(converted) == 0 {
-		converted = oversized()
 	}
 	want.Converted = converted
 	return protocol.None
@@ -101,12 +95,4 @@ func wholeBatches(set []byte) []byte {
 		}
 		rest = after
 	}
-}
-
-// oversized is the head of an entry that claims to be longer than the answer.
-// Old consumers get it where nothing remains after conversion, as with control
-// batches: no records at all would mean the end of the log.
-func oversized() []byte {
-	head := binary.BigEndian.AppendUint64(nil, ^uint64(0))
-	return binary.BigEndian.AppendUint32(head, record.HeaderSize)
 }
