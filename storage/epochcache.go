@@ -150,8 +150,13 @@ func (c *epochCache) truncateFromStart(offset int64) (changed bool) {
 
 // clear drops all entries, durably.
 func (c *epochCache) clear() error {
-	c.change(func(old []epochEntry) []epochEntry { return old[:0:0] })
+	c.clearUnsynced()
 	return c.flush()
+}
+
+// clearUnsynced drops all entries, without the file.
+func (c *epochCache) clearUnsynced() (changed bool) {
+	return c.change(func(old []epochEntry) []epochEntry { return old[:0:0] })
 }
 
 // flush makes the file hold the entries, durably; nothing is written when it

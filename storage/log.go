@@ -23,7 +23,7 @@ import (
 // directory offline (Manager) and is a KAFKA_STORAGE_ERROR, as is every call
 // on a log of an offline directory; see failures.go for other errors.
 //
-// Locks, in the order they are taken: flushing, then mu, then topicIDWrite
+// Locks, in the order they are taken: truncating, flushing, then mu, then topicIDWrite
 // (behind the topicIDWriter's own) and the epoch cache's, then positions.mu, then
 // those inside the indexes. Only append, roll, truncation, retention and close
 // take mu, and only close syncs a file while holding it. Readers copy positions
@@ -39,8 +39,6 @@ type Log struct {
 	givenUp   atomic.Bool // closed since a change was interrupted
 	future    atomic.Bool
 	lastFlush atomic.Int64 // ms
-	// checkpointed is the recovery point that the directory's checkpoint file has.
-	checkpointed atomic.Int64
 	// checkpointedHigh is what was last written of the log to the directory's
 	// checkpoint of high watermarks; guarded by the directory's checkpointMu.
 	checkpointedHigh highWatermarkWrite
@@ -58,8 +56,10 @@ type Log struct {
 	// flushing is held while segments are synced, so that a flush that finds
 	// nothing to sync knows that it is durable. Taken before mu.
 	flushing sync.Mutex
-	names    unsynced // the names of files in the partition directory
-	dirName  unsynced // the name of the partition directory itself
+	// truncating is held during a truncation. Taken before flushing.
+	truncating sync.Mutex
+	names      unsynced // the names of files in the partition directory
+	dirName    unsynced // the name of the partition directory itself
 
 	// mu is held by whoever changes the log's data.
 	mu        sync.Mutex

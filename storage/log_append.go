@@ -251,8 +251,8 @@ func (l *Log) assignEpochs(set []byte) error {
 			}
 		} else if l.epochs.latestEpoch() >= 0 {
 			l.log().Warnf("Clearing leader epoch cache after unexpected append with message format v%d", b.Magic())
-			if err := l.epochs.clear(); err != nil {
-				return err
+			if l.epochs.clearUnsynced() {
+				l.flushEpochsLater(0)
 			}
 		}
 	}

@@ -33,12 +33,11 @@ func (l *Log) closeLocked() error {
 	if err := l.active().finish(); err != nil {
 		return err
 	}
-	snapshot, err := l.producers.takeSnapshot(true)
-	if err != nil {
+	if _, err := l.producers.takeSnapshot(false); err != nil {
 		return err
 	}
-	if snapshot != "" {
-		l.names.note()
+	if err := l.producers.syncLatest(); err != nil {
+		return err // "closed in order, and no snapshot" would mean that there are no producers
 	}
 	l.positions.mu.Lock()
 	v, from := l.positions.v, l.positions.recoveryPoint

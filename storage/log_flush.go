@@ -78,7 +78,7 @@ func (l *Log) raiseRecoveryPoint(upTo, truncations int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.v.truncations == truncations && upTo > p.recoveryPoint {
-		p.recoveryPoint = min(upTo, p.v.LogEnd)
+		p.recoveryPoint = max(p.recoveryPoint, min(upTo, p.v.LogEnd, p.recoveryLimit))
 	}
 }
 

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 
@@ -15,6 +16,7 @@ type loading struct {
 	fresh         bool  // the directory was just made: nothing is in it
 	clean         bool  // the directory was closed in order
 	recoveryPoint int64 // as checkpointed, 0 when unknown
+	damagedPoints bool  // the checkpoint of recovery points could not be read
 	logStart      int64 // as checkpointed, 0 when unknown
 	// remaining is told how many segments are still to be recovered.
 	remaining func(n int)
@@ -33,6 +35,9 @@ type loader struct {
 	// recovered is the producer state at the end of the segment recovered last,
 	// which remembers more than the snapshot that was taken of it.
 	recovered *producerState
+	// renewEpochs is set while all segments from the recovery point on are
+	// recovered, so that their batches tell which leader epochs there are.
+	renewEpochs bool
 }
 
 // openLog loads the log in a partition directory: what an interrupted cleaning
@@ -115,7 +120,9 @@ func (ld *loader) openState() (err error) {
 
 func (ld *loader) newState() (*producerState, error) {
 	log := kafkalog.For(ld.env.logger, "org.apache.kafka.storage.internals.log.ProducerStateManager")
-	return openProducerState(ld.env.fs, ld.path, ld.l.tp, &ld.env.expirationMs, log)
+	state, err := openProducerState(ld.env.fs, ld.path, ld.l.tp, &ld.env.expirationMs, log)
+	state.names = &ld.l.names
+	return state, err
 }
 
 // settle gives the loaded log its positions, epochs and producer state.
@@ -137,7 +144,7 @@ func (ld *loader) settle(logEnd int64) error {
 			return err
 		}
 	}
-	if err := rebuildState(l.producers, ld.segments, logStart, logEnd, ld.config.Magic, ld.clean, ld.env, ld.stateLog); err != nil {
+	if err := rebuildState(l.producers, ld.segments, logStart, logEnd, ld.config.Magic, ld.clean, true, ld.env, ld.stateLog); err != nil {
 		return err
 	}
 	if ld.recovered != nil {
@@ -150,6 +157,7 @@ func (ld *loader) settle(logEnd int64) error {
 		segments:    ld.segments,
 		endPosition: active.size.Load(),
 	}
+	p.recoveryLimit = math.MaxInt64
 	p.recoveryPoint = min(ld.recoveryPoint, logEnd)
 	if ld.clean {
 		p.recoveryPoint = logEnd
@@ -159,8 +167,8 @@ func (ld *loader) settle(logEnd int64) error {
 	return nil
 }
 
-// loadSegments opens all segments. One whose offset index is missing, or whose
-// transaction index is damaged, is recovered.
+// loadSegments opens all segments. One whose offset or time index is missing, or
+// whose transaction index is damaged, is recovered.
 func (ld *loader) loadSegments() error {
 	for _, s := range ld.segments {
 		s.drop()
@@ -205,10 +213,8 @@ func (ld *loader) loadSegment(base int64, names []string) error {
 			ld.log.Errorf("Could not find offset index file corresponding to log file %s, recovering segment and rebuilding index files...", s.log.name())
 		}
 	case !slices.Contains(names, offsetFileName(base, timeIndexSuffix)):
-		if err := s.times.resize(0); err != nil {
-			return err
-		}
-		fallthrough
+		// With an empty one every lookup by time would end in this segment.
+		ld.log.Errorf("Could not find time index file corresponding to log file %s, recovering segment and rebuilding index files...", s.log.name())
 	default:
 		err := s.txns.sanityCheck()
 		if !errors.Is(err, errCorruptIndex) {

@@ -25,15 +25,16 @@ func (l *Log) ExpireProducers() {
 // after a truncation. mu is held.
 func (l *Log) rebuildProducers(logStart, upTo int64) error {
 	v := l.positions.load()
-	return rebuildState(l.producers, v.segments, logStart, upTo, l.Config().Magic, false, l.env, l.log())
+	return rebuildState(l.producers, v.segments, logStart, upTo, l.Config().Magic, false, false, l.env, l.log())
 }
 
 // rebuildState makes a producer state that of a log [logStart, upTo): it loads
 // the newest snapshot below upTo, replays the batches above it, and writes a
 // snapshot at upTo. Where no snapshot can be expected (old formats, or none
 // there after a clean stop, as before Kafka 0.11) it writes empty ones at the
-// last two segments and at upTo instead of reading the whole log.
-func rebuildState(state *producerState, segments []*segment, logStart, upTo int64, magic int8, clean bool, env *environment, log logLines) error {
+// last two segments and at upTo instead of reading the whole log. With sync the
+// snapshots are made durable.
+func rebuildState(state *producerState, segments []*segment, logStart, upTo int64, magic int8, clean, sync bool, env *environment, log logLines) error {
 	log.Infof("Loading producer state till offset %d with message format version %d", upTo, magic)
 	var bases []int64
 	for _, s := range segments[max(len(segments)-2, 0):] {
@@ -42,7 +43,7 @@ func rebuildState(state *producerState, segments []*segment, logStart, upTo int6
 	if _, any := state.latestSnapshot(); magic < 2 || !any && clean {
 		for _, offset := range append(bases, upTo) {
 			state.setMapEnd(offset)
-			if _, err := state.takeSnapshot(true); err != nil {
+			if _, err := state.takeSnapshot(sync); err != nil {
 				return err
 			}
 		}
@@ -56,12 +57,12 @@ func rebuildState(state *producerState, segments []*segment, logStart, upTo int6
 	}
 	loaded := env.now()
 	if upTo > state.mapEnd() && !nothingToLose {
-		if err := replaySegments(state, segments, logStart, upTo, bases, env, log); err != nil {
+		if err := replaySegments(state, segments, logStart, upTo, bases, sync, env, log); err != nil {
 			return err
 		}
 	}
 	state.setMapEnd(upTo)
-	if _, err := state.takeSnapshot(true); err != nil {
+	if _, err := state.takeSnapshot(sync); err != nil {
 		return err
 	}
 	log.Infof("Producer state recovery took %dms for snapshot load and %dms for segment recovery from offset %d", loaded-started, env.now()-loaded, upTo)
@@ -70,7 +71,7 @@ func rebuildState(state *producerState, segments []*segment, logStart, upTo int6
 
 // replaySegments takes the batches from the state's end up to upTo into it, and
 // writes snapshots at the bases given.
-func replaySegments(state *producerState, segments []*segment, logStart, upTo int64, bases []int64, env *environment, log logLines) error {
+func replaySegments(state *producerState, segments []*segment, logStart, upTo int64, bases []int64, sync bool, env *environment, log logLines) error {
 	for i, s := range segments {
 		if s.base >= upTo || i+1 < len(segments) && segments[i+1].base <= state.mapEnd() {
 			continue
@@ -78,11 +79,14 @@ func replaySegments(state *producerState, segments []*segment, logStart, upTo in
 		from := max(s.base, state.mapEnd(), logStart)
 		state.setMapEnd(from)
 		if slices.Contains(bases, s.base) {
-			if _, err := state.takeSnapshot(true); err != nil {
+			if _, err := state.takeSnapshot(sync); err != nil {
 				return err
 			}
 		}
-		if err := replaySegment(state, s, from, upTo, env, log); err != nil {
+		err := replaySegment(state, s, from, upTo, env, log)
+		if isProtocolError(err) {
+			log.Warnf("Found invalid messages in %s, what follows them in the segment is missing in the producer state: %v", s.log.name(), err)
+		} else if err != nil {
 			return err
 		}
 	}

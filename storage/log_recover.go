@@ -60,7 +60,9 @@ func (ld *loader) endOf(s *segment) (int64, error) {
 }
 
 // recoverUnflushed recovers the segments from the one that holds the recovery
-// point on. The first that had to be cut is the last that stays.
+// point on. The first that had to be cut is the last that stays. The
+// leader epochs known of offsets above the recovery point may be of records that
+// were truncated: those of the batches take their place.
 func (ld *loader) recoverUnflushed() error {
 	first := 0
 	for i, s := range ld.segments {
@@ -69,9 +71,18 @@ func (ld *loader) recoverUnflushed() error {
 		}
 	}
 	if first > 0 {
-		if err := ld.segments[first-1].completeIndexes(); err != nil {
+		overlaps, err := ld.completeLastFlushed(first - 1)
+		if err != nil {
 			return err
 		}
+		if overlaps {
+			first--
+		}
+	}
+	if len(ld.segments) > 0 {
+		ld.l.epochs.truncateFromStart(ld.segments[0].base)
+		ld.l.epochs.truncateFromEnd(min(ld.recoveryPoint, ld.segments[first].base))
+		ld.renewEpochs = true
 	}
 	unflushed := len(ld.segments) - first
 	for _, s := range ld.segments[min(first, len(ld.segments)):] {
@@ -92,11 +103,15 @@ func (ld *loader) recoverUnflushed() error {
 		switch {
 		case truncated > 0:
 			ld.log.Warnf("Corruption found in segment %d, truncating to offset %d", s.base, next)
+		case ld.overlaps(first+i, next):
+			ld.log.Warnf("Segment %d ends at offset %d but the next one begins at %d: it was truncated, and that was not yet on disk. Truncating to offset %d", s.base, next, ld.segments[first+i+1].base, next)
 		case ld.lost(first+i, next):
 			ld.log.Warnf("Segment %d ends at offset %d but the next one begins at %d: what lay between was not yet on disk. Truncating to offset %d", s.base, next, ld.segments[first+i+1].base, next)
 		default:
 			continue
 		}
+		// The cut is not durable yet, so the next recovery begins here as well.
+		ld.recoveryPoint = min(ld.recoveryPoint, s.base)
 		if err := ld.deleteFrom(first + i + 1); err != nil {
 			return err
 		}
@@ -104,6 +119,23 @@ func (ld *loader) recoverUnflushed() error {
 	}
 	ld.remaining(0)
 	return nil
+}
+
+// completeLastFlushed readies the last segment below the recovery point, and
+// reports whether it overlaps with the next one. It is not read further than
+// needed: damage there is not of the crash, and is left to readers.
+func (ld *loader) completeLastFlushed(i int) (overlaps bool, err error) {
+	s := ld.segments[i]
+	if err = s.completeIndexes(); err == nil {
+		var next int64
+		next, err = s.nextOffset()
+		overlaps = ld.overlaps(i, next)
+	}
+	if isProtocolError(err) {
+		ld.log.Warnf("Found invalid messages in %s below the recovery point %d: %v", s.log.name(), ld.recoveryPoint, err)
+		return false, nil
+	}
+	return overlaps, err
 }
 
 // completeIndexes ends the indexes of the last segment below the recovery point
@@ -117,6 +149,13 @@ func (s *segment) completeIndexes() error {
 	return errors.Join(s.noteLargest(), s.index.trim(), s.times.trim())
 }
 
+// overlaps reports whether segment i, which ends at next, reaches into the one
+// behind it. That one was begun after a truncation that did not reach the disk,
+// and so nothing in it was flushed, or was itself truncated.
+func (ld *loader) overlaps(i int, next int64) bool {
+	return i+1 < len(ld.segments) && next > ld.segments[i+1].base
+}
+
 // lost says whether records are missing between segment i, which ends at next,
 // and the one behind it: the files of a segment that was rolled may reach the
 // disk after those of its successor. To keep the successor would leave a hole
@@ -124,6 +163,9 @@ func (s *segment) completeIndexes() error {
 func (ld *loader) lost(i int, next int64) bool {
 	if i+1 == len(ld.segments) || ld.config.CleanupCompact {
 		return false
+	}
+	if ld.damagedPoints {
+		return false // all was to be recovered, also what was compacted once under another policy
 	}
 	gap := ld.segments[i+1].base - next
 	return gap > 0 && gap <= largestGapJoined
@@ -136,6 +178,7 @@ func (ld *loader) deleteFrom(i int) error {
 	if len(removed) == 0 {
 		return nil
 	}
+	slices.Reverse(removed)
 	ld.log.Infof("Deleting segments as part of log recovery: %s", segmentList(removed))
 	return ld.l.deleteSegments(removed)
 }
@@ -149,13 +192,13 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := rebuildState(state, ld.segments, ld.logStart, s.base, ld.config.Magic, false, ld.env, ld.stateLog); err != nil {
+	if err := rebuildState(state, ld.segments, ld.logStart, s.base, ld.config.Magic, false, true, ld.env, ld.stateLog); err != nil {
 		return 0, err
 	}
 	if ld.recovered != nil {
 		state.recall(ld.recovered.entries)
 	}
-	truncated, err = s.recover(state, ld.l, ld.config, ld.log)
+	truncated, err = s.recover(state, ld.l, ld.config, ld.log, ld.renewEpochs)
 	if errors.Is(err, errInvalidOffset) {
 		// Offsets that go backwards (KAFKA-3919): nothing of it can be trusted.
 		ld.log.Warnf("Found invalid offset during recovery. Deleting the corrupt segment and creating an empty one with starting offset %d", s.base)
@@ -171,7 +214,7 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 }
 
 // recover is the part of recoverSegment that concerns the segment alone.
-func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log logLines) (truncated int64, err error) {
+func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log logLines, renewEpochs bool) (truncated int64, err error) {
 	s.unsynced.note()
 	size, interval := recoveredIndexes(s.size.Load(), c)
 	if err := errors.Join(s.index.reset(size), s.times.reset(size), s.txns.reset()); err != nil {
@@ -183,7 +226,7 @@ func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log l
 		return 0, err
 	}
 	defer f.release()
-	valid, err := s.recoverBatches(f, state, l, interval)
+	valid, err := s.recoverBatches(f, state, l, interval, renewEpochs)
 	if err != nil {
 		if !isProtocolError(err) {
 			return 0, err
@@ -215,8 +258,9 @@ func recoveredIndexes(segmentBytes int64, c *settings.Topic) (size int32, interv
 }
 
 // recoverBatches walks the batches and returns where the good ones end; a
-// protocol error says what is wrong there.
-func (s *segment) recoverBatches(file io.ReaderAt, state *producerState, l *Log, interval int64) (valid int64, err error) {
+// protocol error says what is wrong there. With renewEpochs the batches' epochs
+// count, and otherwise only those that are later than all known ones.
+func (s *segment) recoverBatches(file io.ReaderAt, state *producerState, l *Log, interval int64, renewEpochs bool) (valid int64, err error) {
 	var scan batchScan
 	scan.begin(file, 0, s.size.Load(), true, &s.env.buffers)
 	defer scan.close()
@@ -244,9 +288,13 @@ func (s *segment) recoverBatches(file io.ReaderAt, state *producerState, l *Log,
 			indexed = at
 		}
 		if b.Magic() < 2 {
+			if renewEpochs {
+				l.epochs.clearUnsynced()
+			}
 			continue
 		}
-		if e := b.PartitionLeaderEpoch(); e >= 0 && e > l.epochs.latestEpoch() {
+		e := b.PartitionLeaderEpoch()
+		if e > l.epochs.latestEpoch() || renewEpochs && e >= 0 && e != l.epochs.epochForOffset(b.BaseOffset()) {
 			l.epochs.assignUnsynced(e, b.BaseOffset())
 		}
 		if err := replay(state, &update, b, s, lines); err != nil {

@@ -78,15 +78,10 @@ func (l *Log) rollLocked(expected, last int64) error {
 	if base == active.base {
 		l.log().Warnf("Trying to roll a new log segment with start offset %d =max(provided offset = %d, LEO = %d) while it already exists and is active with size 0.",
 			base, expected, v.LogEnd)
-		l.changing = true
-		if err := l.replaceActive(base, v.LogEnd); err != nil {
-			return err
-		}
-		l.changing = false
-	} else {
-		if err := l.addSegment(active, base); err != nil {
-			return err
-		}
+		return nil // a crash between its removal and the creation of another would lose the log's end
+	}
+	if err := l.addSegment(active, base); err != nil {
+		return err
 	}
 	l.producers.setMapEnd(base)
 	snapshot, err := l.producers.takeSnapshot(false)

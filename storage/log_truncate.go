@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -17,11 +18,39 @@ import (
 // short and closes) but never written again, and the log goes on in a new
 // segment.
 func (l *Log) TruncateTo(offset int64) (truncated bool, err error) {
-	truncated, err = l.truncateTo(offset)
+	l.truncating.Lock()
+	defer l.truncating.Unlock()
+	durable, err := l.beginTruncation(offset)
+	if err == nil {
+		truncated, err = l.truncateTo(offset)
+	}
+	l.positions.limitRecoveryPoint(math.MaxInt64)
+	if err == nil && truncated && durable {
+		// Recovery looks at nothing below the recovery point, so the cut must not
+		// come undone once a segment begins at the offset.
+		err = l.flush(offset, true)
+	}
 	if err != nil || !truncated {
 		return truncated, err
 	}
-	return truncated, l.lowerCheckpoint()
+	return truncated, l.lowerCheckpoints()
+}
+
+// beginTruncation lowers the recovery point to the offset, also in the
+// checkpoint, before anything is cut, so that a crash halfway is recovered from
+// there on. durable reports whether what is cut, or its end, may be durable.
+func (l *Log) beginTruncation(offset int64) (durable bool, err error) {
+	if err := l.check(); err != nil || offset < 0 || offset >= l.Offsets().LogEnd {
+		return false, err
+	}
+	durable = l.positions.limitRecoveryPoint(offset) >= offset
+	if points := l.dir.checkpointed(recoveryPointFile, l.tp); points >= offset {
+		durable = true
+		if points > offset {
+			l.dir.lowerCheckpoints(l.dir, l.tp)
+		}
+	}
+	return durable, l.check()
 }
 
 func (l *Log) truncateTo(offset int64) (truncated bool, err error) {
@@ -37,13 +66,10 @@ func (l *Log) truncateTo(offset int64) (truncated bool, err error) {
 	return truncated, l.ioError("Error while truncating log of %s in dir %s", err)
 }
 
-// lowerCheckpoint writes the recovery points at once where the file has one
-// above a truncated log's end: offsets from there on will be other records,
-// not synced, and a crash must not skip them.
-func (l *Log) lowerCheckpoint() error {
-	if l.checkpointed.Load() > l.RecoveryPoint() {
-		l.dir.checkpoint(l.dir)
-	}
+// lowerCheckpoints corrects the checkpoints of a truncated log before other
+// records get its offsets.
+func (l *Log) lowerCheckpoints() error {
+	l.dir.lowerCheckpoints(l.dir, l.tp)
 	return l.check()
 }
 
@@ -76,6 +102,7 @@ func (l *Log) truncateLocked(offset int64) (truncated bool, err error) {
 func (l *Log) cutSegments(v *view, offset int64) error {
 	keep := v.floor(offset) + 1
 	removed := slices.Clone(v.segments[keep:])
+	slices.Reverse(removed) // the newest goes first, so that a crash leaves no gap
 	last := v.segments[keep-1]
 	f, err := last.log.acquire()
 	if err != nil {
@@ -158,11 +185,14 @@ func (s *segment) cut(offset, at, now int64) error {
 		s.created = now
 		s.firstStamp, s.hasFirstStamp = 0, false
 	}
-	return s.reloadLargest()
+	if err := s.reloadLargest(); !isProtocolError(err) {
+		return err
+	}
+	return nil // damage below is left to readers
 }
 
 // reloadLargest finds the largest timestamp again: the time index's last entry,
-// or a batch behind it.
+// or a batch behind it. With an error it is the largest before the damage.
 func (s *segment) reloadLargest() error {
 	stamp, err := s.times.last()
 	if err != nil {
@@ -182,12 +212,9 @@ func (s *segment) reloadLargest() error {
 	defer scan.close()
 	for {
 		b, _, err := scan.next()
-		if err != nil {
-			return err
-		}
-		if b == nil {
+		if err != nil || b == nil {
 			s.setLargest(stamp)
-			return nil
+			return err
 		}
 		if b.MaxTimestamp() > stamp.timestamp {
 			stamp = timestampOffset{b.MaxTimestamp(), b.LastOffset()}
@@ -201,10 +228,17 @@ func (l *Log) TruncateFullyAndStartAt(offset, logStart int64) error {
 	if logStart < 0 {
 		logStart = offset
 	}
-	if err := l.truncateFully(offset, logStart); err != nil {
+	l.truncating.Lock()
+	defer l.truncating.Unlock()
+	_, err := l.beginTruncation(offset)
+	if err == nil {
+		err = l.truncateFully(offset, logStart)
+	}
+	l.positions.limitRecoveryPoint(math.MaxInt64)
+	if err != nil {
 		return err
 	}
-	return l.lowerCheckpoint()
+	return l.lowerCheckpoints()
 }
 
 func (l *Log) truncateFully(offset, logStart int64) error {
@@ -219,6 +253,7 @@ func (l *Log) truncateFully(offset, logStart int64) error {
 func (l *Log) truncateFullyLocked(offset, logStart int64) error {
 	v := l.positions.load()
 	removed := slices.Clone(v.segments)
+	slices.Reverse(removed) // as in cutSegments
 	l.changing = true
 	for _, s := range removed {
 		if err := l.markDeleted(s); err != nil {
@@ -242,8 +277,8 @@ func (l *Log) truncateFullyLocked(offset, logStart int64) error {
 		l.log().Infof("Deleting segment %v as part of log truncation", s)
 		l.removeLater(s)
 	}
-	if err := l.epochs.clear(); err != nil {
-		return err
+	if l.epochs.clearUnsynced() {
+		l.flushEpochsLater(0)
 	}
 	if err := l.producers.truncateFullyAndStartAt(offset); err != nil {
 		return err

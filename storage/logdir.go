@@ -31,8 +31,12 @@ type logDir struct {
 	offline   atomic.Bool
 	onFailure func(*logDir) // called once; returns at once, since locks may be held
 
-	checkpoint   func(*logDir) // writes the recovery points now
-	checkpointMu sync.Mutex    // one writer of the checkpoint files at a time
+	// lowerCheckpoints is Manager.lowerCheckpoints.
+	lowerCheckpoints func(*logDir, ...TopicPartition)
+	checkpointMu     sync.Mutex // one writer of the checkpoint files at a time
+	// checkpoints is what the checkpoint files hold, by name; guarded by
+	// checkpointMu. The maps never change.
+	checkpoints map[string]map[TopicPartition]int64
 	// highWatermarks tells of the last write of the checkpoint of high watermarks;
 	// guarded by checkpointMu.
 	highWatermarks struct {

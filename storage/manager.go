@@ -192,8 +192,9 @@ func (m *Manager) openDirs() error {
 			return fmt.Errorf("Duplicate log directory found: %s", strings.Join(m.config.Dirs, ", "))
 		}
 		m.dirs = append(m.dirs, &logDir{
-			path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailedApart, checkpoint: m.checkpointRecoveryPoints,
-			background: newPool(max(m.config.RecoveryThreads, 2)), small: newPool(smallWriters),
+			path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailedApart, lowerCheckpoints: m.lowerCheckpoints,
+			checkpoints: map[string]map[TopicPartition]int64{},
+			background:  newPool(max(m.config.RecoveryThreads, 2)), small: newPool(smallWriters),
 		})
 	}
 	for _, d := range m.dirs {

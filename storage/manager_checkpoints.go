@@ -3,6 +3,8 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 
 	"github.com/monedula/monedula/protocol"
@@ -31,12 +33,8 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) {
 		offsets[l.tp] = l.RecoveryPoint()
 	}
 	m.logs.eachUnloaded(d, func(tp TopicPartition, u *unloadedLog) { offsets[tp] = u.recoveryPoint })
-	if err := writeOffsetCheckpoint(m.config.FS, d.file(recoveryPointFile), offsets); err != nil {
+	if err := d.writeCheckpoint(recoveryPointFile, offsets); err != nil {
 		d.fail("Disk error while writing recovery offsets checkpoint in directory "+d.path, err)
-		return
-	}
-	for _, l := range logs {
-		l.checkpointed.Store(offsets[l.tp])
 	}
 }
 
@@ -55,9 +53,105 @@ func (m *Manager) checkpointLogStarts(d *logDir) {
 		}
 	}
 	m.logs.eachUnloaded(d, func(tp TopicPartition, u *unloadedLog) { offsets[tp] = u.logStart })
-	if err := writeOffsetCheckpoint(m.config.FS, d.file(logStartFile), offsets); err != nil {
+	if err := d.writeCheckpoint(logStartFile, offsets); err != nil {
 		d.fail("Disk error while writing log start offsets checkpoint in directory "+d.path, err)
 	}
+}
+
+// writeCheckpoint replaces one of the directory's checkpoint files.
+// checkpointMu is held.
+func (d *logDir) writeCheckpoint(name string, offsets map[TopicPartition]int64) error {
+	if err := writeOffsetCheckpoint(d.fs, d.file(name), offsets); err != nil {
+		return err
+	}
+	d.checkpoints[name] = offsets
+	return nil
+}
+
+// checkpointed is what one of the directory's checkpoint files has of a
+// partition, -1 for nothing.
+func (d *logDir) checkpointed(name string, tp TopicPartition) int64 {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	if offset, named := d.checkpoints[name][tp]; named {
+		return offset
+	}
+	return -1
+}
+
+// lowerCheckpoints corrects what the directory's checkpoint files have of some
+// partitions, at once where it is above what their logs have now. It takes out
+// the entries of partitions without a log. An entry of a deleted or truncated
+// log must not count for other records at the same offsets: a crash would pass
+// over records that were never synced, or take the log for lost.
+func (m *Manager) lowerCheckpoints(d *logDir, tps ...TopicPartition) {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	if d.check() != nil {
+		return
+	}
+	for _, name := range [...]string{recoveryPointFile, logStartFile, highWatermarkFile} {
+		lowered := map[TopicPartition]int64(nil)
+		for _, tp := range tps {
+			offset, named := d.checkpoints[name][tp]
+			limit, known := m.checkpointLimit(d, tp, name)
+			if !named || known && offset <= limit {
+				continue
+			}
+			if lowered == nil {
+				lowered = maps.Clone(d.checkpoints[name])
+			}
+			if lowered[tp] = limit; !known {
+				delete(lowered, tp)
+			}
+		}
+		if lowered == nil {
+			continue
+		}
+		if err := d.writeCheckpoint(name, lowered); err != nil {
+			d.fail("Disk error while writing "+name+" in directory "+d.path, err)
+			return
+		}
+		if name == highWatermarkFile {
+			d.highWatermarks.write++ // the next checkpoint of high watermarks writes all again
+		}
+	}
+}
+
+// checkpointLimit is the highest offset that a checkpoint file may have of a
+// partition; known is false if the directory has no log of it.
+func (m *Manager) checkpointLimit(d *logDir, tp TopicPartition, name string) (limit int64, known bool) {
+	if m.logs.isUnloaded(tp, d) {
+		return math.MaxInt64, true
+	}
+	l := m.logs.get(tp, false)
+	if l == nil || l.dir != d {
+		l = m.logs.get(tp, true)
+	}
+	if l == nil || l.dir != d {
+		return 0, false
+	}
+	switch o := l.Offsets(); name {
+	case recoveryPointFile:
+		return l.RecoveryPoint(), true
+	case logStartFile:
+		return o.LogStart, true
+	default:
+		return o.LogEnd, true
+	}
+}
+
+// lowerAllCheckpoints is lowerCheckpoints for all partitions that the files name.
+func (m *Manager) lowerAllCheckpoints(d *logDir) {
+	named := map[TopicPartition]struct{}{}
+	d.checkpointMu.Lock()
+	for _, offsets := range d.checkpoints {
+		for tp := range offsets {
+			named[tp] = struct{}{}
+		}
+	}
+	d.checkpointMu.Unlock()
+	m.lowerCheckpoints(d, slices.Collect(maps.Keys(named))...)
 }
 
 // ReadHighWatermarks reads replication-offset-checkpoint of the directory. A
@@ -98,7 +192,7 @@ func (m *Manager) CheckpointHighWatermarks(dir string, logs []*Log) error {
 	for _, l := range logs {
 		offsets[l.tp] = l.Offsets().HighWatermark
 	}
-	if err := writeOffsetCheckpoint(m.config.FS, d.file(highWatermarkFile), offsets); err != nil {
+	if err := d.writeCheckpoint(highWatermarkFile, offsets); err != nil {
 		return d.fail("Error while writing to high watermark file in directory "+d.path, err)
 	}
 	d.highWatermarks.write++

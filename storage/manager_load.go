@@ -196,8 +196,19 @@ func (d *dirLoad) readState() (err error) {
 	if d.recoveryPoints, err = d.readCheckpoint(recoveryPointFile, "resetting the recovery checkpoint to 0"); err != nil {
 		return err
 	}
-	d.logStarts, err = d.readCheckpoint(logStartFile, "resetting to the base offset of the first segment")
-	return err
+	if d.logStarts, err = d.readCheckpoint(logStartFile, "resetting to the base offset of the first segment"); err != nil {
+		return err
+	}
+	highWatermarks, err := readOffsetCheckpoint(fs, d.dir.file(highWatermarkFile))
+	if err != nil && !isDamage(err) {
+		return err
+	}
+	d.dir.checkpointMu.Lock()
+	defer d.dir.checkpointMu.Unlock()
+	d.dir.checkpoints[recoveryPointFile] = d.recoveryPoints
+	d.dir.checkpoints[logStartFile] = d.logStarts
+	d.dir.checkpoints[highWatermarkFile] = highWatermarks
+	return nil
 }
 
 func (d *dirLoad) readCheckpoint(name, instead string) (map[TopicPartition]int64, error) {
@@ -281,7 +292,7 @@ func (d *dirLoad) open(path string) (_ *Log, err error) {
 	}
 	before := int64(0)
 	from := loading{
-		clean: d.dir.cleanAtStart, recoveryPoint: d.recoveryPoints[tp], logStart: d.logStarts[tp],
+		clean: d.dir.cleanAtStart, recoveryPoint: d.recoveryPoints[tp], damagedPoints: d.recoveryPoints == nil, logStart: d.logStarts[tp],
 		remaining: func(n int) {
 			d.segmentsLeft.Add(int64(n) - before)
 			before = int64(n)
@@ -291,7 +302,6 @@ func (d *dirLoad) open(path string) (_ *Log, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l.checkpointed.Store(from.recoveryPoint)
 	if previous := d.m.logs.put(l, kind == futureDir); previous != nil {
 		return nil, duplicateError(previous, l, kind)
 	}
@@ -324,6 +334,7 @@ func (d *dirLoad) end() error {
 		return nil
 	}
 	d.dir.loaded, d.dir.partlyLoaded = !d.leftOut, d.leftOut
+	d.m.lowerAllCheckpoints(d.dir)
 	return nil
 }
 

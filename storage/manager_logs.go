@@ -205,6 +205,7 @@ func (m *Manager) createIn(tp TopicPartition, d *logDir, kind dirKind, c *settin
 		return nil, protocol.Errorf(protocol.KafkaStorageError, "Can not create log %s because log directory %s is offline", name, d.path)
 	}
 	what := fmt.Sprintf("Error while creating log for %s in dir %s", name, d.path)
+	m.lowerCheckpoints(d, tp) // of an earlier log that was moved away or deleted
 	path := d.file(name)
 	_, err := m.config.FS.Stat(path)
 	absent := errors.Is(err, fs.ErrNotExist)
@@ -281,6 +282,7 @@ func (m *Manager) Delete(tp TopicPartition, future bool) error {
 		return err
 	}
 	m.checkpointDir(l.dir)
+	m.lowerCheckpoints(l.dir, tp)
 	return nil
 }
 
@@ -318,6 +320,11 @@ func (m *Manager) DeleteAll(tps []TopicPartition) []error {
 			continue
 		}
 		m.checkpointDir(d)
+		deleted := make([]TopicPartition, len(places))
+		for k, i := range places {
+			deleted[k] = tps[i]
+		}
+		m.lowerCheckpoints(d, deleted...)
 	}
 	return errs
 }

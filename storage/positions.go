@@ -31,6 +31,20 @@ type positions struct {
 	// or whose marker is above the high watermark; -1 for none.
 	firstUnstable int64
 	recoveryPoint int64
+	// recoveryLimit is where a truncation is about to cut: no flush raises the
+	// recovery point above it.
+	recoveryLimit int64
+}
+
+// limitRecoveryPoint sets recoveryLimit, lowers the recovery point to it, and
+// returns what that was.
+func (p *positions) limitRecoveryPoint(limit int64) (before int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before = p.recoveryPoint
+	p.recoveryLimit = limit
+	p.recoveryPoint = min(before, limit)
+	return before
 }
 
 func (p *positions) load() view {
@@ -47,7 +61,7 @@ func (p *positions) settle() {
 	if p.firstUnstable >= 0 {
 		v.LastStable = min(max(p.firstUnstable, v.LogStart), v.HighWatermark)
 	}
-	p.recoveryPoint = min(max(p.recoveryPoint, v.LogStart), v.LogEnd)
+	p.recoveryPoint = min(p.recoveryPoint, v.LogEnd)
 }
 
 // unflushedLocked is how many offsets are not known to be durable. p.mu is held.

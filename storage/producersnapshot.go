@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -149,6 +150,12 @@ func (s *producerState) takeSnapshot(sync bool) (path string, err error) {
 	if err := write(s.fs, path, encodeSnapshot(s.entries)); err != nil {
 		return "", err
 	}
+	if !sync {
+		s.content.note()
+	}
+	if s.names != nil {
+		s.names.note()
+	}
 	s.log.Infof("%sWrote producer snapshot at offset %d with %d producer ids in %d ms.",
 		s.prefix(), s.end, len(s.entries), time.Since(start).Milliseconds())
 	if i, found := slices.BinarySearch(s.snapshots, s.end); !found {
@@ -156,6 +163,21 @@ func (s *producerState) takeSnapshot(sync bool) (path string, err error) {
 	}
 	s.snapEnd = s.end
 	return path, nil
+}
+
+// syncLatest makes the content of the newest snapshot durable.
+func (s *producerState) syncLatest() error {
+	return s.content.settle(func() error {
+		offset, ok := s.latestSnapshot()
+		if !ok {
+			return nil
+		}
+		f, err := s.fs.OpenFile(s.snapshotFile(offset), os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Sync(), f.Close())
+	})
 }
 
 // truncateAndReload makes the state one of a log [logStart, logEnd]: snapshots

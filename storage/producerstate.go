@@ -133,6 +133,8 @@ type producerState struct {
 	snapshots []int64 // offsets of the files, rising
 	end       int64   // the state has seen the log up to here
 	snapEnd   int64   // end as of the last snapshot
+	content   unsynced
+	names     *unsynced // of files in the directory; nil if the caller does not care
 }
 
 // openProducerState returns an empty state and finds the snapshot files in the

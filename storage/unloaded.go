@@ -53,6 +53,19 @@ func (t *logTable) checkLoaded(tp TopicPartition, future bool) error {
 	return nil
 }
 
+// isUnloaded reports whether a log of the partition in the directory could not
+// be loaded.
+func (t *logTable) isUnloaded(tp TopicPartition, d *logDir) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, future := range [...]bool{false, true} {
+		if u := t.unloaded[logKey{tp, future}]; u != nil && u.dir == d {
+			return true
+		}
+	}
+	return false
+}
+
 // eachUnloaded calls f for the logs of a directory that could not be loaded.
 func (t *logTable) eachUnloaded(d *logDir, f func(tp TopicPartition, u *unloadedLog)) {
 	t.mu.RLock()

@@ -1,0 +1,601 @@
+package storage
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/record"
+)
+
+// Random histories of a follower's log over several lives. Each life ends by a
+// death of the process, a power cut or in order, possibly in the middle of an
+// operation. Work of the background is done late, out of order, or never. After
+// each life the log is compared with what the history allows: its records,
+// leader epochs, lookups by time, transactions, last stable offset and the
+// checkpoints.
+
+var (
+	crashSeeds = flag.Int("crash.seeds", 0, "number of random histories, 0 for the default")
+	crashFirst = flag.Int("crash.first", 0, "seed of the first random history")
+)
+
+func TestRandomHistoriesSurviveCrashes(t *testing.T) {
+	seeds := 300
+	if testkit.FullMatrices() {
+		seeds = 100_000
+	}
+	if *crashSeeds > 0 {
+		seeds = *crashSeeds
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(seeds) && !t.Failed(); i = next.Add(1) - 1 {
+				runRandomHistory(t, uint64(*crashFirst)+uint64(i))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func runRandomHistory(t *testing.T, seed uint64) {
+	h := &randomHistory{t: t, r: rand.New(rand.NewPCG(seed, 1)), disk: &crashingFS{mem: vfs.NewMem()}}
+	h.forget()
+	err := h.begin()
+	for range 1 + h.r.IntN(3) {
+		if err == nil {
+			err = h.live()
+		}
+	}
+	if err != nil {
+		t.Errorf("seed %d: %v\n%s\n%s", seed, err, strings.Join(h.steps, "\n"), h.lines)
+	}
+}
+
+// loggedBatch is a batch that was appended, or that is found.
+type loggedBatch struct {
+	base, last int64
+	epoch      int32
+	stamp      int64
+	values     []string
+	producer   int64
+	txn        bool
+	marker     bool
+	aborts     bool // of a marker
+}
+
+// randomHistory is one log and what is known of it.
+type randomHistory struct {
+	t     *testing.T
+	r     *rand.Rand
+	disk  *crashingFS
+	steps []string // for the failure's text
+
+	m     *Manager
+	l     *Log
+	lines *lineBuffer
+	later []func() // background work that is due
+
+	batches  []loggedBatch      // what the log has if nothing is lost
+	ever     map[int64][]string // the values that were ever appended at an offset
+	kept     int64              // below it a death of the process loses nothing
+	durable  int64              // below it a power cut loses nothing
+	limit    int64              // a truncation that may be under way begins here
+	start    int64              // the highest log start that may be found
+	oldStart int64              // the same after a power cut
+	epochs   int64              // below it leader epochs may be missing: a log start there was lost
+	high     int64              // the highest high watermark that may be found
+	open     map[int64]bool     // producers with an open transaction
+	epoch    int32
+	stamp    int64
+	serial   int
+	topics   byte // how many topics of the name there were
+}
+
+const noLimit = int64(1) << 62
+
+func (h *randomHistory) note(f string, a ...any) { h.steps = append(h.steps, fmt.Sprintf(f, a...)) }
+
+// forget begins the history of a new topic.
+func (h *randomHistory) forget() {
+	h.batches, h.ever, h.open = nil, map[int64][]string{}, map[int64]bool{}
+	h.kept, h.durable, h.limit, h.start, h.oldStart, h.epochs, h.high, h.epoch = 0, 0, noLimit, 0, 0, 0, 0, 0
+	h.topics++
+}
+
+// begin starts on what is on the disk.
+func (h *randomHistory) begin() error {
+	c := testTopic()
+	c.SegmentBytes, c.IndexIntervalBytes, c.SegmentIndexBytes, c.FileDeleteDelayMs = 1400, 200, 4096, 5
+	h.lines, h.later = &lineBuffer{}, nil
+	m, err := NewManager(ManagerConfig{FS: h.disk.fs(), Dirs: []string{"/data"}, Log: kafkalog.New(h.lines), BrokerID: 7, ClusterID: "cluster",
+		Defaults: c, Options: crashOptions(), Later: func(_ time.Duration, f func()) { h.later = append(h.later, f) }})
+	if err != nil {
+		return err
+	}
+	if err := m.Load(h.t.Context()); err != nil {
+		return err
+	}
+	h.m = m
+	return h.create()
+}
+
+func (h *randomHistory) create() error {
+	l, err := h.m.GetOrCreate(partition0, metadata.TopicID{}, h.m.defaults.Load(), true)
+	if err == nil {
+		h.l = l
+	}
+	return err
+}
+
+func (h *randomHistory) end() int64 { return h.l.Offsets().LogEnd }
+
+// live is one life from its first step to the look at what it left.
+func (h *randomHistory) live() error {
+	if h.r.IntN(2) == 0 {
+		h.disk.stopAt = h.disk.changes + 1 + h.r.IntN(300)
+	}
+	for range 10 + h.r.IntN(60) {
+		h.kept = h.end()
+		if err := h.step(); err != nil && !h.disk.stopped {
+			return err
+		}
+		if h.disk.stopped {
+			h.note("stopped at %s %s", h.disk.last.Kind, h.disk.last.Name)
+			return h.die()
+		}
+		if err := h.l.check(); err != nil {
+			return err
+		}
+		h.kept, h.limit = h.end(), noLimit
+	}
+	if err := h.look(h.kept, true); err != nil {
+		return fmt.Errorf("in the life: %w", err)
+	}
+	if h.r.IntN(4) == 0 {
+		h.note("orderly stop")
+		if err := h.m.Close(); err != nil {
+			return err
+		}
+		if !h.disk.stopped {
+			h.durable, h.oldStart = h.kept, h.start
+		}
+	}
+	return h.die()
+}
+
+// die ends the life and begins the next one.
+func (h *randomHistory) die() error {
+	survival := vfs.Survival(h.r.IntN(3))
+	floor := h.durable
+	if p := h.l.RecoveryPoint(); p > h.l.Offsets().LogStart {
+		floor = max(floor, p)
+	}
+	floor = min(floor, h.limit)
+	if len(h.batches) == 0 && h.disk.stopped {
+		h.kept, floor = 0, 0 // the segment of an empty log may just be replaced
+	}
+	if survival == vfs.Everything {
+		floor = h.kept
+	} else {
+		h.start = max(h.start, h.oldStart)
+	}
+	h.note("crash %d: %+v, recovery point %d, floor %d, start %d", survival, h.l.Offsets(), h.l.RecoveryPoint(), floor, h.start)
+	whole := survival == vfs.Everything && !h.disk.stopped
+	h.disk = &crashingFS{mem: h.disk.mem.CrashClone(survival, h.r.Uint64())}
+	if err := h.begin(); err != nil {
+		return err
+	}
+	if err := h.look(floor, whole); err != nil {
+		return fmt.Errorf("after the crash: %w", err)
+	}
+	return h.accept(survival)
+}
+
+// accept makes what is found the state that the next life begins with.
+func (h *randomHistory) accept(survival vfs.Survival) error {
+	found, err := h.found()
+	if err != nil {
+		return err
+	}
+	h.batches = found
+	h.limit, h.durable = noLimit, min(h.durable, h.end())
+	h.start = h.l.Offsets().LogStart
+	h.oldStart = max(h.oldStart, h.start)
+	if survival != vfs.Everything {
+		h.oldStart = h.start
+	}
+	h.high = min(h.high, h.end())
+	if n := len(found); n > 0 {
+		h.epoch = max(h.epoch, found[n-1].epoch)
+	}
+	h.noteOpen()
+	return nil
+}
+
+// noteOpen takes the open transactions, which may begin below the log start,
+// from the log.
+func (h *randomHistory) noteOpen() {
+	h.open = map[int64]bool{}
+	for _, p := range h.l.Producers() {
+		h.open[p.ProducerID] = p.CurrentTxnFirstOffset >= 0
+	}
+}
+
+func (h *randomHistory) step() error {
+	switch k := h.r.IntN(44); {
+	case k < 18:
+		return h.append()
+	case k < 22:
+		return h.background()
+	case k < 24:
+		h.note("flush")
+		if err := h.l.Flush(); err != nil {
+			return err
+		}
+		h.durable, h.oldStart = h.end(), h.start
+	case k < 26:
+		h.note("checkpoint")
+		h.m.eachDir(h.m.checkpointDir)
+	case k < 30:
+		return h.truncate()
+	case k < 34:
+		h.epoch += int32(1 + h.r.IntN(2))
+	case k < 36:
+		h.note("roll")
+		return h.l.Roll()
+	case k < 40:
+		return h.replicate()
+	case k < 42:
+		h.note("checkpoint of high watermarks, %d", h.l.Offsets().HighWatermark)
+		h.high = max(h.high, h.l.Offsets().HighWatermark)
+		return h.m.CheckpointHighWatermarks("/data", []*Log{h.l})
+	case k < 43:
+		return h.truncateFully()
+	default:
+		return h.deleteTopic()
+	}
+	return nil
+}
+
+// background does any of the work that is due, not always the oldest.
+func (h *randomHistory) background() error {
+	if n := len(h.later); n > 0 {
+		i := h.r.IntN(n)
+		h.note("background %d of %d", i, n)
+		f := h.later[i]
+		h.later = slices.Delete(h.later, i, i+1)
+		f()
+	}
+	return nil
+}
+
+// append appends one or two batches as a follower does.
+func (h *randomHistory) append() error {
+	var set []byte
+	var added []loggedBatch
+	at := h.end()
+	for range 1 + h.r.IntN(2) {
+		b, encoded, err := h.batch(at)
+		if err != nil {
+			return err
+		}
+		for i, v := range b.values {
+			h.ever[b.base+int64(i)] = append(h.ever[b.base+int64(i)], v)
+		}
+		set, added, at = append(set, encoded...), append(added, b), b.last+1
+	}
+	h.note("append %d-%d in epoch %d", added[0].base, at-1, h.epoch)
+	if _, err := h.l.AppendAsFollower(set, h.epoch); err != nil {
+		return err
+	}
+	h.batches = append(h.batches, added...)
+	return nil
+}
+
+// batch makes a batch: plain, idempotent, transactional or a marker.
+func (h *randomHistory) batch(at int64) (loggedBatch, record.Batch, error) {
+	h.stamp += int64(h.r.IntN(3))
+	b := loggedBatch{base: at, epoch: h.epoch, stamp: h.stamp, producer: -1}
+	o := record.Defaults()
+	kind, id := h.r.IntN(6), int64(1+h.r.IntN(2))
+	if kind >= 2 {
+		b.producer, o.ProducerID, o.ProducerEpoch = id, id, 0
+	}
+	if b.marker = kind >= 4 && h.open[id]; b.marker {
+		b.txn, b.aborts = true, kind == 4
+		how := record.Commit
+		if b.aborts {
+			how = record.Abort
+		}
+		delete(h.open, id)
+		b.values, b.last = []string{controlValue}, at
+		encoded, err := record.EndTxnMarker(o, how, 1, b.stamp)
+		return b, stamped(encoded, b), err
+	}
+	if kind >= 2 {
+		b.txn = kind == 3 || h.open[id]
+		o.BaseSequence, o.Transactional = 0, b.txn
+		if b.txn {
+			h.open[id] = true
+		}
+	}
+	var records []rec
+	for range 1 + h.r.IntN(4) {
+		h.serial++
+		v := fmt.Sprintf("%d %s", h.serial, strings.Repeat(".", h.r.IntN(120)))
+		b.values = append(b.values, v)
+		records = append(records, rec{"", v, b.stamp})
+	}
+	b.last = at + int64(len(records)) - 1
+	return b, stamped(batch(h.t, o, records...), b), nil
+}
+
+// stamped gives a batch its offsets and epoch.
+func stamped(encoded record.Batch, b loggedBatch) record.Batch {
+	encoded.SetLastOffset(b.last)
+	encoded.SetPartitionLeaderEpoch(b.epoch)
+	return encoded
+}
+
+// truncate goes back to the end of a batch and continues in a later epoch, or in
+// one between that the new leader knows.
+func (h *randomHistory) truncate() error {
+	n := len(h.batches)
+	if n == 0 {
+		return nil
+	}
+	keep, to := n-h.r.IntN(min(n, 5)+1), h.end()
+	if keep < n {
+		to = h.batches[keep].base
+	}
+	if to < h.l.Offsets().LogStart {
+		return nil
+	}
+	h.note("truncate to %d", to)
+	h.durable, h.kept, h.limit = min(h.durable, to), min(h.kept, to), to
+	if _, err := h.l.TruncateTo(to); err != nil {
+		return err
+	}
+	h.high = min(h.high, to)
+	h.batches = slices.Clone(h.batches[:keep])
+	h.noteOpen()
+	last := int32(0)
+	if keep > 0 {
+		last = h.batches[keep-1].epoch
+	}
+	h.epoch = last + int32(h.r.IntN(3))
+	return nil
+}
+
+// truncateFully begins at another offset, as a follower out of its leader's
+// range does.
+func (h *randomHistory) truncateFully() error {
+	to := max(h.end()+int64(h.r.IntN(30))-20, 0)
+	h.note("truncate fully and start at %d", to)
+	h.oldStart = max(h.oldStart, h.start)
+	h.durable, h.kept, h.limit, h.start = 0, 0, 0, max(h.start, to)
+	if err := h.l.TruncateFullyAndStartAt(to, -1); err != nil {
+		return err
+	}
+	h.batches, h.start, h.high = nil, to, min(h.high, to)
+	h.oldStart = max(h.oldStart, to)
+	h.noteOpen()
+	return nil
+}
+
+// replicate moves the high watermark to the end and at times raises the log
+// start.
+func (h *randomHistory) replicate() error {
+	h.l.SetHighWatermark(h.end())
+	n := len(h.batches)
+	if n <= 6 || h.r.IntN(2) == 0 {
+		return nil
+	}
+	to := h.batches[n-5].base
+	if to <= h.l.Offsets().LogStart {
+		return nil
+	}
+	h.note("log start %d", to)
+	h.start = max(h.start, to)
+	h.oldStart = max(h.oldStart, h.start)
+	if err := h.l.IncrementLogStart(to); err != nil {
+		return err
+	}
+	_, err := h.l.DeleteOldSegments()
+	return err
+}
+
+// deleteTopic deletes the log, and makes one of the same name.
+func (h *randomHistory) deleteTopic() error {
+	h.note("delete the topic")
+	h.durable, h.kept, h.limit = 0, 0, 0
+	if errs := h.m.DeleteAll([]TopicPartition{partition0}); errs[0] != nil || h.disk.stopped {
+		return errs[0]
+	}
+	h.forget()
+	h.limit = 0
+	return h.create()
+}
+
+// found reads the whole log.
+func (h *randomHistory) found() ([]loggedBatch, error) {
+	f, err := serve(h.l)
+	if err != nil {
+		return nil, err
+	}
+	var found []loggedBatch
+	for _, b := range f.batches {
+		g := loggedBatch{base: b.BaseOffset(), last: b.LastOffset(), epoch: b.PartitionLeaderEpoch(), stamp: b.MaxTimestamp(),
+			producer: b.ProducerID(), txn: b.IsTransactional(), marker: b.IsControl()}
+		if g.marker {
+			c, _, err := b.Control()
+			if err != nil {
+				return nil, err
+			}
+			g.aborts = c.Type == record.Abort
+		}
+		for at := g.base; at <= g.last; at++ {
+			g.values = append(g.values, f.values[at])
+		}
+		found = append(found, g)
+	}
+	return found, nil
+}
+
+// look compares the log with what it may be. Everything below the floor must be
+// there; whole means that nothing may be lost.
+func (h *randomHistory) look(floor int64, whole bool) error {
+	found, err := h.found()
+	if err != nil {
+		return err
+	}
+	return errors.Join(h.lookAtRecords(found, floor, whole), h.lookAtEpochs(found), h.lookAtTimes(found), h.lookAtTransactions(found), h.lookAtHighWatermark())
+}
+
+func (h *randomHistory) lookAtRecords(found []loggedBatch, floor int64, whole bool) error {
+	o := h.l.Offsets()
+	switch {
+	case o.LogEnd < floor || whole && o.LogEnd != floor:
+		return fmt.Errorf("the log ends at %d, not at %d (whole: %v)", o.LogEnd, floor, whole)
+	case o.LogStart > h.start:
+		return fmt.Errorf("the log starts at %d, above %d", o.LogStart, h.start)
+	}
+	next := o.LogStart
+	for _, f := range found {
+		if f.base > next {
+			return fmt.Errorf("nothing from %d to %d in %+v", next, f.base, o)
+		}
+		next = f.last + 1
+		for i, v := range f.values {
+			if !slices.Contains(h.ever[f.base+int64(i)], v) {
+				return fmt.Errorf("record %d is %.10q, which was never there", f.base+int64(i), v)
+			}
+		}
+	}
+	for _, b := range h.batches {
+		if b.last >= floor || b.base < o.LogStart {
+			continue
+		}
+		i := slices.IndexFunc(found, func(f loggedBatch) bool { return f.base == b.base })
+		if i < 0 || !slices.Equal(found[i].values, b.values) || found[i].epoch != b.epoch {
+			return fmt.Errorf("the batch %d-%d of epoch %d is lost below %d", b.base, b.last, b.epoch, floor)
+		}
+	}
+	return nil
+}
+
+// lookAtEpochs wants each batch's epoch in the cache, and no epoch without a
+// batch.
+func (h *randomHistory) lookAtEpochs(found []loggedBatch) error {
+	cache, start := h.l.epochs, h.l.Offsets().LogStart
+	h.epochs = max(h.epochs, h.start, h.oldStart)
+	for _, f := range found {
+		if first, ok := cache.earliest(); ok && f.base < first.startOffset && f.base < h.epochs {
+			continue // the log start was raised, but that was lost
+		}
+		if got := cache.epochForOffset(f.base); got != f.epoch {
+			return fmt.Errorf("batch %d-%d is of epoch %d, not %d: %v", f.base, f.last, f.epoch, got, cache.list())
+		}
+	}
+	for _, e := range cache.list() {
+		if e.startOffset > start && !slices.ContainsFunc(found, func(f loggedBatch) bool { return f.epoch == e.epoch }) {
+			return fmt.Errorf("no batch is of epoch %d at %d: %v", e.epoch, e.startOffset, cache.list())
+		}
+	}
+	return nil
+}
+
+func (h *randomHistory) lookAtTimes(found []loggedBatch) error {
+	newest := int64(-1)
+	for _, f := range found {
+		newest = max(newest, f.stamp)
+	}
+	if got, err := h.l.OffsetOfMaxTimestamp(); err != nil || h.l.Offsets().LogStart == 0 && got.Timestamp != newest {
+		return fmt.Errorf("the largest timestamp is %d, not %d: %v", got.Timestamp, newest, err)
+	}
+	for _, f := range found {
+		i := slices.IndexFunc(found, func(g loggedBatch) bool { return g.stamp >= f.stamp })
+		if got, err := h.l.OffsetForTime(f.stamp); err != nil || got.Offset != found[i].base {
+			return fmt.Errorf("the first record at or after %d is at %d, not %d: %v", f.stamp, got.Offset, found[i].base, err)
+		}
+	}
+	return nil
+}
+
+// lookAtTransactions compares open and aborted transactions with those of the
+// batches, if the log has all of them.
+func (h *randomHistory) lookAtTransactions(found []loggedBatch) error {
+	o := h.l.Offsets()
+	if o.LogStart != 0 {
+		return nil
+	}
+	open := map[int64]int64{}
+	var aborted []AbortedTxn
+	for _, f := range found {
+		first, is := open[f.producer]
+		switch {
+		case f.marker && is && f.aborts:
+			aborted = append(aborted, AbortedTxn{f.producer, first})
+			fallthrough
+		case f.marker:
+			delete(open, f.producer)
+		case f.txn && !is:
+			open[f.producer] = f.base
+		}
+	}
+	for _, p := range h.l.Producers() {
+		first, is := open[p.ProducerID]
+		if !is {
+			first = -1
+		}
+		if p.CurrentTxnFirstOffset != first {
+			return fmt.Errorf("the transaction of producer %d begins at %d, not %d", p.ProducerID, p.CurrentTxnFirstOffset, first)
+		}
+	}
+	h.l.SetHighWatermark(o.LogEnd)
+	stable := o.LogEnd
+	for _, first := range open {
+		stable = min(stable, first)
+	}
+	if got := h.l.Offsets().LastStable; got != stable {
+		return fmt.Errorf("the last stable offset is %d, not %d", got, stable)
+	}
+	var have []AbortedTxn
+	v := h.l.positions.load()
+	for _, s := range v.segments {
+		all, err := s.txns.all()
+		if err != nil {
+			return err
+		}
+		for _, a := range all {
+			have = append(have, AbortedTxn{a.producerID, a.firstOffset})
+		}
+	}
+	if !slices.Equal(have, aborted) {
+		return fmt.Errorf("the aborted transactions are %v, not %v", have, aborted)
+	}
+	return nil
+}
+
+// lookAtHighWatermark wants no high watermark of records that are gone.
+func (h *randomHistory) lookAtHighWatermark() error {
+	highs, err := h.m.ReadHighWatermarks("/data")
+	if err != nil || highs[partition0] > h.high {
+		return fmt.Errorf("the checkpoint's high watermark is %d, above %d: %v", highs[partition0], h.high, err)
+	}
+	return nil
+}

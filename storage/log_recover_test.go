@@ -1,0 +1,305 @@
+package storage
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/record"
+)
+
+// follow appends a batch of a leader's epoch as a follower does.
+func follow(t testing.TB, l *Log, epoch int32, vs ...string) {
+	t.Helper()
+	base := l.Offsets().LogEnd
+	b := record.Batch(batch(t, record.Defaults(), values(1, vs...)...))
+	b.SetLastOffset(base + int64(len(vs)) - 1)
+	b.SetPartitionLeaderEpoch(epoch)
+	_, err := l.AppendAsFollower(b, epoch)
+	noError(t, err)
+}
+
+// fives fills n segments with five records each.
+func fives(t testing.TB, l *Log, n int) {
+	t.Helper()
+	for i := range n {
+		if i > 0 {
+			noError(t, l.Roll())
+		}
+		for range 5 {
+			appendValues(t, l, 1, fmt.Sprint(l.Offsets().LogEnd))
+		}
+	}
+}
+
+// A leader that believed the file would not see that a follower has other
+// records (KIP-101, KIP-279).
+func TestRecoveryTakesLeaderEpochsFromTheBatches(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	l := h.log(t, testTopic())
+	follow(t, l, 3, "a", "b", "c", "d", "e")
+	follow(t, l, 5, "cut", "cut", "cut", "cut", "cut")
+	noError(t, l.epochs.flush())
+	h.dirs[0].small.run(func() { <-t.Context().Done() }) // the file is not written again
+	stale := fileContent(t, h.config.FS, "/data/t-0/"+leaderEpochFile)
+	_, err := l.TruncateTo(5)
+	noError(t, err)
+	follow(t, l, 4, "f", "g", "h", "i", "j")
+	follow(t, l, 6, "k")
+	image := h.config.FS.(*vfs.Mem).CrashClone(vfs.Everything, 0)
+	edit(t, image, "/data/t-0/"+leaderEpochFile, func([]byte) []byte { return []byte(stale) })
+	l = start(t, image).Log(partition0)
+	wantEqual(t, "epochs", fmt.Sprint(l.epochs.list()), fmt.Sprint([]epochEntry{{3, 0}, {4, 5}, {6, 10}}))
+	epoch, end := l.EndOffsetForEpoch(5)
+	wantEqual(t, "epoch at or below 5", epoch, 4)
+	wantEqual(t, "its end", end, 10)
+}
+
+// Kafka does not look there either; the other logs of the directory, and the
+// records around the damage, are served.
+func TestDamageBelowTheRecoveryPointIsLeftToReaders(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	l := h.log(t, testTopic())
+	for range 3 {
+		appendValues(t, l, 1, "x")
+	}
+	size := l.Size() / 3
+	noError(t, l.Roll())
+	appendValues(t, l, 9, "y")
+	noError(t, l.Flush())
+	h.eachDir(h.checkpointDir)
+	next := h.crash(t)
+	edit(t, next.config.FS, segmentName(0, logSuffix), func(b []byte) []byte {
+		copy(b[2*size+8:], []byte{0, 0, 0, 1}) // the size of the third batch
+		return b
+	})
+	next.open(t)
+	l = next.Log(partition0)
+	if l == nil {
+		t.Fatalf("the log is not loaded\n%s", h.lines)
+	}
+	wantEqual(t, "log end", l.Offsets().LogEnd, 4)
+	wantEqual(t, "behind the damage", fmt.Sprint(all(t, l, 3)), "[3=y]")
+	if got := l.Size(); got <= 3*size {
+		t.Errorf("%d bytes are left", got)
+	}
+}
+
+func TestATruncationOverDamageIsCompleted(t *testing.T) {
+	l, h := newLog(t, testTopic())
+	for range 3 {
+		appendValues(t, l, 1, "x")
+	}
+	size := l.Size() / 3
+	noError(t, l.Roll())
+	appendValues(t, l, 9, "y", "z")
+	noError(t, l.Flush())
+	edit(t, h.config.FS, segmentName(0, logSuffix), func(b []byte) []byte {
+		copy(b[2*size+8:], []byte{0, 0, 0, 1})
+		return b
+	})
+	_, err := l.TruncateTo(3)
+	noError(t, err)
+	appendValues(t, l, 9, "another")
+	wantEqual(t, "log end", l.Offsets().LogEnd, 4)
+}
+
+// A power cut may keep the name of a segment, but not the cut of the one before
+// it.
+func TestOfOverlappingSegmentsTheFirstCounts(t *testing.T) {
+	for name, checkpointed := range map[string]bool{"the recovery point is lost": false, "the recovery point is behind the first": true} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, vfs.NewMem())
+			l := h.log(t, testTopic())
+			fives(t, l, 2)
+			noError(t, l.Flush())
+			if checkpointed {
+				h.eachDir(h.checkpointDir)
+			}
+			next := h.crash(t)
+			for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix} {
+				noError(t, createEmpty(next.config.FS, segmentName(8, suffix)))
+			}
+			next.open(t)
+			wantEqual(t, "log end", next.Log(partition0).Offsets().LogEnd, 10)
+		})
+	}
+}
+
+// The newest segments go first, and the recovery point falls before any does.
+func TestATruncationThatACrashInterruptsLeavesNoGap(t *testing.T) {
+	mem := vfs.NewMem()
+	var images []*vfs.Mem
+	watching := false
+	h := start(t, vfs.Intercept(mem, func(op vfs.Op) error {
+		if watching && op.Kind.Changes() {
+			images = append(images, mem.CrashClone(vfs.Everything, 0), mem.CrashClone(vfs.SyncedOnly, 0))
+		}
+		return nil
+	}))
+	l := h.log(t, testTopic())
+	fives(t, l, 4)
+	h.dirs[0].background.wait()
+	noError(t, l.Flush())
+	h.eachDir(h.checkpointDir)
+	watching = true
+	_, err := l.TruncateTo(3)
+	watching = false
+	noError(t, err)
+	for i, image := range images {
+		l := start(t, image).Log(partition0)
+		o := l.Offsets()
+		if got := all(t, l, 0); int64(len(got)) != o.LogEnd || o.LogEnd < 3 {
+			t.Errorf("image %d: %d records in %+v", i, len(got), o)
+		}
+	}
+}
+
+// With the recovery point lost all segments are recovered, also those that were
+// compacted before the topic's policy was changed.
+func TestGapsOfACompactedLogOutliveADamagedCheckpoint(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	l := h.log(t, testTopic())
+	fives(t, l, 3)
+	h.dirs[0].background.wait()
+	noError(t, l.Flush())
+	h.eachDir(h.checkpointDir)
+	next := h.crash(t)
+	for _, suffix := range segmentSuffixes[:3] { // as if all its records had been compacted away
+		noError(t, next.config.FS.Remove(segmentName(5, suffix)))
+	}
+	edit(t, next.config.FS, "/data/"+recoveryPointFile, func([]byte) []byte { return []byte("0\n1\nt 0 x\n") })
+	next.open(t)
+	l = next.Log(partition0)
+	wantEqual(t, "log end", l.Offsets().LogEnd, 15)
+	wantEqual(t, "records", len(all(t, l, 0)), 10)
+}
+
+// A snapshot of offsets that were truncated may be back after a power cut.
+func TestRecoveryMakesSnapshotsAboveTheRecoveryPointAgain(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	l := h.log(t, testTopic())
+	appendValues(t, l, 1, "a")
+	_, err := l.AppendAsLeader(Append{Records: batch(t, idempotent(9, 0, 0), values(h.clock.now().UnixMilli(), "b")...)})
+	noError(t, err)
+	noError(t, l.Roll())
+	appendValues(t, l, 1, "c")
+	next := h.crash(t)
+	stale := producerEntry{producerID: 77, epoch: 1, coordinatorEpoch: -1, lastTimestamp: h.clock.now().UnixMilli(), txnFirstOffset: 0}
+	edit(t, next.config.FS, segmentName(2, snapshotSuffix), func([]byte) []byte {
+		return encodeSnapshot(map[int64]*producerEntry{77: &stale})
+	})
+	next.open(t)
+	l = next.Log(partition0)
+	producers := l.Producers()
+	if len(producers) != 1 || producers[0].ProducerID != 9 {
+		t.Errorf("producers %+v", producers)
+	}
+	l.SetHighWatermark(3)
+	wantEqual(t, "last stable offset", l.Offsets().LastStable, 3)
+}
+
+// DeleteRecords makes nothing durable: if the power cut takes it back, torn
+// segments must be recovered.
+func TestTheLogStartDoesNotRaiseTheRecoveryPoint(t *testing.T) {
+	mem := vfs.NewMem()
+	h := start(t, mem)
+	l := h.log(t, testTopic())
+	fives(t, l, 1)
+	noError(t, l.IncrementLogStart(5))
+	wantEqual(t, "recovery point", l.RecoveryPoint(), 0)
+	noError(t, l.names.settle(func() error { return mem.SyncDir("/data/t-0") }))
+	noError(t, mem.SyncDir("/data"))
+	h.eachDir(h.checkpointRecoveryPoints)
+	for seed := range uint64(30) {
+		l := start(t, mem.CrashClone(vfs.Random, seed)).Log(partition0)
+		if got := int64(len(all(t, l, 0))); got != l.Offsets().LogEnd {
+			t.Errorf("seed %d: %d records in %+v", seed, got, l.Offsets())
+		}
+	}
+}
+
+// With an empty index every later lookup by time would end in the segment, as it
+// does in Kafka.
+func TestALostTimeIndexIsMadeAgain(t *testing.T) {
+	for name, restart := range map[string]func(t *testing.T, h *host) *host{
+		"after an orderly stop": func(t *testing.T, h *host) *host {
+			noError(t, h.Close())
+			return h
+		},
+		"after a crash": func(t *testing.T, h *host) *host { return h.crash(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, vfs.NewMem())
+			l := h.log(t, testTopic())
+			for i := range int64(4) {
+				appendValues(t, l, 1000+i, "x")
+				if i == 1 {
+					noError(t, l.Roll())
+				}
+			}
+			noError(t, l.Flush())
+			h.eachDir(h.checkpointDir)
+			next := restart(t, h)
+			noError(t, next.config.FS.Remove(segmentName(0, timeIndexSuffix)))
+			next.open(t)
+			for i := range int64(4) {
+				found, err := next.Log(partition0).OffsetForTime(1000 + i)
+				noError(t, err)
+				wantEqual(t, fmt.Sprint("offset for ", 1000+i), found.Offset, i)
+			}
+		})
+	}
+}
+
+// A power cut between the removal of one empty segment and the name of the next
+// would lose the log's end.
+func TestARollOfAnEmptySegmentChangesNoFile(t *testing.T) {
+	mem := vfs.NewMem()
+	h := start(t, mem, func(c *ManagerConfig) { c.Later = func(time.Duration, func()) {} })
+	l := h.log(t, testTopic())
+	noError(t, l.TruncateFullyAndStartAt(40, -1))
+	noError(t, l.Flush())
+	noError(t, l.Roll())
+	for seed := range uint64(10) {
+		wantEqual(t, "log end", start(t, mem.CrashClone(vfs.Random, seed)).Log(partition0).Offsets().LogEnd, 40)
+	}
+}
+
+// What recovery cut may be back after a power cut, so the next recovery must
+// begin there as well.
+func TestACutOfARecoveryIsMadeAgainAfterAPowerCut(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	l := h.log(t, testTopic())
+	appendValues(t, l, 1, "a")
+	noError(t, l.Flush())
+	h.eachDir(h.checkpointDir)
+	next := h.crash(t)
+	edit(t, next.config.FS, segmentName(0, logSuffix), func(b []byte) []byte {
+		damaged := bytes.Clone(b)
+		damaged[7], damaged[len(b)-1] = 1, ^b[len(b)-1] // at offset 1, with another checksum
+		return append(b, damaged...)
+	})
+	f, err := next.config.FS.OpenFile(segmentName(0, logSuffix), os.O_RDWR, 0)
+	noError(t, err)
+	noError(t, f.Sync())
+	noError(t, f.Close())
+	next.open(t)
+	l = next.Log(partition0)
+	noError(t, l.Roll())
+	noError(t, next.config.FS.SyncDir("/data/t-0"))
+	next.eachDir(next.checkpointDir)
+	image := next.config.FS.(*vfs.Mem).CrashClone(vfs.SyncedOnly, 0)
+	l = start(t, image).Log(partition0)
+	wantEqual(t, "records", fmt.Sprint(all(t, l, 0)), "[0=a]")
+	for _, s := range l.positions.v.segments {
+		next, err := s.nextOffset()
+		noError(t, err)
+		wantEqual(t, filepath.Base(s.log.name())+" ends at", next, 1)
+	}
+}

@@ -1,0 +1,207 @@
+package storage
+
+import (
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/vfs"
+)
+
+// checkpoints reads the three files of a directory for a partition; -1 stands
+// for no entry.
+func checkpoints(t *testing.T, fsys vfs.FS) (recoveryPoint, logStart, highWatermark int64) {
+	t.Helper()
+	var got []int64
+	for _, name := range []string{recoveryPointFile, logStartFile, highWatermarkFile} {
+		offsets, err := readOffsetCheckpoint(fsys, "/data/"+name)
+		noError(t, err)
+		if offset, named := offsets[partition0]; named {
+			got = append(got, offset)
+		} else {
+			got = append(got, -1)
+		}
+	}
+	return got[0], got[1], got[2]
+}
+
+// checkpointed is a log of 100 records with all three checkpoints written.
+func checkpointed(t *testing.T, fsys vfs.FS) (*host, *Log) {
+	h := start(t, fsys)
+	l := h.log(t, testTopic())
+	for range 100 {
+		appendValues(t, l, 1, "of the first topic")
+	}
+	noError(t, l.IncrementLogStart(90))
+	noError(t, l.Flush())
+	h.eachDir(h.checkpointDir)
+	noError(t, h.CheckpointHighWatermarks("/data", []*Log{l}))
+	return h, l
+}
+
+func TestTheCheckpointsOfADeletedPartitionAreGoneWithIt(t *testing.T) {
+	for name, remove := range map[string]func(h *host) error{
+		"Delete":    func(h *host) error { return h.Delete(partition0, false) },
+		"DeleteAll": func(h *host) error { return h.DeleteAll([]TopicPartition{partition0})[0] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem := vfs.NewMem()
+			h, _ := checkpointed(t, mem)
+			noError(t, remove(h))
+			p, s, w := checkpoints(t, mem.CrashClone(vfs.SyncedOnly, 0))
+			if p != -1 || s != -1 || w != -1 {
+				t.Errorf("recovery point %d, log start %d, high watermark %d", p, s, w)
+			}
+		})
+	}
+}
+
+// Wherever a crash interrupts the deletion, a topic of the same name begins at 0
+// and keeps what is flushed.
+func TestATopicOfTheSameNameInheritsNoCheckpoint(t *testing.T) {
+	mem := vfs.NewMem()
+	var images []*vfs.Mem
+	watching := false
+	h, _ := checkpointed(t, vfs.Intercept(mem, func(op vfs.Op) error {
+		if watching && op.Kind.Changes() {
+			images = append(images, mem.CrashClone(vfs.Everything, 0))
+		}
+		return nil
+	}))
+	watching = true
+	noError(t, h.Delete(partition0, false))
+	watching = false
+	for i, image := range images {
+		next := start(t, image)
+		if next.Log(partition0) != nil {
+			continue // the deletion had not begun
+		}
+		l := next.log(t, testTopic())
+		if p, s, w := checkpoints(t, image); p > 0 || s > 0 || w > 0 {
+			t.Errorf("image %d: recovery point %d, log start %d, high watermark %d of the new topic", i, p, s, w)
+		}
+		for range 20 {
+			appendValues(t, l, 1, "of the second topic")
+		}
+		noError(t, l.Flush())
+		o := start(t, image.CrashClone(vfs.Everything, 0)).Log(partition0).Offsets()
+		if o.LogStart != 0 || o.LogEnd != 20 {
+			t.Errorf("image %d: after a crash the new topic has %+v", i, o)
+		}
+	}
+	if len(images) == 0 {
+		t.Error("no image")
+	}
+}
+
+// A log that moved away leaves its entries behind until the background writes
+// the files; one that moves back meanwhile is another log.
+func TestALogThatMovesBackInheritsNoCheckpoint(t *testing.T) {
+	mem := vfs.NewMem()
+	var later []func()
+	h := start(t, mem, func(c *ManagerConfig) {
+		c.Dirs = []string{"/data", "/other"}
+		c.Later = func(_ time.Duration, f func()) { later = append(later, f) }
+	})
+	noError(t, h.PreferDir(partition0, "/data"))
+	l := h.log(t, testTopic())
+	appendValues(t, l, 1, "a")
+	noError(t, l.Flush())
+	h.eachDir(h.checkpointDir)
+	future, err := h.CreateFuture(partition0, "/other")
+	noError(t, err)
+	_, err = future.AppendAsFollower(readBytes(t, l, Read{MaxBytes: 1 << 20}), 0)
+	noError(t, err)
+	noError(t, h.SettleFuture(partition0))
+	done, err := h.ReplaceWithFuture(partition0)
+	noError(t, err)
+	wantEqual(t, "replaced", done, true)
+	_, err = h.CreateFuture(partition0, "/data")
+	noError(t, err)
+	if p, _, _ := checkpoints(t, mem); p > 0 {
+		t.Errorf("the checkpoint has %d of an empty log", p)
+	}
+}
+
+func TestATruncationLowersAllCheckpoints(t *testing.T) {
+	for name, tt := range map[string]struct {
+		truncate func(l *Log) error
+		want     int64
+	}{
+		"to an offset": {func(l *Log) error { _, err := l.TruncateTo(95); return err }, 95},
+		"fully":        {func(l *Log) error { return l.TruncateFullyAndStartAt(10, -1) }, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem := vfs.NewMem()
+			_, l := checkpointed(t, mem)
+			noError(t, tt.truncate(l))
+			p, s, w := checkpoints(t, mem.CrashClone(vfs.SyncedOnly, 0))
+			if p != tt.want || s > tt.want || w > tt.want {
+				t.Errorf("recovery point %d, log start %d, high watermark %d", p, s, w)
+			}
+		})
+	}
+}
+
+func TestATruncationWaitsForACheckpointThatIsBeingWritten(t *testing.T) {
+	mem, disk := vfs.NewMem(), &duringSync{}
+	h := start(t, disk.fs(mem))
+	l := h.log(t, testTopic())
+	for range 10 {
+		appendValues(t, l, 1, "x")
+	}
+	noError(t, l.Flush())
+	var truncated chan error
+	disk.next(vfs.OpCreate, recoveryPointFile+tempSuffix, func() error {
+		truncated = unlessItWaits(func() error {
+			_, err := l.TruncateTo(5)
+			return err
+		})
+		return nil
+	})
+	h.eachDir(h.checkpointRecoveryPoints)
+	noError(t, <-truncated)
+	if p, _, _ := checkpoints(t, mem); p != 5 {
+		t.Errorf("after the truncation the checkpoint has %d", p)
+	}
+}
+
+// A recovery may find less than the checkpoints have of the log.
+func TestLoadingLowersCheckpoints(t *testing.T) {
+	mem := vfs.NewMem()
+	h, _ := checkpointed(t, mem)
+	next := h.crash(t)
+	edit(t, next.config.FS, segmentName(0, logSuffix), func(b []byte) []byte { return b[:len(b)-1] })
+	next.open(t)
+	wantEqual(t, "log end", next.Log(partition0).Offsets().LogEnd, 99)
+	if p, s, w := checkpoints(t, next.config.FS); p > 99 || s != 90 || w > 99 {
+		t.Errorf("recovery point %d, log start %d, high watermark %d", p, s, w)
+	}
+}
+
+// The marker says that nothing needs recovery, which a load that did not end
+// cannot know, nor can a directory that failed.
+func TestOnlyAWholeDirectoryIsMarkedAsClosedInOrder(t *testing.T) {
+	mem := vfs.NewMem()
+	h, _ := checkpointed(t, mem)
+	for name, test := range map[string]func(t *testing.T, next *host){
+		"not loaded": func(t *testing.T, next *host) {},
+		"failed": func(t *testing.T, next *host) {
+			noError(t, next.Load(t.Context()))
+			next.dirs[0].takeOffline("test", errCrashed)
+		},
+	} {
+		next := h.crash(t)
+		m, err := NewManager(next.config)
+		noError(t, err)
+		next.Manager = m
+		test(t, next)
+		noError(t, m.Close())
+		entries, err := next.config.FS.ReadDir("/data")
+		noError(t, err)
+		for _, e := range entries {
+			if e.Name() == cleanShutdownFile {
+				t.Errorf("%s: the directory is marked as closed in order", name)
+			}
+		}
+	}
+}
