@@ -231,17 +231,18 @@ func (m *Machine) resumePreferredElections() error {
 	return err
 }
 
-// autoRebalance: time to look whether leaders sit where they should.
-type autoRebalance struct{}
+// autoRebalance: time to look whether leaders are where they should be. It is of
+// one term: the next one begins its own checks.
+type autoRebalance struct{ epoch int32 }
 
 func (autoRebalance) String() string { return "AutoPreferredReplicaLeaderElection" }
 
-func (autoRebalance) process(m *Machine) error {
-	if !m.Active() {
+func (e autoRebalance) process(m *Machine) error {
+	if !m.Active() || e.epoch != m.c.epoch {
 		return nil
 	}
 	m.log.Infof("Processing automatic preferred replica leader election")
-	defer m.agenda.PutAfter(m.cfg.ImbalanceInterval, autoRebalance{})
+	defer m.agenda.PutAfter(m.cfg.ImbalanceInterval, e)
 	unbalanced := unbalancedLeaders(m.c, m.cfg.ImbalancePercentage)
 	for _, broker := range sortedKeys(unbalanced) {
 		tps := slices.DeleteFunc(unbalanced[broker], func(tp TopicPartition) bool {

@@ -26,11 +26,6 @@ func (Startup) String() string { return "Startup" }
 
 func (Startup) process(m *Machine) error {
 	m.bindSession()
-	m.store.WatchNode(zkstore.ControllerPath, zkstore.NodeWatch{
-		Created: func() { m.agenda.Put(controllerChange{}) },
-		Changed: func() { m.agenda.Put(controllerChange{}) },
-		Deleted: func() { m.agenda.Put(reelect{}) },
-	})
 	return m.elect()
 }
 
@@ -57,7 +52,11 @@ type pauseOver struct{}
 
 func (pauseOver) String() string { return "Reelect" }
 
-func (pauseOver) process(m *Machine) error {
+func (e pauseOver) process(m *Machine) error {
+	if err := m.deleteAbandoned(); err != nil {
+		m.agenda.PutAfter(officePause, e)
+		return err
+	}
 	m.pausing = false
 	return reelect{}.process(m)
 }
@@ -171,15 +170,14 @@ func (m *Machine) failoverOrError() (err error) {
 }
 
 // giveUp ends the term and deletes /controller, so that others, or after a pause
-// this broker, elect.
+// this broker, elect. Where ZooKeeper does not let it, it is tried again after the
+// pause: the node must not name a broker that does not act.
 func (m *Machine) giveUp() error {
-	if _, err := m.readController(); err != nil {
-		return err
-	}
+	_, err := m.readController()
 	if !m.Active() {
-		return nil // never won
+		return err // never won
 	}
-	if m.controllerID.Load() != m.cfg.BrokerID {
+	if err == nil && m.controllerID.Load() != m.cfg.BrokerID {
 		m.log.Warnf("Controller has already moved when trying to trigger controller movement")
 		m.resign()
 		return nil
@@ -187,12 +185,27 @@ func (m *Machine) giveUp() error {
 	fence := m.c.fence()
 	m.controllerID.Store(noLeader)
 	m.resign()
-	m.pausing = true
+	m.pausing, m.abandoned = true, &fence
 	m.agenda.PutAfter(officePause, pauseOver{})
-	err := m.store.DeleteController(m.ctx, fence)
+	if err != nil {
+		return err
+	}
+	return m.deleteAbandoned()
+}
+
+// deleteAbandoned deletes the /controller of a term that was given up, if it was
+// not deleted yet.
+func (m *Machine) deleteAbandoned() error {
+	if m.abandoned == nil {
+		return nil
+	}
+	err := m.store.DeleteController(m.ctx, *m.abandoned)
 	if moved(err) {
 		m.log.Warnf("Controller has already moved when trying to trigger controller movement")
-		return nil
+		err = nil
+	}
+	if err == nil {
+		m.abandoned = nil
 	}
 	return err
 }
@@ -234,7 +247,7 @@ func (m *Machine) failover() error {
 	}
 	m.log.Infof("Starting the controller scheduler")
 	if m.cfg.AutoRebalance {
-		m.agenda.PutAfter(firstRebalance, autoRebalance{})
+		m.agenda.PutAfter(firstRebalance, autoRebalance{m.c.epoch})
 	}
 	if m.cfg.TokenExpiry != nil {
 		m.log.Infof("starting the token expiry check scheduler")

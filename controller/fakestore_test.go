@@ -37,6 +37,7 @@ type fakeStore struct {
 	conflicts       map[TopicPartition]int
 	invalidBrokers  map[int32]bool          // registered, with garbage data
 	invalidStates   map[TopicPartition]bool // there, with garbage data
+	invalidConfigs  map[string]bool         // the same
 	children        map[string]func()
 	nodes           map[string]zkstore.NodeWatch
 	armed, armedKid map[string]bool
@@ -372,6 +373,11 @@ func (s *fakeStore) RemoveTopicDeletions(_ context.Context, f zkstore.Fence, nam
 func (s *fakeStore) Configs(_ context.Context, _ zkstore.EntityType, names []string) (map[string]map[string]string, error) {
 	if err := s.check("Configs"); err != nil {
 		return nil, err
+	}
+	for _, name := range names {
+		if s.invalidConfigs[name] {
+			return nil, zkstore.ErrInvalidNode
+		}
 	}
 	return s.configs, nil
 }

@@ -34,6 +34,9 @@ type Machine struct {
 
 	// pausing: this broker could not take office a moment ago.
 	pausing bool
+	// abandoned is the fence of a term that was given up and whose /controller is
+	// still to be deleted; nil: none is.
+	abandoned *zkstore.Fence
 
 	uncleanElections int64 // since the start of the broker
 
@@ -132,7 +135,14 @@ func (m *Machine) bindSession() {
 	defer m.mu.Unlock()
 	m.cancel()
 	m.ctx, m.cancel = context.WithCancel(m.store.BindSession(context.Background()))
-	m.pausing = false
+	m.pausing, m.abandoned = false, nil // the node went with its session
+	// Here, not at the start only: a session that is lost before Startup is taken
+	// drops that event.
+	m.store.WatchNode(zkstore.ControllerPath, zkstore.NodeWatch{
+		Created: func() { m.agenda.Put(controllerChange{}) },
+		Changed: func() { m.agenda.Put(controllerChange{}) },
+		Deleted: func() { m.agenda.Put(reelect{}) },
+	})
 	if m.stopped {
 		m.cancel()
 	}

@@ -21,16 +21,23 @@ func (m *Machine) readTopics(names []string) ([]TopicPartition, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tps []TopicPartition
+	// All get their ids before the context knows one of them: what it knows is not
+	// new at the next change, which would leave it without partitions.
 	for _, name := range sortedKeys(nodes) {
 		node := nodes[name]
 		if len(node.Partitions) == 0 {
 			m.log.Errorf("Topic %s has no partitions: the data of %s is empty or cannot be read; correct it, or delete the topic", name, zkstore.TopicPath(name))
+			delete(nodes, name)
 			continue
 		}
 		if err := m.ensureTopicID(&node); err != nil {
 			return nil, err
 		}
+		nodes[name] = node
+	}
+	var tps []TopicPartition
+	for _, name := range sortedKeys(nodes) {
+		node := nodes[name]
 		m.c.setTopicID(name, node.ID)
 		for _, index := range sortedKeys(node.Partitions) {
 			tp := TopicPartition{Topic: name, Partition: index}

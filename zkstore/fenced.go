@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-zookeeper/zk"
 )
@@ -133,8 +134,14 @@ func (s *Store) bulkBatch(ctx context.Context, f Fence, what string, writes []wr
 		}
 		return nil
 	}
-	if failed < 0 {
-		return err
+	if failed < 0 { // of the whole batch: other batches may fare better
+		if fatal(err) {
+			return err
+		}
+		for i := range outcomes {
+			outcomes[i].err = err
+		}
+		return nil
 	}
 	for i, w := range writes {
 		outcomes[i].stat, outcomes[i].err = s.single(ctx, f, what, w, uncertain)
@@ -244,19 +251,25 @@ func (s *Store) removeTree(ctx context.Context, f Fence, path string, fate ...st
 	return fmt.Errorf("delete %s: somebody keeps creating nodes below it", path)
 }
 
-// removeTogether deletes nodes that are there in one transaction. Where one of them
-// is gone so were all, by a try whose answer was lost, and others that have
-// come since under the same names stay.
+// removeTogether deletes nodes that exist in one transaction. If one of them is
+// missing after a try whose answer was lost, that try removed all of them, and
+// others that came since under the same names stay. Otherwise a missing one was
+// removed by hand, and the rest goes without it.
 func (s *Store) removeTogether(ctx context.Context, f Fence, paths []string) error {
-	ops := make([]any, len(paths))
-	for i, path := range paths {
-		ops[i] = s.deleteOp(path)
+	for {
+		ops := make([]any, len(paths))
+		for i, path := range paths {
+			ops[i] = s.deleteOp(path)
+		}
+		_, failed, uncertain, err := s.fenced(ctx, f, "delete", paths[0], ops...)
+		if !errors.Is(err, ErrNoNode) {
+			return err
+		}
+		if uncertain || failed <= 0 {
+			return nil
+		}
+		paths = slices.Delete(slices.Clone(paths), failed, failed+1)
 	}
-	_, _, _, err := s.fenced(ctx, f, "delete", paths[0], ops...)
-	if errors.Is(err, ErrNoNode) {
-		return nil
-	}
-	return err
 }
 
 func (s *Store) removeInOrder(ctx context.Context, f Fence, paths []string) error {
