@@ -44,6 +44,32 @@ func TestMetadataHasTheOrderOfARealBrokers(t *testing.T) {
 	}
 }
 
+// Of two names that collide, asked for in one request, one is created: that which Kafka comes to
+// first in its hash table.
+func TestCollidingNamesInOneRequestAreCreatedAsOnARealBroker(t *testing.T) {
+	ours := startBroker(t, options{})
+	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "")
+	createOn(t, real.Address(), "ready")
+	for i, names := range [][]string{{"a.b", "a_b"}, {"c_d", "c.d"}, {"x.y.z", "x_y_z", "x.y_z"}, {"orders.eu", "orders_eu"}, {"q_r", "other", "q.r", "more"}} {
+		results := map[string][]string{}
+		for which, address := range map[string]string{"ours": ours.address(), "real": real.Address()} {
+			req := kmsg.NewPtrCreateTopicsRequest()
+			req.TimeoutMillis = 10000
+			for _, name := range names {
+				rt := kmsg.NewCreateTopicsRequestTopic()
+				rt.Topic, rt.NumPartitions, rt.ReplicationFactor = name, 1, 1
+				req.Topics = append(req.Topics, rt)
+			}
+			for _, rt := range sendTo[*kmsg.CreateTopicsResponse](t, address, 7, req).Topics {
+				results[which] = append(results[which], rt.Topic+" "+protocol.ErrorCode(rt.ErrorCode).Name())
+			}
+		}
+		if !slices.Equal(results["ours"], results["real"]) {
+			t.Errorf("request %d: %q, a real broker: %q", i, results["ours"], results["real"])
+		}
+	}
+}
+
 func nameOr(name *string, other string) string {
 	if name == nil {
 		return other

@@ -119,7 +119,7 @@ func encodeTopic(t TopicNode) []byte {
 			}
 		}
 		w.key(key).object(func(w *objectWriter) {
-			for _, name := range scalaMapOrder(names) {
+			for _, name := range ScalaMapOrder(names) {
 				p, _ := strconv.Atoi(name)
 				w.key(name).int32s(of(t.Partitions[int32(p)]))
 			}

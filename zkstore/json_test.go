@@ -240,7 +240,7 @@ func TestPartitionsAreOrderedAsAScalaMap(t *testing.T) {
 		for i := range count {
 			keys = append(keys, strconv.Itoa(i))
 		}
-		if have := strings.Join(scalaMapOrder(keys), " "); have != want {
+		if have := strings.Join(ScalaMapOrder(keys), " "); have != want {
 			t.Errorf("%d keys:\nhave %s\nwant %s", count, have, want)
 		}
 	}

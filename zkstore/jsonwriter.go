@@ -100,10 +100,10 @@ func javaHash(s string) uint32 {
 	return h
 }
 
-// scalaMapOrder orders keys as Scala 2.13's mutable.HashMap iterates over them:
+// ScalaMapOrder returns keys in the order in which Scala 2.13's mutable.HashMap holds them:
 // by slot of a table that starts with 16 and doubles before it is three
 // quarters full, and by hash within a slot.
-func scalaMapOrder(keys []string) []string {
+func ScalaMapOrder(keys []string) []string {
 	slots := 16
 	for len(keys) >= slots*3/4 {
 		slots *= 2

@@ -8,6 +8,7 @@ import (
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/settings"
+	"github.com/monedula/monedula/zkstore"
 )
 
 // Office says whether this broker is the controller; *controller.Controller does.
@@ -44,16 +45,17 @@ func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Resp
 	waiting := map[string]int{} // partitions by the topics that were created
 	placed := 0
 	for i := range req.Topics {
-		t := &req.Topics[i]
 		result := kmsg.NewCreateTopicsResponseTopic()
-		result.Topic = t.Topic
+		result.Topic = req.Topics[i].Topic
 		result.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
-		if !h.office.IsActive() || !h.cache.Snapshot().Heard {
-			result.ErrorCode = int16(protocol.NotController)
-		} else {
-			h.create(c, req, t, count[t.Topic] > 1, &result, waiting, &placed)
-		}
 		resp.Topics = append(resp.Topics, result)
+	}
+	for _, i := range creationOrder(req.Topics) {
+		if t := &req.Topics[i]; !h.office.IsActive() || !h.cache.Snapshot().Heard {
+			resp.Topics[i].ErrorCode = int16(protocol.NotController)
+		} else {
+			h.create(c, req, t, count[t.Topic] > 1, &resp.Topics[i], waiting, &placed)
+		}
 	}
 	if len(waiting) > 0 && !req.ValidateOnly && !h.awaitLeaders(c, req, waiting) {
 		missing := h.cache.Snapshot()
@@ -65,6 +67,21 @@ func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Resp
 		}
 	}
 	return resp, nil
+}
+
+// creationOrder returns the places of topics in the order in which Kafka creates
+// them, that of a hash table: of names that collide with each other the first
+// one is accepted.
+func creationOrder(topics []kmsg.CreateTopicsRequestTopic) []int {
+	places := make(map[string][]int, len(topics))
+	for i := range topics {
+		places[topics[i].Topic] = append(places[topics[i].Topic], i)
+	}
+	order := make([]int, 0, len(topics))
+	for _, name := range zkstore.ScalaMapOrder(sortedKeys(places)) {
+		order = append(order, places[name]...)
+	}
+	return order
 }
 
 // create does one topic and fills in its result; a topic written is put into waiting.

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,6 +201,30 @@ func TestDescribeClusterInEveryVersion(t *testing.T) {
 		req.EndpointType = kind
 		if resp := call[*kmsg.DescribeClusterResponse](c, 1, req); protocol.ErrorCode(resp.ErrorCode) != code {
 			t.Errorf("%d: %+v", kind, resp)
+		}
+	}
+}
+
+// The order is that of a real 3.9.1, which answers INVALID_TOPIC_EXCEPTION to the others.
+func TestOfCollidingNamesKafkasFirstIsCreated(t *testing.T) {
+	for _, names := range [][]string{{"c.d", "c_d"}, {"x_y_z", "x.y.z", "x.y_z"}, {"orders_eu", "orders.eu"}, {"q.r", "q_r", "other", "more"}, {"a.b", "a_b"}} {
+		first := names[0]
+		for range names {
+			names = append(names[1:], names[0])
+			cache := metadata.NewCache()
+			tell(cache, nil)
+			writer := &fakeAdmin{}
+			c := newCaller(t, nil, CreateTopics(&fakeController{}, writer, cache, dynamicOf(t, nil)))
+			resp := call[*kmsg.CreateTopicsResponse](c, 7, createRequest(0, names...))
+			colliding := slices.DeleteFunc(slices.Clone(writer.created), func(name string) bool { return name == "other" || name == "more" })
+			if colliding[0] != first {
+				t.Errorf("of %q %s was created first", names, colliding[0])
+			}
+			for i := range names {
+				if resp.Topics[i].Topic != names[i] {
+					t.Errorf("result %d of %q is %s", i, names, resp.Topics[i].Topic)
+				}
+			}
 		}
 	}
 }
