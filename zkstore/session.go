@@ -224,8 +224,12 @@ func (c *cappedConn) cap(t time.Time) time.Time {
 func (c *cappedConn) SetReadDeadline(t time.Time) error  { return c.Conn.SetReadDeadline(c.cap(t)) }
 func (c *cappedConn) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDeadline(c.cap(t)) }
 
-// hosts hands out the servers in turn, unresolved. After a round of failures
-// the client library pauses a second.
+// quickRounds is the number of rounds of failures that are tried again after
+// redialPause: a server that has just been started serves in a moment. After
+// that the client library pauses a second after each round.
+const quickRounds = 10
+
+// hosts hands out the servers in turn, unresolved.
 type hosts struct {
 	mu       sync.Mutex // guards what follows
 	servers  []string   // already shuffled by the client library
@@ -251,7 +255,7 @@ func (h *hosts) Next() (server string, pause bool) {
 	defer h.mu.Unlock()
 	server = h.servers[h.next]
 	h.next = (h.next + 1) % len(h.servers)
-	pause = h.failures > 0 && h.failures%len(h.servers) == 0
+	pause = h.failures >= quickRounds*len(h.servers) && h.failures%len(h.servers) == 0
 	h.failures++
 	return server, pause
 }
@@ -266,8 +270,16 @@ func (h *hosts) Connected() {
 type warnLogger struct{ log *logrus.Entry }
 
 func (l warnLogger) Printf(format string, args ...any) {
+	if format == handshakeFailed && len(args) == 1 && args[0] != zk.ErrSessionExpired {
+		l.log.Infof("The server closed the connection before it opened a session (%v); it may be starting. Trying again", args[0])
+		return
+	}
 	l.log.Warnf(strings.TrimSpace(format), args...)
 }
+
+// handshakeFailed is what the client library says of every connection that got
+// no session; it has nothing to do with credentials.
+const handshakeFailed = "authentication failed: %s"
 
 // splitConnect splits zookeeper.connect into servers with ports and the chroot,
 // "" where there is none.

@@ -2,11 +2,15 @@ package zkstore
 
 import (
 	"errors"
+	"io"
+	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/testkit"
 )
 
@@ -355,5 +359,69 @@ func TestASilentServerDoesNotHoldTheHandshakeForLong(t *testing.T) {
 	z.Resume()
 	if err := <-done; err != nil && !errors.Is(err, ErrSessionExpired) {
 		t.Errorf("after the server woke up: %v", err)
+	}
+}
+
+// A server that has opened its port and does not serve yet drops every connection. That is no
+// matter of credentials, and it is tried again without a pause.
+func TestAServerThatDropsConnectionsAtFirstIsTriedAgainSoon(t *testing.T) {
+	address, chroot, _ := strings.Cut(testkit.ZooKeeper(t), "/")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	const drops = 3
+	go func() {
+		for n := 0; ; n++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if n < drops {
+				_ = conn.Close()
+				continue
+			}
+			server, err := net.Dial("tcp", address)
+			if err != nil {
+				_ = conn.Close()
+				return
+			}
+			go func() { _, _ = io.Copy(server, conn); _ = server.Close() }()
+			go func() { _, _ = io.Copy(conn, server); _ = conn.Close() }()
+		}
+	}()
+	var lines logBuffer
+	began := time.Now()
+	openStore(t, listener.Addr().String()+"/"+chroot, func(c *Config) { c.Logger = kafkalog.New(&lines) })
+	if took := time.Since(began); took > drops*time.Second {
+		t.Errorf("connected after %v", took)
+	}
+	said := lines.said("org.apache.zookeeper.ClientCnxn")
+	if len(said) < drops || slices.ContainsFunc(said[:drops], func(line string) bool {
+		return !strings.HasPrefix(line, "INFO The server closed the connection before it opened a session")
+	}) {
+		t.Errorf("logged %q", said)
+	}
+}
+
+func TestTheClientLibraryPausesOnlyAfterManyRounds(t *testing.T) {
+	h := &hosts{}
+	must(t, h.Init([]string{"a:1", "b:1"}))
+	next := func() (paused int) {
+		for range 2 * quickRounds {
+			if _, pause := h.Next(); pause {
+				paused++
+			}
+		}
+		return paused
+	}
+	if n := next(); n != 0 {
+		t.Errorf("%d pauses in the first %d rounds", n, quickRounds)
+	}
+	if n := next(); n != quickRounds {
+		t.Errorf("%d pauses in the next %d rounds", n, quickRounds)
+	}
+	h.Connected()
+	if n := next(); n != 0 {
+		t.Errorf("%d pauses after a success", n)
 	}
 }
