@@ -12,10 +12,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/monedula/monedula/peerlink"
-	"github.com/monedula/monedula/protocol"
 )
 
 var consoleConsumerTool = Tool{
@@ -145,8 +141,14 @@ func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	if o.isolation.given() || props["isolation.level"] == "" {
 		props["isolation.level"] = o.isolation.or("read_uncommitted")
 	}
+	if _, err := regexp.Compile(o.pattern()); !o.topic.given() && err != nil {
+		return nil, usageError{o.includes().or("") + " is an invalid regex."}
+	}
 	c := &consoleConsumer{o: o, client: "Consumer clientId=" + props["client.id"], log: o.env.logger("org.apache.kafka.tools.consumer.ConsoleConsumer")}
-	if c.start, err = o.startOffset(props["auto.offset.reset"]); err != nil {
+	if c.reset, err = o.resetOffset(props["auto.offset.reset"]); err != nil {
+		return nil, err
+	}
+	if c.start, err = o.startOffset(c.reset); err != nil {
 		return nil, err
 	}
 	if c.most, err = o.number(o.maxMessages, -1); err != nil {
@@ -188,19 +190,25 @@ func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	return c, err
 }
 
-func (o *consumerOptions) startOffset(reset string) (kgo.Offset, error) {
-	earliest, latest := kgo.NewOffset().AtStart(), kgo.NewOffset().AtEnd()
+// resetOffset is where the consumer begins without an offset, or with one that
+// is not in the log.
+func (o *consumerOptions) resetOffset(reset string) (kgo.Offset, error) {
+	if reset == "" && o.fromBeginning.given() {
+		reset = "earliest"
+	}
+	return resetOffset(reset)
+}
+
+// startOffset is where --offset says, or else where a reset leads.
+func (o *consumerOptions) startOffset(reset kgo.Offset) (kgo.Offset, error) {
 	if !o.offset.given() {
-		if o.fromBeginning.given() || reset == "earliest" {
-			return earliest, nil
-		}
-		return latest, nil
+		return reset, nil
 	}
 	switch text := o.offset.or(""); strings.ToLower(text) {
 	case "earliest":
-		return earliest, nil
+		return kgo.NewOffset().AtStart(), nil
 	case "latest":
-		return latest, nil
+		return kgo.NewOffset().AtEnd(), nil
 	default:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 0 {
@@ -218,6 +226,7 @@ type consoleConsumer struct {
 	config  clientConfig
 	group   *groupConfig // nil: partitions are read directly
 	start   kgo.Offset
+	reset   kgo.Offset    // by auto.offset.reset
 	most    int64         // -1: no limit
 	timeout time.Duration // -1: none
 	format  formatter
@@ -238,7 +247,10 @@ func (c *consoleConsumer) run() error {
 	if c.group != nil {
 		return c.runInGroup(ctx)
 	}
-	partitions, err := c.partitions(ctx)
+	if c.start == kgo.NoResetOffset() {
+		return noOffset(c.o.topic.or(c.o.includes().or("")))
+	}
+	err := c.awaitBrokers(ctx)
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -249,7 +261,7 @@ func (c *consoleConsumer) run() error {
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(append(c.config.options, kgo.SeedBrokers(c.servers...), kgo.ConsumePartitions(partitions))...)
+	client, err := kgo.NewClient(append(append(c.config.options, kgo.SeedBrokers(c.servers...)), c.subscription()...)...)
 	if err != nil {
 		return err
 	}
@@ -263,81 +275,52 @@ func (c *consoleConsumer) endByTimeout() {
 	c.log.WithError(errors.New("org.apache.kafka.common.errors.TimeoutException")).Error("Error processing message, terminating consumer process: ")
 }
 
-// partitions finds what to read; a topic that does not exist yet is waited
-// for, as a subscribed consumer waits.
-func (c *consoleConsumer) partitions(ctx context.Context) (map[string]map[int32]kgo.Offset, error) {
+// awaitBrokers waits until the brokers answer and, where a topic is read by its
+// name, until it exists, as a subscribed consumer waits.
+func (c *consoleConsumer) awaitBrokers(ctx context.Context) error {
 	log := c.o.env.logger("org.apache.kafka.clients.NetworkClient")
 	cluster, err := connect(ctx, log, c.client, c.servers, "metadata")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer cluster.Close()
-	began := time.Now()
-	for id := 1; ; id++ {
-		found, missing, err := c.lookUp(ctx, cluster)
-		if err != nil || len(found) > 0 {
-			return found, err
-		}
-		if missing != protocol.None {
-			log.Warnf("[%s] The metadata response from the cluster reported a recoverable issue with correlation id %d : {%s=%s}", c.client, id, c.o.topic.or(""), missing.Name())
-		}
-		if c.timeout >= 0 && time.Since(began) > c.timeout {
-			return nil, errTimeout
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
+	if !c.o.topic.given() {
+		return nil
+	}
+	waiter := topicWaiter{topic: c.o.topic.or(""), client: c.client, log: log, limit: c.timeout}
+	if err := waiter.waitAt(ctx, cluster); errors.Is(err, errTopicMissing) {
+		return errTimeout
+	} else {
+		return err
 	}
 }
 
-func (c *consoleConsumer) lookUp(ctx context.Context, cluster *peerlink.Cluster) (map[string]map[int32]kgo.Offset, protocol.ErrorCode, error) {
-	req := kmsg.NewPtrMetadataRequest()
-	req.AllowAutoTopicCreation = true
-	var include *regexp.Regexp
-	if c.o.topic.given() {
-		t := kmsg.NewMetadataRequestTopic()
-		t.Topic = kmsg.StringPtr(c.o.topic.or(""))
-		req.Topics = append(req.Topics, t)
-	} else {
-		var err error
-		if include, err = regexp.Compile("^(?:" + c.o.includes().or("") + ")$"); err != nil {
-			return nil, 0, usageError{c.o.includes().or("") + " is an invalid regex."}
-		}
+// subscription is what a consumer without a group reads.
+func (c *consoleConsumer) subscription() []kgo.Opt {
+	options := []kgo.Opt{kgo.ConsumeResetOffset(c.reset)}
+	switch {
+	case c.o.partition.given():
+		n, _ := strconv.ParseInt(c.o.partition.or(""), 10, 32) // checked before
+		return append(options, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{c.o.topic.or(""): {int32(n): c.start}}))
+	case c.o.topic.given():
+		return append(options, kgo.ConsumeTopics(c.o.topic.or("")))
 	}
-	resp, err := cluster.Any(ctx, req, 12)
-	if err != nil {
-		return nil, 0, err
-	}
-	found, missing := map[string]map[int32]kgo.Offset{}, protocol.None
-	for _, t := range resp.(*kmsg.MetadataResponse).Topics {
-		code := protocol.ErrorCode(t.ErrorCode)
-		if t.Topic == nil || include != nil && !include.MatchString(*t.Topic) {
-			continue
-		}
-		if code == protocol.InvalidTopicException || code == protocol.TopicAuthorizationFailed {
-			return nil, 0, code
-		}
-		if code != protocol.None {
-			missing = code
-			continue
-		}
-		found[*t.Topic] = map[int32]kgo.Offset{}
-		for _, p := range t.Partitions {
-			found[*t.Topic][p.Partition] = c.start
-		}
-	}
+	return append(options, kgo.ConsumeRegex(), kgo.ConsumeTopics(c.o.pattern()))
+}
+
+// pattern is the expression of --include for the whole name.
+func (o *consumerOptions) pattern() string { return "^(?:" + o.includes().or("") + ")$" }
+
+// readAgain begins again with a topic that was deleted, and maybe created again.
+func (c *consoleConsumer) readAgain(client *kgo.Client, topic string) {
+	client.PurgeTopicsFromConsuming(topic)
 	if c.o.partition.given() {
-		n, err := strconv.ParseInt(c.o.partition.or(""), 10, 32)
-		if err != nil {
-			return nil, 0, usageError{fmt.Sprintf("Cannot parse argument '%s' of option partition", c.o.partition.or(""))}
-		}
-		for topic := range found {
-			found[topic] = map[int32]kgo.Offset{int32(n): c.start}
-		}
+		n, _ := strconv.ParseInt(c.o.partition.or(""), 10, 32)
+		client.AddConsumePartitions(map[string]map[int32]kgo.Offset{topic: {int32(n): c.reset}})
+		return
 	}
-	return found, missing, nil
+	client.AddConsumeTopics(topic)
+	client.ForceMetadataRefresh() // which finds it by a pattern; if it does not exist yet, the next refresh does
 }
 
 func (c *consoleConsumer) consume(ctx context.Context, client *kgo.Client) error {
@@ -352,6 +335,9 @@ func (c *consoleConsumer) consume(ctx context.Context, client *kgo.Client) error
 		cancel()
 		if ctx.Err() != nil {
 			return nil
+		}
+		for _, topic := range goneTopics(fetches, c.warnGone) {
+			c.readAgain(client, topic)
 		}
 		for _, e := range fetches.Errors() {
 			if errors.Is(e.Err, context.DeadlineExceeded) {

@@ -127,28 +127,35 @@ func beginnings(ctx context.Context, client *kgo.Client, offsets map[string]map[
 	return found, nil
 }
 
-// subscription is what a member of a group reads.
-func (c *consoleConsumer) subscription(client func() *kgo.Client) []kgo.Opt {
-	options := append(c.group.options, kgo.ConsumeResetOffset(c.start))
-	if c.start.EpochOffset().Offset < 0 && c.start != kgo.NoResetOffset() {
-		options = append(options, c.group.settling(client, c.start))
+// groupSubscription is what a member of a group reads.
+func (c *consoleConsumer) groupSubscription(client func() *kgo.Client, fail func(error)) []kgo.Opt {
+	options := append(c.group.options, kgo.ConsumeResetOffset(c.reset))
+	if c.reset != kgo.NoResetOffset() {
+		options = append(options, c.group.settling(client, c.reset))
+	} else {
+		options = append(options, refuseUnset(fail))
 	}
 	if c.o.topic.given() {
 		return append(options, kgo.ConsumeTopics(c.o.topic.or("")))
 	}
-	return append(options, kgo.ConsumeRegex(), kgo.ConsumeTopics("^(?:"+c.o.includes().or("")+")$"))
+	return append(options, kgo.ConsumeRegex(), kgo.ConsumeTopics(c.o.pattern()))
 }
 
 // runInGroup reads as a member of the group.
 func (c *consoleConsumer) runInGroup(ctx context.Context) error {
 	opened := make(chan *kgo.Client, 1)
-	subscription := c.subscription(sync.OnceValue(func() *kgo.Client { return <-opened }))
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	subscription := c.groupSubscription(sync.OnceValue(func() *kgo.Client { return <-opened }), fail)
 	client, err := kgo.NewClient(append(append(c.config.options, kgo.SeedBrokers(c.servers...)), subscription...)...)
 	if err != nil {
 		return err
 	}
 	opened <- client
 	err = c.consume(ctx, client)
+	if cause := context.Cause(ctx); errors.As(cause, new(javaError)) {
+		err = cause
+	}
 	if c.group.autoCommit {
 		// What was printed and nothing more: the next one goes on from there.
 		last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -161,12 +168,21 @@ func (c *consoleConsumer) runInGroup(ctx context.Context) error {
 	return err
 }
 
-// passes says whether a poll's error is one after which a member goes on.
+// warnGone warns as the original's client does of a partition whose topic was deleted.
+func (c *consoleConsumer) warnGone(topic string, partition int32) {
+	name := c.client
+	if c.group != nil {
+		name += ", groupId=" + c.group.id
+	}
+	warnGone(c.o.env, name, topic, partition)
+}
+
+// passes reports whether a consumer continues after an error of a poll.
 func (c *consoleConsumer) passes(err error) bool {
 	if c.group != nil {
 		return groupGoesOn(err)
 	}
-	return protocol.CodeOf(fromKgo(err)).Retriable()
+	return fetchGoesOn(err)
 }
 
 // groupGoesOn is passes for a member of a group.
@@ -176,5 +192,5 @@ func groupGoesOn(err error) bool {
 		return code == protocol.UnknownServerError || code.Retriable() ||
 			code == protocol.UnknownMemberID || code == protocol.IllegalGeneration || code == protocol.RebalanceInProgress
 	}
-	return protocol.CodeOf(fromKgo(err)).Retriable()
+	return fetchGoesOn(err)
 }

@@ -8,14 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/monedula/monedula/peerlink"
-	"github.com/monedula/monedula/protocol"
 )
 
 var consoleProducerTool = Tool{
@@ -175,79 +170,38 @@ func (o *producerOptions) produce(servers []string) error {
 		return err
 	}
 	p := &consoleProducer{topic: o.topic.or(""), log: o.env.logger("org.apache.kafka.clients.producer.internals.ErrorLoggingCallback"), sync: o.sync.given()}
-	clientLog := o.env.logger("org.apache.kafka.clients.NetworkClient")
-	name := "Producer clientId=" + props["client.id"]
 	opened := sync.OnceValue(func() error {
-		cluster, err := connect(ctx, clientLog, name, servers, "metadata")
-		if err != nil {
+		waiter := config.waiter(o.env, servers, p.topic)
+		if err := waiter.wait(ctx); err != nil {
 			return err
 		}
-		defer cluster.Close()
-		if err := awaitTopic(ctx, cluster, p.topic, name, clientLog, config.maxBlock); err != nil {
-			return err
-		}
-		p.client, err = kgo.NewClient(append(config.options, kgo.SeedBrokers(servers...))...)
+		client, err := kgo.NewClient(append(config.options, kgo.SeedBrokers(servers...))...)
+		p.producer = &topicProducer{client: client, await: waiter.wait}
 		return err
 	})
 	defer func() {
-		if p.client != nil {
-			p.client.Close()
+		if p.producer != nil {
+			p.producer.client.Close()
 		}
 	}()
 	sendErr := p.sendAll(reader, opened)
 	if ctx.Err() != nil && errors.Is(sendErr, ctx.Err()) {
 		return nil // the user did not want to wait for the brokers
 	}
-	if p.client != nil { // what was typed before Ctrl-C is sent
-		if err := p.client.Flush(context.Background()); err != nil && sendErr == nil {
+	if p.producer != nil { // what was typed before Ctrl-C is sent
+		if err := p.producer.flush(context.Background()); err != nil && sendErr == nil {
 			sendErr = err
 		}
 	}
 	return sendErr
 }
 
-// awaitTopic asks for the topic, which creates it where the brokers allow,
-// until its partitions have leaders; it warns as the original's client does.
-func awaitTopic(ctx context.Context, cluster *peerlink.Cluster, topic, client string, log *logrus.Entry, limit time.Duration) error {
-	deadline := time.Now().Add(limit)
-	for id := 1; ; id++ {
-		req := kmsg.NewPtrMetadataRequest()
-		req.AllowAutoTopicCreation = true
-		t := kmsg.NewMetadataRequestTopic()
-		t.Topic = &topic
-		req.Topics = append(req.Topics, t)
-		resp, err := cluster.Any(ctx, req, 12)
-		if err != nil {
-			return err
-		}
-		code := protocol.None
-		for _, t := range resp.(*kmsg.MetadataResponse).Topics {
-			code = protocol.ErrorCode(t.ErrorCode)
-		}
-		switch {
-		case code == protocol.None:
-			return nil
-		case code == protocol.InvalidTopicException || code == protocol.TopicAuthorizationFailed:
-			return code
-		}
-		log.Warnf("[%s] The metadata response from the cluster reported a recoverable issue with correlation id %d : {%s=%s}", client, id, topic, code.Name())
-		if time.Now().After(deadline) {
-			return javaError{"org.apache.kafka.common.errors.TimeoutException", fmt.Sprintf("Topic %s not present in metadata after %d ms.", topic, limit.Milliseconds())}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
 // consoleProducer sends the records of a reader.
 type consoleProducer struct {
-	topic  string
-	client *kgo.Client
-	log    *logrus.Entry
-	sync   bool
+	topic    string
+	producer *topicProducer // nil until the first record
+	log      *logrus.Entry
+	sync     bool
 }
 
 // sendAll sends until the reader ends; the client is opened with the first record.
@@ -264,12 +218,14 @@ func (p *consoleProducer) sendAll(reader *lineReader, open func() error) error {
 			return err
 		}
 		if p.sync {
-			if err := p.client.ProduceSync(context.Background(), record).FirstErr(); err != nil {
+			sent := make(chan error, 1)
+			p.producer.produce(context.Background(), record, func(_ *kgo.Record, err error) { sent <- err })
+			if err := <-sent; err != nil {
 				return fromKgo(err)
 			}
 			continue
 		}
-		p.client.Produce(context.Background(), record, func(r *kgo.Record, err error) {
+		p.producer.produce(context.Background(), record, func(r *kgo.Record, err error) {
 			if err != nil {
 				p.complain(r, fromKgo(err))
 			}

@@ -76,6 +76,7 @@ type consumerPerf struct {
 	timeout  time.Duration
 	interval time.Duration
 	date     string
+	name     string // of the client, for the log
 
 	joinFrom            atomic.Int64 // when the running rebalance began, ms
 	joined, joinedRound atomic.Int64 // time in rebalances, ms: in all, and since the last line
@@ -146,6 +147,7 @@ func (c *consumerPerf) client() (*kgo.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.name = "Consumer clientId=" + props["client.id"] + ", groupId=" + props["group.id"]
 	start := kgo.NewOffset().AtStart()
 	if o.fromLatest.given() {
 		start = kgo.NewOffset().AtEnd()
@@ -161,6 +163,10 @@ func (c *consumerPerf) client() (*kgo.Client, error) {
 		}))...)
 }
 
+func (c *consumerPerf) warnGone(topic string, partition int32) {
+	warnGone(c.o.env, c.name, topic, partition)
+}
+
 func (c *consumerPerf) run(client *kgo.Client) error {
 	env := c.o.env
 	ctx, cancel := env.untilUnread()
@@ -173,6 +179,10 @@ func (c *consumerPerf) run(client *kgo.Client) error {
 		poll, end := context.WithTimeout(ctx, 100*time.Millisecond)
 		fetches := client.PollRecords(poll, pollRecords)
 		end()
+		for _, gone := range goneTopics(fetches, c.warnGone) {
+			client.PurgeTopicsFromConsuming(gone)
+			client.AddConsumeTopics(gone)
+		}
 		for _, e := range fetches.Errors() {
 			if ended := errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, context.Canceled); !ended && !groupGoesOn(e.Err) {
 				return fromKgo(e.Err)

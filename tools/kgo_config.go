@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/monedula/monedula/protocol"
 )
@@ -17,7 +19,14 @@ import (
 // clientConfig is a client's properties turned into options of franz-go.
 type clientConfig struct {
 	options  []kgo.Opt
-	maxBlock time.Duration
+	clientID string
+	maxBlock time.Duration // max.block.ms, of producers
+}
+
+// waiter waits for the topic that a producer sends to.
+func (c clientConfig) waiter(env *Env, servers []string, topic string) *topicWaiter {
+	return &topicWaiter{servers: servers, topic: topic, client: "Producer clientId=" + c.clientID,
+		log: env.logger("org.apache.kafka.clients.NetworkClient"), limit: c.maxBlock}
 }
 
 // fromKgo turns an error of franz-go into one with Kafka's code and text.
@@ -70,6 +79,15 @@ func (r *propertyReader) fail(text string) {
 	}
 }
 
+// metadataPause is the least time between two requests for metadata, as long as
+// Java's first retry.backoff.ms.
+const metadataPause = 100 * time.Millisecond
+
+// metadataAge is metadata.max.age.ms, as short as the client can do.
+func (r *propertyReader) metadataAge() time.Duration {
+	return max(millis(r.number("metadata.max.age.ms", 300000, 0)), metadataPause)
+}
+
 // producerConfig reads producer properties as the Java producer names them.
 func producerConfig(props map[string]string) (clientConfig, error) {
 	if err := plainOnly(props); err != nil {
@@ -97,6 +115,7 @@ func producerConfig(props map[string]string) (clientConfig, error) {
 	if !ok {
 		r.fail(fmt.Sprintf("Invalid value %s for configuration compression.type: String must be one of: none, gzip, snappy, lz4, zstd", props["compression.type"]))
 	}
+	c.clientID = props["client.id"]
 	requestTimeout := millis(r.number("request.timeout.ms", 30000, 0))
 	retries := r.number("retries", 2147483647, 0)
 	if retries == 0 { // as in the Java producer
@@ -107,8 +126,17 @@ func producerConfig(props map[string]string) (clientConfig, error) {
 	delivery := millis(r.number("delivery.timeout.ms", 120000, 0))
 	maxRequest := r.number("max.request.size", 1048576, 0)
 	linger := millis(r.number("linger.ms", 0, 0))
+	// A producer knows topics by name, as Java's does: the client gives up one
+	// whose id changes. Metadata has ids from version 10 on. Records whose topic
+	// does not exist come back at once, for topicProducer to wait for it.
+	byName := kversion.Stable()
+	byName.SetMaxKeyVersion(int16(kmsg.Metadata), 9)
 	c.options = []kgo.Opt{
 		kgo.ClientID(props["client.id"]),
+		kgo.MaxVersions(byName),
+		kgo.UnknownTopicRetries(0),
+		kgo.MetadataMaxAge(r.metadataAge()),
+		kgo.MetadataMinAge(metadataPause),
 		kgo.RequiredAcks(acks),
 		kgo.ProducerBatchCompression(codec),
 		kgo.ProducerLinger(linger),
@@ -133,8 +161,11 @@ func consumerConfig(props map[string]string) (clientConfig, error) {
 	}
 	r := &propertyReader{props: props}
 	var c clientConfig
+	c.clientID = props["client.id"]
 	c.options = []kgo.Opt{
 		kgo.ClientID(props["client.id"]),
+		kgo.MetadataMaxAge(r.metadataAge()),
+		kgo.MetadataMinAge(metadataPause),
 		kgo.FetchMaxWait(millis(r.number("fetch.max.wait.ms", 500, 0))),
 		kgo.FetchMinBytes(int32(r.number("fetch.min.bytes", 1, 0))),
 		kgo.FetchMaxBytes(int32(min(r.number("fetch.max.bytes", 52428800, 0), 1<<30))),

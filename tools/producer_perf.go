@@ -87,12 +87,12 @@ func runProducerPerf(env *Env, args []string) int {
 		if r.err != nil {
 			return r.err
 		}
-		client, err := verifiableClient(props["bootstrap.servers"], props, more...)
+		producer, err := openTopicProducer(env, props["bootstrap.servers"], p.topic, props, more...)
 		if err != nil {
 			return err
 		}
-		defer client.Close()
-		return p.run(client)
+		defer producer.client.Close()
+		return p.run(producer)
 	})
 }
 
@@ -152,11 +152,11 @@ func randomLetters(n int64) []byte {
 	return b
 }
 
-func (p *producerPerf) run(client *kgo.Client) error {
+func (p *producerPerf) run(producer *topicProducer) error {
 	ctx, cancel := p.env.untilSignal()
 	defer cancel()
 	if p.transaction > 0 { // without a producer id there are no transactions
-		if _, _, err := client.ProducerID(ctx); err != nil {
+		if _, _, err := producer.client.ProducerID(ctx); err != nil {
 			return fromKgo(err)
 		}
 	}
@@ -165,16 +165,16 @@ func (p *producerPerf) run(client *kgo.Client) error {
 	var opened time.Time // the transaction; zero: there is none
 	for i := int64(0); i < p.records && ctx.Err() == nil; i++ {
 		if p.transaction > 0 && opened.IsZero() {
-			if err := client.BeginTransaction(); err != nil {
+			if err := producer.client.BeginTransaction(); err != nil {
 				return fromKgo(err)
 			}
 			opened = time.Now()
 		}
 		r := &kgo.Record{Topic: p.topic, Value: p.payload(i)}
 		sent := time.Now()
-		client.Produce(context.Background(), r, func(r *kgo.Record, err error) { stats.done(sent, len(r.Value), err) })
+		producer.produce(context.Background(), r, func(r *kgo.Record, err error) { stats.done(sent, len(r.Value), err) })
 		if p.transaction > 0 && sent.Sub(opened) >= p.transaction {
-			if err := commitTransaction(client); err != nil {
+			if err := commitTransaction(producer); err != nil {
 				return err
 			}
 			opened = time.Time{}
@@ -182,11 +182,11 @@ func (p *producerPerf) run(client *kgo.Client) error {
 		rate.wait(ctx, i+1)
 	}
 	if !opened.IsZero() {
-		if err := commitTransaction(client); err != nil {
+		if err := commitTransaction(producer); err != nil {
 			return err
 		}
 	}
-	_ = client.Flush(context.Background())
+	_ = producer.flush(context.Background())
 	stats.printTotal()
 	if p.metrics {
 		printMetrics(p.env, map[string]int64{
@@ -197,11 +197,11 @@ func (p *producerPerf) run(client *kgo.Client) error {
 	return nil
 }
 
-func commitTransaction(client *kgo.Client) error {
-	if err := client.Flush(context.Background()); err != nil {
+func commitTransaction(producer *topicProducer) error {
+	if err := producer.flush(context.Background()); err != nil {
 		return fromKgo(err)
 	}
-	return fromKgo(client.EndTransaction(context.Background(), kgo.TryCommit))
+	return fromKgo(producer.client.EndTransaction(context.Background(), kgo.TryCommit))
 }
 
 // printMetrics prints a table of metrics by name.

@@ -22,11 +22,12 @@ const pollRecords = 500
 // verifiableConsumer is one run of the tool.
 type verifiableConsumer struct {
 	events
-	group   *groupConfig
-	most    int64 // negative: no limit
-	verbose bool
-	count   int64
-	log     *logrus.Entry
+	group    *groupConfig
+	clientID string
+	most     int64 // negative: no limit
+	verbose  bool
+	count    int64
+	log      *logrus.Entry
 
 	mu     sync.Mutex // guards failed
 	failed error      // what ends the run from inside of the client
@@ -88,22 +89,25 @@ func (c *verifiableConsumer) run(bootstrap, topic string, props map[string]strin
 	}
 	ctx, stop := c.env.untilUnread()
 	defer stop()
-	c.stop = stop
+	c.stop, c.clientID = stop, config.clientID
 	options := append(append(config.options, c.group.options...), kgo.SeedBrokers(servers...), kgo.ConsumeTopics(topic),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, p map[string][]int32) {
 			c.print("partitions_assigned", eventField{"partitions", partitionList(p)})
 		}),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { c.lost(p) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { c.lost(p) }))
-	switch props["auto.offset.reset"] {
-	case "earliest":
-		options = append(options, kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	case "latest":
-		options = append(options, kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()))
-	case "none":
-		options = append(options, kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.AdjustFetchOffsetsFn(c.refuseUnset))
-	default:
-		return configError(fmt.Sprintf("Invalid value %s for configuration auto.offset.reset: String must be one of: latest, earliest, none", props["auto.offset.reset"]))
+	reset, err := resetOffset(props["auto.offset.reset"])
+	if err != nil {
+		return err
+	}
+	options = append(options, kgo.ConsumeResetOffset(reset))
+	if reset == kgo.NoResetOffset() {
+		options = append(options, refuseUnset(func(err error) {
+			c.mu.Lock()
+			c.failed = err
+			c.mu.Unlock()
+			c.stop()
+		}))
 	}
 	client, err := kgo.NewClient(options...)
 	if err != nil {
@@ -133,28 +137,6 @@ func (c *verifiableConsumer) lost(p map[string][]int32) {
 	}
 }
 
-// refuseUnset ends the run where a partition has no committed offset.
-func (c *verifiableConsumer) refuseUnset(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	unset := map[topicPartition]bool{}
-	for topic, partitions := range offsets {
-		for n, offset := range partitions {
-			if offset.EpochOffset().Offset < 0 {
-				unset[topicPartition{topic, n}] = true
-			}
-		}
-	}
-	if len(unset) == 0 {
-		return offsets, nil
-	}
-	err := javaError{"org.apache.kafka.clients.consumer.NoOffsetForPartitionException",
-		"Undefined offset with no reset policy for partitions: [" + joinedPartitions(sortedPartitions(unset), ", ") + "]"}
-	c.mu.Lock()
-	c.failed = err
-	c.mu.Unlock()
-	c.stop()
-	return nil, err
-}
-
 func partitionList(p map[string][]int32) []topicAndPartition {
 	all := map[topicPartition]bool{}
 	for topic, partitions := range p {
@@ -167,6 +149,10 @@ func partitionList(p map[string][]int32) []topicAndPartition {
 		list = append(list, topicAndPartition{tp.topic, tp.partition})
 	}
 	return list
+}
+
+func (c *verifiableConsumer) warnGone(topic string, partition int32) {
+	warnGone(c.env, "Consumer clientId="+c.clientID+", groupId="+c.group.id, topic, partition)
 }
 
 // consumedRange is what a fetch brought of one partition.
@@ -188,6 +174,10 @@ func (c *verifiableConsumer) consume(ctx context.Context, client *kgo.Client) er
 		fetches := client.PollRecords(ctx, pollRecords)
 		if ctx.Err() != nil {
 			return nil
+		}
+		for _, gone := range goneTopics(fetches, c.warnGone) {
+			client.PurgeTopicsFromConsuming(gone)
+			client.AddConsumeTopics(gone)
 		}
 		for _, e := range fetches.Errors() {
 			if !groupGoesOn(e.Err) {

@@ -51,7 +51,7 @@ func runVerifiableProducer(env *Env, args []string) int {
 		if created.number(-1) >= 0 { // the client counts the time of delivery from the record's own
 			more = append(more, kgo.RecordDeliveryTimeout(0))
 		}
-		client, err := verifiableClient(bootstrap.or(brokers.or("")), props, more...)
+		producer, err := openTopicProducer(env, bootstrap.or(brokers.or("")), topic.or(""), props, more...)
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func runVerifiableProducer(env *Env, args []string) int {
 			n := prefix.number(0)
 			p.prefix = &n
 		}
-		p.run(client)
+		p.run(producer)
 		return nil
 	})
 }
@@ -78,22 +78,7 @@ func addProperties(props map[string]string, path string) error {
 	return nil
 }
 
-func verifiableClient(bootstrap string, props map[string]string, more ...kgo.Opt) (*kgo.Client, error) {
-	servers, err := parseBootstrap(bootstrap)
-	if err != nil {
-		return nil, caused{javaError{"org.apache.kafka.common.KafkaException", "Failed to construct kafka producer"}, configError(err.Error())}
-	}
-	if props["client.id"] == "" {
-		props["client.id"] = "producer-1"
-	}
-	config, err := producerConfig(props)
-	if err != nil {
-		return nil, err
-	}
-	return kgo.NewClient(append(append(config.options, kgo.SeedBrokers(servers...)), more...)...)
-}
-
-func (p *verifiableProducer) run(client *kgo.Client) {
+func (p *verifiableProducer) run(producer *topicProducer) {
 	ctx, cancel := p.env.untilSignal()
 	defer cancel()
 	began := time.Now()
@@ -107,11 +92,11 @@ func (p *verifiableProducer) run(client *kgo.Client) {
 			p.createTime += time.Since(began).Milliseconds()
 		}
 		p.sent++
-		client.Produce(context.Background(), r, p.done)
+		producer.produce(context.Background(), r, p.done)
 		rate.wait(ctx, i+1)
 	}
-	_ = client.Flush(context.Background())
-	client.Close()
+	_ = producer.flush(context.Background())
+	producer.client.Close()
 	p.print("shutdown_complete")
 	seconds := max(time.Since(began).Seconds(), 0.001)
 	p.print("tool_data", eventField{"sent", p.sent}, eventField{"acked", p.acked}, eventField{"target_throughput", p.throughput},

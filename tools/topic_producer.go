@@ -1,0 +1,207 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
+)
+
+// topicProducer sends records to one topic, which may be deleted and created
+// again meanwhile: as with the Java producer, a send waits for the topic, and
+// records on their way are sent to the new one. Safe for concurrent use.
+type topicProducer struct {
+	client *kgo.Client
+	await  func(ctx context.Context) error // returns when the topic has leaders
+
+	sending sync.Mutex // held while the topic is awaited and records are handed to the client
+
+	mu       sync.Mutex      // guards returned
+	returned []pendingRecord // in the order of their sends
+}
+
+// pendingRecord is a record that the client gave back because its topic was gone.
+type pendingRecord struct {
+	record *kgo.Record
+	done   func(*kgo.Record, error)
+}
+
+// openTopicProducer opens a producer by properties; its client looks for the
+// brokers with the first record.
+func openTopicProducer(env *Env, bootstrap, topic string, props map[string]string, more ...kgo.Opt) (*topicProducer, error) {
+	servers, err := parseBootstrap(bootstrap)
+	if err != nil {
+		return nil, caused{javaError{"org.apache.kafka.common.KafkaException", "Failed to construct kafka producer"}, configError(err.Error())}
+	}
+	if props["client.id"] == "" {
+		props["client.id"] = "producer-1"
+	}
+	config, err := producerConfig(props)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(append(append(config.options, kgo.SeedBrokers(servers...)), more...)...)
+	if err != nil {
+		return nil, err
+	}
+	return &topicProducer{client: client, await: config.waiter(env, servers, topic).wait}, nil
+}
+
+// produce hands a record to the client; done is called once, with what became
+// of it.
+func (p *topicProducer) produce(ctx context.Context, r *kgo.Record, done func(*kgo.Record, error)) {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	p.resend(ctx)
+	p.hand(ctx, pendingRecord{r, done})
+}
+
+// flush waits until all records have been acknowledged or have failed.
+func (p *topicProducer) flush(ctx context.Context) error {
+	for {
+		if err := p.client.Flush(ctx); err != nil {
+			return err
+		}
+		p.sending.Lock()
+		again := p.resend(ctx)
+		p.sending.Unlock()
+		if !again {
+			return nil
+		}
+	}
+}
+
+// hand gives a record to the client. The caller must hold sending.
+func (p *topicProducer) hand(ctx context.Context, pending pendingRecord) {
+	p.client.Produce(ctx, pending.record, func(r *kgo.Record, err error) {
+		if !topicIsGone(err) {
+			pending.done(r, err)
+			return
+		}
+		p.mu.Lock()
+		first := len(p.returned) == 0
+		p.returned = append(p.returned, pending)
+		p.mu.Unlock()
+		if first {
+			go func() {
+				p.sending.Lock()
+				defer p.sending.Unlock()
+				p.resend(ctx)
+			}()
+		}
+	})
+}
+
+// resend sends the returned records again when the topic exists, and reports
+// whether there were any. The caller must hold sending.
+func (p *topicProducer) resend(ctx context.Context) bool {
+	p.mu.Lock()
+	waiting := len(p.returned) > 0
+	p.mu.Unlock()
+	if !waiting {
+		return false
+	}
+	err := p.await(ctx)
+	p.mu.Lock()
+	records := p.returned
+	p.returned = nil
+	p.mu.Unlock()
+	for _, pending := range records {
+		if err != nil {
+			pending.done(pending.record, err)
+		} else {
+			p.hand(ctx, pending)
+		}
+	}
+	return true
+}
+
+// topicIsGone reports whether a record failed because its topic, or partition,
+// does not exist: it was not written.
+func topicIsGone(err error) bool {
+	return errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)
+}
+
+// topicWaiter waits for a topic as a client of the original does that sends to it.
+type topicWaiter struct {
+	servers []string
+	topic   string
+	client  string // how the log names it, "Producer clientId=ID"
+	log     *logrus.Entry
+	limit   time.Duration // max.block.ms; negative: none
+}
+
+// wait asks for the topic, which creates it where the brokers allow, until its
+// partitions have leaders; it warns as the original's client does.
+func (w *topicWaiter) wait(ctx context.Context) error {
+	cluster, err := connect(ctx, w.log, w.client, w.servers, "metadata")
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	err = w.waitAt(ctx, cluster)
+	if errors.Is(err, errTopicMissing) {
+		return javaError{"org.apache.kafka.common.errors.TimeoutException", fmt.Sprintf("Topic %s not present in metadata after %d ms.", w.topic, w.limit.Milliseconds())}
+	}
+	return err
+}
+
+// errTopicMissing ends a wait for a topic at its limit.
+var errTopicMissing = errors.New("the topic does not exist")
+
+// waitAt is wait with a cluster that answers. Errors: errTopicMissing, of a topic
+// that cannot exist or be seen its code.
+func (w *topicWaiter) waitAt(ctx context.Context, cluster *peerlink.Cluster) error {
+	began := time.Now()
+	pause := retryPause
+	for id := 1; ; id++ {
+		code, err := w.look(ctx, cluster)
+		switch {
+		case err != nil:
+			return err
+		case code == protocol.None:
+			return nil
+		case code == protocol.InvalidTopicException || code == protocol.TopicAuthorizationFailed:
+			return code
+		}
+		w.log.Warnf("[%s] The metadata response from the cluster reported a recoverable issue with correlation id %d : {%s=%s}", w.client, id, w.topic, code.Name())
+		if w.limit >= 0 && time.Since(began) > w.limit {
+			return errTopicMissing
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, retryPauseMost)
+	}
+}
+
+// retryPauseMost is how long a client pauses at most, retry.backoff.max.ms.
+const retryPauseMost = time.Second
+
+func (w *topicWaiter) look(ctx context.Context, cluster *peerlink.Cluster) (protocol.ErrorCode, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.AllowAutoTopicCreation = true
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = &w.topic
+	req.Topics = append(req.Topics, t)
+	resp, err := cluster.Any(ctx, req, 12)
+	if err != nil {
+		return 0, err
+	}
+	code := protocol.None
+	for _, t := range resp.(*kmsg.MetadataResponse).Topics {
+		code = protocol.ErrorCode(t.ErrorCode)
+	}
+	return code, nil
+}
