@@ -168,6 +168,16 @@ func (l *Log) Offsets() Offsets {
 	return l.positions.v.Offsets
 }
 
+// Observe has moved called whenever the log's offsets may have moved, by an
+// append, a truncation, retention or a new high watermark; nil ends it. There is
+// one observer. moved runs with locks of the log held: it must neither block nor
+// use the log.
+func (l *Log) Observe(moved func()) {
+	l.positions.mu.Lock()
+	defer l.positions.mu.Unlock()
+	l.positions.observer = moved
+}
+
 // LeaderEpoch is the latest leader epoch the log knows, -1 for none.
 func (l *Log) LeaderEpoch() int32 { return l.epochs.latestEpoch() }
 

@@ -176,6 +176,7 @@ func (l *Log) replaceActive(base, logEnd int64) error {
 	p.v.segments = append(segments, s)
 	p.v.endPosition, p.v.LogEnd = 0, logEnd
 	p.v.truncations++
+	p.moved()
 	p.mu.Unlock()
 	l.removeLater(old)
 	return nil

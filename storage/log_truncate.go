@@ -128,6 +128,7 @@ func (l *Log) cutSegments(v *view, offset int64) error {
 	p.v.LastStable = min(p.v.LastStable, offset)
 	p.v.LogStart = min(p.v.LogStart, offset)
 	p.recoveryPoint = min(p.recoveryPoint, offset)
+	p.moved()
 	p.mu.Unlock()
 
 	if err := l.deleteSegments(removed); err != nil {
@@ -272,6 +273,7 @@ func (l *Log) truncateFullyLocked(offset, logStart int64) error {
 	p.v.truncations++
 	p.firstUnstable = -1
 	p.recoveryPoint = min(p.recoveryPoint, offset)
+	p.moved()
 	p.mu.Unlock()
 	for _, s := range removed {
 		l.log().Infof("Deleting segment %v as part of log truncation", s)

@@ -34,6 +34,9 @@ type positions struct {
 	// recoveryLimit is where a truncation is about to cut: no flush raises the
 	// recovery point above it.
 	recoveryLimit int64
+	// observer is called, with mu held, whenever the offsets may have moved; nil
+	// for none. See Log.Observe.
+	observer func()
 }
 
 // limitRecoveryPoint sets recoveryLimit, lowers the recovery point to it, and
@@ -53,7 +56,8 @@ func (p *positions) load() view {
 	return p.v
 }
 
-// settle restores the order of the offsets after any of them moved. p.mu is held.
+// settle restores the order of the offsets after any of them moved, and reports
+// the move to the observer. The caller must hold p.mu.
 func (p *positions) settle() {
 	v := &p.v
 	v.HighWatermark = min(max(v.HighWatermark, v.LogStart), v.LogEnd)
@@ -62,6 +66,15 @@ func (p *positions) settle() {
 		v.LastStable = min(max(p.firstUnstable, v.LogStart), v.HighWatermark)
 	}
 	p.recoveryPoint = min(p.recoveryPoint, v.LogEnd)
+	p.moved()
+}
+
+// moved reports to the observer that the offsets may have moved. The caller
+// must hold p.mu.
+func (p *positions) moved() {
+	if p.observer != nil {
+		p.observer()
+	}
 }
 
 // unflushedLocked is how many offsets are not known to be durable. p.mu is held.
