@@ -148,6 +148,7 @@ func (m *Manager) sameEpoch(p *Partition, log *storage.Log, r *role) protocol.Er
 		if err := log.AssignTopicID(r.topicID); err != nil {
 			return protocol.CodeOf(err)
 		}
+		p.waits.wake(stateChanged)
 		m.stateLog.Infof("Updating log for %s to assign topic ID %s from LeaderAndIsr request", name(p.id), uuid(r.topicID))
 	case log != nil && !lacking && r.topicID == (TopicID{}) && following:
 	default:

@@ -100,5 +100,5 @@ func (f *Fetch) Park() *Parked {
 // Unpark reads again: after Woken said so, or because the time is over.
 func (f *Fetch) Unpark(w *Parked) {
 	w.end()
-	f.readAll(false)
+	f.readAgain()
 }

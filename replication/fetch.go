@@ -1,7 +1,9 @@
 package replication
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/monedula/monedula/protocol"
@@ -55,8 +57,13 @@ type PartitionFetch struct {
 	Converted []byte
 
 	partition *Partition
-	leaderEnd int64 // our log end before the read
-	readEpoch int32 // our leader epoch at the read
+	member    *sessionPartition // of an incremental session; else nil
+	order     uint64            // member's when it was listed
+	leaderEnd int64             // our log end before the read
+	readEpoch int32             // our leader epoch at the read
+	atEnd     bool              // the reader has all that it may read, and is in sync if it is a follower
+	changed   bool              // something happened since ready looked at the partition
+	available int64             // bytes, as ready found
 }
 
 // RecordBytes is the size of the records to send.
@@ -70,8 +77,14 @@ func (f *PartitionFetch) RecordBytes() int {
 // fail makes the answer an error without data.
 func (f *PartitionFetch) fail(code protocol.ErrorCode) {
 	f.Data.Release()
-	*f = PartitionFetch{PartitionAsk: f.PartitionAsk, Code: code, Refused: f.Refused, partition: f.partition,
+	*f = PartitionFetch{PartitionAsk: f.PartitionAsk, Code: code, Refused: f.Refused, partition: f.partition, member: f.member, order: f.order,
 		HighWatermark: -1, LastStable: -1, LogStart: -1, PreferredReadReplica: -1}
+}
+
+// exhausted reports whether there is nothing to tell the reader before something
+// happens to the partition.
+func (f *PartitionFetch) exhausted() bool {
+	return f.atEnd && f.Code == protocol.None && !f.HasDiverged && f.PreferredReadReplica < 0 && f.RecordBytes() == 0
 }
 
 // Refuse answers a partition before anything is read.
@@ -113,6 +126,8 @@ type Fetch struct {
 	forgotten []sessionKey
 	places    map[sessionKey]int
 	scratch   []byte // down-converted records are read into it
+	available int64  // bytes of all partitions, as ready found
+	looked    bool   // ready has looked at all partitions
 }
 
 // ClientInfo is what a replica selector may look at.
@@ -140,7 +155,9 @@ func (f *Fetch) Release() {
 	}
 	clear(f.Partitions)
 	clear(f.forgotten)
-	clear(f.places)
+	if len(f.places) > 0 { // to clear a map costs what it once held
+		clear(f.places)
+	}
 	*f = Fetch{m: f.m, Partitions: f.Partitions[:0], forgotten: f.forgotten[:0], places: f.places, scratch: f.scratch}
 	f.m.fetches.Put(f)
 }
@@ -180,21 +197,43 @@ func (f *Fetch) bound() storage.Bound {
 	return storage.UpToHighWatermark
 }
 
+// endOf is the offset up to which the fetch may read.
+func (f *Fetch) endOf(at storage.Offsets) int64 {
+	switch f.bound() {
+	case storage.UpToLogEnd:
+		return at.LogEnd
+	case storage.UpToLastStable:
+		return at.LastStable
+	}
+	return at.HighWatermark
+}
+
 // Begin resolves the fetch session and the names of topic ids. A code other than
 // None answers the whole request.
 func (f *Fetch) Begin() protocol.ErrorCode {
 	cluster := f.m.Metadata()
-	resolve := func(id TopicID) string { return cluster.Names[id] }
 	if f.byID() {
 		for i := range f.Partitions {
-			f.Partitions[i].Topic = resolve(f.Partitions[i].TopicID)
+			f.Partitions[i].Topic = cluster.Names[f.Partitions[i].TopicID]
 		}
 	}
 	var code protocol.ErrorCode
-	f.use, f.Partitions, code = f.m.sessions.begin(f.SessionID, f.SessionEpoch, f.byID(), f.Partitions, f.forgotten, f.places, resolve, f.m.now())
+	f.use, f.Partitions, code = f.m.sessions.begin(f.SessionID, f.SessionEpoch, f.byID(), f.Partitions, f.forgotten, f.places, f.reader(), cluster, f.m.now())
 	limit := min(f.MaxBytes, f.m.opts.FetchMaxBytes)
 	f.MaxBytes, f.MinBytes = limit, min(f.MinBytes, limit)
 	return code
+}
+
+// reader is on whose behalf a session reads.
+func (f *Fetch) reader() sessionReader {
+	return sessionReader{version: f.Version, replica: f.ReplicaID, epoch: f.ReplicaEpoch, committed: f.Committed, client: f.Client,
+		redirected: f.mayBeRedirected()}
+}
+
+// mayBeRedirected reports whether a replica selector decides where the client
+// reads.
+func (f *Fetch) mayBeRedirected() bool {
+	return f.m.selector != nil && !f.FromFollower() && f.Version >= 11
 }
 
 // Finish decides what the answer carries: it makes or updates the session and
@@ -220,13 +259,25 @@ func (f *Fetch) Read() {
 	w.await(f.MaxWait, f.Done, f.ready)
 	f.m.waiters.put(w)
 	f.Waited = time.Since(began)
+	f.readAgain()
+}
+
+// readAgain reads after the fetch was parked: of a session's partitions those of
+// its beginning, and those that something happened to since.
+func (f *Fetch) readAgain() {
+	if f.use.kind == sessionIncremental {
+		f.Partitions, _ = f.use.woken(f.Partitions, f.m.Metadata())
+		if len(f.Partitions) > f.use.listed {
+			slices.SortFunc(f.Partitions, func(a, b PartitionFetch) int { return cmp.Compare(a.order, b.order) })
+		}
+	}
 	f.readAll(false)
 }
 
-// readOnArrival reads and says whether that is the answer; else the fetch parks
+// readOnArrival reads and reports whether that is the answer; else the fetch parks
 // and reads again after.
 func (f *Fetch) readOnArrival() bool {
-	wanted := 0
+	wanted := f.use.resting
 	for i := range f.Partitions {
 		if !f.Partitions[i].Refused {
 			wanted++
@@ -255,6 +306,11 @@ func (f *Fetch) park() *waiter {
 		// number of their fetches (KAFKA-9731).
 		interest = logEndMoved | stateChanged
 	}
+	if f.use.kind == sessionIncremental {
+		w := f.m.waiters.get(0)
+		f.use.park(w, interest)
+		return w
+	}
 	w := f.m.waiters.get(len(f.Partitions))
 	for i := range f.Partitions {
 		if p := f.Partitions[i].partition; p != nil && !f.Partitions[i].Refused {
@@ -264,21 +320,34 @@ func (f *Fetch) park() *waiter {
 	return w
 }
 
-// ready says whether a parked fetch has something to answer.
+// ready reports whether a parked fetch has something to answer. Of a session's
+// partitions it looks only at those that something happened to since it looked.
 func (f *Fetch) ready() bool {
-	var bytes int64
+	inSession := f.use.kind == sessionIncremental
+	if inSession {
+		var ended bool
+		if f.Partitions, ended = f.use.woken(f.Partitions, f.m.Metadata()); ended {
+			return true
+		}
+	}
 	for i := range f.Partitions {
 		want := &f.Partitions[i]
-		if want.Refused || want.partition == nil {
+		if want.Refused || inSession && f.looked && !want.changed {
 			continue
 		}
+		if want.partition == nil {
+			return true // it was deleted
+		}
+		want.changed = false
 		readable, now := want.partition.peek(f, want)
 		if now {
 			return true
 		}
-		bytes += readable
+		f.available += readable - want.available
+		want.available = readable
 	}
-	return bytes >= int64(f.MinBytes)
+	f.looked = true
+	return f.available >= int64(f.MinBytes)
 }
 
 // readAll reads every partition within the size limits. The first that has
@@ -288,6 +357,9 @@ func (f *Fetch) ready() bool {
 func (f *Fetch) readAll(onArrival bool) (bytes int64, tell bool) {
 	limit, minOne := f.MaxBytes, !f.hardLimit()
 	now := f.m.now()
+	if f.use.kind == sessionIncremental {
+		f.use.session.rounds.reads.Add(1)
+	}
 	for i := range f.Partitions {
 		want := &f.Partitions[i]
 		if want.Refused {
@@ -305,8 +377,7 @@ func (f *Fetch) readAll(onArrival bool) (bytes int64, tell bool) {
 }
 
 func (f *Fetch) readOne(want *PartitionFetch, maxBytes int32, minOne, onArrival bool, now time.Time) {
-	p, err := f.m.Partition(want.Topic, want.Partition)
-	want.partition = p
+	p, err := f.partitionOf(want)
 	if err != nil {
 		f.m.elsewhere.fetchRequests.Add(1)
 		want.fail(protocol.CodeOf(err))
@@ -329,8 +400,19 @@ func (f *Fetch) readOne(want *PartitionFetch, maxBytes int32, minOne, onArrival 
 	}
 	if f.FromFollower() && onArrival && !want.HasDiverged {
 		p.followerFetched(f.ReplicaID, followerFetch{offset: want.FetchOffset, leaderEpoch: want.readEpoch, logStart: want.LogStartOffset,
-			brokerEpoch: f.ReplicaEpoch, leaderEnd: want.leaderEnd}, now)
+			brokerEpoch: f.ReplicaEpoch, leaderEnd: want.leaderEnd, presence: want.member.presenceOf()}, now)
 	}
+}
+
+// partitionOf returns the Partition to read: that which the session observes,
+// while it is hosted.
+func (f *Fetch) partitionOf(want *PartitionFetch) (*Partition, error) {
+	if want.member != nil && want.partition != nil && !want.partition.gone.Load() {
+		return want.partition, nil
+	}
+	p, err := f.m.Partition(want.Topic, want.Partition)
+	want.partition = p
+	return p, err
 }
 
 var errNegativeSize = errors.New("a negative number of bytes was asked for")
@@ -371,6 +453,7 @@ func (p *Partition) read(f *Fetch, want *PartitionFetch, maxBytes int32, minOne 
 		return err
 	}
 	want.resetAnswer(data.Offsets)
+	want.atEnd = want.FetchOffset == f.endOf(data.Offsets) && (!f.FromFollower() || p.keepsUpLocked(f.ReplicaID))
 	if data.FirstBatchIncomplete && !f.hardLimit() || f.FromFollower() && p.leaderThrottlesLocked(f.ReplicaID) {
 		data.Release()
 		return nil
@@ -381,7 +464,7 @@ func (p *Partition) read(f *Fetch, want *PartitionFetch, maxBytes int32, minOne 
 }
 
 func (f *PartitionFetch) resetAnswer(at storage.Offsets) {
-	f.AbortedListed = false
+	f.AbortedListed, f.atEnd = false, false
 	f.Code, f.HasDiverged, f.PreferredReadReplica = protocol.None, false, -1
 	f.HighWatermark, f.LastStable, f.LogStart = at.HighWatermark, at.LastStable, at.LogStart
 	f.leaderEnd = at.LogEnd
@@ -411,13 +494,7 @@ func (p *Partition) peek(f *Fetch, want *PartitionFetch) (bytes int64, now bool)
 		return 0, true
 	}
 	at := log.Offsets()
-	end := at.HighWatermark
-	switch f.bound() {
-	case storage.UpToLogEnd:
-		end = at.LogEnd
-	case storage.UpToLastStable:
-		end = at.LastStable
-	}
+	end := f.endOf(at)
 	if want.FetchOffset > end {
 		return 0, true // the log was truncated
 	}

@@ -105,6 +105,7 @@ func (p *Partition) truncate(offset int64, epoch int32) error {
 		p.m.fetchLog.Warnf("Truncating %s to offset %d below high watermark %d", name(p.id), offset, high)
 	}
 	_, err := p.log.TruncateTo(offset)
+	p.waits.wake(offsetsMoved) // again: now the leader epochs are cut as well
 	p.m.mover.truncated(p.id, offset)
 	return err
 }

@@ -1,5 +1,7 @@
 package replication
 
+import "sync/atomic"
+
 // unknownOffset stands for a position that no fetch has told yet.
 const unknownOffset int64 = -1
 
@@ -20,6 +22,47 @@ type progress struct {
 	// brokerEpoch is what the fetch claimed (v15+), else -1. With ZooKeeper it
 	// is recorded and not judged.
 	brokerEpoch int64
+	// presence is of the fetch session whose rounds leave the partition out while
+	// nothing changes; nil for none. See current.
+	presence *presence
+}
+
+// stillPresent is presence.until while the session's rounds count.
+const stillPresent int64 = -1
+
+// presence is when a follower's fetch session last fetched a partition without
+// anything to tell: each of the session's rounds is a fetch at the log's end of
+// every partition that it leaves out.
+type presence struct {
+	rounds *atomic.Int64 // the time of the session's latest round in ms
+	until  atomic.Int64  // ms, or stillPresent
+}
+
+func (x *presence) last() int64 {
+	for {
+		if ms := x.until.Load(); ms != stillPresent {
+			return ms
+		}
+		ms := x.rounds.Load()
+		if x.until.Load() == stillPresent {
+			return ms
+		}
+	}
+}
+
+// current returns the progress with the fetches that a session did not have to
+// repeat.
+func (p progress) current() progress {
+	if p.presence == nil {
+		return p
+	}
+	if ms := p.presence.last(); ms > p.lastFetchMs {
+		if p.logEnd >= p.leaderEndAtLastFetch {
+			p.lastCaughtUpMs = max(p.lastCaughtUpMs, ms)
+		}
+		p.lastFetchMs = ms
+	}
+	return p
 }
 
 // followers are the assigned replicas of a partition but the leader, each with
@@ -47,6 +90,7 @@ func (f followers) of(id int32) *progress {
 // at its previous fetch was caught up at that earlier time: so one that is
 // always a small step behind a busy leader stays in sync.
 func (p progress) fetched(offset, logStart, leaderEnd, nowMs, brokerEpoch int64) progress {
+	p = p.current()
 	switch {
 	case offset >= leaderEnd:
 		p.lastCaughtUpMs = max(p.lastCaughtUpMs, nowMs)
@@ -76,11 +120,12 @@ func (p progress) newEpoch(nowMs, leaderEnd int64, again, inISR bool) progress {
 	p.leaderEndAtLastFetch = leaderEnd
 	p.lastFetchMs = since
 	p.lastCaughtUpMs = since
+	p.presence = nil
 	return p
 }
 
 // caughtUp says whether a follower counts as in sync: it has everything
 // (however long ago it fetched, KAFKA-7152), or had within lagMaxMs.
 func (p progress) caughtUp(leaderEnd, nowMs, lagMaxMs int64) bool {
-	return p.logEnd == leaderEnd || nowMs-p.lastCaughtUpMs <= lagMaxMs
+	return p.logEnd == leaderEnd || nowMs-p.current().lastCaughtUpMs <= lagMaxMs
 }

@@ -45,6 +45,13 @@ func (s *inSync) shrink(ids []int32) *inSync {
 	return &inSync{committed: s.committed, proposed: smaller, maximal: s.committed}
 }
 
+// keepsUpLocked reports whether a follower is in sync and no change of the in-sync
+// replicas is under way: then its fetches decide nothing. The caller must hold mu
+// (shared is enough).
+func (p *Partition) keepsUpLocked(follower int32) bool {
+	return !p.isr.pending() && slices.Contains(p.isr.committed, follower)
+}
+
 // mayJoin says whether a follower at logEnd may be added to the in-sync
 // replicas: it has all that is committed and all that came before this leader
 // (KAFKA-7128: a high watermark that lags behind the epoch's start hides

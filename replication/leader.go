@@ -188,6 +188,7 @@ type followerFetch struct {
 	logStart    int64
 	brokerEpoch int64
 	leaderEnd   int64 // our log end before the fetch was read
+	presence    *presence
 }
 
 // followerFetched records where a follower is and does what follows: it may
@@ -226,10 +227,15 @@ func (p *Partition) recordFetchLocked(id int32, f followerFetch, now time.Time) 
 	}
 	was := *known
 	*known = was.fetched(f.offset, f.logStart, f.leaderEnd, now.UnixMilli(), f.brokerEpoch)
+	known.presence = f.presence
 	if known.logStart != was.logStart {
 		events = lowWatermarkMoved
 	}
-	return events, p.joinsLocked(id), known.logEnd != was.logEnd
+	moved = known.logEnd != was.logEnd
+	if moved && p.m.selector != nil {
+		events |= followersChanged
+	}
+	return events, p.joinsLocked(id), moved
 }
 
 // joinsLocked says whether a follower shall be added to the in-sync replicas
@@ -303,7 +309,7 @@ func (p *Partition) laggards(out []int32) string {
 		}
 		end, since := unknownOffset, int64(0)
 		if f := p.followers.of(id); f != nil {
-			end, since = f.logEnd, f.lastCaughtUpMs
+			end, since = f.logEnd, f.current().lastCaughtUpMs
 		}
 		text += fmt.Sprintf("(brokerId: %d, endOffset: %d, lastCaughtUpTimeMs: %d)", id, end, since)
 	}
@@ -409,9 +415,11 @@ func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 		change = p.isrChangeLocked()
 	}
 	p.mu.Unlock()
+	events := followersChanged
 	if advanced {
-		p.waits.wake(highWatermarkMoved)
+		events |= highWatermarkMoved
 	}
+	p.waits.wake(events)
 	if verdict == isrResend {
 		p.submit(change, asked)
 	}

@@ -74,7 +74,6 @@ func NewManager(cfg Config) *Manager {
 	}
 	m := &Manager{
 		cfg: cfg, opts: cfg.Options, lagMaxMs: cfg.Options.LagMax.Milliseconds(), isr: cfg.ISR,
-		sessions:     NewSessionCache(cfg.Options.FetchSessions),
 		selector:     selectorOf(cfg.Options.SelectorClass),
 		log:          kafkalog.For(cfg.Logger, "kafka.server.ReplicaManager"),
 		stateLog:     kafkalog.For(cfg.Logger, "state.change.logger"),
@@ -83,6 +82,7 @@ func NewManager(cfg Config) *Manager {
 		partitions:   map[string]map[int32]*Partition{},
 		traffic:      map[string]*traffic{},
 	}
+	m.sessions = newSessionCache(cfg.Options.FetchSessions, m.hosted)
 	m.quotas = newQuotas(&m.opts)
 	m.fetchers = newFetcherManager(m)
 	m.mover = newMover(m)
@@ -258,6 +258,7 @@ func (m *Manager) openLog(p *Partition, r *role) (*storage.Log, error) {
 		return nil, err
 	}
 	log.SetConfig(config)
+	p.observe(log)
 	high, known := m.checkpointed(log.Dir(), p.id)
 	if !known {
 		m.partitionLog.Infof("[Partition %s broker=%d] No checkpointed highwatermark is found for partition %s", name(p.id), m.opts.BrokerID, name(p.id))

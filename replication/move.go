@@ -254,7 +254,9 @@ func (p *Partition) adoptFuture(future *storage.Log, cut func() bool) (done bool
 		return false, nil
 	}
 	if done, err = p.m.cfg.Logs.ReplaceWithFuture(p.id); done {
+		p.observe(future)
 		p.log = future
+		p.waits.wake(offsetsMoved)
 	}
 	return done, err
 }

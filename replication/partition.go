@@ -3,6 +3,7 @@ package replication
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/monedula/monedula/protocol"
@@ -22,8 +23,11 @@ type Partition struct {
 	id TopicPartition
 	m  *Manager
 
-	waits   waitList // requests parked on the partition
+	waits   waitList // who observes the partition
 	traffic *traffic // of the topic
+	// gone is set once retired is: what kept a pointer to the partition must look
+	// it up again.
+	gone atomic.Bool
 
 	// mu guards what follows, up to moving. Appends and reads hold it shared, so
 	// that the role does not change under them; a change of role or of the
@@ -180,9 +184,15 @@ func (p *Partition) retire(reason error) (led bool) {
 	p.retired = reason
 	p.log = nil
 	p.isr, p.followers, p.epochStart = notLeading, nil, -1
+	p.gone.Store(true)
 	p.mu.Unlock()
 	p.waits.wake(stateChanged)
 	return led
+}
+
+// observe has the partition's observers learn of all moves of the log's offsets.
+func (p *Partition) observe(log *storage.Log) {
+	log.Observe(func() { p.waits.wake(offsetsMoved) })
 }
 
 // offline says whether the partition's log directory has failed.

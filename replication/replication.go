@@ -17,8 +17,11 @@
 //	Partition.moving  followers' progress and the high watermark's advance
 //	storage.Log's own
 //
-// fetcher, ISR, mover and waitList locks are leaves. Parked requests are woken, and
-// ISRChanger and LeadershipListener called, with none of Partition's locks held.
+// A shard of fetch sessions is locked before Manager.mu. fetcher, ISR and mover
+// locks are leaves; so are a waitList's and, below it, a changeSet's, which may be taken with
+// a log's held: a log reports there that its offsets moved. Parked requests are
+// woken, and ISRChanger and LeadershipListener called, with none of Partition's
+// locks held.
 package replication
 
 import (

@@ -57,7 +57,7 @@ func selectByRack(client ClientInfo, candidates []readCandidate) (int32, bool) {
 // for this one. Followers that are in sync, alive on the client's listener, and
 // have the offset are candidates.
 func (p *Partition) preferredReplica(f *Fetch, want *PartitionFetch, now time.Time) int32 {
-	if p.m.selector == nil || f.FromFollower() || f.Version < 11 {
+	if !f.mayBeRedirected() {
 		return -1
 	}
 	p.mu.RLock()

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -56,19 +57,21 @@ type sessionShard struct {
 	first  int32 // least session id
 	last   int32 // greatest, exclusive
 	totals *sessionTotals
+	find   func(topic string, partition int32) *Partition
 
 	mu       sync.Mutex // guards sessions and all in them
 	sessions map[int32]*fetchSession
 }
 
-// NewSessionCache returns a cache for so many sessions
-// (max.incremental.fetch.session.cache.slots).
-func NewSessionCache(slots int) *SessionCache {
+// newSessionCache returns a cache for a number of sessions
+// (max.incremental.fetch.session.cache.slots). find returns a hosted partition,
+// nil for others.
+func newSessionCache(slots int, find func(topic string, partition int32) *Partition) *SessionCache {
 	c := &SessionCache{}
 	totals := &sessionTotals{consumerMax: consumerPartitions, max: sessionPartitions}
 	for i := range c.shards {
 		c.shards[i] = sessionShard{
-			slots: slots / sessionShards, totals: totals,
+			slots: slots / sessionShards, totals: totals, find: find,
 			first: max(1, int32(i)*sessionIDSpan), last: int32(i+1) * sessionIDSpan,
 			sessions: map[int32]*fetchSession{},
 		}
@@ -88,6 +91,19 @@ func (c *SessionCache) Sessions() (sessions, partitions int) {
 		s.mu.Unlock()
 	}
 	return sessions, partitions
+}
+
+// settleReads brings the topics' traffic up to date: sessions count the reads
+// that they were spared when a partition is read again.
+func (c *SessionCache) settleReads() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for _, session := range s.sessions {
+			session.settleReads()
+		}
+		s.mu.Unlock()
+	}
 }
 
 // Evictions counts the sessions that had to make room.
@@ -112,6 +128,9 @@ type sessionUse struct {
 	// session is the one of an incremental fetch. It answers even if it was
 	// evicted meanwhile; shard's lock guards it.
 	session *fetchSession
+	// resting is how many partitions the session leaves out of this round.
+	resting int
+	listed  int // how many were in it at its beginning
 }
 
 type sessionKind int8
@@ -125,7 +144,7 @@ const (
 // begin resolves the session of a fetch: on return partitions is all that has
 // to be read, in order. A code other than None answers the whole request.
 func (c *SessionCache) begin(id, epoch int32, byID bool, partitions []PartitionFetch, forgotten []sessionKey,
-	places map[sessionKey]int, resolve func(TopicID) string, now time.Time) (sessionUse, []PartitionFetch, protocol.ErrorCode) {
+	places map[sessionKey]int, reader sessionReader, cluster *metadata.Snapshot, now time.Time) (sessionUse, []PartitionFetch, protocol.ErrorCode) {
 	use := sessionUse{id: id, epoch: epoch, byID: byID, shard: c.shardOf(id)}
 	if epoch == initialSessionEpoch || epoch == finalSessionEpoch {
 		if use.shard != nil {
@@ -141,7 +160,7 @@ func (c *SessionCache) begin(id, epoch int32, byID bool, partitions []PartitionF
 	if use.shard == nil {
 		return use, partitions, protocol.FetchSessionIDNotFound
 	}
-	return use.shard.resume(use, partitions, forgotten, resolve, now.UnixMilli())
+	return use.shard.resume(use, partitions, forgotten, reader, cluster, now.UnixMilli())
 }
 
 func (s *sessionShard) drop(id int32) {
@@ -156,6 +175,7 @@ func (s *sessionShard) removeLocked(session *fetchSession) {
 	delete(s.sessions, session.id)
 	s.totals.partitions.Add(int64(-session.counted))
 	session.counted = 0
+	session.close()
 }
 
 // countLocked counts a session's partitions and reports whether it may stay: one
@@ -168,7 +188,7 @@ func (s *sessionShard) countLocked(session *fetchSession) bool {
 
 // resume takes an incremental request into its session.
 func (s *sessionShard) resume(use sessionUse, partitions []PartitionFetch, forgotten []sessionKey,
-	resolve func(TopicID) string, nowMs int64) (sessionUse, []PartitionFetch, protocol.ErrorCode) {
+	reader sessionReader, cluster *metadata.Snapshot, nowMs int64) (sessionUse, []PartitionFetch, protocol.ErrorCode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	session := s.sessions[use.id]
@@ -193,7 +213,11 @@ func (s *sessionShard) resume(use sessionUse, partitions []PartitionFetch, forgo
 	session.touch(nowMs)
 	session.epoch = nextSessionEpoch(session.epoch)
 	use.kind, use.session = sessionIncremental, session
-	return use, session.list(partitions[:0], resolve), protocol.None
+	session.begin(reader, cluster, nowMs)
+	partitions = session.list(partitions[:0])
+	use.listed = len(partitions)
+	use.resting = len(session.partitions) - use.listed
+	return use, partitions, protocol.None
 }
 
 // finish turns the results into the session's answer: it makes the wanted
@@ -222,6 +246,22 @@ func (u *sessionUse) answer(results []PartitionFetch) protocol.ErrorCode {
 	return protocol.None
 }
 
+// park has w notified of events in interest of all partitions of the session,
+// those at rest too.
+func (u *sessionUse) park(w *waiter, interest event) { u.session.changes.park(w, interest) }
+
+// woken adds to partitions those that something happened to since they were
+// listed, and marks those that were there as changed. ended: the session is
+// closed or a later request has taken it over, so that no more will come.
+func (u *sessionUse) woken(partitions []PartitionFetch, cluster *metadata.Snapshot) (all []PartitionFetch, ended bool) {
+	u.shard.mu.Lock()
+	defer u.shard.mu.Unlock()
+	if u.session.closed || u.session.epoch != nextSessionEpoch(u.epoch) {
+		return partitions, true
+	}
+	return u.session.woken(partitions, cluster), false
+}
+
 // create makes a session of a full fetch's results, if there is or can be made
 // room for it; else it returns 0.
 func (s *sessionShard) create(results []PartitionFetch, byID, privileged bool, nowMs int64) int32 {
@@ -233,7 +273,7 @@ func (s *sessionShard) create(results []PartitionFetch, byID, privileged bool, n
 	if len(s.sessions) >= s.slots && !s.evictLocked(privileged, len(results), nowMs) {
 		return noSessionID
 	}
-	session := newFetchSession(byID, privileged, len(results))
+	session := newFetchSession(byID, privileged, len(results), s.find)
 	session.createdMs = nowMs
 	for i := range results {
 		p := session.add(&results[i])

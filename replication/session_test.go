@@ -7,9 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/storage"
 )
+
+// noPartition is the find of a cache without hosted partitions.
+func noPartition(string, int32) *Partition { return nil }
 
 // client talks to a session cache in a test.
 type client struct {
@@ -20,7 +24,7 @@ type client struct {
 }
 
 func newClient(t *testing.T, slots int) *client {
-	return &client{t: t, cache: NewSessionCache(slots), now: time.UnixMilli(1_000_000)}
+	return &client{t: t, cache: newSessionCache(slots, noPartition), now: time.UnixMilli(1_000_000)}
 }
 
 func asks(topics ...string) []PartitionFetch {
@@ -36,7 +40,7 @@ func (c *client) begin(id, epoch int32, partitions []PartitionFetch, forgotten .
 	for _, topic := range forgotten {
 		keys = append(keys, sessionKey{topic: topic})
 	}
-	return c.cache.begin(id, epoch, c.byID, partitions, keys, map[sessionKey]int{}, func(TopicID) string { return "" }, c.now)
+	return c.cache.begin(id, epoch, c.byID, partitions, keys, map[sessionKey]int{}, sessionReader{}, &metadata.Snapshot{}, c.now)
 }
 
 // create makes a session by a full fetch whose answer has no records.
@@ -232,7 +236,7 @@ func TestUnknownTopicIDIsResolvedLater(t *testing.T) {
 	want := []PartitionFetch{{PartitionAsk: PartitionAsk{TopicID: TopicID{7}}}}
 	use, partitions, _ := c.begin(0, 0, want)
 	id, _ := use.finish(partitions, false, c.now)
-	_, partitions, code := c.cache.begin(id, 1, true, nil, nil, nil, func(TopicID) string { return "known-now" }, c.now)
+	_, partitions, code := c.cache.begin(id, 1, true, nil, nil, nil, sessionReader{}, &metadata.Snapshot{Names: map[TopicID]string{{7}: "known-now"}}, c.now)
 	if code != protocol.None || len(partitions) != 1 || partitions[0].Topic != "known-now" {
 		t.Errorf("%s %+v", code, partitions)
 	}
@@ -249,7 +253,7 @@ func TestRequestThatNamesAPartitionTwiceGetsTheLastAtTheFirstPlace(t *testing.T)
 
 // oneShard is a cache's shard with room for n sessions, tried alone.
 func oneShard(n int) (*client, *sessionShard) {
-	c := &client{cache: NewSessionCache(n * sessionShards), now: time.UnixMilli(1_000_000)}
+	c := &client{cache: newSessionCache(n*sessionShards, noPartition), now: time.UnixMilli(1_000_000)}
 	return c, &c.cache.shards[0]
 }
 

@@ -48,6 +48,7 @@ func (c *TrafficCounts) add(o TrafficCounts) {
 // Traffic is what passed since the start: through all partitions that are or
 // were hosted, and by topic of those that are.
 func (m *Manager) Traffic() (all TrafficCounts, topics map[string]TrafficCounts) {
+	m.sessions.settleReads()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	all = m.past

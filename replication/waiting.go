@@ -22,14 +22,26 @@ const (
 	// Every waiter looks again. A new in-sync set concerns waiters only by the high
 	// watermark that it moves.
 	stateChanged
+	// offsetsMoved: any of the log's offsets may have moved. It wakes no request
+	// by itself; sessions and fetchers look at the partition in their next round.
+	offsetsMoved
+	// followersChanged: a follower's log end moved, which a replica selector looks
+	// at, or the in-sync replicas changed. It wakes no request either.
+	followersChanged
+
+	anything = ^event(0)
 )
 
-// waitList is the requests parked on one partition. Waking sets the one-slot
-// channels of those concerned and nothing else: whoever makes progress never
-// does the work of somebody who waits. The zero waitList is empty.
+// observer is notified of events.
+type observer interface{ happened(e event) }
+
+// waitList is the observers of one partition: requests parked on it, and the fetch
+// sessions and the fetcher that it is part of. Waking sets the one-slot channels
+// of those concerned and lists the partition as changed, nothing else: the caller
+// that makes progress never does the work of a waiter. The zero waitList is empty.
 //
-// mu is a leaf: nothing else is locked while it is held, and it is taken
-// neither under a partition's lock nor under a log's.
+// Only a changeSet's mu is locked while mu is held; mu may be taken with any
+// other lock held, a log's too.
 type waitList struct {
 	count atomic.Int32 // registrations; lets wake return without the lock
 
@@ -37,23 +49,23 @@ type waitList struct {
 	head *registration // guarded by mu; the first of a doubly linked list
 }
 
-// registration is one waiter in one partition's list.
+// registration is one observer in one partition's list.
 type registration struct {
 	list       *waitList
-	waiter     *waiter
+	observer   observer
 	interest   event
 	prev, next *registration
 }
 
-// wake tells everybody interested in e to look again.
+// wake has all that are interested in e look again.
 func (l *waitList) wake(e event) {
-	if l.count.Load() == 0 {
+	if e == 0 || l.count.Load() == 0 {
 		return
 	}
 	l.mu.Lock()
 	for r := l.head; r != nil; r = r.next {
-		if r.interest&e != 0 {
-			r.waiter.notify()
+		if concerned := r.interest & e; concerned != 0 {
+			r.observer.happened(concerned)
 		}
 	}
 	l.mu.Unlock()
@@ -90,6 +102,8 @@ type waiter struct {
 	slot  chan struct{}
 	timer *time.Timer
 	regs  []registration // linked into lists while parked: never grown then
+	// parkedIn is the changeSet that notifies the waiter; nil for none.
+	parkedIn interface{ unpark(*waiter) }
 }
 
 func newWaiter() *waiter {
@@ -97,6 +111,8 @@ func newWaiter() *waiter {
 	w.timer.Stop()
 	return w
 }
+
+func (w *waiter) happened(event) { w.notify() }
 
 func (w *waiter) notify() {
 	select {
@@ -120,12 +136,16 @@ func (w *waiter) reset(n int) {
 // watch registers interest in a partition's events until stop. At most the n
 // of reset may be registered.
 func (w *waiter) watch(l *waitList, interest event) {
-	w.regs = append(w.regs, registration{list: l, waiter: w, interest: interest})
+	w.regs = append(w.regs, registration{list: l, observer: w, interest: interest})
 	l.add(&w.regs[len(w.regs)-1])
 }
 
 // stop ends all registrations.
 func (w *waiter) stop() {
+	if w.parkedIn != nil {
+		w.parkedIn.unpark(w)
+		w.parkedIn = nil
+	}
 	for i := range w.regs {
 		w.regs[i].list.remove(&w.regs[i])
 	}

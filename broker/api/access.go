@@ -6,7 +6,9 @@ import (
 	"github.com/monedula/monedula/network"
 )
 
-// Access decides who may do what: the authorizer.
+// Access decides who may do what: the authorizer. Partitions at rest in a fetch
+// session are not asked about again in every round: an authorizer whose answers
+// change has to end the sessions of those concerned.
 type Access interface {
 	// Allows says whether the peer may do op on the resource of that name.
 	Allows(peer *network.Peer, op kmsg.ACLOperation, resource kmsg.ACLResourceType, name string) bool

@@ -1,0 +1,355 @@
+package replication
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
+	"github.com/monedula/monedula/storage"
+)
+
+// A round's cost must follow what changed, not what exists: each benchmark runs
+// with one busy partition beside few and beside 10,000 idle ones.
+var partitionCounts = []int{10, 1000, 10_000}
+
+// sameConfig is the configuration of every topic.
+type sameConfig struct{ topic *settings.Topic }
+
+func (c sameConfig) TopicConfig(string) (*settings.Topic, error) { return c.topic, nil }
+
+// hostOfMany is a Manager of one topic that leads all its partitions, or
+// follows broker 2 in them.
+type hostOfMany struct {
+	*Manager
+	follower *Follower // nil while leading
+	clock    time.Time
+	isr      *isrRecorder
+	logs     *storage.Manager
+}
+
+func newHostOfMany(t testing.TB, partitions int, leader int32, change ...func(*Options)) *hostOfMany {
+	t.Helper()
+	fs := vfs.NewMem()
+	_ = fs.MkdirAll(testDir, 0o755)
+	config, err := testSettings(t).Topic(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs, err := storage.NewManager(storage.ManagerConfig{FS: fs, Dirs: []string{testDir}, Options: storage.DefaultOptions(),
+		Log: kafkalog.Discard(), BrokerID: ourID, ClusterID: "cluster-of-the-test-22", Defaults: config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := logs.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b := &hostOfMany{clock: time.UnixMilli(1_700_000_000_000)}
+	options := DefaultOptions(ourID)
+	for _, c := range change {
+		c(&options)
+	}
+	b.isr, b.logs = &isrRecorder{}, logs
+	b.Manager = NewManager(Config{Options: options, Logs: logs, Metadata: metadata.NewCache(), Topics: sameConfig{config}, ISR: b.isr,
+		BrokerEpoch: func() int64 { return 100 }, Logger: kafkalog.Discard(), Now: func() time.Time { return b.clock },
+		Follow: func(f *Follower) { b.follower = f }})
+	t.Cleanup(func() { b.Close(); logs.Close() })
+	b.assign(t, partitions, leader)
+	return b
+}
+
+// assign tells the broker, as the controller does, of the live brokers and of
+// partitions that it and broker 2 have.
+func (b *hostOfMany) assign(t testing.TB, partitions int, leader int32) {
+	t.Helper()
+	req := kmsg.NewPtrUpdateMetadataRequest()
+	req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 8, 1, 1, -1
+	for _, id := range []int32{ourID, 2} {
+		live := kmsg.NewUpdateMetadataRequestLiveBroker()
+		live.ID = id
+		e := kmsg.NewUpdateMetadataRequestLiveBrokerEndpoint()
+		e.Host, e.Port, e.ListenerName = "h", 9092, "PLAINTEXT"
+		live.Endpoints = append(live.Endpoints, e)
+		req.LiveBrokers = append(req.LiveBrokers, live)
+	}
+	topic := kmsg.NewUpdateMetadataRequestTopicState()
+	topic.Topic, topic.TopicID = testTopic, testTopicID
+	role := kmsg.NewPtrLeaderAndISRRequest()
+	role.Version, role.ControllerID, role.ControllerEpoch, role.BrokerEpoch = 7, 1, 1, -1
+	roles := kmsg.NewLeaderAndISRRequestTopicState()
+	roles.Topic, roles.TopicID = testTopic, testTopicID
+	for i := range int32(partitions) {
+		s := kmsg.NewUpdateMetadataRequestTopicPartition()
+		s.Partition, s.Leader, s.Replicas, s.ISR = i, leader, []int32{ourID, 2}, []int32{ourID, 2}
+		topic.PartitionStates = append(topic.PartitionStates, s)
+		r := kmsg.NewLeaderAndISRRequestTopicPartition()
+		r.Partition, r.ControllerEpoch, r.Leader, r.LeaderEpoch, r.ZKVersion = i, 1, leader, 1, 1
+		r.Replicas, r.ISR, r.IsNew = []int32{ourID, 2}, []int32{ourID, 2}, true
+		roles.PartitionStates = append(roles.PartitionStates, r)
+	}
+	req.TopicStates = append(req.TopicStates, topic)
+	role.TopicStates = append(role.TopicStates, roles)
+	b.UpdateMetadata(req, 1)
+	if _, err := b.BecomeLeaderOrFollower(role, 1); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sessionClient plays the client of a fetch session over partitions of the topic.
+type sessionClient struct {
+	b         *hostOfMany
+	replica   int32 // -1 for a consumer
+	id, epoch int32
+	busy      int64 // the next offset of partition 0
+	asked     int64 // what the session has of it
+}
+
+// open makes the session by a full fetch, and lets it come to rest.
+func (c *sessionClient) open(t testing.TB, partitions int) {
+	t.Helper()
+	f := c.fetch()
+	for p := range int32(partitions) {
+		f.Ask(c.ask(p, 0))
+	}
+	c.round(t, f)
+	for range 3 {
+		c.round(t, c.fetch())
+	}
+}
+
+func (c *sessionClient) ask(partition int32, offset int64) PartitionAsk {
+	ask := PartitionAsk{Topic: testTopic, TopicID: testTopicID, Partition: partition, FetchOffset: offset, MaxBytes: 1 << 20,
+		LogStartOffset: -1, CurrentLeaderEpoch: 1, LastFetchedEpoch: -1}
+	if c.replica >= 0 {
+		ask.LogStartOffset, ask.LastFetchedEpoch = 0, 1
+	}
+	return ask
+}
+
+// fetch is the next round's request.
+func (c *sessionClient) fetch() *Fetch {
+	f := c.b.NewFetch()
+	f.Version, f.ReplicaID, f.ReplicaEpoch = 17, c.replica, -1
+	f.SessionID, f.SessionEpoch = c.id, c.epoch
+	f.MinBytes, f.MaxBytes, f.MaxWait = 1, 10<<20, time.Second
+	if c.epoch > 0 && c.asked != c.busy {
+		f.Ask(c.ask(0, c.busy))
+		c.asked = c.busy
+	}
+	return f
+}
+
+// park begins a round that has nothing to answer at once.
+func (c *sessionClient) park(t testing.TB, f *Fetch) *Parked {
+	t.Helper()
+	if code := f.Begin(); code != protocol.None {
+		t.Fatal(code)
+	}
+	w := f.Park()
+	if w == nil {
+		t.Fatal("the fetch was answered at once")
+	}
+	return w
+}
+
+// finish ends a round and takes what it brought.
+func (c *sessionClient) finish(t testing.TB, f *Fetch) {
+	t.Helper()
+	id, code := f.Finish()
+	if code != protocol.None {
+		t.Fatal(code)
+	}
+	for i := range f.Partitions {
+		if p := &f.Partitions[i]; p.Partition == 0 && p.RecordBytes() > 0 {
+			c.busy = p.leaderEnd
+		}
+	}
+	f.Release()
+	c.id = id
+	c.epoch++
+}
+
+// round is one fetch whose time runs out without anything to answer, or that is
+// answered at once.
+func (c *sessionClient) round(t testing.TB, f *Fetch) {
+	t.Helper()
+	if code := f.Begin(); code != protocol.None {
+		t.Fatal(code)
+	}
+	if w := f.Park(); w != nil {
+		f.Unpark(w)
+	}
+	c.finish(t, f)
+}
+
+// resting is a leader of partitions with a follower's session in which all are at
+// rest.
+func resting(t testing.TB, partitions int) (*hostOfMany, *sessionClient) {
+	t.Helper()
+	b := newHostOfMany(t, partitions, ourID)
+	c := &sessionClient{b: b, replica: 2}
+	c.open(t, partitions)
+	return b, c
+}
+
+func TestARoundLooksAtWhatChangedOnly(t *testing.T) {
+	const partitions = 100
+	for _, replica := range []int32{2, -1} {
+		b := newHostOfMany(t, partitions, ourID)
+		follower := &sessionClient{b: b, replica: 2}
+		follower.open(t, partitions)
+		c := follower
+		if replica < 0 {
+			c = &sessionClient{b: b, replica: replica}
+			c.open(t, partitions)
+		}
+		f := c.fetch()
+		w := c.park(t, f)
+		if n := len(f.Partitions); n != 0 {
+			t.Errorf("replica %d: a round in which nothing changed looks at %d partitions", replica, n)
+		}
+		p, _ := b.Partition(testTopic, 0)
+		if _, err := p.AppendAsLeader(batch(t, 1), nil, 1); err != nil {
+			t.Fatal(err)
+		}
+		if replica < 0 { // what the follower has is what consumers see
+			follower.busy = 1
+			follower.round(t, follower.fetch())
+		}
+		if !w.Woken() {
+			t.Fatalf("replica %d: not woken", replica)
+		}
+		f.Unpark(w)
+		if n := len(f.Partitions); n != 1 || f.Partitions[0].RecordBytes() == 0 {
+			t.Errorf("replica %d: woken, it looks at %d partitions: %+v", replica, n, f.Partitions)
+		}
+		c.finish(t, f)
+	}
+}
+
+func TestARoundInWhichNothingChangedAllocatesNothing(t *testing.T) {
+	_, c := resting(t, 100)
+	if n := testing.AllocsPerRun(100, func() {
+		f := c.fetch()
+		f.MaxWait = 0
+		if code := f.Begin(); code != protocol.None {
+			t.Fatal(code)
+		}
+		f.Read()
+		c.finish(t, f)
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// A follower that asked for a partition through all of a long idle time was caught
+// up until just now, although the rounds of its session left the partition out.
+func TestTheFirstAppendAfterALongIdleTimeFindsTheFollowerInSync(t *testing.T) {
+	const lagMax = 30 * time.Second
+	pass := func(b *hostOfMany, c *sessionClient, d time.Duration) {
+		for range int(d / (10 * time.Second)) {
+			b.clock = b.clock.Add(10 * time.Second)
+			c.round(t, c.fetch())
+		}
+	}
+	b, c := resting(t, 3)
+	pass(b, c, time.Hour)
+	p, _ := b.Partition(testTopic, 0)
+	if _, err := p.AppendAsLeader(batch(t, 1), nil, 1); err != nil {
+		t.Fatal(err)
+	}
+	b.clock = b.clock.Add(lagMax - time.Second)
+	b.ShrinkISRs()
+	if n := b.isr.count(); n != 0 {
+		t.Fatalf("the in-sync replicas shrink to %v", b.isr.last(t).ISR)
+	}
+	b.clock = b.clock.Add(2 * time.Second)
+	b.ShrinkISRs()
+	if got := b.isr.last(t); len(got.ISR) != 1 || got.Partition.Partition != 0 {
+		t.Errorf("after the time was over: %+v", got)
+	}
+}
+
+// What a session does not ask for any more falls behind, however lively it is.
+func TestAForgottenPartitionIsNotCaughtUpByItsSessionsRounds(t *testing.T) {
+	b, c := resting(t, 3)
+	f := c.fetch()
+	f.Forget(testTopic, testTopicID, 0)
+	c.round(t, f)
+	for i := range int32(2) {
+		p, _ := b.Partition(testTopic, i)
+		if _, err := p.AppendAsLeader(batch(t, 1), nil, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f = c.fetch()
+	f.Ask(c.ask(1, 1))
+	for range 4 {
+		c.round(t, f)
+		b.clock = b.clock.Add(10 * time.Second)
+		f = c.fetch()
+	}
+	f.Release()
+	b.ShrinkISRs()
+	if got := b.isr.last(t); b.isr.count() != 1 || got.Partition.Partition != 0 || len(got.ISR) != 1 {
+		t.Errorf("%d changes, the last %+v", b.isr.count(), got)
+	}
+}
+
+func TestAClosedSessionObservesNothing(t *testing.T) {
+	b, c := resting(t, 3)
+	f := c.fetch()
+	w := c.park(t, f)
+	last := &sessionClient{b: b, replica: 2, id: c.id}
+	last.epoch = finalSessionEpoch
+	g := last.fetch()
+	g.Ask(c.ask(0, 0))
+	if code := g.Begin(); code != protocol.None {
+		t.Fatal(code)
+	}
+	g.Release()
+	for i := range int32(3) {
+		if p, _ := b.Partition(testTopic, i); p.waits.count.Load() != 0 {
+			t.Errorf("partition %d has %d observers", i, p.waits.count.Load())
+		}
+	}
+	if !w.Woken() {
+		t.Error("the fetch that was parked in the session waits for what will never come")
+	}
+	f.Unpark(w)
+	f.Release()
+}
+
+// BenchmarkLeaderRound is a follower's fetch that finds nothing, parks, is woken by
+// an append to one partition, and answers it: all a leader does for an acks=all
+// produce but the network.
+func BenchmarkLeaderRound(b *testing.B) {
+	for _, n := range partitionCounts {
+		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
+			m := newHostOfMany(b, n, ourID)
+			c := &sessionClient{b: m, replica: 2}
+			c.open(b, n)
+			leader, _ := m.Partition(testTopic, 0)
+			set := batch(b, 1)
+			b.ReportAllocs()
+			for b.Loop() {
+				f := c.fetch()
+				w := c.park(b, f)
+				if _, err := leader.AppendAsLeader(set, nil, 1); err != nil {
+					b.Fatal(err)
+				}
+				if !w.Woken() {
+					b.Fatal("not woken")
+				}
+				f.Unpark(w)
+				c.finish(b, f)
+			}
+		})
+	}
+}
