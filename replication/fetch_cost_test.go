@@ -353,3 +353,111 @@ func BenchmarkLeaderRound(b *testing.B) {
 		})
 	}
 }
+
+// answerOne is a leader's answer with one record for partition 0 at the offset.
+func answerOne(t testing.TB, req *kmsg.FetchRequest, offset int64) *kmsg.FetchResponse {
+	t.Helper()
+	resp := req.ResponseKind().(*kmsg.FetchResponse)
+	resp.Version, resp.SessionID = req.Version, 77
+	topic := kmsg.NewFetchResponseTopic()
+	topic.TopicID, topic.Topic = testTopicID, testTopic
+	p := kmsg.NewFetchResponseTopicPartition()
+	p.RecordBatches, p.HighWatermark = batch(t, 1, at(offset, 1)), offset
+	topic.Partitions = append(topic.Partitions, p)
+	resp.Topics = append(resp.Topics, topic)
+	return resp
+}
+
+// answerAll is an answer that has no records for all that a full fetch names.
+func answerAll(req *kmsg.FetchRequest) *kmsg.FetchResponse {
+	resp := req.ResponseKind().(*kmsg.FetchResponse)
+	resp.Version, resp.SessionID = req.Version, 77
+	for _, asked := range req.Topics {
+		topic := kmsg.NewFetchResponseTopic()
+		topic.TopicID, topic.Topic = asked.TopicID, asked.Topic
+		for _, q := range asked.Partitions {
+			p := kmsg.NewFetchResponseTopicPartition()
+			p.Partition = q.Partition
+			topic.Partitions = append(topic.Partitions, p)
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
+}
+
+// startedFollower is a follower of partitions whose session is made.
+func startedFollower(t testing.TB, partitions int) *hostOfMany {
+	t.Helper()
+	b := newHostOfMany(t, partitions, 2)
+	for range 2 {
+		req, answered, _ := b.follower.Next()
+		answered(answerAll(req.(*kmsg.FetchRequest)), nil)
+	}
+	return b
+}
+
+func TestAFollowersRoundLooksAtWhatChangedOnly(t *testing.T) {
+	b := startedFollower(t, 100)
+	offset := int64(0)
+	for range 3 {
+		req, answered, _ := b.follower.Next()
+		fetch := req.(*kmsg.FetchRequest)
+		asked := 0
+		for _, topic := range fetch.Topics {
+			asked += len(topic.Partitions)
+		}
+		if looked := len(b.follower.f.active); looked != 0 || asked != int(min(offset, 1)) {
+			t.Errorf("asks for %d partitions, and goes on to look at %d", asked, looked)
+		}
+		answered(answerOne(t, fetch, offset), nil)
+		offset++
+	}
+}
+
+// BenchmarkFollowerRound is a follower's building of a request and taking of an
+// answer with records for one partition.
+func BenchmarkFollowerRound(b *testing.B) {
+	for _, n := range partitionCounts {
+		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
+			m := startedFollower(b, n)
+			offset := int64(0)
+			b.ReportAllocs()
+			for b.Loop() {
+				req, answered, _ := m.follower.Next()
+				answered(answerOne(b, req.(*kmsg.FetchRequest), offset), nil)
+				offset++
+			}
+		})
+	}
+}
+
+// BenchmarkConsumerRound is a consumer's round beside a follower's, both of all
+// partitions: an append that the follower fetches and acknowledges, and that the
+// consumer's parked fetch answers.
+func BenchmarkConsumerRound(b *testing.B) {
+	for _, n := range partitionCounts {
+		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
+			m, follower := resting(b, n)
+			c := &sessionClient{b: m, replica: -1}
+			c.open(b, n)
+			p, _ := m.Partition(testTopic, 0)
+			set := batch(b, 1)
+			b.ReportAllocs()
+			for b.Loop() {
+				f := c.fetch()
+				w := c.park(b, f)
+				if _, err := p.AppendAsLeader(set, nil, 1); err != nil {
+					b.Fatal(err)
+				}
+				for range 2 { // reads, then says that it has
+					follower.round(b, follower.fetch())
+				}
+				if !w.Woken() {
+					b.Fatal("not woken")
+				}
+				f.Unpark(w)
+				c.finish(b, f)
+			}
+		})
+	}
+}

@@ -31,6 +31,11 @@ type following struct {
 	lag        int64     // behind the leader's log end; -1 unknown
 
 	prev, next *following // in the fetcher's order
+	// active: the next round looks whether, and how, to ask for it. Otherwise the
+	// leader's session has the ask that holds until something happens.
+	active  bool
+	removed bool
+	change  *changeEntry[following] // observes partition; a pointer, for a following is copied
 }
 
 func (p *following) unlink() {
@@ -60,10 +65,6 @@ type fetcher struct {
 	// that a round of truncation has just been, so that a fetch comes next.
 	errands   []*errand
 	truncated bool
-	// asks are the memory of two rounds' requests, used in turns: the next one is
-	// compared with the last one.
-	asks [2]fetchAsk
-	turn int // the one of the last round
 
 	// mu guards what follows. It is held while an answer for a partition is
 	// applied, so that remove waits for that.
@@ -72,6 +73,12 @@ type fetcher struct {
 	// order is a ring through a sentinel, in which partitions are asked; who got
 	// data goes to the end.
 	order following
+	// active are the partitions that the next round looks at; those removed since
+	// are dropped then.
+	active []*following
+	// gone are partitions removed since the last round.
+	gone    []TopicPartition
+	changes changeSet[following] // has its own lock
 }
 
 func newFetcher(fm *fetcherManager, key fetcherKey) *fetcher {
@@ -96,10 +103,13 @@ func (f *fetcher) add(p following) {
 			f.mu.Unlock()
 			return
 		}
-		known.unlink()
+		f.dropLocked(known)
 	}
+	p.active, p.removed, p.change = false, false, &changeEntry[following]{owner: &p, set: &f.changes}
+	p.change.watch(&p.partition.waits)
 	f.partitions[p.id] = &p
 	f.lastLocked(&p)
+	f.activateLocked(&p)
 	f.mu.Unlock()
 	select {
 	case f.wakeup <- struct{}{}:
@@ -119,8 +129,25 @@ func (f *fetcher) removeLocked(id TopicPartition) bool {
 		return false
 	}
 	delete(f.partitions, id)
-	p.unlink()
+	f.dropLocked(p)
 	return true
+}
+
+// dropLocked ends what the fetcher does for a partition that is not, or no
+// longer, in its map.
+func (f *fetcher) dropLocked(p *following) {
+	p.unlink()
+	p.change.unwatch()
+	p.removed = true
+	f.gone = append(f.gone, p.id)
+}
+
+// activateLocked has the next round look at the partition.
+func (f *fetcher) activateLocked(p *following) {
+	if !p.active {
+		p.active = true
+		f.active = append(f.active, p)
+	}
 }
 
 // takeAll takes all partitions out; on return nothing of theirs is being
@@ -129,11 +156,11 @@ func (f *fetcher) takeAll() []following {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var all []following
-	for p := f.order.next; p != &f.order; p = p.next {
+	for p := f.order.next; p != &f.order; p = f.order.next {
 		all = append(all, *p)
+		f.dropLocked(p)
 	}
 	clear(f.partitions)
-	f.order.prev, f.order.next = &f.order, &f.order
 	return all
 }
 
@@ -142,6 +169,7 @@ func (f *fetcher) setTopicID(id TopicPartition, topicID TopicID) {
 	defer f.mu.Unlock()
 	if p := f.partitions[id]; p != nil {
 		p.topicID = topicID
+		f.activateLocked(p)
 	}
 }
 
@@ -201,12 +229,11 @@ func (f *fetcher) next(now time.Time) (*errand, time.Duration) {
 		}
 	}
 	f.truncated = false
-	ask := f.nextFetch(now)
-	if len(ask.order) == 0 {
+	f.nextFetch(now)
+	if len(f.session.known) == 0 {
 		return nil, f.untilReady(now)
 	}
-	f.turn = 1 - f.turn
-	return f.fetch(ask), 0
+	return f.fetch(), 0
 }
 
 // pause waits for a time, or until partitions come.
@@ -247,6 +274,7 @@ func (f *fetcher) delay(ids []TopicPartition) {
 	for _, id := range ids {
 		if p := f.partitions[id]; p != nil {
 			p.delayed = until
+			f.activateLocked(p)
 		}
 	}
 }
@@ -292,52 +320,68 @@ func (f *fetcher) ask(e *errand) (kmsg.Response, error) {
 	return link.Do(f.ctx, e.req)
 }
 
-// fetchAsk is one round's request. It does not change until the round after the
-// next one.
-type fetchAsk struct {
-	order  []TopicPartition
-	wanted map[TopicPartition]PartitionAsk
-	byID   bool
-}
-
-// reset empties the request for n partitions.
-func (a *fetchAsk) reset(n int, byID bool) {
-	if a.wanted == nil {
-		a.wanted = make(map[TopicPartition]PartitionAsk, n)
-	}
-	clear(a.wanted)
-	a.order, a.byID = slices.Grow(a.order[:0], n), byID
-}
-
-// nextFetch collects the partitions that are ready.
-func (f *fetcher) nextFetch(now time.Time) *fetchAsk {
+// nextFetch brings the session up to what is to be fetched now: it looks at the
+// partitions to which something happened, and at those that may be left out for a
+// while.
+func (f *fetcher) nextFetch(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	a := &f.asks[1-f.turn]
-	a.reset(len(f.partitions), f.m.opts.PeerVersions.Fetch >= 13)
-	for p := f.order.next; p != &f.order; p = p.next {
-		id, log := p.id, p.partition.Log()
-		if p.truncating || p.delayed.After(now) || log == nil || p.held(now) {
-			continue
+	for p := f.changes.take(); p != nil; p = f.changes.take() {
+		if !p.removed {
+			f.activateLocked(p)
 		}
-		ask := PartitionAsk{Topic: id.Topic, TopicID: p.topicID, Partition: id.Partition, FetchOffset: p.offset,
-			LogStartOffset: log.Offsets().LogStart, MaxBytes: f.m.opts.FetchPartitionBytes,
-			CurrentLeaderEpoch: p.epoch, LastFetchedEpoch: noEpoch}
-		if f.m.opts.PeerVersions.TruncateOnFetch {
-			ask.LastFetchedEpoch = p.lastEpoch
-		}
-		a.order = append(a.order, id)
-		a.wanted[id] = ask
-		a.byID = a.byID && p.topicID != (TopicID{})
 	}
-	return a
+	for _, id := range f.gone {
+		if f.partitions[id] == nil { // else it came again, and is active
+			f.session.drop(id)
+		}
+	}
+	f.gone = f.gone[:0]
+	f.active = slices.DeleteFunc(f.active, func(p *following) bool {
+		if !p.removed {
+			p.active = f.lookAtLocked(p, now)
+		}
+		return p.removed || !p.active
+	})
+}
+
+// lookAtLocked decides whether and how the partition is asked for, and reports
+// whether the next round has to look at it again.
+func (f *fetcher) lookAtLocked(p *following, now time.Time) (again bool) {
+	log := p.partition.Log()
+	if p.truncating || p.delayed.After(now) || log == nil || p.held(now) {
+		f.session.drop(p.id)
+		return true
+	}
+	ask := PartitionAsk{Topic: p.id.Topic, TopicID: p.topicID, Partition: p.id.Partition, FetchOffset: p.offset,
+		LogStartOffset: log.Offsets().LogStart, MaxBytes: f.m.opts.FetchPartitionBytes,
+		CurrentLeaderEpoch: p.epoch, LastFetchedEpoch: noEpoch}
+	if f.m.opts.PeerVersions.TruncateOnFetch {
+		ask.LastFetchedEpoch = p.lastEpoch
+	}
+	f.session.want(p.id, ask)
+	return p.lag != 0 // a quota may hold it back
+}
+
+// inOrder lists the partitions that the session wants.
+func (f *fetcher) inOrder() []TopicPartition {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([]TopicPartition, 0, len(f.session.known))
+	for p := f.order.next; p != &f.order; p = p.next {
+		if _, wanted := f.session.known[p.id]; wanted {
+			all = append(all, p.id)
+		}
+	}
+	return all
 }
 
 // request builds the Fetch request; its version is the one of the
 // inter.broker.protocol.version, but 12 at most while a topic has no id.
-func (f *fetcher) request(a *fetchAsk) *kmsg.FetchRequest {
+func (f *fetcher) request() *kmsg.FetchRequest {
 	version := f.m.opts.PeerVersions.Fetch
-	if !a.byID {
+	byID := version >= 13 && f.session.withoutID == 0
+	if !byID {
 		version = min(version, 12)
 	}
 	opts := &f.m.opts
@@ -350,11 +394,13 @@ func (f *fetcher) request(a *fetchAsk) *kmsg.FetchRequest {
 		req.ReplicaID = opts.BrokerID
 	}
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(opts.FetchWait.Milliseconds()), opts.FetchMinBytes, opts.FetchResponseBytes
-	send := a.order
+	diff := f.session.next(byID)
+	send := diff.send
+	if diff.full || version < 7 {
+		send = f.inOrder()
+	}
 	if version >= 7 {
-		diff := f.session.next(a.order, a.wanted, a.byID)
 		req.SessionID, req.SessionEpoch = diff.id, diff.epoch
-		send = diff.send
 		for _, gone := range diff.forget {
 			t := kmsg.NewFetchRequestForgottenTopic()
 			t.Topic, t.TopicID, t.Partitions = gone.Topic, gone.TopicID, []int32{gone.Partition}
@@ -362,11 +408,14 @@ func (f *fetcher) request(a *fetchAsk) *kmsg.FetchRequest {
 		}
 	}
 	for _, id := range send {
-		ask := a.wanted[id]
+		ask, wanted := f.session.known[id]
+		if !wanted {
+			continue
+		}
 		p := kmsg.NewFetchRequestTopicPartition()
 		p.Partition, p.CurrentLeaderEpoch, p.FetchOffset = ask.Partition, ask.CurrentLeaderEpoch, ask.FetchOffset
 		p.LastFetchedEpoch, p.LogStartOffset, p.PartitionMaxBytes = ask.LastFetchedEpoch, ask.LogStartOffset, ask.MaxBytes
-		if n := len(req.Topics); n > 0 && req.Topics[n-1].Topic == ask.Topic {
+		if n := len(req.Topics); n > 0 && req.Topics[n-1].Topic == ask.Topic && req.Topics[n-1].TopicID == ask.TopicID {
 			req.Topics[n-1].Partitions = append(req.Topics[n-1].Partitions, p)
 			continue
 		}
@@ -378,18 +427,18 @@ func (f *fetcher) request(a *fetchAsk) *kmsg.FetchRequest {
 }
 
 // fetch asks for records and applies the answer.
-func (f *fetcher) fetch(a *fetchAsk) *errand {
-	req := f.request(a)
+func (f *fetcher) fetch() *errand {
+	req := f.request()
 	return &errand{req, func(resp kmsg.Response, err error) {
 		if err != nil {
-			f.requestFailed(a.order, err)
+			f.requestFailed(f.inOrder(), err)
 			return
 		}
-		f.fetched(a, req, resp.(*kmsg.FetchResponse))
+		f.fetched(req, resp.(*kmsg.FetchResponse))
 	}}
 }
 
-func (f *fetcher) fetched(a *fetchAsk, req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
+func (f *fetcher) fetched(req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 	code := protocol.ErrorCode(resp.ErrorCode)
 	if req.Version >= 7 {
 		f.session.answered(resp.SessionID, code)
@@ -399,34 +448,27 @@ func (f *fetcher) fetched(a *fetchAsk, req *kmsg.FetchRequest, resp *kmsg.FetchR
 			f.name, f.key.leader, req.SessionID, req.SessionEpoch, code.Name())
 		if !sessionLost(req, code) {
 			f.m.fetchLog.Warnf("%s Error in response for fetch request: %s", f.name, code.Name())
-			f.delay(a.order)
+			f.delay(f.inOrder())
 		}
 		return
-	}
-	if len(resp.Topics) == 0 {
-		return
-	}
-	names := map[TopicID]string{}
-	for _, ask := range a.wanted {
-		names[ask.TopicID] = ask.Topic
 	}
 	var round fetchRound
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
 		topic := t.Topic
 		if req.Version >= 13 {
-			topic = names[t.TopicID]
+			topic = f.session.name(t.TopicID)
 		}
 		for j := range t.Partitions {
 			id := TopicPartition{Topic: topic, Partition: t.Partitions[j].Partition}
-			if ask, asked := a.wanted[id]; asked {
+			if ask, asked := f.session.known[id]; asked {
 				f.apply(id, ask, &t.Partitions[j], &round)
 			}
 		}
 	}
 	f.delay(round.delayed)
 	for _, id := range round.outOfRange {
-		f.outOfRange(id, a.wanted[id])
+		f.outOfRange(id, f.session.known[id])
 	}
 }
 
@@ -453,6 +495,7 @@ func (f *fetcher) apply(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchR
 		f.mu.Unlock()
 		return
 	}
+	f.activateLocked(p)
 	var events event
 	var failure error
 	switch code := protocol.ErrorCode(answer.ErrorCode); code {

@@ -59,10 +59,10 @@ func (f *fetcher) truncation(now time.Time) *errand {
 func (f *fetcher) truncating(now time.Time) (byEpoch, toHigh []following) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for at := f.order.next; at != &f.order; at = at.next {
+	for _, at := range f.active {
 		p := *at
 		log := p.partition.Log()
-		if !p.truncating || p.delayed.After(now) || log == nil {
+		if p.removed || !p.truncating || p.delayed.After(now) || log == nil {
 			continue
 		}
 		if p.lastEpoch = log.LeaderEpoch(); p.lastEpoch < 0 {
@@ -84,6 +84,7 @@ func (f *fetcher) withFollowing(id TopicPartition, epoch int32, offset int64, ch
 		return
 	}
 	was := *p
+	f.activateLocked(p)
 	err := change(p)
 	if err != nil {
 		f.removeLocked(id)

@@ -136,7 +136,7 @@ func TestFetchNamesUsWhereTheLeaderOfItsVersionLooks(t *testing.T) {
 	for version, inTag := range map[int16]bool{11: false, 12: false, 14: false, 15: true, 17: true} {
 		b.opts.PeerVersions.Fetch = version
 		f := newFetcher(b.fetchers, fetcherKey{leader: 2})
-		req := f.request(&fetchAsk{byID: true})
+		req := f.request()
 		named, tagged := req.ReplicaID == ourID, req.ReplicaState.ID == ourID
 		if req.Version != version || named == inTag || tagged != inTag {
 			t.Errorf("version %d, asked for %d: ReplicaID %d, ReplicaState %+v", req.Version, version, req.ReplicaID, req.ReplicaState)

@@ -99,7 +99,11 @@ func TestAFollowerLeavesThrottledPartitionsOut(t *testing.T) {
 	start, _ := p.startFollowing(testTopicID, true)
 	start.truncating = false
 	f.add(start)
-	asked := func() int { return len(f.nextFetch(b.now()).order) }
+	asked := func() int {
+		f.activateLocked(f.partitions[partition0]) // as an answer does
+		f.nextFetch(b.now())
+		return len(f.session.known)
+	}
 	if asked() != 1 {
 		t.Fatal("not asked for without a limit")
 	}

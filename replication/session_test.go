@@ -346,13 +346,30 @@ func TestNoRoomMeansNoSession(t *testing.T) {
 	}
 }
 
+// request makes the request for the partitions wanted, in order.
+func (s *clientSession) request(order []TopicPartition, wanted map[TopicPartition]PartitionAsk, byID bool) sessionDiff {
+	for id := range s.known {
+		if _, still := wanted[id]; !still {
+			s.drop(id)
+		}
+	}
+	for _, id := range order {
+		s.want(id, wanted[id])
+	}
+	d := s.next(byID)
+	if d.full {
+		d.send = order
+	}
+	return d
+}
+
 func TestClientSessionForgetsATopicsFormerIDOnlyByID(t *testing.T) {
 	a := TopicPartition{Topic: "a"}
 	for _, byID := range []bool{false, true} {
 		s := newClientSession()
-		s.next([]TopicPartition{a}, map[TopicPartition]PartitionAsk{a: {Topic: "a", TopicID: TopicID{1}, FetchOffset: 47}}, byID)
+		s.request([]TopicPartition{a}, map[TopicPartition]PartitionAsk{a: {Topic: "a", TopicID: TopicID{1}, FetchOffset: 47}}, byID)
 		s.answered(77, protocol.None)
-		d := s.next([]TopicPartition{a}, map[TopicPartition]PartitionAsk{a: {Topic: "a", TopicID: TopicID{2}}}, byID)
+		d := s.request([]TopicPartition{a}, map[TopicPartition]PartitionAsk{a: {Topic: "a", TopicID: TopicID{2}}}, byID)
 		if !slices.Equal(d.send, []TopicPartition{a}) || (len(d.forget) == 1 && d.forget[0].TopicID == TopicID{1}) != byID || len(d.forget) > 1 {
 			t.Errorf("by id %t: %+v after the topic was created anew", byID, d)
 		}
@@ -363,32 +380,32 @@ func TestClientSessionNamesOnlyChanges(t *testing.T) {
 	a, b := TopicPartition{Topic: "a"}, TopicPartition{Topic: "b"}
 	wanted := map[TopicPartition]PartitionAsk{a: {Topic: "a", FetchOffset: 1}, b: {Topic: "b", FetchOffset: 1}}
 	s := newClientSession()
-	d := s.next([]TopicPartition{a, b}, maps.Clone(wanted), false)
+	d := s.request([]TopicPartition{a, b}, maps.Clone(wanted), false)
 	if d.id != 0 || d.epoch != 0 || len(d.send) != 2 {
 		t.Fatalf("first request %+v", d)
 	}
 	s.answered(77, protocol.None)
 	wanted[a] = PartitionAsk{Topic: "a", FetchOffset: 9}
-	d = s.next([]TopicPartition{a, b}, maps.Clone(wanted), false)
+	d = s.request([]TopicPartition{a, b}, maps.Clone(wanted), false)
 	if d.id != 77 || d.epoch != 1 || !slices.Equal(d.send, []TopicPartition{a}) || len(d.forget) != 0 {
 		t.Fatalf("second request %+v", d)
 	}
 	s.answered(77, protocol.None)
 	delete(wanted, a)
-	d = s.next([]TopicPartition{b}, wanted, false)
+	d = s.request([]TopicPartition{b}, wanted, false)
 	if d.epoch != 2 || len(d.send) != 0 || len(d.forget) != 1 || d.forget[0].Topic != "a" {
 		t.Fatalf("third request %+v", d)
 	}
 	s.answered(0, protocol.InvalidFetchSessionEpoch)
-	if d = s.next([]TopicPartition{b}, wanted, false); d.id != 77 || d.epoch != 0 || len(d.send) != 1 {
+	if d = s.request([]TopicPartition{b}, wanted, false); d.id != 77 || d.epoch != 0 || len(d.send) != 1 {
 		t.Errorf("after an error: %+v, want a full request that closes 77", d)
 	}
 	s.answered(0, protocol.FetchSessionIDNotFound)
-	if d = s.next([]TopicPartition{b}, wanted, false); d.id != 0 || d.epoch != 0 {
+	if d = s.request([]TopicPartition{b}, wanted, false); d.id != 0 || d.epoch != 0 {
 		t.Errorf("after the leader forgot the session: %+v, want (0, 0)", d)
 	}
 	s.answered(5, protocol.None)
-	if d = s.next([]TopicPartition{b}, wanted, true); d.epoch != 0 {
+	if d = s.request([]TopicPartition{b}, wanted, true); d.epoch != 0 {
 		t.Errorf("switch to topic ids: epoch %d, want a full request", d.epoch)
 	}
 }
