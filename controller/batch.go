@@ -21,6 +21,7 @@ type batch struct {
 	stopReplica  map[int32]map[TopicPartition]stopReplicaEntry
 
 	updateMetadata   bool // an UpdateMetadata goes out, be it without partitions
+	updateAll        bool // to all brokers
 	updateBrokers    map[int32]bool
 	updatePartitions map[TopicPartition]bool
 }
@@ -92,11 +93,16 @@ func (b *batch) addUpdateMetadata(brokers []int32, tps ...TopicPartition) {
 }
 
 func (b *batch) addUpdateMetadataToAll(tp TopicPartition) {
-	b.updateMetadata = true
-	for id := range b.c.brokers {
-		b.updateBrokers[id] = true
-	}
+	b.updateMetadata, b.updateAll = true, true
 	b.updatePartitions[tp] = true
+}
+
+// updateRecipients are the registered brokers that get the UpdateMetadata, ascending.
+func (b *batch) updateRecipients() []int32 {
+	if b.updateAll {
+		return b.c.registeredIDs()
+	}
+	return recipients(b.c, b.updateBrokers)
 }
 
 func (b *batch) empty() bool {

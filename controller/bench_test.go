@@ -1,7 +1,11 @@
 package controller
 
 import (
+	"fmt"
 	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/zkstore"
 )
@@ -39,5 +43,78 @@ func BenchmarkBrokerFailure(b *testing.B) {
 		}
 		h.answer()
 		b.StartTimer()
+	}
+}
+
+// topicCluster is a cluster of three brokers without topics, whose controller logs nothing.
+func topicCluster(t testing.TB) *harness {
+	h := newHarness(t, func(c *Config) { c.NewTopicID = nil })
+	h.m.cfg.Logger.SetLevel(logrus.ErrorLevel)
+	for _, id := range []int32{0, 1, 2} {
+		h.store.register(id, "")
+	}
+	h.put(Startup{})
+	h.answer()
+	return h
+}
+
+// settle has events processed and requests answered, and forgets what was noted.
+func (h *harness) settle() {
+	h.run()
+	h.answer()
+	h.lines = nil
+	h.log.Reset()
+}
+
+func manyTopic(i int) string { return fmt.Sprintf("topic-with-a-name-%06d", i) }
+
+// createTopics creates topics from one number to another, some with each event, as many
+// clients at once do.
+func (h *harness) createTopics(from, to, each int) {
+	for i := from; i < to; i++ {
+		h.store.putTopic(topicNode(manyTopic(i), replicas(0, 1, 2)))
+		if i%each == each-1 || i == to-1 {
+			h.settle()
+		}
+	}
+}
+
+// deleteTopics marks them for deletion likewise.
+func (h *harness) deleteTopics(from, to, each int) {
+	for i := from; i < to; i++ {
+		h.store.markDeletion(manyTopic(i))
+		if i%each == each-1 || i == to-1 {
+			h.settle()
+		}
+	}
+}
+
+// BenchmarkTopics is the controller's own work for each of many topics that are created,
+// and deleted, a hundred with an event; and for one more where there are so many.
+func BenchmarkTopics(b *testing.B) {
+	for _, count := range []int{1000, 2000, 4000, 8000, 16000, 32000} {
+		b.Run(fmt.Sprint(count), func(b *testing.B) {
+			var created, deleted, more time.Duration
+			for b.Loop() {
+				h := topicCluster(b)
+				start := time.Now()
+				h.createTopics(0, count, 100)
+				created += time.Since(start)
+				start = time.Now()
+				h.createTopics(count, count+20, 1)
+				more += time.Since(start)
+				start = time.Now()
+				h.deleteTopics(0, count, 100)
+				deleted += time.Since(start)
+				if left := len(h.m.c.topics); left != 20 {
+					b.Fatalf("%d topics are left", left)
+				}
+			}
+			n := float64(b.N)
+			b.ReportMetric(float64(created.Microseconds())/n/float64(count), "µs/created")
+			b.ReportMetric(float64(deleted.Microseconds())/n/float64(count), "µs/deleted")
+			b.ReportMetric(float64(more.Microseconds())/n/20, "µs/one-more")
+			b.ReportMetric(0, "ns/op")
+		})
 	}
 }

@@ -38,6 +38,7 @@ type controllerContext struct {
 	offlineDirs map[int32]map[TopicPartition]bool
 
 	topics map[string]*topicContext // all children of /brokers/topics
+	sorted []string                 // their names, in order; nil: a topic has come or gone since
 	names  map[TopicID]string
 
 	reassigning map[TopicPartition]bool // partitions whose reassignment runs
@@ -46,7 +47,9 @@ type controllerContext struct {
 	// topicsWithDeletionStarted ⊆ topicsToBeDeleted have had their first round:
 	// their partitions are NonExistent. topicsIneligible ⊆ topicsToBeDeleted get
 	// no further round until something changes for them.
+	// topicsDue ⊆ topicsToBeDeleted are those that the next pass looks at.
 	topicsToBeDeleted         map[string]bool
+	topicsDue                 map[string]bool
 	topicsWithDeletionStarted map[string]bool
 	topicsIneligible          map[string]bool
 }
@@ -54,6 +57,7 @@ type controllerContext struct {
 type topicContext struct {
 	id         TopicID // zero: none
 	partitions map[int32]*partitionContext
+	sorted     []int32 // their numbers, in order; nil: a partition has come since
 }
 
 type partitionContext struct {
@@ -72,6 +76,7 @@ func newControllerContext() *controllerContext {
 		names:                     map[TopicID]string{},
 		reassigning:               map[TopicPartition]bool{},
 		topicsToBeDeleted:         map[string]bool{},
+		topicsDue:                 map[string]bool{},
 		topicsWithDeletionStarted: map[string]bool{},
 		topicsIneligible:          map[string]bool{},
 	}
@@ -126,6 +131,7 @@ func (c *controllerContext) addTopic(name string) *topicContext {
 	if t == nil {
 		t = &topicContext{partitions: map[int32]*partitionContext{}}
 		c.topics[name] = t
+		c.sorted = nil
 	}
 	return t
 }
@@ -151,20 +157,27 @@ func (c *controllerContext) removeTopic(name string) {
 	if t := c.topics[name]; t != nil {
 		delete(c.names, t.id)
 		for index := range t.partitions {
-			delete(c.reassigning, TopicPartition{Topic: name, Partition: index})
-		}
-	}
-	delete(c.topics, name)
-	delete(c.topicsToBeDeleted, name)
-	delete(c.topicsWithDeletionStarted, name)
-	delete(c.topicsIneligible, name)
-	for _, offline := range c.offlineDirs {
-		for tp := range offline {
-			if tp.Topic == name {
+			tp := TopicPartition{Topic: name, Partition: index}
+			delete(c.reassigning, tp)
+			for _, offline := range c.offlineDirs {
 				delete(offline, tp)
 			}
 		}
+		delete(c.topics, name)
+		c.sorted = nil
 	}
+	delete(c.topicsToBeDeleted, name)
+	delete(c.topicsDue, name)
+	delete(c.topicsWithDeletionStarted, name)
+	delete(c.topicsIneligible, name)
+}
+
+// sortedTopics are the names of all topics, in order; the caller does not change them.
+func (c *controllerContext) sortedTopics() []string {
+	if c.sorted == nil {
+		c.sorted = sortedKeys(c.topics)
+	}
+	return c.sorted
 }
 
 // partition is nil where the partition is not known.
@@ -191,6 +204,7 @@ func (c *controllerContext) setAssignment(tp TopicPartition, a zkstore.Assignmen
 		return
 	}
 	t.partitions[tp.Partition] = &partitionContext{assignment: a, replicas: map[int32]replicaState{}}
+	t.sorted = nil
 }
 
 // leadership is nil where none is known.
@@ -225,7 +239,7 @@ func (c *controllerContext) stopEpoch(tp TopicPartition) int32 {
 
 // each calls f for every partition, in order.
 func (c *controllerContext) each(f func(tp TopicPartition, p *partitionContext)) {
-	for _, name := range sortedKeys(c.topics) {
+	for _, name := range c.sortedTopics() {
 		c.eachOf(name, f)
 	}
 }
@@ -236,7 +250,10 @@ func (c *controllerContext) eachOf(topic string, f func(tp TopicPartition, p *pa
 	if t == nil {
 		return
 	}
-	for _, index := range sortedKeys(t.partitions) {
+	if t.sorted == nil {
+		t.sorted = sortedKeys(t.partitions)
+	}
+	for _, index := range t.sorted {
 		f(TopicPartition{Topic: topic, Partition: index}, t.partitions[index])
 	}
 }

@@ -1,7 +1,10 @@
 package controller
 
 import (
+	"runtime"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -90,5 +93,58 @@ func TestElectionsOfUnknownPartitionsAreLoggedInBrief(t *testing.T) {
 	h.run()
 	if found != len(unknown) || h.log.Len() > 1<<16 {
 		t.Errorf("%d of %d partitions are answered, %d bytes logged", found, len(unknown), h.log.Len())
+	}
+}
+
+// One more topic costs time in proportion to the topics that there are, since ZooKeeper lists
+// all of them, and not to the square. Times are compared pair by pair.
+func TestOneMoreTopicCostsNoSquareOfTheirNumber(t *testing.T) {
+	const few, many = 500, 4000
+	small, large := topicCluster(t), topicCluster(t)
+	small.createTopics(0, few, few)
+	large.createTopics(0, many, many)
+	var ratios []float64
+	for i := range 15 {
+		took := [2]time.Duration{}
+		for j, h := range []*harness{small, large} {
+			start := time.Now()
+			h.createTopics(many+i, many+i+1, 1)
+			took[j] = time.Since(start)
+		}
+		ratios = append(ratios, float64(took[1])/float64(took[0]))
+	}
+	slices.Sort(ratios)
+	if median := ratios[len(ratios)/2]; median > 3*many/few {
+		t.Errorf("with %d times the topics one more costs %.1f times as much", many/few, median)
+	}
+}
+
+// What a broker answers of one topic costs the same however many topics are to be deleted.
+func TestADeletionCostsNothingForTheOthersInTheQueue(t *testing.T) {
+	allocations := func(count int) uint64 {
+		h := topicCluster(t)
+		h.createTopics(0, count, count)
+		for i := range count {
+			h.store.markDeletion(manyTopic(i))
+			h.run()
+		}
+		h.lines = nil
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for len(h.m.c.topics) > count-5 {
+			for id := range h.queues {
+				first := h.queues[id][0]
+				h.queues[id] = h.queues[id][1:]
+				if first.answered != nil {
+					first.answered(h.respond(id, first.req))
+				}
+				h.run()
+			}
+		}
+		runtime.ReadMemStats(&after)
+		return after.Mallocs - before.Mallocs
+	}
+	if few, many := allocations(100), allocations(800); many > 2*few {
+		t.Errorf("five deletions make %d allocations where 100 are queued, %d where 800 are", few, many)
 	}
 }

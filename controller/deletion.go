@@ -33,7 +33,7 @@ func (m *Machine) startDeletions(marked []string) error {
 		return m.store.RemoveTopicDeletions(m.ctx, m.c.fence(), marked)
 	}
 	for _, topic := range marked {
-		m.c.topicsToBeDeleted[topic] = true
+		m.c.queueDeletion(topic)
 		if ineligible[topic] {
 			m.c.topicsIneligible[topic] = true
 		}
@@ -41,12 +41,11 @@ func (m *Machine) startDeletions(marked []string) error {
 	return nil
 }
 
-// enqueueDeletions queues topics and makes a pass.
-func (m *Machine) enqueueDeletions(topics []string) error {
-	for _, topic := range topics {
-		m.c.topicsToBeDeleted[topic] = true
+// queueDeletion queues a topic, which the next pass looks at.
+func (c *controllerContext) queueDeletion(topic string) {
+	if !c.topicsToBeDeleted[topic] {
+		c.topicsToBeDeleted[topic], c.topicsDue[topic] = true, true
 	}
-	return m.resumeDeletions()
 }
 
 // markIneligible stops further rounds for those of topics that are queued.
@@ -69,6 +68,7 @@ func (m *Machine) resumeDeletionOf(topics ...string) error {
 	for _, topic := range topics {
 		if m.c.topicsToBeDeleted[topic] {
 			queued = true
+			m.c.topicsDue[topic] = true
 			delete(m.c.topicsIneligible, topic)
 		}
 	}
@@ -89,6 +89,7 @@ func (m *Machine) failDeletions(replicas []replicaID) error {
 		return err
 	}
 	m.markIneligible("replica deletion failure", topicsOfReplicas(replicas)...)
+	m.passDue(replicas)
 	return m.resumeDeletions()
 }
 
@@ -99,19 +100,28 @@ func (m *Machine) completeDeletions(replicas []replicaID) error {
 	if err := m.moveReplicas(replicas, replicaDeletionSuccessful); err != nil {
 		return err
 	}
+	m.passDue(replicas)
 	return m.resumeDeletions()
+}
+
+// passDue has the next pass look at the topics of queued replicas.
+func (m *Machine) passDue(replicas []replicaID) {
+	for _, r := range replicas {
+		m.c.topicsDue[r.Topic] = true
+	}
 }
 
 func (m *Machine) ofQueuedTopics(replicas []replicaID) []replicaID {
 	return slices.DeleteFunc(slices.Clone(replicas), func(r replicaID) bool { return !m.c.queuedForDeletion(r.Topic) })
 }
 
-// resumeDeletions is the pass over the queue.
+// resumeDeletions is the pass over those topics of the queue for which something has changed.
+// A topic stays due until the pass has come to its end.
 func (m *Machine) resumeDeletions() error {
-	if !m.cfg.DeleteTopics || len(m.c.topicsToBeDeleted) == 0 {
+	if !m.cfg.DeleteTopics || len(m.c.topicsDue) == 0 {
 		return nil
 	}
-	queue := sortedKeys(m.c.topicsToBeDeleted)
+	queue := sortedKeys(m.c.topicsDue)
 	m.deletionLog.Infof("Handling deletion for topics %s", strings.Join(queue, ","))
 	var retry []replicaID
 	var start []string
@@ -135,7 +145,16 @@ func (m *Machine) resumeDeletions() error {
 	if err := m.moveReplicas(retry, offlineReplica); err != nil {
 		return err
 	}
-	return m.startDeletionRound(start)
+	if err := m.startDeletionRound(start); err != nil {
+		return err
+	}
+	clear(m.c.topicsDue)
+	for _, topic := range start {
+		if !m.c.topicsIneligible[topic] && !m.c.anyReplicaIn(topic, replicaDeletionStarted) {
+			m.c.topicsDue[topic] = true // its round failed: the next pass tries again
+		}
+	}
+	return nil
 }
 
 // startDeletionRound takes the topics' partitions away, lets all brokers forget
@@ -231,22 +250,17 @@ func (topicDeletion) process(m *Machine) error {
 		return nil
 	}
 	m.log.Infof("Starting topic deletion for topics %s", strings.Join(known, ","))
+	reassigning := map[string]bool{}
+	for tp := range m.c.reassigning {
+		reassigning[tp.Topic] = true
+	}
 	for _, topic := range known {
-		m.c.topicsToBeDeleted[topic] = true
-		if m.topicReassigning(topic) {
+		m.c.queueDeletion(topic)
+		if reassigning[topic] {
 			m.markIneligible("topic reassignment in progress", topic)
 		}
 	}
-	return m.enqueueDeletions(known)
-}
-
-func (m *Machine) topicReassigning(topic string) bool {
-	for tp := range m.c.reassigning {
-		if tp.Topic == topic {
-			return true
-		}
-	}
-	return false
+	return m.resumeDeletions()
 }
 
 func topicsOfReplicas(replicas []replicaID) []string {

@@ -337,10 +337,8 @@ func (s *fakeStore) DeleteTopic(_ context.Context, f zkstore.Fence, name string)
 		return err
 	}
 	s.journal("zk delete topic %s, its configuration and its deletion mark", name)
-	for tp := range s.states {
-		if tp.Topic == name {
-			delete(s.states, tp)
-		}
+	for p := range s.topics[name].Partitions {
+		delete(s.states, TopicPartition{Topic: name, Partition: p})
 	}
 	delete(s.topics, name)
 	delete(s.deletions, name)

@@ -209,7 +209,7 @@ func (m *Machine) logRequests(b *batch, out []outgoing) {
 				o.broker, leaders, len(b.leaderAndISR[o.broker])-leaders)
 		case *kmsg.UpdateMetadataRequest:
 			if !saidUpdate {
-				m.changes.Infof("Sending UpdateMetadata request to brokers %s for %d partitions", scalaList("HashSet", recipients(b.c, b.updateBrokers)), countPartitions(req))
+				m.changes.Infof("Sending UpdateMetadata request to brokers %s for %d partitions", scalaList("HashSet", b.updateRecipients()), countPartitions(req))
 			}
 			saidUpdate = true
 		case *kmsg.StopReplicaRequest:

@@ -111,7 +111,7 @@ func (rb requestBuilder) updateMetadata(b *batch) []outgoing {
 		shared.LiveBrokers = append(shared.LiveBrokers, liveBroker(b.c.brokers[id], shared.Version))
 	}
 	var out []outgoing
-	for _, id := range recipients(b.c, b.updateBrokers) {
+	for _, id := range b.updateRecipients() {
 		req := shared
 		req.BrokerEpoch = b.c.brokers[id].Epoch
 		out = append(out, outgoing{broker: id, req: &req})

@@ -109,9 +109,11 @@ func (topicChange) process(m *Machine) error {
 			added = append(added, name)
 		}
 	}
-	for _, name := range sortedKeys(m.c.topics) {
-		if !slices.Contains(names, name) {
-			deleted = append(deleted, name)
+	if len(names)-len(added) < len(m.c.topics) {
+		for _, name := range m.c.sortedTopics() {
+			if _, listed := slices.BinarySearch(names, name); !listed { // Topics sorts them
+				deleted = append(deleted, name)
+			}
 		}
 	}
 	tps, err := m.readTopics(added)
