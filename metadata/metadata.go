@@ -6,6 +6,7 @@ package metadata
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -149,14 +150,14 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 		Complete:     old.Complete,
 		ControllerID: req.ControllerID,
 		Brokers:      brokersOf(req),
-		Topics:       make(map[string]*Topic, len(old.Topics)),
-		Names:        make(map[TopicID]string, len(old.Names)),
+		Topics:       old.Topics,
+		Names:        old.Names,
 	}
 	if next.ControllerID < 0 {
 		next.ControllerID = NoController
 	}
-	for name, t := range old.Topics {
-		next.Topics[name] = t
+	if len(req.PartitionStates)+len(req.TopicStates) > 0 {
+		next.Topics = maps.Clone(old.Topics)
 	}
 	owned := map[string]bool{}
 	edit := func(name string) *Topic {
@@ -207,13 +208,39 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 			delete(next.Topics, name)
 		}
 	}
-	for name, t := range next.Topics {
-		if t.ID != (TopicID{}) {
-			next.Names[t.ID] = name
-		}
-	}
+	next.Names = renamed(old, next, owned)
 	c.replaceLocked(next)
 	return deleted
+}
+
+// renamed returns the names of the next snapshot: those of the old one itself, unless one of
+// the edited topics has come, gone or changed its id.
+func renamed(old, next *Snapshot, edited map[string]bool) map[TopicID]string {
+	names, own := old.Names, false
+	for name := range edited {
+		before, after := old.Topics[name].id(), next.Topics[name].id()
+		if before == after {
+			continue
+		}
+		if !own {
+			names, own = maps.Clone(names), true
+		}
+		if names[before] == name {
+			delete(names, before)
+		}
+		if after != (TopicID{}) {
+			names[after] = name
+		}
+	}
+	return names
+}
+
+// id is zero for a topic that is nil.
+func (t *Topic) id() TopicID {
+	if t == nil {
+		return TopicID{}
+	}
+	return t.ID
 }
 
 // replaceLocked publishes the next snapshot. The caller must hold mu.

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -64,6 +65,33 @@ func TestUpdateReplacesListedPartitionsAndKeepsOthers(t *testing.T) {
 	}
 	if s.Names[id] != "t" || s.Topics["t"].ID != id {
 		t.Error("the topic id is not known by name and back")
+	}
+}
+
+// An update without partitions leaves the maps as they are, one that changes no topic's id
+// the names; they are not copied for each of many updates.
+func TestMapsThatDoNotChangeAreShared(t *testing.T) {
+	same := func(a, b any) bool { return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() }
+	c := NewCache()
+	c.Apply(update("t", TopicID{1}, partitionState("t", 0, 1, 1), partitionState("t", 1, 1, 1)))
+	first := c.Snapshot()
+	c.Apply(withBroker(update("", TopicID{}), 1, "PLAINTEXT"))
+	brokers := c.Snapshot()
+	if !same(first.Topics, brokers.Topics) || !same(first.Names, brokers.Names) {
+		t.Error("an update of the brokers copies the topics")
+	}
+	c.Apply(update("t", TopicID{1}, partitionState("t", 0, 2, 2)))
+	leader := c.Snapshot()
+	if same(brokers.Topics, leader.Topics) || !same(brokers.Names, leader.Names) || first.Partition("t", 0).Leader != 1 || leader.Partition("t", 0).Leader != 2 {
+		t.Errorf("an update of a leader: %+v, before %+v", leader.Topics["t"], first.Topics["t"])
+	}
+	c.Apply(update("t", TopicID{2}, partitionState("t", 0, 2, 2)))
+	if now := c.Snapshot().Names; len(now) != 1 || now[TopicID{2}] != "t" || leader.Names[TopicID{1}] != "t" {
+		t.Errorf("another id: %v, before %v", now, leader.Names)
+	}
+	c.Apply(update("t", TopicID{2}, partitionState("t", 0, leaderDuringDelete, 0), partitionState("t", 1, leaderDuringDelete, 0)))
+	if s := c.Snapshot(); len(s.Names) != 0 || len(s.Topics) != 0 {
+		t.Errorf("a deleted topic leaves %v and %v", s.Names, s.Topics)
 	}
 }
 
