@@ -99,8 +99,8 @@ type outcome struct {
 }
 
 // bulk runs many independent writes behind the fence, in batches of one
-// transaction each. A batch of which any write fails is run again one by one,
-// so that one conflict does not block others. err is set where nothing more can
+// transaction each. A batch of which any write fails is run again in halves, down
+// to the write that failed, so that one conflict does not block others. err is set where nothing more can
 // be said, such as ErrControllerMoved; the outcomes are then incomplete.
 func (s *Store) bulk(ctx context.Context, f Fence, what string, writes []write) ([]outcome, error) {
 	ctx, _, err := s.bind(ctx)
@@ -142,6 +142,13 @@ func (s *Store) bulkBatch(ctx context.Context, f Fence, what string, writes []wr
 			outcomes[i].err = err
 		}
 		return nil
+	}
+	if len(writes) > 1 && !uncertain {
+		half := len(writes) / 2
+		if err := s.bulkBatch(ctx, f, what, writes[:half], outcomes[:half]); err != nil {
+			return err
+		}
+		return s.bulkBatch(ctx, f, what, writes[half:], outcomes[half:])
 	}
 	for i, w := range writes {
 		outcomes[i].stat, outcomes[i].err = s.single(ctx, f, what, w, uncertain)

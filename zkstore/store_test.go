@@ -330,7 +330,8 @@ func manyStates(n int) map[TopicPartition]PartitionState {
 
 func TestOneConflictDoesNotBlockTheOthersOfABatch(t *testing.T) {
 	const count = 2000
-	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	seen := &counter{}
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t), func(c *Config) { c.Observer = seen })
 	must(t, s.CreateStartupPaths(ctx))
 	epoch, err := s.Elect(ctx, 1)
 	must(t, err)
@@ -347,7 +348,11 @@ func TestOneConflictDoesNotBlockTheOthersOfABatch(t *testing.T) {
 	_, err = s.set(ctx, PartitionStatePath(changed), encodePartitionState(states[changed]), AnyVersion)
 	must(t, err)
 	must(t, s.remove(ctx, PartitionStatePath(gone)))
+	before := seen.answered()
 	written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), states)
+	if n := seen.answered() - before; n > 60 { // a batch that fails is halved
+		t.Errorf("writing %d states, two of which conflict, took %d requests", count, n)
+	}
 	if err != nil || len(written) != count-2 || len(failed) != 2 ||
 		!errors.Is(failed[changed], ErrBadVersion) || !errors.Is(failed[gone], ErrNoNode) {
 		t.Fatalf("set: %d written, failed %v, %v", len(written), failed, err)
