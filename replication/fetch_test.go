@@ -133,7 +133,7 @@ func stillWaits(t *testing.T, b *testBroker, answered chan *Fetch) {
 		t.Fatalf("the fetch answered: %+v", f.Partitions[0])
 	default:
 	}
-	if b.partition().waits.count.Load() == 0 {
+	if b.partition().waits.requests() == 0 {
 		t.Fatal("nobody waits")
 	}
 }

@@ -393,7 +393,19 @@ func within[T any](t *testing.T, what string, from <-chan T) T {
 // parked waits until n requests wait for progress of partition 0.
 func (b *testBroker) parked(n int32) {
 	b.t.Helper()
-	eventually(b.t, "the wait for a partition's progress", func() bool { return b.partition().waits.count.Load() == n })
+	eventually(b.t, "the wait for a partition's progress", func() bool { return b.partition().waits.requests() == n })
+}
+
+// requests counts the parked requests among the observers.
+func (l *waitList) requests() (n int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for r := l.head; r != nil; r = r.next {
+		if _, is := r.observer.(*waiter); is {
+			n++
+		}
+	}
+	return n
 }
 
 // eventually waits for a condition that another goroutine brings about.
