@@ -184,11 +184,13 @@ func TestALookupThatFailedBeginsAgainWithAFetch(t *testing.T) {
 	}
 }
 
-// answerOffset answers the lookup that the fetcher sends now.
-func (l *playedLeader) answerOffset(offset int64, code protocol.ErrorCode) {
+// answerOffset answers the lookup that the fetcher sends now, and returns what was
+// asked.
+func (l *playedLeader) answerOffset(offset int64, code protocol.ErrorCode) kmsg.ListOffsetsRequestTopicPartition {
 	l.t.Helper()
 	req, answered := l.next()
-	if _, ok := req.(*kmsg.ListOffsetsRequest); !ok {
+	lookup, ok := req.(*kmsg.ListOffsetsRequest)
+	if !ok {
 		l.t.Fatalf("asks %T, want a lookup of an offset", req)
 	}
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
@@ -197,6 +199,7 @@ func (l *playedLeader) answerOffset(offset int64, code protocol.ErrorCode) {
 	p.ErrorCode, p.Offset = int16(code), offset
 	resp.Topics = []kmsg.ListOffsetsResponseTopic{{Topic: testTopic, Partitions: []kmsg.ListOffsetsResponseTopicPartition{p}}}
 	answered(resp, nil)
+	return lookup.Topics[0].Partitions[0]
 }
 
 func TestErrorsOfAPartitionAreLoggedByTheirWeight(t *testing.T) {

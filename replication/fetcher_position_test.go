@@ -1,0 +1,213 @@
+package replication
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// withRecords makes the follower's log one of the given epochs, two records each,
+// and our broker a follower in the last of them.
+func (l *playedLeader) withRecords(epochs ...int32) {
+	l.t.Helper()
+	for _, epoch := range epochs {
+		if l.partition().State().LeaderEpoch != epoch {
+			l.announce(epoch)
+		}
+		end := l.logEnd()
+		if _, err := l.partition().appendFetched(batch(l.t, 2, at(end, epoch)), end, epoch, end+2, 0); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
+// nextEpochEnd is the OffsetForLeaderEpoch that the fetcher sends now, or after the
+// shortest pause; end answers it.
+func (l *playedLeader) nextEpochEnd() (epoch int32, end func(epoch int32, offset int64)) {
+	l.t.Helper()
+	req, answered, pause := l.follower.Next()
+	if req == nil && pause == time.Millisecond {
+		req, answered, _ = l.follower.Next()
+	}
+	lookup, ok := req.(*kmsg.OffsetForLeaderEpochRequest)
+	if !ok {
+		l.t.Fatalf("asks %T, want the end of an epoch", req)
+	}
+	return lookup.Topics[0].Partitions[0].LeaderEpoch, func(epoch int32, offset int64) {
+		resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
+		p := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+		p.LeaderEpoch, p.EndOffset = epoch, offset
+		resp.Topics = []kmsg.OffsetForLeaderEpochResponseTopic{{Topic: testTopic, Partitions: []kmsg.OffsetForLeaderEpochResponseTopicPartition{p}}}
+		answered(resp, nil)
+	}
+}
+
+// oldPeers is inter.broker.protocol.version before 2.7: a follower truncates before
+// it fetches.
+func oldPeers(o *Options) {
+	o.PeerVersions = PeerVersions{Fetch: 11, ListOffsets: 5, OffsetForLeaderEpoch: 3}
+}
+
+func TestWithOldPeersTruncationGoesOnUntilTheLogsAgree(t *testing.T) {
+	l := playLeader(t, oldPeers)
+	l.withRecords(3, 5, 7) // the leader knows 3, 4 and 6
+	l.announce(8)
+	epoch, end := l.nextEpochEnd()
+	if epoch != 7 {
+		t.Fatalf("asks for the end of epoch %d, want our latest", epoch)
+	}
+	end(6, 9) // ours of at most 6 is 5
+	if l.logEnd() != 4 {
+		t.Fatalf("log end %d after the first step", l.logEnd())
+	}
+	epoch, end = l.nextEpochEnd()
+	if epoch != 5 {
+		t.Fatalf("asks for the end of epoch %d, want 5", epoch)
+	}
+	end(4, 3) // ours of at most 4 is 3
+	epoch, end = l.nextEpochEnd()
+	if epoch != 3 {
+		t.Fatalf("asks for the end of epoch %d, want 3", epoch)
+	}
+	end(3, 1)
+	if l.logEnd() != 1 {
+		t.Errorf("log end %d once the logs agree", l.logEnd())
+	}
+	if p := l.nextFetch().Topics[0].Partitions[0]; p.FetchOffset != 1 || p.CurrentLeaderEpoch != 8 {
+		t.Errorf("fetches %+v", p)
+	}
+}
+
+func TestAnEpochsEndOfAnEarlierEpochIsDropped(t *testing.T) {
+	l := playLeader(t, oldPeers)
+	l.withRecords(3)
+	l.announce(4)
+	_, end := l.nextEpochEnd()
+	l.announce(5)
+	end(3, 0)
+	if l.logEnd() != 2 {
+		t.Errorf("log end %d: an answer to epoch 4 cut the log in epoch 5 (KAFKA-7786)", l.logEnd())
+	}
+}
+
+// moveTo has the follower continue at another offset in the same epoch, as after
+// its partition was taken from a fetcher and given back.
+func (l *playedLeader) moveTo(records int) {
+	l.t.Helper()
+	f := l.follower.f
+	f.remove(partition0)
+	p := l.partition()
+	end := l.logEnd()
+	if _, err := p.appendFetched(batch(l.t, records, at(end, 3)), end, 3, 0, 0); err != nil {
+		l.t.Fatal(err)
+	}
+	start, ok := p.startFollowing(testTopicID, true)
+	if !ok {
+		l.t.Fatal("does not follow")
+	}
+	f.add(start)
+}
+
+func TestAnswersForAnotherOffsetAreDropped(t *testing.T) {
+	l := playLeader(t)
+	l.nextFetch().send(batch(t, 2, at(0, 3)), 0)
+	fetch := l.nextFetch() // at 2
+	l.moveTo(3)
+	fetch.answer(func(p *kmsg.FetchResponseTopicPartition) { p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = 3, 1 })
+	if l.logEnd() != 5 {
+		t.Errorf("log end %d: an answer for offset 2 counted at 5", l.logEnd())
+	}
+	if p := l.nextFetch().Topics[0].Partitions[0]; p.FetchOffset != 5 {
+		t.Errorf("fetches at %d", p.FetchOffset)
+	}
+}
+
+func TestOffsetsForAnotherPositionAreDropped(t *testing.T) {
+	l := playLeader(t)
+	l.nextFetch().send(batch(t, 2, at(0, 3)), 0)
+	l.nextFetch().fail(protocol.OffsetOutOfRange)
+	l.answerOffset(0, protocol.None) // the latest
+	l.moveTo(3)
+	l.answerOffset(0, protocol.None) // the earliest
+	if l.logEnd() != 5 {
+		t.Errorf("log end %d: lookups for offset 2 counted at 5", l.logEnd())
+	}
+}
+
+// A follower that is out of range continues where the leader's log allows. Its
+// lookups claim the epoch it follows in (KAFKA-2143).
+func TestAFollowerOutOfRangeContinuesWithinTheLeadersLog(t *testing.T) {
+	for _, c := range []struct {
+		what             string
+		latest, earliest int64 // of the leader
+		end, next        int64 // our log end, and where we fetch then
+		waits            bool
+	}{
+		{"the leader has less", 1, 0, 1, 1, false},
+		{"the leader begins later", 9, 7, 7, 7, false},
+		{"within the leader's log", 9, 0, 2, 2, true},
+	} {
+		l := playLeader(t)
+		l.nextFetch().send(batch(t, 2, at(0, 3)), 0)
+		l.nextFetch().fail(protocol.OffsetOutOfRange)
+		var asked []int64
+		for _, offset := range []int64{c.latest, c.earliest} {
+			p := l.answerOffset(offset, protocol.None)
+			asked = append(asked, p.Timestamp)
+			if p.CurrentLeaderEpoch != 3 {
+				t.Errorf("%s: a lookup in epoch %d", c.what, p.CurrentLeaderEpoch)
+			}
+		}
+		if !slices.Equal(asked, []int64{LatestOffset, EarliestOffset}) {
+			t.Errorf("%s: asked for %v", c.what, asked)
+		}
+		if c.waits {
+			l.pauses()
+			if req := l.nextFetch(); len(req.Topics) != 0 || req.SessionEpoch == initialSessionEpoch {
+				t.Errorf("%s: asks %+v, want what the session has", c.what, req.Topics)
+			}
+		} else if p := l.nextFetch().Topics[0].Partitions[0]; p.FetchOffset != c.next {
+			t.Errorf("%s: fetches at %d, want %d", c.what, p.FetchOffset, c.next)
+		}
+		if l.logEnd() != c.end {
+			t.Errorf("%s: log end %d, want %d", c.what, l.logEnd(), c.end)
+		}
+	}
+}
+
+func TestTheLagOfAFollowerIsShown(t *testing.T) {
+	l := playLeader(t)
+	lag := func() int64 {
+		t.Helper()
+		lags := l.FollowerLags()
+		if len(lags) != 1 || lags[0].Partition != partition0 || lags[0].ClientID != "ReplicaFetcherThread-0-2" {
+			t.Fatalf("%+v", lags)
+		}
+		return lags[0].Lag
+	}
+	if got := lag(); got != -1 {
+		t.Errorf("lag %d before the first answer, want -1", got)
+	}
+	l.nextFetch().send(batch(t, 2, at(0, 3)), 9)
+	if got := lag(); got != 7 {
+		t.Errorf("lag %d, want 7", got)
+	}
+	l.announce(4) // follows again, also with the figures taken
+}
+
+func TestPartitionsOfATopicAreAskedTogether(t *testing.T) {
+	l := playLeader(t)
+	for _, partition := range []int32{1, 2} {
+		if code := l.control(roleOf(partition, 2, 3, []int32{2, ourID}, 2, ourID)); code != protocol.None {
+			t.Fatal(code)
+		}
+	}
+	req := l.nextFetch()
+	if len(req.Topics) != 1 || len(req.Topics[0].Partitions) != 3 {
+		t.Errorf("asks for %d topics: %+v", len(req.Topics), req.Topics)
+	}
+}
