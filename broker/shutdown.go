@@ -48,15 +48,13 @@ func (b *Broker) controlledShutdown() {
 	defer link.close()
 	retries := cfg.Int("controlled.shutdown.max.retries")
 	for attempt := int32(0); attempt < retries; attempt++ {
-		began := time.Now()
 		asked := b.cache.Snapshot().ControllerID
 		if b.askToLeave(link) {
-			b.log.Infof("[KafkaServer id=%d] Controlled shutdown request returned successfully after %dms", b.id.brokerID, time.Since(began).Milliseconds())
 			b.log.Infof("[KafkaServer id=%d] Controlled shutdown succeeded", b.id.brokerID)
 			return
 		}
 		if attempt+1 < retries {
-			b.log.Warnf("[KafkaServer id=%d] Retrying controlled shutdown after the previous attempt failed...", b.id.brokerID)
+			b.log.Infof("[KafkaServer id=%d] Retrying controlled shutdown (%d retries remaining)", b.id.brokerID, retries-attempt-1)
 			awaitOtherController(b.cache, asked, ms(cfg, "controlled.shutdown.retry.backoff.ms"))
 		}
 	}
@@ -72,24 +70,30 @@ func awaitOtherController(cache *metadata.Cache, asked int32, most time.Duration
 	})
 }
 
-// askToLeave sends one ControlledShutdown and says whether nothing remains.
+// askToLeave sends one ControlledShutdown and reports whether nothing remains.
 func (b *Broker) askToLeave(link *controllerLink) bool {
 	req := kmsg.NewPtrControlledShutdownRequest()
 	req.BrokerID, req.BrokerEpoch = b.id.brokerID, b.registration.epoch.Load()
 	req.SetVersion(controlledShutdownVersion(b.cfg.IBP().AtLeast))
 	ctx, cancel := context.WithTimeout(context.Background(), intMs(b.cfg, "controller.socket.timeout.ms"))
 	defer cancel()
+	began := time.Now()
 	resp, err := link.do(ctx, req)
+	took := time.Since(began).Milliseconds()
 	if err != nil {
-		b.log.WithError(err).Warnf("[KafkaServer id=%d] Error during controlled shutdown, possibly because leader movement took longer than the configured controller.socket.timeout.ms and/or request.timeout.ms", b.id.brokerID)
+		b.log.Warnf("[KafkaServer id=%d] Error during controlled shutdown, possibly because leader movement took longer than the configured controller.socket.timeout.ms and/or request.timeout.ms: %v", b.id.brokerID, err)
 		return false
 	}
 	answer := resp.(*kmsg.ControlledShutdownResponse)
-	if answer.ErrorCode == 0 && len(answer.PartitionsRemaining) == 0 {
+	switch code := protocol.ErrorCode(answer.ErrorCode); {
+	case code != protocol.None:
+		b.log.Infof("[KafkaServer id=%d] Controlled shutdown request returned after %dms with error %s", b.id.brokerID, took, code.Name())
+	case len(answer.PartitionsRemaining) > 0:
+		b.log.Infof("[KafkaServer id=%d] Controlled shutdown request returned after %dms with %d partitions remaining to move", b.id.brokerID, took, len(answer.PartitionsRemaining))
+	default:
+		b.log.Infof("[KafkaServer id=%d] Controlled shutdown request returned successfully after %dms", b.id.brokerID, took)
 		return true
 	}
-	b.log.Infof("[KafkaServer id=%d] Remaining partitions to move: %v", b.id.brokerID, answer.PartitionsRemaining)
-	b.log.Infof("[KafkaServer id=%d] Error from controller: %s", b.id.brokerID, protocol.ErrorCode(answer.ErrorCode).Name())
 	return false
 }
 

@@ -133,9 +133,25 @@ func (r *ISRRequest) Answered(resp kmsg.Response, err error) (again, moved bool)
 		answered, moved, err = r.handOut(resp)
 	}
 	if err != nil {
-		r.a.log.Warnf("AlterPartition request of %d partitions failed, sending it again: %v", r.changes, err)
+		r.logFailure(err)
 	}
 	return err != nil || answered < r.changes || r.resent > 0, moved
+}
+
+// logFailure logs why the whole request is sent again. A controller that moved, or
+// stopped before its successor is known, is no reason to warn.
+func (r *ISRRequest) logFailure(err error) {
+	var code protocol.ErrorCode
+	switch errors.As(err, &code); code {
+	case protocol.None, protocol.NotController:
+		r.a.log.Infof("AlterPartition request of %d partitions did not reach the controller, sending it again: %v", r.changes, err)
+	case protocol.StaleBrokerEpoch:
+		r.a.log.Warnf("Broker had a stale broker epoch (%d), retrying.", r.Request.BrokerEpoch)
+	case protocol.ClusterAuthorizationFailed:
+		r.a.log.Errorf("Broker is not authorized to send AlterPartition to controller")
+	default:
+		r.a.log.Warnf("Controller returned an unexpected top-level error when handling AlterPartition request: %s", code.Name())
+	}
 }
 
 func (r *ISRRequest) handOut(kresp kmsg.Response) (answered int, moved bool, err error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -211,16 +212,27 @@ func TestAlterPartitionLogsOnlyFailures(t *testing.T) {
 	defer a.Close() // without a controller to call there is nothing to end
 	for _, c := range []struct {
 		answer func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error)
-		line   bool
-	}{{agree, false}, {refuseEach(protocol.IneligibleReplica), false}, {refuseAll(protocol.StaleBrokerEpoch), true}} {
+		line   string
+	}{
+		{agree, ""},
+		{refuseEach(protocol.IneligibleReplica), ""},
+		{refuseAll(protocol.NotController), "INFO AlterPartition request of 1 partitions did not reach the controller, sending it again"},
+		{func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
+			return nil, errors.New("connection refused")
+		},
+			"INFO AlterPartition request of 1 partitions did not reach the controller, sending it again: connection refused"},
+		{refuseAll(protocol.StaleBrokerEpoch), "WARN Broker had a stale broker epoch (99), retrying."},
+		{refuseAll(protocol.ClusterAuthorizationFailed), "ERROR Broker is not authorized to send AlterPartition to controller"},
+		{refuseAll(protocol.UnknownServerError), "WARN Controller returned an unexpected top-level error when handling AlterPartition request: UNKNOWN_SERVER_ERROR"},
+	} {
 		a.Submit(change("a", 0, 1), func(ISRAnswer) {})
 		next := a.Next()
 		next.Request.Version = next.MaxVersion
 		resp, err := c.answer(next.Request)
 		lines.Reset()
 		next.Answered(resp, err)
-		if logged := lines.Len() > 0; logged != c.line {
-			t.Errorf("logged %q", lines.String())
+		if got := lines.String(); c.line == "" && got != "" || !strings.Contains(got, c.line) {
+			t.Errorf("logged %q, want %q", got, c.line)
 		}
 	}
 }

@@ -261,9 +261,17 @@ func (f *fetcher) untilReady(now time.Time) time.Duration {
 }
 
 func (f *fetcher) requestFailed(ids []TopicPartition, err error) {
-	f.m.fetchLog.Warnf("%s Error in response for fetch request: %v", f.name, err)
+	f.logFailure(f.session.id, f.session.epoch, err)
 	f.session.reset()
 	f.delay(ids)
+}
+
+// logFailure logs that a whole request failed. Kafka's line lists every partition
+// of the request as well.
+func (f *fetcher) logFailure(sessionID, epoch int32, err error) {
+	opts := &f.m.opts
+	f.m.fetchLog.Warnf("%s Error in response for fetch request (type=FetchRequest, replicaId=%d, maxWait=%d, minBytes=%d, maxBytes=%d, metadata=(sessionId=%d, epoch=%d)): %v",
+		f.name, opts.BrokerID, opts.FetchWait.Milliseconds(), opts.FetchMinBytes, opts.FetchResponseBytes, sessionID, epoch, err)
 }
 
 // delay keeps partitions from being asked for the back-off time.
@@ -447,7 +455,7 @@ func (f *fetcher) fetched(req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 		f.m.fetchLog.Infof("%s Node %d was unable to process the fetch request with (sessionId=%d, epoch=%d): %s.",
 			f.name, f.key.leader, req.SessionID, req.SessionEpoch, code.Name())
 		if !sessionLost(req, code) {
-			f.m.fetchLog.Warnf("%s Error in response for fetch request: %s", f.name, code.Name())
+			f.logFailure(req.SessionID, req.SessionEpoch, code)
 			f.delay(f.inOrder())
 		}
 		return
