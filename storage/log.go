@@ -26,7 +26,8 @@ import (
 // Locks, in the order they are taken: truncating, flushing, then mu, then topicIDWrite
 // (behind the topicIDWriter's own) and the epoch cache's, then positions.mu, then
 // those inside the indexes. Only append, roll, truncation, retention and close
-// take mu, and only close syncs a file while holding it. Readers copy positions
+// take mu. Only close, and the rename of a log that is moved, sync anything
+// while holding it. Readers copy positions
 // and pin segments.
 type Log struct {
 	tp   TopicPartition

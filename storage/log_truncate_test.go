@@ -134,6 +134,34 @@ func TestTruncationLowersTheCheckpointedRecoveryPointAtOnce(t *testing.T) {
 }
 
 // What a slow sender holds is cut short, but never becomes other bytes.
+// Records behind a cut are not durable, whatever was flushed before.
+func TestTruncationTakesHighWatermarkAndRecoveryPointBack(t *testing.T) {
+	for name, truncate := range map[string]func(l *Log) error{
+		"within a segment":        func(l *Log) error { _, err := l.TruncateTo(12); return err },
+		"below the first segment": func(l *Log) error { _, err := l.TruncateTo(4); return err },
+		"fully":                   func(l *Log) error { return l.TruncateFullyAndStartAt(4, -1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, _ := newLog(t, testTopic())
+			noError(t, l.TruncateFullyAndStartAt(10, -1))
+			for range 5 {
+				appendValues(t, l, 1, "x")
+			}
+			l.SetHighWatermark(15)
+			noError(t, l.Flush())
+			noError(t, truncate(l))
+			end := l.Offsets().LogEnd
+			wantEqual(t, "high watermark", l.Offsets().HighWatermark, end)
+			for range 5 {
+				appendValues(t, l, 1, "y")
+			}
+			if o := l.Offsets(); l.RecoveryPoint() > end {
+				t.Errorf("recovery point %d, %+v after a truncation to %d", l.RecoveryPoint(), o, end)
+			}
+		})
+	}
+}
+
 func TestPinnedBytesAreNeverWrittenOver(t *testing.T) {
 	for _, to := range []int64{6, 0} {
 		l, h := newLog(t, testTopic())

@@ -199,6 +199,82 @@ func TestAFutureLogReplacesTheCurrentOne(t *testing.T) {
 	wantEqual(t, "records", len(all(t, h.Log(partition0), 0)), 3)
 }
 
+func TestAFutureLogThatLacksSomethingDoesNotReplaceTheCurrentOne(t *testing.T) {
+	for name, prepare := range map[string]func(t *testing.T, l, future *Log){
+		"it lacks a record": func(t *testing.T, l, future *Log) {
+			appendValues(t, l, 1, "z")
+		},
+		"it lacks a record, all it has is durable": func(t *testing.T, l, future *Log) {
+			appendValues(t, l, 1, "z")
+			noError(t, future.Flush())
+		},
+		"what is durable in the current one is not in it": func(t *testing.T, l, future *Log) {
+			noError(t, l.Flush())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, vfs.NewMem(), func(c *ManagerConfig) { c.Dirs = []string{"/a", "/b"} })
+			l := h.log(t, testTopic())
+			appendValues(t, l, 1, "x", "y")
+			future, err := h.CreateFuture(partition0, "/b")
+			noError(t, err)
+			_, err = future.AppendAsFollower(readBytes(t, l, Read{Offset: 0, MaxBytes: 1000}), 0)
+			noError(t, err)
+			prepare(t, l, future)
+			done, err := h.ReplaceWithFuture(partition0)
+			noError(t, err)
+			wantEqual(t, "replaced", done, false)
+			wantEqual(t, "directory", h.Log(partition0).Path(), "/a/t-0")
+		})
+	}
+}
+
+// Two directories of one partition after a power cut would keep the broker from
+// starting.
+func TestTheDirectoryOfAReplacedLogIsSetAsideDurably(t *testing.T) {
+	mem := vfs.NewMem()
+	h := start(t, mem, func(c *ManagerConfig) {
+		c.Dirs = []string{"/a", "/b"}
+		c.Later = func(time.Duration, func()) {} // the checkpoints that follow are not written
+	})
+	l := h.log(t, testTopic())
+	appendValues(t, l, 1, "x")
+	noError(t, l.Flush())
+	future, err := h.CreateFuture(partition0, "/b")
+	noError(t, err)
+	_, err = future.AppendAsFollower(readBytes(t, l, Read{Offset: 0, MaxBytes: 1000}), 0)
+	noError(t, err)
+	noError(t, h.SettleFuture(partition0))
+	done, err := h.ReplaceWithFuture(partition0)
+	noError(t, err)
+	wantEqual(t, "replaced", done, true)
+	after := mem.CrashClone(vfs.SyncedOnly, 0)
+	if names := dirNames(t, after, "/a"); len(names) != 1 || !strings.HasSuffix(names[0], "-delete") {
+		t.Errorf("the old directory is %q", names)
+	}
+	wantEqual(t, "the new directory", fmt.Sprint(dirNames(t, after, "/b")), "[t-0]")
+}
+
+// A checkpoint without the log, and the log back after a power cut, would have
+// it recovered from 0 and served again.
+func TestADeletionIsDurableBeforeItsCheckpointsAreWritten(t *testing.T) {
+	mem := vfs.NewMem()
+	deleting := false
+	h := start(t, vfs.Intercept(mem, func(op vfs.Op) error {
+		if deleting && op.Kind == vfs.OpCreate && strings.HasSuffix(op.Name, tempSuffix) {
+			if names := dirNames(t, mem.CrashClone(vfs.SyncedOnly, 0), "/data"); slices.Contains(names, "t-0") {
+				t.Errorf("%s is written while a power cut brings back %q", op.Name, names)
+			}
+		}
+		return nil
+	}))
+	appendValues(t, h.log(t, testTopic()), 1, "x")
+	noError(t, h.Log(partition0).Flush())
+	deleting = true
+	noError(t, h.DeleteAll([]TopicPartition{partition0})[0])
+	deleting = false
+}
+
 func TestPeriodicWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := vfs.NewMem()
