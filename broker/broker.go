@@ -340,6 +340,7 @@ func (b *Broker) register(ctx context.Context) error { return b.registration.reg
 func (b *Broker) startController(context.Context) error {
 	cfg := controllerConfig(b.dynamic.Current(), b.id.brokerID, b.logger)
 	cfg.Register = b.registration.register
+	cfg.KnownTopicID = b.knownTopicID
 	if b.features != nil {
 		cfg.AwaitFeatureEpoch = b.features.await
 	}
@@ -355,6 +356,16 @@ func (b *Broker) startController(context.Context) error {
 	b.controller.Start()
 	b.onStop(b.controller.Stop)
 	return nil
+}
+
+// knownTopicID is the id that the last controller sent for a topic, zero while
+// the metadata may be out of date.
+func (b *Broker) knownTopicID(topic string) metadata.TopicID {
+	s := b.cache.Snapshot()
+	if t := s.Topics[topic]; t != nil && s.Complete {
+		return t.ID
+	}
+	return metadata.TopicID{}
 }
 
 // startProducerIDs makes ready to hand out producer ids, in blocks that the

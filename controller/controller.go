@@ -68,6 +68,11 @@ type Config struct {
 	// NewTopicID draws an id for a topic without one; nil: a random one.
 	NewTopicID func() (TopicID, error)
 
+	// KnownTopicID returns the id that this broker's metadata has for a topic, from
+	// an earlier controller; zero for none. A new controller keeps it if the topic's
+	// node has lost it. nil: none is known.
+	KnownTopicID func(topic string) TopicID
+
 	// Register writes this broker's znode again after a session loss.
 	Register func(ctx context.Context) error
 	// AwaitFeatureEpoch returns once this broker's own view of /feature has the

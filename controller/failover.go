@@ -333,7 +333,7 @@ func (m *Machine) initializeContext() error {
 	for _, name := range names {
 		m.c.addTopic(name)
 	}
-	added, err := m.readTopics(names)
+	added, err := m.readTopics(names, m.cfg.KnownTopicID)
 	if err != nil {
 		return err
 	}

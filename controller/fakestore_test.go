@@ -332,6 +332,14 @@ func (s *fakeStore) SetTopic(_ context.Context, f zkstore.Fence, t zkstore.Topic
 	return s.topics[t.Name].Version, nil
 }
 
+func (s *fakeStore) RestoreTopic(ctx context.Context, f zkstore.Fence, t zkstore.TopicNode) error {
+	if now, ok := s.topics[t.Name]; ok && now.Version != t.Version {
+		return zkstore.ErrBadVersion
+	}
+	_, err := s.SetTopic(ctx, f, t)
+	return err
+}
+
 func (s *fakeStore) DeleteTopic(_ context.Context, f zkstore.Fence, name string) error {
 	if err := s.checkFence("DeleteTopic", f); err != nil {
 		return err

@@ -242,6 +242,53 @@ func TestPitfallController15_ATopicIDIsNeverReplaced(t *testing.T) {
 	}
 }
 
+func TestATopicIDThatAToolDropsIsWrittenBackAtOnce(t *testing.T) {
+	for _, ibp := range []string{"3.9", "2.7"} {
+		h := started(t, func(c *Config) { c.IBP = ibp }, 0, 1, 2)
+		s := &scenario{t: t, h: h}
+		s.play("topic t 0=0,1", "answer")
+		id := h.store.topics["t"].ID
+		h.take()
+		s.play("topic t noid 0=0,1", "answer")
+		if got := h.store.topics["t"].ID; got != id || id == (TopicID{}) {
+			t.Errorf("IBP %s: id %x became %x", ibp, id, got)
+		}
+		if h.contains("LeaderAndIsr") || h.contains("UpdateMetadata") {
+			t.Errorf("IBP %s: brokers were told something:\n%s", ibp, h.take())
+		}
+		s.play("topic t noid 0=0,1 1=1,2", "answer") // 2.8's tool adds a partition so
+		if got := h.store.topics["t"]; got.ID != id || len(got.Partitions) != 2 || len(h.store.states) != 2 {
+			t.Errorf("IBP %s: after a partition was added: %+v", ibp, got)
+		}
+	}
+}
+
+func TestANewControllerKeepsTheTopicIDThatItsBrokerKnows(t *testing.T) {
+	known := map[string]TopicID{}
+	h := started(t, func(c *Config) { c.KnownTopicID = func(topic string) TopicID { return known[topic] } }, 0, 1, 2)
+	s := &scenario{t: t, h: h}
+	s.play("topic t 0=0,1", "topic u 0=0,1", "answer")
+	id := h.store.topics["t"].ID
+	known["t"], known["late"] = id, id
+	for _, name := range []string{"t", "u"} { // while no controller looks
+		node := h.store.topics[name]
+		node.ID = TopicID{}
+		h.store.topics[name] = node
+	}
+	s.play("restart", "answer")
+	if got := h.store.topics["t"].ID; got != id {
+		t.Errorf("id %x became %x", id, got)
+	}
+	if got := h.store.topics["u"].ID; got == (TopicID{}) || got == id {
+		t.Errorf("a topic whose id is not known has the id %x", got)
+	}
+	// A topic that is created under a controller is a new one, whatever the name was before.
+	s.play("topic late noid 0=0,1", "answer")
+	if got := h.store.topics["late"].ID; got == (TopicID{}) || got == id {
+		t.Errorf("a new topic has the id %x", got)
+	}
+}
+
 func TestPitfallController16_ATopicCreatedAnewAtOnceIsNoticed(t *testing.T) {
 	h, s := busyCluster(t)
 	s.play("delete doomed", "answer")

@@ -38,6 +38,7 @@ type Store interface {
 	Topics(ctx context.Context) ([]string, error)
 	TopicNodes(ctx context.Context, names []string) (map[string]zkstore.TopicNode, error)
 	SetTopic(ctx context.Context, f zkstore.Fence, t zkstore.TopicNode) (zkstore.Version, error)
+	RestoreTopic(ctx context.Context, f zkstore.Fence, t zkstore.TopicNode) error
 	DeleteTopic(ctx context.Context, f zkstore.Fence, name string) error
 	TopicDeletions(ctx context.Context) ([]string, error)
 	RemoveTopicDeletions(ctx context.Context, f zkstore.Fence, names []string) error

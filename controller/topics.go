@@ -3,6 +3,7 @@ package controller
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"slices"
 
 	"github.com/monedula/monedula/zkstore"
@@ -10,9 +11,9 @@ import (
 
 // readTopics watches topics, reads their nodes and takes over ids and
 // assignments; it returns the partitions, in order. A topic without an id gets
-// one, where the protocol version knows ids; an id that is there stays, whatever
-// the version.
-func (m *Machine) readTopics(names []string) ([]TopicPartition, error) {
+// one, where the protocol version knows ids: the known one, if that is not zero,
+// else a new one. An id that is there stays, whatever the version.
+func (m *Machine) readTopics(names []string, known func(topic string) TopicID) ([]TopicPartition, error) {
 	for _, name := range names {
 		changed := func() { m.agenda.Put(partitionModifications{name}) }
 		m.store.WatchNode(zkstore.TopicPath(name), zkstore.NodeWatch{Changed: changed})
@@ -30,7 +31,13 @@ func (m *Machine) readTopics(names []string) ([]TopicPartition, error) {
 			delete(nodes, name)
 			continue
 		}
-		if err := m.ensureTopicID(&node); err != nil {
+		if known != nil {
+			err = m.restoreTopicID(&node, known(name))
+		}
+		if err == nil {
+			err = m.ensureTopicID(&node)
+		}
+		if err != nil {
 			return nil, err
 		}
 		nodes[name] = node
@@ -64,6 +71,24 @@ func (m *Machine) ensureTopicID(node *zkstore.TopicNode) error {
 	}
 	node.ID = id
 	_, err = m.store.SetTopic(m.ctx, m.c.fence(), *node)
+	return err
+}
+
+// restoreTopicID writes a topic's id, if it is known, back into a node that has
+// none: a tool that does not know ids has rewritten the node. With another id the
+// replicas, which keep theirs in partition.metadata, would refuse all requests
+// for the topic.
+func (m *Machine) restoreTopicID(node *zkstore.TopicNode, id TopicID) error {
+	if id == (TopicID{}) || node.ID != (TopicID{}) {
+		return nil
+	}
+	node.ID = id
+	m.log.Warnf("Topic %s has lost its id: something rewrote %s without it. Writing the id %s back",
+		node.Name, zkstore.TopicPath(node.Name), base64.RawURLEncoding.EncodeToString(id[:]))
+	err := m.store.RestoreTopic(m.ctx, m.c.fence(), *node)
+	if errors.Is(err, zkstore.ErrBadVersion) || errors.Is(err, zkstore.ErrNoNode) {
+		return nil // an event comes for what was written since
+	}
 	return err
 }
 
@@ -116,7 +141,7 @@ func (topicChange) process(m *Machine) error {
 			}
 		}
 	}
-	tps, err := m.readTopics(added)
+	tps, err := m.readTopics(added, nil) // what is known may be of an earlier topic of the name
 	if err != nil {
 		return err
 	}
@@ -154,7 +179,8 @@ type partitionModifications struct{ topic string }
 
 func (partitionModifications) String() string { return "PartitionModifications" }
 
-// process takes over added partitions. Changes made by hand to partitions that
+// process takes over added partitions, and writes back an id that was lost.
+// Changes made by hand to partitions that
 // are known count for nothing, and are overwritten some day.
 func (e partitionModifications) process(m *Machine) error {
 	if !m.Active() {
@@ -167,6 +193,11 @@ func (e partitionModifications) process(m *Machine) error {
 	node, exists := nodes[e.topic]
 	if !exists || m.c.topics[e.topic] == nil {
 		return nil // TopicChange deals with it
+	}
+	if !m.c.queuedForDeletion(e.topic) {
+		if err := m.restoreTopicID(&node, m.c.topicID(e.topic)); err != nil {
+			return err
+		}
 	}
 	added := map[int32]zkstore.Assignment{}
 	for index, a := range node.Partitions {

@@ -82,6 +82,14 @@ func (s *Store) SetTopic(ctx context.Context, f Fence, t TopicNode) (Version, er
 	return stat.Version, err
 }
 
+// RestoreTopic overwrites /brokers/topics/T if it still has t's version;
+// ErrBadVersion or ErrNoNode if it was written or deleted since t was read.
+func (s *Store) RestoreTopic(ctx context.Context, f Fence, t TopicNode) error {
+	path := TopicPath(t.Name)
+	_, err := s.apply(ctx, f, "write", path, s.setOp(path, encodeTopic(t), t.Version))
+	return err
+}
+
 // PartitionStates reads many states; partitions whose node is absent or cannot
 // be decoded are left out. Arms registered NodeWatches on PartitionStatePath.
 func (s *Store) PartitionStates(ctx context.Context, tps []TopicPartition) (map[TopicPartition]PartitionState, error) {
