@@ -336,15 +336,15 @@ func TestRestoringATopicYieldsToWhatWasWrittenSinceItWasRead(t *testing.T) {
 	read, err := s.TopicNode(ctx, "t")
 	must(t, err)
 	more := TopicNode{Name: "t", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}, 1: {Replicas: []int32{2}}}}
-	must(t, second(s.SetTopic(ctx, NoFence, more)))
+	must(t, second(s.SetTopic(ctx, NoFence(), more)))
 	read.ID = TopicID{1}
-	if err := s.RestoreTopic(ctx, NoFence, read); !errors.Is(err, ErrBadVersion) {
+	if err := s.RestoreTopic(ctx, NoFence(), read); !errors.Is(err, ErrBadVersion) {
 		t.Errorf("over a newer write: %v", err)
 	}
 	read, err = s.TopicNode(ctx, "t")
 	must(t, err)
 	read.ID = TopicID{1}
-	must(t, s.RestoreTopic(ctx, NoFence, read))
+	must(t, s.RestoreTopic(ctx, NoFence(), read))
 	if now, err := s.TopicNode(ctx, "t"); err != nil || now.ID != read.ID || len(now.Partitions) != 2 {
 		t.Errorf("%+v, %v", now, err)
 	}
