@@ -3,10 +3,14 @@ package replication
 import (
 	"errors"
 	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -297,6 +301,47 @@ func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
 	}
 	if p := b.produce(1, 1); protocol.CodeOf(p.Partitions[0].Err) != protocol.KafkaStorageError {
 		t.Errorf("produce: %v", p.Partitions[0].Err)
+	}
+}
+
+// A log directory fails while a LeaderAndIsr creates a log in it, or has just
+// created it.
+func TestADirectoryThatFailsDuringALeaderAndIsrTakesItsPartitionOffline(t *testing.T) {
+	for _, tt := range []struct {
+		leader int32
+		at     string // the file that is opened then
+	}{{ourID, ".timeindex"}, {2, ".timeindex"}, {ourID, "replication-offset-checkpoint"}, {2, "replication-offset-checkpoint"}} {
+		var armed, broken atomic.Bool
+		var b *testBroker
+		fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+			switch {
+			case broken.Load() && op.Kind == vfs.OpSync && strings.HasPrefix(op.Name, testDir+"/"):
+				return syscall.EIO
+			case (op.Kind == vfs.OpCreate || op.Kind == vfs.OpOpen) && strings.HasSuffix(op.Name, tt.at) && armed.CompareAndSwap(true, false):
+				other := b.partition()
+				broken.Store(true)
+				_ = other.Log().Flush()
+				eventually(t, "the directory's logs are gone", func() bool { return b.logs.Log(other.id) == nil })
+			}
+			return nil
+		})
+		b = newTestBrokerOn(t, fs, []string{testDir, testDir + "-2"})
+		b.know(ourID, 2)
+		for p := range int32(2) {
+			if err := b.logs.PreferDir(TopicPartition{Topic: testTopic, Partition: p}, testDir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.lead(0, []int32{ourID}, ourID)
+		b.mustProduce(1)
+		armed.Store(true)
+		role := roleOf(1, tt.leader, 3, []int32{ourID, 2}, ourID, 2)
+		_ = b.control(role)
+		p := b.host(TopicPartition{Topic: testTopic, Partition: 1})
+		eventually(t, "the partition is offline", p.offline)
+		if code := b.control(role); code != protocol.KafkaStorageError {
+			t.Errorf("leader %d, %s: asked again: %s", tt.leader, tt.at, code)
+		}
 	}
 }
 

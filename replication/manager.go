@@ -349,6 +349,8 @@ func (m *Manager) dirFailed(dir string) {
 	m.log.Warnf("[ReplicaManager broker=%d] Stopping serving replicas in dir %s", m.opts.BrokerID, dir)
 	var failed []TopicPartition
 	for _, p := range m.Partitions() {
+		// A LeaderAndIsr that got a log of the directory before it failed holds the
+		// partition's lock until the partition has it.
 		if log := p.Log(); log != nil && log.Dir() == dir {
 			failed = append(failed, p.id)
 		}

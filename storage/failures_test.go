@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -548,5 +549,35 @@ func TestALogThatCannotBeLoadedIsDeleted(t *testing.T) {
 		if strings.HasSuffix(n.Name(), "-delete") {
 			t.Errorf("%s is left", n.Name())
 		}
+	}
+}
+
+func TestALogCreatedInADirectoryThatFailedMeanwhileIsNotServed(t *testing.T) {
+	var h *host
+	var other *Log
+	var armed, broken atomic.Bool
+	fsys := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+		switch {
+		case broken.Load() && op.Kind == vfs.OpSync && strings.HasPrefix(op.Name, "/a/"):
+			return syscall.EIO
+		case op.Kind == vfs.OpCreate && strings.HasSuffix(op.Name, timeIndexSuffix) && armed.CompareAndSwap(true, false):
+			broken.Store(true)
+			_ = other.Flush()
+			waitUntil(t, "the directory's logs are gone", func() bool { return h.Log(otherPartition) == nil })
+		}
+		return nil
+	})
+	h = start(t, fsys, func(c *ManagerConfig) { c.Dirs = []string{"/a", "/b"} })
+	for _, tp := range []TopicPartition{otherPartition, partition0} {
+		noError(t, h.PreferDir(tp, "/a"))
+	}
+	other, err := h.GetOrCreate(otherPartition, metadata.TopicID{1}, testTopic(), true)
+	noError(t, err)
+	appendValues(t, other, 1, "x")
+	armed.Store(true)
+	_, err = h.GetOrCreate(partition0, metadata.TopicID{2}, testTopic(), true)
+	wantError(t, err, protocol.KafkaStorageError)
+	if h.Log(partition0) != nil {
+		t.Error("a log of the failed directory is served")
 	}
 }

@@ -226,6 +226,12 @@ func (m *Manager) createIn(tp TopicPartition, d *logDir, kind dirKind, c *settin
 		return nil, undo(err)
 	}
 	m.logs.put(l, kind == futureDir)
+	if err := d.check(); err != nil {
+		// The directory has failed meanwhile; its logs may have left the table before.
+		m.logs.remove(tp, kind == futureDir)
+		l.abandon()
+		return nil, err
+	}
 	m.log.Infof("Created log for partition %s in %s with properties %s", currentDirName(tp), path, overridesText(c.Overrides))
 	return l, nil
 }
