@@ -17,8 +17,8 @@ func (c *Coordinator) Fetch(group string, partitions []TopicPartition, stable bo
 	if e == nil {
 		return fetchNothing(partitions), protocol.None
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	c.lock(e)
+	defer c.unlock(e)
 	return e.group.Fetch(partitions, stable), protocol.None
 }
 
@@ -50,8 +50,8 @@ func (c *Coordinator) Describe(group string) (Description, protocol.ErrorCode) {
 	if e == nil {
 		return Description{State: Dead.String()}, protocol.None
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	c.lock(e)
+	defer c.unlock(e)
 	return e.group.describe(), protocol.None
 }
 
@@ -97,9 +97,8 @@ func (c *Coordinator) List(states, types []string) ([]Overview, protocol.ErrorCo
 	inStates, inTypes := filterOf(states), filterOf(types)
 	list := []Overview{}
 	for _, e := range c.entries() {
-		e.mu.Lock()
-		o := Overview{ID: e.group.ID, ProtocolType: e.group.protocolType, State: e.group.state.String(), Type: groupType}
-		e.mu.Unlock()
+		shown := e.shown.Load()
+		o := Overview{ID: e.group.ID, ProtocolType: shown.protocolType, State: shown.state.String(), Type: groupType}
 		if inStates(o.State) && inTypes(o.Type) {
 			list = append(list, o)
 		}
@@ -126,8 +125,8 @@ func (c *Coordinator) Delete(group string) protocol.ErrorCode {
 	if e == nil {
 		return protocol.GroupIDNotFound
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	c.lock(e)
+	defer c.unlock(e)
 	switch e.group.state {
 	case Dead:
 		return protocol.GroupIDNotFound
@@ -152,8 +151,8 @@ func (c *Coordinator) DeleteOffsets(group string, partitions []TopicPartition) (
 	if e == nil {
 		return nil, protocol.GroupIDNotFound
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	c.lock(e)
+	defer c.unlock(e)
 	g := e.group
 	switch {
 	case g.state == Dead:

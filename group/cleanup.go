@@ -1,6 +1,7 @@
 package group
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/monedula/monedula/record"
@@ -33,11 +34,41 @@ func (c *Coordinator) Clean() {
 	}
 }
 
-// PartitionsDeleted removes the offsets of partitions that are not there any
-// more.
+// deletion is a deletion of partitions that concerns a group; a group may have
+// several.
+type deletion struct {
+	partitions []TopicPartition
+	removed    *atomic.Int64 // offsets, of all groups
+	next       *deletion
+}
+
+// PartitionsDeleted removes the offsets of partitions that are deleted. It waits
+// for no group: each removes them before anything else is done with it, at the
+// latest when a goroutine has come to it.
 func (c *Coordinator) PartitionsDeleted(partitions []TopicPartition) {
-	n := c.removeOffsets(func(g *Group) []TopicPartition { return g.RemoveOffsets(partitions) })
-	c.infof("Removed %d offsets associated with deleted partitions: %v.", n, partitions)
+	removed := &atomic.Int64{}
+	for _, e := range c.entries() {
+		d := &deletion{partitions: partitions, removed: removed}
+		for d.next = e.deleted.Load(); !e.deleted.CompareAndSwap(d.next, d); {
+			d.next = e.deleted.Load()
+		}
+	}
+	c.spawn(func() {
+		c.removeOffsets(func(*Group) []TopicPartition { return nil })
+		c.infof("Removed %d offsets associated with deleted partitions: %v.", removed.Load(), partitions)
+	})
+}
+
+// removeDeleted removes what PartitionsDeleted has left in the group. e.mu is held.
+func (c *Coordinator) removeDeleted(e *entry) {
+	for d := e.deleted.Swap(nil); d != nil; d = d.next {
+		if e.group.state == Dead {
+			continue
+		}
+		gone := e.group.RemoveOffsets(d.partitions)
+		d.removed.Add(int64(len(gone)))
+		c.bury(e, gone)
+	}
 }
 
 // removeOffsets has every group forget offsets, and forgets groups that have
@@ -45,7 +76,7 @@ func (c *Coordinator) PartitionsDeleted(partitions []TopicPartition) {
 func (c *Coordinator) removeOffsets(choose func(*Group) []TopicPartition) int {
 	n := 0
 	for _, e := range c.entries() {
-		e.mu.Lock()
+		c.lock(e)
 		if e.group.state != Dead {
 			removed := choose(e.group)
 			n += len(removed)
@@ -54,7 +85,7 @@ func (c *Coordinator) removeOffsets(choose func(*Group) []TopicPartition) int {
 			}
 			c.bury(e, removed)
 		}
-		e.mu.Unlock()
+		c.unlock(e)
 	}
 	return n
 }

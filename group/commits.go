@@ -76,16 +76,16 @@ func (c *Coordinator) verify(partition int32, txn *Txn) (err error) {
 // commit stores what is not too long, which is marked in codes, and returns the
 // code of the others.
 func (c *Coordinator) commit(e *entry, req *CommitRequest, codes []protocol.ErrorCode) protocol.ErrorCode {
-	e.mu.Lock()
+	c.lock(e)
 	code := e.group.CheckCommit(time.Now(), req.MemberID, req.InstanceID, req.Generation, req.Txn != nil)
 	c.arm(e)
 	if code != protocol.None {
-		e.mu.Unlock()
+		c.unlock(e)
 		return code
 	}
 	commits := c.short(req.Commits, codes)
 	if len(commits) == 0 {
-		e.mu.Unlock()
+		c.unlock(e)
 		return protocol.None
 	}
 	if e.group.Mixed() {
@@ -93,13 +93,13 @@ func (c *Coordinator) commit(e *entry, req *CommitRequest, codes []protocol.Erro
 			c.opts.BrokerID, e.group.ID, e.group.leader)
 	}
 	written, settle, err := c.appendCommits(e, commits, req.Txn)
-	e.mu.Unlock()
+	c.unlock(e)
 	if err == nil {
 		err = c.awaitReplicated(e.partition, written, c.opts.CommitTimeout)
 	}
-	e.mu.Lock()
+	c.lock(e)
 	settle(written.First, err == nil)
-	e.mu.Unlock()
+	c.unlock(e)
 	c.counts.commits.Add(int64(len(commits)))
 	return commitError(err)
 }
@@ -295,8 +295,8 @@ func (c *Coordinator) TxnEnded(producerID int64, partition int32, committed bool
 		}
 	}
 	for _, e := range c.txns.take(producerID, partition) {
-		e.mu.Lock()
+		c.lock(e)
 		e.group.EndTxn(producerID, committed)
-		e.mu.Unlock()
+		c.unlock(e)
 	}
 }

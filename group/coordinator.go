@@ -106,11 +106,52 @@ const (
 type entry struct {
 	partition int32
 
-	mu    sync.Mutex // guards group and alarm
+	mu    sync.Mutex // guards group and alarm; taken by Coordinator.lock
 	group *Group
 	alarm time.Duration // when the timer calls, since timers.began; noAlarm: not at all
 
 	timer timer // guarded by timers.mu
+
+	// shown is the group as of the last unlock, for those that must not wait for
+	// mu, which is held while records are appended.
+	shown atomic.Pointer[shownGroup]
+	// deleted are partitions that are deleted and whose offsets the group still
+	// has; the next lock removes them.
+	deleted atomic.Pointer[deletion]
+}
+
+// shownGroup is what lists and statistics say of a group.
+type shownGroup struct {
+	state        State
+	protocolType string
+	offsets      int
+}
+
+func newEntry(partition int32, g *Group) *entry {
+	e := &entry{partition: partition, group: g}
+	e.show()
+	return e
+}
+
+// show takes over what the group is now. The caller must hold mu, or have the
+// entry to itself.
+func (e *entry) show() {
+	now := shownGroup{e.group.state, e.group.protocolType, e.group.offsets.committed.size()}
+	if last := e.shown.Load(); last == nil || *last != now {
+		e.shown.Store(&now)
+	}
+}
+
+// lock takes the entry's lock. Offsets of partitions that were deleted are gone
+// then: what is committed from now on is of their successors.
+func (c *Coordinator) lock(e *entry) {
+	e.mu.Lock()
+	c.removeDeleted(e)
+}
+
+func (c *Coordinator) unlock(e *entry) {
+	e.show()
+	e.mu.Unlock()
 }
 
 // noAlarm is an entry's alarm where the timer does not call.
@@ -136,7 +177,8 @@ func NewCoordinator(cfg Config) *Coordinator {
 // Start lets requests in.
 func (c *Coordinator) Start() {
 	c.infof("Starting up.")
-	c.spawn(func() { c.timers.run(c.done, c.expire) })
+	// Each group by itself: one may wait for its lock while a disk is slow.
+	c.spawn(func() { c.timers.run(c.done, func(e *entry) { c.spawn(func() { c.expire(e) }) }) })
 	c.spawn(c.cleanRegularly)
 	c.active.Store(true)
 	c.infof("Startup complete.")
@@ -209,7 +251,7 @@ func (c *Coordinator) findOrCreate(group string) *entry {
 	}
 	e := p.groups[group]
 	if e == nil {
-		e = &entry{partition: index, group: New(strings.Clone(group), c.opts.Rules, time.Now())}
+		e = newEntry(index, New(strings.Clone(group), c.opts.Rules, time.Now()))
 		p.groups[e.group.ID] = e
 	}
 	return e
@@ -241,11 +283,11 @@ func (c *Coordinator) entries() []*entry {
 
 // step does one step of a group and what follows from it.
 func (c *Coordinator) step(e *entry, do func(g *Group, now time.Time) *Effects) {
-	e.mu.Lock()
+	c.lock(e)
 	effects := do(e.group, time.Now())
 	stored := c.appendStore(e, effects)
 	c.arm(e)
-	e.mu.Unlock()
+	c.unlock(e)
 	c.deliver(e, effects)
 	if stored != nil {
 		c.awaitStored(e, stored)

@@ -30,10 +30,11 @@ type fakeTopic struct {
 	logs       map[int32][]byte // batches one after the other
 	ends       map[int32]int64
 	appendErr  error
-	refusal    error         // Verify's answer
-	replicated error         // AwaitReplicated's answer
-	hold       chan struct{} // nil: replicas are there at once
-	reading    chan struct{} // not nil: reads wait until it is closed
+	refusal    error                   // Verify's answer
+	replicated error                   // AwaitReplicated's answer
+	hold       chan struct{}           // nil: replicas are there at once
+	reading    chan struct{}           // not nil: reads wait until it is closed
+	stalled    map[int32]chan struct{} // by partition: appends wait until it is closed
 }
 
 func newFakeTopic() *fakeTopic {
@@ -45,6 +46,12 @@ func (f *fakeTopic) Verify(*replication.Transaction, <-chan struct{}) (*storage.
 }
 
 func (f *fakeTopic) Append(partition int32, batch []byte, _ *storage.Verification, _ int16) (replication.Written, error) {
+	f.mu.Lock()
+	stalled := f.stalled[partition]
+	f.mu.Unlock()
+	if stalled != nil {
+		<-stalled
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.appendErr != nil {
@@ -626,6 +633,132 @@ func TestAnOffsetsTopicThatIsMadeAgainIsCoordinated(t *testing.T) {
 	})
 }
 
+// A disk that stalls under one group's records holds back that group only: not
+// the lists, not the deletion of topics, not the deadlines of others.
+func TestASlowAppendHoldsBackItsGroupOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := newFakeTopic()
+		o := testOptions()
+		o.Partitions = 2
+		c, _ := leading(t, topic, o)
+		c.BecameLeader(TopicPartition{Topic: TopicName, Partition: 1}, 0)
+		synctest.Wait()
+		slow, other := "a", "b"
+		if c.PartitionFor(slow) == c.PartitionFor(other) {
+			t.Fatal("both groups are in one partition")
+		}
+		for _, g := range []string{slow, other} {
+			c.Commit(g, CommitRequest{Generation: -1, Commits: []Commit{commitOf("deleted", 0, 5), commitOf("kept", 0, 5)}})
+		}
+		member(t, c, other)
+		stall := make(chan struct{})
+		topic.mu.Lock()
+		topic.stalled = map[int32]chan struct{}{c.PartitionFor(slow): stall}
+		topic.mu.Unlock()
+		go c.Commit(slow, CommitRequest{Generation: -1, Commits: []Commit{commitOf("deleted", 1, 6), commitOf("kept", 1, 6)}})
+		synctest.Wait()
+		if list, code := c.List(nil, nil); len(list) != 2 || code != protocol.None {
+			t.Errorf("listed %v, %s", list, code.Name())
+		}
+		if n := c.Stats().Offsets; n != 4 {
+			t.Errorf("%d offsets", n)
+		}
+		time.Sleep(11 * time.Second) // of the bubble's clock
+		synctest.Wait()
+		if d, _ := c.Describe(other); d.State != "Empty" {
+			t.Errorf("after the session's end the other group is %s", d.State)
+		}
+		c.PartitionsDeleted([]TopicPartition{{Topic: "deleted", Partition: 0}, {Topic: "deleted", Partition: 1}})
+		if got := fetched(t, c, other); got != "kept-0=5" {
+			t.Errorf("offsets of the other group: %s", got)
+		}
+		close(stall)
+		synctest.Wait()
+		if got := fetched(t, c, slow); got != "kept-0=5 kept-1=6" {
+			t.Errorf("offsets of the group with the slow disk: %s", got)
+		}
+		// What is committed after the deletion is of a new topic.
+		c.Commit(slow, CommitRequest{Generation: -1, Commits: []Commit{commitOf("deleted", 0, 1)}})
+		if got := fetched(t, c, slow); got != "deleted-0=1 kept-0=5 kept-1=6" {
+			t.Errorf("offsets after the topic was created again: %s", got)
+		}
+		c.Stop()
+	})
+}
+
+// An earlier deadline of a group is met although a later one was set before.
+func TestAnEarlierDeadlineIsMet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := testOptions()
+		o.Rules.InitialDelay = 3 * time.Second
+		c, _ := leading(t, newFakeTopic(), o)
+		defer c.Stop()
+		pending := joinAs("p")
+		pending.IDFirst, pending.SessionTimeoutMs = true, 45000
+		if r := c.Join("g", pending, nil); r.Err != protocol.MemberIDRequired {
+			t.Fatal(r.Err.Name())
+		}
+		began := time.Now()
+		if r := c.Join("g", joinAs("a"), nil); r.Err != protocol.None || time.Since(began) != 3*time.Second {
+			t.Errorf("%s after %v, want an answer after 3 s", r.Err.Name(), time.Since(began))
+		}
+	})
+}
+
+func TestSessionTimeoutsHaveLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := leading(t, newFakeTopic(), testOptions())
+		defer c.Stop()
+		for ms, want := range map[int32]protocol.ErrorCode{5999: protocol.InvalidSessionTimeout, 6000: protocol.None, 1800000: protocol.None, 1800001: protocol.InvalidSessionTimeout} {
+			req := joinAs("a")
+			req.SessionTimeoutMs = ms
+			if r := c.Join(fmt.Sprint("g", ms), req, nil); r.Err != want {
+				t.Errorf("%d ms: %s, want %s", ms, r.Err.Name(), want.Name())
+			}
+		}
+	})
+}
+
+func TestOnlyTheCoordinatorDeletesAGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := leading(t, newFakeTopic(), testOptions())
+		defer c.Stop()
+		c.Resigned(TopicPartition{Topic: TopicName}, 1)
+		if code := c.Delete("g"); code != protocol.NotCoordinator {
+			t.Errorf("delete: %s", code.Name())
+		}
+	})
+}
+
+// With offsets.commit.required.acks=1 no other replica is waited for.
+func TestCommitsWaitForAsManyReplicasAsConfigured(t *testing.T) {
+	for acks, want := range map[int16]protocol.ErrorCode{-1: protocol.RequestTimedOut, 1: protocol.None} {
+		synctest.Test(t, func(t *testing.T) {
+			topic := newFakeTopic()
+			o := testOptions()
+			o.CommitAcks = acks
+			c, _ := leading(t, topic, o)
+			defer c.Stop()
+			topic.hold = make(chan struct{})
+			if code := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 1)}})[0]; code != want {
+				t.Errorf("acks %d: %s, want %s", acks, code.Name(), want.Name())
+			}
+		})
+	}
+}
+
+// Metadata count in UTF-16 units, as Kafka counts.
+func TestMetadataMayBeAsLongAsConfigured(t *testing.T) {
+	o := testOptions()
+	o.MaxMetadata = 4
+	c := NewCoordinator(Config{Options: o, Topic: newFakeTopic(), Logger: kafkalog.Discard()})
+	for metadata, long := range map[string]bool{"": false, "abcd": false, "abcde": true, "\u00e4\u00e4\u00e4\u00e4": false, "\u00e4\u00e4\u00e4\u00e4\u00e4": true, "\U0001f600\U0001f600": false, "\U0001f600\U0001f600x": true} {
+		if got := c.TooLong(metadata); got != long {
+			t.Errorf("%q is too long: %v", metadata, got)
+		}
+	}
+}
+
 // What a real broker wrote, in chunks of every size.
 func TestTheGoldenOffsetsTopicLoads(t *testing.T) {
 	set, err := os.ReadFile(testdata.Golden(t, "logdir-3.9.1/clean/__consumer_offsets-0/00000000000000000000.log"))
@@ -717,7 +850,7 @@ func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
 
 func TestPartitionsOfGroups(t *testing.T) {
 	// As Java's String.hashCode gives them; the last one hashes to MIN_VALUE.
-	for id, want := range map[string]int32{"": 0, "a": 97 % 50, "console-consumer-1": -1, "polygenelubricants": 0} {
+	for id, want := range map[string]int32{"": 0, "a": 97 % 50, "console-consumer-1": -1, "polygenelubricants": 0, "\U0001f600": 1772899 % 50} {
 		if got := HashPartition(id, 50); want >= 0 && got != want || got < 0 || got >= 50 {
 			t.Errorf("%q: %d, want %d", id, got, want)
 		}

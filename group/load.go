@@ -111,7 +111,7 @@ func (c *Coordinator) load(index int32, p *partition, ticket chan struct{}, bega
 	groups := map[string]*entry{}
 	var loaded []*entry // groups changes once it is known to others
 	for id, g := range l.finish(time.Now()) {
-		e := &entry{partition: index, group: g}
+		e := newEntry(index, g)
 		groups[id], loaded = e, append(loaded, e)
 	}
 	p.mu.Lock()

@@ -84,8 +84,8 @@ func (c *Coordinator) Heartbeat(group, memberID string, instanceID *string, gene
 	if e == nil {
 		return protocol.UnknownMemberID
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	c.lock(e)
+	defer c.unlock(e)
 	code := e.group.Heartbeat(time.Now(), memberID, instanceID, generation)
 	c.arm(e)
 	return code

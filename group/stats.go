@@ -25,9 +25,7 @@ func (c *Coordinator) Stats() Stats {
 	s := Stats{Commits: c.counts.commits.Load(), Expired: c.counts.expired.Load(), Deleted: c.counts.deleted.Load(), Rebalances: c.counts.rebalances.Load()}
 	s.Loads, s.LoadMax, s.LoadAvg = c.counts.loads.of(time.Now())
 	for _, e := range c.entries() {
-		e.mu.Lock()
-		s.Offsets += e.group.offsets.committed.size()
-		e.mu.Unlock()
+		s.Offsets += e.shown.Load().offsets
 	}
 	return s
 }

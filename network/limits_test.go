@@ -193,6 +193,50 @@ func TestShutdownEndsAThrottle(t *testing.T) {
 	})
 }
 
+func TestAPeerThatDoesNotReadItsAnswerDoesNotDelayTheStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dial, _ := inMemory(t, Config{}, echo)
+		silent := dial()
+		write(t, silent, frame(protocol.Metadata, 1, 1, make([]byte, 50)))
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 2*stalledAfter {
+			t.Errorf("the stop took %v", took)
+		}
+	})
+}
+
+// An answer that is under way when a frame follows that is none reaches its peer
+// before the connection ends.
+func TestAnswersUnderWayAreSentBeforeABadFrameEndsTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		_, dial, stop := inMemory(t, Config{}, HandlerFunc(func(r *Request) Response {
+			answer := reply(r)
+			return Response{Deferred: func() Response { <-release; return answer }}
+		}))
+		defer stop()
+		c := dial()
+		write(t, c, frame(protocol.Produce, 3, 1, nil))
+		bad := frame(protocol.Produce, 3, 2, nil)
+		bad[4], bad[5] = 0x7f, 0xff // an API key that does not exist
+		write(t, c, bad)
+		synctest.Wait()
+		close(release)
+		if id, _ := answerOf(t, c); id != 1 {
+			t.Fatalf("answer %d", id)
+		}
+		if !closed(t, c) {
+			t.Error("the connection is open after the bad frame")
+		}
+	})
+}
+
 func TestAHandlerThatNeverReturnsIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

@@ -255,9 +255,7 @@ func (s *Server) StopProcessing(ctx context.Context) error {
 		s.running.Wait()
 		close(ended)
 	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
+	if !s.awaitAnswers(ctx, ended) {
 		s.each((*conn).cut)
 		if err := waitAWhile(ended); err != nil {
 			return fmt.Errorf("stopping the socket server: %d connections still have a request in a handler: %w", s.openConnections(), err)
@@ -265,6 +263,31 @@ func (s *Server) StopProcessing(ctx context.Context) error {
 	}
 	s.log.Infof("%sStopped socket server request processors", s.prefix)
 	return nil
+}
+
+// stalledAfter is how long, at the stop, a peer may read nothing of its answer.
+const stalledAfter = time.Second
+
+// awaitAnswers waits until all connections have ended and reports whether they
+// did before ctx. Those whose peer does not read its answer are cut.
+func (s *Server) awaitAnswers(ctx context.Context, ended <-chan struct{}) bool {
+	look := time.NewTicker(stalledAfter / 4)
+	defer look.Stop()
+	for {
+		select {
+		case <-ended:
+			return true
+		case <-ctx.Done():
+			return false
+		case now := <-look.C:
+			oldest := now.Add(-stalledAfter).UnixNano()
+			s.each(func(c *conn) {
+				if c.writing.Load() && c.lastActive.Load() <= oldest {
+					c.cut()
+				}
+			})
+		}
+	}
 }
 
 // cutGrace is how long handlers have to return after their connection was cut.

@@ -1,0 +1,168 @@
+package group
+
+import (
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+func at(ms int64) time.Time { return time.UnixMilli(ms) }
+
+func offsetOf(p TopicPartition, offset int64) []Commit {
+	return []Commit{{p, Offset{Offset: offset, LeaderEpoch: -1, ExpiresMs: noExpiry}}}
+}
+
+// Of two commits of a partition that are on their way the end of the first does
+// not end the second.
+func TestTheEndOfACommitLeavesALaterOneOnItsWay(t *testing.T) {
+	g := New("g", Rules{MaxSize: 10}, at(1))
+	p := TopicPartition{Topic: "t"}
+	first, second := offsetOf(p, 5), offsetOf(p, 6)
+	a, b := g.Stage(first), g.Stage(second)
+	g.Staged(first, a, 1, true)
+	if f := g.Fetch([]TopicPartition{p}, true)[0]; f.Err != protocol.UnstableOffsetCommit {
+		t.Errorf("while the second is on its way: %+v", f)
+	}
+	g.Staged(second, b, 2, true)
+	if f := g.Fetch([]TopicPartition{p}, true)[0]; f.Err != protocol.None || f.Offset.Offset != 6 {
+		t.Errorf("after both: %+v", f)
+	}
+}
+
+func TestACommitOfATopicDeletedMeanwhileStaysAway(t *testing.T) {
+	g := New("g", Rules{MaxSize: 10}, at(1))
+	p := TopicPartition{Topic: "t"}
+	commits := offsetOf(p, 5)
+	stage := g.Stage(commits)
+	g.RemoveOffsets([]TopicPartition{p})
+	g.Staged(commits, stage, 1, true)
+	if f := g.Fetch([]TopicPartition{p}, false)[0]; f.Offset.Offset != -1 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestOffsetsExpireByTheirOwnTimeAndNotWhileACommitIsOnItsWay(t *testing.T) {
+	g := New("g", Rules{MaxSize: 10}, at(1))
+	put := func(partition int32, expires int64) TopicPartition {
+		p := TopicPartition{Topic: "t", Partition: partition}
+		commits := offsetOf(p, 5)
+		commits[0].Offset.CommittedMs, commits[0].Offset.ExpiresMs = 1000, expires
+		g.Staged(commits, g.Stage(commits), 1, true)
+		return p
+	}
+	retained, own, staged := put(0, noExpiry), put(1, 5000), put(2, 1500)
+	g.Stage(offsetOf(staged, 6))
+	for _, c := range []struct {
+		now, retention int64
+		want           []TopicPartition
+	}{
+		{1999, 1000, nil}, {4999, 10_000, nil}, {5000, 10_000, []TopicPartition{own}}, {5000, 4001, nil}, {5000, 4000, []TopicPartition{retained}},
+	} {
+		got := g.ExpireOffsets(c.now, c.retention)
+		if len(got) != len(c.want) || len(got) > 0 && got[0] != c.want[0] {
+			t.Errorf("at %d with a retention of %d expired %v, want %v", c.now, c.retention, got, c.want)
+		}
+	}
+}
+
+// A transaction's commit that was appended before a plain one does not hold over
+// it, although the transaction ends later.
+func TestTheCommitAppendedLastHoldsOnLoading(t *testing.T) {
+	g := New("g", Rules{MaxSize: 10}, at(1))
+	p := TopicPartition{Topic: "t"}
+	txn, plain := offsetOf(p, 5), offsetOf(p, 6)
+	g.StageTxn(1, txn)
+	g.StagedTxn(1, txn, 10, true)
+	g.Staged(plain, g.Stage(plain), 11, true)
+	g.EndTxn(1, true)
+	if f := g.Fetch([]TopicPartition{p}, false)[0]; f.Offset.Offset != 6 {
+		t.Errorf("%+v, want the commit that was appended last", f)
+	}
+}
+
+// stable is a group of members with their assignments stored, the first one its leader.
+func stable(t *testing.T, ids ...string) *clocked {
+	t.Helper()
+	c := newClocked()
+	c.join("", ids[0], nil, time.Minute)
+	for _, id := range ids[1:] {
+		c.join("", id, nil, time.Minute)
+	}
+	if len(ids) > 1 {
+		c.join(ids[0], "", nil, time.Minute)
+	}
+	for _, id := range ids {
+		c.sync(id, nil, map[string][]byte{id: []byte(id)})
+	}
+	if c.group.State() != Stable {
+		t.Fatal(c.group.State())
+	}
+	return c
+}
+
+func TestACommitKeepsItsMemberAlive(t *testing.T) {
+	c := stable(t, "L")
+	for range 3 {
+		c.pass(8*time.Second, nil)
+		if code := c.group.CheckCommit(c.now, "L", nil, c.group.Generation(), false); code != protocol.None {
+			t.Fatal(code.Name())
+		}
+	}
+	if c.pass(11*time.Second, nil); c.group.Size() != 0 {
+		t.Error("the member stays without a sign of life")
+	}
+}
+
+// Members whose JoinGroup or SyncGroup waits do not expire, however long others take.
+func TestMembersThatWaitDoNotExpire(t *testing.T) {
+	c := stable(t, "L", "M")
+	c.join("L", "", nil, time.Minute) // waits for M, which is alive and does not join
+	c.pass(30*time.Second, nil, "M")
+	if c.group.member("L") == nil {
+		t.Fatal("the member that waits in JoinGroup is gone")
+	}
+	c.join("M", "", nil, time.Minute)
+	c.sync("M", nil, nil) // waits for L, which is alive and does not assign
+	c.pass(30*time.Second, nil, "L")
+	if c.group.member("M") == nil {
+		t.Error("the member that waits in SyncGroup is gone")
+	}
+}
+
+// The assignment of a generation that has passed gives nobody partitions.
+func TestAnAssignmentOfAnEarlierGenerationIsNotTaken(t *testing.T) {
+	c := stable(t, "L")
+	c.join("L", "", nil, time.Minute)
+	old := c.group.Sync(c.now, SyncRequest{MemberID: "L", Generation: c.group.Generation(), Assignments: map[string][]byte{"L": []byte("old")}}, make(chan SyncResult, 1))
+	c.join("", "M", nil, time.Minute)
+	c.join("L", "", nil, time.Minute)
+	if c.group.State() != CompletingRebalance {
+		t.Fatal(c.group.State())
+	}
+	answer := c.sync("M", nil, nil)
+	c.carryOut(c.group.Stored(c.now, old.Store, protocol.None))
+	if c.group.State() != CompletingRebalance || len(answer) != 0 {
+		t.Errorf("the group is %v and M was answered %d times, want it to wait for its own assignment", c.group.State(), len(answer))
+	}
+}
+
+// Requests that wait under the id that a static member had before are fenced.
+func TestRequestsOfAReplacedStaticMemberAreFenced(t *testing.T) {
+	s := "s"
+	c := newClocked()
+	c.join("", "L", nil, time.Minute)
+	c.sync("L", nil, map[string][]byte{"L": {1}})
+	c.join("", "S-1", &s, time.Minute)
+	c.join("L", "", nil, time.Minute)
+	answer := c.sync("S-1", &s, nil) // waits for L
+	c.join("", "S-2", &s, time.Minute)
+	select {
+	case r := <-answer:
+		if r.Err != protocol.FencedInstanceID {
+			t.Errorf("the SyncGroup of the member before is answered %s", r.Err.Name())
+		}
+	default:
+		t.Error("the SyncGroup of the member before waits on")
+	}
+}
