@@ -287,7 +287,7 @@ func (c *consoleConsumer) awaitBrokers(ctx context.Context) error {
 	if !c.o.topic.given() {
 		return nil
 	}
-	waiter := topicWaiter{topic: c.o.topic.or(""), client: c.client, log: log, limit: c.timeout}
+	waiter := topicWaiter{topic: c.o.topic.or(""), client: c.client, log: log, limit: c.timeout, mayCreate: c.config.mayCreate}
 	if err := waiter.waitAt(ctx, cluster); errors.Is(err, errTopicMissing) {
 		return errTimeout
 	} else {

@@ -3,8 +3,6 @@ package tools
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -34,15 +32,13 @@ func groupOf(props map[string]string) (*groupConfig, error) {
 	if props["isolation.level"] == "read_committed" {
 		isolation = 1
 	}
-	g := &groupConfig{id: id, autoCommit: !strings.EqualFold(props["enable.auto.commit"], "false"), isolation: isolation}
+	g := &groupConfig{id: id, autoCommit: r.yes("enable.auto.commit", true), isolation: isolation}
 	g.options = []kgo.Opt{
 		kgo.ConsumerGroup(id),
-		// What Java consumers offer, in their order: mixed groups find the same.
-		kgo.Balancers(kgo.RangeBalancer(), kgo.CooperativeStickyBalancer()),
+		kgo.Balancers(r.balancers()...),
 		kgo.SessionTimeout(millis(r.number("session.timeout.ms", 45000, 0))),
 		kgo.HeartbeatInterval(millis(r.number("heartbeat.interval.ms", 3000, 0))),
 		kgo.RebalanceTimeout(millis(r.number("max.poll.interval.ms", 300000, 1))),
-		kgo.AllowAutoTopicCreation(),
 	}
 	interval := millis(r.number("auto.commit.interval.ms", 5000, 0))
 	if g.autoCommit {
@@ -52,19 +48,6 @@ func groupOf(props map[string]string) (*groupConfig, error) {
 	}
 	if instance := props["group.instance.id"]; instance != "" {
 		g.options = append(g.options, kgo.InstanceID(instance))
-	}
-	switch text := props["partition.assignment.strategy"]; text {
-	case "":
-	case "org.apache.kafka.clients.consumer.RangeAssignor":
-		g.options = append(g.options, kgo.Balancers(kgo.RangeBalancer()))
-	case "org.apache.kafka.clients.consumer.RoundRobinAssignor":
-		g.options = append(g.options, kgo.Balancers(kgo.RoundRobinBalancer()))
-	case "org.apache.kafka.clients.consumer.StickyAssignor":
-		g.options = append(g.options, kgo.Balancers(kgo.StickyBalancer()))
-	case "org.apache.kafka.clients.consumer.CooperativeStickyAssignor":
-		g.options = append(g.options, kgo.Balancers(kgo.CooperativeStickyBalancer()))
-	default:
-		r.fail(fmt.Sprintf("partition.assignment.strategy=%s is not supported by this tool; RangeAssignor, RoundRobinAssignor, StickyAssignor and CooperativeStickyAssignor are, one of them", text))
 	}
 	return g, r.err
 }

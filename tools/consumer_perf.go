@@ -34,7 +34,7 @@ func newConsumerPerfOptions(env *Env) *consumerPerfOptions {
 	o.group = o.value("group", "String: gid", "The group to read in. (default: perf-consumer- and a number)")
 	o.fetchSize = o.value("fetch-size", "Integer: size", "How much to fetch at once of a partition, in bytes. (default: 1048576)")
 	o.fromLatest = o.toggle("from-latest", "Begin with the latest record where the group has committed nothing.")
-	o.socketBuffer = o.value("socket-buffer-size", "Integer: size", "Accepted; the kernel sizes the buffer. (default: 2097152)")
+	o.socketBuffer = o.value("socket-buffer-size", "Integer: size", "The size of the socket's receive buffer, in bytes. (default: 2097152)")
 	o.threads = o.value("threads", "Integer: count", "DEPRECATED AND IGNORED. (default: 10)")
 	o.fetchThreads = o.value("num-fetch-threads", "Integer: count", "DEPRECATED AND IGNORED. (default: 1)")
 	o.config = o.value("consumer.config", "String: config file", "A properties file for the consumer.")
@@ -132,6 +132,7 @@ func (c *consumerPerf) client() (*kgo.Client, error) {
 	}
 	props["group.id"] = o.group.or(fmt.Sprintf("perf-consumer-%d", rand.IntN(100000)))
 	props["max.partition.fetch.bytes"] = o.fetchSize.or("1048576")
+	props["receive.buffer.bytes"] = o.socketBuffer.or("2097152")
 	if props["client.id"] == "" {
 		props["client.id"] = "perf-consumer-client"
 	}

@@ -1,7 +1,6 @@
 package tools
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -18,15 +17,16 @@ import (
 
 // clientConfig is a client's properties turned into options of franz-go.
 type clientConfig struct {
-	options  []kgo.Opt
-	clientID string
-	maxBlock time.Duration // max.block.ms, of producers
+	options   []kgo.Opt
+	clientID  string
+	maxBlock  time.Duration // max.block.ms, of producers
+	mayCreate bool          // allow.auto.create.topics, of consumers
 }
 
 // waiter waits for the topic that a producer sends to.
 func (c clientConfig) waiter(env *Env, servers []string, topic string) *topicWaiter {
 	return &topicWaiter{servers: servers, topic: topic, client: "Producer clientId=" + c.clientID,
-		log: env.logger("org.apache.kafka.clients.NetworkClient"), limit: c.maxBlock}
+		log: env.logger("org.apache.kafka.clients.NetworkClient"), limit: c.maxBlock, mayCreate: true}
 }
 
 // fromKgo turns an error of franz-go into one with Kafka's code and text.
@@ -95,61 +95,51 @@ func producerConfig(props map[string]string) (clientConfig, error) {
 	}
 	r := &propertyReader{props: props}
 	var c clientConfig
-	acks, idempotent := kgo.AllISRAcks(), true
+	acks, acksAll := kgo.AllISRAcks(), true
 	switch props["acks"] {
 	case "", "-1", "all":
 	case "1":
-		acks, idempotent = kgo.LeaderAck(), false
+		acks, acksAll = kgo.LeaderAck(), false
 	case "0":
-		acks, idempotent = kgo.NoAck(), false
+		acks, acksAll = kgo.NoAck(), false
 	default:
 		r.fail(fmt.Sprintf("Invalid value %s for configuration acks: String must be one of: all, -1, 0, 1", props["acks"]))
-	}
-	if strings.EqualFold(props["enable.idempotence"], "false") {
-		idempotent = false
-	}
-	codec, ok := map[string]kgo.CompressionCodec{
-		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
-		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
-	}[cmp.Or(props["compression.type"], "none")]
-	if !ok {
-		r.fail(fmt.Sprintf("Invalid value %s for configuration compression.type: String must be one of: none, gzip, snappy, lz4, zstd", props["compression.type"]))
 	}
 	c.clientID = props["client.id"]
 	requestTimeout := millis(r.number("request.timeout.ms", 30000, 0))
 	retries := r.number("retries", 2147483647, 0)
-	if retries == 0 { // as in the Java producer
-		idempotent = false
-	}
-	backoff := millis(r.number("retry.backoff.ms", 100, 0))
+	inFlight := r.number("max.in.flight.requests.per.connection", 5, 1)
+	idempotent := r.idempotent(acksAll, retries, inFlight)
 	c.maxBlock = millis(r.number("max.block.ms", 60000, 0))
 	delivery := millis(r.number("delivery.timeout.ms", 120000, 0))
 	maxRequest := r.number("max.request.size", 1048576, 0)
 	linger := millis(r.number("linger.ms", 0, 0))
+	if props["delivery.timeout.ms"] != "" && delivery < linger+requestTimeout {
+		r.fail("delivery.timeout.ms should be equal to or larger than linger.ms + request.timeout.ms")
+	}
 	// A producer knows topics by name, as Java's does: the client gives up one
 	// whose id changes. Metadata has ids from version 10 on. Records whose topic
 	// does not exist come back at once, for topicProducer to wait for it.
 	byName := kversion.Stable()
 	byName.SetMaxKeyVersion(int16(kmsg.Metadata), 9)
-	c.options = []kgo.Opt{
-		kgo.ClientID(props["client.id"]),
+	c.options = append(r.connection(),
 		kgo.MaxVersions(byName),
 		kgo.UnknownTopicRetries(0),
-		kgo.MetadataMaxAge(r.metadataAge()),
-		kgo.MetadataMinAge(metadataPause),
 		kgo.RequiredAcks(acks),
-		kgo.ProducerBatchCompression(codec),
+		kgo.ProducerBatchCompression(r.codec()),
 		kgo.ProducerLinger(linger),
 		kgo.ProduceRequestTimeout(max(requestTimeout, 100*time.Millisecond)),
 		kgo.RecordRetries(int(min(retries, 1<<30))),
 		kgo.RecordDeliveryTimeout(delivery),
-		kgo.RetryBackoffFn(func(int) time.Duration { return backoff }),
 		kgo.ProducerBatchMaxBytes(int32(min(max(maxRequest, r.number("batch.size", 16384, 0)), 1<<30))),
-		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		kgo.RecordPartitioner(r.partitioner()),
 		kgo.AllowAutoTopicCreation(),
-	}
+		kgo.TransactionTimeout(millis(r.number("transaction.timeout.ms", 60000, 0))),
+		kgo.MaxBufferedRecords(1<<20), // buffer.memory bounds them
+		kgo.MaxBufferedBytes(int(r.number("buffer.memory", 33554432, 0))),
+	)
 	if !idempotent {
-		c.options = append(c.options, kgo.DisableIdempotentWrite())
+		c.options = append(c.options, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(int(min(inFlight, 1<<20))))
 	}
 	return c, r.err
 }
@@ -162,14 +152,22 @@ func consumerConfig(props map[string]string) (clientConfig, error) {
 	r := &propertyReader{props: props}
 	var c clientConfig
 	c.clientID = props["client.id"]
-	c.options = []kgo.Opt{
-		kgo.ClientID(props["client.id"]),
-		kgo.MetadataMaxAge(r.metadataAge()),
-		kgo.MetadataMinAge(metadataPause),
+	c.options = append(r.connection(),
 		kgo.FetchMaxWait(millis(r.number("fetch.max.wait.ms", 500, 0))),
 		kgo.FetchMinBytes(int32(r.number("fetch.min.bytes", 1, 0))),
 		kgo.FetchMaxBytes(int32(min(r.number("fetch.max.bytes", 52428800, 0), 1<<30))),
 		kgo.FetchMaxPartitionBytes(int32(min(r.number("max.partition.fetch.bytes", 1048576, 0), 1<<30))),
+		kgo.Rack(props["client.rack"]),
+	)
+	if !r.yes("check.crcs", true) {
+		c.options = append(c.options, kgo.DisableFetchCRCValidation())
+	}
+	c.mayCreate = r.yes("allow.auto.create.topics", true)
+	if c.mayCreate {
+		c.options = append(c.options, kgo.AllowAutoTopicCreation())
+	}
+	if p := props["group.protocol"]; p != "" && !strings.EqualFold(p, "classic") {
+		r.fail(fmt.Sprintf("group.protocol=%s needs KRaft; only classic is supported", p))
 	}
 	switch isolation := props["isolation.level"]; isolation {
 	case "", "read_uncommitted":

@@ -82,11 +82,6 @@ func runProducerPerf(env *Env, args []string) int {
 		if p.transaction > 0 {
 			more = append(more, kgo.TransactionalID(transactionalID.or("performance-producer-default-transactional-id")))
 		}
-		r := &propertyReader{props: props}
-		more = append(more, kgo.MaxBufferedRecords(1<<20), kgo.MaxBufferedBytes(int(r.number("buffer.memory", 33554432, 0))))
-		if r.err != nil {
-			return r.err
-		}
 		producer, err := openTopicProducer(env, props["bootstrap.servers"], p.topic, props, more...)
 		if err != nil {
 			return err

@@ -133,14 +133,15 @@ func topicIsGone(err error) bool {
 
 // topicWaiter waits for a topic as a client of the original does that sends to it.
 type topicWaiter struct {
-	servers []string
-	topic   string
-	client  string // how the log names it, "Producer clientId=ID"
-	log     *logrus.Entry
-	limit   time.Duration // max.block.ms; negative: none
+	servers   []string
+	topic     string
+	client    string // how the log names it, "Producer clientId=ID"
+	log       *logrus.Entry
+	mayCreate bool
+	limit     time.Duration // max.block.ms; negative: none
 }
 
-// wait asks for the topic, which creates it where the brokers allow, until its
+// wait asks for the topic, which creates it where the brokers and the client allow, until its
 // partitions have leaders; it warns as the original's client does.
 func (w *topicWaiter) wait(ctx context.Context) error {
 	cluster, err := connect(ctx, w.log, w.client, w.servers, "metadata")
@@ -191,7 +192,7 @@ const retryPauseMost = time.Second
 
 func (w *topicWaiter) look(ctx context.Context, cluster *peerlink.Cluster) (protocol.ErrorCode, error) {
 	req := kmsg.NewPtrMetadataRequest()
-	req.AllowAutoTopicCreation = true
+	req.AllowAutoTopicCreation = w.mayCreate
 	t := kmsg.NewMetadataRequestTopic()
 	t.Topic = &w.topic
 	req.Topics = append(req.Topics, t)
