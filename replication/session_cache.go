@@ -20,7 +20,7 @@ const (
 	// that was made less long ago only by a follower's.
 	sessionIdleMs = 2 * 60 * 1000
 	// consumerPartitions and sessionPartitions bound the partitions that all
-	// sessions remember (about 250 bytes each): up to the first, consumers' sessions
+	// sessions remember (about 300 bytes each): up to the first, consumers' sessions
 	// are made; up to the second, followers'. Any client can claim any number of
 	// partitions, and without a session its fetches are full ones.
 	consumerPartitions = 1 << 20

@@ -39,7 +39,7 @@ func (b *dataBroker) listen() int {
 }
 
 // pair is two brokers on sockets.
-func pair(t *testing.T, change func(*replication.Options)) (one, two *dataBroker, ports map[int32]int) {
+func pair(t testing.TB, change func(*replication.Options)) (one, two *dataBroker, ports map[int32]int) {
 	one, two = newDataBroker(t, 1, vfs.NewMem(), change), newDataBroker(t, 2, vfs.NewMem(), change)
 	ports = map[int32]int{1: one.listen(), 2: two.listen()}
 	one.know(ports)

@@ -1,0 +1,90 @@
+package api_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
+)
+
+// BenchmarkAcksAllBesideIdlePartitions is a small produce with acks=all over
+// loopback, from a client to the leader and by way of the follower's fetches back,
+// while the follower follows idle partitions too. It reports percentiles of the
+// time to the answer.
+func BenchmarkAcksAllBesideIdlePartitions(b *testing.B) {
+	for _, n := range []int32{10, 10_000} {
+		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
+			one, two, ports := pair(b, nil)
+			one.host(n, ports)
+			two.host(n, ports)
+			link := peerlink.New(peerlink.Config{Address: fmt.Sprintf("127.0.0.1:%d", ports[1]), ClientID: "bench", RequestTimeout: testPatience})
+			defer link.Close()
+			set := recordSet(b, 2, strings.Repeat("x", 100))
+			produce := func() {
+				resp, err := link.Do(b.Context(), produceRequest(9, -1, dataTopic, 0, bytes.Clone(set)))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if code := protocol.ErrorCode(resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode); code != protocol.None {
+					b.Fatal(code)
+				}
+			}
+			for range 20 { // the follower's session is made, and at rest
+				produce()
+			}
+			var times []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				produce()
+				times = append(times, time.Since(began))
+			}
+			slices.Sort(times)
+			for percent, name := range map[int]string{50: "p50-µs", 99: "p99-µs"} {
+				b.ReportMetric(float64(times[len(times)*percent/100].Microseconds()), name)
+			}
+		})
+	}
+}
+
+// host gives a broker its roles for n partitions, which broker 1 leads and broker 2
+// follows.
+func (b *dataBroker) host(n int32, ports map[int32]int) {
+	b.t.Helper()
+	update := kmsg.NewPtrUpdateMetadataRequest()
+	update.Version, update.ControllerID, update.ControllerEpoch, update.BrokerEpoch = 8, 1, 1, -1
+	for id, port := range ports {
+		live := kmsg.NewUpdateMetadataRequestLiveBroker()
+		live.ID = id
+		e := kmsg.NewUpdateMetadataRequestLiveBrokerEndpoint()
+		e.Host, e.Port, e.ListenerName = "127.0.0.1", int32(port), "PLAINTEXT"
+		live.Endpoints = append(live.Endpoints, e)
+		update.LiveBrokers = append(update.LiveBrokers, live)
+	}
+	known := kmsg.NewUpdateMetadataRequestTopicState()
+	known.Topic, known.TopicID = dataTopic, dataTopicID
+	roles := kmsg.NewPtrLeaderAndISRRequest()
+	roles.Version, roles.ControllerID, roles.ControllerEpoch, roles.BrokerEpoch = 7, 1, 1, -1
+	topic := kmsg.NewLeaderAndISRRequestTopicState()
+	topic.Topic, topic.TopicID = dataTopic, dataTopicID
+	both := []int32{1, 2}
+	for i := range n {
+		p := kmsg.NewUpdateMetadataRequestTopicPartition()
+		p.Partition, p.Leader, p.Replicas, p.ISR = i, 1, both, both
+		known.PartitionStates = append(known.PartitionStates, p)
+		s := kmsg.NewLeaderAndISRRequestTopicPartition()
+		s.Partition, s.ControllerEpoch, s.Leader, s.LeaderEpoch, s.ZKVersion, s.IsNew = i, 1, 1, 1, 1, true
+		s.Replicas, s.ISR = both, both
+		topic.PartitionStates = append(topic.PartitionStates, s)
+	}
+	update.TopicStates = append(update.TopicStates, known)
+	roles.TopicStates = append(roles.TopicStates, topic)
+	ask[*kmsg.UpdateMetadataResponse](b, update)
+	ask[*kmsg.LeaderAndISRResponse](b, roles)
+}
