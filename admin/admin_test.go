@@ -445,3 +445,89 @@ func TestBrokerConfigIsWrittenForOneOrAll(t *testing.T) {
 	expect(t, "static", ValidateBrokerConfig("0", map[string]string{"broker.id": "1"}, dynamic), protocol.InvalidRequest,
 		"Cannot update these configs dynamically: Set(broker.id)")
 }
+
+func TestANameWithADotThatCollidesWithNothingIsCreated(t *testing.T) {
+	store := newFakeStore()
+	store.topics["c_d"] = zkstore.TopicNode{Name: "c_d"}
+	a := newAdmin(t, store)
+	for _, name := range []string{"a.b", "c.e", "x_y"} {
+		if _, err := a.CreateTopic(t.Context(), NewTopic{Name: name, Partitions: 1, Replicas: 1}, Change{Brokers: brokers(0)}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(store.topics) != 4 {
+		t.Errorf("topics now: %v", store.topics)
+	}
+}
+
+func TestTopicsHaveNoIDWhereTheProtocolDoesNotKnowThem(t *testing.T) {
+	store := newFakeStore()
+	config, err := settings.FromMap(map[string]string{"zookeeper.connect": "z:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Without Random the placement begins anywhere.
+	a := New(Options{Store: store, Settings: func() *settings.Config { return config }, Logger: kafkalog.Discard()})
+	created, err := a.CreateTopic(t.Context(), NewTopic{Name: "t", Partitions: 2, Replicas: 1}, Change{Brokers: brokers(0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if none := (zkstore.TopicNode{}).ID; created.ID != none || store.topics["t"].ID != none {
+		t.Errorf("the topic has the id %x, %x in ZooKeeper", created.ID, store.topics["t"].ID)
+	}
+}
+
+func TestAConfigurationThatIsNotWrittenIsAnErrorAndNotAnnounced(t *testing.T) {
+	store := newFakeStore()
+	store.noLeader = true
+	store.topics["t"] = zkstore.TopicNode{Name: "t"}
+	err := newAdmin(t, store).SetTopicConfig(t.Context(), "t", map[string]string{"retention.ms": "5"}, Change{Known: func(string) bool { return true }})
+	expect(t, "topic configuration", err, protocol.StaleControllerEpoch, "Cannot set entity configs when there is no controller.")
+	if len(store.calls) != 0 {
+		t.Errorf("%v", store.calls)
+	}
+}
+
+// awayStore is a ZooKeeper that does not answer.
+type awayStore struct{ Store }
+
+var errAway = errors.New("ZooKeeper is away")
+
+func (awayStore) TopicExists(context.Context, string) (bool, error) { return false, errAway }
+func (awayStore) Config(context.Context, zkstore.EntityType, string) (map[string]string, error) {
+	return nil, errAway
+}
+
+// perBrokerConfigs note whether they were asked about a single broker.
+type perBrokerConfigs struct {
+	BrokerConfigs
+	perBroker []bool
+}
+
+func (c *perBrokerConfigs) FromStored(stored map[string]string, perBroker bool) (map[string]string, []string) {
+	c.perBroker = append(c.perBroker, perBroker)
+	return stored, nil
+}
+
+func TestErrorsOfReadingAreNotTakenForAnAbsence(t *testing.T) {
+	a := newAdmin(t, awayStore{})
+	if err := a.DeleteTopic(t.Context(), "t"); !errors.Is(err, errAway) {
+		t.Errorf("DeleteTopic: %v", err)
+	}
+	if _, err := a.BrokerOverrides(t.Context(), "1", &perBrokerConfigs{}); !errors.Is(err, errAway) {
+		t.Errorf("BrokerOverrides: %v", err)
+	}
+}
+
+func TestOverridesOfOneBrokerAreToldFromThoseOfAll(t *testing.T) {
+	configs := &perBrokerConfigs{}
+	a := newAdmin(t, newFakeStore())
+	for _, broker := range []string{"1", ""} {
+		if _, err := a.BrokerOverrides(t.Context(), broker, configs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(configs.perBroker, []bool{true, false}) {
+		t.Errorf("%v", configs.perBroker)
+	}
+}

@@ -231,3 +231,26 @@ func TestChangedClosesWithTheNextUpdateOnly(t *testing.T) {
 		t.Error("the same channel again")
 	}
 }
+
+func TestEveryNegativeControllerIsNone(t *testing.T) {
+	c := NewCache()
+	req := withBroker(update("", TopicID{}), 1, "A")
+	req.ControllerID = -3
+	c.Apply(req)
+	if id := c.Snapshot().ControllerID; id != NoController {
+		t.Errorf("controller %d", id)
+	}
+	req.ControllerID = 0
+	c.Apply(req)
+	if id := c.Snapshot().ControllerID; id != 0 {
+		t.Errorf("controller %d", id)
+	}
+}
+
+func TestOnlyBrokersOfVersion0HaveAnAddressOutsideOfTheirEndpoints(t *testing.T) {
+	c := NewCache()
+	c.Apply(withBroker(update("", TopicID{}), 1, "A"))
+	if endpoints := c.Snapshot().Brokers[1].Endpoints; len(endpoints) != 1 || endpoints["A"].Host != "h" {
+		t.Errorf("%v", endpoints)
+	}
+}

@@ -1,0 +1,103 @@
+package zkstore
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/testkit"
+)
+
+// raceElection elects broker 1 by a store whose election is interrupted between its reading of the
+// epoch and its writes.
+func raceElection(t *testing.T, meanwhile func(other *Store)) (won ControllerEpoch, err error) {
+	t.Helper()
+	ctx, connect := background(t), testkit.ZooKeeper(t)
+	other := openStore(t, connect)
+	must(t, other.CreateStartupPaths(ctx))
+	raced := false
+	s := openStore(t, connect, func(c *Config) {
+		c.Now = func() time.Time {
+			if !raced {
+				raced = true
+				meanwhile(other)
+			}
+			return time.Now()
+		}
+	})
+	won, err = s.Elect(ctx, 1)
+	if !raced {
+		t.Fatal("nothing happened meanwhile")
+	}
+	return won, err
+}
+
+func TestAnElectionThatMissedAWholeTermIsLost(t *testing.T) {
+	ctx := background(t)
+	won, err := raceElection(t, func(other *Store) {
+		epoch, err := other.Elect(ctx, 2)
+		must(t, err)
+		must(t, other.DeleteController(ctx, epoch.Fence()))
+	})
+	if !errors.Is(err, ErrControllerMoved) {
+		t.Errorf("elected with the epoch %+v of another term, %v", won, err)
+	}
+}
+
+func TestTheNodeOfAnotherSessionOfTheSameBrokerIsNoElection(t *testing.T) {
+	ctx := background(t)
+	won, err := raceElection(t, func(other *Store) {
+		_, err := other.Elect(ctx, 1)
+		must(t, err)
+	})
+	if !errors.Is(err, ErrControllerMoved) {
+		t.Errorf("elected %+v, %v", won, err)
+	}
+}
+
+func TestAnElectionInAnOwnTermIsNoNewTerm(t *testing.T) {
+	ctx := background(t)
+	s := openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	must(t, second(s.Elect(ctx, 1)))
+	if won, err := s.Elect(ctx, 1); !errors.Is(err, ErrControllerMoved) {
+		t.Errorf("elected again with %+v, %v", won, err)
+	}
+}
+
+// Behind a lost answer lies the failure of the first try: the node was another's.
+func TestAnothersNodeBehindALostAnswerIsNotTakenForOurs(t *testing.T) {
+	s, straight, p := openThroughProxy(t)
+	ctx := background(t)
+	must(t, straight.CreateStartupPaths(ctx))
+	epoch, err := s.Elect(ctx, 1)
+	must(t, err)
+	must(t, straight.CreateTopic(ctx, TopicNode{Name: "t"}))
+	tp := TopicPartition{Topic: "t"}
+	theirs, ours := PartitionState{Leader: 2, ISR: []int32{2}}, PartitionState{Leader: 1, ISR: []int32{1}}
+	failed, err := straight.CreatePartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: theirs})
+	if err != nil || len(failed) > 0 {
+		t.Fatalf("%v, %v", failed, err)
+	}
+	p.loseNext(opMulti)
+	failed, err = s.CreatePartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: ours})
+	if err != nil || !errors.Is(failed[tp], ErrNodeExists) {
+		t.Errorf("created over another's state: failed %v, %v", failed, err)
+	}
+	// An equal write of an earlier version is another's too.
+	for version := range Version(3) {
+		ours.Version = version
+		if _, failed, err := straight.SetPartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: ours}); err != nil || len(failed) > 0 {
+			t.Fatalf("%v, %v", failed, err)
+		}
+	}
+	ours.Version = 0
+	p.loseNext(opMulti)
+	written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: ours})
+	if err != nil || !errors.Is(failed[tp], ErrBadVersion) {
+		t.Errorf("written %v over a newer version: failed %v, %v", written, failed, err)
+	}
+	if p.answersLost() != 2 {
+		t.Errorf("%d answers were lost", p.answersLost())
+	}
+}
