@@ -256,6 +256,23 @@ func TestRefusalOfASupersededChangeIsIgnored(t *testing.T) {
 	}
 }
 
+// While the change of an earlier epoch is not answered a new one is refused, as if
+// the controller had not attempted it, and asked for again later.
+func TestAChangeIsAskedForAgainAfterAnEarlierOneIsAnswered(t *testing.T) {
+	b := withFollower(t)
+	b.fetch(0, asFollower(3))
+	b.lead(2, []int32{ourID, 2, 3}, ourID, 2)
+	b.fetch(0, asFollower(3))
+	if p := b.partition(); b.isr.count() != 1 || p.isr.pending() || !slices.Equal(p.isr.maximal, []int32{ourID, 2}) {
+		t.Fatalf("%d changes queued, in-sync replicas %+v", b.isr.count(), p.isr)
+	}
+	b.isr.answer(ISRAnswer{Err: protocol.FencedLeaderEpoch}) // of epoch 1
+	b.fetch(0, asFollower(3))
+	if c := b.isr.last(t); b.isr.count() != 2 || c.LeaderEpoch != 2 || !slices.Equal(c.ISR, []int32{ourID, 2, 3}) {
+		t.Errorf("%d changes, the last %+v", b.isr.count(), c)
+	}
+}
+
 // lagging is a leader whose follower 3 is about to join the in-sync replicas, and
 // whose followers fetched for the last time longer ago than is allowed.
 func lagging(t *testing.T) *testBroker {
