@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -405,4 +407,47 @@ func TestPitfallController17_AFailureWhileBecomingLeaderLeavesNoEpoch(t *testing
 			t.Errorf("leader %d: %+v", leader, s)
 		}
 	}
+}
+
+// While the first LeaderAndIsr after the start is being applied the hosted
+// partitions are fewer than those in the checkpoint, which must not be replaced.
+func TestHighWatermarksOfPartitionsNotYetHostedStayInTheCheckpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		both := func(epoch int32) *kmsg.LeaderAndISRRequest {
+			req := roleOf(0, ourID, epoch, []int32{ourID}, ourID)
+			other := req.TopicStates[0]
+			other.Topic, other.TopicID = "u", TopicID{0xcd}
+			req.TopicStates = append(req.TopicStates, other)
+			return req
+		}
+		b := newTestBroker(t)
+		b.know(ourID)
+		if _, err := b.BecomeLeaderOrFollower(both(1), 1); err != nil {
+			t.Fatal(err)
+		}
+		fs := b.fs
+		b.stop()
+
+		b = newTestBrokerOn(t, fs, []string{testDir})
+		b.know(ourID)
+		b.Start()
+		saved := -1
+		b.onConfig = func(topic string) {
+			if topic != "u" || saved >= 0 {
+				return
+			}
+			time.Sleep(2 * b.opts.CheckpointInterval) // of the bubble's clock: ZooKeeper is slow
+			offsets, err := b.logs.ReadHighWatermarks(testDir)
+			if err != nil {
+				t.Error(err)
+			}
+			saved = len(offsets)
+		}
+		if _, err := b.BecomeLeaderOrFollower(both(2), 1); err != nil {
+			t.Fatal(err)
+		}
+		if saved != 2 {
+			t.Errorf("%d high watermarks in the checkpoint with one partition hosted, want both", saved)
+		}
+	})
 }

@@ -42,6 +42,8 @@ type testBroker struct {
 	topics  map[string]*settings.Topic
 	// configErr is why no topic's configuration can be read.
 	configErr error
+	// onConfig, unless nil, is called where a topic's configuration is read.
+	onConfig func(topic string)
 	// configRead is called after each read of a topic's configuration, if set.
 	configRead func()
 }
@@ -99,6 +101,9 @@ func (r *isrRecorder) grant() {
 }
 
 func (b *testBroker) TopicConfig(topic string) (*settings.Topic, error) {
+	if b.onConfig != nil {
+		b.onConfig(topic)
+	}
 	if b.configErr != nil {
 		return nil, b.configErr
 	}

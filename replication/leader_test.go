@@ -3,10 +3,12 @@ package replication
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/storage"
 )
@@ -635,4 +637,31 @@ func TestCoordinatorAppendsWithTheTopicsMinISR(t *testing.T) {
 	b.requireISR(3)
 	_, err = b.partition().AppendAsLeader(batch(t, 2), nil, -1)
 	wantCode(t, "acks=-1", err, protocol.NotEnoughReplicas)
+}
+
+// A leader whose epoch cannot be recorded does not lead: a directory that has failed
+// a moment ago is known to its logs before it is known here.
+func TestALeaderWhoseEpochIsNotRecordedDoesNotLead(t *testing.T) {
+	var fail atomic.Bool
+	fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+		if fail.Load() && op.Kind == vfs.OpWrite {
+			return errors.New("broken disk")
+		}
+		return nil
+	})
+	b := newTestBrokerOn(t, fs, []string{testDir, otherDir})
+	b.know(ourID)
+	b.lead(1, []int32{ourID}, ourID)
+	b.logs.OnDirFailure(func(string) {})
+	fail.Store(true)
+	wantCode(t, "produce", b.produce(1, 1).Partitions[0].Err, protocol.KafkaStorageError)
+	req := roleOf(0, ourID, 2, []int32{ourID}, ourID)
+	req.TopicStates[0].TopicID = TopicID{} // of an old controller: there is no id to look at first
+	if code := b.control(req); code != protocol.KafkaStorageError {
+		t.Errorf("becoming leader: %s", code.Name())
+	}
+	if _, err := b.Partition(testTopic, 0); protocol.CodeOf(err) != protocol.KafkaStorageError {
+		t.Errorf("the partition is served: %v", err)
+	}
+	fail.Store(false)
 }

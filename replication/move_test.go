@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
@@ -407,4 +408,53 @@ func TestTheTargetDirectorysFailureEndsTheMoveOnly(t *testing.T) {
 	eventually(t, "the failure", func() bool { return b.logs.FutureLog(partition0) == nil })
 	b.mustProduce(1)
 	wantCode(t, "a move into the failed directory", b.AlterLogDir(partition0, otherDir), protocol.KafkaStorageError)
+}
+
+// A worker moves one partition after the other: the last one while it is ready,
+// else the first by topic and number.
+func TestTheOrderOfMoves(t *testing.T) {
+	b := newTestBroker(t)
+	mr := b.mover
+	mr.threads = 1
+	now := b.now()
+	for _, id := range []TopicPartition{{Topic: "b", Partition: 0}, {Topic: "a", Partition: 2}, {Topic: "a", Partition: 10}} {
+		mr.moves[id] = &move{m: b.Manager, id: id}
+	}
+	order := ""
+	var last *move
+	for {
+		next, _, left := mr.next(0, last)
+		if next == nil {
+			if left {
+				t.Error("a move is left over")
+			}
+			break
+		}
+		if again, _, _ := mr.next(0, next); again != next {
+			t.Errorf("%s gives way to %s", name(next.id), name(again.id))
+		}
+		next.delay(now.Add(time.Hour))
+		if other, _, _ := mr.next(0, next); other == next {
+			t.Errorf("%s is stepped though it waits", name(next.id))
+		}
+		order += name(next.id) + " "
+		mr.forget(next)
+		last = next
+	}
+	if want := "a-2 a-10 b-0 "; order != want {
+		t.Errorf("order %q, want %q", order, want)
+	}
+}
+
+// A new leader epoch has the logs compared, which cuts nothing where they agree.
+func TestANewEpochCutsNothingOfAFutureLogThatAgrees(t *testing.T) {
+	m := moveFollower(t)
+	m.step()
+	m.mv.mark(-1)
+	if err := m.mv.align(m.partition().Log(), m.future); err != nil {
+		t.Fatal(err)
+	}
+	if end := m.future.Offsets().LogEnd; end != 5 {
+		t.Errorf("the future log ends at %d, want 5", end)
+	}
 }
