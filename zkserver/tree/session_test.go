@@ -1,0 +1,44 @@
+package tree
+
+import (
+	"errors"
+	"testing"
+)
+
+func TestAnEndedSessionReadsNothingAndItsWatchesAreGone(t *testing.T) {
+	tree := New()
+	gone, stays := tree.Open(0, 1000), tree.Open(0, 1000)
+	if _, _, err := tree.Do(stays, 0, Create{Path: "/a"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, session := range []int64{gone, stays} {
+		if _, _, err := tree.Children(session, "/a", true); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tree.Exists(session, "/a/b", true); err != NoNode {
+			t.Fatal(err)
+		}
+	}
+	tree.End(gone)
+	_, _, read := tree.Get(gone, "/a", false)
+	_, exists := tree.Exists(gone, "/a", false)
+	_, _, children := tree.Children(gone, "/a", false)
+	_, _, acl := tree.ACL(gone, "/a")
+	for what, err := range map[string]error{"Get": read, "Exists": exists, "Children": children, "ACL": acl} {
+		if !errors.Is(err, SessionExpired) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, events, err := tree.Do(stays, 0, Create{Path: "/a/b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(events) != 2 {
+		t.Errorf("fired %+v, want the two watches of the session that stays", events)
+	}
+	for _, e := range events {
+		if e.Session != stays {
+			t.Errorf("fired for an ended session: %+v", e)
+		}
+	}
+}
