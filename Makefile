@@ -3,12 +3,13 @@
 SECONDS ?= 60
 DURATION ?= 30m
 SEEDS ?= 1000
+HISTORIES ?= 100000
 FIRST ?= 1
 LISTS ?=
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all race bench chaos sim mutants lint fuzz clean
+.PHONY: help build run test test-all race bench chaos sim crashes mutants lint fuzz clean
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -39,6 +40,9 @@ chaos: build ## strike a cluster at random for DURATION (30m); MONEDULA_CHAOS_SE
 
 sim: ## simulate a cluster in one goroutine for SEEDS (1000) seeds from FIRST (1) on; prints those that fail
 	@go test ./internal/simulation -run '^TestSeeds$$' -count 1 -v -timeout 0 -seeds $(SEEDS) -first $(FIRST)
+
+crashes: ## play HISTORIES (100000) random histories of a log over crashes from FIRST (1) on; stops at one that fails
+	@go test ./storage -run '^TestRandomHistoriesSurviveCrashes$$' -count 1 -v -timeout 0 -crash.seeds $(HISTORIES) -crash.first $(FIRST)
 
 mutants: ## take away every listed safeguard and show which tests notice (hours); LISTS=storage,replication for some of the lists
 	@go run ./internal/mutants -safeguards $(subst $(comma), ,$(LISTS))
