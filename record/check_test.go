@@ -105,3 +105,19 @@ func TestCheckProduce(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckAppendComparesTheChecksumWhereverRecordsComeFrom(t *testing.T) {
+	for _, origin := range []Origin{FromClient, FromCoordinator, FromReplication} {
+		for magic := range int8(3) {
+			set := made(t, batchOf(magic, None), 1)
+			c := Check{Origin: origin, LeaderEpoch: 5, MaxBatchSize: 1 << 20}
+			if _, err := CheckAppend(set, c); err != nil {
+				t.Fatalf("origin %d, v%d: %v", origin, magic, err)
+			}
+			set[len(set)-1] ^= 1
+			if _, err := CheckAppend(set, c); protocol.CodeOf(err) != protocol.CorruptMessage {
+				t.Errorf("origin %d, v%d: a damaged batch: %v", origin, magic, err)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -160,4 +161,39 @@ func replace(b []byte, at int, c byte) []byte {
 func replaceLast(payload []byte, c byte) []byte {
 	at := bytes.LastIndex(payload, []byte{4, 2, 'h'})
 	return append(bytes.Clone(payload[:at]), append([]byte{c}, payload[at+1:]...)...)
+}
+
+// A message of an old format that is larger than the window goes by in pieces when
+// only its timestamp is wanted.
+func TestDamagedLargeOldMessagesAreFound(t *testing.T) {
+	for _, damaged := range []bool{false, true} {
+		b := NewBuilder(batchOf(1, None))
+		if err := b.Append(nowMs, nil, bytes.Repeat([]byte("x"), 3*windowSize)); err != nil {
+			t.Fatal(err)
+		}
+		inner, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if damaged {
+			inner[2*windowSize] ^= 1
+		}
+		wrapper := append(make([]byte, MinSize(1)), pack(t, Gzip, inner, 1)...)
+		(&Builder{o: batchOf(1, Gzip), maxTimestamp: nowMs}).writeWrapper(wrapper)
+		err = Batch(wrapper).EachTimestamp(func(int64, int64) error { return nil })
+		if damaged != (protocol.CodeOf(err) == protocol.CorruptMessage) || !damaged && err != nil {
+			t.Errorf("damaged %v: %v", damaged, err)
+		}
+	}
+}
+
+func TestLZ4BlocksAboveTheFramesSizeAreRefused(t *testing.T) {
+	head := pack(t, LZ4, nil, 2)[:lz4HeaderSize]
+	for size, refused := range map[int]bool{lz4BlockSize: false, lz4BlockSize + 1: true} {
+		payload := binary.LittleEndian.AppendUint32(bytes.Clone(head), uint32(size)|lz4Stored)
+		payload = append(append(payload, make([]byte, size)...), 0, 0, 0, 0)
+		if _, err := unpack(LZ4, payload, 2); refused != (err != nil) {
+			t.Errorf("a block of %d bytes: %v", size, err)
+		}
+	}
 }

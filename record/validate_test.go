@@ -554,3 +554,13 @@ func TestInPlaceValidationDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// Messages of v0 have no timestamp, with LogAppendTime neither.
+func TestTheOldestMessagesHaveNoTimestamp(t *testing.T) {
+	target := plainTarget()
+	target.Magic, target.TimestampType = 0, LogAppendTime
+	got, err := ValidateAndAssign(made(t, batchOf(0, None), 3), target)
+	if err != nil || got.MaxTimestamp != NoTimestamp || got.OffsetOfMaxTimestamp != NoOffset || got.LogAppendTime != nowMs {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
