@@ -18,7 +18,9 @@ const cleanShutdownMarker = `{"version":0,"brokerEpoch":-1}`
 // (KAFKA-10471).
 func takeCleanShutdown(fsys vfs.FS, dir string) (clean bool, err error) {
 	if err := fsys.Remove(filepath.Join(dir, cleanShutdownFile)); errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		// What a killed process renamed, such as a lowered checkpoint, is seen now but
+		// may not be durable.
+		return false, fsys.SyncDir(dir)
 	} else if err != nil {
 		return false, err
 	}

@@ -178,6 +178,18 @@ func TestLoadingLowersCheckpoints(t *testing.T) {
 	}
 }
 
+// A start takes a checkpoint for what it is, so it must not come undone.
+func TestACheckpointOfAKilledProcessIsDurableAfterTheStart(t *testing.T) {
+	mem := vfs.NewMem()
+	h, _ := checkpointed(t, mem)
+	noError(t, writeFileSynced(mem, "/data/lowered", []byte("0\n1\nt 0 95\n")))
+	noError(t, mem.Rename("/data/lowered", "/data/"+recoveryPointFile)) // the process dies before it syncs the directory
+	next := h.crash(t)
+	next.open(t)
+	p, _, _ := checkpoints(t, next.config.FS.(*vfs.Mem).CrashClone(vfs.SyncedOnly, 0))
+	wantEqual(t, "recovery point after a power cut", p, 95)
+}
+
 // The marker says that nothing needs recovery, which a load that did not end
 // cannot know, nor can a directory that failed.
 func TestOnlyAWholeDirectoryIsMarkedAsClosedInOrder(t *testing.T) {
