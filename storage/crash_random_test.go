@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -502,16 +503,26 @@ func (h *randomHistory) lookAtRecords(found []loggedBatch, floor int64, whole bo
 }
 
 // lookAtEpochs wants each batch's epoch in the cache, and no epoch without a
-// batch.
+// batch. A power cut may bring batches of a truncated epoch back behind newer ones,
+// where nothing is durable: then the epoch of the last ones counts, as it does when
+// they are appended. A follower asks its leader for the end of that one, and so
+// truncates both.
 func (h *randomHistory) lookAtEpochs(found []loggedBatch) error {
 	cache, start := h.l.epochs, h.l.Offsets().LogStart
 	h.deleted = max(h.deleted, h.start, h.oldStart)
-	for _, f := range found {
+	lowest, wentBack := int32(math.MaxInt32), int32(math.MaxInt32)
+	for _, f := range slices.Backward(found) {
+		if f.epoch > lowest {
+			wentBack = lowest
+		}
+		if lowest = min(lowest, f.epoch); f.epoch >= wentBack {
+			continue
+		}
 		if first, ok := cache.earliest(); ok && f.base < first.startOffset && f.base < h.deleted {
 			continue // the log start was raised, but that was lost
 		}
 		if got := cache.epochForOffset(f.base); got != f.epoch {
-			return fmt.Errorf("batch %d-%d is of epoch %d, not %d: %v", f.base, f.last, f.epoch, got, cache.list())
+			return fmt.Errorf("batch %d-%d is of epoch %d, not %d: %v; %v", f.base, f.last, f.epoch, got, cache.list(), epochsOf(found))
 		}
 	}
 	for _, e := range cache.list() {
@@ -602,4 +613,12 @@ func (h *randomHistory) lookAtHighWatermark() error {
 		return fmt.Errorf("the checkpoint's high watermark is %d, above %d: %v", highs[partition0], h.high, err)
 	}
 	return nil
+}
+
+// epochsOf lists batches with their epochs, for messages.
+func epochsOf(found []loggedBatch) (text string) {
+	for _, f := range found {
+		text += fmt.Sprintf(" %d-%d:%d", f.base, f.last, f.epoch)
+	}
+	return text
 }
