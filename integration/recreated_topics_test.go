@@ -88,7 +88,10 @@ func TestToolsContinueWithATopicCreatedAgain(t *testing.T) {
 		return !strings.Contains(must(t, "kafka-topics", append(b.bootstrap(), "--list")...), "again")
 	})
 	send("meanwhile")
-	b.createTopic("again", 1)
+	testkit.Eventually(t, 60*time.Second, "the topic to be created again", func() bool { // its node may be there for a moment
+		_, _, code := run(t, "kafka-topics", append(b.bootstrap(), "--create", "--topic", "again", "--partitions", "1", "--replication-factor", "1")...)
+		return code == 0
+	})
 	send("after")
 	read := strings.Count(perfRead.Output(), "\n")
 	seen("after-19.")
