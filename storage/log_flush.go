@@ -62,7 +62,7 @@ func (l *Log) flush(upTo int64, inclusive bool) error {
 		}
 		failed, err := l.syncSegments(&v, from, upTo, inclusive)
 		if err == nil {
-			l.raiseRecoveryPoint(upTo, v.truncations)
+			l.raiseRecoveryPoint(min(upTo, v.LogEnd), v.truncations)
 			return nil
 		}
 		if !l.closed.Load() && !l.outdated(&v, failed, err) {
@@ -72,7 +72,8 @@ func (l *Log) flush(upTo int64, inclusive bool) error {
 }
 
 // raiseRecoveryPoint notes that everything below upTo is durable, unless the log
-// was truncated since: then offsets below upTo may be new ones, not synced yet.
+// was truncated since: then offsets below upTo may be new ones, not synced yet. upTo
+// is at most the end of the log that was synced.
 func (l *Log) raiseRecoveryPoint(upTo, truncations int64) {
 	p := &l.positions
 	p.mu.Lock()

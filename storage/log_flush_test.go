@@ -270,6 +270,30 @@ func TestAFlushThatATruncationOvertakesDoesNotRaiseTheRecoveryPoint(t *testing.T
 	}
 }
 
+// A flush that waited for its turn, as that of a roll does in the background, may
+// find the log cut below its offset and filled again.
+func TestAFlushBegunBeforeATruncationMakesDurableOnlyWhatItFinds(t *testing.T) {
+	disk := &duringSync{}
+	h := start(t, disk.fs(vfs.NewMem()))
+	l := h.log(t, testTopic())
+	for range 5 {
+		appendValues(t, l, 1, "cut")
+	}
+	upTo := l.Offsets().LogEnd
+	_, err := l.TruncateTo(1)
+	noError(t, err)
+	appendValues(t, l, 1, "another record")
+	found := l.Offsets().LogEnd
+	disk.next(vfs.OpSync, logSuffix, func() error {
+		appendValues(t, l, 1, "not synced yet")
+		return nil
+	})
+	noError(t, l.flush(upTo, true))
+	if p := l.RecoveryPoint(); p > found {
+		t.Errorf("the recovery point is %d, durable is what lies below %d", p, found)
+	}
+}
+
 // Names are synced because they are new, wherever the recovery point is.
 func TestAFlushMakesTheNamesOfFilesDurable(t *testing.T) {
 	for name, step := range map[string]struct {
