@@ -414,6 +414,25 @@ func TestAFollowersRoundLooksAtWhatChangedOnly(t *testing.T) {
 	}
 }
 
+// A controller that takes a replica out of the in-sync replicas begins a new epoch
+// of the same leader, whose session has nothing to answer then.
+func TestAFollowersRoundLooksAtWhatChangedOnlyAfterANewEpoch(t *testing.T) {
+	b := startedFollower(t, 10)
+	for p := range int32(10) {
+		if _, err := b.BecomeLeaderOrFollower(roleOf(p, 2, 2, []int32{ourID, 2}, ourID, 2), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		req, answered, _ := b.follower.Next()
+		fetch := req.(*kmsg.FetchRequest)
+		answered(answerAll(&kmsg.FetchRequest{Version: fetch.Version}), nil)
+	}
+	if looked := len(b.follower.f.active); looked != 0 {
+		t.Errorf("goes on to look at %d partitions", looked)
+	}
+}
+
 // BenchmarkFollowerRound is a follower's building of a request and taking of an
 // answer with records for one partition.
 func BenchmarkFollowerRound(b *testing.B) {

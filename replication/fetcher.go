@@ -78,6 +78,7 @@ type fetcher struct {
 	active []*following
 	// gone are partitions removed since the last round.
 	gone    []TopicPartition
+	limited bool                 // the follower's quota had a limit in the last round
 	changes changeSet[following] // has its own lock
 }
 
@@ -345,6 +346,13 @@ func (f *fetcher) nextFetch(now time.Time) {
 		}
 	}
 	f.gone = f.gone[:0]
+	limited := f.m.quotas.follower.limited()
+	if limited && !f.limited {
+		for p := f.order.next; p != &f.order; p = p.next {
+			f.activateLocked(p)
+		}
+	}
+	f.limited = limited
 	f.active = slices.DeleteFunc(f.active, func(p *following) bool {
 		if !p.removed {
 			p.active = f.lookAtLocked(p, now)
@@ -368,7 +376,9 @@ func (f *fetcher) lookAtLocked(p *following, now time.Time) (again bool) {
 		ask.LastFetchedEpoch = p.lastEpoch
 	}
 	f.session.want(p.id, ask)
-	return p.lag != 0 // a quota may hold it back
+	// A quota may hold it back. A lag of -1 may last: a leader whose session has the
+	// partition answers nothing in a new epoch before something happens.
+	return p.lag != 0 && f.limited
 }
 
 // inOrder lists the partitions that the session wants.

@@ -61,6 +61,9 @@ func (q *quota) exceeded(now time.Time) bool {
 	return limit != NoQuota && q.rate(now) > float64(limit)
 }
 
+// limited reports whether there is a limit.
+func (q *quota) limited() bool { return q.limit.Load() != NoQuota }
+
 // rate is bytes a second over the windows that still count; a time of less than
 // one window counts as one.
 func (q *quota) rate(now time.Time) float64 {
