@@ -13,16 +13,21 @@ import (
 )
 
 // Decoding turns a body into structures that may take many times its bytes. What they take is
-// known before: a request that would take more than weightPerByte times its size is refused,
-// as one that does not parse, and all that are handled at the same time share one budget.
+// known before: a request that would take more than weightAllowed and more than weightPerByte
+// times its size is refused, as one that does not parse, and all that are handled at the same
+// time share one budget.
 const (
 	// bodyBytesMax bounds the bodies that kmsg decodes. Produce and Fetch have codecs
 	// of their own; the controller's requests grow with the cluster.
 	bodyBytesMax = 16 << 20
-	// weightPerByte is how much memory a byte of a body may take once it is decoded. What
-	// clients and controllers send takes up to four.
+	// weightPerByte is how much memory a byte of a large body may take once it is decoded.
+	// What clients and controllers send takes up to four, but some ten where topics have
+	// names of a few characters.
 	weightPerByte = 8
-	// weightFree may be taken by a body of any size, and without a share in the budget.
+	// weightAllowed may be taken by a body of any size: the budget bounds how many of them
+	// there are at the same time, and it is enough for tens of thousands of such topics.
+	weightAllowed = 4 << 20
+	// weightFree may be taken without a share in the budget.
 	weightFree = 256 << 10
 	// unweighedBytes is the size up to which a body takes no more than weightFree,
 	// whatever it is.
@@ -80,7 +85,7 @@ func (c *Call) decode(scale *protocol.Scale) (req kmsg.Request, release func(), 
 			return nil, nil, err
 		}
 	}
-	if weight > max(weightFree, weightPerByte*len(c.Body)) {
+	if weight > max(weightAllowed, weightPerByte*len(c.Body)) {
 		return nil, nil, fmt.Errorf("%s v%d of %d bytes takes %d in memory, more than %d times as much", c.Key, c.Version, len(c.Body), weight, weightPerByte)
 	}
 	release, err = c.budget.reserve(c.Context(), c.Key, weight)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -115,6 +116,34 @@ func TestRequestsOfALargeClusterAreRead(t *testing.T) {
 			return req.ResponseKind(), nil
 		}))
 		for _, version := range []int16{max, 3} {
+			req.SetVersion(version)
+			if resp := c.send(key, version, protocol.AppendRequest(nil, req)); !read || resp.Close {
+				t.Errorf("%s v%d: %v", key, version, resp.Err)
+			}
+			read = false
+		}
+	}
+}
+
+// A name of few characters takes many times its bytes in memory. Requests about thousands of
+// topics that have such names are read all the same, of clients and of controllers.
+func TestRequestsAboutManyShortNamesAreRead(t *testing.T) {
+	ask, describe, stop := kmsg.NewPtrMetadataRequest(), kmsg.NewPtrDescribeConfigsRequest(), kmsg.NewPtrStopReplicaRequest()
+	for i := range 30_000 {
+		name := fmt.Sprintf("t%d", i)
+		ask.Topics = append(ask.Topics, kmsg.MetadataRequestTopic{Topic: &name})
+		describe.Resources = append(describe.Resources, kmsg.DescribeConfigsRequestResource{ResourceType: 2, ResourceName: name})
+		stop.Topics = append(stop.Topics, kmsg.StopReplicaRequestTopic{Topic: name, Partitions: []int32{0},
+			PartitionStates: []kmsg.StopReplicaRequestTopicPartitionState{{}}})
+	}
+	for req, max := range map[kmsg.Request]int16{ask: 12, describe: 4, stop: 4} {
+		key := protocol.APIKey(req.Key())
+		read := false
+		c := newCaller(t, nil, Typed(key, 0, max, func(*Call, kmsg.Request) (kmsg.Response, error) {
+			read = true
+			return req.ResponseKind(), nil
+		}))
+		for version := range max + 1 {
 			req.SetVersion(version)
 			if resp := c.send(key, version, protocol.AppendRequest(nil, req)); !read || resp.Close {
 				t.Errorf("%s v%d: %v", key, version, resp.Err)
