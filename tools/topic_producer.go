@@ -72,9 +72,11 @@ func (p *topicProducer) flush(ctx context.Context) error {
 			return err
 		}
 		p.sending.Lock()
+		// What was returned may have been handed to the client again meanwhile.
+		settled := p.client.BufferedProduceRecords() == 0
 		again := p.resend(ctx)
 		p.sending.Unlock()
-		if !again {
+		if settled && !again {
 			return nil
 		}
 	}
