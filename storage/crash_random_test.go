@@ -518,7 +518,7 @@ func (h *randomHistory) lookAtEpochs(found []loggedBatch) error {
 		if lowest = min(lowest, f.epoch); f.epoch >= wentBack {
 			continue
 		}
-		if first, ok := cache.earliest(); ok && f.base < first.startOffset && f.base < h.deleted {
+		if first, ok := cache.earliest(); f.base < h.deleted && (!ok || f.base < first.startOffset) {
 			continue // the log start was raised, but that was lost
 		}
 		if got := cache.epochForOffset(f.base); got != f.epoch {
