@@ -73,3 +73,17 @@ func leaderAndISROfTopics(n int) *kmsg.LeaderAndISRRequest {
 	}
 	return req
 }
+
+// BenchmarkWakeBesideIdleSessions is one wake-up of a partition that is in 1000
+// sessions which no client uses any more.
+func BenchmarkWakeBesideIdleSessions(b *testing.B) {
+	var list waitList
+	for range 1000 {
+		s := newFetchSession(true, false, 1, nil)
+		s.add(&PartitionFetch{}).change.watch(&list)
+	}
+	list.wake(anything)
+	for b.Loop() {
+		list.wake(offsetsMoved)
+	}
+}

@@ -1,6 +1,9 @@
 package replication
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // changeEntry is a member of a changeSet: it observes one Partition for its owner,
 // and lists the owner in the set once something happened to the Partition.
@@ -9,8 +12,10 @@ type changeEntry[T any] struct {
 	owner *T
 	set   *changeSet[T]
 
+	// seen is the events since the owner was last taken; changed with set.mu held.
+	seen atomic.Uint32
+
 	// Guarded by set.mu.
-	seen   event // since the owner was last taken
 	listed bool
 	next   *changeEntry[T]
 }
@@ -30,13 +35,15 @@ func (c *changeEntry[T]) unwatch() {
 }
 
 func (c *changeEntry[T]) happened(e event) {
+	// A session that no client uses any more sees the same events over and over, and
+	// appends must not pay for it. What is seen is looked at after it was cleared.
+	if event(c.seen.Load())&e == e {
+		return
+	}
 	s := c.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.seen&e == e {
-		return
-	}
-	c.seen |= e
+	c.seen.Store(c.seen.Load() | uint32(e))
 	if !c.listed {
 		c.listed = true
 		c.next, s.first = s.first, c
@@ -69,7 +76,8 @@ func (s *changeSet[T]) take() *T {
 		return nil
 	}
 	s.first, c.next = c.next, nil
-	c.listed, c.seen = false, 0
+	c.listed = false
+	c.seen.Store(0)
 	return c.owner
 }
 
