@@ -15,10 +15,10 @@ const announceTime = 30 * time.Second
 // partitions would keep clients waiting for them. It runs until the broker stops.
 func (b *Broker) confirmMetadata() {
 	const forever = 1 << 62
-	complete := func(s *metadata.Snapshot) bool { return s.Complete }
+	settled := func(s *metadata.Snapshot) bool { return s.Complete || !s.Heard }
 	for b.cache.Await(b.ctx, forever, func(s *metadata.Snapshot) bool { return s.Heard && !s.Complete }) {
 		names, err := b.store.TopicNames(b.ctx)
-		if err == nil && len(names) == 0 || !b.cache.Await(b.ctx, announceTime, complete) {
+		if err == nil && len(names) == 0 || !b.cache.Await(b.ctx, announceTime, settled) {
 			b.cache.Confirm()
 		}
 	}

@@ -251,8 +251,9 @@ func (c *Cache) replaceLocked(next *Snapshot) {
 }
 
 // Confirm makes the snapshot complete although no controller has sent a
-// partition: there is none to send.
-func (c *Cache) Confirm() { c.mark(func(s *Snapshot) { s.Complete = true }) }
+// partition: there is none to send. Without a word of a controller nothing is
+// complete, so that it does nothing before Heard.
+func (c *Cache) Confirm() { c.mark(func(s *Snapshot) { s.Complete = s.Heard }) }
 
 // Doubt makes the snapshot incomplete: this broker has lost its ZooKeeper
 // session, and no controller sends it anything until it has registered again.

@@ -177,6 +177,8 @@ func TestASnapshotIsCompleteOnceAControllerHasSentPartitions(t *testing.T) {
 	check("after brokers only", true, true)
 	c.Doubt()
 	check("after a lost session", false, false)
+	c.Confirm() // by one that has waited since before
+	check("after a lost session, confirmed late", false, false)
 	if s := c.Snapshot(); s.Partition("t", 0) == nil || s.Brokers[1] == nil {
 		t.Errorf("what was known is gone: %+v", s)
 	}

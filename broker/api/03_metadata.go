@@ -34,7 +34,7 @@ type TopicLister interface {
 // Topics that no controller has announced yet are waited for, for a second at
 // most. While it is not known whether they exist they are LEADER_NOT_AVAILABLE,
 // which makes clients try again, and none is created; requests for all topics
-// list those in stored then.
+// list those in stored then, which has another second to answer.
 //
 // Versions 0 to 12. v0 asks for all topics by an empty list and wants no dead
 // brokers in partitions, v1 asks by null, v4 may forbid auto-creation, v8
@@ -195,9 +195,11 @@ func (m *metadataCall) addAbsent(names []string) {
 }
 
 // addUnannounced adds, to an answer about all topics, those in ZooKeeper that no
-// controller has announced yet.
+// controller has announced yet. The store itself waits for ZooKeeper without end.
 func (m *metadataCall) addUnannounced() error {
-	names, err := m.stored.TopicNames(m.Context())
+	ctx, cancel := context.WithTimeout(m.Context(), informedWait)
+	defer cancel()
+	names, err := m.stored.TopicNames(ctx)
 	if err != nil {
 		return err
 	}

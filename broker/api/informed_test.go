@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -18,9 +17,10 @@ import (
 // storedTopics are the topics in ZooKeeper; nil: it does not answer.
 type storedTopics []string
 
-func (s storedTopics) TopicNames(context.Context) ([]string, error) {
+func (s storedTopics) TopicNames(ctx context.Context) ([]string, error) {
 	if s == nil {
-		return nil, errors.New("ZooKeeper does not answer")
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	return s, nil
 }
@@ -154,7 +154,11 @@ func TestAfterALostSessionWhatIsKnownIsAnsweredAtOnceAndNothingIsMissing(t *test
 func TestMetadataOfAllTopicsIsEmptyWhileNeitherControllerNorZooKeeperAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, _ := uninformed(t, nil)
+		began := time.Now()
 		resp := call[*kmsg.MetadataResponse](c, 12, kmsg.NewPtrMetadataRequest())
+		if waited := time.Since(began); waited != 2*informedWait {
+			t.Errorf("answered after %v", waited)
+		}
 		if len(resp.Brokers) != 0 || len(resp.Topics) != 0 || resp.ControllerID != -1 {
 			t.Errorf("%+v", resp)
 		}
