@@ -26,7 +26,7 @@ func FindCoordinator(groupPartition, transactionPartition func(key string) int32
 	return Typed(protocol.FindCoordinator, 0, 6, func(c *Call, req *kmsg.FindCoordinatorRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrFindCoordinatorResponse()
 		if req.Version < 4 {
-			node, err := h.find(c, req.CoordinatorType, req.CoordinatorKey)
+			node, err := h.find(c, req.CoordinatorType, req.CoordinatorKey, new(bool))
 			if err != nil {
 				return nil, err
 			}
@@ -34,8 +34,9 @@ func FindCoordinator(groupPartition, transactionPartition func(key string) int32
 			resp.NodeID, resp.Host, resp.Port, resp.ErrorMessage = node.id, node.host, node.port, &none
 			return resp, nil
 		}
+		created := false
 		for _, key := range req.CoordinatorKeys {
-			node, err := h.find(c, req.CoordinatorType, key)
+			node, err := h.find(c, req.CoordinatorType, key, &created)
 			code := protocol.CodeOf(err)
 			if code == protocol.InvalidRequest && req.CoordinatorType != shareCoordinator {
 				return nil, err
@@ -58,7 +59,9 @@ type findCoordinator struct {
 // noNode is how Kafka writes that there is none.
 func noNode() brokerNode { return brokerNode{id: -1, port: -1} }
 
-func (h *findCoordinator) find(c *Call, kind int8, key string) (brokerNode, error) {
+// find finds the coordinator of a key. A topic that does not exist is created unless a key
+// of the same request has had that done: there may be millions of them.
+func (h *findCoordinator) find(c *Call, kind int8, key string, created *bool) (brokerNode, error) {
 	if err := h.authorize(c, kind, key); err != nil {
 		return noNode(), err
 	}
@@ -71,7 +74,10 @@ func (h *findCoordinator) find(c *Call, kind int8, key string) (brokerNode, erro
 	}
 	cluster := h.cache.Snapshot()
 	if cluster.Topics[topic] == nil && cluster.Complete {
-		h.topics.Create(c.Context(), []string{topic})
+		if !*created {
+			*created = true
+			h.topics.Create(c.Context(), []string{topic})
+		}
 		return noNode(), protocol.CoordinatorNotAvailable
 	}
 	if p := cluster.Partition(topic, h.partitionFor[kind](key)); p != nil {
