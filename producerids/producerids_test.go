@@ -185,6 +185,7 @@ func TestFailingFetchesBackOff(t *testing.T) {
 				defer m.Close()
 				m.Fetch()
 				time.Sleep(time.Minute) // of the bubble's clock
+				synctest.Wait()
 				if first := at[1] - at[0]; first != retryPause {
 					t.Errorf("the first pause is %v, want %v", first, retryPause)
 				}
@@ -211,6 +212,7 @@ func TestOnlyTheLastTenthOfABlockFetchesTheNext(t *testing.T) {
 				t.Fatalf("%d: %d %v", i, id, err)
 			}
 			time.Sleep(time.Second) // of the bubble's clock
+			synctest.Wait()
 			if want := int32(1 + i/90); asked.Load() != want {
 				t.Fatalf("after id %d blocks were fetched %d times, want %d", i, asked.Load(), want)
 			}
