@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -26,6 +27,8 @@ type faultyHost struct {
 	fault func(vfs.Op) error // nil: none
 	log   *Log               // in /data
 	other *Log               // in the same directory
+
+	sequence int32 // of the producer whose transactions are aborted
 }
 
 var otherPartition = metadata.TopicPartition{Topic: "other", Partition: 0}
@@ -78,7 +81,7 @@ func (f *faultyHost) start(t *testing.T, mem *vfs.Mem) {
 
 // abort begins and aborts a transaction.
 func (f *faultyHost) abort() error {
-	o := idempotent(4, 0, 0)
+	o := idempotent(4, 0, f.sequence)
 	o.Transactional = true
 	now := f.clock.now().UnixMilli()
 	b := record.NewBuilder(o)
@@ -92,6 +95,7 @@ func (f *faultyHost) abort() error {
 	if _, err := f.log.AppendAsLeader(Append{Records: set}); err != nil {
 		return err
 	}
+	f.sequence++
 	marker, err := record.EndTxnMarker(o, record.Abort, 0, now)
 	if err != nil {
 		return err
@@ -125,7 +129,7 @@ var faultyActions = []struct {
 		_, err := f.log.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, strings.Repeat("x", 1900))...)})
 		return err
 	}},
-	{"end of a transaction", true, func(_ *testing.T, f *faultyHost) error { return f.abort() }},
+	{"end of a transaction", false, func(_ *testing.T, f *faultyHost) error { return f.abort() }},
 	{"follower append", false, func(t *testing.T, f *faultyHost) error {
 		_, err := f.log.AppendAsFollower(at(t, f.log.Offsets().LogEnd, "a", "b"), 0)
 		return err
@@ -301,6 +305,25 @@ func withoutPanic(f func() error) (err error) {
 		}
 	}()
 	return f()
+}
+
+// The first abort of a segment makes its transaction index.
+func TestAnAbortThatFindsNoFileDescriptorCostsItsRequestOnly(t *testing.T) {
+	f := newFaultyHost(t)
+	noError(t, f.log.Roll())
+	failed := false
+	f.fault = func(op vfs.Op) error {
+		if failed || !needsDescriptor(op) || !strings.HasSuffix(op.Name, txnIndexSuffix) {
+			return nil
+		}
+		failed = true
+		return syscall.EMFILE
+	}
+	if err := f.abort(); !errors.Is(err, ErrTooManyFiles) {
+		t.Fatalf("error %v", err)
+	}
+	wantEqual(t, "given up", f.log.givenUp.Load(), false)
+	noError(t, f.abort())
 }
 
 // A set that needs more index entries than there are slots: a follower gets up to

@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
@@ -199,6 +200,13 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 	if info.LastOffset-active.base > math.MaxInt32 {
 		return fmt.Errorf("%w: a set that ends at %d in %v", errIndexOverflow, info.LastOffset, active)
 	}
+	txns, err := l.openTxns(active)
+	if err != nil {
+		return err
+	}
+	if txns != nil {
+		defer txns.release()
+	}
 	l.changing = true
 	if err := active.append(set, c); err != nil {
 		return err
@@ -319,19 +327,29 @@ func (l *Log) checkProducers(set []byte, a *Append) (duplicate producerBatch, fo
 func (l *Log) applyProducers(active *segment, logEnd int64) error {
 	l.producers.apply(l.update)
 	for _, t := range l.update.completed {
-		existed := active.txns.exists()
 		if err := completeTxn(l.producers, active, t); err != nil {
 			return err
 		}
 		if t.aborted {
 			active.unsynced.note()
-			if !existed {
-				l.names.note()
-			}
 		}
 	}
 	l.producers.setMapEnd(logEnd)
 	return nil
+}
+
+// openTxns opens the active segment's transaction index if the set that
+// checkProducers has looked at aborts a transaction, and nil otherwise: so the want
+// of a file descriptor cannot interrupt the append. The caller releases the file.
+func (l *Log) openTxns(active *segment) (*fileHandle, error) {
+	if !slices.ContainsFunc(l.update.completed, func(t completedTxn) bool { return t.aborted }) {
+		return nil, nil
+	}
+	if active.txns.exists() {
+		return active.txns.open()
+	}
+	defer l.names.note()
+	return active.txns.open()
 }
 
 // completeTxn ends a transaction whose marker is in the segment: an aborted one

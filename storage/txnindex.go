@@ -115,12 +115,7 @@ func (x *txnIndex) append(t abortedTxn) error {
 	if s.count > 0 && t.lastOffset <= s.lastOffset {
 		return fmt.Errorf("%w: transaction ending at %d after %d in %s", errInvalidOffset, t.lastOffset, s.lastOffset, x.file.name())
 	}
-	if !s.exists {
-		if err := x.create(); err != nil {
-			return err
-		}
-	}
-	f, err := x.file.acquire()
+	f, err := x.open()
 	if err != nil {
 		return err
 	}
@@ -136,6 +131,23 @@ func (x *txnIndex) append(t abortedTxn) error {
 func (x *txnIndex) exists() bool {
 	s := x.state.Load()
 	return s != nil && s.exists
+}
+
+// open returns the index's file, made where it is missing. The caller releases it.
+func (x *txnIndex) open() (*fileHandle, error) {
+	s, err := x.load()
+	if err != nil {
+		return nil, err
+	}
+	if !s.exists {
+		if err := x.create(); err != nil {
+			return nil, err
+		}
+		made := *s
+		made.exists = true
+		x.state.Store(&made)
+	}
+	return x.file.acquire()
 }
 
 func (x *txnIndex) create() error {
