@@ -27,7 +27,8 @@ import (
 //	stored [ERROR]                    what became of the last record
 //	after MS                          time passes; the group is called at its deadlines
 //	expire retention=MS
-//	reload                            the group is written and read again, and loaded
+//	reload [size=N]                   the group is written and read again, and loaded; group.max.size is N now
+//	deletable TOPIC                   whether offsets of the topic may be deleted
 //	kill
 //	group                             print it
 func TestScenarios(t *testing.T) {
@@ -130,7 +131,10 @@ func (s *scenario) run(line string) {
 			s.print("dead")
 		}
 	case "reload":
+		s.rules.MaxSize = int(s.number(o, "size", int64(s.rules.MaxSize)))
 		s.reload()
+	case "deletable":
+		s.print("%s", s.group.undeletable(bare[0]).Name())
 	case "kill":
 		s.effects(s.group.Kill(s.now))
 	case "group":
