@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -242,14 +243,17 @@ func (c *roleChange) applyFollowers() error {
 }
 
 // storageFailure turns a storage error into the entry's answer, with the
-// partition offline; any other error is returned and fails the request.
+// partition offline unless only file descriptors were wanting; any other error is
+// returned and fails the request.
 func (c *roleChange) storageFailure(e *roleEntry, err error) error {
 	if err == nil || protocol.CodeOf(err) != protocol.KafkaStorageError {
 		return err
 	}
 	c.m.stateLog.Errorf("Skipped the state change for partition %s (last update controller epoch %d) since the replica for the partition is offline due to storage error %v",
 		name(e.id), e.role.controllerEpoch, err)
-	c.m.markOffline(e.id)
+	if !errors.Is(err, storage.ErrTooManyFiles) {
+		c.m.markOffline(e.id)
+	}
 	e.code = protocol.KafkaStorageError
 	return nil
 }

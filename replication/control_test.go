@@ -451,3 +451,28 @@ func TestHighWatermarksOfPartitionsNotYetHostedStayInTheCheckpoint(t *testing.T)
 		}
 	})
 }
+
+// Too many open files are no broken disk: a partition whose log could not be made is
+// answered with an error, and is taken with the next role.
+func TestAPartitionWithoutAFileDescriptorForItsLogIsTakenWithTheNextRole(t *testing.T) {
+	scarce := false
+	fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+		if scarce && (op.Kind == vfs.OpOpen || op.Kind == vfs.OpCreate) && strings.Contains(op.Name, testTopic+"-0") {
+			return syscall.EMFILE
+		}
+		return nil
+	})
+	b := newTestBrokerOn(t, fs, []string{testDir})
+	b.know(ourID, 2)
+	scarce = true
+	if code := b.control(roleOf(0, ourID, 1, []int32{ourID, 2}, ourID)); code != protocol.KafkaStorageError {
+		t.Errorf("answered %s, want KAFKA_STORAGE_ERROR", code.Name())
+	}
+	scarce = false
+	if code := b.control(roleOf(0, ourID, 2, []int32{ourID, 2}, ourID)); code != protocol.None {
+		t.Errorf("answered %s in the next epoch", code.Name())
+	}
+	if s := b.partition().State(); !s.Leading {
+		t.Errorf("the partition is not led: %+v", s)
+	}
+}
