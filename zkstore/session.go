@@ -48,7 +48,7 @@ func dialSession(servers []string, timeout time.Duration, log *logrus.Entry, onE
 	ready := make(chan struct{})
 	conn, _, err := zk.Connect(servers, timeout,
 		zk.WithDialer(dialer),
-		zk.WithHostProvider(&hosts{}),
+		zk.WithHostProvider(&hosts{over: s.isOver}),
 		zk.WithLogger(warnLogger{log}),
 		zk.WithLogInfo(false),
 		zk.WithMaxBufferSize(answerMax),
@@ -229,8 +229,11 @@ func (c *cappedConn) SetWriteDeadline(t time.Time) error { return c.Conn.SetWrit
 // that the client library pauses a second after each round.
 const quickRounds = 10
 
-// hosts hands out the servers in turn, unresolved.
+// hosts hands out the servers in turn, unresolved. Of a session that is over none
+// is dialled: it pauses at once, and the pause ends with the close of the connection.
 type hosts struct {
+	over func() bool // the session is
+
 	mu       sync.Mutex // guards what follows
 	servers  []string   // already shuffled by the client library
 	next     int
@@ -255,7 +258,7 @@ func (h *hosts) Next() (server string, pause bool) {
 	defer h.mu.Unlock()
 	server = h.servers[h.next]
 	h.next = (h.next + 1) % len(h.servers)
-	pause = h.failures >= quickRounds*len(h.servers) && h.failures%len(h.servers) == 0
+	pause = h.over() || h.failures >= quickRounds*len(h.servers) && h.failures%len(h.servers) == 0
 	h.failures++
 	return server, pause
 }

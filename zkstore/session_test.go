@@ -404,7 +404,8 @@ func TestAServerThatDropsConnectionsAtFirstIsTriedAgainSoon(t *testing.T) {
 }
 
 func TestTheClientLibraryPausesOnlyAfterManyRounds(t *testing.T) {
-	h := &hosts{}
+	over := false
+	h := &hosts{over: func() bool { return over }}
 	must(t, h.Init([]string{"a:1", "b:1"}))
 	next := func() (paused int) {
 		for range 2 * quickRounds {
@@ -423,5 +424,10 @@ func TestTheClientLibraryPausesOnlyAfterManyRounds(t *testing.T) {
 	h.Connected()
 	if n := next(); n != 0 {
 		t.Errorf("%d pauses after a success", n)
+	}
+	h.Connected()
+	over = true
+	if _, pause := h.Next(); !pause {
+		t.Error("no pause for a session that is over")
 	}
 }
