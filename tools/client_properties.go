@@ -47,7 +47,7 @@ func (r *propertyReader) connection() []kgo.Opt {
 			int(r.number("send.buffer.bytes", -1, -1)), int(r.number("receive.buffer.bytes", -1, -1)))),
 	}
 	if idle := r.number("connections.max.idle.ms", 540000, -1); idle > 0 {
-		options = append(options, kgo.ConnIdleTimeout(millis(idle)))
+		options = append(options, kgo.ConnIdleTimeout(min(max(millis(idle), idleLeast), idleMost)))
 	}
 	return options
 }

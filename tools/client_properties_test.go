@@ -95,6 +95,12 @@ func TestClientPropertiesTakeEffect(t *testing.T) {
 		{consumer, properties{"check.crcs": "false"}, kgo.DisableFetchCRCValidation, true},
 		{consumer, properties{"allow.auto.create.topics": "false"}, kgo.AllowAutoTopicCreation, false},
 		{consumer, properties{}, kgo.AllowAutoTopicCreation, true},
+		// What franz-go does not take is brought to what it takes.
+		{consumer, properties{"metadata.max.age.ms": "86400000"}, kgo.MetadataMaxAge, time.Hour},
+		{producer, properties{"metadata.max.age.ms": "9223372036854775807"}, kgo.MetadataMaxAge, time.Hour},
+		{producer, properties{"connections.max.idle.ms": "3600000"}, kgo.ConnIdleTimeout, 15 * time.Minute},
+		{consumer, properties{"connections.max.idle.ms": "10"}, kgo.ConnIdleTimeout, 100 * time.Millisecond},
+		{producer, properties{"linger.ms": "90000"}, kgo.ProducerLinger, time.Minute},
 		{consumer, properties{"group.id": "g", "session.timeout.ms": "8000"}, kgo.SessionTimeout, 8 * time.Second},
 		{consumer, properties{"group.id": "g", "auto.commit.interval.ms": "1000"}, kgo.AutoCommitInterval, time.Second},
 	} {

@@ -83,9 +83,18 @@ func (r *propertyReader) fail(text string) {
 // Java's first retry.backoff.ms.
 const metadataPause = 100 * time.Millisecond
 
-// metadataAge is metadata.max.age.ms, as short as the client can do.
+// What franz-go takes at most, or at least: it refuses to start with other values,
+// which Java takes.
+const (
+	metadataAgeMost = time.Hour
+	idleLeast       = 100 * time.Millisecond
+	idleMost        = 15 * time.Minute
+	lingerMost      = time.Minute
+)
+
+// metadataAge is metadata.max.age.ms, as short or long as the client can do.
 func (r *propertyReader) metadataAge() time.Duration {
-	return max(millis(r.number("metadata.max.age.ms", 300000, 0)), metadataPause)
+	return min(max(millis(r.number("metadata.max.age.ms", 300000, 0)), metadataPause), metadataAgeMost)
 }
 
 // producerConfig reads producer properties as the Java producer names them.
@@ -113,7 +122,7 @@ func producerConfig(props map[string]string) (clientConfig, error) {
 	c.maxBlock = millis(r.number("max.block.ms", 60000, 0))
 	delivery := millis(r.number("delivery.timeout.ms", 120000, 0))
 	maxRequest := r.number("max.request.size", 1048576, 0)
-	linger := millis(r.number("linger.ms", 0, 0))
+	linger := min(millis(r.number("linger.ms", 0, 0)), lingerMost)
 	if props["delivery.timeout.ms"] != "" && delivery < linger+requestTimeout {
 		r.fail("delivery.timeout.ms should be equal to or larger than linger.ms + request.timeout.ms")
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sort"
 	"time"
 
@@ -88,4 +89,7 @@ func exception(class, text string) string {
 // asException is err with the text that Java prints for it.
 func asException(err error) error { return errors.New(exception(javaClass(err), err.Error())) }
 
-func millis(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
+// millis is a number of milliseconds as a duration, or the longest one.
+func millis(ms int64) time.Duration {
+	return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+}
