@@ -40,8 +40,9 @@ type configs struct {
 	last          int64         // number of the last notification processed; -1: none
 
 	mu     sync.Mutex // guards what follows
-	topics map[string]map[string]string
-	logs   *storage.Manager // nil until they are loaded
+	topics  map[string]map[string]string
+	applied int64            // changes of topics' configurations
+	logs    *storage.Manager // nil until they are loaded
 }
 
 // changeExpiration is the age at which notifications are purged (a constant in Kafka too).
@@ -110,6 +111,39 @@ func (c *configs) known(topic string) *settings.Topic {
 // or the broker stops: the controller tells of a new partition once, and would
 // not repeat what was refused.
 func (c *configs) TopicConfig(topic string) (*settings.Topic, error) {
+	overrides, err := c.learn(topic, func() (map[string]string, error) { return c.awaitTopic(topic) })
+	if err != nil {
+		return nil, err
+	}
+	return c.effective(topic, overrides), nil
+}
+
+// learn keeps what read returns of a topic, unless a change was applied while it
+// read: then what it returns may be older than the change, and it reads again.
+func (c *configs) learn(topic string, read func() (map[string]string, error)) (map[string]string, error) {
+	for {
+		c.mu.Lock()
+		before := c.applied
+		c.mu.Unlock()
+		overrides, err := read()
+		if err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		current := c.applied == before
+		if current {
+			c.topics[topic] = overrides
+		}
+		c.mu.Unlock()
+		if current {
+			return overrides, nil
+		}
+	}
+}
+
+// awaitTopic reads a topic's overrides; while ZooKeeper does not answer it tries
+// again until the broker stops.
+func (c *configs) awaitTopic(topic string) (map[string]string, error) {
 	overrides, err := c.readTopic(topic)
 	for errors.Is(err, context.DeadlineExceeded) || errors.Is(err, zkstore.ErrSessionExpired) {
 		c.log.Warnf("The configuration of topic %s cannot be read while ZooKeeper does not answer (%v); its partitions wait here until it does", topic, err)
@@ -120,13 +154,7 @@ func (c *configs) TopicConfig(topic string) (*settings.Topic, error) {
 		}
 		overrides, err = c.readTopic(topic)
 	}
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	c.topics[topic] = overrides
-	c.mu.Unlock()
-	return c.effective(topic, overrides), nil
+	return overrides, err
 }
 
 // readTopic reads a topic's overrides within the time that one attempt may take.
@@ -305,6 +333,7 @@ func (c *configs) applyTopic(ctx context.Context, topic string) error {
 	c.mu.Lock()
 	before := c.topics[topic]
 	c.topics[topic] = overrides
+	c.applied++
 	logs := c.logs
 	c.mu.Unlock()
 	now := c.effective(topic, overrides)

@@ -217,3 +217,25 @@ func TestANewPartitionWaitsForItsConfigurationWhileZooKeeperIsAway(t *testing.T)
 		t.Errorf("of a broker that stopped: %+v, %v", got.config, got.err)
 	}
 }
+
+// A configuration that is read while a change of it is applied may be the older
+// one of the two: it must not replace the change.
+func TestAReadDoesNotReplaceAChangeAppliedMeanwhile(t *testing.T) {
+	c := &configs{topics: map[string]map[string]string{}}
+	older, newer := map[string]string{"retention.ms": "1"}, map[string]string{"retention.ms": "2"}
+	reads := 0
+	got, err := c.learn("t", func() (map[string]string, error) {
+		if reads++; reads > 1 {
+			return newer, nil
+		}
+		c.topics["t"] = newer // as applyTopic does
+		c.applied++
+		return older, nil
+	})
+	if err != nil || got["retention.ms"] != "2" || c.topics["t"]["retention.ms"] != "2" {
+		t.Errorf("%v, %v; kept: %v", got, err, c.topics)
+	}
+	if reads != 2 {
+		t.Errorf("%d reads", reads)
+	}
+}
