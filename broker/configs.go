@@ -39,7 +39,7 @@ type configs struct {
 	read          bool          // the brokers' configurations were read since the watch is armed
 	last          int64         // number of the last notification processed; -1: none
 
-	mu     sync.Mutex // guards what follows
+	mu      sync.Mutex // guards what follows
 	topics  map[string]map[string]string
 	applied int64            // changes of topics' configurations
 	logs    *storage.Manager // nil until they are loaded
