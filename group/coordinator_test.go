@@ -719,6 +719,54 @@ func TestSessionTimeoutsHaveLimits(t *testing.T) {
 	})
 }
 
+// A commit of a transaction counts where its record is, not where its marker is:
+// a plain commit between the two is newer.
+func TestAPlainCommitBehindATransactionalOneHoldsAfterLoading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := newFakeTopic()
+		c, _ := leading(t, topic, testOptions())
+		defer c.Stop()
+		commits := []CommitRequest{
+			{Generation: -1, Commits: []Commit{commitOf("t", 0, 5)}, Txn: &Txn{ProducerID: 1}},
+			{Generation: -1, Commits: []Commit{commitOf("t", 0, 9)}},
+		}
+		for _, commit := range commits {
+			if codes := c.Commit("g", commit); codes[0] != protocol.None {
+				t.Fatal(codes[0].Name())
+			}
+		}
+		o := record.Defaults()
+		o.ProducerID, o.ProducerEpoch = 1, 0
+		marker, err := record.EndTxnMarker(o, record.Commit, 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := topic.Append(0, marker, nil, -1); err != nil {
+			t.Fatal(err)
+		}
+		c.Resigned(TopicPartition{Topic: TopicName}, 1)
+		c.BecameLeader(TopicPartition{Topic: TopicName}, 2)
+		awaitLoaded(c)
+		if got := fetched(t, c, "g"); got != "t-0=9" {
+			t.Errorf("after loading: %s", got)
+		}
+	})
+}
+
+func TestNoGroupIsMadeWithoutItsPartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := leading(t, newFakeTopic(), testOptions())
+		c.Resigned(TopicPartition{Topic: TopicName}, 1)
+		if e := c.findOrCreate("g"); e != nil {
+			t.Error("a group was made in a partition that another broker leads")
+		}
+		c.Stop()
+		if got := fetched(t, c, "g"); got != "COORDINATOR_NOT_AVAILABLE" {
+			t.Errorf("after the stop: %s", got)
+		}
+	})
+}
+
 func TestOnlyTheCoordinatorDeletesAGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := leading(t, newFakeTopic(), testOptions())
