@@ -39,7 +39,8 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) {
 }
 
 // checkpointLogStarts writes the log starts of a directory's logs, as far as
-// they are not implied by the first segment.
+// they are not implied by the name of the first segment, and that name is
+// durable: without it the log would start at 0 again.
 func (m *Manager) checkpointLogStarts(d *logDir) {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
@@ -48,7 +49,8 @@ func (m *Manager) checkpointLogStarts(d *logDir) {
 	}
 	offsets := make(map[TopicPartition]int64)
 	for _, l := range m.logs.inDir(d) {
-		if v := l.positions.load(); v.LogStart > v.segments[0].base {
+		v := l.positions.load()
+		if v.LogStart > v.segments[0].base || v.LogStart > 0 && l.names.pending() { // in this order
 			offsets[l.tp] = v.LogStart
 		}
 	}

@@ -217,3 +217,16 @@ func TestOnlyAWholeDirectoryIsMarkedAsClosedInOrder(t *testing.T) {
 		}
 	}
 }
+
+// A log whose start is the base of a segment that was just made starts there
+// after a power cut too, although the segment's name was lost.
+func TestALogStartIsCheckpointedUntilItsSegmentIsDurable(t *testing.T) {
+	mem := vfs.NewMem()
+	h, l := checkpointed(t, mem)
+	noError(t, l.TruncateFullyAndStartAt(500, 500))
+	h.eachDir(h.checkpointDir)
+	h = start(t, mem.CrashClone(vfs.SyncedOnly, 0))
+	if got := h.log(t, testTopic()).Offsets(); got.LogStart != 500 || got.LogEnd != 500 {
+		t.Errorf("after a power cut: %+v", got)
+	}
+}
