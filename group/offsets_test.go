@@ -130,7 +130,7 @@ func TestMembersThatWaitDoNotExpire(t *testing.T) {
 	}
 }
 
-// The assignment of a generation that has passed gives nobody partitions.
+// The assignment of a generation that has passed assigns no partitions.
 func TestAnAssignmentOfAnEarlierGenerationIsNotTaken(t *testing.T) {
 	c := stable(t, "L")
 	c.join("L", "", nil, time.Minute)

@@ -407,7 +407,7 @@ func TestAFollowersRoundLooksAtWhatChangedOnly(t *testing.T) {
 			asked += len(topic.Partitions)
 		}
 		if looked := len(b.follower.f.active); looked != 0 || asked != int(min(offset, 1)) {
-			t.Errorf("asks for %d partitions, and goes on to look at %d", asked, looked)
+			t.Errorf("asks for %d partitions, and keeps looking at %d", asked, looked)
 		}
 		answered(answerOne(t, fetch, offset), nil)
 		offset++
@@ -429,7 +429,7 @@ func TestAFollowersRoundLooksAtWhatChangedOnlyAfterANewEpoch(t *testing.T) {
 		answered(answerAll(&kmsg.FetchRequest{Version: fetch.Version}), nil)
 	}
 	if looked := len(b.follower.f.active); looked != 0 {
-		t.Errorf("goes on to look at %d partitions", looked)
+		t.Errorf("keeps looking at %d partitions", looked)
 	}
 }
 

@@ -625,7 +625,7 @@ func TestCoordinatorAppendsWithTheTopicsMinISR(t *testing.T) {
 	if err != nil || written.First != 0 || written.End != 2 {
 		t.Errorf("%+v, %v", written, err)
 	}
-	wantCode(t, "nobody fetches", b.partition().AwaitReplicated(written, time.Millisecond, nil), protocol.RequestTimedOut)
+	wantCode(t, "no follower fetches", b.partition().AwaitReplicated(written, time.Millisecond, nil), protocol.RequestTimedOut)
 	safe := make(chan error)
 	go func() { safe <- b.partition().AwaitReplicated(written, waitTime, nil) }()
 	b.parked(1)

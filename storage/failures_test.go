@@ -117,7 +117,7 @@ func (f *faultyHost) settle() {
 // faultyActions is what is asked of storage from above.
 var faultyActions = []struct {
 	name string
-	// halfway: too many open files may come in the midst of a change.
+	// halfway: too many open files may come halfway through a change.
 	halfway bool
 	act     func(t *testing.T, f *faultyHost) error
 }{
@@ -221,7 +221,7 @@ func TestAnErrorCostsNoMoreThanItMust(t *testing.T) {
 	}{
 		"disk":  {func(op vfs.Op) bool { return op.Kind != vfs.OpClose }, func() error { return syscall.EIO }},
 		"files": {needsDescriptor, func() error { return syscall.EMFILE }},
-		"panic": {func(op vfs.Op) bool { return op.Kind != vfs.OpClose }, func() error { panic("in the midst") }},
+		"panic": {func(op vfs.Op) bool { return op.Kind != vfs.OpClose }, func() error { panic("halfway") }},
 	}
 	for _, action := range faultyActions {
 		for name, cause := range causes {
@@ -481,12 +481,12 @@ func TestALogThatIsGivenUpIsReported(t *testing.T) {
 	f.OnLogFailure(func(tp TopicPartition) { reported = append(reported, tp) })
 	f.fault = func(op vfs.Op) error {
 		if op.Kind == vfs.OpTruncate && strings.HasSuffix(op.Name, logSuffix) {
-			panic("in the midst")
+			panic("halfway")
 		}
 		return nil
 	}
 	err := withoutPanic(func() error { _, err := f.log.TruncateTo(4); return err })
-	wantEqual(t, "error", errText(err), "panic: in the midst")
+	wantEqual(t, "error", errText(err), "panic: halfway")
 	f.fault = nil
 	f.settle()
 	wantEqual(t, "reported", fmt.Sprint(reported), fmt.Sprint([]TopicPartition{partition0}))
