@@ -581,7 +581,7 @@ func (f *fetcher) failed(p *following, err error) {
 		f.m.fetchLog.Errorf("%s Unexpected error occurred while processing data for partition %s at offset %d: %v", f.name, name(p.id), p.offset, err)
 	}
 	f.m.fetchLog.Warnf("%s Partition %s marked as failed", f.name, name(p.id))
-	f.fm.markFailed(p.id)
+	f.fm.markFailed(p)
 }
 
 // applyDataLocked appends, or truncates where the leader's log parts from ours.

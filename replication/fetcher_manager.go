@@ -140,10 +140,14 @@ func (fm *fetcherManager) stopIdle() {
 	}
 }
 
-func (fm *fetcherManager) markFailed(id TopicPartition) {
+// markFailed notes that the following of a partition ended by an error, unless the
+// partition has a newer leader epoch by now: it is followed again then, or led.
+func (fm *fetcherManager) markFailed(p *following) {
 	fm.mu.Lock()
 	defer fm.mu.Unlock()
-	fm.failed[id] = struct{}{}
+	if p.partition.State().LeaderEpoch == p.epoch {
+		fm.failed[p.id] = struct{}{}
+	}
 }
 
 func (fm *fetcherManager) failedCount() int {

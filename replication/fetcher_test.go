@@ -149,6 +149,20 @@ func TestOtherErrorsOfAWholeFetchWait(t *testing.T) {
 	}
 }
 
+// An answer to an earlier epoch may be looked at when the next LeaderAndIsr has
+// already begun to follow again.
+func TestAFailureOfAnEarlierEpochIsNotCounted(t *testing.T) {
+	l := playLeader(t)
+	p := l.partition()
+	f := l.follower.f
+	for epoch, want := range []int{2: 0, 3: 1} {
+		f.failed(&following{id: p.ID(), partition: p, epoch: int32(epoch)}, protocol.FencedLeaderEpoch)
+		if n := f.fm.failedCount(); n != want {
+			t.Errorf("after a failure of epoch %d, in epoch 3: %d partitions failed, want %d", epoch, n, want)
+		}
+	}
+}
+
 func TestAFollowerWithAnOlderEpochThanItsLeaderAwaitsTheController(t *testing.T) {
 	l := playLeader(t)
 	l.logged()
