@@ -453,6 +453,20 @@ func TestDeletedTopicsTakeTheirOffsetsAlong(t *testing.T) {
 	})
 }
 
+// endTxn writes the marker that ends a producer's transaction into partition 0.
+func endTxn(t *testing.T, topic *fakeTopic, producer int64, kind record.ControlType) {
+	t.Helper()
+	o := record.Defaults()
+	o.ProducerID, o.ProducerEpoch = producer, 0
+	marker, err := record.EndTxnMarker(o, kind, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := topic.Append(0, marker, nil, -1); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestTransactionalOffsetsHoldOnceTheTransactionDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := newFakeTopic()
@@ -478,15 +492,7 @@ func TestTransactionalOffsetsHoldOnceTheTransactionDoes(t *testing.T) {
 		txn(4, 8)
 		txn(5, 9)
 		for producer, kind := range map[int64]record.ControlType{3: record.Commit, 4: record.Abort} {
-			o := record.Defaults()
-			o.ProducerID, o.ProducerEpoch = producer, 0
-			marker, err := record.EndTxnMarker(o, kind, 0, 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := topic.Append(0, marker, nil, -1); err != nil {
-				t.Fatal(err)
-			}
+			endTxn(t, topic, producer, kind)
 		}
 		c.Resigned(TopicPartition{Topic: TopicName}, 1)
 		c.BecameLeader(TopicPartition{Topic: TopicName}, 2)
@@ -735,15 +741,7 @@ func TestAPlainCommitBehindATransactionalOneHoldsAfterLoading(t *testing.T) {
 				t.Fatal(codes[0].Name())
 			}
 		}
-		o := record.Defaults()
-		o.ProducerID, o.ProducerEpoch = 1, 0
-		marker, err := record.EndTxnMarker(o, record.Commit, 0, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := topic.Append(0, marker, nil, -1); err != nil {
-			t.Fatal(err)
-		}
+		endTxn(t, topic, 1, record.Commit)
 		c.Resigned(TopicPartition{Topic: TopicName}, 1)
 		c.BecameLeader(TopicPartition{Topic: TopicName}, 2)
 		awaitLoaded(c)
