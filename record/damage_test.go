@@ -36,6 +36,14 @@ func TestDamagedRecordsAreInvalid(t *testing.T) {
 				t.Errorf("%s, %s: Each: %v", codec, name, err)
 			}
 		}
+		// Nothing is behind this count that would be read for a header.
+		nothing := repack(t, codec, []byte{12, 0, 0, 0, 1, 1, 1}, 1)
+		if err := Batch(nothing).Each(func(*Record) error { return nil }); protocol.CodeOf(err) != protocol.InvalidRecord {
+			t.Errorf("%s, -1 headers: Each: %v", codec, err)
+		}
+		if _, err := ValidateAndAssign(nothing, plainTarget()); protocol.CodeOf(err) != protocol.InvalidRecord {
+			t.Errorf("%s, -1 headers: %v", codec, err)
+		}
 		// A length that does not end has no code of its own in Kafka.
 		endless := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, payload...)
 		if _, err := ValidateAndAssign(rewrite(endless), plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError {
