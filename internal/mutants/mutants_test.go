@@ -20,6 +20,7 @@ func (p *partition) lead(epoch int) (done bool) {
 	p.wake()
 	defer p.wake()
 	p.end = min(epoch, 5)
+	p.to = p.end
 	return p.end > 3
 }
 `
@@ -37,7 +38,8 @@ func sampleFile(t *testing.T) *sourceFile {
 	return f
 }
 
-// Every safeguard of the lists must stand in the sources still.
+// Every safeguard of the lists must stand in the sources still, and what replaces
+// it must be Go.
 func TestListedSafeguardsExist(t *testing.T) {
 	all, err := readSafeguards(testkit.Root(), nil)
 	if err != nil {
@@ -45,6 +47,17 @@ func TestListedSafeguardsExist(t *testing.T) {
 	}
 	if len(all) == 0 {
 		t.Fatal("the lists name no safeguard")
+	}
+	for _, round := range rounds(all) {
+		for file, places := range placesByFile(round) {
+			f, err := parseSource(testkit.Root(), file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := parser.ParseFile(token.NewFileSet(), file, instrumented(f.source, places), 0); err != nil {
+				t.Errorf("without its safeguards %v", err)
+			}
+		}
 	}
 }
 
@@ -55,6 +68,7 @@ func TestPlacesAreFoundByTheirText(t *testing.T) {
 		{"n sample.go partition.lead\n-1 p.wake()", "\tif mutant.On(1) {  } else { p.wake() }\n\tdefer"},
 		{"n sample.go partition.lead\n- defer p.wake()", "if mutant.On(1) {  } else { defer p.wake() }"},
 		{"n sample.go partition.lead\n- min(epoch, 5)\n+ epoch", "p.end = mutant.Pick(1, epoch, min(epoch, 5))"},
+		{"n sample.go partition.lead\n-3 epoch\n+ 7", "p.end = min(mutant.Pick(1, 7, epoch), 5)"},
 		{"n sample.go partition.lead\n- p.end > 3\n+ p.end >= 3", "return func() bool { if mutant.On(1) { return p.end >= 3 }; return p.end > 3 }()"},
 	} {
 		list, err := blocks(c.list)
@@ -81,7 +95,7 @@ func TestListsThatNameNothingAreRefused(t *testing.T) {
 	for list, want := range map[string]string{
 		"n sample.go partition.follow\n- x\n+ y":           "no function partition.follow",
 		"n sample.go partition.lead\n- epoch > 9\n+ false": "occurs 0 times",
-		"n sample.go partition.lead\n- p.end\n+ 1":         "occurs 2 times",
+		"n sample.go partition.lead\n- p.end\n+ 1":         "occurs 3 times",
 		"n sample.go partition.lead\n-3 p.end > 3\n+ true": "occurs 1 times",
 		"- p.end":          "line 1",
 		"n sample.go":      "line 1",

@@ -132,13 +132,16 @@ func locate(f *sourceFile, b block) (place, error) {
 	conditions := map[ast.Node]bool{}
 	inConditions(function, func(e ast.Expr) { conditions[e] = true })
 	old := squeezed(b.old)
+	mutated := strings.TrimSpace(b.mutated)
 	var found []place
 	parent := map[ast.Node]ast.Node{}
 	ast.Inspect(function.Body, func(n ast.Node) bool {
 		for _, child := range children(n) {
 			parent[child] = n
 		}
-		mutated := strings.TrimSpace(b.mutated)
+		if s, ok := parent[n].(*ast.SelectorExpr); ok && s.Sel == n {
+			return false // a name behind a dot is no expression
+		}
 		switch n := n.(type) {
 		case ast.Expr:
 			if _, whole := parent[n].(*ast.ExprStmt); whole || mutated == "" || squeezed(f.text(n)) != old {

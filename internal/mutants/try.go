@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -180,16 +181,9 @@ func (b *builds) leaveOut(round []mutation, output string) bool {
 }
 
 func (b *builds) writeOverlay(round []mutation) error {
-	files := map[string][]switched{}
-	for _, m := range round {
-		for _, p := range m.places {
-			if !b.broken[m.id] {
-				files[p.file] = append(files[p.file], switched{p, m.id})
-			}
-		}
-	}
+	whole := slices.DeleteFunc(slices.Clone(round), func(m mutation) bool { return b.broken[m.id] })
 	replace := map[string]string{}
-	for file, places := range files {
+	for file, places := range placesByFile(whole) {
 		real := filepath.Join(b.root, filepath.FromSlash(file))
 		source, err := os.ReadFile(real)
 		if err != nil {
@@ -207,6 +201,17 @@ func (b *builds) writeOverlay(round []mutation) error {
 		return err
 	}
 	return os.WriteFile(b.overlay, text, 0o644)
+}
+
+// placesByFile returns the places of all mutations by the file that they change.
+func placesByFile(all []mutation) map[string][]switched {
+	files := map[string][]switched{}
+	for _, m := range all {
+		for _, p := range m.places {
+			files[p.file] = append(files[p.file], switched{p, m.id})
+		}
+	}
+	return files
 }
 
 // importers returns, by package, the packages of this module with tests that
