@@ -43,9 +43,10 @@ func (s *Store) fenced(ctx context.Context, f Fence, what, path string, ops ...a
 	}
 	if failed >= 0 && failed < checks {
 		if errors.Is(err, ErrBadVersion) {
-			err = fmt.Errorf("%s %s: %w", what, path, ErrControllerMoved)
+			return nil, -1, uncertain, fmt.Errorf("%s %s: %w", what, path, ErrControllerMoved)
 		}
-		return nil, -1, uncertain, err
+		// Not wrapped: callers would take ErrNoNode for an answer about what they write.
+		return nil, -1, uncertain, fmt.Errorf("%s %s: the check of %s failed: %v", what, path, ControllerEpochPath, err)
 	}
 	return nil, failed - checks, uncertain, err
 }
@@ -261,22 +262,23 @@ func (s *Store) removeTree(ctx context.Context, f Fence, path string, fate ...st
 // removeTogether deletes nodes that exist in one transaction. If one of them is
 // missing after a try whose answer was lost, that try removed all of them, and
 // others that came since under the same names stay. Otherwise a missing one was
-// removed by hand, and the rest goes without it.
+// removed by hand, and the rest is deleted without it.
 func (s *Store) removeTogether(ctx context.Context, f Fence, paths []string) error {
-	for {
+	for len(paths) > 0 {
 		ops := make([]any, len(paths))
 		for i, path := range paths {
 			ops[i] = s.deleteOp(path)
 		}
 		_, failed, uncertain, err := s.fenced(ctx, f, "delete", paths[0], ops...)
-		if !errors.Is(err, ErrNoNode) {
+		if !errors.Is(err, ErrNoNode) || failed < 0 {
 			return err
 		}
-		if uncertain || failed <= 0 {
+		if uncertain {
 			return nil
 		}
 		paths = slices.Delete(slices.Clone(paths), failed, failed+1)
 	}
+	return nil
 }
 
 func (s *Store) removeInOrder(ctx context.Context, f Fence, paths []string) error {

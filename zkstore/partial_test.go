@@ -30,6 +30,48 @@ func TestATopicWhoseDeletionMarkIsRemovedByHandIsDeleted(t *testing.T) {
 	}
 }
 
+// A topic whose node is removed by hand in the last moment of its deletion leaves
+// no mark behind, which would delete the next topic of the name.
+func TestADeletionMarkGoesWithATopicThatIsRemovedByHand(t *testing.T) {
+	s := openStore(t, testkit.ZooKeeper(t))
+	ctx := background(t)
+	must(t, s.CreateStartupPaths(ctx))
+	must(t, s.CreateTopicDeletion(ctx, "t"))
+	must(t, s.removeTogether(ctx, NoFence(), []string{TopicPath("t"), topicDeletionPath("t")}))
+	if marked, err := s.TopicMarkedForDeletion(ctx, "t"); marked || err != nil {
+		t.Errorf("marked for deletion: %v, %v", marked, err)
+	}
+}
+
+// Without /controller_epoch no fenced deletion is done, and none counts as done.
+func TestNothingIsDeletedWhileTheControllerEpochIsMissing(t *testing.T) {
+	s := openStore(t, testkit.ZooKeeper(t))
+	ctx := background(t)
+	must(t, s.CreateStartupPaths(ctx))
+	epoch, err := s.Elect(ctx, 1)
+	must(t, err)
+	must(t, s.CreateTopic(ctx, TopicNode{Name: "t"}))
+	must(t, s.CreateTopicDeletion(ctx, "t"))
+	must(t, s.remove(ctx, ControllerEpochPath))
+	marked, fence := topicDeletionPath("t"), epoch.Fence()
+	for what, deletion := range map[string]struct {
+		path string
+		err  error
+	}{
+		"of one node":                 {ControllerPath, s.DeleteController(ctx, fence)},
+		"of several nodes":            {marked, s.RemoveTopicDeletions(ctx, fence, []string{"t"})},
+		"of a tree":                   {TopicPath("t"), s.removeTree(ctx, fence, TopicPath("t"))},
+		"of a topic and its mark":     {marked, s.removeTogether(ctx, fence, []string{TopicPath("t"), marked})},
+		"of a topic with all it has":  {TopicPath("t"), s.DeleteTopic(ctx, fence, "t")},
+	} {
+		exists, err := s.exists(ctx, deletion.path)
+		must(t, err)
+		if deletion.err == nil || errors.Is(deletion.err, ErrNoNode) || !exists {
+			t.Errorf("deletion %s: %v; %s exists: %t", what, deletion.err, deletion.path, exists)
+		}
+	}
+}
+
 // refusing answers transactions that touch a path with an error of the whole,
 // and does all others.
 type refusing struct {
