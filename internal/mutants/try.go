@@ -38,6 +38,9 @@ func try(root string, all []mutation, jobs int) (survived int, err error) {
 		if err != nil {
 			return 0, err
 		}
+		if err := b.checkBaseline(round); err != nil {
+			return 0, err
+		}
 		results := b.tryAll(round, jobs)
 		for _, m := range round {
 			t := table[m.dir()]
@@ -171,7 +174,7 @@ func (b *builds) leaveOut(round []mutation, output string) bool {
 		line, _ := strconv.Atoi(at[2])
 		for _, m := range round {
 			for _, p := range m.places {
-				if !b.broken[m.id] && p.line == line && filepath.Base(p.file) == filepath.Base(at[1]) {
+				if !b.broken[m.id] && p.line == line && copyName(p.file) == filepath.Base(at[1]) {
 					b.broken[m.id], found = true, true
 				}
 			}
@@ -189,7 +192,7 @@ func (b *builds) writeOverlay(round []mutation) error {
 		if err != nil {
 			return err
 		}
-		copied := filepath.Join(b.dir, strings.ReplaceAll(file, "/", "_"))
+		copied := filepath.Join(b.dir, copyName(file))
 		if err := os.WriteFile(copied, instrumented(source, places), 0o644); err != nil {
 			return err
 		}
@@ -202,6 +205,10 @@ func (b *builds) writeOverlay(round []mutation) error {
 	}
 	return os.WriteFile(b.overlay, text, 0o644)
 }
+
+// copyName is the name of the instrumented copy of file, which the compiler's
+// messages have.
+func copyName(file string) string { return strings.ReplaceAll(file, "/", "_") }
 
 // placesByFile returns the places of all mutations by the file that they change.
 func placesByFile(all []mutation) map[string][]switched {
@@ -236,6 +243,19 @@ func importers(root string) (map[string][]string, error) {
 		}
 	}
 	return by, nil
+}
+
+// checkBaseline reports an error if the tests of a mutated package, or the
+// simulation, fail with all mutants off: the switch alone must change nothing.
+func (b *builds) checkBaseline(round []mutation) error {
+	for _, m := range round {
+		for _, p := range []string{m.dir(), simulation} {
+			if err := b.binary(p).err; err != nil {
+				return fmt.Errorf("%s: %w", p, err)
+			}
+		}
+	}
+	return nil
 }
 
 func (b *builds) tryAll(round []mutation, jobs int) map[int]result {
