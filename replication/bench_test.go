@@ -27,9 +27,7 @@ func BenchmarkLeaderAndIsr(b *testing.B) {
 				b.StopTimer()
 				m, logs := benchManager(b)
 				b.StartTimer()
-				if _, err := m.BecomeLeaderOrFollower(leaderAndISROfTopics(topics), 1); err != nil {
-					b.Fatal(err)
-				}
+				takeRoles(b, m, leaderAndISROfTopics(topics))
 				b.StopTimer()
 				m.Close()
 				if err := logs.Close(); err != nil {

@@ -2,6 +2,7 @@ package replication
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -36,13 +37,12 @@ func (m *Manager) acceptControllerLocked(epoch int32) bool {
 	return true
 }
 
-// BecomeLeaderOrFollower applies a LeaderAndIsr request. The error is for a
-// request that failed as a whole for an unexpected reason; all refusals are in
-// the answer.
-func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlationID int32) (*kmsg.LeaderAndISRResponse, error) {
+// BecomeLeaderOrFollower applies a LeaderAndIsr request. Whatever fails costs its
+// partition only, which has the error in the answer.
+func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlationID int32) *kmsg.LeaderAndISRResponse {
 	if m.staleBrokerEpoch(req.BrokerEpoch) {
 		m.log.Infof("Received LeaderAndIsr request with broker epoch %d smaller than the current broker epoch %d", req.BrokerEpoch, m.cfg.BrokerEpoch())
-		return refuseLeaderAndISR(req, protocol.StaleBrokerEpoch), nil
+		return refuseLeaderAndISR(req, protocol.StaleBrokerEpoch)
 	}
 	started := m.now()
 	m.control.Lock()
@@ -52,7 +52,7 @@ func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlat
 	if !m.acceptControllerLocked(req.ControllerEpoch) {
 		m.stateLog.Warnf("Ignoring LeaderAndIsr request from controller %d with correlation id %d since its controller epoch %d is old. Latest known controller epoch is %d",
 			req.ControllerID, correlationID, req.ControllerEpoch, m.controllerEpoch)
-		return refuseLeaderAndISR(req, protocol.StaleControllerEpoch), nil
+		return refuseLeaderAndISR(req, protocol.StaleControllerEpoch)
 	}
 	m.checkpoints = nil
 	settle := m.cfg.Logs.KeepConfigs()
@@ -60,14 +60,11 @@ func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlat
 		m.configs = nil
 		settle()
 	}()
-	change := roleChange{m: m, now: started}
+	change := roleChange{m: m, now: started, request: fmt.Sprintf("correlationId %d received from controller %d epoch %d", correlationID, req.ControllerID, req.ControllerEpoch)}
 	for i := range entries {
 		change.admit(&entries[i])
 	}
-	if err := change.apply(); err != nil {
-		m.stateLog.Errorf("Error while processing LeaderAndIsr request correlationId %d received from controller %d epoch %d: %v", correlationID, req.ControllerID, req.ControllerEpoch, err)
-		return nil, err
-	}
+	change.apply()
 	m.resumeMoves(entries)
 	m.checkpoints = nil
 	m.checkpointing.Store(true)
@@ -75,7 +72,7 @@ func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlat
 	change.announce()
 	m.stateLog.Infof("Finished LeaderAndIsr request in %dms correlationId %d from controller %d for %d partitions",
 		m.now().Sub(started).Milliseconds(), correlationID, req.ControllerID, len(entries))
-	return answerLeaderAndISR(req, entries), nil
+	return answerLeaderAndISR(req, entries)
 }
 
 // roleEntry is one partition of a LeaderAndIsr request with its answer.
@@ -91,6 +88,7 @@ type roleEntry struct {
 type roleChange struct {
 	m         *Manager
 	now       time.Time
+	request   string // which request it is, for log lines
 	leaders   []*roleEntry
 	followers []*roleEntry
 	elected   []*roleEntry // leaders that did not lead before
@@ -162,12 +160,10 @@ func (m *Manager) sameEpoch(p *Partition, log *storage.Log, r *role) protocol.Er
 	return protocol.None
 }
 
-func (c *roleChange) apply() error {
+func (c *roleChange) apply() {
 	c.prepareLogs()
-	if err := c.applyLeaders(); err != nil {
-		return err
-	}
-	return c.applyFollowers()
+	c.applyLeaders()
+	c.applyFollowers()
 }
 
 // prepareLogs makes the logs that are not there yet. What fails is tried again,
@@ -193,26 +189,23 @@ func (c *roleChange) prepareLogs() {
 	})
 }
 
-func (c *roleChange) applyLeaders() error {
+func (c *roleChange) applyLeaders() {
 	if len(c.leaders) == 0 {
-		return nil
+		return
 	}
 	c.m.fetchers.remove(idsOf(c.leaders))
 	for _, e := range c.leaders {
 		became, err := e.partition.makeLeader(&e.role, c.now)
-		if err := c.storageFailure(e, err); err != nil {
-			return err
-		}
+		c.note(e, err)
 		if became {
 			c.elected = append(c.elected, e)
 		}
 	}
-	return nil
 }
 
-func (c *roleChange) applyFollowers() error {
+func (c *roleChange) applyFollowers() {
 	if len(c.followers) == 0 {
-		return nil
+		return
 	}
 	var restart []*roleEntry
 	cluster := c.m.cfg.Metadata.Snapshot()
@@ -220,15 +213,11 @@ func (c *roleChange) applyFollowers() error {
 		if !aliveIn(cluster, e.role.leader) {
 			c.m.stateLog.Errorf("Received LeaderAndIsrRequest for partition %s (last update controller epoch %d) but cannot become follower since the new leader %d is unavailable.",
 				name(e.id), e.role.controllerEpoch, e.role.leader)
-			if err := c.storageFailure(e, e.partition.openOnly(&e.role)); err != nil {
-				return err
-			}
+			c.note(e, e.partition.openOnly(&e.role))
 			continue
 		}
 		newEpoch, err := e.partition.makeFollower(&e.role)
-		if err := c.storageFailure(e, err); err != nil {
-			return err
-		}
+		c.note(e, err)
 		if newEpoch {
 			restart = append(restart, e)
 		}
@@ -239,23 +228,26 @@ func (c *roleChange) applyFollowers() error {
 	}
 	c.m.fetchers.follow(restart)
 	c.resigned = restart
-	return nil
 }
 
-// storageFailure turns a storage error into the entry's answer, with the
-// partition offline unless only file descriptors were wanting; any other error is
-// returned and fails the request.
-func (c *roleChange) storageFailure(e *roleEntry, err error) error {
-	if err == nil || protocol.CodeOf(err) != protocol.KafkaStorageError {
-		return err
+// note makes an error of an entry its answer. After an error of storage the
+// partition is offline, unless only file descriptors were wanting; after any
+// other it stays as it was, for the controller's next request.
+func (c *roleChange) note(e *roleEntry, err error) {
+	e.code = protocol.CodeOf(err)
+	switch e.code {
+	case protocol.None:
+		return
+	case protocol.KafkaStorageError:
+	default:
+		c.m.stateLog.Errorf("Error while processing LeaderAndIsr request %s for partition %s: %v", c.request, name(e.id), err)
+		return
 	}
 	c.m.stateLog.Errorf("Skipped the state change for partition %s (last update controller epoch %d) since the replica for the partition is offline due to storage error %v",
 		name(e.id), e.role.controllerEpoch, err)
 	if !errors.Is(err, storage.ErrTooManyFiles) {
 		c.m.markOffline(e.id)
 	}
-	e.code = protocol.KafkaStorageError
-	return nil
 }
 
 // announce tells the coordinators.

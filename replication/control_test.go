@@ -22,10 +22,7 @@ func TestLeaderAndIsrForAnEarlierLifeIsRefusedWhole(t *testing.T) {
 	for epoch, want := range map[int64]protocol.ErrorCode{99: protocol.StaleBrokerEpoch, 100: protocol.None} {
 		req := roleOf(0, ourID, int32(epoch), []int32{ourID}, ourID)
 		req.BrokerEpoch = epoch
-		resp, err := b.BecomeLeaderOrFollower(req, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		resp := b.BecomeLeaderOrFollower(req, 1)
 		if got := protocol.ErrorCode(resp.ErrorCode); got != want {
 			t.Errorf("broker epoch %d: %s, want %s", epoch, got, want)
 		}
@@ -151,9 +148,9 @@ func TestOldVersionsNameTopicsInTheAnswer(t *testing.T) {
 			states.TopicID = TopicID{}
 			req.TopicStates = []kmsg.LeaderAndISRRequestTopicState{states}
 		}
-		resp, err := b.BecomeLeaderOrFollower(req, 1)
-		if err != nil || len(resp.Partitions) != 1 || resp.Partitions[0].Topic != testTopic || resp.Partitions[0].Partition != int32(i) || resp.Partitions[0].ErrorCode != 0 {
-			t.Errorf("v%d: %+v, %v", version, resp, err)
+		resp := b.BecomeLeaderOrFollower(req, 1)
+		if len(resp.Partitions) != 1 || resp.Partitions[0].Topic != testTopic || resp.Partitions[0].Partition != int32(i) || resp.Partitions[0].ErrorCode != 0 {
+			t.Errorf("v%d: %+v", version, resp)
 		}
 	}
 }
@@ -393,8 +390,8 @@ func TestPitfallController17_AFailureWhileBecomingLeaderLeavesNoEpoch(t *testing
 		b := newTestBroker(t)
 		b.know(ourID, 2)
 		b.configErr = errors.New("ZooKeeper is away")
-		if resp, err := b.BecomeLeaderOrFollower(roleOf(0, leader, 5, []int32{ourID, 2}, ourID, 2), 1); err == nil {
-			t.Errorf("leader %d: %+v although the configuration could not be read", leader, resp)
+		if code := b.control(roleOf(0, leader, 5, []int32{ourID, 2}, ourID, 2)); code != protocol.UnknownServerError {
+			t.Errorf("leader %d: %s although the configuration could not be read", leader, code)
 		}
 		if s := b.partition().State(); s.LeaderEpoch != noEpoch || s.Leading || s.Leader != noLeader {
 			t.Errorf("leader %d: half a state: %+v", leader, s)
@@ -405,6 +402,50 @@ func TestPitfallController17_AFailureWhileBecomingLeaderLeavesNoEpoch(t *testing
 		}
 		if s := b.partition().State(); s.LeaderEpoch != 5 || s.Leader != leader {
 			t.Errorf("leader %d: %+v", leader, s)
+		}
+	}
+}
+
+// A partition whose role cannot be taken costs none of the others of the request
+// anything: they lead and follow, and the coordinators hear of it.
+func TestAPartitionThatFailsCostsNoOtherPartitionItsRole(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID, 2)
+	b.onConfig = func(topic string) {
+		b.configErr = nil
+		if topic == "unreadable" {
+			b.configErr = errors.New("no access to /config/topics/unreadable")
+		}
+	}
+	req := roleOf(0, ourID, 5, []int32{ourID, 2}, ourID, 2)
+	follows := roleOf(1, 2, 5, []int32{ourID, 2}, ourID, 2).TopicStates[0].PartitionStates[0]
+	unreadable := req.TopicStates[0]
+	unreadable.Topic, unreadable.TopicID = "unreadable", TopicID{0xcd}
+	req.TopicStates[0].PartitionStates = append(req.TopicStates[0].PartitionStates, follows)
+	unreadable.PartitionStates = req.TopicStates[0].PartitionStates
+	req.TopicStates = []kmsg.LeaderAndISRRequestTopicState{unreadable, req.TopicStates[0]}
+
+	resp := b.BecomeLeaderOrFollower(req, 1)
+	want := [][]protocol.ErrorCode{{protocol.UnknownServerError, protocol.UnknownServerError}, {protocol.None, protocol.None}}
+	for i, topic := range resp.Topics {
+		for j, p := range topic.Partitions {
+			if code := protocol.ErrorCode(p.ErrorCode); code != want[i][j] {
+				t.Errorf("topic %d, partition %d: %s, want %s", i, p.Partition, code, want[i][j])
+			}
+		}
+	}
+	if resp.ErrorCode != 0 || !slices.Equal(b.heard, []string{"lead t-0 5", "resign t-1 5"}) {
+		t.Errorf("code %d; heard %v", resp.ErrorCode, b.heard)
+	}
+	if follower := b.hosted(testTopic, 1).State(); follower.Leader != 2 || follower.LeaderEpoch != 5 {
+		t.Errorf("the follower: %+v", follower)
+	}
+	b.onConfig, b.configErr = nil, nil
+	for _, topic := range b.BecomeLeaderOrFollower(req, 2).Topics[:1] {
+		for _, p := range topic.Partitions {
+			if p.ErrorCode != 0 {
+				t.Errorf("partition %d in the same epoch again: %s", p.Partition, protocol.ErrorCode(p.ErrorCode))
+			}
 		}
 	}
 }
@@ -422,9 +463,7 @@ func TestHighWatermarksOfPartitionsNotYetHostedStayInTheCheckpoint(t *testing.T)
 		}
 		b := newTestBroker(t)
 		b.know(ourID)
-		if _, err := b.BecomeLeaderOrFollower(both(1), 1); err != nil {
-			t.Fatal(err)
-		}
+		takeRoles(t, b.Manager, both(1))
 		fs := b.fs
 		b.stop()
 
@@ -443,9 +482,7 @@ func TestHighWatermarksOfPartitionsNotYetHostedStayInTheCheckpoint(t *testing.T)
 			}
 			saved = len(offsets)
 		}
-		if _, err := b.BecomeLeaderOrFollower(both(2), 1); err != nil {
-			t.Fatal(err)
-		}
+		takeRoles(t, b.Manager, both(2))
 		if saved != 2 {
 			t.Errorf("%d high watermarks in the checkpoint with one partition hosted, want both", saved)
 		}

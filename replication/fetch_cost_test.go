@@ -96,9 +96,7 @@ func (b *hostOfMany) assign(t testing.TB, partitions int, leader int32) {
 	req.TopicStates = append(req.TopicStates, topic)
 	role.TopicStates = append(role.TopicStates, roles)
 	b.UpdateMetadata(req, 1)
-	if _, err := b.BecomeLeaderOrFollower(role, 1); err != nil {
-		t.Fatal(err)
-	}
+	takeRoles(t, b.Manager, role)
 }
 
 // sessionClient plays the client of a fetch session over partitions of the topic.
@@ -419,9 +417,7 @@ func TestAFollowersRoundLooksAtWhatChangedOnly(t *testing.T) {
 func TestAFollowersRoundLooksAtWhatChangedOnlyAfterANewEpoch(t *testing.T) {
 	b := startedFollower(t, 10)
 	for p := range int32(10) {
-		if _, err := b.BecomeLeaderOrFollower(roleOf(p, 2, 2, []int32{ourID, 2}, ourID, 2), 1); err != nil {
-			t.Fatal(err)
-		}
+		takeRoles(t, b.Manager, roleOf(p, 2, 2, []int32{ourID, 2}, ourID, 2))
 	}
 	for range 2 {
 		req, answered, _ := b.follower.Next()

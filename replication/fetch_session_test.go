@@ -121,9 +121,7 @@ func (w *twins) role(p, leader int32, isr ...int32) {
 		x.open = false
 	}
 	w.each(func(b *hostOfMany) {
-		if _, err := b.BecomeLeaderOrFollower(roleOf(p, leader, x.epoch, []int32{ourID, 2, 3}, append([]int32{leader}, isr...)...), 1); err != nil {
-			w.t.Fatal(err)
-		}
+		takeRoles(w.t, b.Manager, roleOf(p, leader, x.epoch, []int32{ourID, 2, 3}, append([]int32{leader}, isr...)...))
 	})
 }
 

@@ -76,9 +76,7 @@ func TestAFetcherThatLooksAtChangesOnlyAsksForAllThatItShould(t *testing.T) {
 			case 1, 2:
 				epochs[p]++
 				steps = append(steps, fmt.Sprint("new epoch of ", p))
-				if _, err := b.BecomeLeaderOrFollower(roleOf(p, 2, 1+epochs[p], []int32{ourID, 2}, ourID, 2), 1); err != nil {
-					t.Fatal(err)
-				}
+				takeRoles(t, b.Manager, roleOf(p, 2, 1+epochs[p], []int32{ourID, 2}, ourID, 2))
 			case 3:
 				steps = append(steps, fmt.Sprint("raise the log start of ", p))
 				log := b.hosted(testTopic, p).Log()

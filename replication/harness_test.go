@@ -226,13 +226,25 @@ func roleOf(partition, leader, leaderEpoch int32, replicas []int32, isr ...int32
 	return req
 }
 
+// takeRoles applies a LeaderAndIsr request of which no partition may fail for an
+// unexpected reason.
+func takeRoles(t testing.TB, m *Manager, req *kmsg.LeaderAndISRRequest) *kmsg.LeaderAndISRResponse {
+	t.Helper()
+	resp := m.BecomeLeaderOrFollower(req, 1)
+	for _, topic := range resp.Topics {
+		for _, p := range topic.Partitions {
+			if protocol.ErrorCode(p.ErrorCode) == protocol.UnknownServerError {
+				t.Fatalf("LeaderAndIsr: partition %d failed", p.Partition)
+			}
+		}
+	}
+	return resp
+}
+
 // control sends a LeaderAndIsr request and returns the partition's code.
 func (b *testBroker) control(req *kmsg.LeaderAndISRRequest) protocol.ErrorCode {
 	b.t.Helper()
-	resp, err := b.BecomeLeaderOrFollower(req, 1)
-	if err != nil {
-		b.t.Fatalf("LeaderAndIsr: %v", err)
-	}
+	resp := b.BecomeLeaderOrFollower(req, 1)
 	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
 		b.t.Fatalf("LeaderAndIsr answers %+v", resp)
 	}

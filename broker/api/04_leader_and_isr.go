@@ -16,10 +16,6 @@ func LeaderAndIsr(replicas *replication.Manager) Handler {
 		if !c.AllowsCluster(kmsg.ACLOperationClusterAction) {
 			return nil, protocol.ClusterAuthorizationFailed
 		}
-		resp, err := replicas.BecomeLeaderOrFollower(req, c.CorrelationID)
-		if err != nil {
-			return nil, err
-		}
-		return resp, nil
+		return replicas.BecomeLeaderOrFollower(req, c.CorrelationID), nil
 	})
 }

@@ -198,10 +198,14 @@ func (b *broker) handle(req kmsg.Request, reply func(kmsg.Response)) {
 		for p := range b.w.partitions {
 			b.prefer(p)
 		}
-		resp, err := b.replicas.BecomeLeaderOrFollower(req, 0)
-		if err != nil {
-			b.w.fail("broker %d, LeaderAndIsr: %v", b.id, err)
-			return
+		resp := b.replicas.BecomeLeaderOrFollower(req, 0)
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				if protocol.ErrorCode(p.ErrorCode) == protocol.UnknownServerError {
+					b.w.fail("broker %d, LeaderAndIsr: partition %d failed for an unexpected reason", b.id, p.Partition)
+					return
+				}
+			}
 		}
 		reply(resp)
 	case *kmsg.UpdateMetadataRequest:
