@@ -450,6 +450,26 @@ func TestAPartitionThatFailsCostsNoOtherPartitionItsRole(t *testing.T) {
 	}
 }
 
+// Replicas and in-sync replicas as many as a request can have take time in
+// proportion to their number; work that grew with its square would take minutes.
+func TestLongListsOfReplicasTakeTimeInProportion(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	replicas := make([]int32, 0, 1<<18)
+	for id := range int32(cap(replicas)) {
+		replicas = append(replicas, id+ourID)
+	}
+	for epoch, list := range [][]int32{replicas, slices.Repeat([]int32{ourID, 7}, len(replicas)/2)} {
+		if code := b.control(roleOf(0, ourID, int32(epoch), list, list...)); code != protocol.None {
+			t.Fatal(code)
+		}
+		b.ShrinkISRs()
+	}
+	if s := b.partition().State(); len(s.ISR) != len(replicas) || !s.Leading {
+		t.Errorf("leading %t, %d in sync", s.Leading, len(s.ISR))
+	}
+}
+
 // While the first LeaderAndIsr after the start is being applied the hosted
 // partitions are fewer than those in the checkpoint, which must not be replaced.
 func TestHighWatermarksOfPartitionsNotYetHostedStayInTheCheckpoint(t *testing.T) {

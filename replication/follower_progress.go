@@ -1,6 +1,10 @@
 package replication
 
-import "sync/atomic"
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+)
 
 // unknownOffset stands for a position that no fetch has told yet.
 const unknownOffset int64 = -1
@@ -66,7 +70,7 @@ func (p progress) current() progress {
 }
 
 // followers are the assigned replicas of a partition but the leader, each with
-// its progress. They are so few that looking through all is the fastest.
+// its progress, sorted by id.
 type followers []follower
 
 type follower struct {
@@ -77,12 +81,11 @@ type follower struct {
 // of returns a follower's progress, which may be changed; nil: there is no such
 // follower.
 func (f followers) of(id int32) *progress {
-	for i := range f {
-		if f[i].id == id {
-			return &f[i].progress
-		}
+	i, found := slices.BinarySearchFunc(f, id, func(f follower, id int32) int { return cmp.Compare(f.id, id) })
+	if !found {
+		return nil
 	}
-	return nil
+	return &f[i].progress
 }
 
 // fetched returns the progress after a fetch at offset at nowMs, when the

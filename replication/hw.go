@@ -1,13 +1,11 @@
 package replication
 
-import "slices"
-
 // highWatermarkCandidate is the offset up to which everything is on every
 // replica that counts: the leader, the maximal in-sync replicas, and those that
 // are about to join: caught up by time and eligible (alive). Without the last
 // rule the high watermark would run ahead of a follower faster than it can
 // fetch, and it would never get in. The caller moves the high watermark only up.
-func highWatermarkCandidate(leaderEnd int64, maximal []int32, followers followers,
+func highWatermarkCandidate(leaderEnd int64, maximal members, followers followers,
 	eligible func(id int32) bool, nowMs, lagMaxMs int64) int64 {
 	candidate := leaderEnd
 	for i := range followers {
@@ -15,7 +13,7 @@ func highWatermarkCandidate(leaderEnd int64, maximal []int32, followers follower
 		if f.logEnd >= candidate {
 			continue
 		}
-		if slices.Contains(maximal, f.id) || f.caughtUp(leaderEnd, nowMs, lagMaxMs) && eligible(f.id) {
+		if maximal.has(f.id) || f.caughtUp(leaderEnd, nowMs, lagMaxMs) && eligible(f.id) {
 			candidate = f.logEnd
 		}
 	}

@@ -15,13 +15,34 @@ type inSync struct {
 	// by exactly the members added or removed.
 	proposed []int32
 	maximal  []int32
+	// The members of committed and of maximal.
+	inCommitted, inMaximal members
+}
+
+// members is a set of broker ids, sorted. Whether a broker is in it takes little
+// time however long a list a request has brought.
+type members []int32
+
+func membersOf(ids []int32) members {
+	set := slices.Clone(ids)
+	slices.Sort(set)
+	return slices.Compact(set)
+}
+
+func (m members) has(id int32) bool {
+	_, found := slices.BinarySearch(m, id)
+	return found
 }
 
 // notLeading is what a partition has that this broker does not lead.
 var notLeading = committedISR(nil)
 
+func newInSync(committed, proposed, maximal []int32) *inSync {
+	return &inSync{committed: committed, proposed: proposed, maximal: maximal, inCommitted: membersOf(committed), inMaximal: membersOf(maximal)}
+}
+
 func committedISR(isr []int32) *inSync {
-	return &inSync{committed: isr, maximal: isr}
+	return newInSync(isr, nil, isr)
 }
 
 // pending says whether an answer from the controller is due.
@@ -30,26 +51,26 @@ func (s *inSync) pending() bool { return s.proposed != nil }
 // expand returns the state after asking to add id, which is not a member.
 func (s *inSync) expand(id int32) *inSync {
 	larger := append(slices.Clone(s.committed), id)
-	return &inSync{committed: s.committed, proposed: larger, maximal: larger}
+	return newInSync(s.committed, larger, larger)
 }
 
 // shrink returns the state after asking to remove ids: the removed still count
 // for the high watermark until the controller has agreed.
 func (s *inSync) shrink(ids []int32) *inSync {
-	smaller := make([]int32, 0, len(s.committed))
+	smaller, removed := make([]int32, 0, len(s.committed)), membersOf(ids)
 	for _, id := range s.committed {
-		if !slices.Contains(ids, id) {
+		if !removed.has(id) {
 			smaller = append(smaller, id)
 		}
 	}
-	return &inSync{committed: s.committed, proposed: smaller, maximal: s.committed}
+	return newInSync(s.committed, smaller, s.committed)
 }
 
 // keepsUpLocked reports whether a follower is in sync and no change of the in-sync
 // replicas is under way: then its fetches decide nothing. The caller must hold mu
 // (shared is enough).
 func (p *Partition) keepsUpLocked(follower int32) bool {
-	return !p.isr.pending() && slices.Contains(p.isr.committed, follower)
+	return !p.isr.pending() && p.isr.inCommitted.has(follower)
 }
 
 // mayJoin says whether a follower at logEnd may be added to the in-sync

@@ -97,8 +97,9 @@ func (p *Partition) assignLocked(r *role) {
 // followersOf returns the progress of the role's assigned replicas.
 func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart int64, now time.Time) followers {
 	all := make(followers, 0, len(r.replicas))
-	for _, id := range r.replicas {
-		if id == p.m.opts.BrokerID || all.of(id) != nil {
+	isr := membersOf(r.isr)
+	for _, id := range membersOf(r.replicas) {
+		if id == p.m.opts.BrokerID {
 			continue
 		}
 		known := p.followers.of(id)
@@ -107,7 +108,7 @@ func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart int64,
 			next = *known
 		}
 		if newEpoch {
-			next = next.newEpoch(now.UnixMilli(), epochStart, again, slices.Contains(r.isr, id))
+			next = next.newEpoch(now.UnixMilli(), epochStart, again, isr.has(id))
 		}
 		all = append(all, follower{id, next})
 	}
@@ -242,7 +243,7 @@ func (p *Partition) recordFetchLocked(id int32, f followerFetch, now time.Time) 
 // now. mu (shared is enough) and moving are held.
 func (p *Partition) joinsLocked(id int32) bool {
 	f := p.followers.of(id)
-	return f != nil && !p.isr.pending() && !slices.Contains(p.isr.committed, id) &&
+	return f != nil && !p.isr.pending() && !p.isr.inCommitted.has(id) &&
 		mayJoin(f.logEnd, p.log.Offsets().HighWatermark, p.epochStart) && p.m.alive(id)
 }
 

@@ -157,7 +157,7 @@ func (p *Partition) advanceLocked(nowMs int64) bool {
 		return false
 	}
 	at := p.log.Offsets()
-	candidate := highWatermarkCandidate(at.LogEnd, p.isr.maximal, p.followers, p.m.alive, nowMs, p.m.lagMaxMs)
+	candidate := highWatermarkCandidate(at.LogEnd, p.isr.inMaximal, p.followers, p.m.alive, nowMs, p.m.lagMaxMs)
 	if candidate <= at.HighWatermark {
 		return false
 	}
@@ -166,7 +166,7 @@ func (p *Partition) advanceLocked(nowMs int64) bool {
 }
 
 func (p *Partition) unassignedInSyncLocked() bool {
-	return slices.ContainsFunc(p.isr.maximal, func(id int32) bool { return id != p.m.opts.BrokerID && p.followers.of(id) == nil })
+	return slices.ContainsFunc(p.isr.inMaximal, func(id int32) bool { return id != p.m.opts.BrokerID && p.followers.of(id) == nil })
 }
 
 // advance is advanceLocked for who holds mu only.

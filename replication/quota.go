@@ -123,7 +123,7 @@ func (m *Manager) SetRates(r Rates) {
 // now: it catches up, and the leader's quota holds for our replica and is used
 // up. In-sync followers are never held back. mu is held (shared is enough).
 func (p *Partition) leaderThrottlesLocked(follower int32) bool {
-	return !slices.Contains(p.isr.committed, follower) && p.leaderQuotaHolds(p.log.Config()) && p.m.quotas.leader.exceeded(p.m.now())
+	return !p.isr.inCommitted.has(follower) && p.leaderQuotaHolds(p.log.Config()) && p.m.quotas.leader.exceeded(p.m.now())
 }
 
 func (p *Partition) leaderQuotaHolds(c *settings.Topic) bool {

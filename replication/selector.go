@@ -1,7 +1,6 @@
 package replication
 
 import (
-	"slices"
 	"time"
 
 	"github.com/monedula/monedula/metadata"
@@ -71,7 +70,7 @@ func (p *Partition) preferredReplica(f *Fetch, want *PartitionFetch, now time.Ti
 	p.moving.Lock()
 	for i := range p.followers {
 		known := &p.followers[i]
-		if slices.Contains(p.isr.committed, known.id) && known.logEnd >= want.FetchOffset && known.logStart <= want.FetchOffset {
+		if p.isr.inCommitted.has(known.id) && known.logEnd >= want.FetchOffset && known.logStart <= want.FetchOffset {
 			if b := reachable(cluster, known.id, f.Client.Listener); b != nil {
 				candidates = append(candidates, readCandidate{id: known.id, rack: b.Rack, logEnd: known.logEnd})
 			}
