@@ -67,23 +67,33 @@ func newConfigs(ctx context.Context, store *zkstore.Store, dynamic *settings.Dyn
 	}
 }
 
-// readBrokers applies what is stored for all brokers and for this one.
+// readBrokers applies what is stored for all brokers and for this one, if it can
+// be used.
 func (c *configs) readBrokers(ctx context.Context) error {
-	if err := c.applyBroker(ctx, zkstore.DefaultEntity); err != nil {
-		return err
+	for _, name := range []string{zkstore.DefaultEntity, c.broker} {
+		if err := c.usable(c.applyBroker(ctx, name), string(zkstore.EntityBrokers)+"/"+name); err != nil {
+			return err
+		}
 	}
-	return c.applyBroker(ctx, c.broker)
+	return nil
 }
 
 // readTopics reads every topic's configuration once, before the logs are loaded.
+// Those that cannot be decoded are none.
 func (c *configs) readTopics(ctx context.Context) error {
 	names, err := c.store.ConfigEntities(ctx, zkstore.EntityTopics)
 	if err != nil {
 		return err
 	}
-	all, err := c.store.Configs(ctx, zkstore.EntityTopics, names)
+	all, unreadable, err := c.store.Configs(ctx, zkstore.EntityTopics, names)
 	if err != nil {
 		return err
+	}
+	for topic, err := range unreadable {
+		if !errors.Is(err, zkstore.ErrInvalidNode) {
+			return err
+		}
+		c.defaultsApply(topic, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,10 +168,16 @@ func (c *configs) awaitTopic(topic string) (map[string]string, error) {
 }
 
 // readTopic reads a topic's overrides within the time that one attempt may take.
+// Those that cannot be decoded are none.
 func (c *configs) readTopic(topic string) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.attempt)
 	defer cancel()
-	return c.store.Config(ctx, zkstore.EntityTopics, topic)
+	overrides, err := c.store.Config(ctx, zkstore.EntityTopics, topic)
+	if errors.Is(err, zkstore.ErrInvalidNode) {
+		c.defaultsApply(topic, err)
+		return map[string]string{}, nil
+	}
+	return overrides, err
 }
 
 // effective is the configuration with the overrides; what cannot be used of
@@ -171,13 +187,18 @@ func (c *configs) effective(topic string, overrides map[string]string) *settings
 	if err == nil {
 		return t
 	}
-	c.log.WithError(err).Errorf("The configuration of topic %s in %s cannot be used; the broker's defaults apply until it is corrected",
-		topic, zkstore.EntityPath(zkstore.EntityTopics, topic))
+	c.defaultsApply(topic, err)
 	t, err = c.dynamic.TopicConfig(nil)
 	if err != nil { // the broker's own settings were validated at the start
 		panic("broker: the topic defaults are invalid: " + err.Error())
 	}
 	return t
+}
+
+// defaultsApply logs that a topic's stored configuration is of no use.
+func (c *configs) defaultsApply(topic string, err error) {
+	c.log.WithError(err).Errorf("The configuration of topic %s in %s cannot be used; the broker's defaults apply until it is corrected",
+		topic, zkstore.EntityPath(zkstore.EntityTopics, topic))
 }
 
 // follow processes notifications until ctx ends. What cannot be read is tried
@@ -245,10 +266,8 @@ func (c *configs) readMissed(ctx context.Context, notifications []string) error 
 	if c.read && !gap {
 		return nil
 	}
-	for _, name := range []string{zkstore.DefaultEntity, c.broker} {
-		if err := c.usable(c.applyBroker(ctx, name), string(zkstore.EntityBrokers)+"/"+name); err != nil {
-			return err
-		}
+	if err := c.readBrokers(ctx); err != nil {
+		return err
 	}
 	c.read = true
 	if !gap {
@@ -269,12 +288,12 @@ func (c *configs) readKnownTopics(ctx context.Context) error {
 	names := slices.Sorted(maps.Keys(c.topics))
 	before := maps.Clone(c.topics)
 	c.mu.Unlock()
-	stored, err := c.store.Configs(ctx, zkstore.EntityTopics, names)
-	if err != nil && !errors.Is(err, zkstore.ErrInvalidNode) {
+	stored, unreadable, err := c.store.Configs(ctx, zkstore.EntityTopics, names)
+	if err != nil {
 		return err
 	}
 	for _, topic := range names {
-		if err == nil && maps.Equal(stored[topic], before[topic]) {
+		if unreadable[topic] == nil && maps.Equal(stored[topic], before[topic]) {
 			continue
 		}
 		if err := c.usable(c.applyTopic(ctx, topic), string(zkstore.EntityTopics)+"/"+topic); err != nil {

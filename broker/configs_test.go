@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-zookeeper/zk"
 	"github.com/sirupsen/logrus"
 	"github.com/sirupsen/logrus/hooks/test"
 
@@ -159,6 +160,61 @@ func TestAConfigurationThatCannotBeUsedIsPassedOver(t *testing.T) {
 	}
 	if n := c.dynamic.Current().Int("num.io.threads"); n != 9 || c.last != 0 {
 		t.Errorf("num.io.threads is %d and notification %d was the last, want 9 and 0", n, c.last)
+	}
+}
+
+// A stored configuration that cannot be decoded or used prevents neither a start
+// nor a LeaderAndIsr: the log names it, and what is below it applies. A real broker
+// does not start with most of these.
+func TestConfigurationsThatAreOfNoUsePreventNoStart(t *testing.T) {
+	z := testkit.NewZooKeeper(t)
+	conn, _, err := zk.Connect([]string{z.Address()}, 3*time.Second, zk.WithLogInfo(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for stored, lines := range map[string]int{
+		`{"version":1,"config":`:                                                     0, // none, as with a real broker
+		`{"version":1,"config":[1]}`:                                                 2,
+		`{"version":1,"config":{"retention.ms":5,"num.io.threads":9}}`:               2,
+		`{"version":1,"config":{"retention.ms":null}}`:                               1, // none for the broker
+		`{"version":1,"config":{"retention.ms":"abc","max.connections.per.ip":"0"}}`: 2,
+	} {
+		told := &test.Hook{}
+		c := configsOf(t.Context(), t, z, told)
+		set(t, c, zkstore.EntityTopics, "good", map[string]string{"retention.ms": "12345"})
+		set(t, c, zkstore.EntityTopics, "bad", nil)
+		set(t, c, zkstore.EntityBrokers, "1", nil)
+		set(t, c, zkstore.EntityBrokers, zkstore.DefaultEntity, map[string]string{"num.io.threads": "7"})
+		for _, path := range []string{"/config/topics/bad", "/config/brokers/1"} {
+			if _, err := conn.Set(path, []byte(stored), -1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(c.readBrokers(t.Context()), c.readTopics(t.Context())); err != nil {
+			t.Errorf("%s: the start ends with %v", stored, err)
+		}
+		if n := c.dynamic.Current().Int("num.io.threads"); n != 7 {
+			t.Errorf("%s: num.io.threads is %d, want that of all brokers", stored, n)
+		}
+		read, err := c.TopicConfig("bad")
+		if err != nil {
+			t.Fatalf("%s: %v", stored, err)
+		}
+		for topic, want := range map[string]int64{"good": 12345, "bad": read.RetentionMs} {
+			if got := c.known(topic).RetentionMs; got != want || topic == "bad" && got != 7*24*3600*1000 {
+				t.Errorf("%s: retention.ms of %s is %d", stored, topic, got)
+			}
+		}
+		errored := map[string]bool{}
+		for _, e := range told.AllEntries() {
+			if e.Level == logrus.ErrorLevel {
+				errored[e.Message] = true
+			}
+		}
+		if len(errored) != lines {
+			t.Errorf("%s: logged are %v, want %d lines", stored, errored, lines)
+		}
 	}
 }
 

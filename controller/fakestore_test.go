@@ -376,16 +376,19 @@ func (s *fakeStore) RemoveTopicDeletions(_ context.Context, f zkstore.Fence, nam
 	return nil
 }
 
-func (s *fakeStore) Configs(_ context.Context, _ zkstore.EntityType, names []string) (map[string]map[string]string, error) {
+func (s *fakeStore) Configs(_ context.Context, _ zkstore.EntityType, names []string) (configs map[string]map[string]string, unreadable map[string]error, err error) {
 	if err := s.check("Configs"); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	configs, unreadable = map[string]map[string]string{}, map[string]error{}
 	for _, name := range names {
 		if s.invalidConfigs[name] {
-			return nil, zkstore.ErrInvalidNode
+			unreadable[name] = zkstore.ErrInvalidNode
+		} else {
+			configs[name] = s.configs[name]
 		}
 	}
-	return s.configs, nil
+	return configs, unreadable, nil
 }
 
 func (s *fakeStore) PartitionStates(_ context.Context, tps []TopicPartition) (map[TopicPartition]zkstore.PartitionState, error) {

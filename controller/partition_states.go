@@ -392,43 +392,20 @@ func (m *Machine) uncleanAllowed(states map[TopicPartition]zkstore.PartitionStat
 	if len(ask) == 0 {
 		return allowed, nil
 	}
-	configs, unreadable, err := m.configsOf(sortedKeys(ask))
+	configs, unreadable, err := m.store.Configs(m.ctx, zkstore.EntityTopics, sortedKeys(ask))
 	if err != nil {
 		return nil, err
 	}
-	for topic := range ask {
-		if unreadable[topic] {
-			continue
-		}
+	for _, topic := range sortedKeys(unreadable) {
+		m.partitionLog.Errorf("Cannot read the configuration of topic %s, so it gets no unclean leader: %v", topic, unreadable[topic])
+	}
+	for topic, config := range configs {
 		allowed[topic] = m.unclean
-		if value, set := configs[topic][uncleanElectionKey]; set {
+		if value, set := config[uncleanElectionKey]; set {
 			allowed[topic] = value == "true"
 		}
 	}
 	return allowed, nil
-}
-
-// configsOf reads the configurations of topics; one that is unreadable keeps
-// those of others from nothing.
-func (m *Machine) configsOf(topics []string) (configs map[string]map[string]string, unreadable map[string]bool, err error) {
-	configs, err = m.store.Configs(m.ctx, zkstore.EntityTopics, topics)
-	if err == nil || fatal(err) {
-		return configs, nil, err
-	}
-	configs, unreadable = map[string]map[string]string{}, map[string]bool{}
-	for _, topic := range topics {
-		one, err := m.store.Configs(m.ctx, zkstore.EntityTopics, []string{topic})
-		if err != nil {
-			if fatal(err) {
-				return nil, nil, err
-			}
-			m.partitionLog.Errorf("Cannot read the configuration of topic %s, so it gets no unclean leader: %v", topic, err)
-			unreadable[topic] = true
-			continue
-		}
-		configs[topic] = one[topic]
-	}
-	return configs, unreadable, nil
 }
 
 func (m *Machine) logFailedPartition(tp TopicPartition, from, to partitionState, err error) {

@@ -42,7 +42,7 @@ type Store interface {
 	DeleteTopic(ctx context.Context, f zkstore.Fence, name string) error
 	TopicDeletions(ctx context.Context) ([]string, error)
 	RemoveTopicDeletions(ctx context.Context, f zkstore.Fence, names []string) error
-	Configs(ctx context.Context, t zkstore.EntityType, names []string) (map[string]map[string]string, error)
+	Configs(ctx context.Context, t zkstore.EntityType, names []string) (configs map[string]map[string]string, unreadable map[string]error, err error)
 
 	PartitionStates(ctx context.Context, tps []TopicPartition) (map[TopicPartition]zkstore.PartitionState, error)
 	CreatePartitionStates(ctx context.Context, f zkstore.Fence, states map[TopicPartition]zkstore.PartitionState) (failed map[TopicPartition]error, err error)

@@ -40,26 +40,33 @@ func (s *Store) Config(ctx context.Context, t EntityType, name string) (map[stri
 	return config, invalid(path, err)
 }
 
-// Configs reads many entities of one type; absent ones are left out.
-func (s *Store) Configs(ctx context.Context, t EntityType, names []string) (map[string]map[string]string, error) {
-	paths := make([]string, len(names))
-	for i, name := range names {
-		paths[i] = EntityPath(t, name)
-	}
-	nodes, found, err := s.readMany(ctx, paths)
+// Configs reads many entities of one type, as Config does each. unreadable has the
+// errors of those that are not in configs; err is set if nothing can be read.
+func (s *Store) Configs(ctx context.Context, t EntityType, names []string) (configs map[string]map[string]string, unreadable map[string]error, err error) {
+	ctx, _, err = s.bind(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	configs := make(map[string]map[string]string, len(names))
+	read, errs := make([]map[string]string, len(names)), make([]error, len(names))
+	err = s.each(len(names), func(i int) error {
+		read[i], errs[i] = s.Config(ctx, t, names[i])
+		if fatal(errs[i]) {
+			return errs[i]
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	configs, unreadable = make(map[string]map[string]string, len(names)), map[string]error{}
 	for i, name := range names {
-		if !found[i] {
-			continue
-		}
-		if configs[name], err = decodeConfig(nodes[i].data); err != nil {
-			return nil, invalid(paths[i], err)
+		if errs[i] != nil {
+			unreadable[name] = errs[i]
+		} else {
+			configs[name] = read[i]
 		}
 	}
-	return configs, nil
+	return configs, unreadable, nil
 }
 
 // ConfigEntities lists the entities of a type, sorted; none where the type's

@@ -37,7 +37,7 @@ func TestConfigsAreWrittenOnlyUnderAController(t *testing.T) {
 	if none, err := s.Config(ctx, EntityTopics, "none"); err != nil || len(none) != 0 {
 		t.Errorf("absent config %v, %v", none, err)
 	}
-	if many, err := s.Configs(ctx, EntityTopics, []string{"t", "none"}); err != nil || len(many) != 1 {
+	if many, unreadable, err := s.Configs(ctx, EntityTopics, []string{"t", "none"}); err != nil || len(unreadable) != 0 || len(many) != 2 || len(many["none"]) != 0 {
 		t.Errorf("many %v, %v", many, err)
 	}
 	if n, err := s.readUnwatched(ctx, EntityPath(EntityUsers, "bob")); err != nil || n.data != nil {

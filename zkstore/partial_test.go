@@ -58,11 +58,11 @@ func TestNothingIsDeletedWhileTheControllerEpochIsMissing(t *testing.T) {
 		path string
 		err  error
 	}{
-		"of one node":                 {ControllerPath, s.DeleteController(ctx, fence)},
-		"of several nodes":            {marked, s.RemoveTopicDeletions(ctx, fence, []string{"t"})},
-		"of a tree":                   {TopicPath("t"), s.removeTree(ctx, fence, TopicPath("t"))},
-		"of a topic and its mark":     {marked, s.removeTogether(ctx, fence, []string{TopicPath("t"), marked})},
-		"of a topic with all it has":  {TopicPath("t"), s.DeleteTopic(ctx, fence, "t")},
+		"of one node":                {ControllerPath, s.DeleteController(ctx, fence)},
+		"of several nodes":           {marked, s.RemoveTopicDeletions(ctx, fence, []string{"t"})},
+		"of a tree":                  {TopicPath("t"), s.removeTree(ctx, fence, TopicPath("t"))},
+		"of a topic and its mark":    {marked, s.removeTogether(ctx, fence, []string{TopicPath("t"), marked})},
+		"of a topic with all it has": {TopicPath("t"), s.DeleteTopic(ctx, fence, "t")},
 	} {
 		exists, err := s.exists(ctx, deletion.path)
 		must(t, err)
