@@ -81,8 +81,8 @@ func (d *Dynamic) apply(stored map[string]string, perBroker bool) (ignored []str
 }
 
 // merge builds the configuration that follows from the layers. A key that is
-// set on a higher layer drives out those on lower ones that it stands for:
-// log.roll.hours set dynamically goes before a static log.roll.ms.
+// set on a higher layer drives out those on lower ones that stand for it: with
+// log.roll.ms set dynamically, a static log.roll.hours is not in force.
 func (s *dynamicState) merge() (*Config, error) {
 	merged := maps.Clone(s.static.originals)
 	for _, layer := range []map[string]string{s.defaults, s.perBroker} {

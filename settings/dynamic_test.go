@@ -1,6 +1,8 @@
 package settings
 
 import (
+	"errors"
+	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -137,6 +139,69 @@ func TestPasswordOfARealBrokerIsDecrypted(t *testing.T) {
 	}
 }
 
+// What is stored may be damaged or another's: it is left out, and no reader panics.
+func TestDamagedPasswordsAreLeftOut(t *testing.T) {
+	const key = "listener.name.external.ssl.key.password"
+	for _, cipher := range []string{cbcCipher, gcmCipher} {
+		d := NewDynamic(mustLoad(t, "password.encoder.secret=topsecret\npassword.encoder.iterations=1024\npassword.encoder.cipher.algorithm="+cipher+"\n"))
+		stored, err := d.ToStored(map[string]string{key: "0123456789"}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := strings.Split(stored[key], ",")
+		for i, field := range fields {
+			name, _, _ := strings.Cut(field, ":")
+			if name == "authenticationTagSize" {
+				continue // always 128
+			}
+			for _, value := range []string{"", "1", "AAAA", "QUJDREVGR0hJSktMTU5PUA==", "-1", "x y"} {
+				damaged := slices.Clone(fields)
+				damaged[i] = name + ":" + value
+				text := strings.Join(damaged, ",")
+				if values, ignored := d.FromStored(map[string]string{key: text}, true); len(values) != 0 || len(ignored) != 1 {
+					t.Errorf("%s with %s: %v %v", cipher, damaged[i], values, ignored)
+				}
+			}
+		}
+	}
+}
+
+// The cipher of a password is that with which it was stored, whatever is configured now.
+func TestPasswordsAreReadAfterTheEncoderIsConfiguredOtherwise(t *testing.T) {
+	const key = "listener.name.external.ssl.key.password"
+	was := NewDynamic(mustLoad(t, "password.encoder.secret=topsecret\npassword.encoder.cipher.algorithm=AES/GCM/NoPadding\n"+
+		"password.encoder.keyfactory.algorithm=PBKDF2WithHmacSHA1\npassword.encoder.key.length=256\npassword.encoder.iterations=1025\n"))
+	stored, err := was.ToStored(map[string]string{key: "secret"}, true)
+	if err != nil || !strings.Contains(stored[key], "keyLength:256,") || !strings.Contains(stored[key], "keyFactoryAlgorithm:PBKDF2WithHmacSHA1,") ||
+		!strings.Contains(stored[key], "iterations:1025,") {
+		t.Fatalf("%v %v", stored, err)
+	}
+	now := NewDynamic(mustLoad(t, "password.encoder.secret=topsecret\n"))
+	if values, ignored := now.FromStored(stored, true); values[key] != "secret" {
+		t.Errorf("%v %v", values, ignored)
+	}
+	again, err := now.ToStored(map[string]string{key: "secret"}, true)
+	if err != nil || !strings.Contains(again[key], "keyFactoryAlgorithm:PBKDF2WithHmacSHA512,") {
+		t.Errorf("%v %v", again, err)
+	}
+}
+
+func TestWhatTheBrokerDoesNotSupportIsRefused(t *testing.T) {
+	d := NewDynamic(mustLoad(t, ""))
+	d.RefuseUnless(func(c *Config) error {
+		if c.Int("num.io.threads") > 9 {
+			return errors.New("too many threads")
+		}
+		return nil
+	})
+	if err := d.Validate(map[string]string{"num.io.threads": "9"}, true); err != nil {
+		t.Error(err)
+	}
+	if err := d.Validate(map[string]string{"num.io.threads": "10"}, true); err == nil || !strings.Contains(err.Error(), "ConfigException: too many threads for") {
+		t.Errorf("%v", err)
+	}
+}
+
 func find(t *testing.T, entries []Entry, name string) Entry {
 	t.Helper()
 	i := slices.IndexFunc(entries, func(e Entry) bool { return e.Name == name })
@@ -197,5 +262,104 @@ func TestDescriptionsTellSourcesAndSynonyms(t *testing.T) {
 	}
 	if e := find(t, topic, "cleanup.policy"); *e.Value != "delete" || e.Type != 7 || e.Sensitive || e.ReadOnly {
 		t.Errorf("%+v", e)
+	}
+}
+
+// A listener's own value goes before that of all listeners, which is named as
+// its synonym, and neither shows a secret.
+func TestDescriptionsOfListenersNameTheKeyOfAll(t *testing.T) {
+	const jaas = "listener.name.external.scram-sha-256.sasl.jaas.config"
+	const trust = "listener.name.external.ssl.truststore.location"
+	d := NewDynamic(mustLoad(t, "sasl.jaas.config=all\nssl.truststore.location=/all\n"+jaas+"=own\n"+trust+"=/own\n"))
+	entries := d.DescribeBroker()
+	if e := find(t, entries, trust); e.Sensitive || *e.Value != "/own" || e.Type != String.Wire() || !reflect.DeepEqual(e.Synonyms,
+		[]Synonym{{trust, ptr("/own"), SourceStaticBroker}, {"ssl.truststore.location", ptr("/all"), SourceStaticBroker}}) {
+		t.Errorf("%+v", e)
+	}
+	if e := find(t, entries, jaas); !e.Sensitive || e.Value != nil || e.Type != Password.Wire() || !reflect.DeepEqual(e.Synonyms,
+		[]Synonym{{jaas, nil, SourceStaticBroker}, {"sasl.jaas.config", nil, SourceStaticBroker}}) {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestDescriptionsHaveTheTableOfEachKey(t *testing.T) {
+	d := NewDynamic(mustLoad(t, "listener.name.x.num.network.threads=2\n"))
+	if _, err := d.ApplyDefault(map[string]string{"leader.replication.throttled.rate": "5"}); err != nil {
+		t.Fatal(err)
+	}
+	entries := d.DescribeBroker()
+	for i := range broker.keys {
+		k := &broker.keys[i]
+		if k.Internal() {
+			continue
+		}
+		e := find(t, entries, k.Name)
+		if e.Type != k.Type.Wire() || e.Doc == nil || *e.Doc != k.Doc || e.Sensitive != (k.Type == Password) || e.ReadOnly != (k.Dynamic() == ReadOnly) {
+			t.Errorf("%+v, want that of %+v", e, k)
+		}
+	}
+	if e := find(t, entries, "leader.replication.throttled.rate"); e.Type != Long.Wire() || *e.Value != "5" || e.Source != SourceDynamicDefaultBroker {
+		t.Errorf("%+v", e)
+	}
+	topic, err := d.DescribeTopic(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(topic) != len(topicKeys) {
+		t.Errorf("%d keys of a topic, want %d", len(topic), len(topicKeys))
+	}
+	for _, k := range topicKeys {
+		e := find(t, topic, k.Name)
+		if e.Type != k.Type.Wire() || e.Doc == nil || *e.Doc != k.Doc || e.Sensitive || e.ReadOnly || e.Source != SourceDefault {
+			t.Errorf("%+v, want that of %+v", e, k)
+		}
+	}
+}
+
+// A key that is in no file has a value of this broker, of all brokers, or none.
+func TestValuesThatAreOnlySetDynamically(t *testing.T) {
+	const key = "leader.replication.throttled.rate"
+	d := NewDynamic(mustLoad(t, ""))
+	want := func(n int64) {
+		t.Helper()
+		if got := d.DynamicLong(key); got != n {
+			t.Errorf("%d, want %d", got, n)
+		}
+	}
+	want(math.MaxInt64)
+	if _, err := d.ApplyDefault(map[string]string{key: "7"}); err != nil {
+		t.Fatal(err)
+	}
+	want(7)
+	if _, err := d.ApplyBroker(map[string]string{key: "8"}); err != nil {
+		t.Fatal(err)
+	}
+	want(8)
+}
+
+// A broker with a generated id, which no file may set, takes dynamic values too.
+func TestAGeneratedIDStaysWhenValuesChange(t *testing.T) {
+	d := NewDynamic(mustLoad(t, "").WithBrokerID(1001))
+	if _, err := d.ApplyBroker(map[string]string{"num.io.threads": "9"}); err != nil {
+		t.Fatal(err)
+	}
+	if c := d.Current(); c.BrokerID() != 1001 || c.Int("num.io.threads") != 9 {
+		t.Errorf("%d %d", c.BrokerID(), c.Int("num.io.threads"))
+	}
+}
+
+// A value that is set above drives out those below that it stands for: they are
+// described with their defaults, as Kafka does.
+func TestADynamicValueDrivesOutItsSynonyms(t *testing.T) {
+	d := NewDynamic(mustLoad(t, "log.retention.hours=100\nlog.roll.hours=50\n"))
+	if _, err := d.ApplyBroker(map[string]string{"log.retention.ms": "5"}); err != nil {
+		t.Fatal(err)
+	}
+	if c := d.Current(); c.RetentionMs() != 5 || c.RollMs() != 50*3600_000 {
+		t.Errorf("%d %d", c.RetentionMs(), c.RollMs())
+	}
+	entries := d.DescribeBroker()
+	if hours, roll := find(t, entries, "log.retention.hours"), find(t, entries, "log.roll.hours"); *hours.Value != "168" || *roll.Value != "50" {
+		t.Errorf("%s %s", *hours.Value, *roll.Value)
 	}
 }

@@ -132,17 +132,3 @@ func logicalLines(data []byte) []logicalLine {
 func trailingBackslashes(line []byte) int {
 	return len(line) - len(bytes.TrimRight(line, `\`))
 }
-
-// ParseOverrides turns the --override arguments of the command line, k=v each,
-// into values; of several for a key the last counts.
-func ParseOverrides(args []string) (map[string]string, error) {
-	values := map[string]string{}
-	for _, arg := range args {
-		key, value, ok := strings.Cut(arg, "=")
-		if !ok || key == "" {
-			return nil, fmt.Errorf("Invalid command line properties: %s", strings.Join(args, " "))
-		}
-		values[key] = value
-	}
-	return values, nil
-}

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +41,64 @@ func TestProvidersKeepToTheAllowedPaths(t *testing.T) {
 				t.Errorf("%s: %s is %s, want %s", class, placeholder, got, want)
 			}
 		}
+	}
+}
+
+// What a provider does not know stays as it is written; what it cannot look up
+// is an error that names the key.
+func TestWhatProvidersDoNotFind(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"s.properties": "k=found\n", "beside": "secret", "in/k": "found", "in/bad.properties": "k=\\u00zz\n"} {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("MONEDULA_TEST_RACK", "found")
+	t.Setenv("NOT_MONEDULA_TEST_RACK", "secret")
+	const classes = "org.apache.kafka.common.config.provider."
+	const providers = "config.providers=f,d,e,none\nconfig.providers.f.class=" + classes + "FileConfigProvider\nconfig.providers.d.class=" + classes +
+		"DirectoryConfigProvider\nconfig.providers.e.class=" + classes + "EnvVarConfigProvider\nconfig.providers.e.param.allowlist.pattern=MONEDULA_.*|X\n"
+	for value, want := range map[string]string{
+		"${f:" + dir + "/s.properties:k}":        "found",
+		"${f:" + dir + "/s.properties:other}":    "",
+		"${f::k}":                                "",
+		"${f:" + dir + "/nosuch:k}":              "!Could not read properties from file " + dir + "/nosuch",
+		"${f:" + dir + "/in/bad.properties:k}":   "!Could not read properties from file",
+		"${f:" + dir + "/nosuch:k} ${e:X}":       "!Could not read properties from file",
+		"${d:" + dir + "/in:k}":                  "found",
+		"${d:" + dir + "/in:other}":              "",
+		"${d:" + dir + "/in:../beside}":          "",
+		"${d:" + dir + ":in}":                    "",
+		"${d::k}":                                "",
+		"${e:MONEDULA_TEST_RACK}":                "found",
+		"${e:NOT_MONEDULA_TEST_RACK}":            "",
+		"${e:MONEDULA_TEST_NOSUCH}":              "",
+		"${e:path:MONEDULA_TEST_RACK}":           "!Path is not supported for EnvVarConfigProvider, invalid value 'path'",
+		"${none:a:b}":                            "",
+		"a ${e:MONEDULA_TEST_RACK} b ${none:k} ": "a found b ${none:k}",
+	} {
+		c, err := load(t, "zookeeper.connect=z:1\n"+providers+"broker.rack="+value+"\n", nil)
+		if wrong, bad := strings.CutPrefix(want, "!"); bad {
+			var p *Problem
+			if !errors.As(err, &p) || p.Key != "broker.rack" || !strings.Contains(err.Error(), wrong) {
+				t.Errorf("%s: %v, want %s", value, err, wrong)
+			}
+			continue
+		}
+		if want == "" {
+			want = value
+		}
+		if err != nil || c.String("broker.rack") != want {
+			t.Errorf("%s is %s (%v), want %s", value, c.String("broker.rack"), err, want)
+		}
+	}
+	if _, err := load(t, "zookeeper.connect=z:1\nconfig.providers=e\nconfig.providers.e.class="+classes+
+		"EnvVarConfigProvider\nconfig.providers.e.param.allowlist.pattern=(\n", nil); err == nil || !strings.Contains(err.Error(), "missing closing") {
+		t.Errorf("a pattern that is none: %v", err)
 	}
 }
 
