@@ -10,8 +10,9 @@
 // All mutants are compiled into each test binary once, behind a switch (package
 // mutant), by go's -overlay: the tree itself is not touched. For each mutant the
 // unit tests of its package run first, then the simulation, then the unit tests
-// of the packages that import it. A mutant is killed by the first of them that
-// fails or does not end. The exit code is 1 if a mutant survives.
+// of the packages that import it; with -own only the first. A mutant is killed
+// by the first of them that fails or does not end. The exit code is 1 if a mutant
+// survives.
 package main
 
 import (
@@ -28,6 +29,7 @@ func main() {
 	flag.IntVar(&o.random, "random", 0, "try `N` places chosen at random")
 	flag.Uint64Var(&o.seed, "seed", 1, "the choice of -random")
 	flag.StringVar(&o.only, "only", "", "of these, the `names` to try, separated by commas")
+	flag.BoolVar(&o.own, "own", false, "run only the tests of the changed package")
 	flag.BoolVar(&o.list, "list", false, "print the mutants and stop")
 	flag.IntVar(&o.jobs, "j", runtime.NumCPU(), "mutants tried at a time")
 	flag.Parse()
@@ -47,6 +49,7 @@ type options struct {
 	random     int
 	seed       uint64
 	only       string
+	own        bool
 	list       bool
 	jobs       int
 	args       []string // names of lists, or packages
@@ -76,7 +79,7 @@ func run(o options) (survived int, err error) {
 		}
 		return 0, nil
 	}
-	return try(root, all, o.jobs)
+	return try(root, all, o.jobs, o.own)
 }
 
 // keepNamed returns the mutations whose names the list holds, or all of them

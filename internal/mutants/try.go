@@ -30,7 +30,7 @@ func moduleRoot() (string, error) {
 
 // try runs every mutation and prints what became of it, then a table. It
 // returns how many survived.
-func try(root string, all []mutation, jobs int) (survived int, err error) {
+func try(root string, all []mutation, jobs int, own bool) (survived int, err error) {
 	table := map[string]*tally{}
 	var survivors []mutation
 	for _, round := range rounds(all) {
@@ -38,6 +38,7 @@ func try(root string, all []mutation, jobs int) (survived int, err error) {
 		if err != nil {
 			return 0, err
 		}
+		b.own = own
 		if err := b.checkBaseline(round); err != nil {
 			return 0, err
 		}
@@ -111,6 +112,7 @@ func printTable(table map[string]*tally) {
 type builds struct {
 	root, dir string
 	overlay   string
+	own       bool         // only the tests of the changed package run
 	broken    map[int]bool // mutants that do not compile
 	importers map[string][]string
 
@@ -245,11 +247,19 @@ func importers(root string) (map[string][]string, error) {
 	return by, nil
 }
 
+// nearest returns the packages whose tests must pass with all mutants off.
+func (b *builds) nearest(m mutation) []string {
+	if b.own {
+		return []string{m.dir()}
+	}
+	return []string{m.dir(), simulation}
+}
+
 // checkBaseline reports an error if the tests of a mutated package, or the
 // simulation, fail with all mutants off: the switch alone must change nothing.
 func (b *builds) checkBaseline(round []mutation) error {
 	for _, m := range round {
-		for _, p := range []string{m.dir(), simulation} {
+		for _, p := range b.nearest(m) {
 			if err := b.binary(p).err; err != nil {
 				return fmt.Errorf("%s: %w", p, err)
 			}
@@ -296,7 +306,11 @@ func (b *builds) tryAll(round []mutation, jobs int) map[int]result {
 
 // try runs the tests that might notice m, nearest first.
 func (b *builds) try(m mutation) result {
-	for i, p := range append([]string{m.dir(), simulation}, b.importers[m.dir()]...) {
+	packages := b.nearest(m)
+	if !b.own {
+		packages = append(packages, b.importers[m.dir()]...)
+	}
+	for i, p := range packages {
 		bin := b.binary(p)
 		if bin.err != nil {
 			fmt.Printf("              %s: %v\n", p, bin.err)
