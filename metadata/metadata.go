@@ -279,7 +279,7 @@ func brokersOf(req *kmsg.UpdateMetadataRequest) map[int32]*Broker {
 	for i := range req.LiveBrokers {
 		b := &req.LiveBrokers[i]
 		broker := &Broker{ID: b.ID, Rack: b.Rack, Endpoints: map[string]Endpoint{}}
-		if len(b.Endpoints) == 0 && b.Host != "" { // v0
+		if b.Host != "" { // v0, which has no endpoints
 			broker.Endpoints["PLAINTEXT"] = Endpoint{Listener: "PLAINTEXT", Host: b.Host, Port: b.Port}
 		}
 		for _, e := range b.Endpoints {

@@ -115,7 +115,10 @@ func TestLeaderMinusTwoRemovesPartitionsAndTheEmptyTopic(t *testing.T) {
 	if !slices.Equal(deleted, []TopicPartition{{"t", 0}}) || c.Snapshot().Partition("t", 1) == nil {
 		t.Errorf("deleted %v", deleted)
 	}
-	c.Apply(update("t", id, partitionState("", 1, leaderDuringDelete, 1), partitionState("", 7, leaderDuringDelete, 1)))
+	deleted = c.Apply(update("t", id, partitionState("", 1, leaderDuringDelete, 1), partitionState("", 7, leaderDuringDelete, 1)))
+	if !slices.Equal(deleted, []TopicPartition{{"t", 1}}) {
+		t.Errorf("deleted %v, want the partition that was known", deleted)
+	}
 	if s := c.Snapshot(); s.Topics["t"] != nil || s.Names[id] != "" {
 		t.Errorf("the topic or its id is left: %+v", s)
 	}

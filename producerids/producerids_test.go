@@ -3,6 +3,7 @@ package producerids
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -189,8 +190,14 @@ func TestFailingFetchesBackOff(t *testing.T) {
 				if first := at[1] - at[0]; first != retryPause {
 					t.Errorf("the first pause is %v, want %v", first, retryPause)
 				}
-				if n := len(at); n > 40 || at[n-1]-at[n-2] != retryPauseMax {
-					t.Errorf("%d tries in 10 s, the last after a pause of %v, want %v", n, at[n-1]-at[n-2], retryPauseMax)
+				var want []time.Duration // every 50 ms for a second, then after pauses that double
+				for next, pause := time.Duration(0), retryPause; len(want) < len(at); next += pause {
+					if want = append(want, next); next >= waitLimit {
+						pause = min(2*pause, retryPauseMax)
+					}
+				}
+				if n := len(at); n > 40 || !slices.Equal(at, want) || at[n-1]-at[n-2] != retryPauseMax {
+					t.Errorf("tries at %v, want %v", at, want)
 				}
 				asked := time.Now()
 				if id, err := m.Next(t.Context()); err != nil || id != 7 || time.Since(asked) != 0 {
@@ -235,6 +242,10 @@ func TestErrorsOfSourcesAreThoseOfWhatTheyAsk(t *testing.T) {
 	}
 	if b, err := FromController(1, func() int64 { return 7 }, send)(t.Context()); !errors.Is(err, lost) || b != (Block{}) {
 		t.Errorf("from the controller: %+v, %v", b, err)
+	}
+	other := func(context.Context, kmsg.Request) (kmsg.Response, error) { return kmsg.NewPtrMetadataResponse(), nil }
+	if b, err := FromController(1, func() int64 { return 7 }, other)(t.Context()); err == nil || b != (Block{}) {
+		t.Errorf("from a controller that answers something else: %+v, %v", b, err)
 	}
 	if b, err := FromZooKeeper(1, failingBlocks{})(t.Context()); !errors.Is(err, zkstore.ErrSessionExpired) || b != (Block{}) {
 		t.Errorf("from ZooKeeper: %+v, %v", b, err)
