@@ -56,12 +56,12 @@ func (c *Coordinator) Describe(group string) (Description, protocol.ErrorCode) {
 }
 
 func (g *Group) describe() Description {
-	d := Description{State: g.state.String(), ProtocolType: g.protocolType, Members: make([]MemberDescription, len(g.members))}
+	d := Description{State: g.state.String(), ProtocolType: g.protocolType, Members: make([]MemberDescription, g.members.size)}
 	stable := g.state == Stable
 	if stable {
 		d.Protocol = *g.protocol
 	}
-	for i, m := range g.members {
+	for i, m := range g.members.all() {
 		d.Members[i] = MemberDescription{ID: m.ID, InstanceID: m.InstanceID, ClientID: m.ClientID, ClientHost: m.ClientHost}
 		if stable {
 			d.Members[i].Metadata, d.Members[i].Assignment = m.metadata(d.Protocol), m.assignment

@@ -828,7 +828,7 @@ func TestTheGoldenOffsetsTopicLoads(t *testing.T) {
 		}
 		var texts []string
 		for id, g := range l.finish(time.Now()) {
-			texts = append(texts, fmt.Sprintf("%s %s generation=%d members=%d type=%s", id, g.state, g.generation, len(g.members), g.protocolType))
+			texts = append(texts, fmt.Sprintf("%s %s generation=%d members=%d type=%s", id, g.state, g.generation, g.members.size, g.protocolType))
 			for p, o := range g.offsets.committed.all() {
 				texts = append(texts, fmt.Sprintf("%s %s=%d %q epoch=%d", id, name(p), o.Offset, o.Metadata, o.LeaderEpoch))
 			}
@@ -926,7 +926,7 @@ func TestGroupsReadWhatTheyWriteInEveryFormat(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := read.members[0]
+		m := read.members.first
 		if read.generation != 1 || read.leader != "a-1" || *read.protocol != "range" || m.SessionTimeoutMs != 10000 || string(m.assignment) != "A" {
 			t.Errorf("v%d: %+v", version, read)
 		}

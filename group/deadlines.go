@@ -71,7 +71,7 @@ func (g *Group) expirePending(now time.Time, e *Effects) {
 // keeps its member, but for a new member's first one.
 func (g *Group) expireSessions(now time.Time, e *Effects) {
 	var gone []*Member
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		if !due(now, m.expires) {
 			continue
 		}
@@ -95,7 +95,7 @@ func (g *Group) expireSessions(now time.Time, e *Effects) {
 // expireSync removes the members that did not sync in time.
 func (g *Group) expireSync(now time.Time, e *Effects) {
 	var silent []string
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		if m.unsynced {
 			silent = append(silent, m.ID)
 		}
@@ -115,7 +115,7 @@ func (g *Group) expireSync(now time.Time, e *Effects) {
 // rearm finds the earliest deadline.
 func (g *Group) rearm(now time.Time) {
 	g.wake = time.Time{}
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		if !m.expires.IsZero() {
 			g.arm(m.expires)
 		}
@@ -135,10 +135,10 @@ func (g *Group) rearm(now time.Time) {
 // that has more members than are allowed now.
 func (g *Group) Loaded(now time.Time) *Effects {
 	e := &Effects{}
-	if len(g.members) > g.rules.MaxSize {
+	if g.members.size > g.rules.MaxSize {
 		g.prepareRebalance(now, e, "%s", fmt.Sprintf("Freshly-loaded group is over capacity (%d). Rebalancing in order to give a chance for consumers to commit offsets", g.rules.MaxSize))
 	}
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		g.renew(now, m)
 	}
 	return e

@@ -160,9 +160,13 @@ func (d *disorder) take(e *Effects) {
 
 // someone is the id and instance of a member, or of none.
 func (d *disorder) someone() (id string, instance *string) {
-	if n := len(d.group.members); n > 0 && d.rand.Intn(8) > 0 {
-		m := d.group.members[d.rand.Intn(n)]
-		return m.ID, m.InstanceID
+	if n := d.group.Size(); n > 0 && d.rand.Intn(8) > 0 {
+		wanted := d.rand.Intn(n)
+		for i, m := range d.group.members.all() {
+			if i == wanted {
+				return m.ID, m.InstanceID
+			}
+		}
 	}
 	return "unknown", nil
 }
@@ -217,7 +221,7 @@ func (d *disorder) problem() string {
 	g := d.group
 	wake, any := g.Deadline()
 	late := func(at time.Time) bool { return !at.IsZero() && (!any || wake.After(at)) }
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		switch {
 		case m.expires.IsZero() && m.join == nil && m.sync == nil:
 			return fmt.Sprintf("the member %s has no session and no request that waits", m.ID)

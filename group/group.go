@@ -55,7 +55,7 @@ type Group struct {
 	protocol     *string // may be the name in a member's protocols, which do not change
 	leader       string  // member id, "" for none
 
-	members  []*Member         // in the order in which they joined
+	members  memberList
 	index    *index            // of the members; nil while they are few
 	static   map[string]string // group.instance.id to member id
 	parked   int32             // members with a parked JoinGroup
@@ -112,6 +112,8 @@ type Member struct {
 	isNew    bool              // its first JoinGroup has not been answered
 	unsynced bool              // SyncGroup is awaited
 	expires  time.Time         // end of its session
+
+	previous, next *Member // in the group's list
 }
 
 // State returns the state.
@@ -121,7 +123,7 @@ func (g *Group) State() State { return g.state }
 func (g *Group) Generation() int32 { return g.generation }
 
 // Size is the number of members, without pending ones.
-func (g *Group) Size() int { return len(g.members) }
+func (g *Group) Size() int { return g.members.size }
 
 func (g *Group) become(s State, now time.Time) {
 	g.state, g.stateSince = s, now.UnixMilli()
@@ -143,7 +145,7 @@ func (g *Group) add(m *Member) {
 	if g.leader == "" {
 		g.leader = m.ID
 	}
-	g.members = append(g.members, m)
+	g.members.add(m)
 	g.indexed(m)
 	if m.join != nil {
 		g.parked++
@@ -163,13 +165,12 @@ func (g *Group) remove(id string) {
 		if m.InstanceID != nil {
 			delete(g.static, *m.InstanceID)
 		}
-		at := slices.Index(g.members, m)
-		g.members = slices.Delete(g.members, at, at+1)
+		g.members.remove(m)
 	}
 	if g.leader == id {
 		g.leader = ""
-		if len(g.members) > 0 {
-			g.leader = g.members[0].ID
+		if first := g.members.first; first != nil {
+			g.leader = first.ID
 		}
 	}
 	delete(g.pending, id)
@@ -187,7 +188,7 @@ func (g *Group) synced(m *Member) {
 }
 
 func (g *Group) forgetUnsynced() {
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		m.unsynced = false
 	}
 	g.unsynced, g.syncBy = 0, time.Time{}
@@ -200,7 +201,7 @@ func (g *Group) supports(protocolType string, protocols []Protocol) bool {
 		return protocolType != "" && len(protocols) > 0
 	}
 	return g.hasProtocolType() && g.protocolType == protocolType && slices.ContainsFunc(protocols, func(p Protocol) bool {
-		return g.supporters(p.Name) == len(g.members)
+		return g.supporters(p.Name) == g.members.size
 	})
 }
 
@@ -210,15 +211,15 @@ func (g *Group) selectProtocol() *string {
 	votes := map[string]int{}
 	none := ""
 	best := &none
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		for _, p := range m.protocols {
-			if g.supporters(p.Name) == len(g.members) {
+			if g.supporters(p.Name) == g.members.size {
 				votes[p.Name]++
 				break
 			}
 		}
 	}
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		for i, p := range m.protocols {
 			if votes[p.Name] > votes[*best] {
 				best = &m.protocols[i].Name
@@ -231,7 +232,7 @@ func (g *Group) selectProtocol() *string {
 // rebalanceTimeout is the longest of the members'.
 func (g *Group) rebalanceTimeout() time.Duration {
 	longest := int32(0)
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		longest = max(longest, m.RebalanceTimeoutMs)
 	}
 	return millis(longest)

@@ -12,7 +12,7 @@ func (g *Group) member(id string) *Member {
 	if g.index != nil {
 		return g.index.byID[id]
 	}
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		if m.ID == id {
 			return m
 		}
@@ -26,7 +26,7 @@ func (g *Group) supporters(protocol string) int {
 		return g.index.supported[protocol]
 	}
 	n := 0
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		for i := range m.protocols {
 			if m.protocols[i].Name == protocol {
 				n++
@@ -41,9 +41,9 @@ func (g *Group) indexed(m *Member) {
 	switch {
 	case g.index != nil:
 		g.index.add(m)
-	case len(g.members) > fewMost || len(m.protocols) > fewMost:
+	case g.members.size > fewMost || len(m.protocols) > fewMost:
 		g.index = &index{map[string]*Member{}, map[string]int{}}
-		for _, m := range g.members {
+		for _, m := range g.members.all() {
 			g.index.add(m)
 		}
 	}

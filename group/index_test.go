@@ -31,8 +31,8 @@ func TestMembersAreFoundHoweverManyThereAre(t *testing.T) {
 		for i := 1; i < size; i++ {
 			g.remove(fmt.Sprint("m-", i))
 		}
-		if all := g.supporters("range"); len(g.members) != 1 || all != 1 || g.member("m-1") != nil {
-			t.Errorf("of %d members %d are left, %d of which offer range; want 1 and 1", size, len(g.members), all)
+		if all := g.supporters("range"); g.members.size != 1 || all != 1 || g.member("m-1") != nil {
+			t.Errorf("of %d members %d are left, %d of which offer range; want 1 and 1", size, g.members.size, all)
 		}
 		g.remove("new")
 		if g.Size() != 0 || g.supporters("range") != 0 || g.supporters("sticky") != 0 || g.leader != "" {

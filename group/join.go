@@ -94,7 +94,7 @@ func (g *Group) accepts(memberID string) bool {
 	case PreparingRebalance:
 		return m != nil && m.join != nil || int(g.parked) < g.rules.MaxSize
 	case CompletingRebalance, Stable:
-		return m != nil || len(g.members) < g.rules.MaxSize
+		return m != nil || g.members.size < g.rules.MaxSize
 	}
 	return true
 }
@@ -134,7 +134,7 @@ func (g *Group) addAndRebalance(now time.Time, req *JoinRequest, id string, to c
 	if g.state == PreparingRebalance && g.generation == 0 {
 		g.join.newcomer = true
 	}
-	if len(g.members) == 0 {
+	if g.members.size == 0 {
 		g.protocolType = req.ProtocolType
 	}
 	m := &Member{ID: id, InstanceID: req.InstanceID, ClientID: req.ClientID, ClientHost: req.ClientHost,
@@ -206,8 +206,8 @@ func (g *Group) joined(m *Member) JoinResult {
 }
 
 func (g *Group) joinedMembers() []JoinedMember {
-	list := make([]JoinedMember, len(g.members))
-	for i, m := range g.members {
+	list := make([]JoinedMember, g.members.size)
+	for i, m := range g.members.all() {
 		list[i] = JoinedMember{m.ID, m.InstanceID, m.metadata(*g.protocol)}
 	}
 	return list

@@ -94,7 +94,7 @@ func (g *Group) Heartbeat(now time.Time, memberID string, instanceID *string, ge
 // the group is deleted. Who is parked is sent to look for the coordinator.
 func (g *Group) Kill(now time.Time) *Effects {
 	e := &Effects{}
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		e.answerJoin(g, m, refuseJoin(m.ID, protocol.NotCoordinator))
 		e.answerSync(m, refuseSync(protocol.NotCoordinator))
 	}

@@ -120,7 +120,7 @@ func (c *Coordinator) load(index int32, p *partition, ticket chan struct{}, bega
 		return
 	}
 	for _, e := range loaded { // before requests and markers are let in
-		for producer := range e.group.offsets.txns {
+		for producer := range e.group.offsets.txns.byProducer {
 			c.txns.add(producer, e)
 		}
 	}
@@ -155,7 +155,7 @@ type loadedGroup struct {
 	id      string
 	group   *Group // nil: no record of the group itself
 	offsets map[TopicPartition]Offset
-	txns    map[int64]map[TopicPartition]Offset
+	txns    txnOffsets
 }
 
 func newLoader(partition int32, rules Rules, warnf, errorf func(string, ...any)) *loader {
@@ -312,31 +312,22 @@ func (l *loader) offsetRecord(key *recordKey, value []byte, producer, batchAt in
 		l.topics[topic] = topic
 	}
 	g := l.group(key.group)
-	into := g.offsets
-	if producer != record.NoProducerID {
-		into = g.txn(producer)
+	p := TopicPartition{Topic: topic, Partition: key.partition.Partition}
+	switch {
+	case producer == record.NoProducerID && value == nil:
+		delete(g.offsets, p)
+	case producer == record.NoProducerID:
+		g.offsets[p] = offset
+	case value == nil:
+		g.txns.remove(producer, p)
+	default:
+		g.txns.put(producer, p, offset)
 		if l.open[producer] == nil {
 			l.open[producer] = map[*loadedGroup]bool{}
 		}
 		l.open[producer][g] = true
 	}
-	p := TopicPartition{Topic: topic, Partition: key.partition.Partition}
-	if value == nil {
-		delete(into, p)
-	} else {
-		into[p] = offset
-	}
 	return nil
-}
-
-func (g *loadedGroup) txn(producer int64) map[TopicPartition]Offset {
-	if g.txns == nil {
-		g.txns = map[int64]map[TopicPartition]Offset{}
-	}
-	if g.txns[producer] == nil {
-		g.txns[producer] = map[TopicPartition]Offset{}
-	}
-	return g.txns[producer]
 }
 
 // control ends a producer's transaction.
@@ -350,7 +341,7 @@ func (l *loader) control(b record.Batch) {
 		return
 	}
 	for g := range l.open[b.ProducerID()] {
-		txn := g.txns[b.ProducerID()]
+		txn := g.txns.end(b.ProducerID())
 		if control.Type == record.Commit {
 			for p, v := range txn {
 				if have, known := g.offsets[p]; !known || have.recordAt < v.recordAt {
@@ -358,7 +349,6 @@ func (l *loader) control(b record.Batch) {
 				}
 			}
 		}
-		delete(g.txns, b.ProducerID())
 	}
 	delete(l.open, b.ProducerID())
 }
@@ -370,7 +360,7 @@ func (l *loader) finish(now time.Time) map[string]*Group {
 	for id, loaded := range l.groups {
 		g := loaded.group
 		if g == nil {
-			if len(loaded.offsets) == 0 && len(loaded.txns) == 0 {
+			if len(loaded.offsets) == 0 && loaded.txns.empty() {
 				continue
 			}
 			g = New(id, l.rules, now)

@@ -40,8 +40,7 @@ type offsets struct {
 	// none is on its way.
 	staged *few[TopicPartition, uint64]
 	stages uint64 // the last number given out
-	// txns are the commits of open transactions, by producer id.
-	txns map[int64]map[TopicPartition]Offset
+	txns   txnOffsets
 
 	plainCommits, txnCommits bool // seen in this generation
 }
@@ -49,21 +48,11 @@ type offsets struct {
 func (o *offsets) newGeneration() { o.plainCommits, o.txnCommits = false, false }
 
 func (o *offsets) empty() bool {
-	return o.committed.size() == 0 && o.staged == nil && len(o.txns) == 0
+	return o.committed.size() == 0 && o.staged == nil && o.txns.empty()
 }
 
-// unstable says whether a commit of the partition is on its way.
-func (o *offsets) unstable(p TopicPartition) bool {
-	if o.stage(p) != 0 {
-		return true
-	}
-	for _, txn := range o.txns {
-		if _, open := txn[p]; open {
-			return true
-		}
-	}
-	return false
-}
+// unstable reports whether a commit of the partition is on its way.
+func (o *offsets) unstable(p TopicPartition) bool { return o.stage(p) != 0 || o.txns.holds(p) }
 
 // stage is the number of the partition's commit on its way; 0: there is none.
 func (o *offsets) stage(p TopicPartition) uint64 {
@@ -157,47 +146,34 @@ func (g *Group) Staged(commits []Commit, stage uint64, recordAt int64, ok bool) 
 
 // StageTxn notes the commits of a transaction, which hold once it ends well.
 func (g *Group) StageTxn(producerID int64, commits []Commit) {
-	o := &g.offsets
-	o.txnCommits = true
-	if o.txns == nil {
-		o.txns = map[int64]map[TopicPartition]Offset{}
-	}
-	txn := o.txns[producerID]
-	if txn == nil {
-		txn = map[TopicPartition]Offset{}
-		o.txns[producerID] = txn
-	}
+	g.offsets.txnCommits = true
 	for _, c := range commits {
 		c.Offset.recordAt = -1
-		txn[c.Partition] = c.Offset
+		g.offsets.txns.put(producerID, c.Partition, c.Offset)
 	}
 }
 
 // StagedTxn takes where the records of StageTxn are, or that they failed. It
 // reports whether the producer has commits here that its transaction's end settles.
 func (g *Group) StagedTxn(producerID int64, commits []Commit, recordAt int64, ok bool) (open bool) {
-	txn := g.offsets.txns[producerID]
+	txns := &g.offsets.txns
 	for _, c := range commits {
-		have, open := txn[c.Partition]
+		have, open := txns.get(producerID, c.Partition)
 		switch {
 		case !open:
 		case ok:
 			have.recordAt = recordAt
-			txn[c.Partition] = have
+			txns.put(producerID, c.Partition, have)
 		default:
-			delete(txn, c.Partition)
+			txns.remove(producerID, c.Partition)
 		}
 	}
-	if len(txn) == 0 {
-		delete(g.offsets.txns, producerID)
-	}
-	return len(txn) > 0
+	return txns.open(producerID)
 }
 
 // EndTxn ends a producer's transaction: its commits hold, or are dropped.
 func (g *Group) EndTxn(producerID int64, committed bool) {
-	txn := g.offsets.txns[producerID]
-	delete(g.offsets.txns, producerID)
+	txn := g.offsets.txns.end(producerID)
 	if !committed {
 		return
 	}
@@ -265,11 +241,7 @@ func (g *Group) RemoveOffsets(partitions []TopicPartition) []TopicPartition {
 	var removed []TopicPartition
 	for _, p := range partitions {
 		o.unstage(p)
-		for id, txn := range o.txns {
-			if delete(txn, p); len(txn) == 0 {
-				delete(o.txns, id)
-			}
-		}
+		o.txns.drop(p)
 		if _, known := o.committed.get(p); known {
 			o.committed.remove(p)
 			removed = append(removed, p)

@@ -48,7 +48,7 @@ func (g *Group) tryCompleteJoin(now time.Time, e *Effects) {
 		}
 		return
 	}
-	if int(g.parked) == len(g.members) && len(g.pending) == 0 {
+	if int(g.parked) == g.members.size && len(g.pending) == 0 {
 		g.completeJoin(now, e)
 	}
 }
@@ -69,7 +69,7 @@ func (g *Group) joinTimeout(now time.Time, e *Effects) {
 // generation with the others.
 func (g *Group) completeJoin(now time.Time, e *Effects) {
 	g.dropAbsent(e)
-	if !g.leaderJoined(e) && len(g.members) > 0 {
+	if !g.leaderJoined(e) && g.members.size > 0 {
 		// Only static members, none of which is there: wait until they come or
 		// their sessions end.
 		e.Lines = append(e.Lines, Line{Failure, fmt.Sprintf("Group %s could not complete rebalance because no members rejoined", g.ID)})
@@ -80,7 +80,7 @@ func (g *Group) completeJoin(now time.Time, e *Effects) {
 	g.join = nil
 	g.offsets.newGeneration()
 	g.forgetUnsynced()
-	if len(g.members) == 0 {
+	if g.members.size == 0 {
 		g.protocol, g.subscribed = nil, nil
 		if g.protocolType == consumerProtocol {
 			g.subscribed = []string{}
@@ -93,20 +93,20 @@ func (g *Group) completeJoin(now time.Time, e *Effects) {
 	g.protocol = g.selectProtocol()
 	g.subscribed = g.subscriptions(e)
 	g.become(CompletingRebalance, now)
-	e.infof("Stabilized group %s generation %d (%s) with %d members", g.ID, g.generation, topicPlaceholder, len(g.members))
-	for _, m := range g.members {
+	e.infof("Stabilized group %s generation %d (%s) with %d members", g.ID, g.generation, topicPlaceholder, g.members.size)
+	for _, m := range g.members.all() {
 		e.answerJoin(g, m, g.joined(m))
 		m.isNew = false
 		g.renew(now, m)
 		m.unsynced = true
 	}
-	g.unsynced = int32(len(g.members))
+	g.unsynced = int32(g.members.size)
 	g.syncBy = g.arm(now.Add(g.rebalanceTimeout()))
 }
 
 func (g *Group) dropAbsent(e *Effects) {
 	var absent []string
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		if m.join == nil && m.InstanceID == nil {
 			absent = append(absent, m.ID)
 		}
@@ -128,7 +128,7 @@ func (g *Group) leaderJoined(e *Effects) bool {
 	if leader := g.member(g.leader); leader != nil && leader.join != nil {
 		return true
 	}
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		if m.join != nil {
 			e.infof("Group leader %s failed to join before rebalance timeout, while new leader %s was elected.", g.leader, m.ID)
 			g.leader = m.ID
@@ -141,7 +141,7 @@ func (g *Group) leaderJoined(e *Effects) bool {
 // dropAssignments answers parked SyncGroups with an error; the assignments are
 // void.
 func (g *Group) dropAssignments(now time.Time, e *Effects, code protocol.ErrorCode) {
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		m.assignment = nil
 		g.answerSync(now, m, refuseSync(code), e)
 	}

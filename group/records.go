@@ -69,11 +69,11 @@ func (f formats) appendOffset(dst []byte, v *Offset) []byte {
 // appendGroup writes a group as it is, with the assignments of s.
 func (f formats) appendGroup(dst []byte, g *Group, s *Store) []byte {
 	value := kmsg.GroupMetadataValue{Version: f.group, ProtocolType: g.protocolType, Generation: g.generation, Protocol: g.protocol,
-		CurrentStateTimestamp: g.stateSince, Members: make([]kmsg.GroupMetadataValueMember, len(g.members))}
+		CurrentStateTimestamp: g.stateSince, Members: make([]kmsg.GroupMetadataValueMember, g.members.size)}
 	if g.leader != "" {
 		value.Leader = &g.leader
 	}
-	for i, m := range g.members {
+	for i, m := range g.members.all() {
 		value.Members[i] = kmsg.GroupMetadataValueMember{
 			MemberID: m.ID, InstanceID: m.InstanceID, ClientID: m.ClientID, ClientHost: m.ClientHost,
 			RebalanceTimeoutMillis: m.RebalanceTimeoutMs, SessionTimeoutMillis: m.SessionTimeoutMs,
@@ -187,7 +187,7 @@ func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 			RebalanceTimeoutMs: rebalance, SessionTimeoutMs: m.SessionTimeoutMillis,
 			protocols: []Protocol{{name, m.Subscription}}, assignment: m.Assignment})
 	}
-	if len(g.members) > 0 {
+	if g.members.size > 0 {
 		g.state = Stable
 		if g.protocol == nil {
 			g.protocol = new(string)
@@ -200,11 +200,11 @@ func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 // subscriptions returns the topics that the members of a consumer group want, sorted;
 // nil where that cannot be known.
 func (g *Group) subscriptions(e *Effects) []string {
-	if g.protocolType != consumerProtocol || len(g.members) > 0 && g.protocol == nil {
+	if g.protocolType != consumerProtocol || g.members.size > 0 && g.protocol == nil {
 		return nil
 	}
 	topics := map[string]bool{}
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		if err := readSubscription(m.metadata(*g.protocol), topics); err != nil {
 			e.warnf("Failed to parse Consumer Protocol consumer:%s of group %s. Consumer group coordinator is not aware of the subscribed topics. (%v)", *g.protocol, g.ID, err)
 			return nil

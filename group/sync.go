@@ -46,7 +46,7 @@ func (g *Group) Sync(now time.Time, req SyncRequest, to chan<- SyncResult) *Effe
 	m.sync = to
 	if g.leader == m.ID {
 		e.infof("Assignment received from leader %s for group %s for generation %d. The group has %d members, %d of which are static.",
-			m.ID, g.ID, g.generation, len(g.members), len(g.static))
+			m.ID, g.ID, g.generation, g.members.size, len(g.static))
 		e.Store = g.storeAssignment(req.Assignments, e)
 	}
 	return e
@@ -81,9 +81,9 @@ func (g *Group) assigned(m *Member) SyncResult {
 // assigned; members that it forgot get nothing.
 func (g *Group) storeAssignment(assignments map[string][]byte, e *Effects) *Store {
 	s := g.store(assignment)
-	s.assignments = make([][]byte, len(g.members))
+	s.assignments = make([][]byte, g.members.size)
 	var forgotten []string
-	for i, m := range g.members {
+	for i, m := range g.members.all() {
 		given, found := assignments[m.ID]
 		if !found {
 			forgotten = append(forgotten, m.ID)
@@ -113,7 +113,7 @@ func (g *Group) assignmentStored(now time.Time, s *Store, code protocol.ErrorCod
 		byID[id] = s.assignments[i]
 	}
 	g.become(Stable, now)
-	for _, m := range g.members {
+	for _, m := range g.members.all() {
 		m.assignment = byID[m.ID]
 		g.answerSync(now, m, g.assigned(m), e)
 	}
@@ -138,8 +138,8 @@ type Store struct {
 }
 
 func (g *Group) store(why purpose) *Store {
-	s := &Store{purpose: why, generation: g.generation, members: make([]string, len(g.members)), assignments: make([][]byte, len(g.members))}
-	for i, m := range g.members {
+	s := &Store{purpose: why, generation: g.generation, members: make([]string, g.members.size), assignments: make([][]byte, g.members.size)}
+	for i, m := range g.members.all() {
 		s.members[i], s.assignments[i] = m.ID, m.assignment
 	}
 	return s

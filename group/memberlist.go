@@ -1,0 +1,51 @@
+package group
+
+import "iter"
+
+// memberList is a group's members in the order in which they joined. A request
+// may take out very many of them, so that each is removed in constant time. The
+// zero list is empty.
+type memberList struct {
+	first, last *Member
+	size        int
+}
+
+func (l *memberList) add(m *Member) {
+	m.previous = l.last
+	if l.last != nil {
+		l.last.next = m
+	} else {
+		l.first = m
+	}
+	l.last = m
+	l.size++
+}
+
+// remove takes out a member of this list.
+func (l *memberList) remove(m *Member) {
+	if m.previous != nil {
+		m.previous.next = m.next
+	} else {
+		l.first = m.next
+	}
+	if m.next != nil {
+		m.next.previous = m.previous
+	} else {
+		l.last = m.previous
+	}
+	m.previous, m.next = nil, nil
+	l.size--
+}
+
+// all returns the members, numbered from 0. The list must not change meanwhile.
+func (l *memberList) all() iter.Seq2[int, *Member] {
+	return func(yield func(int, *Member) bool) {
+		i := 0
+		for m := l.first; m != nil; m = m.next {
+			if !yield(i, m) {
+				return
+			}
+			i++
+		}
+	}
+}
