@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"strings"
 	"testing"
@@ -299,6 +300,40 @@ func TestAFullBrokerLetsNewConnectionsWait(t *testing.T) {
 	first.Close()
 	if id, _ := answerOf(t, second); id != 2 {
 		t.Fatal("the waiting connection was not served")
+	}
+}
+
+// A connection that waits to be let in is closed when its listener goes or the
+// server stops, and was never counted as open.
+func TestConnectionsThatWaitAreClosedWithTheirListener(t *testing.T) {
+	for name, end := range map[string]func(*Server){
+		"removed": func(s *Server) { s.RemoveListener("PLAINTEXT") },
+		"stopped": func(s *Server) { _ = s.Shutdown(context.Background()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, dial, stop := inMemory(t, Config{MaxConnections: AtMost(0)}, echo)
+				defer stop()
+				waiting := dial()
+				synctest.Wait()
+				end(s)
+				if _, err := waiting.Read(make([]byte, 1)); err == nil {
+					t.Error("the connection is open")
+				}
+				synctest.Wait()
+				if n := s.Stats(); n.Accepted != 0 || n.RefusedPerIP != 0 || n.Connections != 0 {
+					t.Errorf("%+v", n)
+				}
+			})
+		})
+	}
+}
+
+func TestOverridesStandForEveryAddressOfAHost(t *testing.T) {
+	got, err := overridesByAddress(map[string]int{"127.0.0.1": 5, "0:0:0:0:0:0:0:1": 0, "::ffff:10.0.0.1": 7})
+	want := map[string]Limit{"127.0.0.1": AtMost(5), "::1": AtMost(0), "10.0.0.1": AtMost(7)}
+	if err != nil || !maps.Equal(got, want) {
+		t.Errorf("%v %v, want %v", got, err, want)
 	}
 }
 

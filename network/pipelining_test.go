@@ -3,6 +3,7 @@ package network
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"runtime"
 	"sync/atomic"
@@ -165,6 +166,57 @@ func TestCloseWritesTheAnswerFirst(t *testing.T) {
 	write(t, c, frame(protocol.Metadata, 1, 7, nil))
 	if id, _ := answerOf(t, c); id != 7 || !closed(t, c) {
 		t.Fatal("not answered and then closed")
+	}
+}
+
+// What follows a request whose answer closes the connection is not served, even
+// if that answer has to wait for an earlier one.
+func TestNothingIsServedBehindAnAnswerThatCloses(t *testing.T) {
+	for name, last := range map[string]func(*Request) Response{
+		"close": func(r *Request) Response {
+			resp := reply(r)
+			resp.Close = true
+			return resp
+		},
+		"refuse": func(*Request) Response { return Refuse(errors.New("not readable")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			served, release := make(chan int32, 3), make(chan struct{})
+			s := start(t, Config{}, HandlerFunc(func(r *Request) Response {
+				served <- r.CorrelationID
+				answer := reply(r)
+				switch r.CorrelationID {
+				case 1:
+					return Response{Deferred: func() Response { <-release; return answer }}
+				case 2:
+					return last(r)
+				}
+				return answer
+			}))
+			c := dial(t, s)
+			var all []byte
+			for id := range int32(3) {
+				all = append(all, frame(protocol.Produce, 3, id+1, nil)...)
+			}
+			write(t, c, all)
+			for want := range int32(2) {
+				if id := <-served; id != want+1 {
+					t.Fatalf("served %d, want %d", id, want+1)
+				}
+			}
+			close(release)
+			if id, _ := answerOf(t, c); id != 1 {
+				t.Fatalf("got the answer to %d", id)
+			}
+			if name == "close" {
+				if id, _ := answerOf(t, c); id != 2 {
+					t.Fatalf("got the answer to %d", id)
+				}
+			}
+			if !closed(t, c) || len(served) != 0 || s.Stats().Requests != 2 {
+				t.Fatalf("%d more requests were served: %+v", len(served), s.Stats())
+			}
+		})
 	}
 }
 
