@@ -1,0 +1,95 @@
+package tree
+
+import (
+	"slices"
+	"testing"
+)
+
+// Each change fires the watches it has to, once: a second change of the same
+// kind is not heard of before the session watches again.
+func TestWatchesFireOnceForWhatTheyWatch(t *testing.T) {
+	get := func(tr *Tree, s int64, path string) error { _, _, err := tr.Get(s, path, true); return err }
+	exists := func(tr *Tree, s int64, path string) error { _, err := tr.Exists(s, path, true); return err }
+	children := func(tr *Tree, s int64, path string) error { _, _, err := tr.Children(s, path, true); return err }
+	set := Set{Path: "/a", Data: []byte("x"), Version: AnyVersion}
+	for _, c := range []struct {
+		name  string
+		watch func(*Tree, int64, string) error
+		path  string
+		op    Op
+		want  EventType // 0: nothing
+		again Op        // brings about the same again
+	}{
+		{"data is set", get, "/a", set, NodeDataChanged, set},
+		{"data of a node that exists is set", exists, "/a", set, NodeDataChanged, set},
+		{"a child comes", get, "/a", Create{Path: "/a/c"}, 0, nil},
+		{"the node goes", get, "/a/b", Delete{Path: "/a/b", Version: AnyVersion}, NodeDeleted, Create{Path: "/a/b"}},
+		{"an absent node comes", exists, "/n", Create{Path: "/n"}, NodeCreated, Delete{Path: "/n", Version: AnyVersion}},
+		{"a child comes to who lists them", children, "/a", Create{Path: "/a/c"}, NodeChildrenChanged, Create{Path: "/a/d"}},
+		{"a child goes", children, "/a", Delete{Path: "/a/b", Version: AnyVersion}, NodeChildrenChanged, Create{Path: "/a/b"}},
+		{"data is set of what is listed", children, "/a", set, 0, nil},
+		{"a grandchild comes", children, "/", Create{Path: "/a/c"}, 0, nil},
+		{"the listed node goes", children, "/a/b", Delete{Path: "/a/b", Version: AnyVersion}, NodeDeleted, Create{Path: "/a/b"}},
+		{"an ACL is set", get, "/a", SetACL{Path: "/a", Version: AnyVersion}, 0, nil},
+	} {
+		tr := New()
+		watcher, writer := tr.Open(0, 6000), tr.Open(0, 6000)
+		do := func(op Op) []Event {
+			t.Helper()
+			_, fired, err := tr.Do(writer, 0, op)
+			if err != nil {
+				t.Fatalf("%s: %+v: %v", c.name, op, err)
+			}
+			return fired
+		}
+		do(Create{Path: "/a"})
+		do(Create{Path: "/a/b"})
+		if err := c.watch(tr, watcher, c.path); err != nil && err != NoNode {
+			t.Fatal(err)
+		}
+		var want []Event
+		if c.want != 0 {
+			want = []Event{{Session: watcher, Type: c.want, Path: c.path}}
+		}
+		if fired := do(c.op); !slices.Equal(fired, want) {
+			t.Errorf("%s: fired %v, want %v", c.name, fired, want)
+		}
+		if c.again != nil {
+			if fired := do(c.again); len(fired) != 0 {
+				t.Errorf("%s: fired again: %v", c.name, fired)
+			}
+		}
+	}
+}
+
+func TestReadingWithoutAWatchSetsNone(t *testing.T) {
+	tr := New()
+	s := tr.Open(0, 6000)
+	if _, _, err := tr.Do(s, 0, Create{Path: "/a"}); err != nil {
+		t.Fatal(err)
+	}
+	_, _, get := tr.Get(s, "/a", false)
+	_, exists := tr.Exists(s, "/a", false)
+	_, absent := tr.Exists(s, "/n", false)
+	_, _, children := tr.Children(s, "/", false)
+	if get != nil || exists != nil || absent != NoNode || children != nil || len(tr.data)+len(tr.child) != 0 {
+		t.Errorf("%v %v %v %v: %v %v", get, exists, absent, children, tr.data, tr.child)
+	}
+}
+
+func TestNothingIsReadOfANodeThatDoesNotExist(t *testing.T) {
+	tr := New()
+	s := tr.Open(0, 6000)
+	_, _, get := tr.Get(s, "/n", true)
+	_, exists := tr.Exists(s, "/n", false)
+	_, _, children := tr.Children(s, "/n", true)
+	_, _, acl := tr.ACL(s, "/n")
+	for what, err := range map[string]error{"Get": get, "Exists": exists, "Children": children, "ACL": acl} {
+		if err != NoNode {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, _, found := tr.Peek("/n"); found || len(tr.data)+len(tr.child) != 0 {
+		t.Errorf("found %t, watches %v %v", found, tr.data, tr.child)
+	}
+}
