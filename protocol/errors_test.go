@@ -1,0 +1,34 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+)
+
+func TestErrorsCarryACodeAndAMessage(t *testing.T) {
+	wrong := Errorf(InvalidTopicException, "%s is no name", "x y")
+	for _, c := range []struct {
+		err     error
+		code    ErrorCode
+		message string
+	}{
+		{nil, None, ""},
+		{NotController, NotController, NotController.Message()},
+		{fmt.Errorf("creating: %w", NotController), NotController, NotController.Message()},
+		{wrong, InvalidTopicException, "x y is no name"},
+		{fmt.Errorf("creating: %w", wrong), InvalidTopicException, "x y is no name"},
+		{errors.New("secret"), UnknownServerError, UnknownServerError.Message()},
+	} {
+		if got := CodeOf(c.err); got != c.code {
+			t.Errorf("the code of %v is %s, want %s", c.err, got, c.code)
+		}
+		message := MessageOf(c.err)
+		if (message == nil) != (c.err == nil) || message != nil && *message != c.message {
+			t.Errorf("the message of %v is %v, want %q", c.err, message, c.message)
+		}
+	}
+	if !errors.Is(wrong, InvalidTopicException) {
+		t.Error("an error is not its code")
+	}
+}
