@@ -1,0 +1,136 @@
+//go:build !race
+
+// What steps cost is the time of their thread, and without the race detector's part.
+
+package group
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// cpuTime is the processor time that the thread has taken, which other processes do not
+// change.
+func cpuTime(t *testing.T) time.Duration {
+	const ofThread = 1
+	var used syscall.Rusage
+	if err := syscall.Getrusage(ofThread, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// large is a stable group of n members, and a time at which no session is over.
+func large(n int) (g *Group, now time.Time) {
+	now = time.UnixMilli(1_000_000)
+	g = New("g", Rules{MaxSize: n}, now)
+	protocol := "range"
+	g.state, g.generation, g.protocolType, g.protocol = Stable, 1, "consumer", &protocol
+	offered := []Protocol{{protocol, nil}}
+	for i := range n {
+		g.add(&Member{ID: fmt.Sprint("m-", i), SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 10_000, protocols: offered})
+	}
+	g.Loaded(now)
+	return g, now
+}
+
+// withTransactions is a group with n open transactions, each with a commit of a
+// partition of its own.
+func withTransactions(n int) (g *Group, partitions []TopicPartition) {
+	g = New("g", Rules{}, time.UnixMilli(0))
+	for i := range n {
+		c := commitOf("t", int32(i), 1)
+		g.StageTxn(int64(i), []Commit{c})
+		partitions = append(partitions, c.Partition)
+	}
+	return g, partitions
+}
+
+// What one request or one deadline costs grows with the group, not with its square, which
+// would hold the group's lock for minutes.
+func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
+	for what, prepare := range map[string]func(n int) func(){
+		"joining": func(n int) func() {
+			g, now := large(n)
+			g.rules.MaxSize = 2 * n
+			return func() {
+				for i := range n {
+					g.Join(now, JoinRequest{NewMemberID: fmt.Sprint("n-", i), SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 10_000,
+						ProtocolType: "consumer", Protocols: []Protocol{{"range", nil}}}, nil)
+				}
+			}
+		},
+		"leaving in one request": func(n int) func() {
+			g, now := large(n)
+			leaving := make([]Leaving, n)
+			for i := range leaving {
+				leaving[i].MemberID = fmt.Sprint("m-", (i+n/2)%n)
+			}
+			return func() {
+				codes, _, _ := g.Leave(now, leaving)
+				if i := slices.IndexFunc(codes, func(code protocol.ErrorCode) bool { return code != protocol.None }); i >= 0 || g.State() != Empty {
+					t.Fatalf("a member is answered %s, the group is %s", codes[max(i, 0)].Name(), g.State())
+				}
+			}
+		},
+		"a rebalance that no member comes to": func(n int) func() {
+			g, now := large(n)
+			g.Leave(now, []Leaving{{MemberID: "m-0"}})
+			now = now.Add(time.Minute)
+			return func() { g.Expire(now) }
+		},
+		"sessions that end together": func(n int) func() {
+			g, now := large(n)
+			now = now.Add(time.Minute)
+			return func() { g.Expire(now) }
+		},
+		"describing": func(n int) func() {
+			g, _ := large(n)
+			return func() { g.describe() }
+		},
+		"fetching stable offsets": func(n int) func() {
+			g, partitions := withTransactions(n)
+			return func() {
+				for _, f := range g.Fetch(partitions, true) {
+					if f.Err != protocol.UnstableOffsetCommit {
+						t.Fatalf("the offset of %v is answered with %s", f.Partition, f.Err.Name())
+					}
+				}
+			}
+		},
+		"removing offsets": func(n int) func() {
+			g, partitions := withTransactions(n)
+			return func() {
+				if g.RemoveOffsets(partitions); !g.offsets.empty() {
+					t.Fatal("commits are left")
+				}
+			}
+		},
+		"ending transactions": func(n int) func() {
+			g, _ := withTransactions(n)
+			return func() {
+				for i := range n {
+					g.EndTxn(int64(i), true)
+				}
+			}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			run := prepare(100_000)
+			runtime.GC()
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			began := cpuTime(t)
+			run()
+			if took := cpuTime(t) - began; took > 2*time.Second {
+				t.Errorf("took %v; a tenth of a second is usual", took)
+			}
+		})
+	}
+}
