@@ -81,11 +81,15 @@ func (s *changeSet[T]) take() *T {
 	return c.owner
 }
 
-// park has w notified of events in interest, in the place of an earlier waiter.
+// park has w notified of events in interest, in the place of an earlier waiter,
+// which is notified for the last time.
 func (s *changeSet[T]) park(w *waiter, interest event) {
 	w.parkedIn = s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.waiter != nil {
+		s.waiter.notify()
+	}
 	s.waiter, s.interest = w, interest
 }
 

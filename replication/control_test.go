@@ -382,6 +382,54 @@ func TestAFailedLogTakesItsPartitionOffline(t *testing.T) {
 	}
 }
 
+// A directory fails between the checks of a LeaderAndIsr and the change of roles: its
+// partition is offline for the answer too, and gets no log again.
+func TestAPartitionThatGoesOfflineDuringALeaderAndIsrStaysOffline(t *testing.T) {
+	for _, leader := range []int32{ourID, 2} {
+		b := newTestBroker(t)
+		b.know(ourID, 2)
+		b.lead(0, []int32{ourID, 2}, ourID, 2)
+		heard := len(b.heard)
+		req := roleOf(0, leader, 5, []int32{ourID, 2}, ourID, 2)
+		for p := range int32(2) { // for several new logs the configurations are read first
+			more := roleOf(p, leader, 5, []int32{ourID, 2}, ourID, 2).TopicStates[0]
+			more.Topic, more.TopicID = "u", TopicID{0xcd}
+			req.TopicStates = append(req.TopicStates, more)
+		}
+		b.onConfig = func(string) {
+			b.onConfig = nil
+			b.dirFailed(testDir)
+		}
+		code := protocol.ErrorCode(b.BecomeLeaderOrFollower(req, 1).Topics[0].Partitions[0].ErrorCode)
+		p := b.hosted(testTopic, 0)
+		if code != protocol.KafkaStorageError || !p.offline() || p.Log() != nil || p.State().Leading {
+			t.Errorf("leader %d: answered %s; offline %t, %+v", leader, code, p.offline(), p.State())
+		}
+		if slices.Contains(b.heard[heard:], "lead t-0 5") {
+			t.Errorf("leader %d: heard %v", leader, b.heard)
+		}
+	}
+}
+
+// A directory or a log fails while its partition is deleted: that one is not taken for an
+// offline one, so that the topic can be created again.
+func TestAFailureBringsBackNoDeletedPartition(t *testing.T) {
+	b := alone(t)
+	p, failed := b.partition(), b.partitionsIn(testDir)
+	if code := b.stopReplica(0, epochDuringDelete, true); code != protocol.None {
+		t.Fatal(code)
+	}
+	b.takeOffline(failed)
+	b.logFailed(TopicPartition{Topic: testTopic})
+	if b.hosted(testTopic, 0) != nil {
+		t.Error("the deleted partition is hosted again")
+	}
+	_, err := p.AppendAsLeader(batch(t, 1), nil, 1)
+	wantCode(t, "an append to the deleted partition", err, protocol.NotLeaderOrFollower)
+	b.lead(0, []int32{ourID}, ourID)
+	b.mustProduce(1)
+}
+
 // The topic's configuration cannot be read while a broker becomes leader or
 // follower: nothing of the new epoch stays, so that the controller's next request
 // in the same epoch applies (KAFKA-9769).

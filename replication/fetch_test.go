@@ -470,6 +470,51 @@ func TestSessionOverReadsSendsOnlyNews(t *testing.T) {
 	}
 }
 
+// A fetch waits for a session that a full fetch closes, or that a later request takes over,
+// as after a lost connection: there is nothing to wait for any more.
+func TestAParkedFetchEndsWithItsSession(t *testing.T) {
+	for what, c := range map[string]struct {
+		epoch int32 // of the request that ends the wait
+		want  protocol.ErrorCode
+	}{
+		"closed":     {finalSessionEpoch, protocol.None},
+		"taken over": {2, protocol.InvalidFetchSessionEpoch},
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := alone(t)
+			f := b.newFetch(0, func(f *Fetch) { f.SessionEpoch = initialSessionEpoch })
+			f.Read()
+			id, _ := f.Finish()
+			session := b.sessions.shardOf(id).sessions[id]
+			fetch := func(epoch int32) (*Fetch, <-chan struct{}) {
+				f := b.NewFetch()
+				f.Version, f.ReplicaID, f.MinBytes, f.MaxBytes, f.MaxWait = 17, consumerReplica, 1, 1<<20, waitTime
+				done := make(chan struct{})
+				f.Done = done
+				t.Cleanup(func() { close(done) })
+				f.SessionID, f.SessionEpoch = id, epoch
+				if code := f.Begin(); code != protocol.None {
+					t.Fatal(code)
+				}
+				answered := make(chan struct{})
+				go func() { f.Read(); close(answered) }()
+				return f, answered
+			}
+			first, answered := fetch(1)
+			eventually(t, "the wait for the session", func() bool {
+				session.changes.mu.Lock()
+				defer session.changes.mu.Unlock()
+				return session.changes.waiter != nil
+			})
+			fetch(c.epoch)
+			within(t, "the first fetch's answer", answered)
+			if _, code := first.Finish(); code != c.want {
+				t.Errorf("%s, want %s", code, c.want)
+			}
+		})
+	}
+}
+
 // A read_committed consumer reads no further than to the first open transaction.
 func TestCommittedReadEndsBeforeAnOpenTransaction(t *testing.T) {
 	b := alone(t)

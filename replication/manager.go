@@ -238,9 +238,13 @@ func (m *Manager) unhost(id TopicPartition) {
 }
 
 // openLog returns the partition's log for the role, made where there is none,
-// with the high watermark of the last checkpoint. control and the partition's
-// mu are held.
+// with the high watermark of the last checkpoint. A partition that has retired
+// since the role was admitted, since its directory failed, gets none. control and
+// the partition's mu are held.
 func (m *Manager) openLog(p *Partition, r *role) (*storage.Log, error) {
+	if p.retired != nil {
+		return nil, p.retired
+	}
 	if p.log != nil {
 		if r.topicID != (TopicID{}) {
 			if err := p.log.AssignTopicID(r.topicID); err != nil {
@@ -347,19 +351,7 @@ func (m *Manager) ShrinkISRs() {
 // is no way back without a restart.
 func (m *Manager) dirFailed(dir string) {
 	m.log.Warnf("[ReplicaManager broker=%d] Stopping serving replicas in dir %s", m.opts.BrokerID, dir)
-	var failed []TopicPartition
-	for _, p := range m.Partitions() {
-		// A LeaderAndIsr that got a log of the directory before it failed holds the
-		// partition's lock until the partition has it.
-		if log := p.Log(); log != nil && log.Dir() == dir {
-			failed = append(failed, p.id)
-		}
-	}
-	m.fetchers.remove(failed)
-	m.mover.remove(failed) // the moves into the directory end by themselves
-	for _, id := range failed {
-		m.markOffline(id)
-	}
+	failed := m.takeOffline(m.partitionsIn(dir))
 	m.log.Warnf("[ReplicaManager broker=%d] Broker %d stopped fetcher for partitions %s because they are in the failed log directory %s.",
 		m.opts.BrokerID, m.opts.BrokerID, nameList(failed), dir)
 	if m.cfg.LogDirs != nil {
@@ -368,16 +360,43 @@ func (m *Manager) dirFailed(dir string) {
 	m.log.Warnf("[ReplicaManager broker=%d] Stopped serving replicas in dir %s", m.opts.BrokerID, dir)
 }
 
+// partitionsIn lists the hosted partitions with their log in a directory.
+func (m *Manager) partitionsIn(dir string) []*Partition {
+	var in []*Partition
+	for _, p := range m.Partitions() {
+		// A LeaderAndIsr that got a log of the directory before it failed holds the
+		// partition's lock until the partition has it.
+		if log := p.Log(); log != nil && log.Dir() == dir {
+			in = append(in, p)
+		}
+	}
+	return in
+}
+
+// takeOffline ends the service of partitions whose logs are out of use, and
+// returns their names. What was deleted meanwhile stays deleted.
+func (m *Manager) takeOffline(partitions []*Partition) []TopicPartition {
+	ids := make([]TopicPartition, len(partitions))
+	for i, p := range partitions {
+		ids[i] = p.id
+	}
+	m.fetchers.remove(ids)
+	m.mover.remove(ids) // the moves into a directory that failed end by themselves
+	for _, p := range partitions {
+		p.retire(protocol.KafkaStorageError)
+	}
+	return ids
+}
+
 // logFailed takes the partition of a log that is out of use offline, as
 // dirFailed does with those of a directory.
 func (m *Manager) logFailed(id TopicPartition) {
-	dir := ""
-	if log := m.cfg.Logs.Log(id); log != nil {
-		dir = log.Dir()
+	log := m.cfg.Logs.Log(id)
+	if log == nil {
+		return // it is deleted
 	}
-	m.fetchers.remove([]TopicPartition{id})
-	m.mover.remove([]TopicPartition{id})
-	m.markOffline(id)
+	dir := log.Dir()
+	m.takeOffline([]*Partition{m.host(id)})
 	m.log.Warnf("[ReplicaManager broker=%d] Stopped serving partition %s since its log in dir %s is out of use", m.opts.BrokerID, name(id), dir)
 	if m.cfg.LogDirs != nil {
 		m.cfg.LogDirs.LogDirFailed(dir)

@@ -176,18 +176,18 @@ func (p *Partition) advance(now time.Time) bool {
 	return p.advanceLocked(now.UnixMilli())
 }
 
-// retire ends the partition's service for the reason given and tells all who
-// wait. It returns whether this broker led it.
-func (p *Partition) retire(reason error) (led bool) {
+// retire ends the partition's service for the reason given, unless it has ended,
+// and wakes all waiters.
+func (p *Partition) retire(reason error) {
 	p.mu.Lock()
-	led = p.leadsLocked()
-	p.retired = reason
+	if p.retired == nil {
+		p.retired = reason
+	}
 	p.log = nil
 	p.isr, p.followers, p.epochStart = notLeading, nil, -1
 	p.gone.Store(true)
 	p.mu.Unlock()
 	p.waits.wake(stateChanged)
-	return led
 }
 
 // observe has the partition's observers learn of all moves of the log's offsets.
