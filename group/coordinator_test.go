@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/testdata"
@@ -805,6 +806,25 @@ func TestMetadataMayBeAsLongAsConfigured(t *testing.T) {
 	}
 }
 
+// Of a commit only the partition with too long metadata is refused.
+func TestTooLongMetadataAreNotCommitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := testOptions()
+		o.MaxMetadata = 4
+		c, _ := leading(t, newFakeTopic(), o)
+		defer c.Stop()
+		long := commitOf("t", 0, 1)
+		long.Offset.Metadata = "abcde"
+		codes := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{long, commitOf("t", 1, 2)}})
+		if want := []protocol.ErrorCode{protocol.OffsetMetadataTooLarge, protocol.None}; !slices.Equal(codes, want) {
+			t.Errorf("codes %v, want %v", codes, want)
+		}
+		if got := fetched(t, c, "g"); got != "t-1=2" {
+			t.Errorf("committed: %s", got)
+		}
+	})
+}
+
 // What a real broker wrote, in chunks of every size.
 func TestTheGoldenOffsetsTopicLoads(t *testing.T) {
 	set, err := os.ReadFile(testdata.Golden(t, "logdir-3.9.1/clean/__consumer_offsets-0/00000000000000000000.log"))
@@ -853,6 +873,12 @@ func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
 	good := func(partition int32) keyValue {
 		return keyValue{appendOffsetKey(nil, "g", TopicPartition{Topic: "t", Partition: partition}), formats{3, 3}.appendOffset(nil, &Offset{Offset: 5, ExpiresMs: -1})}
 	}
+	later := kmsg.NewOffsetCommitValue()
+	later.Version = valueVersionMax + 1
+	laterValue := later.AppendTo(nil)
+	if err := later.ReadFrom(laterValue); err != nil {
+		t.Fatal("the value of a later version does not parse by itself: ", err)
+	}
 	add := func(records ...keyValue) {
 		b := record.NewBuilder(record.Defaults())
 		for _, r := range records {
@@ -870,7 +896,7 @@ func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
 	}
 	add(good(0), keyValue{[]byte{0, 1, 0}, nil}, good(1))                             // a key that ends early
 	add(keyValue{nil, []byte("x")})                                                   // none
-	add(keyValue{good(2).key, []byte{0, 9}})                                          // a value of an unknown version
+	add(keyValue{good(2).key, laterValue})                                            // a value of an unknown version
 	add(keyValue{good(2).key, []byte{0, 3, 0, 0}})                                    // one that ends early
 	add(keyValue{appendGroupKey(nil, "g"), []byte{0, 3, 0, 1}})                       // a group's
 	add(keyValue{[]byte{0, 3, 0, 1, 'x'}, []byte("of the new coordinator")}, good(3)) // no error: a warning
