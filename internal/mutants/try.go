@@ -127,6 +127,7 @@ type binary struct {
 	err     error
 	took    time.Duration // without a mutant
 	reached map[int]bool  // mutants that the tests come by
+	parts   [][]string    // arguments that choose tests, the quick ones first
 }
 
 // build writes the overlay and compiles the mutated packages. A mutant at which
@@ -319,13 +320,15 @@ func (b *builds) try(m mutation) result {
 		if !bin.reached[m.id] {
 			continue
 		}
-		test, failed := bin.run(filepath.Join(b.root, p), arguments(p), []string{"MONEDULA_MUTANT=" + strconv.Itoa(m.id)}, 5*bin.took+30*time.Second)
-		if failed {
-			by := "own"
-			if i > 0 {
-				by = p
+		for _, part := range bin.parts {
+			test, failed := bin.run(filepath.Join(b.root, p), append(arguments(p), part...), []string{"MONEDULA_MUTANT=" + strconv.Itoa(m.id)}, 5*bin.took+30*time.Second)
+			if failed {
+				by := "own"
+				if i > 0 {
+					by = p
+				}
+				return result{by: by, test: p + " " + test, compiled: true}
 			}
-			return result{by: by, test: p + " " + test, compiled: true}
 		}
 	}
 	return result{compiled: true}
@@ -359,11 +362,13 @@ func (b *builds) binary(p string) *binary {
 		}
 		trace := bin.path + ".trace"
 		started := time.Now()
-		if test, failed := bin.run(filepath.Join(b.root, p), arguments(p), []string{"MONEDULA_MUTANT_TRACE=" + trace}, time.Hour); failed {
+		var out bytes.Buffer
+		if test, failed := bin.runTo(&out, filepath.Join(b.root, p), append(arguments(p), "-test.v"), []string{"MONEDULA_MUTANT_TRACE=" + trace}, time.Hour); failed {
 			bin.err = fmt.Errorf("%s fails without a mutant", test)
 			return
 		}
 		bin.took = time.Since(started)
+		bin.parts = quickFirst(out.String())
 		text, _ := os.ReadFile(trace) // missing if no mutant is reached
 		for _, id := range strings.Fields(string(text)) {
 			n, _ := strconv.Atoi(id)
@@ -373,19 +378,46 @@ func (b *builds) binary(p string) *binary {
 	return bin
 }
 
+var passedTest = regexp.MustCompile(`(?m)^--- PASS: (\S+) \(([\d.]+)s\)`)
+
+// quickFirst returns the arguments that run first the tests that took less than
+// half a second by the output of all, then the others: most mutants are killed
+// by a quick one.
+func quickFirst(output string) [][]string {
+	var slow []string
+	quick := false
+	for _, passed := range passedTest.FindAllStringSubmatch(output, -1) {
+		if seconds, _ := strconv.ParseFloat(passed[2], 64); seconds >= 0.5 {
+			slow = append(slow, passed[1])
+		} else {
+			quick = true
+		}
+	}
+	if !quick || len(slow) == 0 {
+		return [][]string{nil}
+	}
+	pattern := "^(" + strings.Join(slow, "|") + ")$"
+	return [][]string{{"-test.skip=" + pattern}, {"-test.run=" + pattern}}
+}
+
 var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
 // run runs the tests in the package's folder and reports whether they failed,
 // and by which test.
 func (bin *binary) run(dir string, args, env []string, limit time.Duration) (test string, failed bool) {
+	var out bytes.Buffer
+	return bin.runTo(&out, dir, args, env, limit)
+}
+
+// runTo is run that leaves the output in out.
+func (bin *binary) runTo(out *bytes.Buffer, dir string, args, env []string, limit time.Duration) (test string, failed bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin.path, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
 	cmd.WaitDelay = 10 * time.Second
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stdout, cmd.Stderr = out, out
 	err := cmd.Run()
 	switch found := failedTest.FindSubmatch(out.Bytes()); {
 	case err == nil:
