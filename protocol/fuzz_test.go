@@ -109,8 +109,8 @@ func FuzzWeigh(f *testing.F) {
 			return
 		case len(lean) > len(body):
 			t.Fatalf("%s v%d has grown from %d to %d bytes", key, version, len(body), len(lean))
-		case weight < 0:
-			t.Fatalf("%s v%d weighs %d", key, version, weight)
+		case weight.Bytes < 0 || weight.Entries < 0:
+			t.Fatalf("%s v%d weighs %v", key, version, weight)
 		}
 		forget(reflect.ValueOf(want))
 		if got, err := DecodeRequest(key, version, lean); err != nil || !reflect.DeepEqual(got, want) {

@@ -31,9 +31,9 @@ func newReader(body []byte) reader { return reader{src: body, memory: max(entrie
 // entriesFree is what the entries of a short body may take in any case.
 const entriesFree = 256 << 10
 
-// maxEntries bounds the entries of all arrays of one message: a request of many
-// tiny ones would take far more memory than it has bytes. No cluster comes near.
-const maxEntries = 1 << 20
+// maxEntries bounds the entries of all arrays of one message: a request of many tiny ones would
+// take far more memory than it has bytes, and its answer again. No cluster comes near.
+const maxEntries = 1 << 17
 
 var errTooHeavy = errors.New("the entries of the message take more than eight times its size in memory")
 

@@ -44,19 +44,25 @@ func (s *Scale) shape(version int16) shapeResult {
 	return r
 }
 
-// Weigh returns the memory in bytes that DecodeRequest allocates for a body, and the body
+// Weight is what a request takes once it is decoded.
+type Weight struct {
+	Bytes   int // of memory that DecodeRequest allocates
+	Entries int // of all its lists
+}
+
+// Weigh returns the weight of a body, and the body
 // without tagged fields that no one knows, each of which would take a map: they are taken out
 // of body itself. What it refuses DecodeRequest refuses too. It takes time in proportion to the
 // body.
-func (s *Scale) Weigh(version int16, body []byte) (weight int, lean []byte, err error) {
+func (s *Scale) Weigh(version int16, body []byte) (weight Weight, lean []byte, err error) {
 	r := s.shape(version)
 	if r.err != nil {
-		return 0, nil, r.err
+		return Weight{}, nil, r.err
 	}
-	w := weigher{src: body, end: len(body), flexible: r.flexible, weight: r.shape.size}
+	w := weigher{src: body, end: len(body), flexible: r.flexible, weight: Weight{Bytes: r.shape.size}}
 	w.structure(r.shape)
 	if w.err != nil {
-		return 0, nil, fmt.Errorf("%s v%d of %d bytes: %w", s.key, version, len(body), w.err)
+		return Weight{}, nil, fmt.Errorf("%s v%d of %d bytes: %w", s.key, version, len(body), w.err)
 	}
 	return w.weight, w.rest(), nil
 }
@@ -67,7 +73,7 @@ type weigher struct {
 	src      []byte
 	pos, end int // of what is read
 	flexible bool
-	weight   int
+	weight   Weight
 	err      error
 
 	inValue    bool // of a tagged field: nothing is left out of it
@@ -152,9 +158,9 @@ func (w *weigher) field(s *shape) {
 func (w *weigher) text(pointer bool) {
 	n := w.length(2)
 	w.skip(max(n, 0))
-	w.weight += allocated(max(n, 0))
+	w.weight.Bytes += allocated(max(n, 0))
 	if pointer && n >= 0 {
-		w.weight += allocated(16)
+		w.weight.Bytes += allocated(16)
 	}
 }
 
@@ -167,7 +173,8 @@ func (w *weigher) list(s *shape) {
 		w.fail(errShort)
 		return
 	}
-	w.weight += allocated(n * s.size)
+	w.weight.Bytes += allocated(n * s.size)
+	w.weight.Entries += n
 	if s.elem.kind == fixedShape {
 		w.skip(n * s.elem.width)
 		return
@@ -198,7 +205,7 @@ func (w *weigher) tags(s *shape) {
 	case w.err != nil:
 		return
 	case known < count && w.inValue: // the size in front of the value stays as it is
-		w.weight += tagMapBytes + int(count-known)*tagBytes
+		w.weight.Bytes += tagMapBytes + int(count-known)*tagBytes
 	case known < count:
 		w.cut(start, w.pos, binary.AppendUvarint(nil, uint64(known))...)
 	}
@@ -241,7 +248,8 @@ func (w *weigher) known(s *shape, count uint32) (known uint32) {
 func (w *weigher) value(f *shape, from int) {
 	inner := weigher{src: w.src, pos: from, end: w.pos, flexible: w.flexible, inValue: true}
 	inner.field(f)
-	w.weight += inner.weight
+	w.weight.Bytes += inner.weight.Bytes
+	w.weight.Entries += inner.weight.Entries
 	if inner.err != nil {
 		w.fail(inner.err)
 	}

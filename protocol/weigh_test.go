@@ -139,7 +139,7 @@ func TestUnknownTagsAreLeftOut(t *testing.T) {
 			t.Errorf("%s v%d: %d bytes decode as %+v (%v), want %d as %+v", key, version, len(lean), got, err, len(plain), want)
 		}
 		if again, same, err := NewScale(key).Weigh(version, lean); err != nil || again != weight || len(same) != len(lean) {
-			t.Errorf("%s v%d weighs %d, and %d without the tags (%v)", key, version, weight, again, err)
+			t.Errorf("%s v%d weighs %v, and %v without the tags (%v)", key, version, weight, again, err)
 		}
 	})
 }
@@ -164,8 +164,8 @@ func TestKnownTagsAreKept(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) || !bytes.Equal(lean, plain) {
 		t.Errorf("%+v (%v), want %+v", got, err, want)
 	}
-	if less, _, err := NewScale(heartbeat).Weigh(1, without); err != nil || less >= weight {
-		t.Errorf("weighs %d with a tagged field and %d without (%v)", weight, less, err)
+	if less, _, err := NewScale(heartbeat).Weigh(1, without); err != nil || less.Bytes >= weight.Bytes {
+		t.Errorf("weighs %v with a tagged field and %v without (%v)", weight, less, err)
 	}
 	for cut := range plain {
 		if _, _, err := NewScale(heartbeat).Weigh(1, bytes.Clone(plain[:cut])); err == nil {
@@ -194,8 +194,8 @@ func TestTheWeightIsWhatDecodingAllocates(t *testing.T) {
 				}
 			}
 		}) / rounds
-		if took > uint64(weight)+uint64(weight)/4+2048 || took+took/2+2048 < uint64(weight) {
-			t.Errorf("%s v%d weighs %d and takes %d", key, version, weight, took)
+		if took > uint64(weight.Bytes)+uint64(weight.Bytes)/4+2048 || took+took/2+2048 < uint64(weight.Bytes) {
+			t.Errorf("%s v%d weighs %d and takes %d", key, version, weight.Bytes, took)
 		}
 	})
 }

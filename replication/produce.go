@@ -3,6 +3,7 @@ package replication
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -121,7 +122,7 @@ func (p *Produce) Append() {
 		return
 	}
 	now := p.m.now()
-	p.added = p.added[:0]
+	p.added = slices.Grow(p.added[:0], len(p.Partitions))
 	for i := range p.Partitions {
 		part := &p.Partitions[i]
 		var a appended

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -76,6 +77,11 @@ func (h *produceHandler) serve(c *Call) network.Response {
 
 // admit fills the partitions in, those that the client may not write to refused.
 func (x *produceCall) admit(c *Call, p *replication.Produce) {
+	asked := 0
+	for i := range x.req.Topics {
+		asked += len(x.req.Topics[i].Partitions)
+	}
+	p.Partitions = slices.Grow(p.Partitions, asked)
 	for i := range x.req.Topics {
 		t := &x.req.Topics[i]
 		allowed := c.Allows(kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTopic, t.Topic)
@@ -115,7 +121,7 @@ func (x *produceCall) answer(c *Call, p *replication.Produce) network.Response {
 // collect groups the partitions' answers as the request did.
 func (x *produceCall) collect(c *Call, p *replication.Produce) {
 	x.resp.Version = c.Version
-	x.answers = x.answers[:0]
+	x.answers = slices.Grow(x.answers[:0], len(p.Partitions))
 	for i := range p.Partitions {
 		x.answers = append(x.answers, p.Partitions[i].Answer())
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -92,6 +93,11 @@ func (x *fetchCall) begin(c *Call) *replication.Fetch {
 	f.SessionID, f.SessionEpoch = req.SessionID, req.SessionEpoch
 	f.Client = replication.ClientInfo{Rack: req.RackID, Listener: c.Peer.Listener}
 	f.Done = c.Done
+	asked := 0
+	for i := range req.Topics {
+		asked += len(req.Topics[i].Partitions)
+	}
+	f.Partitions = slices.Grow(f.Partitions, asked)
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		for j := range t.Partitions {

@@ -91,6 +91,7 @@ func fetchGroup(c *Call, groups *group.Coordinator, asked *kmsg.OffsetFetchReque
 			hidden = append(hidden, t)
 			continue
 		}
+		wanted = slices.Grow(wanted, len(t.Partitions))
 		for _, p := range t.Partitions {
 			wanted = append(wanted, group.TopicPartition{Topic: t.Topic, Partition: p})
 		}

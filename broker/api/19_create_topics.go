@@ -38,10 +38,7 @@ type createTopics struct {
 
 func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Response, error) {
 	resp := kmsg.NewPtrCreateTopicsResponse()
-	count := map[string]int{}
-	for _, t := range req.Topics {
-		count[t.Topic]++
-	}
+	resp.Topics = make([]kmsg.CreateTopicsResponseTopic, 0, len(req.Topics))
 	waiting := map[string]int{} // partitions by the topics that were created
 	placed := 0
 	for i := range req.Topics {
@@ -50,11 +47,14 @@ func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Resp
 		result.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 		resp.Topics = append(resp.Topics, result)
 	}
-	for _, i := range creationOrder(req.Topics) {
-		if t := &req.Topics[i]; !h.office.IsActive() || !h.cache.Snapshot().Heard {
-			resp.Topics[i].ErrorCode = int16(protocol.NotController)
-		} else {
-			h.create(c, req, t, count[t.Topic] > 1, &resp.Topics[i], waiting, &placed)
+	names, places := creationOrder(req.Topics)
+	for _, name := range names {
+		for _, i := range places[name] {
+			if !h.office.IsActive() || !h.cache.Snapshot().Heard {
+				resp.Topics[i].ErrorCode = int16(protocol.NotController)
+			} else {
+				h.create(c, req, &req.Topics[i], len(places[name]) > 1, &resp.Topics[i], waiting, &placed)
+			}
 		}
 	}
 	if len(waiting) > 0 && !req.ValidateOnly && !h.awaitLeaders(c, req, waiting) {
@@ -69,19 +69,15 @@ func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Resp
 	return resp, nil
 }
 
-// creationOrder returns the places of topics in the order in which Kafka creates
-// them, that of a hash table: of names that collide with each other the first
-// one is accepted.
-func creationOrder(topics []kmsg.CreateTopicsRequestTopic) []int {
-	places := make(map[string][]int, len(topics))
+// creationOrder returns the topics' names in the order in which Kafka creates them, that of a
+// hash table, and the places of each in the request: of names that collide with each other the
+// first one is accepted.
+func creationOrder(topics []kmsg.CreateTopicsRequestTopic) (names []string, places map[string][]int) {
+	places = make(map[string][]int, len(topics))
 	for i := range topics {
 		places[topics[i].Topic] = append(places[topics[i].Topic], i)
 	}
-	order := make([]int, 0, len(topics))
-	for _, name := range zkstore.ScalaMapOrder(sortedKeys(places)) {
-		order = append(order, places[name]...)
-	}
-	return order
+	return zkstore.ScalaMapOrder(sortedKeys(places)), places
 }
 
 // create does one topic and fills in its result; a topic written is put into waiting.

@@ -127,7 +127,7 @@ func (h *ConfigChanger) changeTopic(c *Call, change *resourceChange, validateOnl
 		return protocol.LeaderNotAvailable
 	}
 	before := map[string]string{}
-	if !change.whole && change.name != "" {
+	if !change.whole && known(h.cache)(change.name) { // others are refused below, without a look into ZooKeeper
 		var err error
 		if before, err = h.writer.TopicOverrides(c.Context(), change.name); err != nil {
 			return err

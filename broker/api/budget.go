@@ -15,7 +15,8 @@ import (
 // Decoding turns a body into structures that may take many times its bytes. What they take is
 // known before: a request that would take more than weightAllowed and more than weightPerByte
 // times its size is refused, as one that does not parse, and all that are handled at the same
-// time share one budget.
+// time share one budget. An entry of four bytes may be answered by one of a hundred, so that
+// handling and answering a request are reckoned by its entries.
 const (
 	// bodyBytesMax bounds the bodies that kmsg decodes. Produce and Fetch have codecs
 	// of their own; the controller's requests grow with the cluster.
@@ -27,6 +28,12 @@ const (
 	// weightAllowed may be taken by a body of any size: the budget bounds how many of them
 	// there are at the same time, and it is enough for tens of thousands of such topics.
 	weightAllowed = 4 << 20
+	// entryWeight is how much memory handling and answering an entry takes at most.
+	entryWeight = 512
+	// entriesAllowed may be in a request of any size: no cluster has requests about as many
+	// topics, partitions or groups. A larger request may have one for each bytesPerEntry.
+	entriesAllowed = 1 << 17
+	bytesPerEntry  = entryWeight / weightPerByte
 	// weightFree may be taken without a share in the budget.
 	weightFree = 256 << 10
 	// unweighedBytes is the size up to which a body takes no more than weightFree,
@@ -79,16 +86,23 @@ func (c *Call) decode(scale *protocol.Scale) (req kmsg.Request, release func(), 
 	if len(body) > bodyBytesMax && !ofController(c.Key) {
 		return nil, nil, fmt.Errorf("%s of %d bytes is larger than the %d that such a request may have", c.Key, len(body), bodyBytesMax)
 	}
-	weight := 0
+	var weight protocol.Weight
 	if len(body) > unweighedBytes {
 		if weight, body, err = scale.Weigh(c.Version, body); err != nil {
 			return nil, nil, err
 		}
 	}
-	if weight > max(weightAllowed, weightPerByte*len(c.Body)) {
-		return nil, nil, fmt.Errorf("%s v%d of %d bytes takes %d in memory, more than %d times as much", c.Key, c.Version, len(c.Body), weight, weightPerByte)
+	if weight.Bytes > max(weightAllowed, weightPerByte*len(c.Body)) {
+		return nil, nil, fmt.Errorf("%s v%d of %d bytes takes %d in memory, more than %d times as much", c.Key, c.Version, len(c.Body), weight.Bytes, weightPerByte)
 	}
-	release, err = c.budget.reserve(c.Context(), c.Key, weight)
+	share := weight.Bytes
+	if !betweenBrokers(c.Key) {
+		if most := max(entriesAllowed, len(c.Body)/bytesPerEntry); weight.Entries > most {
+			return nil, nil, fmt.Errorf("%s v%d of %d bytes has %d entries, more than %d", c.Key, c.Version, len(c.Body), weight.Entries, most)
+		}
+		share += entryWeight * weight.Entries
+	}
+	release, err = c.budget.reserve(c.Context(), c.Key, share)
 	if err != nil {
 		return nil, nil, err
 	}

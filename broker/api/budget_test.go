@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,12 +15,12 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// heavyMetadata is a request that takes some 40 MiB in memory.
+// heavyMetadata is a request that takes more than 40 MiB in memory.
 func heavyMetadata() []byte {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version = 9
-	name := "a-topic-with-a-name-of-some-length"
-	for range 350_000 {
+	name := "a-topic-with-a-name-of-" + strings.Repeat("some-", 20) + "length"
+	for range 100_000 {
 		req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: &name})
 	}
 	return protocol.AppendRequest(nil, req)
@@ -149,6 +150,31 @@ func TestRequestsAboutManyShortNamesAreRead(t *testing.T) {
 				t.Errorf("%s v%d: %v", key, version, resp.Err)
 			}
 			read = false
+		}
+	}
+}
+
+// A request has no more entries than a cluster has topics, partitions and groups to ask about,
+// or than one for each 64 bytes: each entry may be answered by hundreds of bytes.
+func TestRequestsOfTooManyEntriesAreRefused(t *testing.T) {
+	handled := false
+	c := newCaller(t, nil, Typed(protocol.DeleteGroups, 0, 2, func(*Call, *kmsg.DeleteGroupsRequest) (kmsg.Response, error) {
+		handled = true
+		return kmsg.NewPtrDeleteGroupsResponse(), nil
+	}))
+	for _, tc := range []struct {
+		entries, bytes int
+		want           bool
+	}{{entriesAllowed, 16, true}, {entriesAllowed + 1, 16, false}, {entriesAllowed + 1, bytesPerEntry, true}} {
+		req := kmsg.NewPtrDeleteGroupsRequest()
+		req.Version = 2
+		name := strings.Repeat("g", tc.bytes-1) // behind its length
+		for range tc.entries {
+			req.Groups = append(req.Groups, name)
+		}
+		handled = false
+		if resp := c.send(protocol.DeleteGroups, 2, protocol.AppendRequest(nil, req)); resp.Close == tc.want || handled != tc.want {
+			t.Errorf("%d entries of %d bytes: handled %v, %v", tc.entries, tc.bytes, handled, resp.Err)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestMarkersOfManyPartitionsAreAnsweredOnce(t *testing.T) {
 func TestWhatIsNamedAgainIsDescribedOnce(t *testing.T) {
 	w := newConfigWorld(t, nil)
 	req := kmsg.NewPtrDescribeConfigsRequest()
-	names := make([]string, 1<<18)
+	names := make([]string, 1<<16)
 	for i := range names {
 		names[i] = "no.such.key"
 	}
