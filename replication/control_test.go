@@ -2,6 +2,7 @@ package replication
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -134,6 +135,23 @@ func TestTopicIDMayComeWithTheSameEpoch(t *testing.T) {
 	}
 }
 
+// A broker that was deposed takes no records, whatever they ask for.
+func TestAFollowerTakesNoRecordsOfClients(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID, 2)
+	b.StopFetchers()
+	p := b.lead(1, []int32{ourID, 2}, ourID)
+	b.control(roleOf(0, 2, 2, []int32{ourID, 2}, 2))
+	for _, acks := range []int16{0, 1, -1} {
+		wantCode(t, fmt.Sprintf("acks=%d", acks), b.produce(acks, 1).Partitions[0].Err, protocol.NotLeaderOrFollower)
+		_, err := p.AppendAsLeader(batch(t, 1), nil, acks)
+		wantCode(t, fmt.Sprintf("a coordinator, acks=%d", acks), err, protocol.NotLeaderOrFollower)
+	}
+	if end := p.Log().Offsets().LogEnd; end != 0 {
+		t.Errorf("the log ends at %d", end)
+	}
+}
+
 func TestOldVersionsNameTopicsInTheAnswer(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
@@ -186,6 +204,57 @@ func (b *testBroker) stopReplica(partition, leaderEpoch int32, del bool) protoco
 		b.t.Fatalf("StopReplica answers %+v", resp)
 	}
 	return protocol.ErrorCode(resp.Partitions[0].ErrorCode)
+}
+
+// A partition that is stopped, deleted or led here is not fetched any more; one that is
+// stopped or deleted does not move to another directory either.
+func TestAPartitionThatStopsOrLeadsIsFetchedNoMore(t *testing.T) {
+	for what, end := range map[string]func(b *testBroker){
+		"stopped": func(b *testBroker) { b.stopReplica(0, 5, false) },
+		"deleted": func(b *testBroker) { b.stopReplica(0, epochDuringDelete, true) },
+		"led":     func(b *testBroker) { b.lead(6, []int32{ourID, 2}, ourID, 2) },
+	} {
+		b := newTestBrokerOn(t, vfs.NewMem(), []string{testDir, otherDir})
+		b.know(ourID, 2)
+		b.holdMoves()
+		if code := b.control(roleOf(0, 2, 5, []int32{ourID, 2}, ourID, 2)); code != protocol.None {
+			t.Fatal(code)
+		}
+		if err := b.AlterLogDir(partition0, otherDir); err != nil {
+			t.Fatal(err)
+		}
+		moves := func() int {
+			b.mover.mu.Lock()
+			defer b.mover.mu.Unlock()
+			return len(b.mover.moves)
+		}
+		if fetched := b.FollowerLags(); len(fetched) != 1 || moves() != 1 {
+			t.Fatalf("fetched: %v; %d moves", fetched, moves())
+		}
+		end(b)
+		if fetched := b.FollowerLags(); len(fetched) != 0 {
+			t.Errorf("%s: still fetched: %v", what, fetched)
+		}
+		if what != "led" && moves() != 0 {
+			t.Errorf("%s: still moves", what)
+		}
+	}
+}
+
+// A request that names a partition twice, the second time in an earlier epoch, does not set
+// back the epoch.
+func TestAPartitionNamedTwiceIsLedInTheLaterEpoch(t *testing.T) {
+	b := alone(t)
+	b.mustProduce(2)
+	req := roleOf(0, ourID, 5, []int32{ourID}, ourID)
+	states := &req.TopicStates[0].PartitionStates
+	*states = append(*states, (*states)[0])
+	(*states)[1].LeaderEpoch = 4
+	b.BecomeLeaderOrFollower(req, 1)
+	if p := b.partition(); p.State().LeaderEpoch != 5 || p.Log().LeaderEpoch() != 5 {
+		t.Errorf("epoch %d, in the log %d", p.State().LeaderEpoch, p.Log().LeaderEpoch())
+	}
+	b.mustProduce(1)
 }
 
 func TestStopReplicaChecksTheEpochAndDeletes(t *testing.T) {
@@ -286,6 +355,7 @@ func TestCheckpointsAreNotWrittenBeforeTheFirstLeaderAndIsr(t *testing.T) {
 
 func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
 	b := alone(t)
+	was := b.partition()
 	b.dirFailed(testDir)
 	_, err := b.Partition(testTopic, 0)
 	wantCode(t, "lookup", err, protocol.KafkaStorageError)
@@ -301,6 +371,8 @@ func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
 	if p := b.produce(1, 1); protocol.CodeOf(p.Partitions[0].Err) != protocol.KafkaStorageError {
 		t.Errorf("produce: %v", p.Partitions[0].Err)
 	}
+	_, err = was.AppendAsLeader(batch(t, 1), nil, 1)
+	wantCode(t, "an append that was looked up before", err, protocol.KafkaStorageError)
 }
 
 // A log directory fails while a LeaderAndIsr creates a log in it, or has just

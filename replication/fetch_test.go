@@ -342,6 +342,12 @@ func TestPreferredReplicaIsToldToConsumersInItsRack(t *testing.T) {
 			t.Errorf("%s: sent to %d", name, p.PreferredReadReplica)
 		}
 	}
+	// A replica that is out of sync may hold what no reader was to see.
+	b.lead(2, []int32{ourID, 2}, ourID)
+	b.fetch(1, asFollower(2))
+	if p := &b.fetch(1, from("west")).Partitions[0]; p.PreferredReadReplica != -1 {
+		t.Errorf("sent to %d, which is out of sync", p.PreferredReadReplica)
+	}
 }
 
 func TestOldConsumersGetOldFormats(t *testing.T) {

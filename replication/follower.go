@@ -48,7 +48,8 @@ func (p *Partition) openOnly(r *role) error {
 }
 
 // errNotFollowing: the partition is not a follower in the epoch any more; what
-// the fetcher brings is dropped.
+// the fetcher brings is dropped. An epoch has one leader, so that this broker
+// leads in no epoch in which it followed.
 var errNotFollowing = errors.New("the partition does not follow in this epoch any more")
 
 // followed is what an append of fetched records did.
@@ -64,7 +65,7 @@ type followed struct {
 func (p *Partition) appendFetched(set []byte, fetchOffset int64, epoch int32, leaderHigh, leaderStart int64) (followed, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if p.log == nil || p.leadsLocked() || p.leaderEpoch != epoch {
+	if p.log == nil || p.leaderEpoch != epoch {
 		return followed{}, errNotFollowing
 	}
 	was := p.log.Offsets()
@@ -98,7 +99,7 @@ func (p *Partition) appendFetched(set []byte, fetchOffset int64, epoch int32, le
 func (p *Partition) truncate(offset int64, epoch int32) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if p.log == nil || p.leadsLocked() || p.leaderEpoch != epoch {
+	if p.log == nil || p.leaderEpoch != epoch {
 		return errNotFollowing
 	}
 	if high := p.log.Offsets().HighWatermark; offset < high {
@@ -115,7 +116,7 @@ func (p *Partition) truncate(offset int64, epoch int32) error {
 func (p *Partition) restartAt(offset int64, epoch int32) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if p.log == nil || p.leadsLocked() || p.leaderEpoch != epoch {
+	if p.log == nil || p.leaderEpoch != epoch {
 		return errNotFollowing
 	}
 	return p.log.TruncateFullyAndStartAt(offset, offset)

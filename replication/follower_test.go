@@ -70,6 +70,9 @@ func TestFollowerDropsWhatComesAfterARoleChange(t *testing.T) {
 	if err := p.truncate(0, 3); !errors.Is(err, errNotFollowing) {
 		t.Errorf("truncation after becoming leader: %v", err)
 	}
+	if err := p.restartAt(7, 3); !errors.Is(err, errNotFollowing) {
+		t.Errorf("a log begun again after becoming leader: %v", err)
+	}
 }
 
 func TestPitfallReplication18_BatchesOfALaterEpochAreDropped(t *testing.T) {

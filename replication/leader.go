@@ -25,30 +25,26 @@ type role struct {
 }
 
 // makeLeader takes over the leadership or, where this broker leads already,
-// a newer state. The fetcher has been stopped. It says whether this broker did
-// not lead before.
+// a newer state. The fetcher has been stopped. It reports whether this broker
+// did not lead before.
 func (p *Partition) makeLeader(r *role, now time.Time) (became bool, err error) {
 	p.mu.Lock()
-	became, advanced, err := p.makeLeaderLocked(r, now)
+	became, err = p.makeLeaderLocked(r, now)
 	p.mu.Unlock()
-	events := stateChanged
-	if advanced {
-		events |= highWatermarkMoved
-	}
-	p.waits.wake(events)
+	p.waits.wake(stateChanged) // and with it those that wait for the high watermark
 	return became, err
 }
 
-func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became, advanced bool, err error) {
+func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became bool, err error) {
 	// An equal partition epoch passes: an AlterPartition answer may have brought
 	// it before the controller's request did.
 	if r.partitionEpoch < p.partitionEpoch {
 		p.m.stateLog.Infof("Skipped the become-leader state change for %s since the leader is already at a newer partition epoch %d.", name(p.id), p.partitionEpoch)
-		return false, false, nil
+		return false, nil
 	}
 	log, err := p.m.openLog(p, r)
 	if err != nil {
-		return false, false, err
+		return false, err
 	}
 	ledBefore := p.leadsLocked()
 	newEpoch := r.leaderEpoch > p.leaderEpoch
@@ -58,7 +54,7 @@ func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became, advanced b
 		// The epoch is recorded before anything is served under it: a follower may
 		// know a later one than our last batch has, and must find it (KAFKA-7415).
 		if err := log.AssignEpochStart(r.leaderEpoch, epochStart); err != nil {
-			return false, false, err
+			return false, err
 		}
 	}
 	p.log = log
@@ -77,7 +73,8 @@ func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became, advanced b
 	if !ledBefore {
 		p.term = p.m.terms.Add(1)
 	}
-	return !ledBefore, p.advanceLocked(now.UnixMilli()), nil
+	p.advanceLocked(now.UnixMilli())
+	return !ledBefore, nil
 }
 
 // underMinISRNote is the remark in the log line of a new leader.
