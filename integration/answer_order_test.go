@@ -13,7 +13,7 @@ import (
 )
 
 // Clients take results by their position, as sarama's DescribeTopics does.
-func TestMetadataHasTheOrderOfARealBrokers(t *testing.T) {
+func TestMetadataKeepsTheOrderOfARealBroker(t *testing.T) {
 	ours := startBroker(t, options{extra: []string{"auto.create.topics.enable=false"}})
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "", "auto.create.topics.enable=false")
 	for _, topic := range []string{"one", "two"} {

@@ -236,7 +236,7 @@ func goldenClassic(t testing.TB, section string) []string {
 
 // What two members leave in ZooKeeper is what the Java consumer leaves, whoever
 // is which.
-func TestTheClassicConsumerLeavesTheZnodesOfTheRealOne(t *testing.T) {
+func TestTheClassicConsumerLeavesTheSameZnodesAsTheRealOne(t *testing.T) {
 	for _, kinds := range [][2]string{{"ours", "ours"}, {"ours", "1.1.1"}} {
 		t.Run(kinds[0]+" and "+kinds[1], func(t *testing.T) {
 			b := startBroker(t, options{})
@@ -277,7 +277,7 @@ func awaitLines(t testing.TB, when string, have func() []string, want []string) 
 // Two of ours and one of Java's are one group: each record is read by exactly
 // one while members come and go in order, and by at least one where a member is
 // killed.
-func TestClassicConsumersOfBothKindsAreOneGroup(t *testing.T) {
+func TestClassicConsumersOfBothKindsShareOneGroup(t *testing.T) {
 	brokers, strategies := []string{"ours"}, []string{"roundrobin"}
 	if testkit.FullMatrices() {
 		brokers, strategies = []string{"ours", "3.9.1", "2.8.2"}, []string{"range", "roundrobin"}
@@ -350,7 +350,7 @@ func playClassicGroup(t *testing.T, kind, strategy string) {
 // A member that sleeps for longer than its session is missed; awake again it
 // registers anew and takes its share back. Nothing that the others committed
 // goes back.
-func TestAClassicConsumerThatSleptComesBack(t *testing.T) {
+func TestAClassicConsumerRejoinsAfterItsSessionExpires(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("slept", 4)
 	s := openStore(t, b.zookeeper)
@@ -390,7 +390,7 @@ func TestAClassicConsumerThatSleptComesBack(t *testing.T) {
 
 // Offsets beyond the log's ends are reset as auto.offset.reset says, new
 // partitions and new topics of a pattern are noticed.
-func TestAClassicConsumerResetsAndNotices(t *testing.T) {
+func TestAClassicConsumerResetsOffsetsAndFindsNewPartitions(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("grow-1", 1)
 	s := openStore(t, b.zookeeper)
@@ -491,7 +491,7 @@ func TestClassicConsumersCommitToKafka(t *testing.T) {
 
 // Without --group the group is a new one, deleted at the end; what is refused,
 // and how, is as in 1.1.1.
-func TestTheClassicConsoleConsumerSaysWhatTheRealOneSays(t *testing.T) {
+func TestTheClassicConsoleConsumerPrintsWhatTheRealOnePrints(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("said", 1)
 	b.produce("said", "a", "b", "c")

@@ -64,7 +64,7 @@ var clientLines = []toolLine{
 	{script: "kafka-replica-verification", args: "--version"},
 }
 
-func TestOurClientToolsSayWhatTheRealOnesSay(t *testing.T) {
+func TestOurClientToolsPrintWhatTheRealOnesPrint(t *testing.T) {
 	lines := slices.Clone(clientLines)
 	for i := range lines {
 		lines[i].tidy = tidyClients
@@ -90,7 +90,7 @@ func tidyClients(text string) string {
 }
 
 // Both run until they are stopped, so each is a process that is listened to.
-func TestOurReplicaVerificationSaysWhatTheRealOneSays(t *testing.T) {
+func TestOurReplicaVerificationPrintsWhatTheRealOnePrints(t *testing.T) {
 	brokers := startToolCluster(t, 2, false)
 	b := brokers[0]
 	must(t, "kafka-topics", append(b.bootstrap(), "--create", "--topic", "twice", "--replica-assignment", "0:1,1:0")...)

@@ -16,7 +16,7 @@ const clusterPartitions = 4
 
 // Three brokers lose their leader, their controller, one for longer than its
 // session, and one in order, one after the other, while a producer writes.
-func TestAClusterLosesNothingWhateverBrokerGoes(t *testing.T) {
+func TestAClusterLosesNothingWhicheverBrokerFails(t *testing.T) {
 	c := newCluster(t, quick, "ours", "ours", "ours")
 	c.createTopic("load", [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}, {1, 3, 2}}, "min.insync.replicas=2", "segment.bytes=1048576")
 	c.awaitInSync("load", clusterPartitions, c.ids()...)

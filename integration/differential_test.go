@@ -61,7 +61,7 @@ type differentialCase struct {
 	after func(s *side, version int16)              // waits for what the request set going
 }
 
-func TestEveryAdvertisedRequestIsAnsweredAsARealBrokerDoes(t *testing.T) {
+func TestEveryAdvertisedRequestIsAnsweredAsByARealBroker(t *testing.T) {
 	kafka := testkit.RealKafka(t, "3.9.1")
 	common := []string{"log.retention.ms=-1", "auto.leader.rebalance.enable=false", "log.cleaner.enable=false"}
 	theirs := kafka.Broker(t, 0, testkit.ZooKeeper(t), "", common...)

@@ -102,7 +102,7 @@ func checkBrokerService(t *testing.T, project *types.Project, service types.Serv
 }
 
 // What the Dockerfile copies is there.
-func TestTheDockerfileCopiesWhatThereIs(t *testing.T) {
+func TestTheDockerfileCopiesExistingFiles(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(testkit.Root(), "docker/Dockerfile"))
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +212,7 @@ func TestTheImagesEntryScriptStartsABroker(t *testing.T) {
 	}
 }
 
-func TestTheImagesEntryScriptRunsToolsAndSaysWhatIsMissing(t *testing.T) {
+func TestTheImagesEntryScriptRunsToolsAndReportsWhatIsMissing(t *testing.T) {
 	out, errs, code := testkit.Run(t, time.Minute, "", entryScript(nil, "kafka-topics.sh", "--version"))
 	if code != 0 || out != "3.9.1\n" {
 		t.Errorf("kafka-topics.sh --version: exit code %d\n%s%s", code, out, errs)
@@ -262,7 +262,7 @@ func propertiesOf(t *testing.T, variables ...string) map[string]string {
 
 // Kubernetes gives every pod beside a Service named kafka, or kafka-something,
 // variables that are no configuration.
-func TestTheEntryScriptLeavesOutTheVariablesOfServices(t *testing.T) {
+func TestTheEntryScriptIgnoresTheVariablesOfKubernetesServices(t *testing.T) {
 	plain := propertiesOf(t, "KAFKA_BROKER_ID=4")
 	among := propertiesOf(t, "KAFKA_BROKER_ID=4",
 		"KAFKA_SERVICE_HOST=10.0.0.7", "KAFKA_SERVICE_PORT=9092", "KAFKA_SERVICE_PORT_TCP_INTERNAL=9092", "KAFKA_PORT=tcp://10.0.0.7:9092",

@@ -82,7 +82,7 @@ func describeBroker(broker string, keys ...string) *kmsg.DescribeConfigsRequest 
 
 // Every key of a broker can be set while it runs, or is refused, as with a real
 // broker and in its words; what is set is described with its sources.
-func TestDynamicConfigurationIsThatOfARealBroker(t *testing.T) {
+func TestDynamicConfigurationMatchesARealBroker(t *testing.T) {
 	common := []string{"log.retention.ms=-1", "log.retention.hours=100", "auto.leader.rebalance.enable=false"}
 	theirs := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "", common...)
 	ours := startBroker(t, options{extra: common})
@@ -248,7 +248,7 @@ func (b *broker) set(entity, key, value string) {
 }
 
 // What is set while the broker runs is in force without a restart, and after one.
-func TestDynamicConfigurationIsInForceAtOnce(t *testing.T) {
+func TestDynamicConfigurationTakesEffectAtOnce(t *testing.T) {
 	b := startBroker(t, options{extra: []string{"log.retention.check.interval.ms=300", "log.initial.task.delay.ms=100"}})
 	b.createTopic("live", 1)
 	b.set("0", "log.segment.delete.delay.ms", "100") // else what is deleted below stays for a minute

@@ -71,7 +71,7 @@ func answersAboutATopic(t testing.TB, address, topic string, id [16]byte) map[st
 }
 
 // A node at /controller that belongs to no broker keeps every broker from becoming controller.
-func TestABrokerWithoutAControllerKeepsItsClientsTrying(t *testing.T) {
+func TestABrokerWithoutAControllerLetsItsClientsRetry(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("present", 1)
 	id := sendTo[*kmsg.MetadataResponse](t, b.address(), 12, metadataOf("present")).Topics[0].TopicID

@@ -30,7 +30,7 @@ func lineForEach(text string) string {
 	return strings.TrimSuffix(strings.ReplaceAll(text, "}{\"key\"", "}\n{\"key\""), "\n")
 }
 
-func TestOurFormattersOfInternalTopicsSayWhatTheRealOnesSay(t *testing.T) {
+func TestOurFormattersOfInternalTopicsPrintWhatTheRealOnesPrint(t *testing.T) {
 	compareTools(t, "3.9.1", formatterLines, toolSetting{prepare: func(brokers []*broker) { fillLikeInternalTopics(t, brokers[0]) }})
 }
 

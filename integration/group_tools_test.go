@@ -124,7 +124,7 @@ func groupToolLines(lines ...string) []toolLine {
 	return all
 }
 
-func TestOurGroupToolSaysWhatTheRealOneSays(t *testing.T) {
+func TestOurGroupToolPrintsWhatTheRealOnePrints(t *testing.T) {
 	compareTools(t, "3.9.1", groupLines, toolSetting{
 		files:   map[string]string{"plan": "lag,0,1\nlag,1,99\n", "plans": "idle,lag,0,1\nnew,other,0,3\n"},
 		prepare: func(brokers []*broker) { prepareGroups(t, brokers[0]) },
@@ -228,7 +228,7 @@ func tidyGroups(text string) string {
 }
 
 // The tables of 3.9.1 lack line breaks; ours have those of older and newer releases.
-func TestEveryRowOfTheGroupToolsTablesHasALineOfItsOwn(t *testing.T) {
+func TestEveryRowOfTheGroupToolsTablesHasItsOwnLine(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("lag", 2)
 	b.produce("lag", "a")

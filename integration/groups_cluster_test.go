@@ -14,7 +14,7 @@ import (
 // The coordinator of a group goes, by a kill, by sleeping too long and in
 // order; another broker, ours or a real one, goes on with the group, its offsets
 // and its members.
-func TestAnotherBrokerGoesOnWithTheGroup(t *testing.T) {
+func TestAnotherBrokerTakesOverTheGroup(t *testing.T) {
 	if testkit.FullMatrices() {
 		t.Run("ours", func(t *testing.T) { moveCoordinator(t, "3.9", "ours", "ours", "ours") })
 	}

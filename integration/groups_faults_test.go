@@ -295,7 +295,7 @@ func (g *groupsUnderLoad) finish(t *testing.T) {
 // read on while members and coordinators are killed, and all is restarted:
 // every record is read, no partition has two owners in a generation, no
 // committed offset goes back.
-func TestGroupsHoldWhateverGoes(t *testing.T) {
+func TestGroupsSurviveFailuresOfMembersAndBrokers(t *testing.T) {
 	all := testkit.FullMatrices()
 	g := startGroupsUnderLoad(t, 100, append(quick, offsetsProperties...), "ours", "ours", "ours")
 	cooperative := []kgo.Opt{kgo.Balancers(kgo.CooperativeStickyBalancer())}

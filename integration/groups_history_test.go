@@ -167,7 +167,7 @@ func checkGroups(t testing.TB, partitions int32, groups []string, seeds ...strin
 	return h
 }
 
-func TestTheGroupHistorySeesTwoOwnersAndOffsetsThatGoBack(t *testing.T) {
+func TestTheGroupHistoryDetectsTwoOwnersAndOffsetsThatGoBack(t *testing.T) {
 	group := "g"
 	commit := func(h *groupHistory, offset int64) {
 		k, v := kmsg.NewOffsetCommitKey(), kmsg.NewOffsetCommitValue()

@@ -15,7 +15,7 @@ import (
 // A group goes from ours to a real broker and back on one log directory, while
 // its members only see their broker restart: the same members in the same
 // generation, no offset lost, nothing read twice. The real dump tool reads what ours wrote.
-func TestARealBrokerGoesOnWithOurGroupsAndBack(t *testing.T) {
+func TestARealBrokerTakesOverOurGroupsAndBack(t *testing.T) {
 	ours := startBroker(t, options{})
 	ours.createTopic("moved", 4)
 	one := newMember(t, ours, "moved", "moved", kgo.SessionTimeout(60*time.Second), kgo.InstanceID("one"))

@@ -210,7 +210,7 @@ func TestAStaticMemberThatComesBackKeepsItsPartitions(t *testing.T) {
 	}
 }
 
-func TestAKilledMemberIsMissedAfterItsSession(t *testing.T) {
+func TestAKilledMemberIsRemovedAfterItsSession(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("killed", 4)
 	fill(t, b, "killed", 0, 40)

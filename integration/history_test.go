@@ -153,7 +153,7 @@ func (h *history) check(partition int32, read []stored) []string {
 	return wrong
 }
 
-func TestTheHistorySeesLossDuplicatesDisorderAndStrangers(t *testing.T) {
+func TestTheHistoryDetectsLossDuplicatesDisorderAndUnsentRecords(t *testing.T) {
 	h := newHistory()
 	for i, s := range []send{{acknowledged, 0}, {acknowledged, 1}, {unknown, 0}, {refused, 0}, {acknowledged, 3}} {
 		h.begin(0)

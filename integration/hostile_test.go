@@ -355,7 +355,7 @@ func throw(address string, f []byte) error {
 	return nil
 }
 
-func TestAnnouncedSizesAreNotMemory(t *testing.T) {
+func TestAnnouncedSizesAllocateNoMemory(t *testing.T) {
 	b := startBroker(t, options{})
 	growth := b.growth(func() {
 		announcement := append(binary.BigEndian.AppendUint32(nil, 100<<20), unhex(t, "00 00 00 08 00 00 00 01 00 01")...)

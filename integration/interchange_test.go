@@ -211,7 +211,7 @@ func withoutTimestamps(lines []string) []string {
 // One directory goes from ours to a real broker and back, after orderly stops
 // and after kills; each serves all that was written before, and the real dump
 // tool finds nothing wrong with what ours wrote.
-func TestOurDirectoryAndARealBrokersAreInterchangeable(t *testing.T) {
+func TestOurLogDirectoriesAndARealBrokersAreInterchangeable(t *testing.T) {
 	ours := startBroker(t, options{})
 	w := &workload{t: t, lines: map[string][]string{}}
 	w.create(ours.address())

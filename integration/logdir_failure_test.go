@@ -53,7 +53,7 @@ func TestAFailedLogDirectoryFailsOverAsWithRealBrokers(t *testing.T) {
 	t.Logf("in all of them:\n%s", strings.Join(control, "\n"))
 }
 
-func TestABrokerWithoutALogDirectoryLeftEndsThoughZooKeeperIsAway(t *testing.T) {
+func TestABrokerWithoutLogDirectoriesExitsWhileZooKeeperIsAway(t *testing.T) {
 	keeper, m := testkit.NewZooKeeper(t), mount(t, "16m")
 	b := newBroker(t, options{dir: filepath.Join(m.path, "kafka-logs"), zookeeper: keeper.Address() + "/k"})
 	b.startIn(m)

@@ -99,7 +99,7 @@ var recordCounts = map[string][2]int{
 	"compacted-txn": {21, 16}, "__consumer_offsets": {5, 5}, "__transaction_state": {74, 74},
 }
 
-func TestACrashedDirectoryRecoversToTheBytesOfARealBrokersRecovery(t *testing.T) {
+func TestACrashedDirectoryRecoversToTheSameBytesAsOnARealBroker(t *testing.T) {
 	for _, s := range starters {
 		t.Run(s.name, func(t *testing.T) {
 			runGoldenDirectory(t, s.start, "crash", "clean", "how/znodes.txt", "segments", 25)
@@ -107,11 +107,11 @@ func TestACrashedDirectoryRecoversToTheBytesOfARealBrokersRecovery(t *testing.T)
 	}
 }
 
-func TestACleanlyStoppedDirectoryIsServedAndLeftAsItWas(t *testing.T) {
+func TestACleanlyStoppedDirectoryIsServedAndLeftUnchanged(t *testing.T) {
 	runGoldenDirectory(t, starters[0].start, "clean", "clean", "how/znodes.txt", "segments", 25)
 }
 
-func TestADirectoryOfOldMessageFormatsIsServedAndLeftAsItWas(t *testing.T) {
+func TestADirectoryOfOldMessageFormatsIsServedAndLeftUnchanged(t *testing.T) {
 	for _, s := range starters {
 		t.Run(s.name, func(t *testing.T) {
 			runGoldenDirectory(t, s.start, "oldformat", "oldformat", "how/znodes-old.txt", "", 0, "inter.broker.protocol.version=2.8")

@@ -133,7 +133,7 @@ var filledDir = regexp.MustCompile(`\{"partitions":\[\{[^]]*\],"error":null,"log
 // A replica moves to another log directory by the real tools, throttled, and the
 // broker is killed on the way: a real broker goes on with the move that ours
 // began, and ours with that of a real one. The tools print the same.
-func TestAMoveBetweenLogDirsGoesOnOnARealBrokerAndBack(t *testing.T) {
+func TestAMoveBetweenLogDirsContinuesOnARealBrokerAndBack(t *testing.T) {
 	root := t.TempDir()
 	dirs := [2]string{filepath.Join(root, "a"), filepath.Join(root, "b")}
 	common := []string{"log.dirs=" + dirs[0] + "," + dirs[1], "log.retention.ms=-1"}

@@ -198,7 +198,7 @@ func TestMetricsAreServedOnlyWhenAskedFor(t *testing.T) {
 	}
 }
 
-func TestMetricsListenerInUseEndsTheStart(t *testing.T) {
+func TestMetricsListenerInUsePreventsStartup(t *testing.T) {
 	taken := startBroker(t, options{})
 	b := newBroker(t, options{id: 1, extra: []string{"monedula.metrics.listener=" + taken.address()}})
 	b.failsToStart("metrics cannot be served at "+taken.address(), "monedula.metrics.listener", "address already in use")

@@ -63,7 +63,7 @@ func (m mixedCluster) properties() []string {
 
 // Ours and real brokers are one cluster: whoever is the controller, leads, or
 // is killed, nothing is lost and the logs are the same on all.
-func TestOursAndRealBrokersAreOneCluster(t *testing.T) {
+func TestOurBrokersAndRealOnesFormOneCluster(t *testing.T) {
 	for _, mixed := range mixedClusters {
 		rows := mixed.rows()
 		if len(rows) == 0 {

@@ -23,7 +23,7 @@ func headOf(t *testing.T, name string, args ...string) (line, stderr string, cod
 
 // Whatever reads a tool's output may go away: the tool ends in order with exit
 // code 0, and a consumer has left its group.
-func TestToolsEndInOrderWhenTheirOutputIsNotRead(t *testing.T) {
+func TestToolsExitCleanlyWhenTheirOutputIsNotRead(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("long", 1)
 	var lines strings.Builder

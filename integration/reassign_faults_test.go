@@ -28,7 +28,7 @@ type moveRow struct{ controller, leader, destination int32 }
 // A running reassignment can be cancelled, also when its destination is dead,
 // outlives the controller, obeys its throttle, and never leaves the partition
 // without a leader, whoever of ours and the real broker takes which part.
-func TestReassignmentsAreCancelledAndNeverStick(t *testing.T) {
+func TestReassignmentsCanBeCancelledAndNeverGetStuck(t *testing.T) {
 	rows := []moveRow{{1, 3, 2}}
 	if testkit.FullMatrices() {
 		rows = []moveRow{{1, 2, 3}, {1, 3, 2}, {2, 1, 3}, {2, 3, 1}, {3, 1, 2}, {3, 2, 1}}

@@ -125,7 +125,7 @@ func TestToolsContinueWithATopicCreatedAgain(t *testing.T) {
 
 // Readers find partitions and topics that are added while they run, within
 // metadata.max.age.ms, and a pattern does not read the internal topics.
-func TestConsumersFindWhatIsAddedAndLeaveInternalTopicsOut(t *testing.T) {
+func TestConsumersFindNewPartitionsAndTopicsButSkipInternalTopics(t *testing.T) {
 	b := startBroker(t, options{extra: []string{"offsets.topic.num.partitions=2"}})
 	b.createTopic("grow", 1)
 	b.produce("grow", "first.")

@@ -20,7 +20,7 @@ func zookeeperFile(t *testing.T) (file, address string) {
 	return file, fmt.Sprintf("127.0.0.1:%d", port)
 }
 
-func TestZkServerStartsTellsItsStatusAndStops(t *testing.T) {
+func TestZkServerStartsReportsItsStatusAndStops(t *testing.T) {
 	file, address := zookeeperFile(t)
 	zk := func(action string) (string, int) {
 		cmd := script("zkServer", action, file)
@@ -94,7 +94,7 @@ func hidden(t *testing.T, programs ...string) []string {
 
 // Where a program is missing and cannot be installed, the scripts say what to
 // type and end with 1.
-func TestMissingProgramsAreNamedWithTheLineToType(t *testing.T) {
+func TestMissingProgramsAreReportedWithTheInstallCommand(t *testing.T) {
 	root := testkit.Root()
 	for _, c := range []struct {
 		name   string
@@ -126,7 +126,7 @@ func TestMissingProgramsAreNamedWithTheLineToType(t *testing.T) {
 }
 
 // Without root and sudo, apt-get is not tried: the line is printed.
-func TestWithoutRootThePrerequisitesPrintTheLineToType(t *testing.T) {
+func TestWithoutRootThePrerequisitesPrintTheInstallCommand(t *testing.T) {
 	env := hidden(t)
 	dir := strings.TrimPrefix(env[0], "PATH=")
 	_ = os.Remove(filepath.Join(dir, "id"))

@@ -94,7 +94,7 @@ func lookUp(t *testing.T, program, dir string) string {
 
 // Every script runs by sh, dash and bash, from any folder, through links, and
 // where the folder's name has blanks.
-func TestEveryScriptRunsInEveryWay(t *testing.T) {
+func TestEveryScriptRunsFromAnyShellAndFolder(t *testing.T) {
 	base, env := spacedCopy(t)
 	scripts, err := filepath.Glob(filepath.Join(base, "bin", "*.sh"))
 	if err != nil || len(scripts) < 27 {
@@ -136,7 +136,7 @@ func TestEveryScriptRunsInEveryWay(t *testing.T) {
 
 // ZooKeeper gets the file with its logging whole, also from a folder with blanks,
 // and each of the options in a variable.
-func TestZooKeeperStartsFromAFolderWithBlanks(t *testing.T) {
+func TestZooKeeperStartsFromAFolderWithSpaces(t *testing.T) {
 	base, env := spacedCopy(t)
 	env = append(env, "KAFKA_HEAP_OPTS=-Xmx9m -Xms8m", "KAFKA_OPTS=-Da=b -Dc=d")
 	config := filepath.Join(base, "config", "zookeeper.properties")

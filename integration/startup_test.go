@@ -32,7 +32,7 @@ func configTable(t testing.TB, output string) []string {
 
 // The same properties, ours and a real broker: the same table of values but
 // where the two must differ.
-func TestTheStartPrintsTheConfigurationAsARealBrokerDoes(t *testing.T) {
+func TestStartupPrintsTheConfigurationAsARealBrokerDoes(t *testing.T) {
 	ours := startBroker(t, options{})
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "", "zookeeper.session.timeout.ms=3000")
 	place := regexp.MustCompile(`(?m)^\t(listeners|log\.dirs|zookeeper\.connect) = .*$`)
@@ -67,7 +67,7 @@ func TestEveryKeyOfTheGoldenTableIsPrinted(t *testing.T) {
 }
 
 // What people grep for, and the files that log4j's configuration made.
-func TestLogLinesHaveKafkasPatternAndPlaces(t *testing.T) {
+func TestLogLinesHaveKafkasPatternAndFiles(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("a", 1)
 	b.stop()
@@ -121,7 +121,7 @@ func TestLogLinesHaveKafkasPatternAndPlaces(t *testing.T) {
 	}
 }
 
-func TestOverridesWinOverTheFile(t *testing.T) {
+func TestOverridesTakePrecedenceOverTheFile(t *testing.T) {
 	b := newBroker(t, options{extra: []string{"num.partitions=2"}})
 	b.start("num.partitions=5", "log.segment.bytes=2097152")
 	for _, want := range []string{"num.partitions = 5", "log.segment.bytes = 2097152"} {
@@ -151,7 +151,7 @@ func TestTheKeysOfOldReleasesAreHonoured(t *testing.T) {
 	}
 }
 
-func TestTheRootsServerPropertiesAreThoseOfConfig(t *testing.T) {
+func TestTheRootServerPropertiesAreThoseInConfig(t *testing.T) {
 	one, err := os.Stat(filepath.Join(testkit.Root(), "server.properties"))
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +212,7 @@ b-logs/kafkaServer.out:1
 	}
 }
 
-func TestTheStartScriptSaysHowToUseIt(t *testing.T) {
+func TestTheStartScriptPrintsItsUsage(t *testing.T) {
 	for _, args := range [][]string{{}, {"server.properties", "--override"}, {"server.properties", "stray"}} {
 		out, errs, code := run(t, "kafka-server-start", args...)
 		if code != 1 || !strings.Contains(out+errs, "USAGE") && !strings.Contains(out+errs, "override") && !strings.Contains(out+errs, "stray") {
@@ -221,7 +221,7 @@ func TestTheStartScriptSaysHowToUseIt(t *testing.T) {
 	}
 }
 
-func TestAConfigurationMistakeStopsTheStartAndSaysWhereItIs(t *testing.T) {
+func TestAConfigurationMistakePreventsStartupAndNamesTheLine(t *testing.T) {
 	for _, c := range []struct {
 		line  string
 		words []string
@@ -257,13 +257,13 @@ func TestAConfigurationMistakeStopsTheStartAndSaysWhereItIs(t *testing.T) {
 	}
 }
 
-func TestAPropertiesFileThatIsMissingEndsTheStart(t *testing.T) {
+func TestAMissingPropertiesFilePreventsStartup(t *testing.T) {
 	b := newBroker(t, options{})
 	b.file = filepath.Join(t.TempDir(), "nosuch.properties")
 	b.failsToStart(b.file)
 }
 
-func TestAnUnknownKeyGetsOneWarningWithTheNearestKnownOne(t *testing.T) {
+func TestAnUnknownKeyGetsOneWarningWithTheNearestKnownKey(t *testing.T) {
 	b := startBroker(t, options{extra: []string{"num.partitons=3", "my.company.own.thing=1"}})
 	var warnings []string
 	for _, line := range strings.Split(b.Output(), "\n") {
@@ -346,7 +346,7 @@ func (b *broker) startIn(m *mounted) {
 	}
 }
 
-func TestAReadOnlyLogDirectoryEndsTheStart(t *testing.T) {
+func TestAReadOnlyLogDirectoryPreventsStartup(t *testing.T) {
 	for _, place := range []string{"", "kafka-logs"} { // the mount itself, which exists, and a folder that does not
 		m := mount(t, "1m")
 		m.do("mount -o remount,ro " + m.path)
@@ -356,7 +356,7 @@ func TestAReadOnlyLogDirectoryEndsTheStart(t *testing.T) {
 	}
 }
 
-func TestAFullLogDirectoryEndsTheStart(t *testing.T) {
+func TestAFullLogDirectoryPreventsStartup(t *testing.T) {
 	m := mount(t, "1m")
 	m.do(fmt.Sprintf("mkdir %[1]s/kafka-logs; cat /dev/zero > %[1]s/fill 2>/dev/null; true", m.path))
 	b := newBroker(t, options{dir: filepath.Join(m.path, "kafka-logs")})
@@ -366,7 +366,7 @@ func TestAFullLogDirectoryEndsTheStart(t *testing.T) {
 
 // A directory that fills up while the broker runs takes its last log directory
 // away; what was acknowledged is there when there is space again.
-func TestADirectoryThatFillsUpEndsTheBrokerWithoutLoss(t *testing.T) {
+func TestADirectoryThatFillsUpStopsTheBrokerWithoutLoss(t *testing.T) {
 	m := mount(t, "4m")
 	b := newBroker(t, options{dir: filepath.Join(m.path, "kafka-logs")})
 	b.startIn(m)
@@ -397,7 +397,7 @@ func TestADirectoryThatFillsUpEndsTheBrokerWithoutLoss(t *testing.T) {
 	}
 }
 
-func TestAPortInUseEndsTheStart(t *testing.T) {
+func TestAPortInUsePreventsStartup(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -410,7 +410,7 @@ func TestAPortInUseEndsTheStart(t *testing.T) {
 	}
 }
 
-func TestAMetaPropertiesOfAnotherClusterOrBrokerEndsTheStart(t *testing.T) {
+func TestMetaPropertiesOfAnotherClusterOrBrokerPreventStartup(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("a", 1)
 	b.stop()
@@ -447,7 +447,7 @@ func TestAMetaPropertiesOfAnotherClusterOrBrokerEndsTheStart(t *testing.T) {
 	}
 }
 
-func TestAZooKeeperOutOfReachEndsTheStart(t *testing.T) {
+func TestAnUnreachableZooKeeperPreventsStartup(t *testing.T) {
 	address := fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))
 	b := newBroker(t, options{zookeeper: address + "/k", extra: []string{"zookeeper.connection.timeout.ms=1000"}})
 	b.failsToStart("Timed out waiting for connection", address, "zookeeper.connect")
@@ -456,7 +456,7 @@ func TestAZooKeeperOutOfReachEndsTheStart(t *testing.T) {
 	}
 }
 
-func TestADirectoryThatAnotherBrokerHasLockedEndsTheStart(t *testing.T) {
+func TestADirectoryLockedByAnotherBrokerPreventsStartup(t *testing.T) {
 	for _, s := range starters {
 		t.Run(s.name, func(t *testing.T) {
 			connect, dir := testkit.ZooKeeper(t), filepath.Join(t.TempDir(), "kafka-logs")

@@ -109,7 +109,7 @@ func placeAndFill(brokers []*broker) {
 	})
 }
 
-func TestOurClusterToolsSayWhatTheRealOnesSay(t *testing.T) {
+func TestOurClusterToolsPrintWhatTheRealOnesPrint(t *testing.T) {
 	compareTools(t, "3.9.1", clusterLines, toolSetting{brokers: 2, files: clusterFiles, prepare: placeAndFill})
 }
 
@@ -129,6 +129,6 @@ var zookeeperElectionLines = []toolLine{
 	{script: "kafka-preferred-replica-election", args: ""},
 }
 
-func TestOurPreferredElectionToolSaysWhatTheRealOneSays(t *testing.T) {
+func TestOurPreferredElectionToolPrintsWhatTheRealOnePrints(t *testing.T) {
 	compareTools(t, "2.8.2", zookeeperElectionLines, toolSetting{brokers: 2, files: clusterFiles, prepare: placeAndFill})
 }

@@ -86,7 +86,7 @@ var configLines = []toolLine{
 // shortTimeouts lets the admin client give up soon.
 const shortTimeouts = "default.api.timeout.ms=1500\nrequest.timeout.ms=1000\n"
 
-func TestOurConfigsToolSaysWhatTheRealOneSays(t *testing.T) {
+func TestOurConfigsToolPrintsWhatTheRealOnePrints(t *testing.T) {
 	compareTools(t, "3.9.1", configLines, toolSetting{files: map[string]string{
 		"topic.properties": "flush.ms=1000\nretention.bytes=1000000\n", "short.properties": shortTimeouts,
 	}})
@@ -131,6 +131,6 @@ var zookeeperConfigLines = []toolLine{
 	{script: "kafka-configs", args: "--zookeeper {Z} --topic one --describe --all"},
 }
 
-func TestOurConfigsToolOverZooKeeperSaysWhatTheRealOneSays(t *testing.T) {
+func TestOurConfigsToolOverZooKeeperPrintsWhatTheRealOnePrints(t *testing.T) {
 	compareTools(t, "2.8.2", zookeeperConfigLines, toolSetting{})
 }

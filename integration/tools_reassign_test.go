@@ -115,7 +115,7 @@ func placeTopics(brokers []*broker) {
 	must(brokers[0].t, "kafka-topics", append(brokers[0].bootstrap(), "--create", "--topic", "placed", "--replica-assignment", "0,0")...)
 }
 
-func TestOurReassignToolSaysWhatTheRealOneSays(t *testing.T) {
+func TestOurReassignToolPrintsWhatTheRealOnePrints(t *testing.T) {
 	compareTools(t, "3.9.1", reassignLines, toolSetting{brokers: 2, twoDirs: true, files: reassignFiles, prepare: placeTopics})
 }
 
@@ -143,6 +143,6 @@ var zookeeperReassignLines = []toolLine{
 	{script: "kafka-reassign-partitions", args: "--zookeeper {Z} --cancel --reassignment-json-file {F}/to1.json"},
 }
 
-func TestOurReassignToolOverZooKeeperSaysWhatTheRealOneSays(t *testing.T) {
+func TestOurReassignToolOverZooKeeperPrintsWhatTheRealOnePrints(t *testing.T) {
 	compareTools(t, "2.8.2", zookeeperReassignLines, toolSetting{brokers: 2, files: reassignFiles, prepare: placeTopics})
 }

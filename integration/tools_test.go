@@ -172,11 +172,11 @@ var zookeeperToolLines = []toolLine{
 	{script: "kafka-topics", args: "--zookeeper {Z} --delete --topic nosuch --if-exists", more: true},
 }
 
-func TestOurToolsSayWhatTheRealOnesSay(t *testing.T) {
+func TestOurToolsPrintWhatTheRealOnesPrint(t *testing.T) {
 	compareTools(t, "3.9.1", toolLines, toolSetting{})
 }
 
-func TestOurTopicToolOverZooKeeperSaysWhatTheRealOneSays(t *testing.T) {
+func TestOurTopicToolOverZooKeeperPrintsWhatTheRealOnePrints(t *testing.T) {
 	compareTools(t, "2.8.2", zookeeperToolLines, toolSetting{})
 }
 

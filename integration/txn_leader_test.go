@@ -24,7 +24,7 @@ type txnStep struct {
 // request beside a real broker's, with verification switched off so that no
 // transaction coordinator is needed: what is appended, what read_committed
 // readers see, the producers' state, pending offsets.
-func TestALeadersTransactionsAreThoseOfARealOne(t *testing.T) {
+func TestALeaderHandlesTransactionsAsARealOneDoes(t *testing.T) {
 	common := []string{"transaction.partition.verification.enable=false", "log.retention.ms=-1"}
 	theirs := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "", common...)
 	ours := startBroker(t, options{extra: common})

@@ -84,7 +84,7 @@ func awaitSameTree(t testing.TB, what string, have func() []string, want func() 
 	}
 }
 
-func TestAFreshBrokerShowsTheTreeOfARealOne(t *testing.T) {
+func TestAFreshBrokerCreatesTheTreeOfARealOne(t *testing.T) {
 	b := startBroker(t, options{})
 	z := openTree(t, b.zookeeper)
 	golden := goldenTreeLines(t, "znodes-3.9.1-fresh-default")
@@ -94,7 +94,7 @@ func TestAFreshBrokerShowsTheTreeOfARealOne(t *testing.T) {
 // Each step is done to one of ours and to a real broker with the same tool, and
 // their trees compared: data, ephemerality, versions, and the order in which
 // the step's nodes came to be.
-func TestTheTreeStaysThatOfARealBrokerThroughTheLifeOfATopic(t *testing.T) {
+func TestTheTreeMatchesARealBrokersThroughTheLifeOfATopic(t *testing.T) {
 	ours := startBroker(t, options{})
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "")
 	realConnect := strings.TrimSpace(connectOf(t, real))
@@ -255,12 +255,12 @@ func TestABrokerWithoutAnIDTakesTheNextGeneratedOneAndKeepsIt(t *testing.T) {
 	}
 }
 
-func TestABrokerWithoutAnIDAndWithoutGenerationDoesNotStart(t *testing.T) {
+func TestABrokerWithoutAnIDOrIDGenerationDoesNotStart(t *testing.T) {
 	b := newBroker(t, options{omit: map[string]bool{"broker.id": true}, extra: []string{"broker.id.generation.enable=false"}})
 	b.failsToStart("broker.id")
 }
 
-func TestADeepChrootIsMade(t *testing.T) {
+func TestADeepChrootIsCreated(t *testing.T) {
 	connect := testkit.ZooKeeper(t) + "/deep/down"
 	b := startBroker(t, options{zookeeper: connect})
 	b.createTopic("a", 1)
@@ -269,7 +269,7 @@ func TestADeepChrootIsMade(t *testing.T) {
 	}
 }
 
-func TestZooKeeperDownAndUpAgainNeedsNoRestart(t *testing.T) {
+func TestAZooKeeperRestartNeedsNoBrokerRestart(t *testing.T) {
 	ensemble := testkit.NewZooKeeper(t)
 	b := startBroker(t, options{zookeeper: ensemble.Address() + "/k"})
 	b.createTopic("before", 1)
@@ -285,7 +285,7 @@ func TestZooKeeperDownAndUpAgainNeedsNoRestart(t *testing.T) {
 	b.servesAgain("after")
 }
 
-func TestZooKeeperSilentForLongerThanTheSessionNeedsNoRestart(t *testing.T) {
+func TestAZooKeeperSilentBeyondTheSessionNeedsNoBrokerRestart(t *testing.T) {
 	ensemble := testkit.NewZooKeeper(t)
 	b := startBroker(t, options{zookeeper: ensemble.Address() + "/k"})
 	b.createTopic("before", 1)
@@ -411,7 +411,7 @@ func registered(t *testing.T, b *broker) string {
 	return data
 }
 
-func TestTheWaitForTheOldRegistrationEndsTheMomentItIsGone(t *testing.T) {
+func TestTheWaitForTheOldRegistrationEndsAsSoonAsItIsGone(t *testing.T) {
 	b := newBroker(t, options{})
 	z, _ := formerSelf(t, b, registered(t, b))
 	b.launch()
@@ -430,7 +430,7 @@ func TestTheWaitForTheOldRegistrationEndsTheMomentItIsGone(t *testing.T) {
 	}
 }
 
-func TestAnOldRegistrationThatStaysEndsTheStartAndIsNotDeleted(t *testing.T) {
+func TestAnOldRegistrationThatStaysPreventsStartupAndIsNotDeleted(t *testing.T) {
 	b := newBroker(t, options{})
 	z, held := formerSelf(t, b, registered(t, b))
 	began := time.Now()
@@ -443,7 +443,7 @@ func TestAnOldRegistrationThatStaysEndsTheStartAndIsNotDeleted(t *testing.T) {
 	}
 }
 
-func TestARegistrationWithOtherEndpointsEndsTheStartAtOnce(t *testing.T) {
+func TestARegistrationWithOtherEndpointsPreventsStartupAtOnce(t *testing.T) {
 	b := newBroker(t, options{})
 	mine := registered(t, b)
 	port := fmt.Sprint(b.port)
@@ -457,7 +457,7 @@ func TestARegistrationWithOtherEndpointsEndsTheStartAtOnce(t *testing.T) {
 	}
 }
 
-func TestAnAddressThatAnotherBrokerHasRegisteredEndsTheStart(t *testing.T) {
+func TestAnAddressThatAnotherBrokerHasRegisteredPreventsStartup(t *testing.T) {
 	one := startBroker(t, options{})
 	two := newBroker(t, options{id: 1, zookeeper: one.zookeeper, extra: []string{"advertised.listeners=PLAINTEXT://" + one.address()}})
 	two.failsToStart("already registered by broker 0", one.address())

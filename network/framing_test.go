@@ -184,7 +184,7 @@ func TestAPanicInAHandlerCostsOnlyTheConnection(t *testing.T) {
 
 // A thousand connections that each announce 100 MB and send 10 bytes raise
 // memory by less than 64 MB.
-func TestAnnouncedSizesAreNotMemory(t *testing.T) {
+func TestAnnouncedSizesAllocateNoMemory(t *testing.T) {
 	s := start(t, Config{}, echo)
 	announce := append(binary.BigEndian.AppendUint32(nil, 100<<20), "0123456789"...)
 	before := heapInUse()

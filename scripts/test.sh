@@ -18,12 +18,12 @@ tests() { go run ./internal/testreport "$results" -- -vet=off "$@"; } # lint.sh 
 unit=$(go list ./... | grep -v -e /integration -e /internal/lint)    # and run internal/lint
 # Packages without goroutines that share memory, and what one of the two lanes of integration tests plays.
 alone='/(admin|cmd/monedula|metadata|protocol|record|settings|tools|zkserver/tree|internal/(bench|kafkalog|mutants|scenarios|simulation|testreport))$'
-clusters='TestOursAndRealBrokersAreOneCluster|TestARealClusterBecomesOursAndRealAgainUnderLoad|TestGroupsHoldWhateverGoes|TestRacksAndUncleanElectionsInAMixedCluster|TestAnotherBrokerGoesOnWithTheGroup|TestTheTutorialsWorkWordForWord'
+clusters='TestOurBrokersAndRealOnesFormOneCluster|TestARealClusterBecomesOursAndRealAgainUnderLoad|TestGroupsSurviveFailuresOfMembersAndBrokers|TestRacksAndUncleanElectionsInAMixedCluster|TestAnotherBrokerTakesOverTheGroup|TestTheTutorialsWorkWordForWord'
 if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
   raced=$unit plain=$unit fuzzed=20
 else
   raced=$(grep -vE "$alone" <<<"$unit") plain=$(grep -E "$alone" <<<"$unit") fuzzed=2
-  clusters+='|TestChaos|TestReassignmentsAreCancelledAndNeverStick|TestTransactionsOfARealCoordinatorOnOurLeaders|TestAMoveBetweenLogDirsGoesOnOnARealBrokerAndBack|TestAReassignmentIsThrottledByTheRealTool|TestAFailedLogDirectoryFailsOverAsWithRealBrokers|TestAClusterLosesNothingWhateverBrokerGoes'
+  clusters+='|TestChaos|TestReassignmentsCanBeCancelledAndNeverGetStuck|TestTransactionsOfARealCoordinatorOnOurLeaders|TestAMoveBetweenLogDirsContinuesOnARealBrokerAndBack|TestAReassignmentIsThrottledByTheRealTool|TestAFailedLogDirectoryFailsOverAsWithRealBrokers|TestAClusterLosesNothingWhicheverBrokerFails'
 fi
 clusters="^($clusters)\$"
 failed=0
