@@ -142,8 +142,8 @@ func TestRandomPlacesCompileAndDoNotOverlap(t *testing.T) {
 func TestWhatIsOnlySaidIsLeftOut(t *testing.T) {
 	source := "package sample\n\nfunc f() {\n" + strings.Join([]string{
 		`l.log().Infof("x %d", f())`, `c.metaInfof("x")`, `defer m.mu.Unlock()`, `panic("x")`, `s.count.Inc()`,
-		`err = fmt.Errorf("%w: x", err)`, `if x { l.warn("x") }`,
-		`p.log.Truncate(5)`, `err = protocol.Errorf(protocol.InvalidRecord, "x")`, `p.later(func() { l.log().Infof("x") })`,
+		`err = fmt.Errorf("%w: x", err)`, `if x { l.warn("x") }`, `timer := time.NewTimer(5)`, `defer timer.Stop()`,
+		`p.log.Truncate(5)`, `err = protocol.Errorf(protocol.InvalidRecord, "x")`, `p.later(func() { l.log().Infof("x") })`, `defer s.Stop()`,
 	}, "\n") + "\n}\n"
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "sample.go"), []byte(source), 0o644); err != nil {
@@ -157,7 +157,7 @@ func TestWhatIsOnlySaidIsLeftOut(t *testing.T) {
 	for _, s := range functionSites(f, functionNamed(f, "f")) {
 		got = append(got, strings.Split(source, "\n")[s.places[0].line-1])
 	}
-	want := strings.Split(source, "\n")[10:13]
+	want := strings.Split(source, "\n")[12:16]
 	if !slices.Equal(got, want) {
 		t.Errorf("changed are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
