@@ -208,21 +208,54 @@ func OldestConfigChange(nodes []string) (oldest int64, any bool) {
 }
 
 // PurgeConfigChanges deletes those of nodes created before the given time (ms);
-// other brokers do so too.
+// other brokers do so too. Notifications are numbered in the order of their creation, so that
+// those after the first that stays are not read: there may be thousands, and each broker purges
+// with every change.
 func (s *Store) PurgeConfigChanges(ctx context.Context, nodes []string, before int64) error {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
 		return err
 	}
+	var foreign []string
+	var numbered []ConfigChange
+	for _, name := range nodes {
+		if number, ok := notificationNumber(name, configChangePrefix); ok {
+			numbered = append(numbered, ConfigChange{Node: name, Number: number})
+		} else {
+			foreign = append(foreign, name)
+		}
+	}
+	if _, err := s.purge(ctx, foreign, before); err != nil {
+		return err
+	}
+	sort.Slice(numbered, func(i, j int) bool { return numbered[i].Number < numbered[j].Number })
+	for size := 1; len(numbered) > 0; size *= 2 {
+		var names []string
+		for _, c := range numbered[:min(size, len(numbered))] {
+			names = append(names, c.Node)
+		}
+		if stay, err := s.purge(ctx, names, before); err != nil || stay {
+			return err
+		}
+		numbered = numbered[len(names):]
+	}
+	return nil
+}
+
+// purge deletes those of the nodes created before the given time, and reports whether any stays.
+func (s *Store) purge(ctx context.Context, nodes []string, before int64) (stay bool, err error) {
 	paths := make([]string, len(nodes))
 	for i, name := range nodes {
 		paths[i] = ConfigChangesPath + "/" + name
 	}
 	read, found, err := s.readMany(ctx, paths)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return s.each(len(paths), func(i int) error {
+	for i := range paths {
+		stay = stay || found[i] && read[i].stat.Ctime >= before
+	}
+	return stay, s.each(len(paths), func(i int) error {
 		if !found[i] || read[i].stat.Ctime >= before {
 			return nil
 		}

@@ -86,6 +86,28 @@ func TestConfigChangesAreReadInOrderAndPurgedByAge(t *testing.T) {
 	}
 }
 
+// Each broker purges with every change, so that doing it reads what it deletes and little else.
+func TestPurgingReadsNoNotificationsThatStay(t *testing.T) {
+	seen := &counter{}
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t), func(c *Config) { c.Observer = seen })
+	must(t, s.CreateStartupPaths(ctx))
+	const count = 100
+	for range count {
+		must(t, s.NotifyConfigChange(ctx, EntityTopics, "a"))
+	}
+	changes, all, err := s.ConfigChanges(ctx, -1)
+	must(t, err)
+	before := seen.answered()
+	must(t, s.PurgeConfigChanges(ctx, all, changes[0].Created))
+	if n := seen.answered() - before; n > 5 {
+		t.Errorf("purging none of %d notifications took %d requests", count, n)
+	}
+	must(t, s.PurgeConfigChanges(ctx, all, changes[count-1].Created+1))
+	if _, left, _ := s.ConfigChanges(ctx, -1); len(left) != 0 {
+		t.Errorf("%d are left", len(left))
+	}
+}
+
 func TestRequestsToTheControllerComeAndGo(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
