@@ -375,8 +375,31 @@ func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
 	wantCode(t, "an append that was looked up before", err, protocol.KafkaStorageError)
 }
 
+// The high watermarks of all partitions are not read for each new one: an empty log has no
+// other than its end.
+func TestANewPartitionDoesNotReadTheHighWatermarksOfAll(t *testing.T) {
+	var reads atomic.Int32
+	fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+		if op.Kind == vfs.OpOpen && strings.HasSuffix(op.Name, "replication-offset-checkpoint") {
+			reads.Add(1)
+		}
+		return nil
+	})
+	b := newTestBrokerOn(t, fs, []string{testDir})
+	b.know(ourID)
+	reads.Store(0)
+	for p := range int32(3) {
+		if code := b.control(roleOf(p, ourID, 0, []int32{ourID}, ourID)); code != protocol.None {
+			t.Fatal(code)
+		}
+	}
+	if n := reads.Load(); n != 0 {
+		t.Errorf("read %d times", n)
+	}
+}
+
 // A log directory fails while a LeaderAndIsr creates a log in it, or has just
-// created it.
+// opened one with records.
 func TestADirectoryThatFailsDuringALeaderAndIsrTakesItsPartitionOffline(t *testing.T) {
 	for _, tt := range []struct {
 		leader int32
@@ -396,15 +419,30 @@ func TestADirectoryThatFailsDuringALeaderAndIsrTakesItsPartitionOffline(t *testi
 			}
 			return nil
 		})
-		b = newTestBrokerOn(t, fs, []string{testDir, testDir + "-2"})
-		b.know(ourID, 2)
-		for p := range int32(2) {
-			if err := b.logs.PreferDir(TopicPartition{Topic: testTopic, Partition: p}, testDir); err != nil {
+		for _, before := range []bool{true, false} {
+			b = newTestBrokerOn(t, fs, []string{testDir, testDir + "-2"})
+			b.know(ourID, 2)
+			for p := range int32(2) {
+				if err := b.logs.PreferDir(TopicPartition{Topic: testTopic, Partition: p}, testDir); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.lead(0, []int32{ourID}, ourID)
+			b.mustProduce(1)
+			if !before || tt.at != "replication-offset-checkpoint" {
+				break
+			}
+			// The file is read for a log that has records, left by an earlier life of the broker.
+			_ = b.control(roleOf(1, ourID, 2, []int32{ourID}, ourID))
+			p := b.NewProduce()
+			p.Version, p.Acks = 9, 1
+			p.Add(testTopic, 1, batch(t, 1))
+			p.Append()
+			if err := p.Partitions[0].Err; err != nil {
 				t.Fatal(err)
 			}
+			b.stop()
 		}
-		b.lead(0, []int32{ourID}, ourID)
-		b.mustProduce(1)
 		armed.Store(true)
 		role := roleOf(1, tt.leader, 3, []int32{ourID, 2}, ourID, 2)
 		_ = b.control(role)

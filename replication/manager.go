@@ -263,7 +263,13 @@ func (m *Manager) openLog(p *Partition, r *role) (*storage.Log, error) {
 	}
 	log.SetConfig(config)
 	p.observe(log)
-	high, known := m.checkpointed(log.Dir(), p.id)
+	var high int64
+	known := false
+	if o := log.Offsets(); o.LogStart < o.LogEnd {
+		// An empty log has no other high watermark than its end, so that the checkpoint of
+		// all partitions is not read for each new one.
+		high, known = m.checkpointed(log.Dir(), p.id)
+	}
 	if !known {
 		m.partitionLog.Infof("[Partition %s broker=%d] No checkpointed highwatermark is found for partition %s", name(p.id), m.opts.BrokerID, name(p.id))
 	}
