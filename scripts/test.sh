@@ -42,7 +42,7 @@ wait "$beside" || failed=1
 (unset MONEDULA_TEST_ALL; tests -race $raced) || failed=1
 tests -timeout 30m $plain || failed=1
 if [ -z "${MONEDULA_TEST_ALL:-}" ]; then # what does not count under the race detector
-  tests -timeout 30m -run '^(TestNoRequestCostsMoreThanItsSize|TestAbsurdCountsCostNothing)$' ./broker || failed=1
+  tests -timeout 30m -run '^(TestNoRequestCostsMoreThanItsSize|TestAbsurdCountsCostNothing|TestHandlersTakeNoMoreThanInProportion)$' ./broker || failed=1
 fi
 go run ./internal/testreport -summary "$results"
 exit $failed

@@ -154,17 +154,20 @@ func unknownID(cluster *metadata.Snapshot) protocol.ErrorCode {
 // read, in order, then those refused before, as Kafka sends them. Partitions of
 // one topic in a row share an entry.
 func (x *fetchCall) collect(c *Call, f *replication.Fetch) {
-	n := 0
+	n, diverged := 0, 0
 	for i := range f.Partitions {
 		if !f.Partitions[i].Omitted {
 			n++
+		}
+		if f.Partitions[i].HasDiverged {
+			diverged++
 		}
 	}
 	if cap(x.answers) < n {
 		x.answers = make([]protocol.FetchPartitionResponse, 0, n)
 	}
-	if cap(x.diverged) < n {
-		x.diverged = make([]protocol.EpochEndOffset, 0, n)
+	if cap(x.diverged) < diverged { // answers point into it
+		x.diverged = make([]protocol.EpochEndOffset, 0, diverged)
 	}
 	for _, refused := range []bool{false, true} {
 		for i := range f.Partitions {
