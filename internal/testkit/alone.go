@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// aloneVariable tells a test process that it runs in namespaces of its own.
+// aloneVariable is set in the inner process of Alone, which runs in namespaces of its own.
 const aloneVariable = "MONEDULA_TEST_ALONE"
 
-// InNamespaces says whether this process is the inner one of Alone.
+// InNamespaces reports whether this process is the inner process of Alone.
 func InNamespaces() bool { return os.Getenv(aloneVariable) != "" }
 
-// Alone has the calling test run by a second process of the test binary, which
-// has a network and mounts of its own: what the test does to either is seen by
-// nobody else and is gone with that process, however it ends. It returns true
-// there, and false in the caller, where the outcome has been reported already.
-// Where namespaces cannot be made the test fails and says so.
+// Alone runs the calling test in a second process of the test binary, which has a network and a
+// mount namespace of its own. What the test does to either is invisible outside and is gone when
+// that process ends, however it ends. Alone returns true in the inner process. In the caller it
+// reports the outcome of the inner process and returns false. If namespaces cannot be created, the
+// test fails with a message that says what it needs.
 //
 //	if !testkit.Alone(t) {
 //		return
@@ -46,20 +46,20 @@ func Alone(t *testing.T) bool {
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
-	runtime.LockOSThread() // the death signal comes when the thread that started the process ends
+	runtime.LockOSThread() // the death signal is sent when the thread that started the process ends
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("no network and mount namespaces can be made here: %v. This test needs them: run it as root, or where the kernel lets users make namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_net_namespaces above 0); in a container, with CAP_SYS_ADMIN and CAP_NET_ADMIN.", err)
+		t.Fatalf("cannot create network and mount namespaces: %v. This test needs them: run it as root, or allow users to create namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_net_namespaces above 0); in a container, with CAP_SYS_ADMIN and CAP_NET_ADMIN.", err)
 	}
 	err = cmd.Wait()
 	out.flush()
 	if err != nil {
-		t.Errorf("in namespaces of its own: %v", err)
+		t.Errorf("the test failed in its own namespaces: %v", err)
 	}
 	return false
 }
 
-// logLines logs what is written, line by line.
+// logLines logs what is written to it line by line.
 type logLines struct {
 	t    *testing.T
 	rest []byte
@@ -84,8 +84,7 @@ func (l *logLines) flush() {
 	}
 }
 
-// Mount mounts a file system of memory, of a fixed size such as "64m", at a
-// folder, in a process that Alone made.
+// Mount mounts a tmpfs of a fixed size such as "64m" at path. The process must be in namespaces.
 func Mount(t testing.TB, path, size string) {
 	t.Helper()
 	if err := os.MkdirAll(path, 0o755); err != nil {
@@ -97,16 +96,16 @@ func Mount(t testing.TB, path, size string) {
 	t.Cleanup(func() { _ = syscall.Unmount(path, syscall.MNT_DETACH) })
 }
 
-// Resize gives a mount of Mount another size.
+// Resize changes the size of a file system that Mount mounted.
 func Resize(t testing.TB, path, size string) {
 	t.Helper()
 	if err := remount(path, size); err != nil {
-		t.Fatalf("give the tmpfs at %s the size %s: %v", path, size, err)
+		t.Fatalf("resize the tmpfs at %s to %s: %v", path, size, err)
 	}
 }
 
-// Fill makes a mount of Mount full, whoever else is writing to it: its size
-// becomes what is in use.
+// Fill makes a file system that Mount mounted full, even while other processes write to it: it sets
+// the size to the space in use.
 func Fill(t testing.TB, path string) {
 	t.Helper()
 	Eventually(t, 10*time.Second, path+" to be full", func() bool {

@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// classes returns the JVM flags with which a release's programs start twice as
-// fast: they map the classes that a broker and its tools load from an archive
-// beside the jars, as it is the loading of classes that a start spends its time
-// on. The first test that asks makes the archive, from a broker's orderly life;
-// a JVM that it does not fit does without it.
+// classes returns JVM flags that halve the start time of a release's programs, most of which goes
+// into loading classes: they map the classes of a broker and its tools from an archive next to the
+// jars. The first test that needs the archive creates it by starting and stopping a broker. A JVM
+// that the archive does not fit ignores it.
 func (k *Kafka) classes(t testing.TB) []string {
 	t.Helper()
 	archive := k.jars + ".jsa"
@@ -36,7 +35,7 @@ func (k *Kafka) classes(t testing.TB) []string {
 			t.Fatalf("Kafka %s did not stop in order; its output:\n%s", k.Version, tail(b.Output()))
 		}
 		if err := os.Rename(made, archive); err != nil {
-			t.Fatalf("the archive of Kafka's classes that the tests start with: %v", err)
+			t.Fatalf("rename the archive of Kafka's classes: %v", err)
 		}
 	}
 	return []string{"-XX:SharedArchiveFile=" + archive, "-Xlog:disable"}

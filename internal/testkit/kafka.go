@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// Kafka is a release of Apache Kafka as a folder of jars.
+// Kafka is a release of Apache Kafka, in a directory of jars.
 type Kafka struct {
 	Version string
 	jars    string
-	flags   []string // of every JVM
+	flags   []string // passed to every JVM
 }
 
 var releases = struct {
@@ -23,8 +23,8 @@ var releases = struct {
 	known map[string]*Kafka
 }{known: map[string]*Kafka{}}
 
-// RealKafka resolves a release of Apache Kafka ("3.9.1", "2.8.2"); the test
-// fails, naming what to install, where it cannot be had.
+// RealKafka returns a release of Apache Kafka ("3.9.1", "2.8.2"). If the release is not available,
+// the test fails with a message that says what to install.
 func RealKafka(t testing.TB, version string) *Kafka {
 	t.Helper()
 	releases.Lock()
@@ -42,12 +42,12 @@ func RealKafka(t testing.TB, version string) *Kafka {
 	return k
 }
 
-// Plain is the release without the archive of classes, with which reflection
-// finds some methods in another order: it shows in the JSON that tools print.
+// Plain returns the release without the class archive. With the archive, reflection returns some
+// methods in another order, which shows in the JSON that tools print.
 func (k *Kafka) Plain() *Kafka { return &Kafka{Version: k.Version, jars: k.jars} }
 
 // Command returns the command that runs a class of the release, such as
-// kafka.tools.DumpLogSegments, with its warnings on stderr.
+// kafka.tools.DumpLogSegments. Log lines of level WARN and above go to stderr.
 func (k *Kafka) Command(t testing.TB, heap, class string, args ...string) *exec.Cmd {
 	t.Helper()
 	java := append([]string{heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}, k.flags...)
@@ -55,13 +55,13 @@ func (k *Kafka) Command(t testing.TB, heap, class string, args ...string) *exec.
 	return exec.Command("java", append(java, args...)...)
 }
 
-// Run runs a tool of the release to its end.
+// Run runs a tool of the release and waits for it to end.
 func (k *Kafka) Run(t testing.TB, class string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	return k.RunWithInput(t, "", class, args...)
 }
 
-// RunWithInput is Run with lines on stdin.
+// RunWithInput is like Run with stdin as standard input.
 func (k *Kafka) RunWithInput(t testing.TB, stdin, class string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	return Run(t, 90*time.Second, stdin, k.Command(t, "-Xmx512m", class, args...))
@@ -81,8 +81,9 @@ type RealBroker struct {
 // Address is host:port of its PLAINTEXT listener.
 func (b *RealBroker) Address() string { return fmt.Sprintf("127.0.0.1:%d", b.Port) }
 
-// Broker starts a real broker and waits until it serves; it is killed at the
-// test's end. dir "" takes a fresh folder; extra are further properties, which win.
+// Broker starts a real broker and waits until it serves requests. The broker is killed when the
+// test ends. If dir is empty, a temporary directory is used. extra are properties that override the
+// defaults.
 func (k *Kafka) Broker(t testing.TB, id int, zookeeper, dir string, extra ...string) *RealBroker {
 	t.Helper()
 	b := &RealBroker{ID: id, Port: FreePort(t), Dir: dir, k: k, t: t}
@@ -105,7 +106,7 @@ func (k *Kafka) Broker(t testing.TB, id int, zookeeper, dir string, extra ...str
 	return b
 }
 
-// Start starts the broker again after Stop or Kill, on the same port and folder.
+// Start starts the broker again after Stop or Kill, with the same port and directory.
 func (b *RealBroker) Start() {
 	b.t.Helper()
 	java := append([]string{"-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1"}, b.k.flags...)

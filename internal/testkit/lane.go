@@ -10,25 +10,23 @@ import (
 	"time"
 )
 
-// Lane is a TCP proxy in front of a port of a Node, in the Node's namespace: a
-// link that can be made slow and lossy. Bytes that TCP loses for good end their
-// connection, so that is what loss does: what was to be forwarded is thrown
-// away and the connection closed on both sides.
+// Lane is a TCP proxy in front of a port of a Node, in the Node's namespace: a link that can be
+// slow and lossy. A TCP connection does not survive lost bytes, so a loss discards the data that
+// was to be forwarded and closes the connection on both sides.
 type Lane struct {
 	target   string
 	listener net.Listener
 	wg       sync.WaitGroup
 
-	delayMax atomic.Int64 // nanoseconds that a piece may wait, each way
-	loss     atomic.Int64 // of a million pieces, how many are lost
+	delayMax atomic.Int64 // longest delay of a piece of data in each direction, in nanoseconds
+	loss     atomic.Int64 // how many of a million pieces of data are lost
 
-	mu     sync.Mutex // guards below
+	mu     sync.Mutex // guards the fields below
 	conns  map[net.Conn]bool
 	closed bool
 }
 
-// NewLane listens on one port of the Node and forwards to another, until the
-// test's end.
+// NewLane listens on one port of the Node and forwards to another one until the test ends.
 func NewLane(t testing.TB, node *Node, port, target int) *Lane {
 	t.Helper()
 	listener, err := node.Listen(port)
@@ -41,8 +39,8 @@ func NewLane(t testing.TB, node *Node, port, target int) *Lane {
 	return l
 }
 
-// Impair makes every piece of data wait up to delayMax, and loses the given
-// share of them; two zeros make the lane as good as new.
+// Impair delays each piece of data by up to delayMax and loses the given share of pieces, from 0 to
+// 1. Two zeros remove the impairment.
 func (l *Lane) Impair(delayMax time.Duration, loss float64) {
 	l.delayMax.Store(int64(delayMax))
 	l.loss.Store(int64(loss * 1e6))
@@ -75,7 +73,7 @@ func (l *Lane) serve(in net.Conn) {
 	both.Wait()
 }
 
-// forward carries what one end sends to the other until either closes.
+// forward copies data from one connection to the other until either is closed.
 func (l *Lane) forward(from, to net.Conn) {
 	defer from.Close()
 	defer to.Close()

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Network joins Nodes, each a network namespace of its own, by a bridge in the
-// namespace of this process, which Alone made. It is there until the process ends.
+// Network connects Nodes, each a network namespace, by a bridge in the namespace of this process,
+// which Alone created. It exists until the process ends.
 type Network struct {
 	t     testing.TB
 	nodes []*Node
@@ -26,22 +26,22 @@ type Network struct {
 	cuts int
 }
 
-// Node is a network namespace with one address, reached from this process and,
-// where nothing was cut, from every other Node.
+// Node is a network namespace with one address. This process can reach it, and so can every other
+// Node unless the link is cut.
 type Node struct {
 	Name    string
 	IP      string
 	network *Network
-	holder  *Process // a process in the namespace, which keeps it
+	holder  *Process // keeps the namespace alive
 }
 
-// NewNetwork makes the bridge. The test fails where that cannot be done.
+// NewNetwork creates the bridge. The test fails if that is not possible.
 func NewNetwork(t testing.TB) *Network {
 	t.Helper()
 	if !InNamespaces() {
-		t.Fatal("a network is for a test that Alone runs")
+		t.Fatal("NewNetwork works only in a test that Alone runs")
 	}
-	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") // where they are, but not everybody looks
+	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") // the programs are there, but not in everybody's PATH
 	for _, program := range []string{"ip", "nft", "nsenter"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("%v; scripts/prerequisites.sh test installs it", err)
@@ -64,7 +64,7 @@ func (n *Network) Node(name string) *Node {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	holder, err := Start("the holder of the namespace of "+name, cmd)
 	if err != nil {
-		n.t.Fatalf("make a network namespace: %v", err)
+		n.t.Fatalf("create a network namespace: %v", err)
 	}
 	n.t.Cleanup(holder.Kill)
 	node.holder = holder
@@ -78,8 +78,7 @@ func (n *Network) Node(name string) *Node {
 	return node
 }
 
-// Cut drops what one Node sends to another from now on. The other way stays
-// open.
+// Cut drops what one Node sends to another from now on. The other direction stays open.
 func (n *Network) Cut(from, to *Node) {
 	n.t.Helper()
 	to.must("nft", fmt.Sprintf("add rule ip faults cut ip saddr %s drop", from.IP))
@@ -88,7 +87,7 @@ func (n *Network) Cut(from, to *Node) {
 	n.cuts++
 }
 
-// Part cuts both ways between each of one side and each of the other.
+// Part cuts both directions between each Node of one side and each of the other.
 func (n *Network) Part(one, other []*Node) {
 	n.t.Helper()
 	for _, a := range one {
@@ -128,8 +127,8 @@ func (node *Node) must(args ...string) {
 	node.network.must(node.Command(exec.Command(args[0], args[1:]...)).Args...)
 }
 
-// Command makes a command run in the namespace; its process is the command's own.
-// A nil Node leaves it as it is.
+// Command makes a command run in the namespace and returns it. The process started is the command's
+// own. A nil Node leaves the command unchanged.
 func (node *Node) Command(cmd *exec.Cmd) *exec.Cmd {
 	if node == nil {
 		return cmd
@@ -147,7 +146,7 @@ func (node *Node) Listen(port int) (net.Listener, error) {
 	}
 	result := make(chan opened, 1)
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine, since it is in the other namespace
+		runtime.LockOSThread() // never unlocked: the thread is in the other namespace and ends with the goroutine
 		space, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", node.holder.Cmd.Process.Pid))
 		if err != nil {
 			result <- opened{nil, err}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// ping says whether a Node gets an answer from another within a second.
+// ping reports whether a Node gets an answer from another one within a second.
 func ping(from, to *Node) bool {
 	cmd := from.Command(exec.Command("timeout", "1", "bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/%s/7 && echo hello >&3 && head -n1 <&3", to.IP)))
 	out, err := cmd.Output()
@@ -64,7 +64,7 @@ func TestACutLinkCarriesNothingUntilItIsHealed(t *testing.T) {
 	}
 	check(nil)
 	n.Cut(a, b)
-	check(map[string]bool{"ab": true, "ba": true}) // neither gets an answer: one hears nothing, the other is not heard
+	check(map[string]bool{"ab": true, "ba": true}) // neither gets an answer: one receives nothing, the other's data does not arrive
 	n.Heal()
 	check(nil)
 	n.Part([]*Node{a}, []*Node{b, c})
@@ -73,7 +73,7 @@ func TestACutLinkCarriesNothingUntilItIsHealed(t *testing.T) {
 	check(nil)
 }
 
-func TestALaneForwardsDelaysAndLoses(t *testing.T) {
+func TestALaneForwardsDelaysAndDropsData(t *testing.T) {
 	if !Alone(t) {
 		return
 	}
@@ -129,7 +129,7 @@ func TestAQuorumChangesItsLeader(t *testing.T) {
 	}
 }
 
-func TestAMountIsFullAtTheSizeInUse(t *testing.T) {
+func TestFillLeavesNoSpaceInAMount(t *testing.T) {
 	if !Alone(t) {
 		return
 	}
@@ -151,17 +151,17 @@ func TestAMountIsFullAtTheSizeInUse(t *testing.T) {
 	}
 }
 
-func TestWithoutNamespacesATestFailsAndSaysWhatItNeeds(t *testing.T) {
+func TestATestWithoutNamespacesFailsWithInstructions(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"setpriv", "--bounding-set=-all", "--inh-caps=-all", self, "-test.run=^TestAMountIsFullAtTheSizeInUse$"}
+	args := []string{"setpriv", "--bounding-set=-all", "--inh-caps=-all", self, "-test.run=^TestFillLeavesNoSpaceInAMount$"}
 	if os.Getuid() != 0 {
 		args = append([]string{"unshare", "--user", "--map-root-user"}, args...)
 	}
 	out, _, code := Run(t, time.Minute, "", exec.Command(args[0], args[1:]...))
-	if code != 1 || !strings.Contains(out, "no network and mount namespaces can be made here") || !strings.Contains(out, "run it as root") {
+	if code != 1 || !strings.Contains(out, "cannot create network and mount namespaces") || !strings.Contains(out, "run it as root") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 }

@@ -12,13 +12,13 @@ import (
 // Quorum is an ensemble of ZooKeeper servers, each in a Node of its own.
 type Quorum struct {
 	Servers []*Ensemble
-	Nodes   []*Node // Nodes[i] is where Servers[i] runs
+	Nodes   []*Node // Servers[i] runs in Nodes[i]
 }
 
 const quorumClientPort = 2181
 
-// NewQuorum starts a server in each of the Nodes and waits until all serve.
-// They are killed at the test's end.
+// NewQuorum starts a server in each of the Nodes and waits until all serve. They are killed when
+// the test ends.
 func NewQuorum(t testing.TB, nodes ...*Node) *Quorum {
 	t.Helper()
 	lines := "initLimit=20\nsyncLimit=5\n"
@@ -48,8 +48,8 @@ func NewQuorum(t testing.TB, nodes ...*Node) *Quorum {
 	return q
 }
 
-// Restart starts killed servers again on their data, all at once, and waits until
-// they serve.
+// Restart starts killed servers again with their data, all at the same time, and waits until they
+// serve.
 func (q *Quorum) Restart(which ...int) error {
 	for _, i := range which {
 		if err := q.Servers[i].launch(); err != nil {
@@ -64,8 +64,8 @@ func (q *Quorum) Restart(which ...int) error {
 	return nil
 }
 
-// Connect is the connect string of all servers, without a chroot, where clients
-// reach them at a port.
+// Connect returns the connect string of all servers, without a chroot, for clients that use the
+// given port.
 func (q *Quorum) Connect(port int) string {
 	var all []string
 	for _, node := range q.Nodes {
@@ -74,15 +74,14 @@ func (q *Quorum) Connect(port int) string {
 	return strings.Join(all, ",")
 }
 
-// ClientPort is the port of Connect where the servers themselves listen.
+// ClientPort returns the port on which the servers themselves listen.
 func (q *Quorum) ClientPort() int { return quorumClientPort }
 
-// Leader waits until one of the servers says that it leads, and returns its
-// place in Servers.
+// Leader waits until one of the servers reports that it leads, and returns its index in Servers.
 func (q *Quorum) Leader(t testing.TB) int {
 	t.Helper()
 	leader := -1
-	Eventually(t, time.Minute, "a leader among the ZooKeepers", func() bool {
+	Eventually(t, time.Minute, "a leader among the ZooKeeper servers", func() bool {
 		for i, z := range q.Servers {
 			if answer, err := z.FourLetterWord("srvr"); err == nil && strings.Contains(answer, "Mode: leader") {
 				leader = i

@@ -1,6 +1,6 @@
-// Package testkit starts the real programs that tests hold Monedula against:
-// Apache ZooKeeper, and brokers and tools of Apache Kafka. A missing program
-// fails the test with the line to type; nothing is skipped.
+// Package testkit starts the real programs that tests compare Monedula with: Apache ZooKeeper, and
+// brokers and tools of Apache Kafka. A missing program makes the test fail with the command that
+// installs it; no test is skipped.
 package testkit
 
 import (
@@ -19,9 +19,9 @@ import (
 	"time"
 )
 
-// Root returns the top folder of the source tree: the one this file was
-// compiled from or, where the build left paths out (-trimpath), the nearest
-// folder with a go.mod at or above the working directory.
+// Root returns the root directory of the source tree: the one from which this file was compiled or,
+// if the build removed paths (-trimpath), the nearest directory with a go.mod at or above the
+// working directory.
 func Root() string {
 	if _, file, _, _ := runtime.Caller(0); filepath.IsAbs(file) {
 		return filepath.Dir(filepath.Dir(filepath.Dir(file)))
@@ -37,12 +37,12 @@ func Root() string {
 	}
 }
 
-// FullMatrices says whether every row of the tests' tables is wanted, as by
-// `make test-all`, or only those that `make test` has time for.
+// FullMatrices reports whether tests should run all rows of their tables, as `make test-all` asks
+// for, and not only those that `make test` has time for.
 func FullMatrices() bool { return os.Getenv("MONEDULA_TEST_ALL") != "" }
 
-// FreePort returns a TCP port on 127.0.0.1 that was free a moment ago and that
-// no test process has been given before, as long as the one that has it lives.
+// FreePort returns a TCP port on 127.0.0.1 that was free a moment ago and that no living test
+// process was given.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	port, err := UnusedPort()
@@ -52,9 +52,9 @@ func FreePort(t testing.TB) int {
 	return port
 }
 
-// UnusedPort is FreePort for programs that are no test. Ports are taken from
-// below those that the kernel gives to outgoing connections, where a port that
-// was free can be gone a moment later; processes begin at different places.
+// UnusedPort is like FreePort for programs that are not tests. Ports are taken from below the range
+// that the kernel gives to outgoing connections, in which a free port may be taken a moment later.
+// Processes begin at different ports.
 func UnusedPort() (int, error) {
 	ports.Lock()
 	defer ports.Unlock()
@@ -78,11 +78,11 @@ const firstPort, lastPort = 16000, 32000
 var ports struct {
 	sync.Mutex
 	next   int
-	claims []net.Listener // kept as long as the process lives
+	claims []net.Listener // held as long as the process lives
 }
 
-// claimed says whether the port is this process's from now on. The claim is a
-// name in Linux's abstract socket namespace, which is gone with the process.
+// claimed reports whether the port now belongs to this process. The claim is a name in Linux's
+// abstract socket namespace, which disappears with the process.
 func claimed(port int) bool {
 	claim, err := net.Listen("unix", fmt.Sprintf("@monedula-test-port-%d", port))
 	if err == nil {
@@ -91,8 +91,8 @@ func claimed(port int) bool {
 	return err == nil
 }
 
-// Eventually waits until condition holds, looking every few milliseconds, and
-// fails the test with what after limit.
+// Eventually waits until condition holds, checking every few milliseconds. After limit it fails the
+// test with what.
 func Eventually(t testing.TB, limit time.Duration, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
@@ -104,18 +104,17 @@ func Eventually(t testing.TB, limit time.Duration, what string, condition func()
 	}
 }
 
-// Process is a program in the background. It is killed when the test process
-// ends, however that happens.
+// Process is a program in the background. It is killed when the test process ends, however it ends.
 type Process struct {
 	Name string
 	Cmd  *exec.Cmd
 
 	output *output
-	done   chan struct{} // closed when the process has ended; err is then set
+	done   chan struct{} // closed when the process has ended; err is set before
 	err    error
 }
 
-// Start runs cmd in the background, with its output kept.
+// Start runs cmd in the background and records its output.
 func Start(name string, cmd *exec.Cmd) (*Process, error) {
 	p := &Process{Name: name, Cmd: cmd, output: &output{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = p.output, p.output
@@ -125,8 +124,8 @@ func Start(name string, cmd *exec.Cmd) (*Process, error) {
 	cmd.SysProcAttr.Pdeathsig, cmd.SysProcAttr.Setpgid = syscall.SIGKILL, true
 	started := make(chan error, 1)
 	go func() {
-		// The death signal is sent when the thread that forked ends, so this
-		// goroutine keeps its thread as long as the process lives.
+		// The death signal is sent when the thread that forked ends, so this goroutine keeps its
+		// thread as long as the process lives.
 		runtime.LockOSThread()
 		err := cmd.Start()
 		started <- err
@@ -145,14 +144,14 @@ func Start(name string, cmd *exec.Cmd) (*Process, error) {
 // Output returns what the process has written so far.
 func (p *Process) Output() string { return p.output.String() }
 
-// Ended is closed when the process is gone.
+// Ended returns a channel that is closed when the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.done }
 
 // ExitCode returns the exit code of an ended process, -1 after a signal.
 func (p *Process) ExitCode() int { return p.Cmd.ProcessState.ExitCode() }
 
-// AwaitOutput waits until the output contains text; an error when the process
-// ends or limit passes first.
+// AwaitOutput waits until the output contains text. It returns an error if the process ends or
+// limit passes first.
 func (p *Process) AwaitOutput(text string, limit time.Duration) error {
 	deadline := time.Now().Add(limit)
 	for {
@@ -164,18 +163,18 @@ func (p *Process) AwaitOutput(text string, limit time.Duration) error {
 			if strings.Contains(p.Output(), text) {
 				return nil
 			}
-			return fmt.Errorf("%s ended (%v) before it said %q; its output:\n%s", p.Name, p.err, text, tail(p.Output()))
+			return fmt.Errorf("%s ended (%v) before it printed %q; its output:\n%s", p.Name, p.err, text, tail(p.Output()))
 		case <-time.After(10 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s did not say %q within %v; its output:\n%s", p.Name, text, limit, tail(p.Output()))
+			return fmt.Errorf("%s did not print %q within %v; its output:\n%s", p.Name, text, limit, tail(p.Output()))
 		}
 	}
 }
 
-// Signal sends sig to the process. After SIGSTOP it returns when every thread
-// stands still: on a busy machine some would go on for a while and answer a
-// request that the test expects to go without an answer.
+// Signal sends sig to the process. After SIGSTOP it returns when every thread has stopped: on a
+// busy machine a thread could otherwise still answer a request that the test expects to remain
+// unanswered.
 func (p *Process) Signal(sig syscall.Signal) {
 	_ = p.Cmd.Process.Signal(sig)
 	for end := time.Now().Add(10 * time.Second); sig == syscall.SIGSTOP && p.runs() && time.Now().Before(end); {
@@ -183,12 +182,12 @@ func (p *Process) Signal(sig syscall.Signal) {
 	}
 }
 
-// runs says whether a thread of the process is neither stopped nor gone.
+// runs reports whether a thread of the process is neither stopped nor gone.
 func (p *Process) runs() bool {
 	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Cmd.Process.Pid))
 	for _, file := range stats {
 		stat, _ := os.ReadFile(file)
-		// pid (name) state ...: the name may hold anything.
+		// The line is "pid (name) state ..."; the name may contain anything.
 		_, state, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
 		if len(state) > 0 && !bytes.ContainsRune([]byte("TtZX"), rune(state[0])) {
 			return true
@@ -197,14 +196,14 @@ func (p *Process) runs() bool {
 	return false
 }
 
-// Kill ends the process with SIGKILL and waits until it is gone.
+// Kill ends the process with SIGKILL and waits until it has ended.
 func (p *Process) Kill() {
 	p.Signal(syscall.SIGKILL)
 	<-p.done
 }
 
-// Stop ends the process with SIGTERM, and SIGKILL after limit; it says whether
-// SIGTERM was enough.
+// Stop ends the process with SIGTERM, and with SIGKILL after limit. It reports whether SIGTERM was
+// enough.
 func (p *Process) Stop(limit time.Duration) bool {
 	p.Signal(syscall.SIGTERM)
 	select {
@@ -216,7 +215,7 @@ func (p *Process) Stop(limit time.Duration) bool {
 	}
 }
 
-// Run runs a command to its end within limit and returns its stdout, stderr and exit code.
+// Run runs a command, which must end within limit, and returns its stdout, stderr and exit code.
 func Run(t testing.TB, limit time.Duration, stdin string, cmd *exec.Cmd) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -234,8 +233,8 @@ func Run(t testing.TB, limit time.Duration, stdin string, cmd *exec.Cmd) (stdout
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// Script runs a script of the source tree and returns the last line of its
-// stdout; its stderr is the error, since scripts say there what to install.
+// Script runs a script of the source tree and returns the last line of its stdout. The error
+// contains its stderr, where scripts say what to install.
 func Script(path string, args ...string) (string, error) {
 	cmd := exec.Command(filepath.Join(Root(), path), args...)
 	var out, errs bytes.Buffer
@@ -247,7 +246,7 @@ func Script(path string, args ...string) (string, error) {
 	return lines[len(lines)-1], nil
 }
 
-// WriteFile writes a file below a test's temporary folder and returns its path.
+// WriteFile writes a file to a temporary directory of the test and returns its path.
 func WriteFile(t testing.TB, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

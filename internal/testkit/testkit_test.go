@@ -8,7 +8,7 @@ import (
 
 func TestMain(m *testing.M) { Main(m) }
 
-func TestZooKeeperServesAndEveryCallHasAChrootOfItsOwn(t *testing.T) {
+func TestZooKeeperReturnsAnUnusedChroot(t *testing.T) {
 	one, two := ZooKeeper(t), ZooKeeper(t)
 	if one == two {
 		t.Fatalf("both calls returned %s", one)
@@ -19,7 +19,7 @@ func TestZooKeeperServesAndEveryCallHasAChrootOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestARealBrokerStartsStopsAndAnswersItsTools(t *testing.T) {
+func TestARealBrokerServesItsToolsAndStops(t *testing.T) {
 	k := RealKafka(t, "3.9.1")
 	b := k.Broker(t, 3, ZooKeeper(t), "")
 	out, errs, code := k.Run(t, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", b.Address(), "--create", "--topic", "a")

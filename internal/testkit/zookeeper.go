@@ -18,14 +18,14 @@ import (
 type Ensemble struct {
 	Port  int
 	dir   string
-	sync  bool // whether its transaction log is synced to disk, as ZooKeeper does unless told otherwise
+	sync  bool // sync the transaction log to disk, which is ZooKeeper's default
 	node  *Node
 	lines string // further properties
 	proc  *Process
 }
 
-// StartZooKeeper starts a ZooKeeper that syncs its transaction log on a folder
-// of the caller's and waits until it serves; Kill ends it.
+// StartZooKeeper starts a ZooKeeper server with its data in dir and waits until it serves. It syncs
+// its transaction log. Kill ends it.
 func StartZooKeeper(dir string) (*Ensemble, error) {
 	port, err := UnusedPort()
 	if err != nil {
@@ -38,7 +38,7 @@ func StartZooKeeper(dir string) (*Ensemble, error) {
 	return z, nil
 }
 
-// Address is host:port, without a chroot.
+// Address returns host:port, without a chroot.
 func (z *Ensemble) Address() string { return fmt.Sprintf("%s:%d", z.host(), z.Port) }
 
 func (z *Ensemble) host() string {
@@ -48,20 +48,20 @@ func (z *Ensemble) host() string {
 	return "127.0.0.1"
 }
 
-// DataDir is where the server keeps snapshots and transaction logs.
+// DataDir returns the directory with snapshots and transaction logs.
 func (z *Ensemble) DataDir() string { return filepath.Join(z.dir, "data") }
 
-// Kill ends the server at once; Restart brings it back with its data.
+// Kill ends the server at once. Restart starts it again with its data.
 func (z *Ensemble) Kill() { z.proc.Kill() }
 
 // Pause stops the server from running until Resume.
 func (z *Ensemble) Pause()  { z.proc.Signal(syscall.SIGSTOP) }
 func (z *Ensemble) Resume() { z.proc.Signal(syscall.SIGCONT) }
 
-// Restart starts a killed server again on its data and waits until it serves.
+// Restart starts a killed server again with its data and waits until it serves.
 func (z *Ensemble) Restart() error { return z.start() }
 
-// NewZooKeeper starts a ZooKeeper of the test's own, stopped at its end.
+// NewZooKeeper starts a ZooKeeper server for the test alone, which is killed when the test ends.
 func NewZooKeeper(t testing.TB) *Ensemble {
 	t.Helper()
 	z := &Ensemble{Port: FreePort(t), dir: t.TempDir()}
@@ -79,8 +79,8 @@ var shared struct {
 	chroot atomic.Int64
 }
 
-// ZooKeeper returns a connect string with a chroot that nobody else uses, of a
-// server that the tests of one process share. The chroot does not exist yet.
+// ZooKeeper returns a connect string with an unused chroot of a server that the tests of a process
+// share. The chroot does not exist yet.
 func ZooKeeper(t testing.TB) string {
 	t.Helper()
 	shared.once.Do(func() {
@@ -105,7 +105,7 @@ func (z *Ensemble) start() error {
 	return z.awaitServing()
 }
 
-// launch starts the process and does not wait for anything.
+// launch starts the process and returns without waiting.
 func (z *Ensemble) launch() error {
 	properties := filepath.Join(z.dir, "zookeeper.properties")
 	text := fmt.Sprintf("tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\ndataDir=%s\nclientPort=%d\nclientPortAddress=%s\nadmin.enableServer=false\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n",
@@ -145,7 +145,7 @@ func (z *Ensemble) awaitServing() error {
 	}
 }
 
-// FourLetterWord asks the server one of its administrative commands.
+// FourLetterWord sends the server one of its administrative commands and returns the answer.
 func (z *Ensemble) FourLetterWord(word string) (string, error) {
 	c, err := net.DialTimeout("tcp", z.Address(), time.Second)
 	if err != nil {
@@ -167,7 +167,7 @@ func (z *Ensemble) FourLetterWord(word string) (string, error) {
 	}
 }
 
-// Cleanup stops what the tests of this process shared; call it at the end of TestMain.
+// Cleanup stops what the tests of this process shared. Call it at the end of TestMain.
 func Cleanup() {
 	if shared.z != nil {
 		if shared.z.proc != nil {
@@ -177,7 +177,7 @@ func Cleanup() {
 	}
 }
 
-// Main runs the tests of a package and cleans up after them:
+// Main runs the tests of a package and calls Cleanup:
 //
 //	func TestMain(m *testing.M) { testkit.Main(m) }
 func Main(m *testing.M) {
