@@ -1,3 +1,3 @@
 #!/bin/sh
-# Shows and changes the configurations of topics, brokers, clients and users.
+# Shows and changes the configuration of topics, brokers, clients and users.
 exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-configs "$@"

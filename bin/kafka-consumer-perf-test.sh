@@ -1,3 +1,3 @@
 #!/bin/sh
-# Measures how fast records are read.
+# Measures the throughput of a consumer.
 exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-consumer-perf-test "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
-# Deletes records of partitions before an offset.
+# Deletes the records of partitions before an offset.
 exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-delete-records "$@"

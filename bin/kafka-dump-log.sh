@@ -1,3 +1,3 @@
 #!/bin/sh
-# Prints what is in segment and index files.
+# Prints the contents of segment and index files.
 exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-dump-log "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
-# Elects preferred or, in need, unclean leaders.
+# Elects preferred or unclean leaders.
 exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-leader-election "$@"

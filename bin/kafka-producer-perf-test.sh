@@ -1,3 +1,3 @@
 #!/bin/sh
-# Measures how fast records are produced.
+# Measures the throughput and latency of a producer.
 exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-producer-perf-test "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
-# Compares the replicas of partitions while they grow.
+# Continuously compares the replicas of partitions.
 exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-replica-verification "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
-# Reads in a group and prints what happens to it.
+# Reads a topic in a consumer group and prints the events of the group member.
 exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-verifiable-consumer "$@"

@@ -1,3 +1,3 @@
 #!/bin/sh
-# Produces rising numbers and prints what became of each.
+# Produces increasing integers and prints the result of each send.
 exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-verifiable-producer "$@"

@@ -22,7 +22,7 @@ var brokerAPIVersionsTool = Tool{
 
 func runBrokerAPIVersions(env *Env, args []string) int {
 	o := newOptions(env, "kafka-broker-api-versions", "This tool helps to retrieve broker version information.")
-	bootstrap := o.value("bootstrap-server", "String: server(s) to use for bootstrapping", "REQUIRED: Brokers to connect to first.")
+	bootstrap := o.value("bootstrap-server", "String: server(s) to use for bootstrapping", "REQUIRED: The brokers to connect to first.")
 	config := o.value("command-config", "String: command config property file", "A properties file for the admin client.")
 	if len(args) == 0 {
 		env.complainf("%s", o.summary)

@@ -7,7 +7,7 @@ import (
 
 var configsTool = Tool{
 	Name:    "kafka-configs",
-	Summary: "Shows and changes the configurations of topics, brokers, clients and users.",
+	Summary: "Shows and changes the configuration of topics, brokers, clients and users.",
 	Run:     runConfigs,
 }
 

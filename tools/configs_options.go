@@ -43,34 +43,34 @@ const configsSummary = "This tool helps to manipulate and describe entity config
 func newConfigsOptions(env *Env, args []string) *configsOptions {
 	o := &configsOptions{options: newOptions(env, "kafka-configs", configsSummary), commandLine: args}
 	o.exact = true
-	o.zookeeper = o.value("zookeeper", "String: urls", "DEPRECATED. The ZooKeeper ensemble as host:port,host:port/chroot; the tool then reads and writes the znodes itself.")
+	o.zookeeper = o.value("zookeeper", "String: urls", "DEPRECATED. The ZooKeeper ensemble as host:port,host:port/chroot; the tool then reads and writes the znodes directly.")
 	o.bootstrap = o.value("bootstrap-server", "String: server to connect to", "The brokers to connect to first, as host:port,host:port.")
-	o.bootstrapController = o.value("bootstrap-controller", "String: controller to connect to", "KRaft controllers; there are none with ZooKeeper.")
+	o.bootstrapController = o.value("bootstrap-controller", "String: controller to connect to", "Not supported: a cluster coordinated by ZooKeeper has no KRaft controllers.")
 	o.commandConfig = o.value("command-config", "String: command config property file", "A properties file for the admin client.")
 	o.alter = o.toggle("alter", "Change the configuration of an entity.")
 	o.describe = o.toggle("describe", "Show the configuration of entities.")
-	o.all = o.toggle("all", "With --describe, show defaults and what files say as well.")
-	o.entityType = o.value("entity-type", "String", "The kind of entity: topics, clients, users, brokers, broker-loggers, ips or client-metrics.")
-	o.entityName = o.value("entity-name", "String", "The entity: a topic's name, a client id, a user's principal, a broker's id or an address.")
-	o.entityDefault = o.toggle("entity-default", "The default of the entity type before it on the command line: clients, users, brokers or ips.")
-	o.addConfig = o.value("add-config", "String", "The configurations to set, as k1=v1,k2=[v1,v2],k3=v3; brackets hold values with commas.")
+	o.all = o.toggle("all", "With --describe, also show defaults and static values from properties files.")
+	o.entityType = o.value("entity-type", "String", "The type of entity: topics, clients, users, brokers, broker-loggers, ips or client-metrics.")
+	o.entityName = o.value("entity-name", "String", "The entity: a topic name, client id, user principal, broker id or IP address.")
+	o.entityDefault = o.toggle("entity-default", "The default entity of the entity type before it on the command line: clients, users, brokers or ips.")
+	o.addConfig = o.value("add-config", "String", "The configurations to set, as k1=v1,k2=[v1,v2],k3=v3. Put values that contain commas in brackets.")
 	o.addConfigFile = o.value("add-config-file", "String", "A properties file with the configurations to set.")
 	o.deleteConfig = o.value("delete-config", "String", "The configurations to remove, as k1,k2.")
-	o.force = o.toggle("force", "Accepted; there are no questions to suppress.")
+	o.force = o.toggle("force", "Accepted, but has no effect: there are no prompts to suppress.")
 	for _, s := range []struct{ name, entityType, doc string }{
-		{"topic", typeTopics, "A topic."}, {"client", typeClients, "A client id."}, {"user", typeUsers, "A user's principal."},
-		{"broker", typeBrokers, "A broker's id."}, {"broker-logger", typeBrokerLoggers, "The id of the broker whose loggers are meant."},
-		{"ip", typeIPs, "An address."},
+		{"topic", typeTopics, "The topic's name."}, {"client", typeClients, "The client id."}, {"user", typeUsers, "The user's principal."},
+		{"broker", typeBrokers, "The broker's id."}, {"broker-logger", typeBrokerLoggers, "The id of the broker whose loggers are shown or changed."},
+		{"ip", typeIPs, "The IP address."},
 	} {
 		o.named = append(o.named, shorthand{o.value(s.name, "String", s.doc), s.entityType})
 	}
 	for _, s := range []struct{ name, entityType, doc string }{
-		{"client-defaults", typeClients, "The default of all clients."}, {"user-defaults", typeUsers, "The default of all users."},
-		{"broker-defaults", typeBrokers, "The default of all brokers."}, {"ip-defaults", typeIPs, "The default of all addresses."},
+		{"client-defaults", typeClients, "The default for all clients."}, {"user-defaults", typeUsers, "The default for all users."},
+		{"broker-defaults", typeBrokers, "The default for all brokers."}, {"ip-defaults", typeIPs, "The default for all IP addresses."},
 	} {
 		o.defaults = append(o.defaults, shorthand{o.toggle(s.name, s.doc), s.entityType})
 	}
-	o.zkTLS = o.value("zk-tls-config-file", "String: ZooKeeper TLS configuration", "A properties file for TLS towards ZooKeeper.")
+	o.zkTLS = o.value("zk-tls-config-file", "String: ZooKeeper TLS configuration", "A properties file for TLS connections to ZooKeeper. Not supported.")
 	return o
 }
 

@@ -32,30 +32,30 @@ func newProducerOptions(env *Env) *producerOptions {
 	o := &producerOptions{options: newOptions(env, "kafka-console-producer", "This tool helps to read data from standard input and publish it to Kafka."),
 		merged: map[string]*option{}, defaults: map[string]string{}}
 	o.topic = o.value("topic", "String: topic", "REQUIRED: The topic to send to.")
-	o.brokerList = o.value("broker-list", "String: broker-list", "DEPRECATED, use --bootstrap-server; ignored when that is given. Brokers as HOST1:PORT1,HOST2:PORT2.")
-	o.bootstrap = o.value("bootstrap-server", "String: server to connect to", "REQUIRED unless --broker-list is given. Brokers to connect to first, as HOST1:PORT1,HOST2:PORT2.")
-	o.sync = o.toggle("sync", "Send each line by itself and wait for its acknowledgement.")
-	o.codec = o.maybeValue("compression-codec", "String: compression-codec", "'none', 'gzip', 'snappy', 'lz4' or 'zstd'; 'gzip' where no value is given.")
+	o.brokerList = o.value("broker-list", "String: broker-list", "DEPRECATED: use --bootstrap-server. Ignored if --bootstrap-server is given. The brokers, as HOST1:PORT1,HOST2:PORT2.")
+	o.bootstrap = o.value("bootstrap-server", "String: server to connect to", "REQUIRED unless --broker-list is given: The brokers to connect to first, as HOST1:PORT1,HOST2:PORT2.")
+	o.sync = o.toggle("sync", "Send lines one at a time and wait for each acknowledgement.")
+	o.codec = o.maybeValue("compression-codec", "String: compression-codec", "The compression codec: 'none', 'gzip', 'snappy', 'lz4' or 'zstd'. 'gzip' if no value is given.")
 	merge := func(key, name, arg, def, doc string) {
 		o.merged[key], o.defaults[key] = o.value(name, arg, doc+" (default: "+def+")"), def
 	}
-	merge("linger.ms", "timeout", "Long: timeout_ms", "1000", "How long a line may wait for others to share its batch, in ms.")
-	merge("acks", "request-required-acks", "String: request required acks", "-1", "Which replicas must have a record before it counts as sent: 0, 1, or -1 (all).")
-	merge("request.timeout.ms", "request-timeout-ms", "Integer: request timeout ms", "1500", "How long to wait for an answer, in ms.")
-	merge("retries", "message-send-max-retries", "Integer", "3", "How often a failed send is tried again.")
-	merge("retry.backoff.ms", "retry-backoff-ms", "Long", "100", "The pause before a further try, in ms.")
-	merge("send.buffer.bytes", "socket-buffer-size", "Integer: size", "102400", "The size of the socket's send buffer.")
-	merge("buffer.memory", "max-memory-bytes", "Long: total memory in bytes", "33554432", "How many bytes of records may wait to be sent.")
-	merge("batch.size", "batch-size", "Integer: size", "16384", "How large a batch may get.")
-	batch := o.value("max-partition-memory-bytes", "Integer: memory in bytes per partition", "How large a partition's batch may get; wins over --batch-size. (default: 16384)")
-	merge("metadata.max.age.ms", "metadata-expiry-ms", "Long: metadata expiration interval", "300000", "After how many ms metadata is asked for again.")
-	merge("max.block.ms", "max-block-ms", "Long: max block on send", "60000", "How long a send may wait for metadata or memory, in ms.")
+	merge("linger.ms", "timeout", "Long: timeout_ms", "1000", "The maximum time that a record waits for others to fill its batch, in ms.")
+	merge("acks", "request-required-acks", "String: request required acks", "-1", "The acknowledgements required for each record: 0 (none), 1 (the leader), or -1 (all in-sync replicas).")
+	merge("request.timeout.ms", "request-timeout-ms", "Integer: request timeout ms", "1500", "The maximum time to wait for a response, in ms.")
+	merge("retries", "message-send-max-retries", "Integer", "3", "The maximum number of times to retry a failed send.")
+	merge("retry.backoff.ms", "retry-backoff-ms", "Long", "100", "The pause before each retry, in ms.")
+	merge("send.buffer.bytes", "socket-buffer-size", "Integer: size", "102400", "The size of the socket's send buffer, in bytes.")
+	merge("buffer.memory", "max-memory-bytes", "Long: total memory in bytes", "33554432", "The maximum size of the records waiting to be sent, in bytes.")
+	merge("batch.size", "batch-size", "Integer: size", "16384", "The maximum size of a batch, in bytes.")
+	batch := o.value("max-partition-memory-bytes", "Integer: memory in bytes per partition", "The maximum size of a partition's batch, in bytes. Takes precedence over --batch-size. (default: 16384)")
+	merge("metadata.max.age.ms", "metadata-expiry-ms", "Long: metadata expiration interval", "300000", "The maximum age of metadata before it is refreshed, in ms.")
+	merge("max.block.ms", "max-block-ms", "Long: max block on send", "60000", "The maximum time that a send waits for metadata or memory, in ms.")
 	o.merged["batch.size/partition"] = batch
-	o.lineReader = o.value("line-reader", "String: reader_class", "Accepted for the default reader only: a Java class cannot be loaded.")
+	o.lineReader = o.value("line-reader", "String: reader_class", "Only the default reader is accepted: other Java classes cannot be loaded.")
 	o.property = o.value("property", "String: prop", "A property of the line reader: parse.key, key.separator, parse.headers, headers.delimiter, headers.separator, headers.key.separator, ignore.error, null.marker.")
-	o.readerConfig = o.value("reader-config", "String: config file", "A properties file for the line reader; --property wins.")
+	o.readerConfig = o.value("reader-config", "String: config file", "A properties file for the line reader. --property takes precedence.")
 	o.producerProperty = o.value("producer-property", "String: producer_prop", "A producer property as key=value.")
-	o.producerConfig = o.value("producer.config", "String: config file", "A properties file for the producer; --producer-property wins.")
+	o.producerConfig = o.value("producer.config", "String: config file", "A properties file for the producer. --producer-property takes precedence.")
 	return o
 }
 

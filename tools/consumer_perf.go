@@ -14,7 +14,7 @@ import (
 
 var consumerPerfTool = Tool{
 	Name:    "kafka-consumer-perf-test",
-	Summary: "Measures how fast records are read.",
+	Summary: "Measures the throughput of a consumer.",
 	Run:     runConsumerPerf,
 }
 
@@ -28,23 +28,23 @@ type consumerPerfOptions struct {
 
 func newConsumerPerfOptions(env *Env) *consumerPerfOptions {
 	o := &consumerPerfOptions{options: newOptions(env, "kafka-consumer-perf-test", "This tool is used to verify the consumer performance.")}
-	o.brokerList = o.value("broker-list", "String: broker-list", "DEPRECATED, use --bootstrap-server; ignored when that is given.")
-	o.bootstrap = o.value("bootstrap-server", "String: server to connect to", "REQUIRED: Brokers to connect to first, as HOST1:PORT1,HOST2:PORT2.")
+	o.brokerList = o.value("broker-list", "String: broker-list", "DEPRECATED: use --bootstrap-server. Ignored if --bootstrap-server is given.")
+	o.bootstrap = o.value("bootstrap-server", "String: server to connect to", "REQUIRED: The brokers to connect to first, as HOST1:PORT1,HOST2:PORT2.")
 	o.topic = o.value("topic", "String: topic", "REQUIRED: The topic to read.")
-	o.group = o.value("group", "String: gid", "The group to read in. (default: perf-consumer- and a number)")
-	o.fetchSize = o.value("fetch-size", "Integer: size", "How much to fetch at once of a partition, in bytes. (default: 1048576)")
-	o.fromLatest = o.toggle("from-latest", "Begin with the latest record where the group has committed nothing.")
+	o.group = o.value("group", "String: gid", "The consumer group to join. (default: perf-consumer- followed by a random number)")
+	o.fetchSize = o.value("fetch-size", "Integer: size", "The maximum number of bytes to fetch from a partition at once. (default: 1048576)")
+	o.fromLatest = o.toggle("from-latest", "Start with the latest record if the group has no committed offset.")
 	o.socketBuffer = o.value("socket-buffer-size", "Integer: size", "The size of the socket's receive buffer, in bytes. (default: 2097152)")
 	o.threads = o.value("threads", "Integer: count", "DEPRECATED AND IGNORED. (default: 10)")
 	o.fetchThreads = o.value("num-fetch-threads", "Integer: count", "DEPRECATED AND IGNORED. (default: 1)")
 	o.config = o.value("consumer.config", "String: config file", "A properties file for the consumer.")
 	o.printMetrics = o.toggle("print-metrics", "Print the client's metrics at the end.")
 	o.detailed = o.toggle("show-detailed-stats", "Print a line for each interval.")
-	o.timeout = o.maybeValue("timeout", "Long: milliseconds", "Stop when no record comes for so many ms. (default: 10000)")
-	o.messages = o.value("messages", "Long: count", "REQUIRED: How many records to read.")
+	o.timeout = o.maybeValue("timeout", "Long: milliseconds", "Stop if no record arrives for N ms. (default: 10000)")
+	o.messages = o.value("messages", "Long: count", "REQUIRED: The number of records to read.")
 	o.interval = o.value("reporting-interval", "Integer: interval_ms", "The interval of --show-detailed-stats in ms. (default: 5000)")
-	o.dateFormat = o.value("date-format", "String: date format", "How times are printed, in the letters of Java's SimpleDateFormat. (default: yyyy-MM-dd HH:mm:ss:SSS)")
-	o.hideHeader = o.toggle("hide-header", "Print no head.")
+	o.dateFormat = o.value("date-format", "String: date format", "The format of printed times, as a pattern of Java's SimpleDateFormat. (default: yyyy-MM-dd HH:mm:ss:SSS)")
+	o.hideHeader = o.toggle("hide-header", "Omit the header line.")
 	return o
 }
 

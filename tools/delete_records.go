@@ -12,7 +12,7 @@ import (
 
 var deleteRecordsTool = Tool{
 	Name:    "kafka-delete-records",
-	Summary: "Deletes records of partitions before an offset.",
+	Summary: "Deletes the records of partitions before an offset.",
 	Run:     runDeleteRecords,
 }
 
@@ -21,8 +21,8 @@ const deleteRecordsSummary = "This tool helps to delete records of the given par
 func runDeleteRecords(env *Env, args []string) int {
 	o := newOptions(env, "kafka-delete-records", deleteRecordsSummary)
 	o.exact = true
-	bootstrap := o.value("bootstrap-server", "String: server(s) to use for bootstrapping", "REQUIRED: the brokers to connect to first, as host:port,host:port.")
-	file := o.value("offset-json-file", "String: Offset json file path", "REQUIRED: the JSON file with an offset per partition, before which records are deleted: {\"version\":1,\"partitions\":[{\"topic\":\"foo\",\"partition\":1,\"offset\":1}]}.")
+	bootstrap := o.value("bootstrap-server", "String: server(s) to use for bootstrapping", "REQUIRED: The brokers to connect to first, as host:port,host:port.")
+	file := o.value("offset-json-file", "String: Offset json file path", "REQUIRED: The JSON file with one offset per partition. Records before that offset are deleted. Format: {\"version\":1,\"partitions\":[{\"topic\":\"foo\",\"partition\":1,\"offset\":1}]}.")
 	config := o.value("command-config", "String: command config property file path", "A properties file for the admin client.")
 	if len(args) == 0 {
 		return o.fail(usageError{deleteRecordsSummary})

@@ -14,7 +14,7 @@ import (
 
 var dumpLogTool = Tool{
 	Name:    "kafka-dump-log",
-	Summary: "Prints what is in segment and index files.",
+	Summary: "Prints the contents of segment and index files.",
 	Run:     runDumpLog,
 }
 
@@ -43,20 +43,20 @@ const maxInt32 = 1<<31 - 1
 
 func runDumpLog(env *Env, args []string) int {
 	o := newOptions(env, "kafka-dump-log", "This tool helps to parse a log file and dump its contents to the console, useful for debugging a seemingly corrupt log segment.")
-	files := o.value("files", "String: file1, file2, ...", "REQUIRED: The files to dump, separated by commas: .log, .index, .timeindex, .txnindex, .snapshot.")
-	printData := o.toggle("print-data-log", "Print keys and values of records; implied by the decoders.")
-	deep := o.toggle("deep-iteration", "Print the records inside of batches; implied by --print-data-log.")
+	files := o.value("files", "String: file1, file2, ...", "REQUIRED: The files to dump, separated by commas. Supported are .log, .index, .timeindex, .txnindex and .snapshot.")
+	printData := o.toggle("print-data-log", "Print the keys and values of records. Implied by the decoder options.")
+	deep := o.toggle("deep-iteration", "Print the records of each batch. Implied by --print-data-log.")
 	verify := o.toggle("verify-index-only", "Check an index against its log without printing it.")
-	sanity := o.toggle("index-sanity-check", "Check only that an index is sane, as the broker does at its start.")
-	messageSize := o.value("max-message-size", "Integer: size", "The largest batch that an index may point to. (default: 5242880)")
-	maxBytes := o.value("max-bytes", "Integer: size", "Read only so many bytes of a log. (default: 2147483647)")
-	offsets := o.toggle("offsets-decoder", "Read records as those of __consumer_offsets.")
-	transactions := o.toggle("transaction-log-decoder", "Read records as those of __transaction_state.")
-	metadata := o.toggle("cluster-metadata-decoder", "Accepted; records of KRaft's metadata log are printed as text.")
-	remote := o.toggle("remote-log-metadata-decoder", "Accepted; records of tiered storage are printed as text.")
-	skip := o.toggle("skip-record-metadata", "Leave out what is not key or value of a record.")
-	keyDecoder := o.maybeValue("key-decoder-class", "String", "The class that reads keys. (default: org.apache.kafka.tools.api.StringDecoder)")
-	valueDecoder := o.maybeValue("value-decoder-class", "String", "The class that reads values. (default: org.apache.kafka.tools.api.StringDecoder)")
+	sanity := o.toggle("index-sanity-check", "Only run the sanity check that the broker runs on indexes at startup.")
+	messageSize := o.value("max-message-size", "Integer: size", "The size in bytes of the largest batch that an index may point to. (default: 5242880)")
+	maxBytes := o.value("max-bytes", "Integer: size", "Read at most N bytes of a log. (default: 2147483647)")
+	offsets := o.toggle("offsets-decoder", "Decode records as those of __consumer_offsets.")
+	transactions := o.toggle("transaction-log-decoder", "Decode records as those of __transaction_state.")
+	metadata := o.toggle("cluster-metadata-decoder", "Accepted, but records of KRaft's metadata log are printed as text.")
+	remote := o.toggle("remote-log-metadata-decoder", "Accepted, but records of tiered storage are printed as text.")
+	skip := o.toggle("skip-record-metadata", "Print only the keys and values of records, without their metadata.")
+	keyDecoder := o.maybeValue("key-decoder-class", "String", "The Java class that decodes keys. (default: org.apache.kafka.tools.api.StringDecoder)")
+	valueDecoder := o.maybeValue("value-decoder-class", "String", "The Java class that decodes values. (default: org.apache.kafka.tools.api.StringDecoder)")
 	if len(args) == 0 {
 		env.complainf("%s", o.summary)
 		o.printUsage(env.Stderr)

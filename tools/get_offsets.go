@@ -28,14 +28,14 @@ type offsetsOptions struct {
 
 func newOffsetsOptions(env *Env) *offsetsOptions {
 	o := &offsetsOptions{options: newOptions(env, "kafka-get-offsets", "An interactive shell for getting topic-partition offsets.")}
-	o.brokerList = o.value("broker-list", "String: HOST1:PORT1,...,HOST3:PORT3", "DEPRECATED, use --bootstrap-server; ignored when that is given.")
-	o.bootstrap = o.value("bootstrap-server", "String: HOST1:PORT1,...,HOST3:PORT3", "REQUIRED. Brokers to connect to first.")
-	o.topicPartitions = o.value("topic-partitions", "String: topic1:1,topic2:0-3,topic3,topic4:5-,topic5:-3", "Patterns of topic and partitions: an expression for the topic (any where left out), then ':' and a number, a range NUMBER-NUMBER (the upper end excluded), NUMBER- or -NUMBER.")
-	o.topic = o.value("topic", "String: topic", "The topic, or a regular expression; all where left out. Not with --topic-partitions.")
-	o.partitions = o.value("partitions", "String: partition ids", "Partitions, separated by commas; all where left out. Not with --topic-partitions.")
-	o.time = o.value("time", "String: <timestamp> / -1 or latest / -2 or earliest / -3 or max-timestamp / -4 or earliest-local / -5 or latest-tiered", "Which offset: that of the first record at or after a time in ms, or a special one. (default: latest)")
+	o.brokerList = o.value("broker-list", "String: HOST1:PORT1,...,HOST3:PORT3", "DEPRECATED: use --bootstrap-server. Ignored if --bootstrap-server is given.")
+	o.bootstrap = o.value("bootstrap-server", "String: HOST1:PORT1,...,HOST3:PORT3", "REQUIRED: The brokers to connect to first.")
+	o.topicPartitions = o.value("topic-partitions", "String: topic1:1,topic2:0-3,topic3,topic4:5-,topic5:-3", "Patterns for topics and their partitions, separated by commas. A pattern is a regular expression for the topic (all topics if empty), optionally followed by ':' and a partition NUMBER or a range NUMBER-NUMBER (upper end excluded), NUMBER- or -NUMBER.")
+	o.topic = o.value("topic", "String: topic", "The topic, or a regular expression. (default: all topics) Not allowed with --topic-partitions.")
+	o.partitions = o.value("partitions", "String: partition ids", "The partitions, separated by commas. (default: all partitions) Not allowed with --topic-partitions.")
+	o.time = o.value("time", "String: <timestamp> / -1 or latest / -2 or earliest / -3 or max-timestamp / -4 or earliest-local / -5 or latest-tiered", "The offset to print: that of the first record at or after a time in ms since 1970, or one of the special values. (default: latest)")
 	o.config = o.value("command-config", "String: config file", "A properties file for the admin client.")
-	o.excludeInternal = o.toggle("exclude-internal-topics", "Leave the internal topics out.")
+	o.excludeInternal = o.toggle("exclude-internal-topics", "Exclude internal topics.")
 	return o
 }
 

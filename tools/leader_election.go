@@ -13,7 +13,7 @@ import (
 
 var leaderElectionTool = Tool{
 	Name:    "kafka-leader-election",
-	Summary: "Elects preferred or, in need, unclean leaders.",
+	Summary: "Elects preferred or unclean leaders.",
 	Run:     runLeaderElection,
 }
 
@@ -28,13 +28,13 @@ const electionSummary = "This tool attempts to elect a new leader for a set of t
 func newElectionOptions(env *Env) *electionOptions {
 	o := &electionOptions{options: newOptions(env, "kafka-leader-election", electionSummary)}
 	o.exact = true
-	o.bootstrap = o.value("bootstrap-server", "String: host:port", "REQUIRED: the brokers to connect to first, as host:port,host:port.")
+	o.bootstrap = o.value("bootstrap-server", "String: host:port", "REQUIRED: The brokers to connect to first, as host:port,host:port.")
 	o.adminConfig = o.value("admin.config", "String: config file", "A properties file for the admin client.")
-	o.file = o.value("path-to-json-file", "String: Path to JSON file", "A JSON file of partitions: {\"partitions\":[{\"topic\":\"foo\",\"partition\":1}]}. Not with --topic or --all-topic-partitions.")
-	o.topic = o.value("topic", "String: topic name", "The topic of the partition. Not with --path-to-json-file or --all-topic-partitions.")
-	o.partition = o.value("partition", "Integer: partition id", "The partition; goes with --topic.")
-	o.all = o.toggle("all-topic-partitions", "Every partition that an election of this type is possible for.")
-	o.electionType = o.value("election-type", "[PREFERRED|UNCLEAN]: election type", "REQUIRED: preferred leads to the first replica of the assignment, unclean to any live one where there is no leader.")
+	o.file = o.value("path-to-json-file", "String: Path to JSON file", "A JSON file of partitions: {\"partitions\":[{\"topic\":\"foo\",\"partition\":1}]}. Not allowed with --topic or --all-topic-partitions.")
+	o.topic = o.value("topic", "String: topic name", "The topic of the partition. Not allowed with --path-to-json-file or --all-topic-partitions.")
+	o.partition = o.value("partition", "Integer: partition id", "The partition. Requires --topic.")
+	o.all = o.toggle("all-topic-partitions", "Run the election for every partition that is eligible for this type of election.")
+	o.electionType = o.value("election-type", "[PREFERRED|UNCLEAN]: election type", "REQUIRED: 'preferred' elects the first replica of the assignment; 'unclean' elects any live replica if there is no leader.")
 	return o
 }
 

@@ -14,7 +14,7 @@ import (
 
 var logDirsTool = Tool{
 	Name:    "kafka-log-dirs",
-	Summary: "Shows what is in the log directories of brokers.",
+	Summary: "Shows the contents of the log directories of brokers.",
 	Run:     runLogDirs,
 }
 
@@ -23,11 +23,11 @@ const logDirsSummary = "This tool helps to query log directory usage on the spec
 func runLogDirs(env *Env, args []string) int {
 	o := newOptions(env, "kafka-log-dirs", logDirsSummary)
 	o.exact = true
-	bootstrap := o.value("bootstrap-server", "String: The server(s) to use for bootstrapping", "REQUIRED: the brokers to connect to first, as host:port,host:port.")
+	bootstrap := o.value("bootstrap-server", "String: The server(s) to use for bootstrapping", "REQUIRED: The brokers to connect to first, as host:port,host:port.")
 	config := o.value("command-config", "String: Admin client property file", "A properties file for the admin client.")
 	describe := o.toggle("describe", "Show the log directories.")
-	topics := o.value("topic-list", "String: Topic list", "The topics to show, as topic1,topic2; all where it is left out.")
-	brokers := o.value("broker-list", "String: Broker list", "The brokers to ask, as 0,1,2; all where it is left out.")
+	topics := o.value("topic-list", "String: Topic list", "The topics to show, as topic1,topic2. (default: all topics)")
+	brokers := o.value("broker-list", "String: Broker list", "The brokers to query, as 0,1,2. (default: all brokers)")
 	if len(args) == 0 {
 		return o.fail(usageError{logDirsSummary})
 	}

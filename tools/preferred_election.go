@@ -14,7 +14,7 @@ import (
 
 var preferredElectionTool = Tool{
 	Name:    "kafka-preferred-replica-election",
-	Summary: "Elects preferred leaders; the tool of releases up to 2.8.",
+	Summary: "Elects preferred leaders. This is the tool of releases up to 2.8.",
 	Run:     runPreferredElection,
 }
 
@@ -30,10 +30,10 @@ const preferredSummary = "This tool helps to causes leadership for each partitio
 func newPreferredOptions(env *Env) *preferredOptions {
 	o := &preferredOptions{options: newOptions(env, "kafka-preferred-replica-election", preferredSummary)}
 	o.exact = true
-	o.file = o.value("path-to-json-file", "String: list of partitions for which preferred replica leader election needs to be triggered", "A JSON file of partitions: {\"partitions\":[{\"topic\":\"foo\",\"partition\":1}]}; all where it is left out.")
+	o.file = o.value("path-to-json-file", "String: list of partitions for which preferred replica leader election needs to be triggered", "A JSON file of partitions: {\"partitions\":[{\"topic\":\"foo\",\"partition\":1}]}. (default: all partitions)")
 	o.zookeeper = o.value("zookeeper", "String: urls", "DEPRECATED. The ZooKeeper ensemble as host:port,host:port/chroot. Required unless --bootstrap-server is given.")
 	o.bootstrap = o.value("bootstrap-server", "String: host:port", "The brokers to connect to first, as host:port,host:port. Required unless --zookeeper is given.")
-	o.adminConfig = o.value("admin.config", "String: config file", "A properties file for the admin client; goes with --bootstrap-server.")
+	o.adminConfig = o.value("admin.config", "String: config file", "A properties file for the admin client. Requires --bootstrap-server.")
 	return o
 }
 

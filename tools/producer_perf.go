@@ -18,7 +18,7 @@ import (
 
 var producerPerfTool = Tool{
 	Name:    "kafka-producer-perf-test",
-	Summary: "Measures how fast records are produced.",
+	Summary: "Measures the throughput and latency of a producer.",
 	Run:     runProducerPerf,
 }
 
@@ -36,18 +36,18 @@ type producerPerf struct {
 
 func runProducerPerf(env *Env, args []string) int {
 	a := newArguments(env, "producer-performance", "This tool is used to verify the producer performance.")
-	topic := a.add(argument{name: "--topic", metavar: "TOPIC", required: true, doc: "The topic."})
-	records := a.add(argument{name: "--num-records", metavar: "NUM-RECORDS", required: true, kind: "Long", doc: "How many records."})
-	delimiter := a.add(argument{name: "--payload-delimiter", metavar: "PAYLOAD-DELIMITER", doc: `What parts the payloads in --payload-file. (default: \n)`})
-	throughput := a.add(argument{name: "--throughput", metavar: "THROUGHPUT", required: true, kind: "Double", doc: "About how many records a second; -1 is without limit."})
-	given := a.add(argument{name: "--producer-props", metavar: "PROP-NAME=PROP-VALUE", many: true, doc: "Producer properties, such as bootstrap.servers; they win over --producer.config."})
+	topic := a.add(argument{name: "--topic", metavar: "TOPIC", required: true, doc: "The topic to send to."})
+	records := a.add(argument{name: "--num-records", metavar: "NUM-RECORDS", required: true, kind: "Long", doc: "The number of records to send."})
+	delimiter := a.add(argument{name: "--payload-delimiter", metavar: "PAYLOAD-DELIMITER", doc: `The delimiter between payloads in --payload-file. (default: \n)`})
+	throughput := a.add(argument{name: "--throughput", metavar: "THROUGHPUT", required: true, kind: "Double", doc: "The approximate number of records to send per second; -1 for no limit."})
+	given := a.add(argument{name: "--producer-props", metavar: "PROP-NAME=PROP-VALUE", many: true, doc: "Producer properties, such as bootstrap.servers. They take precedence over --producer.config."})
 	config := a.add(argument{name: "--producer.config", metavar: "CONFIG-FILE", doc: "A properties file for the producer."})
 	metrics := a.add(argument{name: "--print-metrics", doc: "Print the client's metrics at the end."})
-	transactionalID := a.add(argument{name: "--transactional-id", metavar: "TRANSACTIONAL-ID", doc: "Whose transactions these are. (default: performance-producer-default-transactional-id)"})
-	duration := a.add(argument{name: "--transaction-duration-ms", metavar: "TRANSACTION-DURATION", kind: "Long", doc: "How long each transaction is; only above 0 are there any. (default: 0)"})
+	transactionalID := a.add(argument{name: "--transactional-id", metavar: "TRANSACTIONAL-ID", doc: "The transactional id. (default: performance-producer-default-transactional-id)"})
+	duration := a.add(argument{name: "--transaction-duration-ms", metavar: "TRANSACTION-DURATION", kind: "Long", doc: "The duration of each transaction in ms; 0 for no transactions. (default: 0)"})
 	size := a.add(argument{name: "--record-size", metavar: "RECORD-SIZE", kind: "Integer", doc: "The size of each record in bytes."})
-	file := a.add(argument{name: "--payload-file", metavar: "PAYLOAD-FILE", doc: "A text file of payloads, of which each record takes one at random."})
-	monotonic := a.add(argument{name: "--payload-monotonic", doc: "Payloads are rising numbers."})
+	file := a.add(argument{name: "--payload-file", metavar: "PAYLOAD-FILE", doc: "A text file of payloads. Each record gets one of them at random."})
+	monotonic := a.add(argument{name: "--payload-monotonic", doc: "Use increasing numbers as payloads."})
 	a.oneOf = []*argument{size, file, monotonic}
 	return a.run(args, func() error {
 		switch {

@@ -17,23 +17,23 @@ const reassignSummary = "This tool helps to move topic partitions between replic
 func newReassignOptions(env *Env) *reassignOptions {
 	o := &reassignOptions{options: newOptions(env, "kafka-reassign-partitions", reassignSummary)}
 	o.exact = true
-	o.verify = o.toggle("verify", "Say how far the reassignment in --reassignment-json-file is; remove its throttles when it is done.")
-	o.generate = o.toggle("generate", "Propose a reassignment of topics to brokers. Nothing is changed.")
+	o.verify = o.toggle("verify", "Show the progress of the reassignment in --reassignment-json-file. Remove its throttles if it has completed.")
+	o.generate = o.toggle("generate", "Propose a reassignment of topics to brokers, without changing anything.")
 	o.execute = o.toggle("execute", "Start the reassignment in --reassignment-json-file.")
-	o.cancel = o.toggle("cancel", "Take back the running reassignments of the partitions in --reassignment-json-file.")
+	o.cancel = o.toggle("cancel", "Cancel the running reassignments of the partitions in --reassignment-json-file.")
 	o.list = o.toggle("list", "List the running reassignments.")
 	o.bootstrap = o.value("bootstrap-server", "String: Server(s) to use for bootstrapping", "The brokers to connect to first, as host:port,host:port. Required unless --zookeeper is given.")
-	o.zookeeper = o.value("zookeeper", "String: urls", "DEPRECATED. The ZooKeeper ensemble as host:port,host:port/chroot; the tool then reads and writes the znodes itself.")
+	o.zookeeper = o.value("zookeeper", "String: urls", "DEPRECATED. The ZooKeeper ensemble as host:port,host:port/chroot; the tool then reads and writes the znodes directly.")
 	o.commandConfig = o.value("command-config", "String: Admin client property file", "A properties file for the admin client.")
-	o.reassignmentFile = o.value("reassignment-json-file", "String: manual assignment json file path", "The JSON file with the reassignment: {\"version\":1,\"partitions\":[{\"topic\":\"foo\",\"partition\":1,\"replicas\":[1,2,3],\"log_dirs\":[\"dir1\",\"any\",\"any\"]}]}. log_dirs may be left out; \"any\" leaves a replica's directory to its broker.")
+	o.reassignmentFile = o.value("reassignment-json-file", "String: manual assignment json file path", "The JSON file with the reassignment: {\"version\":1,\"partitions\":[{\"topic\":\"foo\",\"partition\":1,\"replicas\":[1,2,3],\"log_dirs\":[\"dir1\",\"any\",\"any\"]}]}. log_dirs is optional; \"any\" lets the broker choose the directory of a replica.")
 	o.topicsFile = o.value("topics-to-move-json-file", "String: topics to reassign json file path", "The JSON file with the topics to move: {\"version\":1,\"topics\":[{\"topic\":\"foo\"},{\"topic\":\"foo1\"}]}.")
 	o.brokerList = o.value("broker-list", "String: brokerlist", "The brokers that --generate places replicas on, as 0,1,2.")
-	o.noRackAware = o.toggle("disable-rack-aware", "Place replicas without looking at racks.")
-	o.throttle = o.value("throttle", "Long: throttle", "Bytes a second that move between brokers at most, 1000 or more; given with --additional it changes the throttle of a running reassignment.")
-	o.dirThrottle = o.value("replica-alter-log-dirs-throttle", "Long: replicaAlterLogDirsThrottle", "Bytes a second that move between the log directories of a broker at most.")
-	o.timeout = o.value("timeout", "Long: timeout", "Milliseconds to wait until moves between log directories have begun.")
-	o.additional = o.toggle("additional", "Start this reassignment beside those that run.")
-	o.keepThrottle = o.toggle("preserve-throttles", "Leave throttles as they are.")
+	o.noRackAware = o.toggle("disable-rack-aware", "Ignore racks when placing replicas.")
+	o.throttle = o.value("throttle", "Long: throttle", "The limit for moves between brokers, in bytes per second, at least 1000. With --additional, it changes the throttle of a running reassignment. (default: no limit)")
+	o.dirThrottle = o.value("replica-alter-log-dirs-throttle", "Long: replicaAlterLogDirsThrottle", "The limit for moves between the log directories of a broker, in bytes per second. (default: no limit)")
+	o.timeout = o.value("timeout", "Long: timeout", "How long to wait for moves between log directories to start, in ms.")
+	o.additional = o.toggle("additional", "Start this reassignment in addition to those that are running.")
+	o.keepThrottle = o.toggle("preserve-throttles", "Do not change or remove throttles.")
 	return o
 }
 

@@ -16,7 +16,7 @@ import (
 
 var replicaVerificationTool = Tool{
 	Name:    "kafka-replica-verification",
-	Summary: "Compares the replicas of partitions while they grow.",
+	Summary: "Continuously compares the replicas of partitions.",
 	Run:     runReplicaVerification,
 }
 
@@ -29,13 +29,13 @@ type verificationOptions struct {
 
 func newVerificationOptions(env *Env) *verificationOptions {
 	o := &verificationOptions{options: newOptions(env, "kafka-replica-verification", "Validate that all replicas for a set of topics have the same data.")}
-	o.brokerList = o.value("broker-list", "String: hostname:port,...,hostname:port", "REQUIRED: Brokers to connect to first.")
-	o.fetchSize = o.value("fetch-size", "Integer: bytes", "How much to fetch of a partition at once. (default: 1048576)")
-	o.maxWait = o.value("max-wait-ms", "Integer: ms", "How long a fetch waits for records. (default: 1000)")
-	o.whiteList = o.value("topic-white-list", "String: Java regex (String)", "DEPRECATED, use --topics-include. (default: .*)")
-	o.include = o.value("topics-include", "String: Java regex (String)", "The topics to verify. (default: .*)")
-	o.time = o.value("time", "Long: timestamp/-1(latest)/-2(earliest)", "Where to begin. (default: -1)")
-	o.interval = o.value("report-interval-ms", "Long: ms", "How often the largest lag is told. (default: 30000)")
+	o.brokerList = o.value("broker-list", "String: hostname:port,...,hostname:port", "REQUIRED: The brokers to connect to first.")
+	o.fetchSize = o.value("fetch-size", "Integer: bytes", "The maximum number of bytes to fetch from a partition at once. (default: 1048576)")
+	o.maxWait = o.value("max-wait-ms", "Integer: ms", "The maximum time in ms that a fetch waits for records. (default: 1000)")
+	o.whiteList = o.value("topic-white-list", "String: Java regex (String)", "DEPRECATED: use --topics-include. A regular expression for the topics to verify. (default: .*)")
+	o.include = o.value("topics-include", "String: Java regex (String)", "A regular expression for the topics to verify. (default: .*)")
+	o.time = o.value("time", "Long: timestamp/-1(latest)/-2(earliest)", "Where to start: a time in ms since 1970, -1 for the latest offset or -2 for the earliest. (default: -1)")
+	o.interval = o.value("report-interval-ms", "Long: ms", "The interval between reports of the largest lag, in ms. (default: 30000)")
 	return o
 }
 

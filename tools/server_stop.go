@@ -11,7 +11,7 @@ import (
 
 var serverStopTool = Tool{
 	Name:    "kafka-server-stop",
-	Summary: "Stops the brokers that this program runs on this machine.",
+	Summary: "Stops the brokers of this program that run on this machine.",
 	Run:     runServerStop,
 }
 

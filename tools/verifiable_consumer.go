@@ -12,7 +12,7 @@ import (
 
 var verifiableConsumerTool = Tool{
 	Name:    "kafka-verifiable-consumer",
-	Summary: "Reads in a group and prints what happens to it.",
+	Summary: "Reads a topic in a consumer group and prints the events of the group member.",
 	Run:     runVerifiableConsumer,
 }
 
@@ -36,20 +36,20 @@ type verifiableConsumer struct {
 
 func runVerifiableConsumer(env *Env, args []string) int {
 	a := newArguments(env, "verifiable-consumer", "This tool reads a topic in a group and prints what happens (rebalances, records, commits) as JSON to stdout.")
-	topic := a.add(argument{name: "--topic", metavar: "TOPIC", required: true, doc: "The topic."})
-	protocol := a.add(argument{name: "--group-protocol", metavar: "GROUP_PROTOCOL", doc: "classic, or consumer, which needs KRaft. (default: classic)"})
-	a.add(argument{name: "--group-remote-assignor", metavar: "GROUP_REMOTE_ASSIGNOR", doc: "Only for the protocol consumer."})
-	group := a.add(argument{name: "--group-id", metavar: "GROUP_ID", required: true, doc: "The group."})
-	instance := a.add(argument{name: "--group-instance-id", metavar: "GROUP_INSTANCE_ID", doc: "Makes this a static member of that name."})
-	most := a.add(argument{name: "--max-messages", metavar: "MAX-MESSAGES", kind: "Integer", doc: "How many records; -1 goes on until it is stopped. (default: -1)"})
-	session := a.add(argument{name: "--session-timeout", metavar: "TIMEOUT_MS", kind: "Integer", doc: "The member's session timeout. (default: 30000)"})
+	topic := a.add(argument{name: "--topic", metavar: "TOPIC", required: true, doc: "The topic to read."})
+	protocol := a.add(argument{name: "--group-protocol", metavar: "GROUP_PROTOCOL", doc: "The group protocol: 'classic', or 'consumer', which requires KRaft. (default: classic)"})
+	a.add(argument{name: "--group-remote-assignor", metavar: "GROUP_REMOTE_ASSIGNOR", doc: "Only for the group protocol 'consumer'."})
+	group := a.add(argument{name: "--group-id", metavar: "GROUP_ID", required: true, doc: "The consumer group to join."})
+	instance := a.add(argument{name: "--group-instance-id", metavar: "GROUP_INSTANCE_ID", doc: "Join as a static member with this id."})
+	most := a.add(argument{name: "--max-messages", metavar: "MAX-MESSAGES", kind: "Integer", doc: "The number of records to read; -1 to read until the tool is stopped. (default: -1)"})
+	session := a.add(argument{name: "--session-timeout", metavar: "TIMEOUT_MS", kind: "Integer", doc: "The member's session timeout in ms. (default: 30000)"})
 	verbose := a.add(argument{name: "--verbose", doc: "Print every record."})
-	auto := a.add(argument{name: "--enable-autocommit", doc: "Commit from time to time rather than after each fetch."})
-	reset := a.add(argument{name: "--reset-policy", metavar: "RESETPOLICY", doc: "Where to begin without a committed offset: earliest, latest or none. (default: earliest)"})
-	strategy := a.add(argument{name: "--assignment-strategy", metavar: "ASSIGNMENTSTRATEGY", doc: "The assignor's class. (default: org.apache.kafka.clients.consumer.RangeAssignor)"})
-	config := a.add(argument{name: "--consumer.config", metavar: "CONFIG_FILE", doc: "A properties file for the consumer; options win."})
-	bootstrap := a.add(argument{name: "--bootstrap-server", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", doc: "REQUIRED: Brokers to connect to first."})
-	brokers := a.add(argument{name: "--broker-list", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", doc: "DEPRECATED, use --bootstrap-server."})
+	auto := a.add(argument{name: "--enable-autocommit", doc: "Commit periodically instead of after each fetch."})
+	reset := a.add(argument{name: "--reset-policy", metavar: "RESETPOLICY", doc: "Where to start if there is no committed offset: earliest, latest or none. (default: earliest)"})
+	strategy := a.add(argument{name: "--assignment-strategy", metavar: "ASSIGNMENTSTRATEGY", doc: "The Java class of the assignor. (default: org.apache.kafka.clients.consumer.RangeAssignor)"})
+	config := a.add(argument{name: "--consumer.config", metavar: "CONFIG_FILE", doc: "A properties file for the consumer. Command-line options take precedence."})
+	bootstrap := a.add(argument{name: "--bootstrap-server", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", doc: "REQUIRED: The brokers to connect to first."})
+	brokers := a.add(argument{name: "--broker-list", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", doc: "DEPRECATED: use --bootstrap-server."})
 	a.oneOf = []*argument{bootstrap, brokers}
 	return a.run(args, func() error {
 		props := map[string]string{}

@@ -13,7 +13,7 @@ import (
 
 var verifiableProducerTool = Tool{
 	Name:    "kafka-verifiable-producer",
-	Summary: "Produces rising numbers and prints what became of each.",
+	Summary: "Produces increasing integers and prints the result of each send.",
 	Run:     runVerifiableProducer,
 }
 
@@ -30,17 +30,17 @@ type verifiableProducer struct {
 }
 
 func runVerifiableProducer(env *Env, args []string) int {
-	a := newArguments(env, "verifiable-producer", "This tool produces rising integers to a topic and prints JSON to stdout for each send, so that others see which records were acknowledged and which were not.")
-	topic := a.add(argument{name: "--topic", metavar: "TOPIC", required: true, doc: "The topic."})
-	most := a.add(argument{name: "--max-messages", metavar: "MAX-MESSAGES", kind: "Integer", doc: "How many records; -1 goes on until it is stopped. (default: -1)"})
-	throughput := a.add(argument{name: "--throughput", metavar: "THROUGHPUT", kind: "Integer", doc: "About how many records a second; -1 is without limit. (default: -1)"})
-	acks := a.add(argument{name: "--acks", metavar: "ACKS", kind: "Integer", choices: []string{"0", "1", "-1"}, doc: "Whose acknowledgement is waited for. (default: -1)"})
+	a := newArguments(env, "verifiable-producer", "This tool produces increasing integers to a topic and prints a JSON line to stdout for each send, which shows whether the record was acknowledged.")
+	topic := a.add(argument{name: "--topic", metavar: "TOPIC", required: true, doc: "The topic to send to."})
+	most := a.add(argument{name: "--max-messages", metavar: "MAX-MESSAGES", kind: "Integer", doc: "The number of records to send; -1 to send until the tool is stopped. (default: -1)"})
+	throughput := a.add(argument{name: "--throughput", metavar: "THROUGHPUT", kind: "Integer", doc: "The approximate number of records to send per second; -1 for no limit. (default: -1)"})
+	acks := a.add(argument{name: "--acks", metavar: "ACKS", kind: "Integer", choices: []string{"0", "1", "-1"}, doc: "The acknowledgements to wait for: 0 for none, 1 for the leader's, -1 for those of all in-sync replicas. (default: -1)"})
 	config := a.add(argument{name: "--producer.config", metavar: "CONFIG_FILE", doc: "A properties file for the producer."})
-	created := a.add(argument{name: "--message-create-time", metavar: "CREATETIME", kind: "Long", doc: "The time of the first record, in ms since 1970. (default: -1, now)"})
-	prefix := a.add(argument{name: "--value-prefix", metavar: "VALUE-PREFIX", kind: "Integer", doc: "A number that stands before every value, with a dot."})
-	keys := a.add(argument{name: "--repeating-keys", metavar: "REPEATING-KEYS", kind: "Integer", doc: "Gives records the keys from 0 up to this number (excluded), over and over."})
-	bootstrap := a.add(argument{name: "--bootstrap-server", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", doc: "REQUIRED: Brokers to connect to first."})
-	brokers := a.add(argument{name: "--broker-list", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", doc: "DEPRECATED, use --bootstrap-server."})
+	created := a.add(argument{name: "--message-create-time", metavar: "CREATETIME", kind: "Long", doc: "The timestamp of the first record, in ms since 1970. (default: -1, now)"})
+	prefix := a.add(argument{name: "--value-prefix", metavar: "VALUE-PREFIX", kind: "Integer", doc: "A number to put before every value, separated by a dot."})
+	keys := a.add(argument{name: "--repeating-keys", metavar: "REPEATING-KEYS", kind: "Integer", doc: "Give records the keys 0 to N-1, repeatedly."})
+	bootstrap := a.add(argument{name: "--bootstrap-server", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", doc: "REQUIRED: The brokers to connect to first."})
+	brokers := a.add(argument{name: "--broker-list", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", doc: "DEPRECATED: use --bootstrap-server."})
 	a.oneOf = []*argument{bootstrap, brokers}
 	return a.run(args, func() error {
 		props := map[string]string{"acks": acks.or("-1"), "retries": "0"}
