@@ -30,6 +30,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 1, "the choice of -random")
 	flag.StringVar(&o.only, "only", "", "of these, the `names` to try, separated by commas")
 	flag.BoolVar(&o.own, "own", false, "run only the tests of the changed package")
+	flag.StringVar(&o.skip, "skip", "", "leave out the tests that match `regexp`, such as those with a real broker")
 	flag.BoolVar(&o.list, "list", false, "print the mutants and stop")
 	flag.IntVar(&o.jobs, "j", runtime.NumCPU(), "mutants tried at a time")
 	flag.Parse()
@@ -50,6 +51,7 @@ type options struct {
 	seed       uint64
 	only       string
 	own        bool
+	skip       string
 	list       bool
 	jobs       int
 	args       []string // names of lists, or packages
@@ -79,7 +81,7 @@ func run(o options) (survived int, err error) {
 		}
 		return 0, nil
 	}
-	return try(root, all, o.jobs, o.own)
+	return try(root, all, o)
 }
 
 // keepNamed returns the mutations whose names the list holds, or all of them

@@ -167,11 +167,15 @@ func TestQuickTestsRunFirst(t *testing.T) {
 	const output = "=== RUN   TestA\n--- PASS: TestA (0.01s)\n    --- PASS: TestA/sub (3.00s)\n" +
 		"--- PASS: TestB (2.50s)\n--- PASS: TestC (0.50s)\n--- PASS: TestD (0.49s)\nPASS\n"
 	want := [][]string{{"-test.skip=^(TestB|TestC)$"}, {"-test.run=^(TestB|TestC)$"}}
-	if got := quickFirst(output); !reflect.DeepEqual(got, want) {
+	if got := quickFirst(output, ""); !reflect.DeepEqual(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	want[0][0] += "|Real"
+	if got := quickFirst(output, "Real"); !reflect.DeepEqual(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	for _, all := range []string{"--- PASS: TestB (2.50s)\n", "--- PASS: TestA (0.01s)\n", ""} {
-		if got := quickFirst(all); !reflect.DeepEqual(got, [][]string{nil}) {
+		if got := quickFirst(all, ""); !reflect.DeepEqual(got, [][]string{nil}) {
 			t.Errorf("%q in parts %q", all, got)
 		}
 	}

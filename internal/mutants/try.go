@@ -30,7 +30,7 @@ func moduleRoot() (string, error) {
 
 // try runs every mutation and prints what became of it, then a table. It
 // returns how many survived.
-func try(root string, all []mutation, jobs int, own bool) (survived int, err error) {
+func try(root string, all []mutation, o options) (survived int, err error) {
 	table := map[string]*tally{}
 	var survivors []mutation
 	for _, round := range rounds(all) {
@@ -38,11 +38,11 @@ func try(root string, all []mutation, jobs int, own bool) (survived int, err err
 		if err != nil {
 			return 0, err
 		}
-		b.own = own
+		b.own, b.skip = o.own, o.skip
 		if err := b.checkBaseline(round); err != nil {
 			return 0, err
 		}
-		results := b.tryAll(round, jobs)
+		results := b.tryAll(round, o.jobs)
 		for _, m := range round {
 			t := table[m.dir()]
 			if t == nil {
@@ -113,6 +113,7 @@ type builds struct {
 	root, dir string
 	overlay   string
 	own       bool         // only the tests of the changed package run
+	skip      string       // tests that match are left out, "" for none
 	broken    map[int]bool // mutants that do not compile
 	importers map[string][]string
 
@@ -321,7 +322,7 @@ func (b *builds) try(m mutation) result {
 			continue
 		}
 		for _, part := range bin.parts {
-			test, failed := bin.run(filepath.Join(b.root, p), append(arguments(p), part...), []string{"MONEDULA_MUTANT=" + strconv.Itoa(m.id)}, 5*bin.took+30*time.Second)
+			test, failed := bin.run(filepath.Join(b.root, p), append(b.arguments(p), part...), []string{"MONEDULA_MUTANT=" + strconv.Itoa(m.id)}, 5*bin.took+30*time.Second)
 			if failed {
 				by := "own"
 				if i > 0 {
@@ -335,8 +336,11 @@ func (b *builds) try(m mutation) result {
 }
 
 // arguments are those of a package's test binary.
-func arguments(p string) []string {
+func (b *builds) arguments(p string) []string {
 	args := []string{"-test.failfast", "-test.timeout=0"}
+	if b.skip != "" {
+		args = append(args, "-test.skip="+b.skip)
+	}
 	if p == simulation {
 		args = append(args, "-test.run=^(TestSeeds|TestSeedsThatOnceFailed)$")
 	}
@@ -363,12 +367,12 @@ func (b *builds) binary(p string) *binary {
 		trace := bin.path + ".trace"
 		started := time.Now()
 		var out bytes.Buffer
-		if test, failed := bin.runTo(&out, filepath.Join(b.root, p), append(arguments(p), "-test.v"), []string{"MONEDULA_MUTANT_TRACE=" + trace}, time.Hour); failed {
+		if test, failed := bin.runTo(&out, filepath.Join(b.root, p), append(b.arguments(p), "-test.v"), []string{"MONEDULA_MUTANT_TRACE=" + trace}, time.Hour); failed {
 			bin.err = fmt.Errorf("%s fails without a mutant", test)
 			return
 		}
 		bin.took = time.Since(started)
-		bin.parts = quickFirst(out.String())
+		bin.parts = quickFirst(out.String(), b.skip)
 		text, _ := os.ReadFile(trace) // missing if no mutant is reached
 		for _, id := range strings.Fields(string(text)) {
 			n, _ := strconv.Atoi(id)
@@ -383,7 +387,7 @@ var passedTest = regexp.MustCompile(`(?m)^--- PASS: (\S+) \(([\d.]+)s\)`)
 // quickFirst returns the arguments that run first the tests that took less than
 // half a second by the output of all, then the others: most mutants are killed
 // by a quick one.
-func quickFirst(output string) [][]string {
+func quickFirst(output, skip string) [][]string {
 	var slow []string
 	quick := false
 	for _, passed := range passedTest.FindAllStringSubmatch(output, -1) {
@@ -397,7 +401,10 @@ func quickFirst(output string) [][]string {
 		return [][]string{nil}
 	}
 	pattern := "^(" + strings.Join(slow, "|") + ")$"
-	return [][]string{{"-test.skip=" + pattern}, {"-test.run=" + pattern}}
+	if skip != "" {
+		skip = "|" + skip
+	}
+	return [][]string{{"-test.skip=" + pattern + skip}, {"-test.run=" + pattern}}
 }
 
 var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
