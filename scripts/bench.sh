@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures ./monedula beside a real Apache Kafka, in turns, and prints one table in Markdown.
 #   scripts/bench.sh [-quick] [-ours] [-rounds N] [-partitions N] [-recovery-gb N] [-out FILE] [MEASUREMENT...]
-#   -help lists options and measurements: one broker beside one, groups (group-...), three beside three (cluster-...)
+#   -help lists options and measurements: one broker beside one, groups (group-...), three beside three (cluster-...),
+#   and what a fetch costs beside idle partitions, of ours only (fetch-rounds)
 # Environment: BENCH_QUICK=1 small sizes (under 15 minutes instead of under 90), BENCH_OUT=FILE a copy of the table,
 # TMPDIR where the logs lie (the whole run needs about 20 GB there). Ctrl-C stops what was started and prints what there is.
 set -euo pipefail

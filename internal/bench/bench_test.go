@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,24 @@ func TestTheTableShowsMediansSpreadRatioAndMissedGoals(t *testing.T) {
 `
 	if got := b.String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestFiguresOfGoBenchmarksAreReadByTheirUnit(t *testing.T) {
+	out := []byte(`goos: linux
+BenchmarkRound/partitions=10-2         	  154219	     15512 ns/op	        79.50 p50-µs	     592 B/op
+BenchmarkRound/partitions=10000        	   54219	     41200 ns/op	        81 p50-µs
+PASS
+`)
+	for unit, want := range map[string][]benchmarkFigure{
+		"ns/op":  {{"partitions=10", 15512}, {"partitions=10000", 41200}},
+		"p50-µs": {{"partitions=10", 79.5}, {"partitions=10000", 81}},
+		"B/op":   {{"partitions=10", 592}},
+		"MB/s":   nil,
+	} {
+		if got := benchmarkFigures(out, unit); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", unit, got, want)
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ var measurements = []measurement{
 	{"group-load", measureGroupLoad},
 	{"cluster-partitions", measureManyPartitions},
 	{"cluster-stop", measureClusterStop},
+	{"fetch-rounds", measureRounds},
 }
 
 // sizes say how much is measured.
