@@ -220,7 +220,7 @@ func (mv *move) replace(future *storage.Log) (moveOutcome, error) {
 	switch {
 	case done:
 		mv.ended = true
-		return moveDone, err
+		return moveDone, errors.Join(err, mv.m.cfg.Logs.SettleMove(mv.id))
 	case err != nil:
 		return moveStopped, err
 	}

@@ -205,8 +205,10 @@ var faultyActions = []struct {
 		if err := f.SettleFuture(partition0); err != nil {
 			return err
 		}
-		_, err = f.ReplaceWithFuture(partition0)
-		return err
+		if done, err := f.ReplaceWithFuture(partition0); !done {
+			return err
+		}
+		return f.SettleMove(partition0)
 	}},
 	{"deletion", true, func(_ *testing.T, f *faultyHost) error { return f.Delete(partition0, false) }},
 }

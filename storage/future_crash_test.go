@@ -4,40 +4,104 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/record"
 )
 
 // The replacement of a log by its future one is stopped before each operation
 // that changes the disk. What a crash leaves there holds everything durable in
 // one directory or in two; of two with the plain name, which a crash between the
 // two renames leaves, the start says so and changes nothing, as a real broker's.
+// So it is also if the log is used or closed before its new name is durable.
 func TestACrashDuringTheReplacementByAFutureLogLosesNothing(t *testing.T) {
-	synctest.Test(t, crashDuringReplacement)
+	for name, then := range afterReplacement {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { crashDuringReplacement(t, then) })
+		})
+	}
 }
 
-func crashDuringReplacement(t *testing.T) {
+// afterReplacement are the first steps with a log that has just replaced another.
+var afterReplacement = map[string]func(t *testing.T, l *Log, f *floor) error{
+	"none":   nil,
+	"flush":  func(_ *testing.T, l *Log, _ *floor) error { return l.Flush() },
+	"append": appendMoved,
+	"append and flush": func(t *testing.T, l *Log, f *floor) error {
+		err := errors.Join(appendMoved(t, l, f), l.Flush())
+		f.set(27, 27)
+		return err
+	},
+	"follower append": func(t *testing.T, l *Log, f *floor) error {
+		_, err := l.AppendAsFollower(at(t, 26, "value 26"), 0)
+		f.set(20, 27)
+		return err
+	},
+	"truncation": func(_ *testing.T, l *Log, f *floor) error {
+		f.set(10, 10)
+		_, err := l.TruncateTo(10)
+		return err
+	},
+}
+
+func appendMoved(t *testing.T, l *Log, f *floor) error {
+	_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(27, "value 26")...)})
+	f.set(20, 27)
+	return err
+}
+
+// floor is how many of a log's records a power cut and a death of the process
+// must leave.
+type floor struct {
+	mu             sync.Mutex // guards below
+	durable, acked int
+}
+
+func (f *floor) set(durable, acked int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.durable, f.acked = durable, acked
+}
+
+func (f *floor) get() (durable, acked int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.durable, f.acked
+}
+
+func crashDuringReplacement(t *testing.T, then func(*testing.T, *Log, *floor) error) {
 	const durable, records = 20, 26
 	stops, refused := 0, 0
 	for n := 1; ; n++ {
-		mem := vfs.NewMem()
-		fsys, cut := cutPower(mem, n)
-		moveOnce(t, fsys, durable, records, cut.begin)
+		mem, kept := vfs.NewMem(), &floor{durable: durable, acked: records}
+		fsys, cut := cutPower(mem, n, kept)
+		step := func(l *Log) error { return then(t, l, kept) }
+		if then == nil {
+			step = nil
+		}
+		moveOnce(t, fsys, durable, records, cut.begin, step)
 		if len(cut.images) == 0 {
 			break
 		}
 		stops++
 		for i, image := range cut.images {
-			err := lookAtMoved(image, durable, records)
+			least := cut.durable
+			if i == 1 {
+				least = cut.acked
+			}
+			err := lookAtMoved(image, least, records+1)
 			if isFatal(err) && strings.Contains(err.Error(), "Duplicate log directories for t-0 are found in both") {
 				refused++
-				err = eachAlone(image, durable, records)
+				err = eachAlone(image, least, records+1)
 			}
 			if err != nil {
 				t.Errorf("stopped before operation %d, image %d: %v", n, i, err)
@@ -56,12 +120,14 @@ type powerCut struct {
 	mu     sync.Mutex // guards all below: much is written in the background
 	begun  bool
 	left   int        // operations before it, once begun
-	images []*vfs.Mem // none: there were fewer operations
+	images []*vfs.Mem // none: there were fewer operations; the second is of a killed process
+
+	durable, acked int // of the floor at that moment
 }
 
 // cutPower is mem for whoever is to meet a power cut before the n-th operation
 // from begin on.
-func cutPower(mem *vfs.Mem, n int) (vfs.FS, *powerCut) {
+func cutPower(mem *vfs.Mem, n int, kept *floor) (vfs.FS, *powerCut) {
 	c := &powerCut{left: n}
 	return vfs.Intercept(mem, func(op vfs.Op) error {
 		c.mu.Lock()
@@ -70,6 +136,7 @@ func cutPower(mem *vfs.Mem, n int) (vfs.FS, *powerCut) {
 			return nil
 		}
 		if c.left--; c.left == 0 {
+			c.durable, c.acked = kept.get()
 			for i, survival := range []vfs.Survival{vfs.SyncedOnly, vfs.Everything, vfs.Random, vfs.Random, vfs.Random} {
 				c.images = append(c.images, mem.CrashClone(survival, uint64(n*10+i)))
 			}
@@ -85,9 +152,10 @@ func (c *powerCut) begin() {
 }
 
 // moveOnce makes a log of two segments with a durable first part in /a, fills a
-// future log in /b, and replaces the one by the other; begin is called before
-// anything of that.
-func moveOnce(t *testing.T, fsys vfs.FS, durable, records int, begin func()) {
+// future log in /b, and replaces the one by the other. begin is called before the
+// future log is made, or only before the replacement if there is a step then, which
+// comes before the replacement is settled.
+func moveOnce(t *testing.T, fsys vfs.FS, durable, records int, begin func(), then func(*Log) error) {
 	t.Helper()
 	m := loadedManager(t, fsys, "/a", "/b")
 	defer quiesce(m)
@@ -100,15 +168,24 @@ func moveOnce(t *testing.T, fsys vfs.FS, durable, records int, begin func()) {
 		}
 		appendValues(t, l, int64(i+1), fmt.Sprintf("value %d", i))
 	}
-	begin()
+	if then == nil {
+		begin()
+	}
 	future, err := m.CreateFuture(partition0, "/b")
 	noError(t, err)
 	_, err = future.AppendAsFollower(readBytes(t, l, Read{Offset: 0, MaxBytes: 1 << 20}), 0)
 	noError(t, err)
 	noError(t, m.SettleFuture(partition0))
+	if then != nil {
+		begin()
+	}
 	if done, err := m.ReplaceWithFuture(partition0); !done || err != nil {
 		t.Fatal(done, err)
 	}
+	if then != nil {
+		noError(t, then(future))
+	}
+	noError(t, m.SettleMove(partition0))
 	m.checkpointDir(l.dir)
 	m.checkpointDir(future.dir)
 }
@@ -169,6 +246,196 @@ func eachAlone(image *vfs.Mem, durable, records int) error {
 	return nil
 }
 
+// The disk of the new directory does not answer when the new name is to be made
+// durable. Nothing but what could be lost or come back by a power cut waits for it.
+func TestTheEndOfAMoveHoldsUpOnlyChangesOfTheLog(t *testing.T) {
+	for name, change := range map[string]func(t *testing.T, m *Manager, l *Log) error{
+		"append": func(t *testing.T, _ *Manager, l *Log) error {
+			_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x")...)})
+			return err
+		},
+		"follower append": func(t *testing.T, _ *Manager, l *Log) error {
+			_, err := l.AppendAsFollower(at(t, 1, "x"), 0)
+			return err
+		},
+		"truncation":      func(_ *testing.T, _ *Manager, l *Log) error { _, err := l.TruncateTo(0); return err },
+		"full truncation": func(_ *testing.T, _ *Manager, l *Log) error { return l.TruncateFullyAndStartAt(5, -1) },
+		"move back": func(_ *testing.T, m *Manager, _ *Log) error {
+			_, err := m.CreateFuture(partition0, "/a")
+			return err
+		},
+		"deletion": func(_ *testing.T, m *Manager, _ *Log) error { return m.Delete(partition0, false) },
+		"deletion of many": func(_ *testing.T, m *Manager, _ *Log) error {
+			return errors.Join(m.DeleteAll([]TopicPartition{partition0})...)
+		},
+		"an orderly stop":   func(_ *testing.T, m *Manager, _ *Log) error { return m.Close() },
+		"the move's worker": func(_ *testing.T, m *Manager, _ *Log) error { return m.SettleMove(partition0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var hung atomic.Bool
+				disk := make(chan struct{}) // closed: it answers again
+				mem := vfs.NewMem()
+				m := loadedManager(t, vfs.Intercept(mem, func(op vfs.Op) error {
+					if hung.Load() && op.Kind == vfs.OpSyncDir && op.Name == "/b" {
+						<-disk
+					}
+					return nil
+				}), "/a", "/b")
+				defer m.Close()
+				l, err := m.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
+				noError(t, err)
+				appendValues(t, l, 1, "value")
+				future, err := m.CreateFuture(partition0, "/b")
+				noError(t, err)
+				_, err = future.AppendAsFollower(readBytes(t, l, Read{MaxBytes: 1 << 20}), 0)
+				noError(t, err)
+				noError(t, m.SettleFuture(partition0))
+				synctest.Wait()
+				hung.Store(true)
+				done, err := m.ReplaceWithFuture(partition0)
+				noError(t, err)
+				wantEqual(t, "replaced", done, true)
+				l = m.Log(partition0)
+				result := make(chan error, 1)
+				go func() { result <- change(t, m, l) }()
+				synctest.Wait()
+				wantEqual(t, "changes that did not wait", len(result), 0)
+				wantEqual(t, "records", len(all(t, l, 0)), 1)
+				l.SetHighWatermark(1)
+				noError(t, l.AssignEpochStart(3, 1))
+				m.checkpointDir(m.dirs[0])
+				if name != "an orderly stop" && !strings.HasPrefix(name, "deletion") {
+					_, err = m.GetOrCreate(tpOf("another", 0), metadata.TopicID{2}, testTopic(), true)
+					noError(t, err)
+				}
+				hung.Store(false)
+				close(disk)
+				noError(t, <-result)
+				wantEqual(t, "directories of the log in /a", plainOf(t, mem, "/a"), 0)
+			})
+		})
+	}
+}
+
+// plainOf counts the directories of partition0's current log in a log directory
+// after a power cut.
+func plainOf(t *testing.T, mem *vfs.Mem, dir string) (n int) {
+	for _, name := range dirNames(t, mem.CrashClone(vfs.SyncedOnly, 0), dir) {
+		if name == currentDirName(partition0) {
+			n++
+		}
+	}
+	return n
+}
+
+// A log that was replaced keeps its entries in the checkpoints until it is certain
+// that it will not come back.
+func TestAReplacedLogStaysInTheCheckpointsUntilItIsSetAside(t *testing.T) {
+	mem := vfs.NewMem()
+	m := loadedManager(t, mem, "/a", "/b")
+	defer m.Close()
+	l, err := m.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
+	noError(t, err)
+	appendValues(t, l, 1, "a", "b", "c")
+	l.SetHighWatermark(3)
+	noError(t, l.IncrementLogStart(2))
+	noError(t, l.Flush())
+	m.checkpointDir(l.dir)
+	future, err := m.CreateFuture(partition0, "/b")
+	noError(t, err)
+	noError(t, future.TruncateFullyAndStartAt(2, 2))
+	_, err = future.AppendAsFollower(at(t, 2, "c"), 0)
+	noError(t, err)
+	noError(t, m.SettleFuture(partition0))
+	done, err := m.ReplaceWithFuture(partition0)
+	noError(t, err)
+	wantEqual(t, "replaced", done, true)
+	m.checkpointDir(l.dir)
+	m.lowerAllCheckpoints(l.dir)
+	for name, want := range map[string]int64{recoveryPointFile: 3, logStartFile: 2} {
+		wantEqual(t, name, l.dir.checkpointed(name, partition0), want)
+	}
+	noError(t, m.SettleMove(partition0))
+	m.checkpointDir(l.dir)
+	for _, name := range []string{recoveryPointFile, logStartFile} {
+		wantEqual(t, name+" later", l.dir.checkpointed(name, partition0), -1)
+	}
+}
+
+// For want of a file descriptor the new name cannot be made durable, or then the
+// old one's. That costs the requests that wait for it, and is made up for.
+func TestAMoveThatFindsNoFileDescriptorIsSettledLater(t *testing.T) {
+	for _, dir := range []string{"/a", "/b"} {
+		t.Run(dir, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var none atomic.Bool
+				mem := vfs.NewMem()
+				m := loadedManager(t, vfs.Intercept(mem, func(op vfs.Op) error {
+					if none.Load() && op.Kind == vfs.OpSyncDir && op.Name == dir {
+						return syscall.EMFILE
+					}
+					return nil
+				}), "/a", "/b")
+				l, err := m.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
+				noError(t, err)
+				appendValues(t, l, 1, "value")
+				future, err := m.CreateFuture(partition0, "/b")
+				noError(t, err)
+				_, err = future.AppendAsFollower(readBytes(t, l, Read{MaxBytes: 1 << 20}), 0)
+				noError(t, err)
+				noError(t, m.SettleFuture(partition0))
+				synctest.Wait()
+				none.Store(true)
+				done, err := m.ReplaceWithFuture(partition0)
+				noError(t, err)
+				wantEqual(t, "replaced", done, true)
+				wantError(t, m.SettleMove(partition0), ErrTooManyFiles)
+				_, err = future.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x")...)})
+				wantError(t, err, ErrTooManyFiles)
+				time.Sleep(90 * time.Second) // it is tried again, and files are deleted
+				none.Store(false)
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				wantEqual(t, "directories of the log in /a", plainOf(t, mem, "/a"), 0)
+				wantEqual(t, "directories of the log in /b", plainOf(t, mem, "/b"), 1)
+				wantEqual(t, "directories offline", len(m.offlineDirs()), 0)
+				appendValues(t, future, 1, "x")
+				noError(t, m.Close())
+			})
+		})
+	}
+}
+
+// An orderly stop that cannot settle a move does not vouch for the old directory,
+// whose log was not closed.
+func TestAStopThatCannotSettleAMoveLeavesTheOldDirectoryToRecovery(t *testing.T) {
+	var none atomic.Bool
+	mem := vfs.NewMem()
+	m := loadedManager(t, vfs.Intercept(mem, func(op vfs.Op) error {
+		if none.Load() && op.Kind == vfs.OpSyncDir && op.Name == "/b" {
+			return syscall.EMFILE
+		}
+		return nil
+	}), "/a", "/b")
+	l, err := m.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
+	noError(t, err)
+	appendValues(t, l, 1, "value")
+	future, err := m.CreateFuture(partition0, "/b")
+	noError(t, err)
+	_, err = future.AppendAsFollower(readBytes(t, l, Read{MaxBytes: 1 << 20}), 0)
+	noError(t, err)
+	noError(t, m.SettleFuture(partition0))
+	done, err := m.ReplaceWithFuture(partition0)
+	noError(t, err)
+	wantEqual(t, "replaced", done, true)
+	none.Store(true)
+	noError(t, m.Close())
+	if _, err := mem.Stat("/a/" + cleanShutdownFile); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the old directory counts as closed in order: %v", err)
+	}
+}
+
 // The background may be about to write a topic id or leader epochs just when the
 // log's directory gets another name. An empty log is replaced so soon after its
 // future log was made that this is the rule: here the files come late, too.
@@ -191,6 +458,9 @@ func TestSmallFilesWrittenDuringTheReplacementLeaveTheDirectoriesOnline(t *testi
 		noError(t, m.SettleFuture(partition0))
 		if done, err := m.ReplaceWithFuture(partition0); !done || err != nil {
 			t.Fatalf("round %d: %v, %v", round, done, err)
+		}
+		if round%2 == 0 { // else the next round waits for it
+			noError(t, m.SettleMove(partition0))
 		}
 		l = future
 		l.flushEpochsLater(0)

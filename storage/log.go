@@ -23,11 +23,10 @@ import (
 // directory offline (Manager) and is a KAFKA_STORAGE_ERROR, as is every call
 // on a log of an offline directory; see failures.go for other errors.
 //
-// Locks, in the order they are taken: truncating, flushing, then mu, then topicIDWrite
+// Locks, in the order they are taken: settling, truncating, flushing, then mu, then topicIDWrite
 // (behind the topicIDWriter's own) and the epoch cache's, then positions.mu, then
 // those inside the indexes. Only append, roll, truncation, retention and close
-// take mu. Only close, and the rename of a log that is moved, sync anything
-// while holding it. Readers copy positions
+// take mu. Only close syncs anything while holding it. Readers copy positions
 // and pin segments.
 type Log struct {
 	tp   TopicPartition
@@ -45,6 +44,11 @@ type Log struct {
 	checkpointedHigh highWatermarkWrite
 
 	path atomic.Pointer[string] // the partition directory; replaced by a rename
+
+	settling sync.Mutex // held by settleMove
+	// replaced is the log in another directory whose place this one has taken, until
+	// that is durable.
+	replaced atomic.Pointer[Log]
 
 	topicIDMu sync.Mutex // guards topicID
 	topicID   metadata.TopicID
@@ -84,9 +88,10 @@ type environment struct {
 	files        *fileCache
 	schedule     *scheduler
 	logger       *logrus.Logger
-	keepTopicIDs bool         // partition.metadata is kept (inter.broker.protocol.version 2.8 and later)
-	expirationMs atomic.Int64 // producer.id.expiration.ms
-	onLogFailure func(*Log)   // called once; returns at once, since the log's lock is held
+	keepTopicIDs bool             // partition.metadata is kept (inter.broker.protocol.version 2.8 and later)
+	expirationMs atomic.Int64     // producer.id.expiration.ms
+	onLogFailure func(*Log)       // called once; returns at once, since the log's lock is held
+	settleMove   func(*Log) error // Manager.settleMove
 	lastConfig   atomic.Pointer[logConfig]
 	loadStopped  atomic.Bool // the context of Load has ended: loading gives up
 }

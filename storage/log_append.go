@@ -88,9 +88,13 @@ func (l *Log) flushIfDue(info *AppendInfo) error {
 }
 
 // ready is nil when the log may be appended to: its topic id is on disk before
-// the first record, so that the records never lack it.
+// the first record, so that the records never lack it, and a log that has replaced
+// another one is sure of its name.
 func (l *Log) ready() error {
 	if err := l.check(); err != nil {
+		return err
+	}
+	if err := l.settleMove(); err != nil {
 		return err
 	}
 	return l.flushTopicID()

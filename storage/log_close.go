@@ -1,9 +1,6 @@
 package storage
 
-import (
-	"errors"
-	"path/filepath"
-)
+import "path/filepath"
 
 // close ends the log in order: everything is made durable, the indexes get
 // their true sizes, and a producer snapshot is written at the end.
@@ -51,7 +48,8 @@ func (l *Log) closeLocked() error {
 	return nil
 }
 
-// abandon ends the log of a directory that has failed: nothing is written.
+// abandon ends a log that was replaced or whose directory has failed: nothing is
+// written.
 func (l *Log) abandon() {
 	l.closed.Store(true)
 	l.mu.Lock()
@@ -73,23 +71,17 @@ func (l *Log) dropSegments() {
 }
 
 // rename gives the partition's directory another name in the same log
-// directory. Open files stay good. If the new name cannot be made durable
-// although the disk is sound, the directory has the old one again.
+// directory. Open files stay good. The new name is durable after the next flush,
+// or settleName.
 func (l *Log) rename(name string) error {
 	l.mu.Lock()
 	defer l.unlock()
-	old := l.Path()
 	err := l.renameLocked(filepath.Join(l.dir.path, name))
-	if err == nil {
-		err = l.env.fs.SyncDir(l.dir.path)
-		if err != nil && !isDiskError(err) {
-			err = errors.Join(err, l.renameLocked(old))
-		}
-	}
+	l.dirName.note()
 	return l.ioError("Error while renaming dir for %s in log dir %s", err)
 }
 
-// renameLocked is rename without making the new name durable. mu is held. What
+// renameLocked is rename for callers that hold mu and see to the sync. What
 // the background writes by its path without mu, the topic id and the leader
 // epochs, is written before or after: in between it would find no directory.
 func (l *Log) renameLocked(path string) error {

@@ -122,8 +122,14 @@ func (l *Log) syncSegments(v *view, from, upTo int64, inclusive bool) (failed *s
 			return s, err
 		}
 	}
-	if err := l.dirName.settle(func() error { return l.env.fs.SyncDir(l.dir.path) }); err != nil {
+	if err := l.syncName(); err != nil {
 		return nil, err
 	}
 	return nil, l.names.settle(func() error { return l.env.fs.SyncDir(l.Path()) })
+}
+
+// syncName makes the name of the partition directory durable. The caller must
+// hold flushing.
+func (l *Log) syncName() error {
+	return l.dirName.settle(func() error { return l.env.fs.SyncDir(l.dir.path) })
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -194,6 +195,7 @@ func TestAMoveBetweenDirectoriesKeepsWhatWasDurable(t *testing.T) {
 			if !done {
 				t.Errorf("not replaced: %v", err)
 			}
+			err = errors.Join(err, m.SettleMove(partition0))
 			if got := sizeAfterPowerCut(mem, "/other/t-0/"+offsetFileName(0, logSuffix)); got != l.Size() {
 				t.Errorf("replaced with %d of %d bytes on disk", got, l.Size())
 			}

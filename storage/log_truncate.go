@@ -18,6 +18,9 @@ import (
 // short and closes) but never written again, and the log goes on in a new
 // segment.
 func (l *Log) TruncateTo(offset int64) (truncated bool, err error) {
+	if err := l.settleMove(); err != nil {
+		return false, err
+	}
 	l.truncating.Lock()
 	defer l.truncating.Unlock()
 	durable, err := l.beginTruncation(offset)
@@ -228,6 +231,9 @@ func (s *segment) reloadLargest() error {
 func (l *Log) TruncateFullyAndStartAt(offset, logStart int64) error {
 	if logStart < 0 {
 		logStart = offset
+	}
+	if err := l.settleMove(); err != nil {
+		return err
 	}
 	l.truncating.Lock()
 	defer l.truncating.Unlock()

@@ -46,7 +46,7 @@ type logDir struct {
 
 	cleanAtStart bool // the clean-shutdown marker was there
 	loaded       bool // all logs were loaded
-	partlyLoaded bool // all but some that are unloaded now
+	partlyLoaded bool // all but some, which are not served
 
 	lockMu sync.Mutex // guards lock
 	lock   io.Closer  // of .lock; nil while not held

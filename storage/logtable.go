@@ -15,8 +15,8 @@ type logTable struct {
 	future  map[TopicPartition]*Log
 	topics  map[string][]*Log // current and future, by topic
 	counts  map[*logDir]int   // of current and future logs
-	// unloaded are logs that exist on disk but could not be loaded; see unloadedLog.
-	unloaded map[logKey]*unloadedLog
+	// unserved are logs that exist on disk but are not served; see unservedLog.
+	unserved map[logKey]*unservedLog
 }
 
 func newLogTable() logTable {
@@ -125,7 +125,7 @@ func (t *logTable) count(d *logDir) int {
 func (t *logTable) removeDir(d *logDir) (current, future []*Log) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	maps.DeleteFunc(t.unloaded, func(_ logKey, u *unloadedLog) bool { return u.dir == d })
+	maps.DeleteFunc(t.unserved, func(_ logKey, u *unservedLog) bool { return u.dir == d })
 	return t.removeDirLocked(d, false), t.removeDirLocked(d, true)
 }
 

@@ -158,7 +158,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		tasks: newPool(1),
 		logs:  newLogTable(),
 	}
-	m.env.onLogFailure = m.logGivenUp
+	m.env.onLogFailure, m.env.settleMove = m.logGivenUp, m.settleMove
 	m.places.preferred, m.places.making = map[TopicPartition]*logDir{}, map[TopicPartition]*making{}
 	m.defaults.Store(c.Defaults)
 	m.env.expirationMs.Store(c.ProducerExpirationMs)

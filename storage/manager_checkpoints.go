@@ -32,7 +32,7 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) {
 	for _, l := range logs {
 		offsets[l.tp] = l.RecoveryPoint()
 	}
-	m.logs.eachUnloaded(d, func(tp TopicPartition, u *unloadedLog) { offsets[tp] = u.recoveryPoint })
+	m.logs.eachUnserved(d, func(tp TopicPartition, u *unservedLog) { offsets[tp] = u.recoveryPoint })
 	if err := d.writeCheckpoint(recoveryPointFile, offsets); err != nil {
 		d.fail("Disk error while writing recovery offsets checkpoint in directory "+d.path, err)
 	}
@@ -54,7 +54,7 @@ func (m *Manager) checkpointLogStarts(d *logDir) {
 			offsets[l.tp] = v.LogStart
 		}
 	}
-	m.logs.eachUnloaded(d, func(tp TopicPartition, u *unloadedLog) { offsets[tp] = u.logStart })
+	m.logs.eachUnserved(d, func(tp TopicPartition, u *unservedLog) { offsets[tp] = u.logStart })
 	if err := d.writeCheckpoint(logStartFile, offsets); err != nil {
 		d.fail("Disk error while writing log start offsets checkpoint in directory "+d.path, err)
 	}
@@ -123,7 +123,7 @@ func (m *Manager) lowerCheckpoints(d *logDir, tps ...TopicPartition) {
 // checkpointLimit is the highest offset that a checkpoint file may have of a
 // partition; known is false if the directory has no log of it.
 func (m *Manager) checkpointLimit(d *logDir, tp TopicPartition, name string) (limit int64, known bool) {
-	if m.logs.isUnloaded(tp, d) {
+	if m.logs.isUnserved(tp, d) {
 		return math.MaxInt64, true
 	}
 	l := m.logs.get(tp, false)

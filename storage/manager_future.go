@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/monedula/monedula/protocol"
 )
@@ -11,6 +13,10 @@ import (
 // gets the plain name and the old one is set aside, in this order. A crash
 // between the two renames leaves two plain directories with the same records;
 // no broker, a real one neither, starts on them before one was removed by hand.
+//
+// The new name is made durable without a lock that readers or controllers need
+// (settleMove). Until then the log is read, but neither appended to nor truncated:
+// a power cut may bring the old log back.
 
 // CheckDir is nil for a live directory; see PreferDir for its errors.
 func (m *Manager) CheckDir(dir string) error {
@@ -26,6 +32,11 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 	d, err := m.dir(dir)
 	if err != nil {
 		return nil, err
+	}
+	if l := m.logs.get(tp, false); l != nil {
+		if err := l.settleMove(); err != nil { // dir may still have the log that l has replaced
+			return nil, err
+		}
 	}
 	m.creation.Lock()
 	defer m.creation.Unlock()
@@ -44,8 +55,11 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 		}
 		return l, nil
 	}
-	if err := m.logs.checkLoaded(tp, true); err != nil {
+	if err := m.logs.checkServed(tp, true); err != nil {
 		return nil, err
+	}
+	if current.replaced.Load() != nil {
+		return nil, protocol.Errorf(protocol.KafkaStorageError, "The move of %s to %s is not on disk yet", currentDirName(tp), current.dir.path)
 	}
 	if offline := m.offlineDirs(); len(offline) > 0 {
 		return nil, protocol.Errorf(protocol.KafkaStorageError,
@@ -83,12 +97,9 @@ func futureGone(tp TopicPartition) error {
 }
 
 // ReplaceWithFuture makes the future log the current one, and deletes the old
-// one in the background. It says whether it did: not where the future log lacks
+// one in the background. done reports whether it did: not if the future log lacks
 // records, or durable ones (SettleFuture). The caller keeps appends and
-// truncations away from both logs.
-//
-// Where done comes with an error, the old directory failed after the future log
-// had taken over.
+// truncations away from both logs. Nothing is synced here: SettleMove is to follow.
 func (m *Manager) ReplaceWithFuture(tp TopicPartition) (done bool, err error) {
 	m.creation.Lock()
 	defer m.creation.Unlock()
@@ -112,15 +123,75 @@ func (m *Manager) ReplaceWithFuture(tp TopicPartition) (done bool, err error) {
 	}
 	future.SetHighWatermark(at.HighWatermark)
 	future.future.Store(false)
+	m.logs.setUnserved(logKey{tp, false}, &unservedLog{dir: current.dir, path: current.Path(), recoveryPoint: current.RecoveryPoint(), logStart: at.LogStart,
+		cause: fmt.Errorf("was replaced by that in %s, which has failed", future.dir.path)})
+	future.replaced.Store(current)
 	m.logs.promote(future)
-	if err := future.AdoptLogStart(at.LogStart); err != nil {
-		return true, err
-	}
-	if err := m.setAside(current); err != nil {
-		return true, err
-	}
-	m.env.schedule.after(0, current.dir.background, func() { m.checkpointDir(current.dir) })
-	m.env.schedule.after(0, future.dir.background, func() { m.checkpointDir(future.dir) })
+	current.abandon()
 	m.log.Infof("The current replica is successfully replaced with the future replica for %s", currentDirName(tp))
-	return true, nil
+	return true, future.AdoptLogStart(at.LogStart)
+}
+
+// SettleMove makes the replacement of the partition's log durable (ReplaceWithFuture),
+// or is tried again in the background if it finds no file descriptor. The caller
+// holds no lock that others wait for.
+func (m *Manager) SettleMove(tp TopicPartition) error {
+	l := m.logs.get(tp, false)
+	if l == nil {
+		return futureGone(tp)
+	}
+	err := l.settleMove()
+	if err != nil && l.check() == nil {
+		m.env.schedule.after(time.Second, l.dir.background, func() { _ = m.SettleMove(tp) })
+	}
+	return err
+}
+
+// settleMove makes the name of a log that has replaced another one durable, and
+// then sets the other one aside. Without an error it is done; a failure of the
+// other log's directory is none.
+func (m *Manager) settleMove(l *Log) error {
+	l.settling.Lock()
+	defer l.settling.Unlock()
+	old := l.replaced.Load()
+	if old == nil {
+		return nil
+	}
+	if err := l.settleName(); err != nil {
+		return err
+	}
+	err := error(nil)
+	if old.Path() == old.dir.file(currentDirName(l.tp)) {
+		err = m.moveAside(old)
+	}
+	if err == nil {
+		err = m.syncDir(old.dir)
+	}
+	if err != nil && old.dir.check() == nil {
+		return err
+	}
+	m.logs.takeUnserved(logKey{l.tp, false})
+	l.replaced.Store(nil)
+	for _, d := range [...]*logDir{old.dir, l.dir} {
+		m.env.schedule.after(0, d.background, func() { m.checkpointDir(d) })
+	}
+	return nil
+}
+
+// settleMove waits until a log that has replaced another one is sure of its name.
+func (l *Log) settleMove() error {
+	if l.replaced.Load() == nil {
+		return nil
+	}
+	return l.env.settleMove(l)
+}
+
+// settleName makes the name of the log's directory durable.
+func (l *Log) settleName() error {
+	if err := l.dir.check(); err != nil {
+		return err
+	}
+	l.flushing.Lock()
+	defer l.flushing.Unlock()
+	return l.ioError("Error while renaming dir for %s in log dir %s", l.syncName())
 }

@@ -264,8 +264,8 @@ func (d *dirLoad) leaveOut(path string, cause error) {
 		return
 	}
 	d.leftOut = true
-	d.m.logs.setUnloaded(logKey{tp, kind == futureDir}, &unloadedLog{
-		dir: d.dir, path: path, recoveryPoint: d.recoveryPoints[tp], logStart: d.logStarts[tp], cause: cause})
+	d.m.logs.setUnserved(logKey{tp, kind == futureDir}, &unservedLog{
+		dir: d.dir, path: path, recoveryPoint: d.recoveryPoints[tp], logStart: d.logStarts[tp], cause: fmt.Errorf("could not be loaded at the start of the broker: %w", cause)})
 }
 
 // open opens the log of a partition directory, or disposes of the directory.

@@ -129,7 +129,7 @@ func (m *Manager) reserve(tp TopicPartition, isNew bool) (dirs []*logDir, others
 	if other, making := m.places.making[tp]; making {
 		return nil, other.done, nil
 	}
-	if err := m.logs.checkLoaded(tp, false); err != nil {
+	if err := m.logs.checkServed(tp, false); err != nil {
 		return nil, nil, err
 	}
 	if offline := m.offlineDirs(); len(offline) > 0 && !isNew {
@@ -284,7 +284,10 @@ func (m *Manager) Delete(tp TopicPartition, future bool) error {
 	if l == nil || err != nil {
 		return err
 	}
-	if err := m.setAside(l); err != nil {
+	if err := m.moveAside(l); err != nil {
+		return err
+	}
+	if err := m.syncDir(l.dir); err != nil {
 		return err
 	}
 	m.checkpointDir(l.dir)
@@ -303,7 +306,7 @@ func (m *Manager) DeleteAll(tps []TopicPartition) []error {
 	for i, tp := range tps {
 		current, err := m.takeOut(tp, false)
 		errs[i] = err
-		if err := m.discardUnloaded(tp, true); err != nil {
+		if err := m.discardUnserved(tp, true); err != nil {
 			errs[i] = err
 		}
 		for _, l := range [...]*Log{m.logs.remove(tp, true), current} {
@@ -318,8 +321,7 @@ func (m *Manager) DeleteAll(tps []TopicPartition) []error {
 		}
 	}
 	for d, places := range touched {
-		if err := m.config.FS.SyncDir(d.path); err != nil {
-			err = d.fail("Error while renaming dirs of deleted partitions in log dir "+d.path, err)
+		if err := m.syncDir(d); err != nil {
 			for _, i := range places {
 				errs[i] = err
 			}
@@ -337,9 +339,14 @@ func (m *Manager) DeleteAll(tps []TopicPartition) []error {
 
 // takeOut takes a log out of the table; nil where there is none. creation is held.
 func (m *Manager) takeOut(tp TopicPartition, future bool) (*Log, error) {
+	if l := m.logs.get(tp, future); l != nil {
+		if err := l.settleMove(); err != nil {
+			return nil, err
+		}
+	}
 	l := m.logs.remove(tp, future)
 	if l == nil {
-		if err := m.discardUnloaded(tp, future); err != nil {
+		if err := m.discardUnserved(tp, future); err != nil {
 			return nil, err
 		}
 		if offline := m.offlineDirs(); len(offline) > 0 {
@@ -350,25 +357,22 @@ func (m *Manager) takeOut(tp TopicPartition, future bool) (*Log, error) {
 	return l, nil
 }
 
-// setAside moves a log that left the table out of the way, durably, and removes
-// it later. The directory's checkpoints are to be written then.
-func (m *Manager) setAside(l *Log) error {
-	if err := m.moveAside(l); err != nil {
-		return err
-	}
-	if err := m.config.FS.SyncDir(l.dir.path); err != nil {
-		return l.dir.fail("Error while renaming dir for "+l.name+" in log dir "+l.dir.path, err)
-	}
-	return nil
-}
-
-// moveAside is setAside without making the new name durable.
+// moveAside moves a log that left the table out of the way and removes it later.
+// The directory is to be synced, and its checkpoints written, then.
 func (m *Manager) moveAside(l *Log) error {
 	if err := l.retire(uniqueDirName(l.tp, deletedDir, m.config.UniqueID())); err != nil {
 		return err
 	}
 	m.log.Infof("Log for partition %s is renamed to %s and is scheduled for deletion", l.name, l.Path())
 	m.removeDirLater(l.dir, l.Path(), l.tp)
+	return nil
+}
+
+// syncDir makes the names of partition directories durable.
+func (m *Manager) syncDir(d *logDir) error {
+	if err := m.config.FS.SyncDir(d.path); err != nil {
+		return d.fail("Error while renaming dirs of partitions in log dir "+d.path, err)
+	}
 	return nil
 }
 

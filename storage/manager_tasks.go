@@ -88,6 +88,11 @@ func (m *Manager) Close() error {
 		d.background.wait()
 		d.small.wait()
 	}
+	for _, l := range m.logs.list(false) {
+		if old := l.replaced.Load(); old != nil && l.settleMove() != nil {
+			old.dir.loaded, old.dir.cleanAtStart = false, false // it has a log that was not closed in order
+		}
+	}
 	live := m.liveDirs()
 	closings := make([]*dirClosing, len(live))
 	for i, d := range live {

@@ -248,6 +248,7 @@ func TestTheDirectoryOfAReplacedLogIsSetAsideDurably(t *testing.T) {
 	done, err := h.ReplaceWithFuture(partition0)
 	noError(t, err)
 	wantEqual(t, "replaced", done, true)
+	noError(t, h.SettleMove(partition0))
 	after := mem.CrashClone(vfs.SyncedOnly, 0)
 	if names := dirNames(t, after, "/a"); len(names) != 1 || !strings.HasSuffix(names[0], "-delete") {
 		t.Errorf("the old directory is %q", names)

@@ -85,7 +85,7 @@ func TestACrashWhileTopicIDsAreWrittenLeavesThemOrNone(t *testing.T) {
 		stops := 0
 		for n := 1; ; n += 7 {
 			mem := vfs.NewMem()
-			fsys, cut := cutPower(mem, n)
+			fsys, cut := cutPower(mem, n, &floor{})
 			writeIDsOnce(t, fsys, mem, cut.begin)
 			if len(cut.images) == 0 {
 				break
