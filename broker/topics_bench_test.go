@@ -17,9 +17,10 @@ import (
 const requestTopics = 100
 
 // BenchmarkTopics creates, configures and deletes many topics on a broker with a ZooKeeper, a
-// hundred with a request, and shows what each takes: elapsed time, and the broker's own time.
+// hundred with a request, and shows what each takes: elapsed time, the broker's own time, and
+// requests to ZooKeeper.
 func BenchmarkTopics(b *testing.B) {
-	for _, count := range []int{1000, 2000, 4000, 8000} {
+	for _, count := range []int{1000, 2000, 4000, 8000, 16000, 32000} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {
 			for b.Loop() {
 				s := newServedAlone(b)
@@ -27,7 +28,7 @@ func BenchmarkTopics(b *testing.B) {
 					what    string
 					request func(names []string) kmsg.Request
 				}{{"created", createRequest}, {"configured", configureRequest}, {"deleted", deleteRequest}} {
-					began, busy := time.Now(), processorTime()
+					began, busy, asked := time.Now(), processorTime(), s.metrics.zookeeper.latency.Count()
 					for from := 0; from < count; from += requestTopics {
 						names := make([]string, min(requestTopics, count-from))
 						for i := range names {
@@ -43,6 +44,7 @@ func BenchmarkTopics(b *testing.B) {
 					}
 					b.ReportMetric(float64(time.Since(began).Microseconds())/float64(count), "µs/"+step.what)
 					b.ReportMetric(float64((processorTime()-busy).Microseconds())/float64(count), "own-µs/"+step.what)
+					b.ReportMetric(float64(s.metrics.zookeeper.latency.Count()-asked)/float64(count), "zk/"+step.what)
 				}
 				s.stop()
 			}

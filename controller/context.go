@@ -40,6 +40,10 @@ type controllerContext struct {
 	topics map[string]*topicContext // all children of /brokers/topics
 	sorted []string                 // their names, in order; nil: a topic has come or gone since
 	names  map[TopicID]string
+	// listed is the last list of topics from ZooKeeper, in its order. Topics of it that are
+	// not in topics any more are in unlisted.
+	listed   []string
+	unlisted map[string]bool
 
 	reassigning map[TopicPartition]bool // partitions whose reassignment runs
 
@@ -73,6 +77,7 @@ func newControllerContext() *controllerContext {
 		shuttingDown:              map[int32]bool{},
 		offlineDirs:               map[int32]map[TopicPartition]bool{},
 		topics:                    map[string]*topicContext{},
+		unlisted:                  map[string]bool{},
 		names:                     map[TopicID]string{},
 		reassigning:               map[TopicPartition]bool{},
 		topicsToBeDeleted:         map[string]bool{},
@@ -164,12 +169,47 @@ func (c *controllerContext) removeTopic(name string) {
 			}
 		}
 		delete(c.topics, name)
-		c.sorted = nil
+		c.sorted, c.unlisted[name] = nil, true
 	}
 	delete(c.topicsToBeDeleted, name)
 	delete(c.topicsDue, name)
 	delete(c.topicsWithDeletionStarted, name)
 	delete(c.topicsIneligible, name)
+}
+
+// newTopics returns those of a list of topics that are not known yet, sorted, and how many are
+// known. ZooKeeper keeps the order of a list, so that most names are where the last list has
+// them: comparing them costs a small part of looking up or sorting tens of thousands of names
+// with each topic that is created. What is elsewhere is looked up.
+func (c *controllerContext) newTopics(names []string) (added []string, known int) {
+	const gone = 8 // topics in a row, beyond which the rest of the list is looked up
+	at := 0
+	for _, name := range names {
+		if at < len(c.listed) && c.listed[at] == name && !c.unlisted[name] {
+			at++
+			known++
+			continue
+		}
+		if c.topics[name] == nil {
+			added = append(added, name)
+		} else {
+			known++
+		}
+		for next := at; next < min(at+gone, len(c.listed)); next++ {
+			if c.listed[next] == name {
+				at = next + 1
+				break
+			}
+		}
+	}
+	slices.Sort(added)
+	return added, known
+}
+
+// list keeps a list of topics, all of which are known.
+func (c *controllerContext) list(names []string) {
+	c.listed = names
+	clear(c.unlisted)
 }
 
 // sortedTopics are the names of all topics, in order; the caller does not change them.

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"math/rand"
 	"runtime"
 	"slices"
 	"testing"
@@ -116,6 +117,56 @@ func TestOneMoreTopicCostsNoSquareOfTheirNumber(t *testing.T) {
 	slices.Sort(ratios)
 	if median := ratios[len(ratios)/2]; median > 3*many/few {
 		t.Errorf("with %d times the topics one more costs %.1f times as much", many/few, median)
+	}
+}
+
+// Comparing a list of topics with the last one finds what looking all of them up finds, however
+// the list's order changes and whatever comes and goes.
+func TestNewTopicsAreThoseThatAreNotKnown(t *testing.T) {
+	for seed := range int64(200) {
+		r := rand.New(rand.NewSource(seed))
+		c := newControllerContext()
+		var list []string
+		for range 40 {
+			for range r.Intn(12) { // of the controller's own deletions
+				if i := r.Intn(len(list) + 1); i < len(list) && r.Intn(2) == 0 {
+					c.removeTopic(list[i])
+					if r.Intn(3) > 0 {
+						list = slices.Delete(list, i, i+1)
+					} // else the topic was created again
+				}
+			}
+			for range r.Intn(30) {
+				switch name := manyTopic(r.Intn(200)); {
+				case slices.Contains(list, name):
+				default:
+					list = slices.Insert(list, r.Intn(len(list)+1), name)
+				}
+			}
+			if r.Intn(10) == 0 { // as when a hash table grows
+				r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+			}
+			var want []string
+			for _, name := range list {
+				if c.topics[name] == nil {
+					want = append(want, name)
+				}
+			}
+			slices.Sort(want)
+			added, known := c.newTopics(slices.Clone(list))
+			if !slices.Equal(added, want) || known != len(list)-len(want) {
+				t.Fatalf("seed %d: %d known and new ones %q, want %d and %q", seed, known, added, len(list)-len(want), want)
+			}
+			for _, name := range added {
+				c.addTopic(name)
+			}
+			for _, name := range slices.Clone(c.sortedTopics()) {
+				if !slices.Contains(list, name) {
+					c.removeTopic(name)
+				}
+			}
+			c.list(slices.Clone(list))
+		}
 	}
 }
 

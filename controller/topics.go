@@ -128,15 +128,12 @@ func (topicChange) process(m *Machine) error {
 	if err != nil {
 		return err
 	}
-	var added, deleted []string
-	for _, name := range names {
-		if m.c.topics[name] == nil {
-			added = append(added, name)
-		}
-	}
-	if len(names)-len(added) < len(m.c.topics) {
+	added, known := m.c.newTopics(names)
+	var deleted []string
+	if known < len(m.c.topics) {
+		sorted := slices.Sorted(slices.Values(names))
 		for _, name := range m.c.sortedTopics() {
-			if _, listed := slices.BinarySearch(names, name); !listed { // Topics sorts them
+			if _, listed := slices.BinarySearch(sorted, name); !listed {
 				deleted = append(deleted, name)
 			}
 		}
@@ -151,6 +148,7 @@ func (topicChange) process(m *Machine) error {
 	for _, name := range deleted {
 		m.c.removeTopic(name)
 	}
+	m.c.list(names)
 	m.log.Infof("New topics: [%s], deleted topics: [%s], new partition replica assignment [%s]",
 		scalaList("Set", added), scalaList("HashSet", deleted), joinPartitions(tps))
 	return m.createPartitions(tps)

@@ -143,6 +143,7 @@ func (c *Consumer) look(ctx context.Context) (group, error) {
 	if err != nil {
 		return g, err
 	}
+	slices.Sort(all)
 	read := map[string]bool{}
 	for _, member := range members {
 		r, err := c.store.Consumer(ctx, c.cfg.Group, member)
