@@ -85,6 +85,23 @@ func TestDynamicChangesAreCheckedAsKafkaDoes(t *testing.T) {
 		{map[string]string{"log.local.retention.bytes": "6", "log.retention.bytes": "5"}, false,
 			wrap("Invalid value 6 for configuration log.local.retention.bytes: Value must not be more than log.retention.bytes property value: 5")},
 		{map[string]string{"log.local.retention.bytes": "6"}, false, ""},
+		{map[string]string{"num.io.threads": "4"}, false, ""},
+		{map[string]string{"background.threads": "21"}, true, wrap("Dynamic thread count update validation failed for background.threads=21, value should not be greater than double the current value 10")},
+		{map[string]string{"num.network.threads": "7"}, true, wrap("Dynamic thread count update validation failed for num.network.threads=7, value should not be greater than double the current value 3")},
+		{map[string]string{"num.network.threads": "1"}, true, ""},
+		{map[string]string{"log.cleaner.threads": "2"}, false, ""},
+		{map[string]string{"advertised.listeners": "SSL://h:1", "listeners": "PLAINTEXT://127.0.0.1:9092,SSL://:9093"}, true,
+			"requirement failed: inter.broker.listener.name must be a listener name defined in advertised.listeners. The valid options based on currently configured listeners are SSL"},
+		{map[string]string{"listener.name.plaintext.sasl.enabled.mechanisms": "PLAIN"}, true,
+			wrap("Configs cannot be updated dynamically for existing listener ListenerName(PLAINTEXT), restart broker or create a new listener for update")},
+		{map[string]string{"listener.name.plaintext.ssl.keystore.location": "x", "listener.name.plaintext.num.network.threads": "2"}, true, ""},
+		{map[string]string{"listener.name.other.sasl.enabled.mechanisms": "PLAIN"}, true, ""},
+		{map[string]string{"max.connections": "1"}, false, ""},
+		{map[string]string{"metric.reporters": "org.apache.kafka.common.metrics.JmxReporter"}, true, ""},
+		{map[string]string{"log.local.retention.ms": "604800000"}, false, ""},
+		{map[string]string{"log.local.retention.ms": "-2"}, false, ""},
+		{map[string]string{"log.retention.ms": "5", "log.local.retention.ms": "6"}, false,
+			wrap("Invalid value 6 for configuration log.local.retention.ms: Value must not be more than log.retention.ms property value: 5")},
 		{map[string]string{"num.io.threads": "16", "custom": "1", "listener.name.plaintext.max.connections": "5"}, true, ""},
 	} {
 		err := d.Validate(tc.values, tc.perBroker)
@@ -361,5 +378,25 @@ func TestADynamicValueDrivesOutItsSynonyms(t *testing.T) {
 	entries := d.DescribeBroker()
 	if hours, roll := find(t, entries, "log.retention.hours"), find(t, entries, "log.roll.hours"); *hours.Value != "168" || *roll.Value != "50" {
 		t.Errorf("%s %s", *hours.Value, *roll.Value)
+	}
+}
+
+func TestThreadsShrinkByHalfAtMost(t *testing.T) {
+	const least, most = "at least half the current value 8", "greater than double the current value 8"
+	const cleanersLeast, cleanersMost = "reduced to less than half the current value 8", "increased to more than double the current value 8"
+	for _, c := range []struct {
+		was, is          int32
+		others, cleaners string
+	}{
+		{8, 8, "", ""}, {8, 4, "", ""}, {8, 3, least, cleanersLeast}, {8, 16, "", ""}, {8, 17, most, cleanersMost},
+		{1, 0, "at least 1", "at least 1"}, {3, 1, "", ""}, {0, 0, "", ""},
+	} {
+		check := func(name string, err error, want string) {
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s from %d to %d: %v, want %q", name, c.was, c.is, err, want)
+			}
+		}
+		check("others", checkThreads("k", c.was, c.is), c.others)
+		check("cleaners", checkCleanerThreads(c.was, c.is), c.cleaners)
 	}
 }

@@ -58,3 +58,26 @@ func TestEntitiesTakeTheirOwnKeysOnly(t *testing.T) {
 		t.Errorf("a negative rate: %v", err)
 	}
 }
+
+// How a tool encrypts a password is said by the values themselves.
+func TestTheEncoderOfAStoppedBrokerIsGivenWithTheValues(t *testing.T) {
+	const key = "listener.name.internal.ssl.key.password"
+	stored, err := OfflineBroker(map[string]string{key: "guess", "password.encoder.secret": "key", "password.encoder.key.length": "256",
+		"password.encoder.cipher.algorithm": gcmCipher}, true)
+	if err != nil || !strings.Contains(stored[key], "keyLength:256,") || !strings.Contains(stored[key], "cipherAlgorithm:"+gcmCipher+",") || !strings.Contains(stored[key], "iterations:4096,") {
+		t.Errorf("%v %v", stored, err)
+	}
+	for name, value := range map[string]string{"password.encoder.key.length": "many", "password.encoder.iterations": "", "password.encoder.cipher.algorithm": "ROT13"} {
+		if stored, err := OfflineBroker(map[string]string{key: "guess", "password.encoder.secret": "key", name: value}, true); err == nil {
+			t.Errorf("%s=%s is stored as %v", name, value, stored)
+		}
+	}
+	var secret *NeedsSecret
+	if _, err := OfflineBroker(map[string]string{key: "guess"}, true); !errors.As(err, &secret) ||
+		!strings.HasPrefix(err.Error(), "password.encoder.secret must be specified to update Set("+key+").") {
+		t.Errorf("%v", err)
+	}
+	if stored, err := OfflineBroker(map[string]string{"num.io.threads": "9", "password.encoder.secret": "key"}, false); err != nil || len(stored) != 1 {
+		t.Errorf("%v %v", stored, err)
+	}
+}

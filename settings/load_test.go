@@ -3,6 +3,7 @@ package settings
 import (
 	"bytes"
 	"encoding/csv"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -306,6 +307,81 @@ listener.name.client.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
 	}
 	if text, _ := c.ListenerValue("INTERNAL", "sasl.enabled.mechanisms"); text != "GSSAPI" {
 		t.Errorf("value without prefix %q", text)
+	}
+}
+
+// Two listeners share a port only if it is 0, or if one has an IPv4 and the other an
+// IPv6 address.
+func TestListenersMayShareAPort(t *testing.T) {
+	const different, pair, more = "must have a different port, listeners", "then one needs to be IPv4", "unless exactly one listener has an IPv4 address"
+	for hosts, want := range map[string]string{
+		"h:0 g:0": "", "127.0.0.1:0 127.0.0.1:0": "", "h:1 g:2": "",
+		"127.0.0.1:1 [::1]:1": "", "[::1]:1 127.0.0.1:1": "",
+		"h:1 g:1": different, "h:1 127.0.0.1:1": pair, "[::1]:1 h:1": pair, "127.0.0.1:1 127.0.0.2:1": pair, "[::1]:1 [::2]:1": pair,
+		"127.0.0.1:1 127.0.0.2:1 [::1]:1": more, "h:1 g:1 [::1]:1": different, "h:1 127.0.0.1:1 [::1]:1": pair,
+	} {
+		var listeners []string
+		for i, host := range strings.Fields(hosts) {
+			listeners = append(listeners, "ABC"[i:i+1]+"://"+host)
+		}
+		_, err := load(t, "zookeeper.connect=z:1\nlistener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT,C:PLAINTEXT\ninter.broker.listener.name=A\nlisteners="+
+			strings.Join(listeners, ",")+"\n", nil)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", hosts, err, want)
+		}
+	}
+}
+
+func TestMistakesInListenersAreNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		"listener.security.protocol.map=PLAINTEXT":             "Invalid listener entry 'PLAINTEXT', expected NAME:PROTOCOL",
+		"inter.broker.listener.name=X":                         "Listener with name X defined in inter.broker.listener.name not found in listener.security.protocol.map.",
+		"listeners=PLAINTEXT://h:99999999999":                  "For input string: \"99999999999\"",
+		"advertised.listeners=PLAINTEXT:h:1":                   "Unable to parse PLAINTEXT:h:1 to a broker endpoint",
+		"advertised.listeners=PLAINTEXT://h:1,PLAINTEXT://g:2": "Each listener must have a different name",
+	} {
+		if _, err := load(t, "zookeeper.connect=z:1\n"+text+"\n", nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+	c := mustLoad(t, "listener.security.protocol.map= a : plaintext , b:ssl\nlisteners=a://:1,B://h:2\nadvertised.listeners=A://h:1,b://h:1\ninter.broker.listener.name=b\n")
+	if p := c.ListenerProtocols(); len(p) != 2 || p["A"] != Plaintext || p["B"] != SSL || c.InterBrokerListener() != "B" {
+		t.Errorf("%v %s", p, c.InterBrokerListener())
+	}
+}
+
+func TestNodeIDAndBrokerIDStandForEachOther(t *testing.T) {
+	for _, text := range []string{"broker.id=3\n", "node.id=3\n", "broker.id=3\nnode.id=3\n"} {
+		if c := mustLoad(t, text); c.BrokerID() != 3 || c.Int("node.id") != 3 {
+			t.Errorf("%q: %d %d", text, c.BrokerID(), c.Int("node.id"))
+		}
+	}
+}
+
+func TestOldKeysOfTheAdvertisedListener(t *testing.T) {
+	for text, want := range map[string]string{
+		"port=1\n":                         "://:1 ://:1",
+		"host.name=h\n":                    "://h:9092 ://h:9092",
+		"advertised.port=5\n":              "://:9092 ://:5",
+		"host.name=h\nadvertised.port=5\n": "://h:9092 ://h:5",
+		"advertised.host.name=a\nport=7\n": "://:7 ://a:7",
+		"advertised.host.name=a\nadvertised.listeners=PLAINTEXT://b:1\n": "://:9092 ://b:1",
+	} {
+		c := mustLoad(t, text)
+		l, a := c.Listeners()[0], c.AdvertisedListeners()[0]
+		if got := fmt.Sprintf("://%s:%d ://%s:%d", l.Host, l.Port, a.Host, a.Port); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// A value that is refused is shown, unless it is a secret.
+func TestRefusedSecretsAreNotShown(t *testing.T) {
+	key := &Key{Name: "k", Type: Password, Check: rule{"none", func(string, any) string { return "is wrong" }}}
+	text := "very-secret"
+	_, err := parseKey(key, &text)
+	if err == nil || err.Error() != "Invalid value [hidden] for configuration k: is wrong (accepted: none)" {
+		t.Errorf("%v", err)
 	}
 }
 
