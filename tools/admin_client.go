@@ -14,22 +14,21 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// adminClient sends the administration tools' requests. A call is repeated
-// until it is answered, for default.api.timeout.ms at most, and ends with the
-// texts of Kafka's admin client. Safe for concurrent use.
+// adminClient sends the requests of the administration tools. It retries a call until it is
+// answered or default.api.timeout.ms is over, and returns errors with the texts of Kafka's admin
+// client. Safe for concurrent use.
 type adminClient struct {
 	env     *Env
 	id      string
 	servers []string
-	timeout time.Duration // of a call
+	timeout time.Duration // time limit of a call
 
 	mu      sync.Mutex // held while connecting
 	cluster *peerlink.Cluster
 }
 
-// newAdminClient reads the --command-config file and the bootstrap servers; it
-// connects with the first call. Where the file tells no default.api.timeout.ms
-// a call takes at most timeout.
+// newAdminClient reads the --command-config file and the bootstrap servers. It connects with the
+// first call. timeout is the time limit of a call if the file does not set default.api.timeout.ms.
 func newAdminClient(env *Env, id, bootstrap, configFile string, timeout time.Duration) (*adminClient, error) {
 	config, err := loadProperties(configFile)
 	if err != nil {
@@ -55,31 +54,32 @@ func (c *adminClient) Close() {
 	}
 }
 
-// reach connects, where no call has yet; call is the name for the text of a time-out.
+// reach connects if no call has connected yet. call names the call in the text of a timeout.
 func (c *adminClient) reach(ctx context.Context, call string) error {
 	_, err := c.connected(ctx, call)
 	return err
 }
 
-// whom tells which broker a request is for.
-type whom func(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error)
+// brokerSelector selects the broker that a request is sent to.
+type brokerSelector func(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error)
 
-// controller is where the requests go that change the cluster.
+// controller selects the controller, for requests that change the cluster.
 func controller(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error) {
 	return c.Controller(ctx)
 }
 
-// brokerNamed is the broker with that id.
-func brokerNamed(id int32) whom {
+// brokerNamed selects the broker with this id.
+func brokerNamed(id int32) brokerSelector {
 	return func(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error) { return c.Broker(ctx, id) }
 }
 
-// anyone is whichever bootstrap server answers.
-func anyone(context.Context, *peerlink.Cluster) (*peerlink.Link, error) { return nil, nil }
+// anyBroker selects any bootstrap server that answers.
+func anyBroker(context.Context, *peerlink.Cluster) (*peerlink.Link, error) { return nil, nil }
 
-// call sends the request until refused says that its answer can stand (nil: any
-// can). name is the method of Kafka's client, for the text of a time-out.
-func (c *adminClient) call(name string, to whom, req kmsg.Request, max int16, refused func(kmsg.Response) protocol.ErrorCode) (kmsg.Response, error) {
+// call sends the request, and again while refused returns a code that Kafka's client retries. If
+// refused is nil, the first answer is returned. name is the method of Kafka's client, for the text
+// of a timeout.
+func (c *adminClient) call(name string, to brokerSelector, req kmsg.Request, max int16, refused func(kmsg.Response) protocol.ErrorCode) (kmsg.Response, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
 	cluster, err := c.connected(ctx, name)
@@ -106,7 +106,7 @@ func (c *adminClient) call(name string, to whom, req kmsg.Request, max int16, re
 		}
 		select {
 		case <-ctx.Done():
-			if link != nil && errors.Is(err, context.DeadlineExceeded) { // while it waited for the answer
+			if link != nil && errors.Is(err, context.DeadlineExceeded) { // timed out while waiting for the answer
 				return nil, callTimedOut(name, tries)
 			}
 			return nil, errNoNode{name}
@@ -115,7 +115,7 @@ func (c *adminClient) call(name string, to whom, req kmsg.Request, max int16, re
 	}
 }
 
-// connected returns the cluster, connecting first where that was not done yet.
+// connected returns the cluster. It connects first if that has not been done yet.
 func (c *adminClient) connected(ctx context.Context, call string) (*peerlink.Cluster, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,7 +129,7 @@ func (c *adminClient) connected(ctx context.Context, call string) (*peerlink.Clu
 	return c.cluster, nil
 }
 
-// callTimedOut is what a call ends with that was not answered in its time.
+// callTimedOut returns the error of a call that was not answered in time.
 func callTimedOut(name string, tries int) error {
 	now := time.Now().UnixMilli()
 	return javaError{"org.apache.kafka.common.errors.TimeoutException", fmt.Sprintf(
@@ -138,12 +138,12 @@ func callTimedOut(name string, tries int) error {
 
 const retryPause = 100 * time.Millisecond
 
-// again says whether Kafka's client would look for the controller once more.
+// again reports whether Kafka's client would look up the controller again after this code.
 func again(code protocol.ErrorCode) bool {
 	return code == protocol.NotController || code == protocol.CoordinatorNotAvailable
 }
 
-// noNode is what a call ends with that found nobody in its time.
+// noNode returns the error of a call that found no broker in time.
 func noNode(err error, call string) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return errNoNode{call}
@@ -151,7 +151,7 @@ func noNode(err error, call string) error {
 	return err
 }
 
-// execution wraps an error as Java does whose future was waited for.
+// execution wraps an error like Java does if the caller waited for a future.
 func execution(err error) error {
 	if err == nil {
 		return nil
@@ -168,7 +168,7 @@ func (c *adminClient) nodes() ([]kmsg.MetadataResponseBroker, error) {
 	return hashOrder(meta.Brokers, func(b kmsg.MetadataResponseBroker) uint32 { return intHash(b.NodeID) }), nil
 }
 
-// metadata asks for topics by name; nil asks for all.
+// metadata returns the metadata of the named topics, or of all topics if topics is nil.
 func (c *adminClient) metadata(call string, topics []string) (*kmsg.MetadataResponse, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = false
@@ -180,15 +180,15 @@ func (c *adminClient) metadata(call string, topics []string) (*kmsg.MetadataResp
 			req.Topics = append(req.Topics, t)
 		}
 	}
-	resp, err := c.call(call, anyone, req, 12, nil)
+	resp, err := c.call(call, anyBroker, req, 12, nil)
 	if err != nil {
 		return nil, err
 	}
 	return resp.(*kmsg.MetadataResponse), nil
 }
 
-// topics describes topics by name. unknown is called for each that there is
-// none of; others' errors end it.
+// topics returns the partitions of the named topics. unknown is called for each topic that does not
+// exist. Other errors end the call.
 func (c *adminClient) topics(names []string, unknown func(name string) error) (map[string][]kmsg.MetadataResponseTopicPartition, error) {
 	found := map[string][]kmsg.MetadataResponseTopicPartition{}
 	if len(names) == 0 {
@@ -213,7 +213,7 @@ func (c *adminClient) topics(names []string, unknown func(name string) error) (m
 	return found, nil
 }
 
-// reassignments lists the running reassignments, of the given partitions or of all.
+// reassignments returns the running reassignments of the given partitions, or of all partitions.
 func (c *adminClient) reassignments(of []topicPartition) (map[topicPartition]reassignment, error) {
 	req := kmsg.NewPtrListPartitionReassignmentsRequest()
 	req.TimeoutMillis = 30000
@@ -254,13 +254,13 @@ func byTopic(partitions []topicPartition) map[string][]int32 {
 	return topics
 }
 
-// resource is what configurations belong to.
+// resource is an entity that has configurations.
 type resource struct {
 	kind kmsg.ConfigResourceType
 	name string
 }
 
-// broker is the broker that a resource belongs to, where it does to one.
+// broker returns the broker that a resource belongs to. own is false if it does not belong to one.
 func (r resource) broker() (id int32, own bool) {
 	if r.kind != kmsg.ConfigResourceTypeBroker && r.kind != kmsg.ConfigResourceTypeBrokerLogger {
 		return 0, false
@@ -269,15 +269,15 @@ func (r resource) broker() (id int32, own bool) {
 	return int32(n), err == nil
 }
 
-// place is where a resource's requests go.
-func (r resource) place() whom {
+// place selects the broker that a resource's requests are sent to.
+func (r resource) place() brokerSelector {
 	if id, own := r.broker(); own {
 		return brokerNamed(id)
 	}
-	return anyone
+	return anyBroker
 }
 
-// describeConfig returns a resource's entries.
+// describeConfig returns the configuration entries of a resource.
 func (c *adminClient) describeConfig(r resource, synonyms bool) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	req.IncludeSynonyms = synonyms
@@ -306,12 +306,11 @@ type configChange struct {
 
 func setting(name, value string) configChange { return configChange{name: name, value: &value} }
 
-// changeConfigs alters resources: each broker is asked for its own, anyone for
-// all others, at the same time. The first error ends it only when all have
-// answered.
+// changeConfigs alters resources. Each broker gets the request for its own resources and any broker
+// that for all others, concurrently. It returns the first error after all have answered.
 func (c *adminClient) changeConfigs(resources []resource, changes func(resource) []configChange) error {
 	var requests []*kmsg.IncrementalAlterConfigsRequest
-	var places []whom
+	var places []brokerSelector
 	var others *kmsg.IncrementalAlterConfigsRequest
 	for _, r := range resources {
 		one := kmsg.NewIncrementalAlterConfigsRequestResource()
@@ -353,7 +352,7 @@ func (c *adminClient) changeConfigs(resources []resource, changes func(resource)
 	return nil
 }
 
-func (c *adminClient) changeAt(to whom, req *kmsg.IncrementalAlterConfigsRequest) error {
+func (c *adminClient) changeAt(to brokerSelector, req *kmsg.IncrementalAlterConfigsRequest) error {
 	resp, err := c.call("incrementalAlterConfigs", to, req, 1, nil)
 	if err != nil {
 		return err
@@ -366,8 +365,8 @@ func (c *adminClient) changeAt(to whom, req *kmsg.IncrementalAlterConfigsRequest
 	return nil
 }
 
-// refusal is the error of an answer: an empty text stays empty, none is the
-// code's own.
+// refusal returns the error of an answer. An empty message stays empty; without a message, the
+// error has the text of the code.
 func refusal(code int16, message *string) error {
 	if message != nil {
 		return protocol.Errorf(protocol.ErrorCode(code), "%s", *message)

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// arguments is the command line of a tool whose original is built on argparse4j:
-// its complaints and exit codes.
+// arguments is the command line of a tool whose Java counterpart uses argparse4j. It has the same
+// error texts and exit codes.
 type arguments struct {
 	env      *Env
 	name     string
 	about    string
 	declared []*argument
-	oneOf    []*argument // exactly one of them must be there
+	oneOf    []*argument // exactly one of them must be given
 	byName   map[string]*argument
 }
 
@@ -25,8 +25,8 @@ type argument struct {
 	doc      string
 	required bool
 	kind     string   // "Integer", "Long", "Double", or "" for text
-	choices  []string // nil: any
-	many     bool     // takes all that follows up to the next option
+	choices  []string // nil: any value
+	many     bool     // takes all arguments up to the next option
 	values   []string
 }
 
@@ -42,7 +42,7 @@ func (a *arguments) add(arg argument) *argument {
 
 func (p *argument) given() bool { return p.values != nil }
 
-// or is the last value, or def where there is none.
+// or returns the last value, or def if there is none.
 func (p *argument) or(def string) string {
 	if n := len(p.values); n > 0 {
 		return p.values[n-1]
@@ -50,7 +50,7 @@ func (p *argument) or(def string) string {
 	return def
 }
 
-// number is the value as a number; parse has checked it.
+// number returns the value as a number, or def if there is none. parse has checked the value.
 func (p *argument) number(def int64) int64 {
 	if n, err := strconv.ParseInt(p.or(""), 10, 64); err == nil {
 		return n
@@ -58,8 +58,8 @@ func (p *argument) number(def int64) int64 {
 	return def
 }
 
-// run parses the command line and, where it is whole, runs f. It returns the
-// exit code, which is 0 also where only the help or the version was asked for.
+// run parses the command line and calls f if it is valid. It returns the exit code, which is 0 if
+// only the help or the version was printed.
 func (a *arguments) run(args []string, f func() error) int {
 	if len(args) == 0 {
 		a.help()
@@ -83,13 +83,12 @@ func (a *arguments) run(args []string, f func() error) int {
 	return 0
 }
 
-// badArgument is a command line that is refused with the usage.
+// badArgument is an error in the command line. It is printed with the usage.
 type badArgument string
 
 func (e badArgument) Error() string { return string(e) }
 
-// parse reads the arguments. done reports that it has printed what was asked
-// for, the help or the version.
+// parse reads the arguments. done reports that it has printed the help or the version.
 func (a *arguments) parse(args []string) (done bool, err error) {
 	var exclusive *argument
 	for i := 0; i < len(args); i++ {
@@ -146,7 +145,7 @@ func (a *arguments) parse(args []string) (done bool, err error) {
 	return false, nil
 }
 
-// isValue says whether an argument is no option: a negative number is none.
+// isValue reports whether text is a value and not an option. A negative number is a value.
 func (a *arguments) isValue(text string) bool {
 	if !strings.HasPrefix(text, "-") || text == "-" {
 		return true

@@ -73,8 +73,8 @@ func runBrokerAPIVersions(env *Env, args []string) int {
 	return 0
 }
 
-// awaitBrokers asks for metadata until it names a broker, which takes a moment
-// after the start of a cluster.
+// awaitBrokers requests metadata until it contains a broker, which may take a moment after a
+// cluster has started.
 func awaitBrokers(ctx context.Context, cluster *peerlink.Cluster) (*kmsg.MetadataResponse, error) {
 	for {
 		meta, err := cluster.Metadata(ctx, []string{})
@@ -107,7 +107,7 @@ func versionsOf(ctx context.Context, cluster *peerlink.Cluster, broker int32) ([
 	return versions.ApiKeys, nil
 }
 
-// versionsText is the list as Kafka's client prints it, one API a line.
+// versionsText formats the list like Kafka's client, with one API per line.
 func versionsText(offered []kmsg.ApiVersionsResponseApiKey) string {
 	known := map[int16]clientAPI{}
 	lines := map[int16]string{}

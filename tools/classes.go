@@ -5,9 +5,8 @@ import "fmt"
 // ServerClass is the class whose main method starts a broker.
 const ServerClass = "kafka.Kafka"
 
-// classes are the Java classes behind the scripts of Kafka 0.8 to 3.9, which
-// documents and scripts start by kafka-run-class.sh, and the tools that answer
-// for them.
+// classes maps the Java classes behind the scripts of Kafka 0.8 to 3.9 to the tools that replace
+// them. Documents and scripts start these classes with kafka-run-class.sh.
 var classes = map[string]Tool{
 	"kafka.admin.BrokerApiVersionsCommand":                       brokerAPIVersionsTool,
 	"kafka.tools.ClusterTool":                                    clusterTool,
@@ -42,13 +41,13 @@ var classes = map[string]Tool{
 	"org.apache.kafka.tools.VerifiableProducer":                  verifiableProducerTool,
 }
 
-// OfClass returns the tool that answers for a Java class.
+// OfClass returns the tool that replaces a Java class.
 func OfClass(class string) (tool Tool, found bool) {
 	tool, found = classes[class]
 	return tool, found
 }
 
-// UnknownClass is what a JVM says of a class that it cannot find.
+// UnknownClass returns the text that a JVM prints for a class that it cannot find.
 func UnknownClass(class string) string {
 	return fmt.Sprintf("Error: Could not find or load main class %s\nCaused by: java.lang.ClassNotFoundException: %s", class, class)
 }

@@ -8,25 +8,25 @@ import (
 	"testing"
 )
 
-// Every tool has a class, apart from the script that never had one.
-func TestEveryToolAnswersForAClass(t *testing.T) {
+// Every tool must have a class, except for the script that never had one.
+func TestEveryToolReplacesAJavaClass(t *testing.T) {
 	var named []string
 	for _, tool := range classes {
 		named = append(named, tool.Name)
 	}
 	for name := range All() {
 		if !slices.Contains(named, name) && name != "kafka-server-stop" {
-			t.Errorf("no class stands for %s", name)
+			t.Errorf("no class maps to %s", name)
 		}
 	}
 	for _, class := range slices.Sorted(maps.Keys(classes)) {
 		if !strings.HasPrefix(class, "kafka.") && !strings.HasPrefix(class, "org.apache.kafka.") {
-			t.Errorf("%s is no class of Kafka", class)
+			t.Errorf("%s is not a class of Kafka", class)
 		}
 	}
 }
 
-// Every tool has a script in bin, and every script of that form a tool.
+// Every tool must have a script in bin.
 func TestEveryToolHasAScript(t *testing.T) {
 	files, err := os.ReadDir("../bin")
 	if err != nil {

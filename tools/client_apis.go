@@ -1,11 +1,11 @@
 package tools
 
-// clientAPI is what the client library of Apache Kafka 3.9.1 knows of a request type.
+// clientAPI describes what the client library of Apache Kafka 3.9.1 knows about a request type.
 type clientAPI struct {
 	key         int16
 	name        string
 	lowest, top int16
-	client      bool // listed as UNSUPPORTED where a broker does not offer it
+	client      bool // listed as UNSUPPORTED if a broker does not offer it
 }
 
 var clientAPIs = []clientAPI{

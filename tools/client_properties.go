@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// yes is a property that is true or false.
+// yes reads a boolean property.
 func (r *propertyReader) yes(key string, def bool) bool {
 	switch text := strings.TrimSpace(r.props[key]); {
 	case text == "":
@@ -25,7 +25,7 @@ func (r *propertyReader) yes(key string, def bool) bool {
 	return false
 }
 
-// noClasses refuses classes of one's own, which are Java.
+// noClasses rejects properties that name custom Java classes.
 func (r *propertyReader) noClasses(keys ...string) {
 	for _, key := range keys {
 		if text := r.props[key]; text != "" {
@@ -34,7 +34,7 @@ func (r *propertyReader) noClasses(keys ...string) {
 	}
 }
 
-// connection are the options that producers and consumers share.
+// connection returns the options that producers and consumers share.
 func (r *propertyReader) connection() []kgo.Opt {
 	r.noClasses("interceptor.classes")
 	pause, most := millis(r.number("retry.backoff.ms", 100, 0)), millis(r.number("retry.backoff.max.ms", 1000, 0))
@@ -52,8 +52,7 @@ func (r *propertyReader) connection() []kgo.Opt {
 	return options
 }
 
-// backoff is the pause before the n-th further try (from 1): twice as long each
-// time, up to the most.
+// backoff returns the pause before the n-th retry (from 1). It doubles with each retry, up to most.
 func backoff(pause, most time.Duration, n int) time.Duration {
 	for ; n > 1 && pause < most; n-- {
 		pause *= 2
@@ -61,8 +60,8 @@ func backoff(pause, most time.Duration, n int) time.Duration {
 	return min(pause, max(most, 0))
 }
 
-// dialer connects within the timeout, with buffers of the given sizes; -1 leaves
-// them to the kernel.
+// dialer returns a function that connects within the timeout, with socket buffers of the given
+// sizes. -1 leaves the sizes to the kernel.
 func dialer(timeout time.Duration, send, receive int) func(ctx context.Context, network, address string) (net.Conn, error) {
 	d := net.Dialer{Timeout: timeout}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -79,7 +78,7 @@ func dialer(timeout time.Duration, send, receive int) func(ctx context.Context, 
 	}
 }
 
-// codec is compression.type with its level.
+// codec reads compression.type and its level.
 func (r *propertyReader) codec() kgo.CompressionCodec {
 	kind := cmp.Or(r.props["compression.type"], "none")
 	codec, known := map[string]kgo.CompressionCodec{
@@ -95,8 +94,8 @@ func (r *propertyReader) codec() kgo.CompressionCodec {
 	return codec
 }
 
-// partitioner is the default one, by the key's hash and else sticky, or what
-// partitioner.class and partitioner.ignore.keys ask for.
+// partitioner returns the default partitioner, which hashes keys and is sticky for records without
+// a key, or the one that partitioner.class and partitioner.ignore.keys select.
 func (r *propertyReader) partitioner() kgo.Partitioner {
 	switch class := r.props["partitioner.class"]; class {
 	case "", "org.apache.kafka.clients.producer.internals.DefaultPartitioner":
@@ -113,8 +112,8 @@ func (r *propertyReader) partitioner() kgo.Partitioner {
 	return kgo.StickyKeyPartitioner(nil)
 }
 
-// idempotent reports whether the producer is idempotent, which it is unless the
-// properties say otherwise, or ask for what an idempotent one cannot do.
+// idempotent reports whether the producer is idempotent. It is by default, unless the properties
+// disable it or conflict with it.
 func (r *propertyReader) idempotent(acksAll bool, retries, inFlight int64) bool {
 	asked := r.props["enable.idempotence"] != ""
 	if !r.yes("enable.idempotence", true) {
@@ -142,8 +141,8 @@ var assignors = map[string]func() kgo.GroupBalancer{
 	"org.apache.kafka.clients.consumer.CooperativeStickyAssignor": kgo.CooperativeStickyBalancer,
 }
 
-// balancers are those of partition.assignment.strategy, in its order; without it
-// what Java consumers offer, so that mixed groups find the same.
+// balancers returns the assignors of partition.assignment.strategy, in its order. The default is
+// what Java consumers offer, so that groups of both kinds agree on an assignor.
 func (r *propertyReader) balancers() []kgo.GroupBalancer {
 	text := r.props["partition.assignment.strategy"]
 	if text == "" {
@@ -153,7 +152,7 @@ func (r *propertyReader) balancers() []kgo.GroupBalancer {
 	for _, class := range strings.Split(text, ",") {
 		balancer, known := assignors[strings.TrimSpace(class)]
 		if !known {
-			r.fail(fmt.Sprintf("partition.assignment.strategy=%s is not supported by this tool; RangeAssignor, RoundRobinAssignor, StickyAssignor and CooperativeStickyAssignor are", text))
+			r.fail(fmt.Sprintf("partition.assignment.strategy=%s is not supported by this tool; supported are RangeAssignor, RoundRobinAssignor, StickyAssignor and CooperativeStickyAssignor", text))
 			return nil
 		}
 		found = append(found, balancer())

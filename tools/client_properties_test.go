@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// The properties of the producer and the consumer of Kafka 3.9.1, without those
-// of TLS and SASL.
+// clientProperties are the properties of the producer and the consumer of Kafka 3.9.1, except those
+// for TLS and SASL.
 const clientProperties = `acks allow.auto.create.topics auto.commit.interval.ms auto.include.jmx.reporter auto.offset.reset
 batch.size bootstrap.servers buffer.memory check.crcs client.dns.lookup client.id client.rack compression.gzip.level
 compression.lz4.level compression.type compression.zstd.level connections.max.idle.ms default.api.timeout.ms
@@ -27,8 +27,8 @@ retries retry.backoff.max.ms retry.backoff.ms security.protocol security.provide
 socket.connection.setup.timeout.max.ms socket.connection.setup.timeout.ms transactional.id transaction.timeout.ms
 value.deserializer value.serializer`
 
-// Every client property is read by the tools, or named among the differences.
-func TestEveryClientPropertyIsReadOrNamed(t *testing.T) {
+// Every client property must be read by the tools or listed in docs/deviations.md.
+func TestEveryClientPropertyIsReadOrListedAsADeviation(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestEveryClientPropertyIsReadOrNamed(t *testing.T) {
 	}
 }
 
-// A property takes effect: the client has the value.
+// Properties must set the corresponding options of the client.
 func TestClientPropertiesTakeEffect(t *testing.T) {
 	type properties = map[string]string
 	producer := func(props properties) (clientConfig, error) { return producerConfig(props) }
@@ -95,7 +95,7 @@ func TestClientPropertiesTakeEffect(t *testing.T) {
 		{consumer, properties{"check.crcs": "false"}, kgo.DisableFetchCRCValidation, true},
 		{consumer, properties{"allow.auto.create.topics": "false"}, kgo.AllowAutoTopicCreation, false},
 		{consumer, properties{}, kgo.AllowAutoTopicCreation, true},
-		// What franz-go does not take is brought to what it takes.
+		// Values outside franz-go's limits are adjusted to the limit.
 		{consumer, properties{"metadata.max.age.ms": "86400000"}, kgo.MetadataMaxAge, time.Hour},
 		{producer, properties{"metadata.max.age.ms": "9223372036854775807"}, kgo.MetadataMaxAge, time.Hour},
 		{producer, properties{"connections.max.idle.ms": "3600000"}, kgo.ConnIdleTimeout, 15 * time.Minute},
@@ -121,8 +121,8 @@ func TestClientPropertiesTakeEffect(t *testing.T) {
 	}
 }
 
-// Properties that contradict each other, or that a tool cannot obey, are refused.
-func TestClientPropertiesAreRefusedAsInJava(t *testing.T) {
+// Properties that contradict each other, or that a tool does not support, must be rejected.
+func TestInvalidClientPropertiesAreRejectedLikeInJava(t *testing.T) {
 	for _, c := range []struct {
 		props map[string]string
 		want  string
@@ -144,12 +144,12 @@ func TestClientPropertiesAreRefusedAsInJava(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if _, err := groupOf(map[string]string{"group.id": "g", "partition.assignment.strategy": "a.B"}); err == nil {
-		t.Error("an assignor of one's own was taken")
+		t.Error("a custom assignor was accepted")
 	}
 }
 
-// A pause doubles up to the most.
-func TestPausesBetweenTriesGrow(t *testing.T) {
+// Pauses double with each retry, up to the maximum.
+func TestBackoffDoublesUpToItsMaximum(t *testing.T) {
 	for n, want := range map[int]time.Duration{1: 100, 2: 200, 4: 800, 5: 1000, 60: 1000} {
 		if got := backoff(100*time.Millisecond, time.Second, n); got != want*time.Millisecond {
 			t.Errorf("try %d: %v, want %v", n, got, want*time.Millisecond)

@@ -46,7 +46,7 @@ optional arguments:
                          A properties file for the admin client.`
 )
 
-// clusterArgs are what a sub-command was given.
+// clusterArgs are the arguments of a subcommand.
 type clusterArgs struct{ bootstrap, controller, config, id string }
 
 func runCluster(env *Env, args []string) int {
@@ -129,7 +129,7 @@ func clusterCommand(env *Env, command string, given clusterArgs) error {
 	}
 	defer cluster.Close()
 	if command == "unregister" {
-		// Only KRaft clusters know the request.
+		// Only KRaft clusters support the request.
 		if _, err := cluster.Metadata(ctx, []string{}); err != nil {
 			return err
 		}

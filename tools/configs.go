@@ -45,8 +45,8 @@ func runConfigs(env *Env, args []string) int {
 
 const invalidConfiguration = "org.apache.kafka.common.errors.InvalidConfigurationException"
 
-// notThere complains about keys that shall be deleted and are not set.
-func notThere(keys []string, isSet func(key string) bool) error {
+// requireSet returns an error if keys to delete are not set.
+func requireSet(keys []string, isSet func(key string) bool) error {
 	var absent []string
 	for _, key := range keys {
 		if !isSet(key) {

@@ -13,13 +13,13 @@ import (
 	"github.com/monedula/monedula/admin"
 )
 
-// configsAdmin is kafka-configs over --bootstrap-server.
+// configsAdmin implements kafka-configs with --bootstrap-server.
 type configsAdmin struct {
 	*configsOptions
 	*adminClient
 }
 
-// patience is how long the tool waits for a configuration to be described.
+// patience is how long the tool waits for the description of a configuration.
 const patience = 30 * time.Second
 
 func (o *configsOptions) runOverBootstrap() error {
@@ -65,8 +65,7 @@ func (o *configsOptions) runOverBootstrap() error {
 	return nil
 }
 
-// alterResource sets and deletes keys of a topic, of a broker's loggers or of
-// client metrics.
+// alterResource sets and deletes keys of a topic, of the loggers of a broker, or of client metrics.
 func (a *configsAdmin) alterResource(entityType, name string, added map[string]string, deleted []string) error {
 	entries, err := a.resourceConfig(entityType, name, false)
 	if err != nil {
@@ -85,10 +84,10 @@ func (a *configsAdmin) alterResource(entityType, name string, added map[string]s
 		if len(unknown) > 0 {
 			return javaError{invalidConfiguration, "Invalid broker logger(s): " + strings.Join(unknown, ",")}
 		}
-	} else if err := notThere(deleted, isSet); err != nil {
+	} else if err := requireSet(deleted, isSet); err != nil {
 		return err
 	}
-	empty := "" // what Kafka's tool sends as the value of a key to delete
+	empty := "" // Kafka's tool sends an empty value for a key to delete
 	var changes []configChange
 	for _, key := range sortedKeys(added) {
 		changes = append(changes, setting(key, added[key]))
@@ -99,7 +98,7 @@ func (a *configsAdmin) alterResource(entityType, name string, added map[string]s
 	return execution(a.changeConfigs([]resource{{resourceKinds[entityType], name}}, func(resource) []configChange { return changes }))
 }
 
-// alterBroker replaces what is set dynamically on a broker, or on all.
+// alterBroker replaces the dynamic configuration of a broker, or the default of all brokers.
 func (a *configsAdmin) alterBroker(name string, added map[string]string, deleted []string) error {
 	entries, err := a.resourceConfig(typeBrokers, name, false)
 	if err != nil {
@@ -109,7 +108,7 @@ func (a *configsAdmin) alterBroker(name string, added map[string]string, deleted
 	for _, e := range entries {
 		values[e.Name] = e.Value
 	}
-	if err := notThere(deleted, func(key string) bool { _, found := values[key]; return found }); err != nil {
+	if err := requireSet(deleted, func(key string) bool { _, found := values[key]; return found }); err != nil {
 		return err
 	}
 	for key, value := range added {
@@ -156,7 +155,8 @@ var resourceKinds = map[string]kmsg.ConfigResourceType{
 	typeBrokerLoggers: kmsg.ConfigResourceTypeBrokerLogger, typeClientMetrics: kmsg.ConfigResourceTypeClientMetrics,
 }
 
-// dynamicSources are the sources of what was set for the entity itself.
+// dynamicSource returns the source of values that were set for the entity itself. filter is false if
+// entities of this type have no such source.
 func dynamicSource(entityType, name string) (source kmsg.ConfigSource, filter bool) {
 	switch {
 	case entityType == typeTopics:
@@ -171,7 +171,8 @@ func dynamicSource(entityType, name string) (source kmsg.ConfigSource, filter bo
 	return 0, false
 }
 
-// resourceConfig returns the entries of an entity by name, those set for it or all.
+// resourceConfig returns the configuration entries of an entity: all of them, or only those that
+// were set for it.
 func (a *configsAdmin) resourceConfig(entityType, name string, all bool) ([]configEntry, error) {
 	if entityType == typeTopics && name != "" {
 		if err := admin.ValidateTopicName(name); err != nil {
@@ -223,7 +224,7 @@ func (a *configsAdmin) describeEntities() error {
 	return nil
 }
 
-// entities lists every entity of a type, in the order of Kafka's client.
+// entities returns the names of all entities of a type, in the order of Kafka's client.
 func (a *configsAdmin) entities(entityType string) (names []string, err error) {
 	switch entityType {
 	case typeTopics:
@@ -238,7 +239,7 @@ func (a *configsAdmin) entities(entityType string) (names []string, err error) {
 		}
 		return hashOrder(names, stringHash), nil
 	case typeClientMetrics:
-		resp, err := a.call("listClientMetricsResources", anyone, kmsg.NewPtrListConfigResourcesRequest(), 0, nil)
+		resp, err := a.call("listClientMetricsResources", anyBroker, kmsg.NewPtrListConfigResourcesRequest(), 0, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -277,7 +278,7 @@ func (a *configsAdmin) describeEntity(entityType, name string) error {
 	return nil
 }
 
-// configSource names a source as Kafka's client does.
+// configSource returns the name of a source in Kafka's client.
 func configSource(s kmsg.ConfigSource) string {
 	if s == kmsg.ConfigSourceClientMetricsConfig {
 		return "DYNAMIC_CLIENT_METRICS_CONFIG"

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The entity types of kafka-configs.
+// Entity types of kafka-configs.
 const (
 	typeTopics        = "topics"
 	typeClients       = "clients"
@@ -20,8 +20,8 @@ const (
 	typeClientMetrics = "client-metrics"
 )
 
-// configsOptions is kafka-configs' command line: that of 3.9, and with
-// --zookeeper that of 2.8.
+// configsOptions is the command line of kafka-configs: that of 3.9, or with --zookeeper that of
+// 2.8.
 type configsOptions struct {
 	*options
 	zookeeper, bootstrap, bootstrapController, commandConfig *option
@@ -78,7 +78,7 @@ func (o *configsOptions) shorthands() []shorthand {
 	return append(slices.Clone(o.named), o.defaults...)
 }
 
-// types are the entity types that were given, in order.
+// types returns the entity types that were given, in order.
 func (o *configsOptions) types() []string {
 	types := slices.Clone(o.entityType.values())
 	for _, s := range o.shorthands() {
@@ -89,7 +89,7 @@ func (o *configsOptions) types() []string {
 	return types
 }
 
-// names are the entities that were given, in order; the default one is "".
+// names returns the names of the entities that were given, in order. The default entity is "".
 func (o *configsOptions) names() []string {
 	var names []string
 	given := o.entityName.values()
@@ -114,7 +114,7 @@ func (o *configsOptions) names() []string {
 	return names
 }
 
-// check is what must hold of the options together.
+// check rejects invalid combinations of options.
 func (o *configsOptions) check() error {
 	if o.alter.given() == o.describe.given() {
 		return usageError{"Command must include exactly one action: --describe, --alter"}
@@ -171,7 +171,7 @@ func (o *configsOptions) checkTypes() error {
 	return nil
 }
 
-// typeProblem says which types are taken where t is none of them.
+// typeProblem returns the list of accepted entity types if t is not one of them, and "" otherwise.
 func (o *configsOptions) typeProblem(t string) string {
 	byZooKeeper := []string{typeTopics, typeClients, typeUsers, typeBrokers, typeIPs}
 	byBroker := append(slices.Clone(byZooKeeper), typeBrokerLoggers, typeClientMetrics)
@@ -207,9 +207,9 @@ func (o *configsOptions) checkServers() error {
 	case o.zkTLS.given() && !o.zookeeper.given():
 		return illegalArgument("Only the --zookeeper option can be used with the --zk-tls-config-file option.")
 	case o.zkTLS.given():
-		return illegalArgument("TLS towards ZooKeeper is not supported: leave out --zk-tls-config-file")
+		return illegalArgument("TLS connections to ZooKeeper are not supported: remove --zk-tls-config-file")
 	case o.bootstrapController.given():
-		return illegalArgument("--bootstrap-controller asks for KRaft controllers; a cluster that ZooKeeper coordinates has none: use --bootstrap-server")
+		return illegalArgument("--bootstrap-controller requires KRaft controllers, but this cluster is coordinated by ZooKeeper: use --bootstrap-server")
 	}
 	return nil
 }
@@ -264,7 +264,7 @@ var (
 	brackets = strings.NewReplacer("[", "", "]", "")
 )
 
-// added reads --add-config and --add-config-file.
+// added returns the configurations from --add-config and --add-config-file.
 func (o *configsOptions) added() (map[string]string, error) {
 	configs := map[string]string{}
 	if o.addConfigFile.given() {
@@ -297,8 +297,8 @@ func (o *configsOptions) added() (map[string]string, error) {
 	return configs, nil
 }
 
-// splitOutsideBrackets cuts text at each separator that is not followed by a
-// closing bracket before the next opening one.
+// splitOutsideBrackets splits text at each separator, unless a closing bracket follows before the
+// next opening one.
 func splitOutsideBrackets(text string, separator byte) []string {
 	var parts []string
 	from := 0
@@ -311,7 +311,7 @@ func splitOutsideBrackets(text string, separator byte) []string {
 	return append(parts, text[from:])
 }
 
-// deleted reads --delete-config.
+// deleted returns the keys from --delete-config.
 func (o *configsOptions) deleted() []string {
 	var keys []string
 	for _, list := range o.deleteConfig.values() {

@@ -14,10 +14,10 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// Quotas of users, clients and addresses, and users' SCRAM credentials, over
-// --bootstrap-server.
+// This file handles the quotas of users, clients and IP addresses and the SCRAM credentials of
+// users, with --bootstrap-server.
 
-// quotaTypes are the names of entity types in quota requests, and in the lines shown.
+// quotaTypes maps entity types to their names in quota requests and in the output.
 var quotaTypes = []struct{ option, wire, shown string }{
 	{typeUsers, "user", "user-principal"}, {typeClients, "client-id", "client-id"}, {typeIPs, "ip", "ip"},
 }
@@ -36,13 +36,13 @@ func wireType(option string) string {
 	return option
 }
 
-// quotas are an entity's quotas.
+// quotas are the quotas of an entity.
 type quotas struct {
 	entity map[string]*string
 	values map[string]float64
 }
 
-// hash is that of ClientQuotaEntity in Kafka's client.
+// hash returns the hash code of ClientQuotaEntity in Kafka's client.
 func (q quotas) hash() uint32 {
 	h := uint32(31)
 	for kind, name := range q.entity {
@@ -55,7 +55,7 @@ func (q quotas) hash() uint32 {
 	return h
 }
 
-// describeQuotas asks for the quotas of the entities of exactly these types.
+// describeQuotas returns the quotas of the entities with exactly these types.
 func (a *configsAdmin) describeQuotas(types, names []string) ([]quotas, error) {
 	req := kmsg.NewPtrDescribeClientQuotasRequest()
 	req.Strict = true
@@ -74,7 +74,7 @@ func (a *configsAdmin) describeQuotas(types, names []string) ([]quotas, error) {
 	if len(names) > len(types) {
 		return nil, illegalArgument("More entity names specified than entity types")
 	}
-	resp, err := a.call("describeClientQuotas", anyone, req, 1, nil)
+	resp, err := a.call("describeClientQuotas", anyBroker, req, 1, nil)
 	if err != nil {
 		return nil, execution(err)
 	}
@@ -128,7 +128,7 @@ func (a *configsAdmin) describeCredentials(users []string) error {
 		u.Name = user
 		req.Users = append(req.Users, u)
 	}
-	resp, err := a.call("describeUserScramCredentials", anyone, req, 0, nil)
+	resp, err := a.call("describeUserScramCredentials", anyBroker, req, 0, nil)
 	if err != nil {
 		return execution(err)
 	}
@@ -153,7 +153,7 @@ func (a *configsAdmin) describeCredentials(users []string) error {
 	return nil
 }
 
-// alterUserOrClient changes quotas, or a user's credentials.
+// alterUserOrClient changes the quotas of users or clients, or the credentials of a user.
 func (a *configsAdmin) alterUserOrClient(added map[string]string, deleted []string) error {
 	keys := hashOrder(sortedKeys(added), stringHash)
 	isQuota := func(key string) bool { return slices.Contains(clientQuotas, key) }
@@ -208,7 +208,7 @@ func (a *configsAdmin) alterQuotas(added map[string]string, deleted []string) er
 	if err != nil {
 		return err
 	}
-	err = notThere(deleted, func(key string) bool {
+	err = requireSet(deleted, func(key string) bool {
 		if len(old) == 0 {
 			return false
 		}
@@ -242,7 +242,7 @@ func (a *configsAdmin) alterQuotas(added map[string]string, deleted []string) er
 	}
 	req := kmsg.NewPtrAlterClientQuotasRequest()
 	req.Entries = append(req.Entries, entry)
-	resp, err := a.call("alterClientQuotas", anyone, req, 1, nil)
+	resp, err := a.call("alterClientQuotas", anyBroker, req, 1, nil)
 	if err != nil {
 		return execution(err)
 	}
@@ -254,8 +254,7 @@ func (a *configsAdmin) alterQuotas(added map[string]string, deleted []string) er
 	return nil
 }
 
-// alterCredentials sets and deletes SCRAM credentials; what goes over the wire
-// is salted and hashed.
+// alterCredentials sets and deletes SCRAM credentials. It sends salted and hashed passwords.
 func (a *configsAdmin) alterCredentials(user string, added map[string]string, deleted []string) error {
 	req := kmsg.NewPtrAlterUserSCRAMCredentialsRequest()
 	for _, name := range deleted {
@@ -293,11 +292,11 @@ func (a *configsAdmin) alterCredentials(user string, added map[string]string, de
 	return nil
 }
 
-// newSalt is 130 random bits in base 36, as Kafka makes its salts.
+// newSalt returns 130 random bits in base 36, like Kafka's salts.
 func newSalt() []byte {
 	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 130))
 	if err != nil {
-		panic(err) // the system has no randomness
+		panic(err) // the system has no source of randomness
 	}
 	return []byte(n.Text(36))
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// openStore connects to ZooKeeper as the tools of 2.8 do.
+// openStore connects to ZooKeeper like the tools of 2.8.
 func openStore(ctx context.Context, env *Env, connect string) (*zkstore.Store, *logrus.Logger, error) {
 	log := kafkalog.New(env.Stderr)
 	log.SetLevel(logrus.WarnLevel)
@@ -29,24 +29,24 @@ func openStore(ctx context.Context, env *Env, connect string) (*zkstore.Store, *
 	return store, log, nil
 }
 
-// configsStore is kafka-configs over ZooKeeper, as in 2.8: it reads and writes
-// the znodes itself; brokers learn of it by the notifications.
+// configsStore implements kafka-configs with --zookeeper, as in 2.8. It reads and writes the znodes
+// directly; brokers notice the changes by the notifications.
 type configsStore struct {
 	*configsOptions
 	store *zkstore.Store
 	admin *admin.Admin
 }
 
-// entity is something with a configuration: of a user's client, the user is the
-// root. Names are sanitised; nil stands for all.
+// entity is something with a configuration. For a client of a user, the user is the root. Names are
+// sanitised; nil stands for all.
 type entity struct {
 	rootType  string
 	root      *string
-	childType string // "" where there is no child
+	childType string // "" if there is no child
 	child     *string
 }
 
-// full is the name of the entity below its type.
+// full returns the entity's path below its type.
 func (e entity) full() string {
 	name := ""
 	if e.root != nil {
@@ -88,7 +88,7 @@ func entityText(entityType string, name *string) string {
 	return fmt.Sprintf("%s '%s'", shown, text)
 }
 
-// entity is the one that the options name.
+// entity returns the entity that the options select.
 func (o *configsOptions) entity() (entity, error) {
 	types, names := o.types(), o.names()
 	sanitized := make([]*string, 2)
@@ -155,7 +155,7 @@ func (s *configsStore) alterEntity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := notThere(deleted, func(key string) bool { _, found := config[key]; return found }); err != nil {
+	if err := requireSet(deleted, func(key string) bool { _, found := config[key]; return found }); err != nil {
 		return err
 	}
 	for key, value := range added {
@@ -203,7 +203,7 @@ func (s *configsStore) write(ctx context.Context, e entity, config map[string]st
 	return s.store.NotifyConfigChange(ctx, entityType, name)
 }
 
-// javaConfigError gives a mistake in a configuration its class.
+// javaConfigError returns the Java error for an invalid configuration.
 func javaConfigError(err error) error {
 	var p *settings.Problem
 	var secret *settings.NeedsSecret
@@ -215,7 +215,7 @@ func javaConfigError(err error) error {
 	case errors.As(err, &p):
 		return javaError{"org.apache.kafka.common.config.ConfigException", p.Message()}
 	case protocol.CodeOf(err) == protocol.InvalidConfig:
-		_, text, found := strings.Cut(err.Error(), "): ") // what only a broker puts in front
+		_, text, found := strings.Cut(err.Error(), "): ") // the prefix that only a broker adds
 		if !found {
 			return javaError{invalidConfiguration, err.Error()}
 		}
@@ -224,7 +224,7 @@ func javaConfigError(err error) error {
 	return err
 }
 
-// hideCredentials replaces the passwords of SCRAM credentials by what is stored.
+// hideCredentials replaces the passwords in SCRAM credentials with their stored form.
 func hideCredentials(configs map[string]string) error {
 	for name, m := range scramMechanisms {
 		text, given := configs[name]
@@ -242,10 +242,11 @@ func hideCredentials(configs map[string]string) error {
 	return nil
 }
 
-// throttleRates may be changed while the broker runs.
+// throttleRates may be changed while the broker is running.
 var throttleRates = []string{"leader.replication.throttled.rate", "follower.replication.throttled.rate", "replica.alter.log.dirs.io.max.bytes.per.second"}
 
-// offlineConfigs checks what shall be set for a broker, and that it does not run.
+// offlineConfigs checks the configuration to be set for a broker, and that the broker is not
+// running.
 func (s *configsStore) offlineConfigs(ctx context.Context, broker string, added map[string]string) (map[string]string, error) {
 	var others []string
 	for _, key := range propertiesOrder(sortedKeys(added)) {
@@ -291,7 +292,7 @@ func (s *configsStore) describeEntities(ctx context.Context) error {
 			return err
 		}
 		if len(config) == 0 && everyUser {
-			continue // a user who has only clients
+			continue // a user that has no configuration, only clients
 		}
 		var pairs []string
 		for _, key := range propertiesOrder(sortedKeys(config)) {
@@ -302,7 +303,7 @@ func (s *configsStore) describeEntities(ctx context.Context) error {
 	return nil
 }
 
-// expand lists the entities that e stands for.
+// expand returns the entities that e stands for.
 func (s *configsStore) expand(ctx context.Context, e entity) ([]entity, error) {
 	if e.root == nil {
 		names, err := s.store.ConfigEntities(ctx, zkstore.EntityType(e.rootType))

@@ -15,9 +15,8 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// loadProperties reads a --command-config, --producer.config, ... file as Java
-// does; an empty path gives none. Errors are javaErrors, named as Java names
-// them.
+// loadProperties reads a properties file like Java does. It returns no properties for an empty
+// path. Errors are javaErrors with Java's class names.
 func loadProperties(path string) (map[string]string, error) {
 	if path == "" {
 		return map[string]string{}, nil
@@ -36,7 +35,8 @@ func loadProperties(path string) (map[string]string, error) {
 	return props, nil
 }
 
-// errNoBootstrap is an empty or malformed --bootstrap-server.
+// parseBootstrap parses the value of --bootstrap-server. It returns an error if the list is empty
+// or malformed.
 func parseBootstrap(list string) ([]string, error) {
 	var servers []string
 	for _, s := range strings.Split(list, ",") {
@@ -55,23 +55,22 @@ func parseBootstrap(list string) ([]string, error) {
 	return servers, nil
 }
 
-// The Admin client of the original gives a call a minute and waits a second
-// between attempts to connect.
+// Kafka's admin client gives a call one minute, and waits one second between connection attempts.
 const (
 	adminTimeout   = 60 * time.Second
 	reconnectPause = time.Second
 )
 
-// errNoNode is what a call ends with when no broker could be reached in time.
+// errNoNode is returned for a call that could not reach a broker in time.
 type errNoNode struct{ call string }
 
 func (e errNoNode) Error() string {
 	return "Timed out waiting for a node assignment. Call: " + e.call
 }
 
-// connect returns a cluster of which one bootstrap server answers. Until one
-// does, it warns as the original's client does, and gives up after a minute, or
-// at the deadline of ctx if that is sooner, with the text for the call.
+// connect returns a cluster once one of the bootstrap servers answers. Until then, it logs the
+// warnings of Kafka's client. It gives up after one minute, or at the deadline of ctx if that is
+// sooner, with an error that names call.
 func connect(ctx context.Context, log *logrus.Entry, client string, servers []string, call string) (*peerlink.Cluster, error) {
 	deadline := time.Now().Add(adminTimeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
@@ -102,7 +101,7 @@ func connect(ctx context.Context, log *logrus.Entry, client string, servers []st
 	}
 }
 
-// address prints host/ip:port as Java prints a socket address.
+// address formats host/ip:port like a Java socket address.
 func address(server string) string {
 	host, port, err := net.SplitHostPort(server)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Tools read properties files as the broker does.
-func TestToolsReadPropertiesAsJavaDoes(t *testing.T) {
+// Tools must read properties files like Java does.
+func TestToolsReadPropertiesLikeJava(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "client.properties")
 	for text, want := range map[string]map[string]string{
 		"a=x,\\\n   y\nb=2\n":       {"a": "x,y", "b": "2"},
@@ -27,9 +27,8 @@ func TestToolsReadPropertiesAsJavaDoes(t *testing.T) {
 	}
 }
 
-// What is wrong with a properties file is named by Java's class and a text that
-// leads to it.
-func TestAnUnreadablePropertiesFileIsNamed(t *testing.T) {
+// Errors for unreadable properties files must have Java's class and name the file and the cause.
+func TestErrorsNameTheUnreadablePropertiesFile(t *testing.T) {
 	folder := t.TempDir()
 	wrong, missing := filepath.Join(folder, "wrong"), filepath.Join(folder, "missing")
 	if err := os.WriteFile(wrong, []byte("a=1\nb=\\u00zz\n"), 0o644); err != nil {

@@ -114,7 +114,7 @@ func (o *consumerOptions) check() error {
 	return o.require(o.bootstrap)
 }
 
-// consumer builds the consumer that the options describe.
+// consumer creates the consumer that the options describe.
 func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	props, err := loadProperties(o.consumerConfig.or(""))
 	if err != nil {
@@ -190,8 +190,8 @@ func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	return c, err
 }
 
-// resetOffset is where the consumer begins without an offset, or with one that
-// is not in the log.
+// resetOffset returns the offset at which the consumer starts if it has no offset, or one that is
+// not in the log.
 func (o *consumerOptions) resetOffset(reset string) (kgo.Offset, error) {
 	if reset == "" && o.fromBeginning.given() {
 		reset = "earliest"
@@ -199,7 +199,7 @@ func (o *consumerOptions) resetOffset(reset string) (kgo.Offset, error) {
 	return resetOffset(reset)
 }
 
-// startOffset is where --offset says, or else where a reset leads.
+// startOffset returns the offset given by --offset, or reset without that option.
 func (o *consumerOptions) startOffset(reset kgo.Offset) (kgo.Offset, error) {
 	if !o.offset.given() {
 		return reset, nil
@@ -218,17 +218,17 @@ func (o *consumerOptions) startOffset(reset kgo.Offset) (kgo.Offset, error) {
 	}
 }
 
-// consoleConsumer prints records until it has enough, none come, or it is told to stop.
+// consoleConsumer prints records until it reaches its limit, times out, or is interrupted.
 type consoleConsumer struct {
 	o       *consumerOptions
 	client  string
 	servers []string
 	config  clientConfig
-	group   *groupConfig // nil: partitions are read directly
+	group   *groupConfig // nil: partitions are read without a group
 	start   kgo.Offset
-	reset   kgo.Offset    // by auto.offset.reset
+	reset   kgo.Offset    // from auto.offset.reset
 	most    int64         // -1: no limit
-	timeout time.Duration // -1: none
+	timeout time.Duration // -1: no timeout
 	format  formatter
 	log     *logrus.Entry
 	count   int64
@@ -275,8 +275,8 @@ func (c *consoleConsumer) endByTimeout() {
 	c.log.WithError(errors.New("org.apache.kafka.common.errors.TimeoutException")).Error("Error processing message, terminating consumer process: ")
 }
 
-// awaitBrokers waits until the brokers answer and, where a topic is read by its
-// name, until it exists, as a subscribed consumer waits.
+// awaitBrokers waits until the brokers answer. If a topic is read by name, it also waits until the
+// topic exists, as a subscribed consumer does.
 func (c *consoleConsumer) awaitBrokers(ctx context.Context) error {
 	log := c.o.env.logger("org.apache.kafka.clients.NetworkClient")
 	cluster, err := connect(ctx, log, c.client, c.servers, "metadata")
@@ -295,12 +295,12 @@ func (c *consoleConsumer) awaitBrokers(ctx context.Context) error {
 	}
 }
 
-// subscription is what a consumer without a group reads.
+// subscription returns what a consumer without a group reads.
 func (c *consoleConsumer) subscription() []kgo.Opt {
 	options := []kgo.Opt{kgo.ConsumeResetOffset(c.reset)}
 	switch {
 	case c.o.partition.given():
-		n, _ := strconv.ParseInt(c.o.partition.or(""), 10, 32) // checked before
+		n, _ := strconv.ParseInt(c.o.partition.or(""), 10, 32) // checked by runConsoleConsumer
 		return append(options, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{c.o.topic.or(""): {int32(n): c.start}}))
 	case c.o.topic.given():
 		return append(options, kgo.ConsumeTopics(c.o.topic.or("")))
@@ -308,10 +308,10 @@ func (c *consoleConsumer) subscription() []kgo.Opt {
 	return append(options, kgo.ConsumeRegex(), kgo.ConsumeTopics(c.o.pattern()))
 }
 
-// pattern is the expression of --include for the whole name.
+// pattern returns the expression of --include, anchored to match whole names.
 func (o *consumerOptions) pattern() string { return "^(?:" + o.includes().or("") + ")$" }
 
-// readAgain begins again with a topic that was deleted, and maybe created again.
+// readAgain restarts reading a topic that was deleted and possibly created again.
 func (c *consoleConsumer) readAgain(client *kgo.Client, topic string) {
 	client.PurgeTopicsFromConsuming(topic)
 	if c.o.partition.given() {
@@ -320,7 +320,7 @@ func (c *consoleConsumer) readAgain(client *kgo.Client, topic string) {
 		return
 	}
 	client.AddConsumeTopics(topic)
-	client.ForceMetadataRefresh() // which finds it by a pattern; if it does not exist yet, the next refresh does
+	client.ForceMetadataRefresh() // finds the topic by pattern; if it does not exist yet, a later refresh finds it
 }
 
 func (c *consoleConsumer) consume(ctx context.Context, client *kgo.Client) error {

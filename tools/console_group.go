@@ -12,16 +12,16 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// groupConfig is how the console consumer takes part in a consumer group.
+// groupConfig describes how the console consumer participates in a consumer group.
 type groupConfig struct {
 	id         string
 	autoCommit bool // enable.auto.commit
-	isolation  int8 // of isolation.level: 1 for read_committed
+	isolation  int8 // from isolation.level: 1 for read_committed
 	options    []kgo.Opt
 }
 
-// groupOf reads what the properties say of the group, as the Java consumer
-// names it; nil: there is no group.
+// groupOf reads the group's settings from consumer properties, named as in the Java consumer. It
+// returns nil if there is no group.
 func groupOf(props map[string]string) (*groupConfig, error) {
 	id := props["group.id"]
 	if id == "" {
@@ -52,15 +52,14 @@ func groupOf(props map[string]string) (*groupConfig, error) {
 	return g, r.err
 }
 
-// settling makes a member commit where it begins in partitions for which the
-// group has no offset, as the Java consumer does, although it has read nothing:
-// who comes next gets what was written meanwhile. client is called once the
-// member has joined; reset is the start or the end.
-func (g *groupConfig) settling(client func() *kgo.Client, reset kgo.Offset) kgo.Opt {
+// commitStarts makes a member commit its start position for partitions without a committed offset, like
+// the Java consumer, even if it has read nothing. The next member then gets what was written in
+// between. client is called once the member has joined. reset is the start or the end.
+func (g *groupConfig) commitStarts(client func() *kgo.Client, reset kgo.Offset) kgo.Opt {
 	return kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 		begin, err := beginnings(ctx, client(), offsets, reset.EpochOffset().Offset, g.isolation)
 		if err != nil || len(begin) == 0 {
-			return offsets, nil // the client asks again by itself
+			return offsets, nil // the client retries by itself
 		}
 		for topic, partitions := range begin {
 			for n, o := range partitions {
@@ -68,14 +67,14 @@ func (g *groupConfig) settling(client func() *kgo.Client, reset kgo.Offset) kgo.
 			}
 		}
 		if g.autoCommit {
-			client().CommitOffsetsSync(ctx, begin, nil) // a rebalance may forbid it; it comes with the next offset then
+			client().CommitOffsetsSync(ctx, begin, nil) // may fail during a rebalance; the next commit includes it then
 		}
 		return offsets, nil
 	})
 }
 
-// beginnings asks the leaders for the first (special offset -2) or next (-1)
-// offset of the partitions that have none yet.
+// beginnings asks the leaders for the first offset (special = -2) or the next offset (-1) of the
+// partitions in offsets that have no offset yet.
 func beginnings(ctx context.Context, client *kgo.Client, offsets map[string]map[int32]kgo.Offset, special int64, isolation int8) (map[string]map[int32]kgo.EpochOffset, error) {
 	var unknown []topicPartition
 	for topic, partitions := range offsets {
@@ -110,11 +109,11 @@ func beginnings(ctx context.Context, client *kgo.Client, offsets map[string]map[
 	return found, nil
 }
 
-// groupSubscription is what a member of a group reads.
+// groupSubscription returns what a member of a group reads.
 func (c *consoleConsumer) groupSubscription(client func() *kgo.Client, fail func(error)) []kgo.Opt {
 	options := append(c.group.options, kgo.ConsumeResetOffset(c.reset))
 	if c.reset != kgo.NoResetOffset() {
-		options = append(options, c.group.settling(client, c.reset))
+		options = append(options, c.group.commitStarts(client, c.reset))
 	} else {
 		options = append(options, refuseUnset(fail))
 	}
@@ -140,7 +139,7 @@ func (c *consoleConsumer) runInGroup(ctx context.Context) error {
 		err = cause
 	}
 	if c.group.autoCommit {
-		// What was printed and nothing more: the next one goes on from there.
+		// Commit only what was printed. The next consumer continues from there.
 		last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		if e := client.CommitMarkedOffsets(last); e != nil && err == nil {
 			c.log.Warnf("[%s, groupId=%s] The offsets could not be committed: %v", c.client, c.group.id, e)
@@ -151,7 +150,7 @@ func (c *consoleConsumer) runInGroup(ctx context.Context) error {
 	return err
 }
 
-// warnGone warns as the original's client does of a partition whose topic was deleted.
+// warnGone logs Kafka's warning for a partition whose topic was deleted.
 func (c *consoleConsumer) warnGone(topic string, partition int32) {
 	name := c.client
 	if c.group != nil {
@@ -160,20 +159,20 @@ func (c *consoleConsumer) warnGone(topic string, partition int32) {
 	warnGone(c.o.env, name, topic, partition)
 }
 
-// passes reports whether a consumer continues after an error of a poll.
+// passes reports whether the consumer continues after an error of a poll.
 func (c *consoleConsumer) passes(err error) bool {
 	if c.group != nil {
-		return groupGoesOn(err)
+		return groupContinues(err)
 	}
-	return fetchGoesOn(err)
+	return fetchContinues(err)
 }
 
-// groupGoesOn is passes for a member of a group.
-func groupGoesOn(err error) bool {
+// groupContinues reports whether a member of a group continues after an error of a poll.
+func groupContinues(err error) bool {
 	if session := (*kgo.ErrGroupSession)(nil); errors.As(err, &session) {
 		code := protocol.CodeOf(fromKgo(session.Err))
 		return code == protocol.UnknownServerError || code.Retriable() ||
 			code == protocol.UnknownMemberID || code == protocol.IllegalGeneration || code == protocol.RebalanceInProgress
 	}
-	return fetchGoesOn(err)
+	return fetchContinues(err)
 }

@@ -24,8 +24,8 @@ type producerOptions struct {
 	topic, brokerList, bootstrap, sync, codec *option
 	property, readerConfig, lineReader        *option
 	producerProperty, producerConfig          *option
-	merged                                    map[string]*option // options that set a producer key
-	defaults                                  map[string]string  // by producer key
+	merged                                    map[string]*option // options that set a producer property, keyed by property
+	defaults                                  map[string]string  // default values, keyed by property
 }
 
 func newProducerOptions(env *Env) *producerOptions {
@@ -75,7 +75,7 @@ func runConsoleProducer(env *Env, args []string) int {
 		return o.fail(usageError{"Please provide valid host:port like host1:9091,host2:9092\n "})
 	}
 	if class := o.lineReader.or(""); class != "" && !strings.HasSuffix(class, "LineMessageReader") {
-		return o.fail(fmt.Errorf("java.lang.ClassNotFoundException: %s (a line reader of one's own is a Java class, which this program cannot load)", class))
+		return o.fail(fmt.Errorf("java.lang.ClassNotFoundException: %s (custom line readers are Java classes, which this program cannot load)", class))
 	}
 	if err := o.checkNumbers(); err != nil {
 		env.complainf("%s", err)
@@ -88,7 +88,7 @@ func runConsoleProducer(env *Env, args []string) int {
 	return 0
 }
 
-// failParsing prints what the parser refused, with the option table.
+// failParsing prints the error of the parser with the usage table.
 func (o *options) failParsing(err error) int {
 	var bad badOption
 	if errors.As(err, &bad) {
@@ -97,7 +97,8 @@ func (o *options) failParsing(err error) int {
 	return o.fail(err)
 }
 
-// properties are the producer's, from the file, --producer-property and options.
+// properties returns the producer's properties from the file, --producer-property and the other
+// options.
 func (o *producerOptions) properties() (map[string]string, error) {
 	props, err := loadProperties(o.producerConfig.or(""))
 	if err != nil {
@@ -133,7 +134,7 @@ func (o *producerOptions) properties() (map[string]string, error) {
 	return props, nil
 }
 
-// keyValues reads key=value arguments; a key alone has an empty value.
+// keyValues parses key=value arguments. A key without a value has an empty value.
 func keyValues(args []string) map[string]string {
 	out := map[string]string{}
 	for _, arg := range args {
@@ -188,7 +189,7 @@ func (o *producerOptions) produce(servers []string) error {
 	if ctx.Err() != nil && errors.Is(sendErr, ctx.Err()) {
 		return nil // the user did not want to wait for the brokers
 	}
-	if p.producer != nil { // what was typed before Ctrl-C is sent
+	if p.producer != nil { // send what was typed before Ctrl-C
 		if err := p.producer.flush(context.Background()); err != nil && sendErr == nil {
 			sendErr = err
 		}
@@ -204,7 +205,7 @@ type consoleProducer struct {
 	sync     bool
 }
 
-// sendAll sends until the reader ends; the client is opened with the first record.
+// sendAll sends records until the reader ends. It calls open before the first record.
 func (p *consoleProducer) sendAll(reader *lineReader, open func() error) error {
 	for {
 		record, err := reader.next()

@@ -17,8 +17,8 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// The console consumer of Kafka 0.8 to 1.1, which --zookeeper selects: it has
-// the options and the words of 1.1.1.
+// This file implements the console consumer of Kafka 0.8 to 1.1, which --zookeeper selects. It has
+// the options and texts of 1.1.1.
 
 type classicOptions struct {
 	*options
@@ -61,7 +61,7 @@ func newClassicOptions(env *Env) *classicOptions {
 	return o
 }
 
-// asksForZookeeper says whether the command line selects the classic consumer.
+// asksForZookeeper reports whether the command line selects the classic consumer.
 func asksForZookeeper(args []string) bool {
 	for _, arg := range args {
 		name, _, _ := strings.Cut(arg, "=")
@@ -76,7 +76,7 @@ func runClassicConsumer(env *Env, args []string) int {
 	o := newClassicOptions(env)
 	if err := o.parse(args); err != nil {
 		var bad badOption
-		if errors.As(err, &bad) { // 1.1.1 prints the options where the parser complains
+		if errors.As(err, &bad) { // 1.1.1 prints the options if the parser fails
 			err = usageError{bad.text}
 		}
 		return o.fail(err)
@@ -90,10 +90,10 @@ func runClassicConsumer(env *Env, args []string) int {
 		env.complainf("%s", err)
 		return 1
 	}
-	var said saidError
+	var line lineError
 	switch err := c.run(); {
-	case errors.As(err, &said):
-		env.complainf("%s", said.text)
+	case errors.As(err, &line):
+		env.complainf("%s", line.text)
 		return 1
 	case err != nil:
 		c.log.WithError(classicException(err)).Error("Unknown error when running consumer: ")
@@ -102,12 +102,12 @@ func runClassicConsumer(env *Env, args []string) int {
 	return 0
 }
 
-// inMain is an error that Java's main method did not catch.
+// inMain formats an error like an exception that Java's main method did not catch.
 func inMain(class string, err error) error {
 	return fmt.Errorf("Exception in thread \"main\" %s", exception(class, err.Error()))
 }
 
-// classicException is err with the class that 1.1.1 names.
+// classicException returns err with the exception class that 1.1.1 names.
 func classicException(err error) error {
 	var config *zkconsumer.ConfigError
 	var failed *zkconsumer.RebalanceFailedError
@@ -125,7 +125,7 @@ func classicException(err error) error {
 	return asException(err)
 }
 
-// check refuses what 1.1.1 refuses, in its words and order.
+// check rejects what 1.1.1 rejects, with the same texts and in the same order.
 func (o *classicOptions) check() error {
 	switch {
 	case o.bootstrap.given():
@@ -154,15 +154,15 @@ func (o *classicOptions) check() error {
 	return nil
 }
 
-// classicConsumer is the console consumer over ZooKeeper.
+// classicConsumer is the console consumer that uses ZooKeeper.
 type classicConsumer struct {
 	o         *classicOptions
 	props     map[string]string
 	config    zkconsumer.Config
 	group     string
-	generated bool          // the group, which is deleted at the end then
+	generated bool          // the group name is generated; the group is deleted at the end
 	most      int64         // -1: no limit
-	timeout   time.Duration // -1: none
+	timeout   time.Duration // -1: no timeout
 	format    formatter
 	log       *logrus.Entry
 	count     int64
@@ -189,7 +189,7 @@ func (o *classicOptions) consumer() (*classicConsumer, error) {
 		}
 	}
 	class := o.formatterClass.or(defaultFormatterClass)
-	if now, old := renamedFormatters[class]; old { // they were not old then
+	if now, old := renamedFormatters[class]; old { // these names were not deprecated in 1.1.1
 		class = now
 	}
 	if c.format, err = newFormatter(o.env, class, formatting); err != nil {
@@ -222,7 +222,8 @@ func (o *classicOptions) consumer() (*classicConsumer, error) {
 	return c, nil
 }
 
-// findGroup takes the group's name from where it is given, the same everywhere.
+// findGroup sets the group's name. It may be given in several places, but must be the same in all
+// of them.
 func (c *classicConsumer) findGroup(file, property string) error {
 	var given []string
 	for _, id := range []string{c.o.group.or(""), file, property} {
@@ -241,7 +242,7 @@ func (c *classicConsumer) findGroup(file, property string) error {
 	return nil
 }
 
-// configure reads the properties, naming those that it does not know.
+// configure reads the properties and warns about unknown ones.
 func (c *classicConsumer) configure() error {
 	unknown, err := c.config.Properties(c.props)
 	if err != nil {
@@ -301,14 +302,14 @@ func (c *classicConsumer) run() error {
 	return err
 }
 
-// inZookeeper runs f in a session of its own.
+// inZookeeper runs f with a ZooKeeper session of its own.
 func (c *classicConsumer) inZookeeper(f func(ctx context.Context, store *zkstore.Store) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
 	defer cancel()
 	store, err := zkstore.Open(ctx, zkstore.Config{Connect: c.o.zookeeper.or(""), SessionTimeout: 30 * time.Second})
 	var timeout *zkstore.ConnectionTimeoutError
-	if errors.As(err, &timeout) { // 1.1.1 says the first half
-		return saidError{"No brokers found in ZK.\n" + timeout.Hint()}
+	if errors.As(err, &timeout) { // 1.1.1 prints the first line
+		return lineError{"No brokers found in ZK.\n" + timeout.Hint()}
 	}
 	if err != nil {
 		return err
@@ -317,8 +318,8 @@ func (c *classicConsumer) inZookeeper(f func(ctx context.Context, store *zkstore
 	return f(ctx, store)
 }
 
-// prepare looks for brokers and for what the group left, and deletes that where
-// it is to.
+// prepare checks that there are brokers. It deletes the group from ZooKeeper if the options ask for
+// it. Otherwise it fails if the group has offsets although auto.offset.reset is smallest.
 func (c *classicConsumer) prepare() error {
 	return c.inZookeeper(func(ctx context.Context, store *zkstore.Store) error {
 		there, err := store.Arm(ctx, zkstore.BrokerIDsPath)
@@ -326,7 +327,7 @@ func (c *classicConsumer) prepare() error {
 			return err
 		}
 		if !there {
-			return saidError{"No brokers found in ZK."}
+			return lineError{"No brokers found in ZK."}
 		}
 		if c.o.deleteOffsets.given() {
 			return store.DeleteConsumerGroup(ctx, c.group)
@@ -336,18 +337,18 @@ func (c *classicConsumer) prepare() error {
 			return err
 		}
 		if committed && c.props["auto.offset.reset"] == zkconsumer.Smallest {
-			return saidError{fmt.Sprintf("Found previous offset information for this group %s. Please use --delete-consumer-offsets to delete previous offsets metadata", c.group)}
+			return lineError{fmt.Sprintf("Found previous offset information for this group %s. Please use --delete-consumer-offsets to delete previous offsets metadata", c.group)}
 		}
 		return nil
 	})
 }
 
-// saidError ends the tool with a line alone, exit code 1.
-type saidError struct{ text string }
+// lineError ends the tool with a single line of text and exit code 1.
+type lineError struct{ text string }
 
-func (e saidError) Error() string { return e.text }
+func (e lineError) Error() string { return e.text }
 
-// printMost is how many records are printed before they count as consumed.
+// printMost is the maximum number of records that are printed before they count as consumed.
 const printMost = 500
 
 func (c *classicConsumer) print(ctx context.Context, stream *zkconsumer.Stream) error {
@@ -391,7 +392,7 @@ func (c *classicConsumer) print(ctx context.Context, stream *zkconsumer.Stream) 
 	return nil
 }
 
-// asKgo is a record as the formatters take it.
+// asKgo converts a record to the type that the formatters accept.
 func asKgo(r *zkconsumer.Record) *kgo.Record {
 	to := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: time.UnixMilli(r.Timestamp)}
 	for _, h := range r.Headers {

@@ -79,7 +79,7 @@ func runConsumerGroups(env *Env, args []string) int {
 		return o.fail(err)
 	}
 	if err != nil {
-		// The original ends with 0 here too.
+		// Kafka's tool also exits with 0 here.
 		o.printError("Executing consumer group command failed due to " + err.Error())
 		env.complainf("%s", stack(err))
 	}
@@ -88,7 +88,7 @@ func runConsumerGroups(env *Env, args []string) int {
 
 func (o *groupsOptions) printError(text string) { o.env.printf("\nError: %s\n", text) }
 
-// check refuses combinations of options, with the original's texts.
+// check rejects invalid combinations of options with the texts of Kafka's tool.
 func (o *groupsOptions) check() error {
 	if err := o.require(o.bootstrap); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (o *groupsOptions) checkReset(someGroup bool) error {
 	if !someGroup {
 		return usageError{"Option [reset-offsets] takes one of these options: [all-groups], [group]"}
 	}
-	// In the order in which the original looks.
+	// In the order in which Kafka's tool checks them.
 	all := []*option{o.toOffset, o.toCurrent, o.toDatetime, o.fromFile, o.byDuration, o.toEarliest, o.toLatest, o.shiftBy}
 	for _, one := range []*option{o.toOffset, o.toDatetime, o.byDuration, o.toEarliest, o.toLatest, o.toCurrent, o.shiftBy, o.fromFile} {
 		others := slices.DeleteFunc(slices.Clone(all), func(other *option) bool { return other == one })
@@ -200,7 +200,7 @@ var (
 	groupKinds  = []string{"Consumer", "Classic"}
 )
 
-// filters are the states and types that --list selects.
+// filters returns the states and types that --list selects.
 func (o *groupsOptions) filters() (states, kinds []string, err error) {
 	if !o.list.given() {
 		return nil, nil, nil
@@ -212,7 +212,7 @@ func (o *groupsOptions) filters() (states, kinds []string, err error) {
 	return states, kinds, err
 }
 
-// oneOf reads a list of names, whatever their case.
+// oneOf reads a comma-separated list of names and ignores their case.
 func oneOf(text string, names []string, complaint string, shown func(string) string) ([]string, error) {
 	if text == "" {
 		return nil, nil
@@ -264,7 +264,7 @@ func (o *groupsOptions) printGroups(admin *groupAdmin, states, kinds []string) e
 	return nil
 }
 
-// selected are the groups that the options name.
+// selected returns the groups that the options select.
 func (o *groupsOptions) selected(admin *groupAdmin) ([]string, error) {
 	if !o.allGroups.given() {
 		return slices.Compact(slices.Sorted(slices.Values(o.group.values()))), nil
@@ -363,7 +363,7 @@ func (o *groupsOptions) deleteGroupOffsets(admin *groupAdmin) error {
 	return nil
 }
 
-// deletionCode is the code that stands for an error of the whole call.
+// deletionCode returns the error code for a failure of the whole call.
 func deletionCode(err error) protocol.ErrorCode {
 	if err != nil && javaClass(err) == "org.apache.kafka.common.errors.TimeoutException" {
 		return protocol.RequestTimedOut

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// missing stands in a column that has no value.
+// missing is shown in a column without a value.
 const missing = "-"
 
 func (o *groupsOptions) describeGroups(admin *groupAdmin) error {
@@ -29,8 +29,8 @@ func (o *groupsOptions) describeGroups(admin *groupAdmin) error {
 	}
 }
 
-// remark says on the side what a group's state means for the table, and whether
-// there is one of so many rows.
+// remark prints a note to stderr if the state of the group requires one, and reports whether to
+// print a table with this many rows.
 func (o *groupsOptions) remark(g *describedGroup, rows int) (bool, error) {
 	switch g.state {
 	case "Dead":
@@ -47,13 +47,12 @@ func (o *groupsOptions) remark(g *describedGroup, rows int) (bool, error) {
 	return rows > 0, nil
 }
 
-// lagRow is what a group's table of offsets has of one partition; offsets below
-// zero are not known.
+// lagRow is a partition's row in a group's table of offsets. Offsets below zero are unknown.
 type lagRow struct {
 	partition topicPartition
 	committed int64
 	end       int64
-	member    *groupMember // nil: nobody owns it
+	member    *groupMember // nil: no member owns the partition
 }
 
 func (o *groupsOptions) printOffsets(admin *groupAdmin, groups []describedGroup) error {
@@ -73,8 +72,9 @@ func (o *groupsOptions) printOffsets(admin *groupAdmin, groups []describedGroup)
 	return nil
 }
 
-// lags collects the rows of all groups: those of members first, the ones that
-// own most before others, then what nobody owns; by topic and partition.
+// lags returns the rows of each group: first those of members, in descending order of the number of
+// partitions that they own, then those of committed partitions without an owner. The rows of a
+// member are sorted by topic and partition, and so are those without an owner.
 func lags(admin *groupAdmin, groups []describedGroup) ([][]lagRow, error) {
 	rows := make([][]lagRow, len(groups))
 	ends := map[topicPartition]int64{}
@@ -135,8 +135,8 @@ func (o *groupsOptions) printLags(group string, rows []lagRow) {
 	o.printTable(table, []int{15, 15, 10, 15, 15, 15, 15, 15, 0}, 0, 1, 6, 7)
 }
 
-// printTable prints rows below a blank line; the columns named in grow are as
-// wide as their longest text, the others as told.
+// printTable prints rows below a blank line. Columns in grow are as wide as their longest text; the
+// others have the given widths.
 func (o *groupsOptions) printTable(rows [][]string, widths []int, grow ...int) {
 	for _, column := range grow {
 		for _, row := range rows {
@@ -158,7 +158,7 @@ func (o *groupsOptions) printTable(rows [][]string, widths []int, grow ...int) {
 func (o *groupsOptions) printMembers(groups []describedGroup) error {
 	for i := range groups {
 		g := &groups[i]
-		// The original has a head even for a group that does not exist.
+		// Kafka's tool prints a header even for a group that does not exist.
 		if _, err := o.remark(g, 0); err != nil {
 			return err
 		}
@@ -190,7 +190,7 @@ func (o *groupsOptions) printMembers(groups []describedGroup) error {
 	return nil
 }
 
-// assignmentText is topic(0,1,2) for each topic.
+// assignmentText formats partitions as topic(0,1,2) for each topic.
 func assignmentText(owned []topicPartition) string {
 	if len(owned) == 0 {
 		return missing

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// newOffsets are the offsets that a reset gives a group.
+// newOffsets are the offsets that a reset sets for a group.
 type newOffsets map[topicPartition]int64
 
 func (o *groupsOptions) resetOffsets(admin *groupAdmin) error {
@@ -60,8 +60,8 @@ func (o *groupsOptions) printPlan(plan map[string]newOffsets) {
 	}
 }
 
-// exportPlan prints the plan as CSV, with the group where there are several, and
-// a blank line.
+// exportPlan prints the plan as CSV, followed by a blank line. Lines start with the group if there
+// are several.
 func (o *groupsOptions) exportPlan(plan map[string]newOffsets) error {
 	w := csv.NewWriter(o.env.Stdout)
 	for _, group := range sortedKeys(plan) {
@@ -80,10 +80,10 @@ func (o *groupsOptions) exportPlan(plan map[string]newOffsets) error {
 	return w.Error()
 }
 
-// oneGroup says whether files are in the form without a group's name.
+// oneGroup reports whether the CSV files have no group column.
 func (o *groupsOptions) oneGroup() bool { return len(o.group.values()) == 1 }
 
-// scope returns the partitions that are to be reset.
+// scope returns the partitions to reset.
 func (o *groupsOptions) scope(admin *groupAdmin, group string) ([]topicPartition, error) {
 	switch {
 	case o.allTopics.given():
@@ -115,7 +115,7 @@ func (o *groupsOptions) scope(admin *groupAdmin, group string) ([]topicPartition
 	return nil, usageError{"One of the reset scopes should be defined: --all-topics, --topic."}
 }
 
-// topicArguments reads --topic: partitions given as topic:0,1,2, and whole topics.
+// topicArguments parses --topic arguments: partitions given as topic:0,1,2, and whole topics.
 func topicArguments(args []string) (partitions []topicPartition, whole []string, err error) {
 	for _, arg := range args {
 		if !strings.Contains(arg, ":") {
@@ -137,7 +137,7 @@ func topicArguments(args []string) (partitions []topicPartition, whole []string,
 	return partitions, whole, nil
 }
 
-// targets returns the offsets that the options ask for.
+// targets returns the offsets that the options select.
 func (o *groupsOptions) targets(admin *groupAdmin, group string, partitions []topicPartition) (newOffsets, error) {
 	switch {
 	case o.toOffset.given():
@@ -185,7 +185,7 @@ func logOffsets(admin *groupAdmin, partitions []topicPartition, when int64) (new
 	return found, nil
 }
 
-// inRange brings offsets into what the logs have, with a warning for each that is not.
+// inRange limits offsets to the range of the logs and warns about each that is outside.
 func (o *groupsOptions) inRange(admin *groupAdmin, wanted newOffsets) (newOffsets, error) {
 	partitions := sortedPartitions(wanted)
 	first, err := logOffsets(admin, partitions, earliestOffset)
@@ -230,7 +230,7 @@ func (o *groupsOptions) shifted(admin *groupAdmin, group string, partitions []to
 	return o.inRange(admin, wanted)
 }
 
-// atTime takes the first offset at or after a time, or the latest where there is none.
+// atTime returns the first offset at or after a time, or the latest if there is none.
 func (o *groupsOptions) atTime(admin *groupAdmin, partitions []topicPartition, when int64) (newOffsets, error) {
 	found, err := logOffsets(admin, partitions, when)
 	if err != nil {
@@ -253,7 +253,7 @@ func (o *groupsOptions) atTime(admin *groupAdmin, partitions []topicPartition, w
 	return found, nil
 }
 
-// currentOffsets takes what is committed, or the latest offset where nothing is.
+// currentOffsets returns the committed offsets, or the latest offset for partitions without one.
 func currentOffsets(admin *groupAdmin, group string, partitions []topicPartition) (newOffsets, error) {
 	committed, err := admin.committed(group)
 	if err != nil {
@@ -278,7 +278,7 @@ func currentOffsets(admin *groupAdmin, group string, partitions []topicPartition
 	return wanted, nil
 }
 
-// planned takes the offsets from a file.
+// planned returns the offsets from a file.
 func (o *groupsOptions) planned(admin *groupAdmin, group string) (newOffsets, error) {
 	path := o.fromFile.or("")
 	text, err := os.ReadFile(path)
@@ -297,8 +297,8 @@ func (o *groupsOptions) planned(admin *groupAdmin, group string) (newOffsets, er
 	return o.inRange(admin, wanted)
 }
 
-// parsePlan reads topic,partition,offset lines for one group, or
-// group,topic,partition,offset lines. A line of another form is an error.
+// parsePlan reads lines topic,partition,offset for one group, or group,topic,partition,offset. Any
+// other line is an error.
 func (o *groupsOptions) parsePlan(text string) (map[string]newOffsets, error) {
 	r := csv.NewReader(strings.NewReader(text))
 	r.FieldsPerRecord, r.TrimLeadingSpace = -1, true
@@ -312,7 +312,7 @@ func (o *groupsOptions) parsePlan(text string) (map[string]newOffsets, error) {
 			row = append([]string{o.group.or("")}, row...)
 		}
 		if len(row) != 4 {
-			return nil, planError(fmt.Sprintf("line %d has %d fields, not topic,partition,offset for one group or group,topic,partition,offset", i+1, len(row)))
+			return nil, planError(fmt.Sprintf("line %d has %d fields; want topic,partition,offset for one group or group,topic,partition,offset", i+1, len(row)))
 		}
 		partition, err := strconv.ParseInt(strings.TrimSpace(row[2]), 10, 32)
 		if err != nil {

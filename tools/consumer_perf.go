@@ -76,10 +76,10 @@ type consumerPerf struct {
 	timeout  time.Duration
 	interval time.Duration
 	date     string
-	name     string // of the client, for the log
+	name     string // name of the client in log lines
 
-	joinFrom            atomic.Int64 // when the running rebalance began, ms
-	joined, joinedRound atomic.Int64 // time in rebalances, ms: in all, and since the last line
+	joinFrom            atomic.Int64 // start of the current rebalance, in ms since 1970
+	joined, joinedRound atomic.Int64 // time spent in rebalances in ms: total, and since the last report
 
 	records, bytes int64
 }
@@ -123,7 +123,7 @@ func (o *consumerPerfOptions) run() error {
 	return c.run(client)
 }
 
-// client joins the group.
+// client returns a client that joins the group.
 func (c *consumerPerf) client() (*kgo.Client, error) {
 	o := c.o
 	props, err := loadProperties(o.config.or(""))
@@ -185,7 +185,7 @@ func (c *consumerPerf) run(client *kgo.Client) error {
 			client.AddConsumeTopics(gone)
 		}
 		for _, e := range fetches.Errors() {
-			if ended := errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, context.Canceled); !ended && !groupGoesOn(e.Err) {
+			if ended := errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, context.Canceled); !ended && !groupContinues(e.Err) {
 				return fromKgo(e.Err)
 			}
 		}
@@ -237,7 +237,7 @@ func (c *consumerPerf) printTotal(began, ended time.Time) {
 		c.joined.Load(), fetching, ratio(mb, fetchSeconds), ratio(float64(c.records), fetchSeconds))
 }
 
-// ratio is a/b with four places, and Java's words where b is zero.
+// ratio formats a/b with four decimal places, or with Java's words if b is zero.
 func ratio(a, b float64) string {
 	switch {
 	case b == 0 && a == 0:

@@ -73,7 +73,7 @@ func deleteRecords(env *Env, bootstrap, config, file string) error {
 	return nil
 }
 
-// parseOffsets reads a file of offsets.
+// parseOffsets reads a JSON file of offsets.
 func parseOffsets(text string) (map[topicPartition]int64, error) {
 	node, err := parseJSON(text)
 	if err != nil {
@@ -117,9 +117,9 @@ func parseOffsets(text string) (map[topicPartition]int64, error) {
 	return offsets, nil
 }
 
-// deleteRecords asks every partition's leader and tells of each partition, in
-// the order of Kafka's tool.
-func (c *adminClient) deleteRecords(offsets map[topicPartition]int64, tell func(tp topicPartition, low int64, err error)) {
+// deleteRecords sends the requests to the leaders of the partitions. It calls report for each
+// partition, in the order of Kafka's tool.
+func (c *adminClient) deleteRecords(offsets map[topicPartition]int64, report func(tp topicPartition, low int64, err error)) {
 	order := hashOrder(sortedPartitions(offsets), partitionHash)
 	low, failed := map[topicPartition]int64{}, map[topicPartition]error{}
 	byLeader := map[int32][]topicPartition{}
@@ -165,13 +165,13 @@ func (c *adminClient) deleteRecords(offsets map[topicPartition]int64, tell func(
 		}
 	}
 	for _, tp := range order {
-		tell(tp, low[tp], failed[tp])
+		report(tp, low[tp], failed[tp])
 	}
 }
 
-// leaders finds the leaders of partitions. As Kafka's client does, it looks for
-// those that do not exist, or have none, until its time is over; the error is
-// for those that are left out then.
+// leaders finds the leaders of partitions. Like Kafka's client, it retries for partitions that do
+// not exist or have no leader until the timeout. The error applies to the partitions that are then
+// missing from the result.
 func (c *adminClient) leaders(partitions []topicPartition) (map[topicPartition]int32, error) {
 	const name = "deleteRecords(api=METADATA)"
 	var topics []string

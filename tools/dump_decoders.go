@@ -12,10 +12,10 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// recordDecoder turns a record's key and value into text; nil prints nothing.
+// recordDecoder converts a record's key and value to text. nil prints nothing.
 type recordDecoder func(r *record.Record) (key, value *string)
 
-// decodeWith returns the decoder of Java decoder classes by their names.
+// decodeWith returns the decoder for the given Java decoder classes.
 func decodeWith(keyClass, valueClass string) (recordDecoder, error) {
 	key, err := fieldDecoder(keyClass)
 	if err != nil {
@@ -62,7 +62,7 @@ func fixedDecoder(class string) func([]byte) string {
 	}
 }
 
-// javaString is the text that Java makes of bytes taken for UTF-8.
+// javaString converts bytes to text like Java does for UTF-8.
 func javaString(b []byte) string {
 	if utf8.Valid(b) {
 		return string(b)
@@ -70,7 +70,7 @@ func javaString(b []byte) string {
 	return strings.ToValidUTF8(string(b), "\uFFFD")
 }
 
-// decodeOffsets reads records of __consumer_offsets.
+// decodeOffsets decodes records of __consumer_offsets.
 func decodeOffsets(r *record.Record) (*string, *string) {
 	skip := func(format string, args ...any) (*string, *string) {
 		text := fmt.Sprintf(format, args...)
@@ -122,7 +122,7 @@ func decodeOffsets(r *record.Record) (*string, *string) {
 	return &key, value
 }
 
-// object prints a JSON object of names and ready values, in their order.
+// object formats a JSON object from alternating names and encoded values, in order.
 func object(pairs ...string) string {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -173,7 +173,7 @@ func offsetCommitJSON(raw []byte) (string, error) {
 	return object("version", quoted(fmt.Sprint(version)), "data", data), err
 }
 
-// offsetCommitData is the value of a committed offset as Kafka's JSON converter prints it.
+// offsetCommitData formats the value of a committed offset like Kafka's JSON converter.
 func offsetCommitData(raw []byte) (version int16, data string, err error) {
 	v := kmsg.NewOffsetCommitValue()
 	if err := v.ReadFrom(raw); err != nil {
@@ -195,8 +195,8 @@ func groupMetadataJSON(raw []byte) (string, error) {
 	return object("version", quoted(fmt.Sprint(version)), "data", data), err
 }
 
-// groupMetadataData is the value of a group as Kafka's JSON converter prints it,
-// or with what consumers subscribed to and own in place of the bytes.
+// groupMetadataData formats the value of a group like Kafka's JSON converter. If consumers is set,
+// subscriptions and assignments are decoded instead of printed as bytes.
 func groupMetadataData(raw []byte, consumers bool) (version int16, data string, err error) {
 	v := kmsg.NewGroupMetadataValue()
 	if err := v.ReadFrom(raw); err != nil {
@@ -259,10 +259,10 @@ func assignmentJSON(raw []byte) string {
 	}), "userData", bytesOrNull(v.UserData))
 }
 
-// transactionStates are the states of a transaction by number.
+// transactionStates are the names of the states of a transaction, by number.
 var transactionStates = []string{"Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort", "Dead", "PrepareEpochFence"}
 
-// decodeTransaction reads records of __transaction_state.
+// decodeTransaction decodes records of __transaction_state.
 func decodeTransaction(r *record.Record) (*string, *string) {
 	k := kmsg.NewTxnMetadataKey()
 	if r.Key == nil || len(r.Key) < 2 || r.Key[0] != 0 || r.Key[1] != 0 || k.ReadFrom(r.Key) != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// Sizes of index entries and of a producer's entry in a snapshot.
+// Sizes in bytes of index entries and of a producer's entry in a snapshot.
 const (
 	offsetEntrySize   = 8
 	timeEntrySize     = 12
@@ -21,7 +21,7 @@ const (
 	snapshotHeadSize  = 10
 )
 
-// offsetEntry is one entry of an offset index.
+// offsetEntry is an entry of an offset index.
 type offsetEntry struct {
 	offset   int64
 	position int32
@@ -47,7 +47,7 @@ func readIndex(file string, entry int) (int64, []byte, error) {
 	return base, raw[:len(raw)-len(raw)%entry], nil
 }
 
-// sibling is the file of the same segment with another ending.
+// sibling returns the file of the same segment with another extension.
 func sibling(file, ending string) string {
 	return file[:strings.LastIndex(file, ".")] + ending
 }
@@ -75,7 +75,7 @@ func (d *dump) dumpOffsetIndex(file string) error {
 	}
 	for i, e := range entries {
 		if e.offset == base && i > 0 {
-			return nil // zeros: the file was preallocated
+			return nil // zeros: the file is preallocated
 		}
 		s, err := openScanner(sibling(file, ".log"), int64(e.position), d.maxMessageSize)
 		if err != nil {
@@ -127,7 +127,7 @@ func (d *dump) dumpTimeIndex(file string) error {
 	return nil
 }
 
-// checkTimeEntry looks the entry's batch up in the log.
+// checkTimeEntry looks up the batch of an index entry in the log.
 func (d *dump) checkTimeEntry(file string, positions []offsetEntry, timestamp, offset, previous int64) error {
 	at := sort.Search(len(positions), func(i int) bool {
 		return positions[i].offset > offset || i > 0 && positions[i].position == 0
@@ -215,7 +215,7 @@ func (d *dump) dumpSnapshot(file string) error {
 	return nil
 }
 
-// printProducer prints one producer's entry of a snapshot.
+// printProducer prints the entry of one producer in a snapshot.
 func (d *dump) printProducer(raw []byte) {
 	u64 := func(at int) int64 { return int64(binary.BigEndian.Uint64(raw[at:])) }
 	i32 := func(at int) int32 { return int32(binary.BigEndian.Uint32(raw[at:])) }
@@ -227,7 +227,7 @@ func (d *dump) printProducer(raw []byte) {
 	fmt.Fprintf(d.out, "producerId: %d producerEpoch: %d coordinatorEpoch: %d currentTxnFirstOffset: %s lastTimestamp: %d ",
 		u64(0), int16(binary.BigEndian.Uint16(raw[8:])), i32(34), open, timestamp)
 	if lastOffset >= 0 {
-		// Sequences count around from the largest number to 0.
+		// Sequences wrap around from the largest number to 0.
 		first := lastSequence - delta
 		if first < 0 {
 			first = maxInt32 - (delta - lastSequence) + 1

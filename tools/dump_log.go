@@ -31,11 +31,11 @@ type dump struct {
 	maxBytes       int64
 	decode         recordDecoder
 
-	// Findings, printed on stderr after all files, each in the order found.
+	// Findings are printed to stderr after all files, each kind in the order found.
 	mismatches     findings // index files: index offset, log offset
 	nonConsecutive findings // log files: offset, next offset
 	timeMismatches findings // time indexes: index timestamp, log timestamp
-	outOfOrder     findings // time indexes: timestamp, the one before
+	outOfOrder     findings // time indexes: timestamp, previous timestamp
 	notFound       findings // time indexes: indexed offset, log offset
 }
 
@@ -124,7 +124,7 @@ func (d *dump) dumpFile(file string) error {
 	}
 }
 
-// baseOffset is the offset in a segment file's name.
+// baseOffset returns the offset in the name of a segment file.
 func baseOffset(file string) (int64, error) {
 	name, _, _ := strings.Cut(filepath.Base(file), ".")
 	n, err := strconv.ParseInt(name, 10, 64)
@@ -134,15 +134,15 @@ func baseOffset(file string) (int64, error) {
 	return n, nil
 }
 
-// batchScanner reads the batches of a segment file one by one.
+// batchScanner reads the batches of a segment file in order.
 type batchScanner struct {
 	file     *os.File
-	position int64 // of the next batch
-	end      int64 // no batch beyond is read
+	position int64 // position of the next batch
+	end      int64 // no batch that extends beyond end is read
 	buf      []byte
 }
 
-// next returns the batch at the position, or io.EOF where no whole one follows.
+// next returns the batch at the current position, or io.EOF if no complete batch follows.
 func (s *batchScanner) next() (record.Batch, error) {
 	var head [record.MinHeaderPeek]byte
 	if s.end-s.position < int64(len(head)) {
@@ -310,7 +310,7 @@ func sizeOf(b []byte) int {
 	return len(b)
 }
 
-// findings are pairs of numbers by file, in the order found.
+// findings are pairs of numbers per file, in the order found.
 type findings struct {
 	files []string
 	pairs map[string][][2]int64
@@ -326,8 +326,8 @@ func (f *findings) add(file string, a, b int64) {
 	f.pairs[file] = append(f.pairs[file], [2]int64{a, b})
 }
 
-// print prints the head of each file and a line for each pair; newest first where
-// the original collects its pairs so.
+// print prints a header for each file and a line for each pair. newestFirst reverses the order of
+// the pairs, for those that Kafka's tool collects in reverse.
 func (f *findings) print(env *Env, head, line string, newestFirst bool) {
 	for _, file := range f.files {
 		if strings.Contains(head, "%s") {

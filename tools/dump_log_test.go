@@ -11,7 +11,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// runTool runs a tool in the process and returns what it printed.
+// runTool runs a tool in this process and returns its output and exit code.
 func runTool(t *testing.T, tool Tool, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -19,8 +19,8 @@ func runTool(t *testing.T, tool Tool, stdin string, args ...string) (stdout, std
 	return out.String(), errs.String(), code
 }
 
-// Every dump that the real tool made of the golden log directories.
-func TestDumpsAreThoseOfTheRealTool(t *testing.T) {
+// The dumps of the golden log directories must match those of the real tool.
+func TestDumpsMatchTheRealTool(t *testing.T) {
 	golden := filepath.Join(testkit.Root(), "testdata/golden/logdir-3.9.1")
 	compared := 0
 	for _, tree := range []string{"clean", "crash", "oldformat"} {
@@ -47,8 +47,8 @@ func TestDumpsAreThoseOfTheRealTool(t *testing.T) {
 	}
 }
 
-// compareDump runs our tool as the golden's README says the real one was run:
-// in the tree's folder, with stdout and stderr together.
+// compareDump runs our tool like the README of the golden files describes for the real one: in the
+// directory of the log, with stdout and stderr combined.
 func compareDump(t *testing.T, dir, file, want string) {
 	t.Chdir(dir)
 	runs := [][]string{{"--files", file}}

@@ -13,10 +13,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// formatter writes a record the way a formatter class of Kafka's does.
+// formatter writes a record like one of Kafka's formatter classes.
 type formatter func(w *bufio.Writer, r *kgo.Record) error
 
-// Formatter classes by every name that Kafka has given them.
+// Formatter classes, with all the names that Kafka has given them.
 const (
 	defaultFormatterClass = "org.apache.kafka.tools.consumer.DefaultMessageFormatter"
 	loggingFormatterClass = "org.apache.kafka.tools.consumer.LoggingMessageFormatter"
@@ -32,11 +32,11 @@ var renamedFormatters = map[string]string{
 	oldTransactionFormatterClass:          transactionFormatterClass,
 }
 
-// newFormatter returns the formatter of a class with its properties.
+// newFormatter returns the formatter for a class with its properties.
 func newFormatter(env *Env, class string, props map[string]string) (formatter, error) {
 	if now, old := renamedFormatters[class]; old {
 		env.complainf("WARNING: %s is deprecated and will be removed in the next major release. Please use %s instead", class, now)
-		if internalFormatters[class] == nil { // those have a form of their own
+		if internalFormatters[class] == nil { // the old names of internal formatters have their own format
 			class = now
 		}
 	}
@@ -62,7 +62,7 @@ func newFormatter(env *Env, class string, props map[string]string) (formatter, e
 			return nil
 		}, nil
 	}
-	// What the original prints is the text of its ClassNotFoundException.
+	// Kafka's tool prints the text of its ClassNotFoundException.
 	return nil, usageError{class}
 }
 

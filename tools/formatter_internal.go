@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Formatters of the internal topics, by their names of today and of before 3.9;
-// today's print JSON, the old ones what Scala prints of its classes.
+// Formatters of the internal topics, with their current names and their names before 3.9. The
+// current ones print JSON, the old ones the text of Scala classes.
 const (
 	offsetsFormatterClass        = "org.apache.kafka.tools.consumer.OffsetsMessageFormatter"
 	groupFormatterClass          = "org.apache.kafka.tools.consumer.GroupMetadataMessageFormatter"
@@ -30,11 +30,11 @@ var internalFormatters = map[string]formatter{
 	oldTransactionFormatterClass: lineFormatter(oldTransactionLine),
 }
 
-// unknownData stands for a key or value of a version that is not known.
+// unknownData is printed for a key or value of an unknown version.
 const unknownData = `"unknown"`
 
-// jsonFormatter prints a record as {"key":{"version":..,"data":..},"value":..}
-// on a line. keyData returns "" for keys whose records are left out.
+// jsonFormatter prints a record as {"key":{"version":..,"data":..},"value":..} on a line. keyData
+// returns "" for keys whose records are skipped.
 func jsonFormatter(keyData func(version int16, raw []byte) (string, error), newest int16, valueData func(raw []byte) (int16, string, error)) formatter {
 	return func(w *bufio.Writer, r *kgo.Record) error {
 		key, value := "null", "null"
@@ -130,8 +130,8 @@ func transactionData(raw []byte) (int16, string, error) {
 		"transactionLastUpdateTimestampMs", fmt.Sprint(v.LastUpdateTimestamp), "transactionStartTimestampMs", fmt.Sprint(v.StartTimestamp)), nil
 }
 
-// lineFormatter prints what text makes of a record; "" leaves it out. Records
-// without a key are left out.
+// lineFormatter prints the text of a record. It skips records without a key, and those for which
+// text returns "".
 func lineFormatter(text func(version int16, key, value []byte) (string, error)) formatter {
 	return func(w *bufio.Writer, r *kgo.Record) error {
 		if r.Key == nil {
@@ -152,7 +152,7 @@ func lineFormatter(text func(version int16, key, value []byte) (string, error)) 
 	}
 }
 
-// optionText is a Scala Option of a number that may be unset.
+// optionText formats a number that may be unset like a Scala Option.
 func optionText(kind string, set bool, value any) string {
 	if !set {
 		return map[string]string{"Some": "None", "Optional": "Optional.empty"}[kind]

@@ -141,7 +141,7 @@ type offsetLine struct {
 	offset    int64
 }
 
-// ask sends ListOffsets to every leader; a partition without such an offset has no line.
+// ask sends ListOffsets to every leader. A partition without a matching offset gets no line.
 func (o *offsetsOptions) ask(ctx context.Context, cluster *peerlink.Cluster, byLeader map[int32][]topicPartition, when int64) ([]offsetLine, error) {
 	var lines []offsetLine
 	for leader, partitions := range byLeader {
@@ -166,7 +166,7 @@ func (o *offsetsOptions) ask(ctx context.Context, cluster *peerlink.Cluster, byL
 	return lines, nil
 }
 
-// filter returns which partitions the options select.
+// filter returns a function that reports whether the options select a partition.
 func (o *offsetsOptions) filter() (func(topic string, partition int32) bool, error) {
 	if o.topicPartitions.given() {
 		if o.topic.given() || o.partitions.given() {
@@ -239,7 +239,7 @@ func topicPartitionPatterns(text string) (func(string, int32) bool, error) {
 	}, nil
 }
 
-// invalidRule is what Kafka's tool says, the wrapping included.
+// invalidRule returns the error that Kafka's tool prints, including its wrapping.
 func invalidRule(pattern string) error {
 	text := "org.apache.kafka.tools.TerseException: Invalid rule specification: " + pattern
 	return errors.New(text + "\njava.lang.RuntimeException: " + text + "\n")

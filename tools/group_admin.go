@@ -12,12 +12,12 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// groupAdmin asks brokers about consumer groups as the original's admin client
-// does: coordinators are looked up and looked up again, and what a broker cannot
-// answer yet is asked again, each call until its time is over.
+// groupAdmin sends requests about consumer groups like Kafka's admin client. It looks up
+// coordinators again after they have moved, and retries what a broker cannot answer yet, until the
+// time limit of the call.
 type groupAdmin struct{ *adminClient }
 
-// adminCall is one call with its deadline; its name is in the texts of its failures.
+// adminCall is one call with its deadline. Its name appears in the texts of its errors.
 type adminCall struct {
 	ctx   context.Context
 	end   context.CancelFunc
@@ -26,7 +26,7 @@ type adminCall struct {
 	tries int
 }
 
-// begin begins a call; the first one connects.
+// begin starts a call. The first call connects.
 func (a *groupAdmin) begin(name string) (*adminCall, error) {
 	ctx, end := context.WithTimeout(context.Background(), a.timeout)
 	c := &adminCall{ctx: ctx, end: end, admin: a, name: name}
@@ -37,7 +37,7 @@ func (a *groupAdmin) begin(name string) (*adminCall, error) {
 	return c, nil
 }
 
-// again waits before the next attempt, or says why there is none.
+// again waits before the next attempt. It returns an error if the time is over.
 func (c *adminCall) again() error {
 	c.tries++
 	select {
@@ -48,7 +48,7 @@ func (c *adminCall) again() error {
 	}
 }
 
-// timedOut is what the admin client says of a call whose time was over.
+// timedOut returns the admin client's error for a call that has run out of time.
 func (c *adminCall) timedOut() error {
 	now, deadline := time.Now().UnixMilli(), time.Now().UnixMilli()
 	if d, ok := c.ctx.Deadline(); ok {
@@ -59,8 +59,8 @@ func (c *adminCall) timedOut() error {
 			c.name, deadline, c.tries, now+retryPause.Milliseconds(), now, c.tries)}
 }
 
-// coordinators finds the coordinators of groups. Groups without one yet are
-// missing in the answer; those that have none for good are put into failed.
+// coordinators returns the coordinators of groups. Groups without a coordinator yet are missing
+// from the result; permanent errors are added to failed.
 func (c *adminCall) coordinators(groups []string, failed map[string]error) (map[string]int32, error) {
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	req.CoordinatorKey, req.CoordinatorKeys = groups[0], groups
@@ -70,7 +70,7 @@ func (c *adminCall) coordinators(groups []string, failed map[string]error) (map[
 	}
 	found := resp.(*kmsg.FindCoordinatorResponse)
 	answers := found.Coordinators
-	if found.Version < 4 { // one at a time
+	if found.Version < 4 { // version 3 and below: one group per request
 		one := kmsg.NewFindCoordinatorResponseCoordinator()
 		one.Key, one.NodeID, one.ErrorCode = groups[0], found.NodeID, found.ErrorCode
 		answers = []kmsg.FindCoordinatorResponseCoordinator{one}
@@ -90,16 +90,16 @@ func (c *adminCall) coordinators(groups []string, failed map[string]error) (map[
 
 // groupRequest is a request to the coordinators of groups.
 type groupRequest struct {
-	call  string // its name in the admin client
+	call  string // the name of the call in the admin client
 	max   int16  // the highest version to use
-	batch bool   // one request may hold many groups
+	batch bool   // a request may contain several groups
 	build func(groups []string) kmsg.Request
-	// read takes a coordinator's answer in and returns the code of each group.
+	// read processes a coordinator's answer and returns the error code of each group.
 	read func(resp kmsg.Response, coordinator string) map[string]protocol.ErrorCode
 }
 
-// perGroup sends r until every group has its answer, and returns the errors of
-// those that failed.
+// perGroup sends r until every group has been answered. It returns the errors of the groups that
+// failed.
 func (a *groupAdmin) perGroup(groups []string, r groupRequest) map[string]error {
 	failed := map[string]error{}
 	fail := func(groups []string, err error) {
@@ -137,7 +137,7 @@ func (a *groupAdmin) perGroup(groups []string, r groupRequest) map[string]error 
 			fail(left, err)
 			return failed
 		}
-		if len(left) == before { // nothing to be had just now
+		if len(left) == before { // no progress in this round
 			if err := c.again(); err != nil {
 				fail(left, err)
 				return failed
@@ -154,7 +154,7 @@ func parts(names []string, together bool) [][]string {
 	return slices.Collect(slices.Chunk(names, 1))
 }
 
-// ask sends r for some groups to their coordinator and returns those that must be asked again.
+// ask sends r for some groups to their coordinator and returns the groups to retry.
 func (c *adminCall) ask(node int32, groups []string, r groupRequest, failed map[string]error) (retry []string) {
 	link, err := c.admin.cluster.Broker(c.ctx, node)
 	if err != nil {
@@ -183,7 +183,7 @@ func (c *adminCall) ask(node int32, groups []string, r groupRequest, failed map[
 	return retry
 }
 
-// firstFailure is the failure of the first of the groups that failed.
+// firstFailure returns the error of the first group that failed.
 func firstFailure(groups []string, failed map[string]error) error {
 	for _, g := range groups {
 		if failed[g] != nil {

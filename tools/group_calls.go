@@ -10,11 +10,11 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// listedGroup is a group as ListGroups names it.
+// listedGroup is a group in a ListGroups response.
 type listedGroup struct{ id, state, kind string }
 
-// list returns the consumer groups of all brokers, sorted; states and kinds,
-// where not empty, select.
+// list returns the consumer groups of all brokers, sorted. If states or kinds is not empty, only
+// matching groups are returned.
 func (a *groupAdmin) list(states, kinds []string) ([]listedGroup, error) {
 	c, err := a.begin("findAllBrokers")
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *adminCall) listOne(node int32, states, kinds []string) ([]listedGroup, 
 	return groups, nil
 }
 
-// known is what a broker too old to tell is taken to have said.
+// known returns text, or what is assumed if the broker is too old to report it.
 func known(text string) string {
 	if text == "" {
 		return "Unknown"
@@ -98,21 +98,21 @@ func titled(text string) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
-// describedGroup is what a group's coordinator says of it.
+// describedGroup is a group as described by its coordinator.
 type describedGroup struct {
 	id, state, assignor string
 	coordinator         string // host:port  (id)
 	members             []groupMember
 }
 
-// groupMember is a member and the partitions it owns, sorted.
+// groupMember is a member and the partitions that it owns, sorted.
 type groupMember struct {
 	id, instance, client, host string
 	owned                      []topicPartition
 }
 
-// describe returns the groups in the order of their names; the error is that of
-// the first that could not be described.
+// describe returns the groups, sorted by name. It returns the error of the first group that could
+// not be described.
 func (a *groupAdmin) describe(groups []string) ([]describedGroup, error) {
 	if len(groups) == 0 {
 		return nil, nil
@@ -186,7 +186,7 @@ func describedGroupOf(g *kmsg.DescribeGroupsResponseGroup) (describedGroup, erro
 	return d, nil
 }
 
-// committed returns the offsets that the group has committed.
+// committed returns the committed offsets of the group.
 func (a *groupAdmin) committed(group string) (map[topicPartition]int64, error) {
 	offsets := map[topicPartition]int64{}
 	log := a.env.logger("org.apache.kafka.clients.admin.internals.ListConsumerGroupOffsetsHandler")
@@ -275,7 +275,7 @@ func (a *groupAdmin) commit(group string, offsets map[topicPartition]int64) erro
 	return failed[group]
 }
 
-// delete deletes groups and returns the errors of those that stay.
+// delete deletes groups and returns the errors of those that could not be deleted.
 func (a *groupAdmin) delete(groups []string) map[string]error {
 	if len(groups) == 0 {
 		return nil
@@ -297,8 +297,8 @@ func (a *groupAdmin) delete(groups []string) map[string]error {
 	})
 }
 
-// deleteOffsets makes a group forget offsets. It returns the error of the whole
-// group, or those of partitions.
+// deleteOffsets deletes committed offsets of a group. It returns the errors of partitions, or an
+// error for the whole group.
 func (a *groupAdmin) deleteOffsets(group string, partitions []topicPartition) (map[topicPartition]error, error) {
 	results := map[topicPartition]error{}
 	failed := a.perGroup([]string{group}, groupRequest{

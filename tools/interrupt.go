@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// untilSignal returns a context that ends when the user asks to stop.
+// untilSignal returns a context that is canceled when the user asks the tool to stop.
 func (e *Env) untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	if e.Interrupted == nil {
@@ -23,15 +23,15 @@ func (e *Env) untilSignal() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// untilUnread is untilSignal for a tool that only shows what it reads: its
-// context also ends when its output goes nowhere, as after "| head".
+// untilUnread is like untilSignal, for a tool that only prints what it reads. Its context is also
+// canceled when its output can no longer be written, as after "| head".
 func (e *Env) untilUnread() (context.Context, context.CancelFunc) {
 	ctx, cancel := e.untilSignal()
 	e.Stdout = watchedOutput{e.Stdout, cancel}
 	return ctx, cancel
 }
 
-// watchedOutput is a writer that reports that a write failed.
+// watchedOutput is a writer that calls failed if a write fails.
 type watchedOutput struct {
 	io.Writer
 	failed func()
@@ -45,28 +45,28 @@ func (w watchedOutput) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// unread reports whether something could not be written to out.
+// unread reports whether a write to out has failed.
 func unread(out *bufio.Writer) bool {
 	_, err := out.Write(nil)
 	return err != nil
 }
 
-// interruptible is a reader that ends with io.EOF when a context does, also while
-// a Read waits for input.
+// interruptible is a reader that returns io.EOF once a context is done, even while a Read is
+// waiting for input.
 type interruptible struct {
 	ctx    context.Context
 	pieces chan piece
-	last   piece // what is left of the piece read last
+	last   piece // unread rest of the last piece
 }
 
-// piece is what one Read gave.
+// piece is the result of one Read.
 type piece struct {
 	data []byte
 	err  error
 }
 
-// newInterruptible reads in from now on; the goroutine for that ends with the
-// input's end, or with the first piece read after ctx's.
+// newInterruptible starts a goroutine that reads in. The goroutine ends at the end of the input, or
+// with the first piece that it reads after ctx is done.
 func newInterruptible(ctx context.Context, in io.Reader) *interruptible {
 	r := &interruptible{ctx: ctx, pieces: make(chan piece)}
 	go func() {

@@ -26,7 +26,7 @@ func TestAnInterruptibleReaderEndsWhileItWaits(t *testing.T) {
 	}
 }
 
-func TestAnInterruptibleReaderGivesAllAndTheError(t *testing.T) {
+func TestAnInterruptibleReaderReturnsAllDataAndTheError(t *testing.T) {
 	text := strings.Repeat("0123456789", 20_000)
 	broken := errors.New("broken")
 	got, err := io.ReadAll(newInterruptible(context.Background(), io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken))))

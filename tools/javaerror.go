@@ -6,12 +6,12 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// javaError is an error with the Java class that tools name.
+// javaError is an error with the Java class that tools print.
 type javaError struct{ class, text string }
 
 func (e javaError) Error() string { return e.text }
 
-// caused is an error with another one behind it, of which Java's stacks tell.
+// caused is an error with a cause, which Java's stack traces show.
 type caused struct {
 	error
 	cause error
@@ -19,18 +19,18 @@ type caused struct {
 
 func (c caused) Unwrap() error { return c.error }
 
-// beside is an error with others that Java's stacks list below it.
-type beside struct {
+// suppressing is an error with suppressed errors, which Java's stack traces list below it.
+type suppressing struct {
 	error
 	suppressed []error
 }
 
-func (b beside) Unwrap() error { return b.error }
+func (b suppressing) Unwrap() error { return b.error }
 
-// stack is what Java prints first of an error and of its causes.
+// stack returns the first lines that Java prints for an error and its causes.
 func stack(err error) string {
 	text := exception(javaClass(err), err.Error())
-	var b beside
+	var b suppressing
 	if errors.As(err, &b) {
 		for _, one := range b.suppressed {
 			text += "\n\tSuppressed: " + exception(javaClass(one), one.Error())
@@ -43,7 +43,7 @@ func stack(err error) string {
 	return text
 }
 
-// javaClass names the Java exception of an error.
+// javaClass returns the Java exception class of an error.
 func javaClass(err error) string {
 	var java javaError
 	if errors.As(err, &java) {
@@ -63,25 +63,25 @@ func javaClass(err error) string {
 	return "java.lang.RuntimeException"
 }
 
-// illegalArgument is what Kafka's tools say of arguments that make no sense.
+// illegalArgument is the error that Kafka's tools return for invalid arguments.
 func illegalArgument(text string) error { return javaError{"java.lang.IllegalArgumentException", text} }
 
-// complainWithStack prints an error as most of Kafka's tools do: its text, then
-// what Java prints of its stack, which is classes and texts here.
+// complainWithStack prints an error like most of Kafka's tools: its text, followed by Java's stack
+// trace, which here consists of classes and texts only.
 func (e *Env) complainWithStack(err error) {
 	e.complainf("%s\n%s\n", err, stack(err))
 }
 
-// uncaught prints an error that ends a Java program on its own.
+// uncaught prints an error like an uncaught exception that ends a Java program.
 func (e *Env) uncaught(err error) {
 	e.complainf("Exception in thread \"main\" %s", stack(err))
 }
 
-// wrapped is err as the cause of another Java exception: the text is that of the
-// cause with its class.
+// wrapped returns err as the cause of another Java exception. The text is the class and text of the
+// cause.
 func wrapped(class string, err error) error {
 	return javaError{class, exception(javaClass(err), err.Error())}
 }
 
-// runtimeError is err in the exception that Java code throws for what it need not declare.
+// runtimeError wraps err in Java's RuntimeException, which Java code uses for checked exceptions.
 func runtimeError(err error) error { return wrapped("java.lang.RuntimeException", err) }

@@ -5,12 +5,11 @@ import (
 	"unicode/utf16"
 )
 
-// Some lines list things in the order of a Java hash table, which is
-// reproduced here.
+// Some output lines list things in the order of a Java hash table. This file reproduces that order.
 
-// hashOrder returns keys, given in the order in which they were put in, as a
-// java.util.HashMap lists them: by slot of a table that starts with 16 and
-// doubles when it is more than three quarters full.
+// hashOrder returns keys, given in insertion order, in the iteration order of a java.util.HashMap:
+// by slot of a table that starts with 16 slots and doubles when it is more than three quarters
+// full.
 func hashOrder[K any](keys []K, hash func(K) uint32) []K {
 	slots := 16
 	for len(keys) > slots*3/4 {
@@ -19,8 +18,8 @@ func hashOrder[K any](keys []K, hash func(K) uint32) []K {
 	return bySlot(keys, hash, uint32(slots))
 }
 
-// copyOrder returns keys as a HashMap lists them that was made for so many and
-// filled in the order of one that was not.
+// copyOrder returns keys in the iteration order of a HashMap that was created with their number as
+// its size and filled from a HashMap of default size.
 func copyOrder[K any](keys []K, hash func(K) uint32) []K {
 	slots := 1
 	for slots < len(keys) {
@@ -32,8 +31,8 @@ func copyOrder[K any](keys []K, hash func(K) uint32) []K {
 	return bySlot(hashOrder(keys, hash), hash, uint32(slots))
 }
 
-// propertiesOrder returns names as a java.util.Properties lists them; it grows
-// one entry earlier than a HashMap.
+// propertiesOrder returns names in the iteration order of a java.util.Properties. Its table grows
+// one entry earlier than that of a HashMap.
 func propertiesOrder(names []string) []string {
 	slots := 16
 	for len(names) >= slots*3/4 {
@@ -64,7 +63,7 @@ func stringHash(s string) uint32 {
 // intHash is Java's Integer.hashCode.
 func intHash(n int32) uint32 { return uint32(n) }
 
-// partitionHash is TopicPartition.hashCode of Kafka's client.
+// partitionHash is the hash code of TopicPartition in Kafka's client.
 func partitionHash(tp topicPartition) uint32 {
 	return 31*(31+uint32(tp.partition)) + stringHash(tp.topic)
 }

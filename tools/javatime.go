@@ -11,9 +11,8 @@ import (
 
 var dateTimeForm = regexp.MustCompile(`^(\d+)-(\d+)-(\d+)T(\d+):(\d+):(\d+)\.(\d+)(?:Z|([+-])(\d{1,2})(?::?(\d\d))?)`)
 
-// parseDateTime reads YYYY-MM-DDTHH:mm:SS.sss, in UTC unless Z, +HH, +HHmm or
-// +HH:mm follows, as ms since 1970. As in Java the fraction is a number of ms:
-// .5 is 5 ms.
+// parseDateTime parses YYYY-MM-DDTHH:mm:SS.sss, in UTC unless Z, +HH, +HHmm or +HH:mm follows, and
+// returns ms since 1970. As in Java, the fraction is a number of ms: .5 is 5 ms.
 func parseDateTime(text string) (int64, error) {
 	_, clock, found := strings.Cut(text, "T")
 	if !found || clock == "" {
@@ -50,7 +49,7 @@ func parseDateTime(text string) (int64, error) {
 
 var durationForm = regexp.MustCompile(`(?i)^([-+]?)P(?:([-+]?[0-9]+)D)?(T(?:([-+]?[0-9]+)H)?(?:([-+]?[0-9]+)M)?(?:([-+]?[0-9]+)(?:[.,]([0-9]{0,9}))?S)?)?$`)
 
-// parseDuration reads PnDTnHnMn.nS.
+// parseDuration parses PnDTnHnMn.nS.
 func parseDuration(text string) (time.Duration, error) {
 	bad := javaError{"java.time.format.DateTimeParseException", "Text cannot be parsed to a Duration"}
 	m := durationForm.FindStringSubmatch(text)
@@ -89,8 +88,8 @@ func parseDuration(text string) (time.Duration, error) {
 	return time.Duration(seconds * 1e9), nil
 }
 
-// javaDate prints a time by a pattern of Java's SimpleDateFormat, as far as it
-// is made of y, M, d, H, m, s, S and what are no letters.
+// javaDate formats a time by a pattern of Java's SimpleDateFormat. It supports the letters y, M, d,
+// H, m, s and S, and characters that are not letters.
 func javaDate(pattern string, t time.Time) (string, error) {
 	var b strings.Builder
 	for rest := pattern; rest != ""; {

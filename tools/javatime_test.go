@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// What java.time.Duration.parse and Kafka's Utils.getDateTime make of the same texts.
-func TestTimesAreReadAsInJava(t *testing.T) {
+// The expected values are the results of java.time.Duration.parse and Kafka's Utils.getDateTime.
+func TestTimesAreParsedLikeInJava(t *testing.T) {
 	for text, want := range map[string]int64{
 		"2020-09-13T12:26:40.000":        1600000000000,
 		"2020-09-13T12:26:40.5":          1600000000005,
@@ -49,7 +49,7 @@ func TestTimesAreReadAsInJava(t *testing.T) {
 	}
 }
 
-func TestDatesArePrintedByJavasPatterns(t *testing.T) {
+func TestDatesAreFormattedByJavaPatterns(t *testing.T) {
 	at := time.Date(2026, 3, 7, 4, 5, 6, 78_000_000, time.UTC)
 	for pattern, want := range map[string]string{
 		"yyyy-MM-dd HH:mm:ss:SSS": "2026-03-07 04:05:06:078", "dd.MM.yy": "07.03.26", "d MMM": "7 Mar", "MMMM": "March", "": "",
@@ -59,7 +59,7 @@ func TestDatesArePrintedByJavasPatterns(t *testing.T) {
 		}
 	}
 	if _, err := javaDate("Q", at); err == nil {
-		t.Error("an unknown letter was taken")
+		t.Error("an unknown letter was accepted")
 	}
 }
 
@@ -68,7 +68,7 @@ func TestProgressIsShownOnTerminalsOnly(t *testing.T) {
 		var errs writes
 		p := progress{env: &Env{Stderr: &errs, Progress: terminal}, total: 200}
 		p.show(50)
-		p.show(60) // too soon
+		p.show(60) // less than 200 ms later
 		p.clear()
 		want := writes{}
 		if terminal {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// jsonNode is a value of a JSON file that a tool was given, with the complaints
-// of Kafka's tools about what is not as it should be.
+// jsonNode is a value in a JSON input file. Its methods return the errors of Kafka's tools for
+// unexpected types.
 type jsonNode struct{ raw json.RawMessage }
 
 // readInput reads a file that an option names.
@@ -23,7 +23,7 @@ func readInput(path string) (string, error) {
 	return string(data), nil
 }
 
-// parseJSON reads the first value of text; what follows it is ignored.
+// parseJSON parses the first value in text and ignores what follows it.
 func parseJSON(text string) (jsonNode, error) {
 	if text == "" {
 		return jsonNode{}, jsonSyntax("The input string shouldn't be empty")
@@ -42,8 +42,8 @@ func jsonSyntax(text string) error {
 	return javaError{"com.fasterxml.jackson.core.JsonParseException", text}
 }
 
-// jsonComplaint says what is wrong with the text and where, in the words of the
-// library that Kafka's tools use, for the commoner mistakes.
+// jsonComplaint returns the error for invalid JSON and its position. For the most common mistakes
+// it has the text of the library that Kafka's tools use.
 func jsonComplaint(text string, err error) string {
 	const values = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
 	var syntax *json.SyntaxError
@@ -78,7 +78,7 @@ func jsonComplaint(text string, err error) string {
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-// jsonPlace is the line and column behind the first read bytes of text.
+// jsonPlace formats the line and column after the first read bytes of text.
 func jsonPlace(text string, read int) string {
 	line := 1 + strings.Count(text[:read], "\n")
 	column := read - strings.LastIndexByte(text[:read], '\n')
@@ -152,7 +152,8 @@ func (n jsonNode) long() (int64, error) {
 	return v, nil
 }
 
-// integers and texts read a list; what is no list is no "JSON array".
+// integers and texts parse a list. Their error for other values differs from that of array, as in
+// Kafka's tools.
 func (n jsonNode) integers() ([]int32, error) { return listOf(n, jsonNode.integer) }
 func (n jsonNode) texts() ([]string, error)   { return listOf(n, jsonNode.text) }
 
@@ -172,7 +173,7 @@ func listOf[T any](n jsonNode, decode func(jsonNode) (T, error)) ([]T, error) {
 	return values, nil
 }
 
-// field returns a member that must be there.
+// field returns a required member.
 func field(fields map[string]jsonNode, name string) (jsonNode, error) {
 	node, found := fields[name]
 	if !found {
@@ -197,7 +198,7 @@ func partitionFields(fields map[string]jsonNode) (tp topicPartition, err error) 
 	return tp, err
 }
 
-// versioned returns the members of a file whose version, if it tells one, is 1.
+// versioned returns the members of a file. Its version, if given, must be 1.
 func versioned(node jsonNode) (map[string]jsonNode, error) {
 	fields, err := node.object()
 	if err != nil {

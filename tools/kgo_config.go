@@ -15,7 +15,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// clientConfig is a client's properties turned into options of franz-go.
+// clientConfig is the configuration of a client, converted to options of franz-go.
 type clientConfig struct {
 	options   []kgo.Opt
 	clientID  string
@@ -23,13 +23,13 @@ type clientConfig struct {
 	mayCreate bool          // allow.auto.create.topics, of consumers
 }
 
-// waiter waits for the topic that a producer sends to.
+// waiter returns a topicWaiter for the topic that a producer sends to.
 func (c clientConfig) waiter(env *Env, servers []string, topic string) *topicWaiter {
 	return &topicWaiter{servers: servers, topic: topic, client: "Producer clientId=" + c.clientID,
 		log: env.logger("org.apache.kafka.clients.NetworkClient"), limit: c.maxBlock, mayCreate: true}
 }
 
-// fromKgo turns an error of franz-go into one with Kafka's code and text.
+// fromKgo converts an error of franz-go to one with Kafka's code and text.
 func fromKgo(err error) error {
 	var k *kerr.Error
 	if errors.As(err, &k) {
@@ -41,7 +41,7 @@ func fromKgo(err error) error {
 	return err
 }
 
-// plainOnly refuses properties that ask for what the clients cannot do.
+// plainOnly rejects security settings that the clients do not support.
 func plainOnly(props map[string]string) error {
 	if p := strings.ToUpper(props["security.protocol"]); p != "" && p != "PLAINTEXT" {
 		return configError(fmt.Sprintf("security.protocol=%s is not supported by this tool; only PLAINTEXT is", p))
@@ -53,7 +53,7 @@ func configError(text string) error {
 	return javaError{"org.apache.kafka.common.config.ConfigException", text}
 }
 
-// propertyReader reads numbers from properties and keeps the first mistake.
+// propertyReader reads properties and keeps the first error.
 type propertyReader struct {
 	props map[string]string
 	err   error
@@ -79,12 +79,11 @@ func (r *propertyReader) fail(text string) {
 	}
 }
 
-// metadataPause is the least time between two requests for metadata, as long as
-// Java's first retry.backoff.ms.
+// metadataPause is the minimum time between two metadata requests. It equals Java's first
+// retry.backoff.ms.
 const metadataPause = 100 * time.Millisecond
 
-// What franz-go takes at most, or at least: it refuses to start with other values,
-// which Java takes.
+// Limits of franz-go. It refuses to start with values beyond them, which Java accepts.
 const (
 	metadataAgeMost = time.Hour
 	idleLeast       = 100 * time.Millisecond
@@ -92,12 +91,12 @@ const (
 	lingerMost      = time.Minute
 )
 
-// metadataAge is metadata.max.age.ms, as short or long as the client can do.
+// metadataAge returns metadata.max.age.ms, limited to what the client supports.
 func (r *propertyReader) metadataAge() time.Duration {
 	return min(max(millis(r.number("metadata.max.age.ms", 300000, 0)), metadataPause), metadataAgeMost)
 }
 
-// producerConfig reads producer properties as the Java producer names them.
+// producerConfig converts the properties of a Java producer.
 func producerConfig(props map[string]string) (clientConfig, error) {
 	if err := plainOnly(props); err != nil {
 		return clientConfig{}, err
@@ -126,9 +125,9 @@ func producerConfig(props map[string]string) (clientConfig, error) {
 	if props["delivery.timeout.ms"] != "" && delivery < linger+requestTimeout {
 		r.fail("delivery.timeout.ms should be equal to or larger than linger.ms + request.timeout.ms")
 	}
-	// A producer knows topics by name, as Java's does: the client gives up one
-	// whose id changes. Metadata has ids from version 10 on. Records whose topic
-	// does not exist come back at once, for topicProducer to wait for it.
+	// Like Java's producer, ours identifies topics by name. franz-go fails a topic whose id
+	// changes, and topic ids are in metadata from version 10 on, so use an older version. Records
+	// for a missing topic fail at once; topicProducer waits for the topic and sends them again.
 	byName := kversion.Stable()
 	byName.SetMaxKeyVersion(int16(kmsg.Metadata), 9)
 	c.options = append(r.connection(),
@@ -153,7 +152,7 @@ func producerConfig(props map[string]string) (clientConfig, error) {
 	return c, r.err
 }
 
-// consumerConfig reads consumer properties as the Java consumer names them.
+// consumerConfig converts the properties of a Java consumer.
 func consumerConfig(props map[string]string) (clientConfig, error) {
 	if err := plainOnly(props); err != nil {
 		return clientConfig{}, err
@@ -176,7 +175,7 @@ func consumerConfig(props map[string]string) (clientConfig, error) {
 		c.options = append(c.options, kgo.AllowAutoTopicCreation())
 	}
 	if p := props["group.protocol"]; p != "" && !strings.EqualFold(p, "classic") {
-		r.fail(fmt.Sprintf("group.protocol=%s needs KRaft; only classic is supported", p))
+		r.fail(fmt.Sprintf("group.protocol=%s requires KRaft; only classic is supported", p))
 	}
 	switch isolation := props["isolation.level"]; isolation {
 	case "", "read_uncommitted":

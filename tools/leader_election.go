@@ -17,7 +17,7 @@ var leaderElectionTool = Tool{
 	Run:     runLeaderElection,
 }
 
-// electionOptions is kafka-leader-election's command line.
+// electionOptions is the command line of kafka-leader-election.
 type electionOptions struct {
 	*options
 	bootstrap, adminConfig, file, topic, partition, all, electionType *option
@@ -65,7 +65,7 @@ func (o *electionOptions) check() error {
 	return o.checkSingle()
 }
 
-// electionTypes are the types by name, in any case of letters.
+// electionTypes maps the names of election types, in upper case, to their numbers in requests.
 var electionTypes = map[string]int8{"PREFERRED": 0, "UNCLEAN": 1}
 
 func runLeaderElection(env *Env, args []string) int {
@@ -90,7 +90,7 @@ func runLeaderElection(env *Env, args []string) int {
 	return 0
 }
 
-// electionPatience is how long the tool waits by default.
+// electionPatience is the default timeout of the tool.
 const electionPatience = 30 * time.Second
 
 func (o *electionOptions) run() error {
@@ -123,16 +123,16 @@ func (o *electionOptions) run() error {
 	defer client.Close()
 	results, err := client.elect(kind, partitions)
 	if err != nil {
-		return o.tellFailure(err)
+		return o.printFailure(err)
 	}
-	return tellElections(o.env, results, electionWords{
+	return printElections(o.env, results, electionWords{
 		done: "Successfully completed leader election (" + name + ") for partitions %s", valid: "Valid replica already elected for partitions %s",
 		failed: "Error completing leader election (" + name + ") for partition: %s: %s", count: "%d replica(s) could not be elected",
 	})
 }
 
-// tellFailure says why there are no results at all.
-func (o *electionOptions) tellFailure(err error) error {
+// printFailure prints the failure of the whole request and returns the error for it.
+func (o *electionOptions) printFailure(err error) error {
 	text := "Not authorized to perform leader election"
 	switch {
 	case isTimeout(err):
@@ -145,8 +145,8 @@ func (o *electionOptions) tellFailure(err error) error {
 	return caused{commandFailed("%s", text), err}
 }
 
-// parseElections reads a file of partitions; what names it in complaints, and
-// listed is how what is in it twice is printed.
+// parseElections reads a JSON file of partitions. what names the file in error texts, and listed is
+// the format of the partitions that it contains twice.
 func parseElections(text, what, noPartitions, listed string) ([]topicPartition, error) {
 	node, err := parseJSON(text)
 	if err != nil {
@@ -185,8 +185,8 @@ func parseElections(text, what, noPartitions, listed string) ([]topicPartition, 
 	return partitions, nil
 }
 
-// elect asks the controller for elections, of all partitions where partitions
-// is nil. The results are by partition, nil for those that got a new leader.
+// elect asks the controller to run elections, for all partitions if partitions is nil. The results
+// are keyed by partition and are nil for those that got a new leader.
 func (c *adminClient) elect(kind int8, partitions []topicPartition) (map[topicPartition]error, error) {
 	req := kmsg.NewPtrElectLeadersRequest()
 	req.ElectionType, req.TimeoutMillis = kind, int32(c.timeout.Milliseconds())
@@ -231,11 +231,11 @@ func (c *adminClient) elect(kind int8, partitions []topicPartition) (map[topicPa
 	return results, nil
 }
 
-// electionWords are the lines that tell of results.
+// electionWords are the formats of the lines that report results.
 type electionWords struct{ done, valid, failed, count string }
 
-// tellElections prints results; the error says how many failed.
-func tellElections(env *Env, results map[topicPartition]error, words electionWords) error {
+// printElections prints the results. It returns an error if some of them failed.
+func printElections(env *Env, results map[topicPartition]error, words electionWords) error {
 	var done, valid, failed []topicPartition
 	for _, tp := range hashOrder(sortedPartitions(results), partitionHash) {
 		switch err := results[tp]; {
@@ -259,7 +259,7 @@ func tellElections(env *Env, results map[topicPartition]error, words electionWor
 	if len(failed) == 0 {
 		return nil
 	}
-	all := beside{error: commandFailed(words.count, len(failed))}
+	all := suppressing{error: commandFailed(words.count, len(failed))}
 	for _, tp := range failed {
 		all.suppressed = append(all.suppressed, results[tp])
 	}

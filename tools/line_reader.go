@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// lineReader turns lines of text into records, by the properties of Kafka's
+// lineReader converts lines of text to records, according to the properties of Kafka's
 // LineMessageReader.
 type lineReader struct {
 	topic                               string
@@ -21,12 +21,12 @@ type lineReader struct {
 	nullMarker                          *string
 
 	in     *bufio.Reader
-	skipLF bool // the line before ended with \r: a \n that comes next belongs to its end
+	skipLF bool // the previous line ended with \r; a \n that follows belongs to that line end
 	prompt func()
 	line   int
 }
 
-// newLineReader reads lines from in; prompt is called before each.
+// newLineReader returns a reader of the lines of in. prompt is called before each line.
 func newLineReader(topic string, props map[string]string, in io.Reader, prompt func()) (*lineReader, error) {
 	get := func(key, def string) string {
 		if v, ok := props[key]; ok {
@@ -69,7 +69,7 @@ func newLineReader(topic string, props map[string]string, in io.Reader, prompt f
 	}
 	var err error
 	if r.headersPattern, err = regexp.Compile(r.headersSeparator); err != nil {
-		return nil, readerError(fmt.Sprintf("headers.separator %q is no regular expression", r.headersSeparator))
+		return nil, readerError(fmt.Sprintf("headers.separator %q is not a regular expression", r.headersSeparator))
 	}
 	return r, nil
 }
@@ -78,7 +78,7 @@ func readerError(text string) error {
 	return javaError{"org.apache.kafka.common.KafkaException", text}
 }
 
-// next returns the record of the next line; io.EOF after the last.
+// next returns the record of the next line, or io.EOF after the last one.
 func (r *lineReader) next() (*kgo.Record, error) {
 	r.line++
 	r.prompt()
@@ -113,8 +113,8 @@ func (r *lineReader) next() (*kgo.Record, error) {
 	return record, nil
 }
 
-// readLine reads to the next \n, \r or \r\n. A line that ends with \r is
-// returned without a look at what follows, which a terminal may not have yet.
+// readLine reads up to the next \n, \r or \r\n. It returns a line that ends with \r without reading
+// the next byte, because a terminal may not have it yet.
 func (r *lineReader) readLine() (string, error) {
 	var line strings.Builder
 	for {
@@ -153,7 +153,7 @@ func (r *lineReader) field(enabled bool, line string, start int, separator, name
 
 func (r *lineReader) isNull(text string) bool { return r.nullMarker != nil && *r.nullMarker == text }
 
-// bytes is text, or null where it is the null marker.
+// bytes returns text as bytes, or nil if it is the null marker.
 func (r *lineReader) bytes(text string) []byte {
 	if r.isNull(text) {
 		return nil

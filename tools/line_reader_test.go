@@ -9,7 +9,7 @@ import (
 	"testing/iotest"
 )
 
-// recordsOf reads the values of all lines of in.
+// recordsOf returns the values of all lines of in.
 func recordsOf(t *testing.T, in io.Reader) []string {
 	t.Helper()
 	r, err := newLineReader("t", map[string]string{}, in, func() {})
@@ -29,7 +29,7 @@ func recordsOf(t *testing.T, in io.Reader) []string {
 	}
 }
 
-// A line ends with \n, \r or \r\n, wherever the input is cut into reads.
+// A line ends with \n, \r or \r\n, regardless of how the input is split into reads.
 func TestLineEndsDoNotDependOnHowTheInputIsRead(t *testing.T) {
 	for _, c := range []struct {
 		in   string
@@ -55,7 +55,7 @@ func TestLineEndsDoNotDependOnHowTheInputIsRead(t *testing.T) {
 	}
 }
 
-// A pair of \r and \n that the buffer's end separates is one line end.
+// A \r\n that is split by the end of the buffer is a single line end.
 func TestALineEndAcrossTwoBuffersIsOne(t *testing.T) {
 	for length := 64<<10 - 3; length <= 64<<10+1; length++ {
 		long := strings.Repeat("x", length)
@@ -72,7 +72,7 @@ func TestALineEndAcrossTwoBuffersIsOne(t *testing.T) {
 	}
 }
 
-// A line that a terminal ends with \r is a record before the next key is pressed.
+// A line that a terminal ends with \r must be returned before the next key is pressed.
 func TestACarriageReturnEndsALineWithoutWaitingForMore(t *testing.T) {
 	in, typed := io.Pipe()
 	defer typed.Close()

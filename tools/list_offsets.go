@@ -8,14 +8,14 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Special times that ListOffsets takes for an offset.
+// Special times in ListOffsets requests.
 const (
 	latestOffset   = -1
 	earliestOffset = -2
 )
 
-// offsets asks the leaders for the offset of every partition at a time in ms,
-// or a special one; -1 where there is none. It waits for partitions to have a leader.
+// offsets returns the offset of every partition at a time in ms since 1970, or at a special time.
+// The offset is -1 if there is none. It waits until the partitions have leaders.
 func (a *groupAdmin) offsets(partitions []topicPartition, when int64) (map[topicPartition]int64, error) {
 	found := map[topicPartition]int64{}
 	if len(partitions) == 0 {
@@ -52,7 +52,7 @@ func (a *groupAdmin) offsets(partitions []topicPartition, when int64) (map[topic
 	}
 }
 
-// leaders finds the leaders of partitions; those without one are left out.
+// leaders returns the partitions by leader. Partitions without a leader are omitted.
 func (c *adminCall) leaders(partitions []topicPartition) (map[int32][]topicPartition, error) {
 	wanted := map[topicPartition]bool{}
 	var topics []string
@@ -86,7 +86,8 @@ func (c *adminCall) leaders(partitions []topicPartition) (map[int32][]topicParti
 	return byLeader, nil
 }
 
-// topicError is what the admin client says of the first partition of a topic that fails as a whole.
+// topicError returns the admin client's error for the first partition of a topic that fails as a
+// whole.
 func (c *adminCall) topicError(topic string, code protocol.ErrorCode, partitions []topicPartition) error {
 	log := c.admin.env.logger("org.apache.kafka.clients.admin.internals.PartitionLeaderStrategy").WithError(asException(code))
 	format, line := "Failed to fetch metadata for partition %s due to unexpected error for topic `%s`", "unexpected error"
@@ -111,7 +112,7 @@ func (c *adminCall) topicError(topic string, code protocol.ErrorCode, partitions
 	return code
 }
 
-// offsetsOf asks one leader and adds what it answers to found.
+// offsetsOf asks one leader and adds its answers to found.
 func (c *adminCall) offsetsOf(leader int32, partitions []topicPartition, when int64, found map[topicPartition]int64) error {
 	link, err := c.admin.cluster.Broker(c.ctx, leader)
 	if err != nil {

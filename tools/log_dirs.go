@@ -47,7 +47,7 @@ func runLogDirs(env *Env, args []string) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, new(terse)):
+	case errors.As(err, new(plainFailure)):
 		env.complainf("%s", err)
 	default:
 		env.complainWithStack(err)
@@ -86,7 +86,7 @@ func describeLogDirs(env *Env, bootstrap, config, topicList, brokerList string) 
 		}
 	}
 	if len(absent) > 0 {
-		return terse{fmt.Sprintf("ERROR: The given brokers do not exist from --broker-list: %s. Current existent brokers: %s", joined(absent), joined(existing))}
+		return plainFailure{fmt.Sprintf("ERROR: The given brokers do not exist from --broker-list: %s. Current existent brokers: %s", joined(absent), joined(existing))}
 	}
 	env.println("Querying brokers for log directories information")
 	report := logDirsReport{Version: 1}
@@ -105,7 +105,7 @@ func nonEmpty(list string) []string {
 	return slices.DeleteFunc(strings.Split(list, ","), func(s string) bool { return s == "" })
 }
 
-// The report's members are in the order of the original's hash tables.
+// The members of the report are in the order of the hash tables of Kafka's tool.
 type (
 	logDirsReport struct {
 		Brokers []brokerDirs `json:"brokers"`
@@ -128,8 +128,8 @@ type (
 	}
 )
 
-// logDirs asks a broker for its directories, with the partitions of the topics,
-// or of all.
+// logDirs returns the log directories of a broker, with the partitions of the given topics, or of
+// all topics if topics is empty.
 func (c *adminClient) logDirs(id int32, topics []string) (brokerDirs, error) {
 	req := kmsg.NewPtrDescribeLogDirsRequest()
 	req.Topics = nil

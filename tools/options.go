@@ -11,31 +11,31 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// options is a tool's command line in the manner of Kafka's parser: long
-// options with one or two dashes, "--name value" or "--name=value", unambiguous
-// beginnings of names, repeated options, and its complaints.
+// options is the command line of a tool. It parses like Kafka's joptsimple: long options with one
+// or two dashes, "--name value" or "--name=value", unambiguous prefixes of names and repeated
+// options, with the same error texts.
 type options struct {
 	env     *Env
 	flags   *pflag.FlagSet
 	order   []*option
 	byName  map[string]*option
 	summary string
-	args    []string  // positional arguments, after parse
-	exact   bool      // beginnings of names are not taken for the names
-	given   []*option // every option in the order of the command line, after parse
+	args    []string  // positional arguments, set by parse
+	exact   bool      // prefixes of names are not accepted
+	given   []*option // every option in the order of the command line, set by parse
 }
 
 type option struct {
 	name     string
-	arg      string // what the argument is, for the table; "" for a switch
-	optional bool   // the argument may be left out
+	arg      string // description of the argument for the usage table; "" for a switch
+	optional bool   // the argument is optional
 	doc      string
 	multi    *[]string
 	flag     *bool
-	with     []*option // given together with one of these only; nil: always
+	with     []*option // only allowed together with one of these; nil: always allowed
 }
 
-// onlyWith makes the option one that counts only together with one of the others.
+// onlyWith makes the option available only together with one of the others.
 func (p *option) onlyWith(others ...*option) *option {
 	p.with = others
 	return p
@@ -66,19 +66,19 @@ func (o *options) toggle(name, doc string) *option {
 	return o.add(&option{name: name, doc: doc, flag: o.flags.Bool(name, false, doc)})
 }
 
-// value declares an option with an argument; it may be given several times.
+// value declares an option with an argument. It may be given several times.
 func (o *options) value(name, arg, doc string) *option {
 	return o.add(&option{name: name, arg: arg, doc: doc, multi: o.flags.StringArray(name, nil, doc)})
 }
 
-// maybeValue declares an option whose argument may be left out.
+// maybeValue declares an option with an optional argument.
 func (o *options) maybeValue(name, arg, doc string) *option {
 	opt := o.value(name, arg, doc)
 	opt.optional = true
 	return opt
 }
 
-// given says whether the option was on the command line.
+// given reports whether the option was on the command line.
 func (p *option) given() bool {
 	if p.flag != nil {
 		return *p.flag
@@ -89,7 +89,7 @@ func (p *option) given() bool {
 // values returns every argument given, in order.
 func (p *option) values() []string { return *p.multi }
 
-// or returns the (last) argument, or def where the option was not given.
+// or returns the last argument, or def if the option was not given.
 func (p *option) or(def string) string {
 	if n := len(*p.multi); n > 0 {
 		return (*p.multi)[n-1]
@@ -97,18 +97,17 @@ func (p *option) or(def string) string {
 	return def
 }
 
-// usageError ends a tool with a complaint and the option table, exit code 1.
+// usageError ends a tool with an error text and the usage table, exit code 1.
 type usageError struct{ text string }
 
 func (e usageError) Error() string { return e.text }
 
-// badOption is a command line that the parser itself refuses.
+// badOption is returned for a command line that the parser itself rejects.
 type badOption struct{ text, class string }
 
 func (e badOption) Error() string { return e.text }
 
-// errDone ends a tool that has printed what was asked for, its help or version,
-// with exit code 0.
+// errDone ends a tool with exit code 0 after it has printed its help or version.
 var errDone = errors.New("done")
 
 // parse reads the arguments. Errors: badOption, errDone.
@@ -143,7 +142,7 @@ func (o *options) parse(args []string) error {
 	return nil
 }
 
-// checkAvailable refuses options that count only together with others that are not there.
+// checkAvailable rejects options that are only allowed together with others that were not given.
 func (o *options) checkAvailable() error {
 	var useless []string
 	for _, opt := range o.order {
@@ -157,7 +156,7 @@ func (o *options) checkAvailable() error {
 	return badOption{fmt.Sprintf("Option(s) [%s] are unavailable given other options on the command line", strings.Join(useless, ", ")), "UnavailableOptionException"}
 }
 
-// checkNumbers refuses arguments that are not of the type that the table tells.
+// checkNumbers rejects arguments that do not have the type shown in the usage table.
 func (o *options) checkNumbers() error {
 	for _, opt := range o.order {
 		if opt.multi == nil {
@@ -174,8 +173,8 @@ func (o *options) checkNumbers() error {
 	return nil
 }
 
-// optionalMark keeps an optional argument apart from none for the flag library,
-// which would take an empty one for a mistake.
+// optionalMark precedes the value of an option with an optional argument. Without it, the flag
+// library would reject an empty value.
 const optionalMark = "\x00"
 
 // normalise turns every option into --fullname=argument.
@@ -218,7 +217,7 @@ func (o *options) normalise(args []string) ([]string, error) {
 	return out, nil
 }
 
-// find returns the option of that name, or the only one that begins so.
+// find returns the option with this name, or the only option whose name starts with it.
 func (o *options) find(name string) (*option, error) {
 	if opt := o.byName[name]; opt != nil {
 		return opt, nil
@@ -238,8 +237,7 @@ func (o *options) find(name string) (*option, error) {
 	return found, nil
 }
 
-// checkSingle refuses options that were given more than once, but for those
-// that may be.
+// checkSingle rejects options that were given more than once, except for those in but.
 func (o *options) checkSingle(but ...*option) error {
 	for _, opt := range o.order {
 		if opt.multi != nil && len(*opt.multi) > 1 && !contains(but, opt) {
@@ -249,7 +247,7 @@ func (o *options) checkSingle(but ...*option) error {
 	return nil
 }
 
-// require complains about the first of the options that was not given.
+// require returns an error for the first of the options that was not given.
 func (o *options) require(needed ...*option) error {
 	for _, opt := range needed {
 		if !opt.given() {
@@ -259,7 +257,7 @@ func (o *options) require(needed ...*option) error {
 	return nil
 }
 
-// exclude complains when opt was given together with one of the others.
+// exclude returns an error if opt was given together with one of the others.
 func (o *options) exclude(opt *option, others ...*option) error {
 	if !opt.given() {
 		return nil
@@ -299,7 +297,8 @@ func (o *options) fail(err error) int {
 	return 1
 }
 
-// failUncaught is fail for tools whose original does not catch what its parser throws.
+// failUncaught is like fail, but for tools whose Java counterpart does not catch the exceptions of
+// its parser.
 func (o *options) failUncaught(err error) int {
 	var bad badOption
 	if errors.As(err, &bad) {
@@ -309,7 +308,7 @@ func (o *options) failUncaught(err error) int {
 	return o.fail(err)
 }
 
-// printUsage prints the table of options, two columns in 80.
+// printUsage prints the table of options in two columns, 80 characters wide.
 func (o *options) printUsage(to interface{ Write([]byte) (int, error) }) {
 	rows := make([]*option, 0, len(o.order))
 	rows = append(rows, o.order...)
@@ -338,7 +337,7 @@ func at(lines []string, i int) string {
 	return ""
 }
 
-// wrap breaks text at blanks into lines of at most width, the later ones indented.
+// wrap breaks text at spaces into lines of at most width characters and indents all but the first.
 func wrap(text string, width int, indent string) []string {
 	var lines []string
 	for _, paragraph := range strings.Split(text, "\n") {

@@ -18,7 +18,7 @@ var preferredElectionTool = Tool{
 	Run:     runPreferredElection,
 }
 
-// preferredOptions is kafka-preferred-replica-election's command line, as in 2.8.
+// preferredOptions is the command line of kafka-preferred-replica-election, as in 2.8.
 type preferredOptions struct {
 	*options
 	file, zookeeper, bootstrap, adminConfig *option
@@ -70,11 +70,11 @@ func runPreferredElection(env *Env, args []string) int {
 	return 0
 }
 
-// asIn28 gives an error of an administration tool the class that it has in 2.8.
+// asIn28 returns err with the exception class that an administration tool of 2.8 prints.
 func asIn28(err error) error {
-	var b beside
+	var b suppressing
 	if errors.As(err, &b) {
-		return beside{asIn28(b.error), b.suppressed}
+		return suppressing{asIn28(b.error), b.suppressed}
 	}
 	var java javaError
 	if !errors.As(err, &java) {
@@ -118,7 +118,7 @@ func (o *preferredOptions) run() error {
 		return err
 	}
 	defer client.Close()
-	client.timeout = 2 * electionPatience // whatever the file says
+	client.timeout = 2 * electionPatience // overrides the file
 	results, err := client.elect(electionTypes["PREFERRED"], partitions)
 	switch {
 	case err == nil:
@@ -131,27 +131,26 @@ func (o *preferredOptions) run() error {
 	default:
 		return execution(err)
 	}
-	return o.tell(results)
+	return o.printResults(results)
 }
 
-// tell prints the results; the line about partitions that need no election
-// names, as in 2.8, those that had one.
-func (o *preferredOptions) tell(results map[topicPartition]error) error {
+// printResults prints the results. As in 2.8, the line for partitions that need no election names those
+// that had one.
+func (o *preferredOptions) printResults(results map[topicPartition]error) error {
 	var done []topicPartition
 	for _, tp := range sortedPartitions(results) {
 		if results[tp] == nil {
 			done = append(done, tp)
 		}
 	}
-	return tellElections(o.env, results, electionWords{
+	return printElections(o.env, results, electionWords{
 		done:   "Successfully completed preferred leader election for partitions %s",
 		valid:  "Preferred replica already elected for partitions " + joinedPartitions(done, ", ") + "%.0s",
 		failed: "Error completing preferred leader election for partition: %s: %s", count: "%d preferred replica(s) could not be elected",
 	})
 }
 
-// runOverZooKeeper writes /admin/preferred_replica_election, which the
-// controller watches.
+// runOverZooKeeper writes /admin/preferred_replica_election, which the controller watches.
 func (o *preferredOptions) runOverZooKeeper(partitions []topicPartition) error {
 	o.env.println("Warning: --zookeeper is deprecated and will be removed in a future version of Kafka.")
 	o.env.println("Use --bootstrap-server instead to specify a broker to connect to.")
@@ -213,7 +212,7 @@ func (o *preferredOptions) runOverZooKeeper(partitions []topicPartition) error {
 	return nil
 }
 
-// partitionSet prints partitions as Scala prints a set of them.
+// partitionSet formats partitions like a Scala set.
 func partitionSet(partitions []topicPartition) string {
 	kind := "Set"
 	if len(partitions) > 4 {

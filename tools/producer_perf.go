@@ -29,7 +29,7 @@ type producerPerf struct {
 	records     int64
 	throughput  float64
 	payload     func(i int64) []byte
-	transaction time.Duration // 0: none
+	transaction time.Duration // 0: no transactions
 	metrics     bool
 	clientID    string
 }
@@ -54,9 +54,9 @@ func runProducerPerf(env *Env, args []string) int {
 		case !given.given() && !config.given():
 			return badArgument("Either --producer-props or --producer.config must be specified.")
 		case records.number(0) < 1:
-			return badArgument("argument --num-records: there must be at least one")
+			return badArgument("argument --num-records: must be at least 1")
 		case size.number(0) < 0:
-			return badArgument("argument --record-size: it must not be negative")
+			return badArgument("argument --record-size: must not be negative")
 		}
 		p := &producerPerf{env: env, topic: topic.or(""), records: records.number(0), metrics: metrics.given(), transaction: millis(duration.number(0))}
 		p.throughput, _ = strconv.ParseFloat(throughput.or(""), 64)
@@ -91,7 +91,8 @@ func runProducerPerf(env *Env, args []string) int {
 	})
 }
 
-// perfProperties are those of a file and of the command line, which win.
+// perfProperties returns the properties of the file and of the command line, which takes
+// precedence.
 func perfProperties(file string, given []string, clientID string) (map[string]string, error) {
 	props, err := loadProperties(file)
 	if err != nil {
@@ -150,14 +151,14 @@ func randomLetters(n int64) []byte {
 func (p *producerPerf) run(producer *topicProducer) error {
 	ctx, cancel := p.env.untilSignal()
 	defer cancel()
-	if p.transaction > 0 { // without a producer id there are no transactions
+	if p.transaction > 0 { // transactions need a producer id
 		if _, _, err := producer.client.ProducerID(ctx); err != nil {
 			return fromKgo(err)
 		}
 	}
 	stats := newPerfStats(p.env, p.records)
 	rate := throttle{perSecond: p.throughput, began: stats.began}
-	var opened time.Time // the transaction; zero: there is none
+	var opened time.Time // start of the open transaction; zero: none is open
 	for i := int64(0); i < p.records && ctx.Err() == nil; i++ {
 		if p.transaction > 0 && opened.IsZero() {
 			if err := producer.client.BeginTransaction(); err != nil {
@@ -209,16 +210,16 @@ func printMetrics(env *Env, metrics map[string]int64) {
 	}
 }
 
-// samplesMax is how many latencies are kept for the percentiles.
+// samplesMax is the maximum number of latencies that are kept for the percentiles.
 const samplesMax = 500000
 
-// perfStats collects what became of records.
+// perfStats collects the results of sends.
 type perfStats struct {
 	env   *Env
 	began time.Time
 
-	mu         sync.Mutex // guards what follows
-	samples    []int64    // latencies in ms, every sampling-th
+	mu         sync.Mutex // guards the fields below
+	samples    []int64    // every sampling-th latency, in ms
 	sampling   int64
 	count      int64
 	failures   int64
@@ -228,7 +229,7 @@ type perfStats struct {
 	bar        progress
 }
 
-// window sums up records.
+// window is a sum over records; latencies are in ms.
 type window struct{ count, bytes, latency, worst int64 }
 
 func (w *window) add(latency int64, size int) {
@@ -243,7 +244,8 @@ func newPerfStats(env *Env, records int64) *perfStats {
 	return &perfStats{env: env, began: now, windowFrom: now, sampling: records / min(records, samplesMax), bar: progress{env: env, total: records}}
 }
 
-// done notes a record that was acknowledged or failed; the original prints the stack of each failure.
+// done counts a record that was acknowledged or failed. It prints each failure, as Kafka's tool
+// does.
 func (s *perfStats) done(sent time.Time, size int, err error) {
 	latency := time.Since(sent).Milliseconds()
 	s.mu.Lock()

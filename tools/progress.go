@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// progress is a bar on stderr, where that is a terminal, for work whose end is
-// known. Not safe for concurrent use.
+// progress is a progress bar for an operation of known size. It is shown only if stderr is a
+// terminal. Not safe for concurrent use.
 type progress struct {
 	env   *Env
 	total int64
 	drawn time.Time
-	width int // of the line that is there
+	width int // width of the line on the screen
 }
 
-// show draws the bar at done of the total, a few times a second at most.
+// show draws the bar at done of the total. It redraws at most every 200 ms.
 func (p *progress) show(done int64) {
 	if !p.env.Progress || p.total <= 0 || time.Since(p.drawn) < 200*time.Millisecond {
 		return
@@ -28,7 +28,7 @@ func (p *progress) show(done int64) {
 	p.width = len(line)
 }
 
-// clear takes the bar away, before other lines are printed and at the end.
+// clear removes the bar, before other lines are printed and at the end.
 func (p *progress) clear() {
 	if p.width > 0 {
 		fmt.Fprintf(p.env.Stderr, "\r%*s\r", p.width, "")

@@ -19,10 +19,10 @@ var reassignTool = Tool{
 	Run:     runReassign,
 }
 
-// terse is a failure that is told without a class and a stack.
-type terse struct{ text string }
+// plainFailure is a failure that is printed without a class and a stack.
+type plainFailure struct{ text string }
 
-func (e terse) Error() string { return e.text }
+func (e plainFailure) Error() string { return e.text }
 
 func runReassign(env *Env, args []string) int {
 	o := newReassignOptions(env)
@@ -48,7 +48,7 @@ func runReassign(env *Env, args []string) int {
 	if err == nil {
 		return 0
 	}
-	if errors.As(err, new(terse)) {
+	if errors.As(err, new(plainFailure)) {
 		env.println(err.Error())
 	} else {
 		env.printf("Error: %s\n%s\n\n", err, stack(err))
@@ -56,7 +56,7 @@ func runReassign(env *Env, args []string) int {
 	return 1
 }
 
-// reassigner is kafka-reassign-partitions over --bootstrap-server.
+// reassigner implements kafka-reassign-partitions with --bootstrap-server.
 type reassigner struct {
 	*reassignOptions
 	*adminClient
@@ -132,7 +132,7 @@ func (r *reassigner) listAll() error {
 	return nil
 }
 
-// assignment reads the replicas of every partition of the topics.
+// assignment returns the replicas of every partition of the topics.
 func (r *reassigner) assignment(topics []string) (map[topicPartition][]int32, error) {
 	found, err := r.topics(topics, func(name string) error {
 		return protocol.Errorf(protocol.UnknownTopicOrPartition, "Topic %s not found.", name)
@@ -149,7 +149,7 @@ func (r *reassigner) assignment(topics []string) (map[topicPartition][]int32, er
 	return current, nil
 }
 
-// propose prints where the topics' replicas are and where they could be.
+// propose prints the current replicas of the topics and a proposed assignment.
 func (r *reassigner) propose(text string) error {
 	ids, topics, err := parseTopicsToMove(text, r.brokerList.or(""), func(s string) string { return "[" + s + "]" })
 	if err != nil {
@@ -187,7 +187,7 @@ func (r *reassigner) propose(text string) error {
 	return nil
 }
 
-// start begins the reassignment of a file.
+// start starts the reassignment in a file.
 func (r *reassigner) start(text string) error {
 	p, err := parsePlan(text)
 	if err != nil {
@@ -202,7 +202,7 @@ func (r *reassigner) start(text string) error {
 		return execution(err)
 	}
 	if !r.additional.given() && len(running) > 0 {
-		return terse{existingReassignment}
+		return plainFailure{existingReassignment}
 	}
 	if err := r.checkBrokers(p); err != nil {
 		return err
@@ -227,7 +227,7 @@ func (r *reassigner) start(text string) error {
 		for _, tp := range sortedPartitions(failed) {
 			lines = append(lines, fmt.Sprintf("%s: %s", tp, failed[tp]))
 		}
-		return terse{strings.Join(lines, "\n")}
+		return plainFailure{strings.Join(lines, "\n")}
 	}
 	r.say("Successfully started partition reassignment%s for %s\n", plural(len(targets)), joinedPartitions(sortedPartitions(targets), ","))
 	if len(p.dirs) > 0 {
@@ -254,7 +254,7 @@ func plural(n int) string {
 	return "s"
 }
 
-// checkBrokers complains about a broker of the plan that is not there.
+// checkBrokers returns an error if a broker of the plan does not exist.
 func (r *reassigner) checkBrokers(p plan) error {
 	nodes, err := r.nodes()
 	if err != nil {
@@ -272,7 +272,7 @@ func (r *reassigner) checkBrokers(p plan) error {
 	return nil
 }
 
-// currentOf reads the replicas of the plan's partitions.
+// currentOf returns the current replicas of the plan's partitions.
 func (r *reassigner) currentOf(p plan, targets map[topicPartition][]int32) (map[topicPartition][]int32, error) {
 	all, err := r.assignment(p.topics())
 	if err != nil {
@@ -294,8 +294,8 @@ func (r *reassigner) currentOf(p plan, targets map[topicPartition][]int32) (map[
 	return current, nil
 }
 
-// alterReassignments asks for targets, or, where replicas are nil, to cancel.
-// It returns the texts of the partitions that were refused.
+// alterReassignments requests the target replicas, or cancels reassignments if replicas are nil. It
+// returns the error texts of the partitions that were refused.
 func (r *reassigner) alterReassignments(targets map[topicPartition][]int32) (map[topicPartition]string, error) {
 	failed := map[topicPartition]string{}
 	req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
@@ -319,7 +319,7 @@ func (r *reassigner) alterReassignments(targets map[topicPartition][]int32) (map
 		return protocol.ErrorCode(resp.(*kmsg.AlterPartitionAssignmentsResponse).ErrorCode)
 	})
 	if err != nil {
-		// Every partition's future fails with it.
+		// In Kafka's client, the future of every partition fails with this error.
 		for tp := range targets {
 			failed[tp] = err.Error()
 		}
@@ -341,7 +341,7 @@ func (r *reassigner) alterReassignments(targets map[topicPartition][]int32) (map
 	return failed, nil
 }
 
-// verifyPlan says how far the reassignment of a file is.
+// verifyPlan prints the progress of the reassignment in a file.
 func (r *reassigner) verifyPlan(text string) error {
 	p, err := parsePlan(text)
 	if err != nil {
@@ -366,7 +366,7 @@ func (r *reassigner) verifyPlan(text string) error {
 	return nil
 }
 
-// state is how far the reassignment of a partition is.
+// state is the progress of the reassignment of a partition.
 type state struct {
 	current, target []int32
 	done            bool
@@ -404,7 +404,7 @@ func (r *reassigner) states(p plan, running map[topicPartition]reassignment) (ma
 	return states, nil
 }
 
-// statesText says for each partition how far it is; done is the word for the end.
+// statesText formats the progress of each partition. done is the word for a completed reassignment.
 func statesText(states map[topicPartition]state, done string) string {
 	lines := []string{"Status of partition reassignment:"}
 	for _, tp := range sortedPartitions(states) {
@@ -421,8 +421,8 @@ func statesText(states map[topicPartition]state, done string) string {
 	return strings.Join(lines, "\n")
 }
 
-// cancelPlan takes back what runs of the reassignment of a file. As in 2.8
-// that includes reassignments that only add replicas; 3.9.1 passes over them.
+// cancelPlan cancels the running reassignments of the partitions in a file. As in 2.8, this
+// includes reassignments that only add replicas; 3.9.1 ignores those.
 func (r *reassigner) cancelPlan(text string) error {
 	p, err := parsePlan(text)
 	if err != nil {
@@ -454,7 +454,7 @@ func (r *reassigner) cancelPlan(text string) error {
 			for _, tp := range sortedPartitions(failed) {
 				lines = append(lines, fmt.Sprintf("%s: %s", tp, failed[tp]))
 			}
-			return terse{strings.Join(lines, "\n")}
+			return plainFailure{strings.Join(lines, "\n")}
 		}
 		r.say("Successfully cancelled partition reassignment%s for: %s\n", plural(len(wishes)), joinedPartitions(sortedPartitions(wishes), ","))
 	}
@@ -467,7 +467,7 @@ func (r *reassigner) cancelPlan(text string) error {
 	return r.clearThrottles(p)
 }
 
-// propose spreads topics anew over brokers; each topic begins at random.
+// propose assigns topics to brokers from scratch. Each topic starts at a random broker.
 func propose(current map[topicPartition][]int32, brokers []admin.Broker) (map[topicPartition][]int32, error) {
 	counts, factors := map[string]int{}, map[string]int{}
 	for tp, replicas := range current {
@@ -487,7 +487,7 @@ func propose(current map[topicPartition][]int32, brokers []admin.Broker) (map[to
 	return proposed, nil
 }
 
-// brokerResource is a broker's dynamic configuration.
+// brokerResource is the dynamic configuration of a broker.
 func brokerResource(id int32) resource {
 	return resource{kmsg.ConfigResourceTypeBroker, strconv.Itoa(int(id))}
 }

@@ -9,12 +9,13 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Moves of replicas between the log directories of a broker.
+// This file moves replicas between the log directories of a broker.
 
-// replicaDirs is where a replica is, and where it is being moved to; empty for nowhere.
+// replicaDirs are the directory of a replica and the directory that it is being moved to. Each is
+// "" if there is none.
 type replicaDirs struct{ current, future string }
 
-// dirsOf asks the brokers for the directories of replicas.
+// dirsOf returns the directories of the wanted replicas. It asks their brokers.
 func (r *reassigner) dirsOf(wanted map[replica]string) (map[replica]replicaDirs, error) {
 	byBroker := map[int32][]topicPartition{}
 	found := map[replica]replicaDirs{}
@@ -61,7 +62,7 @@ func (r *reassigner) dirsOf(wanted map[replica]string) (map[replica]replicaDirs,
 	return found, nil
 }
 
-// verifyDirs says how far the moves are; one line, an empty one where there are none.
+// verifyDirs prints the progress of the moves, one line each, and reports whether any is running.
 func (r *reassigner) verifyDirs(wanted map[replica]string) (running bool, err error) {
 	found, err := r.dirsOf(wanted)
 	if err != nil {
@@ -90,7 +91,7 @@ func (r *reassigner) verifyDirs(wanted map[replica]string) (running bool, err er
 	return running, nil
 }
 
-// cancelDirs moves back what is being moved.
+// cancelDirs cancels the moves in progress by moving the replicas to their current directories.
 func (r *reassigner) cancelDirs(wanted map[replica]string) error {
 	found, err := r.dirsOf(wanted)
 	if err != nil {
@@ -103,14 +104,14 @@ func (r *reassigner) cancelDirs(wanted map[replica]string) error {
 		}
 	}
 	if len(back) == 0 {
-		r.say("None of the specified partition moves are active.") // without an end of line, as the original
+		r.say("None of the specified partition moves are active.") // without a newline, like Kafka's tool
 		return nil
 	}
 	return r.moveDirs(back)
 }
 
-// moveDirs asks brokers to move replicas until each was begun: a replica that is
-// new on its broker is not there at once.
+// moveDirs asks brokers to move replicas until each move has started. It retries because a replica
+// that is new on its broker does not exist immediately.
 func (r *reassigner) moveDirs(wanted map[replica]string) error {
 	deadline := time.Now().Add(millis(r.patience))
 	pending := map[replica]string{}
@@ -137,13 +138,13 @@ func (r *reassigner) moveDirs(wanted map[replica]string) error {
 				}
 				text += one.String()
 			}
-			return terse{fmt.Sprintf("Timed out before log directory move%s could be started for: %s", plural(len(pending)), text)}
+			return plainFailure{fmt.Sprintf("Timed out before log directory move%s could be started for: %s", plural(len(pending)), text)}
 		}
 		time.Sleep(retryPause)
 	}
 }
 
-// alterDirs asks once and returns the replicas whose moves have begun.
+// alterDirs sends the requests once and returns the replicas whose moves have started.
 func (r *reassigner) alterDirs(wanted map[replica]string) (map[replica]bool, error) {
 	byBroker := map[int32]map[string][]topicPartition{}
 	for one, dir := range wanted {

@@ -2,8 +2,8 @@ package tools
 
 import "fmt"
 
-// reassignOptions is kafka-reassign-partitions' command line: that of 3.9, and
-// with --zookeeper that of 2.8.
+// reassignOptions is the command line of kafka-reassign-partitions: that of 3.9, or with
+// --zookeeper that of 2.8.
 type reassignOptions struct {
 	*options
 	verify, generate, execute, cancel, list                  *option
@@ -37,7 +37,7 @@ func newReassignOptions(env *Env) *reassignOptions {
 	return o
 }
 
-// check is what must hold of the options together.
+// check rejects invalid combinations of options.
 func (o *reassignOptions) check() error {
 	action, err := o.action()
 	if err != nil {

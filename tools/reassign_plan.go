@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// What kafka-reassign-partitions reads and computes, apart from any cluster.
+// This file contains the part of kafka-reassign-partitions that does not need a cluster.
 
-// anyDir leaves the choice of a log directory to the broker.
+// anyDir lets the broker choose the log directory.
 const anyDir = "any"
 
 // replica is a partition on a broker.
@@ -24,21 +24,21 @@ type replica struct {
 
 func (r replica) String() string { return fmt.Sprintf("%s-%d", r.topicPartition, r.broker) }
 
-// sortedReplicas are the keys of m by broker, topic and partition.
+// sortedReplicas returns the keys of m, sorted by broker, topic and partition.
 func sortedReplicas[V any](m map[replica]V) []replica {
 	return slices.SortedFunc(maps.Keys(m), func(a, b replica) int {
 		return cmp.Or(cmp.Compare(a.broker, b.broker), comparePartitions(a.topicPartition, b.topicPartition))
 	})
 }
 
-// target is where a partition's replicas shall be.
+// target is the set of replicas that a partition is to have.
 type target struct {
 	topicPartition
 	replicas []int32
 }
 
-// plan is a reassignment file: partitions in its order, and the log directories
-// that it asks for.
+// plan is a reassignment file: the partitions in file order, and the log directories that it
+// requests.
 type plan struct {
 	targets []target
 	dirs    map[replica]string
@@ -109,7 +109,7 @@ func (p *plan) add(entry jsonNode) error {
 	return nil
 }
 
-// executable returns the targets where they make sense for --execute.
+// executable returns the targets, or an error if --execute cannot apply them.
 func (p plan) executable() (map[topicPartition][]int32, error) {
 	if len(p.targets) == 0 {
 		return nil, commandFailed("Partition reassignment list cannot be empty")
@@ -136,7 +136,7 @@ func (p plan) executable() (map[topicPartition][]int32, error) {
 	return targets, nil
 }
 
-// topics are the topics of the plan, in the order of a Java HashSet.
+// topics returns the topics of the plan, in the order of a Java HashSet.
 func (p plan) topics() []string {
 	var topics []string
 	for _, t := range p.targets {
@@ -145,8 +145,8 @@ func (p plan) topics() []string {
 	return hashOrder(distinct(topics), stringHash)
 }
 
-// parseTopicsToMove reads a file of topics and a list of brokers; listed prints
-// what is in them twice.
+// parseTopicsToMove reads a JSON file of topics and a list of brokers. listed formats the
+// duplicates in them.
 func parseTopicsToMove(text, brokerList string, listed func(separated string) string) (brokers []int32, topics []string, err error) {
 	for _, id := range strings.Split(strings.TrimRight(brokerList, ","), ",") {
 		n, err := strconv.ParseInt(id, 10, 32)
@@ -193,7 +193,7 @@ func parseTopicsToMove(text, brokerList string, listed func(separated string) st
 	return brokers, topics, nil
 }
 
-// reassignmentJSON writes an assignment as a reassignment file.
+// reassignmentJSON formats an assignment as a reassignment file.
 func reassignmentJSON(assignment map[topicPartition][]int32) string {
 	type entry struct {
 		Topic     string   `json:"topic"`
@@ -215,21 +215,21 @@ func reassignmentJSON(assignment map[topicPartition][]int32) string {
 	return compactJSON(file)
 }
 
-// compactJSON writes what can always be written, on one line.
+// compactJSON returns value as JSON on one line. value must always be encodable.
 func compactJSON(value any) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
-		panic(err) // of numbers, strings and lists
+		panic(err) // value consists of numbers, strings and lists
 	}
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// move is between which brokers a partition's data goes.
+// move lists the brokers that the data of a partition moves between.
 type move struct{ sources, destinations []int32 }
 
-// moves returns the moves that run and those that the targets add.
+// moves returns the running moves and those that the targets add.
 func moves(running map[topicPartition]reassignment, targets, current map[topicPartition][]int32) map[topicPartition]move {
 	all := map[topicPartition]move{}
 	for tp, r := range running {
@@ -249,7 +249,7 @@ func without(ids, others []int32) []int32 {
 	return slices.DeleteFunc(slices.Clone(ids), func(id int32) bool { return slices.Contains(others, id) })
 }
 
-// throttles are the configurations that name a topic's moving replicas: those
+// throttles returns, per topic, the throttle configurations that name its moving replicas: those
 // that send and those that fetch.
 func throttles(all map[topicPartition]move) map[string][2]string {
 	parts := map[string]*[2][]string{}
@@ -277,7 +277,7 @@ func throttles(all map[topicPartition]move) map[string][2]string {
 	return lists
 }
 
-// moving are the brokers that take part.
+// moving returns the brokers that take part in the moves.
 func moving(all map[topicPartition]move) []int32 {
 	var ids []int32
 	for _, m := range all {

@@ -27,8 +27,8 @@ func TestAReassignmentFileIsReadAndWritten(t *testing.T) {
 	}
 }
 
-// The sources of a partition that moves already are those of the running move;
-// destinations are what the target adds to them.
+// For a partition with a running move, the sources are those of that move. The destinations are the
+// replicas that the target adds.
 func TestThrottlesNameTheReplicasThatSendAndFetch(t *testing.T) {
 	running := map[topicPartition]reassignment{
 		{"t", 0}: {replicas: []int32{1, 2, 3}, adding: []int32{3}, removing: []int32{1}},
@@ -56,8 +56,8 @@ func TestPairsAreSplitOutsideBrackets(t *testing.T) {
 	}
 }
 
-// The orders are those in which Java's tables list the keys.
-func TestKeysAreInTheOrderOfJavasTables(t *testing.T) {
+// The expected orders are the iteration orders of Java's hash tables.
+func TestKeysAreInTheOrderOfJavaHashTables(t *testing.T) {
 	keys := hashOrder(settings.TopicKeys(), stringHash)
 	keys = slices.DeleteFunc(keys, func(key string) bool {
 		return !slices.Contains([]string{"flush.ms", "min.insync.replicas", "retention.ms"}, key)

@@ -11,8 +11,8 @@ import (
 	"github.com/monedula/monedula/admin"
 )
 
-// Throttles of reassignments: rates are broker configurations, the replicas
-// they hold for topic configurations.
+// This file sets the throttles of reassignments. The rates are broker configurations; the replicas
+// that they apply to are topic configurations.
 
 const (
 	leaderThrottled   = "leader.replication.throttled.replicas"
@@ -22,7 +22,7 @@ const (
 	dirRate           = "replica.alter.log.dirs.io.max.bytes.per.second"
 )
 
-// throttleMoves sets the throttles that the options ask for.
+// throttleMoves sets the throttles that the options request.
 func (r *reassigner) throttleMoves(p plan, all map[topicPartition]move) error {
 	if r.throttleRate >= 0 {
 		lists := throttles(all)

@@ -11,8 +11,8 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// reassignStore is kafka-reassign-partitions over ZooKeeper, as in 2.8: it
-// writes /admin/reassign_partitions, which the controller watches.
+// reassignStore implements kafka-reassign-partitions with --zookeeper, as in 2.8. It writes
+// /admin/reassign_partitions, which the controller watches.
 type reassignStore struct {
 	*reassignOptions
 	store *zkstore.Store
@@ -44,7 +44,7 @@ func (o *reassignOptions) runOverZooKeeper() error {
 	return asIn28(run(ctx, text))
 }
 
-// assignment reads the replicas of every partition of the topics that exist.
+// assignment returns the replicas of every partition of those topics that exist.
 func (s *reassignStore) assignment(ctx context.Context, topics []string) (map[topicPartition][]int32, error) {
 	nodes, err := s.store.TopicNodes(ctx, topics)
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *reassignStore) start(ctx context.Context, text string) error {
 		return err
 	}
 	if len(running) > 0 {
-		return terse{existingReassignment}
+		return plainFailure{existingReassignment}
 	}
 	current := map[topicPartition][]int32{}
 	for tp := range targets {
@@ -127,7 +127,7 @@ func (s *reassignStore) start(ctx context.Context, text string) error {
 	}
 	if err := s.store.CreatePartitionReassignments(ctx, wish); err != nil {
 		if errors.Is(err, zkstore.ErrNodeExists) {
-			return terse{existingReassignment}
+			return plainFailure{existingReassignment}
 		}
 		return err
 	}
@@ -135,7 +135,7 @@ func (s *reassignStore) start(ctx context.Context, text string) error {
 	return nil
 }
 
-// checkTargets complains about partitions and brokers that do not exist.
+// checkTargets returns an error if partitions or brokers do not exist.
 func (s *reassignStore) checkTargets(ctx context.Context, p plan, all map[topicPartition][]int32) error {
 	var missing []topicPartition
 	for _, t := range p.targets {
@@ -160,7 +160,7 @@ func (s *reassignStore) checkTargets(ctx context.Context, p plan, all map[topicP
 	return nil
 }
 
-// throttleMoves names the moving replicas and sets the rates.
+// throttleMoves sets the throttled replicas and the rates.
 func (s *reassignStore) throttleMoves(ctx context.Context, all map[topicPartition]move, rate int64) error {
 	lists := throttles(all)
 	for _, topic := range sortedKeys(lists) {
@@ -185,7 +185,7 @@ func (s *reassignStore) throttleMoves(ctx context.Context, all map[topicPartitio
 	return nil
 }
 
-// change rewrites an entity's configuration where edit says that it changed it.
+// change calls edit on the configuration of an entity and writes it if edit returns true.
 func (s *reassignStore) change(ctx context.Context, kind zkstore.EntityType, name string, edit func(config map[string]string) bool) error {
 	config, err := s.store.Config(ctx, kind, name)
 	if err != nil || !edit(config) {

@@ -99,16 +99,16 @@ func (o *verificationOptions) run() error {
 	return v.run(topics)
 }
 
-// verification compares replicas from one offset on, batch by batch.
+// verification compares replicas batch by batch, beginning at one offset.
 type verification struct {
 	o                  *verificationOptions
 	admin              groupAdmin
-	from               int64 // a time, or a special one
+	from               int64 // a time in ms since 1970, or a special time
 	fetchSize, maxWait int32
 	interval           time.Duration
 
-	replicas map[topicPartition][]int32 // the brokers that have each
-	next     map[topicPartition]int64   // where to fetch next
+	replicas map[topicPartition][]int32 // the brokers that have a replica
+	next     map[topicPartition]int64   // the next offset to fetch
 }
 
 func (v *verification) run(topics *regexp.Regexp) error {
@@ -162,7 +162,7 @@ func (v *verification) run(topics *regexp.Regexp) error {
 	return nil
 }
 
-// silentFailure ends a tool with 1 that has said what there is to say.
+// silentFailure ends a tool with exit code 1 after it has printed its error.
 type silentFailure struct{}
 
 func (silentFailure) Error() string { return "" }
@@ -171,7 +171,7 @@ func logTime() string {
 	return strings.Replace(time.Now().Format("2006-01-02 15:04:05.000"), ".", ",", 1)
 }
 
-// begin finds where to begin in each partition: its end where a time has no offset.
+// begin finds the first offset to compare in each partition: its end if no offset matches the time.
 func (v *verification) begin() error {
 	found, err := v.admin.offsets(sortedPartitions(v.replicas), v.from)
 	if err != nil {
@@ -194,14 +194,15 @@ func (v *verification) begin() error {
 	return nil
 }
 
-// replicaData is what one replica answered for a partition.
+// replicaData is the answer of one replica for a partition.
 type replicaData struct {
 	broker  int32
 	highest int64 // its high watermark
 	batches []byte
 }
 
-// fetchAll asks all brokers at once for what follows; one that does not answer has nothing.
+// fetchAll fetches the next batches from all brokers concurrently. A broker that does not answer
+// contributes no data.
 func (v *verification) fetchAll(ctx context.Context) map[topicPartition][]replicaData {
 	byBroker := map[int32][]topicPartition{}
 	for _, tp := range sortedPartitions(v.replicas) {
@@ -218,7 +219,7 @@ func (v *verification) fetchAll(ctx context.Context) map[topicPartition][]replic
 			defer wait.Done()
 			answer, err := v.fetch(ctx, id, partitions)
 			if err != nil && ctx.Err() == nil {
-				select { // not at once again
+				select { // pause before the next attempt
 				case <-ctx.Done():
 				case <-time.After(millis(int64(v.maxWait))):
 				}
@@ -236,10 +237,10 @@ func (v *verification) fetchAll(ctx context.Context) map[topicPartition][]replic
 	return fetched
 }
 
-// debuggingConsumer is the replica id of Kafka's own tools, which may read from followers.
+// debuggingConsumer is the replica id of Kafka's own tools. It allows them to read from followers.
 const debuggingConsumer = -2
 
-// fetch asks one broker. Version 12 is the last that names topics.
+// fetch fetches from one broker. Version 12 is the last version with topic names.
 func (v *verification) fetch(ctx context.Context, id int32, partitions []topicPartition) (map[topicPartition]replicaData, error) {
 	link, err := v.admin.cluster.Broker(ctx, id)
 	if err != nil {
@@ -280,9 +281,9 @@ func highest(replicas []replicaData) int64 {
 	return most
 }
 
-// compareReplicas compares the batches that all replicas have below their high
-// watermarks. It returns where they end, what does not match, and whether it
-// makes sense to go on: not when offsets differ.
+// compareReplicas compares the batches that all replicas have below their high watermarks. It
+// returns the offset after those batches and what does not match. ok is false if offsets differ,
+// because further comparison makes no sense then.
 func compareReplicas(from int64, replicas []replicaData, expected int) (next int64, findings []string, ok bool) {
 	next = from
 	if len(replicas) < expected {

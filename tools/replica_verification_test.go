@@ -8,7 +8,7 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// batches builds one v2 batch a value, from offset on.
+// batches returns one v2 batch per value, starting at offset.
 func batches(t *testing.T, offset int64, values ...string) []byte {
 	t.Helper()
 	var set []byte
@@ -34,7 +34,7 @@ func TestReplicasAreComparedBatchByBatch(t *testing.T) {
 		name     string
 		replicas []replicaData
 		next     int64
-		words    []string // of the findings
+		words    []string // expected in the findings, in order
 		ok       bool
 	}{
 		{"all match", []replicaData{{1, 8, abc}, {2, 8, abc}}, 8, nil, true},

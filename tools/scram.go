@@ -12,9 +12,9 @@ import (
 	"strconv"
 )
 
-// scramMechanism is a way to store passwords (RFC 5802).
+// scramMechanism is a SCRAM mechanism for storing passwords (RFC 5802).
 type scramMechanism struct {
-	number        int8 // in requests
+	number        int8 // number in requests
 	hash          func() hash.Hash
 	minIterations int
 }
@@ -37,8 +37,8 @@ func scramName(number int8) string {
 
 var credentialForm = regexp.MustCompile(`^(?:iterations=(-?[0-9]*),)?password=(.*)$`)
 
-// parse reads [iterations=N,]password=P; complaints about too few iterations
-// call the mechanism shown.
+// parse parses [iterations=N,]password=P. shown is the name of the mechanism in the error for too
+// few iterations.
 func (m scramMechanism) parse(name, text, shown string) (iterations int, password string, err error) {
 	parts := credentialForm.FindStringSubmatch(text)
 	if parts == nil {
@@ -58,7 +58,7 @@ func (m scramMechanism) parse(name, text, shown string) (iterations int, passwor
 	return iterations, parts[2], nil
 }
 
-// javaScramName is the constant's name, SCRAM_SHA_256.
+// javaScramName returns the name of the Java constant, such as SCRAM_SHA_256.
 func javaScramName(name string) string { return "SCRAM_SHA_" + name[len("SCRAM-SHA-"):] }
 
 func (m scramMechanism) salted(password string, salt []byte, iterations int) ([]byte, error) {
@@ -71,7 +71,7 @@ func (m scramMechanism) mac(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// stored is a credential as ZooKeeper holds it.
+// stored returns a credential in the format stored in ZooKeeper.
 func (m scramMechanism) stored(password string, salt []byte, iterations int) (string, error) {
 	salted, err := m.salted(password, salt, iterations)
 	if err != nil {

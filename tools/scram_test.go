@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The credentials are those that a real 3.9.1 broker stored for the password "secret".
-func TestStoredCredentialsAreThoseOfARealBroker(t *testing.T) {
+// The expected credentials are those that a real 3.9.1 broker stored for the password "secret".
+func TestStoredCredentialsMatchARealBroker(t *testing.T) {
 	for name, want := range map[string]string{
 		"SCRAM-SHA-512": "salt=MWZrZW8xMWFwMmJmNmw4YTM4aXlpaGtzZmk=,stored_key=ezNBv8IthYEvPg5c10/Iqv/JkMwJFS21ZUf9ZilPLtw/UcOvb08Hp5vN0btoCSHnSPnstLPcAfEe84uvqUto4g==,server_key=Ty04j4/45VD5c6VIu6u3KUj8rpe7PxUga3cYr4VvQsW0wr4qZx2YctTwv8R+dgUv49eED2NtVbXSYN9tDCvvEw==,iterations=4096",
 		"SCRAM-SHA-256": "salt=MWluYmV6YjRxajY5ZTB1ZXR5MzM3MjdrYTQ=,stored_key=Khzy2fVnXNoFK0lW/TbpoD7elsKREwJg6/pGgLA1Uow=,server_key=MQgWDQfYtST4PWMvt7hyvYJ0os833EJdstTXE+2XOww=,iterations=4096",
@@ -24,7 +24,7 @@ func TestStoredCredentialsAreThoseOfARealBroker(t *testing.T) {
 	}
 }
 
-func TestCredentialTextsAreRead(t *testing.T) {
+func TestCredentialsAreParsed(t *testing.T) {
 	m := scramMechanisms["SCRAM-SHA-256"]
 	for text, want := range map[string]struct {
 		iterations int

@@ -15,11 +15,12 @@ var serverStopTool = Tool{
 	Run:     runServerStop,
 }
 
-// ServerStart is the sub-command that runs a broker; running brokers are found by it.
+// ServerStart is the subcommand that runs a broker. runServerStop finds running brokers by this
+// name.
 const ServerStart = "kafka-server-start"
 
-// runServerStop sends SIGTERM (or $SIGNAL) to our brokers: all, or the one that was
-// started with the given properties file. It does not wait for their end.
+// runServerStop sends SIGTERM (or $SIGNAL) to our brokers: to all of them, or to the one that was
+// started with the given properties file. It does not wait for them to exit.
 func runServerStop(env *Env, args []string) int {
 	wanted := ""
 	for _, arg := range args {
@@ -31,7 +32,7 @@ func runServerStop(env *Env, args []string) int {
 			env.println(Version)
 			return 0
 		case strings.HasPrefix(arg, "-"):
-			continue // --process-role and --node-id mean nothing here
+			continue // --process-role and --node-id have no meaning here
 		}
 		path, err := canonical(arg)
 		if err != nil {
@@ -66,10 +67,10 @@ func runServerStop(env *Env, args []string) int {
 
 type runningBroker struct {
 	pid  int
-	file string // its properties file, all links resolved
+	file string // its properties file, with all symbolic links resolved
 }
 
-// runningBrokers reads the process table for brokers of this program.
+// runningBrokers finds the brokers of this program in the process table.
 func runningBrokers() []runningBroker {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

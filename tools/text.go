@@ -24,7 +24,7 @@ func ints(ids []int32) []int {
 	return out
 }
 
-// joined prints ids as 0,1,2 and bracketed as Java prints a list, [0, 1, 2].
+// joined formats ids as "0,1,2". bracketed formats them like a Java list, "[0, 1, 2]".
 func joined(ids []int32) string { return joinIDs(ids, ",") }
 
 func bracketed(ids []int32) string { return "[" + joinIDs(ids, ", ") + "]" }

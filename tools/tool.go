@@ -1,5 +1,5 @@
-// Package tools holds the command-line programs behind bin/: one file a tool,
-// each with Kafka's options, output lines and exit codes.
+// Package tools contains the command-line programs behind bin/. They have the options, output lines
+// and exit codes of Kafka's tools.
 package tools
 
 import (
@@ -15,20 +15,20 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 )
 
-// Version is the release of Apache Kafka whose tools these answer like; it is
-// what --version prints.
+// Version is the release of Apache Kafka whose tools these programs replace. It is printed by
+// --version.
 const Version = "3.9.1"
 
-// Env is what a tool sees of the world.
+// Env is the environment of a tool.
 type Env struct {
 	Stdin    io.Reader
 	Stdout   io.Writer
 	Stderr   io.Writer
 	Terminal bool // stdin is a terminal: prompts are shown
-	Progress bool // stderr is a terminal: long work shows how far it is
-	// Interrupted returns a channel that is closed when the user asks to stop
-	// (Ctrl-C, SIGTERM). Only tools that end in order call it (untilSignal): from
-	// then on the first signal does not end the process. nil: nobody will ask.
+	Progress bool // stderr is a terminal: long operations show their progress
+	// Interrupted returns a channel that is closed when the user asks the tool to stop (Ctrl-C,
+	// SIGTERM). Once it has been called, the first signal no longer ends the process, so only tools
+	// that shut down in order call it, through untilSignal. nil: no interruption.
 	Interrupted func() <-chan struct{}
 }
 
@@ -40,7 +40,7 @@ type Tool struct {
 	Run func(env *Env, args []string) int
 }
 
-// All returns the tools by name.
+// All returns all tools, keyed by name.
 func All() map[string]Tool {
 	all := map[string]Tool{}
 	for _, t := range []Tool{
@@ -69,16 +69,14 @@ func (e *Env) printf(format string, args ...any)    { fmt.Fprintf(e.Stdout, form
 func (e *Env) println(args ...any)                  { fmt.Fprintln(e.Stdout, args...) }
 func (e *Env) complainf(format string, args ...any) { fmt.Fprintf(e.Stderr, format+"\n", args...) }
 
-// logger prints warnings and errors on stderr in Kafka's pattern, as the tools'
-// logging of the original does.
+// logger returns a logger that prints warnings and errors to stderr in the format of Kafka's tools.
 func (e *Env) logger(name string) *logrus.Entry {
 	l := kafkalog.New(e.Stderr)
 	l.SetLevel(logrus.WarnLevel)
 	return kafkalog.For(l, name)
 }
 
-// exception prints an error as the original prints a Java exception that ended
-// the program: class, colon, text.
+// exception formats an error like a Java exception that ended the program: class, colon, text.
 func exception(class, text string) string {
 	if text == "" {
 		return class
@@ -86,10 +84,10 @@ func exception(class, text string) string {
 	return class + ": " + text
 }
 
-// asException is err with the text that Java prints for it.
+// asException returns err with the text that Java prints for it.
 func asException(err error) error { return errors.New(exception(javaClass(err), err.Error())) }
 
-// millis is a number of milliseconds as a duration, or the longest one.
+// millis converts milliseconds to a duration. It returns the longest one if ms does not fit.
 func millis(ms int64) time.Duration {
 	return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 }

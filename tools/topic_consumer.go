@@ -11,7 +11,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// resetOffset is what auto.offset.reset says; it is latest by default.
+// resetOffset converts a value of auto.offset.reset. The default is latest.
 func resetOffset(policy string) (kgo.Offset, error) {
 	switch policy {
 	case "", "latest":
@@ -24,10 +24,10 @@ func resetOffset(policy string) (kgo.Offset, error) {
 	return kgo.Offset{}, configError(fmt.Sprintf("Invalid value %s for configuration auto.offset.reset: String must be one of: latest, earliest, none", policy))
 }
 
-// goneTopics returns the topics of which the brokers no longer know the id: they
-// were deleted, and maybe created again. The client keeps to the topic that it
-// began with, so each is to be purged and added again, which begins with its
-// first records by auto.offset.reset. warn is called for each partition.
+// goneTopics returns the topics whose ids the brokers no longer know: they were deleted and
+// possibly created again. The client keeps using the topic that it started with, so the caller must
+// purge each topic and add it again. It then starts at the position that auto.offset.reset
+// determines. warn is called for each partition.
 func goneTopics(fetches kgo.Fetches, warn func(topic string, partition int32)) []string {
 	var topics []string
 	seen := map[string]bool{}
@@ -44,15 +44,15 @@ func goneTopics(fetches kgo.Fetches, warn func(topic string, partition int32)) [
 	return topics
 }
 
-// warnGone warns as the original's client does of a partition whose topic was
-// deleted; client is how the log names it.
+// warnGone logs Kafka's warning for a partition whose topic was deleted. client is its name in log
+// lines.
 func warnGone(env *Env, client, topic string, partition int32) {
 	env.logger("org.apache.kafka.clients.consumer.internals.FetchCollector").
 		Warnf("[%s] Received unknown topic or partition error in fetch for partition %s-%d", client, topic, partition)
 }
 
-// refuseUnset ends a member of a group, without a reset of offsets, to which
-// partitions without a committed offset are assigned.
+// refuseUnset ends a group member that has no offset reset policy if partitions without a committed
+// offset are assigned to it.
 func refuseUnset(fail func(error)) kgo.GroupOpt {
 	return kgo.AdjustFetchOffsetsFn(func(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 		unset := map[topicPartition]bool{}
@@ -77,10 +77,9 @@ func noOffset(partitions string) error {
 		"Undefined offset with no reset policy for partitions: [" + partitions + "]"}
 }
 
-// fetchGoesOn reports whether a consumer continues after an error of a fetch:
-// after one that is tried again, and where the log lost the consumer's offset,
-// which is reset then.
-func fetchGoesOn(err error) bool {
+// fetchContinues reports whether a consumer continues after an error of a fetch. It does so after
+// retriable errors, and if the log lost the consumer's offset, which is then reset.
+func fetchContinues(err error) bool {
 	var lost *kgo.ErrDataLoss
 	return errors.As(err, &lost) || protocol.CodeOf(fromKgo(err)).Retriable()
 }

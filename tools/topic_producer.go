@@ -16,27 +16,27 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// topicProducer sends records to one topic, which may be deleted and created
-// again meanwhile: as with the Java producer, a send waits for the topic, and
-// records on their way are sent to the new one. Safe for concurrent use.
+// topicProducer sends records to one topic, which may be deleted and created again in the meantime.
+// Like the Java producer, it makes a send wait for the topic, and sends the records in flight to
+// the new topic. Safe for concurrent use.
 type topicProducer struct {
 	client *kgo.Client
-	await  func(ctx context.Context) error // returns when the topic has leaders
+	await  func(ctx context.Context) error // returns once the topic has leaders
 
-	sending sync.Mutex // held while the topic is awaited and records are handed to the client
+	sending sync.Mutex // held while waiting for the topic and handing records to the client
 
 	mu       sync.Mutex      // guards returned
-	returned []pendingRecord // in the order of their sends
+	returned []pendingRecord // in the order in which they were sent
 }
 
-// pendingRecord is a record that the client gave back because its topic was gone.
+// pendingRecord is a record that the client returned because its topic was gone.
 type pendingRecord struct {
 	record *kgo.Record
 	done   func(*kgo.Record, error)
 }
 
-// openTopicProducer opens a producer by properties; its client looks for the
-// brokers with the first record.
+// openTopicProducer opens a producer with the given properties. The client connects to the brokers
+// with the first record.
 func openTopicProducer(env *Env, bootstrap, topic string, props map[string]string, more ...kgo.Opt) (*topicProducer, error) {
 	servers, err := parseBootstrap(bootstrap)
 	if err != nil {
@@ -56,8 +56,7 @@ func openTopicProducer(env *Env, bootstrap, topic string, props map[string]strin
 	return &topicProducer{client: client, await: config.waiter(env, servers, topic).wait}, nil
 }
 
-// produce hands a record to the client; done is called once, with what became
-// of it.
+// produce hands a record to the client. done is called exactly once, with the result.
 func (p *topicProducer) produce(ctx context.Context, r *kgo.Record, done func(*kgo.Record, error)) {
 	p.sending.Lock()
 	defer p.sending.Unlock()
@@ -72,7 +71,7 @@ func (p *topicProducer) flush(ctx context.Context) error {
 			return err
 		}
 		p.sending.Lock()
-		// What was returned may have been handed to the client again meanwhile.
+		// Returned records may have been handed to the client again in the meantime.
 		settled := p.client.BufferedProduceRecords() == 0
 		again := p.resend(ctx)
 		p.sending.Unlock()
@@ -103,8 +102,8 @@ func (p *topicProducer) hand(ctx context.Context, pending pendingRecord) {
 	})
 }
 
-// resend sends the returned records again when the topic exists, and reports
-// whether there were any. The caller must hold sending.
+// resend sends the returned records again once the topic exists and reports whether there were any.
+// The caller must hold sending.
 func (p *topicProducer) resend(ctx context.Context) bool {
 	p.mu.Lock()
 	waiting := len(p.returned) > 0
@@ -127,24 +126,24 @@ func (p *topicProducer) resend(ctx context.Context) bool {
 	return true
 }
 
-// topicIsGone reports whether a record failed because its topic, or partition,
-// does not exist: it was not written.
+// topicIsGone reports whether a record failed because its topic or partition does not exist. Such a
+// record was not written.
 func topicIsGone(err error) bool {
 	return errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)
 }
 
-// topicWaiter waits for a topic as a client of the original does that sends to it.
+// topicWaiter waits for a topic like a Kafka client that sends to it.
 type topicWaiter struct {
 	servers   []string
 	topic     string
-	client    string // how the log names it, "Producer clientId=ID"
+	client    string // the client's name in log lines, "Producer clientId=ID"
 	log       *logrus.Entry
 	mayCreate bool
-	limit     time.Duration // max.block.ms; negative: none
+	limit     time.Duration // max.block.ms; negative: no limit
 }
 
-// wait asks for the topic, which creates it where the brokers and the client allow, until its
-// partitions have leaders; it warns as the original's client does.
+// wait requests the metadata of the topic until its partitions have leaders. This creates the topic
+// if the brokers and the client allow it. It logs the warnings of Kafka's client.
 func (w *topicWaiter) wait(ctx context.Context) error {
 	cluster, err := connect(ctx, w.log, w.client, w.servers, "metadata")
 	if err != nil {
@@ -158,11 +157,11 @@ func (w *topicWaiter) wait(ctx context.Context) error {
 	return err
 }
 
-// errTopicMissing ends a wait for a topic at its limit.
+// errTopicMissing is returned if the topic still does not exist at the time limit.
 var errTopicMissing = errors.New("the topic does not exist")
 
-// waitAt is wait with a cluster that answers. Errors: errTopicMissing, of a topic
-// that cannot exist or be seen its code.
+// waitAt is like wait, with a connected cluster. It returns errTopicMissing at the time limit, and
+// the error code of a topic whose name is invalid or that the client may not see.
 func (w *topicWaiter) waitAt(ctx context.Context, cluster *peerlink.Cluster) error {
 	began := time.Now()
 	pause := retryPause
@@ -189,7 +188,7 @@ func (w *topicWaiter) waitAt(ctx context.Context, cluster *peerlink.Cluster) err
 	}
 }
 
-// retryPauseMost is how long a client pauses at most, retry.backoff.max.ms.
+// retryPauseMost is the longest pause of a client between attempts (retry.backoff.max.ms).
 const retryPauseMost = time.Second
 
 func (w *topicWaiter) look(ctx context.Context, cluster *peerlink.Cluster) (protocol.ErrorCode, error) {

@@ -15,8 +15,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// answering is a dialer of connections whose requests are answered by answer, nil:
-// not at all.
+// answering returns a dialer option. On its connections, requests get the response that answer
+// returns, or none if it returns nil.
 func answering(t *testing.T, answer func(req kmsg.Request) kmsg.Response) kgo.Opt {
 	serve := func(conn net.Conn) {
 		defer conn.Close()
@@ -58,7 +58,7 @@ func answering(t *testing.T, answer func(req kmsg.Request) kmsg.Response) kgo.Op
 	})
 }
 
-// flushLog is closed when the client has flushed for the first time.
+// flushLog closes flushed once the client has flushed for the first time.
 type flushLog struct {
 	flushed chan struct{}
 	once    atomic.Bool
@@ -72,9 +72,9 @@ func (l *flushLog) Log(_ kgo.LogLevel, text string, _ ...any) {
 	}
 }
 
-// A flush that comes while returned records wait for their topic ends when they
-// have been sent to it, also if others have handed them to the client again.
-func TestFlushWaitsForRecordsThatAreSentAgain(t *testing.T) {
+// A flush that starts while returned records are waiting for their topic must end only when they
+// have been sent, even if another goroutine hands them to the client again.
+func TestFlushWaitsForResentRecords(t *testing.T) {
 	synctest.Test(t, flushWhileRecordsReturn)
 }
 
@@ -123,7 +123,7 @@ func flushWhileRecordsReturn(t *testing.T) {
 	p := &topicProducer{client: client}
 	p.await = func(context.Context) error {
 		go func() { flushed <- p.flush(context.Background()) }()
-		<-log.flushed // the client has nothing of the record at this moment
+		<-log.flushed // the client does not hold the record at this moment
 		exists.Store(true)
 		return nil
 	}
@@ -132,7 +132,7 @@ func flushWhileRecordsReturn(t *testing.T) {
 	})
 	synctest.Wait()
 	if len(flushed) > 0 {
-		t.Error("the flush ended with the record on its way")
+		t.Error("the flush ended while the record was still in flight")
 	}
 	close(written)
 	if err := <-flushed; err != nil || !acknowledged.Load() {

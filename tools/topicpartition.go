@@ -19,7 +19,7 @@ func comparePartitions(a, b topicPartition) int {
 	return cmp.Or(strings.Compare(a.topic, b.topic), cmp.Compare(a.partition, b.partition))
 }
 
-// sortedPartitions are the keys of m by topic and number.
+// sortedPartitions returns the keys of m, sorted by topic and partition.
 func sortedPartitions[V any](m map[topicPartition]V) []topicPartition {
 	keys := make([]topicPartition, 0, len(m))
 	for tp := range m {
@@ -29,7 +29,7 @@ func sortedPartitions[V any](m map[topicPartition]V) []topicPartition {
 	return keys
 }
 
-// joinedPartitions prints partitions in the given order.
+// joinedPartitions formats partitions in the given order.
 func joinedPartitions(partitions []topicPartition, separator string) string {
 	texts := make([]string, len(partitions))
 	for i, tp := range partitions {
@@ -38,7 +38,8 @@ func joinedPartitions(partitions []topicPartition, separator string) string {
 	return strings.Join(texts, separator)
 }
 
-// duplicates returns what is in list more than once, in the order of a Java HashSet.
+// duplicates returns the elements that list contains more than once, in the order of a Java
+// HashSet.
 func duplicates[K comparable](list []K, hash func(K) uint32) []K {
 	seen, twice := map[K]bool{}, map[K]bool{}
 	var found []K

@@ -16,8 +16,8 @@ import (
 
 const adminClientID = "AdminClient clientId=adminclient-1"
 
-// topicsAdmin is the tool's connection: kafka-go for what it can do, the link
-// of package peerlink for the rest.
+// topicsAdmin is the tool's connection to the cluster: kafka-go for what it supports, peerlink for
+// the rest.
 type topicsAdmin struct {
 	*topicsOptions
 	cluster *peerlink.Cluster
@@ -37,7 +37,7 @@ func (o *topicsOptions) runOverBootstrap() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	// What needs no broker is checked first, as the original does.
+	// Check what does not need a broker first, like Kafka's tool.
 	if o.create.given() {
 		if err := o.checkCreate(); err != nil {
 			return err
@@ -67,8 +67,8 @@ func (o *topicsOptions) runOverBootstrap() error {
 	return nil
 }
 
-// awaitController waits until the brokers know a controller, which takes a
-// moment after the start of a cluster.
+// awaitController waits until the brokers know a controller, which may take a moment after a
+// cluster has started.
 func awaitController(ctx context.Context, cluster *peerlink.Cluster) error {
 	deadline := time.Now().Add(adminTimeout)
 	for {
@@ -87,7 +87,7 @@ func awaitController(ctx context.Context, cluster *peerlink.Cluster) error {
 	}
 }
 
-// retry repeats a call while it says that the controller is elsewhere or not there yet.
+// retry repeats a call while it returns NotController, for at most adminTimeout.
 func retry(ctx context.Context, call func() error) error {
 	deadline := time.Now().Add(adminTimeout)
 	for {
@@ -103,7 +103,7 @@ func retry(ctx context.Context, call func() error) error {
 	}
 }
 
-// fromKafkaGo turns an error of kafka-go into one with Kafka's code and text.
+// fromKafkaGo converts an error of kafka-go to one with Kafka's code and text.
 func fromKafkaGo(err error) error {
 	var code kafka.Error
 	if !errors.As(err, &code) {
@@ -177,7 +177,7 @@ func (a *topicsAdmin) createTopic(ctx context.Context) error {
 	return nil
 }
 
-// all returns the metadata of every topic that the options select, by name.
+// all returns the metadata of every topic that the options select, keyed by name.
 func (a *topicsAdmin) all(ctx context.Context) (map[string]*kmsg.MetadataResponseTopic, *kmsg.MetadataResponse, []string, error) {
 	meta, err := a.cluster.Metadata(ctx, nil)
 	if err != nil {

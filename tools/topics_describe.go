@@ -13,13 +13,13 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// topicConfigKey is what a describe needs of a topic's configuration.
+// topicConfig holds what describe needs from a topic's configuration.
 type topicConfig struct {
 	overrides []string // key=value of what is not a default
 	minISR    int
 }
 
-// reassignment is one partition's running reassignment.
+// reassignment is the running reassignment of a partition.
 type reassignment struct{ replicas, adding, removing []int32 }
 
 func (a *topicsAdmin) describeTopics(ctx context.Context) error {
@@ -84,7 +84,7 @@ func (a *topicsAdmin) describeTopic(t *kmsg.MetadataResponseTopic, config topicC
 	}
 }
 
-// replicationFactor is the number of replicas apart from those a reassignment adds.
+// replicationFactor returns the number of replicas without those that a reassignment adds.
 func replicationFactor(p kmsg.MetadataResponseTopicPartition, r reassignment) int {
 	changing := append(append([]int32(nil), r.adding...), r.removing...)
 	for _, id := range p.Replicas {
@@ -97,7 +97,7 @@ func replicationFactor(p kmsg.MetadataResponseTopicPartition, r reassignment) in
 	return len(p.Replicas)
 }
 
-// reported says whether the partition is one that the report options ask for.
+// reported reports whether the options select the partition.
 func (a *topicsAdmin) reported(p kmsg.MetadataResponseTopicPartition, config topicConfig, r reassignment, live map[int32]bool) bool {
 	leaderless := p.Leader < 0
 	return a.underReplicated.given() && replicationFactor(p, r) > len(p.ISR) ||
@@ -190,7 +190,7 @@ func (a *topicsAdmin) reassignments(ctx context.Context, byName map[string]*kmsg
 	return moving, nil
 }
 
-// answered is the error of an answer that carries a code and maybe a text.
+// answered returns the error for an answer with an error code and an optional message.
 func answered(code int16, message *string) error {
 	if message != nil && *message != "" {
 		return protocol.Errorf(protocol.ErrorCode(code), "%s", *message)

@@ -11,8 +11,7 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// topicsOptions is kafka-topics' command line: that of 3.9, and with
-// --zookeeper that of 2.8.
+// topicsOptions is the command line of kafka-topics: that of 3.9, or with --zookeeper that of 2.8.
 type topicsOptions struct {
 	*options
 	bootstrap, zookeeper, commandConfig                      *option
@@ -57,7 +56,7 @@ func newTopicsOptions(env *Env) *topicsOptions {
 	return o
 }
 
-// check is what must hold of the options together.
+// check rejects invalid combinations of options.
 func (o *topicsOptions) check() error {
 	actions := 0
 	for _, action := range []*option{o.create, o.list, o.alter, o.describe, o.delete} {
@@ -98,7 +97,7 @@ func (o *topicsOptions) check() error {
 	return o.checkExclusions()
 }
 
-// checkExclusions refuses options that an action does not take.
+// checkExclusions rejects options that the given action does not accept.
 func (o *topicsOptions) checkExclusions() error {
 	actions := []*option{o.create, o.list, o.alter, o.describe, o.delete}
 	only := func(opt *option, allowed ...*option) error {
@@ -153,7 +152,7 @@ func contains(options []*option, one *option) bool {
 	return false
 }
 
-// parseAssignment reads 0:1,1:2 as the replicas of each partition.
+// parseAssignment parses an assignment such as 0:1,1:2 into the replicas of each partition.
 func parseAssignment(text string) ([][]int32, error) {
 	var all [][]int32
 	for i, list := range strings.Split(text, ",") {
@@ -178,13 +177,13 @@ func parseAssignment(text string) ([][]int32, error) {
 	return all, nil
 }
 
-// topicConfigs reads the --config options and checks them as the broker would.
+// topicConfigs reads the --config options and checks them like the broker does.
 func (o *topicsOptions) topicConfigs() (map[string]string, error) {
 	configs := map[string]string{}
 	for _, pair := range o.config.values() {
 		parts := strings.Split(pair, "=")
 		if len(parts) == 2 && parts[1] == "" {
-			parts = parts[:1] // as Java's split drops empty ends
+			parts = parts[:1] // like Java's split, which drops trailing empty strings
 		}
 		if len(parts) != 2 {
 			return nil, javaError{"java.lang.IllegalArgumentException", "requirement failed: Invalid topic config: all configs to be added must be in the format \"key=val\"."}
@@ -197,7 +196,7 @@ func (o *topicsOptions) topicConfigs() (map[string]string, error) {
 	return configs, nil
 }
 
-// configText is Kafka's message without what only a broker's start adds.
+// configText returns Kafka's message, without the prefix that a broker adds to it at startup.
 func configText(err error) string {
 	var p *settings.Problem
 	if errors.As(err, &p) {
@@ -233,8 +232,8 @@ func (o *topicsOptions) selectTopics(all []string) ([]string, error) {
 	return names, nil
 }
 
-// includeList compiles a topic list as Kafka's tools read it: commas separate
-// alternatives, quotes and blanks are dropped.
+// includeList compiles a topic list like Kafka's tools: commas separate alternatives, and quotes
+// and spaces are dropped.
 func includeList(text string) (*regexp.Regexp, error) {
 	text = strings.NewReplacer(",", "|", " ", "").Replace(strings.Trim(strings.TrimSpace(text), `"'`))
 	re, err := regexp.Compile("^(?:" + text + ")$")
@@ -248,7 +247,7 @@ func isInternal(topic string) bool {
 	return topic == "__consumer_offsets" || topic == "__transaction_state"
 }
 
-// mustFind complains when a topic was named and none was found.
+// mustFind returns an error if --topic was given and found is empty.
 func (o *topicsOptions) mustFind(found []string, format string) error {
 	if o.topic.given() && len(found) == 0 && !o.ifExists.given() {
 		return javaError{"java.lang.IllegalArgumentException", fmt.Sprintf(format, o.topic.or(""))}

@@ -17,11 +17,11 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// zookeeperTimeout is the session and connection timeout of the tool of 2.8.
+// zookeeperTimeout is the session and connection timeout of the tool in 2.8.
 const zookeeperTimeout = 30 * time.Second
 
-// topicsStore is kafka-topics over ZooKeeper, as in 2.8: it reads and writes
-// the znodes itself; the controller learns of it by its watches.
+// topicsStore implements kafka-topics with --zookeeper, as in 2.8. It reads and writes the znodes
+// directly; the controller notices the changes by its watches.
 type topicsStore struct {
 	*topicsOptions
 	store *zkstore.Store
@@ -110,7 +110,8 @@ func (s *topicsStore) brokers(ctx context.Context) ([]admin.Broker, error) {
 	return brokers, err
 }
 
-// selected are the topics that the options name; none is an error where a topic must exist.
+// selected returns the topics that the options select. It returns an error if there is none and a
+// topic must exist.
 func (s *topicsStore) selected(ctx context.Context) ([]string, error) {
 	all, err := s.store.TopicNames(ctx)
 	if err != nil {

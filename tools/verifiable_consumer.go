@@ -16,7 +16,8 @@ var verifiableConsumerTool = Tool{
 	Run:     runVerifiableConsumer,
 }
 
-// pollRecords is how many records the Java consumer returns at once (max.poll.records).
+// pollRecords is the maximum number of records that the Java consumer returns at once
+// (max.poll.records).
 const pollRecords = 500
 
 // verifiableConsumer is one run of the tool.
@@ -30,7 +31,7 @@ type verifiableConsumer struct {
 	log      *logrus.Entry
 
 	mu     sync.Mutex // guards failed
-	failed error      // what ends the run from inside of the client
+	failed error      // error from a client callback that ends the run
 	stop   context.CancelFunc
 }
 
@@ -155,7 +156,7 @@ func (c *verifiableConsumer) warnGone(topic string, partition int32) {
 	warnGone(c.env, "Consumer clientId="+c.clientID+", groupId="+c.group.id, topic, partition)
 }
 
-// consumedRange is what a fetch brought of one partition.
+// consumedRange is the range of records that a poll returned for one partition.
 type consumedRange struct {
 	topicAndPartition
 	Count int64 `json:"count"`
@@ -180,7 +181,7 @@ func (c *verifiableConsumer) consume(ctx context.Context, client *kgo.Client) er
 			client.AddConsumeTopics(gone)
 		}
 		for _, e := range fetches.Errors() {
-			if !groupGoesOn(e.Err) {
+			if !groupContinues(e.Err) {
 				return fromKgo(e.Err)
 			}
 		}
@@ -198,7 +199,7 @@ func (c *verifiableConsumer) consume(ctx context.Context, client *kgo.Client) er
 	return nil
 }
 
-// take prints what came, up to the limit, and returns where to go on.
+// take prints the fetched records up to the limit and returns the last record of each partition.
 func (c *verifiableConsumer) take(client *kgo.Client, fetches kgo.Fetches) map[topicPartition]*kgo.Record {
 	last := map[topicPartition]*kgo.Record{}
 	ranges := []consumedRange{}
@@ -235,8 +236,8 @@ func textOrNull(b []byte) any {
 	return javaString(b)
 }
 
-// commit commits the offsets after the given records, again where the group
-// is about to rebalance, and prints it.
+// commit commits the offsets after the given records and prints the commit. It retries if the group
+// is about to rebalance.
 func (c *verifiableConsumer) commit(ctx context.Context, client *kgo.Client, last map[topicPartition]*kgo.Record) error {
 	list, records := []committedOffset{}, []*kgo.Record{}
 	for _, tp := range sortedPartitions(last) {

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// events prints what happens in a verifiable client, a JSON object a line, as
-// Kafka's system tests read it. Safe for concurrent use.
+// events prints the events of a verifiable client, one JSON object per line, in the format that
+// Kafka's system tests read. Safe for concurrent use.
 type events struct {
 	env *Env
-	mu  sync.Mutex // held while a line is written
+	mu  sync.Mutex // held while writing a line
 }
 
 // eventField is a member of an event.
@@ -19,7 +19,7 @@ type eventField struct {
 	value any
 }
 
-// print prints an event with its time, name and fields, in that order.
+// print prints an event with its time, its name and fields, in that order.
 func (e *events) print(name string, fields ...eventField) {
 	line := []byte(`{"timestamp":` + jsonText(time.Now().UnixMilli()) + `,"name":` + jsonText(name))
 	for _, f := range fields {

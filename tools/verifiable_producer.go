@@ -23,10 +23,10 @@ type verifiableProducer struct {
 	topic       string
 	most        int64 // negative: no limit
 	throughput  int64
-	prefix      *int64 // before every value, with a dot
-	keys        int64  // keys go from 0 to it and begin anew; 0: no keys
-	createTime  int64  // of the first record, ms; negative: now
-	sent, acked int64  // acked is written by one goroutine of the client, read after it is closed
+	prefix      *int64 // put before every value, separated by a dot
+	keys        int64  // keys cycle from 0 to keys-1; 0: no keys
+	createTime  int64  // of the next record, in ms since 1970; negative: now
+	sent, acked int64  // acked is written by a goroutine of the client and read after the client is closed
 }
 
 func runVerifiableProducer(env *Env, args []string) int {
@@ -66,7 +66,7 @@ func runVerifiableProducer(env *Env, args []string) int {
 	})
 }
 
-// addProperties adds what a file says; it wins.
+// addProperties adds the properties of a file, which take precedence.
 func addProperties(props map[string]string, path string) error {
 	more, err := loadProperties(path)
 	if err != nil {
@@ -87,7 +87,7 @@ func (p *verifiableProducer) run(producer *topicProducer) {
 	for i := int64(0); (p.most < 0 || i < p.most) && ctx.Err() == nil; i++ {
 		r := &kgo.Record{Topic: p.topic, Key: p.key(i), Value: p.value(i)}
 		if p.createTime >= 0 {
-			// The original adds the time since its start, for each record anew.
+			// Like Kafka's tool, add the time since its start again for each record.
 			r.Timestamp = time.UnixMilli(p.createTime)
 			p.createTime += time.Since(began).Milliseconds()
 		}
@@ -103,7 +103,7 @@ func (p *verifiableProducer) run(producer *topicProducer) {
 		eventField{"avg_throughput", json64(float64(p.acked) / seconds)})
 }
 
-// json64 is a number as Java's JSON writers print a double.
+// json64 is a number that is formatted like a double in Java's JSON writers.
 type json64 float64
 
 func (n json64) MarshalJSON() ([]byte, error) { return []byte(javaFloat(float64(n), 64)), nil }
@@ -122,7 +122,7 @@ func (p *verifiableProducer) value(i int64) []byte {
 	return strconv.AppendInt(nil, i, 10)
 }
 
-// done prints what became of a record; the client calls it for one at a time.
+// done prints the result of a send. The client calls it for one record at a time.
 func (p *verifiableProducer) done(r *kgo.Record, err error) {
 	var key any
 	if r.Key != nil {
