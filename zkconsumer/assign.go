@@ -16,17 +16,17 @@ import (
 // TopicPartition names a partition.
 type TopicPartition = metadata.TopicPartition
 
-// subscription says which topics a member reads, in how many streams.
+// subscription describes which topics a member reads, and with how many streams.
 type subscription struct {
-	topics  map[string]int // static
-	pattern *regexp.Regexp // else
-	exclude bool           // pattern is of the topics not to read
+	topics  map[string]int // topic -> streams; used if pattern is nil
+	pattern *regexp.Regexp // selects topics by name; nil: topics
+	exclude bool           // pattern selects the topics not to read
 	streams int
-	skip    bool // internal topics are not read through a pattern
+	skip    bool // a pattern does not select internal topics
 }
 
-// tidyPattern is what Kafka makes of a pattern that a user gave: commas are
-// alternatives, blanks and outer quotes go.
+// tidyPattern normalises a pattern like Kafka: commas become alternatives, and spaces and outer
+// quotes are dropped.
 func tidyPattern(raw string) string {
 	text := strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(raw), ",", "|"), " ", "")
 	return strings.Trim(text, `"'`)
@@ -46,7 +46,7 @@ func subscriptionOf(r zkstore.ConsumerRegistration, excludeInternal bool) (subsc
 	return subscription{}, nil
 }
 
-// of returns the topics that are read, of all that there are, with their streams.
+// of returns those of all topics that are read, with their number of streams.
 func (s subscription) of(all []string) map[string]int {
 	if s.pattern == nil {
 		return s.topics
@@ -64,24 +64,25 @@ func internal(topic string) bool {
 	return topic == "__consumer_offsets" || topic == "__transaction_state"
 }
 
-// group is what every member sees of its group; all compute the same from it.
+// group is the state of a group. All members see the same state and compute the same assignment
+// from it.
 type group struct {
 	topics     map[string]map[string]int // member -> topic -> streams
 	partitions map[string][]int32        // topic -> its partitions, ascending
 }
 
-// thread is one stream of a member, in Kafka's words a consumer thread.
+// thread is one stream of a member, which Kafka calls a consumer thread.
 type thread struct {
 	member string
 	number int
 }
 
-// String is how an owner node names it.
+// String returns the name of the thread in an owner node.
 func (t thread) String() string { return t.member + "-" + strconv.Itoa(t.number) }
 
 func byName(a, b thread) int { return cmp.Compare(a.String(), b.String()) }
 
-// readers are the threads that read a topic, in the order of their names.
+// readers returns the threads that read a topic, sorted by name.
 func (g group) readers(topic string) []thread {
 	var threads []thread
 	for member, topics := range g.topics {
@@ -93,8 +94,8 @@ func (g group) readers(topic string) []thread {
 	return threads
 }
 
-// assign returns who reads each partition of what member reads (range), or of
-// the whole group (roundrobin).
+// assign returns the owner of each partition: of the topics that member reads (range), or of all
+// topics of the group (roundrobin).
 func (g group) assign(assignor, member string) map[TopicPartition]thread {
 	if assignor == RoundRobinAssignor {
 		return g.roundRobin()
@@ -106,8 +107,8 @@ func (g group) assign(assignor, member string) map[TopicPartition]thread {
 	return owners
 }
 
-// assignRange cuts the partitions of one topic into ranges, the first ones
-// longer by one where they do not come out even.
+// assignRange splits the partitions of one topic into ranges. If they do not divide evenly, the
+// first ranges have one partition more.
 func (g group) assignRange(topic string, owners map[TopicPartition]thread) {
 	partitions, readers := g.partitions[topic], g.readers(topic)
 	each, more := len(partitions)/len(readers), len(partitions)%len(readers)
@@ -123,10 +124,10 @@ func (g group) assignRange(topic string, owners map[TopicPartition]thread) {
 	}
 }
 
-// roundRobin deals all partitions of the group to all its threads in turn, those
-// left out that do not read the topic. The order of the partitions is that of
-// the hashes of their names, as in Kafka 1.0 and 1.1 (before, names were written
-// in another way, so such members would disagree).
+// roundRobin assigns the partitions of the group to its threads in turn and skips threads that do
+// not read the topic. Partitions are ordered by the hash of their names, as in Kafka 1.0 and 1.1.
+// Earlier versions formatted the names differently, so members of both kinds would compute
+// different assignments.
 func (g group) roundRobin() map[TopicPartition]thread {
 	var threads []thread
 	var all []TopicPartition
@@ -161,7 +162,7 @@ func (g group) roundRobin() map[TopicPartition]thread {
 	return owners
 }
 
-// hashOf is Java's hash code of topic-partition.
+// hashOf returns Java's hash code of the string topic-partition.
 func hashOf(tp TopicPartition) int32 {
 	var h int32
 	for _, unit := range utf16.Encode([]rune(fmt.Sprintf("%s-%d", tp.Topic, tp.Partition))) {

@@ -29,7 +29,7 @@ func upTo(n int32) (all []int32) {
 	return all
 }
 
-func TestRangesAreThoseOfTheDocuments(t *testing.T) {
+func TestRangeAssignmentMatchesTheDocumentation(t *testing.T) {
 	g := group{topics: map[string]map[string]int{"C1": {"t": 2}, "C2": {"t": 2, "u": 1}}, partitions: map[string][]int32{"t": upTo(5), "u": upTo(2)}}
 	if got := text(g.assign(RangeAssignor, "C1")); got != "t-0 C1-0, t-1 C1-0, t-2 C1-1, t-3 C2-0, t-4 C2-1" {
 		t.Error(got)
@@ -41,15 +41,15 @@ func TestRangesAreThoseOfTheDocuments(t *testing.T) {
 	if got := text(g.assign(RangeAssignor, "C1")); got != "t-0 C1-0, t-1 C1-1" {
 		t.Error(got)
 	}
-	delete(g.partitions, "t") // not there yet
+	delete(g.partitions, "t") // does not exist yet
 	if got := text(g.assign(RangeAssignor, "C1")); got != "" {
 		t.Error(got)
 	}
 }
 
-func TestRoundRobinGoesByTheHashesOfTheNames(t *testing.T) {
+func TestRoundRobinOrdersPartitionsByHash(t *testing.T) {
 	g := group{topics: map[string]map[string]int{"A": {"t": 1, "u": 1}, "B": {"t": 1}}, partitions: map[string][]int32{"t": upTo(3), "u": upTo(3)}}
-	// Of one letter, a dash and a digit the hashes rise with the letter, then the digit.
+	// Hashes of a letter, a dash and a digit increase with the letter, then with the digit.
 	if got := text(g.assign(RoundRobinAssignor, "A")); got != "t-0 A-0, t-1 B-0, t-2 A-0, u-0 A-0, u-1 A-0, u-2 A-0" {
 		t.Error(got)
 	}
@@ -58,8 +58,8 @@ func TestRoundRobinGoesByTheHashesOfTheNames(t *testing.T) {
 	}
 }
 
-// Whatever the group, every partition that somebody reads has one owner, who
-// reads it, and all members compute the same.
+// In any group, every partition with a reader must have exactly one owner, the owner must read the
+// topic, and all members must compute the same assignment.
 func TestEveryPartitionHasOneOwner(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
@@ -84,14 +84,14 @@ func TestEveryPartitionHasOneOwner(t *testing.T) {
 					}
 					whole[tp] = owner
 					if owner.number >= g.topics[owner.member][tp.Topic] {
-						t.Fatalf("%s: %v belongs to %s, who does not read it, in %+v", assignor, tp, owner, g)
+						t.Fatalf("%s: %v belongs to %s, which does not read it, in %+v", assignor, tp, owner, g)
 					}
 				}
 			}
 			for topic, partitions := range g.partitions {
 				for _, p := range partitions {
 					if _, owned := whole[TopicPartition{Topic: topic, Partition: p}]; !owned && len(g.readers(topic)) > 0 {
-						t.Fatalf("%s: nobody owns %s-%d in %+v", assignor, topic, p, g)
+						t.Fatalf("%s: %s-%d has no owner in %+v", assignor, topic, p, g)
 					}
 				}
 			}
@@ -99,7 +99,7 @@ func TestEveryPartitionHasOneOwner(t *testing.T) {
 	}
 }
 
-func TestPatternsAreReadAsKafkaReadsThem(t *testing.T) {
+func TestPatternsAreParsedLikeInKafka(t *testing.T) {
 	all := []string{"a", "ab", "b", "__consumer_offsets", "__transaction_state", "__mine"}
 	for _, c := range []struct {
 		pattern, raw string
@@ -121,11 +121,11 @@ func TestPatternsAreReadAsKafkaReadsThem(t *testing.T) {
 		}
 	}
 	if _, err := subscriptionOf(zkstore.ConsumerRegistration{Pattern: zkstore.SubscribeWhitelist, Subscription: map[string]int{"a(": 1}}, true); err == nil {
-		t.Error("a( is no pattern")
+		t.Error("the invalid pattern a( was accepted")
 	}
 }
 
-func TestPropertiesAreThoseOfTheClassicConsumer(t *testing.T) {
+func TestPropertiesMatchTheClassicConsumer(t *testing.T) {
 	var c Config
 	unknown, err := c.Properties(map[string]string{"group.id": "g", "zookeeper.connect": "z", "auto.commit.enable": "false", "zookeeper.sync.time.ms": "700",
 		"fetch.message.max.bytes": "5", "exclude.internal.topics": "false", "offsets.storage": "KAFKA", "enable.auto.commit": "true", "bootstrap.servers": "x"})

@@ -14,20 +14,20 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Config is how a member takes part. The names in the comments are the
-// properties of Kafka's classic consumer; zero values mean its defaults.
+// Config is the configuration of a member. The comments name the properties of Kafka's classic
+// consumer. Zero values select its defaults.
 type Config struct {
 	Zookeeper  string // zookeeper.connect: h1:p1,h2:p2/chroot
 	Group      string // group.id
-	ConsumerID string // consumer.id; "": host, time and a random number
+	ConsumerID string // consumer.id; "": made from host name, time and a random number
 	ClientID   string // client.id; "": the group
 
-	// What is read: one of the three.
-	Topics  map[string]int // topics, and how many streams read each
-	Include string         // a regular expression of the topics to read; commas count as |
-	Exclude string         // ... of those not to read
+	// The topics to read. Exactly one of the three must be set.
+	Topics  map[string]int // topic -> number of streams that read it
+	Include string         // a regular expression for the topics to read; a comma means |
+	Exclude string         // a regular expression for the topics not to read
 
-	Streams      int  // how many read what Include or Exclude says; 0: 1
+	Streams      int  // number of streams for Include or Exclude; 0: 1
 	WithInternal bool // exclude.internal.topics=false
 
 	Assignor    string // partition.assignment.strategy: range (default) or roundrobin
@@ -36,7 +36,7 @@ type Config struct {
 	NoAutoCommit       bool          // auto.commit.enable=false
 	AutoCommitInterval time.Duration // auto.commit.interval.ms, 60 s
 	OffsetsStorage     string        // offsets.storage: zookeeper (default) or kafka
-	NoDualCommit       bool          // dual.commit.enabled=false: with kafka, not to ZooKeeper as well
+	NoDualCommit       bool          // dual.commit.enabled=false: with kafka, do not also commit to ZooKeeper
 
 	SessionTimeout    time.Duration // zookeeper.session.timeout.ms, 6 s
 	ConnectionTimeout time.Duration // zookeeper.connection.timeout.ms, SessionTimeout
@@ -46,17 +46,17 @@ type Config struct {
 	CommitBackoff     time.Duration // offsets.channel.backoff.ms, 1 s
 	CommitRetries     int           // offsets.commit.max.retries, 5
 
-	FetchMessageMax int           // fetch.message.max.bytes: of a partition in an answer, 1 MiB
+	FetchMessageMax int           // fetch.message.max.bytes: limit per partition in a response, 1 MiB
 	FetchMin        int           // fetch.min.bytes, 1
-	FetchMax        int           // fetch.max.bytes: of an answer, 50 MiB
+	FetchMax        int           // fetch.max.bytes: limit per response, 50 MiB
 	FetchWait       time.Duration // fetch.wait.max.ms, 100 ms
 	SocketTimeout   time.Duration // socket.timeout.ms, 30 s
-	QueuedChunks    int           // queued.max.message.chunks: answers kept of a partition, 2
+	QueuedChunks    int           // queued.max.message.chunks: responses queued per partition, 2
 
 	Logger *logrus.Logger // nil: nothing is logged
 }
 
-// What a property may be, in Kafka's words.
+// Values of properties, as in Kafka.
 const (
 	RangeAssignor      = "range"
 	RoundRobinAssignor = "roundrobin"
@@ -66,8 +66,8 @@ const (
 	StorageKafka       = "kafka"
 )
 
-// ConfigError is a setting that Kafka's classic consumer refuses too, in its
-// words.
+// ConfigError is an invalid setting. The text is that of Kafka's classic consumer where it rejects
+// the setting too.
 type ConfigError struct{ Text string }
 
 func (e *ConfigError) Error() string { return e.Text }
@@ -76,7 +76,7 @@ func refuse(format string, args ...any) error { return &ConfigError{fmt.Sprintf(
 
 var legalName = regexp.MustCompile(`^[a-zA-Z0-9._-]*$`)
 
-// complete sets the defaults and checks the rest.
+// complete sets the defaults and checks the settings.
 func (c *Config) complete() error {
 	texts(&c.ClientID, c.Group)
 	for _, name := range []struct{ key, value string }{{"client.id", c.ClientID}, {"group.id", c.Group}} {
@@ -110,7 +110,7 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// texts, times and counts set what is zero; arguments are pairs of place and
+// texts, times and counts set fields that are zero. The arguments are pairs of a pointer and a
 // default.
 func texts(pairs ...any) {
 	for i := 0; i < len(pairs); i += 2 {
@@ -136,13 +136,13 @@ func counts(pairs ...any) {
 	}
 }
 
-// CheckPattern refuses what is no pattern for Config.Include and Config.Exclude.
+// CheckPattern returns an error if pattern is not valid for Config.Include and Config.Exclude.
 func CheckPattern(pattern string) error {
 	_, err := (&Config{Include: pattern, Streams: 1}).registration()
 	return err
 }
 
-// registration is what the member tells the others.
+// registration returns the member's registration in ZooKeeper.
 func (c *Config) registration() (zkstore.ConsumerRegistration, error) {
 	r := zkstore.ConsumerRegistration{Timestamp: time.Now().UnixMilli()}
 	given := 0
@@ -165,14 +165,14 @@ func (c *Config) registration() (zkstore.ConsumerRegistration, error) {
 		}
 	}
 	if given != 1 {
-		return r, refuse("exactly one of Topics, Include and Exclude says what to read")
+		return r, refuse("exactly one of Topics, Include and Exclude must be set")
 	}
 	_, err := subscriptionOf(r, !c.WithInternal)
 	return r, err
 }
 
-// Properties reads a configuration as Kafka's classic consumer does. unknown
-// are the keys that it does not know, sorted.
+// Properties reads a configuration like Kafka's classic consumer. unknown are the unknown keys,
+// sorted.
 func (c *Config) Properties(props map[string]string) (unknown []string, err error) {
 	whole := map[string]*int{"rebalance.max.retries": &c.RebalanceRetries, "offsets.commit.max.retries": &c.CommitRetries, "fetch.message.max.bytes": &c.FetchMessageMax,
 		"fetch.min.bytes": &c.FetchMin, "fetch.max.bytes": &c.FetchMax, "queued.max.message.chunks": &c.QueuedChunks}
@@ -182,7 +182,7 @@ func (c *Config) Properties(props map[string]string) (unknown []string, err erro
 		"refresh.leader.backoff.ms": &c.LeaderBackoff, "offsets.channel.backoff.ms": &c.CommitBackoff, "fetch.wait.max.ms": &c.FetchWait, "socket.timeout.ms": &c.SocketTimeout}
 	text := map[string]*string{"zookeeper.connect": &c.Zookeeper, "group.id": &c.Group, "consumer.id": &c.ConsumerID, "client.id": &c.ClientID,
 		"partition.assignment.strategy": &c.Assignor, "auto.offset.reset": &c.OffsetReset, "offsets.storage": &c.OffsetsStorage}
-	// auto.commit.enable and exclude.internal.topics are true unless false.
+	// These properties are true by default. The fields have the negated value.
 	negated := map[string]*bool{"auto.commit.enable": &c.NoAutoCommit, "dual.commit.enabled": &c.NoDualCommit, "exclude.internal.topics": &c.WithInternal}
 	keys := make([]string, 0, len(props))
 	for key := range props {
@@ -221,8 +221,8 @@ func (c *Config) Properties(props map[string]string) (unknown []string, err erro
 	return unknown, nil
 }
 
-// accepted are properties that are known and have no effect here: the kernel
-// sizes the sockets' buffers, a leader has one fetcher, commits have the socket's
-// timeout; consumer.timeout.ms is the context of Poll.
+// accepted are known properties that have no effect here. The kernel sizes the socket buffers,
+// there is one fetcher per leader, commits use the socket timeout, and the context of Poll replaces
+// consumer.timeout.ms.
 var accepted = map[string]bool{"socket.receive.buffer.bytes": true, "num.consumer.fetchers": true, "consumer.timeout.ms": true,
 	"offsets.channel.socket.timeout.ms": true, "zookeeper.max.in.flight.requests": true}

@@ -16,11 +16,11 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// handBackLimit is how long a rebalance waits for the records that were handed
-// out; what is not back by then is read again by whoever owns the partition.
+// handBackLimit is how long a rebalance waits for records that were handed out. Records that are
+// not handed back by then are read again by the next owner of the partition.
 const handBackLimit = time.Second
 
-// closeLimit bounds what Close has to do in ZooKeeper.
+// closeLimit bounds the ZooKeeper operations of Close.
 const closeLimit = 10 * time.Second
 
 // Consumer is one member of a group.
@@ -34,32 +34,32 @@ type Consumer struct {
 	streams      []*Stream
 	log          *logrus.Entry
 
-	base    context.Context // of everything in ZooKeeper; ends closeLimit after Close
+	base    context.Context // for all ZooKeeper operations; canceled closeLimit after Close is called
 	end     context.CancelFunc
-	done    chan struct{} // closed when Close begins
+	done    chan struct{} // closed when Close is called
 	once    sync.Once
 	ended   chan struct{} // closed when run has returned
-	wake    chan struct{} // has a token when there is something in due
+	wake    chan struct{} // has a token when due is not empty
 	commits chan chan error
 
-	// Of the consumer goroutine: what it owns.
-	session   context.Context // bound to the session that the registration is of
+	// Used by the consumer goroutine only: what the member owns.
+	session   context.Context // bound to the session of the registration
 	owned     map[TopicPartition]*position
-	topics    []string // what mine read at the last rebalance, sorted
+	topics    []string // topics that this member read at the last rebalance, sorted
 	watched   map[string]bool
-	noBrokers bool // BrokerIDsPath is watched
+	noBrokers bool // BrokerIDsPath is already watched
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	due      due
-	fetching *fetching // nil: nothing is read. Set by the consumer goroutine only
+	fetching *fetching // nil: nothing is being read; set by the consumer goroutine only
 	shown    []TopicPartition
 }
 
-// due is what the consumer goroutine has to do.
+// due is the pending work of the consumer goroutine.
 type due struct{ register, rebalance, topics bool }
 
-// Open joins the group and returns when the member has its share, or
-// RebalanceFailedError. ctx bounds that alone; Close ends the member.
+// Open joins the group and returns once the member has its share. It returns a RebalanceFailedError
+// if it does not get one. ctx applies to Open only; Close ends the member.
 func Open(ctx context.Context, cfg Config) (*Consumer, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Consumer, error) {
 	}
 	for n := range streams {
 		s := newStream(thread{c.id, n})
-		s.room = c.haveRoom
+		s.taken = c.wakeFetchers
 		c.streams = append(c.streams, s)
 	}
 	c.base, c.end = context.WithCancel(context.Background())
@@ -109,7 +109,7 @@ func (c *Consumer) offsetStore() offsetStore {
 	return k
 }
 
-// memberID is group_host-milliseconds-random, as Kafka makes it.
+// memberID returns group_host-milliseconds-random, like Kafka.
 func memberID(cfg Config) string {
 	if cfg.ConsumerID != "" {
 		return cfg.Group + "_" + cfg.ConsumerID
@@ -125,15 +125,15 @@ func (c *Consumer) say(format string, args ...any) {
 	c.log.Infof("[%s], "+format, append([]any{c.id}, args...)...)
 }
 
-// join registers, takes the first share and starts what goes on.
+// join registers the member, claims its first share and starts the consumer goroutine.
 func (c *Consumer) join(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
-			close(c.ended) // run does not start
+			close(c.ended) // run is never started
 			c.Close()
 		}
 	}()
-	stop := context.AfterFunc(ctx, c.end) // only while this runs
+	stop := context.AfterFunc(ctx, c.end) // ctx applies only while join runs
 	if !c.cfg.NoAutoCommit {
 		c.say("starting auto committer every %d ms", c.cfg.AutoCommitInterval.Milliseconds())
 	}
@@ -154,7 +154,7 @@ func (c *Consumer) join(ctx context.Context) (err error) {
 	return err
 }
 
-// need asks the consumer goroutine for something.
+// need schedules work for the consumer goroutine.
 func (c *Consumer) need(d due) {
 	c.mu.Lock()
 	c.due = due{c.due.register || d.register, c.due.rebalance || d.rebalance, c.due.topics || d.topics}
@@ -197,12 +197,12 @@ func (c *Consumer) run() {
 	}
 }
 
-// work does what is due. What fails is tried again.
+// work does the given work. It schedules a retry for what fails.
 func (c *Consumer) work(d due) {
 	if d.register {
 		c.say("ZK expired; release old broker parition ownership; re-register consumer %s", c.id)
 		c.stopReading(0)
-		c.disown()
+		c.forgetOwned()
 		if err := c.register(); err != nil {
 			c.log.WithError(err).Errorf("[%s], could not register again", c.id)
 			c.retry(due{register: true, rebalance: true})
@@ -227,7 +227,7 @@ func (c *Consumer) work(d due) {
 	}
 }
 
-// retry has something done again after the pause between rebalances.
+// retry schedules work again after the rebalance backoff.
 func (c *Consumer) retry(d due) {
 	time.AfterFunc(c.cfg.RebalanceBackoff, func() { c.need(d) })
 }
@@ -241,7 +241,7 @@ func (c *Consumer) closing() bool {
 	}
 }
 
-// register makes the member known in the session that is open now.
+// register registers the member in the current session.
 func (c *Consumer) register() error {
 	c.session = c.store.BindSession(c.base)
 	c.say("begin registering consumer %s in ZK", c.id)
@@ -252,8 +252,8 @@ func (c *Consumer) register() error {
 	return nil
 }
 
-// abandon stops reading when the session is lost: others may own everything
-// by now. It runs in the store's session goroutine.
+// abandon stops reading when the session is lost, because other members may own all partitions by
+// now. It runs in the session goroutine of the store.
 func (c *Consumer) abandon() {
 	c.mu.Lock()
 	f := c.fetching
@@ -266,8 +266,8 @@ func (c *Consumer) abandon() {
 	}
 }
 
-// haveRoom tells the fetchers that a stream took something.
-func (c *Consumer) haveRoom() {
+// wakeFetchers wakes the fetchers after a stream has taken a chunk from its queue.
+func (c *Consumer) wakeFetchers() {
 	c.mu.Lock()
 	f := c.fetching
 	c.mu.Unlock()
@@ -276,22 +276,21 @@ func (c *Consumer) haveRoom() {
 	}
 }
 
-// ID is the member's name, as under /consumers/G/ids.
+// ID returns the member's name, as in /consumers/G/ids.
 func (c *Consumer) ID() string { return c.id }
 
-// Streams are the member's streams, one per thread, always the same. Streams
-// whose thread owns no partition have nothing to hand out.
+// Streams returns the member's streams, one per thread. They stay the same for the lifetime of the
+// consumer. A stream whose thread owns no partition returns no records.
 func (c *Consumer) Streams() []*Stream { return c.streams }
 
-// Owned are the partitions that the member reads now, sorted.
+// Owned returns the partitions that the member currently reads, sorted.
 func (c *Consumer) Owned() []TopicPartition {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.shown)
 }
 
-// Commit writes how far the partitions were read. All that Poll has returned
-// counts as read.
+// Commit commits the consumed offsets. Everything that Poll has returned counts as consumed.
 func (c *Consumer) Commit(ctx context.Context) error {
 	answer := make(chan error, 1)
 	select {
@@ -309,9 +308,8 @@ func (c *Consumer) Commit(ctx context.Context) error {
 	}
 }
 
-// Close stops reading, commits (all that Poll has returned counts as read),
-// and leaves the group, whose other members take over at once. Poll answers
-// ErrClosed from then on.
+// Close stops reading, commits and leaves the group. Everything that Poll has returned counts as
+// consumed. The other members take over immediately. After that, Poll returns ErrClosed.
 func (c *Consumer) Close() {
 	c.once.Do(func() {
 		began := time.Now()
@@ -330,7 +328,7 @@ func (c *Consumer) Close() {
 	<-c.ended
 }
 
-// leave is the member's last turn.
+// leave commits and stops reading before run returns.
 func (c *Consumer) leave() {
 	c.settleAll()
 	c.stopReading(0)
@@ -339,7 +337,7 @@ func (c *Consumer) leave() {
 			c.log.WithError(err).Errorf("[%s], error during consumer connector shutdown", c.id)
 		}
 	}
-	c.offsets.hangUp()
+	c.offsets.disconnect()
 }
 
 func (c *Consumer) settleAll() {

@@ -1,6 +1,6 @@
-// Package zkconsumer is the classic consumer of Kafka 0.8 to 1.1: its group
-// lives in ZooKeeper below /consumers, without a coordinator. Members of this
-// package and of the Java client up to 1.1.1 share one group.
+// Package zkconsumer implements the classic consumer of Kafka 0.8 to 1.1, which keeps its group in
+// ZooKeeper below /consumers and needs no coordinator. Members of this package and of the Java
+// client up to 1.1.1 can share a group.
 //
 //	c, err := zkconsumer.Open(ctx, zkconsumer.Config{Zookeeper: "localhost:2181", Group: "g", Include: "orders.*"})
 //	...
@@ -10,20 +10,19 @@
 //		...
 //	}
 //
-// A member registers under ids, and on every change of the members, of the
-// partitions or of the topics computes by itself who reads what, as every other
-// member does. It stops reading, commits, gives up what it owns and claims its
-// new share under owners; as long as somebody else owns a part of that it tries
-// again. Owner nodes and commits belong to a ZooKeeper session: a member whose
-// session is over neither owns nor commits anything.
+// A member registers under ids. When the members, the partitions or the topics change, it computes
+// the assignment of partitions by itself, like every other member. It then stops reading, commits,
+// releases the partitions that it owns and claims its new share under owners. It retries while
+// another member still owns a part of that share. Owner nodes and commits belong to a ZooKeeper
+// session: a member whose session has expired can neither own nor commit anything.
 //
-// Files: config.go the settings, assign.go who reads what (pure), consumer.go
-// the member's life, rebalance.go its turns, fetch.go reading from the
-// leaders, stream.go handing records out, offsets.go where commits go.
+// Files: config.go holds the settings; assign.go computes the assignment (without I/O); consumer.go
+// opens, runs and closes a member; rebalance.go claims its share; fetch.go reads from the leaders;
+// stream.go hands out records; offsets.go stores committed offsets.
 //
-// Goroutines of a Consumer: one that rebalances and commits, and while it owns
-// partitions one that finds leaders and one for each leader.
+// Goroutines of a Consumer: one rebalances and commits. While the consumer owns partitions, one
+// more finds leaders, and one per leader fetches.
 //
-// Locks: a Stream's, and under it nothing; a fetching's, and under it a
-// Stream's; the Consumer's, and under it nothing.
+// Lock order: fetching.mu, then Stream.mu. No other lock is taken while Stream.mu or Consumer.mu is
+// held.
 package zkconsumer

@@ -22,26 +22,25 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// fetchVersionMax is the newest Fetch that is asked for: the first that may
-// bring zstd. Older brokers are asked what they know; the formats that they
-// store come as they are.
+// fetchVersionMax is the highest Fetch version that is used, the first one that supports zstd.
+// Older brokers get the highest version that they know and send records in the format in which they
+// store them.
 const fetchVersionMax = 10
 
-// fetching reads the partitions of one claim from their leaders until it is
-// stopped.
+// fetching reads the partitions of one claim from their leaders until it is stopped.
 type fetching struct {
 	cfg   *Config
 	store *zkstore.Store
-	id    string // the member's
+	id    string // the member's id
 	log   *logrus.Entry
 	ctx   context.Context
 	end   context.CancelFunc
 	wg    sync.WaitGroup
-	find  chan struct{} // has a token when homeless is not empty
+	find  chan struct{} // has a token when leaderless is not empty
 
-	mu       sync.Mutex // guards what follows
-	homeless map[TopicPartition]*position
-	fetchers map[string]*fetcher // by host:port
+	mu         sync.Mutex // guards the fields below
+	leaderless map[TopicPartition]*position
+	fetchers   map[string]*fetcher // keyed by host:port
 }
 
 // fetcher reads from one broker.
@@ -50,32 +49,32 @@ type fetcher struct {
 	link *peerlink.Link
 	wake chan struct{} // has a token when there may be something to fetch
 
-	positions []*position // guarded by fetching.mu; what has waited longest first
+	positions []*position // guarded by fetching.mu; longest waiting first
 }
 
 func startFetching(cfg *Config, store *zkstore.Store, id string, positions []*position) *fetching {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &fetching{cfg: cfg, store: store, id: id, log: kafkalog.For(cfg.Logger, "kafka.consumer.ConsumerFetcherManager"), ctx: ctx, end: cancel,
-		find: make(chan struct{}, 1), homeless: map[TopicPartition]*position{}, fetchers: map[string]*fetcher{}}
+		find: make(chan struct{}, 1), leaderless: map[TopicPartition]*position{}, fetchers: map[string]*fetcher{}}
 	f.release(positions...)
 	f.wg.Go(f.findLeaders)
 	return f
 }
 
-// stop ends all reading; after it nothing is added to the streams.
+// stop stops all reading. Nothing is added to the streams after it returns.
 func (f *fetching) stop() {
 	f.end()
 	f.wg.Wait()
 }
 
-// release looks for the leaders of partitions.
+// release takes partitions from their fetchers and schedules a lookup of their leaders.
 func (f *fetching) release(positions ...*position) {
 	if len(positions) == 0 {
 		return
 	}
 	f.mu.Lock()
 	for _, p := range positions {
-		f.homeless[p.tp] = p
+		f.leaderless[p.tp] = p
 		for _, one := range f.fetchers {
 			one.positions = slices.DeleteFunc(one.positions, func(q *position) bool { return q == p })
 		}
@@ -91,7 +90,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// wakeAll tells the fetchers that streams have room.
+// wakeAll notifies the fetchers that streams accept more chunks.
 func (f *fetching) wakeAll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -100,7 +99,7 @@ func (f *fetching) wakeAll() {
 	}
 }
 
-// pause waits, and says whether to go on.
+// pause waits and reports whether fetching is still active.
 func (f *fetching) pause(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -112,7 +111,7 @@ func (f *fetching) pause(d time.Duration) bool {
 	}
 }
 
-// findLeaders gives every homeless partition to the fetcher of its leader.
+// findLeaders passes every partition without a leader to the fetcher of its leader.
 func (f *fetching) findLeaders() {
 	for {
 		select {
@@ -122,7 +121,7 @@ func (f *fetching) findLeaders() {
 		}
 		f.mu.Lock()
 		topics := map[string]bool{}
-		for tp := range f.homeless {
+		for tp := range f.leaderless {
 			topics[tp.Topic] = true
 		}
 		f.mu.Unlock()
@@ -136,7 +135,7 @@ func (f *fetching) findLeaders() {
 		if err != nil {
 			f.log.WithError(err).Warnf("[%s] Failed to find leader for %s", f.id, names(topics))
 		}
-		if left := f.house(leaders); left {
+		if left := f.assignToFetchers(leaders); left {
 			signal(f.find)
 		}
 		if !f.pause(f.cfg.LeaderBackoff) {
@@ -154,12 +153,12 @@ func names(topics map[string]bool) []string {
 	return list
 }
 
-// house moves partitions to the fetchers at these addresses; it says whether
-// some have no leader yet.
-func (f *fetching) house(leaders map[TopicPartition]string) (left bool) {
+// assignToFetchers moves partitions to the fetchers of the given addresses. It reports whether some
+// partitions still have no leader.
+func (f *fetching) assignToFetchers(leaders map[TopicPartition]string) (left bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for tp, p := range f.homeless {
+	for tp, p := range f.leaderless {
 		address, known := leaders[tp]
 		if !known {
 			continue
@@ -171,15 +170,15 @@ func (f *fetching) house(leaders map[TopicPartition]string) (left bool) {
 			f.fetchers[address] = one
 			f.wg.Go(one.run)
 		}
-		delete(f.homeless, tp)
+		delete(f.leaderless, tp)
 		one.positions = append(one.positions, p)
 		signal(one.wake)
 	}
-	return len(f.homeless) > 0
+	return len(f.leaderless) > 0
 }
 
-// leadersOf asks brokers that ZooKeeper names, in a random order, until one
-// tells the leaders.
+// leadersOf returns the leaders' addresses. It asks the brokers registered in ZooKeeper in random
+// order until one answers.
 func (f *fetching) leadersOf(topics map[string]bool) (map[TopicPartition]string, error) {
 	addresses, err := plaintextAddresses(f.ctx, f.store)
 	if err != nil {
@@ -203,8 +202,8 @@ func (f *fetching) leadersOf(topics map[string]bool) (map[TopicPartition]string,
 	return nil, errors.Join(failures...)
 }
 
-// plaintextAddresses are those of the brokers that ZooKeeper names, in a random
-// order.
+// plaintextAddresses returns the PLAINTEXT addresses of the brokers registered in ZooKeeper, in
+// random order.
 func plaintextAddresses(ctx context.Context, store *zkstore.Store) ([]string, error) {
 	brokers, err := store.Brokers(ctx)
 	if err != nil {
@@ -226,7 +225,7 @@ func plaintextAddresses(ctx context.Context, store *zkstore.Store) ([]string, er
 	return addresses, nil
 }
 
-// once asks a broker on a connection of its own, at version 0.
+// once sends a request at version 0 on a new connection.
 func (f *fetching) once(address string, req kmsg.Request) (kmsg.Response, error) {
 	link := peerlink.New(peerlink.Config{Address: address, ClientID: f.cfg.ClientID, RequestTimeout: f.cfg.SocketTimeout, ConnectTimeout: f.cfg.SocketTimeout})
 	defer link.Close()
@@ -250,11 +249,11 @@ func leadersIn(resp *kmsg.MetadataResponse) map[TopicPartition]string {
 	return leaders
 }
 
-// run fetches until the claim is over.
+// run fetches until the claim ends.
 func (f *fetcher) run() {
 	defer f.link.Close()
 	for f.ctx.Err() == nil {
-		positions := f.hungry()
+		positions := f.fetchable()
 		if len(positions) == 0 {
 			select {
 			case <-f.wake:
@@ -269,16 +268,16 @@ func (f *fetcher) run() {
 	}
 }
 
-// hungry are the partitions whose streams have room.
-func (f *fetcher) hungry() []*position {
+// fetchable returns the partitions whose streams accept more chunks.
+func (f *fetcher) fetchable() []*position {
 	f.mu.Lock()
 	all := slices.Clone(f.positions)
 	f.mu.Unlock()
-	return slices.DeleteFunc(all, func(p *position) bool { return !p.stream.hasRoom(p, f.cfg.QueuedChunks) })
+	return slices.DeleteFunc(all, func(p *position) bool { return !p.stream.accepts(p, f.cfg.QueuedChunks) })
 }
 
-// fetch asks once for all these partitions and returns those whose leader has
-// to be looked for.
+// fetch sends one request for the given partitions. It returns those whose leader must be looked up
+// again.
 func (f *fetcher) fetch(positions []*position) (lost []*position) {
 	log := kafkalog.For(f.cfg.Logger, "kafka.consumer.ConsumerFetcherThread").WithContext(f.ctx)
 	for _, p := range positions {
@@ -333,7 +332,7 @@ func (f *fetcher) fetch(positions []*position) (lost []*position) {
 	return lost
 }
 
-// complain logs an error, but not one that stopping has caused.
+// complain logs an error unless fetching has been stopped.
 func (f *fetcher) complain(log *logrus.Entry, err error, format string, args ...any) {
 	if f.ctx.Err() == nil {
 		log.WithError(err).Warnf(format, args...)
@@ -347,8 +346,8 @@ func (f *fetcher) request(positions []*position) *kmsg.FetchRequest {
 	req.SessionID, req.SessionEpoch = 0, -1
 	at := map[string]int{}
 	for _, p := range positions {
-		i, there := at[p.tp.Topic]
-		if !there {
+		i, found := at[p.tp.Topic]
+		if !found {
 			i = len(req.Topics)
 			at[p.tp.Topic] = i
 			t := kmsg.NewFetchRequestTopic()
@@ -362,8 +361,8 @@ func (f *fetcher) request(positions []*position) *kmsg.FetchRequest {
 	return req
 }
 
-// take hands what was fetched of a partition to its stream, and puts the
-// partition last in the next request.
+// take passes the fetched records of a partition to its stream and moves the partition to the end
+// of the next request.
 func (f *fetcher) take(p *position, set []byte) error {
 	c := &chunk{from: p, next: p.fetch}
 	var failure error
@@ -396,7 +395,7 @@ func (f *fetcher) take(p *position, set []byte) error {
 	return failure
 }
 
-// open adds a batch's records to a chunk.
+// open appends a batch's records to a chunk.
 func (f *fetcher) open(c *chunk, b record.Batch) error {
 	if err := b.Validate(); err != nil {
 		return err
@@ -423,8 +422,7 @@ func (f *fetcher) open(c *chunk, b record.Batch) error {
 	return nil
 }
 
-// reset moves a partition to the start or the end of its log, as
-// auto.offset.reset says.
+// reset moves a partition to the start or the end of its log, according to auto.offset.reset.
 func (f *fetcher) reset(p *position) error {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.SetVersion(0)

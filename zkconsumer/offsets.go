@@ -16,17 +16,18 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// offsetStore is where a group's offsets are kept.
+// offsetStore stores the committed offsets of a group.
 type offsetStore interface {
-	// fetch returns the committed offset of each partition; absent ones have none.
+	// fetch returns the committed offset of each partition. Partitions without one are missing from
+	// the result.
 	fetch(ctx context.Context, tps []TopicPartition) (map[TopicPartition]int64, error)
-	// commit writes them; what was written is returned also with an error.
+	// commit commits offsets. written are the committed partitions, also if there is an error.
 	commit(ctx context.Context, offsets map[TopicPartition]int64) (written []TopicPartition, err error)
-	// hangUp ends a connection that is kept; the next call makes a new one.
-	hangUp()
+	// disconnect closes the connection, if any. The next call opens a new one.
+	disconnect()
 }
 
-// zookeeperOffsets keeps them below /consumers/G/offsets.
+// zookeeperOffsets stores offsets below /consumers/G/offsets.
 type zookeeperOffsets struct {
 	store *zkstore.Store
 	group string
@@ -46,7 +47,7 @@ func (z *zookeeperOffsets) fetch(ctx context.Context, tps []TopicPartition) (map
 	return offsets, nil
 }
 
-func (z *zookeeperOffsets) hangUp() {}
+func (z *zookeeperOffsets) disconnect() {}
 
 func (z *zookeeperOffsets) commit(ctx context.Context, offsets map[TopicPartition]int64) (written []TopicPartition, err error) {
 	for tp, offset := range offsets {
@@ -58,17 +59,16 @@ func (z *zookeeperOffsets) commit(ctx context.Context, offsets map[TopicPartitio
 	return written, nil
 }
 
-// kafkaOffsets keeps them with the group's coordinator, as commits of a group
-// without members.
+// kafkaOffsets stores offsets with the group's coordinator, as commits of a group without members.
 type kafkaOffsets struct {
 	cfg   *Config
 	store *zkstore.Store
 	log   *logrus.Entry
-	also  *zookeeperOffsets // dual.commit.enabled: written too, and the larger one counts; nil: not
-	link  *peerlink.Link    // to the coordinator; nil: to be looked for
+	also  *zookeeperOffsets // for dual.commit.enabled: also written, and fetch returns the larger offset; nil: disabled
+	link  *peerlink.Link    // connection to the coordinator; nil: not connected
 }
 
-// again calls f until it succeeds, with the pause between that properties set.
+// again calls f until it succeeds, at most tries times, and waits CommitBackoff between attempts.
 func (k *kafkaOffsets) again(ctx context.Context, tries int, f func(link *peerlink.Link) error) error {
 	for {
 		err := k.coordinator(ctx)
@@ -80,9 +80,9 @@ func (k *kafkaOffsets) again(ctx context.Context, tries int, f func(link *peerli
 			return err
 		}
 		if code := protocol.CodeOf(err); code != protocol.CoordinatorLoadInProgress {
-			k.hangUp()
+			k.disconnect()
 		}
-		k.log.WithError(err).Debug("The coordinator of the offsets is asked again")
+		k.log.WithError(err).Debug("Request to the offset coordinator failed, retrying")
 		timer := time.NewTimer(k.cfg.CommitBackoff)
 		select {
 		case <-timer.C:
@@ -93,7 +93,7 @@ func (k *kafkaOffsets) again(ctx context.Context, tries int, f func(link *peerli
 	}
 }
 
-func (k *kafkaOffsets) hangUp() {
+func (k *kafkaOffsets) disconnect() {
 	if k.link != nil {
 		k.link.Close()
 		k.link = nil
@@ -104,7 +104,7 @@ func (k *kafkaOffsets) dial(address string) *peerlink.Link {
 	return peerlink.New(peerlink.Config{Address: address, ClientID: k.cfg.ClientID, RequestTimeout: k.cfg.SocketTimeout, ConnectTimeout: k.cfg.SocketTimeout})
 }
 
-// coordinator makes sure of a link to the group's coordinator.
+// coordinator connects to the group's coordinator if there is no connection.
 func (k *kafkaOffsets) coordinator(ctx context.Context) error {
 	if k.link != nil {
 		return nil
@@ -171,7 +171,7 @@ func (k *kafkaOffsets) fetch(ctx context.Context, tps []TopicPartition) (map[Top
 	}
 	others, err := k.also.fetch(ctx, tps)
 	for tp, offset := range others {
-		if known, there := offsets[tp]; !there || offset > known {
+		if known, found := offsets[tp]; !found || offset > known {
 			offsets[tp] = offset
 		}
 	}

@@ -13,24 +13,24 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// RebalanceFailedError says that a member found no share within
-// rebalance.max.retries tries: others did not give up what it was to read.
+// RebalanceFailedError reports that a member could not claim its share within rebalance.max.retries
+// attempts, because other members did not release their partitions.
 type RebalanceFailedError struct {
 	ID      string
 	Retries int
-	Cause   error // of the last try; nil: a partition stayed owned
+	Cause   error // error of the last attempt; nil: a partition was still owned by another member
 }
 
 func (e *RebalanceFailedError) Error() string {
 	return fmt.Sprintf("%s can't rebalance after %d retries", e.ID, e.Retries)
 }
 
-// Unwrap is the cause of the last try.
+// Unwrap returns the cause of the last attempt.
 func (e *RebalanceFailedError) Unwrap() error { return e.Cause }
 
-// rebalance takes the member's share, trying again as long as others own parts
-// of it. A try is counted when the whole pause has passed: if the owner gives up
-// in the pause the next one begins at once.
+// rebalance claims the member's share and retries while other members own parts of it. An attempt
+// counts only if the full backoff has passed: if the owner releases the partition earlier, the next
+// attempt starts immediately.
 func (c *Consumer) rebalance() error {
 	var cause error
 	for try := 0; try < c.cfg.RebalanceRetries; {
@@ -48,7 +48,7 @@ func (c *Consumer) rebalance() error {
 			c.log.WithError(err).Infof("[%s], exception during rebalance ", c.id)
 		}
 		if errors.Is(err, zkstore.ErrSessionExpired) || errors.Is(err, zkstore.ErrClosed) || c.base.Err() != nil {
-			return err // the next session registers first
+			return err // the member must first register in the next session
 		}
 		c.say("Rebalancing attempt failed. Clearing the cache before the next rebalancing operation is triggered")
 		c.stopReading(handBackLimit)
@@ -59,8 +59,8 @@ func (c *Consumer) rebalance() error {
 	return &RebalanceFailedError{c.id, c.cfg.RebalanceRetries, cause}
 }
 
-// awaitRelease waits for the pause between two tries; true: a partition that
-// was owned has been given up before.
+// awaitRelease waits for the backoff between two attempts. It returns true as soon as the partition
+// busy is released.
 func (c *Consumer) awaitRelease(busy *TopicPartition) bool {
 	timer := time.NewTimer(c.cfg.RebalanceBackoff)
 	defer timer.Stop()
@@ -84,7 +84,7 @@ func (c *Consumer) awaitRelease(busy *TopicPartition) bool {
 	return false
 }
 
-// try is one turn; busy is a partition of the share that somebody else owns.
+// try is one attempt to claim the share. busy is a partition of the share that another member owns.
 func (c *Consumer) try() (busy *TopicPartition, err error) {
 	ctx := c.session
 	ids, err := c.store.BrokerIDs(ctx)
@@ -107,7 +107,7 @@ func (c *Consumer) try() (busy *TopicPartition, err error) {
 	if !c.cfg.NoAutoCommit {
 		c.say("Committing all offsets after clearing the fetcher queues")
 		if err := c.commit(); err != nil {
-			c.log.WithError(err).Warnf("[%s], what was read could not be committed; it is read again", c.id)
+			c.log.WithError(err).Warnf("[%s], could not commit the consumed offsets; their records will be read again", c.id)
 		}
 	}
 	if err := c.release(ctx); err != nil {
@@ -116,20 +116,20 @@ func (c *Consumer) try() (busy *TopicPartition, err error) {
 	return c.claim(ctx, share)
 }
 
-// awaitBrokers has a rebalance done once there is a broker.
+// awaitBrokers schedules a rebalance for when there is a broker.
 func (c *Consumer) awaitBrokers(ctx context.Context) error {
 	if !c.noBrokers {
 		c.noBrokers = true
 		c.store.WatchChildren(zkstore.BrokerIDsPath, func() { c.need(due{rebalance: true}) })
 	}
-	brokers, err := c.store.Brokers(ctx) // arms it
+	brokers, err := c.store.Brokers(ctx) // arms the watch
 	if err == nil && len(brokers) > 0 {
 		c.need(due{rebalance: true})
 	}
 	return err
 }
 
-// look reads the group and its topics, and arms the watches on them.
+// look reads the state of the group and its topics and arms the watches on them.
 func (c *Consumer) look(ctx context.Context) (group, error) {
 	g := group{topics: map[string]map[string]int{}}
 	members, err := c.store.Consumers(ctx, c.cfg.Group)
@@ -148,7 +148,7 @@ func (c *Consumer) look(ctx context.Context) (group, error) {
 	for _, member := range members {
 		r, err := c.store.Consumer(ctx, c.cfg.Group, member)
 		if errors.Is(err, zkstore.ErrNoNode) {
-			continue // gone since: the watch will tell
+			continue // gone in the meantime; the watch triggers a new rebalance
 		}
 		if err != nil {
 			return g, err
@@ -189,8 +189,8 @@ func sortedTopics(topics map[string]int) []string {
 	return list
 }
 
-// watchTopics has more partitions of the member's topics noticed, and that a
-// topic that it names comes into being.
+// watchTopics watches the member's topics, to notice new partitions and the creation of topics that
+// its subscription names.
 func (c *Consumer) watchTopics(ctx context.Context) error {
 	changed := func() { c.need(due{rebalance: true}) }
 	for _, topic := range c.topics {
@@ -214,16 +214,16 @@ func (c *Consumer) watchTopics(ctx context.Context) error {
 	return nil
 }
 
-// topicsChanged says whether the pattern now means other topics.
+// topicsChanged reports whether the pattern now selects other topics.
 func (c *Consumer) topicsChanged() (bool, error) {
 	all, err := c.store.Topics(c.session)
 	return err == nil && !slices.Equal(sortedTopics(c.mine.of(all)), c.topics), err
 }
 
-// share is what the member is to read, and in which streams.
+// share returns the partitions that the member is to read, with their streams.
 func (c *Consumer) share(g group) map[TopicPartition]*Stream {
 	owners := g.assign(c.cfg.Assignor, c.id)
-	c.tell(g, owners)
+	c.logAssignment(g, owners)
 	share := map[TopicPartition]*Stream{}
 	for tp, t := range owners {
 		if t.member == c.id {
@@ -233,8 +233,8 @@ func (c *Consumer) share(g group) map[TopicPartition]*Stream {
 	return share
 }
 
-// tell logs the decision as Kafka's assignors do.
-func (c *Consumer) tell(g group, owners map[TopicPartition]thread) {
+// logAssignment logs the assignment like Kafka's assignors.
+func (c *Consumer) logAssignment(g group, owners map[TopicPartition]thread) {
 	name := "kafka.consumer.RangeAssignor"
 	if c.cfg.Assignor == RoundRobinAssignor {
 		name = "kafka.consumer.RoundRobinAssignor"
@@ -262,7 +262,7 @@ func (c *Consumer) tell(g group, owners map[TopicPartition]thread) {
 	}
 }
 
-// has says whether the member reads exactly this already.
+// has reports whether the member already reads exactly this share.
 func (c *Consumer) has(share map[TopicPartition]*Stream) bool {
 	c.mu.Lock()
 	reading := c.fetching != nil && c.fetching.ctx.Err() == nil
@@ -278,8 +278,8 @@ func (c *Consumer) has(share map[TopicPartition]*Stream) bool {
 	return true
 }
 
-// claim makes the member the owner of its share and starts to read. Where
-// somebody else owns a part of it, all is given up again.
+// claim makes the member the owner of its share and starts reading. If another member owns a part
+// of it, claim releases everything.
 func (c *Consumer) claim(ctx context.Context, share map[TopicPartition]*Stream) (busy *TopicPartition, err error) {
 	tps := make([]TopicPartition, 0, len(share))
 	for tp := range share {
@@ -302,7 +302,8 @@ func (c *Consumer) claim(ctx context.Context, share map[TopicPartition]*Stream) 
 		}
 		return nil, errors.Join(err, c.release(ctx))
 	}
-	// Now that nobody else can commit, where the last owner stopped.
+	// The member owns the partitions, so no other member can commit: continue from the committed
+	// offsets.
 	offsets, err := c.offsets.fetch(ctx, tps)
 	if err != nil {
 		return nil, errors.Join(err, c.release(ctx))
@@ -333,8 +334,8 @@ func (c *Consumer) startReading(positions []*position, tps []TopicPartition) {
 	c.fetching = startFetching(&c.cfg, c.store, c.id, positions)
 }
 
-// stopReading ends the fetchers and empties the streams, waiting up to limit
-// for each one's records that are out. What is owned stays so.
+// stopReading stops the fetchers and clears the streams. For each stream, it waits up to limit for
+// records that were handed out. It does not release owned partitions.
 func (c *Consumer) stopReading(limit time.Duration) {
 	c.mu.Lock()
 	f := c.fetching
@@ -351,7 +352,8 @@ func (c *Consumer) stopReading(limit time.Duration) {
 	c.fetching, c.shown = nil, nil
 }
 
-// release gives up what the member owns. Where that fails it still owns it.
+// release releases the partitions that the member owns. Those that could not be released are still
+// owned.
 func (c *Consumer) release(ctx context.Context) error {
 	c.say("Releasing partition ownership")
 	for tp := range c.owned {
@@ -363,24 +365,24 @@ func (c *Consumer) release(ctx context.Context) error {
 	return nil
 }
 
-// disown forgets what was owned in a session that is over.
-func (c *Consumer) disown() { clear(c.owned) }
+// forgetOwned forgets the partitions that were owned in an expired session.
+func (c *Consumer) forgetOwned() { clear(c.owned) }
 
-// commit writes how far each owned partition was consumed, where that is new.
-// It is bound to the session in which they are owned.
+// commit commits the consumed offsets of owned partitions that have changed. It is bound to the
+// session in which the partitions are owned.
 func (c *Consumer) commit() error {
-	news := map[TopicPartition]int64{}
+	changed := map[TopicPartition]int64{}
 	for tp, p := range c.owned {
 		if consumed := p.stream.consumedOf(p); consumed >= 0 && consumed != p.written {
-			news[tp] = consumed
+			changed[tp] = consumed
 		}
 	}
-	if len(news) == 0 {
+	if len(changed) == 0 {
 		return nil
 	}
-	written, err := c.offsets.commit(c.session, news)
+	written, err := c.offsets.commit(c.session, changed)
 	for _, tp := range written {
-		c.owned[tp].written = news[tp]
+		c.owned[tp].written = changed[tp]
 	}
 	return err
 }

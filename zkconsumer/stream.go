@@ -9,56 +9,56 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// ErrClosed is what Poll answers once the consumer was closed.
+// ErrClosed is returned by Poll and Commit after the consumer has been closed.
 var ErrClosed = errors.New("zkconsumer: closed")
 
-// Record is one record as it was read.
+// Record is a record that was read.
 type Record struct {
 	Topic         string
 	Partition     int32
 	Offset        int64
-	Timestamp     int64                // ms; -1: none
-	TimestampType record.TimestampType // NoTimestampType where there is none
+	Timestamp     int64                // ms since 1970; -1: none
+	TimestampType record.TimestampType // NoTimestampType if there is none
 	Key, Value    []byte               // nil: null
 	Headers       []record.Header
 }
 
-// position is how far a partition was read, from one claim to its release.
+// position is the read position of a partition, from its claim to its release.
 type position struct {
 	tp     TopicPartition
 	stream *Stream
 
-	fetch int64 // the next offset to fetch; below 0: to be reset. Its fetcher's, or the leader finder's
+	fetch int64 // next offset to fetch; below 0: must be reset. Used by its fetcher, or while it has none by findLeaders
 
 	// Guarded by stream.mu.
-	consumed int64 // the next offset to hand out, what a commit writes; below 0: nobody knows yet
-	queued   int   // chunks in stream.queue
+	consumed int64 // next offset to hand out, which a commit writes; below 0: unknown
+	queued   int   // number of its chunks in stream.queue
 
-	written int64 // what was last committed; the consumer goroutine's
+	written int64 // last committed offset; used by the consumer goroutine only
 }
 
-// chunk is what one fetch brought of a partition.
+// chunk holds the records of a partition from one fetch.
 type chunk struct {
 	from    *position
 	records []Record
-	next    int64 // the offset after all that was fetched
-	err     error // a fetch that no later one will do better than
+	next    int64 // the offset after the fetched records
+	err     error // a permanent error, which another fetch would not resolve
 }
 
-// batch is what Poll has handed out and its caller may be working on.
+// batch describes the records that Poll has handed out and that its caller may still be processing.
 type batch struct {
 	from *position
-	next int64         // what is consumed once it is done
-	done chan struct{} // closed then
+	next int64         // consumed offset once the batch is processed
+	done chan struct{} // closed once the batch is processed
 }
 
-// Stream hands out the records of the partitions of one thread. One goroutine
-// at a time may use it.
+// Stream hands out the records of the partitions of one thread. It must not be used by several
+// goroutines at the same time.
 type Stream struct {
 	thread thread
-	room   func() // called when a chunk was taken, without locks; set before use
+	taken  func() // called without locks after a chunk was taken; set before use
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	queue  []*chunk
 	out    *batch
 	ready  chan struct{} // has a token when there may be something to hand out
@@ -67,16 +67,16 @@ type Stream struct {
 
 func newStream(t thread) *Stream { return &Stream{thread: t, ready: make(chan struct{}, 1)} }
 
-// Poll waits for records and returns at most max of one partition, all that are
-// there where max is 0. They count as consumed, and may be committed, when Poll
-// is called again, or Commit or Close. Errors: the context's, ErrClosed, a record
-// too large for Config.FetchMessageMax.
+// Poll waits for records and returns at most max records of one partition, or a whole chunk if max
+// is 0. The records count as consumed, and may be committed, once Poll is called again or Commit or
+// Close is called. It returns the error of the context, ErrClosed, or an error for a record larger
+// than Config.FetchMessageMax.
 func (s *Stream) Poll(ctx context.Context, max int) ([]Record, error) {
 	s.settle()
 	for {
 		records, more, err := s.take(max)
 		if more {
-			s.room()
+			s.taken()
 		}
 		if len(records) > 0 || err != nil {
 			return records, err
@@ -89,7 +89,7 @@ func (s *Stream) Poll(ctx context.Context, max int) ([]Record, error) {
 	}
 }
 
-// settle notes that what was handed out is done with.
+// settle marks the records that were handed out as consumed.
 func (s *Stream) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +100,7 @@ func (s *Stream) settle() {
 	}
 }
 
-// take hands out what is in the queue; more says that there is room for more.
+// take returns records from the queue. more reports that the queue accepts another chunk.
 func (s *Stream) take(max int) (records []Record, more bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +113,7 @@ func (s *Stream) take(max int) (records []Record, more bool, err error) {
 		}
 		c := s.queue[0]
 		if c.err != nil {
-			return nil, more, c.err // and again, until the fetch size is raised
+			return nil, more, c.err // also returned by the next call, until the fetch size is increased
 		}
 		next := c.next
 		if max > 0 && len(c.records) > max {
@@ -125,7 +125,7 @@ func (s *Stream) take(max int) (records []Record, more bool, err error) {
 			c.from.queued--
 			more = true
 		}
-		if len(records) == 0 { // only what consumers never see
+		if len(records) == 0 { // only records that consumers do not see
 			c.from.consumed = next
 			continue
 		}
@@ -134,7 +134,7 @@ func (s *Stream) take(max int) (records []Record, more bool, err error) {
 	}
 }
 
-// add queues what was fetched.
+// add queues a fetched chunk.
 func (s *Stream) add(c *chunk) {
 	s.mu.Lock()
 	c.from.queued++
@@ -150,15 +150,15 @@ func (s *Stream) wake() {
 	}
 }
 
-// hasRoom says whether a partition may have one more chunk.
-func (s *Stream) hasRoom(p *position, most int) bool {
+// accepts reports whether the partition has fewer than most queued chunks.
+func (s *Stream) accepts(p *position, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return p.queued < most
 }
 
-// clear drops what was not handed out yet, and returns what tells that the last
-// batch is done; nil: nothing is out.
+// clear drops the queued records. It returns a channel that is closed once the batch that was
+// handed out is processed, or nil if there is none.
 func (s *Stream) clear() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,7 +169,7 @@ func (s *Stream) clear() <-chan struct{} {
 	return s.out.done
 }
 
-// handBack clears the stream and waits for what is out, up to limit.
+// handBack clears the stream and waits up to limit for the batch that was handed out.
 func (s *Stream) handBack(limit time.Duration) {
 	done := s.clear()
 	if done == nil {
@@ -183,7 +183,7 @@ func (s *Stream) handBack(limit time.Duration) {
 	}
 }
 
-// close ends the stream: Poll answers ErrClosed.
+// close ends the stream. Poll returns ErrClosed from then on.
 func (s *Stream) close() {
 	s.mu.Lock()
 	s.closed, s.queue = true, nil
@@ -191,14 +191,14 @@ func (s *Stream) close() {
 	s.wake()
 }
 
-// consumedOf is how far a partition was consumed.
+// consumedOf returns the consumed offset of a partition.
 func (s *Stream) consumedOf(p *position) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return p.consumed
 }
 
-// reset moves a partition whose records are out of range, or that was never read.
+// reset sets the position of a partition that was never read or whose offset is out of range.
 func (s *Stream) reset(p *position, offset int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

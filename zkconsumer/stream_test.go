@@ -9,7 +9,7 @@ import (
 
 func filled(offsets ...int64) (*Stream, *position) {
 	s := newStream(thread{"m", 0})
-	s.room = func() {}
+	s.taken = func() {}
 	p := &position{stream: s, consumed: offsets[0]}
 	c := &chunk{from: p, next: offsets[len(offsets)-1] + 1}
 	for _, o := range offsets {
@@ -19,9 +19,9 @@ func filled(offsets ...int64) (*Stream, *position) {
 	return s, p
 }
 
-// What Poll has returned is consumed when it is called again, not before: a
-// member that dies in between has lost nothing.
-func TestRecordsAreConsumedWhenTheNextAreAskedFor(t *testing.T) {
+// What Poll has returned must not count as consumed before the next call, so that a member that
+// dies in between loses nothing.
+func TestRecordsAreConsumedOnTheNextPoll(t *testing.T) {
 	ctx := t.Context()
 	s, p := filled(3, 4, 7)
 	got, err := s.Poll(ctx, 2)
@@ -42,7 +42,7 @@ func TestRecordsAreConsumedWhenTheNextAreAskedFor(t *testing.T) {
 	}
 }
 
-func TestARebalanceWaitsForWhatIsOut(t *testing.T) {
+func TestARebalanceWaitsForRecordsHandedOut(t *testing.T) {
 	s, p := filled(0, 1)
 	if _, err := s.Poll(t.Context(), 1); err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestARebalanceWaitsForWhatIsOut(t *testing.T) {
 	defer cancel()
 	select {
 	case <-back:
-		t.Error("it did not wait")
+		t.Error("handBack did not wait for the batch that was handed out")
 	case <-short.Done():
 	}
 	next, stop := context.WithCancel(t.Context())
@@ -72,16 +72,16 @@ func TestARebalanceWaitsForWhatIsOut(t *testing.T) {
 	if _, err := s.Poll(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	s.handBack(time.Millisecond) // for ever is too long
+	s.handBack(time.Millisecond) // must return after the limit
 }
 
-func TestWhatConsumersDoNotSeeIsPassedOver(t *testing.T) {
+func TestChunksWithoutVisibleRecordsAreSkipped(t *testing.T) {
 	s, p := filled(0)
 	s.queue = []*chunk{{from: p, next: 9}}
 	p.queued = 1
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Poll(done, 0); !errors.Is(err, context.Canceled) || s.consumedOf(p) != 9 || !s.hasRoom(p, 1) {
+	if _, err := s.Poll(done, 0); !errors.Is(err, context.Canceled) || s.consumedOf(p) != 9 || !s.accepts(p, 1) {
 		t.Errorf("%v, consumed %d", err, s.consumedOf(p))
 	}
 }
