@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs the program that a class of Apache Kafka stands for, such as kafka.tools.GetOffsetShell.
+# Runs the program that replaces a class of Apache Kafka, such as kafka.tools.GetOffsetShell.
 #   bin/kafka-run-class.sh [-daemon] [-name SERVICE] [-loggc] CLASS [ARGUMENTS]
-# Environment: LOG_DIR (default: logs beside bin), where -daemon writes SERVICE.out.
+# Environment: LOG_DIR (default: the logs directory next to bin), where -daemon writes SERVICE.out.
 base=$(dirname "$(dirname "$(readlink -f "$0")")")
 usage="USAGE: $0 [-daemon] [-name servicename] [-loggc] classname [opts]"
 daemon=

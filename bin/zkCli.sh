@@ -1,5 +1,5 @@
 #!/bin/sh
-# ZooKeeper's own command line client.
+# Runs ZooKeeper's command-line client.
 #   bin/zkCli.sh [-server host:port[/path]] [command [arguments]]
 set -eu
 base=$(dirname "$(dirname "$(readlink -f "$0")")")

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# ZooKeeper in the background, by the name ZooKeeper's own documents use.
+# Runs ZooKeeper in the background, under the name that ZooKeeper's documentation uses.
 #   bin/zkServer.sh start|start-foreground|status|stop|restart [zookeeper.properties]
 # The process id is kept in dataDir/zookeeper_server.pid.
-[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # it was called as "sh zkServer.sh"
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # if called as "sh zkServer.sh"
 set -euo pipefail
 base=$(dirname "$(dirname "$(readlink -f "$0")")")
 config=${2:-${ZOOCFG:-$base/config/zookeeper.properties}}
@@ -18,7 +18,7 @@ data=$(property dataDir)
 port=$(property clientPort)
 pid_file=${data:-/tmp/zookeeper}/zookeeper_server.pid
 running() { [ -e "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; }
-ask() { # a four letter word
+ask() { # sends a four-letter-word command
   exec 3<>"/dev/tcp/127.0.0.1/${port:-2181}" || return 1
   printf '%s' "$1" >&3
   timeout 3 cat <&3

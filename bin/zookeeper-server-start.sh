@@ -14,7 +14,7 @@ case ${1:-} in
 esac
 [ -e "$1" ] || { echo "$0: the properties file '$1' does not exist" >&2; exit 1; }
 classpath=$("$base/scripts/zookeeper-classpath.sh")
-# The folder may have a blank in its name, the variables several options.
+# The class path may contain spaces; the variables may contain several options.
 set -- -cp "$classpath" org.apache.zookeeper.server.quorum.QuorumPeerMain "$@"
 # shellcheck disable=SC2086
 set -- ${KAFKA_OPTS:-} "$@"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# ZooKeeper's command line client as Kafka's scripts call it.
+# Runs ZooKeeper's command-line client with the arguments of Kafka's script.
 #   bin/zookeeper-shell.sh host:port[/path] [command [arguments]]
 set -eu
 zkCli=$(dirname "$(readlink -f "$0")")/zkCli.sh

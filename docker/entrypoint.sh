@@ -1,11 +1,11 @@
 #!/bin/sh
-# Starts a broker whose server.properties are config/server.properties with what the environment says: KAFKA_BROKER_ID is
-# broker.id. In a name _ stands for a dot, __ for an underscore, ___ for a dash; KAFKA_CFG_ is read like KAFKA_.
-#   entrypoint.sh [--override key=value]*     the broker
-#   entrypoint.sh kafka-topics.sh ARGUMENTS   one of the tools, or any other program
-# Variables that Kubernetes sets for Services, such as KAFKA_PORT=tcp://10.0.0.7:9092, are left out. Without KAFKA_LISTENERS
-# the broker listens on the ports of KAFKA_ADVERTISED_LISTENERS, on all addresses.
-# MONEDULA_SERVER_PROPERTIES names the file that is written, /tmp/server.properties where it is not set.
+# Starts a broker with config/server.properties and the settings in the environment, for example KAFKA_BROKER_ID for
+# broker.id. In names, _ means a dot, __ an underscore and ___ a dash. The prefix KAFKA_CFG_ is the same as KAFKA_.
+#   entrypoint.sh [--override key=value]*     starts the broker
+#   entrypoint.sh kafka-topics.sh ARGUMENTS   runs a tool or any other program
+# Variables that Kubernetes sets for Services, such as KAFKA_PORT=tcp://10.0.0.7:9092, are ignored. Without KAFKA_LISTENERS,
+# the broker listens on the ports of KAFKA_ADVERTISED_LISTENERS on all addresses.
+# MONEDULA_SERVER_PROPERTIES is the file to write (default: /tmp/server.properties).
 set -eu
 home=$(dirname "$(readlink -f "$0")")
 [ -d "$home/bin" ] || home=${home%/*}
@@ -17,16 +17,16 @@ case ${1:-} in
 esac
 
 if [ -z "${KAFKA_ZOOKEEPER_CONNECT:-}${KAFKA_CFG_ZOOKEEPER_CONNECT:-}" ]; then
-  echo "KAFKA_ZOOKEEPER_CONNECT is not set: give the ZooKeeper ensemble, such as zookeeper-1:2181,zookeeper-2:2181/chroot" >&2
+  echo "KAFKA_ZOOKEEPER_CONNECT is not set: set it to the ZooKeeper ensemble, such as zookeeper-1:2181,zookeeper-2:2181/chroot" >&2
   exit 1
 fi
 if [ -n "${KAFKA_CREATE_TOPICS:-}" ]; then
-  echo "KAFKA_CREATE_TOPICS is ignored: create topics with kafka-topics.sh, or let auto.create.topics.enable do it" >&2
+  echo "KAFKA_CREATE_TOPICS is ignored: create topics with kafka-topics.sh, or use auto.create.topics.enable" >&2
 fi
 
 file=${MONEDULA_SERVER_PROPERTIES:-/tmp/server.properties}
 awk '
-  # A value as a properties file holds it.
+  # Escapes a value for a properties file.
   function escaped(text,   i, c, out) {
     for (i = 1; i <= length(text); i++) {
       c = substr(text, i, 1)
@@ -38,12 +38,12 @@ awk '
     }
     return out
   }
-  # Whether Kubernetes set a variable for a Service named kafka or kafka-something.
+  # Reports whether Kubernetes set a variable for a Service named kafka or kafka-something.
   function ofService(name, value) {
     return name ~ /_SERVICE_(HOST|PORT|PORT_.*)$/ || name ~ /_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/ ||
       (name ~ /_PORT$/ && value ~ /^(tcp|udp|sctp):\/\//)
   }
-  # The listeners of all addresses for advertised ones.
+  # Returns listeners on all addresses with the names and ports of the advertised listeners.
   function onAllAddresses(advertised,   i, n, one, out) {
     n = split(advertised, one, ",")
     for (i = 1; i <= n; i++) {
@@ -53,7 +53,7 @@ awk '
     return out
   }
   BEGIN {
-    # Variables of the known images that are not configurations.
+    # Variables of known images that are not broker settings.
     n = split("VERSION HOME DEBUG OPTS HEAP_OPTS JVM_PERFORMANCE_OPTS GC_LOG_OPTS LOG4J_OPTS JMX_OPTS JMX_PORT JMX_HOSTNAME " \
       "LOG4J_LOGGERS LOG4J_ROOT_LOGLEVEL TOOLS_LOG4J_LOGLEVEL CREATE_TOPICS", names, " ")
     for (i = 1; i <= n; i++) other["KAFKA_" names[i]] = 1

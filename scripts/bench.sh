@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Measures ./monedula beside a real Apache Kafka, in turns, and prints one table in Markdown.
+# Benchmarks ./monedula and a real Apache Kafka alternately and prints a Markdown table.
 #   scripts/bench.sh [-quick] [-ours] [-rounds N] [-partitions N] [-recovery-gb N] [-out FILE] [MEASUREMENT...]
-#   -help lists options and measurements: one broker beside one, groups (group-...), three beside three (cluster-...),
-#   and what a fetch costs beside idle partitions, of ours only (fetch-rounds)
-# Environment: BENCH_QUICK=1 small sizes (under 15 minutes instead of under 90), BENCH_OUT=FILE a copy of the table,
-# TMPDIR where the logs lie (the whole run needs about 20 GB there). Ctrl-C stops what was started and prints what there is.
+#   -help lists the options and measurements: single brokers, groups (group-...), clusters of three brokers (cluster-...)
+#   and, for ./monedula only, the cost of a fetch with many idle partitions (fetch-rounds).
+# Environment: BENCH_QUICK=1 uses small sizes (under 15 minutes instead of under 90); BENCH_OUT=FILE writes a copy of the table;
+# TMPDIR is the directory for the logs (a full run needs about 20 GB). Ctrl-C stops all processes and prints the results so far.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 command -v go >/dev/null || { echo "bench.sh: Go is missing; install Go 1.26 or newer from its official site or your system's packages." >&2; exit 1; }

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A local cluster: ZooKeeper and some brokers on this machine.
-#   scripts/cluster.sh start N   starts them and waits until all serve
-#   scripts/cluster.sh stop      stops them, the brokers in order and ZooKeeper last; the data stays
-# Broker 0 listens on localhost:9092, broker 1 on 9093, and so on; ZooKeeper on 2181, unless one answers there already.
-# Environment: CLUSTER_DIR (data, logs, properties and process ids; default: data beside scripts), BASE_PORT (9092),
+# Runs a local cluster: ZooKeeper and brokers on this machine.
+#   scripts/cluster.sh start N   starts ZooKeeper and N brokers and waits until all are up
+#   scripts/cluster.sh stop      stops the brokers in order and then ZooKeeper; keeps the data
+# Broker 0 listens on localhost:9092, broker 1 on 9093, and so on; ZooKeeper on 2181, unless something already listens there.
+# Environment: CLUSTER_DIR (data, logs, properties and process ids; default: the data directory next to scripts), BASE_PORT (9092),
 # ZK_PORT (2181).
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
@@ -23,14 +23,14 @@ runs() { # NAME
   [ -e "$dir/$1.pid" ] && kill -0 "$(cat "$dir/$1.pid")" 2>/dev/null
 }
 
-launch() { # NAME COMMAND...: in the background, its process id and output kept
+launch() { # NAME COMMAND...: runs it in the background and records its process id and output
   local name=$1
   shift
   LOG_DIR=$dir/logs-$name setsid "$@" >"$dir/$name.out" 2>&1 </dev/null &
   echo $! >"$dir/$name.pid"
 }
 
-fail() { # NAME: it did not start
+fail() { # NAME: prints why it did not start and exits
   echo "cluster.sh: $1 did not start; from $dir/$1.out:" >&2
   grep -m 3 -A 3 -E " (ERROR|FATAL) " "$dir/$1.out" >&2 || tail -n 5 "$dir/$1.out" >&2
   exit 1
@@ -38,7 +38,7 @@ fail() { # NAME: it did not start
 
 start_zookeeper() {
   if answers "$zk_port"; then
-    echo "Something answers on localhost:$zk_port; taking it for ZooKeeper."
+    echo "Port $zk_port on localhost is in use; assuming that it is ZooKeeper."
     return
   fi
   printf 'dataDir=%s\nclientPort=%s\nmaxClientCnxns=0\nadmin.enableServer=false\n' "$dir/zookeeper" "$zk_port" >"$dir/zookeeper.properties"
@@ -51,7 +51,7 @@ start_zookeeper() {
   fail zookeeper
 }
 
-# What the documents say: a copy of server.properties with its own id, listener and folder.
+# Like the documentation: a copy of server.properties with its own id, listener and log directory.
 properties() { # ID COUNT
   local replicas=$(($2 < 3 ? $2 : 3))
   sed -e "s|^broker.id=.*|broker.id=$1|" \
@@ -65,10 +65,10 @@ properties() { # ID COUNT
 }
 
 start() { # COUNT
-  [[ $1 =~ ^[1-9][0-9]?$ ]] || { echo "cluster.sh: how many brokers? A number from 1 to 99, not \"$1\"." >&2; exit 2; }
+  [[ $1 =~ ^[1-9][0-9]?$ ]] || { echo "cluster.sh: the number of brokers must be from 1 to 99, not \"$1\"." >&2; exit 2; }
   for id in $(seq 0 $(($1 - 1))); do
-    runs "broker-$id" && { echo "cluster.sh: broker $id runs already; scripts/cluster.sh stop stops it." >&2; exit 1; }
-    answers $((base_port + id)) && { echo "cluster.sh: something answers on localhost:$((base_port + id)), where broker $id would listen; stop it or set BASE_PORT." >&2; exit 1; }
+    runs "broker-$id" && { echo "cluster.sh: broker $id runs already; stop it with scripts/cluster.sh stop." >&2; exit 1; }
+    answers $((base_port + id)) && { echo "cluster.sh: port $((base_port + id)) on localhost, which broker $id needs, is in use; stop the process or set BASE_PORT." >&2; exit 1; }
   done
   "$root/scripts/prerequisites.sh" run
   make -s -C "$root" build

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the tree for so many seconds each.
+# Runs every fuzz target for the given number of seconds (default: 60).
 #   scripts/fuzz.sh SECONDS
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,9 +12,9 @@ for dir in $(grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | xargs dirname
   for target in $(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$dir"/*_test.go); do
     echo "fuzz $dir $target for ${seconds}s"
     until (cd "$dir" && "$work/test" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "${seconds}s" \
-      -test.fuzzcachedir "$corpora/$(go list)") >"$work/said" 2>&1 </dev/null; do
-      # Go sometimes takes its own deadline for a failure (golang/go#75804); no input failed then, and it runs again.
-      grep -qx '    context deadline exceeded' "$work/said" && ! grep -q 'Failing input' "$work/said" || { cat "$work/said"; exit 1; }
+      -test.fuzzcachedir "$corpora/$(go list)") >"$work/output" 2>&1 </dev/null; do
+      # Go sometimes reports its own deadline as a failure (golang/go#75804). No input failed then, so run it again.
+      grep -qx '    context deadline exceeded' "$work/output" && ! grep -q 'Failing input' "$work/output" || { cat "$work/output"; exit 1; }
     done
   done
 done

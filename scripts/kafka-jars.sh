@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Resolves the jars of a real Apache Kafka for interoperability tests and prints their folder.
-#   scripts/kafka-jars.sh [VERSION]       default 3.9.1; 1.1.1 has the consumer over ZooKeeper
-# Cached in $MONEDULA_CACHE (default ~/.cache/monedula); nothing is done when they are there.
+# Fetches the jars of a real Apache Kafka for interoperability tests and prints their directory.
+#   scripts/kafka-jars.sh [VERSION]       default: 3.9.1; 1.1.1 has the consumer that uses ZooKeeper
+# The jars are cached in $MONEDULA_CACHE (default: ~/.cache/monedula).
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 version=${1:-3.9.1}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, vet, and the import rules of the house.
+# Checks formatting, go vet, and the rules in internal/lint.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 unformatted=$(gofmt -l $(git ls-files '*.go'))

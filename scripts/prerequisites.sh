@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Installs what running or testing Monedula needs and is not there yet; does nothing when all is there.
-#   scripts/prerequisites.sh run    ZooKeeper (and the Java it runs on)
+# Installs missing prerequisites for running or testing Monedula.
+#   scripts/prerequisites.sh run    ZooKeeper and Java
 #   scripts/prerequisites.sh test   also kcat, strace, nftables, Maven, Apache Kafka's jars and the Python clients
-# Debian's packages are installed with apt-get as root or through sudo; where neither is possible the line
-# to type is printed and the exit code is 1. Jars and Python packages go to $MONEDULA_CACHE (~/.cache/monedula).
+# Debian packages are installed with apt-get, as root or with sudo. If neither is possible, it prints the command
+# to run and exits with 1. Jars and Python packages go to $MONEDULA_CACHE (default: ~/.cache/monedula).
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 cache=${MONEDULA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/monedula}
 what=${1:-run}
-PATH=$PATH:/usr/sbin:/sbin # ip and nft are there, where not everybody looks
+PATH=$PATH:/usr/sbin:/sbin # ip and nft may not be in the PATH of ordinary users
 
 packages=()
 want() { # COMMAND PACKAGE
@@ -51,14 +51,14 @@ if [ ${#packages[@]} -gt 0 ]; then
     as_root=(sudo -n)
   else
     echo "prerequisites.sh: these packages are missing: ${packages[*]}" >&2
-    echo "Type this, then try again:  sudo $line" >&2
+    echo "Run this command, then try again:  sudo $line" >&2
     exit 1
   fi
   echo "Installing ${packages[*]}" >&2
   export DEBIAN_FRONTEND=noninteractive
   # shellcheck disable=SC2086
   "${as_root[@]}" $line >/dev/null 2>&1 || { "${as_root[@]}" apt-get update >/dev/null && "${as_root[@]}" $line >/dev/null; } || {
-    echo "prerequisites.sh: apt-get could not install them; type this to see why:  sudo $line" >&2
+    echo "prerequisites.sh: apt-get could not install them; run this to see why:  sudo $line" >&2
     exit 1
   }
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `make run` does: installs what is missing, builds, starts ZooKeeper (unless one answers already) and a broker
-# on localhost:9092, and says what to type next. Ctrl-C stops both.
+# Implements `make run`: installs missing prerequisites, builds, starts ZooKeeper (unless its port
+# is in use) and a broker on localhost:9092, and prints example commands. Ctrl-C stops both.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -24,10 +24,10 @@ trap stop EXIT
 trap 'exit 0' INT
 trap 'exit 143' TERM
 if answers $port; then
-  echo "Something answers on localhost:$port; taking it for ZooKeeper."
+  echo "Port $port on localhost is in use; assuming that it is ZooKeeper."
 else
   echo "Starting ZooKeeper on localhost:$port (log: $LOG_DIR/zookeeper.out)"
-  # A session of its own, so that Ctrl-C reaches the broker first.
+  # Run it in its own session, so that Ctrl-C does not stop it before the broker.
   setsid bin/zookeeper-server-start.sh config/zookeeper.properties >"$LOG_DIR/zookeeper.out" 2>&1 </dev/null &
   zookeeper=$!
   for _ in $(seq 300); do
