@@ -1,5 +1,5 @@
-// Command monedula is Kafka's broker and its tools in one binary; the scripts
-// in bin/ call it with the name of what to be.
+// Command monedula contains the broker and the tools of Kafka in one binary. The scripts in bin/
+// run it with the name of the program as the first argument.
 package main
 
 import (
@@ -20,8 +20,8 @@ func run(args []string) int {
 		usage()
 		return 1
 	}
-	// As in a JVM, a reader of the output that goes away ends nothing by itself:
-	// writes fail, and the program ends in order or continues without them.
+	// As in a JVM, a closed output does not end the process: writes fail, and the program handles
+	// that or continues without them.
 	signal.Ignore(syscall.SIGPIPE)
 	switch args[0] {
 	case "-h", "--help":
@@ -37,17 +37,17 @@ func run(args []string) int {
 	}
 	tool, found := tools.All()[args[0]]
 	if !found {
-		fmt.Fprintf(os.Stderr, "monedula: there is no program %q\n\n", args[0])
+		fmt.Fprintf(os.Stderr, "monedula: unknown program %q\n\n", args[0])
 		usage()
 		return 1
 	}
 	return runTool(tool, args[1:])
 }
 
-// runClass is the argument before the name of a Java class, in place of a tool's.
+// runClass is the argument that precedes a Java class name, in place of a tool's name.
 const runClass = "run-class"
 
-// runByClass runs what answers for a Java class, as bin/kafka-run-class.sh asks.
+// runByClass runs the program that replaces a Java class, for bin/kafka-run-class.sh.
 func runByClass(args []string) int {
 	if len(args) == 0 {
 		usage()
@@ -87,8 +87,8 @@ func usage() {
 	}
 }
 
-// interrupted is closed at the first SIGINT or SIGTERM; a second one ends the
-// process at once.
+// interrupted returns a channel that is closed at the first SIGINT or SIGTERM. A second signal ends
+// the process immediately.
 func interrupted() <-chan struct{} {
 	signals, closed := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)

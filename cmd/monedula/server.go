@@ -40,8 +40,9 @@ func startServer(args []string) int {
 		return 1
 	}
 	main := kafkalog.For(log, "kafka.Kafka$")
-	// Memory is taken back somewhat eagerly: a broker's heap is small beside the
-	// page cache that it lives from. GOGC and GOMEMLIMIT in the environment win.
+	// Collect garbage more eagerly than by default: a broker's heap is small compared with the page
+	// cache that it depends on. If GOGC is set in the environment, it applies instead. GOMEMLIMIT
+	// applies in any case.
 	if os.Getenv("GOGC") == "" {
 		headroom.Keep()
 	}
@@ -74,7 +75,7 @@ func serve(cfg *settings.Config, log *logrus.Logger, main *logrus.Entry) int {
 		case err := <-failed:
 			b.Stop()
 			main.Error("Exiting Kafka due to fatal exception during startup.")
-			_ = err // said by the broker
+			_ = err // the broker has logged it
 			return 1
 		case err := <-b.Fatal():
 			main.WithError(err).Error("Exiting Kafka due to a fatal error; its cause follows")
@@ -85,7 +86,7 @@ func serve(cfg *settings.Config, log *logrus.Logger, main *logrus.Entry) int {
 			running := up.Load()
 			cancel()
 			b.Stop()
-			if !running { // as Kafka, which halts then
+			if !running { // like Kafka, which halts if it is still starting
 				return 1
 			}
 			return 0

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// The stand-in for the binary says what it inherited from the script.
+// standIn replaces the binary. It prints what it inherited from the script.
 const standIn = "#!/bin/sh\ncat /proc/self/timerslack_ns\necho \"$@\"\n"
 
-func TestStartScriptLetsTimersBeLate(t *testing.T) {
+func TestStartScriptSetsTheTimerSlack(t *testing.T) {
 	base := t.TempDir()
 	script, err := os.ReadFile("../../bin/kafka-server-start.sh")
 	if err != nil {
