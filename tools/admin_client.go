@@ -76,9 +76,9 @@ func brokerNamed(id int32) brokerSelector {
 // anyBroker selects any bootstrap server that answers.
 func anyBroker(context.Context, *peerlink.Cluster) (*peerlink.Link, error) { return nil, nil }
 
-// call sends the request, and again while refused returns a code that Kafka's client retries. If
-// refused is nil, the first answer is returned. name is the method of Kafka's client, for the text
-// of a timeout.
+// call sends the request until it is answered or the time limit is over. It also sends it again
+// while refused returns a code that Kafka's client retries; a nil refused accepts any answer. name
+// is the method of Kafka's client, for the text of a timeout.
 func (c *adminClient) call(name string, to brokerSelector, req kmsg.Request, max int16, refused func(kmsg.Response) protocol.ErrorCode) (kmsg.Response, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()

@@ -155,8 +155,8 @@ var resourceKinds = map[string]kmsg.ConfigResourceType{
 	typeBrokerLoggers: kmsg.ConfigResourceTypeBrokerLogger, typeClientMetrics: kmsg.ConfigResourceTypeClientMetrics,
 }
 
-// dynamicSource returns the source of values that were set for the entity itself. filter is false if
-// entities of this type have no such source.
+// dynamicSource returns the source of values that were set for the entity itself. filter is false
+// if entities of this type have no such source.
 func dynamicSource(entityType, name string) (source kmsg.ConfigSource, filter bool) {
 	switch {
 	case entityType == typeTopics:

@@ -52,9 +52,9 @@ func groupOf(props map[string]string) (*groupConfig, error) {
 	return g, r.err
 }
 
-// commitStarts makes a member commit its start position for partitions without a committed offset, like
-// the Java consumer, even if it has read nothing. The next member then gets what was written in
-// between. client is called once the member has joined. reset is the start or the end.
+// commitStarts makes a member commit its start position for partitions without a committed offset,
+// like the Java consumer, even if it has read nothing. The next member then gets what was written
+// in between. client is called once the member has joined. reset is the start or the end.
 func (g *groupConfig) commitStarts(client func() *kgo.Client, reset kgo.Offset) kgo.Opt {
 	return kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 		begin, err := beginnings(ctx, client(), offsets, reset.EpochOffset().Offset, g.isolation)

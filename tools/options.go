@@ -337,7 +337,7 @@ func at(lines []string, i int) string {
 	return ""
 }
 
-// wrap breaks text at spaces into lines of at most width characters and indents all but the first.
+// wrap breaks text at spaces into lines of at most width characters. Continuation lines are indented.
 func wrap(text string, width int, indent string) []string {
 	var lines []string
 	for _, paragraph := range strings.Split(text, "\n") {

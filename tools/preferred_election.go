@@ -134,8 +134,8 @@ func (o *preferredOptions) run() error {
 	return o.printResults(results)
 }
 
-// printResults prints the results. As in 2.8, the line for partitions that need no election names those
-// that had one.
+// printResults prints the results. As in 2.8, the line for partitions that need no election names
+// those that had one.
 func (o *preferredOptions) printResults(results map[topicPartition]error) error {
 	var done []topicPartition
 	for _, tp := range sortedPartitions(results) {
