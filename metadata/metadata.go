@@ -167,10 +167,7 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 		owned[name] = true
 		t := &Topic{Name: name, Partitions: map[int32]*Partition{}}
 		if was := next.Topics[name]; was != nil {
-			t.ID = was.ID
-			for i, p := range was.Partitions {
-				t.Partitions[i] = p
-			}
+			maps.Copy(t.Partitions, was.Partitions)
 		}
 		next.Topics[name] = t
 		return t

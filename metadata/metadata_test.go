@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"reflect"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -257,5 +258,52 @@ func TestOnlyBrokersOfVersion0HaveAnAddressOutsideOfTheirEndpoints(t *testing.T)
 	c.Apply(withBroker(update("", TopicID{}), 1, "A"))
 	if endpoints := c.Snapshot().Brokers[1].Endpoints; len(endpoints) != 1 || endpoints["A"].Host != "h" {
 		t.Errorf("%v", endpoints)
+	}
+}
+
+// Topics that swap their ids in one update are both known by their new ones, in
+// whatever order they are looked at.
+func TestTopicsMaySwapTheirIDs(t *testing.T) {
+	c := NewCache()
+	a, b := TopicID{1}, TopicID{2}
+	for range 30 {
+		req := update("a", a, partitionState("", 0, 1, 1))
+		req.TopicStates = append(req.TopicStates, update("b", b, partitionState("", 0, 1, 1)).TopicStates...)
+		c.Apply(req)
+		if s := c.Snapshot(); len(s.Names) != 2 || s.Names[a] != "a" || s.Names[b] != "b" {
+			t.Fatalf("%v, want %v for a and %v for b", s.Names, a, b)
+		}
+		a, b = b, a
+	}
+}
+
+// A topic is copied once for an update, however many of its partitions it has.
+func TestAnUpdateOfManyPartitionsCopiesTheTopicOnce(t *testing.T) {
+	const many = 2000
+	states := make([]kmsg.UpdateMetadataRequestTopicPartition, many)
+	for i := range states {
+		states[i] = partitionState("", int32(i), 1, 1)
+	}
+	c := NewCache()
+	req := update("t", TopicID{1}, states...)
+	c.Apply(req)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	c.Apply(req)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > many*1000 {
+		t.Errorf("%d bytes were allocated for %d partitions", took, many)
+	}
+}
+
+func TestEndpointsOfEveryProtocolHaveItsName(t *testing.T) {
+	for id, want := range []string{"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"} {
+		c := NewCache()
+		req := withBroker(update("", TopicID{}), 1, "")
+		req.LiveBrokers[0].Endpoints[0].SecurityProtocol = int16(id)
+		c.Apply(req)
+		if e := c.Snapshot().Brokers[1].Endpoints[want]; e.Listener != want || e.SecurityProtocol != int16(id) {
+			t.Errorf("protocol %d: %v", id, c.Snapshot().Brokers[1].Endpoints)
+		}
 	}
 }
