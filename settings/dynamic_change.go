@@ -101,13 +101,10 @@ func checkCleanerThreads(was, is int32) error {
 	return nil
 }
 
-// checkListenerChange wants the inter-broker listener to be advertised and every
-// listener to take connections, and keeps what a listener that stays must keep: its security
-// protocol, and all its own keys but key stores and limits.
+// checkListenerChange wants every listener to take connections, and keeps what a
+// listener that stays must keep: its security protocol, and all its own keys but
+// key stores and limits.
 func checkListenerChange(before, now *Config) error {
-	if !slices.Contains(names(now.advertised), now.interBroker) {
-		return fmt.Errorf("Advertised listener must be specified for inter-broker listener ListenerName(%s)", now.interBroker)
-	}
 	for _, e := range now.listeners {
 		for _, key := range []string{"max.connections", "max.connection.creation.rate"} {
 			text, _ := now.ListenerValue(e.Listener, key)

@@ -33,11 +33,19 @@ func TestMessageFormatCountsOnlyBelowIBP30(t *testing.T) {
 	for _, tc := range []struct {
 		ibp, format string
 		magic       int8
-	}{{"2.8", "0.10.2", 1}, {"2.8", "0.9.0", 0}, {"2.8", "2.8", 2}, {"3.0", "0.9.0", 2}} {
+		described   string
+	}{{"2.8", "0.10.2", 1, "0.10.2-IV0"}, {"2.8", "0.9.0", 0, "0.9.0"}, {"2.8", "2.8", 2, "2.8-IV1"}, {"3.0", "0.9.0", 2, "3.0-IV1"}} {
 		c := mustLoad(t, "inter.broker.protocol.version="+tc.ibp+"\nlog.message.format.version="+tc.format+"\n")
 		topic, err := c.Topic(nil)
 		if err != nil || topic.Magic != tc.magic {
 			t.Errorf("%v: %d %v", tc, topic.Magic, err)
+		}
+		entries, err := NewDynamic(c).DescribeTopic(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := *find(t, entries, "message.format.version").Value; got != tc.described {
+			t.Errorf("%v: described as %s", tc, got)
 		}
 	}
 	if _, err := load(t, "zookeeper.connect=z:1\ninter.broker.protocol.version=0.10.2\nlog.message.format.version=2.8\n", nil); err == nil ||
