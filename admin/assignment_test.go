@@ -69,6 +69,9 @@ func TestAssignmentRefusesImpossibleCounts(t *testing.T) {
 			t.Errorf("%d×%d: %v", tc.partitions, tc.replicas, err)
 		}
 	}
+	if err := CheckCounts(2, 104755, 2); err != nil {
+		t.Errorf("as many partitions as a node holds: %v", err)
+	}
 	mixed := append(racked(0, "a"), Broker{ID: 1})
 	if _, err := AssignReplicas(mixed, 1, 1, Placement{}); protocol.CodeOf(err) != protocol.UnknownServerError {
 		t.Errorf("brokers with and without racks: %v", err)
