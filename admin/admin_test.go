@@ -144,6 +144,7 @@ func TestNothingIsWrittenWhenOnlyValidating(t *testing.T) {
 func TestTopicCreationIsRefusedInKafkasOrder(t *testing.T) {
 	store := newFakeStore()
 	store.topics["there.is"] = zkstore.TopicNode{Name: "there.is"}
+	store.topics["plain"] = zkstore.TopicNode{Name: "plain"}
 	store.marked["going"] = true
 	a := newAdmin(t, store)
 	change := Change{Brokers: brokers(0, 1), Known: func(topic string) bool { return topic == "known" }}
@@ -162,6 +163,7 @@ func TestTopicCreationIsRefusedInKafkasOrder(t *testing.T) {
 			"Topic name is invalid: 'bad name' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"},
 		{NewTopic{Name: "going", Partitions: 1, Replicas: 1}, protocol.TopicAlreadyExists, "Topic 'going' is marked for deletion."},
 		{NewTopic{Name: "there.is", Partitions: 1, Replicas: 1}, protocol.TopicAlreadyExists, "Topic 'there.is' already exists."},
+		{NewTopic{Name: "plain", Partitions: 1, Replicas: 1}, protocol.TopicAlreadyExists, "Topic 'plain' already exists."},
 		{NewTopic{Name: "there_is", Partitions: 1, Replicas: 1}, protocol.InvalidTopicException, "Topic 'there_is' collides with existing topics: there.is"},
 		{NewTopic{Name: "t", Partitions: Default, Replicas: Default, Assignment: map[int32][]int32{0: {0}, 1: {0, 1}}}, protocol.InvalidReplicaAssignment,
 			"All partitions should have the same number of replicas"},

@@ -142,7 +142,7 @@ func TestRandomPlacesCompileAndDoNotOverlap(t *testing.T) {
 func TestWhatIsOnlySaidIsLeftOut(t *testing.T) {
 	source := "package sample\n\nfunc f() {\n" + strings.Join([]string{
 		`l.log().Infof("x %d", f())`, `c.metaInfof("x")`, `defer m.mu.Unlock()`, `panic("x")`, `s.count.Inc()`,
-		`err = fmt.Errorf("%w: x", err)`, `if x { l.warn("x") }`, `timer := time.NewTimer(5)`, `defer timer.Stop()`,
+		`err = fmt.Errorf("%w: x", err)`, `if x != y && n > 1 { l.warn("x") }`, `timer := time.NewTimer(5)`, `defer timer.Stop()`,
 		`p.log.Truncate(5)`, `err = protocol.Errorf(protocol.InvalidRecord, "x")`, `p.later(func() { l.log().Infof("x") })`, `defer s.Stop()`,
 	}, "\n") + "\n}\n"
 	root := t.TempDir()

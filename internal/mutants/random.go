@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -158,9 +159,10 @@ func functionSites(f *sourceFile, function *ast.FuncDecl) []mutation {
 			}
 		}
 	}
+	onlySaid := conditionsOfWhatIsSaid(function.Body)
 	inConditions(function.Body, func(e ast.Expr) {
 		b, ok := e.(*ast.BinaryExpr)
-		if !ok {
+		if !ok || slices.ContainsFunc(onlySaid, func(c ast.Expr) bool { return c.Pos() <= b.Pos() && b.End() <= c.End() }) {
 			return
 		}
 		x, y := f.text(b.X), f.text(b.Y)
@@ -185,7 +187,7 @@ func functionSites(f *sourceFile, function *ast.FuncDecl) []mutation {
 	ast.Inspect(function.Body, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.IfStmt:
-			if len(n.Body.List) == 1 && says(n.Body.List[0]) {
+			if slices.Contains(onlySaid, n.Cond) {
 				return true
 			}
 			add(n.Cond, condition, "skip-if", "false")
@@ -201,6 +203,17 @@ func functionSites(f *sourceFile, function *ast.FuncDecl) []mutation {
 		return true
 	})
 	return all
+}
+
+// conditionsOfWhatIsSaid returns those of the ifs that do nothing but say something.
+func conditionsOfWhatIsSaid(body *ast.BlockStmt) (conditions []ast.Expr) {
+	ast.Inspect(body, func(n ast.Node) bool {
+		if n, ok := n.(*ast.IfStmt); ok && n.Else == nil && len(n.Body.List) == 1 && says(n.Body.List[0]) {
+			conditions = append(conditions, n.Cond)
+		}
+		return true
+	})
+	return conditions
 }
 
 // droppable names the operator that leaves out s, or returns "" if the source
