@@ -38,6 +38,9 @@ type configs struct {
 	retry         time.Duration // pause after notifications that could not be read
 	read          bool          // the brokers' configurations were read since the watch is armed
 	last          int64         // number of the last notification processed; -1: none
+	listed        int           // notifications in the last list
+	purged        time.Time     // when old ones were last purged
+	expiration    time.Duration // the age at which they are: changeExpiration
 
 	mu      sync.Mutex // guards what follows
 	topics  map[string]map[string]string
@@ -47,6 +50,13 @@ type configs struct {
 
 // changeExpiration is the age at which notifications are purged (a constant in Kafka too).
 const changeExpiration = 15 * time.Minute
+
+// purgeInterval is how often notifications are purged, which goes through all of them.
+const purgeInterval = time.Minute
+
+// pausePerNotification is the pause after a list of notifications, for each of them: a few
+// times what the list costs, so that following thousands of changes takes time in proportion.
+const pausePerNotification = 2 * time.Microsecond
 
 // A read of a topic's configuration that had no answer for configAttempt is told
 // of in the log and, a configPause later, tried again.
@@ -63,7 +73,7 @@ func newConfigs(ctx context.Context, store *zkstore.Store, dynamic *settings.Dyn
 	return &configs{
 		ctx: ctx, attempt: configAttempt, store: store, dynamic: dynamic, broker: strconv.Itoa(int(brokerID)),
 		log: kafkalog.For(log, "kafka.server.ZkConfigManager"), uncleanEnabled: func(string) {},
-		wake: make(chan struct{}, 1), retry: configRetry, last: -1, topics: map[string]map[string]string{},
+		wake: make(chan struct{}, 1), retry: configRetry, last: -1, expiration: changeExpiration, topics: map[string]map[string]string{},
 	}
 }
 
@@ -226,6 +236,15 @@ func (c *configs) follow(ctx context.Context) {
 			retry.Reset(c.retry)
 		}
 		failing = err != nil
+		// ZooKeeper lists all notifications of the last 15 minutes: while thousands of topics
+		// are configured, several changes share a list.
+		if pause := time.Duration(c.listed) * pausePerNotification; pause > time.Millisecond {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(pause):
+			}
+		}
 	}
 }
 
@@ -241,6 +260,7 @@ func (c *configs) process(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.listed = len(all)
 	if err := c.readMissed(ctx, all); err != nil {
 		return err
 	}
@@ -252,7 +272,15 @@ func (c *configs) process(ctx context.Context) error {
 		}
 		c.last = max(c.last, change.Number)
 	}
-	return c.store.PurgeConfigChanges(ctx, all, time.Now().Add(-changeExpiration).UnixMilli())
+	now := time.Now()
+	if now.Sub(c.purged) < purgeInterval {
+		return nil
+	}
+	if err := c.store.PurgeConfigChanges(ctx, all, now.Add(-c.expiration).UnixMilli()); err != nil {
+		return err
+	}
+	c.purged = now
+	return nil
 }
 
 // readMissed reads configurations whose notifications may have been purged by

@@ -295,3 +295,25 @@ func TestAReadDoesNotReplaceAChangeAppliedMeanwhile(t *testing.T) {
 		t.Errorf("%d reads", reads)
 	}
 }
+
+// Notifications are purged once they are old, at first and then once in a while.
+func TestOldNotificationsArePurgedOnceInAWhile(t *testing.T) {
+	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
+	left := func(what string, want int) {
+		t.Helper()
+		if err := c.process(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, all, err := c.store.ConfigChanges(t.Context(), -1); err != nil || len(all) != want {
+			t.Errorf("%s %q are left (%v), want %d", what, all, err, want)
+		}
+	}
+	notifyOf(t, c, "a")
+	c.expiration = -time.Minute // all are old
+	left("at first", 0)
+	notifyOf(t, c, "b")
+	notifyOf(t, c, "c")
+	left("at once again", 2)
+	c.purged = c.purged.Add(-purgeInterval)
+	left("a while later", 0)
+}
