@@ -66,9 +66,12 @@ func (b *budget) reserve(ctx context.Context, key protocol.APIKey, weight int) (
 	if err := pool.Acquire(ctx, share); err != nil {
 		return nil, fmt.Errorf("%s of %d bytes in memory waited for other requests: %w", key, weight, err)
 	}
-	release = sync.OnceFunc(func() { pool.Release(share) })
-	time.AfterFunc(shareTime, release)
-	return release, nil
+	giveBack := sync.OnceFunc(func() { pool.Release(share) })
+	late := time.AfterFunc(shareTime, giveBack)
+	return func() {
+		late.Stop()
+		giveBack()
+	}, nil
 }
 
 func ofController(key protocol.APIKey) bool {
