@@ -119,6 +119,10 @@ func requestAbout(key protocol.APIKey, version int16) kmsg.Request {
 			name(f, "ab")
 		}
 	}
+	if join, ok := req.(*kmsg.JoinGroupRequest); ok && version >= 5 { // of the only member, a static one
+		join.Group, join.MemberID, join.ProtocolType = "members", "", "consumer"
+		join.InstanceID = kmsg.StringPtr("ab")
+	}
 	return req
 }
 
