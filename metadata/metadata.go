@@ -172,13 +172,11 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 		next.Topics[name] = t
 		return t
 	}
-	put := func(topic string, id TopicID, s kmsg.UpdateMetadataRequestTopicPartition) {
-		t := edit(topic)
-		t.ID = id
+	put := func(t *Topic, s kmsg.UpdateMetadataRequestTopicPartition) {
 		if s.Leader == leaderDuringDelete {
 			if _, known := t.Partitions[s.Partition]; known {
 				delete(t.Partitions, s.Partition)
-				deleted = append(deleted, TopicPartition{topic, s.Partition})
+				deleted = append(deleted, TopicPartition{t.Name, s.Partition})
 			}
 			return
 		}
@@ -191,13 +189,15 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 			Offline:        append([]int32(nil), s.OfflineReplicas...),
 		}
 	}
-	for _, s := range req.PartitionStates { // v0-v4: ungrouped
-		put(s.Topic, TopicID{}, s)
+	for _, s := range req.PartitionStates { // v0-v4: ungrouped, and without ids, so that a known one stays
+		put(edit(s.Topic), s)
 	}
 	for i := range req.TopicStates {
-		t := &req.TopicStates[i]
-		for _, s := range t.PartitionStates {
-			put(t.Topic, t.TopicID, s)
+		states := &req.TopicStates[i]
+		t := edit(states.Topic)
+		t.ID = states.TopicID // v5 and v6 have none: such a controller gives topics no ids
+		for _, s := range states.PartitionStates {
+			put(t, s)
 		}
 	}
 	for name := range owned {

@@ -48,6 +48,36 @@ func TestNewCacheKnowsNothing(t *testing.T) {
 	}
 }
 
+// Requests before v5 cannot have topic ids, and say nothing about them; in v5 and
+// v6 there is none. A topic that was deleted leaves its id to no other.
+func TestTheIDOfATopicOutlivesRequestsThatCannotHaveIDs(t *testing.T) {
+	id := TopicID{9}
+	for version, want := range map[int16]TopicID{0: id, 4: id, 5: {}, 6: {}, 7: {7}} {
+		c := NewCache()
+		c.Apply(update("t", id, partitionState("", 0, 1, 1)))
+		again := func(leader int32) {
+			req := update("t", want, partitionState("t", 0, leader, 2))
+			if version < 5 {
+				req.PartitionStates, req.TopicStates = req.TopicStates[0].PartitionStates, nil
+			}
+			req.Version = version
+			c.Apply(req)
+		}
+		again(2)
+		s := c.Snapshot()
+		if got := s.Topics["t"].ID; got != want || s.Partition("t", 0).Leader != 2 || (s.Names[id] == "t") != (want == id) {
+			t.Errorf("after v%d: id %x, names %v", version, got, s.Names)
+		}
+		if version < 5 {
+			again(leaderDuringDelete)
+			again(1)
+			if got := c.Snapshot().Topics["t"].ID; got != (TopicID{}) {
+				t.Errorf("v%d: a topic created again has the id %x", version, got)
+			}
+		}
+	}
+}
+
 func TestUpdateReplacesListedPartitionsAndKeepsOthers(t *testing.T) {
 	c := NewCache()
 	id := TopicID{9}
