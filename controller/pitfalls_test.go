@@ -263,6 +263,23 @@ func TestATopicIDThatAToolDropsIsWrittenBackAtOnce(t *testing.T) {
 	}
 }
 
+// A topic that was deleted and created again by a tool that knows no ids, while
+// there was no controller, is not taken for the one that its broker knows.
+func TestATopicCreatedAgainWithoutAControllerGetsANewID(t *testing.T) {
+	known := map[string]TopicID{}
+	h := started(t, func(c *Config) { c.KnownTopicID = func(topic string) TopicID { return known[topic] } }, 0, 1, 2)
+	s := &scenario{t: t, h: h}
+	s.play("topic t 0=0,1", "answer")
+	node := h.store.topics["t"]
+	known["t"], node.ID = node.ID, TopicID{}
+	h.store.topics["t"] = node
+	clear(h.store.states) // which no tool creates
+	s.play("restart", "answer")
+	if got := h.store.topics["t"].ID; got == (TopicID{}) || got == known["t"] {
+		t.Errorf("the topic has the id %x, and the deleted one had %x", got, known["t"])
+	}
+}
+
 func TestANewControllerKeepsTheTopicIDThatItsBrokerKnows(t *testing.T) {
 	known := map[string]TopicID{}
 	h := started(t, func(c *Config) { c.KnownTopicID = func(topic string) TopicID { return known[topic] } }, 0, 1, 2)

@@ -77,15 +77,24 @@ func (m *Machine) ensureTopicID(node *zkstore.TopicNode) error {
 // restoreTopicID writes a topic's id, if it is known, back into a node that has
 // none: a tool that does not know ids has rewritten the node. With another id the
 // replicas, which keep theirs in partition.metadata, would refuse all requests
-// for the topic.
+// for the topic. But if no controller has written the state of a partition yet, it
+// is a new topic of the name, and the known id is of one that was deleted.
 func (m *Machine) restoreTopicID(node *zkstore.TopicNode, id TopicID) error {
 	if id == (TopicID{}) || node.ID != (TopicID{}) {
 		return nil
 	}
+	var tps []TopicPartition
+	for _, index := range sortedKeys(node.Partitions) {
+		tps = append(tps, TopicPartition{Topic: node.Name, Partition: index})
+	}
+	states, err := m.store.PartitionStates(m.ctx, tps)
+	if err != nil || len(states) == 0 {
+		return err
+	}
 	node.ID = id
 	m.log.Warnf("Topic %s has lost its id: something rewrote %s without it. Writing the id %s back",
 		node.Name, zkstore.TopicPath(node.Name), base64.RawURLEncoding.EncodeToString(id[:]))
-	err := m.store.RestoreTopic(m.ctx, m.c.fence(), *node)
+	err = m.store.RestoreTopic(m.ctx, m.c.fence(), *node)
 	if errors.Is(err, zkstore.ErrBadVersion) || errors.Is(err, zkstore.ErrNoNode) {
 		return nil // an event comes for what was written since
 	}
