@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -28,6 +27,9 @@ const (
 	// weightAllowed may be taken by a body of any size: the budget bounds how many of them
 	// there are at the same time, and it is enough for tens of thousands of such topics.
 	weightAllowed = 4 << 20
+	// stopsAllowed is the same for StopReplica. Before v3 each entry is one replica: some ten bytes
+	// that become a hundred. It is enough for some 130,000 replicas in one request.
+	stopsAllowed = 16 << 20
 	// entryWeight is how much memory handling and answering an entry takes at most.
 	entryWeight = 512
 	// entriesAllowed may be in a request of any size: no cluster has requests about as many
@@ -41,6 +43,7 @@ const (
 	unweighedBytes = 2 << 10
 	// budgetBytes is what all requests of clients may take together, and again all of
 	// other brokers, which clients must not delay. One that takes more waits to be alone.
+	// A client that may do everything, over the listener of the brokers, passes for one.
 	budgetBytes = 64 << 20
 	// shareTime is how long a request has its share: one that waits for longer, such as
 	// a JoinGroup, must not keep others waiting.
@@ -54,17 +57,17 @@ func newBudget() *budget {
 	return &budget{semaphore.NewWeighted(budgetBytes), semaphore.NewWeighted(budgetBytes)}
 }
 
-// reserve waits for a share of weight bytes, or the end of ctx.
-func (b *budget) reserve(ctx context.Context, key protocol.APIKey, weight int) (release func(), err error) {
+// reserve waits for a share of weight bytes, or the end of the call's context.
+func (b *budget) reserve(c *Call, weight int) (release func(), err error) {
 	if b == nil || weight <= weightFree {
 		return func() {}, nil
 	}
 	pool, share := b.clients, int64(min(weight, budgetBytes))
-	if betweenBrokers(key) {
+	if c.fromBroker() {
 		pool = b.brokers
 	}
-	if err := pool.Acquire(ctx, share); err != nil {
-		return nil, fmt.Errorf("%s of %d bytes in memory waited for other requests: %w", key, weight, err)
+	if err := pool.Acquire(c.Context(), share); err != nil {
+		return nil, fmt.Errorf("%s of %d bytes in memory waited for other requests: %w", c.Key, weight, err)
 	}
 	giveBack := sync.OnceFunc(func() { pool.Release(share) })
 	late := time.AfterFunc(shareTime, giveBack)
@@ -78,9 +81,23 @@ func ofController(key protocol.APIKey) bool {
 	return key == protocol.LeaderAndIsr || key == protocol.StopReplica || key == protocol.UpdateMetadata
 }
 
+// allowance is what a request of any size may take in memory.
+func allowance(key protocol.APIKey) int {
+	if key == protocol.StopReplica {
+		return stopsAllowed
+	}
+	return weightAllowed
+}
+
 // betweenBrokers reports whether only brokers send such requests.
 func betweenBrokers(key protocol.APIKey) bool {
 	return ofController(key) || key == protocol.AlterPartition || key == protocol.ControlledShutdown || key == protocol.AllocateProducerIds
+}
+
+// fromBroker reports whether the request is another broker's: of a type that only brokers
+// send, over one of their listeners, and from a peer that may send it.
+func (c *Call) fromBroker() bool {
+	return betweenBrokers(c.Key) && c.Peer.Privileged && c.AllowsCluster(kmsg.ACLOperationClusterAction)
 }
 
 // decode weighs and decodes the request. release gives back its share in the budget.
@@ -95,7 +112,7 @@ func (c *Call) decode(scale *protocol.Scale) (req kmsg.Request, release func(), 
 			return nil, nil, err
 		}
 	}
-	if weight.Bytes > max(weightAllowed, weightPerByte*len(c.Body)) {
+	if weight.Bytes > max(allowance(c.Key), weightPerByte*len(c.Body)) {
 		return nil, nil, fmt.Errorf("%s v%d of %d bytes takes %d in memory, more than %d times as much", c.Key, c.Version, len(c.Body), weight.Bytes, weightPerByte)
 	}
 	share := weight.Bytes
@@ -105,7 +122,7 @@ func (c *Call) decode(scale *protocol.Scale) (req kmsg.Request, release func(), 
 		}
 		share += entryWeight * weight.Entries
 	}
-	release, err = c.budget.reserve(c.Context(), c.Key, share)
+	release, err = c.budget.reserve(c, share)
 	if err != nil {
 		return nil, nil, err
 	}

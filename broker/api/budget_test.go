@@ -26,13 +26,20 @@ func heavyMetadata() []byte {
 	return protocol.AppendRequest(nil, req)
 }
 
+// clusterClosed lets nobody but the principal of brokers act for the cluster.
+type clusterClosed struct{ AllowAll }
+
+func (clusterClosed) Allows(peer *network.Peer, op kmsg.ACLOperation, _ kmsg.ACLResourceType, _ string) bool {
+	return op != kmsg.ACLOperationClusterAction || peer.Principal == "User:broker"
+}
+
 // Requests that take much memory wait for each other, and neither small ones nor those of
-// other brokers wait for them.
+// other brokers wait for them. A client that sends a request as brokers do passes for none.
 func TestHeavyRequestsShareABudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var inside, finished atomic.Int32
 		gate := make(chan struct{})
-		registry := NewRegistry(nil, kafkalog.Discard())
+		registry := NewRegistry(clusterClosed{}, kafkalog.Discard())
 		registry.Register(Typed(protocol.Metadata, 0, 12, func(c *Call, req *kmsg.MetadataRequest) (kmsg.Response, error) {
 			if len(req.Topics) > 0 {
 				inside.Add(1)
@@ -43,14 +50,16 @@ func TestHeavyRequestsShareABudget(t *testing.T) {
 			return kmsg.NewPtrAlterPartitionResponse(), nil
 		}))
 		done := make(chan struct{})
-		serve := func(key protocol.APIKey, version int16, body []byte) network.Response {
-			return registry.Serve(&network.Request{Peer: &network.Peer{ID: "test"}, Body: body, Done: done,
+		client, broker := &network.Peer{ID: "test", Privileged: true}, &network.Peer{ID: "broker", Privileged: true, Principal: "User:broker"}
+		elsewhere := &network.Peer{ID: "elsewhere", Principal: "User:broker"}
+		serve := func(peer *network.Peer, key protocol.APIKey, version int16, body []byte) network.Response {
+			return registry.Serve(&network.Request{Peer: peer, Body: body, Done: done,
 				RequestHeader: protocol.RequestHeader{Key: key, Version: version}})
 		}
 		body := heavyMetadata()
 		for range 3 {
 			go func() {
-				serve(protocol.Metadata, 9, append([]byte(nil), body...))
+				serve(client, protocol.Metadata, 9, append([]byte(nil), body...))
 				finished.Add(1)
 			}()
 		}
@@ -62,7 +71,7 @@ func TestHeavyRequestsShareABudget(t *testing.T) {
 			}
 		}
 		settle("at first", 1)
-		if resp := serve(protocol.Metadata, 9, []byte{0, 0, 0, 0, 0}); resp.Close {
+		if resp := serve(client, protocol.Metadata, 9, []byte{0, 0, 0, 0, 0}); resp.Close {
 			t.Errorf("a small request: %v", resp.Err)
 		}
 		alter := kmsg.NewPtrAlterPartitionRequest()
@@ -70,8 +79,20 @@ func TestHeavyRequestsShareABudget(t *testing.T) {
 		for range 30_000 {
 			alter.Topics = append(alter.Topics, kmsg.AlterPartitionRequestTopic{Partitions: []kmsg.AlterPartitionRequestTopicPartition{{NewISR: []int32{1, 2, 3}}}})
 		}
-		if resp := serve(protocol.AlterPartition, 2, protocol.AppendRequest(nil, alter)); resp.Close {
+		change := protocol.AppendRequest(nil, alter)
+		if resp := serve(broker, protocol.AlterPartition, 2, change); resp.Close {
 			t.Errorf("a request of another broker: %v", resp.Err)
+		}
+		var pretended atomic.Int32
+		for _, peer := range []*network.Peer{client, elsewhere} {
+			go func() {
+				serve(peer, protocol.AlterPartition, 2, append([]byte(nil), change...))
+				pretended.Add(1)
+			}()
+		}
+		synctest.Wait()
+		if n := pretended.Load(); n != 0 {
+			t.Errorf("%d clients were answered out of the brokers' share", n)
 		}
 		gate <- struct{}{}
 		settle("when one has been answered", 2)
@@ -80,8 +101,8 @@ func TestHeavyRequestsShareABudget(t *testing.T) {
 		settle("when one has waited for long", 3)
 		close(gate)
 		synctest.Wait()
-		if finished.Load() != 3 {
-			t.Errorf("%d of 3 were answered", finished.Load())
+		if finished.Load() != 3 || pretended.Load() != 2 {
+			t.Errorf("%d of 3 and %d of 2 were answered", finished.Load(), pretended.Load())
 		}
 		close(done)
 	})
@@ -123,6 +144,27 @@ func TestRequestsOfALargeClusterAreRead(t *testing.T) {
 			}
 			read = false
 		}
+	}
+}
+
+// A controller below 3.0 names each replica that stops by itself. As many as a broker can
+// have are read, also with the shortest names.
+func TestAControllerStopsVeryManyReplicasWithShortNames(t *testing.T) {
+	stop := kmsg.NewPtrStopReplicaRequest()
+	for i := range int32(120_000) {
+		stop.Topics = append(stop.Topics, kmsg.StopReplicaRequestTopic{Topic: "ab", Partition: i, Partitions: []int32{i}})
+	}
+	read := false
+	c := newCaller(t, nil, Typed(protocol.StopReplica, 0, 4, func(_ *Call, req *kmsg.StopReplicaRequest) (kmsg.Response, error) {
+		read = len(req.Topics) == len(stop.Topics)
+		return req.ResponseKind(), nil
+	}))
+	for version := range int16(3) {
+		stop.SetVersion(version)
+		if resp := c.send(protocol.StopReplica, version, protocol.AppendRequest(nil, stop)); !read || resp.Close {
+			t.Errorf("v%d: %v", version, resp.Err)
+		}
+		read = false
 	}
 }
 
