@@ -67,14 +67,11 @@ func (s *Store) apply(ctx context.Context, f Fence, what, path string, op any) (
 }
 
 // settle decides an operation that failed at a try after one whose answer was
-// lost: it succeeded if the node is as the operation would have left it.
+// lost: it succeeded if the node is as the operation would have left it. Of a delete
+// no caller minds whether it found a node.
 func (s *Store) settle(ctx context.Context, op any, path string, failure error) (zk.Stat, error) {
 	n, err := s.readUnwatched(ctx, path)
 	switch op := op.(type) {
-	case *zk.DeleteRequest:
-		if errors.Is(failure, ErrNoNode) {
-			return zk.Stat{}, nil
-		}
 	case *zk.CreateRequest:
 		if err == nil && errors.Is(failure, ErrNodeExists) && n.stat.Version == 0 && bytes.Equal(n.data, op.Data) {
 			return n.stat, nil

@@ -54,6 +54,46 @@ func TestAWatchThatFiresWhileBeingArmedIsArmedAgain(t *testing.T) {
 	}
 }
 
+func TestAWatchThatFiresBesideAReadThatArmsItTooIsArmedAgain(t *testing.T) {
+	var table watchTable
+	key := watchKey{"/a", false}
+	if !table.begin(key) || !table.begin(key) { // two reads at the same time
+		t.Fatal("has to arm")
+	}
+	table.end(key, true)
+	table.fired(key)
+	if !table.begin(key) {
+		t.Error("a watch that has fired counts as armed")
+	}
+	table.end(key, false)
+	table.end(key, false) // the second read failed
+	if len(table.marks) != 0 {
+		t.Error("a mark is left behind")
+	}
+}
+
+// ZooKeeper drops the watch of a node's children with the node, and tells of its
+// deletion only.
+func TestTheChildrenOfANodeThatWasDeletedAreWatchedAgain(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.CreateStartupPaths(ctx))
+	changed, deleted := make(chan struct{}, 10), make(chan struct{}, 1)
+	s.WatchChildren(ISRChangesPath, func() { changed <- struct{}{} })
+	s.WatchNode(ISRChangesPath, NodeWatch{Deleted: func() { deleted <- struct{}{} }})
+	must(t, second(s.ISRChanges(ctx)))
+	must(t, second(s.Arm(ctx, ISRChangesPath)))
+	must(t, s.remove(ctx, ISRChangesPath))
+	<-deleted
+	must(t, s.ensurePath(ctx, ISRChangesPath))
+	must(t, second(s.ISRChanges(ctx)))
+	must(t, s.ensurePath(ctx, ISRChangesPath+"/x"))
+	select {
+	case <-changed:
+	case <-ctx.Done():
+		t.Error("a new child was not heard of")
+	}
+}
+
 func TestReadsNoteWhatTheyArmed(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))

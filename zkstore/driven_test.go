@@ -1,0 +1,217 @@
+package zkstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+)
+
+// scripted is a connection whose requests a test answers.
+type scripted struct {
+	Conn
+	get      func() ([]byte, *zk.Stat, error)
+	multi    func(ops []any) ([]zk.MultiResponse, error)
+	children func(path string) []string
+	calls    int
+}
+
+func (c *scripted) Multi(ops ...any) ([]zk.MultiResponse, error) {
+	c.calls++
+	return c.multi(ops)
+}
+
+func (c *scripted) Children(path string) ([]string, *zk.Stat, error) {
+	c.calls++
+	return c.children(path), &zk.Stat{}, nil
+}
+
+func (c *scripted) Get(string) ([]byte, *zk.Stat, error) {
+	c.calls++
+	return c.get()
+}
+
+func (*scripted) SessionID() int64 { return 1 }
+func (*scripted) Close()           {}
+
+// begun returns a store on the connection and a context of its session.
+func begun(t *testing.T, conn Conn) (*Driven, context.Context) {
+	d := NewDriven(Config{Logger: kafkalog.Discard()})
+	d.Begin(conn)
+	return d, d.BindSession(t.Context())
+}
+
+// failing is the answer to a transaction whose operation at the index failed.
+func failing(ops []any, at int, err error) ([]zk.MultiResponse, error) {
+	results := make([]zk.MultiResponse, len(ops))
+	results[at].Error = err
+	return results, err
+}
+
+func done(ops []any) ([]zk.MultiResponse, error) {
+	results := make([]zk.MultiResponse, len(ops))
+	for i := range results {
+		results[i].Stat = &zk.Stat{}
+	}
+	return results, nil
+}
+
+func TestATreeThatGrowsWhileItIsDeletedIsDeletedAgain(t *testing.T) {
+	const grows = 3 // times
+	listed, tries := 0, 0
+	conn := &scripted{children: func(path string) []string {
+		if path != "/a" {
+			return nil
+		}
+		listed++
+		return slices.Repeat([]string{"x"}, min(listed-1, 1))
+	}}
+	conn.multi = func(ops []any) ([]zk.MultiResponse, error) {
+		if tries++; tries <= grows {
+			return failing(ops, len(ops)-1, zk.ErrNotEmpty)
+		}
+		return done(ops)
+	}
+	d, ctx := begun(t, conn)
+	must(t, d.removeTree(ctx, NoFence(), "/a"))
+	if listed < 2 {
+		t.Errorf("listed %d times", listed)
+	}
+	tries = -1000
+	if err := d.removeTree(ctx, NoFence(), "/a"); err == nil || !strings.Contains(err.Error(), "keeps creating") {
+		t.Errorf("of a tree that grows for ever: %v", err)
+	}
+}
+
+// Once another controller has written, the rest of a bulk write is not tried.
+func TestABulkWriteEndsWithTheTerm(t *testing.T) {
+	for name, first := range map[string]func(ops []any) ([]zk.MultiResponse, error){
+		"at once":            func(ops []any) ([]zk.MultiResponse, error) { return failing(ops, 0, zk.ErrBadVersion) },
+		"behind a conflict":  func(ops []any) ([]zk.MultiResponse, error) { return failing(ops, 2, zk.ErrBadVersion) },
+		"behind lost answer": func([]any) ([]zk.MultiResponse, error) { return nil, zk.ErrConnectionClosed },
+	} {
+		conn := &scripted{}
+		var answers []func(ops []any) ([]zk.MultiResponse, error)
+		conn.multi = func(ops []any) ([]zk.MultiResponse, error) {
+			if len(answers) == 0 {
+				return failing(ops, 0, zk.ErrBadVersion) // the check of the epoch
+			}
+			next := answers[0]
+			answers = answers[1:]
+			return next(ops)
+		}
+		d, ctx := begun(t, conn)
+		answers = append(answers, first)
+		if name == "behind lost answer" { // then a conflict, after which each is tried alone
+			answers = append(answers, func(ops []any) ([]zk.MultiResponse, error) { return failing(ops, 2, zk.ErrBadVersion) })
+		}
+		_, _, err := d.SetPartitionStates(ctx, Fence{3}, manyStates(8))
+		if !errors.Is(err, ErrControllerMoved) || conn.calls > 3 {
+			t.Errorf("%s: %v after %d requests", name, err, conn.calls)
+		}
+	}
+}
+
+// A write that fails behind a lost answer has succeeded at that try only if the node is
+// exactly as it would have left it.
+func TestALostAnswerIsSettledByWhatTheNodeShows(t *testing.T) {
+	conn := &scripted{}
+	d, ctx := begun(t, conn)
+	ours := []byte("ours")
+	create, set := d.createOp("/a", ours, 0), d.setOp("/a", ours, 4)
+	for _, c := range []struct {
+		name    string
+		op      any
+		failure error
+		data    string
+		version int32
+		read    error
+		want    bool
+	}{
+		{"created", create, ErrNodeExists, "ours", 0, nil, true},
+		{"created by another", create, ErrNodeExists, "theirs", 0, nil, false},
+		{"created, or set to the same since", create, ErrNodeExists, "ours", 1, nil, false},
+		{"created, and refused otherwise", create, ErrNoNode, "ours", 0, nil, false},
+		{"created, and deleted since", create, ErrNodeExists, "", 0, zk.ErrNoNode, false},
+		{"set", set, ErrBadVersion, "ours", 5, nil, true},
+		{"set by another", set, ErrBadVersion, "theirs", 5, nil, false},
+		{"set to the same later", set, ErrBadVersion, "ours", 6, nil, false},
+		{"set, and refused otherwise", set, ErrNoNode, "ours", 5, nil, false},
+		{"set, and deleted since", set, ErrBadVersion, "ours", 5, zk.ErrNoNode, false},
+	} {
+		conn.get = func() ([]byte, *zk.Stat, error) { return []byte(c.data), &zk.Stat{Version: c.version}, c.read }
+		stat, err := d.settle(ctx, c.op, "/a", c.failure)
+		if c.want && (err != nil || stat.Version != c.version) || !c.want && err != c.failure {
+			t.Errorf("%s: version %d, %v", c.name, stat.Version, err)
+		}
+	}
+}
+
+// An operation belongs to its session: whatever the connection says of it, once the
+// session is over the answer is that, and nothing is sent any more.
+func TestOperationsEndWithTheirSession(t *testing.T) {
+	for name, answer := range map[string]error{"lost connection": zk.ErrConnectionClosed, "expired": zk.ErrSessionExpired, "other": zk.ErrAPIError} {
+		conn := &scripted{}
+		d, ctx := begun(t, conn)
+		conn.get = func() ([]byte, *zk.Stat, error) {
+			if answer != zk.ErrSessionExpired { // the library has not told of the expiry yet
+				d.Lost()
+			}
+			return nil, nil, answer
+		}
+		if _, err := d.readUnwatched(ctx, "/a"); !errors.Is(err, ErrSessionExpired) || conn.calls != 1 {
+			t.Errorf("%s: %v after %d requests", name, err, conn.calls)
+		}
+		d.Lost()
+		if _, err := d.readUnwatched(ctx, "/a"); !errors.Is(err, ErrSessionExpired) || conn.calls != 1 {
+			t.Errorf("%s, of a session that is over: %v after %d requests", name, err, conn.calls)
+		}
+	}
+}
+
+func TestASessionThatIsOverDialsNoServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	s := &session{dead: make(chan struct{})}
+	conn, err := s.dial("tcp", l.Addr().String(), time.Second, 1)
+	must(t, err)
+	conn.Close()
+	close(s.dead)
+	if _, err := s.dial("tcp", l.Addr().String(), time.Second, 1); !errors.Is(err, ErrSessionExpired) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestBatchesStayBelowTheServersLimits(t *testing.T) {
+	d := NewDriven(Config{Logger: kafkalog.Discard()})
+	for _, size := range []int{0, 10_000, 400_000, 900_000} {
+		writes := make([]write, 1000)
+		for i := range writes {
+			path := fmt.Sprintf("/a/%d", i)
+			writes[i] = write{path, d.setOp(path, make([]byte, size), 0)}
+		}
+		next := 0
+		for _, b := range cut(writes) {
+			bytes := 0
+			for _, w := range writes[b[0]:b[1]] {
+				bytes += opSize(w.op)
+			}
+			if b[0] != next || b[1]-b[0] > batchOps || b[1]-b[0] > 1 && bytes > batchBytes {
+				t.Fatalf("writes of %d bytes: a batch from %d to %d of %d bytes", size, b[0], b[1], bytes)
+			}
+			next = b[1]
+		}
+		if next != len(writes) {
+			t.Errorf("writes of %d bytes: %d are in batches", size, next)
+		}
+	}
+}
