@@ -98,25 +98,23 @@ func TestElectionsOfUnknownPartitionsAreLoggedInBrief(t *testing.T) {
 }
 
 // One more topic costs time in proportion to the topics that there are, since ZooKeeper lists
-// all of them, and not to the square. Times are compared pair by pair.
+// all of them, and not to the square. Of several times the shortest ones are compared: the
+// others are those of a busy machine.
 func TestOneMoreTopicCostsNoSquareOfTheirNumber(t *testing.T) {
 	const few, many = 500, 4000
 	small, large := topicCluster(t), topicCluster(t)
 	small.createTopics(0, few, few)
 	large.createTopics(0, many, many)
-	var ratios []float64
-	for i := range 15 {
-		took := [2]time.Duration{}
+	least := [2]time.Duration{time.Hour, time.Hour}
+	for i := range 25 {
 		for j, h := range []*harness{small, large} {
 			start := time.Now()
 			h.createTopics(many+i, many+i+1, 1)
-			took[j] = time.Since(start)
+			least[j] = min(least[j], time.Since(start))
 		}
-		ratios = append(ratios, float64(took[1])/float64(took[0]))
 	}
-	slices.Sort(ratios)
-	if median := ratios[len(ratios)/2]; median > 3*many/few {
-		t.Errorf("with %d times the topics one more costs %.1f times as much", many/few, median)
+	if ratio := float64(least[1]) / float64(least[0]); ratio > 3*many/few {
+		t.Errorf("with %d times the topics one more costs %.1f times as much", many/few, ratio)
 	}
 }
 
