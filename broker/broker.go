@@ -352,7 +352,7 @@ func (b *Broker) startController(context.Context) error {
 	b.store.AddSessionListener(zkstore.SessionListener{Before: b.cache.Doubt})
 	b.store.AddSessionListener(zkstore.SessionListener{Before: b.controller.BeforeNewSession, After: b.controller.AfterNewSession})
 	b.metrics.ofController(b.controller)
-	b.wg.Go(b.confirmMetadata)
+	b.wg.Go(func() { b.confirmMetadata(announceTime) })
 	b.controller.Start()
 	b.onStop(b.controller.Stop)
 	return nil

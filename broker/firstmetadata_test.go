@@ -1,0 +1,69 @@
+package broker
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// requests counts what a store asks ZooKeeper.
+type requests struct{ n atomic.Int64 }
+
+func (r *requests) ZooKeeperEvent(string)          {}
+func (r *requests) ZooKeeperRequest(time.Duration) { r.n.Add(1) }
+
+// However long a controller takes to announce the partitions, or this broker to apply a
+// LeaderAndIsr that comes before, topics that have leaders are not said to be missing. Without
+// a partition that has a state there is nothing to wait for.
+func TestMetadataIsNotTakenForCompleteWhilePartitionsAreToBeAnnounced(t *testing.T) {
+	var asked requests
+	open := func(o zkstore.Observer, connect string) *zkstore.Store {
+		store, err := zkstore.Open(t.Context(), zkstore.Config{Connect: connect, CreateChroot: true, Observer: o, Logger: kafkalog.Discard()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(store.Close)
+		return store
+	}
+	connect := testkit.NewZooKeeper(t).Address()
+	tree := open(nil, connect)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(tree.CreateStartupPaths(t.Context()))
+	states := map[zkstore.TopicPartition]zkstore.PartitionState{}
+	for _, topic := range []string{"announced", "deleted", "leaderless"} {
+		must(tree.CreateTopic(t.Context(), zkstore.TopicNode{Name: topic, Partitions: map[int32]zkstore.Assignment{0: {Replicas: []int32{1}}}}))
+		if topic != "leaderless" {
+			states[zkstore.TopicPartition{Topic: topic}] = zkstore.PartitionState{Leader: 1, ISR: []int32{1}}
+		}
+	}
+	if failed, err := tree.CreatePartitionStates(t.Context(), zkstore.NoFence(), states); err != nil || len(failed) > 0 {
+		t.Fatal(failed, err)
+	}
+	must(tree.CreateTopicDeletion(t.Context(), "deleted"))
+
+	b := &Broker{ctx: t.Context(), cache: metadata.NewCache(), store: open(&asked, connect)}
+	b.cache.Apply(told(1, 1))
+	before := asked.n.Load()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.confirmMetadata(time.Millisecond)
+	}()
+	testkit.Eventually(t, 20*time.Second, "the partitions were looked for several times", func() bool { return asked.n.Load() > before+40 })
+	if b.cache.Snapshot().Complete {
+		t.Error("the metadata counts as complete although a partition has a leader")
+	}
+	must(tree.DeleteTopic(t.Context(), zkstore.NoFence(), "announced"))
+	testkit.Eventually(t, 20*time.Second, "nothing is to be announced", func() bool { return b.cache.Snapshot().Complete })
+	t.Cleanup(func() { <-ended })
+}
