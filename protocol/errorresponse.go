@@ -28,6 +28,26 @@ func ErrorResponse(req kmsg.Request, err error, throttleMs int32) (kmsg.Response
 	return resp, true
 }
 
+// Refusal returns the answer to a request that is not decoded, if its type has one code for all
+// it asks for. Of other types an answer without their entries could be taken for a success.
+func Refusal(key APIKey, version int16, err error) (kmsg.Response, bool) {
+	req := kmsg.RequestForKey(int16(key))
+	if req == nil {
+		return nil, false
+	}
+	req.SetVersion(version)
+	f := failureOf(err)
+	if f.entries(req) != nil {
+		return nil, false
+	}
+	resp := f.topLevel(req)
+	if resp == nil {
+		return nil, false
+	}
+	resp.SetVersion(version)
+	return resp, true
+}
+
 // unthrottledErrors are the types whose error answer says a throttle time of 0
 // in Kafka, whatever was asked of them.
 var unthrottledErrors = map[APIKey]bool{

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -8,6 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -100,11 +103,32 @@ func (c *Call) fromBroker() bool {
 	return betweenBrokers(c.Key) && c.Peer.Privileged && c.AllowsCluster(kmsg.ACLOperationClusterAction)
 }
 
+// tooLarge is the error of a request that is not decoded because of its size.
+type tooLarge string
+
+func (e tooLarge) Error() string { return string(e) }
+
+// refuseBody answers a request that was not decoded. Most close the connection, as those that
+// do not parse; but clients send the same again then, so that one which is too large, and whose
+// type has a code for the whole, is answered with it. Brokers are to send theirs again.
+func (c *Call) refuseBody(err error) network.Response {
+	var large tooLarge
+	if !errors.As(err, &large) || betweenBrokers(c.Key) {
+		return c.refuse(err)
+	}
+	resp, ok := protocol.Refusal(c.Key, c.Version, protocol.Errorf(protocol.InvalidRequest, "%s", large))
+	if !ok {
+		return c.refuse(err)
+	}
+	kafkalog.For(c.log, "kafka.server.KafkaApis").Warnf("Refused a request of %s: %v", c.Peer.ID, err)
+	return c.Answer(resp)
+}
+
 // decode weighs and decodes the request. release gives back its share in the budget.
 func (c *Call) decode(scale *protocol.Scale) (req kmsg.Request, release func(), err error) {
 	body := c.Body
 	if len(body) > bodyBytesMax && !ofController(c.Key) {
-		return nil, nil, fmt.Errorf("%s of %d bytes is larger than the %d that such a request may have", c.Key, len(body), bodyBytesMax)
+		return nil, nil, tooLarge(fmt.Sprintf("%s of %d bytes is larger than the %d that such a request may have", c.Key, len(body), bodyBytesMax))
 	}
 	var weight protocol.Weight
 	if len(body) > unweighedBytes {
@@ -113,12 +137,12 @@ func (c *Call) decode(scale *protocol.Scale) (req kmsg.Request, release func(), 
 		}
 	}
 	if weight.Bytes > max(allowance(c.Key), weightPerByte*len(c.Body)) {
-		return nil, nil, fmt.Errorf("%s v%d of %d bytes takes %d in memory, more than %d times as much", c.Key, c.Version, len(c.Body), weight.Bytes, weightPerByte)
+		return nil, nil, tooLarge(fmt.Sprintf("%s v%d of %d bytes takes %d in memory, more than %d times as much", c.Key, c.Version, len(c.Body), weight.Bytes, weightPerByte))
 	}
 	share := weight.Bytes
 	if !betweenBrokers(c.Key) {
 		if most := max(entriesAllowed, len(c.Body)/bytesPerEntry); weight.Entries > most {
-			return nil, nil, fmt.Errorf("%s v%d of %d bytes has %d entries, more than %d", c.Key, c.Version, len(c.Body), weight.Entries, most)
+			return nil, nil, tooLarge(fmt.Sprintf("%s v%d of %d bytes has %d entries, more than %d", c.Key, c.Version, len(c.Body), weight.Entries, most))
 		}
 		share += entryWeight * weight.Entries
 	}

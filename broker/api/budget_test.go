@@ -147,6 +147,61 @@ func TestRequestsOfALargeClusterAreRead(t *testing.T) {
 	}
 }
 
+// A request that is too large, in bytes or in memory, is answered with an error that its client
+// does not try again, if its type has one code for all. Where the answer names entries, one
+// without them would be taken for a success, and other brokers must keep what they have.
+func TestARequestThatIsTooLargeIsAnsweredWhereItsTypeHasACode(t *testing.T) {
+	join, sync, commit := kmsg.NewPtrJoinGroupRequest(), kmsg.NewPtrSyncGroupRequest(), kmsg.NewPtrOffsetCommitRequest()
+	alter := kmsg.NewPtrAlterPartitionRequest()
+	join.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range", Metadata: make([]byte, bodyBytesMax)}}
+	for range 300_000 {
+		sync.GroupAssignment = append(sync.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: "m"})
+	}
+	group := string(make([]byte, bodyBytesMax))
+	commit.Group = group
+	alter.Topics = make([]kmsg.AlterPartitionRequestTopic, 200_000)
+	handled := false
+	note := func(*Call, kmsg.Request) (kmsg.Response, error) {
+		handled = true
+		return nil, protocol.UnknownServerError
+	}
+	for _, k := range []struct {
+		req      kmsg.Request
+		version  int16
+		answered bool
+	}{{join, 5, true}, {sync, 4, true}, {commit, 8, false}, {alter, 1, false}} {
+		key := protocol.APIKey(k.req.Key())
+		k.req.SetVersion(k.version)
+		c := newCaller(t, nil, Typed(key, 0, k.version, note))
+		resp := c.send(key, k.version, protocol.AppendRequest(nil, k.req))
+		if handled || resp.Close == k.answered || (resp.Err == nil) != k.answered {
+			t.Errorf("%s: handled %t, closed %t, %v", key, handled, resp.Close, resp.Err)
+		}
+		if !k.answered {
+			continue
+		}
+		_, body, err := protocol.ParseResponseHeader(resp.Runs[0].Bytes, key, k.version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := k.req.ResponseKind()
+		answer.SetVersion(k.version)
+		if err := answer.ReadFrom(body); err != nil {
+			t.Fatal(err)
+		}
+		code := int16(0)
+		switch answer := answer.(type) {
+		case *kmsg.JoinGroupResponse:
+			code = answer.ErrorCode
+		case *kmsg.SyncGroupResponse:
+			code = answer.ErrorCode
+		}
+		if protocol.ErrorCode(code) != protocol.InvalidRequest {
+			t.Errorf("%s: answered %s", key, protocol.ErrorCode(code))
+		}
+	}
+}
+
 // A controller below 3.0 names each replica that stops by itself. As many as a broker can
 // have are read, also with the shortest names.
 func TestAControllerStopsVeryManyReplicasWithShortNames(t *testing.T) {
@@ -159,6 +214,7 @@ func TestAControllerStopsVeryManyReplicasWithShortNames(t *testing.T) {
 		read = len(req.Topics) == len(stop.Topics)
 		return req.ResponseKind(), nil
 	}))
+	c.peer.Privileged = true
 	for version := range int16(3) {
 		stop.SetVersion(version)
 		if resp := c.send(protocol.StopReplica, version, protocol.AppendRequest(nil, stop)); !read || resp.Close {

@@ -35,7 +35,7 @@ func Typed[R kmsg.Request](key protocol.APIKey, min, max int16, answer func(*Cal
 	return Handler{Key: key, Min: min, Max: max, Serve: func(c *Call) network.Response {
 		decoded, release, err := c.decode(scale)
 		if err != nil {
-			return c.refuse(err)
+			return c.refuseBody(err)
 		}
 		defer release()
 		req, ok := decoded.(R)
