@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/vfs"
@@ -113,6 +115,39 @@ func TestLeaderAndIsrPerPartitionChecks(t *testing.T) {
 	}
 	if got := b.partition().State().LeaderEpoch; got != 5 {
 		t.Errorf("leader epoch %d after refused and skipped requests, want 5", got)
+	}
+}
+
+// A tool dropped the topic's id while all brokers were down, so that the controller
+// has given it another one. The log may be of a deleted topic of the name: it is not
+// served, and it stays as it is until somebody writes its id back (as in Kafka).
+func TestALogWhoseTopicHasAnotherIDAfterTheStartIsKeptAsItIs(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID)
+	b.lead(1, []int32{ourID}, ourID)
+	b.mustProduce(3)
+	fs := b.fs
+	b.stop()
+
+	b = newTestBrokerOn(t, fs, []string{testDir})
+	b.know(ourID)
+	told := &logtest.Hook{}
+	b.stateLog.Logger.AddHook(told)
+	other := roleOf(0, ourID, 2, []int32{ourID}, ourID)
+	other.TopicStates[0].TopicID = TopicID{0xee}
+	if code := b.control(other); code != protocol.InconsistentTopicID || b.hosted(testTopic, 0) != nil {
+		t.Errorf("another topic id: %s, hosted %t", code, b.hosted(testTopic, 0) != nil)
+	}
+	want := fmt.Sprintf("Topic ID in memory: %s does not match the topic ID for partition t-0 received: %s.", uuid(testTopicID), uuid(TopicID{0xee}))
+	if !slices.ContainsFunc(told.AllEntries(), func(e *logrus.Entry) bool { return e.Level == logrus.ErrorLevel && e.Message == want }) {
+		t.Errorf("logged are %v, want %q", told.AllEntries(), want)
+	}
+	log := b.logs.Log(TopicPartition{Topic: testTopic})
+	if log == nil || log.TopicID() != testTopicID || log.Offsets().LogEnd != 3 {
+		t.Fatalf("the log is not as it was: %+v", log)
+	}
+	if p := b.lead(3, []int32{ourID}, ourID); p.Log().Offsets().LogEnd != 3 { // the id is written back
+		t.Errorf("led with %d records, want 3", p.Log().Offsets().LogEnd)
 	}
 }
 
