@@ -297,6 +297,35 @@ func TestASenderKeepsTheOrderAndSendsAgainUntilAnswered(t *testing.T) {
 	})
 }
 
+// A broker that accepts its connection and never answers holds back its own queue only.
+func TestABrokerThatHangsHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &fakeBroker{}
+		s := newSenders(Config{InterBrokerListener: "PLAINTEXT", RequestTimeout: time.Hour, Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			if address == "hangs:9092" {
+				near, _ := net.Pipe()
+				return near, nil
+			}
+			return b.dial(ctx, address)
+		}})
+		hangs := brokerInfo(1, 7)
+		hangs.Endpoints[0].Host = "hangs"
+		s.Add(hangs)
+		s.Add(brokerInfo(2, 7))
+		began := time.Now()
+		for i := range int64(5) {
+			s.Send(1, update(i), func(kmsg.Response) { t.Error("answered") })
+			s.Send(2, update(i), nil)
+		}
+		synctest.Wait()
+		if n := len(b.seen()); n != 5 || time.Since(began) != 0 {
+			t.Errorf("after %v the other broker has %d of 5 requests", time.Since(began), n)
+		}
+		s.RemoveAll()
+		s.wait()
+	})
+}
+
 func TestPitfallController22_ARemovedBrokersQueueIsNotForItsSuccessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{}
