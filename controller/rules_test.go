@@ -1,0 +1,168 @@
+package controller
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// twoTopics is a controller in its second term with two equal topics, led by broker 0.
+func twoTopics(t *testing.T) (h *harness, a, b TopicPartition) {
+	h = started(t, nil, 0, 1, 2)
+	s := &scenario{t: t, h: h}
+	s.play("topic a 0=0,1", "topic b 0=0,1", "answer", "restart", "answer")
+	if h.m.c.epoch != 2 {
+		t.Fatalf("term %d", h.m.c.epoch)
+	}
+	return h, TopicPartition{Topic: "a"}, TopicPartition{Topic: "b"}
+}
+
+// Partitions of a topic that is to be deleted neither count for the balance of leaders nor
+// get leaders; those of others get them in the present term.
+func TestATopicThatIsToBeDeletedGetsNoLeaders(t *testing.T) {
+	h, a, b := twoTopics(t)
+	h.m.c.topicsToBeDeleted["a"] = true
+	for _, tp := range []TopicPartition{a, b} {
+		state := h.store.states[tp]
+		state.Leader = 1
+		h.store.putState(tp, state)
+		h.m.c.setLeadership(tp, h.store.states[tp])
+	}
+	if moved := unbalancedLeaders(h.m.c, 10); len(moved[0]) != 1 || moved[0][0] != b {
+		t.Errorf("to be moved are %v, want the partition of b", moved)
+	}
+	for _, tp := range []TopicPartition{a, b} {
+		h.m.c.partition(tp).state = offlinePartition
+	}
+	outcomes, err := h.m.triggerOnline(func(string) bool { return true })
+	if _, ofA := outcomes[a]; err != nil || ofA || outcomes[b].err != nil || len(outcomes) != 1 {
+		t.Errorf("elections: %+v, %v", outcomes, err)
+	}
+	if was, now := h.store.states[a], h.store.states[b]; was.ControllerEpoch != 1 || now.ControllerEpoch != 2 || now.LeaderEpoch != was.LeaderEpoch+1 {
+		t.Errorf("states: a %s, b %s", stateText(was), stateText(now))
+	}
+}
+
+func TestAPartitionOnlyComesOnlineFromAStateBeforeIt(t *testing.T) {
+	h, a, _ := twoTopics(t)
+	h.m.c.partition(a).state = nonExistentPartition
+	before := h.store.states[a]
+	if outcomes, err := h.m.movePartitions([]TopicPartition{a}, onlinePartition, electOffline); err != nil || len(outcomes) != 0 {
+		t.Errorf("outcomes %+v, %v", outcomes, err)
+	}
+	if now := h.store.states[a]; !sameState(now, before) || h.m.c.partition(a).state != nonExistentPartition {
+		t.Errorf("state %s, was %s", stateText(now), stateText(before))
+	}
+}
+
+// Whether a replica out of sync may lead matters to elections for offline partitions only: no
+// other reads configurations, or fails with them.
+func TestOnlyElectionsOfOfflinePartitionsReadConfigurations(t *testing.T) {
+	h, a, _ := twoTopics(t)
+	offline := map[TopicPartition]zkstore.PartitionState{a: {Leader: noLeader, ISR: []int32{7}}}
+	for _, s := range []strategy{electPreferred, electReassign, electControlledShutdown} {
+		h.store.fail["Configs"] = errors.New("lost")
+		if allowed, err := h.m.uncleanAllowed(offline, s); err != nil || len(allowed) != 0 || h.store.fail["Configs"] == nil {
+			t.Errorf("strategy %v: %v, %v", s, allowed, err)
+		}
+	}
+	if _, err := h.m.uncleanAllowed(offline, electOffline); err == nil {
+		t.Error("of an offline partition the configuration is not read")
+	}
+}
+
+// An answer about deleted replicas counts in the term only in which it was asked for.
+func TestADeletionOfAnEarlierTermCountsForNothing(t *testing.T) {
+	h, a, _ := twoTopics(t)
+	h.m.c.topicsToBeDeleted["a"], h.m.c.topicsWithDeletionStarted["a"] = true, true
+	resp := kmsg.NewPtrStopReplicaResponse()
+	p := kmsg.NewStopReplicaResponsePartition()
+	p.Topic = "a"
+	resp.Partitions = append(resp.Partitions, p)
+	for _, id := range []int32{0, 1} {
+		h.m.c.setReplicaState(replicaID{a, id}, replicaDeletionStarted)
+	}
+	h.put(stopReplicaAnswered{1, 1, map[TopicPartition]bool{a: true}, resp})
+	if h.m.c.anyReplicaIn("a", replicaDeletionSuccessful) {
+		t.Error("an answer of the first term counts in the second")
+	}
+	h.put(stopReplicaAnswered{2, 1, map[TopicPartition]bool{a: true}, resp})
+	if !h.m.c.anyReplicaIn("a", replicaDeletionSuccessful) {
+		t.Error("an answer of this term does not count")
+	}
+}
+
+// A replica whose log directory failed may lead again once the broker has opened it.
+func TestAReplicaIsOnlineAgainOnceItsDirectoryIsRepaired(t *testing.T) {
+	h, a, _ := twoTopics(t)
+	answer := func(code protocol.ErrorCode) {
+		resp := kmsg.NewPtrLeaderAndISRResponse()
+		p := kmsg.NewLeaderAndISRResponseTopicPartition()
+		p.Topic, p.ErrorCode = "a", int16(code)
+		resp.Partitions = append(resp.Partitions, p)
+		h.put(leaderAndISRAnswered{2, 1, resp})
+	}
+	answer(protocol.KafkaStorageError)
+	if h.m.c.replicaOnline(1, a) {
+		t.Error("a replica in a failed directory is online")
+	}
+	answer(protocol.None)
+	if !h.m.c.replicaOnline(1, a) {
+		t.Error("a replica in a repaired directory is offline")
+	}
+}
+
+func TestABrokerDoesNotRunForOfficeWhileThereIsAController(t *testing.T) {
+	h := newHarness(t, nil)
+	h.store.register(0, "")
+	h.store.stealController(1)
+	h.store.fail["Elect"] = errors.New("asked for")
+	h.put(Startup{})
+	if h.store.fail["Elect"] == nil || h.m.Active() {
+		t.Error("tried to be elected over another controller")
+	}
+}
+
+// A broker whose failover panics does not stay controller by name.
+func TestAPanicWhileTakingOfficeGivesItUp(t *testing.T) {
+	h := newHarness(t, func(c *Config) { c.KnownTopicID = func(string) TopicID { panic("no such thing") } })
+	h.store.register(0, "")
+	h.store.topics["t"] = topicNode("t", replicas(0))
+	h.put(Startup{})
+	if h.m.Active() || h.store.controller != nil {
+		t.Errorf("active %t, /controller %v", h.m.Active(), h.store.controller)
+	}
+}
+
+// A deletion waits for the reassignment of its topic, and no reassignment of a topic that is
+// to be deleted begins.
+func TestDeletionsAndReassignmentsOfATopicKeepApart(t *testing.T) {
+	h, a, b := twoTopics(t)
+	h.m.c.reassigning[a] = true
+	for _, topic := range []string{"a", "b"} {
+		h.store.markDeletion(topic)
+	}
+	h.run()
+	if h.m.c.topicsWithDeletionStarted["a"] || !h.m.c.topicsWithDeletionStarted["b"] {
+		t.Errorf("deletions that have started: %v, want that of b", h.m.c.topicsWithDeletionStarted)
+	}
+	h.take()
+	results, err := h.m.reassignAll(map[TopicPartition]zkstore.Assignment{b: replicas(1, 2)})
+	if err != nil || protocol.CodeOf(results[b]) != protocol.UnknownTopicOrPartition || h.take() != "" || h.m.c.reassigning[b] {
+		t.Errorf("a reassignment amid a deletion: %v, %v", results, err)
+	}
+}
+
+// What was known in a term is not believed in the next.
+func TestWhatATermKnewEndsWithIt(t *testing.T) {
+	h, _, _ := twoTopics(t)
+	h.store.stealController(1)
+	h.run()
+	if len(h.m.c.topics) != 0 || len(h.m.c.brokers) != 0 || h.m.c.epoch != 0 {
+		t.Errorf("%d topics, %d brokers, epoch %d", len(h.m.c.topics), len(h.m.c.brokers), h.m.c.epoch)
+	}
+}
