@@ -19,6 +19,7 @@ import (
 type scripted struct {
 	Conn
 	get      func() ([]byte, *zk.Stat, error)
+	write    func() error // of one node
 	multi    func(ops []any) ([]zk.MultiResponse, error)
 	children func(path string) []string
 	calls    int
@@ -37,6 +38,16 @@ func (c *scripted) Children(path string) ([]string, *zk.Stat, error) {
 func (c *scripted) Get(string) ([]byte, *zk.Stat, error) {
 	c.calls++
 	return c.get()
+}
+
+func (c *scripted) Create(path string, _ []byte, _ int32, _ []zk.ACL) (string, error) {
+	c.calls++
+	return path, c.write()
+}
+
+func (c *scripted) Set(string, []byte, int32) (*zk.Stat, error) {
+	c.calls++
+	return &zk.Stat{}, c.write()
 }
 
 func (*scripted) SessionID() int64 { return 1 }
@@ -152,6 +163,43 @@ func TestALostAnswerIsSettledByWhatTheNodeShows(t *testing.T) {
 		if c.want && (err != nil || stat.Version != c.version) || !c.want && err != c.failure {
 			t.Errorf("%s: version %d, %v", c.name, stat.Version, err)
 		}
+	}
+}
+
+// The same of a node that is written alone.
+func TestALostAnswerOfOneNodeIsSettledByWhatItShows(t *testing.T) {
+	conn := &scripted{}
+	d, ctx := begun(t, conn)
+	for _, c := range []struct {
+		data             string
+		version          int32
+		created, changed bool
+	}{{"ours", 0, true, false}, {"ours", 5, false, true}, {"theirs", 0, false, false}, {"theirs", 5, false, false}, {"ours", 6, false, false}} {
+		conn.get = func() ([]byte, *zk.Stat, error) { return []byte(c.data), &zk.Stat{Version: c.version}, nil }
+		failsWith := func(err error) func() error {
+			answers := []error{zk.ErrConnectionClosed, err}
+			return func() error {
+				next := answers[0]
+				answers = answers[1:]
+				return next
+			}
+		}
+		conn.write = failsWith(zk.ErrNodeExists)
+		if err := d.create(ctx, "/a", []byte("ours")); (err == nil) != c.created || err != nil && !errors.Is(err, ErrNodeExists) {
+			t.Errorf("create, then version %d of %s: %v", c.version, c.data, err)
+		}
+		conn.write = failsWith(zk.ErrBadVersion)
+		if _, err := d.set(ctx, "/a", []byte("ours"), 4); (err == nil) != c.changed || err != nil && !errors.Is(err, ErrBadVersion) {
+			t.Errorf("set, then version %d of %s: %v", c.version, c.data, err)
+		}
+	}
+}
+
+func TestWhatNoPacketCanHoldIsNotSent(t *testing.T) {
+	conn := &scripted{write: func() error { return nil }}
+	d, ctx := begun(t, conn)
+	if err := d.create(ctx, "/a", make([]byte, packetMax)); err == nil || conn.calls != 0 {
+		t.Errorf("a node of %d bytes: %v after %d requests", packetMax, err, conn.calls)
 	}
 }
 
