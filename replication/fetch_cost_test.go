@@ -2,6 +2,7 @@ package replication
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,10 +29,11 @@ func (c sameConfig) TopicConfig(string) (*settings.Topic, error) { return c.topi
 // follows broker 2 in them.
 type hostOfMany struct {
 	*Manager
-	follower *Follower // nil while leading
-	clock    time.Time
-	isr      *isrRecorder
-	logs     *storage.Manager
+	follower    *Follower // nil while leading
+	clock       time.Time
+	isr         *isrRecorder
+	logs        *storage.Manager
+	checkpoints atomic.Int64 // writes of the high watermarks' checkpoint
 }
 
 func newHostOfMany(t testing.TB, partitions int, leader int32, change ...func(*Options)) *hostOfMany {
@@ -42,7 +44,14 @@ func newHostOfMany(t testing.TB, partitions int, leader int32, change ...func(*O
 	if err != nil {
 		t.Fatal(err)
 	}
-	logs, err := storage.NewManager(storage.ManagerConfig{FS: fs, Dirs: []string{testDir}, Options: storage.DefaultOptions(),
+	b := &hostOfMany{clock: time.UnixMilli(1_700_000_000_000)}
+	counted := vfs.Intercept(fs, func(op vfs.Op) error {
+		if op.Kind == vfs.OpRename && op.Name == testDir+"/replication-offset-checkpoint.tmp" {
+			b.checkpoints.Add(1)
+		}
+		return nil
+	})
+	logs, err := storage.NewManager(storage.ManagerConfig{FS: counted, Dirs: []string{testDir}, Options: storage.DefaultOptions(),
 		Log: kafkalog.Discard(), BrokerID: ourID, ClusterID: "cluster-of-the-test-22", Defaults: config})
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +59,6 @@ func newHostOfMany(t testing.TB, partitions int, leader int32, change ...func(*O
 	if err := logs.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b := &hostOfMany{clock: time.UnixMilli(1_700_000_000_000)}
 	options := DefaultOptions(ourID)
 	for _, c := range change {
 		c(&options)

@@ -470,7 +470,25 @@ func (f *fetcher) fetched(req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 		}
 		return
 	}
+	told := map[TopicPartition]protocol.EpochEndOffset{}
+	f.eachAnswer(req, resp, func(id TopicPartition, _ PartitionAsk, answer *kmsg.FetchResponseTopicPartition) {
+		if d := answer.DivergingEpoch; answer.ErrorCode == 0 && diverges(d) {
+			told[id] = protocol.EpochEndOffset{Epoch: d.Epoch, EndOffset: d.EndOffset}
+		}
+	})
+	f.expectCuts(told)
 	var round fetchRound
+	f.eachAnswer(req, resp, func(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchResponseTopicPartition) {
+		f.apply(id, ask, answer, &round)
+	})
+	f.delay(round.delayed)
+	for _, id := range round.outOfRange {
+		f.outOfRange(id, f.session.known[id])
+	}
+}
+
+// eachAnswer calls do for the partitions of an answer that were asked for.
+func (f *fetcher) eachAnswer(req *kmsg.FetchRequest, resp *kmsg.FetchResponse, do func(TopicPartition, PartitionAsk, *kmsg.FetchResponseTopicPartition)) {
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
 		topic := t.Topic
@@ -480,14 +498,15 @@ func (f *fetcher) fetched(req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 		for j := range t.Partitions {
 			id := TopicPartition{Topic: topic, Partition: t.Partitions[j].Partition}
 			if ask, asked := f.session.known[id]; asked {
-				f.apply(id, ask, &t.Partitions[j], &round)
+				do(id, ask, &t.Partitions[j])
 			}
 		}
 	}
-	f.delay(round.delayed)
-	for _, id := range round.outOfRange {
-		f.outOfRange(id, f.session.known[id])
-	}
+}
+
+// diverges reports whether the leader's log parts from ours.
+func diverges(d kmsg.FetchResponseTopicPartitionDivergingEpoch) bool {
+	return d.Epoch >= 0 || d.EndOffset >= 0
 }
 
 // sessionLost reports whether the leader only forgot the session of an incremental
@@ -586,7 +605,7 @@ func (f *fetcher) failed(p *following, err error) {
 
 // applyDataLocked appends, or truncates where the leader's log parts from ours.
 func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicPartition) (event, error) {
-	if d := answer.DivergingEpoch; d.Epoch >= 0 || d.EndOffset >= 0 {
+	if d := answer.DivergingEpoch; diverges(d) {
 		return 0, f.truncateLocked(p, protocol.EpochEndOffset{Epoch: d.Epoch, EndOffset: d.EndOffset})
 	}
 	done, err := p.partition.appendFetched(answer.RecordBatches, p.offset, p.epoch, answer.HighWatermark, answer.LogStartOffset)

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/storage"
 )
 
 // How a fetcher finds where to fetch: truncation to where its log and the
@@ -19,11 +20,7 @@ func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) e
 	if log == nil {
 		return errNotFollowing
 	}
-	floor := p.offset
-	if !p.truncating {
-		floor = log.Offsets().HighWatermark
-	}
-	offset, done := truncateTo(leader, floor, log.Offsets().LogEnd, log.EndOffsetForEpoch)
+	offset, done := p.cut(log, leader)
 	if err := p.partition.truncate(offset, p.epoch); err != nil {
 		return err
 	}
@@ -34,11 +31,47 @@ func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) e
 	return nil
 }
 
+// cut is the offset that the leader's answer has the log truncated to.
+func (p *following) cut(log *storage.Log, leader protocol.EpochEndOffset) (offset int64, done bool) {
+	at := log.Offsets()
+	floor := p.offset
+	if !p.truncating {
+		floor = at.HighWatermark
+	}
+	return truncateTo(leader, floor, at.LogEnd, log.EndOffsetForEpoch)
+}
+
+// expectCuts announces what the leader's answers are going to have truncated: each
+// log on its own would rewrite the checkpoints of its directory.
+func (f *fetcher) expectCuts(told map[TopicPartition]protocol.EpochEndOffset) {
+	if len(told) < 2 {
+		return
+	}
+	offsets := make(map[TopicPartition]int64, len(told))
+	f.mu.Lock()
+	for id, leader := range told {
+		if p := f.partitions[id]; p != nil {
+			if log := p.partition.Log(); log != nil {
+				offsets[id], _ = p.cut(log, leader)
+			}
+		}
+	}
+	f.mu.Unlock()
+	f.m.cfg.Logs.ExpectTruncations(offsets)
+}
+
 // truncation does what comes before the first fetch: it cuts to the high
 // watermark the logs that have no epochs, and asks the leader for the epochs of
 // the others; nil: there are none.
 func (f *fetcher) truncation(now time.Time) *errand {
 	byEpoch, toHigh := f.truncating(now)
+	if len(toHigh) > 1 {
+		offsets := make(map[TopicPartition]int64, len(toHigh))
+		for _, p := range toHigh {
+			offsets[p.id] = p.offset
+		}
+		f.m.cfg.Logs.ExpectTruncations(offsets)
+	}
 	for _, p := range toHigh {
 		f.withFollowing(p.id, p.epoch, p.offset, func(p *following) error {
 			if err := p.partition.truncate(p.offset, p.epoch); err != nil {
@@ -121,6 +154,16 @@ func (f *fetcher) truncateByEpoch(partitions []following) *errand {
 
 // epochsTold truncates by the leader's answer.
 func (f *fetcher) epochsTold(asked map[TopicPartition]following, resp *kmsg.OffsetForLeaderEpochResponse) {
+	told := map[TopicPartition]protocol.EpochEndOffset{}
+	for _, t := range resp.Topics {
+		for _, a := range t.Partitions {
+			id := TopicPartition{Topic: t.Topic, Partition: a.Partition}
+			if _, ok := asked[id]; ok && a.ErrorCode == 0 {
+				told[id] = protocol.EpochEndOffset{Epoch: a.LeaderEpoch, EndOffset: a.EndOffset}
+			}
+		}
+	}
+	f.expectCuts(told)
 	var delayed []TopicPartition
 	for _, t := range resp.Topics {
 		for _, a := range t.Partitions {

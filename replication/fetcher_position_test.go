@@ -211,3 +211,70 @@ func TestPartitionsOfATopicAreAskedTogether(t *testing.T) {
 		t.Errorf("asks for %d topics: %+v", len(req.Topics), req.Topics)
 	}
 }
+
+// After an unclean election a fetch may find thousands of logs that part from
+// their leader's. Each truncation on its own would write the checkpoints of all.
+func TestManyTruncationsShareTheWriteOfCheckpoints(t *testing.T) {
+	const partitions = 30
+	for name, versions := range map[string]func(*Options){"by a fetch": func(*Options) {}, "by epochs": oldPeers} {
+		t.Run(name, func(t *testing.T) {
+			b := newHostOfMany(t, partitions, 2, versions)
+			f := b.follower.f
+			answer := func(change func(ask PartitionAsk, p *kmsg.FetchResponseTopicPartition)) {
+				t.Helper()
+				e, _ := f.next(b.clock)
+				req, isFetch := e.req.(*kmsg.FetchRequest)
+				if !isFetch {
+					t.Fatalf("asks %T", e.req)
+				}
+				resp := req.ResponseKind().(*kmsg.FetchResponse)
+				resp.Version, resp.SessionID = req.Version, 77
+				for id, ask := range f.session.known {
+					topic, p := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
+					topic.Topic, topic.TopicID, p.Partition = id.Topic, ask.TopicID, id.Partition
+					change(ask, &p)
+					topic.Partitions = append(topic.Partitions, p)
+					resp.Topics = append(resp.Topics, topic)
+				}
+				e.answered(resp, nil)
+			}
+			for range 2 {
+				answer(func(ask PartitionAsk, p *kmsg.FetchResponseTopicPartition) {
+					p.RecordBatches = batch(t, 1, at(ask.FetchOffset, ask.CurrentLeaderEpoch))
+					p.HighWatermark = ask.FetchOffset + 1
+				})
+			}
+			if err := b.logs.CheckpointHighWatermarks(testDir, b.logs.Logs()); err != nil {
+				t.Fatal(err)
+			}
+			b.checkpoints.Store(0)
+			if name == "by a fetch" {
+				answer(func(ask PartitionAsk, p *kmsg.FetchResponseTopicPartition) {
+					p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = ask.CurrentLeaderEpoch, 1
+				})
+			} else {
+				for p := range int32(partitions) {
+					takeRoles(t, b.Manager, roleOf(p, 2, 2, []int32{ourID, 2}, ourID, 2))
+				}
+				e, _ := f.next(b.clock)
+				req := e.req.(*kmsg.OffsetForLeaderEpochRequest)
+				resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
+				for _, asked := range req.Topics {
+					topic, p := kmsg.NewOffsetForLeaderEpochResponseTopic(), kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+					topic.Topic, p.Partition, p.LeaderEpoch, p.EndOffset = asked.Topic, asked.Partitions[0].Partition, asked.Partitions[0].LeaderEpoch, 1
+					topic.Partitions = append(topic.Partitions, p)
+					resp.Topics = append(resp.Topics, topic)
+				}
+				e.answered(resp, nil)
+			}
+			for _, l := range b.logs.Logs() {
+				if end := l.Offsets().LogEnd; end != 1 {
+					t.Fatalf("%v ends at %d", l, end)
+				}
+			}
+			if n := b.checkpoints.Load(); n != 1 {
+				t.Errorf("%d truncations wrote the checkpoint %d times", partitions, n)
+			}
+		})
+	}
+}

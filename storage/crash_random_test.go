@@ -371,6 +371,9 @@ func (h *randomHistory) truncate() error {
 	}
 	h.note("truncate to %d", to)
 	h.durable, h.kept, h.limit = min(h.durable, to), min(h.kept, to), to
+	if h.serial%2 == 0 {
+		h.m.ExpectTruncations(map[TopicPartition]int64{partition0: to})
+	}
 	if _, err := h.l.TruncateTo(to); err != nil {
 		return err
 	}

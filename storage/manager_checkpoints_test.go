@@ -1,10 +1,13 @@
 package storage
 
 import (
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 )
 
 // checkpoints reads the three files of a directory for a partition; -1 stands
@@ -119,6 +122,50 @@ func TestALogThatMovesBackInheritsNoCheckpoint(t *testing.T) {
 	noError(t, err)
 	if p, _, _ := checkpoints(t, mem); p > 0 {
 		t.Errorf("the checkpoint has %d of an empty log", p)
+	}
+}
+
+// After an unclean election thousands of logs may be truncated, each of which
+// would rewrite the checkpoints of all.
+func TestTruncationsThatAreExpectedShareTheWriteOfCheckpoints(t *testing.T) {
+	const logs = 20
+	var written atomic.Int64
+	mem := vfs.NewMem()
+	fsys := vfs.Intercept(mem, func(op vfs.Op) error {
+		if op.Kind == vfs.OpRename && strings.HasSuffix(op.Name, "-checkpoint"+tempSuffix) && !strings.Contains(op.Name, leaderEpochFile) {
+			written.Add(1)
+		}
+		return nil
+	})
+	h := start(t, fsys, func(c *ManagerConfig) { c.Later = func(time.Duration, func()) {} })
+	offsets := map[TopicPartition]int64{}
+	var all []*Log
+	for i := range int32(logs) {
+		l, err := h.GetOrCreate(tpOf("t", i), metadata.TopicID{1}, testTopic(), true)
+		noError(t, err)
+		appendValues(t, l, 1, "a", "b")
+		appendValues(t, l, 1, "c")
+		l.SetHighWatermark(3)
+		noError(t, l.Flush())
+		all = append(all, l)
+		offsets[l.tp] = 2
+	}
+	h.eachDir(h.checkpointDir)
+	noError(t, h.CheckpointHighWatermarks("/data", all))
+	written.Store(0)
+	h.ExpectTruncations(offsets)
+	for _, l := range all {
+		_, err := l.TruncateTo(2)
+		noError(t, err)
+	}
+	wantEqual(t, "writes of checkpoints", written.Load(), 2) // recovery points, high watermarks
+	for _, name := range []string{recoveryPointFile, highWatermarkFile} {
+		left, err := readOffsetCheckpoint(mem.CrashClone(vfs.SyncedOnly, 0), "/data/"+name)
+		noError(t, err)
+		wantEqual(t, "entries of "+name, len(left), logs)
+		for tp, offset := range left {
+			wantEqual(t, currentDirName(tp)+" in "+name, offset, 2)
+		}
 	}
 }
 
