@@ -380,11 +380,24 @@ func (p *crashPoint) crashAgain(t *testing.T, how string, image *vfs.Mem, from, 
 }
 
 func TestNothingDurableIsLostWhereverTheMachineStops(t *testing.T) {
-	seeds, stride, again, inner := uint64(6), 1, 7, 5
+	seeds, again, inner := uint64(3), 7, 7
 	if testkit.FullMatrices() {
 		seeds, again, inner = 20, 1, 1
 	}
-	for n := 1; ; n += stride {
+	const workers = 2
+	for first := 1; first <= workers; first++ {
+		t.Run(fmt.Sprint("from ", first), func(t *testing.T) {
+			t.Parallel()
+			stopAtEach(t, first, workers, seeds, again, inner)
+		})
+	}
+}
+
+// stopAtEach stops the history at the operation first and each stride-th after it,
+// and the recovery from each again-th of these at each inner-th of its own. seeds
+// is how many random images of a crash are opened.
+func stopAtEach(t *testing.T, first, stride int, seeds uint64, again, inner int) {
+	for n := first; ; n += stride {
 		ended := false
 		synctest.Test(t, func(t *testing.T) {
 			p := runHistory(t, n)
@@ -402,7 +415,7 @@ func TestNothingDurableIsLostWhereverTheMachineStops(t *testing.T) {
 			return
 		}
 		if ended {
-			t.Logf("stopped at each of %d operations", n-1)
+			t.Logf("stopped at operations up to %d", n-1)
 			return
 		}
 	}

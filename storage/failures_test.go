@@ -228,6 +228,7 @@ func TestAnErrorCostsNoMoreThanItMust(t *testing.T) {
 	for _, action := range faultyActions {
 		for name, cause := range causes {
 			t.Run(action.name+" "+name, func(t *testing.T) {
+				t.Parallel()
 				for nth := 1; ; nth++ {
 					f := newFaultyHost(t)
 					seen := 0

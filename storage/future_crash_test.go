@@ -26,6 +26,7 @@ import (
 func TestACrashDuringTheReplacementByAFutureLogLosesNothing(t *testing.T) {
 	for name, then := range afterReplacement {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { crashDuringReplacement(t, then) })
 		})
 	}

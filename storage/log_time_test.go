@@ -148,7 +148,7 @@ func TestALookupByTimeDoesNotUnpackRecords(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	o := record.Defaults()
 	o.Codec = record.Gzip
-	set := batch(t, o, rec{"", "small", 1000}, rec{"", strings.Repeat("\x00", 50<<20), 2000})
+	set := batch(t, o, rec{"", "small", 1000}, rec{"", strings.Repeat("\x00", 8<<20), 2000})
 	_, err := l.AppendAsLeader(Append{Records: set, BatchRequired: true})
 	noError(t, err)
 	for ts, want := range map[int64]int64{500: 0, 1000: 0, 1001: 1, 2001: -1} {

@@ -322,7 +322,7 @@ func TestIdlePartitionsCostNoGoroutinesAndNoOpenFiles(t *testing.T) {
 	h := start(t, fsys, func(c *ManagerConfig) { c.OpenFiles = 100 })
 	h.Start()
 	before := runtime.NumGoroutine()
-	for i := range int32(2000) {
+	for i := range int32(500) {
 		if _, err := h.GetOrCreate(tpOf("idle", i), metadata.TopicID{1}, testTopic(), true); err != nil {
 			t.Fatal(err)
 		}
@@ -332,7 +332,7 @@ func TestIdlePartitionsCostNoGoroutinesAndNoOpenFiles(t *testing.T) {
 		t.Errorf("%d open files", n)
 	}
 	h.restart(t)
-	wantEqual(t, "logs", len(h.Logs()), 2000)
+	wantEqual(t, "logs", len(h.Logs()), 500)
 }
 
 func TestLoadingTellsWhatKafkaTells(t *testing.T) {
@@ -517,4 +517,36 @@ func TestLogsShareWhatAppendsMakeOfTheirConfiguration(t *testing.T) {
 	h.SetTopicConfig("p", changed)
 	shared(changed)
 	noError(t, h.Close())
+}
+
+func TestDirectoriesOfTwoClustersHaveNoIdentity(t *testing.T) {
+	mem := vfs.NewMem()
+	for dir, cluster := range map[string]string{"/a": "one", "/b": "another"} {
+		noError(t, mem.MkdirAll(dir, 0o755))
+		noError(t, writeMetaProperties(mem, dir, metaProperties{brokerID: 7, clusterID: cluster}, time.Unix(1, 0)))
+	}
+	if _, _, err := StoredIdentity(mem, []string{"/a", "/b"}); err == nil || !strings.Contains(err.Error(), "Invalid cluster.id in: /b/meta.properties. Expected one, but read another") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestNoFutureLogIsMadeWhileADirectoryThatMayHaveOneIsOffline(t *testing.T) {
+	h := start(t, vfs.NewMem(), func(c *ManagerConfig) { c.Dirs = []string{"/a", "/b", "/c"} })
+	noError(t, h.PreferDir(partition0, "/a"))
+	h.log(t, testTopic())
+	_ = h.dirs[2].takeOffline("a failure", errors.New("of the disk"))
+	_, err := h.CreateFuture(partition0, "/b")
+	wantError(t, err, protocol.KafkaStorageError)
+	wantEqual(t, "a future log", h.FutureLog(partition0) != nil, false)
+}
+
+func TestRecordsBelowTheLogStartAreNotRead(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	l := h.log(t, testTopic())
+	appendValues(t, l, 1, "a", "b")
+	appendValues(t, l, 1, "c")
+	l.SetHighWatermark(3)
+	noError(t, l.IncrementLogStart(2))
+	_, err := l.Read(Read{Offset: 1, MaxBytes: 1000})
+	wantError(t, err, protocol.OffsetOutOfRange)
 }

@@ -83,7 +83,7 @@ func TestBeforeTheFirstRecordTheIDsOfAllLogsAreDurableWithOneFileATopic(t *testi
 func TestACrashWhileTopicIDsAreWrittenLeavesThemOrNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stops := 0
-		for n := 1; ; n += 7 {
+		for n := 1; ; n += 11 {
 			mem := vfs.NewMem()
 			fsys, cut := cutPower(mem, n, &floor{})
 			writeIDsOnce(t, fsys, mem, cut.begin)
