@@ -303,3 +303,16 @@ func TestACutOfARecoveryIsMadeAgainAfterAPowerCut(t *testing.T) {
 		wantEqual(t, filepath.Base(s.log.name())+" ends at", next, 1)
 	}
 }
+
+// Segment files were deleted by hand: what is left ends below the log start.
+func TestALogThatEndsBelowItsStartBeginsThereEmpty(t *testing.T) {
+	l, h := newLog(t, testTopic())
+	appendValues(t, l, 1, "a", "b")
+	noError(t, h.Close())
+	noError(t, writeOffsetCheckpoint(h.config.FS, "/data/"+logStartFile, map[TopicPartition]int64{partition0: 5}))
+	h.open(t)
+	l = h.Log(partition0)
+	wantEqual(t, "offsets", l.Offsets(), Offsets{LogStart: 5, HighWatermark: 5, LastStable: 5, LogEnd: 5})
+	appendValues(t, l, 1, "c")
+	wantEqual(t, "records", len(all(t, l, 5)), 1)
+}
