@@ -125,7 +125,7 @@ func TestChaos(t *testing.T) {
 	c.createTopic("load", [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}, {1, 3, 2}}, "min.insync.replicas=2", "segment.bytes=262144")
 	c.awaitInSync("load", clusterPartitions, c.ids()...)
 	watch := watchLeaders(t, c.addresses()...)
-	l := startLoad(t, "load", clusterPartitions, 250, c.addresses()...)
+	l := c.startLoad(t, "load", clusterPartitions, 250)
 	l.awaitProgress(30 * time.Second)
 
 	faults, struck := c.faults(), map[string]int{}

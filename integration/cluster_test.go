@@ -21,7 +21,7 @@ func TestAClusterLosesNothingWhicheverBrokerFails(t *testing.T) {
 	c.createTopic("load", [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}, {1, 3, 2}}, "min.insync.replicas=2", "segment.bytes=1048576")
 	c.awaitInSync("load", clusterPartitions, c.ids()...)
 	watch := watchLeaders(t, c.addresses()...)
-	l := startLoad(t, "load", clusterPartitions, 250, c.addresses()...)
+	l := c.startLoad(t, "load", clusterPartitions, 250)
 	l.awaitProgress(30 * time.Second)
 
 	notController := func(m *member) bool { return m != c.controller() }

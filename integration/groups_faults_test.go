@@ -124,13 +124,13 @@ func startGroupsUnderLoad(t *testing.T, perSecond int, extra []string, kinds ...
 	replicas := [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}, {1, 3, 2}}
 	c.createTopic("load", replicas, "min.insync.replicas=2", "segment.bytes=1048576")
 	c.awaitInSync("load", clusterPartitions, c.ids()...)
-	client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...))...)
+	client, err := kgo.NewClient(c.patient()...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
 	g := &groupsUnderLoad{cluster: c, readers: map[string][]reader{}, admin: kadm.NewClient(client)}
-	g.load = startLoad(t, "load", clusterPartitions, perSecond, c.addresses()...)
+	g.load = c.startLoad(t, "load", clusterPartitions, perSecond)
 	return g
 }
 
@@ -140,7 +140,7 @@ func (g *groupsUnderLoad) join(group string, r reader) {
 
 // franz adds a franz-go member.
 func (g *groupsUnderLoad) franz(t *testing.T, group string, opts ...kgo.Opt) *consumerMember {
-	m := newMemberAt(t, g.addresses(), group, "load", patient(append([]kgo.Opt{kgo.SessionTimeout(10 * time.Second)}, opts...)...)...)
+	m := newMemberAt(t, g.addresses(), group, "load", g.patient(append([]kgo.Opt{kgo.SessionTimeout(10 * time.Second)}, opts...)...)...)
 	g.join(group, m)
 	return m
 }

@@ -200,9 +200,9 @@ type load struct {
 const loadInFlight = 40
 
 // startLoad writes about perSecond records a second to each partition.
-func startLoad(t testing.TB, topic string, partitions int32, perSecond int, seeds ...string) *load {
+func (c *cluster) startLoad(t testing.TB, topic string, partitions int32, perSecond int) *load {
 	t.Helper()
-	client, err := kgo.NewClient(patient(kgo.SeedBrokers(seeds...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()),
+	client, err := kgo.NewClient(c.patient(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(2*time.Millisecond), kgo.ProduceRequestTimeout(4*time.Second), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
 	if err != nil {
 		t.Fatal(err)
@@ -223,8 +223,16 @@ func patient(more ...kgo.Opt) []kgo.Opt {
 		kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(5 * time.Second), kgo.DialTimeout(2 * time.Second),
 		kgo.RequestTimeoutOverhead(3 * time.Second), kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }),
 		kgo.RequestRetries(1000), kgo.RetryTimeout(2 * time.Minute),
-		kgo.UnknownTopicRetries(-1), // a broker that has just started knows no topics
 	}, more...)
+}
+
+// patient are options of such a client of the cluster.
+func (c *cluster) patient(more ...kgo.Opt) []kgo.Opt {
+	opts := patient(kgo.SeedBrokers(c.addresses()...))
+	if slices.ContainsFunc(c.members, func(m *member) bool { return m.real != nil }) {
+		opts = append(opts, kgo.UnknownTopicRetries(-1)) // a real broker that has just started knows no topics
+	}
+	return append(opts, more...)
 }
 
 func (l *load) write(ctx context.Context, partition int32, every time.Duration) {

@@ -147,7 +147,7 @@ func (c *cluster) failLogDir(topic string, controller, victim *member) []string 
 // produceToAll produces to every partition with acks=all.
 func (c *cluster) produceToAll(topic string, partitions int32) {
 	c.t.Helper()
-	client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()))...)
+	client, err := kgo.NewClient(c.patient(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()))...)
 	if err != nil {
 		c.t.Fatal(err)
 	}

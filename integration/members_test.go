@@ -349,7 +349,7 @@ func (c *cluster) ids() []int32 {
 // admin runs f with a client of the whole cluster.
 func (c *cluster) admin(f func(ctx context.Context, client *kgo.Client) error) {
 	c.t.Helper()
-	client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...))...)
+	client, err := kgo.NewClient(c.patient()...)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func playRow(t *testing.T, c *cluster, row mixedRow, topic string) {
 	c.createTopic(topic, [][]int32{replicas, {replicas[1], replicas[2], replicas[0]}}, "min.insync.replicas=2")
 	c.awaitInSync(topic, 2, c.ids()...)
 	watch := watchLeaders(t, c.addresses()...)
-	l := startLoad(t, topic, 2, 250, c.addresses()...)
+	l := c.startLoad(t, topic, 2, 250)
 	l.awaitProgress(30 * time.Second)
 	phase("written to through all")
 
@@ -182,7 +182,7 @@ func (c *cluster) stateNode(m *member) any {
 func (c *cluster) moveAcross(row mixedRow, topic string) {
 	c.t.Helper()
 	c.createTopic(topic, [][]int32{{row.leader}}, "min.insync.replicas=1")
-	l := startLoad(c.t, topic, 1, 250, c.addresses()...)
+	l := c.startLoad(c.t, topic, 1, 250)
 	l.awaitProgress(30 * time.Second)
 	others := c.others(c.member(row.leader))
 	c.reassign(topic, others[0].id)
@@ -198,7 +198,7 @@ func (c *cluster) moveAcross(row mixedRow, topic string) {
 // leader obeys: it refuses, and takes again, a large record.
 func (c *cluster) reconfigure(topic string) {
 	c.t.Helper()
-	client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...), kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
+	client, err := kgo.NewClient(c.patient(kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
 	if err != nil {
 		c.t.Fatal(err)
 	}

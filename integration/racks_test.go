@@ -119,7 +119,7 @@ func readInRack(t *testing.T, c *cluster, topic string, leader, follower int32) 
 	const size = 400_000
 	c.fillTopic(topic, size)
 	reads := &readsByBroker{bytes: map[int32]int{}}
-	client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...), kgo.Rack(rackOf(follower)), kgo.ConsumeTopics(topic), kgo.WithHooks(reads),
+	client, err := kgo.NewClient(c.patient(kgo.Rack(rackOf(follower)), kgo.ConsumeTopics(topic), kgo.WithHooks(reads),
 		kgo.FetchMaxWait(200*time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
 	if err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 	c.createTopic(topic, [][]int32{before}, "min.insync.replicas=1")
 	c.awaitInSync(topic, 1, before...)
 	led := watchLeadership(t, c.zookeeper, topic)
-	l := startLoad(t, topic, 1, 250, c.addresses()...)
+	l := c.startLoad(t, topic, 1, 250)
 	l.awaitProgress(30 * time.Second)
 	m := &partitionMover{c: c, topic: topic, server: c.member(row.leader).address(),
 		file: testkit.WriteFile(t, "move.json", fmt.Sprintf(`{"version":1,"partitions":[{"topic":"%s","partition":0,"replicas":[%d,%d]}]}`, topic, after[0], after[1]))}
@@ -115,7 +115,7 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 func playThrottledMove(c *cluster, row moveRow, topic string) {
 	c.t.Helper()
 	c.createTopic(topic, [][]int32{{row.leader}})
-	client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...), kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
+	client, err := kgo.NewClient(c.patient(kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
 	if err != nil {
 		c.t.Fatal(err)
 	}

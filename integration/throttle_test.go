@@ -44,7 +44,7 @@ func TestAReassignmentIsThrottledByTheRealTool(t *testing.T) {
 		}
 		began := time.Now()
 		tool("--execute", "--throttle", fmt.Sprint(rate))
-		l := startLoad(t, topic, 1, 20, c.addresses()...)
+		l := c.startLoad(t, topic, 1, 20)
 		l.awaitProgress(5 * time.Second)
 		c.awaitState(topic, 0, fmt.Sprintf("the end of the move %s", move.name), func(s partitionState) bool {
 			return s.Leader == move.to && slices.Equal(s.ISR, []int32{move.to})
@@ -70,7 +70,7 @@ func TestAReassignmentIsThrottledByTheRealTool(t *testing.T) {
 func (c *cluster) fillTopic(topic string, size int) {
 	c.t.Helper()
 	c.admin(func(ctx context.Context, _ *kgo.Client) error {
-		client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...), kgo.DefaultProduceTopic(topic),
+		client, err := kgo.NewClient(c.patient(kgo.DefaultProduceTopic(topic),
 			kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(60000))...)
 		if err != nil {
 			return err

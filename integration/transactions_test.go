@@ -123,7 +123,7 @@ type transactor struct {
 
 func newTransactor(t *testing.T, c *cluster, id string) *transactor {
 	t.Helper()
-	client, err := kgo.NewClient(patient(kgo.SeedBrokers(c.addresses()...), kgo.TransactionalID(id), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	client, err := kgo.NewClient(c.patient(kgo.TransactionalID(id), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProduceRequestTimeout(4*time.Second), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
 	if err != nil {
 		t.Fatal(err)
