@@ -1,7 +1,7 @@
-// Package headroom bounds the memory that the garbage collector leaves unused.
-// A percentage alone (GOGC) leaves as large a part of a large heap as of a small
-// one, though a heap is large because much is kept in it, such as the state of
-// ten thousand partitions, and not because more garbage is made.
+// Package headroom bounds the memory that the garbage collector leaves unused. GOGC alone is a
+// percentage, which leaves the same share of a large heap as of a small one. But a heap is large
+// because much is kept in it, such as the state of ten thousand partitions, and not because it
+// produces more garbage.
 package headroom
 
 import (
@@ -11,26 +11,23 @@ import (
 )
 
 const (
-	// most is how much a heap may grow, in percent, until it is collected again.
+	// most is the largest growth of the heap between two collections, in percent.
 	most = 50
-	// enough is the growth in bytes that a larger heap is not given for its size
-	// alone.
+	// enough is the growth in bytes to which larger heaps are limited.
 	enough = 8 << 20
-	// least is the growth in percent that any heap may have: a collection costs
-	// time in proportion to what is alive.
+	// least is the growth in percent that every heap may have, because a collection takes time in
+	// proportion to the live heap.
 	least = 20
 )
 
-// Keep has the heap of this process collected when it has grown by half, or by 8
-// MiB where that is less, but not before it has grown by a fifth. It holds for
-// the life of the process.
+// Keep makes the garbage collector run when the heap of this process has grown by half, or by 8 MiB
+// if that is less, but not before it has grown by a fifth. It applies until the process ends.
 func Keep() { new(keeper).set(most) }
 
-// keeper sets GOGC after each collection; percent is what it is now.
+// keeper sets GOGC after each collection. percent is the current value.
 type keeper struct{ percent int }
 
-// set sets the percentage and waits for the next collection: the first one that
-// finds this token dead.
+// set sets the percentage and waits for the next collection.
 func (k *keeper) set(percent int) {
 	debug.SetGCPercent(percent)
 	k.percent = percent
@@ -42,8 +39,8 @@ func (k *keeper) await() {
 	runtime.SetFinalizer(token, func(**keeper) { k.collected() })
 }
 
-// collected follows a collection. Setting the percentage stops the world for a
-// moment, which a percent or two are not worth.
+// collected runs after a collection. It leaves the percentage alone if it is off by at most two,
+// because setting it stops the world for a moment.
 func (k *keeper) collected() {
 	alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(alive)
@@ -55,7 +52,7 @@ func (k *keeper) collected() {
 	k.await()
 }
 
-// percentFor is the percentage for a heap of which so many bytes are alive.
+// percentFor returns the percentage for a heap with the given number of live bytes.
 func percentFor(alive uint64) int {
 	return int(min(most, max(least, enough*100/max(alive, 1))))
 }

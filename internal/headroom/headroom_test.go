@@ -17,12 +17,12 @@ func TestGrowthIsHalfThenEightMebibytesThenAFifth(t *testing.T) {
 		want  int
 	}{{0, 50}, {4 << 20, 50}, {16 << 20, 50}, {20 << 20, 40}, {32 << 20, 25}, {40 << 20, 20}, {1 << 40, 20}} {
 		if got := percentFor(tt.alive); got != tt.want {
-			t.Errorf("%d MiB alive may grow by %d%%, want %d%%", tt.alive>>20, got, tt.want)
+			t.Errorf("%d live MiB may grow by %d%%, want %d%%", tt.alive>>20, got, tt.want)
 		}
 	}
 }
 
-// The percentage follows what is alive, up and down, collection after collection.
+// The percentage follows the live heap up and down, collection after collection.
 func TestThePercentageFollowsTheHeap(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	Keep()

@@ -12,8 +12,8 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// routes sends loggers, by the longest matching name, to files of their own,
-// as Kafka's log4j.properties does; all others go to server.log and stdout.
+// routes maps prefixes of logger names to log files, as in Kafka's log4j.properties. The first
+// match counts. All other loggers write to server.log and stdout.
 var routes = []struct{ logger, file string }{
 	{"kafka.controller", "controller.log"},
 	{"state.change.logger", "state-change.log"},
@@ -25,23 +25,23 @@ var routes = []struct{ logger, file string }{
 
 const serverLog = "server.log"
 
-// NewServer returns a broker's logger: everything but the loggers with files
-// of their own goes to stdout and dir/server.log. Files roll each hour, the
-// closed one taking the suffix .yyyy-MM-dd-HH. With dir "" all goes to stdout.
+// NewServer returns a broker's logger. Loggers without a file of their own write to stdout and
+// dir/server.log. Files are rolled every hour; a closed file gets the suffix .yyyy-MM-dd-HH. If dir
+// is empty everything goes to stdout.
 func NewServer(stdout io.Writer, dir string) (*logrus.Logger, error) {
 	l := New(stdout)
 	if dir == "" {
 		return l, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("create the folder for log files (LOG_DIR): %w", err)
+		return nil, fmt.Errorf("create the directory for log files (LOG_DIR): %w", err)
 	}
 	l.SetOutput(io.Discard)
 	l.AddHook(&router{stdout: stdout, dir: dir, levels: LevelsOf(l), files: map[string]*hourly{}})
 	return l, nil
 }
 
-// router is a logrus hook that writes each line where its logger belongs.
+// router is a logrus hook that writes each line to the file of its logger.
 type router struct {
 	stdout io.Writer
 	dir    string
@@ -66,7 +66,7 @@ func (r *router) Fire(e *logrus.Entry) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if file == serverLog {
-		_, _ = r.stdout.Write(line) // a terminal or a pipe that is gone does not keep the line from the file
+		_, _ = r.stdout.Write(line) // on a broken terminal or pipe the line still goes to the file
 	}
 	f := r.files[file]
 	if f == nil {

@@ -1,6 +1,5 @@
-// Package kafkalog writes log lines in Kafka's pattern,
-// [2026-01-02 15:04:05,678] INFO message (logger), so that what people grep
-// for is where they expect it.
+// Package kafkalog writes log lines in Kafka's pattern, [2026-01-02 15:04:05,678] INFO message
+// (logger), so searches written for Kafka's logs work.
 package kafkalog
 
 import (
@@ -13,7 +12,7 @@ import (
 
 const loggerField = "logger"
 
-// New returns a logger at INFO that writes Kafka's pattern to out.
+// New returns a logger at INFO that writes lines in Kafka's pattern to out.
 func New(out io.Writer) *logrus.Logger {
 	l := logrus.New()
 	l.SetOutput(out)
@@ -24,10 +23,9 @@ func New(out io.Writer) *logrus.Logger {
 // Discard returns a logger that drops everything, for tests.
 func Discard() *logrus.Logger { return New(io.Discard) }
 
-// For names the logger at the end of each line, by convention the class that
-// prints the same line in Kafka: kafkalog.For(l, "kafka.server.KafkaServer").
-// All who ask a logger of New for the same name share one entry, however many
-// there are.
+// For returns an entry that names the logger at the end of each line. By convention that is the
+// class that logs the same line in Kafka: kafkalog.For(l, "kafka.server.KafkaServer"). Calls with
+// the same name return the same entry if l was made by New.
 func For(l *logrus.Logger, name string) *logrus.Entry {
 	levels := LevelsOf(l)
 	if levels == nil {
@@ -36,7 +34,7 @@ func For(l *logrus.Logger, name string) *logrus.Entry {
 	return levels.entry(name)
 }
 
-// formatter writes a line, or nothing where the levels (if not nil) say so.
+// formatter formats a line, or returns nothing if levels is not nil and suppresses it.
 type formatter struct{ levels *Levels }
 
 func (f formatter) Format(e *logrus.Entry) ([]byte, error) {

@@ -9,15 +9,15 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Root is the name of the logger whose level holds for all that have none.
+// Root is the logger whose level applies to loggers without one.
 const Root = "root"
 
-// Levels are the levels of a logger's names: a line is written if its level is
-// that of its name, or of the nearest name above it at a dot that has one, or
-// the root's. All methods are safe for concurrent use.
+// Levels holds the levels of the named loggers of a logrus.Logger. The level of a name is its own,
+// or that of the nearest ancestor (names are separated by dots) that has one, or the root's. All
+// methods are safe for concurrent use.
 type Levels struct {
-	log   *logrus.Logger // its level is the most talkative of all, so that lines get here
-	names sync.Map       // string -> *logrus.Entry: of the names that were asked for
+	log   *logrus.Logger // its level is the most verbose of all levels, so that every line reaches the formatter
+	names sync.Map       // string -> *logrus.Entry: the names that were passed to entry
 
 	mu   sync.RWMutex
 	root logrus.Level            // guarded by mu
@@ -26,13 +26,13 @@ type Levels struct {
 
 func newLevels(l *logrus.Logger) *Levels {
 	v := &Levels{log: l, root: l.GetLevel(), own: map[string]logrus.Level{}}
-	for _, r := range routes { // the names that Kafka's log4j.properties has
+	for _, r := range routes { // the names in Kafka's log4j.properties
 		v.entry(strings.TrimSuffix(r.logger, "."))
 	}
 	return v
 }
 
-// LevelsOf returns the levels of a logger that New made, nil for any other.
+// LevelsOf returns the levels of a logger that New made, and nil for any other logger.
 func LevelsOf(l *logrus.Logger) *Levels {
 	if f, ok := l.Formatter.(formatter); ok {
 		return f.levels
@@ -40,8 +40,7 @@ func LevelsOf(l *logrus.Logger) *Levels {
 	return nil
 }
 
-// entry is what writes lines under the name; a name asked for is known from
-// then on.
+// entry returns the entry that logs under the name. From then on the name is known.
 func (v *Levels) entry(name string) *logrus.Entry {
 	e, known := v.names.Load(name)
 	if !known {
@@ -50,7 +49,7 @@ func (v *Levels) entry(name string) *logrus.Entry {
 	return e.(*logrus.Entry)
 }
 
-// Names lists the root and all names known, sorted.
+// Names returns the root and all known names, sorted.
 func (v *Levels) Names() []string {
 	names := map[string]bool{Root: true}
 	v.names.Range(func(name, _ any) bool {
@@ -60,13 +59,13 @@ func (v *Levels) Names() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// Known says whether there is such a logger.
+// Known reports whether there is a logger with this name.
 func (v *Levels) Known(name string) bool {
 	_, known := v.names.Load(name)
 	return known || name == Root
 }
 
-// Level is the level in force for a name.
+// Level returns the effective level of a name.
 func (v *Levels) Level(name string) logrus.Level {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -79,7 +78,7 @@ func (v *Levels) Level(name string) logrus.Level {
 	return v.root
 }
 
-// Set sets a name's level.
+// Set sets the level of a name.
 func (v *Levels) Set(name string, level logrus.Level) {
 	v.change(func() {
 		if name == Root {
@@ -90,7 +89,7 @@ func (v *Levels) Set(name string, level logrus.Level) {
 	})
 }
 
-// Unset lets a name have the level of what is above it again.
+// Unset removes the level of a name, which then inherits that of its ancestors again.
 func (v *Levels) Unset(name string) {
 	v.change(func() { delete(v.own, name) })
 }
@@ -106,7 +105,7 @@ func (v *Levels) change(f func()) {
 	v.log.SetLevel(most)
 }
 
-// wants says whether a line is to be written.
+// wants reports whether a line is to be written.
 func (v *Levels) wants(e *logrus.Entry) bool {
 	if v == nil {
 		return true

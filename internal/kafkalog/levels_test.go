@@ -37,18 +37,18 @@ func TestEveryNameHasItsLevel(t *testing.T) {
 	}
 	want("at first", "c-warn o-warn r-warn")
 	levels.Set("kafka.controller", logrus.DebugLevel)
-	want("debug above a name", "c-debug c-warn o-warn r-warn")
+	want("debug for an ancestor", "c-debug c-warn o-warn r-warn")
 	levels.Set("kafka.request.logger", logrus.ErrorLevel)
-	want("less of another", "c-debug c-warn o-warn")
+	want("another name is less verbose", "c-debug c-warn o-warn")
 	levels.Set("kafka.controller.KafkaController", logrus.ErrorLevel)
-	want("the nearest counts", "o-warn")
+	want("the nearest ancestor counts", "o-warn")
 	levels.Set(Root, logrus.DebugLevel)
 	want("the root's", "o-debug o-warn")
 	levels.Unset("kafka.controller.KafkaController")
 	levels.Unset("kafka.controller")
 	levels.Unset("kafka.request.logger")
 	levels.Set(Root, logrus.InfoLevel)
-	want("as at first", "c-warn o-warn r-warn")
+	want("as at the beginning", "c-warn o-warn r-warn")
 	if !levels.Known("kafka.server.KafkaServer") || !levels.Known("state.change.logger") || !levels.Known(Root) || levels.Known("no.such") {
 		t.Errorf("names: %v", levels.Names())
 	}

@@ -1,5 +1,5 @@
-// Package lint holds the rules of the house as tests: which room may import
-// which, what only one room may know, and what no source file may say.
+// Package lint holds the rules of the code base as tests: which package may import which, which
+// imports are reserved for one package, and what no source file may contain.
 package lint
 
 import (
@@ -18,12 +18,11 @@ import (
 
 const module = "github.com/monedula/monedula/"
 
-// leaves may be imported by every room above them in this list's spirit: they
-// know the least.
+// leaves may be imported by every package that is not a leaf itself; forLeaves is about those.
 var leaves = []string{"protocol", "metadata", "peerlink", "settings", "metrics", "record", "internal/kafkalog", "internal/vfs"}
 
-// allowed says which rooms a room may import beside the leaves. A room that is
-// not listed here may import leaves only.
+// allowed lists what each package may import in addition to the leaves. A package that is not
+// listed may import only leaves.
 var allowed = map[string][]string{
 	"protocol":      {},
 	"metadata":      {},
@@ -47,7 +46,7 @@ var allowed = map[string][]string{
 	"cmd/monedula":  {"broker", "tools", "internal/headroom"},
 }
 
-// forLeaves are the imports among leaves.
+// forLeaves lists the imports that are allowed between leaves.
 var forLeaves = map[string][]string{
 	"metadata":          {},
 	"protocol":          {},
@@ -59,7 +58,7 @@ var forLeaves = map[string][]string{
 	"internal/vfs":      {},
 }
 
-// onlyIn names imports that belong to one room.
+// onlyIn lists imports that only some packages may use.
 var onlyIn = map[string][]string{
 	"github.com/go-zookeeper/zk":        {"zkstore", "internal/simulation"},
 	"github.com/spf13/viper":            {"settings"},
@@ -70,31 +69,31 @@ var onlyIn = map[string][]string{
 }
 
 func TestImportsPointDownOnly(t *testing.T) {
-	eachFile(t, func(path, room string, test bool, imports []string) {
+	eachFile(t, func(path, pkg string, test bool, imports []string) {
 		for _, imported := range imports {
-			if rooms, bound := onlyIn[imported]; bound && !test && !within(room, rooms) {
-				t.Errorf("%s imports %s, which only %v may", path, imported, rooms)
+			if packages, bound := onlyIn[imported]; bound && !test && !within(pkg, packages) {
+				t.Errorf("%s imports %s, which only %v may", path, imported, packages)
 			}
 			target, ours := strings.CutPrefix(imported, module)
-			if !ours || test || target == room || strings.HasPrefix(room, "internal/") || strings.HasPrefix(room, "integration") {
+			if !ours || test || target == pkg || strings.HasPrefix(pkg, "internal/") || strings.HasPrefix(pkg, "integration") {
 				continue
 			}
-			if !mayImport(room, target) {
-				t.Errorf("%s: %s may not import %s", path, room, target)
+			if !mayImport(pkg, target) {
+				t.Errorf("%s: %s may not import %s", path, pkg, target)
 			}
 		}
 	})
 }
 
-func mayImport(room, target string) bool {
-	if among, leaf := forLeaves[room]; leaf {
+func mayImport(pkg, target string) bool {
+	if among, leaf := forLeaves[pkg]; leaf {
 		return within(target, among)
 	}
 	if target == "broker" {
-		return room == "cmd/monedula"
+		return pkg == "cmd/monedula"
 	}
-	rooms := allowed[room]
-	return within(target, leaves) || within(target, rooms) || within("*", rooms)
+	packages := allowed[pkg]
+	return within(target, leaves) || within(target, packages) || within("*", packages)
 }
 
 func within(one string, all []string) bool {
@@ -106,15 +105,15 @@ func within(one string, all []string) bool {
 	return false
 }
 
-// banned are words that have no place in the tree.
+// banned are patterns that must not occur in a source file.
 var banned = []*regexp.Regexp{
 	regexp.MustCompile(`\bTODO\b|\bFIXME\b|\bXXX\b`),
 	regexp.MustCompile(`panic\("(unwritten|not implemented|unimplemented)`),
 }
 
 func TestSourcesAreFinished(t *testing.T) {
-	eachFile(t, func(path, room string, test bool, _ []string) {
-		if room == "internal/lint" {
+	eachFile(t, func(path, pkg string, test bool, _ []string) {
+		if pkg == "internal/lint" {
 			return
 		}
 		text, err := os.ReadFile(path)
@@ -123,7 +122,7 @@ func TestSourcesAreFinished(t *testing.T) {
 		}
 		for _, re := range banned {
 			if found := re.Find(text); found != nil {
-				t.Errorf("%s says %q", path, found)
+				t.Errorf("%s contains %q", path, found)
 			}
 		}
 	})
@@ -132,8 +131,8 @@ func TestSourcesAreFinished(t *testing.T) {
 func TestNoTestIsSkippedOrHidden(t *testing.T) {
 	skip := regexp.MustCompile(`\bt\.Skip|\bb\.Skip|testing\.Short\(\)`)
 	tag := regexp.MustCompile(`(?m)^//go:build (.*)$`)
-	eachFile(t, func(path, room string, test bool, _ []string) {
-		if room == "internal/lint" {
+	eachFile(t, func(path, pkg string, test bool, _ []string) {
+		if pkg == "internal/lint" {
 			return
 		}
 		text, err := os.ReadFile(path)
@@ -151,8 +150,8 @@ func TestNoTestIsSkippedOrHidden(t *testing.T) {
 	})
 }
 
-// eachFile visits every Go file of the tree.
-func eachFile(t *testing.T, visit func(path, room string, test bool, imports []string)) {
+// eachFile calls visit for every Go file of the tree.
+func eachFile(t *testing.T, visit func(path, pkg string, test bool, imports []string)) {
 	t.Helper()
 	root := testkit.Root()
 	files := 0
@@ -191,7 +190,7 @@ func eachFile(t *testing.T, visit func(path, room string, test bool, imports []s
 	}
 }
 
-// docs/conformance.md names tests; each must be there.
+// TestConformanceNamesTestsThatExist checks that the tests named in docs/conformance.md exist.
 func TestConformanceNamesTestsThatExist(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(testkit.Root(), "docs/conformance.md"))
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 
 var pitfallTest = regexp.MustCompile(`(?m)^func TestPitfall(Controller|Replication)([0-9]{2})_\w+\(`)
 
-// Every fault that Kafka once had and that testdata/pitfalls.txt lists has a
-// test named after it, or a reason why it cannot have one; and no test is named
-// after a fault that is not listed.
+// TestEveryPitfallHasATest checks that each fault of Kafka's history in testdata/pitfalls.txt has a
+// test named after it or a reason for having none, and that no test is named after an unlisted
+// fault.
 func TestEveryPitfallHasATest(t *testing.T) {
 	tested := map[string]bool{}
 	err := filepath.WalkDir(testkit.Root(), func(path string, d os.DirEntry, err error) error {
@@ -43,8 +43,8 @@ func TestEveryPitfallHasATest(t *testing.T) {
 			continue
 		}
 		name, what, _ := strings.Cut(line, " ")
-		room := strings.TrimRight(name, "0123456789")
-		counts[room]++
+		area := strings.TrimRight(name, "0123456789")
+		counts[area]++
 		_, reason, excused := strings.Cut(what, " -- ")
 		switch {
 		case excused && (tested[name] || reason == ""):

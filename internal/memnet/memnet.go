@@ -1,5 +1,5 @@
-// Package memnet is a network in memory, for tests with virtual time: real
-// sockets keep a testing/synctest bubble from being idle, pipes do not.
+// Package memnet is a network in memory, for tests with virtual time. A goroutine that waits for a
+// real socket keeps a testing/synctest bubble from being idle; one that waits for a pipe does not.
 package memnet
 
 import (
@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// Listener accepts the connections that Dial makes. It is a net.Listener.
+// Listener accepts the connections that Dial makes. It implements net.Listener.
 type Listener struct {
 	address   string
 	incoming  chan net.Conn
@@ -16,7 +16,7 @@ type Listener struct {
 	closeOnce sync.Once
 }
 
-// Listen returns a listener that says it listens on address.
+// Listen returns a listener whose Addr is address.
 func Listen(address string) *Listener {
 	return &Listener{address: address, incoming: make(chan net.Conn), closed: make(chan struct{})}
 }
@@ -31,7 +31,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept and Dial; connections stay.
+// Close makes Accept and Dial fail. Existing connections stay open.
 func (l *Listener) Close() error {
 	l.closeOnce.Do(func() { close(l.closed) })
 	return nil
@@ -40,7 +40,7 @@ func (l *Listener) Close() error {
 // Addr returns the address given to Listen.
 func (l *Listener) Addr() net.Addr { return address(l.address) }
 
-// Dial connects. The connection is not buffered: a write ends when the other
+// Dial connects to the listener. The connection is not buffered: a write returns when the other
 // side has read it.
 func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	client, server := net.Pipe()

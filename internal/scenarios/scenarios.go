@@ -1,5 +1,5 @@
-// Package scenarios runs text scenarios of a state machine: files of commands,
-// each with what the machine printed because of it.
+// Package scenarios runs text scenarios of a state machine: files of commands, each followed by
+// what the machine printed in response.
 package scenarios
 
 import (
@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write what scenarios print into their files; review the diff")
+var rewrite = flag.Bool("rewrite", false, "rewrite the scenario files with their current output; review the diff")
 
-// Files runs every file that matches the pattern as a subtest. In a file a
-// command is followed by a line ----, what it printed, and an empty line; other
-// empty lines and those that begin with # stay as they are. machine starts a
-// fresh state machine and returns what carries out one command.
+// Files runs every file that matches the pattern as a subtest. In a file each command is followed
+// by a line ----, the output of the command, and an empty line. Other empty lines and lines that
+// begin with # are kept. machine starts a new state machine and returns the function that executes
+// one command.
 func Files(t *testing.T, pattern string, machine func(t *testing.T) (run func(command string) (printed []string))) {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
@@ -37,14 +37,13 @@ func Files(t *testing.T, pattern string, machine func(t *testing.T) (run func(co
 				return
 			}
 			if got != string(text) {
-				t.Errorf("%s: what happened differs from the file (run with -rewrite and look at the diff):\n%s", file, firstDifference(string(text), got))
+				t.Errorf("%s: the output differs from the file (run with -rewrite and review the diff):\n%s", file, firstDifference(string(text), got))
 			}
 		})
 	}
 }
 
-// replay carries out the commands of a scenario and returns it with what they
-// print now.
+// replay executes the commands of a scenario and returns the scenario with their current output.
 func replay(text string, run func(command string) []string) string {
 	var out []string
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")

@@ -1,6 +1,6 @@
-// Command testreport runs go test, prints one line per package and the output
-// of what failed, keeps every test's time in a file, and at the end prints the
-// slowest ten and a line that counts.
+// Command testreport runs go test. It prints one line per package and the output of failed tests,
+// and appends the time of every test to a file. With -summary it prints the ten slowest tests and
+// the numbers of passed and failed tests.
 //
 //	testreport RESULTS -- GO-TEST-ARGUMENTS
 //	testreport -summary RESULTS
@@ -61,8 +61,8 @@ func run(results string, args []string) int {
 	return 0
 }
 
-// report copies package results and the output of failed tests to out, and
-// the end of each test as a line of JSON to keep.
+// report copies package results and the output of failed tests to out, and writes the end of each
+// test to keep as a line of JSON.
 func report(in io.Reader, out, keep io.Writer) {
 	output := map[string]*strings.Builder{} // by package and test
 	lines := bufio.NewScanner(in)
@@ -104,8 +104,8 @@ func report(in io.Reader, out, keep io.Writer) {
 	}
 }
 
-// unfinished tells of the tests of a failed package that never ended, as after
-// a timeout or a panic, and counts them as failed.
+// unfinished reports the tests of a failed package that never ended, as after a timeout or a panic,
+// and counts them as failed.
 func unfinished(pkg string, output map[string]*strings.Builder, out, keep io.Writer) {
 	for key, b := range output {
 		test, ok := strings.CutPrefix(key, pkg+" ")
@@ -119,7 +119,7 @@ func unfinished(pkg string, output map[string]*strings.Builder, out, keep io.Wri
 	}
 }
 
-// isResult says whether a line of a package is its closing line.
+// isResult reports whether a line is the last line of a package.
 func isResult(line string) bool {
 	return strings.HasPrefix(line, "ok ") || strings.HasPrefix(line, "FAIL\t") || strings.HasPrefix(line, "?  ") || strings.HasPrefix(line, "panic:")
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A package that times out or panics ends no test: the one that was running is
-// shown and counted as failed.
+// After a timeout or a panic of a package, the test that was running has no result. It is shown and
+// counted as failed.
 func TestATestThatNeverEndedIsShownAndCounted(t *testing.T) {
 	events := `{"Action":"output","Package":"p","Test":"TestDone","Output":"=== RUN TestDone\n"}
 {"Action":"pass","Package":"p","Test":"TestDone","Elapsed":1}
