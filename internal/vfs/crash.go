@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// Survival says what of the unsynced state a crash leaves.
+// Survival says which unsynced state survives a crash.
 type Survival int8
 
 const (
-	// SyncedOnly loses all that was not synced.
+	// SyncedOnly keeps only what was synced.
 	SyncedOnly Survival = iota
-	// Everything loses nothing: the process died, the machine did not. What was
-	// not synced is still not synced, so that a later crash may lose it.
+	// Everything keeps everything: the process died, the machine did not. What was not synced is
+	// still not synced, so a later crash may lose it.
 	Everything
-	// Random keeps, by the seed, in each directory a first part of the
-	// unsynced changes of names, and of each file any of its unsynced pages,
-	// pages cut in two, and any size between the synced and the last one.
+	// Random keeps, as the seed decides, a prefix of each directory's unsynced name changes, and of
+	// each file any of its unsynced pages, torn pages, and any size between the synced and the
+	// current one.
 	Random
 )
 
-// CrashClone returns the file system as a restart finds it after a crash now.
-// What was synced is always there; of the rest what survival says. The
-// original goes on unchanged. Locks do not survive.
+// CrashClone returns the file system as a restart after a crash now would find it. It always has
+// what was synced; survival decides about the rest. The original is not changed. Locks do not
+// survive.
 func (m *Mem) CrashClone(survival Survival, seed uint64) *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -34,7 +34,7 @@ func (m *Mem) CrashClone(survival Survival, seed uint64) *Mem {
 type crash struct {
 	survival Survival
 	random   *rand.Rand
-	nodes    map[*node]*node // a linked file, or one renamed unsynced, is under two names
+	nodes    map[*node]*node // a linked file, or one whose rename is not synced, has two names
 }
 
 func (c *crash) node(n *node) *node {
@@ -53,7 +53,7 @@ func (c *crash) node(n *node) *node {
 	}
 	clone.children = map[string]*node{}
 	names := c.names(n)
-	for _, name := range slices.Sorted(maps.Keys(names)) { // in order, so that a seed says all
+	for _, name := range slices.Sorted(maps.Keys(names)) { // in order, so the result depends only on the seed
 		clone.children[name] = c.node(names[name])
 	}
 	clone.durable = maps.Clone(clone.children)
@@ -63,8 +63,7 @@ func (c *crash) node(n *node) *node {
 	return clone
 }
 
-// keepUnsynced gives a directory's clone the names that are durable and the
-// changes since.
+// keepUnsynced gives the clone of a directory the durable names and the changes since.
 func (c *crash) keepUnsynced(n, clone *node) {
 	clone.durable = make(map[string]*node, len(n.durable))
 	for _, name := range slices.Sorted(maps.Keys(n.durable)) {
@@ -109,12 +108,12 @@ func (c *crash) content(n *node) pages {
 		}
 		survived.pages = append(survived.pages, c.page(a, b))
 	}
-	survived.truncate(survived.size + 1) // the rest of the last page is zeros,
-	survived.truncate(survived.size - 1) // wherever it came from
+	survived.truncate(survived.size + 1) // clears the rest of the last page,
+	survived.truncate(survived.size - 1) // from whichever version it is
 	return survived
 }
 
-// between picks a size: often one of the ends, and any other as well.
+// between picks a size between a and b; half of the time it is one of the two.
 func (c *crash) between(a, b int64) int64 {
 	low, high := min(a, b), max(a, b)
 	switch c.random.IntN(4) {
@@ -127,7 +126,8 @@ func (c *crash) between(a, b int64) int64 {
 	}
 }
 
-// page picks the old or the new page, or a new one cut off by the old.
+// page picks the old page, the new page, or a torn page: a prefix of the new one and the rest of
+// the old one.
 func (c *crash) page(old, now *page) *page {
 	if old == now {
 		return old

@@ -20,7 +20,7 @@ func names(t *testing.T, m *Mem, dir string) string {
 	return strings.Join(all, " ")
 }
 
-// synced returns a file system with the directory /d in it, durable.
+// synced returns a file system with a durable directory /d.
 func synced(t *testing.T) *Mem {
 	m := NewMem()
 	must(t, m.MkdirAll("/d", 0o755))
@@ -47,11 +47,11 @@ func TestACrashLosesWhatWasNotSynced(t *testing.T) {
 		t.Errorf("the original is %q", got)
 	}
 	if got := contentOf(t, m.CrashClone(Everything, 0), "/d/a"); got != "LOST and more" {
-		t.Errorf("after the death of the process alone it is %q", got)
+		t.Errorf("after a crash of only the process it is %q", got)
 	}
 }
 
-func TestADeathOfTheProcessSyncsNothing(t *testing.T) {
+func TestACrashOfTheProcessSyncsNothing(t *testing.T) {
 	m := synced(t)
 	f := create(t, m, "/d/a", "kept")
 	must(t, f.Sync())
@@ -62,7 +62,7 @@ func TestADeathOfTheProcessSyncsNothing(t *testing.T) {
 	must(t, m.Rename("/d/a", "/d/c"))
 	killed := m.CrashClone(Everything, 0)
 	if got := contentOf(t, killed, "/d/c"); got != "LOST" {
-		t.Errorf("after the death of the process it is %q", got)
+		t.Errorf("after the crash of the process it is %q", got)
 	}
 	create(t, killed, "/d/e", "of the next life")
 	after := killed.CrashClone(SyncedOnly, 0)
@@ -73,7 +73,7 @@ func TestADeathOfTheProcessSyncsNothing(t *testing.T) {
 		t.Errorf("after a power cut it is %q", got)
 	}
 	if got := names(t, killed, "/d"); got != "b c e" {
-		t.Errorf("names after the death of the process %q", got)
+		t.Errorf("names after the crash of the process %q", got)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestSyncedBytesAlwaysSurvive(t *testing.T) {
 	}
 }
 
-func TestAfterAPowerCutAllThatIsLeftIsDurable(t *testing.T) {
+func TestEverythingLeftAfterAPowerFailureIsDurable(t *testing.T) {
 	m := synced(t)
 	create(t, m, "/d/a", "x")
 	whole := 0

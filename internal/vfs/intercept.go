@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// OpKind is a kind of operation that Intercept shows.
+// OpKind is a kind of operation.
 type OpKind string
 
-// The operations. OpCreate is an OpenFile that may create or empty a file;
-// OpTruncate includes Preallocate.
+// The kinds of operations. OpCreate is an OpenFile that may create or truncate a file. OpTruncate
+// includes Preallocate.
 const (
 	OpOpen     OpKind = "open"
 	OpCreate   OpKind = "create"
@@ -34,7 +34,7 @@ const (
 	OpLock     OpKind = "lock"
 )
 
-// Changes says whether the operation changes what is stored, or makes it durable.
+// Changes reports whether the operation changes what is stored or makes it durable.
 func (k OpKind) Changes() bool {
 	switch k {
 	case OpOpen, OpRead, OpClose, OpStat, OpReadDir, OpLock:
@@ -47,17 +47,16 @@ func (k OpKind) Changes() bool {
 type Op struct {
 	Kind    OpKind
 	Name    string
-	NewName string // of a rename or a link
+	NewName string // of a rename or link
 	Size    int    // bytes read or written
 }
 
-// Intercept returns a file system that calls before ahead of every operation of
-// base, on the goroutine that asks for it. An error from it is the operation's
-// error, and nothing is done; of a write, some of the bytes are written all the
-// same where the error is a *ShortWrite.
+// Intercept returns a file system that calls before ahead of every operation of base, in the
+// calling goroutine. If before returns an error, the operation fails with it and does nothing,
+// except that a write whose error is a *ShortWrite still writes some of its bytes.
 func Intercept(base FS, before func(Op) error) FS { return &intercepted{base, before} }
 
-// ShortWrite makes a failing write leave some bytes.
+// ShortWrite makes a write fail after some of its bytes.
 type ShortWrite struct {
 	N   int
 	Err error
@@ -71,7 +70,7 @@ type intercepted struct {
 	before func(Op) error
 }
 
-// check asks for one operation; errors name the file as package os does.
+// check calls before for one operation. Errors name the file as those of package os do.
 func (i *intercepted) check(op Op) error {
 	if err := i.before(op); err != nil {
 		return &fs.PathError{Op: string(op.Kind), Path: op.Name, Err: err}
@@ -223,19 +222,19 @@ func (f *interceptedFile) Close() error {
 	return f.File.Close()
 }
 
-// Rule makes operations fail, or wait. A rule without kinds, pattern or Nth
-// matches any kind, name or number.
+// Rule makes operations fail or wait. A rule without Kinds, Pattern or Nth matches any kind, name
+// or number.
 type Rule struct {
 	Kinds   []OpKind
-	Pattern string        // of filepath.Match, for the last part of the name
-	Nth     int           // only the nth match (from 1)
+	Pattern string        // for filepath.Match, matched with the last element of the name
+	Nth     int           // only the nth match, counted from 1
 	Err     error         // nil: only wait
-	Short   bool          // of a failing write, half of the bytes are written
+	Short   bool          // a failing write writes half of its bytes
 	Delay   time.Duration // before the operation
 }
 
-// Failing returns a file system that follows the rules: the first that matches
-// an operation decides.
+// Failing returns a file system that obeys the rules. The first rule that matches an operation
+// applies.
 func Failing(base FS, rules ...Rule) FS {
 	f := &failing{rules: rules, seen: make([]int, len(rules))}
 	return Intercept(base, f.before)
@@ -245,7 +244,7 @@ type failing struct {
 	rules []Rule
 
 	mu   sync.Mutex
-	seen []int // matches of each rule; guarded by mu
+	seen []int // number of matches of each rule; guarded by mu
 }
 
 func (f *failing) before(op Op) error {
@@ -263,7 +262,7 @@ func (f *failing) before(op Op) error {
 	return r.Err
 }
 
-// match counts the operation and returns the rule that decides, -1 for none.
+// match counts the operation and returns the index of the rule that applies, or -1.
 func (f *failing) match(op Op) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

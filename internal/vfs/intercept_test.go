@@ -50,7 +50,7 @@ func TestARuleWithoutAnErrorOnlyWaits(t *testing.T) {
 	})
 }
 
-// everyOperation does one of each kind and joins the errors.
+// everyOperation performs one operation of each kind and joins the errors.
 func everyOperation(fsys FS) error {
 	f, create := fsys.OpenFile("/a", os.O_RDWR|os.O_CREATE, 0o644)
 	if create != nil {

@@ -11,13 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLocked is wrapped by Lock's error when somebody else holds the lock.
+// ErrLocked is wrapped by the error of Lock if the lock is already held.
 var ErrLocked = errors.New("locked by another process or by this one")
 
-// fcntl locks belong to the process: within it they neither exclude each other
-// nor survive the closing of any descriptor of the file. So the process has to
-// know what it has locked, whoever asks; this list is that knowledge, and the
-// one thing that two brokers in a process share, as they do in Java.
+// An fcntl lock belongs to the process: locks of one process do not exclude each other, and closing
+// any descriptor of the file releases the lock. So the process records its locked files in held.
+// This list is the only state that two brokers in one process share, as in Java.
 var (
 	heldMu sync.Mutex
 	held   []fs.FileInfo
@@ -29,13 +28,12 @@ type fileLock struct {
 	once sync.Once
 }
 
-// lockFile locks the whole file as Java's FileChannel.tryLock does, so that
-// the two exclude each other.
+// lockFile locks the whole file like Java's FileChannel.tryLock, so the two exclude each other.
 func lockFile(name string) (io.Closer, error) {
 	refused := &fs.PathError{Op: "lock", Path: name, Err: ErrLocked}
 	heldMu.Lock()
 	defer heldMu.Unlock()
-	// Look before opening: closing a second descriptor would end the lock.
+	// Check before opening: closing a second descriptor would release the lock.
 	if info, err := os.Stat(name); err == nil && slices.ContainsFunc(held, func(h fs.FileInfo) bool { return os.SameFile(h, info) }) {
 		return nil, refused
 	}
@@ -58,7 +56,7 @@ func lockFile(name string) (io.Closer, error) {
 	return &fileLock{file: f, info: info}, nil
 }
 
-// Close gives the lock up; the file stays.
+// Close releases the lock. The file stays.
 func (l *fileLock) Close() (err error) {
 	l.once.Do(func() {
 		heldMu.Lock()

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Mem is a file system in memory. It remembers what has been synced, file
-// contents by Sync and names by SyncDir, so that CrashClone can lose the rest.
+// Mem is a file system in memory. It records what has been synced (contents by File.Sync, names by
+// SyncDir), so CrashClone can lose the rest.
 type Mem struct {
 	mu    sync.Mutex // guards the tree, all nodes and locks
 	root  *node
@@ -24,27 +24,27 @@ type Mem struct {
 
 var _ FS = (*Mem)(nil)
 
-// node is a file or a directory.
+// node is a file or directory.
 type node struct {
 	dir     bool
 	modTime time.Time
 
 	data   pages // of a file
-	synced pages // its content at the last Sync
+	synced pages // content of the file at its last Sync
 
 	children map[string]*node // of a directory
-	// durable are its children at the last SyncDir, and unsynced what was done
-	// to its names since, in order.
+	// durable are the children at the last SyncDir. unsynced are the changes of names since then,
+	// in order.
 	durable  map[string]*node
 	unsynced []nameChange
 }
 
-// nameChange sets or, where node is nil, removes one name in a directory. A
-// rename within a directory is one change of two names.
+// nameChange sets a name in a directory, or removes it if node is nil. A rename within a directory
+// is one change of two names.
 type nameChange struct {
 	name string
 	node *node
-	from string // the old name of a rename, "" otherwise
+	from string // old name of a rename, "" otherwise
 }
 
 func (c nameChange) apply(children map[string]*node) {
@@ -71,7 +71,7 @@ func split(name string) []string {
 	return strings.FieldsFunc(filepath.Clean("/"+name), func(r rune) bool { return r == '/' })
 }
 
-// walkLocked finds a node.
+// walkLocked returns the node of a name. The caller must hold mu.
 func (m *Mem) walkLocked(op, name string) (*node, error) {
 	n := m.root
 	for _, part := range split(name) {
@@ -85,7 +85,8 @@ func (m *Mem) walkLocked(op, name string) (*node, error) {
 	return n, nil
 }
 
-// parentLocked finds the directory that holds name, and name's last part.
+// parentLocked returns the directory that holds name, and the last element of name. The caller must
+// hold mu.
 func (m *Mem) parentLocked(op, name string) (*node, string, error) {
 	parts := split(name)
 	if len(parts) == 0 {
@@ -136,7 +137,7 @@ func (m *Mem) OpenFile(name string, flag int, _ fs.FileMode) (File, error) {
 	return &memFile{fs: m, node: n, name: name, writable: writable}, nil
 }
 
-// MkdirAll creates a directory and those above it.
+// MkdirAll creates a directory and its parents.
 func (m *Mem) MkdirAll(name string, _ fs.FileMode) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -155,8 +156,8 @@ func (m *Mem) MkdirAll(name string, _ fs.FileMode) error {
 	return nil
 }
 
-// Rename replaces newname. Between directories it is two changes, which a
-// crash may tear apart; nobody here relies on that.
+// Rename replaces newname. A rename between directories is two changes, of which a crash may keep
+// only one; no caller relies on more.
 func (m *Mem) Rename(oldname, newname string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -229,7 +230,7 @@ func (m *Mem) Remove(name string) error {
 	return nil
 }
 
-// RemoveAll removes a file or a directory with all that it holds.
+// RemoveAll removes a file, or a directory and everything in it.
 func (m *Mem) RemoveAll(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -263,7 +264,7 @@ func (m *Mem) Stat(name string) (fs.FileInfo, error) {
 	return n.infoLocked(name), nil
 }
 
-// ReadDir lists a directory sorted by name.
+// ReadDir returns the entries of a directory, sorted by name.
 func (m *Mem) ReadDir(name string) ([]fs.DirEntry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -337,7 +338,7 @@ func (l memLock) Close() error {
 	return nil
 }
 
-// Usage tells of a terabyte that nothing uses.
+// Usage reports an unused terabyte.
 func (m *Mem) Usage(name string) (total, usable int64, err error) {
 	if _, err := m.Stat(name); err != nil {
 		return 0, 0, err
@@ -368,7 +369,7 @@ func (i memInfo) Mode() fs.FileMode {
 	return 0o644
 }
 
-// memFile is an open file; it stays good when its name goes.
+// memFile is an open file. It remains usable after its name is removed.
 type memFile struct {
 	fs       *Mem
 	node     *node
@@ -379,8 +380,8 @@ type memFile struct {
 
 func (f *memFile) Name() string { return f.name }
 
-// do runs an operation unless the file is closed, or is to be changed and was
-// opened for reading.
+// do runs an operation unless the file is closed, or the operation changes the file and the file
+// was opened for reading.
 func (f *memFile) do(op string, change bool, run func(n *node) error) error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()

@@ -15,7 +15,7 @@ func OS() FS { return osFS{} }
 
 type osFS struct{}
 
-// osFile is a real file. Being an *os.File it is a syscall.Conn too.
+// osFile is a real file. As an *os.File it is also a syscall.Conn.
 type osFile struct{ *os.File }
 
 var (
@@ -31,9 +31,8 @@ func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 	return osFile{f}, nil
 }
 
-// open is os.OpenFile for regular files and directories: it does not try
-// whether the poller takes them, which it never does and which costs more system
-// calls than opening.
+// open is like os.OpenFile for regular files and directories, but does not try to add the file to
+// the poller. That never succeeds and costs more system calls than opening.
 func open(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	for {
 		fd, err := unix.Open(name, flag|unix.O_CLOEXEC, uint32(perm.Perm()))
@@ -47,8 +46,7 @@ func open(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	}
 }
 
-// Preallocate sets the length only, as Java does; the volume gives blocks as
-// they are written.
+// Preallocate only sets the length, as in Java. The volume allocates blocks as they are written.
 func (f osFile) Preallocate(size int64) error {
 	info, err := f.Stat()
 	if err != nil || info.Size() >= size {

@@ -5,11 +5,11 @@ import "slices"
 // pageSize is the unit in which a crash keeps or loses unsynced bytes.
 const pageSize = 4096
 
-// pages is the content of a file in memory. Copies share pages; a page is
-// copied before it is written to when somebody else may have it.
+// pages is the content of a file in memory. Copies share pages; a shared page is copied before it
+// is written to.
 type pages struct {
 	size  int64
-	pages []*page // nil: zeros; may be shorter than size
+	pages []*page // nil means zeros; may be shorter than size
 }
 
 type page struct {
@@ -17,7 +17,7 @@ type page struct {
 	shared bool
 }
 
-// share returns a copy; both then share all pages.
+// share returns a copy that shares all pages with p.
 func (p *pages) share() pages {
 	for _, pg := range p.pages {
 		if pg != nil {
@@ -27,7 +27,7 @@ func (p *pages) share() pages {
 	return pages{size: p.size, pages: slices.Clone(p.pages)}
 }
 
-// at returns the page with the number, nil where it is all zeros.
+// at returns page i, or nil if it is all zeros.
 func (p *pages) at(i int) *page {
 	if i < len(p.pages) {
 		return p.pages[i]
@@ -35,7 +35,7 @@ func (p *pages) at(i int) *page {
 	return nil
 }
 
-// own returns the page with the number, to be written to.
+// own returns page i for writing, after making it unshared.
 func (p *pages) own(i int) *page {
 	if i >= len(p.pages) {
 		p.pages = append(p.pages, make([]*page, i+1-len(p.pages))...)
@@ -75,7 +75,7 @@ func (p *pages) writeAt(b []byte, off int64) {
 	}
 }
 
-// truncate sets the size; bytes behind it are zeros if it grows again.
+// truncate sets the size. Bytes beyond it are zeros if the file grows again.
 func (p *pages) truncate(size int64) {
 	if size < p.size {
 		last := int(size / pageSize)

@@ -1,7 +1,6 @@
-// Package vfs is the file system as a parameter: everything that Monedula
-// keeps on disk goes through an FS, so that tests can put memory, failures and
-// crashes in its place. There is no shared file position: reads and writes
-// name theirs.
+// Package vfs is the file system as a parameter. All files of Monedula are accessed through an FS,
+// so tests can substitute memory, failures and crashes. Files have no shared position: reads and
+// writes take an offset.
 package vfs
 
 import (
@@ -10,44 +9,43 @@ import (
 	"time"
 )
 
-// FS is one file system. Paths are those of package os. Errors wrap the
-// fs.Err* values as package os does.
+// FS is a file system. Paths are those of package os. Errors wrap the fs.Err* values as those of
+// package os do.
 type FS interface {
-	// OpenFile opens or creates a file; flag is made of os.O_RDONLY or
-	// os.O_RDWR with os.O_CREATE, os.O_EXCL and os.O_TRUNC.
+	// OpenFile opens or creates a file. flag is os.O_RDONLY or os.O_RDWR, with os.O_CREATE,
+	// os.O_EXCL and os.O_TRUNC.
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
 	MkdirAll(name string, perm fs.FileMode) error
-	// Rename replaces newname atomically. It is durable after SyncDir of the parent.
+	// Rename replaces newname atomically. It is durable after a SyncDir of the parent.
 	Rename(oldname, newname string) error
-	// Link gives a file a second name, which must be absent (fs.ErrExist). It is
-	// durable after SyncDir of newname's parent. Not every volume can do it.
+	// Link gives a file a second name, which must not exist (fs.ErrExist). It is durable after a
+	// SyncDir of newname's parent. Not every volume supports it.
 	Link(oldname, newname string) error
 	Remove(name string) error
 	RemoveAll(name string) error
 	Stat(name string) (fs.FileInfo, error)
-	// ReadDir lists a directory sorted by name.
+	// ReadDir returns the entries of a directory, sorted by name.
 	ReadDir(name string) ([]fs.DirEntry, error)
 	// SyncDir makes the names in a directory durable.
 	SyncDir(name string) error
 	Chtimes(name string, mtime time.Time) error
-	// Lock takes an exclusive fcntl record lock over the whole file, created
-	// when absent; ErrLocked when another process (or this one) holds it. The
-	// lock is lost when any descriptor of the file closes, so nobody else may
-	// open it.
+	// Lock takes an exclusive fcntl record lock on the whole file, which it creates if missing. It
+	// returns ErrLocked if another process or this one holds the lock. Closing any descriptor of
+	// the file releases the lock, so other code must not open the file.
 	Lock(name string) (io.Closer, error)
-	// Usage tells the total and the usable bytes of the volume below name.
+	// Usage returns the total and the usable bytes of the volume that contains name.
 	Usage(name string) (total, usable int64, err error)
 }
 
-// File is an open file. A file of the real file system is also a syscall.Conn,
-// which lets package network send from it without copying.
+// File is an open file. A file of the real file system is also a syscall.Conn, so package network
+// can send from it without copying.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
 	Name() string
 	Truncate(size int64) error
-	// Preallocate extends the file to size bytes that read as zeros.
+	// Preallocate extends the file to size bytes, which read as zeros.
 	Preallocate(size int64) error
 	Sync() error
 	Stat() (fs.FileInfo, error)

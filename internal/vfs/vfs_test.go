@@ -66,7 +66,7 @@ func wantError(t *testing.T, err, want error) {
 	}
 }
 
-func TestReadsAndWritesNameTheirPosition(t *testing.T) {
+func TestReadsAndWritesTakeAnOffset(t *testing.T) {
 	onEach(t, func(t *testing.T, fsys FS, dir string) {
 		f := create(t, fsys, filepath.Join(dir, "a"), "0123456789")
 		_, err := f.WriteAt([]byte("xy"), 8192+3)
@@ -80,7 +80,7 @@ func TestReadsAndWritesNameTheirPosition(t *testing.T) {
 			t.Errorf("read at the end: %d, %v, %q", n, err, b[:n])
 		}
 		if n, err := f.ReadAt(b, 100000); n != 0 || err != io.EOF {
-			t.Errorf("read behind the end: %d, %v", n, err)
+			t.Errorf("read beyond the end: %d, %v", n, err)
 		}
 		must(t, f.Close())
 		_, err = f.ReadAt(b, 0)
@@ -227,7 +227,7 @@ func TestARenamedLockFileIsStillLocked(t *testing.T) {
 	wantError(t, err, ErrLocked)
 }
 
-// lockEnv names the file that the test binary, run again, tries to lock.
+// lockEnv names the file that a second process of the test binary tries to lock.
 const lockEnv = "MONEDULA_TEST_LOCK"
 
 func TestMain(m *testing.M) {
@@ -255,13 +255,13 @@ func TestALockExcludesOtherProcesses(t *testing.T) {
 	}
 	l, err := OS().Lock(name)
 	must(t, err)
-	OS().Lock(name) // refused, and must not end the first one
+	OS().Lock(name) // refused; it must not release the first lock
 	if code := tryElsewhere(); code != 3 {
 		t.Errorf("another process got exit code %d while the lock was held", code)
 	}
 	must(t, l.Close())
 	if code := tryElsewhere(); code != 0 {
-		t.Errorf("another process got exit code %d after the lock was given up", code)
+		t.Errorf("another process got exit code %d after the lock was released", code)
 	}
 }
 
@@ -284,7 +284,7 @@ func TestUsage(t *testing.T) {
 	})
 }
 
-func TestALinkIsASecondNameOfTheFile(t *testing.T) {
+func TestALinkIsASecondNameForTheFile(t *testing.T) {
 	onEach(t, func(t *testing.T, fsys FS, dir string) {
 		a, b := filepath.Join(dir, "a"), filepath.Join(dir, "sub", "b")
 		must(t, fsys.MkdirAll(filepath.Dir(b), 0o755))
