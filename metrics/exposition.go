@@ -20,10 +20,10 @@ const (
 
 func (k kind) String() string { return [...]string{"gauge", "counter", "summary"}[k] }
 
-// ContentType is that of the exposition.
+// ContentType is the content type of the exposition.
 const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 
-// Handler answers scrapes.
+// Handler returns the HTTP handler that serves scrapes.
 func (r *Registry) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		var page bytes.Buffer
@@ -34,7 +34,7 @@ func (r *Registry) Handler() http.Handler {
 	})
 }
 
-// Write writes all metrics as they are now, sorted by name.
+// Write writes the current values of all metrics, sorted by name.
 func (r *Registry) Write(w io.Writer, now time.Time) {
 	s := &Scrape{families: map[family]*samples{}}
 	r.metrics.Each(func(_ string, metric any) {
@@ -56,7 +56,7 @@ func (r *Registry) Write(w io.Writer, now time.Time) {
 	s.write(w)
 }
 
-// Scrape takes the values that a collector tells.
+// Scrape receives the values that collectors report.
 type Scrape struct{ families map[family]*samples }
 
 // samples are the lines of one family.
@@ -68,8 +68,8 @@ type samples struct {
 }
 
 type line struct {
-	labels string // order of the output, and the key of a series
-	text   string // one line, or those of a summary
+	labels string // sort key of the output, and key of a series
+	text   string // one line, or the lines of a summary
 }
 
 func (s *Scrape) of(n Name, k kind) *samples {
@@ -82,12 +82,12 @@ func (s *Scrape) of(n Name, k kind) *samples {
 	return f
 }
 
-// Gauge tells a value that may rise and fall.
+// Gauge reports a value that may rise and fall.
 func (s *Scrape) Gauge(n Name, value float64) {
 	s.of(n, gaugeKind).add(n, formatFloat(value))
 }
 
-// Counter tells a number that only grows.
+// Counter reports a number that only grows.
 func (s *Scrape) Counter(n Name, value float64) {
 	s.of(n, counterKind).add(n, formatFloat(value))
 }
@@ -97,8 +97,8 @@ func (f *samples) add(n Name, value string) {
 	f.lines = append(f.lines, line{labels, f.name + braced(labels) + " " + value + "\n"})
 }
 
-// quantiles of a summary, spelt as the JMX exporter's rules make them from
-// 50thPercentile to 999thPercentile.
+// quantiles are the quantiles of a summary, in the spelling that the JMX exporter's rules derive
+// from 50thPercentile to 999thPercentile.
 var quantiles = [...]struct {
 	label string
 	share float64
@@ -134,7 +134,7 @@ func (s *Scrape) write(w io.Writer) {
 	}
 }
 
-// formatFloat writes whole numbers without an exponent.
+// formatFloat formats a number without an exponent.
 func formatFloat(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 func braced(labels string) string {
@@ -146,7 +146,7 @@ func braced(labels string) string {
 
 var escaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
-// labelsOf writes tags as labels, with the quantile, if there is one, at the end.
+// labelsOf formats tags as labels, followed by the quantile if it is not empty.
 func labelsOf(tags []Tag, quantile string) string {
 	var b strings.Builder
 	add := func(key, value string) {
@@ -167,7 +167,7 @@ func labelsOf(tags []Tag, quantile string) string {
 	return b.String()
 }
 
-// writeLabelName keeps the case, as the JMX exporter does: clientId.
+// writeLabelName keeps the case of the name, as the JMX exporter does: clientId.
 func writeLabelName(b *strings.Builder, key string) {
 	for i := 0; i < len(key); i++ {
 		c := key[i]

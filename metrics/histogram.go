@@ -10,15 +10,14 @@ import (
 	gometrics "github.com/rcrowley/go-metrics"
 )
 
-// Buckets are exponential, four to each power of two: a percentile is off by an
-// eighth at most.
+// Buckets are exponential, four per power of two, so a percentile is off by at most an eighth.
 const (
 	bucketBits     = 2
 	bucketsPerStep = 1 << bucketBits
 	buckets        = (63-bucketBits)*bucketsPerStep + bucketsPerStep
 )
 
-// bucketOf is the bucket of a value; negative ones count as 0.
+// bucketOf returns the bucket of a value. Negative values count as 0.
 func bucketOf(v int64) int {
 	if v < bucketsPerStep {
 		return int(max(v, 0))
@@ -27,7 +26,7 @@ func bucketOf(v int64) int {
 	return (top-bucketBits+1)<<bucketBits + int(v>>(top-bucketBits))&(bucketsPerStep-1)
 }
 
-// bucketStart is the least value of a bucket.
+// bucketStart returns the smallest value of a bucket.
 func bucketStart(i int) float64 {
 	if i < bucketsPerStep {
 		return float64(i)
@@ -35,20 +34,20 @@ func bucketStart(i int) float64 {
 	return math.Ldexp(float64(bucketsPerStep+i&(bucketsPerStep-1)), i>>bucketBits-1)
 }
 
-// window is the time that percentiles tell about: it and at most as much again.
-// Kafka's are about the last five minutes, the latest counting most.
+// window is the time that percentiles cover at least; they cover at most twice as much. Kafka's
+// percentiles cover about the last five minutes and give the latest values the most weight.
 const window = time.Minute
 
-// Histogram is a distribution of numbers. Update is three atomic operations.
+// Histogram is a distribution of numbers. Update costs three atomic operations.
 type Histogram struct {
 	name Name
-	unit float64 // what is shown counts in it: 1e6 shows nanoseconds as milliseconds
+	unit float64 // numbers are divided by it when shown: 1e6 shows nanoseconds as milliseconds
 
 	counts   [buckets]atomic.Int64
 	sum      atomic.Int64
-	min, max atomic.Int64 // of all; min is MaxInt64 while there is none
+	min, max atomic.Int64 // of all numbers; min is MaxInt64 if there are none
 
-	mu     sync.Mutex // guards what follows: the counts at two turns of the window
+	mu     sync.Mutex // guards the fields below: the counts at the last two turns of the window
 	turned time.Time
 	newer  *distribution
 	older  *distribution
@@ -62,7 +61,7 @@ func newHistogram(n Name, unit float64) *Histogram {
 	return h
 }
 
-// Update adds a number; negative ones count as 0.
+// Update adds a number. Negative numbers count as 0.
 func (h *Histogram) Update(v int64) {
 	v = max(v, 0)
 	h.counts[bucketOf(v)].Add(1)
@@ -75,10 +74,10 @@ func (h *Histogram) Update(v int64) {
 	}
 }
 
-// UpdateDuration is Update with nanoseconds.
+// UpdateDuration adds a duration in nanoseconds.
 func (h *Histogram) UpdateDuration(d time.Duration) { h.Update(int64(d)) }
 
-// distribution is how many numbers each bucket has.
+// distribution is the count of each bucket.
 type distribution [buckets]int64
 
 func (h *Histogram) all() *distribution {
@@ -89,7 +88,7 @@ func (h *Histogram) all() *distribution {
 	return d
 }
 
-// recent is what came within the window, or all there ever was if nothing did.
+// recent returns the numbers that were added within the window, or all numbers if there were none.
 func (h *Histogram) recent(all *distribution, now time.Time) *distribution {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -117,8 +116,8 @@ func (d *distribution) count() int64 {
 	return n
 }
 
-// percentile is the number below which the share p, from 0 to 1, of all lies,
-// but never outside of lowest and highest; 0 where there is none.
+// percentile returns the number below which the share p, from 0 to 1, of all numbers lies, limited
+// to the range from lowest to highest. It is 0 if there are no numbers.
 func (d *distribution) percentile(p, lowest, highest float64) float64 {
 	count := d.count()
 	if count == 0 {
@@ -131,7 +130,7 @@ func (d *distribution) percentile(p, lowest, highest float64) float64 {
 			continue
 		}
 		start, end := bucketStart(i), bucketStart(i+1)
-		if i < bucketsPerStep { // one number only
+		if i < bucketsPerStep { // the bucket holds only one number
 			end = start
 		}
 		return min(max(start+(end-start)*(rank-below)/float64(c), lowest), highest)
@@ -139,7 +138,7 @@ func (d *distribution) percentile(p, lowest, highest float64) float64 {
 	return highest
 }
 
-// spread is the variance, every number taken for the middle of its bucket.
+// spread returns the variance, taking each number for the middle of its bucket.
 func (d *distribution) spread(mean float64) float64 {
 	n, squares := 0.0, 0.0
 	for i, c := range d {
@@ -159,19 +158,19 @@ func (d *distribution) spread(mean float64) float64 {
 	return squares / n
 }
 
-// The rest are go-metrics' questions, about all numbers ever seen and in the
-// unit of Update.
+// The methods below implement go-metrics' interface. They cover all numbers ever added, in the unit
+// of Update.
 
-// Count is how many numbers came.
+// Count returns how many numbers were added.
 func (h *Histogram) Count() int64 { return h.all().count() }
 
-// Sum is their sum.
+// Sum returns the sum of the numbers.
 func (h *Histogram) Sum() int64 { return h.sum.Load() }
 
-// Max is the greatest, 0 where there is none.
+// Max returns the largest number, or 0 if there are none.
 func (h *Histogram) Max() int64 { return h.max.Load() }
 
-// Min is the least, 0 where there is none.
+// Min returns the smallest number, or 0 if there are none.
 func (h *Histogram) Min() int64 {
 	if v := h.min.Load(); v != math.MaxInt64 {
 		return v
@@ -179,7 +178,7 @@ func (h *Histogram) Min() int64 {
 	return 0
 }
 
-// Mean is their mean, 0 where there is none.
+// Mean returns the mean of the numbers, or 0 if there are none.
 func (h *Histogram) Mean() float64 {
 	if n := h.Count(); n > 0 {
 		return float64(h.Sum()) / float64(n)
@@ -187,10 +186,10 @@ func (h *Histogram) Mean() float64 {
 	return 0
 }
 
-// Percentile is the number below which the share p, from 0 to 1, of all lies.
+// Percentile returns the number below which the share p, from 0 to 1, of all numbers lies.
 func (h *Histogram) Percentile(p float64) float64 { return h.Percentiles([]float64{p})[0] }
 
-// Percentiles is Percentile for several shares.
+// Percentiles returns Percentile for several shares.
 func (h *Histogram) Percentiles(shares []float64) []float64 {
 	all := h.all()
 	values := make([]float64, len(shares))
@@ -200,13 +199,13 @@ func (h *Histogram) Percentiles(shares []float64) []float64 {
 	return values
 }
 
-// Variance is their variance, from the middles of the buckets.
+// Variance returns the variance of the numbers, computed from the middles of their buckets.
 func (h *Histogram) Variance() float64 { return h.all().spread(h.Mean()) }
 
-// StdDev is the square root of Variance.
+// StdDev returns the square root of Variance.
 func (h *Histogram) StdDev() float64 { return math.Sqrt(h.Variance()) }
 
-// Clear forgets all numbers.
+// Clear removes all numbers.
 func (h *Histogram) Clear() {
 	for i := range h.counts {
 		h.counts[i].Store(0)
@@ -219,10 +218,10 @@ func (h *Histogram) Clear() {
 	h.mu.Unlock()
 }
 
-// Sample is empty: no single numbers are kept.
+// Sample returns an empty sample, because single numbers are not kept.
 func (h *Histogram) Sample() gometrics.Sample { return gometrics.NilSample{} }
 
-// Snapshot returns a histogram that stays as it is at this moment.
+// Snapshot returns a histogram that keeps the current values.
 func (h *Histogram) Snapshot() gometrics.Histogram {
 	now := newHistogram(h.name, h.unit)
 	for i, c := range h.all() {

@@ -1,11 +1,10 @@
-// Package metrics counts and measures under Kafka's names and shows the result
-// in the text format of Prometheus, with the names that the common rules of
-// the JMX exporter give, so that existing dashboards fit.
+// Package metrics counts and measures under Kafka's names. It serves the result in Prometheus' text
+// format, under the names that the common rules of the JMX exporter give, so existing dashboards
+// work.
 //
-// A Registry belongs to one broker. What is on a hot path is looked up once and
-// then updated by atomic operations only: no update allocates or takes a lock.
-// Percentiles, and all that comes and goes with topics and partitions, are
-// computed when somebody scrapes; rates are left to Prometheus.
+// A Registry belongs to one broker. Metrics on a hot path are looked up once and then updated only
+// by atomic operations: no update allocates or takes a lock. Percentiles, and metrics that come and
+// go with topics and partitions, are computed during a scrape. Prometheus computes the rates.
 package metrics
 
 import (
@@ -15,7 +14,7 @@ import (
 	gometrics "github.com/rcrowley/go-metrics"
 )
 
-// Registry holds a broker's metrics. Safe for concurrent use.
+// Registry holds a broker's metrics. It is safe for concurrent use.
 type Registry struct {
 	metrics gometrics.Registry // our Counter, Gauge and Histogram, by MBean name
 
@@ -26,39 +25,39 @@ type Registry struct {
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry { return &Registry{metrics: gometrics.NewRegistry()} }
 
-// Counter returns the counter of the name, made where there is none. Kafka's
-// meters (…PerSec) are counters.
+// Counter returns the counter with the name and creates it if necessary. Kafka's meters (…PerSec)
+// are counters.
 func (r *Registry) Counter(n Name) *Counter {
 	return r.metrics.GetOrRegister(n.MBean(), func() gometrics.Counter { return &Counter{name: n} }).(*Counter)
 }
 
-// Gauge registers a value that is asked for at every scrape; value must be safe
-// for concurrent use. A gauge of the name that is there already stays.
+// Gauge registers a value that is computed at each scrape. value must be safe for concurrent use.
+// If a gauge with the name exists, it is kept.
 func (r *Registry) Gauge(n Name, value func() float64) {
 	r.metrics.GetOrRegister(n.MBean(), func() gometrics.GaugeFloat64 { return &Gauge{name: n, value: value} })
 }
 
-// Durations returns the histogram of the name, made where there is none. It is
-// updated with nanoseconds and shows milliseconds, as Kafka's …TimeMs do.
+// Durations returns the histogram with the name and creates it if necessary. It is updated with
+// nanoseconds and shows milliseconds, like Kafka's …TimeMs.
 func (r *Registry) Durations(n Name) *Histogram { return r.histogram(n, 1e6) }
 
-// Sizes returns the histogram of the name, made where there is none. It shows
-// the numbers as they are.
+// Sizes returns the histogram with the name and creates it if necessary. It shows the numbers as
+// they are.
 func (r *Registry) Sizes(n Name) *Histogram { return r.histogram(n, 1) }
 
 func (r *Registry) histogram(n Name, unit float64) *Histogram {
 	return r.metrics.GetOrRegister(n.MBean(), func() gometrics.Histogram { return newHistogram(n, unit) }).(*Histogram)
 }
 
-// Collect adds a function that tells, at every scrape, the values of metrics
-// that come and go. It must be safe for concurrent use.
+// Collect adds a function that reports the values of metrics that come and go, at each scrape. The
+// function must be safe for concurrent use.
 func (r *Registry) Collect(collector func(*Scrape)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.collectors = append(r.collectors, collector)
 }
 
-// Len is the number of registered metrics, those of collectors not counted.
+// Len returns the number of registered metrics, without those of collectors.
 func (r *Registry) Len() int {
 	n := 0
 	r.metrics.Each(func(string, any) { n++ })
@@ -76,23 +75,23 @@ var _ gometrics.Counter = (*Counter)(nil)
 // Inc adds n, which must not be negative.
 func (c *Counter) Inc(n int64) { c.n.Add(n) }
 
-// Dec takes n away; for go-metrics' sake.
+// Dec subtracts n. Only go-metrics needs it.
 func (c *Counter) Dec(n int64) { c.n.Add(-n) }
 
 // Clear sets the counter to 0.
 func (c *Counter) Clear() { c.n.Store(0) }
 
-// Count is the number.
+// Count returns the number.
 func (c *Counter) Count() int64 { return c.n.Load() }
 
-// Snapshot returns a counter that stays at this moment's number.
+// Snapshot returns a counter that keeps the current number.
 func (c *Counter) Snapshot() gometrics.Counter {
 	now := &Counter{name: c.name}
 	now.n.Store(c.Count())
 	return now
 }
 
-// Gauge is a value computed when it is asked for.
+// Gauge is a value that is computed on demand.
 type Gauge struct {
 	name  Name
 	value func() float64
@@ -103,10 +102,10 @@ var _ gometrics.GaugeFloat64 = (*Gauge)(nil)
 // Value computes the value.
 func (g *Gauge) Value() float64 { return g.value() }
 
-// Update does nothing: the value is computed. For go-metrics' sake.
+// Update does nothing, because the value is computed. Only go-metrics needs it.
 func (g *Gauge) Update(float64) {}
 
-// Snapshot returns a gauge that stays at this moment's value.
+// Snapshot returns a gauge that keeps the current value.
 func (g *Gauge) Snapshot() gometrics.GaugeFloat64 {
 	now := g.Value()
 	return &Gauge{name: g.name, value: func() float64 { return now }}

@@ -19,7 +19,7 @@ func TestNamesAreThoseOfARealBroker(t *testing.T) {
 	golden := string(testdata.Read(t, "mbeans-zk-3.9.1.txt"))
 	for _, c := range []struct {
 		name    Name
-		mbean   string // as the list of a real broker has it, tag values replaced by *
+		mbean   string // as in the list of a real broker, with tag values replaced by *
 		kind    kind
 		exposed string
 	}{
@@ -52,7 +52,7 @@ func TestNamesAreThoseOfARealBroker(t *testing.T) {
 	}
 }
 
-func TestTagValuesAreQuotedAsJMXDoes(t *testing.T) {
+func TestTagValuesAreQuotedAsInJMX(t *testing.T) {
 	n := Name{Group: "kafka.log", Type: "LogManager", Name: "LogDirectoryOffline"}
 	for value, want := range map[string]string{
 		"my-topic.1": "my-topic.1",
@@ -143,7 +143,7 @@ func TestBucketsCoverAllNumbersInOrder(t *testing.T) {
 	}
 }
 
-func TestPercentilesAreNearTheTruth(t *testing.T) {
+func TestPercentilesAreAccurate(t *testing.T) {
 	h := newHistogram(bytesIn, 1)
 	for v := int64(1); v <= 10000; v++ {
 		h.Update(v)
@@ -164,11 +164,11 @@ func TestPercentilesAreNearTheTruth(t *testing.T) {
 func TestAnEmptyHistogramIsZero(t *testing.T) {
 	h := newHistogram(bytesIn, 1)
 	if h.Percentile(0.99) != 0 || h.Min() != 0 || h.Max() != 0 || h.Mean() != 0 || h.StdDev() != 0 {
-		t.Error("a histogram without numbers has some")
+		t.Error("a statistic of an empty histogram is not 0")
 	}
 }
 
-func TestPercentilesForgetWhatIsLongAgo(t *testing.T) {
+func TestPercentilesForgetOldNumbers(t *testing.T) {
 	h := newHistogram(bytesIn, 1)
 	now := time.Unix(0, 0)
 	median := func(passed time.Duration) float64 {
@@ -189,7 +189,7 @@ func TestPercentilesForgetWhatIsLongAgo(t *testing.T) {
 	}
 	median(window)
 	if got := median(window); got < 800_000 {
-		t.Errorf("median %g after a quiet time, want that of all there ever was", got)
+		t.Errorf("median %g after a minute without numbers, want that of all numbers", got)
 	}
 }
 

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// Name is a metric's name in Kafka's terms: the parts of its MBean.
+// Name is the name of a metric in Kafka's terms: the parts of its MBean's name.
 type Name struct {
 	Group string // such as kafka.server
 	Type  string // such as BrokerTopicMetrics
 	Name  string // such as MessagesInPerSec
-	// Attribute is the attribute of an MBean without a name, as Kafka's newer
-	// metrics have them: connection-count of socket-server-metrics.
+	// Attribute is the attribute of an MBean without a name, which Kafka's newer metrics have: for
+	// example connection-count of socket-server-metrics.
 	Attribute string
 	Tags      []Tag // in Kafka's order
 }
 
-// Tag distinguishes metrics of one name: a topic, a listener.
+// Tag distinguishes metrics with the same name, for example by topic or listener.
 type Tag struct{ Key, Value string }
 
-// With returns the name with further tags, given as keys and values by turns.
+// With returns the name with more tags, given as alternating keys and values.
 func (n Name) With(pairs ...string) Name {
 	tags := make([]Tag, 0, len(n.Tags)+len(pairs)/2)
 	tags = append(tags, n.Tags...)
@@ -30,8 +30,8 @@ func (n Name) With(pairs ...string) Name {
 	return n
 }
 
-// MBean writes the name as Kafka registers it with JMX, with the attribute, if
-// there is one, behind a blank: kafka.server:type=BrokerTopicMetrics,name=BytesInPerSec,topic=t.
+// MBean returns the name under which Kafka registers the metric with JMX, followed by a space and
+// the attribute if there is one: kafka.server:type=BrokerTopicMetrics,name=BytesInPerSec,topic=t.
 func (n Name) MBean() string {
 	var b strings.Builder
 	b.WriteString(n.Group + ":type=" + n.Type)
@@ -49,7 +49,7 @@ func (n Name) MBean() string {
 
 var plain = regexp.MustCompile(`^[\w\-%. \t]*$`)
 
-// quoted is a value as JMX wants it: what has other characters stands in quotes.
+// quoted returns a value as JMX requires it: in quotes if it contains special characters.
 func quoted(value string) string {
 	if plain.MatchString(value) {
 		return value
@@ -57,7 +57,7 @@ func quoted(value string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `*`, `\*`, `?`, `\?`, "\n", `\n`).Replace(value) + `"`
 }
 
-// family is the name without its tags, by which the exposition groups.
+// family is a name without its tags; the exposition groups metrics by family.
 type family struct{ group, typ, name, attribute string }
 
 func (n Name) family() family { return family{n.Group, n.Type, n.Name, n.Attribute} }
@@ -66,9 +66,8 @@ func (f family) mbean() string {
 	return Name{Group: f.group, Type: f.typ, Name: f.name, Attribute: f.attribute}.MBean()
 }
 
-// exposed is the name that the common rules of the Prometheus JMX exporter give:
-// the parts in lower case joined by underscores, and for counters "PerSec"
-// replaced by "_total".
+// exposed returns the name that the common rules of the Prometheus JMX exporter give: the parts in
+// lower case, joined by underscores, and for counters "PerSec" replaced by "_total".
 func (f family) exposed(k kind) string {
 	var b strings.Builder
 	for _, part := range [...]string{f.group, f.typ, f.name, f.attribute} {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// CollectProcess tells about the process under the names that Prometheus'
-// own client libraries use. What the operating system does not tell is left out.
+// CollectProcess adds metrics of the process, under the names that Prometheus' client libraries
+// use. Metrics that the operating system does not provide are left out.
 func CollectProcess(r *Registry) {
 	start := time.Now()
 	process := func(name string) Name { return Name{Group: "process", Type: name} }
@@ -35,7 +35,7 @@ func CollectProcess(r *Registry) {
 	})
 }
 
-// residentBytes is the memory of the process that is in RAM.
+// residentBytes returns how much memory of the process is in RAM.
 func residentBytes() (int64, bool) {
 	text, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -44,23 +44,22 @@ func residentBytes() (int64, bool) {
 	return field(text, 1, int64(os.Getpagesize()))
 }
 
-// clockTicks is how many ticks /proc counts in a second, on every platform that
-// Go runs on.
+// clockTicks is the number of ticks per second in /proc, on every platform that Go supports.
 const clockTicks = 100
 
-// cpuSeconds is the processor time used, in user and kernel mode.
+// cpuSeconds returns the processor time used in user and kernel mode.
 func cpuSeconds() (float64, bool) {
 	text, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
 		return 0, false
 	}
-	_, rest, found := bytes.Cut(text[max(0, bytes.LastIndexByte(text, ')')):], []byte(" ")) // the name before may hold blanks
+	_, rest, found := bytes.Cut(text[max(0, bytes.LastIndexByte(text, ')')):], []byte(" ")) // the name before the parenthesis may contain spaces
 	user, hasUser := field(rest, 11, 1)
 	system, hasSystem := field(rest, 12, 1)
 	return float64(user+system) / clockTicks, found && hasUser && hasSystem
 }
 
-// field is the i-th number of a line, times unit.
+// field returns the i-th number of a line, multiplied by unit.
 func field(text []byte, i int, unit int64) (int64, bool) {
 	fields := bytes.Fields(text)
 	if i >= len(fields) {

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// Backoff is the pause between tries: Min at first, doubling to Max, each
-// varied by up to a fifth either way so that many who failed at once do not
-// come back at once. Not safe for concurrent use.
+// Backoff is the pause between retries. The first pause is Min, and each following one is twice as
+// long, up to Max. Each is varied by up to a fifth in either direction, so that many clients that
+// failed together do not retry together. It is not safe for concurrent use.
 type Backoff struct {
 	Min, Max time.Duration
 	next     time.Duration
 }
 
-// Wait pauses; it returns early with the context's error.
+// Wait pauses. If the context ends first, it returns the context's error.
 func (b *Backoff) Wait(ctx context.Context) error {
 	timer := time.NewTimer(vary(b.advance()))
 	defer timer.Stop()
@@ -26,7 +26,7 @@ func (b *Backoff) Wait(ctx context.Context) error {
 	}
 }
 
-// Reset is for after a success: the next Wait takes Min again.
+// Reset makes the next pause Min again. Call it after a success.
 func (b *Backoff) Reset() { b.next = 0 }
 
 func (b *Backoff) advance() time.Duration {

@@ -11,22 +11,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Cluster finds brokers for tools: it starts from bootstrap servers, learns the
-// others from Metadata, and keeps one Link to each that was asked for. Safe
-// for concurrent use.
+// Cluster finds brokers for tools. It starts from bootstrap servers, learns the other brokers from
+// Metadata, and keeps one Link to each broker that was used. It is safe for concurrent use.
 type Cluster struct {
-	cfg       Config // Address unused
+	cfg       Config // Address is not used
 	bootstrap []string
 
-	mu     sync.Mutex       // guards what follows
+	mu     sync.Mutex       // guards the fields below
 	links  map[string]*Link // by address
-	seed   string           // the address that answered last, tried first
-	addrs  map[int32]string // by broker id, from the last Metadata
+	seed   string           // the address that answered last; it is tried first
+	addrs  map[int32]string // by broker id, from the last Metadata response
 	closed bool
 }
 
-// NewCluster returns a cluster reached by any of the bootstrap addresses
-// (host:port); cfg holds for every link, its Address is ignored.
+// NewCluster returns a cluster that can be reached at any of the bootstrap addresses (host:port).
+// cfg applies to every link; its Address is ignored.
 func NewCluster(bootstrap []string, cfg Config) *Cluster {
 	return &Cluster{cfg: cfg, bootstrap: bootstrap, links: map[string]*Link{}, addrs: map[int32]string{}}
 }
@@ -42,8 +41,8 @@ func (c *Cluster) Close() {
 	}
 }
 
-// Any sends req to the bootstrap server that answered last, or the first that
-// does, at the highest common version up to max (-1: no limit).
+// Any sends req to the bootstrap server that answered last or, if that fails, to the others in
+// turn, at the highest common version up to max (-1: no limit).
 func (c *Cluster) Any(ctx context.Context, req kmsg.Request, max int16) (kmsg.Response, error) {
 	var failures []error
 	for _, address := range c.candidates() {
@@ -65,8 +64,8 @@ func (c *Cluster) Any(ctx context.Context, req kmsg.Request, max int16) (kmsg.Re
 	return nil, errors.Join(failures...)
 }
 
-// Metadata asks for the named topics, without creating them; nil asks for all,
-// an empty list for none. It is at version 12 at most, the last that a 3.9 broker knows.
+// Metadata asks for the named topics without creating them. A nil list asks for all topics, an
+// empty one for none. The version is at most 12, the highest that a 3.9 broker supports.
 func (c *Cluster) Metadata(ctx context.Context, topics []string) (*kmsg.MetadataResponse, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = false
@@ -92,8 +91,8 @@ func (c *Cluster) Metadata(ctx context.Context, topics []string) (*kmsg.Metadata
 	return meta, nil
 }
 
-// Broker returns the link to a broker by its id, asking for Metadata where the
-// id is not known yet.
+// Broker returns the link to the broker with the given id. It sends a Metadata request if the id is
+// not known yet.
 func (c *Cluster) Broker(ctx context.Context, id int32) (*Link, error) {
 	address, known := c.address(id)
 	if !known {
@@ -107,7 +106,7 @@ func (c *Cluster) Broker(ctx context.Context, id int32) (*Link, error) {
 	return c.link(address)
 }
 
-// Controller asks for Metadata and returns the link to the controller.
+// Controller sends a Metadata request and returns the link to the controller.
 func (c *Cluster) Controller(ctx context.Context) (*Link, error) {
 	meta, err := c.Metadata(ctx, []string{})
 	if err != nil {
@@ -142,7 +141,7 @@ func (c *Cluster) link(address string) (*Link, error) {
 	return l, nil
 }
 
-// candidates are the bootstrap servers, the one that answered last first.
+// candidates returns the bootstrap servers, beginning with the one that answered last.
 func (c *Cluster) candidates() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

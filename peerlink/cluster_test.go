@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// startClusterBroker starts a broker with the given id that says it is the only
-// one and the controller.
+// startClusterBroker starts a broker with the given id whose Metadata names it as the only broker
+// and the controller.
 func startClusterBroker(t *testing.T, id int32) *fakeBroker {
 	var b *fakeBroker
 	b = startBroker(t, func(h protocol.RequestHeader, _ []byte) []byte {
@@ -61,7 +61,7 @@ func TestClusterSkipsBootstrapServersThatAreDown(t *testing.T) {
 	}
 }
 
-func TestClusterSaysWhyEveryBootstrapServerFailed(t *testing.T) {
+func TestClusterReportsTheErrorOfEveryBootstrapServer(t *testing.T) {
 	down, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -31,8 +31,8 @@ func appendRequest(dst []byte, req kmsg.Request, correlation int32, clientID str
 	return dst, nil
 }
 
-// readFrame reads one size-prefixed answer into buf, or into a larger buffer
-// where it does not fit; memory grows as bytes arrive, not as the size claims.
+// readFrame reads one size-prefixed response into buf, or into a larger buffer if it does not fit.
+// The buffer grows with the bytes that arrive, not with the announced size.
 func readFrame(r io.Reader, sizeMax int, buf []byte) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -59,7 +59,7 @@ func readFrame(r io.Reader, sizeMax int, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// decodeResponse reads the answer to req.
+// decodeResponse decodes the response to req.
 func decodeResponse(frame []byte, req kmsg.Request, correlation int32) (kmsg.Response, error) {
 	key := protocol.APIKey(req.Key())
 	got, body, err := protocol.ParseResponseHeader(frame, key, req.GetVersion())
@@ -79,8 +79,8 @@ func decodeResponse(frame []byte, req kmsg.Request, correlation int32) (kmsg.Res
 	return resp, nil
 }
 
-// readAPIVersions reads the answer at the version asked, or at version 0 if
-// that says UNSUPPORTED_VERSION: such a refusal always comes in version 0.
+// readAPIVersions decodes the response at the requested version, or at version 0 if it says
+// UNSUPPORTED_VERSION, because such a refusal always has version 0.
 func readAPIVersions(resp kmsg.Response, body []byte) error {
 	if len(body) >= 2 && protocol.ErrorCode(binary.BigEndian.Uint16(body)) == protocol.UnsupportedVersion {
 		resp.SetVersion(0)
@@ -100,10 +100,9 @@ func emptyAnswer(req kmsg.Request) kmsg.Response {
 	return resp
 }
 
-// stale says whether an idle connection was closed by the far side, or has
-// bytes on it that nobody asked for, without blocking. So a request is not
-// lost only because the broker closed an idle connection. Connections that are
-// no sockets are taken as good.
+// stale reports, without blocking, whether the peer closed an idle connection or sent bytes on it
+// that were not requested. So no request fails only because the broker closed an idle connection.
+// Connections that are not sockets are never stale.
 func stale(conn net.Conn) bool {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {

@@ -1,7 +1,6 @@
-// Package peerlink is how this broker and its tools talk to a broker: one
-// connection, requests built by kmsg, versions given by the caller (control
-// requests go at exactly the version of the inter.broker.protocol.version) or
-// negotiated, and back-off.
+// Package peerlink connects this broker and its tools to other brokers: one connection, and
+// requests built by kmsg. Versions are given by the caller (control requests have exactly the
+// version that follows from inter.broker.protocol.version) or negotiated.
 package peerlink
 
 import (
@@ -16,11 +15,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// ErrClosed is returned by requests of a link that was closed.
+// ErrClosed is the error of requests on a closed link.
 var ErrClosed = errors.New("peerlink: closed")
 
-// Dialer opens connections; tests hand in their own, and one that speaks TLS
-// or SASL does so before it returns.
+// Dialer opens connections. Tests pass their own. A dialer that uses TLS or SASL completes its
+// handshake before it returns.
 type Dialer func(ctx context.Context, address string) (net.Conn, error)
 
 // Config describes one link.
@@ -29,10 +28,10 @@ type Config struct {
 	ClientID       string
 	Dial           Dialer        // nil: TCP
 	ConnectTimeout time.Duration // 0: RequestTimeout
-	RequestTimeout time.Duration // from sending to the whole answer; 0: 30 s
-	ResponseMax    int           // bytes; 0: 128 MiB
-	// ReuseBuffer: the bytes that an answer holds are good until the next request
-	// only. For who asks again and again for much.
+	RequestTimeout time.Duration // from sending the request to the end of the response; 0: 30 s
+	ResponseMax    int           // largest response in bytes; 0: 128 MiB
+	// ReuseBuffer makes the bytes of a response valid only until the next request. It is for
+	// callers that send many requests with large responses.
 	ReuseBuffer bool
 }
 
@@ -41,24 +40,24 @@ const (
 	responseMaxDefault    = 128 << 20
 )
 
-// Link is a connection to one broker with one request in flight; it dials when
-// needed and drops the connection after an error. Safe for concurrent use:
-// callers queue.
+// Link is a connection to one broker with at most one request in flight. It dials when necessary
+// and drops the connection after an error. It is safe for concurrent use; concurrent requests
+// queue.
 type Link struct {
 	cfg    Config
 	turn   chan struct{} // holds a token while a request is in flight
 	closed chan struct{} // closed by Close
 	once   sync.Once
 
-	// Owned by the holder of the turn.
+	// The fields below belong to the holder of the turn.
 	conn        net.Conn
 	correlation int32
-	versions    *kmsg.ApiVersionsResponse // of conn, nil: not asked yet
-	buffer      []byte                    // of the last answer, where it is used again
-	half        int                       // answers in a row that filled less than half of it
+	versions    *kmsg.ApiVersionsResponse // from the broker at the other end of conn; nil: not requested yet
+	buffer      []byte                    // of the last response, if ReuseBuffer is set
+	half        int                       // number of consecutive responses that filled less than half of buffer
 
 	mu     sync.Mutex              // guards cancel
-	cancel context.CancelCauseFunc // of the request in flight; nil: none
+	cancel context.CancelCauseFunc // cancels the request in flight; nil: none
 }
 
 // New returns a link that has not dialled yet.
@@ -80,28 +79,28 @@ func New(cfg Config) *Link {
 	return &Link{cfg: cfg, turn: make(chan struct{}, 1), closed: make(chan struct{})}
 }
 
-// Address returns the host:port the link dials.
+// Address returns the host:port that the link dials.
 func (l *Link) Address() string { return l.cfg.Address }
 
-// Do sends req at the version set in it and decodes the answer. An error means
-// the connection was closed; whether the request took effect is unknown. A
-// Produce with acks 0 has no answer: an empty one is returned.
+// Do sends req at the version set in it and decodes the response. After an error the connection is
+// closed, and it is unknown whether the request took effect. A Produce with acks 0 has no response;
+// Do returns an empty one.
 func (l *Link) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	return l.inTurn(ctx, func(ctx context.Context) (kmsg.Response, error) {
 		return l.roundTrip(ctx, req)
 	})
 }
 
-// Negotiated sends req at the highest version that both sides know (kmsg's
-// max capped by max when >= 0; the broker's from ApiVersions, asked once a
-// connection). It sets that version in req. Where there is no common version
-// the error is an UnsupportedError and the connection stays.
+// Negotiated sends req at the highest version that both sides support, which it sets in req. On
+// this side that is kmsg's highest version, or max if max is lower and not negative. The broker's
+// versions come from ApiVersions, requested once per connection. If there is no common version, the
+// error is an UnsupportedError and the connection stays open.
 func (l *Link) Negotiated(ctx context.Context, req kmsg.Request, max int16) (kmsg.Response, error) {
 	return l.Between(ctx, req, 0, max)
 }
 
-// Between is Negotiated for a request that has a meaning from version min on
-// only: it is not sent at an older one.
+// Between is like Negotiated for a request that has its meaning only from version min on. It is not
+// sent at a lower version.
 func (l *Link) Between(ctx context.Context, req kmsg.Request, min, max int16) (kmsg.Response, error) {
 	return l.inTurn(ctx, func(ctx context.Context) (kmsg.Response, error) {
 		versions, err := l.negotiate(ctx)
@@ -117,7 +116,7 @@ func (l *Link) Between(ctx context.Context, req kmsg.Request, min, max int16) (k
 	})
 }
 
-// APIVersions returns what the broker advertises.
+// APIVersions returns the versions that the broker advertises.
 func (l *Link) APIVersions(ctx context.Context) (*kmsg.ApiVersionsResponse, error) {
 	resp, err := l.inTurn(ctx, func(ctx context.Context) (kmsg.Response, error) {
 		return l.negotiate(ctx)
@@ -128,7 +127,7 @@ func (l *Link) APIVersions(ctx context.Context) (*kmsg.ApiVersionsResponse, erro
 	return resp.(*kmsg.ApiVersionsResponse), nil
 }
 
-// Close drops the connection and fails waiting requests.
+// Close drops the connection and makes waiting requests fail.
 func (l *Link) Close() {
 	l.once.Do(func() { close(l.closed) })
 	l.mu.Lock()
@@ -136,13 +135,13 @@ func (l *Link) Close() {
 		l.cancel(ErrClosed)
 	}
 	l.mu.Unlock()
-	l.turn <- struct{}{} // the request in flight ends at once
+	l.turn <- struct{}{} // waits for the request in flight, which ends at once
 	l.drop()
 	<-l.turn
 }
 
-// inTurn runs f when no other request is in flight, with a context that also
-// ends when the link is closed.
+// inTurn runs f when no other request is in flight. The context of f also ends when the link is
+// closed.
 func (l *Link) inTurn(ctx context.Context, f func(context.Context) (kmsg.Response, error)) (kmsg.Response, error) {
 	select {
 	case l.turn <- struct{}{}:
@@ -163,7 +162,7 @@ func (l *Link) inTurn(ctx context.Context, f func(context.Context) (kmsg.Respons
 		l.mu.Unlock()
 	}()
 	select {
-	case <-l.closed: // Close has looked for the request before it was there
+	case <-l.closed: // Close looked for a request in flight before this one was registered
 		return nil, ErrClosed
 	default:
 	}
@@ -177,8 +176,8 @@ func (l *Link) inTurn(ctx context.Context, f func(context.Context) (kmsg.Respons
 	return nil, fmt.Errorf("%s: %w", l.cfg.Address, err)
 }
 
-// roundTrip writes one request and reads its answer, dialling first where
-// there is no connection. After any error the connection is gone.
+// roundTrip writes one request and reads its response, after dialling if there is no connection.
+// After any error the connection is closed.
 func (l *Link) roundTrip(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	if l.conn != nil && stale(l.conn) {
 		l.drop()
@@ -240,12 +239,12 @@ func (l *Link) exchange(ctx context.Context, req kmsg.Request) (kmsg.Response, e
 	return decodeResponse(body, req, l.correlation)
 }
 
-// bufferPatience is how many answers in a row may fill less than half of the
-// buffer before it is given up.
+// bufferPatience is how many consecutive responses may fill less than half of the buffer before it
+// is released.
 const bufferPatience = 100
 
-// keep has the next answer read into the same memory, where that is allowed and
-// not far too much.
+// keep keeps the memory of a response for the next one, if ReuseBuffer allows it and the memory is
+// not much larger than needed.
 func (l *Link) keep(body []byte) {
 	if !l.cfg.ReuseBuffer {
 		return

@@ -16,8 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// fakeBroker answers each frame with what serve returns, nil closing the
-// connection. It counts connections.
+// fakeBroker answers each frame with the bytes that serve returns; nil closes the connection. It
+// counts connections.
 type fakeBroker struct {
 	net.Listener
 	serve func(h protocol.RequestHeader, body []byte) []byte
@@ -121,7 +121,7 @@ func answerHeartbeat(h protocol.RequestHeader) []byte {
 	return protocol.AppendResponse(nil, h.CorrelationID, resp)
 }
 
-func TestDoSendsAtTheVersionSetAndDecodesTheAnswer(t *testing.T) {
+func TestDoSendsTheGivenVersionAndDecodesTheResponse(t *testing.T) {
 	for version := int16(0); version <= 4; version++ {
 		var got protocol.RequestHeader
 		b := startBroker(t, func(h protocol.RequestHeader, _ []byte) []byte {
@@ -141,7 +141,7 @@ func TestDoSendsAtTheVersionSetAndDecodesTheAnswer(t *testing.T) {
 	}
 }
 
-func TestNegotiatedTakesTheHighestCommonVersion(t *testing.T) {
+func TestNegotiatedUsesTheHighestCommonVersion(t *testing.T) {
 	for _, c := range []struct {
 		name            string
 		low, high       int16
@@ -176,7 +176,7 @@ func TestNegotiatedTakesTheHighestCommonVersion(t *testing.T) {
 	}
 }
 
-func TestNegotiatedSaysWhichVersionsTheBrokerOffers(t *testing.T) {
+func TestNegotiatedReportsTheVersionsOfTheBroker(t *testing.T) {
 	b := startBroker(t, func(h protocol.RequestHeader, _ []byte) []byte {
 		return protocol.AppendResponse(nil, h.CorrelationID, apiVersions(h.Version, 0, [3]int16{12, 3, 4}))
 	})
@@ -194,7 +194,7 @@ func TestNegotiatedSaysWhichVersionsTheBrokerOffers(t *testing.T) {
 	}
 }
 
-func TestOlderBrokersRefuseApiVersionsInVersionZero(t *testing.T) {
+func TestApiVersionsFallsBackForOlderBrokers(t *testing.T) {
 	for name, refusal := range map[string]*kmsg.ApiVersionsResponse{
 		"with its range":    apiVersions(0, protocol.UnsupportedVersion, [3]int16{18, 0, 2}),
 		"without its range": apiVersions(0, protocol.UnsupportedVersion),
@@ -217,7 +217,7 @@ func TestOlderBrokersRefuseApiVersionsInVersionZero(t *testing.T) {
 	}
 }
 
-func TestAnErrorDropsTheConnectionAndTheNextRequestDialsAnew(t *testing.T) {
+func TestAnErrorDropsTheConnectionAndTheNextRequestRedials(t *testing.T) {
 	for name, bad := range map[string][]byte{
 		"closed":              nil,
 		"wrong correlation":   {0, 0, 0, 99, 0, 0},
@@ -245,7 +245,7 @@ func TestAnErrorDropsTheConnectionAndTheNextRequestDialsAnew(t *testing.T) {
 	}
 }
 
-func TestAConnectionClosedWhileIdleCostsNoRequest(t *testing.T) {
+func TestAConnectionClosedWhileIdleFailsNoRequest(t *testing.T) {
 	b := startBroker(t, func(h protocol.RequestHeader, _ []byte) []byte { return answerHeartbeat(h) })
 	l := b.link(t)
 	if _, err := l.Do(context.Background(), heartbeat(0)); err != nil {
@@ -254,7 +254,7 @@ func TestAConnectionClosedWhileIdleCostsNoRequest(t *testing.T) {
 	b.dropConnections()
 	for deadline := time.Now().Add(5 * time.Second); !stale(l.conn); {
 		if time.Now().After(deadline) {
-			t.Fatal("the closed connection is not seen")
+			t.Fatal("the closed connection is not noticed")
 		}
 	}
 	if _, err := l.Do(context.Background(), heartbeat(0)); err != nil {
@@ -262,7 +262,7 @@ func TestAConnectionClosedWhileIdleCostsNoRequest(t *testing.T) {
 	}
 }
 
-func TestAnAnswerBeyondTheBoundIsRefusedWithoutReadingIt(t *testing.T) {
+func TestAResponseAboveTheLimitIsRefusedUnread(t *testing.T) {
 	for _, size := range []uint32{1 << 20, 1 << 31, 3} {
 		client, server := net.Pipe()
 		go func() {
@@ -278,14 +278,14 @@ func TestAnAnswerBeyondTheBoundIsRefusedWithoutReadingIt(t *testing.T) {
 	}
 }
 
-// silent is a dialer whose connections take requests and never answer.
+// silent is a dialer whose connections accept requests and never answer.
 func silent(context.Context, string) (net.Conn, error) {
 	client, server := net.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, server) }()
 	return client, nil
 }
 
-func TestASilentBrokerIsGivenUpAfterTheRequestTimeout(t *testing.T) {
+func TestASilentBrokerTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{Address: "silent", RequestTimeout: 7 * time.Second, Dial: silent})
 		start := time.Now()
@@ -337,7 +337,7 @@ func TestCloseFailsTheRequestInFlightAndThoseWaiting(t *testing.T) {
 	})
 }
 
-func TestProduceWithoutAcksWaitsForNoAnswer(t *testing.T) {
+func TestProduceWithoutAcksWaitsForNoResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{Address: "silent", Dial: silent})
 		req := kmsg.NewPtrProduceRequest()

@@ -8,14 +8,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// apiVersionsNewest is the ApiVersions version asked first.
+// apiVersionsNewest is the version of the first ApiVersions request.
 const apiVersionsNewest = 3
 
-// UnsupportedError says that a broker offers no version of a request that this
-// side can send. errors.Is(err, protocol.UnsupportedVersion) holds.
+// UnsupportedError reports that a broker supports no version of a request that this side can send.
+// errors.Is(err, protocol.UnsupportedVersion) is true.
 type UnsupportedError struct {
 	Key                  int16
-	BrokerMin, BrokerMax int16 // both -1: the broker does not know the request
+	BrokerMin, BrokerMax int16 // both -1: the broker does not support the request
 	OwnMin, OwnMax       int16
 }
 
@@ -27,12 +27,12 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("the node supports %s %d to %d, this side %d to %d", name, e.BrokerMin, e.BrokerMax, e.OwnMin, e.OwnMax)
 }
 
-// Unwrap makes it the protocol's error code.
+// Unwrap returns the protocol's error code.
 func (e *UnsupportedError) Unwrap() error { return protocol.UnsupportedVersion }
 
-// negotiate asks ApiVersions once a connection. A broker that does not know
-// the version asked answers in version 0 with UNSUPPORTED_VERSION and, since
-// KIP-511, the range it knows.
+// negotiate sends ApiVersions once per connection. A broker that does not support the version
+// answers in version 0 with UNSUPPORTED_VERSION and, since KIP-511, with the range that it
+// supports.
 func (l *Link) negotiate(ctx context.Context) (*kmsg.ApiVersionsResponse, error) {
 	if l.conn != nil && stale(l.conn) {
 		l.drop()
@@ -63,7 +63,7 @@ func (l *Link) negotiate(ctx context.Context) (*kmsg.ApiVersionsResponse, error)
 	}
 }
 
-// offeredMax returns the newest ApiVersions version in a refusal, 0 where it says none.
+// offeredMax returns the highest ApiVersions version in a refusal, or 0 if it names none.
 func offeredMax(resp *kmsg.ApiVersionsResponse) int16 {
 	for _, k := range resp.ApiKeys {
 		if k.ApiKey == int16(protocol.ApiVersions) {
