@@ -20,7 +20,7 @@ import (
 
 const dataDir = "/data"
 
-// dataDirs are log.dirs.
+// dataDirs returns the broker's log.dirs.
 func (w *world) dataDirs() []string {
 	if w.cfg.Disks {
 		return []string{dataDir, "/more"}
@@ -28,21 +28,21 @@ func (w *world) dataDirs() []string {
 	return []string{dataDir}
 }
 
-// broker is one broker's rooms, wired as package broker does it.
+// broker is one broker: the packages of production, connected as package broker connects them.
 type broker struct {
 	w  *world
 	id int32
 	fs *vfs.Mem
 
-	broken map[string]bool // log directories that answer with errors only
-	mended string          // the one that was replaced or repaired before the next start
+	broken map[string]bool // log directories on which every operation fails
+	mended string          // log directory that was replaced or repaired before the next start
 
-	life         int // counts starts and crashes; what belongs to another life is dropped
+	life         int // counts starts and crashes; events of an earlier life are dropped
 	alive        bool
 	pausedUntil  time.Duration
 	zkCutUntil   time.Duration
-	dirty        [partitionCount + 1]bool // it lost data of it that was in sync, and has not caught up yet
-	leaving      bool                     // it was told to stop in order
+	dirty        [partitionCount + 1]bool // per partition: a crash lost in-sync data, and the replica has not caught up yet
+	leaving      bool                     // it was asked to stop in order
 	expiring     bool                     // the loss of the session is queued, but not handled yet
 	registered   int64
 	store        *zkstore.Driven
@@ -58,14 +58,14 @@ type broker struct {
 	lookingAfter bool
 }
 
-// following is a fetcher and the pause it is in.
+// following is a fetcher and whether it pauses.
 type following struct {
 	f     *replication.Follower
-	turn  int // of the step that is due
+	turn  int // number of the step that is due
 	pause bool
 }
 
-// parked is a request that waits here.
+// parked is a request that waits.
 type parked struct {
 	w    *replication.Parked
 	done func()
@@ -75,8 +75,8 @@ func newBroker(w *world, id int32) *broker {
 	return &broker{w: w, id: id, fs: vfs.NewMem(), broken: map[string]bool{}}
 }
 
-// after makes an event of this life of the broker; one that is paused has it
-// when it goes on.
+// after schedules an event that is dropped when this life of the broker ends. While the broker is
+// paused, the event waits.
 func (b *broker) after(d time.Duration, run func()) {
 	life := b.life
 	var event func()
@@ -131,7 +131,7 @@ func topicConfig(w *world) *settings.Topic {
 	return must(cfg.Topic(map[string]string{"min.insync.replicas": "2"}))
 }
 
-// configs tells every topic's configuration.
+// configs gives every topic the same configuration.
 type configs struct{ topic *settings.Topic }
 
 func (c configs) TopicConfig(string) (*settings.Topic, error) { return c.topic, nil }
@@ -163,7 +163,7 @@ func (b *broker) boot() {
 	b.followers, b.parked = nil, nil
 	options := replication.DefaultOptions(b.id)
 	options.LagMax, options.FetchBackoff = 2*time.Second, 200*time.Millisecond
-	if w.cfg.Seed%3 == 2 { // as with an inter.broker.protocol.version before 2.7-IV1
+	if w.cfg.Seed%3 == 2 { // as with an inter.broker.protocol.version below 2.7-IV1
 		options.PeerVersions.Fetch, options.PeerVersions.TruncateOnFetch = 11, false
 	}
 	b.replicas = replication.NewManager(replication.Config{Options: options, Logs: b.logs, Metadata: b.cache, Topics: configs{topic},
@@ -183,7 +183,7 @@ func (b *broker) boot() {
 	b.after(w.between(500*time.Millisecond, 2*time.Second), b.flush)
 }
 
-// register makes the broker's node, and then its controller takes part.
+// register creates the broker's node and then starts its controller.
 func (b *broker) register(life int) {
 	ctx := b.bound()
 	err := b.store.CreateStartupPaths(ctx)
@@ -214,8 +214,8 @@ func (b *broker) registerOnce(ctx context.Context) error {
 	return err
 }
 
-// sessionLost is what package zkstore and the controller do when a session has
-// expired: the term ends before a new session begins.
+// sessionLost does what package zkstore and the controller do when a session has expired: the term
+// as controller ends before a new session begins.
 func (b *broker) sessionLost() {
 	b.w.say("broker %d lost its session", b.id)
 	b.store.Lost()
@@ -255,7 +255,7 @@ func (b *broker) shrink() {
 	b.after(time.Second, b.shrink)
 }
 
-// flush syncs logs now and then, so that a crash may lose a tail only.
+// flush syncs the logs now and then, so a crash loses only their tails.
 func (b *broker) flush() {
 	for p := range b.w.partitions {
 		if log := b.logs.Log(tp(p)); log != nil && b.w.chance(2) {
@@ -265,7 +265,7 @@ func (b *broker) flush() {
 	b.after(b.w.between(500*time.Millisecond, 2*time.Second), b.flush)
 }
 
-// leaderships hears of the roles this broker takes.
+// leaderships is notified of the roles of this broker.
 type leaderships struct{ b *broker }
 
 func (l leaderships) BecameLeader(p replication.TopicPartition, epoch int32) {
@@ -279,7 +279,7 @@ func (l leaderships) Resigned(p replication.TopicPartition, epoch int32) {
 	l.b.w.moment(l.b)
 }
 
-// step takes a fetcher's next step after a time.
+// step schedules the next step of a fetcher.
 func (b *broker) step(x *following, d time.Duration) {
 	x.turn++
 	turn := x.turn
@@ -305,8 +305,7 @@ func (b *broker) step(x *following, d time.Duration) {
 	})
 }
 
-// lookAfter does, after every event of the broker, what its goroutines would:
-// who was woken goes on.
+// lookAfter does what the broker's goroutines would do after an event: it runs what was woken.
 func (b *broker) lookAfter() {
 	if b.lookingAfter || b.replicas == nil || !b.alive || b.w.err != nil {
 		return
@@ -335,7 +334,7 @@ func (b *broker) lookAfter() {
 	b.w.check.look(b)
 }
 
-// askISR sends what changes of in-sync replicas wait.
+// askISR sends the next waiting change of in-sync replicas.
 func (b *broker) askISR() {
 	if b.isrBusy {
 		return

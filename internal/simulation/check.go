@@ -15,34 +15,34 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// checker knows what must hold and looks after every event.
+// checker checks the rules after every event.
 type checker struct {
 	w       *world
 	topic   *settings.Topic
-	looking bool // the checker reads, which no disk keeps it from
+	looking bool // the checker is reading; its reads never fail
 
 	histories map[incarnation]*history
 	seen      map[seenKey]seenState
-	// As in ZooKeeper, by place:
-	ids         [partitionCount + 1]zkstore.TopicID // zero where there is no topic
+	// The state in ZooKeeper, by place:
+	ids         [partitionCount + 1]zkstore.TopicID // zero if there is no topic
 	states      [partitionCount + 1]partitionState
 	assignments [partitionCount + 1]assignment
 	briefMarked bool    // the topic that comes and goes is marked for deletion
-	controller  *zkConn // whose term it is
+	controller  *zkConn // the current controller's session
 }
 
-// incarnation is the partition at a place in a topic's life.
+// incarnation is the partition at a place during one life of its topic.
 type incarnation struct {
 	partition int32
 	id        zkstore.TopicID
 }
 
-// history is what became of an incarnation.
+// history is what happened to an incarnation.
 type history struct {
-	// committed are the records below any replica's high watermark, by offset. They
-	// are the same everywhere and for ever.
+	// committed are the records below the highest high watermark of any replica, by offset. They
+	// never change and are the same on all replicas.
 	committed []string
-	// acknowledgedTo is the offset up to which producers were told.
+	// acknowledgedTo is the offset up to which records were acknowledged to producers.
 	acknowledgedTo int64
 	leaders        map[int32]int32 // by epoch
 }
@@ -53,8 +53,8 @@ type seenKey struct {
 	incarnation
 }
 
-// seenState is a replica's state at the last look: the high watermark up to
-// which it was compared, its leader epoch, and whether it led.
+// seenState is the state of a replica at the last look: the high watermark up to which it was
+// compared, its leader epoch, and whether it was the leader.
 type seenState struct {
 	high    int64
 	epoch   int32
@@ -72,7 +72,7 @@ func newChecker(w *world) *checker {
 	return &checker{w: w, topic: topicConfig(w), histories: map[incarnation]*history{}, seen: map[seenKey]seenState{}}
 }
 
-// now is the history of what is at the place now; empty where there is no topic.
+// now returns the history of the current incarnation at a place. It is empty if there is no topic.
 func (c *checker) now(p int32) *history {
 	if h := c.histories[incarnation{p, c.ids[p]}]; h != nil {
 		return h
@@ -80,17 +80,17 @@ func (c *checker) now(p int32) *history {
 	return &history{}
 }
 
-// of is the history of the incarnation that a log is of.
+// of returns the history of the incarnation to which a log belongs.
 func (c *checker) of(b *broker, p int32, log *storage.Log) *history {
 	h := c.histories[incarnation{p, log.TopicID()}]
 	if h == nil {
-		c.w.fail("broker %d has partition %d of a topic with the id %x, which nobody made", b.id, p, log.TopicID())
+		c.w.fail("broker %d has partition %d of a topic with the unknown id %x", b.id, p, log.TopicID())
 		return &history{}
 	}
 	return h
 }
 
-// wrote judges what a session wrote to ZooKeeper.
+// wrote checks what a session wrote to ZooKeeper.
 func (c *checker) wrote(by *zkConn, ops ...tree.Op) {
 	for _, op := range ops {
 		var path string
@@ -127,7 +127,7 @@ func (c *checker) stateWritten(by *zkConn, p int32, data []byte) {
 	case by != c.controller:
 		c.w.fail("broker %d wrote the state of partition %d after it was deposed", by.b.id, p)
 	case s.ControllerEpoch < was.ControllerEpoch || s.LeaderEpoch < was.LeaderEpoch:
-		c.w.fail("an epoch of partition %d went back from %+v to %+v", p, was, s)
+		c.w.fail("an epoch of partition %d decreased from %+v to %+v", p, was, s)
 	case s.LeaderEpoch == was.LeaderEpoch && was.ISR != nil && s.Leader != was.Leader:
 		c.w.fail("partition %d has two leaders in epoch %d: %d and %d", p, s.LeaderEpoch, was.Leader, s.Leader)
 	case len(s.ISR) == 0 || slices.ContainsFunc(s.ISR, func(id int32) bool { return id < 0 || id >= brokerCount }):
@@ -137,7 +137,7 @@ func (c *checker) stateWritten(by *zkConn, p int32, data []byte) {
 	}
 }
 
-// leads judges a broker that starts to lead: it has all that was committed.
+// leads checks that a broker which becomes leader has all committed records.
 func (c *checker) leads(b *broker, p, epoch int32) {
 	log := b.logs.Log(tp(p))
 	if log == nil || !b.serves(log) {
@@ -150,7 +150,7 @@ func (c *checker) leads(b *broker, p, epoch int32) {
 	}
 	h.leaders[epoch] = b.id
 	if log.TopicID() != c.ids[p] || epoch != c.states[p].LeaderEpoch || c.states[p].Leader != b.id {
-		return // it has been succeeded already
+		return // there is a newer leader already
 	}
 	records := c.read(log, 0, log.Offsets().LogEnd)
 	if len(records) < len(h.committed) {
@@ -160,10 +160,10 @@ func (c *checker) leads(b *broker, p, epoch int32) {
 	c.same(b, p, h, 0, records[:len(h.committed)])
 }
 
-// look compares what has newly become committed on the broker. A replica that
-// lost unsynced data in a crash is looked at, from its log's beginning, when it
-// has caught up: until then its checkpoints say more than its log holds, and bytes
-// that were truncated but not synced may be back.
+// look checks a broker's replicas and compares the records that newly became committed on them. A
+// replica that lost unsynced data in a crash is compared, from the beginning of its log, only after
+// it has caught up. Until then its checkpoints may exceed its log, and bytes whose truncation was
+// not synced may be back.
 func (c *checker) look(b *broker) {
 	for p := range c.w.partitions {
 		if !b.clean(p) {
@@ -185,9 +185,9 @@ func (c *checker) look(b *broker) {
 		case now.high > seen.high:
 			c.same(b, p, h, seen.high, c.read(log, seen.high, now.high))
 		case now.high < seen.high && now.leading && seen.leading && now.epoch == seen.epoch:
-			c.w.fail("the high watermark of partition %d on its leader %d went back from %d to %d", p, b.id, seen.high, now.high)
+			c.w.fail("the high watermark of partition %d on its leader %d decreased from %d to %d", p, b.id, seen.high, now.high)
 		case now.epoch >= 0 && now.epoch < seen.epoch:
-			c.w.fail("the leader epoch of partition %d on broker %d went back from %d to %d", p, b.id, seen.epoch, now.epoch)
+			c.w.fail("the leader epoch of partition %d on broker %d decreased from %d to %d", p, b.id, seen.epoch, now.epoch)
 		}
 		c.seen[key] = now
 		if state.Leading && log.TopicID() == c.ids[p] && state.LeaderEpoch == c.states[p].LeaderEpoch && at.LogEnd < h.acknowledgedTo {
@@ -196,8 +196,8 @@ func (c *checker) look(b *broker) {
 	}
 }
 
-// served judges an answer to a follower: a leader serves nobody who takes it for the
-// leader of another epoch, for whom it may count records that are not its own.
+// served checks a response to a follower. A leader must not serve a follower that follows it in
+// another epoch, because it could count records that differ from its own.
 func (c *checker) served(b *broker, f *replication.Fetch) {
 	for i := range f.Partitions {
 		asked := &f.Partitions[i]
@@ -211,23 +211,22 @@ func (c *checker) served(b *broker, f *replication.Fetch) {
 	}
 }
 
-// inSync judges a replica that counts as in sync: it has all that is committed, or
-// could be elected without.
+// inSync checks that a replica in the in-sync set has all committed records, because it could be
+// elected.
 func (c *checker) inSync(b *broker, p int32) {
 	if !slices.Contains(c.states[p].ISR, b.id) || p == brief && c.briefMarked {
 		return
 	}
 	log := b.logs.Log(tp(p))
 	if log == nil || log.TopicID() != c.ids[p] || !b.serves(log) {
-		return // the controller will hear of it
+		return // the controller will be notified
 	}
 	if h := c.now(p); log.Offsets().LogEnd < int64(len(h.committed)) {
 		c.w.fail("broker %d is in sync with partition %d, but ends at %d, and %d records are committed", b.id, p, log.Offsets().LogEnd, len(h.committed))
 	}
 }
 
-// same compares records that a broker holds for committed with those that
-// others do, and adds new ones.
+// same compares committed records on a broker with those seen before, and adds new ones.
 func (c *checker) same(b *broker, p int32, h *history, from int64, records []string) {
 	for i, value := range records {
 		offset := from + int64(i)
@@ -235,7 +234,7 @@ func (c *checker) same(b *broker, p int32, h *history, from int64, records []str
 		case offset == n:
 			h.committed = append(h.committed, value)
 		case offset > n:
-			c.w.fail("the high watermark of partition %d on broker %d leaves out offset %d", p, b.id, n)
+			c.w.fail("the high watermark of partition %d on broker %d skips offset %d", p, b.id, n)
 			return
 		case h.committed[offset] != value:
 			c.w.fail("offset %d of partition %d is %q on broker %d, but %q was committed", offset, p, value, b.id, h.committed[offset])
@@ -244,7 +243,7 @@ func (c *checker) same(b *broker, p int32, h *history, from int64, records []str
 	}
 }
 
-// read lists the values of records below to, from an offset on.
+// read returns the values of the records from offset from up to, but not including, offset to.
 func (c *checker) read(log *storage.Log, from, to int64) (values []string) {
 	c.looking = true
 	defer func() { c.looking = false }()
@@ -276,16 +275,15 @@ func (c *checker) read(log *storage.Log, from, to int64) (values []string) {
 			offset, set = max(offset, batch.NextOffset()), rest
 		}
 		if offset == before {
-			c.w.fail("%s has nothing that can be read at %d, below %d", log, offset, to)
+			c.w.fail("%s has no readable record at %d, below %d", log, offset, to)
 			return values
 		}
 	}
 	return values
 }
 
-// readElsewhere looks for committed records of a leader whose log directory failed
-// in the moment in which they became it, and can be read no more: whoever else is
-// in sync has them, too.
+// readElsewhere reads records that a leader committed just before its log directory failed, and
+// which can no longer be read there, from another in-sync replica.
 func (c *checker) readElsewhere(p int32, h *history, end int64) {
 	if !slices.ContainsFunc(c.w.brokers, func(b *broker) bool { return !b.intact() }) {
 		return
@@ -300,8 +298,8 @@ func (c *checker) readElsewhere(p int32, h *history, end int64) {
 	}
 }
 
-// belongs judges a record by the log it is in, of whatever use it is there:
-// records name the incarnation they were made for.
+// belongs checks that a record is in a log of the incarnation for which it was produced; records
+// name their incarnation.
 func (c *checker) belongs(log *storage.Log, value string) {
 	name, _, _ := strings.Cut(value, "-")
 	if want := nameOf(incarnation{place(log.TopicPartition()), log.TopicID()}); name != want {
@@ -309,7 +307,7 @@ func (c *checker) belongs(log *storage.Log, value string) {
 	}
 }
 
-// nameOf is what a record of the incarnation begins with.
+// nameOf returns the prefix of the incarnation's records.
 func nameOf(i incarnation) string {
 	if i.partition == brief {
 		return fmt.Sprintf("%d.%d", i.partition, i.id[len(i.id)-1])
@@ -317,7 +315,7 @@ func nameOf(i incarnation) string {
 	return fmt.Sprint(i.partition)
 }
 
-// acknowledged judges what a producer was told.
+// acknowledged checks an acknowledgement to a producer.
 func (c *checker) acknowledged(p int32, h *history, offset int64, b *batch) {
 	c.w.acked++
 	end := offset + int64(len(b.values))
@@ -337,8 +335,8 @@ func (c *checker) acknowledged(p int32, h *history, offset int64, b *batch) {
 	h.acknowledgedTo = max(h.acknowledgedTo, end)
 }
 
-// final compares the logs at the end: all replicas have the same, and in it is
-// all that was produced, once and in order.
+// final compares the logs at the end: all replicas are the same and have everything that was
+// produced, once and in order.
 func (c *checker) final() {
 	for p := range c.w.partitions {
 		var want []string
@@ -361,11 +359,10 @@ func (c *checker) final() {
 	}
 }
 
-// settled says whether all has recovered: everything is acknowledged and
-// committed, and all replicas are in sync and have all. A follower may know of a
-// lower high watermark: where it gave up an answer that told the newest, since
-// its leader had a new epoch, the fetch session does not tell it again before
-// there are new records (KIP-227; in Kafka too).
+// settled reports whether the cluster has recovered: everything is acknowledged and committed, and
+// all replicas are in sync and complete. A follower's high watermark may be lower: if it dropped
+// the response with the newest one, because its leader had a new epoch, the fetch session does not
+// send it again before there are new records (KIP-227; in Kafka too).
 func (w *world) settled() bool {
 	for p := range w.partitions {
 		producer := w.producers[p]
@@ -394,7 +391,7 @@ func (w *world) settled() bool {
 	return true
 }
 
-// state is what the cluster looks like, for a report.
+// state describes the cluster, for failure messages.
 func (w *world) state() string {
 	var text strings.Builder
 	for p := range w.partitions {

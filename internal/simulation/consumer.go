@@ -9,19 +9,19 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// consumer reads one partition of the topic that stays, without a group, mostly
-// from its leader and now and then from another replica (KIP-392). It must see
-// what is committed, and nothing else, in order.
+// consumer reads one partition of the permanent topic, without a group. It mostly reads from the
+// leader and sometimes from another replica (KIP-392). It must see all committed records and
+// nothing else, in order.
 type consumer struct {
 	w         *world
 	partition int32
-	offset    int64 // the next one to read
+	offset    int64 // of the next record to read
 	broker    int32
 }
 
 const (
 	consumerWait = 500 * time.Millisecond
-	// consumerBytes is a few batches, so that answers end in the middle of the log.
+	// consumerBytes is the size of a few batches, so responses end in the middle of the log.
 	consumerBytes = 400
 )
 
@@ -29,7 +29,7 @@ func newConsumer(w *world, partition int32) *consumer {
 	return &consumer{w: w, partition: partition, broker: partition % brokerCount}
 }
 
-// read fetches once, and again after the answer.
+// read sends a fetch request, and another one after the response.
 func (c *consumer) read() {
 	req := kmsg.NewPtrFetchRequest()
 	req.Version, req.ReplicaID = 11, client // the first version that followers serve
@@ -53,7 +53,7 @@ func (c *consumer) read() {
 	})
 }
 
-// took takes an answer, and reports whether there was one without an error.
+// took handles a response and reports whether it arrived without an error.
 func (c *consumer) took(resp response) bool {
 	if resp.err != nil {
 		return false
@@ -66,7 +66,7 @@ func (c *consumer) took(resp response) bool {
 	for {
 		batch, rest, err := record.Next(set)
 		if err != nil || batch == nil {
-			break // an answer may end in the middle of a batch
+			break // a response may end in the middle of a batch
 		}
 		set = rest
 		err = batch.Each(func(r *record.Record) error {
@@ -77,17 +77,17 @@ func (c *consumer) took(resp response) bool {
 			return nil
 		})
 		if err != nil {
-			c.w.fail("a consumer was given a bad batch of partition %d at %d: %v", c.partition, batch.BaseOffset(), err)
+			c.w.fail("a consumer received a bad batch of partition %d at %d: %v", c.partition, batch.BaseOffset(), err)
 		}
 	}
 	if c.w.chaotic {
-		return !c.w.chance(20) // now and then it reads elsewhere
+		return !c.w.chance(20) // sometimes it reads from another replica
 	}
 	return len(answer.Topics[0].Partitions[0].RecordBatches) > 0 // a follower may not know the newest high watermark
 }
 
-// choose takes another broker: the leader that some broker knows, or, while things
-// go wrong, any other now and then.
+// choose picks the broker to read from: the leader that some broker knows, or sometimes, during
+// chaos, any other broker.
 func (c *consumer) choose() {
 	if c.w.chaotic && c.w.chance(3) {
 		c.broker = int32(c.w.random.IntN(brokerCount))
@@ -101,15 +101,15 @@ func (c *consumer) choose() {
 	}
 }
 
-// consumed judges a record that a consumer was given.
+// consumed checks a record that a consumer received.
 func (k *checker) consumed(c *consumer, offset int64, value string) {
 	h := k.now(c.partition)
 	switch {
 	case offset != c.offset:
-		k.w.fail("a consumer of partition %d was given offset %d after %d", c.partition, offset, c.offset-1)
+		k.w.fail("a consumer of partition %d received offset %d after %d", c.partition, offset, c.offset-1)
 	case offset >= int64(len(h.committed)):
-		k.w.fail("a consumer of partition %d was given %s at offset %d by broker %d, and only %d records are committed", c.partition, value, offset, c.broker, len(h.committed))
+		k.w.fail("a consumer of partition %d received %s at offset %d by broker %d, and only %d records are committed", c.partition, value, offset, c.broker, len(h.committed))
 	case h.committed[offset] != value:
-		k.w.fail("a consumer of partition %d was given %s at offset %d by broker %d, but %s was committed", c.partition, value, offset, c.broker, h.committed[offset])
+		k.w.fail("a consumer of partition %d received %s at offset %d by broker %d, but %s was committed", c.partition, value, offset, c.broker, h.committed[offset])
 	}
 }

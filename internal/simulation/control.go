@@ -12,16 +12,16 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// control is a broker's controller: its Machine, with the queue of events and
-// the queues of requests to brokers.
+// control is a broker's controller: its Machine, the queue of events and the queues of requests to
+// brokers.
 type control struct {
 	b       *broker
 	life    int
 	m       *controller.Machine
 	events  []controller.Event
-	due     bool // the next step is an event of the world
-	busy    bool // in a step, maybe waiting for ZooKeeper
-	timers  int  // the generation of the timers
+	due     bool // the next step is scheduled
+	busy    bool // in a step, possibly waiting for ZooKeeper
+	timers  int  // generation of the timers; older timers are cancelled
 	peers   map[int32]*peer
 	started bool
 }
@@ -57,7 +57,7 @@ func newControl(b *broker, logger *logrus.Logger) *control {
 	return c
 }
 
-// begin is the controller's start.
+// begin starts the controller.
 func (c *control) begin() {
 	if !c.started {
 		c.started = true
@@ -67,7 +67,7 @@ func (c *control) begin() {
 
 func (c *control) gone() bool { return c.b.life != c.life }
 
-// Put appends an event.
+// Put appends an event to the queue.
 func (c *control) Put(e controller.Event) {
 	if c.gone() {
 		controller.Preempt(e)
@@ -111,7 +111,7 @@ func (c *control) run(e controller.Event) {
 	c.m.Step(e)
 }
 
-// PutAfter appends an event when the time has passed.
+// PutAfter appends an event to the queue after d.
 func (c *control) PutAfter(d time.Duration, e controller.Event) {
 	timers := c.timers
 	c.b.after(d, func() {
@@ -121,10 +121,10 @@ func (c *control) PutAfter(d time.Duration, e controller.Event) {
 	})
 }
 
-// CancelTimers drops what has not come yet.
+// CancelTimers drops the events of PutAfter that are not yet in the queue.
 func (c *control) CancelTimers() { c.timers++ }
 
-// expire drops what waits, as Controller.BeforeNewSession does.
+// expire drops waiting events, as Controller.BeforeNewSession does.
 func (c *control) expire() {
 	dropped := c.events
 	c.events = nil
@@ -138,21 +138,21 @@ func (c *control) expire() {
 	c.m.Interrupt()
 }
 
-// renew is Controller.AfterNewSession.
+// renew does what Controller.AfterNewSession does.
 func (c *control) renew() {
 	if c.started {
 		c.Put(controller.RegisterBrokerAndReelect{})
 	}
 }
 
-// Add opens a queue.
+// Add creates the queue of a broker.
 func (c *control) Add(b zkstore.BrokerInfo) {
 	if c.peers[b.ID] == nil {
 		c.peers[b.ID] = &peer{id: b.ID}
 	}
 }
 
-// Remove drops one.
+// Remove drops the queue of a broker.
 func (c *control) Remove(id int32) {
 	if p := c.peers[id]; p != nil {
 		p.removed = true
@@ -160,14 +160,14 @@ func (c *control) Remove(id int32) {
 	}
 }
 
-// RemoveAll drops all.
+// RemoveAll drops all queues.
 func (c *control) RemoveAll() {
 	for id := range int32(brokerCount) {
 		c.Remove(id)
 	}
 }
 
-// Send appends to a queue.
+// Send appends a request to the queue of a broker.
 func (c *control) Send(id int32, req kmsg.Request, answered func(kmsg.Response)) {
 	if p := c.peers[id]; p != nil && !c.gone() {
 		p.waiting = append(p.waiting, message{req, answered})
@@ -175,7 +175,7 @@ func (c *control) Send(id int32, req kmsg.Request, answered func(kmsg.Response))
 	}
 }
 
-// deliver sends the first request of a queue until it is answered.
+// deliver sends the first request of a queue, repeatedly until it is answered.
 func (c *control) deliver(p *peer) {
 	if p.busy || p.removed || len(p.waiting) == 0 {
 		return

@@ -12,10 +12,10 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// Log directories that answer with errors from some moment on, until the broker
-// is started again with them as they were, or with empty ones in their place.
+// Log directories may fail: from some moment every operation on them returns an error. When the
+// broker is started again they are as they were, or empty.
 
-// disk is the broker's file system as it finds it.
+// disk returns the broker's file system, in which broken log directories fail.
 func (b *broker) disk() vfs.FS {
 	if !b.w.cfg.Disks {
 		return b.fs
@@ -28,28 +28,27 @@ func (b *broker) disk() vfs.FS {
 	})
 }
 
-// dirOf is the log directory that a path is in.
+// dirOf returns the log directory that contains a path.
 func dirOf(path string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return "/" + first
 }
 
-// uniqueID is the part of a directory's name that nobody else gets.
+// uniqueID returns a unique part of a directory's name.
 func (w *world) uniqueID() string {
 	w.names++
 	return fmt.Sprintf("%032x", w.names)
 }
 
-// prefer says where a partition's log is made. Which directory has the fewest
-// logs depends on what was deleted; this does not.
+// prefer decides in which directory a partition's log is created. By default it is the directory
+// with the fewest logs, which depends on when deletions happened.
 func (b *broker) prefer(p int32) {
 	if dirs := b.w.dataDirs(); len(dirs) > 1 && b.logs.Log(tp(p)) == nil {
-		_ = b.logs.PreferDir(tp(p), dirs[(p+b.id)%int32(len(dirs))]) // an offline one stays where it is
+		_ = b.logs.PreferDir(tp(p), dirs[(p+b.id)%int32(len(dirs))]) // an error means that the directory is offline; then the log stays where it is
 	}
 }
 
-// breakDisk has a directory fail. Where all that the broker has may be lost it
-// may come back empty.
+// breakDisk makes a log directory fail. It may come back empty if the broker may lose all its data.
 func (w *world) breakDisk(b *broker) {
 	if !b.alive || len(b.broken) > 0 {
 		return
@@ -68,14 +67,14 @@ func (w *world) breakDisk(b *broker) {
 	w.after(w.between(500*time.Millisecond, 5*time.Second), func() { w.mend(b, dir, empty) })
 }
 
-// mend starts a broker with a directory in order again; nothing to be done if it
-// is already.
+// mend repairs a failed log directory and restarts the broker. It does nothing if the directory is
+// not broken.
 func (w *world) mend(b *broker, dir string, empty bool) {
 	if !b.broken[dir] {
 		return
 	}
 	delete(b.broken, dir)
-	w.say("the log directory %s of broker %d is in order again, empty: %t", dir, b.id, empty)
+	w.say("the log directory %s of broker %d is repaired, empty: %t", dir, b.id, empty)
 	if empty {
 		b.clear(dir)
 	}
@@ -86,7 +85,7 @@ func (w *world) mend(b *broker, dir string, empty bool) {
 	}
 }
 
-// clear removes all from a directory.
+// clear removes everything in a directory.
 func (b *broker) clear(dir string) {
 	for _, entry := range must(b.fs.ReadDir(dir)) {
 		if err := b.fs.RemoveAll(dir + "/" + entry.Name()); err != nil {
@@ -95,9 +94,9 @@ func (b *broker) clear(dir string) {
 	}
 }
 
-// removeDoubles does what the broker's refusal to start asks for: a partition that
-// came anew while the directory with its old log was away is there twice, and the
-// one in the directory that failed goes.
+// removeDoubles removes partitions that exist twice, with which the broker refuses to start: a
+// partition was created again while the directory with its old log was offline. The log in the
+// directory that failed is removed.
 func (b *broker) removeDoubles() {
 	if b.mended == "" {
 		return
@@ -118,25 +117,25 @@ func (b *broker) removeDoubles() {
 	b.mended = ""
 }
 
-// LogDirFailed tells the controller, as Broker.LogDirFailed does. A broker without
-// any directory ends.
+// LogDirFailed notifies the controller, as Broker.LogDirFailed does. A broker without any log
+// directory ends.
 func (b *broker) LogDirFailed(dir string) {
-	b.w.say("broker %d gives up %s", b.id, dir)
+	b.w.say("broker %d takes %s offline", b.id, dir)
 	if !slices.ContainsFunc(b.logs.Dirs(), func(d storage.DirStatus) bool { return d.Online }) {
 		b.w.fail("broker %d has no log directory left", b.id)
 		return
 	}
 	b.after(0, func() {
 		err := b.store.NotifyLogDirFailure(b.bound(), b.id)
-		b.w.say("broker %d tells that %s failed: %v", b.id, dir, err)
+		b.w.say("broker %d reports that %s failed: %v", b.id, dir, err)
 	})
 }
 
-// serves says that the log's directory has not been given up. One that fails, which
-// nobody has found out yet, serves what is in memory.
+// serves reports whether the log's directory is still online. A failing directory whose failure was
+// not noticed yet serves what is in memory.
 func (b *broker) serves(log *storage.Log) bool {
 	return slices.ContainsFunc(b.logs.Dirs(), func(d storage.DirStatus) bool { return d.Path == log.Dir() && d.Online })
 }
 
-// intact says that none of the broker's directories fails.
+// intact reports whether none of the broker's directories fails.
 func (b *broker) intact() bool { return len(b.broken) == 0 }

@@ -8,7 +8,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// createTopic makes the topic once a broker is there to do it.
+// createTopic creates the topic as soon as a broker can do it.
 func (w *world) createTopic() {
 	b := w.brokers[0]
 	topic := zkstore.TopicNode{Name: topicName, ID: zkstore.TopicID{15: 1}, Partitions: map[int32]zkstore.Assignment{}}
@@ -24,7 +24,7 @@ func (w *world) createTopic() {
 	}
 }
 
-// fault makes something go wrong, and comes again.
+// fault injects a fault and schedules the next one.
 func (w *world) fault() {
 	if !w.chaotic {
 		return
@@ -36,17 +36,17 @@ func (w *world) fault() {
 	w.after(w.between(100*time.Millisecond, 1500*time.Millisecond), w.fault)
 }
 
-// fault is what a broker suffers, or people do.
+// fault is a kind of fault or of operator action.
 type fault int8
 
 const (
 	crashes   fault = iota
-	losesData       // with its process, of what its disk had not got yet
+	losesData       // crashes and loses unsynced data
 	pauses
-	losesZooKeeper // cannot reach it for a while
-	losesLink      // to another broker
+	losesZooKeeper // cannot reach ZooKeeper for a while
+	losesLink      // cannot reach another broker for a while
 	losesSession
-	endsTerm // the session of the controller ends
+	endsTerm // the controller's session ends
 	moves
 	leaves
 	losesDisk
@@ -106,7 +106,7 @@ func (w *world) strike(b *broker) {
 		w.move()
 	case leaves:
 		if b.alive && !b.leaving {
-			w.say("broker %d is told to stop", b.id)
+			w.say("broker %d is asked to stop", b.id)
 			b.leaving = true
 			b.after(0, func() { b.leave(shutdownTries) })
 		}
@@ -117,9 +117,9 @@ func (w *world) strike(b *broker) {
 	}
 }
 
-// clean says that no replica lacks data that it lost in a crash. Until then
-// nothing else goes wrong: Kafka keeps what is acknowledged through any one loss
-// of unsynced data, not through a second failure before the first is mended.
+// clean reports whether no replica lacks data that it lost in a crash. Until then no other fault is
+// injected: Kafka keeps acknowledged records through any single loss of unsynced data, but not
+// through a second failure before the first one is repaired.
 func (w *world) clean() bool {
 	for _, b := range w.brokers {
 		for p := range w.partitions {
@@ -131,7 +131,7 @@ func (w *world) clean() bool {
 	return true
 }
 
-// clean says that the broker's replica lacks nothing that was lost in a crash.
+// clean reports whether the broker's replica lacks no data that it lost in a crash.
 func (b *broker) clean(p int32) bool {
 	if b.dirty[p] && b.caughtUp(p) {
 		b.dirty[p] = false
@@ -139,7 +139,7 @@ func (b *broker) clean(p int32) bool {
 	return !b.dirty[p]
 }
 
-// caughtUp says that the broker's replica has all that is committed.
+// caughtUp reports whether the broker's replica has all committed records.
 func (b *broker) caughtUp(p int32) bool {
 	if !b.alive || b.replicas == nil {
 		return false
@@ -155,8 +155,8 @@ func (b *broker) caughtUp(p int32) bool {
 	return slices.Equal(b.w.check.read(log, 0, int64(len(h.committed))), h.committed)
 }
 
-// mayLose says that all is well enough for this broker to lose its unsynced
-// data: the others are up and undisturbed, and whatever it holds they do.
+// mayLose reports whether this broker may lose its unsynced data: the other brokers are up and
+// undisturbed, and they have everything that this broker has.
 func (w *world) mayLose(b *broker) bool {
 	for _, other := range w.brokers {
 		if !other.alive || other.conn == nil || !w.tree.Alive(other.conn.id) || other.zkBlocked() || !other.intact() {
@@ -184,16 +184,16 @@ func (w *world) mayLose(b *broker) bool {
 	return true
 }
 
-// heal ends all that goes wrong.
+// heal ends all faults.
 func (w *world) heal() {
-	w.say("nothing goes wrong any more")
+	w.say("no more faults")
 	w.chaotic = false
 	clear(w.cut)
 	for _, b := range w.brokers {
 		b.pausedUntil, b.zkCutUntil = min(b.pausedUntil, w.now), min(b.zkCutUntil, w.now)
 	}
 	for _, b := range w.brokers {
-		for dir := range b.broken { // one at most
+		for dir := range b.broken { // at most one
 			w.mend(b, dir, false)
 		}
 	}

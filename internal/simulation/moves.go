@@ -13,18 +13,17 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// What people do to a cluster while other things go wrong: they move replicas,
-// call that off, and stop brokers in order.
+// Operators move replicas, cancel moves, and stop brokers in order while faults happen.
 
-// assignment is a partition's part of the topic's node.
+// assignment is the part of the topic's node that concerns one partition.
 type assignment struct{ replicas, adding, removing []int32 }
 
-// whole says that all brokers have a replica, and that none is on its way.
+// whole reports whether all brokers have a replica and no reassignment is in progress.
 func (a assignment) whole() bool {
 	return len(a.replicas) == brokerCount && len(a.adding)+len(a.removing) == 0
 }
 
-// assigned notes what a write of a topic's node says; places are those of its
+// assigned records what a topic's node contains after a write. places are the places of the topic's
 // partitions.
 func (c *checker) assigned(data []byte, places []int32) {
 	var node struct {
@@ -49,8 +48,8 @@ func (c *checker) assigned(data []byte, places []int32) {
 	}
 }
 
-// move asks for a partition on other replicas, of which there are always enough
-// for acks=all, or calls such a move off.
+// move asks for other replicas of a partition, always enough for acks=all, or cancels a
+// reassignment.
 func (w *world) move() {
 	p := w.random.Int32N(partitionCount)
 	if w.chance(4) {
@@ -64,7 +63,7 @@ func (w *world) move() {
 	w.reassign(p, replicas)
 }
 
-// reassign asks whoever takes itself for the controller; nil calls off.
+// reassign asks every broker that considers itself the controller. nil cancels the reassignment.
 func (w *world) reassign(p int32, replicas []int32) {
 	for _, b := range w.brokers {
 		if !b.alive || !b.control.m.Active() {
@@ -80,7 +79,7 @@ func (w *world) reassign(p int32, replicas []int32) {
 	}
 }
 
-// makeWhole gives all brokers a replica again, once nothing goes wrong any more.
+// makeWhole reassigns partitions to all brokers after the faults have ended.
 func (w *world) makeWhole() {
 	for p := range int32(partitionCount) {
 		if a := w.check.assignments[p]; !a.whole() && (len(a.removing) > 0 || len(a.adding) == 0) {
@@ -92,8 +91,8 @@ func (w *world) makeWhole() {
 
 const shutdownTries = 3
 
-// leave stops the broker in order, after it has asked the controller to let
-// others lead: some times, and then all the same.
+// leave stops the broker in order after it has asked the controller to move its leaderships. After
+// some unsuccessful tries it stops without that.
 func (b *broker) leave(tries int) {
 	if tries == 0 {
 		b.stop()
@@ -112,9 +111,9 @@ func (b *broker) leave(tries int) {
 	})
 }
 
-// stop ends the broker with its logs and its session closed. A log that was
-// closed remembers the last batch of each producer only, as in Kafka, so producers
-// with more of them in flight could not go on: with them the broker is killed.
+// stop closes the broker's logs and its session and ends it. A closed log keeps only the last batch
+// of each producer, as in Kafka, so producers with more batches in flight could not continue. If
+// there are such producers, the broker is killed instead.
 func (b *broker) stop() {
 	b.w.say("broker %d stops", b.id)
 	several := slices.ContainsFunc(b.w.producers, func(p *producer) bool { return p.limit > 1 })
@@ -131,7 +130,7 @@ func (b *broker) stop() {
 	b.w.after(b.w.between(longestWay+100*time.Millisecond, 5*time.Second), b.boot)
 }
 
-// serveShutdown is ControlledShutdown.
+// serveShutdown handles ControlledShutdown.
 func (b *broker) serveShutdown(req *kmsg.ControlledShutdownRequest, reply func(kmsg.Response)) {
 	resp := req.ResponseKind().(*kmsg.ControlledShutdownResponse)
 	controller.Requests{Agenda: b.control}.ControlledShutdown(req.BrokerID, req.BrokerEpoch, func(remaining []controller.TopicPartition, err error) {

@@ -11,20 +11,20 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// producer is an idempotent producer of one partition with acks=all and some
-// batches in flight. After any error it waits for what is under way and sends
-// all that is not acknowledged again, in order, until it is.
+// producer is an idempotent producer for one partition with acks=all and several batches in flight.
+// After an error it waits for the batches in flight and then sends all batches that were not
+// acknowledged again, in order.
 type producer struct {
 	w         *world
 	partition int32
-	limit     int // batches in flight
+	limit     int // most batches in flight
 	batches   []*batch
-	acked     int // batches from the first on
-	sent      int // batches from the first on that were sent since the last error
+	acked     int // number of leading batches that are acknowledged
+	sent      int // number of leading batches that were sent since the last error
 	flying    int
 	failed    bool
-	ended     bool // makes no new batches
-	gone      bool // with its topic, and what it has under way is lost
+	ended     bool // creates no more batches
+	gone      bool // its topic was deleted, and what is in flight is lost
 	of        incarnation
 	leader    int32
 }
@@ -45,7 +45,7 @@ func newProducer(w *world, partition int32) *producer {
 	return p
 }
 
-// produce makes a batch now and then.
+// produce creates a batch now and then.
 func (p *producer) produce() {
 	if p.of.id == (zkstore.TopicID{}) { // it waited for its topic
 		p.of.id = p.w.check.ids[p.partition]
@@ -85,7 +85,7 @@ func (p *producer) newBatch(sequence int32) *batch {
 
 func (p *producer) sendMore() {
 	limit := p.limit
-	if p.acked == 0 { // a log without state takes any sequence number as the first
+	if p.acked == 0 { // a log without producer state accepts any first sequence number
 		limit = 1
 	}
 	for !p.failed && p.sent-p.acked < limit && p.sent < len(p.batches) {
@@ -129,8 +129,7 @@ func (p *producer) send(b *batch) {
 	})
 }
 
-// again asks some broker for the leader and goes on from the first batch that
-// was not acknowledged.
+// again asks a broker for the leader and continues with the first batch that was not acknowledged.
 func (p *producer) again() {
 	if p.gone {
 		return

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 24, "how many seeds TestSeeds runs")
+	seeds = flag.Int("seeds", 24, "number of seeds that TestSeeds runs")
 	first = flag.Uint64("first", 1, "the first seed of TestSeeds")
 	trace = flag.Uint64("seed", 0, "print the trace of this seed, with the brokers' log lines")
 )
@@ -41,19 +41,18 @@ func TestSeeds(t *testing.T) {
 	wg.Wait()
 	t.Logf("%d seeds, %d failed: %d events, %d faults, %d batches acknowledged, %v", *seeds, failed.Load(), events.Load(), faults.Load(), acked.Load(), time.Since(began).Round(time.Millisecond))
 	if acked.Load() < int64(*seeds)*20 {
-		t.Errorf("only %d batches were acknowledged: the cluster was hardly ever there", acked.Load())
+		t.Errorf("only %d batches were acknowledged: the cluster was hardly ever available", acked.Load())
 	}
 }
 
-// Seeds that once failed, the first two by a mistake of the checker: a leader that
-// had lost data of another partition was not looked at, and a follower that had
-// given up an answer was expected to know the newest high watermark. Then by
-// mistakes of the product: a controller let a broker lead on that had come back
-// without its unsynced records before it looked; a controller that took over in the
-// midst of a deletion took the old topic's mark for one of the new topic; a leader
-// committed records at the end of a reassignment that a replica on its way out, but
-// in sync still, did not have; a follower that fetched by names had its leader forget
-// the partition of a topic created anew.
+// These seeds failed in the past. The first two failed because of mistakes of the checker: it did
+// not check a leader that had lost data of another partition, and it expected a follower that had
+// dropped a response to know the newest high watermark. The others found bugs: a controller kept a
+// leader that had come back without its unsynced records before the controller looked; a controller
+// that took over during a deletion took the old topic's mark for one of the new topic; a leader
+// committed records at the end of a reassignment that were missing on a replica which was being
+// removed but was still in sync; a follower that fetched by topic names made its leader forget the
+// partition of a topic that was created again.
 func TestSeedsThatOnceFailed(t *testing.T) {
 	for _, seed := range []uint64{1666, 1990, 11417} {
 		if r := Run(Config{Seed: seed}); r.Err != nil {
@@ -62,7 +61,7 @@ func TestSeedsThatOnceFailed(t *testing.T) {
 	}
 	for _, seed := range []uint64{66, 30479, 50555} {
 		cfg := Swarm(seed)
-		cfg.Consumers = false // they were found without
+		cfg.Consumers = false // the seeds were found without consumers
 		if r := Run(cfg); r.Err != nil {
 			t.Error(r.Err)
 		}

@@ -8,16 +8,16 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Swarm is a simulation in which the seed also chooses what goes wrong: each kind
-// in three of four. Fewer at a time find what all of them together hide.
+// Swarm returns a configuration in which the seed also chooses the kinds of faults: each kind
+// occurs in three of four seeds. A few kinds at a time find bugs that all kinds together hide.
 func Swarm(seed uint64) Config {
 	random := rand.New(rand.NewPCG(seed, 0x737761726d))
 	some := func() bool { return random.IntN(4) > 0 }
 	return Config{Seed: seed, Moves: some(), Topics: some(), Disks: some(), Timing: some(), Consumers: some()}
 }
 
-// moment is when a role of a broker has just changed: now and then something goes
-// wrong right after.
+// moment is called when a role of a broker has changed. Sometimes it injects a fault right after
+// that.
 func (w *world) moment(b *broker) {
 	if !w.cfg.Timing || !w.chaotic || !w.chance(6) {
 		return
@@ -34,11 +34,11 @@ func (w *world) moment(b *broker) {
 	})
 }
 
-// depose deletes the controller's node, as people do to have another one elected.
-// The session of the old controller goes on.
+// depose deletes the controller's node, as operators do to force an election. The session of the
+// old controller continues.
 func (w *world) depose() {
 	if data, _, exists := w.tree.Peek(zkstore.ControllerPath); exists {
-		w.say("somebody deletes the node of the controller %s", data)
+		w.say("an operator deletes the node of the controller %s", data)
 		session := w.tree.Open(w.now.Milliseconds(), sessionTimeout.Milliseconds())
 		_, fired, err := w.tree.Do(session, w.now.Milliseconds(), tree.Delete{Path: zkstore.ControllerPath, Version: -1})
 		if err != nil {

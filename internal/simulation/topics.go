@@ -10,17 +10,16 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// A topic of one partition that people delete and create anew under its name.
-// Each time it has another id, and is another incarnation: nothing of an earlier
-// one may be seen in it.
+// A topic with one partition is deleted and created again under its name. Each time it has another
+// id and is a new incarnation, in which no data of an earlier one may appear.
 
-// briefName is the topic that comes and goes.
+// briefName is the topic that is deleted and created again.
 const briefName = "brief"
 
-// brief is its partition's place.
+// brief is the place of its partition.
 const brief int32 = partitionCount
 
-// tp is the partition at a place: those of the topic that stays come first.
+// tp returns the partition at a place. The partitions of the permanent topic come first.
 func tp(place int32) replication.TopicPartition {
 	if place == brief {
 		return replication.TopicPartition{Topic: briefName}
@@ -28,7 +27,7 @@ func tp(place int32) replication.TopicPartition {
 	return replication.TopicPartition{Topic: topicName, Partition: place}
 }
 
-// place is the place of a partition.
+// place returns the place of a partition.
 func place(p replication.TopicPartition) int32 {
 	if p.Topic == briefName {
 		return brief
@@ -36,7 +35,7 @@ func place(p replication.TopicPartition) int32 {
 	return p.Partition
 }
 
-// deletionPath is the node by which the topic is marked for deletion.
+// deletionPath is the node that marks the topic for deletion.
 const deletionPath = zkstore.DeleteTopicsPath + "/" + briefName
 
 func (w *world) exists(path string) bool {
@@ -44,8 +43,8 @@ func (w *world) exists(path string) bool {
 	return exists
 }
 
-// recycle creates the topic where it is not there, and has it deleted now and
-// then, through some broker, and comes again.
+// recycle creates the topic if it does not exist, and sometimes deletes it, through any broker.
+// Then it schedules itself again.
 func (w *world) recycle() {
 	b := w.brokers[w.random.IntN(brokerCount)]
 	if b.alive && b.conn != nil && b.registered >= 0 && !b.zkBlocked() {
@@ -75,7 +74,7 @@ func (b *broker) deleteBrief() {
 	b.w.say("broker %d marks topic %s for deletion: %v", b.id, briefName, err)
 }
 
-// topicWritten judges what a session did to the nodes of topics.
+// topicWritten checks what a session wrote to the nodes of topics.
 func (c *checker) topicWritten(by *zkConn, op tree.Op) {
 	switch op := op.(type) {
 	case tree.Create:
@@ -106,7 +105,7 @@ func (c *checker) topicWritten(by *zkConn, op tree.Op) {
 			c.died(by)
 		case deletionPath:
 			if by != c.controller {
-				c.w.fail("broker %d took back the deletion of a topic after it was deposed", by.b.id)
+				c.w.fail("broker %d deleted the mark of a topic's deletion after it was deposed", by.b.id)
 			}
 			c.briefMarked = false
 		case zkstore.PartitionStatePath(tp(brief)):
@@ -118,7 +117,7 @@ func (c *checker) topicWritten(by *zkConn, op tree.Op) {
 	}
 }
 
-// born begins the history of a topic's incarnation.
+// born begins the history of an incarnation of a topic.
 func (c *checker) born(data []byte, places ...int32) {
 	c.assigned(data, places)
 	for _, p := range places {
@@ -128,17 +127,17 @@ func (c *checker) born(data []byte, places ...int32) {
 	c.w.say("the topic's id is %x", c.ids[places[0]])
 }
 
-// died ends the topic that comes and goes: its clients go with it, and what they
-// have under way. It goes only if it was marked while it was there: a mark that
-// was for the one before must not take the next one.
+// died ends the incarnation of the topic that is deleted and created again, together with its
+// clients and their messages. The topic must have been marked for deletion during this incarnation:
+// a mark for an earlier one must not delete it.
 func (c *checker) died(by *zkConn) {
 	switch {
 	case by != c.controller:
 		c.w.fail("broker %d deleted a topic after it was deposed", by.b.id)
 	case !c.briefMarked:
-		c.w.fail("broker %d deleted a topic that nobody wanted deleted", by.b.id)
+		c.w.fail("broker %d deleted a topic that was not marked for deletion", by.b.id)
 	case c.w.exists(deletionPath):
-		c.w.fail("broker %d deleted a topic and left its mark, which would take the next one", by.b.id)
+		c.w.fail("broker %d deleted a topic and left its mark, which would delete the next one", by.b.id)
 	}
 	c.w.say("broker %d deleted the topic %x", by.b.id, c.ids[brief])
 	c.briefMarked = false

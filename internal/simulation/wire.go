@@ -14,12 +14,12 @@ import (
 
 const (
 	requestTimeout = 2 * time.Second
-	// longestWay bounds how late a message comes. A broker restarts later than that
-	// after a crash: nothing of its earlier life is on the way any more.
+	// longestWay is the longest delay of a message. A crashed broker restarts later than that, so
+	// no message of its earlier life is still on its way.
 	longestWay = 700 * time.Millisecond
 )
 
-// response is an answer, or why there is none.
+// response is a response, or the reason why there is none.
 type response struct {
 	message kmsg.Response
 	err     error
@@ -30,15 +30,15 @@ var (
 	errRefused = errors.New("connection refused")
 )
 
-const client int32 = -1 // in the place of a broker's id
+const client int32 = -1 // stands for a client in the place of a broker id
 
-// send carries a request and its answer over the network; got is called once,
-// as an event of the sender's. from nil is a client.
+// send carries a request and its response over the network. got is called once, as an event of the
+// sender. If from is nil, the sender is a client.
 func (w *world) send(from *broker, to int32, req kmsg.Request, got func(response)) {
 	w.sendWhile(func() bool { return true }, from, to, req, got)
 }
 
-// sendWhile is send for a request that is lost once wanted does not hold any more.
+// sendWhile is like send, but the request is lost if wanted returns false when it arrives.
 func (w *world) sendWhile(wanted func() bool, from *broker, to int32, req kmsg.Request, got func(response)) {
 	sender, life := client, 0
 	if from != nil {
@@ -79,7 +79,7 @@ func (w *world) sendWhile(wanted func() bool, from *broker, to int32, req kmsg.R
 			if w.isCut(sender, to) {
 				return
 			}
-			if !b.alive || b.registered < 0 { // requests are served from the registration on
+			if !b.alive || b.registered < 0 { // requests are served only after the registration
 				arrive(time.Millisecond, response{err: errRefused})
 				return
 			}
@@ -113,11 +113,11 @@ func (w *world) sendWhile(wanted func() bool, from *broker, to int32, req kmsg.R
 	}
 }
 
-// order is the place of a control request among those that a controller sends to
-// a broker. A connection that was given up delivers nothing once its successor
-// has: UpdateMetadata has no number of its own that would tell an old one.
+// order is the position of a control request among those that one controller sends to one broker. A
+// closed connection delivers nothing after its successor has delivered a request. UpdateMetadata
+// has no number by which the receiver could recognise an old one.
 type order struct {
-	handled *int64 // the last one's place
+	handled *int64 // position of the last request handled
 	place   int64
 }
 
@@ -145,7 +145,7 @@ func (o order) inTime() bool {
 	return true
 }
 
-// way is how long a message is on its way.
+// way returns the delay of a message.
 func (w *world) way(late bool) time.Duration {
 	switch {
 	case late, w.chaotic && w.chance(40):
@@ -156,7 +156,7 @@ func (w *world) way(late bool) time.Duration {
 
 func (w *world) isCut(from, to int32) bool { return w.now < w.cut[[2]int32{from, to}] }
 
-// about is what the trace says of a message.
+// about describes a message for the trace.
 func about(req kmsg.Request, resp kmsg.Response) string {
 	switch r := req.(type) {
 	case *kmsg.LeaderAndISRRequest:
@@ -234,8 +234,8 @@ func (b *broker) handle(req kmsg.Request, reply func(kmsg.Response)) {
 	}
 }
 
-// park keeps a request until it is woken or its time is over. Whatever settles a
-// request must wake it: an answer that waits for the time-out is correct, and late.
+// park keeps a request until it is woken or its time limit is over. Whatever settles a request must
+// wake it: a response that waits for the time limit is correct, but late.
 func (b *broker) park(w *replication.Parked, limit time.Duration, what string, done func()) {
 	p := &parked{w: w}
 	p.done = func() { p.done = nil; done() }
@@ -244,7 +244,7 @@ func (b *broker) park(w *replication.Parked, limit time.Duration, what string, d
 		for i, other := range b.parked {
 			if other == p {
 				if w.Overslept() {
-					b.w.fail("broker %d: nothing woke the %s that was settled before its time of %v was over", b.id, what, limit)
+					b.w.fail("broker %d: the %s was settled but not woken before its time limit of %v", b.id, what, limit)
 				}
 				b.parked = append(b.parked[:i:i], b.parked[i+1:]...)
 				p.done()
@@ -314,7 +314,7 @@ func (b *broker) serveFetch(req *kmsg.FetchRequest, reply func(kmsg.Response)) {
 		for i := range f.Partitions {
 			if p := &f.Partitions[i]; code == protocol.None && !p.Omitted {
 				t, err := fetchAnswer(p)
-				if err != nil { // the answer has begun, and the connection is closed
+				if err != nil { // the response has begun, so the connection is closed
 					b.w.say("broker %d cannot read %s-%d: %v", b.id, p.Topic, p.Partition, err)
 					f.Release()
 					return

@@ -1,27 +1,26 @@
-// Package simulation runs a cluster in one goroutine: the controllers, the
-// partitions, the followers, the logs and the ZooKeeper rooms of production, over a
-// tree in the place of ZooKeeper, with time, the network and the disks in the
-// hand of a seed. The same seed gives the same trace, byte for byte.
+// Package simulation runs a cluster in one goroutine: the controllers, the partitions, the
+// followers, the logs and the ZooKeeper stores of production, over a tree instead of ZooKeeper. A
+// seed decides time, network and disks. The same seed gives the same trace, byte for byte.
 //
-// What is production code: controller.Machine, zkstore with its retries and
-// fences, replication.Manager with its followers, AlterPartition and parked
-// requests, storage with recovery, every message encoded and decoded. What is
-// not: sockets, the goroutines around these, and the queues of requests from
-// the controller to brokers, whose contract is controller.Peers.
+// The following is production code: controller.Machine, zkstore with its retries and fences,
+// replication.Manager with its followers, AlterPartition and parked requests, storage with
+// recovery, and the encoding and decoding of every message. The following is not: sockets, the
+// goroutines around these parts, and the queues of requests from the controller to brokers, whose
+// contract is controller.Peers.
 //
 //	world.go      time, events, the trace, Run
 //	zookeeper.go  a broker's connection to the tree
 //	broker.go     a broker's life
-//	control.go    its controller's queues
+//	control.go    the queues of its controller
 //	wire.go       the network, and the handlers of requests
 //	producer.go   idempotent producers with acks=all
 //	consumer.go   consumers of leaders and followers
-//	check.go      what must hold
-//	faults.go     what goes wrong
+//	check.go      the rules
+//	faults.go     faults
 //	moves.go      reassignments and orderly stops
-//	topics.go     a topic that is deleted and created anew
+//	topics.go     a topic that is deleted and created again
 //	disks.go      log directories that fail
-//	swarm.go      what a seed has go wrong
+//	swarm.go      faults chosen by the seed
 package simulation
 
 import (
@@ -35,28 +34,28 @@ import (
 	"github.com/monedula/monedula/zkserver/tree"
 )
 
-// Config says what to simulate.
+// Config configures a simulation.
 type Config struct {
 	Seed  uint64
-	Chaos time.Duration // how long things go wrong, in the cluster's time; 0: 15 s
-	Trace io.Writer     // gets a line per event; nil: nobody
-	Logs  io.Writer     // gets the brokers' log lines; nil: nobody
-	// Moves has replicas reassigned and brokers stopped in order, too.
+	Chaos time.Duration // how long faults happen, in the cluster's time; 0: 15 s
+	Trace io.Writer     // gets a line per event; may be nil
+	Logs  io.Writer     // gets the brokers' log lines; may be nil
+	// Moves also reassigns replicas and stops brokers in order.
 	Moves bool
-	// Topics has a topic deleted and created anew under its name, again and again.
+	// Topics deletes a topic and creates it again under its name, repeatedly.
 	Topics bool
-	// Disks has log directories fail, and come back empty or as they were.
+	// Disks makes log directories fail and come back empty or as they were.
 	Disks bool
-	// Timing has faults strike where they hurt most: right after a role changed, and
-	// at the node of a controller whose session goes on.
+	// Timing also injects faults right after a role changed, and deletes the node of a controller
+	// whose session continues.
 	Timing bool
-	// Consumers has records read back all the while.
+	// Consumers reads records back throughout the run.
 	Consumers bool
 }
 
-// Result is what a run came to.
+// Result is the result of a run.
 type Result struct {
-	Err    error // the rule that was broken, with the time; nil: all held
+	Err    error // the broken rule, with the time; nil if all rules held
 	Events int
 	Acked  int // batches
 	Faults int
@@ -64,16 +63,16 @@ type Result struct {
 
 const (
 	brokerCount    = 3
-	partitionCount = 2 // of the topic that stays
+	partitionCount = 2 // of the permanent topic
 	topicName      = "t"
 	sessionTimeout = 3 * time.Second
-	// settling is how long the cluster may take to recover once nothing goes wrong.
+	// settling is how long the cluster may take to recover after the last fault.
 	settling = 60 * time.Second
 	// mostEvents is far more than any run needs.
 	mostEvents = 1_000_000
 )
 
-// epoch is the simulation's beginning of time.
+// epoch is the time at which the simulation begins.
 var epoch = time.Unix(1_700_000_000, 0)
 
 type world struct {
@@ -88,9 +87,9 @@ type world struct {
 	err     error
 	chaotic bool
 
-	partitions int32 // that are watched; see tp
-	topicsMade byte  // attempts to create the topic that comes and goes
-	names      int   // unique names of directories given
+	partitions int32 // number of partitions that are checked; see tp
+	topicsMade byte  // attempts to create the topic that is deleted and created again
+	names      int   // number of unique directory names handed out
 
 	tree      *tree.Tree
 	conns     map[int64]*zkConn
@@ -98,11 +97,12 @@ type world struct {
 	producers []*producer
 	consumers []*consumer
 	check     *checker
-	cut       map[[2]int32]time.Duration // from, to: until
-	links     map[[2]int32]*int64        // the last control request handled, by from, to
+	cut       map[[2]int32]time.Duration // from, to: until when
+	links     map[[2]int32]*int64        // position of the last control request handled, by from, to
 }
 
-// event is something due at a time; of two due at once the first made is first.
+// event is a function that is due at a time. Events with the same time run in the order in which
+// they were scheduled.
 type event struct {
 	at  time.Duration
 	seq int64
@@ -183,20 +183,20 @@ func (w *world) run() {
 	w.fail("the cluster did not recover within %v: %s", settling, w.state())
 }
 
-// after makes an event.
+// after schedules an event.
 func (w *world) after(d time.Duration, run func()) {
 	w.next++
 	heap.Push(&w.queue, event{w.now + d, w.next, run})
 }
 
-// runUntil runs what is due up to a time. Events that wait for ZooKeeper run
-// others inside of themselves.
+// runUntil runs the events that are due until t. An event that waits for ZooKeeper runs others
+// meanwhile.
 func (w *world) runUntil(t time.Duration) {
 	for w.err == nil && len(w.queue) > 0 && w.queue[0].at <= t {
 		e := heap.Pop(&w.queue).(event)
 		w.now = max(w.now, e.at)
 		if w.count++; w.count > mostEvents {
-			w.fail("%d events: the cluster runs in circles", w.count)
+			w.fail("%d events: the cluster does not come to rest", w.count)
 			return
 		}
 		e.run()
@@ -210,7 +210,7 @@ func (w *world) between(a, b time.Duration) time.Duration {
 	return a + time.Duration(w.random.Int64N(int64(b-a)+1))
 }
 
-// chance is true in one of n cases.
+// chance returns true in one of n cases.
 func (w *world) chance(n int) bool { return w.random.IntN(n) == 0 }
 
 func (w *world) say(format string, args ...any) {
@@ -219,7 +219,7 @@ func (w *world) say(format string, args ...any) {
 	}
 }
 
-// fail notes the first rule that was broken; nothing runs after it.
+// fail records the first broken rule. No event runs after it.
 func (w *world) fail(format string, args ...any) {
 	if w.err == nil {
 		w.err = fmt.Errorf("seed %d, at %.6f s: %s", w.cfg.Seed, w.now.Seconds(), fmt.Sprintf(format, args...))

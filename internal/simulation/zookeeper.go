@@ -11,14 +11,13 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// zkConn is one ZooKeeper session of a broker. A request takes time, in which
-// other events happen; its connection may be lost before or after it took
-// effect.
+// zkConn is one ZooKeeper session of a broker. A request takes time, during which other events
+// happen. Its connection may be lost before or after it took effect.
 type zkConn struct {
 	b       *broker
 	life    int
 	id      int64
-	pending []tree.Event // fired, not heard of yet
+	pending []tree.Event // fired, but not delivered yet
 }
 
 var _ zkstore.Conn = (*zkConn)(nil)
@@ -40,7 +39,7 @@ func (w *world) fired(events []tree.Event) {
 	}
 }
 
-// hear delivers what fired; a request's answer comes after it.
+// hear delivers the events that fired. The response to a request comes after them.
 func (c *zkConn) hear() {
 	if c.gone() || c.b.zkBlocked() {
 		if !c.gone() && len(c.pending) > 0 {
@@ -56,7 +55,7 @@ func (c *zkConn) hear() {
 	}
 }
 
-// gone says that the broker does not use this session any more.
+// gone reports whether the broker no longer uses this session.
 func (c *zkConn) gone() bool { return c.b.life != c.life || c.b.conn != c }
 
 // do runs one request.
@@ -68,7 +67,7 @@ func (c *zkConn) do(what, path string, change func() error) error {
 	}
 	switch {
 	case w.err != nil:
-		return zk.ErrSessionExpired // it is over: nobody shall try again
+		return zk.ErrSessionExpired // the run is over: prevents retries
 	case c.gone():
 		return zk.ErrClosing
 	case !w.tree.Alive(c.id):
@@ -246,7 +245,7 @@ func (c *zkConn) Multi(requests ...any) (answers []zk.MultiResponse, err error) 
 func (c *zkConn) SessionID() int64 { return c.id }
 func (c *zkConn) Close()           {}
 
-// tick is what goes on by itself: signs of life, and sessions that end.
+// tick sends the heartbeats of live sessions and ends expired ones, periodically.
 func (w *world) tick() {
 	now := w.now.Milliseconds()
 	for _, b := range w.brokers {
@@ -261,5 +260,5 @@ func (w *world) tick() {
 	w.after(250*time.Millisecond, w.tick)
 }
 
-// bound is a context for the broker's present session.
+// bound returns a context bound to the broker's current session.
 func (b *broker) bound() context.Context { return b.store.BindSession(context.Background()) }
