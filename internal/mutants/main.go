@@ -1,18 +1,17 @@
-// Command mutants changes the sources one place at a time and shows which
-// tests notice. A change that no test notices is a safeguard without a test.
+// Command mutants changes the sources in one place at a time and shows which tests fail. A change
+// that no test notices is a safeguard without a test.
 //
-//	mutants -safeguards [-only NAME,...] [LIST...]     those that the lists name
+//	mutants -safeguards [-only NAME,...] [LIST...]     the safeguards in the lists
 //	mutants -random N [-seed S] [-only N,...] PACKAGE...   N places chosen at random
 //
-// The lists are the files of the folder safeguards, one for each package; without
-// a name all of them are read.
+// The lists are the files in the directory safeguards, one for each package. Without a list all of
+// them are read.
 //
-// All mutants are compiled into each test binary once, behind a switch (package
-// mutant), by go's -overlay: the tree itself is not touched. For each mutant the
-// unit tests of its package run first, then the simulation, then the unit tests
-// of the packages that import it; with -own only the first. A mutant is killed
-// by the first of them that fails or does not end. The exit code is 1 if a mutant
-// survives.
+// All mutants are compiled into each test binary once, behind a switch (package mutant), with go's
+// -overlay, so the tree itself is not changed. For each mutant the unit tests of its package run
+// first, then the simulation, then the unit tests of the packages that import it; with -own only
+// the first. A mutant is killed by the first of them that fails or does not end. The exit code is 1
+// if a mutant survives.
 package main
 
 import (
@@ -25,14 +24,14 @@ import (
 
 func main() {
 	var o options
-	flag.BoolVar(&o.safeguards, "safeguards", false, "take away the listed safeguards one by one")
+	flag.BoolVar(&o.safeguards, "safeguards", false, "remove the listed safeguards one at a time")
 	flag.IntVar(&o.random, "random", 0, "try `N` places chosen at random")
-	flag.Uint64Var(&o.seed, "seed", 1, "the choice of -random")
-	flag.StringVar(&o.only, "only", "", "of these, the `names` to try, separated by commas")
+	flag.Uint64Var(&o.seed, "seed", 1, "`seed` of the random choice")
+	flag.StringVar(&o.only, "only", "", "try only the mutants with these `names`, separated by commas")
 	flag.BoolVar(&o.own, "own", false, "run only the tests of the changed package")
-	flag.StringVar(&o.skip, "skip", "", "leave out the tests that match `regexp`, such as those with a real broker")
-	flag.BoolVar(&o.list, "list", false, "print the mutants and stop")
-	flag.IntVar(&o.jobs, "j", runtime.NumCPU(), "mutants tried at a time")
+	flag.StringVar(&o.skip, "skip", "", "skip the tests that match `regexp`, for example those that start a real broker")
+	flag.BoolVar(&o.list, "list", false, "print the mutants and exit")
+	flag.IntVar(&o.jobs, "j", runtime.NumCPU(), "`number` of mutants to try at the same time")
 	flag.Parse()
 	o.args = flag.Args()
 	survived, err := run(o)
@@ -84,8 +83,7 @@ func run(o options) (survived int, err error) {
 	return try(root, all, o)
 }
 
-// keepNamed returns the mutations whose names the list holds, or all of them
-// if the list is empty.
+// keepNamed returns the mutations whose names are in the list, or all of them if the list is empty.
 func keepNamed(all []mutation, list string) []mutation {
 	if list == "" {
 		return all

@@ -40,8 +40,8 @@ func sampleFile(t *testing.T) *sourceFile {
 	return f
 }
 
-// Every safeguard of the lists must stand in the sources still, and what replaces
-// it must be Go.
+// Every safeguard in the lists must still exist in the sources, and its replacement must be valid
+// Go.
 func TestListedSafeguardsExist(t *testing.T) {
 	all, err := readSafeguards(testkit.Root(), nil)
 	if err != nil {
@@ -93,7 +93,7 @@ func TestPlacesAreFoundByTheirText(t *testing.T) {
 	}
 }
 
-func TestListsThatNameNothingAreRefused(t *testing.T) {
+func TestListsWithUnknownPlacesAreRefused(t *testing.T) {
 	for list, want := range map[string]string{
 		"n sample.go partition.follow\n- x\n+ y":           "no function partition.follow",
 		"n sample.go partition.lead\n- epoch > 9\n+ false": "occurs 0 times",
@@ -139,7 +139,7 @@ func TestRandomPlacesCompileAndDoNotOverlap(t *testing.T) {
 	}
 }
 
-func TestWhatIsOnlySaidIsLeftOut(t *testing.T) {
+func TestLoggingAndErrorTextsAreNotMutated(t *testing.T) {
 	source := "package sample\n\nfunc f() {\n" + strings.Join([]string{
 		`l.log().Infof("x %d", f())`, `c.metaInfof("x")`, `defer m.mu.Unlock()`, `panic("x")`, `s.count.Inc()`,
 		`err = fmt.Errorf("%w: x", err)`, `if x != y && n > 1 { l.warn("x") }`, `timer := time.NewTimer(5)`, `defer timer.Stop()`,

@@ -24,14 +24,14 @@ type mutation struct {
 
 // A place is what a mutation replaces in one file.
 type place struct {
-	file       string // slash-separated, from the module's root
+	file       string // slash-separated, relative to the module's root
 	line       int
-	start, end int    // the bytes of file that are replaced
-	mutated    string // source text; "" for a statement that is left out
+	start, end int    // range of bytes in file that is replaced
+	mutated    string // source text; "" for a removed statement
 	kind       kind
 }
 
-// kind is how a mutation is put behind the switch.
+// kind is the way in which a mutation is put behind the switch.
 type kind int
 
 const (
@@ -41,7 +41,7 @@ const (
 	statement
 )
 
-// dir is the folder of the package whose tests run first.
+// dir returns the directory of the package whose tests run first.
 func (m mutation) dir() string { return path.Dir(m.places[0].file) }
 
 func (m mutation) String() string {
@@ -52,7 +52,7 @@ func (m mutation) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%-28s%s %s", m.name, at, m.operator))
 }
 
-// A switched place is one behind the switch of mutation id.
+// A switched place is a place behind the switch of mutation id.
 type switched struct {
 	place
 	id int
@@ -78,7 +78,7 @@ func instrumented(source []byte, all []switched) []byte {
 		}
 		source = bytes.Join([][]byte{source[:m.start], []byte(text), source[m.end:]}, nil)
 	}
-	// The import shares the package clause's line, so that line numbers stay.
+	// The import is on the line of the package clause, so that line numbers do not change.
 	set := token.NewFileSet()
 	f, err := parser.ParseFile(set, "", source, parser.PackageClauseOnly)
 	if err != nil {
@@ -88,7 +88,7 @@ func instrumented(source []byte, all []switched) []byte {
 	return bytes.Join([][]byte{source[:at], []byte("; import \"" + module + "/internal/mutants/mutant\""), source[at:]}, nil)
 }
 
-// rounds splits mutations into groups in which none overlaps another.
+// rounds splits mutations into groups without overlaps.
 func rounds(all []mutation) [][]mutation {
 	var groups [][]mutation
 next:
@@ -119,7 +119,7 @@ func overlaps(group []mutation, m mutation) bool {
 
 // sourceFile is a parsed file of the tree.
 type sourceFile struct {
-	path   string // slash-separated, from the module's root
+	path   string // slash-separated, relative to the module's root
 	source []byte
 	set    *token.FileSet
 	tree   *ast.File
@@ -194,5 +194,5 @@ func inConditions(root ast.Node, visit func(ast.Expr)) {
 	})
 }
 
-// squeezed returns source text with every run of white space as one blank.
+// squeezed returns source text with every run of white space replaced by one space.
 func squeezed(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -13,12 +13,11 @@ import (
 	"strings"
 )
 
-// chooseRandom returns n places of the packages' sources, conditions and
-// comparisons twice as often as left-out statements. The packages get equal
-// shares, as far as they have so many places.
+// chooseRandom returns n places of the packages' sources. Conditions and comparisons are chosen
+// twice as often as removed statements. The packages get equal shares if they have enough places.
 func chooseRandom(root string, packages []string, n int, seed uint64) ([]mutation, error) {
 	if len(packages) == 0 {
-		return nil, fmt.Errorf("-random needs packages, such as storage replication")
+		return nil, fmt.Errorf("-random needs packages, for example storage replication")
 	}
 	r := rand.New(rand.NewPCG(seed, 0))
 	var chosen []mutation
@@ -41,7 +40,7 @@ func chooseRandom(root string, packages []string, n int, seed uint64) ([]mutatio
 	return chosen, nil
 }
 
-// draw takes n sites, at most one of each place.
+// draw returns n sites, at most one of each place.
 func draw(r *rand.Rand, sites []mutation, n int) []mutation {
 	weighted := append([]mutation(nil), sites...)
 	for _, s := range sites {
@@ -85,16 +84,16 @@ func packageSites(root, dir string) ([]mutation, error) {
 	return all, nil
 }
 
-// Left alone are places that no test should need: what only a person reads or
-// counts (functions that make texts, calls that log or count, a wrapped error's
-// text), a panic behind what cannot happen, the stop of a timer that is not used
-// any more, and unlocking, without which every test hangs.
+// These places are left alone because no test should depend on them: what only people read or count
+// (functions that format texts, calls that log or count, the text of a wrapped error), a panic
+// after something that cannot happen, stopping a timer that is no longer used, and unlocking,
+// without which every test hangs.
 var (
 	spoken = regexp.MustCompile(`^(String|Error|GoString|Format)$`)
 	said   = regexp.MustCompile(`(?i)^(\w*(trace|debug|info|warn|error|fatal|print|log)(f|ln)?|inc|dec|mark|panic|r?unlock)$`)
 )
 
-// says reports whether s is a statement that need not be noticed when it is left out.
+// says reports whether no test need notice that s is left out.
 func says(s ast.Stmt) bool {
 	switch s := s.(type) {
 	case *ast.ExprStmt:
@@ -136,7 +135,7 @@ func saysBy(e ast.Expr) bool {
 	return ok && said.MatchString(calledName(call))
 }
 
-// calledName is the function's or method's name without what is before it.
+// calledName returns the name of the called function or method without its qualifier.
 func calledName(call *ast.CallExpr) string {
 	switch f := call.Fun.(type) {
 	case *ast.Ident:

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// readSafeguards reads the lists named, or all. A list is a text of blocks, each
-// a safeguard:
+// readSafeguards reads the named lists, or all lists if none is named. A list is a text of blocks,
+// one for each safeguard:
 //
 //	NAME FILE FUNCTION
-//	- what stands in FUNCTION: one condition, expression or statement
-//	+ what replaces it; without this line the statement is left out
+//	- text in FUNCTION: one condition, expression or statement
+//	+ its replacement; without this line the statement is removed
 //
-// A call that returns an error only is not made if error(nil) replaces it. A method is named Type.Method; what stands there must occur exactly once, or
-// be numbered: `-2` is its second occurrence. A block with the name & belongs to
-// the one before it: both places change together, since each guards against the
-// same thing. Lines that begin with # are comments.
+// The replacement error(nil) skips a call that only returns an error. A method is named
+// Type.Method. The text must occur exactly once, or have a number: `-2` is its second occurrence. A
+// block with the name & belongs to the block before it: both places change together, because each
+// guards against the same fault. Lines that begin with # are comments.
 func readSafeguards(root string, lists []string) ([]mutation, error) {
 	folder := filepath.Join(root, "internal", "mutants", "safeguards")
 	if len(lists) == 0 {
@@ -47,7 +47,7 @@ func readSafeguards(root string, lists []string) ([]mutation, error) {
 	return s.all, nil
 }
 
-// safeguards are what has been read so far.
+// safeguards is what has been read so far.
 type safeguards struct {
 	root  string
 	files map[string]*sourceFile
@@ -92,10 +92,10 @@ func (s *safeguards) parsed(file string) (*sourceFile, error) {
 	return f, err
 }
 
-// block is one safeguard of the list as it is written.
+// block is one safeguard as written in a list.
 type block struct {
 	name, file, function string
-	occurrence           int // from 1 on; 0 if there must be only one
+	occurrence           int // counted from 1; 0 if the text must occur exactly once
 	old, mutated         string
 }
 
@@ -140,7 +140,7 @@ func locate(f *sourceFile, b block) (place, error) {
 			parent[child] = n
 		}
 		if s, ok := parent[n].(*ast.SelectorExpr); ok && s.Sel == n {
-			return false // a name behind a dot is no expression
+			return false // a name after a dot is not an expression
 		}
 		switch n := n.(type) {
 		case ast.Expr:

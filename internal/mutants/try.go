@@ -28,8 +28,7 @@ func moduleRoot() (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// try runs every mutation and prints what became of it, then a table. It
-// returns how many survived.
+// try tries every mutation and prints its result, then a table. It returns the number of survivors.
 func try(root string, all []mutation, o options) (survived int, err error) {
 	table := map[string]*tally{}
 	var survivors []mutation
@@ -63,7 +62,7 @@ func try(root string, all []mutation, o options) (survived int, err error) {
 	return len(survivors), nil
 }
 
-// A result is what killed a mutant: the package whose tests noticed, "" if none.
+// A result says what killed a mutant: by is the package whose tests noticed it, "" if none did.
 type result struct {
 	by       string
 	test     string // the first test that failed, or "timeout"
@@ -108,12 +107,12 @@ func printTable(table map[string]*tally) {
 	}
 }
 
-// builds are test binaries that hold all mutants of a round.
+// builds are test binaries that contain all mutants of a round.
 type builds struct {
 	root, dir string
 	overlay   string
-	own       bool         // only the tests of the changed package run
-	skip      string       // tests that match are left out, "" for none
+	own       bool         // run only the tests of the changed package
+	skip      string       // skip the tests that match it, if it is not ""
 	broken    map[int]bool // mutants that do not compile
 	importers map[string][]string
 
@@ -126,13 +125,13 @@ type binary struct {
 	once    sync.Once
 	path    string
 	err     error
-	took    time.Duration // without a mutant
-	reached map[int]bool  // mutants that the tests come by
-	parts   [][]string    // arguments that choose tests, the quick ones first
+	took    time.Duration // run time without a mutant
+	reached map[int]bool  // mutants that the tests reach
+	parts   [][]string    // arguments that select tests, the quick ones first
 }
 
-// build writes the overlay and compiles the mutated packages. A mutant at which
-// the compiler stops is left out.
+// build writes the overlay and compiles the mutated packages. Mutants that do not compile are left
+// out.
 func build(root string, round []mutation) (*builds, error) {
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
@@ -170,8 +169,8 @@ func build(root string, round []mutation) (*builds, error) {
 
 var compilerLine = regexp.MustCompile(`(?m)^(?:\./)?([^\s:]+\.go):(\d+):`)
 
-// leaveOut marks the mutants on the lines that the compiler names as broken and
-// reports whether there were any.
+// leaveOut marks the mutants on the lines of compiler errors as broken and reports whether there
+// were any.
 func (b *builds) leaveOut(round []mutation, output string) bool {
 	found := false
 	for _, at := range compilerLine.FindAllStringSubmatch(output, -1) {
@@ -210,8 +209,7 @@ func (b *builds) writeOverlay(round []mutation) error {
 	return os.WriteFile(b.overlay, text, 0o644)
 }
 
-// copyName is the name of the instrumented copy of file, which the compiler's
-// messages have.
+// copyName returns the name of the instrumented copy of file, which appears in compiler errors.
 func copyName(file string) string { return strings.ReplaceAll(file, "/", "_") }
 
 // placesByFile returns the places of all mutations by the file that they change.
@@ -225,8 +223,8 @@ func placesByFile(all []mutation) map[string][]switched {
 	return files
 }
 
-// importers returns, by package, the packages of this module with tests that
-// import it and are worth running: not the integration tests and the benchmark.
+// importers returns, for each package, the packages that import it and whose tests are worth
+// running: those of this module other than the integration tests and internal packages.
 func importers(root string) (map[string][]string, error) {
 	cmd := exec.Command("go", "list", "-f", `{{if .TestGoFiles}}{{.ImportPath}} {{join .Imports " "}}{{end}}`, "./...")
 	cmd.Dir = root
@@ -257,8 +255,8 @@ func (b *builds) nearest(m mutation) []string {
 	return []string{m.dir(), simulation}
 }
 
-// checkBaseline reports an error if the tests of a mutated package, or the
-// simulation, fail with all mutants off: the switch alone must change nothing.
+// checkBaseline returns an error if the tests of a mutated package, or the simulation, fail with
+// all mutants off. The switch alone must not change anything.
 func (b *builds) checkBaseline(round []mutation) error {
 	for _, m := range round {
 		for _, p := range b.nearest(m) {
@@ -335,7 +333,7 @@ func (b *builds) try(m mutation) result {
 	return result{compiled: true}
 }
 
-// arguments are those of a package's test binary.
+// arguments returns the arguments of a package's test binary.
 func (b *builds) arguments(p string) []string {
 	args := []string{"-test.failfast", "-test.timeout=0"}
 	if b.skip != "" {
@@ -347,8 +345,8 @@ func (b *builds) arguments(p string) []string {
 	return args
 }
 
-// binary compiles a package's tests once and runs them without a mutant, to
-// learn how long they take and which mutants they reach.
+// binary compiles a package's tests once and runs them without a mutant, to find out how long they
+// take and which mutants they reach.
 func (b *builds) binary(p string) *binary {
 	b.mu.Lock()
 	bin := b.binaries[p]
@@ -384,9 +382,8 @@ func (b *builds) binary(p string) *binary {
 
 var passedTest = regexp.MustCompile(`(?m)^--- PASS: (\S+) \(([\d.]+)s\)`)
 
-// quickFirst returns the arguments that run first the tests that took less than
-// half a second by the output of all, then the others: most mutants are killed
-// by a quick one.
+// quickFirst returns arguments that first run the tests that took less than half a second, as shown
+// by output, and then the others. Most mutants are killed by a quick test.
 func quickFirst(output, skip string) [][]string {
 	var slow []string
 	quick := false
@@ -409,14 +406,14 @@ func quickFirst(output, skip string) [][]string {
 
 var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
-// run runs the tests in the package's folder and reports whether they failed,
-// and by which test.
+// run runs the tests in the package's directory and reports whether they failed, and which test
+// failed first.
 func (bin *binary) run(dir string, args, env []string, limit time.Duration) (test string, failed bool) {
 	var out bytes.Buffer
 	return bin.runTo(&out, dir, args, env, limit)
 }
 
-// runTo is run that leaves the output in out.
+// runTo is like run and writes the output to out.
 func (bin *binary) runTo(out *bytes.Buffer, dir string, args, env []string, limit time.Duration) (test string, failed bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()

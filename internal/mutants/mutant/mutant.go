@@ -1,6 +1,5 @@
-// Package mutant is the switch that instrumented sources ask which mutant is
-// on. No source in the tree imports it: internal/mutants adds the import to
-// the copies that it compiles.
+// Package mutant is the switch that instrumented sources use to find out which mutant is on. No
+// source in the tree imports it: internal/mutants adds the import to the copies that it compiles.
 package mutant
 
 import (
@@ -18,9 +17,9 @@ var (
 	reached = map[int]bool{}
 )
 
-// On reports whether mutant id is on: the one that the environment variable
-// MONEDULA_MUTANT names. If MONEDULA_MUTANT_TRACE names a file, the first call
-// with an id appends that id to it, as a line.
+// On reports whether mutant id is on, which is the one that the environment variable
+// MONEDULA_MUTANT names. If MONEDULA_MUTANT_TRACE names a file, the first call with each id appends
+// it to the file.
 func On(id int) bool {
 	if trace != "" {
 		record(id)
