@@ -64,7 +64,7 @@ func TestTheTableShowsMediansSpreadRatioAndMissedGoals(t *testing.T) {
 	}
 }
 
-func TestFiguresOfGoBenchmarksAreReadByTheirUnit(t *testing.T) {
+func TestFiguresOfGoBenchmarksAreParsedByUnit(t *testing.T) {
 	out := []byte(`goos: linux
 BenchmarkRound/partitions=10-2         	  154219	     15512 ns/op	        79.50 p50-µs	     592 B/op
 BenchmarkRound/partitions=10000        	   54219	     41200 ns/op	        81 p50-µs
@@ -110,11 +110,11 @@ func TestMemoryIsReadFromTheStatusOfAProcess(t *testing.T) {
 		t.Errorf("resident %v MiB, at most %v MiB", now, most)
 	}
 	if _, err := statusMiB("VmPeak:\t 10 kB\n", "VmRSS"); err == nil || !strings.Contains(err.Error(), "VmRSS") {
-		t.Errorf("a missing line gives %v", err)
+		t.Errorf("error for a missing line: %v", err)
 	}
 }
 
-func TestOnlyKnownMeasurementsAreChosenAndInTheirOrder(t *testing.T) {
+func TestChosenMeasurementsAreKnownAndInOrder(t *testing.T) {
 	chosen, err := choose([]string{"latency", "start"})
 	if err != nil || len(chosen) != 2 || chosen[0].name != "start" || chosen[1].name != "latency" {
 		t.Errorf("chose %v, %v", chosen, err)
@@ -123,24 +123,24 @@ func TestOnlyKnownMeasurementsAreChosenAndInTheirOrder(t *testing.T) {
 		t.Errorf("chose %d of %d, %v", len(all), len(measurements), err)
 	}
 	if _, err := choose([]string{"speed"}); err == nil || !strings.Contains(err.Error(), "start memory") {
-		t.Errorf("an unknown measurement gives %v", err)
+		t.Errorf("error for an unknown measurement: %v", err)
 	}
 }
 
-func TestTheUseOfAHeapIsReadFromWhatTheVirtualMachineSays(t *testing.T) {
+func TestTheUseOfTheHeapIsParsedFromJcmd(t *testing.T) {
 	info := "1234:\n garbage-first heap   total 1048576K, used 34816K [0x00000000c0000000, 0x0000000100000000)\n  region size 1024K\n"
 	if used, err := usedHeapMiB(info); err != nil || used != 34 {
 		t.Errorf("read %v MiB, %v; want 34", used, err)
 	}
 	if _, err := usedHeapMiB("no heap"); err == nil {
-		t.Error("text without a heap gives no error")
+		t.Error("no error for a text without a heap")
 	}
 }
 
-func TestAGroupIsStableWhenAllMembersHaveOneGeneration(t *testing.T) {
+func TestAGroupIsStableWhenAllMembersHaveTheSameGeneration(t *testing.T) {
 	stable := make(chan stableAt, 10)
 	begin := time.Now()
-	// Of generation 1 the second member misses; generation 2 has both.
+	// In generation 1 the second member is missing. Generation 2 has both.
 	for _, s := range []stableAt{{generation: 1, members: 1}, {generation: 2, members: 2}, {generation: 2}} {
 		s.at = begin
 		stable <- s
@@ -150,7 +150,7 @@ func TestAGroupIsStableWhenAllMembersHaveOneGeneration(t *testing.T) {
 	}
 }
 
-func TestAGroupsOffsetsAreWhereJavaPutsThem(t *testing.T) {
+func TestOffsetsPartitionIsThatOfJava(t *testing.T) {
 	// String.hashCode of "a" is 97.
 	if got := offsetsPartition("a"); got != 97%50 {
 		t.Errorf("partition %d, want %d", got, 97%50)

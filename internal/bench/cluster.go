@@ -14,11 +14,11 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// clusterSize is how many brokers a cluster has, and replicas a partition.
+// clusterSize is the number of brokers in a cluster, and of replicas of a partition.
 const clusterSize = 3
 
-// clusterProperties are those of a cluster's brokers, on both sides. Leaders
-// move when a measurement says so, not when a timer does.
+// clusterProperties are the properties of a cluster's brokers, on both sides. Leaders move only
+// when a measurement moves them, not after a timer.
 var clusterProperties = []string{
 	"default.replication.factor=3",
 	"min.insync.replicas=2",
@@ -26,15 +26,15 @@ var clusterProperties = []string{
 	"auto.leader.rebalance.enable=false",
 }
 
-// cluster is three brokers of one side.
+// cluster is the three brokers of one side.
 type cluster struct {
 	*side
 	brokers []*broker
-	store   *zkstore.Store // sees the cluster's znodes
-	wide    string         // the topic of many partitions, once there is one
+	store   *zkstore.Store // for looking at the cluster's znodes
+	wide    string         // the topic with many partitions, once it exists
 }
 
-// newCluster starts a cluster and waits until it is whole.
+// newCluster starts a cluster and waits until all its brokers are registered and serving.
 func (b *bench) newCluster(ctx context.Context, s *side, extra ...string) (*cluster, error) {
 	chroot := b.newChroot()
 	c := &cluster{side: s}
@@ -59,7 +59,7 @@ func (b *bench) newCluster(ctx context.Context, s *side, extra ...string) (*clus
 	return c, nil
 }
 
-// remove kills the brokers and deletes their folders.
+// remove kills the brokers and deletes their directories.
 func (c *cluster) remove() error {
 	for _, br := range c.brokers {
 		br.remove()
@@ -70,13 +70,13 @@ func (c *cluster) remove() error {
 	return nil
 }
 
-// warmCluster returns the side's cluster that stays up for all measurements of
-// one; at the first call both are started and put under load, one after the other.
+// warmCluster returns the side's cluster that stays up for all measurements on a warm cluster. The
+// first call starts both sides' clusters and puts them under load, one after the other.
 func (b *bench) warmCluster(ctx context.Context, s *side) (*cluster, error) {
 	if c := b.clusters[s]; c != nil {
 		return c, nil
 	}
-	b.report.note("Clusters: three brokers a side, replication factor %d, min.insync.replicas 2; both sides were under load for %v each beforehand and stay up; the one whose turn it is not idles beside.", clusterSize, b.sizes.warmUp)
+	b.report.note("Clusters: three brokers a side, replication factor %d, min.insync.replicas 2; both sides were under load for %v each beforehand and stay up; the side whose turn it is not is idle.", clusterSize, b.sizes.warmUp)
 	b.coolBrokers()
 	for _, each := range b.sides() {
 		c, err := b.newCluster(ctx, each)
@@ -114,8 +114,8 @@ func (b *bench) warmUpCluster(ctx context.Context, c *cluster) error {
 	return nil
 }
 
-// wideTopic returns the cluster's topic of many partitions, made at the first
-// call, with every broker leading a third and all replicas in sync.
+// wideTopic returns the cluster's topic with many partitions, which the first call creates. Every
+// broker leads a third of the partitions, and all replicas are in sync.
 func (b *bench) wideTopic(ctx context.Context, c *cluster) (string, error) {
 	if c.wide == "" {
 		c.wide = b.newTopic("wide")
@@ -126,8 +126,7 @@ func (b *bench) wideTopic(ctx context.Context, c *cluster) (string, error) {
 	return c.wide, c.settle(ctx, c.wide, b.sizes.partitions)
 }
 
-// settle waits until all replicas of a topic are in sync and has the preferred
-// ones lead.
+// settle waits until all replicas of a topic are in sync, and makes the preferred replicas leaders.
 func (c *cluster) settle(ctx context.Context, topic string, partitions int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 3*time.Minute, fmt.Errorf("%s: after 3 minutes not all replicas of %s are in sync", c.name, topic))
 	defer cancel()
@@ -147,7 +146,7 @@ func (c *cluster) settle(ctx context.Context, topic string, partitions int) erro
 	return c.awaitView(ctx, c.brokers, topic, partitions, 100*time.Millisecond, preferred)
 }
 
-// keepDeleted lets deleted logs lie on disk for longer than any run.
+// keepDeleted makes the brokers keep deleted logs on disk for longer than any run.
 func (c *cluster) keepDeleted(ctx context.Context) error {
 	client, err := newClient(c.brokers[0])
 	if err != nil {
@@ -177,7 +176,7 @@ func (c *cluster) controller(ctx context.Context) (*broker, error) {
 	return c.brokers[node.ID], nil
 }
 
-// others are the brokers but one.
+// others returns all brokers but one.
 func (c *cluster) others(gone *broker) []*broker {
 	var rest []*broker
 	for _, br := range c.brokers {

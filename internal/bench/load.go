@@ -14,13 +14,13 @@ import (
 type shape struct {
 	name       string
 	batchBytes int32 // the producer's limit for one batch
-	bytes      int64 // of record values, in one round
+	bytes      int64 // of record values in one round
 }
 
-// recordBytes is the size of every record's value.
+// recordBytes is the size of each record's value.
 const recordBytes = 1024
 
-// loadPartitions is how many partitions a topic under load has.
+// loadPartitions is the number of partitions of a topic under load.
 const loadPartitions = 4
 
 func (s shape) records() int64 { return s.bytes / recordBytes }
@@ -29,8 +29,8 @@ func newClient(br *broker, options ...kgo.Opt) (*kgo.Client, error) {
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(br.address()), kgo.MetadataMinAge(50 * time.Millisecond)}, options...)...)
 }
 
-// createTopic creates a topic with default configuration; with one replica it
-// waits until all its partitions can be written.
+// createTopic creates a topic with default configuration. With one replica it waits until all
+// partitions accept writes.
 func createTopic(ctx context.Context, br *broker, topic string, partitions int) error {
 	client, err := newClient(br)
 	if err != nil {
@@ -57,7 +57,7 @@ func createTopic(ctx context.Context, br *broker, topic string, partitions int) 
 	return produceOnce(ctx, br.address(), topic, partitions)
 }
 
-// deleteTopic gives a topic's disk space back.
+// deleteTopic deletes a topic to free its disk space.
 func deleteTopic(ctx context.Context, br *broker, topic string) error {
 	client, err := newClient(br)
 	if err != nil {
@@ -82,7 +82,7 @@ func deleteTopic(ctx context.Context, br *broker, topic string) error {
 	return nil
 }
 
-// batchMeter counts what a producer has written, batch by batch.
+// batchMeter counts the batches that a producer has written, and their bytes.
 type batchMeter struct{ batches, bytes atomic.Int64 }
 
 // OnProduceBatchWritten is called by the client.
@@ -91,15 +91,15 @@ func (m *batchMeter) OnProduceBatchWritten(_ kgo.BrokerMetadata, _ string, _ int
 	m.bytes.Add(int64(metrics.CompressedBytes))
 }
 
-// meanKiB is the mean size of a batch.
+// meanKiB returns the mean size of a batch.
 func (m *batchMeter) meanKiB() float64 {
 	return float64(m.bytes.Load()) / float64(max(1, m.batches.Load())) / 1024
 }
 
-// produce sends a round's records as fast as they are acknowledged (acks=all,
-// idempotent, no compression: what clients do by default) and returns how long
-// it took until the last acknowledgement. The linger keeps batches full however
-// fast the broker answers, so that both brokers get the same ones.
+// produce sends the records of a round as fast as they are acknowledged (acks=all, idempotent, no
+// compression, which are the defaults of clients) and returns the time until the last
+// acknowledgement. The linger keeps batches full however fast the broker answers, so both brokers
+// receive the same batches.
 func produce(ctx context.Context, br *broker, topic string, s shape, meter *batchMeter) (time.Duration, error) {
 	client, err := newClient(br, kgo.DefaultProduceTopic(topic), kgo.ProducerBatchMaxBytes(s.batchBytes), kgo.WithHooks(meter),
 		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()),
@@ -129,8 +129,8 @@ func produce(ctx context.Context, br *broker, topic string, s shape, meter *batc
 	return time.Since(begin), context.Cause(ctx)
 }
 
-// fetch reads so many records of a topic from its beginning, discards them and
-// returns how long it took.
+// fetch reads the given number of records of a topic from its beginning, discards them and returns
+// how long that took.
 func fetch(ctx context.Context, br *broker, topic string, records int64) (time.Duration, error) {
 	begin := time.Now()
 	client, err := newClient(br, consumeAll(topic, loadPartitions, kgo.NewOffset().AtStart()))
@@ -183,7 +183,7 @@ func endOffsets(ctx context.Context, br *broker, topic string, partitions int) (
 	return sum, nil
 }
 
-// consumeAll names every partition of a topic, so that no group is needed.
+// consumeAll names every partition of a topic, so no group is needed.
 func consumeAll(topic string, partitions int, from kgo.Offset) kgo.Opt {
 	offsets := map[int32]kgo.Offset{}
 	for p := range partitions {
@@ -192,7 +192,7 @@ func consumeAll(topic string, partitions int, from kgo.Offset) kgo.Opt {
 	return kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets})
 }
 
-// payload is a value that is neither constant nor worth compressing.
+// payload returns a value that is neither constant nor worth compressing.
 func payload() []byte {
 	value := make([]byte, recordBytes)
 	state := uint32(1)
@@ -203,8 +203,8 @@ func payload() []byte {
 	return value
 }
 
-// watchMemory samples how much of a broker is resident until stop is called,
-// which returns the most it saw, in MiB.
+// watchMemory samples the resident memory of a broker until stop is called. stop returns the
+// largest sample in MiB.
 func watchMemory(br *broker) (stop func() float64) {
 	var most atomic.Int64 // KiB
 	done, stopped := make(chan struct{}), make(chan struct{})

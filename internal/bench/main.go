@@ -1,11 +1,9 @@
-// Command bench measures this tree's broker beside one of Apache Kafka, in
-// turns and in the same run, and prints one table. scripts/bench.sh builds and
-// runs it:
+// Command bench compares the broker of this tree with that of Apache Kafka, alternately in the same
+// run, and prints one table. scripts/bench.sh builds and runs it:
 //
 //	scripts/bench.sh [-quick] [-ours] [-rounds N] [-partitions N] [-recovery-gb N] [-out FILE] [MEASUREMENT...]
 //
-// Goals that are missed are printed as missed; the exit code is 0 unless a
-// measurement could not be made.
+// Missed goals are marked in the table. The exit code is 0 unless a measurement failed.
 package main
 
 import (
@@ -25,17 +23,17 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// originalVersion is the release of Apache Kafka that ours is held against.
+// originalVersion is the release of Apache Kafka that this tree is compared with.
 const originalVersion = "3.9.1"
 
-// measurement is one thing to measure; it lives in a file of its own and adds
-// its rows to the report.
+// measurement is one thing to measure. Each is in a file of its own and adds its rows to the
+// report.
 type measurement struct {
 	name string
 	run  func(context.Context, *bench) error
 }
 
-// measurements in the order in which they run.
+// measurements lists the measurements in the order in which they run.
 var measurements = []measurement{
 	{"start", measureStart},
 	{"memory", measureIdleMemory},
@@ -57,30 +55,30 @@ var measurements = []measurement{
 	{"fetch-rounds", measureRounds},
 }
 
-// sizes say how much is measured.
+// sizes says how much is measured.
 type sizes struct {
 	limit         time.Duration // of the whole run
 	rounds        int           // turns of each side
 	session       time.Duration // ZooKeeper session timeout of both brokers
-	idle          time.Duration // from a start to reading idle memory
-	warmUp        time.Duration // load before anything of a warm broker is measured
-	largeBytes    int64         // a round of the shape with large batches
-	smallBytes    int64         // and of that with small ones
-	fetchBytes    int64         // what a round reads back, in as many passes as that takes
-	latency       time.Duration // a round, without its own warm-up
+	idle          time.Duration // from the start of a broker until its idle memory is read
+	warmUp        time.Duration // load before a warm broker is measured
+	largeBytes    int64         // written in a round with large batches
+	smallBytes    int64         // written in a round with small batches
+	fetchBytes    int64         // read back in a round, in as many passes as needed
+	latency       time.Duration // length of a round, without its own warm-up
 	recoveryBytes int64
-	toolRepeats   int // of our tools, a round
+	toolRepeats   int // runs of our tools in a round
 
-	clusterPart    int64 // the clusters' rounds of load are so many times smaller
+	clusterPart    int64 // rounds of load on clusters are smaller by this factor
 	partitions     int   // of the topics that are created, deleted and fail over
-	manyPartitions int   // that a broker has while its idle memory is read
+	manyPartitions int   // of a broker while its idle memory is read
 
-	commits       time.Duration // a round of offset commits
-	groups        int           // that a broker has while its memory is read
+	commits       time.Duration // length of a round of offset commits
+	groups        int           // on a broker while its memory is read
 	loadedCommits int           // in the partition of the offsets topic that is loaded
 }
 
-// clusterBytes is how much a round writes to a cluster.
+// clusterBytes returns how many bytes a round writes to a cluster.
 func (z sizes) clusterBytes(s shape) int64 { return s.bytes / z.clusterPart }
 
 func fullSizes() sizes {
@@ -101,15 +99,15 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
-	quick := flags.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "small sizes and two rounds, in under four minutes (also BENCH_QUICK=1)")
-	partitions := flags.Int("partitions", 0, "of the topics that are created, deleted and fail over (default 2000, quick 300)")
-	warmUp := flags.Duration("warm-up", 0, "load before anything of a warm broker is measured (default 30s, quick 15s)")
-	rounds := flags.Int("rounds", 0, "how often each side has its turn (default 5, quick 2)")
-	recovery := flags.Float64("recovery-gb", 0, "GB of log to recover (default 5, quick 0.3)")
-	alone := flags.Bool("ours", false, "without the original: to look at this tree's figures only")
-	keep := flags.Bool("keep", false, "keep the work folder, logs included")
-	out := flags.String("out", os.Getenv("BENCH_OUT"), "also write what is printed at the end to this file (also BENCH_OUT)")
-	work := flags.String("work", "", "work folder, removed at the end (default: a fresh one below TMPDIR)")
+	quick := flags.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "small sizes and two rounds, in under 15 minutes (also BENCH_QUICK=1)")
+	partitions := flags.Int("partitions", 0, "`number` of partitions of the topics that are created, deleted and fail over (default 2000, quick 300)")
+	warmUp := flags.Duration("warm-up", 0, "how long to load a warm broker before it is measured (default 30s, quick 15s)")
+	rounds := flags.Int("rounds", 0, "`number` of turns of each side (default 5, quick 2)")
+	recovery := flags.Float64("recovery-gb", 0, "size of the log to recover in `GB` (default 5, quick 0.3)")
+	alone := flags.Bool("ours", false, "measure only this tree, without Apache Kafka")
+	keep := flags.Bool("keep", false, "keep the work directory, including the logs")
+	out := flags.String("out", os.Getenv("BENCH_OUT"), "also write the final output to this `file` (also BENCH_OUT)")
+	work := flags.String("work", "", "work `directory`, removed at the end (default: a new one below TMPDIR)")
 	flags.Usage = func() {
 		fmt.Fprintf(flags.Output(), "usage: scripts/bench.sh [OPTION...] [MEASUREMENT...]\nmeasurements (default: all): %s\n", strings.Join(names(), " "))
 		flags.PrintDefaults()
@@ -138,7 +136,7 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	if err := measureAll(ctx, z, chosen, *work, *out, *alone, *keep); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		if ctx.Err() != nil {
@@ -157,11 +155,11 @@ func names() []string {
 	return all
 }
 
-// choose returns the measurements of these names, in their own order; all for none.
+// choose returns the measurements with these names, in their own order, or all if no name is given.
 func choose(wanted []string) ([]measurement, error) {
 	for _, w := range wanted {
 		if !slices.Contains(names(), w) {
-			return nil, fmt.Errorf("there is no measurement %q; there are: %s", w, strings.Join(names(), " "))
+			return nil, fmt.Errorf("unknown measurement %q; the measurements are: %s", w, strings.Join(names(), " "))
 		}
 	}
 	var chosen []measurement
@@ -173,8 +171,8 @@ func choose(wanted []string) ([]measurement, error) {
 	return chosen, nil
 }
 
-// measureAll runs the measurements and prints the table of what was measured,
-// also when some of it failed or the run was interrupted.
+// measureAll runs the measurements and prints the table of what was measured, even if some
+// measurements failed or the run was interrupted.
 func measureAll(ctx context.Context, z sizes, chosen []measurement, work, out string, alone, keep bool) error {
 	limited, cancel := context.WithTimeoutCause(ctx, z.limit, fmt.Errorf("the run took longer than its limit of %v", z.limit))
 	defer cancel()
@@ -202,7 +200,7 @@ func measureAll(ctx context.Context, z sizes, chosen []measurement, work, out st
 	return errors.Join(failed, b.print(out))
 }
 
-// print writes the header and the table to stdout and, where asked, a file.
+// print writes the header and the table to stdout and, if out is not "", to that file.
 func (b *bench) print(out string) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s\n\n", machine(b.work, b.sizes))
@@ -219,8 +217,8 @@ func (b *bench) print(out string) error {
 // bench is one run.
 type bench struct {
 	sizes     sizes
-	alone     bool // the original is left out
-	keep      bool // the work folder stays
+	alone     bool // leave out the original
+	keep      bool // keep the work directory
 	report    *report
 	work      string
 	zookeeper *testkit.Ensemble
@@ -228,10 +226,10 @@ type bench struct {
 	original  *side
 
 	warmed     map[*side]*broker  // brokers that are up and warm
-	clusters   map[*side]*cluster // and clusters
-	chroots    int                // how many names of chroots were given out
-	topics     int                // how many names of topics were given out
-	toolRounds int                // how often a tool was run
+	clusters   map[*side]*cluster // clusters that are up and warm
+	chroots    int                // number of chroot names handed out
+	topics     int                // number of topic names handed out
+	toolRounds int                // number of runs of a tool
 }
 
 func newBench(z sizes, work string) (*bench, error) {
@@ -262,7 +260,7 @@ func newBench(z sizes, work string) (*bench, error) {
 	return b, nil
 }
 
-// close stops what still runs and removes the work folder.
+// close stops what is still running and removes the work directory.
 func (b *bench) close() {
 	b.coolDown()
 	if b.zookeeper != nil {
@@ -282,9 +280,8 @@ func (b *bench) sides() []*side {
 	return []*side{b.ours, b.original}
 }
 
-// alternate gives each side its turn, round after round; who begins changes,
-// so that neither always finds what the other left, and what one side wrote
-// is on disk before the other begins.
+// alternate gives each side its turn, round after round. The sides take turns in beginning, so
+// neither always finds what the other left. What one side wrote is on disk before the other begins.
 func (b *bench) alternate(ctx context.Context, turn func(context.Context, *side) error) error {
 	order := b.sides()
 	for range b.sizes.rounds {
@@ -304,16 +301,16 @@ func (b *bench) alternate(ctx context.Context, turn func(context.Context, *side)
 	return nil
 }
 
-// warm returns the side's broker that stays up for all measurements of a warm
-// one; at the first call both are started and put under load, one after the other.
+// warm returns the side's broker that stays up for all measurements of a warm broker. The first
+// call starts both sides' brokers and puts them under load, one after the other.
 func (b *bench) warm(ctx context.Context, s *side) (*broker, error) {
 	if br := b.warmed[s]; br != nil {
 		return br, nil
 	}
 	b.coolClusters()
-	b.report.note("Load, latency and tools: both brokers were under load for %v each beforehand and stay up all the time; the one whose turn it is not idles beside.", b.sizes.warmUp)
+	b.report.note("Load, latency and tools: both brokers were under load for %v each beforehand and stay up all the time; the broker whose turn it is not is idle.", b.sizes.warmUp)
 	if b.sizes.warmUp < fullSizes().warmUp {
-		b.report.note("After so short a load the original still runs much code that is not compiled yet: its CPU and latency figures are too high, and the ratios flatter ours. Only a full run counts.")
+		b.report.note("After such a short load the original still runs much code that is not compiled yet: its CPU and latency figures are too high, and the ratios are too good for ours. Only a full run counts.")
 	}
 	for _, each := range b.sides() {
 		br, err := b.newClusterBroker(each, b.newChroot(), 0, groupProperties...)
@@ -332,7 +329,7 @@ func (b *bench) warm(ctx context.Context, s *side) (*broker, error) {
 	return b.warmed[s], nil
 }
 
-// warmUp loads a broker with every shape in turn.
+// warmUp puts every shape of load on a broker in turn.
 func (b *bench) warmUp(ctx context.Context, br *broker) error {
 	for until := time.Now().Add(b.sizes.warmUp); time.Now().Before(until); {
 		for _, s := range b.sizes.shapes() {
@@ -375,7 +372,7 @@ func (b *bench) coolBrokers() {
 	}
 }
 
-// newTopic returns a name that was not used in this run.
+// newTopic returns a topic name that was not used in this run.
 func (b *bench) newTopic(what string) string {
 	b.topics++
 	return fmt.Sprintf("%s-%d", what, b.topics)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// measureClusterLoad has one client write a replicated topic as fast as it can
-// and divides the CPU time of all three brokers by the volume of record values.
+// measureClusterLoad writes to a replicated topic with one client as fast as possible, and divides
+// the CPU time of all three brokers by the volume of record values.
 func measureClusterLoad(ctx context.Context, b *bench) error {
 	for _, load := range b.sizes.shapes() {
 		load.bytes = b.sizes.clusterBytes(load)
@@ -51,7 +51,7 @@ func measureClusterLoad(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// measureClusterLatency is measureLatency on a replicated partition.
+// measureClusterLatency is like measureLatency for a replicated partition.
 func measureClusterLatency(ctx context.Context, b *bench) error {
 	row := func(what string) *metric {
 		return b.report.metric(fmt.Sprintf("cluster: end-to-end latency at %d records/s, %s", latencyRate, what), "ms", goal{})
@@ -83,14 +83,14 @@ func measureClusterLatency(ctx context.Context, b *bench) error {
 	})
 }
 
-// measureClusterTopics creates a topic of many partitions, until a record is
-// acknowledged on each, and deletes it, until its node and folders are gone.
+// measureClusterTopics measures how long it takes to create a topic with many partitions, until a
+// record is acknowledged on each, and to delete it, until its node and directories are gone.
 func measureClusterTopics(ctx context.Context, b *bench) error {
 	row := func(what string) *metric {
 		return b.report.metric(fmt.Sprintf("cluster: %d partitions %s", b.sizes.partitions, what), "s", goal{ratio: 0.1})
 	}
 	created, deleted := row("created, to a record on each"), row("deleted")
-	b.report.note("Creation and deletion: deleted logs keep lying in their renamed folders (log.segment.delete.delay.ms). ext4 passes over inodes freed in the last minutes one by one, so that each side would pay for what the other has just removed.")
+	b.report.note("Creation and deletion: deleted logs stay in their renamed directories (log.segment.delete.delay.ms). ext4 skips inodes freed in the last minutes one by one, so each side would pay for what the other has just removed.")
 	for _, s := range b.sides() {
 		c, err := b.warmCluster(ctx, s)
 		if err == nil {
@@ -128,7 +128,7 @@ func measureClusterTopics(ctx context.Context, b *bench) error {
 	})
 }
 
-// awaitDeleted waits until a topic's node is gone and no folder has its name.
+// awaitDeleted waits until the topic's node and its directories are gone.
 func (c *cluster) awaitDeleted(ctx context.Context, topic string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, 3*time.Minute, fmt.Errorf("%s: topic %s is not deleted", c.name, topic))
 	defer cancel()
@@ -146,8 +146,7 @@ func (c *cluster) awaitDeleted(ctx context.Context, topic string) error {
 	}
 }
 
-// hasFolder says whether any broker has a log of the topic that is not on its
-// way out.
+// hasFolder reports whether any broker has a log of the topic that is not being deleted.
 func (c *cluster) hasFolder(topic string) bool {
 	for _, br := range c.brokers {
 		folders, _ := filepath.Glob(filepath.Join(br.dir, topic+"-*"))
@@ -158,14 +157,14 @@ func (c *cluster) hasFolder(topic string) bool {
 	return false
 }
 
-// measureFailover kills the controller, which also leads a third of many
-// partitions, and waits until a record is acknowledged on every one of them.
+// measureFailover kills the controller, which also leads a third of many partitions, and waits
+// until a record is acknowledged on every partition.
 func measureFailover(ctx context.Context, b *bench) error {
 	n := b.sizes.partitions
 	after := b.report.metric(fmt.Sprintf("cluster: kill -9 of controller and leader, %d partitions: from the end of its session to a record on each", n), "s", goal{below: 0.5})
 	all := b.report.metric("cluster: the same from the kill", "s", goal{})
 	back := b.report.metric(fmt.Sprintf("cluster: the killed broker's start to all replicas of %d partitions in sync", n), "s", goal{})
-	b.report.note("Failover: session timeout %v; ZooKeeper ends the dead broker's session when it sees fit, and from then on the time runs that the goal is about. The record is acknowledged by all in-sync replicas.", b.sizes.session)
+	b.report.note("Failover: session timeout %v; the time that the goal is about begins when ZooKeeper ends the dead broker's session. The record is acknowledged by all in-sync replicas.", b.sizes.session)
 	return b.alternate(ctx, func(ctx context.Context, s *side) error {
 		c, err := b.warmCluster(ctx, s)
 		if err != nil {
@@ -209,8 +208,7 @@ func measureFailover(ctx context.Context, b *bench) error {
 	})
 }
 
-// measureShutdown stops a broker that is not the controller in order, and
-// starts it again.
+// measureShutdown stops a broker in order that is not the controller, and starts it again.
 func measureShutdown(ctx context.Context, b *bench) error {
 	n := b.sizes.partitions
 	took := b.report.metric(fmt.Sprintf("cluster: controlled shutdown with %d partitions", n), "s", goal{})
@@ -247,8 +245,8 @@ func measureShutdown(ctx context.Context, b *bench) error {
 	})
 }
 
-// measureClusterStop stops all brokers of a cluster one after the other: the
-// last one finds nobody to take its leaderships. Once on each side.
+// measureClusterStop stops all brokers of a cluster, one after the other. The last broker cannot
+// hand its leaderships over. It runs once on each side.
 func measureClusterStop(ctx context.Context, b *bench) error {
 	each := []*metric{}
 	for _, which := range []string{"first", "second", "last"} {
@@ -275,8 +273,8 @@ func measureClusterStop(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// measureManyPartitions reads what a broker with very many idle partitions
-// takes, once on each side.
+// measureManyPartitions reads the memory and threads of a broker with very many idle partitions,
+// once on each side.
 func measureManyPartitions(ctx context.Context, b *bench) error {
 	n := b.sizes.manyPartitions
 	memory := b.report.metric(fmt.Sprintf("cluster: resident memory of a broker with %d idle replicas", n), "MiB", memoryGoal)
@@ -333,7 +331,7 @@ func (b *bench) fillWithPartitions(ctx context.Context, c *cluster, n int) error
 	return nil
 }
 
-// threadCount is how many threads a process has.
+// threadCount returns the number of threads of a process.
 func threadCount(pid int) int {
 	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	return len(tasks)

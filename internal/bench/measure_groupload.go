@@ -13,15 +13,15 @@ import (
 // loadGroup is the group whose partition of the offsets topic is loaded.
 const loadGroup = "much-committed"
 
-// commitsAtOnce is how many offsets one request of the filling commits.
+// commitsAtOnce is the number of offsets in one request while the partition is filled.
 const commitsAtOnce = 20
 
-// measureGroupLoad moves the leadership of a partition of the offsets topic
-// with very many commits from broker to broker and takes the time until the new
-// coordinator answers for its groups.
+// measureGroupLoad moves the leadership of a partition of the offsets topic with very many commits
+// from broker to broker, and measures how long it takes until the new coordinator answers for its
+// groups.
 func measureGroupLoad(ctx context.Context, b *bench) error {
 	row := b.report.metric(fmt.Sprintf("groups: load of an offsets partition with %d commits, from the election to the first answer", b.sizes.loadedCommits), "s", groupGoal)
-	filled := map[*side]int{} // rounds done
+	filled := map[*side]int{} // number of rounds done
 	return b.alternate(ctx, func(ctx context.Context, s *side) error {
 		c, err := b.warmCluster(ctx, s)
 		if err != nil {
@@ -89,8 +89,8 @@ func (b *bench) fillOffsets(ctx context.Context, c *cluster) error {
 	return err
 }
 
-// offsetsPartition is where a group's commits are: its name's Java hash modulo
-// the 50 partitions of the offsets topic.
+// offsetsPartition returns the partition with a group's commits: the Java hash of the group id
+// modulo the 50 partitions of the offsets topic.
 func offsetsPartition(group string) int32 {
 	var hash int32
 	for _, char := range group {
@@ -117,8 +117,8 @@ func (c *cluster) leaderOf(ctx context.Context, topic string, partition int32) (
 	return c.brokers[leader], nil
 }
 
-// moveLeader makes a broker the preferred leader and has it elected; it returns
-// when it asked for that.
+// moveLeader makes a broker the preferred leader and requests its election. It returns the time of
+// the request.
 func (c *cluster) moveLeader(ctx context.Context, topic string, partition int32, to *broker) (time.Time, error) {
 	client, err := newClient(c.brokers[0])
 	if err != nil {
@@ -165,7 +165,7 @@ func (c *cluster) moveLeader(ctx context.Context, topic string, partition int32,
 	return begin, nil
 }
 
-// awaitOffsets waits until a broker tells a group's offsets.
+// awaitOffsets waits until a broker returns a group's offsets.
 func awaitOffsets(ctx context.Context, br *broker, group string) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()

@@ -20,28 +20,28 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// groupGoal is what of the original's figures ours may be.
+// groupGoal is the goal for our figures as a share of the original's.
 var groupGoal = goal{ratio: 1. / 3}
 
-// groupProperties let groups start at once and notice deaths soon.
+// groupProperties make groups start at once and notice dead members soon.
 var groupProperties = []string{"group.initial.rebalance.delay.ms=0", "group.min.session.timeout.ms=500"}
 
-// groupMembers is how many members the group has that is rebalanced, one more
-// while one has arrived.
+// groupMembers is the number of members of the group that is rebalanced, without the one that
+// arrives and dies.
 const groupMembers = 5
 
-// groupSession is their session timeout.
+// groupSession is the members' session timeout.
 const groupSession = time.Second
 
-// groupRepeats is how often a member arrives and dies in a round.
+// groupRepeats is how many times per round a member arrives and dies.
 const groupRepeats = 5
 
-// measureRebalance has a member arrive at a stable group and die again, and
-// takes the times until all others have their new assignment.
+// measureRebalance lets a member join a stable group and die again, and measures how long it takes
+// until all others have their new assignment.
 func measureRebalance(ctx context.Context, b *bench) error {
 	arrival := b.report.metric(fmt.Sprintf("groups: from a member's arrival to a stable group of %d", groupMembers+1), "ms", groupGoal)
 	death := b.report.metric("groups: from a member's death, beyond its session timeout, to a stable group", "ms", groupGoal)
-	b.report.note("Groups: members send a heartbeat %v after the answer to the last, so that what the broker adds shows; medians of %d a round.", heartbeatPause, groupRepeats)
+	b.report.note("Groups: members send a heartbeat %v after the response to the previous one, so the time that the broker adds is visible; medians of %d per round.", heartbeatPause, groupRepeats)
 	return b.alternate(ctx, func(ctx context.Context, s *side) error {
 		br, err := b.warm(ctx, s)
 		if err != nil {
@@ -100,7 +100,7 @@ func rebalances(ctx context.Context, br *broker, group string) (arrivals, deaths
 			return nil, nil, err
 		}
 		arrivals = append(arrivals, milliseconds(at.Sub(begin)))
-		_ = pause(ctx, 10*heartbeatPause) // a heartbeat or two
+		_ = pause(ctx, 10*heartbeatPause) // time for a heartbeat or two
 		die()
 		<-ended
 		if at, err = awaitStable(ctx, groupMembers, stable); err != nil {
@@ -111,11 +111,10 @@ func rebalances(ctx context.Context, br *broker, group string) (arrivals, deaths
 	return arrivals, deaths, nil
 }
 
-// commitClients is how many clients commit at the same time, each in a group of
-// its own.
+// commitClients is the number of concurrent clients, each in a group of its own.
 const commitClients = 16
 
-// measureCommits has clients commit one offset after the other.
+// measureCommits makes clients commit one offset after the other.
 func measureCommits(ctx context.Context, b *bench) error {
 	rate := b.report.metric(fmt.Sprintf("groups: offset commits by %d clients", commitClients), "1/s", goal{})
 	cpu := b.report.metric("groups: broker CPU per offset commit", "us", groupGoal)
@@ -125,7 +124,7 @@ func measureCommits(ctx context.Context, b *bench) error {
 			return err
 		}
 		prefix := b.newTopic("committer")
-		if _, err := commits(ctx, br, prefix, time.Second); err != nil { // the groups' first ones are not counted
+		if _, err := commits(ctx, br, prefix, time.Second); err != nil { // the first commits of the groups do not count
 			return err
 		}
 		var done int64
@@ -144,7 +143,7 @@ func measureCommits(ctx context.Context, b *bench) error {
 	})
 }
 
-// commits commits for so long and returns how often.
+// commits lets clients commit offsets for the given time and returns the number of commits.
 func commits(ctx context.Context, br *broker, prefix string, length time.Duration) (int64, error) {
 	until := time.Now().Add(length)
 	var done atomic.Int64
@@ -181,8 +180,8 @@ func eachClient(ctx context.Context, br *broker, clients int, run func(conn net.
 	return nil
 }
 
-// commitOffsets commits the same offset for the first partitions of a topic,
-// as one who is no member of the group.
+// commitOffsets commits the same offset for the first partitions of a topic, without being a member
+// of the group.
 func commitOffsets(conn net.Conn, group, topic string, partitions int, offset int64) error {
 	request := kmsg.NewPtrOffsetCommitRequest()
 	request.Version = 7
@@ -213,13 +212,12 @@ func commitOffsets(conn net.Conn, group, topic string, partitions int, offset in
 	}
 }
 
-// measureGroupMemory reads what very many groups of one member and one offset
-// add to what is alive on a broker's heap, and to what is resident. Once on
-// each side.
+// measureGroupMemory measures how much very many groups with one member and one offset add to the
+// live heap and to the resident memory of a broker. It runs once on each side.
 func measureGroupMemory(ctx context.Context, b *bench) error {
 	live := b.report.metric(fmt.Sprintf("groups: live heap per group at %d groups", b.sizes.groups), "KiB", groupGoal)
 	resident := b.report.metric("groups: the same, resident", "KiB", goal{})
-	b.report.note("Memory of groups: the growth of the heap after a full collection; resident memory of the original grows by what its heap had not touched yet.")
+	b.report.note("Memory of groups: the growth of the heap after a full collection; the resident memory of the original grows by the part of its heap that it had not touched before.")
 	b.coolDown()
 	for _, s := range b.sides() {
 		port, err := testkit.UnusedPort()
@@ -244,7 +242,7 @@ func measureGroupMemory(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// held is what a broker's memory holds, in MiB.
+// held is the memory of a broker in MiB.
 type held struct{ live, resident float64 }
 
 func (b *bench) fillWithGroups(ctx context.Context, br *broker, listener string) (before, after held, err error) {
@@ -276,7 +274,7 @@ func (b *bench) fillWithGroups(ctx context.Context, br *broker, listener string)
 	return before, after, err
 }
 
-// commit commits an offset as the group's member.
+// commit commits an offset as a member of the group.
 func (m *member) commit() error {
 	request := kmsg.NewPtrOffsetCommitRequest()
 	request.Version = 7
@@ -295,8 +293,7 @@ func (m *member) commit() error {
 	return nil
 }
 
-// held reads a broker's memory after a full collection, which the original is
-// told to make.
+// held reads a broker's memory after a full collection; the original is asked to run one.
 func (b *bench) held(ctx context.Context, br *broker, listener string) (h held, err error) {
 	if h.resident, _, err = residentMiB(br.pid()); err != nil {
 		return h, err
@@ -319,11 +316,10 @@ func (b *bench) held(ctx context.Context, br *broker, listener string) (h held, 
 	return h, nil
 }
 
-// liveAfterCollections returns what is alive on a broker's heap, in MiB: the
-// least that its metrics show while it makes some collections, which these
-// answers alone bring about. What they show is never less than what is alive,
-// but more by the garbage since the last collection, by what was made while it
-// ran, and by pooled buffers until the second one.
+// liveAfterCollections returns the live heap of a broker in MiB: the smallest value that its
+// metrics show during several collections, which only the requests for the metrics cause. The value
+// shown is never less than the live heap. It also includes the garbage since the last collection,
+// what was allocated during it, and pooled buffers until the second collection.
 func liveAfterCollections(ctx context.Context, listener string) (float64, error) {
 	least, first, err := heapOf(ctx, listener)
 	if err != nil {
@@ -344,7 +340,7 @@ func liveAfterCollections(ctx context.Context, listener string) (float64, error)
 	}
 }
 
-// heapOf reads a broker's heap and its collections so far from its metrics.
+// heapOf reads the size of a broker's heap and the number of its collections from its metrics.
 func heapOf(ctx context.Context, listener string) (bytes, cycles float64, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listener+"/metrics", nil)
 	if err != nil {
@@ -371,16 +367,16 @@ func heapOf(ctx context.Context, listener string) (bytes, cycles float64, err er
 		}
 	}
 	if found != 2 {
-		return 0, 0, fmt.Errorf("the metrics at %s tell nothing of the heap", listener)
+		return 0, 0, fmt.Errorf("the metrics at %s do not include the heap", listener)
 	}
 	return bytes, cycles, nil
 }
 
-// usedHeapMiB reads "garbage-first heap   total 1048576K, used 34567K [...]".
+// usedHeapMiB parses "garbage-first heap total 1048576K, used 34567K [...]".
 func usedHeapMiB(info string) (float64, error) {
 	_, rest, found := strings.Cut(info, ", used ")
 	if !found {
-		return 0, fmt.Errorf("jcmd GC.heap_info says nothing of the heap's use: %q", info)
+		return 0, fmt.Errorf("jcmd GC.heap_info does not show the heap's use: %q", info)
 	}
 	kib, _, _ := strings.Cut(rest, "K")
 	used, err := strconv.ParseFloat(kib, 64)

@@ -10,14 +10,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// latencyRate is the fixed rate of the latency measurement, in records a second.
+// latencyRate is the fixed rate of the latency measurement in records per second.
 const latencyRate = 2000
 
-// latencyWarmUp is how much of every latency round is thrown away.
+// latencyWarmUp is the part of each latency round that is discarded.
 const latencyWarmUp = time.Second
 
-// measureLatency sends records at a fixed rate and takes the time from the
-// call that sends one until the same process has received it.
+// measureLatency sends records at a fixed rate and measures the time from the call that sends a
+// record until the same process has received it.
 func measureLatency(ctx context.Context, b *bench) error {
 	row := func(what string, g goal) *metric {
 		return b.report.metric(fmt.Sprintf("end-to-end latency at %d records/s, %s", latencyRate, what), "ms", g)
@@ -47,8 +47,8 @@ func measureLatency(ctx context.Context, b *bench) error {
 	})
 }
 
-// latencies runs one round and returns the milliseconds of every record after
-// the warm-up.
+// latencies runs one round and returns the latency in milliseconds of each record after the
+// warm-up.
 func latencies(ctx context.Context, br *broker, topic string, length time.Duration) ([]float64, error) {
 	producer, err := newClient(br, kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
@@ -79,7 +79,7 @@ func latencies(ctx context.Context, br *broker, topic string, length time.Durati
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if len(r.Value) != recordBytes {
-				return // the topic was tried with it
+				return // a record that was sent to try the topic
 			}
 			received++
 			if sent := time.Duration(binary.BigEndian.Uint64(r.Value)); sent >= latencyWarmUp {
@@ -90,8 +90,8 @@ func latencies(ctx context.Context, br *broker, topic string, length time.Durati
 	return taken, nil
 }
 
-// sendAtRate sends count records, each at its own moment after begin, with
-// that of its sending in the first eight bytes.
+// sendAtRate sends count records, each at its own time after begin. The first eight bytes of a
+// record are the time at which it was sent.
 func sendAtRate(ctx context.Context, producer *kgo.Client, begin time.Time, count int, fail func(error)) {
 	for i := range count {
 		due := time.Duration(i) * time.Second / latencyRate

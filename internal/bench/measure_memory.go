@@ -2,12 +2,11 @@ package main
 
 import "context"
 
-// memoryGoal is what of the original's resident memory ours may take.
+// memoryGoal is the goal for our resident memory as a share of the original's.
 var memoryGoal = goal{ratio: 0.1}
 
-// measureIdleMemory reads how much of a broker is resident some seconds after
-// a fresh start with one small topic and nobody connected. The figure under
-// load is taken where the load is.
+// measureIdleMemory reads the resident memory of a broker some seconds after a new start, with one
+// small topic and no connections. The memory under load is measured by measureThroughput.
 func measureIdleMemory(ctx context.Context, b *bench) error {
 	idle := b.report.metric("resident memory, idle", "MiB", memoryGoal)
 	return b.alternate(ctx, func(ctx context.Context, s *side) error {

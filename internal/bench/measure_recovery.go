@@ -9,16 +9,15 @@ import (
 	"time"
 )
 
-// recoveryPartitions is over how many partitions the log to recover is spread.
+// recoveryPartitions is the number of partitions of the topic to recover.
 const recoveryPartitions = 10
 
-// recoveryTopic holds the log to recover.
+// recoveryTopic is the topic to recover.
 const recoveryTopic = "recovery"
 
-// measureRecovery fills a log, kills the broker and times how long a start
-// takes until every partition can be written again. Before each start the
-// recovery points are taken away, so that all of the log is recovered however
-// long ago it was written.
+// measureRecovery fills a log, kills the broker and measures how long a start takes until every
+// partition accepts writes. Before each start the recovery points are removed, so the whole log is
+// recovered however long ago it was written.
 func measureRecovery(ctx context.Context, b *bench) error {
 	size := float64(b.sizes.recoveryBytes) / 1e9
 	row := b.report.metric(fmt.Sprintf("recovery after kill -9 with %.3g GB of log, to a record on every partition", size), "s", goal{})
@@ -59,8 +58,8 @@ func measureRecovery(ctx context.Context, b *bench) error {
 	})
 }
 
-// fill starts a broker, writes the log and kills the broker; it returns the
-// broker also on an error, to be removed.
+// fill starts a broker, writes the log and kills the broker. It returns the broker even with an
+// error, so the caller can remove it.
 func fill(ctx context.Context, b *bench, s *side) (*broker, error) {
 	br, err := b.newBroker(s)
 	if err != nil {
@@ -79,7 +78,7 @@ func fill(ctx context.Context, b *bench, s *side) (*broker, error) {
 	return br, br.awaitDeregistered(ctx)
 }
 
-// forgetRecoveryPoints makes a dead broker's folder one that was never flushed.
+// forgetRecoveryPoints makes a dead broker's directory look as if it was never flushed.
 func forgetRecoveryPoints(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, ".kafka_cleanshutdown")); err == nil {
 		return fmt.Errorf("%s was stopped cleanly", dir)

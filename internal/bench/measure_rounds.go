@@ -14,30 +14,30 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// roundBenchmarks are Go benchmarks of what a fetch costs beside partitions that
-// nothing happens to, with the names of their figures in the table.
+// roundBenchmarks are Go benchmarks of what a fetch costs with many idle partitions, with the names
+// of their figures in the table.
 var roundBenchmarks = []struct {
 	folder, bench, times string
 	figures              []roundFigure
 }{
 	{"./replication", "LeaderRound", "2s", []roundFigure{{"ns/op", "leader's round of a follower's fetch", 500}}},
 	{"./replication", "FollowerRound", "2s", []roundFigure{{"ns/op", "follower's round", 300}}},
-	{"./replication", "ConsumerRound", "2s", []roundFigure{{"ns/op", "consumer's round beside a follower's", 500}}},
+	{"./replication", "ConsumerRound", "2s", []roundFigure{{"ns/op", "consumer's round, with a follower fetching too", 500}}},
 	{"./broker/api", "AcksAllBesideIdlePartitions", "20000x", []roundFigure{
 		{"p50-µs", "acks=all over loopback, p50", 1000},
 		{"p99-µs", "acks=all over loopback, p99", 0}}},
 }
 
-// roundFigure is a figure of a benchmark; below is its goal in µs, 0 for none.
+// roundFigure is a figure of a benchmark. below is its goal in µs; 0 means none.
 type roundFigure struct {
 	unit, name string
 	below      float64
 }
 
-// measureRounds runs the benchmarks of rounds, of ours only: with 10 partitions
-// and with 10,000, all but one idle.
+// measureRounds runs the benchmarks of rounds, on this tree only, with 10 and with 10,000
+// partitions, of which all but one are idle.
 func measureRounds(ctx context.Context, b *bench) error {
-	b.report.note("Rounds: Go benchmarks of this tree within one process, one partition busy and the others idle.")
+	b.report.note("Rounds: Go benchmarks of this tree within one process, one partition is busy and the others are idle.")
 	for range b.sizes.rounds {
 		for _, r := range roundBenchmarks {
 			cmd := exec.CommandContext(ctx, "go", "test", r.folder, "-run", "-", "-bench", r.bench+"$", "-benchtime", r.times)
@@ -70,11 +70,11 @@ type benchmarkFigure struct {
 	value float64
 }
 
-// benchmarkParameters is what stands in a benchmark's name behind the first
-// slash, without the number of processors.
+// benchmarkParameters matches the name of a benchmark and captures what follows the first slash,
+// without the number of processors.
 var benchmarkParameters = regexp.MustCompile(`^Benchmark[^/]*/(\S+?)(?:-\d+)?$`)
 
-// benchmarkFigures returns the figures of one unit in what go test -bench printed.
+// benchmarkFigures returns the figures with the given unit from the output of go test -bench.
 func benchmarkFigures(out []byte, unit string) []benchmarkFigure {
 	var all []benchmarkFigure
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {

@@ -5,17 +5,16 @@ import (
 	"time"
 )
 
-// measureStart times how long it takes until a broker acknowledges a record:
-// the first start on an empty folder, a restart after SIGKILL when ZooKeeper
-// has already removed the dead broker's registration, and one at once, which
-// must first see that registration go.
+// measureStart measures how long it takes until a broker acknowledges a record: the first start on
+// an empty directory; a restart after SIGKILL when ZooKeeper has removed the dead broker's
+// registration; and an immediate restart, which first has to wait for that.
 func measureStart(ctx context.Context, b *bench) error {
 	const topic = "start"
 	tenth := goal{ratio: 0.1}
-	fresh := b.report.metric("start on an empty folder to first acknowledged record", "ms", tenth)
+	fresh := b.report.metric("start on an empty directory to first acknowledged record", "ms", tenth)
 	after := b.report.metric("restart after kill -9, registration gone, to first acknowledged record", "ms", tenth)
 	atOnce := b.report.metric("kill -9 and restart at once, to first acknowledged record", "ms", goal{})
-	b.report.note("Session timeout of both brokers: %v. Restarted at once after kill -9, the original exits as long as its registration is there; a supervisor that starts it again at once is assumed and the time runs from the kill.", b.sizes.session)
+	b.report.note("Session timeout of both brokers: %v. Restarted at once after kill -9, the original exits as long as its registration exists. A supervisor that restarts it at once is assumed, and the time is measured from the kill.", b.sizes.session)
 	return b.alternate(ctx, func(ctx context.Context, s *side) error {
 		br, err := b.newBroker(s)
 		if err != nil {
@@ -37,7 +36,7 @@ func measureStart(ctx context.Context, b *bench) error {
 		}
 		after.add(s, milliseconds(took))
 
-		if err := pause(ctx, time.Second); err != nil { // a heartbeat or two
+		if err := pause(ctx, time.Second); err != nil { // time for a heartbeat or two
 			return err
 		}
 		br.kill()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// shapes are the loads of the throughput measurement and of the warm-up.
+// shapes returns the loads of the throughput measurement and of the warm-up.
 func (z sizes) shapes() []shape {
 	return []shape{
 		{name: "256 KiB batches", batchBytes: 256 << 10, bytes: z.largeBytes},
@@ -14,10 +14,10 @@ func (z sizes) shapes() []shape {
 	}
 }
 
-// measureThroughput has one client write a topic as fast as it can and read it
-// back, and divides the broker's CPU time by the volume of record values.
+// measureThroughput writes to a topic with one client as fast as possible and reads it back, and
+// divides the broker's CPU time by the volume of record values.
 func measureThroughput(ctx context.Context, b *bench) error {
-	b.report.note("Load: one franz-go client on the same machine, %d-byte records, %d partitions, acks=all, idempotent, no compression; what is read back comes from the page cache. GB and MB are decimal and count record values.", recordBytes, loadPartitions)
+	b.report.note("Load: one franz-go client on the same machine, %d-byte records, %d partitions, acks=all, idempotent, no compression; reads come from the page cache. GB and MB are decimal and count record values.", recordBytes, loadPartitions)
 	for _, s := range b.sizes.shapes() {
 		if err := measureShape(ctx, b, s); err != nil {
 			return err
@@ -77,7 +77,7 @@ func measureShape(ctx context.Context, b *bench, load shape) error {
 	})
 }
 
-// fetchTimes reads the same records several times over.
+// fetchTimes reads the same records several times.
 func fetchTimes(ctx context.Context, br *broker, topic string, records int64, passes int) (time.Duration, error) {
 	var total time.Duration
 	for range passes {
@@ -103,7 +103,7 @@ func charge(brokers []*broker, load func() (time.Duration, error)) (cpu float64,
 	return after - before, took, err
 }
 
-// cpuOf is the CPU time that brokers have used.
+// cpuOf returns the CPU time that the brokers have used.
 func cpuOf(brokers []*broker) (float64, error) {
 	var sum float64
 	for _, br := range brokers {

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// toolRun is one command whose wall time is taken.
+// toolRun is a command whose wall time is measured.
 type toolRun struct {
 	tool
 	name  string
 	stdin string
-	args  func(br *broker, round int) []string // round is never the same twice
+	args  func(br *broker, round int) []string // each call gets a different round
 }
 
-// toolTopic is the small topic that the tools look at.
+// toolTopic is the small topic that the tools use.
 const toolTopic = "tools"
 
 func toolRuns() []toolRun {
@@ -83,12 +83,12 @@ func toolRuns() []toolRun {
 	}
 }
 
-// measureTools takes the wall time of each side's own tools against its own
-// warm broker, ours more often, since theirs take a second or two each.
+// measureTools measures the wall time of each side's own tools against its own warm broker. Ours
+// run more often, because theirs take a second or two each.
 func measureTools(ctx context.Context, b *bench) error {
-	b.report.note("Tools: wall time from the start of the process to its end; median of %d for ours, of %d for the original's, whose scripts are left out.", b.sizes.rounds*b.sizes.toolRepeats, b.sizes.rounds)
+	b.report.note("Tools: wall time from the start of the process to its end; median of %d for ours, of %d for the original's, which is run without its scripts.", b.sizes.rounds*b.sizes.toolRepeats, b.sizes.rounds)
 	runs, ready := toolRuns(), map[*side]bool{}
-	failed := map[string]error{} // by side and tool; what failed once is not tried again
+	failed := map[string]error{} // by side and tool; a failed tool is not tried again
 	err := b.alternate(ctx, func(ctx context.Context, s *side) error {
 		br, err := b.warm(ctx, s)
 		if err != nil {
@@ -115,7 +115,7 @@ func measureTools(ctx context.Context, b *bench) error {
 	return errors.Join(append(slices.Collect(maps.Values(failed)), err)...)
 }
 
-// repeatTool runs a tool so many times and keeps each wall time.
+// repeatTool runs a tool repeatedly and keeps each wall time.
 func (b *bench) repeatTool(ctx context.Context, br *broker, run toolRun, times int) error {
 	row := b.report.metric(run.name, "ms", goal{below: 50})
 	for range times {
@@ -129,7 +129,7 @@ func (b *bench) repeatTool(ctx context.Context, br *broker, run toolRun, times i
 	return nil
 }
 
-// once runs the tool to its end.
+// once runs the tool and waits for it to end.
 func (t toolRun) once(ctx context.Context, br *broker, round int) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

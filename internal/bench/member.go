@@ -9,11 +9,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// heartbeatPause is how long a member waits between two heartbeats. It is far
-// shorter than that of clients, so that the broker's part in a rebalance shows.
+// heartbeatPause is the pause between two heartbeats of a member. It is far shorter than that of
+// clients, so the broker's share of a rebalance is visible.
 const heartbeatPause = time.Millisecond
 
-// Codes of the group protocol that a member acts on.
+// Error codes on which a member acts.
 const (
 	codeNone           = 0
 	codeRebalance      = 27
@@ -25,14 +25,14 @@ const (
 // coordinatorPatience is how long a coordinator may take to serve.
 const coordinatorPatience = 2 * time.Minute
 
-// passing says whether an error goes by itself once the offsets topic is made
-// and read, and has not been there for too long.
+// passing reports whether an error will go away once the offsets topic is created and loaded, and
+// has not lasted too long.
 func passing(code int16, since time.Time) bool {
 	return time.Since(since) < coordinatorPatience && (code == codeLoadInProgress || code == codeNotAvailable || code == codeNotCoordinator)
 }
 
-// awaitCoordinator asks for a group's coordinator, which makes the offsets
-// topic where need be, and waits a little.
+// awaitCoordinator asks for a group's coordinator, which creates the offsets topic if necessary,
+// and waits a little.
 func awaitCoordinator(conn net.Conn, group string) error {
 	request := kmsg.NewPtrFindCoordinatorRequest()
 	request.Version, request.CoordinatorKey = 2, group
@@ -41,22 +41,22 @@ func awaitCoordinator(conn net.Conn, group string) error {
 	return err
 }
 
-// member is one member of a consumer group, spoken for without a client
-// library: it joins, syncs and sends heartbeats, and joins again when told.
+// member is a member of a consumer group that uses no client library: it joins, syncs and sends
+// heartbeats, and joins again when the coordinator says so.
 type member struct {
 	conn       net.Conn
 	group      string
 	session    time.Duration
 	id         string
 	generation int32
-	beat       time.Time // when the last heartbeat was sent that was answered
+	beat       time.Time // when the last answered heartbeat was sent
 	stable     chan<- stableAt
 }
 
-// stableAt says when a member had its assignment in a generation.
+// stableAt is the time at which a member had its assignment in a generation.
 type stableAt struct {
 	generation int32
-	members    int // that the generation has, told by its leader only
+	members    int // number of members of the generation; set only by its leader
 	at         time.Time
 	err        error
 }
@@ -69,7 +69,7 @@ func newMember(ctx context.Context, br *broker, group string, session time.Durat
 	return &member{conn: conn, group: group, session: session, stable: stable}, nil
 }
 
-// run is a member's life until ctx ends; then it falls silent without leaving.
+// run runs the member until ctx ends. Then it becomes silent without leaving the group.
 func (m *member) run(ctx context.Context) {
 	defer m.conn.Close()
 	for joined := false; ctx.Err() == nil; {
@@ -99,11 +99,11 @@ func (m *member) run(ctx context.Context) {
 	}
 }
 
-// join joins and syncs. It returns how many members the generation has where
-// this one leads it, 0 where not, -1 where the next rebalance has begun already.
+// join joins and syncs. It returns the number of members of the generation if this member leads it,
+// 0 if not, and -1 if the next rebalance has already begun.
 func (m *member) join() (members int, err error) {
 	request := kmsg.NewPtrJoinGroupRequest()
-	request.Version = 3 // the last that joins at once, without an id given first
+	request.Version = 3 // the last version that joins at once, without getting an id first
 	request.Group, request.MemberID = m.group, m.id
 	request.SessionTimeoutMillis, request.RebalanceTimeoutMillis = int32(m.session.Milliseconds()), 60_000
 	request.ProtocolType = "consumer"
@@ -160,8 +160,8 @@ func (m *member) heartbeat() (int16, error) {
 	return response.ErrorCode, err
 }
 
-// awaitStable waits until so many members have their assignment of one
-// generation, and returns when the last of them had it.
+// awaitStable waits until the given number of members have their assignment in the same generation,
+// and returns when the last of them got it.
 func awaitStable(ctx context.Context, members int, stable <-chan stableAt) (time.Time, error) {
 	have := map[int32]int{}
 	sizes := map[int32]int{}

@@ -12,17 +12,16 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The probe finds out, to within some milliseconds, when a starting broker
-// acknowledges its first record. It speaks the protocol itself, since client
-// libraries wait far longer between attempts; and it asks seldom enough not to
-// slow the start that it times.
+// The probe finds out, to within some milliseconds, when a starting broker acknowledges its first
+// record. It speaks the protocol itself, because client libraries wait far longer between attempts.
+// It asks rarely enough not to slow down the start that it measures.
 const (
 	probeInterval = 5 * time.Millisecond
-	probePatience = 5 * time.Second // for one answer; a broker may accept long before it serves
+	probePatience = 5 * time.Second // for one response; a broker may accept connections long before it serves
 )
 
-// produceOnce returns when one record was acknowledged on every partition of
-// the topic, which is created by asking for its metadata where need be.
+// produceOnce returns when one record was acknowledged on every partition of the topic. It creates
+// the topic, if necessary, by requesting its metadata.
 func produceOnce(ctx context.Context, address, topic string, partitions int) error {
 	var last error
 	for {
@@ -39,7 +38,7 @@ func produceOnce(ctx context.Context, address, topic string, partitions int) err
 	}
 }
 
-// probeConnection does the same over one connection and gives up when it breaks.
+// probeConnection does the same over one connection and gives up when the connection breaks.
 func probeConnection(ctx context.Context, address, topic string, partitions int) error {
 	dialer := net.Dialer{Timeout: probePatience}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
@@ -71,7 +70,7 @@ func probeConnection(ctx context.Context, address, topic string, partitions int)
 	}
 }
 
-// exchange sends a request of a version without tagged fields and reads its answer.
+// exchange sends a request of a version without tagged fields and reads the response.
 func exchange(conn net.Conn, request kmsg.Request, response kmsg.Response) error {
 	if err := conn.SetDeadline(time.Now().Add(2 * probePatience)); err != nil {
 		return err

@@ -16,34 +16,33 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// What a cluster looks like from outside, asked without a client library in
-// between: leaders and in-sync replicas as each broker tells them, and whether
-// records are acknowledged everywhere.
+// Leaders and in-sync replicas as each broker reports them, and whether records are acknowledged on
+// all partitions. The probes use no client library.
 
-// clusterInterval is the pause between two looks where a time is taken.
+// clusterInterval is the pause between two probes when a time is measured.
 const clusterInterval = 10 * time.Millisecond
 
-// view says whether a partition is as it is waited for.
+// view reports whether a partition has the expected state.
 type view func(p *kmsg.MetadataResponseTopicPartition) bool
 
-// inSync: there is a leader, and so many replicas are in sync.
+// inSync: there is a leader, and the given number of replicas is in sync.
 func inSync(replicas int) view {
 	return func(p *kmsg.MetadataResponseTopicPartition) bool {
 		return p.Leader >= 0 && len(p.ISR) == replicas
 	}
 }
 
-// preferred: the first replica leads.
+// preferred: the first replica is the leader.
 func preferred(p *kmsg.MetadataResponseTopicPartition) bool { return p.Leader == p.Replicas[0] }
 
-// without: somebody leads and a broker is not in sync any more.
+// without: there is a leader, and the broker is no longer in sync.
 func without(broker int) view {
 	return func(p *kmsg.MetadataResponseTopicPartition) bool {
 		return p.Leader >= 0 && p.Leader != int32(broker) && !slices.Contains(p.ISR, int32(broker))
 	}
 }
 
-// awaitView waits until each of the brokers tells of every partition what is wanted.
+// awaitView waits until each of the brokers reports the expected state of every partition.
 func (c *cluster) awaitView(ctx context.Context, brokers []*broker, topic string, partitions int, interval time.Duration, wanted view) error {
 	for _, br := range brokers {
 		if err := awaitViewOf(ctx, br, topic, partitions, interval, wanted); err != nil {
@@ -82,13 +81,13 @@ func awaitViewOf(ctx context.Context, br *broker, topic string, partitions int, 
 			return nil
 		}
 		if cause := pause(ctx, interval); cause != nil {
-			return fmt.Errorf("%s: %d of %d partitions of %s are as wanted, as broker %d tells: %w", br.name, as, partitions, topic, br.id, errors.Join(cause, err))
+			return fmt.Errorf("%s: %d of %d partitions of %s have the expected state on broker %d: %w", br.name, as, partitions, topic, br.id, errors.Join(cause, err))
 		}
 	}
 }
 
-// topicState asks a broker what it knows of a topic, which is created where the
-// broker does that.
+// topicState asks a broker for a topic's metadata. The request creates the topic if the broker is
+// configured for that.
 func topicState(conn net.Conn, topic string) (map[int32]kmsg.MetadataResponseTopicPartition, error) {
 	request := kmsg.NewPtrMetadataRequest()
 	request.Version = 5
@@ -109,9 +108,9 @@ func topicState(conn net.Conn, topic string) (map[int32]kmsg.MetadataResponseTop
 	return state, nil
 }
 
-// produceEverywhere returns when one record was acknowledged by all in-sync
-// replicas on every partition; each is sent to the leader that the first of the
-// brokers names. whole demands that all replicas were in sync.
+// produceEverywhere returns when one record was acknowledged by all in-sync replicas on every
+// partition. Each record is sent to the leader that the first of the brokers names. whole requires
+// all replicas to be in sync.
 func (c *cluster) produceEverywhere(ctx context.Context, brokers []*broker, topic string, partitions int, whole bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
@@ -137,8 +136,8 @@ func (c *cluster) produceEverywhere(ctx context.Context, brokers []*broker, topi
 	}
 }
 
-// produceToLeaders sends one record to each pending partition and takes out of
-// pending those that were acknowledged.
+// produceToLeaders sends one record to each pending partition and removes from pending those that
+// acknowledged it.
 func (c *cluster) produceToLeaders(ctx context.Context, asked *broker, topic string, pending map[int32]bool) error {
 	dialer := net.Dialer{Timeout: probePatience}
 	conn, err := dialer.DialContext(ctx, "tcp", asked.address())
@@ -184,8 +183,8 @@ func (c *cluster) produceTo(ctx context.Context, leader *broker, topic string, p
 	return produceEach(conn, topic, partitions)
 }
 
-// produceEach sends one record to each of the partitions with acks=all and
-// returns those where it was acknowledged.
+// produceEach sends one record to each partition with acks=all and returns the partitions that
+// acknowledged it.
 func produceEach(conn net.Conn, topic string, partitions []int32) (acknowledged []int32, err error) {
 	builder := record.NewBuilder(record.Defaults())
 	if err := builder.Append(time.Now().UnixMilli(), nil, []byte("probe")); err != nil {
@@ -219,7 +218,7 @@ func produceEach(conn net.Conn, topic string, partitions []int32) (acknowledged 
 	return acknowledged, nil
 }
 
-// silent is a logger for rooms whose lines nobody reads here.
+// silent returns a logger for packages whose log lines are not needed.
 func silent() *logrus.Logger {
 	l := logrus.New()
 	l.SetOutput(io.Discard)

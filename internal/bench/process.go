@@ -9,10 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuSeconds returns the CPU time, user and system, that a process and its
-// threads, ended ones included, have used since it started. It is what
-// /proc/PID/stat has in ticks of 10 ms, read in nanoseconds from the process's
-// CPU clock, whose id the kernel derives from the process id.
+// cpuSeconds returns the CPU time, user and system, that a process and its threads, including ended
+// ones, have used since it started. /proc/PID/stat has the same time in ticks of 10 ms; this is in
+// nanoseconds, from the process's CPU clock, whose id the kernel derives from the process id.
 func cpuSeconds(pid int) (float64, error) {
 	const wholeProcessRunTime = 2
 	var t unix.Timespec
@@ -22,8 +21,8 @@ func cpuSeconds(pid int) (float64, error) {
 	return float64(t.Nano()) / 1e9, nil
 }
 
-// residentMiB returns how much of a process is in memory (VmRSS) and the most
-// there ever was (VmHWM), in MiB.
+// residentMiB returns the resident memory of a process (VmRSS) and its maximum so far (VmHWM), in
+// MiB.
 func residentMiB(pid int) (now, most float64, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -36,7 +35,7 @@ func residentMiB(pid int) (now, most float64, err error) {
 	return now, most, err
 }
 
-// statusMiB reads a "Name:   123 kB" line of /proc/PID/status.
+// statusMiB parses a "Name: 123 kB" line of /proc/PID/status.
 func statusMiB(status, name string) (float64, error) {
 	for line := range strings.Lines(status) {
 		rest, found := strings.CutPrefix(line, name+":")

@@ -8,36 +8,35 @@ import (
 	"unicode/utf8"
 )
 
-// goal is what a figure should reach; the zero goal wants nothing. Goals are
-// aims, not conditions: a missed one is printed as missed and fails nothing.
+// goal is the value that a figure should reach; the zero value means none. A missed goal is marked
+// in the table and is not a failure.
 type goal struct {
 	ratio float64 // our median at most this many times the original's
 	below float64 // our median below this, in the metric's unit
 }
 
-// metric is one row of the table: the same figure of both brokers, one sample
-// a round.
+// metric is a row of the table: the same figure of both brokers, one sample per round.
 type metric struct {
-	name    string // what was measured, as the table says it
+	name    string // text in the table
 	unit    string
 	goal    goal
 	samples map[string][]float64 // by the side's name, in the order of the rounds
 }
 
-// add keeps one sample of a side.
+// add adds a sample of a side.
 func (m *metric) add(s *side, value float64) {
 	m.samples[s.name] = append(m.samples[s.name], value)
 }
 
-// report collects metrics in the order in which they were first named, and
-// what else a reader of the table must know.
+// report collects metrics in the order in which they were first named, and notes for the readers of
+// the table.
 type report struct {
 	ours, original string // names of the sides
 	metrics        []*metric
 	notes          []string
 }
 
-// metric returns the row of that name, made at the first call.
+// metric returns the row with that name, which the first call creates.
 func (r *report) metric(name, unit string, g goal) *metric {
 	for _, m := range r.metrics {
 		if m.name == name {
@@ -49,15 +48,15 @@ func (r *report) metric(name, unit string, g goal) *metric {
 	return m
 }
 
-// note adds a line below the table.
+// note adds a line below the table, unless it is there already.
 func (r *report) note(format string, args ...any) {
 	if line := fmt.Sprintf(format, args...); !slices.Contains(r.notes, line) {
 		r.notes = append(r.notes, line)
 	}
 }
 
-// write prints the table, which is Markdown with its columns aligned so that
-// a terminal shows it well too, and the notes.
+// write prints the table and the notes. The table is Markdown with aligned columns, so it is also
+// readable in a terminal.
 func (r *report) write(w io.Writer) {
 	rows := [][]string{{"Measurement", "Unit", r.ours, r.original, "Ratio", "Goal", "Reached"}}
 	for _, m := range r.metrics {
@@ -86,7 +85,7 @@ func (r *report) row(m *metric) []string {
 	return []string{m.name, m.unit, summary(ours), summary(original), ratio, m.goal.String(), verdict(m.goal, ours, original)}
 }
 
-// summary is "median (least-most)".
+// summary returns "median (smallest-largest)".
 func summary(samples []float64) string {
 	switch len(samples) {
 	case 0:
@@ -97,7 +96,7 @@ func summary(samples []float64) string {
 	return fmt.Sprintf("%s (%s-%s)", number(median(samples)), number(slices.Min(samples)), number(slices.Max(samples)))
 }
 
-// number prints three significant digits or whole numbers.
+// number formats a number with three significant digits, or as a whole number from 100 on.
 func number(v float64) string {
 	switch {
 	case v >= 100:
@@ -120,8 +119,8 @@ func (g goal) String() string {
 	return "-"
 }
 
-// verdict says whether the medians reach the goal; "-" where there is no goal
-// or a side has no sample.
+// verdict says whether the medians reach the goal. It is "-" if there is no goal or a side has no
+// sample.
 func verdict(g goal, ours, original []float64) string {
 	var reached bool
 	switch {
@@ -169,8 +168,8 @@ func columnWidths(rows [][]string) []int {
 	return widths
 }
 
-// median is the middle of the samples, the mean of the two middle ones where
-// their number is even; 0 of none.
+// median returns the middle sample, or the mean of the two middle ones if the number of samples is
+// even. It is 0 if there are none.
 func median(samples []float64) float64 {
 	if len(samples) == 0 {
 		return 0
@@ -183,8 +182,8 @@ func median(samples []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// percentile is the smallest sample that at least the share p (0..1) of all
-// samples does not exceed; sorted is in ascending order and not empty.
+// percentile returns the smallest sample that at least the share p (0 to 1) of all samples does not
+// exceed. sorted must be in ascending order and not empty.
 func percentile(sorted []float64, p float64) float64 {
 	rank := int(p*float64(len(sorted)) + 0.999999)
 	return sorted[min(max(rank, 1), len(sorted))-1]

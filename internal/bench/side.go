@@ -13,7 +13,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// side is one of the two that are compared: how to run its broker and tools.
+// side is one of the two sides of the comparison: how to run its broker and tools.
 type side struct {
 	name   string
 	broker func(properties string) *exec.Cmd
@@ -22,12 +22,12 @@ type side struct {
 
 // tool names a command line tool on both sides.
 type tool struct {
-	script string // ours, below bin/
-	class  string // the original's
-	heap   string // the original's heap, as its script sets it
+	script string // of this tree, below bin/
+	class  string // of the original
+	heap   string // heap of the original, as its script sets it
 }
 
-// ourSide runs this source tree's binary by its scripts.
+// ourSide runs the binary of this tree by its scripts.
 func ourSide() *side {
 	bin := filepath.Join(testkit.Root(), "bin")
 	return &side{
@@ -43,14 +43,13 @@ func ourSide() *side {
 	}
 }
 
-// performanceOptions are the JVM options that the original's scripts set for
-// the server and the tools alike where the user sets none.
+// performanceOptions are the JVM options that the original's scripts set for both server and tools
+// if the user sets none.
 var performanceOptions = []string{"-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
 	"-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"}
 
-// originalSide runs Apache Kafka from its jars with its own default JVM
-// options. The scripts around the JVM are left out: what they cost is not
-// counted against the original.
+// originalSide runs Apache Kafka from its jars with its default JVM options. It does not use the
+// scripts around the JVM, so their cost does not count against the original.
 func originalSide(work, jars, version string) (*side, error) {
 	serverLog, err := writeLog4j(work, "server", "INFO", "System.out")
 	if err != nil {
@@ -80,26 +79,26 @@ func writeLog4j(work, name, level, target string) (string, error) {
 	return path, os.WriteFile(path, []byte(text), 0o644)
 }
 
-// broker is one broker process with a folder and a port of its own.
+// broker is one broker process with its own directory and port.
 type broker struct {
 	*side
 	zookeeper *testkit.Ensemble
-	chroot    string // "/c1"; brokers with the same one are a cluster
+	chroot    string // "/c1"; brokers with the same chroot are a cluster
 	id        int    // broker.id
 	port      int
 	replicas  int16  // of the topics created on it
 	dir       string // its only log.dirs
-	file      string // its properties
+	file      string // its properties file
 	proc      *testkit.Process
 }
 
-// newBroker prepares a cluster of one: a broker of a side on a fresh chroot.
+// newBroker prepares a cluster of one broker, on a new chroot.
 func (b *bench) newBroker(s *side) (*broker, error) {
 	return b.newClusterBroker(s, b.newChroot(), 0)
 }
 
-// newClusterBroker prepares a broker on a fresh folder. Both sides get the same
-// properties, with defaults wherever the measurement allows; extra ones win.
+// newClusterBroker prepares a broker with a new directory. Both sides get the same properties, with
+// defaults if the measurement allows; extra properties override them.
 func (b *bench) newClusterBroker(s *side, chroot string, id int, extra ...string) (*broker, error) {
 	port, err := testkit.UnusedPort()
 	if err != nil {
@@ -125,10 +124,10 @@ func (b *bench) newClusterBroker(s *side, chroot string, id int, extra ...string
 	return br, os.WriteFile(br.file, []byte(strings.Join(lines, "\n")+"\n"), 0o644)
 }
 
-// address is host:port of the listener.
+// address returns host:port of the listener.
 func (br *broker) address() string { return fmt.Sprintf("127.0.0.1:%d", br.port) }
 
-// pid is the process id; the scripts of this tree replace themselves by the broker.
+// pid returns the process id. The scripts of this tree are replaced by the broker's process.
 func (br *broker) pid() int { return br.proc.Cmd.Process.Pid }
 
 func (br *broker) start() error {
@@ -137,23 +136,22 @@ func (br *broker) start() error {
 	return err
 }
 
-// kill ends the process with SIGKILL, if there is one.
+// kill ends the process with SIGKILL, if it was started.
 func (br *broker) kill() {
 	if br.proc != nil {
 		br.proc.Kill()
 	}
 }
 
-// remove kills the broker and deletes its folder.
+// remove kills the broker and deletes its directory.
 func (br *broker) remove() {
 	br.kill()
 	_ = os.RemoveAll(br.dir)
 }
 
-// startServing starts the broker and returns how long it took from before the
-// process existed until a record was acknowledged on every partition of the
-// topic. A broker that exits is started again at once, as a supervisor does;
-// restarts says how often.
+// startServing starts the broker and returns how long it took from before the process existed until
+// a record was acknowledged on every partition of the topic. A broker that exits is restarted at
+// once, as by a supervisor; restarts is the number of restarts.
 func (br *broker) startServing(ctx context.Context, topic string, partitions int) (took time.Duration, restarts int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
@@ -181,8 +179,8 @@ func (br *broker) startServing(ctx context.Context, topic string, partitions int
 	}
 }
 
-// awaitDeregistered waits until ZooKeeper has ended the session of a killed
-// broker and its registration is gone.
+// awaitDeregistered waits until ZooKeeper has ended the session of a killed broker and its
+// registration is gone.
 func (br *broker) awaitDeregistered(ctx context.Context) error {
 	znode := fmt.Sprintf("%s/brokers/ids/%d", br.chroot, br.id)
 	for {
@@ -196,7 +194,7 @@ func (br *broker) awaitDeregistered(ctx context.Context) error {
 	}
 }
 
-// pause waits so long, or until the context ends.
+// pause waits for d or until the context ends.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
