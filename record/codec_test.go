@@ -461,3 +461,19 @@ func TestFewStreamsHoldLargeRecordsAtOnce(t *testing.T) {
 	})
 	largeStreams = make(chan struct{}, 2)
 }
+
+// What a compressor writes stops at the limit, rather than once all is written.
+func TestOutputEndsAtItsLimit(t *testing.T) {
+	o := outBuffer{limit: 4}
+	for _, c := range []struct {
+		p    string
+		want error
+	}{{"abc", nil}, {"de", errOutputTooLarge}, {"f", nil}, {"g", errOutputTooLarge}} {
+		if _, err := o.Write([]byte(c.p)); err != c.want {
+			t.Errorf("writing %q behind %q: %v, want %v", c.p, o.b, err, c.want)
+		}
+	}
+	if string(o.b) != "abcf" {
+		t.Errorf("%q was written", o.b)
+	}
+}

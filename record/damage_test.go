@@ -68,6 +68,56 @@ func TestDamagedRecordsAreInvalid(t *testing.T) {
 	}
 }
 
+// A record must use up its body and declare its headers, also one that is passed over
+// since it is larger than the window.
+func TestARecordMustBeAsLongAsItsBody(t *testing.T) {
+	record := func(valueSize int, behindValue []byte, inBody ...byte) []byte {
+		body := binary.AppendVarint([]byte{0, 0, 0, 1}, int64(valueSize))
+		body = append(body, bytes.Repeat([]byte("v"), valueSize)...)
+		body = append(append(body, behindValue...), inBody...)
+		return append(binary.AppendVarint(nil, int64(len(body))), body...)
+	}
+	second := []byte{12, 0, 0, 2, 1, 1, 0}
+	for _, codec := range []Codec{None, Gzip, Zstd} {
+		for _, size := range []int{5, 3 * windowSize} {
+			for name, c := range map[string]struct {
+				payload []byte
+				want    protocol.ErrorCode
+			}{
+				"sound":                         {append(record(size, []byte{0}), second...), protocol.None},
+				"a byte more":                   {append(record(size, []byte{0}, 0), second...), protocol.InvalidRecord},
+				"the next record in the body":   {record(size, []byte{0}, second...), protocol.InvalidRecord},
+				"-1 headers and nothing behind": {append(record(size, []byte{1}), second...), protocol.InvalidRecord},
+			} {
+				if _, err := ValidateAndAssign(repack(t, codec, c.payload, 2), plainTarget()); protocol.CodeOf(err) != c.want {
+					t.Errorf("%s, value of %d bytes, %s: %v", codec, size, name, err)
+				}
+			}
+		}
+	}
+}
+
+// A block that claims to hold more than snappy can pack into it is refused before memory
+// is taken for it.
+func TestSnappyBlocksThatClaimTooMuchTakeNoMemory(t *testing.T) {
+	payload := append(binary.AppendUvarint(nil, 1<<30), 0, 'x')
+	bytes := allocated(func() {
+		if _, err := ValidateAndAssign(repackRaw(Snappy, payload, 1), plainTarget()); err == nil {
+			t.Error("no error")
+		}
+	})
+	if bytes > 1<<20 {
+		t.Errorf("allocated %d MiB", bytes>>20)
+	}
+}
+
+// repackRaw is a batch of count records with payload as its compressed bytes.
+func repackRaw(codec Codec, payload []byte, count int32) []byte {
+	set := append(make([]byte, HeaderSize), payload...)
+	writeHeader(set, batchOf(2, codec), count-1, nowMs, nowMs, count)
+	return set
+}
+
 func TestInnerChecksumsAreChecked(t *testing.T) {
 	for _, magic := range []int8{0, 1} {
 		inner := made(t, batchOf(magic, None), 3)
