@@ -137,7 +137,7 @@ func (c *cluster) awaitDeleted(ctx context.Context, topic string) error {
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(topics, topic) && !c.hasFolder(topic) {
+		if !slices.Contains(topics, topic) && !c.hasLog(topic) {
 			return nil
 		}
 		if err := pause(ctx, clusterInterval); err != nil {
@@ -146,11 +146,11 @@ func (c *cluster) awaitDeleted(ctx context.Context, topic string) error {
 	}
 }
 
-// hasFolder reports whether any broker has a log of the topic that is not being deleted.
-func (c *cluster) hasFolder(topic string) bool {
+// hasLog reports whether any broker has a log of the topic that is not being deleted.
+func (c *cluster) hasLog(topic string) bool {
 	for _, br := range c.brokers {
-		folders, _ := filepath.Glob(filepath.Join(br.dir, topic+"-*"))
-		if slices.ContainsFunc(folders, func(f string) bool { return !strings.HasSuffix(f, "-delete") }) {
+		logs, _ := filepath.Glob(filepath.Join(br.dir, topic+"-*"))
+		if slices.ContainsFunc(logs, func(f string) bool { return !strings.HasSuffix(f, "-delete") }) {
 			return true
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // roundBenchmarks are Go benchmarks of what a fetch costs with many idle partitions, with the names
 // of their figures in the table.
 var roundBenchmarks = []struct {
-	folder, bench, times string
+	pkg, bench, times string
 	figures              []roundFigure
 }{
 	{"./replication", "LeaderRound", "2s", []roundFigure{{"ns/op", "leader's round of a follower's fetch", 500}}},
@@ -40,7 +40,7 @@ func measureRounds(ctx context.Context, b *bench) error {
 	b.report.note("Rounds: Go benchmarks of this tree within one process, one partition is busy and the others are idle.")
 	for range b.sizes.rounds {
 		for _, r := range roundBenchmarks {
-			cmd := exec.CommandContext(ctx, "go", "test", r.folder, "-run", "-", "-bench", r.bench+"$", "-benchtime", r.times)
+			cmd := exec.CommandContext(ctx, "go", "test", r.pkg, "-run", "-", "-bench", r.bench+"$", "-benchtime", r.times)
 			cmd.Dir, cmd.Stderr = testkit.Root(), os.Stderr
 			out, err := cmd.Output()
 			if err != nil {

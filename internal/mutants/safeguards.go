@@ -21,18 +21,18 @@ import (
 // block with the name & belongs to the block before it: both places change together, because each
 // guards against the same fault. Lines that begin with # are comments.
 func readSafeguards(root string, lists []string) ([]mutation, error) {
-	folder := filepath.Join(root, "internal", "mutants", "safeguards")
+	dir := filepath.Join(root, "internal", "mutants", "safeguards")
 	if len(lists) == 0 {
 		lists = []string{"*"}
 	}
 	s := &safeguards{root: root, files: map[string]*sourceFile{}}
 	for _, list := range lists {
-		paths, err := filepath.Glob(filepath.Join(folder, list+".txt"))
+		paths, err := filepath.Glob(filepath.Join(dir, list+".txt"))
 		if err != nil {
 			return nil, err
 		}
 		if len(paths) == 0 {
-			return nil, fmt.Errorf("no list %s.txt in %s", list, folder)
+			return nil, fmt.Errorf("no list %s.txt in %s", list, dir)
 		}
 		for _, path := range paths {
 			text, err := os.ReadFile(path)

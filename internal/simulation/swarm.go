@@ -22,14 +22,14 @@ func (w *world) moment(b *broker) {
 	if !w.cfg.Timing || !w.chaotic || !w.chance(6) {
 		return
 	}
-	who := b
+	victim := b
 	if w.chance(2) {
-		who = w.brokers[w.random.IntN(brokerCount)]
+		victim = w.brokers[w.random.IntN(brokerCount)]
 	}
 	w.after(w.between(0, 40*time.Millisecond), func() {
 		if w.chaotic && w.clean() {
 			w.faults++
-			w.strike(who)
+			w.strike(victim)
 		}
 	})
 }
