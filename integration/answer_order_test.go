@@ -12,7 +12,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Clients take results by their position, as sarama's DescribeTopics does.
+// Some clients match results to requests by position, e.g. sarama's DescribeTopics.
 func TestMetadataKeepsTheOrderOfARealBroker(t *testing.T) {
 	ours := startBroker(t, options{extra: []string{"auto.create.topics.enable=false"}})
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "", "auto.create.topics.enable=false")
@@ -44,8 +44,8 @@ func TestMetadataKeepsTheOrderOfARealBroker(t *testing.T) {
 	}
 }
 
-// Of two names that collide, asked for in one request, one is created: that which Kafka comes to
-// first in its hash table.
+// If the names of a request collide, only one topic is created: the one that Kafka reaches first
+// when it iterates over its hash table.
 func TestCollidingNamesInOneRequestAreCreatedAsOnARealBroker(t *testing.T) {
 	ours := startBroker(t, options{})
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "")
@@ -86,7 +86,7 @@ func createOn(t testing.TB, address, topic string) {
 	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = topic, 1, 1
 	req.Topics = append(req.Topics, rt)
 	var code protocol.ErrorCode
-	if !within(time.Minute, func() bool { // it knows no broker at first
+	if !within(time.Minute, func() bool { // at first it knows of no broker
 		code = protocol.ErrorCode(sendTo[*kmsg.CreateTopicsResponse](t, address, 7, req).Topics[0].ErrorCode)
 		return code != protocol.InvalidReplicationFactor
 	}) || code != protocol.None {

@@ -17,21 +17,21 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// chaos is a cluster of ours to which random things happen.
+// chaos is a cluster of our brokers into which random faults are injected.
 type chaos struct {
 	*lab
 	random *rand.Rand
-	down   []*member // killed or stopped, to be started when the round ends
-	asleep []*member
+	down   []*member // killed or stopped; started again at the end of the round
+	asleep []*member // paused with SIGSTOP
 }
 
-// faultKind says which faults may go together: those of different kinds.
+// faultKind is the kind of a fault. Only faults of different kinds may be combined.
 type faultKind int
 
 const (
-	calm    faultKind = iota // no fault: something asked of a healthy cluster
+	calm    faultKind = iota // no fault, but an operation on a healthy cluster
 	process                  // of brokers
-	disks                    // of brokers too: not together with process
+	disks                    // also of brokers, so not combined with process
 	links
 	keepers // of ZooKeeper servers
 )
@@ -42,7 +42,7 @@ type fault struct {
 	strike func()
 }
 
-// faults are what may happen. What a strike leaves behind is mended by recover.
+// faults returns every fault that a round can choose. recover undoes what a strike leaves behind.
 func (c *chaos) faults() []fault {
 	keeperNodes := c.quorum.Nodes
 	cutOff := func(m *member) { c.net.Part(only(m.node()), c.othersNodes(m)) }
@@ -55,7 +55,7 @@ func (c *chaos) faults() []fault {
 		{"two brokers are killed", process, func() { c.kill(2) }},
 		{"all brokers are killed", process, func() { c.kill(3) }},
 		{"the controller is killed", process, func() { c.killThis(c.someController()) }},
-		{"the controller is killed, and the next", process, c.killTwoControllers},
+		{"the controller is killed, and so is the next one", process, c.killTwoControllers},
 		{"a broker sleeps", process, func() { c.sleep(c.any()) }},
 		{"two brokers sleep", process, func() { m := c.any(); c.sleep(m); c.sleep(c.others(m)[c.random.IntN(2)]) }},
 		{"the controller sleeps", process, func() { c.sleep(c.someController()) }},
@@ -83,9 +83,9 @@ func (c *chaos) faults() []fault {
 				c.net.Part(only(m.node()), keeperNodes)
 			}
 		}},
-		{"the way to a broker is slow and lossy", links, func() { impair(c.brokerLanes[c.random.IntN(3):][:1], 200*time.Millisecond, 0.03) }},
-		{"the ways to all brokers are slow and lossy", links, func() { impair(c.brokerLanes, 50*time.Millisecond, 0.01) }},
-		{"the ways to ZooKeeper are slow and lossy", links, func() { impair(c.keeperLanes, 300*time.Millisecond, 0.03) }},
+		{"the link to a broker is slow and lossy", links, func() { impair(c.brokerLanes[c.random.IntN(3):][:1], 200*time.Millisecond, 0.03) }},
+		{"the links to all brokers are slow and lossy", links, func() { impair(c.brokerLanes, 50*time.Millisecond, 0.01) }},
+		{"the links to ZooKeeper are slow and lossy", links, func() { impair(c.keeperLanes, 300*time.Millisecond, 0.03) }},
 
 		{"a ZooKeeper is killed", keepers, func() { c.killKeepers(c.random.IntN(3)) }},
 		{"the ZooKeeper that leads is killed", keepers, func() { c.killKeepers(c.quorum.Leader(c.t)) }},
@@ -100,10 +100,10 @@ func (c *chaos) faults() []fault {
 	}
 }
 
-// TestChaos strikes a cluster at random for MONEDULA_CHAOS_DURATION (60s) from
-// MONEDULA_CHAOS_SEED (a fresh one), while a producer writes. After every round
-// of one or two faults all that was acknowledged is there, once and in order,
-// the replicas have the same bytes, and writing goes on.
+// TestChaos injects random faults into a cluster for MONEDULA_CHAOS_DURATION (default 60s) while a
+// producer writes. MONEDULA_CHAOS_SEED selects the sequence of faults; the default is a new seed.
+// After every round of one or two faults, every acknowledged record must exist exactly once and in
+// order, the replicas must have the same bytes, and writing must continue.
 func TestChaos(t *testing.T) {
 	duration, seed := 60*time.Second, uint64(time.Now().UnixNano())
 	if text := os.Getenv("MONEDULA_CHAOS_DURATION"); text != "" {
@@ -129,7 +129,7 @@ func TestChaos(t *testing.T) {
 	l.awaitProgress(30 * time.Second)
 
 	faults, struck := c.faults(), map[string]int{}
-	var deck []int // each fault once, before any comes again
+	var deck []int // each fault once before any is repeated
 	for end := time.Now().Add(duration); time.Now().Before(end); {
 		began := time.Now()
 		if len(deck) == 0 {
@@ -156,7 +156,7 @@ func TestChaos(t *testing.T) {
 		c.recover()
 		c.awaitInSync("load", clusterPartitions, c.ids()...)
 		l.awaitProgress(60 * time.Second)
-		l.inSilence(func() {
+		l.whileIdle(func() {
 			l.verifySoFar(c.any().address())
 			c.awaitSameBytes("load", clusterPartitions, c.members...)
 		})
@@ -171,10 +171,10 @@ func TestChaos(t *testing.T) {
 	l.verify(c.any().address())
 	c.awaitIdentical("load", clusterPartitions, c.members...)
 	if duration <= 5*time.Minute {
-		c.compareDumps() // of longer runs the tool has more to say than is worth while
+		c.compareDumps() // after longer runs the dumps are too large to be worth comparing
 	}
 	for _, name := range slices.Sorted(maps.Keys(struck)) {
-		t.Logf("%3d times %s", struck[name], name)
+		t.Logf("%3d x %s", struck[name], name)
 	}
 	t.Logf("%d faults of %d kinds; %s", total(struck), len(struck), l)
 }
@@ -187,8 +187,8 @@ func total(counts map[string]int) int {
 	return n
 }
 
-// mayFollow says whether a fault of the second kind may be added to one of the
-// first while that lasts.
+// mayFollow reports whether a fault of the second kind may be injected while one of the first kind
+// lasts.
 func mayFollow(first, second faultKind) bool {
 	broker := func(k faultKind) bool { return k == process || k == disks }
 	return second != calm && first != second && !(broker(first) && broker(second))
@@ -196,7 +196,7 @@ func mayFollow(first, second faultKind) bool {
 
 func (c *chaos) any() *member { return c.members[c.random.IntN(len(c.members))] }
 
-// someController is the controller, or any broker where there is none soon.
+// someController returns the controller, or any broker if none is elected within five seconds.
 func (c *chaos) someController() *member {
 	id := int32(-1)
 	if !within(5*time.Second, func() bool { id = c.controllerID(); return id >= 0 }) {
@@ -205,7 +205,7 @@ func (c *chaos) someController() *member {
 	return c.member(id)
 }
 
-// wait lets a random time pass: that is what the faults last.
+// wait waits for a random time, at most most. It is how long a fault lasts.
 func (c *chaos) wait(most time.Duration) {
 	<-time.After(time.Duration(c.random.Int64N(int64(most))))
 }
@@ -236,8 +236,8 @@ func (c *chaos) sleep(m *member) {
 	c.wait(5 * time.Second)
 }
 
-// recover mends links and disks, wakes who sleeps, and starts what was killed
-// or had a bad disk, all at once.
+// recover repairs links and disks, resumes paused brokers, and restarts all at once the brokers
+// that were killed or had a bad disk.
 func (c *chaos) recover() {
 	c.t.Helper()
 	c.healLinks()
@@ -254,7 +254,7 @@ func (c *chaos) recover() {
 		}
 	}
 	for _, m := range c.down {
-		m.past += m.process().Output() + "\n"
+		m.earlierOutput += m.process().Output() + "\n"
 		m.ours.launch()
 	}
 	for _, m := range c.down {
@@ -265,7 +265,7 @@ func (c *chaos) recover() {
 	c.asleep, c.down = nil, nil
 }
 
-// stopSomehow ends a broker that may have ended already.
+// stopSomehow stops a broker, which may have exited already, by a kill or in order.
 func (c *chaos) stopSomehow(m *member) {
 	c.t.Helper()
 	select {
@@ -283,7 +283,7 @@ func (c *chaos) stopSomehow(m *member) {
 	}
 }
 
-// killKeepers kills ZooKeeper servers and starts them again some time later.
+// killKeepers kills ZooKeeper servers and starts them again after a random time.
 func (c *chaos) killKeepers(which ...int) {
 	c.t.Helper()
 	for _, i := range which {
@@ -296,7 +296,7 @@ func (c *chaos) killKeepers(which ...int) {
 	c.awaitKeeper()
 }
 
-// pauseKeepers stops ZooKeeper servers from running for some time.
+// pauseKeepers pauses ZooKeeper servers for a random time.
 func (c *chaos) pauseKeepers(which ...int) {
 	c.t.Helper()
 	for _, i := range which {
@@ -309,7 +309,7 @@ func (c *chaos) pauseKeepers(which ...int) {
 	c.awaitKeeper()
 }
 
-// awaitKeeper waits until the test itself is connected again.
+// awaitKeeper waits until the test's own ZooKeeper session is connected again.
 func (c *chaos) awaitKeeper() {
 	c.t.Helper()
 	testkit.Eventually(c.t, time.Minute, "a session of the test's own", func() bool {
@@ -325,7 +325,7 @@ func (c *chaos) electPreferred() {
 	})
 }
 
-// shuffle gives a partition its replicas in another order.
+// shuffle reassigns a partition to the same replicas in a random order.
 func (c *chaos) shuffle() {
 	partition, order := int32(c.random.IntN(clusterPartitions)), c.random.Perm(len(c.members))
 	c.admin(func(ctx context.Context, client *kgo.Client) error {

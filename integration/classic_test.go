@@ -20,13 +20,13 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// classicConsumer is a console consumer over ZooKeeper, ours or that of 1.1.1.
+// classicConsumer is a console consumer that uses ZooKeeper: ours, or that of Kafka 1.1.1.
 type classicConsumer struct {
 	*testkit.Process
 	kind string
 }
 
-// startClassic starts one; sessions are short and rebalances patient.
+// startClassic starts a console consumer with a short session and many rebalance retries.
 func startClassic(t testing.TB, kind, zookeeper, group string, args ...string) *classicConsumer {
 	t.Helper()
 	args = append([]string{"--zookeeper", zookeeper, "--consumer-property", "group.id=" + group, "--consumer-property", "auto.commit.interval.ms=500",
@@ -50,7 +50,8 @@ func startClassic(t testing.TB, kind, zookeeper, group string, args ...string) *
 
 var classicRecord = regexp.MustCompile(`(?m)^(\d+)/(\d+)$`)
 
-// records are the numbers that it has printed, by partition, in that order.
+// records returns the numbers that the consumer has printed, by partition, in the order of
+// printing.
 func (c *classicConsumer) records() map[int32][]int {
 	read := map[int32][]int{}
 	for _, m := range classicRecord.FindAllStringSubmatch(c.Output(), -1) {
@@ -61,7 +62,7 @@ func (c *classicConsumer) records() map[int32][]int {
 	return read
 }
 
-// openStore reads and writes the znodes of consumers.
+// openStore opens a store to read and write the znodes of consumers.
 func openStore(t testing.TB, zookeeper string) *zkstore.Store {
 	t.Helper()
 	s, err := zkstore.Open(background(), zkstore.Config{Connect: zookeeper, SessionTimeout: 10 * time.Second})
@@ -72,8 +73,8 @@ func openStore(t testing.TB, zookeeper string) *zkstore.Store {
 	return s
 }
 
-// owners returns who owns each partition of a topic, as member ids, and how
-// many members there are.
+// owners returns the member id that owns each partition of a topic, and the number of members of
+// the group.
 func owners(t testing.TB, s *zkstore.Store, group, topic string) (owned map[int32]string, members int) {
 	t.Helper()
 	nodes, err := s.Dump(background(), "/consumers/"+group)
@@ -93,7 +94,8 @@ func owners(t testing.TB, s *zkstore.Store, group, topic string) (owned map[int3
 	return owned, members
 }
 
-// awaitShares waits until so many members own all partitions, evenly by one.
+// awaitShares waits until the given number of members own all partitions, with shares that differ
+// by at most one.
 func awaitShares(t testing.TB, s *zkstore.Store, group, topic string, partitions, members int) {
 	t.Helper()
 	var owned map[int32]string
@@ -111,12 +113,11 @@ func awaitShares(t testing.TB, s *zkstore.Store, group, topic string, partitions
 		return counts[len(counts)-1]-counts[0] <= 1
 	})
 	if !shared {
-		t.Fatalf("not within 90 s: %d members to own the %d partitions of %s; there are %d, and they own %v", members, partitions, topic, there, owned)
+		t.Fatalf("after 90 s, %d members do not own the %d partitions of %s; the group has %d members, which own %v", members, partitions, topic, there, owned)
 	}
 }
 
-// numbered writes records "partition/number" to every partition, the numbers
-// rising.
+// numbered writes records "partition/number" to every partition, with increasing numbers.
 type numbered struct {
 	t          testing.TB
 	client     *kgo.Client
@@ -152,8 +153,8 @@ func (w *numbered) write(n int) {
 	}
 }
 
-// awaitRead waits until all that was written was read by somebody, and returns
-// what was read more than once.
+// awaitRead waits until every written record has been read by one of the consumers, and returns the
+// records that were read more than once.
 func (w *numbered) awaitRead(what string, by ...*classicConsumer) (twice []string) {
 	w.t.Helper()
 	counts := map[string]int{}
@@ -182,7 +183,8 @@ var (
 	classicTime = regexp.MustCompile(`"timestamp":"\d{13}"`)
 )
 
-// classicTree is what lies below /consumers, with members and times made equal.
+// classicTree returns the znodes below /consumers, with member names and times replaced by fixed
+// ones.
 func classicTree(t testing.TB, s *zkstore.Store) []string {
 	t.Helper()
 	nodes, err := s.Dump(background(), "/consumers")
@@ -213,7 +215,7 @@ func tidyTree(lines []string) []string {
 	return strings.Split(classicTime.ReplaceAllString(text, `"timestamp":"T"`), "\n")
 }
 
-// goldenClassic is a section of what a real 1.1.1 left.
+// goldenClassic returns a section of the golden file of what Kafka 1.1.1 left in ZooKeeper.
 func goldenClassic(t testing.TB, section string) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(testkit.Root(), "testdata/golden/classic-consumer-1.1.1.txt"))
@@ -234,8 +236,7 @@ func goldenClassic(t testing.TB, section string) []string {
 	return tidyTree(lines)
 }
 
-// What two members leave in ZooKeeper is what the Java consumer leaves, whoever
-// is which.
+// Two members leave the same znodes as two Java consumers do, whichever of the two is ours.
 func TestTheClassicConsumerLeavesTheSameZnodesAsTheRealOne(t *testing.T) {
 	for _, kinds := range [][2]string{{"ours", "ours"}, {"ours", "1.1.1"}} {
 		t.Run(kinds[0]+" and "+kinds[1], func(t *testing.T) {
@@ -256,13 +257,13 @@ func TestTheClassicConsumerLeavesTheSameZnodesAsTheRealOne(t *testing.T) {
 			}
 			awaitLines(t, "after both ended", func() []string { return classicTree(t, s) }, goldenClassic(t, "znodes after both ended"))
 			if !strings.Contains(first.Output(), "Processed a total of 3 messages") {
-				t.Errorf("it did not count:\n%s", first.Output())
+				t.Errorf("it did not print the number of messages:\n%s", first.Output())
 			}
 		})
 	}
 }
 
-// awaitLines waits until there are these lines.
+// awaitLines waits until have returns the wanted lines.
 func awaitLines(t testing.TB, when string, have func() []string, want []string) {
 	t.Helper()
 	var difference string
@@ -274,9 +275,8 @@ func awaitLines(t testing.TB, when string, have func() []string, want []string) 
 	}
 }
 
-// Two of ours and one of Java's are one group: each record is read by exactly
-// one while members come and go in order, and by at least one where a member is
-// killed.
+// Two of our consumers and a Java consumer form one group. Each record is read exactly once while
+// members come and go in order, and at least once when a member is killed.
 func TestClassicConsumersOfBothKindsShareOneGroup(t *testing.T) {
 	brokers, strategies := []string{"ours"}, []string{"roundrobin"}
 	if testkit.FullMatrices() {
@@ -299,7 +299,7 @@ func playClassicGroup(t *testing.T, kind, strategy string) {
 	var all []*classicConsumer
 	start := func(kind string) *classicConsumer {
 		args := []string{"--whitelist", "shar.*", "--consumer-property", "partition.assignment.strategy=" + strategy}
-		if len(all) == 0 { // later it is refused, since there are offsets
+		if len(all) == 0 { // refused later, since the group then has offsets
 			args = append(args, "--from-beginning")
 		}
 		return startClassic(t, kind, c.zookeeper, "g", args...)
@@ -323,11 +323,11 @@ func playClassicGroup(t *testing.T, kind, strategy string) {
 	expect("by three", 3, true)
 	for _, m := range all {
 		if len(m.records()) == 0 {
-			t.Errorf("a member (%s) read nothing", m.kind)
+			t.Errorf("a member (%s) has read nothing", m.kind)
 		}
 	}
 	if !three.Stop(20 * time.Second) {
-		t.Error("it did not stop")
+		t.Error("the third member did not stop")
 	}
 	expect("after one left", 2, true)
 	four := start("ours")
@@ -338,18 +338,17 @@ func playClassicGroup(t *testing.T, kind, strategy string) {
 	four.Kill()
 	w.write(20)
 	expect("after a kill", 1, false)
-	// Only what the killed one had read and not committed is read again.
-	for _, record := range w.awaitRead("in the end", all...) {
+	// Only the records that the killed member had read but not committed are read again.
+	for _, record := range w.awaitRead("at the end", all...) {
 		if !strings.Contains("\n"+four.Output(), "\n"+record+"\n") {
-			t.Errorf("%s was read more than once, not by the one that was killed", record)
+			t.Errorf("%s was read more than once, but not by the killed member", record)
 		}
 	}
 	one.Stop(20 * time.Second)
 }
 
-// A member that sleeps for longer than its session is missed; awake again it
-// registers anew and takes its share back. Nothing that the others committed
-// goes back.
+// A member that is paused for longer than its session loses its partitions. When it resumes it
+// registers again and takes its share back. No offset that the others committed goes back.
 func TestAClassicConsumerRejoinsAfterItsSessionExpires(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("slept", 4)
@@ -364,7 +363,7 @@ func TestAClassicConsumerRejoinsAfterItsSessionExpires(t *testing.T) {
 	two.Signal(sigStop)
 	awaitShares(t, s, "g", "slept", 4, 1)
 	w.write(10)
-	w.awaitRead("while one sleeps", one)
+	w.awaitRead("while one is paused", one)
 	committed := func() (all [4]int64) {
 		for p := range all {
 			all[p], _, _ = s.ConsumerOffset(background(), "g", zkstore.TopicPartition{Topic: "slept", Partition: int32(p)})
@@ -375,21 +374,21 @@ func TestAClassicConsumerRejoinsAfterItsSessionExpires(t *testing.T) {
 	two.Signal(sigCont)
 	awaitShares(t, s, "g", "slept", 4, 2)
 	if got := committed(); got != [4]int64{20, 20, 20, 20} {
-		t.Errorf("the one that slept made the offsets %v", got)
+		t.Errorf("the paused member changed the offsets to %v", got)
 	}
 	w.write(10)
 	w.awaitRead("by two again", one, two)
 	for p, numbers := range two.records() {
 		for i, n := range numbers {
 			if i > 0 && n <= numbers[i-1] {
-				t.Errorf("the one that slept read %d/%d after %d", p, n, numbers[i-1])
+				t.Errorf("the paused member read %d/%d after %d", p, n, numbers[i-1])
 			}
 		}
 	}
 }
 
-// Offsets beyond the log's ends are reset as auto.offset.reset says, new
-// partitions and new topics of a pattern are noticed.
+// Offsets out of range are reset according to auto.offset.reset. New partitions, and new topics
+// that match a pattern, are found.
 func TestAClassicConsumerResetsOffsetsAndFindsNewPartitions(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("grow-1", 1)
@@ -422,13 +421,13 @@ func TestAClassicConsumerResetsOffsetsAndFindsNewPartitions(t *testing.T) {
 	defer cancel()
 	records, err := library.Streams()[0].Poll(ctx, 0)
 	if err != nil || len(records) == 0 || records[0].Offset != 0 || string(records[0].Value) != "0/0" || records[0].Timestamp <= 0 {
-		t.Errorf("from where nothing is left: %+v, %v", records, err)
+		t.Errorf("after the reset of an offset out of range: %+v, %v", records, err)
 	}
 	if err := library.Commit(ctx); err != nil {
 		t.Error(err)
 	}
 	if at, _, _ := s.ConsumerOffset(ctx, "library", zkstore.TopicPartition{Topic: "grow-1"}); at != records[len(records)-1].Offset+1 {
-		t.Errorf("committed %d after %d records", at, len(records))
+		t.Errorf("committed offset %d after %d records", at, len(records))
 	}
 
 	must(t, "kafka-topics", append(b.bootstrap(), "--alter", "--topic", "grow-1", "--partitions", "3")...)
@@ -448,13 +447,13 @@ func TestAClassicConsumerResetsOffsetsAndFindsNewPartitions(t *testing.T) {
 	}
 	for _, c := range []*classicConsumer{small, large} {
 		if !c.Stop(20 * time.Second) {
-			t.Errorf("it did not stop:\n%s", c.Output())
+			t.Errorf("the %s consumer did not stop:\n%s", c.kind, c.Output())
 		}
 	}
 }
 
-// With offsets.storage=kafka, members of both kinds commit to the coordinator,
-// and to ZooKeeper too unless told otherwise.
+// With offsets.storage=kafka, members of both kinds commit to the group coordinator, and also to
+// ZooKeeper unless dual.commit.enabled is false.
 func TestClassicConsumersCommitToKafka(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("stored", 2)
@@ -475,22 +474,22 @@ func TestClassicConsumersCommitToKafka(t *testing.T) {
 		awaitShares(t, s, "dual", "stored", 2, 1)
 		w.write(10)
 		if twice := w.awaitRead("by "+kind, all...); len(twice) > 0 {
-			t.Errorf("%s read again: %v", kind, twice)
+			t.Errorf("the %s consumer read records again: %v", kind, twice)
 		}
 		if !c.Stop(20 * time.Second) {
 			t.Errorf("the %s consumer did not stop", kind)
 		}
 		if got := committedOffsets(t, b.address(), "dual", "stored"); got != int64(2*w.next) {
-			t.Errorf("%s committed %d to Kafka, %d were written", kind, got, 2*w.next)
+			t.Errorf("the %s consumer committed %d records to Kafka, %d were written", kind, got, 2*w.next)
 		}
 		if got := sum("dual"); len(all) == 3 && got != int64(2*w.next) || len(all) < 3 && got != 0 {
-			t.Errorf("%s committed %d to ZooKeeper", kind, got)
+			t.Errorf("the %s consumer committed %d records to ZooKeeper", kind, got)
 		}
 	}
 }
 
-// Without --group the group is a new one, deleted at the end; what is refused,
-// and how, is as in 1.1.1.
+// Without --group the consumer creates a new group and deletes it at the end. It refuses the same
+// options as 1.1.1, with the same messages.
 func TestTheClassicConsoleConsumerPrintsWhatTheRealOnePrints(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("said", 1)
@@ -523,7 +522,7 @@ func TestTheClassicConsoleConsumerPrintsWhatTheRealOnePrints(t *testing.T) {
 			{"--topic", "said", "--max-messages", "many"},
 			{"--unknown"},
 			{"--topic", "said", "--group", "slow", "--timeout-ms", "1500", "--consumer-property", "offsets.storage=nowhere"},
-			{"--topic", "said", "--group", "slow", "--timeout-ms", "1500", "--consumer-property", "nobody.knows=this"},
+			{"--topic", "said", "--group", "slow", "--timeout-ms", "1500", "--consumer-property", "no.such.key=this"},
 		}...)
 	}
 	for _, args := range lines {
@@ -537,10 +536,10 @@ func TestTheClassicConsoleConsumerPrintsWhatTheRealOnePrints(t *testing.T) {
 			_ = s.DeleteConsumerGroup(background(), "kept")
 			out, errs, code := run(t, "kafka-console-consumer", args...)
 			if out != wantOut || code != wantCode {
-				t.Errorf("exit code %d and\n%s\nthe real one %d and\n%s", code, out, wantCode, wantOut)
+				t.Errorf("exit code %d and\n%s\nwant, as the real one, %d and\n%s", code, out, wantCode, wantOut)
 			}
 			if got, want := complaint(errs), complaint(wantErr); got != want {
-				t.Errorf("it said\n%s\nthe real one\n%s", got, want)
+				t.Errorf("it printed\n%s\nthe real one\n%s", got, want)
 			}
 		})
 	}
@@ -550,13 +549,13 @@ func TestTheClassicConsoleConsumerPrintsWhatTheRealOnePrints(t *testing.T) {
 	}
 	for _, n := range nodes {
 		if strings.Contains(n.Path, "console-consumer-") {
-			t.Errorf("%s of a generated group was left", n.Path)
+			t.Errorf("%s of a generated group was not deleted", n.Path)
 		}
 	}
 }
 
-// complaint is what a tool said on stderr, without its table of options, times
-// and Java's stacks.
+// complaint returns what a tool printed on stderr, without its table of options, times and Java
+// stack traces.
 func complaint(errs string) string {
 	var kept []string
 	for _, line := range strings.Split(errs, "\n") {

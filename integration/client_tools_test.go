@@ -11,8 +11,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// clientLines are command lines of the verifiable clients and the performance
-// tests. The first end with what only an ending process does.
+// clientLines are command lines of the verifiable clients and of the performance tests. The first
+// ones end with output that only an exiting process prints.
 var clientLines = []toolLine{
 	{script: "kafka-verifiable-producer", alone: true, args: "--bootstrap-server {B} --topic one --max-messages 3 --value-prefix 7 --repeating-keys 2 --throughput 1000 --message-create-time 4000000000000"},
 	{script: "kafka-verifiable-producer", alone: true, args: "--broker-list {B} --topic one --max-messages 2 --acks 1", more: true},
@@ -81,7 +81,7 @@ var (
 	consumedLine   = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\d{3}, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\d{3}, ([\d.]+), \S+, (\d+), \S+, \d+, -?\d+, \S+, \S+$`)
 )
 
-// tidyClients takes away what is measured.
+// tidyClients removes measured values.
 func tidyClients(text string) string {
 	text = eventNumbers.ReplaceAllString(text, "$1*")
 	text = producedNumber.ReplaceAllString(text, "* $1")
@@ -89,7 +89,7 @@ func tidyClients(text string) string {
 	return strings.TrimSuffix(text, "\n")
 }
 
-// Both run until they are stopped, so each is a process that is listened to.
+// Both tools run until they are stopped, so each is a process whose output is watched.
 func TestOurReplicaVerificationPrintsWhatTheRealOnePrints(t *testing.T) {
 	brokers := startToolCluster(t, 2, false)
 	b := brokers[0]
@@ -108,7 +108,7 @@ func TestOurReplicaVerificationPrintsWhatTheRealOnePrints(t *testing.T) {
 		}
 		var lines []string
 		for _, line := range strings.Split(p.Output(), "\n") {
-			// What follows the first report is left out.
+			// Everything after the first report is left out.
 			if strings.Contains(line, "verification") || strings.Contains(line, "max lag") && !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, "max lag") }) {
 				lines = append(lines, lagOffset.ReplaceAllString(stampOfLine.ReplaceAllString(line, "*"), "twice-N at offset M"))
 			}
@@ -121,7 +121,7 @@ func TestOurReplicaVerificationPrintsWhatTheRealOnePrints(t *testing.T) {
 		t.Errorf("ours:\n%s\nreal:\n%s", ours, real)
 	}
 	if !strings.Contains(ours, "max lag is 0 for partition twice-N") {
-		t.Errorf("the replicas did not match:\n%s", ours)
+		t.Errorf("the replicas differ:\n%s", ours)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 var codecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
 
-// cached returns a path below the folder where scripts/prerequisites.sh puts things.
+// cached returns a path below the folder into which scripts/prerequisites.sh installs.
 func cached(t testing.TB, path string) string {
 	t.Helper()
 	home := os.Getenv("MONEDULA_CACHE")
@@ -160,14 +160,14 @@ func TestFranzGoProducesIdempotentlyAndReads(t *testing.T) {
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if seen[string(r.Value)] {
-				t.Errorf("record %s came twice", r.Value)
+				t.Errorf("record %s was read twice", r.Value)
 			}
 			seen[string(r.Value)] = true
 		})
 	}
 }
 
-// The Java tools of the original, against our broker.
+// Kafka's own Java console tools work against our broker.
 func TestTheRealConsoleToolsProduceAndRead(t *testing.T) {
 	b := startBroker(t, options{})
 	real := testkit.RealKafka(t, "3.9.1")
@@ -198,7 +198,7 @@ func TestTheRealConsoleToolsProduceAndRead(t *testing.T) {
 	}
 }
 
-// The tool of 2.8 that writes the znodes itself.
+// The topic tool of 2.8 writes the znodes itself.
 func TestTheRealTopicToolOf28WorksOverZooKeeper(t *testing.T) {
 	b := startBroker(t, options{})
 	real := testkit.RealKafka(t, "2.8.2")

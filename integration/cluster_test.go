@@ -9,13 +9,13 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// quick are the properties of a cluster whose failures are to be seen soon.
+// quick are broker properties that make failures noticed soon.
 var quick = []string{"zookeeper.session.timeout.ms=3000", "replica.lag.time.max.ms=2000", "controlled.shutdown.retry.backoff.ms=500"}
 
 const clusterPartitions = 4
 
-// Three brokers lose their leader, their controller, one for longer than its
-// session, and one in order, one after the other, while a producer writes.
+// Three brokers fail one after the other while a producer writes: a leader and the controller are
+// each killed, paused for longer than their session, and stopped in order.
 func TestAClusterLosesNothingWhicheverBrokerFails(t *testing.T) {
 	c := newCluster(t, quick, "ours", "ours", "ours")
 	c.createTopic("load", [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}, {1, 3, 2}}, "min.insync.replicas=2", "segment.bytes=1048576")
@@ -52,12 +52,11 @@ func TestAClusterLosesNothingWhicheverBrokerFails(t *testing.T) {
 	c.awaitIdentical("load", clusterPartitions, c.members...)
 	c.compareDumps()
 	if out := must(t, "kafka-topics", append(c.members[0].ours.bootstrap(), "--describe", "--under-replicated-partitions")...); out != "" {
-		t.Errorf("kafka-topics.sh --under-replicated-partitions says:\n%s", out)
+		t.Errorf("kafka-topics.sh --under-replicated-partitions printed:\n%s", out)
 	}
 }
 
-// leaderThat returns a member that leads a partition of the topic and satisfies
-// a condition.
+// leaderThat returns a member that leads a partition of the topic and satisfies a condition.
 func (c *cluster) leaderThat(topic string, holds func(*member) bool) *member {
 	c.t.Helper()
 	var found *member
@@ -75,7 +74,7 @@ func (c *cluster) leaderThat(topic string, holds func(*member) bool) *member {
 	return found
 }
 
-// awaitLeftOut waits until a broker is out of every in-sync set of the load.
+// awaitLeftOut waits until a broker is in no in-sync set of topic "load".
 func (c *cluster) awaitLeftOut(m *member) {
 	c.t.Helper()
 	for p := range int32(clusterPartitions) {

@@ -9,8 +9,8 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// casesOf lists what is sent for a key: every key gets an empty body, and those
-// with something to say good and bad ones.
+// casesOf lists the requests sent for a key. Every key gets an empty body; keys whose requests have
+// content also get good and bad ones.
 func casesOf(key int16) []differentialCase {
 	cases := []differentialCase{}
 	if build := emptyBody(key); build != nil {
@@ -19,8 +19,8 @@ func casesOf(key int16) []differentialCase {
 	return append(append(append(cases, specialCases[key]...), groupCases(key)...), txnCases()[key]...)
 }
 
-// emptyBody is the request with every field at its default. A few make the
-// broker do something at once that has no place here.
+// emptyBody builds the request with every field at its default. It skips requests without a useful
+// default, and changes those that would disturb later cases.
 func emptyBody(key int16) func(*side, int16) kmsg.Request {
 	switch key {
 	case 18: // ApiVersions: an empty software name is a case of its own
@@ -34,10 +34,10 @@ func emptyBody(key int16) func(*side, int16) kmsg.Request {
 			d.Default()
 		}
 		if _, ok := req.(*kmsg.OffsetFetchRequest); ok && version >= 8 {
-			return nil // without groups a real one never answers: docs/deviations.md
+			return nil // a real broker never answers a request without groups: docs/deviations.md
 		}
 		if r, ok := req.(*kmsg.ControlledShutdownRequest); ok {
-			r.BrokerID = 77 // broker 0 would lead nothing from then on
+			r.BrokerID = 77 // broker 0 would lose its leaderships for good
 		}
 		return req
 	}
@@ -594,17 +594,17 @@ var specialCases = map[int16][]differentialCase{
 		incrementalCase("unknown key", "t1", "no.such", 0, kmsg.StringPtr("1")),
 		incrementalCase("null value", "t1", "retention.ms", 0, nil),
 		incrementalCase("append to a list", "t1", "cleanup.policy", 2, kmsg.StringPtr("compact")),
-		incrementalCase("append to no list", "t1", "retention.ms", 2, kmsg.StringPtr("1")),
+		incrementalCase("append to a key that is no list", "t1", "retention.ms", 2, kmsg.StringPtr("1")),
 		incrementalCase("subtract", "t1", "cleanup.policy", 3, kmsg.StringPtr("compact")),
 		incrementalCase("delete", "t1", "retention.ms", 1, nil),
 		incrementalCase("missing topic", "missing", "retention.ms", 0, kmsg.StringPtr("1")),
 		loggerCase("level", "kafka.server.KafkaServer", 0, kmsg.StringPtr("WARN")),
-		loggerCase("level that is none", "kafka.server.KafkaServer", 0, kmsg.StringPtr("LOUD")),
-		loggerCase("level taken back", "kafka.server.KafkaServer", 1, nil),
-		loggerCase("level of nobody", "no.such.logger", 0, kmsg.StringPtr("WARN")),
-		loggerCase("level of nobody taken back", "no.such.logger", 1, nil),
+		loggerCase("unknown level", "kafka.server.KafkaServer", 0, kmsg.StringPtr("LOUD")),
+		loggerCase("level removed", "kafka.server.KafkaServer", 1, nil),
+		loggerCase("level of an unknown logger", "no.such.logger", 0, kmsg.StringPtr("WARN")),
+		loggerCase("level of an unknown logger removed", "no.such.logger", 1, nil),
 		loggerCase("root's level", "root", 0, kmsg.StringPtr("INFO")),
-		loggerCase("root's level taken back", "root", 1, nil),
+		loggerCase("root's level removed", "root", 1, nil),
 		loggerCase("level appended to", "kafka.server.KafkaServer", 2, kmsg.StringPtr("WARN")),
 	},
 	61: {
@@ -648,7 +648,7 @@ func moveCase(name, topic string, partition int32, dir func(*side) string) diffe
 	}}
 }
 
-// moveOf is one partition in an AlterReplicaLogDirs request.
+// moveOf returns one partition of an AlterReplicaLogDirs request.
 func moveOf(topic string, partition int32, dir string) kmsg.AlterReplicaLogDirsRequestDir {
 	d := kmsg.NewAlterReplicaLogDirsRequestDir()
 	t := kmsg.NewAlterReplicaLogDirsRequestDirTopic()

@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// groupCases are the cases of consumer groups, by key. They take a coordinator
-// for granted, which the cases of FindCoordinator make.
+// groupCases returns the cases of consumer groups, by key. They need a coordinator, which the cases
+// of FindCoordinator create.
 func groupCases(key int16) []differentialCase {
 	all := map[int16][]differentialCase{}
 	maps.Copy(all, coordinatorCases())
@@ -19,7 +19,7 @@ func groupCases(key int16) []differentialCase {
 	return all[key]
 }
 
-// awaitCoordinator waits until the side has its internal topic.
+// awaitCoordinator waits until the side has created its internal topic.
 func awaitCoordinator(s *side, kind int8) {
 	for range 500 {
 		req := kmsg.NewPtrFindCoordinatorRequest()
@@ -59,9 +59,9 @@ func coordinatorCases() map[int16][]differentialCase {
 	}}
 }
 
-// joinRequest asks for a membership that outlasts the test, and for as long a
-// time to get an assignment: where one of them ends in it, it depends on the
-// moment what the two sides say and keep of the group.
+// joinRequest builds a JoinGroup request whose session and rebalance timeouts outlast the test. If
+// either expired during the test, the answers of the two sides and the group's state would depend
+// on timing.
 func joinRequest(group, member string) *kmsg.JoinGroupRequest {
 	req := kmsg.NewPtrJoinGroupRequest()
 	req.Group, req.MemberID, req.ProtocolType, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = group, member, "consumer", 300000, 300000
@@ -79,7 +79,7 @@ func joinCase(name string, change func(*kmsg.JoinGroupRequest)) differentialCase
 	})
 }
 
-// stable makes a stable group of one member on the side and returns its id and
+// stable creates a stable group of one member on the side and returns the member's id and
 // generation.
 func stable(s *side, group string, instance *string) (member string, generation int32) {
 	awaitCoordinator(s, 0)
@@ -143,7 +143,7 @@ func memberCases() map[int16][]differentialCase {
 		m.MemberID, m.InstanceID = id, instance
 		r.Members = append(r.Members, m)
 	}
-	nobody := kmsg.StringPtr("nobody")
+	absent := kmsg.StringPtr("absent")
 	return map[int16][]differentialCase{
 		11: {
 			joinCase("unknown member", func(r *kmsg.JoinGroupRequest) { r.MemberID = "unknown" }),
@@ -211,12 +211,12 @@ func memberCases() map[int16][]differentialCase {
 			}),
 			heartbeat("unknown instance", func(s *side, r *kmsg.HeartbeatRequest) {
 				stable(s, fmt.Sprint("beatx-", r.Version), nil)
-				r.Group, r.InstanceID = fmt.Sprint("beatx-", r.Version), nobody
+				r.Group, r.InstanceID = fmt.Sprint("beatx-", r.Version), absent
 			}),
 		},
 		13: {
 			leave("no group", func(_ *side, r *kmsg.LeaveGroupRequest) { leaver(r, "m", nil) }),
-			leave("nobody", func(_ *side, r *kmsg.LeaveGroupRequest) { leaver(r, "", nil) }),
+			leave("empty member id", func(_ *side, r *kmsg.LeaveGroupRequest) { leaver(r, "", nil) }),
 			leave("no group id", func(_ *side, r *kmsg.LeaveGroupRequest) { r.Group = ""; leaver(r, "m", nil) }),
 			leave("unknown member", func(s *side, r *kmsg.LeaveGroupRequest) {
 				stable(s, fmt.Sprint("leave1-", r.Version), nil)
@@ -231,7 +231,7 @@ func memberCases() map[int16][]differentialCase {
 			leave("unknown instance", func(s *side, r *kmsg.LeaveGroupRequest) {
 				stable(s, fmt.Sprint("leave3-", r.Version), kmsg.StringPtr("one"))
 				r.Group = fmt.Sprint("leave3-", r.Version)
-				leaver(r, "", nobody)
+				leaver(r, "", absent)
 			}),
 			leave("fenced", func(s *side, r *kmsg.LeaveGroupRequest) {
 				stable(s, fmt.Sprint("leave4-", r.Version), kmsg.StringPtr("one"))
@@ -321,7 +321,7 @@ func offsetCases() map[int16][]differentialCase {
 			commit("long metadata", "t1", 0, func(_ *side, r *kmsg.OffsetCommitRequest) {
 				r.Topics[0].Partitions[0].Metadata = kmsg.StringPtr(fmt.Sprintf("%5000d", 1))
 			}),
-			commit("metadata of two bytes a character", "t1", 0, func(_ *side, r *kmsg.OffsetCommitRequest) {
+			commit("metadata with two bytes per character", "t1", 0, func(_ *side, r *kmsg.OffsetCommitRequest) {
 				text := ""
 				for range 4096 {
 					text += "é"
@@ -353,7 +353,7 @@ func offsetCases() map[int16][]differentialCase {
 			commit("unknown instance", "t1", 0, func(s *side, r *kmsg.OffsetCommitRequest) {
 				r.Group = fmt.Sprint("commit-e-", r.Version)
 				r.MemberID, r.Generation = stable(s, fmt.Sprint("commit-e-", r.Version), nil)
-				r.InstanceID = kmsg.StringPtr("nobody")
+				r.InstanceID = kmsg.StringPtr("absent")
 			}),
 		},
 		9: {

@@ -18,7 +18,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// side is one of the two brokers that get the same requests.
+// side is one of the two brokers that receive the same requests.
 type side struct {
 	name    string
 	link    *peerlink.Link
@@ -29,28 +29,28 @@ type side struct {
 	epoch   int64    // broker epoch
 }
 
-// ignoredFields may differ between the two: what depends on the place, the
-// moment or the program. Everything else must be equal.
+// ignoredFields may differ between the two sides, because they depend on the machine, the time or
+// the implementation. All other fields must be equal.
 var ignoredFields = map[string]string{
 	"ThrottleMillis":              "measured",
-	"ClusterID":                   "each broker has a cluster of its own",
+	"ClusterID":                   "each broker has its own cluster",
 	"TopicID":                     "drawn at random",
 	"Host":                        "as configured",
 	"Port":                        "as configured",
 	"SessionID":                   "drawn at random",
 	"Dir":                         "as configured",
-	"TotalBytes":                  "the volume's",
-	"UsableBytes":                 "the volume's",
+	"TotalBytes":                  "depends on the volume",
+	"UsableBytes":                 "depends on the volume",
 	"Documentation":               "in our own words",
-	"LogAppendTime":               "the clock's",
-	"LastTimestamp":               "the clock's",
+	"LogAppendTime":               "depends on the clock",
+	"LastTimestamp":               "depends on the clock",
 	"ProducerID":                  "taken from blocks",
 	"ProducerIDStart":             "taken from blocks",
 	"RecordBatches":               "compared by the tests that read records",
-	"Version":                     "the request's",
-	"ApiKeys":                     "compared with the golden table by a test of its own",
+	"Version":                     "that of the request",
+	"ApiKeys":                     "compared with the golden table by another test",
 	"SupportedFeatures":           "none",
-	"FinalizedFeaturesEpoch":      "the znode's version",
+	"FinalizedFeaturesEpoch":      "version of the znode",
 	"ClusterAuthorizedOperations": "no authorizer",
 }
 
@@ -58,7 +58,7 @@ var ignoredFields = map[string]string{
 type differentialCase struct {
 	name  string
 	build func(s *side, version int16) kmsg.Request // nil skips the version
-	after func(s *side, version int16)              // waits for what the request set going
+	after func(s *side, version int16)              // waits for the effects of the request
 }
 
 func TestEveryAdvertisedRequestIsAnsweredAsByARealBroker(t *testing.T) {
@@ -115,7 +115,7 @@ func differentialRun(t *testing.T, sides []*side, c differentialCase, key, versi
 	t.Errorf("%s v%d %s:\n  ours: %s\n  real: %s", protocol.APIKey(key), version, c.name, clip(answers[0], answers[1]), clip(answers[1], answers[0]))
 }
 
-// clip shows a long answer around its first difference from the other.
+// clip returns the part of a long answer around its first difference from the other.
 func clip(a, b string) string {
 	const most = 700
 	if len(a) <= most || os.Getenv("MONEDULA_TEST_WHOLE") != "" {
@@ -129,8 +129,8 @@ func clip(a, b string) string {
 	return "..." + a[from:to] + "..."
 }
 
-// ask sends a request and returns the answer in a comparable form; a closed
-// connection is an answer too, silence is not.
+// ask sends a request and returns the answer in a comparable form. A closed connection counts as an
+// answer, no answer does not.
 func (s *side) ask(req kmsg.Request) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
@@ -146,8 +146,8 @@ func (s *side) ask(req kmsg.Request) string {
 
 const noAnswer = "NO ANSWER"
 
-// comparable prints an answer's fields, without the ignored ones and with
-// lists of structures in a fixed order.
+// comparable formats an answer's fields, without the ignored ones and with lists of structures in a
+// fixed order.
 func comparable(resp kmsg.Response) string {
 	raw, err := json.Marshal(resp)
 	if err != nil {
@@ -197,11 +197,11 @@ func normalised(v any) any {
 	}
 }
 
-// drawnIDs are the random ends of member ids.
+// drawnIDs matches the random suffix of member ids.
 var drawnIDs = regexp.MustCompile(`-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// prepare makes the same small cluster state on a side: topic t1 with two
-// partitions and three records, topic compacted.
+// prepare creates the same small cluster state on a side: topic t1 with two partitions and three
+// records, and topic compacted.
 func (s *side) prepare(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -246,8 +246,8 @@ func (s *side) prepare(t *testing.T) {
 	}
 }
 
-// warmProducerIDs asks for a producer id until one is given: the first block
-// of ids comes a moment later.
+// warmProducerIDs requests a producer id until one is returned: a broker that has just started has
+// no block of ids yet.
 func (s *side) warmProducerIDs(t *testing.T) {
 	t.Helper()
 	testkit.Eventually(t, 20*time.Second, "a producer id from "+s.name, func() bool {
@@ -299,7 +299,7 @@ func (s *side) mustCreate(t *testing.T, topic string, partitions int32) {
 	}
 }
 
-// advertised is what a side's ApiVersions lists.
+// advertised returns the request types and versions in a side's ApiVersions answer.
 func advertised(t *testing.T, s *side) []kmsg.ApiVersionsResponseApiKey {
 	t.Helper()
 	req := kmsg.NewPtrApiVersionsRequest()
@@ -311,8 +311,8 @@ func advertised(t *testing.T, s *side) []kmsg.ApiVersionsResponseApiKey {
 	return resp.(*kmsg.ApiVersionsResponse).ApiKeys
 }
 
-// The advertised versions are those of the golden table, but for the keys that
-// docs/deviations.md lists between its two marks; that list may only shrink.
+// The advertised versions are those of the golden table, except for the keys that
+// docs/deviations.md lists between its two marks. That list may only shrink.
 func TestTheAdvertisedVersionsAreThoseOfARealBrokerOrListedAsMissing(t *testing.T) {
 	b := startBroker(t, options{})
 	golden, err := os.ReadFile(testkit.Root() + "/testdata/golden/api-versions-zk-3.9.1.txt")
@@ -333,7 +333,7 @@ func TestTheAdvertisedVersionsAreThoseOfARealBrokerOrListedAsMissing(t *testing.
 		}
 		if missing[name] {
 			if !strings.HasSuffix(ours[name], "UNSUPPORTED") && ours[name] != "" {
-				t.Errorf("%s is listed as missing but is advertised; take it off the list", name)
+				t.Errorf("%s is listed as missing but is advertised; remove it from the list", name)
 			}
 			continue
 		}
@@ -343,7 +343,7 @@ func TestTheAdvertisedVersionsAreThoseOfARealBrokerOrListedAsMissing(t *testing.
 	}
 }
 
-// deviatingKeys reads the list of request types not built yet.
+// deviatingKeys reads the list of request types that are not implemented yet.
 func deviatingKeys(t *testing.T) map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile(testkit.Root() + "/docs/deviations.md")

@@ -8,14 +8,14 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// txnCases are the cases of transactions, by key: what partition leaders and the
-// group coordinator answer when no coordinator knows of the transaction.
+// txnCases returns the cases of transactions, by key. They show what partition leaders and the
+// group coordinator answer when no transaction coordinator knows of the transaction.
 func txnCases() map[int16][]differentialCase {
 	return map[int16][]differentialCase{
 		0: {
 			produceCase("transactional without an id", func(req *kmsg.ProduceRequest, version int16) { transactionalOnly(req, version, nil) }),
 			produceCase("unknown transaction", func(req *kmsg.ProduceRequest, version int16) {
-				transactionalOnly(req, version, kmsg.StringPtr("nobody's"))
+				transactionalOnly(req, version, kmsg.StringPtr("absent"))
 			}),
 		},
 		27: {
@@ -61,12 +61,12 @@ func transactionalOnly(req *kmsg.ProduceRequest, version int16, id *string) {
 	req.Topics[0].Partitions[0].Records = transactionalBatch(9000, 0, 0)
 }
 
-// transactionalBatch is one record of a producer's transaction.
+// transactionalBatch returns one record of a producer's transaction.
 func transactionalBatch(producer int64, epoch int16, sequence int32) []byte {
 	return producersBatch(producer, epoch, sequence, true)
 }
 
-// idempotentBatch is one record of a producer outside of a transaction.
+// idempotentBatch returns one record of an idempotent producer outside a transaction.
 func idempotentBatch(producer int64, epoch int16, sequence int32) []byte {
 	return producersBatch(producer, epoch, sequence, false)
 }
@@ -104,7 +104,7 @@ func markerCase(name string, markers ...kmsg.WriteTxnMarkersRequestMarker) diffe
 
 func txnCommitRequest(producer, offset int64) *kmsg.TxnOffsetCommitRequest {
 	req := kmsg.NewPtrTxnOffsetCommitRequest()
-	req.TransactionalID, req.Group, req.ProducerID, req.Generation = "nobody's", "txn", producer, -1
+	req.TransactionalID, req.Group, req.ProducerID, req.Generation = "absent", "txn", producer, -1
 	t := kmsg.NewTxnOffsetCommitRequestTopic()
 	t.Topic = "t1"
 	p := kmsg.NewTxnOffsetCommitRequestTopicPartition()

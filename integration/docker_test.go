@@ -31,8 +31,8 @@ func loadCompose(t *testing.T) *types.Project {
 	return project
 }
 
-// The compose file is valid, has three ZooKeepers and three brokers that name
-// each other, and sets nothing that a broker does not know.
+// The compose file is valid, has three ZooKeepers and three brokers that refer to each other, and
+// sets only keys that a broker knows.
 func TestTheComposeFileIsValid(t *testing.T) {
 	project := loadCompose(t)
 	published := map[string]string{}
@@ -44,7 +44,7 @@ func TestTheComposeFileIsValid(t *testing.T) {
 				t.Fatal(err)
 			}
 			if service.HealthCheck == nil || len(service.Volumes) == 0 || service.Hostname != name {
-				t.Errorf("%s has no health check, no volume or another host name", name)
+				t.Errorf("%s lacks a health check or a volume, or has another host name", name)
 			}
 			for _, port := range service.Ports {
 				if other := published[port.Published]; other != "" {
@@ -69,7 +69,7 @@ func TestTheComposeFileIsValid(t *testing.T) {
 		}
 	}
 	if len(project.Services) != 6 {
-		t.Errorf("%d services", len(project.Services))
+		t.Errorf("%d services, want 6", len(project.Services))
 	}
 }
 
@@ -82,7 +82,7 @@ func checkBrokerService(t *testing.T, project *types.Project, service types.Serv
 		return ""
 	}
 	if value("KAFKA_BROKER_ID") != fmt.Sprint(n) || len(service.DependsOn) != 3 {
-		t.Errorf("%s: broker.id %q, depends on %v", service.Name, value("KAFKA_BROKER_ID"), service.DependsOn)
+		t.Errorf("%s: broker.id %q, depends_on %v", service.Name, value("KAFKA_BROKER_ID"), service.DependsOn)
 	}
 	for _, server := range strings.Split(value("KAFKA_ZOOKEEPER_CONNECT"), ",") {
 		host, _, _ := strings.Cut(server, ":")
@@ -94,14 +94,14 @@ func checkBrokerService(t *testing.T, project *types.Project, service types.Serv
 		t.Errorf("%s advertises %s", service.Name, value("KAFKA_ADVERTISED_LISTENERS"))
 	}
 	if service.Build == nil {
-		t.Fatalf("%s is not built", service.Name)
+		t.Fatalf("%s has no build section", service.Name)
 	}
 	if _, err := os.Stat(filepath.Join(service.Build.Context, service.Build.Dockerfile)); err != nil {
 		t.Error(err)
 	}
 }
 
-// What the Dockerfile copies is there.
+// Every file that the Dockerfile copies exists.
 func TestTheDockerfileCopiesExistingFiles(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(testkit.Root(), "docker/Dockerfile"))
 	if err != nil {
@@ -121,20 +121,20 @@ func TestTheDockerfileCopiesExistingFiles(t *testing.T) {
 		}
 	}
 	if copied < 5 {
-		t.Errorf("only %d things are copied", copied)
+		t.Errorf("the Dockerfile copies only %d files", copied)
 	}
 }
 
-// entryScript is the image's entry script with only these variables, beside
-// those of the system.
+// entryScript returns the image's entry script with the given variables, PATH and HOME as its only
+// environment.
 func entryScript(variables []string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(testkit.Root(), "docker/entrypoint.sh"), args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, variables...)
 	return cmd
 }
 
-// The entry script starts a broker from the variables of the compose file, with
-// addresses of this machine, and a client writes and reads.
+// The entry script starts a broker from the variables of the compose file, with addresses of this
+// machine, and a client produces and consumes.
 func TestTheImagesEntryScriptStartsABroker(t *testing.T) {
 	service, err := loadCompose(t).GetService("kafka-2")
 	if err != nil {
@@ -179,17 +179,17 @@ func TestTheImagesEntryScriptStartsABroker(t *testing.T) {
 		"log.retention.hours": "168", "zookeeper.connect": environment["KAFKA_ZOOKEEPER_CONNECT"],
 	} {
 		if written[key] != want {
-			t.Errorf("%s is %q, not %q", key, written[key], want)
+			t.Errorf("%s is %q, want %q", key, written[key], want)
 		}
 	}
 	for _, key := range []string{"heap.opts", "create.topics", "cfg.num.partitions"} {
 		if _, found := written[key]; found {
-			t.Errorf("%s was written", key)
+			t.Errorf("%s was written to server.properties", key)
 		}
 	}
 	for _, words := range []string{"KAFKA_CREATE_TOPICS is ignored", "log.segment.bytes = 1048576"} {
 		if !strings.Contains(b.Output(), words) {
-			t.Errorf("it did not say %q", words)
+			t.Errorf("it did not print %q", words)
 		}
 	}
 
@@ -208,7 +208,7 @@ func TestTheImagesEntryScriptStartsABroker(t *testing.T) {
 		t.Errorf("read %v", read)
 	}
 	if !b.Stop(30 * time.Second) {
-		t.Error("it did not stop within 30 s of SIGTERM")
+		t.Error("the broker did not stop within 30 s of SIGTERM")
 	}
 }
 
@@ -223,8 +223,7 @@ func TestTheImagesEntryScriptRunsToolsAndReportsWhatIsMissing(t *testing.T) {
 	}
 }
 
-// propertiesOf is the server.properties that the entry script writes from
-// variables.
+// propertiesOf returns the server.properties that the entry script writes for the given variables.
 func propertiesOf(t *testing.T, variables ...string) map[string]string {
 	t.Helper()
 	home := t.TempDir()
@@ -241,7 +240,7 @@ func propertiesOf(t *testing.T, variables ...string) map[string]string {
 			t.Fatal(err)
 		}
 	}
-	start := filepath.Join(home, "bin", "kafka-server-start.sh") // which starts nothing here
+	start := filepath.Join(home, "bin", "kafka-server-start.sh") // replaced by a script that does nothing
 	if err := os.Mkdir(filepath.Dir(start), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -260,8 +259,8 @@ func propertiesOf(t *testing.T, variables ...string) map[string]string {
 	return written
 }
 
-// Kubernetes gives every pod beside a Service named kafka, or kafka-something,
-// variables that are no configuration.
+// Kubernetes sets variables like KAFKA_PORT in every pod if a Service is named kafka or
+// kafka-something. They are not configuration.
 func TestTheEntryScriptIgnoresTheVariablesOfKubernetesServices(t *testing.T) {
 	plain := propertiesOf(t, "KAFKA_BROKER_ID=4")
 	among := propertiesOf(t, "KAFKA_BROKER_ID=4",
@@ -272,11 +271,12 @@ func TestTheEntryScriptIgnoresTheVariablesOfKubernetesServices(t *testing.T) {
 		t.Errorf("%v, want %v", among, plain)
 	}
 	if own := propertiesOf(t, "KAFKA_PORT=9093"); own["port"] != "9093" {
-		t.Errorf("port is %q, not the 9093 that a user set", own["port"])
+		t.Errorf("port is %q, want the 9093 that the user set", own["port"])
 	}
 }
 
-// Advertised listeners alone name the ports to listen on, as in the usual images.
+// If only advertised listeners are set, the listeners are derived from them, as in the usual
+// images.
 func TestTheEntryScriptDerivesListenersFromAdvertisedOnes(t *testing.T) {
 	for _, c := range []struct {
 		variables []string
@@ -293,7 +293,8 @@ func TestTheEntryScriptDerivesListenersFromAdvertisedOnes(t *testing.T) {
 	}
 }
 
-// A broker starts among the variables of a Service and with advertised listeners alone.
+// A broker starts with the variables of a Kubernetes Service in its environment, and with
+// advertised listeners alone.
 func TestTheImagesBrokerStartsInKubernetesAndFromUsualComposeFiles(t *testing.T) {
 	inside, outside, folder := testkit.FreePort(t), testkit.FreePort(t), t.TempDir()
 	p, err := testkit.Start("the image's broker", entryScript([]string{
@@ -302,7 +303,7 @@ func TestTheImagesBrokerStartsInKubernetesAndFromUsualComposeFiles(t *testing.T)
 		"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT", "KAFKA_INTER_BROKER_LISTENER_NAME=INSIDE",
 		fmt.Sprintf("KAFKA_ADVERTISED_LISTENERS=INSIDE://127.0.0.1:%d,OUTSIDE://localhost:%d", inside, outside),
 		"KAFKA_PORT=tcp://10.0.0.7:9092", "KAFKA_SERVICE_HOST=10.0.0.7", "KAFKA_SERVICE_PORT=9092", "KAFKA_PORT_9092_TCP=tcp://10.0.0.7:9092",
-	}, "--override", fmt.Sprintf("listeners=INSIDE://127.0.0.1:%d,OUTSIDE://127.0.0.1:%d", inside, outside))) // not on all addresses here
+	}, "--override", fmt.Sprintf("listeners=INSIDE://127.0.0.1:%d,OUTSIDE://127.0.0.1:%d", inside, outside))) // listen on loopback only
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,8 +23,8 @@ import (
 // brokerKey is a row of the golden table of broker keys.
 type brokerKey struct{ name, typ, value, mode string }
 
-// brokerKeys reads the golden table; value is the default, or something of the
-// key's type where that is null.
+// brokerKeys reads the golden table. value is the default, or some value of the key's type if the
+// default is null.
 func brokerKeys(t *testing.T) []brokerKey {
 	t.Helper()
 	f, err := os.Open(testkit.Root() + "/testdata/golden/broker-configs-3.9.csv")
@@ -53,8 +53,8 @@ func brokerKeys(t *testing.T) []brokerKey {
 	return keys
 }
 
-// brokerChange is an IncrementalAlterConfigs of one key of broker 0, or, where
-// broker is "", of all brokers.
+// brokerChange builds an IncrementalAlterConfigs of one key of broker 0, or of all brokers if
+// broker is "".
 func brokerChange(broker, key string, value *string, validateOnly bool) *kmsg.IncrementalAlterConfigsRequest {
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	req.Version, req.ValidateOnly = 1, validateOnly
@@ -70,7 +70,7 @@ func brokerChange(broker, key string, value *string, validateOnly bool) *kmsg.In
 	return req
 }
 
-// describeBroker asks for keys of broker 0 with their synonyms.
+// describeBroker builds a DescribeConfigs of keys of a broker with their synonyms.
 func describeBroker(broker string, keys ...string) *kmsg.DescribeConfigsRequest {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	req.Version, req.IncludeSynonyms = 4, true
@@ -80,8 +80,8 @@ func describeBroker(broker string, keys ...string) *kmsg.DescribeConfigsRequest 
 	return req
 }
 
-// Every key of a broker can be set while it runs, or is refused, as with a real
-// broker and in its words; what is set is described with its sources.
+// Every key of a broker can be changed while it runs, or is refused with the same message as by a
+// real broker. A changed key is described with its sources.
 func TestDynamicConfigurationMatchesARealBroker(t *testing.T) {
 	common := []string{"log.retention.ms=-1", "log.retention.hours=100", "auto.leader.rebalance.enable=false"}
 	theirs := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "", common...)
@@ -105,7 +105,7 @@ func TestDynamicConfigurationMatchesARealBroker(t *testing.T) {
 	var dynamic []brokerKey
 	for _, k := range keys {
 		for _, broker := range []string{"0", ""} {
-			what := fmt.Sprintf("set %s=%s of broker %q", k.name, k.value, broker)
+			what := fmt.Sprintf("set %s=%s on broker %q", k.name, k.value, broker)
 			same(what, func(*side) kmsg.Request { return brokerChange(broker, k.name, &k.value, true) })
 			same(what+" to nonsense", func(*side) kmsg.Request { return brokerChange(broker, k.name, kmsg.StringPtr("no such value"), true) })
 		}
@@ -123,11 +123,11 @@ func TestDynamicConfigurationMatchesARealBroker(t *testing.T) {
 		{"unclean.leader.election.enable", "maybe"}, {"compression.type", "none"}, {"message.max.bytes", "-1"}, {"num.replica.fetchers", "0"},
 	} {
 		same("set "+c.key+"="+c.value, func(*side) kmsg.Request { return brokerChange("0", c.key, &c.value, true) })
-		same("set "+c.key+"="+c.value+" of all", func(*side) kmsg.Request { return brokerChange("", c.key, &c.value, true) })
+		same("set "+c.key+"="+c.value+" on all brokers", func(*side) kmsg.Request { return brokerChange("", c.key, &c.value, true) })
 	}
 
-	// Set for all brokers, then for this one, then taken back; all keys at once, since a real broker takes
-	// long over each change of some.
+	// The keys are set for all brokers, then for this broker, and then removed. Each step changes
+	// all keys at once, because a real broker takes long to apply some of the changes.
 	steps := []struct {
 		broker string
 		value  func(k brokerKey) *string
@@ -163,7 +163,7 @@ func TestDynamicConfigurationMatchesARealBroker(t *testing.T) {
 		}
 	}
 
-	// AlterConfigs takes the place of all that was set.
+	// AlterConfigs replaces the whole dynamic configuration.
 	for _, values := range []map[string]string{
 		{"log.retention.ms": "5000", "num.io.threads": "9", "custom": "1"}, {"log.retention.ms": "6000"}, {"broker.id": "3"}, {"num.io.threads": "99"}, {},
 	} {
@@ -179,7 +179,7 @@ func TestDynamicConfigurationMatchesARealBroker(t *testing.T) {
 	}
 }
 
-// wholeBroker is an AlterConfigs of broker 0, or of all.
+// wholeBroker builds an AlterConfigs of broker 0, or of all brokers if broker is "".
 func wholeBroker(broker string, values map[string]string) *kmsg.AlterConfigsRequest {
 	req := kmsg.NewPtrAlterConfigsRequest()
 	req.Version = 2
@@ -194,7 +194,7 @@ func wholeBroker(broker string, values map[string]string) *kmsg.AlterConfigsRequ
 	return req
 }
 
-// valueIn is what is set dynamically for a key, of broker 0 or of all; "" for nothing.
+// valueIn returns the dynamic value of a key, of broker 0 or of all brokers; "" if none is set.
 func (s *side) valueIn(broker, key string) string {
 	resp, err := s.link.Do(background(), describeBroker("0", key))
 	if err != nil {
@@ -214,11 +214,11 @@ func (s *side) valueIn(broker, key string) string {
 	return ""
 }
 
-// listEntry is where we name the entry that is no pair; Kafka says "begin 0, end
-// -1, length 9" there.
+// listEntry matches the messages in which we name the malformed entry, where Kafka prints "begin 0,
+// end -1, length 9".
 var listEntry = regexp.MustCompile(`(Error parsing configuration property '(?:listener.security.protocol.map|max.connections.per.ip.overrides)': )[^"]*`)
 
-// sourcesOf tells where a key of broker 0 is set.
+// sourcesOf returns the sources that set a key of broker 0.
 func (s *side) sourcesOf(key string) []kmsg.ConfigSource {
 	resp, err := s.link.Do(background(), describeBroker("0", key))
 	if err != nil {
@@ -233,7 +233,7 @@ func (s *side) sourcesOf(key string) []kmsg.ConfigSource {
 	return sources
 }
 
-// set changes a key of broker 0, or of all, and fails the test when refused.
+// set changes a key of broker 0, or of all brokers, and fails the test if the change is refused.
 func (b *broker) set(entity, key, value string) {
 	b.t.Helper()
 	l := link(b.t, b.address())
@@ -247,11 +247,11 @@ func (b *broker) set(entity, key, value string) {
 	}
 }
 
-// What is set while the broker runs is in force without a restart, and after one.
+// A key that is set while the broker runs takes effect without a restart, and is kept by a restart.
 func TestDynamicConfigurationTakesEffectAtOnce(t *testing.T) {
 	b := startBroker(t, options{extra: []string{"log.retention.check.interval.ms=300", "log.initial.task.delay.ms=100"}})
 	b.createTopic("live", 1)
-	b.set("0", "log.segment.delete.delay.ms", "100") // else what is deleted below stays for a minute
+	b.set("0", "log.segment.delete.delay.ms", "100") // by default deleted files stay for a minute
 	client, err := kgo.NewClient(patient(kgo.SeedBrokers(b.address()), kgo.DefaultProduceTopic("live"), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
 	if err != nil {
 		t.Fatal(err)
@@ -261,9 +261,9 @@ func TestDynamicConfigurationTakesEffectAtOnce(t *testing.T) {
 	send := func() error { return client.ProduceSync(background(), large).FirstErr() }
 
 	b.set("", "message.max.bytes", "1000")
-	testkit.Eventually(t, 20*time.Second, "a refused record", func() bool { return errors.Is(send(), kerr.MessageTooLarge) })
+	testkit.Eventually(t, 20*time.Second, "a record to be refused", func() bool { return errors.Is(send(), kerr.MessageTooLarge) })
 	b.set("0", "message.max.bytes", "100000")
-	testkit.Eventually(t, 20*time.Second, "a record that is taken again", func() bool { return send() == nil })
+	testkit.Eventually(t, 20*time.Second, "a record to be accepted again", func() bool { return send() == nil })
 
 	b.set("0", "log.segment.bytes", "4000")
 	testkit.Eventually(t, 20*time.Second, "small segments", func() bool {
@@ -286,7 +286,7 @@ func TestDynamicConfigurationTakesEffectAtOnce(t *testing.T) {
 	b.set("0", "listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,SECOND:PLAINTEXT")
 	b.set("0", "listeners", fmt.Sprintf("%s,SECOND://127.0.0.1:%d", inner, port))
 	second := fmt.Sprintf("127.0.0.1:%d", port)
-	testkit.Eventually(t, 20*time.Second, "a second listener that is advertised", func() bool {
+	testkit.Eventually(t, 20*time.Second, "a second listener to be advertised", func() bool {
 		l := link(t, second)
 		defer l.Close()
 		req := kmsg.NewPtrMetadataRequest()
@@ -300,7 +300,7 @@ func TestDynamicConfigurationTakesEffectAtOnce(t *testing.T) {
 	})
 	node, _ := openTree(t, b.zookeeper).get("/brokers/ids/0")
 	if want := fmt.Sprintf(`"SECOND://127.0.0.1:%d"`, port); !strings.Contains(node, want) {
-		t.Errorf("/brokers/ids/0 has not %s: %s", want, node)
+		t.Errorf("/brokers/ids/0 lacks %s: %s", want, node)
 	}
 	held := link(t, second)
 	if _, err := held.Do(background(), describeBroker("0", "listeners")); err != nil {
@@ -308,7 +308,7 @@ func TestDynamicConfigurationTakesEffectAtOnce(t *testing.T) {
 	}
 	b.set("0", "max.connections.per.ip", "1000")
 	b.set("0", "listeners", inner)
-	testkit.Eventually(t, 20*time.Second, "a listener that is closed with its connections", func() bool {
+	testkit.Eventually(t, 20*time.Second, "the listener to be closed", func() bool {
 		_, err := rawFrame(second, []byte{0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff}, time.Second)
 		return err != nil
 	})

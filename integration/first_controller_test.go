@@ -19,7 +19,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// sendTo sends a request at a version and returns its answer.
+// sendTo sends a request with the given version and returns its answer.
 func sendTo[R kmsg.Response](t testing.TB, address string, version int16, req kmsg.Request) R {
 	t.Helper()
 	req.SetVersion(version)
@@ -32,7 +32,7 @@ func sendTo[R kmsg.Response](t testing.TB, address string, version int16, req km
 	return resp.(R)
 }
 
-// metadataOf asks for topics and lets the broker create them.
+// metadataOf builds a Metadata request for topics that lets the broker create them.
 func metadataOf(topics ...string) *kmsg.MetadataRequest {
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = true
@@ -44,8 +44,8 @@ func metadataOf(topics ...string) *kmsg.MetadataRequest {
 	return req
 }
 
-// answersAboutATopic are the codes that requests about partition 0 of a topic that exists get, with
-// a topic that does not exist in the same Metadata request.
+// answersAboutATopic returns the error codes of requests about partition 0 of an existing topic.
+// The Metadata request also names a topic that does not exist.
 func answersAboutATopic(t testing.TB, address, topic string, id [16]byte) map[string]protocol.ErrorCode {
 	t.Helper()
 	codes := map[string]protocol.ErrorCode{}
@@ -70,7 +70,7 @@ func answersAboutATopic(t testing.TB, address, topic string, id [16]byte) map[st
 	return codes
 }
 
-// A node at /controller that belongs to no broker keeps every broker from becoming controller.
+// A node at /controller that belongs to no broker prevents every broker from becoming controller.
 func TestABrokerWithoutAControllerLetsItsClientsRetry(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("present", 1)
@@ -95,17 +95,17 @@ func TestABrokerWithoutAControllerLetsItsClientsRetry(t *testing.T) {
 		t.Errorf("Metadata of all topics: %+v", all)
 	}
 	if topics, _, err := tree.conn.Children(tree.path("/brokers/topics")); err != nil || !slices.Equal(topics, []string{"present"}) {
-		t.Errorf("topics now: %v, %v", topics, err)
+		t.Errorf("topics in ZooKeeper: %v, %v", topics, err)
 	}
 	if err := tree.conn.Delete(tree.path("/controller"), -1); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Eventually(t, time.Minute, "the topic is served", func() bool {
+	testkit.Eventually(t, time.Minute, "the topic to be served", func() bool {
 		topic := sendTo[*kmsg.MetadataResponse](t, b.address(), 12, metadataOf("present")).Topics[0]
 		return topic.ErrorCode == 0 && topic.Partitions[0].Leader == 0
 	})
 	if code := sendTo[*kmsg.FetchResponse](t, b.address(), 13, fetchByID(id)).Topics[0].Partitions[0].ErrorCode; code != 0 {
-		t.Errorf("Fetch by id when it is served: %d", code)
+		t.Errorf("Fetch by id of a served topic: %d", code)
 	}
 }
 
@@ -116,7 +116,8 @@ func fetchByID(id [16]byte) *kmsg.FetchRequest {
 	return fetch
 }
 
-// Producers that create their topics come while the broker starts: none may fail, however early.
+// Producers that create their topics may connect while the broker starts. None may fail, however
+// early it connects.
 func TestKcatCreatesTopicsWhileTheBrokerStarts(t *testing.T) {
 	b := newBroker(t, options{})
 	for i := range 16 {
@@ -128,7 +129,7 @@ func TestKcatCreatesTopicsWhileTheBrokerStarts(t *testing.T) {
 			}
 			return err == nil
 		}) {
-			t.Fatalf("start %d: nothing listens", i)
+			t.Fatalf("start %d: the broker does not listen", i)
 		}
 		topic := fmt.Sprintf("early-%d", i)
 		_, errs, code := testkit.Run(t, 60*time.Second, "a\n", exec.Command("kcat", "-P", "-b", b.address(), "-t", topic))
@@ -145,10 +146,10 @@ func TestKcatCreatesTopicsWhileTheBrokerStarts(t *testing.T) {
 	}
 }
 
-// Two of three brokers are killed in turn and started again, the controller among them. The
-// survivors' ZooKeeper sessions keep the cluster without a controller for seconds, in which a
-// restarted broker knows nothing. A producer that gives records up for topics that are missing,
-// as franz-go's does after five answers, loses none.
+// Two of three brokers, one of them the controller, are killed and started again, twice. Because of
+// the ZooKeeper sessions of the killed brokers the cluster has no controller for seconds, in which
+// a restarted broker knows no topics. A producer that gives up on records of missing topics, as
+// franz-go's does after five answers, must not lose any.
 func TestAnIdempotentProducerSurvivesBrokersThatStartWithoutAController(t *testing.T) {
 	c := newCluster(t, []string{"auto.create.topics.enable=false", "min.insync.replicas=1", "zookeeper.session.timeout.ms=6000"}, "ours", "ours", "ours")
 	c.createTopic("kept", [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}})
@@ -191,7 +192,7 @@ func TestAnIdempotentProducerSurvivesBrokersThatStartWithoutAController(t *testi
 	}
 	for range 2 {
 		before := acknowledged.Load()
-		testkit.Eventually(t, time.Minute, "records are acknowledged", func() bool { return acknowledged.Load() > before+100 })
+		testkit.Eventually(t, time.Minute, "records to be acknowledged", func() bool { return acknowledged.Load() > before+100 })
 		first := c.controller()
 		var second *member
 		for _, m := range c.members {

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// formatterLines read topics that hold what internal topics do.
+// formatterLines read topics with the same contents as the internal topics.
 var formatterLines = func() (lines []toolLine) {
 	for topic, classes := range map[string][]string{
 		"offsets": {
@@ -25,7 +25,7 @@ var formatterLines = func() (lines []toolLine) {
 	return lines
 }()
 
-// lineForEach gives every JSON object a line of its own, which 3.9.1 forgets.
+// lineForEach puts every JSON object on its own line, since 3.9.1 omits some line breaks.
 func lineForEach(text string) string {
 	return strings.TrimSuffix(strings.ReplaceAll(text, "}{\"key\"", "}\n{\"key\""), "\n")
 }

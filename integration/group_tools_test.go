@@ -15,8 +15,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// groupLines are command lines of kafka-consumer-groups, for brokers with what
-// prepareGroups makes.
+// groupLines are command lines of kafka-consumer-groups, for brokers with the topics and groups
+// that prepareGroups creates.
 var groupLines = groupToolLines(
 	"--bootstrap-server {B} --list",
 	"--bootstrap-server {B} --list --state",
@@ -111,12 +111,13 @@ var groupLines = groupToolLines(
 	"+ --bootstrap-server 127.0.0.1:1 --reset-offsets --group idle --topic lag --to-latest --dry-run --timeout 300",
 )
 
-// groupToolLines makes lines of arguments; those that begin with "+ " are for MONEDULA_TEST_ALL only.
+// groupToolLines makes tool lines of arguments. Those that begin with "+ " run only with
+// MONEDULA_TEST_ALL.
 func groupToolLines(lines ...string) []toolLine {
 	var all []toolLine
 	for _, args := range lines {
 		args, more := strings.CutPrefix(args, "+ ")
-		if !strings.Contains(args, "--timeout") { // the real one, in a cold JVM, needs longer than its 5 s at times
+		if !strings.Contains(args, "--timeout") { // in a cold JVM the real tool sometimes needs longer than its default of 5 s
 			args = strings.Replace(args, "--bootstrap-server {B}", "--bootstrap-server {B} --timeout 30000", 1)
 		}
 		all = append(all, toolLine{script: "kafka-consumer-groups", args: args, more: more, tidy: tidyGroups})
@@ -131,8 +132,8 @@ func TestOurGroupToolPrintsWhatTheRealOnePrints(t *testing.T) {
 	})
 }
 
-// prepareGroups fills two topics and makes groups: idle and second without
-// members, live with two, fixed with a static one, workers that are no consumers.
+// prepareGroups fills two topics and creates groups: idle and second without members, live with two
+// members, fixed with a static member, and workers, which has another protocol type.
 func prepareGroups(t *testing.T, b *broker) {
 	t.Helper()
 	b.createTopic("lag", 3, "retention.ms=-1")
@@ -143,7 +144,7 @@ func prepareGroups(t *testing.T, b *broker) {
 	}
 	t.Cleanup(client.Close)
 	for partition, n := range []int{5, 3, 0} {
-		for i := range n { // a record a second from 2020-09-13T12:26:40Z on
+		for i := range n { // one record per second, from 2020-09-13T12:26:40Z
 			r := &kgo.Record{Topic: "lag", Partition: int32(partition), Value: []byte{'x'}, Timestamp: time.Unix(1600000000+int64(i), 0)}
 			if err := client.ProduceSync(background(), r).FirstErr(); err != nil {
 				t.Fatal(err)
@@ -176,7 +177,7 @@ func prepareGroups(t *testing.T, b *broker) {
 	joinAsWorker(t, b, "workers")
 }
 
-// joinAsWorker makes a group whose protocol type is not a consumer's.
+// joinAsWorker creates a group whose protocol type is not "consumer".
 func joinAsWorker(t *testing.T, b *broker, group string) {
 	t.Helper()
 	l := link(t, b.address())
@@ -208,8 +209,8 @@ var (
 	parserNoise = regexp.MustCompile(`(?m)^com\.fasterxml\..*\n`)
 )
 
-// tidyGroups takes away the real tool's missing line breaks and random order,
-// the topics that it does not name with --verbose, and what differs by run.
+// tidyGroups removes the real tool's missing line breaks and random order, the topics that it does
+// not name with --verbose, and values that differ between runs.
 func tidyGroups(text string) string {
 	for _, table := range []struct{ head, row *regexp.Regexp }{{resetHead, resetRow}, {deletedHead, deletedRow}} {
 		text = table.head.ReplaceAllStringFunc(text, func(line string) string {
@@ -227,7 +228,7 @@ func tidyGroups(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// The tables of 3.9.1 lack line breaks; ours have those of older and newer releases.
+// The tables of 3.9.1 lack line breaks. Ours have them, as those of older and newer releases do.
 func TestEveryRowOfTheGroupToolsTablesHasItsOwnLine(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("lag", 2)

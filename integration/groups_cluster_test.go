@@ -11,9 +11,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// The coordinator of a group goes, by a kill, by sleeping too long and in
-// order; another broker, ours or a real one, goes on with the group, its offsets
-// and its members.
+// The coordinator of a group is killed, paused for too long, and stopped in order. Another broker,
+// ours or a real one, takes over the group with its offsets and its members.
 func TestAnotherBrokerTakesOverTheGroup(t *testing.T) {
 	if testkit.FullMatrices() {
 		t.Run("ours", func(t *testing.T) { moveCoordinator(t, "3.9", "ours", "ours", "ours") })
@@ -52,7 +51,7 @@ func moveCoordinator(t *testing.T, protocol string, kinds ...string) {
 		return found
 	}
 	sent, last := 0, int64(0)
-	goOn := func(what string) {
+	makeProgress := func(what string) {
 		t.Helper()
 		fillAt(t, seeds, "load", sent, 100)
 		sent += 100
@@ -75,7 +74,7 @@ func moveCoordinator(t *testing.T, protocol string, kinds ...string) {
 		})
 		testkit.Eventually(t, 60*time.Second, "two members to share after "+what, func() bool { return share(clusterPartitions, 2, one, two) })
 	}
-	goOn("the start")
+	makeProgress("the start")
 	for _, event := range []struct {
 		name   string
 		strike func(*member)
@@ -83,7 +82,7 @@ func moveCoordinator(t *testing.T, protocol string, kinds ...string) {
 		m := coordinator()
 		t.Logf("%s of %s", event.name, m)
 		event.strike(m)
-		goOn(event.name)
+		makeProgress(event.name)
 		c.awaitInSync("load", clusterPartitions, c.ids()...)
 	}
 	if n := one.records() + two.records(); n < sent {

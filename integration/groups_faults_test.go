@@ -20,9 +20,9 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// reader is a member of a group, whatever its language.
+// reader is a member of a group, in any client language.
 type reader interface {
-	values() []string // what it has read
+	values() []string // the values read so far
 	stop()            // leaves the group in order
 }
 
@@ -39,7 +39,7 @@ func (m *consumerMember) values() []string {
 
 func (m *consumerMember) stop() { m.leave() }
 
-// processReader is a client of another language that prints what it reads.
+// processReader is a client of another language that prints the values it reads.
 type processReader struct{ *testkit.Process }
 
 var loadValue = regexp.MustCompile(`(?m)^\d+/\d+/x*$`)
@@ -62,7 +62,7 @@ func startReader(t testing.TB, name string, cmd *exec.Cmd) processReader {
 	return processReader{p}
 }
 
-// goReader is a member that kafka-go runs.
+// goReader is a member run by kafka-go.
 type goReader struct {
 	r    *kafka.Reader
 	end  context.CancelFunc
@@ -105,18 +105,18 @@ func (g *goReader) stop() {
 	g.r.Close()
 }
 
-// groupsUnderLoad is a cluster whose topic "load" is read by groups of all
-// kinds of clients while it is written.
+// groupsUnderLoad is a cluster with a topic "load" that groups of all kinds of clients read while
+// it is written.
 type groupsUnderLoad struct {
 	*cluster
 	load    *load
-	readers map[string][]reader // by group, also those that have gone
+	readers map[string][]reader // by group, including those that have left
 	admin   *kadm.Client
 }
 
 const offsetsPartitions = 4
 
-// offsetsProperties have the offsets topic on all three brokers.
+// offsetsProperties place the offsets topic on all three brokers.
 var offsetsProperties = []string{"offsets.topic.replication.factor=3", fmt.Sprint("offsets.topic.num.partitions=", offsetsPartitions), "group.initial.rebalance.delay.ms=0"}
 
 func startGroupsUnderLoad(t *testing.T, perSecond int, extra []string, kinds ...string) *groupsUnderLoad {
@@ -145,9 +145,9 @@ func (g *groupsUnderLoad) franz(t *testing.T, group string, opts ...kgo.Opt) *co
 	return m
 }
 
-// languages adds a member of each of the languages that understand each other's
-// subscriptions; all know "range". (That of kafka-go lacks a field that its
-// version has, on which kafka-python as the group's leader gives up.)
+// languages adds one member of each language whose subscriptions the others understand; all support
+// "range". kafka-go is left out: its subscription lacks a field of its version, and kafka-python
+// fails on it as the group's leader.
 func (g *groupsUnderLoad) languages(t *testing.T, group string) (kcat processReader) {
 	seeds := strings.Join(g.addresses(), ",")
 	kcat = g.kcat(t, group)
@@ -165,8 +165,8 @@ func (g *groupsUnderLoad) kcat(t *testing.T, group string) processReader {
 		"-X", "auto.offset.reset=earliest", "-X", "session.timeout.ms=10000", "-X", "auto.commit.interval.ms=500", "-u", "-q", "-f", "%s\n", "load"))
 }
 
-// lag is how many records of the topic the group has not committed; -1: nobody
-// says so now.
+// lag returns the number of records of the topic that the group has not committed, or -1 if no
+// broker answers now.
 func (g *groupsUnderLoad) lag(group string) int64 {
 	ctx, cancel := context.WithTimeout(background(), 10*time.Second)
 	defer cancel()
@@ -186,8 +186,8 @@ func (g *groupsUnderLoad) lag(group string) int64 {
 	return behind
 }
 
-// awaitMembers waits until the group is stable with so many members that read
-// all partitions.
+// awaitMembers waits until the group is stable with the given number of members, which read all
+// partitions.
 func (g *groupsUnderLoad) awaitMembers(group string, members int) {
 	g.t.Helper()
 	var last string
@@ -217,7 +217,7 @@ func (g *groupsUnderLoad) awaitMembers(group string, members int) {
 	}
 }
 
-// awaitProgress waits until the load and every group go on.
+// awaitProgress waits until the load and every group make progress.
 func (g *groupsUnderLoad) awaitProgress(what string) {
 	g.t.Helper()
 	began := time.Now()
@@ -227,7 +227,7 @@ func (g *groupsUnderLoad) awaitProgress(what string) {
 		for _, r := range g.readers[group] {
 			before += len(r.values())
 		}
-		testkit.Eventually(g.t, 2*time.Minute, fmt.Sprintf("group %s to read on after %s", group, what), func() bool {
+		testkit.Eventually(g.t, 2*time.Minute, fmt.Sprintf("group %s to read more after %s", group, what), func() bool {
 			now := 0
 			for _, r := range g.readers[group] {
 				now += len(r.values())
@@ -235,10 +235,10 @@ func (g *groupsUnderLoad) awaitProgress(what string) {
 			return now > before+clusterPartitions*loadInFlight
 		})
 	}
-	g.t.Logf("%s: all go on %.1f s later; %s", what, time.Since(began).Seconds(), g.load)
+	g.t.Logf("%s: all made progress %.1f s later; %s", what, time.Since(began).Seconds(), g.load)
 }
 
-// coordinator is the broker that coordinates a group.
+// coordinator returns the broker that coordinates a group.
 func (g *groupsUnderLoad) coordinator(group string) *member {
 	g.t.Helper()
 	var found *member
@@ -255,8 +255,8 @@ func (g *groupsUnderLoad) coordinator(group string) *member {
 	return found
 }
 
-// finish ends the load, waits until every group has committed all of it, and
-// checks that every group has read all of it and what the offsets topic tells.
+// finish ends the load and waits until every group has committed all of it. It checks that every
+// group has read every record, and that the offsets topic has a valid history.
 func (g *groupsUnderLoad) finish(t *testing.T) {
 	t.Helper()
 	g.load.stop()
@@ -274,13 +274,13 @@ func (g *groupsUnderLoad) finish(t *testing.T) {
 			for n, s := range g.load.sends[p] {
 				if s.outcome == acknowledged && !read[valueOf(p, n)] {
 					if lost++; lost < 5 {
-						t.Errorf("group %s: nobody has read %d/%d, offset %d", group, p, n, s.offset)
+						t.Errorf("group %s: no member has read %d/%d, offset %d", group, p, n, s.offset)
 					}
 				}
 			}
 		}
 		if lost > 0 {
-			t.Errorf("group %s: %d records were read by nobody", group, lost)
+			t.Errorf("group %s: %d records were read by no member", group, lost)
 		}
 	}
 	for _, group := range groups {
@@ -291,10 +291,9 @@ func (g *groupsUnderLoad) finish(t *testing.T) {
 	checkGroups(t, offsetsPartitions, groups, g.addresses()...)
 }
 
-// Groups of clients of five languages, of cooperative and of static members
-// read on while members and coordinators are killed, and all is restarted:
-// every record is read, no partition has two owners in a generation, no
-// committed offset goes back.
+// Groups of clients in five languages, of cooperative members and of static members read on while
+// members and coordinators are killed and all brokers are restarted. Every record is read, no
+// partition has two owners in one generation, and no committed offset goes back.
 func TestGroupsSurviveFailuresOfMembersAndBrokers(t *testing.T) {
 	all := testkit.FullMatrices()
 	g := startGroupsUnderLoad(t, 100, append(quick, offsetsProperties...), "ours", "ours", "ours")
@@ -335,7 +334,7 @@ func TestGroupsSurviveFailuresOfMembersAndBrokers(t *testing.T) {
 		g.awaitProgress("the kill of another")
 		g.sleepThroughSession(g.coordinator("coop"))
 		g.awaitInSync("load", clusterPartitions, g.ids()...)
-		g.awaitProgress("a coordinator asleep")
+		g.awaitProgress("a paused coordinator")
 	}
 	for _, m := range g.members {
 		g.stopAndRestart(m)
@@ -352,8 +351,7 @@ func TestGroupsSurviveFailuresOfMembersAndBrokers(t *testing.T) {
 	g.finish(t)
 }
 
-// A hundred members that join at once share a hundred partitions, one each, and
-// leave at once.
+// A hundred members that join at once share a hundred partitions, one each, and leave at once.
 func TestAHundredMembersJoinAtOnce(t *testing.T) {
 	const n = 100
 	b := startBroker(t, options{extra: []string{"offsets.topic.num.partitions=1"}})

@@ -13,45 +13,45 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// groupHistory is what the offsets topic tells of the groups, record by record.
+// groupHistory is the history of the groups as the offsets topic records it.
 type groupHistory struct {
-	groups  map[string]*groupPast
+	groups  map[string]*groupState
 	wrong   []string
 	commits int
 }
 
-type groupPast struct {
+type groupState struct {
 	generation int32
-	owners     map[string]string // "topic-partition" -> who owned it in the generation
+	owners     map[string]string // "topic-partition" -> its owner in the generation
 	committed  map[string]int64  // "topic-partition" -> the last commit
-	before     map[string]int64  // the same, where the generation begins
+	before     map[string]int64  // committed at the start of the generation
 }
 
-// floor is what a commit must not go below. A reader of kafka-go that lost its
-// coordinator goes on handing out what it has buffered, commits that in the next
-// generation, and then what it reads again from the committed offset on: it goes
-// back, but not behind where the generation began.
-func (g *groupPast) floor(group, tp string) int64 {
+// floor returns the offset below which a commit of tp must not go. A kafka-go reader that lost its
+// coordinator still hands out the records it has buffered, commits them in the next generation, and
+// then commits what it reads again from the committed offset. Its commits may go back, but not
+// below the offset at the start of the generation.
+func (g *groupState) floor(group, tp string) int64 {
 	if strings.HasPrefix(group, "kafka-go") {
 		return g.before[tp]
 	}
 	return g.committed[tp]
 }
 
-func newGroupHistory() *groupHistory { return &groupHistory{groups: map[string]*groupPast{}} }
+func newGroupHistory() *groupHistory { return &groupHistory{groups: map[string]*groupState{}} }
 
-func (h *groupHistory) of(group string) *groupPast {
+func (h *groupHistory) of(group string) *groupState {
 	if h.groups[group] == nil {
-		h.groups[group] = &groupPast{owners: map[string]string{}, committed: map[string]int64{}}
+		h.groups[group] = &groupState{owners: map[string]string{}, committed: map[string]int64{}}
 	}
 	return h.groups[group]
 }
 
-// take notes one record: a committed offset that goes back, a generation that
-// does, and a partition with two owners in a generation are wrong.
+// take adds one record to the history. It notes an error if a committed offset or a generation goes
+// back, or if a partition has two owners in one generation.
 func (h *groupHistory) take(key, value []byte) error {
 	if len(key) < 2 {
-		return fmt.Errorf("a key of %d bytes", len(key))
+		return fmt.Errorf("the key has only %d bytes", len(key))
 	}
 	switch key[1] {
 	case 0, 1:
@@ -96,7 +96,7 @@ func (h *groupHistory) takeGroup(group string, v *kmsg.GroupMetadataValue) error
 	}
 	for _, m := range v.Members {
 		who := m.MemberID
-		if m.InstanceID != nil { // may come back under another id
+		if m.InstanceID != nil { // a static member may return under another id
 			who = "instance " + *m.InstanceID
 		}
 		var a kmsg.ConsumerMemberAssignment
@@ -119,8 +119,8 @@ func (h *groupHistory) takeGroup(group string, v *kmsg.GroupMetadataValue) error
 	return nil
 }
 
-// checkGroups reads the offsets topic through a broker and fails the test where
-// the groups' history is wrong.
+// checkGroups reads the offsets topic through a broker and fails the test if the groups' history is
+// wrong.
 func checkGroups(t testing.TB, partitions int32, groups []string, seeds ...string) *groupHistory {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background(), time.Minute)
@@ -140,7 +140,7 @@ func checkGroups(t testing.TB, partitions int32, groups []string, seeds ...strin
 	for len(left) > 0 {
 		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil {
-			t.Fatalf("reading the offsets topic did not come to the ends %v within a minute", left)
+			t.Fatalf("reading the offsets topic did not reach the ends %v within a minute", left)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if err := h.take(r.Key, r.Value); err != nil {
@@ -158,12 +158,12 @@ func checkGroups(t testing.TB, partitions int32, groups []string, seeds ...strin
 	}
 	for _, group := range groups {
 		if g := h.groups[group]; g == nil || g.generation == 0 || len(g.committed) == 0 {
-			t.Errorf("nothing is known of group %s: %+v", group, g)
+			t.Errorf("the offsets topic has no complete history of group %s: %+v", group, g)
 		} else {
 			t.Logf("group %s: generation %d", group, g.generation)
 		}
 	}
-	t.Logf("%d commits were checked", h.commits)
+	t.Logf("checked %d commits", h.commits)
 	return h
 }
 

@@ -12,9 +12,9 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// A group goes from ours to a real broker and back on one log directory, while
-// its members only see their broker restart: the same members in the same
-// generation, no offset lost, nothing read twice. The real dump tool reads what ours wrote.
+// A group moves from our broker to a real one and back, on one log directory. To its members this
+// is only a restart of their broker: members and generation stay the same, no offset is lost, and
+// nothing is read twice. The real dump tool can read what ours wrote.
 func TestARealBrokerTakesOverOurGroupsAndBack(t *testing.T) {
 	ours := startBroker(t, options{})
 	ours.createTopic("moved", 4)
@@ -29,14 +29,14 @@ func TestARealBrokerTakesOverOurGroupsAndBack(t *testing.T) {
 			t.Errorf("%s did not find generation %d", who, generation)
 		}
 	}
-	goOn := func(who string) {
+	makeProgress := func(who string) {
 		t.Helper()
 		fill(t, ours, "moved", sent, 40)
 		sent += 40
 		testkit.Eventually(t, 60*time.Second, "every record to be committed to "+who, func() bool {
 			return committedOffsets(t, ours.address(), "moved", "moved") == int64(sent)
 		})
-		var now string // a client may join anew, as who it was
+		var now string // a client may rejoin under its old id
 		if now, generation = two.client.GroupMetadata(); now != id {
 			t.Errorf("%s: member %s became %s", who, id, now)
 		}
@@ -44,17 +44,17 @@ func TestARealBrokerTakesOverOurGroupsAndBack(t *testing.T) {
 			t.Errorf("%s: the members have read %d records of %d", who, n, sent)
 		}
 	}
-	goOn("ours")
+	makeProgress("ours")
 	ours.stop()
 	checkOffsetsDump(t, ours.dir, "moved")
 
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, ours.zookeeper, ours.dir,
 		fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", ours.port), "zookeeper.session.timeout.ms=3000")
-	testkit.Eventually(t, 20*time.Second, "the real one to load the offsets topic", func() bool {
+	testkit.Eventually(t, 20*time.Second, "the real broker to load the offsets topic", func() bool {
 		return strings.Contains(real.Output(), "Loading group metadata for moved")
 	})
 	loads("the real one", real.Output())
-	goOn("the real one")
+	makeProgress("the real one")
 	complaints(t, real)
 	realServer{real, t}.stop()
 
@@ -63,7 +63,7 @@ func TestARealBrokerTakesOverOurGroupsAndBack(t *testing.T) {
 		return strings.Contains(ours.Output(), "Loading group metadata for moved")
 	})
 	loads("ours", ours.Output())
-	goOn("ours again")
+	makeProgress("ours again")
 	one.leave()
 	two.leave()
 	ours.stop()
@@ -77,8 +77,7 @@ func TestARealBrokerTakesOverOurGroupsAndBack(t *testing.T) {
 	}
 }
 
-// checkOffsetsDump has the real tool decode the offsets topic and compares our
-// tool's output with its.
+// checkOffsetsDump compares our tool's dump of the offsets topic with that of the real tool.
 func checkOffsetsDump(t *testing.T, dir, group string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "__consumer_offsets-*", "*.log"))
@@ -92,7 +91,7 @@ func checkOffsetsDump(t *testing.T, dir, group string) {
 	}
 	for _, wanted := range []string{`"group":"` + group + `"`, `"protocolType":"consumer"`, `"metadata"`} {
 		if !strings.Contains(real, wanted) {
-			t.Errorf("the real tool does not find %s:\n%s", wanted, real)
+			t.Errorf("the real tool does not print %s:\n%s", wanted, real)
 		}
 	}
 	if i := strings.Index(real, "isvalid: false"); i >= 0 {

@@ -18,18 +18,18 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// consumerMember is a franz-go member of a group that polls until it is closed or
-// killed. It commits every record that it has seen.
+// consumerMember is a franz-go member of a group that polls until it is closed or killed. It
+// commits every record that it has read.
 type consumerMember struct {
 	client *kgo.Client
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu       sync.Mutex
-	owned    map[int32]bool
-	seen     map[string]int
-	gained   int // how often partitions were assigned
-	lostMine int // how often partitions were taken away
+	mu     sync.Mutex
+	owned  map[int32]bool
+	seen   map[string]int
+	gained int // number of partitions assigned so far
+	lost   int // number of partitions revoked or lost so far
 }
 
 func newMember(t *testing.T, b *broker, group, topic string, opts ...kgo.Opt) *consumerMember {
@@ -49,7 +49,7 @@ func newMemberAt(t *testing.T, seeds []string, group, topic string, opts ...kgo.
 				m.gained++
 			} else {
 				delete(m.owned, p)
-				m.lostMine++
+				m.lost++
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func newMemberAt(t *testing.T, seeds []string, group, topic string, opts ...kgo.
 	return m
 }
 
-// leave takes the member out of the group in order.
+// leave stops the member, which leaves the group.
 func (m *consumerMember) leave() {
 	m.cancel()
 	<-m.done
@@ -98,8 +98,8 @@ func (m *consumerMember) records() int {
 	return len(m.seen)
 }
 
-// share says whether the members own all n partitions, each once and each at
-// least least.
+// share reports whether the members own all n partitions, each partition once, and each member owns
+// at least least of them.
 func share(n, least int, members ...*consumerMember) bool {
 	var all []int32
 	for _, m := range members {
@@ -118,7 +118,7 @@ func fill(t *testing.T, b *broker, topic string, from, n int) {
 	fillAt(t, []string{b.address()}, topic, from, n)
 }
 
-// fillAt produces the records rN, each once, over all partitions.
+// fillAt produces n records with the values r<from>, r<from+1>, ... over all partitions.
 func fillAt(t *testing.T, seeds []string, topic string, from, n int) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
@@ -177,7 +177,7 @@ func TestMembersShareAndTakeOverPartitions(t *testing.T) {
 			two := newMember(t, b, c.name, topic, kgo.Balancers(c.balancer))
 			testkit.Eventually(t, 20*time.Second, "two members to share", func() bool { return share(6, 3, one, two) })
 			if c.name == "cooperative" && one.gained != 6 {
-				t.Errorf("the first member was assigned %d partitions, 6 were new to it", one.gained)
+				t.Errorf("the first member was assigned %d partitions, want the 6 that were new to it", one.gained)
 			}
 			three := newMember(t, b, c.name, topic, kgo.Balancers(c.balancer))
 			testkit.Eventually(t, 20*time.Second, "three members to share", func() bool { return share(6, 2, one, two, three) })
@@ -190,7 +190,7 @@ func TestMembersShareAndTakeOverPartitions(t *testing.T) {
 			late := newMember(t, b, c.name, topic, kgo.Balancers(c.balancer))
 			testkit.Eventually(t, 20*time.Second, "a late member to own all", func() bool { return share(6, 6, late) })
 			fill(t, b, topic, 600, 6)
-			testkit.Eventually(t, 20*time.Second, "the late member to read on", func() bool { return late.records() == 6 })
+			testkit.Eventually(t, 20*time.Second, "the late member to read the new records", func() bool { return late.records() == 6 })
 		})
 	}
 }
@@ -202,7 +202,7 @@ func TestAStaticMemberThatComesBackKeepsItsPartitions(t *testing.T) {
 	two := newMember(t, b, "static", "static", kgo.InstanceID("two"), kgo.Balancers(kgo.RangeBalancer()))
 	testkit.Eventually(t, 20*time.Second, "two members to share", func() bool { return share(4, 2, one, two) })
 	_, generation := two.client.GroupMetadata()
-	one.leave() // a static member does not tell
+	one.leave() // a static member sends no LeaveGroup
 	again := newMember(t, b, "static", "static", kgo.InstanceID("one"), kgo.Balancers(kgo.RangeBalancer()))
 	testkit.Eventually(t, 20*time.Second, "the member to be back", func() bool { return share(4, 2, again, two) })
 	if _, now := two.client.GroupMetadata(); now != generation {
@@ -242,9 +242,9 @@ func TestOffsetsAndGroupsOutliveTheBroker(t *testing.T) {
 				b.Kill()
 			}
 			b.start()
-			testkit.Eventually(t, 20*time.Second, "the offsets to be there", func() bool { return committedOffsets(t, b.address(), "kept", "kept") == 90 })
+			testkit.Eventually(t, 20*time.Second, "the offsets to be loaded", func() bool { return committedOffsets(t, b.address(), "kept", "kept") == 90 })
 			fill(t, b, "kept", 90, 30)
-			testkit.Eventually(t, 20*time.Second, "the member to go on", func() bool { return committedOffsets(t, b.address(), "kept", "kept") == 120 })
+			testkit.Eventually(t, 20*time.Second, "the member to continue", func() bool { return committedOffsets(t, b.address(), "kept", "kept") == 120 })
 			if _, now := m.client.GroupMetadata(); now != generation {
 				t.Logf("generation %d became %d", generation, now)
 			}
@@ -299,7 +299,7 @@ func TestKafkaPythonReadsInAGroup(t *testing.T) {
 	}
 }
 
-// The tutorials' way: the console consumer of the original subscribes.
+// The console consumer of Kafka subscribes to the topic, as the tutorials use it.
 func TestTheRealConsoleConsumerSubscribes(t *testing.T) {
 	b := startBroker(t, options{})
 	real := testkit.RealKafka(t, "3.9.1")
@@ -325,8 +325,8 @@ func TestTheRealConsoleConsumerSubscribes(t *testing.T) {
 	}
 }
 
-// Our console consumer: it goes on where the last one of the group stopped,
-// after so many messages, after a time without any, and after a signal.
+// Our console consumer continues where the group's last consumer stopped: after a number of
+// messages, after a time without messages, and after a signal.
 func TestOurConsoleConsumerReadsInAGroup(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("console", 3)
@@ -341,7 +341,7 @@ func TestOurConsoleConsumerReadsInAGroup(t *testing.T) {
 		}
 		for _, l := range lines {
 			if seen[l] {
-				t.Errorf("%v: %s came twice", args, l)
+				t.Errorf("%v: %s was printed twice", args, l)
 			}
 			seen[l] = true
 		}
@@ -353,8 +353,8 @@ func TestOurConsoleConsumerReadsInAGroup(t *testing.T) {
 	if got := committedOffsets(t, b.address(), "console", "console"); got != 39 {
 		t.Errorf("committed %d, want 39", got)
 	}
-	// Without --from-beginning a new group begins at the end; with a signal it
-	// stops and has committed what it printed.
+	// Without --from-beginning a new group starts at the end. When the consumer is stopped by a
+	// signal, it has committed what it printed.
 	p, err := testkit.Start("console consumer", script("kafka-console-consumer", append(b.bootstrap(), "--include", "conso.*", "--group", "late")...))
 	if err != nil {
 		t.Fatal(err)
@@ -367,7 +367,7 @@ func TestOurConsoleConsumerReadsInAGroup(t *testing.T) {
 		return strings.Contains(p.Output(), "r")
 	})
 	if !p.Stop(20*time.Second) || strings.Contains(p.Output(), "r38") {
-		t.Errorf("it did not stop, or read what was there before:\n%s", p.Output())
+		t.Errorf("it did not stop, or printed records from before its start:\n%s", p.Output())
 	}
 	printed := strings.Count(p.Output(), "\nr")
 	if strings.HasPrefix(p.Output(), "r") {
@@ -378,7 +378,7 @@ func TestOurConsoleConsumerReadsInAGroup(t *testing.T) {
 	}
 }
 
-// Members of three languages in one group share its partitions.
+// Members in three languages share the partitions of one group.
 func TestGroupsOfMixedLanguages(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("mixed", 6)
@@ -396,17 +396,17 @@ func TestGroupsOfMixedLanguages(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(java.Kill)
-	testkit.Eventually(t, 60*time.Second, "Java to share", func() bool { return share(2, 2, one) })
+	testkit.Eventually(t, 60*time.Second, "the Java consumer to share", func() bool { return share(2, 2, one) })
 	fill(t, b, "mixed", 0, 60)
 	testkit.Eventually(t, 30*time.Second, "every record to be read once", func() bool {
 		return one.records() > 0 && one.records()+strings.Count(kcat.Output(), ":r")+strings.Count(java.Output(), "Partition:") == 60
 	})
 	kcat.Kill()
 	java.Stop(20 * time.Second)
-	testkit.Eventually(t, 60*time.Second, "the one that is left to own all", func() bool { return share(6, 6, one) })
+	testkit.Eventually(t, 60*time.Second, "the last member to own all", func() bool { return share(6, 6, one) })
 }
 
-// The metrics of the coordinator count what a group does.
+// The coordinator's metrics count the group's members, commits and loads.
 func TestMetricsOfGroups(t *testing.T) {
 	port := testkit.FreePort(t)
 	b := startBroker(t, options{extra: []string{fmt.Sprintf("monedula.metrics.listener=127.0.0.1:%d", port)}})
@@ -424,10 +424,10 @@ func TestMetricsOfGroups(t *testing.T) {
 		}
 	}
 	if n := got[coordinator+"offset_commit_count"]; n < 3 {
-		t.Errorf("%v commits", n)
+		t.Errorf("%v offset commits", n)
 	}
 	if most, average := got[coordinator+"partition_load_time_max"], got[coordinator+"partition_load_time_avg"]; !(most >= 0) || !(average >= 0 && average <= most+1) {
-		t.Errorf("loads took %v at most and %v on the average", most, average)
+		t.Errorf("loads took at most %v and on average %v", most, average)
 	}
 	m.leave()
 	testkit.Eventually(t, 10*time.Second, "the group to be empty", func() bool { return scrape(t, port)[manager+"numgroupsempty"] == 1 })

@@ -1,5 +1,5 @@
-// Package integration holds whole-system tests: the built binary and its
-// scripts with real ZooKeeper, real clients, and real Kafka beside it.
+// Package integration tests the whole system: the built binary and its scripts with real ZooKeeper,
+// real clients, and real Kafka.
 package integration
 
 import (
@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if testkit.InNamespaces() {
-		testkit.Main(m) // what called it has built the binary
+		testkit.Main(m) // the parent process has built the binary
 	}
 	build := exec.Command("go", "build", "-o", "monedula", "./cmd/monedula")
 	build.Dir = testkit.Root()
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	testkit.Main(m)
 }
 
-// broker is one of ours, run by its script.
+// broker is one of our brokers, run by its start script.
 type broker struct {
 	*testkit.Process
 	t         testing.TB
@@ -42,18 +42,18 @@ type broker struct {
 	zookeeper string
 	file      string        // server.properties
 	logs      string        // LOG_DIR
-	node      *testkit.Node // where it runs; nil: beside the test
-	outside   int           // the port that others reach it at; 0: port
+	node      *testkit.Node // its network namespace; nil: that of the test
+	outside   int           // the port by which others reach it; 0: port
 }
 
-// options of a broker under test.
+// options are the options of a broker under test.
 type options struct {
 	id        int
-	dir       string // "" takes a fresh one
-	zookeeper string // "" takes a fresh chroot
-	port      int    // 0 takes a free one
+	dir       string // "": a new one
+	zookeeper string // "": a new chroot
+	port      int    // 0: a free one
 	extra     []string
-	omit      map[string]bool // keys of the default lines to leave out
+	omit      map[string]bool // keys of the default properties to omit
 }
 
 // newBroker writes a broker's properties without starting it.
@@ -90,7 +90,8 @@ func newBroker(t testing.TB, o options) *broker {
 	return b
 }
 
-// startBroker starts a broker and waits until it serves; it is killed at the test's end.
+// startBroker starts a broker and waits until it serves. The broker is killed at the end of the
+// test.
 func startBroker(t testing.TB, o options) *broker {
 	t.Helper()
 	b := newBroker(t, o)
@@ -108,7 +109,7 @@ func (b *broker) start(overrides ...string) {
 	}
 }
 
-// launch starts the process and does not wait for anything.
+// launch starts the process without waiting for anything.
 func (b *broker) launch(overrides ...string) {
 	b.t.Helper()
 	args := []string{b.file}
@@ -125,7 +126,7 @@ func (b *broker) launch(overrides ...string) {
 	b.t.Cleanup(p.Kill)
 }
 
-// stop ends the broker in order.
+// stop stops the broker in order.
 func (b *broker) stop() {
 	b.t.Helper()
 	if !b.Stop(30 * time.Second) {
@@ -148,10 +149,10 @@ func (b *broker) host() string {
 	return "127.0.0.1"
 }
 
-// bootstrap is the option that points a tool at the broker.
+// bootstrap returns the option that points a tool at the broker.
 func (b *broker) bootstrap() []string { return []string{"--bootstrap-server", b.address()} }
 
-// link returns a connection to the broker for requests of one's own.
+// link returns a connection for a test's own requests to the broker.
 func link(t testing.TB, address string) *peerlink.Link {
 	t.Helper()
 	l := peerlink.New(peerlink.Config{Address: address, ClientID: "integration", RequestTimeout: 30 * time.Second, ConnectTimeout: 5 * time.Second})
@@ -170,13 +171,13 @@ func run(t testing.TB, name string, args ...string) (stdout, stderr string, code
 	return testkit.Run(t, 90*time.Second, "", script(name, args...))
 }
 
-// must runs a script that has to succeed and returns its stdout.
+// must runs a script, which must succeed, and returns its stdout.
 func must(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	return mustWith(t, "", name, args...)
 }
 
-// mustWith is must with lines on stdin.
+// mustWith is must with the script's stdin.
 func mustWith(t testing.TB, stdin, name string, args ...string) string {
 	t.Helper()
 	stdout, stderr, code := testkit.Run(t, 90*time.Second, stdin, script(name, args...))
@@ -199,7 +200,7 @@ func (b *broker) consume(topic string, n int) []string {
 	return strings.Split(strings.TrimSuffix(out, "\n"), "\n")
 }
 
-// createTopic makes a topic with our tool.
+// createTopic creates a topic with our tool.
 func (b *broker) createTopic(name string, partitions int, configs ...string) {
 	b.t.Helper()
 	args := append(b.bootstrap(), "--create", "--topic", name, "--partitions", fmt.Sprint(partitions), "--replication-factor", "1")
@@ -209,8 +210,8 @@ func (b *broker) createTopic(name string, partitions int, configs ...string) {
 	must(b.t, "kafka-topics", args...)
 }
 
-// rawFrame sends one frame and returns the answer's body, or an error when the
-// connection closes without one.
+// rawFrame sends one frame and returns the body of the answer, or an error if the connection closes
+// without an answer.
 func rawFrame(address string, frame []byte, limit time.Duration) ([]byte, error) {
 	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
@@ -246,31 +247,31 @@ func background() context.Context { return context.Background() }
 
 const sigStop, sigCont = syscall.SIGSTOP, syscall.SIGCONT
 
-// failsToStart starts the broker and requires that it ends by itself with exit
-// code 1, having said each of the words.
+// failsToStart starts the broker and requires that it exits by itself with code 1 and prints each
+// of the words.
 func (b *broker) failsToStart(words ...string) {
 	b.t.Helper()
 	b.launch()
 	b.endsWith(words...)
 }
 
-// endsWith waits until the broker has ended by itself, and checks what it said.
+// endsWith waits until the broker exits by itself, and checks its exit code and its output.
 func (b *broker) endsWith(words ...string) {
 	b.t.Helper()
 	select {
 	case <-b.Ended():
 	case <-time.After(60 * time.Second):
-		b.t.Fatalf("the broker did not end; its output:\n%s", b.Output())
+		b.t.Fatalf("the broker did not exit; its output:\n%s", b.Output())
 	}
 	if code := b.ExitCode(); code != 1 {
 		b.t.Errorf("exit code %d, want 1", code)
 	}
 	for _, word := range words {
 		if !strings.Contains(b.Output(), word) {
-			b.t.Errorf("it did not say %q; its output:\n%s", word, b.Output())
+			b.t.Errorf("it did not print %q; its output:\n%s", word, b.Output())
 		}
 	}
 	if strings.Contains(b.Output(), "goroutine ") {
-		b.t.Errorf("it panicked:\n%s", b.Output())
+		b.t.Errorf("the broker panicked:\n%s", b.Output())
 	}
 }

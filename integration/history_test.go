@@ -19,32 +19,32 @@ import (
 	"github.com/monedula/monedula/peerlink"
 )
 
-// What became of a send.
+// outcome is the outcome of a send.
 type outcome int
 
 const (
-	unknown      outcome = iota // no answer: the record may be there once, or not at all
-	acknowledged                // it is at the offset that was answered
-	refused                     // the broker said no: it must not be there
+	unknown      outcome = iota // no answer: the record may be stored once, or not at all
+	acknowledged                // the record is stored at the offset in the answer
+	refused                     // the broker refused the record: it must not be stored
 )
 
-// send is one record that a producer was given.
+// send is one record passed to a producer.
 type send struct {
 	outcome outcome
-	offset  int64 // of an acknowledged one
+	offset  int64 // if acknowledged
 }
 
-// history holds every send of one idempotent producer, per partition in the
-// order in which they were sent. The value of a record is its place in here.
+// history holds every send of one idempotent producer, per partition in the order of sending. The
+// value of a record encodes its index in that order.
 type history struct {
-	mu    sync.Mutex
-	sends map[int32][]send
-	acks  map[int32]int
-	given map[string]int // why the producer gave up records, and how many
+	mu      sync.Mutex
+	sends   map[int32][]send
+	acks    map[int32]int
+	givenUp map[string]int // number of records givenUp up, by error
 }
 
 func newHistory() *history {
-	return &history{sends: map[int32][]send{}, acks: map[int32]int{}, given: map[string]int{}}
+	return &history{sends: map[int32][]send{}, acks: map[int32]int{}, givenUp: map[string]int{}}
 }
 
 // begin notes a send and returns its number within the partition.
@@ -55,7 +55,7 @@ func (h *history) begin(partition int32) int {
 	return len(h.sends[partition]) - 1
 }
 
-// end notes what became of it.
+// end notes the outcome of a send.
 func (h *history) end(partition int32, number int, o outcome, offset int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -65,14 +65,14 @@ func (h *history) end(partition int32, number int, o outcome, offset int64) {
 	}
 }
 
-// giveUp notes why the producer does not know what became of a send.
+// giveUp notes the error with which the producer gave up on a send, whose outcome is unknown.
 func (h *history) giveUp(why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.given[why.Error()]++
+	h.givenUp[why.Error()]++
 }
 
-// acknowledgedOf is how many sends to the partition were acknowledged so far.
+// acknowledgedOf returns the number of acknowledged sends to the partition so far.
 func (h *history) acknowledgedOf(partition int32) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -89,13 +89,13 @@ func (h *history) String() string {
 		}
 	}
 	text := fmt.Sprintf("%d acknowledged, %d refused, %d unknown", counts[acknowledged], counts[refused], counts[unknown])
-	if len(h.given) > 0 {
-		text += fmt.Sprintf(", given up %v", h.given)
+	if len(h.givenUp) > 0 {
+		text += fmt.Sprintf(", givenUp up %v", h.givenUp)
 	}
 	return text
 }
 
-// stored is one record that a reader got.
+// stored is one record as read from the broker.
 type stored struct {
 	offset int64
 	value  string
@@ -112,9 +112,9 @@ func numberOf(partition int32, value string) (int, bool) {
 	return number, err == nil && p == strconv.Itoa(int(partition)) && value == valueOf(partition, number)
 }
 
-// check returns what is wrong with the records read from a partition, from its
-// start to its end: acknowledged ones lost, moved or doubled, refused ones
-// present, order not kept, records that nobody sent.
+// check returns the errors in the records read from a partition, from its start to its end:
+// acknowledged records that are lost, moved or duplicated, refused records that are stored, records
+// out of order, and records that were never sent.
 func (h *history) check(partition int32, read []stored) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -130,10 +130,10 @@ func (h *history) check(partition int32, read []stored) []string {
 		n, ok := numberOf(partition, r.value)
 		switch {
 		case !ok || n >= len(sends):
-			wrong = append(wrong, fmt.Sprintf("partition %d, offset %d: nobody sent %.40q", partition, r.offset, r.value))
+			wrong = append(wrong, fmt.Sprintf("partition %d, offset %d: %.40q was never sent", partition, r.offset, r.value))
 			continue
 		case seen[n]:
-			wrong = append(wrong, fmt.Sprintf("partition %d, offset %d: record %d is there twice", partition, r.offset, n))
+			wrong = append(wrong, fmt.Sprintf("partition %d, offset %d: record %d is stored twice", partition, r.offset, n))
 			continue
 		case sends[n].outcome == refused:
 			wrong = append(wrong, fmt.Sprintf("partition %d, offset %d: record %d was refused", partition, r.offset, n))
@@ -162,17 +162,17 @@ func TestTheHistoryDetectsLossDuplicatesDisorderAndUnsentRecords(t *testing.T) {
 	at := func(offset int64, number int) stored { return stored{offset, valueOf(0, number)} }
 	for _, c := range []struct {
 		read []stored
-		want string // "" for nothing wrong
+		want string // "": no error
 	}{
 		{[]stored{at(0, 0), at(1, 1), at(2, 2), at(3, 4)}, ""},
 		{[]stored{at(0, 0), at(1, 1), at(3, 4)}, ""},
 		{[]stored{at(0, 0), at(3, 4)}, "record 1, acknowledged at offset 1, is lost"},
-		{[]stored{at(0, 0), at(1, 1), at(2, 1), at(3, 4)}, "record 1 is there twice"},
+		{[]stored{at(0, 0), at(1, 1), at(2, 1), at(3, 4)}, "record 1 is stored twice"},
 		{[]stored{at(0, 0), at(1, 1), at(3, 4), at(4, 2)}, "record 2 follows record 4"},
 		{[]stored{at(0, 0), at(1, 1), at(2, 3), at(3, 4)}, "record 3 was refused"},
 		{[]stored{at(0, 0), at(2, 1), at(3, 4)}, "record 1 was acknowledged at offset 1"},
-		{[]stored{at(0, 0), at(1, 1), {2, "y"}, at(3, 4)}, "nobody sent"},
-		{[]stored{at(0, 0), at(1, 1), at(2, 5), at(3, 4)}, "nobody sent"},
+		{[]stored{at(0, 0), at(1, 1), {2, "y"}, at(3, 4)}, "was never sent"},
+		{[]stored{at(0, 0), at(1, 1), at(2, 5), at(3, 4)}, "was never sent"},
 		{[]stored{at(1, 1), at(0, 0), at(3, 4)}, "offset 0 follows offset 1"},
 	} {
 		wrong := strings.Join(h.check(0, c.read), "; ")
@@ -182,8 +182,8 @@ func TestTheHistoryDetectsLossDuplicatesDisorderAndUnsentRecords(t *testing.T) {
 	}
 }
 
-// load is an idempotent producer with acks=all that writes to every partition
-// of a topic until it is stopped.
+// load is an idempotent producer with acks=all that writes to every partition of a topic until it
+// is stopped.
 type load struct {
 	*history
 	t          testing.TB
@@ -192,14 +192,14 @@ type load struct {
 	client     *kgo.Client
 	pause      func()
 	wg         sync.WaitGroup
-	gate       sync.RWMutex       // held by who sends; to be locked by who wants silence
-	read       map[int32][]stored // what verifySoFar has read
+	gate       sync.RWMutex       // read-locked while sending; locked to keep the load idle
+	read       map[int32][]stored // the records that verifySoFar has read
 }
 
-// loadInFlight bounds the records of a partition that wait for their answer.
+// loadInFlight limits the number of unanswered records per partition.
 const loadInFlight = 40
 
-// startLoad writes about perSecond records a second to each partition.
+// startLoad starts to write about perSecond records per second to each partition.
 func (c *cluster) startLoad(t testing.TB, topic string, partitions int32, perSecond int) *load {
 	t.Helper()
 	client, err := kgo.NewClient(c.patient(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -216,8 +216,7 @@ func (c *cluster) startLoad(t testing.TB, topic string, partitions int32, perSec
 	return l
 }
 
-// patient are options of a client that goes on through failures and finds new
-// leaders quickly.
+// patient returns options for a client that survives failures and finds new leaders quickly.
 func patient(more ...kgo.Opt) []kgo.Opt {
 	return append([]kgo.Opt{
 		kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(5 * time.Second), kgo.DialTimeout(2 * time.Second),
@@ -264,8 +263,8 @@ func (l *load) write(ctx context.Context, partition int32, every time.Duration) 
 	}
 }
 
-// awaitProgress waits until every partition has taken more records: writing
-// goes on, or has been resumed.
+// awaitProgress waits until every partition has acknowledged more records, that is, until writing
+// continues or has resumed.
 func (l *load) awaitProgress(limit time.Duration) {
 	l.t.Helper()
 	before := make([]int, l.partitions)
@@ -273,13 +272,13 @@ func (l *load) awaitProgress(limit time.Duration) {
 		before[p] = l.acknowledgedOf(p)
 	}
 	for p := range l.partitions {
-		testkit.Eventually(l.t, limit, fmt.Sprintf("writing to %s-%d goes on", l.topic, p), func() bool {
+		testkit.Eventually(l.t, limit, fmt.Sprintf("writing to %s-%d to continue", l.topic, p), func() bool {
 			return l.acknowledgedOf(p) >= before[p]+2*loadInFlight
 		})
 	}
 }
 
-// stop ends the load when all that was sent has been answered.
+// stop ends the load once every send has been answered.
 func (l *load) stop() {
 	l.t.Helper()
 	l.pause()
@@ -288,18 +287,18 @@ func (l *load) stop() {
 	l.client.Close()
 }
 
-// awaitAnswers waits until all that was sent has been answered.
+// awaitAnswers waits until every send has been answered.
 func (l *load) awaitAnswers() {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(background(), time.Minute)
 	defer cancel()
 	if err := l.client.Flush(ctx); err != nil {
-		l.t.Errorf("what was sent to %s was not answered within a minute: %s", l.topic, l)
+		l.t.Errorf("some sends to %s were not answered within a minute: %s", l.topic, l)
 	}
 }
 
-// inSilence runs f while nothing is being sent and all has been answered.
-func (l *load) inSilence(f func()) {
+// whileIdle runs f while nothing is being sent and every send has been answered.
+func (l *load) whileIdle(f func()) {
 	l.t.Helper()
 	l.gate.Lock()
 	defer l.gate.Unlock()
@@ -307,22 +306,22 @@ func (l *load) inSilence(f func()) {
 	f()
 }
 
-// verify reads the topic from its start through a broker and fails the test
-// where that is not what the history says.
+// verify reads the topic from its start through a broker and fails the test if the records do not
+// match the history.
 func (l *load) verify(address string) {
 	l.t.Helper()
-	l.judge(address, readStored(l.t, address, l.topic, l.partitions))
+	l.checkAll(address, readStored(l.t, address, l.topic, l.partitions))
 }
 
-// verifySoFar is verify for a load that goes on, in silence: it reads what came
-// since it was called last, and judges all.
+// verifySoFar is verify for a load that is idle but not ended. It reads only the records since its
+// last call, and checks all records.
 func (l *load) verifySoFar(address string) {
 	l.t.Helper()
 	l.read = readOn(l.t, address, l.topic, l.partitions, l.read)
-	l.judge(address, l.read)
+	l.checkAll(address, l.read)
 }
 
-func (l *load) judge(address string, read map[int32][]stored) {
+func (l *load) checkAll(address string, read map[int32][]stored) {
 	l.t.Helper()
 	shown := 0
 	for p := range l.partitions {
@@ -333,7 +332,7 @@ func (l *load) judge(address string, read map[int32][]stored) {
 		}
 	}
 	if shown > 0 {
-		l.t.Errorf("%d things are wrong with %s; %s", shown, l.topic, l)
+		l.t.Errorf("%d errors in %s; %s", shown, l.topic, l)
 	}
 }
 
@@ -343,7 +342,7 @@ func readStored(t testing.TB, address, topic string, partitions int32) map[int32
 	return readOn(t, address, topic, partitions, nil)
 }
 
-// readOn is readStored that begins where the reading before ended.
+// readOn is readStored, but continues where the reading in before ended.
 func readOn(t testing.TB, address, topic string, partitions int32, before map[int32][]stored) map[int32][]stored {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background(), time.Minute)
@@ -370,7 +369,7 @@ func readOn(t testing.TB, address, topic string, partitions int32, before map[in
 	for len(left) > 0 {
 		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil {
-			t.Fatalf("reading %s through %s did not come to the ends %v within a minute", topic, address, left)
+			t.Fatalf("reading %s through %s did not reach the ends %v within a minute", topic, address, left)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			read[r.Partition] = append(read[r.Partition], stored{r.Offset, string(r.Value)})
@@ -382,7 +381,7 @@ func readOn(t testing.TB, address, topic string, partitions int32, before map[in
 	return read
 }
 
-// partitionEnds asks for the end of every partition that has records.
+// partitionEnds returns the end offset of every partition that has records.
 func partitionEnds(ctx context.Context, t testing.TB, client *kgo.Client, topic string, partitions int32) map[int32]int64 {
 	t.Helper()
 	ends := map[int32]int64{}
@@ -419,8 +418,8 @@ func partitionEnds(ctx context.Context, t testing.TB, client *kgo.Client, topic 
 	return ends
 }
 
-// leaderWatch asks every broker again and again who leads, and remembers who
-// was said to lead in which leader epoch.
+// leaderWatch repeatedly asks every broker for the leaders, and records which brokers were reported
+// as leader in each leader epoch.
 type leaderWatch struct {
 	mu      sync.Mutex
 	leaders map[string]map[int32]bool // "topic-partition epoch" -> leaders
@@ -476,7 +475,7 @@ func (w *leaderWatch) note(resp *kmsg.MetadataResponse) {
 	}
 }
 
-// stop ends the watch and fails the test where an epoch had two leaders.
+// stop ends the watch and fails the test if an epoch had two leaders.
 func (w *leaderWatch) stop(t testing.TB) {
 	t.Helper()
 	w.cancel()

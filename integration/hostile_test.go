@@ -27,7 +27,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// frame puts a size before a request made of a header and a body.
+// frame returns a request with its size, header and body.
 func frame(key, version int16, flexible bool, body []byte) []byte {
 	head := binary.BigEndian.AppendUint16(nil, uint16(key))
 	head = binary.BigEndian.AppendUint16(head, uint16(version))
@@ -50,8 +50,8 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// reaction is what comes back on a fresh connection: the answers in hex, then
-// how it ended.
+// reaction sends bytes on a new connection and returns what comes back: the answers in hex, then
+// how the connection ended.
 func reaction(t testing.TB, address string, send []byte, answers, shown int) string {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
@@ -83,8 +83,8 @@ func reaction(t testing.TB, address string, send []byte, answers, shown int) str
 	return strings.Join(out, " ")
 }
 
-// Odd requests, most of them those of testdata/golden/raw-probes-3.9.1.txt, to
-// ours and to a real broker.
+// Odd requests, most of them from testdata/golden/raw-probes-3.9.1.txt, get the same reaction from
+// our broker and from a real one.
 func TestOddRequestsAreTreatedAsByARealBroker(t *testing.T) {
 	ours := startBroker(t, options{})
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "")
@@ -99,7 +99,7 @@ func TestOddRequestsAreTreatedAsByARealBroker(t *testing.T) {
 		name    string
 		send    []byte
 		answers int
-		shown   int // bytes of each answer that are compared
+		shown   int // number of bytes of each answer to compare
 	}{
 		{"unknown key", frame(999, 0, false, nil), 1, whole},
 		{"negative key", frame(-1, 0, false, nil), 1, whole},
@@ -158,8 +158,8 @@ func awaitLeader(t testing.TB, address, topic string) {
 	})
 }
 
-// produceRaw sends record bytes as they are and returns the partition's answer;
-// false when the connection was closed.
+// produceRaw sends record bytes unchanged and returns the partition's error code. answered is false
+// if the connection was closed.
 func produceRaw(t testing.TB, address, topic string, records []byte) (answered bool, code protocol.ErrorCode) {
 	t.Helper()
 	req := produceRequest(topic, 0, records, 8)
@@ -170,18 +170,18 @@ func produceRaw(t testing.TB, address, topic string, records []byte) (answered b
 	return true, protocol.ErrorCode(resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode)
 }
 
-// unharmed fails the test when the broker panicked or lost sockets or memory.
+// unharmed fails the test if the broker panicked.
 func (b *broker) unharmed() {
 	b.t.Helper()
 	out := b.Output()
 	for _, bad := range []string{"goroutine ", "panic", "runtime error", "fatal error"} {
 		if i := strings.Index(out, bad); i >= 0 {
-			b.t.Errorf("the broker's output says %q:\n%s", bad, out[max(0, i-500):min(len(out), i+1500)])
+			b.t.Errorf("the broker's output contains %q:\n%s", bad, out[max(0, i-500):min(len(out), i+1500)])
 		}
 	}
 }
 
-// memory returns the broker's resident and peak resident memory in bytes.
+// memory returns a memory size from the broker's /proc status, e.g. VmRSS, in bytes.
 func (b *broker) memory(field string) int64 {
 	b.t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.Cmd.Process.Pid))
@@ -196,7 +196,8 @@ func (b *broker) memory(field string) int64 {
 	return kb << 10
 }
 
-// growth runs f and returns by how much memory rose at its peak over what it was before.
+// growth runs f and returns by how many bytes the peak of the broker's memory exceeded its size
+// before.
 func (b *broker) growth(f func()) int64 {
 	b.t.Helper()
 	before := b.memory("VmRSS")
@@ -209,7 +210,8 @@ func (b *broker) growth(f func()) int64 {
 
 const memoryBound = 64 << 20
 
-// openSockets counts the broker's sockets: connections, its listener, and that to ZooKeeper.
+// openSockets counts the broker's sockets: connections, its listener, and the connection to
+// ZooKeeper.
 func (b *broker) openSockets() int {
 	b.t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd", b.Cmd.Process.Pid)
@@ -226,7 +228,7 @@ func (b *broker) openSockets() int {
 	return sockets
 }
 
-// wireRequests are the request bodies of the golden vectors, as frames.
+// wireRequests returns the request bodies of the golden vectors, as frames.
 func wireRequests(t testing.TB) [][]byte {
 	t.Helper()
 	f, err := os.Open(filepath.Join(testkit.Root(), "testdata/golden/wire-vectors-3.9.1.txt.gz"))
@@ -257,16 +259,17 @@ func wireRequests(t testing.TB) [][]byte {
 		frames = append(frames, frame(int16(key), int16(version), flexible, unhex(t, fields[4])))
 	}
 	if len(frames) < 1000 {
-		t.Fatalf("only %d requests among the vectors", len(frames))
+		t.Fatalf("only %d requests in the golden vectors", len(frames))
 	}
 	return frames
 }
 
-// commands are the requests that, when they happen to parse, may do to a broker
-// whatever they say: take leaderships away, fence the controller, configure.
+// commands are the requests that could do real damage if a changed frame happens to be valid: they
+// take leaderships away, fence the controller or change the configuration. hostileFrame always cuts
+// them short.
 var commands = map[int16]bool{4: true, 5: true, 6: true, 7: true, 33: true, 44: true, 56: true, 67: true}
 
-// hostileFrame makes one bad frame of a good one.
+// hostileFrame makes a bad frame from a good one.
 func hostileFrame(random *rand.Rand, good [][]byte) []byte {
 	f := bytes.Clone(good[random.Intn(len(good))])
 	key := int16(binary.BigEndian.Uint16(f[4:]))
@@ -275,10 +278,10 @@ func hostileFrame(random *rand.Rand, good [][]byte) []byte {
 		f = make([]byte, random.Intn(300))
 		random.Read(f)
 		return sized(f)
-	case kind == 1 || commands[key]: // cut short, with the size of what is left
+	case kind == 1 || commands[key]: // cut short, with the size of the rest
 		f = f[4 : 4+random.Intn(len(f)-4)]
 		return sized(f)
-	case kind == 2: // cut short, with the size of the whole
+	case kind == 2: // cut short, with the size of the whole frame
 		return f[:random.Intn(len(f))]
 	case kind == 3: // a few bytes changed in the body
 		for range 1 + random.Intn(4) {
@@ -313,7 +316,7 @@ func TestThousandsOfBadFramesDoNoHarm(t *testing.T) {
 		}
 		for range atOnce {
 			if err := <-done; err != nil {
-				t.Errorf("the broker is not there: %v", err)
+				t.Errorf("the broker is not reachable: %v", err)
 			}
 		}
 	})
@@ -322,26 +325,26 @@ func TestThousandsOfBadFramesDoNoHarm(t *testing.T) {
 	}
 	most := 300 + 12*int(time.Since(began)/time.Second)
 	if n := b.complaints() - lines; n > most {
-		t.Errorf("%d bad frames made %d log lines, more than %d", frames, n, most)
+		t.Errorf("%d bad frames caused %d log lines, more than %d", frames, n, most)
 	}
-	testkit.Eventually(t, 20*time.Second, "the connections to be gone from the broker", func() bool { return b.openSockets() <= sockets+20 })
+	testkit.Eventually(t, 20*time.Second, "the broker to close the connections", func() bool { return b.openSockets() <= sockets+20 })
 	b.servesAgain("after")
 	if got := strings.Join(b.consume("kept", 2), " "); got != "1 2" {
-		t.Errorf("the topic reads %q", got)
+		t.Errorf("the topic holds %q", got)
 	}
 	b.unharmed()
 }
 
-// complaints counts the broker's log lines but the INFO of ordinary work, which
-// a bad frame may cause too: one that asks for a coordinator creates its topic.
+// complaints counts the broker's log lines except the INFO lines of ordinary work. A bad frame may
+// cause ordinary work too: a request for a coordinator creates its topic.
 func (b *broker) complaints() int {
 	b.t.Helper()
 	out := b.Output()
 	return strings.Count(out, "\n") - strings.Count(out, "] INFO ") + strings.Count(out, "INFO Closing socket")
 }
 
-// throw sends a frame, says that nothing more comes, and waits for the other
-// side to be done with it. Only a refused connection is an error.
+// throw sends a frame, closes its sending side, and waits until the broker closes the connection.
+// Only a refused connection is an error.
 func throw(address string, f []byte) error {
 	conn, err := net.DialTimeout("tcp", address, 10*time.Second)
 	if err != nil {
@@ -382,7 +385,7 @@ func TestAnnouncedSizesAllocateNoMemory(t *testing.T) {
 	b.unharmed()
 }
 
-// batchAround is a v2 batch of count records around a payload, with a right checksum.
+// batchAround returns a v2 batch of count records around a payload, with a correct checksum.
 func batchAround(codec int16, count uint32, payload []byte) []byte {
 	b := make([]byte, 61, 61+len(payload))
 	binary.BigEndian.PutUint32(b[8:], uint32(49+len(payload)))
@@ -417,7 +420,7 @@ func recordOfZeros(w io.Writer, n int) error {
 	return err
 }
 
-// bomb is one record of n zeros, compressed.
+// bomb returns one compressed record of n zeros.
 func bomb(t testing.TB, n int, compress func(w io.Writer) (io.WriteCloser, error)) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -449,7 +452,7 @@ func TestCompressionBombsTakeNoMemory(t *testing.T) {
 		{"zstd", 4, bomb(t, 2000<<20, func(w io.Writer) (io.WriteCloser, error) {
 			return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
 		})},
-		{"snappy that says 4 GiB", 2, unhex(t, "ff ff ff ff 0f 00 00")},
+		{"snappy that announces 4 GiB", 2, unhex(t, "ff ff ff ff 0f 00 00")},
 		{"zstd with a window of 2 TiB", 4, unhex(t, "28 b5 2f fd 00 f8 03 00 10 61")},
 		{"lz4 with a content size of 2^60", 3, unhex(t, "04 22 4d 18 68 70 00 00 00 00 00 00 00 10 00 ff ff ff 00")},
 	}
@@ -473,7 +476,7 @@ func TestCompressionBombsTakeNoMemory(t *testing.T) {
 			}
 		}
 	}
-	// A reader of the old format has stored bombs converted.
+	// Fetches in the old format convert the stored bombs.
 	growth := b.growth(func() {
 		s := &side{address: b.address()}
 		req := fetchRequest(s, "as-sent", 0, 0, 2)
@@ -513,7 +516,7 @@ func TestDamagedBatchesAreRefusedAsByARealBroker(t *testing.T) {
 		{"magic -1", change(func(b []byte) []byte { b[16] = 0xff; return recrc(b) })},
 		{"codec 5", change(func(b []byte) []byte { b[22] = 5; return recrc(b) })},
 		{"2 billion records", change(func(b []byte) []byte { binary.BigEndian.PutUint32(b[57:], 2_000_000_000); return recrc(b) })},
-		{"count and last offset apart", change(func(b []byte) []byte { binary.BigEndian.PutUint32(b[23:], 7); return recrc(b) })},
+		{"count and last offset delta disagree", change(func(b []byte) []byte { binary.BigEndian.PutUint32(b[23:], 7); return recrc(b) })},
 		{"no records", change(func(b []byte) []byte { binary.BigEndian.PutUint32(b[57:], 0); return recrc(b) })},
 		{"negative count", change(func(b []byte) []byte { binary.BigEndian.PutUint32(b[57:], 0xffffffff); return recrc(b) })},
 		{"base offset not 0", change(func(b []byte) []byte { b[7] = 9; return b })},
@@ -521,16 +524,16 @@ func TestDamagedBatchesAreRefusedAsByARealBroker(t *testing.T) {
 		{"garbage after the header", change(func(b []byte) []byte { copy(b[61:], "\xff\xff\xff\xff\xff\xff\xff"); return recrc(b) })},
 		{"two batches", append(batchOf(1), batchOf(1)...)},
 		{"a batch and a half", append(batchOf(1), batchOf(1)[:30]...)},
-		{"gzip that is none", batchAround(1, 1, []byte("garbage"))},
-		{"snappy that is none", batchAround(2, 1, []byte("garbage"))},
-		{"lz4 that is none", batchAround(3, 1, []byte("garbage"))},
-		{"zstd that is none", batchAround(4, 1, []byte("garbage"))},
+		{"invalid gzip", batchAround(1, 1, []byte("garbage"))},
+		{"invalid snappy", batchAround(2, 1, []byte("garbage"))},
+		{"invalid lz4", batchAround(3, 1, []byte("garbage"))},
+		{"invalid zstd", batchAround(4, 1, []byte("garbage"))},
 		{"empty gzip", batchAround(1, 1, nil)},
 	} {
 		haveAnswer, have := produceRaw(t, ours.address(), "t", c.records)
 		wantAnswer, want := produceRaw(t, real.Address(), "t", c.records)
 		if haveAnswer != wantAnswer || have != want {
-			t.Errorf("%s: ours answers %t %s, the real one %t %s", c.name, haveAnswer, have.Name(), wantAnswer, want.Name())
+			t.Errorf("%s: ours answered %t %s, the real one %t %s", c.name, haveAnswer, have.Name(), wantAnswer, want.Name())
 		}
 	}
 	ours.servesAgain("after")

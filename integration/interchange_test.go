@@ -20,11 +20,11 @@ import (
 // workload writes to a broker, ours or a real one, and remembers what it wrote.
 type workload struct {
 	t     testing.TB
-	lines map[string][]string // topic -> what a reader must get
+	lines map[string][]string // topic -> the lines a reader must get
 	round int
 }
 
-// workloadTopics are one-partition topics, each for one way a log can look.
+// workloadTopics are topics with one partition. Each produces a different kind of log.
 var workloadTopics = map[string]map[string]string{
 	"codec-none": {}, "codec-gzip": {}, "codec-snappy": {}, "codec-lz4": {}, "codec-zstd": {},
 	"segments":   {"segment.bytes": "2048", "segment.index.bytes": "240", "index.interval.bytes": "256"},
@@ -54,7 +54,7 @@ func (w *workload) create(address string) {
 	ctx, cancel := context.WithTimeout(background(), 30*time.Second)
 	defer cancel()
 	for name, configs := range workloadTopics {
-		values := map[string]*string{"retention.ms": kmsg.StringPtr("-1")} // its records are years old
+		values := map[string]*string{"retention.ms": kmsg.StringPtr("-1")} // the records are years old
 		for k, v := range configs {
 			values[k] = &v
 		}
@@ -64,9 +64,9 @@ func (w *workload) create(address string) {
 	}
 }
 
-// write appends one more round to every topic. The start of a log moves too
-// where the broker is stopped in order next: a moved start is checkpointed
-// by and by, and a kill may forget it.
+// write appends one more round to every topic. It also moves the start of a log if the broker is
+// stopped in order next. Before a kill it does not, since log start offsets are checkpointed only
+// from time to time and a kill may lose them.
 func (w *workload) write(address string, stoppedNext bool) {
 	w.t.Helper()
 	w.round++
@@ -85,9 +85,8 @@ func (w *workload) write(address string, stoppedNext bool) {
 	}
 }
 
-// send produces n records, batch at a time, with all that records can hold:
-// null keys and values, empty ones, repeated and null headers, timestamps that
-// go backwards.
+// send produces n records in batches of batch records. They cover everything a record can hold:
+// null and empty keys and values, repeated and null headers, timestamps that go back.
 func (w *workload) send(address, topic string, n, batch int, opts ...kgo.Opt) {
 	w.t.Helper()
 	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(address), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(5*time.Millisecond))...)
@@ -126,7 +125,7 @@ func (w *workload) record(topic string, i int) *kgo.Record {
 	return r
 }
 
-// sendOld produces messages of an old format, which are stored as batches.
+// sendOld produces messages of an old format, which the broker stores as batches.
 func (w *workload) sendOld(address, topic string, magic int8) {
 	w.t.Helper()
 	const n = 5
@@ -208,9 +207,9 @@ func withoutTimestamps(lines []string) []string {
 	return out
 }
 
-// One directory goes from ours to a real broker and back, after orderly stops
-// and after kills; each serves all that was written before, and the real dump
-// tool finds nothing wrong with what ours wrote.
+// One log directory moves from our broker to a real one and back, after orderly stops and after
+// kills. Each broker serves everything that was written before, and the real dump tool finds no
+// error in what ours wrote.
 func TestOurLogDirectoriesAndARealBrokersAreInterchangeable(t *testing.T) {
 	ours := startBroker(t, options{})
 	w := &workload{t: t, lines: map[string][]string{}}
@@ -222,16 +221,16 @@ func TestOurLogDirectoriesAndARealBrokersAreInterchangeable(t *testing.T) {
 
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, ours.zookeeper, ours.dir,
 		fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", ours.port), "zookeeper.session.timeout.ms=3000")
-	w.check("the real one, after our stop", ours.address())
+	w.check("the real one, after ours stopped", ours.address())
 	if !strings.Contains(real.Output(), "since clean shutdown file was found") {
-		t.Errorf("the real broker did not take our directory for one that was stopped in order")
+		t.Errorf("the real broker did not recognise our directory as cleanly shut down")
 	}
 	complaints(t, real)
 	w.write(ours.address(), true)
 	realServer{real, t}.stop()
 
 	ours.start()
-	w.check("ours, after the real one's stop", ours.address())
+	w.check("ours, after the real one stopped", ours.address())
 	w.write(ours.address(), false)
 	ours.Kill()
 	checkDumps(t, ours.dir, false)
@@ -240,7 +239,7 @@ func TestOurLogDirectoriesAndARealBrokersAreInterchangeable(t *testing.T) {
 	z.awaitGone("/brokers/ids/0", 30*time.Second)
 	z.awaitGone("/controller", 30*time.Second)
 	real.Start()
-	w.check("the real one, after we were killed", ours.address())
+	w.check("the real one, after ours was killed", ours.address())
 	complaints(t, real)
 	w.write(ours.address(), false)
 	real.Kill()
@@ -248,27 +247,26 @@ func TestOurLogDirectoriesAndARealBrokersAreInterchangeable(t *testing.T) {
 	ours.start()
 	w.check("ours, after the real one was killed", ours.address())
 	w.write(ours.address(), true)
-	w.check("ours, written once more", ours.address())
+	w.check("ours, after another round", ours.address())
 	ours.stop()
 	checkDumps(t, ours.dir, true)
 }
 
-// complaints fails the test where a real broker found the directory wrong.
+// complaints fails the test if a real broker found an error in the directory.
 func complaints(t testing.TB, real *testkit.RealBroker) {
 	t.Helper()
 	for _, line := range strings.Split(real.Output(), "\n") {
 		lower := strings.ToLower(line)
 		if (strings.Contains(line, "] WARN ") || strings.Contains(line, "] ERROR ")) && strings.Contains(lower, "log") && strings.Contains(line, "kafka.log") ||
 			strings.Contains(lower, "corrupt") {
-			t.Errorf("the real broker says: %s", line)
+			t.Errorf("the real broker logged: %s", line)
 		}
 	}
 }
 
-// checkDumps has the real tool read every file that a stopped broker left, and
-// compares our tool's output with its. Indexes are read where the broker was
-// stopped in order; before that they end in unused space, of which the tool
-// complains after a kill of a real broker as well.
+// checkDumps has the real tool read every file that a stopped broker left, and compares our tool's
+// output with that. It reads indexes only after an orderly stop: after a kill they end in unused
+// space, about which the tool also complains with a real broker's files.
 func checkDumps(t testing.TB, dir string, orderly bool) {
 	t.Helper()
 	kafka := testkit.RealKafka(t, "3.9.1")
@@ -283,7 +281,7 @@ func checkDumps(t testing.TB, dir string, orderly bool) {
 		}
 		for _, bad := range []string{"Found ", "Mismatches", "bytes corruption", "Misaligned"} {
 			if i := strings.Index(out, bad); i >= 0 {
-				t.Errorf("DumpLogSegments complains:\n%s", out[i:min(len(out), i+300)])
+				t.Errorf("DumpLogSegments reported an error:\n%s", out[i:min(len(out), i+300)])
 			}
 		}
 		ours, errs, code := run(t, "kafka-dump-log", args...)
@@ -302,7 +300,7 @@ func checkDumps(t testing.TB, dir string, orderly bool) {
 	}
 }
 
-// filesOf returns the segment files of all partitions with the given endings.
+// filesOf returns the segment files of all partitions that have one of the endings.
 func filesOf(t testing.TB, dir string, endings ...string) []string {
 	t.Helper()
 	var all []string

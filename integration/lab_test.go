@@ -12,11 +12,10 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// lab is a cluster of three brokers and three ZooKeepers whose links and disks
-// can be made to fail. Each runs in a network namespace of its own. What
-// brokers and clients send to a broker, and brokers to a ZooKeeper, passes a
-// lane; the test itself talks to ZooKeeper beside it, and no cut touches it.
-// Every broker has two log directories, each on a file system of its own.
+// lab is a cluster of three brokers and three ZooKeepers whose links and disks can be made to fail.
+// Each runs in its own network namespace. Requests to a broker, and requests of brokers to a
+// ZooKeeper, pass a lane. The test itself connects to ZooKeeper directly, so no cut affects it.
+// Every broker has two log directories, each on its own file system.
 type lab struct {
 	*cluster
 	net         *testkit.Network
@@ -32,7 +31,7 @@ const (
 	labDiskSize                  = "1g"
 )
 
-// newLab starts the brokers, with ids from 1, in a test that runs alone.
+// newLab starts the brokers, with ids from 1. The test must run alone.
 func newLab(t testing.TB, extra ...string) *lab {
 	t.Helper()
 	n := testkit.NewNetwork(t)
@@ -57,14 +56,14 @@ func newLab(t testing.TB, extra ...string) *lab {
 		b.start()
 		l.members = append(l.members, m)
 	}
-	l.lookAfter()
+	l.checkAtEnd()
 	return l
 }
 
-// node is where a member runs.
+// node returns the network namespace in which a member runs.
 func (m *member) node() *testkit.Node { return m.ours.node }
 
-// othersNodes are the nodes of the members but one.
+// othersNodes returns the nodes of all members but one.
 func (l *lab) othersNodes(than *member) []*testkit.Node {
 	var nodes []*testkit.Node
 	for _, m := range l.others(than) {
@@ -73,10 +72,10 @@ func (l *lab) othersNodes(than *member) []*testkit.Node {
 	return nodes
 }
 
-// only is a Node as a side of a cut.
+// only returns a slice of one node, for use as one side of a cut.
 func only(n *testkit.Node) []*testkit.Node { return []*testkit.Node{n} }
 
-// cutOneWay drops what each of one side sends to each of the other.
+// cutOneWay drops everything that the nodes of one side send to those of the other.
 func (l *lab) cutOneWay(from, to []*testkit.Node) {
 	l.t.Helper()
 	for _, a := range from {
@@ -86,14 +85,14 @@ func (l *lab) cutOneWay(from, to []*testkit.Node) {
 	}
 }
 
-// impair makes lanes slow and lossy, or well again with two zeros.
+// impair makes lanes slow and lossy; two zeros restore them.
 func impair(lanes []*testkit.Lane, delayMax time.Duration, loss float64) {
 	for _, lane := range lanes {
 		lane.Impair(delayMax, loss)
 	}
 }
 
-// healLinks mends every link.
+// healLinks repairs every link.
 func (l *lab) healLinks() {
 	l.t.Helper()
 	l.net.Heal()
@@ -101,7 +100,7 @@ func (l *lab) healLinks() {
 	impair(l.keeperLanes, 0, 0)
 }
 
-// disk is a file system of fixed size with a log directory on it.
+// disk is a file system of fixed size that holds a log directory.
 type disk struct {
 	t      testing.TB
 	mount  string
@@ -118,7 +117,7 @@ func newDisk(t testing.TB) *disk {
 	return d
 }
 
-// fill leaves no room for anything.
+// fill fills the disk completely.
 func (d *disk) fill() {
 	d.t.Helper()
 	testkit.Fill(d.t, d.mount)
@@ -127,8 +126,8 @@ func (d *disk) fill() {
 
 func (d *disk) failed() bool { return d.full || d.broken }
 
-// breakDir makes the log directory fail: where it was is a file. What is open
-// already stays open.
+// breakDir makes the log directory fail by replacing it with a file. Files that are already open
+// stay open.
 func (d *disk) breakDir() {
 	d.t.Helper()
 	breakDir(d.t, d.dir)
@@ -147,7 +146,7 @@ func (d *disk) repair() {
 	d.full, d.broken = false, false
 }
 
-// breakDir puts a file where a log directory was, and keeps the directory.
+// breakDir replaces a log directory with a file, and keeps the directory under another name.
 func breakDir(t testing.TB, dir string) {
 	t.Helper()
 	if err := os.Rename(dir, dir+".aside"); err != nil {
@@ -169,7 +168,7 @@ func repairDir(t testing.TB, dir string) {
 	}
 }
 
-// partitionsIn are the partitions of a topic that lie in a log directory.
+// partitionsIn returns the partitions of a topic that a log directory holds.
 func partitionsIn(t testing.TB, dir, topic string, partitions int32) []int32 {
 	t.Helper()
 	var in []int32
@@ -181,8 +180,8 @@ func partitionsIn(t testing.TB, dir, topic string, partitions int32) []int32 {
 	return in
 }
 
-// awaitFailedOver waits until a broker is out of the in-sync sets of these
-// partitions and leads none of them.
+// awaitFailedOver waits until a broker is in the in-sync set of none of these partitions and leads
+// none of them.
 func (c *cluster) awaitFailedOver(m *member, topic string, partitions ...int32) {
 	c.t.Helper()
 	for _, p := range partitions {
@@ -192,12 +191,12 @@ func (c *cluster) awaitFailedOver(m *member, topic string, partitions ...int32) 
 	}
 }
 
-// awaitSaid waits until one of ours has said something, on stdout or in a log
-// file of its own.
-func (m *member) awaitSaid(text string) {
+// awaitLogged waits until one of our brokers has printed a text, to stdout or to one of its log
+// files.
+func (m *member) awaitLogged(text string) {
 	m.t.Helper()
-	testkit.Eventually(m.t, 30*time.Second, fmt.Sprintf("%s says %q", m, text), func() bool {
-		said := m.past + m.process().Output()
+	testkit.Eventually(m.t, 30*time.Second, fmt.Sprintf("%s to print %q", m, text), func() bool {
+		said := m.earlierOutput + m.process().Output()
 		for _, name := range []string{"controller.log", "state-change.log"} {
 			file, _ := os.ReadFile(filepath.Join(m.ours.logs, name))
 			said += string(file)

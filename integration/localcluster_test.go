@@ -12,8 +12,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// freePorts returns the first of n ports in a row that are free, and given to
-// nobody else in this process.
+// freePorts returns the first of n consecutive ports that are free and reserved for this caller.
 func freePorts(t testing.TB, n int) int {
 	t.Helper()
 	first := testkit.FreePort(t)
@@ -45,10 +44,10 @@ func TestOneCommandStartsALocalClusterAndOneStopsIt(t *testing.T) {
 	bootstrap := []string{"--bootstrap-server", fmt.Sprintf("localhost:%d", first+2)}
 	must(t, "kafka-topics", append(bootstrap, "--create", "--topic", "a", "--partitions", "3", "--replication-factor", "3")...)
 	if described := must(t, "kafka-topics", append(bootstrap, "--describe", "--topic", "a")...); strings.Count(described, "Isr: ") != 3 || strings.Count(described, "Leader: ") != 3 {
-		t.Errorf("described as\n%s", described)
+		t.Errorf("kafka-topics.sh --describe printed\n%s", described)
 	}
 	if _, errs, code := cluster(time.Minute, "start", "3"); code != 1 || !strings.Contains(errs, "broker 0 runs already") {
-		t.Errorf("a second start: exit code %d, %s", code, errs)
+		t.Errorf("second start: exit code %d, %s", code, errs)
 	}
 
 	out, errs, code = cluster(3*time.Minute, "stop")
@@ -56,11 +55,11 @@ func TestOneCommandStartsALocalClusterAndOneStopsIt(t *testing.T) {
 		t.Errorf("stop: exit code %d\n%s\n%s", code, out, errs)
 	}
 	if _, err := rawFrame(fmt.Sprintf("127.0.0.1:%d", first), nil, time.Second); err == nil || !strings.Contains(err.Error(), "refused") {
-		t.Errorf("something still listens where broker 0 did: %v", err)
+		t.Errorf("something still listens on the port of broker 0: %v", err)
 	}
 	for _, args := range [][]string{{}, {"start"}, {"start", "none"}, {"stop", "3"}} {
 		if _, errs, code := cluster(time.Minute, args...); code != 2 || errs == "" {
-			t.Errorf("cluster.sh %v: exit code %d, said %q", args, code, errs)
+			t.Errorf("cluster.sh %v: exit code %d, printed %q", args, code, errs)
 		}
 	}
 }

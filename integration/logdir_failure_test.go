@@ -17,9 +17,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// One of two log directories of a broker fails, under every pairing of kinds of
-// controller and broker: what lies in it fails over, what lies in the other
-// stays, and all of them end in the same states as where both are real.
+// One of two log directories of a broker fails, for every combination of kinds of controller and
+// broker. The partitions in the directory fail over, those in the other directory stay, and the
+// resulting states are the same as with real brokers only.
 func TestAFailedLogDirectoryFailsOverAsWithRealBrokers(t *testing.T) {
 	extra := append(mixedCluster{protocol: "3.9"}.properties(), "replica.high.watermark.checkpoint.interval.ms=500")
 	c := &cluster{t: t, zookeeper: testkit.ZooKeeper(t)}
@@ -36,7 +36,7 @@ func TestAFailedLogDirectoryFailsOverAsWithRealBrokers(t *testing.T) {
 		}
 		c.members = append(c.members, m)
 	}
-	c.lookAfter()
+	c.checkAtEnd()
 	real1, real2, ours1, ours2 := c.members[0], c.members[1], c.members[2], c.members[3]
 	var control []string
 	for i, row := range []struct{ controller, victim *member }{{real1, real2}, {real1, ours1}, {ours1, real1}, {ours1, ours2}} {
@@ -50,7 +50,7 @@ func TestAFailedLogDirectoryFailsOverAsWithRealBrokers(t *testing.T) {
 		}
 		t.Logf("controller %s, victim %s: %.1f s", row.controller, row.victim, time.Since(began).Seconds())
 	}
-	t.Logf("in all of them:\n%s", strings.Join(control, "\n"))
+	t.Logf("in every combination:\n%s", strings.Join(control, "\n"))
 }
 
 func TestABrokerWithoutLogDirectoriesExitsWhileZooKeeperIsAway(t *testing.T) {
@@ -66,9 +66,8 @@ func TestABrokerWithoutLogDirectoriesExitsWhileZooKeeperIsAway(t *testing.T) {
 	b.endsWith("all log dirs", "no space left on device")
 }
 
-// failLogDir makes the first log directory of a broker fail, returns what
-// follows from it, in terms that do not depend on which broker it is, and
-// repairs it.
+// failLogDir makes the first log directory of a broker fail and repairs it. It returns the effects,
+// in terms that do not depend on which broker it was.
 func (c *cluster) failLogDir(topic string, controller, victim *member) []string {
 	c.t.Helper()
 	const partitions = 4
@@ -82,7 +81,7 @@ func (c *cluster) failLogDir(topic string, controller, victim *member) []string 
 	dir, _, _ := strings.Cut(victim.dir, ",")
 	lost := partitionsIn(c.t, dir, topic, partitions)
 	if len(lost) == 0 || len(lost) == partitions {
-		c.t.Fatalf("of %s the partitions %v lie in the first of two directories of %s", topic, lost, victim)
+		c.t.Fatalf("partitions %v of %s are in the first of the two directories of %s: want some, but not all", lost, topic, victim)
 	}
 	before := map[int32]partitionState{}
 	for p := range int32(partitions) {
@@ -91,9 +90,9 @@ func (c *cluster) failLogDir(topic string, controller, victim *member) []string 
 	events := c.tree.stat("/log_dir_event_notification").Cversion
 
 	breakDir(c.t, dir)
-	c.produceToAll(topic, partitions) // high watermarks have moved and are to be written
+	c.produceToAll(topic, partitions) // moves high watermarks, which must then be checkpointed
 	c.awaitFailedOver(victim, topic, lost...)
-	testkit.Eventually(c.t, 30*time.Second, "the notification to be there and gone", func() bool {
+	testkit.Eventually(c.t, 30*time.Second, "the notification to be created and deleted", func() bool {
 		s := c.tree.stat("/log_dir_event_notification")
 		return s.Cversion == events+2 && s.NumChildren == 0
 	})
@@ -108,7 +107,7 @@ func (c *cluster) failLogDir(topic string, controller, victim *member) []string 
 		return true
 	})
 	var seen []string
-	for _, led := range []bool{true, false} { // one partition of each kind, if there is one in the directory and out of it
+	for _, led := range []bool{true, false} { // the first partition of each kind, if there is one
 		for _, gone := range []bool{true, false} {
 			for p := range int32(partitions) {
 				if slices.Contains(lost, p) != gone || (before[p].Leader == victim.id) != led {
@@ -119,7 +118,7 @@ func (c *cluster) failLogDir(topic string, controller, victim *member) []string 
 				for _, id := range s.ISR {
 					isr = append(isr, name[id])
 				}
-				slices.Sort(isr) // who fell behind for a moment comes in again as the last
+				slices.Sort(isr) // a replica that fell behind for a moment is last
 				seen = append(seen, fmt.Sprintf("led by the victim %v, in the directory %v: leader %s, in sync %v, leader epoch +%d", led, gone, name[s.Leader], isr, s.Epoch-before[p].Epoch))
 				break
 			}
@@ -132,7 +131,7 @@ func (c *cluster) failLogDir(topic string, controller, victim *member) []string 
 	c.produceToAll(topic, partitions)
 	select {
 	case <-victim.process().Ended():
-		c.t.Fatalf("%s ended:\n%s", victim, ending(victim.process().Output()))
+		c.t.Fatalf("%s exited:\n%s", victim, ending(victim.process().Output()))
 	default:
 	}
 
@@ -165,7 +164,7 @@ func (c *cluster) produceToAll(topic string, partitions int32) {
 	}
 }
 
-// logDirError is what DescribeLogDirs says of a directory.
+// logDirError returns the error that DescribeLogDirs reports for a directory.
 func logDirError(t testing.TB, m *member, dir string) error {
 	t.Helper()
 	req := kmsg.NewPtrDescribeLogDirsRequest()
@@ -179,11 +178,11 @@ func logDirError(t testing.TB, m *member, dir string) error {
 			return errorName(d.ErrorCode)
 		}
 	}
-	t.Fatalf("DescribeLogDirs of %s does not tell of %s", m, dir)
+	t.Fatalf("DescribeLogDirs of %s does not list %s", m, dir)
 	return nil
 }
 
-// fetchError is what a consumer's Fetch of a partition is answered with.
+// fetchError returns the error that a consumer gets when it fetches from a partition.
 func fetchError(t testing.TB, m *member, topic string, partition int32) error {
 	t.Helper()
 	req := kmsg.NewPtrFetchRequest()

@@ -20,8 +20,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// The directories of testdata/golden/logdir-3.9.1 were written by a real broker;
-// its README says how a broker is set up on a copy, and what a real one does.
+// The directories in testdata/golden/logdir-3.9.1 were written by a real broker. Its README
+// describes how to start a broker on a copy, and what a real broker does with it.
 
 func goldenLogdir(path ...string) string {
 	return filepath.Join(append([]string{testkit.Root(), "testdata/golden/logdir-3.9.1"}, path...)...)
@@ -47,7 +47,7 @@ func (s realServer) stop() {
 	}
 }
 
-// starters start the broker under test and its control on a directory.
+// starters start the broker under test, or a real broker as its reference, on a directory.
 var starters = []struct {
 	name  string
 	start func(t testing.TB, id int, zookeeper, dir string, extra ...string) server
@@ -62,7 +62,7 @@ var starters = []struct {
 	}},
 }
 
-// copyTree copies a directory with its times, dot files and empty files.
+// copyTree copies a directory with its modification times, dot files and empty files.
 func copyTree(t testing.TB, from string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "kafka-logs")
@@ -75,8 +75,8 @@ func copyTree(t testing.TB, from string) string {
 	return to
 }
 
-// checkProperties are the lines of how/check.properties without the places,
-// which whoever starts the broker knows.
+// checkProperties returns the lines of how/check.properties, except those that depend on where the
+// broker runs.
 func checkProperties(t testing.TB) []string {
 	t.Helper()
 	text, err := os.ReadFile(goldenLogdir("how/check.properties"))
@@ -92,7 +92,7 @@ func checkProperties(t testing.TB) []string {
 	return lines
 }
 
-// recordCounts are the README's counts, uncommitted and committed.
+// recordCounts are the numbers of records in the README, uncommitted and committed.
 var recordCounts = map[string][2]int{
 	"codec-none": {60, 60}, "codec-gzip": {60, 60}, "codec-snappy": {60, 60}, "codec-lz4": {60, 60}, "codec-zstd": {60, 60},
 	"segments": {34, 34}, "logappend": {30, 30}, "idempotent": {40, 40}, "txn": {38, 25}, "compacted": {77, 77},
@@ -119,11 +119,11 @@ func TestADirectoryOfOldMessageFormatsIsServedAndLeftUnchanged(t *testing.T) {
 	}
 }
 
-// brokenLZ4 is the topic whose LZ4 frames have the wrong header checksum of
-// message format v0, as they must; of the clients here librdkafka knows that.
+// brokenLZ4 is the topic whose LZ4 frames have the wrong header checksum that message format v0
+// requires. Of the clients used here only librdkafka accepts it.
 const brokenLZ4 = "fmt-0.9.0-lz4"
 
-// readWithKcat is readPartitions for one topic without timestamps and headers.
+// readWithKcat is readPartitions for one topic, without timestamps and headers.
 func readWithKcat(t testing.TB, address, level, topic string) []string {
 	t.Helper()
 	out, errs, code := testkit.Run(t, 60*time.Second, "", exec.Command("kcat", "-C", "-b", address, "-t", topic, "-p", "0", "-o", "beginning", "-e", "-q",
@@ -135,9 +135,9 @@ func readWithKcat(t testing.TB, address, level, topic string) []string {
 	return strings.Split(strings.TrimSuffix(out, "\n"), "\n")
 }
 
-// runGoldenDirectory starts a broker on a copy of one golden directory, compares
-// what it serves with the dump of another, stops it in order, and compares
-// the directory with that other. start is the log start offset of one topic.
+// runGoldenDirectory starts a broker on a copy of the golden directory from, compares the records
+// it serves with the dump of the golden directory to, stops the broker in order, and compares the
+// copy with to. start is the log start offset of startTopic.
 func runGoldenDirectory(t *testing.T, run func(t testing.TB, id int, zookeeper, dir string, extra ...string) server,
 	from, to, znodes, startTopic string, start int64, extra ...string) {
 	t.Helper()
@@ -165,7 +165,7 @@ func runGoldenDirectory(t *testing.T, run func(t testing.TB, id int, zookeeper, 
 			want := dumps[topic].visible(level, from)
 			if counts, known := recordCounts[topic]; known {
 				if n := counts[map[string]int{uncommitted: 0, committed: 1}[level]]; len(want) != n {
-					t.Fatalf("the dump of %s gives %d records for %s, its README says %d: this test misreads it", topic, len(want), level, n)
+					t.Fatalf("this test misreads the dump of %s: it finds %d records for %s, the README says %d", topic, len(want), level, n)
 				}
 			}
 			have := served[topic]
@@ -181,11 +181,11 @@ func runGoldenDirectory(t *testing.T, run func(t testing.TB, id int, zookeeper, 
 	compareTrees(t, dir, goldenLogdir(to))
 }
 
-// dumpedRecord is a record as DumpLogSegments printed it.
+// dumpedRecord is a record as printed by DumpLogSegments.
 type dumpedRecord struct {
 	offset        int64
 	line          string
-	control       string // COMMIT or ABORT of a marker
+	control       string // COMMIT or ABORT if the record is a marker
 	transactional bool
 	producer      int64
 }
@@ -199,7 +199,7 @@ var (
 	contents   = regexp.MustCompile(` key=(null|\d+).* value=(null|\d+).*$`)
 )
 
-// readDumps reads the dumps of partition 0 of every topic below a folder.
+// readDumps reads the dumps of partition 0 of every topic in a folder.
 func readDumps(t testing.TB, root string) map[string]dumpedLog {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, "*-0", "*.log.txt"))
@@ -219,8 +219,8 @@ func readDumps(t testing.TB, root string) map[string]dumpedLog {
 	return logs
 }
 
-// parseDump reads the records of one dump; of internal topics, whose contents
-// are printed decoded, only the sizes.
+// parseDump reads the records of one dump. Of the records of internal topics, which are printed
+// decoded, it reads only the sizes.
 func parseDump(t testing.TB, topic, text string) dumpedLog {
 	t.Helper()
 	var log dumpedLog
@@ -237,7 +237,7 @@ func parseDump(t testing.TB, topic, text string) dumpedLog {
 		}
 		m := recordHead.FindStringSubmatch(line)
 		if m == nil {
-			t.Fatalf("a line of the dump of %s is not understood: %s", topic, line)
+			t.Fatalf("unexpected line in the dump of %s: %s", topic, line)
 		}
 		r := batch
 		r.offset, _ = strconv.ParseInt(m[1], 10, 64)
@@ -245,7 +245,7 @@ func parseDump(t testing.TB, topic, text string) dumpedLog {
 		if control {
 			marker := markerTail.FindStringSubmatch(m[6])
 			if marker == nil {
-				t.Fatalf("a marker in the dump of %s is not understood: %s", topic, line)
+				t.Fatalf("unexpected marker in the dump of %s: %s", topic, line)
 			}
 			r.control = marker[1]
 		} else if !strings.HasPrefix(topic, "__") {
@@ -264,7 +264,7 @@ func parseDump(t testing.TB, topic, text string) dumpedLog {
 	return log
 }
 
-// orNull names the size -1 for what it means.
+// orNull replaces a key or value of size -1 by null.
 func orNull(sized string) string {
 	if sized == "-1" {
 		return "null"
@@ -272,7 +272,7 @@ func orNull(sized string) string {
 	return sized
 }
 
-// withoutContents cuts keys and values to their sizes.
+// withoutContents reduces keys and values to their sizes.
 func withoutContents(lines []string) []string {
 	cut := make([]string, len(lines))
 	for i, line := range lines {
@@ -281,8 +281,8 @@ func withoutContents(lines []string) []string {
 	return cut
 }
 
-// visible returns the lines of the records that a consumer of an isolation
-// level gets from an offset on.
+// visible returns the lines of the records that a consumer with the isolation level gets from an
+// offset on.
 func (log dumpedLog) visible(level string, from int64) []string {
 	stable := int64(1) << 62
 	open, aborted := map[int64]int64{}, map[int64]bool{} // producer -> first offset; offset of an aborted record
@@ -314,8 +314,8 @@ func (log dumpedLog) visible(level string, from int64) []string {
 	return lines
 }
 
-// compareTrees fails the test where two log directories differ in anything but
-// the order of lines in checkpoints and of entries in producer snapshots.
+// compareTrees fails the test if two log directories differ in anything but the order of the lines
+// in checkpoints and of the entries in producer snapshots.
 func compareTrees(t testing.TB, have, want string) {
 	t.Helper()
 	haveFiles, wantFiles := readTree(t, have), readTree(t, want)
@@ -326,18 +326,18 @@ func compareTrees(t testing.TB, have, want string) {
 			continue
 		}
 		if !bytes.Equal(h, w) && !sameApartFromOrder(path, h, w) {
-			t.Errorf("%s differs from byte %d on: %d bytes, want %d\n have %s\n want %s", path, commonPrefix(h, w), len(h), len(w),
+			t.Errorf("%s differs at byte %d: %d bytes, want %d\n have %s\n want %s", path, commonPrefix(h, w), len(h), len(w),
 				around(h, commonPrefix(h, w)), around(w, commonPrefix(h, w)))
 		}
 	}
 	for path := range haveFiles {
 		if _, there := wantFiles[path]; !there {
-			t.Errorf("%s is there but should not be", path)
+			t.Errorf("%s exists but should not", path)
 		}
 	}
 }
 
-// readTree returns path -> content; a directory's path ends in a slash.
+// readTree returns the contents of all files by path. The path of a directory ends in a slash.
 func readTree(t testing.TB, root string) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
@@ -383,8 +383,8 @@ func sortedCheckpoint(b []byte) string {
 	return strings.Join(lines, "\n")
 }
 
-// sortedSnapshot sorts the entries of a producer snapshot; false when the file
-// or its checksum is wrong.
+// sortedSnapshot sorts the entries of a producer snapshot. It returns false if the file or its
+// checksum is wrong.
 func sortedSnapshot(b []byte) (string, bool) {
 	const head, entry = 10, 46 // version, CRC, count; one producer
 	if len(b) < head || (len(b)-head)%entry != 0 {
@@ -409,5 +409,5 @@ func commonPrefix(a, b []byte) int {
 	return i
 }
 
-// around shows some bytes before and after a position.
+// around returns the bytes around a position.
 func around(b []byte, at int) string { return fmt.Sprintf("%q", b[max(0, at-16):min(len(b), at+48)]) }

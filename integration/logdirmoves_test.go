@@ -21,8 +21,8 @@ const (
 	logDirsTool  = "org.apache.kafka.tools.LogDirsCommand"
 )
 
-// mover is a broker with two log directories, ours or a real one, whose replica
-// of moving-0 is sent from one to the other.
+// mover is a broker with two log directories, ours or a real one, whose replica of moving-0 moves
+// from one to the other.
 type mover struct {
 	t       *testing.T
 	kafka   *testkit.Kafka
@@ -40,7 +40,7 @@ func (m *mover) admin(f func(ctx context.Context, client *kadm.Client) error) {
 	ctx, cancel := context.WithTimeout(background(), 30*time.Second)
 	defer cancel()
 	var last error
-	if !within(30*time.Second, func() bool { // a broker that has just started does not know itself yet
+	if !within(30*time.Second, func() bool { // a broker that has just started does not know its own address yet
 		last = f(ctx, kadm.NewClient(client))
 		return last == nil
 	}) {
@@ -48,8 +48,8 @@ func (m *mover) admin(f func(ctx context.Context, client *kadm.Client) error) {
 	}
 }
 
-// where tells the directory of moving-0, and that of its future log with how far
-// it is behind; "" for none.
+// where returns the directory of moving-0, and the directory and the lag of its future log; "" if
+// none.
 func (m *mover) where() (current, future string, lag int64) {
 	m.t.Helper()
 	m.admin(func(ctx context.Context, client *kadm.Client) error {
@@ -72,8 +72,8 @@ func (m *mover) where() (current, future string, lag int64) {
 	return current, future, lag
 }
 
-// tool runs one of the real tools and returns what it prints, without what
-// depends on the place.
+// tool runs one of the real tools and returns its output, with directories and sizes replaced by
+// fixed names.
 func (m *mover) tool(class string, args ...string) string {
 	m.t.Helper()
 	stdout, stderr, code := m.kafka.Run(m.t, class, append([]string{"--bootstrap-server", m.address}, args...)...)
@@ -86,13 +86,13 @@ func (m *mover) tool(class string, args ...string) string {
 
 var sizes = regexp.MustCompile(`"size":[0-9]+`)
 
-// plan is the file that the reassignment tool reads.
+// plan writes the file that the reassignment tool reads and returns its name.
 func (m *mover) plan(dir string) string {
 	return testkit.WriteFile(m.t, "plan.json", fmt.Sprintf(
 		`{"version":1,"partitions":[{"topic":"moving","partition":0,"replicas":[0],"log_dirs":[%q]}]}`, dir))
 }
 
-const slowMove = "50000" // bytes a second
+const slowMove = "50000" // bytes per second
 
 // slowly begins a throttled move and waits until it is under way.
 func (m *mover) slowly(to string) string {
@@ -103,16 +103,16 @@ func (m *mover) slowly(to string) string {
 	return said
 }
 
-// awaitUnderWay waits until a future log is shown that lags.
+// awaitUnderWay waits until a future log is reported that lags.
 func (m *mover) awaitUnderWay(to string) {
 	m.t.Helper()
-	testkit.Eventually(m.t, 30*time.Second, "the move under way", func() bool {
+	testkit.Eventually(m.t, 30*time.Second, "the move to be under way", func() bool {
 		_, future, lag := m.where()
 		return future == to && lag > 0
 	})
 }
 
-// quickly takes the throttle off and waits for the move's end.
+// quickly removes the throttle and waits for the end of the move.
 func (m *mover) quickly(to string) string {
 	m.t.Helper()
 	m.admin(func(ctx context.Context, client *kadm.Client) error {
@@ -127,12 +127,12 @@ func (m *mover) quickly(to string) string {
 		filledDir.FindString(m.tool(logDirsTool, "--describe", "--topic-list", "moving")) // the tool's order follows the paths
 }
 
-// filledDir is what the tool prints of a directory that has a replica.
+// filledDir matches the tool's output for a directory that holds a replica.
 var filledDir = regexp.MustCompile(`\{"partitions":\[\{[^]]*\],"error":null,"logDir":"DIR[01]"\}`)
 
-// A replica moves to another log directory by the real tools, throttled, and the
-// broker is killed on the way: a real broker goes on with the move that ours
-// began, and ours with that of a real one. The tools print the same.
+// A replica moves to another log directory, throttled, by the real tools, and the broker is killed
+// during the move. A real broker continues a move that our broker began, and ours one that a real
+// broker began. The tools print the same in both cases.
 func TestAMoveBetweenLogDirsContinuesOnARealBrokerAndBack(t *testing.T) {
 	root := t.TempDir()
 	dirs := [2]string{filepath.Join(root, "a"), filepath.Join(root, "b")}
@@ -176,14 +176,14 @@ func TestAMoveBetweenLogDirsContinuesOnARealBrokerAndBack(t *testing.T) {
 
 	swap := strings.NewReplacer("DIR0", "DIR1", "DIR1", "DIR0")
 	if want := swap.Replace(beganThere); began != want {
-		t.Errorf("of the beginning the tools say with ours:\n%s\nwith a real broker:\n%s", began, want)
+		t.Errorf("at the beginning of a move the tools print with ours:\n%s\nwith a real broker:\n%s", began, want)
 	}
 	if want := swap.Replace(endedThere); ended != want {
-		t.Errorf("of the end the tools say with ours:\n%s\nwith a real broker:\n%s", ended, want)
+		t.Errorf("at the end of a move the tools print with ours:\n%s\nwith a real broker:\n%s", ended, want)
 	}
 }
 
-// fill writes n records of 1 KB, and returns their values.
+// fill writes n records of 1 KB and returns their values.
 func (m *mover) fill(n int) []string {
 	m.t.Helper()
 	client, err := kgo.NewClient(patient(kgo.SeedBrokers(m.address), kgo.DefaultProduceTopic("moving"),
@@ -206,7 +206,7 @@ func (m *mover) fill(n int) []string {
 	return values
 }
 
-// check reads all records.
+// check reads all records and compares them with the wanted values.
 func (m *mover) check(want []string) {
 	m.t.Helper()
 	read := readStored(m.t, m.address, "moving", 1)[0]
@@ -215,12 +215,12 @@ func (m *mover) check(want []string) {
 	}
 	for i, r := range read {
 		if r.value != want[i] || r.offset != int64(i) {
-			m.t.Fatalf("record %d has offset %d and another value", i, r.offset)
+			m.t.Fatalf("record %d has offset %d or another value", i, r.offset)
 		}
 	}
 }
 
-// hasFuture says whether there is a future directory of moving-0.
+// hasFuture reports whether a directory holds a future log of moving-0.
 func hasFuture(t *testing.T, dir string) bool {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(dir, "moving-0.*-future"))

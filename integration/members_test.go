@@ -20,15 +20,15 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// member is one broker of a cluster: one of ours, or a real one.
+// member is one broker of a cluster, ours or a real one.
 type member struct {
-	t    testing.TB
-	id   int32
-	kind string // "ours", or the release of a real one
-	dir  string // log.dirs
-	ours *broker
-	real *testkit.RealBroker
-	past string // what its former processes said
+	t             testing.TB
+	id            int32
+	kind          string // "ours", or the release of a real one
+	dir           string // log.dirs
+	ours          *broker
+	real          *testkit.RealBroker
+	earlierOutput string // the output of its earlier processes
 }
 
 func (m *member) process() *testkit.Process {
@@ -47,8 +47,9 @@ func (m *member) address() string {
 
 func (m *member) String() string { return fmt.Sprintf("broker %d (%s)", m.id, m.kind) }
 
-// stop ends the broker in order. Its controlled shutdown asks up to three times, 30 seconds each, with
-// pauses of five: all of that where the controller is cut off from ZooKeeper.
+// stop stops the broker in order. Its controlled shutdown sends up to three requests, waits up to
+// 30 seconds for each, and pauses five seconds in between. It needs all that time if the controller
+// is cut off from ZooKeeper.
 func (m *member) stop() {
 	m.t.Helper()
 	if !m.process().Stop(150 * time.Second) {
@@ -56,30 +57,30 @@ func (m *member) stop() {
 	}
 }
 
-// cluster is some brokers on one ZooKeeper path.
+// cluster is a set of brokers on one ZooKeeper path.
 type cluster struct {
 	t         testing.TB
 	zookeeper string
 	tree      *tree
 	members   []*member
-	dumped    []comparison // for one run of the dump tool on each member
+	dumped    []comparison // compared later, in one run of the dump tool per member
 }
 
-// comparison is a partition whose logs were compared.
+// comparison is a partition whose logs were compared on some members.
 type comparison struct {
 	topic     string
 	partition int32
 	on        []*member
 }
 
-// newCluster starts a broker for each kind, with ids from 1. extra are further
-// properties of all of them.
+// newCluster starts one broker for each kind, with ids from 1. extra are additional properties of
+// all brokers.
 func newCluster(t testing.TB, extra []string, kinds ...string) *cluster {
 	t.Helper()
 	return newClusterOn(t, testkit.ZooKeeper(t), extra, kinds...)
 }
 
-// newClusterOn is newCluster on a ZooKeeper path of the caller's.
+// newClusterOn is newCluster on the given ZooKeeper path.
 func newClusterOn(t testing.TB, zookeeper string, extra []string, kinds ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, zookeeper: zookeeper}
@@ -97,19 +98,20 @@ func newClusterOn(t testing.TB, zookeeper string, extra []string, kinds ...strin
 		}
 		c.members = append(c.members, m)
 	}
-	c.lookAfter()
+	c.checkAtEnd()
 	return c
 }
 
-// lookAfter has the members looked at when the test ends.
-func (c *cluster) lookAfter() {
+// checkAtEnd has the output of the members checked at the end of the test, and kept if the test
+// fails.
+func (c *cluster) checkAtEnd() {
 	c.t.Cleanup(func() {
 		c.checkSane()
 		c.showLogs()
 	})
 }
 
-// inOneOfTwoRacks puts a broker's rack in: "odd" or "even".
+// inOneOfTwoRacks replaces {rack} in properties by the broker's rack, "odd" or "even".
 func inOneOfTwoRacks(extra []string, id int) []string {
 	out := slices.Clone(extra)
 	for i := range out {
@@ -120,9 +122,8 @@ func inOneOfTwoRacks(extra []string, id int) []string {
 
 func rackOf(id int32) string { return []string{"even", "odd"}[id%2] }
 
-// documentedBroker sets a broker up as the documents say: a copy of
-// server.properties with the id, the listener, the directory and the place of
-// ZooKeeper edited in it.
+// documentedBroker sets up a broker as the documentation describes: it edits the id, the listener,
+// the log directory and the ZooKeeper address in a copy of server.properties.
 func documentedBroker(t testing.TB, id int, zookeeper string, extra []string) *broker {
 	t.Helper()
 	b := &broker{t: t, id: id, port: testkit.FreePort(t), dir: filepath.Join(t.TempDir(), fmt.Sprintf("kafka-logs-%d", id)), zookeeper: zookeeper, logs: t.TempDir()}
@@ -130,7 +131,7 @@ func documentedBroker(t testing.TB, id int, zookeeper string, extra []string) *b
 	return b
 }
 
-// document writes a broker's properties as documentedBroker says.
+// document writes a broker's properties as described at documentedBroker.
 func (b *broker) document(extra []string) {
 	b.t.Helper()
 	text, err := os.ReadFile(filepath.Join(testkit.Root(), "config/server.properties"))
@@ -153,19 +154,19 @@ func (b *broker) document(extra []string) {
 	b.file = testkit.WriteFile(b.t, fmt.Sprintf("server-%d.properties", b.id), strings.Join(append(lines, extra...), "\n")+"\n")
 }
 
-// checkSane fails the test where one of ours said what no broker should.
+// checkSane fails the test if one of our brokers reported a panic or a data race.
 func (c *cluster) checkSane() {
 	for _, m := range c.members {
 		for _, bad := range []string{"panic: ", "panicked", "DATA RACE"} {
-			if at := strings.Index(m.past+m.process().Output(), bad); at >= 0 && m.ours != nil {
-				said := (m.past + m.process().Output())[max(0, at-300):]
-				c.t.Errorf("%s said %q:\n%s", m, bad, said[:min(len(said), 1500)])
+			if at := strings.Index(m.earlierOutput+m.process().Output(), bad); at >= 0 && m.ours != nil {
+				said := (m.earlierOutput + m.process().Output())[max(0, at-300):]
+				c.t.Errorf("%s printed %q:\n%s", m, bad, said[:min(len(said), 1500)])
 			}
 		}
 	}
 }
 
-// showLogs keeps what the brokers said where a test failed.
+// showLogs writes the output of the brokers to files if the test failed.
 func (c *cluster) showLogs() {
 	if !c.t.Failed() {
 		return
@@ -175,9 +176,9 @@ func (c *cluster) showLogs() {
 		return
 	}
 	for _, m := range c.members {
-		_ = os.WriteFile(filepath.Join(dir, fmt.Sprintf("broker-%d-%s.log", m.id, m.kind)), []byte(m.past+m.process().Output()), 0o644)
+		_ = os.WriteFile(filepath.Join(dir, fmt.Sprintf("broker-%d-%s.log", m.id, m.kind)), []byte(m.earlierOutput+m.process().Output()), 0o644)
 	}
-	c.t.Logf("what the brokers said is in %s", dir)
+	c.t.Logf("the output of the brokers is in %s", dir)
 }
 
 func ending(s string) string { return s[max(0, len(s)-4000):] }
@@ -201,12 +202,12 @@ func (c *cluster) member(id int32) *member {
 	return nil
 }
 
-// others are the members but one.
+// others returns all members but one.
 func (c *cluster) others(than *member) []*member {
 	return slices.DeleteFunc(slices.Clone(c.members), func(m *member) bool { return m == than })
 }
 
-// controller waits until there is one, and returns it.
+// controller waits until there is a controller, and returns it.
 func (c *cluster) controller() *member {
 	c.t.Helper()
 	id := int32(-1)
@@ -231,9 +232,9 @@ func (c *cluster) controllerID() int32 {
 	return node.BrokerID
 }
 
-// makeController has a member win the election: the others sleep through it,
-// for less than their sessions last. On a busy machine that may take more than
-// one try. Then it waits until all obey it.
+// makeController makes a member win a controller election by pausing the others, for less than
+// their sessions last. On a busy machine this may take more than one election. It then waits until
+// all members know the new controller.
 func (c *cluster) makeController(m *member) {
 	c.t.Helper()
 	for try := 0; c.controller() != m; try++ {
@@ -247,7 +248,7 @@ func (c *cluster) makeController(m *member) {
 	})
 }
 
-// electAlone begins an election through which all but one member sleep.
+// electAlone starts an election during which all members but one are paused.
 func (c *cluster) electAlone(m *member) {
 	c.t.Helper()
 	for _, other := range c.others(m) {
@@ -312,7 +313,8 @@ func (c *cluster) awaitState(topic string, partition int32, what string, holds f
 	return s
 }
 
-// within looks again and again whether a condition holds, until limit.
+// within checks a condition repeatedly until it holds. It returns false if it does not hold within
+// limit.
 func within(limit time.Duration, condition func() bool) bool {
 	deadline := time.After(limit)
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -361,8 +363,8 @@ func (c *cluster) admin(f func(ctx context.Context, client *kgo.Client) error) {
 	}
 }
 
-// createTopic makes a topic whose partitions have these replicas, the preferred
-// leader first, and waits until every member knows all leaders.
+// createTopic creates a topic with the given replicas of each partition, the preferred leader
+// first, and waits until every member knows all leaders.
 func (c *cluster) createTopic(topic string, replicas [][]int32, configs ...string) {
 	c.t.Helper()
 	c.admin(func(ctx context.Context, client *kgo.Client) error {
@@ -400,8 +402,7 @@ func (c *cluster) createTopic(topic string, replicas [][]int32, configs ...strin
 	})
 }
 
-// reassign moves partition 0 of a topic to other replicas and waits until that
-// is done.
+// reassign moves partition 0 of a topic to other replicas and waits until the move is complete.
 func (c *cluster) reassign(topic string, replicas ...int32) {
 	c.t.Helper()
 	c.admin(func(ctx context.Context, client *kgo.Client) error {
@@ -430,11 +431,11 @@ func (c *cluster) reassign(topic string, replicas ...int32) {
 	})
 }
 
-// restart starts a killed broker again. A real one gives up where the node of
-// its former self is still there, so that is waited for.
+// restart starts a stopped broker again. A real broker exits if its old registration still exists,
+// so restart waits until that is gone.
 func (c *cluster) restart(m *member) {
 	c.t.Helper()
-	m.past += m.process().Output() + "\n"
+	m.earlierOutput += m.process().Output() + "\n"
 	if m.ours != nil {
 		m.ours.start()
 		return
@@ -443,8 +444,8 @@ func (c *cluster) restart(m *member) {
 	m.real.Start()
 }
 
-// awaitIdentical waits until the logs of a topic have the same bytes on all
-// replicas, batch by batch; where a segment ends may differ.
+// awaitIdentical waits until the logs of a topic have the same bytes on all replicas; segments may
+// end at different places. compareDumps later compares their dumps too.
 func (c *cluster) awaitIdentical(topic string, partitions int32, on ...*member) {
 	c.t.Helper()
 	c.awaitSameBytes(topic, partitions, on...)
@@ -453,7 +454,7 @@ func (c *cluster) awaitIdentical(topic string, partitions int32, on ...*member) 
 	}
 }
 
-// awaitSameBytes is awaitIdentical without the later look by compareDumps.
+// awaitSameBytes is awaitIdentical without the later comparison by compareDumps.
 func (c *cluster) awaitSameBytes(topic string, partitions int32, on ...*member) {
 	c.t.Helper()
 	for p := range partitions {
@@ -463,7 +464,7 @@ func (c *cluster) awaitSameBytes(topic string, partitions int32, on ...*member) 
 			difference = ""
 			for _, m := range on[1:] {
 				if other := logBytes(c.t, m.dir, topic, p); !bytes.Equal(first, other) {
-					difference = fmt.Sprintf("%s has %d bytes, %s has %d; they part at %d", on[0], len(first), m, len(other), partsAt(first, other))
+					difference = fmt.Sprintf("%s has %d bytes, %s has %d; they differ at byte %d", on[0], len(first), m, len(other), differAt(first, other))
 				}
 			}
 			return difference == "" && len(first) > 0
@@ -473,7 +474,7 @@ func (c *cluster) awaitSameBytes(topic string, partitions int32, on ...*member) 
 	}
 }
 
-func partsAt(a, b []byte) int {
+func differAt(a, b []byte) int {
 	n := min(len(a), len(b))
 	for i := range n {
 		if a[i] != b[i] {
@@ -483,8 +484,8 @@ func partsAt(a, b []byte) int {
 	return n
 }
 
-// logFiles are the .log files of a partition, in whichever of log.dirs it is, in
-// the order of their offsets.
+// logFiles returns the .log files of a partition in the order of their offsets, from whichever of
+// the log directories holds them.
 func logFiles(t testing.TB, dirs, topic string, partition int32) []string {
 	t.Helper()
 	var files []string
@@ -512,8 +513,8 @@ func logBytes(t testing.TB, dir, topic string, partition int32) []byte {
 	return all
 }
 
-// compareDumps has the real DumpLogSegments read every log that was compared,
-// on every member, and compares what it says.
+// compareDumps has the real DumpLogSegments read every log that awaitIdentical compared, on every
+// member, and compares the dumps.
 func (c *cluster) compareDumps() {
 	c.t.Helper()
 	dumps := map[*member]map[string][]string{}
@@ -534,8 +535,8 @@ func (c *cluster) compareDumps() {
 	}
 }
 
-// dump returns what the tool says of a member's batches and records, by
-// partition, without where in which file they lie.
+// dump returns the tool's lines for a member's batches and records, by partition, without their
+// positions in files.
 func (c *cluster) dump(m *member) map[string][]string {
 	c.t.Helper()
 	var files []string
@@ -566,8 +567,8 @@ func (c *cluster) dump(m *member) map[string][]string {
 	return lines
 }
 
-// checkHealthy fails the test where a partition of any topic lacks a leader or
-// a replica in sync, or where members disagree about it.
+// checkHealthy fails the test if a partition of any topic has no leader or a replica out of sync,
+// or if the members disagree about it.
 func (c *cluster) checkHealthy() {
 	c.t.Helper()
 	c.awaitMetadata("no under-replicated partition", func(resp *kmsg.MetadataResponse) bool {

@@ -16,7 +16,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// scrapePage reads the page of a broker's metrics.
+// scrapePage returns the page of a broker's metrics.
 func scrapePage(t testing.TB, port int) string {
 	t.Helper()
 	client := http.Client{Timeout: 10 * time.Second}
@@ -36,7 +36,7 @@ func scrapePage(t testing.TB, port int) string {
 	return string(page)
 }
 
-// scrape reads a broker's metrics by series: name and labels as they are written.
+// scrape returns a broker's metrics by series: name and labels as they are printed.
 func scrape(t testing.TB, port int) map[string]float64 {
 	t.Helper()
 	series := map[string]float64{}
@@ -46,7 +46,7 @@ func scrape(t testing.TB, port int) map[string]float64 {
 		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
 			name, _, _ = strings.Cut(name, " ")
 			if typed[name] {
-				t.Errorf("%s stands in two places", name)
+				t.Errorf("%s is described twice", name)
 			}
 			typed[name] = true
 		}
@@ -59,7 +59,7 @@ func scrape(t testing.TB, port int) map[string]float64 {
 			t.Fatalf("%q: %v", line, err)
 		}
 		if _, twice := series[line[:at]]; twice {
-			t.Errorf("%s is there twice", line[:at])
+			t.Errorf("%s occurs twice", line[:at])
 		}
 		series[line[:at]] = value
 	}
@@ -73,7 +73,7 @@ func TestMetricsHaveTheNamesOfARealBrokerAndOfTheManual(t *testing.T) {
 	b.produce("named", "a")
 	b.consume("named", 1)
 	var page string
-	testkit.Eventually(t, 10*time.Second, "the requests are measured", func() bool {
+	testkit.Eventually(t, 10*time.Second, "the requests to be measured", func() bool {
 		page = scrapePage(t, port)
 		return strings.Contains(page, `request="FetchConsumer"`)
 	})
@@ -88,20 +88,20 @@ func TestMetricsHaveTheNamesOfARealBrokerAndOfTheManual(t *testing.T) {
 		bean, attribute, _ := strings.Cut(bean, " ")
 		known := strings.Contains(real, "\n"+bean+" ") || strings.Contains(real, "\n"+bean+",")
 		if !known {
-			t.Errorf("no real broker has %s %s", bean, attribute)
+			t.Errorf("a real broker has no metric %s %s", bean, attribute)
 		}
 		found++
 	}
 	if found < 50 {
-		t.Errorf("only %d of Kafka's metrics are there", found)
+		t.Errorf("only %d of Kafka's metrics exist", found)
 	}
 	manual, err := os.ReadFile(filepath.Join(testkit.Root(), "docs", "operations.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range regexp.MustCompile("`((?:kafka|monedula|process|go)_[a-z_]+[a-z])[`{]").FindAllStringSubmatch(string(manual), -1) {
-		if !strings.Contains(page, "# TYPE "+m[1]+" ") && !strings.Contains(m[1], "torecover") && !strings.Contains(m[1], "consumerlag") { // those only while logs are loaded, and with two brokers
-			t.Errorf("docs/operations.md names %s, which is not there", m[1])
+		if !strings.Contains(page, "# TYPE "+m[1]+" ") && !strings.Contains(m[1], "torecover") && !strings.Contains(m[1], "consumerlag") { // these exist only while logs are loaded, or with two brokers
+			t.Errorf("docs/operations.md names %s, which does not exist", m[1])
 		}
 	}
 }
@@ -118,10 +118,10 @@ func TestMetricsCountWhatTheBrokerDoes(t *testing.T) {
 	}
 	b.produce("counted", lines...)
 	if got := b.consume("counted", n); len(got) != n {
-		t.Fatalf("consumed %d records", len(got))
+		t.Fatalf("consumed %d records, want %d", len(got), n)
 	}
 	var got map[string]float64
-	testkit.Eventually(t, 10*time.Second, "the consumer's requests are counted", func() bool {
+	testkit.Eventually(t, 10*time.Second, "the consumer's requests to be counted", func() bool {
 		got = scrape(t, port)
 		return got[`kafka_server_brokertopicmetrics_bytesout_total{topic="counted"}`] > 0 &&
 			got[`kafka_network_requestmetrics_totaltimems_count{request="FetchConsumer"}`] > 0
@@ -153,7 +153,7 @@ func TestMetricsCountWhatTheBrokerDoes(t *testing.T) {
 		fmt.Sprintf(`kafka_log_logmanager_logdirectoryoffline{logDirectory="%s"}`, b.dir): 0,
 	} {
 		if is, there := got[series]; !there || is != want {
-			t.Errorf("%s is %g (there: %t), want %g", series, is, there, want)
+			t.Errorf("%s is %g (exists: %t), want %g", series, is, there, want)
 		}
 	}
 	inLogs := func(metric string) float64 {
@@ -172,7 +172,7 @@ func TestMetricsCountWhatTheBrokerDoes(t *testing.T) {
 		}
 	}
 	if in := got[`kafka_network_requestmetrics_totaltimems_count{request="Produce"}`]; requests == 0 || in != requests {
-		t.Errorf("%g Produce requests by version, %g measured", requests, in)
+		t.Errorf("%g Produce requests by version, %g with a measured time", requests, in)
 	}
 	for _, series := range []string{
 		`kafka_server_sessionexpirelistener_zookeepersyncconnects_total`,
@@ -194,7 +194,7 @@ func TestMetricsCountWhatTheBrokerDoes(t *testing.T) {
 func TestMetricsAreServedOnlyWhenAskedFor(t *testing.T) {
 	b := startBroker(t, options{})
 	if strings.Contains(b.Output(), "Serving metrics") || strings.Contains(b.Output(), "monedula.metrics") {
-		t.Errorf("metrics without being asked for:\n%s", b.Output())
+		t.Errorf("metrics are served without being configured:\n%s", b.Output())
 	}
 }
 
@@ -217,7 +217,7 @@ func TestMetricsOfACluster(t *testing.T) {
 	must(t, "kafka-topics", append(brokers[0].bootstrap(), "--create", "--topic", "copied", "--replica-assignment", "1:2")...)
 	brokers[0].produce("copied", "a", "b", "c")
 	const lag = `kafka_server_fetcherlagmetrics_consumerlag{clientId="ReplicaFetcherThread-0-1",topic="copied",partition="0"}`
-	testkit.Eventually(t, 20*time.Second, "the follower has all", func() bool {
+	testkit.Eventually(t, 20*time.Second, "the follower to have all records", func() bool {
 		follower := scrape(t, ports[1])
 		behind, there := follower[lag]
 		return there && behind == 0 && follower[`kafka_log_log_logendoffset{topic="copied",partition="0"}`] == 3
@@ -228,18 +228,18 @@ func TestMetricsOfACluster(t *testing.T) {
 		t.Errorf("%g bytes replicated out and %g in, the log has %g", out, in, size)
 	}
 	if n := follower[`kafka_server_brokertopicmetrics_messagesin_total`]; n != 0 {
-		t.Errorf("the follower counts %g messages of clients", n)
+		t.Errorf("the follower counted %g messages from clients", n)
 	}
 	const active = `kafka_controller_kafkacontroller_activecontrollercount`
 	if leader[active]+follower[active] != 1 {
 		t.Errorf("%g and %g active controllers", leader[active], follower[active])
 	}
 	if leader[`kafka_network_requestmetrics_totaltimems_count{request="FetchFollower"}`] == 0 {
-		t.Error("the follower's fetches are not measured apart")
+		t.Error("the follower's fetches are not measured separately")
 	}
 
 	brokers[1].Kill()
-	testkit.Eventually(t, 60*time.Second, "the leader says that the follower is missing", func() bool {
+	testkit.Eventually(t, 60*time.Second, "the leader to report the missing follower", func() bool {
 		got := scrape(t, ports[0])
 		return got[`kafka_server_replicamanager_underreplicatedpartitions`] == 1 &&
 			got[`kafka_cluster_partition_insyncreplicascount{topic="copied",partition="0"}`] == 1

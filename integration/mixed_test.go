@@ -15,14 +15,14 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// mixedCluster is a cluster of ours and real brokers, and the rows of the table
-// that are played on it: who is the controller, who leads, who is killed.
+// mixedCluster is a cluster of our brokers and real ones, and the combinations that are tested on
+// it: which broker is the controller, which leads, and which is killed.
 type mixedCluster struct {
 	name     string
-	kinds    []string // of the brokers 1, 2 and 3
-	protocol string   // inter.broker.protocol.version of all
-	sides    []int32  // the brokers that take the parts
-	few      []mixedRow
+	kinds    []string   // of the brokers 1, 2 and 3
+	protocol string     // inter.broker.protocol.version of all
+	sides    []int32    // the brokers that take these roles
+	sample   []mixedRow // run without MONEDULA_TEST_ALL
 }
 
 type mixedRow struct{ controller, leader, victim int32 }
@@ -32,16 +32,16 @@ var mixedClusters = []mixedCluster{
 		[]mixedRow{{1, 3, 2}, {3, 1, 3}}},
 	{"3.9.1 at 3.9", []string{"ours", "3.9.1", "ours"}, "3.9", []int32{1, 2},
 		[]mixedRow{{1, 2, 2}}},
-	// below 2.7-IV2 leaders write their in-sync sets to ZooKeeper
+	// Below 2.7-IV2, leaders write their in-sync sets to ZooKeeper.
 	{"3.9.1 at 2.6", []string{"ours", "3.9.1", "ours"}, "2.6", []int32{1, 2},
 		[]mixedRow{{2, 1, 1}}},
 	{"2.8.2 at 2.8", []string{"ours", "2.8.2", "ours"}, "2.8", []int32{1, 2}, nil},
 }
 
-// rows is the whole table of a cluster with MONEDULA_TEST_ALL, else a few of it.
+// rows returns all combinations of a cluster with MONEDULA_TEST_ALL, otherwise a sample.
 func (m mixedCluster) rows() []mixedRow {
 	if !testkit.FullMatrices() {
-		return m.few
+		return m.sample
 	}
 	var all []mixedRow
 	for _, controller := range m.sides {
@@ -54,15 +54,15 @@ func (m mixedCluster) rows() []mixedRow {
 	return all
 }
 
-// mixedProperties let failures be seen soon; sessions last longer than a member
-// sleeps when another is to become the controller, or falls behind.
+// properties let failures be noticed soon. Sessions last longer than a member is paused while
+// another becomes the controller, or while it falls behind.
 func (m mixedCluster) properties() []string {
 	return []string{"zookeeper.session.timeout.ms=6000", "replica.lag.time.max.ms=1500", "controlled.shutdown.retry.backoff.ms=500",
 		"auto.leader.rebalance.enable=false", "inter.broker.protocol.version=" + m.protocol}
 }
 
-// Ours and real brokers are one cluster: whoever is the controller, leads, or
-// is killed, nothing is lost and the logs are the same on all.
+// Our brokers and real ones form one cluster. Whichever broker is the controller, leads or is
+// killed, nothing is lost, and the logs are the same on all brokers.
 func TestOurBrokersAndRealOnesFormOneCluster(t *testing.T) {
 	for _, mixed := range mixedClusters {
 		rows := mixed.rows()
@@ -75,7 +75,7 @@ func TestOurBrokersAndRealOnesFormOneCluster(t *testing.T) {
 			for i, row := range rows {
 				name := fmt.Sprintf("controller %s, leader %s, killed %s", c.member(row.controller).kind, c.member(row.leader).kind, c.member(row.victim).kind)
 				if !t.Run(name, func(t *testing.T) { playRow(t, c, row, fmt.Sprint("row-", i)) }) {
-					t.Fatalf("the cluster is not used any further after %q", name)
+					t.Fatalf("the cluster is not used for more tests after %q failed", name)
 				}
 			}
 			c.compareDumps()
@@ -83,8 +83,8 @@ func TestOurBrokersAndRealOnesFormOneCluster(t *testing.T) {
 	}
 }
 
-// pinInternalTopics puts the internal topics on a real broker: only those
-// coordinate groups and transactions.
+// pinInternalTopics places the internal topics on a real broker, so that only a real broker
+// coordinates groups and transactions.
 func pinInternalTopics(c *cluster) {
 	real := c.members[slices.IndexFunc(c.members, func(m *member) bool { return m.real != nil })]
 	for _, topic := range []string{"__consumer_offsets", "__transaction_state"} {
@@ -112,10 +112,10 @@ func playRow(t *testing.T, c *cluster, row mixedRow, topic string) {
 	watch := watchLeaders(t, c.addresses()...)
 	l := c.startLoad(t, topic, 2, 250)
 	l.awaitProgress(30 * time.Second)
-	phase("written to through all")
+	phase("written through all brokers")
 
-	// This comes before a broker sleeps: a real leader asks whom it last knew as
-	// the controller, who may be the one to sleep, and learns of the new one so.
+	// Reassignment comes before any broker is paused: a real leader sends its request to the last
+	// controller it knew, which could be the paused broker, and only then learns of the new one.
 	c.moveAcross(row, topic+"-moved")
 	phase("reassigned")
 	c.reconfigure(topic + "-moved")
@@ -131,7 +131,7 @@ func playRow(t *testing.T, c *cluster, row mixedRow, topic string) {
 		})
 	}
 	l.awaitProgress(30 * time.Second)
-	phase("written to after the kill")
+	phase("written after the kill")
 	c.restart(victim)
 	c.awaitInSync(topic, 2, c.ids()...)
 	l.awaitProgress(30 * time.Second)
@@ -147,9 +147,8 @@ func playRow(t *testing.T, c *cluster, row mixedRow, topic string) {
 	phase("verified; %s", l)
 }
 
-// shrinkAndGrow lets a follower that is not the controller fall behind: the
-// leader asks the controller to take it out of the in-sync replicas, and later
-// to take it in again.
+// shrinkAndGrow makes a follower that is not the controller fall behind. The leader must have the
+// controller remove it from the in-sync replicas, and add it again later.
 func (c *cluster) shrinkAndGrow(row mixedRow, topic string) {
 	c.t.Helper()
 	at := slices.IndexFunc(c.members, func(m *member) bool { return m.id != row.controller && m.id != row.leader })
@@ -161,15 +160,15 @@ func (c *cluster) shrinkAndGrow(row mixedRow, topic string) {
 	})
 	slow.process().Signal(sigCont)
 	if s, _ := c.state(topic, 0); !shrunk || s.Leader != row.leader {
-		c.t.Errorf("the leader %d did not have the in-sync replicas shrunk while %s slept: %+v", row.leader, slow, s)
+		c.t.Errorf("the leader %d did not have the in-sync replicas shrunk while %s was paused: %+v", row.leader, slow, s)
 	}
 	c.awaitInSync(topic, 2, c.ids()...)
 	if c.stateNode(slow) == nil {
-		c.t.Errorf("%s lost its session, so it was not the leader who shrank the in-sync replicas", slow)
+		c.t.Errorf("%s lost its session, so it was not the leader that had the in-sync replicas shrunk", slow)
 	}
 }
 
-// stateNode is a member's registration, nil where there is none.
+// stateNode returns the stat of a member's registration, or nil if it has none.
 func (c *cluster) stateNode(m *member) any {
 	if s := c.tree.stat(fmt.Sprintf("/brokers/ids/%d", m.id)); s != nil {
 		return s
@@ -177,8 +176,8 @@ func (c *cluster) stateNode(m *member) any {
 	return nil
 }
 
-// moveAcross reassigns a partition from its leader to the others, one by one,
-// and back, under load.
+// moveAcross reassigns a partition from its leader to each of the others in turn, and back, under
+// load.
 func (c *cluster) moveAcross(row mixedRow, topic string) {
 	c.t.Helper()
 	c.createTopic(topic, [][]int32{{row.leader}}, "min.insync.replicas=1")
@@ -194,8 +193,8 @@ func (c *cluster) moveAcross(row mixedRow, topic string) {
 	c.awaitIdentical(topic, 1, others[1], c.member(row.leader))
 }
 
-// reconfigure changes a topic through each member in turn, and waits until the
-// leader obeys: it refuses, and takes again, a large record.
+// reconfigure changes a topic's max.message.bytes through each member in turn, and waits until the
+// leader applies it by refusing, or accepting, a large record.
 func (c *cluster) reconfigure(topic string) {
 	c.t.Helper()
 	client, err := kgo.NewClient(c.patient(kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
@@ -209,7 +208,7 @@ func (c *cluster) reconfigure(topic string) {
 	for _, m := range c.members {
 		for _, limit := range []string{"1000", "100000"} {
 			c.setTopicConfig(m, topic, "max.message.bytes", limit)
-			testkit.Eventually(c.t, 20*time.Second, fmt.Sprintf("max.message.bytes=%s of %s, set through %s, holds", limit, topic, m), func() bool {
+			testkit.Eventually(c.t, 20*time.Second, fmt.Sprintf("max.message.bytes=%s of %s, set through %s, to take effect", limit, topic, m), func() bool {
 				err := client.ProduceSync(ctx, large).FirstErr()
 				return (limit == "1000") == errors.Is(err, kerr.MessageTooLarge) && (err == nil || errors.Is(err, kerr.MessageTooLarge))
 			})

@@ -8,8 +8,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// TestTenThousandIdlePartitionsNeedNoGoroutines holds the broker to its design:
-// nothing of a partition is a goroutine while nobody uses it.
+// TestTenThousandIdlePartitionsNeedNoGoroutines checks a design rule: a partition needs no
+// goroutine while it is not used.
 func TestTenThousandIdlePartitionsNeedNoGoroutines(t *testing.T) {
 	const topics, partitions, most = 10, 1000, 200
 	metricsPort := testkit.FreePort(t)

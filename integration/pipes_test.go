@@ -12,8 +12,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// headOf runs a script whose output only the first line of is read, and returns
-// that line, what it wrote to stderr, and its own exit code.
+// headOf runs a script with its output piped into "head -n 1". It returns that line, the script's
+// stderr, and its own exit code.
 func headOf(t *testing.T, name string, args ...string) (line, stderr string, code int) {
 	t.Helper()
 	cmd := script(name, args...)
@@ -21,8 +21,8 @@ func headOf(t *testing.T, name string, args ...string) (line, stderr string, cod
 	return testkit.Run(t, 60*time.Second, "", piped)
 }
 
-// Whatever reads a tool's output may go away: the tool ends in order with exit
-// code 0, and a consumer has left its group.
+// If the reader of a tool's output goes away, the tool exits in order with code 0, and a consumer
+// leaves its group.
 func TestToolsExitCleanlyWhenTheirOutputIsNotRead(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("long", 1)
@@ -72,13 +72,13 @@ func TestToolsExitCleanlyWhenTheirOutputIsNotRead(t *testing.T) {
 	}
 }
 
-// A broker whose output nothing reads any more serves and logs as before.
+// A broker continues to serve and to log when the reader of its output has gone.
 func TestABrokerOutlivesTheReaderOfItsOutput(t *testing.T) {
 	b := newBroker(t, options{})
 	cmd := exec.Command("bash", "-c", `exec "$0" "$@" > >(head -n 1)`, script("kafka-server-start").Path, b.file)
 	cmd.Env = append(os.Environ(), "LOG_DIR="+b.logs)
 	var err error
-	if b.Process, err = testkit.Start("a broker that is not listened to", cmd); err != nil {
+	if b.Process, err = testkit.Start("a broker whose output is not read", cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Kill)

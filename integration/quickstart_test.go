@@ -8,8 +8,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// The first quarter of an hour of every tutorial: create, list, describe, type
-// into the producer, read with the consumer, raise partitions, delete.
+// The first steps of every tutorial work: create, list, describe, type into the producer, read with
+// the consumer, add partitions, delete.
 func TestTheTutorialWorksCommandForCommand(t *testing.T) {
 	b := startBroker(t, options{})
 	if out := must(t, "kafka-topics", append(b.bootstrap(), "--create", "--topic", "test", "--partitions", "1", "--replication-factor", "1")...); out != "Created topic test.\n" {
@@ -36,7 +36,7 @@ func TestTheTutorialWorksCommandForCommand(t *testing.T) {
 	})
 }
 
-// The same with the options of old documents, which go to ZooKeeper.
+// The same steps work with the options of old documents, which use ZooKeeper.
 func TestTheTutorialWorksOverZooKeeper(t *testing.T) {
 	b := startBroker(t, options{})
 	zookeeper := []string{"--zookeeper", b.zookeeper}

@@ -16,15 +16,15 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// inRacks are brokers in two racks, whose consumers read from their own: 1 and 3
-// are in one, 2 in the other.
+// inRacks are the properties of brokers in two racks whose consumers read from a replica in their
+// own rack. Brokers 1 and 3 are in one rack, 2 is in the other.
 var inRacks = []string{"zookeeper.session.timeout.ms=6000", "replica.lag.time.max.ms=2000", "controlled.shutdown.retry.backoff.ms=500", "broker.rack={rack}", "inter.broker.protocol.version=3.9",
 	"replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector", "unclean.leader.election.enable=false",
 	"auto.leader.rebalance.enable=false"}
 
-// A cluster of ours and a real broker in two racks: replicas are spread over the
-// racks, consumers read from the follower in theirs, and a replica that is out of
-// sync leads only where that is allowed, by the topic or for all brokers.
+// Two of our brokers and a real one are in two racks. Replicas are spread over the racks, consumers
+// read from the follower in their rack, and an out-of-sync replica becomes leader only if the topic
+// or the cluster allows it.
 func TestRacksAndUncleanElectionsInAMixedCluster(t *testing.T) {
 	c := newCluster(t, inRacks, "ours", "ours", "3.9.1")
 	t.Run("replicas are spread over racks", func(t *testing.T) { spreadOverRacks(t, c) })
@@ -32,9 +32,9 @@ func TestRacksAndUncleanElectionsInAMixedCluster(t *testing.T) {
 		name             string
 		leader, follower int32
 	}{
-		{"a follower of ours reads for our leader", 1, 2},
-		{"a follower of ours reads for a real leader", 3, 2},
-		{"a real follower reads for our leader", 2, 3},
+		{"our follower serves reads for our leader", 1, 2},
+		{"our follower serves reads for a real leader", 3, 2},
+		{"a real follower serves reads for our leader", 2, 3},
 	} {
 		t.Run(r.name, func(t *testing.T) { readInRack(t, c, fmt.Sprint("racks-", i), r.leader, r.follower) })
 	}
@@ -43,11 +43,11 @@ func TestRacksAndUncleanElectionsInAMixedCluster(t *testing.T) {
 		controller, leader, behind int32
 		ofAll                      bool
 	}
-	elections := []uncleanElection{{"of a topic, by a real controller", 3, 1, 2, false}}
+	elections := []uncleanElection{{"for a topic, by a real controller", 3, 1, 2, false}}
 	if testkit.FullMatrices() {
-		elections = append(elections, uncleanElection{"of a topic, by our controller", 1, 3, 2, false})
+		elections = append(elections, uncleanElection{"for a topic, by our controller", 1, 3, 2, false})
 	}
-	elections = append(elections, uncleanElection{"of all brokers, by our controller", 2, 1, 3, true})
+	elections = append(elections, uncleanElection{"for all brokers, by our controller", 2, 1, 3, true})
 	for i, u := range elections {
 		t.Run("unclean election "+u.name, func(t *testing.T) {
 			topic := fmt.Sprint("unclean-", i)
@@ -64,10 +64,10 @@ func TestRacksAndUncleanElectionsInAMixedCluster(t *testing.T) {
 
 const uncleanKey = "unclean.leader.election.enable"
 
-// spreadOverRacks has topics placed by one of ours and by the real one.
+// spreadOverRacks has topics placed by one of our brokers and by the real one.
 func spreadOverRacks(t *testing.T, c *cluster) {
 	for _, m := range []*member{c.member(1), c.member(3)} {
-		c.makeController(m) // who creates a topic places its replicas
+		c.makeController(m) // the controller places the replicas of a new topic
 		client, err := kgo.NewClient(kgo.SeedBrokers(m.address()))
 		if err != nil {
 			t.Fatal(err)
@@ -95,13 +95,13 @@ func spreadOverRacks(t *testing.T, c *cluster) {
 	}
 }
 
-// readsByBroker counts the bytes of fetches by the broker that answered.
+// readsByBroker counts the bytes of Fetch answers by the broker that sent them.
 type readsByBroker struct {
 	mu    sync.Mutex
 	bytes map[int32]int
 }
 
-// OnBrokerRead is called by the client after it read an answer.
+// OnBrokerRead is called by the client after it has read an answer.
 func (r *readsByBroker) OnBrokerRead(meta kgo.BrokerMetadata, key int16, bytes int, _, _ time.Duration, _ error) {
 	if key == 1 {
 		r.mu.Lock()
@@ -110,9 +110,8 @@ func (r *readsByBroker) OnBrokerRead(meta kgo.BrokerMetadata, key int16, bytes i
 	}
 }
 
-// readInRack has a consumer in the follower's rack read a topic: the records
-// come from there, those too that are written later, and, when it is gone, from
-// the leader.
+// readInRack has a consumer in the follower's rack read a topic. The follower must serve the
+// existing records and those written later.
 func readInRack(t *testing.T, c *cluster, topic string, leader, follower int32) {
 	c.createTopic(topic, [][]int32{{leader, follower}})
 	c.awaitInSync(topic, 1, leader, follower)
@@ -132,7 +131,7 @@ func readInRack(t *testing.T, c *cluster, topic string, leader, follower int32) 
 		for n > 0 {
 			fetches := client.PollFetches(ctx)
 			if ctx.Err() != nil {
-				t.Fatalf("%d records did not come", n)
+				t.Fatalf("%d records were not received", n)
 			}
 			n -= fetches.NumRecords()
 		}
@@ -147,8 +146,8 @@ func readInRack(t *testing.T, c *cluster, topic string, leader, follower int32) 
 	}
 }
 
-// leaveBehind leaves a topic with a replica alone that is out of sync, and may
-// not lead: 10 records are on both, 10 on the leader that is dead.
+// leaveBehind leaves a topic with a dead leader and a live replica that is out of sync and must not
+// lead. Both have the first 10 records, only the dead leader has the next 10.
 func (c *cluster) leaveBehind(t *testing.T, topic string, controller, leader, behind int32) {
 	c.makeController(c.member(controller))
 	c.createTopic(topic, [][]int32{{leader, behind}})
@@ -162,15 +161,15 @@ func (c *cluster) leaveBehind(t *testing.T, topic string, controller, leader, be
 	c.restart(c.member(behind))
 	c.awaitMetadataOn(c.member(behind), "the other broker", func(resp *kmsg.MetadataResponse) bool { return len(resp.Brokers) == 2 })
 	if s, _ := c.state(topic, 0); s.Leader != -1 || !slices.Equal(s.ISR, []int32{leader}) {
-		t.Fatalf("a replica out of sync leads, and that is not allowed: %+v", s)
+		t.Fatalf("an out-of-sync replica leads although that is not allowed: %+v", s)
 	}
 	if err := c.tryProduce(topic); err == nil {
-		t.Error("a partition without a leader took a record")
+		t.Error("a partition without a leader accepted a record")
 	}
 }
 
-// electedUncleanly waits for the election that is now allowed; the old leader
-// comes back and drops what only it had.
+// electedUncleanly waits for the election that is now allowed. The old leader comes back and must
+// truncate the records that only it had.
 func (c *cluster) electedUncleanly(t *testing.T, topic string, leader, behind int32) {
 	c.awaitState(topic, 0, "the second as the leader", func(s partitionState) bool { return s.Leader == behind && slices.Equal(s.ISR, []int32{behind}) })
 	c.fillTopic(topic, 50_000)
@@ -179,11 +178,11 @@ func (c *cluster) electedUncleanly(t *testing.T, topic string, leader, behind in
 	c.awaitIdentical(topic, 1, c.member(leader), c.member(behind))
 	read := readStored(t, c.member(behind).address(), topic, 1)[0]
 	if len(read) != 20 || read[19].offset != 19 {
-		t.Errorf("%d records are left; of 30 the middle 10 must be lost", len(read))
+		t.Errorf("%d records are left; only the middle 10 of 30 must be lost", len(read))
 	}
 }
 
-// tryProduce gives a record a short time.
+// tryProduce produces one record with a short delivery timeout.
 func (c *cluster) tryProduce(topic string) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.addresses()...), kgo.DefaultProduceTopic(topic),
 		kgo.RecordDeliveryTimeout(2*time.Second), kgo.RecordRetries(3))

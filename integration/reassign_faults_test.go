@@ -16,18 +16,19 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// everyBroker holds of metadata that names all members.
+// everyBroker returns a condition that metadata satisfies if it names all members.
 func everyBroker(c *cluster) func(*kmsg.MetadataResponse) bool {
 	return func(resp *kmsg.MetadataResponse) bool { return len(resp.Brokers) == len(c.members) }
 }
 
-// moveRow says who is the controller, who leads the partition and stays, and
-// who shall get a replica. The controller is the follower, and loses its own.
+// moveRow assigns the roles of a move: the controller, the leader of the partition, which keeps its
+// replica, and the destination, which gets a replica. The controller is the follower and loses its
+// replica.
 type moveRow struct{ controller, leader, destination int32 }
 
-// A running reassignment can be cancelled, also when its destination is dead,
-// outlives the controller, obeys its throttle, and never leaves the partition
-// without a leader, whoever of ours and the real broker takes which part.
+// A running reassignment can be cancelled, even when its destination is dead. It survives the death
+// of the controller, obeys its throttle, and never leaves the partition without a leader, whichever
+// of our brokers and the real one takes which role.
 func TestReassignmentsCanBeCancelledAndNeverGetStuck(t *testing.T) {
 	rows := []moveRow{{1, 3, 2}}
 	if testkit.FullMatrices() {
@@ -39,7 +40,7 @@ func TestReassignmentsCanBeCancelledAndNeverGetStuck(t *testing.T) {
 	for i, row := range rows {
 		name := fmt.Sprintf("controller %s, leader %s, destination %s", c.member(row.controller), c.member(row.leader), c.member(row.destination))
 		if !t.Run(name, func(t *testing.T) { playMove(t, c, row, fmt.Sprint("move-", i)) }) {
-			t.Fatalf("the cluster is not used any further after %q", name)
+			t.Fatalf("the cluster is not used for more tests after %q failed", name)
 		}
 	}
 }
@@ -70,19 +71,19 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 	c.awaitInSync(topic, 1, before...)
 	m.awaitDeleted(destination)
 	l.awaitProgress(30 * time.Second)
-	phase("cancelled in mid-way")
+	phase("cancelled midway")
 
 	destination.process().Signal(sigStop)
 	m.start()
 	destination.process().Kill()
 	c.tree.awaitGone(fmt.Sprintf("/brokers/ids/%d", destination.id), 30*time.Second)
-	m.says("is still in progress.", "--verify", "--reassignment-json-file", m.file, "--preserve-throttles")
+	m.mustPrint("is still in progress.", "--verify", "--reassignment-json-file", m.file, "--preserve-throttles")
 	l.awaitProgress(30 * time.Second)
 	m.cancel(before)
 	c.awaitInSync(topic, 1, before...)
 	c.restart(destination)
 	c.awaitMetadata("all brokers", everyBroker(c))
-	m.awaitLeft(destination)
+	m.awaitNoLog(destination)
 	phase("cancelled while its destination was dead")
 
 	destination.process().Signal(sigStop)
@@ -91,17 +92,17 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 	c.tree.awaitGone(fmt.Sprintf("/brokers/ids/%d", destination.id), 30*time.Second)
 	controller.process().Kill()
 	testkit.Eventually(t, 60*time.Second, "another controller", func() bool { id := c.controllerID(); return id >= 0 && id != controller.id })
-	m.says("is still in progress.", "--verify", "--reassignment-json-file", m.file, "--preserve-throttles")
+	m.mustPrint("is still in progress.", "--verify", "--reassignment-json-file", m.file, "--preserve-throttles")
 	l.awaitProgress(30 * time.Second)
 	c.restart(destination)
 	m.awaitDone(after)
 	l.awaitProgress(30 * time.Second)
-	c.restart(controller) // what it has of the partition stays, as with a real controller: nobody told it to delete that
+	c.restart(controller) // it keeps its log of the partition, as with a real controller: no request told it to delete that
 	c.awaitMetadata("all brokers", everyBroker(c))
-	phase("done, after the deaths of its destination and of the controller")
+	phase("completed after its destination and the controller died")
 
 	playThrottledMove(c, row, topic+"-big")
-	phase("throttled, cancelled, throttled less and done")
+	phase("throttled, cancelled, throttled less and completed")
 
 	l.stop()
 	led.stop(t)
@@ -110,8 +111,8 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 	c.checkHealthy()
 }
 
-// playThrottledMove moves 4 MB so slowly that the move can be cancelled, and
-// hurries another one by a higher throttle.
+// playThrottledMove moves 4 MB slowly enough to cancel the move, and speeds up a second move by a
+// higher throttle.
 func playThrottledMove(c *cluster, row moveRow, topic string) {
 	c.t.Helper()
 	c.createTopic(topic, [][]int32{{row.leader}})
@@ -129,25 +130,25 @@ func playThrottledMove(c *cluster, row moveRow, topic string) {
 		file: testkit.WriteFile(c.t, "big.json", fmt.Sprintf(`{"version":1,"partitions":[{"topic":"%s","partition":0,"replicas":[%d]}]}`, topic, row.destination))}
 	const slow, fast = "50000", "50000000"
 
-	m.says("The inter-broker throttle limit was set to "+slow+" B/s", "--execute", "--reassignment-json-file", m.file, "--throttle", slow)
+	m.mustPrint("The inter-broker throttle limit was set to "+slow+" B/s", "--execute", "--reassignment-json-file", m.file, "--throttle", slow)
 	m.throttled(row, slow)
-	m.says("is still in progress.", "--verify", "--reassignment-json-file", m.file)
+	m.mustPrint("is still in progress.", "--verify", "--reassignment-json-file", m.file)
 	m.throttled(row, slow)
-	m.says("Successfully cancelled partition reassignment for: "+topic+"-0", "--cancel", "--reassignment-json-file", m.file)
+	m.mustPrint("Successfully cancelled partition reassignment for: "+topic+"-0", "--cancel", "--reassignment-json-file", m.file)
 	m.awaitReplicas([]int32{row.leader})
 	m.throttled(row, "")
 
-	m.says("The inter-broker throttle limit was set to "+slow+" B/s", "--execute", "--reassignment-json-file", m.file, "--throttle", slow)
-	m.says("is still in progress.", "--verify", "--reassignment-json-file", m.file)
-	m.says("The inter-broker throttle limit was set to "+fast+" B/s", "--execute", "--reassignment-json-file", m.file, "--throttle", fast, "--additional")
+	m.mustPrint("The inter-broker throttle limit was set to "+slow+" B/s", "--execute", "--reassignment-json-file", m.file, "--throttle", slow)
+	m.mustPrint("is still in progress.", "--verify", "--reassignment-json-file", m.file)
+	m.mustPrint("The inter-broker throttle limit was set to "+fast+" B/s", "--execute", "--reassignment-json-file", m.file, "--throttle", fast, "--additional")
 	m.throttled(row, fast)
 	m.awaitDone([]int32{row.destination})
-	m.says("Clearing topic-level throttles on topic "+topic, "--verify", "--reassignment-json-file", m.file)
+	m.mustPrint("Clearing topic-level throttles on topic "+topic, "--verify", "--reassignment-json-file", m.file)
 	m.throttled(row, "")
 }
 
-// throttled waits until the brokers that take part have this throttle, and the
-// topic names its replicas; none with "".
+// throttled waits until the leader and the destination have this throttle and the topic names its
+// throttled replicas; with "", until neither is set.
 func (m *partitionMover) throttled(row moveRow, rate string) {
 	m.c.t.Helper()
 	describe := func(entity ...string) string {
@@ -170,7 +171,7 @@ func (m *partitionMover) throttled(row moveRow, rate string) {
 		return true
 	}
 	if !within(10*time.Second, holds) {
-		m.c.t.Fatalf("the throttle is not %q; the last said\n%s", rate, said)
+		m.c.t.Fatalf("the throttle is not %q; the last description was\n%s", rate, said)
 	}
 }
 
@@ -180,8 +181,8 @@ type partitionMover struct {
 	topic, server, file string
 }
 
-// says runs the tool and requires a text on its stdout.
-func (m *partitionMover) says(text string, args ...string) {
+// mustPrint runs the tool and requires that it succeeds and prints text on stdout.
+func (m *partitionMover) mustPrint(text string, args ...string) {
 	m.c.t.Helper()
 	out, errs, code := run(m.c.t, "kafka-reassign-partitions", append([]string{"--bootstrap-server", m.server}, args...)...)
 	if code != 0 || !strings.Contains(out, text) {
@@ -189,11 +190,11 @@ func (m *partitionMover) says(text string, args ...string) {
 	}
 }
 
-// start begins the reassignment and waits until it runs.
+// start starts the reassignment and waits until it runs.
 func (m *partitionMover) start() {
 	m.c.t.Helper()
-	m.says("Successfully started partition reassignment for "+m.topic+"-0", "--execute", "--reassignment-json-file", m.file)
-	m.says(m.topic+"-0: replicas: ", "--list")
+	m.mustPrint("Successfully started partition reassignment for "+m.topic+"-0", "--execute", "--reassignment-json-file", m.file)
+	m.mustPrint(m.topic+"-0: replicas: ", "--list")
 }
 
 // refusesAnother requires that a second reassignment is refused.
@@ -205,22 +206,22 @@ func (m *partitionMover) refusesAnother() {
 	}
 }
 
-// cancel takes the reassignment back and waits until the partition is as before.
+// cancel cancels the reassignment and waits until the partition is as before.
 func (m *partitionMover) cancel(before []int32) {
 	m.c.t.Helper()
-	m.says("Successfully cancelled partition reassignment for: "+m.topic+"-0", "--cancel", "--reassignment-json-file", m.file, "--preserve-throttles")
+	m.mustPrint("Successfully cancelled partition reassignment for: "+m.topic+"-0", "--cancel", "--reassignment-json-file", m.file, "--preserve-throttles")
 	m.awaitReplicas(before)
-	m.says("No partition reassignments found.", "--list")
+	m.mustPrint("No partition reassignments found.", "--list")
 }
 
 func (m *partitionMover) awaitDone(after []int32) {
 	m.c.t.Helper()
 	m.awaitReplicas(after)
 	m.c.awaitInSync(m.topic, 1, after...)
-	m.says("Reassignment of partition "+m.topic+"-0 is completed.", "--verify", "--reassignment-json-file", m.file, "--preserve-throttles")
+	m.mustPrint("Reassignment of partition "+m.topic+"-0 is completed.", "--verify", "--reassignment-json-file", m.file, "--preserve-throttles")
 }
 
-// awaitReplicas waits until the partition has these replicas and none changes.
+// awaitReplicas waits until the partition has exactly these replicas and no reassignment.
 func (m *partitionMover) awaitReplicas(want []int32) {
 	m.c.t.Helper()
 	var data string
@@ -238,19 +239,19 @@ func (m *partitionMover) awaitReplicas(want []int32) {
 	})
 }
 
-// awaitDeleted waits until a broker has begun a log of the partition and deleted
-// it: while it has not yet heard of the one, it has none either.
+// awaitDeleted waits until a broker has created a log of the partition and deleted it again. A
+// missing log alone proves nothing: the broker may not have created it yet.
 func (m *partitionMover) awaitDeleted(from *member) {
 	m.c.t.Helper()
 	testkit.Eventually(m.c.t, 60*time.Second, fmt.Sprintf("a deleted log of %s-0 on %s", m.topic, from), func() bool {
 		found, err := filepath.Glob(fmt.Sprintf("%s/%s-0.*-delete", from.dir, m.topic))
 		return err == nil && len(found) > 0
 	})
-	m.awaitLeft(from)
+	m.awaitNoLog(from)
 }
 
-// awaitLeft waits until a broker has no log of the partition any more.
-func (m *partitionMover) awaitLeft(from *member) {
+// awaitNoLog waits until a broker has no log of the partition.
+func (m *partitionMover) awaitNoLog(from *member) {
 	m.c.t.Helper()
 	testkit.Eventually(m.c.t, 60*time.Second, fmt.Sprintf("no log of %s-0 on %s", m.topic, from), func() bool {
 		_, err := os.Stat(fmt.Sprintf("%s/%s-0", from.dir, m.topic))
@@ -258,10 +259,10 @@ func (m *partitionMover) awaitLeft(from *member) {
 	})
 }
 
-// leadership watches in ZooKeeper that a partition has a leader all the time.
+// leadership continuously checks in ZooKeeper that a partition has a leader.
 type leadership struct {
 	end, ended chan struct{}
-	without    []string // states that told of none
+	without    []string // states without a leader
 }
 
 func watchLeadership(t *testing.T, zookeeper, topic string) *leadership {

@@ -13,7 +13,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// isolation levels of a consumer.
+// The isolation levels of a consumer.
 const (
 	uncommitted = "read_uncommitted"
 	committed   = "read_committed"
@@ -26,8 +26,8 @@ func isolationLevel(level string) kgo.IsolationLevel {
 	return kgo.ReadUncommitted()
 }
 
-// readPartitions reads partition 0 of each topic from its start to the end that
-// the level may see, and returns one line per record, control records left out.
+// readPartitions reads partition 0 of each topic from its start to the end that is visible at the
+// isolation level. It returns one line per record, without control records.
 func readPartitions(t testing.TB, address, level string, topics ...string) map[string][]string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background(), 60*time.Second)
@@ -57,7 +57,7 @@ func readPartitions(t testing.TB, address, level string, topics ...string) map[s
 		}
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
-			t.Fatalf("%s from %s: %v; not at the end yet: %v", level, address, err, unread)
+			t.Fatalf("%s from %s: %v; unread topics: %v", level, address, err, unread)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if r.Offset >= ends[r.Topic]-1 {
@@ -70,8 +70,8 @@ func readPartitions(t testing.TB, address, level string, topics ...string) map[s
 	}
 }
 
-// endOffsets asks for each topic's end, once all have a leader; 0 where nothing
-// lies before it.
+// endOffsets waits until every topic has a leader and returns the end offset of each topic that is
+// not empty.
 func endOffsets(ctx context.Context, t testing.TB, client *kgo.Client, level string, topics []string) map[string]int64 {
 	t.Helper()
 	admin := kadm.NewClient(client)
@@ -98,7 +98,7 @@ func endOffsets(ctx context.Context, t testing.TB, client *kgo.Client, level str
 	return left
 }
 
-// recordLine is a record as text that a dumped record can be brought to as well.
+// recordLine formats a record in the form to which dumped records are converted too.
 func recordLine(r *kgo.Record) string {
 	headers := make([]string, len(r.Headers))
 	for i, h := range r.Headers {
@@ -119,7 +119,7 @@ func bytesText(b []byte) string {
 	return fmt.Sprintf("%d:%s", len(b), b)
 }
 
-// firstDifference describes where two lists part.
+// firstDifference describes the first difference between two lists, "" if they are equal.
 func firstDifference(have, want []string) string {
 	for i := range max(len(have), len(want)) {
 		h, w := "nothing", "nothing"

@@ -11,8 +11,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// Tools that are running when their topic is deleted and created again continue
-// with the new one: readers from its first record, writers without losing one.
+// Tools that are running when their topic is deleted and created again continue with the new topic.
+// Consumers read it from its first record, and producers lose no record.
 func TestToolsContinueWithATopicCreatedAgain(t *testing.T) {
 	b := startBroker(t, options{extra: []string{"auto.create.topics.enable=false", "log.segment.delete.delay.ms=0"}})
 	b.createTopic("again", 1)
@@ -88,7 +88,7 @@ func TestToolsContinueWithATopicCreatedAgain(t *testing.T) {
 		return !strings.Contains(must(t, "kafka-topics", append(b.bootstrap(), "--list")...), "again")
 	})
 	send("meanwhile")
-	testkit.Eventually(t, 60*time.Second, "the topic to be created again", func() bool { // its node may be there for a moment
+	testkit.Eventually(t, 60*time.Second, "the topic to be created again", func() bool { // the old node may still exist for a moment
 		_, _, code := run(t, "kafka-topics", append(b.bootstrap(), "--create", "--topic", "again", "--partitions", "1", "--replication-factor", "1")...)
 		return code == 0
 	})
@@ -116,15 +116,15 @@ func TestToolsContinueWithATopicCreatedAgain(t *testing.T) {
 	if strings.Contains(verifiable.Output(), "producer_send_error") {
 		t.Errorf("the verifiable producer lost records:\n%s", verifiable.Output())
 	}
-	testkit.Eventually(t, 60*time.Second, "the performance test to read on", func() bool { return strings.Count(perfRead.Output(), "\n") > read })
+	testkit.Eventually(t, 60*time.Second, "the performance test to read more", func() bool { return strings.Count(perfRead.Output(), "\n") > read })
 	<-perf.Ended()
 	if !strings.Contains(perf.Output(), "400 records sent") || strings.Contains(perf.Output(), "Exception") {
-		t.Errorf("the performance test of producers:\n%s", perf.Output())
+		t.Errorf("the producer performance test failed:\n%s", perf.Output())
 	}
 }
 
-// Readers find partitions and topics that are added while they run, within
-// metadata.max.age.ms, and a pattern does not read the internal topics.
+// Consumers find new partitions and topics within metadata.max.age.ms, and a pattern does not match
+// internal topics.
 func TestConsumersFindNewPartitionsAndTopicsButSkipInternalTopics(t *testing.T) {
 	b := startBroker(t, options{extra: []string{"offsets.topic.num.partitions=2"}})
 	b.createTopic("grow", 1)

@@ -11,10 +11,9 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// A cluster of real brokers becomes one of ours, a broker at a time, on the
-// directories and ports of the former, and real again, while a producer writes
-// and groups read: their offsets topic moves along, nothing is lost, no
-// committed offset goes back.
+// A cluster of real brokers is replaced by our brokers, one at a time, on the same directories and
+// ports, and then by real ones again, while a producer writes and groups read. The offsets topic
+// moves along, nothing is lost, and no committed offset goes back.
 func TestARealClusterBecomesOursAndRealAgainUnderLoad(t *testing.T) {
 	moves := []struct{ release, protocol string }{{"3.9.1", "3.9"}}
 	all := testkit.FullMatrices()
@@ -26,7 +25,7 @@ func TestARealClusterBecomesOursAndRealAgainUnderLoad(t *testing.T) {
 			extra := append(mixedCluster{protocol: move.protocol}.properties(), offsetsProperties...)
 			g := startGroupsUnderLoad(t, 200, extra, move.release, move.release, move.release)
 			c := g.cluster
-			c.createTopic("__transaction_state", [][]int32{{1}}, "cleanup.policy=compact") // no broker of ours is asked to coordinate it
+			c.createTopic("__transaction_state", [][]int32{{1}}, "cleanup.policy=compact") // none of our brokers coordinates it
 			watch := watchLeaders(t, c.addresses()...)
 			for range 2 {
 				g.franz(t, "coop", kgo.Balancers(kgo.CooperativeStickyBalancer()))
@@ -47,14 +46,14 @@ func TestARealClusterBecomesOursAndRealAgainUnderLoad(t *testing.T) {
 					m.stop()
 					c.startAs(m, kind, extra)
 					if !strings.Contains(m.process().Output(), "since clean shutdown file was found") {
-						t.Errorf("%s did not take its directory for one that was stopped in order", m)
+						t.Errorf("%s did not recognise its directory as cleanly shut down", m)
 					}
 					c.awaitInSync("load", clusterPartitions, c.ids()...)
 					c.awaitInSync("__consumer_offsets", offsetsPartitions, c.ids()...)
 					t.Logf("%s after %.1f s", m, time.Since(began).Seconds())
 					g.awaitProgress("the move of " + m.String())
 				}
-				if kind == "ours" { // a member that comes and goes where all are ours
+				if kind == "ours" { // a member leaves and joins while all brokers are ours
 					static.leave()
 					static = g.franz(t, "static", kgo.InstanceID("0"))
 					g.awaitMembers("static", 1)
@@ -74,11 +73,10 @@ func TestARealClusterBecomesOursAndRealAgainUnderLoad(t *testing.T) {
 	}
 }
 
-// startAs starts a stopped member as another kind of broker, on its directory
-// and port.
+// startAs starts a stopped member as another kind of broker, on the same directory and port.
 func (c *cluster) startAs(m *member, kind string, extra []string) {
 	c.t.Helper()
-	m.past += m.process().Output() + "\n"
+	m.earlierOutput += m.process().Output() + "\n"
 	port := 0
 	if m.ours != nil {
 		port = m.ours.port

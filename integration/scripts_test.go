@@ -12,7 +12,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// zookeeperFile writes a properties file for a ZooKeeper of the test's own.
+// zookeeperFile writes the properties file of a ZooKeeper on a free port.
 func zookeeperFile(t *testing.T) (file, address string) {
 	t.Helper()
 	port := testkit.FreePort(t)
@@ -29,7 +29,7 @@ func TestZkServerStartsReportsItsStatusAndStops(t *testing.T) {
 		return out + errs, code
 	}
 	if out, code := zk("status"); code != 1 || !strings.Contains(out, "Error contacting service. It is probably not running.") {
-		t.Errorf("status before the start: exit code %d\n%s", code, out)
+		t.Errorf("status before start: exit code %d\n%s", code, out)
 	}
 	if out, code := zk("start"); code != 0 || !strings.Contains(out, "Starting zookeeper ... STARTED") {
 		t.Fatalf("start: exit code %d\n%s", code, out)
@@ -47,7 +47,7 @@ func TestZkServerStartsReportsItsStatusAndStops(t *testing.T) {
 		t.Errorf("stop: exit code %d\n%s", code, out)
 	}
 	if out, code := zk("status"); code != 1 {
-		t.Errorf("status after the stop: exit code %d\n%s", code, out)
+		t.Errorf("status after stop: exit code %d\n%s", code, out)
 	}
 }
 
@@ -63,7 +63,7 @@ func TestZooKeeperServerStartRunsInTheBackgroundWithDaemon(t *testing.T) {
 		_ = exec.Command("pkill", "-f", file).Run()
 		if t.Failed() {
 			log, _ := os.ReadFile(filepath.Join(logs, "zookeeper.out"))
-			t.Logf("ZooKeeper said:\n%s", log)
+			t.Logf("ZooKeeper printed:\n%s", log)
 		}
 	})
 	testkit.Eventually(t, 60*time.Second, "ZooKeeper to answer", func() bool {
@@ -76,7 +76,7 @@ func TestZooKeeperServerStartRunsInTheBackgroundWithDaemon(t *testing.T) {
 	}
 }
 
-// hidden returns an environment in which only the named programs are found.
+// hidden returns an environment in which only the named programs and a few basic ones are found.
 func hidden(t *testing.T, programs ...string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -92,8 +92,8 @@ func hidden(t *testing.T, programs ...string) []string {
 	return []string{"PATH=" + dir, "HOME=" + t.TempDir(), "MONEDULA_CACHE=" + t.TempDir(), "ZOOKEEPER_HOME=/nowhere"}
 }
 
-// Where a program is missing and cannot be installed, the scripts say what to
-// type and end with 1.
+// If a program is missing and cannot be installed, the scripts print the install command and exit
+// with code 1.
 func TestMissingProgramsAreReportedWithTheInstallCommand(t *testing.T) {
 	root := testkit.Root()
 	for _, c := range []struct {
@@ -118,14 +118,14 @@ func TestMissingProgramsAreReportedWithTheInstallCommand(t *testing.T) {
 			}
 			for _, want := range c.want {
 				if !strings.Contains(errs, want) {
-					t.Errorf("stderr does not say %q:\n%s", want, errs)
+					t.Errorf("stderr does not contain %q:\n%s", want, errs)
 				}
 			}
 		})
 	}
 }
 
-// Without root and sudo, apt-get is not tried: the line is printed.
+// Without root and sudo, the script does not try apt-get but prints the command.
 func TestWithoutRootThePrerequisitesPrintTheInstallCommand(t *testing.T) {
 	env := hidden(t)
 	dir := strings.TrimPrefix(env[0], "PATH=")

@@ -12,11 +12,11 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// spacedCopy copies the scripts to a folder with blanks in its name, beside the
-// binary and a Java that prints the arguments it gets.
+// spacedCopy copies the scripts to a folder with spaces in its name, together with the binary and a
+// java that prints its arguments.
 func spacedCopy(t *testing.T) (base string, env []string) {
 	t.Helper()
-	base = filepath.Join(t.TempDir(), "a folder  with blanks")
+	base = filepath.Join(t.TempDir(), "a folder  with spaces")
 	for _, folder := range []string{"bin", "config", "docker", "scripts"} {
 		if err := os.CopyFS(filepath.Join(base, folder), os.DirFS(filepath.Join(testkit.Root(), folder))); err != nil {
 			t.Fatal(err)
@@ -40,11 +40,12 @@ func spacedCopy(t *testing.T) (base string, env []string) {
 	return base, append(os.Environ(), "JAVA_HOME="+java, "ZOOKEEPER_HOME="+zookeeper, "LOG_DIR="+t.TempDir())
 }
 
-// shellNames are what scripts are called with; "" is the system, by the first line.
+// shellNames are the shells that run the scripts; an empty list has the system choose by the
+// script's first line.
 var shellNames = [][]string{{}, {"sh"}, {"dash"}, {"bash"}, {"bash", "--posix"}}
 
-// calls returns the command in all ways: by each shell, from the folder of the
-// script, from that above it, from elsewhere, and through links.
+// calls returns the command in every form: by each shell, from the script's folder, from its parent
+// folder, from another folder, and through links.
 func calls(t *testing.T, path string, args ...string) map[string]*exec.Cmd {
 	t.Helper()
 	links := t.TempDir()
@@ -69,7 +70,7 @@ func calls(t *testing.T, path string, args ...string) map[string]*exec.Cmd {
 			line := append(slices.Clone(shell), append([]string{call.script}, args...)...)
 			commands[strings.Join(shell, " ")+" from "+way] = &exec.Cmd{Path: lookUp(t, line[0], call.dir), Args: line, Dir: call.dir}
 		}
-		if len(shell) > 0 { // the name alone
+		if len(shell) > 0 { // by the bare name
 			line := append(slices.Clone(shell), append([]string{name}, args...)...)
 			commands[strings.Join(shell, " ")+" by its name"] = &exec.Cmd{Path: lookUp(t, line[0], folder), Args: line, Dir: folder}
 		}
@@ -92,8 +93,8 @@ func lookUp(t *testing.T, program, dir string) string {
 	return path
 }
 
-// Every script runs by sh, dash and bash, from any folder, through links, and
-// where the folder's name has blanks.
+// Every script runs in sh, dash and bash, from any folder, through links, and from a folder with
+// spaces in its name.
 func TestEveryScriptRunsFromAnyShellAndFolder(t *testing.T) {
 	base, env := spacedCopy(t)
 	scripts, err := filepath.Glob(filepath.Join(base, "bin", "*.sh"))
@@ -134,8 +135,8 @@ func TestEveryScriptRunsFromAnyShellAndFolder(t *testing.T) {
 	}
 }
 
-// ZooKeeper gets the file with its logging whole, also from a folder with blanks,
-// and each of the options in a variable.
+// ZooKeeper gets the path of its logging configuration unsplit, even in a folder with spaces, and
+// each option in a variable as its own argument.
 func TestZooKeeperStartsFromAFolderWithSpaces(t *testing.T) {
 	base, env := spacedCopy(t)
 	env = append(env, "KAFKA_HEAP_OPTS=-Xmx9m -Xms8m", "KAFKA_OPTS=-Da=b -Dc=d")
@@ -152,8 +153,8 @@ func TestZooKeeperStartsFromAFolderWithSpaces(t *testing.T) {
 	}
 }
 
-// The classes that documents start by kafka-run-class.sh run our tools, and a
-// class that nothing answers for is reported as a JVM does.
+// kafka-run-class.sh runs our tools for the classes that documents name, and reports an unknown
+// class as a JVM does.
 func TestRunClassRunsTheToolOfAClass(t *testing.T) {
 	for _, c := range []struct {
 		args   []string
@@ -188,11 +189,11 @@ func TestRunClassRunsTheToolOfAClass(t *testing.T) {
 	_, want, code := testkit.Run(t, 60*time.Second, "", real.Command(t, "-Xmx32m", "no.such.Class"))
 	_, have, _ := run(t, "kafka-run-class", "no.such.Class")
 	if code != 1 || have != want {
-		t.Errorf("of an unknown class: %q, a JVM %q (exit code %d)", have, want, code)
+		t.Errorf("for an unknown class: %q, a JVM: %q (exit code %d)", have, want, code)
 	}
 }
 
-// In the background, what a class prints is in the file of its name.
+// With -daemon, the output of a class goes to the file named after it.
 func TestRunClassRunsInTheBackgroundWithDaemon(t *testing.T) {
 	logs := t.TempDir()
 	cmd := script("kafka-run-class", "-daemon", "-name", "versions", "kafka.tools.ConsoleProducer", "--version")

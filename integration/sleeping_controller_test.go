@@ -14,9 +14,9 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// A controller sleeps while another takes its office, and wakes without a word
-// from ZooKeeper, its session alive: what it had still to send is refused by
-// who got it, and its first write fails by the epoch.
+// A controller is paused while another broker replaces it, and resumes without hearing from
+// ZooKeeper, with its session alive. The brokers refuse its remaining requests, and its first write
+// fails on the controller epoch.
 func TestAControllerThatSleptThroughItsReplacementIsRefused(t *testing.T) {
 	if !testkit.Alone(t) {
 		return
@@ -25,15 +25,15 @@ func TestAControllerThatSleptThroughItsReplacementIsRefused(t *testing.T) {
 	old := l.controller()
 	next, busy := l.others(old)[0], l.others(old)[1]
 	l.awaitMetadata("all brokers", func(resp *kmsg.MetadataResponse) bool { return len(resp.Brokers) == 3 })
-	create := func(topic string) { // with the tool that writes to ZooKeeper, since two brokers will be asleep
+	create := func(topic string) { // over ZooKeeper, since two brokers will be paused
 		t.Helper()
 		must(t, "kafka-topics", "--zookeeper", l.quorum.Connect(l.quorum.ClientPort())+"/lab", "--create", "--topic", topic, "--replica-assignment",
 			fmt.Sprintf("%d:%d:%d", next.id, old.id, busy.id))
 	}
 	leads := func(s partitionState) bool { return s.Leader == next.id }
 
-	// One broker takes its time: a request of the controller is on its way, the
-	// ones after it wait.
+	// One broker is slow: one request of the controller is in flight to it, and the following ones
+	// wait.
 	busy.process().Signal(sigStop)
 	for _, topic := range []string{"one", "two", "three"} {
 		create(topic)
@@ -42,28 +42,28 @@ func TestAControllerThatSleptThroughItsReplacementIsRefused(t *testing.T) {
 	epoch, _ := l.tree.get("/controller_epoch")
 	old.process().Signal(sigStop)
 	session := l.tree.stat(fmt.Sprintf("/brokers/ids/%d", old.id)).EphemeralOwner
-	create("late") // the controller is told, and cannot look
+	create("late") // the controller is notified but cannot react
 	if err := l.tree.conn.Delete(l.tree.path("/controller"), -1); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, 15*time.Second, "another controller", func() bool { return l.controllerID() == next.id })
 	elected := l.tree.stat("/controller").Czxid
 	l.awaitState("late", 0, "a leader", leads)
-	l.net.Part(only(old.node()), l.quorum.Nodes) // what ZooKeeper said so far is with it already
+	l.net.Part(only(old.node()), l.quorum.Nodes) // it has already received what ZooKeeper sent so far
 	busy.process().Signal(sigCont)
 	l.awaitMetadataOn(busy, "the new controller", func(resp *kmsg.MetadataResponse) bool { return resp.ControllerID == next.id })
 	old.process().Signal(sigCont)
-	busy.awaitSaid(fmt.Sprintf("Ignoring LeaderAndIsr request from controller %d with correlation id", old.id))
-	busy.awaitSaid(fmt.Sprintf("since its controller epoch %s is old. Latest known controller epoch is ", epoch))
+	busy.awaitLogged(fmt.Sprintf("Ignoring LeaderAndIsr request from controller %d with correlation id", old.id))
+	busy.awaitLogged(fmt.Sprintf("since its controller epoch %s is old. Latest known controller epoch is ", epoch))
 	l.healLinks()
-	old.awaitSaid("Controller moved to another broker when processing TopicChange")
+	old.awaitLogged("Controller moved to another broker when processing TopicChange")
 
 	for _, topic := range []string{"one", "two", "three", "late"} {
 		l.awaitInSync(topic, 1, l.ids()...)
 	}
 	l.checkHealthy()
 	if s := l.tree.stat(fmt.Sprintf("/brokers/ids/%d", old.id)); s == nil || s.EphemeralOwner != session {
-		t.Errorf("the old controller's registration is %+v, want the one of before: its session lived", s)
+		t.Errorf("the old controller's registration is %+v, want the earlier one: its session was alive", s)
 	}
 	failed := false
 	for _, txn := range l.transactions(session) {
@@ -75,12 +75,12 @@ func TestAControllerThatSleptThroughItsReplacementIsRefused(t *testing.T) {
 		}
 	}
 	if !failed {
-		t.Error("the old controller wrote nothing that failed by the epoch")
+		t.Error("no write of the old controller failed on the epoch")
 	}
 }
 
-// A controller that sleeps for longer than its session comes back under a new
-// one, in which its registration is the first ephemeral node.
+// A controller that is paused for longer than its session continues in a new session. Its
+// registration is the first ephemeral node that it creates in that session.
 func TestAControllerThatSleptThroughItsSessionRegistersBeforeAnythingElse(t *testing.T) {
 	if !testkit.Alone(t) {
 		return
@@ -94,9 +94,9 @@ func TestAControllerThatSleptThroughItsSessionRegistersBeforeAnythingElse(t *tes
 	testkit.Eventually(t, 30*time.Second, "a new registration", func() bool { return l.tree.stat(registration) != nil })
 	renewed := l.tree.stat(registration).EphemeralOwner
 	if renewed == session {
-		t.Fatalf("the registration is of the old session %x", session)
+		t.Fatalf("the registration belongs to the old session %x", session)
 	}
-	// It shall stand for election too: the nodes that it makes then are judged as well.
+	// Have it elected too, so that the nodes it creates then are checked as well.
 	l.awaitInSync("load", clusterPartitions, l.ids()...)
 	l.makeController(old)
 	mine := regexp.MustCompile(`(?s)^(create|multi create).*?/lab(/controller|/brokers/ids/\d+)\b`)
@@ -107,7 +107,7 @@ func TestAControllerThatSleptThroughItsSessionRegistersBeforeAnythingElse(t *tes
 		}
 	}
 	if len(made) < 2 || made[0] != registration || made[len(made)-1] != "/controller" {
-		t.Errorf("the new session made %v, want its registration first and then the controller's node", made)
+		t.Errorf("the new session created %v, want its registration first and then the controller's node", made)
 	}
 }
 
@@ -117,8 +117,8 @@ type transaction struct {
 	what string
 }
 
-// transactions are what a session wrote, or tried to, in order, as a server's
-// own tool prints it.
+// transactions returns the writes of a session, successful or not, in order, as printed by
+// ZooKeeper's own tool.
 func (l *lab) transactions(session int64) []transaction {
 	l.t.Helper()
 	classpath, err := testkit.Script("scripts/zookeeper-classpath.sh")

@@ -16,22 +16,22 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// configTable returns the lines "key = value" that a broker printed at its start.
+// configTable returns the lines "key = value" that a broker printed at startup.
 func configTable(t testing.TB, output string) []string {
 	t.Helper()
 	_, rest, found := strings.Cut(output, "INFO KafkaConfig values: \n")
 	if !found {
-		t.Fatalf("there is no line \"INFO KafkaConfig values: \":\n%s", output)
+		t.Fatalf("no line \"INFO KafkaConfig values: \":\n%s", output)
 	}
 	table, _, found := strings.Cut(rest, "\n (kafka.server.KafkaConfig)\n")
 	if !found {
-		t.Fatalf("the table of values does not end as Kafka's does:\n%s", rest)
+		t.Fatalf("the table of values does not end like Kafka's:\n%s", rest)
 	}
 	return strings.Split(table, "\n")
 }
 
-// The same properties, ours and a real broker: the same table of values but
-// where the two must differ.
+// With the same properties, our broker and a real one print the same table of values, except for
+// listeners, log.dirs and zookeeper.connect.
 func TestStartupPrintsTheConfigurationAsARealBrokerDoes(t *testing.T) {
 	ours := startBroker(t, options{})
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "", "zookeeper.session.timeout.ms=3000")
@@ -66,7 +66,8 @@ func TestEveryKeyOfTheGoldenTableIsPrinted(t *testing.T) {
 	}
 }
 
-// What people grep for, and the files that log4j's configuration made.
+// Log lines have the pattern that people search for, and go to the files of Kafka's log4j
+// configuration.
 func TestLogLinesHaveKafkasPatternAndFiles(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("a", 1)
@@ -74,7 +75,7 @@ func TestLogLinesHaveKafkasPatternAndFiles(t *testing.T) {
 	line := regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] (TRACE|DEBUG|INFO|WARN|ERROR|FATAL) .+ \([\w.$-]+\)$`)
 	table := configTable(t, b.Output())
 	head := regexp.MustCompile(`^\[[^\]]*\] INFO KafkaConfig values: $`)
-	// Two of Kafka's messages end in a line break: the table and a znode's stat.
+	// Two of Kafka's messages contain a line break: the table of values and a znode's stat.
 	unbroken := strings.ReplaceAll(strings.ReplaceAll(b.Output(), "\n (kafka.server.KafkaConfig)\n", "\n"), "\n (kafka.zk.", " (kafka.zk.")
 	for s := bufio.NewScanner(strings.NewReader(unbroken)); s.Scan(); {
 		if text := s.Text(); !line.MatchString(text) && !slices.Contains(table, text) && !head.MatchString(text) {
@@ -105,7 +106,7 @@ func TestLogLinesHaveKafkasPatternAndFiles(t *testing.T) {
 	}
 	server, err := os.ReadFile(filepath.Join(b.logs, "server.log"))
 	if err != nil || string(server) != b.Output() {
-		t.Errorf("server.log is not what stdout says: %v", err)
+		t.Errorf("server.log and stdout differ: %v", err)
 	}
 	for name, want := range map[string]string{
 		"controller.log":   "(kafka.controller.KafkaController)",
@@ -126,12 +127,12 @@ func TestOverridesTakePrecedenceOverTheFile(t *testing.T) {
 	b.start("num.partitions=5", "log.segment.bytes=2097152")
 	for _, want := range []string{"num.partitions = 5", "log.segment.bytes = 2097152"} {
 		if !slices.Contains(configTable(t, b.Output()), "\t"+want) {
-			t.Errorf("the table does not say %q", want)
+			t.Errorf("the table does not contain %q", want)
 		}
 	}
 	must(t, "kafka-topics", append(b.bootstrap(), "--create", "--topic", "a")...)
 	if out := must(t, "kafka-topics", append(b.bootstrap(), "--describe", "--topic", "a")...); !strings.Contains(out, "PartitionCount: 5") {
-		t.Errorf("a topic has not got five partitions:\n%s", out)
+		t.Errorf("the topic does not have five partitions:\n%s", out)
 	}
 }
 
@@ -143,7 +144,7 @@ func TestTheKeysOfOldReleasesAreHonoured(t *testing.T) {
 	b.createTopic("a", 1)
 	b.produce("a", "x")
 	if _, err := os.Stat(filepath.Join(dir, "a-0")); err != nil {
-		t.Errorf("log.dir is not where the log is: %v", err)
+		t.Errorf("the log is not in log.dir: %v", err)
 	}
 	data, _ := openTree(t, b.zookeeper).get("/brokers/ids/0")
 	if want := fmt.Sprintf(`"endpoints":["PLAINTEXT://127.0.0.1:%d"]`, port); !strings.Contains(data, want) {
@@ -161,12 +162,12 @@ func TestTheRootServerPropertiesAreThoseInConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !os.SameFile(one, two) {
-		t.Error("they are two files")
+		t.Error("server.properties and config/server.properties are different files")
 	}
 }
 
-// namespace prefixes a command so that it runs with mounts, and where wanted
-// processes, of its own; the one who is not root becomes it in there.
+// namespace returns a command prefix that runs a command in its own mount namespace, or process
+// namespace, depending on flags. A user other than root becomes root in it.
 func namespace(flags ...string) []string {
 	if os.Getuid() != 0 {
 		flags = append(flags, "--user", "--map-root-user")
@@ -248,10 +249,10 @@ func TestAConfigurationMistakePreventsStartupAndNamesTheLine(t *testing.T) {
 			number := 1 + strings.Count(string(text[:strings.Index(string(text), "\n"+c.line)+1]), "\n")
 			b.failsToStart(append(c.words, fmt.Sprintf("line %d", number), filepath.Base(b.file))...)
 			if strings.Contains(b.Output(), "goroutine ") {
-				t.Errorf("it panicked:\n%s", b.Output())
+				t.Errorf("the broker panicked:\n%s", b.Output())
 			}
 			if _, err := os.Stat(b.dir); !os.IsNotExist(err) {
-				t.Errorf("the log directory was made: %v", err)
+				t.Errorf("the log directory was created: %v", err)
 			}
 		})
 	}
@@ -272,19 +273,19 @@ func TestAnUnknownKeyGetsOneWarningWithTheNearestKnownKey(t *testing.T) {
 		}
 	}
 	if len(warnings) != 1 || !strings.Contains(warnings[0], "] WARN ") || !strings.Contains(warnings[0], "num.partitions") {
-		t.Errorf("about num.partitons it said %q", warnings)
+		t.Errorf("warnings about num.partitons: %q", warnings)
 	}
 }
 
-// mounted is a small file system of a test's own, which goes with the process
-// that holds it. Files in it are seen below view.
+// mounted is a small file system for one test. It exists as long as the process that holds its
+// mount namespace. The test sees its files below view.
 type mounted struct {
 	t    testing.TB
-	path string // in the namespace
+	path string // inside the namespace
 	pid  int
 }
 
-// mount makes a tmpfs of the given size.
+// mount mounts a tmpfs of the given size in a new namespace.
 func mount(t testing.TB, size string) *mounted {
 	t.Helper()
 	path := t.TempDir()
@@ -300,12 +301,12 @@ func mount(t testing.TB, size string) *mounted {
 	return &mounted{t, path, holder.Cmd.Process.Pid}
 }
 
-// view is where the test sees a path of the mount.
+// view returns the path at which the test sees a path of the mount.
 func (m *mounted) view(path ...string) string {
 	return filepath.Join(append([]string{fmt.Sprintf("/proc/%d/root", m.pid), m.path}, path...)...)
 }
 
-// enter wraps a command so that it runs where the mount is.
+// enter wraps a command to run in the namespace of the mount.
 func (m *mounted) enter(cmd *exec.Cmd) *exec.Cmd {
 	args := []string{"-t", fmt.Sprint(m.pid), "--mount"}
 	if os.Getuid() != 0 {
@@ -316,7 +317,7 @@ func (m *mounted) enter(cmd *exec.Cmd) *exec.Cmd {
 	return inside
 }
 
-// do runs a shell line where the mount is.
+// do runs a shell command in the namespace of the mount.
 func (m *mounted) do(line string) {
 	m.t.Helper()
 	if _, errs, code := testkit.Run(m.t, 30*time.Second, "", m.enter(exec.Command("sh", "-c", line))); code != 0 {
@@ -324,7 +325,7 @@ func (m *mounted) do(line string) {
 	}
 }
 
-// launchIn starts the broker where the mount is.
+// launchIn launches the broker in the namespace of the mount.
 func (b *broker) launchIn(m *mounted) {
 	b.t.Helper()
 	cmd := script("kafka-server-start", b.file)
@@ -337,7 +338,7 @@ func (b *broker) launchIn(m *mounted) {
 	b.t.Cleanup(p.Kill)
 }
 
-// startIn is launchIn and waits until the broker serves.
+// startIn is launchIn, and waits until the broker serves.
 func (b *broker) startIn(m *mounted) {
 	b.t.Helper()
 	b.launchIn(m)
@@ -347,7 +348,7 @@ func (b *broker) startIn(m *mounted) {
 }
 
 func TestAReadOnlyLogDirectoryPreventsStartup(t *testing.T) {
-	for _, place := range []string{"", "kafka-logs"} { // the mount itself, which exists, and a folder that does not
+	for _, place := range []string{"", "kafka-logs"} { // the mount itself, which exists, and a folder that does not exist
 		m := mount(t, "1m")
 		m.do("mount -o remount,ro " + m.path)
 		b := newBroker(t, options{dir: filepath.Join(m.path, place)})
@@ -364,8 +365,8 @@ func TestAFullLogDirectoryPreventsStartup(t *testing.T) {
 	b.endsWith(b.dir, "no space left on device")
 }
 
-// A directory that fills up while the broker runs takes its last log directory
-// away; what was acknowledged is there when there is space again.
+// If its last log directory fills up while the broker runs, the broker exits. All acknowledged
+// records exist once there is space again.
 func TestADirectoryThatFillsUpStopsTheBrokerWithoutLoss(t *testing.T) {
 	m := mount(t, "4m")
 	b := newBroker(t, options{dir: filepath.Join(m.path, "kafka-logs")})
@@ -388,11 +389,11 @@ func TestADirectoryThatFillsUpStopsTheBrokerWithoutLoss(t *testing.T) {
 	b.startIn(m)
 	records := b.consume("a", acknowledged)
 	if len(records) != acknowledged {
-		t.Fatalf("%d records were acknowledged, %d are there", acknowledged, len(records))
+		t.Fatalf("%d records were acknowledged, %d exist", acknowledged, len(records))
 	}
 	for i, got := range records {
 		if got != line {
-			t.Fatalf("record %d of %d is %d bytes", i, acknowledged, len(got))
+			t.Fatalf("record %d of %d has %d bytes", i, acknowledged, len(got))
 		}
 	}
 }
@@ -406,7 +407,7 @@ func TestAPortInUsePreventsStartup(t *testing.T) {
 	b := newBroker(t, options{port: l.Addr().(*net.TCPAddr).Port})
 	b.failsToStart(fmt.Sprintf("Socket server failed to bind to 127.0.0.1:%d: Address already in use", b.port), "listeners")
 	if _, err := os.Stat(b.dir); !os.IsNotExist(err) {
-		t.Errorf("the log directory was made: %v", err)
+		t.Errorf("the log directory was created: %v", err)
 	}
 }
 
@@ -441,7 +442,7 @@ func TestMetaPropertiesOfAnotherClusterOrBrokerPreventStartup(t *testing.T) {
 				}
 			}
 			if len(after) != len(before) {
-				t.Errorf("%d files, before %d", len(after), len(before))
+				t.Errorf("%d files, want %d as before", len(after), len(before))
 			}
 		})
 	}
@@ -452,7 +453,7 @@ func TestAnUnreachableZooKeeperPreventsStartup(t *testing.T) {
 	b := newBroker(t, options{zookeeper: address + "/k", extra: []string{"zookeeper.connection.timeout.ms=1000"}})
 	b.failsToStart("Timed out waiting for connection", address, "zookeeper.connect")
 	if _, err := os.Stat(b.dir); !os.IsNotExist(err) {
-		t.Errorf("the log directory was made: %v", err)
+		t.Errorf("the log directory was created: %v", err)
 	}
 }
 

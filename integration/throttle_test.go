@@ -13,10 +13,9 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// A real tool moves partitions between ours and a real broker with a throttle:
-// it takes about the time that the rate says, whoever leads and whoever follows,
-// while producers to in-sync replicas are not held back; and the tool takes the
-// throttle off at the end.
+// The real tool moves partitions between our brokers and a real one with a throttle. A move takes
+// at least about as long as the rate implies, whichever broker leads or follows. Producers are not
+// held back by it. The tool removes the throttle at the end.
 func TestAReassignmentIsThrottledByTheRealTool(t *testing.T) {
 	c := newCluster(t, append(slices.Clone(quick), "inter.broker.protocol.version=3.9"), "ours", "3.9.1", "ours")
 	kafka := testkit.RealKafka(t, "3.9.1")
@@ -53,14 +52,14 @@ func TestAReassignmentIsThrottledByTheRealTool(t *testing.T) {
 		l.stop()
 		t.Logf("%s: %d bytes at %d bytes/s took %.1f s", move.name, size, rate, took.Seconds())
 		if took < size*time.Second/rate/2 {
-			t.Errorf("the move %s of %d bytes took %v only, at %d bytes a second", move.name, size, took, rate)
+			t.Errorf("the move %s of %d bytes took only %v at %d bytes per second", move.name, size, took, rate)
 		}
-		testkit.Eventually(t, 60*time.Second, "the tool to see the end", func() bool {
+		testkit.Eventually(t, 60*time.Second, "the tool to notice the end", func() bool {
 			return strings.Contains(tool("--verify"), "Clearing topic-level throttles")
 		})
 		for _, path := range []string{"/config/topics/" + topic, "/config/brokers/1", "/config/brokers/2", "/config/brokers/3"} {
 			if data, _ := c.tree.get(path); strings.Contains(data, "throttled") {
-				t.Errorf("%s keeps %s", path, data)
+				t.Errorf("%s still has %s", path, data)
 			}
 		}
 	}

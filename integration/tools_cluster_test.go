@@ -90,8 +90,8 @@ var clusterLines = []toolLine{
 	{script: "kafka-topics", args: "--bootstrap-server {B} --describe --unavailable-partitions"},
 }
 
-// placeAndFill makes a topic whose leaders are not the preferred ones, one with
-// fewer replicas than its min.insync.replicas, and some records.
+// placeAndFill creates a topic whose leaders are not the preferred ones, a topic with fewer
+// replicas than its min.insync.replicas, and some records.
 func placeAndFill(brokers []*broker) {
 	b := brokers[0]
 	must(b.t, "kafka-topics", append(b.bootstrap(), "--create", "--topic", "placed", "--replica-assignment", "0:1,0:1",
@@ -113,7 +113,7 @@ func TestOurClusterToolsPrintWhatTheRealOnesPrint(t *testing.T) {
 	compareTools(t, "3.9.1", clusterLines, toolSetting{brokers: 2, files: clusterFiles, prepare: placeAndFill})
 }
 
-// zookeeperElectionLines are those of 2.8's tool for preferred leaders.
+// zookeeperElectionLines are command lines of 2.8's tool for preferred leader election.
 var zookeeperElectionLines = []toolLine{
 	{script: "kafka-preferred-replica-election", args: "--bootstrap-server {B} --path-to-json-file {F}/elect.json"},
 	{script: "kafka-preferred-replica-election", args: "--bootstrap-server {B} --path-to-json-file {F}/electnosuch.json"},

@@ -83,7 +83,7 @@ var configLines = []toolLine{
 	{script: "kafka-configs", args: "--version"},
 }
 
-// shortTimeouts lets the admin client give up soon.
+// shortTimeouts makes the admin client give up soon.
 const shortTimeouts = "default.api.timeout.ms=1500\nrequest.timeout.ms=1000\n"
 
 func TestOurConfigsToolPrintsWhatTheRealOnePrints(t *testing.T) {
@@ -92,7 +92,7 @@ func TestOurConfigsToolPrintsWhatTheRealOnePrints(t *testing.T) {
 	}})
 }
 
-// zookeeperConfigLines are those over --zookeeper, as in 2.8.
+// zookeeperConfigLines are command lines of kafka-configs over --zookeeper, as in 2.8.
 var zookeeperConfigLines = []toolLine{
 	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type topics --entity-name one --alter --add-config retention.ms=5000"},
 	{script: "kafka-configs", args: "--zookeeper {Z} --entity-type topics --describe"},

@@ -2,8 +2,8 @@ package integration
 
 import "testing"
 
-// reassignFiles are the files of the command lines below. Topic "one" has one
-// partition on a broker of its choice, "placed" two on broker 0.
+// reassignFiles are the files of the command lines below. Topic "placed" has two partitions on
+// broker 0.
 var reassignFiles = map[string]string{
 	"to1.json":         `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[1]}]}`,
 	"to0.json":         `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[0]},{"topic":"placed","partition":1,"replicas":[0]}]}`,
@@ -19,7 +19,7 @@ var reassignFiles = map[string]string{
 	"nobroker.json":    `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[7]}]}`,
 	"twice.json":       `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[0]},{"topic":"placed","partition":0,"replicas":[1]}]}`,
 	"twins.json":       `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[0,0]}]}`,
-	"nobody.json":      `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[]}]}`,
+	"noreplicas.json":  `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[]}]}`,
 	"none.json":        `{"version":1,"partitions":[]}`,
 	"empty.json":       ``,
 	"version.json":     `{"version":2,"partitions":[]}`,
@@ -79,7 +79,7 @@ var reassignLines = []toolLine{
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/nobroker.json"},
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/twice.json"},
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/twins.json"},
-	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/nobody.json"},
+	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/noreplicas.json"},
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/none.json"},
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/empty.json"},
 	{script: "kafka-reassign-partitions", args: "--bootstrap-server {B} --execute --reassignment-json-file {F}/json1.json"},
@@ -110,7 +110,7 @@ var reassignLines = []toolLine{
 	{script: "kafka-topics", args: "--bootstrap-server {B} --describe --topic placed"},
 }
 
-// placeTopics creates the topics of the files where they name them.
+// placeTopics creates topic "placed", which the files refer to.
 func placeTopics(brokers []*broker) {
 	must(brokers[0].t, "kafka-topics", append(brokers[0].bootstrap(), "--create", "--topic", "placed", "--replica-assignment", "0,0")...)
 }
@@ -119,7 +119,8 @@ func TestOurReassignToolPrintsWhatTheRealOnePrints(t *testing.T) {
 	compareTools(t, "3.9.1", reassignLines, toolSetting{brokers: 2, twoDirs: true, files: reassignFiles, prepare: placeTopics})
 }
 
-// zookeeperReassignLines are those over --zookeeper, as in 2.8.
+// zookeeperReassignLines are command lines of kafka-reassign-partitions over --zookeeper, as in
+// 2.8.
 var zookeeperReassignLines = []toolLine{
 	{script: "kafka-reassign-partitions", args: "--zookeeper {Z} --generate --topics-to-move-json-file {F}/topics.json --broker-list 1"},
 	{script: "kafka-reassign-partitions", args: "--zookeeper {Z} --generate --topics-to-move-json-file {F}/topics.json --broker-list 1,1"},

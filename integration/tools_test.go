@@ -14,21 +14,22 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// toolLine is one command line, given to our script and to the real tool, each
-// beside a broker of ours of its own, so that what the lines do adds up in the
-// same way on both sides.
+// toolLine is one command line for our script and for the real tool. Each of the two runs against
+// its own cluster of our brokers, so the effects of the lines accumulate in the same way on both
+// sides.
 type toolLine struct {
 	script string // without .sh
-	args   string // separated by blanks; {B} is the broker, {Z} ZooKeeper, {L} a log file, {F} a folder, {D} and {E} the broker's log directories
+	args   string // separated by spaces; {B} is the broker, {Z} ZooKeeper, {L} a log file, {F} a folder, {D} and {E} the broker's log directories
 	stdin  string
 	more   bool // only with MONEDULA_TEST_ALL
-	alone  bool // the real tool needs a process of its own, since it ends that
-	// tidy, where given, takes from a text of either side what docs/deviations.md names.
+	alone  bool // the real tool needs its own process, since it ends the process
+	// tidy, if set, removes from the output of either side the differences listed in
+	// docs/deviations.md.
 	tidy  func(text string) string
-	until string // the line is repeated until its stdout has this; not with alone
+	until string // the line is repeated until its stdout contains this text; not with alone
 }
 
-// realClasses are the real tools behind the scripts, by release.
+// realClasses are the classes of the real tools, by release and script.
 var realClasses = map[string]map[string]string{
 	"3.9.1": {
 		"kafka-topics":               "org.apache.kafka.tools.TopicCommand",
@@ -180,22 +181,22 @@ func TestOurTopicToolOverZooKeeperPrintsWhatTheRealOnePrints(t *testing.T) {
 	compareTools(t, "2.8.2", zookeeperToolLines, toolSetting{})
 }
 
-// toolSetting is what the lines of a comparison need beside one broker.
+// toolSetting is what the lines of a comparison need in addition to one broker.
 type toolSetting struct {
-	brokers int               // of one cluster; 0: one
-	twoDirs bool              // each broker has two log directories
-	files   map[string]string // in the folder {F}; the text has the places of the lines
-	prepare func(brokers []*broker)
+	brokers int                     // number of brokers; 0: one
+	twoDirs bool                    // each broker has two log directories
+	files   map[string]string       // files in {F}; their text has the same placeholders as the lines
+	prepare func(brokers []*broker) // creates the same state on either side; nil: nothing
 }
 
-// said is what a tool said and ended with.
-type said struct {
+// toolResult is the output and the exit code of a tool.
+type toolResult struct {
 	stdout, stderr string
 	code           int
 }
 
-// compareTools runs the lines with our scripts and with the real tools, each
-// beside brokers of ours that setting.prepare, where given, has brought into the same state.
+// compareTools runs the lines with our scripts and with the real tools, each against our brokers in
+// the same state, and compares the results.
 func compareTools(t *testing.T, release string, lines []toolLine, setting toolSetting) {
 	t.Helper()
 	if !testkit.FullMatrices() {
@@ -238,14 +239,14 @@ func compareTools(t *testing.T, release string, lines []toolLine, setting toolSe
 	}
 	real := runRealTools(t, release, lines, commands[1])
 	for i, line := range lines {
-		ours := said{}
+		ours := toolResult{}
 		within(30*time.Second, func() bool {
 			ours.stdout, ours.stderr, ours.code = testkit.Run(t, 90*time.Second, line.stdin, script(line.script, commands[0][i][1:]...))
 			return strings.Contains(ours.stdout, line.until)
 		})
-		if line.args == "--help" { // asked for, help is no failure: docs/deviations.md
+		if line.args == "--help" { // help that was asked for is no failure: docs/deviations.md
 			if real[i].code != 1 {
-				t.Errorf("%s --help of the real tool ends with %d", line.script, real[i].code)
+				t.Errorf("%s --help of the real tool exits with code %d", line.script, real[i].code)
 			}
 			real[i].code = 0
 		}
@@ -261,7 +262,7 @@ func compareTools(t *testing.T, release string, lines []toolLine, setting toolSe
 	}
 }
 
-// startToolCluster starts brokers 0 to n-1 on a ZooKeeper chroot of their own.
+// startToolCluster starts brokers 0 to n-1 on a new ZooKeeper chroot.
 func startToolCluster(t *testing.T, n int, twoDirs bool) []*broker {
 	t.Helper()
 	var cluster []*broker
@@ -279,7 +280,7 @@ func startToolCluster(t *testing.T, n int, twoDirs bool) []*broker {
 	return cluster
 }
 
-// awaitLeaders waits until the topic can be written to, without writing.
+// awaitLeaders waits until the topic has a leader, without writing to it.
 func awaitLeaders(t testing.TB, b *broker, topic string) {
 	t.Helper()
 	testkit.Eventually(t, 20*time.Second, "a leader of "+topic, func() bool {
@@ -288,9 +289,9 @@ func awaitLeaders(t testing.TB, b *broker, topic string) {
 	})
 }
 
-// runRealTools runs the real tools one after the other, those that can bear it
-// in one Java process.
-func runRealTools(t *testing.T, release string, lines []toolLine, commands [][]string) []said {
+// runRealTools runs the real tools one after the other, in one Java process except for those that
+// need their own.
+func runRealTools(t *testing.T, release string, lines []toolLine, commands [][]string) []toolResult {
 	t.Helper()
 	var together []toolLine
 	var run [][]string
@@ -300,7 +301,7 @@ func runRealTools(t *testing.T, release string, lines []toolLine, commands [][]s
 		}
 	}
 	results := runInOneProcess(t, release, together, run)
-	all := make([]said, len(lines))
+	all := make([]toolResult, len(lines))
 	for i, line := range lines {
 		if !line.alone {
 			all[i], results = results[0], results[1:]
@@ -311,7 +312,7 @@ func runRealTools(t *testing.T, release string, lines []toolLine, commands [][]s
 	return all
 }
 
-func runInOneProcess(t *testing.T, release string, lines []toolLine, commands [][]string) []said {
+func runInOneProcess(t *testing.T, release string, lines []toolLine, commands [][]string) []toolResult {
 	t.Helper()
 	var input strings.Builder
 	for i, command := range commands {
@@ -326,11 +327,11 @@ func runInOneProcess(t *testing.T, release string, lines []toolLine, commands []
 	if code != 0 || len(results) != len(commands) {
 		t.Fatalf("the real tools: exit code %d, %d results of %d\n%s\n%s", code, len(results), len(commands), out, errs)
 	}
-	var all []said
+	var all []toolResult
 	for _, result := range results {
 		fields := strings.Split(result, " ")
 		if len(fields) != 4 {
-			t.Fatalf("a result of the real tools: %q", result)
+			t.Fatalf("malformed result of the real tools: %q", result)
 		}
 		code, err := strconv.Atoi(fields[0])
 		if err != nil {
@@ -338,7 +339,7 @@ func runInOneProcess(t *testing.T, release string, lines []toolLine, commands []
 		}
 		stdout, _ := base64.StdEncoding.DecodeString(fields[1])
 		stderr, _ := base64.StdEncoding.DecodeString(fields[2])
-		all = append(all, said{string(stdout), string(stderr), code})
+		all = append(all, toolResult{string(stdout), string(stderr), code})
 	}
 	return all
 }
@@ -352,15 +353,15 @@ var (
 	clientNews = regexp.MustCompile(`(?m)^\[[^\]]*\] WARN .*\(org\.apache\.kafka\.clients\.NetworkClient\)\n`)
 )
 
-// masked is what was said without what differs from run to run, without Java's
-// stacks and without the table of options, whose texts are our own.
-func (s said) masked(tidy func(string) string) string {
+// masked returns the output without values that differ between runs, without Java stack traces, and
+// without the table of options, which has our own texts.
+func (s toolResult) masked(tidy func(string) string) string {
 	var out strings.Builder
 	for _, part := range []struct{ name, text string }{{"out", s.stdout}, {"err", s.stderr}} {
 		text := libraries.ReplaceAllString(clientNews.ReplaceAllString(part.text, ""), "")
 		text = stackLines.ReplaceAllString(text, "")
 		text = usageError.ReplaceAllStringFunc(text, func(text string) string {
-			// argparse4j stretches and breaks lines.
+			// argparse4j pads and breaks lines.
 			m := usageError.FindStringSubmatch(text)
 			return "(usage)\n" + m[1] + " error: " + strings.ReplaceAll(strings.Join(strings.Fields(m[2]), " "), "- ", "-")
 		})

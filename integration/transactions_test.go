@@ -20,9 +20,9 @@ import (
 	"github.com/monedula/monedula/peerlink"
 )
 
-// Transactions of a real broker's coordinator on partitions and group offsets
-// that ours lead, and that move between ours and the real one in mid-transaction:
-// readers of every kind see just what was committed, and the logs are the same.
+// A real broker coordinates transactions on partitions and group offsets that our brokers lead, and
+// that move between ours and the real one during a transaction. Consumers of every kind read
+// exactly what was committed, and the logs are the same on all brokers.
 func TestTransactionsOfARealCoordinatorOnOurLeaders(t *testing.T) {
 	t.Run("3.9.1", func(t *testing.T) { playTransactions(t, "3.9.1", "3.9") })
 	if testkit.FullMatrices() {
@@ -93,8 +93,8 @@ func playTransactions(t *testing.T, release, protocol string) {
 	c.compareDumps()
 }
 
-// copyInTransactions has Kafka's own Java copier read "in" as a group, write
-// "java", commit the offsets in its transactions, and abort some.
+// copyInTransactions runs Kafka's own Java copier. It reads "in" as a group, writes to "java",
+// commits its offsets in the transactions, and aborts some of them.
 func copyInTransactions(t *testing.T, c *cluster) *testkit.Process {
 	t.Helper()
 	cmd := testkit.RealKafka(t, "3.9.1").Command(t, "-Xmx256m", "org.apache.kafka.tools.TransactionalMessageCopier",
@@ -109,7 +109,7 @@ func copyInTransactions(t *testing.T, c *cluster) *testkit.Process {
 	return copier
 }
 
-// lastRecord is what a topic's last transaction writes to each partition.
+// lastRecord is the value that the last transaction writes to each partition of a topic.
 const lastRecord = "last"
 
 // transactor is a transactional producer that remembers what it committed.
@@ -132,8 +132,7 @@ func newTransactor(t *testing.T, c *cluster, id string) *transactor {
 	return &transactor{t: t, client: client, topic: "out"}
 }
 
-// begin begins a transaction where none is open and writes the value to both
-// partitions.
+// begin begins a transaction if none is open and writes the value to both partitions.
 func (x *transactor) begin(value string) {
 	x.t.Helper()
 	ctx, cancel := context.WithTimeout(background(), time.Minute)
@@ -151,7 +150,7 @@ func (x *transactor) begin(value string) {
 	}
 }
 
-// end writes once more and ends the transaction.
+// end writes the value too and ends the transaction.
 func (x *transactor) end(commit bool, value string) {
 	x.t.Helper()
 	x.begin(value)
@@ -166,7 +165,7 @@ func (x *transactor) end(commit bool, value string) {
 	x.open = nil
 }
 
-// finish writes a last transaction to another topic.
+// finish writes the last transaction to another topic.
 func (x *transactor) finish(topic, value string) {
 	x.t.Helper()
 	committed := x.committed
@@ -175,7 +174,7 @@ func (x *transactor) finish(topic, value string) {
 	x.topic, x.committed = "out", committed
 }
 
-// leadBy makes a member the preferred leader of a partition, and its leader.
+// leadBy makes a member the preferred leader of a partition and has it elected.
 func (c *cluster) leadBy(topic string, partition, id int32) {
 	c.t.Helper()
 	replicas := []int32{id}
@@ -205,9 +204,8 @@ func (c *cluster) leadBy(topic string, partition, id int32) {
 	})
 }
 
-// crashLeader kills a member in the middle of what it leads, and gives it the
-// lead of the topic's first partition again once it is back: what it knows of
-// open transactions then is what it rebuilt from its disk.
+// crashLeader kills a member while it leads, restarts it, and makes it the leader of the topic's
+// first partition again. Its knowledge of open transactions is then what it rebuilt from its disk.
 func (c *cluster) crashLeader(topic string, id int32) {
 	c.t.Helper()
 	m := c.member(id)
@@ -218,16 +216,16 @@ func (c *cluster) crashLeader(topic string, id int32) {
 	c.leadBy(topic, 0, id)
 }
 
-// fenceLateProducer has a producer's transaction aborted by the next instance
-// with its transactional id, and its late records refused by our leader just as
-// by a real one.
+// fenceLateProducer aborts a producer's transaction by a second producer with the same
+// transactional id. Our leader must then refuse the late records of the first one as a real leader
+// does.
 func fenceLateProducer(t *testing.T, c *cluster) {
 	t.Helper()
 	c.createTopic("late", [][]int32{{1, 2, 3}, {2, 1, 3}}, "min.insync.replicas=2")
 	coordinator := link(t, c.member(2).address())
 	initialize := func() (id int64, epoch int16) {
 		t.Helper()
-		testkit.Eventually(t, 30*time.Second, "the coordinator to give a producer id", func() bool {
+		testkit.Eventually(t, 30*time.Second, "the coordinator to return a producer id", func() bool {
 			req := kmsg.NewPtrInitProducerIDRequest()
 			req.Version, req.TransactionalID, req.TransactionTimeoutMillis = 4, kmsg.StringPtr("late"), 60000
 			resp, err := coordinator.Do(background(), req)
@@ -272,15 +270,15 @@ func fenceLateProducer(t *testing.T, c *cluster) {
 	}
 	produce("a record", 0, 0)
 	if next, bumped := initialize(); next == id && bumped <= epoch {
-		t.Errorf("the next instance has epoch %d after %d", bumped, epoch)
+		t.Errorf("the next producer has epoch %d after %d", bumped, epoch)
 	}
 	const invalidProducerEpoch = 47
 	produce("a late record", 1, invalidProducerEpoch)
 	produce("a record sent again", 0, invalidProducerEpoch)
 }
 
-// checkCommitted reads a topic with read_committed through a member, with three
-// clients, and compares what they see with what was committed.
+// checkCommitted reads a topic with read_committed through a member, with three clients, and
+// compares what they read with what was committed.
 func checkCommitted(t *testing.T, m *member, topic string, want []string) {
 	t.Helper()
 	want = slices.Sorted(slices.Values(want))
@@ -299,7 +297,7 @@ func checkCommitted(t *testing.T, m *member, topic string, want []string) {
 	}
 	check("librdkafka", strings.Fields(out))
 	if m.id != 1 || topic != "out" {
-		return // the JVM starts slowly: once is enough
+		return // once is enough for the JVM, which starts slowly
 	}
 	out, errs, code = testkit.RealKafka(t, "3.9.1").Run(t, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", m.address(), "--topic", topic,
 		"--isolation-level", "read_committed", "--from-beginning", "--timeout-ms", "4000")
@@ -323,7 +321,7 @@ func readCommitted(t *testing.T, address, topic string) (values []string) {
 	for ends := 0; ends < 2; {
 		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil {
-			t.Fatalf("reading %s through %s did not come to its end: %d records", topic, address, len(values))
+			t.Fatalf("reading %s through %s did not reach its end: %d records", topic, address, len(values))
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			values = append(values, string(r.Value))
@@ -335,8 +333,8 @@ func readCommitted(t *testing.T, address, topic string) (values []string) {
 	return values
 }
 
-// compareTxnIndexes compares the aborted transactions in the indexes of all
-// members; there must be some, but for those of a client that aborts at random.
+// compareTxnIndexes compares the transaction indexes of all members. They must not be empty, except
+// in the topic of the client that aborts at random.
 func (c *cluster) compareTxnIndexes(topic string, partitions int32) {
 	c.t.Helper()
 	for p := range partitions {
@@ -356,9 +354,9 @@ func (c *cluster) compareTxnIndexes(topic string, partitions int32) {
 				first = all
 			}
 			if !bytes.Equal(all, first) {
-				c.t.Errorf("the transaction indexes of %s-%d of %s have %d bytes, of %s %d, and differ", topic, p, m, len(all), c.members[0], len(first))
+				c.t.Errorf("the transaction indexes of %s-%d differ: %s has %d bytes, %s has %d", topic, p, m, len(all), c.members[0], len(first))
 			}
-			if len(all) == 0 && topic != "java" { // whose aborts are random: one partition may have had none
+			if len(all) == 0 && topic != "java" { // with random aborts, a partition may have none
 				c.t.Errorf("the transaction index of %s-%d of %s is empty", topic, p, m)
 			}
 		}

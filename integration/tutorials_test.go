@@ -16,13 +16,12 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// Every tutorial of testdata/tutorials, whose README says how they are written,
-// is played as it stands: with our tools alone, and with the console consumer of
-// the original, in its default form, which subscribes.
+// The tutorials in testdata/tutorials, whose README describes their format, work as written: with
+// our tools only, and with Kafka's own console consumer.
 func TestTheTutorialsWorkWordForWord(t *testing.T) {
 	files, err := filepath.Glob("testdata/tutorials/*.txt")
 	if err != nil || len(files) != 5 {
-		t.Fatalf("%d tutorials, %v", len(files), err)
+		t.Fatalf("%d tutorials, want 5: %v", len(files), err)
 	}
 	kinds := map[string]*testkit.Kafka{"ours": nil, "java": testkit.RealKafka(t, "3.9.1")}
 	for _, file := range files {
@@ -39,7 +38,7 @@ func TestTheTutorialsWorkWordForWord(t *testing.T) {
 	}
 }
 
-// tutorial is a reader who sits at several terminals.
+// tutorial is a tutorial with the terminals of its reader.
 type tutorial struct {
 	t         *testing.T
 	real      *testkit.Kafka // whose console consumer is used; nil: ours
@@ -49,14 +48,14 @@ type tutorial struct {
 	terminals map[string]*terminal
 }
 
-// terminal is one in which a command was started that goes on running.
+// terminal is a terminal in which a command keeps running.
 type terminal struct {
 	*testkit.Process
 	keyboard io.WriteCloser
-	claimed  []string // the printed lines that the tutorial has asked for
+	claimed  []string // the printed lines that the tutorial has already matched
 }
 
-// newTutorial starts as many brokers as the text speaks of.
+// newTutorial starts as many brokers as the text refers to.
 func newTutorial(t *testing.T, real *testkit.Kafka, text string) *tutorial {
 	u := &tutorial{t: t, real: real, lines: strings.Split(text, "\n"), terminals: map[string]*terminal{}}
 	var places []string
@@ -89,7 +88,7 @@ func (u *tutorial) play() {
 		default:
 			m := typed.FindStringSubmatch(line)
 			if m == nil {
-				u.t.Fatalf("what is %q?", line)
+				u.t.Fatalf("cannot interpret the line %q", line)
 			}
 			switch terminal, what, rest := m[1], m[2], m[3]; {
 			case what == "$" && terminal == "":
@@ -115,7 +114,7 @@ func (u *tutorial) next() string {
 	return line
 }
 
-// command is a line of the tutorial as a process to be started.
+// command returns the process for a command line of the tutorial.
 func (u *tutorial) command(line string) *exec.Cmd {
 	u.t.Helper()
 	words := strings.Fields(u.places.Replace(line))
@@ -125,9 +124,9 @@ func (u *tutorial) command(line string) *exec.Cmd {
 	return exec.Command(filepath.Join(testkit.Root(), words[0]), words[1:]...)
 }
 
-// runToEnd runs a command and compares what it prints with the lines up to the
-// next command. A tutorial repeats what comes too early, as a reader does, for
-// ten seconds: a cluster takes a moment to know of a change.
+// runToEnd runs a command and compares its output with the lines up to the next command. A command
+// without input is repeated for up to ten seconds, as a reader would do, since a cluster needs a
+// moment to apply a change.
 func (u *tutorial) runToEnd(line string) {
 	u.t.Helper()
 	var input, want []string
@@ -167,12 +166,12 @@ func (u *tutorial) runToEnd(line string) {
 	}
 }
 
-// glob makes a pattern of lines in which * stands for anything.
+// glob returns a pattern that matches text, in which * stands for any part of a line.
 func glob(text string) *regexp.Regexp {
 	return regexp.MustCompile(`\A` + strings.ReplaceAll(regexp.QuoteMeta(text), `\*`, `[^\n]*`) + `\z`)
 }
 
-// begin starts a command that goes on running.
+// begin starts a command that keeps running.
 func (u *tutorial) begin(name, line string) {
 	u.t.Helper()
 	cmd := u.command(line)
@@ -188,7 +187,7 @@ func (u *tutorial) begin(name, line string) {
 	u.terminals[name] = &terminal{Process: p, keyboard: keyboard}
 }
 
-// printed are the lines that match and that nobody asked for yet.
+// printed returns the lines that match and that the tutorial has not matched yet.
 func (term *terminal) printed(pattern *regexp.Regexp) []string {
 	claimed := slices.Clone(term.claimed)
 	var found []string
@@ -202,7 +201,7 @@ func (term *terminal) printed(pattern *regexp.Regexp) []string {
 	return found
 }
 
-// await waits until a terminal, or any one, has printed a line.
+// await waits until a terminal, or any one of them, has printed a line.
 func (u *tutorial) await(name, text string) {
 	u.t.Helper()
 	pattern := glob(text)
@@ -228,7 +227,7 @@ func (u *tutorial) await(name, text string) {
 	}
 }
 
-// screens shows what stands in all terminals.
+// screens returns the contents of all terminals.
 func (u *tutorial) screens() string {
 	var b strings.Builder
 	for name, term := range u.terminals {
@@ -237,7 +236,7 @@ func (u *tutorial) screens() string {
 	return b.String()
 }
 
-// interrupt is Ctrl-C.
+// interrupt sends Ctrl-C to a terminal.
 func (u *tutorial) interrupt(name string) {
 	u.t.Helper()
 	term := u.terminals[name]
@@ -245,9 +244,9 @@ func (u *tutorial) interrupt(name string) {
 	select {
 	case <-term.Ended():
 	case <-time.After(30 * time.Second):
-		u.t.Fatalf("terminal %s does not end by Ctrl-C\n%s", name, u.screens())
+		u.t.Fatalf("terminal %s does not end on Ctrl-C\n%s", name, u.screens())
 	}
-	// Whatever else it shows, a reader would wonder about; a consumer counts what it read.
+	// Any other output would confuse a reader, except warnings and a consumer's number of messages.
 	for _, line := range term.printed(regexp.MustCompile(`.`)) {
 		counted := fmt.Sprintf("Processed a total of %d messages", len(term.claimed))
 		if line != counted && !strings.Contains(line, "] WARN ") && !strings.Contains(line, " is deprecated ") {
@@ -256,7 +255,7 @@ func (u *tutorial) interrupt(name string) {
 	}
 }
 
-// event is something that is not typed.
+// event performs a step that is not typed.
 func (u *tutorial) event(what string) {
 	u.t.Helper()
 	var group, topic string
@@ -269,7 +268,7 @@ func (u *tutorial) event(what string) {
 				return
 			}
 		}
-		u.t.Fatalf("who leads %s? %v", topic, leader)
+		u.t.Fatalf("no known broker leads %s: %v", topic, leader)
 	}
 	if what == "all terminals have printed something" {
 		for name, term := range u.terminals {
@@ -280,11 +279,11 @@ func (u *tutorial) event(what string) {
 		return
 	}
 	if _, err := fmt.Sscanf(what, "wait until %s has %d members of %s", &group, &members, &topic); err != nil {
-		u.t.Fatalf("what is %q?", what)
+		u.t.Fatalf("cannot interpret the event %q", what)
 	}
 	testkit.Eventually(u.t, 45*time.Second, what, func() bool {
 		out, _, _ := run(u.t, "kafka-consumer-groups", append(u.brokers[0].bootstrap(), "--describe", "--group", group)...)
-		owners, committed := map[string]bool{}, true // a member that committed knows where it reads
+		owners, committed := map[string]bool{}, true // a member has a position once it has committed
 		for _, line := range strings.Split(out, "\n") {
 			if f := strings.Fields(line); len(f) > 8 && f[1] == topic && f[6] != "-" {
 				owners[f[6]] = true

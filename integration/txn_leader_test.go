@@ -13,17 +13,16 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// txnStep is one request of the life of transactions on a partition leader.
+// txnStep is one request of the sequence.
 type txnStep struct {
 	name    string
 	request kmsg.Request
 	version int16
 }
 
-// The life of transactions on a leader and in a group coordinator, request by
-// request beside a real broker's, with verification switched off so that no
-// transaction coordinator is needed: what is appended, what read_committed
-// readers see, the producers' state, pending offsets.
+// A partition leader and a group coordinator answer a sequence of transactional requests as a real
+// broker does: what is appended, what read_committed consumers see, the state of the producers, and
+// pending offsets. Verification is switched off, so no transaction coordinator is needed.
 func TestALeaderHandlesTransactionsAsARealOneDoes(t *testing.T) {
 	common := []string{"transaction.partition.verification.enable=false", "log.retention.ms=-1"}
 	theirs := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "", common...)
@@ -57,7 +56,7 @@ func TestALeaderHandlesTransactionsAsARealOneDoes(t *testing.T) {
 	}
 }
 
-// withProducerIDs is comparable and the producer ids, which this test chose.
+// withProducerIDs is comparable plus the producer ids, which are chosen by this test.
 func withProducerIDs(t *testing.T, resp kmsg.Response) string {
 	t.Helper()
 	raw, err := json.Marshal(resp)
@@ -71,8 +70,8 @@ func withProducerIDs(t *testing.T, resp kmsg.Response) string {
 
 var producerIDField = regexp.MustCompile(`"ProducerID":-?[0-9]+`)
 
-// txnLife is the steps: two transactions beside each other on t1-0, one aborted
-// and one committed, refusals of every kind, then offsets in a transaction.
+// txnLife returns the steps: two concurrent transactions on t1-0, of which one is aborted and one
+// committed, refusals of every kind, then offsets in a transaction.
 func txnLife() []txnStep {
 	var steps []txnStep
 	add := func(name string, version int16, req kmsg.Request) {
@@ -122,10 +121,10 @@ func txnLife() []txnStep {
 	produce("a gap", 1000, 0, 7)
 	look("with both open")
 	plain := produceRequest("t1", 0, idempotentBatch(1001, 0, 1), 9)
-	add("without a transaction in an open one", 9, plain)
+	add("non-transactional in an open transaction", 9, plain)
 	markers("abort one", marker(1000, 0, 3, false, "t1", 0))
 	look("with one aborted")
-	markers("a coordinator of before", marker(1001, 0, 2, true, "t1", 0))
+	markers("an older coordinator", marker(1001, 0, 2, true, "t1", 0))
 	markers("a newer epoch of the producer", marker(1000, 2, 3, false, "t1", 0))
 	produce("a fenced producer", 1000, 1, 0)
 	markers("a marker of a fenced producer", marker(1000, 1, 3, true, "t1", 0))
@@ -133,7 +132,7 @@ func txnLife() []txnStep {
 	look("with both ended")
 	produce("the next transaction", 1001, 0, 1)
 	markers("its abort", marker(1001, 0, 3, false, "t1", 0))
-	look("in the end")
+	look("at the end")
 
 	fetchOffsets := func(when string) {
 		for _, stable := range []bool{false, true} {
@@ -171,12 +170,12 @@ func txnLife() []txnStep {
 	fetchOffsets("of two open transactions")
 	markers("abort one, commit the other", marker(2000, 0, 0, false, "__consumer_offsets", offsetsPartition),
 		marker(2001, 0, 0, true, "__consumer_offsets", offsetsPartition))
-	fetchOffsets("in the end")
+	fetchOffsets("at the end")
 	commit("of a group to be deleted", 2002, 10, as)
 	deletion := kmsg.NewPtrDeleteGroupsRequest()
 	deletion.Groups = []string{"txn"}
 	add("delete the group", 2, deletion)
-	markers("commit what is gone", marker(2002, 0, 0, true, "__consumer_offsets", offsetsPartition))
+	markers("commit the deleted offsets", marker(2002, 0, 0, true, "__consumer_offsets", offsetsPartition))
 	fetchOffsets("of a deleted group")
 	return steps
 }

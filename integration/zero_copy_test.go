@@ -20,8 +20,8 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// fetched asks for up to max bytes of t-0 from an offset and returns how many
-// bytes of records came.
+// fetched fetches up to max bytes of the topic's partition 0 from an offset and returns the number
+// of bytes of records received.
 func fetched(t testing.TB, address, topic string, offset int64, max int32) int {
 	t.Helper()
 	req := fetchRequest(&side{address: address}, topic, 0, offset, 11)
@@ -37,7 +37,7 @@ func fetched(t testing.TB, address, topic string, offset int64, max int32) int {
 	return len(p.RecordBatches)
 }
 
-// batchOfSize is a batch of one record with a value of n bytes.
+// batchOfSize returns a batch of one record with a value of n bytes.
 func batchOfSize(t testing.TB, n int) []byte {
 	t.Helper()
 	b := record.NewBuilder(record.Defaults())
@@ -51,12 +51,12 @@ func batchOfSize(t testing.TB, n int) []byte {
 	return set
 }
 
-// sendfileLine is one call, or the second half of one that another thread's
-// call was printed into.
+// sendfileLine matches a sendfile call, or the second half of one that the trace interrupts with
+// another thread's call.
 var sendfileLine = regexp.MustCompile(`sendfile(?:\(| resumed>).* = (\d+)$`)
 
-// A large fetch goes from the file to the socket without being read; a small
-// one is cheaper read. The system calls are counted by strace.
+// A large fetch is sent from the file to the socket without being read into memory. For a small
+// fetch, reading is cheaper. strace counts the system calls.
 func TestOnlyLargeFetchesAreSentStraightFromTheFile(t *testing.T) {
 	b := startBroker(t, options{extra: []string{"socket.send.buffer.bytes=-1", "message.max.bytes=2000000", "log.retention.ms=-1"}})
 	b.createTopic("large", 1)
@@ -105,7 +105,7 @@ func TestOnlyLargeFetchesAreSentStraightFromTheFile(t *testing.T) {
 		t.Errorf("sendfile sent %d bytes in %d calls; the one large fetch has %d bytes, the small ones none", sent, calls, len(large))
 	}
 	if calls > 8 {
-		t.Errorf("1 MiB took %d calls of sendfile", calls)
+		t.Errorf("1 MiB took %d calls of sendfile, want at most 8", calls)
 	}
 	text, err := os.ReadFile(trace)
 	if err != nil {
@@ -116,9 +116,9 @@ func TestOnlyLargeFetchesAreSentStraightFromTheFile(t *testing.T) {
 	}
 }
 
-// Answers that wait for the acknowledgement of the packet before them take
-// 40 ms. Each round trip is set beside one with a bare echo, made in turn with
-// it, so that a busy machine slows both.
+// An answer that waits for the acknowledgement of the previous packet takes 40 ms. Each round trip
+// is compared with one to a bare echo server, measured alternately, so that a busy machine slows
+// both.
 func TestSmallAnswersDoNotWaitForAcknowledgements(t *testing.T) {
 	b := startBroker(t, options{})
 	b.createTopic("t", 1)
@@ -167,7 +167,7 @@ func TestSmallAnswersDoNotWaitForAcknowledgements(t *testing.T) {
 	}
 }
 
-// startEcho returns a connection to a server that sends back what it gets.
+// startEcho returns a connection to an echo server.
 func startEcho(t testing.TB) net.Conn {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,8 +13,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// tree is a bare ZooKeeper session below a chroot, for looking at what brokers
-// wrote and for writing what a test begins with.
+// tree is a bare ZooKeeper session below a chroot. Tests use it to inspect the nodes that brokers
+// wrote and to create nodes of their own.
 type tree struct {
 	t      testing.TB
 	conn   *zk.Conn
@@ -25,8 +25,8 @@ type quiet struct{}
 
 func (quiet) Printf(string, ...any) {}
 
-// openTree connects to "host:port/chroot", with commas between several hosts;
-// the chroot need not exist.
+// openTree connects to "host:port/chroot"; several hosts are separated by commas. The chroot need
+// not exist.
 func openTree(t testing.TB, connect string) *tree {
 	t.Helper()
 	server, chroot, found := strings.Cut(connect, "/")
@@ -48,7 +48,7 @@ func (z *tree) path(path string) string {
 	return z.chroot + path
 }
 
-// create makes a persistent node, and the chroot before the first.
+// create creates a persistent node, and the chroot if it is missing.
 func (z *tree) create(path string, data []byte) {
 	z.t.Helper()
 	for i := 1; i <= len(z.chroot); i++ {
@@ -63,7 +63,7 @@ func (z *tree) create(path string, data []byte) {
 	}
 }
 
-// createAll makes the nodes of a file of lines "path" or "path value", in order.
+// createAll creates the nodes listed in a file, in order. Its lines are "path" or "path value".
 func (z *tree) createAll(file string) {
 	z.t.Helper()
 	text, err := os.ReadFile(file)
@@ -80,7 +80,7 @@ func (z *tree) createAll(file string) {
 	}
 }
 
-// get returns a node's data and whether the node is there.
+// get returns a node's data and whether the node exists.
 func (z *tree) get(path string) (data string, there bool) {
 	z.t.Helper()
 	var raw []byte
@@ -97,7 +97,7 @@ func (z *tree) get(path string) (data string, there bool) {
 	return string(raw), true
 }
 
-// patiently tries again where ZooKeeper is away, for up to a minute.
+// patiently repeats a request for up to a minute while ZooKeeper is unreachable.
 func (z *tree) patiently(request func() error) error {
 	var err error
 	within(time.Minute, func() bool {
@@ -107,7 +107,7 @@ func (z *tree) patiently(request func() error) error {
 	return err
 }
 
-// stat returns a node's stat, nil when there is none.
+// stat returns a node's stat, or nil if the node does not exist.
 func (z *tree) stat(path string) *zk.Stat {
 	z.t.Helper()
 	var there bool
@@ -117,7 +117,7 @@ func (z *tree) stat(path string) *zk.Stat {
 		return err
 	})
 	if err != nil {
-		z.t.Fatalf("look at %s: %v", path, err)
+		z.t.Fatalf("stat of %s: %v", path, err)
 	}
 	if !there {
 		return nil
@@ -129,12 +129,12 @@ func (z *tree) stat(path string) *zk.Stat {
 type znode struct {
 	path      string
 	ephemeral bool
-	null      bool // null, which is not empty
+	null      bool // no data, as opposed to zero bytes
 	data      string
 	stat      *zk.Stat
 }
 
-// String is the node as a line of the golden dumps.
+// String returns the node as a line of the golden dumps.
 func (n znode) String() string {
 	data, ephemeral := n.data, 0
 	switch {
@@ -149,7 +149,7 @@ func (n znode) String() string {
 	return fmt.Sprintf("%s\t%d\t%s", n.path, ephemeral, data)
 }
 
-// dump reads the whole tree below the chroot, sorted by path.
+// dump returns all nodes below the chroot, sorted by path.
 func (z *tree) dump() []znode {
 	z.t.Helper()
 	var nodes []znode

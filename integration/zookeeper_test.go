@@ -17,11 +17,11 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// chance hides what differs from run to run: times, ids drawn at random, ports.
+// chance matches what differs between runs: times, random ids, ports.
 var chance = regexp.MustCompile(`"timestamp":"\d{13}"|"id":"[A-Za-z0-9_-]{22}"|"topic_id":"[A-Za-z0-9_-]{22}"|"port":\d+|127\.0\.0\.1:\d+|czxid\S+`)
 
-// lines are the nodes as golden dumps show them, with their versions and counts
-// of children; the root's own counters are its parent's affair.
+// treeLines formats nodes as lines of the golden dumps, with versions and numbers of children. It
+// skips the root, whose counters depend on its parent.
 func treeLines(nodes []znode) []string {
 	var lines []string
 	for _, n := range nodes {
@@ -34,7 +34,7 @@ func treeLines(nodes []znode) []string {
 	return lines
 }
 
-// goldenTreeLines reads a pair of golden dumps in the form of treeLines.
+// goldenTreeLines reads a pair of golden dumps in the format of treeLines.
 func goldenTreeLines(t testing.TB, name string) []string {
 	t.Helper()
 	read := func(name string) map[string]string {
@@ -67,8 +67,8 @@ func goldenTreeLines(t testing.TB, name string) []string {
 	return lines
 }
 
-// awaitSameTree waits until what have reads is want, and fails with the first
-// difference when it does not become so.
+// awaitSameTree waits until have and want return the same lines, and fails with the first
+// difference if they do not within 15 seconds.
 func awaitSameTree(t testing.TB, what string, have func() []string, want func() []string) {
 	t.Helper()
 	deadline := time.Now().Add(15 * time.Second)
@@ -91,9 +91,9 @@ func TestAFreshBrokerCreatesTheTreeOfARealOne(t *testing.T) {
 	awaitSameTree(t, "against the golden tree", func() []string { return treeLines(z.dump()) }, func() []string { return golden })
 }
 
-// Each step is done to one of ours and to a real broker with the same tool, and
-// their trees compared: data, ephemerality, versions, and the order in which
-// the step's nodes came to be.
+// Each step is done to our broker and to a real one with the same tool. Their trees must then be
+// equal: data, ephemeral nodes, versions and numbers of children, and for a new topic the order in
+// which the nodes were created.
 func TestTheTreeMatchesARealBrokersThroughTheLifeOfATopic(t *testing.T) {
 	ours := startBroker(t, options{})
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "")
@@ -135,7 +135,7 @@ func TestTheTreeMatchesARealBrokersThroughTheLifeOfATopic(t *testing.T) {
 		}
 		if step.name == "create a topic" {
 			if d := firstDifference(created[0], created[1]); d != "" {
-				t.Errorf("%s: the order in which nodes were created: %s", step.name, d)
+				t.Errorf("%s: the order of creation differs: %s", step.name, d)
 			}
 		}
 	}
@@ -154,8 +154,8 @@ func connectOf(t testing.TB, b *testkit.RealBroker) string {
 	return connect
 }
 
-// newPaths returns the paths not known yet in the order of their creation, and
-// makes them known.
+// newPaths returns the paths that are not in known, in the order of their creation, and adds them
+// to known.
 func newPaths(nodes []znode, known map[string]bool) []string {
 	sort.SliceStable(nodes, func(i, j int) bool { return nodes[i].stat.Czxid < nodes[j].stat.Czxid })
 	var paths []string
@@ -205,8 +205,7 @@ func initProducer(t testing.TB, address string) {
 	})
 }
 
-// Topics made through ZooKeeper by our tool and by the real one of 2.8 leave
-// the same nodes.
+// Our topic tool over ZooKeeper and the real one of 2.8 leave the same nodes.
 func TestTheTopicToolOverZooKeeperWritesWhatTheRealOneWrites(t *testing.T) {
 	kafka := testkit.RealKafka(t, "2.8.2")
 	var trees [2]*tree
@@ -237,7 +236,7 @@ func TestABrokerWithoutAnIDTakesTheNextGeneratedOneAndKeepsIt(t *testing.T) {
 	two := startBroker(t, options{zookeeper: connect, omit: omit})
 	for i, b := range []*broker{one, two} {
 		if want := fmt.Sprintf("[KafkaServer id=%d] started", 1001+i); !strings.Contains(b.Output(), want) {
-			t.Errorf("broker %d did not say %q", i, want)
+			t.Errorf("broker %d did not print %q", i, want)
 		}
 		meta, err := os.ReadFile(filepath.Join(b.dir, "meta.properties"))
 		if err != nil || !strings.Contains(string(meta), fmt.Sprintf("broker.id=%d\n", 1001+i)) {
@@ -247,7 +246,7 @@ func TestABrokerWithoutAnIDTakesTheNextGeneratedOneAndKeepsIt(t *testing.T) {
 	one.stop()
 	one.start()
 	if !strings.Contains(one.Output(), "[KafkaServer id=1001] started") {
-		t.Errorf("after a restart the broker is another one:\n%s", one.Output())
+		t.Errorf("after a restart the broker has another id:\n%s", one.Output())
 	}
 	z := openTree(t, connect)
 	if s := z.stat("/brokers/seqid"); s == nil || s.Version != 2 || s.DataLength != 0 {
@@ -277,7 +276,7 @@ func TestAZooKeeperRestartNeedsNoBrokerRestart(t *testing.T) {
 	ensemble.Kill()
 	b.produce("before", "2")
 	if got := strings.Join(b.consume("before", 2), " "); got != "1 2" {
-		t.Errorf("without ZooKeeper the topic reads %q", got)
+		t.Errorf("without ZooKeeper the topic holds %q", got)
 	}
 	if err := ensemble.Restart(); err != nil {
 		t.Fatal(err)
@@ -290,8 +289,8 @@ func TestAZooKeeperSilentBeyondTheSessionNeedsNoBrokerRestart(t *testing.T) {
 	b := startBroker(t, options{zookeeper: ensemble.Address() + "/k"})
 	b.createTopic("before", 1)
 	b.produce("before", "1")
-	// A session of the test's own, with the broker's timeout, shows when the
-	// silence has lasted longer than that.
+	// The test's own session, with the broker's timeout, shows when ZooKeeper is unreachable. The
+	// silence must then last longer than that timeout.
 	conn, events, err := zk.Connect([]string{ensemble.Address()}, 3*time.Second, zk.WithLogger(quiet{}), zk.WithLogInfo(false))
 	if err != nil {
 		t.Fatal(err)
@@ -306,7 +305,7 @@ func TestAZooKeeperSilentBeyondTheSessionNeedsNoBrokerRestart(t *testing.T) {
 	ensemble.Resume()
 	b.servesAgain("after")
 	if got := strings.Join(b.consume("before", 2), " "); got != "1 2" {
-		t.Errorf("the topic reads %q", got)
+		t.Errorf("the topic holds %q", got)
 	}
 }
 
@@ -320,7 +319,7 @@ func awaitState(t testing.TB, events <-chan zk.Event, state zk.State) {
 				return
 			}
 		case <-limit:
-			t.Fatalf("the session did not come to %v", state)
+			t.Fatalf("the session did not reach the state %v", state)
 		}
 	}
 }
@@ -337,17 +336,17 @@ func TestAnExpiredSessionIsFollowedByANewRegistration(t *testing.T) {
 	b.Signal(sigCont)
 	testkit.Eventually(t, 30*time.Second, "the broker to register again", func() bool { return z.stat("/brokers/ids/0") != nil })
 	if s := z.stat("/brokers/ids/0"); s.Czxid == old.Czxid || s.EphemeralOwner == old.EphemeralOwner {
-		t.Errorf("the new registration is the old one: czxid %d, owner %x", s.Czxid, s.EphemeralOwner)
+		t.Errorf("the registration is still the old one: czxid %d, owner %x", s.Czxid, s.EphemeralOwner)
 	}
 	b.servesAgain("after")
 	b.produce("before", "2")
 	if got := strings.Join(b.consume("before", 2), " "); got != "1 2" {
-		t.Errorf("the topic reads %q", got)
+		t.Errorf("the topic holds %q", got)
 	}
 }
 
-// servesAgain creates a topic, which takes controller and ZooKeeper, and uses
-// it, all in the process that runs already.
+// servesAgain creates a topic, for which the broker needs the controller and ZooKeeper, and uses
+// it, without a restart of the broker.
 func (b *broker) servesAgain(topic string) {
 	b.t.Helper()
 	deadline := time.Now().Add(60 * time.Second)
@@ -357,16 +356,16 @@ func (b *broker) servesAgain(topic string) {
 			break
 		}
 		if time.Now().After(deadline) {
-			b.t.Fatalf("no topic can be created a minute later: %s\nthe broker:\n%s", errs, b.Output())
+			b.t.Fatalf("no topic can be created within a minute: %s\nthe broker:\n%s", errs, b.Output())
 		}
 	}
 	b.produce(topic, "x")
 	if got := b.consume(topic, 1); got[0] != "x" {
-		b.t.Errorf("topic %s reads %q", topic, got)
+		b.t.Errorf("topic %s holds %q", topic, got)
 	}
 	select {
 	case <-b.Ended():
-		b.t.Errorf("the broker ended with code %d", b.ExitCode())
+		b.t.Errorf("the broker exited with code %d", b.ExitCode())
 	default:
 	}
 }
@@ -378,7 +377,7 @@ func TestARestartAfterAKillWaitsForTheOldRegistrationToExpire(t *testing.T) {
 	b.Kill()
 	b.start()
 	if !waitingLine.MatchString(b.Output()) {
-		t.Errorf("the restarted broker did not say that it waits:\n%s", b.Output())
+		t.Errorf("the restarted broker did not log that it waits:\n%s", b.Output())
 	}
 	if s := z.stat("/brokers/ids/0"); s == nil || s.Czxid == old.Czxid {
 		t.Errorf("the registration is %+v, the old one had czxid %d", s, old.Czxid)
@@ -388,8 +387,8 @@ func TestARestartAfterAKillWaitsForTheOldRegistrationToExpire(t *testing.T) {
 
 var waitingLine = regexp.MustCompile(`/brokers/ids/0 .* (\d+) s`)
 
-// formerSelf registers broker b, which does not run, as its own killed process
-// would still be registered, in a session that the test holds.
+// formerSelf registers broker b, which is not running, as if its killed process were still
+// registered. The test holds the session of the registration.
 func formerSelf(t *testing.T, b *broker, data string) (*tree, *zk.Stat) {
 	t.Helper()
 	z := openTree(t, b.zookeeper)
@@ -399,7 +398,7 @@ func formerSelf(t *testing.T, b *broker, data string) (*tree, *zk.Stat) {
 	return z, z.stat("/brokers/ids/0")
 }
 
-// registered runs the broker once and returns what it wrote about itself.
+// registered runs the broker once and returns the data of its registration.
 func registered(t *testing.T, b *broker) string {
 	t.Helper()
 	b.start()
@@ -415,12 +414,12 @@ func TestTheWaitForTheOldRegistrationEndsAsSoonAsItIsGone(t *testing.T) {
 	b := newBroker(t, options{})
 	z, _ := formerSelf(t, b, registered(t, b))
 	b.launch()
-	testkit.Eventually(t, 20*time.Second, "two lines that tell how long still", func() bool {
+	testkit.Eventually(t, 20*time.Second, "two lines with the remaining time", func() bool {
 		return len(waitingLine.FindAllString(b.Output(), -1)) >= 2
 	})
 	lines := waitingLine.FindAllStringSubmatch(b.Output(), -1)
 	if lines[0][1] <= lines[1][1] {
-		t.Errorf("the seconds left do not fall: %q, then %q", lines[0][0], lines[1][0])
+		t.Errorf("the remaining seconds do not decrease: %q, then %q", lines[0][0], lines[1][0])
 	}
 	if err := z.conn.Delete(z.path("/brokers/ids/0"), -1); err != nil {
 		t.Fatal(err)
@@ -436,7 +435,7 @@ func TestAnOldRegistrationThatStaysPreventsStartupAndIsNotDeleted(t *testing.T) 
 	began := time.Now()
 	b.failsToStart("/brokers/ids/0")
 	if took := time.Since(began); took < 3*time.Second || took > 20*time.Second {
-		t.Errorf("it gave up after %v; the session timeout is 3 s, and 5 s more", took)
+		t.Errorf("the broker gave up after %v, want about the session timeout of 3 s plus 5 s", took)
 	}
 	if s := z.stat("/brokers/ids/0"); s == nil || s.Czxid != held.Czxid {
 		t.Errorf("the registration is %+v, want it untouched", s)
@@ -450,7 +449,7 @@ func TestARegistrationWithOtherEndpointsPreventsStartupAtOnce(t *testing.T) {
 	z, held := formerSelf(t, b, strings.ReplaceAll(mine, port, "19"))
 	b.failsToStart("PLAINTEXT://127.0.0.1:19", b.address())
 	if waitingLine.MatchString(b.Output()) {
-		t.Errorf("it waited:\n%s", b.Output())
+		t.Errorf("the broker waited:\n%s", b.Output())
 	}
 	if s := z.stat("/brokers/ids/0"); s == nil || s.Czxid != held.Czxid {
 		t.Errorf("the registration is %+v, want it untouched", s)

@@ -18,11 +18,10 @@ import java.util.concurrent.locks.LockSupport;
 import org.apache.kafka.common.utils.Exit;
 
 /**
- * Runs many of Kafka's tools one after the other in one process, since each
- * process would take a second to start. On stdin come commands, each ended by
- * the byte 1e, of fields ended by 1f: class, text for the tool's stdin, text to
- * wait for on its stdout, arguments. For each a line goes to stdout: exit code, stdout and stderr, the
- * two in base 64.
+ * Runs many of Kafka's tools one after the other in one process, since each process would take a
+ * second to start. Reads commands from stdin. A command ends with the byte 1e and consists of fields
+ * that end with the byte 1f: class, text for the tool's stdin, text to wait for on its stdout,
+ * arguments. Prints one line per command: exit code, stdout and stderr, the latter two in base64.
  */
 public class ToolRunner {
     public static void main(String[] unused) throws Exception {
@@ -43,7 +42,7 @@ public class ToolRunner {
         Runtime.getRuntime().halt(0);
     }
 
-    /** Scala keeps the first stream that it sees, so the two stay and what is behind them changes. */
+    /** Scala keeps the first streams that it sees, so these stay and only the buffers behind them change. */
     private static final Switch out = new Switch(), err = new Switch();
 
     private static class Switch extends OutputStream {
@@ -60,12 +59,12 @@ public class ToolRunner {
         }
     }
 
-    /** What a result says was printed on stdout. */
+    /** Returns the stdout in a result. */
     private static String text(String result) {
         return new String(Base64.getDecoder().decode(result.split(" ", -1)[1]), StandardCharsets.UTF_8);
     }
 
-    /** Whoever exits is parked for ever; what he would have run at the end is run here. */
+    /** Runs a tool. A thread that exits is parked for good instead, and its shutdown hooks run here. */
     private static String run(String className, String stdin, String[] args) throws Exception {
         InputStream in = new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8));
         System.setIn(in);
@@ -83,7 +82,7 @@ public class ToolRunner {
         Thread tool = new Thread(() -> {
             try {
                 Class.forName(className).getMethod("main", String[].class).invoke(null, (Object) args);
-            } catch (InvocationTargetException e) { // as Java does with what main throws
+            } catch (InvocationTargetException e) { // as Java does with an exception of main
                 System.err.print("Exception in thread \"main\" ");
                 e.getCause().printStackTrace();
                 code.set(1);

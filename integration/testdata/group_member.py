@@ -1,4 +1,4 @@
-"""Prints the records of a topic as a member of a group until SIGTERM: BOOTSTRAP TOPIC GROUP."""
+"""Reads a topic as a member of a group and prints its records until SIGTERM: BOOTSTRAP TOPIC GROUP."""
 import signal
 import sys
 

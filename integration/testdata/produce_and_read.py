@@ -1,4 +1,4 @@
-"""Produces and reads with kafka-python: BROKER TOPIC CODEC COUNT [API_VERSION]. Reads partition 0 directly."""
+"""Produces and reads with kafka-python: BROKER TOPIC CODEC COUNT [API_VERSION]. Reads partition 0 without a group."""
 import sys
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition

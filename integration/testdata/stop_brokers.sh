@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Runs in a process namespace of its own, so that "all brokers" are those started here.
-#   stop_brokers.sh ROOT WORK JARS: WORK holds a.properties and b.properties for ours, real.properties for a real broker
-# Prints what each stop did; the test compares that.
+# Runs in its own process namespace, so "all brokers" are those started here.
+#   stop_brokers.sh ROOT WORK JARS: WORK holds a.properties and b.properties for our brokers, real.properties for a real one
+# Prints the effect of each stop; the test compares the output.
 set -u
 root=$1 work=$2 jars=$3
 cd "$work"
 
-await() { # FILE: until the broker that writes it has started, a minute at most
+await() { # FILE: waits up to a minute until the broker that writes FILE has started
   for _ in $(seq 1200); do grep -q 'started (kafka.server.KafkaServer)' "$1" 2>/dev/null && return; sleep 0.05; done
-  echo "no start:"; cat "$1"; exit 1
+  echo "the broker did not start:"; cat "$1"; exit 1
 }
-pid_of() { # WORDS: of one of our brokers
+pid_of() { # WORDS: the pid of our broker whose command line contains WORDS
   ps ax -o pid=,args= | awk -v words="$1" 'index($0, "monedula kafka-server-start") && index($0, words) && !/awk/ {print $1}'
 }
 state() { # PID

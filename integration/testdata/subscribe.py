@@ -1,4 +1,4 @@
-"""Reads N records of a topic as a member of a group and commits.
+"""Reads N records of a topic as a member of a group and commits their offsets.
 
 subscribe.py BOOTSTRAP TOPIC GROUP N [API_VERSION]
 """
