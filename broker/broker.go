@@ -1,9 +1,9 @@
-// Package broker is one broker process: it builds every room, wires them
-// together, and starts and stops them in Kafka's order.
+// Package broker is a broker process. It builds all components, connects them, and starts and stops
+// them in Kafka's order.
 //
-// Goroutines of its own: configs (one, follows /config/changes), features (one,
-// follows /feature), confirmMetadata (one), those of the metrics' HTTP server, and a short one per
-// failed log directory. All others belong to the rooms.
+// Its own goroutines are: configs, which follows /config/changes; features, which follows /feature;
+// confirmMetadata; the HTTP server of the metrics; and a short-lived one per failed log directory.
+// All other goroutines belong to the packages it uses.
 package broker
 
 import (
@@ -30,8 +30,8 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Broker is one broker. Start and Stop are called once each, Stop also after a
-// failed or a still running Start.
+// Broker is one broker. Start and Stop may each be called once; Stop may be called during Start and
+// after a failed Start.
 type Broker struct {
 	cfg     *settings.Config
 	dynamic *settings.Dynamic
@@ -52,24 +52,24 @@ type Broker struct {
 	controller   *controller.Controller
 	registration *registration
 	server       *network.Server
-	toController *controllerLink // ISR changes
+	toController *controllerLink // carries ISR changes
 	producerIDs  *producerids.Manager
 	verifier     *replication.Verifier
-	// transactionPartitions is the number of partitions of __transaction_state:
-	// the topic's own where it exists at the start, else as configured.
+	// transactionPartitions is the number of partitions of __transaction_state: that of the topic
+	// if it exists at startup, otherwise the configured one.
 	transactionPartitions int32
 
 	fatal  chan error
-	ctx    context.Context // of the background work; ended by Stop
+	ctx    context.Context // for background work; cancelled by Stop
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	starting sync.Mutex // held by Start, so that Stop waits for it
+	starting sync.Mutex // held by Start and Stop, so Stop waits for Start
 	started  bool
-	undo     []func() // what Start has done, to be undone from the last to the first
+	undo     []func() // steps that undo what Start did; run in reverse order
 }
 
-// New returns a broker that has done nothing yet.
+// New returns a broker that has not been started.
 func New(cfg *settings.Config, logger *logrus.Logger) *Broker {
 	b := &Broker{
 		cfg: cfg, dynamic: settings.NewDynamic(cfg), fs: vfs.OS(), logger: logger,
@@ -80,7 +80,8 @@ func New(cfg *settings.Config, logger *logrus.Logger) *Broker {
 	return b
 }
 
-// Fatal tells, once, that the broker cannot go on and must be stopped.
+// Fatal returns a channel that receives at most one error: the reason why the broker cannot
+// continue and must be stopped.
 func (b *Broker) Fatal() <-chan error { return b.fatal }
 
 func (b *Broker) fail(err error) {
@@ -90,8 +91,8 @@ func (b *Broker) fail(err error) {
 	}
 }
 
-// Start brings the broker up; when it returns nil, requests are served. What
-// goes wrong is logged as Kafka logs it and returned.
+// Start starts the broker and returns nil once it serves requests. It logs an error as Kafka does
+// and returns it. If ctx ends it returns ctx's error without logging.
 func (b *Broker) Start(ctx context.Context) error {
 	b.starting.Lock()
 	defer b.starting.Unlock()
@@ -118,10 +119,10 @@ func (b *Broker) Start(ctx context.Context) error {
 	return nil
 }
 
-// Version is the release of Apache Kafka that this broker behaves like.
+// Version is the release of Apache Kafka whose behaviour this broker follows.
 const Version = "3.9.1"
 
-// prefix names the broker in log lines once its id is settled.
+// prefix returns the broker's prefix of log lines, "" before its id is known.
 func (b *Broker) prefix() string {
 	if b.logs == nil {
 		return ""
@@ -129,10 +130,10 @@ func (b *Broker) prefix() string {
 	return fmt.Sprintf("[KafkaServer id=%d] ", b.id.brokerID)
 }
 
-// onStop adds a step to the way back.
+// onStop adds a step that Stop runs, before the steps added earlier.
 func (b *Broker) onStop(step func()) { b.undo = append(b.undo, step) }
 
-// bringUp is the start in order; every step that needs an end says so by onStop.
+// bringUp runs the steps of the start in order. A step that must be undone calls onStop.
 func (b *Broker) bringUp(ctx context.Context) error {
 	if err := checkSupported(b.cfg); err != nil {
 		return err
@@ -186,7 +187,7 @@ func (b *Broker) settleIdentity(ctx context.Context) error {
 		return err
 	}
 	b.log.Infof("Cluster ID = %s", b.id.clusterID)
-	b.metrics.ofCluster(b.id.clusterID)
+	b.metrics.collectClusterID(b.id.clusterID)
 	b.cfg = b.cfg.WithBrokerID(b.id.brokerID)
 	b.dynamic = settings.NewDynamic(b.cfg)
 	b.dynamic.RefuseUnless(checkSupported)
@@ -198,8 +199,8 @@ func (b *Broker) settleIdentity(ctx context.Context) error {
 	return nil
 }
 
-// bind opens the sockets, so that a port in use ends the start early; nothing
-// is read from them before serve.
+// bind opens the listening sockets, so a port in use fails the start early. No request is read from
+// them before serve.
 func (b *Broker) bind(ctx context.Context) error {
 	cfg := networkConfig(b.dynamic.Current(), b.id.brokerID, b.logger)
 	if b.cfg.MetricsListener() != "" {
@@ -213,7 +214,7 @@ func (b *Broker) bind(ctx context.Context) error {
 		return err
 	}
 	b.server = server
-	b.metrics.ofServer(server)
+	b.metrics.collectServer(server)
 	b.onStop(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
@@ -246,10 +247,10 @@ func (b *Broker) loadLogs(ctx context.Context) error {
 	b.logs = logs
 	b.onStop(func() {
 		if err := logs.Close(); err != nil {
-			b.log.WithError(err).Error("The logs could not be closed in order; the next start recovers them")
+			b.log.WithError(err).Error("Could not close the logs cleanly; the next start recovers them")
 		}
 	})
-	b.metrics.ofLogs(logs)
+	b.metrics.collectLogs(logs)
 	b.metrics.become(stateRecovery)
 	if err := logs.Load(ctx); err != nil {
 		return err
@@ -260,7 +261,7 @@ func (b *Broker) loadLogs(ctx context.Context) error {
 	return nil
 }
 
-// followFeatures reads /feature before anything could depend on it.
+// followFeatures reads /feature before anything can depend on it.
 func (b *Broker) followFeatures(ctx context.Context) error {
 	if !b.cfg.IBP().AtLeast("2.7-IV0") {
 		return nil
@@ -298,7 +299,7 @@ func (b *Broker) startReplication(context.Context) error {
 		BrokerEpoch: b.registration.epoch.Load, Logger: b.logger,
 	})
 	b.replicas.SetRates(replication.RatesOf(b.dynamic))
-	b.metrics.ofReplicas(b.replicas)
+	b.metrics.collectReplicas(b.replicas)
 	b.replicas.Start()
 	b.onStop(b.replicas.Close)
 	return nil
@@ -306,8 +307,8 @@ func (b *Broker) startReplication(context.Context) error {
 
 const verificationEnabled = "transaction.partition.verification.enable"
 
-// prepareCoordinators makes the group coordinator, which the replication tells
-// of leaderships from its start on, and what finds transaction coordinators.
+// prepareCoordinators creates the group coordinator, which replication notifies of leadership
+// changes as soon as it starts, and determines the number of partitions of the internal topics.
 func (b *Broker) prepareCoordinators(ctx context.Context) error {
 	o := group.OptionsOf(b.dynamic.Current())
 	b.transactionPartitions = b.cfg.Int("transaction.state.log.num.partitions")
@@ -327,9 +328,9 @@ func (b *Broker) prepareCoordinators(ctx context.Context) error {
 	return nil
 }
 
-// startGroups lets the group coordinator in on requests.
+// startGroups starts the group coordinator, which then accepts requests.
 func (b *Broker) startGroups(context.Context) error {
-	b.metrics.ofGroups(b.groups)
+	b.metrics.collectGroups(b.groups)
 	b.groups.Start()
 	b.onStop(b.groups.Stop)
 	return nil
@@ -351,15 +352,15 @@ func (b *Broker) startController(context.Context) error {
 	b.configs.uncleanEnabled = b.controller.TopicUncleanElectionEnabled
 	b.store.AddSessionListener(zkstore.SessionListener{Before: b.cache.Doubt})
 	b.store.AddSessionListener(zkstore.SessionListener{Before: b.controller.BeforeNewSession, After: b.controller.AfterNewSession})
-	b.metrics.ofController(b.controller)
+	b.metrics.collectController(b.controller)
 	b.wg.Go(func() { b.confirmMetadata(announceTime) })
 	b.controller.Start()
 	b.onStop(b.controller.Stop)
 	return nil
 }
 
-// knownTopicID is the id that the last controller sent for a topic, zero while
-// the metadata may be out of date.
+// knownTopicID returns the topic id that the last controller sent, or zero while the metadata may
+// be out of date.
 func (b *Broker) knownTopicID(topic string) metadata.TopicID {
 	s := b.cache.Snapshot()
 	if t := s.Topics[topic]; t != nil && s.Complete {
@@ -368,8 +369,8 @@ func (b *Broker) knownTopicID(topic string) metadata.TopicID {
 	return metadata.TopicID{}
 }
 
-// startProducerIDs makes ready to hand out producer ids, in blocks that the
-// controller allocates, or, below IBP 3.0, that this broker takes itself.
+// startProducerIDs creates the source of producer ids. The controller allocates their blocks; below
+// IBP 3.0 this broker takes them from ZooKeeper itself.
 func (b *Broker) startProducerIDs(context.Context) error {
 	var source producerids.Source
 	if b.cfg.IBP().AtLeast("3.0-IV0") {
@@ -387,10 +388,10 @@ func (b *Broker) startProducerIDs(context.Context) error {
 	return nil
 }
 
-// startConfigs follows configuration changes; those made since the start's
-// reading are replayed.
+// startConfigs follows configuration changes. It also replays those made since the configuration
+// was read during the start.
 func (b *Broker) startConfigs(context.Context) error {
-	b.configs.brokerChanged = newLive(b).apply
+	b.configs.brokerChanged = newDynamicConfig(b).apply
 	b.wg.Go(func() { b.configs.follow(b.ctx) })
 	return nil
 }
@@ -400,8 +401,8 @@ func (b *Broker) serve(context.Context) error {
 	return nil
 }
 
-// LogDirFailed tells the controller of a failed log directory. A broker that has
-// none left ends instead, without waiting for a ZooKeeper that may be away.
+// LogDirFailed notifies the controller of a failed log directory. If no log directory is left it
+// stops the broker instead, without waiting for ZooKeeper, which may be unreachable.
 func (b *Broker) LogDirFailed(dir string) {
 	if !slices.ContainsFunc(b.logs.Dirs(), func(d storage.DirStatus) bool { return d.Online }) {
 		b.fail(errors.New("Shutdown broker because all log dirs have failed: " + dir))
@@ -409,7 +410,7 @@ func (b *Broker) LogDirFailed(dir string) {
 	}
 	b.wg.Go(func() {
 		if err := b.store.NotifyLogDirFailure(b.ctx, b.id.brokerID); err != nil && b.ctx.Err() == nil {
-			b.log.WithError(err).Errorf("Could not tell the controller that the log directory %s failed", dir)
+			b.log.WithError(err).Errorf("Could not notify the controller that the log directory %s failed", dir)
 		}
 	})
 }

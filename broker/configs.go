@@ -19,47 +19,47 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// configs follows the configurations in ZooKeeper: it reads all at the start
-// and then what /config/changes names, and applies them to logs and to the
-// broker's own settings. One goroutine does it all.
+// configs follows the configurations in ZooKeeper. It reads all of them at startup and then those
+// that /config/changes names, and applies them to the logs and to the broker's own settings. One
+// goroutine, follow, applies the changes.
 type configs struct {
 	ctx     context.Context // ends when the broker stops
-	attempt time.Duration   // how long a read of a topic's configuration goes on before the log tells of it
+	attempt time.Duration   // limit of one attempt to read a topic's configuration
 	store   *zkstore.Store
 	dynamic *settings.Dynamic
 	broker  string // the broker's entity name
 	log     *logrus.Entry
-	// uncleanEnabled tells the controller that a topic now allows unclean elections.
+	// uncleanEnabled notifies the controller that a topic now allows unclean elections.
 	uncleanEnabled func(topic string)
-	// brokerChanged is told of every change of the broker's own configuration; nil
-	// until all that it concerns is there.
+	// brokerChanged is called after every change of the broker's own configuration. It is nil until
+	// the components it changes exist.
 	brokerChanged func(context.Context)
 	wake          chan struct{}
 	retry         time.Duration // pause after notifications that could not be read
-	read          bool          // the brokers' configurations were read since the watch is armed
-	last          int64         // number of the last notification processed; -1: none
-	listed        int           // notifications in the last list
-	purged        time.Time     // when old ones were last purged
-	expiration    time.Duration // the age at which they are: changeExpiration
+	read          bool          // the brokers' configurations have been read since the watch was set
+	last          int64         // number of the last processed notification; -1: none
+	listed        int           // number of notifications in the last list
+	purged        time.Time     // when old notifications were last purged
+	expiration    time.Duration // age at which notifications are purged: changeExpiration except in tests
 
 	mu      sync.Mutex // guards what follows
 	topics  map[string]map[string]string
-	applied int64            // changes of topics' configurations
-	logs    *storage.Manager // nil until they are loaded
+	applied int64            // number of changes applied to topics' configurations
+	logs    *storage.Manager // nil until the logs are loaded
 }
 
-// changeExpiration is the age at which notifications are purged (a constant in Kafka too).
+// changeExpiration is the age at which notifications are purged. It is a constant in Kafka too.
 const changeExpiration = 15 * time.Minute
 
-// purgeInterval is how often notifications are purged, which goes through all of them.
+// purgeInterval is the shortest time between two purges of old notifications.
 const purgeInterval = time.Minute
 
-// pausePerNotification is the pause after a list of notifications, for each of them: a few
-// times what the list costs, so that following thousands of changes takes time in proportion.
+// pausePerNotification is the pause after listing notifications, for each notification in the list.
+// It is a few times the cost of the list, so following thousands of changes takes linear time.
 const pausePerNotification = 2 * time.Microsecond
 
-// A read of a topic's configuration that had no answer for configAttempt is told
-// of in the log and, a configPause later, tried again.
+// A read of a topic's configuration without an answer within configAttempt is logged and repeated
+// after configPause.
 const (
 	configAttempt = 30 * time.Second
 	configPause   = 100 * time.Millisecond
@@ -68,7 +68,7 @@ const (
 // configRetry is the pause after notifications that could not be read.
 const configRetry = time.Second
 
-// newConfigs makes the configs of a broker that stops when ctx ends.
+// newConfigs returns the configs of a broker that stops when ctx ends.
 func newConfigs(ctx context.Context, store *zkstore.Store, dynamic *settings.Dynamic, brokerID int32, log *logrus.Logger) *configs {
 	return &configs{
 		ctx: ctx, attempt: configAttempt, store: store, dynamic: dynamic, broker: strconv.Itoa(int(brokerID)),
@@ -77,19 +77,19 @@ func newConfigs(ctx context.Context, store *zkstore.Store, dynamic *settings.Dyn
 	}
 }
 
-// readBrokers applies what is stored for all brokers and for this one, if it can
-// be used.
+// readBrokers applies the configurations stored for all brokers and for this one. It logs those
+// that are unusable.
 func (c *configs) readBrokers(ctx context.Context) error {
 	for _, name := range []string{zkstore.DefaultEntity, c.broker} {
-		if err := c.usable(c.applyBroker(ctx, name), string(zkstore.EntityBrokers)+"/"+name); err != nil {
+		if err := c.ignoreUnusable(c.applyBroker(ctx, name), string(zkstore.EntityBrokers)+"/"+name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// readTopics reads every topic's configuration once, before the logs are loaded.
-// Those that cannot be decoded are none.
+// readTopics reads the configurations of all topics, before the logs are loaded. One that cannot be
+// decoded is logged and ignored.
 func (c *configs) readTopics(ctx context.Context) error {
 	names, err := c.store.ConfigEntities(ctx, zkstore.EntityTopics)
 	if err != nil {
@@ -103,7 +103,7 @@ func (c *configs) readTopics(ctx context.Context) error {
 		if !errors.Is(err, zkstore.ErrInvalidNode) {
 			return err
 		}
-		c.defaultsApply(topic, err)
+		c.logDefaultsApply(topic, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,14 +111,15 @@ func (c *configs) readTopics(ctx context.Context) error {
 	return nil
 }
 
-// serve hands the loaded logs over; from now on changes reach them.
+// serve sets the loaded logs, to which later changes are applied.
 func (c *configs) serve(logs *storage.Manager) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.logs = logs
 }
 
-// known is the configuration read at the start, for a topic found on disk.
+// known returns the configuration that was last read for a topic. It is used for topics found on
+// disk.
 func (c *configs) known(topic string) *settings.Topic {
 	c.mu.Lock()
 	overrides := c.topics[topic]
@@ -126,10 +127,9 @@ func (c *configs) known(topic string) *settings.Topic {
 	return c.effective(topic, overrides)
 }
 
-// TopicConfig reads a topic's configuration from ZooKeeper, for a log being
-// created. While ZooKeeper does not answer it waits, as Kafka does, until it does
-// or the broker stops: the controller tells of a new partition once, and would
-// not repeat what was refused.
+// TopicConfig reads a topic's configuration from ZooKeeper, for a log that is being created. While
+// ZooKeeper does not answer it waits, as Kafka does, until ZooKeeper answers or the broker stops:
+// the controller announces a new partition only once and would not repeat a refused request.
 func (c *configs) TopicConfig(topic string) (*settings.Topic, error) {
 	overrides, err := c.learn(topic, func() (map[string]string, error) { return c.awaitTopic(topic) })
 	if err != nil {
@@ -138,8 +138,8 @@ func (c *configs) TopicConfig(topic string) (*settings.Topic, error) {
 	return c.effective(topic, overrides), nil
 }
 
-// learn keeps what read returns of a topic, unless a change was applied while it
-// read: then what it returns may be older than the change, and it reads again.
+// learn stores and returns the overrides of a topic that read returns. If a change was applied
+// meanwhile, read may have returned an older configuration, so learn calls it again.
 func (c *configs) learn(topic string, read func() (map[string]string, error)) (map[string]string, error) {
 	for {
 		c.mu.Lock()
@@ -161,12 +161,12 @@ func (c *configs) learn(topic string, read func() (map[string]string, error)) (m
 	}
 }
 
-// awaitTopic reads a topic's overrides; while ZooKeeper does not answer it tries
-// again until the broker stops.
+// awaitTopic reads a topic's overrides. While ZooKeeper does not answer it retries until the broker
+// stops.
 func (c *configs) awaitTopic(topic string) (map[string]string, error) {
 	overrides, err := c.readTopic(topic)
 	for errors.Is(err, context.DeadlineExceeded) || errors.Is(err, zkstore.ErrSessionExpired) {
-		c.log.Warnf("The configuration of topic %s cannot be read while ZooKeeper does not answer (%v); its partitions wait here until it does", topic, err)
+		c.log.Warnf("The configuration of topic %s cannot be read while ZooKeeper does not answer (%v); its partitions on this broker wait for it", topic, err)
 		select {
 		case <-c.ctx.Done():
 			return nil, c.ctx.Err()
@@ -177,42 +177,42 @@ func (c *configs) awaitTopic(topic string) (map[string]string, error) {
 	return overrides, err
 }
 
-// readTopic reads a topic's overrides within the time that one attempt may take.
-// Those that cannot be decoded are none.
+// readTopic makes one attempt to read a topic's overrides. Overrides that cannot be decoded are
+// logged and ignored.
 func (c *configs) readTopic(topic string) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.attempt)
 	defer cancel()
 	overrides, err := c.store.Config(ctx, zkstore.EntityTopics, topic)
 	if errors.Is(err, zkstore.ErrInvalidNode) {
-		c.defaultsApply(topic, err)
+		c.logDefaultsApply(topic, err)
 		return map[string]string{}, nil
 	}
 	return overrides, err
 }
 
-// effective is the configuration with the overrides; what cannot be used of
-// them is left out with an error in the log, as the topic must be served.
+// effective returns a topic's configuration with the overrides. If they are invalid it logs an
+// error and returns the defaults, since the topic must be served.
 func (c *configs) effective(topic string, overrides map[string]string) *settings.Topic {
 	t, err := c.dynamic.TopicConfig(overrides)
 	if err == nil {
 		return t
 	}
-	c.defaultsApply(topic, err)
+	c.logDefaultsApply(topic, err)
 	t, err = c.dynamic.TopicConfig(nil)
-	if err != nil { // the broker's own settings were validated at the start
+	if err != nil { // the broker's own settings were validated at startup
 		panic("broker: the topic defaults are invalid: " + err.Error())
 	}
 	return t
 }
 
-// defaultsApply logs that a topic's stored configuration is of no use.
-func (c *configs) defaultsApply(topic string, err error) {
+// logDefaultsApply logs that a topic's stored configuration cannot be used.
+func (c *configs) logDefaultsApply(topic string, err error) {
 	c.log.WithError(err).Errorf("The configuration of topic %s in %s cannot be used; the broker's defaults apply until it is corrected",
 		topic, zkstore.EntityPath(zkstore.EntityTopics, topic))
 }
 
-// follow processes notifications until ctx ends. What cannot be read is tried
-// again: without a reading no watch is armed, and nothing would come any more.
+// follow processes notifications until ctx ends. It retries after an error: if the notifications
+// are not read, no watch is set and no further change would be noticed.
 func (c *configs) follow(ctx context.Context) {
 	c.store.WatchChildren(zkstore.ConfigChangesPath, c.notify)
 	defer c.store.UnwatchChildren(zkstore.ConfigChangesPath)
@@ -231,7 +231,7 @@ func (c *configs) follow(ctx context.Context) {
 		err := c.process(ctx)
 		if err != nil && ctx.Err() == nil {
 			if !failing {
-				c.log.WithError(err).Errorf("Error processing config changes; they are read again every %v until that succeeds", c.retry)
+				c.log.WithError(err).Errorf("Error processing config changes; retrying every %v until they can be read", c.retry)
 			}
 			retry.Reset(c.retry)
 		}
@@ -266,8 +266,8 @@ func (c *configs) process(ctx context.Context) error {
 	}
 	for _, change := range changes {
 		if change.Err != nil {
-			c.log.WithError(change.Err).Errorf("Config change notification %d cannot be read and is passed over", change.Number)
-		} else if err := c.usable(c.apply(ctx, change.Path), change.Path); err != nil {
+			c.log.WithError(change.Err).Errorf("Config change notification %d cannot be read and is skipped", change.Number)
+		} else if err := c.ignoreUnusable(c.apply(ctx, change.Path), change.Path); err != nil {
 			return err
 		}
 		c.last = max(c.last, change.Number)
@@ -283,11 +283,10 @@ func (c *configs) process(ctx context.Context) error {
 	return nil
 }
 
-// readMissed reads configurations whose notifications may have been purged by
-// other brokers, which they are after changeExpiration, before this one saw
-// them: at first, since the logs may have been recovered for longer, the
-// brokers' (those of topics are read with every LeaderAndIsr), and after a gap
-// in the numbers all.
+// readMissed reads configurations whose notifications other brokers may have purged, which happens
+// after changeExpiration, before this broker saw them. On its first call it reads the brokers'
+// configurations, since log recovery may have taken that long; the topics' are read with every
+// LeaderAndIsr. After a gap in the notification numbers it reads all configurations.
 func (c *configs) readMissed(ctx context.Context, notifications []string) error {
 	oldest, any := zkstore.OldestConfigChange(notifications)
 	gap := any && c.last >= 0 && oldest > c.last+1
@@ -301,7 +300,7 @@ func (c *configs) readMissed(ctx context.Context, notifications []string) error 
 	if !gap {
 		return nil
 	}
-	c.log.Warnf("Notifications %d to %d of config changes were purged before they were seen; all configurations are read", c.last+1, oldest-1)
+	c.log.Warnf("Notifications %d to %d of config changes were purged before this broker saw them; reading all configurations", c.last+1, oldest-1)
 	if err := c.readKnownTopics(ctx); err != nil {
 		return err
 	}
@@ -309,8 +308,7 @@ func (c *configs) readMissed(ctx context.Context, notifications []string) error 
 	return nil
 }
 
-// readKnownTopics applies the configurations of known topics that differ from
-// what is in force.
+// readKnownTopics applies the configurations of known topics that differ from the ones in effect.
 func (c *configs) readKnownTopics(ctx context.Context) error {
 	c.mu.Lock()
 	names := slices.Sorted(maps.Keys(c.topics))
@@ -324,22 +322,22 @@ func (c *configs) readKnownTopics(ctx context.Context) error {
 		if unreadable[topic] == nil && maps.Equal(stored[topic], before[topic]) {
 			continue
 		}
-		if err := c.usable(c.applyTopic(ctx, topic), string(zkstore.EntityTopics)+"/"+topic); err != nil {
+		if err := c.ignoreUnusable(c.applyTopic(ctx, topic), string(zkstore.EntityTopics)+"/"+topic); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// unusableError is a stored configuration that does not make a valid one.
+// unusableError wraps the error of a stored configuration that is invalid.
 type unusableError struct{ error }
 
 // Unwrap returns the cause.
 func (e unusableError) Unwrap() error { return e.error }
 
-// usable returns an error of reading the entity, which may go better the next
-// time; one of what it holds is logged, and the entity left as it is in force.
-func (c *configs) usable(err error, entity string) error {
+// ignoreUnusable returns an error of reading the entity, which may succeed later. It logs an error
+// in the entity's contents and returns nil; the configuration in effect then stays unchanged.
+func (c *configs) ignoreUnusable(err error, entity string) error {
 	var unusable unusableError
 	if !errors.As(err, &unusable) && !errors.Is(err, zkstore.ErrInvalidNode) {
 		return err
@@ -348,7 +346,7 @@ func (c *configs) usable(err error, entity string) error {
 	return nil
 }
 
-// forget drops what is known of topics that were deleted.
+// forget removes the configurations of deleted topics.
 func (c *configs) forget(partitions []metadata.TopicPartition) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -357,7 +355,7 @@ func (c *configs) forget(partitions []metadata.TopicPartition) {
 	}
 }
 
-// apply reads an entity anew and puts it in force.
+// apply reads an entity again and applies it.
 func (c *configs) apply(ctx context.Context, path string) error {
 	kind, name, _ := strings.Cut(path, "/")
 	switch zkstore.EntityType(kind) {
@@ -405,7 +403,7 @@ func (c *configs) applyBroker(ctx context.Context, name string) error {
 	}
 	ignored, err := apply(stored)
 	for _, key := range ignored {
-		c.log.Warnf("The dynamic configuration of %s has %s, which cannot be used and is ignored", name, key)
+		c.log.Warnf("The dynamic configuration of %s has the key %s, which cannot be used and is ignored", name, key)
 	}
 	if err != nil {
 		return unusableError{err}
@@ -417,8 +415,8 @@ func (c *configs) applyBroker(ctx context.Context, name string) error {
 	return nil
 }
 
-// refreshTopics gives every log its configuration anew, and the logs at large
-// theirs, since the broker's defaults below changed.
+// refreshTopics applies the configuration of every topic and the defaults to the logs again, since
+// the broker's settings that they derive from have changed.
 func (c *configs) refreshTopics() {
 	c.mu.Lock()
 	logs := c.logs

@@ -17,7 +17,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// configsOf are those of a broker with the id 1, which tells log of its lines.
+// configsOf returns the configs of a broker with the id 1, which logs to log.
 func configsOf(ctx context.Context, t *testing.T, z *testkit.Ensemble, log *test.Hook) *configs {
 	t.Helper()
 	store, err := zkstore.Open(t.Context(), zkstore.Config{Connect: z.Address(), SessionTimeout: 3 * time.Second, Logger: kafkalog.Discard()})
@@ -37,7 +37,7 @@ func configsOf(ctx context.Context, t *testing.T, z *testkit.Ensemble, log *test
 	return newConfigs(ctx, store, settings.NewDynamic(cfg), 1, logger)
 }
 
-// set writes a configuration without notifying of it.
+// set writes a configuration without a notification.
 func set(t *testing.T, c *configs, kind zkstore.EntityType, name string, config map[string]string) {
 	t.Helper()
 	if err := c.store.SetConfigUnchecked(t.Context(), kind, name, config); err != nil {
@@ -45,7 +45,7 @@ func set(t *testing.T, c *configs, kind zkstore.EntityType, name string, config 
 	}
 }
 
-// notifyOf notifies of a change that is none.
+// notifyOf writes a notification about a topic whose configuration has not changed.
 func notifyOf(t *testing.T, c *configs, name string) {
 	t.Helper()
 	if err := c.store.NotifyConfigChange(t.Context(), zkstore.EntityTopics, name); err != nil {
@@ -68,8 +68,8 @@ func follow(t *testing.T, c *configs) {
 	})
 }
 
-// A change that was made, and whose notification was purged, while the logs
-// were recovered is in force once the changes are followed.
+// A change made during log recovery takes effect once the changes are followed, even if its
+// notification was purged meanwhile.
 func TestAChangeDuringALongRecoveryIsNotMissed(t *testing.T) {
 	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
 	if err := c.readBrokers(t.Context()); err != nil {
@@ -87,8 +87,8 @@ func TestAChangeDuringALongRecoveryIsNotMissed(t *testing.T) {
 	}
 }
 
-// A broker without a session for longer than notifications are kept reads
-// everything when it sees that some were purged.
+// A broker without a session for longer than notifications are kept reads all configurations when
+// it notices that some notifications were purged.
 func TestChangesWhoseNotificationsWerePurgedAreRead(t *testing.T) {
 	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
 	if _, err := c.TopicConfig("t"); err != nil {
@@ -117,7 +117,7 @@ func TestChangesWhoseNotificationsWerePurgedAreRead(t *testing.T) {
 	}
 }
 
-// A change that cannot be read is not passed over: it is read the next time.
+// A change that cannot be read is not skipped but read again.
 func TestAChangeThatCannotBeReadIsReadAgain(t *testing.T) {
 	z := testkit.NewZooKeeper(t)
 	c := configsOf(t.Context(), t, z, &test.Hook{})
@@ -128,14 +128,14 @@ func TestAChangeThatCannotBeReadIsReadAgain(t *testing.T) {
 	if err := c.store.NotifyConfigChange(t.Context(), zkstore.EntityBrokers, "1"); err != nil {
 		t.Fatal(err)
 	}
-	// The notifications are listed, but not read any more.
+	// The notifications can be listed, but their configurations can no longer be read.
 	ctx, stop := context.WithCancel(t.Context())
 	changes, _, err := c.store.ConfigChanges(ctx, c.last)
 	if err != nil || len(changes) != 1 {
 		t.Fatal(changes, err)
 	}
 	stop()
-	if err := c.usable(c.apply(ctx, changes[0].Path), changes[0].Path); !errors.Is(err, context.Canceled) {
+	if err := c.ignoreUnusable(c.apply(ctx, changes[0].Path), changes[0].Path); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error of reading is %v", err)
 	}
 	if err := c.process(ctx); !errors.Is(err, context.Canceled) || c.last != -1 {
@@ -149,8 +149,8 @@ func TestAChangeThatCannotBeReadIsReadAgain(t *testing.T) {
 	}
 }
 
-// What is stored and cannot be used keeps nothing else from being applied.
-func TestAConfigurationThatCannotBeUsedIsPassedOver(t *testing.T) {
+// A stored configuration that cannot be used does not prevent others from being applied.
+func TestAnUnusableConfigurationIsSkipped(t *testing.T) {
 	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
 	set(t, c, zkstore.EntityBrokers, zkstore.DefaultEntity, map[string]string{"max.connections.per.ip": "0"})
 	set(t, c, zkstore.EntityBrokers, "1", map[string]string{"num.io.threads": "9"})
@@ -163,10 +163,10 @@ func TestAConfigurationThatCannotBeUsedIsPassedOver(t *testing.T) {
 	}
 }
 
-// A stored configuration that cannot be decoded or used prevents neither a start
-// nor a LeaderAndIsr: the log names it, and what is below it applies. A real broker
-// does not start with most of these.
-func TestConfigurationsThatAreOfNoUsePreventNoStart(t *testing.T) {
+// A stored configuration that cannot be decoded or used prevents neither a start nor a
+// LeaderAndIsr: it is logged, and the defaults apply. A real broker does not start with most of
+// these.
+func TestUnusableConfigurationsDoNotPreventAStart(t *testing.T) {
 	z := testkit.NewZooKeeper(t)
 	conn, _, err := zk.Connect([]string{z.Address()}, 3*time.Second, zk.WithLogInfo(false))
 	if err != nil {
@@ -174,14 +174,14 @@ func TestConfigurationsThatAreOfNoUsePreventNoStart(t *testing.T) {
 	}
 	defer conn.Close()
 	for stored, lines := range map[string]int{
-		`{"version":1,"config":`:                                                     0, // none, as with a real broker
+		`{"version":1,"config":`:                                                     0, // no line, as with a real broker
 		`{"version":1,"config":[1]}`:                                                 2,
 		`{"version":1,"config":{"retention.ms":5,"num.io.threads":9}}`:               2,
-		`{"version":1,"config":{"retention.ms":null}}`:                               1, // none for the broker
+		`{"version":1,"config":{"retention.ms":null}}`:                               1, // no line about the broker
 		`{"version":1,"config":{"retention.ms":"abc","max.connections.per.ip":"0"}}`: 2,
 	} {
-		told := &test.Hook{}
-		c := configsOf(t.Context(), t, z, told)
+		logged := &test.Hook{}
+		c := configsOf(t.Context(), t, z, logged)
 		set(t, c, zkstore.EntityTopics, "good", map[string]string{"retention.ms": "12345"})
 		set(t, c, zkstore.EntityTopics, "bad", nil)
 		set(t, c, zkstore.EntityBrokers, "1", nil)
@@ -192,10 +192,10 @@ func TestConfigurationsThatAreOfNoUsePreventNoStart(t *testing.T) {
 			}
 		}
 		if err := errors.Join(c.readBrokers(t.Context()), c.readTopics(t.Context())); err != nil {
-			t.Errorf("%s: the start ends with %v", stored, err)
+			t.Errorf("%s: the start fails: %v", stored, err)
 		}
 		if n := c.dynamic.Current().Int("num.io.threads"); n != 7 {
-			t.Errorf("%s: num.io.threads is %d, want that of all brokers", stored, n)
+			t.Errorf("%s: num.io.threads is %d, want that of the default for all brokers", stored, n)
 		}
 		read, err := c.TopicConfig("bad")
 		if err != nil {
@@ -207,13 +207,13 @@ func TestConfigurationsThatAreOfNoUsePreventNoStart(t *testing.T) {
 			}
 		}
 		errored := map[string]bool{}
-		for _, e := range told.AllEntries() {
+		for _, e := range logged.AllEntries() {
 			if e.Level == logrus.ErrorLevel {
 				errored[e.Message] = true
 			}
 		}
 		if len(errored) != lines {
-			t.Errorf("%s: logged are %v, want %d lines", stored, errored, lines)
+			t.Errorf("%s: logged %v, want %d lines", stored, errored, lines)
 		}
 	}
 }
@@ -227,19 +227,19 @@ func TestConfigurationsOfDeletedTopicsAreForgotten(t *testing.T) {
 	}
 	c.forget([]metadata.TopicPartition{{Topic: "deleted", Partition: 0}, {Topic: "deleted", Partition: 1}, {Topic: "unknown"}})
 	if _, kept := c.topics["kept"]; !kept || len(c.topics) != 1 {
-		t.Errorf("known are %v, want the topic that was kept", c.topics)
+		t.Errorf("the known topics are %v, want only the one that was kept", c.topics)
 	}
 }
 
-// A broker that hears of a new partition while ZooKeeper is out of its reach
-// waits for the topic's configuration however long that takes: the controller
-// does not repeat what was refused. The stop of the broker ends the wait.
+// A broker that receives a new partition while ZooKeeper is unreachable waits for the topic's
+// configuration, however long that takes: the controller does not repeat a refused request.
+// Stopping the broker ends the wait.
 func TestANewPartitionWaitsForItsConfigurationWhileZooKeeperIsAway(t *testing.T) {
 	z := testkit.NewZooKeeper(t)
-	told := &test.Hook{}
+	logged := &test.Hook{}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	c := configsOf(ctx, t, z, told)
+	c := configsOf(ctx, t, z, logged)
 	set(t, c, zkstore.EntityTopics, "t", map[string]string{"retention.ms": "12345"})
 	c.attempt = 50 * time.Millisecond
 	type answer struct {
@@ -248,13 +248,13 @@ func TestANewPartitionWaitsForItsConfigurationWhileZooKeeperIsAway(t *testing.T)
 	}
 	ask := func() chan answer {
 		asked := make(chan answer, 1)
-		before := len(told.AllEntries())
+		before := len(logged.AllEntries())
 		go func() {
 			config, err := c.TopicConfig("t")
 			asked <- answer{config, err}
 		}()
 		testkit.Eventually(t, 10*time.Second, "two attempts without an answer", func() bool {
-			return len(told.AllEntries()) >= before+2 && told.LastEntry().Level == logrus.WarnLevel
+			return len(logged.AllEntries()) >= before+2 && logged.LastEntry().Level == logrus.WarnLevel
 		})
 		return asked
 	}
@@ -263,19 +263,19 @@ func TestANewPartitionWaitsForItsConfigurationWhileZooKeeperIsAway(t *testing.T)
 	asked := ask()
 	z.Resume()
 	if got := <-asked; got.err != nil || got.config.RetentionMs != 12345 {
-		t.Errorf("once ZooKeeper was back: %+v, %v", got.config, got.err)
+		t.Errorf("after ZooKeeper came back: %+v, %v", got.config, got.err)
 	}
 	z.Pause()
 	defer z.Resume()
 	asked = ask()
 	stop()
 	if got := <-asked; !errors.Is(got.err, context.Canceled) {
-		t.Errorf("of a broker that stopped: %+v, %v", got.config, got.err)
+		t.Errorf("after the broker stopped: %+v, %v", got.config, got.err)
 	}
 }
 
-// A configuration that is read while a change of it is applied may be the older
-// one of the two: it must not replace the change.
+// A configuration that is read while a change of it is applied may be older than the change. It
+// must not replace it.
 func TestAReadDoesNotReplaceAChangeAppliedMeanwhile(t *testing.T) {
 	c := &configs{topics: map[string]map[string]string{}}
 	older, newer := map[string]string{"retention.ms": "1"}, map[string]string{"retention.ms": "2"}
@@ -292,7 +292,7 @@ func TestAReadDoesNotReplaceAChangeAppliedMeanwhile(t *testing.T) {
 		t.Errorf("%v, %v; kept: %v", got, err, c.topics)
 	}
 	if reads != 2 {
-		t.Errorf("%d reads", reads)
+		t.Errorf("read %d times, want 2", reads)
 	}
 }
 

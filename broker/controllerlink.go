@@ -15,12 +15,12 @@ import (
 	"github.com/monedula/monedula/peerlink"
 )
 
-// controllerLink sends this broker's requests to the controller, whoever that
-// is: known from the metadata that the controller itself sends, never asked of
-// ZooKeeper, which may be away (KAFKA-9189).
+// controllerLink sends this broker's requests to the current controller. It takes the controller's
+// address from the metadata that the controller itself sends, not from ZooKeeper, which may be
+// unreachable (KAFKA-9189).
 type controllerLink struct {
 	brokerID int32
-	listener string // inter-broker
+	listener string // the inter-broker listener
 	cache    *metadata.Cache
 	timeout  time.Duration
 	dial     peerlink.Dialer
@@ -37,7 +37,7 @@ func newControllerLink(brokerID int32, listener string, cache *metadata.Cache, t
 	return &controllerLink{brokerID: brokerID, listener: listener, cache: cache, timeout: timeout, dial: dial}
 }
 
-// address of the controller now, from the metadata.
+// controllerAddress returns the controller's current address, from the metadata.
 func (c *controllerLink) controllerAddress() (string, error) {
 	s := c.cache.Snapshot()
 	b := s.Brokers[s.ControllerID]
@@ -73,7 +73,7 @@ func (c *controllerLink) current() (*peerlink.Link, error) {
 	return c.link, nil
 }
 
-// do sends req at the version set in it.
+// do sends req with the version set in it.
 func (c *controllerLink) do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	link, err := c.current()
 	if err != nil {
@@ -82,7 +82,7 @@ func (c *controllerLink) do(ctx context.Context, req kmsg.Request) (kmsg.Respons
 	return link.Do(ctx, req)
 }
 
-// Call sends req at the highest version that both sides know, up to max.
+// Call sends req with the highest version that both sides support, at most max.
 func (c *controllerLink) Call(ctx context.Context, req kmsg.Request, max int16) (kmsg.Response, error) {
 	link, err := c.current()
 	if err != nil {
@@ -91,7 +91,7 @@ func (c *controllerLink) Call(ctx context.Context, req kmsg.Request, max int16) 
 	return link.Negotiated(ctx, req, max)
 }
 
-// Moved drops the connection, so that the controller is looked up anew.
+// Moved drops the connection, so the next request looks up the controller again.
 func (c *controllerLink) Moved() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

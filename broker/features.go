@@ -11,13 +11,13 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// features follows /feature, the finalized features of the cluster: a broker
-// finalizes none and supports none, but tells the znode's version to clients,
-// and a new controller waits until its own broker has seen what it wrote.
+// features follows /feature, which holds the cluster's finalized features. This broker finalizes
+// and supports none, but reports the znode's version to clients. A new controller waits until its
+// own broker has read the version that it wrote.
 type features struct {
 	store *zkstore.Store
 	log   *logrus.Entry
-	fatal func(error) // ends the process: the cluster runs with something we do not know
+	fatal func(error) // stops the broker, because the cluster uses a feature that it does not support
 	wake  chan struct{}
 
 	mu      sync.Mutex // guards what follows
@@ -35,8 +35,8 @@ func newFeatures(store *zkstore.Store, log *logrus.Logger, fatal func(error)) *f
 	}
 }
 
-// run reads /feature now and whenever it changes, until ctx ends. The first
-// read is done when run returns its channel closed.
+// run starts to read /feature, now and whenever it changes, until ctx ends. It returns a channel
+// that is closed after the first read.
 func (f *features) run(ctx context.Context) (firstRead <-chan struct{}) {
 	notify := func() {
 		select {
@@ -69,7 +69,7 @@ func (f *features) read(ctx context.Context) {
 		f.set(noFeatures)
 	case err != nil:
 		if ctx.Err() == nil {
-			f.log.WithError(err).Error("Failed to read /feature; its last known content is forgotten")
+			f.log.WithError(err).Error("Failed to read /feature; its last known version is discarded")
 			f.set(noFeatures)
 		}
 	default:
@@ -92,7 +92,7 @@ func (f *features) set(version zkstore.Version) {
 	f.changed = make(chan struct{})
 }
 
-// await returns once version, or a later one, was read.
+// await returns once the given version or a later one has been read, or with ctx's error.
 func (f *features) await(ctx context.Context, version zkstore.Version) error {
 	for {
 		f.mu.Lock()
@@ -109,7 +109,7 @@ func (f *features) await(ctx context.Context, version zkstore.Version) error {
 	}
 }
 
-// epoch is the version for ApiVersions; -1 while none is known.
+// epoch returns the version for ApiVersions, or -1 if none is known.
 func (f *features) epoch() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()

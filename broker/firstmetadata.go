@@ -8,14 +8,14 @@ import (
 )
 
 // announceTime is how long after its first UpdateMetadata a controller has to announce the
-// partitions before the broker looks whether there is one to announce.
+// partitions before the broker checks whether there is one to announce.
 const announceTime = 30 * time.Second
 
-// confirmMetadata completes the metadata when the controller has no partition to announce: at
-// once if ZooKeeper has no topic, else after each pause in which none was announced, if no
-// partition has a state. Otherwise a broker of a cluster without partitions would keep clients
-// waiting for them. A state means that they come: the controller, or a LeaderAndIsr before them
-// in this broker's queue, may be slow. It runs until the broker stops.
+// confirmMetadata marks the metadata as complete when the controller has no partition to announce:
+// at once if ZooKeeper has no topic, otherwise after each pause without an announcement if no
+// partition has a state in ZooKeeper. Without it a broker in a cluster without partitions would keep
+// its clients retrying. If a partition has a state, its announcement will follow: the controller, or
+// a LeaderAndIsr ahead of it in this broker's queue, may be slow. It runs until the broker stops.
 func (b *Broker) confirmMetadata(pause time.Duration) {
 	const forever = 1 << 62
 	settled := func(s *metadata.Snapshot) bool { return s.Complete || !s.Heard }
@@ -27,8 +27,8 @@ func (b *Broker) confirmMetadata(pause time.Duration) {
 	}
 }
 
-// noPartitionHasState reports whether ZooKeeper is known to have no partition's state, but for
-// topics that are being deleted.
+// noPartitionHasState reports whether no partition has a state in ZooKeeper, except those of topics
+// that are being deleted. It returns false if ZooKeeper cannot be read.
 func (b *Broker) noPartitionHasState() bool {
 	names, err := b.store.TopicNames(b.ctx)
 	if err != nil {

@@ -11,15 +11,15 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// requests counts what a store asks ZooKeeper.
+// requests counts the requests of a store to ZooKeeper.
 type requests struct{ n atomic.Int64 }
 
 func (r *requests) ZooKeeperEvent(string)          {}
 func (r *requests) ZooKeeperRequest(time.Duration) { r.n.Add(1) }
 
-// However long a controller takes to announce the partitions, or this broker to apply a
-// LeaderAndIsr that comes before, topics that have leaders are not said to be missing. Without
-// a partition that has a state there is nothing to wait for.
+// However long a controller takes to announce the partitions, or this broker to apply an earlier
+// LeaderAndIsr, topics that have leaders are not reported as missing. If no partition has a state,
+// there is nothing to wait for.
 func TestMetadataIsNotTakenForCompleteWhilePartitionsAreToBeAnnounced(t *testing.T) {
 	var asked requests
 	open := func(o zkstore.Observer, connect string) *zkstore.Store {
@@ -52,18 +52,18 @@ func TestMetadataIsNotTakenForCompleteWhilePartitionsAreToBeAnnounced(t *testing
 	must(tree.CreateTopicDeletion(t.Context(), "deleted"))
 
 	b := &Broker{ctx: t.Context(), cache: metadata.NewCache(), store: open(&asked, connect)}
-	b.cache.Apply(told(1, 1))
+	b.cache.Apply(updateFrom(1, 1))
 	before := asked.n.Load()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		b.confirmMetadata(time.Millisecond)
 	}()
-	testkit.Eventually(t, 20*time.Second, "the partitions were looked for several times", func() bool { return asked.n.Load() > before+40 })
+	testkit.Eventually(t, 20*time.Second, "several checks for partitions", func() bool { return asked.n.Load() > before+40 })
 	if b.cache.Snapshot().Complete {
 		t.Error("the metadata counts as complete although a partition has a leader")
 	}
 	must(tree.DeleteTopic(t.Context(), zkstore.NoFence(), "announced"))
-	testkit.Eventually(t, 20*time.Second, "nothing is to be announced", func() bool { return b.cache.Snapshot().Complete })
+	testkit.Eventually(t, 20*time.Second, "the metadata to be complete", func() bool { return b.cache.Snapshot().Complete })
 	t.Cleanup(func() { <-ended })
 }

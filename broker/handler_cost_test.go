@@ -27,7 +27,7 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// servedAlone is a whole broker, which is its own controller, with the topic "ab" of one
+// servedAlone is a complete broker, which is its own controller, with the topic "ab" of one
 // partition.
 type servedAlone struct {
 	*Broker
@@ -81,7 +81,7 @@ func (s *servedAlone) answer(key protocol.APIKey, version int16, body []byte) []
 	return answer
 }
 
-// serve returns the size of the answer to a request, and whether it was accepted.
+// serve returns the size of the answer to a request and whether the broker accepted it.
 func (s *servedAlone) serve(key protocol.APIKey, version int16, body []byte) (answer int64, ok bool) {
 	resp := s.registry.Serve(&network.Request{Peer: s.peer, Body: body,
 		RequestHeader: protocol.RequestHeader{Key: key, Version: version, CorrelationID: 7}})
@@ -91,7 +91,7 @@ func (s *servedAlone) serve(key protocol.APIKey, version int16, body []byte) (an
 	return answer, !resp.Close
 }
 
-// processorTime is what this process has used.
+// processorTime returns the processor time that this process has used.
 func processorTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -100,8 +100,8 @@ func processorTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// fieldsOfRequests are values with which requests reach more of their handlers. The epoch is
-// that of a controller which the broker has not heard of.
+// fieldsOfRequests are values of fields with which requests reach more of their handlers. The epoch
+// is that of a controller unknown to the broker.
 var fieldsOfRequests = map[string]int64{
 	"ControllerEpoch": 1 << 20, "Acks": -1, "TimeoutMillis": 100, "SessionTimeoutMillis": 10_000, "RebalanceTimeoutMillis": 1000,
 }
@@ -126,7 +126,7 @@ func requestAbout(key protocol.APIKey, version int16) kmsg.Request {
 	return req
 }
 
-// subjects are what entries of requests are about.
+// subjects set the subject of an entry of a request.
 var subjects = map[string]func(entry reflect.Value){
 	"a topic":             func(entry reflect.Value) { about(entry, kmsg.ConfigResourceTypeTopic, "ab") },
 	"a broker":            func(entry reflect.Value) { about(entry, kmsg.ConfigResourceTypeBroker, "0") },
@@ -142,12 +142,12 @@ func about(entry reflect.Value, kind kmsg.ConfigResourceType, of string) {
 	}
 }
 
-// bytesForEntry is how much memory an entry of a request may take until it is answered,
-// beside eight times its bytes; the requests that clients may send at the same time are
-// bounded by it.
+// bytesForEntry is how much memory an entry of a request may take until it is answered, in addition
+// to eight times its bytes. It also limits the requests that clients may have in flight at the same
+// time.
 const bytesForEntry = 512
 
-// peakOf returns by how much the heap grew at most while f ran.
+// peakOf returns the largest growth of the heap while f ran.
 func peakOf(f func()) uint64 {
 	defer debug.SetGCPercent(debug.SetGCPercent(10))
 	runtime.GC()
@@ -175,7 +175,7 @@ func peakOf(f func()) uint64 {
 	return peak - min(peak, before)
 }
 
-// handled is what handling a request takes of the process.
+// handled is the cost of handling a request.
 type handled struct {
 	cost
 	time time.Duration
@@ -188,15 +188,15 @@ func (s *servedAlone) measure(key protocol.APIKey, version int16, body []byte) (
 	return h
 }
 
-// Requests with long lists of every kind, handled and answered by a broker, take time,
-// allocations and memory in proportion to their size.
-func TestHandlersTakeNoMoreThanInProportion(t *testing.T) {
+// Handling and answering a request with a long list, of every kind, takes time, allocations and
+// memory in proportion to its size.
+func TestHandlersCostInProportionToTheRequest(t *testing.T) {
 	s := newServedAlone(t)
 	small, large, kinds := 1<<14, 1<<16, []string{"equal entries", "distinct entries"}
 	if testkit.FullMatrices() {
 		small, large, kinds = 1<<17, 1<<19, append(kinds, "empty entries")
 	}
-	// Another controller, and then the end of the topic, come last.
+	// Requests from another controller and the deletion of the topic come last.
 	last := []protocol.APIKey{protocol.StopReplica, protocol.LeaderAndIsr, protocol.UpdateMetadata, protocol.DeleteTopics}
 	served := s.registry.Advertised()
 	slices.SortStableFunc(served, func(a, b api.Versions) int { return slices.Index(last, a.Key) - slices.Index(last, b.Key) })
@@ -233,8 +233,8 @@ func TestHandlersTakeNoMoreThanInProportion(t *testing.T) {
 	}
 }
 
-// costsInProportion compares what two requests of one shape take. It returns false if
-// the broker refuses the large one.
+// costsInProportion compares the costs of two requests of the same shape. It returns false if the
+// broker refuses the large one.
 func (s *servedAlone) costsInProportion(what string, key protocol.APIKey, version int16, shape bodyShape, small, large int) bool {
 	less, more := shape.ofSize(small), shape.ofSize(large)
 	answer, ok := s.serve(key, version, more)
@@ -258,7 +258,7 @@ func (s *servedAlone) costsInProportion(what string, key protocol.APIKey, versio
 			break
 		}
 		if try == tries {
-			s.t.Errorf("%s: %d bytes take %s", what, len(more), problem)
+			s.t.Errorf("%s: a request of %d bytes takes %s", what, len(more), problem)
 			return true
 		}
 	}
@@ -271,7 +271,7 @@ func (s *servedAlone) costsInProportion(what string, key protocol.APIKey, versio
 			break
 		}
 		if try == tries {
-			s.t.Errorf("%s: %d bytes with %d entries, answered by %d, take %d of memory, %d for an entry", what, len(more), entries, answer, peak, peak/uint64(entries))
+			s.t.Errorf("%s: a request of %d bytes with %d entries, answered by %d bytes, takes %d bytes of memory, %d per entry", what, len(more), entries, answer, peak, peak/uint64(entries))
 			break
 		}
 	}

@@ -7,8 +7,7 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// handlers registers every request this broker answers; ApiVersions tells
-// clients just these.
+// handlers registers every request that this broker answers. ApiVersions reports exactly these.
 func (b *Broker) handlers() *api.Registry {
 	r := api.NewRegistry(nil, b.logger)
 	topics := b.administration()
@@ -46,14 +45,14 @@ func (b *Broker) handlers() *api.Registry {
 		api.DescribeLogDirs(b.replicas),
 		api.WriteTxnMarkers(b.replicas, b.groups, b.dynamic),
 	)
-	r.Register(api.Informed(b.cache, // of consumer groups, about topics
+	r.Register(api.Informed(b.cache, // consumer groups, requests that name topics
 		api.FindCoordinator(b.groups.PartitionFor, b.transactionPartition, auto, b.cache),
 		api.OffsetCommit(b.groups, b.store, b.cache, b.dynamic),
 		api.OffsetFetch(b.groups, b.store, b.cache),
 		api.OffsetDelete(b.groups, b.cache),
 		api.TxnOffsetCommit(b.groups, b.cache),
 	)...)
-	r.Register( // of consumer groups
+	r.Register( // consumer groups
 		api.JoinGroup(b.groups, b.dynamic),
 		api.SyncGroup(b.groups, b.dynamic),
 		api.Heartbeat(b.groups, b.dynamic),
@@ -70,7 +69,7 @@ func (b *Broker) handlers() *api.Registry {
 		api.StopReplica(b.replicas),
 		api.UpdateMetadata(b.replicas, b.partitionsDeleted),
 	)
-	r.Register( // of what is not there, and says so
+	r.Register( // features that are not supported; answered with an error
 		api.SaslHandshake(),
 		api.SaslAuthenticate(),
 		api.DescribeAcls(),
@@ -86,13 +85,13 @@ func (b *Broker) handlers() *api.Registry {
 	return r
 }
 
-// transactionPartition is the partition of the transaction log that keeps a
-// transactional id.
+// transactionPartition returns the partition of the transaction log to which a transactional id
+// belongs.
 func (b *Broker) transactionPartition(id string) int32 {
 	return group.HashPartition(id, b.transactionPartitions)
 }
 
-// administration writes topics and configurations on behalf of clients.
+// administration returns the administration of topics and configurations on behalf of clients.
 func (b *Broker) administration() *admin.Admin {
 	return admin.New(admin.Options{
 		Store: b.store, Settings: b.dynamic.Current,
@@ -100,7 +99,7 @@ func (b *Broker) administration() *admin.Admin {
 	})
 }
 
-// featuresEpoch is the version of /feature for ApiVersions, -1 for none.
+// featuresEpoch returns the version of /feature for ApiVersions, or -1 if there is none.
 func (b *Broker) featuresEpoch() int64 {
 	if b.features == nil {
 		return -1
@@ -108,7 +107,7 @@ func (b *Broker) featuresEpoch() int64 {
 	return b.features.epoch()
 }
 
-// partitionsDeleted has what is kept of deleted partitions forgotten.
+// partitionsDeleted removes what this broker keeps about deleted partitions.
 func (b *Broker) partitionsDeleted(partitions []metadata.TopicPartition) {
 	b.configs.forget(partitions)
 	b.groups.PartitionsDeleted(partitions)

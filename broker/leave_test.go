@@ -10,8 +10,9 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// told is what a controller tells the brokers about itself and who is live.
-func told(controller int32, live ...int32) *kmsg.UpdateMetadataRequest {
+// updateFrom returns the UpdateMetadata request that a controller sends about itself and the live
+// brokers.
+func updateFrom(controller int32, live ...int32) *kmsg.UpdateMetadataRequest {
 	req := kmsg.NewPtrUpdateMetadataRequest()
 	req.Version, req.ControllerID = 7, controller
 	for _, id := range live {
@@ -22,19 +23,19 @@ func told(controller int32, live ...int32) *kmsg.UpdateMetadataRequest {
 	return req
 }
 
-func TestTheNextTryToLeaveComesAsSoonAsThereIsAnotherController(t *testing.T) {
+func TestLeavingIsRetriedAsSoonAsAnotherControllerIsKnown(t *testing.T) {
 	for name, c := range map[string]struct {
-		then *kmsg.UpdateMetadataRequest // a second later
+		then *kmsg.UpdateMetadataRequest // received after a second
 		want time.Duration
 	}{
-		"another":              {told(2, 1, 2), time.Second},
-		"the same":             {told(0, 0, 1, 2), 5 * time.Second},
-		"another that is gone": {told(2, 1), 5 * time.Second},
+		"another":                   {updateFrom(2, 1, 2), time.Second},
+		"the same":                  {updateFrom(0, 0, 1, 2), 5 * time.Second},
+		"another that is not alive": {updateFrom(2, 1), 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cache := metadata.NewCache()
-				cache.Apply(told(0, 0, 1, 2))
+				cache.Apply(updateFrom(0, 0, 1, 2))
 				time.AfterFunc(time.Second, func() { cache.Apply(c.then) })
 				began := time.Now()
 				awaitOtherController(cache, 0, 5*time.Second)

@@ -13,7 +13,7 @@ import (
 	"github.com/monedula/monedula/metrics"
 )
 
-// brokerState is Kafka's gauge BrokerState.
+// brokerState is the value of Kafka's gauge BrokerState.
 type brokerState int32
 
 const (
@@ -25,9 +25,9 @@ const (
 	stateShuttingDown       brokerState = 7
 )
 
-// brokerMetrics are a broker's metrics. What rooms know themselves is asked of
-// them at every scrape (metrics_rooms.go); what they tell as it happens comes to
-// requestMetrics and zookeeperMetrics.
+// brokerMetrics are a broker's metrics. Metrics whose values other packages hold are collected at
+// every scrape (metrics_collect.go). Events are counted as they happen by requestMetrics and
+// zookeeperMetrics.
 type brokerMetrics struct {
 	registry  *metrics.Registry
 	state     atomic.Int32 // a brokerState
@@ -47,15 +47,14 @@ func newBrokerMetrics() *brokerMetrics {
 
 func (m *brokerMetrics) become(s brokerState) { m.state.Store(int32(s)) }
 
-// named is one of several metrics of an MBean type.
+// named returns the name of one of several metrics of an MBean type.
 func named(of metrics.Name, name string) metrics.Name {
 	of.Name = name
 	return of
 }
 
-// serveMetrics answers scrapes where monedula.metrics.listener asks for it:
-// from the start's first step, so that a long recovery can be watched, to the
-// stop's last.
+// serveMetrics serves metrics at monedula.metrics.listener, if that is set. It runs from the first
+// step of the start, so a long recovery can be watched, to the last step of the stop.
 func (b *Broker) serveMetrics(context.Context) error {
 	address := b.cfg.MetricsListener()
 	if address == "" {
@@ -73,7 +72,7 @@ func (b *Broker) serveMetrics(context.Context) error {
 	log.Infof("Serving metrics at http://%s/metrics", socket.Addr())
 	b.wg.Go(func() {
 		if err := server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
-			log.WithError(err).Error("Metrics are served no more")
+			log.WithError(err).Error("The metrics server failed")
 		}
 	})
 	b.onStop(func() { _ = server.Close() })

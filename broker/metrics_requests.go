@@ -9,15 +9,15 @@ import (
 	"github.com/monedula/monedula/network"
 )
 
-// Requests outside of these bounds are counted nowhere: their number is up to
-// the client.
+// Requests outside these bounds are not counted, because clients could create any number of series
+// with them.
 const (
 	measuredKeys     = 128
 	measuredVersions = 32
 )
 
-// requestMetrics are kafka.network:type=RequestMetrics. A request's metrics are
-// made when the first one comes, and found by two array accesses then.
+// requestMetrics are kafka.network:type=RequestMetrics. The metrics of a request type are created
+// at its first request and found by two array accesses after that.
 type requestMetrics struct {
 	registry  *metrics.Registry
 	byKey     [measuredKeys]atomic.Pointer[requestTimes]
@@ -40,7 +40,7 @@ func requestMetric(name string) metrics.Name {
 	return metrics.Name{Group: "kafka.network", Type: "RequestMetrics", Name: name}
 }
 
-// observe is network.Config.Observe.
+// observe implements network.Config.Observe.
 func (m *requestMetrics) observe(r *network.Request, t network.Timing) {
 	if !r.Key.Known() || r.Key < 0 || r.Key >= measuredKeys || r.Version < 0 || r.Version >= measuredVersions {
 		return
@@ -62,8 +62,8 @@ func (m *requestMetrics) of(slot *atomic.Pointer[requestTimes], name func() stri
 	durations := func(of string) *metrics.Histogram {
 		return m.registry.Durations(requestMetric(of).With("request", request))
 	}
-	// Two who come at once make the same: the registry gives each metric once,
-	// and the counters by version are found in it too.
+	// If two goroutines create the same metrics, both get the same ones: the registry returns each
+	// metric once. The counters by version are looked up in it too.
 	times := &requestTimes{name: request,
 		total: durations("TotalTimeMs"), local: durations("LocalTimeMs"), remote: durations("RemoteTimeMs"),
 		queued: durations("ResponseQueueTimeMs"), send: durations("ResponseSendTimeMs"), throttle: durations("ThrottleTimeMs"),
@@ -89,8 +89,8 @@ func (q *requestTimes) add(registry *metrics.Registry, r *network.Request, t net
 	q.bytes.Update(int64(r.Size))
 }
 
-// zookeeperMetrics are told by zkstore: kafka.server:type=SessionExpireListener
-// and ZooKeeperClientMetrics.
+// zookeeperMetrics are kafka.server:type=SessionExpireListener and ZooKeeperClientMetrics. zkstore
+// reports the events.
 type zookeeperMetrics struct {
 	latency *metrics.Histogram
 	events  map[string]*metrics.Counter // by event; read only
@@ -107,7 +107,7 @@ func newZooKeeperMetrics(r *metrics.Registry) *zookeeperMetrics {
 	}
 	m.setState("CONNECTING")
 	r.Collect(func(s *metrics.Scrape) {
-		// A text in JMX; as a label it can be compared and shown.
+		// A string in JMX. As a label it can be compared and displayed.
 		s.Gauge(named(listener, "SessionState").With("state", *m.state.Load()), 1)
 	})
 	return m
@@ -115,7 +115,7 @@ func newZooKeeperMetrics(r *metrics.Registry) *zookeeperMetrics {
 
 func (m *zookeeperMetrics) setState(name string) { m.state.Store(&name) }
 
-// ZooKeeperEvent is for zkstore.Observer.
+// ZooKeeperEvent implements zkstore.Observer.
 func (m *zookeeperMetrics) ZooKeeperEvent(name string) {
 	if c := m.events[name]; c != nil {
 		c.Inc(1)
@@ -132,5 +132,5 @@ func (m *zookeeperMetrics) ZooKeeperEvent(name string) {
 	}
 }
 
-// ZooKeeperRequest is for zkstore.Observer.
+// ZooKeeperRequest implements zkstore.Observer.
 func (m *zookeeperMetrics) ZooKeeperRequest(latency time.Duration) { m.latency.UpdateDuration(latency) }

@@ -11,7 +11,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// page is what a scrape shows.
+// page returns the result of a scrape.
 func page(m *brokerMetrics) string {
 	var b bytes.Buffer
 	m.registry.Write(&b, time.Now())
@@ -31,7 +31,7 @@ func request(key protocol.APIKey, version int16) *network.Request {
 	return &network.Request{RequestHeader: protocol.RequestHeader{Key: key, Version: version}, Size: 100}
 }
 
-func TestRequestTimesArePartedAsKafkaDoes(t *testing.T) {
+func TestRequestTimesAreDividedAsInKafka(t *testing.T) {
 	m := newBrokerMetrics()
 	r := request(protocol.Fetch, 17)
 	r.Label, r.Waited = "FetchFollower", 30*time.Millisecond
@@ -50,7 +50,7 @@ func TestRequestTimesArePartedAsKafkaDoes(t *testing.T) {
 	)
 }
 
-func TestRequestsThatNobodyKnowsMakeNoMetrics(t *testing.T) {
+func TestUnknownRequestsCreateNoMetrics(t *testing.T) {
 	m := newBrokerMetrics()
 	before := m.registry.Len()
 	for _, r := range []*network.Request{request(-1, 0), request(math.MaxInt16, 0), request(127, 0),
@@ -58,7 +58,7 @@ func TestRequestsThatNobodyKnowsMakeNoMetrics(t *testing.T) {
 		m.requests.observe(r, network.Timing{})
 	}
 	if n := m.registry.Len() - before; n != 0 {
-		t.Errorf("%d metrics from requests that do not exist", n)
+		t.Errorf("unknown requests created %d metrics", n)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestObservingRequestsDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func TestZooKeeperSessionIsShown(t *testing.T) {
+func TestMetricsShowTheZooKeeperSession(t *testing.T) {
 	m := newBrokerMetrics()
 	for _, event := range []string{"SyncConnected", "Disconnected", "SyncConnected", "Expired"} {
 		m.zookeeper.ZooKeeperEvent(event)
@@ -89,7 +89,7 @@ func TestZooKeeperSessionIsShown(t *testing.T) {
 	)
 }
 
-func TestTwoBrokersCountApart(t *testing.T) {
+func TestTwoBrokersCountSeparately(t *testing.T) {
 	one, two := newBrokerMetrics(), newBrokerMetrics()
 	one.requests.observe(request(protocol.Metadata, 12), network.Timing{})
 	one.become(stateRunning)

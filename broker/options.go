@@ -14,9 +14,9 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// This file turns the configuration into what each room asks for.
+// This file derives the configurations of the other packages from the broker's.
 
-// ms is a time in milliseconds, as long as a duration can be at most.
+// ms returns a setting in milliseconds as a duration, limited to the longest duration.
 func ms(cfg *settings.Config, key string) time.Duration {
 	const most = int64(1<<63-1) / int64(time.Millisecond)
 	return time.Duration(min(cfg.Long(key), most)) * time.Millisecond
@@ -72,12 +72,11 @@ func networkListener(cfg *settings.Config, e settings.Endpoint) network.Listener
 	}
 }
 
-// receiveBufferBytes is Kafka's setting where somebody set it. Else the kernel
-// fits each connection's buffer to its use: fixed at Kafka's default of 100 KiB
-// it makes a producer's large requests arrive in ten pieces and more, which
-// costs a quarter of the CPU time of producing (0.57 s/GB against 0.71, batches
-// of 256 KiB). The send buffer stays at the default: larger ones made fetching
-// dearer (0.31 s/GB against 0.26).
+// receiveBufferBytes returns socket.receive.buffer.bytes if it is set, otherwise 0, which lets the
+// kernel size each connection's buffer. Kafka's fixed default of 100 KiB makes a producer's large
+// request arrive in ten or more pieces, which costs a quarter of the CPU time of producing (0.57
+// s/GB against 0.71, batches of 256 KiB). The send buffer keeps Kafka's default, because larger
+// ones made fetching more expensive (0.31 s/GB against 0.26).
 func receiveBufferBytes(cfg *settings.Config) int {
 	const key = "socket.receive.buffer.bytes"
 	if !cfg.IsSet(key) {
@@ -86,8 +85,8 @@ func receiveBufferBytes(cfg *settings.Config) int {
 	return int(cfg.Int(key))
 }
 
-// connectionLimits are the numbers of connections, which may change while the
-// broker runs. Values that were checked before they were set are all numbers.
+// connectionLimits returns the limits on connections, which may change while the broker runs. Their
+// values were validated when they were set.
 func connectionLimits(cfg *settings.Config) network.Limits {
 	l := network.Limits{
 		MaxConnections:               network.AtMost(int(cfg.Int("max.connections"))),
@@ -101,8 +100,8 @@ func connectionLimits(cfg *settings.Config) network.Limits {
 	return l
 }
 
-// listenerLimit is listener.name.X.max.connections. A listener without one has,
-// as in Kafka, the limit of the whole broker for its own too.
+// listenerLimit returns listener.name.X.max.connections. As in Kafka, a listener without that
+// setting has the limit of the whole broker.
 func listenerLimit(cfg *settings.Config, listener string) network.Limit {
 	const key = "max.connections"
 	text, _ := cfg.ListenerValue(listener, key)

@@ -24,7 +24,7 @@ func configOf(t *testing.T, lines string) *settings.Config {
 	return cfg
 }
 
-func TestReceiveBufferIsTheKernelsUnlessSet(t *testing.T) {
+func TestTheKernelSizesTheReceiveBufferUnlessItIsSet(t *testing.T) {
 	for text, want := range map[string]int{
 		"":                                     0,
 		"socket.receive.buffer.bytes=102400\n": 102400,
@@ -37,7 +37,7 @@ func TestReceiveBufferIsTheKernelsUnlessSet(t *testing.T) {
 	}
 }
 
-func TestBacklogIsThatOfTheConfiguration(t *testing.T) {
+func TestTheBacklogIsConfigurable(t *testing.T) {
 	for text, want := range map[string]int{"": 50, "socket.listen.backlog.size=77\n": 77} {
 		if got := networkConfig(configOf(t, text), 0, kafkalog.Discard()).Backlog; got != want {
 			t.Errorf("with %q the backlog is %d, want %d", text, got, want)
@@ -45,9 +45,9 @@ func TestBacklogIsThatOfTheConfiguration(t *testing.T) {
 	}
 }
 
-// The values of the listeners are those of a real 3.9.1: one without a limit of
-// its own has max.connections.
-func TestLimitsOnConnectionsOfAConfiguration(t *testing.T) {
+// The limits of the listeners are those of a real 3.9.1: a listener without its own limit has
+// max.connections.
+func TestConnectionLimitsOfAConfiguration(t *testing.T) {
 	const listeners = "listeners=A://:9092,B://:9093\nlistener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT\ninter.broker.listener.name=A\n"
 	unlimited := network.AtMost(1<<31 - 1)
 	for _, c := range []struct {

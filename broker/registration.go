@@ -19,7 +19,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// registration is this broker's entry below /brokers/ids, and its epoch.
+// registration is this broker's node below /brokers/ids, and its epoch.
 type registration struct {
 	store   *zkstore.Store
 	session time.Duration
@@ -30,8 +30,8 @@ type registration struct {
 	info zkstore.BrokerInfo
 }
 
-// graceAfterSession is how much longer than the session timeout a restarted
-// broker waits for the node of its former self to go.
+// graceAfterSession is how much longer than the session timeout a restarted broker waits for its
+// old registration to expire.
 const graceAfterSession = 5 * time.Second
 
 func newRegistration(store *zkstore.Store, info zkstore.BrokerInfo, session time.Duration, log *logrus.Logger) *registration {
@@ -40,8 +40,8 @@ func newRegistration(store *zkstore.Store, info zkstore.BrokerInfo, session time
 	return r
 }
 
-// brokerInfo is what the broker says of itself. bound tells the port of a
-// listener that was configured with port 0.
+// brokerInfo returns what the broker registers in ZooKeeper. bound returns the port of a listener
+// that was configured with port 0.
 func brokerInfo(cfg *settings.Config, id int32, bound func(listener string) int) (zkstore.BrokerInfo, error) {
 	info := zkstore.BrokerInfo{ID: id, Rack: cfg.StringOrNil("broker.rack"), JMXPort: -1, Features: map[string]zkstore.FeatureRange{}}
 	for _, e := range cfg.AdvertisedListeners() {
@@ -69,15 +69,15 @@ func endpointsText(endpoints []metadata.Endpoint) string {
 	return strings.Join(texts, ",")
 }
 
-// current is what the node holds, or will.
+// current returns the contents of the node, or what they will be once it is created.
 func (r *registration) current() zkstore.BrokerInfo {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.info
 }
 
-// update changes what the broker says of itself; the node keeps its epoch. A
-// registration anew, after a lost session, has it too.
+// update changes the contents of the node, which keeps its epoch. A later registration, after a
+// lost session, uses them too.
 func (r *registration) update(ctx context.Context, info zkstore.BrokerInfo) error {
 	r.mu.Lock()
 	r.info = info
@@ -85,8 +85,8 @@ func (r *registration) update(ctx context.Context, info zkstore.BrokerInfo) erro
 	return r.store.UpdateBroker(ctx, info)
 }
 
-// check refuses, before the logs are loaded, an id or an address that somebody
-// else has registered.
+// check refuses, before the logs are loaded, an id or an address that another broker has
+// registered.
 func (r *registration) check(ctx context.Context) error {
 	info := r.current()
 	ids, err := r.store.BrokerIDs(ctx)
@@ -102,14 +102,14 @@ func (r *registration) check(ctx context.Context) error {
 			return err
 		}
 		if id == info.ID {
-			if err := r.checkFormerSelf(other); err != nil {
+			if err := r.checkOldRegistration(other); err != nil {
 				return err
 			}
 			continue
 		}
 		for _, e := range info.Endpoints {
 			if slices.ContainsFunc(other.Endpoints, func(o metadata.Endpoint) bool { return o.Host == e.Host && o.Port == e.Port }) {
-				return fmt.Errorf("Configured end points %s:%d in advertised listeners are already registered by broker %d. Give this broker an address of its own in listeners or advertised.listeners",
+				return fmt.Errorf("Configured end points %s:%d in advertised listeners are already registered by broker %d. Give this broker a different address in listeners or advertised.listeners",
 					e.Host, e.Port, id)
 			}
 		}
@@ -117,18 +117,18 @@ func (r *registration) check(ctx context.Context) error {
 	return nil
 }
 
-// checkFormerSelf refuses a node of our id that was registered from elsewhere.
-func (r *registration) checkFormerSelf(other *zkstore.BrokerInfo) error {
+// checkOldRegistration refuses a node with our id and other endpoints.
+func (r *registration) checkOldRegistration(other *zkstore.BrokerInfo) error {
 	info := r.current()
 	if slices.Equal(other.Endpoints, info.Endpoints) {
 		return nil
 	}
-	return fmt.Errorf("Broker id %d is registered already, with the end points %s; this broker has %s. Either another broker uses the id (give this one another broker.id), or this broker's listeners were changed while its old session lives on (then start it again when the node %s is gone)",
+	return fmt.Errorf("Broker id %d is already registered with the end points %s; this broker has %s. Either another broker uses the id (then give this broker another broker.id), or this broker's listeners were changed while its old session is alive (then start it again when the node %s is gone)",
 		info.ID, endpointsText(other.Endpoints), endpointsText(info.Endpoints), zkstore.BrokerPath(info.ID))
 }
 
-// register creates the node. One left by this broker's former life, which was
-// killed, is waited for: never longer than its session can last, and never deleted.
+// register creates the node. If a killed process of this broker left one, register waits until it
+// expires, at most for the session timeout and graceAfterSession. It never deletes the node.
 func (r *registration) register(ctx context.Context) error {
 	limit := r.session + graceAfterSession
 	deadline := time.Now().Add(limit)
@@ -149,17 +149,17 @@ func (r *registration) register(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.checkFormerSelf(other); err != nil {
+		if err := r.checkOldRegistration(other); err != nil {
 			return err
 		}
-		if err := r.awaitFormerSelf(ctx, deadline); err != nil {
+		if err := r.awaitOldRegistration(ctx, deadline); err != nil {
 			return err
 		}
 	}
 }
 
-// awaitFormerSelf waits until the node is gone, saying each second how long still.
-func (r *registration) awaitFormerSelf(ctx context.Context, deadline time.Time) error {
+// awaitOldRegistration waits until the node is gone, and logs the remaining time every second.
+func (r *registration) awaitOldRegistration(ctx context.Context, deadline time.Time) error {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	id := r.current().ID
@@ -168,12 +168,12 @@ func (r *registration) awaitFormerSelf(ctx context.Context, deadline time.Time) 
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		r.log.Infof("%s still exists, left by this broker's former process; waiting for its session to end, %d s at most",
+		r.log.Infof("%s still exists, left by an earlier process of this broker; waiting for its session to expire, at most %d s",
 			zkstore.BrokerPath(id), int(time.Until(deadline).Round(time.Second)/time.Second))
 		select {
 		case err := <-gone:
 			if errors.Is(err, context.DeadlineExceeded) {
-				return fmt.Errorf("%s still exists after the session timeout: another process with broker.id=%d and the same listeners seems to run; stop it, or give this broker another id",
+				return fmt.Errorf("%s still exists after the session timeout: another process with broker.id=%d and the same listeners seems to be running; stop it, or give this broker another id",
 					zkstore.BrokerPath(id), id)
 			}
 			return err

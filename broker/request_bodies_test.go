@@ -12,7 +12,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// entryKinds are what a request's longest list is filled with.
+// entryKinds are the ways to fill the longest list of a request.
 var entryKinds = map[string]func(entry reflect.Value){
 	"empty entries":    func(reflect.Value) {},
 	"equal entries":    func(entry reflect.Value) { name(entry, "ab") },
@@ -27,7 +27,7 @@ var entryKinds = map[string]func(entry reflect.Value){
 	"entries with long texts": func(entry reflect.Value) { name(entry, "a-text-of-about-forty-characters-as-names") },
 }
 
-// What stands in an entry where bodyShape.body writes the entry's number.
+// The marks in an entry that bodyShape.body replaces by the entry's number.
 const (
 	textToNumber  = "n#######"
 	int32ToNumber = 0x7e6d5c4b
@@ -49,7 +49,7 @@ func name(v reflect.Value, text string) {
 	}
 }
 
-// number marks the number of a partition or broker in an entry for body to replace.
+// number marks the partition or broker id in an entry, to be replaced by body.
 func number(entry reflect.Value) {
 	switch entry.Kind() {
 	case reflect.Int32:
@@ -61,7 +61,7 @@ func number(entry reflect.Value) {
 	}
 }
 
-// listsOf returns the paths of the lists in a request, as numbers of fields.
+// listsOf returns the paths of the lists in a request, as field indexes.
 func listsOf(t reflect.Type, path []int) (paths [][]int) {
 	for i := range t.NumField() {
 		f := t.Field(i).Type
@@ -77,7 +77,7 @@ func listsOf(t reflect.Type, path []int) (paths [][]int) {
 	return paths
 }
 
-// listName returns a path as Kafka writes it.
+// listName returns a path in Kafka's notation.
 func listName(key protocol.APIKey, path []int) string {
 	t, text := reflect.TypeOf(kmsg.RequestForKey(int16(key))).Elem(), key.String()
 	for _, at := range path {
@@ -87,8 +87,8 @@ func listName(key protocol.APIKey, path []int) string {
 	return text
 }
 
-// bodyWith returns a request's body with n entries in one list, which fill has made, and in
-// each list on the way to it one that above has made.
+// bodyWith returns a request's body whose list at path has n entries, set by fill. Each list above
+// it has one entry, set by above.
 func bodyWith(req kmsg.Request, path []int, n int, above, fill func(reflect.Value)) []byte {
 	v := reflect.ValueOf(req).Elem()
 	for i, at := range path {
@@ -111,14 +111,14 @@ func bodyWith(req kmsg.Request, path []int, n int, above, fill func(reflect.Valu
 	return protocol.AppendRequest(nil, req)
 }
 
-// bodyShape is a request's body cut around the entries of one list.
+// bodyShape is a request's body split at the entries of one list.
 type bodyShape struct {
 	before, entry, after []byte
 	compact              bool // the list's count is a varint
 }
 
-// shapeOf returns the shape of what encode returns for a number of entries, or false if the
-// version does not have the list.
+// shapeOf returns the shape of the bodies that encode returns for a number of entries, or false if
+// the version does not have the list.
 func shapeOf(encode func(n int) []byte, compact bool) (s bodyShape, ok bool) {
 	one, two := encode(1), encode(2)
 	size := len(two) - len(one)
@@ -136,7 +136,7 @@ func shapeOf(encode func(n int) []byte, compact bool) (s bodyShape, ok bool) {
 	return s, true
 }
 
-// body returns the body with n entries, distinct ones if the shape's entry has marks.
+// body returns the body with n entries, which differ if the shape's entry has marks.
 func (s bodyShape) body(n int) []byte {
 	b := make([]byte, 0, len(s.before)+len(s.after)+10+n*len(s.entry))
 	b = append(b, s.before...)
@@ -170,7 +170,7 @@ func (s bodyShape) body(n int) []byte {
 	return append(b, s.after...)
 }
 
-// ofSize returns the body with as many entries as size bytes hold.
+// ofSize returns the longest body, in entries, that fits into size bytes.
 func (s bodyShape) ofSize(size int) []byte {
 	return s.body(max(0, size-len(s.before)-len(s.after)-5) / len(s.entry))
 }

@@ -1,6 +1,6 @@
 //go:build !race
 
-// The race detector allocates too, so what a request costs is counted without it.
+// The race detector allocates too, so the cost of requests is measured without it.
 
 package broker
 
@@ -23,11 +23,11 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// sizesOf returns the sizes in bytes, each twice the one before, of the bodies with a list of a
-// version: all up to the largest that is read for the newest version and the last one before
-// varints, with the entries that take most and those that differ; two if the list is another
-// one than in the version before; else one. Without MONEDULA_TEST_ALL there are two, of the
-// newest version.
+// sizesOf returns the sizes in bytes, doubling each time, of the bodies to test for a list in a
+// version. The newest version and the last one before varints get all sizes up to the largest that
+// is read, with the most expensive kinds of entries. Other versions get two sizes if the list
+// differs from the version before, otherwise one. Without MONEDULA_TEST_ALL there are two sizes,
+// only for the newest version.
 func sizesOf(s api.Versions, version int16, kind string, changed bool) []int {
 	const mib = 1 << 20
 	edge := version == s.Max || s.Key.Flexible(version+1) && !s.Key.Flexible(version)
@@ -44,7 +44,7 @@ func sizesOf(s api.Versions, version int16, kind string, changed bool) []int {
 	return []int{mib}
 }
 
-// cost is what serving takes.
+// cost is the memory that serving a request allocates.
 type cost struct{ bytes, allocations uint64 }
 
 func costOf(f func()) cost {
@@ -55,7 +55,8 @@ func costOf(f func()) cost {
 	return cost{after.TotalAlloc - before.TotalAlloc, after.Mallocs - before.Mallocs}
 }
 
-// bodies is a registry that decodes what the broker serves, and does nothing with it.
+// bodies returns the served request types, and a registry that decodes their requests and does
+// nothing else.
 func bodies(t *testing.T) (served []api.Versions, registry *api.Registry) {
 	cfg, err := settings.FromMap(map[string]string{"zookeeper.connect": "unused:1"})
 	if err != nil {
@@ -77,7 +78,7 @@ func bodies(t *testing.T) (served []api.Versions, registry *api.Registry) {
 	return served, registry
 }
 
-// read has a body read as the broker reads it, and reports whether it was accepted.
+// read decodes a body as the broker does and reports whether it was accepted.
 func read(registry *api.Registry, key protocol.APIKey, version int16, body []byte) bool {
 	switch key {
 	case protocol.Produce:
@@ -90,13 +91,13 @@ func read(registry *api.Registry, key protocol.APIKey, version int16, body []byt
 		RequestHeader: protocol.RequestHeader{Key: key, Version: version}}).Close
 }
 
-// Every request type and version that is served, with each of its lists as long as a body
-// of some MiB allows: reading it allocates at most eight times its size, and no more than in
-// proportion to it.
+// Every served request type and version is read with each of its lists as long as a body of some
+// MiB allows. Reading it allocates at most eight times its size, and allocations grow no faster
+// than the size.
 func TestNoRequestCostsMoreThanItsSize(t *testing.T) {
 	served, registry := bodies(t)
 	accepted, refused := 0, 0
-	// reads has bodies of the shape read, each of twice the size.
+	// reads reads bodies of a shape with the given sizes.
 	reads := func(what string, key protocol.APIKey, version int16, shape bodyShape, sizes []int) {
 		last := cost{}
 		for _, size := range sizes {
@@ -110,11 +111,11 @@ func TestNoRequestCostsMoreThanItsSize(t *testing.T) {
 				refused++
 			}
 			allowed := 8*length + length/2 + 1<<19
-			if key == protocol.StopReplica { // of many short names, as controllers send it
+			if key == protocol.StopReplica { // controllers send it with many short names
 				allowed = max(allowed, 16<<20+1<<19)
 			}
 			if took.bytes > allowed {
-				t.Errorf("%s: %d bytes take %d, %.1f times as much", what, length, took.bytes, float64(took.bytes)/float64(length))
+				t.Errorf("%s: reading %d bytes allocates %d bytes, %.1f times as much", what, length, took.bytes, float64(took.bytes)/float64(length))
 			}
 			if last.allocations > 0 && took.allocations > last.allocations*9/4+1000 {
 				t.Errorf("%s: %d allocations, %d with half the size", what, took.allocations, last.allocations)
@@ -133,7 +134,7 @@ func TestNoRequestCostsMoreThanItsSize(t *testing.T) {
 						continue
 					}
 					if kind != "distinct entries" && !bytes.Equal(shape.body(300), encode(300)) {
-						t.Fatalf("%s v%d, %s: a body is not that of kmsg", listName(s.Key, path), version, kind)
+						t.Fatalf("%s v%d, %s: a body differs from that of kmsg", listName(s.Key, path), version, kind)
 					}
 					one := shape.body(1)
 					sizes := sizesOf(s, version, kind, !bytes.Equal(one, before))
@@ -149,7 +150,7 @@ func TestNoRequestCostsMoreThanItsSize(t *testing.T) {
 	}
 }
 
-// encoder returns what encodes requests with a number of entries in one of their lists.
+// encoder returns a function that encodes requests with n entries in one of their lists.
 func encoder(key protocol.APIKey, version int16, path []int, fill func(reflect.Value)) func(int) []byte {
 	return func(n int) []byte {
 		req := kmsg.RequestForKey(int16(key))
@@ -158,7 +159,8 @@ func encoder(key protocol.APIKey, version int16, path []int, fill func(reflect.V
 	}
 }
 
-// Every number in a small request is replaced by absurd ones: none is allocated.
+// Every number in a small request is replaced by absurdly large ones, which must not cause
+// allocations.
 func TestAbsurdCountsCostNothing(t *testing.T) {
 	served, registry := bodies(t)
 	for _, s := range served {
@@ -170,7 +172,7 @@ func TestAbsurdCountsCostNothing(t *testing.T) {
 						absurd := append([]byte(nil), body...)
 						absurd = append(absurd[:at], append(number, body[min(at+1, len(body)):]...)...)
 						if took := costOf(func() { read(registry, s.Key, version, absurd) }); took.bytes > 1<<19 {
-							t.Errorf("%s v%d with %x at %d takes %d bytes", s.Key, version, number, at, took.bytes)
+							t.Errorf("%s v%d with %x at %d allocates %d bytes", s.Key, version, number, at, took.bytes)
 						}
 					}
 				}

@@ -10,11 +10,11 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// closeTimeout is how long requests being served may take at the stop.
+// closeTimeout is how long requests in progress may take when the broker stops.
 const closeTimeout = 10 * time.Second
 
-// Stop takes the broker down in order: its leaderships move away, requests
-// end, logs are flushed and closed, and the ZooKeeper session goes last.
+// Stop stops the broker in order: it moves the leaderships away, ends requests, flushes and closes
+// the logs, and closes the ZooKeeper session last.
 func (b *Broker) Stop() {
 	b.starting.Lock()
 	defer b.starting.Unlock()
@@ -39,8 +39,8 @@ func (b *Broker) Stop() {
 	b.log.Infof("%sshut down completed", b.prefix())
 }
 
-// controlledShutdown asks the controller to move this broker's leaderships,
-// several times where it must, and gives up rather than hang.
+// controlledShutdown asks the controller to move this broker's leaderships away. It retries up to
+// controlled.shutdown.max.retries times in all and then gives up.
 func (b *Broker) controlledShutdown() {
 	b.log.Infof("[KafkaServer id=%d] Starting controlled shutdown", b.id.brokerID)
 	cfg := b.dynamic.Current()
@@ -61,16 +61,16 @@ func (b *Broker) controlledShutdown() {
 	b.log.Warnf("[KafkaServer id=%d] Proceeding to do an unclean shutdown as all the controlled shutdown attempts failed", b.id.brokerID)
 }
 
-// awaitOtherController waits for so long, or until another controller than the
-// one asked is known: when brokers are stopped one after the other, the one
-// before may have been the controller.
+// awaitOtherController waits until a controller other than asked is known, for at most most. If
+// brokers are stopped one after the other, the previous one may have been the controller.
 func awaitOtherController(cache *metadata.Cache, asked int32, most time.Duration) {
 	cache.Await(context.Background(), most, func(s *metadata.Snapshot) bool {
 		return s.ControllerID != asked && s.Brokers[s.ControllerID] != nil
 	})
 }
 
-// askToLeave sends one ControlledShutdown and reports whether nothing remains.
+// askToLeave sends one ControlledShutdown request and reports whether no partition remains to be
+// moved.
 func (b *Broker) askToLeave(link *controllerLink) bool {
 	req := kmsg.NewPtrControlledShutdownRequest()
 	req.BrokerID, req.BrokerEpoch = b.id.brokerID, b.registration.epoch.Load()

@@ -14,9 +14,8 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// A controlled shutdown finds the controller by the metadata that the controller
-// sent, so a ZooKeeper that is down does not hold it up (KAFKA-9189): here there
-// is none at all.
+// A controlled shutdown finds the controller in the metadata that the controller sent, so an
+// unreachable ZooKeeper does not delay it (KAFKA-9189). This test has no ZooKeeper at all.
 func TestPitfallController10_AControlledShutdownNeedsNoZooKeeper(t *testing.T) {
 	asked := make(chan *kmsg.ControlledShutdownRequest, 1)
 	r := api.NewRegistry(nil, kafkalog.Discard())
@@ -54,6 +53,6 @@ func TestPitfallController10_AControlledShutdownNeedsNoZooKeeper(t *testing.T) {
 
 	b.controlledShutdown()
 	if req := <-asked; req.BrokerID != 1 || req.BrokerEpoch != 77 || req.Version != 3 {
-		t.Errorf("asked %+v", req)
+		t.Errorf("the controller received %+v", req)
 	}
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// requestTopics is how many topics a request of BenchmarkTopics is about.
+// requestTopics is the number of topics per request in BenchmarkTopics.
 const requestTopics = 100
 
 // BenchmarkTopics creates, configures and deletes many topics on a broker with a ZooKeeper, a
-// hundred with a request, and shows what each takes: elapsed time, the broker's own time, and
-// requests to ZooKeeper.
+// hundred per request. It reports, per topic and step, the elapsed time, the broker's own processor
+// time, and the number of requests to ZooKeeper.
 func BenchmarkTopics(b *testing.B) {
 	for _, count := range []int{1000, 2000, 4000, 8000, 16000, 32000} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {
@@ -39,7 +39,7 @@ func BenchmarkTopics(b *testing.B) {
 					if step.what == "deleted" {
 						gone := func(m *metadata.Snapshot) bool { return len(m.Topics) == 2 }
 						if !s.cache.Await(b.Context(), 10*time.Minute, gone) {
-							b.Fatal("topics are left")
+							b.Fatal("not all topics were deleted")
 						}
 					}
 					b.ReportMetric(float64(time.Since(began).Microseconds())/float64(count), "µs/"+step.what)
@@ -53,7 +53,7 @@ func BenchmarkTopics(b *testing.B) {
 	}
 }
 
-// must sends a request whose answer has no error.
+// must sends a request and fails if its answer has an error.
 func (s *servedAlone) must(req kmsg.Request) {
 	s.t.Helper()
 	version := int16(0)

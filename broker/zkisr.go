@@ -10,7 +10,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// isrStore writes in-sync replicas to ZooKeeper for leaders of before IBP 2.7-IV2.
+// isrStore writes in-sync replicas to ZooKeeper for leaders below IBP 2.7-IV2.
 type isrStore struct {
 	brokerID int32
 	store    *zkstore.Store
@@ -18,8 +18,8 @@ type isrStore struct {
 
 var _ replication.ISRStore = isrStore{}
 
-// WriteISR is of replication.ISRStore. The state keeps the epoch of the controller
-// that decided on the leader.
+// WriteISR implements replication.ISRStore. The state keeps the epoch of the controller that chose
+// the leader.
 func (s isrStore) WriteISR(ctx context.Context, c replication.ISRChange) (int32, error) {
 	version, err := s.store.SetLeadersState(ctx, c.Partition, zkstore.PartitionState{ControllerEpoch: c.ControllerEpoch,
 		Leader: s.brokerID, LeaderEpoch: c.LeaderEpoch, ISR: c.ISR, Version: zkstore.Version(c.PartitionEpoch)})
@@ -29,7 +29,7 @@ func (s isrStore) WriteISR(ctx context.Context, c replication.ISRChange) (int32,
 	return int32(version), err
 }
 
-// NotifyISRChange is of replication.ISRStore.
+// NotifyISRChange implements replication.ISRStore.
 func (s isrStore) NotifyISRChange(ctx context.Context, partitions []replication.TopicPartition) error {
 	return s.store.NotifyISRChange(ctx, partitions)
 }

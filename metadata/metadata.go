@@ -1,7 +1,6 @@
-// Package metadata holds what the controller told this broker in UpdateMetadata
-// requests: the live brokers, every partition's leader and replicas, topic ids
-// and who the controller is. Readers take an immutable Snapshot behind one
-// atomic pointer; one writer replaces it.
+// Package metadata holds what the controller sent this broker in UpdateMetadata requests: the live
+// brokers, the leader and the replicas of every partition, topic ids and the controller's id.
+// Readers get an immutable Snapshot through an atomic pointer; one writer at a time replaces it.
 package metadata
 
 import (
@@ -14,10 +13,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TopicID is the 16 bytes of a topic's id; the zero value means none is known.
+// TopicID is a topic's id. The zero value means that no id is known.
 type TopicID [16]byte
 
-// Endpoint is where a broker listens under one listener name.
+// Endpoint is the address at which a broker listens under one listener name.
 type Endpoint struct {
 	Listener         string
 	Host             string
@@ -25,26 +24,26 @@ type Endpoint struct {
 	SecurityProtocol int16 // 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL
 }
 
-// Broker is a live (or shutting down) broker as the controller sees it.
+// Broker is a broker that the controller reports as live or shutting down.
 type Broker struct {
 	ID        int32
 	Rack      *string
 	Endpoints map[string]Endpoint // by listener name
 }
 
-// Partition is the state of one partition as the controller last sent it. The
-// slices are never changed.
+// Partition is the state of a partition as last sent by the controller. Its slices are never
+// changed.
 type Partition struct {
-	Leader          int32 // -1 none
+	Leader          int32 // -1: none
 	LeaderEpoch     int32
 	ControllerEpoch int32
-	PartitionEpoch  int32 // the state znode's version
+	PartitionEpoch  int32 // version of the state znode
 	ISR             []int32
 	Replicas        []int32
 	Offline         []int32
 }
 
-// Topic is one topic with its partitions by index.
+// Topic is a topic with its partitions by index.
 type Topic struct {
 	Name       string
 	ID         TopicID
@@ -54,15 +53,15 @@ type Topic struct {
 // NoController is Snapshot.ControllerID while no controller is known.
 const NoController int32 = -1
 
-// Snapshot is one immutable state of the cluster. Its maps are only read.
+// Snapshot is an immutable state of the cluster. Its maps must only be read.
 type Snapshot struct {
 	// Heard reports whether a controller has sent an UpdateMetadata since this
 	// broker started or last lost its ZooKeeper session. Until then Brokers is
 	// empty or may be out of date.
 	Heard bool
-	// Complete reports whether a topic or partition that is missing here does not
-	// exist. A new controller first sends the brokers and only then the
-	// partitions, so this is false until the first partitions have come.
+	// Complete reports whether a topic or partition that is missing here does not exist. A new
+	// controller first sends the brokers and only then the partitions, so Complete is false until
+	// the first partitions have arrived.
 	Complete bool
 
 	ControllerID int32
@@ -71,7 +70,7 @@ type Snapshot struct {
 	Names        map[TopicID]string
 }
 
-// Partition returns the partition, or nil where topic or index is unknown.
+// Partition returns a partition, or nil if the topic or the index is unknown.
 func (s *Snapshot) Partition(topic string, index int32) *Partition {
 	if t := s.Topics[topic]; t != nil {
 		return t.Partitions[index]
@@ -79,7 +78,7 @@ func (s *Snapshot) Partition(topic string, index int32) *Partition {
 	return nil
 }
 
-// Cache is the broker's current Snapshot and those who wait for a next one.
+// Cache holds the broker's current Snapshot and wakes goroutines that wait for the next one.
 type Cache struct {
 	current atomic.Pointer[Snapshot]
 
@@ -87,7 +86,7 @@ type Cache struct {
 	changed chan struct{}
 }
 
-// NewCache returns a cache that knows no broker and no topic.
+// NewCache returns a cache without brokers and topics.
 func NewCache() *Cache {
 	c := &Cache{changed: make(chan struct{})}
 	c.current.Store(&Snapshot{
@@ -99,19 +98,19 @@ func NewCache() *Cache {
 	return c
 }
 
-// Snapshot returns the current state.
+// Snapshot returns the current snapshot.
 func (c *Cache) Snapshot() *Snapshot { return c.current.Load() }
 
-// Changed returns a channel that is closed when the snapshot is replaced after
-// this call. Wait by: take the channel, look at Snapshot, then receive.
+// Changed returns a channel that is closed when the snapshot is replaced after this call. To wait
+// for a condition, take the channel, check Snapshot, and only then receive.
 func (c *Cache) Changed() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.changed
 }
 
-// Await waits until done returns true for the current snapshot, for at most the
-// timeout or until ctx ends, and returns what done returned last.
+// Await waits until done returns true for the current snapshot, until the timeout, or until ctx
+// ends. It returns the last result of done, or false if ctx ended.
 func (c *Cache) Await(ctx context.Context, timeout time.Duration, done func(*Snapshot) bool) bool {
 	if done(c.Snapshot()) {
 		return true
@@ -133,14 +132,13 @@ func (c *Cache) Await(ctx context.Context, timeout time.Duration, done func(*Sna
 	}
 }
 
-// The leader that UpdateMetadata sends for a partition of a topic being
+// leaderDuringDelete is the leader that UpdateMetadata sends for a partition of a topic being
 // deleted (LeaderAndIsr.LeaderDuringDelete in Kafka).
 const leaderDuringDelete = -2
 
-// Apply merges an UpdateMetadata request: the listed partitions are replaced
-// (leader -2 removes one), the broker list and the controller id always. The
-// caller has checked the controller's and the broker's epoch. It returns the
-// partitions that were removed.
+// Apply merges an UpdateMetadata request. It replaces the listed partitions (leader -2 removes
+// one), and always the brokers and the controller id. The caller must have checked the epochs of
+// the controller and the broker. Apply returns the removed partitions.
 func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -210,8 +208,8 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 	return deleted
 }
 
-// renamed returns the names of the next snapshot: those of the old one itself, unless one of
-// the edited topics has come, gone or changed its id.
+// renamed returns the names of the next snapshot. They are the old snapshot's map, unless an edited
+// topic was added or removed or has another id.
 func renamed(old, next *Snapshot, edited map[string]bool) map[TopicID]string {
 	names, own := old.Names, false
 	for name := range edited {
@@ -232,7 +230,7 @@ func renamed(old, next *Snapshot, edited map[string]bool) map[TopicID]string {
 	return names
 }
 
-// id is zero for a topic that is nil.
+// id returns the topic's id, or zero if t is nil.
 func (t *Topic) id() TopicID {
 	if t == nil {
 		return TopicID{}
@@ -247,14 +245,13 @@ func (c *Cache) replaceLocked(next *Snapshot) {
 	c.changed = make(chan struct{})
 }
 
-// Confirm makes the snapshot complete although no controller has sent a
-// partition: there is none to send. Without a word of a controller nothing is
-// complete, so that it does nothing before Heard.
+// Confirm marks the snapshot as complete although no controller has sent a partition, because there
+// is none to send. It has no effect unless Heard is true.
 func (c *Cache) Confirm() { c.mark(func(s *Snapshot) { s.Complete = s.Heard }) }
 
-// Doubt makes the snapshot incomplete: this broker has lost its ZooKeeper
-// session, and no controller sends it anything until it has registered again.
-// What the snapshot holds is kept.
+// Doubt marks the snapshot as incomplete, because this broker has lost its ZooKeeper session and no
+// controller sends it anything until it has registered again. The contents of the snapshot are
+// kept.
 func (c *Cache) Doubt() { c.mark(func(s *Snapshot) { s.Heard, s.Complete = false, false }) }
 
 func (c *Cache) mark(change func(*Snapshot)) {
@@ -265,7 +262,7 @@ func (c *Cache) mark(change func(*Snapshot)) {
 	c.replaceLocked(&next)
 }
 
-// TopicPartition names a partition.
+// TopicPartition identifies a partition.
 type TopicPartition struct {
 	Topic     string
 	Partition int32
@@ -276,12 +273,12 @@ func brokersOf(req *kmsg.UpdateMetadataRequest) map[int32]*Broker {
 	for i := range req.LiveBrokers {
 		b := &req.LiveBrokers[i]
 		broker := &Broker{ID: b.ID, Rack: b.Rack, Endpoints: map[string]Endpoint{}}
-		if b.Host != "" { // v0, which has no endpoints
+		if b.Host != "" { // v0 has no endpoints
 			broker.Endpoints["PLAINTEXT"] = Endpoint{Listener: "PLAINTEXT", Host: b.Host, Port: b.Port}
 		}
 		for _, e := range b.Endpoints {
 			name := e.ListenerName
-			if name == "" { // v0-v2 name the security protocol only
+			if name == "" { // v0-v2 contain only the security protocol
 				name = securityProtocolName(e.SecurityProtocol)
 			}
 			broker.Endpoints[name] = Endpoint{Listener: name, Host: e.Host, Port: e.Port, SecurityProtocol: e.SecurityProtocol}

@@ -92,16 +92,16 @@ func TestUpdateReplacesListedPartitionsAndKeepsOthers(t *testing.T) {
 		t.Errorf("partition 1 %+v", p)
 	}
 	if p := before.Partition("t", 1); p.Leader != 1 {
-		t.Error("an old snapshot changed")
+		t.Error("an old snapshot was changed")
 	}
 	if s.Names[id] != "t" || s.Topics["t"].ID != id {
-		t.Error("the topic id is not known by name and back")
+		t.Error("the topic id and name do not map to each other")
 	}
 }
 
-// An update without partitions leaves the maps as they are, one that changes no topic's id
-// the names; they are not copied for each of many updates.
-func TestMapsThatDoNotChangeAreShared(t *testing.T) {
+// An update without partitions does not change the maps of topics, and one that changes no topic's
+// id does not change the names. They are not copied for each of many updates.
+func TestUnchangedMapsAreShared(t *testing.T) {
 	same := func(a, b any) bool { return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() }
 	c := NewCache()
 	c.Apply(update("t", TopicID{1}, partitionState("t", 0, 1, 1), partitionState("t", 1, 1, 1)))
@@ -109,20 +109,20 @@ func TestMapsThatDoNotChangeAreShared(t *testing.T) {
 	c.Apply(withBroker(update("", TopicID{}), 1, "PLAINTEXT"))
 	brokers := c.Snapshot()
 	if !same(first.Topics, brokers.Topics) || !same(first.Names, brokers.Names) {
-		t.Error("an update of the brokers copies the topics")
+		t.Error("an update of the brokers copied the topics")
 	}
 	c.Apply(update("t", TopicID{1}, partitionState("t", 0, 2, 2)))
 	leader := c.Snapshot()
 	if same(brokers.Topics, leader.Topics) || !same(brokers.Names, leader.Names) || first.Partition("t", 0).Leader != 1 || leader.Partition("t", 0).Leader != 2 {
-		t.Errorf("an update of a leader: %+v, before %+v", leader.Topics["t"], first.Topics["t"])
+		t.Errorf("after an update of a leader: %+v, before %+v", leader.Topics["t"], first.Topics["t"])
 	}
 	c.Apply(update("t", TopicID{2}, partitionState("t", 0, 2, 2)))
 	if now := c.Snapshot().Names; len(now) != 1 || now[TopicID{2}] != "t" || leader.Names[TopicID{1}] != "t" {
-		t.Errorf("another id: %v, before %v", now, leader.Names)
+		t.Errorf("after a change of id: %v, before %v", now, leader.Names)
 	}
 	c.Apply(update("t", TopicID{2}, partitionState("t", 0, leaderDuringDelete, 0), partitionState("t", 1, leaderDuringDelete, 0)))
 	if s := c.Snapshot(); len(s.Names) != 0 || len(s.Topics) != 0 {
-		t.Errorf("a deleted topic leaves %v and %v", s.Names, s.Topics)
+		t.Errorf("after deletion of the topic: %v and %v", s.Names, s.Topics)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestUngroupedPartitionsOfOldVersions(t *testing.T) {
 	}
 }
 
-func TestEndpointsWithoutAListenerNameGetTheProtocols(t *testing.T) {
+func TestEndpointsWithoutAListenerNameAreNamedAfterTheProtocol(t *testing.T) {
 	c := NewCache()
 	req := withBroker(update("", TopicID{}), 1, "")
 	req.LiveBrokers[0].Endpoints[0].SecurityProtocol = 3
@@ -201,7 +201,7 @@ func TestASnapshotIsCompleteOnceAControllerHasSentPartitions(t *testing.T) {
 		}
 	}
 	check("at the start", false, false)
-	c.Apply(withBroker(update("", TopicID{}), 1, "A")) // as a new controller begins
+	c.Apply(withBroker(update("", TopicID{}), 1, "A")) // the first request of a new controller
 	check("after the brokers", true, false)
 	c.Apply(update("gone", TopicID{1}, partitionState("", 0, leaderDuringDelete, 0)))
 	check("after a deleted partition", true, false)
@@ -211,17 +211,17 @@ func TestASnapshotIsCompleteOnceAControllerHasSentPartitions(t *testing.T) {
 	check("after brokers only", true, true)
 	c.Doubt()
 	check("after a lost session", false, false)
-	c.Confirm() // by one that has waited since before
+	c.Confirm() // by a caller that has waited since before
 	check("after a lost session, confirmed late", false, false)
 	if s := c.Snapshot(); s.Partition("t", 0) == nil || s.Brokers[1] == nil {
-		t.Errorf("what was known is gone: %+v", s)
+		t.Errorf("the known state was lost: %+v", s)
 	}
 	c.Apply(withBroker(update("", TopicID{}), 1, "A"))
 	c.Confirm()
-	check("when there is none to send", true, true)
+	check("when there is no partition to send", true, true)
 }
 
-func TestAwaitEndsWhenTheSnapshotSatisfiesItTheTimeIsOverOrTheContextEnds(t *testing.T) {
+func TestAwaitEndsOnAMatchingSnapshotATimeoutOrACancelledContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewCache()
 		complete := func(s *Snapshot) bool { return s.Complete }
@@ -249,7 +249,7 @@ func TestAwaitEndsWhenTheSnapshotSatisfiesItTheTimeIsOverOrTheContextEnds(t *tes
 	})
 }
 
-func TestChangedClosesWithTheNextUpdateOnly(t *testing.T) {
+func TestChangedClosesOnlyWithTheNextUpdate(t *testing.T) {
 	c := NewCache()
 	first := c.Changed()
 	select {
@@ -283,7 +283,7 @@ func TestEveryNegativeControllerIsNone(t *testing.T) {
 	}
 }
 
-func TestOnlyBrokersOfVersion0HaveAnAddressOutsideOfTheirEndpoints(t *testing.T) {
+func TestOnlyVersion0HasABrokerAddressOutsideOfTheEndpoints(t *testing.T) {
 	c := NewCache()
 	c.Apply(withBroker(update("", TopicID{}), 1, "A"))
 	if endpoints := c.Snapshot().Brokers[1].Endpoints; len(endpoints) != 1 || endpoints["A"].Host != "h" {

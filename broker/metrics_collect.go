@@ -15,18 +15,18 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// This file asks the rooms, at every scrape, for what they know: a room is asked
-// from the moment it is there.
+// This file collects, at every scrape, the values that other packages hold. A package is collected
+// as soon as it exists.
 
-func (m *brokerMetrics) ofCluster(id string) {
+func (m *brokerMetrics) collectClusterID(id string) {
 	name := metrics.Name{Group: "kafka.server", Type: "KafkaServer", Name: "ClusterId"}
-	// A text in JMX; as a label it can be joined to other metrics.
+	// A string in JMX. As a label it can be joined to other metrics.
 	m.registry.Gauge(name.With("cluster_id", id), func() float64 { return 1 })
 }
 
-// ofServer tells of connections. Kafka has them by network thread; there are
-// none here, so networkProcessor is always 0.
-func (m *brokerMetrics) ofServer(server *network.Server) {
+// collectServer collects the metrics of connections. Kafka has them by network thread. This broker
+// has no such threads, so networkProcessor is always 0.
+func (m *brokerMetrics) collectServer(server *network.Server) {
 	socket := metrics.Name{Group: "kafka.server", Type: "socket-server-metrics"}
 	attribute := func(name string) metrics.Name {
 		n := socket
@@ -50,8 +50,8 @@ func (m *brokerMetrics) ofServer(server *network.Server) {
 	})
 }
 
-// ofLogs tells of the log directories, and of a recovery while it runs.
-func (m *brokerMetrics) ofLogs(logs *storage.Manager) {
+// collectLogs collects the metrics of the log directories and, while it runs, of log recovery.
+func (m *brokerMetrics) collectLogs(logs *storage.Manager) {
 	manager := metrics.Name{Group: "kafka.log", Type: "LogManager"}
 	m.registry.Collect(func(s *metrics.Scrape) {
 		offline := 0
@@ -69,12 +69,12 @@ func (m *brokerMetrics) ofLogs(logs *storage.Manager) {
 			s.Gauge(named(manager, "remainingSegmentsToRecover").With("dir", dir), float64(left.Segments))
 		}
 		for _, l := range logs.Logs() {
-			ofLog(s, l)
+			collectLog(s, l)
 		}
 	})
 }
 
-func ofLog(s *metrics.Scrape, l *storage.Log) {
+func collectLog(s *metrics.Scrape, l *storage.Log) {
 	tp, at := l.TopicPartition(), l.Offsets()
 	name := metrics.Name{Group: "kafka.log", Type: "Log"}.With("topic", tp.Topic, "partition", strconv.Itoa(int(tp.Partition)))
 	s.Gauge(named(name, "Size"), float64(l.Size()))
@@ -83,25 +83,25 @@ func ofLog(s *metrics.Scrape, l *storage.Log) {
 	s.Gauge(named(name, "NumLogSegments"), float64(l.SegmentCount()))
 }
 
-// ofReplicas tells of replicas, partitions, topics and fetch sessions.
-func (m *brokerMetrics) ofReplicas(replicas *replication.Manager) {
+// collectReplicas collects the metrics of replicas, partitions, topics and fetch sessions.
+func (m *brokerMetrics) collectReplicas(replicas *replication.Manager) {
 	m.registry.Collect(func(s *metrics.Scrape) {
-		ofReplicaManager(s, replicas)
+		collectReplicaManager(s, replicas)
 		all, topics := replicas.Traffic()
-		ofTraffic(s, nil, all)
+		collectTraffic(s, nil, all)
 		s.Counter(topicMetric("ReplicationBytesInPerSec"), float64(all.ReplicationBytesIn))
 		s.Counter(topicMetric("ReplicationBytesOutPerSec"), float64(all.ReplicationBytesOut))
 		for topic, counts := range topics {
-			ofTraffic(s, []metrics.Tag{{Key: "topic", Value: topic}}, counts)
+			collectTraffic(s, []metrics.Tag{{Key: "topic", Value: topic}}, counts)
 		}
 		for _, p := range replicas.Partitions() {
-			ofPartition(s, p)
+			collectPartition(s, p)
 		}
-		ofSessions(s, replicas.Sessions())
+		collectSessions(s, replicas.Sessions())
 	})
 }
 
-func ofReplicaManager(s *metrics.Scrape, replicas *replication.Manager) {
+func collectReplicaManager(s *metrics.Scrape, replicas *replication.Manager) {
 	manager := metrics.Name{Group: "kafka.server", Type: "ReplicaManager"}
 	c := replicas.Counts()
 	s.Gauge(named(manager, "PartitionCount"), float64(c.Partitions))
@@ -116,13 +116,13 @@ func ofReplicaManager(s *metrics.Scrape, replicas *replication.Manager) {
 	s.Counter(named(manager, "IsrExpandsPerSec"), float64(changes.Expands))
 	s.Counter(named(manager, "FailedIsrUpdatesPerSec"), float64(changes.Failed))
 	fetchers := metrics.Name{Group: "kafka.server", Type: "ReplicaFetcherManager"}.With("clientId", "Replica")
-	s.Gauge(named(fetchers, "MaxLag"), float64(ofFollowers(s, replicas.FollowerLags())))
+	s.Gauge(named(fetchers, "MaxLag"), float64(collectFollowers(s, replicas.FollowerLags())))
 	s.Gauge(named(fetchers, "FailedPartitionsCount"), float64(c.FetcherFailed))
 }
 
-// ofFollowers tells how far each partition that follows is behind, and returns
-// the greatest lag.
-func ofFollowers(s *metrics.Scrape, lags []replication.FollowerLag) int64 {
+// collectFollowers collects the lag of each partition that this broker follows, and returns the
+// greatest lag.
+func collectFollowers(s *metrics.Scrape, lags []replication.FollowerLag) int64 {
 	name := metrics.Name{Group: "kafka.server", Type: "FetcherLagMetrics", Name: "ConsumerLag"}
 	most := int64(0)
 	for _, l := range lags {
@@ -136,8 +136,8 @@ func topicMetric(name string) metrics.Name {
 	return metrics.Name{Group: "kafka.server", Type: "BrokerTopicMetrics", Name: name}
 }
 
-// ofTraffic tells the meters that exist for every topic and for all.
-func ofTraffic(s *metrics.Scrape, tags []metrics.Tag, c replication.TrafficCounts) {
+// collectTraffic collects the meters that exist for every topic and for all topics together.
+func collectTraffic(s *metrics.Scrape, tags []metrics.Tag, c replication.TrafficCounts) {
 	for _, m := range [...]struct {
 		name  string
 		count int64
@@ -158,9 +158,9 @@ func ofTraffic(s *metrics.Scrape, tags []metrics.Tag, c replication.TrafficCount
 	}
 }
 
-// ofPartition tells kafka.cluster:type=Partition, which Kafka has for followers
-// too, with zeros.
-func ofPartition(s *metrics.Scrape, p *replication.Partition) {
+// collectPartition collects kafka.cluster:type=Partition. As in Kafka, it exists for followers too,
+// with zeros.
+func collectPartition(s *metrics.Scrape, p *replication.Partition) {
 	id, state := p.ID(), p.State()
 	name := metrics.Name{Group: "kafka.cluster", Type: "Partition"}.With("topic", id.Topic, "partition", strconv.Itoa(int(id.Partition)))
 	count := func(of string, n int) { s.Gauge(named(name, of), float64(n)) }
@@ -191,7 +191,7 @@ func oneIf(is bool) int {
 	return 0
 }
 
-func ofSessions(s *metrics.Scrape, cache *replication.SessionCache) {
+func collectSessions(s *metrics.Scrape, cache *replication.SessionCache) {
 	name := metrics.Name{Group: "kafka.server", Type: "FetchSessionCache"}
 	sessions, partitions := cache.Sessions()
 	s.Gauge(named(name, "NumIncrementalFetchSessions"), float64(sessions))
@@ -199,8 +199,8 @@ func ofSessions(s *metrics.Scrape, cache *replication.SessionCache) {
 	s.Counter(named(name, "IncrementalFetchSessionEvictionsPerSec"), float64(cache.Evictions()))
 }
 
-// ofGroups tells how many groups this broker coordinates.
-func (m *brokerMetrics) ofGroups(groups *group.Coordinator) {
+// collectGroups collects the metrics of the groups that this broker coordinates.
+func (m *brokerMetrics) collectGroups(groups *group.Coordinator) {
 	m.registry.Collect(func(s *metrics.Scrape) {
 		list, code := groups.List(nil, nil)
 		if code != protocol.None && code != protocol.CoordinatorLoadInProgress {
@@ -224,7 +224,7 @@ func (m *brokerMetrics) ofGroups(groups *group.Coordinator) {
 		coordinator("offset-expiration-count", float64(stats.Expired))
 		coordinator("offset-deletion-count", float64(stats.Deleted))
 		coordinator("group-completed-rebalance-count", float64(stats.Rebalances))
-		most, average := math.NaN(), math.NaN() // as in Kafka where nothing was loaded lately
+		most, average := math.NaN(), math.NaN() // as in Kafka if nothing was loaded recently
 		if stats.Loads > 0 {
 			most, average = float64(stats.LoadMax.Milliseconds()), float64(stats.LoadAvg.Microseconds())/1000
 		}
@@ -233,11 +233,11 @@ func (m *brokerMetrics) ofGroups(groups *group.Coordinator) {
 	})
 }
 
-// controllerPatience is how long a scrape waits for the controller, which
-// answers between two events; after that its metrics are left out.
+// controllerPatience is how long a scrape waits for the controller, which answers between two
+// events. After that, the controller's metrics are omitted.
 const controllerPatience = 2 * time.Second
 
-func (m *brokerMetrics) ofController(c *controller.Controller) {
+func (m *brokerMetrics) collectController(c *controller.Controller) {
 	m.registry.Collect(func(s *metrics.Scrape) {
 		ctx, cancel := context.WithTimeout(context.Background(), controllerPatience)
 		defer cancel()
