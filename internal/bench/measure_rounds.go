@@ -18,7 +18,7 @@ import (
 // of their figures in the table.
 var roundBenchmarks = []struct {
 	pkg, bench, times string
-	figures              []roundFigure
+	figures           []roundFigure
 }{
 	{"./replication", "LeaderRound", "2s", []roundFigure{{"ns/op", "leader's round of a follower's fetch", 500}}},
 	{"./replication", "FollowerRound", "2s", []roundFigure{{"ns/op", "follower's round", 300}}},
