@@ -176,8 +176,10 @@ func (s *syncWriter) Write(p []byte) (int, error) {
 	return s.w.Write(p)
 }
 
-func awaitLoaded(c *Coordinator) {
-	p := &c.partitions[0]
+func awaitLoaded(c *Coordinator) { awaitLoadedPartition(c, 0) }
+
+func awaitLoadedPartition(c *Coordinator, partition int32) {
+	p := &c.partitions[partition]
 	p.mu.Lock()
 	done := p.loadDone
 	p.mu.Unlock()
@@ -641,7 +643,8 @@ func TestAnOffsetsTopicThatIsMadeAgainIsCoordinated(t *testing.T) {
 }
 
 // A disk that stalls under one group's records holds back that group only: not
-// the lists, not the deletion of topics, not the deadlines of others.
+// the lists, not the deletion of topics, not the deadlines of others, not the end of
+// the leadership of other partitions.
 func TestASlowAppendHoldsBackItsGroupOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := newFakeTopic()
@@ -678,6 +681,18 @@ func TestASlowAppendHoldsBackItsGroupOnly(t *testing.T) {
 		c.PartitionsDeleted([]TopicPartition{{Topic: "deleted", Partition: 0}, {Topic: "deleted", Partition: 1}})
 		if got := fetched(t, c, other); got != "kept-0=5" {
 			t.Errorf("offsets of the other group: %s", got)
+		}
+		led := TopicPartition{Topic: TopicName, Partition: c.PartitionFor(other)}
+		for epoch := int32(1); epoch < 4; epoch += 2 {
+			c.Resigned(led, epoch)
+			if got := fetched(t, c, other); got != "NOT_COORDINATOR" {
+				t.Errorf("after the end of the other partition's leadership: %s", got)
+			}
+			c.BecameLeader(led, epoch+1)
+			awaitLoadedPartition(c, led.Partition)
+			if got := fetched(t, c, other); got != "kept-0=5" {
+				t.Errorf("offsets of the other group after its partition was loaded: %s", got)
+			}
 		}
 		close(stall)
 		synctest.Wait()

@@ -67,6 +67,7 @@ func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 			}
 		},
 		"leaving in one request": func(n int) func() {
+			n *= 2 // to move the rest of a list costs little a member
 			g, now := large(n)
 			leaving := make([]Leaving, n)
 			for i := range leaving {
@@ -80,12 +81,14 @@ func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 			}
 		},
 		"a rebalance that no member comes to": func(n int) func() {
+			n *= 2 // to move the rest of a list costs little a member
 			g, now := large(n)
 			g.Leave(now, []Leaving{{MemberID: "m-0"}})
 			now = now.Add(time.Minute)
 			return func() { g.Expire(now) }
 		},
 		"sessions that end together": func(n int) func() {
+			n *= 2 // to move the rest of a list costs little a member
 			g, now := large(n)
 			now = now.Add(time.Minute)
 			return func() { g.Expire(now) }
@@ -128,8 +131,10 @@ func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 			defer runtime.UnlockOSThread()
 			began := cpuTime(t)
 			run()
-			if took := cpuTime(t) - began; took > 2*time.Second {
-				t.Errorf("took %v; a tenth of a second is usual", took)
+			took := cpuTime(t) - began
+			t.Logf("took %v", took)
+			if took > 2*time.Second {
+				t.Error("a tenth of that is usual")
 			}
 		})
 	}

@@ -42,7 +42,9 @@ func (c *Coordinator) BecameLeader(id TopicPartition, epoch int32) {
 
 // Resigned drops the groups of a partition that this broker does not lead any
 // more. An epoch below 0 means that the replica is gone: a topic that is made
-// again begins with epoch 0.
+// again begins with epoch 0. It takes the groups' locks, which are held while
+// records are appended: those appends have returned by now
+// (replication.LeadershipListener), and later ones are refused.
 func (c *Coordinator) Resigned(id TopicPartition, epoch int32) {
 	p := c.partitionOf(id)
 	if p == nil {

@@ -124,7 +124,9 @@ type LeadershipListener interface {
 	// BecameLeader: p is led by this broker from leaderEpoch on.
 	BecameLeader(p TopicPartition, leaderEpoch int32)
 	// Resigned: p is not led by this broker any more; leaderEpoch is the new
-	// leader's, or -1 where the replica was deleted.
+	// leader's, or -1 if the replica was deleted. All appends of the term have
+	// returned and none is taken any more, so that a lock that a listener holds
+	// while it appends to p does not delay the request any further.
 	Resigned(p TopicPartition, leaderEpoch int32)
 }
 

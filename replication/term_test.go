@@ -1,9 +1,11 @@
 package replication
 
 import (
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -86,6 +88,60 @@ func TestACoordinatorsRecordsAreNotSafeWhereTheLeadershipWasLostAndWonAgain(t *t
 	p = b.lead(0, []int32{ourID}, ourID)
 	b.mustProduce(int(written.End))
 	wantCode(t, "in a topic of the same name", p.AwaitReplicated(written, waitTime, nil), protocol.NotLeaderOrFollower)
+}
+
+// Coordinators hold a lock while they append, and take it to end what the term left: the
+// controller's request would wait for a hanging disk twice if they heard of the end of the
+// term earlier, and a late append could get into the next term.
+func TestListenersHearOfALostLeadershipAfterItsLastAppend(t *testing.T) {
+	for what, end := range map[string]func(b *testBroker){
+		"another leader": func(b *testBroker) { b.control(roleOf(0, 2, 4, []int32{ourID, 2}, 2)) },
+		"deleted":        func(b *testBroker) { b.stopReplica(0, epochDuringDelete, true) },
+	} {
+		hangs, release := make(chan struct{}), make(chan struct{})
+		armed := false
+		fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+			if armed && op.Kind == vfs.OpWrite && strings.HasSuffix(op.Name, ".log") {
+				armed = false
+				close(hangs)
+				<-release
+			}
+			return nil
+		})
+		b := newTestBrokerOn(t, fs, []string{testDir})
+		b.know(2, ourID)
+		b.StopFetchers()
+		p := b.lead(3, []int32{ourID, 2}, ourID, 2)
+		armed = true
+		set := batch(t, 1)
+		appended := make(chan error, 1)
+		go func() {
+			_, err := p.AppendAsLeader(set, nil, 1)
+			appended <- err
+		}()
+		within(t, "the write", hangs)
+		heard := len(b.heard)
+		ended := make(chan struct{})
+		go func() { end(b); close(ended) }()
+		eventually(t, what+": the request", func() bool { // a writer that waits lets no reader in
+			if p.mu.TryRLock() {
+				p.mu.RUnlock()
+				return false
+			}
+			return true
+		})
+		if len(b.heard) != heard {
+			t.Errorf("%s: heard of %v while records are appended", what, b.heard[heard:])
+		}
+		close(release)
+		wantCode(t, what+": the append before", within(t, "the append", appended), protocol.None)
+		within(t, what, ended)
+		if len(b.heard) != heard+1 {
+			t.Errorf("%s: heard of %v", what, b.heard[heard:])
+		}
+		_, err := p.AppendAsLeader(set, nil, 1)
+		wantCode(t, what+": an append after", err, protocol.NotLeaderOrFollower)
+	}
 }
 
 func TestDeleteRecordsEndsWithTheLeadership(t *testing.T) {
