@@ -1,0 +1,86 @@
+package group
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// A record's version decides which of its fields count.
+func TestFieldsOfAnOffsetCountFromTheirVersionOn(t *testing.T) {
+	for version, want := range map[int16]Offset{
+		1: {Offset: 5, LeaderEpoch: -1, Metadata: "m", CommittedMs: 7, ExpiresMs: 9},
+		2: {Offset: 5, LeaderEpoch: -1, Metadata: "m", CommittedMs: 7, ExpiresMs: noExpiry},
+		3: {Offset: 5, LeaderEpoch: 4, Metadata: "m", CommittedMs: 7, ExpiresMs: noExpiry},
+	} {
+		v := Offset{Offset: 5, LeaderEpoch: 4, Metadata: "m", CommittedMs: 7, ExpiresMs: noExpiry}
+		if version == 1 {
+			v.ExpiresMs = 9
+		}
+		got, err := parseOffset(formats{offset: version}.appendOffset(nil, &v))
+		if err != nil || got != want {
+			t.Errorf("v%d: %+v, %v; want %+v", version, got, err, want)
+		}
+	}
+}
+
+func TestASubscriptionThatEndsEarlyIsRefused(t *testing.T) {
+	whole := []byte{0, 0, 0, 0, 0, 2, 0, 1, 'a', 0, 0}
+	for n := range len(whole) + 1 {
+		topics := map[string]bool{}
+		err := readSubscription(whole[:n], topics)
+		if complete := n == len(whole); (err == nil) != complete {
+			t.Errorf("%d of %d bytes: %v", n, len(whole), err)
+		} else if complete && (len(topics) != 2 || !topics["a"] || !topics[""]) {
+			t.Errorf("topics %v", topics)
+		}
+	}
+	if err := readSubscription([]byte{0, 0, 0, 0, 0, 0}, map[string]bool{}); err != nil {
+		t.Errorf("no topics: %v", err)
+	}
+	for what, b := range map[string][]byte{
+		"a negative version":        {0xff, 0xff, 0, 0, 0, 0},
+		"a negative number":         {0, 0, 0xff, 0xff, 0xff, 0xff},
+		"a name of negative length": {0, 0, 0, 0, 0, 1, 0xff, 0xff},
+	} {
+		if err := readSubscription(b, map[string]bool{}); err == nil {
+			t.Errorf("%s is taken", what)
+		}
+	}
+}
+
+// A partition is read in pieces of offsets.load.buffer.size, which may cut batches; one that
+// is larger is read whole, and the operator hears of it.
+func TestAPartitionIsLoadedInSmallPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := testOptions()
+		o.LoadBuffer = 250
+		c, lines := leading(t, newFakeTopic(), o)
+		defer c.Stop()
+		var want []string
+		for i := range int32(9) {
+			commit := commitOf("t", i, int64(i)+10)
+			if large := map[int32]int{4: 1000, 5: 1100, 6: 900}[i]; large > 0 {
+				commit.Offset.Metadata = strings.Repeat("m", large)
+			}
+			if codes := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commit}}); codes[0] != protocol.None {
+				t.Fatal(codes)
+			}
+			want = append(want, fmt.Sprintf("t-%d=%d", i, i+10))
+		}
+		partition := TopicPartition{Topic: TopicName}
+		c.Resigned(partition, 1)
+		c.BecameLeader(partition, 2)
+		awaitLoaded(c)
+		if got := fetched(t, c, "g"); got != strings.Join(want, " ") {
+			t.Errorf("loaded %s, want %s", got, want)
+		}
+		synctest.Wait()
+		if n := strings.Count(lines.String(), "with buffer larger"); n != 2 {
+			t.Errorf("%d warnings of a larger buffer, want one each time it grows:\n%s", n, lines)
+		}
+	})
+}
