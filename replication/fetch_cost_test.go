@@ -76,35 +76,15 @@ func newHostOfMany(t testing.TB, partitions int, leader int32, change ...func(*O
 // partitions that it and broker 2 have.
 func (b *hostOfMany) assign(t testing.TB, partitions int, leader int32) {
 	t.Helper()
-	req := kmsg.NewPtrUpdateMetadataRequest()
-	req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 8, 1, 1, -1
-	for _, id := range []int32{ourID, 2} {
-		live := kmsg.NewUpdateMetadataRequestLiveBroker()
-		live.ID = id
-		e := kmsg.NewUpdateMetadataRequestLiveBrokerEndpoint()
-		e.Host, e.Port, e.ListenerName = "h", 9092, "PLAINTEXT"
-		live.Endpoints = append(live.Endpoints, e)
-		req.LiveBrokers = append(req.LiveBrokers, live)
-	}
-	topic := kmsg.NewUpdateMetadataRequestTopicState()
-	topic.Topic, topic.TopicID = testTopic, testTopicID
-	role := kmsg.NewPtrLeaderAndISRRequest()
-	role.Version, role.ControllerID, role.ControllerEpoch, role.BrokerEpoch = 7, 1, 1, -1
-	roles := kmsg.NewLeaderAndISRRequestTopicState()
-	roles.Topic, roles.TopicID = testTopic, testTopicID
+	both := []int32{ourID, 2}
+	b.UpdateMetadata(metadataOf(int32(partitions), leader, both...), 1)
+	req := roleOf(0, leader, 1, both, both...)
+	states := &req.TopicStates[0].PartitionStates
+	*states = (*states)[:0]
 	for i := range int32(partitions) {
-		s := kmsg.NewUpdateMetadataRequestTopicPartition()
-		s.Partition, s.Leader, s.Replicas, s.ISR = i, leader, []int32{ourID, 2}, []int32{ourID, 2}
-		topic.PartitionStates = append(topic.PartitionStates, s)
-		r := kmsg.NewLeaderAndISRRequestTopicPartition()
-		r.Partition, r.ControllerEpoch, r.Leader, r.LeaderEpoch, r.ZKVersion = i, 1, leader, 1, 1
-		r.Replicas, r.ISR, r.IsNew = []int32{ourID, 2}, []int32{ourID, 2}, true
-		roles.PartitionStates = append(roles.PartitionStates, r)
+		*states = append(*states, roleOf(i, leader, 1, both, both...).TopicStates[0].PartitionStates...)
 	}
-	req.TopicStates = append(req.TopicStates, topic)
-	role.TopicStates = append(role.TopicStates, roles)
-	b.UpdateMetadata(req, 1)
-	takeRoles(t, b.Manager, role)
+	takeRoles(t, b.Manager, req)
 }
 
 // sessionClient plays the client of a fetch session over partitions of the topic.

@@ -190,6 +190,14 @@ func (b *testBroker) stop() {
 // know tells the broker of live brokers and that the topic exists.
 func (b *testBroker) know(brokers ...int32) {
 	b.t.Helper()
+	if resp, _ := b.UpdateMetadata(metadataOf(3, brokers[0], brokers...), 1); resp.ErrorCode != 0 {
+		b.t.Fatalf("UpdateMetadata: %s", protocol.ErrorCode(resp.ErrorCode))
+	}
+}
+
+// metadataOf is an UpdateMetadata request with live brokers, each of which has a replica of
+// all partitions of the topic.
+func metadataOf(partitions, leader int32, brokers ...int32) *kmsg.UpdateMetadataRequest {
 	req := kmsg.NewPtrUpdateMetadataRequest()
 	req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 8, 1, 1, -1
 	for _, id := range brokers {
@@ -202,15 +210,13 @@ func (b *testBroker) know(brokers ...int32) {
 	}
 	topic := kmsg.NewUpdateMetadataRequestTopicState()
 	topic.Topic, topic.TopicID = testTopic, testTopicID
-	for i := range int32(3) {
+	for i := range partitions {
 		s := kmsg.NewUpdateMetadataRequestTopicPartition()
-		s.Partition, s.Leader, s.Replicas, s.ISR = i, brokers[0], brokers, brokers
+		s.Partition, s.Leader, s.Replicas, s.ISR = i, leader, brokers, brokers
 		topic.PartitionStates = append(topic.PartitionStates, s)
 	}
 	req.TopicStates = append(req.TopicStates, topic)
-	if resp, _ := b.UpdateMetadata(req, 1); resp.ErrorCode != 0 {
-		b.t.Fatalf("UpdateMetadata: %s", protocol.ErrorCode(resp.ErrorCode))
-	}
+	return req
 }
 
 // roleOf is a LeaderAndIsr request for one partition.
