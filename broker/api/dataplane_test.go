@@ -174,7 +174,11 @@ func ask[R kmsg.Response](b *dataBroker, req kmsg.Request) R {
 }
 
 // know tells a broker about the cluster: which brokers listen where.
-func (b *dataBroker) know(ports map[int32]int) {
+func (b *dataBroker) know(ports map[int32]int) { b.knowPartitions(ports, 2, 1) }
+
+// knowPartitions is know for a number of partitions with the same replicas, the first of
+// which leads.
+func (b *dataBroker) knowPartitions(ports map[int32]int, partitions int32, replicas ...int32) {
 	b.t.Helper()
 	req := kmsg.NewPtrUpdateMetadataRequest()
 	req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 8, 1, 1, -1
@@ -188,9 +192,9 @@ func (b *dataBroker) know(ports map[int32]int) {
 	}
 	topic := kmsg.NewUpdateMetadataRequestTopicState()
 	topic.Topic, topic.TopicID = dataTopic, dataTopicID
-	for i := range int32(2) {
+	for i := range partitions {
 		s := kmsg.NewUpdateMetadataRequestTopicPartition()
-		s.Partition, s.Leader, s.Replicas, s.ISR = i, 1, []int32{1}, []int32{1}
+		s.Partition, s.Leader, s.Replicas, s.ISR = i, replicas[0], replicas, replicas
 		topic.PartitionStates = append(topic.PartitionStates, s)
 	}
 	req.TopicStates = append(req.TopicStates, topic)
@@ -202,13 +206,22 @@ func (b *dataBroker) know(ports map[int32]int) {
 // role gives a broker its role for partition 0.
 func (b *dataBroker) role(leader, epoch int32, replicas []int32, isr ...int32) {
 	b.t.Helper()
+	b.roles(1, leader, epoch, replicas, isr...)
+}
+
+// roles gives a broker the same role for a number of partitions.
+func (b *dataBroker) roles(partitions, leader, epoch int32, replicas []int32, isr ...int32) {
+	b.t.Helper()
 	req := kmsg.NewPtrLeaderAndISRRequest()
 	req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 7, 1, 1, -1
-	s := kmsg.NewLeaderAndISRRequestTopicPartition()
-	s.ControllerEpoch, s.Leader, s.LeaderEpoch, s.ZKVersion, s.IsNew = 1, leader, epoch, epoch*10, true
-	s.Replicas, s.ISR = replicas, isr
 	topic := kmsg.NewLeaderAndISRRequestTopicState()
-	topic.Topic, topic.TopicID, topic.PartitionStates = dataTopic, dataTopicID, []kmsg.LeaderAndISRRequestTopicPartition{s}
+	topic.Topic, topic.TopicID = dataTopic, dataTopicID
+	for i := range partitions {
+		s := kmsg.NewLeaderAndISRRequestTopicPartition()
+		s.Partition, s.ControllerEpoch, s.Leader, s.LeaderEpoch, s.ZKVersion, s.IsNew = i, 1, leader, epoch, epoch*10, true
+		s.Replicas, s.ISR = replicas, isr
+		topic.PartitionStates = append(topic.PartitionStates, s)
+	}
 	req.TopicStates = append(req.TopicStates, topic)
 	resp := ask[*kmsg.LeaderAndISRResponse](b, req)
 	if resp.ErrorCode != 0 || resp.Topics[0].Partitions[0].ErrorCode != 0 {

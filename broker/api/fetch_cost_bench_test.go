@@ -57,34 +57,6 @@ func BenchmarkAcksAllBesideIdlePartitions(b *testing.B) {
 // follows.
 func (b *dataBroker) host(n int32, ports map[int32]int) {
 	b.t.Helper()
-	update := kmsg.NewPtrUpdateMetadataRequest()
-	update.Version, update.ControllerID, update.ControllerEpoch, update.BrokerEpoch = 8, 1, 1, -1
-	for id, port := range ports {
-		live := kmsg.NewUpdateMetadataRequestLiveBroker()
-		live.ID = id
-		e := kmsg.NewUpdateMetadataRequestLiveBrokerEndpoint()
-		e.Host, e.Port, e.ListenerName = "127.0.0.1", int32(port), "PLAINTEXT"
-		live.Endpoints = append(live.Endpoints, e)
-		update.LiveBrokers = append(update.LiveBrokers, live)
-	}
-	known := kmsg.NewUpdateMetadataRequestTopicState()
-	known.Topic, known.TopicID = dataTopic, dataTopicID
-	roles := kmsg.NewPtrLeaderAndISRRequest()
-	roles.Version, roles.ControllerID, roles.ControllerEpoch, roles.BrokerEpoch = 7, 1, 1, -1
-	topic := kmsg.NewLeaderAndISRRequestTopicState()
-	topic.Topic, topic.TopicID = dataTopic, dataTopicID
-	both := []int32{1, 2}
-	for i := range n {
-		p := kmsg.NewUpdateMetadataRequestTopicPartition()
-		p.Partition, p.Leader, p.Replicas, p.ISR = i, 1, both, both
-		known.PartitionStates = append(known.PartitionStates, p)
-		s := kmsg.NewLeaderAndISRRequestTopicPartition()
-		s.Partition, s.ControllerEpoch, s.Leader, s.LeaderEpoch, s.ZKVersion, s.IsNew = i, 1, 1, 1, 1, true
-		s.Replicas, s.ISR = both, both
-		topic.PartitionStates = append(topic.PartitionStates, s)
-	}
-	update.TopicStates = append(update.TopicStates, known)
-	roles.TopicStates = append(roles.TopicStates, topic)
-	ask[*kmsg.UpdateMetadataResponse](b, update)
-	ask[*kmsg.LeaderAndISRResponse](b, roles)
+	b.knowPartitions(ports, n, 1, 2)
+	b.roles(n, 1, 1, []int32{1, 2}, 1, 2)
 }
