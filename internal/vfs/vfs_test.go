@@ -203,7 +203,7 @@ func TestModificationTimes(t *testing.T) {
 	})
 }
 
-func TestALockExcludesASecondOneInTheProcess(t *testing.T) {
+func TestALockExcludesASecondLockInTheProcess(t *testing.T) {
 	onEach(t, func(t *testing.T, fsys FS, dir string) {
 		name := filepath.Join(dir, ".lock")
 		l, err := fsys.Lock(name)
