@@ -165,6 +165,7 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 		owned[name] = true
 		t := &Topic{Name: name, Partitions: map[int32]*Partition{}}
 		if was := next.Topics[name]; was != nil {
+			t.ID = was.ID
 			maps.Copy(t.Partitions, was.Partitions)
 		}
 		next.Topics[name] = t
