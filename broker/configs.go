@@ -236,8 +236,8 @@ func (c *configs) follow(ctx context.Context) {
 			retry.Reset(c.retry)
 		}
 		failing = err != nil
-		// ZooKeeper lists all notifications of the last 15 minutes: while thousands of topics
-		// are configured, several changes share a list.
+		// ZooKeeper lists all notifications of the last 15 minutes. The pause lets several changes
+		// share one list while thousands of topics are configured.
 		if pause := time.Duration(c.listed) * pausePerNotification; pause > time.Millisecond {
 			select {
 			case <-ctx.Done():

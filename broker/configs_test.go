@@ -305,15 +305,15 @@ func TestOldNotificationsArePurgedOnceInAWhile(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, all, err := c.store.ConfigChanges(t.Context(), -1); err != nil || len(all) != want {
-			t.Errorf("%s %q are left (%v), want %d", what, all, err, want)
+			t.Errorf("%s: %q are left (%v), want %d", what, all, err, want)
 		}
 	}
 	notifyOf(t, c, "a")
-	c.expiration = -time.Minute // all are old
+	c.expiration = -time.Minute // all notifications are old
 	left("at first", 0)
 	notifyOf(t, c, "b")
 	notifyOf(t, c, "c")
-	left("at once again", 2)
+	left("soon after", 2)
 	c.purged = c.purged.Add(-purgeInterval)
 	left("a while later", 0)
 }

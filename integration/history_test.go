@@ -225,7 +225,7 @@ func patient(more ...kgo.Opt) []kgo.Opt {
 	}, more...)
 }
 
-// patient are options of such a client of the cluster.
+// patient returns such options for a client of the cluster.
 func (c *cluster) patient(more ...kgo.Opt) []kgo.Opt {
 	opts := patient(kgo.SeedBrokers(c.addresses()...))
 	if slices.ContainsFunc(c.members, func(m *member) bool { return m.real != nil }) {

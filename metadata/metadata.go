@@ -188,13 +188,13 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 			Offline:        append([]int32(nil), s.OfflineReplicas...),
 		}
 	}
-	for _, s := range req.PartitionStates { // v0-v4: ungrouped, and without ids, so that a known one stays
+	for _, s := range req.PartitionStates { // v0-v4 have no ids, so a known id is kept
 		put(edit(s.Topic), s)
 	}
 	for i := range req.TopicStates {
 		states := &req.TopicStates[i]
 		t := edit(states.Topic)
-		t.ID = states.TopicID // v5 and v6 have none: such a controller gives topics no ids
+		t.ID = states.TopicID // zero in v5 and v6: such a controller gives topics no ids
 		for _, s := range states.PartitionStates {
 			put(t, s)
 		}

@@ -48,8 +48,8 @@ func TestNewCacheKnowsNothing(t *testing.T) {
 	}
 }
 
-// Requests before v5 cannot have topic ids, and say nothing about them; in v5 and
-// v6 there is none. A topic that was deleted leaves its id to no other.
+// Requests before v5 cannot have topic ids, so they do not change a known id. Requests of v5 and v6
+// remove it. A topic that is created again does not get the id of the deleted one.
 func TestTheIDOfATopicOutlivesRequestsThatCannotHaveIDs(t *testing.T) {
 	id := TopicID{9}
 	for version, want := range map[int16]TopicID{0: id, 4: id, 5: {}, 6: {}, 7: {7}} {
@@ -291,8 +291,8 @@ func TestOnlyVersion0HasABrokerAddressOutsideOfTheEndpoints(t *testing.T) {
 	}
 }
 
-// Topics that swap their ids in one update are both known by their new ones, in
-// whatever order they are looked at.
+// Topics that swap their ids in one update are both known by their new ids, in whichever order they
+// are processed.
 func TestTopicsMaySwapTheirIDs(t *testing.T) {
 	c := NewCache()
 	a, b := TopicID{1}, TopicID{2}
@@ -307,7 +307,7 @@ func TestTopicsMaySwapTheirIDs(t *testing.T) {
 	}
 }
 
-// A topic is copied once for an update, however many of its partitions it has.
+// A topic is copied once per update, however many of its partitions the update lists.
 func TestAnUpdateOfManyPartitionsCopiesTheTopicOnce(t *testing.T) {
 	const many = 2000
 	states := make([]kmsg.UpdateMetadataRequestTopicPartition, many)
