@@ -271,6 +271,22 @@ func TestNeitherANewLeaderNorAnAppendInANewEpochWaitsForTheDisk(t *testing.T) {
 	}
 }
 
+// Of epochs that lie below the log start only the one that reaches into the log is kept,
+// from the log start on.
+func TestARaisedLogStartEndsTheEpochsBelow(t *testing.T) {
+	l, _ := newLog(t, testTopic())
+	for epoch := range int32(3) {
+		_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x", "y")...), LeaderEpoch: epoch, Origin: record.FromClient})
+		noError(t, err)
+	}
+	l.SetHighWatermark(6)
+	noError(t, l.IncrementLogStart(3))
+	for asked, want := range map[int32]int64{0: 3, 1: 4, 2: 6} {
+		_, end := l.EndOffsetForEpoch(asked)
+		wantEqual(t, fmt.Sprintf("the end of epoch %d", asked), end, want)
+	}
+}
+
 func TestEpochsThatTheFileLacksAreReadFromTheRecordsAfterACrash(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	for epoch := range int32(3) {

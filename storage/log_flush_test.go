@@ -361,6 +361,47 @@ func TestAFlushMakesTheRemovalOfTruncatedSegmentsDurable(t *testing.T) {
 	}
 }
 
+// What a truncation cuts off the end of a segment does not come back after a flush,
+// whether or not records were appended since.
+func TestAFlushMakesACutDurable(t *testing.T) {
+	mem := vfs.NewMem()
+	h := start(t, mem)
+	l := h.log(t, testTopic())
+	appendValues(t, l, 1, "x")
+	size := sizeOnDisk(t, mem, segmentName(0, logSuffix))
+	appendValues(t, l, 1, "y")
+	noError(t, l.Flush())
+	_, err := l.TruncateTo(1)
+	noError(t, err)
+	noError(t, l.Flush())
+	wantEqual(t, "size after a power cut", sizeAfterPowerCut(mem, segmentName(0, logSuffix)), size)
+}
+
+// A killed process may have made files whose names were not yet durable.
+func TestAFlushAfterAKillMakesNamesDurable(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	l := h.log(t, testTopic())
+	appendValues(t, l, 1, "x")
+	noError(t, l.Flush())
+	appendValues(t, l, 1, "y")
+	next := h.crash(t)
+	mem := next.config.FS.(*vfs.Mem)
+	name := segmentName(0, logSuffix)
+	content := fileContent(t, mem, name)
+	noError(t, mem.Remove(name))
+	noError(t, writeFileSynced(mem, name, []byte(content)))
+	next.open(t)
+	noError(t, next.Log(partition0).Flush())
+	wantEqual(t, "size after a power cut", sizeAfterPowerCut(mem, name), int64(len(content)))
+}
+
+func sizeOnDisk(t *testing.T, fsys vfs.FS, name string) int64 {
+	t.Helper()
+	info, err := fsys.Stat(name)
+	noError(t, err)
+	return info.Size()
+}
+
 func TestTheSnapshotOfARollIsDurableAfterItsFlush(t *testing.T) {
 	mem := vfs.NewMem()
 	h := start(t, mem)

@@ -81,6 +81,9 @@ func TestTimesAreFoundAfterATruncationIntoAFinishedSegment(t *testing.T) {
 		for offset := int64(2); offset < 8; offset++ {
 			add(offset, 1400) // does not fit behind 0 and 1
 		}
+		last, err := l.positions.load().segments[0].times.last()
+		noError(t, err)
+		wantEqual(t, "the last entry of the time index", last, timestampOffset{stamp(1), 1})
 		for _, when := range []string{"before", "after"} {
 			for offset := range int64(8) {
 				found, err := l.OffsetForTime(stamp(offset))

@@ -1,8 +1,11 @@
 package storage
 
 import (
+	"errors"
+	"io/fs"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -262,6 +265,24 @@ func TestOnlyAWholeDirectoryIsMarkedAsClosedInOrder(t *testing.T) {
 				t.Errorf("%s: the directory is marked as closed in order", name)
 			}
 		}
+	}
+}
+
+// A directory whose last checkpoint could not be written is not marked either.
+func TestADirectoryThatFailsAtItsLastCheckpointIsNotMarked(t *testing.T) {
+	mem := vfs.NewMem()
+	var broken atomic.Bool
+	h := start(t, vfs.Intercept(mem, func(op vfs.Op) error {
+		if broken.Load() && op.Kind.Changes() && strings.Contains(op.Name, recoveryPointFile) {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	appendValues(t, h.log(t, testTopic()), 1, "x")
+	broken.Store(true)
+	noError(t, h.Close())
+	if _, err := mem.Stat("/data/" + cleanShutdownFile); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the marker: %v", err)
 	}
 }
 
