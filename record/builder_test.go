@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/monedula/monedula/protocol"
 )
 
 // copied is a record that outlives its visit.
@@ -268,6 +270,41 @@ func TestControlKeysAndValues(t *testing.T) {
 	}
 	if Commit.String() != "COMMIT" || UnknownControl.String() != "UNKNOWN" || ControlType(99).String() != "UNKNOWN" {
 		t.Error("control types are misnamed")
+	}
+}
+
+// A marker whose key or value cannot be read has no outcome and no epoch.
+func TestControlBatchesThatCannotBeReadAreInvalid(t *testing.T) {
+	key, value := AppendControlKey(nil, Commit), AppendEndTxnMarker(nil, 258)
+	for name, c := range map[string]struct {
+		key, value []byte
+		want       protocol.ErrorCode
+	}{
+		"sound":                       {key, value, protocol.None},
+		"no key":                      {nil, value, protocol.InvalidRecord},
+		"a short key":                 {key[:3], value, protocol.InvalidRecord},
+		"a negative version":          {[]byte{0x80, 0, 0, 1}, value, protocol.InvalidRecord},
+		"no value":                    {key, nil, protocol.InvalidRecord},
+		"a short value":               {key, value[:5], protocol.InvalidRecord},
+		"a negative version of value": {key, []byte{0x80, 0, 0, 0, 1, 2}, protocol.InvalidRecord},
+	} {
+		o := Defaults()
+		o.ProducerID, o.ProducerEpoch, o.Transactional, o.Control = 9, 3, true, true
+		b := NewBuilder(o)
+		if err := b.Append(nowMs, c.key, c.value); err != nil {
+			t.Fatal(err)
+		}
+		set, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok, err := Batch(set).Control()
+		if protocol.CodeOf(err) != c.want || ok != (c.want == protocol.None) {
+			t.Errorf("%s: %+v, %t, %v", name, got, ok, err)
+		}
+		if want := (Control{Type: Commit, CoordinatorEpoch: 258, TimestampMs: nowMs}); ok && got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
 	}
 }
 

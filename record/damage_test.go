@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -63,6 +65,26 @@ func TestDamagedRecordsAreInvalid(t *testing.T) {
 			damaged := resum(damage(bytes.Clone(set)))
 			if _, err := ValidateAndAssign(damaged, plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError && protocol.CodeOf(err) != protocol.InvalidRecord {
 				t.Errorf("%s: %v", codec, err)
+			}
+		}
+	}
+}
+
+// A count below zero would be taken for the records of a batch that has any number of them.
+func TestANegativeCountOfRecordsIsInvalid(t *testing.T) {
+	payload := made(t, batchOf(2, None), 3)[HeaderSize:]
+	for codec := None; codec <= Zstd; codec++ {
+		for _, count := range []int32{-1, math.MinInt32} {
+			b := Batch(repack(t, codec, payload, 3))
+			b.putInt32(countAt, count)
+			want := fmt.Sprintf("Found invalid record count %d in magic v2 batch", count)
+			for name, err := range map[string]error{
+				"Each":          b.Each(func(*Record) error { return nil }),
+				"EachTimestamp": b.EachTimestamp(func(int64, int64) error { return nil }),
+			} {
+				if protocol.CodeOf(err) != protocol.InvalidRecord || err.Error() != want {
+					t.Errorf("%s, %d records: %s: %v", codec, count, name, err)
+				}
 			}
 		}
 	}

@@ -75,6 +75,61 @@ func TestDownConversionDropsWhatOldConsumersCannotPassOver(t *testing.T) {
 	}
 }
 
+// Inside a wrapper of v1 offsets count from its first record, as Kafka writes it,
+// not from the batch's base, whose record may be compacted away, nor from 0, from
+// which a high offset is too far.
+func TestDownConvertedInnerOffsetsCountFromTheFirstRecord(t *testing.T) {
+	o := Defaults()
+	o.BaseOffset = 1 << 40
+	want := []int64{o.BaseOffset + 3, o.BaseOffset + 4, o.BaseOffset + 9}
+	for codec := None; codec <= LZ4; codec++ {
+		o.Codec = codec
+		builder := NewBuilder(o)
+		for _, offset := range want {
+			if err := builder.AppendAt(offset, nowMs, []byte("k"), []byte("v")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set, err := builder.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, magic := range []int8{0, 1} {
+			out, err := DownConvert(set, magic, 0)
+			if err != nil {
+				t.Errorf("%s to v%d: %v", codec, magic, err)
+				continue
+			}
+			var got []int64
+			for _, r := range records(t, out) {
+				got = append(got, r.Offset)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s to v%d: offsets %v, want %v", codec, magic, got, want)
+			}
+			if magic == 0 || codec == None {
+				continue
+			}
+			_, value, _ := legacyKeyValue(out[LogOverhead:], magic)
+			inner, err := unpack(codec, value, magic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var relative []int64
+			for len(inner) > 0 {
+				b, rest, err := Next(inner)
+				if err != nil || b == nil {
+					t.Fatalf("%x, %v", []byte(b), err)
+				}
+				relative, inner = append(relative, b.BaseOffset()), rest
+			}
+			if !slices.Equal(relative, []int64{0, 1, 6}) {
+				t.Errorf("%s to v%d: relative offsets %v", codec, magic, relative)
+			}
+		}
+	}
+}
+
 func TestDownConversionKeepsAppendTime(t *testing.T) {
 	for _, codec := range []Codec{None, LZ4} {
 		set := made(t, batchOf(2, codec), 4)

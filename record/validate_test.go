@@ -518,6 +518,35 @@ func TestTheListOfRefusedRecordsIsBounded(t *testing.T) {
 	}
 }
 
+// One timestamp out of range decides the code of all, also where later records break
+// another rule and where the list is full.
+func TestOneRefusedTimestampDecidesTheCode(t *testing.T) {
+	const total = recordErrorsMax + 3
+	for name, c := range map[string]struct {
+		late int32 // the record with the timestamp
+		code protocol.ErrorCode
+		text string
+	}{
+		"the first":                 {0, protocol.InvalidTimestamp, "due to invalid timestamp"},
+		"the last of the list":      {recordErrorsMax - 1, protocol.InvalidTimestamp, "due to invalid timestamp"},
+		"the first beyond the list": {recordErrorsMax, protocol.InvalidTimestamp, "due to invalid timestamp"},
+		"the last":                  {total - 1, protocol.InvalidTimestamp, "due to invalid timestamp"},
+		"none":                      {-1, protocol.InvalidRecord, fmt.Sprintf("due to %d record errors in total", total)},
+	} {
+		var r refusals
+		for i := range int32(total) {
+			code := protocol.InvalidRecord
+			if i == c.late {
+				code = protocol.InvalidTimestamp
+			}
+			r.add(i, code, "why")
+		}
+		if err := r.err(); protocol.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%s: %s, %v", name, protocol.CodeOf(err), err)
+		}
+	}
+}
+
 // poolsKeep says whether a sync.Pool gives back what was put into it. Under the
 // race detector it loses things on purpose.
 func poolsKeep() bool {
