@@ -195,6 +195,136 @@ func TestALostAnswerOfOneNodeIsSettledByWhatItShows(t *testing.T) {
 	}
 }
 
+// After a lost answer, a failed check of the epoch ends the operation: the node is not read.
+func TestALostAnswerIsNotSettledInAnotherTerm(t *testing.T) {
+	conn := &scripted{}
+	d, ctx := begun(t, conn)
+	ours := []byte("ours")
+	for name, op := range map[string]any{"create": d.createOp("/a", ours, 0), "set": d.setOp("/a", ours, 4), "delete": d.deleteOp("/a")} {
+		conn.calls = 0
+		conn.multi = func(ops []any) ([]zk.MultiResponse, error) {
+			if conn.calls == 1 {
+				return nil, zk.ErrConnectionClosed
+			}
+			return failing(ops, 0, zk.ErrBadVersion)
+		}
+		conn.get = func() ([]byte, *zk.Stat, error) { return ours, &zk.Stat{Version: 5}, nil }
+		if _, err := d.apply(ctx, Fence{3}, name, "/a", op); !errors.Is(err, ErrControllerMoved) || conn.calls != 2 {
+			t.Errorf("%s: %v after %d requests", name, err, conn.calls)
+		}
+	}
+}
+
+// In a deletion of several nodes an absent one is no error, and a success does not hide a later
+// failure.
+func TestADeletionOfSeveralNodesFailsWithAnyOfThem(t *testing.T) {
+	paths := []string{"/a", "/b", "/c"}
+	for _, c := range []struct {
+		name   string
+		answer map[string]error
+		want   error
+	}{
+		{"all exist", nil, nil},
+		{"the first is absent", map[string]error{"/a": zk.ErrNoNode}, nil},
+		{"the last has children", map[string]error{"/c": zk.ErrNotEmpty}, zk.ErrNotEmpty},
+		{"one is absent and the last has children", map[string]error{"/b": zk.ErrNoNode, "/c": zk.ErrNotEmpty}, zk.ErrNotEmpty},
+	} {
+		conn := &scripted{multi: func(ops []any) ([]zk.MultiResponse, error) {
+			for i, op := range ops {
+				if err := c.answer[op.(*zk.DeleteRequest).Path]; err != nil {
+					return failing(ops, i, err)
+				}
+			}
+			return done(ops)
+		}}
+		d, ctx := begun(t, conn)
+		if err := d.removeAll(ctx, NoFence(), paths); !errors.Is(err, c.want) {
+			t.Errorf("%s, in any order: %v, want %v", c.name, err, c.want)
+		}
+		if err := d.removeInOrder(ctx, NoFence(), paths); !errors.Is(err, c.want) {
+			t.Errorf("%s, in order: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+// Nodes that share the fate of a tree's root are deleted in the transaction that deletes it.
+func TestATreesRootIsDeletedTogetherWithWhatSharesItsFate(t *testing.T) {
+	for fate, want := range map[string]string{"": "/a/x; /a", "/mark": "/a/x; /a /mark"} {
+		var transactions []string
+		deleted := map[string]bool{}
+		conn := &scripted{children: func(path string) []string { return map[string][]string{"/a": {"x"}}[path] }}
+		conn.multi = func(ops []any) ([]zk.MultiResponse, error) {
+			var paths []string
+			for i, op := range ops {
+				path := op.(*zk.DeleteRequest).Path
+				if deleted[path] {
+					return failing(ops, i, zk.ErrNoNode)
+				}
+				paths = append(paths, path)
+			}
+			for _, path := range paths {
+				deleted[path] = true
+			}
+			transactions = append(transactions, strings.Join(paths, " "))
+			return done(ops)
+		}
+		d, ctx := begun(t, conn)
+		must(t, d.removeTree(ctx, NoFence(), "/a", strings.Fields(fate)...))
+		if fate == "" {
+			transactions = strings.Fields(strings.Join(transactions, " "))
+		}
+		if have := strings.Join(transactions, "; "); have != want {
+			t.Errorf("sharing %q: transactions %q, want %q", fate, have, want)
+		}
+	}
+}
+
+// cancelOnAnswer cancels the context of a request after its answer has arrived, and holds the
+// answer back until released is closed.
+type cancelOnAnswer struct {
+	unobserved
+	cancel   func()
+	released chan struct{}
+}
+
+func (c *cancelOnAnswer) ZooKeeperRequest(time.Duration) {
+	c.cancel()
+	<-c.released
+}
+
+// A bulk write whose context is canceled just as a request is answered fails with the context's
+// error, whatever the answer is.
+func TestAnAnswerToAMultiThatWasGivenUpDecidesNothing(t *testing.T) {
+	for name, failed := range map[string]int{"of the epoch check": 0, "of a write": 2} {
+		observer := &cancelOnAnswer{released: make(chan struct{})}
+		d := NewDriven(Config{Observer: observer})
+		d.driven = false
+		d.Begin(&scripted{multi: func(ops []any) ([]zk.MultiResponse, error) { return failing(ops, failed, zk.ErrBadVersion) }})
+		ctx, cancel := context.WithCancel(d.BindSession(t.Context()))
+		observer.cancel = cancel
+		_, _, err := d.SetPartitionStates(ctx, Fence{3}, manyStates(8))
+		close(observer.released)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("a failure %s: error %v", name, err)
+		}
+	}
+}
+
+// A registration that cannot be decoded is an error, not a broker without data.
+func TestABrokenRegistrationIsAnInvalidNode(t *testing.T) {
+	conn := &scripted{
+		get:      func() ([]byte, *zk.Stat, error) { return []byte(`{"version":`), &zk.Stat{Czxid: 7}, nil },
+		children: func(string) []string { return []string{"1"} },
+	}
+	d, ctx := begun(t, conn)
+	if info, _, err := d.BrokerNode(ctx, 1); !errors.Is(err, ErrInvalidNode) || info != nil {
+		t.Errorf("one broker: %+v, %v", info, err)
+	}
+	if brokers, err := d.Brokers(ctx); !errors.Is(err, ErrInvalidNode) || brokers != nil {
+		t.Errorf("all brokers: %v, %v", brokers, err)
+	}
+}
+
 func TestWhatNoPacketCanHoldIsNotSent(t *testing.T) {
 	conn := &scripted{write: func() error { return nil }}
 	d, ctx := begun(t, conn)
@@ -242,10 +372,11 @@ func TestASessionThatIsOverDialsNoServer(t *testing.T) {
 func TestBatchesStayBelowTheServersLimits(t *testing.T) {
 	d := NewDriven(Config{Logger: kafkalog.Discard()})
 	for _, size := range []int{0, 10_000, 400_000, 900_000} {
+		data := make([]byte, size)
 		writes := make([]write, 1000)
 		for i := range writes {
 			path := fmt.Sprintf("/a/%d", i)
-			writes[i] = write{path, d.setOp(path, make([]byte, size), 0)}
+			writes[i] = write{path, d.setOp(path, data, 0)}
 		}
 		next := 0
 		for _, b := range cut(writes) {
@@ -253,7 +384,7 @@ func TestBatchesStayBelowTheServersLimits(t *testing.T) {
 			for _, w := range writes[b[0]:b[1]] {
 				bytes += opSize(w.op)
 			}
-			if b[0] != next || b[1]-b[0] > batchOps || b[1]-b[0] > 1 && bytes > batchBytes {
+			if b[0] != next || b[0] == b[1] || b[1]-b[0] > batchOps || b[1]-b[0] > 1 && bytes > batchBytes {
 				t.Fatalf("writes of %d bytes: a batch from %d to %d of %d bytes", size, b[0], b[1], bytes)
 			}
 			next = b[1]

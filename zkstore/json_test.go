@@ -191,6 +191,7 @@ func TestWhatCannotBeDecodedIsAnInvalidNode(t *testing.T) {
 	feature := func(data []byte) error { _, err := decodeFeature(data); return err }
 	block := func(data []byte) error { _, err := decodeProducerIDBlock(data); return err }
 	change := func(data []byte) error { _, err := decodeConfigChange(data); return err }
+	controller := func(data []byte) error { _, err := decodeController(data); return err }
 	for _, c := range []struct {
 		decode func([]byte) error
 		text   string
@@ -210,6 +211,8 @@ func TestWhatCannotBeDecodedIsAnInvalidNode(t *testing.T) {
 		{feature, `{"version":1,"status":1,"features":{"f":{"max_version_level":1}}}`}, {feature, `{"version":2,"status":7,"features":{}}`},
 		{block, `{"version":1,"broker":0,"block_start":0,"block_end":"999"}`}, {block, `{"broker":0,"block_start":"x","block_end":"999"}`},
 		{change, `{"version":3,"entity_path":"topics/t"}`}, {change, `{"version":1,"entity_type":"users","entity_name":"u"}`}, {change, `not json`},
+		{controller, ``}, {controller, `{"version":1,"timestamp":"1"}`}, {controller, `{"version":1,"brokerid":"3"}`},
+		{controller, `{"version":2,"brokerid":3,"kraftControllerEpoch":"5"}`},
 	} {
 		if err := c.decode([]byte(c.text)); !errors.Is(err, ErrInvalidNode) {
 			t.Errorf("%s: %v, want ErrInvalidNode", c.text, err)
@@ -268,6 +271,8 @@ func TestEntityNamesAreSanitisedAndBack(t *testing.T) {
 		"a-b_c.d":          "a-b_c.d",
 		"ü+~":              "%C3%BC%2B%7E",
 		"100%":             "100%25",
+		"azAZ09":           "azAZ09",
+		"`{@[/:":           "%60%7B%40%5B%2F%3A",
 	} {
 		have := SanitizeEntity(name)
 		if have != want {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-zookeeper/zk"
+
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/testkit"
 )
@@ -336,6 +338,17 @@ func TestTheObserverHearsOfTheSessionAndItsRequests(t *testing.T) {
 	s.Close()
 	if s.State() != "CLOSED" {
 		t.Errorf("state %s after Close", s.State())
+	}
+}
+
+func TestTheObserverIsNotifiedOfEachChangeOfTheConnection(t *testing.T) {
+	seen := &counter{}
+	d := NewDriven(Config{Observer: seen})
+	for _, state := range []zk.State{zk.StateConnecting, zk.StateHasSession, zk.StateDisconnected, zk.StateExpired, zk.StateAuthFailed} {
+		d.onEvent(&session{}, zk.Event{Type: zk.EventSession, State: state})
+	}
+	if events := seen.String(); events != "SyncConnected Disconnected Expired AuthFailed" {
+		t.Errorf("events %s", events)
 	}
 }
 
