@@ -502,6 +502,9 @@ func deleteNodes[V any](s *fakeStore, op string, f zkstore.Fence, nodes []string
 }
 
 func (s *fakeStore) PartitionReassignments(context.Context) (map[TopicPartition][]int32, error) {
+	if err := s.check("PartitionReassignments"); err != nil {
+		return nil, err
+	}
 	s.arm(zkstore.ReassignPartitionsPath)
 	return maps.Clone(s.reassignments), nil
 }
@@ -522,6 +525,9 @@ func (s *fakeStore) SetPartitionReassignments(_ context.Context, f zkstore.Fence
 }
 
 func (s *fakeStore) PreferredElections(context.Context) ([]TopicPartition, error) {
+	if err := s.check("PreferredElections"); err != nil {
+		return nil, err
+	}
 	s.arm(zkstore.PreferredElectionPath)
 	return s.preferred, nil
 }

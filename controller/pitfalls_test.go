@@ -432,9 +432,10 @@ func TestABrokerWithoutTheListenerDoesNotStopTheOthers(t *testing.T) {
 }
 
 func TestAFailedFailoverGivesTheOfficeUp(t *testing.T) {
-	for _, operation := range []string{"Brokers", "Topics", "TopicNodes", "PartitionStates", "TopicDeletions", "LogDirEvents", "ISRChanges", "Arm"} {
+	for _, operation := range []string{"Brokers", "Topics", "TopicNodes", "PartitionStates", "TopicDeletions", "LogDirEvents", "ISRChanges", "Arm", "PartitionReassignments", "PreferredElections"} {
 		h := newHarness(t, nil)
 		h.store.register(0, "")
+		h.store.reassignments = map[TopicPartition][]int32{{Topic: "t"}: {0}}
 		h.store.putTopic(topicNode("t", replicas(0)))
 		h.store.fail[operation] = fmt.Errorf("out of order")
 		h.put(Startup{}) // it deletes /controller, hears of that, and leaves it to others for a second

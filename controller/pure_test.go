@@ -83,6 +83,8 @@ func TestElect(t *testing.T) {
 			ballot{assignment: replicas(1, 2), state: state(2, 2), online: in(1, 2)}, noLeader, nil, nil, false, false},
 		{"preferred: it is in sync, but not live", electPreferred,
 			ballot{assignment: replicas(1, 2), state: state(2, 2, 1), online: in(2)}, noLeader, nil, nil, false, false},
+		{"preferred: no replica is assigned", electPreferred,
+			ballot{assignment: replicas(), state: state(2, 2), online: in(2)}, noLeader, nil, nil, false, false},
 		{"reassign: the first of the target, not of all", electReassign,
 			ballot{assignment: zkstore.Assignment{Replicas: []int32{3, 4, 1}, Adding: []int32{3, 4}, Removing: []int32{1}}, state: state(1, 1, 3, 4), online: in(1, 4)},
 			4, []int32{1, 3, 4}, []int32{3, 4}, false, true},

@@ -1,7 +1,10 @@
 package controller
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -164,5 +167,47 @@ func TestWhatATermKnewEndsWithIt(t *testing.T) {
 	h.run()
 	if len(h.m.c.topics) != 0 || len(h.m.c.brokers) != 0 || h.m.c.epoch != 0 {
 		t.Errorf("%d topics, %d brokers, epoch %d", len(h.m.c.topics), len(h.m.c.brokers), h.m.c.epoch)
+	}
+}
+
+// A new controller takes up the reassignments, deletions and preferred elections that the former
+// one left.
+func TestAFailoverResumesTheRequestsToTheFormerController(t *testing.T) {
+	h := started(t, nil, 0, 1, 2)
+	s := &scenario{t: t, h: h}
+	s.play("topic reassigned 0=0,1", "topic deleted 0=0,1", "topic elected 0=1,0", "answer",
+		"state elected-0 leader=0 isr=0,1")
+	h.store.reassignments = map[TopicPartition][]int32{{Topic: "reassigned"}: {1, 2}}
+	h.store.preferred = []TopicPartition{{Topic: "elected"}}
+	h.store.deletions["deleted"] = true
+	s.play("restart")
+	if a := h.store.topics["reassigned"].Partitions[0]; !slices.Equal(targetReplicas(a), []int32{1, 2}) {
+		t.Errorf("the reassignment has not begun: %s", assignmentText(a))
+	}
+	if !h.m.c.topicsWithDeletionStarted["deleted"] {
+		t.Error("the deletion has not begun")
+	}
+	if state := h.store.states[TopicPartition{Topic: "elected"}]; state.Leader != 1 || h.store.preferred != nil {
+		t.Errorf("the leader is %d, want 1; the request that is left: %v", state.Leader, h.store.preferred)
+	}
+}
+
+// An error after which nothing can be written ends the event. Any other error is the outcome of
+// its partition.
+func TestAnEventEndsWithAnErrorThatStopsAllWrites(t *testing.T) {
+	h, a, _ := twoTopics(t)
+	for _, c := range []struct {
+		err error
+		all bool
+	}{
+		{zkstore.ErrControllerMoved, true}, {zkstore.ErrSessionExpired, true}, {zkstore.ErrClosed, true},
+		{context.Canceled, true}, {context.DeadlineExceeded, true},
+		{zkstore.ErrNodeExists, false}, {zkstore.ErrInvalidNode, false}, {errors.New("other"), false},
+	} {
+		h.store.fail["SetPartitionStates"] = fmt.Errorf("write: %w", c.err)
+		outcomes, err := h.m.movePartitions([]TopicPartition{a}, onlinePartition, electOffline)
+		if c.all && !errors.Is(err, c.err) || !c.all && (err != nil || !errors.Is(outcomes[a].err, c.err)) {
+			t.Errorf("%v: outcome %v, error of the event %v", c.err, outcomes[a].err, err)
+		}
 	}
 }
