@@ -115,7 +115,7 @@ func TestEveryScriptRunsFromAnyShellAndFolder(t *testing.T) {
 		expected[path] = []call{{[]string{"--version"}, 0, version}, {[]string{"--help"}, 0, ""}}
 	}
 	expected[filepath.Join(base, "docker", "entrypoint.sh")] = []call{{[]string{"kafka-topics.sh", "--version"}, 0, "3.9.1\n"}}
-	for name, words := range map[string]string{"cluster.sh": "A local cluster", "prerequisites.sh": "Installs what"} {
+	for name, words := range map[string]string{"cluster.sh": "Runs a local cluster", "prerequisites.sh": "Installs missing prerequisites"} {
 		expected[filepath.Join(base, "scripts", name)] = []call{{[]string{"nonsense"}, 2, words}}
 	}
 	expected[filepath.Join(base, "scripts", "zookeeper-classpath.sh")] = []call{{nil, 0, "zookeeper-0.0.jar"}}

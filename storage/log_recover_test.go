@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"testing"
 	"time"
@@ -128,6 +129,20 @@ func TestOfOverlappingSegmentsTheFirstCounts(t *testing.T) {
 			next.open(t)
 			wantEqual(t, "log end", next.Log(partition0).Offsets().LogEnd, 10)
 		})
+	}
+}
+
+// What follows damage goes with it, also where no offset is missing in between, and the line
+// in the log is Kafka's.
+func TestSegmentsBehindDamageAreDeleted(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	fives(t, h.log(t, testTopic()), 2)
+	next := h.crash(t)
+	edit(t, next.config.FS, segmentName(0, logSuffix), func(b []byte) []byte { return append(b, "half a batch"...) })
+	next.open(t)
+	wantEqual(t, "log end", next.Log(partition0).Offsets().LogEnd, 5)
+	if line := "Corruption found in segment 0, truncating to offset 5"; !strings.Contains(next.lines.String(), line) {
+		t.Errorf("no line %q in\n%s", line, next.lines)
 	}
 }
 
