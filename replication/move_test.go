@@ -1,7 +1,9 @@
 package replication
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -270,6 +272,37 @@ func (m *movingFollower) takesOver() {
 			m.t.Errorf("records of epoch %d at offset %d, which were cut, are in the new log", epoch, b.BaseOffset())
 		}
 		set = rest
+	}
+}
+
+// shortFile is a file of which a read gets fewer bytes than it asks for.
+type shortFile struct {
+	vfs.File
+	n   int
+	err error
+}
+
+func (f shortFile) ReadAt([]byte, int64) (int, error) { return f.n, f.err }
+
+// A move must not copy what was in the buffer before for what a file that was cut
+// does not have any more.
+func TestAReadThatEndsEarlyGivesNoRecords(t *testing.T) {
+	broken := errors.New("broken")
+	for name, c := range map[string]struct {
+		file shortFile
+		want error
+	}{
+		"whole":            {shortFile{n: 10}, nil},
+		"whole at the end": {shortFile{n: 10, err: io.EOF}, nil},
+		"at the end":       {shortFile{n: 9, err: io.EOF}, io.EOF},
+		"broken":           {shortFile{n: 0, err: broken}, broken},
+		"without an error": {shortFile{n: 9}, io.ErrUnexpectedEOF},
+	} {
+		buf := []byte("older records")
+		set, err := readAll(&storage.Data{File: c.file, Length: 10}, &buf)
+		if err != c.want || (len(set) == 10) != (c.want == nil) {
+			t.Errorf("%s: %d bytes, %v", name, len(set), err)
+		}
 	}
 }
 
