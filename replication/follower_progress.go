@@ -1,8 +1,7 @@
 package replication
 
 import (
-	"cmp"
-	"slices"
+	"sort"
 	"sync/atomic"
 )
 
@@ -79,10 +78,11 @@ type follower struct {
 }
 
 // of returns a follower's progress, which may be changed; nil: there is no such
-// follower.
+// follower. It reads ids only, so that a caller who does not look into the
+// progress needs no lock of it.
 func (f followers) of(id int32) *progress {
-	i, found := slices.BinarySearchFunc(f, id, func(f follower, id int32) int { return cmp.Compare(f.id, id) })
-	if !found {
+	i := sort.Search(len(f), func(i int) bool { return f[i].id >= id })
+	if i == len(f) || f[i].id != id {
 		return nil
 	}
 	return &f[i].progress
