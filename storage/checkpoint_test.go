@@ -2,6 +2,7 @@ package storage
 
 import (
 	"encoding/base64"
+	"errors"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -256,6 +257,21 @@ func TestPartitionMetadataThatMakesNoSense(t *testing.T) {
 		id, err := readPartitionMetadata(mem, "/d")
 		noError(t, err)
 		wantEqual(t, "id without a file", id, metadata.TopicID{})
+	}
+}
+
+// A file that stays would give the topic its id back with the next version.
+func TestPartitionMetadataThatCannotBeRemovedIsAnError(t *testing.T) {
+	mem := memDir(t)
+	noError(t, writeFile(mem, "/d/"+partitionMetadataFile, nil))
+	readOnly := vfs.Intercept(mem, func(op vfs.Op) error {
+		if op.Kind == vfs.OpRemove {
+			return fs.ErrPermission
+		}
+		return nil
+	})
+	if err := removePartitionMetadata(readOnly, "/d"); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("where nothing can be removed: %v", err)
 	}
 }
 

@@ -319,6 +319,22 @@ func TestACutOfARecoveryIsMadeAgainAfterAPowerCut(t *testing.T) {
 	}
 }
 
+// Where the last batches are is remembered of segments that are appended to, not of
+// the many that a start has checked.
+func TestRecoveryLeavesNothingInMemoryOfItsBatches(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	fives(t, h.log(t, testTopic()), 3)
+	next := h.crash(t)
+	next.open(t)
+	l := next.Log(partition0)
+	wantEqual(t, "records", len(all(t, l, 0)), 15)
+	for _, s := range l.positions.load().segments {
+		if s.tail.batches != nil {
+			t.Errorf("of %s it remembers %d batches", s.log.name(), len(s.tail.batches))
+		}
+	}
+}
+
 // Segment files were deleted by hand: what is left ends below the log start.
 func TestALogThatEndsBelowItsStartBeginsThereEmpty(t *testing.T) {
 	l, h := newLog(t, testTopic())

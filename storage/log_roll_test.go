@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,28 @@ func TestRollByOffsetDistanceOfAFollower(t *testing.T) {
 	}
 	wantEqual(t, "segments", l.SegmentCount(), 2)
 	wantEqual(t, "records", len(all(t, l, 0)), 3)
+}
+
+// A leader that cut into a batch has a gap there, which a plain log's segment begins
+// with. Compaction leaves gaps anywhere: a compacted log's segment begins with its
+// first record, as in Kafka.
+func TestASegmentBeginsWithTheGapUnlessTheLogIsCompacted(t *testing.T) {
+	for compacted, base := range map[bool]int64{false: 1, true: 50} {
+		c := testTopic()
+		c.CleanupCompact, c.CleanupDelete, c.SegmentBytes = compacted, !compacted, 100
+		l, _ := newLog(t, c)
+		what := fmt.Sprintf("compacted %v: ", compacted)
+		for _, offset := range []int64{0, 50} {
+			o := record.Defaults()
+			o.BaseOffset, o.LeaderEpoch = offset, 0
+			_, err := l.AppendAsFollower(batch(t, o, rec{"k", "v", 1}), 0)
+			noError(t, err)
+		}
+		v := l.positions.load()
+		wantEqual(t, what+"segments", l.SegmentCount(), 2)
+		wantEqual(t, what+"base of the second", v.active().base, base)
+		wantEqual(t, what+"records", fmt.Sprint(all(t, l, 0)), "[0=v 50=v]")
+	}
 }
 
 func TestRollLeavesTrimmedFilesAndASnapshotAndFlushesInTheBackground(t *testing.T) {

@@ -54,6 +54,41 @@ func TestALockedDirectoryStopsTheStart(t *testing.T) {
 	}
 }
 
+// What is no directory, or cannot be looked at, is offline; the others serve.
+func TestADirectoryThatCannotBeUsedIsOfflineFromTheStart(t *testing.T) {
+	for name, tt := range map[string]struct {
+		prepare func(mem *vfs.Mem) error
+		refused vfs.OpKind
+		want    string // in the log
+	}{
+		"not there yet":   {func(*vfs.Mem) error { return nil }, "", ""},
+		"there":           {func(mem *vfs.Mem) error { return mem.MkdirAll("/more", 0o755) }, "", ""},
+		"a file":          {func(mem *vfs.Mem) error { return writeFile(mem, "/more", nil) }, "", "/more is not a readable log directory."},
+		"not to be found": {func(mem *vfs.Mem) error { return mem.MkdirAll("/more", 0o755) }, vfs.OpStat, "refused"},
+		"not to be read":  {func(mem *vfs.Mem) error { return mem.MkdirAll("/more", 0o755) }, vfs.OpReadDir, "refused"},
+		"not to be made":  {func(*vfs.Mem) error { return nil }, vfs.OpMkdir, "refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem := vfs.NewMem()
+			noError(t, mem.MkdirAll("/data", 0o755))
+			noError(t, tt.prepare(mem))
+			c, _, lines := testConfig(vfs.Intercept(mem, func(op vfs.Op) error {
+				if op.Kind == tt.refused && op.Name == "/more" {
+					return errors.New("refused")
+				}
+				return nil
+			}), "/data", "/more")
+			m, err := NewManager(c)
+			noError(t, err)
+			defer m.Close()
+			wantEqual(t, "offline", fmt.Sprint(m.offlineDirs()), map[bool]string{false: "[/more]", true: "[]"}[tt.want == ""])
+			if log := lines.String(); !strings.Contains(log, tt.want) || strings.Contains(log, "Failed to create or validate") != (tt.want != "") {
+				t.Errorf("no %q in\n%s", tt.want, log)
+			}
+		})
+	}
+}
+
 func TestForeignAndDuplicateDirectoriesStopTheStart(t *testing.T) {
 	for name, tt := range map[string]struct {
 		dirs []string

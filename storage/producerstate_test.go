@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"maps"
+	"math"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -419,6 +420,20 @@ func TestDamagedSnapshotsAreTold(t *testing.T) {
 		bad[i] ^= 0x40
 		if _, err := decodeSnapshot(bad); !errors.Is(err, errCorruptSnapshot) {
 			t.Errorf("byte %d changed: %v", i, err)
+		}
+	}
+}
+
+// The checksum is right, as if a faulty program had written the file.
+func TestASnapshotThatCountsOtherEntriesThanItHasIsDamaged(t *testing.T) {
+	good := testdata.Read(t, "logdir-3.9.1/clean/txn-0/00000000000000000047.snapshot")
+	entries := uint32(len(good)-snapshotHeaderSize) / snapshotEntrySize
+	for count, sound := range map[uint32]bool{entries: true, entries + 1: false, math.MaxInt32: false, 1 << 31: false, math.MaxUint32: false} {
+		changed := bytes.Clone(good)
+		binary.BigEndian.PutUint32(changed[snapshotCRCEnd:], count)
+		got, err := decodeSnapshot(withChecksum(changed))
+		if sound && (err != nil || len(got) != int(entries)) || !sound && !errors.Is(err, errCorruptSnapshot) {
+			t.Errorf("%d of %d entries: %v", int32(count), entries, err)
 		}
 	}
 }
