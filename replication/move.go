@@ -36,6 +36,10 @@ type move struct {
 	delayed time.Time // not before
 }
 
+func newMove(m *Manager, p *Partition) *move {
+	return &move{m: m, id: p.id, partition: p, truncating: true, keep: -1}
+}
+
 // moveOutcome is what a step did.
 type moveOutcome int8
 

@@ -209,7 +209,7 @@ func moveFollower(t *testing.T) *movingFollower {
 		t.Fatal(err)
 	}
 	m.future = future
-	m.mv = &move{m: m.Manager, id: partition0, partition: m.partition(), truncating: true, keep: -1}
+	m.mv = newMove(m.Manager, m.partition())
 	m.mover.moves[partition0] = m.mv
 	return m
 }
@@ -443,6 +443,25 @@ func TestTheTargetDirectorysFailureEndsTheMoveOnly(t *testing.T) {
 	wantCode(t, "a move into the failed directory", b.AlterLogDir(partition0, otherDir), protocol.KafkaStorageError)
 }
 
+// The next move of a partition may be asked for while the worker that did the last one
+// has not yet forgotten it.
+func TestAMoveBeginsWhileTheLastOneIsForgotten(t *testing.T) {
+	m := moveFollower(t)
+	for m.step() != moveDone {
+	}
+	if err := m.logs.SettleMove(partition0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.logs.CreateFuture(partition0, testDir); err != nil {
+		t.Fatal(err)
+	}
+	m.mover.add(m.partition())
+	m.mover.forget(m.mv, true)
+	if next := m.mover.moves[partition0]; next == nil || next == m.mv {
+		t.Error("no new move was begun")
+	}
+}
+
 // A worker moves one partition after the other: the last one while it is ready,
 // else the first by topic and number.
 func TestTheOrderOfMoves(t *testing.T) {
@@ -471,7 +490,7 @@ func TestTheOrderOfMoves(t *testing.T) {
 			t.Errorf("%s is stepped though it waits", name(next.id))
 		}
 		order += name(next.id) + " "
-		mr.forget(next)
+		mr.forget(next, false)
 		last = next
 	}
 	if want := "a-2 a-10 b-0 "; order != want {

@@ -18,8 +18,8 @@ import (
 // num.replica.alter.log.dirs.threads says, each with one partition at a time,
 // in order of their names. A worker ends when it has none left.
 //
-// mu is a leaf but for a move's marks: no step and no lock of a partition is
-// waited for with it held.
+// mu is a leaf but for a move's marks and the table of logs: no step and no lock
+// of a partition is waited for with it held.
 type mover struct {
 	m       *Manager
 	log     *logrus.Entry
@@ -61,7 +61,7 @@ func (mr *mover) add(p *Partition) {
 		mr.wakeLocked(mr.workerOf(p.id))
 		return
 	}
-	mr.moves[p.id] = &move{m: mr.m, id: p.id, partition: p, truncating: true, keep: -1}
+	mr.moves[p.id] = newMove(mr.m, p)
 	mr.log.Infof("[ReplicaAlterLogDirsManager on broker %d] Added fetcher for partitions HashSet(%s)", mr.m.opts.BrokerID, name(p.id))
 	worker := mr.workerOf(p.id)
 	if _, working := mr.workers[worker]; !working {
@@ -137,7 +137,7 @@ func (mr *mover) run(worker int32) {
 		case moveWaits:
 			mv.delay(mr.m.now().Add(mr.m.opts.FetchBackoff))
 		case moveDone, moveStopped:
-			mr.forget(mv)
+			mr.forget(mv, outcome == moveDone)
 		}
 	}
 }
@@ -150,10 +150,16 @@ func (mv *move) delay(until time.Time) {
 	}
 }
 
-func (mr *mover) forget(mv *move) {
+// forget drops a move that is over. If it is done and there is a future log
+// again, add took it for the move of that one, which begins here instead.
+func (mr *mover) forget(mv *move, done bool) {
 	mr.mu.Lock()
 	defer mr.mu.Unlock()
-	if mr.moves[mv.id] == mv {
+	switch {
+	case mr.moves[mv.id] != mv:
+	case done && mr.m.cfg.Logs.FutureLog(mv.id) != nil:
+		mr.moves[mv.id] = newMove(mr.m, mv.partition)
+	default:
 		delete(mr.moves, mv.id)
 	}
 }
