@@ -37,12 +37,9 @@ func (m members) has(id int32) bool {
 // notLeading is what a partition has that this broker does not lead.
 var notLeading = committedISR(nil)
 
-func newInSync(committed, proposed, maximal []int32) *inSync {
-	return &inSync{committed: committed, proposed: proposed, maximal: maximal, inCommitted: membersOf(committed), inMaximal: membersOf(maximal)}
-}
-
 func committedISR(isr []int32) *inSync {
-	return newInSync(isr, nil, isr)
+	in := membersOf(isr)
+	return &inSync{committed: isr, maximal: isr, inCommitted: in, inMaximal: in}
 }
 
 // pending says whether an answer from the controller is due.
@@ -51,7 +48,7 @@ func (s *inSync) pending() bool { return s.proposed != nil }
 // expand returns the state after asking to add id, which is not a member.
 func (s *inSync) expand(id int32) *inSync {
 	larger := append(slices.Clone(s.committed), id)
-	return newInSync(s.committed, larger, larger)
+	return &inSync{committed: s.committed, proposed: larger, maximal: larger, inCommitted: s.inCommitted, inMaximal: membersOf(larger)}
 }
 
 // shrink returns the state after asking to remove ids: the removed still count
@@ -63,7 +60,7 @@ func (s *inSync) shrink(ids []int32) *inSync {
 			smaller = append(smaller, id)
 		}
 	}
-	return newInSync(s.committed, smaller, s.committed)
+	return &inSync{committed: s.committed, proposed: smaller, maximal: s.committed, inCommitted: s.inCommitted, inMaximal: s.inCommitted}
 }
 
 // keepsUpLocked reports whether a follower is in sync and no change of the in-sync
