@@ -470,9 +470,12 @@ func (f *fetcher) fetched(req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 		}
 		return
 	}
-	told := map[TopicPartition]protocol.EpochEndOffset{}
+	var told map[TopicPartition]protocol.EpochEndOffset // nil as a rule
 	f.eachAnswer(req, resp, func(id TopicPartition, _ PartitionAsk, answer *kmsg.FetchResponseTopicPartition) {
 		if d := answer.DivergingEpoch; answer.ErrorCode == 0 && diverges(d) {
+			if told == nil {
+				told = map[TopicPartition]protocol.EpochEndOffset{}
+			}
 			told[id] = protocol.EpochEndOffset{Epoch: d.Epoch, EndOffset: d.EndOffset}
 		}
 	})
