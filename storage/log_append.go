@@ -349,10 +349,9 @@ func (l *Log) openTxns(active *segment) (*fileHandle, error) {
 	if !slices.ContainsFunc(l.update.completed, func(t completedTxn) bool { return t.aborted }) {
 		return nil, nil
 	}
-	if active.txns.exists() {
-		return active.txns.open()
+	if !active.txns.exists() {
+		defer l.names.note()
 	}
-	defer l.names.note()
 	return active.txns.open()
 }
 
