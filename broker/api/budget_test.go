@@ -26,7 +26,7 @@ func heavyMetadata() []byte {
 	return protocol.AppendRequest(nil, req)
 }
 
-// clusterClosed lets nobody but the principal of brokers act for the cluster.
+// clusterClosed lets only the principal of brokers act for the cluster.
 type clusterClosed struct{ AllowAll }
 
 func (clusterClosed) Allows(peer *network.Peer, op kmsg.ACLOperation, _ kmsg.ACLResourceType, _ string) bool {

@@ -119,7 +119,7 @@ func (g goal) String() string {
 	return "-"
 }
 
-// verdict says whether the medians reach the goal. It is "-" if there is no goal or a side has no
+// verdict reports whether the medians reach the goal. It is "-" if there is no goal or a side has no
 // sample.
 func verdict(g goal, ours, original []float64) string {
 	var reached bool
