@@ -15,8 +15,8 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/kafkalog"
-	"github.com/monedula/monedula/internal/testdata"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
@@ -842,7 +842,7 @@ func TestTooLongMetadataAreNotCommitted(t *testing.T) {
 
 // What a real broker wrote, in chunks of every size.
 func TestTheGoldenOffsetsTopicLoads(t *testing.T) {
-	set, err := os.ReadFile(testdata.Golden(t, "logdir-3.9.1/clean/__consumer_offsets-0/00000000000000000000.log"))
+	set, err := os.ReadFile(golden.Path(t, "logdir-3.9.1/clean/__consumer_offsets-0/00000000000000000000.log"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/monedula/monedula/internal/testdata"
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/testkit"
 )
 
@@ -77,7 +77,7 @@ func TestMetricsHaveTheNamesOfARealBrokerAndOfTheManual(t *testing.T) {
 		page = scrapePage(t, port)
 		return strings.Contains(page, `request="FetchConsumer"`)
 	})
-	real := "\n" + string(testdata.Read(t, "mbeans-zk-3.9.1.txt"))
+	real := "\n" + string(golden.Read(t, "mbeans-zk-3.9.1.txt"))
 	found := 0
 	for line := range strings.Lines(page) {
 		help, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "# HELP kafka_")

@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/monedula/monedula/internal/testdata"
+	"github.com/monedula/monedula/internal/golden"
 )
 
 var bytesIn = Name{Group: "kafka.server", Type: "BrokerTopicMetrics", Name: "BytesInPerSec"}
 
 func TestNamesAreThoseOfARealBroker(t *testing.T) {
-	golden := string(testdata.Read(t, "mbeans-zk-3.9.1.txt"))
+	mbeans := string(golden.Read(t, "mbeans-zk-3.9.1.txt"))
 	for _, c := range []struct {
 		name    Name
 		mbean   string // as in the list of a real broker, with tag values replaced by *
@@ -43,7 +43,7 @@ func TestNamesAreThoseOfARealBroker(t *testing.T) {
 		if want, _, _ := strings.Cut(c.mbean, "|"); c.mbean != "" && got != strings.TrimSpace(want) {
 			t.Errorf("MBean is %s, want %s", got, want)
 		}
-		if !strings.Contains(golden, "\n"+c.mbean) && c.mbean != "" {
+		if !strings.Contains(mbeans, "\n"+c.mbean) && c.mbean != "" {
 			t.Errorf("no real broker has %s", c.mbean)
 		}
 		if got := c.name.family().exposed(c.kind); got != c.exposed {

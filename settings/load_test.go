@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/monedula/monedula/internal/testdata"
+	"github.com/monedula/monedula/internal/golden"
 )
 
 func load(t *testing.T, text string, overrides map[string]string) (*Config, error) {
@@ -31,7 +31,7 @@ func mustLoad(t *testing.T, text string) *Config {
 }
 
 func TestValuesBlockIsThatOfARealBroker(t *testing.T) {
-	golden := testdata.Read(t, "kafkaconfig-values-3.9.1.txt")
+	printed := golden.Read(t, "kafkaconfig-values-3.9.1.txt")
 	c := mustLoad(t, `broker.id=0
 listeners=PLAINTEXT://127.0.0.1:9092
 log.dirs=/tmp/kafka-logs
@@ -41,7 +41,7 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 `)
-	_, want, _ := strings.Cut(string(golden), "] INFO ")
+	_, want, _ := strings.Cut(string(printed), "] INFO ")
 	want = strings.TrimSuffix(strings.TrimRight(want, "\n"), " (kafka.server.KafkaConfig)")
 	if got := c.Values(); got != want {
 		for i, line := range strings.Split(want, "\n") {
@@ -55,7 +55,7 @@ group.initial.rebalance.delay.ms=0
 
 func readCSV(t *testing.T, file string) []map[string]string {
 	t.Helper()
-	rows, err := csv.NewReader(bytes.NewReader(testdata.Read(t, file))).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(golden.Read(t, file))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}

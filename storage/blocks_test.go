@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/monedula/monedula/internal/testdata"
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/vfs"
 )
 
@@ -21,7 +21,7 @@ func goldenFiles(t testing.TB, pattern string) []string {
 	var all []string
 	for _, dir := range goldenDirs {
 		for _, where := range []string{"", "*"} {
-			found, err := filepath.Glob(filepath.Join(testdata.Golden(t, dir), where, pattern))
+			found, err := filepath.Glob(filepath.Join(golden.Path(t, dir), where, pattern))
 			if err != nil {
 				t.Fatal(err)
 			}

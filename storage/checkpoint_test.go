@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/monedula/monedula/internal/testdata"
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
 )
@@ -23,21 +23,21 @@ func sortedFields(s string) []string {
 
 func TestOffsetCheckpointsOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 	for _, path := range goldenFiles(t, "*-offset-checkpoint") {
-		golden := string(mustRead(t, path))
+		want := string(mustRead(t, path))
 		offsets, err := readOffsetCheckpoint(vfs.OS(), path)
 		noError(t, err)
-		if golden == "" { // as created; once written it has a version
+		if want == "" { // as created; once written it has a version
 			wantEqual(t, "entries of "+path, len(offsets), 0)
 			continue
 		}
 		mem := memDir(t)
 		noError(t, writeOffsetCheckpoint(mem, "/d/c", offsets))
 		got := fileContent(t, mem, "/d/c")
-		if !slices.Equal(sortedFields(got), sortedFields(golden)) {
-			t.Errorf("%s: wrote %q, Kafka %q", path, got, golden)
+		if !slices.Equal(sortedFields(got), sortedFields(want)) {
+			t.Errorf("%s: wrote %q, Kafka %q", path, got, want)
 		}
 	}
-	offsets, err := readOffsetCheckpoint(vfs.OS(), testdata.Golden(t, "logdir-3.9.1/crash/recovery-point-offset-checkpoint"))
+	offsets, err := readOffsetCheckpoint(vfs.OS(), golden.Path(t, "logdir-3.9.1/crash/recovery-point-offset-checkpoint"))
 	noError(t, err)
 	wantEqual(t, "recovery point", offsets[TopicPartition{Topic: "compacted-txn", Partition: 0}], 65)
 }
@@ -148,7 +148,7 @@ func TestACrashLeavesTheOldCheckpointOrTheNew(t *testing.T) {
 func TestTheCleanShutdownMarkerIsThatOfKafka(t *testing.T) {
 	mem := memDir(t)
 	noError(t, writeCleanShutdown(mem, "/d"))
-	wantEqual(t, "marker", fileContent(t, mem, "/d/"+cleanShutdownFile), string(testdata.Read(t, "logdir-3.9.1/clean/.kafka_cleanshutdown")))
+	wantEqual(t, "marker", fileContent(t, mem, "/d/"+cleanShutdownFile), string(golden.Read(t, "logdir-3.9.1/clean/.kafka_cleanshutdown")))
 	for _, want := range []bool{true, false} {
 		clean, err := takeCleanShutdown(mem, "/d")
 		noError(t, err)
@@ -173,17 +173,17 @@ func TestPitfallReplication14_ATakenMarkerDoesNotComeBackAfterACrash(t *testing.
 
 func TestMetaPropertiesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 	for _, path := range goldenFiles(t, metaPropertiesFile) {
-		golden := string(mustRead(t, path))
+		want := string(mustRead(t, path))
 		m, err := readMetaProperties(vfs.OS(), filepath.Dir(path))
 		noError(t, err)
 		wantEqual(t, "broker id", m.brokerID, 7)
 		wantEqual(t, "version", m.version, 0)
-		date := strings.TrimPrefix(strings.Split(golden, "\n")[1], "#")
+		date := strings.TrimPrefix(strings.Split(want, "\n")[1], "#")
 		when, err := time.Parse("Mon Jan 02 15:04:05 MST 2006", date)
 		noError(t, err)
 		mem := memDir(t)
 		noError(t, writeMetaProperties(mem, "/d", m, when))
-		wantEqual(t, "file", fileContent(t, mem, "/d/"+metaPropertiesFile), golden)
+		wantEqual(t, "file", fileContent(t, mem, "/d/"+metaPropertiesFile), want)
 		again, err := readMetaProperties(mem, "/d")
 		noError(t, err)
 		wantEqual(t, "nothing to rewrite", m.equal(again), true)

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/monedula/monedula/internal/testdata"
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
@@ -22,7 +22,7 @@ import (
 // goldenTopics reads the topic configurations that the golden broker had.
 func goldenTopics(t *testing.T, file string, base func() *settings.Topic) map[string]*settings.Topic {
 	topics := map[string]*settings.Topic{}
-	lines := bufio.NewScanner(bytes.NewReader(testdata.Read(t, "logdir-3.9.1/how/"+file)))
+	lines := bufio.NewScanner(bytes.NewReader(golden.Read(t, "logdir-3.9.1/how/"+file)))
 	for lines.Scan() {
 		path, value, _ := strings.Cut(lines.Text(), " ")
 		name, ok := strings.CutPrefix(path, "/config/topics/")
@@ -100,10 +100,10 @@ func TestGoldenCrashRecoversToTheBytesOfARealBroker(t *testing.T) {
 	for _, from := range []string{"crash", "clean"} {
 		t.Run(from, func(t *testing.T) {
 			dir := t.TempDir()
-			testdata.Copy(t, "logdir-3.9.1/"+from, dir)
+			golden.Copy(t, "logdir-3.9.1/"+from, dir)
 			c, lines := goldenConfig(t, dir, "0sgbqu-pRSaA02ZiJbjctA", "znodes.txt")
 			startAndStop(t, c)
-			compareTrees(t, tree(t, testdata.Golden(t, "logdir-3.9.1/clean")), tree(t, dir))
+			compareTrees(t, tree(t, golden.Path(t, "logdir-3.9.1/clean")), tree(t, dir))
 			if t.Failed() {
 				t.Log(lines)
 			}
@@ -113,10 +113,10 @@ func TestGoldenCrashRecoversToTheBytesOfARealBroker(t *testing.T) {
 
 func TestGoldenOldFormatsStayUnchanged(t *testing.T) {
 	dir := t.TempDir()
-	testdata.Copy(t, "logdir-3.9.1/oldformat", dir)
+	golden.Copy(t, "logdir-3.9.1/oldformat", dir)
 	c, _ := goldenConfig(t, dir, "R1vRwYlESfuyQ_6vPTH6Bw", "znodes-old.txt")
 	startAndStop(t, c)
-	compareTrees(t, tree(t, testdata.Golden(t, "logdir-3.9.1/oldformat")), tree(t, dir))
+	compareTrees(t, tree(t, golden.Path(t, "logdir-3.9.1/oldformat")), tree(t, dir))
 }
 
 // compareTrees compares directories byte for byte, save the order of lines in
@@ -180,7 +180,7 @@ func TestGoldenLogsAreReadWhole(t *testing.T) {
 		counts                map[string]int
 	}{{"clean", "0sgbqu-pRSaA02ZiJbjctA", "znodes.txt", counts}, {"oldformat", "R1vRwYlESfuyQ_6vPTH6Bw", "znodes-old.txt", old}} {
 		dir := t.TempDir()
-		testdata.Copy(t, "logdir-3.9.1/"+c.tree, dir)
+		golden.Copy(t, "logdir-3.9.1/"+c.tree, dir)
 		config, _ := goldenConfig(t, dir, c.cluster, c.znodes)
 		m, err := NewManager(config)
 		if err != nil {

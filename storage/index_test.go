@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/monedula/monedula/internal/testdata"
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/vfs"
 )
 
@@ -25,14 +25,14 @@ func TestIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 			continue // preallocated; see below
 		}
 		base, _, _ := parseOffsetFileName(filepath.Base(path))
-		golden := mustRead(t, path)
+		want := mustRead(t, path)
 		x := newOffsetIndex(files.add(path, ""), base, 4096)
 		noError(t, x.sanityCheck())
 		mem := memDir(t)
 		y := newOffsetIndex(newFileCache(mem, 10).add("/d/x", ""), base, 4096)
 		noError(t, y.activate(4096))
-		for at := 0; at < len(golden); at += offsetEntrySize {
-			e := x.decode(golden[at:])
+		for at := 0; at < len(want); at += offsetEntrySize {
+			e := x.decode(want[at:])
 			noError(t, y.append(e.offset, e.position))
 			found, err := x.lookup(e.offset)
 			noError(t, err)
@@ -40,12 +40,12 @@ func TestIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 			if at > 0 {
 				before, err := x.lookup(e.offset - 1)
 				noError(t, err)
-				wantEqual(t, path+" before", before, x.decode(golden[at-offsetEntrySize:]))
+				wantEqual(t, path+" before", before, x.decode(want[at-offsetEntrySize:]))
 			}
 		}
 		wantEqual(t, "preallocated size", fileSize(t, mem, "/d/x"), 4096)
 		noError(t, y.deactivate())
-		wantEqual(t, path, fileContent(t, mem, "/d/x"), string(golden))
+		wantEqual(t, path, fileContent(t, mem, "/d/x"), string(want))
 	}
 }
 
@@ -56,14 +56,14 @@ func TestTimeIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 			continue
 		}
 		base, _, _ := parseOffsetFileName(filepath.Base(path))
-		golden := mustRead(t, path)
+		want := mustRead(t, path)
 		x := newTimeIndex(files.add(path, ""), base, 4096)
 		noError(t, x.sanityCheck())
 		mem := memDir(t)
 		y := newTimeIndex(newFileCache(mem, 10).add("/d/x", ""), base, 4096)
 		noError(t, y.activate(4096))
-		for at := 0; at < len(golden); at += timeEntrySize {
-			e := x.decode(golden[at:])
+		for at := 0; at < len(want); at += timeEntrySize {
+			e := x.decode(want[at:])
 			noError(t, y.maybeAppend(e.timestamp, e.offset, false))
 			found, err := x.lookup(e.timestamp)
 			noError(t, err)
@@ -71,7 +71,7 @@ func TestTimeIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 		}
 		wantEqual(t, "preallocated size", fileSize(t, mem, "/d/x"), 4092)
 		noError(t, y.deactivate())
-		wantEqual(t, path, fileContent(t, mem, "/d/x"), string(golden))
+		wantEqual(t, path, fileContent(t, mem, "/d/x"), string(want))
 	}
 }
 
@@ -82,7 +82,7 @@ func TestActiveIndexesHaveKafkasSizes(t *testing.T) {
 		noError(t, newOffsetIndex(files.add("/d/i", ""), 0, max).activate(max))
 		noError(t, newTimeIndex(files.add("/d/t", ""), 0, max).activate(max))
 		for name, suffix := range map[string]string{"/d/i": ".index", "/d/t": ".timeindex"} {
-			wantEqual(t, dir+suffix, fileSize(t, mem, name), int64(len(testdata.Read(t, "logdir-3.9.1/crash/"+dir+suffix))))
+			wantEqual(t, dir+suffix, fileSize(t, mem, name), int64(len(golden.Read(t, "logdir-3.9.1/crash/"+dir+suffix))))
 		}
 	}
 }
@@ -377,7 +377,7 @@ func TestTransactionIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 		}
 		wantEqual(t, path, fileContent(t, mem, "/d/x"), string(mustRead(t, path)))
 	}
-	all, err := newTxnIndex(files.add(testdata.Golden(t, "logdir-3.9.1/clean/txn-0/00000000000000000042.txnindex"), ""), 42).all()
+	all, err := newTxnIndex(files.add(golden.Path(t, "logdir-3.9.1/clean/txn-0/00000000000000000042.txnindex"), ""), 42).all()
 	noError(t, err)
 	if len(all) != 1 || all[0].lastOffset < 42 || all[0].lastStableOffset != all[0].lastOffset+1 {
 		t.Errorf("entries %+v", all)

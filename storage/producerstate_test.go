@@ -17,8 +17,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/kafkalog"
-	"github.com/monedula/monedula/internal/testdata"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
@@ -316,17 +316,17 @@ func TestVerificationHoldsTheLowestSequence(t *testing.T) {
 
 func TestSnapshotsOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 	for _, path := range append(goldenFiles(t, "*.snapshot"), goldenFiles(t, "*.snapshot.deleted")...) {
-		golden := mustRead(t, path)
-		entries, err := decodeSnapshot(golden)
+		want := mustRead(t, path)
+		entries, err := decodeSnapshot(want)
 		noError(t, err)
 		all := map[int64]*producerEntry{}
 		for i := range entries {
 			all[entries[i].producerID] = &entries[i]
 		}
 		wrote := encodeSnapshot(all)
-		wantEqual(t, "size of "+path, len(wrote), len(golden))
-		if len(entries) <= 1 && !bytes.Equal(wrote, golden) {
-			t.Errorf("%s: wrote %x, Kafka %x", path, wrote, golden)
+		wantEqual(t, "size of "+path, len(wrote), len(want))
+		if len(entries) <= 1 && !bytes.Equal(wrote, want) {
+			t.Errorf("%s: wrote %x, Kafka %x", path, wrote, want)
 		}
 		again, err := decodeSnapshot(wrote)
 		noError(t, err)
@@ -378,7 +378,7 @@ func TestSnapshotsHoldWhatKafkasDumpToolShows(t *testing.T) {
 // state that Kafka had there.
 func TestReplayingALogGivesKafkasSnapshots(t *testing.T) {
 	for _, name := range []string{"idempotent-0", "txn-0"} {
-		dir := testdata.Golden(t, "logdir-3.9.1/clean/"+name)
+		dir := golden.Path(t, "logdir-3.9.1/clean/"+name)
 		snapshots, err := filepath.Glob(filepath.Join(dir, "*.snapshot"))
 		noError(t, err)
 		for _, path := range snapshots {
@@ -409,7 +409,7 @@ func TestReplayingALogGivesKafkasSnapshots(t *testing.T) {
 }
 
 func TestDamagedSnapshotsAreTold(t *testing.T) {
-	good := testdata.Read(t, "logdir-3.9.1/clean/txn-0/00000000000000000047.snapshot")
+	good := golden.Read(t, "logdir-3.9.1/clean/txn-0/00000000000000000047.snapshot")
 	for n := range len(good) {
 		if _, err := decodeSnapshot(good[:n]); !errors.Is(err, errCorruptSnapshot) {
 			t.Errorf("cut to %d bytes: %v", n, err)
@@ -426,7 +426,7 @@ func TestDamagedSnapshotsAreTold(t *testing.T) {
 
 // The checksum is right, as if a faulty program had written the file.
 func TestASnapshotThatCountsOtherEntriesThanItHasIsDamaged(t *testing.T) {
-	good := testdata.Read(t, "logdir-3.9.1/clean/txn-0/00000000000000000047.snapshot")
+	good := golden.Read(t, "logdir-3.9.1/clean/txn-0/00000000000000000047.snapshot")
 	entries := uint32(len(good)-snapshotHeaderSize) / snapshotEntrySize
 	for count, sound := range map[uint32]bool{entries: true, entries + 1: false, math.MaxInt32: false, 1 << 31: false, math.MaxUint32: false} {
 		changed := bytes.Clone(good)
@@ -581,8 +581,8 @@ func TestTheLogStartMovesTheEmptyState(t *testing.T) {
 }
 
 func FuzzDecodeSnapshot(f *testing.F) {
-	f.Add(testdata.Read(f, "logdir-3.9.1/clean/txn-0/00000000000000000047.snapshot"))
-	f.Add(testdata.Read(f, "logdir-3.9.1/clean/segments-0/00000000000000000059.snapshot"))
+	f.Add(golden.Read(f, "logdir-3.9.1/clean/txn-0/00000000000000000047.snapshot"))
+	f.Add(golden.Read(f, "logdir-3.9.1/clean/segments-0/00000000000000000059.snapshot"))
 	f.Add([]byte{0, 1, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, content []byte) {
 		// A right checksum, so that what lies behind it is reached.

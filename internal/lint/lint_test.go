@@ -1,4 +1,4 @@
-// Package lint holds the rules of the code base as tests: which package may import which, which
+// Package lint checks the rules of the code base as tests: which package may import which, which
 // imports are reserved for one package, and what no source file may contain.
 package lint
 
@@ -18,7 +18,8 @@ import (
 
 const module = "github.com/monedula/monedula/"
 
-// leaves may be imported by every package that is not a leaf itself; forLeaves is about those.
+// leaves may be imported by every package that is not a leaf itself. What a leaf may import is in
+// forLeaves.
 var leaves = []string{"protocol", "metadata", "peerlink", "settings", "metrics", "record", "internal/kafkalog", "internal/vfs"}
 
 // allowed lists what each package may import in addition to the leaves. A package that is not
@@ -72,7 +73,7 @@ func TestImportsPointDownOnly(t *testing.T) {
 	eachFile(t, func(path, pkg string, test bool, imports []string) {
 		for _, imported := range imports {
 			if packages, bound := onlyIn[imported]; bound && !test && !within(pkg, packages) {
-				t.Errorf("%s imports %s, which only %v may", path, imported, packages)
+				t.Errorf("%s imports %s, which only %v may import", path, imported, packages)
 			}
 			target, ours := strings.CutPrefix(imported, module)
 			if !ours || test || target == pkg || strings.HasPrefix(pkg, "internal/") || strings.HasPrefix(pkg, "integration") {
@@ -148,6 +149,34 @@ func TestNoTestIsSkippedOrHidden(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestEveryGoFileBelongsToAPackage checks that no Go file is in a directory that the pattern ./...
+// leaves out. Neither `make test` nor go vet would notice such a package.
+func TestEveryGoFileBelongsToAPackage(t *testing.T) {
+	root := testkit.Root()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if path == filepath.Join(root, ".git") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		rel, _ := filepath.Rel(root, path)
+		for dir := range strings.SplitSeq(filepath.Dir(rel), string(filepath.Separator)) {
+			ignored := dir == "testdata" || strings.HasPrefix(dir, "_") || dir != "." && strings.HasPrefix(dir, ".")
+			if ignored && strings.HasSuffix(path, ".go") {
+				t.Errorf("%s: ./... leaves out the directory %s", rel, dir)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // eachFile calls visit for every Go file of the tree.

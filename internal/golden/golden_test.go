@@ -1,4 +1,4 @@
-package testdata
+package golden
 
 import (
 	"crypto/sha256"
@@ -10,13 +10,14 @@ import (
 	"testing"
 )
 
-const sumsFile = "SHA256SUMS" // as sha256sum writes it, beside the files
+// sumsFile lists the checksums of the golden files in the format of sha256sum.
+const sumsFile = "SHA256SUMS"
 
-// A file that is missing, extra or changed (by an ignore rule, a conversion of
-// line ends, an editor) is told by name. After adding files:
+// TestGoldenFilesMatchTheirChecksums names each golden file that is missing, unlisted or changed,
+// for example by an ignore rule, a conversion of line ends or an editor. After adding files, run:
 //
 //	cd testdata/golden && find . -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs -d '\n' sha256sum > SHA256SUMS
-func TestGoldenFilesAreAsTheyWereWritten(t *testing.T) {
+func TestGoldenFilesMatchTheirChecksums(t *testing.T) {
 	want := map[string]string{}
 	for _, line := range strings.Split(strings.TrimSpace(string(Read(t, sumsFile))), "\n") {
 		sum, name, ok := strings.Cut(line, "  ")
@@ -25,7 +26,7 @@ func TestGoldenFilesAreAsTheyWereWritten(t *testing.T) {
 		}
 		want[strings.TrimPrefix(name, "./")] = sum
 	}
-	dir := Golden(t, ".")
+	dir := Path(t, ".")
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || d.Name() == sumsFile {
 			return err
@@ -57,7 +58,7 @@ func TestGoldenFilesAreAsTheyWereWritten(t *testing.T) {
 	}
 }
 
-func TestCopiesAreWholeAndWritable(t *testing.T) {
+func TestCopiesAreCompleteAndWritable(t *testing.T) {
 	dir := t.TempDir()
 	Copy(t, "logdir-3.9.1/clean", dir)
 	name := filepath.Join(dir, "segments-0", "00000000000000000048.log")
