@@ -80,7 +80,7 @@ func BenchmarkWakeBesideIdleSessions(b *testing.B) {
 		s := newFetchSession(true, false, 1, nil)
 		s.add(&PartitionFetch{}).change.watch(&list)
 	}
-	list.wake(anything)
+	list.wake(allEvents)
 	for b.Loop() {
 		list.wake(offsetsMoved)
 	}

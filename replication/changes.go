@@ -22,7 +22,7 @@ type changeEntry[T any] struct {
 
 // watch has the entry observe all events of a partition's list.
 func (c *changeEntry[T]) watch(l *waitList) {
-	c.registration = registration{list: l, observer: c, interest: anything}
+	c.registration = registration{list: l, observer: c, interest: allEvents}
 	l.add(&c.registration)
 }
 

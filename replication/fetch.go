@@ -379,7 +379,7 @@ func (f *Fetch) readAll(onArrival bool) (bytes int64, tell bool) {
 func (f *Fetch) readOne(want *PartitionFetch, maxBytes int32, minOne, onArrival bool, now time.Time) {
 	p, err := f.partitionOf(want)
 	if err != nil {
-		f.m.elsewhere.fetchRequests.Add(1)
+		f.m.notHosted.fetchRequests.Add(1)
 		want.fail(protocol.CodeOf(err))
 		return
 	}

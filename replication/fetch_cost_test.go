@@ -392,7 +392,7 @@ func TestAFollowersRoundLooksAtWhatChangedOnly(t *testing.T) {
 		for _, topic := range fetch.Topics {
 			asked += len(topic.Partitions)
 		}
-		if looked := len(b.follower.f.active); looked != 0 || asked != int(min(offset, 1)) {
+		if looked := len(b.follower.fetcher.active); looked != 0 || asked != int(min(offset, 1)) {
 			t.Errorf("asks for %d partitions, and keeps looking at %d", asked, looked)
 		}
 		answered(answerOne(t, fetch, offset), nil)
@@ -412,7 +412,7 @@ func TestAFollowersRoundLooksAtWhatChangedOnlyAfterANewEpoch(t *testing.T) {
 		fetch := req.(*kmsg.FetchRequest)
 		answered(answerAll(&kmsg.FetchRequest{Version: fetch.Version}), nil)
 	}
-	if looked := len(b.follower.f.active); looked != 0 {
+	if looked := len(b.follower.fetcher.active); looked != 0 {
 		t.Errorf("keeps looking at %d partitions", looked)
 	}
 }

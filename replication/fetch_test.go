@@ -169,13 +169,13 @@ func TestRepeatedReadDoesNotClaimThatTheFollowerFetchedNow(t *testing.T) {
 	b.mustProduce(1)
 	answered := b.wait(1, asFollower(2))
 	p := b.partition()
-	p.moving.Lock()
+	p.progressMu.Lock()
 	before := *p.followers.of(2)
-	p.moving.Unlock()
+	p.progressMu.Unlock()
 	b.mustProduce(1)
 	within(t, "the fetch's answer", answered)
-	p.moving.Lock()
-	defer p.moving.Unlock()
+	p.progressMu.Lock()
+	defer p.progressMu.Unlock()
 	if *p.followers.of(2) != before {
 		t.Errorf("the parked fetch's answer changed the follower's progress from %+v to %+v", before, *p.followers.of(2))
 	}

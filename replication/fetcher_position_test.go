@@ -98,7 +98,7 @@ func TestAnEpochsEndOfAnEarlierEpochIsDropped(t *testing.T) {
 // its partition was taken from a fetcher and given back.
 func (l *playedLeader) moveTo(records int) {
 	l.t.Helper()
-	f := l.follower.f
+	f := l.follower.fetcher
 	f.remove(partition0)
 	p := l.partition()
 	end := l.logEnd()
@@ -219,7 +219,7 @@ func TestManyTruncationsShareTheWriteOfCheckpoints(t *testing.T) {
 	for name, versions := range map[string]func(*Options){"by a fetch": func(*Options) {}, "by epochs": oldPeers} {
 		t.Run(name, func(t *testing.T) {
 			b := newHostOfMany(t, partitions, 2, versions)
-			f := b.follower.f
+			f := b.follower.fetcher
 			answer := func(change func(ask PartitionAsk, p *kmsg.FetchResponseTopicPartition)) {
 				t.Helper()
 				e, _ := f.next(b.clock)

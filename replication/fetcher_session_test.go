@@ -64,7 +64,7 @@ func TestAFetcherThatLooksAtChangesOnlyAsksForAllThatItShould(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.configure(throttled)
-		f, leader, epochs := b.follower.f, rememberingLeader{}, make([]int32, partitions)
+		f, leader, epochs := b.follower.fetcher, rememberingLeader{}, make([]int32, partitions)
 		steps, looked, all := []string{}, 0, 0
 		for range 400 {
 			p := int32(r.IntN(partitions))

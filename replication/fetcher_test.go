@@ -154,7 +154,7 @@ func TestOtherErrorsOfAWholeFetchWait(t *testing.T) {
 func TestAFailureOfAnEarlierEpochIsNotCounted(t *testing.T) {
 	l := playLeader(t)
 	p := l.partition()
-	f := l.follower.f
+	f := l.follower.fetcher
 	for epoch, want := range []int{2: 0, 3: 1} {
 		f.failed(&following{id: p.ID(), partition: p, epoch: int32(epoch)}, protocol.FencedLeaderEpoch)
 		if n := f.fm.failedCount(); n != want {

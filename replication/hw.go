@@ -1,10 +1,10 @@
 package replication
 
-// highWatermarkCandidate is the offset up to which everything is on every
-// replica that counts: the leader, the maximal in-sync replicas, and those that
-// are about to join: caught up by time and eligible (alive). Without the last
-// rule the high watermark would run ahead of a follower faster than it can
-// fetch, and it would never get in. The caller moves the high watermark only up.
+// highWatermarkCandidate returns the offset up to which every replica that counts has the log. The
+// replicas that count are the leader, the maximal in-sync replicas, and replicas about to join:
+// those that caught up in time and are eligible (alive). Without the last kind the high watermark
+// would run ahead of a joining follower faster than it can fetch, and the follower would never
+// join. The caller moves the high watermark only up.
 func highWatermarkCandidate(leaderEnd int64, maximal members, followers followers,
 	eligible func(id int32) bool, nowMs, lagMaxMs int64) int64 {
 	candidate := leaderEnd
@@ -20,8 +20,8 @@ func highWatermarkCandidate(leaderEnd int64, maximal members, followers follower
 	return candidate
 }
 
-// lowWatermark is the least log start offset of the leader and its live
-// followers: below it nobody can read any more.
+// lowWatermark returns the lowest log start offset of the leader and its live followers. No live
+// replica serves data below it.
 func lowWatermark(leaderStart int64, followers followers, alive func(id int32) bool) int64 {
 	low := leaderStart
 	for i := range followers {

@@ -10,10 +10,10 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// role is one partition's entry of a LeaderAndIsr request.
+// role is the entry of one partition in a LeaderAndIsr request.
 type role struct {
 	topicID         TopicID
-	controllerEpoch int32 // of the decision, which may be older than the request's
+	controllerEpoch int32 // of the decision; may be older than the request's
 	leader          int32
 	leaderEpoch     int32
 	partitionEpoch  int32
@@ -24,20 +24,19 @@ type role struct {
 	isNew           bool
 }
 
-// makeLeader takes over the leadership or, where this broker leads already,
-// a newer state. The fetcher has been stopped. It reports whether this broker
-// did not lead before.
+// makeLeader makes this broker the leader or, if it already leads, applies a newer state. The
+// fetcher must have been stopped. It reports whether this broker did not lead before.
 func (p *Partition) makeLeader(r *role, now time.Time) (became bool, err error) {
 	p.mu.Lock()
 	became, err = p.makeLeaderLocked(r, now)
 	p.mu.Unlock()
-	p.waits.wake(stateChanged) // and with it those that wait for the high watermark
+	p.waits.wake(stateChanged) // also wakes waiters for the high watermark
 	return became, err
 }
 
 func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became bool, err error) {
-	// An equal partition epoch passes: an AlterPartition answer may have brought
-	// it before the controller's request did.
+	// An equal partition epoch passes: an AlterPartition response may have brought it before the
+	// controller's request did.
 	if r.partitionEpoch < p.partitionEpoch {
 		p.m.stateLog.Infof("Skipped the become-leader state change for %s since the leader is already at a newer partition epoch %d.", name(p.id), p.partitionEpoch)
 		return false, nil
@@ -51,8 +50,8 @@ func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became bool, err e
 	epochStart := p.epochStart
 	if newEpoch {
 		epochStart = log.Offsets().LogEnd
-		// The epoch is recorded before anything is served under it: a follower may
-		// know a later one than our last batch has, and must find it (KAFKA-7415).
+		// Record the epoch before anything is served under it. A follower may know a later epoch
+		// than our last batch has, and must find it (KAFKA-7415).
 		if err := log.AssignEpochStart(r.leaderEpoch, epochStart); err != nil {
 			return false, err
 		}
@@ -60,8 +59,8 @@ func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became bool, err e
 	p.log = log
 	p.assignLocked(r)
 	p.isr = committedISR(r.isr)
-	p.moving.Lock()
-	defer p.moving.Unlock()
+	p.progressMu.Lock()
+	defer p.progressMu.Unlock()
 	p.followers = p.followersOf(r, newEpoch, ledBefore, epochStart, now)
 	if newEpoch {
 		p.m.stateLog.Infof("Leader %s with topic id %s starts at leader epoch %d from offset %d with partition epoch %d, high watermark %d, ISR %s, adding replicas %s and removing replicas %s %s. Previous leader %s and previous leader epoch was %d.",
@@ -77,7 +76,7 @@ func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became bool, err e
 	return !ledBefore, nil
 }
 
-// underMinISRNote is the remark in the log line of a new leader.
+// underMinISRNote returns the remark in the log line of a new leader.
 func (p *Partition) underMinISRNote(log *storage.Log) string {
 	if len(p.isr.committed) < effectiveMinISR(log.Config().MinInSyncReplicas, len(p.followers)+1) {
 		return "(under-min-isr)"
@@ -112,17 +111,17 @@ func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart int64,
 	return all
 }
 
-// appended is what a leader append did, for whoever waits for it.
+// appended is the result of a leader append.
 type appended struct {
 	storage.AppendInfo
-	term int64 // of our leadership
-	// advanced: the high watermark moved, as it does at once where the leader is
-	// the only in-sync replica.
+	term int64 // of this broker's leadership
+	// advanced: the append moved the high watermark, as it does if the leader is the only in-sync
+	// replica.
 	advanced bool
 }
 
-// append writes records as the leader. acks -1 demands min.insync.replicas
-// before anything is written. Nobody is woken: the caller does, outside locks.
+// append writes records as the leader. With acks -1 it requires min.insync.replicas before it
+// writes. It wakes no waiters; the caller does so, after releasing its locks.
 func (p *Partition) append(a storage.Append, acks int16, now time.Time) (appended, error) {
 	p.traffic.produceRequests.Add(1)
 	p.mu.RLock()
@@ -152,7 +151,7 @@ func (p *Partition) append(a storage.Append, acks int16, now time.Time) (appende
 	return appended{AppendInfo: info, term: p.term, advanced: p.advance(now)}, nil
 }
 
-// wakeAppended tells those who wait for records.
+// wakeAppended wakes the waiters for appended records.
 func (p *Partition) wakeAppended(a appended) {
 	events := logEndMoved
 	if a.advanced {
@@ -161,9 +160,9 @@ func (p *Partition) wakeAppended(a appended) {
 	p.waits.wake(events)
 }
 
-// replicated reports whether everything below offset, appended in the given term,
-// is on all in-sync replicas, as acks=-1 waits for; err is why it never will be,
-// or that it is on fewer than min.insync.replicas.
+// replicated reports whether everything below offset, appended in the given term, is on all in-sync
+// replicas, which is what acks=-1 waits for. The error is the reason why it never will be, or that
+// it is on fewer than min.insync.replicas.
 func (p *Partition) replicated(offset, term int64) (bool, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -179,19 +178,18 @@ func (p *Partition) replicated(offset, term int64) (bool, error) {
 	return true, nil
 }
 
-// followerFetch is what a follower's fetch tells its leader.
+// followerFetch is what a leader learns from a follower's fetch.
 type followerFetch struct {
 	offset      int64 // its log end
-	leaderEpoch int32 // in which the fetch was read
+	leaderEpoch int32 // epoch in which the fetch was read
 	logStart    int64
 	brokerEpoch int64
-	leaderEnd   int64 // our log end before the fetch was read
+	leaderEnd   int64 // the leader's log end before the fetch was read
 	presence    *presence
 }
 
-// followerFetched records where a follower is and does what follows: it may
-// join the in-sync replicas, the high watermark may move, the low watermark may
-// rise.
+// followerFetched records a follower's position and acts on it: the follower may join the in-sync
+// replicas, and the high and the low watermark may rise.
 func (p *Partition) followerFetched(id int32, f followerFetch, now time.Time) {
 	p.mu.RLock()
 	events, joins, moved := p.recordFetchLocked(id, f, now)
@@ -200,8 +198,8 @@ func (p *Partition) followerFetched(id int32, f followerFetch, now time.Time) {
 	}
 	p.mu.RUnlock()
 	if joins {
-		// Joining comes before the high watermark's advance: it is judged against
-		// the high watermark that the follower knew, and then holds it back.
+		// The follower joins before the high watermark advances. It is compared with the high
+		// watermark that it knew, and from then on it holds the high watermark back.
 		p.expand(id)
 		p.mu.RLock()
 		if moved && p.leadsLocked() && p.advance(now) {
@@ -212,13 +210,13 @@ func (p *Partition) followerFetched(id int32, f followerFetch, now time.Time) {
 	p.waits.wake(events)
 }
 
-// recordFetchLocked holds mu (shared).
+// recordFetchLocked records a follower's position. The caller must hold mu; shared is enough.
 func (p *Partition) recordFetchLocked(id int32, f followerFetch, now time.Time) (events event, joins, moved bool) {
 	if !p.leadsLocked() || f.leaderEpoch != p.leaderEpoch {
-		return 0, false, false // in another epoch the offset may stand for other records
+		return 0, false, false // in another epoch the offset may denote other records
 	}
-	p.moving.Lock()
-	defer p.moving.Unlock()
+	p.progressMu.Lock()
+	defer p.progressMu.Unlock()
 	known := p.followers.of(id)
 	if known == nil {
 		return 0, false, false
@@ -236,15 +234,15 @@ func (p *Partition) recordFetchLocked(id int32, f followerFetch, now time.Time) 
 	return events, p.joinsLocked(id), moved
 }
 
-// joinsLocked says whether a follower shall be added to the in-sync replicas
-// now. mu (shared is enough) and moving are held.
+// joinsLocked reports whether a follower is to be added to the in-sync replicas now. The caller
+// must hold mu (shared is enough) and progressMu.
 func (p *Partition) joinsLocked(id int32) bool {
 	f := p.followers.of(id)
 	return f != nil && !p.isr.pending() && !p.isr.inCommitted.has(id) &&
 		mayJoin(f.logEnd, p.log.Offsets().HighWatermark, p.epochStart) && p.m.alive(id)
 }
 
-// expand asks for the follower to be added to the in-sync replicas.
+// expand submits a change that adds the follower to the in-sync replicas.
 func (p *Partition) expand(id int32) {
 	p.changeISR(func() *inSync {
 		if !p.joinsLocked(id) {
@@ -256,8 +254,8 @@ func (p *Partition) expand(id int32) {
 	})
 }
 
-// shrink asks for the followers that are not caught up to be removed from the
-// in-sync replicas.
+// shrink submits a change that removes the followers that are not caught up from the in-sync
+// replicas.
 func (p *Partition) shrink(now time.Time) {
 	if !p.mayShrink(now) {
 		return
@@ -279,22 +277,22 @@ func (p *Partition) shrink(now time.Time) {
 	})
 }
 
-// mayShrink looks at what shrink decides on with mu shared: an append that hangs
-// in a bad disk must hold up neither the partitions of other disks nor, behind a
-// waiting writer, the readers of this one.
+// mayShrink makes the decision of shrink with mu held shared. An append that hangs on a bad disk
+// must delay neither the partitions on other disks nor, behind a waiting writer, the readers of
+// this partition.
 func (p *Partition) mayShrink(now time.Time) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if !p.leadsLocked() || p.isr.pending() {
 		return false
 	}
-	p.moving.Lock()
-	defer p.moving.Unlock()
+	p.progressMu.Lock()
+	defer p.progressMu.Unlock()
 	return len(p.outOfSyncLocked(now)) > 0
 }
 
-// outOfSyncLocked lists the in-sync replicas that are not caught up. mu (shared is
-// enough) and moving are held.
+// outOfSyncLocked lists the in-sync replicas that are not caught up. The caller must hold mu
+// (shared is enough) and progressMu.
 func (p *Partition) outOfSyncLocked(now time.Time) []int32 {
 	return outOfSync(p.isr.committed, p.m.opts.BrokerID, p.followers, p.log.Offsets().LogEnd, now.UnixMilli(), p.m.lagMaxMs)
 }
@@ -314,16 +312,16 @@ func (p *Partition) laggards(out []int32) string {
 	return text
 }
 
-// changeISR makes the state that decide returns the pending one and submits it.
-// decide runs with mu held alone and moving held, only while leading; nil: no
-// change.
+// changeISR makes the state that decide returns the pending one and submits it. decide runs only
+// while this broker leads, with mu held exclusively and progressMu held. If it returns nil, nothing
+// changes.
 func (p *Partition) changeISR(decide func() *inSync) {
 	p.mu.Lock()
 	var next *inSync
 	if p.leadsLocked() && p.m.isr != nil {
-		p.moving.Lock()
+		p.progressMu.Lock()
 		next = decide()
-		p.moving.Unlock()
+		p.progressMu.Unlock()
 	}
 	if next == nil {
 		p.mu.Unlock()
@@ -342,27 +340,27 @@ func (p *Partition) isrChangeLocked() ISRChange {
 	}
 }
 
-// submit sends a change that is pending as next. Where another change of this
-// partition is queued still (a LeaderAndIsr came between) it is as if the
-// controller had not attempted it.
+// submit sends the change that is pending as next. If another change of this partition is still
+// queued, because a LeaderAndIsr came in between, the result is the same as if the controller had
+// not attempted the change.
 func (p *Partition) submit(change ISRChange, next *inSync) {
 	if !p.m.isr.Submit(change, func(a ISRAnswer) { p.isrAnswered(next, a) }) {
 		p.isrAnswered(next, ISRAnswer{Err: protocol.OperationNotAttempted})
 	}
 }
 
-// isrVerdict is what an answer means for the pending change.
+// isrVerdict is the meaning of an answer for the pending change.
 type isrVerdict int8
 
 const (
-	isrCommitted isrVerdict = iota // the controller has it
-	isrRefused                     // it was not applied and cannot be: the committed set holds
+	isrCommitted isrVerdict = iota // the controller applied it
+	isrRefused                     // not applied and never will be; the committed set stays
 	isrUnknown                     // stays pending until the next LeaderAndIsr
-	isrResend                      // ask again
-	isrOutdated                    // the answer says nothing about the present epochs
+	isrResend                      // submit it again
+	isrOutdated                    // the answer does not concern the current epochs
 )
 
-// judgeISRAnswer decides on an answer to a change made in the given epochs.
+// judgeISRAnswer returns the meaning of an answer to a change made in the given epochs.
 func judgeISRAnswer(a ISRAnswer, leaderEpoch, partitionEpoch int32) isrVerdict {
 	switch a.Err {
 	case protocol.None:
@@ -385,8 +383,8 @@ func resendsISR(code protocol.ErrorCode) bool {
 	return judgeISRAnswer(ISRAnswer{Err: code}, 0, 0) == isrResend
 }
 
-// isrAnswered takes the answer to the change that was pending as asked. A
-// LeaderAndIsr in between has replaced that state: the answer is then ignored.
+// isrAnswered handles the answer to the change that was pending as asked. If a LeaderAndIsr has
+// replaced that state meanwhile, the answer is ignored.
 func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 	p.mu.Lock()
 	if p.isr != asked || !p.leadsLocked() {
@@ -402,8 +400,8 @@ func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 		p.partitionEpoch = a.PartitionEpoch
 		p.m.partitionLog.Infof("[Partition %s broker=%d] ISR updated to %s %s and version updated to %d",
 			name(p.id), p.m.opts.BrokerID, commaList(a.ISR), p.underMinISRNote(p.log), p.partitionEpoch)
-		// A shrunk set may let the high watermark go on with no fetch or append to
-		// come (KAFKA-13091).
+		// A smaller set may let the high watermark advance although no further fetch or append
+		// follows (KAFKA-13091).
 		advanced = p.advance(p.m.now())
 	case isrRefused:
 		p.isr = committedISR(asked.committed)
@@ -423,8 +421,8 @@ func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 	}
 }
 
-// deleteRecords raises the log start offset; offset -1 means the high
-// watermark. It returns the offset asked for and the term of our leadership.
+// deleteRecords raises the log start offset to offset, or to the high watermark if offset is -1. It
+// returns the resulting target offset and the term of this broker's leadership.
 func (p *Partition) deleteRecords(offset int64) (wanted, term int64, err error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -444,21 +442,21 @@ func (p *Partition) deleteRecords(offset int64) (wanted, term int64, err error) 
 	return offset, p.term, p.log.IncrementLogStart(offset)
 }
 
-// lowWatermark is the least log start offset among the live replicas, for a
-// request of the given term.
+// lowWatermark returns the lowest log start offset among the live replicas, for a request of the
+// given term.
 func (p *Partition) lowWatermark(term int64) (int64, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if err := p.ledSinceLocked(term); err != nil {
 		return 0, err
 	}
-	p.moving.Lock()
-	defer p.moving.Unlock()
+	p.progressMu.Lock()
+	defer p.progressMu.Unlock()
 	return lowWatermark(p.log.Offsets().LogStart, p.followers, p.m.alive), nil
 }
 
-// Written is where a coordinator's records are in a log, and in which term of our
-// leadership they got there.
+// Written is the position of a coordinator's records in a log, with the term of leadership in which
+// they were appended.
 type Written struct {
 	First int64 // offset of the first record
 	End   int64 // offset after the last record
@@ -466,9 +464,9 @@ type Written struct {
 	term int64
 }
 
-// AppendAsLeader writes records of a coordinator (offsets, transaction log,
-// markers); with acks -1 AwaitReplicated waits until they are safe. verified is
-// what VerifyTransaction returned for transactional records.
+// AppendAsLeader appends a coordinator's records (offsets, transaction log, markers). With acks -1,
+// AwaitReplicated waits until they are replicated. verified is the result of VerifyTransaction for
+// transactional records.
 func (p *Partition) AppendAsLeader(records []byte, verified *storage.Verification, acks int16) (Written, error) {
 	a, err := p.append(storage.Append{Records: records, Origin: record.FromCoordinator, ZstdAllowed: true, BatchRequired: true,
 		Verified: verified}, acks, p.m.now())
@@ -479,10 +477,9 @@ func (p *Partition) AppendAsLeader(records []byte, verified *storage.Verificatio
 	return Written{First: a.FirstOffset, End: a.LastOffset + 1, term: a.term}, nil
 }
 
-// AwaitReplicated blocks until the records are on all in-sync replicas. The error
-// is REQUEST_TIMED_OUT after timeout or when done is closed,
-// NOT_LEADER_OR_FOLLOWER when the leadership in which they were written is lost,
-// or NOT_ENOUGH_REPLICAS_AFTER_APPEND.
+// AwaitReplicated blocks until the records are on all in-sync replicas. The error is
+// REQUEST_TIMED_OUT after timeout or if done is closed, NOT_LEADER_OR_FOLLOWER if the leadership in
+// which they were appended is lost, or NOT_ENOUGH_REPLICAS_AFTER_APPEND.
 func (p *Partition) AwaitReplicated(w Written, timeout time.Duration, done <-chan struct{}) error {
 	var verdict error
 	settled := func() bool {

@@ -7,9 +7,9 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// EndOffsetForEpoch answers OffsetForLeaderEpoch: the largest epoch at or below
-// epoch that the leader's log knows, and where it ends; (-1, -1) for none. Only
-// the leader answers. A currentEpoch of -1 is not checked.
+// EndOffsetForEpoch answers OffsetForLeaderEpoch. It returns the largest epoch at or below epoch
+// that the leader's log knows, and the offset where that epoch ends; (-1, -1) if there is none.
+// Only the leader answers. A currentEpoch of -1 is not checked.
 func (m *Manager) EndOffsetForEpoch(topic string, partition, currentEpoch, epoch int32) (found int32, end int64, err error) {
 	p, err := m.Partition(topic, partition)
 	if err != nil {
@@ -25,7 +25,7 @@ func (m *Manager) EndOffsetForEpoch(topic string, partition, currentEpoch, epoch
 	return found, end, nil
 }
 
-// Producers answers DescribeProducers for one partition hosted here, led or not.
+// Producers answers DescribeProducers for a hosted partition, led or followed.
 func (m *Manager) Producers(topic string, partition int32) ([]storage.ProducerStatus, error) {
 	p, err := m.Partition(topic, partition)
 	if err != nil {
@@ -40,8 +40,8 @@ func (m *Manager) Producers(topic string, partition int32) ([]storage.ProducerSt
 	return log.Producers(), nil
 }
 
-// CurrentLeader is the leader of a partition as far as this broker knows, for
-// answers that tell clients where to go (KIP-951); -1 for what is not known.
+// CurrentLeader returns the leader of a partition that this broker knows, for responses that
+// redirect clients (KIP-951). Unknown fields are -1.
 func (m *Manager) CurrentLeader(topic string, partition int32) protocol.LeaderIDEpoch {
 	if p := m.hosted(topic, partition); p != nil && !p.offline() {
 		return p.leaderHint()
@@ -56,20 +56,20 @@ func (m *Manager) CurrentLeader(topic string, partition int32) protocol.LeaderID
 type PartitionDelete struct {
 	Topic     string
 	Partition int32
-	Offset    int64 // delete what lies below; -1: the high watermark
+	Offset    int64 // delete records below it; -1: below the high watermark
 
 	Err          error
-	LowWatermark int64 // the least log start of the live replicas; -1 where nothing was done
+	LowWatermark int64 // lowest log start of the live replicas; -1 if nothing was deleted
 
 	partition *Partition
 	wanted    int64
-	term      int64 // of our leadership
+	term      int64 // of this broker's leadership
 	waiting   bool
 }
 
-// DeleteRecords raises the log start offsets and waits until the live followers
-// have done so too; REQUEST_TIMED_OUT for those who have not in time. The data
-// goes with the next run of retention. Partitions with Err set are left alone.
+// DeleteRecords raises the log start offsets and waits until the live followers have raised theirs.
+// Partitions whose followers do not do so in time get REQUEST_TIMED_OUT. The data is removed by the
+// next run of retention. Partitions with Err set are skipped.
 func (m *Manager) DeleteRecords(partitions []PartitionDelete, timeout time.Duration, done <-chan struct{}) {
 	waiting := 0
 	for i := range partitions {
@@ -115,7 +115,7 @@ func (m *Manager) startDelete(d *PartitionDelete) error {
 	if d.wanted, d.term, err = p.deleteRecords(d.Offset); err != nil {
 		return err
 	}
-	// The own log start counts for others who wait.
+	// Other requests may wait for the leader's own log start.
 	p.waits.wake(lowWatermarkMoved)
 	return nil
 }
@@ -140,7 +140,7 @@ func deletesSettled(partitions []PartitionDelete) bool {
 	return all
 }
 
-// LogDir is one log directory with what lies in it, for DescribeLogDirs.
+// LogDir is one log directory with its logs, for DescribeLogDirs.
 type LogDir struct {
 	storage.DirStatus
 	Replicas []LogDirReplica
@@ -150,13 +150,13 @@ type LogDir struct {
 type LogDirReplica struct {
 	ID   TopicPartition
 	Size int64
-	// Lag is how far the log end is behind the high watermark; a future log's, how
-	// far behind the current log; -1 for a log that no role was given for.
+	// Lag is the distance from the log end to the high watermark; for a future log, to the end of
+	// the current log; -1 for a log without a role.
 	Lag    int64
 	Future bool
 }
 
-// LogDirs describes the log directories with the logs that want says yes to.
+// LogDirs describes the log directories with the logs for which want returns true.
 func (m *Manager) LogDirs(want func(TopicPartition) bool) []LogDir {
 	dirs := m.cfg.Logs.Dirs()
 	described := make([]LogDir, len(dirs))

@@ -17,10 +17,9 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// Manager is a broker's replica manager: it holds the hosted partitions, takes
-// the controller's requests, and serves produces, fetches and lookups. Make one
-// with NewManager, Start it when the logs are loaded, Close it before the
-// storage.Manager.
+// Manager is a broker's replica manager. It holds the hosted partitions, handles the controller's
+// requests, and serves produces, fetches and lookups. Create it with NewManager, Start it when the
+// logs are loaded, and Close it before the storage.Manager.
 type Manager struct {
 	cfg      Config
 	opts     Options
@@ -40,25 +39,25 @@ type Manager struct {
 	partitionLog *logrus.Entry
 	fetchLog     *logrus.Entry
 
-	// control serialises the controller's requests. It guards controllerEpoch,
-	// checkpoints and configs.
+	// control serializes the controller's requests. It guards controllerEpoch, checkpoints and
+	// configs.
 	control         sync.Mutex
 	controllerEpoch int32
-	checkpoints     map[string]map[TopicPartition]int64 // by log dir, read once a request
-	configs         map[string]*settings.Topic          // of topics whose logs are opened, read once a request
+	checkpoints     map[string]map[TopicPartition]int64 // by log directory; read once per request
+	configs         map[string]*settings.Topic          // of the topics whose logs are opened; read once per request
 
-	mu         sync.RWMutex // guards partitions, traffic and past
-	partitions map[string]map[int32]*Partition
-	traffic    map[string]*traffic // by topic hosted
-	past       TrafficCounts       // of topics that were
+	mu           sync.RWMutex // guards partitions, traffic and endedTraffic
+	partitions   map[string]map[int32]*Partition
+	traffic      map[string]*traffic // by topic hosted
+	endedTraffic TrafficCounts       // of topics no longer hosted
 
-	terms atomic.Int64 // of leaderships, given so far; no two partitions share one
+	terms atomic.Int64 // terms of leadership given out so far; no two partitions share one
 
-	elsewhere traffic // asked of us, but not hosted here
+	notHosted traffic // requests for partitions not hosted here
 	isrCounts isrCounts
 
-	// checkpointing is set by the first LeaderAndIsr: before, the checkpoints on
-	// disk know more partitions than we do.
+	// checkpointing is set by the first LeaderAndIsr. Before that, the checkpoints on disk contain
+	// more partitions than the manager hosts.
 	checkpointing atomic.Bool
 	checkpointMu  sync.Mutex // orders the writes of checkpoints
 
@@ -66,8 +65,8 @@ type Manager struct {
 	done chan struct{}
 }
 
-// NewManager returns a manager that hosts nothing yet. The storage manager's
-// directory failures are its to handle from now on.
+// NewManager returns a manager that hosts no partitions. From now on it handles the failures of log
+// directories and logs that the storage manager reports.
 func NewManager(cfg Config) *Manager {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -91,8 +90,8 @@ func NewManager(cfg Config) *Manager {
 	return m
 }
 
-// Start begins the periodic work: checkpoints of high watermarks and the check
-// for replicas that fell behind.
+// Start begins the periodic work: checkpoints of high watermarks and the check for lagging
+// replicas.
 func (m *Manager) Start() {
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop, m.done = stop, make(chan struct{})
@@ -119,8 +118,8 @@ func (m *Manager) periodically(ctx context.Context) {
 	}
 }
 
-// ticks returns a channel that receives once a period, and what stops it. A
-// period of 0 or less, which Kafka's scheduler does not repeat, never ticks.
+// ticks returns a channel that receives once per period, and a function that stops it. A period of
+// 0 or less never ticks, as in Kafka's scheduler.
 func ticks(period time.Duration) (<-chan time.Time, func()) {
 	if period <= 0 {
 		return nil, func() {}
@@ -129,17 +128,15 @@ func ticks(period time.Duration) (<-chan time.Time, func()) {
 	return t.C, t.Stop
 }
 
-// StopFetchers ends the following of other brokers and keeps it from starting
-// again: the first step of a broker's shutdown, after which this one's log ends
-// do not move any more.
+// StopFetchers stops following other brokers for good. It is the first step of a broker's shutdown:
+// from then on the log ends of this broker's followers do not move.
 func (m *Manager) StopFetchers() { m.fetchers.close() }
 
-// SetFetchers changes num.replica.fetchers, the number of fetchers for each
-// broker that is followed.
+// SetFetchers changes num.replica.fetchers, the number of fetchers per leader.
 func (m *Manager) SetFetchers(perLeader int32) { m.fetchers.resize(perLeader) }
 
-// Close stops the fetchers and the periodic work and writes a last checkpoint of
-// the high watermarks. Requests must have stopped before.
+// Close stops the fetchers and the periodic work and writes a last checkpoint of the high
+// watermarks. The caller must have stopped all requests.
 func (m *Manager) Close() {
 	m.log.Infof("[ReplicaManager broker=%d] Shutting down", m.opts.BrokerID)
 	m.StopFetchers()
@@ -154,10 +151,9 @@ func (m *Manager) Close() {
 	m.log.Infof("[ReplicaManager broker=%d] Shut down completely", m.opts.BrokerID)
 }
 
-// Partition returns the hosted partition. Otherwise the error is the code that a
-// client gets: KAFKA_STORAGE_ERROR for one in a failed directory,
-// NOT_LEADER_OR_FOLLOWER for one that lives elsewhere or that no controller has
-// announced yet, else UNKNOWN_TOPIC_OR_PARTITION.
+// Partition returns the hosted partition. Otherwise the error is the code for the client:
+// KAFKA_STORAGE_ERROR if its directory failed, NOT_LEADER_OR_FOLLOWER if it is hosted by other
+// brokers or not yet announced by a controller, else UNKNOWN_TOPIC_OR_PARTITION.
 func (m *Manager) Partition(topic string, index int32) (*Partition, error) {
 	if p := m.hosted(topic, index); p != nil {
 		if p.offline() {
@@ -171,10 +167,10 @@ func (m *Manager) Partition(topic string, index int32) (*Partition, error) {
 	return nil, protocol.NotLeaderOrFollower
 }
 
-// CheckKnown returns None for a partition that the controller has announced,
-// UNKNOWN_TOPIC_OR_PARTITION for one that does not exist. While the metadata is
-// not complete, a partition that is hosted here counts as announced, and any
-// other is NOT_LEADER_OR_FOLLOWER: clients look for the leader and try again.
+// CheckKnown returns None for a partition that the controller has announced and
+// UNKNOWN_TOPIC_OR_PARTITION for one that does not exist. While the metadata is incomplete, a
+// partition hosted here counts as announced and any other is NOT_LEADER_OR_FOLLOWER, on which
+// clients look for the leader and try again.
 func (m *Manager) CheckKnown(topic string, index int32) protocol.ErrorCode {
 	s := m.cfg.Metadata.Snapshot()
 	switch {
@@ -188,15 +184,15 @@ func (m *Manager) CheckKnown(topic string, index int32) protocol.ErrorCode {
 	return protocol.NotLeaderOrFollower
 }
 
-// hosted returns the partition's entry, which may be offline, or nil.
+// hosted returns the partition, which may be offline, or nil.
 func (m *Manager) hosted(topic string, index int32) *Partition {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.partitions[topic][index]
 }
 
-// Partitions lists the hosted partitions, those in failed directories too, in
-// no order.
+// Partitions returns the hosted partitions in no particular order, including those in failed
+// directories.
 func (m *Manager) Partitions() []*Partition {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -209,7 +205,7 @@ func (m *Manager) Partitions() []*Partition {
 	return all
 }
 
-// host returns the partition's entry, made where there is none.
+// host returns the partition and adds it if it is missing.
 func (m *Manager) host(id TopicPartition) *Partition {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -237,10 +233,9 @@ func (m *Manager) unhost(id TopicPartition) {
 	}
 }
 
-// openLog returns the partition's log for the role, made where there is none,
-// with the high watermark of the last checkpoint. A partition that has retired
-// since the role was admitted, since its directory failed, gets none. control and
-// the partition's mu are held.
+// openLog returns the partition's log for the role, with the high watermark of the last checkpoint.
+// It creates the log if it is missing. It fails if the log directory failed, and the partition
+// retired, after the role was admitted. The caller must hold control and the partition's mu.
 func (m *Manager) openLog(p *Partition, r *role) (*storage.Log, error) {
 	if p.retired != nil {
 		return nil, p.retired
@@ -266,8 +261,8 @@ func (m *Manager) openLog(p *Partition, r *role) (*storage.Log, error) {
 	var high int64
 	known := false
 	if o := log.Offsets(); o.LogStart < o.LogEnd {
-		// An empty log has no other high watermark than its end, so that the checkpoint of
-		// all partitions is not read for each new one.
+		// The high watermark of an empty log is its end. This avoids reading the checkpoint of all
+		// partitions for each new one.
 		high, known = m.checkpointed(log.Dir(), p.id)
 	}
 	if !known {
@@ -279,7 +274,7 @@ func (m *Manager) openLog(p *Partition, r *role) (*storage.Log, error) {
 	return log, nil
 }
 
-// topicConfig is the configuration for a log that is opened. control is held.
+// topicConfig returns the configuration for a log that is opened. The caller must hold control.
 func (m *Manager) topicConfig(topic string) (*settings.Topic, error) {
 	if config := m.configs[topic]; config != nil {
 		return config, nil
@@ -295,7 +290,7 @@ func (m *Manager) topicConfig(topic string) (*settings.Topic, error) {
 	return config, nil
 }
 
-// checkpointed is the high watermark in the directory's checkpoint.
+// checkpointed returns the high watermark in the directory's checkpoint.
 func (m *Manager) checkpointed(dir string, id TopicPartition) (int64, bool) {
 	offsets, read := m.checkpoints[dir]
 	if !read {
@@ -312,8 +307,8 @@ func (m *Manager) checkpointed(dir string, id TopicPartition) (int64, bool) {
 	return high, known
 }
 
-// CheckpointHighWatermarks writes the high watermarks of all hosted partitions
-// to replication-offset-checkpoint of their directories, where they changed.
+// CheckpointHighWatermarks writes the high watermarks of all hosted partitions to the file
+// replication-offset-checkpoint of their directories, if they changed.
 func (m *Manager) CheckpointHighWatermarks() {
 	m.checkpointMu.Lock()
 	defer m.checkpointMu.Unlock()
@@ -336,8 +331,8 @@ func (m *Manager) CheckpointHighWatermarks() {
 	}
 }
 
-// ShrinkISRs removes the replicas that fell behind from the in-sync replicas of
-// all partitions led here.
+// ShrinkISRs removes lagging replicas from the in-sync replicas of all partitions led by this
+// broker.
 func (m *Manager) ShrinkISRs() {
 	if m.isr == nil {
 		return
@@ -352,9 +347,9 @@ func (m *Manager) ShrinkISRs() {
 	}
 }
 
-// dirFailed takes the partitions of a failed log directory offline: requests get
-// KAFKA_STORAGE_ERROR, and the controller learns of it by LogDirEvents. There
-// is no way back without a restart.
+// dirFailed takes the partitions of a failed log directory offline. Requests for them get
+// KAFKA_STORAGE_ERROR, and the controller is notified through LogDirEvents. Only a restart brings
+// them back.
 func (m *Manager) dirFailed(dir string) {
 	m.log.Warnf("[ReplicaManager broker=%d] Stopping serving replicas in dir %s", m.opts.BrokerID, dir)
 	failed := m.takeOffline(m.partitionsIn(dir))
@@ -366,12 +361,12 @@ func (m *Manager) dirFailed(dir string) {
 	m.log.Warnf("[ReplicaManager broker=%d] Stopped serving replicas in dir %s", m.opts.BrokerID, dir)
 }
 
-// partitionsIn lists the hosted partitions with their log in a directory.
+// partitionsIn returns the hosted partitions whose log is in a directory.
 func (m *Manager) partitionsIn(dir string) []*Partition {
 	var in []*Partition
 	for _, p := range m.Partitions() {
-		// A LeaderAndIsr that got a log of the directory before it failed holds the
-		// partition's lock until the partition has it.
+		// A LeaderAndIsr that opened a log before the directory failed holds the partition's lock
+		// until the partition has the log.
 		if log := p.Log(); log != nil && log.Dir() == dir {
 			in = append(in, p)
 		}
@@ -379,27 +374,27 @@ func (m *Manager) partitionsIn(dir string) []*Partition {
 	return in
 }
 
-// takeOffline ends the service of partitions whose logs are out of use, and
-// returns their names. What was deleted meanwhile stays deleted.
+// takeOffline ends the service of partitions whose logs cannot be used and returns their names.
+// Partitions deleted meanwhile stay deleted.
 func (m *Manager) takeOffline(partitions []*Partition) []TopicPartition {
 	ids := make([]TopicPartition, len(partitions))
 	for i, p := range partitions {
 		ids[i] = p.id
 	}
 	m.fetchers.remove(ids)
-	m.mover.remove(ids) // the moves into a directory that failed end by themselves
+	m.mover.remove(ids) // moves into a failed directory end by themselves
 	for _, p := range partitions {
 		p.retire(protocol.KafkaStorageError)
 	}
 	return ids
 }
 
-// logFailed takes the partition of a log that is out of use offline, as
-// dirFailed does with those of a directory.
+// logFailed takes the partition of an unusable log offline, as dirFailed does for all partitions of
+// a directory.
 func (m *Manager) logFailed(id TopicPartition) {
 	log := m.cfg.Logs.Log(id)
 	if log == nil {
-		return // it is deleted
+		return // deleted meanwhile
 	}
 	dir := log.Dir()
 	m.takeOffline([]*Partition{m.host(id)})
@@ -413,26 +408,26 @@ func (m *Manager) markOffline(id TopicPartition) {
 	m.host(id).retire(protocol.KafkaStorageError)
 }
 
-// alive says whether the broker is in the controller's last list of live ones.
+// alive reports whether the broker is in the controller's latest list of live brokers.
 func (m *Manager) alive(id int32) bool { return aliveIn(m.cfg.Metadata.Snapshot(), id) }
 
 func aliveIn(s *metadata.Snapshot, id int32) bool { return s.Brokers[id] != nil }
 
 func (m *Manager) now() time.Time { return m.cfg.Now() }
 
-// Sessions is the cache of fetch sessions.
+// Sessions returns the cache of fetch sessions.
 func (m *Manager) Sessions() *SessionCache { return m.sessions }
 
-// Metadata is what the controller told about the cluster.
+// Metadata returns the cluster metadata that the controller sent.
 func (m *Manager) Metadata() *metadata.Snapshot { return m.cfg.Metadata.Snapshot() }
 
-// Counts are figures about the hosted partitions, for metrics.
+// Counts holds numbers of hosted partitions, for metrics.
 type Counts struct {
 	Partitions, Leaders, Offline, UnderReplicated, UnderMinISR, AtMinISR, Reassigning int
 	FetcherFailed                                                                     int
 }
 
-// Counts looks at all hosted partitions.
+// Counts counts the hosted partitions by state.
 func (m *Manager) Counts() Counts {
 	var c Counts
 	for _, p := range m.Partitions() {

@@ -40,14 +40,14 @@ func OptionsOf(c *settings.Config) Options {
 	return o
 }
 
-// since is a request version that brokers use among themselves from an
+// since is the version of a request that brokers send each other from a given
 // inter.broker.protocol.version on.
 type since struct {
 	ibp     string
 	version int16
 }
 
-// Newest first; the last entry's version holds for all that is older.
+// Newest first. The last entry also holds for all older protocol versions.
 var (
 	fetchSince = []since{{"3.9-IV0", 17}, {"3.7-IV4", 16}, {"3.5-IV1", 15}, {"3.5-IV0", 14}, {"3.1-IV0", 13},
 		{"2.7-IV1", 12}, {"2.3-IV1", 11}, {"2.1-IV2", 10}, {"2.0-IV1", 8}, {"1.1-IV0", 7}, {"0.11.0-IV1", 5},
@@ -57,7 +57,7 @@ var (
 	offsetForLeaderEpochSince = []since{{"2.8-IV0", 4}, {"2.3-IV1", 3}, {"2.1-IV1", 2}, {"2.0-IV0", 1}, {"0.8.0", 0}}
 )
 
-// PeerVersionsOf returns what followers send at an inter.broker.protocol.version.
+// PeerVersionsOf returns the versions that followers send at an inter.broker.protocol.version.
 func PeerVersionsOf(ibp settings.IBP) PeerVersions {
 	version := func(table []since) int16 {
 		for _, s := range table {

@@ -10,59 +10,56 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// noEpoch stands for a leader epoch that is not known, or not to be checked.
+// noEpoch is a leader epoch that is unknown or not to be checked.
 const noEpoch int32 = -1
 
-// noLeader is the leader of a partition that has none.
+// noLeader is the leader of a partition without one.
 const noLeader int32 = -1
 
-// Partition is one hosted partition: a log, the role this broker has for it,
-// and, while it leads, what it knows of its followers. All methods are safe for
-// concurrent use.
+// Partition is one hosted partition: a log, this broker's role and, while it leads, the progress of
+// its followers. All methods are safe for concurrent use.
 type Partition struct {
 	id TopicPartition
 	m  *Manager
 
-	waits   waitList // who observes the partition
+	waits   waitList // observers of the partition
 	traffic *traffic // of the topic
-	// gone is set once retired is: what kept a pointer to the partition must look
-	// it up again.
+	// gone is set when retired is. The owner of a pointer to the partition must then look it up
+	// again.
 	gone atomic.Bool
 
-	// mu guards what follows, up to moving. Appends and reads hold it shared, so
-	// that the role does not change under them; a change of role or of the
-	// in-sync set holds it alone. The log itself orders appends.
+	// mu guards the fields down to progressMu. Appends and reads hold it shared, so the role does
+	// not change during them. A change of role or of the in-sync set holds it exclusively. The log
+	// itself orders appends.
 	mu sync.RWMutex
-	// retired is why the partition serves nothing any more: KAFKA_STORAGE_ERROR
-	// once its log directory is offline, NOT_LEADER_OR_FOLLOWER once it is
-	// deleted; nil while it is hosted. It never changes back: a partition that
-	// comes again is a new Partition.
+	// retired is the reason why the partition no longer serves requests: KAFKA_STORAGE_ERROR after
+	// its log directory failed, NOT_LEADER_OR_FOLLOWER after it was deleted; nil while it is
+	// hosted. It is never reset: if the partition is created again, it is a new Partition.
 	retired        error
-	log            *storage.Log // nil until the first LeaderAndIsr made or found it, and when retired
+	log            *storage.Log // nil before the first LeaderAndIsr and after retirement
 	leader         int32        // broker id, noLeader while unknown
 	leaderEpoch    int32        // -1 before the first LeaderAndIsr
-	partitionEpoch int32        // -1 likewise; never falls
-	// controllerEpoch is of the controller that decided on this leader.
+	partitionEpoch int32        // -1 likewise; never decreases
+	// controllerEpoch is the epoch of the controller that chose this leader.
 	controllerEpoch int32
 	reassigning     bool // replicas are being added or removed
-	// term identifies our present or last leadership of the partition: a wait for
-	// replication carries the one its records were appended in. Between two terms
-	// the log may have been truncated, so an offset says nothing then.
+	// term identifies this broker's current or last leadership of the partition. A wait for
+	// replication carries the term in which its records were appended. Between two terms the log
+	// may have been truncated, so an offset of one term means nothing in another.
 	term int64
-	// epochStart is the log end offset at which our leadership began; -1 unless
-	// we lead.
+	// epochStart is the log end offset at the start of this broker's leadership; -1 unless this
+	// broker leads.
 	epochStart int64
 	replicas   []int32
-	isr        *inSync // notLeading unless we lead
+	isr        *inSync // notLeading unless this broker leads
 
-	// moving guards the followers' progress and makes "compute the high watermark,
-	// then set it" one step, so that it never moves back. Taken with mu held
-	// (shared is enough).
-	moving    sync.Mutex
-	followers followers // nil unless we lead; replaced only under mu held alone
+	// progressMu guards the followers' progress and makes "compute the high watermark and set it"
+	// one step, so the high watermark never decreases. It is taken with mu held; shared is enough.
+	progressMu sync.Mutex
+	followers  followers // nil unless this broker leads; replaced only with mu held exclusively
 }
 
-// newPartition is called with the manager's mu held.
+// newPartition returns a partition without a log. The caller must hold the manager's mu.
 func newPartition(id TopicPartition, m *Manager) *Partition {
 	return &Partition{
 		id: id, m: m, traffic: m.trafficLocked(id.Topic),
@@ -71,7 +68,7 @@ func newPartition(id TopicPartition, m *Manager) *Partition {
 	}
 }
 
-// ID names the partition.
+// ID returns the partition's name.
 func (p *Partition) ID() TopicPartition { return p.id }
 
 // State is a partition's role at one moment.
@@ -81,9 +78,9 @@ type State struct {
 	LeaderEpoch    int32
 	PartitionEpoch int32
 	Replicas       []int32
-	ISR            []int32 // empty unless leading
+	ISR            []int32 // empty unless Leading
 	Reassigning    bool
-	MinISR         int // effective min.insync.replicas; 0 unless leading
+	MinISR         int // effective min.insync.replicas; 0 unless Leading
 }
 
 // State returns the partition's role.
@@ -100,7 +97,7 @@ func (p *Partition) State() State {
 	return s
 }
 
-// Log returns the partition's log, nil while there is none.
+// Log returns the partition's log, or nil if it has none.
 func (p *Partition) Log() *storage.Log {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -109,8 +106,8 @@ func (p *Partition) Log() *storage.Log {
 
 func (p *Partition) leadsLocked() bool { return p.leader == p.m.opts.BrokerID && p.log != nil }
 
-// checkEpochLocked compares the leader epoch a request was made in with ours; a
-// request without one (-1) passes (KIP-320).
+// checkEpochLocked compares a request's leader epoch with the partition's. A request without one
+// (-1) passes (KIP-320).
 func (p *Partition) checkEpochLocked(requested int32) error {
 	switch {
 	case requested < 0 || requested == p.leaderEpoch:
@@ -122,7 +119,7 @@ func (p *Partition) checkEpochLocked(requested int32) error {
 	}
 }
 
-// readableLocked returns the log for a reader that claims the leader epoch.
+// readableLocked returns the log for a reader that claims the given leader epoch.
 func (p *Partition) readableLocked(epoch int32, leaderOnly bool) (*storage.Log, error) {
 	if p.retired != nil {
 		return nil, p.retired
@@ -136,22 +133,23 @@ func (p *Partition) readableLocked(epoch int32, leaderOnly bool) (*storage.Log, 
 	return p.log, nil
 }
 
-// minISRLocked is the effective min.insync.replicas; only while leading.
+// minISRLocked returns the effective min.insync.replicas. It may be called only while this broker
+// leads.
 func (p *Partition) minISRLocked() int {
 	return effectiveMinISR(p.log.Config().MinInSyncReplicas, len(p.followers)+1)
 }
 
 func (p *Partition) underMinISRLocked() bool { return len(p.isr.committed) < p.minISRLocked() }
 
-// advanceLocked moves the high watermark up as far as the in-sync replicas
-// allow, and says whether it moved. mu is held (shared is enough), moving too.
+// advanceLocked raises the high watermark as far as the in-sync replicas allow and reports whether
+// it moved. The caller must hold mu (shared is enough) and progressMu.
 //
-// Below min.insync.replicas it does not move (Kafka 3.7+, KIP-966): else data
-// acknowledged by acks=1 would be seen and then lost with the last replica. Nor
-// does it while somebody in sync is no assigned replica any more, which fetches
-// nothing: at the end of a reassignment the controller takes replicas out of the
-// assignment first and out of the in-sync set after, and a controller that comes
-// in between may still elect them.
+// The high watermark does not move below min.insync.replicas (Kafka 3.7+, KIP-966): data
+// acknowledged with acks=1 would become visible and then be lost with the last replica. Nor does it
+// move while an in-sync replica is no longer assigned. Such a replica fetches nothing, but at the
+// end of a reassignment the controller removes replicas from the assignment first and from the
+// in-sync set afterwards, and a controller elected in between may still make one of them the
+// leader.
 func (p *Partition) advanceLocked(nowMs int64) bool {
 	if p.underMinISRLocked() || p.unassignedInSyncLocked() {
 		return false
@@ -169,15 +167,15 @@ func (p *Partition) unassignedInSyncLocked() bool {
 	return slices.ContainsFunc(p.isr.inMaximal, func(id int32) bool { return id != p.m.opts.BrokerID && p.followers.of(id) == nil })
 }
 
-// advance is advanceLocked for who holds mu only.
+// advance is advanceLocked for callers that hold only mu.
 func (p *Partition) advance(now time.Time) bool {
-	p.moving.Lock()
-	defer p.moving.Unlock()
+	p.progressMu.Lock()
+	defer p.progressMu.Unlock()
 	return p.advanceLocked(now.UnixMilli())
 }
 
-// retire ends the partition's service for the reason given, unless it has ended,
-// and wakes all waiters.
+// retire ends the partition's service for the given reason, unless it has already ended, and wakes
+// all waiters.
 func (p *Partition) retire(reason error) {
 	p.mu.Lock()
 	if p.retired == nil {
@@ -190,20 +188,19 @@ func (p *Partition) retire(reason error) {
 	p.waits.wake(stateChanged)
 }
 
-// observe has the partition's observers learn of all moves of the log's offsets.
+// observe notifies the partition's observers whenever the log's offsets move.
 func (p *Partition) observe(log *storage.Log) {
 	log.Observe(func() { p.waits.wake(offsetsMoved) })
 }
 
-// offline says whether the partition's log directory has failed.
+// offline reports whether the partition's log directory has failed.
 func (p *Partition) offline() bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.retired == protocol.KafkaStorageError
 }
 
-// leaderErrorLocked is why a request to the leader is refused; nil while this
-// broker leads.
+// leaderErrorLocked returns why a request to the leader is refused, or nil while this broker leads.
 func (p *Partition) leaderErrorLocked() error {
 	switch {
 	case p.retired != nil:
@@ -214,8 +211,8 @@ func (p *Partition) leaderErrorLocked() error {
 	return nil
 }
 
-// ledSinceLocked is leaderErrorLocked for a request that began in a term of our
-// leadership: once that has ended it is refused, also if this broker leads again.
+// ledSinceLocked is leaderErrorLocked for a request that began in a given term of this broker's
+// leadership. After the end of that term the request is refused, even if this broker leads again.
 func (p *Partition) ledSinceLocked(term int64) error {
 	if err := p.leaderErrorLocked(); err != nil {
 		return err
@@ -226,8 +223,7 @@ func (p *Partition) ledSinceLocked(term int64) error {
 	return nil
 }
 
-// leaderHint names the leader as this partition knows it, for answers that
-// refuse a request here.
+// leaderHint returns the leader that this partition knows, for responses that refuse a request.
 func (p *Partition) leaderHint() protocol.LeaderIDEpoch {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -190,7 +190,7 @@ func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
 	}
 	partition, err := p.m.Partition(part.Topic, part.Partition)
 	if err != nil {
-		p.m.elsewhere.produceRequests.Add(1)
+		p.m.notHosted.produceRequests.Add(1)
 		part.Err = err
 		return appended{}
 	}

@@ -1,27 +1,25 @@
-// Package replication is a broker's replicas: partitions as leader and
-// follower, the in-sync set, the high watermark, fetch sessions, and requests
-// that wait.
+// Package replication implements a broker's replicas: partitions as leader and follower, in-sync
+// sets, the high watermark, fetch sessions, and requests that wait.
 //
-// A Manager holds the Partitions this broker hosts. Control requests (LeaderAndIsr,
-// StopReplica, UpdateMetadata) change their roles; produces, fetches and lookups
-// go to one partition each. Decisions are pure functions (isr.go, hw.go,
-// follower_progress.go, session.go, truncation.go); Partition and Manager do
-// what they say.
+// A Manager holds the Partitions that this broker hosts. Control requests (LeaderAndIsr,
+// StopReplica, UpdateMetadata) change their roles. Each produce, fetch or lookup of a partition
+// goes to one Partition. Pure functions make the decisions (isr.go, hw.go, follower_progress.go,
+// session.go, truncation.go); Partition and Manager carry them out.
 //
 // Locks, in the order in which they may be taken:
 //
-//	Manager.control   one control request at a time
-//	Manager.mu        the map of partitions; never held across I/O
-//	move.mu           a step of a move between log directories
-//	Partition.mu      role, epochs, in-sync set; appends and reads share it
-//	Partition.moving  followers' progress and the high watermark's advance
-//	storage.Log's own
+//	Manager.control       one control request at a time
+//	Manager.mu            the map of partitions; never held across I/O
+//	move.mu               one step of a move between log directories
+//	Partition.mu          role, epochs, in-sync set; appends and reads share it
+//	Partition.progressMu  progress of the followers, advance of the high watermark
+//	the locks of storage.Log
 //
-// A shard of fetch sessions is locked before Manager.mu. fetcher, ISR and mover
-// locks are leaves; so are a waitList's and, below it, a changeSet's, which may be taken with
-// a log's held: a log reports there that its offsets moved. Parked requests are
-// woken, and ISRChanger and LeadershipListener called, with none of Partition's
-// locks held.
+// The lock of a shard of fetch sessions comes before Manager.mu. The locks of fetchers, ISR changes
+// and the mover are leaves. So is a waitList's lock and, below it, a changeSet's: both may be taken
+// while a log's lock is held, because a log reports there that its offsets moved. No lock of a
+// Partition is held while parked requests are woken or while ISRChanger and LeadershipListener are
+// called.
 package replication
 
 import (
@@ -42,8 +40,7 @@ type TopicPartition = metadata.TopicPartition
 // TopicID is a topic's id; zero means none is known.
 type TopicID = metadata.TopicID
 
-// Options are the settings that replication reads, each documented by Kafka
-// under the key named.
+// Options holds the settings that replication reads. Each is named by its Kafka key.
 type Options struct {
 	BrokerID int32 // broker.id
 
@@ -64,28 +61,28 @@ type Options struct {
 	FetchTimeout        time.Duration // replica.socket.timeout.ms
 	PeerVersions        PeerVersions  // by inter.broker.protocol.version
 
-	MoveThreads      int32         // num.replica.alter.log.dirs.threads; 0: as many as directories
+	MoveThreads      int32         // num.replica.alter.log.dirs.threads; 0: one for each log directory
 	QuotaWindows     int32         // replication.quota.window.num
 	QuotaWindow      time.Duration // replication.quota.window.size.seconds
 	MoveQuotaWindows int32         // alter.log.dirs.replication.quota.window.num
 	MoveQuotaWindow  time.Duration // alter.log.dirs.replication.quota.window.size.seconds
 }
 
-// PeerVersions are the request versions that followers send to leaders. They
-// follow from inter.broker.protocol.version and are never negotiated.
+// PeerVersions holds the versions of the requests that followers send to leaders. They follow from
+// inter.broker.protocol.version and are never negotiated.
 type PeerVersions struct {
 	Fetch                int16
 	ListOffsets          int16
 	OffsetForLeaderEpoch int16
-	// TruncateOnFetch: from IBP 2.7-IV1 on a leader tells divergence in its Fetch
-	// answers; before, followers ask with OffsetForLeaderEpoch first.
+	// TruncateOnFetch: from IBP 2.7-IV1 on, a leader reports divergence in its Fetch responses.
+	// Before that, followers ask first with OffsetForLeaderEpoch.
 	TruncateOnFetch bool
-	// AlterPartition: from IBP 2.7-IV2 on in-sync changes go to the controller;
-	// before, leaders write them to ZooKeeper.
+	// AlterPartition: from IBP 2.7-IV2 on, changes of in-sync replicas go to the controller. Before
+	// that, leaders write them to ZooKeeper.
 	AlterPartition bool
 }
 
-// DefaultOptions returns Kafka 3.9's defaults at its own protocol version.
+// DefaultOptions returns the defaults of Kafka 3.9 at protocol version 3.9.
 func DefaultOptions(brokerID int32) Options {
 	return Options{
 		BrokerID:            brokerID,
@@ -110,44 +107,41 @@ func DefaultOptions(brokerID int32) Options {
 	}
 }
 
-// TopicConfigs tells a topic's configuration; a log created for the topic gets
-// it. Later changes go to storage.Manager.SetTopicConfig.
+// TopicConfigs returns the configuration of a topic, which a log created for the topic gets. Later
+// changes go to storage.Manager.SetTopicConfig.
 type TopicConfigs interface {
 	TopicConfig(topic string) (*settings.Topic, error)
 }
 
-// LeadershipListener is told when this broker starts and stops to lead
-// partitions, in the order in which it happened, with no lock held but the one
-// that serialises control requests. The group and transaction coordinators load
-// and unload their state by it.
+// LeadershipListener is notified when this broker starts or stops leading a partition, in the order
+// of these changes. No lock is held meanwhile except Manager.control. The group and transaction
+// coordinators load and unload their state on these calls.
 type LeadershipListener interface {
-	// BecameLeader: p is led by this broker from leaderEpoch on.
+	// BecameLeader reports that this broker leads p from leaderEpoch on.
 	BecameLeader(p TopicPartition, leaderEpoch int32)
-	// Resigned: p is not led by this broker any more; leaderEpoch is the new
-	// leader's, or -1 if the replica was deleted. All appends of the term have
-	// returned and none is taken any more, so that a lock that a listener holds
-	// while it appends to p does not delay the request any further.
+	// Resigned reports that this broker no longer leads p. leaderEpoch is the new leader's, or -1
+	// if the replica was deleted. All appends of the term have returned and no further one is
+	// accepted, so Resigned may take a lock that the listener also holds while it appends to p.
 	Resigned(p TopicPartition, leaderEpoch int32)
 }
 
-// LogDirEvents announces a failed log directory to the controller, by the znode
+// LogDirEvents announces a failed log directory to the controller through the znode
 // /log_dir_event_notification.
 type LogDirEvents interface {
 	LogDirFailed(dir string)
 }
 
-// ISRChange asks for new in-sync replicas of one partition.
+// ISRChange is a request for new in-sync replicas of one partition.
 type ISRChange struct {
 	Partition       TopicPartition
 	TopicID         TopicID
 	ControllerEpoch int32 // of the controller that made us leader
 	LeaderEpoch     int32
-	PartitionEpoch  int32 // the state znode's version that the change builds on
+	PartitionEpoch  int32 // version of the state znode that the change is based on
 	ISR             []int32
 }
 
-// ISRAnswer is what became of an ISRChange. The fields after Err are valid
-// where it is None.
+// ISRAnswer is the answer to an ISRChange. The fields after Err are valid if Err is None.
 type ISRAnswer struct {
 	Err            protocol.ErrorCode
 	Leader         int32
@@ -156,34 +150,33 @@ type ISRAnswer struct {
 	PartitionEpoch int32
 }
 
-// ISRChanger gets changes of in-sync replicas decided: by AlterPartition at the
-// controller, or, before IBP 2.7-IV2, by a conditional write to ZooKeeper.
+// ISRChanger has changes of in-sync replicas decided: by AlterPartition at the controller or,
+// before IBP 2.7-IV2, by a conditional write to ZooKeeper.
 type ISRChanger interface {
-	// Submit queues a change; done is called once, from another goroutine, with
-	// no lock held. false: a change of this partition is queued already; done is
-	// not called then.
+	// Submit queues a change. done is called once, from another goroutine, with no lock held.
+	// Submit returns false if a change of the partition is already queued; done is not called then.
 	Submit(change ISRChange, done func(ISRAnswer)) bool
 }
 
-// Config is what a Manager needs.
+// Config holds what a Manager needs.
 type Config struct {
 	Options      Options
 	Logs         *storage.Manager
 	Metadata     *metadata.Cache
 	Topics       TopicConfigs
 	ISR          ISRChanger           // nil: in-sync sets never change (one broker)
-	Leaders      []LeadershipListener // told in this order
-	LogDirs      LogDirEvents         // nil: nobody
+	Leaders      []LeadershipListener // notified in this order
+	LogDirs      LogDirEvents         // nil: failures are not announced
 	Transactions Transactions         // nil: transactional records are not verified
-	// BrokerEpoch tells this broker's epoch, the czxid of its registration;
-	// -1 while it is not registered.
+	// BrokerEpoch returns this broker's epoch, which is the czxid of its registration, or -1 while
+	// it is not registered.
 	BrokerEpoch func() int64
-	// Dial opens connections to leaders; nil: TCP.
+	// Dial opens connections to leaders; nil: TCP
 	Dial   peerlink.Dialer
 	Logger *logrus.Logger
-	// Now is the clock; nil: time.Now.
+	// Now is the clock; nil: time.Now
 	Now func() time.Time
-	// Follow, where it is set, is given every fetcher in place of a goroutine and
-	// a connection: for a simulation, which takes their steps itself.
+	// Follow, unless nil, is called with every new fetcher, which then gets no goroutine and no
+	// connection. The simulation uses it to drive the fetchers itself.
 	Follow func(*Follower)
 }

@@ -67,7 +67,7 @@ func (p *Partition) preferredReplica(f *Fetch, want *PartitionFetch, now time.Ti
 	cluster := p.m.Metadata()
 	local := p.m.opts.BrokerID
 	candidates := []readCandidate{{id: local, rack: p.m.opts.Rack, logEnd: p.log.Offsets().LogEnd}}
-	p.moving.Lock()
+	p.progressMu.Lock()
 	for i := range p.followers {
 		known := &p.followers[i]
 		if p.isr.inCommitted.has(known.id) && known.logEnd >= want.FetchOffset && known.logStart <= want.FetchOffset {
@@ -76,7 +76,7 @@ func (p *Partition) preferredReplica(f *Fetch, want *PartitionFetch, now time.Ti
 			}
 		}
 	}
-	p.moving.Unlock()
+	p.progressMu.Unlock()
 	id, ok := p.m.selector(f.Client, candidates)
 	if !ok || id == local {
 		return -1

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Kafka's spelling of things in log lines and error messages.
+// These functions spell values as Kafka does in log lines and error messages.
 
-// name spells a partition: topic-0.
+// name returns a partition's name, such as topic-0.
 func name(p TopicPartition) string { return p.Topic + "-" + strconv.Itoa(int(p.Partition)) }
 
 func commaList(ids []int32) string {
@@ -25,7 +25,7 @@ func commaList(ids []int32) string {
 
 func idList(ids []int32) string { return "[" + commaList(ids) + "]" }
 
-// idSet spells ids as a Scala set.
+// idSet formats ids as a Scala Set.
 func idSet(ids []int32) string {
 	return "Set(" + strings.ReplaceAll(commaList(ids), ",", ", ") + ")"
 }
@@ -44,7 +44,7 @@ func optionalID(id TopicID) string {
 	return "Some(" + uuid(id) + ")"
 }
 
-// uuid spells an id as Kafka does: URL-safe base64 without padding.
+// uuid formats an id as Kafka does: URL-safe base64 without padding.
 func uuid(id TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
 func nameList(ids []TopicPartition) string {

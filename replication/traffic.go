@@ -51,8 +51,8 @@ func (m *Manager) Traffic() (all TrafficCounts, topics map[string]TrafficCounts)
 	m.sessions.settleReads()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	all = m.past
-	all.add(m.elsewhere.counts())
+	all = m.endedTraffic
+	all.add(m.notHosted.counts())
 	topics = make(map[string]TrafficCounts, len(m.traffic))
 	for topic, t := range m.traffic {
 		counts := t.counts()
@@ -77,7 +77,7 @@ func (m *Manager) trafficLocked(topic string) *traffic {
 // it had stays in the sum of all.
 func (m *Manager) forgetTrafficLocked(topic string) {
 	if t := m.traffic[topic]; t != nil {
-		m.past.add(t.counts())
+		m.endedTraffic.add(t.counts())
 		delete(m.traffic, topic)
 	}
 }

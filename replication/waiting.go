@@ -29,7 +29,7 @@ const (
 	// at, or the in-sync replicas changed. It wakes no request either.
 	followersChanged
 
-	anything = ^event(0)
+	allEvents = ^event(0)
 )
 
 // observer is notified of events.

@@ -1,0 +1,103 @@
+package replication
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// This file lets a program without goroutines drive fetchers and waiting requests step by step. The
+// simulation does so: it has one goroutine and simulates time and network.
+
+// Follower is a fetcher whose steps the program takes itself; see Config.Follow.
+type Follower struct{ fetcher *fetcher }
+
+// Leader returns the id of the followed broker.
+func (f *Follower) Leader() int32 { return f.fetcher.key.leader }
+
+// Ended reports whether the fetcher is closed. No further step may be taken then, and outstanding
+// answers must be dropped.
+func (f *Follower) Ended() bool { return f.fetcher.ctx.Err() != nil }
+
+// Woken reports whether partitions were added since the last call. If so, a pause is over.
+func (f *Follower) Woken() bool {
+	select {
+	case <-f.fetcher.wakeup:
+		return true
+	default:
+		return false
+	}
+}
+
+// Next returns the request to send to the leader now and the function that takes its answer or the
+// error. If there is no request, pause is the time to wait. If the leader is not known to be alive,
+// the request fails at once with that error.
+func (f *Follower) Next() (req kmsg.Request, answered func(kmsg.Response, error), pause time.Duration) {
+	e, pause := f.fetcher.next(f.fetcher.m.now())
+	if e == nil {
+		return nil, nil, pause
+	}
+	if _, err := f.fetcher.leaderAddress(); err != nil {
+		e.answered(nil, err)
+		return nil, nil, time.Millisecond
+	}
+	return e.req, e.answered, 0
+}
+
+// Parked is a request that waits for progress of partitions.
+type Parked struct {
+	m     *Manager
+	w     *waiter
+	ready func() bool
+	fresh bool // not checked yet
+}
+
+// Woken reports whether an event that the request waits for has happened and the request is
+// settled.
+func (p *Parked) Woken() bool {
+	select {
+	case <-p.w.slot:
+	default:
+		if !p.fresh {
+			return false
+		}
+	}
+	p.fresh = false
+	return p.ready()
+}
+
+// Overslept reports whether the request is settled although nothing woke it. The program calls it
+// when the request's time is over; true means that a wake-up is missing.
+func (p *Parked) Overslept() bool {
+	return len(p.w.slot) == 0 && p.ready()
+}
+
+func (m *Manager) parked(w *waiter, ready func() bool) *Parked {
+	return &Parked{m: m, w: w, ready: ready, fresh: true}
+}
+
+func (p *Parked) end() { p.m.waiters.put(p.w) }
+
+// Park begins the wait of a produce for which Waits returned true. Unpark ends it.
+func (p *Produce) Park() *Parked { return p.m.parked(p.park(), p.settled) }
+
+// Unpark ends the wait, after Woken returned true or because the time is over.
+func (p *Produce) Unpark(w *Parked) {
+	w.end()
+	p.timedOut() // settled partitions are not affected
+}
+
+// Park does what Read does, but returns instead of waiting; nil means that the read is complete.
+// Otherwise Unpark ends the wait.
+func (f *Fetch) Park() *Parked {
+	if f.readOnArrival() {
+		return nil
+	}
+	return f.m.parked(f.park(), f.ready)
+}
+
+// Unpark reads again, after Woken returned true or because the time is over.
+func (f *Fetch) Unpark(w *Parked) {
+	w.end()
+	f.readAgain()
+}
