@@ -1,22 +1,19 @@
 package controller
 
 import (
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/zkstore"
 )
 
 // goldenSections returns what a real Kafka 3.9.1 controller wrote to its state
 // change log, by scenario.
 func goldenSections(t *testing.T) map[string][]string {
-	text, err := os.ReadFile("../testdata/golden/controller-statechange-3.9.1.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := golden.Read(t, "controller-statechange-3.9.1.txt")
 	sections := map[string][]string{}
 	var title string
 	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
@@ -181,10 +178,7 @@ var stateNode = regexp.MustCompile(`(?m)^/brokers/topics/([^/]+)/partitions/(\d+
 // compareTree compares all partition states with a recorded tree.
 func compareTree(t *testing.T, h *harness, file, except string) {
 	t.Helper()
-	text, err := os.ReadFile("../testdata/golden/" + file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := golden.Read(t, file)
 	want := map[TopicPartition]zkstore.PartitionState{}
 	for _, m := range stateNode.FindAllStringSubmatch(string(text), -1) {
 		want[tp(m[1], number(t, m[2]))] = zkstore.PartitionState{ControllerEpoch: number(t, m[3]), Leader: number(t, m[4]),
@@ -216,10 +210,7 @@ var (
 // recordedWrites are the fenced writes of states and topic nodes that the real
 // controller made up to a transaction, in the words of the harness.
 func recordedWrites(t *testing.T, until int32) []string {
-	text, err := os.ReadFile("../testdata/golden/txnlog-3.9.1.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := golden.Read(t, "txnlog-3.9.1.txt")
 	var writes []string
 	for _, m := range fencedWrite.FindAllStringSubmatch(string(text), -1) {
 		if number(t, m[1]) > until || m[2] == "delete" {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/zkconsumer"
 	"github.com/monedula/monedula/zkstore"
@@ -218,10 +217,7 @@ func tidyTree(lines []string) []string {
 // goldenClassic returns a section of the golden file of what Kafka 1.1.1 left in ZooKeeper.
 func goldenClassic(t testing.TB, section string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(testkit.Root(), "testdata/golden/classic-consumer-1.1.1.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := golden.Read(t, "classic-consumer-1.1.1.txt")
 	_, rest, found := strings.Cut(string(text), "## "+section+"\n")
 	if !found {
 		t.Fatalf("the golden file has no section %q", section)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
@@ -315,10 +316,7 @@ func advertised(t *testing.T, s *side) []kmsg.ApiVersionsResponseApiKey {
 // docs/deviations.md lists between its two marks. That list may only shrink.
 func TestTheAdvertisedVersionsAreThoseOfARealBrokerOrListedAsMissing(t *testing.T) {
 	b := startBroker(t, options{})
-	golden, err := os.ReadFile(testkit.Root() + "/testdata/golden/api-versions-zk-3.9.1.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	real := golden.Read(t, "api-versions-zk-3.9.1.txt")
 	missing := deviatingKeys(t)
 	ours := map[string]string{}
 	for _, line := range strings.Split(must(t, "kafka-broker-api-versions", b.bootstrap()...), "\n") {
@@ -326,7 +324,7 @@ func TestTheAdvertisedVersionsAreThoseOfARealBrokerOrListedAsMissing(t *testing.
 			ours[name] = rest
 		}
 	}
-	for _, line := range strings.Split(string(golden), "\n") {
+	for _, line := range strings.Split(string(real), "\n") {
 		name, rest, ok := strings.Cut(strings.Trim(line, "\t,"), "(")
 		if !ok || strings.HasPrefix(line, "1") {
 			continue

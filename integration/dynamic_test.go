@@ -1,11 +1,11 @@
 package integration
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/testkit"
 )
 
@@ -27,12 +28,7 @@ type brokerKey struct{ name, typ, value, mode string }
 // default is null.
 func brokerKeys(t *testing.T) []brokerKey {
 	t.Helper()
-	f, err := os.Open(testkit.Root() + "/testdata/golden/broker-configs-3.9.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(golden.Read(t, "broker-configs-3.9.csv"))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/protocol"
 )
@@ -231,7 +232,7 @@ func (b *broker) openSockets() int {
 // wireRequests returns the request bodies of the golden vectors, as frames.
 func wireRequests(t testing.TB) [][]byte {
 	t.Helper()
-	f, err := os.Open(filepath.Join(testkit.Root(), "testdata/golden/wire-vectors-3.9.1.txt.gz"))
+	f, err := os.Open(golden.Path(t, "wire-vectors-3.9.1.txt.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,15 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/testkit"
 )
 
 // The directories in testdata/golden/logdir-3.9.1 were written by a real broker. Its README
 // describes how to start a broker on a copy, and what a real broker does with it.
-
-func goldenLogdir(path ...string) string {
-	return filepath.Join(append([]string{testkit.Root(), "testdata/golden/logdir-3.9.1"}, path...)...)
-}
 
 // server is a running broker, ours or a real one.
 type server interface {
@@ -79,7 +76,7 @@ func copyTree(t testing.TB, from string) string {
 // broker runs.
 func checkProperties(t testing.TB) []string {
 	t.Helper()
-	text, err := os.ReadFile(goldenLogdir("how/check.properties"))
+	text, err := os.ReadFile(golden.Path(t, "logdir-3.9.1/how/check.properties"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,11 +138,11 @@ func readWithKcat(t testing.TB, address, level, topic string) []string {
 func runGoldenDirectory(t *testing.T, run func(t testing.TB, id int, zookeeper, dir string, extra ...string) server,
 	from, to, znodes, startTopic string, start int64, extra ...string) {
 	t.Helper()
-	connect, dir := testkit.ZooKeeper(t), copyTree(t, goldenLogdir(from))
-	openTree(t, connect).createAll(goldenLogdir(znodes))
+	connect, dir := testkit.ZooKeeper(t), copyTree(t, golden.Path(t, "logdir-3.9.1/"+from))
+	openTree(t, connect).createAll(golden.Path(t, "logdir-3.9.1/"+znodes))
 	s := run(t, 7, connect, dir, append(checkProperties(t), extra...)...)
 
-	dumps := readDumps(t, goldenLogdir(to+".dump"))
+	dumps := readDumps(t, golden.Path(t, "logdir-3.9.1/"+to+".dump"))
 	var topics []string
 	for topic := range dumps {
 		topics = append(topics, topic)
@@ -178,7 +175,7 @@ func runGoldenDirectory(t *testing.T, run func(t testing.TB, id int, zookeeper, 
 		}
 	}
 	s.stop()
-	compareTrees(t, dir, goldenLogdir(to))
+	compareTrees(t, dir, golden.Path(t, "logdir-3.9.1/"+to))
 }
 
 // dumpedRecord is a record as printed by DumpLogSegments.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/testkit"
 )
 
@@ -48,10 +49,7 @@ func TestStartupPrintsTheConfigurationAsARealBrokerDoes(t *testing.T) {
 }
 
 func TestEveryKeyOfTheGoldenTableIsPrinted(t *testing.T) {
-	golden, err := os.ReadFile(filepath.Join(testkit.Root(), "testdata/golden/kafkaconfig-values-3.9.1.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := golden.Read(t, "kafkaconfig-values-3.9.1.txt")
 	keys := func(table []string) []string {
 		var names []string
 		for _, line := range table {
@@ -61,7 +59,7 @@ func TestEveryKeyOfTheGoldenTableIsPrinted(t *testing.T) {
 		return names
 	}
 	b := startBroker(t, options{})
-	if d := firstDifference(keys(configTable(t, b.Output())), keys(configTable(t, string(golden)))); d != "" {
+	if d := firstDifference(keys(configTable(t, b.Output())), keys(configTable(t, string(want)))); d != "" {
 		t.Error(d)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/testkit"
 )
 
@@ -208,7 +209,7 @@ func compareTools(t *testing.T, release string, lines []toolLine, setting toolSe
 		}
 		lines = short
 	}
-	logFile := goldenLogdir("clean/codec-gzip-0/00000000000000000000.log")
+	logFile := golden.Path(t, "logdir-3.9.1/clean/codec-gzip-0/00000000000000000000.log")
 	var clusters [2][]*broker
 	var commands [2][][]string // script or class, then arguments
 	for i := range clusters {

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/testkit"
 )
 
@@ -38,12 +40,8 @@ func treeLines(nodes []znode) []string {
 func goldenTreeLines(t testing.TB, name string) []string {
 	t.Helper()
 	read := func(name string) map[string]string {
-		text, err := os.ReadFile(filepath.Join(testkit.Root(), "testdata/golden", name))
-		if err != nil {
-			t.Fatal(err)
-		}
 		lines := map[string]string{}
-		for s := bufio.NewScanner(strings.NewReader(string(text))); s.Scan(); {
+		for s := bufio.NewScanner(bytes.NewReader(golden.Read(t, name))); s.Scan(); {
 			path, rest, _ := strings.Cut(s.Text(), "\t")
 			lines[path] = rest
 		}
@@ -87,8 +85,8 @@ func awaitSameTree(t testing.TB, what string, have func() []string, want func() 
 func TestAFreshBrokerCreatesTheTreeOfARealOne(t *testing.T) {
 	b := startBroker(t, options{})
 	z := openTree(t, b.zookeeper)
-	golden := goldenTreeLines(t, "znodes-3.9.1-fresh-default")
-	awaitSameTree(t, "against the golden tree", func() []string { return treeLines(z.dump()) }, func() []string { return golden })
+	real := goldenTreeLines(t, "znodes-3.9.1-fresh-default")
+	awaitSameTree(t, "against the golden tree", func() []string { return treeLines(z.dump()) }, func() []string { return real })
 }
 
 // Each step is done to our broker and to a real one with the same tool. Their trees must then be

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/golden"
 )
 
 // vector is one message as a real Kafka wrote it.
@@ -69,7 +71,7 @@ func atoi16(t testing.TB, s string) int16 {
 func wireVectors(t testing.TB) []vector {
 	t.Helper()
 	var out []vector
-	for i, line := range readLines(t, "../testdata/golden/wire-vectors-3.9.1.txt.gz") {
+	for i, line := range readLines(t, golden.Path(t, "wire-vectors-3.9.1.txt.gz")) {
 		f := append(strings.Split(line, " "), "")
 		v := vector{line: i + 1, key: APIKey(atoi16(t, f[0])), name: f[1], response: f[2] == "resp", version: atoi16(t, f[3]), body: unhex(t, f[4])}
 		if f[2] != "log" && v.key.Known() {

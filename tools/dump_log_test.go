@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/internal/golden"
 )
 
 // runTool runs a tool in this process and returns its output and exit code.
@@ -21,10 +21,10 @@ func runTool(t *testing.T, tool Tool, stdin string, args ...string) (stdout, std
 
 // The dumps of the golden log directories must match those of the real tool.
 func TestDumpsMatchTheRealTool(t *testing.T) {
-	golden := filepath.Join(testkit.Root(), "testdata/golden/logdir-3.9.1")
+	dirs := golden.Path(t, "logdir-3.9.1")
 	compared := 0
 	for _, tree := range []string{"clean", "crash", "oldformat"} {
-		dumps := filepath.Join(golden, tree+".dump")
+		dumps := filepath.Join(dirs, tree+".dump")
 		err := filepath.WalkDir(dumps, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".txt") {
 				return err
@@ -35,7 +35,7 @@ func TestDumpsMatchTheRealTool(t *testing.T) {
 				return err
 			}
 			compared++
-			t.Run(tree+"/"+rel, func(t *testing.T) { compareDump(t, filepath.Join(golden, tree), rel, string(want)) })
+			t.Run(tree+"/"+rel, func(t *testing.T) { compareDump(t, filepath.Join(dirs, tree), rel, string(want)) })
 			return nil
 		})
 		if err != nil {
