@@ -14,17 +14,15 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// adminClientID is the client id of Kafka's own admin tools, which may write to
-// internal topics.
+// adminClientID is the client id with which Kafka's own admin tools may write to internal topics.
 const adminClientID = "__admin_client"
 
 // Produce appends records.
 //
-// Versions 0 to 11. v0-v2 take message sets of the old formats, v3+ exactly one
-// v2 batch per partition; v7 zstd, v8 record errors, v9 flexible, v10 the
-// current leader with NOT_LEADER_OR_FOLLOWER, v11 TRANSACTION_ABORTABLE.
-// acks=0 is not answered; an error closes the connection. acks=-1 waits for the
-// in-sync replicas.
+// Versions 0 to 11. v0 to v2 take message sets of the old formats, later versions exactly one v2
+// batch for each partition. v7 adds zstd, v8 record errors, v9 is flexible, v10 adds the current
+// leader to NOT_LEADER_OR_FOLLOWER, v11 TRANSACTION_ABORTABLE. A request with acks=0 gets no
+// answer, and an error closes its connection. acks=-1 waits for the in-sync replicas.
 func Produce(replicas *replication.Manager) Handler {
 	h := &produceHandler{replicas: replicas}
 	h.pool.New = func() any {
@@ -40,13 +38,13 @@ type produceHandler struct {
 	pool     sync.Pool // *produceCall
 }
 
-// produceCall is one request's memory, reused once its answer is written.
+// produceCall holds the memory of one request. It is reused once the answer is written.
 type produceCall struct {
 	h        *produceHandler
-	released func() // release, made once
+	released func() // the method value release, allocated once
 	req      protocol.ProduceRequest
 	resp     protocol.ProduceResponse
-	answers  []protocol.ProducePartitionResponse // of all topics, one after the other
+	answers  []protocol.ProducePartitionResponse // of all topics, in the request's order
 	body     []byte
 	runs     [1]network.Run
 }
@@ -63,8 +61,8 @@ func (h *produceHandler) serve(c *Call) network.Response {
 	x.admit(c, p)
 	p.Append()
 	if p.Waits() {
-		// The request's buffer goes back when we return: from here on only names
-		// are used, no records.
+		// The request's buffer is reused when serve returns. From here on only the names are
+		// used, not the records.
 		return network.Response{Deferred: func() network.Response {
 			began := time.Now()
 			p.Wait()
@@ -75,7 +73,7 @@ func (h *produceHandler) serve(c *Call) network.Response {
 	return x.answer(c, p)
 }
 
-// admit fills the partitions in, those that the client may not write to refused.
+// admit adds the request's partitions to p. Those that the client may not write to are refused.
 func (x *produceCall) admit(c *Call, p *replication.Produce) {
 	asked := 0
 	for i := range x.req.Topics {
@@ -98,7 +96,7 @@ func (x *produceCall) admit(c *Call, p *replication.Produce) {
 	}
 }
 
-// answer builds the response. The call's memory goes back when it is written.
+// answer builds the response. The call's memory returns to the pool once that is written.
 func (x *produceCall) answer(c *Call, p *replication.Produce) network.Response {
 	defer p.Release()
 	if p.Acks == 0 {
@@ -118,7 +116,7 @@ func (x *produceCall) answer(c *Call, p *replication.Produce) network.Response {
 	return network.Response{Runs: x.runs[:], Release: x.released}
 }
 
-// collect groups the partitions' answers as the request did.
+// collect groups the answers by topic as in the request.
 func (x *produceCall) collect(c *Call, p *replication.Produce) {
 	x.resp.Version = c.Version
 	x.answers = slices.Grow(x.answers[:0], len(p.Partitions))
@@ -153,7 +151,7 @@ func (x *produceCall) release() {
 	x.h.pool.Put(x)
 }
 
-// leaderHints collects where clients find leaders (KIP-951).
+// leaderHints collects the endpoints of leaders for an answer (KIP-951).
 type leaderHints struct {
 	replicas  *replication.Manager
 	listener  string

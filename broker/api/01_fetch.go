@@ -15,11 +15,11 @@ import (
 
 // Fetch reads records, for consumers and for followers.
 //
-// Versions 0 to 17. v3 a limit for the whole answer; v4 read_committed; v7
-// sessions; v9 the leader epoch the client knows; v11 reading from followers;
-// v12 flexible, diverging epochs; v13 topic ids; v16 the current leader with
-// NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH. v0-v3 get the records in the
-// older formats. Records go from file to socket without being copied.
+// Versions 0 to 17. v3 adds a limit for the whole answer, v4 read_committed, v7 sessions, v9 the
+// leader epoch that the client knows, v11 reading from followers. v12 is flexible and adds
+// diverging epochs, v13 topic ids, v16 the current leader to NOT_LEADER_OR_FOLLOWER and
+// FENCED_LEADER_EPOCH. v0 to v3 get the records in the older formats. Records are sent from the
+// file to the socket without a copy.
 func Fetch(replicas *replication.Manager) Handler {
 	h := &fetchHandler{replicas: replicas}
 	h.pool.New = func() any {
@@ -35,14 +35,14 @@ type fetchHandler struct {
 	pool     sync.Pool // *fetchCall
 }
 
-// fetchCall is one request's memory, reused once its answer is written.
+// fetchCall holds the memory of one request. It is reused once the answer is written.
 type fetchCall struct {
 	h        *fetchHandler
-	released func() // release, made once
+	released func() // the method value release, allocated once
 	req      protocol.FetchRequest
 	resp     protocol.FetchResponse
-	answers  []protocol.FetchPartitionResponse // of all topics, one after the other
-	sources  []*replication.PartitionFetch     // whose records follow, by cut
+	answers  []protocol.FetchPartitionResponse // of all topics, in the order of the response
+	sources  []*replication.PartitionFetch     // the partition of each element of answers
 	diverged []protocol.EpochEndOffset
 	aborted  []protocol.AbortedTransaction
 	head     []byte
@@ -52,7 +52,7 @@ type fetchCall struct {
 	fetch    *replication.Fetch
 }
 
-// labelOf is what metrics call a fetch beside Fetch.
+// labelOf returns the label under which metrics count the fetch in addition to Fetch.
 func labelOf(f *replication.Fetch) string {
 	if f.FromFollower() {
 		return "FetchFollower"
@@ -82,7 +82,7 @@ func (h *fetchHandler) serve(c *Call) network.Response {
 	return x.answer(c)
 }
 
-// begin fills the fetch in from the request.
+// begin returns a new fetch with the values of the request.
 func (x *fetchCall) begin(c *Call) *replication.Fetch {
 	f := x.h.replicas.NewFetch()
 	x.fetch = f
@@ -116,11 +116,11 @@ func (x *fetchCall) begin(c *Call) *replication.Fetch {
 	return f
 }
 
-// admit refuses what the client may not read and what nobody knows.
+// admit refuses partitions that the client may not read and partitions that do not exist.
 func (x *fetchCall) admit(c *Call, f *replication.Fetch) {
 	cluster := x.h.replicas.Metadata()
 	trusted := f.FromFollower() && c.AllowsCluster(kmsg.ACLOperationClusterAction)
-	topic, allowed := "", false // of the last partition: they come topic by topic
+	topic, allowed := "", false // of the previous partition: partitions of a topic are adjacent
 	for i := range f.Partitions {
 		p := &f.Partitions[i]
 		if i == 0 || p.Topic != topic {
@@ -142,7 +142,7 @@ func (x *fetchCall) admit(c *Call, f *replication.Fetch) {
 	}
 }
 
-// unknownID answers a partition of a topic id that the metadata lacks.
+// unknownID returns the code for a topic id that is missing in the metadata.
 func unknownID(cluster *metadata.Snapshot) protocol.ErrorCode {
 	if cluster.Complete {
 		return protocol.UnknownTopicID
@@ -150,9 +150,8 @@ func unknownID(cluster *metadata.Snapshot) protocol.ErrorCode {
 	return protocol.NotLeaderOrFollower
 }
 
-// collect turns the fetch into the response: first the partitions that were
-// read, in order, then those refused before, as Kafka sends them. Partitions of
-// one topic in a row share an entry.
+// collect fills in the response in Kafka's order: the partitions that were read, then those that
+// admit refused. Adjacent partitions of a topic share an entry.
 func (x *fetchCall) collect(c *Call, f *replication.Fetch) {
 	n, diverged := 0, 0
 	for i := range f.Partitions {
@@ -166,7 +165,7 @@ func (x *fetchCall) collect(c *Call, f *replication.Fetch) {
 	if cap(x.answers) < n {
 		x.answers = make([]protocol.FetchPartitionResponse, 0, n)
 	}
-	if cap(x.diverged) < diverged { // answers point into it
+	if cap(x.diverged) < diverged { // it must not grow later, since answers point into it
 		x.diverged = make([]protocol.EpochEndOffset, 0, diverged)
 	}
 	for _, refused := range []bool{false, true} {
@@ -225,7 +224,7 @@ func (x *fetchCall) addLeaders(c *Call) {
 	x.resp.NodeEndpoints = leaders.endpoints
 }
 
-// answer writes the head and puts the records' file runs between its pieces.
+// answer encodes the response and inserts the records, mostly as runs of files, at its cuts.
 func (x *fetchCall) answer(c *Call) network.Response {
 	head := protocol.AppendResponseHeader(x.head[:0], protocol.Fetch, c.Version, c.CorrelationID)
 	x.head, x.cuts = x.resp.AppendTo(head, x.cuts[:0])

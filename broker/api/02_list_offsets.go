@@ -10,10 +10,10 @@ import (
 
 // ListOffsets finds offsets by timestamp.
 //
-// Versions 0 to 9. v0 answers with a list of segment base offsets; v1 with one
-// offset and its timestamp; v2 read_committed; v4 leader epochs; v6 flexible;
-// v7 the maximum timestamp (-3); v8 the earliest local offset (-4); v9 the
-// latest tiered one (-5), which does not exist here.
+// Versions 0 to 9. v0 answers with a list of segment base offsets, v1 with one offset and its
+// timestamp. v2 adds read_committed, v4 leader epochs, v6 is flexible, v7 adds the maximum
+// timestamp (-3), v8 the earliest local offset (-4), v9 the latest tiered offset (-5), which does
+// not exist here.
 func ListOffsets(replicas *replication.Manager) Handler {
 	return Typed(protocol.ListOffsets, 0, 9, func(c *Call, req *kmsg.ListOffsetsRequest) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
@@ -30,11 +30,11 @@ type offsetLister struct {
 	replicas *replication.Manager
 	req      *kmsg.ListOffsetsRequest
 	twice    map[namedPartition]bool // partitions named more than once
-	left     int32                   // how many offsets version 0 may still be answered with
+	left     int32                   // the offsets that an answer of version 0 may still take
 }
 
-// legacyOffsetsMax bounds the offsets in one answer of version 0, which has one for each
-// segment of a partition, as often as that is named.
+// legacyOffsetsMax bounds the offsets in one answer of version 0. Each mention of a partition in
+// the request is answered with one offset for each of its segments.
 const legacyOffsetsMax = 1 << 20
 
 func (l *offsetLister) topic(asked *kmsg.ListOffsetsRequestTopic) kmsg.ListOffsetsResponseTopic {
@@ -81,13 +81,13 @@ func (l *offsetLister) partition(topic string, p *kmsg.ListOffsetsRequestTopicPa
 	return nil
 }
 
-// namedPartition names a partition within a request.
+// namedPartition identifies a partition within a request.
 type namedPartition struct {
 	topic     string
 	partition int32
 }
 
-// duplicates are the partitions that the request names more than once.
+// duplicates returns the partitions that the request names more than once.
 func duplicates(req *kmsg.ListOffsetsRequest) map[namedPartition]bool {
 	seen := map[namedPartition]bool{}
 	twice := map[namedPartition]bool{}

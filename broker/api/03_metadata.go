@@ -13,32 +13,30 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// TopicCreator creates topics that a client asks for and that do not exist;
-// *AutoTopics does.
+// TopicCreator creates missing topics that a client asks for. It is implemented by *AutoTopics.
 type TopicCreator interface {
-	// Enabled is auto.create.topics.enable.
+	// Enabled returns auto.create.topics.enable.
 	Enabled() bool
-	// Create returns the code that each topic is answered with.
+	// Create creates the topics and returns the code to answer for each of them.
 	Create(ctx context.Context, topics []string) map[string]protocol.ErrorCode
 }
 
-// TopicLister lists the topics in ZooKeeper; *zkstore.Store does.
+// TopicLister lists the topics in ZooKeeper. It is implemented by *zkstore.Store.
 type TopicLister interface {
 	TopicNames(ctx context.Context) ([]string, error)
 }
 
-// MetadataOf answers with brokers, topics and partitions as the controller last
-// sent them to this broker, with the addresses of the listener the request came
-// in on.
+// MetadataOf answers with brokers, topics and partitions as the controller last sent them to this
+// broker. The brokers' addresses are those of the listener that received the request.
 //
-// Topics that no controller has announced yet are waited for, for a second at
-// most. While it is not known whether they exist they are LEADER_NOT_AVAILABLE,
-// which makes clients try again, and none is created; requests for all topics
-// list those in stored then, which has another second to answer.
+// A request waits for at most a second for topics that no controller has announced yet. If it is
+// still unknown whether they exist, they are LEADER_NOT_AVAILABLE, which makes clients try again,
+// and no topic is created. A request for all topics then also lists those in stored, which has
+// another second to answer.
 //
-// Versions 0 to 12. v0 asks for all topics by an empty list and wants no dead
-// brokers in partitions, v1 asks by null, v4 may forbid auto-creation, v8
-// brings authorized operations, v10 topic ids, v12 asks by id.
+// Versions 0 to 12. v0 asks for all topics with an empty list and wants no dead brokers in
+// partitions, v1 asks for all with null, v4 may forbid auto-creation, v8 adds authorized
+// operations, v10 topic ids, v12 asks by id.
 func MetadataOf(cache Metadata, creator TopicCreator, stored TopicLister, clusterID string) Handler {
 	return Typed(protocol.Metadata, 0, 12, func(c *Call, req *kmsg.MetadataRequest) (kmsg.Response, error) {
 		m := &metadataCall{Call: c, req: req, creator: creator, stored: stored}
@@ -48,7 +46,7 @@ func MetadataOf(cache Metadata, creator TopicCreator, stored TopicLister, cluste
 	})
 }
 
-// metadataCall is one Metadata request while it is answered.
+// metadataCall is the state of one Metadata request.
 type metadataCall struct {
 	*Call
 	req      *kmsg.MetadataRequest
@@ -56,10 +54,10 @@ type metadataCall struct {
 	creator  TopicCreator
 	stored   TopicLister
 	topics   []kmsg.MetadataResponseTopic
-	byID     bool // topics are asked for by id; set by wanted
+	byID     bool // the request names topics by id; set by wanted
 }
 
-// informed reports whether the snapshot has all that is asked for, or would have it
+// informed reports whether the snapshot has every topic that the request names, or would have it
 // if it existed.
 func (m *metadataCall) informed(s *metadata.Snapshot) bool {
 	if s.Complete {
@@ -99,7 +97,7 @@ func (m *metadataCall) answer(clusterID string) (kmsg.Response, error) {
 	return resp, nil
 }
 
-// checkNames refuses the whole request where a version before 12 asks by id.
+// checkNames refuses the whole request if a version before 12 asks by id.
 func (m *metadataCall) checkNames() error {
 	if m.Version >= 12 {
 		return nil
@@ -121,8 +119,8 @@ func (m *metadataCall) all() bool {
 
 var errNullTopic = errors.New("a topic has neither a name nor an id")
 
-// wanted returns the names asked for, each once. As soon as there is one id,
-// names do not count. Unknown ids are answered at once.
+// wanted returns the names of the topics to answer, without duplicates. If the request has an id,
+// its names are ignored. wanted adds the answers for unknown ids itself.
 func (m *metadataCall) wanted() ([]string, error) {
 	if m.all() {
 		return slices.Sorted(maps.Keys(m.snapshot.Topics)), nil
@@ -157,9 +155,8 @@ func (m *metadataCall) wanted() ([]string, error) {
 	return names, nil
 }
 
-// addTopics answers named topics in Kafka's order: first those that exist, then
-// the missing and the created ones, then those that the peer may not create, then
-// those that it may not see.
+// addTopics adds the named topics in Kafka's order: existing topics, then missing and created
+// ones, then those that the peer may not create, then those that it may not see.
 func (m *metadataCall) addTopics(names []string) {
 	var absent, hidden []string
 	for _, name := range names {
@@ -177,7 +174,7 @@ func (m *metadataCall) addTopics(names []string) {
 	m.addHidden(hidden)
 }
 
-// addAbsent answers topics that the metadata lacks.
+// addAbsent adds topics that are missing in the metadata, and creates them if the request may.
 func (m *metadataCall) addAbsent(names []string) {
 	switch {
 	case len(names) == 0:
@@ -194,8 +191,8 @@ func (m *metadataCall) addAbsent(names []string) {
 	}
 }
 
-// addUnannounced adds, to an answer about all topics, those in ZooKeeper that no
-// controller has announced yet. The store itself waits for ZooKeeper without end.
+// addUnannounced adds the topics in ZooKeeper that no controller has announced yet to an answer
+// about all topics. It sets a deadline because the store waits for ZooKeeper without one.
 func (m *metadataCall) addUnannounced() error {
 	ctx, cancel := context.WithTimeout(m.Context(), informedWait)
 	defer cancel()
@@ -211,8 +208,8 @@ func (m *metadataCall) addUnannounced() error {
 	return nil
 }
 
-// addHidden hides topics that the peer may not see from lists of all, and the
-// names of those it asks for by id.
+// addHidden adds topics that the peer may not see. They are left out of a list of all topics, and
+// without a name if the request asks by id.
 func (m *metadataCall) addHidden(names []string) {
 	if m.all() {
 		return
@@ -227,7 +224,7 @@ func (m *metadataCall) addHidden(names []string) {
 	}
 }
 
-// creates reports whether topics that do not exist are to be created.
+// creates reports whether the request creates topics that do not exist.
 func (m *metadataCall) creates() bool {
 	return m.snapshot.Complete && m.creator.Enabled() && !m.all() && (m.Version < 4 || m.req.AllowAutoTopicCreation)
 }
@@ -254,7 +251,8 @@ func (m *metadataCall) createAll(absent []string) {
 	}
 }
 
-// add appends an answer; the topics that come with an error have no operations.
+// add appends an answer, with authorized operations if the request wants them and the peer may see
+// the topic.
 func (m *metadataCall) add(t kmsg.MetadataResponseTopic) {
 	if m.Version >= 8 && m.req.IncludeTopicAuthorizedOperations && t.Topic != nil &&
 		protocol.ErrorCode(t.ErrorCode) != protocol.TopicAuthorizationFailed {
@@ -300,7 +298,7 @@ func (m *metadataCall) partition(index int32, p *metadata.Partition) kmsg.Metada
 	return answer
 }
 
-// aliveIfOld leaves dead brokers out for version 0.
+// aliveIfOld returns ids, without the dead brokers for version 0.
 func (m *metadataCall) aliveIfOld(ids []int32) []int32 {
 	if m.Version > 0 {
 		return ids
@@ -314,7 +312,7 @@ func (m *metadataCall) aliveIfOld(ids []int32) []int32 {
 	return alive
 }
 
-// reachable says whether a broker lives and has the listener of the request.
+// reachable reports whether a broker is alive and has the request's listener.
 func (m *metadataCall) reachable(id int32) bool {
 	b := m.snapshot.Brokers[id]
 	if b == nil {
@@ -334,7 +332,7 @@ func (m *metadataCall) brokers() []kmsg.MetadataResponseBroker {
 	return list
 }
 
-// brokerNode is a broker with its address on one listener.
+// brokerNode is a broker and its address on one listener.
 type brokerNode struct {
 	id   int32
 	host string
@@ -342,7 +340,7 @@ type brokerNode struct {
 	rack *string
 }
 
-// reachableBrokers returns the live brokers that have the listener, by id.
+// reachableBrokers returns the live brokers that have the listener, in the order of their ids.
 func reachableBrokers(s *metadata.Snapshot, listener string) []brokerNode {
 	var list []brokerNode
 	for _, id := range slices.Sorted(maps.Keys(s.Brokers)) {
@@ -354,7 +352,7 @@ func reachableBrokers(s *metadata.Snapshot, listener string) []brokerNode {
 	return list
 }
 
-// unique returns the elements, each once, in their order; it is never nil.
+// unique returns the elements in their order without duplicates. The result is never nil.
 func unique[T comparable](list []T) []T {
 	seen := map[T]bool{}
 	out := make([]T, 0, len(list))

@@ -7,10 +7,11 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// StopReplica is how the controller ends replicas, for a while or for good.
+// StopReplica stops replicas of this broker and may delete them, as the controller decides.
 //
-// Versions 0 to 4. v1 broker epoch; v2 flexible; v3 leader epochs, and deletion
-// said per partition. Not allowed, the answer is an empty one with the code.
+// Versions 0 to 4. v1 adds the broker epoch, v2 is flexible, v3 adds leader epochs and decides
+// about deletion for each partition. A peer without permission gets an answer that has only the
+// code.
 func StopReplica(replicas *replication.Manager) Handler {
 	return Typed(protocol.StopReplica, 0, 4, func(c *Call, req *kmsg.StopReplicaRequest) (kmsg.Response, error) {
 		if !c.AllowsCluster(kmsg.ACLOperationClusterAction) {

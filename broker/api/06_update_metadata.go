@@ -8,10 +8,11 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// UpdateMetadata is how the controller tells this broker about the cluster.
+// UpdateMetadata updates what this broker knows about the cluster, as the controller sends it.
+// deleted, if not nil, is called with the partitions of topics that are being deleted.
 //
-// Versions 0 to 8. v5 broker epoch and topics grouped; v6 flexible; v7 topic ids.
-// deleted, if not nil, is told of partitions whose topic is being deleted.
+// Versions 0 to 8. v5 adds the broker epoch and groups partitions by topic, v6 is flexible, v7
+// adds topic ids.
 func UpdateMetadata(replicas *replication.Manager, deleted func([]metadata.TopicPartition)) Handler {
 	return Typed(protocol.UpdateMetadata, 0, 8, func(c *Call, req *kmsg.UpdateMetadataRequest) (kmsg.Response, error) {
 		if !c.AllowsCluster(kmsg.ACLOperationClusterAction) {

@@ -7,14 +7,16 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// ShutdownPreparer moves a leaving broker's leaderships; *controller.Controller does.
+// ShutdownPreparer moves leadership away from a broker that shuts down. It is implemented by
+// *controller.Controller.
 type ShutdownPreparer interface {
 	ControlledShutdown(broker int32, brokerEpoch int64, done func(remaining []controller.TopicPartition, err error))
 }
 
-// ControlledShutdown prepares for a broker's leaving: only the controller does it.
+// ControlledShutdown moves leadership away from a broker that shuts down. Only the controller
+// does it.
 //
-// Versions 0 to 3. v2 brings the broker's epoch.
+// Versions 0 to 3. v2 adds the broker's epoch.
 func ControlledShutdown(preparer ShutdownPreparer) Handler {
 	type outcome struct {
 		remaining []controller.TopicPartition

@@ -10,8 +10,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// ConsumerOffsets keeps the offsets of the time before there were groups in
-// Kafka; *zkstore.Store does, in ZooKeeper.
+// ConsumerOffsets keeps offsets in ZooKeeper, as consumers did before Kafka had groups. It is
+// implemented by *zkstore.Store.
 type ConsumerOffsets interface {
 	ConsumerOffset(ctx context.Context, group string, p group.TopicPartition) (offset int64, known bool, err error)
 	SetConsumerOffset(ctx context.Context, group string, p group.TopicPartition, offset int64) error
@@ -19,9 +19,9 @@ type ConsumerOffsets interface {
 
 // OffsetCommit stores a group's offsets.
 //
-// Versions 0 to 9. v0 stores in ZooKeeper, without metadata and whatever the
-// group's state; v1 has a time for each partition, v2 to v4 a retention for all;
-// v6 leader epochs, v7 static members, v8 flexible; v9 is for the new protocol.
+// Versions 0 to 9. v0 stores in ZooKeeper, without metadata and regardless of the group's state.
+// v1 has a time for each partition, v2 to v4 one retention for all. v6 adds leader epochs, v7
+// static members, v8 is flexible, v9 is for the new group protocol.
 func OffsetCommit(groups *group.Coordinator, classic ConsumerOffsets, cache Metadata, settings Settings) Handler {
 	return Typed(protocol.OffsetCommit, 0, 9, func(c *Call, req *kmsg.OffsetCommitRequest) (kmsg.Response, error) {
 		if err := c.requireGroup(kmsg.ACLOperationRead, req.Group); err != nil {
@@ -55,7 +55,7 @@ func OffsetCommit(groups *group.Coordinator, classic ConsumerOffsets, cache Meta
 	})
 }
 
-// offsetOf is what a partition of the request commits.
+// offsetOf returns the offset that the request commits for a partition.
 func offsetOf(req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPartition, nowMs int64) group.Offset {
 	o := group.Offset{Offset: p.Offset, LeaderEpoch: -1, Metadata: valueOrEmpty(p.Metadata), CommittedMs: nowMs, ExpiresMs: -1}
 	if req.Version == 1 && p.Timestamp != -1 {

@@ -10,16 +10,16 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// OffsetFetch tells the offsets that groups have committed.
+// OffsetFetch returns the offsets that groups have committed.
 //
-// Versions 0 to 9. v0 reads from ZooKeeper; v2 all partitions (null) and a code
-// for the whole; v5 leader epochs, v6 flexible, v7 only stable offsets, v8
-// several groups; v9 is for the new protocol.
+// Versions 0 to 9. v0 reads from ZooKeeper. v2 adds null for all partitions and a code for the
+// whole answer, v5 leader epochs, v6 is flexible, v7 may ask for stable offsets only, v8 for
+// several groups. v9 is for the new group protocol.
 func OffsetFetch(groups *group.Coordinator, classic ConsumerOffsets, cache Metadata) Handler {
 	return Typed(protocol.OffsetFetch, 0, 9, func(c *Call, req *kmsg.OffsetFetchRequest) (kmsg.Response, error) {
 		if req.Version >= 8 {
 			resp := kmsg.NewPtrOffsetFetchResponse()
-			full := map[string]bool{} // the groups of which everything is answered already
+			full := map[string]bool{} // groups that are already answered with all their offsets
 			for i := range req.Groups {
 				if req.Groups[i].Topics == nil {
 					if full[req.Groups[i].Group] {
@@ -41,7 +41,7 @@ func OffsetFetch(groups *group.Coordinator, classic ConsumerOffsets, cache Metad
 	})
 }
 
-// fetchOne answers a request of before v8 by what it would be in v8.
+// fetchOne answers a request of a version before v8 through its equivalent in v8.
 func fetchOne(c *Call, groups *group.Coordinator, req *kmsg.OffsetFetchRequest) (kmsg.Response, error) {
 	asked := kmsg.NewOffsetFetchRequestGroup()
 	asked.Group = req.Group
@@ -71,8 +71,8 @@ func fetchOne(c *Call, groups *group.Coordinator, req *kmsg.OffsetFetchRequest) 
 	return resp, nil
 }
 
-// fetchGroup answers for one group. Of topics that the peer may not describe
-// nothing is told.
+// fetchGroup answers for one group. Topics that the peer may not describe are answered with
+// TOPIC_AUTHORIZATION_FAILED if the request names them, and left out otherwise.
 func fetchGroup(c *Call, groups *group.Coordinator, asked *kmsg.OffsetFetchRequestGroup, stable bool) kmsg.OffsetFetchResponseGroup {
 	g := kmsg.NewOffsetFetchResponseGroup()
 	g.Group = asked.Group
@@ -144,8 +144,7 @@ func fetchedPartition(f group.Fetched) kmsg.OffsetFetchResponseGroupTopicPartiti
 	return p
 }
 
-// fetchClassic reads from ZooKeeper. What is not there is answered with
-// UNKNOWN_TOPIC_OR_PARTITION.
+// fetchClassic reads from ZooKeeper. Missing offsets are answered with UNKNOWN_TOPIC_OR_PARTITION.
 func fetchClassic(c *Call, classic ConsumerOffsets, cache Metadata, req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchResponse {
 	resp := kmsg.NewPtrOffsetFetchResponse()
 	cluster := cache.Snapshot()

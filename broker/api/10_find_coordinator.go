@@ -8,19 +8,18 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// The kinds of coordinators.
+// The coordinator types of FindCoordinator.
 const (
 	groupCoordinator       = 0
 	transactionCoordinator = 1
 	shareCoordinator       = 2
 )
 
-// FindCoordinator tells which broker coordinates a group or a transaction: the
-// leader of the partition of the internal topic that keeps it. A topic that is
-// not there is created.
+// FindCoordinator returns the broker that coordinates a group or a transaction: the leader of the
+// partition of the internal topic that stores it. The topic is created if it is missing.
 //
-// Versions 0 to 6. v1 transactions, v3 flexible, v4 several at once; v6 knows
-// share groups, which are not there.
+// Versions 0 to 6. v1 adds transactions, v3 is flexible, v4 finds several at once, v6 adds share
+// groups, which are not supported.
 func FindCoordinator(groupPartition, transactionPartition func(key string) int32, topics *AutoTopics, cache Metadata) Handler {
 	h := &findCoordinator{topics: topics, cache: cache, partitionFor: [...]func(string) int32{groupPartition, transactionPartition}}
 	return Typed(protocol.FindCoordinator, 0, 6, func(c *Call, req *kmsg.FindCoordinatorRequest) (kmsg.Response, error) {
@@ -56,11 +55,11 @@ type findCoordinator struct {
 	partitionFor [2]func(key string) int32 // by kind
 }
 
-// noNode is how Kafka writes that there is none.
+// noNode returns what Kafka answers if no coordinator is available.
 func noNode() brokerNode { return brokerNode{id: -1, port: -1} }
 
-// find finds the coordinator of a key. A topic that does not exist is created unless a key
-// of the same request has had that done: there may be millions of them.
+// find returns the coordinator of a key. If the internal topic is missing it is created, once for
+// each request (created), since a request may have millions of keys.
 func (h *findCoordinator) find(c *Call, kind int8, key string, created *bool) (brokerNode, error) {
 	if err := h.authorize(c, kind, key); err != nil {
 		return noNode(), err
@@ -106,7 +105,7 @@ func (h *findCoordinator) authorize(c *Call, kind int8, key string) error {
 	return protocol.Errorf(protocol.InvalidRequest, "Unknown coordinator type received: %d", kind)
 }
 
-// reachable returns a live broker on the listener.
+// reachable returns the broker's address on the listener, if the broker is alive and has one.
 func reachable(s *metadata.Snapshot, id int32, listener string) (brokerNode, bool) {
 	b := s.Brokers[id]
 	if b == nil {

@@ -9,11 +9,11 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// JoinGroup takes a member into a group. The answer waits for the others.
+// JoinGroup adds a member to a group. The answer waits for the other members.
 //
-// Versions 0 to 9. v0 has no rebalance timeout; v4 a dynamic member is told its
-// id first; v5 static members, v6 flexible, v7 the protocol's type, v8 a
-// reason, v9 static leaders that need not assign.
+// Versions 0 to 9. v0 has no rebalance timeout. From v4 on a dynamic member without an id gets one
+// and must join again with it (KIP-394). v5 adds static members, v6 is flexible, v7 adds the
+// protocol's type, v8 a reason, v9 static leaders that may skip the assignment.
 func JoinGroup(groups *group.Coordinator, settings Settings) Handler {
 	return Typed(protocol.JoinGroup, 0, 9, func(c *Call, req *kmsg.JoinGroupRequest) (kmsg.Response, error) {
 		if err := checkInstance(req.InstanceID, settings); err != nil {

@@ -7,9 +7,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Heartbeat keeps a member's session alive and tells it of rebalances.
+// Heartbeat keeps a member's session alive and informs the member of rebalances.
 //
-// Versions 0 to 4. v3 static members, v4 flexible.
+// Versions 0 to 4. v3 adds static members, v4 is flexible.
 func Heartbeat(groups *group.Coordinator, settings Settings) Handler {
 	return Typed(protocol.Heartbeat, 0, 4, func(c *Call, req *kmsg.HeartbeatRequest) (kmsg.Response, error) {
 		if err := checkInstance(req.InstanceID, settings); err != nil {

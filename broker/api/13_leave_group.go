@@ -7,10 +7,10 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// LeaveGroup takes members out of a group.
+// LeaveGroup removes members from a group.
 //
-// Versions 0 to 5. Up to v2 one member, whose code is that of the answer; v3
-// several, v4 flexible, v5 reasons.
+// Versions 0 to 5. v0 to v2 remove one member, whose code is that of the whole answer. v3 removes
+// several, v4 is flexible, v5 adds reasons.
 func LeaveGroup(groups *group.Coordinator) Handler {
 	return Typed(protocol.LeaveGroup, 0, 5, func(c *Call, req *kmsg.LeaveGroupRequest) (kmsg.Response, error) {
 		if err := c.requireGroup(kmsg.ACLOperationRead, req.Group); err != nil {

@@ -9,11 +9,11 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// SyncGroup tells a member what the leader assigned to it. The answer waits
-// for the leader's request, which brings the assignments.
+// SyncGroup returns the assignment that the group's leader made for a member. The answer waits for
+// the leader's own request, which contains the assignments.
 //
-// Versions 0 to 5. v3 static members, v4 flexible, v5 demands the protocol's
-// type and name.
+// Versions 0 to 5. v3 adds static members, v4 is flexible, v5 requires the protocol's type and
+// name.
 func SyncGroup(groups *group.Coordinator, settings Settings) Handler {
 	return Typed(protocol.SyncGroup, 0, 5, func(c *Call, req *kmsg.SyncGroupRequest) (kmsg.Response, error) {
 		if err := checkInstance(req.InstanceID, settings); err != nil {

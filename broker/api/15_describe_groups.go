@@ -7,10 +7,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// DescribeGroups tells groups' states and members; one that is not there is
-// Dead.
+// DescribeGroups returns the state and the members of groups. A group that does not exist is Dead.
 //
-// Versions 0 to 5. v3 authorized operations, v4 static members, v5 flexible.
+// Versions 0 to 5. v3 adds authorized operations, v4 static members, v5 is flexible.
 func DescribeGroups(groups *group.Coordinator) Handler {
 	return Typed(protocol.DescribeGroups, 0, 5, func(c *Call, req *kmsg.DescribeGroupsRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrDescribeGroupsResponse()

@@ -9,7 +9,7 @@ import (
 
 // ListGroups lists the groups that this broker coordinates.
 //
-// Versions 0 to 5. v3 flexible, v4 states, v5 types.
+// Versions 0 to 5. v3 is flexible, v4 adds states, v5 types.
 func ListGroups(groups *group.Coordinator) Handler {
 	return Typed(protocol.ListGroups, 0, 5, func(c *Call, req *kmsg.ListGroupsRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrListGroupsResponse()

@@ -6,8 +6,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// SaslHandshake answers ILLEGAL_SASL_STATE: where SASL is spoken, the listener
-// has done so before requests are served.
+// SaslHandshake answers ILLEGAL_SASL_STATE: a listener that uses SASL authenticates the peer before
+// any request is served.
 //
 // Versions 0 and 1.
 func SaslHandshake() Handler {

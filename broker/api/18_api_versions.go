@@ -9,16 +9,16 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Advertiser tells what is served; *Registry does.
+// Advertiser lists the served versions. It is implemented by *Registry.
 type Advertiser interface{ Advertised() []Versions }
 
-// ApiVersions tells which requests are served, and takes the client's name.
+// ApiVersions lists the served requests and records the client's software name.
 //
-// Versions 0 to 4. v3 brings the client's name, which must be well formed, and
-// features; v4 only allows other minimum versions of these. A newer version is
-// answered in the form of v0, by 35 and the versions of this request (KIP-511).
+// Versions 0 to 4. v3 adds the client's name and version, which must be well formed, and features.
+// v4 only allows other minimum versions of features. A newer version is answered in the format of
+// v0 with UNSUPPORTED_VERSION (35) and the versions of ApiVersions (KIP-511).
 //
-// featuresEpoch is the dataVersion of /feature, -1 where there is none.
+// featuresEpoch returns the dataVersion of /feature, or -1 if that does not exist.
 func ApiVersions(served Advertiser, featuresEpoch func() int64) Handler {
 	h := Typed(protocol.ApiVersions, 0, 4, func(c *Call, req *kmsg.ApiVersionsRequest) (kmsg.Response, error) {
 		if c.Version >= 3 {
@@ -47,5 +47,5 @@ func ApiVersions(served Advertiser, featuresEpoch func() int64) Handler {
 	return h
 }
 
-// softwareName is how a client's name and version may look (KIP-511).
+// softwareName matches valid names and versions of client software (KIP-511).
 var softwareName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)

@@ -11,19 +11,20 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Office says whether this broker is the controller; *controller.Controller does.
+// Office reports whether this broker is the controller. It is implemented by
+// *controller.Controller.
 type Office interface{ IsActive() bool }
 
-// TopicDescriber describes a topic's keys; *settings.Dynamic does.
+// TopicDescriber describes a topic's configuration. It is implemented by *settings.Dynamic.
 type TopicDescriber interface {
 	DescribeTopic(overrides map[string]string) ([]settings.Entry, error)
 }
 
-// CreateTopics writes topics to ZooKeeper and waits until the controller has
-// given each partition a leader. Only the controller does it.
+// CreateTopics writes topics to ZooKeeper and waits until each partition has a leader. Only the
+// controller does it.
 //
-// Versions 0 to 7. v1 may only validate, v5 tells counts and configuration, v7
-// the topic's id. -1 as a count stands for the broker's default in every version.
+// Versions 0 to 7. v1 adds validation without creation, v5 returns counts and configuration, v7
+// the topic's id. A count of -1 means the broker's default in every version.
 func CreateTopics(office Office, writer TopicWriter, cache Metadata, describer TopicDescriber) Handler {
 	h := &createTopics{office, writer, cache, describer}
 	return Typed(protocol.CreateTopics, 0, 7, h.answer)
@@ -39,7 +40,7 @@ type createTopics struct {
 func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Response, error) {
 	resp := kmsg.NewPtrCreateTopicsResponse()
 	resp.Topics = make([]kmsg.CreateTopicsResponseTopic, 0, len(req.Topics))
-	waiting := map[string]int{} // partitions by the topics that were created
+	waiting := map[string]int{} // the partition counts of the created topics
 	placed := 0
 	for i := range req.Topics {
 		result := kmsg.NewCreateTopicsResponseTopic()
@@ -70,8 +71,8 @@ func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Resp
 }
 
 // creationOrder returns the topics' names in the order in which Kafka creates them, that of a
-// hash table, and the places of each in the request: of names that collide with each other the
-// first one is accepted.
+// Scala hash map, and the indexes of each name in the request. The order decides which of several
+// names that collide is accepted: the first.
 func creationOrder(topics []kmsg.CreateTopicsRequestTopic) (names []string, places map[string][]int) {
 	places = make(map[string][]int, len(topics))
 	for i := range topics {
@@ -80,7 +81,7 @@ func creationOrder(topics []kmsg.CreateTopicsRequestTopic) (names []string, plac
 	return zkstore.ScalaMapOrder(sortedKeys(places)), places
 }
 
-// create does one topic and fills in its result; a topic written is put into waiting.
+// create creates one topic and fills in its result. A topic that was written is added to waiting.
 func (h *createTopics) create(c *Call, req *kmsg.CreateTopicsRequest, t *kmsg.CreateTopicsRequestTopic, twice bool,
 	result *kmsg.CreateTopicsResponseTopic, waiting map[string]int, placed *int) {
 	describe := c.Allows(kmsg.ACLOperationDescribeConfigs, kmsg.ACLResourceTypeTopic, t.Topic)
@@ -107,7 +108,7 @@ func (h *createTopics) create(c *Call, req *kmsg.CreateTopicsRequest, t *kmsg.Cr
 	}
 }
 
-// admit refuses what is refused before anything is looked at.
+// admit makes the checks that come before those of the topic itself.
 func (h *createTopics) admit(c *Call, topic string, twice bool) error {
 	switch {
 	case topic == admin.ClusterMetadataTopic:
@@ -134,10 +135,10 @@ func newTopicOf(t *kmsg.CreateTopicsRequestTopic) admin.NewTopic {
 	return topic
 }
 
-// describe tells what the topic was created as.
+// describe fills in the configuration, the id and the counts of the created topic.
 func (h *createTopics) describe(created *admin.CreatedTopic, result *kmsg.CreateTopicsResponseTopic) {
 	entries, err := h.describer.DescribeTopic(created.Overrides)
-	if err != nil { // they were validated
+	if err != nil { // does not happen: the overrides were validated
 		result.ConfigErrorCode = int16(protocol.CodeOf(err))
 		return
 	}
@@ -152,7 +153,7 @@ func (h *createTopics) describe(created *admin.CreatedTopic, result *kmsg.Create
 	result.ReplicationFactor = int16(len(created.Assignment[0]))
 }
 
-// resetResult takes back what was told of a topic that was not created, or not in time.
+// resetResult clears the result of a topic that was not created, or not in time, and sets code.
 func resetResult(result *kmsg.CreateTopicsResponseTopic, code protocol.ErrorCode) {
 	result.ErrorCode, result.ErrorMessage = int16(code), nil
 	result.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
@@ -160,8 +161,8 @@ func resetResult(result *kmsg.CreateTopicsResponseTopic, code protocol.ErrorCode
 	result.ConfigErrorCode = 0
 }
 
-// awaitLeaders waits until all partitions of the created topics have leaders.
-// It does not wait at all where the request gives no time.
+// awaitLeaders waits until all partitions of the created topics have leaders, and reports whether
+// they do. Without a positive timeout in the request it returns false at once.
 func (h *createTopics) awaitLeaders(c *Call, req *kmsg.CreateTopicsRequest, waiting map[string]int) bool {
 	if req.TimeoutMillis <= 0 {
 		return false
@@ -169,8 +170,9 @@ func (h *createTopics) awaitLeaders(c *Call, req *kmsg.CreateTopicsRequest, wait
 	return h.cache.Await(c.Context(), millis(req.TimeoutMillis), haveLeaders(waiting))
 }
 
-// haveLeaders returns a function that reports whether all these topics' first partitions have
-// leaders. It looks at a topic only until that has, since it is asked for each change.
+// haveLeaders returns a function that reports whether the first partitions of all these topics,
+// as many as given for each, have leaders. It is called for each change of the metadata and does
+// not look at a topic again once its partitions have leaders.
 func haveLeaders(topics map[string]int) func(*metadata.Snapshot) bool {
 	left := sortedKeys(topics)
 	return func(s *metadata.Snapshot) bool {
@@ -181,7 +183,7 @@ func haveLeaders(topics map[string]int) func(*metadata.Snapshot) bool {
 	}
 }
 
-// hasLeaders says whether the topic's first partitions all have a leader.
+// hasLeaders reports whether the topic's first partitions all have a leader.
 func hasLeaders(s *metadata.Snapshot, topic string, partitions int) bool {
 	for p := range int32(partitions) {
 		if state := s.Partition(topic, p); state == nil || state.Leader == -1 {

@@ -10,7 +10,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// TopicDeleter marks topics for deletion; *admin.Admin does.
+// TopicDeleter marks topics for deletion. It is implemented by *admin.Admin.
 type TopicDeleter interface {
 	DeleteTopic(ctx context.Context, name string) error
 }
@@ -62,7 +62,7 @@ func (h *deleteTopics) answer(c *Call, req *kmsg.DeleteTopicsRequest) (kmsg.Resp
 	return resp, nil
 }
 
-// refusal is the code for all topics where nothing can be deleted here.
+// refusal returns the code for all topics if this broker cannot delete any.
 func (h *deleteTopics) refusal(c *Call) protocol.ErrorCode {
 	switch {
 	case !h.office.IsActive() || !h.cache.Snapshot().Heard:
@@ -75,7 +75,7 @@ func (h *deleteTopics) refusal(c *Call) protocol.ErrorCode {
 	return protocol.TopicDeletionDisabled
 }
 
-// resolve gives topics that are named by id their names.
+// resolve fills in the names of topics that the request names by id.
 func (h *deleteTopics) resolve(results []kmsg.DeleteTopicsResponseTopic) error {
 	names := h.cache.Snapshot().Names
 	for i := range results {
@@ -93,7 +93,7 @@ func (h *deleteTopics) resolve(results []kmsg.DeleteTopicsResponseTopic) error {
 	return nil
 }
 
-// check refuses one topic, or puts it among those to be deleted.
+// check refuses one topic or adds it to toDelete.
 func (h *deleteTopics) check(c *Call, r *kmsg.DeleteTopicsResponseTopic, toDelete map[string]*kmsg.DeleteTopicsResponseTopic) {
 	byID := r.TopicID != (metadata.TopicID{})
 	switch {
@@ -113,7 +113,7 @@ func (h *deleteTopics) check(c *Call, r *kmsg.DeleteTopicsResponseTopic, toDelet
 	}
 }
 
-// deleteAll marks the topics and waits until they are gone.
+// deleteAll marks the topics for deletion and waits until they are deleted.
 func (h *deleteTopics) deleteAll(c *Call, req *kmsg.DeleteTopicsRequest, waiting map[string]*kmsg.DeleteTopicsResponseTopic) {
 	for topic, result := range waiting {
 		if err := h.deleter.DeleteTopic(c.Context(), topic); err != nil {

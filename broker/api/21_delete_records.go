@@ -9,8 +9,8 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// DeleteRecords raises the log start offset of partitions led here and waits
-// until their live followers have done so too.
+// DeleteRecords raises the log start offset of partitions that this broker leads, and waits until
+// their live followers have done so too.
 //
 // Versions 0 to 2; v2 flexible.
 func DeleteRecords(replicas *replication.Manager) Handler {

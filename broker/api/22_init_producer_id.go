@@ -8,16 +8,15 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// ProducerIDs hands out producer ids; *producerids.Manager does.
+// ProducerIDs allocates producer ids. It is implemented by *producerids.Manager.
 type ProducerIDs interface {
 	Next(ctx context.Context) (int64, error)
 }
 
-// InitProducerId gives a producer its id: a new one to an idempotent producer.
-// Transactional ones are refused with COORDINATOR_NOT_AVAILABLE, on which they
-// try again.
+// InitProducerId returns a new producer id for an idempotent producer. Transactional producers are
+// refused with COORDINATOR_NOT_AVAILABLE, which makes them try again.
 //
-// Versions 0 to 5. v3 lets a producer go on with the id it has.
+// Versions 0 to 5. v3 adds the id and epoch that a producer already has.
 func InitProducerId(ids ProducerIDs, settings Settings) Handler {
 	return Typed(protocol.InitProducerId, 0, 5, func(c *Call, req *kmsg.InitProducerIDRequest) (kmsg.Response, error) {
 		if err := authorizeProducer(c, req); err != nil {
@@ -58,7 +57,7 @@ func authorizeProducer(c *Call, req *kmsg.InitProducerIDRequest) error {
 	return nil
 }
 
-// checkTransactional refuses transactional ids, the bad ones in Kafka's order.
+// checkTransactional refuses transactional producers, after Kafka's checks in Kafka's order.
 func checkTransactional(req *kmsg.InitProducerIDRequest, settings Settings) error {
 	switch {
 	case req.TransactionalID == nil:

@@ -7,11 +7,11 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// OffsetForLeaderEpoch says where leader epochs end, for followers that truncate
-// and for consumers that look for truncation.
+// OffsetForLeaderEpoch returns the end offsets of leader epochs, to followers that truncate and to
+// consumers that detect truncation.
 //
-// Versions 0 to 4. v1 answers with the epoch found; v2 checks the epoch the
-// client knows; v3 replica id; v4 flexible. Only the leader answers.
+// Versions 0 to 4. v1 adds the epoch found to the answer, v2 checks the epoch that the client
+// knows, v3 adds the replica id, v4 is flexible. Only the leader answers.
 func OffsetForLeaderEpoch(replicas *replication.Manager) Handler {
 	return Typed(protocol.OffsetForLeaderEpoch, 0, 4, func(c *Call, req *kmsg.OffsetForLeaderEpochRequest) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)

@@ -11,14 +11,13 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// WriteTxnMarkers ends transactions on partitions led here: for a transaction
-// coordinator, or an administrator who ends one that hangs.
+// WriteTxnMarkers ends transactions on partitions that this broker leads. Transaction coordinators
+// send it, and administrators that abort a hanging transaction.
 //
-// Versions 0 and 1; v1 is flexible. Each marker is appended as a control batch
-// and answered when all in-sync replicas have it and, on the offsets topic, when
-// the offsets of the transaction hold or are dropped. An older coordinator epoch
-// than the partition has seen is TRANSACTION_COORDINATOR_FENCED, an older
-// producer epoch INVALID_PRODUCER_EPOCH.
+// Versions 0 and 1; v1 is flexible. Each marker is appended as a control batch. It is answered when
+// all in-sync replicas have it and, on the offsets topic, the offsets of the transaction are valid
+// or dropped. A coordinator epoch older than one that the partition has seen is
+// TRANSACTION_COORDINATOR_FENCED, an older producer epoch INVALID_PRODUCER_EPOCH.
 func WriteTxnMarkers(replicas *replication.Manager, groups *group.Coordinator, settings Settings) Handler {
 	return Typed(protocol.WriteTxnMarkers, 0, 1, func(c *Call, req *kmsg.WriteTxnMarkersRequest) (kmsg.Response, error) {
 		if !c.AllowsCluster(kmsg.ACLOperationAlter) {
@@ -40,12 +39,12 @@ func WriteTxnMarkers(replicas *replication.Manager, groups *group.Coordinator, s
 	})
 }
 
-// writtenMarker is one marker of one partition.
+// writtenMarker is one marker for one partition.
 type writtenMarker struct {
 	producerID int64
 	committed  bool
 	id         replication.TopicPartition
-	partition  *replication.Partition // set once it is appended
+	partition  *replication.Partition // set once the marker is appended
 	written    replication.Written
 	err        error
 }
@@ -97,7 +96,7 @@ func (w *markerWriter) appendOne(one *writtenMarker, m *kmsg.WriteTxnMarkersRequ
 	return nil
 }
 
-// await waits for all that was appended, for at most the timeout.
+// await waits until the appended markers are replicated, for at most the timeout in all.
 func (w *markerWriter) await(timeout time.Duration, done <-chan struct{}) {
 	deadline := time.Now().Add(timeout)
 	for i := range w.written {
@@ -107,8 +106,8 @@ func (w *markerWriter) await(timeout time.Duration, done <-chan struct{}) {
 	}
 }
 
-// answer has one entry a producer, as Kafka's: of two markers of one producer for
-// a partition the later one's code stays.
+// answer returns the response, which has one entry for each producer, as in Kafka. If a producer
+// has two markers for a partition, the code is that of the later one.
 func (w *markerWriter) answer() *kmsg.WriteTxnMarkersResponse {
 	type producerTopic struct {
 		producerID int64
@@ -133,10 +132,10 @@ func (w *markerWriter) answer() *kmsg.WriteTxnMarkersResponse {
 	return resp
 }
 
-// places are where entries are in their lists, by key.
+// places maps keys to the indexes of their entries in a list.
 type places[K comparable] map[K]int
 
-// entryOf returns the entry of a list with the key, appended if there is none.
+// entryOf returns the entry of the list that has the key, and appends one if it is missing.
 func entryOf[K comparable, T any](list *[]T, at places[K], key K) *T {
 	i, known := at[key]
 	if !known {

@@ -9,13 +9,12 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// TxnOffsetCommit stores offsets that hold once a producer's transaction does
-// (KIP-98): until its marker is written they are pending.
+// TxnOffsetCommit stores offsets as part of a producer's transaction (KIP-98). They are pending
+// until the transaction's marker is written.
 //
-// Versions 0 to 4. v2 leader epochs, v3 flexible and the consumer's membership
-// (KIP-447), v4 TRANSACTION_ABORTABLE. Before v2
-// COORDINATOR_LOAD_IN_PROGRESS is told as COORDINATOR_NOT_AVAILABLE, since old
-// producers stop at it (KAFKA-7296).
+// Versions 0 to 4. v2 adds leader epochs, v3 is flexible and adds the consumer's membership
+// (KIP-447), v4 adds TRANSACTION_ABORTABLE. Before v2 the answer has COORDINATOR_NOT_AVAILABLE
+// instead of COORDINATOR_LOAD_IN_PROGRESS, at which old producers fail (KAFKA-7296).
 func TxnOffsetCommit(groups *group.Coordinator, cache Metadata) Handler {
 	return Typed(protocol.TxnOffsetCommit, 0, 4, func(c *Call, req *kmsg.TxnOffsetCommitRequest) (kmsg.Response, error) {
 		if !c.Allows(kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTransactionalId, req.TransactionalID) {

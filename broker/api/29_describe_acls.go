@@ -6,7 +6,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// DescribeAcls tells that there is no authorizer, and so no access lists.
+// DescribeAcls answers SECURITY_DISABLED, since no authorizer is configured.
 //
 // Versions 0 to 3.
 func DescribeAcls() Handler {
@@ -21,8 +21,8 @@ func DescribeAcls() Handler {
 	})
 }
 
-// checkACL refuses an entry or filter of access lists that has an element
-// nobody knows, as Kafka does when it parses the request.
+// checkACL refuses an entry or filter of access lists that has an UNKNOWN element, as Kafka does
+// when it parses the request.
 func checkACL(what string, resource kmsg.ACLResourceType, pattern kmsg.ACLResourcePatternType, op kmsg.ACLOperation, permission kmsg.ACLPermissionType) error {
 	if resource == kmsg.ACLResourceTypeUnknown || pattern == kmsg.ACLResourcePatternTypeUnknown ||
 		op == kmsg.ACLOperationUnknown || permission == kmsg.ACLPermissionTypeUnknown {

@@ -6,7 +6,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// CreateAcls tells that there is no authorizer.
+// CreateAcls answers SECURITY_DISABLED, since no authorizer is configured.
 //
 // Versions 0 to 3.
 func CreateAcls() Handler {
@@ -20,7 +20,7 @@ func CreateAcls() Handler {
 	})
 }
 
-// alterACLs is the error of every change of access lists.
+// alterACLs returns the error of every request that changes access lists.
 func alterACLs(c *Call) error {
 	if err := c.requireCluster(kmsg.ACLOperationAlter); err != nil {
 		return err

@@ -6,7 +6,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// DeleteAcls tells that there is no authorizer.
+// DeleteAcls answers SECURITY_DISABLED, since no authorizer is configured.
 //
 // Versions 0 to 3.
 func DeleteAcls() Handler {

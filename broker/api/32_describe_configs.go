@@ -12,23 +12,23 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// ConfigDescriber describes configurations; *settings.Dynamic does.
+// ConfigDescriber describes configurations. It is implemented by *settings.Dynamic.
 type ConfigDescriber interface {
 	TopicDescriber
 	DescribeBroker() []settings.Entry
 	DescribeDefaults() []settings.Entry
 }
 
-// TopicOverrides reads what is set for a topic; *admin.Admin does.
+// TopicOverrides reads the configuration that is set for a topic. It is implemented by
+// *admin.Admin.
 type TopicOverrides interface {
 	TopicOverrides(ctx context.Context, topic string) (map[string]string, error)
 }
 
-// DescribeConfigs tells configurations: of topics, of this broker, of all
-// brokers (an empty name: only what is set), and this broker's log levels.
+// DescribeConfigs returns the configurations of topics and of this broker, what is set for all
+// brokers (an empty broker name), and this broker's log levels.
 //
-// Versions 0 to 4. v1 tells where a value comes from and what else was set, v3
-// types and documentation.
+// Versions 0 to 4. v1 adds the source of each value and its synonyms, v3 types and documentation.
 func DescribeConfigs(brokerID int32, describer ConfigDescriber, topics TopicOverrides, cache Metadata, levels *LogLevels) Handler {
 	h := &describeConfigs{brokerID, describer, topics, cache, levels}
 	return Typed(protocol.DescribeConfigs, 0, 4, h.answer)
@@ -55,13 +55,13 @@ func (h *describeConfigs) answer(c *Call, req *kmsg.DescribeConfigsRequest) (kms
 		r := &req.Resources[i]
 		key := resourceKey{r.ResourceType, r.ResourceName}
 		if described[key] {
-			continue // an answer is much larger than what asks for it
+			continue // duplicates would multiply an answer that is much larger than the request
 		}
 		described[key] = true
 		result := kmsg.NewDescribeConfigsResponseResource()
 		result.ResourceType, result.ResourceName = r.ResourceType, r.ResourceName
 		result.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
-		result.ErrorMessage = new(string) // Kafka says null only where it looked for a message and found none
+		result.ErrorMessage = new(string) // Kafka sends null only for an error without a message
 		if code := configAuthorization(c, kmsg.ACLOperationDescribeConfigs, r.ResourceType, r.ResourceName); code != protocol.None {
 			result.ErrorCode, result.ErrorMessage = codeAndText(code)
 		} else if entries, err := h.describe(c, r); err == protocol.UnknownTopicOrPartition {
@@ -150,14 +150,14 @@ func configEntry(e settings.Entry, req *kmsg.DescribeConfigsRequest) kmsg.Descri
 	}
 	switch {
 	case e.Source == settings.SourceDynamicBrokerLogger:
-		entry.Documentation = new(string) // they have none, which Kafka writes so
+		entry.Documentation = new(string) // loggers have no documentation: Kafka sends ""
 	case req.IncludeDocumentation:
 		entry.Documentation = e.Doc
 	}
 	return entry
 }
 
-// clientMetricsResource is a type that kmsg names and ZooKeeper brokers do not have.
+// clientMetricsResource is a resource type that brokers with ZooKeeper do not support.
 const clientMetricsResource = kmsg.ConfigResourceType(16)
 
 const unknownResource = "UNKNOWN"
@@ -177,7 +177,8 @@ func resourceName(t kmsg.ConfigResourceType) string {
 	return unknownResource
 }
 
-// configAuthorization says whether the peer may do op on the configuration.
+// configAuthorization returns None if the peer may do op on the configuration, else the code to
+// answer.
 func configAuthorization(c *Call, op kmsg.ACLOperation, t kmsg.ConfigResourceType, name string) protocol.ErrorCode {
 	switch {
 	case t == kmsg.ConfigResourceTypeTopic && !c.Allows(op, kmsg.ACLResourceTypeTopic, name):

@@ -7,9 +7,8 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// AlterReplicaLogDirs has replicas of this broker moved to other log
-// directories (KIP-113). The answer comes when the moves have begun;
-// DescribeLogDirs shows how far they are.
+// AlterReplicaLogDirs moves replicas of this broker to other log directories (KIP-113). The answer
+// is sent when the moves have begun; DescribeLogDirs reports their progress.
 //
 // Versions 0 to 2; v2 flexible.
 func AlterReplicaLogDirs(replicas *replication.Manager) Handler {
@@ -37,8 +36,8 @@ func AlterReplicaLogDirs(replicas *replication.Manager) Handler {
 	})
 }
 
-// wantedDirs lists the partitions once each; one that is named for several
-// directories goes to the last of them.
+// wantedDirs returns the request's partitions without duplicates and the directory for each: the
+// last one if the request names several.
 func wantedDirs(req *kmsg.AlterReplicaLogDirsRequest) (ids []replication.TopicPartition, dirs map[replication.TopicPartition]string) {
 	dirs = map[replication.TopicPartition]string{}
 	for _, d := range req.Dirs {

@@ -10,12 +10,11 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// DescribeLogDirs tells the log directories of this broker and the sizes of the
-// logs in them.
+// DescribeLogDirs returns the log directories of this broker and the sizes of the logs in them.
 //
-// Versions 0 to 4. No topic list (null) means all logs; v2 flexible; v3 a code
-// for the whole answer, which before just has no directories when not allowed;
-// v4 the volumes' sizes.
+// Versions 0 to 4. A null topic list means all logs. v2 is flexible, v3 adds a code for the whole
+// answer, v4 the sizes of the volumes. Before v3 an answer to a peer without permission only has no
+// directories.
 func DescribeLogDirs(replicas *replication.Manager) Handler {
 	return Typed(protocol.DescribeLogDirs, 0, 4, func(c *Call, req *kmsg.DescribeLogDirsRequest) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.DescribeLogDirsResponse)

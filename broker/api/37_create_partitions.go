@@ -10,15 +10,15 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// PartitionWriter writes new partitions; *admin.Admin does.
+// PartitionWriter writes new partitions. It is implemented by *admin.Admin.
 type PartitionWriter interface {
 	Brokers(ctx context.Context, ignoreRacks bool) ([]admin.Broker, error)
 	CreatePartitions(ctx context.Context, n admin.NewPartitions, change admin.Change) (count int32, err error)
 	MarkedForDeletion(ctx context.Context, topic string) (bool, error)
 }
 
-// CreatePartitions adds partitions to topics and waits until the controller has
-// given each a leader. Only the controller does it.
+// CreatePartitions adds partitions to topics and waits until each has a leader. Only the controller
+// does it.
 //
 // Versions 0 to 3.
 func CreatePartitions(office Office, writer PartitionWriter, cache Metadata) Handler {
@@ -51,14 +51,14 @@ func (h *createPartitions) answer(c *Call, req *kmsg.CreatePartitionsRequest) (k
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		if i > 0 && count[t.Topic] == 0 {
-			continue // a duplicate was answered
+			continue // a duplicate of a topic that is already answered
 		}
 		result := kmsg.NewCreatePartitionsResponseTopic()
 		result.Topic = t.Topic
-		now, err := h.create(c, t, count[t.Topic] > 1, change)
+		total, err := h.create(c, t, count[t.Topic] > 1, change)
 		count[t.Topic] = 0
 		if result.ErrorCode, result.ErrorMessage = codeAndMessage(err); err == nil {
-			waiting[t.Topic] = int(now)
+			waiting[t.Topic] = int(total)
 		}
 		resp.Topics = append(resp.Topics, result)
 	}
@@ -68,6 +68,7 @@ func (h *createPartitions) answer(c *Call, req *kmsg.CreatePartitionsRequest) (k
 	return resp, nil
 }
 
+// create adds partitions to one topic and returns how many it then has.
 func (h *createPartitions) create(c *Call, t *kmsg.CreatePartitionsRequestTopic, twice bool, change admin.Change) (int32, error) {
 	switch {
 	case !h.office.IsActive():
@@ -82,21 +83,21 @@ func (h *createPartitions) create(c *Call, t *kmsg.CreatePartitionsRequestTopic,
 	} else if marked {
 		return 0, protocol.Errorf(protocol.InvalidTopicException, "The topic is queued for deletion.")
 	}
-	wish := admin.NewPartitions{Topic: t.Topic, Count: t.Count}
+	added := admin.NewPartitions{Topic: t.Topic, Count: t.Count}
 	if t.Assignment != nil {
-		wish.Assignment = [][]int32{}
+		added.Assignment = [][]int32{}
 		for _, a := range t.Assignment {
-			wish.Assignment = append(wish.Assignment, a.Replicas)
+			added.Assignment = append(added.Assignment, a.Replicas)
 		}
 	}
-	now, err := h.writer.CreatePartitions(c.Context(), wish, change)
+	total, err := h.writer.CreatePartitions(c.Context(), added, change)
 	if err != nil {
 		logTopicFailure(kafkalog.For(c.log, "kafka.server.ZkAdminManager"), "create partitions of", t.Topic, err)
 	}
-	return now, err
+	return total, err
 }
 
-// await waits for the leaders and marks the topics that have not all in time.
+// await waits for the leaders and sets REQUEST_TIMED_OUT for topics that do not have all in time.
 func (h *createPartitions) await(c *Call, req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePartitionsResponse, waiting map[string]int) {
 	if req.TimeoutMillis > 0 && h.cache.Await(c.Context(), millis(req.TimeoutMillis), haveLeaders(waiting)) {
 		return

@@ -8,7 +8,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// CreateDelegationToken refuses: tokens need delegation.token.secret.key.
+// CreateDelegationToken refuses: delegation tokens need delegation.token.secret.key, which is not
+// supported.
 //
 // Versions 0 to 3.
 func CreateDelegationToken(settings Settings) Handler {
@@ -24,7 +25,7 @@ func CreateDelegationToken(settings Settings) Handler {
 		}
 		err := tokenRefusal(c, settings)
 		if protocol.CodeOf(err) == protocol.DelegationTokenAuthDisabled {
-			err = tokenWish(c, req, ownerType+":"+owner, err)
+			err = checkTokenRequest(c, req, ownerType+":"+owner, err)
 		}
 		resp.ErrorCode = int16(protocol.CodeOf(err))
 		resp.PrincipalType, resp.PrincipalName = ownerType, owner
@@ -35,8 +36,9 @@ func CreateDelegationToken(settings Settings) Handler {
 	})
 }
 
-// tokenWish checks what Kafka checks of a wish before it says that tokens are disabled.
-func tokenWish(c *Call, req *kmsg.CreateDelegationTokenRequest, owner string, disabled error) error {
+// checkTokenRequest makes the checks that Kafka makes before it refuses because tokens are
+// disabled; if they pass it returns disabled.
+func checkTokenRequest(c *Call, req *kmsg.CreateDelegationTokenRequest, owner string, disabled error) error {
 	if owner != c.Peer.Principal && !c.Allows(kmsg.ACLOperationCreateTokens, kmsg.ACLResourceTypeUser, owner) {
 		return protocol.DelegationTokenAuthorizationFailed
 	}

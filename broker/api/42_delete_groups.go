@@ -7,7 +7,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// DeleteGroups deletes groups without members, and their offsets.
+// DeleteGroups deletes groups that have no members, together with their offsets.
 //
 // Versions 0 to 2; v2 flexible.
 func DeleteGroups(groups *group.Coordinator) Handler {

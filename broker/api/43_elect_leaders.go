@@ -8,17 +8,17 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// LeaderElector elects leaders; *controller.Controller does.
+// LeaderElector elects leaders. It is implemented by *controller.Controller.
 type LeaderElector interface {
 	ElectLeaders(partitions []controller.TopicPartition, t controller.ElectionType,
 		done func(results map[controller.TopicPartition]controller.ElectionResult, err error))
 }
 
-// ElectLeaders elects preferred or, if need be, out-of-sync leaders, and waits
-// until this broker has been told of them. Only the controller does it.
+// ElectLeaders elects preferred leaders or, with the unclean election type, leaders that may be out
+// of sync, and waits until this broker's metadata has them. Only the controller does it.
 //
-// Versions 0 to 2. v0 elects preferred leaders only. Of all partitions (null)
-// those that needed no election are left out of the answer.
+// Versions 0 to 2. v0 elects preferred leaders only. If the request is for all partitions (null),
+// the answer leaves out those that needed no election.
 func ElectLeaders(elector LeaderElector, cache Metadata) Handler {
 	h := &electLeaders{elector, cache}
 	return Typed(protocol.ElectLeaders, 0, 2, h.answer)
@@ -73,14 +73,14 @@ func (h *electLeaders) answer(c *Call, req *kmsg.ElectLeadersRequest) (kmsg.Resp
 	return resp, nil
 }
 
-// refused reports whether err is one of the whole request, repeated for each
-// partition, or REQUEST_TIMED_OUT; those come without a message.
+// refused reports whether err is sent without a message: an error of the whole request, repeated
+// for each partition, or REQUEST_TIMED_OUT.
 func refused(err error) bool {
 	code := protocol.CodeOf(err)
 	return code == protocol.NotController || code == protocol.ClusterAuthorizationFailed || code == protocol.RequestTimedOut
 }
 
-// elect has the leaders elected, and waits until the metadata shows them.
+// elect elects the leaders and waits until the metadata has them.
 func (h *electLeaders) elect(c *Call, req *kmsg.ElectLeadersRequest, partitions []controller.TopicPartition) (map[controller.TopicPartition]error, error) {
 	type outcome struct {
 		results map[controller.TopicPartition]controller.ElectionResult

@@ -7,8 +7,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// IncrementalAlterConfigs sets, deletes, extends and shortens single keys of
-// topics and brokers, and sets log levels (KIP-339).
+// IncrementalAlterConfigs sets, deletes, appends to and subtracts from single keys of topics and
+// brokers, and sets log levels (KIP-339, KIP-412).
 //
 // Versions 0 and 1.
 func IncrementalAlterConfigs(changer *ConfigChanger) Handler {

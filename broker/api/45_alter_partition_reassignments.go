@@ -7,13 +7,13 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Reassigner moves replicas; *controller.Controller does.
+// Reassigner moves replicas. It is implemented by *controller.Controller.
 type Reassigner interface {
 	AlterPartitionReassignments(targets map[controller.TopicPartition][]int32, done func(results map[controller.TopicPartition]error, err error))
 }
 
-// AlterPartitionReassignments starts and, where replicas are null, cancels
-// reassignments (KIP-455). Only the controller does it.
+// AlterPartitionReassignments starts reassignments, or cancels them if replicas are null (KIP-455).
+// Only the controller does it.
 //
 // Version 0.
 func AlterPartitionReassignments(reassigner Reassigner) Handler {

@@ -8,13 +8,13 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// ReassignmentLister tells the reassignments that run; *controller.Controller does.
+// ReassignmentLister lists the running reassignments. It is implemented by *controller.Controller.
 type ReassignmentLister interface {
 	ListPartitionReassignments(partitions []controller.TopicPartition, done func(running map[controller.TopicPartition]zkstore.Assignment, err error))
 }
 
-// ListPartitionReassignments tells the reassignments that run, of the
-// partitions named or of all (null). Only the controller knows.
+// ListPartitionReassignments lists the running reassignments of the named partitions, or of all
+// (null). Only the controller does it.
 //
 // Version 0.
 func ListPartitionReassignments(lister ReassignmentLister) Handler {

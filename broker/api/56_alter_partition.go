@@ -6,16 +6,16 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// PartitionAlterer changes in-sync sets; *controller.Controller does.
+// PartitionAlterer changes in-sync sets. It is implemented by *controller.Controller.
 type PartitionAlterer interface {
 	Office
 	AlterPartition(req *kmsg.AlterPartitionRequest, done func(*kmsg.AlterPartitionResponse))
 }
 
-// AlterPartition changes in-sync sets at the request of the partitions'
-// leaders; only the controller does it.
+// AlterPartition changes in-sync sets at the request of the partitions' leaders. Only the
+// controller does it.
 //
-// Versions 0 to 3. v2 names topics by id, v3 brings the brokers' epochs.
+// Versions 0 to 3. v2 names topics by id, v3 adds the brokers' epochs.
 func AlterPartition(alterer PartitionAlterer) Handler {
 	return Typed(protocol.AlterPartition, 0, 3, func(c *Call, req *kmsg.AlterPartitionRequest) (kmsg.Response, error) {
 		if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {

@@ -9,16 +9,16 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// FeatureUpdater finalizes features; *controller.Controller does.
+// FeatureUpdater finalizes features. It is implemented by *controller.Controller.
 type FeatureUpdater interface {
 	Office
 	UpdateFeatures(updates []controller.FeatureUpdate, validateOnly bool, timeout time.Duration, done func(results map[string]error, err error))
 }
 
-// UpdateFeatures finalizes features (KIP-584), of which a cluster coordinated by
-// ZooKeeper has none. Only the controller does it.
+// UpdateFeatures finalizes features (KIP-584). A cluster with ZooKeeper has none. Only the
+// controller does it.
 //
-// Versions 0 and 1. v1 may only validate.
+// Versions 0 and 1. v1 adds validation without a change.
 func UpdateFeatures(updater FeatureUpdater, settings Settings) Handler {
 	type outcome struct {
 		results map[string]error

@@ -8,11 +8,11 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// DescribeCluster tells the cluster's id, its controller and its brokers, on
-// the listener the request came in on.
+// DescribeCluster returns the cluster's id, its controller and its brokers, with their addresses on
+// the listener that received the request.
 //
-// Versions 0 and 1. v1 says whether brokers or controllers are asked; here are
-// only brokers.
+// Versions 0 and 1. v1 adds the type of endpoints, brokers or controllers; this broker only has the
+// former.
 func DescribeCluster(cache Metadata, clusterID string) Handler {
 	return Typed(protocol.DescribeCluster, 0, 1, func(c *Call, req *kmsg.DescribeClusterRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrDescribeClusterResponse()

@@ -7,10 +7,10 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// DescribeProducers lists the active producers of partitions hosted here.
+// DescribeProducers lists the active producers of partitions that this broker hosts.
+// checkTopicName checks a topic's name; its error is the answer for each partition of the topic.
 //
-// Version 0. checkTopicName is the rule for topic names; its error is answered
-// for every partition of the topic.
+// Version 0.
 func DescribeProducers(replicas *replication.Manager, checkTopicName func(string) error) Handler {
 	return Typed(protocol.DescribeProducers, 0, 0, func(c *Call, req *kmsg.DescribeProducersRequest) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.DescribeProducersResponse)

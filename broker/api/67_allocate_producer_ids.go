@@ -6,14 +6,14 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// ProducerIDAllocator gives blocks of producer ids; *controller.Controller does.
+// ProducerIDAllocator allocates blocks of producer ids. It is implemented by
+// *controller.Controller.
 type ProducerIDAllocator interface {
 	Office
 	AllocateProducerIDs(broker int32, brokerEpoch int64, done func(start int64, count int32, err error))
 }
 
-// AllocateProducerIds gives a broker a block of producer ids; only the
-// controller does it.
+// AllocateProducerIds allocates a block of producer ids for a broker. Only the controller does it.
 //
 // Version 0.
 func AllocateProducerIds(allocator ProducerIDAllocator) Handler {

@@ -6,9 +6,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// ConsumerGroupHeartbeat is advertised and answered by UNSUPPORTED_VERSION, as
-// every Kafka does that is coordinated by ZooKeeper: groups of the new protocol
-// need KRaft.
+// ConsumerGroupHeartbeat is advertised but answers UNSUPPORTED_VERSION, as in every Kafka cluster
+// with ZooKeeper: groups of the new protocol need KRaft.
 //
 // Version 0.
 func ConsumerGroupHeartbeat() Handler {

@@ -6,17 +6,17 @@ import (
 	"github.com/monedula/monedula/network"
 )
 
-// Access decides who may do what: the authorizer. Partitions at rest in a fetch
-// session are not asked about again in every round: an authorizer whose answers
-// change has to end the sessions of those concerned.
+// Access is the authorizer. An incremental fetch does not check partitions that its session keeps
+// unchanged, so an authorizer whose answers change must end the fetch sessions of the peers
+// concerned.
 type Access interface {
-	// Allows says whether the peer may do op on the resource of that name.
+	// Allows reports whether the peer may do op on the resource with that name.
 	Allows(peer *network.Peer, op kmsg.ACLOperation, resource kmsg.ACLResourceType, name string) bool
-	// AllowsAny says whether the peer may do op on some resource of the type.
+	// AllowsAny reports whether the peer may do op on at least one resource of the type.
 	AllowsAny(peer *network.Peer, op kmsg.ACLOperation, resource kmsg.ACLResourceType) bool
 }
 
-// AllowAll is a broker without an authorizer.
+// AllowAll is the Access of a broker without an authorizer: it allows everything.
 type AllowAll struct{}
 
 // Allows returns true.
@@ -27,13 +27,13 @@ func (AllowAll) Allows(*network.Peer, kmsg.ACLOperation, kmsg.ACLResourceType, s
 // AllowsAny returns true.
 func (AllowAll) AllowsAny(*network.Peer, kmsg.ACLOperation, kmsg.ACLResourceType) bool { return true }
 
-// clusterResource is the name of the one resource of type cluster.
+// clusterResource is the name of the only resource of type cluster.
 const clusterResource = "kafka-cluster"
 
-// noOperations is what answers say where authorized operations were not asked for.
+// noOperations is the value of authorized operations if the request did not ask for them.
 const noOperations = -2147483648
 
-// supportedOperations are the operations that make sense on a type of resource.
+// supportedOperations lists the operations that apply to each type of resource.
 var supportedOperations = map[kmsg.ACLResourceType][]kmsg.ACLOperation{
 	kmsg.ACLResourceTypeTopic: {kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationCreate, kmsg.ACLOperationDescribe,
 		kmsg.ACLOperationDelete, kmsg.ACLOperationAlter, kmsg.ACLOperationDescribeConfigs, kmsg.ACLOperationAlterConfigs},
@@ -42,8 +42,8 @@ var supportedOperations = map[kmsg.ACLResourceType][]kmsg.ACLOperation{
 		kmsg.ACLOperationAlterConfigs, kmsg.ACLOperationIdempotentWrite, kmsg.ACLOperationAlter, kmsg.ACLOperationDescribe},
 }
 
-// authorizedOperations returns what the peer may do on a resource, a bit for
-// each operation's number.
+// authorizedOperations returns the operations that the peer may do on a resource, as a bit set by
+// the operations' numbers.
 func (c *Call) authorizedOperations(resource kmsg.ACLResourceType, name string) int32 {
 	var bits int32
 	for _, op := range supportedOperations[resource] {
@@ -54,8 +54,8 @@ func (c *Call) authorizedOperations(resource kmsg.ACLResourceType, name string) 
 	return bits
 }
 
-// clusterOperations is authorizedOperations on the cluster: none for a peer
-// that may not describe it.
+// clusterOperations returns the operations that the peer may do on the cluster: none if it may not
+// describe the cluster.
 func (c *Call) clusterOperations() int32 {
 	if !c.AllowsCluster(kmsg.ACLOperationDescribe) {
 		return 0

@@ -13,7 +13,7 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// ConfigWriter writes configurations; *admin.Admin does.
+// ConfigWriter writes configurations. It is implemented by *admin.Admin.
 type ConfigWriter interface {
 	TopicOverrides
 	SetTopicConfig(ctx context.Context, topic string, overrides map[string]string, change admin.Change) error
@@ -21,9 +21,9 @@ type ConfigWriter interface {
 	SetBrokerConfig(ctx context.Context, broker string, values map[string]string, configs admin.BrokerConfigs) error
 }
 
-// ConfigChanger changes configurations for AlterConfigs and
-// IncrementalAlterConfigs. Any broker changes topics; brokers only themselves,
-// or what all have in common.
+// ConfigChanger changes configurations for AlterConfigs and IncrementalAlterConfigs. Any broker
+// changes topics and the brokers' common defaults, but the configuration of a single broker is
+// changed by that broker only.
 type ConfigChanger struct {
 	brokerID int32
 	writer   ConfigWriter
@@ -37,23 +37,23 @@ func NewConfigChanger(brokerID int32, writer ConfigWriter, dynamic admin.BrokerC
 	return &ConfigChanger{brokerID, writer, dynamic, cache, levels}
 }
 
-// resourceChange is what one of the requests wants of one resource.
+// resourceChange is a requested change of one resource.
 type resourceChange struct {
 	typ  kmsg.ConfigResourceType
 	name string
-	// whole says that alterations are the whole configuration (AlterConfigs).
+	// whole is set if alterations replace the whole configuration (AlterConfigs).
 	whole       bool
 	alterations []admin.Alteration
-	nulls       []string // names of the alterations that have a null value and must not
+	nulls       []string // names of alterations with a null value, which their operation forbids
 }
 
-// resourceKey tells resources apart.
+// resourceKey identifies a resource.
 type resourceKey struct {
 	typ  kmsg.ConfigResourceType
 	name string
 }
 
-// changeAll does all changes, and says what became of each.
+// changeAll makes all changes and returns the error of each.
 func (h *ConfigChanger) changeAll(c *Call, changes []resourceChange, validateOnly bool) []error {
 	seen := map[resourceKey]int{}
 	for _, change := range changes {
@@ -82,8 +82,8 @@ func (h *ConfigChanger) logFailure(c *Call, change *resourceChange, err error) {
 	entry.Infof("Error processing %s request on %s '%s': %v", c.Key, resourceName(change.typ), change.name, err)
 }
 
-// change does one change. What is wrong with it is said before whether the peer
-// may do it, as in Kafka.
+// change makes one change. As in Kafka, errors in the change take precedence over a missing
+// permission.
 func (h *ConfigChanger) change(c *Call, change *resourceChange, validateOnly bool) error {
 	if err := change.check(); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (h *ConfigChanger) changeTopic(c *Call, change *resourceChange, validateOnl
 		return protocol.LeaderNotAvailable
 	}
 	before := map[string]string{}
-	if !change.whole && known(h.cache)(change.name) { // others are refused below, without a look into ZooKeeper
+	if !change.whole && known(h.cache)(change.name) { // SetTopicConfig refuses unknown topics
 		var err error
 		if before, err = h.writer.TopicOverrides(c.Context(), change.name); err != nil {
 			return err
@@ -195,7 +195,7 @@ func (h *ConfigChanger) changeLogger(c *Call, change *resourceChange, validateOn
 	if err != nil {
 		return err
 	}
-	if id != h.brokerID { // Kafka names its own id twice
+	if id != h.brokerID { // Kafka's message has the broker's own id twice
 		return protocol.Errorf(protocol.InvalidRequest, "Unexpected node id. Expected %d, but received %d", h.brokerID, h.brokerID)
 	}
 	return h.levels.alter(change.alterations, validateOnly)

@@ -15,16 +15,16 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// Settings is the broker's configuration now; *settings.Dynamic has it.
+// Settings returns the broker's current configuration. It is implemented by *settings.Dynamic.
 type Settings interface{ Current() *settings.Config }
 
-// TopicWriter writes new topics; *admin.Admin does.
+// TopicWriter writes new topics. It is implemented by *admin.Admin.
 type TopicWriter interface {
 	CreateTopic(ctx context.Context, t admin.NewTopic, change admin.Change) (*admin.CreatedTopic, error)
 }
 
-// AutoTopics creates topics that clients or coordinators ask for and that do
-// not exist: this broker writes them to ZooKeeper itself, whoever the controller is.
+// AutoTopics creates missing topics that clients or coordinators ask for. It writes them to
+// ZooKeeper even if this broker is not the controller.
 type AutoTopics struct {
 	writer   TopicWriter
 	cache    Metadata
@@ -41,12 +41,11 @@ func NewAutoTopics(writer TopicWriter, cache Metadata, settings Settings, log *l
 		log: kafkalog.For(log, "kafka.server.DefaultAutoTopicCreationManager")}
 }
 
-// Enabled is auto.create.topics.enable.
+// Enabled returns auto.create.topics.enable.
 func (a *AutoTopics) Enabled() bool { return a.settings.Current().Bool("auto.create.topics.enable") }
 
-// Create creates the topics and returns what each is answered with:
-// LEADER_NOT_AVAILABLE for one that exists now, UNKNOWN_TOPIC_OR_PARTITION for
-// one that is being created already, else the error.
+// Create creates the topics and returns the code to answer for each: LEADER_NOT_AVAILABLE if it
+// exists now, UNKNOWN_TOPIC_OR_PARTITION if it is already being created, else the error's code.
 func (a *AutoTopics) Create(ctx context.Context, topics []string) map[string]protocol.ErrorCode {
 	codes := make(map[string]protocol.ErrorCode, len(topics))
 	for _, topic := range topics {
@@ -87,8 +86,8 @@ func (a *AutoTopics) end(topic string) {
 	delete(a.running, topic)
 }
 
-// topicOf returns what a topic is created as: the internal ones have counts and
-// configurations of their own.
+// topicOf returns the counts and the configuration for a new topic. Each internal topic has its
+// own.
 func (a *AutoTopics) topicOf(topic string) admin.NewTopic {
 	c := a.settings.Current()
 	t := admin.NewTopic{Name: topic}
@@ -113,7 +112,7 @@ func (a *AutoTopics) topicOf(topic string) admin.NewTopic {
 	return t
 }
 
-// aliveBrokers returns the brokers that replicas may be placed on, by id.
+// aliveBrokers returns the brokers on which replicas may be placed, in the order of their ids.
 func aliveBrokers(s *metadata.Snapshot) []admin.Broker {
 	brokers := make([]admin.Broker, 0, len(s.Brokers))
 	for _, id := range sortedKeys(s.Brokers) {
@@ -122,7 +121,8 @@ func aliveBrokers(s *metadata.Snapshot) []admin.Broker {
 	return brokers
 }
 
-// logTopicFailure logs what clients got wrong at INFO and what went wrong here at ERROR.
+// logTopicFailure logs a failed request: errors of this broker at ERROR, errors of the client at
+// INFO.
 func logTopicFailure(log *logrus.Entry, what, topic string, err error) {
 	if protocol.CodeOf(err) == protocol.UnknownServerError {
 		log.WithError(err).Errorf("Error processing %s topic request of %s", what, topic)

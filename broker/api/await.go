@@ -10,18 +10,18 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// Metadata is what the broker knows of the cluster; *metadata.Cache has it.
+// Metadata is what the broker knows about the cluster. It is implemented by *metadata.Cache.
 type Metadata interface {
 	Snapshot() *metadata.Snapshot
-	// Await waits until done returns true for the current snapshot, for at most the
-	// timeout or until ctx ends, and returns what done returned last.
+	// Await waits until done returns true for the current snapshot, the timeout expires or ctx
+	// ends. It returns the last result of done.
 	Await(ctx context.Context, timeout time.Duration, done func(*metadata.Snapshot) bool) bool
 }
 
 var _ Metadata = (*metadata.Cache)(nil)
 
-// callback waits for what an asynchronous call hands to its callback, or the
-// end of ctx.
+// callback starts an asynchronous call and returns what that passes to its callback, or the error
+// of ctx if ctx ends first.
 func callback[T any](ctx context.Context, call func(done func(T))) (T, error) {
 	answers := make(chan T, 1)
 	call(func(answer T) { answers <- answer })
@@ -34,6 +34,7 @@ func callback[T any](ctx context.Context, call func(done func(T))) (T, error) {
 	}
 }
 
+// known returns a function that reports whether the metadata has the topic.
 func known(m Metadata) func(topic string) bool {
 	return func(topic string) bool { return m.Snapshot().Topics[topic] != nil }
 }

@@ -14,53 +14,54 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Decoding turns a body into structures that may take many times its bytes. What they take is
-// known before: a request that would take more than weightAllowed and more than weightPerByte
-// times its size is refused, as one that does not parse, and all that are handled at the same
-// time share one budget. An entry of four bytes may be answered by one of a hundred, so that
-// handling and answering a request are reckoned by its entries.
+// A decoded body may take many times its size in memory. Its weight, the bytes that it takes, is
+// computed before it is decoded. A request that weighs more than weightAllowed and more than
+// weightPerByte times its size is refused like one that does not parse, and all requests that are
+// handled at the same time share one budget. Since an entry of four bytes may have an answer of a
+// hundred, the memory for handling and answering a request is estimated from its entries.
 const (
-	// bodyBytesMax bounds the bodies that kmsg decodes. Produce and Fetch have codecs
-	// of their own; the controller's requests grow with the cluster.
+	// bodyBytesMax bounds the bodies that kmsg decodes. Produce and Fetch have their own codecs,
+	// and the controller's requests are not bounded since they grow with the cluster.
 	bodyBytesMax = 16 << 20
-	// weightPerByte is how much memory a byte of a large body may take once it is decoded.
-	// What clients and controllers send takes up to four, but some ten where topics have
-	// names of a few characters.
+	// weightPerByte is how many bytes of memory a byte of a large body may take when decoded.
+	// Requests of clients and controllers take up to four, but some ten if topic names have only
+	// a few characters.
 	weightPerByte = 8
-	// weightAllowed may be taken by a body of any size: the budget bounds how many of them
-	// there are at the same time, and it is enough for tens of thousands of such topics.
+	// weightAllowed is the weight, in bytes, allowed for a body of any size. The budget bounds how
+	// many of them are handled at the same time. It is enough for tens of thousands of topics with
+	// short names.
 	weightAllowed = 4 << 20
-	// stopsAllowed is the same for StopReplica. Before v3 each entry is one replica: some ten bytes
-	// that become a hundred. It is enough for some 130,000 replicas in one request.
+	// stopsAllowed is weightAllowed for StopReplica. Before v3 each entry is one replica, of some
+	// ten bytes that become a hundred. It is enough for some 130,000 replicas in one request.
 	stopsAllowed = 16 << 20
-	// entryWeight is how much memory handling and answering an entry takes at most.
+	// entryWeight is the most memory, in bytes, that handling and answering an entry takes.
 	entryWeight = 512
-	// entriesAllowed may be in a request of any size: no cluster has requests about as many
-	// topics, partitions or groups. A larger request may have one for each bytesPerEntry.
+	// entriesAllowed is the number of entries allowed in a request of any size, more than the
+	// topics, partitions or groups in any request of a real cluster. A larger request may have one
+	// entry for each bytesPerEntry of its size.
 	entriesAllowed = 1 << 17
 	bytesPerEntry  = entryWeight / weightPerByte
-	// weightFree may be taken without a share in the budget.
+	// weightFree is the weight up to which a request needs no share of the budget.
 	weightFree = 256 << 10
-	// unweighedBytes is the size up to which a body takes no more than weightFree,
-	// whatever it is.
+	// unweighedBytes is a size of bodies that never weigh more than weightFree.
 	unweighedBytes = 2 << 10
-	// budgetBytes is what all requests of clients may take together, and again all of
-	// other brokers, which clients must not delay. One that takes more waits to be alone.
-	// A client that may do everything, over the listener of the brokers, passes for one.
+	// budgetBytes is the budget of all requests of clients. The requests of brokers, which clients
+	// must not delay, have another one of that size. A request that weighs more waits until it has
+	// the whole budget. A client with all permissions on the brokers' listener counts as a broker.
 	budgetBytes = 64 << 20
-	// shareTime is how long a request has its share: one that waits for longer, such as
-	// a JoinGroup, must not keep others waiting.
+	// shareTime is how long a request keeps its share of the budget: a request that waits longer,
+	// such as a JoinGroup, must not block others.
 	shareTime = 5 * time.Second
 )
 
-// budget is shared by the requests of a broker.
+// budget is the memory budget of a broker's requests.
 type budget struct{ clients, brokers *semaphore.Weighted }
 
 func newBudget() *budget {
 	return &budget{semaphore.NewWeighted(budgetBytes), semaphore.NewWeighted(budgetBytes)}
 }
 
-// reserve waits for a share of weight bytes, or the end of the call's context.
+// reserve waits for a share of weight bytes or until the call's context ends.
 func (b *budget) reserve(c *Call, weight int) (release func(), err error) {
 	if b == nil || weight <= weightFree {
 		return func() {}, nil
@@ -70,7 +71,7 @@ func (b *budget) reserve(c *Call, weight int) (release func(), err error) {
 		pool = b.brokers
 	}
 	if err := pool.Acquire(c.Context(), share); err != nil {
-		return nil, fmt.Errorf("%s of %d bytes in memory waited for other requests: %w", c.Key, weight, err)
+		return nil, fmt.Errorf("%s waiting for %d bytes of memory that other requests use: %w", c.Key, weight, err)
 	}
 	giveBack := sync.OnceFunc(func() { pool.Release(share) })
 	late := time.AfterFunc(shareTime, giveBack)
@@ -84,7 +85,7 @@ func ofController(key protocol.APIKey) bool {
 	return key == protocol.LeaderAndIsr || key == protocol.StopReplica || key == protocol.UpdateMetadata
 }
 
-// allowance is what a request of any size may take in memory.
+// allowance returns the weight that is allowed for a request of any size.
 func allowance(key protocol.APIKey) int {
 	if key == protocol.StopReplica {
 		return stopsAllowed
@@ -97,8 +98,8 @@ func betweenBrokers(key protocol.APIKey) bool {
 	return ofController(key) || key == protocol.AlterPartition || key == protocol.ControlledShutdown || key == protocol.AllocateProducerIds
 }
 
-// fromBroker reports whether the request is another broker's: of a type that only brokers
-// send, over one of their listeners, and from a peer that may send it.
+// fromBroker reports whether the request comes from another broker: only brokers send its type, it
+// came over one of their listeners, and the peer has the permission to send it.
 func (c *Call) fromBroker() bool {
 	return betweenBrokers(c.Key) && c.Peer.Privileged && c.AllowsCluster(kmsg.ACLOperationClusterAction)
 }
@@ -108,9 +109,10 @@ type tooLarge string
 
 func (e tooLarge) Error() string { return string(e) }
 
-// refuseBody answers a request that was not decoded. Most close the connection, as those that
-// do not parse; but clients send the same again then, so that one which is too large, and whose
-// type has a code for the whole, is answered with it. Brokers are to send theirs again.
+// refuseBody answers a request that was not decoded. Usually it closes the connection, as for a
+// request that does not parse. A client would then send the same request again, so a request that
+// is too large is answered with INVALID_REQUEST if its type has a code for the whole answer.
+// Requests of brokers always close the connection: they must be sent again.
 func (c *Call) refuseBody(err error) network.Response {
 	var large tooLarge
 	if !errors.As(err, &large) || betweenBrokers(c.Key) {
@@ -124,11 +126,11 @@ func (c *Call) refuseBody(err error) network.Response {
 	return c.Answer(resp)
 }
 
-// decode weighs and decodes the request. release gives back its share in the budget.
+// decode weighs and decodes the request. release returns its share to the budget.
 func (c *Call) decode(scale *protocol.Scale) (req kmsg.Request, release func(), err error) {
 	body := c.Body
 	if len(body) > bodyBytesMax && !ofController(c.Key) {
-		return nil, nil, tooLarge(fmt.Sprintf("%s of %d bytes is larger than the %d that such a request may have", c.Key, len(body), bodyBytesMax))
+		return nil, nil, tooLarge(fmt.Sprintf("%s of %d bytes is larger than the limit of %d bytes", c.Key, len(body), bodyBytesMax))
 	}
 	var weight protocol.Weight
 	if len(body) > unweighedBytes {
@@ -137,12 +139,12 @@ func (c *Call) decode(scale *protocol.Scale) (req kmsg.Request, release func(), 
 		}
 	}
 	if weight.Bytes > max(allowance(c.Key), weightPerByte*len(c.Body)) {
-		return nil, nil, tooLarge(fmt.Sprintf("%s v%d of %d bytes takes %d in memory, more than %d times as much", c.Key, c.Version, len(c.Body), weight.Bytes, weightPerByte))
+		return nil, nil, tooLarge(fmt.Sprintf("%s v%d of %d bytes takes %d bytes of memory, more than %d times its size", c.Key, c.Version, len(c.Body), weight.Bytes, weightPerByte))
 	}
 	share := weight.Bytes
 	if !betweenBrokers(c.Key) {
 		if most := max(entriesAllowed, len(c.Body)/bytesPerEntry); weight.Entries > most {
-			return nil, nil, tooLarge(fmt.Sprintf("%s v%d of %d bytes has %d entries, more than %d", c.Key, c.Version, len(c.Body), weight.Entries, most))
+			return nil, nil, tooLarge(fmt.Sprintf("%s v%d of %d bytes has %d entries, more than the limit of %d", c.Key, c.Version, len(c.Body), weight.Entries, most))
 		}
 		share += entryWeight * weight.Entries
 	}

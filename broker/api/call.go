@@ -12,16 +12,16 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Call is one request while it is handled.
+// Call is a request that is being handled.
 type Call struct {
 	*network.Request
 	access Access
-	budget *budget // nil: the request needs no share of it
+	budget *budget // nil: the request is not limited
 	log    *logrus.Logger
 }
 
-// NewCall returns a call outside of a registry, for tests and for requests
-// that a broker makes to itself.
+// NewCall returns a call outside of a registry, for tests and for requests that a broker makes to
+// itself. A nil access allows everything.
 func NewCall(req *network.Request, access Access, log *logrus.Logger) *Call {
 	if access == nil {
 		access = AllowAll{}
@@ -29,15 +29,15 @@ func NewCall(req *network.Request, access Access, log *logrus.Logger) *Call {
 	return &Call{Request: req, access: access, log: log}
 }
 
-// Context ends when the server stops or the connection is known to be lost.
+// Context returns a context that ends when the server stops or the connection is known to be lost.
 func (c *Call) Context() context.Context { return doneContext{c.Done} }
 
-// Allows says whether the peer may do op on the resource.
+// Allows reports whether the peer may do op on the resource.
 func (c *Call) Allows(op kmsg.ACLOperation, resource kmsg.ACLResourceType, name string) bool {
 	return c.access.Allows(c.Peer, op, resource, name)
 }
 
-// AllowsCluster says whether the peer may do op on the cluster.
+// AllowsCluster reports whether the peer may do op on the cluster.
 func (c *Call) AllowsCluster(op kmsg.ACLOperation) bool {
 	return c.Allows(op, kmsg.ACLResourceTypeCluster, clusterResource)
 }
@@ -51,14 +51,14 @@ func (c *Call) requireCluster(op kmsg.ACLOperation) error {
 	return protocol.Errorf(protocol.ClusterAuthorizationFailed, "Request %s of %s is not authorized.", c.Key, c.Peer.Principal)
 }
 
-// Answer returns the response that carries resp in the request's version.
+// Answer returns resp encoded in the request's version.
 func (c *Call) Answer(resp kmsg.Response) network.Response {
 	resp.SetVersion(c.Version)
 	return network.Bytes(protocol.AppendResponse(nil, c.CorrelationID, resp))
 }
 
-// Fail returns the answer to a request that failed as a whole: its type's own
-// error answer, or a closed connection for types that have none.
+// Fail returns the answer to a request that failed as a whole. Request types without an error
+// answer close the connection.
 func (c *Call) Fail(req kmsg.Request, err error) network.Response {
 	entry := kafkalog.For(c.log, "kafka.server.KafkaApis")
 	if protocol.CodeOf(err) == protocol.UnknownServerError {
@@ -73,7 +73,7 @@ func (c *Call) Fail(req kmsg.Request, err error) network.Response {
 	return c.Answer(resp)
 }
 
-// doneContext is a context that ends with a channel.
+// doneContext is a context that ends when a channel is closed.
 type doneContext struct{ done <-chan struct{} }
 
 func (doneContext) Deadline() (time.Time, bool) { return time.Time{}, false }

@@ -2,7 +2,7 @@ package api
 
 import "github.com/monedula/monedula/controller"
 
-// What the handlers of the controller's requests need, this broker's controller has.
+// The controller implements the interfaces that the handlers of its requests need.
 var (
 	_ Office              = (*controller.Controller)(nil)
 	_ ShutdownPreparer    = (*controller.Controller)(nil)

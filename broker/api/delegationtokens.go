@@ -5,9 +5,9 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// tokenRefusal is how requests about delegation tokens are refused by a broker
-// without delegation.token.secret.key: over PLAINTEXT, or TLS without a
-// client's certificate, they are never allowed; elsewhere tokens are disabled.
+// tokenRefusal returns the error of requests about delegation tokens to a broker without
+// delegation.token.secret.key. Over PLAINTEXT, or over TLS without a client certificate, such
+// requests are never allowed; otherwise tokens are disabled.
 func tokenRefusal(c *Call, s Settings) error {
 	anonymous := c.Peer.Principal == anonymousPrincipal
 	switch protection := s.Current().ListenerProtocols()[c.Peer.Listener]; {

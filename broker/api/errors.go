@@ -6,9 +6,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// codeAndMessage are what an entry of an answer says of err: null as message
-// where it would only repeat the code's text, and of UNKNOWN_SERVER_ERROR,
-// whose cause is nobody's business outside.
+// codeAndMessage returns the error code and message for an entry of an answer. The message is null
+// if it would only repeat the code's text, and for UNKNOWN_SERVER_ERROR, whose cause is not
+// disclosed to clients.
 func codeAndMessage(err error) (code int16, message *string) {
 	c := protocol.CodeOf(err)
 	var e *protocol.Error
@@ -19,7 +19,7 @@ func codeAndMessage(err error) (code int16, message *string) {
 	return int16(c), &text
 }
 
-// codeAndText is codeAndMessage with the code's own text where there is no other.
+// codeAndText is codeAndMessage with the code's own text instead of a null message.
 func codeAndText(err error) (code int16, message *string) {
 	code, message = codeAndMessage(err)
 	if message == nil && code != 0 {

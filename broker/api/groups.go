@@ -8,7 +8,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// This file is what the requests of consumer groups have in common.
+// This file has what the requests of consumer groups have in common.
 
 // requireGroup returns GROUP_AUTHORIZATION_FAILED unless the peer may do op on
 // the group.
@@ -19,8 +19,8 @@ func (c *Call) requireGroup(op kmsg.ACLOperation, name string) error {
 	return protocol.GroupAuthorizationFailed
 }
 
-// checkInstance refuses static members while older brokers may take over the
-// group: they would drop the instance id.
+// checkInstance refuses static members if older brokers may take over the group, since they would
+// drop the instance id.
 func checkInstance(instanceID *string, settings Settings) error {
 	if instanceID != nil && !settings.Current().IBP().AtLeast("2.3-IV0") {
 		return protocol.UnsupportedVersion
@@ -28,8 +28,8 @@ func checkInstance(instanceID *string, settings Settings) error {
 	return nil
 }
 
-// checkCommitted says why no offset of the partition can be committed or
-// deleted by the peer.
+// checkCommitted returns None if the peer may commit and delete offsets of the partition, else the
+// code to answer.
 func (c *Call) checkCommitted(s *metadata.Snapshot, topic string, partition int32) protocol.ErrorCode {
 	switch {
 	case !c.Allows(kmsg.ACLOperationRead, kmsg.ACLResourceTypeTopic, topic):
@@ -47,14 +47,16 @@ func valueOrEmpty(s *string) string {
 	return *s
 }
 
-// committable collects the partitions of a request that may be dealt with, and
-// remembers what the others are answered.
+// committable collects the partitions of a request that may be committed or deleted, and the codes
+// to answer for the others.
 type committable struct {
 	codes      []protocol.ErrorCode // of every partition of the request, in its order
-	at         []int                // by partition below: its place in codes
+	at         []int                // the index in codes of each element of partitions
 	partitions []group.TopicPartition
 }
 
+// add appends a partition of the request with the code of checkCommitted, and reports whether it
+// may be committed or deleted.
 func (l *committable) add(p group.TopicPartition, refused protocol.ErrorCode) bool {
 	l.codes = append(l.codes, refused)
 	if refused != protocol.None {
@@ -65,14 +67,14 @@ func (l *committable) add(p group.TopicPartition, refused protocol.ErrorCode) bo
 	return true
 }
 
-// settle takes the codes of the partitions that were dealt with.
+// settle sets the codes of the collected partitions.
 func (l *committable) settle(codes []protocol.ErrorCode) {
 	for i, code := range codes {
 		l.codes[l.at[i]] = code
 	}
 }
 
-// next returns the answer of the request's next partition.
+// next returns the code of the request's next partition.
 func (l *committable) next() int16 {
 	code := l.codes[0]
 	l.codes = l.codes[1:]

@@ -13,11 +13,10 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// LogLevels are the levels of the broker's loggers, which clients may look at
-// and change (KIP-412).
+// LogLevels gives clients access to the levels of the broker's loggers (KIP-412).
 type LogLevels struct{ levels *kafkalog.Levels }
 
-// NewLogLevels returns the levels of a logger that kafkalog made.
+// NewLogLevels returns the levels of a logger that was made by kafkalog.
 func NewLogLevels(log *logrus.Logger) *LogLevels { return &LogLevels{kafkalog.LevelsOf(log)} }
 
 var levels = []string{"DEBUG", "ERROR", "FATAL", "INFO", "TRACE", "WARN"}
@@ -34,7 +33,7 @@ func (l *LogLevels) describe() []settings.Entry {
 	return entries
 }
 
-// alter checks the alterations, and unless they are only validated does them.
+// alter checks the alterations and applies them unless validateOnly is set.
 func (l *LogLevels) alter(alterations []admin.Alteration, validateOnly bool) error {
 	for _, a := range alterations {
 		if err := l.check(a); err != nil {

@@ -1,6 +1,6 @@
-// Package api answers requests: one file per API key, each with its versions,
-// the few interfaces it needs and a constructor that returns a Handler. A
-// Registry holds the handlers; what it holds is what ApiVersions advertises.
+// Package api answers requests. It has one file for each API key, with the versions served, the
+// interfaces the handler needs and a constructor that returns a Handler. A Registry holds the
+// handlers; ApiVersions advertises exactly those.
 package api
 
 import (
@@ -21,15 +21,15 @@ type Handler struct {
 	Min, Max int16 // versions served, advertised by ApiVersions
 	// Serve answers a request of a version between Min and Max.
 	Serve func(*Call) network.Response
-	// Unsupported answers requests of other versions; nil: the connection is
-	// closed, as Kafka does for every API but ApiVersions.
+	// Unsupported answers requests of other versions. If it is nil the connection is closed, as
+	// Kafka does for every API except ApiVersions.
 	Unsupported func(*Call) network.Response
 }
 
-// Typed returns a Handler of the versions min to max whose requests are decoded
-// by kmsg. answer returns the response, whose version is set here, or an error,
-// which becomes the request type's own error answer (protocol.ErrorResponse).
-// Byte strings in the request alias the frame and are gone when answer has returned.
+// Typed returns a Handler for the versions min to max whose requests are decoded by kmsg. answer
+// returns the response, whose version Typed sets, or an error, which becomes the error answer of
+// the request's type (protocol.ErrorResponse). Byte strings in the request alias the frame and are
+// invalid after answer has returned.
 func Typed[R kmsg.Request](key protocol.APIKey, min, max int16, answer func(*Call, R) (kmsg.Response, error)) Handler {
 	scale := protocol.NewScale(key)
 	return Handler{Key: key, Min: min, Max: max, Serve: func(c *Call) network.Response {
@@ -40,7 +40,7 @@ func Typed[R kmsg.Request](key protocol.APIKey, min, max int16, answer func(*Cal
 		defer release()
 		req, ok := decoded.(R)
 		if !ok {
-			return c.refuse(fmt.Errorf("%s decodes as %T", key, decoded))
+			return c.refuse(fmt.Errorf("%s is decoded as %T", key, decoded))
 		}
 		resp, err := answer(c, req)
 		var bad *unreadable
@@ -54,14 +54,14 @@ func Typed[R kmsg.Request](key protocol.APIKey, min, max int16, answer func(*Cal
 	}}
 }
 
-// unreadable is the error of a request that decodes but that Kafka refuses to
-// parse: the connection is closed without an answer.
+// unreadable is the error of a request that kmsg decodes but Kafka does not: the connection is
+// closed without an answer.
 type unreadable struct{ reason string }
 
 func (e *unreadable) Error() string { return e.reason }
 
-// Registry holds the handlers by API key and is the network.Handler of a
-// broker. Handlers are registered before the first request.
+// Registry holds the handlers by API key and is the network.Handler of a broker. Handlers must be
+// registered before the first request.
 type Registry struct {
 	handlers map[protocol.APIKey]*Handler
 	access   Access
@@ -69,8 +69,7 @@ type Registry struct {
 	log      *logrus.Logger
 }
 
-// NewRegistry returns a registry without handlers. access says who may do
-// what; nil: everybody everything, as without an authorizer.
+// NewRegistry returns a registry without handlers. access is the authorizer; nil allows everything.
 func NewRegistry(access Access, log *logrus.Logger) *Registry {
 	if access == nil {
 		access = AllowAll{}
@@ -78,7 +77,7 @@ func NewRegistry(access Access, log *logrus.Logger) *Registry {
 	return &Registry{handlers: map[protocol.APIKey]*Handler{}, access: access, budget: newBudget(), log: log}
 }
 
-// Register adds handlers. Two for one key are a programming error.
+// Register adds handlers. It panics if a key has a handler already.
 func (r *Registry) Register(handlers ...Handler) {
 	for _, h := range handlers {
 		if r.handlers[h.Key] != nil {
@@ -88,13 +87,13 @@ func (r *Registry) Register(handlers ...Handler) {
 	}
 }
 
-// Versions is the range of versions served of one API key.
+// Versions is the range of served versions of one API key.
 type Versions struct {
 	Key      protocol.APIKey
 	Min, Max int16
 }
 
-// Advertised returns the served keys and versions, by key.
+// Advertised returns the served keys and their versions, in the order of the keys.
 func (r *Registry) Advertised() []Versions {
 	list := make([]Versions, 0, len(r.handlers))
 	for _, h := range r.handlers {
@@ -104,8 +103,7 @@ func (r *Registry) Advertised() []Versions {
 	return list
 }
 
-// Serve answers one request. One of an unknown key or version closes the
-// connection.
+// Serve answers one request. An unknown key or version closes the connection.
 func (r *Registry) Serve(req *network.Request) network.Response {
 	c := &Call{Request: req, access: r.access, budget: r.budget, log: r.log}
 	h := r.handlers[req.Key]
@@ -117,7 +115,7 @@ func (r *Registry) Serve(req *network.Request) network.Response {
 	case h.Unsupported != nil:
 		return h.Unsupported(c)
 	}
-	return c.refuse(fmt.Errorf("%s v%d is not served, %d to %d are: %w", req.Key, req.Version, h.Min, h.Max,
+	return c.refuse(fmt.Errorf("%s v%d is not served, only versions %d to %d: %w", req.Key, req.Version, h.Min, h.Max,
 		protocol.ErrUnsupportedVersion))
 }
 
