@@ -12,27 +12,25 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// alterPartitionPause is the time before an AlterPartition request is sent again
-// after an error of the whole request, or a change after an unexpected one of its
-// own.
+// alterPartitionPause is the pause before an AlterPartition request is sent again after a top-level
+// error, or a change after an unexpected error of its own.
 const alterPartitionPause = 50 * time.Millisecond
 
-// ControllerCall sends a request to the present controller, at the highest
-// version that both sides know, up to maxVersion. An error, or NOT_CONTROLLER
-// told by Moved, makes the implementation look for the controller anew.
+// ControllerCall sends a request to the current controller, at the highest version that both sides
+// support, up to maxVersion. After an error or a call of Moved the implementation looks for the
+// controller again.
 type ControllerCall interface {
 	Call(ctx context.Context, req kmsg.Request, maxVersion int16) (kmsg.Response, error)
-	// Moved is told that the broker last asked said NOT_CONTROLLER.
+	// Moved reports that the broker last asked answered NOT_CONTROLLER.
 	Moved()
 }
 
-// AlterPartition is the ISRChanger that asks the controller: one request in
-// flight, with all changes that wait. Make it with NewAlterPartition, Close it
-// when the broker stops.
+// AlterPartition is the ISRChanger that asks the controller. It has one request in flight, with all
+// queued changes. Create it with NewAlterPartition and Close it when the broker stops.
 type AlterPartition struct {
 	brokerID    int32
 	brokerEpoch func() int64
-	controller  ControllerCall // nil: who takes the steps asks the controller
+	controller  ControllerCall // nil: the program sends the requests itself; see Next
 	log         *logrus.Entry
 
 	ctx    context.Context
@@ -43,8 +41,8 @@ type AlterPartition struct {
 
 var _ ISRChanger = (*AlterPartition)(nil)
 
-// NewAlterPartition starts the sender. Without a controller to call there is
-// none: a simulation takes the steps, Next.
+// NewAlterPartition starts the sender. If controller is nil, no sender runs and the program drives
+// the requests itself with Next, as the simulation does.
 func NewAlterPartition(brokerID int32, brokerEpoch func() int64, controller ControllerCall, logger *logrus.Logger) *AlterPartition {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &AlterPartition{brokerID: brokerID, brokerEpoch: brokerEpoch, controller: controller,
@@ -58,13 +56,13 @@ func NewAlterPartition(brokerID int32, brokerEpoch func() int64, controller Cont
 	return a
 }
 
-// Close stops the sender; changes without an answer get none.
+// Close stops the sender. Queued changes get no answer.
 func (a *AlterPartition) Close() {
 	a.cancel()
 	<-a.done
 }
 
-// Submit queues a change: see ISRChanger.
+// Submit implements ISRChanger.
 func (a *AlterPartition) Submit(change ISRChange, done func(ISRAnswer)) bool {
 	return a.queue.add(change, done)
 }
@@ -99,18 +97,18 @@ func (a *AlterPartition) run() {
 	}
 }
 
-// ISRRequest asks the controller for all changes that wait.
+// ISRRequest is a request to the controller with all queued changes.
 type ISRRequest struct {
 	Request    *kmsg.AlterPartitionRequest
-	MaxVersion int16 // at most; a topic without id needs one below 2
+	MaxVersion int16 // upper limit; a topic without id requires a version below 2
 
 	a       *AlterPartition
 	changes int
-	resent  int // changes that were refused so that they are submitted again
+	resent  int // number of changes refused with an error after which they are submitted again
 	names   map[TopicID]string
 }
 
-// Next is the request to send now; nil while no change waits.
+// Next returns the request to send now, or nil if no change is queued.
 func (a *AlterPartition) Next() *ISRRequest {
 	batch := a.queue.all()
 	if len(batch) == 0 {
@@ -123,10 +121,10 @@ func (a *AlterPartition) Next() *ISRRequest {
 	return r
 }
 
-// Answered hands out the answer. What the controller did not answer stays
-// queued: again reports that the controller is to be asked once more after a
-// pause, as for a change that was submitted again at once, and moved that it is
-// not the controller any more.
+// Answered distributes the response to the changes. Changes that the controller did not answer stay
+// queued. again reports that the next request must be sent after a pause, either for those changes
+// or for a change that was immediately submitted again. moved reports that the broker is no longer
+// the controller.
 func (r *ISRRequest) Answered(resp kmsg.Response, err error) (again, moved bool) {
 	answered := 0
 	if err == nil {
@@ -138,8 +136,8 @@ func (r *ISRRequest) Answered(resp kmsg.Response, err error) (again, moved bool)
 	return err != nil || answered < r.changes || r.resent > 0, moved
 }
 
-// logFailure logs why the whole request is sent again. A controller that moved, or
-// stopped before its successor is known, is no reason to warn.
+// logFailure logs why the whole request is sent again. If the controller moved, or stopped before
+// its successor is known, that is no reason for a warning.
 func (r *ISRRequest) logFailure(err error) {
 	var code protocol.ErrorCode
 	switch errors.As(err, &code); code {
@@ -157,7 +155,7 @@ func (r *ISRRequest) logFailure(err error) {
 func (r *ISRRequest) handOut(kresp kmsg.Response) (answered int, moved bool, err error) {
 	resp, ok := kresp.(*kmsg.AlterPartitionResponse)
 	if !ok {
-		return 0, false, errors.New("the controller answered with another kind of message")
+		return 0, false, errors.New("the controller's response is of another message type")
 	}
 	if code := protocol.ErrorCode(resp.ErrorCode); code != protocol.None {
 		return 0, code == protocol.NotController, code
@@ -188,7 +186,8 @@ func (r *ISRRequest) handOut(kresp kmsg.Response) (answered int, moved bool, err
 	return answered, false, nil
 }
 
-// answer tells a partition what became of its change; false where none waits.
+// answer passes the response to the partition that submitted the change. It returns false if no
+// change of the partition is queued.
 func (a *AlterPartition) answer(id TopicPartition, p *kmsg.AlterPartitionResponseTopicPartition) bool {
 	w := a.queue.remove(id)
 	if w == nil {
@@ -199,8 +198,8 @@ func (a *AlterPartition) answer(id TopicPartition, p *kmsg.AlterPartitionRespons
 	return true
 }
 
-// request builds the request for every version at once: names is the topics by
-// id, nil where one has none and so the version must stay below 2.
+// request builds the request for all versions. names maps the topic ids to names; it is nil if a
+// topic has no id, so the version must be below 2.
 func (a *AlterPartition) request(batch []*waitingChange) (*kmsg.AlterPartitionRequest, map[TopicID]string) {
 	req := kmsg.NewPtrAlterPartitionRequest()
 	req.BrokerID, req.BrokerEpoch = a.brokerID, a.brokerEpoch()

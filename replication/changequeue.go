@@ -6,18 +6,17 @@ import (
 	"sync"
 )
 
-// changeQueue is the changes of in-sync replicas that wait to be decided, at most
-// one of a partition.
+// changeQueue is the queue of changes of in-sync replicas, at most one per partition.
 type changeQueue struct {
-	wakeup chan struct{} // one slot: changes were added
+	wakeup chan struct{} // one slot; filled when a change is added
 
 	mu      sync.Mutex // a leaf; guards what follows
 	waiting map[TopicPartition]*waitingChange
-	added   int // changes so far
+	added   int // number of changes added so far
 }
 
 type waitingChange struct {
-	place  int // in the order in which changes were added
+	place  int // position in the order of adding
 	change ISRChange
 	done   func(ISRAnswer)
 }
@@ -26,7 +25,7 @@ func newChangeQueue() *changeQueue {
 	return &changeQueue{wakeup: make(chan struct{}, 1), waiting: map[TopicPartition]*waitingChange{}}
 }
 
-// add queues a change; false where one of its partition waits already.
+// add queues a change. It returns false if one of its partition is already queued.
 func (q *changeQueue) add(change ISRChange, done func(ISRAnswer)) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -42,7 +41,7 @@ func (q *changeQueue) add(change ISRChange, done func(ISRAnswer)) bool {
 	return true
 }
 
-// all is all changes that wait, oldest first.
+// all returns the queued changes, oldest first.
 func (q *changeQueue) all() []*waitingChange {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -51,8 +50,9 @@ func (q *changeQueue) all() []*waitingChange {
 	return all
 }
 
-// remove takes a partition's change out, before the partition is told of the
-// answer: it may submit the next one at once. nil where none waits.
+// remove removes the change of a partition and returns it, or nil if none is queued. It must be
+// called before the partition gets the answer, because the partition may submit its next change at
+// once.
 func (q *changeQueue) remove(id TopicPartition) *waitingChange {
 	q.mu.Lock()
 	defer q.mu.Unlock()

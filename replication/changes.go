@@ -5,14 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// changeEntry is a member of a changeSet: it observes one Partition for its owner,
-// and lists the owner in the set once something happened to the Partition.
+// changeEntry is a member of a changeSet. It observes one Partition for its owner and lists the
+// owner in the set after an event of the Partition.
 type changeEntry[T any] struct {
 	registration
 	owner *T
 	set   *changeSet[T]
 
-	// seen is the events since the owner was last taken; changed with set.mu held.
+	// seen is the events since the owner was last taken. It is changed with set.mu held.
 	seen atomic.Uint32
 
 	// Guarded by set.mu.
@@ -20,13 +20,13 @@ type changeEntry[T any] struct {
 	next   *changeEntry[T]
 }
 
-// watch has the entry observe all events of a partition's list.
+// watch makes the entry observe all events of a partition.
 func (c *changeEntry[T]) watch(l *waitList) {
 	c.registration = registration{list: l, observer: c, interest: allEvents}
 	l.add(&c.registration)
 }
 
-// unwatch ends watch; without one it does nothing.
+// unwatch ends watch. Without a watch it does nothing.
 func (c *changeEntry[T]) unwatch() {
 	if c.list != nil {
 		c.list.remove(&c.registration)
@@ -35,8 +35,8 @@ func (c *changeEntry[T]) unwatch() {
 }
 
 func (c *changeEntry[T]) happened(e event) {
-	// A session that no client uses any more sees the same events over and over, and
-	// appends must not pay for it. What is seen is looked at after it was cleared.
+	// An idle session sees the same events again and again, and appends must not pay for it. take
+	// clears seen before its caller looks at the partition, so no event is lost.
 	if event(c.seen.Load())&e == e {
 		return
 	}
@@ -53,21 +53,20 @@ func (c *changeEntry[T]) happened(e event) {
 	}
 }
 
-// changeSet collects the owners of entries to whose partitions something
-// happened, so that a reader of many partitions looks only at those. The zero
-// changeSet is empty.
+// changeSet collects the owners of entries whose partitions had events, so a reader of many
+// partitions looks only at those. The zero changeSet is empty.
 //
 // mu is a leaf below a waitList's mu.
 type changeSet[T any] struct {
 	mu    sync.Mutex
-	first *changeEntry[T] // guarded by mu, as all below
-	// waiter is notified of events in interest; nil while no request is parked.
+	first *changeEntry[T] // guarded by mu, like the fields below
+	// waiter is notified of events in interest; nil if no request is parked.
 	waiter   *waiter
 	interest event
 }
 
-// take takes one owner out of the set, nil when it is empty. What happens to the
-// partition from now on lists the owner again: so look at the partition after.
+// take removes one owner from the set and returns it, or nil if the set is empty. Later events list
+// the owner again, so the caller must look at the partition after take.
 func (s *changeSet[T]) take() *T {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,8 +80,8 @@ func (s *changeSet[T]) take() *T {
 	return c.owner
 }
 
-// park has w notified of events in interest, in the place of an earlier waiter,
-// which is notified for the last time.
+// park makes w the waiter that is notified of events in interest. An earlier waiter is notified
+// once more and replaced.
 func (s *changeSet[T]) park(w *waiter, interest event) {
 	w.parkedIn = s
 	s.mu.Lock()
@@ -93,7 +92,7 @@ func (s *changeSet[T]) park(w *waiter, interest event) {
 	s.waiter, s.interest = w, interest
 }
 
-// unpark ends park, unless another waiter has taken the place.
+// unpark ends park unless another waiter has replaced w.
 func (s *changeSet[T]) unpark(w *waiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

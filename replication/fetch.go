@@ -10,63 +10,61 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// PartitionAsk is what a fetch asks of one partition.
+// PartitionAsk is what a fetch requests of one partition.
 type PartitionAsk struct {
-	Topic              string // empty while the id of TopicID is unknown
+	Topic              string // empty if TopicID is unknown
 	TopicID            TopicID
 	FetchOffset        int64
 	LogStartOffset     int64 // a follower's; -1 from consumers
 	Partition          int32
 	MaxBytes           int32
-	CurrentLeaderEpoch int32 // -1: not checked
-	LastFetchedEpoch   int32 // -1: divergence is not looked for
+	CurrentLeaderEpoch int32 // -1: unchecked
+	LastFetchedEpoch   int32 // -1: no check for divergence
 }
 
-// PartitionFetch is one partition of a Fetch: what is asked, then the answer.
+// PartitionFetch is one partition of a Fetch: first the request, then the response.
 type PartitionFetch struct {
 	PartitionAsk
 
 	Code protocol.ErrorCode
-	// Refused: Code was known before reading (unknown, not authorized). A refused
-	// partition does not end the wait of the others.
+	// Refused: Code was set before reading, for example because the topic is unknown or the client
+	// is not authorized. A refused partition does not end the wait of the others.
 	Refused bool
-	// Bare: nothing of a read is in the answer. Kafka sends null records then, but
-	// empty ones where a read failed.
+	// Bare: the response contains nothing of a read. Kafka sends null records then, but empty
+	// records if a read failed.
 	Bare bool
-	// HasDiverged: the follower's log ends otherwise than ours; Diverged is where
-	// the last epoch that both know ends.
+	// HasDiverged: the follower's log is not a prefix of the leader's. Diverged is the end of the
+	// last epoch that both know.
 	HasDiverged bool
-	// AbortedListed: Data.Aborted is complete, which only a read_committed
-	// consumer asks for.
+	// AbortedListed: Data.Aborted is complete. Only read_committed consumers need it.
 	AbortedListed bool
-	// Omitted: the session's client knows all this; leave it out of the answer.
+	// Omitted: the session's client knows all this already; leave it out of the response.
 	Omitted bool
-	// PreferredReadReplica is a broker the consumer should rather read from (no
-	// data comes then); -1: none.
+	// PreferredReadReplica is the broker that the consumer should read from instead; -1: none. If
+	// it is set, the response has no data.
 	PreferredReadReplica int32
-	// HighWatermark, LastStable, LogStart are the leader's, sampled before the
-	// read; -1 on error.
+	// HighWatermark, LastStable and LogStart are the leader's, sampled before the read; -1 after an
+	// error.
 	HighWatermark int64
 	LastStable    int64
 	LogStart      int64
 	Diverged      protocol.EpochEndOffset
-	// Data is the records; released by Fetch.Release.
+	// Data locates the records. Fetch.Release releases it.
 	Data storage.Data
-	// Converted replaces Data where an old consumer gets records in an older
-	// format.
+	// Converted replaces Data if an old consumer gets the records in an older format.
 	Converted []byte
 
 	partition *Partition
-	member    *sessionPartition // of an incremental session; else nil
-	order     uint64            // member's when it was listed
-	leaderEnd int64             // our log end before the read
-	readEpoch int32             // our leader epoch at the read
-	atEnd     bool              // the reader has all that it may read, and is in sync if it is a follower
-	changed   bool              // something happened since ready looked at the partition
-	available int64             // bytes, as ready found
+	member    *sessionPartition // of an incremental session; otherwise nil
+	order     uint64            // order of member when it was listed
+	leaderEnd int64             // this broker's log end before the read
+	readEpoch int32             // this broker's leader epoch at the read
+	atEnd     bool              // the reader is at the end of what it may read and, if it is a follower, in sync
+	changed   bool              // an event happened since ready looked at the partition
+	available int64             // in bytes, as ready found
 }
 
-// RecordBytes is the size of the records to send.
+// RecordBytes returns the size of the records to send.
 func (f *PartitionFetch) RecordBytes() int {
 	if f.Converted != nil {
 		return len(f.Converted)
@@ -74,38 +72,38 @@ func (f *PartitionFetch) RecordBytes() int {
 	return int(f.Data.Length)
 }
 
-// fail makes the answer an error without data.
+// fail makes the response an error without data.
 func (f *PartitionFetch) fail(code protocol.ErrorCode) {
 	f.Data.Release()
 	*f = PartitionFetch{PartitionAsk: f.PartitionAsk, Code: code, Refused: f.Refused, partition: f.partition, member: f.member, order: f.order,
 		HighWatermark: -1, LastStable: -1, LogStart: -1, PreferredReadReplica: -1}
 }
 
-// exhausted reports whether there is nothing to tell the reader before something
-// happens to the partition.
+// exhausted reports whether there is nothing to send to the reader before the next event of the
+// partition.
 func (f *PartitionFetch) exhausted() bool {
 	return f.atEnd && f.Code == protocol.None && !f.HasDiverged && f.PreferredReadReplica < 0 && f.RecordBytes() == 0
 }
 
-// Refuse answers a partition before anything is read.
+// Refuse sets the response of a partition before anything is read.
 func (f *PartitionFetch) Refuse(code protocol.ErrorCode) {
 	f.Refused = true
 	f.bare(code)
 }
 
-// bare answers as if nothing had been read.
+// bare makes the response look as if nothing had been read.
 func (f *PartitionFetch) bare(code protocol.ErrorCode) {
 	f.fail(code)
 	f.Bare = true
 }
 
-// Fetch is one fetch while it is served. Take it from Manager.NewFetch, fill in
-// the request, call Begin, refuse what the client may not read, Read, then
-// Finish; Release it when the answer is written.
+// Fetch is one fetch while it is served. Take it from Manager.NewFetch, fill in the request, call
+// Begin, refuse the partitions that the client may not read, and call Read, then Finish. Release it
+// when the response is written.
 type Fetch struct {
 	Version      int16
-	ReplicaID    int32 // the follower's broker id, below 0 for consumers
-	ReplicaEpoch int64 // the follower's broker epoch as it says, -1
+	ReplicaID    int32 // the follower's broker id; negative for consumers
+	ReplicaEpoch int64 // the broker epoch that the follower claims, or -1
 	MaxWait      time.Duration
 	MinBytes     int32
 	MaxBytes     int32
@@ -113,27 +111,26 @@ type Fetch struct {
 	SessionID    int32
 	SessionEpoch int32
 	Client       ClientInfo
-	Done         <-chan struct{} // closed when nobody waits for the answer any more
+	Done         <-chan struct{} // closed when the response is no longer needed
 
-	// Partitions is what the request names before Begin, and all that is to be
-	// read, in order, after.
+	// Partitions is what the request names and, after Begin, all partitions to read, in order.
 	Partitions []PartitionFetch
-	// Waited is how long Read waited for more to come.
+	// Waited is how long Read waited for more data.
 	Waited time.Duration
 
 	m         *Manager
 	use       sessionUse
 	forgotten []sessionKey
 	places    map[sessionKey]int
-	scratch   []byte // down-converted records are read into it
+	scratch   []byte // buffer for records to be down-converted
 	available int64  // bytes of all partitions, as ready found
-	looked    bool   // ready has looked at all partitions
+	looked    bool   // ready has looked at every partition
 }
 
-// ClientInfo is what a replica selector may look at.
+// ClientInfo is what a replica selector may use to choose.
 type ClientInfo struct {
 	Rack     string // rack_id of Fetch v11+
-	Listener string // on which the client came
+	Listener string // listener of the client's connection
 }
 
 // NewFetch returns an empty fetch.
@@ -145,7 +142,7 @@ func (m *Manager) NewFetch() *Fetch {
 	return f
 }
 
-// Release unpins the data and takes the fetch back.
+// Release unpins the data and returns the fetch to the pool.
 func (f *Fetch) Release() {
 	for i := range f.Partitions {
 		f.Partitions[i].Data.Release()
@@ -155,19 +152,19 @@ func (f *Fetch) Release() {
 	}
 	clear(f.Partitions)
 	clear(f.forgotten)
-	if len(f.places) > 0 { // to clear a map costs what it once held
+	if len(f.places) > 0 { // clearing a map takes time for its largest size so far
 		clear(f.places)
 	}
 	*f = Fetch{m: f.m, Partitions: f.Partitions[:0], forgotten: f.forgotten[:0], places: f.places, scratch: f.scratch}
 	f.m.fetches.Put(f)
 }
 
-// Ask adds a partition of the request.
+// Ask adds a partition to the request.
 func (f *Fetch) Ask(ask PartitionAsk) {
 	f.Partitions = append(f.Partitions, PartitionFetch{PartitionAsk: ask})
 }
 
-// Forget takes a partition out of the session.
+// Forget removes a partition from the session.
 func (f *Fetch) Forget(topic string, id TopicID, partition int32) {
 	k := sessionKey{topic: topic, partition: partition}
 	if f.byID() {
@@ -178,13 +175,14 @@ func (f *Fetch) Forget(topic string, id TopicID, partition int32) {
 
 func (f *Fetch) byID() bool { return f.Version >= 13 }
 
-// FromFollower says whether another broker asks.
+// FromFollower reports whether another broker sent the fetch.
 func (f *Fetch) FromFollower() bool { return f.ReplicaID >= 0 }
 
-// leaderOnly: followers and old consumers may only read from the leader.
+// leaderOnly reports whether the fetch may only read from the leader, as followers and old
+// consumers must.
 func (f *Fetch) leaderOnly() bool { return f.FromFollower() || f.Version < 11 }
 
-// hardLimit: before v3 the size limits cut even the first batch.
+// hardLimit reports whether the size limits cut even the first batch, as before v3.
 func (f *Fetch) hardLimit() bool { return f.Version < 3 }
 
 func (f *Fetch) bound() storage.Bound {
@@ -197,7 +195,7 @@ func (f *Fetch) bound() storage.Bound {
 	return storage.UpToHighWatermark
 }
 
-// endOf is the offset up to which the fetch may read.
+// endOf returns the offset up to which the fetch may read.
 func (f *Fetch) endOf(at storage.Offsets) int64 {
 	switch f.bound() {
 	case storage.UpToLogEnd:
@@ -208,8 +206,8 @@ func (f *Fetch) endOf(at storage.Offsets) int64 {
 	return at.HighWatermark
 }
 
-// Begin resolves the fetch session and the names of topic ids. A code other than
-// None answers the whole request.
+// Begin resolves the fetch session and the names of topic ids. A code other than None is the
+// response to the whole request.
 func (f *Fetch) Begin() protocol.ErrorCode {
 	cluster := f.m.Metadata()
 	if f.byID() {
@@ -224,20 +222,19 @@ func (f *Fetch) Begin() protocol.ErrorCode {
 	return code
 }
 
-// reader is on whose behalf a session reads.
+// reader returns the reader for which a session reads.
 func (f *Fetch) reader() sessionReader {
 	return sessionReader{version: f.Version, replica: f.ReplicaID, epoch: f.ReplicaEpoch, committed: f.Committed, client: f.Client,
 		redirected: f.mayBeRedirected()}
 }
 
-// mayBeRedirected reports whether a replica selector decides where the client
-// reads.
+// mayBeRedirected reports whether a replica selector decides from which broker the client reads.
 func (f *Fetch) mayBeRedirected() bool {
 	return f.m.selector != nil && !f.FromFollower() && f.Version >= 11
 }
 
-// Finish decides what the answer carries: it makes or updates the session and
-// returns its id. A code other than None replaces the answer.
+// Finish decides what the response contains. It creates or updates the session and returns its id.
+// A code other than None replaces the response.
 func (f *Fetch) Finish() (sessionID int32, code protocol.ErrorCode) {
 	sessionID, code = f.use.finish(f.Partitions, f.FromFollower(), f.m.now())
 	if code == protocol.None {
@@ -247,9 +244,8 @@ func (f *Fetch) Finish() (sessionID int32, code protocol.ErrorCode) {
 	return sessionID, code
 }
 
-// Read reads the partitions that are not refused, and waits for more where that
-// is wanted and allowed: until MinBytes are there, something else is to be
-// told, MaxWait is over or Done is closed.
+// Read reads the partitions that are not refused. If necessary and allowed, it waits until MinBytes
+// are available, there is something else to report, MaxWait has passed, or Done is closed.
 func (f *Fetch) Read() {
 	if f.readOnArrival() {
 		return
@@ -262,8 +258,8 @@ func (f *Fetch) Read() {
 	f.readAgain()
 }
 
-// readAgain reads after the fetch was parked: of a session's partitions those of
-// its beginning, and those that something happened to since.
+// readAgain reads after the fetch was parked. Of a session's partitions it reads those listed at
+// the start and those with events since.
 func (f *Fetch) readAgain() {
 	if f.use.kind == sessionIncremental {
 		f.Partitions, _ = f.use.woken(f.Partitions, f.m.Metadata())
@@ -274,8 +270,8 @@ func (f *Fetch) readAgain() {
 	f.readAll(false)
 }
 
-// readOnArrival reads and reports whether that is the answer; else the fetch parks
-// and reads again after.
+// readOnArrival reads and reports whether the result is the response. Otherwise the fetch parks and
+// then reads again.
 func (f *Fetch) readOnArrival() bool {
 	wanted := f.use.resting
 	for i := range f.Partitions {
@@ -283,8 +279,8 @@ func (f *Fetch) readOnArrival() bool {
 			wanted++
 		}
 	}
-	bytes, tell := f.readAll(true)
-	if f.MaxWait <= 0 || wanted == 0 || tell || bytes >= int64(f.MinBytes) {
+	bytes, urgent := f.readAll(true)
+	if f.MaxWait <= 0 || wanted == 0 || urgent || bytes >= int64(f.MinBytes) {
 		return true
 	}
 	f.releaseData()
@@ -298,12 +294,12 @@ func (f *Fetch) releaseData() {
 	}
 }
 
-// park registers for all that may make the fetch ready.
+// park registers for all events that may make the fetch ready.
 func (f *Fetch) park() *waiter {
 	interest := highWatermarkMoved | stateChanged
 	if f.FromFollower() {
-		// The high watermark alone does not wake followers: it would double the
-		// number of their fetches (KAFKA-9731).
+		// The high watermark alone does not wake followers: that would double the number of their
+		// fetches (KAFKA-9731).
 		interest = logEndMoved | stateChanged
 	}
 	if f.use.kind == sessionIncremental {
@@ -320,8 +316,8 @@ func (f *Fetch) park() *waiter {
 	return w
 }
 
-// ready reports whether a parked fetch has something to answer. Of a session's
-// partitions it looks only at those that something happened to since it looked.
+// ready reports whether a parked fetch can be answered. Of a session's partitions it looks only at
+// those with events since its last look.
 func (f *Fetch) ready() bool {
 	inSession := f.use.kind == sessionIncremental
 	if inSession {
@@ -336,7 +332,7 @@ func (f *Fetch) ready() bool {
 			continue
 		}
 		if want.partition == nil {
-			return true // it was deleted
+			return true // deleted meanwhile
 		}
 		want.changed = false
 		readable, now := want.partition.peek(f, want)
@@ -350,11 +346,11 @@ func (f *Fetch) ready() bool {
 	return f.available >= int64(f.MinBytes)
 }
 
-// readAll reads every partition within the size limits. The first that has
-// records gives at least one batch, however large (KIP-74). tell says that an
-// answer must not wait. Only a read on arrival tells leaders where a follower
-// is: a repeated one would claim that it fetched just now.
-func (f *Fetch) readAll(onArrival bool) (bytes int64, tell bool) {
+// readAll reads every partition within the size limits. The first partition with records returns at
+// least one batch, however large (KIP-74). urgent reports that the response must not wait. Only the
+// read on arrival records a follower's position: a repeated read would claim that the follower
+// fetched just now.
+func (f *Fetch) readAll(onArrival bool) (bytes int64, urgent bool) {
 	limit, minOne := f.MaxBytes, !f.hardLimit()
 	now := f.m.now()
 	if f.use.kind == sessionIncremental {
@@ -371,9 +367,9 @@ func (f *Fetch) readAll(onArrival bool) (bytes int64, tell bool) {
 			limit = max(0, limit-want.Data.Length)
 			bytes += int64(want.Data.Length)
 		}
-		tell = tell || want.Code != protocol.None || want.HasDiverged || want.PreferredReadReplica >= 0
+		urgent = urgent || want.Code != protocol.None || want.HasDiverged || want.PreferredReadReplica >= 0
 	}
-	return bytes, tell
+	return bytes, urgent
 }
 
 func (f *Fetch) readOne(want *PartitionFetch, maxBytes int32, minOne, onArrival bool, now time.Time) {
@@ -404,8 +400,8 @@ func (f *Fetch) readOne(want *PartitionFetch, maxBytes int32, minOne, onArrival 
 	}
 }
 
-// partitionOf returns the Partition to read: that which the session observes,
-// while it is hosted.
+// partitionOf returns the Partition to read: the one that the session observes, as long as it is
+// hosted.
 func (f *Fetch) partitionOf(want *PartitionFetch) (*Partition, error) {
 	if want.member != nil && want.partition != nil && !want.partition.gone.Load() {
 		return want.partition, nil
@@ -415,9 +411,9 @@ func (f *Fetch) partitionOf(want *PartitionFetch) (*Partition, error) {
 	return p, err
 }
 
-var errNegativeSize = errors.New("a negative number of bytes was asked for")
+var errNegativeSize = errors.New("negative number of bytes requested")
 
-// read reads one partition under one look at its role and epoch.
+// read reads one partition while its role and epoch are fixed.
 func (p *Partition) read(f *Fetch, want *PartitionFetch, maxBytes int32, minOne bool) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -429,8 +425,8 @@ func (p *Partition) read(f *Fetch, want *PartitionFetch, maxBytes int32, minOne 
 		return protocol.InconsistentTopicID
 	}
 	if f.FromFollower() && p.followers.of(f.ReplicaID) == nil {
-		// Not one of the assigned replicas as we know them: whoever is behind will
-		// learn of it, the follower tries again.
+		// The follower is not an assigned replica in this broker's state. One of the two is behind
+		// and will catch up; the follower tries again.
 		if want.CurrentLeaderEpoch >= 0 {
 			return protocol.UnknownLeaderEpoch
 		}
@@ -470,8 +466,8 @@ func (f *PartitionFetch) resetAnswer(at storage.Offsets) {
 	f.leaderEnd = at.LogEnd
 }
 
-// divergence looks whether the follower's log is a prefix of ours, judged by
-// the epoch of its last batch; if not, the answer says where they part.
+// divergence checks by the epoch of its last batch whether the follower's log is a prefix of this
+// log. If not, the response contains the point where they diverge.
 func divergence(log *storage.Log, want *PartitionFetch) (bool, error) {
 	epoch, end := log.EndOffsetForEpoch(want.LastFetchedEpoch)
 	if epoch < 0 || end < 0 || want.FetchOffset < want.LogStart {
@@ -484,8 +480,8 @@ func divergence(log *storage.Log, want *PartitionFetch) (bool, error) {
 	return want.HasDiverged, nil
 }
 
-// peek looks at a partition for a parked fetch: how many bytes it could have,
-// or that it has to answer now.
+// peek checks a partition for a parked fetch. It returns how many bytes the fetch could read, or
+// that the fetch must be answered now.
 func (p *Partition) peek(f *Fetch, want *PartitionFetch) (bytes int64, now bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -12,42 +12,41 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// PartitionProduce is the records for one partition and what became of them.
+// PartitionProduce is the records for one partition and the result of appending them.
 type PartitionProduce struct {
 	Topic     string
 	Partition int32
 	Records   []byte // nil: the client sent null
 
 	Err error // nil: appended
-	// BaseOffset and the rest stay valid where Err came after the append, such as
+	// BaseOffset, LogAppendTime and LogStart stay valid if Err came after the append, such as
 	// REQUEST_TIMED_OUT: the records are in the log.
 	BaseOffset    int64 // -1: nothing was appended
 	LogAppendTime int64 // -1 unless the topic uses LogAppendTime
-	LogStart      int64 // -1 where the partition is not ours
+	LogStart      int64 // -1 if the partition is not hosted here
 
 	partition *Partition
 	verified  *storage.Verification // of the first records of a transaction
-	required  int64                 // acks=-1: the high watermark to wait for
-	term      int64                 // of the leadership in which the records were appended
+	required  int64                 // acks=-1: high watermark to wait for
+	term      int64                 // of leadership, in which the records were appended
 	waiting   bool
 }
 
-// Produce is one produce request while it is served. Take it from
-// Manager.NewProduce, fill it in, refuse what may not be written, Append; where
-// Waits says so, Wait. Release it when the answer is written.
+// Produce is one produce request while it is served. Take it from Manager.NewProduce, fill it in,
+// refuse the partitions that the client may not write, and call Append. If Waits returns true, call
+// Wait. Release it when the response is written.
 type Produce struct {
 	Version         int16
 	Acks            int16
 	Timeout         time.Duration
 	TransactionalID *string
-	// InternalAllowed: the client may write to internal topics; only Kafka's own
-	// admin client may.
+	// InternalAllowed: the client may write to internal topics. Only Kafka's own admin client may.
 	InternalAllowed bool
-	Done            <-chan struct{} // closed when nobody waits for the answer any more
+	Done            <-chan struct{} // closed when the response is no longer needed
 	Partitions      []PartitionProduce
 
 	m     *Manager
-	added []appended // by partition, to wake after all are written
+	added []appended // by partition, to wake waiters after all are written
 }
 
 // producePool hands out Produce values.
@@ -62,7 +61,7 @@ func (m *Manager) NewProduce() *Produce {
 	return p
 }
 
-// Release takes the produce back.
+// Release returns the produce to the pool.
 func (p *Produce) Release() {
 	if max(cap(p.Partitions), cap(p.added)) > pooledPartitions {
 		return
@@ -73,21 +72,21 @@ func (p *Produce) Release() {
 	p.m.produces.pool.Put(p)
 }
 
-// Add appends records for a partition to the request.
+// Add adds the records for a partition to the request.
 func (p *Produce) Add(topic string, partition int32, records []byte) {
 	p.Partitions = append(p.Partitions, PartitionProduce{Topic: topic, Partition: partition, Records: records,
 		BaseOffset: -1, LogAppendTime: -1, LogStart: -1})
 }
 
-// RefuseAll answers every partition with err.
+// RefuseAll sets the error of every partition.
 func (p *Produce) RefuseAll(err error) {
 	for i := range p.Partitions {
 		p.Partitions[i].Err = err
 	}
 }
 
-// Transactional says whether any partition has transactional records, judged
-// by its first batch as Kafka does.
+// Transactional reports whether any partition has transactional records. As in Kafka, the first
+// batch decides.
 func (p *Produce) Transactional() bool {
 	for i := range p.Partitions {
 		if b := firstBatch(p.Partitions[i].Records); b != nil && b.IsTransactional() {
@@ -105,8 +104,9 @@ func firstBatch(set []byte) record.Batch {
 	return b
 }
 
-// Append checks and appends what is not refused yet, partition by partition, and
-// wakes who waits for records. After it no records of the request are used.
+// Append checks and appends the records of all partitions without an error, one partition after
+// another, and wakes the waiters for records. After it returns, the request's records are no longer
+// used.
 func (p *Produce) Append() {
 	for i := range p.Partitions {
 		part := &p.Partitions[i]
@@ -147,8 +147,8 @@ func (p *Produce) refuseRest(err error) {
 	}
 }
 
-// check is what is judged before any log is touched: the partition must be
-// known to the cluster, and from v3 on the records be exactly one v2 batch.
+// check runs before any log is touched. The partition must be known to the cluster, and from v3 on
+// the records must be exactly one v2 batch.
 func (p *Produce) check(part *PartitionProduce) error {
 	if code := p.m.CheckKnown(part.Topic, part.Partition); code != protocol.None {
 		return code
@@ -156,8 +156,8 @@ func (p *Produce) check(part *PartitionProduce) error {
 	return checkRecords(p.Version, part.Records)
 }
 
-// checkRecords demands of a set what the version of its request allows. Before
-// v3 nothing is demanded: clients of that time send what they like.
+// checkRecords checks that a record set is allowed in a request of the given version. Before v3
+// nothing is required, because clients of that time send records in any format.
 func checkRecords(version int16, set []byte) error {
 	if version < 3 {
 		return nil
@@ -182,7 +182,7 @@ func checkRecords(version int16, set []byte) error {
 	return nil
 }
 
-// appendOne appends to one partition.
+// appendOne appends the records of one partition.
 func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
 	if isInternal(part.Topic) && !p.InternalAllowed {
 		part.Err = protocol.InvalidTopicException
@@ -208,9 +208,8 @@ func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
 	return a
 }
 
-// appendFailed answers a refused append. The log start offset is told but with
-// the errors that clients handle by looking for the leader or by smaller
-// batches.
+// appendFailed sets the response to a failed append. The log start offset is included except with
+// errors on which clients look for the leader or send smaller batches.
 func (m *Manager) appendFailed(p *Partition, part *PartitionProduce, err error) {
 	part.Err = err
 	switch code := protocol.CodeOf(err); code {
@@ -228,11 +227,11 @@ func (m *Manager) appendFailed(p *Partition, part *PartitionProduce, err error) 
 	}
 }
 
-// Waits says whether the answer has to wait for other replicas. It looks once,
-// so that a leader alone never parks.
+// Waits reports whether the response must wait for other replicas. It checks once, so a leader
+// without followers never parks.
 func (p *Produce) Waits() bool { return p.Acks == -1 && !p.settled() }
 
-// settled looks at the partitions that wait and takes their outcome.
+// settled takes the results of the waiting partitions and reports whether none waits any longer.
 func (p *Produce) settled() bool {
 	all := true
 	for i := range p.Partitions {
@@ -251,8 +250,8 @@ func (p *Produce) settled() bool {
 	return all
 }
 
-// Wait blocks until all in-sync replicas have the records, the time of the
-// request is over (REQUEST_TIMED_OUT, the records stay), or Done is closed.
+// Wait blocks until all in-sync replicas have the records, until Timeout (REQUEST_TIMED_OUT; the
+// records stay in the log), or until Done is closed.
 func (p *Produce) Wait() {
 	w := p.park()
 	defer p.m.waiters.put(w)
@@ -261,7 +260,7 @@ func (p *Produce) Wait() {
 	}
 }
 
-// park registers for all that may settle the produce.
+// park registers for all events that may settle the produce.
 func (p *Produce) park() *waiter {
 	n := 0
 	for i := range p.Partitions {
@@ -287,7 +286,7 @@ func (p *Produce) timedOut() {
 	}
 }
 
-// Failed says whether any partition has an error.
+// Failed reports whether any partition has an error.
 func (p *Produce) Failed() bool {
 	for i := range p.Partitions {
 		if p.Partitions[i].Err != nil {
@@ -297,7 +296,7 @@ func (p *Produce) Failed() bool {
 	return false
 }
 
-// Answer is the partition's part of a Produce response.
+// Answer returns the partition's part of a Produce response.
 func (part *PartitionProduce) Answer() protocol.ProducePartitionResponse {
 	a := protocol.ProducePartitionResponse{Partition: part.Partition, BaseOffset: part.BaseOffset,
 		LogAppendTimeMs: part.LogAppendTime, LogStartOffset: part.LogStart}
@@ -324,8 +323,8 @@ func (part *PartitionProduce) Answer() protocol.ProducePartitionResponse {
 	return a
 }
 
-// specificText is the text of an error that says more than its code; Kafka
-// sends it with few errors of an append.
+// specificText returns the text of an error if it is more specific than the text of its code. Kafka
+// sends it with few append errors.
 func specificText(err error) *string {
 	var e *protocol.Error
 	if errors.As(err, &e) {
@@ -334,13 +333,13 @@ func specificText(err error) *string {
 	return nil
 }
 
-// isInternal says whether a topic belongs to the coordinators.
+// isInternal reports whether a topic belongs to a coordinator.
 func isInternal(topic string) bool {
 	return topic == "__consumer_offsets" || topic == "__transaction_state"
 }
 
-// ErrorSummary lists the failed partitions with Java's exception names, as the
-// log line of a connection closed for acks=0 has it.
+// ErrorSummary lists the partitions with the Java exceptions of their errors, in the form of the
+// log line for a connection closed after an error with acks=0.
 func (p *Produce) ErrorSummary() string {
 	text := ""
 	for i := range p.Partitions {

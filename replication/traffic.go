@@ -2,17 +2,17 @@ package replication
 
 import "sync/atomic"
 
-// TrafficCounts are what Kafka's meters of kafka.server:type=BrokerTopicMetrics
-// count, of one topic or of all.
+// TrafficCounts counts what Kafka's meters in kafka.server:type=BrokerTopicMetrics count, for one
+// topic or for all.
 type TrafficCounts struct {
-	MessagesIn, BytesIn, BytesOut, BytesRejected int64 // of clients; coordinators' records count as theirs
+	MessagesIn, BytesIn, BytesOut, BytesRejected int64 // clients; records appended by coordinators count too
 	ReplicationBytesIn, ReplicationBytesOut      int64
-	ProduceRequests, FetchRequests               int64 // per partition asked, as Kafka does
-	FailedProduceRequests, FailedFetchRequests   int64 // those with an error that no client is to blame for
+	ProduceRequests, FetchRequests               int64 // one per partition in a request, as in Kafka
+	FailedProduceRequests, FailedFetchRequests   int64 // with an error that the client did not cause
 	FetchConversions                             int64
 }
 
-// traffic counts them, by atomics only. Partitions of a topic share one.
+// traffic counts the traffic of a topic with atomics only. The partitions of a topic share it.
 type traffic struct {
 	messagesIn, bytesIn, bytesOut, bytesRejected atomic.Int64
 	replicationBytesIn, replicationBytesOut      atomic.Int64
@@ -45,8 +45,8 @@ func (c *TrafficCounts) add(o TrafficCounts) {
 	c.FetchConversions += o.FetchConversions
 }
 
-// Traffic is what passed since the start: through all partitions that are or
-// were hosted, and by topic of those that are.
+// Traffic returns the counts since the start: the sum for all partitions that are or were hosted,
+// and the counts of each hosted topic.
 func (m *Manager) Traffic() (all TrafficCounts, topics map[string]TrafficCounts) {
 	m.sessions.settleReads()
 	m.mu.RLock()
@@ -62,8 +62,8 @@ func (m *Manager) Traffic() (all TrafficCounts, topics map[string]TrafficCounts)
 	return all, topics
 }
 
-// trafficLocked is the traffic of a topic, made where there is none; mu is held
-// alone.
+// trafficLocked returns the traffic of a topic and adds it if it is missing. The caller must hold
+// mu exclusively.
 func (m *Manager) trafficLocked(topic string) *traffic {
 	t := m.traffic[topic]
 	if t == nil {
@@ -73,8 +73,8 @@ func (m *Manager) trafficLocked(topic string) *traffic {
 	return t
 }
 
-// forgetTrafficLocked ends the counting of a topic that is hosted no more; what
-// it had stays in the sum of all.
+// forgetTrafficLocked removes a topic that is no longer hosted. Its counts stay in the sum for all
+// topics.
 func (m *Manager) forgetTrafficLocked(topic string) {
 	if t := m.traffic[topic]; t != nil {
 		m.endedTraffic.add(t.counts())
@@ -82,7 +82,7 @@ func (m *Manager) forgetTrafficLocked(topic string) {
 	}
 }
 
-// sent counts the records of a fetch's answer.
+// sent counts the records of a fetch response.
 func (f *Fetch) sent() {
 	for i := range f.Partitions {
 		part := &f.Partitions[i]
@@ -103,14 +103,14 @@ func (f *Fetch) sent() {
 	}
 }
 
-// ISRCounts are Kafka's meters IsrShrinksPerSec, IsrExpandsPerSec and
-// FailedIsrUpdatesPerSec.
+// ISRCounts counts what Kafka's meters IsrShrinksPerSec, IsrExpandsPerSec and
+// FailedIsrUpdatesPerSec count.
 type ISRCounts struct{ Shrinks, Expands, Failed int64 }
 
-// isrCounts counts them.
+// isrCounts is ISRCounts with atomics.
 type isrCounts struct{ shrinks, expands, failed atomic.Int64 }
 
-// ISRCounts tells how often in-sync sets led here changed.
+// ISRCounts returns how often in-sync sets of partitions led here changed.
 func (m *Manager) ISRCounts() ISRCounts {
 	return ISRCounts{Shrinks: m.isrCounts.shrinks.Load(), Expands: m.isrCounts.expands.Load(), Failed: m.isrCounts.failed.Load()}
 }

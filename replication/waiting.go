@@ -6,27 +6,25 @@ import (
 	"time"
 )
 
-// event is a set of things that happen to a partition and that a parked
-// request may wait for.
+// event is a set of kinds of events of a partition that a parked request may wait for.
 type event uint8
 
 const (
-	// logEndMoved: records were appended; wakes followers' fetches.
+	// logEndMoved: records were appended. It wakes the fetches of followers.
 	logEndMoved event = 1 << iota
-	// highWatermarkMoved wakes consumers' fetches and produces with acks=all. The
-	// last stable offset only ever moves together with the high watermark.
+	// highWatermarkMoved wakes the fetches of consumers and produces with acks=all. The last stable
+	// offset moves only together with the high watermark.
 	highWatermarkMoved
-	// lowWatermarkMoved: some replica's log start rose; wakes DeleteRecords.
+	// lowWatermarkMoved: the log start of a replica rose. It wakes DeleteRecords.
 	lowWatermarkMoved
-	// stateChanged: role or epoch changed, or the partition went offline or away.
-	// Every waiter looks again. A new in-sync set concerns waiters only by the high
-	// watermark that it moves.
+	// stateChanged: the role or epoch changed, or the partition went offline or was deleted. Every
+	// waiter checks again. A new in-sync set matters to waiters only through the high watermark.
 	stateChanged
-	// offsetsMoved: any of the log's offsets may have moved. It wakes no request
-	// by itself; sessions and fetchers look at the partition in their next round.
+	// offsetsMoved: any of the log's offsets may have moved. It wakes no request; sessions and
+	// fetchers look at the partition in their next round.
 	offsetsMoved
-	// followersChanged: a follower's log end moved, which a replica selector looks
-	// at, or the in-sync replicas changed. It wakes no request either.
+	// followersChanged: the log end of a follower moved, which a replica selector uses, or the
+	// in-sync replicas changed. It wakes no request either.
 	followersChanged
 
 	allEvents = ^event(0)
@@ -35,21 +33,21 @@ const (
 // observer is notified of events.
 type observer interface{ happened(e event) }
 
-// waitList is the observers of one partition: requests parked on it, and the fetch
-// sessions and the fetcher that it is part of. Waking sets the one-slot channels
-// of those concerned and lists the partition as changed, nothing else: the caller
-// that makes progress never does the work of a waiter. The zero waitList is empty.
+// waitList is the list of observers of one partition: the requests parked on it, and the fetch
+// sessions and the fetcher that contain it. Waking only fills the one-slot channels of the
+// observers concerned and lists the partition as changed, so a caller that makes progress never
+// does the work of a waiter. The zero waitList is empty.
 //
-// Only a changeSet's mu is locked while mu is held; mu may be taken with any
-// other lock held, a log's too.
+// While mu is held, only a changeSet's mu is locked. mu may be taken with any other lock held,
+// including a log's.
 type waitList struct {
-	count atomic.Int32 // registrations; lets wake return without the lock
+	count atomic.Int32 // number of registrations; lets wake return without the lock
 
 	mu   sync.Mutex
-	head *registration // guarded by mu; the first of a doubly linked list
+	head *registration // guarded by mu; first element of a doubly linked list
 }
 
-// registration is one observer in one partition's list.
+// registration is one observer in the list of one partition.
 type registration struct {
 	list       *waitList
 	observer   observer
@@ -57,7 +55,7 @@ type registration struct {
 	prev, next *registration
 }
 
-// wake has all that are interested in e look again.
+// wake notifies all observers that are interested in e.
 func (l *waitList) wake(e event) {
 	if e == 0 || l.count.Load() == 0 {
 		return
@@ -97,12 +95,12 @@ func (l *waitList) remove(r *registration) {
 	l.mu.Unlock()
 }
 
-// waiter is a request that waits: a one-slot channel and a timer, both reused.
+// waiter is a waiting request: a one-slot channel and a timer, both reused.
 type waiter struct {
 	slot  chan struct{}
 	timer *time.Timer
-	regs  []registration // linked into lists while parked: never grown then
-	// parkedIn is the changeSet that notifies the waiter; nil for none.
+	regs  []registration // linked into lists while parked, so never grown then
+	// parkedIn is the changeSet that notifies the waiter, or nil.
 	parkedIn interface{ unpark(*waiter) }
 }
 
@@ -117,11 +115,11 @@ func (w *waiter) happened(event) { w.notify() }
 func (w *waiter) notify() {
 	select {
 	case w.slot <- struct{}{}:
-	default: // already told, has not looked yet
+	default: // already notified and not yet handled
 	}
 }
 
-// reset empties the waiter for n registrations.
+// reset clears the waiter and prepares it for n registrations.
 func (w *waiter) reset(n int) {
 	if cap(w.regs) < n {
 		w.regs = make([]registration, 0, n)
@@ -133,14 +131,14 @@ func (w *waiter) reset(n int) {
 	}
 }
 
-// watch registers interest in a partition's events until stop. At most the n
-// of reset may be registered.
+// watch registers interest in a partition's events until stop. At most the n registrations given to
+// reset are allowed.
 func (w *waiter) watch(l *waitList, interest event) {
 	w.regs = append(w.regs, registration{list: l, observer: w, interest: interest})
 	l.add(&w.regs[len(w.regs)-1])
 }
 
-// stop ends all registrations.
+// stop removes all registrations.
 func (w *waiter) stop() {
 	if w.parkedIn != nil {
 		w.parkedIn.unpark(w)
@@ -153,18 +151,17 @@ func (w *waiter) stop() {
 	w.regs = w.regs[:0]
 }
 
-// outcome says why a wait ended.
+// outcome is the reason why a wait ended.
 type outcome int8
 
 const (
 	satisfied outcome = iota // the condition holds
-	expired                  // the time is up
-	abandoned                // the connection is gone or the broker stops
+	expired                  // the timeout has passed
+	abandoned                // the connection is closed or the broker stops
 )
 
-// await blocks until ready says yes, for at most timeout. The caller has looked
-// once before registering; await looks again first, so that nothing that
-// happened in between is missed.
+// await blocks until ready returns true, for at most timeout. It calls ready first, because the
+// condition may have become true between the caller's check and the registration.
 func (w *waiter) await(timeout time.Duration, done <-chan struct{}, ready func() bool) outcome {
 	w.timer.Reset(timeout)
 	defer w.timer.Stop()
@@ -182,11 +179,11 @@ func (w *waiter) await(timeout time.Duration, done <-chan struct{}, ready func()
 	}
 }
 
-// pooledPartitions is the number of partitions up to which the memory of a request
-// is kept for the next one: a large follower's, not a hostile client's.
+// pooledPartitions is the largest number of partitions for which a request's memory is kept for
+// reuse. It is enough for a large follower, but limits what a hostile client can pin.
 const pooledPartitions = 1 << 14
 
-// waiterPool hands out waiters. A nil value in the pool's place is made anew.
+// waiterPool hands out waiters.
 type waiterPool struct{ pool sync.Pool }
 
 func (p *waiterPool) get(n int) *waiter {
@@ -198,7 +195,7 @@ func (p *waiterPool) get(n int) *waiter {
 	return w
 }
 
-// put takes a waiter back, its registrations ended.
+// put stops a waiter and returns it to the pool.
 func (p *waiterPool) put(w *waiter) {
 	w.stop()
 	if cap(w.regs) > pooledPartitions {

@@ -10,30 +10,29 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// When leaders tell the controller of the in-sync sets they wrote; fixed in Kafka.
+// Periods after which leaders notify the controller of the in-sync sets they wrote; fixed in Kafka.
 const (
 	isrNoticeCheck  = 2500 * time.Millisecond
 	isrNoticeLinger = 5 * time.Second // without a further change
 	isrNoticeMax    = time.Minute     // since the last notice
 )
 
-// isrWritePause is the time before a write that ZooKeeper did not answer is tried
-// again.
+// isrWritePause is the pause before a write that ZooKeeper did not answer is repeated.
 const isrWritePause = 100 * time.Millisecond
 
-// ISRStore is where leaders write in-sync sets before IBP 2.7-IV2: ZooKeeper.
+// ISRStore is where leaders write in-sync sets before IBP 2.7-IV2, which is ZooKeeper.
 type ISRStore interface {
-	// WriteISR writes the partition's state, where it is the one that the change
-	// builds on, and returns its new partition epoch. INVALID_UPDATE_VERSION: it
-	// is another, and writing again cannot help.
+	// WriteISR writes the partition's state if the current state is the one that the change is
+	// based on, and returns the new partition epoch. The error is INVALID_UPDATE_VERSION if the
+	// current state is another one; a retry cannot help then.
 	WriteISR(ctx context.Context, change ISRChange) (partitionEpoch int32, err error)
-	// NotifyISRChange tells the controller of partitions that were written.
+	// NotifyISRChange notifies the controller of partitions that were written.
 	NotifyISRChange(ctx context.Context, partitions []TopicPartition) error
 }
 
-// ZooKeeperISR is the ISRChanger that writes to ZooKeeper itself, one partition
-// after the other, and tells the controller of it a little later. Make it with
-// NewZooKeeperISR, Close it when the broker stops.
+// ZooKeeperISR is the ISRChanger that writes to ZooKeeper itself, one partition after another, and
+// notifies the controller some time later. Create it with NewZooKeeperISR and Close it when the
+// broker stops.
 type ZooKeeperISR struct {
 	brokerID int32
 	store    ISRStore
@@ -44,9 +43,9 @@ type ZooKeeperISR struct {
 	done   chan struct{}
 	queue  *changeQueue
 
-	// Of run.
-	written             map[TopicPartition]bool // not told yet
-	lastWrite, lastTold time.Time
+	// Used only by run.
+	written               map[TopicPartition]bool // since the last notice
+	lastWrite, lastNotice time.Time
 }
 
 var _ ISRChanger = (*ZooKeeperISR)(nil)
@@ -54,19 +53,19 @@ var _ ISRChanger = (*ZooKeeperISR)(nil)
 // NewZooKeeperISR starts the writer.
 func NewZooKeeperISR(brokerID int32, store ISRStore, logger *logrus.Logger) *ZooKeeperISR {
 	z := &ZooKeeperISR{brokerID: brokerID, store: store, log: kafkalog.For(logger, "kafka.server.ZkAlterPartitionManager"),
-		done: make(chan struct{}), queue: newChangeQueue(), written: map[TopicPartition]bool{}, lastTold: time.Now()}
+		done: make(chan struct{}), queue: newChangeQueue(), written: map[TopicPartition]bool{}, lastNotice: time.Now()}
 	z.ctx, z.cancel = context.WithCancel(context.Background())
 	go z.run()
 	return z
 }
 
-// Close stops the writer; changes without an answer get none.
+// Close stops the writer. Queued changes get no answer.
 func (z *ZooKeeperISR) Close() {
 	z.cancel()
 	<-z.done
 }
 
-// Submit queues a change: see ISRChanger.
+// Submit implements ISRChanger.
 func (z *ZooKeeperISR) Submit(change ISRChange, done func(ISRAnswer)) bool {
 	return z.queue.add(change, done)
 }
@@ -82,14 +81,14 @@ func (z *ZooKeeperISR) run() {
 				z.write(w)
 			}
 		case <-check.C:
-			z.tell(time.Now())
+			z.notify(time.Now())
 		case <-z.ctx.Done():
 			return
 		}
 	}
 }
 
-// write writes one change, until ZooKeeper has said yes or no.
+// write writes one change and repeats it until ZooKeeper accepts or refuses it.
 func (z *ZooKeeperISR) write(w *waitingChange) {
 	for z.ctx.Err() == nil {
 		answer := ISRAnswer{Leader: z.brokerID, LeaderEpoch: w.change.LeaderEpoch, ISR: w.change.ISR}
@@ -115,10 +114,10 @@ func (z *ZooKeeperISR) write(w *waitingChange) {
 	}
 }
 
-// tell writes the notice for the controller once changes have ceased for a while,
-// or the last notice is long ago.
-func (z *ZooKeeperISR) tell(now time.Time) {
-	if len(z.written) == 0 || now.Sub(z.lastWrite) <= isrNoticeLinger && now.Sub(z.lastTold) <= isrNoticeMax {
+// notify writes the notice for the controller if there was no further change for a while or the
+// last notice is long ago.
+func (z *ZooKeeperISR) notify(now time.Time) {
+	if len(z.written) == 0 || now.Sub(z.lastWrite) <= isrNoticeLinger && now.Sub(z.lastNotice) <= isrNoticeMax {
 		return
 	}
 	partitions := make([]TopicPartition, 0, len(z.written))
@@ -127,10 +126,10 @@ func (z *ZooKeeperISR) tell(now time.Time) {
 	}
 	if err := z.store.NotifyISRChange(z.ctx, partitions); err != nil {
 		if z.ctx.Err() == nil {
-			z.log.Warnf("The controller could not be told of changed in-sync replicas, trying again: %v", err)
+			z.log.Warnf("The controller could not be notified of changed in-sync replicas, trying again: %v", err)
 		}
 		return
 	}
 	clear(z.written)
-	z.lastTold = now
+	z.lastNotice = now
 }
