@@ -6,25 +6,24 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// clientSession is the follower's side of a fetch session: what the leader
-// remembers of our last fetches, so that the next one names only changes. Not
-// safe for concurrent use.
+// clientSession is the follower's side of a fetch session: what the leader remembers of the last
+// fetches, so the next fetch names only changes. It is not safe for concurrent use.
 type clientSession struct {
 	id    int32
 	epoch int32 // of the next request
 	byID  bool
-	// known is what is wanted: what the leader knows after the next request.
+	// known are the wanted partitions, which the leader knows after the next request.
 	known     map[TopicPartition]PartitionAsk
-	withoutID int // how many of known have no topic id
+	withoutID int // number of known partitions without a topic id
 	topics    map[TopicID]*knownTopic
 
-	// Since the last request: what is new or changed, and what is in the session
-	// but not wanted, or wanted under another id.
+	// Since the last request: partitions that are new or changed, and partitions in the session
+	// that are no longer wanted or are wanted under another id.
 	changed []TopicPartition
 	dropped []PartitionAsk
 }
 
-// knownTopic is a topic of which partitions are known.
+// knownTopic is a topic with known partitions.
 type knownTopic struct {
 	name       string
 	partitions int
@@ -34,8 +33,8 @@ func newClientSession() clientSession {
 	return clientSession{epoch: initialSessionEpoch, known: map[TopicPartition]PartitionAsk{}, topics: map[TopicID]*knownTopic{}}
 }
 
-// want has the next request ask for a partition in this way. Between two requests
-// a partition must be wanted at most once.
+// want makes the next request ask for the partition as in ask. Between two requests a partition may
+// be wanted only once.
 func (s *clientSession) want(id TopicPartition, ask PartitionAsk) {
 	known, had := s.known[id]
 	if had && known == ask {
@@ -52,7 +51,7 @@ func (s *clientSession) want(id TopicPartition, ask PartitionAsk) {
 	s.changed = append(s.changed, id)
 }
 
-// drop takes a partition out of the session, if it is in it.
+// drop removes a partition from the session if it is in it.
 func (s *clientSession) drop(id TopicPartition) {
 	if known, had := s.known[id]; had {
 		s.count(known, -1)
@@ -76,7 +75,7 @@ func (s *clientSession) count(ask PartitionAsk, by int) {
 	}
 }
 
-// name is the name of a known topic.
+// name returns the name of a known topic, or "".
 func (s *clientSession) name(id TopicID) string {
 	if topic := s.topics[id]; topic != nil {
 		return topic.name
@@ -84,18 +83,17 @@ func (s *clientSession) name(id TopicID) string {
 	return ""
 }
 
-// sessionDiff is what a request names. Its slices hold until the next want or drop.
+// sessionDiff is what a request names. Its slices are valid until the next want or drop.
 type sessionDiff struct {
 	id, epoch int32
-	full      bool             // all that is known is to be sent
+	full      bool             // send everything that is known
 	send      []TopicPartition // new or changed
-	forget    []PartitionAsk   // in the session, wanted no more, or (by id) under another id
+	forget    []PartitionAsk   // in the session, but no longer wanted or (by id) wanted under another id
 }
 
-// next is the request for what is wanted. By name a partition of a topic that was
-// created again is the same one for the leader: to forget the old would be to
-// forget the new (Kafka's FetchRequest leaves replaced partitions out of what is
-// forgotten below version 13).
+// next returns what the next request must name. In requests by name, a topic that was deleted and
+// created again has the same partitions for the leader: forgetting the old one would forget the new
+// one. Kafka's FetchRequest likewise does not forget replaced partitions below version 13.
 func (s *clientSession) next(byID bool) sessionDiff {
 	if byID != s.byID && s.epoch != initialSessionEpoch {
 		s.reset()
@@ -113,7 +111,7 @@ func (s *clientSession) next(byID bool) sessionDiff {
 	return d
 }
 
-// answered takes the leader's session id and top-level code.
+// answered handles the leader's session id and top-level error code.
 func (s *clientSession) answered(id int32, code protocol.ErrorCode) {
 	switch {
 	case code == protocol.FetchSessionIDNotFound:
@@ -121,7 +119,7 @@ func (s *clientSession) answered(id int32, code protocol.ErrorCode) {
 	case code != protocol.None:
 		s.reset()
 	case s.epoch == initialSessionEpoch && id == noSessionID:
-		s.id = noSessionID // the leader has no room: full fetches go on
+		s.id = noSessionID // the leader has no free session: full fetches continue
 	case s.epoch == initialSessionEpoch:
 		s.id, s.epoch = id, nextSessionEpoch(initialSessionEpoch)
 	case id == noSessionID:
@@ -131,6 +129,6 @@ func (s *clientSession) answered(id int32, code protocol.ErrorCode) {
 	}
 }
 
-// reset makes the next request a full one that closes the old session: after a
-// lost answer nobody knows what the leader remembers.
+// reset makes the next request a full one that closes the old session. After a lost response the
+// leader's view of the session is unknown.
 func (s *clientSession) reset() { s.epoch = initialSessionEpoch }

@@ -13,22 +13,22 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// Leader epochs in StopReplica that pass every check: the topic is being
-// deleted, or the request's version has no epochs.
+// Leader epochs in StopReplica that pass every check: the topic is being deleted, or the request's
+// version has no epochs.
 const (
 	epochDuringDelete int32 = -2
 	epochNotGiven     int32 = -1
 )
 
-// staleBrokerEpoch says whether a control request was meant for an earlier life
-// of this broker (KIP-380). A larger epoch than ours passes: the controller may
-// have seen our registration before we did; so does -1, not known.
+// staleBrokerEpoch reports whether a control request was meant for an earlier registration of this
+// broker (KIP-380). A larger epoch than the current one passes, because the controller may have
+// seen the registration before this broker did. So does -1, which means unknown.
 func (m *Manager) staleBrokerEpoch(requested int64) bool {
 	return requested != -1 && requested < m.cfg.BrokerEpoch()
 }
 
-// acceptControllerLocked remembers the controller's epoch; false where a newer
-// controller has spoken already. control is held.
+// acceptControllerLocked stores the controller's epoch. It returns false if a newer controller has
+// already sent a request. The caller must hold control.
 func (m *Manager) acceptControllerLocked(epoch int32) bool {
 	if epoch < m.controllerEpoch {
 		return false
@@ -37,8 +37,8 @@ func (m *Manager) acceptControllerLocked(epoch int32) bool {
 	return true
 }
 
-// BecomeLeaderOrFollower applies a LeaderAndIsr request. Whatever fails costs its
-// partition only, which has the error in the answer.
+// BecomeLeaderOrFollower applies a LeaderAndIsr request. An error affects only its partition and is
+// reported in the response.
 func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlationID int32) *kmsg.LeaderAndISRResponse {
 	if m.staleBrokerEpoch(req.BrokerEpoch) {
 		m.log.Infof("Received LeaderAndIsr request with broker epoch %d smaller than the current broker epoch %d", req.BrokerEpoch, m.cfg.BrokerEpoch())
@@ -75,27 +75,27 @@ func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlat
 	return answerLeaderAndISR(req, entries)
 }
 
-// roleEntry is one partition of a LeaderAndIsr request with its answer.
+// roleEntry is one partition of a LeaderAndIsr request, with its response.
 type roleEntry struct {
 	id        TopicPartition
 	role      role
 	code      protocol.ErrorCode
-	partition *Partition // set where the role is to be applied
+	partition *Partition // set if the role is to be applied
 }
 
-// roleChange applies a request's entries: first all that become leaders, then
-// the followers. control is held throughout.
+// roleChange applies a request's entries: first those that become leaders, then the followers.
+// control is held throughout.
 type roleChange struct {
 	m         *Manager
 	now       time.Time
-	request   string // which request it is, for log lines
+	request   string // identifies the request in log lines
 	leaders   []*roleEntry
 	followers []*roleEntry
 	elected   []*roleEntry // leaders that did not lead before
 	resigned  []*roleEntry // followers in a new epoch
 }
 
-// admit checks one entry and files it under the role it asks for.
+// admit checks one entry and adds it to the leaders or followers.
 func (c *roleChange) admit(e *roleEntry) {
 	m := c.m
 	known := m.hosted(e.id.Topic, e.id.Partition)
@@ -135,10 +135,9 @@ func conflictingID(log *storage.Log, requested TopicID) bool {
 	return log != nil && requested != (TopicID{}) && log.TopicID() != (TopicID{}) && log.TopicID() != requested
 }
 
-// sameEpoch answers an entry in the epoch we have: nothing changes and it is
-// refused, unless it brings the topic id that the log lacks, or drops a
-// follower's (KAFKA-13132). Changes of the in-sync replicas within an epoch
-// come by AlterPartition only.
+// sameEpoch handles an entry with the current leader epoch. It is refused without effect unless it
+// brings the topic id that the log lacks, or omits a follower's (KAFKA-13132). Within an epoch only
+// AlterPartition changes the in-sync replicas.
 func (m *Manager) sameEpoch(p *Partition, log *storage.Log, r *role) protocol.ErrorCode {
 	lacking := log != nil && log.TopicID() == (TopicID{})
 	following := r.leader != m.opts.BrokerID
@@ -166,8 +165,8 @@ func (c *roleChange) apply() {
 	c.applyFollowers()
 }
 
-// prepareLogs makes the logs that are not there yet. What fails is tried again,
-// and answered, when the role is taken.
+// prepareLogs creates the missing logs. Errors are ignored here: the role change tries again and
+// reports them.
 func (c *roleChange) prepareLogs() {
 	var missing []*roleEntry
 	for _, e := range slices.Concat(c.leaders, c.followers) {
@@ -230,9 +229,9 @@ func (c *roleChange) applyFollowers() {
 	c.resigned = restart
 }
 
-// note makes an error of an entry its answer. After an error of storage the
-// partition is offline, unless only file descriptors were wanting; after any
-// other it stays as it was, for the controller's next request.
+// note makes the error of an entry its response. After a storage error the partition is offline,
+// unless the cause was a lack of file descriptors. After any other error it keeps its state, and
+// the controller's next request tries again.
 func (c *roleChange) note(e *roleEntry, err error) {
 	e.code = protocol.CodeOf(err)
 	switch e.code {
@@ -250,7 +249,7 @@ func (c *roleChange) note(e *roleEntry, err error) {
 	}
 }
 
-// announce tells the coordinators.
+// announce notifies the coordinators.
 func (c *roleChange) announce() {
 	for _, l := range c.m.cfg.Leaders {
 		for _, e := range c.elected {
@@ -283,7 +282,7 @@ func leaderAndISREntries(req *kmsg.LeaderAndISRRequest) []roleEntry {
 			}})
 		}
 	}
-	for i := range req.PartitionStates { // v0-v1: each with its topic
+	for i := range req.PartitionStates { // v0-v1: one topic per partition
 		add(req.PartitionStates[i].Topic, TopicID{}, req.PartitionStates[i:i+1])
 	}
 	for i := range req.TopicStates {
@@ -326,9 +325,9 @@ func answerLeaderAndISR(req *kmsg.LeaderAndISRRequest, entries []roleEntry) *kms
 	return resp
 }
 
-// StopReplica applies a StopReplica request: the listed replicas stop to follow
-// and, where the request says so, are deleted, also when only their log is
-// there (the topic was deleted while this broker was down).
+// StopReplica applies a StopReplica request. The listed replicas stop following and, if the request
+// says so, are deleted. A log without a partition is deleted as well: the topic may have been
+// deleted while this broker was down.
 func (m *Manager) StopReplica(req *kmsg.StopReplicaRequest, correlationID int32) *kmsg.StopReplicaResponse {
 	resp := req.ResponseKind().(*kmsg.StopReplicaResponse)
 	if m.staleBrokerEpoch(req.BrokerEpoch) {
@@ -352,7 +351,7 @@ func (m *Manager) StopReplica(req *kmsg.StopReplicaRequest, correlationID int32)
 			stopping = append(stopping, stops[i].id)
 		}
 	}
-	m.fetchers.remove(stopping) // first of all: fetchers use the partitions
+	m.fetchers.remove(stopping) // first, because fetchers use the partitions
 	m.mover.remove(stopping)
 	m.stopAll(stops)
 	for i := range stops {
@@ -412,9 +411,8 @@ func (m *Manager) admitStop(s *stopEntry) protocol.ErrorCode {
 	return protocol.FencedLeaderEpoch
 }
 
-// stopAll ends the replicas that were admitted. Without delete their role and
-// epoch stay: only the fetcher has stopped. The logs of those that are deleted
-// go all together.
+// stopAll stops the admitted replicas. Without delete they keep their role and epoch; only the
+// fetcher has stopped. All logs to delete are deleted together.
 func (m *Manager) stopAll(stops []stopEntry) {
 	var deleted []*stopEntry
 	var ids []TopicPartition
@@ -450,9 +448,9 @@ func (m *Manager) stopAll(stops []stopEntry) {
 	}
 }
 
-// UpdateMetadata applies an UpdateMetadata request to the metadata cache. Who
-// waits for topics to appear or go watches metadata.Cache.Changed. It returns
-// the partitions of topics being deleted.
+// UpdateMetadata applies an UpdateMetadata request to the metadata cache and returns the partitions of
+// topics that are being deleted. To wait for topics to appear or disappear, watch
+// metadata.Cache.Changed.
 func (m *Manager) UpdateMetadata(req *kmsg.UpdateMetadataRequest, correlationID int32) (*kmsg.UpdateMetadataResponse, []TopicPartition) {
 	resp := req.ResponseKind().(*kmsg.UpdateMetadataResponse)
 	if m.staleBrokerEpoch(req.BrokerEpoch) {

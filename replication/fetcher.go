@@ -22,20 +22,20 @@ type following struct {
 	id        TopicPartition
 	partition *Partition
 	topicID   TopicID
-	epoch     int32 // the leader epoch we follow in; every request carries it
-	offset    int64 // the next to fetch: our log end while fetching
-	lastEpoch int32 // of our last batch, where the leader looks for divergence; else -1
-	// truncating: OffsetForLeaderEpoch, or a cut to the high watermark, comes first.
+	epoch     int32 // leader epoch in which the partition follows; every request carries it
+	offset    int64 // next offset to fetch; the log end while fetching
+	lastEpoch int32 // of the log's last batch if the leader checks for divergence; otherwise -1
+	// truncating: OffsetForLeaderEpoch or a truncation to the high watermark must come first.
 	truncating bool
-	delayed    time.Time // not before
-	lag        int64     // behind the leader's log end; -1 unknown
+	delayed    time.Time // no request before this time
+	lag        int64     // distance to the leader's log end; -1: unknown
 
 	prev, next *following // in the fetcher's order
-	// active: the next round looks whether, and how, to ask for it. Otherwise the
-	// leader's session has the ask that holds until something happens.
+	// active: the next round decides whether and how to fetch the partition. Otherwise the leader's
+	// session has a request for it that stays valid until something happens.
 	active  bool
 	removed bool
-	change  *changeEntry[following] // observes partition; a pointer, for a following is copied
+	change  *changeEntry[following] // observes partition; a pointer because a following is copied
 }
 
 func (p *following) unlink() {
@@ -43,40 +43,40 @@ func (p *following) unlink() {
 	p.prev, p.next = nil, nil
 }
 
-// fetcher follows some partitions of one leader: one goroutine, one connection,
-// one fetch session, one request in flight. What it asks, and what it does with
-// an answer, are steps (next, errand); run only sends and waits.
+// fetcher follows some partitions of one leader with one goroutine, one connection, one fetch
+// session and one request in flight. Choosing a request and handling its response are separate
+// steps (next, leaderRequest); run only sends and waits.
 type fetcher struct {
 	fm   *fetcherManager
 	m    *Manager
 	key  fetcherKey
-	name string // as Kafka's log lines have it
+	name string // as in Kafka's log lines
 
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{}
-	wakeup chan struct{} // one slot: partitions were added
+	wakeup chan struct{} // one slot; filled when a partition is added
 
-	// Used by who takes the steps only.
+	// Used only by the goroutine that takes the steps.
 	link    *peerlink.Link
 	address string
 	session clientSession
-	// errands are lookups that come before the next fetch, and truncated says
-	// that a round of truncation has just been, so that a fetch comes next.
-	errands   []*errand
+	// lookups are requests that come before the next fetch. truncated is set if the latest request
+	// was a round of truncation, so a fetch comes next.
+	lookups   []*leaderRequest
 	truncated bool
 
-	// mu guards what follows. It is held while an answer for a partition is
-	// applied, so that remove waits for that.
+	// mu guards the fields below. It is held while the response for a partition is applied, so that
+	// remove waits for that.
 	mu         sync.Mutex
 	partitions map[TopicPartition]*following
-	// order is a ring through a sentinel, in which partitions are asked; who got
-	// data goes to the end.
+	// order is the ring, with a sentinel, in which partitions are requested. A partition that
+	// received data moves to the end.
 	order following
-	// active are the partitions that the next round looks at; those removed since
-	// are dropped then.
+	// active are the partitions that the next round looks at. Partitions removed meanwhile are
+	// dropped then.
 	active []*following
-	// gone are partitions removed since the last round.
+	// gone are the partitions removed since the last round.
 	gone    []TopicPartition
 	limited bool                 // the follower's quota had a limit in the last round
 	changes changeSet[following] // has its own lock
@@ -91,7 +91,7 @@ func newFetcher(fm *fetcherManager, key fetcherKey) *fetcher {
 	return f
 }
 
-// lastLocked puts a partition that is not in the order at its end.
+// lastLocked puts a partition that is not in the order at the end.
 func (f *fetcher) lastLocked(p *following) {
 	p.prev, p.next = f.order.prev, &f.order
 	p.prev.next, f.order.prev = p, p
@@ -134,8 +134,7 @@ func (f *fetcher) removeLocked(id TopicPartition) bool {
 	return true
 }
 
-// dropLocked ends what the fetcher does for a partition that is not, or no
-// longer, in its map.
+// dropLocked ends the fetcher's work for a partition that is not, or no longer, in the map.
 func (f *fetcher) dropLocked(p *following) {
 	p.unlink()
 	p.change.unwatch()
@@ -143,7 +142,7 @@ func (f *fetcher) dropLocked(p *following) {
 	f.gone = append(f.gone, p.id)
 }
 
-// activateLocked has the next round look at the partition.
+// activateLocked makes the next round look at the partition.
 func (f *fetcher) activateLocked(p *following) {
 	if !p.active {
 		p.active = true
@@ -151,8 +150,8 @@ func (f *fetcher) activateLocked(p *following) {
 	}
 }
 
-// takeAll takes all partitions out; on return nothing of theirs is being
-// appended or truncated here any more.
+// takeAll removes and returns all partitions. When it returns, this fetcher no longer appends to or
+// truncates any of them.
 func (f *fetcher) takeAll() []following {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -185,7 +184,7 @@ func (f *fetcher) close() {
 	<-f.done
 }
 
-// run truncates and fetches until closed.
+// run truncates and fetches until the fetcher is closed.
 func (f *fetcher) run() {
 	defer close(f.done)
 	defer func() {
@@ -208,19 +207,18 @@ func (f *fetcher) run() {
 	f.m.fetchLog.Infof("%s: Stopped", thread)
 }
 
-// errand is a request to the leader and what becomes of its answer, or of the
-// error in its place.
-type errand struct {
-	req      kmsg.Request // its version set
+// leaderRequest is a request to the leader and the function that handles the response or the error.
+type leaderRequest struct {
+	req      kmsg.Request // with its version set
 	answered func(kmsg.Response, error)
 }
 
-// next is what the fetcher has to ask now; nil: nothing for so long, or until
-// partitions come. Lookups come first, then a round of truncation, then a fetch.
-func (f *fetcher) next(now time.Time) (*errand, time.Duration) {
-	if len(f.errands) > 0 {
-		e := f.errands[0]
-		f.errands = f.errands[1:]
+// next returns the next request, or nil and the time to wait unless partitions are added before.
+// Lookups come first, then a round of truncation, then a fetch.
+func (f *fetcher) next(now time.Time) (*leaderRequest, time.Duration) {
+	if len(f.lookups) > 0 {
+		e := f.lookups[0]
+		f.lookups = f.lookups[1:]
 		return e, 0
 	}
 	if !f.truncated {
@@ -237,7 +235,7 @@ func (f *fetcher) next(now time.Time) (*errand, time.Duration) {
 	return f.fetch(), 0
 }
 
-// pause waits for a time, or until partitions come.
+// pause waits for d or until a partition is added.
 func (f *fetcher) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -248,13 +246,13 @@ func (f *fetcher) pause(d time.Duration) {
 	}
 }
 
-// untilReady is the time to the first delayed partition that no quota holds back.
+// untilReady returns the time until the first delayed partition that no quota holds back is ready.
 func (f *fetcher) untilReady(now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	wait := f.m.opts.FetchBackoff
 	for _, p := range f.partitions {
-		if !p.held(now) { // those are looked at again after the back-off time
+		if !p.held(now) { // others are checked again after the back-off time
 			wait = min(wait, max(0, p.delayed.Sub(now)))
 		}
 	}
@@ -267,15 +265,15 @@ func (f *fetcher) requestFailed(ids []TopicPartition, err error) {
 	f.delay(ids)
 }
 
-// logFailure logs that a whole request failed. Kafka's line lists every partition
-// of the request as well.
+// logFailure logs that a whole request failed. Kafka's log line also lists every partition of the
+// request.
 func (f *fetcher) logFailure(sessionID, epoch int32, err error) {
 	opts := &f.m.opts
 	f.m.fetchLog.Warnf("%s Error in response for fetch request (type=FetchRequest, replicaId=%d, maxWait=%d, minBytes=%d, maxBytes=%d, metadata=(sessionId=%d, epoch=%d)): %v",
 		f.name, opts.BrokerID, opts.FetchWait.Milliseconds(), opts.FetchMinBytes, opts.FetchResponseBytes, sessionID, epoch, err)
 }
 
-// delay keeps partitions from being asked for the back-off time.
+// delay keeps partitions from being requested for the back-off time.
 func (f *fetcher) delay(ids []TopicPartition) {
 	until := f.m.now().Add(f.m.opts.FetchBackoff)
 	f.mu.Lock()
@@ -288,7 +286,7 @@ func (f *fetcher) delay(ids []TopicPartition) {
 	}
 }
 
-// leaderAddress is where the leader is to be reached now.
+// leaderAddress returns the leader's current address.
 func (f *fetcher) leaderAddress() (string, error) {
 	b := f.m.Metadata().Brokers[f.key.leader]
 	if b == nil {
@@ -301,7 +299,7 @@ func (f *fetcher) leaderAddress() (string, error) {
 	return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))), nil
 }
 
-// leader returns the link to the leader at its present address.
+// leader returns the link to the leader at its current address.
 func (f *fetcher) leader() (*peerlink.Link, error) {
 	address, err := f.leaderAddress()
 	if err != nil {
@@ -321,7 +319,7 @@ func (f *fetcher) leader() (*peerlink.Link, error) {
 	return f.link, nil
 }
 
-func (f *fetcher) ask(e *errand) (kmsg.Response, error) {
+func (f *fetcher) ask(e *leaderRequest) (kmsg.Response, error) {
 	link, err := f.leader()
 	if err != nil {
 		return nil, err
@@ -329,9 +327,8 @@ func (f *fetcher) ask(e *errand) (kmsg.Response, error) {
 	return link.Do(f.ctx, e.req)
 }
 
-// nextFetch brings the session up to what is to be fetched now: it looks at the
-// partitions to which something happened, and at those that may be left out for a
-// while.
+// nextFetch updates the session to what must be fetched now. It looks at the partitions with events
+// and at those that are temporarily left out.
 func (f *fetcher) nextFetch(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -341,7 +338,7 @@ func (f *fetcher) nextFetch(now time.Time) {
 		}
 	}
 	for _, id := range f.gone {
-		if f.partitions[id] == nil { // else it came again, and is active
+		if f.partitions[id] == nil { // otherwise it was added again and is active
 			f.session.drop(id)
 		}
 	}
@@ -361,8 +358,8 @@ func (f *fetcher) nextFetch(now time.Time) {
 	})
 }
 
-// lookAtLocked decides whether and how the partition is asked for, and reports
-// whether the next round has to look at it again.
+// lookAtLocked decides whether and how the partition is requested, and reports whether the next
+// round must look at it again.
 func (f *fetcher) lookAtLocked(p *following, now time.Time) (again bool) {
 	log := p.partition.Log()
 	if p.truncating || p.delayed.After(now) || log == nil || p.held(now) {
@@ -376,12 +373,12 @@ func (f *fetcher) lookAtLocked(p *following, now time.Time) (again bool) {
 		ask.LastFetchedEpoch = p.lastEpoch
 	}
 	f.session.want(p.id, ask)
-	// A quota may hold it back. A lag of -1 may last: a leader whose session has the
-	// partition answers nothing in a new epoch before something happens.
+	// A quota may hold the partition back. A lag of -1 may persist: a leader whose session has the
+	// partition sends nothing in a new epoch until something happens.
 	return p.lag != 0 && f.limited
 }
 
-// inOrder lists the partitions that the session wants.
+// inOrder lists the partitions that the session wants, in order.
 func (f *fetcher) inOrder() []TopicPartition {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -394,8 +391,8 @@ func (f *fetcher) inOrder() []TopicPartition {
 	return all
 }
 
-// request builds the Fetch request; its version is the one of the
-// inter.broker.protocol.version, but 12 at most while a topic has no id.
+// request builds the Fetch request. Its version follows from inter.broker.protocol.version, but is
+// at most 12 while a topic has no id.
 func (f *fetcher) request() *kmsg.FetchRequest {
 	version := f.m.opts.PeerVersions.Fetch
 	byID := version >= 13 && f.session.withoutID == 0
@@ -406,7 +403,7 @@ func (f *fetcher) request() *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
 	req.Version = version
 	req.IsolationLevel = 0
-	if version >= 15 { // a tag that a leader refuses in earlier versions
+	if version >= 15 { // a tagged field that leaders refuse in earlier versions
 		req.ReplicaState.ID, req.ReplicaState.Epoch = opts.BrokerID, f.m.cfg.BrokerEpoch()
 	} else {
 		req.ReplicaID = opts.BrokerID
@@ -444,10 +441,10 @@ func (f *fetcher) request() *kmsg.FetchRequest {
 	return req
 }
 
-// fetch asks for records and applies the answer.
-func (f *fetcher) fetch() *errand {
+// fetch requests records and applies the response.
+func (f *fetcher) fetch() *leaderRequest {
 	req := f.request()
-	return &errand{req, func(resp kmsg.Response, err error) {
+	return &leaderRequest{req, func(resp kmsg.Response, err error) {
 		if err != nil {
 			f.requestFailed(f.inOrder(), err)
 			return
@@ -470,16 +467,16 @@ func (f *fetcher) fetched(req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 		}
 		return
 	}
-	var told map[TopicPartition]protocol.EpochEndOffset // nil as a rule
+	var diverging map[TopicPartition]protocol.EpochEndOffset // usually nil
 	f.eachAnswer(req, resp, func(id TopicPartition, _ PartitionAsk, answer *kmsg.FetchResponseTopicPartition) {
 		if d := answer.DivergingEpoch; answer.ErrorCode == 0 && diverges(d) {
-			if told == nil {
-				told = map[TopicPartition]protocol.EpochEndOffset{}
+			if diverging == nil {
+				diverging = map[TopicPartition]protocol.EpochEndOffset{}
 			}
-			told[id] = protocol.EpochEndOffset{Epoch: d.Epoch, EndOffset: d.EndOffset}
+			diverging[id] = protocol.EpochEndOffset{Epoch: d.Epoch, EndOffset: d.EndOffset}
 		}
 	})
-	f.expectCuts(told)
+	f.announceTruncations(diverging)
 	var round fetchRound
 	f.eachAnswer(req, resp, func(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchResponseTopicPartition) {
 		f.apply(id, ask, answer, &round)
@@ -490,7 +487,7 @@ func (f *fetcher) fetched(req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 	}
 }
 
-// eachAnswer calls do for the partitions of an answer that were asked for.
+// eachAnswer calls do for every requested partition in a response.
 func (f *fetcher) eachAnswer(req *kmsg.FetchRequest, resp *kmsg.FetchResponse, do func(TopicPartition, PartitionAsk, *kmsg.FetchResponseTopicPartition)) {
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
@@ -507,26 +504,26 @@ func (f *fetcher) eachAnswer(req *kmsg.FetchRequest, resp *kmsg.FetchResponse, d
 	}
 }
 
-// diverges reports whether the leader's log parts from ours.
+// diverges reports whether the leader's log diverges from this broker's.
 func diverges(d kmsg.FetchResponseTopicPartitionDivergingEpoch) bool {
 	return d.Epoch >= 0 || d.EndOffset >= 0
 }
 
-// sessionLost reports whether the leader only forgot the session of an incremental
-// fetch. Nothing is wrong with the partitions then, and the full fetch that makes
-// a new session follows at once (RemoteLeaderEndPoint.fetch).
+// sessionLost reports whether the only error is that the leader forgot the session of an
+// incremental fetch. The partitions are fine then, and the full fetch that creates a new session
+// follows at once (RemoteLeaderEndPoint.fetch).
 func sessionLost(req *kmsg.FetchRequest, code protocol.ErrorCode) bool {
 	return req.SessionEpoch > initialSessionEpoch &&
 		(code == protocol.FetchSessionIDNotFound || code == protocol.InvalidFetchSessionEpoch)
 }
 
-// fetchRound is what a round left to do.
+// fetchRound collects the work that a round leaves to do.
 type fetchRound struct {
 	delayed    []TopicPartition
 	outOfRange []TopicPartition
 }
 
-// apply takes one partition's answer. It counts only if the partition is still
+// apply handles the response for one partition. It has an effect only if the partition is still
 // followed at the same offset in the same epoch.
 func (f *fetcher) apply(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchResponseTopicPartition, round *fetchRound) {
 	f.mu.Lock()
@@ -569,9 +566,9 @@ func (f *fetcher) apply(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchR
 	}
 }
 
-// logRefusal logs an error that the leader answered for a partition, which is
-// asked for again after the back-off time. Errors that every change of leaders
-// brings are of no interest to operators.
+// logRefusal logs an error that the leader returned for a partition. The partition is requested
+// again after the back-off time. Errors that occur at every change of leaders are logged at debug
+// level.
 func (f *fetcher) logRefusal(p *following, code protocol.ErrorCode) {
 	log := f.m.fetchLog
 	switch code {
@@ -587,9 +584,9 @@ func (f *fetcher) logRefusal(p *following, code protocol.ErrorCode) {
 	}
 }
 
-// failed notes that a partition is not followed any more because of err. A newer
-// leader epoch at the leader is an ordinary change of leaders: the LeaderAndIsr
-// that announces it starts the following again.
+// failed records that a partition is no longer followed because of err. If the leader has a newer
+// leader epoch, this is an ordinary change of leaders; the LeaderAndIsr that announces it makes the
+// broker follow again.
 func (f *fetcher) failed(p *following, err error) {
 	switch {
 	case errors.Is(err, errNotFollowing):
@@ -606,7 +603,8 @@ func (f *fetcher) failed(p *following, err error) {
 	f.fm.markFailed(p)
 }
 
-// applyDataLocked appends, or truncates where the leader's log parts from ours.
+// applyDataLocked appends the records, or truncates if the leader's log diverges from this
+// broker's.
 func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicPartition) (event, error) {
 	if d := answer.DivergingEpoch; diverges(d) {
 		return 0, f.truncateLocked(p, protocol.EpochEndOffset{Epoch: d.Epoch, EndOffset: d.EndOffset})
@@ -618,7 +616,7 @@ func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicP
 	if done.nextOffset != p.offset {
 		p.offset = done.nextOffset
 		p.lastEpoch = done.lastEpoch
-		// Whoever got data goes to the end, so that the answer's size limit starves none.
+		// Partitions with data go to the end, so the limit on the response size starves none.
 		p.unlink()
 		f.lastLocked(p)
 	}

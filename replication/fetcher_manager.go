@@ -11,10 +11,10 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 )
 
-// fetcherManager spreads the partitions that follow another broker over
-// fetchers: num.replica.fetchers per leader.
+// fetcherManager distributes the partitions that follow other brokers to fetchers:
+// num.replica.fetchers per leader.
 //
-// Locks: mu, then a fetcher's own; both before any Partition's.
+// Locks: mu, then a fetcher's own; both come before any Partition's.
 type fetcherManager struct {
 	m   *Manager
 	log *logrus.Entry
@@ -23,8 +23,8 @@ type fetcherManager struct {
 	closed    bool
 	perLeader int32 // num.replica.fetchers
 	fetchers  map[fetcherKey]*fetcher
-	// failed are partitions whose following ended by an error; the next LeaderAndIsr
-	// with a new epoch tries again.
+	// failed are the partitions that are no longer followed because of an error. The next
+	// LeaderAndIsr with a new epoch tries again.
 	failed map[TopicPartition]struct{}
 }
 
@@ -35,7 +35,7 @@ func newFetcherManager(m *Manager) *fetcherManager {
 		perLeader: max(m.opts.Fetchers, 1), fetchers: map[fetcherKey]*fetcher{}, failed: map[TopicPartition]struct{}{}}
 }
 
-// follow starts to fetch the partitions from the leaders of their roles.
+// follow starts fetching the partitions from the leaders of their roles.
 func (fm *fetcherManager) follow(entries []*roleEntry) {
 	if len(entries) == 0 {
 		return
@@ -74,8 +74,8 @@ func (fm *fetcherManager) fetcherLocked(leader int32, id TopicPartition) *fetche
 	return f
 }
 
-// remove stops the following of partitions; on return nothing of theirs is
-// being appended or truncated any more.
+// remove stops following the partitions. When it returns, no fetcher appends to or truncates any of
+// them.
 func (fm *fetcherManager) remove(ids []TopicPartition) {
 	if len(ids) == 0 {
 		return
@@ -96,7 +96,7 @@ func (fm *fetcherManager) remove(ids []TopicPartition) {
 	}
 }
 
-// setTopicID tells the fetchers a topic id that came, or went, within an epoch.
+// setTopicID passes a topic id that was assigned or removed within an epoch to the fetchers.
 func (fm *fetcherManager) setTopicID(id TopicPartition, topicID TopicID) {
 	fm.mu.Lock()
 	defer fm.mu.Unlock()
@@ -105,8 +105,8 @@ func (fm *fetcherManager) setTopicID(id TopicPartition, topicID TopicID) {
 	}
 }
 
-// resize spreads the partitions over another number of fetchers for each
-// leader; each goes on where it was.
+// resize distributes the partitions to another number of fetchers per leader. Every partition
+// continues at its position.
 func (fm *fetcherManager) resize(perLeader int32) {
 	fm.mu.Lock()
 	if fm.closed || perLeader == fm.perLeader {
@@ -124,7 +124,7 @@ func (fm *fetcherManager) resize(perLeader int32) {
 	fm.stopIdle()
 }
 
-// stopIdle ends fetchers without partitions.
+// stopIdle closes the fetchers without partitions.
 func (fm *fetcherManager) stopIdle() {
 	fm.mu.Lock()
 	var idle []*fetcher
@@ -140,8 +140,8 @@ func (fm *fetcherManager) stopIdle() {
 	}
 }
 
-// markFailed notes that the following of a partition ended by an error, unless the
-// partition has a newer leader epoch by now: it is followed again then, or led.
+// markFailed records that following a partition ended with an error, unless the partition has a
+// newer leader epoch by now: then it is followed again or led here.
 func (fm *fetcherManager) markFailed(p *following) {
 	fm.mu.Lock()
 	defer fm.mu.Unlock()
@@ -156,15 +156,15 @@ func (fm *fetcherManager) failedCount() int {
 	return len(fm.failed)
 }
 
-// FollowerLag is how many messages a partition followed here is behind its
-// leader, -1 while that is not known.
+// FollowerLag is the number of messages by which a partition followed here lags behind its leader;
+// -1 while unknown.
 type FollowerLag struct {
 	Partition TopicPartition
-	ClientID  string // of the fetcher, as Kafka's metric FetcherLagMetrics has it
+	ClientID  string // of the fetcher, as in Kafka's metric FetcherLagMetrics
 	Lag       int64
 }
 
-// FollowerLags tells of all partitions that follow another broker.
+// FollowerLags returns the lags of all partitions that follow another broker.
 func (m *Manager) FollowerLags() []FollowerLag {
 	fm := m.fetchers
 	fm.mu.Lock()
@@ -182,7 +182,7 @@ func (m *Manager) FollowerLags() []FollowerLag {
 	return lags
 }
 
-// close ends all fetchers for good.
+// close closes all fetchers for good.
 func (fm *fetcherManager) close() {
 	fm.mu.Lock()
 	if fm.closed {
@@ -200,9 +200,9 @@ func (fm *fetcherManager) close() {
 	fm.log.Infof("[ReplicaFetcherManager on broker %d] shutdown completed", fm.m.opts.BrokerID)
 }
 
-// startFollowing is where a follower begins: at its log end, if the leader tells
-// divergence in its answers and our log has epochs to compare; else at the high
-// watermark, with truncation first.
+// startFollowing returns the position at which a follower starts. It is the log end if the leader
+// reports divergence in its responses and the log has epochs to compare. Otherwise it is the high
+// watermark, and truncation comes first.
 func (p *Partition) startFollowing(topicID TopicID, truncateOnFetch bool) (following, bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

@@ -10,11 +10,11 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// How a fetcher finds where to fetch: truncation to where its log and the
-// leader's agree, and the way back when the leader does not have the offset.
+// This file contains how a fetcher finds its position: truncation to the point where its log and
+// the leader's agree, and recovery if the leader does not have the offset.
 
-// truncateLocked cuts the log where the leader's answer says. The fetch then goes
-// on from there, and again tells where the logs part if they still do.
+// truncateLocked truncates the log according to the leader's answer. The next fetch starts there
+// and reports again if the logs still diverge.
 func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) error {
 	log := p.partition.Log()
 	if log == nil {
@@ -31,7 +31,7 @@ func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) e
 	return nil
 }
 
-// cut is the offset that the leader's answer has the log truncated to.
+// cut returns the offset to which the log must be truncated according to the leader's answer.
 func (p *following) cut(log *storage.Log, leader protocol.EpochEndOffset) (offset int64, done bool) {
 	at := log.Offsets()
 	floor := p.offset
@@ -41,15 +41,15 @@ func (p *following) cut(log *storage.Log, leader protocol.EpochEndOffset) (offse
 	return truncateTo(leader, floor, at.LogEnd, log.EndOffsetForEpoch)
 }
 
-// expectCuts announces what the leader's answers are going to have truncated: each
-// log on its own would rewrite the checkpoints of its directory.
-func (f *fetcher) expectCuts(told map[TopicPartition]protocol.EpochEndOffset) {
-	if len(told) < 2 {
+// announceTruncations announces to storage the truncations that the leader's answers cause. Otherwise each log would
+// rewrite the checkpoints of its directory on its own.
+func (f *fetcher) announceTruncations(answers map[TopicPartition]protocol.EpochEndOffset) {
+	if len(answers) < 2 {
 		return
 	}
-	offsets := make(map[TopicPartition]int64, len(told))
+	offsets := make(map[TopicPartition]int64, len(answers))
 	f.mu.Lock()
-	for id, leader := range told {
+	for id, leader := range answers {
 		if p := f.partitions[id]; p != nil {
 			if log := p.partition.Log(); log != nil {
 				offsets[id], _ = p.cut(log, leader)
@@ -60,10 +60,9 @@ func (f *fetcher) expectCuts(told map[TopicPartition]protocol.EpochEndOffset) {
 	f.m.cfg.Logs.ExpectTruncations(offsets)
 }
 
-// truncation does what comes before the first fetch: it cuts to the high
-// watermark the logs that have no epochs, and asks the leader for the epochs of
-// the others; nil: there are none.
-func (f *fetcher) truncation(now time.Time) *errand {
+// truncation does what must come before the first fetch. It truncates logs without epochs to the
+// high watermark, and returns the request for the epochs of the others, or nil if there are none.
+func (f *fetcher) truncation(now time.Time) *leaderRequest {
 	byEpoch, toHigh := f.truncating(now)
 	if len(toHigh) > 1 {
 		offsets := make(map[TopicPartition]int64, len(toHigh))
@@ -87,8 +86,8 @@ func (f *fetcher) truncation(now time.Time) *errand {
 	return f.truncateByEpoch(byEpoch)
 }
 
-// truncating lists copies of the partitions that have to truncate; lastEpoch is
-// set to the latest epoch of their logs.
+// truncating returns copies of the partitions that must truncate, with lastEpoch set to the latest
+// epoch of their logs.
 func (f *fetcher) truncating(now time.Time) (byEpoch, toHigh []following) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -107,8 +106,8 @@ func (f *fetcher) truncating(now time.Time) (byEpoch, toHigh []following) {
 	return byEpoch, toHigh
 }
 
-// withFollowing changes a partition that is still followed in the epoch at the
-// offset; an error ends its following.
+// withFollowing calls change if the partition is still followed in the epoch at the offset. If
+// change returns an error, the partition is no longer followed.
 func (f *fetcher) withFollowing(id TopicPartition, epoch int32, offset int64, change func(*following) error) {
 	f.mu.Lock()
 	p := f.partitions[id]
@@ -128,8 +127,8 @@ func (f *fetcher) withFollowing(id TopicPartition, epoch int32, offset int64, ch
 	}
 }
 
-// truncateByEpoch asks the leader where our latest epochs end (KIP-101).
-func (f *fetcher) truncateByEpoch(partitions []following) *errand {
+// truncateByEpoch asks the leader where the latest epochs of the logs end (KIP-101).
+func (f *fetcher) truncateByEpoch(partitions []following) *leaderRequest {
 	req := kmsg.NewPtrOffsetForLeaderEpochRequest()
 	req.Version = f.m.opts.PeerVersions.OffsetForLeaderEpoch
 	req.ReplicaID = f.m.opts.BrokerID
@@ -143,27 +142,27 @@ func (f *fetcher) truncateByEpoch(partitions []following) *errand {
 		t.Topic, t.Partitions = p.id.Topic, []kmsg.OffsetForLeaderEpochRequestTopicPartition{q}
 		req.Topics = append(req.Topics, t)
 	}
-	return &errand{req, func(resp kmsg.Response, err error) {
+	return &leaderRequest{req, func(resp kmsg.Response, err error) {
 		if err != nil {
 			f.requestFailed(ids, err)
 			return
 		}
-		f.epochsTold(asked, resp.(*kmsg.OffsetForLeaderEpochResponse))
+		f.epochsAnswered(asked, resp.(*kmsg.OffsetForLeaderEpochResponse))
 	}}
 }
 
-// epochsTold truncates by the leader's answer.
-func (f *fetcher) epochsTold(asked map[TopicPartition]following, resp *kmsg.OffsetForLeaderEpochResponse) {
-	told := map[TopicPartition]protocol.EpochEndOffset{}
+// epochsAnswered truncates according to the leader's response.
+func (f *fetcher) epochsAnswered(asked map[TopicPartition]following, resp *kmsg.OffsetForLeaderEpochResponse) {
+	answers := map[TopicPartition]protocol.EpochEndOffset{}
 	for _, t := range resp.Topics {
 		for _, a := range t.Partitions {
 			id := TopicPartition{Topic: t.Topic, Partition: a.Partition}
 			if _, ok := asked[id]; ok && a.ErrorCode == 0 {
-				told[id] = protocol.EpochEndOffset{Epoch: a.LeaderEpoch, EndOffset: a.EndOffset}
+				answers[id] = protocol.EpochEndOffset{Epoch: a.LeaderEpoch, EndOffset: a.EndOffset}
 			}
 		}
 	}
-	f.expectCuts(told)
+	f.announceTruncations(answers)
 	var delayed []TopicPartition
 	for _, t := range resp.Topics {
 		for _, a := range t.Partitions {
@@ -174,7 +173,8 @@ func (f *fetcher) epochsTold(asked map[TopicPartition]following, resp *kmsg.Offs
 			}
 			switch code := protocol.ErrorCode(a.ErrorCode); code {
 			case protocol.None:
-				// An answer to an epoch we do not follow in any more is dropped (KAFKA-7786).
+				// Ignore answers for an epoch in which the partition no longer follows
+				// (KAFKA-7786).
 				f.withFollowing(id, p.epoch, p.offset, func(now *following) error {
 					return f.truncateLocked(now, protocol.EpochEndOffset{Epoch: a.LeaderEpoch, EndOffset: a.EndOffset})
 				})
@@ -189,9 +189,9 @@ func (f *fetcher) epochsTold(asked map[TopicPartition]following, resp *kmsg.Offs
 	f.delay(delayed)
 }
 
-// outOfRange finds the offset to go on at after the leader refused ours. Both
-// lookups carry our leader epoch: the answer of somebody who does not lead any
-// more must not make us drop the log (KAFKA-2143).
+// outOfRange finds the offset at which to continue after the leader refused the current one. Both
+// lookups carry the leader epoch: the answer of a broker that no longer leads must not make this
+// broker drop the log (KAFKA-2143).
 func (f *fetcher) outOfRange(id TopicPartition, ask PartitionAsk) {
 	epoch := ask.CurrentLeaderEpoch
 	f.leaderOffset(id, epoch, LatestOffset, func(latest int64) {
@@ -199,7 +199,7 @@ func (f *fetcher) outOfRange(id TopicPartition, ask PartitionAsk) {
 	})
 }
 
-// reposition goes on where the leader's log allows.
+// reposition continues at an offset that the leader has.
 func (f *fetcher) reposition(id TopicPartition, ask PartitionAsk, latest, earliest int64) {
 	f.withFollowing(id, ask.CurrentLeaderEpoch, ask.FetchOffset, func(p *following) error {
 		log := p.partition.Log()
@@ -208,19 +208,19 @@ func (f *fetcher) reposition(id TopicPartition, ask PartitionAsk, latest, earlie
 		}
 		end := log.Offsets().LogEnd
 		switch {
-		case latest < end: // an unclean election: the leader has less than we
+		case latest < end: // unclean election: the leader has less than this log
 			f.m.fetchLog.Warnf("%s Reset fetch offset for partition %s from %d to current leader's latest offset %d", f.name, name(id), end, latest)
 			if err := p.partition.truncate(latest, p.epoch); err != nil {
 				return err
 			}
 			p.offset = latest
-		case earliest > end: // all we have is gone there
+		case earliest > end: // the leader no longer has anything of this log
 			f.m.fetchLog.Warnf("%s Current offset %d for partition %s is out of range; starting at the leader's start offset %d", f.name, end, name(id), earliest)
 			if err := p.partition.restartAt(earliest, p.epoch); err != nil {
 				return err
 			}
 			p.offset = earliest
-		case p.offset == end: // within the leader's range: not so fast again
+		case p.offset == end: // within the leader's range: retry later
 			p.delayed = f.m.now().Add(f.m.opts.FetchBackoff)
 		default:
 			p.offset = end
@@ -230,8 +230,8 @@ func (f *fetcher) reposition(id TopicPartition, ask PartitionAsk, latest, earlie
 	})
 }
 
-// leaderOffset asks the leader for one offset, as a replica: up to its log end.
-func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, told func(offset int64)) {
+// leaderOffset asks the leader for one offset, as a replica, so the limit is the log end.
+func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, found func(offset int64)) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.Version = f.m.opts.PeerVersions.ListOffsets
 	req.IsolationLevel = 0
@@ -241,7 +241,7 @@ func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, 
 	t := kmsg.NewListOffsetsRequestTopic()
 	t.Topic, t.Partitions = id.Topic, []kmsg.ListOffsetsRequestTopicPartition{q}
 	req.Topics = append(req.Topics, t)
-	f.errands = append(f.errands, &errand{req, func(resp kmsg.Response, err error) {
+	f.lookups = append(f.lookups, &leaderRequest{req, func(resp kmsg.Response, err error) {
 		var offset int64
 		if err == nil {
 			offset, err = f.offsetIn(resp.(*kmsg.ListOffsetsResponse), id)
@@ -250,12 +250,11 @@ func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, 
 			f.offsetRefused(id, err)
 			return
 		}
-		told(offset)
+		found(offset)
 	}})
 }
 
-// offsetRefused ends a lookup that failed: it begins again, with a fetch, after
-// the back-off time.
+// offsetRefused ends a failed lookup. It starts again, with a fetch, after the back-off time.
 func (f *fetcher) offsetRefused(id TopicPartition, err error) {
 	switch protocol.CodeOf(err) {
 	case protocol.UnknownTopicOrPartition, protocol.UnknownLeaderEpoch, protocol.NotLeaderOrFollower, protocol.FencedLeaderEpoch:
@@ -266,7 +265,7 @@ func (f *fetcher) offsetRefused(id TopicPartition, err error) {
 	f.delay([]TopicPartition{id})
 }
 
-// offsetIn is the offset in an answer to a lookup of one partition.
+// offsetIn returns the offset in a response to a lookup of one partition.
 func (f *fetcher) offsetIn(resp *kmsg.ListOffsetsResponse, id TopicPartition) (int64, error) {
 	for _, t := range resp.Topics {
 		for _, a := range t.Partitions {

@@ -137,7 +137,7 @@ func TestAFetcherThatLooksAtChangesOnlyAsksForAllThatItShould(t *testing.T) {
 }
 
 // answerAtRandom answers a fetch with records, nothing, an error, or not at all.
-func answerAtRandom(t *testing.T, r *rand.Rand, e *errand, req *kmsg.FetchRequest, f *fetcher) {
+func answerAtRandom(t *testing.T, r *rand.Rand, e *leaderRequest, req *kmsg.FetchRequest, f *fetcher) {
 	if r.IntN(25) == 0 {
 		e.answered(nil, fmt.Errorf("no answer"))
 		return

@@ -6,8 +6,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// makeFollower follows the role's leader, which is alive. It says whether the
-// epoch is new: then the fetcher must start anew, even from the same leader.
+// makeFollower makes the partition a follower of the role's leader, which must be alive. It reports
+// whether the epoch is new; if so, the fetcher must be restarted, even with the same leader.
 func (p *Partition) makeFollower(r *role) (restart bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -33,9 +33,9 @@ func (p *Partition) makeFollower(r *role) (restart bool, err error) {
 	return newEpoch, nil
 }
 
-// openOnly makes the log of a partition whose leader is not there, and changes
-// nothing else: so its high watermark gets into the next checkpoint (KAFKA-1647)
-// and the same request, sent again later, still applies.
+// openOnly opens the log of a partition whose leader is unavailable and changes nothing else. So
+// the high watermark gets into the next checkpoint (KAFKA-1647), and the same request, sent again
+// later, still applies.
 func (p *Partition) openOnly(r *role) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -47,21 +47,21 @@ func (p *Partition) openOnly(r *role) error {
 	return err
 }
 
-// errNotFollowing: the partition is not a follower in the epoch any more; what
-// the fetcher brings is dropped. An epoch has one leader, so that this broker
-// leads in no epoch in which it followed.
-var errNotFollowing = errors.New("the partition does not follow in this epoch any more")
+// errNotFollowing reports that the partition no longer follows in the epoch, so what the fetcher
+// brings is dropped. An epoch has one leader, so this broker never leads in an epoch in which it
+// followed.
+var errNotFollowing = errors.New("the partition no longer follows in this epoch")
 
-// followed is what an append of fetched records did.
+// followed is the result of an append of fetched records.
 type followed struct {
 	nextOffset int64
-	lastEpoch  int32 // of the last batch appended, -1 for none
+	lastEpoch  int32 // of the last batch appended, or -1
 	events     event
 }
 
-// appendFetched appends what the leader of epoch sent for fetchOffset and takes
-// over its high watermark and log start offset, each as far as our log goes.
-// Offsets that do not continue the log are an error: the replica must not go on.
+// appendFetched appends the records that the leader of epoch sent for fetchOffset, and adopts the
+// leader's high watermark and log start offset as far as this log goes. Offsets that do not
+// continue the log are an error that stops following.
 func (p *Partition) appendFetched(set []byte, fetchOffset int64, epoch int32, leaderHigh, leaderStart int64) (followed, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -94,8 +94,8 @@ func (p *Partition) appendFetched(set []byte, fetchOffset int64, epoch int32, le
 	return f, p.log.AdoptLogStart(leaderStart)
 }
 
-// truncate cuts a follower's log to offset, as its leader of epoch demands. A
-// future log is cut as well before it may take over.
+// truncate truncates a follower's log to offset, as the leader of epoch requires. A future log must
+// also be truncated before it may replace the log.
 func (p *Partition) truncate(offset int64, epoch int32) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -106,13 +106,13 @@ func (p *Partition) truncate(offset int64, epoch int32) error {
 		p.m.fetchLog.Warnf("Truncating %s to offset %d below high watermark %d", name(p.id), offset, high)
 	}
 	_, err := p.log.TruncateTo(offset)
-	p.waits.wake(offsetsMoved) // again: now the leader epochs are cut as well
+	p.waits.wake(offsetsMoved) // again: now the leader epochs are truncated as well
 	p.m.mover.truncated(p.id, offset)
 	return err
 }
 
-// restartAt drops the follower's log: the leader of epoch has nothing of it any
-// more and begins at offset.
+// restartAt drops the follower's whole log: the leader of epoch has none of it any longer and
+// begins at offset.
 func (p *Partition) restartAt(offset int64, epoch int32) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

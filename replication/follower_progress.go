@@ -5,56 +5,54 @@ import (
 	"sync/atomic"
 )
 
-// unknownOffset stands for a position that no fetch has told yet.
+// unknownOffset is a position that no fetch has reported yet.
 const unknownOffset int64 = -1
 
-// progress is what a leader knows of one follower, from the follower's
-// fetches. Times are milliseconds. It is a plain value: the functions below
-// decide, Partition holds it.
+// progress is a leader's knowledge of one follower, taken from the follower's fetches. Times are
+// milliseconds. It is a plain value: the functions below decide, and Partition stores it.
 type progress struct {
 	logStart int64 // the follower's log start offset
-	logEnd   int64 // the offset of its last fetch
+	logEnd   int64 // offset of its last fetch
 
-	// leaderEndAtLastFetch is the leader's log end offset when the last fetch
-	// came; it never falls within an epoch.
+	// leaderEndAtLastFetch is the leader's log end offset when the last fetch arrived. It never
+	// decreases within an epoch.
 	leaderEndAtLastFetch int64
 	lastFetchMs          int64
-	// lastCaughtUpMs is the latest known time at which the follower had all that
-	// the leader had. It never falls but by reset.
+	// lastCaughtUpMs is the latest known time at which the follower had everything that the leader
+	// had. Only a reset decreases it.
 	lastCaughtUpMs int64
-	// brokerEpoch is what the fetch claimed (v15+), else -1. With ZooKeeper it
-	// is recorded and not judged.
+	// brokerEpoch is the epoch that the fetch claimed (v15+), or -1. With ZooKeeper it is recorded
+	// but not checked.
 	brokerEpoch int64
-	// presence is of the fetch session whose rounds leave the partition out while
-	// nothing changes; nil for none. See current.
+	// presence belongs to the fetch session whose rounds leave the partition out while nothing
+	// changes; nil without such a session. See current.
 	presence *presence
 }
 
-// stillPresent is presence.until while the session's rounds count.
+// stillPresent is the value of presence.until while the session's rounds count.
 const stillPresent int64 = -1
 
-// presence is when a follower's fetch session last fetched a partition without
-// anything to tell: each of the session's rounds is a fetch at the log's end of
-// every partition that it leaves out.
+// presence is the time at which a follower's fetch session last fetched a partition without
+// receiving anything. Each round of the session counts as a fetch at the log end of every partition
+// that the round leaves out.
 type presence struct {
-	rounds *atomic.Int64 // the time of the session's latest round in ms
+	rounds *atomic.Int64 // time of the session's latest round in ms
 	until  atomic.Int64  // ms, or stillPresent
 }
 
-func (x *presence) last() int64 {
+func (p *presence) last() int64 {
 	for {
-		if ms := x.until.Load(); ms != stillPresent {
+		if ms := p.until.Load(); ms != stillPresent {
 			return ms
 		}
-		ms := x.rounds.Load()
-		if x.until.Load() == stillPresent {
+		ms := p.rounds.Load()
+		if p.until.Load() == stillPresent {
 			return ms
 		}
 	}
 }
 
-// current returns the progress with the fetches that a session did not have to
-// repeat.
+// current returns the progress including the fetches that the session did not have to repeat.
 func (p progress) current() progress {
 	if p.presence == nil {
 		return p
@@ -68,18 +66,18 @@ func (p progress) current() progress {
 	return p
 }
 
-// followers are the assigned replicas of a partition but the leader, each with
-// its progress, sorted by id.
+// followers is the assigned replicas of a partition except the leader, with their progress, sorted
+// by id.
 type followers []follower
 
 type follower struct {
-	id int32 // of the broker
+	id int32 // broker id
 	progress
 }
 
-// of returns a follower's progress, which may be changed; nil: there is no such
-// follower. It reads ids only, so that a caller who does not look into the
-// progress needs no lock of it.
+// of returns a follower's progress, which the caller may change, or nil if there is no such
+// follower. It reads only ids, so a caller that does not look into the progress need not hold its
+// lock.
 func (f followers) of(id int32) *progress {
 	i := sort.Search(len(f), func(i int) bool { return f[i].id >= id })
 	if i == len(f) || f[i].id != id {
@@ -88,10 +86,10 @@ func (f followers) of(id int32) *progress {
 	return &f[i].progress
 }
 
-// fetched returns the progress after a fetch at offset at nowMs, when the
-// leader's log ended at leaderEnd. A follower that asks for what the leader had
-// at its previous fetch was caught up at that earlier time: so one that is
-// always a small step behind a busy leader stays in sync.
+// fetched returns the progress after a fetch at offset at time nowMs, when the leader's log ended
+// at leaderEnd. A follower that asks for the offset where the leader's log ended at its previous
+// fetch was caught up at the time of that fetch. So a follower that is always one small step behind
+// a busy leader stays in sync.
 func (p progress) fetched(offset, logStart, leaderEnd, nowMs, brokerEpoch int64) progress {
 	p = p.current()
 	switch {
@@ -107,8 +105,8 @@ func (p progress) fetched(offset, logStart, leaderEnd, nowMs, brokerEpoch int64)
 	return p
 }
 
-// newEpoch returns the progress at the start of a leader epoch. A broker that
-// led before (again) keeps the known positions.
+// newEpoch returns the progress at the start of a leader epoch. If the broker led before (again),
+// the known positions stay.
 func (p progress) newEpoch(nowMs, leaderEnd int64, again, inISR bool) progress {
 	var since int64
 	if inISR {
@@ -127,8 +125,8 @@ func (p progress) newEpoch(nowMs, leaderEnd int64, again, inISR bool) progress {
 	return p
 }
 
-// caughtUp says whether a follower counts as in sync: it has everything
-// (however long ago it fetched, KAFKA-7152), or had within lagMaxMs.
+// caughtUp reports whether a follower counts as in sync: it has everything, however long ago it
+// fetched (KAFKA-7152), or it had everything within lagMaxMs.
 func (p progress) caughtUp(leaderEnd, nowMs, lagMaxMs int64) bool {
 	return p.logEnd == leaderEnd || nowMs-p.current().lastCaughtUpMs <= lagMaxMs
 }
