@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	headerChunk = 4 << 10   // read at once while looking at headers
-	wholeChunk  = 256 << 10 // read at once while checking whole batches
+	headerChunk = 4 << 10   // read at once for batch headers
+	wholeChunk  = 256 << 10 // read at once for whole batches
 )
 
-// scanBuffers keeps the buffers of batch scans.
+// scanBuffers pools the buffers of batch scans.
 type scanBuffers struct{ headers, whole sync.Pool }
 
 func (p *scanBuffers) get(whole bool) *[]byte {
@@ -36,16 +36,16 @@ func (p *scanBuffers) put(b *[]byte) {
 	}
 }
 
-// batchScan walks the batches of a run of a segment file. It is used on the
-// stack: begin, next until the end, close.
+// batchScan iterates over the batches in a range of a segment file. It is used as a local variable:
+// call begin, then next until the end, then close.
 type batchScan struct {
 	file    io.ReaderAt
 	at      int64 // where the next batch starts
 	end     int64
-	whole   bool // each batch is wanted whole, not only its header
+	whole   bool // return whole batches, not only their headers
 	buffers *scanBuffers
 	pooled  *[]byte
-	buf     []byte // *pooled, or a larger one made for a large batch
+	buf     []byte // *pooled, or a larger one allocated for a large batch
 	start   int64  // file position of buf[0]
 	have    int    // bytes of buf that are filled
 }
@@ -63,10 +63,10 @@ func (s *batchScan) close() {
 	}
 }
 
-// next returns the next batch and where it starts. The batch is whole, or at
-// least its header, and holds until the following call. At the end, and where
-// the last batch is incomplete, it is nil. A size or magic that cannot be is an
-// error that wraps protocol.CorruptMessage; any other error is of the file.
+// next returns the next batch and its position. The batch is whole, or at least its header, and is
+// valid until the next call. It is nil at the end, and if the last batch is incomplete. An
+// impossible size or magic is an error that wraps protocol.CorruptMessage; any other error comes
+// from the file.
 func (s *batchScan) next() (b record.Batch, at int64, err error) {
 	at = s.at
 	if s.end-at <= record.MinHeaderPeek {
@@ -82,7 +82,7 @@ func (s *batchScan) next() (b record.Batch, at int64, err error) {
 	}
 	wanted := total
 	if !s.whole {
-		// Enough for every method that reads the header only.
+		// This is enough for every method that reads only the header.
 		wanted = min(total, record.MinSize(magic))
 	}
 	b, err = s.peek(wanted)
@@ -93,7 +93,7 @@ func (s *batchScan) next() (b record.Batch, at int64, err error) {
 	return b, at, nil
 }
 
-// wholeAt returns the whole batch of which next returned the header at a position.
+// wholeAt returns the whole batch at position at, whose header next has returned.
 func (s *batchScan) wholeAt(at, size int64) (record.Batch, error) {
 	next := s.at
 	s.at = at
@@ -102,7 +102,7 @@ func (s *batchScan) wholeAt(at, size int64) (record.Batch, error) {
 	return b, err
 }
 
-// peek returns n bytes at s.at, reading when they are not in the buffer.
+// peek returns n bytes at s.at, and reads them if they are not in the buffer.
 func (s *batchScan) peek(n int) ([]byte, error) {
 	if off := s.at - s.start; off >= 0 && off+int64(n) <= int64(s.have) {
 		return s.buf[off : off+int64(n)], nil
@@ -110,8 +110,8 @@ func (s *batchScan) peek(n int) ([]byte, error) {
 	if n > len(s.buf) {
 		s.buf = make([]byte, n)
 	}
-	// Headers that lie further apart than the chunk are cheaper read alone,
-	// but the chunk is one page: reading it costs the same call.
+	// If headers lie further apart than the chunk, reading each header alone would fetch fewer
+	// bytes. But the chunk is one page, so reading it costs the same call.
 	want := min(int64(len(s.buf)), s.end-s.at)
 	got, err := s.file.ReadAt(s.buf[:want], s.at)
 	s.start, s.have = s.at, got
@@ -125,5 +125,5 @@ func (s *batchScan) peek(n int) ([]byte, error) {
 	return s.buf[:n], nil
 }
 
-// sizeOf is the whole size of the batch whose header b holds.
+// sizeOf returns the full size of the batch whose header b holds.
 func sizeOf(b record.Batch) int64 { return int64(b.Size()) }

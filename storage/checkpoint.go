@@ -13,9 +13,9 @@ import (
 	"github.com/monedula/monedula/internal/vfs"
 )
 
-// The two ways in which a checkpoint file can be damaged; errors name file and
-// line and wrap one of these. Kafka takes the log directory offline for the
-// first and reads the file as if it were empty for the second.
+// The two kinds of damage of a checkpoint file. An error names the file and the line and wraps one
+// of these. On the first kind Kafka takes the log directory offline; on the second it treats the
+// file as empty.
 var (
 	errMalformedCheckpoint = errors.New("malformed checkpoint file")
 	errCheckpointNumber    = errors.New("malformed number in checkpoint file")
@@ -29,7 +29,7 @@ const checkpointVersion = "0"
 //	number of entries
 //	topic partition offset
 //
-// A missing or empty file has no entries, nor has one that ends after the version.
+// A missing or empty file has no entries; neither has one that ends after the version.
 func readOffsetCheckpoint(fs vfs.FS, path string) (map[TopicPartition]int64, error) {
 	offsets := map[TopicPartition]int64{}
 	err := readCheckpoint(fs, path, 3, func(fields []string) error {
@@ -47,8 +47,8 @@ func readOffsetCheckpoint(fs vfs.FS, path string) (map[TopicPartition]int64, err
 	return offsets, err
 }
 
-// writeOffsetCheckpoint replaces an offset checkpoint file, atomically and
-// durably. Entries are in order of topic and partition.
+// writeOffsetCheckpoint replaces an offset checkpoint file, atomically and durably. Entries are
+// sorted by topic and partition.
 func writeOffsetCheckpoint(fs vfs.FS, path string, offsets map[TopicPartition]int64) error {
 	order := make([]TopicPartition, 0, len(offsets))
 	for tp := range offsets {
@@ -67,9 +67,8 @@ func writeOffsetCheckpoint(fs vfs.FS, path string, offsets map[TopicPartition]in
 	return writeCheckpoint(fs, path, lines)
 }
 
-// readCheckpoint reads a checkpoint file of version 0 and calls entry with the
-// fields of each line; entry's error is reported as errCheckpointNumber, after
-// the rest of the file has been looked at.
+// readCheckpoint reads a checkpoint file of version 0 and calls entry with the fields of each line.
+// An error of entry is reported as errCheckpointNumber after the rest of the file has been checked.
 func readCheckpoint(fs vfs.FS, path string, fields int, entry func([]string) error) error {
 	data, err := readFile(fs, path)
 	if errors.Is(err, os.ErrNotExist) || err == nil && len(data) == 0 {
@@ -129,9 +128,9 @@ func writeCheckpoint(fs vfs.FS, path string, lines []string) error {
 	return writeFileAtomic(fs, path, []byte(b.String()))
 }
 
-// writeFileAtomic replaces a file by data so that after a crash it holds the
-// old or the new content: a temporary file, synced, renamed, and the directory
-// synced.
+// writeFileAtomic replaces the content of a file so that after a crash the file holds either the
+// old or the new content: it writes a temporary file, syncs it, renames it, and syncs the
+// directory.
 func writeFileAtomic(fs vfs.FS, path string, data []byte) error {
 	if err := replaceFile(fs, path, data); err != nil {
 		return err
@@ -139,8 +138,8 @@ func writeFileAtomic(fs vfs.FS, path string, data []byte) error {
 	return fs.SyncDir(filepath.Dir(path))
 }
 
-// replaceFile is writeFileAtomic without the last step: after a crash the old
-// content may be back.
+// replaceFile is writeFileAtomic without the sync of the directory: after a crash the old content
+// may be back.
 func replaceFile(fs vfs.FS, path string, data []byte) error {
 	temp := path + tempSuffix
 	if err := writeFileSynced(fs, temp, data); err != nil {
@@ -178,7 +177,7 @@ func createWith(fs vfs.FS, path string, data []byte) (vfs.File, error) {
 	return f, nil
 }
 
-// createEmpty makes sure that a file exists.
+// createEmpty ensures that a file exists.
 func createEmpty(fs vfs.FS, path string) error {
 	f, err := fs.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {

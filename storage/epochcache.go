@@ -11,40 +11,37 @@ import (
 	"github.com/monedula/monedula/internal/vfs"
 )
 
-// epochEntry says at which offset a leader epoch begins.
+// epochEntry holds the offset at which a leader epoch begins.
 type epochEntry struct {
 	epoch       int32
 	startOffset int64
 }
 
-// epochCache knows where each leader epoch of a log begins: entries by rising
+// epochCache holds the start offset of each leader epoch of a log: entries in ascending order of
 // epoch and start offset, as in the file leader-epoch-checkpoint.
 //
-// The file never lacks an epoch that the log has below its recovery point: a
-// flush of the log writes it before the recovery point rises, and what lies
-// above is read again after a crash, epochs included. An epoch without records
-// may be lost by a crash; nobody can have records of it then, and whoever leads
-// next leads in a later one. So no leader and no append waits for the disk; the
-// background writes the file soon. It may hold entries that were cut off, so
-// that a truncation may be flushed later: loading truncates again. All methods
+// The file never lacks an epoch that the log has below its recovery point: a flush of the log
+// writes the file before it raises the recovery point, and everything above is read again after a
+// crash, including the epochs. An epoch without records may be lost in a crash; no replica can have
+// records of it then, and the next leader has a later epoch. So neither a leader nor an append
+// waits for the disk; the file is written in the background soon after. It may hold entries that
+// were truncated, which lets a truncation be flushed later: loading truncates again. All methods
 // are safe for concurrent use; reading takes no lock.
 type epochCache struct {
 	fs vfs.FS
 
-	// writeMu orders the writes of the file, and renames of its directory; the
-	// entries are taken under it, so that no older state overwrites a newer one.
-	// Taken before mu.
+	// writeMu orders the writes of the file and renames of its directory. The entries are read
+	// under it, so that no older state overwrites a newer one. Taken before mu.
 	writeMu sync.Mutex
-	dir     string        // "": without a file; guarded by writeMu
-	written *[]epochEntry // what the file holds; guarded by writeMu
+	dir     string        // "" if there is no file; guarded by writeMu
+	written *[]epochEntry // the content of the file; guarded by writeMu
 
 	mu      sync.Mutex // orders changes of entries
 	entries atomic.Pointer[[]epochEntry]
 }
 
-// openEpochCache reads the file of a partition directory, which is created
-// empty where absent, by replaying it entry by entry. Errors are those of
-// readOffsetCheckpoint.
+// openEpochCache reads the file of a partition directory by replaying it entry by entry, and
+// creates an empty one if it is missing. Errors are those of readOffsetCheckpoint.
 func openEpochCache(fs vfs.FS, dir string) (*epochCache, error) {
 	c := newUnfiledEpochCache()
 	c.fs, c.dir = fs, dir
@@ -71,17 +68,15 @@ func openEpochCache(fs vfs.FS, dir string) (*epochCache, error) {
 	return c, err
 }
 
-// newUnfiledEpochCache returns an empty cache that has no file: that of a log in
-// message format 0 or 1.
+// newUnfiledEpochCache returns an empty cache without a file, for a log in message format 0 or 1.
 func newUnfiledEpochCache() *epochCache {
 	c := &epochCache{}
 	c.entries.Store(&[]epochEntry{})
 	return c
 }
 
-// assignUnsynced records that epoch begins at offset, without the file, and says
-// whether it was news: then entries that contradict it are dropped, and a flush
-// is due.
+// assignUnsynced records that epoch begins at offset, without writing the file, and reports whether
+// that was new. If so, entries that contradict it are dropped, and a flush is due.
 func (c *epochCache) assignUnsynced(epoch int32, offset int64) (changed bool) {
 	e := epochEntry{epoch, offset}
 	if !c.wants(e) {
@@ -99,15 +94,15 @@ func (c *epochCache) assignUnsynced(epoch int32, offset int64) (changed bool) {
 	})
 }
 
-// wants says whether the entry is news: not when the latest one has the same
-// epoch and begins no later.
+// wants reports whether the entry is new. It is not if the latest entry has the same epoch and
+// begins no later.
 func (c *epochCache) wants(e epochEntry) bool {
 	latest, ok := c.latest()
 	return !ok || e.epoch != latest.epoch || e.startOffset < latest.startOffset
 }
 
-// change replaces the entries by edit's, which returns its argument to leave
-// them as they are.
+// change replaces the entries with the result of edit, and reports whether they changed. edit
+// returns its argument to leave them unchanged.
 func (c *epochCache) change(edit func([]epochEntry) []epochEntry) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,7 +115,7 @@ func (c *epochCache) change(edit func([]epochEntry) []epochEntry) bool {
 	return true
 }
 
-// truncateFromEnd drops the epochs that begin at offset or above.
+// truncateFromEnd drops the epochs that begin at or above offset.
 func (c *epochCache) truncateFromEnd(offset int64) (changed bool) {
 	if offset < 0 {
 		return false
@@ -134,8 +129,8 @@ func (c *epochCache) truncateFromEnd(offset int64) (changed bool) {
 	})
 }
 
-// truncateFromStart drops the epochs that end at or below offset, and lets the
-// one that holds it begin there.
+// truncateFromStart drops the epochs that end at or below offset, and moves the start of the one
+// that holds offset to it.
 func (c *epochCache) truncateFromStart(offset int64) (changed bool) {
 	return c.change(func(old []epochEntry) []epochEntry {
 		n := sort.Search(len(old), func(i int) bool { return old[i].startOffset > offset })
@@ -154,13 +149,12 @@ func (c *epochCache) clear() error {
 	return c.flush()
 }
 
-// clearUnsynced drops all entries, without the file.
+// clearUnsynced drops all entries without writing the file.
 func (c *epochCache) clearUnsynced() (changed bool) {
 	return c.change(func(old []epochEntry) []epochEntry { return old[:0:0] })
 }
 
-// flush makes the file hold the entries, durably; nothing is written when it
-// does.
+// flush writes the entries to the file, durably, unless the file already holds them.
 func (c *epochCache) flush() error {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
@@ -179,7 +173,8 @@ func (c *epochCache) flush() error {
 	return nil
 }
 
-// move has the partition directory renamed to dir while nobody writes the file.
+// move calls rename, which renames the partition directory to dir, while the file is not being
+// written.
 func (c *epochCache) move(dir string, rename func() error) error {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
@@ -190,10 +185,10 @@ func (c *epochCache) move(dir string, rename func() error) error {
 	return err
 }
 
-// list returns all entries; not to be changed.
+// list returns all entries; the caller must not change them.
 func (c *epochCache) list() []epochEntry { return *c.entries.Load() }
 
-// latest returns the last entry; ok is false without one.
+// latest returns the last entry; ok is false if there are none.
 func (c *epochCache) latest() (e epochEntry, ok bool) {
 	if all := c.list(); len(all) > 0 {
 		return all[len(all)-1], true
@@ -201,7 +196,7 @@ func (c *epochCache) latest() (e epochEntry, ok bool) {
 	return epochEntry{}, false
 }
 
-// earliest returns the first entry; ok is false without one.
+// earliest returns the first entry; ok is false if there are none.
 func (c *epochCache) earliest() (e epochEntry, ok bool) {
 	if all := c.list(); len(all) > 0 {
 		return all[0], true
@@ -209,7 +204,7 @@ func (c *epochCache) earliest() (e epochEntry, ok bool) {
 	return epochEntry{}, false
 }
 
-// latestEpoch is the latest epoch, -1 without one.
+// latestEpoch returns the latest epoch, -1 if there are no entries.
 func (c *epochCache) latestEpoch() int32 {
 	if e, ok := c.latest(); ok {
 		return e.epoch
@@ -217,10 +212,9 @@ func (c *epochCache) latestEpoch() int32 {
 	return -1
 }
 
-// endOffsetFor returns the largest known epoch at or below the requested one
-// and the offset where it ends: where the next one begins, and logEnd for the
-// latest. An epoch older than all known ones ends where the first known one
-// begins. (-1, -1) when the answer is not known.
+// endOffsetFor returns the largest known epoch at or below the requested one, and the offset where
+// it ends: the start of the next epoch, or logEnd for the latest. An epoch older than all known
+// ones ends where the first known one begins. The result is (-1, -1) if the answer is not known.
 func (c *epochCache) endOffsetFor(requested int32, logEnd int64) (epoch int32, endOffset int64) {
 	all := c.list()
 	n := sort.Search(len(all), func(i int) bool { return all[i].epoch > requested })
@@ -238,7 +232,7 @@ func (c *epochCache) endOffsetFor(requested int32, logEnd int64) (epoch int32, e
 	}
 }
 
-// epochForOffset is the epoch that the offset was written in, -1 unknown.
+// epochForOffset returns the epoch in which offset was written, -1 if unknown.
 func (c *epochCache) epochForOffset(offset int64) int32 {
 	all := c.list()
 	n := sort.Search(len(all), func(i int) bool { return all[i].startOffset > offset })

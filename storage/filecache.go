@@ -10,17 +10,16 @@ import (
 	"github.com/monedula/monedula/internal/vfs"
 )
 
-// fileCache opens files on demand and keeps a bounded number of idle ones
-// open. Files that somebody reads, or that are held (the active segment's), are
-// open beyond that number.
+// fileCache opens files on demand and keeps a bounded number of idle ones open. Files with readers
+// and held files (the active segment's) are open in addition to that number.
 type fileCache struct {
 	fs     vfs.FS
 	limit  int
 	blocks sync.Pool // of *indexBlock, for searching index files
 
-	mu   sync.Mutex // guards all below; may be held when a cachedFile's mu is taken
+	mu   sync.Mutex // guards the fields below; may be held when a cachedFile's mu is taken
 	ring []*cachedFile
-	hand int // where the search for a file to close goes on
+	hand int // index in ring where the next search for a file to close starts
 }
 
 // newFileCache returns a cache that keeps about limit idle files open.
@@ -31,48 +30,47 @@ func newFileCache(fs vfs.FS, limit int) *fileCache {
 	}
 }
 
-// add makes a file known by its path, stem and suffix in a row; it need not
-// exist yet, and is not opened. The files of a segment share their stem.
+// add returns a cachedFile for the path stem+suffix. The file need not exist yet and is not opened.
+// The files of a segment share their stem.
 func (c *fileCache) add(stem, suffix string) *cachedFile {
 	return &cachedFile{cache: c, stem: stem, suffix: suffix}
 }
 
-// cachedFile is a file by name, open or not. All methods are safe for
-// concurrent use.
+// cachedFile is a file by name, open or not. All methods are safe for concurrent use.
 //
-// Readers acquire a handle and release it; the handle stays good for them
-// whatever happens to the file meanwhile: rename, removal, replacement, closing.
+// Readers acquire a handle and release it. The handle stays valid for them whatever happens to the
+// file in the meantime: rename, removal, replacement, closing.
 type cachedFile struct {
 	cache *fileCache
 
-	mu     sync.Mutex // guards all below, opening, and the users of its handles
-	stem   string     // the path, but for the suffix
+	mu     sync.Mutex // guards the fields below, opening, and the user counts of its handles
+	stem   string     // the path without the suffix
 	suffix string
 	open   *fileHandle // nil while not open
-	create bool        // opening makes the file where absent
-	held   bool        // by hold, which is a use of open
-	closed bool        // for good: no new users
+	create bool        // opening creates the file if it is missing
+	held   bool        // by hold, which counts as a user of open
+	closed bool        // permanently: no new users
 
-	used   atomic.Bool // since the hand last passed
+	used   atomic.Bool // since the hand last passed it
 	inRing atomic.Bool // changed under cache.mu
 }
 
-// fileHandle is an open file with a count of its users. It closes with the last
-// one when the cachedFile has let it go.
+// fileHandle is an open file with a count of its users. Once the cachedFile has dropped the handle,
+// the file closes with its last user.
 type fileHandle struct {
 	vfs.File
 	of    *cachedFile
 	users int // guarded by of.mu
 }
 
-// retain adds a user; only who has the handle already may call it.
+// retain adds a user; only a caller that already has the handle may call it.
 func (h *fileHandle) retain() {
 	h.of.mu.Lock()
 	defer h.of.mu.Unlock()
 	h.users++
 }
 
-// release ends one use.
+// release removes a user.
 func (h *fileHandle) release() {
 	f := h.of
 	f.mu.Lock()
@@ -83,7 +81,7 @@ func (h *fileHandle) release() {
 	}
 }
 
-// releaseLocked ends one use and says whether the file is now open for nobody.
+// releaseLocked removes a user and reports whether the file is now open without users.
 func (f *cachedFile) releaseLocked(h *fileHandle) (idle bool) {
 	h.users--
 	if h.users > 0 {
@@ -92,11 +90,11 @@ func (f *cachedFile) releaseLocked(h *fileHandle) (idle bool) {
 	if h == f.open {
 		return true
 	}
-	h.Close() // whoever wrote has synced what it cares for
+	h.Close() // the writer has synced what must be durable
 	return false
 }
 
-// name is the file's present path.
+// name returns the file's current path.
 func (f *cachedFile) name() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,9 +103,8 @@ func (f *cachedFile) name() string {
 
 func (f *cachedFile) pathLocked() string { return f.stem + f.suffix }
 
-// acquire returns the open file, opening it where needed; the caller releases
-// it. A file that was removed or closed for good is an error that wraps
-// fs.ErrClosed.
+// acquire returns the open file, and opens it if necessary; the caller must release it. The error
+// for a file that was removed or closed permanently wraps fs.ErrClosed.
 func (f *cachedFile) acquire() (*fileHandle, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -134,8 +131,8 @@ func (f *cachedFile) acquireLocked() (*fileHandle, error) {
 	return f.open, nil
 }
 
-// hold keeps the file open until letGo; with create it is made where absent.
-// It returns the file, good until letGo, replace, remove or close.
+// hold keeps the file open until unhold; with create the file is created if it is missing. The
+// returned file is valid until unhold, replace, remove or close.
 func (f *cachedFile) hold(create bool) (vfs.File, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -149,8 +146,8 @@ func (f *cachedFile) hold(create bool) (vfs.File, error) {
 	return f.open, nil
 }
 
-// letGo makes a held file an ordinary one again.
-func (f *cachedFile) letGo() {
+// unhold ends hold.
+func (f *cachedFile) unhold() {
 	f.mu.Lock()
 	h, held := f.open, f.held
 	f.held = false
@@ -160,7 +157,7 @@ func (f *cachedFile) letGo() {
 	}
 }
 
-// busy says whether a reader has the file's present handle.
+// busy reports whether a reader has the file's current handle.
 func (f *cachedFile) busy() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -174,8 +171,8 @@ func (f *cachedFile) busy() bool {
 	return users > 0
 }
 
-// rename gives the file another suffix, on disk and here. A file that does not
-// exist is fs.ErrNotExist; the new name holds all the same.
+// rename gives the file another suffix, on disk and in the cache. If the file does not exist, the
+// error is fs.ErrNotExist and the cache uses the new name all the same.
 func (f *cachedFile) rename(suffix string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -184,16 +181,15 @@ func (f *cachedFile) rename(suffix string) error {
 	return f.cache.fs.Rename(old, f.pathLocked())
 }
 
-// moved tells the stem of the file's path after its directory was renamed.
+// moved sets the stem of the file's path after its directory was renamed.
 func (f *cachedFile) moved(stem string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stem = stem
 }
 
-// replace lets the present handle go: it closes after its last reader, and the
-// next acquire opens what is at the path then. A held file is opened anew at
-// once.
+// replace drops the current handle: it closes after its last reader, and the next acquire opens the
+// file that is then at the path. A held file is opened again at once.
 func (f *cachedFile) replace() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -207,7 +203,7 @@ func (f *cachedFile) replace() error {
 	return err
 }
 
-// dropLocked gives up the present handle, which closes after its last reader.
+// dropLocked drops the current handle, which closes after its last reader.
 func (f *cachedFile) dropLocked() {
 	h := f.open
 	if h == nil {
@@ -222,7 +218,7 @@ func (f *cachedFile) dropLocked() {
 	}
 }
 
-// close closes the file for good, after its last reader.
+// close closes the file permanently, after its last reader.
 func (f *cachedFile) close() {
 	f.mu.Lock()
 	f.closed = true
@@ -231,8 +227,8 @@ func (f *cachedFile) close() {
 	f.cache.forget(f)
 }
 
-// remove deletes the file from disk and closes it for good, after its last
-// reader. A file that does not exist is no error.
+// remove deletes the file from disk and closes it permanently, after its last reader. It is not an
+// error if the file does not exist.
 func (f *cachedFile) remove() error {
 	f.close()
 	if err := f.cache.fs.Remove(f.name()); !errors.Is(err, fs.ErrNotExist) {
@@ -241,8 +237,7 @@ func (f *cachedFile) remove() error {
 	return nil
 }
 
-// admit puts an idle open file into the ring and closes another where there
-// are too many.
+// admit puts an idle open file into the ring and closes another if the ring exceeds the limit.
 func (c *fileCache) admit(f *cachedFile) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -262,8 +257,8 @@ func (c *fileCache) admit(f *cachedFile) {
 	}
 }
 
-// leave makes an idle file leave the ring, closed; a file in use leaves it
-// open, to come back with its release. False when its lock is taken.
+// leave takes a file out of the ring. It closes an idle file; a file in use stays open and comes
+// back with its release. leave returns false if the file's lock is taken.
 func (f *cachedFile) leave() bool {
 	if !f.mu.TryLock() {
 		return false
@@ -283,7 +278,7 @@ func (c *fileCache) takeOutLocked(i int) {
 	c.ring = c.ring[:last]
 }
 
-// forget takes a closed file out of the ring.
+// forget removes a closed file from the ring.
 func (c *fileCache) forget(f *cachedFile) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -71,7 +71,7 @@ func TestFilesInUseAndHeldFilesStayOpen(t *testing.T) {
 	}
 	wantEqual(t, "content", contentOf(t, file)+contentOf(t, read), "heldread")
 	read.release()
-	held.letGo()
+	held.unhold()
 	if open.open() > 2 {
 		t.Errorf("%d files are open", open.open())
 	}

@@ -10,48 +10,47 @@ import (
 	"sync/atomic"
 )
 
-// Errors of the indexes besides those of the file system. errCorruptIndex means
-// that the segment has to be recovered.
+// Errors of the indexes other than those of the file system. errCorruptIndex means that the segment
+// must be recovered.
 var (
 	errIndexFull     = errors.New("the index is full")
-	errInvalidOffset = errors.New("an index entry must not lie before the last one")
+	errInvalidOffset = errors.New("an index entry must not precede the last one")
 	errIndexOverflow = errors.New("the offset is too far from the segment's base offset")
 	errCorruptIndex  = errors.New("corrupt index")
 )
 
-// indexTailMax is how many of the newest entries are kept in memory; with the
-// default interval they cover the last 2 MiB of a segment's log.
+// indexTailMax is the number of newest entries kept in memory. With the default interval they cover
+// the last 2 MiB of a segment's log.
 const indexTailMax = 512
 
-// indexFile is what the offset and the time index share: fixed-size entries in
-// a file that, while its segment is the active one, is preallocated with zeros
-// to its maximum size. Nothing is mapped: entries are written with pwrite and
-// read with pread, the newest from memory.
+// indexFile is the common part of the offset and the time index: fixed-size entries in a file that
+// is preallocated with zeros to its maximum size while its segment is the active one. Nothing is
+// mapped into memory: entries are written with pwrite and read with pread, the newest from memory.
 //
-// Methods that change the index are called by one goroutine at a time (under
-// the log's lock); those that read may run beside them. The file is opened, and
-// its entries are counted, with the first call that needs it.
+// Methods that change the index must be called by one goroutine at a time (under the log's lock);
+// methods that read may run concurrently with them. The first call that needs the file opens it and
+// counts its entries.
 type indexFile struct {
 	file      *cachedFile
 	base      int64
 	entrySize int64
-	reserve   int64 // entries that are kept for the end of appending
+	reserve   int64 // entries reserved for the end of appending
 
-	loading sync.Mutex // one first load at a time
+	loading sync.Mutex // allows one first load at a time
 	state   atomic.Pointer[indexState]
 
-	// Only those that change the index use what follows.
+	// The fields below are used only by methods that change the index.
 	length     int64 // of the file
 	maxEntries int64
 	active     bool // the file is kept open and at its maximum size
 }
 
-// indexState is what readers see; it never changes. Entries are only added
-// behind those that an older state shows, except by a truncation, which counts.
+// indexState is an immutable snapshot for readers. Entries are only added after those that an older
+// state shows, except by a truncation, which increments truncations.
 type indexState struct {
 	count       int64
-	tail        []byte // the last entries, as in the file
-	lastEntry   []byte // nil when count is 0
+	tail        []byte // the last entries, encoded as in the file
+	lastEntry   []byte // nil if count is 0
 	truncations int64
 }
 
@@ -60,9 +59,8 @@ func newIndexFile(file *cachedFile, base, entrySize int64, maxSize int32) indexF
 	return indexFile{file: file, base: base, entrySize: entrySize, maxEntries: int64(maxSize) / entrySize}
 }
 
-// load returns the state, counting the file's entries the first time: those in
-// its whole length, as Kafka does, but for the zeros that a crash may leave at
-// the end of a preallocated file.
+// load returns the state. The first call counts the file's entries: all in its whole length, as in
+// Kafka, except the zeros that a crash may leave at the end of a preallocated file.
 func (x *indexFile) load() (*indexState, error) {
 	if s := x.state.Load(); s != nil {
 		return s, nil
@@ -91,9 +89,8 @@ func (x *indexFile) load() (*indexState, error) {
 	return s, nil
 }
 
-// countEntries returns how many of the file's entries come before the zeros at
-// its end, and the last of them. No entry but the first is all zeros: offsets,
-// or timestamps, rise.
+// countEntries returns the number of entries before the zeros at the file's end, and the last of
+// them. Only the first entry can be all zeros, since offsets, or timestamps, increase.
 func (x *indexFile) countEntries(f io.ReaderAt, whole int64) (count int64, last []byte, err error) {
 	if whole == 0 {
 		return 0, nil, nil
@@ -119,8 +116,8 @@ func isZero(b []byte) bool {
 	return true
 }
 
-// activate makes the index that of the active segment: the file is created
-// where absent, kept open, and sized to maxSize rounded down to whole entries.
+// activate prepares the index for the active segment: the file is created if it is missing, kept
+// open, and sized to maxSize rounded down to whole entries.
 func (x *indexFile) activate(maxSize int32) error {
 	if _, err := x.load(); err != nil {
 		return err
@@ -136,11 +133,11 @@ func (x *indexFile) activate(maxSize int32) error {
 func (x *indexFile) deactivate() error {
 	err := x.trim()
 	x.active = false
-	x.file.letGo()
+	x.file.unhold()
 	return err
 }
 
-// entries is the number of entries.
+// entries returns the number of entries.
 func (x *indexFile) entries() (int, error) {
 	s, err := x.load()
 	if err != nil {
@@ -149,13 +146,13 @@ func (x *indexFile) entries() (int, error) {
 	return int(s.count), nil
 }
 
-// isFull says that no entry may be appended.
+// isFull reports whether no more entries may be appended.
 func (x *indexFile) isFull() (bool, error) {
 	s, err := x.load()
 	return err == nil && s.count >= x.maxEntries, err
 }
 
-// add writes an entry behind the last one.
+// add appends an entry.
 func (x *indexFile) add(entry []byte) error {
 	s, err := x.load()
 	if err != nil {
@@ -186,8 +183,8 @@ func (x *indexFile) add(entry []byte) error {
 	return nil
 }
 
-// truncateEntries keeps the first count entries; in an active index zeros
-// follow them.
+// truncateEntries keeps the first count entries. In an active index the file is filled up with
+// zeros again.
 func (x *indexFile) truncateEntries(count int64) error {
 	s, err := x.load()
 	if err != nil || count >= s.count {
@@ -230,8 +227,8 @@ func (x *indexFile) extend(length int64) error {
 	return nil
 }
 
-// reset drops all entries, so that the index can be rebuilt up to maxSize. A
-// missing file is created.
+// reset drops all entries, so that the index can be rebuilt with a size of up to maxSize. A missing
+// file is created.
 func (x *indexFile) reset(maxSize int32) error {
 	f, err := x.file.acquire()
 	if err != nil {
@@ -254,7 +251,7 @@ func (x *indexFile) reset(maxSize int32) error {
 	return nil
 }
 
-// trim cuts the file to the bytes of its entries.
+// trim cuts the file to the size of its entries.
 func (x *indexFile) trim() error {
 	s, err := x.load()
 	if err != nil || x.length == s.count*x.entrySize {
@@ -272,9 +269,8 @@ func (x *indexFile) trim() error {
 	return nil
 }
 
-// resize sets the size of an active index's file, and how many entries any
-// index may take: maxSize rounded down to whole entries, but never less than it
-// has and the reserve.
+// resize sets the maximum number of entries to maxSize rounded down to whole entries, but no less
+// than the current entries and the reserve. It sizes the file of an active index accordingly.
 func (x *indexFile) resize(maxSize int32) error {
 	s, err := x.load()
 	if err != nil {
@@ -310,9 +306,8 @@ func (x *indexFile) sync() error {
 	return f.Sync()
 }
 
-// find returns a copy of the last entry for which below is true, given that
-// it is true for a first part of the entries and false for the rest, and its
-// number; -1 when it is true for none.
+// find returns a copy of the last entry for which below is true, and its number, or -1 if there is
+// none. below must be true for the first entries up to some point and false for the rest.
 func (x *indexFile) find(below func(entry []byte) bool) (entry []byte, n int64, err error) {
 	for {
 		s, err := x.load()
@@ -323,7 +318,7 @@ func (x *indexFile) find(below func(entry []byte) bool) (entry []byte, n int64, 
 		if now := x.state.Load(); now.truncations == s.truncations {
 			return entry, n, err
 		}
-		// What was read may have been cut off and written over.
+		// The entries read may have been cut off and overwritten.
 	}
 }
 
@@ -349,11 +344,11 @@ func (x *indexFile) search(s *indexState, below func(entry []byte) bool) ([]byte
 	return searchEntries(f, buf, behind, size, below)
 }
 
-// indexBlock is room for what one read of an index fetches, and one entry more.
+// indexBlock is the buffer for one read of an index, with space for one more entry.
 type indexBlock [4096 + 2*timeEntrySize]byte
 
-// searchEntries looks among the first count entries of a file: by halves
-// until what is left fits into one read.
+// searchEntries searches the first count entries of a file: it bisects until the remaining entries
+// fit into one read.
 func searchEntries(f io.ReaderAt, buf *indexBlock, count, size int64, below func([]byte) bool) ([]byte, int64, error) {
 	lo, hi := int64(-1), count // below(lo) is true or lo is -1, below(hi) is false or hi is count
 	for (hi-lo)*size > int64(len(buf)) {
@@ -390,7 +385,7 @@ func (x *indexFile) entryAt(n int64, buf []byte) error {
 	return err
 }
 
-// relative is the offset's distance from the base as an entry stores it.
+// relative returns the offset's distance from the base, as an entry stores it.
 func (x *indexFile) relative(offset int64) (uint32, error) {
 	if d := offset - x.base; d >= 0 && d <= math.MaxInt32 {
 		return uint32(d), nil
@@ -398,10 +393,10 @@ func (x *indexFile) relative(offset int64) (uint32, error) {
 	return 0, fmt.Errorf("%w: offset %d in %s", errIndexOverflow, offset, x.file.name())
 }
 
-// checkLength wants the file to consist of whole entries.
+// checkLength returns errCorruptIndex unless the file consists of whole entries.
 func (x *indexFile) checkLength() error {
 	if x.length%x.entrySize != 0 {
-		return fmt.Errorf("%w: the %d bytes of %s are no multiple of %d", errCorruptIndex, x.length, x.file.name(), x.entrySize)
+		return fmt.Errorf("%w: the size of %s, %d bytes, is not a multiple of %d", errCorruptIndex, x.file.name(), x.length, x.entrySize)
 	}
 	return nil
 }

@@ -18,16 +18,15 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// Log is one partition's log on disk. All methods are safe for concurrent use;
-// errors are protocol codes or wrap them. An error of the disk takes the whole log
-// directory offline (Manager) and is a KAFKA_STORAGE_ERROR, as is every call
-// on a log of an offline directory; see failures.go for other errors.
+// Log is one partition's log on disk. All methods are safe for concurrent use; errors are protocol
+// codes or wrap them. A disk error takes the whole log directory offline (see Manager) and is
+// reported as KAFKA_STORAGE_ERROR, as is every later call on a log of that directory; see
+// failures.go for other errors.
 //
-// Locks, in the order they are taken: settling, truncating, flushing, then mu, then topicIDWrite
-// (behind the topicIDWriter's own) and the epoch cache's, then positions.mu, then
-// those inside the indexes. Only append, roll, truncation, retention and close
-// take mu. Only close syncs anything while holding it. Readers copy positions
-// and pin segments.
+// Locks, in the order they are taken: settling, truncating, flushing, mu, topicIDWrite (after the
+// topicIDWriter's own lock) and the epoch cache's locks, positions.mu, the locks inside the
+// indexes. Only append, roll, truncation, retention and close take mu. Only close syncs files while
+// it holds mu. Readers copy positions and pin segments.
 type Log struct {
 	tp   TopicPartition
 	name string // topic-partition
@@ -36,41 +35,41 @@ type Log struct {
 
 	config    atomic.Pointer[logConfig]
 	closed    atomic.Bool
-	givenUp   atomic.Bool // closed since a change was interrupted
+	givenUp   atomic.Bool // closed because a change was interrupted
 	future    atomic.Bool
 	lastFlush atomic.Int64 // ms
-	// checkpointedHigh is what was last written of the log to the directory's
-	// checkpoint of high watermarks; guarded by the directory's checkpointMu.
+	// checkpointedHigh is the value last written for this log to the directory's checkpoint of high
+	// watermarks; guarded by the directory's checkpointMu.
 	checkpointedHigh highWatermarkWrite
 
 	path atomic.Pointer[string] // the partition directory; replaced by a rename
 
 	settling sync.Mutex // held by settleMove
-	// replaced is the log in another directory whose place this one has taken, until
-	// that is durable.
+	// replaced is the log in another directory that this one has replaced, until the replacement is
+	// durable.
 	replaced atomic.Pointer[Log]
 
 	topicIDMu sync.Mutex // guards topicID
 	topicID   metadata.TopicID
-	// topicIDPending says that partition.metadata is still to be written.
+	// topicIDPending is set while partition.metadata is still to be written.
 	topicIDPending atomic.Bool
-	// topicIDWrite is held by who puts partition.metadata into the directory, or
-	// renames the directory. Taken before topicIDMu.
+	// topicIDWrite is held while partition.metadata is put into the directory or the directory is
+	// renamed. Taken before topicIDMu.
 	topicIDWrite sync.Mutex
 
-	// flushing is held while segments are synced, so that a flush that finds
-	// nothing to sync knows that it is durable. Taken before mu.
+	// flushing is held while segments are synced, so a flush that finds nothing to sync knows that
+	// everything is durable. Taken before mu.
 	flushing sync.Mutex
 	// truncating is held during a truncation. Taken before flushing.
 	truncating sync.Mutex
 	names      unsynced // the names of files in the partition directory
 	dirName    unsynced // the name of the partition directory itself
 
-	// mu is held by whoever changes the log's data.
+	// mu is held while the log's data changes.
 	mu        sync.Mutex
 	producers *producerState  // guarded by mu
-	update    *producerAppend // of the append under way, nil before the first; guarded by mu
-	dropped   bool            // the segments were given up; guarded by mu
+	update    *producerAppend // the append in progress, nil before the first; guarded by mu
+	dropped   bool            // the segments were released; guarded by mu
 	// changing is set while the data is changed step by step; guarded by mu. See unlock.
 	changing bool
 
@@ -79,7 +78,7 @@ type Log struct {
 	positions positions
 }
 
-// environment is what all logs of a Manager share.
+// environment is shared by all logs of a Manager.
 type environment struct {
 	fs           vfs.FS
 	now          func() int64            // ms
@@ -90,16 +89,17 @@ type environment struct {
 	logger       *logrus.Logger
 	keepTopicIDs bool             // partition.metadata is kept (inter.broker.protocol.version 2.8 and later)
 	expirationMs atomic.Int64     // producer.id.expiration.ms
-	onLogFailure func(*Log)       // called once; returns at once, since the log's lock is held
+	onLogFailure func(*Log)       // called once; must return at once, since the log's lock is held
 	settleMove   func(*Log) error // Manager.settleMove
 	lastConfig   atomic.Pointer[logConfig]
-	loadStopped  atomic.Bool // the context of Load has ended: loading gives up
+	loadStopped  atomic.Bool // the context of Load has ended, so loading stops
 }
 
-// errLoadStopped ends the loading of a log whose Manager is to load no more.
+// errLoadStopped ends the loading of a log because the Manager stopped loading.
 var errLoadStopped = errors.New("the loading was stopped")
 
-// stopped is asked by what takes long while a log is loaded.
+// stopped returns errLoadStopped once loading should stop. Long steps of loading call it
+// repeatedly.
 func (env *environment) stopped() error {
 	if env.loadStopped.Load() {
 		return errLoadStopped
@@ -107,14 +107,14 @@ func (env *environment) stopped() error {
 	return nil
 }
 
-// logConfig is a topic's configuration with what an append makes of it. It
-// never changes; logs that get the same configuration in a row share it.
+// logConfig is a topic's configuration together with the append target derived from it. It never
+// changes; logs that get the same configuration one after the other share it.
 type logConfig struct {
 	topic  *settings.Topic
 	target record.Target
 }
 
-// logConfig makes a configuration ready for logs.
+// logConfig returns the logConfig of c, and reuses the last one if it is of the same c.
 func (env *environment) logConfig(c *settings.Topic) *logConfig {
 	if last := env.lastConfig.Load(); last != nil && last.topic == c {
 		return last
@@ -142,59 +142,58 @@ func newLogConfig(c *settings.Topic) *logConfig {
 	return &logConfig{c, t}
 }
 
-// TopicPartition names the log.
+// TopicPartition returns the topic and partition of the log.
 func (l *Log) TopicPartition() TopicPartition { return l.tp }
 
-// Dir is the log directory (an element of log.dirs) that holds the log.
+// Dir returns the log directory (an element of log.dirs) that holds the log.
 func (l *Log) Dir() string { return l.dir.path }
 
-// Path is the partition's own directory.
+// Path returns the partition's own directory.
 func (l *Log) Path() string { return *l.path.Load() }
 
-// log writes log lines about the log.
+// log returns the logger for lines about this log.
 func (l *Log) log() logLines {
 	return newLogLines(l.env.logger, "kafka.log.UnifiedLog", fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] ", l.name, l.dir.path))
 }
 
 func (l *Log) file(name string) string { return filepath.Join(l.Path(), name) }
 
-// IsFuture says whether the log is being filled to replace one in another directory.
+// IsFuture reports whether the log is being filled to replace one in another directory.
 func (l *Log) IsFuture() bool { return l.future.Load() }
 
-// Config is the topic's configuration now in force.
+// Config returns the topic's configuration now in force.
 func (l *Log) Config() *settings.Topic { return l.config.Load().topic }
 
 // SetConfig replaces the topic's configuration.
 func (l *Log) SetConfig(c *settings.Topic) { l.config.Store(l.env.logConfig(c)) }
 
-// Offsets is one atomic snapshot of the log's positions.
+// Offsets returns an atomic snapshot of the log's positions.
 func (l *Log) Offsets() Offsets {
 	l.positions.mu.Lock()
 	defer l.positions.mu.Unlock()
 	return l.positions.v.Offsets
 }
 
-// Observe has moved called whenever the log's offsets may have moved, by an
-// append, a truncation, retention or a new high watermark; nil ends it. There is
-// one observer. moved runs with locks of the log held: it must neither block nor
-// use the log.
+// Observe registers the log's only observer; nil removes it. moved is called whenever the log's
+// offsets may have changed: by an append, a truncation, retention or a new high watermark. It runs
+// with locks of the log held, so it must neither block nor use the log.
 func (l *Log) Observe(moved func()) {
 	l.positions.mu.Lock()
 	defer l.positions.mu.Unlock()
 	l.positions.observer = moved
 }
 
-// LeaderEpoch is the latest leader epoch the log knows, -1 for none.
+// LeaderEpoch returns the latest leader epoch in the log's cache, -1 for none.
 func (l *Log) LeaderEpoch() int32 { return l.epochs.latestEpoch() }
 
-// RecoveryPoint is the first offset not known to be durable.
+// RecoveryPoint returns the first offset not known to be durable.
 func (l *Log) RecoveryPoint() int64 {
 	l.positions.mu.Lock()
 	defer l.positions.mu.Unlock()
 	return l.positions.recoveryPoint
 }
 
-// Size is the bytes of all segments' .log files.
+// Size returns the size in bytes of all segments' .log files.
 func (l *Log) Size() int64 {
 	v := l.positions.load()
 	size := int64(0)
@@ -204,22 +203,22 @@ func (l *Log) Size() int64 {
 	return size
 }
 
-// SegmentCount is the number of segments.
+// SegmentCount returns the number of segments.
 func (l *Log) SegmentCount() int {
 	v := l.positions.load()
 	return len(v.segments)
 }
 
-// TopicID is the id in partition.metadata; zero while none is known.
+// TopicID returns the id in partition.metadata, zero while none is known.
 func (l *Log) TopicID() metadata.TopicID {
 	l.topicIDMu.Lock()
 	defer l.topicIDMu.Unlock()
 	return l.topicID
 }
 
-// AssignTopicID records the topic's id. It goes into partition.metadata in the
-// background, and in any case before the first append. An id other than the one
-// the log has is INCONSISTENT_TOPIC_ID.
+// AssignTopicID records the topic's id. The id is written to partition.metadata in the background,
+// and in any case before the first append. If the log already has another id, the error is
+// INCONSISTENT_TOPIC_ID.
 func (l *Log) AssignTopicID(id metadata.TopicID) error {
 	if err := l.check(); err != nil {
 		return err
@@ -244,13 +243,12 @@ func (l *Log) AssignTopicID(id metadata.TopicID) error {
 	return nil
 }
 
-// topicIDDelay is how long partition.metadata may lag behind where nothing is
-// appended: the logs of a topic are made in one go, and their ids written in
-// another.
+// topicIDDelay is how long partition.metadata may lag behind if nothing is appended. The delay lets
+// all logs of a topic be created first and their ids be written together.
 const topicIDDelay = time.Second
 
-// flushTopicID writes partition.metadata if it is due, with that of all logs in
-// the directory that it is due of.
+// flushTopicID writes partition.metadata if that is pending, together with that of all other logs
+// of the directory for which it is pending.
 func (l *Log) flushTopicID() error {
 	if !l.topicIDPending.Load() {
 		return nil
@@ -269,15 +267,14 @@ func (l *Log) flushTopicID() error {
 	return tooManyFiles{protocol.Errorf(protocol.KafkaStorageError, "The topic id of partition %s could not be written", l.name)}
 }
 
-// EndOffsetForEpoch answers OffsetForLeaderEpoch: the largest known epoch at or
-// below epoch, and where it ends; (-1, -1) when there is none.
+// EndOffsetForEpoch answers OffsetForLeaderEpoch: it returns the largest known epoch at or below
+// epoch, and the offset where that epoch ends; (-1, -1) if there is none.
 func (l *Log) EndOffsetForEpoch(epoch int32) (foundEpoch int32, endOffset int64) {
 	return l.epochs.endOffsetFor(epoch, l.Offsets().LogEnd)
 }
 
-// AssignEpochStart records that epoch starts at offset, before a new leader
-// serves. It is made durable in the background; see epochCache for why that is
-// soon enough.
+// AssignEpochStart records that epoch starts at offset. It is called before a new leader serves.
+// The file is made durable in the background; epochCache explains why that is early enough.
 func (l *Log) AssignEpochStart(epoch int32, offset int64) error {
 	if err := l.check(); err != nil {
 		return err
@@ -286,20 +283,19 @@ func (l *Log) AssignEpochStart(epoch int32, offset int64) error {
 	return nil
 }
 
-// assignEpoch notes an epoch and has the file written where that was news.
+// assignEpoch records an epoch, and schedules the write of the file if the epoch is new.
 func (l *Log) assignEpoch(epoch int32, offset int64) {
 	if l.epochs.assignUnsynced(epoch, offset) {
 		l.flushEpochsLater(epochFileDelay)
 	}
 }
 
-// epochFileDelay is how long the file of leader epochs may lag behind, about as
-// the checkpoints do. When a broker dies or a topic is made, thousands of epochs
-// begin at once, and the disk has more urgent work then, not least ZooKeeper's
-// where it is on the same one.
+// epochFileDelay is how long the file of leader epochs may lag behind, about as long as the
+// checkpoints. When a broker dies or a topic is created, thousands of epochs begin at once while
+// the disk has more urgent work, not least ZooKeeper's if it shares the disk.
 const epochFileDelay = time.Minute
 
-// String shows the log as Kafka's log lines do.
+// String formats the log as Kafka's log lines do.
 func (l *Log) String() string {
 	o := l.Offsets()
 	id := ""
@@ -310,5 +306,5 @@ func (l *Log) String() string {
 		l.Path(), id, l.tp.Topic, l.tp.Partition, o.HighWatermark, o.LastStable, o.LogStart, o.LogEnd)
 }
 
-// encodeID is a topic id as people and files write it.
+// encodeID returns a topic id as Kafka's files and tools write it.
 func encodeID(id metadata.TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }

@@ -10,18 +10,18 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// AppendInfo tells what an append did.
+// AppendInfo describes the result of an append.
 type AppendInfo struct {
-	FirstOffset    int64 // -1 where nothing was appended (an empty set)
-	LastOffset     int64 // FirstOffset-1 where nothing was appended
+	FirstOffset    int64 // -1 if nothing was appended (an empty set)
+	LastOffset     int64 // FirstOffset-1 if nothing was appended
 	MaxTimestamp   int64
 	LogAppendTime  int64 // -1 for CreateTime
 	LogStartOffset int64
 	LeaderEpoch    int32 // of the last batch
-	Records        int   // 0 for a follower's append, which does not count them
+	Records        int   // 0 for a follower's append, which does not count the records
 	Bytes          int
 	Converted      int  // records whose format was converted
-	Duplicate      bool // an idempotent batch that was there already; offsets are the original's
+	Duplicate      bool // an idempotent batch that is already in the log; the offsets are the original's
 
 	flushDue bool // flush.messages is reached
 }
@@ -32,18 +32,18 @@ type Append struct {
 	LeaderEpoch int32
 	Origin      record.Origin
 	ZstdAllowed bool
-	// BatchRequired: an empty or incomplete set is INVALID_RECORD (Produce v3+) rather than nothing.
+	// BatchRequired makes an empty or incomplete set INVALID_RECORD (Produce v3+) instead of a
+	// no-op.
 	BatchRequired bool
-	// VerificationRequired: transactional records that do not belong to an open
-	// transaction of this log are INVALID_TXN_STATE, unless Verified is the
-	// producer's pending verification (KIP-890).
+	// VerificationRequired makes transactional records that do not belong to an open transaction of
+	// this log INVALID_TXN_STATE, unless Verified is the producer's pending verification (KIP-890).
 	VerificationRequired bool
 	Verified             *Verification
 }
 
-// AppendAsLeader checks, stamps and appends a client's or coordinator's
-// records. A duplicate of an idempotent batch is no error. After a write that
-// failed no further append is taken before a restart (KAFKA-10778).
+// AppendAsLeader checks, stamps and appends a client's or coordinator's records. A duplicate of an
+// idempotent batch is not an error. After a failed write the log accepts no further append before a
+// restart (KAFKA-10778).
 func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 	info := AppendInfo{FirstOffset: -1, LastOffset: -2, MaxTimestamp: record.NoTimestamp, LogAppendTime: record.NoTimestamp, LeaderEpoch: a.LeaderEpoch}
 	if err := l.ready(); err != nil {
@@ -78,8 +78,8 @@ func (l *Log) appendValidated(a *Append, checked *record.Checked, config *logCon
 	return l.ioError(appending, l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, a, config.topic))
 }
 
-// flushIfDue makes an append durable before it is answered, once flush.messages
-// offsets are not.
+// flushIfDue flushes the log before an append is answered if at least flush.messages offsets are
+// not durable.
 func (l *Log) flushIfDue(info *AppendInfo) error {
 	if !info.flushDue {
 		return nil
@@ -87,9 +87,8 @@ func (l *Log) flushIfDue(info *AppendInfo) error {
 	return l.Flush()
 }
 
-// ready is nil when the log may be appended to: its topic id is on disk before
-// the first record, so that the records never lack it, and a log that has replaced
-// another one is sure of its name.
+// ready returns nil if the log may be appended to. It writes the topic id to disk, so that no
+// record precedes it, and makes the name of a log that has replaced another one durable.
 func (l *Log) ready() error {
 	if err := l.check(); err != nil {
 		return err
@@ -100,7 +99,7 @@ func (l *Log) ready() error {
 	return l.flushTopicID()
 }
 
-// validate checks the records and gives them their offsets. mu is held.
+// validate checks the records and assigns their offsets. The caller must hold mu.
 func (l *Log) validate(a *Append, checked *record.Checked, config *logConfig, info *AppendInfo) ([]byte, error) {
 	if err := l.check(); err != nil {
 		return nil, err
@@ -118,11 +117,11 @@ func (l *Log) validate(a *Append, checked *record.Checked, config *logConfig, in
 	return valid.Bytes, nil
 }
 
-// AppendAsFollower appends bytes of the leader as they are. Batches whose
-// leader epoch is above leaderEpoch, the epoch the fetch was made in, are
-// dropped with all that follow (KAFKA-18723). A first offset below the log end
-// is an error (UNKNOWN_SERVER_ERROR with a text): the replica must not go on.
-// The returned offsets say what was appended.
+// AppendAsFollower appends the leader's bytes unchanged. Batches whose leader epoch is above
+// leaderEpoch, the epoch the fetch was made in, are dropped together with all that follow
+// (KAFKA-18723). A first offset below the log end is an error (UNKNOWN_SERVER_ERROR with a
+// message), and the replica must stop fetching. The returned offsets are those of the batches that
+// were appended.
 func (l *Log) AppendAsFollower(set []byte, leaderEpoch int32) (AppendInfo, error) {
 	info := AppendInfo{FirstOffset: -1, LastOffset: -2, MaxTimestamp: record.NoTimestamp, LogAppendTime: record.NoTimestamp, LeaderEpoch: record.NoLeaderEpoch}
 	if err := l.ready(); err != nil {
@@ -170,10 +169,10 @@ func (l *Log) appendReplicated(set []byte, checked *record.Checked, info *Append
 
 const appending = "Error while appending records to %s in dir %s"
 
-// appendLocked puts batches with their final offsets at the end of the log:
-// epochs, roll, producer checks, write, indexes, producer state. oldFormat says
-// that the true first offset is inside a v0 or v1 wrapper; of a the rules are
-// used, not the records. mu is held.
+// appendLocked puts batches with their final offsets at the end of the log: it assigns epochs,
+// rolls, checks producers, writes the batches and indexes, and updates the producer state.
+// oldFormat reports whether the true first offset is inside a v0 or v1 wrapper. Only the rules of a
+// are used, not its records. The caller must hold mu.
 func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Append, c *settings.Topic) error {
 	if err := l.assignEpochs(set); err != nil {
 		return err
@@ -223,9 +222,9 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 	return nil
 }
 
-// publish lets readers see an append: its end and, in the same moment, the
-// transactions that hold back the last stable offset. It tells how many offsets
-// are not flushed.
+// publish makes an append visible to readers: its end and, atomically with it, the first offset of
+// the transactions that hold back the last stable offset. It returns the number of offsets that are
+// not flushed.
 func (l *Log) publish(logEnd, endPosition int64) (unflushed int64) {
 	first, ok := l.producers.firstUnstable()
 	if !ok {
@@ -240,16 +239,15 @@ func (l *Log) publish(logEnd, endPosition int64) (unflushed int64) {
 	return p.unflushedLocked()
 }
 
-// unflushed is how many offsets are not known to be durable.
+// unflushed returns the number of offsets not known to be durable.
 func (l *Log) unflushed() int64 {
 	l.positions.mu.Lock()
 	defer l.positions.mu.Unlock()
 	return l.positions.unflushedLocked()
 }
 
-// assignEpochs notes where new leader epochs begin. A batch of an old format
-// has none; then replicas can only truncate to the high watermark, so the
-// epochs known are dropped.
+// assignEpochs records where new leader epochs begin. A batch of an old format has no epoch;
+// replicas can then truncate only to the high watermark, so the known epochs are dropped.
 func (l *Log) assignEpochs(set []byte) error {
 	for len(set) > 0 {
 		b, rest, err := record.Next(set)
@@ -289,15 +287,15 @@ func (l *Log) maybeRoll(bytes int, info *AppendInfo, oldFormat bool, c *settings
 	return l.active(), nil
 }
 
-// active is the segment that is appended to. mu is held.
+// active returns the segment that is appended to. The caller must hold mu.
 func (l *Log) active() *segment {
 	l.positions.mu.Lock()
 	defer l.positions.mu.Unlock()
 	return l.positions.v.active()
 }
 
-// checkProducers checks the batches of producers with an id; nothing changes
-// yet. It finds the batch that the set repeats, if any.
+// checkProducers checks the batches that have a producer id and collects their changes in l.update,
+// without applying them. It returns the batch that the set duplicates, if any.
 func (l *Log) checkProducers(set []byte, a *Append) (duplicate producerBatch, found bool, err error) {
 	if l.update == nil {
 		l.update = new(producerAppend)
@@ -327,7 +325,7 @@ func (l *Log) checkProducers(set []byte, a *Append) (duplicate producerBatch, fo
 	return duplicate, false, nil
 }
 
-// applyProducers takes over what checkProducers gathered, once it is written.
+// applyProducers applies what checkProducers collected, once the batches are written.
 func (l *Log) applyProducers(active *segment, logEnd int64) error {
 	l.producers.apply(l.update)
 	for _, t := range l.update.completed {
@@ -342,9 +340,9 @@ func (l *Log) applyProducers(active *segment, logEnd int64) error {
 	return nil
 }
 
-// openTxns opens the active segment's transaction index if the set that
-// checkProducers has looked at aborts a transaction, and nil otherwise: so the want
-// of a file descriptor cannot interrupt the append. The caller releases the file.
+// openTxns opens the active segment's transaction index if the set that checkProducers checked
+// aborts a transaction, and returns nil otherwise. Opening it first ensures that a lack of file
+// descriptors cannot interrupt the append. The caller must release the handle.
 func (l *Log) openTxns(active *segment) (*fileHandle, error) {
 	if !slices.ContainsFunc(l.update.completed, func(t completedTxn) bool { return t.aborted }) {
 		return nil, nil
@@ -355,8 +353,8 @@ func (l *Log) openTxns(active *segment) (*fileHandle, error) {
 	return active.txns.open()
 }
 
-// completeTxn ends a transaction whose marker is in the segment: an aborted one
-// gets its entry in the transaction index.
+// completeTxn ends a transaction whose marker is in the segment. An aborted one gets an entry in
+// the transaction index.
 func completeTxn(state *producerState, s *segment, t completedTxn) error {
 	if t.aborted {
 		entry := abortedTxn{t.producerID, t.firstOffset, t.lastOffset, state.lastStableAfter(t)}

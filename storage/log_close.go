@@ -2,8 +2,8 @@ package storage
 
 import "path/filepath"
 
-// close ends the log in order: everything is made durable, the indexes get
-// their true sizes, and a producer snapshot is written at the end.
+// close closes the log cleanly: it makes everything durable, trims the indexes to their true sizes,
+// and writes a producer snapshot at the log end.
 func (l *Log) close() error {
 	if l.givenUp.Load() {
 		err := l.check()
@@ -34,7 +34,7 @@ func (l *Log) closeLocked() error {
 		return err
 	}
 	if err := l.producers.syncLatest(); err != nil {
-		return err // "closed in order, and no snapshot" would mean that there are no producers
+		return err // a clean close without a snapshot would mean that the log has no producers
 	}
 	l.positions.mu.Lock()
 	v, from := l.positions.v, l.positions.recoveryPoint
@@ -48,8 +48,7 @@ func (l *Log) closeLocked() error {
 	return nil
 }
 
-// abandon ends a log that was replaced or whose directory has failed: nothing is
-// written.
+// abandon closes a log that was replaced or whose directory has failed, without writing anything.
 func (l *Log) abandon() {
 	l.closed.Store(true)
 	l.mu.Lock()
@@ -57,8 +56,8 @@ func (l *Log) abandon() {
 	l.dropSegments()
 }
 
-// dropSegments gives up the log's use of its segments; their files close with
-// the last reader. mu is held.
+// dropSegments releases the log's references to its segments; their files close with the last
+// reader. The caller must hold mu.
 func (l *Log) dropSegments() {
 	if l.dropped {
 		return
@@ -70,9 +69,8 @@ func (l *Log) dropSegments() {
 	}
 }
 
-// rename gives the partition's directory another name in the same log
-// directory. Open files stay good. The new name is durable after the next flush,
-// or settleName.
+// rename gives the partition's directory another name in the same log directory. Open files stay
+// valid. The new name is durable after the next flush, or settleName.
 func (l *Log) rename(name string) error {
 	l.mu.Lock()
 	defer l.unlock()
@@ -81,9 +79,10 @@ func (l *Log) rename(name string) error {
 	return l.ioError("Error while renaming dir for %s in log dir %s", err)
 }
 
-// renameLocked is rename for callers that hold mu and see to the sync. What
-// the background writes by its path without mu, the topic id and the leader
-// epochs, is written before or after: in between it would find no directory.
+// renameLocked renames the directory without syncing it. The caller must hold mu and take care of
+// the sync. The topic id and the leader epochs are written in the background by path and without
+// mu; their locks are held here, so that such a write happens before or after the rename and never
+// finds the directory missing.
 func (l *Log) renameLocked(path string) error {
 	l.topicIDWrite.Lock()
 	defer l.topicIDWrite.Unlock()
@@ -109,7 +108,7 @@ func (l *Log) renameLocked(path string) error {
 	return nil
 }
 
-// moved tells the segment that its directory has another name.
+// moved updates the segment's file names after its directory was renamed to dir.
 func (s *segment) moved(dir string) {
 	stem := segmentPath(dir, s.base, "")
 	for _, f := range s.files() {
@@ -117,11 +116,10 @@ func (s *segment) moved(dir string) {
 	}
 }
 
-// retire takes the log out of use and moves it aside, to be removed from disk
-// later. Whoever reads it still may go on. The new name is durable once the log
-// directory has been synced.
+// retire closes the log and renames its directory, to be removed from disk later. Reads in progress
+// can finish. The new name is durable once the log directory has been synced.
 func (l *Log) retire(name string) error {
-	l.closed.Store(true) // a flush that stumbles over the rename is no error
+	l.closed.Store(true) // an error that the rename causes in a flush must not count
 	l.mu.Lock()
 	defer l.unlock()
 	err := l.renameLocked(filepath.Join(l.dir.path, name))

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// deleteSegments takes files of segments that left the log out of use: they are
-// renamed at once and removed from disk after file.delete.delay.ms. mu is held,
-// and the segments are in the log's view no more.
+// deleteSegments deletes the files of segments that left the log: it renames them at once and
+// removes them from disk after file.delete.delay.ms. The caller must hold mu, and the segments must
+// no longer be in the log's view.
 func (l *Log) deleteSegments(removed []*segment) error {
 	if len(removed) == 0 {
 		return nil
@@ -26,7 +26,7 @@ func (l *Log) deleteSegments(removed []*segment) error {
 	return nil
 }
 
-// markDeleted renames a segment's files to .deleted, which a later start removes.
+// markDeleted adds .deleted to the names of a segment's files. A later start removes such files.
 func (l *Log) markDeleted(s *segment) error {
 	defer l.names.note()
 	for i, f := range s.files() {
@@ -37,8 +37,8 @@ func (l *Log) markDeleted(s *segment) error {
 	return nil
 }
 
-// removeLater removes the marked files of a segment when nobody will ask for
-// them any more, and gives up the log's use of it.
+// removeLater releases the log's reference to a segment, and removes its marked files after
+// file.delete.delay.ms.
 func (l *Log) removeLater(s *segment) {
 	base := s.base
 	s.drop()
@@ -57,7 +57,7 @@ func (l *Log) removeLater(s *segment) {
 var segmentSuffixes = [...]string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix}
 var segmentFileKinds = [...]string{"log", "offset index", "time index", "transaction index"}
 
-// deleteSnapshot takes the producer snapshot at an offset out of use.
+// deleteSnapshot deletes the producer snapshot at an offset, as deleteSegments does with segments.
 func (l *Log) deleteSnapshot(offset int64) error {
 	name, err := l.producers.markSnapshotDeleted(offset)
 	if err != nil || name == "" {
@@ -83,7 +83,7 @@ func (l *Log) later(f func()) {
 	})
 }
 
-// removeFile removes a file and says whether it was there.
+// removeFile removes a file and reports whether it existed.
 func (l *Log) removeFile(name string) bool {
 	err := l.env.fs.Remove(name)
 	if ignoreMissing(err) != nil {

@@ -15,8 +15,8 @@ func (l *Log) Flush() error {
 	return l.flush(l.Offsets().LogEnd, true)
 }
 
-// flushRolled makes durable what a roll left behind: the segments below the new
-// one's base, and the producer snapshot taken there.
+// flushRolled makes durable what a roll left unsynced: the segments below the new one's base, and
+// the producer snapshot taken there.
 func (l *Log) flushRolled(base int64, snapshot string) {
 	if l.check() != nil {
 		return
@@ -41,16 +41,15 @@ func (l *Log) syncFile(name string) error {
 	return f.Sync()
 }
 
-// flush syncs the segments that hold offsets from the recovery point up to
-// upTo, whose own segment counts only when inclusive, and then raises the
-// recovery point to upTo. Flushes of a log run one after the other. No lock that
-// an append needs is held while files are synced.
+// flush syncs the segments that hold offsets from the recovery point up to upTo, and then raises
+// the recovery point to upTo. A segment whose base is upTo is synced only if inclusive. Flushes of
+// a log run one after the other. No lock that an append needs is held while files are synced.
 func (l *Log) flush(upTo int64, inclusive bool) error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	for {
 		if err := l.check(); err != nil {
-			return err // also when the flush that this one waited for has failed
+			return err // also if the flush that this one waited for has failed
 		}
 		l.positions.mu.Lock()
 		v, from := l.positions.v, l.positions.recoveryPoint
@@ -71,9 +70,9 @@ func (l *Log) flush(upTo int64, inclusive bool) error {
 	}
 }
 
-// raiseRecoveryPoint notes that everything below upTo is durable, unless the log
-// was truncated since: then offsets below upTo may be new ones, not synced yet. upTo
-// is at most the end of the log that was synced.
+// raiseRecoveryPoint records that everything below upTo is durable, unless the log was truncated in
+// the meantime: offsets below upTo may then be new ones that are not synced yet. upTo is at most
+// the end of the log that was synced.
 func (l *Log) raiseRecoveryPoint(upTo, truncations int64) {
 	p := &l.positions
 	p.mu.Lock()
@@ -83,10 +82,10 @@ func (l *Log) raiseRecoveryPoint(upTo, truncations int64) {
 	}
 }
 
-// outdated reports whether an error of syncSegments concerns the view and not
-// the disk: the segment has left the log, or a file was looked for under a name
-// that it no longer has. An error of a segment that the log still has is never
-// outdated: the system reports a failed write only once.
+// outdated reports whether an error of syncSegments is due to the outdated view and not to the
+// disk: the segment has left the log, or a file was opened under a name that it no longer has. An
+// error of a segment that the log still has is never outdated, because the system reports a failed
+// write only once.
 func (l *Log) outdated(v *view, failed *segment, err error) bool {
 	now := l.positions.load()
 	if failed != nil && !slices.Contains(now.segments, failed) {
@@ -96,14 +95,14 @@ func (l *Log) outdated(v *view, failed *segment, err error) bool {
 	return stale && (now.moves != v.moves || now.truncations != v.truncations)
 }
 
-// syncSegments is the part of flush that waits for the disk. failed is the
-// segment that an error is about, if any. The caller must hold flushing.
+// syncSegments is the part of flush that waits for the disk. failed is the segment that an error is
+// about, if any. The caller must hold flushing.
 func (l *Log) syncSegments(v *view, from, upTo int64, inclusive bool) (failed *segment, err error) {
 	if err := l.epochs.flush(); err != nil {
 		return nil, err
 	}
-	// The segment before counts too: if it was flushed to its end and then
-	// rolled, the roll has still changed its indexes.
+	// The previous segment is synced too: if it was flushed to its end before it was rolled, the
+	// roll has changed its indexes since.
 	for i := max(v.floor(from)-1, 0); i < len(v.segments); i++ {
 		s := v.segments[i]
 		if s.base > upTo || s.base == upTo && !inclusive {

@@ -11,14 +11,14 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// loading is what is known of a log before it is opened.
+// loading is what is known about a log before it is opened.
 type loading struct {
-	fresh         bool  // the directory was just made: nothing is in it
-	clean         bool  // the directory was closed in order
-	recoveryPoint int64 // as checkpointed, 0 when unknown
+	fresh         bool  // the directory was just created and is empty
+	clean         bool  // the log was closed cleanly
+	recoveryPoint int64 // as checkpointed, 0 if unknown
 	damagedPoints bool  // the checkpoint of recovery points could not be read
-	logStart      int64 // as checkpointed, 0 when unknown
-	// remaining is told how many segments are still to be recovered.
+	logStart      int64 // as checkpointed, 0 if unknown
+	// remaining is called with the number of segments that are still to be recovered.
 	remaining func(n int)
 }
 
@@ -30,20 +30,20 @@ type loader struct {
 	path     string
 	config   *settings.Topic
 	log      logLines
-	stateLog logLines   // of what rebuilds the producer state
+	stateLog logLines   // for lines about rebuilding the producer state
 	segments []*segment // in order of base offset
-	// recovered is the producer state at the end of the segment recovered last,
-	// which remembers more than the snapshot that was taken of it.
+	// recovered is the producer state at the end of the segment recovered last. It holds more than
+	// the snapshot taken of it.
 	recovered *producerState
-	// renewEpochs is set while all segments from the recovery point on are
-	// recovered, so that their batches tell which leader epochs there are.
+	// renewEpochs is set while all segments from the recovery point on are recovered, so their
+	// batches determine which leader epochs the log has.
 	renewEpochs bool
 }
 
-// openLog loads the log in a partition directory: what an interrupted cleaning
-// left is finished or undone, damage above the recovery point is cut off after
-// an unclean stop, and the state that is kept beside the records is rebuilt. An
-// empty directory becomes a log that starts at the given log start.
+// openLog loads the log in a partition directory. It finishes or undoes a cleaning that was
+// interrupted, cuts off damage above the recovery point after an unclean shutdown, and rebuilds the
+// state that is kept in addition to the records. An empty directory becomes a log that starts at
+// the given log start.
 func openLog(dir *logDir, env *environment, path string, tp TopicPartition, kind dirKind, c *settings.Topic, from loading) (*Log, error) {
 	l := &Log{tp: tp, name: currentDirName(tp), dir: dir, env: env}
 	l.path.Store(&path)
@@ -68,8 +68,7 @@ func openLog(dir *logDir, env *environment, path string, tp TopicPartition, kind
 
 func (ld *loader) load() error {
 	if !ld.clean {
-		// An earlier life may have made, renamed or removed files without making
-		// that durable.
+		// An earlier run may have created, renamed or removed files without making that durable.
 		ld.l.names.note()
 		ld.l.dirName.note()
 	}
@@ -93,7 +92,7 @@ func (ld *loader) load() error {
 	return ld.settle(logEnd)
 }
 
-// openState opens what a log keeps beside its segments.
+// openState opens the topic id, the leader epochs and the producer state.
 func (ld *loader) openState() (err error) {
 	l := ld.l
 	if ld.fresh {
@@ -130,7 +129,8 @@ func (ld *loader) settle(logEnd int64) error {
 	l := ld.l
 	logStart := max(ld.logStart, ld.segments[0].base)
 	l.epochs.truncateFromEnd(logEnd)
-	// The checkpointed log start, not the segment's: 0 where there is none.
+	// Kafka uses the checkpointed log start here, not the segment's; it is 0 if there is no
+	// checkpoint.
 	l.epochs.truncateFromStart(ld.logStart)
 	if err := l.epochs.flush(); err != nil {
 		return err
@@ -167,8 +167,8 @@ func (ld *loader) settle(logEnd int64) error {
 	return nil
 }
 
-// loadSegments opens all segments. One whose offset or time index is missing, or
-// whose transaction index is damaged, is recovered.
+// loadSegments opens all segments. It recovers a segment whose offset or time index is missing, or
+// whose transaction index is damaged.
 func (ld *loader) loadSegments() error {
 	for _, s := range ld.segments {
 		s.drop()
@@ -207,13 +207,13 @@ func (ld *loader) loadSegment(base int64, names []string) error {
 	slices.SortFunc(ld.segments, func(a, b *segment) int { return int(min(max(a.base-b.base, -1), 1)) })
 	switch {
 	case !ld.clean && base > ld.recoveryPoint:
-		return nil // recoverUnflushed rebuilds the indexes, once what lies before is known to be sound
+		return nil // recoverUnflushed rebuilds the indexes once all earlier segments are known to be sound
 	case !slices.Contains(names, offsetFileName(base, indexSuffix)):
 		if ld.clean || base < ld.recoveryPoint {
 			ld.log.Errorf("Could not find offset index file corresponding to log file %s, recovering segment and rebuilding index files...", s.log.name())
 		}
 	case !slices.Contains(names, offsetFileName(base, timeIndexSuffix)):
-		// With an empty one every lookup by time would end in this segment.
+		// With an empty time index every lookup by time would end in this segment.
 		ld.log.Errorf("Could not find time index file corresponding to log file %s, recovering segment and rebuilding index files...", s.log.name())
 	default:
 		err := s.txns.sanityCheck()
@@ -226,7 +226,7 @@ func (ld *loader) loadSegment(base int64, names []string) error {
 	return err
 }
 
-// list names the files in the partition directory, sorted.
+// list returns the names of the files in the partition directory, sorted.
 func (ld *loader) list() ([]string, error) {
 	if ld.fresh {
 		return nil, nil

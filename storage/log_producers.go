@@ -6,34 +6,32 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// Producers lists the active producers, by id.
+// Producers returns the active producers, sorted by id.
 func (l *Log) Producers() []ProducerStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.producers.producers()
 }
 
-// ExpireProducers drops what is known of producers that have been silent for
-// producer.id.expiration.ms.
+// ExpireProducers drops the state of producers that have been silent for producer.id.expiration.ms.
 func (l *Log) ExpireProducers() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.producers.expire(l.env.now())
 }
 
-// rebuildProducers makes the producer state that of the log up to offset upTo,
-// after a truncation. mu is held.
+// rebuildProducers rebuilds the producer state up to offset upTo after a truncation. The caller
+// must hold mu.
 func (l *Log) rebuildProducers(logStart, upTo int64) error {
 	v := l.positions.load()
 	return rebuildState(l.producers, v.segments, logStart, upTo, l.Config().Magic, false, false, l.env, l.log())
 }
 
-// rebuildState makes a producer state that of a log [logStart, upTo): it loads
-// the newest snapshot below upTo, replays the batches above it, and writes a
-// snapshot at upTo. Where no snapshot can be expected (old formats, or none
-// there after a clean stop, as before Kafka 0.11) it writes empty ones at the
-// last two segments and at upTo instead of reading the whole log. With sync the
-// snapshots are made durable.
+// rebuildState makes state the producer state of the log range [logStart, upTo): it loads the
+// newest snapshot below upTo, replays the batches above it, and writes a snapshot at upTo. If no
+// snapshot can be expected (old formats, or no snapshot after a clean shutdown, as before Kafka
+// 0.11), it writes empty ones at the last two segments and at upTo instead of reading the whole
+// log. With sync the snapshots are made durable.
 func rebuildState(state *producerState, segments []*segment, logStart, upTo int64, magic int8, clean, sync bool, env *environment, log logLines) error {
 	log.Infof("Loading producer state till offset %d with message format version %d", upTo, magic)
 	var bases []int64
@@ -69,8 +67,8 @@ func rebuildState(state *producerState, segments []*segment, logStart, upTo int6
 	return nil
 }
 
-// replaySegments takes the batches from the state's end up to upTo into it, and
-// writes snapshots at the bases given.
+// replaySegments applies the batches from the state's end up to upTo to the state, and writes
+// snapshots at the given bases.
 func replaySegments(state *producerState, segments []*segment, logStart, upTo int64, bases []int64, sync bool, env *environment, log logLines) error {
 	for i, s := range segments {
 		if s.base >= upTo || i+1 < len(segments) && segments[i+1].base <= state.mapEnd() {
@@ -85,7 +83,7 @@ func replaySegments(state *producerState, segments []*segment, logStart, upTo in
 		}
 		err := replaySegment(state, s, from, upTo, env, log)
 		if isProtocolError(err) {
-			log.Warnf("Found invalid messages in %s, what follows them in the segment is missing in the producer state: %v", s.log.name(), err)
+			log.Warnf("Found invalid messages in %s; the producer state lacks the rest of the segment: %v", s.log.name(), err)
 		} else if err != nil {
 			return err
 		}
@@ -130,9 +128,9 @@ func replaySegment(state *producerState, s *segment, from, upTo int64, env *envi
 	}
 }
 
-// replay takes a batch of the log into the producer state; with a segment its
-// transaction index is written too. What is in the log was accepted once: a
-// batch that does not fit the state now is only reported.
+// replay applies a batch of the log to the producer state, and with a segment also writes its
+// transaction index. A batch in the log has been accepted before, so one that does not fit the
+// state is only logged.
 func replay(state *producerState, update *producerAppend, b record.Batch, index *segment, log logLines) error {
 	if !b.HasProducerID() {
 		return nil

@@ -6,9 +6,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Read returns a slice of the log that starts with the batch holding r.Offset.
-// An offset outside [LogStart, LogEnd] is OFFSET_OUT_OF_RANGE (Data.Offsets is
-// filled all the same); at or above the bound the answer is empty.
+// Read returns a part of the log that starts with the batch holding r.Offset. An offset outside
+// [LogStart, LogEnd] is OFFSET_OUT_OF_RANGE (Data.Offsets is filled in that case too). The data is
+// empty if the offset is at or above the bound.
 func (l *Log) Read(r Read) (Data, error) {
 	for {
 		v := l.positions.load()
@@ -17,24 +17,24 @@ func (l *Log) Read(r Read) (Data, error) {
 			return data, nil
 		}
 		data.Release()
-		// A segment that was removed, cut or closed while this read looked at
-		// it is no error of the disk: look again at what the log is now.
+		// A segment that was removed, cut or closed during this read is not a disk error. Read
+		// again from the log's current state.
 		if !l.changedSince(&v) {
 			return Data{Offsets: v.Offsets}, l.readError(err)
 		}
 	}
 }
 
-// changedSince says whether segments left the log, were cut, or moved to another
-// directory after v was taken.
+// changedSince reports whether, after v was taken, segments left the log, were cut, or moved to
+// another directory.
 func (l *Log) changedSince(v *view) bool {
-	l.mu.Lock() // whoever is at it ends first
+	l.mu.Lock() // waits for a change in progress
 	l.mu.Unlock()
 	now := l.positions.load()
 	return now.truncations != v.truncations || now.moves != v.moves || now.segments[0] != v.segments[0]
 }
 
-// readError makes an I/O error of a read one of the directory.
+// readError turns an I/O error of a read into a failure of the directory.
 func (l *Log) readError(err error) error {
 	if isProtocolError(err) {
 		return err
@@ -70,8 +70,8 @@ func (l *Log) read(v *view, r Read) (Data, error) {
 	return data, nil
 }
 
-// readSegment reads from segment i, which is at most the one that holds the
-// bound; found is false when it has no batch at or above r.Offset.
+// readSegment reads from segment i, which is at or before the one that holds the bound. found is
+// false if the segment has no batch at or above r.Offset.
 func (l *Log) readSegment(v *view, i, boundSegment int, r Read, data *Data) (found bool, err error) {
 	s := v.segments[i]
 	p, err := l.pin(v, s)
@@ -86,7 +86,7 @@ func (l *Log) readSegment(v *view, i, boundSegment int, r Read, data *Data) (fou
 		return false, err
 	}
 	if i == boundSegment && v.bound(r.Bound) < v.LogEnd {
-		// The bound's own position: the first batch that reaches it is not readable.
+		// A batch that reaches the bound is not readable: the data ends at its position.
 		boundAt, boundSize, err := s.translate(p.handle, v.bound(r.Bound), end)
 		if err != nil {
 			data.Release()
@@ -114,8 +114,8 @@ func (l *Log) readSegment(v *view, i, boundSegment int, r Read, data *Data) (fou
 	return true, err
 }
 
-// abortedTxns lists the aborted transactions that a reader of length bytes
-// from position at of segment i must know of. More than needed is harmless.
+// abortedTxns returns the aborted transactions that a reader of length bytes from position at of
+// segment i must know of. The list may hold more than needed.
 func (l *Log) abortedTxns(v *view, i int, offset, at, length int64) ([]AbortedTxn, error) {
 	upper := v.LogEnd
 	if i+1 < len(v.segments) {
@@ -138,9 +138,9 @@ func (l *Log) abortedTxns(v *view, i int, offset, at, length int64) ([]AbortedTx
 	return aborted, nil
 }
 
-// Available tells how many bytes lie between offset and the bound, 0 when
-// offset is at or above it. newerSegment says that the bound is in a later
-// segment than offset; bytes are then those to the end of offset's segment.
+// Available returns the number of bytes between offset and the bound, 0 if offset is at or above
+// it. newerSegment reports whether the bound is in a later segment than offset; bytes then counts
+// only up to the end of offset's segment.
 func (l *Log) Available(offset int64, bound Bound) (bytes int64, newerSegment bool, err error) {
 	data, err := l.Read(Read{Offset: offset, MaxBytes: math.MaxInt32, Bound: bound})
 	defer data.Release()

@@ -10,8 +10,8 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// recover checks the segments above the recovery point after an unclean stop,
-// makes sure that there is a segment, and returns the log's end.
+// recover checks the segments above the recovery point after an unclean shutdown, ensures that the
+// log has a segment, and returns the log's end.
 func (ld *loader) recover() (logEnd int64, err error) {
 	if !ld.clean {
 		if err := ld.recoverUnflushed(); err != nil {
@@ -45,8 +45,8 @@ func (ld *loader) recover() (logEnd int64, err error) {
 	return ld.logStart, nil
 }
 
-// endOf is the offset behind the segment's last batch. Damage there, although
-// the directory was closed in order, is repaired like that of a crash.
+// endOf returns the offset after the segment's last batch. If the end is damaged although the log
+// was closed cleanly, it is repaired as after a crash.
 func (ld *loader) endOf(s *segment) (int64, error) {
 	next, err := s.nextOffset()
 	if err == nil || !isProtocolError(err) {
@@ -59,10 +59,10 @@ func (ld *loader) endOf(s *segment) (int64, error) {
 	return s.nextOffset()
 }
 
-// recoverUnflushed recovers the segments from the one that holds the recovery
-// point on. The first that had to be cut is the last that stays. The
-// leader epochs known of offsets above the recovery point may be of records that
-// were truncated: those of the batches take their place.
+// recoverUnflushed recovers the segments from the one that holds the recovery point on. It removes
+// all segments after the first one that had to be cut. The leader epochs recorded for offsets above
+// the recovery point may belong to records that were truncated, so they are replaced by those of
+// the batches.
 func (ld *loader) recoverUnflushed() error {
 	first := 0
 	for i, s := range ld.segments {
@@ -86,7 +86,7 @@ func (ld *loader) recoverUnflushed() error {
 	}
 	unflushed := len(ld.segments) - first
 	for _, s := range ld.segments[min(first, len(ld.segments)):] {
-		s.unsynced.note() // an earlier life wrote, but did not sync it
+		s.unsynced.note() // an earlier run wrote it, but did not sync it
 	}
 	for i := 0; i < unflushed; i++ {
 		ld.remaining(unflushed - i)
@@ -104,9 +104,9 @@ func (ld *loader) recoverUnflushed() error {
 		case truncated > 0:
 			ld.log.Warnf("Corruption found in segment %d, truncating to offset %d", s.base, next)
 		case ld.overlaps(first+i, next):
-			ld.log.Warnf("Segment %d ends at offset %d but the next one begins at %d: it was truncated, and that was not yet on disk. Truncating to offset %d", s.base, next, ld.segments[first+i+1].base, next)
+			ld.log.Warnf("Segment %d ends at offset %d but the next one begins at %d: its truncation was not yet on disk. Truncating to offset %d", s.base, next, ld.segments[first+i+1].base, next)
 		case ld.lost(first+i, next):
-			ld.log.Warnf("Segment %d ends at offset %d but the next one begins at %d: what lay between was not yet on disk. Truncating to offset %d", s.base, next, ld.segments[first+i+1].base, next)
+			ld.log.Warnf("Segment %d ends at offset %d but the next one begins at %d: the records between them were not yet on disk. Truncating to offset %d", s.base, next, ld.segments[first+i+1].base, next)
 		default:
 			continue
 		}
@@ -121,9 +121,9 @@ func (ld *loader) recoverUnflushed() error {
 	return nil
 }
 
-// completeLastFlushed readies the last segment below the recovery point, and
-// reports whether it overlaps with the next one. It is not read further than
-// needed: damage there is not of the crash, and is left to readers.
+// completeLastFlushed prepares the last segment below the recovery point, and reports whether it
+// overlaps with the next one. It reads no more of the segment than needed: damage below the
+// recovery point was not caused by the crash, and is left for readers to find.
 func (ld *loader) completeLastFlushed(i int) (overlaps bool, err error) {
 	s := ld.segments[i]
 	if err = s.completeIndexes(); err == nil {
@@ -138,9 +138,9 @@ func (ld *loader) completeLastFlushed(i int) (overlaps bool, err error) {
 	return overlaps, err
 }
 
-// completeIndexes ends the indexes of the last segment below the recovery point
-// as its roll did: when it had been flushed to its end before, a crash may have
-// undone that.
+// completeIndexes ends the indexes of the last segment below the recovery point as its roll did. If
+// the segment had been flushed to its end before it was rolled, a crash may have undone the roll's
+// changes to the indexes.
 func (s *segment) completeIndexes() error {
 	s.unsynced.note()
 	if err := s.reloadLargest(); err != nil {
@@ -149,29 +149,28 @@ func (s *segment) completeIndexes() error {
 	return errors.Join(s.noteLargest(), s.index.trim(), s.times.trim())
 }
 
-// overlaps reports whether segment i, which ends at next, reaches into the one
-// behind it. That one was begun after a truncation that did not reach the disk,
-// and so nothing in it was flushed, or was itself truncated.
+// overlaps reports whether segment i, which ends at next, reaches into the segment after it. If so,
+// the later segment was begun after a truncation that did not reach the disk, so nothing in it was
+// flushed, or it was itself truncated.
 func (ld *loader) overlaps(i int, next int64) bool {
 	return i+1 < len(ld.segments) && next > ld.segments[i+1].base
 }
 
-// lost says whether records are missing between segment i, which ends at next,
-// and the one behind it: the files of a segment that was rolled may reach the
-// disk after those of its successor. To keep the successor would leave a hole
-// that no replica could fill. Compaction leaves holes by intent.
+// lost reports whether records are missing between segment i, which ends at next, and the segment
+// after it: the files of a rolled segment may reach the disk after those of its successor. Keeping
+// the successor would leave a gap that no replica could fill. Compaction leaves gaps on purpose.
 func (ld *loader) lost(i int, next int64) bool {
 	if i+1 == len(ld.segments) || ld.config.CleanupCompact {
 		return false
 	}
 	if ld.damagedPoints {
-		return false // all was to be recovered, also what was compacted once under another policy
+		return false // everything is being recovered, including what was compacted under an earlier cleanup policy
 	}
 	gap := ld.segments[i+1].base - next
 	return gap > 0 && gap <= largestGapJoined
 }
 
-// deleteFrom takes the segments from index i on out of the log.
+// deleteFrom removes the segments from index i on from the log.
 func (ld *loader) deleteFrom(i int) error {
 	removed := slices.Clone(ld.segments[i:])
 	ld.segments = ld.segments[:i]
@@ -183,11 +182,11 @@ func (ld *loader) deleteFrom(i int) error {
 	return ld.l.deleteSegments(removed)
 }
 
-// recoverSegment checks every batch of a segment, cuts the file behind the last
-// good one, rebuilds the indexes, and writes a producer snapshot at its end. It
-// returns how many bytes were cut.
+// recoverSegment checks every batch of a segment, truncates the file after the last valid one,
+// rebuilds the indexes, and writes a producer snapshot at its end. It returns the number of bytes
+// cut.
 func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
-	ld.l.names.note() // indexes and the snapshot may be new
+	ld.l.names.note() // indexes and the snapshot may be newly created
 	state, err := ld.newState()
 	if err != nil {
 		return 0, err
@@ -200,7 +199,7 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 	}
 	truncated, err = s.recover(state, ld.l, ld.config, ld.log, ld.renewEpochs)
 	if errors.Is(err, errInvalidOffset) {
-		// Offsets that go backwards (KAFKA-3919): nothing of it can be trusted.
+		// Offsets that go backwards (KAFKA-3919): nothing in the segment can be trusted.
 		ld.log.Warnf("Found invalid offset during recovery. Deleting the corrupt segment and creating an empty one with starting offset %d", s.base)
 		truncated = s.size.Load()
 		return truncated, s.cut(s.base, 0, ld.env.now())
@@ -213,7 +212,7 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 	return truncated, err
 }
 
-// recover is the part of recoverSegment that concerns the segment alone.
+// recover does the part of recoverSegment that concerns only the segment.
 func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log logLines, renewEpochs bool) (truncated int64, err error) {
 	s.unsynced.note()
 	size, interval := recoveredIndexes(s.size.Load(), c)
@@ -248,18 +247,18 @@ func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log l
 	return truncated, errors.Join(s.index.trim(), s.times.trim())
 }
 
-// recoveredIndexes returns how many bytes the indexes of a recovered segment may
-// take, and how many bytes of the log lie between their entries. The topic's
-// configuration may have changed since the segment was written: indexes that are
-// too small for it now would make every lookup read most of the segment.
+// recoveredIndexes returns the maximum size in bytes of each index of a recovered segment, and the
+// number of bytes of the log between two entries. The topic's configuration may have changed since
+// the segment was written: with indexes that are too small for the segment, every lookup would read
+// most of it.
 func recoveredIndexes(segmentBytes int64, c *settings.Topic) (size int32, interval int64) {
 	size = max(c.SegmentIndexBytes, 10<<20) // the default of segment.index.bytes
 	return size, max(int64(c.IndexIntervalBytes), segmentBytes/int64(size/timeEntrySize-1))
 }
 
-// recoverBatches walks the batches and returns where the good ones end; a
-// protocol error says what is wrong there. With renewEpochs the batches' epochs
-// count, and otherwise only those that are later than all known ones.
+// recoverBatches reads the batches and returns the position where the valid ones end; a protocol
+// error describes the damage found there. With renewEpochs it records the epochs of all batches,
+// otherwise only those later than all known ones.
 func (s *segment) recoverBatches(file io.ReaderAt, state *producerState, l *Log, interval int64, renewEpochs bool) (valid int64, err error) {
 	var scan batchScan
 	scan.begin(file, 0, s.size.Load(), true, &s.env.buffers)

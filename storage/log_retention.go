@@ -7,7 +7,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// DeleteOldSegments applies retention now and tells how many segments went.
+// DeleteOldSegments applies retention now and returns the number of segments deleted.
 func (l *Log) DeleteOldSegments() (n int, err error) {
 	if err := l.check(); err != nil {
 		return 0, err
@@ -36,11 +36,12 @@ func (l *Log) deleteOldSegmentsLocked() (total int, err error) {
 	return total, nil
 }
 
-// retentionRule says whether segment i of the view may go, and why. It is asked
-// from the oldest on and not again after its first no.
-type retentionRule func(v *view, i int) (gone bool, reason string, err error)
+// retentionRule reports whether segment i of the view may be deleted, and why. It is called from
+// the oldest segment on, and not again after it has returned false.
+type retentionRule func(v *view, i int) (remove bool, reason string, err error)
 
-// belowLogStart lets go what DeleteRecords, or the leader, put below the log start.
+// belowLogStart lets segments be deleted that DeleteRecords, or the leader, put below the log
+// start.
 func (l *Log) belowLogStart() retentionRule {
 	return func(v *view, i int) (bool, string, error) {
 		if i+1 == len(v.segments) || v.segments[i+1].base > v.LogStart {
@@ -50,7 +51,7 @@ func (l *Log) belowLogStart() retentionRule {
 	}
 }
 
-// overSize keeps at least retention.bytes.
+// overSize lets segments be deleted as long as at least retention.bytes remain.
 func (l *Log) overSize(limit int64) retentionRule {
 	if limit < 0 {
 		return nil
@@ -66,8 +67,8 @@ func (l *Log) overSize(limit int64) retentionRule {
 	}
 }
 
-// overAge lets go segments whose largest timestamp, or modification time where
-// no record has one, is older than retention.ms.
+// overAge lets segments be deleted whose largest timestamp, or modification time if no record has a
+// timestamp, is older than retention.ms.
 func (l *Log) overAge(limit int64) retentionRule {
 	if limit < 0 {
 		return nil
@@ -87,8 +88,8 @@ func (l *Log) overAge(limit int64) retentionRule {
 	}
 }
 
-// deleteByRule deletes the oldest segments that the rule lets go. A segment
-// goes only when the high watermark is above all of it.
+// deleteByRule deletes the oldest segments that the rule allows. A segment is deleted only if the
+// high watermark is above all of it.
 func (l *Log) deleteByRule(rule retentionRule) (int, error) {
 	v := l.positions.load()
 	n := 0
@@ -101,11 +102,11 @@ func (l *Log) deleteByRule(rule retentionRule) (int, error) {
 		if v.HighWatermark < end || last && v.end(n) == 0 {
 			break
 		}
-		gone, reason, err := rule(&v, n)
+		remove, reason, err := rule(&v, n)
 		if err != nil {
 			return 0, err
 		}
-		if !gone {
+		if !remove {
 			break
 		}
 		l.log().Infof("%s", reason)
@@ -140,7 +141,8 @@ func (l *Log) deleteByRule(rule retentionRule) (int, error) {
 	return n, nil
 }
 
-// noteLogStart tells those who keep offsets that the log start has risen. mu is held.
+// noteLogStart passes a raised log start on to the epochs and the producer state. The caller must
+// hold mu.
 func (l *Log) noteLogStart(start int64, reason string) {
 	l.log().Infof("Incremented log start offset to %d due to %s", start, reason)
 	if l.epochs.truncateFromStart(start) {
@@ -150,14 +152,14 @@ func (l *Log) noteLogStart(start int64, reason string) {
 	l.updateFirstUnstable()
 }
 
-// IncrementLogStart raises the log start as DeleteRecords asks. Above the high
-// watermark it is OFFSET_OUT_OF_RANGE; lower than the present one it does
-// nothing. The files go with the next retention run.
+// IncrementLogStart raises the log start as DeleteRecords requests. An offset above the high
+// watermark is OFFSET_OUT_OF_RANGE; one below the current log start has no effect. The next
+// retention run deletes the files.
 func (l *Log) IncrementLogStart(offset int64) error {
 	return l.raiseLogStart(offset, "client delete records request")
 }
 
-// AdoptLogStart is IncrementLogStart for a follower that learns its leader's.
+// AdoptLogStart raises the log start of a follower to that of its leader; see IncrementLogStart.
 func (l *Log) AdoptLogStart(offset int64) error {
 	return l.raiseLogStart(offset, "leader offset increment")
 }
@@ -167,7 +169,7 @@ func (l *Log) raiseLogStart(offset int64, reason string) error {
 		return err
 	}
 	if o := l.Offsets(); offset <= o.LogStart && offset <= o.HighWatermark {
-		return nil // the usual case for a follower, which asks with every fetch
+		return nil // the usual case for a follower, which calls this with every fetch
 	}
 	l.mu.Lock()
 	defer l.unlock()
@@ -191,9 +193,9 @@ func (l *Log) raiseLogStart(offset int64, reason string) error {
 	return nil
 }
 
-// SetHighWatermark moves the high watermark, clamped to [LogStart, LogEnd], and
-// with it the last stable offset; it returns the value taken and whether it or
-// the last stable offset moved.
+// SetHighWatermark moves the high watermark, clamped to [LogStart, LogEnd], and with it the last
+// stable offset. It returns the new high watermark and reports whether it or the last stable offset
+// moved.
 func (l *Log) SetHighWatermark(offset int64) (high int64, moved bool) {
 	p := &l.positions
 	p.mu.Lock()
@@ -212,8 +214,8 @@ func (l *Log) SetHighWatermark(offset int64) (high int64, moved bool) {
 	return after.HighWatermark, after.HighWatermark != before.HighWatermark || after.LastStable != before.LastStable
 }
 
-// updateFirstUnstable takes over from the producer state what bounds the last
-// stable offset. mu is held.
+// updateFirstUnstable copies the first unstable offset from the producer state into the positions.
+// The caller must hold mu.
 func (l *Log) updateFirstUnstable() {
 	first, ok := l.producers.firstUnstable()
 	if !ok {

@@ -8,7 +8,7 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// rollReason says what about an append could make the active segment roll.
+// rollReason holds the properties of an append that can make the active segment roll.
 type rollReason struct {
 	bytes        int64
 	maxTimestamp int64 // of the records to append
@@ -16,10 +16,9 @@ type rollReason struct {
 	now          int64
 }
 
-// mustRoll decides whether the append starts a new segment: when the segment
-// or one of its indexes is full, when it is older than segment.ms by the
-// timestamps of records (by the clock where its first batch has none), or when
-// the offsets run away from its base.
+// mustRoll reports whether the append starts a new segment: if the segment or one of its indexes is
+// full, if the segment is older than segment.ms by the timestamps of its records (by the clock if
+// its first batch has none), or if the last offset would be too far from the base.
 func (s *segment) mustRoll(c *settings.Topic, r rollReason) (bool, error) {
 	size := s.size.Load()
 	if size > int64(c.SegmentBytes)-r.bytes || r.lastOffset-s.base > math.MaxInt32 || s.misindexed {
@@ -42,7 +41,7 @@ func (s *segment) mustRoll(c *settings.Topic, r rollReason) (bool, error) {
 	return waited > longestSegment(c)-s.jitter, nil
 }
 
-// longestSegment is the age in ms at which a segment rolls.
+// longestSegment returns the age in ms at which a segment rolls.
 func longestSegment(c *settings.Topic) int64 {
 	if c.CleanupCompact {
 		return min(c.SegmentMs, c.MaxCompactionLagMs)
@@ -60,9 +59,9 @@ func (l *Log) Roll() error {
 	return l.ioError("Error while rolling log segment for %s in dir %s", l.rollLocked(0, -1))
 }
 
-// rollLocked starts a new segment at the expected next offset or the log end,
-// whichever is higher. last is the last offset that is to be appended to it, -1
-// where that is not known. The caller must hold mu.
+// rollLocked starts a new segment at the expected next offset or the log end, whichever is higher.
+// last is the last offset that will be appended to it, -1 if that is not known. The caller must
+// hold mu.
 func (l *Log) rollLocked(expected, last int64) error {
 	start := time.Now()
 	v := l.positions.load()
@@ -78,7 +77,7 @@ func (l *Log) rollLocked(expected, last int64) error {
 	if base == active.base {
 		l.log().Warnf("Trying to roll a new log segment with start offset %d =max(provided offset = %d, LEO = %d) while it already exists and is active with size 0.",
 			base, expected, v.LogEnd)
-		return nil // a crash between its removal and the creation of another would lose the log's end
+		return nil // if the segment were removed and a crash came before another was created, the log's end would be lost
 	}
 	if err := l.addSegment(active, base); err != nil {
 		return err
@@ -93,11 +92,11 @@ func (l *Log) rollLocked(expected, last int64) error {
 	return nil
 }
 
-// rollBase is the base offset of a new segment behind the active one: the
-// expected next offset or the log end, whichever is higher, as in Kafka. Only
-// where a topic that is not compacted has a gap there, from a truncation into a
-// batch here or on the leader, the segment begins with the gap. So a gap between
-// segments always means that records were lost, and recovery can tell.
+// rollBase returns the base offset of a new segment after the active one: the expected next offset
+// or the log end, whichever is higher, as in Kafka. The exception is a topic that is not compacted
+// with a gap at that place, left by a truncation into a batch here or on the leader: there the
+// segment begins at the start of the gap. A gap between segments therefore always means that
+// records were lost, and recovery can detect it.
 func (l *Log) rollBase(active *segment, expected, logEnd, last int64) (int64, error) {
 	base := max(expected, logEnd)
 	if l.Config().CleanupCompact || active.size.Load() == 0 || base == logEnd && !active.gapAtEnd {
@@ -110,10 +109,10 @@ func (l *Log) rollBase(active *segment, expected, logEnd, last int64) (int64, er
 	return next, nil
 }
 
-// largestGapJoined is how many missing offsets a segment may begin with.
+// largestGapJoined is the largest number of missing offsets with which a segment may begin.
 const largestGapJoined = math.MaxInt32 / 2
 
-// addSegment finishes the active segment and adds an empty one behind it.
+// addSegment finishes the active segment and adds an empty one after it.
 func (l *Log) addSegment(active *segment, base int64) error {
 	if err := l.removeLeftover(base); err != nil {
 		return err
@@ -133,13 +132,13 @@ func (l *Log) addSegment(active *segment, base int64) error {
 	return nil
 }
 
-// createSegment makes a new, empty segment of the log. mu is held.
+// createSegment creates a new, empty segment of the log. The caller must hold mu.
 func (l *Log) createSegment(base int64) (*segment, error) {
 	defer l.names.note()
 	return createSegment(l.env, l.Path(), base, l.Config())
 }
 
-// removeLeftover removes files that already have the names of a new segment's.
+// removeLeftover removes existing files that have the names of a new segment's files.
 func (l *Log) removeLeftover(base int64) error {
 	for _, suffix := range segmentSuffixes {
 		name := segmentPath(l.Path(), base, suffix)
@@ -157,8 +156,8 @@ func (l *Log) removeLeftover(base int64) error {
 	return nil
 }
 
-// replaceActive puts an empty segment at base in the place of the active one,
-// whose files are deleted, and makes logEnd the end of the log.
+// replaceActive replaces the active segment, whose files are deleted, with an empty segment at
+// base, and makes logEnd the end of the log.
 func (l *Log) replaceActive(base, logEnd int64) error {
 	v := l.positions.load()
 	old := v.active()

@@ -12,16 +12,16 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// overflowError names the segment with offsets too far from its base
-// (KAFKA-6264): compaction of old brokers could merge that much into one file.
+// overflowError names a segment that has offsets too far from its base (KAFKA-6264): compaction by
+// old brokers could merge that much into one file.
 type overflowError struct{ segment *segment }
 
 func (e *overflowError) Error() string {
 	return fmt.Sprintf("Detected offset overflow in segment %s", e.segment.log.name())
 }
 
-// retryOverflow runs a part of the loading; a segment that overflows is split
-// and everything is loaded again.
+// retryOverflow runs a step of the loading. If a segment overflows, it splits the segment, loads
+// all segments again and repeats the step.
 func (ld *loader) retryOverflow(f func() error) error {
 	for {
 		err := f()
@@ -39,10 +39,9 @@ func (ld *loader) retryOverflow(f func() error) error {
 	}
 }
 
-// split replaces an overflowed segment by several. The new files are complete
-// and durable before they take the name .swap, from the last to the first, so
-// that a crash leaves either the old segment or a set that finishSwaps can put
-// in its place.
+// split replaces an overflowed segment with several. The new files are complete and durable before
+// they are renamed to .swap, from the last to the first, so that a crash leaves either the old
+// segment or a set with which finishSwaps can replace it.
 func (ld *loader) split(s *segment) error {
 	f, err := s.log.acquire()
 	if err != nil {
@@ -76,8 +75,8 @@ func (ld *loader) split(s *segment) error {
 	return ld.env.fs.SyncDir(ld.path)
 }
 
-// copyParts writes the parts as .cleaned files and returns their base offsets.
-// Their indexes are built when they are loaded, since they have none.
+// copyParts writes the parts as .cleaned files and returns their base offsets. It writes no
+// indexes; they are built when the parts are loaded.
 func (ld *loader) copyParts(s *segment, f *fileHandle, modified time.Time) (bases []int64, err error) {
 	var scan batchScan
 	scan.begin(f, 0, s.size.Load(), true, &ld.env.buffers)
@@ -104,7 +103,7 @@ func (ld *loader) copyParts(s *segment, f *fileHandle, modified time.Time) (base
 	}
 }
 
-// partWriter writes one part of a segment that is split.
+// partWriter writes one part of a segment that is being split.
 type partWriter struct {
 	fs   vfs.FS
 	base int64
@@ -124,7 +123,7 @@ func (p *partWriter) write(b record.Batch) error {
 	return err
 }
 
-// finish makes the part durable and as old as what it was made of.
+// finish makes the part durable and gives it the modification time of the original segment.
 func (p *partWriter) finish(modified time.Time) error {
 	if p == nil || p.file == nil {
 		return nil

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// finishSwaps removes temporary files, and ends a replacement of segments that
-// a crash interrupted: a complete set of .swap files takes the place of the
-// segments it was made of; an incomplete one (a .cleaned file is left) goes.
+// finishSwaps removes temporary files, and finishes or undoes a replacement of segments that a
+// crash interrupted: a complete set of .swap files replaces the segments it was made from; an
+// incomplete one (a .cleaned file is left) is removed.
 func (ld *loader) finishSwaps() error {
 	names, err := ld.list()
 	if err != nil {
@@ -50,8 +50,8 @@ func (ld *loader) finishSwaps() error {
 	return ld.env.fs.SyncDir(ld.path)
 }
 
-// removeTemporary removes .deleted and .cleaned files and the .swap files of an
-// interrupted split; it returns the .swap files that stay.
+// removeTemporary removes .deleted and .cleaned files, and the .swap files of an interrupted split.
+// It returns the remaining .swap files.
 func (ld *loader) removeTemporary(names []string) (swaps []string, err error) {
 	firstCleaned := int64(math.MaxInt64)
 	for _, name := range names {
@@ -74,7 +74,7 @@ func (ld *loader) removeTemporary(names []string) (swaps []string, err error) {
 	return swaps, nil
 }
 
-// swapEnd is the offset behind the last batch of a .log.swap file.
+// swapEnd returns the offset after the last batch of a .log.swap file.
 func (ld *loader) swapEnd(base int64) (int64, error) {
 	name := segmentPath(ld.path, base, logSuffix+swapSuffix)
 	info, err := ld.env.fs.Stat(name)

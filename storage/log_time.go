@@ -7,8 +7,8 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// TimestampedOffset is the answer of an offset lookup; Offset -1 and Timestamp
-// -1 when nothing fits, LeaderEpoch -1 when it is not known.
+// TimestampedOffset is the result of an offset lookup. Offset and Timestamp are -1 if nothing was
+// found, LeaderEpoch is -1 if it is not known.
 type TimestampedOffset struct {
 	Timestamp, Offset int64
 	LeaderEpoch       int32
@@ -16,14 +16,14 @@ type TimestampedOffset struct {
 
 var notFound = TimestampedOffset{record.NoTimestamp, -1, record.NoLeaderEpoch}
 
-// errStop ends a walk over records early.
+// errStop ends an iteration over records early.
 var errStop = errors.New("found")
 
-// errUnpublished ends a search for a record of an append that is still under way.
+// errUnpublished ends a search for a record of an append that is still in progress.
 var errUnpublished = errors.New("the append is not published yet")
 
-// EarliestOffset is the log start with its leader epoch, as ListOffsets -2
-// tells it; the timestamp is -1.
+// EarliestOffset returns the log start with its leader epoch, as ListOffsets -2 reports it; the
+// timestamp is -1.
 func (l *Log) EarliestOffset() TimestampedOffset {
 	found := TimestampedOffset{record.NoTimestamp, l.Offsets().LogStart, record.NoLeaderEpoch}
 	if e, ok := l.epochs.earliest(); ok && e.startOffset <= found.Offset {
@@ -32,14 +32,14 @@ func (l *Log) EarliestOffset() TimestampedOffset {
 	return found
 }
 
-// LatestOffset is the bound's offset with the latest leader epoch, as
-// ListOffsets -1 tells it; the timestamp is -1.
+// LatestOffset returns the bound's offset with the latest leader epoch, as ListOffsets -1 reports
+// it; the timestamp is -1.
 func (l *Log) LatestOffset(bound Bound) TimestampedOffset {
 	return TimestampedOffset{record.NoTimestamp, l.Offsets().bound(bound), l.LeaderEpoch()}
 }
 
-// OffsetForTime finds the first record at or after timestamp ts (ms), bounded
-// by nothing but the log end: the caller drops an answer at or above its bound.
+// OffsetForTime finds the first record at or after timestamp ts (ms). Only the log end bounds the
+// search: the caller must drop a result at or above its own bound.
 func (l *Log) OffsetForTime(ts int64) (TimestampedOffset, error) {
 	return l.lookUp(func(v *view) (TimestampedOffset, error) {
 		for i, s := range v.segments {
@@ -56,8 +56,8 @@ func (l *Log) OffsetForTime(ts int64) (TimestampedOffset, error) {
 			if err != nil || found.Offset >= 0 {
 				return found, err
 			}
-			// The largest timestamp was the file's modification time, since the time
-			// index is lost or no record has a timestamp.
+			// The largest timestamp was the file's modification time, because the time index is
+			// lost or no record has a timestamp.
 		}
 		return notFound, nil
 	})
@@ -130,8 +130,8 @@ func (l *Log) findInSegment(v *view, i int, search func(*pin) (TimestampedOffset
 	return search(&p)
 }
 
-// lookUp runs a search on a view of the log, and again if the log was cut or the
-// search was ahead of the view.
+// lookUp runs a search on a view of the log, and repeats it if the log was cut in the meantime or
+// the search was ahead of the view.
 func (l *Log) lookUp(search func(*view) (TimestampedOffset, error)) (TimestampedOffset, error) {
 	for {
 		if err := l.check(); err != nil {
@@ -143,7 +143,7 @@ func (l *Log) lookUp(search func(*view) (TimestampedOffset, error)) (Timestamped
 			return found, nil
 		}
 		if err == errUnpublished {
-			l.mu.Lock() // until the append has ended
+			l.mu.Lock() // waits until the append has ended
 			l.mu.Unlock()
 			if now := l.positions.load(); now.LogEnd == v.LogEnd && now.truncations == v.truncations {
 				return notFound, nil // it failed
@@ -156,16 +156,15 @@ func (l *Log) lookUp(search func(*view) (TimestampedOffset, error)) (Timestamped
 	}
 }
 
-// LegacyOffsetsBefore answers ListOffsets v0: at most max segment bases (and
-// the log end), newest first, of segments last modified at or before ts; -1
-// and -2 stand for latest and earliest. A negative max is UNKNOWN_SERVER_ERROR, as
-// in Kafka.
+// LegacyOffsetsBefore answers ListOffsets v0. It returns at most max base offsets of segments (and
+// the log end), newest first, of segments last modified at or before ts; ts -1 and -2 stand for
+// latest and earliest. A negative max is UNKNOWN_SERVER_ERROR, as in Kafka.
 func (l *Log) LegacyOffsetsBefore(ts int64, max int) ([]int64, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
 	if max < 0 {
-		return nil, protocol.Errorf(protocol.UnknownServerError, "The number of offsets asked for is negative: %d", max)
+		return nil, protocol.Errorf(protocol.UnknownServerError, "The number of requested offsets is negative: %d", max)
 	}
 	v := l.positions.load()
 	entries, err := l.segmentTimes(&v)
@@ -194,8 +193,8 @@ const (
 	earliestTimestamp = -2
 )
 
-// segmentTimes lists the segments' first offsets with their modification
-// times, and the log end with the present time unless the last is empty.
+// segmentTimes returns the segments' first offsets with their modification times, followed by the
+// log end with the current time unless the last segment is empty.
 func (l *Log) segmentTimes(v *view) ([]timestampOffset, error) {
 	entries := make([]timestampOffset, 0, len(v.segments)+1)
 	for _, s := range v.segments {

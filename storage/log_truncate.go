@@ -8,15 +8,13 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// TruncateTo cuts the log so that it ends at offset; truncated is false when it
-// ended there or before already. The whole batch that holds offset goes, so
-// that a gap may stay up to offset.
+// TruncateTo cuts the log so that it ends at offset. truncated is false if the log already ended at
+// or before offset. The whole batch that holds offset is removed, so a gap may remain up to offset.
 //
-// A reader may still be sending pinned bytes that are cut. It must not see
-// others in their place, and the truncation must not wait for it: so where the
-// segment that is cut has pins, its file is made shorter (the sender comes up
-// short and closes) but never written again, and the log goes on in a new
-// segment.
+// A reader may still be sending pinned bytes that are cut. It must not see other bytes in their
+// place, and the truncation must not wait for it. So if the segment that is cut is pinned, its file
+// is shortened (the sender gets too few bytes and closes) but never written again, and the log
+// continues in a new segment.
 func (l *Log) TruncateTo(offset int64) (truncated bool, err error) {
 	if err := l.settleMove(); err != nil {
 		return false, err
@@ -29,8 +27,8 @@ func (l *Log) TruncateTo(offset int64) (truncated bool, err error) {
 	}
 	l.positions.limitRecoveryPoint(math.MaxInt64)
 	if err == nil && truncated && durable {
-		// Recovery looks at nothing below the recovery point, so the cut must not
-		// come undone once a segment begins at the offset.
+		// Recovery does not check anything below the recovery point, so the cut must be durable
+		// before a segment begins at the offset.
 		err = l.flush(offset, true)
 	}
 	if err != nil || !truncated {
@@ -39,9 +37,9 @@ func (l *Log) TruncateTo(offset int64) (truncated bool, err error) {
 	return truncated, l.lowerCheckpoints()
 }
 
-// beginTruncation lowers the recovery point to the offset, also in the
-// checkpoint, before anything is cut, so that a crash halfway is recovered from
-// there on. durable reports whether what is cut, or its end, may be durable.
+// beginTruncation lowers the recovery point to the offset, in the checkpoint too, before anything
+// is cut, so that recovery after a crash starts there. durable reports whether the part to be cut,
+// or its end, may be durable.
 func (l *Log) beginTruncation(offset int64) (durable bool, err error) {
 	if err := l.check(); err != nil || offset < 0 || offset >= l.Offsets().LogEnd {
 		return false, err
@@ -69,8 +67,8 @@ func (l *Log) truncateTo(offset int64) (truncated bool, err error) {
 	return truncated, l.ioError("Error while truncating log of %s in dir %s", err)
 }
 
-// lowerCheckpoints corrects the checkpoints of a truncated log before other
-// records get its offsets.
+// lowerCheckpoints corrects the checkpoints of a truncated log before other records get its
+// offsets.
 func (l *Log) lowerCheckpoints() error {
 	l.dir.lowerCheckpoints(l.dir, l.tp)
 	return l.check()
@@ -80,7 +78,7 @@ func (l *Log) truncateLocked(offset int64) (truncated bool, err error) {
 	v := l.positions.load()
 	if offset >= v.LogEnd {
 		l.log().Infof("Truncating to %d has no effect as the largest offset in the log is %d", offset, v.LogEnd-1)
-		// An epoch that was begun here but got no record must go all the same.
+		// An epoch that began at the log end and got no record must be removed all the same.
 		l.truncateEpochs(v.LogEnd)
 		return false, nil
 	}
@@ -120,7 +118,7 @@ func (l *Log) cutSegments(v *view, offset int64) error {
 		at = v.end(keep - 1)
 	}
 
-	// First readers learn of it, then the bytes go.
+	// The view that readers get is changed before the bytes are cut.
 	l.changing = true
 	p := &l.positions
 	p.mu.Lock()
@@ -138,14 +136,14 @@ func (l *Log) cutSegments(v *view, offset int64) error {
 		return err
 	}
 	if size != 0 && last.pinned() {
-		return l.goOnElsewhere(last, offset, at)
+		return l.continueInNewSegment(last, offset, at)
 	}
 	return last.cut(offset, at, l.env.now())
 }
 
-// goOnElsewhere cuts a segment that readers have pinned and starts another one
-// behind it, so that nothing is ever written over what they may be sending.
-func (l *Log) goOnElsewhere(last *segment, offset, at int64) error {
+// continueInNewSegment cuts a segment that readers have pinned and starts another one after it, so
+// that bytes they may be sending are never overwritten.
+func (l *Log) continueInNewSegment(last *segment, offset, at int64) error {
 	if at == 0 {
 		return l.replaceActive(last.base, offset)
 	}
@@ -184,7 +182,7 @@ func (s *segment) cut(offset, at, now int64) error {
 	s.size.Store(at)
 	s.sinceIndexed = 0
 	s.unfinished = true
-	s.gapAtEnd = true // as far as is known here
+	s.gapAtEnd = true // the batch that was cut may have begun below offset
 	if at == 0 {
 		s.created = now
 		s.firstStamp, s.hasFirstStamp = 0, false
@@ -192,11 +190,11 @@ func (s *segment) cut(offset, at, now int64) error {
 	if err := s.reloadLargest(); !isProtocolError(err) {
 		return err
 	}
-	return nil // damage below is left to readers
+	return nil // damage further down is left for readers to find
 }
 
-// reloadLargest finds the largest timestamp again: the time index's last entry,
-// or a batch behind it. With an error it is the largest before the damage.
+// reloadLargest finds the largest timestamp again: that of the time index's last entry, or of a
+// later batch. On damage in the .log it returns the error and sets the largest timestamp before it.
 func (s *segment) reloadLargest() error {
 	stamp, err := s.times.last()
 	if err != nil {
@@ -226,8 +224,8 @@ func (s *segment) reloadLargest() error {
 	}
 }
 
-// TruncateFullyAndStartAt drops all data; the log is empty and ends at offset.
-// logStart is the new log start, offset itself when -1.
+// TruncateFullyAndStartAt removes all data, so that the log is empty and ends at offset. The log
+// start becomes logStart, or offset if logStart is -1.
 func (l *Log) TruncateFullyAndStartAt(offset, logStart int64) error {
 	if logStart < 0 {
 		logStart = offset
@@ -298,8 +296,8 @@ func (l *Log) truncateFullyLocked(offset, logStart int64) error {
 	return nil
 }
 
-// truncateEpochs drops the epochs that begin at end or above. The file follows
-// in the background: it may hold too many, never too few.
+// truncateEpochs drops the epochs that begin at or above end. The file is written in the
+// background: until then it may hold too many epochs, never too few.
 func (l *Log) truncateEpochs(end int64) {
 	if l.epochs.truncateFromEnd(end) {
 		l.flushEpochsLater(0)
@@ -314,14 +312,15 @@ func (l *Log) flushEpochsLater(delay time.Duration) {
 	})
 }
 
-// settleAfterCut takes the rebuilt producer state into the positions.
+// settleAfterCut updates the positions from the rebuilt producer state.
 func (l *Log) settleAfterCut(logStart int64) {
 	p := &l.positions
 	p.mu.Lock()
 	p.v.LogStart = logStart
 	high := p.v.HighWatermark
 	p.mu.Unlock()
-	// What was replayed counts as not replicated, markers below the high watermark too.
+	// Everything that was replayed counts as not replicated, including markers below the high
+	// watermark.
 	l.producers.highWatermarkAdvanced(high)
 	l.updateFirstUnstable()
 }

@@ -2,22 +2,20 @@ package storage
 
 import "github.com/monedula/monedula/record"
 
-// Verification is the guard of a producer's first append to this log in a
-// transaction: while one is pending its coordinator is asked whether the
-// partition belongs to the transaction, and only an append that carries it may
-// begin the transaction here (KIP-890). A marker that comes meanwhile ends it,
-// so that a late answer of the coordinator cannot let records in after their
+// Verification guards a producer's first append to this log in a transaction. While it is pending,
+// the coordinator is asked whether the partition belongs to the transaction, and only an append
+// that carries the Verification may begin the transaction here (KIP-890). A marker that arrives in
+// the meantime ends it, so that a late answer of the coordinator cannot admit records after their
 // transaction has ended.
 type Verification struct {
 	startedMs      int64
-	lowestSequence int32 // seen of epoch
+	lowestSequence int32 // lowest seen in epoch
 	epoch          int16
 }
 
-// VerifyTransaction begins the verification of a producer's transaction, or
-// returns the one that is pending; nil where the transaction is open in this log
-// already, so that there is nothing to verify. sequence is the first of the
-// records to be appended, -1 for none.
+// VerifyTransaction begins the verification of a producer's transaction, or returns the pending
+// one. It returns nil if the transaction is already open in this log, so that nothing needs
+// verification. sequence is that of the first record to be appended, -1 for none.
 func (l *Log) VerifyTransaction(producerID int64, sequence int32, epoch int16) *Verification {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -27,15 +25,15 @@ func (l *Log) VerifyTransaction(producerID int64, sequence int32, epoch int16) *
 	return l.producers.verify(producerID, sequence, epoch, l.env.now())
 }
 
-// unverified says whether a batch would begin a transaction that the
-// coordinator was not asked about. mu is held.
+// unverified reports whether a batch would begin a transaction that was not verified with the
+// coordinator. The caller must hold mu.
 func (l *Log) unverified(b record.Batch, guard *Verification) bool {
 	return b.IsTransactional() && !b.IsControl() && !l.producers.hasOpenTxn(b.ProducerID()) &&
 		!l.producers.verified(b.ProducerID(), guard)
 }
 
-// verify returns the producer's pending verification, begun now (ms) where
-// there is none, and notes the lowest sequence seen of the newest epoch.
+// verify returns the producer's pending verification, or begins one at time now (ms), and records
+// the lowest sequence seen in the newest epoch.
 func (s *producerState) verify(producerID int64, sequence int32, epoch int16, now int64) *Verification {
 	v := s.verifications[producerID]
 	switch {
@@ -53,7 +51,7 @@ func (s *producerState) verify(producerID int64, sequence int32, epoch int16, no
 	return v
 }
 
-// verified says whether guard is the producer's pending verification.
+// verified reports whether guard is the producer's pending verification.
 func (s *producerState) verified(producerID int64, guard *Verification) bool {
 	return guard != nil && s.verifications[producerID] == guard
 }

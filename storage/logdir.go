@@ -12,49 +12,49 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// logDir is one directory of log.dirs. It is online until the first I/O error
-// on anything in it and never comes back without a restart.
+// logDir is one directory of log.dirs. It is online until the first I/O error on anything in it,
+// and never comes back without a restart.
 type logDir struct {
 	path string // as configured, made absolute
 	fs   vfs.FS
 	log  *logrus.Entry
 
-	// background runs the work of all logs in the directory: flushes after a
-	// roll, removal of deleted files, loading and closing.
+	// background runs work for all logs in the directory: flushes after a roll, removal of deleted
+	// files, loading and closing.
 	background *pool
-	// small writes small files beside the logs, topic ids and leader epochs. A
-	// file of epochs is two waits for the disk, and a new leader may owe thousands:
-	// many at once share the disk's journal.
+	// small writes the small files of logs: topic ids and leader epochs. Writing a file of epochs
+	// waits for the disk twice, and a new leader may have thousands to write; when many are written
+	// at once they share the disk's journal.
 	small    *pool
 	topicIDs topicIDWriter
 
 	offline   atomic.Bool
-	onFailure func(*logDir) // called once; returns at once, since locks may be held
+	onFailure func(*logDir) // called once; must return at once, since locks may be held
 
 	// lowerCheckpoints is Manager.lowerCheckpoints.
 	lowerCheckpoints func(*logDir, ...TopicPartition)
 	checkpointMu     sync.Mutex // one writer of the checkpoint files at a time
-	// checkpoints is what the checkpoint files hold, by name; guarded by
-	// checkpointMu. The maps never change.
+	// checkpoints holds the content of the checkpoint files, by name; guarded by checkpointMu. The
+	// maps never change.
 	checkpoints map[string]map[TopicPartition]int64
-	// highWatermarks tells of the last write of the checkpoint of high watermarks;
-	// guarded by checkpointMu.
+	// highWatermarks describes the last write of the checkpoint of high watermarks; guarded by
+	// checkpointMu.
 	highWatermarks struct {
-		write int64 // the number of the write; 0: none in this life
-		logs  int   // that were written
+		write int64 // the number of the write; 0 for none in this run
+		logs  int   // the number of logs written
 	}
 
-	cleanAtStart bool // the clean-shutdown marker was there
+	cleanAtStart bool // the clean-shutdown marker existed
 	loaded       bool // all logs were loaded
-	partlyLoaded bool // all but some, which are not served
+	partlyLoaded bool // all logs but some, which are not served
 
 	lockMu sync.Mutex // guards lock
-	lock   io.Closer  // of .lock; nil while not held
+	lock   io.Closer  // the lock on the file .lock; nil while not held
 }
 
-// unlock lets other processes have the directory. After an orderly stop the
-// lock file goes too, as a real broker of 3.8 and later has it; while the lock
-// is still held, so that nobody can lock the file that is about to go.
+// unlock releases the lock on the directory. After a clean shutdown it also removes the lock file,
+// as real Kafka 3.8 and later does. It does so while it still holds the lock, so that no other
+// process can lock the file that is about to be removed.
 func (d *logDir) unlock() {
 	d.lockMu.Lock()
 	defer d.lockMu.Unlock()
@@ -71,7 +71,7 @@ func (d *logDir) unlock() {
 	}
 }
 
-// check is nil while the directory is online.
+// check returns nil while the directory is online.
 func (d *logDir) check() error {
 	if d.offline.Load() {
 		return protocol.Errorf(protocol.KafkaStorageError,

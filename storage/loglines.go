@@ -6,8 +6,8 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 )
 
-// logLines writes log lines that begin with Kafka's ident of the writer, such as
-// "[LogLoader partition=t-0, dir=/data] ".
+// logLines writes log lines with the prefix that Kafka's class uses, such as "[LogLoader
+// partition=t-0, dir=/data] ".
 type logLines struct {
 	entry *logrus.Entry
 	ident string

@@ -6,16 +6,16 @@ import (
 	"sync"
 )
 
-// logTable is the logs of a Manager by partition: current ones, and future ones
-// that are being filled to replace them. Creating a log, deleting one and
-// configuring a topic cost no more with many other logs.
+// logTable holds the logs of a Manager by partition: current ones, and future ones that are being
+// filled to replace them. The costs of creating a log, deleting one and configuring a topic do not
+// depend on the number of other logs.
 type logTable struct {
-	mu      sync.RWMutex // guards below
+	mu      sync.RWMutex // guards the fields below
 	current map[TopicPartition]*Log
 	future  map[TopicPartition]*Log
 	topics  map[string][]*Log // current and future, by topic
 	counts  map[*logDir]int   // of current and future logs
-	// unserved are logs that exist on disk but are not served; see unservedLog.
+	// unserved holds logs that exist on disk but are not served; see unservedLog.
 	unserved map[logKey]*unservedLog
 }
 
@@ -92,14 +92,14 @@ func (t *logTable) list(future bool) []*Log {
 	return slices.Collect(maps.Values(t.of(future)))
 }
 
-// ofTopic lists the logs, current and future, of a topic.
+// ofTopic returns the logs of a topic, current and future.
 func (t *logTable) ofTopic(topic string) []*Log {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return slices.Clone(t.topics[topic])
 }
 
-// inDir lists all logs, current and future, of a directory.
+// inDir returns all logs of a directory, current and future.
 func (t *logTable) inDir(d *logDir) []*Log {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -114,14 +114,14 @@ func (t *logTable) inDir(d *logDir) []*Log {
 	return logs
 }
 
-// count is the number of logs, current and future, of a directory.
+// count returns the number of logs of a directory, current and future.
 func (t *logTable) count(d *logDir) int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.counts[d]
 }
 
-// removeDir takes out all logs of a directory.
+// removeDir removes all logs of a directory.
 func (t *logTable) removeDir(d *logDir) (current, future []*Log) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

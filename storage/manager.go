@@ -20,35 +20,35 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// ManagerConfig is what a Manager needs to open log directories.
+// ManagerConfig holds what a Manager needs to open log directories.
 type ManagerConfig struct {
 	FS   vfs.FS
 	Dirs []string // log.dirs, in order
 	Log  *logrus.Logger
-	// BrokerID and ClusterID go into meta.properties. BrokerID is final: see
-	// StoredIdentity for one that is generated.
+	// BrokerID and ClusterID are written to meta.properties. BrokerID is final; see StoredIdentity
+	// for a generated one.
 	BrokerID  int32
 	ClusterID string
-	// Defaults is the configuration of a topic that TopicConfig does not know.
+	// Defaults is the configuration of a topic for which TopicConfig returns nil.
 	Defaults *settings.Topic
-	// TopicConfig returns the configuration of a topic found on disk; nil for
-	// one it does not know, and may be nil itself.
+	// TopicConfig returns the configuration of a topic found on disk, nil for a topic it does not
+	// know. TopicConfig itself may be nil.
 	TopicConfig func(topic string) *settings.Topic
-	// Now is the clock; time.Now when nil.
+	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Later, where it is set, runs background and periodic work once the delay has
-	// passed, in place of timers and goroutines: for a simulation, which has none.
+	// Later, if set, runs background and periodic work after a delay, instead of timers and
+	// goroutines. Simulations, which have neither, use it.
 	Later func(delay time.Duration, f func())
-	// UniqueID makes the part of a directory's name that tells it from others of the
-	// partition, 32 characters; a random UUID when nil.
+	// UniqueID returns the 32 characters that distinguish a directory's name from others of the
+	// same partition; nil means a random UUID.
 	UniqueID func() string
 	Options
 }
 
-// Options are the broker's settings for its logs.
+// Options holds the broker's settings for its logs.
 type Options struct {
 	RecoveryThreads int // num.recovery.threads.per.data.dir
-	// How often, and first after InitialDelay, the periodic work is done.
+	// The periods of the periodic work; all of it first runs after InitialDelay.
 	InitialDelay            time.Duration // log.initial.task.delay.ms
 	RetentionCheck          time.Duration // log.retention.check.interval.ms
 	FlushCheck              time.Duration // log.flush.scheduler.interval.ms
@@ -57,10 +57,10 @@ type Options struct {
 	ProducerExpiryCheck     time.Duration // producer.id.expiration.check.interval.ms
 	ProducerExpirationMs    int64         // producer.id.expiration.ms
 	KeepTopicIDs            bool          // inter.broker.protocol.version 2.8 and later
-	OpenFiles               int           // idle files kept open
+	OpenFiles               int           // number of idle files kept open
 }
 
-// DefaultOptions are Kafka's defaults.
+// DefaultOptions returns Kafka's defaults.
 func DefaultOptions() Options {
 	return Options{
 		RecoveryThreads:         1,
@@ -91,14 +91,14 @@ func OptionsOf(c *settings.Config) Options {
 	return o
 }
 
-// smallWriters is how many small files of a directory are written at once.
+// smallWriters is the number of small files of a directory that are written at once.
 const smallWriters = 32
 
 // Manager owns the log directories and every log in them.
 //
-// Locks, in the order they are taken: creation, then places.mu, then a Log's, then logs.mu.
-// Goroutines: none while idle; timers hand work to two pools per directory and
-// one for the periodic tasks, whose goroutines end with the work.
+// Locks, in the order they are taken: creation, then places.mu, then a Log's, then logs.mu. A
+// Manager has no goroutines while idle: timers hand work to two pools per directory and one for the
+// periodic tasks, whose goroutines end with the work.
 type Manager struct {
 	config ManagerConfig
 	env    *environment
@@ -106,22 +106,22 @@ type Manager struct {
 	dirs   []*logDir
 	tasks  *pool // periodic work over all logs
 
-	// creation is held for reading while a current log is made, of which many may
-	// be at once, and for writing while one is deleted, replaced, or a future one made.
+	// creation is held for reading while a current log is created, of which many may run at once,
+	// and for writing while a log is deleted or replaced, or a future one is created.
 	creation sync.RWMutex
 
 	places struct {
-		mu        sync.Mutex // guards below
+		mu        sync.Mutex // guards the fields below
 		preferred map[TopicPartition]*logDir
 		making    map[TopicPartition]*making // current logs
 	}
 
 	logs      logTable
 	announced announced
-	defaults  atomic.Pointer[settings.Topic] // ManagerConfig.Defaults, or what SetDefaults put in its place
+	defaults  atomic.Pointer[settings.Topic] // ManagerConfig.Defaults, or the last argument of SetDefaults
 
 	failures struct {
-		mu        sync.Mutex // guards below
+		mu        sync.Mutex // guards the fields below
 		report    func(dir string)
 		pending   []string
 		reportLog func(tp TopicPartition)
@@ -131,8 +131,8 @@ type Manager struct {
 	loads           atomic.Pointer[[]*dirLoad] // while Load runs
 }
 
-// NewManager locks the directories and checks or writes their meta.properties.
-// A directory that fails with an I/O error is offline; all offline is an error.
+// NewManager locks the directories and checks or writes their meta.properties. A directory that
+// fails with an I/O error is taken offline; it is an error if all of them are offline.
 func NewManager(c ManagerConfig) (*Manager, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -170,18 +170,18 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 	return m, nil
 }
 
-// SetLive takes over those of the options that may change while logs are open:
-// RecoveryThreads, which then counts at the stop, and ProducerExpirationMs.
+// SetLive applies the options that may change while logs are open: RecoveryThreads, which from then
+// on affects only the shutdown, and ProducerExpirationMs.
 func (m *Manager) SetLive(o Options) {
 	m.recoveryThreads.Store(int32(o.RecoveryThreads))
 	m.env.expirationMs.Store(o.ProducerExpirationMs)
 }
 
-// SetDefaults replaces the configuration of topics that none is known of, and of
-// what is no topic's any more: how long a deleted log stays on disk.
+// SetDefaults replaces the configuration of topics that have none of their own. It also determines
+// how long a deleted log stays on disk.
 func (m *Manager) SetDefaults(c *settings.Topic) { m.defaults.Store(c) }
 
-// openDirs makes, locks and identifies the directories.
+// openDirs creates, locks and identifies the directories.
 func (m *Manager) openDirs() error {
 	for _, path := range m.config.Dirs {
 		absolute, err := filepath.Abs(path)
@@ -192,7 +192,7 @@ func (m *Manager) openDirs() error {
 			return fmt.Errorf("Duplicate log directory found: %s", strings.Join(m.config.Dirs, ", "))
 		}
 		m.dirs = append(m.dirs, &logDir{
-			path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailedApart, lowerCheckpoints: m.lowerCheckpoints,
+			path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailedLater, lowerCheckpoints: m.lowerCheckpoints,
 			checkpoints: map[string]map[TopicPartition]int64{},
 			background:  newPool(max(m.config.RecoveryThreads, 2)), small: newPool(smallWriters),
 		})
@@ -205,7 +205,7 @@ func (m *Manager) openDirs() error {
 	return m.checkAnyOnline()
 }
 
-// checkAnyOnline is an error once no directory is left.
+// checkAnyOnline returns an error if no directory is online.
 func (m *Manager) checkAnyOnline() error {
 	for _, d := range m.dirs {
 		if !d.offline.Load() {
@@ -215,8 +215,8 @@ func (m *Manager) checkAnyOnline() error {
 	return fmt.Errorf("Shutdown broker because none of the specified log dirs from %s can be created or validated", strings.Join(m.config.Dirs, ", "))
 }
 
-// openDir readies one directory. What is wrong with the disk takes it offline;
-// what is wrong with the configuration is an error.
+// openDir prepares one directory. A fault of the disk takes the directory offline; a fault in the
+// configuration is an error.
 func (m *Manager) openDir(d *logDir) error {
 	if err := m.makeDir(d); err != nil {
 		d.takeOffline("Failed to create or validate data directory "+d.path, err)
@@ -253,8 +253,8 @@ func (m *Manager) makeDir(d *logDir) error {
 	return err
 }
 
-// identify checks that the directory belongs to this broker and cluster, and
-// marks a new one as theirs.
+// identify checks that the directory belongs to this broker and cluster, and writes their ids to a
+// new one.
 func (m *Manager) identify(d *logDir) error {
 	stored, err := readMetaProperties(m.config.FS, d.path)
 	wanted := stored
@@ -286,10 +286,9 @@ func nodeIDError(file string, stored, expected int32) error {
 		"If you intend to create a new node, you should remove all data in your data directories.", stored, expected, file)
 }
 
-// StoredIdentity reads the meta.properties of the directories before a
-// Manager exists: the broker id (-1 none) and cluster id ("" none) they
-// hold. Directories that disagree are an error; one that cannot be read is left
-// out, since NewManager will take it offline.
+// StoredIdentity reads the meta.properties of the directories before a Manager exists, and returns
+// their broker id (-1 if they have none) and cluster id ("" if none). Directories that disagree are
+// an error. A directory that cannot be read is left out, since NewManager will take it offline.
 func StoredIdentity(fsys vfs.FS, dirs []string) (brokerID int32, clusterID string, err error) {
 	brokerID = -1
 	for _, dir := range dirs {
@@ -314,10 +313,10 @@ func StoredIdentity(fsys vfs.FS, dirs []string) (brokerID int32, clusterID strin
 	return brokerID, clusterID, nil
 }
 
-// OnDirFailure registers what is called, once a directory and from a goroutine
-// of its own, after an I/O error took the directory offline: its logs are gone
-// from the Manager then. A broker with no directory left (see Dirs) cannot go
-// on. Directories that failed before are reported at once.
+// OnDirFailure registers the function that is called, once per directory and in a goroutine of its
+// own, after an I/O error has taken the directory offline and the Manager has dropped its logs. A
+// broker with no directory left (see Dirs) cannot continue. Directories that failed earlier are
+// reported at once.
 func (m *Manager) OnDirFailure(f func(dir string)) {
 	m.failures.mu.Lock()
 	pending := m.failures.pending
@@ -328,17 +327,17 @@ func (m *Manager) OnDirFailure(f func(dir string)) {
 	}
 }
 
-// OnLogFailure registers what is called, from a goroutine of its own, after a
-// change of a partition's current log was interrupted by an error that is not
-// one of the disk: the log is out of use until a restart recovers it, the others
-// of its directory are not affected.
+// OnLogFailure registers the function that is called, in a goroutine of its own, after an error
+// that is not a disk error interrupted a change of a partition's current log. That log is
+// unavailable until a restart recovers it; the other logs of its directory are not affected.
 func (m *Manager) OnLogFailure(f func(tp TopicPartition)) {
 	m.failures.mu.Lock()
 	defer m.failures.mu.Unlock()
 	m.failures.reportLog = f
 }
 
-// logGivenUp reports the failure of a log, but not here: its lock is held.
+// logGivenUp reports the failure of a log from another goroutine, since the caller holds the log's
+// lock.
 func (m *Manager) logGivenUp(l *Log) {
 	report := func() {
 		m.failures.mu.Lock()
@@ -355,9 +354,8 @@ func (m *Manager) logGivenUp(l *Log) {
 	go report()
 }
 
-// dirFailedApart has dirFailed run, but not here: whoever found the error may hold
-// a log's lock.
-func (m *Manager) dirFailedApart(d *logDir) {
+// dirFailedLater runs dirFailed in another goroutine, since the caller may hold a log's lock.
+func (m *Manager) dirFailedLater(d *logDir) {
 	if m.config.Later != nil {
 		m.config.Later(0, func() { m.dirFailed(d) })
 		return
@@ -365,7 +363,7 @@ func (m *Manager) dirFailedApart(d *logDir) {
 	go m.dirFailed(d)
 }
 
-// dirFailed takes the logs of a failed directory out of use.
+// dirFailed drops the logs of a failed directory.
 func (m *Manager) dirFailed(d *logDir) {
 	m.log.Warnf("Stopping serving logs in dir %s", d.path)
 	current, future := m.logs.removeDir(d)
@@ -404,15 +402,15 @@ func (m *Manager) unlockDirs() {
 	}
 }
 
-// DirStatus tells of one log directory.
+// DirStatus is the state of one log directory.
 type DirStatus struct {
 	Path   string
 	Online bool
-	Total  int64 // bytes of the volume, -1 unknown
+	Total  int64 // bytes of the volume, -1 if unknown
 	Usable int64
 }
 
-// Dirs tells of every directory in the order of log.dirs.
+// Dirs returns the state of every directory, in the order of log.dirs.
 func (m *Manager) Dirs() []DirStatus {
 	all := make([]DirStatus, 0, len(m.dirs))
 	for _, d := range m.dirs {
@@ -427,7 +425,7 @@ func (m *Manager) Dirs() []DirStatus {
 	return all
 }
 
-// offlineDirs names the directories that are offline.
+// offlineDirs returns the paths of the directories that are offline.
 func (m *Manager) offlineDirs() []string {
 	var names []string
 	for _, d := range m.dirs {

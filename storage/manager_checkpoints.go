@@ -10,7 +10,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// isDamage says whether a checkpoint file's content is at fault, not the disk.
+// isDamage reports whether an error is due to a checkpoint file's content and not to the disk.
 func isDamage(err error) bool {
 	return errors.Is(err, errMalformedCheckpoint) || errors.Is(err, errCheckpointNumber)
 }
@@ -38,9 +38,9 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) {
 	}
 }
 
-// checkpointLogStarts writes the log starts of a directory's logs, as far as
-// they are not implied by the name of the first segment, and that name is
-// durable: without it the log would start at 0 again.
+// checkpointLogStarts writes the log starts of a directory's logs, except those implied by the name
+// of the first segment. Such an exception requires that the name is durable: if the file were lost,
+// the log would start at 0 again.
 func (m *Manager) checkpointLogStarts(d *logDir) {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
@@ -50,7 +50,7 @@ func (m *Manager) checkpointLogStarts(d *logDir) {
 	offsets := make(map[TopicPartition]int64)
 	for _, l := range m.logs.inDir(d) {
 		v := l.positions.load()
-		if v.LogStart > v.segments[0].base || v.LogStart > 0 && l.names.pending() { // in this order
+		if v.LogStart > v.segments[0].base || v.LogStart > 0 && l.names.pending() { // evaluate in this order
 			offsets[l.tp] = v.LogStart
 		}
 	}
@@ -60,8 +60,8 @@ func (m *Manager) checkpointLogStarts(d *logDir) {
 	}
 }
 
-// writeCheckpoint replaces one of the directory's checkpoint files.
-// checkpointMu is held.
+// writeCheckpoint replaces one of the directory's checkpoint files. The caller must hold
+// checkpointMu.
 func (d *logDir) writeCheckpoint(name string, offsets map[TopicPartition]int64) error {
 	if err := writeOffsetCheckpoint(d.fs, d.file(name), offsets); err != nil {
 		return err
@@ -70,8 +70,8 @@ func (d *logDir) writeCheckpoint(name string, offsets map[TopicPartition]int64) 
 	return nil
 }
 
-// checkpointed is what one of the directory's checkpoint files has of a
-// partition, -1 for nothing.
+// checkpointed returns the offset that one of the directory's checkpoint files holds for a
+// partition, -1 if it has none.
 func (d *logDir) checkpointed(name string, tp TopicPartition) int64 {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
@@ -81,19 +81,18 @@ func (d *logDir) checkpointed(name string, tp TopicPartition) int64 {
 	return -1
 }
 
-// lowerCheckpoints corrects what the directory's checkpoint files have of some
-// partitions, at once where it is above what their logs have now. It takes out
-// the entries of partitions without a log. An entry of a deleted or truncated
-// log must not count for other records at the same offsets: a crash would pass
-// over records that were never synced, or take the log for lost.
+// lowerCheckpoints lowers, at once, the entries of some partitions in the directory's checkpoint
+// files that are above the current state of their logs, and removes the entries of partitions
+// without a log. An entry of a deleted or truncated log must not be applied to other records at the
+// same offsets: after a crash, recovery would skip records that were never synced, or take the log
+// for lost.
 func (m *Manager) lowerCheckpoints(d *logDir, tps ...TopicPartition) {
 	m.lowerTo(d, tps, func(tp TopicPartition, name string) (int64, bool) { return m.checkpointLimit(d, tp, name) })
 }
 
-// ExpectTruncations lowers the checkpoints of logs that are about to be truncated
-// to these offsets, in one write for each directory. It only saves time: a
-// truncation below a checkpointed offset that was not expected rewrites the file
-// of its directory by itself.
+// ExpectTruncations lowers the checkpoints of logs that are about to be truncated to these offsets,
+// in one write for each directory. It only saves time: a truncation below a checkpointed offset
+// that was not announced here rewrites the file of its directory itself.
 func (m *Manager) ExpectTruncations(offsets map[TopicPartition]int64) {
 	in := map[*logDir][]TopicPartition{}
 	for tp := range offsets {
@@ -112,8 +111,8 @@ func (m *Manager) ExpectTruncations(offsets map[TopicPartition]int64) {
 	}
 }
 
-// lowerTo takes down what the directory's checkpoint files have of some partitions
-// to a limit; an entry of which none is known goes.
+// lowerTo lowers the entries of some partitions in the directory's checkpoint files to the limits
+// that of returns, and removes an entry whose limit is not known.
 func (m *Manager) lowerTo(d *logDir, tps []TopicPartition, of func(tp TopicPartition, name string) (limit int64, known bool)) {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
@@ -143,13 +142,13 @@ func (m *Manager) lowerTo(d *logDir, tps []TopicPartition, of func(tp TopicParti
 			return
 		}
 		if name == highWatermarkFile {
-			d.highWatermarks.write++ // the next checkpoint of high watermarks writes all again
+			d.highWatermarks.write++ // makes the next checkpoint of high watermarks write all of them again
 		}
 	}
 }
 
-// checkpointLimit is the highest offset that a checkpoint file may have of a
-// partition; known is false if the directory has no log of it.
+// checkpointLimit returns the highest offset that a checkpoint file may hold for a partition; known
+// is false if the directory has no log of the partition.
 func (m *Manager) checkpointLimit(d *logDir, tp TopicPartition, name string) (limit int64, known bool) {
 	if m.logs.isUnserved(tp, d) {
 		return math.MaxInt64, true
@@ -171,7 +170,7 @@ func (m *Manager) checkpointLimit(d *logDir, tp TopicPartition, name string) (li
 	}
 }
 
-// lowerAllCheckpoints is lowerCheckpoints for all partitions that the files name.
+// lowerAllCheckpoints calls lowerCheckpoints for all partitions in the files.
 func (m *Manager) lowerAllCheckpoints(d *logDir) {
 	named := map[TopicPartition]struct{}{}
 	d.checkpointMu.Lock()
@@ -184,8 +183,8 @@ func (m *Manager) lowerAllCheckpoints(d *logDir) {
 	m.lowerCheckpoints(d, slices.Collect(maps.Keys(named))...)
 }
 
-// ReadHighWatermarks reads replication-offset-checkpoint of the directory. A
-// damaged file counts as empty.
+// ReadHighWatermarks reads the directory's replication-offset-checkpoint. A damaged file counts as
+// empty.
 func (m *Manager) ReadHighWatermarks(dir string) (map[TopicPartition]int64, error) {
 	d, err := m.dir(dir)
 	if err != nil {
@@ -202,9 +201,9 @@ func (m *Manager) ReadHighWatermarks(dir string) (map[TopicPartition]int64, erro
 	return offsets, nil
 }
 
-// CheckpointHighWatermarks makes replication-offset-checkpoint of the directory
-// hold the high watermarks of these of its logs, and no others; nothing is
-// written when it does. An I/O error takes the directory offline.
+// CheckpointHighWatermarks writes the high watermarks of logs, which must be in the directory, to
+// its replication-offset-checkpoint, and removes all other entries. It writes nothing if the file
+// already holds exactly these. An I/O error takes the directory offline.
 func (m *Manager) CheckpointHighWatermarks(dir string, logs []*Log) error {
 	d, err := m.dir(dir)
 	if err != nil {
@@ -233,12 +232,11 @@ func (m *Manager) CheckpointHighWatermarks(dir string, logs []*Log) error {
 	return nil
 }
 
-// highWatermarkWrite is a log's high watermark in a write of its directory's
-// checkpoint.
+// highWatermarkWrite is a log's high watermark in one write of its directory's checkpoint.
 type highWatermarkWrite struct{ write, high int64 }
 
-// highWatermarksMoved says whether the last write was of other logs, or of other
-// high watermarks. checkpointMu is held.
+// highWatermarksMoved reports whether the last write was of other logs, or of other high
+// watermarks. The caller must hold checkpointMu.
 func (d *logDir) highWatermarksMoved(logs []*Log) bool {
 	last := d.highWatermarks
 	return len(logs) != last.logs || slices.ContainsFunc(logs, func(l *Log) bool {
@@ -246,7 +244,7 @@ func (d *logDir) highWatermarksMoved(logs []*Log) bool {
 	})
 }
 
-// dir finds a live directory by its path. One that is not configured is
+// dir returns the online directory with the given path. A directory that is not configured is
 // LOG_DIR_NOT_FOUND, an offline one KAFKA_STORAGE_ERROR.
 func (m *Manager) dir(path string) (*logDir, error) {
 	for _, d := range m.dirs {
@@ -257,16 +255,16 @@ func (m *Manager) dir(path string) (*logDir, error) {
 	return nil, protocol.Errorf(protocol.LogDirNotFound, "Log dir %s is not found in the config.", path)
 }
 
-// cleanStop says that a directory was closed in order: the checkpoints tell of
-// the last state, and the marker may be written.
+// cleanStop ends the clean shutdown of a directory: it writes the final checkpoints and, if all
+// logs are in order, the marker.
 func (m *Manager) cleanStop(d *logDir) {
 	if d.loaded || d.partlyLoaded {
-		// Otherwise the files tell of logs that this life has not seen.
+		// Otherwise the files have entries of logs that this run has not seen.
 		m.checkpointRecoveryPoints(d)
 		m.checkpointLogStarts(d)
 	}
-	// A stop while logs were still being recovered must not claim that all
-	// are in order, unless they were before.
+	// A shutdown while logs were still being recovered must not write the marker unless the
+	// previous shutdown was clean.
 	if d.check() != nil || !d.cleanAtStart && !d.loaded {
 		return
 	}

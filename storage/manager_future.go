@@ -8,33 +8,32 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// A log moves to another directory by a future log there: it is filled as a
-// follower's is, and once it has all that the current one has, its directory
-// gets the plain name and the old one is set aside, in this order. A crash
-// between the two renames leaves two plain directories with the same records;
-// no broker, a real one neither, starts on them before one was removed by hand.
+// A log is moved to another directory by means of a future log there, which is filled like a
+// follower's. Once it has everything that the current log has, its directory gets the plain name
+// and then the old one is set aside, in this order. A crash between the two renames leaves two
+// plain directories with the same records. Like Kafka, a broker refuses to start in that state
+// until one of them is removed by hand.
 //
-// The new name is made durable without a lock that readers or controllers need
-// (settleMove). Until then the log is read, but neither appended to nor truncated:
-// a power cut may bring the old log back.
+// The new name is made durable without a lock that readers or controllers need (settleMove). Until
+// then the log can be read, but not appended to or truncated, because a power failure may bring the
+// old log back.
 
-// CheckDir is nil for a live directory; see PreferDir for its errors.
+// CheckDir returns nil for an online directory; see PreferDir for its errors.
 func (m *Manager) CheckDir(dir string) error {
 	_, err := m.dir(dir)
 	return err
 }
 
-// CreateFuture makes the future log of the partition in dir, or returns the one
-// that is there already. nil without an error: the current log is in dir. A
-// future log in another directory is an error, and so is any offline directory,
-// since it may hold one (KAFKA_STORAGE_ERROR).
+// CreateFuture creates the future log of the partition in dir, or returns the existing one. The log
+// is nil without an error if the current log is in dir. A future log in another directory is an
+// error. So is any offline directory, since it may hold a future log (KAFKA_STORAGE_ERROR).
 func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 	d, err := m.dir(dir)
 	if err != nil {
 		return nil, err
 	}
 	if l := m.logs.get(tp, false); l != nil {
-		if err := l.settleMove(); err != nil { // dir may still have the log that l has replaced
+		if err := l.settleMove(); err != nil { // dir may still hold the log that l has replaced
 			return nil, err
 		}
 	}
@@ -43,7 +42,7 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 	current := m.logs.get(tp, false)
 	switch {
 	case current == nil:
-		return nil, protocol.Errorf(protocol.ReplicaNotAvailable, "There is no log of %s to be moved", currentDirName(tp))
+		return nil, protocol.Errorf(protocol.ReplicaNotAvailable, "There is no log of %s to move", currentDirName(tp))
 	case current.dir == d:
 		m.log.Infof("Current log directory %s is same as requested log dir %s. Skipping future replica creation.", d.path, dir)
 		return nil, nil
@@ -59,7 +58,7 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 		return nil, err
 	}
 	if current.replaced.Load() != nil {
-		return nil, protocol.Errorf(protocol.KafkaStorageError, "The move of %s to %s is not on disk yet", currentDirName(tp), current.dir.path)
+		return nil, protocol.Errorf(protocol.KafkaStorageError, "The move of %s to %s is not durable yet", currentDirName(tp), current.dir.path)
 	}
 	if offline := m.offlineDirs(); len(offline) > 0 {
 		return nil, protocol.Errorf(protocol.KafkaStorageError,
@@ -75,8 +74,8 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 	return l, l.AssignTopicID(current.TopicID())
 }
 
-// SettleFuture makes durable in the future log what is durable in the current
-// one, so that the replacement loses nothing of it.
+// SettleFuture makes durable in the future log everything that is durable in the current one, so
+// that the replacement loses nothing durable.
 func (m *Manager) SettleFuture(tp TopicPartition) error {
 	current, future := m.logs.get(tp, false), m.logs.get(tp, true)
 	if current == nil || future == nil {
@@ -96,10 +95,10 @@ func futureGone(tp TopicPartition) error {
 	return protocol.Errorf(protocol.KafkaStorageError, "The current or the future replica for %s is offline", currentDirName(tp))
 }
 
-// ReplaceWithFuture makes the future log the current one, and deletes the old
-// one in the background. done reports whether it did: not if the future log lacks
-// records, or durable ones (SettleFuture). The caller keeps appends and
-// truncations away from both logs. Nothing is synced here: SettleMove is to follow.
+// ReplaceWithFuture makes the future log the current one, and deletes the old one in the
+// background. done is false, and nothing changes, if the future log lacks records, or lacks durable
+// ones (see SettleFuture). The caller must prevent appends to and truncations of both logs. Nothing
+// is synced here: the caller must call SettleMove afterwards.
 func (m *Manager) ReplaceWithFuture(tp TopicPartition) (done bool, err error) {
 	m.creation.Lock()
 	defer m.creation.Unlock()
@@ -113,7 +112,7 @@ func (m *Manager) ReplaceWithFuture(tp TopicPartition) (done bool, err error) {
 	}
 	m.log.Infof("Attempting to replace current log %v with %v for %s", current, future, currentDirName(tp))
 	if e, known := current.epochs.latest(); known && e.epoch > future.LeaderEpoch() {
-		// The present leader's epoch has no records yet.
+		// The current leader's epoch has no records yet.
 		if err := future.AssignEpochStart(e.epoch, e.startOffset); err != nil {
 			return false, err
 		}
@@ -124,7 +123,7 @@ func (m *Manager) ReplaceWithFuture(tp TopicPartition) (done bool, err error) {
 	future.SetHighWatermark(at.HighWatermark)
 	future.future.Store(false)
 	m.logs.setUnserved(logKey{tp, false}, &unservedLog{dir: current.dir, path: current.Path(), recoveryPoint: current.RecoveryPoint(), logStart: at.LogStart,
-		cause: fmt.Errorf("was replaced by that in %s, which has failed", future.dir.path)})
+		cause: fmt.Errorf("was replaced by the one in %s, which has failed", future.dir.path)})
 	future.replaced.Store(current)
 	m.logs.promote(future)
 	current.abandon()
@@ -132,9 +131,9 @@ func (m *Manager) ReplaceWithFuture(tp TopicPartition) (done bool, err error) {
 	return true, future.AdoptLogStart(at.LogStart)
 }
 
-// SettleMove makes the replacement of the partition's log durable (ReplaceWithFuture),
-// or is tried again in the background if it finds no file descriptor. The caller
-// holds no lock that others wait for.
+// SettleMove makes the replacement of the partition's log durable (see ReplaceWithFuture). If it
+// finds no free file descriptor, it tries again in the background. The caller must not hold a lock
+// that others wait for.
 func (m *Manager) SettleMove(tp TopicPartition) error {
 	l := m.logs.get(tp, false)
 	if l == nil {
@@ -147,9 +146,8 @@ func (m *Manager) SettleMove(tp TopicPartition) error {
 	return err
 }
 
-// settleMove makes the name of a log that has replaced another one durable, and
-// then sets the other one aside. Without an error it is done; a failure of the
-// other log's directory is none.
+// settleMove makes the name of a log that has replaced another one durable, and then sets the other
+// one aside. It returns nil once both are done, also if the other log's directory fails.
 func (m *Manager) settleMove(l *Log) error {
 	l.settling.Lock()
 	defer l.settling.Unlock()
@@ -178,7 +176,7 @@ func (m *Manager) settleMove(l *Log) error {
 	return nil
 }
 
-// settleMove waits until a log that has replaced another one is sure of its name.
+// settleMove makes the name of a log that has replaced another one durable.
 func (l *Log) settleMove() error {
 	if l.replaced.Load() == nil {
 		return nil

@@ -15,14 +15,14 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// progressInterval is how often a long recovery says how far it is.
+// progressInterval is the time between two progress lines of a long recovery.
 const progressInterval = 5 * time.Second
 
-// Load loads and where needed recovers all logs, in parallel, showing its
-// progress. An I/O error takes the directory offline; a directory that no
-// broker may start on, such as a foreign one or a log that is there twice, is
-// an error. When ctx ends, Load gives up within a batch and returns its error;
-// the Manager can only be closed then, and the next start recovers again.
+// Load loads all logs in parallel, recovers those that need it, and logs its progress. An I/O error
+// takes the directory offline. A directory that no broker may start on, for example because it
+// holds a foreign directory or a log twice, is an error. When ctx ends, Load stops within a batch
+// and returns the context's error; the Manager can then only be closed, and the next start recovers
+// again.
 func (m *Manager) Load(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { m.env.loadStopped.Store(true) })()
 	live := m.liveDirs()
@@ -79,8 +79,8 @@ func (m *Manager) Load(ctx context.Context) error {
 	return nil
 }
 
-// showProgress writes a line about every directory that is still recovering
-// from time to time, until it is stopped.
+// showProgress periodically logs a line for every directory that is still recovering, until stop is
+// called.
 func (m *Manager) showProgress(loads []*dirLoad) (stop func()) {
 	var mu sync.Mutex
 	stopped := false
@@ -93,7 +93,7 @@ func (m *Manager) showProgress(loads []*dirLoad) (stop func()) {
 		}
 		for _, load := range loads {
 			if done := load.done.Load(); int(done) < len(load.logs) {
-				m.log.Infof("Still loading logs in %s: %d/%d completed, %d segments left to recover in the logs at work",
+				m.log.Infof("Still loading logs in %s: %d/%d completed, %d segments left to recover in the logs being loaded",
 					load.dir.path, done, len(load.logs), load.segmentsLeft.Load())
 			}
 		}
@@ -107,13 +107,12 @@ func (m *Manager) showProgress(loads []*dirLoad) (stop func()) {
 	}
 }
 
-// RecoveryProgress is what is still to be done in a directory while Load runs:
-// logs to load, and segments to recover in those at work.
+// RecoveryProgress is the work left in a directory while Load runs: the logs to load, and the
+// segments to recover in those being loaded.
 type RecoveryProgress struct{ Logs, Segments int }
 
-// RecoveryProgress tells for each directory how far Load is; it is empty when
-// Load does not run. Kafka's gauges remainingLogsToRecover and
-// remainingSegmentsToRecover show it.
+// RecoveryProgress returns the work left for Load in each directory; it is empty while Load does
+// not run. Kafka's gauges remainingLogsToRecover and remainingSegmentsToRecover show it.
 func (m *Manager) RecoveryProgress() map[string]RecoveryProgress {
 	progress := map[string]RecoveryProgress{}
 	if loads := m.loads.Load(); loads != nil {
@@ -124,7 +123,7 @@ func (m *Manager) RecoveryProgress() map[string]RecoveryProgress {
 	return progress
 }
 
-// dirLoad is the loading of one directory.
+// dirLoad loads the logs of one directory.
 type dirLoad struct {
 	m       *Manager
 	dir     *logDir
@@ -133,18 +132,18 @@ type dirLoad struct {
 
 	recoveryPoints, logStarts map[TopicPartition]int64
 
-	done         atomic.Int64 // logs loaded or given up
+	done         atomic.Int64 // logs that were loaded or failed
 	segmentsLeft atomic.Int64
 
-	mu      sync.Mutex // guards below
+	mu      sync.Mutex // guards the fields below
 	ioError error      // takes the directory offline
 	fatal   error      // stops the start
 	leftOut bool       // a log could not be loaded
-	stopped bool       // some log was not loaded, since the context of Load ended
+	stopped bool       // a log was not loaded because the context of Load ended
 }
 
-// prepare reads what the directory says about itself and finds its logs. An
-// error is one that no start can get over.
+// prepare reads the directory's own state and finds its logs. It returns an error only if the
+// broker cannot start at all.
 func (d *dirLoad) prepare() error {
 	d.workers = newPool(d.m.config.RecoveryThreads)
 	if err := d.readState(); err != nil {
@@ -185,9 +184,8 @@ func (d *dirLoad) begin() {
 	}
 }
 
-// readState reads the clean-shutdown marker, which is gone from then on, and
-// the checkpoints. A checkpoint with a damaged number counts as empty: more is
-// recovered than needed.
+// readState reads and removes the clean-shutdown marker, and reads the checkpoints. A damaged
+// checkpoint counts as empty, so more is recovered than needed.
 func (d *dirLoad) readState() (err error) {
 	fs := d.m.config.FS
 	if d.dir.cleanAtStart, err = takeCleanShutdown(fs, d.dir.path); err != nil {
@@ -255,8 +253,7 @@ func (d *dirLoad) load(path string) {
 	}
 }
 
-// leaveOut serves the directory without a log that cannot be loaded. The caller
-// must hold mu.
+// leaveOut serves the directory without a log that cannot be loaded. The caller must hold mu.
 func (d *dirLoad) leaveOut(path string, cause error) {
 	d.m.log.Errorf("The log in %s could not be loaded and stays offline; the other logs of %s are not affected: %v", path, d.dir.path, cause)
 	tp, kind, err := parseDirName(path)
@@ -265,10 +262,11 @@ func (d *dirLoad) leaveOut(path string, cause error) {
 	}
 	d.leftOut = true
 	d.m.logs.setUnserved(logKey{tp, kind == futureDir}, &unservedLog{
-		dir: d.dir, path: path, recoveryPoint: d.recoveryPoints[tp], logStart: d.logStarts[tp], cause: fmt.Errorf("could not be loaded at the start of the broker: %w", cause)})
+		dir: d.dir, path: path, recoveryPoint: d.recoveryPoints[tp], logStart: d.logStarts[tp], cause: fmt.Errorf("could not be loaded when the broker started: %w", cause)})
 }
 
-// open opens the log of a partition directory, or disposes of the directory.
+// open opens the log of a partition directory. It schedules the removal of a deleted directory and
+// ignores a stray one.
 func (d *dirLoad) open(path string) (_ *Log, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -308,7 +306,7 @@ func (d *dirLoad) open(path string) (_ *Log, err error) {
 	return l, nil
 }
 
-// duplicateError refuses a start with two directories for one log. It is fatal.
+// duplicateError returns the fatal error for two directories of one log.
 func duplicateError(a, b *Log, kind dirKind) error {
 	if kind == futureDir {
 		return fatalError{fmt.Errorf("Duplicate log directories found: %s, %s", b.Path(), a.Path())}
@@ -319,7 +317,7 @@ func duplicateError(a, b *Log, kind dirKind) error {
 		b.name, b.Path(), a.Path())}
 }
 
-// end tells what came of the load once all work is done.
+// end handles the result of the load once all work is done.
 func (d *dirLoad) end() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -338,7 +336,7 @@ func (d *dirLoad) end() error {
 	return nil
 }
 
-// fatalError stops the start of the broker.
+// fatalError prevents the broker from starting.
 type fatalError struct{ error }
 
 func (e fatalError) Unwrap() error { return e.error }
@@ -350,8 +348,8 @@ func (m *Manager) topicConfig(topic string) *settings.Topic {
 	return m.defaults.Load()
 }
 
-// removeDirLater removes a directory that was set aside for deletion, after the
-// broker's file.delete.delay.ms.
+// removeDirLater removes a directory that was renamed for deletion, after the broker's
+// file.delete.delay.ms.
 func (m *Manager) removeDirLater(d *logDir, path string, tp TopicPartition) {
 	delay := milliseconds(m.defaults.Load().FileDeleteDelayMs)
 	m.env.schedule.after(max(delay, time.Millisecond), d.background, func() {
@@ -366,7 +364,7 @@ func (m *Manager) removeDirLater(d *logDir, path string, tp TopicPartition) {
 	})
 }
 
-// sortedByName orders logs so that files and lines come out the same each time.
+// sortedByName sorts logs, so that files and log lines have the same order each time.
 func sortedByName(logs []*Log) []*Log {
 	slices.SortFunc(logs, func(a, b *Log) int { return strings.Compare(filepath.Base(a.Path()), filepath.Base(b.Path())) })
 	return logs

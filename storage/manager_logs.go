@@ -15,16 +15,16 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// Log returns the partition's log; nil when there is none in a live directory.
+// Log returns the partition's log, nil if no online directory has one.
 func (m *Manager) Log(tp TopicPartition) *Log { return m.logs.get(tp, false) }
 
-// FutureLog returns the partition's future log, nil when there is none.
+// FutureLog returns the partition's future log, nil if there is none.
 func (m *Manager) FutureLog(tp TopicPartition) *Log { return m.logs.get(tp, true) }
 
-// Logs lists all current logs of the live directories, in no order.
+// Logs returns all current logs of the online directories, in no particular order.
 func (m *Manager) Logs() []*Log { return m.logs.list(false) }
 
-// FutureLogs lists all future logs of the live directories, in no order.
+// FutureLogs returns all future logs of the online directories, in no particular order.
 func (m *Manager) FutureLogs() []*Log { return m.logs.list(true) }
 
 // SetTopicConfig replaces the configuration of the topic's logs.
@@ -41,14 +41,14 @@ func (m *Manager) SetTopicConfig(topic string, c *settings.Topic) {
 
 // announced keeps the configurations that are set while logs are created.
 type announced struct {
-	mu      sync.Mutex                 // guards configs; held while logs get a configuration
+	mu      sync.Mutex                 // guards configs; held while logs are given a configuration
 	configs map[string]*settings.Topic // the latest by topic; nil while none are kept
 }
 
-// KeepConfigs begins the creation of logs with configurations that the caller
-// reads. A call of SetTopicConfig after the read and before the log exists passes
-// the log by, so settle, which ends the creation, gives it what was set.
-// Only one creation may be under way.
+// KeepConfigs begins the creation of logs with configurations that the caller reads. A call of
+// SetTopicConfig after the read and before the log exists does not reach the log, so settle, which
+// ends the creation, applies the configurations set in the meantime. Only one creation may be in
+// progress.
 func (m *Manager) KeepConfigs() (settle func()) {
 	m.announced.mu.Lock()
 	defer m.announced.mu.Unlock()
@@ -65,11 +65,10 @@ func (m *Manager) KeepConfigs() (settle func()) {
 	}
 }
 
-// GetOrCreate returns the partition's log and makes it where there is none, in
-// the live directory with the fewest logs. While a directory is offline only a
-// partition that isNew is made: KAFKA_STORAGE_ERROR otherwise, since the
-// offline one may hold it. A zero topicID leaves the log's id as it is; an id
-// other than the log's is INCONSISTENT_TOPIC_ID.
+// GetOrCreate returns the partition's log, or creates it in the online directory with the fewest
+// logs. While a directory is offline, a log is created only if isNew; otherwise the error is
+// KAFKA_STORAGE_ERROR, since the offline directory may hold the log. A zero topicID leaves the
+// log's id unchanged; an id other than the log's is INCONSISTENT_TOPIC_ID.
 func (m *Manager) GetOrCreate(tp TopicPartition, topicID metadata.TopicID, c *settings.Topic, isNew bool) (*Log, error) {
 	if l := m.logs.get(tp, false); l != nil {
 		return l, l.AssignTopicID(topicID)
@@ -81,13 +80,12 @@ func (m *Manager) GetOrCreate(tp TopicPartition, topicID metadata.TopicID, c *se
 	return l, l.AssignTopicID(topicID)
 }
 
-// logsAtOnce is how many logs are made at the same time: to make one is mostly
-// to wait for the file system.
+// logsAtOnce is the number of logs created at the same time. Creating a log is mostly waiting for
+// the file system.
 const logsAtOnce = 16
 
-// ManyAtOnce calls f for 0 to n-1, each of which makes a log, some at the same
-// time, and returns when all have been; in a simulation (ManagerConfig.Later) one
-// after the other.
+// ManyAtOnce calls f for 0 to n-1, each call of which creates a log, and returns when all calls
+// have returned. Several calls run at the same time, except in a simulation (ManagerConfig.Later).
 func (m *Manager) ManyAtOnce(n int, f func(i int)) { m.env.schedule.inParallel(n, logsAtOnce, f) }
 
 // getOrMake is GetOrCreate without the topic id.
@@ -100,7 +98,7 @@ func (m *Manager) getOrMake(tp TopicPartition, c *settings.Topic, isNew bool) (*
 		if l := m.logs.get(tp, false); l != nil {
 			return l, nil
 		}
-		return nil, protocol.Errorf(protocol.KafkaStorageError, "Can not create log for %s: a creation at the same time failed", currentDirName(tp))
+		return nil, protocol.Errorf(protocol.KafkaStorageError, "Can not create log for %s: a concurrent creation failed", currentDirName(tp))
 	}
 	if dirs == nil {
 		return m.logs.get(tp, false), err
@@ -116,10 +114,9 @@ func (m *Manager) getOrMake(tp TopicPartition, c *settings.Topic, isNew bool) (*
 	return l, err
 }
 
-// reserve says where a log is to be made, and that it is being made: in the
-// first of dirs that can take it. Nothing is to be made where it is there (no
-// error), may be in an offline directory, or is being made by somebody else,
-// who closes others then.
+// reserve chooses the directories for a new log, in order of preference, and marks the log as being
+// created. dirs is nil if the log exists (no error), if it may be in an offline directory (an
+// error), or if another caller is creating it; that caller closes others when it is done.
 func (m *Manager) reserve(tp TopicPartition, isNew bool) (dirs []*logDir, others <-chan struct{}, err error) {
 	m.places.mu.Lock()
 	defer m.places.mu.Unlock()
@@ -150,14 +147,14 @@ func (m *Manager) reserve(tp TopicPartition, isNew bool) (dirs []*logDir, others
 	return dirs, nil, nil
 }
 
-// making is a log that is being made.
+// making is a log that is being created.
 type making struct {
-	dir  *logDir       // probably in it
-	done chan struct{} // closed when it is made, or cannot be
+	dir  *logDir       // the directory where it will probably be created
+	done chan struct{} // closed when the creation has ended, with or without success
 }
 
-// byLogCount lists the live directories, the one with the fewest logs first.
-// places.mu is held.
+// byLogCount returns the online directories, the one with the fewest logs first. The caller must
+// hold places.mu.
 func (m *Manager) byLogCount() []*logDir {
 	dirs := m.liveDirs()
 	if len(dirs) > 1 {
@@ -173,8 +170,8 @@ func (m *Manager) byLogCount() []*logDir {
 	return dirs
 }
 
-// create makes a new log in the first of the directories that can take it.
-// creation is held, be it for reading.
+// create creates a new log in the first of the directories that can take it. The caller must hold
+// creation, at least for reading.
 func (m *Manager) create(tp TopicPartition, dirs []*logDir, kind dirKind, c *settings.Topic) (*Log, error) {
 	if m.closing.Load() {
 		return nil, protocol.Errorf(protocol.KafkaStorageError, "Can not create log for %s: the broker is shutting down", currentDirName(tp))
@@ -186,7 +183,7 @@ func (m *Manager) create(tp TopicPartition, dirs []*logDir, kind dirKind, c *set
 			return l, nil
 		}
 		if d.check() == nil {
-			return nil, err // not for the disk's sake: another directory is no remedy
+			return nil, err // the disk is not at fault, so another directory would not help
 		}
 		tried = append(tried, err)
 	}
@@ -205,7 +202,7 @@ func (m *Manager) createIn(tp TopicPartition, d *logDir, kind dirKind, c *settin
 		return nil, protocol.Errorf(protocol.KafkaStorageError, "Can not create log %s because log directory %s is offline", name, d.path)
 	}
 	what := fmt.Sprintf("Error while creating log for %s in dir %s", name, d.path)
-	m.lowerCheckpoints(d, tp) // of an earlier log that was moved away or deleted
+	m.lowerCheckpoints(d, tp) // entries of an earlier log that was moved away or deleted
 	path := d.file(name)
 	_, err := m.config.FS.Stat(path)
 	absent := errors.Is(err, fs.ErrNotExist)
@@ -219,15 +216,15 @@ func (m *Manager) createIn(tp TopicPartition, d *logDir, kind dirKind, c *settin
 	if err := m.config.FS.MkdirAll(path, 0o755); err != nil {
 		return nil, undo(err)
 	}
-	// The directory was not there, or holds what a crash left of a creation: in
-	// both cases nothing in it is known to be sound.
+	// The directory is new, or holds the remains of a creation that a crash interrupted. In both
+	// cases nothing in it is known to be sound.
 	l, err := openLog(d, m.env, path, tp, kind, c, loading{fresh: absent})
 	if err != nil {
 		return nil, undo(err)
 	}
 	m.logs.put(l, kind == futureDir)
 	if err := d.check(); err != nil {
-		// The directory has failed meanwhile; its logs may have left the table before.
+		// The directory has failed in the meantime; its logs may already have left the table.
 		m.logs.remove(tp, kind == futureDir)
 		l.abandon()
 		return nil, err
@@ -236,7 +233,7 @@ func (m *Manager) createIn(tp TopicPartition, d *logDir, kind dirKind, c *settin
 	return l, nil
 }
 
-// overridesText shows a topic's own keys as Kafka does.
+// overridesText formats a topic's own configuration keys as Kafka does.
 func overridesText(overrides map[string]string) string {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -255,9 +252,9 @@ func overridesText(overrides map[string]string) string {
 	return b.String()
 }
 
-// PreferDir says which directory the partition's log shall be made in when it
-// does not exist yet (AlterReplicaLogDirs). An unknown directory is
-// LOG_DIR_NOT_FOUND, an offline one KAFKA_STORAGE_ERROR.
+// PreferDir sets the directory in which the partition's log is to be created if it does not exist
+// yet (AlterReplicaLogDirs). An unknown directory is LOG_DIR_NOT_FOUND, an offline one
+// KAFKA_STORAGE_ERROR.
 func (m *Manager) PreferDir(tp TopicPartition, dir string) error {
 	d, err := m.dir(dir)
 	if err != nil {
@@ -274,9 +271,9 @@ func (m *Manager) PreferDir(tp TopicPartition, dir string) error {
 	return nil
 }
 
-// Delete drops the partition's log, or its future log: renamed at once, removed
-// from disk after file.delete.delay.ms. None there is no error, unless it may
-// lie in a directory that is offline.
+// Delete deletes the partition's log, or its future log: it is renamed at once and removed from
+// disk after file.delete.delay.ms. It is not an error if there is no such log, unless it may be in
+// an offline directory.
 func (m *Manager) Delete(tp TopicPartition, future bool) error {
 	m.creation.Lock()
 	defer m.creation.Unlock()
@@ -295,9 +292,9 @@ func (m *Manager) Delete(tp TopicPartition, future bool) error {
 	return nil
 }
 
-// DeleteAll drops the logs of many partitions, future ones too, as Delete does,
-// but makes the renames durable and writes the checkpoints once for each
-// directory. The errors are by the place of the partition.
+// DeleteAll deletes the logs of many partitions, future ones too, as Delete does, but makes the
+// renames durable and writes the checkpoints only once per directory. The errors are in the order
+// of tps.
 func (m *Manager) DeleteAll(tps []TopicPartition) []error {
 	m.creation.Lock()
 	defer m.creation.Unlock()
@@ -337,7 +334,8 @@ func (m *Manager) DeleteAll(tps []TopicPartition) []error {
 	return errs
 }
 
-// takeOut takes a log out of the table; nil where there is none. creation is held.
+// takeOut removes a log from the table and returns it, nil if there is none. The caller must hold
+// creation.
 func (m *Manager) takeOut(tp TopicPartition, future bool) (*Log, error) {
 	if l := m.logs.get(tp, future); l != nil {
 		if err := l.settleMove(); err != nil {
@@ -357,8 +355,8 @@ func (m *Manager) takeOut(tp TopicPartition, future bool) (*Log, error) {
 	return l, nil
 }
 
-// moveAside moves a log that left the table out of the way and removes it later.
-// The directory is to be synced, and its checkpoints written, then.
+// moveAside renames the directory of a log that has left the table, and removes it later. The
+// caller must then sync the log directory and write its checkpoints.
 func (m *Manager) moveAside(l *Log) error {
 	if err := l.retire(uniqueDirName(l.tp, deletedDir, m.config.UniqueID())); err != nil {
 		return err

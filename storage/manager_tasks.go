@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Start begins the periodic work: retention, flush, checkpoints, expiry of
-// producers.
+// Start begins the periodic work: retention, flushes, checkpoints and the expiry of producers.
 func (m *Manager) Start() {
 	o := &m.config.Options
 	m.log.Infof("Starting log cleanup with a period of %d ms.", o.RetentionCheck.Milliseconds())
@@ -18,8 +17,7 @@ func (m *Manager) Start() {
 	m.every(o.ProducerExpiryCheck, m.expireProducers)
 }
 
-// flushPeriod shows the longest Duration as Kafka shows its default, the
-// largest int64.
+// flushPeriod returns ms, or the largest int64, Kafka's default, if ms is the longest Duration.
 func flushPeriod(ms int64) int64 {
 	if ms >= int64(milliseconds(1<<63-1).Milliseconds()) {
 		return 1<<63 - 1
@@ -37,14 +35,13 @@ func (m *Manager) eachDir(f func(*logDir)) {
 	}
 }
 
-// allLogs lists current and future logs.
+// allLogs returns the current and future logs.
 func (m *Manager) allLogs() []*Log {
 	return sortedByName(append(m.logs.list(false), m.logs.list(true)...))
 }
 
-// deleteOldSegments applies retention, to compacted logs too: all may have
-// segments below their log start, and those with cleanup.policy=compact,delete
-// keep records no longer than others.
+// deleteOldSegments applies retention, also to compacted logs: any log may have segments below its
+// log start, and cleanup.policy=compact,delete limits the age of records too.
 func (m *Manager) deleteOldSegments() {
 	start, total := m.env.now(), 0
 	for _, l := range m.allLogs() {
@@ -57,7 +54,7 @@ func (m *Manager) deleteOldSegments() {
 	m.log.Debugf("Log cleanup completed. %d files deleted in %d seconds", total, (m.env.now()-start)/1000)
 }
 
-// flushDirtyLogs flushes the logs whose last flush is flush.ms ago.
+// flushDirtyLogs flushes the logs whose last flush is at least flush.ms ago.
 func (m *Manager) flushDirtyLogs() {
 	for _, l := range m.allLogs() {
 		if m.env.now()-l.lastFlush.Load() < l.Config().FlushMs {
@@ -75,8 +72,8 @@ func (m *Manager) expireProducers() {
 	}
 }
 
-// Close stops the work, flushes and closes every log, writes snapshots,
-// checkpoints and the clean-shutdown marker, and unlocks the directories.
+// Close stops the periodic work, flushes and closes every log, writes snapshots, checkpoints and
+// the clean-shutdown marker, and unlocks the directories.
 func (m *Manager) Close() error {
 	if !m.closing.CompareAndSwap(false, true) {
 		return nil
@@ -90,7 +87,7 @@ func (m *Manager) Close() error {
 	}
 	for _, l := range m.logs.list(false) {
 		if old := l.replaced.Load(); old != nil && l.settleMove() != nil {
-			old.dir.loaded, old.dir.cleanAtStart = false, false // it has a log that was not closed in order
+			old.dir.loaded, old.dir.cleanAtStart = false, false // the directory holds a log that was not closed cleanly
 		}
 	}
 	live := m.liveDirs()
@@ -129,6 +126,6 @@ func (m *Manager) closeDir(d *logDir) *dirClosing {
 	return c
 }
 
-// closingThreads is the least number of logs of a directory that are closed at
-// once: closing is waiting for the disk.
+// closingThreads is the minimum number of logs of a directory that are closed at the same time.
+// Closing is mostly waiting for the disk.
 const closingThreads = 8

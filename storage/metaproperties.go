@@ -24,16 +24,17 @@ const (
 	metaDirectoryIDKey = "directory.id"
 )
 
-// metaProperties is the content of meta.properties: whose the directory is.
+// metaProperties is the content of meta.properties, which identifies the owner of the directory.
 type metaProperties struct {
 	version     int    // 0 (ZooKeeper mode) or 1
-	brokerID    int32  // broker.id in version 0, node.id in version 1; -1 none
-	clusterID   string // "" none
-	directoryID string // "" none
+	brokerID    int32  // broker.id in version 0, node.id in version 1; -1 if missing
+	clusterID   string // "" if missing
+	directoryID string // "" if missing
 	others      map[string]string
 }
 
-// readMetaProperties reads a directory's file; fs.ErrNotExist when it has none.
+// readMetaProperties reads a directory's meta.properties; the error is fs.ErrNotExist if it has
+// none.
 func readMetaProperties(fs vfs.FS, dir string) (metaProperties, error) {
 	path := filepath.Join(dir, metaPropertiesFile)
 	data, err := readFile(fs, path)
@@ -47,7 +48,7 @@ func readMetaProperties(fs vfs.FS, dir string) (metaProperties, error) {
 	return m, nil
 }
 
-// parseMetaProperties understands the file as Java's Properties.load does.
+// parseMetaProperties parses the file as Java's Properties.load does.
 func parseMetaProperties(data []byte) (metaProperties, error) {
 	m := metaProperties{brokerID: -1}
 	loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
@@ -89,7 +90,7 @@ func parseMetaProperties(data []byte) (metaProperties, error) {
 	return m, nil
 }
 
-// idKey is the key of the broker id.
+// idKey returns the key of the broker id.
 func (m metaProperties) idKey() string {
 	if m.version == 0 {
 		return metaBrokerIDKey
@@ -97,14 +98,14 @@ func (m metaProperties) idKey() string {
 	return metaNodeIDKey
 }
 
-// equal says whether there is nothing to rewrite.
+// equal reports whether m and o are the same, so that nothing must be rewritten.
 func (m metaProperties) equal(o metaProperties) bool {
 	return m.version == o.version && m.brokerID == o.brokerID && m.clusterID == o.clusterID &&
 		m.directoryID == o.directoryID && maps.Equal(m.others, o.others)
 }
 
-// writeMetaProperties replaces a directory's file, atomically and durably, by
-// what Java's Properties.store would write at the time now.
+// writeMetaProperties replaces a directory's file, atomically and durably, with what Java's
+// Properties.store would write at time now.
 func writeMetaProperties(fs vfs.FS, dir string, m metaProperties, now time.Time) error {
 	return writeFileAtomic(fs, filepath.Join(dir, metaPropertiesFile), m.encode(now))
 }
@@ -132,9 +133,8 @@ func (m metaProperties) encode(now time.Time) []byte {
 	return []byte(b.String())
 }
 
-// javaOrder lists the keys in the order in which Java's Properties, a hash
-// table of 16 slots that doubles when three quarters are taken, goes through
-// them. Keys that share a slot are taken in alphabetical order.
+// javaOrder returns the keys in the iteration order of Java's Properties, a hash table of 16 slots
+// that doubles when three quarters are taken. Keys that share a slot are sorted alphabetically.
 func javaOrder(values map[string]string) []string {
 	slots := uint32(16)
 	for len(values) >= int(slots)*3/4 {
@@ -152,8 +152,8 @@ func javaOrder(values map[string]string) []string {
 	return keys
 }
 
-// escapeProperty writes a key or value as Java does. Beyond Latin-1 it uses
-// \u escapes, which every reader understands.
+// escapeProperty escapes a key or value as Java does. Outside of printable ASCII it writes \u
+// escapes, which every reader understands.
 func escapeProperty(s string, key bool) string {
 	var b strings.Builder
 	for i, c := range s {

@@ -18,10 +18,10 @@ const (
 	logStartFile       = "log-start-offset-checkpoint"
 	highWatermarkFile  = "replication-offset-checkpoint"
 	cleanerOffsetFile  = "cleaner-offset-checkpoint"
-	remoteIndexDir     = "remote-log-index-cache" // of tiered storage, left alone
+	remoteIndexDir     = "remote-log-index-cache" // of tiered storage; ignored
 )
 
-// The files of a partition directory that have one name.
+// The files of a partition directory that have a fixed name.
 const (
 	leaderEpochFile       = "leader-epoch-checkpoint"
 	partitionMetadataFile = "partition.metadata"
@@ -36,30 +36,30 @@ const (
 	snapshotSuffix  = ".snapshot"
 )
 
-// What is appended to the whole name of a file that is not, or no longer, live.
+// The suffixes appended to the whole name of a file that is not, or no longer, in use.
 const (
 	deletedSuffix = ".deleted" // to be removed after file.delete.delay.ms
-	cleanedSuffix = ".cleaned" // output of the cleaner, not complete
-	swapSuffix    = ".swap"    // complete output, to replace what it was made of
-	tempSuffix    = ".tmp"     // half of an atomic write
+	cleanedSuffix = ".cleaned" // incomplete output of the cleaner
+	swapSuffix    = ".swap"    // complete output that is to replace its source
+	tempSuffix    = ".tmp"     // first step of an atomic write
 )
 
-// dirKind says what a partition directory is for.
+// dirKind is the purpose of a partition directory.
 type dirKind int8
 
 const (
 	currentDir dirKind = iota
-	deletedDir         // waits to be removed
+	deletedDir         // waiting to be removed
 	futureDir          // being filled to replace the one in another log directory
 	strayDir           // set aside by a migration to KRaft; not served
 )
 
 var dirSuffixes = [...]string{currentDir: "", deletedDir: "-delete", futureDir: "-future", strayDir: "-stray"}
 
-// dirNameMax is the longest file name that common file systems take.
+// dirNameMax is the length in bytes of the longest file name that common file systems accept.
 const dirNameMax = 255
 
-// offsetFileName names a file after an offset: 20 digits and the suffix.
+// offsetFileName returns the name of a file for an offset: 20 digits and the suffix.
 func offsetFileName(offset int64, suffix string) string {
 	return fmt.Sprintf("%020d%s", offset, suffix)
 }
@@ -83,15 +83,15 @@ func parseOffsetFileName(name string) (offset int64, suffix string, ok bool) {
 	return offset, name[len(digits):], true
 }
 
-// currentDirName names the directory of a log.
+// currentDirName returns the name of a log's directory.
 func currentDirName(tp TopicPartition) string {
 	return tp.Topic + "-" + strconv.Itoa(int(tp.Partition))
 }
 
-// uniqueDirName names a new directory of another kind than currentDir:
-// topic-partition.id-kind, the id being unique. For a directory to be deleted or set aside the
-// topic is cut so that the whole name fits into 255 bytes; the name of a future
-// directory must keep it.
+// uniqueDirName returns the name of a new directory of a kind other than currentDir:
+// topic-partition.id-kind, with a unique id. For a directory to be deleted or set aside, the topic
+// is cut so that the whole name fits into 255 bytes; the name of a future directory must keep the
+// whole topic.
 func uniqueDirName(tp TopicPartition, kind dirKind, id string) string {
 	suffix := "-" + strconv.Itoa(int(tp.Partition)) + "." + id + dirSuffixes[kind]
 	topic := tp.Topic
@@ -101,12 +101,11 @@ func uniqueDirName(tp TopicPartition, kind dirKind, id string) string {
 	return topic + suffix
 }
 
-// randomID is a random UUID without hyphens.
+// randomID returns a random UUID without hyphens.
 func randomID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
 
-// parseDirName understands the name of a partition directory. Any other name
-// in a log directory is an error that a broker must not start with, as Kafka
-// does not.
+// parseDirName parses the name of a partition directory. Any other name in a log directory is an
+// error that prevents the broker from starting, as in Kafka.
 func parseDirName(path string) (TopicPartition, dirKind, error) {
 	name := filepath.Base(path)
 	rest, kind := name, currentDir

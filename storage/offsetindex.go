@@ -14,14 +14,13 @@ type offsetPosition struct {
 	position int32
 }
 
-// offsetIndex finds the place of an offset in a segment's .log file. An entry
-// (8 bytes, big endian) is the last offset of a batch, relative to the base
-// offset, and the file position of the batch's first byte; offsets strictly
-// increase. See indexFile for who may call what when.
+// offsetIndex finds the position of an offset in a segment's .log file. An entry (8 bytes, big
+// endian) holds the last offset of a batch, relative to the base offset, and the file position of
+// the batch's first byte; offsets strictly increase. See indexFile for the rules of concurrent use.
 type offsetIndex struct{ indexFile }
 
-// newOffsetIndex makes the index of the segment with the base offset known; it
-// touches no file yet.
+// newOffsetIndex returns the index of the segment with the given base offset, without opening its
+// file.
 func newOffsetIndex(file *cachedFile, base int64, maxSize int32) *offsetIndex {
 	return &offsetIndex{newIndexFile(file, base, offsetEntrySize, maxSize)}
 }
@@ -31,8 +30,8 @@ func (x *offsetIndex) decode(e []byte) offsetPosition {
 	return offsetPosition{x.base + int64(int32(be.Uint32(e))), int32(be.Uint32(e[4:]))}
 }
 
-// append adds an entry; errIndexFull, errInvalidOffset (not above the last
-// one) and errIndexOverflow leave the index as it is.
+// append adds an entry. On errIndexFull, errInvalidOffset (the offset is not above the last one)
+// and errIndexOverflow the index is unchanged.
 func (x *offsetIndex) append(offset int64, position int32) error {
 	s, err := x.load()
 	if err != nil {
@@ -53,8 +52,8 @@ func (x *offsetIndex) append(offset int64, position int32) error {
 	return x.add(e[:])
 }
 
-// lookup returns the entry with the greatest offset at or below the target,
-// {base, 0} when there is none: a scan from its position meets the target.
+// lookup returns the entry with the greatest offset at or below the target, {base, 0} if there is
+// none. A scan from its position finds the target.
 func (x *offsetIndex) lookup(target int64) (offsetPosition, error) {
 	e, n, err := x.find(func(e []byte) bool { return x.decode(e).offset <= target })
 	if err != nil || n < 0 {
@@ -63,8 +62,8 @@ func (x *offsetIndex) lookup(target int64) (offsetPosition, error) {
 	return x.decode(e), nil
 }
 
-// upperBound returns the entry with the smallest position at or above the given
-// one; ok is false when there is none.
+// upperBound returns the entry with the smallest position at or above the given one; ok is false if
+// there is none.
 func (x *offsetIndex) upperBound(position int64) (e offsetPosition, ok bool, err error) {
 	for {
 		s, err := x.load()
@@ -86,7 +85,7 @@ func (x *offsetIndex) upperBound(position int64) (e offsetPosition, ok bool, err
 	}
 }
 
-// last returns the last entry, {base, 0} when there is none.
+// last returns the last entry, {base, 0} if there is none.
 func (x *offsetIndex) last() (offsetPosition, error) {
 	s, err := x.load()
 	if err != nil || s.count == 0 {
@@ -95,7 +94,7 @@ func (x *offsetIndex) last() (offsetPosition, error) {
 	return x.decode(s.lastEntry), nil
 }
 
-// truncateTo drops the entries with offset and above.
+// truncateTo drops the entries at or above offset.
 func (x *offsetIndex) truncateTo(offset int64) error {
 	_, n, err := x.find(func(e []byte) bool { return x.decode(e).offset < offset })
 	if err != nil {
@@ -104,7 +103,7 @@ func (x *offsetIndex) truncateTo(offset int64) error {
 	return x.truncateEntries(n + 1)
 }
 
-// sanityCheck looks for damage that can be seen without the log: errCorruptIndex.
+// sanityCheck returns errCorruptIndex for damage that is visible without the log.
 func (x *offsetIndex) sanityCheck() error {
 	last, err := x.last()
 	if err != nil {

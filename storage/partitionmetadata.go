@@ -12,8 +12,8 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// readPartitionMetadata reads the topic id in a partition directory; the zero
-// id when there is no file. A malformed file is an error.
+// readPartitionMetadata reads the topic id in a partition directory, zero if there is no file. A
+// malformed file is an error.
 func readPartitionMetadata(fsys vfs.FS, dir string) (metadata.TopicID, error) {
 	path := filepath.Join(dir, partitionMetadataFile)
 	data, err := readFile(fsys, path)
@@ -30,8 +30,8 @@ func readPartitionMetadata(fsys vfs.FS, dir string) (metadata.TopicID, error) {
 	return id, nil
 }
 
-// parsePartitionMetadata understands two lines, "version: 0" and "topic_id: "
-// with the id in base64url without padding.
+// parsePartitionMetadata parses two lines: "version: 0", and "topic_id: " with the id in base64url
+// without padding.
 func parsePartitionMetadata(text string) (id metadata.TopicID, err error) {
 	version, rest, _ := strings.Cut(text, "\n")
 	if v, ok := metadataField(version, "version"); !ok || v != "0" {
@@ -59,7 +59,7 @@ func metadataField(line, name string) (value string, ok bool) {
 	return trimmed, ok && key == name && trimmed != value
 }
 
-// partitionMetadata is what the file says of a topic with the id.
+// partitionMetadata returns the content of the file for a topic id.
 func partitionMetadata(id metadata.TopicID) []byte {
 	return []byte("version: 0\ntopic_id: " + base64.RawURLEncoding.EncodeToString(id[:]))
 }

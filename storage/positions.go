@@ -5,42 +5,41 @@ import (
 	"sync"
 )
 
-// view is what readers see of a log: one immutable value, copied whole under
-// positions.mu. Its segments are in order of base offset, never empty, and the
-// slice is never changed: roll, truncation and retention put another in its place.
+// view is a reader's view of a log: an immutable value, copied whole under positions.mu. There is
+// at least one segment, and the segments are in order of base offset. The slice is never changed:
+// roll, truncation and retention replace it.
 //
 // Always LogStart <= LastStable <= HighWatermark <= LogEnd.
 type view struct {
 	Offsets
 	segments []*segment
-	// endPosition is the size of the last segment as far as it holds data
-	// below LogEnd. Readers sample it here, never from the file: the file may
-	// have grown already.
+	// endPosition is the size of the last segment's data below LogEnd. Readers must take it from
+	// here and not from the file, which may already be longer.
 	endPosition int64
-	// truncations counts the cuts that may have made bytes unreadable; see
-	// Log.pin. moves counts renames of the log's directory.
+	// truncations counts the cuts that may have made bytes unreadable; see Log.pin. moves counts
+	// renames of the log's directory.
 	truncations, moves int64
 }
 
-// positions guards a log's view. The mutex is held only to copy or replace the
-// value, never across I/O; a log's mu may be held when it is taken.
+// positions guards a log's view. The mutex is held only to copy or replace the value, never during
+// I/O; it may be taken while a log's mu is held.
 type positions struct {
 	mu sync.Mutex
 	v  view
-	// firstUnstable is the first offset of the oldest transaction that is open
-	// or whose marker is above the high watermark; -1 for none.
+	// firstUnstable is the first offset of the oldest transaction that is open or whose marker is
+	// not below the high watermark; -1 for none.
 	firstUnstable int64
 	recoveryPoint int64
-	// recoveryLimit is where a truncation is about to cut: no flush raises the
+	// recoveryLimit is the offset at which a truncation is about to cut: no flush raises the
 	// recovery point above it.
 	recoveryLimit int64
-	// observer is called, with mu held, whenever the offsets may have moved; nil
-	// for none. See Log.Observe.
+	// observer is called with mu held whenever the offsets may have moved; nil for none. See
+	// Log.Observe.
 	observer func()
 }
 
-// limitRecoveryPoint sets recoveryLimit, lowers the recovery point to it, and
-// returns what that was.
+// limitRecoveryPoint sets recoveryLimit, lowers the recovery point to it, and returns the previous
+// recovery point.
 func (p *positions) limitRecoveryPoint(limit int64) (before int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -77,18 +76,18 @@ func (p *positions) moved() {
 	}
 }
 
-// unflushedLocked is how many offsets are not known to be durable. p.mu is held.
+// unflushedLocked returns the number of offsets not known to be durable. The caller must hold p.mu.
 func (p *positions) unflushedLocked() int64 { return p.v.LogEnd - max(p.recoveryPoint, p.v.LogStart) }
 
 func (v *view) active() *segment { return v.segments[len(v.segments)-1] }
 
-// floor is the index of the last segment whose base is at or below offset, -1
-// when there is none.
+// floor returns the index of the last segment whose base is at or below offset, -1 if there is
+// none.
 func (v *view) floor(offset int64) int {
 	return sort.Search(len(v.segments), func(i int) bool { return v.segments[i].base > offset }) - 1
 }
 
-// end is the position behind the last readable byte of segment i.
+// end returns the position after the last readable byte of segment i.
 func (v *view) end(i int) int64 {
 	if i == len(v.segments)-1 {
 		return v.endPosition
@@ -96,7 +95,7 @@ func (v *view) end(i int) int64 {
 	return v.segments[i].size.Load()
 }
 
-// bound is the offset up to which a reader may read.
+// bound returns the offset up to which a reader may read.
 func (o Offsets) bound(b Bound) int64 {
 	switch b {
 	case UpToHighWatermark:

@@ -5,8 +5,8 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// producerAppend gathers what the batches of one append do to the producers;
-// nothing changes in the state until apply. It is used again after begin.
+// producerAppend collects the changes that the batches of one append make to the producers; the
+// state does not change until apply. begin makes it ready for another append.
 //
 //	u.begin(state, origin)
 //	for each batch { err = u.add(batch) }
@@ -15,35 +15,34 @@ import (
 //	for _, t := range u.completed { lso := state.lastStableAfter(t); ...txn index...; state.complete(t) }
 //	state.setMapEnd(last offset + 1)
 type producerAppend struct {
-	completed []completedTxn // by the markers added
+	completed []completedTxn // transactions that the added markers complete
 
 	state   *producerState
 	origin  record.Origin
 	updates []producerUpdate
-	byID    map[int64]int // index into updates; built when there are many
-	started []openTxn     // transactions begun
+	byID    map[int64]int // index into updates; used once there are more than linearMax
+	started []openTxn     // transactions that the batches begin
 }
 
-// producerUpdate is what an append does to one producer.
+// producerUpdate holds the changes of an append to one producer.
 type producerUpdate struct {
-	known producerEntry // before
-	// next is known without its batches, and what has been added since.
+	known producerEntry // the state before the append
+	// next is the state after the append. Its batches are only those of the append.
 	next          producerEntry
 	transactional bool
 }
 
-// begin empties u for an append of the given origin.
+// begin resets u for an append of the given origin.
 func (u *producerAppend) begin(s *producerState, origin record.Origin) {
 	u.state, u.origin = s, origin
 	u.updates, u.completed, u.started = u.updates[:0], u.completed[:0], u.started[:0]
 	clear(u.byID)
 }
 
-// add checks a batch (the whole of it) that has a producer id, others it
-// ignores, against the state and what was added before. Its errors are
-// protocol codes: INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER,
-// INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED, and INVALID_RECORD for a
-// control record that cannot be read.
+// add checks a batch against the state and the batches added before. The batch must be whole; one
+// without a producer id is ignored. The errors are protocol codes: INVALID_PRODUCER_EPOCH,
+// OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED, and
+// INVALID_RECORD for a control record that cannot be read.
 func (u *producerAppend) add(b record.Batch) error {
 	id := b.ProducerID()
 	if id == record.NoProducerID {
@@ -59,15 +58,15 @@ func (u *producerAppend) add(b record.Batch) error {
 	p := u.of(id)
 	p.transactional = p.transactional || b.IsTransactional()
 	if !ok || marker.Type != record.Commit && marker.Type != record.Abort {
-		return nil // compaction has emptied the batch, or it is none of ours
+		return nil // compaction has emptied the batch, or the control record is of another type
 	}
 	return u.addMarker(p, b.ProducerEpoch(), b.BaseOffset(), marker)
 }
 
-// of finds or begins the update of a producer.
+// of returns the update of a producer, and begins it if necessary.
 func (u *producerAppend) of(id int64) *producerUpdate {
-	const few = 8
-	if len(u.updates) <= few {
+	const linearMax = 8
+	if len(u.updates) <= linearMax {
 		for i := range u.updates {
 			if u.updates[i].next.producerID == id {
 				return &u.updates[i]
@@ -83,7 +82,7 @@ func (u *producerAppend) of(id int64) *producerUpdate {
 	p.next = p.known
 	p.next.n = 0
 	u.updates = append(u.updates, p)
-	if len(u.updates) > few {
+	if len(u.updates) > linearMax {
 		if u.byID == nil {
 			u.byID = map[int64]int{}
 		}
@@ -128,8 +127,8 @@ func (u *producerAppend) addData(p *producerUpdate, b record.Batch) error {
 	return nil
 }
 
-// addMarker ends the producer's transaction. A marker without a transaction is
-// legal (KAFKA-10702) and completes none.
+// addMarker ends the producer's transaction. A marker without a transaction is legal (KAFKA-10702)
+// and completes none.
 func (u *producerAppend) addMarker(p *producerUpdate, epoch int16, offset int64, m record.Control) error {
 	if err := u.checkEpoch(p, epoch, offset); err != nil {
 		return err
@@ -156,8 +155,8 @@ func (u *producerAppend) addMarker(p *producerUpdate, epoch int16, offset int64,
 	return nil
 }
 
-// checkEpoch refuses a producer that a newer epoch has fenced; what a leader
-// has taken, a follower takes too.
+// checkEpoch rejects a producer that a newer epoch has fenced. A follower accepts whatever its
+// leader has accepted.
 func (u *producerAppend) checkEpoch(p *producerUpdate, epoch int16, offset int64) error {
 	if epoch >= p.next.epoch {
 		return nil
@@ -172,7 +171,7 @@ func (u *producerAppend) checkEpoch(p *producerUpdate, epoch int16, offset int64
 	return err
 }
 
-// checkSequence refuses a client's batch that does not follow the last one.
+// checkSequence rejects a client's batch that does not follow the last one.
 func (u *producerAppend) checkSequence(p *producerUpdate, epoch int16, first int32, offset int64) error {
 	id := p.next.producerID
 	if v := u.state.verifications[id]; v != nil && first > v.lowestSequence {
@@ -195,8 +194,8 @@ func (u *producerAppend) checkSequence(p *producerUpdate, epoch int16, first int
 	case epoch == p.known.epoch:
 		last = p.known.lastSequence()
 	}
-	// Of a producer that was not known when the append began (all its records
-	// may have been deleted) any sequence is taken.
+	// A producer that was not known when the append began (all its records may have been deleted)
+	// may start with any sequence.
 	if p.known.epoch == record.NoProducerEpoch || follows(last, first) {
 		return nil
 	}
@@ -205,8 +204,7 @@ func (u *producerAppend) checkSequence(p *producerUpdate, epoch int16, first int
 		id, offset, u.partition(), first, last)
 }
 
-// follows says whether a batch may begin with sequence next after one that
-// ended with last.
+// follows reports whether a batch may begin with sequence next after one that ended with last.
 func follows(last, next int32) bool {
 	return int64(next) == int64(last)+1 || next == 0 && last == maxSequence
 }

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// A producer snapshot, all numbers big endian:
+// The format of a producer snapshot; all numbers are big endian:
 //
 //	int16  version, 1
-//	uint32 CRC-32C of all that follows
+//	uint32 CRC-32C of everything that follows
 //	int32  count
 //	count times:
 //	  int64 producer id             int32 offset delta of the last batch (0)
@@ -35,8 +35,8 @@ var errCorruptSnapshot = errors.New("corrupt producer snapshot")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// encodeSnapshot writes the producers in Kafka's format, ordered by id. Of the
-// batches only the last one is kept.
+// encodeSnapshot encodes the producers in Kafka's format, sorted by id. Of each producer's batches
+// the format keeps only the last one.
 func encodeSnapshot(producers map[int64]*producerEntry) []byte {
 	ids := make([]int64, 0, len(producers))
 	for id := range producers {
@@ -66,11 +66,11 @@ func encodeSnapshot(producers map[int64]*producerEntry) []byte {
 	return b
 }
 
-// decodeSnapshot reads a snapshot file's bytes.
+// decodeSnapshot decodes the content of a snapshot file.
 func decodeSnapshot(b []byte) ([]producerEntry, error) {
 	be := binary.BigEndian
 	if len(b) < snapshotHeaderSize {
-		return nil, fmt.Errorf("%w: %d bytes are too few", errCorruptSnapshot, len(b))
+		return nil, fmt.Errorf("%w: %d bytes are too short for a header", errCorruptSnapshot, len(b))
 	}
 	if v := int16(be.Uint16(b)); v != snapshotVersion {
 		return nil, fmt.Errorf("%w: Snapshot contained an unknown file version %d", errCorruptSnapshot, v)
@@ -110,7 +110,7 @@ func decodeSnapshotEntry(b []byte) producerEntry {
 	return e
 }
 
-// reloadSnapshots looks at the directory for snapshot files again.
+// reloadSnapshots lists the snapshot files in the directory again.
 func (s *producerState) reloadSnapshots() error {
 	s.snapshots = nil
 	files, err := s.fs.ReadDir(s.dir)
@@ -133,10 +133,9 @@ func (s *producerState) snapshotFile(offset int64) string {
 	return filepath.Join(s.dir, offsetFileName(offset, snapshotSuffix))
 }
 
-// takeSnapshot writes the state to a snapshot file at mapEnd, unless nothing
-// was added since the last one; sync makes it durable (its name aside). It
-// returns the path, "" when none was written. The file is written in place: a
-// torn one is told by its CRC.
+// takeSnapshot writes the state to a snapshot file at mapEnd, unless nothing was added since the
+// last one. With sync the content is made durable, but not the file's name. It returns the path, ""
+// if nothing was written. The file is written in place; a torn write is detected by the CRC.
 func (s *producerState) takeSnapshot(sync bool) (path string, err error) {
 	if s.end <= s.snapEnd {
 		return "", nil
@@ -180,11 +179,10 @@ func (s *producerState) syncLatest() error {
 	})
 }
 
-// truncateAndReload makes the state one of a log [logStart, logEnd]: snapshots
-// outside go, and unless the state ends at logEnd the newest remaining snapshot
-// is loaded, without the producers that have expired at now (ms), and completed
-// by what the state remembers of batches before it. The caller replays the log
-// from mapEnd on.
+// truncateAndReload makes the state that of the log range [logStart, logEnd]. It removes snapshots
+// outside the range. Unless the state ends at logEnd, it loads the newest remaining snapshot,
+// without the producers that have expired at now (ms), and adds the earlier batches that the old
+// state remembers. The caller must replay the log from mapEnd on.
 func (s *producerState) truncateAndReload(logStart, logEnd, now int64) error {
 	for _, offset := range slices.Clone(s.snapshots) {
 		if offset > logEnd || offset <= logStart {
@@ -206,8 +204,8 @@ func (s *producerState) truncateAndReload(logStart, logEnd, now int64) error {
 	return nil
 }
 
-// load reads the newest snapshot that can be read; those that cannot are
-// removed. Without one the state begins at logStart.
+// load loads the newest readable snapshot and removes unreadable ones. Without a snapshot the state
+// begins at logStart.
 func (s *producerState) load(logStart, now int64) error {
 	for len(s.snapshots) > 0 {
 		offset := s.snapshots[len(s.snapshots)-1]
@@ -238,7 +236,7 @@ func (s *producerState) take(entries []producerEntry, now int64) {
 		if s.expired(e, now) {
 			continue
 		}
-		own := *e // so that one entry does not keep all of them in memory
+		own := *e // a copy, so that one entry does not keep all of them in memory
 		s.put(&own)
 		if e.txnFirstOffset >= 0 {
 			s.ongoing = insertTxn(s.ongoing, openTxn{producerID: e.producerID, firstOffset: e.txnFirstOffset, lastOffset: -1})
@@ -258,8 +256,8 @@ func (s *producerState) truncateFullyAndStartAt(offset int64) error {
 	return nil
 }
 
-// removeStraySnapshots keeps the snapshots at the segments' base offsets, and
-// the newest other one if it is above them all: the one written at close.
+// removeStraySnapshots removes all snapshots except those at the segments' base offsets and the
+// newest one if it is above them all, which was written at close.
 func (s *producerState) removeStraySnapshots(bases []int64) error {
 	if err := s.reloadSnapshots(); err != nil {
 		return err
@@ -280,7 +278,7 @@ func (s *producerState) removeStraySnapshots(bases []int64) error {
 	return nil
 }
 
-// latestSnapshot returns the newest snapshot's offset; ok is false without one.
+// latestSnapshot returns the newest snapshot's offset; ok is false if there is none.
 func (s *producerState) latestSnapshot() (offset int64, ok bool) {
 	if n := len(s.snapshots); n > 0 {
 		return s.snapshots[n-1], true
@@ -288,7 +286,7 @@ func (s *producerState) latestSnapshot() (offset int64, ok bool) {
 	return 0, false
 }
 
-// oldestSnapshot returns the oldest snapshot's offset; ok is false without one.
+// oldestSnapshot returns the oldest snapshot's offset; ok is false if there is none.
 func (s *producerState) oldestSnapshot() (offset int64, ok bool) {
 	if len(s.snapshots) > 0 {
 		return s.snapshots[0], true
@@ -306,7 +304,7 @@ func (s *producerState) deleteSnapshotsBefore(offset int64) error {
 	return nil
 }
 
-// forgetSnapshot takes the snapshot off the list; false when it is not on it.
+// forgetSnapshot removes the snapshot from the list and reports whether it was listed.
 func (s *producerState) forgetSnapshot(offset int64) bool {
 	i, found := slices.BinarySearch(s.snapshots, offset)
 	if found {
@@ -325,8 +323,8 @@ func (s *producerState) removeSnapshot(offset int64) error {
 	return nil
 }
 
-// markSnapshotDeleted renames the snapshot at the offset to .deleted and
-// returns its path then, "" when there is none.
+// markSnapshotDeleted renames the snapshot at the offset to .deleted and returns its new path, ""
+// if there is none.
 func (s *producerState) markSnapshotDeleted(offset int64) (path string, err error) {
 	if !s.forgetSnapshot(offset) {
 		return "", nil
@@ -341,7 +339,7 @@ func (s *producerState) markSnapshotDeleted(offset int64) (path string, err erro
 	return path, nil
 }
 
-// snapshotPath is the path of the snapshot at the offset, "" when there is none.
+// snapshotPath returns the path of the snapshot at the offset, "" if there is none.
 func (s *producerState) snapshotPath(offset int64) string {
 	if _, found := slices.BinarySearch(s.snapshots, offset); found {
 		return s.snapshotFile(offset)
@@ -349,5 +347,5 @@ func (s *producerState) snapshotPath(offset int64) string {
 	return ""
 }
 
-// moved tells that the partition directory was renamed.
+// moved sets the partition directory after a rename.
 func (s *producerState) moved(dir string) { s.dir = dir }

@@ -13,37 +13,37 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// batchesRetained is how many of a producer's last batches are remembered to
-// recognise a repeated one.
+// batchesRetained is the number of a producer's last batches that are remembered to recognise a
+// duplicate.
 const batchesRetained = 5
 
-// producerBatch is what is remembered of a batch.
+// producerBatch is the remembered part of a batch.
 type producerBatch struct {
 	lastSequence int32
 	offsetDelta  int32
 	lastOffset   int64
-	timestamp    int64 // the batch's largest
+	timestamp    int64 // the largest in the batch
 }
 
-// firstOffset is the batch's base offset.
+// firstOffset returns the batch's base offset.
 func (b producerBatch) firstOffset() int64 { return b.lastOffset - int64(b.offsetDelta) }
 
-// firstSequence is the batch's base sequence.
+// firstSequence returns the batch's base sequence.
 func (b producerBatch) firstSequence() int32 { return decrementSequence(b.lastSequence, b.offsetDelta) }
 
 // producerEntry is the state of one producer in one partition.
 type producerEntry struct {
 	producerID       int64
-	epoch            int16 // -1: none known
-	coordinatorEpoch int32 // -1: no marker seen
-	lastTimestamp    int64 // of the last batch or marker; drives expiry
-	txnFirstOffset   int64 // -1: no open transaction
+	epoch            int16 // -1 if not known
+	coordinatorEpoch int32 // -1 if no marker was seen
+	lastTimestamp    int64 // of the last batch or marker; determines expiry
+	txnFirstOffset   int64 // -1 if no transaction is open
 
 	batches [batchesRetained]producerBatch // the first n, oldest first
 	n       int
 }
 
-// noProducer is the state of a producer of which nothing is known.
+// noProducer returns the state of an unknown producer.
 func noProducer(id int64) producerEntry {
 	return producerEntry{
 		producerID: id, epoch: record.NoProducerEpoch, coordinatorEpoch: -1,
@@ -51,7 +51,7 @@ func noProducer(id int64) producerEntry {
 	}
 }
 
-// lastBatch returns the last batch; ok is false without one.
+// lastBatch returns the last batch; ok is false if there is none.
 func (e *producerEntry) lastBatch() (b producerBatch, ok bool) {
 	if e.n == 0 {
 		return producerBatch{}, false
@@ -59,7 +59,7 @@ func (e *producerEntry) lastBatch() (b producerBatch, ok bool) {
 	return e.batches[e.n-1], true
 }
 
-// lastSequence is the last batch's, -1 without one.
+// lastSequence returns the last sequence of the last batch, -1 if there is none.
 func (e *producerEntry) lastSequence() int32 {
 	if b, ok := e.lastBatch(); ok {
 		return b.lastSequence
@@ -67,14 +67,14 @@ func (e *producerEntry) lastSequence() int32 {
 	return record.NoSequence
 }
 
-// setEpoch takes over an epoch; another one makes the batches worthless.
+// setEpoch sets the epoch and drops the batches of another epoch.
 func (e *producerEntry) setEpoch(epoch int16) {
 	if e.epoch != epoch {
 		e.epoch, e.n = epoch, 0
 	}
 }
 
-// addBatch remembers a batch, and forgets the oldest where there are too many.
+// addBatch adds a batch and drops the oldest one if there are too many.
 func (e *producerEntry) addBatch(b producerBatch) {
 	if e.n == batchesRetained {
 		copy(e.batches[:], e.batches[1:])
@@ -84,25 +84,25 @@ func (e *producerEntry) addBatch(b producerBatch) {
 	e.n++
 }
 
-// recall prepends the batches that a former state of the same producer
-// remembered before e's first. A snapshot file has the last batch only.
+// recall prepends the batches that a former state of the same producer remembered before e's first.
+// A snapshot file holds only the last batch.
 func (e *producerEntry) recall(former *producerEntry) {
 	if former.epoch != e.epoch || e.n == 0 {
 		return
 	}
 	at := slices.Index(former.batches[:former.n], e.batches[0])
 	earlier := former.batches[:max(at, 0)]
-	room := min(len(earlier), batchesRetained-e.n)
-	copy(e.batches[room:], e.batches[:e.n])
-	copy(e.batches[:room], earlier[len(earlier)-room:])
-	e.n += room
+	taken := min(len(earlier), batchesRetained-e.n)
+	copy(e.batches[taken:], e.batches[:e.n])
+	copy(e.batches[:taken], earlier[len(earlier)-taken:])
+	e.n += taken
 }
 
-// openTxn is a transaction whose marker is not below the high watermark.
+// openTxn is a transaction without a marker, or with one that is not below the high watermark.
 type openTxn struct {
 	producerID  int64
 	firstOffset int64
-	lastOffset  int64 // of the marker; -1 while there is none
+	lastOffset  int64 // of the marker; -1 if there is none yet
 }
 
 // completedTxn is a transaction whose marker is being appended.
@@ -113,10 +113,9 @@ type completedTxn struct {
 	aborted     bool
 }
 
-// producerState is what a log knows of the producers that write to it:
-// sequences for deduplication, open transactions for the last stable offset,
-// and the snapshot files that hold the state as of an offset. All of it is
-// guarded by the log's lock. Times are handed in.
+// producerState is the state of a log's producers: sequences for deduplication, open transactions
+// for the last stable offset, and the snapshot files that hold the state at an offset. All of it is
+// guarded by the log's lock. The caller passes the current time.
 type producerState struct {
 	fs           vfs.FS
 	log          *logrus.Entry
@@ -125,20 +124,20 @@ type producerState struct {
 	expirationMs *atomic.Int64 // producer.id.expiration.ms
 
 	entries map[int64]*producerEntry // nil until there is one
-	// Both by rising firstOffset: transactions without a marker, and those
-	// whose marker is not known to be replicated.
+	// Both are in ascending order of firstOffset. ongoing are the transactions without a marker,
+	// unreplicated those whose marker is not known to be replicated.
 	ongoing, unreplicated []openTxn
 	verifications         map[int64]*Verification // nil until there is one
 
-	snapshots []int64 // offsets of the files, rising
-	end       int64   // the state has seen the log up to here
-	snapEnd   int64   // end as of the last snapshot
+	snapshots []int64 // offsets of the files, ascending
+	end       int64   // the state covers the log up to here
+	snapEnd   int64   // the value of end at the last snapshot
 	content   unsynced
-	names     *unsynced // of files in the directory; nil if the caller does not care
+	names     *unsynced // of files in the directory; nil if the caller does not track them
 }
 
-// openProducerState returns an empty state and finds the snapshot files in the
-// partition directory.
+// openProducerState returns an empty state that knows the snapshot files in the partition
+// directory.
 func openProducerState(fs vfs.FS, dir string, tp TopicPartition, expirationMs *atomic.Int64, log *logrus.Entry) (*producerState, error) {
 	s := &producerState{
 		fs: fs, dir: dir, tp: tp, expirationMs: expirationMs,
@@ -147,12 +146,12 @@ func openProducerState(fs vfs.FS, dir string, tp TopicPartition, expirationMs *a
 	return s, s.reloadSnapshots()
 }
 
-// prefix starts the log lines of this partition.
+// prefix returns the prefix of the log lines for this partition.
 func (s *producerState) prefix() string {
 	return fmt.Sprintf("[ProducerStateManager partition=%s-%d] ", s.tp.Topic, s.tp.Partition)
 }
 
-// duplicate finds the remembered batch that b, from a client, repeats.
+// duplicate returns the remembered batch that b, from a client, duplicates.
 func (s *producerState) duplicate(b record.Batch) (producerBatch, bool) {
 	e := s.entries[b.ProducerID()]
 	if e == nil || e.epoch != b.ProducerEpoch() {
@@ -167,9 +166,8 @@ func (s *producerState) duplicate(b record.Batch) (producerBatch, bool) {
 	return producerBatch{}, false
 }
 
-// recall adds what a former state of the same log remembered of the batches
-// that lie before those known here, so that a producer may repeat all it had in
-// flight, however the log was reloaded.
+// recall adds the batches that a former state of the same log remembers before those known here. It
+// lets a producer repeat all batches it had in flight, however the log was reloaded.
 func (s *producerState) recall(former map[int64]*producerEntry) {
 	for id, e := range s.entries {
 		if f := former[id]; f != nil {
@@ -178,13 +176,13 @@ func (s *producerState) recall(former map[int64]*producerEntry) {
 	}
 }
 
-// hasOpenTxn says whether the producer has a transaction open here.
+// hasOpenTxn reports whether the producer has an open transaction in this log.
 func (s *producerState) hasOpenTxn(producerID int64) bool {
 	e := s.entries[producerID]
 	return e != nil && e.txnFirstOffset >= 0
 }
 
-// apply takes over what u gathered.
+// apply applies the changes that u has collected.
 func (s *producerState) apply(u *producerAppend) {
 	for i := range u.updates {
 		p := &u.updates[i]
@@ -210,7 +208,7 @@ func (s *producerState) apply(u *producerAppend) {
 	}
 }
 
-// put makes a producer known.
+// put adds a producer.
 func (s *producerState) put(e *producerEntry) {
 	if s.entries == nil {
 		s.entries = map[int64]*producerEntry{}
@@ -218,7 +216,7 @@ func (s *producerState) put(e *producerEntry) {
 	s.entries[e.producerID] = e
 }
 
-// insertTxn keeps the order by first offset; new transactions come last.
+// insertTxn inserts t in order of first offset.
 func insertTxn(txns []openTxn, t openTxn) []openTxn {
 	i, _ := findTxn(txns, t.firstOffset)
 	return slices.Insert(txns, i, t)
@@ -230,9 +228,9 @@ func findTxn(txns []openTxn, firstOffset int64) (int, bool) {
 	})
 }
 
-// lastStableAfter is the last stable offset that goes into the transaction
-// index with t: the first offset of the oldest open transaction of another
-// producer, else the one after the marker. To be called before complete(t).
+// lastStableAfter returns the last stable offset for t's entry in the transaction index: the first
+// offset of the oldest open transaction of another producer, or else the offset after the marker.
+// It must be called before complete(t).
 func (s *producerState) lastStableAfter(t completedTxn) int64 {
 	for _, o := range s.ongoing {
 		if o.producerID != t.producerID {
@@ -242,8 +240,7 @@ func (s *producerState) lastStableAfter(t completedTxn) int64 {
 	return t.lastOffset + 1
 }
 
-// complete moves t from the open transactions to those whose marker is not
-// replicated yet.
+// complete moves t from the open transactions to those whose marker is not replicated yet.
 func (s *producerState) complete(t completedTxn) {
 	i, ok := findTxn(s.ongoing, t.firstOffset)
 	if !ok {
@@ -255,8 +252,8 @@ func (s *producerState) complete(t completedTxn) {
 	s.unreplicated = insertTxn(s.unreplicated, done)
 }
 
-// firstUnstable is the first offset of the oldest transaction that is open, or
-// whose marker is not below the high watermark; ok is false without one.
+// firstUnstable returns the first offset of the oldest transaction that is open, or whose marker is
+// not below the high watermark; ok is false if there is none.
 func (s *producerState) firstUnstable() (offset int64, ok bool) {
 	switch {
 	case len(s.ongoing) == 0 && len(s.unreplicated) == 0:
@@ -270,12 +267,12 @@ func (s *producerState) firstUnstable() (offset int64, ok bool) {
 	}
 }
 
-// highWatermarkAdvanced forgets the transactions whose marker lies below it.
+// highWatermarkAdvanced drops the transactions whose marker is below the high watermark.
 func (s *producerState) highWatermarkAdvanced(highWatermark int64) {
 	s.unreplicated = slices.DeleteFunc(s.unreplicated, func(t openTxn) bool { return t.lastOffset < highWatermark })
 }
 
-// logStartAdvanced tells that nothing below the offset is in the log.
+// logStartAdvanced adapts the state to a log that begins at logStart.
 func (s *producerState) logStartAdvanced(logStart int64) {
 	s.highWatermarkAdvanced(logStart)
 	s.end = max(s.end, logStart)
@@ -285,20 +282,20 @@ func (s *producerState) logStartAdvanced(logStart int64) {
 	}
 }
 
-// mapEnd is the offset up to which (exclusive) the state has seen the log.
+// mapEnd returns the offset (exclusive) up to which the state covers the log.
 func (s *producerState) mapEnd() int64 { return s.end }
 
-// setMapEnd tells that the state has seen the log up to offset (exclusive).
+// setMapEnd sets the offset (exclusive) up to which the state covers the log.
 func (s *producerState) setMapEnd(offset int64) { s.end = offset }
 
-// isEmpty says that no producer is known, nor a transaction whose marker is
-// not replicated.
+// isEmpty reports whether there is no known producer and no transaction with an unreplicated
+// marker.
 func (s *producerState) isEmpty() bool { return len(s.entries) == 0 && len(s.unreplicated) == 0 }
 
-// producerCount is the number of producers.
+// producerCount returns the number of producers.
 func (s *producerState) producerCount() int { return len(s.entries) }
 
-// producers lists the producers by id.
+// producers returns the producers, sorted by id.
 func (s *producerState) producers() []ProducerStatus {
 	list := make([]ProducerStatus, 0, len(s.entries))
 	for _, e := range s.entries {
@@ -312,8 +309,8 @@ func (s *producerState) producers() []ProducerStatus {
 	return list
 }
 
-// oldestTxnTimestamp is the last timestamp of the producer with the oldest open
-// transaction, -1 without one: a hanging transaction shows here.
+// oldestTxnTimestamp returns the last timestamp of the producer with the oldest open transaction,
+// -1 if there is none. It reveals a hanging transaction.
 func (s *producerState) oldestTxnTimestamp() int64 {
 	if len(s.ongoing) > 0 {
 		if e := s.entries[s.ongoing[0].producerID]; e != nil {
@@ -323,9 +320,9 @@ func (s *producerState) oldestTxnTimestamp() int64 {
 	return -1
 }
 
-// expired says whether a producer without an open transaction was last seen
-// expirationMs before now (ms), or earlier. The timestamps are those of the
-// records, so old CreateTime stamps are expired at once.
+// expired reports whether a producer without an open transaction was last seen expirationMs or more
+// before now (ms). Timestamps are those of the records, so a producer of old CreateTime timestamps
+// expires at once.
 func (s *producerState) expired(e *producerEntry, now int64) bool {
 	return e.txnFirstOffset < 0 && now-e.lastTimestamp >= s.expirationMs.Load()
 }
@@ -344,7 +341,7 @@ func (s *producerState) expire(now int64) {
 	}
 }
 
-// clear forgets all producers and transactions.
+// clear drops all producers and transactions.
 func (s *producerState) clear() {
 	clear(s.entries)
 	s.ongoing, s.unreplicated = nil, nil
@@ -352,7 +349,7 @@ func (s *producerState) clear() {
 
 const maxSequence = 1<<31 - 1
 
-// decrementSequence subtracts from a sequence number, below 0 from 2^31-1 on.
+// decrementSequence subtracts n from a sequence number. Numbers below 0 wrap around to 2^31-1.
 func decrementSequence(sequence, n int32) int32 {
 	if sequence < n {
 		return maxSequence - (n - sequence) + 1

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// scheduler runs work later, or again and again. It owns no goroutine while it
-// waits: every entry is a timer that hands its work to a pool.
+// scheduler runs work after a delay or periodically. It uses no goroutine while it waits: every
+// entry is a timer that hands its work to a pool.
 type scheduler struct {
-	// later, where it is set, is given all work in place of timers and pools.
+	// later, if set, runs all work instead of timers and pools.
 	later func(delay time.Duration, f func())
 
-	mu     sync.Mutex // guards all below
+	mu     sync.Mutex // guards the fields below
 	closed bool
 	timers map[*time.Timer]struct{}
 }
@@ -21,8 +21,8 @@ func newScheduler(later func(delay time.Duration, f func())) *scheduler {
 	return &scheduler{later: later, timers: make(map[*time.Timer]struct{})}
 }
 
-// after runs f on the pool once the delay has passed, at once where it is 0. Work whose time has not
-// come when the scheduler closes is dropped.
+// after runs f on the pool after the delay, or at once if it is 0. Work that is not due when the
+// scheduler closes is dropped.
 func (s *scheduler) after(delay time.Duration, p *pool, f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,9 +54,9 @@ func (s *scheduler) after(delay time.Duration, p *pool, f func()) {
 	s.timers[t] = struct{}{}
 }
 
-// every runs f on the pool after the initial delay and then again a period
-// after each end, so that runs of one f never overlap. As in Kafka's scheduler a
-// period of 0 or less means once only.
+// every runs f on the pool after the initial delay, and then again a period after each end, so that
+// runs of one f never overlap. As in Kafka's scheduler, f runs only once if the period is 0 or
+// less.
 func (s *scheduler) every(initial, period time.Duration, p *pool, f func()) {
 	s.after(initial, p, func() {
 		f()
@@ -66,8 +66,8 @@ func (s *scheduler) every(initial, period time.Duration, p *pool, f func()) {
 	})
 }
 
-// inParallel calls f for 0 to n-1, so many at once, and returns when all have
-// been; in a simulation one after the other.
+// inParallel calls f for 0 to n-1, at most atOnce calls at the same time, and returns when all
+// calls have returned. In a simulation the calls run one after the other.
 func (s *scheduler) inParallel(n, atOnce int, f func(i int)) {
 	if s.later != nil || n < 2 {
 		for i := range n {
@@ -93,7 +93,7 @@ func (s *scheduler) open() bool {
 	return !s.closed
 }
 
-// close drops what has not begun to run.
+// close drops all work that has not been handed to a pool.
 func (s *scheduler) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,12 +104,12 @@ func (s *scheduler) close() {
 	clear(s.timers)
 }
 
-// pool runs work on at most limit goroutines, which end when there is none.
+// pool runs work on at most limit goroutines, which end when no work is left.
 type pool struct {
 	limit int
 
-	mu      sync.Mutex // guards all below
-	idle    *sync.Cond // signalled when running falls to 0
+	mu      sync.Mutex // guards the fields below
+	idle    *sync.Cond // signalled when running drops to 0
 	queue   []func()
 	running int
 }
@@ -158,8 +158,8 @@ func (p *pool) wait() {
 	}
 }
 
-// milliseconds is a Duration of ms, cut at the longest one: Kafka's defaults
-// use the largest int64 for "never".
+// milliseconds converts ms to a Duration, limited to the longest one: Kafka's defaults use the
+// largest int64 for "never".
 func milliseconds(ms int64) time.Duration {
 	const longest = int64(1<<63-1) / int64(time.Millisecond)
 	return time.Duration(min(ms, longest)) * time.Millisecond

@@ -13,13 +13,12 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// segment is a run of a log: the .log file that starts with base, and its
-// indexes. Only the holder of the log's mu changes it. Everybody else pins it
-// first; its files close when the log has dropped it and the last pin is gone.
+// segment is a part of a log: the .log file that starts with base, and its indexes. Only the holder
+// of the log's mu changes it. All others must pin it first; its files close when the log has
+// dropped it and the last pin is released.
 //
-// A pinned run of bytes never changes. Appending only adds behind it, and a
-// truncation that meets pins cuts the file but lets the log go on in another
-// one (see Log.TruncateTo).
+// A pinned range of bytes never changes. An append only adds bytes after it. A truncation of a
+// pinned segment cuts the file, and the log continues in a new segment (see Log.TruncateTo).
 type segment struct {
 	base int64
 	env  *environment
@@ -29,36 +28,36 @@ type segment struct {
 	times *timeIndex
 	txns  *txnIndex
 
-	// size is the bytes of the .log that hold data. The file itself may be
-	// longer while it is preallocated.
+	// size is the number of bytes of data in the .log. The file itself may be longer while it is
+	// preallocated.
 	size atomic.Int64
-	// pins counts the users: one is the log itself, until it drops the segment.
+	// pins counts the users. The log itself counts as one until it drops the segment.
 	pins atomic.Int64
 
 	// unsynced covers the content of the segment's files.
 	unsynced unsynced
 
-	// file is the .log, kept open from the first append until the segment is
-	// finished; nil before and after.
+	// file is the .log, kept open from the first append until the segment is finished; nil before
+	// and after.
 	file          vfs.File
 	preallocated  bool  // the .log is longer than size
 	created       int64 // ms, when opened or emptied
-	jitter        int64 // ms taken off segment.ms
+	jitter        int64 // ms subtracted from segment.ms
 	sinceIndexed  int64 // bytes since the last offset index entry
 	unfinished    bool  // the time index may lack the entry of the largest timestamp
 	misindexed    bool  // an index is damaged and gets no more entries
 	gapAtEnd      bool  // a truncation into a batch left offsets without records
-	firstStamp    int64 // max timestamp of the first batch, see firstTimestamp
+	firstStamp    int64 // max timestamp of the first batch; see firstTimestamp
 	hasFirstStamp bool
 
 	tail batchTail
 
-	mu       sync.Mutex // guards below, which lookups by time read
+	mu       sync.Mutex // guards the fields below, which lookups by time read
 	stamp    timestampOffset
-	hasStamp bool // else the time index's last entry tells
+	hasStamp bool // if false, the time index's last entry holds the largest timestamp
 }
 
-// newSegment makes a segment known; it touches no file yet.
+// newSegment returns a segment without opening its files.
 func newSegment(env *environment, dir string, base int64, c *settings.Topic) *segment {
 	stem := segmentPath(dir, base, "")
 	s := &segment{
@@ -78,7 +77,7 @@ func newSegment(env *environment, dir string, base int64, c *settings.Topic) *se
 	return s
 }
 
-// openSegment makes a segment of existing files known.
+// openSegment returns a segment of existing files.
 func openSegment(env *environment, dir string, base int64, c *settings.Topic) (*segment, error) {
 	s := newSegment(env, dir, base, c)
 	info, err := env.fs.Stat(s.log.name())
@@ -92,7 +91,7 @@ func openSegment(env *environment, dir string, base int64, c *settings.Topic) (*
 	return s, nil
 }
 
-// createSegment makes the files of a new, empty segment.
+// createSegment creates the files of a new, empty segment.
 func createSegment(env *environment, dir string, base int64, c *settings.Topic) (*segment, error) {
 	s := newSegment(env, dir, base, c)
 	s.unsynced.note()
@@ -100,14 +99,13 @@ func createSegment(env *environment, dir string, base int64, c *settings.Topic) 
 		if _, err := f.hold(true); err != nil {
 			return nil, err
 		}
-		f.letGo()
+		f.unhold()
 	}
 	return s, nil
 }
 
-// activate readies the segment for its first append: its files stay open and
-// the indexes get room. Until then, and that is for ever where nobody writes, a
-// partition costs no open file.
+// activate prepares the segment for its first append: its files stay open and the indexes are
+// preallocated. Until the first append, a partition uses no open file.
 func (s *segment) activate(c *settings.Topic) error {
 	if s.file != nil {
 		return nil
@@ -132,7 +130,7 @@ func (s *segment) activate(c *settings.Topic) error {
 	return nil
 }
 
-// files are the segment's files, whether they exist or not.
+// files returns the segment's files, whether they exist or not.
 func (s *segment) files() [4]*cachedFile {
 	return [...]*cachedFile{s.log, s.index.file, s.times.file, s.txns.file}
 }
@@ -141,10 +139,10 @@ func segmentPath(dir string, base int64, suffix string) string {
 	return filepath.Join(dir, offsetFileName(base, suffix))
 }
 
-// errSegmentGone is the answer of a pin on a segment that the log has dropped.
+// errSegmentGone is returned by a pin of a segment that the log has dropped.
 var errSegmentGone = errors.New("the segment was removed")
 
-// pin keeps a segment's .log open and its bytes as they are.
+// pin keeps a segment's .log open and its bytes unchanged.
 type pin struct {
 	segment *segment
 	handle  *fileHandle
@@ -176,27 +174,27 @@ func (p *pin) release() {
 	}
 }
 
-// drop gives up one use; the last one closes the files.
+// drop ends one use; the last one closes the files.
 func (s *segment) drop() {
 	if s.pins.Add(-1) == 0 {
-		s.letGo()
+		s.unhold()
 		for _, f := range s.files() {
 			f.close()
 		}
 	}
 }
 
-// pinned says whether somebody besides the log uses the segment.
+// pinned reports whether the segment has users other than the log.
 func (s *segment) pinned() bool { return s.pins.Load() > 1 }
 
-// pin pins a segment of the view, unless the log was cut since.
+// pin pins a segment of the view, unless the log was cut since the view was taken.
 func (l *Log) pin(v *view, s *segment) (pin, error) {
 	p, err := s.pin()
 	if err != nil {
 		return p, err
 	}
-	// A truncation first counts itself, then looks for pins: either it sees
-	// this one or this sees it.
+	// A truncation first counts itself, then looks for pins. So either the truncation sees this
+	// pin, or the pin sees the truncation here.
 	l.positions.mu.Lock()
 	cut := l.positions.v.truncations != v.truncations
 	l.positions.mu.Unlock()
@@ -207,14 +205,13 @@ func (l *Log) pin(v *view, s *segment) (pin, error) {
 	return p, nil
 }
 
-// append writes whole batches at the end of an active segment and keeps the
-// indexes: an entry for each batch that starts more than index.interval.bytes
-// after the last indexed one.
+// append writes whole batches at the end of an active segment and updates the indexes: a batch gets
+// an entry if it starts more than index.interval.bytes after the last indexed one.
 func (s *segment) append(set []byte, c *settings.Topic) error {
 	defer s.unsynced.note()
 	at := s.size.Load()
 	if _, err := s.file.WriteAt(set, at); err != nil {
-		// Half a batch must not stay: the next start would have to recover it.
+		// A partial batch must not remain: the next start would have to recover it.
 		return errors.Join(err, s.file.Truncate(at))
 	}
 	s.size.Store(at + int64(len(set)))
@@ -226,9 +223,9 @@ func (s *segment) append(set []byte, c *settings.Topic) error {
 		}
 		due := s.sinceIndexed > int64(c.IndexIntervalBytes) && !s.misindexed
 		if err := s.noteBatch(b, at, due); errors.Is(err, errInvalidOffset) {
-			// The index is damaged: it has an entry above the log's end. The next
-			// append begins another segment.
-			s.env.logger.Warnf("Segment %s gets no further index entries: %v", s.log.name(), err)
+			// The index is damaged: it has an entry above the log's end. The next append begins
+			// another segment.
+			s.env.logger.Warnf("Adding no further index entries to segment %s: %v", s.log.name(), err)
 			s.misindexed = true
 		} else if err != nil {
 			return err
@@ -240,8 +237,8 @@ func (s *segment) append(set []byte, c *settings.Topic) error {
 	return nil
 }
 
-// noteBatch takes a batch at a position into the largest timestamp, the tail
-// and, where due, the indexes.
+// noteBatch updates the largest timestamp and the tail for a batch at a position and, if due, the
+// indexes.
 func (s *segment) noteBatch(b record.Batch, at int64, due bool) error {
 	last := b.LastOffset()
 	stamp, err := s.largest()
@@ -259,8 +256,8 @@ func (s *segment) noteBatch(b record.Batch, at int64, due bool) error {
 	if !due {
 		return nil
 	}
-	// An append may bring more entries than an index can take. The rest of it is
-	// found by reading on from the last entry.
+	// One append may bring more entries than an index can take. Batches without an entry are found
+	// by scanning from the last entry.
 	if full, err := s.indexFull(); full || err != nil {
 		return err
 	}
@@ -279,8 +276,8 @@ func (s *segment) indexFull() (bool, error) {
 	return s.times.isFull()
 }
 
-// largest is the largest timestamp in the segment; the base offset and -1 when
-// no record has one.
+// largest returns the largest timestamp in the segment, or timestamp -1 with the base offset if no
+// record has one.
 func (s *segment) largest() (timestampOffset, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -300,8 +297,8 @@ func (s *segment) setLargest(t timestampOffset) {
 	s.stamp, s.hasStamp = t, true
 }
 
-// largestTimestamp is the largest timestamp, or the file's modification time
-// (ms) when no record has one; recorded tells which.
+// largestTimestamp returns the largest timestamp (ms), or the file's modification time if no record
+// has one; recorded reports whether it is a record's.
 func (s *segment) largestTimestamp() (ms int64, recorded bool, err error) {
 	t, err := s.largest()
 	if err != nil {
@@ -314,7 +311,7 @@ func (s *segment) largestTimestamp() (ms int64, recorded bool, err error) {
 	return ms, false, err
 }
 
-// modified is the .log's modification time in ms.
+// modified returns the .log's modification time in ms.
 func (s *segment) modified() (int64, error) {
 	info, err := s.env.fs.Stat(s.log.name())
 	if err != nil {
@@ -323,9 +320,9 @@ func (s *segment) modified() (int64, error) {
 	return info.ModTime().UnixMilli(), nil
 }
 
-// finish ends appending: the largest timestamp gets its entry and the files
-// their true sizes. A segment that was finished before and then cut owes the
-// entry as well, although nothing was appended to it since.
+// finish ends appending: the largest timestamp gets its index entry, and the files are cut to their
+// true sizes. A segment that was finished and then truncated needs the entry again, although
+// nothing was appended since.
 func (s *segment) finish() error {
 	if !s.unfinished {
 		return nil // neither appended to nor cut since it was opened
@@ -348,15 +345,15 @@ func (s *segment) finish() error {
 		}
 	}
 	s.tail.clear()
-	s.letGo()
+	s.unhold()
 	return nil
 }
 
-// letGo no longer keeps the .log open.
-func (s *segment) letGo() {
+// unhold stops keeping the .log open.
+func (s *segment) unhold() {
 	if s.file != nil {
 		s.file = nil
-		s.log.letGo()
+		s.log.unhold()
 	}
 }
 
@@ -372,8 +369,7 @@ func (s *segment) noteLargest() error {
 	return s.times.maybeAppend(stamp.timestamp, stamp.offset, true)
 }
 
-// sync makes the segment's data and indexes durable. The caller must hold the
-// log's flushing.
+// sync makes the segment's data and indexes durable. The caller must hold the log's flushing.
 func (s *segment) sync() error { return s.unsynced.settle(s.syncFiles) }
 
 func (s *segment) syncFiles() error {
@@ -388,7 +384,7 @@ func (s *segment) syncFiles() error {
 	return errors.Join(s.index.sync(), s.times.sync(), s.txns.sync())
 }
 
-// String shows the segment as Kafka's log lines do.
+// String formats the segment as Kafka's log lines do.
 func (s *segment) String() string {
 	modified, _ := s.modified()
 	stamp, _ := s.largest()

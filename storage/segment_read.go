@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// translate finds the first batch whose last offset is at or above offset,
-// looking no further than position end. Its size is 0 when there is none.
+// translate returns the position and size of the first batch whose last offset is at or above
+// offset and that starts before position end. size is 0 if there is none.
 func (s *segment) translate(file io.ReaderAt, offset, end int64) (at, size int64, err error) {
 	if at, size, ok := s.tail.find(offset); ok && at < end {
 		return at, size, nil
@@ -29,7 +29,7 @@ func (s *segment) translate(file io.ReaderAt, offset, end int64) (at, size int64
 	}
 }
 
-// nextOffset is the offset behind the last batch: base when there is none.
+// nextOffset returns the offset after the last batch, base if there is none.
 func (s *segment) nextOffset() (int64, error) {
 	f, err := s.log.acquire()
 	if err != nil {
@@ -53,8 +53,8 @@ func (s *segment) nextOffset() (int64, error) {
 	}
 }
 
-// firstTimestamp is the largest timestamp of the segment's first batch; false
-// when the segment is empty.
+// firstTimestamp returns the largest timestamp of the segment's first batch; ok is false if the
+// segment is empty.
 func (s *segment) firstTimestamp() (ms int64, ok bool, err error) {
 	if s.hasFirstStamp || s.size.Load() == 0 {
 		return s.firstStamp, s.hasFirstStamp, nil
@@ -75,8 +75,8 @@ func (s *segment) firstTimestamp() (ms int64, ok bool, err error) {
 	return s.firstStamp, true, nil
 }
 
-// findTimestamp finds the first record at or above ts and at or above offset
-// start, looking no further than position end; Offset -1 when there is none.
+// findTimestamp returns the first record with a timestamp at or above ts and an offset at or above
+// start, in batches that start before position end. Its Offset is -1 if there is none.
 func (s *segment) findTimestamp(file io.ReaderAt, ts, start, end int64) (TimestampedOffset, error) {
 	indexed, err := s.times.lookup(ts)
 	if err != nil {
@@ -114,13 +114,13 @@ func (s *segment) findTimestamp(file io.ReaderAt, ts, start, end int64) (Timesta
 	}
 }
 
-// batchTail remembers where the last batches written to a segment are, so that
-// readers at the end of a log need neither index nor file to find their place.
-// A segment that was not appended to since it was opened has an empty one.
+// batchTail holds the positions of the last batches written to a segment, so that readers at the
+// end of a log find their position without the index or the file. It is empty if nothing was
+// appended since the segment was opened.
 type batchTail struct {
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards the fields below
 	batches []tailBatch
-	next    int // where the next one goes, once the ring is full
+	next    int // the index of the oldest batch, which add replaces next once the ring is full
 }
 
 const tailLength = 32
@@ -141,15 +141,15 @@ func (t *batchTail) add(b tailBatch) {
 	t.next = (t.next + 1) % tailLength
 }
 
-// clear forgets everything, memory included.
+// clear removes all entries and frees their memory.
 func (t *batchTail) clear() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.batches, t.next = nil, 0
 }
 
-// find finds the first batch whose last offset is at or above offset; not ok
-// when the tail does not reach back far enough, or has none.
+// find returns the first batch whose last offset is at or above offset; ok is false if the tail
+// does not reach back far enough, or has no such batch.
 func (t *batchTail) find(offset int64) (at, size int64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -160,8 +160,8 @@ func (t *batchTail) find(offset int64) (at, size int64, ok bool) {
 			return at, size, size != 0
 		}
 		at, size = b.at, b.size
-		// An earlier batch may still be the answer unless offset is in this
-		// one, or this is the first of the file.
+		// An earlier batch may be the first unless offset is in this one, or this one is the first
+		// of the file.
 		if b.base <= offset || at == 0 {
 			return at, size, true
 		}

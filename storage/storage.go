@@ -1,5 +1,5 @@
-// Package storage is the commit log: segments and their indexes, leader
-// epochs, producer state, recovery, retention, and the log directories.
+// Package storage implements the commit log: segments and their indexes, leader epochs, producer
+// state, recovery, retention, and the log directories.
 package storage
 
 import (
@@ -10,22 +10,22 @@ import (
 // TopicPartition names a log.
 type TopicPartition = metadata.TopicPartition
 
-// Bound says how far a reader may read.
+// Bound is the limit up to which a reader may read.
 type Bound int8
 
-// The bounds: a replica reads to the log end, a consumer to the high
-// watermark or, with read_committed, to the last stable offset.
+// A replica reads up to the log end, a consumer up to the high watermark or, with read_committed,
+// up to the last stable offset.
 const (
 	UpToLogEnd Bound = iota
 	UpToHighWatermark
 	UpToLastStable
 )
 
-// Read asks for bytes of one log.
+// Read is a request for bytes of one log.
 type Read struct {
 	Offset        int64
 	MaxBytes      int32
-	MinOneMessage bool // a first batch larger than MaxBytes is returned whole
+	MinOneMessage bool // return a first batch larger than MaxBytes whole
 	Bound         Bound
 	AbortedWanted bool // read_committed: list aborted transactions
 }
@@ -42,22 +42,22 @@ type AbortedTxn struct {
 	FirstOffset int64
 }
 
-// Data is the answer to a Read: a run of bytes inside one pinned segment.
-// Release must be called once, after the last use.
+// Data is the result of a Read: a range of bytes in one pinned segment. The caller must call
+// Release once, after the last use.
 //
-// The bytes never change while they are pinned. When a truncation cuts into a
-// pinned run the file gets shorter and is never appended to again, so a sender
-// that comes up short must close its connection; it never sees other bytes.
+// The bytes never change while they are pinned. A truncation that cuts into a pinned range shortens
+// the file and never appends to it again, so a sender that gets fewer bytes than expected must
+// close its connection; it never sees other bytes.
 type Data struct {
 	Offsets  Offsets  // sampled before the read
 	File     vfs.File // nil when Length is 0
 	Position int64
 	Length   int32
-	// FirstBatchIncomplete: the first batch is larger than MaxBytes and was
-	// cut, or left out because a whole one was not asked for.
+	// FirstBatchIncomplete reports whether the first batch is larger than MaxBytes and was
+	// therefore cut or, without MinOneMessage, left out.
 	FirstBatchIncomplete bool
-	// BoundInNewerSegment: the read's upper bound lies in a later segment than
-	// the data, which lets a waiting fetch answer at once.
+	// BoundInNewerSegment reports whether the read's upper bound lies in a later segment than the
+	// data, which lets a waiting fetch answer at once.
 	BoundInNewerSegment bool
 	Aborted             []AbortedTxn
 
@@ -67,7 +67,7 @@ type Data struct {
 // Release unpins the segment. The zero Data may be released.
 func (d *Data) Release() { d.pin.release() }
 
-// ProducerStatus tells of one producer for DescribeProducers.
+// ProducerStatus is the state of one producer, as DescribeProducers reports it.
 type ProducerStatus struct {
 	ProducerID            int64
 	ProducerEpoch         int16

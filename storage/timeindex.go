@@ -9,23 +9,22 @@ import (
 
 const timeEntrySize = 12
 
-// timestampOffset is an entry of a time index: the largest timestamp (ms) seen
-// so far in the segment, and an offset up to which there is no newer one.
+// timestampOffset is an entry of a time index: the largest timestamp (ms) so far in the segment,
+// and an offset up to which no timestamp is larger.
 type timestampOffset struct {
 	timestamp int64
 	offset    int64
 }
 
-// timeIndex finds the place of a timestamp in a segment. An entry (12 bytes,
-// big endian) is the largest timestamp (ms) seen so far in the segment and,
-// relative to the base offset, an offset up to which there is no newer one.
-// Timestamps strictly increase, offsets never decrease. The last slot is kept
-// for the entry that a roll or close forces. See indexFile for who may call
-// what when.
+// timeIndex finds the position of a timestamp in a segment. An entry (12 bytes, big endian) holds
+// the largest timestamp (ms) so far in the segment and, relative to the base offset, an offset up
+// to which no timestamp is larger. Timestamps strictly increase, offsets never decrease. The last
+// slot is reserved for the entry that a roll or close forces. See indexFile for the rules of
+// concurrent use.
 type timeIndex struct{ indexFile }
 
-// newTimeIndex makes the index of the segment with the base offset known; it
-// touches no file yet.
+// newTimeIndex returns the index of the segment with the given base offset, without opening its
+// file.
 func newTimeIndex(file *cachedFile, base int64, maxSize int32) *timeIndex {
 	x := &timeIndex{newIndexFile(file, base, timeEntrySize, maxSize)}
 	x.reserve = 1
@@ -37,16 +36,16 @@ func (x *timeIndex) decode(e []byte) timestampOffset {
 	return timestampOffset{int64(be.Uint64(e)), x.base + int64(int32(be.Uint32(e[8:])))}
 }
 
-// isFull says that only the reserved slot, or none, is left.
+// isFull reports whether at most the reserved slot is left.
 func (x *timeIndex) isFull() (bool, error) {
 	s, err := x.load()
 	return err == nil && s.count >= x.maxEntries-1, err
 }
 
-// maybeAppend adds an entry where the timestamp is newer than the last one, and
-// otherwise does nothing. With force (on roll and close) the reserved slot is
-// used too, and where even that is taken the entry is left out. errInvalidOffset
-// when timestamp or offset go backwards, errIndexFull when there is no slot.
+// maybeAppend adds an entry if the timestamp is newer than the last one, and otherwise does
+// nothing. With force (on roll and close) it also uses the reserved slot, and leaves the entry out
+// if that is taken too. The error is errInvalidOffset if the timestamp or the offset goes
+// backwards, errIndexFull if no slot is left.
 func (x *timeIndex) maybeAppend(timestamp, offset int64, force bool) error {
 	s, err := x.load()
 	if err != nil {
@@ -76,8 +75,8 @@ func (x *timeIndex) maybeAppend(timestamp, offset int64, force bool) error {
 	return x.add(e[:])
 }
 
-// lookup returns the entry with the greatest timestamp at or below the target,
-// {-1, base} when there is none.
+// lookup returns the entry with the greatest timestamp at or below the target, {-1, base} if there
+// is none.
 func (x *timeIndex) lookup(target int64) (timestampOffset, error) {
 	e, n, err := x.find(func(e []byte) bool { return x.decode(e).timestamp <= target })
 	if err != nil || n < 0 {
@@ -86,7 +85,7 @@ func (x *timeIndex) lookup(target int64) (timestampOffset, error) {
 	return x.decode(e), nil
 }
 
-// last returns the last entry, {-1, base} when there is none.
+// last returns the last entry, {-1, base} if there is none.
 func (x *timeIndex) last() (timestampOffset, error) {
 	s, err := x.load()
 	if err != nil || s.count == 0 {
@@ -95,7 +94,7 @@ func (x *timeIndex) last() (timestampOffset, error) {
 	return x.decode(s.lastEntry), nil
 }
 
-// truncateTo drops the entries with offset and above.
+// truncateTo drops the entries at or above offset.
 func (x *timeIndex) truncateTo(offset int64) error {
 	_, n, err := x.find(func(e []byte) bool { return x.decode(e).offset < offset })
 	if err != nil {
@@ -104,7 +103,7 @@ func (x *timeIndex) truncateTo(offset int64) error {
 	return x.truncateEntries(n + 1)
 }
 
-// sanityCheck looks for damage that can be seen without the log: errCorruptIndex.
+// sanityCheck returns errCorruptIndex for damage that is visible without the log.
 func (x *timeIndex) sanityCheck() error {
 	s, err := x.load()
 	if err != nil {

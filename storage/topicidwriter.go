@@ -8,20 +8,19 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// topicIDWriter writes partition.metadata for the logs of one log directory:
-// whoever needs one on disk writes all that are due. Those of one topic have the
-// same content, so one file is made durable and gets a name in each partition's
-// directory; where the volume cannot do that they are written one by one. Then
-// the directories are synced. Nobody writes into such a file, it is only ever
-// replaced.
+// topicIDWriter writes partition.metadata for the logs of one log directory. A caller that needs
+// one on disk writes all that are due. The files of one topic have the same content, so one file is
+// made durable and linked into each partition's directory; if the volume does not support that, the
+// files are written one by one. Then the directories are synced. Such a file is only ever replaced,
+// never written to.
 type topicIDWriter struct {
-	writing sync.Mutex // held by who writes; taken before the logs' topicIDWrite
+	writing sync.Mutex // held while files are written; taken before the logs' topicIDWrite
 
 	mu  sync.Mutex // guards due
 	due []*Log
 }
 
-// add notes a log that its file is due of; first says that no other was noted.
+// add adds a log whose file is due; first reports whether it is the only one.
 func (w *topicIDWriter) add(l *Log) (first bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -40,8 +39,8 @@ func (w *topicIDWriter) takeByTopic() map[metadata.TopicID][]*Log {
 	return topics
 }
 
-// writeTopicIDs writes all that are due in the directory, durably. An I/O error
-// takes it offline; logs that were closed meanwhile are left out.
+// writeTopicIDs writes all files that are due in the directory, durably. An I/O error takes the
+// directory offline; logs that were closed in the meantime are skipped.
 func (d *logDir) writeTopicIDs(env *environment) {
 	d.topicIDs.writing.Lock()
 	defer d.topicIDs.writing.Unlock()
@@ -59,19 +58,19 @@ func (d *logDir) writeTopicIDs(env *environment) {
 	for _, logs := range topics {
 		for _, l := range logs {
 			if l.topicIDPending.Load() && l.check() == nil {
-				d.topicIDs.add(l) // not an error of the disk: for the next call
+				d.topicIDs.add(l) // not a disk error: left for the next call
 			}
 		}
 	}
 }
 
-// placeTopicID puts the file of a topic into the directories of its logs, where
-// the name is not durable yet, and returns the logs where that was done.
+// placeTopicID puts the file of a topic into the directories of its logs, without making its name
+// durable, and returns the logs that have it.
 func (d *logDir) placeTopicID(env *environment, id metadata.TopicID, logs []*Log) (written []*Log) {
 	content, source := partitionMetadata(id), d.file(partitionMetadataFile+tempSuffix)
 	shared := len(logs) > 1
 	if shared {
-		// What a crash left there may be a name of files in use: not to be written into.
+		// A file left here by a crash may be linked to files in use and must not be written to.
 		_ = env.fs.Remove(source)
 		shared = writeFileSynced(env.fs, source, content) == nil
 	}
@@ -93,8 +92,8 @@ func (d *logDir) placeTopicID(env *environment, id metadata.TopicID, logs []*Log
 	return written
 }
 
-// putTopicID runs a step of writing the log's file, while its directory keeps
-// the name, and says whether it was done.
+// putTopicID runs a step of writing the log's file while the directory cannot be renamed, and
+// reports whether the step succeeded.
 func (l *Log) putTopicID(step func() error) (done bool) {
 	l.topicIDWrite.Lock()
 	defer l.topicIDWrite.Unlock()

@@ -20,8 +20,8 @@ type abortedTxn struct {
 	producerID  int64
 	firstOffset int64
 	lastOffset  int64 // of the ABORT marker
-	// lastStableOffset after this abort: the first offset of the oldest other
-	// open transaction, else lastOffset+1.
+	// lastStableOffset is the last stable offset after this abort: the first offset of the oldest
+	// other open transaction, or else lastOffset+1.
 	lastStableOffset int64
 }
 
@@ -43,19 +43,18 @@ func decodeAbortedTxn(b []byte) (t abortedTxn, version int16) {
 	}, int16(binary.BigEndian.Uint16(b))
 }
 
-// txnIndex lists the aborted transactions whose marker lies in a segment, by
-// rising lastOffset. Its file exists from the first entry on. Methods that
-// change it are called by one goroutine at a time; those that read may run
-// beside them.
+// txnIndex lists the aborted transactions whose marker is in a segment, in ascending order of
+// lastOffset. Its file is created with the first entry. Methods that change the index must be
+// called by one goroutine at a time; methods that read may run concurrently with them.
 type txnIndex struct {
 	file *cachedFile
 	base int64
 
-	loading sync.Mutex // one first load at a time
+	loading sync.Mutex // allows one first load at a time
 	state   atomic.Pointer[txnIndexState]
 }
 
-// txnIndexState is what readers see; it never changes.
+// txnIndexState is an immutable snapshot for readers.
 type txnIndexState struct {
 	exists      bool
 	count       int64
@@ -63,8 +62,8 @@ type txnIndexState struct {
 	truncations int64
 }
 
-// newTxnIndex makes the index of the segment with the base offset known; it
-// touches no file yet.
+// newTxnIndex returns the index of the segment with the given base offset, without opening its
+// file.
 func newTxnIndex(file *cachedFile, base int64) *txnIndex {
 	return &txnIndex{file: file, base: base}
 }
@@ -105,8 +104,8 @@ func (x *txnIndex) load() (*txnIndexState, error) {
 	return s, nil
 }
 
-// append adds an entry; its lastOffset must be above the last one's
-// (errInvalidOffset).
+// append adds an entry. Its lastOffset must be above the last one's; otherwise the error is
+// errInvalidOffset.
 func (x *txnIndex) append(t abortedTxn) error {
 	s, err := x.load()
 	if err != nil {
@@ -133,7 +132,8 @@ func (x *txnIndex) exists() bool {
 	return s != nil && s.exists
 }
 
-// open returns the index's file, made where it is missing. The caller releases it.
+// open returns the index's file, and creates it if it is missing. The caller must release the
+// handle.
 func (x *txnIndex) open() (*fileHandle, error) {
 	s, err := x.load()
 	if err != nil {
@@ -158,10 +158,9 @@ func (x *txnIndex) create() error {
 	return f.Close()
 }
 
-// collect appends to dst the transactions with data in [fetchOffset,
-// upperBound). complete reports that later segments' indexes cannot hold more.
-// It reads the entries from the first that ends at or above fetchOffset on, and
-// no more of them than needed.
+// collect appends to dst the transactions with data in [fetchOffset, upperBound). complete reports
+// that later segments' indexes cannot hold more. It starts with the first entry that ends at or
+// above fetchOffset, and reads no more entries than needed.
 func (x *txnIndex) collect(dst []AbortedTxn, fetchOffset, upperBound int64) (found []AbortedTxn, complete bool, err error) {
 	for {
 		s, err := x.load()
@@ -172,7 +171,7 @@ func (x *txnIndex) collect(dst []AbortedTxn, fetchOffset, upperBound int64) (fou
 		if x.state.Load().truncations == s.truncations {
 			return found, complete, err
 		}
-		// What was read may have been cut off and written over.
+		// The entries read may have been cut off and overwritten.
 	}
 }
 
@@ -214,8 +213,7 @@ func (x *txnIndex) collectFrom(s *txnIndexState, dst []AbortedTxn, fetchOffset, 
 	return dst, false, nil
 }
 
-// decode reads the entry at the start of b. One of a version that is not known is
-// errCorruptIndex.
+// decode decodes the entry at the start of b. An unknown version is errCorruptIndex.
 func (x *txnIndex) decode(b []byte) (abortedTxn, error) {
 	t, version := decodeAbortedTxn(b)
 	if version > txnEntryVersion {
@@ -225,8 +223,7 @@ func (x *txnIndex) decode(b []byte) (abortedTxn, error) {
 	return t, nil
 }
 
-// all lists every entry. An entry of a version that is not known is
-// errCorruptIndex.
+// all returns every entry. An entry of an unknown version is errCorruptIndex.
 func (x *txnIndex) all() ([]abortedTxn, error) {
 	for {
 		s, err := x.load()
@@ -235,7 +232,7 @@ func (x *txnIndex) all() ([]abortedTxn, error) {
 		}
 		b := make([]byte, s.count*txnEntrySize)
 		if err := x.readAt(b); x.state.Load().truncations != s.truncations {
-			continue // what was read may have been cut off and written over
+			continue // the entries read may have been cut off and overwritten
 		} else if err != nil {
 			return nil, err
 		}
@@ -261,7 +258,7 @@ func (x *txnIndex) readAt(b []byte) error {
 	return err
 }
 
-// truncateTo drops the entries whose lastOffset is offset or above.
+// truncateTo drops the entries whose lastOffset is at or above offset.
 func (x *txnIndex) truncateTo(offset int64) error {
 	all, err := x.all()
 	if err != nil {
@@ -281,7 +278,7 @@ func (x *txnIndex) truncateTo(offset int64) error {
 	return x.cut(next)
 }
 
-// reset drops all entries; an existing file stays, empty.
+// reset drops all entries; an existing file is kept, empty.
 func (x *txnIndex) reset() error {
 	s, err := x.load()
 	if err != nil || !s.exists {
@@ -315,7 +312,7 @@ func (x *txnIndex) sync() error {
 	return f.Sync()
 }
 
-// sanityCheck looks for damage that can be seen without the log: errCorruptIndex.
+// sanityCheck returns errCorruptIndex for damage that is visible without the log.
 func (x *txnIndex) sanityCheck() error {
 	all, err := x.all()
 	if err != nil {

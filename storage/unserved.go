@@ -6,25 +6,24 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// unservedLog is a log whose files stay as they are although it is not served: no
-// other log takes its place meanwhile and the checkpoints keep what they have of
-// it. It could not be loaded for a reason other than the disk, such as damage
-// beyond recovery, and waits for the next start. Or another log has replaced it
-// and is not yet sure of its own name; see Manager.settleMove.
+// unservedLog is a log whose files are kept although it is not served: no other log replaces it,
+// and the checkpoints keep its entries. Either it could not be loaded for a reason other than the
+// disk, such as damage beyond recovery, and waits for the next start; or another log has replaced
+// it whose own name is not durable yet (see Manager.settleMove).
 type unservedLog struct {
 	dir                     *logDir
 	path                    string
-	recoveryPoint, logStart int64 // as checkpointed, 0 when unknown
-	cause                   error // what is wrong with it
+	recoveryPoint, logStart int64 // as checkpointed, 0 if unknown
+	cause                   error // why it is not served
 }
 
-// logKey names a log of the table.
+// logKey identifies a log in the table.
 type logKey struct {
 	tp     TopicPartition
 	future bool
 }
 
-// setUnserved notes a log that is not served.
+// setUnserved adds a log that is not served.
 func (t *logTable) setUnserved(key logKey, u *unservedLog) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -34,7 +33,7 @@ func (t *logTable) setUnserved(key logKey, u *unservedLog) {
 	t.unserved[key] = u
 }
 
-// takeUnserved takes out a log that is not served, nil if there is none.
+// takeUnserved removes and returns a log that is not served, nil if there is none.
 func (t *logTable) takeUnserved(key logKey) *unservedLog {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -43,7 +42,7 @@ func (t *logTable) takeUnserved(key logKey) *unservedLog {
 	return u
 }
 
-// checkServed is a KAFKA_STORAGE_ERROR for a log that is not served.
+// checkServed returns a KAFKA_STORAGE_ERROR for a log that is not served.
 func (t *logTable) checkServed(tp TopicPartition, future bool) error {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -53,8 +52,7 @@ func (t *logTable) checkServed(tp TopicPartition, future bool) error {
 	return nil
 }
 
-// isUnserved reports whether the directory has a log of the partition that is not
-// served.
+// isUnserved reports whether the directory has a log of the partition that is not served.
 func (t *logTable) isUnserved(tp TopicPartition, d *logDir) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -77,8 +75,8 @@ func (t *logTable) eachUnserved(d *logDir, f func(tp TopicPartition, u *unserved
 	}
 }
 
-// discardUnserved moves the files of a deleted log that is not served aside, to be
-// removed later; nothing is done if there is none. The caller must hold creation.
+// discardUnserved renames the files of a deleted log that is not served, to be removed later; it
+// does nothing if there is no such log. The caller must hold creation.
 func (m *Manager) discardUnserved(tp TopicPartition, future bool) error {
 	u := m.logs.takeUnserved(logKey{tp, future})
 	if u == nil {

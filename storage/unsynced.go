@@ -2,14 +2,13 @@ package storage
 
 import "sync/atomic"
 
-// unsynced remembers whether something on disk has changed since it was last
-// made durable. Changes are counted. A sync settles those that were counted
-// before it began, and only once it has succeeded, so that what is not pending
-// is durable even while another sync runs.
+// unsynced tracks whether something on disk has changed since it was last made durable. It counts
+// changes. A successful sync settles those that were counted before it began, so everything that is
+// not pending is durable even while another sync runs.
 type unsynced struct{ changes, durable atomic.Int64 }
 
-// note counts a change. The caller calls it after the change and before
-// publishing what rests on it.
+// note counts a change. It must be called after the change and before anything that relies on the
+// change is published.
 func (u *unsynced) note() { u.changes.Add(1) }
 
 // pending reports whether a change is not known to be durable.
