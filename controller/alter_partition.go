@@ -10,10 +10,9 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// alterPartition is the AlterPartition request (AlterIsr before 3.2): a leader
-// asks for another in-sync set. Version 0 and 1 name topics, from 2 on they have
-// their ids; 1 adds the recovery state; 3 gives members with broker epochs, which
-// count for nothing here.
+// alterPartition is the AlterPartition request (AlterIsr before 3.2), by which a leader changes
+// in-sync sets. Versions 0 and 1 have topic names, later ones topic ids. Version 1 adds the
+// recovery state. Version 3 adds the broker epochs of members, which are ignored here.
 type alterPartition struct {
 	req  *kmsg.AlterPartitionRequest
 	done func(*kmsg.AlterPartitionResponse)
@@ -50,15 +49,15 @@ func (e alterPartition) process(m *Machine) error {
 	return m.completeAltered(a)
 }
 
-// alteration is one AlterPartition request on its way.
+// alteration is the progress of one AlterPartition request.
 type alteration struct {
 	req     *kmsg.AlterPartitionRequest
-	unknown []kmsg.AlterPartitionRequestTopic // topics whose id nobody knows
+	unknown []kmsg.AlterPartitionRequestTopic // topics with an unknown id
 	wanted  map[TopicPartition]zkstore.PartitionState
 	results map[TopicPartition]alterationResult
 }
 
-// alterationResult is a partition's state now, or why it was refused.
+// alterationResult is a partition's state after the request, or the error code of its refusal.
 type alterationResult struct {
 	state zkstore.PartitionState
 	code  protocol.ErrorCode
@@ -90,7 +89,7 @@ func (m *Machine) newAlteration(req *kmsg.AlterPartitionRequest) *alteration {
 	return a
 }
 
-// applyAlteration decides on each partition and writes what is accepted.
+// applyAlteration checks each partition and writes the accepted states.
 func (m *Machine) applyAlteration(a *alteration) error {
 	accepted := map[TopicPartition]zkstore.PartitionState{}
 	for _, tp := range sortedPartitions(a.wanted) {
@@ -99,9 +98,10 @@ func (m *Machine) applyAlteration(a *alteration) error {
 			a.results[tp] = alterationResult{code: protocol.UnknownTopicOrPartition}
 			continue
 		}
-		// A set of more members than there are brokers is refused by the first of them.
+		// Shorten a set with more members than can be valid: it is refused all the same, at a
+		// bounded cost.
 		wanted.ISR = wanted.ISR[:min(len(wanted.ISR), max(len(m.c.brokers), len(current.ISR))+1)]
-		code, unchanged := judgeAlteration(*current, wanted, m.c.live, a.req.Version)
+		code, unchanged := checkAlteration(*current, wanted, m.c.live, a.req.Version)
 		switch {
 		case unchanged:
 			a.results[tp] = alterationResult{state: *current}
@@ -128,13 +128,13 @@ func (m *Machine) applyAlteration(a *alteration) error {
 	return err
 }
 
-// judgeAlteration is the order of checks on one partition. A greater epoch than
-// mine means that I am the stale one (KAFKA-14154); a repeated request whose
-// answer was lost succeeds, and is told from a stale one before the partition
-// epoch is compared (KAFKA-14144); members that are not live, or shut down, are
-// refused (KAFKA-14140). With unchanged the answer is the current state, and
-// nothing is written.
-func judgeAlteration(current, wanted zkstore.PartitionState, live func(int32) bool, version int16) (code protocol.ErrorCode, unchanged bool) {
+// checkAlteration checks the state that a leader wants for one partition. If unchanged is true, the
+// answer is the current state and nothing is written. The order of the checks matters:
+//   - An epoch greater than the controller's means that this controller is stale (KAFKA-14154).
+//   - A repeated request, whose first answer was lost, succeeds. It must be recognized before the
+//     partition epochs are compared, because its partition epoch is stale (KAFKA-14144).
+//   - Members that are not live, or that are shutting down, are refused (KAFKA-14140).
+func checkAlteration(current, wanted zkstore.PartitionState, live func(int32) bool, version int16) (code protocol.ErrorCode, unchanged bool) {
 	switch {
 	case wanted.Version > current.Version || wanted.LeaderEpoch > current.LeaderEpoch:
 		return protocol.NotController, false
@@ -153,9 +153,8 @@ func judgeAlteration(current, wanted zkstore.PartitionState, live func(int32) bo
 		case version == 1:
 			return protocol.OperationNotAttempted, false
 		}
-		// A leader of 2.8 keeps its change in flight for ever after any error;
-		// told the state as it is, it commits that and asks again when the
-		// member has fetched again.
+		// A leader of version 2.8 keeps its change in flight forever after any error. If it gets
+		// the current state instead, it commits that, and asks again after the member's next fetch.
 		return protocol.None, true
 	}
 	return protocol.None, false
@@ -205,7 +204,7 @@ func (r alterationResult) partition(index int32) kmsg.AlterPartitionResponseTopi
 	return p
 }
 
-// completeAltered ends reassignments whose target is in sync now.
+// completeAltered completes the reassignments whose target replicas are in sync now.
 func (m *Machine) completeAltered(a *alteration) error {
 	for _, tp := range sortedPartitions(a.results) {
 		if a.results[tp].code != protocol.None || !m.c.reassigning[tp] {

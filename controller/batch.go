@@ -6,22 +6,20 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// batch collects what brokers have to be told in the course of one state
-// change, so that each gets at most one request of a kind: LeaderAndIsr, then
-// UpdateMetadata, then StopReplica. Nothing is sent to a broker that is not
-// registered when the batch is flushed.
+// batch collects the control requests of one state change, so that each broker gets at most one
+// request of each kind: LeaderAndIsr, then UpdateMetadata, then StopReplica. Brokers that are not
+// registered when the batch is flushed are skipped.
 //
-// Per broker and partition the last entry wins, but a replica that was new
-// stays new, and one that is to be deleted stays so. Whoever is told about a
-// partition's leadership by LeaderAndIsr, all brokers learn of it by
-// UpdateMetadata.
+// The last entry for a broker and partition wins, but a new replica stays new, and a replica to be
+// deleted stays to be deleted. Each partition of a LeaderAndIsr request also goes to all brokers in
+// an UpdateMetadata request.
 type batch struct {
 	c            *controllerContext
 	leaderAndISR map[int32]map[TopicPartition]leaderAndISREntry
 	stopReplica  map[int32]map[TopicPartition]stopReplicaEntry
 
-	updateMetadata   bool // an UpdateMetadata goes out, be it without partitions
-	updateAll        bool // to all brokers
+	updateMetadata   bool // send an UpdateMetadata request, even without partitions
+	updateAll        bool // send it to all brokers
 	updateBrokers    map[int32]bool
 	updatePartitions map[TopicPartition]bool
 }
@@ -47,8 +45,8 @@ func newBatch(c *controllerContext) *batch {
 	}
 }
 
-// addLeaderAndISR tells brokers the partition's leadership, with its present
-// assignment.
+// addLeaderAndISR adds the partition's leadership and current assignment to the LeaderAndIsr
+// requests to brokers. It skips negative broker ids.
 func (b *batch) addLeaderAndISR(brokers []int32, tp TopicPartition, s zkstore.PartitionState, isNew bool) {
 	entry := leaderAndISREntry{state: s, assignment: b.c.assignment(tp)}
 	for _, id := range brokers {
@@ -64,7 +62,8 @@ func (b *batch) addLeaderAndISR(brokers []int32, tp TopicPartition, s zkstore.Pa
 	b.addUpdateMetadataToAll(tp)
 }
 
-// addStopReplica stops the replicas of a partition on brokers; remove deletes them.
+// addStopReplica adds the replicas of a partition to the StopReplica requests to brokers. remove
+// also deletes them. It skips negative broker ids.
 func (b *batch) addStopReplica(brokers []int32, tp TopicPartition, remove bool) {
 	epoch := b.c.stopEpoch(tp)
 	for _, id := range brokers {
@@ -78,8 +77,8 @@ func (b *batch) addStopReplica(brokers []int32, tp TopicPartition, remove bool) 
 	}
 }
 
-// addUpdateMetadata tells brokers who is live, and the state of partitions. The
-// set of partitions is one for all brokers of the batch.
+// addUpdateMetadata sends the live brokers and the state of the partitions to brokers. All brokers
+// of the batch get the same set of partitions.
 func (b *batch) addUpdateMetadata(brokers []int32, tps ...TopicPartition) {
 	b.updateMetadata = true
 	for _, id := range brokers {
@@ -97,7 +96,7 @@ func (b *batch) addUpdateMetadataToAll(tp TopicPartition) {
 	b.updatePartitions[tp] = true
 }
 
-// updateRecipients are the registered brokers that get the UpdateMetadata, ascending.
+// updateRecipients returns the registered brokers that get the UpdateMetadata request, sorted.
 func (b *batch) updateRecipients() []int32 {
 	if b.updateAll {
 		return b.c.registeredIDs()
@@ -109,7 +108,7 @@ func (b *batch) empty() bool {
 	return len(b.leaderAndISR) == 0 && len(b.stopReplica) == 0 && !b.updateMetadata
 }
 
-// recipients are the registered brokers among the keys, ascending.
+// recipients returns the registered brokers among the keys of m, sorted.
 func recipients[V any](c *controllerContext, m map[int32]V) []int32 {
 	return slices.DeleteFunc(sortedKeys(m), func(id int32) bool { return !c.registered(id) })
 }

@@ -2,18 +2,17 @@ package controller
 
 import "slices"
 
-// A controller takes a broker that went and came back for one that failed and
-// started: it may have lost what its disk had not got yet, so others lead, and it
-// joins the in-sync sets anew. Where the broker was back before a new controller
-// looked, as when the controller itself went down with its machine, nobody saw
-// that, and a leader could come back without records that were acknowledged. The
-// transactions of ZooKeeper tell all the same: its registration is younger than
-// the state of a partition that still counts on it.
+// A controller treats a broker that left and came back as one that failed and started: the broker
+// may have lost records that had not reached its disk. Other replicas therefore take over its
+// leaderships, and it has to join the in-sync sets again. No controller notices the restart if the
+// broker is back before a new controller reads the brokers, for example because the controller's
+// own machine went down. A leader could then return without acknowledged records. The transaction
+// ids of ZooKeeper reveal such a restart: the broker's registration is newer than the state of a
+// partition that has the broker in its in-sync set.
 
-// unseenBounces are in-sync replicas on brokers that registered after the state
-// of the partition was written. Where that is so of all live in-sync replicas,
-// as after a restart of the whole cluster, none is better than the others and
-// nothing is done.
+// unseenBounces returns the in-sync replicas whose broker registered after the state of the
+// partition was written. It omits a partition if this holds for all its live in-sync replicas, as
+// after a restart of the whole cluster: no replica is then safer than the others.
 func (m *Machine) unseenBounces() []replicaID {
 	var bounced []replicaID
 	m.c.each(func(tp TopicPartition, p *partitionContext) {
@@ -38,12 +37,12 @@ func (m *Machine) unseenBounces() []replicaID {
 	return bounced
 }
 
-// startAll gives replicas and partitions their first states after a failover. A
-// replica whose broker bounced unseen is offline meanwhile.
+// startAll sets the first states of replicas and partitions after a failover. Replicas whose broker
+// restarted unnoticed count as offline until the leaders are elected.
 func (m *Machine) startAll() error {
 	bounced := m.unseenBounces()
 	if len(bounced) > 0 {
-		m.log.Infof("Brokers registered again since they were counted in sync; these replicas are started anew: %s", joinReplicas(bounced))
+		m.log.Infof("Brokers have registered again since their replicas were recorded as in sync; restarting these replicas: %s", joinReplicas(bounced))
 	}
 	for _, r := range bounced {
 		m.c.setServed(r, false)

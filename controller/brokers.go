@@ -8,9 +8,8 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// readBrokers reads the registered brokers with their epochs, and leaves out
-// those the controller cannot work with. One node that cannot be read does not
-// hide the others.
+// readBrokers reads the registered brokers with their epochs. It omits brokers with an invalid
+// znode, without a listener that the controller needs, or with incompatible features.
 func (m *Machine) readBrokers() (map[int32]zkstore.BrokerInfo, error) {
 	brokers, err := m.store.Brokers(m.ctx)
 	if errors.Is(err, zkstore.ErrInvalidNode) {
@@ -23,7 +22,7 @@ func (m *Machine) readBrokers() (map[int32]zkstore.BrokerInfo, error) {
 	for _, id := range sortedKeys(brokers) {
 		b := brokers[id]
 		if listener, ok := m.missingListener(b); !ok {
-			m.log.Errorf("Ignoring registration of broker %d: it advertises no listener %s, on which the controller has to reach it; set the listener on that broker", id, listener)
+			m.log.Errorf("Ignoring registration of broker %d: it advertises no listener %s, which the controller needs to reach it; configure the listener on that broker", id, listener)
 			delete(brokers, id)
 		} else if m.versions.features && incompatibleFeatures(b.Features, m.finalized) {
 			incompatible = append(incompatible, id)
@@ -57,8 +56,9 @@ func (m *Machine) readBrokersOneByOne() (map[int32]zkstore.BrokerInfo, error) {
 	return brokers, nil
 }
 
-// missingListener names a listener that the controller needs and b lacks.
-func (m *Machine) missingListener(b zkstore.BrokerInfo) (string, bool) {
+// missingListener returns the name of a listener that the controller needs and b does not
+// advertise. ok is true if there is none.
+func (m *Machine) missingListener(b zkstore.BrokerInfo) (name string, ok bool) {
 	for _, listener := range []string{m.cfg.InterBrokerListener, controlListener(m.cfg)} {
 		if _, ok := endpointOf(b, listener); !ok {
 			return listener, false
@@ -67,7 +67,7 @@ func (m *Machine) missingListener(b zkstore.BrokerInfo) (string, bool) {
 	return "", true
 }
 
-// controlListener is the listener to which control requests go.
+// controlListener returns the name of the listener to which control requests are sent.
 func controlListener(cfg Config) string {
 	if cfg.ControlPlaneListener != "" {
 		return cfg.ControlPlaneListener
@@ -101,8 +101,9 @@ func (m *Machine) unwatchBrokers(ids []int32) {
 	}
 }
 
-// brokerDiff is what changed among the registered brokers, ids ascending. A
-// bounced broker is one that went and came back unseen: its epoch is greater.
+// brokerDiff is the difference between two sets of registered brokers. Its ids are sorted. A
+// bounced broker is in both sets, but with a greater epoch in the second: it registered again in
+// between.
 type brokerDiff struct{ added, bounced, dead []int32 }
 
 func diffBrokers(was, now map[int32]zkstore.BrokerInfo) brokerDiff {
@@ -124,7 +125,7 @@ func diffBrokers(was, now map[int32]zkstore.BrokerInfo) brokerDiff {
 	return d
 }
 
-// brokerChange: the children of /brokers/ids changed.
+// brokerChange notifies that the children of /brokers/ids changed.
 type brokerChange struct{}
 
 func (brokerChange) String() string { return "BrokerChange" }
@@ -143,7 +144,7 @@ func (brokerChange) process(m *Machine) error {
 	for _, id := range d.added {
 		m.peers.Add(now[id])
 	}
-	for _, id := range d.bounced { // what waits is for the broker's earlier life
+	for _, id := range d.bounced { // queued requests have the old broker epoch
 		m.peers.Remove(id)
 		m.peers.Add(now[id])
 	}
@@ -182,8 +183,9 @@ func (m *Machine) addBrokers(ids []int32, now map[int32]zkstore.BrokerInfo) erro
 	return m.brokersStarted(ids)
 }
 
-// brokersStarted tells everybody of new brokers, and those all they need, and
-// goes on with what waited for them.
+// brokersStarted sends the new brokers to all other brokers and the state of all partitions to the
+// new ones. Then it continues elections, reassignments and deletions that waited for the new
+// brokers.
 func (m *Machine) brokersStarted(ids []int32) error {
 	m.log.Infof("New broker startup callback for %s", joinIDs(ids))
 	for _, id := range ids {
@@ -224,7 +226,7 @@ func (m *Machine) removeBrokers(ids []int32) error {
 	return m.brokersFailed(ids)
 }
 
-// brokersFailed gives the partitions of dead brokers other leaders.
+// brokersFailed takes the replicas on failed brokers offline and elects other leaders.
 func (m *Machine) brokersFailed(ids []int32) error {
 	m.log.Infof("Broker failure callback for %s", joinIDs(ids))
 	var leaving []int32
@@ -245,9 +247,9 @@ func (m *Machine) brokersFailed(ids []int32) error {
 	return nil
 }
 
-// replicasWentOffline elects new leaders where the leader is gone and takes the
-// replicas out of the in-sync sets. Where that sent nothing, the brokers hear of
-// the loss by an UpdateMetadata without partitions (KAFKA-13225).
+// replicasWentOffline elects new leaders for partitions whose leader is offline and removes the
+// replicas from the in-sync sets. If this sent no request, it sends an UpdateMetadata request
+// without partitions, so that the brokers learn of the failure (KAFKA-13225).
 func (m *Machine) replicasWentOffline(replicas []replicaID) error {
 	leaderless := m.c.partitionsWithOfflineLeader()
 	if _, err := m.movePartitions(leaderless, offlinePartition, electOffline); err != nil {
@@ -279,12 +281,12 @@ func anyElected(outcomes map[TopicPartition]electionOutcome) bool {
 	return false
 }
 
-// brokerModifications: the data of a broker's node changed.
+// brokerModifications notifies that the data of a broker's znode changed.
 type brokerModifications struct{ id int32 }
 
 func (brokerModifications) String() string { return "BrokerModifications" }
 
-// process takes over new endpoints and features; another rack alone does not count.
+// process adopts changed endpoints and features. It ignores a change of only the rack.
 func (e brokerModifications) process(m *Machine) error {
 	if !m.Active() {
 		return nil
@@ -301,7 +303,7 @@ func (e brokerModifications) process(m *Machine) error {
 		return nil
 	}
 	if listener, ok := m.missingListener(*info); !ok {
-		m.log.Errorf("Broker %d does not advertise its listener %s any more; the controller keeps its old endpoints", e.id, listener)
+		m.log.Errorf("Broker %d no longer advertises its listener %s; the controller keeps its old endpoints", e.id, listener)
 		return nil
 	}
 	m.log.Infof("Updated broker metadata: %v -> %v", old.Endpoints, info.Endpoints)

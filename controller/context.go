@@ -21,37 +21,37 @@ type replicaID struct {
 	Broker int32
 }
 
-// controllerContext is what the controller knows. Only the Machine's goroutine
-// touches it. It is a copy of ZooKeeper that may be behind it: whatever is
-// decided about a partition is decided on the state just read, and written only
-// where ZooKeeper still has that version.
+// controllerContext is the state of the controller during its term. Only the Machine's goroutine
+// uses it. It is a copy of ZooKeeper's data that may be stale: each decision about a partition is
+// based on a state just read, and is written only if ZooKeeper still has the same version.
 type controllerContext struct {
-	epoch        int32           // of my term; 0 while there is none
+	epoch        int32           // controller epoch of the current term; 0 outside a term
 	epochVersion zkstore.Version // of /controller_epoch; the fence of all writes
 
-	// brokers are the registered ones, with their epochs; those that announced
-	// their shutdown are in shuttingDown too and count as not live.
+	// brokers are the registered brokers with their epochs. A broker that announced its shutdown is
+	// also in shuttingDown and does not count as live.
 	brokers      map[int32]zkstore.BrokerInfo
 	shuttingDown map[int32]bool
-	// offlineDirs has the replicas that a broker could not serve because of a
-	// failed log directory.
+	// offlineDirs has, for each broker, the partitions that it could not serve because of a failed
+	// log directory.
 	offlineDirs map[int32]map[TopicPartition]bool
 
 	topics map[string]*topicContext // all children of /brokers/topics
-	sorted []string                 // their names, in order; nil: a topic has come or gone since
+	sorted []string                 // the sorted names of topics; nil if topics changed since
 	names  map[TopicID]string
-	// listed is the last list of topics from ZooKeeper, in its order. Topics of it that are
-	// not in topics any more are in unlisted.
+	// listed is the last list of topics from ZooKeeper, in its order. unlisted has the topics of
+	// listed that are no longer in topics.
 	listed   []string
 	unlisted map[string]bool
 
-	reassigning map[TopicPartition]bool // partitions whose reassignment runs
+	reassigning map[TopicPartition]bool // partitions with an ongoing reassignment
 
-	// A topic queued for deletion stays in topicsToBeDeleted until it is gone.
-	// topicsWithDeletionStarted ⊆ topicsToBeDeleted have had their first round:
-	// their partitions are NonExistent. topicsIneligible ⊆ topicsToBeDeleted get
-	// no further round until something changes for them.
-	// topicsDue ⊆ topicsToBeDeleted are those that the next pass looks at.
+	// A topic queued for deletion stays in topicsToBeDeleted until it is deleted. The other three
+	// are subsets of topicsToBeDeleted:
+	//   - topicsDue: the next pass of resumeDeletions considers them;
+	//   - topicsWithDeletionStarted: the first round has begun, and their partitions are
+	//     NonExistent;
+	//   - topicsIneligible: they get no further round until something changes for them.
 	topicsToBeDeleted         map[string]bool
 	topicsDue                 map[string]bool
 	topicsWithDeletionStarted map[string]bool
@@ -59,16 +59,16 @@ type controllerContext struct {
 }
 
 type topicContext struct {
-	id         TopicID // zero: none
+	id         TopicID // zero if none
 	partitions map[int32]*partitionContext
-	sorted     []int32 // their numbers, in order; nil: a partition has come since
+	sorted     []int32 // the sorted keys of partitions; nil if a partition was added since
 }
 
 type partitionContext struct {
 	assignment zkstore.Assignment
-	leadership *zkstore.PartitionState // as last read or written; nil: none known
+	leadership *zkstore.PartitionState // as last read or written; nil if unknown
 	state      partitionState
-	replicas   map[int32]replicaState // absent: NonExistent
+	replicas   map[int32]replicaState // a replica without an entry is NonExistent
 }
 
 func newControllerContext() *controllerContext {
@@ -93,7 +93,7 @@ func (c *controllerContext) fence() zkstore.Fence {
 
 // ---- Brokers
 
-// registered says that the broker is live or shutting down.
+// registered reports whether the broker is live or shutting down.
 func (c *controllerContext) registered(id int32) bool {
 	_, ok := c.brokers[id]
 	return ok
@@ -107,12 +107,12 @@ func (c *controllerContext) liveIDs() []int32 {
 	return slices.DeleteFunc(c.registeredIDs(), func(id int32) bool { return c.shuttingDown[id] })
 }
 
-// replicaOnline says that the broker is live and can serve the partition.
+// replicaOnline reports whether the broker is live and can serve the partition.
 func (c *controllerContext) replicaOnline(id int32, tp TopicPartition) bool {
 	return c.live(id) && !c.offlineDirs[id][tp]
 }
 
-// setServed notes whether a replica's broker can serve it.
+// setServed records whether the broker of a replica can serve it.
 func (c *controllerContext) setServed(r replicaID, served bool) {
 	if served {
 		delete(c.offlineDirs[r.Broker], r.TopicPartition)
@@ -124,7 +124,7 @@ func (c *controllerContext) setServed(r replicaID, served bool) {
 	c.offlineDirs[r.Broker][r.TopicPartition] = true
 }
 
-// replicaOnlineOrLeaving is replicaOnline, but a broker that shuts down counts.
+// replicaOnlineOrLeaving is replicaOnline, but also true for a broker that is shutting down.
 func (c *controllerContext) replicaOnlineOrLeaving(id int32, tp TopicPartition) bool {
 	return c.registered(id) && !c.offlineDirs[id][tp]
 }
@@ -149,7 +149,7 @@ func (c *controllerContext) setTopicID(name string, id TopicID) {
 	c.names[id] = name
 }
 
-// topicID is zero where the topic has none.
+// topicID returns the id of a topic, zero if it has none.
 func (c *controllerContext) topicID(name string) TopicID {
 	if t := c.topics[name]; t != nil {
 		return t.id
@@ -157,7 +157,7 @@ func (c *controllerContext) topicID(name string) TopicID {
 	return TopicID{}
 }
 
-// removeTopic forgets all about a topic.
+// removeTopic removes a topic from all of the controller's state.
 func (c *controllerContext) removeTopic(name string) {
 	if t := c.topics[name]; t != nil {
 		delete(c.names, t.id)
@@ -177,12 +177,15 @@ func (c *controllerContext) removeTopic(name string) {
 	delete(c.topicsIneligible, name)
 }
 
-// newTopics returns those of a list of topics that are not known yet, sorted, and how many are
-// known. ZooKeeper keeps the order of a list, so that most names are where the last list has
-// them: comparing them costs a small part of looking up or sorting tens of thousands of names
-// with each topic that is created. What is elsewhere is looked up.
+// newTopics returns the names that are not known yet, sorted, and the number of those that are
+// known.
+//
+// ZooKeeper keeps the order of a list of children, so most names are in the same order as in the
+// last list. Comparing the two lists is far cheaper than looking up or sorting tens of thousands of
+// names for each created topic. newTopics looks up only names that are not in the expected
+// position.
 func (c *controllerContext) newTopics(names []string) (added []string, known int) {
-	const gone = 8 // topics in a row, beyond which the rest of the list is looked up
+	const gone = 8 // if more topics in a row were deleted, the rest of the names are looked up
 	at := 0
 	for _, name := range names {
 		if at < len(c.listed) && c.listed[at] == name && !c.unlisted[name] {
@@ -206,13 +209,13 @@ func (c *controllerContext) newTopics(names []string) (added []string, known int
 	return added, known
 }
 
-// list keeps a list of topics, all of which are known.
+// list stores names, all of which are known topics, as the last list from ZooKeeper.
 func (c *controllerContext) list(names []string) {
 	c.listed = names
 	clear(c.unlisted)
 }
 
-// sortedTopics are the names of all topics, in order; the caller does not change them.
+// sortedTopics returns the sorted names of all topics. The caller must not modify the slice.
 func (c *controllerContext) sortedTopics() []string {
 	if c.sorted == nil {
 		c.sorted = sortedKeys(c.topics)
@@ -220,7 +223,7 @@ func (c *controllerContext) sortedTopics() []string {
 	return c.sorted
 }
 
-// partition is nil where the partition is not known.
+// partition returns nil if the partition is not known.
 func (c *controllerContext) partition(tp TopicPartition) *partitionContext {
 	if t := c.topics[tp.Topic]; t != nil {
 		return t.partitions[tp.Partition]
@@ -228,7 +231,7 @@ func (c *controllerContext) partition(tp TopicPartition) *partitionContext {
 	return nil
 }
 
-// assignment is empty where the partition is not known.
+// assignment returns an empty assignment if the partition is not known.
 func (c *controllerContext) assignment(tp TopicPartition) zkstore.Assignment {
 	if p := c.partition(tp); p != nil {
 		return p.assignment
@@ -236,7 +239,7 @@ func (c *controllerContext) assignment(tp TopicPartition) zkstore.Assignment {
 	return zkstore.Assignment{}
 }
 
-// setAssignment adds the partition where it is not known.
+// setAssignment sets the assignment of a partition, which it adds if it is not known.
 func (c *controllerContext) setAssignment(tp TopicPartition, a zkstore.Assignment) {
 	t := c.addTopic(tp.Topic)
 	if p := t.partitions[tp.Partition]; p != nil {
@@ -247,7 +250,7 @@ func (c *controllerContext) setAssignment(tp TopicPartition, a zkstore.Assignmen
 	t.sorted = nil
 }
 
-// leadership is nil where none is known.
+// leadership returns the state of a partition as last read or written, nil if unknown.
 func (c *controllerContext) leadership(tp TopicPartition) *zkstore.PartitionState {
 	if p := c.partition(tp); p != nil {
 		return p.leadership
@@ -255,18 +258,18 @@ func (c *controllerContext) leadership(tp TopicPartition) *zkstore.PartitionStat
 	return nil
 }
 
-// setLeadership keeps a state read from or written to ZooKeeper; of a partition
-// that is not known it is dropped.
+// setLeadership stores a state that was read from or written to ZooKeeper. It ignores partitions
+// that are not known.
 func (c *controllerContext) setLeadership(tp TopicPartition, s zkstore.PartitionState) {
 	if p := c.partition(tp); p != nil {
 		p.leadership = &s
 	}
 }
 
-// queuedForDeletion says that the partition's topic is to be deleted.
+// queuedForDeletion reports whether the topic is to be deleted.
 func (c *controllerContext) queuedForDeletion(topic string) bool { return c.topicsToBeDeleted[topic] }
 
-// stopEpoch is the leader epoch of a StopReplica request for the partition.
+// stopEpoch returns the leader epoch for a StopReplica request about the partition.
 func (c *controllerContext) stopEpoch(tp TopicPartition) int32 {
 	if c.queuedForDeletion(tp.Topic) {
 		return epochDuringDelete
@@ -298,7 +301,7 @@ func (c *controllerContext) eachOf(topic string, f func(tp TopicPartition, p *pa
 	}
 }
 
-// partitionsWhere are the partitions for which keep holds, in order.
+// partitionsWhere returns the partitions for which keep returns true, in order.
 func (c *controllerContext) partitionsWhere(keep func(tp TopicPartition, p *partitionContext) bool) []TopicPartition {
 	var tps []TopicPartition
 	c.each(func(tp TopicPartition, p *partitionContext) {
@@ -317,15 +320,16 @@ func (c *controllerContext) partitionsOf(topics []string) []TopicPartition {
 	return tps
 }
 
-// partitionsWithLeadership are those to tell a new broker about.
+// partitionsWithLeadership returns the partitions whose state a new broker must be sent: those with
+// a known leadership, except of topics to be deleted.
 func (c *controllerContext) partitionsWithLeadership() []TopicPartition {
 	return c.partitionsWhere(func(tp TopicPartition, p *partitionContext) bool {
 		return p.leadership != nil && !c.queuedForDeletion(tp.Topic)
 	})
 }
 
-// partitionsWithOfflineLeader are those whose leader cannot lead, topics to be
-// deleted left out.
+// partitionsWithOfflineLeader returns the partitions whose leader is not online, except those of
+// topics to be deleted.
 func (c *controllerContext) partitionsWithOfflineLeader() []TopicPartition {
 	return c.partitionsWhere(func(tp TopicPartition, p *partitionContext) bool {
 		return p.leadership != nil && !c.queuedForDeletion(tp.Topic) && !c.replicaOnline(p.leadership.Leader, tp)
@@ -334,7 +338,7 @@ func (c *controllerContext) partitionsWithOfflineLeader() []TopicPartition {
 
 // ---- Replicas
 
-// replicasWhere are all replicas for which keep holds, in order.
+// replicasWhere returns the replicas for which keep returns true, in order.
 func (c *controllerContext) replicasWhere(keep func(r replicaID) bool) []replicaID {
 	var replicas []replicaID
 	c.each(func(tp TopicPartition, p *partitionContext) {
@@ -371,7 +375,7 @@ func (c *controllerContext) replicasInState(topic string, s replicaState) []repl
 	return slices.DeleteFunc(c.replicasOfTopic(topic), func(r replicaID) bool { return c.replicaState(r) != s })
 }
 
-// allReplicasIn holds for a topic without replicas.
+// allReplicasIn reports whether all replicas of a topic are in state s; true if it has no replicas.
 func (c *controllerContext) allReplicasIn(topic string, s replicaState) bool {
 	return len(c.replicasInState(topic, s)) == len(c.replicasOfTopic(topic))
 }
@@ -406,7 +410,7 @@ func replicasOf(tp TopicPartition, ids []int32) []replicaID {
 	return replicas
 }
 
-// ---- Order: what goes out is the same for the same input.
+// ---- Order: the same input always gives the same output.
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	keys := make([]K, 0, len(m))

@@ -6,10 +6,10 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// controlledShutdown is the ControlledShutdown request: a broker wants to leave.
+// controlledShutdown is the ControlledShutdown request of a broker that is about to stop.
 type controlledShutdown struct {
 	broker int32
-	epoch  int64 // -1: an old request without one
+	epoch  int64 // unknownBrokerEpoch for an old request without one
 	done   func([]TopicPartition, error)
 }
 
@@ -23,7 +23,7 @@ func (e controlledShutdown) process(m *Machine) error {
 		e.preempt()
 		return nil
 	}
-	if err := m.checkLeaver(e); err != nil {
+	if err := m.checkControlledShutdown(e); err != nil {
 		e.done(nil, err)
 		return nil
 	}
@@ -41,7 +41,7 @@ func (e controlledShutdown) process(m *Machine) error {
 	return nil
 }
 
-func (m *Machine) checkLeaver(e controlledShutdown) error {
+func (m *Machine) checkControlledShutdown(e controlledShutdown) error {
 	b, known := m.c.brokers[e.broker]
 	switch {
 	case !known && e.epoch == unknownBrokerEpoch:
@@ -56,8 +56,8 @@ func (m *Machine) checkLeaver(e controlledShutdown) error {
 	return nil
 }
 
-// moveAwayFrom gives the broker's leaderships to others and takes its other
-// replicas out of their in-sync sets. Partitions with one replica stay.
+// moveAwayFrom elects other leaders for the partitions that the broker leads and removes its other
+// replicas from the in-sync sets. It leaves partitions with a single replica as they are.
 func (m *Machine) moveAwayFrom(broker int32) error {
 	var led, followed []TopicPartition
 	m.c.each(func(tp TopicPartition, p *partitionContext) {
@@ -82,7 +82,7 @@ func (m *Machine) moveAwayFrom(broker int32) error {
 	return m.moveReplicas(replicas, offlineReplica)
 }
 
-// stillLedBy are the partitions with other replicas that the broker leads.
+// stillLedBy returns the partitions with more than one replica that the broker still leads.
 func (m *Machine) stillLedBy(broker int32) []TopicPartition {
 	return m.c.partitionsWhere(func(tp TopicPartition, p *partitionContext) bool {
 		return p.leadership != nil && p.leadership.Leader == broker && len(p.assignment.Replicas) > 1 && !m.c.queuedForDeletion(tp.Topic)

@@ -1,23 +1,22 @@
-// Package controller is the elected controller: the one broker that gives
-// partitions their leaders and tells all brokers about it. It meets brokers,
-// its own included, only over the wire, and ZooKeeper only through a Store.
+// Package controller implements the elected controller: the one broker that elects the leaders of
+// partitions and sends them to all brokers. It reaches brokers, its own included, only over the
+// network, and ZooKeeper only through a Store.
 //
-// Machine is the controller without time, goroutines or a network: Step takes
-// one Event and runs it to its end, reading and writing the Store, and handing
-// requests to Peers. Controller puts a queue, one goroutine, timers and sockets
-// around it.
+// Machine is the controller without timers, goroutines or a network: Step processes one Event to
+// its end, reads and writes the Store, and passes requests to Peers. Controller adds a queue, one
+// goroutine that processes events, timers and sockets.
 //
-//	context.go              what the controller knows
-//	election.go             who should lead: pure
-//	reassignment.go         what a reassignment means: pure
+//	context.go              the controller's state
+//	election.go             choice of a leader: pure functions
+//	reassignment.go         steps of a reassignment: pure functions
 //	partition_states.go     partitions: new, online, offline, gone
 //	replica_states.go       replicas: new, online, offline, being deleted, gone
-//	batch.go, requests.go   which broker is sent what, at which version: pure
-//	failover.go             taking office and leaving it
+//	batch.go, requests.go   requests for each broker, and their versions: pure functions
+//	failover.go             becoming the controller, and resigning
 //	brokers.go, topics.go, deletion.go, reassign_partitions.go,
 //	elect_leaders.go, alter_partition.go, controlled_shutdown.go,
 //	notifications.go, features.go    one file per kind of event
-//	api.go                  what other rooms ask of the controller
+//	api.go                  requests of other packages to the controller
 //	queue.go                events in order, and timers
 //	senders.go              one queue and one connection per broker
 package controller
@@ -42,57 +41,57 @@ type TopicPartition = metadata.TopicPartition
 // TopicID is a topic's id; zero means none.
 type TopicID = metadata.TopicID
 
-// Config is what the controller needs of the broker's configuration.
+// Config is the part of the broker's configuration that the controller uses.
 type Config struct {
 	BrokerID int32 // broker.id
 
-	// InterBrokerListener is the name of the listener on which brokers are
-	// reached, ControlPlaneListener that of control.plane.listener.name, "" if none.
+	// InterBrokerListener is the name of the listener through which brokers are reached.
+	// ControlPlaneListener is control.plane.listener.name, "" if it is not set.
 	InterBrokerListener  string
 	ControlPlaneListener string
-	// IBP is inter.broker.protocol.version; it alone decides the versions of
-	// control requests.
+	// IBP is inter.broker.protocol.version. It alone determines the versions of control requests.
 	IBP string
 
 	DeleteTopics         bool          // delete.topic.enable
-	UncleanElection      bool          // unclean.leader.election.enable, below the topics' own
+	UncleanElection      bool          // unclean.leader.election.enable: the default for topics without their own
 	AutoRebalance        bool          // auto.leader.rebalance.enable
 	ImbalancePercentage  int32         // leader.imbalance.per.broker.percentage
 	ImbalanceInterval    time.Duration // leader.imbalance.check.interval.seconds
 	ConnectTimeout       time.Duration // controller.socket.timeout.ms: to connect to a broker
 	RequestTimeout       time.Duration // request.timeout.ms: for a broker's answer
-	FeatureUpdateTimeout time.Duration // zookeeper.connection.timeout.ms: for the broker's own view of /feature to follow
+	FeatureUpdateTimeout time.Duration // zookeeper.connection.timeout.ms: for this broker to read a change of /feature
 
-	// SupportedFeatures are this broker's own; none in practice.
+	// SupportedFeatures are the features of this broker; there are none in practice.
 	SupportedFeatures map[string]zkstore.FeatureRange
-	// NewTopicID draws an id for a topic without one; nil: a random one.
+	// NewTopicID returns an id for a topic without one. If nil, ids are random.
 	NewTopicID func() (TopicID, error)
 
-	// KnownTopicID returns the id that this broker's metadata has for a topic, from
-	// an earlier controller; zero for none. A new controller keeps it if the topic's
-	// node has lost it. nil: none is known.
+	// KnownTopicID returns the id that this broker's metadata has for a topic, from an earlier
+	// controller, or zero if it has none. A new controller keeps this id if the topic's znode has
+	// lost it. If nil, no ids are known.
 	KnownTopicID func(topic string) TopicID
 
 	// Register writes this broker's znode again after a session loss.
 	Register func(ctx context.Context) error
-	// AwaitFeatureEpoch returns once this broker's own view of /feature has the
-	// dataVersion or a later one; nil: nobody looks.
+	// AwaitFeatureEpoch returns once this broker has read /feature with this dataVersion or a later
+	// one. If nil, the controller does not wait.
 	AwaitFeatureEpoch func(ctx context.Context, version int32) error
-	// TokenExpiry starts and stops the task that expires delegation tokens, which
-	// runs on the controller only; nil: none.
+	// TokenExpiry starts or stops the task that expires delegation tokens, which runs on the
+	// controller only. nil if the broker has no such task.
 	TokenExpiry func(active bool)
 
-	Dial   peerlink.Dialer // to brokers; nil: plain TCP
+	Dial   peerlink.Dialer // connects to brokers; nil means plain TCP
 	Logger *logrus.Logger
 }
 
-// Controller runs a Machine on this broker: one goroutine that takes events from
-// a queue, and one per live broker that sends to it. All its methods may be
-// called from any goroutine. Callbacks run in the event goroutine, or in that of
-// whoever drops the queue, and must not block; each is called exactly once, also
-// when the controller resigns before it came to the request (NOT_CONTROLLER) or stops.
+// Controller runs a Machine on this broker. One goroutine processes events from a queue, and one
+// goroutine per live broker sends requests to that broker. All methods may be called from any
+// goroutine. Callbacks run in the event goroutine or in the goroutine that clears the queue, and
+// must not block. Each callback is called exactly once. If the controller resigns or stops
+// before it processes the request, the error is NOT_CONTROLLER, or STALE_CONTROLLER_EPOCH for
+// ControlledShutdown.
 type Controller struct {
-	Requests // what others ask of the controller
+	Requests
 
 	m       *Machine
 	queue   *queue
@@ -103,8 +102,7 @@ type Controller struct {
 	done        chan struct{} // closed when the event goroutine has ended
 }
 
-// New returns a controller that does nothing yet. The error names an unusable
-// setting.
+// New returns a controller that is not started. The error names an invalid setting.
 func New(cfg Config, store Store) (*Controller, error) {
 	q := newQueue()
 	s := newSenders(cfg)
@@ -117,7 +115,7 @@ func New(cfg Config, store Store) (*Controller, error) {
 	return &Controller{Requests: Requests{q}, m: m, queue: q, senders: s, log: log, done: make(chan struct{})}, nil
 }
 
-// Start watches /controller and tries to be elected.
+// Start watches /controller and takes part in the election.
 func (c *Controller) Start() {
 	c.start.Do(func() {
 		c.queue.Put(Startup{})
@@ -125,9 +123,8 @@ func (c *Controller) Start() {
 	})
 }
 
-// Stop resigns without deleting /controller (the end of the session does) and
-// returns when the event goroutine and all senders have ended. Nothing is
-// accepted after it.
+// Stop resigns without deleting /controller, which disappears with the session. It returns when the
+// event goroutine and all senders have ended. Later requests are answered with an error.
 func (c *Controller) Stop() {
 	c.stop.Do(func() {
 		c.log.Infof("Shutting down")
@@ -155,8 +152,8 @@ func (c *Controller) run() {
 	}
 }
 
-// step runs one event; one that panics is logged and answered, and the next
-// goes on.
+// step processes one event. An event that panics is logged and answered, and the controller
+// continues with the next one.
 func (c *Controller) step(e Event) {
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -167,21 +164,22 @@ func (c *Controller) step(e Event) {
 	c.m.Step(e)
 }
 
-// IsActive says whether this broker is the controller, as far as it knows.
+// IsActive reports whether this broker believes that it is the controller.
 func (c *Controller) IsActive() bool { return c.m.Active() }
 
-// ActiveControllerID is the broker named in /controller when it was last read; -1 for none.
+// ActiveControllerID returns the broker named in /controller when it was last read, -1 if none.
 func (c *Controller) ActiveControllerID() int32 { return c.m.controllerID.Load() }
 
-// Epoch is the controller epoch of the current term, 0 while not active.
+// Epoch returns the controller epoch of the current term, 0 while this broker is not the
+// controller.
 func (c *Controller) Epoch() int32 { return c.m.epoch.Load() }
 
-// QueueSize is the number of events that wait.
+// QueueSize returns the number of events in the queue.
 func (c *Controller) QueueSize() int { return c.queue.size() }
 
-// BeforeNewSession is for zkstore.SessionListener.Before: it drops all queued
-// events, answering those that wait, and returns once the loss is being handled.
-// No lock may be held by the caller.
+// BeforeNewSession is for zkstore.SessionListener.Before. It drops all queued events, answers those
+// that have a waiting caller, and returns once the controller processes the session loss. The
+// caller must hold no lock.
 func (c *Controller) BeforeNewSession() {
 	started := c.queue.clearAndPut(Expire{})
 	c.m.Interrupt()
@@ -191,11 +189,12 @@ func (c *Controller) BeforeNewSession() {
 	}
 }
 
-// AfterNewSession is for zkstore.SessionListener.After: the broker registers
-// anew and takes part in the next election.
+// AfterNewSession is for zkstore.SessionListener.After. The broker registers again and takes part
+// in the next election.
 func (c *Controller) AfterNewSession() { c.queue.Put(RegisterBrokerAndReelect{}) }
 
-// Stats asks for the numbers behind the kafka.controller metrics.
+// Stats returns the values of the kafka.controller metrics. It fails with NOT_CONTROLLER after
+// Stop.
 func (c *Controller) Stats(ctx context.Context) (Stats, error) {
 	answer := make(chan Stats, 1)
 	c.queue.Put(statsRequest{func(s Stats) { answer <- s }})

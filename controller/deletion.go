@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// A topic marked under /admin/delete_topics is queued until all its replicas
-// have deleted their data; then its znodes go. A round stops its replicas and
-// tells them to delete; replicas on dead brokers make it ineligible for further
-// rounds until one of them is back. Every event that may matter makes a pass
-// over the queue.
+// A topic marked under /admin/delete_topics stays queued until all its replicas have deleted their
+// data. Then its znodes are deleted. A round stops the replicas and sends them requests to delete
+// their data. Replicas on offline brokers make the topic ineligible for further rounds until such a
+// broker is back. Each event that may change something for a queued topic makes a pass over the
+// queue (resumeDeletions).
 
-// startDeletions queues what was marked before this term.
+// startDeletions queues the topics that were marked before this term.
 func (m *Machine) startDeletions(marked []string) error {
 	ineligible := map[string]bool{}
 	for name := range m.c.topics {
@@ -41,14 +41,14 @@ func (m *Machine) startDeletions(marked []string) error {
 	return nil
 }
 
-// queueDeletion queues a topic, which the next pass looks at.
+// queueDeletion queues a topic and makes it due for the next pass.
 func (c *controllerContext) queueDeletion(topic string) {
 	if !c.topicsToBeDeleted[topic] {
 		c.topicsToBeDeleted[topic], c.topicsDue[topic] = true, true
 	}
 }
 
-// markIneligible stops further rounds for those of topics that are queued.
+// markIneligible stops further rounds for those topics that are queued.
 func (m *Machine) markIneligible(reason string, topics ...string) {
 	var halted []string
 	for _, topic := range topics {
@@ -62,7 +62,7 @@ func (m *Machine) markIneligible(reason string, topics ...string) {
 	}
 }
 
-// resumeDeletionOf lets topics be tried again and makes a pass.
+// resumeDeletionOf makes queued topics eligible again and makes a pass.
 func (m *Machine) resumeDeletionOf(topics ...string) error {
 	queued := false
 	for _, topic := range topics {
@@ -78,7 +78,7 @@ func (m *Machine) resumeDeletionOf(topics ...string) error {
 	return m.resumeDeletions()
 }
 
-// failDeletions notes replicas that could not be deleted or whose broker died.
+// failDeletions records replicas that could not delete their data or whose broker failed.
 func (m *Machine) failDeletions(replicas []replicaID) error {
 	replicas = m.ofQueuedTopics(replicas)
 	if len(replicas) == 0 {
@@ -93,7 +93,7 @@ func (m *Machine) failDeletions(replicas []replicaID) error {
 	return m.resumeDeletions()
 }
 
-// completeDeletions notes replicas whose data is gone.
+// completeDeletions records replicas that have deleted their data.
 func (m *Machine) completeDeletions(replicas []replicaID) error {
 	replicas = m.ofQueuedTopics(replicas)
 	m.deletionLog.Debugf("Deletion successfully completed for replicas %s", joinReplicas(replicas))
@@ -104,7 +104,7 @@ func (m *Machine) completeDeletions(replicas []replicaID) error {
 	return m.resumeDeletions()
 }
 
-// passDue has the next pass look at the topics of queued replicas.
+// passDue makes the topics of replicas due for the next pass. The topics must be queued.
 func (m *Machine) passDue(replicas []replicaID) {
 	for _, r := range replicas {
 		m.c.topicsDue[r.Topic] = true
@@ -115,8 +115,7 @@ func (m *Machine) ofQueuedTopics(replicas []replicaID) []replicaID {
 	return slices.DeleteFunc(slices.Clone(replicas), func(r replicaID) bool { return !m.c.queuedForDeletion(r.Topic) })
 }
 
-// resumeDeletions is the pass over those topics of the queue for which something has changed.
-// A topic stays due until the pass has come to its end.
+// resumeDeletions makes a pass over the queued topics that are due. If it fails, they stay due.
 func (m *Machine) resumeDeletions() error {
 	if !m.cfg.DeleteTopics || len(m.c.topicsDue) == 0 {
 		return nil
@@ -151,14 +150,14 @@ func (m *Machine) resumeDeletions() error {
 	clear(m.c.topicsDue)
 	for _, topic := range start {
 		if !m.c.topicsIneligible[topic] && !m.c.anyReplicaIn(topic, replicaDeletionStarted) {
-			m.c.topicsDue[topic] = true // its round failed: the next pass tries again
+			m.c.topicsDue[topic] = true // no deletion started: the next pass tries again
 		}
 	}
 	return nil
 }
 
-// startDeletionRound takes the topics' partitions away, lets all brokers forget
-// them, and has the live replicas delete their data.
+// startDeletionRound takes the partitions of the topics offline, removes them from the metadata of
+// all brokers, and sends the live replicas requests to delete their data.
 func (m *Machine) startDeletionRound(topics []string) error {
 	if len(topics) == 0 {
 		return nil
@@ -200,8 +199,9 @@ func (m *Machine) deleteReplicas(topics []string) error {
 	return nil
 }
 
-// completeTopicDeletion removes the znodes and forgets the topic. The topic's
-// watch goes first: a topic created anew under the name is for TopicChange to see.
+// completeTopicDeletion deletes the znodes of a topic and removes it from the controller's state.
+// It first removes the watch of the topic: if a topic with the same name is created again,
+// topicChange handles it.
 func (m *Machine) completeTopicDeletion(topic string) error {
 	m.unwatchTopics(topic)
 	if err := m.moveReplicas(m.c.replicasInState(topic, replicaDeletionSuccessful), nonExistentReplica); err != nil {
@@ -214,7 +214,7 @@ func (m *Machine) completeTopicDeletion(topic string) error {
 	return nil
 }
 
-// topicDeletion: the children of /admin/delete_topics changed.
+// topicDeletion notifies that the children of /admin/delete_topics changed.
 type topicDeletion struct{}
 
 func (topicDeletion) String() string { return "TopicDeletion" }

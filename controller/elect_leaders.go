@@ -9,7 +9,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// electionTrigger says who wants leaders elected.
+// electionTrigger is the source of a request to elect leaders.
 type electionTrigger int8
 
 const (
@@ -32,10 +32,10 @@ func (t ElectionType) String() string {
 // electionRequest is the ElectLeaders request, or the creation of
 // /admin/preferred_replica_election.
 type electionRequest struct {
-	partitions []TopicPartition // nil: all, or those of the node
+	partitions []TopicPartition // nil means all partitions, or those in the znode if zkTriggered
 	type_      ElectionType
 	trigger    electionTrigger
-	done       func(map[TopicPartition]ElectionResult, error) // nil: nobody waits
+	done       func(map[TopicPartition]ElectionResult, error) // nil if no caller waits
 }
 
 func (electionRequest) String() string { return "ReplicaLeaderElection" }
@@ -54,7 +54,7 @@ func (e electionRequest) process(m *Machine) error {
 		return nil
 	}
 	tps, err := m.partitionsToElect(e)
-	if err != nil || tps == nil { // of the node only, and nobody waits for that
+	if err != nil || tps == nil { // only for an event of the znode, for which no caller waits
 		return err
 	}
 	results, err := m.electRequested(e, tps)
@@ -69,7 +69,7 @@ func (e electionRequest) process(m *Machine) error {
 	return err
 }
 
-// partitionsToElect is nil where there is nothing to do: the node is not there.
+// partitionsToElect returns the partitions that e is about, nil if its znode does not exist.
 func (m *Machine) partitionsToElect(e electionRequest) ([]TopicPartition, error) {
 	switch {
 	case e.partitions != nil:
@@ -85,8 +85,8 @@ func (m *Machine) partitionsToElect(e electionRequest) ([]TopicPartition, error)
 	return append([]TopicPartition{}, tps...), err
 }
 
-// unknownLogged is how many partitions that do not exist are logged of one request, which
-// may name millions.
+// unknownLogged is the number of unknown partitions that are logged for one request, which may name
+// millions.
 const unknownLogged = 100
 
 func (m *Machine) electRequested(e electionRequest, tps []TopicPartition) (map[TopicPartition]ElectionResult, error) {
@@ -134,8 +134,8 @@ func (m *Machine) electionNeeded(p *partitionContext, t ElectionType) bool {
 	}
 }
 
-// electionResult puts an outcome into the protocol's words. A new partition that
-// came online did so without an election and has no outcome.
+// electionResult converts the outcome of an election into the result for the caller. A new
+// partition that came online without an election has no outcome; it counts as a success.
 func (m *Machine) electionResult(tp TopicPartition, outcomes map[TopicPartition]electionOutcome, t ElectionType) ElectionResult {
 	o, held := outcomes[tp]
 	if !held {
@@ -156,8 +156,8 @@ func (m *Machine) electionResult(tp TopicPartition, outcomes map[TopicPartition]
 	}
 }
 
-// electReplicas holds preferred or unclean elections. An unclean leader is
-// taken only where an administrator asked for it.
+// electReplicas runs preferred or unclean elections. An unclean election not requested through the
+// ElectLeaders API elects a replica out of sync only if the topic allows it.
 func (m *Machine) electReplicas(tps []TopicPartition, t ElectionType, trigger electionTrigger) (map[TopicPartition]electionOutcome, error) {
 	m.log.Infof("Starting replica leader election (%s) for partitions %s triggered by %s", t, joinPartitions(tps), trigger)
 	s := electPreferred
@@ -180,7 +180,7 @@ func (m *Machine) electReplicas(tps []TopicPartition, t ElectionType, trigger el
 		}
 	}
 	m.logPreferredElections(tps)
-	if trigger == zkTriggered { // whatever the result; a tool may write it anew in between
+	if trigger == zkTriggered { // delete the znode whatever the results; look again, since a tool may recreate it in between
 		err = m.store.DeletePreferredElections(m.ctx, m.c.fence())
 		if err != nil && fatal(err) {
 			return nil, err
@@ -204,8 +204,8 @@ func (m *Machine) logPreferredElections(tps []TopicPartition) {
 	}
 }
 
-// resumePreferredElections does, after a failover, what an old tool asked an
-// earlier controller for.
+// resumePreferredElections runs, after a failover, the elections that an old tool requested from an
+// earlier controller.
 func (m *Machine) resumePreferredElections() error {
 	asked, err := m.store.PreferredElections(m.ctx)
 	if err != nil {
@@ -231,8 +231,8 @@ func (m *Machine) resumePreferredElections() error {
 	return err
 }
 
-// autoRebalance: time to look whether leaders are where they should be. It is of
-// one term: the next one begins its own checks.
+// autoRebalance is the periodic check for partitions that are not led by their preferred replica.
+// It belongs to the term with the given controller epoch; each term schedules its own checks.
 type autoRebalance struct{ epoch int32 }
 
 func (autoRebalance) String() string { return "AutoPreferredReplicaLeaderElection" }
@@ -256,7 +256,7 @@ func (e autoRebalance) process(m *Machine) error {
 	return nil
 }
 
-// uncleanElectionEnabled: unclean.leader.election.enable was changed while running.
+// uncleanElectionEnabled notifies that the default of unclean.leader.election.enable was changed.
 type uncleanElectionEnabled struct{ enabled bool }
 
 func (uncleanElectionEnabled) String() string { return "UncleanLeaderElectionEnable" }
@@ -271,7 +271,7 @@ func (e uncleanElectionEnabled) process(m *Machine) error {
 	return err
 }
 
-// topicUncleanElectionEnabled: the same for one topic.
+// topicUncleanElectionEnabled notifies that unclean elections were enabled for one topic.
 type topicUncleanElectionEnabled struct{ topic string }
 
 func (topicUncleanElectionEnabled) String() string { return "TopicUncleanLeaderElectionEnable" }

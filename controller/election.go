@@ -6,15 +6,15 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// strategy says why a leader is elected and so by which rule.
+// strategy is the reason for an election, which determines the rule by which the leader is chosen.
 type strategy int8
 
 const (
-	electOffline            strategy = iota // the leader is gone; only in-sync replicas unless the topic allows others
-	electOfflineUnclean                     // the same, any live replica allowed by the administrator
+	electOffline            strategy = iota // the leader is offline; only in-sync replicas, unless the topic allows unclean elections
+	electOfflineUnclean                     // the leader is offline; the administrator allows any live replica
 	electReassign                           // the leader is not in the target of a reassignment
 	electPreferred                          // the first assigned replica
-	electControlledShutdown                 // the leader is about to stop
+	electControlledShutdown                 // the leader is shutting down
 )
 
 func (s strategy) String() string {
@@ -32,20 +32,20 @@ func (s strategy) String() string {
 	}
 }
 
-// ballot is one partition to be given a leader.
+// ballot is the input of the election of one partition's leader.
 type ballot struct {
 	assignment      zkstore.Assignment
 	state           zkstore.PartitionState // as ZooKeeper has it now
-	online          func(id int32) bool    // live, and able to serve the partition
-	onlineOrLeaving func(id int32) bool    // the same, brokers that shut down included
-	leaving         func(id int32) bool    // shutting down
+	online          func(id int32) bool    // the broker is live and can serve the partition
+	onlineOrLeaving func(id int32) bool    // like online, but also true for brokers that are shutting down
+	leaving         func(id int32) bool    // the broker is shutting down
 	allowUnclean    bool                   // offline strategies: a replica out of sync may lead
-	recovery        bool                   // mark a leader that was out of sync as recovering (IBP 3.2-IV0 on)
+	recovery        bool                   // mark a leader that was out of sync as recovering (since IBP 3.2-IV0)
 }
 
-// elect returns the new state, its leader epoch one higher, and the replicas
-// that have to hear of it; false where no replica may lead. The assignment's
-// order decides between several that may.
+// elect returns the new state, with the leader epoch increased by one, and the replicas that must
+// be sent it. ok is false if no replica may lead. Among several candidates, the first in the order
+// of the assignment wins.
 func elect(s strategy, b ballot) (next zkstore.PartitionState, recipients []int32, ok bool) {
 	replicas := b.assignment.Replicas
 	inSync := func(id int32) bool { return slices.Contains(b.state.ISR, id) }
@@ -76,14 +76,14 @@ func elect(s strategy, b ballot) (next zkstore.PartitionState, recipients []int3
 	return next, recipients, ok
 }
 
-// nextEpoch is the same leadership with the next leader epoch.
+// nextEpoch returns s with its leader epoch increased by one.
 func nextEpoch(s zkstore.PartitionState) zkstore.PartitionState {
 	s.LeaderEpoch++
 	return s
 }
 
-// withoutISRMember is the state after a replica went offline: the leader is
-// none if that was it, and the last member stays.
+// withoutISRMember returns the state after the replica on broker id went offline. If it was the
+// leader, the partition has no leader. The last member of the in-sync set always stays.
 func withoutISRMember(s zkstore.PartitionState, id int32) zkstore.PartitionState {
 	next := nextEpoch(s)
 	if s.Leader == id {
@@ -95,14 +95,14 @@ func withoutISRMember(s zkstore.PartitionState, id int32) zkstore.PartitionState
 	return next
 }
 
-// preferredCanLead says whether a preferred election would succeed.
+// preferredCanLead reports whether a preferred election would succeed.
 func preferredCanLead(a zkstore.Assignment, isr []int32, online func(id int32) bool) bool {
 	return len(a.Replicas) > 0 && online(a.Replicas[0]) && slices.Contains(isr, a.Replicas[0])
 }
 
-// unbalancedLeaders groups partitions by the broker that should lead them, and
-// returns for each broker of which more than percentage are led by others those
-// partitions.
+// unbalancedLeaders returns the partitions that are not led by their preferred broker, grouped by
+// that broker. It includes only brokers for which more than percentage percent of the partitions
+// that they should lead are led by other brokers or have no leader.
 func unbalancedLeaders(c *controllerContext, percentage int32) map[int32][]TopicPartition {
 	total := map[int32]int{}
 	moved := map[int32][]TopicPartition{}

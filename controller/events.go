@@ -6,27 +6,27 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Event is something the controller has to deal with. Events are processed one
-// after the other, in the order in which they came; what they are about is read
-// when they are processed.
+// Event is a request, a notification or an answer that the controller processes. Events are
+// processed one at a time, in the order in which they were queued. An event that stands for a
+// change in ZooKeeper reads the data when it is processed.
 type Event interface {
-	// String names the event in log lines, as Kafka does.
+	// String returns Kafka's name of the event, for log lines.
 	String() string
 	process(m *Machine) error
 }
 
-// preemptible is an Event that somebody waits for: one that will not be
-// processed must be answered all the same.
+// preemptible is an Event with a waiting caller. It must be answered even if it is never processed.
 type preemptible interface{ preempt() }
 
-// Preempt answers an event that will never be processed.
+// Preempt answers an event that will never be processed, if a caller waits for it.
 func Preempt(e Event) {
 	if p, ok := e.(preemptible); ok {
 		p.preempt()
 	}
 }
 
-// leaderAndISRAnswered: a broker answered a LeaderAndIsr request of a term.
+// leaderAndISRAnswered is a broker's answer to a LeaderAndIsr request. epoch is the controller
+// epoch under which the request was sent.
 type leaderAndISRAnswered struct {
 	epoch  int32
 	broker int32
@@ -35,8 +35,8 @@ type leaderAndISRAnswered struct {
 
 func (leaderAndISRAnswered) String() string { return "LeaderAndIsrResponseReceived" }
 
-// process notes which replicas the broker could not serve for a failed log
-// directory, and which it can again.
+// process records the replicas that the broker cannot serve because of a failed log directory, and
+// those that it can serve again.
 func (e leaderAndISRAnswered) process(m *Machine) error {
 	if !m.inTerm(e.epoch) {
 		return nil
@@ -67,8 +67,8 @@ func (e leaderAndISRAnswered) process(m *Machine) error {
 	return m.replicasWentOffline(lost)
 }
 
-// eachAnswer walks the partitions of an answer: by topic name up to version 4,
-// by topic id from 5 on.
+// eachAnswer calls f for each partition of a response. Responses name topics up to version 4 and
+// have topic ids since version 5; partitions of unknown ids are skipped.
 func (m *Machine) eachAnswer(resp *kmsg.LeaderAndISRResponse, f func(TopicPartition, protocol.ErrorCode)) {
 	for _, p := range resp.Partitions {
 		f(TopicPartition{Topic: p.Topic, Partition: p.Partition}, protocol.ErrorCode(p.ErrorCode))
@@ -84,7 +84,8 @@ func (m *Machine) eachAnswer(resp *kmsg.LeaderAndISRResponse, f func(TopicPartit
 	}
 }
 
-// updateMetadataAnswered: a broker answered an UpdateMetadata request of a term.
+// updateMetadataAnswered is a broker's answer to an UpdateMetadata request. epoch is the controller
+// epoch under which the request was sent.
 type updateMetadataAnswered struct {
 	epoch  int32
 	broker int32
@@ -100,8 +101,8 @@ func (e updateMetadataAnswered) process(m *Machine) error {
 	return nil
 }
 
-// stopReplicaAnswered: a broker answered a StopReplica request of a term that
-// told it to delete replicas.
+// stopReplicaAnswered is a broker's answer to a StopReplica request that deletes the replicas in
+// remove. epoch is the controller epoch under which the request was sent.
 type stopReplicaAnswered struct {
 	epoch  int32
 	broker int32
@@ -111,7 +112,7 @@ type stopReplicaAnswered struct {
 
 func (stopReplicaAnswered) String() string { return "TopicDeletionStopReplicaResponseReceived" }
 
-// process counts only what the answer lists, of topics being deleted.
+// process considers only partitions that the response lists and whose topics are being deleted.
 func (e stopReplicaAnswered) process(m *Machine) error {
 	if !m.inTerm(e.epoch) {
 		return nil
@@ -134,7 +135,7 @@ func (e stopReplicaAnswered) process(m *Machine) error {
 	return m.completeDeletions(done)
 }
 
-// inTerm says that the machine is in the very term that an answer belongs to.
+// inTerm reports whether the machine is still in the term with this controller epoch.
 func (m *Machine) inTerm(epoch int32) bool { return m.Active() && m.c.epoch == epoch }
 
 func partitionsOfReplicas(replicas []replicaID) []TopicPartition {

@@ -9,17 +9,17 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// firstRebalance is how long after taking office leaders are first rebalanced.
+// firstRebalance is the time from a failover to the first rebalance of leaders.
 const firstRebalance = 5 * time.Second
 
-// officePause is how long a broker that could not take office leaves it to
-// others before it tries again.
+// officePause is the time during which a broker that failed to become the controller leaves
+// elections to the other brokers.
 const officePause = time.Second
 
-// registerRetry is the pause after a registration that failed.
+// registerRetry is the pause after a failed registration.
 const registerRetry = time.Second
 
-// Startup is a machine's first event.
+// Startup is the first event of a machine.
 type Startup struct{}
 
 func (Startup) String() string { return "Startup" }
@@ -29,13 +29,13 @@ func (Startup) process(m *Machine) error {
 	return m.elect()
 }
 
-// controllerChange: /controller was created or changed.
+// controllerChange notifies that /controller was created or changed.
 type controllerChange struct{}
 
 func (controllerChange) String() string           { return "ControllerChange" }
 func (controllerChange) process(m *Machine) error { return m.maybeResign() }
 
-// reelect: /controller was deleted.
+// reelect notifies that /controller was deleted.
 type reelect struct{}
 
 func (reelect) String() string { return "Reelect" }
@@ -47,7 +47,7 @@ func (reelect) process(m *Machine) error {
 	return m.elect()
 }
 
-// pauseOver: the time of a broker that could not take office is over.
+// pauseOver ends the pause of a broker that failed to become the controller.
 type pauseOver struct{}
 
 func (pauseOver) String() string { return "Reelect" }
@@ -61,7 +61,7 @@ func (e pauseOver) process(m *Machine) error {
 	return reelect{}.process(m)
 }
 
-// Expire: the ZooKeeper session is gone, and with it the term.
+// Expire notifies that the ZooKeeper session has expired, which ends the term.
 type Expire struct{}
 
 func (Expire) String() string { return "Expire" }
@@ -72,13 +72,13 @@ func (Expire) process(m *Machine) error {
 	return nil
 }
 
-// RegisterBrokerAndReelect: a new ZooKeeper session is open.
+// RegisterBrokerAndReelect notifies that a new ZooKeeper session is open.
 type RegisterBrokerAndReelect struct{}
 
 func (RegisterBrokerAndReelect) String() string { return "RegisterBrokerAndReelect" }
 
-// process registers the broker before anything else. Where somebody else holds
-// its id it tries again: a broker that lived on unregistered would never come back.
+// process registers the broker before anything else. If this fails, for example because the id is
+// still in use, it tries again later: otherwise the broker would stay unregistered for good.
 func (e RegisterBrokerAndReelect) process(m *Machine) error {
 	m.bindSession()
 	if m.cfg.Register != nil {
@@ -90,7 +90,7 @@ func (e RegisterBrokerAndReelect) process(m *Machine) error {
 	return reelect{}.process(m)
 }
 
-// readController reads who is the controller and arms the watch.
+// readController reads the id of the controller from /controller and arms the watch.
 func (m *Machine) readController() (exists bool, err error) {
 	node, exists, err := m.store.Controller(m.ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (m *Machine) readController() (exists bool, err error) {
 	return exists, nil
 }
 
-// maybeResign leaves office where /controller names somebody else.
+// maybeResign resigns if /controller does not name this broker.
 func (m *Machine) maybeResign() error {
 	if _, err := m.readController(); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (m *Machine) maybeResign() error {
 	return nil
 }
 
-// elect tries to become the controller where there is none.
+// elect tries to become the controller if there is none.
 func (m *Machine) elect() error {
 	exists, err := m.readController()
 	if err != nil {
@@ -158,24 +158,24 @@ func (m *Machine) runForOffice() error {
 	return m.failoverOrError()
 }
 
-// failoverOrError makes an error of a panic, so that a controller that cannot
-// take office gives it up.
+// failoverOrError runs failover and converts a panic into an error, which makes the broker give up
+// the term.
 func (m *Machine) failoverOrError() (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			err = fmt.Errorf("panic while taking office: %v\n%s", reason, debug.Stack())
+			err = fmt.Errorf("panic while becoming the controller: %v\n%s", reason, debug.Stack())
 		}
 	}()
 	return m.failover()
 }
 
-// giveUp ends the term and deletes /controller, so that others, or after a pause
-// this broker, elect. Where ZooKeeper does not let it, it is tried again after the
-// pause: the node must not name a broker that does not act.
+// giveUp ends the term and deletes /controller, so that another broker is elected, or this one
+// after a pause. If the deletion fails, it is tried again after the pause: the znode must not name
+// a broker that does not act as the controller.
 func (m *Machine) giveUp() error {
 	_, err := m.readController()
 	if !m.Active() {
-		return err // never won
+		return err // the election was not won
 	}
 	if err == nil && m.controllerID.Load() != m.cfg.BrokerID {
 		m.log.Warnf("Controller has already moved when trying to trigger controller movement")
@@ -193,8 +193,7 @@ func (m *Machine) giveUp() error {
 	return m.deleteAbandoned()
 }
 
-// deleteAbandoned deletes the /controller of a term that was given up, if it was
-// not deleted yet.
+// deleteAbandoned deletes the /controller of an abandoned term unless that was done already.
 func (m *Machine) deleteAbandoned() error {
 	if m.abandoned == nil {
 		return nil
@@ -210,9 +209,9 @@ func (m *Machine) deleteAbandoned() error {
 	return err
 }
 
-// failover takes office. The order matters: brokers must know who is live
-// before they hear of leaders (KAFKA-4443), and replicas must have their states
-// before partitions are given leaders.
+// failover reads the cluster's state and starts the work of the controller. The order matters:
+// brokers must know the live brokers before they are sent leaders (KAFKA-4443), and replicas must
+// have their states before leaders are elected.
 func (m *Machine) failover() error {
 	if err := m.setUpFeatures(); err != nil {
 		return err
@@ -256,7 +255,7 @@ func (m *Machine) failover() error {
 	return nil
 }
 
-// resumeOldRequests goes on with what an earlier controller was asked to do.
+// resumeOldRequests continues the requests that an earlier controller did not complete.
 func (m *Machine) resumeOldRequests() error {
 	if err := m.resumeAllReassignments(); err != nil {
 		return err
@@ -292,8 +291,8 @@ func (m *Machine) childEvents() map[string]Event {
 	}
 }
 
-// requestEvents are by the nodes through which old tools ask for something;
-// their creation counts only.
+// requestEvents returns the events for the znodes through which old tools send requests. Only the
+// creation of these znodes is watched.
 func (m *Machine) requestEvents() map[string]Event {
 	return map[string]Event{
 		zkstore.PreferredElectionPath:  electionRequest{type_: ElectPreferred, trigger: zkTriggered},
@@ -301,8 +300,8 @@ func (m *Machine) requestEvents() map[string]Event {
 	}
 }
 
-// deleteOldNotifications drops what was meant for an earlier controller: all
-// state is read afterwards anyway.
+// deleteOldNotifications deletes the notifications to an earlier controller. They are not needed,
+// since failover reads all state afterwards.
 func (m *Machine) deleteOldNotifications() error {
 	m.log.Infof("Deleting log dir event notifications")
 	nodes, err := m.store.LogDirEvents(m.ctx)
@@ -357,8 +356,8 @@ func (m *Machine) initializeContext() error {
 	return nil
 }
 
-// readLeadership refreshes what is known of partitions; absent and unreadable
-// states are left as they were.
+// readLeadership reads the states of partitions. It keeps the known state of a partition whose
+// znode is missing or invalid.
 func (m *Machine) readLeadership(tps []TopicPartition) error {
 	states, err := m.store.PartitionStates(m.ctx, tps)
 	if err != nil {
@@ -370,7 +369,7 @@ func (m *Machine) readLeadership(tps []TopicPartition) error {
 	return nil
 }
 
-// resign leaves office and forgets everything. It writes nothing.
+// resign ends the term and clears the controller's state. It writes nothing to ZooKeeper.
 func (m *Machine) resign() {
 	m.log.Debugf("Resigning")
 	for path := range m.childEvents() {
@@ -398,9 +397,9 @@ func (m *Machine) resign() {
 	m.setChangesLogger()
 }
 
-// setUpFeatures makes /feature say what this broker's protocol version wants.
-// A node that cannot be read is left alone: it must not keep the cluster
-// without a controller.
+// setUpFeatures creates or updates /feature as this broker's inter.broker.protocol.version
+// requires. An invalid znode is left as it is, because it must not prevent the cluster from having
+// a controller.
 func (m *Machine) setUpFeatures() error {
 	wanted := zkstore.FeatureNode{JSONVersion: m.versions.featureJSON, Enabled: m.versions.features, Features: map[string]zkstore.FinalizedFeature{}}
 	node, err := m.store.Feature(m.ctx)
@@ -416,7 +415,7 @@ func (m *Machine) setUpFeatures() error {
 		}
 		return m.awaitFeatures(node.Version, m.cfg.FeatureUpdateTimeout)
 	case errors.Is(err, zkstore.ErrInvalidNode):
-		m.log.Errorf("%s cannot be read and stays as it is; the finalized features are taken to be none: %v", zkstore.FeaturePath, err)
+		m.log.Errorf("Cannot parse %s; leaving it as it is and assuming that there are no finalized features: %v", zkstore.FeaturePath, err)
 		m.finalized = nil
 		return nil
 	case err != nil:

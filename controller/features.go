@@ -10,7 +10,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// allocateProducerIDs is the AllocateProducerIds request: a broker needs ids.
+// allocateProducerIDs is the AllocateProducerIds request, by which a broker gets a block of ids.
 type allocateProducerIDs struct {
 	broker int32
 	epoch  int64
@@ -65,7 +65,7 @@ func (e updateFeatures) process(m *Machine) error {
 	target := map[string]zkstore.FinalizedFeature{}
 	maps.Copy(target, m.finalized)
 	for _, u := range e.updates {
-		level, err := m.judgeFeatureUpdate(u)
+		level, err := m.checkFeatureUpdate(u)
 		results[u.Feature] = err
 		switch {
 		case err != nil:
@@ -99,15 +99,15 @@ func (m *Machine) writeFeatures(features map[string]zkstore.FinalizedFeature, ti
 	return m.awaitFeatures(version, timeout)
 }
 
-// featureLevel is a level to finalize; 0 stands for deletion.
+// featureLevel is a level to finalize; 0 means deletion.
 type featureLevel int16
 
 func (l featureLevel) finalized() zkstore.FinalizedFeature {
 	return zkstore.FinalizedFeature{Min: 1, Max: int16(l)}
 }
 
-// judgeFeatureUpdate checks one update with Kafka's texts.
-func (m *Machine) judgeFeatureUpdate(u FeatureUpdate) (featureLevel, error) {
+// checkFeatureUpdate validates one update. Errors have Kafka's messages.
+func (m *Machine) checkFeatureUpdate(u FeatureUpdate) (featureLevel, error) {
 	refuse := func(format string, args ...any) (featureLevel, error) {
 		return 0, protocol.Errorf(protocol.InvalidRequest, format, args...)
 	}
@@ -156,8 +156,8 @@ func (m *Machine) checkSupported(u FeatureUpdate) (featureLevel, error) {
 	return level, nil
 }
 
-// awaitFeatures waits until this broker's own view of /feature has a version:
-// only then does it answer with the features that it enforces.
+// awaitFeatures waits until this broker has read /feature with this version or a later one. Only
+// then are the features in the broker's answers those that it enforces.
 func (m *Machine) awaitFeatures(version zkstore.Version, timeout time.Duration) error {
 	if m.cfg.AwaitFeatureEpoch == nil || !m.versions.features {
 		return nil

@@ -14,10 +14,10 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Machine is the controller's logic without goroutines, timers and sockets. It
-// takes one event at a time, in one goroutine at a time, and runs it to its
-// end; what it cannot know at once comes back as an event. The same store,
-// peers and events give the same writes and requests in the same order.
+// Machine is the controller's logic without goroutines, timers and sockets. Step processes one
+// event to its end; calls must not overlap. Results that are not available at once, such as the
+// answers of brokers, arrive as further events. The same store, peers and events give the same
+// writes and requests in the same order.
 type Machine struct {
 	cfg      Config
 	versions versions
@@ -30,37 +30,38 @@ type Machine struct {
 	partitionLog, replicaLog, deletionLog logger
 	changes                               logger // state.change.logger
 
-	unclean bool // unclean.leader.election.enable, which may be changed while running
+	unclean bool // unclean.leader.election.enable, which may be changed dynamically
 
-	// pausing: this broker could not take office a moment ago.
+	// pausing is true after this broker failed to become the controller. It stays out of elections
+	// until pauseOver.
 	pausing bool
-	// abandoned is the fence of a term that was given up and whose /controller is
-	// still to be deleted; nil: none is.
+	// abandoned is the fence of a term that this broker gave up without deleting /controller yet;
+	// nil if there is none.
 	abandoned *zkstore.Fence
 
 	uncleanElections int64 // since the start of the broker
 
-	// c is what is known in the term; empty outside of one.
+	// c is the state of the current term; empty outside a term.
 	c *controllerContext
 	// finalized are the feature levels of /feature as last read or written.
 	finalized map[string]zkstore.FinalizedFeature
 
-	// ctx is bound to a ZooKeeper session. Work begun in one session never
-	// goes on in the next, and nothing waits for a new one: between an expiry
-	// and AfterNewSession's event everything answers ErrSessionExpired.
+	// ctx is bound to a ZooKeeper session. Work begun in one session never continues in the next,
+	// and no operation waits for a new session: between an expiry and the event of AfterNewSession,
+	// every operation fails with ErrSessionExpired.
 	ctx context.Context
 
-	mu      sync.Mutex         // guards what follows
-	cancel  context.CancelFunc // ends ctx
-	stopped bool               // every later ctx has ended too
+	mu      sync.Mutex         // guards the fields below, up to stopped
+	cancel  context.CancelFunc // cancels ctx
+	stopped bool               // contexts created from now on are canceled at once
 
-	controllerID atomic.Int32 // as last read from /controller; noLeader for none
-	active       atomic.Bool  // a term is under way
-	epoch        atomic.Int32 // of the term, 0 outside
+	controllerID atomic.Int32 // as last read from /controller; noLeader if none
+	active       atomic.Bool  // this broker is in a term
+	epoch        atomic.Int32 // controller epoch of the term, 0 outside a term
 }
 
-// NewMachine returns a machine that is not active and has read nothing; its
-// first event is Startup. The error names an unusable setting.
+// NewMachine returns a machine that is not active and has read nothing. Its first event must be
+// Startup. The error names an invalid setting.
 func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, error) {
 	ibp, err := settings.ParseIBP(cfg.IBP)
 	if err != nil {
@@ -84,13 +85,13 @@ func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, 
 	return m, nil
 }
 
-// setChangesLogger names the term in the state change log.
+// setChangesLogger puts the epoch of the current term into the prefix of the state change log.
 func (m *Machine) setChangesLogger() {
 	m.changes = newLogger(m.cfg.Logger, "state.change.logger", "[Controller id=%d epoch=%d] ", m.cfg.BrokerID, m.c.epoch)
 }
 
-// Step runs one event to its end. An event that fails leaves undone what it had
-// not done: a later event or the next failover does it.
+// Step processes one event to its end. If an event fails, the rest of its work is left to a later
+// event or the next failover.
 func (m *Machine) Step(e Event) {
 	err := e.process(m)
 	switch {
@@ -101,7 +102,7 @@ func (m *Machine) Step(e Event) {
 			m.log.Errorf("Error processing event %s: %v", e, err)
 		}
 	case errors.Is(err, context.Canceled) && m.stopping():
-		m.log.Infof("Event %s is given up, as the broker stops", e)
+		m.log.Infof("Event %s is abandoned because the broker is stopping", e)
 	default:
 		m.log.Errorf("Error processing event %s: %v", e, err)
 	}
@@ -113,15 +114,15 @@ func (m *Machine) stopping() bool {
 	return m.stopped
 }
 
-// Interrupt ends a ZooKeeper operation that Step waits for, because its session
-// is gone or the broker stops. It may be called from any goroutine.
+// Interrupt cancels the ZooKeeper operation that Step waits for, because its session has expired or
+// the broker is stopping. It may be called from any goroutine.
 func (m *Machine) Interrupt() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.cancel()
 }
 
-// Stop is Interrupt for good: no operation that begins later waits either.
+// Stop is Interrupt, but also for all operations that begin later.
 func (m *Machine) Stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -129,15 +130,15 @@ func (m *Machine) Stop() {
 	m.cancel()
 }
 
-// bindSession makes the work to come belong to the session that is open now.
+// bindSession binds all further work to the session that is open now, and watches /controller.
 func (m *Machine) bindSession() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.cancel()
 	m.ctx, m.cancel = context.WithCancel(m.store.BindSession(context.Background()))
-	m.pausing, m.abandoned = false, nil // the node went with its session
-	// Here, not at the start only: a session that is lost before Startup is taken
-	// drops that event.
+	m.pausing, m.abandoned = false, nil // the end of the old session deleted /controller
+	// Watch in every session, not only in Startup: a session loss drops queued events, and Startup
+	// may be among them.
 	m.store.WatchNode(zkstore.ControllerPath, zkstore.NodeWatch{
 		Created: func() { m.agenda.Put(controllerChange{}) },
 		Changed: func() { m.agenda.Put(controllerChange{}) },
@@ -148,10 +149,10 @@ func (m *Machine) bindSession() {
 	}
 }
 
-// Active says whether a term is under way. Any goroutine may ask.
+// Active reports whether this broker is the controller. It may be called from any goroutine.
 func (m *Machine) Active() bool { return m.active.Load() }
 
-// send flushes a batch: it hands the requests to the brokers' queues.
+// send flushes a batch: it appends the requests to the brokers' queues.
 func (m *Machine) send(b *batch) {
 	if b.empty() {
 		return
@@ -164,7 +165,8 @@ func (m *Machine) send(b *batch) {
 	}
 }
 
-// answered makes an event of the answer, or nothing where nobody looks at it.
+// answered returns a callback that turns the response into an event, or nil if the response to this
+// request does not matter.
 func (m *Machine) answered(epoch int32, o outgoing) func(kmsg.Response) {
 	if _, ok := o.req.(*kmsg.StopReplicaRequest); ok && len(o.remove) == 0 {
 		return nil
@@ -181,7 +183,7 @@ func (m *Machine) answered(epoch int32, o outgoing) func(kmsg.Response) {
 	}
 }
 
-// sendUpdateMetadata tells brokers who is live, and the state of partitions.
+// sendUpdateMetadata sends the live brokers and the state of the partitions to brokers.
 func (m *Machine) sendUpdateMetadata(brokers []int32, tps ...TopicPartition) {
 	b := newBatch(m.c)
 	b.addUpdateMetadata(brokers, tps...)

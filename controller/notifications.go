@@ -2,13 +2,13 @@ package controller
 
 import "errors"
 
-// logDirEventNotification: brokers reported failed log directories.
+// logDirEventNotification notifies that brokers reported failed log directories.
 type logDirEventNotification struct{}
 
 func (logDirEventNotification) String() string { return "LogDirEventNotification" }
 
-// process sends the brokers their replicas' leadership again: their answers tell
-// which ones they cannot serve.
+// process sends the leaderships of their replicas to the brokers again. The answers show which
+// replicas they cannot serve.
 func (logDirEventNotification) process(m *Machine) error {
 	if !m.Active() {
 		return nil
@@ -28,8 +28,8 @@ func (logDirEventNotification) process(m *Machine) error {
 	return errors.Join(err, m.store.DeleteLogDirEvents(m.ctx, m.c.fence(), nodes))
 }
 
-// isrChangeNotification: leaders of old protocol versions changed in-sync sets
-// in ZooKeeper.
+// isrChangeNotification notifies that leaders with an old protocol version changed in-sync sets in
+// ZooKeeper.
 type isrChangeNotification struct{}
 
 func (isrChangeNotification) String() string { return "IsrChangeNotification" }

@@ -8,18 +8,20 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// A partition's life:
+// partitionState is the state of a partition in the controller:
 //
 //	NonExistent → New → Online ⇄ Offline → NonExistent
 //
-// New: it has replicas, no leadership yet. To Online it gets its first leader,
-// the first live replica, with all live replicas in sync, and its znodes are
-// created. Online: it has a leader. Offline: its leader is gone. From either it
-// comes Online by an election, which is decided on the state just read from
-// ZooKeeper, written only if that is still the state there, and tried again
-// where it is not. Going Offline and NonExistent is a matter of memory only.
+// The states mean:
+//   - New: it has replicas but no leadership. When it becomes Online, the first live replica
+//     becomes its leader, all live replicas are in sync, and its znodes are created.
+//   - Online: it has a leader.
+//   - Offline: its leader is offline. An election brings it, or an Online partition that needs
+//     another leader, to Online. The election is based on a state from ZooKeeper, is written only
+//     if ZooKeeper still has the same version, and is repeated if not.
 //
-// An illegal step is logged and left out; the other partitions go on.
+// Changes to Offline and NonExistent are only in memory. An illegal change is logged and skipped;
+// it does not affect other partitions.
 type partitionState int8
 
 const (
@@ -33,7 +35,7 @@ func (s partitionState) String() string {
 	return [...]string{"NonExistentPartition", "NewPartition", "OnlinePartition", "OfflinePartition"}[s]
 }
 
-// predecessors are the states from which s may be entered.
+// predecessors returns the states from which s may be entered.
 func (s partitionState) predecessors() []partitionState {
 	switch s {
 	case newPartition:
@@ -45,8 +47,8 @@ func (s partitionState) predecessors() []partitionState {
 	}
 }
 
-// errStateChange marks a failure that lies in the partition's state, not in
-// ZooKeeper: no replica may lead, or another controller was here.
+// errStateChange marks a failure caused by the partition's state and not by ZooKeeper: no replica
+// may lead, or a later controller wrote the state.
 var errStateChange = errors.New("state change failed")
 
 func stateChangeFailed(format string, args ...any) error {
@@ -58,14 +60,14 @@ type stateChangeError struct{ text string }
 func (e *stateChangeError) Error() string        { return e.text }
 func (e *stateChangeError) Is(target error) bool { return target == errStateChange }
 
-// electionOutcome is what an election of one partition came to.
+// electionOutcome is the state that the election of one partition wrote, or its error.
 type electionOutcome struct {
 	state zkstore.PartitionState
 	err   error
 }
 
-// startPartitions gives all partitions their first state after a failover and
-// tries to bring the leaderless ones online.
+// startPartitions sets the first state of all partitions after a failover and tries to bring those
+// without a leader online.
 func (m *Machine) startPartitions() error {
 	m.partitionLog.Infof("Initializing partition state")
 	m.c.each(func(tp TopicPartition, p *partitionContext) {
@@ -83,8 +85,8 @@ func (m *Machine) startPartitions() error {
 	return err
 }
 
-// triggerOnline tries to bring New and Offline partitions online, of topics
-// that are accepted and not to be deleted.
+// triggerOnline tries to bring New and Offline partitions online if accept returns true for their
+// topic and the topic is not to be deleted.
 func (m *Machine) triggerOnline(accept func(topic string) bool) (map[TopicPartition]electionOutcome, error) {
 	tps := m.c.partitionsWhere(func(tp TopicPartition, p *partitionContext) bool {
 		return (p.state == newPartition || p.state == offlinePartition) && accept(tp.Topic) && !m.c.queuedForDeletion(tp.Topic)
@@ -92,9 +94,9 @@ func (m *Machine) triggerOnline(accept func(topic string) bool) (map[TopicPartit
 	return m.movePartitions(tps, onlinePartition, electOffline)
 }
 
-// movePartitions takes partitions to a state, with a strategy where that is
-// Online, and sends what follows from it. There is an outcome for each partition
-// that an election was held for, and for each new one that failed; the error is fatal.
+// movePartitions changes the state of partitions and sends the resulting requests. The strategy s
+// applies if to is Online. The result has an outcome for each partition that had an election, and
+// for each New partition that failed. The error ends the whole event.
 func (m *Machine) movePartitions(tps []TopicPartition, to partitionState, s strategy) (map[TopicPartition]electionOutcome, error) {
 	if len(tps) == 0 {
 		return nil, nil
@@ -154,9 +156,8 @@ func (m *Machine) transitPartitions(b *batch, tps []TopicPartition, to partition
 	return nil, nil
 }
 
-// initializePartitions creates the states of new partitions. Where a state node
-// is there already, the partition stays New until a failover reads it. There is
-// an outcome for each that failed.
+// initializePartitions creates the state znodes of new partitions and adds an outcome for each one
+// that failed. If a state znode already exists, the partition stays New until a failover reads it.
 func (m *Machine) initializePartitions(b *batch, tps []TopicPartition, outcomes map[TopicPartition]electionOutcome) error {
 	fail := func(tp TopicPartition, err error) {
 		outcomes[tp] = electionOutcome{err: err}
@@ -199,10 +200,10 @@ func (m *Machine) becameOnline(tp TopicPartition) {
 	p.state = onlinePartition
 }
 
-// electLeaders holds elections until none is left that failed only because the
-// state changed meanwhile. There is an outcome for each. What this controller
-// knows of a state is as good as what it would read, as long as a leader can be
-// elected by it: the write only succeeds if ZooKeeper still has that version.
+// electLeaders elects leaders and adds an outcome for each partition. It repeats elections that
+// failed only because the state changed in the meantime. The first attempt uses the states that the
+// controller knows, without reading them: the write succeeds only if ZooKeeper still has the same
+// version.
 func (m *Machine) electLeaders(b *batch, tps []TopicPartition, s strategy, outcomes map[TopicPartition]electionOutcome) error {
 	rest, err := m.electKnown(b, tps, s, outcomes)
 	if err != nil {
@@ -227,8 +228,8 @@ func (m *Machine) electLeaders(b *batch, tps []TopicPartition, s strategy, outco
 	return nil
 }
 
-// electKnown elects without reading the states, where a clean leader is found by
-// what is known, and returns the other partitions.
+// electKnown elects clean leaders from the known states, without reading them. It returns the
+// partitions for which this is not possible.
 func (m *Machine) electKnown(b *batch, tps []TopicPartition, s strategy, outcomes map[TopicPartition]electionOutcome) (rest []TopicPartition, err error) {
 	elected := map[TopicPartition]zkstore.PartitionState{}
 	recipients := map[TopicPartition][]int32{}
@@ -259,7 +260,8 @@ func (m *Machine) electKnown(b *batch, tps []TopicPartition, s strategy, outcome
 	return append(rest, conflicts...), err
 }
 
-// electOnce fills outcomes and returns the partitions to try again.
+// electOnce reads the states, elects leaders and adds outcomes. It returns the partitions to try
+// again because their state changed in the meantime.
 func (m *Machine) electOnce(b *batch, tps []TopicPartition, s strategy, outcomes map[TopicPartition]electionOutcome) (conflicts []TopicPartition, err error) {
 	states, err := m.readStates(tps)
 	if err != nil {
@@ -303,12 +305,13 @@ func (m *Machine) electOnce(b *batch, tps []TopicPartition, s strategy, outcomes
 	})
 }
 
-// readStates reads partition states; those whose node is absent or unreadable are left out.
+// readStates reads partition states. It omits partitions whose znode is missing or invalid.
 func (m *Machine) readStates(tps []TopicPartition) (map[TopicPartition]zkstore.PartitionState, error) {
 	return m.store.PartitionStates(m.ctx, tps)
 }
 
-// checkState refuses a state that is not there or that a later controller wrote.
+// checkState returns an error if the state is missing (known is false) or a later controller wrote
+// it.
 func (m *Machine) checkState(tp TopicPartition, s zkstore.PartitionState, known bool) error {
 	if !known {
 		return stateChangeFailed("LeaderAndIsr information doesn't exist for partition %s in %s state", partitionName(tp), m.c.partition(tp).state)
@@ -321,9 +324,9 @@ func (m *Machine) checkState(tp TopicPartition, s zkstore.PartitionState, known 
 	return nil
 }
 
-// writeStates writes states where ZooKeeper still has the version they come
-// from, keeps what was written, and reports each partition but those that
-// changed meanwhile, which it returns.
+// writeStates writes each state if ZooKeeper still has the version that the state is based on, and
+// stores the written ones in the controller's context. It returns the partitions that changed in
+// the meantime, and calls report for each of the others.
 func (m *Machine) writeStates(states map[TopicPartition]zkstore.PartitionState, report func(TopicPartition, electionOutcome)) (conflicts []TopicPartition, err error) {
 	if len(states) == 0 {
 		return nil, nil
@@ -349,7 +352,7 @@ func (m *Machine) writeStates(states map[TopicPartition]zkstore.PartitionState, 
 	return conflicts, nil
 }
 
-// firstError returns the first error that there is.
+// firstError returns the first error that is not nil. There is always an error to return.
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -373,9 +376,9 @@ func (m *Machine) ballot(tp TopicPartition, state zkstore.PartitionState, unclea
 
 const uncleanElectionKey = "unclean.leader.election.enable"
 
-// uncleanAllowed says by topic whether a replica out of sync may lead. Topic
-// configurations are only read where no replica in sync is online; a topic whose
-// configuration cannot be read has no unclean election.
+// uncleanAllowed reports for each topic whether a replica out of sync may lead. It reads the
+// configuration of a topic only if a partition has no in-sync replica online. A topic with an
+// unreadable configuration has no unclean elections.
 func (m *Machine) uncleanAllowed(states map[TopicPartition]zkstore.PartitionState, s strategy) (map[string]bool, error) {
 	allowed := map[string]bool{}
 	if s != electOffline && s != electOfflineUnclean {
@@ -397,7 +400,7 @@ func (m *Machine) uncleanAllowed(states map[TopicPartition]zkstore.PartitionStat
 		return nil, err
 	}
 	for _, topic := range sortedKeys(unreadable) {
-		m.partitionLog.Errorf("Cannot read the configuration of topic %s, so it gets no unclean leader: %v", topic, unreadable[topic])
+		m.partitionLog.Errorf("Cannot read the configuration of topic %s; no unclean leader is elected for it: %v", topic, unreadable[topic])
 	}
 	for topic, config := range configs {
 		allowed[topic] = m.unclean

@@ -204,7 +204,7 @@ func TestPitfallController13_ARepeatedAlterPartitionSucceeds(t *testing.T) {
 		{"recovered does not become recovering", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1}, Recovering: true, Version: 9}, 3, protocol.InvalidRequest, false},
 		{"a shrink", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1}, Version: 9}, 3, protocol.None, false},
 	} {
-		code, unchanged := judgeAlteration(current, c.wanted, live, c.version)
+		code, unchanged := checkAlteration(current, c.wanted, live, c.version)
 		if code != c.code || unchanged != c.unchanged {
 			t.Errorf("%s: %s, unchanged %t; want %s, %t", c.name, code, unchanged, c.code, c.unchanged)
 		}

@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// queue is the Agenda of a running Controller: events in the order in which
-// they came, without a bound, since those who put them in must never wait.
+// queue is the Agenda of a running Controller. Events leave it in the order in which they were put.
+// It has no size limit because Put must never block.
 type queue struct {
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	events []queued
 	closed bool
-	timers map[*time.Timer]struct{} // not fired yet
-	wake   chan struct{}            // has a token when there may be something to take
+	timers map[*time.Timer]struct{} // timers that have not fired
+	wake   chan struct{}            // holds a token if next has something to check
 }
 
 type queued struct {
 	event   Event
-	started chan struct{} // closed when it is taken; nil: nobody waits for that
+	started chan struct{} // closed when the event is taken; nil if no caller waits for that
 }
 
 func newQueue() *queue {
 	return &queue{timers: map[*time.Timer]struct{}{}, wake: make(chan struct{}, 1)}
 }
 
-// Put appends an event. After close it is answered at once.
+// Put appends an event. After close it answers the event instead.
 func (q *queue) Put(e Event) {
 	if !q.add(queued{event: e}) {
 		Preempt(e)
@@ -49,7 +49,7 @@ func (q *queue) signalLocked() {
 	}
 }
 
-// next waits for an event and takes it; false once the queue is closed.
+// next waits for an event and takes it from the queue. It returns false once the queue is closed.
 func (q *queue) next() (Event, bool) {
 	for {
 		q.mu.Lock()
@@ -67,14 +67,14 @@ func (q *queue) next() (Event, bool) {
 			}
 			return item.event, true
 		}
-		q.events = nil // lets the taken ones go
+		q.events = nil // frees the array of the taken events
 		q.mu.Unlock()
 		<-q.wake
 	}
 }
 
-// clearAndPut drops all events, answers those that somebody waits for, and
-// appends e; the channel is closed when e is taken, or at once after close.
+// clearAndPut drops all events, answers those with a waiting caller, and appends e. The channel is
+// closed when e is taken from the queue, or immediately if the queue is closed.
 func (q *queue) clearAndPut(e Event) (started <-chan struct{}) {
 	item := queued{event: e, started: make(chan struct{})}
 	q.mu.Lock()
@@ -91,7 +91,7 @@ func (q *queue) clearAndPut(e Event) (started <-chan struct{}) {
 	return item.started
 }
 
-// close drops and answers all events and ends next.
+// close drops and answers all events. next returns false from now on.
 func (q *queue) close() {
 	q.CancelTimers()
 	q.mu.Lock()
@@ -118,7 +118,7 @@ func (q *queue) size() int {
 	return len(q.events)
 }
 
-// PutAfter appends an event when d has passed.
+// PutAfter appends an event after d. It drops the event if the queue is closed.
 func (q *queue) PutAfter(d time.Duration, e Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -138,7 +138,7 @@ func (q *queue) PutAfter(d time.Duration, e Event) {
 	q.timers[timer] = struct{}{}
 }
 
-// CancelTimers drops what PutAfter has not delivered yet.
+// CancelTimers drops the events that PutAfter has not delivered yet.
 func (q *queue) CancelTimers() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -10,14 +10,17 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// A reassignment has three parts. U: the new assignment is stored and taken
-// over, replicas that fell out of it stop. A: as long as the target is not in
-// sync, the leader epoch goes up, origin and added replicas hear of it. B: once
-// it is, the target becomes the assignment, a leader outside of it is replaced,
-// removed replicas delete their data, and last of all the topic node says it is
-// done, so that a failover in between resumes it.
+// A reassignment has three phases:
+//   - U stores the new assignment in ZooKeeper and in memory, and stops replicas that are no longer
+//     part of it.
+//   - A runs while the target replicas are not in sync. It increases the leader epoch and sends it
+//     to the original and the added replicas.
+//   - B runs once the target replicas are in sync. The target becomes the assignment, a leader
+//     outside the target is replaced, and removed replicas delete their data. Last, B writes the
+//     final assignment to the topic's znode, so that a new controller resumes a reassignment whose
+//     phase B was interrupted.
 
-// reassign runs U, then A or B.
+// reassign runs phase U, then A or B.
 func (m *Machine) reassign(tp TopicPartition, a zkstore.Assignment) error {
 	m.markIneligible("topic reassignment in progress", tp.Topic)
 	if err := m.storeReassignment(tp, a); err != nil {
@@ -33,7 +36,7 @@ func (m *Machine) reassign(tp TopicPartition, a zkstore.Assignment) error {
 	return m.finishReassignment(tp, a)
 }
 
-// storeReassignment is part U.
+// storeReassignment is phase U.
 func (m *Machine) storeReassignment(tp TopicPartition, a zkstore.Assignment) error {
 	if current := m.c.assignment(tp); !sameAssignment(current, a) {
 		if err := m.writeAssignment(tp, a); err != nil {
@@ -44,15 +47,15 @@ func (m *Machine) storeReassignment(tp TopicPartition, a zkstore.Assignment) err
 			return err
 		}
 	}
-	if !m.versions.alterPartition { // the leader changes the in-sync set without telling
+	if !m.versions.alterPartition { // the leader changes the in-sync set in ZooKeeper, without a request
 		m.store.WatchNode(zkstore.PartitionStatePath(tp), zkstore.NodeWatch{Changed: func() { m.agenda.Put(reassignmentISRChange{tp}) }})
 	}
 	m.c.reassigning[tp] = true
 	return nil
 }
 
-// reassignmentComplete looks at the in-sync set in ZooKeeper, and so arms the
-// watch of the state where there is one.
+// reassignmentComplete reports whether the target replicas are in sync according to ZooKeeper.
+// Reading the state also arms its watch, if there is one.
 func (m *Machine) reassignmentComplete(tp TopicPartition, a zkstore.Assignment) (bool, error) {
 	if !beingReassigned(a) {
 		return true, nil
@@ -65,7 +68,7 @@ func (m *Machine) reassignmentComplete(tp TopicPartition, a zkstore.Assignment) 
 	return known && caughtUp(a, s.ISR), nil
 }
 
-// startReassignment is part A.
+// startReassignment is phase A.
 func (m *Machine) startReassignment(tp TopicPartition, a zkstore.Assignment) error {
 	if err := m.bumpLeaderEpoch(tp, a); err != nil {
 		return err
@@ -78,7 +81,7 @@ func (m *Machine) startReassignment(tp TopicPartition, a zkstore.Assignment) err
 	return nil
 }
 
-// finishReassignment is part B.
+// finishReassignment is phase B.
 func (m *Machine) finishReassignment(tp TopicPartition, a zkstore.Assignment) error {
 	if err := m.moveReplicas(replicasOf(tp, a.Adding), onlineReplica); err != nil {
 		return err
@@ -112,13 +115,12 @@ func (m *Machine) unwatchState(tp TopicPartition) {
 	}
 }
 
-// moveLeaderInto makes sure that a live member of the assignment leads, and
-// that all of it hears the new assignment. That an election fails changes
-// nothing here.
+// moveLeaderInto ensures that a live replica of the assignment leads, and sends the new assignment
+// to all its replicas. It ignores a failed election.
 func (m *Machine) moveLeaderInto(tp TopicPartition, a zkstore.Assignment) error {
 	leadership := m.c.leadership(tp)
 	if leadership == nil {
-		return fmt.Errorf("no leadership of partition %s is known, so its reassignment cannot end", partitionName(tp))
+		return fmt.Errorf("cannot complete the reassignment of partition %s: its leadership is unknown", partitionName(tp))
 	}
 	leader := leadership.Leader
 	switch {
@@ -134,8 +136,8 @@ func (m *Machine) moveLeaderInto(tp TopicPartition, a zkstore.Assignment) error 
 	return err
 }
 
-// bumpLeaderEpoch writes the next leader epoch, so that no request of an older
-// assignment counts any more, and tells the replicas.
+// bumpLeaderEpoch writes the next leader epoch and sends it to the replicas. It fences requests
+// that are based on an older assignment.
 func (m *Machine) bumpLeaderEpoch(tp TopicPartition, a zkstore.Assignment) error {
 	s, err := m.writeNextEpoch(tp)
 	if err != nil {
@@ -158,7 +160,7 @@ func (m *Machine) writeNextEpoch(tp TopicPartition) (written zkstore.PartitionSt
 		}
 		s, known := states[tp]
 		if !known {
-			return written, fmt.Errorf("cannot update leader epoch for partition %s as its state is absent or cannot be read", partitionName(tp))
+			return written, fmt.Errorf("cannot update the leader epoch of partition %s: its state is missing or invalid", partitionName(tp))
 		}
 		if err := m.checkState(tp, s, true); err != nil {
 			return written, err
@@ -179,7 +181,8 @@ func (m *Machine) writeNextEpoch(tp TopicPartition) (written zkstore.PartitionSt
 	}
 }
 
-// stopReplicas has replicas delete their data and forgets them.
+// stopReplicas sends replicas requests to delete their data and removes them from the controller's
+// state.
 func (m *Machine) stopReplicas(tp TopicPartition, ids []int32) error {
 	for _, state := range []replicaState{offlineReplica, replicaDeletionStarted, replicaDeletionSuccessful, nonExistentReplica} {
 		if err := m.moveReplicas(replicasOf(tp, ids), state); err != nil {
@@ -189,7 +192,7 @@ func (m *Machine) stopReplicas(tp TopicPartition, ids []int32) error {
 	return nil
 }
 
-// writeAssignment stores one partition's assignment in the topic's node.
+// writeAssignment writes one partition's assignment to the topic's znode.
 func (m *Machine) writeAssignment(tp TopicPartition, a zkstore.Assignment) error {
 	node := m.topicNode(tp.Topic)
 	node.Partitions[tp.Partition] = a
@@ -200,8 +203,8 @@ func (m *Machine) writeAssignment(tp TopicPartition, a zkstore.Assignment) error
 	return nil
 }
 
-// resumeReassignments runs the accepted ones of the reassignments under way
-// again. One that fails does not stop the others.
+// resumeReassignments runs the ongoing reassignments again for which accept returns true. An error
+// of one partition does not affect the others, unless it is fatal.
 func (m *Machine) resumeReassignments(accept func(TopicPartition) bool) error {
 	for _, tp := range sortedPartitions(m.c.reassigning) {
 		if !accept(tp) {
@@ -217,8 +220,8 @@ func (m *Machine) resumeReassignments(accept func(TopicPartition) bool) error {
 	return nil
 }
 
-// resumeAllReassignments is for a failover: first the old tools' node, then
-// what else is under way.
+// resumeAllReassignments resumes reassignments after a failover: first those in the znode of old
+// tools, then the other ongoing ones.
 func (m *Machine) resumeAllReassignments() error {
 	resumed, err := m.processZKReassignments()
 	if err != nil {
@@ -227,7 +230,7 @@ func (m *Machine) resumeAllReassignments() error {
 	return m.resumeReassignments(func(tp TopicPartition) bool { return !resumed[tp] })
 }
 
-// maybeCompleteReassignment ends a reassignment whose target is in sync.
+// maybeCompleteReassignment completes a reassignment if its target replicas are in sync.
 func (m *Machine) maybeCompleteReassignment(tp TopicPartition) error {
 	a := m.c.assignment(tp)
 	complete, err := m.reassignmentComplete(tp, a)
@@ -238,8 +241,8 @@ func (m *Machine) maybeCompleteReassignment(tp TopicPartition) error {
 	return m.reassign(tp, a)
 }
 
-// reassignmentISRChange: the state of a partition under reassignment changed
-// (leaders of old protocol versions write it themselves).
+// reassignmentISRChange notifies that the state of a partition under reassignment changed in
+// ZooKeeper, where leaders with an old protocol version write it themselves.
 type reassignmentISRChange struct{ tp TopicPartition }
 
 func (reassignmentISRChange) String() string { return "PartitionReassignmentIsrChange" }
@@ -251,7 +254,7 @@ func (e reassignmentISRChange) process(m *Machine) error {
 	return m.maybeCompleteReassignment(e.tp)
 }
 
-// reassignAll starts planned reassignments and returns what became of each.
+// reassignAll starts the planned reassignments and returns the result of each, nil for success.
 func (m *Machine) reassignAll(plans map[TopicPartition]zkstore.Assignment) (map[TopicPartition]error, error) {
 	results := map[TopicPartition]error{}
 	for _, tp := range sortedPartitions(plans) {
@@ -276,7 +279,7 @@ func (m *Machine) reassignAll(plans map[TopicPartition]zkstore.Assignment) (map[
 	return results, nil
 }
 
-// zkReassignment: /admin/reassign_partitions was created.
+// zkReassignment notifies that /admin/reassign_partitions was created.
 type zkReassignment struct{}
 
 func (zkReassignment) String() string { return "ZkPartitionReassignment" }
@@ -289,8 +292,9 @@ func (zkReassignment) process(m *Machine) error {
 	return err
 }
 
-// processZKReassignments does what the node asks for, arms it, and takes from it
-// what failed; it returns what was started. Liveness is not looked at.
+// processZKReassignments starts the reassignments in /admin/reassign_partitions, arms the watch of
+// this znode, and removes the failed entries from it. It returns the partitions whose reassignment
+// was started. It does not check that the target brokers are live.
 func (m *Machine) processZKReassignments() (map[TopicPartition]bool, error) {
 	if exists, err := m.store.Arm(m.ctx, zkstore.ReassignPartitionsPath); err != nil || !exists {
 		return nil, err
@@ -325,9 +329,9 @@ func (m *Machine) processZKReassignments() (map[TopicPartition]bool, error) {
 	return started, err
 }
 
-// dropZKReassignments takes entries from /admin/reassign_partitions and deletes
-// the node with the last one. A tool may have written it anew in between, so the
-// event is queued again then.
+// dropZKReassignments removes entries from /admin/reassign_partitions and deletes the znode with
+// the last entry. In that case it also queues the event again, because a tool may create the znode
+// again in between.
 func (m *Machine) dropZKReassignments(drop func(TopicPartition, []int32) bool) error {
 	exists, err := m.store.Arm(m.ctx, zkstore.ReassignPartitionsPath)
 	if err != nil || !exists {
@@ -359,8 +363,8 @@ func (m *Machine) dropZKReassignments(drop func(TopicPartition, []int32) bool) e
 
 // alterReassignments is the AlterPartitionReassignments request.
 type alterReassignments struct {
-	targets map[TopicPartition][]int32 // nil: cancel
-	refused map[TopicPartition]error   // what targets are by themselves was wrong
+	targets map[TopicPartition][]int32 // a nil list cancels
+	refused map[TopicPartition]error   // the partitions whose target failed checkTargetList
 	done    func(map[TopicPartition]error, error)
 }
 
@@ -421,7 +425,7 @@ func (m *Machine) alterReassignments(targets map[TopicPartition][]int32, refused
 
 // listReassignments is the ListPartitionReassignments request.
 type listReassignments struct {
-	partitions []TopicPartition // nil: all
+	partitions []TopicPartition // nil means all
 	done       func(map[TopicPartition]zkstore.Assignment, error)
 }
 

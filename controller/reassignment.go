@@ -8,20 +8,21 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// A reassignment (KIP-455) keeps all replicas, old and new, in the assignment:
-// first the target in its order, then those that will go. The origin, to which
-// a cancellation goes back, is what is not being added; the target is what is
-// not being removed.
+// During a reassignment (KIP-455), the assignment has all replicas, old and new: first the target
+// replicas in their order, then the replicas to be removed. The target are the replicas that are
+// not being removed. The origin are the replicas that are not being added; a cancellation returns
+// to it.
 
-// originReplicas are the replicas from before the reassignment.
+// originReplicas returns the replicas before the reassignment.
 func originReplicas(a zkstore.Assignment) []int32 { return without(a.Replicas, a.Adding) }
 
-// targetReplicas are the replicas after it.
+// targetReplicas returns the replicas after the reassignment.
 func targetReplicas(a zkstore.Assignment) []int32 { return without(a.Replicas, a.Removing) }
 
 func beingReassigned(a zkstore.Assignment) bool { return len(a.Adding) > 0 || len(a.Removing) > 0 }
 
-// reassignTo plans the way from a, which may itself be under way, to target.
+// reassignTo returns the assignment for a reassignment from a to target. a may have an ongoing
+// reassignment, which this one replaces.
 func reassignTo(a zkstore.Assignment, target []int32) zkstore.Assignment {
 	origin := originReplicas(a)
 	full := distinct(slices.Concat(target, origin))
@@ -32,7 +33,7 @@ func reassignTo(a zkstore.Assignment, target []int32) zkstore.Assignment {
 	}
 }
 
-// withoutReplica is the assignment after one replica is gone for good.
+// withoutReplica returns the assignment without the replica on broker id.
 func withoutReplica(a zkstore.Assignment, id int32) zkstore.Assignment {
 	gone := []int32{id}
 	return zkstore.Assignment{
@@ -46,15 +47,15 @@ func sameAssignment(a, b zkstore.Assignment) bool {
 	return slices.Equal(a.Replicas, b.Replicas) && slices.Equal(a.Adding, b.Adding) && slices.Equal(a.Removing, b.Removing)
 }
 
-// caughtUp says that all replicas of the target are in sync. A pure re-ordering
-// is complete whatever the in-sync set.
+// caughtUp reports whether all target replicas are in sync. If the reassignment only changes the
+// order of replicas, it returns true for any in-sync set.
 func caughtUp(a zkstore.Assignment, isr []int32) bool {
 	return !beingReassigned(a) || subset(targetReplicas(a), isr)
 }
 
-// checkTargetList validates what a reassignment asked for by the API is by itself, with
-// Kafka's texts. The list is as long as the client wants, so this is done before the
-// request becomes an event.
+// checkTargetList validates a list of target replicas without any state of the controller. Errors
+// have Kafka's messages. It runs before the request becomes an event, because clients may send
+// lists of any length.
 func checkTargetList(target []int32) error {
 	switch {
 	case len(target) == 0:
@@ -67,8 +68,9 @@ func checkTargetList(target []int32) error {
 	return nil
 }
 
-// checkTargetBrokers reports whether the replicas that a checked target adds are live. Of
-// a list too long for that only the answer is made of it, by whoever waits for it.
+// checkTargetBrokers returns an error unless the replicas that target adds are live. target must
+// have passed checkTargetList. A target with more replicas than can be valid is refused without
+// computing its replicas; the goroutine that reads the error's text computes them.
 func checkTargetBrokers(current zkstore.Assignment, target []int32, live []int32) error {
 	if len(target) > len(live)+len(current.Replicas) || !subset(reassignTo(current, target).Adding, live) {
 		return &deadTargetError{current, target, live}
@@ -76,7 +78,7 @@ func checkTargetBrokers(current zkstore.Assignment, target []int32, live []int32
 	return nil
 }
 
-// deadTargetError is an INVALID_REPLICA_ASSIGNMENT whose text is made when it is asked for.
+// deadTargetError is an INVALID_REPLICA_ASSIGNMENT whose message is computed on demand.
 type deadTargetError struct {
 	current      zkstore.Assignment
 	target, live []int32
@@ -87,7 +89,7 @@ func (e *deadTargetError) Error() string {
 		scalaList("ArrayBuffer", reassignTo(e.current, e.target).Adding), scalaList("Set", e.live))
 }
 
-// As makes a protocol.Error of it, which has the text.
+// As converts e to a protocol.ErrorCode, or to a *protocol.Error with the message.
 func (e *deadTargetError) As(target any) bool {
 	switch t := target.(type) {
 	case *protocol.ErrorCode:
@@ -100,8 +102,8 @@ func (e *deadTargetError) As(target any) bool {
 	return true
 }
 
-// planReassignment returns the assignment to move to; nil target cancels. ok is
-// false where there is nothing to cancel.
+// planReassignment returns the assignment for a reassignment to target, or for the cancellation of
+// the ongoing one. ok is false if there is nothing to cancel.
 func planReassignment(current zkstore.Assignment, target []int32, cancel bool) (plan zkstore.Assignment, ok bool) {
 	if cancel {
 		if !beingReassigned(current) {
@@ -142,7 +144,7 @@ func subset(list, of []int32) bool {
 	return !slices.ContainsFunc(list, func(id int32) bool { return !isMember(id) })
 }
 
-// shortList is how many ids are looked through rather than put into a map.
+// shortList is the length up to which a list is scanned instead of converted to a map.
 const shortList = 16
 
 // membership returns a function that reports whether an id is in the list.

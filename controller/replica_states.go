@@ -8,19 +8,22 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// A replica's life:
+// replicaState is the state of a replica in the controller:
 //
 //	NonExistent → New → Online ⇄ Offline → DeletionStarted → DeletionSuccessful → NonExistent
 //	                     Offline, DeletionStarted → DeletionIneligible → Online, Offline
 //
-// New: assigned, not yet serving; it is told the leadership if there is one.
-// Online: its broker is live; it is told the leadership, unless it was New.
-// Offline: it is told to stop, and leaves the in-sync set in ZooKeeper, of
-// which the other replicas are told. DeletionStarted: it is told to delete its
-// data; the answer makes it Successful or Ineligible, and so does the death of
-// its broker. NonExistent: it leaves the assignment in memory.
+// The states mean:
+//   - New: assigned but not serving yet. It is sent the leadership if there is one.
+//   - Online: its broker is live. It is sent the leadership, unless it was New.
+//   - Offline: it is sent a request to stop and is removed from the in-sync set in ZooKeeper. The
+//     other replicas are sent the new in-sync set.
+//   - DeletionStarted: it is sent a request to delete its data. The answer makes it
+//     DeletionSuccessful or DeletionIneligible; a failure of its broker makes it
+//     DeletionIneligible.
+//   - NonExistent: it is removed from the assignment in memory.
 //
-// An illegal step is logged and left out; the other replicas go on.
+// An illegal change is logged and skipped; it does not affect other replicas.
 type replicaState int8
 
 const (
@@ -38,7 +41,7 @@ func (s replicaState) String() string {
 		"ReplicaDeletionStarted", "ReplicaDeletionSuccessful", "ReplicaDeletionIneligible"}[s]
 }
 
-// predecessors are the states from which s may be entered.
+// predecessors returns the states from which s may be entered.
 func (s replicaState) predecessors() []replicaState {
 	switch s {
 	case newReplica:
@@ -56,8 +59,8 @@ func (s replicaState) predecessors() []replicaState {
 	}
 }
 
-// startReplicas gives all replicas their first state after a failover, tells
-// the online ones all they need, and takes the others out of their in-sync sets.
+// startReplicas sets the first state of all replicas after a failover. It sends the leaderships to
+// the online replicas and removes the others from the in-sync sets.
 func (m *Machine) startReplicas() error {
 	m.replicaLog.Infof("Initializing replica state")
 	var online, offline []replicaID
@@ -78,8 +81,8 @@ func (m *Machine) startReplicas() error {
 	return m.moveReplicas(offline, offlineReplica)
 }
 
-// moveReplicas takes replicas to a state, broker by broker, and sends what
-// follows from it as one batch. The error is fatal.
+// moveReplicas changes the state of replicas, broker by broker, and sends the resulting requests as
+// one batch. The error ends the whole event.
 func (m *Machine) moveReplicas(replicas []replicaID, to replicaState) error {
 	if len(replicas) == 0 {
 		return nil
@@ -177,8 +180,8 @@ func (m *Machine) ensureAssigned(r replicaID) {
 	}
 }
 
-// takeOffline stops replicas of one broker and takes them out of the in-sync
-// sets. A replica whose in-sync set could not be changed keeps its state.
+// takeOffline stops replicas of one broker and removes them from the in-sync sets. A replica keeps
+// its state if the in-sync set could not be changed.
 func (m *Machine) takeOffline(b *batch, broker int32, replicas []replicaID) error {
 	var led []TopicPartition
 	for _, r := range replicas {
@@ -207,8 +210,9 @@ func (m *Machine) takeOffline(b *batch, broker int32, replicas []replicaID) erro
 	return nil
 }
 
-// removeFromISR returns the states of the partitions that the broker is out of,
-// whether or not it had to be taken out.
+// removeFromISR removes the broker from the in-sync sets of the partitions. It returns the states
+// of the partitions whose in-sync set does not have the broker now, whether or not it had it
+// before.
 func (m *Machine) removeFromISR(broker int32, tps []TopicPartition) (map[TopicPartition]zkstore.PartitionState, error) {
 	left := map[TopicPartition]zkstore.PartitionState{}
 	rest, err := m.removeFromKnownISR(broker, tps, left)
@@ -225,9 +229,9 @@ func (m *Machine) removeFromISR(broker int32, tps []TopicPartition) (map[TopicPa
 	return left, nil
 }
 
-// removeFromKnownISR does it without reading the states, where the broker is in
-// the set that is known: the write only succeeds if ZooKeeper still has that
-// version. It returns the other partitions.
+// removeFromKnownISR does the same without reading the states, for partitions whose known in-sync
+// set has the broker: the write succeeds only if ZooKeeper still has the same version. It returns
+// the other partitions.
 func (m *Machine) removeFromKnownISR(broker int32, tps []TopicPartition, left map[TopicPartition]zkstore.PartitionState) (rest []TopicPartition, err error) {
 	shrunk := map[TopicPartition]zkstore.PartitionState{}
 	for _, tp := range tps {

@@ -7,13 +7,13 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// requestBuilder makes control requests at the versions that the inter-broker
-// protocol decides. Old versions have other shapes: LeaderAndIsr 0-1 and
-// UpdateMetadata 0-4 list partitions without grouping them by topic, StopReplica
-// 0-2 has one delete flag for the whole request.
+// requestBuilder builds control requests with the versions that inter.broker.protocol.version
+// determines. Old versions differ in structure: LeaderAndIsr 0-1 and UpdateMetadata 0-4 list
+// partitions without grouping them by topic, and StopReplica 0-2 has one delete flag for the whole
+// request.
 type requestBuilder struct {
-	id       int32 // of the controller
-	listener string
+	id       int32  // broker id of the controller
+	listener string // of the endpoints of live leaders
 	versions versions
 }
 
@@ -24,7 +24,7 @@ type outgoing struct {
 	remove map[TopicPartition]bool // StopReplica: the replicas it deletes
 }
 
-// requests returns what a batch sends, in order.
+// requests returns the requests of a batch in the order in which they are sent.
 func (rb requestBuilder) requests(b *batch) []outgoing {
 	var out []outgoing
 	for _, id := range recipients(b.c, b.leaderAndISR) {
@@ -83,8 +83,8 @@ func (rb requestBuilder) leaderAndISRPartition(tp TopicPartition, e leaderAndISR
 	return p
 }
 
-// updateMetadata makes one request per broker; they differ in the broker epoch
-// only and share everything else.
+// updateMetadata returns one request per broker. The requests differ only in the broker epoch and
+// share all other data.
 func (rb requestBuilder) updateMetadata(b *batch) []outgoing {
 	shared := kmsg.NewUpdateMetadataRequest()
 	shared.Version = rb.versions.updateMetadata

@@ -377,7 +377,7 @@ func TestAnEventThatTheBrokersStopEndsIsNoErrorInTheLog(t *testing.T) {
 		c.queue.Put(waiting{begun})
 		<-begun
 		c.Stop()
-		if text := lines.String(); strings.Contains(text, "ERROR") || !strings.Contains(text, "Event Waiting is given up, as the broker stops") {
+		if text := lines.String(); strings.Contains(text, "ERROR") || !strings.Contains(text, "Event Waiting is abandoned because the broker is stopping") {
 			t.Errorf("log:\n%s", text)
 		}
 	})

@@ -16,14 +16,14 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// resendPause is how long a sender waits before it tries a request again.
+// resendPause is the time after which a sender sends a failed request again.
 const resendPause = 100 * time.Millisecond
 
-// senders are the Peers of a running Controller: one goroutine, one connection
-// and one queue per broker. Nothing in a queue is dropped or merged as long as
-// the broker stays: what it gets twice for a lost answer is refused there by its
-// epochs. A broker that is removed takes its queue along, so that nothing meant
-// for an earlier life of it reaches the next.
+// senders implements Peers for a running Controller. Each broker has one goroutine, one connection
+// and one queue. Queued requests are neither dropped nor merged while the broker is registered. A
+// request that arrives twice because its answer was lost is refused by the broker because of its
+// epochs. Removing a broker drops its queue, so that no request for an earlier registration of the
+// broker reaches a later one.
 type senders struct {
 	cfg   Config
 	epoch func() int32 // for log lines
@@ -76,7 +76,7 @@ func (s *senders) Add(b zkstore.BrokerInfo) {
 	}()
 }
 
-// Remove ends the sender to a broker; it does not wait for it.
+// Remove stops the sender to a broker without waiting for its goroutine.
 func (s *senders) Remove(id int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +86,7 @@ func (s *senders) Remove(id int32) {
 	}
 }
 
-// RemoveAll ends all senders.
+// RemoveAll stops all senders without waiting for their goroutines.
 func (s *senders) RemoveAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,7 +96,7 @@ func (s *senders) RemoveAll() {
 	clear(s.byID)
 }
 
-// Send queues a request.
+// Send queues a request. It logs and drops a request to a broker without a sender.
 func (s *senders) Send(id int32, req kmsg.Request, answered func(kmsg.Response)) {
 	s.mu.Lock()
 	p := s.byID[id]
@@ -117,16 +117,16 @@ type message struct {
 	answered func(kmsg.Response)
 }
 
-// sender is the goroutine of one broker.
+// sender sends requests to one broker.
 type sender struct {
-	id     int32  // of the controller
+	id     int32  // broker id of the controller
 	node   string // host:port (id: 0 rack: null), for log lines
 	link   *peerlink.Link
 	log    logger
-	term   func() int32
+	term   func() int32    // the controller epoch, for log lines
 	ctx    context.Context // done when the broker is removed
 	cancel context.CancelFunc
-	wake   chan struct{} // has a token when messages may not be empty
+	wake   chan struct{} // holds a token if messages may not be empty
 
 	mu       sync.Mutex // guards messages
 	messages []message
@@ -142,7 +142,7 @@ func (p *sender) put(m message) {
 	}
 }
 
-// next waits for a message; false when the broker is removed.
+// next waits for a message. It returns false when the broker is removed.
 func (p *sender) next() (message, bool) {
 	for {
 		if p.ctx.Err() != nil {
@@ -180,7 +180,7 @@ func (p *sender) run() {
 	}
 }
 
-// deliver sends a request until it is answered; false when the broker is removed.
+// deliver sends a request until it is answered. It returns false when the broker is removed.
 func (p *sender) deliver(req kmsg.Request) (kmsg.Response, bool) {
 	for {
 		resp, err := p.link.Do(p.ctx, req)
@@ -200,7 +200,7 @@ func (p *sender) deliver(req kmsg.Request) (kmsg.Response, bool) {
 	}
 }
 
-// dialer says in the log when a connection is made.
+// dialer wraps dial, or plain TCP if dial is nil, to log each new connection.
 func (p *sender) dialer(dial peerlink.Dialer) peerlink.Dialer {
 	if dial == nil {
 		dial = func(ctx context.Context, address string) (net.Conn, error) {

@@ -2,13 +2,13 @@ package controller
 
 import "slices"
 
-// Stats are the numbers behind the metrics of kafka.controller:type=KafkaController
-// and ControllerStats. All but UncleanElections are 0 outside of a term.
+// Stats are the values of the metrics kafka.controller:type=KafkaController and ControllerStats.
+// All values except UncleanElections are 0 outside a term.
 type Stats struct {
 	ActiveControllers         int // 1 or 0
-	OfflinePartitions         int // topics being deleted left out
+	OfflinePartitions         int // except of topics being deleted
 	PreferredReplicaImbalance int
-	Topics, Partitions        int // Partitions: with a known leadership
+	Topics, Partitions        int // Partitions counts those with a known leadership
 	TopicsToDelete            int
 	ReplicasToDelete          int
 	TopicsIneligibleToDelete  int
@@ -18,8 +18,7 @@ type Stats struct {
 	UncleanElections          int64 // since the start of the broker
 }
 
-// statsRequest computes the numbers when somebody asks: they would cost a walk
-// over all partitions after every event.
+// statsRequest computes the values on demand, because this takes a pass over all partitions.
 type statsRequest struct{ done func(Stats) }
 
 func (statsRequest) String() string { return "Stats" }
@@ -63,8 +62,8 @@ func (m *Machine) stats() Stats {
 	return s
 }
 
-// preferredLeads says that the preferred replica leads; one that is being added
-// counts as soon as it is in sync.
+// preferredLeads reports whether the preferred replica leads. If that replica is being added, it
+// reports whether it is in sync.
 func preferredLeads(p *partitionContext) bool {
 	if len(p.assignment.Replicas) == 0 {
 		return true

@@ -10,9 +10,9 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Store is what the controller needs of ZooKeeper; *zkstore.Store is one, and
-// its methods' comments are the contract. Handlers of watches only enqueue
-// events: everything is read when the event is processed, never before.
+// Store is the controller's view of ZooKeeper. *zkstore.Store implements it, and the comments of
+// its methods are the contract. Watch handlers only enqueue events: data is read when the event is
+// processed, never before.
 type Store interface {
 	BindSession(ctx context.Context) context.Context
 
@@ -63,37 +63,37 @@ type Store interface {
 
 var _ Store = (*zkstore.Store)(nil)
 
-// Peers carries control requests to brokers. Every broker has a queue of its
-// own: one request is on its way, the next leaves when that was answered, and a
-// request is sent again until it is answered or its broker removed.
+// Peers sends control requests to brokers. Each broker has its own queue with at most one request
+// in flight: the next is sent once the previous one is answered. A request is sent again until it
+// is answered or its broker is removed.
 type Peers interface {
-	// Add opens a queue to a broker; one that is open already stays.
+	// Add opens a queue to a broker. It has no effect if the broker already has a queue.
 	Add(b zkstore.BrokerInfo)
-	// Remove drops the broker's queue and what is in it.
+	// Remove drops the broker's queue with its requests.
 	Remove(id int32)
 	// RemoveAll drops all queues.
 	RemoveAll()
-	// Send appends to the broker's queue; a broker without one gets nothing.
-	// answered may be nil; it is called in any goroutine, at most once.
+	// Send appends a request to the broker's queue, or does nothing if the broker has no queue.
+	// answered may be nil. It is called in any goroutine, at most once.
 	Send(id int32, req kmsg.Request, answered func(kmsg.Response))
 }
 
-// Agenda is where a Machine puts events that must be processed later.
+// Agenda takes the events that a Machine must process later.
 type Agenda interface {
 	// Put appends an event to the queue.
 	Put(e Event)
-	// PutAfter appends it when d has passed, unless CancelTimers comes first.
+	// PutAfter appends an event after d, unless CancelTimers is called first.
 	PutAfter(d time.Duration, e Event)
-	// CancelTimers drops what PutAfter has not delivered yet.
+	// CancelTimers drops the events that PutAfter has not delivered yet.
 	CancelTimers()
 }
 
-// moved says that somebody else is the controller: the whole event ends and the
-// machine resigns.
+// moved reports whether err means that another broker is the controller. Processing of the event
+// ends and the machine resigns.
 func moved(err error) bool { return errors.Is(err, zkstore.ErrControllerMoved) }
 
-// fatal says that an error ends the whole event, not only the work on one
-// partition: nothing more can be written.
+// fatal reports whether err ends the processing of the whole event, and not only the work on one
+// partition, because no further write can succeed.
 func fatal(err error) bool {
 	return moved(err) || errors.Is(err, zkstore.ErrSessionExpired) || errors.Is(err, zkstore.ErrClosed) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)

@@ -11,7 +11,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Log lines show data in the words that people know from Kafka's logs.
+// The functions below format data for log lines as Kafka does.
 
 func joinIDs(ids []int32) string {
 	texts := make([]string, len(ids))
@@ -41,7 +41,7 @@ func joinReplicas(replicas []replicaID) string {
 
 func partitionName(tp TopicPartition) string { return fmt.Sprintf("%s-%d", tp.Topic, tp.Partition) }
 
-// scalaList is a collection as Scala prints it: List(0, 1).
+// scalaList returns a collection in Scala's notation, for example List(0, 1).
 func scalaList[T any](kind string, items []T) string {
 	texts := make([]string, len(items))
 	for i, item := range items {
@@ -59,7 +59,7 @@ func recoveryText(recovering bool) string {
 	return "RECOVERED"
 }
 
-// stateText is a partition's state as in "Changed partition ... with state".
+// stateText returns a partition's state as in Kafka's "Changed partition ... with state".
 func stateText(s zkstore.PartitionState) string {
 	members := make([]string, len(s.ISR))
 	for i, id := range s.ISR {
@@ -69,7 +69,7 @@ func stateText(s zkstore.PartitionState) string {
 		s.Leader, s.LeaderEpoch, scalaList("List", members), recoveryText(s.Recovering), s.Version)
 }
 
-// leadershipText is a state with its controller's epoch.
+// leadershipText returns a partition's state with the epoch of the controller that wrote it.
 func leadershipText(s zkstore.PartitionState) string {
 	return fmt.Sprintf("(Leader:%d,ISR:%s,LeaderRecoveryState:%s,LeaderEpoch:%d,ZkVersion:%d,ControllerEpoch:%d)",
 		s.Leader, joinIDs(s.ISR), recoveryText(s.Recovering), s.LeaderEpoch, s.Version, s.ControllerEpoch)
@@ -80,7 +80,7 @@ func assignmentText(a zkstore.Assignment) string {
 		joinIDs(a.Replicas), joinIDs(a.Adding), joinIDs(a.Removing))
 }
 
-// epochsText is the brokers with their epochs as a Scala map.
+// epochsText returns the brokers and their epochs in the notation of a Scala map.
 func epochsText(c *controllerContext) string {
 	var texts []string
 	for _, id := range c.registeredIDs() {
@@ -89,7 +89,7 @@ func epochsText(c *controllerContext) string {
 	return scalaList("HashMap", texts)
 }
 
-// logger writes lines that begin with who speaks, as Kafka's classes do.
+// logger writes log lines with a prefix that names the component, as Kafka's classes do.
 type logger struct {
 	entry  *logrus.Entry
 	prefix string
@@ -107,7 +107,7 @@ func (l logger) Infof(format string, args ...any)  { l.write(logrus.InfoLevel, f
 func (l logger) Warnf(format string, args ...any)  { l.write(logrus.WarnLevel, format, args) }
 func (l logger) Errorf(format string, args ...any) { l.write(logrus.ErrorLevel, format, args) }
 
-// Failed writes what failed, and why on the line below, where Kafka prints the exception.
+// Failed logs what failed. The reason follows on the next line, where Kafka prints the exception.
 func (l logger) Failed(err error, format string, args ...any) {
 	l.entry.WithError(err).Error(l.prefix + fmt.Sprintf(format, args...))
 }

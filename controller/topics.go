@@ -9,10 +9,10 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// readTopics watches topics, reads their nodes and takes over ids and
-// assignments; it returns the partitions, in order. A topic without an id gets
-// one, where the protocol version knows ids: the known one, if that is not zero,
-// else a new one. An id that is there stays, whatever the version.
+// readTopics watches topics, reads their znodes and adopts their ids and assignments. It returns
+// the partitions in order. A topic without an id gets the id that known returns, or a new one if
+// that is zero and inter.broker.protocol.version supports topic ids. An existing id is kept with
+// any version.
 func (m *Machine) readTopics(names []string, known func(topic string) TopicID) ([]TopicPartition, error) {
 	for _, name := range names {
 		changed := func() { m.agenda.Put(partitionModifications{name}) }
@@ -22,12 +22,12 @@ func (m *Machine) readTopics(names []string, known func(topic string) TopicID) (
 	if err != nil {
 		return nil, err
 	}
-	// All get their ids before the context knows one of them: what it knows is not
-	// new at the next change, which would leave it without partitions.
+	// Assign all ids before adding any topic to the context. If an error came in between, the next
+	// topicChange would not treat the added topics as new, and they would stay without partitions.
 	for _, name := range sortedKeys(nodes) {
 		node := nodes[name]
 		if len(node.Partitions) == 0 {
-			m.log.Errorf("Topic %s has no partitions: the data of %s is empty or cannot be read; correct it, or delete the topic", name, zkstore.TopicPath(name))
+			m.log.Errorf("Topic %s has no partitions: the data of %s is empty or invalid; correct it, or delete the topic", name, zkstore.TopicPath(name))
 			delete(nodes, name)
 			continue
 		}
@@ -74,11 +74,11 @@ func (m *Machine) ensureTopicID(node *zkstore.TopicNode) error {
 	return err
 }
 
-// restoreTopicID writes a topic's id, if it is known, back into a node that has
-// none: a tool that does not know ids has rewritten the node. With another id the
-// replicas, which keep theirs in partition.metadata, would refuse all requests
-// for the topic. But if no controller has written the state of a partition yet, it
-// is a new topic of the name, and the known id is of one that was deleted.
+// restoreTopicID writes the known id of a topic back into a znode without an id, which means that a
+// tool that does not support topic ids has rewritten the znode. With a new id, the replicas would
+// refuse all requests for the topic, since they have the old id in partition.metadata. If no
+// partition has a state in ZooKeeper yet, the topic is a new one with the name of a deleted topic,
+// which had the known id; its znode is left as it is.
 func (m *Machine) restoreTopicID(node *zkstore.TopicNode, id TopicID) error {
 	if id == (TopicID{}) || node.ID != (TopicID{}) {
 		return nil
@@ -92,17 +92,17 @@ func (m *Machine) restoreTopicID(node *zkstore.TopicNode, id TopicID) error {
 		return err
 	}
 	node.ID = id
-	m.log.Warnf("Topic %s has lost its id: something rewrote %s without it. Writing the id %s back",
+	m.log.Warnf("Topic %s has lost its id because a tool rewrote %s without it. Restoring the id %s",
 		node.Name, zkstore.TopicPath(node.Name), base64.RawURLEncoding.EncodeToString(id[:]))
 	err = m.store.RestoreTopic(m.ctx, m.c.fence(), *node)
 	if errors.Is(err, zkstore.ErrBadVersion) || errors.Is(err, zkstore.ErrNoNode) {
-		return nil // an event comes for what was written since
+		return nil // the znode changed in the meantime, for which an event follows
 	}
 	return err
 }
 
-// newTopicID draws a random version 4 UUID; one whose text begins with '-' is
-// drawn again, since tools would take it for an option.
+// newTopicID returns a random version 4 UUID whose text does not begin with '-', since tools would
+// parse such an id as an option.
 func (m *Machine) newTopicID() (TopicID, error) {
 	draw := m.cfg.NewTopicID
 	if draw == nil {
@@ -124,7 +124,7 @@ func randomTopicID() (TopicID, error) {
 	return id, err
 }
 
-// topicChange: the children of /brokers/topics changed.
+// topicChange notifies that the children of /brokers/topics changed.
 type topicChange struct{}
 
 func (topicChange) String() string { return "TopicChange" }
@@ -147,7 +147,7 @@ func (topicChange) process(m *Machine) error {
 			}
 		}
 	}
-	tps, err := m.readTopics(added, nil) // what is known may be of an earlier topic of the name
+	tps, err := m.readTopics(added, nil) // a known id may be that of a deleted topic with the same name
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (topicChange) process(m *Machine) error {
 	return m.createPartitions(tps)
 }
 
-// createPartitions brings new partitions to life.
+// createPartitions brings new partitions and their replicas from NonExistent to Online.
 func (m *Machine) createPartitions(tps []TopicPartition) error {
 	if len(tps) == 0 {
 		return nil
@@ -181,14 +181,13 @@ func (m *Machine) createPartitions(tps []TopicPartition) error {
 	return m.moveReplicas(m.c.replicasOfPartitions(tps), onlineReplica)
 }
 
-// partitionModifications: the data of a topic's node changed.
+// partitionModifications notifies that the data of a topic's znode changed.
 type partitionModifications struct{ topic string }
 
 func (partitionModifications) String() string { return "PartitionModifications" }
 
-// process takes over added partitions, and writes back an id that was lost.
-// Changes made by hand to partitions that
-// are known count for nothing, and are overwritten some day.
+// process adopts added partitions and restores a lost id. It ignores changes to known partitions;
+// the next write of the znode overwrites them.
 func (e partitionModifications) process(m *Machine) error {
 	if !m.Active() {
 		return nil
@@ -199,7 +198,7 @@ func (e partitionModifications) process(m *Machine) error {
 	}
 	node, exists := nodes[e.topic]
 	if !exists || m.c.topics[e.topic] == nil {
-		return nil // TopicChange deals with it
+		return nil // topicChange handles it
 	}
 	if !m.c.queuedForDeletion(e.topic) {
 		if err := m.restoreTopicID(&node, m.c.topicID(e.topic)); err != nil {
@@ -231,8 +230,8 @@ func (e partitionModifications) process(m *Machine) error {
 	return m.createPartitions(tps)
 }
 
-// adoptTopicID keeps the id the topic has; only a topic that had no readable
-// node until now gets one here.
+// adoptTopicID adopts the id of a topic that has none in the controller's state, because its znode
+// was invalid until now. If the znode has no id either, it gets one. A known id is kept.
 func (m *Machine) adoptTopicID(node *zkstore.TopicNode) error {
 	if m.c.topicID(node.Name) != (TopicID{}) {
 		return nil
@@ -244,8 +243,8 @@ func (m *Machine) adoptTopicID(node *zkstore.TopicNode) error {
 	return nil
 }
 
-// refusePartitions takes partitions that were added to a topic on its way out
-// from its node again (KAFKA-6612): else the deletion would never end.
+// refusePartitions removes partitions that were added to the znode of a topic being deleted
+// (KAFKA-6612). Otherwise the deletion would never end.
 func (m *Machine) refusePartitions(node zkstore.TopicNode, added []int32) error {
 	if len(added) == 0 {
 		m.log.Infof("Ignoring partition change during topic deletion as no new partitions are added")
@@ -257,7 +256,7 @@ func (m *Machine) refusePartitions(node zkstore.TopicNode, added []int32) error 
 	return err
 }
 
-// topicNode is the topic's node as this controller knows it.
+// topicNode returns the topic's znode according to the controller's state.
 func (m *Machine) topicNode(topic string) zkstore.TopicNode {
 	node := zkstore.TopicNode{Name: topic, ID: m.c.topicID(topic), Partitions: map[int32]zkstore.Assignment{}}
 	m.c.eachOf(topic, func(tp TopicPartition, p *partitionContext) { node.Partitions[tp.Partition] = p.assignment })

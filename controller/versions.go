@@ -2,15 +2,15 @@ package controller
 
 import "github.com/monedula/monedula/settings"
 
-// versions is what inter.broker.protocol.version decides for the controller.
-// Control requests are sent at exactly these versions, never negotiated.
+// versions are the protocol versions and abilities that inter.broker.protocol.version determines
+// for the controller. Control requests are sent with exactly these versions, without negotiation.
 type versions struct {
 	leaderAndISR, stopReplica, updateMetadata int16
 
 	topicIDs       bool // topics without an id get one
-	alterPartition bool // leaders change in-sync sets by AlterPartition, not in ZooKeeper
-	recovery       bool // a leader that was out of sync is recovering
-	features       bool // finalized features are in force
+	alterPartition bool // leaders change in-sync sets with AlterPartition, not in ZooKeeper
+	recovery       bool // a leader that was out of sync is marked as recovering
+	features       bool // finalized features are enabled
 	featureJSON    int  // version of /feature's JSON
 }
 
@@ -27,8 +27,7 @@ func versionsOf(ibp settings.IBP) versions {
 	}
 }
 
-// reached returns the request version in use: 0, and one more for each step that
-// the protocol version has reached.
+// reached returns the number of steps that ibp has reached, which is the request version to use.
 func reached(ibp settings.IBP, steps ...string) (version int16) {
 	for _, step := range steps {
 		if ibp.AtLeast(step) {
