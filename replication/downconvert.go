@@ -5,11 +5,11 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// scratchMax is how much memory a fetch keeps for its next down-conversion.
+// scratchMax is the largest buffer, in bytes, that a fetch keeps for its next down-conversion.
 const scratchMax = 1 << 20
 
-// fitVersion turns the answer into what a client of the request's version
-// understands: older record formats, older errors.
+// fitVersion converts the response to what a client of the request's version understands: older
+// record formats and older error codes.
 func (f *Fetch) fitVersion() {
 	if f.Version >= 10 {
 		return
@@ -28,8 +28,8 @@ func (f *Fetch) fitVersion() {
 	}
 }
 
-// fitRecords converts one partition's records where the log's format is newer
-// than the client's. Clients before v10 do not know zstd.
+// fitRecords converts one partition's records if the log's format is newer than the client's.
+// Clients before v10 do not know zstd.
 func (f *Fetch) fitRecords(want *PartitionFetch) {
 	log := want.partition.Log()
 	if log == nil {
@@ -56,8 +56,8 @@ func (f *Fetch) fitRecords(want *PartitionFetch) {
 	}
 }
 
-// downConversion says which format a fetch of the version gets, if it is older
-// than the log's.
+// downConversion returns the record format for a fetch of the given version. needed is false if the
+// log's format need not be converted.
 func downConversion(logMagic int8, version int16) (magic int8, needed bool) {
 	switch {
 	case logMagic > 0 && version <= 1:
@@ -85,7 +85,7 @@ func (f *Fetch) convert(want *PartitionFetch, magic int8) protocol.ErrorCode {
 	return protocol.None
 }
 
-// wholeBatches cuts an incomplete batch off the end of a set.
+// wholeBatches removes an incomplete batch at the end of a set.
 func wholeBatches(set []byte) []byte {
 	rest := set
 	for {

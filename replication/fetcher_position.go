@@ -41,8 +41,8 @@ func (p *following) cut(log *storage.Log, leader protocol.EpochEndOffset) (offse
 	return truncateTo(leader, floor, at.LogEnd, log.EndOffsetForEpoch)
 }
 
-// announceTruncations announces to storage the truncations that the leader's answers cause. Otherwise each log would
-// rewrite the checkpoints of its directory on its own.
+// announceTruncations announces to storage the truncations that the leader's answers cause.
+// Otherwise each log would rewrite the checkpoints of its directory on its own.
 func (f *fetcher) announceTruncations(answers map[TopicPartition]protocol.EpochEndOffset) {
 	if len(answers) < 2 {
 		return

@@ -5,13 +5,13 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// Timestamps of ListOffsets with a meaning of their own.
+// Timestamps of ListOffsets with a special meaning.
 const (
 	LatestOffset       int64 = -1
 	EarliestOffset     int64 = -2
 	MaxTimestampOffset int64 = -3 // v7+
-	EarliestLocal      int64 = -4 // v8+; without tiering the same as EarliestOffset
-	LatestTiered       int64 = -5 // v9+; without tiering there is none
+	EarliestLocal      int64 = -4 // v8+; without tiered storage the same as EarliestOffset
+	LatestTiered       int64 = -5 // v9+; without tiered storage there is none
 )
 
 // Replica ids of clients.
@@ -23,15 +23,15 @@ const (
 // OffsetAsk is one partition of a ListOffsets request.
 type OffsetAsk struct {
 	Version            int16
-	ReplicaID          int32 // -1 consumer, -2 debugging (any replica), else a follower
+	ReplicaID          int32 // -1: consumer; -2: debugging, any replica; otherwise a follower
 	Committed          bool  // read_committed
 	Topic              string
 	Partition          int32
-	CurrentLeaderEpoch int32 // -1: not checked
+	CurrentLeaderEpoch int32 // -1: unchecked
 	Timestamp          int64
 }
 
-// offsetTimestampMin is the least timestamp that a version of ListOffsets knows.
+// offsetTimestampMin returns the smallest timestamp that a version of ListOffsets knows.
 func offsetTimestampMin(version int16) int64 {
 	switch {
 	case version >= 9:
@@ -47,8 +47,8 @@ func offsetTimestampMin(version int16) int64 {
 
 var noOffset = storage.TimestampedOffset{Timestamp: -1, Offset: -1, LeaderEpoch: -1}
 
-// ListOffset looks up an offset by timestamp, ListOffsets v1+. Offset -1 where
-// nothing fits.
+// ListOffset looks up an offset by timestamp (ListOffsets v1+). The offset is -1 if there is no
+// match.
 func (m *Manager) ListOffset(ask OffsetAsk) (storage.TimestampedOffset, error) {
 	if ask.Timestamp < offsetTimestampMin(ask.Version) {
 		return noOffset, protocol.UnsupportedVersion
@@ -77,9 +77,9 @@ func (p *Partition) listOffset(ask OffsetAsk) (storage.TimestampedOffset, error)
 	}
 	at := log.Offsets()
 	limit := boundOf(at, bound)
-	// A new leader's high watermark may lie below what its predecessor told.
-	// Until it has reached the epoch's start nothing at or above it is told, so
-	// that no client sees offsets go back.
+	// A new leader's high watermark may be below one that its predecessor reported. Until it has
+	// reached the start of the epoch, no offset at or above it is returned, so no client sees
+	// offsets go back.
 	lagging := consumer && p.epochStart > at.HighWatermark
 	switch ask.Timestamp {
 	case LatestOffset:
@@ -127,8 +127,8 @@ func boundOf(at storage.Offsets, bound storage.Bound) int64 {
 	return at.LogEnd
 }
 
-// LegacyOffsets answers ListOffsets v0: at most maxOffsets segment bases, newest
-// first. Consumers see none above the high watermark, but that itself.
+// LegacyOffsets answers ListOffsets v0 with at most maxOffsets base offsets of segments, newest
+// first. For consumers, the high watermark replaces the offsets above it.
 func (m *Manager) LegacyOffsets(topic string, partition int32, replicaID int32, timestamp int64, maxOffsets int32) ([]int64, error) {
 	p, err := m.Partition(topic, partition)
 	if err != nil {
@@ -147,7 +147,7 @@ func (m *Manager) LegacyOffsets(topic string, partition int32, replicaID int32, 
 	return belowHighWatermark(offsets, log.Offsets().HighWatermark), nil
 }
 
-// belowHighWatermark replaces leading offsets above the high watermark by it.
+// belowHighWatermark replaces the leading offsets above the high watermark by the high watermark.
 func belowHighWatermark(offsets []int64, high int64) []int64 {
 	above := 0
 	for above < len(offsets) && offsets[above] > high {

@@ -11,49 +11,49 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// move is one partition on its way to another log directory: its future log is
-// filled from the current one, as a follower's from its leader, until it has
-// everything and takes the current one's place.
+// move is the move of one partition to another log directory. Its future log is filled from the
+// current log, as a follower's from its leader's, until it has everything and replaces the current
+// log.
 type move struct {
 	m         *Manager
 	id        TopicPartition
 	partition *Partition
 
-	// mu is held while a step changes the future log, so that ending the move waits
-	// for that. Taken before Partition.mu.
+	// mu is held while a step changes the future log, so that ending the move waits for the step.
+	// It is taken before Partition.mu.
 	mu    sync.Mutex
 	ended bool
 
-	// marks guards what follows. It is a leaf: a mark waits for no step, which may
+	// marks guards the fields below. It is a leaf: marking does not wait for a step, which may
 	// flush or copy for seconds.
 	marks sync.Mutex
-	// truncating: the current log may have been cut since, and the future one is
-	// cut to what they have in common before more is copied.
+	// truncating: the current log may have been truncated, so the future log must be truncated to
+	// the common part before more is copied.
 	truncating bool
-	// keep is the offset up to which a cut of the current log left it, at most
-	// which the future log keeps; -1: no cut is known.
+	// keep is the offset to which the current log was truncated; the future log keeps at most that
+	// much. -1: no truncation is known.
 	keep    int64
-	delayed time.Time // not before
+	delayed time.Time // no step before this time
 }
 
 func newMove(m *Manager, p *Partition) *move {
 	return &move{m: m, id: p.id, partition: p, truncating: true, keep: -1}
 }
 
-// moveOutcome is what a step did.
+// moveOutcome is the result of a step.
 type moveOutcome int8
 
 const (
-	moveOn      moveOutcome = iota // step again
-	moveWaits                      // after the back-off time
-	moveDone                       // the future log is the current one
-	moveStopped                    // the move is over: ended by others, or by an error
+	moveContinues moveOutcome = iota // step again
+	moveWaits                        // step again after the back-off time
+	moveDone                         // the future log is the current log
+	moveStopped                      // the move ended: it was removed or failed
 )
 
-// mark notes that the current log was cut at offset, or that its leader epoch
-// is a new one (offset -1). A cut is noted with the partition's mu held, as it is
-// made, so that the future log does not take over before it is cut as well; what
-// the step under way still copies goes with the next one's cut to keep.
+// mark records that the current log was truncated to offset, or that its leader epoch is new
+// (offset -1). A truncation is recorded with the partition's mu held, as it is made, so the future
+// log does not replace the current log before it is truncated as well. What the current step still
+// copies is removed when the next step truncates to keep.
 func (mv *move) mark(offset int64) {
 	mv.marks.Lock()
 	defer mv.marks.Unlock()
@@ -79,14 +79,14 @@ func (mv *move) marked() bool {
 	return mv.truncating
 }
 
-// end keeps the move from going on; on return no step is under way.
+// end stops the move. When it returns, no step is running.
 func (mv *move) end() {
 	mv.mu.Lock()
 	defer mv.mu.Unlock()
 	mv.ended = true
 }
 
-// step copies one piece, or replaces the current log. buf is for the records.
+// step copies one piece, or replaces the current log. buf is the buffer for records.
 func (mv *move) step(buf *[]byte) (moveOutcome, error) {
 	mv.mu.Lock()
 	defer mv.mu.Unlock()
@@ -110,8 +110,8 @@ func (mv *move) step(buf *[]byte) (moveOutcome, error) {
 	return mv.copy(current, future, epoch, buf)
 }
 
-// align cuts the future log to what it has in common with the current one, and
-// starts it anew where that is nothing.
+// align truncates the future log to the part that it shares with the current log, and restarts it
+// if there is none.
 func (mv *move) align(current, future *storage.Log) error {
 	if marked, keep := mv.takeMark(); marked {
 		if err := mv.truncate(current, future, keep); err != nil {
@@ -129,8 +129,8 @@ func (mv *move) align(current, future *storage.Log) error {
 	return nil
 }
 
-// truncate compares the leader epochs, step by step (KIP-279). Where the future
-// log has none, its high watermark is what is known to be common.
+// truncate compares the leader epochs step by step (KIP-279). If the future log has none, the part
+// below its high watermark is known to be common.
 func (mv *move) truncate(current, future *storage.Log, keep int64) error {
 	for done := false; !done; {
 		at := future.Offsets()
@@ -152,23 +152,23 @@ func (mv *move) truncate(current, future *storage.Log, keep int64) error {
 	return nil
 }
 
-// copy appends the next piece of the current log to the future one. No lock of
-// the partition is held meanwhile.
+// copy appends the next piece of the current log to the future log. It holds no lock of the
+// partition meanwhile.
 func (mv *move) copy(current, future *storage.Log, epoch int32, buf *[]byte) (moveOutcome, error) {
 	from := future.Offsets().LogEnd
 	data, err := current.Read(storage.Read{Offset: from, MaxBytes: mv.m.opts.FetchPartitionBytes, MinOneMessage: true})
 	if errors.Is(err, protocol.OffsetOutOfRange) {
-		return moveOn, nil // the log moved on, the next step sees how
+		return moveContinues, nil // the log changed; the next step handles that
 	}
 	if err != nil {
 		return moveStopped, err
 	}
 	set, err := readAll(&data, buf)
 	if err != nil {
-		return moveWaits, nil // cut while it was read, or closed: the next step sees what became of it
+		return moveWaits, nil // truncated or closed during the read; the next step handles that
 	}
 	if len(set) == 0 {
-		return moveWaits, nil // nothing between here and the log end, which a cut may leave
+		return moveWaits, nil // no data up to the log end, which a truncation may leave
 	}
 	if err := mv.partition.restartAtFirstBatch(future, set); err != nil {
 		return moveStopped, err
@@ -179,7 +179,7 @@ func (mv *move) copy(current, future *storage.Log, epoch int32, buf *[]byte) (mo
 		mv.m.mover.log.Errorf("Found invalid messages during fetch for partition %s offset %d: %v", name(mv.id), from, err)
 		return moveWaits, nil
 	case err != nil && mv.marked():
-		return moveOn, nil // cut while it was read, and refilled with other batches
+		return moveContinues, nil // truncated during the read and filled with other batches
 	case err != nil:
 		return moveStopped, err
 	}
@@ -189,12 +189,12 @@ func (mv *move) copy(current, future *storage.Log, epoch int32, buf *[]byte) (mo
 	}
 	mv.m.quotas.moves.record(int64(info.Bytes), mv.m.now())
 	if info.Bytes == 0 {
-		return moveWaits, nil // of a leader epoch that this broker was not told of yet
+		return moveWaits, nil // of a leader epoch that this broker does not know yet
 	}
-	return moveOn, nil
+	return moveContinues, nil
 }
 
-// readAll reads the run of bytes into buf and unpins it.
+// readAll reads the data into buf and unpins it.
 func readAll(data *storage.Data, buf *[]byte) ([]byte, error) {
 	defer data.Release()
 	if data.Length == 0 {
@@ -214,8 +214,8 @@ func readAll(data *storage.Data, buf *[]byte) ([]byte, error) {
 	return set, nil
 }
 
-// replace puts the future log in the place of the current one, unless that has
-// got new records meanwhile.
+// replace puts the future log in the place of the current one, unless the current log has got new
+// records meanwhile.
 func (mv *move) replace(future *storage.Log) (moveOutcome, error) {
 	if err := mv.m.cfg.Logs.SettleFuture(mv.id); err != nil {
 		return moveStopped, err
@@ -228,10 +228,10 @@ func (mv *move) replace(future *storage.Log) (moveOutcome, error) {
 	case err != nil:
 		return moveStopped, err
 	}
-	return moveOn, nil
+	return moveContinues, nil
 }
 
-// movable returns the log that a move copies, and the leader epoch it is at.
+// movable returns the log that a move copies, and its leader epoch.
 func (p *Partition) movable() (*storage.Log, int32, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -244,10 +244,9 @@ func (p *Partition) movable() (*storage.Log, int32, error) {
 	return p.log, p.leaderEpoch, nil
 }
 
-// adoptFuture replaces the log by its future one, if that has everything and the
-// log was not cut since the future one was compared with it.
-// Appends, truncations and reads wait meanwhile; what is being sent of the old
-// log stays readable.
+// adoptFuture replaces the log by its future log, if that has everything and the log was not
+// truncated since the two were compared. Appends, truncations and reads wait meanwhile. Data of the
+// old log that is being sent stays readable.
 func (p *Partition) adoptFuture(future *storage.Log, cut func() bool) (done bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -265,9 +264,9 @@ func (p *Partition) adoptFuture(future *storage.Log, cut func() bool) (done bool
 	return done, err
 }
 
-// restartAtFirstBatch moves the start of an empty log back to the first batch,
-// when that holds its log end: DeleteRecords in the middle of a batch makes
-// the source send a batch that begins before its log start (KAFKA-6975).
+// restartAtFirstBatch moves the start of an empty log back to the start of the first batch, if that
+// batch contains the log end. After DeleteRecords in the middle of a batch, the source sends a
+// batch that begins before its log start (KAFKA-6975).
 func (p *Partition) restartAtFirstBatch(log *storage.Log, set []byte) error {
 	at := log.Offsets()
 	if at.LogStart != at.LogEnd {

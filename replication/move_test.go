@@ -246,7 +246,7 @@ func (m *movingFollower) cut(sizes ...int) {
 // that was cut is in it.
 func (m *movingFollower) takesOver() {
 	m.t.Helper()
-	for outcome := moveOn; outcome == moveOn; {
+	for outcome := moveContinues; outcome == moveContinues; {
 		outcome = m.step()
 	}
 	if m.partition().Log() != m.future {
@@ -329,7 +329,7 @@ func TestACutDoesNotWaitForAStepOfTheMove(t *testing.T) {
 		go func() { m.cut(10); close(done) }()
 		within(t, "a cut beside a step", done)
 	}
-	if outcome := m.step(); outcome != moveOn || m.sync != nil || m.partition().Log() == m.future {
+	if outcome := m.step(); outcome != moveContinues || m.sync != nil || m.partition().Log() == m.future {
 		t.Fatalf("outcome %d of a step with a cut, the future log took over: %v", outcome, m.partition().Log() == m.future)
 	}
 	m.takesOver()
@@ -346,7 +346,7 @@ func TestWhatAStepCopiesBehindACutGoesWithIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.cut(sizes...)
-		if outcome, err := m.mv.copy(current, m.future, epoch, &m.buf); outcome != moveOn || err != nil {
+		if outcome, err := m.mv.copy(current, m.future, epoch, &m.buf); outcome != moveContinues || err != nil {
 			t.Fatalf("batches of %v: outcome %d, %v", sizes, outcome, err)
 		}
 		m.takesOver()

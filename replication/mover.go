@@ -14,12 +14,12 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// mover moves partitions between log directories (KIP-113): workers as
-// num.replica.alter.log.dirs.threads says, each with one partition at a time,
-// in order of their names. A worker ends when it has none left.
+// mover moves partitions between log directories (KIP-113). It has
+// num.replica.alter.log.dirs.threads workers. Each moves one partition at a time, in the order of
+// their names, and ends when it has none left.
 //
-// mu is a leaf but for a move's marks and the table of logs: no step and no lock
-// of a partition is waited for with it held.
+// mu is a leaf except for a move's marks and the lock of the table of logs. While mu is held,
+// nothing waits for a step or for a lock of a partition.
 type mover struct {
 	m       *Manager
 	log     *logrus.Entry
@@ -32,7 +32,7 @@ type mover struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	moves   map[TopicPartition]*move
-	workers map[int32]chan struct{} // of those at work, a slot that wakes them
+	workers map[int32]chan struct{} // by running worker, the one-slot channel that wakes it
 }
 
 func newMover(m *Manager) *mover {
@@ -45,11 +45,11 @@ func newMover(m *Manager) *mover {
 	return mr
 }
 
-// workerOf is the worker that a partition belongs to.
+// workerOf returns the worker that a partition belongs to.
 func (mr *mover) workerOf(id TopicPartition) int32 { return fetcherID(id, mr.threads) }
 
-// add begins the move of a partition, or lets one under way look anew whether
-// its logs agree: a new leader epoch began (KAFKA-9654).
+// add begins the move of a partition. If the partition is already being moved, its logs are
+// compared again, because a new leader epoch began (KAFKA-9654).
 func (mr *mover) add(p *Partition) {
 	mr.mu.Lock()
 	defer mr.mu.Unlock()
@@ -78,8 +78,8 @@ func (mr *mover) wakeLocked(worker int32) {
 	}
 }
 
-// remove ends the moves of partitions; on return nothing of theirs is being
-// copied any more. Their future logs stay.
+// remove ends the moves of partitions. When it returns, none of them is being copied any longer.
+// Their future logs stay.
 func (mr *mover) remove(ids []TopicPartition) {
 	for _, id := range ids {
 		mr.mu.Lock()
@@ -93,8 +93,8 @@ func (mr *mover) remove(ids []TopicPartition) {
 	}
 }
 
-// truncated notes that a follower's log was cut at offset. The partition's mu is
-// held.
+// truncated records that a follower's log was truncated to offset. The caller must hold the
+// partition's mu.
 func (mr *mover) truncated(id TopicPartition, offset int64) {
 	mr.mu.Lock()
 	mv := mr.moves[id]
@@ -104,7 +104,7 @@ func (mr *mover) truncated(id TopicPartition, offset int64) {
 	}
 }
 
-// close ends all moves; they go on after a restart.
+// close ends all moves; they continue after a restart.
 func (mr *mover) close() {
 	mr.mu.Lock()
 	mr.closed = true
@@ -113,7 +113,7 @@ func (mr *mover) close() {
 	mr.wg.Wait()
 }
 
-// run is a worker: it moves its partitions until none is left.
+// run is a worker. It moves its partitions until none is left.
 func (mr *mover) run(worker int32) {
 	mr.log.Infof("[ReplicaAlterLogDirsThread-%d]: Starting", worker)
 	defer mr.log.Infof("[ReplicaAlterLogDirsThread-%d]: Stopped", worker)
@@ -145,13 +145,13 @@ func (mr *mover) run(worker int32) {
 func (mv *move) delay(until time.Time) {
 	mv.marks.Lock()
 	defer mv.marks.Unlock()
-	if !mv.truncating { // marked meanwhile: at once
+	if !mv.truncating { // otherwise it was marked meanwhile and must step at once
 		mv.delayed = until
 	}
 }
 
-// forget drops a move that is over. If it is done and there is a future log
-// again, add took it for the move of that one, which begins here instead.
+// forget removes a move that is over. If the move is done and there is a future log again, add has
+// treated its move as this one; a new move starts here instead.
 func (mr *mover) forget(mv *move, done bool) {
 	mr.mu.Lock()
 	defer mr.mu.Unlock()
@@ -164,9 +164,8 @@ func (mr *mover) forget(mv *move, done bool) {
 	}
 }
 
-// next is the move to go on with: the last one while it is ready, else the
-// first by name; nil where none is ready. left is false when the worker has
-// nothing to do any more, and has been signed off.
+// next returns the move to continue: the last one if it is ready, otherwise the first by name; nil
+// if none is ready. left is false if the worker has no moves left; it has been unregistered then.
 func (mr *mover) next(worker int32, last *move) (next *move, wakeup <-chan struct{}, left bool) {
 	mr.mu.Lock()
 	defer mr.mu.Unlock()
@@ -199,7 +198,7 @@ func byName(a, b TopicPartition) int {
 	return cmp.Compare(a.Partition, b.Partition)
 }
 
-// pause waits for the back-off time, or until there is something new.
+// pause waits for the back-off time or until the worker is woken.
 func (mr *mover) pause(wakeup <-chan struct{}) {
 	timer := time.NewTimer(mr.m.opts.FetchBackoff)
 	defer timer.Stop()
@@ -210,19 +209,19 @@ func (mr *mover) pause(wakeup <-chan struct{}) {
 	}
 }
 
-// AlterLogDir has the partition's log moved to another log directory of this
-// broker, or, where there is none yet, made there (AlterReplicaLogDirs). A move
-// to elsewhere that is under way ends. The errors are those that a client gets:
-// LOG_DIR_NOT_FOUND for a directory that is not in log.dirs, KAFKA_STORAGE_ERROR
-// where it or the log is offline, REPLICA_NOT_AVAILABLE where this broker has no
-// replica (the choice is remembered), INVALID_TOPIC_EXCEPTION for a topic whose
-// name leaves no room for the future log's.
+// AlterLogDir moves the partition's log to another log directory of this broker or, if the
+// partition has no log yet, selects the directory in which it will be created
+// (AlterReplicaLogDirs). A running move to a different directory ends. Errors are those for the
+// client: LOG_DIR_NOT_FOUND for a directory that is not in log.dirs, KAFKA_STORAGE_ERROR if the
+// directory or the log is offline, REPLICA_NOT_AVAILABLE if this broker has no replica (the choice
+// is remembered), INVALID_TOPIC_EXCEPTION if the topic's name is too long for the name of a future
+// log.
 func (m *Manager) AlterLogDir(id TopicPartition, dir string) error {
 	m.control.Lock()
 	defer m.control.Unlock()
 	err := m.alterLogDirLocked(id, dir)
 	if protocol.CodeOf(err) == protocol.NotLeaderOrFollower {
-		err = protocol.Errorf(protocol.ReplicaNotAvailable, "%v", err) // as before there was the other code
+		err = protocol.Errorf(protocol.ReplicaNotAvailable, "%v", err) // the code of this API from before NOT_LEADER_OR_FOLLOWER existed
 	}
 	if err != nil {
 		m.log.Warnf("[ReplicaManager broker=%d] Unable to alter log dirs for %s: %v", m.opts.BrokerID, name(id), err)
@@ -230,11 +229,11 @@ func (m *Manager) AlterLogDir(id TopicPartition, dir string) error {
 	return err
 }
 
-// futureNameMax is the longest name of a directory; a future log's ends with
-// a dot, 32 digits and "-future".
+// futureNameMax is the longest name of a directory. A future log's name ends with a dot, 32 digits
+// and "-future".
 const futureNameMax, futureNameEnd = 255, 1 + 32 + len("-future")
 
-// alterLogDirLocked holds control.
+// alterLogDirLocked is AlterLogDir for callers that hold control.
 func (m *Manager) alterLogDirLocked(id TopicPartition, dir string) error {
 	logs := m.cfg.Logs
 	if len(name(id))+futureNameEnd > futureNameMax {
@@ -272,8 +271,8 @@ func (m *Manager) alterLogDirLocked(id TopicPartition, dir string) error {
 	return nil
 }
 
-// resumeMoves goes on with moves that were under way, in the leader epochs now
-// begun. control is held.
+// resumeMoves continues interrupted moves in the leader epochs that have just begun. The caller
+// must hold control.
 func (m *Manager) resumeMoves(entries []roleEntry) {
 	for i := range entries {
 		e := &entries[i]

@@ -10,32 +10,32 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// NoQuota is the rate that means no limit.
+// NoQuota is the rate that means unlimited.
 const NoQuota int64 = math.MaxInt64
 
-// quota is a limit on bytes a second (KIP-73): what was recorded in the last
-// windows, over the time since the oldest of them began. Nothing waits in it:
-// whoever copies asks exceeded before, and records after.
+// quota is a limit in bytes per second (KIP-73). The rate is what was recorded in the last windows,
+// divided by the time since the oldest of them began. It never waits: a copier calls exceeded
+// before and record after copying.
 type quota struct {
 	windows int64
-	windowN int64 // ns
+	windowN int64 // length of a window in ns
 	limit   atomic.Int64
 
 	mu      sync.Mutex // a leaf; guards samples
 	samples []quotaSample
 }
 
-// quotaSample is the bytes recorded in one window, by the window's number since 1970.
+// quotaSample is the number of bytes recorded in one window. window numbers the windows since 1970.
 type quotaSample struct{ window, bytes int64 }
 
-// newQuota returns a quota without a limit, measured over windows of a length.
+// newQuota returns an unlimited quota with the given number and length of windows.
 func newQuota(windows int32, length time.Duration) *quota {
 	q := &quota{windows: int64(windows), windowN: length.Nanoseconds()}
 	q.limit.Store(NoQuota)
 	return q
 }
 
-// record counts bytes that were copied.
+// record counts copied bytes.
 func (q *quota) record(bytes int64, now time.Time) {
 	if bytes == 0 {
 		return
@@ -55,7 +55,7 @@ func (q *quota) expireLocked(window int64) {
 	q.samples = slices.DeleteFunc(q.samples, func(s quotaSample) bool { return s.window <= window-q.windows })
 }
 
-// exceeded says whether the rate is above the limit now.
+// exceeded reports whether the rate is above the limit now.
 func (q *quota) exceeded(now time.Time) bool {
 	limit := q.limit.Load()
 	return limit != NoQuota && q.rate(now) > float64(limit)
@@ -64,8 +64,8 @@ func (q *quota) exceeded(now time.Time) bool {
 // limited reports whether there is a limit.
 func (q *quota) limited() bool { return q.limit.Load() != NoQuota }
 
-// rate is bytes a second over the windows that still count; a time of less than
-// one window counts as one.
+// rate returns the bytes per second over the windows that still count. An elapsed time below one
+// window counts as one window.
 func (q *quota) rate(now time.Time) float64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -81,11 +81,11 @@ func (q *quota) rate(now time.Time) float64 {
 	return float64(bytes) / time.Duration(elapsed).Seconds()
 }
 
-// quotas are a broker's limits on copying between replicas.
+// quotas holds a broker's limits on copying between replicas.
 type quotas struct {
-	leader   *quota // what is sent to throttled followers
-	follower *quota // what is fetched for throttled replicas
-	moves    *quota // what is moved between log directories
+	leader   *quota // bytes sent to throttled followers
+	follower *quota // bytes fetched for throttled replicas
+	moves    *quota // bytes moved between log directories
 }
 
 func newQuotas(o *Options) quotas {
@@ -96,7 +96,7 @@ func newQuotas(o *Options) quotas {
 	}
 }
 
-// Rates are limits in bytes a second, NoQuota for none.
+// Rates holds limits in bytes per second; NoQuota means unlimited.
 type Rates struct {
 	Leader   int64 // leader.replication.throttled.rate
 	Follower int64 // follower.replication.throttled.rate
@@ -112,16 +112,16 @@ func RatesOf(d *settings.Dynamic) Rates {
 	}
 }
 
-// SetRates puts limits in force.
+// SetRates applies new limits.
 func (m *Manager) SetRates(r Rates) {
 	m.quotas.leader.limit.Store(r.Leader)
 	m.quotas.follower.limit.Store(r.Follower)
 	m.quotas.moves.limit.Store(r.Moves)
 }
 
-// leaderThrottles says whether the follower gets nothing of the partition for
-// now: it catches up, and the leader's quota holds for our replica and is used
-// up. In-sync followers are never held back. mu is held (shared is enough).
+// leaderThrottlesLocked reports whether the follower gets no data of the partition for now: it is
+// not in sync, the leader's quota applies to this replica, and the quota is exhausted. In-sync
+// followers are never throttled. The caller must hold mu; shared is enough.
 func (p *Partition) leaderThrottlesLocked(follower int32) bool {
 	return !p.isr.inCommitted.has(follower) && p.leaderQuotaHolds(p.log.Config()) && p.m.quotas.leader.exceeded(p.m.now())
 }
@@ -130,19 +130,19 @@ func (p *Partition) leaderQuotaHolds(c *settings.Topic) bool {
 	return c.LeaderThrottled.Has(p.id.Partition, p.m.opts.BrokerID)
 }
 
-// followerQuotaHolds says whether what we fetch of the partition counts.
+// followerQuotaHolds reports whether fetched bytes of the partition count for the follower's quota.
 func (p *Partition) followerQuotaHolds() bool {
 	log := p.Log()
 	return log != nil && log.Config().FollowerThrottled.Has(p.id.Partition, p.m.opts.BrokerID)
 }
 
-// held says whether the partition is left out of the next fetch: it lags, or
-// nobody knows yet, and the follower's quota holds for it and is used up.
+// held reports whether the partition is left out of the next fetch: it lags, or its lag is unknown,
+// and the follower's quota applies to it and is exhausted.
 func (p *following) held(now time.Time) bool {
 	return p.lag != 0 && p.partition.m.quotas.follower.exceeded(now) && p.partition.followerQuotaHolds()
 }
 
-// recordSent counts what a throttled partition's follower was sent, in sync or not.
+// recordSent counts bytes sent to followers of a throttled partition, in sync or not.
 func (p *Partition) recordSent(bytes int64, now time.Time) {
 	if log := p.Log(); log != nil && p.leaderQuotaHolds(log.Config()) {
 		p.m.quotas.leader.record(bytes, now)

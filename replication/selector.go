@@ -7,7 +7,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// RackAwareSelector is the only replica.selector.class that is known here.
+// RackAwareSelector is the only supported replica.selector.class.
 const RackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 
 // readCandidate is a replica that could serve a consumer.
@@ -17,8 +17,8 @@ type readCandidate struct {
 	logEnd int64
 }
 
-// replicaSelector chooses the replica a consumer should read from; ok is false
-// for no preference. candidates begins with the leader.
+// replicaSelector chooses the replica that a consumer should read from. ok is false if it has no
+// preference. The leader is the first candidate.
 type replicaSelector func(client ClientInfo, candidates []readCandidate) (id int32, ok bool)
 
 func selectorOf(class string) replicaSelector {
@@ -28,8 +28,8 @@ func selectorOf(class string) replicaSelector {
 	return nil
 }
 
-// selectByRack chooses among the replicas in the client's rack: the leader if it
-// is one of them, else the one with the most records (KIP-392).
+// selectByRack chooses among the replicas in the client's rack: the leader if it is in the rack,
+// otherwise the replica with the largest log end (KIP-392).
 func selectByRack(client ClientInfo, candidates []readCandidate) (int32, bool) {
 	if client.Rack == "" {
 		return 0, false
@@ -52,9 +52,9 @@ func selectByRack(client ClientInfo, candidates []readCandidate) (int32, bool) {
 	return candidates[best].id, true
 }
 
-// preferredReplica is the broker a consumer of v11+ should rather read from, -1
-// for this one. Followers that are in sync, alive on the client's listener, and
-// have the offset are candidates.
+// preferredReplica returns the broker that a consumer of Fetch v11+ should read from instead of
+// this one, or -1. Candidates are followers that are in sync, reachable on the client's listener,
+// and have the offset.
 func (p *Partition) preferredReplica(f *Fetch, want *PartitionFetch, now time.Time) int32 {
 	if !f.mayBeRedirected() {
 		return -1
@@ -95,8 +95,8 @@ func reachable(s *metadata.Snapshot, id int32, listener string) *metadata.Broker
 	return b
 }
 
-// answerPreferred sends the consumer to another replica: our offsets, no
-// records.
+// answerPreferred redirects the consumer to another replica. The response has this broker's offsets
+// and no records.
 func (p *Partition) answerPreferred(want *PartitionFetch, replica int32) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

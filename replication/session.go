@@ -9,14 +9,14 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Fetch session ids and epochs with a meaning of their own (KIP-227).
+// Fetch session ids and epochs with a special meaning (KIP-227).
 const (
 	noSessionID         int32 = 0
-	initialSessionEpoch int32 = 0  // a full fetch that asks for a session
-	finalSessionEpoch   int32 = -1 // a full fetch without one
+	initialSessionEpoch int32 = 0  // full fetch that asks for a session
+	finalSessionEpoch   int32 = -1 // full fetch that does not ask for a session
 )
 
-// nextSessionEpoch is the epoch after e: 0 and -1 are reserved, so it wraps to 1.
+// nextSessionEpoch returns the epoch after e. It wraps to 1 because 0 and -1 are reserved.
 func nextSessionEpoch(e int32) int32 {
 	switch {
 	case e < 0:
@@ -27,8 +27,8 @@ func nextSessionEpoch(e int32) int32 {
 	return e + 1
 }
 
-// sessionKey identifies a partition within a session: by topic id where the
-// session uses ids (topic is empty then), else by name.
+// sessionKey identifies a partition within a session: by topic id, with an empty topic, if the
+// session uses ids; otherwise by name.
 type sessionKey struct {
 	topic     string
 	id        TopicID
@@ -42,33 +42,32 @@ func keyOf(f *PartitionFetch, byID bool) sessionKey {
 	return sessionKey{topic: f.Topic, partition: f.Partition}
 }
 
-// sessionPartition is a partition that a session remembers: what the client
-// last asked and what it was last told.
+// sessionPartition is a partition of a session: what the client requested last and what it was sent
+// last.
 //
-// It is active or at rest. A partition comes to rest when it was answered and has
-// nothing more for the client: the client is at its end, without an error, and,
-// if it is a follower, in sync. Rounds leave partitions at rest out. What
-// happens to its Partition, a new ask, and what concerns the whole session make
-// it active again.
+// It is active or at rest. A partition comes to rest when it was answered and there is nothing more
+// to send: the client is at the end of what it may read, there is no error and, if the client is a
+// follower, it is in sync. Rounds leave partitions at rest out. Events of the Partition, a new
+// request, and changes that concern the whole session make it active again.
 type sessionPartition struct {
 	asked PartitionAsk
-	// sentHighWatermark is -1 after an error, so that the partition is sent
-	// again once it is well.
+	// sentHighWatermark is -1 after an error, so the partition is sent again once the error is
+	// gone.
 	sentHighWatermark int64
 	sentLogStart      int64
 
-	order     uint64 // in which partitions are read and answered
-	place     int    // in the Fetch of the session's latest round; only while active
+	order     uint64 // position in the order of reading and answering
+	place     int    // index in the Fetch of the session's latest round; valid only while active
 	active    bool   // in fetchSession.active
 	forgotten bool   // no longer in the session
-	// partition is what change observes; nil while it is not hosted.
+	// partition is the Partition that change observes; nil while it is not hosted.
 	partition *Partition
 	change    changeEntry[sessionPartition]
 	reads     int64     // rounds.reads when the partition came to rest
-	presence  *presence // nil unless the session is a follower's
+	presence  *presence // nil unless the session belongs to a follower
 }
 
-// presenceOf is the presence of p, which may be nil.
+// presenceOf returns the presence of p, which may be nil.
 func (p *sessionPartition) presenceOf() *presence {
 	if p == nil {
 		return nil
@@ -76,58 +75,55 @@ func (p *sessionPartition) presenceOf() *presence {
 	return p.presence
 }
 
-// sessionReader is what answers depend on besides what is asked of a partition.
+// sessionReader is what a response depends on besides the requested partitions.
 type sessionReader struct {
 	version   int16
 	replica   int32
 	epoch     int64 // the follower's broker epoch
 	committed bool
 	client    ClientInfo
-	// redirected: a replica selector decides where the client reads, by the
-	// brokers that live.
+	// redirected: a replica selector decides where the client reads, depending on the live brokers.
 	redirected bool
 }
 
-// sessionRounds is what partitions at rest have of their session's rounds. It is
-// apart from the session so that a follower's progress does not keep that alive.
+// sessionRounds is what partitions at rest share of their session's rounds. It is separate from the
+// session so that a follower's progress does not keep the session in memory.
 type sessionRounds struct {
-	ms    atomic.Int64 // when the latest request came
-	reads atomic.Int64 // how often the session's partitions were read
+	ms    atomic.Int64 // time of the latest request
+	reads atomic.Int64 // number of reads of the session's partitions
 }
 
-// fetchSession is one incremental fetch session. The cache's shard lock guards
-// it.
+// fetchSession is one incremental fetch session. The lock of the cache's shard guards it.
 type fetchSession struct {
 	id         int32
-	epoch      int32 // the epoch the next request must carry
+	epoch      int32 // epoch that the next request must carry
 	byID       bool  // topics by id (Fetch v13+)
 	privileged bool  // of a follower
 	createdMs  int64
 	usedMs     int64
 	// sizeAtUse is the number of partitions at the last use. Eviction compares it.
 	sizeAtUse int
-	counted   int // partitions that are in the count of all sessions
-	// evictableByAll, evictableByPrivileged: whether a newcomer of the kind may
-	// take this session's place. Both are found out at each use.
+	counted   int // partitions included in the count for all sessions
+	// evictableByAll and evictableByPrivileged: a new session of that kind may replace this one.
+	// Both are updated at each use.
 	evictableByAll        bool
 	evictableByPrivileged bool
 
 	closed bool // evicted, or closed by the client
 
 	partitions map[sessionKey]*sessionPartition
-	// active are the partitions that the next round reads, in order after list.
+	// active are the partitions that the next round reads; in order after list.
 	active []*sessionPartition
-	// lastOrder is the greatest order given. Partitions that returned records move
-	// to the end, so that a limit on the answer's size starves none.
+	// lastOrder is the largest order assigned. Partitions that returned records move to the end, so
+	// a limit on the response size starves none.
 	lastOrder uint64
-	// changes are the partitions to which something happened; it has its own lock.
+	// changes are the partitions with events; it has its own lock.
 	changes changeSet[sessionPartition]
-	// reader and cluster are those that the partitions at rest were read for and
-	// admitted under.
+	// reader and cluster are those for which the partitions at rest were read and admitted.
 	reader  sessionReader
 	cluster *metadata.Snapshot
 	rounds  *sessionRounds
-	find    func(topic string, partition int32) *Partition // hosted; nil: none is
+	find    func(topic string, partition int32) *Partition // returns a hosted partition, or nil
 }
 
 func newFetchSession(byID, privileged bool, size int, find func(string, int32) *Partition) *fetchSession {
@@ -142,7 +138,7 @@ func (s *fetchSession) toEnd(p *sessionPartition) {
 	p.order = s.lastOrder
 }
 
-// add remembers a partition that is not in the session.
+// add adds a partition that is not in the session.
 func (s *fetchSession) add(f *PartitionFetch) *sessionPartition {
 	p := &sessionPartition{asked: f.PartitionAsk, sentHighWatermark: -1, sentLogStart: -1, active: true}
 	p.change.owner, p.change.set = p, &s.changes
@@ -155,7 +151,7 @@ func (s *fetchSession) add(f *PartitionFetch) *sessionPartition {
 	return p
 }
 
-// activate has the next round read the partition.
+// activate makes the next round read the partition.
 func (s *fetchSession) activate(p *sessionPartition) {
 	if p.active {
 		return
@@ -165,7 +161,7 @@ func (s *fetchSession) activate(p *sessionPartition) {
 	s.active = append(s.active, p)
 }
 
-// rest leaves the partition out of rounds; the caller takes it out of active.
+// rest leaves the partition out of rounds. The caller must remove it from active.
 func (s *fetchSession) rest(p *sessionPartition) {
 	p.active = false
 	p.reads = s.rounds.reads.Load()
@@ -174,7 +170,7 @@ func (s *fetchSession) rest(p *sessionPartition) {
 	}
 }
 
-// endRest settles what the rounds that left the partition out were to it.
+// endRest accounts for the rounds that left the partition out.
 func (s *fetchSession) endRest(p *sessionPartition) {
 	s.countReads(p)
 	if p.presence != nil {
@@ -182,8 +178,8 @@ func (s *fetchSession) endRest(p *sessionPartition) {
 	}
 }
 
-// countReads counts the reads that a partition at rest was spared: its topic's
-// traffic has them as if they had been made.
+// countReads adds the reads that a partition at rest was spared to the counts of its topic, as if
+// they had been made.
 func (s *fetchSession) countReads(p *sessionPartition) {
 	reads := s.rounds.reads.Load()
 	p.partition.traffic.fetchRequests.Add(reads - p.reads)
@@ -199,8 +195,7 @@ func (s *fetchSession) settleReads() {
 	}
 }
 
-// update takes an incremental request: new and changed partitions, and those to
-// forget.
+// update applies an incremental request: new and changed partitions, and partitions to forget.
 func (s *fetchSession) update(partitions []PartitionFetch, forgotten []sessionKey) {
 	for i := range partitions {
 		f := &partitions[i]
@@ -224,7 +219,7 @@ func (s *fetchSession) update(partitions []PartitionFetch, forgotten []sessionKe
 	}
 }
 
-// forget ends what the session does for a partition; list drops it from active.
+// forget ends the session's work for a partition; list removes it from active.
 func (s *fetchSession) forget(p *sessionPartition) {
 	if !p.active {
 		s.endRest(p)
@@ -233,8 +228,7 @@ func (s *fetchSession) forget(p *sessionPartition) {
 	p.forgotten = true
 }
 
-// begin prepares a round at nowMs: it activates the partitions that have to be
-// looked at again.
+// begin prepares a round at nowMs: it activates the partitions that must be read again.
 func (s *fetchSession) begin(reader sessionReader, cluster *metadata.Snapshot, nowMs int64) {
 	switch {
 	case reader != s.reader || cluster != s.cluster && reader.redirected:
@@ -254,7 +248,7 @@ func (s *fetchSession) begin(reader sessionReader, cluster *metadata.Snapshot, n
 			s.activate(p)
 		}
 	}
-	// What was activated was present up to the round before.
+	// Only now: partitions just activated were present up to the previous round.
 	s.rounds.ms.Store(nowMs)
 }
 
@@ -269,8 +263,8 @@ func (s *fetchSession) list(to []PartitionFetch) []PartitionFetch {
 	return to
 }
 
-// listOne appends an active partition. Its Partition is observed from now on, so
-// that nothing is missed that happens after it is read.
+// listOne appends an active partition. It observes the Partition from now on, so no event after the
+// read is missed.
 func (s *fetchSession) listOne(to []PartitionFetch, p *sessionPartition) []PartitionFetch {
 	if s.byID && p.asked.Topic == "" {
 		p.asked.Topic = s.cluster.Names[p.asked.TopicID]
@@ -285,8 +279,8 @@ func (s *fetchSession) listOne(to []PartitionFetch, p *sessionPartition) []Parti
 	return append(to, PartitionFetch{PartitionAsk: p.asked, member: p, order: p.order, partition: p.partition})
 }
 
-// woken adds to the partitions of the round under way those to which something
-// happened, and marks those among them that were there as changed.
+// woken appends partitions with events to those of the current round, and marks as changed those
+// among them that were already listed.
 func (s *fetchSession) woken(to []PartitionFetch, cluster *metadata.Snapshot) []PartitionFetch {
 	if s.reader.redirected && cluster != s.cluster {
 		for _, p := range s.partitions {
@@ -310,8 +304,8 @@ func (s *fetchSession) woken(to []PartitionFetch, cluster *metadata.Snapshot) []
 	return to
 }
 
-// close ends the session's observing; the caller has taken it out of the cache.
-// Whoever is parked answers with what there is.
+// close stops observing the partitions. The caller must have removed the session from the cache. A
+// parked request is answered with what is available.
 func (s *fetchSession) close() {
 	s.closed = true
 	for _, p := range s.partitions {
@@ -323,17 +317,16 @@ func (s *fetchSession) close() {
 	s.changes.notify()
 }
 
-// answer decides which results an incremental answer carries, by setting
-// Omitted on the others, remembers what was told, and lets partitions rest that
-// have no more to tell.
+// answer decides which results an incremental response contains and sets Omitted on the others. It
+// remembers what was sent and lets partitions with nothing more to send rest.
 func (s *fetchSession) answer(results []PartitionFetch) {
 	for i := range results {
 		f := &results[i]
 		p := f.member
 		if p == nil || p.forgotten {
-			continue // forgotten by a later request; the epoch check saw to that
+			continue // forgotten by a later request; the epoch check rejects this response
 		}
-		f.Omitted = !p.told(f)
+		f.Omitted = !p.noteSent(f)
 		if f.RecordBytes() > 0 {
 			s.toEnd(p)
 		}
@@ -344,9 +337,9 @@ func (s *fetchSession) answer(results []PartitionFetch) {
 	s.active = slices.DeleteFunc(s.active, func(p *sessionPartition) bool { return !p.active })
 }
 
-// told reports whether the result has news for the client, and remembers it. The
-// last stable offset alone is no news.
-func (p *sessionPartition) told(f *PartitionFetch) bool {
+// noteSent reports whether the result has news for the client, and remembers it. A change of the
+// last stable offset alone is not news.
+func (p *sessionPartition) noteSent(f *PartitionFetch) bool {
 	news := f.RecordBytes() > 0 || f.PreferredReadReplica >= 0 || f.HasDiverged || f.Code != protocol.None
 	if p.sentHighWatermark != f.HighWatermark {
 		p.sentHighWatermark = f.HighWatermark

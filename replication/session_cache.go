@@ -12,37 +12,36 @@ import (
 )
 
 const (
-	// sessionShards: the cache is split by session id so that fetches of
-	// different sessions do not meet at one lock (Kafka 3.8+).
+	// sessionShards is the number of parts into which the cache is split by session id, so that
+	// fetches of different sessions do not contend for one lock (Kafka 3.8+).
 	sessionShards = 8
 	sessionIDSpan = math.MaxInt32 / sessionShards
-	// sessionIdleMs: a session not used for so long may always be replaced, one
-	// that was made less long ago only by a follower's.
+	// sessionIdleMs: a session that was not used for this time may be replaced by any session. A
+	// session created less than this time ago may be replaced only by a follower's.
 	sessionIdleMs = 2 * 60 * 1000
-	// consumerPartitions and sessionPartitions bound the partitions that all
-	// sessions remember (about 300 bytes each): up to the first, consumers' sessions
-	// are made; up to the second, followers'. Any client can claim any number of
-	// partitions, and without a session its fetches are full ones.
+	// consumerPartitions and sessionPartitions bound the number of partitions in all sessions,
+	// about 300 bytes each. Above the first bound no session is created for a consumer, above the
+	// second none for a follower. Clients can name any number of partitions; without a session
+	// their fetches are full ones.
 	consumerPartitions = 1 << 20
 	sessionPartitions  = 1 << 22
 )
 
-// SessionCache holds the incremental fetch sessions of a broker. Safe for
-// concurrent use.
+// SessionCache holds the incremental fetch sessions of a broker. It is safe for concurrent use.
 type SessionCache struct {
 	shards [sessionShards]sessionShard
-	turn   atomic.Uint32 // the shard for the next new session
+	turn   atomic.Uint32 // selects the shard for the next new session
 }
 
-// sessionTotals is what the shards count together.
+// sessionTotals holds counts over all shards.
 type sessionTotals struct {
 	evictions  atomic.Int64
-	partitions atomic.Int64 // that all sessions remember
+	partitions atomic.Int64 // number of partitions in all sessions
 	// consumerMax and max are consumerPartitions and sessionPartitions.
 	consumerMax, max int64
 }
 
-// fits reports whether a session may be made or grow to a total of partitions.
+// fits reports whether a session may be created or grow if that makes a total of partitions.
 func (t *sessionTotals) fits(partitions int64, privileged bool) bool {
 	if privileged {
 		return partitions <= t.max
@@ -50,22 +49,21 @@ func (t *sessionTotals) fits(partitions int64, privileged bool) bool {
 	return partitions <= t.consumerMax
 }
 
-// sessionShard is the sessions whose ids lie in one range. Which one has to go
-// for a new one is found by looking at all of them: there are at most slots.
+// sessionShard holds the sessions whose ids are in one range. To find the session to evict it looks
+// at all of them; there are at most slots.
 type sessionShard struct {
 	slots  int
-	first  int32 // least session id
-	last   int32 // greatest, exclusive
+	first  int32 // smallest session id
+	last   int32 // one after the largest session id
 	totals *sessionTotals
 	find   func(topic string, partition int32) *Partition
 
-	mu       sync.Mutex // guards sessions and all in them
+	mu       sync.Mutex // guards sessions and everything in them
 	sessions map[int32]*fetchSession
 }
 
-// newSessionCache returns a cache for a number of sessions
-// (max.incremental.fetch.session.cache.slots). find returns a hosted partition,
-// nil for others.
+// newSessionCache returns a cache for the given number of sessions
+// (max.incremental.fetch.session.cache.slots). find returns a hosted partition, or nil.
 func newSessionCache(slots int, find func(topic string, partition int32) *Partition) *SessionCache {
 	c := &SessionCache{}
 	totals := &sessionTotals{consumerMax: consumerPartitions, max: sessionPartitions}
@@ -79,7 +77,7 @@ func newSessionCache(slots int, find func(topic string, partition int32) *Partit
 	return c
 }
 
-// Sessions is the number of sessions and of the partitions in them.
+// Sessions returns the number of sessions and of the partitions in them.
 func (c *SessionCache) Sessions() (sessions, partitions int) {
 	for i := range c.shards {
 		s := &c.shards[i]
@@ -93,8 +91,8 @@ func (c *SessionCache) Sessions() (sessions, partitions int) {
 	return sessions, partitions
 }
 
-// settleReads brings the topics' traffic up to date: sessions count the reads
-// that they were spared when a partition is read again.
+// settleReads updates the traffic of the topics. Sessions count the reads that they were spared
+// only when a partition is read again.
 func (c *SessionCache) settleReads() {
 	for i := range c.shards {
 		s := &c.shards[i]
@@ -106,10 +104,10 @@ func (c *SessionCache) settleReads() {
 	}
 }
 
-// Evictions counts the sessions that had to make room.
+// Evictions returns the number of evicted sessions.
 func (c *SessionCache) Evictions() int64 { return c.shards[0].totals.evictions.Load() }
 
-// shardOf is nil for an id that no shard gives out.
+// shardOf returns the shard of a session id, or nil if no shard assigns that id.
 func (c *SessionCache) shardOf(id int32) *sessionShard {
 	if id <= 0 || id/sessionIDSpan >= sessionShards {
 		return nil
@@ -117,20 +115,20 @@ func (c *SessionCache) shardOf(id int32) *sessionShard {
 	return &c.shards[id/sessionIDSpan]
 }
 
-// sessionUse is the part of a fetch that its session decides. The zero value
-// is a fetch without a session.
+// sessionUse is the part of a fetch that depends on its session. The zero value is a fetch without
+// a session.
 type sessionUse struct {
 	kind  sessionKind
 	id    int32
 	epoch int32 // of the request
 	byID  bool
 	shard *sessionShard
-	// session is the one of an incremental fetch. It answers even if it was
-	// evicted meanwhile; shard's lock guards it.
+	// session is the session of an incremental fetch. It serves the fetch even if it has been
+	// evicted meanwhile. The lock of shard guards it.
 	session *fetchSession
-	// resting is how many partitions the session leaves out of this round.
+	// resting is the number of partitions that the session leaves out of this round.
 	resting int
-	listed  int // how many were in it at its beginning
+	listed  int // number of partitions listed at the start of the round
 }
 
 type sessionKind int8
@@ -141,8 +139,8 @@ const (
 	sessionIncremental
 )
 
-// begin resolves the session of a fetch: on return partitions is all that has
-// to be read, in order. A code other than None answers the whole request.
+// begin resolves the session of a fetch and returns the partitions to read, in order. A code other
+// than None is the response to the whole request.
 func (c *SessionCache) begin(id, epoch int32, byID bool, partitions []PartitionFetch, forgotten []sessionKey,
 	places map[sessionKey]int, reader sessionReader, cluster *metadata.Snapshot, now time.Time) (sessionUse, []PartitionFetch, protocol.ErrorCode) {
 	use := sessionUse{id: id, epoch: epoch, byID: byID, shard: c.shardOf(id)}
@@ -178,15 +176,15 @@ func (s *sessionShard) removeLocked(session *fetchSession) {
 	session.close()
 }
 
-// countLocked counts a session's partitions and reports whether it may stay: one
-// that has grown beyond the bound on all may not.
+// countLocked updates the count of a session's partitions and reports whether the session may stay.
+// It may not if it has grown beyond the bound on all partitions.
 func (s *sessionShard) countLocked(session *fetchSession) bool {
 	grown := len(session.partitions) - session.counted
 	session.counted += grown
 	return s.totals.fits(s.totals.partitions.Add(int64(grown)), session.privileged) || grown <= 0
 }
 
-// resume takes an incremental request into its session.
+// resume applies an incremental request to its session.
 func (s *sessionShard) resume(use sessionUse, partitions []PartitionFetch, forgotten []sessionKey,
 	reader sessionReader, cluster *metadata.Snapshot, nowMs int64) (sessionUse, []PartitionFetch, protocol.ErrorCode) {
 	s.mu.Lock()
@@ -220,9 +218,9 @@ func (s *sessionShard) resume(use sessionUse, partitions []PartitionFetch, forgo
 	return use, partitions, protocol.None
 }
 
-// finish turns the results into the session's answer: it makes the wanted
-// session, or omits from an incremental answer what is no news. It returns the
-// session id to answer with; a code other than None replaces the whole answer.
+// finish turns the results into the session's response: it creates the requested session, or omits
+// from an incremental response what the client knows. It returns the session id of the response. A
+// code other than None replaces the whole response.
 func (u *sessionUse) finish(results []PartitionFetch, privileged bool, now time.Time) (int32, protocol.ErrorCode) {
 	switch u.kind {
 	case sessionWanted:
@@ -234,8 +232,8 @@ func (u *sessionUse) finish(results []PartitionFetch, privileged bool, now time.
 	}
 }
 
-// answer omits from results what the session's client knows. A request that
-// overtook this one has moved the epoch on: this one is a duplicate then.
+// answer omits from results what the session's client knows. If a later request has advanced the
+// epoch meanwhile, this request is a duplicate and fails.
 func (u *sessionUse) answer(results []PartitionFetch) protocol.ErrorCode {
 	u.shard.mu.Lock()
 	defer u.shard.mu.Unlock()
@@ -246,13 +244,12 @@ func (u *sessionUse) answer(results []PartitionFetch) protocol.ErrorCode {
 	return protocol.None
 }
 
-// park has w notified of events in interest of all partitions of the session,
-// those at rest too.
+// park notifies w of events in interest of all partitions of the session, including those at rest.
 func (u *sessionUse) park(w *waiter, interest event) { u.session.changes.park(w, interest) }
 
-// woken adds to partitions those that something happened to since they were
-// listed, and marks those that were there as changed. ended: the session is
-// closed or a later request has taken it over, so that no more will come.
+// woken appends to partitions those with events since they were listed, and marks those already
+// listed as changed. ended reports that the session is closed or used by a later request, so no
+// more events follow.
 func (u *sessionUse) woken(partitions []PartitionFetch, cluster *metadata.Snapshot) (all []PartitionFetch, ended bool) {
 	u.shard.mu.Lock()
 	defer u.shard.mu.Unlock()
@@ -262,8 +259,8 @@ func (u *sessionUse) woken(partitions []PartitionFetch, cluster *metadata.Snapsh
 	return u.session.woken(partitions, cluster), false
 }
 
-// create makes a session of a full fetch's results, if there is or can be made
-// room for it; else it returns 0.
+// create creates a session from the results of a full fetch and returns its id. It returns 0 if
+// there is no free slot and none can be freed.
 func (s *sessionShard) create(results []PartitionFetch, byID, privileged bool, nowMs int64) int32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -288,7 +285,7 @@ func (s *sessionShard) create(results []PartitionFetch, byID, privileged bool, n
 	return session.id
 }
 
-// touch notes a use, with what that says about who may take the session's place.
+// touch records a use and decides which sessions may replace this one.
 func (s *fetchSession) touch(nowMs int64) {
 	s.usedMs = nowMs
 	s.sizeAtUse = len(s.partitions)
@@ -297,9 +294,9 @@ func (s *fetchSession) touch(nowMs int64) {
 	s.evictableByPrivileged = old || !s.privileged
 }
 
-// evictLocked makes room for a newcomer with so many partitions: the session
-// idle for longest goes if that was long enough; else the least valuable one
-// that the newcomer may replace, if the newcomer is worth more.
+// evictLocked frees a slot for a new session with size partitions. It evicts the session idle for
+// longest, if that has been long enough. Otherwise it evicts the least valuable session that the
+// new one may replace, if the new one is worth more.
 func (s *sessionShard) evictLocked(privileged bool, size int, nowMs int64) bool {
 	var idlest, least *fetchSession
 	for _, session := range s.sessions {
@@ -326,9 +323,8 @@ func (s *sessionShard) evictLocked(privileged bool, size int, nowMs int64) bool 
 	return true
 }
 
-// compareWorth orders sessions by what they are worth keeping: followers'
-// before consumers', then more partitions before fewer; the id breaks ties, and
-// a newcomer (id 0) so never replaces its equal.
+// compareWorth orders sessions by their value: followers' above consumers', then more partitions
+// above fewer, then by id. A new session has id 0, so it never replaces its equal.
 func compareWorth(privileged bool, size int, id int32, other *fetchSession) int {
 	switch {
 	case privileged != other.privileged:
@@ -342,9 +338,8 @@ func compareWorth(privileged bool, size int, id int32, other *fetchSession) int 
 	return int(id) - int(other.id)
 }
 
-// withoutDuplicates drops partitions that a request names twice: the last
-// counts, at the place of the first. It changes partitions in place; places is
-// scratch.
+// withoutDuplicates removes partitions that a request names twice: the last one counts, at the
+// position of the first. It changes partitions in place. places is scratch space.
 func withoutDuplicates(partitions []PartitionFetch, byID bool, places map[sessionKey]int) []PartitionFetch {
 	if len(partitions) < 2 {
 		return partitions

@@ -6,37 +6,36 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// Transactions verifies transactional records before the first of them in a
-// transaction is appended to a partition (KIP-890).
+// Transactions verifies transactional records before the first record of a transaction is appended
+// to a partition (KIP-890).
 type Transactions interface {
-	// Verifying says whether transactional records are verified:
+	// Verifying reports whether transactional records are verified:
 	// transaction.partition.verification.enable.
 	Verifying() bool
-	// Verify asks the transaction's coordinator. It blocks until the answer is
-	// there or done is closed. Partitions that are not in the result, or have
-	// None, belong to the transaction.
+	// Verify asks the transaction's coordinator and blocks until it answers or done is closed.
+	// Partitions that are missing from the result, or have None in it, belong to the transaction.
 	Verify(t *Transaction, done <-chan struct{}) map[TopicPartition]protocol.ErrorCode
 }
 
-// Transaction is what a coordinator is asked about.
+// Transaction is the subject of a question to a coordinator.
 type Transaction struct {
 	ID            string
 	ProducerID    int64
 	ProducerEpoch int16
 	Partitions    []TopicPartition
-	// Abortable: the client knows TRANSACTION_ABORTABLE (Produce v11,
-	// TxnOffsetCommit v4); others are told INVALID_TXN_STATE.
+	// Abortable: the client knows TRANSACTION_ABORTABLE (Produce v11, TxnOffsetCommit v4). Other
+	// clients get INVALID_TXN_STATE.
 	Abortable bool
 }
 
-// verifying says whether appends of transactional records need a verification.
+// verifying reports whether appends of transactional records require a verification.
 func (m *Manager) verifying() bool {
 	return m.cfg.Transactions != nil && m.cfg.Transactions.Verifying()
 }
 
-// verifyTransactions has the coordinator asked about transactional records that
-// are the first of their transaction here; false where the whole request is
-// refused. Records of a transaction that is open here need no question.
+// verifyTransactions asks the coordinator about transactional records that are the first of their
+// transaction in a partition. It returns false if the whole request is refused. A transaction that
+// is already open in the partition needs no verification.
 func (p *Produce) verifyTransactions() bool {
 	var first record.Batch
 	for i := range p.Partitions {
@@ -87,8 +86,8 @@ func (p *Produce) verify(t *Transaction) {
 	}
 }
 
-// transactionalBatch is the first batch of a partition that is not refused yet,
-// nil unless it is transactional.
+// transactionalBatch returns the first batch of a partition if it is transactional and the
+// partition has no error; otherwise nil.
 func (p *Produce) transactionalBatch(i int) record.Batch {
 	part := &p.Partitions[i]
 	if part.Err != nil {
@@ -100,9 +99,9 @@ func (p *Produce) transactionalBatch(i int) record.Batch {
 	return nil
 }
 
-// unverified is what a producer is told where its records were not verified. What
-// it may try again is NOT_ENOUGH_REPLICAS: old producers handle that well, and it
-// makes none look for the leader.
+// unverified returns the error for a producer whose records were not verified. If the producer may
+// try again, the error is NOT_ENOUGH_REPLICAS: old producers handle it well, and no producer looks
+// for the leader on it.
 func unverified(code protocol.ErrorCode) error {
 	switch code {
 	case protocol.InvalidTxnState:
@@ -115,8 +114,8 @@ func unverified(code protocol.ErrorCode) error {
 	return code
 }
 
-// unverifiedError is the refusal of records that were not verified; the producer
-// is told its text.
+// unverifiedError is the error for records that were not verified. Its text is sent to the
+// producer.
 type unverifiedError struct {
 	code protocol.ErrorCode
 	text string
@@ -124,12 +123,12 @@ type unverifiedError struct {
 
 func (e *unverifiedError) Error() string { return e.text }
 
-// Unwrap makes it the protocol's error code.
+// Unwrap returns the protocol's error code.
 func (e *unverifiedError) Unwrap() error { return e.code }
 
-// VerifyTransaction verifies one partition, led here, for a coordinator's own
-// append of transactional records. The guard goes to AppendAsLeader; nil: none is
-// needed. Errors are the transaction coordinator's codes and those of a leader.
+// VerifyTransaction verifies one partition, led here, for a coordinator's own append of
+// transactional records. Pass the result to AppendAsLeader; it is nil if no verification is needed.
+// Errors are the transaction coordinator's codes and those of a leader.
 func (m *Manager) VerifyTransaction(t *Transaction, done <-chan struct{}) (*storage.Verification, error) {
 	if !m.verifying() {
 		return nil, nil
@@ -145,8 +144,8 @@ func (m *Manager) VerifyTransaction(t *Transaction, done <-chan struct{}) (*stor
 	return guard, nil
 }
 
-// beginVerification returns the guard of a producer's first append to a
-// partition, nil where its transaction is open there.
+// beginVerification returns the guard of a producer's first append to a partition, or nil if its
+// transaction is already open there.
 func (m *Manager) beginVerification(topic string, partition int32, t *Transaction, sequence int32) (*storage.Verification, error) {
 	p, err := m.Partition(topic, partition)
 	if err != nil {

@@ -18,30 +18,29 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// The versions of AddPartitionsToTxn that brokers send: v4 brought verify_only.
+// Versions of AddPartitionsToTxn that brokers send; v4 introduced verify_only.
 const (
 	verifyVersionMin = 4
 	verifyVersionMax = 5
 )
 
-// VerifierConfig is what a Verifier needs.
+// VerifierConfig holds what a Verifier needs.
 type VerifierConfig struct {
 	BrokerID int32
-	Listener string // inter-broker
+	Listener string // inter-broker listener
 	Metadata *metadata.Cache
-	// PartitionFor is the partition of __transaction_state that keeps a
-	// transactional id.
+	// PartitionFor returns the partition of __transaction_state that stores a transactional id.
 	PartitionFor func(transactionalID string) int32
 	Timeout      time.Duration   // request.timeout.ms
 	Dial         peerlink.Dialer // nil: TCP
 	Logger       *logrus.Logger
 }
 
-// Verifier is the Transactions that asks coordinators by AddPartitionsToTxn with
-// verify_only: one request in flight for each coordinator, with all that waits
-// for it. Make it with NewVerifier, Close it when the broker stops.
+// Verifier is the Transactions that asks coordinators with AddPartitionsToTxn and verify_only. It
+// has one request in flight per coordinator, with all waiting calls for it. Create it with
+// NewVerifier and Close it when the broker stops.
 //
-// Goroutines: one for each coordinator with something to ask, none while idle.
+// Goroutines: one per coordinator with waiting calls, none while idle.
 type Verifier struct {
 	cfg    VerifierConfig
 	log    *logrus.Entry
@@ -51,20 +50,20 @@ type Verifier struct {
 
 	verifying atomic.Bool
 
-	mu     sync.Mutex // a leaf; guards what follows and the queues
+	mu     sync.Mutex // a leaf; guards the fields below and the queues
 	queues map[string]*verifyQueue
 	closed bool
 }
 
-// verifyQueue is what waits to be asked of one coordinator, by transactional id.
+// verifyQueue holds the waiting calls for one coordinator, by transactional id.
 type verifyQueue struct {
 	link    *peerlink.Link
 	waiting map[string]*verifyCall
-	order   []string // of arrival
-	asking  bool     // a goroutine is at it
+	order   []string // in order of arrival
+	asking  bool     // a goroutine is sending requests
 }
 
-// verifyCall is one transaction with the one-slot channel of who asks.
+// verifyCall is one transaction with the one-slot channel for its answer.
 type verifyCall struct {
 	*Transaction
 	answer chan map[TopicPartition]protocol.ErrorCode
@@ -72,7 +71,7 @@ type verifyCall struct {
 
 func (c *verifyCall) all(code protocol.ErrorCode) { c.answer <- c.refusal(code) }
 
-// refusal is the code for every partition.
+// refusal returns the code for every partition.
 func (t *Transaction) refusal(code protocol.ErrorCode) map[TopicPartition]protocol.ErrorCode {
 	refused := make(map[TopicPartition]protocol.ErrorCode, len(t.Partitions))
 	for _, id := range t.Partitions {
@@ -83,7 +82,7 @@ func (t *Transaction) refusal(code protocol.ErrorCode) map[TopicPartition]protoc
 
 var _ Transactions = (*Verifier)(nil)
 
-// NewVerifier returns a verifier that is connected to nobody yet.
+// NewVerifier returns a verifier without connections.
 func NewVerifier(cfg VerifierConfig) *Verifier {
 	v := &Verifier{cfg: cfg, queues: map[string]*verifyQueue{},
 		log: kafkalog.For(cfg.Logger, "kafka.server.AddPartitionsToTxnManager")}
@@ -91,7 +90,7 @@ func NewVerifier(cfg VerifierConfig) *Verifier {
 	return v
 }
 
-// Close ends all questions; they are answered with NETWORK_EXCEPTION.
+// Close ends all calls with NETWORK_EXCEPTION.
 func (v *Verifier) Close() {
 	v.cancel()
 	v.mu.Lock()
@@ -104,17 +103,16 @@ func (v *Verifier) Close() {
 	v.wg.Wait()
 }
 
-// Verifying is of Transactions.
+// Verifying implements Transactions.
 func (v *Verifier) Verifying() bool { return v.verifying.Load() }
 
-// SetVerifying switches verification on or off:
-// transaction.partition.verification.enable, which may change while the broker
-// runs.
+// SetVerifying switches verification on or off. transaction.partition.verification.enable may
+// change while the broker runs.
 func (v *Verifier) SetVerifying(on bool) { v.verifying.Store(on) }
 
-// Verify is of Transactions. Without a coordinator it is
-// COORDINATOR_NOT_AVAILABLE, without an answer NETWORK_EXCEPTION. A coordinator
-// of before Kafka 3.6 cannot be asked: what it has is taken for verified.
+// Verify implements Transactions. Without a coordinator the code is COORDINATOR_NOT_AVAILABLE,
+// without an answer NETWORK_EXCEPTION. Coordinators older than Kafka 3.6 cannot verify; their
+// transactions count as verified.
 func (v *Verifier) Verify(t *Transaction, done <-chan struct{}) map[TopicPartition]protocol.ErrorCode {
 	address, ok := v.coordinator(t.ID)
 	if !ok {
@@ -130,7 +128,7 @@ func (v *Verifier) Verify(t *Transaction, done <-chan struct{}) map[TopicPartiti
 	}
 }
 
-// coordinator is the address of the leader of the transactional id's partition.
+// coordinator returns the address of the leader of the transactional id's partition.
 func (v *Verifier) coordinator(id string) (address string, ok bool) {
 	cluster := v.cfg.Metadata.Snapshot()
 	p := cluster.Partition("__transaction_state", v.cfg.PartitionFor(id))
@@ -141,8 +139,9 @@ func (v *Verifier) coordinator(id string) (address string, ok bool) {
 	return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))), ok
 }
 
-// enqueue adds a call to the coordinator's queue. Of two of one transactional id
-// the older gives way: fenced by a newer epoch, else to be tried again.
+// enqueue adds a call to the coordinator's queue. If two calls have the same transactional id, the
+// one with the older producer epoch is fenced. With equal epochs the earlier call fails with an
+// error on which the client tries again.
 func (v *Verifier) enqueue(address string, call *verifyCall) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -174,7 +173,7 @@ func (v *Verifier) enqueue(address string, call *verifyCall) {
 	}
 }
 
-// take is all that waits in a queue; the asking ends where that is nothing.
+// take removes and returns all calls of a queue. If there are none, asking ends.
 func (v *Verifier) take(q *verifyQueue) []*verifyCall {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -221,7 +220,7 @@ func verifyRequest(calls []*verifyCall) *kmsg.AddPartitionsToTxnRequest {
 	return req
 }
 
-// settle hands out what the coordinator, or the way to it, said.
+// settle distributes the coordinator's response, or the error of the request.
 func (v *Verifier) settle(q *verifyQueue, calls []*verifyCall, kresp kmsg.Response, err error) {
 	all := func(code protocol.ErrorCode) {
 		for _, c := range calls {
@@ -235,7 +234,7 @@ func (v *Verifier) settle(q *verifyQueue, calls []*verifyCall, kresp kmsg.Respon
 		v.log.Warnf("AddPartitionsToTxnRequest failed for node %s with invalid version exception. This suggests verification is not supported. Continuing handling the produce request.", q.link.Address())
 		all(protocol.None)
 	case errors.As(err, &unsupported):
-		// It leads the partition and coordinates no transactions: it knows of none.
+		// The broker leads the partition but does not coordinate transactions, so it knows none.
 		all(protocol.InvalidProducerIDMapping)
 	case err != nil || resp == nil:
 		if v.ctx.Err() == nil {
@@ -254,8 +253,8 @@ func (v *Verifier) settle(q *verifyQueue, calls []*verifyCall, kresp kmsg.Respon
 	}
 }
 
-// settleEach hands out the answer for each transaction; one that the coordinator
-// left out is to be tried again.
+// settleEach distributes the response to each transaction. If the coordinator left one out, the
+// client tries again.
 func settleEach(calls []*verifyCall, resp *kmsg.AddPartitionsToTxnResponse) {
 	byID := make(map[string]*kmsg.AddPartitionsToTxnResponseTransaction, len(resp.Transactions))
 	for i := range resp.Transactions {
@@ -270,7 +269,7 @@ func settleEach(calls []*verifyCall, resp *kmsg.AddPartitionsToTxnResponse) {
 		refused := map[TopicPartition]protocol.ErrorCode{}
 		for i := range t.Topics {
 			for _, p := range t.Topics[i].Partitions {
-				if code := toldVerified(protocol.ErrorCode(p.ErrorCode), c.Abortable); code != protocol.None {
+				if code := clientCode(protocol.ErrorCode(p.ErrorCode), c.Abortable); code != protocol.None {
 					refused[TopicPartition{Topic: t.Topics[i].Topic, Partition: p.Partition}] = code
 				}
 			}
@@ -279,8 +278,8 @@ func settleEach(calls []*verifyCall, resp *kmsg.AddPartitionsToTxnResponse) {
 	}
 }
 
-// toldVerified turns a coordinator's code into one that the client knows.
-func toldVerified(code protocol.ErrorCode, abortable bool) protocol.ErrorCode {
+// clientCode converts a coordinator's code to one that the client knows.
+func clientCode(code protocol.ErrorCode, abortable bool) protocol.ErrorCode {
 	switch {
 	case code == protocol.ProducerFenced:
 		return protocol.InvalidProducerEpoch
