@@ -8,13 +8,13 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Positions inside an entry that hold for every magic.
+// Positions inside an entry that are the same for every magic.
 const (
 	offsetAt = 0
 	sizeAt   = 8
 )
 
-// Positions of the v2 header.
+// Positions in the v2 header.
 const (
 	leaderEpochAt     = 12
 	crcAt             = 17
@@ -28,7 +28,7 @@ const (
 	countAt           = 57
 )
 
-// Bits of the attributes. v0 and v1 have the first two groups only.
+// Bits of the attributes. v0 and v1 have only the codec and the timestamp type.
 const (
 	codecMask         = 0x07
 	timestampTypeBit  = 0x08
@@ -42,16 +42,15 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Batch is one entry of a log: a v2 batch, or a v0/v1 message (possibly a
-// compressed wrapper). Methods that need only the header work on a prefix of
-// HeaderSize bytes, or on the whole entry where it is shorter: all but
-// Validate, SetMaxTimestamp and those that visit records. A Batch that did not
-// come from Next must be at least as long as MinSize says for its magic.
+// Batch is one entry of a log: a v2 batch, or a v0/v1 message (possibly a compressed wrapper).
+// Validate, SetMaxTimestamp and the methods that visit records need the whole entry. All others
+// need only the header: the first HeaderSize bytes, or the whole entry if it is shorter. A Batch
+// that did not come from Next must have at least MinSize bytes.
 type Batch []byte
 
-// EntrySize reads the first MinHeaderPeek bytes of an entry: its whole size in
-// bytes (LogOverhead included) and its magic. A size below the minimum or a
-// magic above 2 is an error that wraps protocol.CorruptMessage.
+// EntrySize returns the total size of an entry in bytes (LogOverhead included) and its magic, which
+// it reads from the first MinHeaderPeek bytes. A size below the minimum or a magic above 2 is an
+// error that wraps protocol.CorruptMessage.
 func EntrySize(head []byte) (size int, magic int8, err error) {
 	body := int32(binary.BigEndian.Uint32(head[sizeAt:]))
 	if body < legacyOverheadV0 {
@@ -68,8 +67,7 @@ func EntrySize(head []byte) (size int, magic int8, err error) {
 	return size, magic, nil
 }
 
-// MinSize is the least size in bytes of an entry of the magic, LogOverhead
-// included.
+// MinSize returns the smallest size in bytes of an entry with the magic, LogOverhead included.
 func MinSize(magic int8) int {
 	switch magic {
 	case 0:
@@ -81,9 +79,9 @@ func MinSize(magic int8) int {
 	}
 }
 
-// Next splits the first whole entry off a set of entries. An incomplete entry
-// at the end gives (nil, nil, nil); a size below the minimum or a magic above 2
-// an error that wraps protocol.CorruptMessage.
+// Next splits the first complete entry off a set of entries. It returns (nil, nil, nil) if only an
+// incomplete entry is left. A size below the minimum or a magic above 2 is an error that wraps
+// protocol.CorruptMessage.
 func Next(set []byte) (b Batch, rest []byte, err error) {
 	if len(set) < LogOverhead {
 		return nil, nil, nil
@@ -121,18 +119,18 @@ func (b Batch) int64At(at int) int64 { return int64(binary.BigEndian.Uint64(b[at
 func (b Batch) putInt32(at int, v int32) { binary.BigEndian.PutUint32(b[at:], uint32(v)) }
 func (b Batch) putInt64(at int, v int64) { binary.BigEndian.PutUint64(b[at:], uint64(v)) }
 
-// Magic is the version of the format: 0, 1 or 2.
+// Magic returns the version of the format: 0, 1 or 2.
 func (b Batch) Magic() int8 { return int8(b[MagicPosition]) }
 
-// Size is the size in bytes that the header claims, LogOverhead included.
+// Size returns the size in bytes that the header claims, LogOverhead included.
 func (b Batch) Size() int { return LogOverhead + int(b.int32At(sizeAt)) }
 
-// BaseOffset is the offset of the first record ever written into the batch
-// (compaction may have removed it). For v0 and v1 it is the entry's offset
-// field: the message's own, or that of a wrapper's last message.
+// BaseOffset returns the offset of the first record ever written to the batch, even if compaction
+// has removed the record. For v0 and v1 it is the offset field of the entry: the message's own
+// offset or, for a wrapper, the offset of its last message.
 func (b Batch) BaseOffset() int64 { return b.int64At(offsetAt) }
 
-// LastOffset is the offset of the last record ever written into the batch.
+// LastOffset returns the offset of the last record ever written to the batch.
 func (b Batch) LastOffset() int64 {
 	if b.Magic() < 2 {
 		return b.int64At(offsetAt)
@@ -140,13 +138,13 @@ func (b Batch) LastOffset() int64 {
 	return b.int64At(offsetAt) + int64(b.lastOffsetDelta())
 }
 
-// NextOffset is the offset that follows the batch.
+// NextOffset returns the offset that follows the batch.
 func (b Batch) NextOffset() int64 { return b.LastOffset() + 1 }
 
 func (b Batch) lastOffsetDelta() int32 { return b.int32At(lastOffsetDeltaAt) }
 
-// PartitionLeaderEpoch is the epoch of the leader that appended the batch;
-// NoLeaderEpoch for v0 and v1.
+// PartitionLeaderEpoch returns the epoch of the leader that appended the batch, NoLeaderEpoch for
+// v0 and v1.
 func (b Batch) PartitionLeaderEpoch() int32 {
 	if b.Magic() < 2 {
 		return NoLeaderEpoch
@@ -154,7 +152,7 @@ func (b Batch) PartitionLeaderEpoch() int32 {
 	return b.int32At(leaderEpochAt)
 }
 
-// CRC is the stored checksum: CRC-32C for v2, CRC-32 (IEEE) before.
+// CRC returns the stored checksum: CRC-32C for v2, CRC-32 (IEEE) for v0 and v1.
 func (b Batch) CRC() uint32 {
 	if b.Magic() < 2 {
 		return binary.BigEndian.Uint32(b[legacyCRCAt:])
@@ -162,7 +160,7 @@ func (b Batch) CRC() uint32 {
 	return binary.BigEndian.Uint32(b[crcAt:])
 }
 
-// Attributes are the attribute bits as they are stored.
+// Attributes returns the attribute bits as stored.
 func (b Batch) Attributes() int16 {
 	if b.Magic() < 2 {
 		return int16(b[legacyAttributesAt])
@@ -170,10 +168,10 @@ func (b Batch) Attributes() int16 {
 	return int16(binary.BigEndian.Uint16(b[attributesAt:]))
 }
 
-// Codec is the compression of the records; above Zstd it is unknown to Kafka.
+// Codec returns the compression of the records. Kafka has no codec above Zstd.
 func (b Batch) Codec() Codec { return Codec(b.Attributes() & codecMask) }
 
-// TimestampType is NoTimestampType for v0.
+// TimestampType returns the type of the timestamps, NoTimestampType for v0.
 func (b Batch) TimestampType() TimestampType {
 	switch {
 	case b.Magic() == 0:
@@ -185,9 +183,9 @@ func (b Batch) TimestampType() TimestampType {
 	}
 }
 
-// BaseTimestamp is what the records' timestamps are relative to, ms; where
-// HasDeleteHorizon it is the horizon. For v1 it is the message's (a wrapper's)
-// timestamp, for v0 NoTimestamp.
+// BaseTimestamp returns the time in ms that the records' timestamps are relative to or, if
+// HasDeleteHorizon, the delete horizon. For v1 it is the timestamp of the message or wrapper, for
+// v0 NoTimestamp.
 func (b Batch) BaseTimestamp() int64 {
 	if b.Magic() < 2 {
 		return b.MaxTimestamp()
@@ -195,8 +193,8 @@ func (b Batch) BaseTimestamp() int64 {
 	return b.int64At(baseTimestampAt)
 }
 
-// MaxTimestamp is the largest timestamp of the records, or the time of the
-// append where TimestampType is LogAppendTime, ms; NoTimestamp for v0.
+// MaxTimestamp returns the largest timestamp of the records in ms, or the time of the append if
+// TimestampType is LogAppendTime. It is NoTimestamp for v0.
 func (b Batch) MaxTimestamp() int64 {
 	switch b.Magic() {
 	case 0:
@@ -208,7 +206,7 @@ func (b Batch) MaxTimestamp() int64 {
 	}
 }
 
-// ProducerID is NoProducerID for v0 and v1 and where the producer is not
+// ProducerID returns the id of the producer, NoProducerID for v0 and v1 and if the producer was not
 // idempotent.
 func (b Batch) ProducerID() int64 {
 	if b.Magic() < 2 {
@@ -217,10 +215,10 @@ func (b Batch) ProducerID() int64 {
 	return b.int64At(producerIDAt)
 }
 
-// HasProducerID says whether the batch came from an idempotent producer.
+// HasProducerID reports whether the batch came from an idempotent producer.
 func (b Batch) HasProducerID() bool { return b.ProducerID() > NoProducerID }
 
-// ProducerEpoch is NoProducerEpoch where there is no producer id.
+// ProducerEpoch returns the epoch of the producer, NoProducerEpoch without a producer id.
 func (b Batch) ProducerEpoch() int16 {
 	if b.Magic() < 2 {
 		return NoProducerEpoch
@@ -228,8 +226,8 @@ func (b Batch) ProducerEpoch() int16 {
 	return int16(binary.BigEndian.Uint16(b[producerEpochAt:]))
 }
 
-// BaseSequence is the sequence number of the first record; NoSequence without
-// a producer id and for control batches.
+// BaseSequence returns the sequence number of the first record, NoSequence without a producer id
+// and for control batches.
 func (b Batch) BaseSequence() int32 {
 	if b.Magic() < 2 {
 		return NoSequence
@@ -237,7 +235,7 @@ func (b Batch) BaseSequence() int32 {
 	return b.int32At(baseSequenceAt)
 }
 
-// LastSequence is the sequence number of the last record.
+// LastSequence returns the sequence number of the last record.
 func (b Batch) LastSequence() int32 {
 	base := b.BaseSequence()
 	if base == NoSequence {
@@ -246,7 +244,7 @@ func (b Batch) LastSequence() int32 {
 	return IncrementSequence(base, b.lastOffsetDelta())
 }
 
-// IncrementSequence adds n to a sequence number: after the largest int32 comes 0.
+// IncrementSequence adds n to a sequence number. The sequence number 0 follows the largest int32.
 func IncrementSequence(sequence, n int32) int32 {
 	if sequence > math.MaxInt32-n {
 		return n - (math.MaxInt32 - sequence) - 1
@@ -254,8 +252,8 @@ func IncrementSequence(sequence, n int32) int32 {
 	return sequence + n
 }
 
-// Count is how many records the batch holds now; -1 for a v0 or v1 wrapper,
-// which does not say. It is 0 for a batch that compaction emptied.
+// Count returns the number of records that the batch holds now, 0 for a batch that compaction
+// emptied. It is -1 for a v0 or v1 wrapper, whose header has no count.
 func (b Batch) Count() int32 {
 	if b.Magic() < 2 {
 		if b.Codec() != None {
@@ -266,20 +264,19 @@ func (b Batch) Count() int32 {
 	return b.int32At(countAt)
 }
 
-// IsTransactional says whether the batch belongs to a transaction.
+// IsTransactional reports whether the batch belongs to a transaction.
 func (b Batch) IsTransactional() bool { return b.Magic() >= 2 && b.Attributes()&transactionalBit != 0 }
 
-// IsControl says whether the batch holds a control record, which consumers
-// never see.
+// IsControl reports whether the batch holds a control record, which consumers do not see.
 func (b Batch) IsControl() bool { return b.Magic() >= 2 && b.Attributes()&controlBit != 0 }
 
-// HasDeleteHorizon says whether compaction has set the time from which the
-// batch's tombstones or marker may go (KIP-534).
+// HasDeleteHorizon reports whether compaction has set the time after which it may remove the
+// batch's tombstones or marker (KIP-534).
 func (b Batch) HasDeleteHorizon() bool {
 	return b.Magic() >= 2 && b.Attributes()&deleteHorizonBit != 0
 }
 
-// DeleteHorizonMs is that time, where there is one.
+// DeleteHorizonMs returns the delete horizon, and false if the batch has none.
 func (b Batch) DeleteHorizonMs() (int64, bool) {
 	if !b.HasDeleteHorizon() {
 		return 0, false
@@ -287,11 +284,11 @@ func (b Batch) DeleteHorizonMs() (int64, bool) {
 	return b.BaseTimestamp(), true
 }
 
-// Validate checks the size against the bytes and the checksum over them. The
-// error wraps protocol.CorruptMessage.
+// Validate checks the size in the header against the number of bytes, and the checksum. The error
+// wraps protocol.CorruptMessage.
 func (b Batch) Validate() error {
 	if len(b) < MinHeaderPeek {
-		return protocol.Errorf(protocol.CorruptMessage, "Record batch is corrupt (only %d bytes of it are there)", len(b))
+		return protocol.Errorf(protocol.CorruptMessage, "Record batch is corrupt (only %d bytes are present)", len(b))
 	}
 	size, _, err := EntrySize(b)
 	if err != nil {
@@ -299,7 +296,7 @@ func (b Batch) Validate() error {
 	}
 	if size != len(b) {
 		return protocol.Errorf(protocol.CorruptMessage,
-			"Record batch is corrupt (its size is %d but %d bytes of it are there)", size, len(b))
+			"Record batch is corrupt (its size is %d but %d bytes are present)", size, len(b))
 	}
 	if stored, computed := b.CRC(), b.computeCRC(); stored != computed {
 		return protocol.Errorf(protocol.CorruptMessage,
@@ -308,7 +305,7 @@ func (b Batch) Validate() error {
 	return nil
 }
 
-// computeCRC needs the whole entry.
+// computeCRC computes the checksum of the whole entry.
 func (b Batch) computeCRC() uint32 {
 	if b.Magic() < 2 {
 		return crc32.ChecksumIEEE(b[legacyMagicOffset:])
@@ -316,8 +313,8 @@ func (b Batch) computeCRC() uint32 {
 	return crc32.Checksum(b[attributesAt:], castagnoli)
 }
 
-// SetLastOffset moves the batch so that offset is its last. The checksum does
-// not cover offsets.
+// SetLastOffset moves the batch so that its last offset is the given one. The checksum does not
+// cover offsets.
 func (b Batch) SetLastOffset(offset int64) {
 	if b.Magic() >= 2 {
 		offset -= int64(b.lastOffsetDelta())
@@ -325,17 +322,17 @@ func (b Batch) SetLastOffset(offset int64) {
 	b.putInt64(offsetAt, offset)
 }
 
-// SetPartitionLeaderEpoch stamps the epoch, which the checksum does not cover.
-// v0 and v1 have none: nothing happens.
+// SetPartitionLeaderEpoch sets the leader epoch, which the checksum does not cover. It does nothing
+// for v0 and v1, which have no leader epoch.
 func (b Batch) SetPartitionLeaderEpoch(epoch int32) {
 	if b.Magic() >= 2 {
 		b.putInt32(leaderEpochAt, epoch)
 	}
 }
 
-// SetMaxTimestamp sets type and timestamp (ms) of the header, and computes the
-// checksum anew where they changed. v0 has neither: nothing happens. It needs
-// the whole entry.
+// SetMaxTimestamp sets the timestamp type and the maximum timestamp (ms) in the header, and updates
+// the checksum if they changed. It does nothing for v0, which has neither. It needs the whole
+// entry.
 func (b Batch) SetMaxTimestamp(typ TimestampType, timestamp int64) {
 	if b.Magic() == 0 || b.TimestampType() == typ && b.MaxTimestamp() == timestamp {
 		return

@@ -23,7 +23,7 @@ func TestHeaderMethodsNeedOnlyThePrefix(t *testing.T) {
 	}
 }
 
-func TestSettersKeepTheChecksumRight(t *testing.T) {
+func TestSettersUpdateTheChecksum(t *testing.T) {
 	for _, magic := range []int8{0, 1, 2} {
 		b := Batch(made(t, batchOf(magic, Gzip), 3))
 		b.SetLastOffset(500)
@@ -57,7 +57,7 @@ func TestValidateFindsDamage(t *testing.T) {
 		good := Batch(made(t, batchOf(magic, Snappy), 3))
 		for i := range good {
 			if i < 8 || magic == 2 && i >= leaderEpochAt && i < MagicPosition {
-				continue // offset and leader epoch are outside of the checksum
+				continue // the checksum does not cover offset and leader epoch
 			}
 			bad := bytes.Clone(good)
 			bad[i] ^= 0x10
@@ -123,7 +123,7 @@ func TestVarints(t *testing.T) {
 	}
 }
 
-func TestTheVisitorsErrorEndsTheVisit(t *testing.T) {
+func TestAnErrorOfTheVisitFunctionEndsTheIteration(t *testing.T) {
 	stop := protocol.Errorf(protocol.PolicyViolation, "enough")
 	for codec := None; codec <= Zstd; codec++ {
 		seen := 0

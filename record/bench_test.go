@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// megabyte is a batch of records of about 100 bytes that unpack to 1 MiB.
+// megabyte returns a batch of records of about 100 bytes with a decompressed size of 1 MiB.
 func megabyte(b *testing.B, codec Codec) []byte {
 	builder := NewBuilder(batchOf(2, codec))
 	for i := 0; builder.Size() < 1<<20; i++ {

@@ -10,13 +10,13 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Options are the fields of a batch that are not its records.
+// Options are the header fields of a batch to build.
 type Options struct {
 	Magic         int8
 	Codec         Codec
-	Level         int // DefaultLevel, or as compression.<codec>.level
+	Level         int // DefaultLevel, or a level of the codec as in compression.<codec>.level
 	TimestampType TimestampType
-	LogAppendTime int64 // ms, where TimestampType is LogAppendTime
+	LogAppendTime int64 // ms, if TimestampType is LogAppendTime
 	BaseOffset    int64
 	LeaderEpoch   int32
 	ProducerID    int64
@@ -24,22 +24,22 @@ type Options struct {
 	BaseSequence  int32
 	Transactional bool
 	Control       bool
-	// HasDeleteHorizon and DeleteHorizonMs are for compaction (KIP-534).
+	// HasDeleteHorizon and DeleteHorizonMs are set by compaction (KIP-534).
 	HasDeleteHorizon bool
 	DeleteHorizonMs  int64
 }
 
-// DefaultLevel asks for a codec's own default level.
+// DefaultLevel stands for the default level of the codec.
 const DefaultLevel = math.MinInt32
 
-// Defaults are the options of a plain, uncompressed v2 batch as a producer
-// without idempotence sends it.
+// Defaults returns the options of an uncompressed v2 batch as a producer without idempotence sends
+// it.
 func Defaults() Options {
 	return Options{Magic: CurrentMagic, Level: DefaultLevel, TimestampType: CreateTime, LogAppendTime: NoTimestamp,
 		LeaderEpoch: NoLeaderEpoch, ProducerID: NoProducerID, ProducerEpoch: NoProducerEpoch, BaseSequence: NoSequence}
 }
 
-// validate refuses what no format can express.
+// validate returns an error for options that the format cannot express.
 func (o Options) validate() error {
 	if o.Magic < 0 || o.Magic > CurrentMagic {
 		return fmt.Errorf("invalid magic %d", o.Magic)
@@ -72,27 +72,27 @@ func (o Options) validate() error {
 	return nil
 }
 
-// Builder writes one v2 batch, or v0/v1 messages, from records: for tools,
-// tests, internal topics and conversion. It is not safe for concurrent use.
-// After an error every later call returns it.
+// Builder builds one v2 batch, or v0/v1 messages, from records. Tools, tests, internal topics and
+// conversion use it. It is not safe for concurrent use. After an error all later calls return that
+// error.
 type Builder struct {
 	o          Options
 	out        outBuffer
-	start      int        // where the batch begins in out.b
-	compressor compressor // nil: none
-	scratch    []byte     // the record that is being encoded
-	headers    []byte     // its headers
+	start      int        // start of the batch in out.b
+	compressor compressor // nil without compression
+	scratch    []byte     // encoded form of the current record
+	headers    []byte     // encoded headers of the current record
 	err        error
 
 	count         int
-	bytes         int // of the records before compression
+	bytes         int // size of the records before compression
 	lastOffset    int64
 	baseTimestamp int64
 	maxTimestamp  int64
-	offsetOfMax   int64 // of the first record that has maxTimestamp
+	offsetOfMax   int64 // offset of the first record that has maxTimestamp
 
-	entrySizeMax int // 0: no limit
-	setSizeMax   int // for v0/v1 without a codec; 0: no limit
+	entrySizeMax int // bytes; 0: no limit
+	setSizeMax   int // bytes, for v0/v1 without compression; 0: no limit
 }
 
 // NewBuilder returns a builder for one batch.
@@ -112,7 +112,7 @@ func newBuilder(dst []byte, o Options) *Builder {
 	return b
 }
 
-// headSize is the room that the header, or what precedes a wrapper's value, takes.
+// headSize returns the size of the header of a batch, or of the part of a wrapper before its value.
 func (b *Builder) headSize() int {
 	switch {
 	case b.o.Magic >= 2:
@@ -129,8 +129,8 @@ func (b *Builder) Append(timestampMs int64, key, value []byte, headers ...Header
 	return b.AppendAt(b.lastOffset+1, timestampMs, key, value, headers...)
 }
 
-// AppendAt adds a record at an offset, which must be above the last one. The
-// timestamp is not negative, or NoTimestamp.
+// AppendAt adds a record at an offset, which must be above the last one. The timestamp must not be
+// negative, except for NoTimestamp.
 func (b *Builder) AppendAt(offset, timestampMs int64, key, value []byte, headers ...Header) error {
 	b.headers = appendVarint(b.headers[:0], int32(len(headers)))
 	for _, h := range headers {
@@ -141,7 +141,7 @@ func (b *Builder) AppendAt(offset, timestampMs int64, key, value []byte, headers
 	return b.appendEncoded(offset, timestampMs, key, value, b.headers)
 }
 
-// appendEncoded is AppendAt with the headers as v2 encodes them, count included.
+// appendEncoded is like AppendAt. The headers are encoded as in v2, including their count.
 func (b *Builder) appendEncoded(offset, timestamp int64, key, value, headers []byte) error {
 	if b.err == nil {
 		b.err = b.check(offset, timestamp, headers)
@@ -246,7 +246,7 @@ func appendNullable(dst, b []byte) []byte {
 	return append(appendVarint(dst, int32(len(b))), b...)
 }
 
-// appendLegacy writes a message, alone or inside a wrapper.
+// appendLegacy appends a message, either alone or inside a wrapper.
 func (b *Builder) appendLegacy(dst []byte, offset, timestamp int64, key, value []byte) []byte {
 	if b.o.Magic == 1 && b.o.Codec != None {
 		offset -= b.o.BaseOffset
@@ -273,7 +273,7 @@ func (b *Builder) legacyAttributes(codec Codec) byte {
 	return attributes
 }
 
-// appendSized writes an int32 size, -1 for null, and the bytes.
+// appendSized appends an int32 size, -1 for null, and the bytes.
 func appendSized(dst, b []byte) []byte {
 	if b == nil {
 		return append(dst, 0xff, 0xff, 0xff, 0xff)
@@ -281,19 +281,19 @@ func appendSized(dst, b []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(dst, uint32(len(b))), b...)
 }
 
-// OverrideLastOffset makes offset the last one of the batch although its record
-// is not there: compaction keeps the range of a batch. It comes after the last
-// record and before Build; v2 only.
+// OverrideLastOffset makes offset the last offset of the batch, although the batch has no record at
+// that offset: compaction keeps the offset range of a batch. Call it after the last record and
+// before Build. It is for v2 only.
 func (b *Builder) OverrideLastOffset(offset int64) { b.lastOffset = max(b.lastOffset, offset) }
 
-// Count is how many records were added.
+// Count returns the number of records added.
 func (b *Builder) Count() int { return b.count }
 
-// Size is how many bytes the records take before compression, header included.
+// Size returns the size of the batch in bytes before compression, header included.
 func (b *Builder) Size() int { return b.headSize() + b.bytes }
 
-// Build ends the batch and returns it (for magic 0 and 1 without a codec: one
-// entry per record); nil without records. The bytes are the caller's.
+// Build completes the batch and returns it. For magic 0 and 1 without compression it returns one
+// entry per record, and without records nil. The caller owns the bytes.
 func (b *Builder) Build() ([]byte, error) {
 	if b.compressor != nil {
 		if b.err == nil {
@@ -308,7 +308,7 @@ func (b *Builder) Build() ([]byte, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	b.err = errors.New("the batch was built already")
+	b.err = errors.New("the batch has already been built")
 	if b.count == 0 {
 		return b.out.b[:b.start], nil
 	}
@@ -329,7 +329,7 @@ func (b *Builder) checkFinal() error {
 	return nil
 }
 
-// discard gives back what the builder holds where its batch is not wanted.
+// discard releases the compressor of a builder whose batch is not needed.
 func (b *Builder) discard() {
 	if b.compressor != nil {
 		b.compressor.release()
@@ -345,7 +345,7 @@ func (b *Builder) writeHeader(h Batch) {
 	writeHeader(h, b.o, int32(b.lastOffset-b.o.BaseOffset), b.baseTimestamp, maxTimestamp, int32(b.count))
 }
 
-// writeHeader writes the v2 header of the batch h, whose records are there.
+// writeHeader writes the v2 header of the batch h, which already contains the records.
 func writeHeader(h Batch, o Options, lastOffsetDelta int32, baseTimestamp, maxTimestamp int64, count int32) {
 	attributes := withTimestampType(int16(o.Codec), o.TimestampType)
 	for _, flag := range [...]struct {
@@ -371,7 +371,7 @@ func writeHeader(h Batch, o Options, lastOffsetDelta int32, baseTimestamp, maxTi
 	binary.BigEndian.PutUint32(h[crcAt:], h.computeCRC())
 }
 
-// writeWrapper writes what precedes the value of a wrapper whose value is there.
+// writeWrapper writes the part before the value of the wrapper h, which already contains the value.
 func (b *Builder) writeWrapper(h Batch) {
 	valueSize := len(h) - MinSize(b.o.Magic)
 	h.putInt64(offsetAt, b.lastOffset)
@@ -391,8 +391,8 @@ func (b *Builder) writeWrapper(h Batch) {
 	binary.BigEndian.PutUint32(h[legacyCRCAt:], h.computeCRC())
 }
 
-// EmptyBatch is a v2 batch without records, as compaction keeps it for the
-// producer's state: it spans BaseOffset to lastOffset.
+// EmptyBatch returns a v2 batch without records that spans the offsets from o.BaseOffset to
+// lastOffset. Compaction keeps such a batch for the state of its producer.
 func EmptyBatch(o Options, lastOffset, maxTimestamp int64) Batch {
 	h := make(Batch, HeaderSize)
 	o.Magic, o.Codec, o.HasDeleteHorizon = CurrentMagic, None, false

@@ -10,7 +10,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// copied is a record that outlives its visit.
+// copied returns a copy of a record that stays valid after the visit.
 func copied(r *Record) Record {
 	c := *r
 	c.Key, c.Value, c.CRC = bytes.Clone(r.Key), bytes.Clone(r.Value), 0
@@ -21,7 +21,7 @@ func copied(r *Record) Record {
 	return c
 }
 
-// records reads every record of a set.
+// records returns all records of a set.
 func records(t testing.TB, set []byte) (all []Record) {
 	t.Helper()
 	for len(set) > 0 {
@@ -44,7 +44,7 @@ func records(t testing.TB, set []byte) (all []Record) {
 	return all
 }
 
-// optionsOf is what a builder needs to write b again.
+// optionsOf returns the options with which a builder builds b again.
 func optionsOf(b Batch) Options {
 	o := Defaults()
 	o.Magic, o.Codec, o.TimestampType, o.BaseOffset = b.Magic(), b.Codec(), b.TimestampType(), b.BaseOffset()
@@ -66,7 +66,7 @@ func TestBuilderWritesWhatKafkaWrote(t *testing.T) {
 		err := b.Each(func(r *Record) error {
 			ts := r.Timestamp
 			if b.Magic() >= 2 && o.TimestampType == LogAppendTime {
-				ts = 0 // the records' own are lost to readers
+				ts = 0 // readers cannot see the timestamps of the records
 			}
 			return builder.AppendAt(r.Offset, ts, r.Key, r.Value, r.Headers...)
 		})
@@ -120,10 +120,10 @@ func equalRecord(a, b Record) bool {
 		slices.EqualFunc(a.Headers, b.Headers, func(x, y Header) bool { return equalBytes(x.Key, y.Key) && equalBytes(x.Value, y.Value) })
 }
 
-// equalBytes tells null from empty.
+// equalBytes is bytes.Equal, except that nil and empty differ.
 func equalBytes(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
 
-func TestEveryCodecAndLevelReadsBack(t *testing.T) {
+func TestEveryCodecAndLevelCanBeReadBack(t *testing.T) {
 	for _, magic := range []int8{0, 1, 2} {
 		for codec := None; codec <= Zstd; codec++ {
 			if codec == Zstd && magic < 2 {
@@ -193,7 +193,7 @@ func TestBuilderRefusesWhatFormatsCannotExpress(t *testing.T) {
 	} {
 		b := NewBuilder(o)
 		if err := b.Append(1, nil, nil); err == nil {
-			t.Errorf("%s: a record was taken", name)
+			t.Errorf("%s: a record was accepted", name)
 		}
 		if set, err := b.Build(); err == nil {
 			t.Errorf("%s: built %x", name, set)
@@ -204,20 +204,20 @@ func TestBuilderRefusesWhatFormatsCannotExpress(t *testing.T) {
 		t.Fatal(err)
 	}
 	if b.AppendAt(7, 1, nil, nil) == nil {
-		t.Error("an offset was taken twice")
+		t.Error("an offset was accepted twice")
 	}
 	if NewBuilder(Defaults()).Append(-2, nil, nil) == nil {
-		t.Error("a negative timestamp was taken")
+		t.Error("a negative timestamp was accepted")
 	}
 	if NewBuilder(with(func(o *Options) { o.Magic = 1 })).Append(1, nil, nil, Header{}) == nil {
-		t.Error("v1 took a header")
+		t.Error("v1 accepted a header")
 	}
 	if NewBuilder(Defaults()).AppendAt(1<<31, 1, nil, nil) == nil {
-		t.Error("an offset delta above int32 was taken")
+		t.Error("an offset delta above int32 was accepted")
 	}
 }
 
-func TestEndTxnMarkerIsAsKafkaWritesIt(t *testing.T) {
+func TestEndTxnMarkersEqualThoseOfKafka(t *testing.T) {
 	o := Defaults()
 	o.ProducerID, o.ProducerEpoch, o.BaseOffset, o.LeaderEpoch = 9, 3, 77, 4
 	for _, typ := range []ControlType{Abort, Commit} {
@@ -265,15 +265,15 @@ func TestControlKeysAndValues(t *testing.T) {
 	}
 	for _, bad := range [][]byte{nil, {0, 0, 0, 0, 1}, {0x80, 0, 0, 0, 0, 1}} {
 		if _, err := ParseEndTxnMarker(bad); err == nil {
-			t.Errorf("%x was taken", bad)
+			t.Errorf("%x was accepted", bad)
 		}
 	}
 	if Commit.String() != "COMMIT" || UnknownControl.String() != "UNKNOWN" || ControlType(99).String() != "UNKNOWN" {
-		t.Error("control types are misnamed")
+		t.Error("control types have wrong names")
 	}
 }
 
-// A marker whose key or value cannot be read has no outcome and no epoch.
+// A marker whose key or value cannot be read has neither an outcome nor an epoch.
 func TestControlBatchesThatCannotBeReadAreInvalid(t *testing.T) {
 	key, value := AppendControlKey(nil, Commit), AppendEndTxnMarker(nil, 258)
 	for name, c := range map[string]struct {
@@ -308,7 +308,7 @@ func TestControlBatchesThatCannotBeReadAreInvalid(t *testing.T) {
 	}
 }
 
-func TestEmptyBatchKeepsTheProducersState(t *testing.T) {
+func TestAnEmptyBatchKeepsTheStateOfItsProducer(t *testing.T) {
 	o := Defaults()
 	o.BaseOffset, o.ProducerID, o.ProducerEpoch, o.BaseSequence = 10, 5, 1, 40
 	b := EmptyBatch(o, 14, 123)

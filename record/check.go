@@ -6,51 +6,50 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Origin says who appends.
+// Origin is the source of an append.
 type Origin int8
 
-// The origins of an append.
+// The sources of an append.
 const (
 	FromClient Origin = iota
 	FromCoordinator
 	FromReplication
 )
 
-// Check says what CheckAppend looks for.
+// Check configures CheckAppend.
 type Check struct {
 	Origin           Origin
-	TopicPartition   string // as messages name it: topic-partition
-	MaxBatchSize     int    // max.message.bytes; no limit on what comes FromReplication
-	LeaderEpoch      int32  // of the leader, or of the fetch a follower made
-	RequireMonotonic bool   // offsets are taken as given: they must rise
+	TopicPartition   string // as in messages: topic-partition
+	MaxBatchSize     int    // max.message.bytes; does not apply to FromReplication
+	LeaderEpoch      int32  // epoch of this leader, or of the follower's fetch
+	RequireMonotonic bool   // offsets are kept as given, so they must increase
 }
 
-// Checked is what CheckAppend found. With no batch at all ValidBytes is 0.
+// Checked is the result of CheckAppend. Without any batch ValidBytes is 0.
 type Checked struct {
-	// FirstOffset is the base offset of the first batch, or NoOffset where that
-	// is v0 or v1: the first offset inside a wrapper is not known without
-	// decompressing.
+	// FirstOffset is the base offset of the first batch. It is NoOffset if that batch is v0 or v1:
+	// the first offset inside a wrapper is unknown without decompressing it.
 	FirstOffset int64
-	// LastOffsetOfFirstBatch stands in for FirstOffset where that is unknown.
+	// LastOffsetOfFirstBatch is used in place of FirstOffset if that is unknown.
 	LastOffsetOfFirstBatch int64
 	LastOffset             int64
 	MaxTimestamp           int64
-	// OffsetOfMaxTimestamp is the last offset of the first batch that has
-	// MaxTimestamp; NoOffset without timestamps.
+	// OffsetOfMaxTimestamp is the last offset of the first batch that has MaxTimestamp, or NoOffset
+	// without timestamps.
 	OffsetOfMaxTimestamp int64
-	LastLeaderEpoch      int32 // NoLeaderEpoch where the last batch has none
-	Codec                Codec // of the last compressed batch; None without one
+	LastLeaderEpoch      int32 // NoLeaderEpoch if the last batch has none
+	Codec                Codec // codec of the last compressed batch, or None
 	Batches              int
-	ValidBytes           int // whole batches; what follows is an incomplete one
-	// SkippedBatches counts those a follower must not append: from the first
-	// whose leader epoch is above Check.LeaderEpoch (KAFKA-18723). They lie
-	// behind ValidBytes.
+	ValidBytes           int // total size of the complete batches to append
+	// SkippedBatches is the number of batches that a follower must not append: the first batch
+	// whose leader epoch is above Check.LeaderEpoch and all batches after it (KAFKA-18723). They
+	// follow ValidBytes.
 	SkippedBatches int
 	Monotonic      bool
 }
 
-// FirstOrLastOffsetOfFirstBatch is the best that is known of where the set
-// starts without looking inside a wrapper.
+// FirstOrLastOffsetOfFirstBatch returns the best estimate of the start of the set that is possible
+// without decompressing a wrapper.
 func (c Checked) FirstOrLastOffsetOfFirstBatch() int64 {
 	if c.FirstOffset != NoOffset {
 		return c.FirstOffset
@@ -58,19 +57,18 @@ func (c Checked) FirstOrLastOffsetOfFirstBatch() int64 {
 	return c.LastOffsetOfFirstBatch
 }
 
-// OffsetsOutOfOrder is the error of a set whose offsets do not rise although
-// they are taken as given.
+// OffsetsOutOfOrder is the error for a set whose offsets do not increase although they are kept as
+// given.
 type OffsetsOutOfOrder struct{ TopicPartition string }
 
 func (e *OffsetsOutOfOrder) Error() string {
 	return fmt.Sprintf("Out of order offsets found in append to %s", e.TopicPartition)
 }
 
-// CheckAppend walks the batches of a set by their headers: sizes, base offset,
-// checksums, and where RequireMonotonic is set, offsets. Leader and follower
-// both begin an append with it. The error's protocol code is InvalidRecord (a
-// client's base offset is not 0), MessageTooLarge, CorruptMessage,
-// UnknownServerError (a codec Kafka does not know, or OffsetsOutOfOrder).
+// CheckAppend checks the headers of the batches of a set: sizes, base offset, checksums and, with
+// RequireMonotonic, offsets. Both leader and follower start an append with it. The protocol code of
+// the error is InvalidRecord (the base offset of a client's batch is not 0), MessageTooLarge,
+// CorruptMessage or UnknownServerError (a codec that Kafka does not have, or OffsetsOutOfOrder).
 func CheckAppend(set []byte, c Check) (Checked, error) {
 	found := Checked{FirstOffset: NoOffset, LastOffsetOfFirstBatch: NoOffset, LastOffset: NoOffset,
 		MaxTimestamp: NoTimestamp, OffsetOfMaxTimestamp: NoOffset, LastLeaderEpoch: NoLeaderEpoch, Monotonic: true}
@@ -119,7 +117,7 @@ func (c Check) checkBatch(b Batch) error {
 	return nil
 }
 
-// note takes the header of the next batch into the summary.
+// note adds the header of the next batch to the summary.
 func (c *Checked) note(b Batch) {
 	last := b.LastOffset()
 	if c.Batches == 0 {
@@ -142,10 +140,10 @@ func (c *Checked) note(b Batch) {
 	c.Batches++
 }
 
-// CheckProduce checks what a Produce request of the version may hold for one
-// partition: from version 3 on exactly one v2 batch, and zstd only from 7 on.
-// Older versions are not checked. The code of the error is InvalidRecord,
-// UnsupportedCompressionType, CorruptMessage or UnknownServerError.
+// CheckProduce checks what a Produce request of the given version holds for one partition: version
+// 3 and later must have exactly one v2 batch, and zstd is allowed only from version 7. Older
+// versions are not checked. The code of the error is InvalidRecord, UnsupportedCompressionType,
+// CorruptMessage or UnknownServerError.
 func CheckProduce(set []byte, version int16) error {
 	if version < 3 {
 		return nil

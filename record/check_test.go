@@ -97,7 +97,7 @@ func TestCheckProduce(t *testing.T) {
 		{"old format", v1, 3, protocol.InvalidRecord},
 		{"old format, old version", v1, 2, protocol.None},
 		{"two", append(bytes.Clone(v2), v2...), 8, protocol.InvalidRecord},
-		{"zstd too early", zstd, 6, protocol.UnsupportedCompressionType},
+		{"zstd in an old version", zstd, 6, protocol.UnsupportedCompressionType},
 		{"zstd", zstd, 7, protocol.None},
 	} {
 		if got := protocol.CodeOf(CheckProduce(c.set, c.version)); got != c.code {
@@ -106,7 +106,7 @@ func TestCheckProduce(t *testing.T) {
 	}
 }
 
-func TestCheckAppendComparesTheChecksumWhereverRecordsComeFrom(t *testing.T) {
+func TestCheckAppendComparesTheChecksumForEveryOrigin(t *testing.T) {
 	for _, origin := range []Origin{FromClient, FromCoordinator, FromReplication} {
 		for magic := range int8(3) {
 			set := made(t, batchOf(magic, None), 1)

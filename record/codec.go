@@ -8,26 +8,25 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Decompressors and compressors are kept in pools for the whole process: they
-// hold tables and windows, never data that outlives a use.
+// Decompressors and compressors are kept in pools that the whole process shares. They hold tables
+// and windows, but no data after their use ends.
 
-// decompressor reads the payload of one batch as a stream. Its own memory is
-// bounded whatever the payload claims.
+// decompressor reads the payload of one batch as a stream. Its own memory is bounded whatever the
+// payload claims.
 type decompressor interface {
-	// reset begins a payload. magic is the batch's: lz4 in v0 differs.
+	// reset starts a payload. magic is that of the batch, because lz4 differs in v0.
 	reset(payload []byte, magic int8) error
-	// Read fills p as io.Reader does. Every error but io.EOF means that the
-	// payload is damaged.
+	// Read fills p like an io.Reader. Every error except io.EOF means that the payload is damaged.
 	Read(p []byte) (int, error)
 	// release drops the payload and returns the decompressor to its pool.
 	release()
 }
 
-// compressor writes the payload of one batch to an outBuffer.
+// compressor compresses the payload of one batch into an outBuffer.
 type compressor interface {
 	reset(out *outBuffer, magic int8)
 	Write(p []byte) (int, error)
-	// finish writes what is buffered and the end of the stream.
+	// finish writes the buffered bytes and the end of the stream.
 	finish() error
 	release()
 }
@@ -39,8 +38,8 @@ var decompressors = [Zstd + 1]sync.Pool{
 	Zstd:   {New: func() any { return new(zstdDecompressor) }},
 }
 
-// openDecompressor begins the payload of a batch. The error is that of
-// undecompressable.
+// openDecompressor starts decompressing the payload of a batch. Errors are those of
+// undecompressable and unknownCodec.
 func openDecompressor(codec Codec, payload []byte, magic int8) (decompressor, error) {
 	if codec <= None || codec > Zstd {
 		return nil, unknownCodec(codec)
@@ -53,12 +52,12 @@ func openDecompressor(codec Codec, payload []byte, magic int8) (decompressor, er
 	return d, nil
 }
 
-// undecompressable is how Kafka answers a payload its codec refuses.
+// undecompressable returns the error with which Kafka responds to a payload that its codec rejects.
 func undecompressable(err error) error {
 	return protocol.Errorf(protocol.UnknownServerError, "Failed to decompress record stream: %v", err)
 }
 
-// openCompressor begins a payload into out.
+// openCompressor starts compressing a payload into out.
 func openCompressor(codec Codec, level int, out *outBuffer, magic int8) (compressor, error) {
 	var c compressor
 	switch codec {
@@ -77,10 +76,11 @@ func openCompressor(codec Codec, level int, out *outBuffer, magic int8) (compres
 	return c, nil
 }
 
-// errOutputTooLarge ends the writing into an outBuffer beyond its limit.
-// errVarintTooLong is a record's length that does not end; Kafka has no code for it.
+// errVarintTooLong is the error for a record whose length is a varint that is too long. Kafka has
+// no error code for it.
 var errVarintTooLong = protocol.Errorf(protocol.UnknownServerError, "Varint is too long, the most significant bit in the 5th byte is set")
 
+// errOutputTooLarge is returned by an outBuffer for output beyond its limit.
 var errOutputTooLarge = errors.New("the output is larger than its limit")
 
 // outBuffer is a growing slice that a compressor writes to.
@@ -97,7 +97,7 @@ func (o *outBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// readFull is io.ReadFull of a decompressor without its interface conversion.
+// readFull is io.ReadFull without the conversion of d to an interface.
 func readFull(d decompressor, p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var m int

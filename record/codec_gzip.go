@@ -9,8 +9,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// gzipDecompressor reads gzip members one after the other. What follows the
-// last of them and is no member is ignored, as Java's GZIPInputStream does.
+// gzipDecompressor reads consecutive gzip members. Like Java's GZIPInputStream it ignores bytes
+// after the last member that are not a member.
 type gzipDecompressor struct {
 	payload bytes.Reader
 	gzip    *gzip.Reader
@@ -72,7 +72,7 @@ func gzipCompressorOf(level int) compressor {
 	return &gzipCompressor{Writer: w, pool: pool}
 }
 
-// reset begins a member whose header has no modification time, as Java's.
+// reset starts a member whose header has no modification time, like that of Java.
 func (c *gzipCompressor) reset(out *outBuffer, _ int8) {
 	c.Writer.Reset(out)
 	c.Writer.ModTime = time.Unix(0, 0)

@@ -10,7 +10,7 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// The LZ4 frame format, in the parts that Kafka writes and reads.
+// The LZ4 frame format, limited to what Kafka writes and reads.
 const (
 	lz4Magic         = 0x184d2204 // little-endian
 	lz4Version       = 1 << 6
@@ -34,14 +34,14 @@ var (
 	errLZ4Block      = errors.New("lz4: block checksum mismatch")
 )
 
-// lz4Decompressor reads one LZ4 frame as Kafka does: independent blocks only,
-// block checksums verified, content size and checksum passed over, what follows
-// the end mark ignored. In v0 batches the header checksum is wrong by tradition
-// (KAFKA-3160) and not looked at.
+// lz4Decompressor reads one LZ4 frame as Kafka does: only independent blocks are supported, block
+// checksums are verified, and content size, content checksum and everything after the end mark are
+// ignored. In v0 batches the header checksum is not checked, because Kafka computed it wrongly
+// (KAFKA-3160).
 type lz4Decompressor struct {
-	payload   []byte // not yet read
+	payload   []byte // unread payload
 	flags     byte
-	blockSize int // maximum of the frame
+	blockSize int // maximum size of a block in this frame
 	done      bool
 	buf       []byte
 	block     []byte // unread part of the current block
@@ -66,7 +66,7 @@ func (d *lz4Decompressor) reset(payload []byte, magic int8) error {
 	if descriptor&0x0f != 0 || id < 4 || id > 7 {
 		return fmt.Errorf("lz4: invalid block descriptor %#x", descriptor)
 	}
-	end := 6 // of the descriptor
+	end := 6 // end of the descriptor
 	if flags&lz4ContentSize != 0 {
 		end += 8
 	}
@@ -158,15 +158,14 @@ func (d *lz4Decompressor) release() {
 	decompressors[LZ4].Put(d)
 }
 
-// lz4DefaultLevel is the level at which Kafka uses the fast compressor; every
-// other one is the high compression of that depth.
+// lz4DefaultLevel is the level at which Kafka uses the fast compressor. Every other level is the
+// depth of the high compressor.
 const lz4DefaultLevel = 9
 
-// lz4CompressorMaxLevel is the deepest search of the library; Kafka's levels go
-// up to 17.
+// lz4CompressorMaxLevel is the largest depth of the library. Kafka's levels go up to 17.
 const lz4CompressorMaxLevel = 9
 
-// lz4Compressors has one pool for the fast compressor (0) and for each depth.
+// lz4Compressors has one pool for the fast compressor (0) and one for each depth.
 var lz4Compressors [lz4CompressorMaxLevel + 1]sync.Pool
 
 type lz4Compressor struct {

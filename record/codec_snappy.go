@@ -11,18 +11,18 @@ import (
 	"github.com/klauspost/compress/s2"
 )
 
-// The framing of Java's snappy streams ("xerial"): a header of 16 bytes, which
-// may recur between blocks, then blocks of a big-endian length and raw snappy.
+// The framing of Java's snappy streams ("xerial"): a header of 16 bytes, which may be repeated
+// between blocks, and blocks that consist of a big-endian length and raw snappy data.
 const (
 	xerialHeaderSize = 16
-	xerialBlockSize  = 32 << 10 // of input, as Kafka writes
+	xerialBlockSize  = 32 << 10 // bytes of input per block, as Kafka writes
 	xerialVersion    = 1
 )
 
 var xerialMagic = [8]byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}
 
-// snappyRatioMax is more than raw snappy can expand: 3 bytes can stand for at
-// most 64. A block that claims more is damaged, and nothing is allocated for it.
+// snappyRatioMax is an upper bound of the expansion of raw snappy, in which 3 bytes can stand for
+// at most 64. A block that claims more is damaged; no memory is allocated for it.
 const snappyRatioMax = 22
 
 var (
@@ -32,10 +32,10 @@ var (
 
 // snappyDecompressor reads a xerial stream, or one raw block without framing.
 type snappyDecompressor struct {
-	payload []byte // not yet read
+	payload []byte // unread payload
 	raw     bool   // the payload is one raw block
-	buf     []byte // of the decompressed block
-	block   []byte // its unread part
+	buf     []byte // buffer of the decompressed block
+	block   []byte // unread part of the decompressed block
 }
 
 func (d *snappyDecompressor) reset(payload []byte, _ int8) error {
@@ -55,7 +55,7 @@ func (d *snappyDecompressor) reset(payload []byte, _ int8) error {
 	return nil
 }
 
-// isXerial says whether a xerial header begins b.
+// isXerial reports whether b begins with a xerial header.
 func isXerial(b []byte) (bool, error) {
 	if len(b) < xerialHeaderSize || [8]byte(b) != xerialMagic {
 		return false, nil
@@ -123,9 +123,8 @@ func (d *snappyDecompressor) decode(src []byte) error {
 	return err
 }
 
-// isPlainSnappy walks the elements of a raw block and says whether it keeps to
-// snappy: the decoder also knows an extension (a copy at distance 0), which
-// Kafka's clients could not read.
+// isPlainSnappy reports whether the elements of a raw block are plain snappy. The decoder also
+// accepts an extension (a copy at distance 0) that Kafka's clients could not read.
 func isPlainSnappy(src []byte) bool {
 	_, i := binary.Uvarint(src)
 	if i <= 0 {
@@ -174,7 +173,7 @@ func (d *snappyDecompressor) release() {
 	decompressors[Snappy].Put(d)
 }
 
-// pooledBufferMax is the largest buffer that a codec keeps while it is pooled.
+// pooledBufferMax is the size in bytes of the largest buffer that a codec keeps while it is pooled.
 const pooledBufferMax = 1 << 20
 
 var snappyCompressors = sync.Pool{New: func() any {

@@ -19,7 +19,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// unpack reads a payload to its end.
+// unpack decompresses a payload to its end.
 func unpack(codec Codec, payload []byte, magic int8) ([]byte, error) {
 	d, err := openDecompressor(codec, payload, magic)
 	if err != nil {
@@ -92,8 +92,8 @@ func TestConcatenatedStreams(t *testing.T) {
 	for _, codec := range []Codec{Gzip, Snappy, Zstd} {
 		mustUnpack(t, codec, slices.Concat(pack(t, codec, []byte("one "), 2), pack(t, codec, []byte("two"), 2)), 2, "one two")
 	}
-	// Of lz4 only the first frame counts, and what follows a gzip member and is
-	// none is ignored, as in Java.
+	// Only the first frame of lz4 is read, and bytes after a gzip member that are not a member are
+	// ignored, as in Java.
 	mustUnpack(t, LZ4, slices.Concat(pack(t, LZ4, []byte("one"), 2), pack(t, LZ4, []byte("two"), 2)), 2, "one")
 	mustUnpack(t, Gzip, append(pack(t, Gzip, []byte("one"), 2), "rubbish"...), 2, "one")
 	skippable := []byte{0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3}
@@ -106,15 +106,15 @@ func TestSnappyFramings(t *testing.T) {
 	mustUnpack(t, Snappy, raw, 2, long)
 	mustUnpack(t, Snappy, s2.EncodeSnappy(nil, []byte("x")), 2, "x")
 	framed := pack(t, Snappy, []byte("framed"), 2)
-	mustUnpack(t, Snappy, append(bytes.Clone(framed), 0, 0), 2, "framed")          // a cut length at the end
-	mustUnpack(t, Snappy, append(bytes.Clone(framed), framed[:9]...), 2, "framed") // a cut header at the end
+	mustUnpack(t, Snappy, append(bytes.Clone(framed), 0, 0), 2, "framed")          // an incomplete length at the end
+	mustUnpack(t, Snappy, append(bytes.Clone(framed), framed[:9]...), 2, "framed") // an incomplete header at the end
 	mustUnpack(t, Snappy, framed[:xerialHeaderSize], 2, "")
 	mustRefuse(t, Snappy, "empty", nil)
 	mustRefuse(t, Snappy, "version 0", append(append(bytes.Clone(framed[:8]), 0, 0, 0, 0), framed[12:]...))
 	mustRefuse(t, Snappy, "block cut", framed[:len(framed)-1])
 	mustRefuse(t, Snappy, "negative length", append(bytes.Clone(framed[:xerialHeaderSize]), 0xff, 0, 0, 0, 1))
 	mustRefuse(t, Snappy, "length beyond the end", append(bytes.Clone(framed[:xerialHeaderSize]), 0, 0, 1, 0, 1))
-	mustRefuse(t, Snappy, "lying raw length", append(binary.AppendUvarint(nil, 1<<31), 0, 'x'))
+	mustRefuse(t, Snappy, "wrong raw length", append(binary.AppendUvarint(nil, 1<<31), 0, 'x'))
 	mustRefuse(t, Snappy, "an extension of snappy", s2.EncodeBetter(nil, bytes.Repeat([]byte("abcdefgh"), 10_000)))
 }
 
@@ -188,10 +188,10 @@ func TestZstdWindows(t *testing.T) {
 	mustUnpack(t, Zstd, slices.Concat(encode(1<<20), encode(16<<20)), 2, text+text)
 	mustRefuse(t, Zstd, "a window above the limit", []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0x90, 1, 0, 0})
 	if len(largeStreams) > 0 {
-		t.Error("a large window was not given back")
+		t.Error("a large window was not released")
 	}
 	var got []byte
-	for range 3 { // more than there are places for large windows
+	for range 3 { // more often than largeStreams has places
 		out, err := unpack(Zstd, encode(32<<20), 2)
 		if err != nil {
 			t.Fatal(err)
@@ -210,14 +210,14 @@ func TestUnknownCodecsAreRefused(t *testing.T) {
 		}
 	}
 	if c, ok := CodecOf("lz4"); c != LZ4 || !ok {
-		t.Error("lz4 has no name")
+		t.Error("CodecOf does not know lz4")
 	}
 	if _, ok := CodecOf("producer"); ok {
-		t.Error("producer is no codec")
+		t.Error("CodecOf returned a codec for producer")
 	}
 }
 
-// zeros compresses size zero bytes without holding them.
+// zeros compresses head and size zero bytes without holding them. It leaves space for a v2 header.
 func zeros(t testing.TB, codec Codec, head []byte, size int) []byte {
 	t.Helper()
 	out := outBuffer{b: make([]byte, HeaderSize)}
@@ -241,18 +241,18 @@ func zeros(t testing.TB, codec Codec, head []byte, size int) []byte {
 	return out.b
 }
 
-// bomb is a v2 batch whose only record has a value of size zeros.
+// bomb returns a v2 batch with one record whose value has size zero bytes.
 func bomb(t testing.TB, codec Codec, size int) []byte {
 	t.Helper()
 	body := appendVarint([]byte{0, 0, 0, 1}, int32(size)) // attributes, timestamp, offset, null key
 	head := append(appendVarint(nil, int32(len(body)+size+1)), body...)
-	set := zeros(t, codec, head, size+1) // and no headers
+	set := zeros(t, codec, head, size+1) // the last byte is the count of headers, 0
 	writeHeader(set, batchOf(2, codec), 0, nowMs, nowMs, 1)
 	return set
 }
 
-// allocated runs f and returns the bytes it allocated in all, which bounds what
-// the memory can have grown by.
+// allocated runs f and returns how many bytes it allocated, which is an upper bound for the growth
+// of memory.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -300,7 +300,7 @@ func TestCompressionBombsDoNotGrowMemory(t *testing.T) {
 }
 
 func TestManySmallRecordsOfABombDoNotGrowMemory(t *testing.T) {
-	// 7 bytes a record: size, attributes, deltas, null key, empty value, no headers.
+	// Each record has 7 bytes: size, attributes, two deltas, null key, empty value, no headers.
 	const count = 3 << 20
 	out := outBuffer{b: make([]byte, HeaderSize)}
 	c, err := openCompressor(Zstd, DefaultLevel, &out, 2)
@@ -330,7 +330,7 @@ func TestManySmallRecordsOfABombDoNotGrowMemory(t *testing.T) {
 	}
 }
 
-func TestLargeRecordsPassThroughTheWindow(t *testing.T) {
+func TestRecordsLargerThanTheWindowAreRead(t *testing.T) {
 	big := bytes.Repeat([]byte("0123456789abcdef"), 3*windowSize/16)
 	for codec := None; codec <= Zstd; codec++ {
 		b := NewBuilder(batchOf(2, codec))
@@ -392,8 +392,8 @@ func TestDamagedLargeRecordsAreInvalid(t *testing.T) {
 		"value beyond the end":    func(s []int32) { s[1] = 1 << 20 },
 		"negative header count":   func(s []int32) { s[2] = -1 },
 		"too many headers":        func(s []int32) { s[2] = 1 << 29 },
-		"one header more":         func(s []int32) { s[2] = 2 },
-		"no header":               func(s []int32) { s[2] = 0 },
+		"one header too many":     func(s []int32) { s[2] = 2 },
+		"one header too few":      func(s []int32) { s[2] = 0 },
 		"negative header key":     func(s []int32) { s[3] = -1 },
 		"header beyond the end":   func(s []int32) { s[4]++ },
 		"header short of the end": func(s []int32) { s[4]-- },
@@ -411,7 +411,7 @@ func TestDamagedLargeRecordsAreInvalid(t *testing.T) {
 }
 
 func TestGzipHeadersHaveNoModificationTime(t *testing.T) {
-	for range 2 { // fresh, and from the pool
+	for range 2 { // a new one, and one from the pool
 		payload := pack(t, Gzip, []byte("text"), 2)
 		if !bytes.Equal(payload[:8], []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0}) {
 			t.Errorf("gzip header % x", payload[:10])
@@ -419,9 +419,8 @@ func TestGzipHeadersHaveNoModificationTime(t *testing.T) {
 	}
 }
 
-// However many payloads are read at once, few of them hold a large record or a
-// large window.
-func TestFewStreamsHoldLargeRecordsAtOnce(t *testing.T) {
+// However many payloads are read at once, only a few of them hold a large record or a large window.
+func TestOnlyAFewStreamsHoldLargeRecordsAtOnce(t *testing.T) {
 	o := batchOf(2, Gzip)
 	b := NewBuilder(o)
 	if err := b.Append(nowMs, nil, make([]byte, 2*recordSizeUnshared)); err != nil {
@@ -432,7 +431,7 @@ func TestFewStreamsHoldLargeRecordsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		largeStreams = make(chan struct{}, 2) // of this bubble
+		largeStreams = make(chan struct{}, 2) // a channel of this synctest bubble
 		entered, proceed := 0, make(chan struct{})
 		var wg sync.WaitGroup
 		var mu sync.Mutex
@@ -462,15 +461,15 @@ func TestFewStreamsHoldLargeRecordsAtOnce(t *testing.T) {
 	largeStreams = make(chan struct{}, 2)
 }
 
-// What a compressor writes stops at the limit, rather than once all is written.
-func TestOutputEndsAtItsLimit(t *testing.T) {
+// A compressor fails when its output reaches the limit, not after it has written everything.
+func TestOutputStopsAtItsLimit(t *testing.T) {
 	o := outBuffer{limit: 4}
 	for _, c := range []struct {
 		p    string
 		want error
 	}{{"abc", nil}, {"de", errOutputTooLarge}, {"f", nil}, {"g", errOutputTooLarge}} {
 		if _, err := o.Write([]byte(c.p)); err != c.want {
-			t.Errorf("writing %q behind %q: %v, want %v", c.p, o.b, err, c.want)
+			t.Errorf("writing %q after %q: %v, want %v", c.p, o.b, err, c.want)
 		}
 	}
 	if string(o.b) != "abcf" {

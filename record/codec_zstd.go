@@ -12,8 +12,7 @@ import (
 const (
 	// zstdWindowSmall covers what clients send at all but the highest levels.
 	zstdWindowSmall = 8 << 20
-	// zstdWindowMax is the largest window the reference decoder, and so
-	// Kafka, accepts.
+	// zstdWindowMax is the largest window that the reference decoder, and therefore Kafka, accepts.
 	zstdWindowMax = 128 << 20
 	// zstdWindowWritten is ample for a batch and keeps encoders small.
 	zstdWindowWritten = 1 << 20
@@ -24,9 +23,9 @@ type zstdDecompressor struct {
 	payload  bytes.Reader
 	whole    []byte
 	small    *zstd.Decoder
-	large    *zstd.Decoder // while a large window is needed
-	produced int64         // bytes read so far
-	memory   *largeMemory  // of the stream that reads, or own
+	large    *zstd.Decoder // nil unless the payload needs a large window
+	produced int64         // bytes returned by Read for this payload
+	memory   *largeMemory  // of the stream that reads, otherwise &own
 	own      largeMemory
 }
 
@@ -65,9 +64,8 @@ func (d *zstdDecompressor) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// enlarge begins the payload again with a decoder that takes every window, and
-// passes what was read already. Such a window is allocated whole, whatever the
-// payload holds.
+// enlarge starts the payload again with a decoder that accepts every window, and skips the bytes
+// already read. Such a decoder allocates the whole window, whatever the size of the payload.
 func (d *zstdDecompressor) enlarge() (err error) {
 	d.memory.acquire()
 	if d.large, err = newZstdDecoder(zstdWindowMax); err != nil {
@@ -80,7 +78,7 @@ func (d *zstdDecompressor) enlarge() (err error) {
 	return err
 }
 
-// readerOnly hides WriteTo, which would read past the end of a CopyN.
+// readerOnly hides WriteTo, with which io.CopyN would read too far.
 type readerOnly struct{ io.Reader }
 
 func (d *zstdDecompressor) release() {
@@ -93,7 +91,7 @@ func (d *zstdDecompressor) release() {
 	d.own.release()
 	d.memory = nil
 	if d.small != nil {
-		_ = d.small.Reset(nil) // drops the payload; its error says only that there is no input now
+		_ = d.small.Reset(nil) // drops the payload; the error only says that there is no input now
 	}
 	decompressors[Zstd].Put(d)
 }
@@ -106,7 +104,7 @@ type zstdCompressor struct {
 // zstdCompressors has one pool for each level of the library.
 var zstdCompressors [zstd.SpeedBestCompression + 1]sync.Pool
 
-// zstdDefaultLevel is Kafka's and the reference encoder's.
+// zstdDefaultLevel is the default level of Kafka and of the reference encoder.
 const zstdDefaultLevel = 3
 
 func zstdCompressorOf(level int) compressor {

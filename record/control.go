@@ -7,11 +7,11 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// ControlType is what a control record says, as its key numbers it.
+// ControlType is the type of a control record, as numbered in its key.
 type ControlType int16
 
-// The control types. Those above Commit occur in KRaft only; numbers Kafka
-// does not know are UnknownControl, to be ignored.
+// The control types. Types above Commit occur only in KRaft. Numbers that Kafka does not know
+// become UnknownControl and must be ignored.
 const (
 	Abort ControlType = iota
 	Commit
@@ -23,7 +23,7 @@ const (
 	UnknownControl ControlType = -1
 )
 
-// String is Kafka's name of the type, such as "COMMIT".
+// String returns Kafka's name of the type, such as "COMMIT".
 func (t ControlType) String() string {
 	names := [...]string{"ABORT", "COMMIT", "LEADER_CHANGE", "SNAPSHOT_HEADER", "SNAPSHOT_FOOTER", "KRAFT_VERSION", "KRAFT_VOTERS"}
 	if t < 0 || int(t) >= len(names) {
@@ -37,8 +37,7 @@ const (
 	endTxnValueSize = 6 // int16 version, int32 coordinator epoch
 )
 
-// ParseControlKey reads the key of a control record. The error wraps
-// protocol.InvalidRecord.
+// ParseControlKey parses the key of a control record. The error wraps protocol.InvalidRecord.
 func ParseControlKey(key []byte) (ControlType, error) {
 	if len(key) < controlKeySize {
 		return UnknownControl, invalidRecord("Invalid value size found for end control record key. Must have "+
@@ -60,7 +59,7 @@ func AppendControlKey(dst []byte, t ControlType) []byte {
 	return binary.BigEndian.AppendUint16(dst, uint16(t))
 }
 
-// ParseEndTxnMarker reads the value of a transaction marker: the epoch of the
+// ParseEndTxnMarker parses the value of a transaction marker and returns the epoch of the
 // coordinator that wrote it. The error wraps protocol.InvalidRecord.
 func ParseEndTxnMarker(value []byte) (coordinatorEpoch int32, err error) {
 	if len(value) < endTxnValueSize {
@@ -79,8 +78,7 @@ func AppendEndTxnMarker(dst []byte, coordinatorEpoch int32) []byte {
 	return binary.BigEndian.AppendUint32(dst, uint32(coordinatorEpoch))
 }
 
-// Control is the content of a control batch. CoordinatorEpoch is set for
-// Abort and Commit only.
+// Control is the content of a control batch. CoordinatorEpoch is set only for Abort and Commit.
 type Control struct {
 	Type             ControlType
 	CoordinatorEpoch int32
@@ -88,12 +86,11 @@ type Control struct {
 	TimestampMs      int64
 }
 
-// Control reads the control record of a control batch (the whole batch). A
-// batch that compaction emptied gives ok false. The error wraps
-// protocol.InvalidRecord.
+// Control parses the control record of a control batch, which must be complete. ok is false for a
+// batch that compaction emptied. The error wraps protocol.InvalidRecord.
 func (b Batch) Control() (c Control, ok bool, err error) {
 	if !b.IsControl() {
-		return c, false, fmt.Errorf("the batch at offset %d is no control batch", b.BaseOffset())
+		return c, false, fmt.Errorf("the batch at offset %d is not a control batch", b.BaseOffset())
 	}
 	err = b.Each(func(r *Record) error {
 		if ok {
@@ -112,8 +109,8 @@ func (b Batch) Control() (c Control, ok bool, err error) {
 	return c, ok && err == nil, err
 }
 
-// EndTxnMarker writes the control batch that ends a transaction. Of o it uses
-// BaseOffset, LeaderEpoch, ProducerID and ProducerEpoch.
+// EndTxnMarker returns the control batch that ends a transaction. It uses BaseOffset, LeaderEpoch,
+// ProducerID and ProducerEpoch of o.
 func EndTxnMarker(o Options, t ControlType, coordinatorEpoch int32, timestampMs int64) (Batch, error) {
 	if t != Abort && t != Commit {
 		return nil, fmt.Errorf("control type %s does not end a transaction", t)

@@ -38,7 +38,7 @@ func TestDamagedRecordsAreInvalid(t *testing.T) {
 				t.Errorf("%s, %s: Each: %v", codec, name, err)
 			}
 		}
-		// Nothing is behind this count that would be read for a header.
+		// The batch has no bytes after this count that could be read as a header.
 		nothing := repack(t, codec, []byte{12, 0, 0, 0, 1, 1, 1}, 1)
 		if err := Batch(nothing).Each(func(*Record) error { return nil }); protocol.CodeOf(err) != protocol.InvalidRecord {
 			t.Errorf("%s, -1 headers: Each: %v", codec, err)
@@ -46,7 +46,7 @@ func TestDamagedRecordsAreInvalid(t *testing.T) {
 		if _, err := ValidateAndAssign(nothing, plainTarget()); protocol.CodeOf(err) != protocol.InvalidRecord {
 			t.Errorf("%s, -1 headers: %v", codec, err)
 		}
-		// A length that does not end has no code of its own in Kafka.
+		// Kafka has no error code for a varint that does not end.
 		endless := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, payload...)
 		if _, err := ValidateAndAssign(rewrite(endless), plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError {
 			t.Errorf("%s, endless varint: %v", codec, err)
@@ -70,7 +70,7 @@ func TestDamagedRecordsAreInvalid(t *testing.T) {
 	}
 }
 
-// A count below zero would be taken for the records of a batch that has any number of them.
+// Without a check, a negative count would mean a batch with any number of records.
 func TestANegativeCountOfRecordsIsInvalid(t *testing.T) {
 	payload := made(t, batchOf(2, None), 3)[HeaderSize:]
 	for codec := None; codec <= Zstd; codec++ {
@@ -90,8 +90,8 @@ func TestANegativeCountOfRecordsIsInvalid(t *testing.T) {
 	}
 }
 
-// A record must use up its body and declare its headers, also one that is passed over
-// since it is larger than the window.
+// The fields of a record must fill its body, and its headers must match their count. This also
+// holds for a record that is skipped because it is larger than the window.
 func TestARecordMustBeAsLongAsItsBody(t *testing.T) {
 	record := func(valueSize int, behindValue []byte, inBody ...byte) []byte {
 		body := binary.AppendVarint([]byte{0, 0, 0, 1}, int64(valueSize))
@@ -106,10 +106,10 @@ func TestARecordMustBeAsLongAsItsBody(t *testing.T) {
 				payload []byte
 				want    protocol.ErrorCode
 			}{
-				"sound":                         {append(record(size, []byte{0}), second...), protocol.None},
-				"a byte more":                   {append(record(size, []byte{0}, 0), second...), protocol.InvalidRecord},
-				"the next record in the body":   {record(size, []byte{0}, second...), protocol.InvalidRecord},
-				"-1 headers and nothing behind": {append(record(size, []byte{1}), second...), protocol.InvalidRecord},
+				"sound":                        {append(record(size, []byte{0}), second...), protocol.None},
+				"an extra byte":                {append(record(size, []byte{0}, 0), second...), protocol.InvalidRecord},
+				"the next record in the body":  {record(size, []byte{0}, second...), protocol.InvalidRecord},
+				"-1 headers and nothing after": {append(record(size, []byte{1}), second...), protocol.InvalidRecord},
 			} {
 				if _, err := ValidateAndAssign(repack(t, codec, c.payload, 2), plainTarget()); protocol.CodeOf(err) != c.want {
 					t.Errorf("%s, value of %d bytes, %s: %v", codec, size, name, err)
@@ -119,9 +119,9 @@ func TestARecordMustBeAsLongAsItsBody(t *testing.T) {
 	}
 }
 
-// A block that claims to hold more than snappy can pack into it is refused before memory
-// is taken for it.
-func TestSnappyBlocksThatClaimTooMuchTakeNoMemory(t *testing.T) {
+// A block that claims a size to which snappy cannot compress so well is refused before memory is
+// allocated for it.
+func TestSnappyBlocksThatClaimTooMuchAllocateNothing(t *testing.T) {
 	payload := append(binary.AppendUvarint(nil, 1<<30), 0, 'x')
 	bytes := allocated(func() {
 		if _, err := ValidateAndAssign(repackRaw(Snappy, payload, 1), plainTarget()); err == nil {
@@ -133,7 +133,7 @@ func TestSnappyBlocksThatClaimTooMuchTakeNoMemory(t *testing.T) {
 	}
 }
 
-// repackRaw is a batch of count records with payload as its compressed bytes.
+// repackRaw returns a batch that claims count records and has payload as its compressed bytes.
 func repackRaw(codec Codec, payload []byte, count int32) []byte {
 	set := append(make([]byte, HeaderSize), payload...)
 	writeHeader(set, batchOf(2, codec), count-1, nowMs, nowMs, count)
@@ -174,7 +174,7 @@ func TestInnerChecksumsAreChecked(t *testing.T) {
 	}
 }
 
-// wrap puts a payload into a v0 or v1 wrapper; nil makes it null.
+// wrap returns a v0 or v1 wrapper around a payload. A nil payload is written as null.
 func wrap(t testing.TB, magic int8, codec Codec, payload []byte, lastOffset int64) []byte {
 	t.Helper()
 	set := make([]byte, MinSize(magic))
@@ -201,7 +201,7 @@ func wrap(t testing.TB, magic int8, codec Codec, payload []byte, lastOffset int6
 	return set
 }
 
-// repack makes a v2 batch of count records with the payload.
+// repack compresses the payload and returns it as a v2 batch of count records.
 func repack(t testing.TB, codec Codec, payload []byte, count int32) []byte {
 	t.Helper()
 	out := outBuffer{b: make([]byte, HeaderSize)}
@@ -225,7 +225,7 @@ func repack(t testing.TB, codec Codec, payload []byte, count int32) []byte {
 	return out.b
 }
 
-// resize makes the size field fit the bytes.
+// resize sets the size field to the number of bytes.
 func resize(b []byte) []byte {
 	Batch(b).putInt32(sizeAt, int32(len(b)-LogOverhead))
 	return b
@@ -237,14 +237,14 @@ func replace(b []byte, at int, c byte) []byte {
 	return b
 }
 
-// replaceLast sets the header count of the last record, after which nothing follows.
+// replaceLast sets the header count of the last record, which is the last byte of the payload.
 func replaceLast(payload []byte, c byte) []byte {
 	at := bytes.LastIndex(payload, []byte{4, 2, 'h'})
 	return append(bytes.Clone(payload[:at]), append([]byte{c}, payload[at+1:]...)...)
 }
 
-// A message of an old format that is larger than the window goes by in pieces when
-// only its timestamp is wanted.
+// An old-format message that is larger than the window is skipped in pieces if only its timestamp
+// is needed.
 func TestDamagedLargeOldMessagesAreFound(t *testing.T) {
 	for _, damaged := range []bool{false, true} {
 		b := NewBuilder(batchOf(1, None))
@@ -267,7 +267,7 @@ func TestDamagedLargeOldMessagesAreFound(t *testing.T) {
 	}
 }
 
-func TestLZ4BlocksAboveTheFramesSizeAreRefused(t *testing.T) {
+func TestLZ4BlocksAboveTheMaximumOfTheFrameAreRefused(t *testing.T) {
 	head := pack(t, LZ4, nil, 2)[:lz4HeaderSize]
 	for size, refused := range map[int]bool{lz4BlockSize: false, lz4BlockSize + 1: true} {
 		payload := binary.LittleEndian.AppendUint32(bytes.Clone(head), uint32(size)|lz4Stored)

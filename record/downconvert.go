@@ -7,25 +7,23 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// DownConvert rewrites the batches of set (whole, v0-v2) to magic 0 or 1 for an
-// old consumer that asked from firstOffset. Batches that are old enough stay as
-// they are; control batches and empty ones go; of an uncompressed v2 batch the
-// records below firstOffset go, since some old clients do not pass over them;
-// headers are lost. The result may be longer or shorter than set, or empty. A
-// zstd batch is an error that wraps protocol.UnsupportedCompressionType; what
-// was converted before it is returned with the error, since Kafka still sends
-// that.
+// DownConvert converts the batches of set, which must be complete and of magic 0 to 2, to magic 0
+// or 1 for an old consumer that fetches from firstOffset. Batches that are old enough are copied
+// unchanged. Control batches and empty batches are dropped, and so are the records of an
+// uncompressed v2 batch below firstOffset, because some old clients do not skip them. Headers are
+// lost. The result may be longer or shorter than set, or empty. A zstd batch is an error that wraps
+// protocol.UnsupportedCompressionType. The batches converted before it are returned with the error,
+// because Kafka still sends them.
 func DownConvert(set []byte, magic int8, firstOffset int64) ([]byte, error) {
 	out, _, err := downConvert(make([]byte, 0, len(set)), set, magic, firstOffset, math.MaxInt)
 	return out, err
 }
 
-// DownConvertSized is DownConvert for an answer that may take size bytes of
-// records. The result is as large as in Kafka: size, or the first batch after
-// conversion where that is larger. What does not fit is cut off and not even
-// converted, and what is missing is filled with an incomplete message. If nothing
-// remains after conversion, an incomplete message alone stands for it, since no
-// records at all would mean the end of the log.
+// DownConvertSized is DownConvert for a response that may hold size bytes of records. As in Kafka,
+// the result has exactly size bytes, or the size of the first converted batch if that is larger.
+// Batches that do not fit are cut off and not converted, and missing bytes are filled with an
+// incomplete message. If no batch remains, the result is an incomplete message, because an empty
+// result would mean the end of the log.
 func DownConvertSized(set []byte, magic int8, firstOffset int64, size int) ([]byte, error) {
 	out, first, err := downConvert(nil, set, magic, firstOffset, size)
 	if err != nil && (first == 0 || protocol.CodeOf(err) != protocol.UnsupportedCompressionType) {
@@ -41,8 +39,8 @@ func DownConvertSized(set []byte, magic int8, firstOffset int64, size int) ([]by
 	return out[:size], nil
 }
 
-// downConvert appends converted batches to out until it has size bytes. first is
-// the size of the first batch that did not go.
+// downConvert appends converted batches to out until it has size bytes. first is the size of the
+// first batch that was not dropped, or 0.
 func downConvert(out, set []byte, magic int8, firstOffset int64, size int) (_ []byte, first int, err error) {
 	for rest := set; first == 0 || len(out) < size; {
 		b, tail, err := Next(rest)
@@ -101,9 +99,9 @@ func downConvertBatch(out []byte, b Batch, magic int8, firstOffset int64) ([]byt
 	return builder.Build()
 }
 
-// AppendOverflow appends size bytes (at least LogOverhead) that an old consumer
-// takes for an incomplete message, to fill what an answer promised: the header
-// claims one byte more than there is, and at least that of a whole batch.
+// AppendOverflow appends size bytes (at least LogOverhead) that an old consumer takes for an
+// incomplete message. They fill a response whose size was announced. The header claims at least one
+// byte more than there is, and at least the size of a v2 header.
 func AppendOverflow(dst []byte, size int) []byte {
 	size = max(size, LogOverhead)
 	start := len(dst)

@@ -36,12 +36,12 @@ func TestDownConversionKeepsOffsetsKeysAndValues(t *testing.T) {
 	}
 }
 
-func TestDownConversionDropsWhatOldConsumersCannotPassOver(t *testing.T) {
+func TestDownConversionDropsWhatOldConsumersCannotSkip(t *testing.T) {
 	o := Defaults()
 	o.BaseOffset = 10
-	plain := made(t, o, 5) // 10-14
+	plain := made(t, o, 5) // offsets 10-14
 	o.BaseOffset, o.Codec = 15, Gzip
-	packed := made(t, o, 5) // 15-19
+	packed := made(t, o, 5) // offsets 15-19
 	p := Defaults()
 	p.BaseOffset, p.ProducerID, p.ProducerEpoch = 20, 1, 0
 	marker, err := EndTxnMarker(p, Commit, 0, nowMs)
@@ -64,20 +64,20 @@ func TestDownConversionDropsWhatOldConsumersCannotPassOver(t *testing.T) {
 		t.Errorf("%v", offsets)
 	}
 	if !bytes.HasSuffix(out, old) {
-		t.Error("a batch that was old enough was changed")
+		t.Error("a batch that needed no conversion was changed")
 	}
 	out, err = DownConvert(packed, 1, 18)
 	if all := records(t, out); err != nil || len(all) != 5 {
-		t.Errorf("a compressed batch stays whole: %d records, %v", len(all), err)
+		t.Errorf("a compressed batch must stay complete: %d records, %v", len(all), err)
 	}
 	if out, err := DownConvert(marker, 0, 0); err != nil || len(out) != 0 {
-		t.Errorf("a marker alone: %x, %v", out, err)
+		t.Errorf("only a marker: %x, %v", out, err)
 	}
 }
 
-// Inside a wrapper of v1 offsets count from its first record, as Kafka writes it,
-// not from the batch's base, whose record may be compacted away, nor from 0, from
-// which a high offset is too far.
+// As Kafka writes it, offsets inside a v1 wrapper count from its first record. They do not count
+// from the base offset of the batch, whose record compaction may have removed, nor from 0, from
+// which the distance to a high offset does not fit.
 func TestDownConvertedInnerOffsetsCountFromTheFirstRecord(t *testing.T) {
 	o := Defaults()
 	o.BaseOffset = 1 << 40
@@ -190,7 +190,7 @@ func TestOverflowLooksLikeAnIncompleteMessage(t *testing.T) {
 	}
 }
 
-// The sizes are those of a real broker's answers.
+// The sizes are those of responses of a real broker.
 func TestDownConversionHasTheSizeAskedForOrOfTheFirstBatch(t *testing.T) {
 	o := batchOf(2, None)
 	plain := made(t, o, 100)
@@ -242,6 +242,6 @@ func TestDownConversionHasTheSizeAskedForOrOfTheFirstBatch(t *testing.T) {
 	}
 	out, err = DownConvertSized(slices.Concat(plain, zstd), 1, 0, len(first)+100)
 	if err != nil || len(out) != len(first)+100 {
-		t.Errorf("zstd behind: %d bytes, %v", len(out), err)
+		t.Errorf("zstd after it: %d bytes, %v", len(out), err)
 	}
 }

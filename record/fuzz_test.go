@@ -8,7 +8,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// seed gives a fuzz target what Kafka wrote.
+// seed adds the batches that Kafka wrote to the corpus of a fuzz target.
 func seed(f *testing.F, add func(set []byte)) {
 	for _, path := range goldenLogs(f) {
 		set, err := os.ReadFile(path)
@@ -62,7 +62,7 @@ func FuzzValidateAndAssign(f *testing.F) {
 			return
 		}
 		target.MaxSetSize = 1 << 20
-		for rest := set; ; { // as a v2 client: a single entry, from offset 0
+		for rest := set; ; { // as from a v2 client: one entry, starting at offset 0
 			b, tail, err := Next(rest)
 			if err != nil || b == nil {
 				break
@@ -80,7 +80,7 @@ func FuzzValidateAndAssign(f *testing.F) {
 		}
 		checked, err := CheckAppend(got.Bytes, Check{Origin: FromReplication, LeaderEpoch: 6})
 		if err != nil && !got.Rebuilt {
-			return // the checksums were not checked before
+			return // the checksums had not been checked
 		}
 		if err != nil || checked.LastOffset != got.LastOffset || checked.ValidBytes != len(got.Bytes) {
 			t.Fatalf("%+v became %+v, %v", got, checked, err)

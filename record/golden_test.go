@@ -12,11 +12,10 @@ import (
 	"testing"
 )
 
-// The files under testdata were written by Apache Kafka 3.9.1 (oldformat with
-// message.format.version 0.9.0 and 0.10.2); X.dump holds what its
-// kafka-dump-log tool says about X.
+// The files in testdata were written by Apache Kafka 3.9.1, those in oldformat with
+// message.format.version 0.9.0 and 0.10.2. X.dump holds what kafka-dump-log prints for X.
 
-func TestGoldenFilesAreWhole(t *testing.T) {
+func TestGoldenFilesMatchTheirChecksums(t *testing.T) {
 	sums, err := os.Open("testdata/SHA256SUMS")
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +25,7 @@ func TestGoldenFilesAreWhole(t *testing.T) {
 	for lines := bufio.NewScanner(sums); lines.Scan(); {
 		sum, name, ok := strings.Cut(lines.Text(), " ")
 		if !ok {
-			t.Fatalf("bad line %q", lines.Text())
+			t.Fatalf("malformed line %q", lines.Text())
 		}
 		listed[strings.TrimSpace(name)] = sum
 	}
@@ -39,7 +38,7 @@ func TestGoldenFilesAreWhole(t *testing.T) {
 		}
 		found++
 		if got := sha256.Sum256(b); hex.EncodeToString(got[:]) != sum {
-			t.Errorf("%s was changed", name)
+			t.Errorf("%s has changed", name)
 		}
 	}
 	if found < 70 {
@@ -47,7 +46,7 @@ func TestGoldenFilesAreWhole(t *testing.T) {
 	}
 }
 
-// goldenLogs lists the golden .log files.
+// goldenLogs returns the paths of the golden .log files.
 func goldenLogs(t testing.TB) (logs []string) {
 	t.Helper()
 	err := filepath.WalkDir("testdata", func(path string, d fs.DirEntry, err error) error {
@@ -62,7 +61,7 @@ func goldenLogs(t testing.TB) (logs []string) {
 	return logs
 }
 
-// goldenBatches returns every whole batch of the golden logs under a tree.
+// goldenBatches returns every complete batch of the golden logs in a directory.
 func goldenBatches(t testing.TB, tree string) (batches []Batch) {
 	t.Helper()
 	for _, path := range goldenLogs(t) {
@@ -100,8 +99,8 @@ func TestGoldenLogsReadAsKafkaDumpsThem(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := dump(t, set)
-			lines, _, _ := strings.Cut(string(text), "Non-consecutive offsets in ") // the tool's remarks at the end
-			want := strings.Split(strings.TrimRight(lines, "\n"), "\n")[2:]         // after the two head lines
+			lines, _, _ := strings.Cut(string(text), "Non-consecutive offsets in ") // without the remarks of the tool at the end
+			want := strings.Split(strings.TrimRight(lines, "\n"), "\n")[2:]         // without the first two lines
 			if strings.Contains(path, "/__") {
 				got, want = withoutData(got), withoutData(want)
 			}
@@ -117,7 +116,7 @@ func TestGoldenLogsReadAsKafkaDumpsThem(t *testing.T) {
 	}
 }
 
-// withoutData cuts keys and values off, which the tool decoded.
+// withoutData removes keys and values, which the tool decodes.
 func withoutData(lines []string) []string {
 	out := make([]string, len(lines))
 	for i, line := range lines {
@@ -126,7 +125,7 @@ func withoutData(lines []string) []string {
 	return out
 }
 
-// dump writes what kafka-dump-log --print-data-log --deep-iteration would.
+// dump returns what kafka-dump-log --print-data-log --deep-iteration would print for set.
 func dump(t *testing.T, set []byte) (lines []string) {
 	t.Helper()
 	position := 0

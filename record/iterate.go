@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// Each calls visit for every record of the batch (the whole batch), decompressing
-// as a stream through a pooled, bounded decompressor. It stops at visit's first
-// error and returns it. A batch that does not parse gives an error that wraps
-// protocol.InvalidRecord (protocol.CorruptMessage for a bad inner checksum), one
-// that does not decompress protocol.UnknownServerError, as Kafka answers, and a
-// compressed record above 100 MiB protocol.MessageTooLarge.
+// Each calls visit for every record of the batch. It needs the whole batch and decompresses it as a
+// stream with a pooled decompressor of bounded size. It stops at the first error of visit and
+// returns it. Other errors wrap protocol.InvalidRecord for a batch that cannot be parsed,
+// protocol.CorruptMessage for a wrong inner checksum, protocol.UnknownServerError for a payload
+// that cannot be decompressed (as Kafka responds), and protocol.MessageTooLarge for a compressed
+// record above 100 MiB.
 func (b Batch) Each(visit func(*Record) error) error {
 	it := openIterator(b, true)
 	defer it.close()
@@ -25,9 +25,9 @@ func (b Batch) Each(visit func(*Record) error) error {
 	}
 }
 
-// EachTimestamp is Each for those who want to know only where records are and
-// when they were made: keys, values and headers are passed over, so that a
-// compressed batch never needs more memory than its codec's window.
+// EachTimestamp is like Each for callers that need only the offsets and timestamps of records. It
+// skips keys, values and headers, so a compressed batch never needs more memory than the window of
+// its codec.
 func (b Batch) EachTimestamp(visit func(offset, timestampMs int64) error) error {
 	it := openIterator(b, false)
 	defer it.close()
@@ -42,14 +42,14 @@ func (b Batch) EachTimestamp(visit func(offset, timestampMs int64) error) error 
 	}
 }
 
-// iterator walks the records of a batch. It is pooled; next fills rec and the
-// fields below it, without allocating.
+// iterator iterates over the records of a batch. It is pooled; next fills rec and the fields below
+// it without allocating.
 type iterator struct {
 	stream
 	batch  Batch
 	magic  int8
-	wanted bool // keys, values and headers are wanted
-	brief  bool // describe the record as Kafka does one whose content it passed over
+	wanted bool // keys, values and headers are needed
+	brief  bool // describe records as Kafka does when it skips their content
 	opened bool
 	err    error
 
@@ -62,12 +62,12 @@ type iterator struct {
 	legacy legacyState
 }
 
-// v2State is what the header of a v2 batch says of its records.
+// v2State holds what the header of a v2 batch specifies about its records, and how many are left.
 type v2State struct {
-	left          int32 // records still to come
+	left          int32 // records not read yet
 	baseOffset    int64
 	baseTimestamp int64
-	appendTime    int64 // where logAppendTime
+	appendTime    int64 // if logAppendTime
 	logAppendTime bool
 	baseSequence  int32
 }
@@ -88,7 +88,7 @@ func (it *iterator) close() {
 	iterators.Put(it)
 }
 
-// next reads the next record; after an error it returns the same again.
+// next reads the next record. After an error it returns the same error again.
 func (it *iterator) next() (more bool, err error) {
 	if it.err != nil {
 		return false, it.err
@@ -173,7 +173,7 @@ func (it *iterator) readV2() error {
 	}
 	if int(size) > it.unread() {
 		if int(size) > len(it.data) && it.source != nil && !it.wanted {
-			return it.passV2(int(size))
+			return it.skipV2(int(size))
 		}
 		got, err := it.grow(int(size))
 		if err != nil {
@@ -188,7 +188,7 @@ func (it *iterator) readV2() error {
 	return it.parseV2(body)
 }
 
-// parseV2 reads the body of a record, which must be used up exactly.
+// parseV2 parses the body of a record, which must end with the last header.
 func (it *iterator) parseV2(body []byte) error {
 	if len(body) == 0 {
 		return badStructure()
@@ -229,7 +229,7 @@ func (it *iterator) parseV2(body []byte) error {
 	return nil
 }
 
-// parseHeader passes one header, keeping it where it is wanted.
+// parseHeader parses one header and keeps it if headers are needed.
 func (it *iterator) parseHeader(body []byte, at int) (next int) {
 	keySize, keyAt := varintAt(body, at)
 	if keySize < 0 {
@@ -245,7 +245,7 @@ func (it *iterator) parseHeader(body []byte, at int) (next int) {
 	return next
 }
 
-// position works out offset, timestamp and sequence from the deltas.
+// position computes offset, timestamp and sequence number from the deltas.
 func (it *iterator) position(timestampDelta int64, offsetDelta int32) {
 	it.rec.Offset = it.v2.baseOffset + int64(offsetDelta)
 	it.rec.Timestamp = it.v2.baseTimestamp + timestampDelta
@@ -258,10 +258,10 @@ func (it *iterator) position(timestampDelta int64, offsetDelta int32) {
 	}
 }
 
-// passV2 is parseV2 for a record that is larger than the window and whose
-// content is not wanted: its bytes go by.
-func (it *iterator) passV2(size int) error {
-	p := passing{stream: &it.stream, left: size}
+// skipV2 is parseV2 for a record that is larger than the window and whose content is not needed. It
+// reads through the record without keeping it.
+func (it *iterator) skipV2(size int) error {
+	p := bodyReader{stream: &it.stream, left: size}
 	p.skip(1)
 	timestampDelta := p.varlong()
 	offsetDelta := p.varint()
@@ -292,14 +292,14 @@ func (it *iterator) passV2(size int) error {
 	return nil
 }
 
-// passing reads through the body of one record; its first error stays.
-type passing struct {
+// bodyReader reads through the body of one record. After an error it does nothing.
+type bodyReader struct {
 	*stream
-	left int // bytes of the body
+	left int // unread bytes of the body
 	err  error
 }
 
-func (p *passing) skip(n int) {
+func (p *bodyReader) skip(n int) {
 	if p.err != nil || n <= 0 {
 		return
 	}
@@ -315,15 +315,15 @@ func (p *passing) skip(n int) {
 	p.err = err
 }
 
-func (p *passing) varint() int32 {
+func (p *bodyReader) varint() int32 {
 	v := p.varlongOf(5)
 	return int32(v)
 }
 
-func (p *passing) varlong() int64 { return p.varlongOf(10) }
+func (p *bodyReader) varlong() int64 { return p.varlongOf(10) }
 
 // varlongOf reads a zig-zag varint of at most most bytes.
-func (p *passing) varlongOf(most int) int64 {
+func (p *bodyReader) varlongOf(most int) int64 {
 	if p.err != nil {
 		return 0
 	}
@@ -352,7 +352,7 @@ func (p *passing) varlongOf(most int) int64 {
 	return v
 }
 
-// describe is how Kafka's messages show the current record.
+// describe returns the current record as Kafka's messages show it.
 func (it *iterator) describe() string {
 	if it.magic < 2 {
 		return it.describeLegacy()

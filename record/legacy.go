@@ -8,9 +8,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Positions of a v0 or v1 entry. A wrapper is an entry with a codec, a null
-// key, and compressed entries of the same format as its value. Its offset is
-// that of the last of them; theirs are absolute in v0 and count from 0 in v1.
+// Positions in a v0 or v1 entry. A wrapper is an entry with a codec, a null key, and compressed
+// entries of the same format as its value. Its offset is that of its last inner entry. The offsets
+// of inner entries are absolute in v0 and count from 0 in v1.
 const (
 	legacyCRCAt        = 12
 	legacyAttributesAt = 17
@@ -18,18 +18,18 @@ const (
 	legacyKeySizeAtV0  = 18
 	legacyKeySizeAtV1  = 26
 	legacyOverheadV0   = 14 // crc, magic, attributes, key size, value size
-	legacyOverheadV1   = 22 // the same and the timestamp
+	legacyOverheadV1   = 22 // those of v0 and the timestamp
 )
 
-// legacyState is the place of an iterator inside a v0 or v1 entry.
+// legacyState is the position of an iterator inside a v0 or v1 entry.
 type legacyState struct {
 	wrapper    bool
-	done       bool // the only record of an entry that wraps none was seen
+	done       bool // the only record of an entry that is not a wrapper was read
 	codec      Codec
 	payload    []byte
-	baseOffset int64 // what inner offsets of v1 are relative to
+	baseOffset int64 // added to the inner offsets of v1
 
-	// Of the current message:
+	// Fields of the current message:
 	magic      int8
 	attributes byte
 	crc        uint32
@@ -61,8 +61,8 @@ func (it *iterator) openLegacy() error {
 	return it.overCompressed(it.legacy.codec, it.legacy.payload, it.magic)
 }
 
-// findBaseOffset decompresses the wrapper once to see where it ends, since v1
-// tells the offset of the last message only.
+// findBaseOffset decompresses the wrapper once to find its last inner offset, because the offset of
+// a v1 wrapper is that of its last message.
 func (it *iterator) findBaseOffset() error {
 	if err := it.overCompressed(it.legacy.codec, it.legacy.payload, it.magic); err != nil {
 		return err
@@ -89,8 +89,7 @@ func (it *iterator) findBaseOffset() error {
 	if it.magic == 0 {
 		return nil
 	}
-	// An offset of 0 comes from some versions of librdkafka: the records
-	// count from 0.
+	// Some versions of librdkafka write an offset of 0. The records then count from 0.
 	if wrapper := it.batch.LastOffset(); wrapper != 0 {
 		if wrapper < last {
 			return invalidRecord("Found invalid wrapper offset in compressed v1 message set, wrapper offset '%d' is less than "+
@@ -101,8 +100,7 @@ func (it *iterator) findBaseOffset() error {
 	return nil
 }
 
-// nextInner reads offset and size of the next inner entry. An incomplete one
-// ends the wrapper.
+// nextInner reads offset and size of the next inner entry. An incomplete entry ends the wrapper.
 func (it *iterator) nextInner() (offset int64, size int, more bool, err error) {
 	got, err := it.fill(LogOverhead)
 	if err != nil || got < LogOverhead {
@@ -132,7 +130,7 @@ func (it *iterator) nextLegacy() (bool, error) {
 		return false, err
 	}
 	if size > len(it.data) && !it.wanted {
-		return it.passLegacy(offset, size)
+		return it.skipLegacy(offset, size)
 	}
 	got, err := it.grow(size)
 	if err != nil || got < size {
@@ -146,7 +144,7 @@ func (it *iterator) nextLegacy() (bool, error) {
 	return true, it.parseLegacy(offset, body)
 }
 
-// parseLegacy reads a message without its LogOverhead.
+// parseLegacy parses a message without its LogOverhead.
 func (it *iterator) parseLegacy(offset int64, body []byte) error {
 	if err := it.legacyHeader(offset, body); err != nil {
 		return err
@@ -162,8 +160,7 @@ func (it *iterator) parseLegacy(offset int64, body []byte) error {
 	return nil
 }
 
-// legacyHeader reads what comes before the key; body holds at least the
-// overhead of v0.
+// legacyHeader parses what precedes the key. body must have at least the overhead of v0.
 func (it *iterator) legacyHeader(offset int64, body []byte) error {
 	l := &it.legacy
 	l.crc = binary.BigEndian.Uint32(body)
@@ -192,9 +189,9 @@ func (it *iterator) legacyHeader(offset int64, body []byte) error {
 	return nil
 }
 
-// passLegacy is parseLegacy for an inner message that is larger than the window
-// and whose content is not wanted: its bytes go by, its checksum is worked out.
-func (it *iterator) passLegacy(offset int64, size int) (bool, error) {
+// skipLegacy is parseLegacy for an inner message that is larger than the window and whose content
+// is not needed. It reads through the message without keeping it and checks its checksum.
+func (it *iterator) skipLegacy(offset int64, size int) (bool, error) {
 	if got, err := it.fill(legacyOverheadV1); err != nil || got < legacyOverheadV1 {
 		return false, err
 	}
@@ -206,8 +203,8 @@ func (it *iterator) passLegacy(offset int64, size int) (bool, error) {
 	sum := func(b []byte) { crc = crc32.Update(crc, crc32.IEEETable, b) }
 	keySizeAt := legacyKeySizeAt(it.legacy.magic) - LogOverhead
 	it.pos += 4
-	pass := func(n int) (bool, error) { return it.discard(n, sum) }
-	if ok, err := pass(keySizeAt - 4); err != nil || !ok {
+	skip := func(n int) (bool, error) { return it.discard(n, sum) }
+	if ok, err := skip(keySizeAt - 4); err != nil || !ok {
 		return false, err
 	}
 	left := size - keySizeAt
@@ -221,12 +218,12 @@ func (it *iterator) passLegacy(offset int64, size int) (bool, error) {
 		if left -= 4 + max(n, 0); left < (1-i)*4 {
 			return false, badStructure()
 		}
-		if ok, err := pass(4 + max(n, 0)); err != nil || !ok {
+		if ok, err := skip(4 + max(n, 0)); err != nil || !ok {
 			return false, err
 		}
 		sizes[i] = max(n, -1)
 	}
-	if ok, err := pass(left); err != nil || !ok {
+	if ok, err := skip(left); err != nil || !ok {
 		return false, err
 	}
 	if crc != stored {
@@ -247,7 +244,7 @@ func legacyKeySizeAt(magic int8) int {
 	return legacyKeySizeAtV1
 }
 
-// legacyKeyValue finds key and value of a message without its LogOverhead.
+// legacyKeyValue returns key and value of a message without its LogOverhead.
 func legacyKeyValue(body []byte, magic int8) (key, value []byte, ok bool) {
 	key, rest, ok := sizedBytes(body[legacyKeySizeAt(magic)-LogOverhead:])
 	if !ok {
@@ -257,7 +254,7 @@ func legacyKeyValue(body []byte, magic int8) (key, value []byte, ok bool) {
 	return key, value, ok
 }
 
-// sizedBytes reads an int32 size, negative for null, and as many bytes.
+// sizedBytes reads an int32 size, negative for null, and that many bytes.
 func sizedBytes(b []byte) (v, rest []byte, ok bool) {
 	if len(b) < 4 {
 		return nil, nil, false

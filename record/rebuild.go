@@ -1,8 +1,8 @@
 package record
 
-// rebuild writes the records of a checked set anew, as one batch with the
-// target's codec and format (for v0 and v1 without a codec: as messages). The
-// producer's fields come from the first batch.
+// rebuild writes the records of a checked set to one new batch with the target's codec and format
+// or, for v0 and v1 without compression, to new messages. It takes the producer's fields from the
+// first batch.
 func (v *validator) rebuild() (Validated, error) {
 	o := Options{
 		Magic: v.Magic, Codec: v.target, Level: v.level(), TimestampType: v.TimestampType, LogAppendTime: v.NowMs,
@@ -44,7 +44,7 @@ func (v *validator) copyRecords(to *Builder) error {
 	return nil
 }
 
-// noHeaders is how v2 encodes that a record has none.
+// noHeaders is the v2 encoding of a record's headers if it has none.
 var noHeaders = []byte{0}
 
 func copyBatch(to *Builder, b Batch) error {

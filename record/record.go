@@ -1,20 +1,20 @@
-// Package record knows record batches as bytes: the header in place, CRC,
-// codecs, iteration, the leader's validation, and conversion between formats.
+// Package record handles record batches as bytes: it reads and changes headers in place, checks
+// checksums, compresses and decompresses, iterates over records, validates appends for the leader,
+// and converts between formats.
 //
-// A log, and the records field of a Produce or Fetch, is a set: entries one
-// after the other. An entry is a v2 batch, or a message of the older formats
-// v0 and v1, whose compressed form is a message that wraps others. All of them
-// are a Batch here.
+// A log, and the records field of a Produce or Fetch, is a set: a sequence of entries. An entry is
+// a v2 batch, or a message of the older formats v0 and v1. A compressed message of the older
+// formats wraps other messages. The type of an entry is always Batch.
 package record
 
 import "fmt"
 
-// Sizes and positions common to the formats (Kafka's message format).
+// Sizes, positions and special values common to the formats (Kafka's message format).
 const (
-	LogOverhead     = 12 // offset and size, bytes
-	HeaderSize      = 61 // v2 batch header, LogOverhead included, bytes
+	LogOverhead     = 12 // size of the offset and size fields in bytes
+	HeaderSize      = 61 // size of a v2 batch header in bytes, LogOverhead included
 	MagicPosition   = 16
-	MinHeaderPeek   = 17 // bytes needed to know the magic
+	MinHeaderPeek   = 17 // bytes needed to read the magic
 	NoTimestamp     = int64(-1)
 	NoProducerID    = int64(-1)
 	NoProducerEpoch = int16(-1)
@@ -24,10 +24,10 @@ const (
 	CurrentMagic    = int8(2)
 )
 
-// Codec is a compression type as attributes number it.
+// Codec is a compression type as numbered in the attributes.
 type Codec int8
 
-// The codecs of Kafka. Zstd exists in v2 only.
+// The codecs of Kafka. Zstd exists only in v2.
 const (
 	None Codec = iota
 	Gzip
@@ -36,7 +36,7 @@ const (
 	Zstd
 )
 
-// String is Kafka's name of the codec, such as "gzip".
+// String returns Kafka's name of the codec, such as "gzip".
 func (c Codec) String() string {
 	switch c {
 	case None:
@@ -54,7 +54,7 @@ func (c Codec) String() string {
 	}
 }
 
-// CodecOf is the codec of a name as a producer's compression.type has it.
+// CodecOf returns the codec with the given name, as in a producer's compression.type.
 func CodecOf(name string) (Codec, bool) {
 	for c := None; c <= Zstd; c++ {
 		if c.String() == name {
@@ -64,17 +64,17 @@ func CodecOf(name string) (Codec, bool) {
 	return None, false
 }
 
-// TimestampType as attribute bit 3 has it.
+// TimestampType is the meaning of a timestamp, as in bit 3 of the attributes.
 type TimestampType int8
 
-// The timestamp types. NoTimestampType is that of v0, which has no timestamps.
+// The timestamp types. NoTimestampType is the type of v0, which has no timestamps.
 const (
 	NoTimestampType TimestampType = iota - 1
 	CreateTime
 	LogAppendTime
 )
 
-// String is Kafka's name of the type, such as "CreateTime".
+// String returns Kafka's name of the type, such as "CreateTime".
 func (t TimestampType) String() string {
 	switch t {
 	case CreateTime:
@@ -86,14 +86,14 @@ func (t TimestampType) String() string {
 	}
 }
 
-// Header is one record header. Keys are UTF-8; a nil value is null.
+// Header is a record header. Keys are UTF-8; a nil value is null.
 type Header struct {
 	Key   []byte
 	Value []byte
 }
 
-// Record is one record of a batch. Where Each hands it out, its slices alias
-// the (decompressed) bytes and hold until the visit returns.
+// Record is one record of a batch. The slices of a record that Each passes to a visit function
+// alias the (decompressed) bytes and are valid until that function returns.
 type Record struct {
 	Offset    int64
 	Timestamp int64 // ms; NoTimestamp for v0
@@ -101,5 +101,5 @@ type Record struct {
 	Key       []byte   // nil: null
 	Value     []byte   // nil: null
 	Headers   []Header // none before v2
-	CRC       uint32   // the message's own checksum; v0 and v1 only
+	CRC       uint32   // checksum of the message; v0 and v1 only
 }

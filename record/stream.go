@@ -7,25 +7,22 @@ import (
 )
 
 const (
-	// windowSize is how much of a decompressed payload is held at a time.
+	// windowSize is how many bytes of a decompressed payload are held at a time.
 	windowSize = 16 << 10
-	// recordSizeMax bounds what one record of a compressed batch may make this
-	// process hold where its key and value are wanted: the largest request of
-	// a default broker (socket.request.max.bytes). Kafka allocates whatever
-	// the record claims.
+	// recordSizeMax limits the size of a single record of a compressed batch if its key and value
+	// are needed. It is the largest request of a default broker (socket.request.max.bytes). Kafka
+	// allocates whatever size the record claims.
 	recordSizeMax = 100 << 20
-	// recordSizeUnshared is how much of a record every stream may hold; see
-	// largeMemory.
+	// recordSizeUnshared is how many bytes of a record each stream may hold without largeMemory.
 	recordSizeUnshared = 4 << 20
 )
 
-// largeMemory is the right of one stream to hold much: a record above
-// recordSizeUnshared, or a large window of a codec. Few streams have it at a
-// time, the others wait, so that small payloads that unpack into much cannot
-// exhaust the memory together.
+// largeMemory is the permission of one stream to hold a record above recordSizeUnshared or a large
+// window of a codec. Only a few streams have it at a time and the others wait, so that many small
+// payloads that decompress to large ones cannot together exhaust memory.
 type largeMemory struct{ held bool }
 
-// largeStreams limits the streams that have largeMemory.
+// largeStreams limits how many streams have largeMemory.
 var largeStreams = make(chan struct{}, 2)
 
 func (m *largeMemory) acquire() {
@@ -42,24 +39,24 @@ func (m *largeMemory) release() {
 	}
 }
 
-// stream is the payload of a batch as bytes in order: either all of it in
-// memory, or a window that slides over what a decompressor gives. The unread
-// bytes at hand are data[pos:end].
+// stream reads the payload of a batch in order. The payload is either completely in memory, or data
+// is a window that slides over the output of a decompressor. The available unread bytes are
+// data[pos:end].
 type stream struct {
-	data     []byte
-	pos, end int
-	source   decompressor // nil: data is all there is
-	sourceEr error        // what ended the source, io.EOF included; nil while it goes on
-	window   []byte       // the buffer behind data while there is a source
-	memory   largeMemory
+	data      []byte
+	pos, end  int
+	source    decompressor // nil if data is the whole payload
+	sourceErr error        // the error that ended the source, io.EOF included; nil until then
+	window    []byte       // the buffer that data uses while source is set
+	memory    largeMemory
 }
 
-// overBytes makes b the stream.
+// overBytes makes the stream read b.
 func (s *stream) overBytes(b []byte) {
-	s.data, s.pos, s.end, s.source, s.sourceEr = b, 0, len(b), nil, io.EOF
+	s.data, s.pos, s.end, s.source, s.sourceErr = b, 0, len(b), nil, io.EOF
 }
 
-// overCompressed makes a compressed payload the stream.
+// overCompressed makes the stream read a compressed payload.
 func (s *stream) overCompressed(codec Codec, payload []byte, magic int8) error {
 	source, err := openDecompressor(codec, payload, magic)
 	if err != nil {
@@ -71,12 +68,11 @@ func (s *stream) overCompressed(codec Codec, payload []byte, magic int8) error {
 	if zstd, ok := source.(*zstdDecompressor); ok {
 		zstd.memory = &s.memory
 	}
-	s.data, s.pos, s.end, s.source, s.sourceEr = s.window, 0, 0, source, nil
+	s.data, s.pos, s.end, s.source, s.sourceErr = s.window, 0, 0, source, nil
 	return nil
 }
 
-// close gives the decompressor back. The window stays, unless a large record
-// made it grow.
+// close releases the decompressor. It keeps the window unless a large record made it grow.
 func (s *stream) close() {
 	if s.source != nil {
 		s.source.release()
@@ -90,39 +86,39 @@ func (s *stream) close() {
 
 func (s *stream) unread() int { return s.end - s.pos }
 
-// fill tries to have n unread bytes at hand (n at most the window) and returns
-// how many there are: fewer only at the end of the payload. The error is that
-// of undecompressable.
+// fill tries to make n unread bytes available, where n is at most the size of the window. It
+// returns how many are available, which is less than n only at the end of the payload. Errors are
+// those of undecompressable.
 func (s *stream) fill(n int) (int, error) {
-	if s.unread() >= n || s.sourceEr == io.EOF {
+	if s.unread() >= n || s.sourceErr == io.EOF {
 		return s.unread(), nil
 	}
 	if s.pos > 0 {
 		s.end = copy(s.data, s.data[s.pos:s.end])
 		s.pos = 0
 	}
-	for s.end < n && s.sourceEr == nil {
+	for s.end < n && s.sourceErr == nil {
 		var m int
-		m, s.sourceEr = s.source.Read(s.data[s.end:])
+		m, s.sourceErr = s.source.Read(s.data[s.end:])
 		s.end += m
 	}
-	// What came before the damage is still read: a record that breaks a rule
-	// is found first, as in Kafka.
-	if s.end < n && s.sourceEr != io.EOF {
-		return 0, undecompressable(s.sourceEr)
+	// Bytes before the damage are still read, because Kafka too first reports a record that breaks
+	// a rule.
+	if s.end < n && s.sourceErr != io.EOF {
+		return 0, undecompressable(s.sourceErr)
 	}
 	return s.unread(), nil
 }
 
-// grow is fill for more than the window: the window grows as bytes arrive.
+// grow is like fill for sizes above that of the window, which grows as bytes arrive.
 func (s *stream) grow(n int) (int, error) {
 	if n > recordSizeMax && s.source != nil {
 		return 0, protocol.Errorf(protocol.MessageTooLarge,
-			"A record of %d bytes inside a compressed batch is larger than this broker unpacks (%d)", n, recordSizeMax)
+			"A record inside a compressed batch has %d bytes, more than this broker decompresses (%d)", n, recordSizeMax)
 	}
 	for {
 		got, err := s.fill(min(n, len(s.data)))
-		if err != nil || got >= n || s.sourceEr == io.EOF {
+		if err != nil || got >= n || s.sourceErr == io.EOF {
 			return got, err
 		}
 		if n > recordSizeUnshared {
@@ -134,8 +130,8 @@ func (s *stream) grow(n int) (int, error) {
 	}
 }
 
-// discard passes n bytes without holding them, and says whether there were as
-// many. each, where not nil, sees the bytes.
+// discard skips n bytes without holding them and reports whether the payload had that many. If each
+// is not nil, it is called with the bytes.
 func (s *stream) discard(n int, each func([]byte)) (bool, error) {
 	for n > 0 {
 		got, err := s.fill(1)
@@ -152,8 +148,8 @@ func (s *stream) discard(n int, each func([]byte)) (bool, error) {
 	return true, nil
 }
 
-// uvarint reads an unsigned varint; ok is false where the bytes end or the
-// number does not.
+// uvarint reads an unsigned varint. ok is false if the bytes end before the number does or the
+// number is too long.
 func (s *stream) uvarint() (v uint32, ok bool, err error) {
 	if _, err = s.fill(5); err != nil {
 		return 0, false, err
@@ -171,7 +167,7 @@ func (s *stream) varint() (v int32, ok bool, err error) {
 	return int32(u>>1) ^ -int32(u&1), ok, err
 }
 
-// atEnd says whether every byte was read.
+// atEnd reports whether every byte has been read.
 func (s *stream) atEnd() (bool, error) {
 	got, err := s.fill(1)
 	return got == 0, err

@@ -7,76 +7,74 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Target says what the leader's log wants of an append, and what time it is.
+// Target is what the leader's log requires of an append, and the time of the append.
 type Target struct {
-	TopicPartition     string        // as messages name it: topic-partition
+	TopicPartition     string        // as in messages: topic-partition
 	Magic              int8          // always 2 from IBP 3.0 on
-	Codec              Codec         // used unless KeepCodec
+	Codec              Codec         // the codec to use unless KeepCodec is set
 	KeepCodec          bool          // compression.type=producer
-	Level              map[Codec]int // compression.*.level; absent: the default
+	Level              map[Codec]int // compression.*.level; the default level if absent
 	TimestampType      TimestampType
 	TimestampBeforeMax int64 // ms
 	TimestampAfterMax  int64 // ms
-	Compacted          bool  // a null key is refused
+	Compacted          bool  // records with a null key are refused
 	Origin             Origin
 	LeaderEpoch        int32
 	FirstOffset        int64 // the log end offset
 	NowMs              int64
-	MaxBatchSize       int  // max.message.bytes, for rebuilt batches; 0: no limit
-	MaxSetSize         int  // segment.bytes, for what conversion to v0/v1 unpacks; 0: no limit
+	MaxBatchSize       int  // max.message.bytes, checked for rebuilt batches; 0: no limit
+	MaxSetSize         int  // segment.bytes, limits the size after conversion to v0/v1; 0: no limit
 	ZstdAllowed        bool // false (IBP below 2.1): zstd is UNSUPPORTED_COMPRESSION_TYPE
 }
 
 // Validated is the result of ValidateAndAssign.
 type Validated struct {
-	// Bytes is what to append: the input slice stamped in place (without an
-	// incomplete entry at its end), or a rebuilt set.
+	// Bytes is the set to append: either the input slice, changed in place and without an
+	// incomplete entry at its end, or a rebuilt set.
 	Bytes                []byte
 	Rebuilt              bool
 	LastOffset           int64
 	MaxTimestamp         int64
-	OffsetOfMaxTimestamp int64 // of the first record that has it; LastOffset for LogAppendTime
+	OffsetOfMaxTimestamp int64 // of the first record that has MaxTimestamp; LastOffset for LogAppendTime
 	LogAppendTime        int64 // NoTimestamp for CreateTime
 	Records              int   // records in the set
-	Converted            int   // records that were rebuilt, as Kafka's metrics count conversions
+	Converted            int   // number of rebuilt records, which Kafka's metrics count as conversions
 }
 
-// RecordError names one refused record by its index in the batch.
+// RecordError describes one refused record by its index in the batch.
 type RecordError struct {
 	Index   int32
 	Message string
 }
 
-// recordErrorsMax bounds the list of an InvalidRecords; the message counts all.
+// recordErrorsMax limits the length of InvalidRecords.Errors. The message counts all errors.
 const recordErrorsMax = 10_000
 
-// InvalidRecords is the error of a set that was refused for its records; it
-// wraps Code. It is the only error of ValidateAndAssign whose message and list
-// Kafka sends to the client (Produce v8 and later).
+// InvalidRecords is the error for a set that was refused because of its records; it wraps Code. It
+// is the only error of ValidateAndAssign whose message and list Kafka sends to the client (Produce
+// v8 and later).
 type InvalidRecords struct {
 	Code    protocol.ErrorCode
 	Message string
-	Errors  []RecordError // the first 10,000
+	Errors  []RecordError // at most the first 10,000
 }
 
 func (e *InvalidRecords) Error() string { return e.Message }
 
-// Unwrap makes errors.Is(err, code) true.
+// Unwrap returns e.Code, so that errors.Is(err, code) is true.
 func (e *InvalidRecords) Unwrap() error { return e.Code }
 
-// ValidateAndAssign checks a client's set record by record without allocating,
-// gives it offsets, leader epoch and timestamps in place, and rebuilds it only
-// where codec or format must change (the batch-level checks that come before
-// are CheckAppend's). It reads a compressed batch as a stream, so that its
-// memory does not grow with what the batch unpacks to; a rebuilt one is bounded
-// by MaxBatchSize, MaxSetSize and 100 MiB for a single record.
+// ValidateAndAssign checks a client's set record by record without allocating, and assigns offsets,
+// leader epoch and timestamps in place. It rebuilds the set only if the codec or the format must
+// change. The caller must have checked the batches with CheckAppend before. A compressed batch is
+// read as a stream, so memory does not grow with its decompressed size. A rebuilt set is limited by
+// MaxBatchSize, MaxSetSize and 100 MiB for a single record.
 //
-// Errors: *InvalidRecords (InvalidRecord or InvalidTimestamp) for records that
-// break the topic's rules; InvalidRecord for batches that contradict
-// themselves, CorruptMessage for an inner checksum, UnsupportedForMessageFormat,
-// UnsupportedCompressionType, MessageTooLarge, RecordListTooLarge, and
-// UnknownServerError for a payload that does not decompress. After an error
-// the set may be partly stamped: drop it.
+// Errors: *InvalidRecords (InvalidRecord or InvalidTimestamp) for records that break the topic's
+// rules; InvalidRecord for batches that contradict themselves; CorruptMessage for a wrong inner
+// checksum; UnsupportedForMessageFormat, UnsupportedCompressionType, MessageTooLarge and
+// RecordListTooLarge; UnknownServerError for a payload that cannot be decompressed. After an error
+// the caller must drop the set, which may be partly changed.
 func ValidateAndAssign(set []byte, t Target) (Validated, error) {
 	v := validator{Target: t}
 	if err := v.survey(set); err != nil {
@@ -102,7 +100,7 @@ func ValidateAndAssign(set []byte, t Target) (Validated, error) {
 	case v.keepsPayload() && v.consecutive:
 		return v.assignWhole()
 	case v.keepsPayload() && v.Magic >= 2:
-		// Kafka cannot rebuild what it meant to leave as it is.
+		// Kafka cannot rebuild a batch that it planned to keep.
 		return Validated{}, protocol.Errorf(protocol.UnknownServerError,
 			"The offsets of the records in the batch do not count up from 0 in topic partition %s", v.TopicPartition)
 	default:
@@ -110,24 +108,24 @@ func ValidateAndAssign(set []byte, t Target) (Validated, error) {
 	}
 }
 
-// validator is one run of ValidateAndAssign.
+// validator is the state of one call of ValidateAndAssign.
 type validator struct {
 	Target
-	set          []byte // whole entries only
+	set          []byte // complete entries only
 	first        Batch
 	source       Codec
 	target       Codec
 	magicMatches bool // every entry has the target's magic
 
-	// What the records walked so far told:
+	// Found in the records visited so far:
 	records        int
 	consecutive    bool // inner offsets are 0, 1, 2...
 	maxTimestamp   int64
-	indexOfMax     int // of the first record that has it; -1: none
+	indexOfMax     int // index of the first record that has maxTimestamp; -1: none
 	batchTimestamp int64
 }
 
-// survey looks at the headers of the set.
+// survey reads the headers of the set.
 func (v *validator) survey(set []byte) error {
 	v.magicMatches, v.consecutive, v.maxTimestamp, v.indexOfMax = true, true, NoTimestamp, -1
 	batches := 0
@@ -164,8 +162,8 @@ func (v *validator) survey(set []byte) error {
 	return nil
 }
 
-// keepsPayload says whether a set that is compressed, or is to be, can stay as
-// it is, provided that its inner offsets are consecutive.
+// keepsPayload reports whether a set that is compressed, or must become so, can keep its payload,
+// provided that its inner offsets are consecutive.
 func (v *validator) keepsPayload() bool {
 	if v.source == None && v.first.IsControl() {
 		return true // markers are not compressed
@@ -191,7 +189,8 @@ func (v *validator) checkAll() error {
 	return nil
 }
 
-// assignEach checks and stamps uncompressed entries one by one.
+// assignEach checks uncompressed entries one by one and sets their offsets, leader epoch and
+// timestamps.
 func (v *validator) assignEach() (Validated, error) {
 	for rest := v.set; len(rest) > 0; {
 		b, tail, err := Next(rest)
@@ -212,7 +211,8 @@ func (v *validator) assignEach() (Validated, error) {
 	return v.result(v.set), nil
 }
 
-// assignWhole stamps the only batch of a set whose payload stays as it is.
+// assignWhole sets offsets, leader epoch and timestamps of the only batch of a set whose payload is
+// kept.
 func (v *validator) assignWhole() (Validated, error) {
 	v.first.SetLastOffset(v.FirstOffset + int64(v.records) - 1)
 	v.first.SetPartitionLeaderEpoch(v.LeaderEpoch)
@@ -227,7 +227,7 @@ func (v *validator) stampTimestamp(b Batch, maxTimestamp int64) {
 	b.SetMaxTimestamp(v.TimestampType, maxTimestamp)
 }
 
-// result is that of a set whose records kept their bytes.
+// result returns the result for a set whose records kept their bytes.
 func (v *validator) result(set []byte) Validated {
 	r := Validated{Bytes: set, LastOffset: v.FirstOffset + int64(v.records) - 1, Records: v.records,
 		MaxTimestamp: v.maxTimestamp, OffsetOfMaxTimestamp: NoOffset, LogAppendTime: NoTimestamp}
@@ -362,10 +362,11 @@ func (v *validator) refuseTimestampType(r *refusals, index int32, it *iterator) 
 type refusals struct {
 	errors    []RecordError
 	total     int
-	timestamp bool // one of them for its timestamp
+	timestamp bool // at least one was refused for its timestamp
 }
 
-// full counts a refusal whose text would not be kept, and says so.
+// full reports whether the text of another refusal would not be kept. In that case it counts the
+// refusal.
 func (r *refusals) full(code protocol.ErrorCode) bool {
 	if len(r.errors) < recordErrorsMax {
 		return false
@@ -384,7 +385,7 @@ func (r *refusals) add(index int32, code protocol.ErrorCode, message string) {
 	r.errors = append(r.errors, RecordError{Index: index, Message: message})
 }
 
-// err is nil where no record was refused.
+// err returns the error for the refused records, or nil if there are none.
 func (r *refusals) err() error {
 	if r.total == 0 {
 		return nil

@@ -16,14 +16,14 @@ import (
 
 const nowMs = int64(1_700_000_000_000)
 
-// plainTarget is a v2 topic with default settings whose log ends at 1000.
+// plainTarget returns the target of a v2 topic with default settings whose log ends at 1000.
 func plainTarget() Target {
 	return Target{TopicPartition: "t-0", Magic: 2, KeepCodec: true, TimestampType: CreateTime, TimestampBeforeMax: math.MaxInt64,
 		TimestampAfterMax: math.MaxInt64, LeaderEpoch: 6, FirstOffset: 1000, NowMs: nowMs, MaxBatchSize: 1 << 20, ZstdAllowed: true}
 }
 
-// made is a set of n records with rising timestamps, but for the middle one,
-// which is the newest.
+// made returns a set of n records with increasing timestamps, except that the middle record is the
+// newest.
 func made(t testing.TB, o Options, n int) []byte {
 	t.Helper()
 	b := NewBuilder(o)
@@ -53,7 +53,7 @@ func batchOf(magic int8, codec Codec) Options {
 	return o
 }
 
-// resum repairs the checksums of a set that a test changed.
+// resum updates the checksums of a set that a test changed.
 func resum(set []byte) []byte {
 	for rest := set; len(rest) > 0; {
 		b, tail, _ := Next(rest)
@@ -67,7 +67,7 @@ func resum(set []byte) []byte {
 	return set
 }
 
-func TestInPlaceValidationStampsTheBytesAsTheyLie(t *testing.T) {
+func TestValidationInPlaceChangesOnlyTheHeaders(t *testing.T) {
 	for codec := None; codec <= Zstd; codec++ {
 		for _, magic := range []int8{1, 2} {
 			if codec == Zstd && magic == 1 {
@@ -99,7 +99,7 @@ func TestInPlaceValidationStampsTheBytesAsTheyLie(t *testing.T) {
 	}
 }
 
-func TestALyingMaxTimestampIsCorrected(t *testing.T) {
+func TestAWrongMaxTimestampIsCorrected(t *testing.T) {
 	for codec := None; codec <= Zstd; codec++ {
 		set := made(t, batchOf(2, codec), 9)
 		Batch(set).SetMaxTimestamp(CreateTime, 1<<40)
@@ -110,7 +110,7 @@ func TestALyingMaxTimestampIsCorrected(t *testing.T) {
 	}
 }
 
-func TestLogAppendTimeStampsTheHeaderOnly(t *testing.T) {
+func TestLogAppendTimeChangesOnlyTheHeader(t *testing.T) {
 	for codec := None; codec <= Zstd; codec++ {
 		set := made(t, batchOf(2, codec), 9)
 		payload := bytes.Clone(set[HeaderSize:])
@@ -131,7 +131,7 @@ func TestLogAppendTimeStampsTheHeaderOnly(t *testing.T) {
 	}
 }
 
-func TestRebuildsForAnotherCodec(t *testing.T) {
+func TestASetIsRebuiltForAnotherCodec(t *testing.T) {
 	for from := None; from <= Zstd; from++ {
 		for to := None; to <= Zstd; to++ {
 			o := batchOf(2, from)
@@ -165,7 +165,7 @@ func TestRebuildsForAnotherCodec(t *testing.T) {
 	}
 }
 
-func TestConvertsBetweenFormats(t *testing.T) {
+func TestASetIsConvertedBetweenFormats(t *testing.T) {
 	for _, c := range []struct {
 		from, to int8
 		codec    Codec
@@ -269,7 +269,7 @@ func TestV1WrappersWithBrokenInnerOffsetsAreRebuilt(t *testing.T) {
 	if all := records(t, got.Bytes); all[0].Offset != 1000 || all[1].Offset != 1001 || all[2].Offset != 1002 {
 		t.Errorf("%+v", all)
 	}
-	// From some librdkafka versions the wrapper's own offset is 0.
+	// Some versions of librdkafka write wrappers with the offset 0.
 	set = made(t, o, 5)
 	Batch(set).SetLastOffset(0)
 	if got, err := ValidateAndAssign(set, target); err != nil || got.Rebuilt || got.LastOffset != 1004 || Batch(set).LastOffset() != 1004 {
@@ -294,7 +294,7 @@ func TestV2BatchesWithBrokenInnerOffsetsAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	Batch(set).putInt32(lastOffsetDeltaAt, 1) // as many as there are records
+	Batch(set).putInt32(lastOffsetDeltaAt, 1) // the number of records
 	set = resum(set)
 	if _, err := ValidateAndAssign(bytes.Clone(set), plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError {
 		t.Errorf("%v", err)
@@ -321,7 +321,7 @@ func TestMarkersAreNeverCompressed(t *testing.T) {
 	}
 }
 
-// one is a set with a single record, which then is changed.
+// one returns a set with a single record, changed by change.
 func one(t testing.TB, change func(Batch)) []byte {
 	t.Helper()
 	set := made(t, batchOf(2, None), 1)
@@ -329,7 +329,7 @@ func one(t testing.TB, change func(Batch)) []byte {
 	return resum(set)
 }
 
-func TestEachRuleOfValidation(t *testing.T) {
+func TestEveryRuleOfValidation(t *testing.T) {
 	marker := func() []byte {
 		o := Defaults()
 		o.ProducerID, o.ProducerEpoch = 5, 0
@@ -491,7 +491,7 @@ func TestTimestampsOutOfRangeAreRefused(t *testing.T) {
 	}
 	set := flagged(None, nowMs)
 	if got, err := ValidateAndAssign(set, plainTarget()); err != nil || got.MaxTimestamp != nowMs || Batch(set).TimestampType() != CreateTime {
-		t.Errorf("a CreateTime topic takes the batch and clears the flag: %+v, %v", got, err)
+		t.Errorf("a CreateTime topic must accept the batch and clear the flag: %+v, %v", got, err)
 	}
 	if _, err := ValidateAndAssign(flagged(None, NoTimestamp), plainTarget()); !errors.Is(err, protocol.InvalidTimestamp) {
 		t.Errorf("append time without a time: %v", err)
@@ -518,12 +518,12 @@ func TestTheListOfRefusedRecordsIsBounded(t *testing.T) {
 	}
 }
 
-// One timestamp out of range decides the code of all, also where later records break
-// another rule and where the list is full.
+// One timestamp out of range decides the error code of the whole set, even if later records break
+// another rule or the list is full.
 func TestOneRefusedTimestampDecidesTheCode(t *testing.T) {
 	const total = recordErrorsMax + 3
 	for name, c := range map[string]struct {
-		late int32 // the record with the timestamp
+		late int32 // index of the record with the timestamp
 		code protocol.ErrorCode
 		text string
 	}{
@@ -547,8 +547,8 @@ func TestOneRefusedTimestampDecidesTheCode(t *testing.T) {
 	}
 }
 
-// poolsKeep says whether a sync.Pool gives back what was put into it. Under the
-// race detector it loses things on purpose.
+// poolsKeep reports whether a sync.Pool returns what was put into it. Under the race detector a
+// pool drops items on purpose.
 func poolsKeep() bool {
 	var pool sync.Pool
 	for range 100 {
@@ -563,7 +563,7 @@ func poolsKeep() bool {
 func TestInPlaceValidationDoesNotAllocate(t *testing.T) {
 	allowed := 0.0
 	if !poolsKeep() {
-		allowed = 20 // what a new iterator and decompressor take, far from one a record
+		allowed = 20 // a new iterator and a new decompressor, far less than one per record
 	}
 	for codec := None; codec <= Zstd; codec++ {
 		set := made(t, batchOf(2, codec), 200)
@@ -584,7 +584,7 @@ func TestInPlaceValidationDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// Messages of v0 have no timestamp, with LogAppendTime neither.
+// v0 messages have no timestamp, not even with LogAppendTime.
 func TestTheOldestMessagesHaveNoTimestamp(t *testing.T) {
 	target := plainTarget()
 	target.Magic, target.TimestampType = 0, LogAppendTime

@@ -2,9 +2,8 @@ package record
 
 import "math"
 
-// badPosition is what the varint readers return in place of the next position
-// once the bytes end or a number does not end: every later read fails too, so
-// that a parser need look only once.
+// badPosition is returned by the varint readers in place of the next position if the bytes or the
+// number end too early. Every later read then fails as well, so a parser needs to check only once.
 const badPosition = math.MaxInt
 
 // uvarintAt reads an unsigned varint of at most 5 bytes.
@@ -27,7 +26,7 @@ func uvarintSlow(b []byte, at int) (v uint32, next int) {
 	return 0, badPosition
 }
 
-// varintBytesMax is how long a varint of 32 bits may be.
+// varintBytesMax is the largest number of bytes of a 32-bit varint.
 const varintBytesMax = 5
 
 // varintAt reads a zig-zag varint, protobuf's sint32.
@@ -58,7 +57,7 @@ func varlongSlow(b []byte, at int) (v int64, next int) {
 	return 0, badPosition
 }
 
-// skipAt passes n bytes; a negative n (null) none.
+// skipAt skips n bytes, or none if n is negative (null).
 func skipAt(b []byte, at int, n int32) (next int) {
 	switch {
 	case at > len(b):

@@ -13,7 +13,7 @@ const (
 	xxhPrime5 uint32 = 374761393
 )
 
-// xxh32 is XXH32 with seed 0, the checksum of LZ4 frames.
+// xxh32 returns XXH32 with seed 0, the checksum of LZ4 frames.
 func xxh32(b []byte) uint32 {
 	h := xxhPrime5
 	size := uint32(len(b))
