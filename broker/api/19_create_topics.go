@@ -11,10 +11,6 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Office reports whether this broker is the controller. It is implemented by
-// *controller.Controller.
-type Office interface{ IsActive() bool }
-
 // TopicDescriber describes a topic's configuration. It is implemented by *settings.Dynamic.
 type TopicDescriber interface {
 	DescribeTopic(overrides map[string]string) ([]settings.Entry, error)
@@ -25,13 +21,13 @@ type TopicDescriber interface {
 //
 // Versions 0 to 7. v1 adds validation without creation, v5 returns counts and configuration, v7
 // the topic's id. A count of -1 means the broker's default in every version.
-func CreateTopics(office Office, writer TopicWriter, cache Metadata, describer TopicDescriber) Handler {
-	h := &createTopics{office, writer, cache, describer}
+func CreateTopics(status ControllerStatus, writer TopicWriter, cache Metadata, describer TopicDescriber) Handler {
+	h := &createTopics{status, writer, cache, describer}
 	return Typed(protocol.CreateTopics, 0, 7, h.answer)
 }
 
 type createTopics struct {
-	office    Office
+	status    ControllerStatus
 	writer    TopicWriter
 	cache     Metadata
 	describer TopicDescriber
@@ -51,7 +47,7 @@ func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Resp
 	names, places := creationOrder(req.Topics)
 	for _, name := range names {
 		for _, i := range places[name] {
-			if !h.office.IsActive() || !h.cache.Snapshot().Heard {
+			if !h.status.IsActive() || !h.cache.Snapshot().Heard {
 				resp.Topics[i].ErrorCode = int16(protocol.NotController)
 			} else {
 				h.create(c, req, &req.Topics[i], len(places[name]) > 1, &resp.Topics[i], waiting, &placed)

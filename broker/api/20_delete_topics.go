@@ -19,13 +19,13 @@ type TopicDeleter interface {
 // removed them. Only the controller does it.
 //
 // Versions 0 to 6. v6 may name topics by id.
-func DeleteTopics(office Office, deleter TopicDeleter, cache Metadata, settings Settings) Handler {
-	h := &deleteTopics{office, deleter, cache, settings}
+func DeleteTopics(status ControllerStatus, deleter TopicDeleter, cache Metadata, settings Settings) Handler {
+	h := &deleteTopics{status, deleter, cache, settings}
 	return Typed(protocol.DeleteTopics, 0, 6, h.answer)
 }
 
 type deleteTopics struct {
-	office   Office
+	status   ControllerStatus
 	deleter  TopicDeleter
 	cache    Metadata
 	settings Settings
@@ -65,7 +65,7 @@ func (h *deleteTopics) answer(c *Call, req *kmsg.DeleteTopicsRequest) (kmsg.Resp
 // refusal returns the code for all topics if this broker cannot delete any.
 func (h *deleteTopics) refusal(c *Call) protocol.ErrorCode {
 	switch {
-	case !h.office.IsActive() || !h.cache.Snapshot().Heard:
+	case !h.status.IsActive() || !h.cache.Snapshot().Heard:
 		return protocol.NotController
 	case h.settings.Current().Bool("delete.topic.enable"):
 		return protocol.None

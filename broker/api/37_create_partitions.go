@@ -21,13 +21,13 @@ type PartitionWriter interface {
 // does it.
 //
 // Versions 0 to 3.
-func CreatePartitions(office Office, writer PartitionWriter, cache Metadata) Handler {
-	h := &createPartitions{office, writer, cache}
+func CreatePartitions(status ControllerStatus, writer PartitionWriter, cache Metadata) Handler {
+	h := &createPartitions{status, writer, cache}
 	return Typed(protocol.CreatePartitions, 0, 3, h.answer)
 }
 
 type createPartitions struct {
-	office Office
+	status ControllerStatus
 	writer PartitionWriter
 	cache  Metadata
 }
@@ -36,7 +36,7 @@ func (h *createPartitions) answer(c *Call, req *kmsg.CreatePartitionsRequest) (k
 	resp := kmsg.NewPtrCreatePartitionsResponse()
 	resp.Topics = []kmsg.CreatePartitionsResponseTopic{}
 	var brokers []admin.Broker
-	if h.office.IsActive() {
+	if h.status.IsActive() {
 		var err error
 		if brokers, err = h.writer.Brokers(c.Context(), false); err != nil {
 			return nil, err
@@ -71,7 +71,7 @@ func (h *createPartitions) answer(c *Call, req *kmsg.CreatePartitionsRequest) (k
 // create adds partitions to one topic and returns how many it then has.
 func (h *createPartitions) create(c *Call, t *kmsg.CreatePartitionsRequestTopic, twice bool, change admin.Change) (int32, error) {
 	switch {
-	case !h.office.IsActive():
+	case !h.status.IsActive():
 		return 0, protocol.NotController
 	case twice:
 		return 0, protocol.Errorf(protocol.InvalidRequest, "Duplicate topic in request.")

@@ -8,7 +8,7 @@ import (
 
 // PartitionAlterer changes in-sync sets. It is implemented by *controller.Controller.
 type PartitionAlterer interface {
-	Office
+	ControllerStatus
 	AlterPartition(req *kmsg.AlterPartitionRequest, done func(*kmsg.AlterPartitionResponse))
 }
 

@@ -11,7 +11,7 @@ import (
 
 // FeatureUpdater finalizes features. It is implemented by *controller.Controller.
 type FeatureUpdater interface {
-	Office
+	ControllerStatus
 	UpdateFeatures(updates []controller.FeatureUpdate, validateOnly bool, timeout time.Duration, done func(results map[string]error, err error))
 }
 

@@ -9,7 +9,7 @@ import (
 // ProducerIDAllocator allocates blocks of producer ids. It is implemented by
 // *controller.Controller.
 type ProducerIDAllocator interface {
-	Office
+	ControllerStatus
 	AllocateProducerIDs(broker int32, brokerEpoch int64, done func(start int64, count int32, err error))
 }
 

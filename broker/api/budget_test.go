@@ -15,7 +15,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// heavyMetadata is a request that takes more than 40 MiB in memory.
+// heavyMetadata returns the body of a request that takes more than 40 MiB of memory.
 func heavyMetadata() []byte {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version = 9
@@ -26,15 +26,15 @@ func heavyMetadata() []byte {
 	return protocol.AppendRequest(nil, req)
 }
 
-// clusterClosed lets only the principal of brokers act for the cluster.
+// clusterClosed allows CLUSTER_ACTION for the principal of brokers only.
 type clusterClosed struct{ AllowAll }
 
 func (clusterClosed) Allows(peer *network.Peer, op kmsg.ACLOperation, _ kmsg.ACLResourceType, _ string) bool {
 	return op != kmsg.ACLOperationClusterAction || peer.Principal == "User:broker"
 }
 
-// Requests that take much memory wait for each other, and neither small ones nor those of
-// other brokers wait for them. A client that sends a request as brokers do passes for none.
+// Requests that take much memory wait for each other. Small requests and those of other brokers do
+// not wait for them. A client that sends a type of request that only brokers send is no broker.
 func TestHeavyRequestsShareABudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var inside, finished atomic.Int32
@@ -51,7 +51,7 @@ func TestHeavyRequestsShareABudget(t *testing.T) {
 		}))
 		done := make(chan struct{})
 		client, broker := &network.Peer{ID: "test", Privileged: true}, &network.Peer{ID: "broker", Privileged: true, Principal: "User:broker"}
-		elsewhere := &network.Peer{ID: "elsewhere", Principal: "User:broker"}
+		otherListener := &network.Peer{ID: "other listener", Principal: "User:broker"}
 		serve := func(peer *network.Peer, key protocol.APIKey, version int16, body []byte) network.Response {
 			return registry.Serve(&network.Request{Peer: peer, Body: body, Done: done,
 				RequestHeader: protocol.RequestHeader{Key: key, Version: version}})
@@ -67,7 +67,7 @@ func TestHeavyRequestsShareABudget(t *testing.T) {
 			t.Helper()
 			synctest.Wait()
 			if got := inside.Load(); got != want {
-				t.Errorf("%s %d heavy requests have been let in, want %d", what, got, want)
+				t.Errorf("%s %d heavy requests have been started, want %d", what, got, want)
 			}
 		}
 		settle("at first", 1)
@@ -84,7 +84,7 @@ func TestHeavyRequestsShareABudget(t *testing.T) {
 			t.Errorf("a request of another broker: %v", resp.Err)
 		}
 		var pretended atomic.Int32
-		for _, peer := range []*network.Peer{client, elsewhere} {
+		for _, peer := range []*network.Peer{client, otherListener} {
 			go func() {
 				serve(peer, protocol.AlterPartition, 2, append([]byte(nil), change...))
 				pretended.Add(1)
@@ -92,13 +92,13 @@ func TestHeavyRequestsShareABudget(t *testing.T) {
 		}
 		synctest.Wait()
 		if n := pretended.Load(); n != 0 {
-			t.Errorf("%d clients were answered out of the brokers' share", n)
+			t.Errorf("%d clients were answered from the brokers' budget", n)
 		}
 		gate <- struct{}{}
 		settle("when one has been answered", 2)
-		// One that waits in its handler, as a JoinGroup does, loses its share.
+		// A request that waits in its handler, such as a JoinGroup, loses its share.
 		time.Sleep(shareTime + time.Second)
-		settle("when one has waited for long", 3)
+		settle("when one has waited longer than shareTime", 3)
 		close(gate)
 		synctest.Wait()
 		if finished.Load() != 3 || pretended.Load() != 2 {
@@ -147,10 +147,11 @@ func TestRequestsOfALargeClusterAreRead(t *testing.T) {
 	}
 }
 
-// A request that is too large, in bytes or in memory, is answered with an error that its client
-// does not try again, if its type has one code for all. Where the answer names entries, one
-// without them would be taken for a success, and other brokers must keep what they have.
-func TestARequestThatIsTooLargeIsAnsweredWhereItsTypeHasACode(t *testing.T) {
+// A request that is too large, in bytes or in memory, is answered with an error that is not
+// retriable if its type has a code for the whole answer. If the answer has a code for each entry
+// only, the client would take one without entries for a success. Requests of brokers close the
+// connection.
+func TestARequestThatIsTooLargeIsAnsweredIfItsTypeHasACode(t *testing.T) {
 	join, sync, commit := kmsg.NewPtrJoinGroupRequest(), kmsg.NewPtrSyncGroupRequest(), kmsg.NewPtrOffsetCommitRequest()
 	alter := kmsg.NewPtrAlterPartitionRequest()
 	join.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range", Metadata: make([]byte, bodyBytesMax)}}
@@ -202,9 +203,9 @@ func TestARequestThatIsTooLargeIsAnsweredWhereItsTypeHasACode(t *testing.T) {
 	}
 }
 
-// A controller below 3.0 names each replica that stops by itself. As many as a broker can
-// have are read, also with the shortest names.
-func TestAControllerStopsVeryManyReplicasWithShortNames(t *testing.T) {
+// A controller below 3.0 sends an entry for each replica to stop. A request for as many replicas as
+// a broker can have is read, even if their topics have very short names.
+func TestAStopReplicaOfManyReplicasWithShortNamesIsRead(t *testing.T) {
 	stop := kmsg.NewPtrStopReplicaRequest()
 	for i := range int32(120_000) {
 		stop.Topics = append(stop.Topics, kmsg.StopReplicaRequestTopic{Topic: "ab", Partition: i, Partitions: []int32{i}})
@@ -224,8 +225,8 @@ func TestAControllerStopsVeryManyReplicasWithShortNames(t *testing.T) {
 	}
 }
 
-// A name of few characters takes many times its bytes in memory. Requests about thousands of
-// topics that have such names are read all the same, of clients and of controllers.
+// A name of a few characters takes many times its size in memory. Requests of clients and
+// controllers about thousands of topics with such names are read nevertheless.
 func TestRequestsAboutManyShortNamesAreRead(t *testing.T) {
 	ask, describe, stop := kmsg.NewPtrMetadataRequest(), kmsg.NewPtrDescribeConfigsRequest(), kmsg.NewPtrStopReplicaRequest()
 	for i := range 30_000 {
@@ -252,8 +253,8 @@ func TestRequestsAboutManyShortNamesAreRead(t *testing.T) {
 	}
 }
 
-// A request has no more entries than a cluster has topics, partitions and groups to ask about,
-// or than one for each 64 bytes: each entry may be answered by hundreds of bytes.
+// A request with more entries than a cluster has topics, partitions and groups, and more than one
+// for each 64 bytes, is refused: each entry may have an answer of hundreds of bytes.
 func TestRequestsOfTooManyEntriesAreRefused(t *testing.T) {
 	handled := false
 	c := newCaller(t, nil, Typed(protocol.DeleteGroups, 0, 2, func(*Call, *kmsg.DeleteGroupsRequest) (kmsg.Response, error) {
@@ -266,7 +267,7 @@ func TestRequestsOfTooManyEntriesAreRefused(t *testing.T) {
 	}{{entriesAllowed, 16, true}, {entriesAllowed + 1, 16, false}, {entriesAllowed + 1, bytesPerEntry, true}} {
 		req := kmsg.NewPtrDeleteGroupsRequest()
 		req.Version = 2
-		name := strings.Repeat("g", tc.bytes-1) // behind its length
+		name := strings.Repeat("g", tc.bytes-1) // its length takes another byte
 		for range tc.entries {
 			req.Groups = append(req.Groups, name)
 		}

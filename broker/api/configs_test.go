@@ -21,7 +21,7 @@ type configWorld struct {
 
 func newConfigWorld(t testing.TB, access Access) *configWorld {
 	cache := metadata.NewCache()
-	tell(cache, map[string]int{"t": 1})
+	announce(cache, map[string]int{"t": 1})
 	log := kafkalog.Discard()
 	fake, dynamic, levels := &fakeAdmin{}, dynamicOf(t, map[string]string{"broker.id": "3", "log.retention.hours": "7"}), NewLogLevels(log)
 	changer := NewConfigChanger(3, fake, dynamic, cache, levels)
@@ -55,7 +55,7 @@ func TestDescribeConfigsInEveryVersion(t *testing.T) {
 			t.Errorf("v%d: the broker has %d keys", v, len(all.Configs))
 		}
 		if none := w.describe(v, kmsg.ConfigResourceTypeBroker, ""); none.ErrorCode != 0 || len(none.Configs) != 0 {
-			t.Errorf("v%d: nothing is set for all brokers: %+v", v, none)
+			t.Errorf("v%d: the defaults of all brokers, of which none is set: %+v", v, none)
 		}
 		shown := map[string]string{}
 		for _, c := range w.describe(v, kmsg.ConfigResourceTypeBrokerLogger, "3").Configs {
@@ -101,7 +101,7 @@ func TestDescribeConfigsRefusals(t *testing.T) {
 	}
 }
 
-// alteration is one key of a test's request.
+// alteration is a change of one key.
 type alteration struct {
 	op    kmsg.IncrementalAlterConfigOp
 	name  string

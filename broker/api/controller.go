@@ -2,9 +2,13 @@ package api
 
 import "github.com/monedula/monedula/controller"
 
+// ControllerStatus reports whether this broker is the controller. It is implemented by
+// *controller.Controller.
+type ControllerStatus interface{ IsActive() bool }
+
 // The controller implements the interfaces that the handlers of its requests need.
 var (
-	_ Office              = (*controller.Controller)(nil)
+	_ ControllerStatus    = (*controller.Controller)(nil)
 	_ ShutdownPreparer    = (*controller.Controller)(nil)
 	_ LeaderElector       = (*controller.Controller)(nil)
 	_ Reassigner          = (*controller.Controller)(nil)

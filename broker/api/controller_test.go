@@ -42,8 +42,8 @@ func TestControlledShutdownInEveryVersion(t *testing.T) {
 
 func TestAlterPartitionInEveryVersion(t *testing.T) {
 	for v := int16(0); v <= 3; v++ {
-		for office, code := range map[*fakeController]protocol.ErrorCode{{}: protocol.StaleBrokerEpoch, {inactive: true}: protocol.NotController} {
-			c := newCaller(t, nil, AlterPartition(office))
+		for status, code := range map[*fakeController]protocol.ErrorCode{{}: protocol.StaleBrokerEpoch, {inactive: true}: protocol.NotController} {
+			c := newCaller(t, nil, AlterPartition(status))
 			if resp := call[*kmsg.AlterPartitionResponse](c, v, kmsg.NewPtrAlterPartitionRequest()); protocol.ErrorCode(resp.ErrorCode) != code {
 				t.Errorf("v%d: %+v, want %s", v, resp, code)
 			}
@@ -56,9 +56,9 @@ func TestAllocateProducerIds(t *testing.T) {
 	if resp := call[*kmsg.AllocateProducerIDsResponse](c, 0, kmsg.NewPtrAllocateProducerIDsRequest()); resp.ProducerIDStart != 4000 || resp.ProducerIDLen != 1000 {
 		t.Errorf("%+v", resp)
 	}
-	for office, code := range map[*fakeController]protocol.ErrorCode{
+	for status, code := range map[*fakeController]protocol.ErrorCode{
 		{inactive: true}: protocol.NotController, {err: protocol.StaleBrokerEpoch}: protocol.StaleBrokerEpoch, {err: errors.New("x")}: protocol.UnknownServerError} {
-		c := newCaller(t, nil, AllocateProducerIds(office))
+		c := newCaller(t, nil, AllocateProducerIds(status))
 		if resp := call[*kmsg.AllocateProducerIDsResponse](c, 0, kmsg.NewPtrAllocateProducerIDsRequest()); protocol.ErrorCode(resp.ErrorCode) != code {
 			t.Errorf("%+v, want %s", resp, code)
 		}
@@ -68,10 +68,10 @@ func TestAllocateProducerIds(t *testing.T) {
 func TestElectLeadersWaitsForTheMetadata(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache := metadata.NewCache()
-		tell(cache, map[string]int{"t": 2, "u": 1})
+		announce(cache, map[string]int{"t": 2, "u": 1})
 		fake := &fakeController{elected: map[controller.TopicPartition]controller.ElectionResult{
-			{Topic: "t", Partition: 0}: {Leader: 0}, // as the metadata has it
-			{Topic: "t", Partition: 1}: {Leader: 5}, // not yet
+			{Topic: "t", Partition: 0}: {Leader: 0}, // as in the metadata
+			{Topic: "t", Partition: 1}: {Leader: 5}, // not in the metadata yet
 			{Topic: "u", Partition: 0}: {Err: protocol.Errorf(protocol.ElectionNotNeeded, "it leads")},
 		}}
 		c := newCaller(t, nil, ElectLeaders(fake, cache))
@@ -84,7 +84,7 @@ func TestElectLeadersWaitsForTheMetadata(t *testing.T) {
 				t.Errorf("v%d: asked for %v", v, asked)
 			}
 			if resp.ErrorCode != 0 || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 2 || time.Since(start) != 200*time.Millisecond {
-				t.Errorf("v%d of all: %+v after %v", v, resp, time.Since(start))
+				t.Errorf("v%d for all partitions: %+v after %v", v, resp, time.Since(start))
 			}
 			for _, p := range resp.Topics[0].Partitions {
 				if want := []protocol.ErrorCode{0, protocol.RequestTimedOut}[p.Partition]; protocol.ErrorCode(p.ErrorCode) != want || p.ErrorMessage != nil {
@@ -94,14 +94,14 @@ func TestElectLeadersWaitsForTheMetadata(t *testing.T) {
 			req.Topics = []kmsg.ElectLeadersRequestTopic{{Topic: "u", Partitions: []int32{0, 0}}}
 			resp = call[*kmsg.ElectLeadersResponse](c, v, req)
 			if asked := fake.asked.([]controller.TopicPartition); len(asked) != 1 || len(resp.Topics) != 2 {
-				t.Errorf("v%d of one: asked for %v, %+v", v, asked, resp)
+				t.Errorf("v%d for one partition: asked for %v, %+v", v, asked, resp)
 			}
 		}
 		req := kmsg.NewPtrElectLeadersRequest()
 		req.Topics = []kmsg.ElectLeadersRequestTopic{}
 		call[*kmsg.ElectLeadersResponse](c, 2, req)
 		if asked := fake.asked.([]controller.TopicPartition); asked == nil || len(asked) != 0 {
-			t.Errorf("of none: asked for %v", asked)
+			t.Errorf("for no partitions: asked for %v", asked)
 		}
 		req.Topics = []kmsg.ElectLeadersRequestTopic{{Topic: "u", Partitions: []int32{0}}}
 		fake.err = protocol.NotController
@@ -137,13 +137,13 @@ func TestReassignments(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	if asked := fake.asked.([]controller.TopicPartition); asked != nil {
-		t.Errorf("all are asked for by nil, not %v", asked)
+		t.Errorf("for all partitions: asked for %v, want nil", asked)
 	}
 	none := kmsg.NewPtrListPartitionReassignmentsRequest()
 	none.Topics = []kmsg.ListPartitionReassignmentsRequestTopic{}
 	call[*kmsg.ListPartitionReassignmentsResponse](c, 0, none)
 	if asked := fake.asked.([]controller.TopicPartition); asked == nil {
-		t.Error("an empty list asks for none, not for all")
+		t.Error("for an empty list: asked for nil, which means all partitions")
 	}
 	fake.err = protocol.NotController
 	if resp := call[*kmsg.AlterPartitionAssignmentsResponse](c, 0, req); protocol.ErrorCode(resp.ErrorCode) != protocol.NotController || *resp.ErrorMessage != protocol.NotController.Message() {
@@ -159,7 +159,7 @@ func TestUpdateFeaturesInEveryVersion(t *testing.T) {
 	c := newCaller(t, nil, UpdateFeatures(fake, dynamicOf(t, nil)))
 	for v, upgrade := range map[int16]controller.UpgradeType{0: controller.SafeDowngrade, 1: controller.UnsafeDowngrade} {
 		if resp := call[*kmsg.UpdateFeaturesResponse](c, v, kmsg.NewPtrUpdateFeaturesRequest()); resp.ErrorCode != 0 || resp.ErrorMessage != nil || len(resp.Results) != 0 {
-			t.Errorf("v%d of none: %+v", v, resp)
+			t.Errorf("v%d without updates: %+v", v, resp)
 		}
 		req := kmsg.NewPtrUpdateFeaturesRequest()
 		req.FeatureUpdates = []kmsg.UpdateFeaturesRequestFeatureUpdate{{Feature: "f", MaxVersionLevel: 2, AllowDowngrade: true, UpgradeType: 3}}
@@ -173,8 +173,8 @@ func TestUpdateFeaturesInEveryVersion(t *testing.T) {
 		c    *caller
 		code protocol.ErrorCode
 	}{
-		"elsewhere": {newCaller(t, nil, UpdateFeatures(&fakeController{inactive: true}, dynamicOf(t, nil))), protocol.NotController},
-		"forbidden": {newCaller(t, deny{kmsg.ACLOperationAlter}, UpdateFeatures(fake, dynamicOf(t, nil))), protocol.ClusterAuthorizationFailed},
+		"not the controller": {newCaller(t, nil, UpdateFeatures(&fakeController{inactive: true}, dynamicOf(t, nil))), protocol.NotController},
+		"forbidden":          {newCaller(t, deny{kmsg.ACLOperationAlter}, UpdateFeatures(fake, dynamicOf(t, nil))), protocol.ClusterAuthorizationFailed},
 		"old IBP": {newCaller(t, nil, UpdateFeatures(fake, dynamicOf(t, map[string]string{"inter.broker.protocol.version": "2.6",
 			"log.message.format.version": "2.6"}))), protocol.InvalidRequest},
 	} {
@@ -186,7 +186,7 @@ func TestUpdateFeaturesInEveryVersion(t *testing.T) {
 
 func TestDescribeClusterInEveryVersion(t *testing.T) {
 	cache := metadata.NewCache()
-	tell(cache, nil)
+	announce(cache, nil)
 	c := newCaller(t, nil, DescribeCluster(cache, "cluster"))
 	for v := int16(0); v <= 1; v++ {
 		req := kmsg.NewPtrDescribeClusterRequest()
@@ -205,24 +205,24 @@ func TestDescribeClusterInEveryVersion(t *testing.T) {
 	}
 }
 
-// The order is that of a real 3.9.1, which answers INVALID_TOPIC_EXCEPTION to the others.
-func TestOfCollidingNamesKafkasFirstIsCreated(t *testing.T) {
+// The order is that of a real Kafka 3.9.1, which answers INVALID_TOPIC_EXCEPTION for the others.
+func TestKafkasFirstOfCollidingNamesIsCreated(t *testing.T) {
 	for _, names := range [][]string{{"c.d", "c_d"}, {"x_y_z", "x.y.z", "x.y_z"}, {"orders_eu", "orders.eu"}, {"q.r", "q_r", "other", "more"}, {"a.b", "a_b"}} {
 		first := names[0]
 		for range names {
 			names = append(names[1:], names[0])
 			cache := metadata.NewCache()
-			tell(cache, nil)
+			announce(cache, nil)
 			writer := &fakeAdmin{}
 			c := newCaller(t, nil, CreateTopics(&fakeController{}, writer, cache, dynamicOf(t, nil)))
 			resp := call[*kmsg.CreateTopicsResponse](c, 7, createRequest(0, names...))
 			colliding := slices.DeleteFunc(slices.Clone(writer.created), func(name string) bool { return name == "other" || name == "more" })
 			if colliding[0] != first {
-				t.Errorf("of %q %s was created first", names, colliding[0])
+				t.Errorf("%s was the first of %q to be created, want %s", colliding[0], names, first)
 			}
 			for i := range names {
 				if resp.Topics[i].Topic != names[i] {
-					t.Errorf("result %d of %q is %s", i, names, resp.Topics[i].Topic)
+					t.Errorf("result %d for %q is %s", i, names, resp.Topics[i].Topic)
 				}
 			}
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// The answer to markers has one entry a producer, topic and partition; with work that grew
-// with the square of their number this would take hours.
+// The answer to WriteTxnMarkers has one entry for each producer, topic and partition. Building it
+// in time quadratic in their number would take hours here.
 func TestMarkersOfManyPartitionsAreAnsweredOnce(t *testing.T) {
 	const many = 1 << 19
 	w := markerWriter{}
@@ -32,9 +32,9 @@ func TestMarkersOfManyPartitionsAreAnsweredOnce(t *testing.T) {
 	}
 }
 
-// An answer may be much larger than what it is asked by, so that what is named again is
-// not answered again.
-func TestWhatIsNamedAgainIsDescribedOnce(t *testing.T) {
+// An answer may be much larger than its request, so duplicate resources and keys are answered only
+// once.
+func TestDuplicatesAreDescribedOnce(t *testing.T) {
 	w := newConfigWorld(t, nil)
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	names := make([]string, 1<<16)

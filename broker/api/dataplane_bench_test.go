@@ -12,7 +12,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// benchRequest is a request that a benchmark serves again and again.
+// benchRequest returns a request that a benchmark serves repeatedly.
 func benchRequest(key protocol.APIKey, version int16, req kmsg.Request) *network.Request {
 	client := "bench"
 	return &network.Request{
@@ -22,7 +22,7 @@ func benchRequest(key protocol.APIKey, version int16, req kmsg.Request) *network
 	}
 }
 
-// BenchmarkProduce appends one batch of ten 100-byte records a request.
+// BenchmarkProduce appends one batch of ten 100-byte records with each request.
 func BenchmarkProduce(b *testing.B) {
 	broker := dataAlone(b)
 	values := make([]string, 10)
@@ -34,7 +34,7 @@ func BenchmarkProduce(b *testing.B) {
 	b.SetBytes(int64(len(req.Body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		copy(req.Body, fresh) // the append stamped offsets into it
+		copy(req.Body, fresh) // the append wrote offsets into it
 		resp := broker.registry.Serve(req)
 		if resp.Close || len(resp.Runs) == 0 {
 			b.Fatal("refused")
@@ -43,7 +43,7 @@ func BenchmarkProduce(b *testing.B) {
 	}
 }
 
-// BenchmarkFetch reads 100 KB a request.
+// BenchmarkFetch reads 100 KB with each request.
 func BenchmarkFetch(b *testing.B) {
 	broker := dataAlone(b)
 	for range 100 {
@@ -63,8 +63,7 @@ func BenchmarkFetch(b *testing.B) {
 	}
 }
 
-// BenchmarkFetchAtTheEnd is a consumer's fetch that finds nothing and may not
-// wait.
+// BenchmarkFetchAtTheEnd serves a consumer's fetch at the log end that must not wait.
 func BenchmarkFetchAtTheEnd(b *testing.B) {
 	broker := dataAlone(b)
 	broker.put(1, "v")

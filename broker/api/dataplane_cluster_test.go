@@ -22,7 +22,7 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// listen opens a socket on loopback.
+// listen starts a server on loopback and returns its port.
 func (b *dataBroker) listen() int {
 	b.t.Helper()
 	server, err := network.NewServer(network.Config{NodeID: b.id, Log: kafkalog.Discard(),
@@ -38,12 +38,12 @@ func (b *dataBroker) listen() int {
 	return server.Addr("PLAINTEXT").(*net.TCPAddr).Port
 }
 
-// pair is two brokers on sockets.
+// pair returns two brokers with servers that know each other.
 func pair(t testing.TB, change func(*replication.Options)) (one, two *dataBroker, ports map[int32]int) {
 	one, two = newDataBroker(t, 1, vfs.NewMem(), change), newDataBroker(t, 2, vfs.NewMem(), change)
 	ports = map[int32]int{1: one.listen(), 2: two.listen()}
-	one.know(ports)
-	two.know(ports)
+	one.announce(ports)
+	two.announce(ports)
 	return one, two, ports
 }
 
@@ -51,8 +51,8 @@ func (b *dataBroker) log() *storage.Log {
 	return b.logs.Log(storage.TopicPartition{Topic: dataTopic})
 }
 
-// contents is all bytes of the log of partition 0. There may be several
-// segments: a log that is cut while somebody reads it goes on in another one.
+// contents returns all bytes of the log of partition 0. The log may have several segments, because
+// a log that is truncated while it is read continues in a new one.
 func (b *dataBroker) contents() []byte {
 	b.t.Helper()
 	var all []byte
@@ -65,15 +65,15 @@ func (b *dataBroker) contents() []byte {
 		for len(set) > 0 {
 			batch, rest, err := record.Next(set)
 			if err != nil || batch == nil {
-				b.t.Fatalf("half a batch in the log: %v", err)
+				b.t.Fatalf("a partial batch in the log: %v", err)
 			}
 			next, set = batch.NextOffset(), rest
 		}
 	}
 }
 
-// piece is what one segment has from an offset on. A log that is cut meanwhile
-// may have less.
+// piece returns the bytes of one segment from an offset on. It returns none if the log is truncated
+// at the same time.
 func (b *dataBroker) piece(offset int64) []byte {
 	b.t.Helper()
 	data, err := b.log().Read(storage.Read{Offset: offset, MaxBytes: 1 << 20, MinOneMessage: true})
@@ -96,7 +96,8 @@ func (b *dataBroker) piece(offset int64) []byte {
 	return set
 }
 
-func comesAbout(t *testing.T, what string, holds func() bool) {
+// eventually waits until holds returns true.
+func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(testPatience)
 	defer deadline.Stop()
@@ -106,7 +107,7 @@ func comesAbout(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("%s did not come about", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }
@@ -117,8 +118,8 @@ func (b *dataBroker) put(acks int16, values ...string) protocol.ErrorCode {
 	return protocol.ErrorCode(resp.Topics[0].Partitions[0].ErrorCode)
 }
 
-// ibp makes brokers talk among themselves as at that inter.broker.protocol.version;
-// below 2.7-IV1 OffsetForLeaderEpoch comes before the first fetch.
+// ibp sets the brokers' inter.broker.protocol.version. Below 2.7-IV1 a follower sends
+// OffsetForLeaderEpoch before its first fetch.
 func ibp(version string) func(*replication.Options) {
 	return func(o *replication.Options) { o.PeerVersions = replication.PeerVersionsOf(settings.MustIBP(version)) }
 }
@@ -134,7 +135,7 @@ func TestFollowerReplicatesByteForByte(t *testing.T) {
 					t.Fatalf("acks=-1: %s", code)
 				}
 			}
-			comesAbout(t, "the follower's high watermark", func() bool { return two.log().Offsets().HighWatermark == 20 })
+			eventually(t, "the follower's high watermark", func() bool { return two.log().Offsets().HighWatermark == 20 })
 			if !bytes.Equal(one.contents(), two.contents()) {
 				t.Error("the logs differ")
 			}
@@ -142,14 +143,14 @@ func TestFollowerReplicatesByteForByte(t *testing.T) {
 	}
 }
 
-func TestFollowerOutOfSyncComesBack(t *testing.T) {
+func TestFollowerOutOfSyncRejoinsTheISR(t *testing.T) {
 	one, two, _ := pair(t, nil)
 	one.role(1, 1, []int32{1, 2}, 1)
 	for range 10 {
 		one.put(-1, "alone")
 	}
 	two.role(1, 1, []int32{1, 2}, 1)
-	comesAbout(t, "the follower's return", func() bool {
+	eventually(t, "the follower's return", func() bool {
 		p, err := one.replicas.Partition(dataTopic, 0)
 		return err == nil && len(p.State().ISR) == 2
 	})
@@ -157,7 +158,7 @@ func TestFollowerOutOfSyncComesBack(t *testing.T) {
 		t.Errorf("acks=-1: %s", code)
 	}
 	if end := two.log().Offsets().LogEnd; end != 11 {
-		t.Errorf("acknowledged by all, but the follower ends at %d", end)
+		t.Errorf("the record is acknowledged by both, but the follower's log ends at %d, want 11", end)
 	}
 }
 
@@ -170,13 +171,13 @@ func TestDivergentTailIsCutWhenTheLeaderChanges(t *testing.T) {
 			if code := one.put(-1, "common"); code != protocol.None {
 				t.Fatal(code)
 			}
-			comesAbout(t, "the follower's high watermark", func() bool { return two.log().Offsets().HighWatermark == 1 })
-			// Two leads from epoch 2 on; one does not know and still takes records.
+			eventually(t, "the follower's high watermark", func() bool { return two.log().Offsets().HighWatermark == 1 })
+			// Two leads from epoch 2 on; one does not know yet and still accepts records.
 			two.role(2, 2, []int32{1, 2}, 2)
 			one.put(1, "lost 1", "lost 2", "lost 3")
 			two.put(-1, "kept")
 			one.role(2, 2, []int32{1, 2}, 2)
-			comesAbout(t, "equal logs", func() bool {
+			eventually(t, "equal logs", func() bool {
 				return one.log().Offsets().HighWatermark == 2 && bytes.Equal(one.contents(), two.contents())
 			})
 			if got := values(t, one.contents()); !slices.Equal(got, []string{"common", "kept"}) {
@@ -202,13 +203,13 @@ func TestFollowerOutOfRangeStartsAtTheLeadersLogStart(t *testing.T) {
 	del.Topics = append(del.Topics, topic)
 	ask[*kmsg.DeleteRecordsResponse](one, del)
 	two.role(1, 1, []int32{1, 2}, 1)
-	comesAbout(t, "the follower's log", func() bool {
+	eventually(t, "the follower's log", func() bool {
 		at := two.log().Offsets()
 		return at.LogStart == 4 && at.LogEnd == 5
 	})
 }
 
-func TestFollowerGoesOnAfterTheLeaderComesBack(t *testing.T) {
+func TestFollowerContinuesAfterTheLeaderRestarts(t *testing.T) {
 	one, two, ports := pair(t, nil)
 	one.role(1, 1, []int32{1, 2}, 1, 2)
 	two.role(1, 1, []int32{1, 2}, 1, 2)
@@ -219,8 +220,8 @@ func TestFollowerGoesOnAfterTheLeaderComesBack(t *testing.T) {
 	one.stop()
 	again := newDataBroker(t, 1, fs, nil)
 	ports[1] = again.listen()
-	again.know(ports)
-	two.know(ports)
+	again.announce(ports)
+	two.announce(ports)
 	again.role(1, 2, []int32{1, 2}, 1, 2)
 	two.role(1, 2, []int32{1, 2}, 1, 2)
 	if code := again.put(-1, "after"); code != protocol.None {
@@ -231,7 +232,7 @@ func TestFollowerGoesOnAfterTheLeaderComesBack(t *testing.T) {
 	}
 }
 
-func TestPitfallReplication05_NewEpochWhileAnAnswerIsUnderWay(t *testing.T) {
+func TestPitfallReplication05_ANewEpochDuringARequestFailsNoPartition(t *testing.T) {
 	one, two, _ := pair(t, ibp("2.6"))
 	one.role(1, 1, []int32{1, 2}, 1, 2)
 	two.role(1, 1, []int32{1, 2}, 1, 2)
@@ -245,6 +246,6 @@ func TestPitfallReplication05_NewEpochWhileAnAnswerIsUnderWay(t *testing.T) {
 		}
 	}
 	if c := two.replicas.Counts(); c.FetcherFailed != 0 {
-		t.Errorf("%d partitions failed: an answer of an old epoch fenced a new one", c.FetcherFailed)
+		t.Errorf("%d partitions failed: an answer of an old epoch was applied to a new one", c.FetcherFailed)
 	}
 }

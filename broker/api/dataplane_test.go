@@ -31,8 +31,8 @@ const (
 
 var dataTopicID = metadata.TopicID{0x0d, 1}
 
-// dataBroker is the data plane of a broker: logs in memory, replica manager,
-// handlers and, when it listens, a socket server. Tests play the controller.
+// dataBroker is the data plane of a broker: logs in memory, replica manager, handlers and, after
+// listen, a server. Tests send the controller's requests.
 type dataBroker struct {
 	t        testing.TB
 	id       int32
@@ -44,7 +44,7 @@ type dataBroker struct {
 	config   *settings.Config
 }
 
-// grantISR agrees to every change of in-sync replicas, as the controller would.
+// grantISR accepts every change of in-sync replicas, as the controller would.
 type grantISR struct{ wait sync.WaitGroup }
 
 func (g *grantISR) Submit(c replication.ISRChange, done func(replication.ISRAnswer)) bool {
@@ -118,7 +118,7 @@ func (b *dataBroker) stop() {
 	b.logs = nil
 }
 
-// serve hands one request to the handlers, waiting for a deferred answer.
+// serve passes one request to the handlers and waits for the answer if it is deferred.
 func (b *dataBroker) serve(key protocol.APIKey, version int16, body []byte, clientID string) network.Response {
 	resp := b.registry.Serve(&network.Request{
 		RequestHeader: protocol.RequestHeader{Key: key, Version: version, CorrelationID: 77, ClientID: &clientID},
@@ -131,7 +131,7 @@ func (b *dataBroker) serve(key protocol.APIKey, version int16, body []byte, clie
 	return resp
 }
 
-// bodyOf is all the bytes of an answer without its header; it releases the answer.
+// bodyOf returns the bytes of an answer without its header and releases the answer.
 func bodyOf(t testing.TB, key protocol.APIKey, version int16, resp network.Response) []byte {
 	t.Helper()
 	var all []byte
@@ -168,17 +168,17 @@ func ask[R kmsg.Response](b *dataBroker, req kmsg.Request) R {
 		b.t.Fatalf("%s v%d: the answer does not decode: %v (%x)", key, req.GetVersion(), err, body)
 	}
 	if again := answer.AppendTo(nil); !bytes.Equal(again, body) {
-		b.t.Errorf("%s v%d: the answer is not what its decoding encodes to:\n%x\n%x", key, req.GetVersion(), body, again)
+		b.t.Errorf("%s v%d: the answer differs from its own decoding encoded again:\n%x\n%x", key, req.GetVersion(), body, again)
 	}
 	return answer.(R)
 }
 
-// know tells a broker about the cluster: which brokers listen where.
-func (b *dataBroker) know(ports map[int32]int) { b.knowPartitions(ports, 2, 1) }
+// announce sends the broker an UpdateMetadata with the brokers' ports and two partitions.
+func (b *dataBroker) announce(ports map[int32]int) { b.announcePartitions(ports, 2, 1) }
 
-// knowPartitions is know for a number of partitions with the same replicas, the first of
-// which leads.
-func (b *dataBroker) knowPartitions(ports map[int32]int, partitions int32, replicas ...int32) {
+// announcePartitions is announce for a number of partitions that all have the same replicas, the
+// first of which is the leader.
+func (b *dataBroker) announcePartitions(ports map[int32]int, partitions int32, replicas ...int32) {
 	b.t.Helper()
 	req := kmsg.NewPtrUpdateMetadataRequest()
 	req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 8, 1, 1, -1
@@ -203,13 +203,13 @@ func (b *dataBroker) knowPartitions(ports map[int32]int, partitions int32, repli
 	}
 }
 
-// role gives a broker its role for partition 0.
+// role makes the broker leader or follower of partition 0.
 func (b *dataBroker) role(leader, epoch int32, replicas []int32, isr ...int32) {
 	b.t.Helper()
 	b.roles(1, leader, epoch, replicas, isr...)
 }
 
-// roles gives a broker the same role for a number of partitions.
+// roles makes the broker leader or follower of a number of partitions.
 func (b *dataBroker) roles(partitions, leader, epoch int32, replicas []int32, isr ...int32) {
 	b.t.Helper()
 	req := kmsg.NewPtrLeaderAndISRRequest()
@@ -229,10 +229,10 @@ func (b *dataBroker) roles(partitions, leader, epoch int32, replicas []int32, is
 	}
 }
 
-// dataAlone is one broker that leads partition 0 alone.
+// dataAlone returns a broker that is the only replica of partition 0.
 func dataAlone(t testing.TB) *dataBroker {
 	b := newDataBroker(t, 1, vfs.NewMem(), nil)
-	b.know(map[int32]int{1: 9092})
+	b.announce(map[int32]int{1: 9092})
 	b.role(1, 0, []int32{1}, 1)
 	return b
 }
@@ -279,7 +279,7 @@ func fetchRequest(version int16, offset int64) *kmsg.FetchRequest {
 	return req
 }
 
-// values reads all values of a set of records.
+// values returns the values of all records of a record set.
 func values(t testing.TB, set []byte) []string {
 	t.Helper()
 	var found []string
@@ -358,7 +358,7 @@ func TestProduceRefusals(t *testing.T) {
 	}{
 		{"unknown topic", produceRequest(9, 1, "nowhere", 0, good), protocol.UnknownTopicOrPartition},
 		{"unknown partition", produceRequest(9, 1, dataTopic, 44, good), protocol.UnknownTopicOrPartition},
-		{"led elsewhere", produceRequest(10, 1, dataTopic, 1, good), protocol.NotLeaderOrFollower},
+		{"led by another broker", produceRequest(10, 1, dataTopic, 1, good), protocol.NotLeaderOrFollower},
 		{"null records", produceRequest(9, 1, dataTopic, 0, nil), protocol.InvalidRecord},
 		{"old format", produceRequest(9, 1, dataTopic, 0, recordSet(t, 1, "v")), protocol.InvalidRecord},
 		{"bad acks", produceRequest(9, 7, dataTopic, 0, good), protocol.InvalidRequiredAcks},
@@ -399,7 +399,7 @@ func TestFetchRefusals(t *testing.T) {
 	}{
 		{"unknown topic", 12, func(r *kmsg.FetchRequest) { r.Topics[0].Topic = "nowhere" }, protocol.UnknownTopicOrPartition, true},
 		{"unknown topic id", 13, func(r *kmsg.FetchRequest) { r.Topics[0].TopicID = [16]byte{9} }, protocol.UnknownTopicID, true},
-		{"led elsewhere", 16, func(r *kmsg.FetchRequest) { r.Topics[0].Partitions[0].Partition = 1 }, protocol.NotLeaderOrFollower, false},
+		{"led by another broker", 16, func(r *kmsg.FetchRequest) { r.Topics[0].Partitions[0].Partition = 1 }, protocol.NotLeaderOrFollower, false},
 		{"old epoch", 16, func(r *kmsg.FetchRequest) { r.Topics[0].Partitions[0].CurrentLeaderEpoch = 4 }, protocol.UnknownLeaderEpoch, false},
 		{"out of range", 12, func(r *kmsg.FetchRequest) { r.Topics[0].Partitions[0].FetchOffset = 5 }, protocol.OffsetOutOfRange, false},
 	} {
@@ -409,8 +409,8 @@ func TestFetchRefusals(t *testing.T) {
 		if got := protocol.ErrorCode(p.ErrorCode); got != c.want || p.HighWatermark != -1 || p.LastStableOffset != -1 || p.LogStartOffset != -1 {
 			t.Errorf("%s: %s, %+v", c.name, got, p)
 		}
-		// As observed: refused before reading, records are null and transactions
-		// empty; where the read failed it is the other way round.
+		// As real Kafka does: if a partition is refused before it is read, its records are null
+		// and its transactions empty; if the read fails, it is the other way round.
 		if refused := c.refused; (p.RecordBatches == nil) != refused || (p.AbortedTransactions == nil) == refused {
 			t.Errorf("%s: records %v, aborted %v", c.name, p.RecordBatches, p.AbortedTransactions)
 		}
@@ -434,7 +434,7 @@ func TestFetchSessionOverTheWire(t *testing.T) {
 	next := fetchRequest(12, 1)
 	next.SessionID, next.SessionEpoch = first.SessionID, 1
 	if resp := ask[*kmsg.FetchResponse](b, next); resp.SessionID != first.SessionID || len(resp.Topics) != 0 {
-		t.Errorf("nothing new: %+v", resp)
+		t.Errorf("without new records: %+v", resp)
 	}
 	ask[*kmsg.ProduceResponse](b, produceRequest(9, 1, dataTopic, 0, recordSet(t, 2, "two")))
 	quiet := fetchRequest(12, 0)
@@ -442,7 +442,7 @@ func TestFetchSessionOverTheWire(t *testing.T) {
 	quiet.SessionID, quiet.SessionEpoch = first.SessionID, 2
 	resp := ask[*kmsg.FetchResponse](b, quiet)
 	if len(resp.Topics) != 1 || !slices.Equal(values(t, resp.Topics[0].Partitions[0].RecordBatches), []string{"two"}) {
-		t.Errorf("news: %+v", resp)
+		t.Errorf("with new records: %+v", resp)
 	}
 }
 
@@ -502,7 +502,7 @@ func TestOtherLookupsInEveryVersion(t *testing.T) {
 		}
 		dirs.Topics = []kmsg.DescribeLogDirsRequestTopic{}
 		if got := ask[*kmsg.DescribeLogDirsResponse](b, dirs); len(got.Dirs) != 1 || len(got.Dirs[0].Topics) != 0 {
-			t.Errorf("DescribeLogDirs v%d of nothing: %+v", version, got)
+			t.Errorf("DescribeLogDirs v%d of no topics: %+v", version, got)
 		}
 	}
 	producers := kmsg.NewPtrDescribeProducersRequest()

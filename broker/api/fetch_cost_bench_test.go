@@ -14,11 +14,10 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// BenchmarkAcksAllBesideIdlePartitions is a small produce with acks=all over
-// loopback, from a client to the leader and by way of the follower's fetches back,
-// while the follower follows idle partitions too. It reports percentiles of the
-// time to the answer.
-func BenchmarkAcksAllBesideIdlePartitions(b *testing.B) {
+// BenchmarkAcksAllWithIdlePartitions measures a small produce with acks=all over loopback, which
+// waits for the follower's fetches, while the follower also follows idle partitions. It reports
+// percentiles of the time to the answer.
+func BenchmarkAcksAllWithIdlePartitions(b *testing.B) {
 	for _, n := range []int32{10, 10_000} {
 		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
 			one, two, ports := pair(b, nil)
@@ -36,7 +35,7 @@ func BenchmarkAcksAllBesideIdlePartitions(b *testing.B) {
 					b.Fatal(code)
 				}
 			}
-			for range 20 { // the follower's session is made, and at rest
+			for range 20 { // the follower creates its fetch session
 				produce()
 			}
 			var times []time.Duration
@@ -53,10 +52,9 @@ func BenchmarkAcksAllBesideIdlePartitions(b *testing.B) {
 	}
 }
 
-// host gives a broker its roles for n partitions, which broker 1 leads and broker 2
-// follows.
+// host makes the broker a replica of n partitions, which broker 1 leads and broker 2 follows.
 func (b *dataBroker) host(n int32, ports map[int32]int) {
 	b.t.Helper()
-	b.knowPartitions(ports, n, 1, 2)
+	b.announcePartitions(ports, n, 1, 2)
 	b.roles(n, 1, 1, []int32{1, 2}, 1, 2)
 }

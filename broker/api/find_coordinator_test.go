@@ -12,7 +12,7 @@ import (
 
 func TestManyCoordinatorsCreateTheirTopicOnce(t *testing.T) {
 	c, cache, writer := uninformed(t, nil)
-	tell(cache, nil)
+	announce(cache, nil)
 	cache.Confirm()
 	for version := int16(4); version <= 6; version++ {
 		writer.created = nil

@@ -10,8 +10,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Of a restarted broker's partitions nothing is known until the controller announces them: its
-// clients and followers have to look for the leader again, and must not take the topic for deleted.
+// A restarted broker knows nothing about its partitions until the controller announces them. Until
+// then clients and followers must look for the leader again, and must not conclude that the topic
+// is deleted.
 func TestTheDataPlaneBeforeTheFirstControllerAnswersNotLeader(t *testing.T) {
 	const topic = "other"
 	offsets := kmsg.NewPtrListOffsetsRequest()
@@ -34,7 +35,7 @@ func TestTheDataPlaneBeforeTheFirstControllerAnswersNotLeader(t *testing.T) {
 		name    string
 		req     kmsg.Request
 		codeOf  func(kmsg.Response) int16
-		missing protocol.ErrorCode // once it is known that there is no such topic
+		missing protocol.ErrorCode // once the broker knows that the topic does not exist
 	}{
 		{"Produce", produceRequest(9, 1, topic, 0, recordSet(t, 2, "a")),
 			func(r kmsg.Response) int16 { return r.(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode }, protocol.UnknownTopicOrPartition},
@@ -57,13 +58,13 @@ func TestTheDataPlaneBeforeTheFirstControllerAnswersNotLeader(t *testing.T) {
 	}
 	for _, test := range tests {
 		if code := protocol.ErrorCode(test.codeOf(ask[kmsg.Response](b, test.req))); code != protocol.NotLeaderOrFollower {
-			t.Errorf("%s before the controller has announced anything: %s", test.name, code.Name())
+			t.Errorf("%s before the first announcement of the controller: %s", test.name, code.Name())
 		}
 	}
-	b.know(map[int32]int{1: 9092})
+	b.announce(map[int32]int{1: 9092})
 	for _, test := range tests {
 		if code := protocol.ErrorCode(test.codeOf(ask[kmsg.Response](b, test.req))); code != test.missing {
-			t.Errorf("%s when the controller has announced another topic: %s, want %s", test.name, code.Name(), test.missing.Name())
+			t.Errorf("%s after the controller has announced another topic: %s, want %s", test.name, code.Name(), test.missing.Name())
 		}
 	}
 }

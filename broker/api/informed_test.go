@@ -14,7 +14,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// storedTopics are the topics in ZooKeeper; nil: it does not answer.
+// storedTopics lists the topics in ZooKeeper. If it is nil, ZooKeeper does not answer.
 type storedTopics []string
 
 func (s storedTopics) TopicNames(ctx context.Context) ([]string, error) {
@@ -25,7 +25,7 @@ func (s storedTopics) TopicNames(ctx context.Context) ([]string, error) {
 	return s, nil
 }
 
-// uninformed is a caller of handlers whose broker has an empty cache.
+// uninformed returns a caller of the handlers of a broker with an empty metadata cache.
 func uninformed(t *testing.T, stored storedTopics) (c *caller, cache *metadata.Cache, writer *fakeAdmin) {
 	cache, writer = metadata.NewCache(), &fakeAdmin{}
 	dynamic := dynamicOf(t, nil)
@@ -43,7 +43,7 @@ func uninformed(t *testing.T, stored storedTopics) (c *caller, cache *metadata.C
 	return c, cache, writer
 }
 
-// codesByName are the codes of a Metadata answer.
+// codesByName returns the codes of a Metadata answer by topic.
 func codesByName(resp *kmsg.MetadataResponse) map[string]protocol.ErrorCode {
 	codes := map[string]protocol.ErrorCode{}
 	for _, topic := range resp.Topics {
@@ -73,7 +73,7 @@ func TestMetadataBeforeTheFirstControllerIsRetriableAndCreatesNothing(t *testing
 				all.Topics = names()
 			}
 			if codes := codesByName(call[*kmsg.MetadataResponse](c, v, all)); len(codes) != 1 || codes["stored"] != protocol.LeaderNotAvailable {
-				t.Errorf("v%d: of all topics: %v", v, codes)
+				t.Errorf("v%d: for all topics: %v", v, codes)
 			}
 			if v == 12 {
 				req.Topics = []kmsg.MetadataRequestTopic{{TopicID: idOf("t")}}
@@ -85,15 +85,15 @@ func TestMetadataBeforeTheFirstControllerIsRetriableAndCreatesNothing(t *testing
 	}
 }
 
-// A new controller's first UpdateMetadata has the brokers only.
+// The first UpdateMetadata of a new controller has brokers but no partitions.
 func TestMetadataWaitsForTheFirstPartitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, cache, writer := uninformed(t, storedTopics{"t"})
 		go func() {
 			time.Sleep(100 * time.Millisecond)
-			tell(cache, nil)
+			announce(cache, nil)
 			time.Sleep(100 * time.Millisecond)
-			tell(cache, map[string]int{"t": 1})
+			announce(cache, map[string]int{"t": 1})
 		}()
 		began := time.Now()
 		req := kmsg.NewPtrMetadataRequest()
@@ -109,10 +109,10 @@ func TestMetadataWaitsForTheFirstPartitions(t *testing.T) {
 	})
 }
 
-func TestMetadataOfAClusterWithoutTopicsWaitsUntilThatIsKnown(t *testing.T) {
+func TestMetadataOfAClusterWithoutTopicsWaitsForConfirmation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, cache, writer := uninformed(t, storedTopics{})
-		tell(cache, nil)
+		announce(cache, nil)
 		go func() {
 			time.Sleep(10 * time.Millisecond)
 			cache.Confirm()
@@ -126,10 +126,10 @@ func TestMetadataOfAClusterWithoutTopicsWaitsUntilThatIsKnown(t *testing.T) {
 	})
 }
 
-func TestAfterALostSessionWhatIsKnownIsAnsweredAtOnceAndNothingIsMissing(t *testing.T) {
+func TestAfterALostSessionKnownTopicsAreAnsweredAtOnceAndOthersAreRetriable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, cache, writer := uninformed(t, nil)
-		tell(cache, map[string]int{"t": 1})
+		announce(cache, map[string]int{"t": 1})
 		cache.Doubt()
 		ask := func(topic string) (protocol.ErrorCode, time.Duration) {
 			began := time.Now()
@@ -143,14 +143,14 @@ func TestAfterALostSessionWhatIsKnownIsAnsweredAtOnceAndNothingIsMissing(t *test
 		if code, waited := ask("new"); code != protocol.LeaderNotAvailable || waited != informedWait || len(writer.created) != 0 {
 			t.Errorf("an unknown topic: %s after %v, created %v", code.Name(), waited, writer.created)
 		}
-		tell(cache, map[string]int{"t": 1})
+		announce(cache, map[string]int{"t": 1})
 		if code, waited := ask("new"); code != protocol.LeaderNotAvailable || waited != 0 || len(writer.created) != 1 {
-			t.Errorf("when a controller has spoken again: %s after %v, created %v", code.Name(), waited, writer.created)
+			t.Errorf("after the next UpdateMetadata: %s after %v, created %v", code.Name(), waited, writer.created)
 		}
 	})
 }
 
-// Clients ignore an answer without brokers and ask elsewhere (KAFKA-7924).
+// Clients ignore an answer without brokers and ask another broker (KAFKA-7924).
 func TestMetadataOfAllTopicsIsEmptyWhileNeitherControllerNorZooKeeperAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, _ := uninformed(t, nil)

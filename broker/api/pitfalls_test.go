@@ -21,12 +21,11 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// These are faults that Kafka's replication once had, played on whole brokers:
-// sockets, handlers, fetchers and logs are those of production; the test plays
-// the controller, and some of the peers.
+// These tests reproduce faults that Kafka's replication once had, with the servers, handlers,
+// fetchers and logs of production. The tests act as the controller and as some of the peers.
 
-// restarted ends a broker and starts it again on its directory, whose checkpoint
-// of the high watermark is lost, as in a crash soon after it moved.
+// restarted stops the broker and starts it again with its directory but without the checkpoint of
+// the high watermark, as after a crash soon after the high watermark advanced.
 func (b *dataBroker) restarted(ports map[int32]int, change func(*replication.Options)) *dataBroker {
 	b.t.Helper()
 	b.stop()
@@ -40,16 +39,16 @@ func (b *dataBroker) restarted(ports map[int32]int, change func(*replication.Opt
 	f.Close()
 	again := newDataBroker(b.t, b.id, b.fs, change)
 	ports[b.id] = again.listen()
-	again.know(ports)
+	again.announce(ports)
 	return again
 }
 
-// A follower comes back with a stale high watermark and its leader dies, before
-// or after it was heard: what was acknowledged by both stays (KIP-101).
+// A follower restarts with a stale high watermark and its leader dies, before or after the follower
+// has fetched from it. The follower keeps the records that both acknowledged (KIP-101).
 func TestPitfallReplication01_ARestartedFollowerLosesNothingWhenItsLeaderDies(t *testing.T) {
 	for _, version := range []string{"3.9", "2.6", "1.0"} {
-		for _, heard := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, leader heard %t", version, heard), func(t *testing.T) {
+		for _, fetched := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, fetched from the leader %t", version, fetched), func(t *testing.T) {
 				one, two, ports := pair(t, ibp(version))
 				one.role(1, 1, []int32{1, 2}, 1, 2)
 				two.role(1, 1, []int32{1, 2}, 1, 2)
@@ -60,25 +59,25 @@ func TestPitfallReplication01_ARestartedFollowerLosesNothingWhenItsLeaderDies(t 
 				}
 				want := one.contents()
 				two = two.restarted(ports, ibp(version))
-				if heard {
+				if fetched {
 					two.role(1, 2, []int32{1, 2}, 1, 2)
 					one.role(1, 2, []int32{1, 2}, 1, 2)
-					comesAbout(t, "the leader to be heard", func() bool { return two.log().Offsets().HighWatermark == 3 })
+					eventually(t, "the follower's high watermark", func() bool { return two.log().Offsets().HighWatermark == 3 })
 				} else {
-					two.role(1, 2, []int32{1, 2}, 1, 2) // of which one knows nothing, so it refuses
+					two.role(1, 2, []int32{1, 2}, 1, 2) // one does not know epoch 2 and refuses fetches
 				}
 				one.stop()
 				two.role(2, 3, []int32{1, 2}, 2)
 				if !bytes.Equal(two.contents(), want) {
-					t.Errorf("of what was acknowledged there is left %q", values(t, two.contents()))
+					t.Errorf("the follower lost acknowledged records: it has %q", values(t, two.contents()))
 				}
 			})
 		}
 	}
 }
 
-// Two leader changes in a row leave tails of epochs that the other side does not
-// know: the follower truncates until they agree (KIP-279).
+// After two leader changes in quick succession each broker has records of an epoch that the other
+// does not know. The follower truncates until the logs agree (KIP-279).
 func TestPitfallReplication02_TailsOfTwoFastLeaderChangesAreCut(t *testing.T) {
 	for _, version := range []string{"3.9", "2.6"} {
 		t.Run(version, func(t *testing.T) {
@@ -88,8 +87,8 @@ func TestPitfallReplication02_TailsOfTwoFastLeaderChangesAreCut(t *testing.T) {
 			if code := one.put(-1, "a"); code != protocol.None {
 				t.Fatal(code)
 			}
-			comesAbout(t, "the follower's record", func() bool { return two.log().Offsets().LogEnd == 1 })
-			two.role(2, 2, []int32{1, 2}, 2) // one does not know, and goes on
+			eventually(t, "the follower's record", func() bool { return two.log().Offsets().LogEnd == 1 })
+			two.role(2, 2, []int32{1, 2}, 2) // one does not know and still leads
 			two.put(1, "x")
 			two.put(1, "y")
 			one.put(1, "b")
@@ -97,7 +96,7 @@ func TestPitfallReplication02_TailsOfTwoFastLeaderChangesAreCut(t *testing.T) {
 			one.put(1, "c")
 			one.role(1, 4, []int32{1, 2}, 1)
 			two.role(1, 4, []int32{1, 2}, 1)
-			comesAbout(t, "equal logs", func() bool { return bytes.Equal(one.contents(), two.contents()) })
+			eventually(t, "equal logs", func() bool { return bytes.Equal(one.contents(), two.contents()) })
 			if got := values(t, two.contents()); !slices.Equal(got, []string{"a", "b", "c"}) {
 				t.Errorf("%q", got)
 			}
@@ -105,7 +104,7 @@ func TestPitfallReplication02_TailsOfTwoFastLeaderChangesAreCut(t *testing.T) {
 	}
 }
 
-// fetchedBy plays a follower's fetch of partition 0.
+// fetchedBy sends the fetch of a follower for partition 0.
 func (b *dataBroker) fetchedBy(id int32, offset int64) protocol.ErrorCode {
 	b.t.Helper()
 	req := fetchRequest(12, offset)
@@ -123,16 +122,16 @@ func (b *dataBroker) isr() []int32 {
 	return slices.Sorted(slices.Values(p.State().ISR))
 }
 
-// three is a broker that leads with two followers that the test plays.
+// three returns the first of three brokers. The test sends the requests of the other two.
 func three(t *testing.T, change func(*replication.Options)) *dataBroker {
 	b := newDataBroker(t, 1, vfs.NewMem(), change)
-	b.know(map[int32]int{1: 9092, 2: 9092, 3: 9092})
+	b.announce(map[int32]int{1: 9092, 2: 9092, 3: 9092})
 	return b
 }
 
-// A new leader's high watermark lags behind what its predecessor acknowledged: a
-// follower that has reached it, but not the start of the epoch, may lack
-// acknowledged records and does not join (KAFKA-7128).
+// The high watermark of a new leader is behind what its predecessor acknowledged. A follower that
+// has reached it but not the start of the epoch may lack acknowledged records, so it does not join
+// the ISR (KAFKA-7128).
 func TestPitfallReplication06_AFollowerBelowTheEpochStartDoesNotJoin(t *testing.T) {
 	b := three(t, nil)
 	b.role(1, 1, []int32{1, 2, 3}, 1, 3)
@@ -146,22 +145,22 @@ func TestPitfallReplication06_AFollowerBelowTheEpochStartDoesNotJoin(t *testing.
 	for offset := range int64(3) {
 		b.fetchedBy(2, offset)
 		if got := b.isr(); !slices.Equal(got, []int32{1, 3}) {
-			t.Fatalf("at offset %d the in-sync replicas became %v", offset, got)
+			t.Fatalf("at offset %d the in-sync replicas are %v", offset, got)
 		}
 	}
 	b.fetchedBy(2, 3)
-	comesAbout(t, "the follower to join", func() bool { return slices.Equal(b.isr(), []int32{1, 2, 3}) })
+	eventually(t, "the follower to join", func() bool { return slices.Equal(b.isr(), []int32{1, 2, 3}) })
 }
 
-// A follower that has everything stays in sync however long it has not fetched;
-// one that lacks something goes (KAFKA-7152).
+// A follower that has all records stays in sync regardless of when it last fetched. A follower that
+// lacks some is removed (KAFKA-7152).
 func TestPitfallReplication07_AnIdleFollowerAtTheLogEndIsNotRemoved(t *testing.T) {
 	b := three(t, func(o *replication.Options) { o.LagMax = 2 * time.Millisecond })
 	b.role(1, 1, []int32{1, 2}, 1, 2)
 	b.put(1, "v")
 	b.fetchedBy(2, 0)
 	b.fetchedBy(2, 1)
-	comesAbout(t, "the follower to be in sync", func() bool { return slices.Equal(b.isr(), []int32{1, 2}) })
+	eventually(t, "the follower to be in sync", func() bool { return slices.Equal(b.isr(), []int32{1, 2}) })
 	for began := time.Now(); time.Since(began) < 50*time.Millisecond; {
 		b.replicas.ShrinkISRs()
 		if got := b.isr(); !slices.Equal(got, []int32{1, 2}) {
@@ -169,21 +168,21 @@ func TestPitfallReplication07_AnIdleFollowerAtTheLogEndIsNotRemoved(t *testing.T
 		}
 	}
 	b.put(1, "w")
-	comesAbout(t, "the follower that lags to go", func() bool {
+	eventually(t, "the removal of the lagging follower", func() bool {
 		b.replicas.ShrinkISRs()
 		return slices.Equal(b.isr(), []int32{1})
 	})
 }
 
-// fakeLeader says OFFSET_OUT_OF_RANGE to every fetch, and of offsets what it is
-// told to.
+// fakeLeader answers every fetch with OFFSET_OUT_OF_RANGE, and requests for offsets with what the
+// test passes to answers and ends.
 type fakeLeader struct {
 	port    int
 	asked   atomic.Int32 // ListOffsets requests so far
 	answers chan kmsg.ListOffsetsResponseTopicPartition
 	ends    chan kmsg.OffsetForLeaderEpochResponseTopicPartition
 	mu      sync.Mutex
-	epochs  []int32 // that ListOffsets and OffsetForLeaderEpoch requests claimed
+	epochs  []int32 // the current leader epochs in ListOffsets and OffsetForLeaderEpoch requests
 }
 
 func newFakeLeader(t *testing.T) *fakeLeader {
@@ -249,7 +248,7 @@ func newFakeLeader(t *testing.T) *fakeLeader {
 	return f
 }
 
-// answer gives the answer to the request that waits, or the next.
+// answer answers the waiting ListOffsets request, or the next one.
 func (f *fakeLeader) answer(t *testing.T, code protocol.ErrorCode, offset int64, epoch int32) {
 	t.Helper()
 	a := kmsg.NewListOffsetsResponseTopicPartition()
@@ -257,17 +256,16 @@ func (f *fakeLeader) answer(t *testing.T, code protocol.ErrorCode, offset int64,
 	select {
 	case f.answers <- a:
 	case <-time.After(testPatience):
-		t.Fatal("the follower does not ask for offsets")
+		t.Fatal("the follower does not send ListOffsets")
 	}
 }
 
-// The leadership moves while a follower that was out of range asks for offsets:
-// whatever comes back, of an earlier epoch or from who leads no more, its log
-// stays (KAFKA-2143).
+// The leadership moves while a follower that was out of range asks for offsets. Answers of an
+// earlier epoch, or from a broker that no longer leads, leave its log unchanged (KAFKA-2143).
 func TestPitfallReplication12_AnOutOfRangeCheckOfAnEarlierEpochCutsNothing(t *testing.T) {
 	leader := newFakeLeader(t)
 	two := newDataBroker(t, 2, vfs.NewMem(), nil)
-	two.know(map[int32]int{1: leader.port, 2: 9092})
+	two.announce(map[int32]int{1: leader.port, 2: 9092})
 	two.role(2, 1, []int32{1, 2}, 2)
 	two.put(1, "a", "b")
 	want := two.contents()
@@ -280,14 +278,14 @@ func TestPitfallReplication12_AnOutOfRangeCheckOfAnEarlierEpochCutsNothing(t *te
 	two.role(1, 2, []int32{1, 2}, 1)
 	for i, code := range []protocol.ErrorCode{protocol.NotLeaderOrFollower, protocol.FencedLeaderEpoch, protocol.UnknownLeaderEpoch} {
 		leader.answer(t, code, 0, -1)
-		comesAbout(t, "the next question", func() bool { return leader.asked.Load() >= int32(i+2) })
+		eventually(t, "the next request", func() bool { return leader.asked.Load() >= int32(i+2) })
 		untouched("after " + code.Name())
 	}
-	// A question of epoch 2 is under way when epoch 3 comes.
+	// A request of epoch 2 is under way when epoch 3 begins.
 	two.role(1, 3, []int32{1, 2}, 1)
-	leader.answer(t, protocol.None, 0, 2) // the latest offset is 0: cut everything
-	leader.answer(t, protocol.None, 0, 2) // and so is the earliest
-	comesAbout(t, "a question in epoch 3", func() bool {
+	leader.answer(t, protocol.None, 0, 2) // the latest offset is 0, which would cut everything
+	leader.answer(t, protocol.None, 0, 2) // the earliest offset is 0 too
+	eventually(t, "a request in epoch 3", func() bool {
 		leader.mu.Lock()
 		defer leader.mu.Unlock()
 		return slices.Contains(leader.epochs, 3)
@@ -295,47 +293,47 @@ func TestPitfallReplication12_AnOutOfRangeCheckOfAnEarlierEpochCutsNothing(t *te
 	untouched("after the answers of epoch 2")
 	leader.answer(t, protocol.FencedLeaderEpoch, 0, -1)
 	two.role(2, 4, []int32{1, 2}, 2)
-	untouched("in the end")
+	untouched("at the end")
 	leader.mu.Lock()
 	defer leader.mu.Unlock()
 	for _, epoch := range leader.epochs {
 		if epoch < 2 || epoch > 3 {
-			t.Errorf("a question claims epoch %d", epoch)
+			t.Errorf("a request has epoch %d", epoch)
 		}
 	}
 }
 
-// claimed waits until the follower has asked in an epoch.
-func (f *fakeLeader) claimed(t *testing.T, epoch int32) {
+// awaitEpoch waits until the follower has sent a request with the epoch.
+func (f *fakeLeader) awaitEpoch(t *testing.T, epoch int32) {
 	t.Helper()
-	comesAbout(t, fmt.Sprint("a question in epoch ", epoch), func() bool {
+	eventually(t, fmt.Sprint("a request in epoch ", epoch), func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return slices.Contains(f.epochs, epoch)
 	})
 }
 
-// A question where an epoch ends is under way when the next epoch comes: neither
-// its offset nor its fencing counts in the new one (KAFKA-7786).
+// A request for the end offset of an epoch is under way when the next epoch begins. Neither its
+// offset nor its error is applied in the new epoch (KAFKA-7786).
 func TestPitfallReplication05_AnAnswerOfAnEarlierEpochIsDropped(t *testing.T) {
 	leader := newFakeLeader(t)
 	two := newDataBroker(t, 2, vfs.NewMem(), ibp("2.6"))
-	two.know(map[int32]int{1: leader.port, 2: 9092})
+	two.announce(map[int32]int{1: leader.port, 2: 9092})
 	two.role(2, 1, []int32{1, 2}, 2)
 	two.put(1, "a", "b")
 	want := two.contents()
 	two.role(1, 2, []int32{1, 2}, 1)
-	leader.claimed(t, 2)
+	leader.awaitEpoch(t, 2)
 	two.role(1, 3, []int32{1, 2}, 1)
 	fenced := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 	fenced.ErrorCode = int16(protocol.FencedLeaderEpoch)
 	leader.ends <- fenced
-	leader.claimed(t, 3)
+	leader.awaitEpoch(t, 3)
 	two.role(1, 4, []int32{1, 2}, 1)
 	a := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
-	a.LeaderEpoch, a.EndOffset = 1, 0 // in epoch 3: cut everything
+	a.LeaderEpoch, a.EndOffset = 1, 0 // an answer of epoch 3 that would cut everything
 	leader.ends <- a
-	leader.claimed(t, 4)
+	leader.awaitEpoch(t, 4)
 	if c := two.replicas.Counts(); c.FetcherFailed != 0 {
 		t.Error("an answer of an earlier epoch fenced the partition")
 	}
@@ -347,9 +345,9 @@ func TestPitfallReplication05_AnAnswerOfAnEarlierEpochIsDropped(t *testing.T) {
 	two.role(2, 5, []int32{1, 2}, 2)
 }
 
-// A follower fetches at the log end while records are appended there: it never is
-// out of range, so it never starts anew (KAFKA-2477).
-func TestPitfallReplication11_AFollowerBesideManyAppendsIsNeverOutOfRange(t *testing.T) {
+// A follower that fetches at the log end while records are appended is never out of range, so it
+// never truncates its log to start again (KAFKA-2477).
+func TestPitfallReplication11_AFollowerDuringManyAppendsIsNeverOutOfRange(t *testing.T) {
 	one, two, _ := pair(t, nil)
 	one.role(1, 1, []int32{1, 2}, 1, 2)
 	two.role(1, 1, []int32{1, 2}, 1, 2)
@@ -367,7 +365,7 @@ func TestPitfallReplication11_AFollowerBesideManyAppendsIsNeverOutOfRange(t *tes
 	}
 	stop := make(chan struct{})
 	var reader sync.WaitGroup
-	reader.Go(func() { // plays a third replica at the very end
+	reader.Go(func() { // fetches at the log end as broker 3, which is no replica
 		for {
 			select {
 			case <-stop:
@@ -383,7 +381,7 @@ func TestPitfallReplication11_AFollowerBesideManyAppendsIsNeverOutOfRange(t *tes
 	wg.Wait()
 	close(stop)
 	reader.Wait()
-	comesAbout(t, "all records at the follower", func() bool { return two.log().Offsets().LogEnd == writers*each })
+	eventually(t, "all records at the follower", func() bool { return two.log().Offsets().LogEnd == writers*each })
 	if c := two.replicas.Counts(); c.FetcherFailed != 0 {
 		t.Error("the follower failed")
 	}
@@ -392,12 +390,11 @@ func TestPitfallReplication11_AFollowerBesideManyAppendsIsNeverOutOfRange(t *tes
 	}
 }
 
-// More clients than there are slots open fetch sessions over the wire: those in
-// use stay, whoever comes late is answered without one and evicts nobody
-// (KAFKA-9137).
-func TestPitfallReplication21_SessionsInUseOutliveNewcomers(t *testing.T) {
+// More clients open fetch sessions than there are slots. Sessions in use are kept: a client that
+// comes late is answered without a session and evicts no other (KAFKA-9137).
+func TestPitfallReplication21_SessionsInUseAreNotEvicted(t *testing.T) {
 	b := newDataBroker(t, 1, vfs.NewMem(), func(o *replication.Options) { o.FetchSessions = 8 })
-	b.know(map[int32]int{1: 9092})
+	b.announce(map[int32]int{1: 9092})
 	b.role(1, 0, []int32{1}, 1)
 	fetch := func(id, epoch int32) *kmsg.FetchResponse {
 		t.Helper()
@@ -418,7 +415,7 @@ func TestPitfallReplication21_SessionsInUseOutliveNewcomers(t *testing.T) {
 		}
 	}
 	if len(ids) == 0 || len(ids) > 8 || refused < 32 {
-		t.Fatalf("%d sessions in 8 slots, %d clients without", len(ids), refused)
+		t.Fatalf("%d sessions in 8 slots, %d clients without a session", len(ids), refused)
 	}
 	for epoch := int32(1); epoch <= 5; epoch++ {
 		for i := range ids {
@@ -429,7 +426,7 @@ func TestPitfallReplication21_SessionsInUseOutliveNewcomers(t *testing.T) {
 			if resp := fetch(id, epoch); resp.ErrorCode != 0 || resp.SessionID != id {
 				t.Fatalf("session %d in epoch %d: error %d, session %d", id, epoch, resp.ErrorCode, resp.SessionID)
 			}
-			fetch(0, 0) // a newcomer
+			fetch(0, 0) // a new client
 		}
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// caller asks handlers as a client does: over encoded requests and answers.
+// caller sends requests to handlers like a client, with encoded requests and answers.
 type caller struct {
 	t        testing.TB
 	registry *Registry
@@ -86,10 +86,9 @@ func dynamicOf(t testing.TB, extra map[string]string) *settings.Dynamic {
 	return settings.NewDynamic(config)
 }
 
-// tell applies an UpdateMetadata with brokers 0 and 1 (which lacks the listener
-// PLAINTEXT), controller 0, and the topics with so many partitions each, led by
-// broker 0.
-func tell(cache *metadata.Cache, topics map[string]int) {
+// announce applies an UpdateMetadata with brokers 0 and 1 (which has no PLAINTEXT listener),
+// controller 0, and topics with the given numbers of partitions, which broker 0 leads.
+func announce(cache *metadata.Cache, topics map[string]int) {
 	req := kmsg.NewPtrUpdateMetadataRequest()
 	rack := "r0"
 	for id, listener := range []string{"PLAINTEXT", "OTHER"} {
@@ -122,7 +121,7 @@ func forget(cache *metadata.Cache, topic string) {
 	cache.Apply(req)
 }
 
-// fakeAdmin records what it is asked for.
+// fakeAdmin records its calls.
 type fakeAdmin struct {
 	created, deleted []string
 	partitions       []admin.NewPartitions
@@ -172,7 +171,7 @@ func (f *fakeAdmin) SetBrokerConfig(_ context.Context, _ string, values map[stri
 	return f.err
 }
 
-// fakeController answers what it is told to.
+// fakeController returns the results and errors that are set in it.
 type fakeController struct {
 	inactive   bool
 	err        error
@@ -226,14 +225,14 @@ func TestUnknownKeysAndVersionsCloseTheConnection(t *testing.T) {
 		}
 	}
 	if resp := c.send(protocol.SaslHandshake, 0, []byte{0, 9, 'x'}); !resp.Close {
-		t.Errorf("a body cut short: %+v", resp)
+		t.Errorf("a truncated body: %+v", resp)
 	}
 	if resp := c.send(protocol.SaslHandshake, 0, []byte{0, 1, 'x', 0, 0, 0}); resp.Close {
 		t.Errorf("bytes after the body: %+v", resp)
 	}
 }
 
-func TestApiVersionsTellsWhatIsRegistered(t *testing.T) {
+func TestApiVersionsListsWhatIsRegistered(t *testing.T) {
 	c := newCaller(t, nil, SaslHandshake(), DescribeAcls())
 	c.registry.Register(ApiVersions(c.registry, func() int64 { return 4 }))
 	for v := int16(0); v <= 4; v++ {
@@ -277,7 +276,7 @@ func names(topics ...string) []kmsg.MetadataRequestTopic {
 
 func TestMetadataInEveryVersion(t *testing.T) {
 	cache := metadata.NewCache()
-	tell(cache, map[string]int{"t": 2, "__consumer_offsets": 1})
+	announce(cache, map[string]int{"t": 2, "__consumer_offsets": 1})
 	c := newCaller(t, nil, MetadataOf(cache, NewAutoTopics(&fakeAdmin{}, cache, dynamicOf(t, map[string]string{"auto.create.topics.enable": "false"}), kafkalog.Discard()), storedTopics{}, "cluster"))
 	for v := int16(0); v <= 12; v++ {
 		all := kmsg.NewPtrMetadataRequest()
@@ -324,7 +323,7 @@ func TestMetadataInEveryVersion(t *testing.T) {
 
 func TestMetadataByID(t *testing.T) {
 	cache := metadata.NewCache()
-	tell(cache, map[string]int{"t": 1})
+	announce(cache, map[string]int{"t": 1})
 	c := newCaller(t, nil, MetadataOf(cache, NewAutoTopics(&fakeAdmin{}, cache, dynamicOf(t, nil), kafkalog.Discard()), storedTopics{}, "c"))
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{{TopicID: idOf("t")}, {TopicID: idOf("u")}}
@@ -339,9 +338,9 @@ func TestMetadataByID(t *testing.T) {
 	}
 }
 
-func TestMetadataOfPartitionsInTrouble(t *testing.T) {
+func TestMetadataErrorsOfPartitions(t *testing.T) {
 	cache := metadata.NewCache()
-	tell(cache, nil)
+	announce(cache, nil)
 	req := kmsg.NewPtrUpdateMetadataRequest()
 	for _, b := range []int32{0, 1} {
 		req.LiveBrokers = append(req.LiveBrokers, kmsg.UpdateMetadataRequestLiveBroker{ID: b, Endpoints: []kmsg.UpdateMetadataRequestLiveBrokerEndpoint{
@@ -374,7 +373,7 @@ func TestMetadataOfPartitionsInTrouble(t *testing.T) {
 
 func TestMetadataCreatesTopics(t *testing.T) {
 	cache := metadata.NewCache()
-	tell(cache, map[string]int{"t": 1})
+	announce(cache, map[string]int{"t": 1})
 	writer := &fakeAdmin{}
 	auto := NewAutoTopics(writer, cache, dynamicOf(t, nil), kafkalog.Discard())
 	c := newCaller(t, nil, MetadataOf(cache, auto, storedTopics{}, "c"))
@@ -403,9 +402,9 @@ func TestMetadataCreatesTopics(t *testing.T) {
 	ask(1, true)
 }
 
-func TestMetadataHidesWhatThePeerMayNotSee(t *testing.T) {
+func TestMetadataHidesTopicsThatThePeerMayNotSee(t *testing.T) {
 	cache := metadata.NewCache()
-	tell(cache, map[string]int{"t": 1})
+	announce(cache, map[string]int{"t": 1})
 	auto := NewAutoTopics(&fakeAdmin{}, cache, dynamicOf(t, nil), kafkalog.Discard())
 	c := newCaller(t, deny{kmsg.ACLOperationDescribe}, MetadataOf(cache, auto, storedTopics{}, "c"))
 	if resp := call[*kmsg.MetadataResponse](c, 9, kmsg.NewPtrMetadataRequest()); len(resp.Topics) != 0 {
@@ -439,7 +438,7 @@ func createRequest(timeout int32, topics ...string) *kmsg.CreateTopicsRequest {
 func TestCreateTopicsWaitsForLeaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache := metadata.NewCache()
-		tell(cache, nil)
+		announce(cache, nil)
 		c := newCaller(t, nil, CreateTopics(&fakeController{}, &fakeAdmin{}, cache, dynamicOf(t, nil)))
 		for v := int16(0); v <= 7; v++ {
 			start := time.Now()
@@ -450,12 +449,12 @@ func TestCreateTopicsWaitsForLeaders(t *testing.T) {
 			start = time.Now()
 			topic = call[*kmsg.CreateTopicsResponse](c, v, createRequest(0, "t")).Topics[0]
 			if protocol.ErrorCode(topic.ErrorCode) != protocol.RequestTimedOut || time.Since(start) != 0 {
-				t.Errorf("v%d without time: %+v after %v", v, topic, time.Since(start))
+				t.Errorf("v%d without a timeout: %+v after %v", v, topic, time.Since(start))
 			}
 		}
 		go func() {
 			time.Sleep(100 * time.Millisecond)
-			tell(cache, map[string]int{"t": 1})
+			announce(cache, map[string]int{"t": 1})
 		}()
 		start := time.Now()
 		topic := call[*kmsg.CreateTopicsResponse](c, 7, createRequest(500, "t")).Topics[0]
@@ -468,7 +467,7 @@ func TestCreateTopicsWaitsForLeaders(t *testing.T) {
 
 func TestCreateTopicsRefusals(t *testing.T) {
 	cache := metadata.NewCache()
-	tell(cache, nil)
+	announce(cache, nil)
 	writer := &fakeAdmin{}
 	c := newCaller(t, nil, CreateTopics(&fakeController{}, writer, cache, dynamicOf(t, nil)))
 	topics := call[*kmsg.CreateTopicsResponse](c, 7, createRequest(0, "twice", "__cluster_metadata", "twice")).Topics
@@ -477,7 +476,7 @@ func TestCreateTopicsRefusals(t *testing.T) {
 			t.Errorf("%+v", topics[i])
 		}
 	}
-	writer.err = errors.New("ZooKeeper is away")
+	writer.err = errors.New("ZooKeeper is unavailable")
 	if topic := call[*kmsg.CreateTopicsResponse](c, 7, createRequest(0, "t")).Topics[0]; protocol.ErrorCode(topic.ErrorCode) != protocol.UnknownServerError || topic.ErrorMessage != nil {
 		t.Errorf("%+v", topic)
 	}
@@ -499,10 +498,10 @@ func TestCreateTopicsRefusals(t *testing.T) {
 	}
 }
 
-func TestDeleteTopicsWaitsUntilTheyAreGone(t *testing.T) {
+func TestDeleteTopicsWaitsUntilTheyAreDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache := metadata.NewCache()
-		tell(cache, map[string]int{"t": 1})
+		announce(cache, map[string]int{"t": 1})
 		deleter := &fakeAdmin{}
 		c := newCaller(t, nil, DeleteTopics(&fakeController{}, deleter, cache, dynamicOf(t, nil)))
 		for v := int16(0); v <= 6; v++ {
@@ -531,7 +530,7 @@ func TestDeleteTopicsWaitsUntilTheyAreGone(t *testing.T) {
 
 func TestDeleteTopicsRefusals(t *testing.T) {
 	cache := metadata.NewCache()
-	tell(cache, map[string]int{"t": 1})
+	announce(cache, map[string]int{"t": 1})
 	ask := func(c *caller, version int16, topic kmsg.DeleteTopicsRequestTopic) kmsg.DeleteTopicsResponseTopic {
 		req := kmsg.NewPtrDeleteTopicsRequest()
 		req.TopicNames, req.Topics, req.TimeoutMillis = []string{"t"}, []kmsg.DeleteTopicsRequestTopic{topic}, 0
@@ -542,35 +541,35 @@ func TestDeleteTopicsRefusals(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		access  Access
-		office  Office
+		status  ControllerStatus
 		config  *settings.Dynamic
 		version int16
 		topic   kmsg.DeleteTopicsRequestTopic
 		code    protocol.ErrorCode
 	}{
-		{"elsewhere", nil, &fakeController{inactive: true}, off, 6, byName, protocol.NotController},
+		{"not the controller", nil, &fakeController{inactive: true}, off, 6, byName, protocol.NotController},
 		{"disabled", nil, &fakeController{}, off, 3, byName, protocol.TopicDeletionDisabled},
 		{"disabled, old client", nil, &fakeController{}, off, 2, byName, protocol.InvalidRequest},
 		{"unknown id", nil, &fakeController{}, dynamicOf(t, nil), 6, kmsg.DeleteTopicsRequestTopic{TopicID: idOf("u")}, protocol.UnknownTopicID},
 		{"name and id", nil, &fakeController{}, dynamicOf(t, nil), 6, kmsg.DeleteTopicsRequestTopic{TopicID: idOf("t"), Topic: kmsg.StringPtr("t")}, protocol.InvalidRequest},
 		{"hidden", deny{kmsg.ACLOperationDescribe}, &fakeController{}, dynamicOf(t, nil), 6, byID, protocol.TopicAuthorizationFailed},
 		{"forbidden", deny{kmsg.ACLOperationDelete}, &fakeController{}, dynamicOf(t, nil), 6, byName, protocol.TopicAuthorizationFailed},
-		{"no time", nil, &fakeController{}, dynamicOf(t, nil), 6, byName, protocol.RequestTimedOut},
+		{"no timeout", nil, &fakeController{}, dynamicOf(t, nil), 6, byName, protocol.RequestTimedOut},
 	} {
-		c := newCaller(t, tc.access, DeleteTopics(tc.office, &fakeAdmin{}, cache, tc.config))
+		c := newCaller(t, tc.access, DeleteTopics(tc.status, &fakeAdmin{}, cache, tc.config))
 		topic := ask(c, tc.version, tc.topic)
 		if protocol.ErrorCode(topic.ErrorCode) != tc.code {
 			t.Errorf("%s: %s, want %s", tc.name, protocol.ErrorCode(topic.ErrorCode), tc.code)
 		}
 		if tc.name == "hidden" && topic.Topic != nil {
-			t.Error("the name of a hidden topic was told")
+			t.Error("the answer has the name of a hidden topic")
 		}
 	}
 }
 
 func TestCreatePartitionsInEveryVersion(t *testing.T) {
 	cache := metadata.NewCache()
-	tell(cache, map[string]int{"t": 3})
+	announce(cache, map[string]int{"t": 3})
 	writer := &fakeAdmin{}
 	c := newCaller(t, nil, CreatePartitions(&fakeController{}, writer, cache))
 	for v := int16(0); v <= 3; v++ {
@@ -591,7 +590,7 @@ func TestCreatePartitionsInEveryVersion(t *testing.T) {
 	one.TimeoutMillis = 0
 	one.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: "t", Count: 3}}
 	for _, tc := range []struct {
-		office *fakeController
+		status *fakeController
 		access Access
 		marked bool
 		code   protocol.ErrorCode
@@ -601,7 +600,7 @@ func TestCreatePartitionsInEveryVersion(t *testing.T) {
 		{&fakeController{}, nil, true, protocol.InvalidTopicException},
 		{&fakeController{}, nil, false, protocol.RequestTimedOut},
 	} {
-		c := newCaller(t, tc.access, CreatePartitions(tc.office, &fakeAdmin{marked: tc.marked}, cache))
+		c := newCaller(t, tc.access, CreatePartitions(tc.status, &fakeAdmin{marked: tc.marked}, cache))
 		if topic := call[*kmsg.CreatePartitionsResponse](c, 3, one).Topics[0]; protocol.ErrorCode(topic.ErrorCode) != tc.code {
 			t.Errorf("%+v, want %s", topic, tc.code)
 		}

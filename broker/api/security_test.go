@@ -49,7 +49,7 @@ func TestInitProducerIdInEveryVersion(t *testing.T) {
 	}
 }
 
-func TestSASLOutsideOfASASLListenerIsRefused(t *testing.T) {
+func TestSASLOutsideASASLListenerIsRefused(t *testing.T) {
 	c := newCaller(t, nil, SaslHandshake(), SaslAuthenticate())
 	for v := int16(0); v <= 1; v++ {
 		if resp := call[*kmsg.SASLHandshakeResponse](c, v, kmsg.NewPtrSASLHandshakeRequest()); protocol.ErrorCode(resp.ErrorCode) != protocol.IllegalSASLState || len(resp.SupportedMechanisms) != 0 {
@@ -128,7 +128,7 @@ func TestGroupsOfTheNewProtocolAreUnsupported(t *testing.T) {
 	req.Groups = []string{"g1"}
 	c.peer.ID = "x"
 	resp := c.send(protocol.ConsumerGroupDescribe, 0, protocol.AppendRequest(nil, req))
-	want := "\x00\x00\x00\x07\x00\x00\x00\x00\x00\x02\x00\x23\x00\x03g1\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01\x80\x00\x00\x00\x00\x00" // as a real broker answers
+	want := "\x00\x00\x00\x07\x00\x00\x00\x00\x00\x02\x00\x23\x00\x03g1\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01\x80\x00\x00\x00\x00\x00" // the answer of a real broker
 	if got := string(resp.Runs[0].Bytes); got != want {
 		t.Errorf("%x, want %x", got, want)
 	}

@@ -23,7 +23,7 @@ var roundBenchmarks = []struct {
 	{"./replication", "LeaderRound", "2s", []roundFigure{{"ns/op", "leader's round of a follower's fetch", 500}}},
 	{"./replication", "FollowerRound", "2s", []roundFigure{{"ns/op", "follower's round", 300}}},
 	{"./replication", "ConsumerRound", "2s", []roundFigure{{"ns/op", "consumer's round, with a follower fetching too", 500}}},
-	{"./broker/api", "AcksAllBesideIdlePartitions", "20000x", []roundFigure{
+	{"./broker/api", "AcksAllWithIdlePartitions", "20000x", []roundFigure{
 		{"p50-µs", "acks=all over loopback, p50", 1000},
 		{"p99-µs", "acks=all over loopback, p99", 0}}},
 }
