@@ -33,12 +33,7 @@ func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) e
 
 // cut returns the offset to which the log must be truncated according to the leader's answer.
 func (p *following) cut(log *storage.Log, leader protocol.EpochEndOffset) (offset int64, done bool) {
-	at := log.Offsets()
-	floor := p.offset
-	if !p.truncating {
-		floor = at.HighWatermark
-	}
-	return truncateTo(leader, floor, at.LogEnd, log.EndOffsetForEpoch)
+	return truncateTo(leader, p.offset, log.Offsets().LogEnd, log.EndOffsetForEpoch)
 }
 
 // announceTruncations announces to storage the truncations that the leader's answers cause.

@@ -2,14 +2,13 @@ package replication
 
 import "github.com/monedula/monedula/protocol"
 
-// truncateTo returns the offset at which a follower truncates its log after the leader reported the
-// end of an epoch (in OffsetForLeaderEpoch or as a fetch's diverging epoch). floor is the result if
-// the leader knows nothing: the follower's high watermark. local looks up the end of an epoch in
-// the follower's own log.
+// truncateTo returns the offset to which a follower truncates its log, given the leader's answer
+// about an epoch (from OffsetForLeaderEpoch or the diverging epoch of a fetch). floor applies if the
+// leader does not know the epoch: the offset that the follower was about to fetch, which is its high
+// watermark before the first truncation. local looks up the end of an epoch in the follower's log.
 //
-// done is false if the follower must ask again with the latest epoch of the remaining log: it had
-// an epoch that the leader does not know, and one step may not reach the point where both logs
-// agree (KIP-279).
+// done is false if the follower must ask again with the latest epoch of the remaining log: it had an
+// epoch that the leader lacks, and one step may not reach the point where both logs agree (KIP-279).
 func truncateTo(leader protocol.EpochEndOffset, floor, logEnd int64, local func(epoch int32) (int32, int64)) (offset int64, done bool) {
 	switch {
 	case leader.EndOffset < 0:
