@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// listen opens a listener's socket.
+// listen opens the socket of a listener.
 func (s *Server) listen(l *Listener) (net.Listener, error) {
 	address := net.JoinHostPort(l.Host, strconv.Itoa(l.Port))
 	listen := l.Listen
@@ -27,8 +27,8 @@ func (s *Server) listen(l *Listener) (net.Listener, error) {
 
 func (s *Server) listenTCP(address string) (net.Listener, error) {
 	cfg := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		// The receive buffer of accepted connections comes from the listening
-		// socket, since its size is part of the handshake.
+		// Accepted connections inherit the receive buffer of the listening socket. It must be set
+		// before the handshake, which announces its size.
 		return setReceiveBuffer(raw, s.cfg.ReceiveBufferBytes)
 	}}
 	socket, err := cfg.Listen(context.Background(), "tcp", address)
@@ -44,7 +44,7 @@ func (s *Server) listenTCP(address string) (net.Listener, error) {
 	return socket, nil
 }
 
-// BindError is a listener whose socket could not be opened. Its text is Kafka's.
+// BindError is the error for a listener whose socket could not be opened. Its text is Kafka's.
 type BindError struct {
 	Host string
 	Port int
@@ -58,7 +58,7 @@ func (e *BindError) Error() string {
 // Unwrap returns the cause.
 func (e *BindError) Unwrap() error { return e.Err }
 
-// reason is the system's word for it, spelled as Java does.
+// reason returns the text of the system error in Java's spelling.
 func (e *BindError) reason() string {
 	var dns *net.DNSError
 	if errors.As(e.Err, &dns) {
@@ -72,10 +72,10 @@ func (e *BindError) reason() string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
-// acceptPause is the wait after a failed accept, such as for want of file descriptors.
+// acceptPause is the delay after a failed accept, for example when file descriptors have run out.
 const acceptPause = 50 * time.Millisecond
 
-// accept takes connections until the listener closes.
+// accept accepts connections until the listener is closed.
 func (s *Server) accept(l *boundListener) {
 	for {
 		accepted, err := l.socket.Accept()
@@ -91,7 +91,7 @@ func (s *Server) accept(l *boundListener) {
 	}
 }
 
-// pause waits, or returns when the server stops.
+// pause waits for d or until the server stops.
 func (s *Server) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -101,7 +101,7 @@ func (s *Server) pause(d time.Duration) {
 	}
 }
 
-// admit starts the goroutine of a new connection, if the limits let it in.
+// admit starts the goroutine of a new connection if the limits allow the connection.
 func (s *Server) admit(l *boundListener, accepted net.Conn) {
 	host := hostOf(accepted.RemoteAddr())
 	err := s.limits.admit(l, host, func() { s.makeRoom(l) })
@@ -122,27 +122,27 @@ func (s *Server) admit(l *boundListener, accepted net.Conn) {
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
 	s.running.Go(c.serve)
-	if s.stopping.Load() || s.limits.isRemoved(l) { // both may have looked for connections before
+	if s.stopping.Load() || s.limits.isRemoved(l) { // both may have visited the connections before this one was added
 		c.cut()
 	}
 }
 
 func (s *Server) newConn(l *boundListener, accepted net.Conn, host string) *conn {
 	if tcp, ok := accepted.(*net.TCPConn); ok && s.cfg.SendBufferBytes > 0 {
-		// An error only means another size than the wished one.
+		// If this fails, the buffer only has another size.
 		_ = tcp.SetWriteBuffer(s.cfg.SendBufferBytes)
 	}
 	c := &conn{server: s, listener: l, accepted: accepted, net: accepted, host: host,
 		done: make(chan struct{})}
 	c.peer = &Peer{ID: connectionID(accepted.LocalAddr(), accepted.RemoteAddr(), s.nextID.Add(1)-1), Listener: l.Name,
 		Addr: accepted.RemoteAddr(), Principal: "User:ANONYMOUS", Privileged: l.Privileged}
-	c.in = frameReader{conn: accepted, limit: int(s.cfg.MaxRequestBytes), buffers: s.buffers, promises: &s.promises, progress: c.touch}
+	c.in = frameReader{conn: accepted, limit: int(s.cfg.MaxRequestBytes), buffers: s.buffers, reserved: &s.reserved, progress: c.touch}
 	c.answers.init(c)
 	c.touch()
 	return c
 }
 
-// forget takes a connection out of all books.
+// forget removes a connection from the server and from the limits.
 func (s *Server) forget(c *conn) {
 	c.answers.drain()
 	s.mu.Lock()
@@ -151,8 +151,9 @@ func (s *Server) forget(c *conn) {
 	s.limits.release(c.listener, c.host)
 }
 
-// makeRoom cuts the connection of another listener that was quiet for longest,
-// so that brokers reach each other on a full broker.
+// makeRoom closes the connection that has been inactive longest, among those of other listeners
+// without a request in progress. It lets brokers reach each other although the connection limit is
+// reached.
 func (s *Server) makeRoom(l *boundListener) {
 	var quietest *conn
 	s.each(func(c *conn) {
@@ -166,13 +167,13 @@ func (s *Server) makeRoom(l *boundListener) {
 	}
 }
 
-// watchEvery bounds how often idle connections are looked for.
+// Bounds for the interval at which idle connections are looked for.
 const (
 	watchEveryAtMost  = 30 * time.Second
 	watchEveryAtLeast = 100 * time.Millisecond
 )
 
-// watch closes idle connections and lets unused buffers go.
+// watch closes idle connections and frees unused buffers.
 func (s *Server) watch() {
 	every := watchEveryAtMost
 	if s.cfg.IdleTimeout > 0 {
@@ -197,9 +198,8 @@ func (s *Server) watch() {
 	}
 }
 
-// closeIdle cuts connections that wait for a frame, or for their peer to take
-// an answer, for longer than the idle timeout. A request in a handler's hands
-// may take as long as it likes.
+// closeIdle closes connections that have waited longer than the idle timeout for a frame, or for
+// their peer to read a response. There is no limit for a request in a handler.
 func (s *Server) closeIdle(now time.Time) {
 	oldest := now.Add(-s.cfg.IdleTimeout).UnixNano()
 	s.each(func(c *conn) {

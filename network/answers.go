@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// answer is a response on its way out, with the request it answers.
+// answer is a response to write, with its request.
 type answer struct {
 	Response
 	req    *Request
@@ -13,21 +13,21 @@ type answer struct {
 	queued time.Time
 }
 
-// maxQueuedAnswers is how many answers may wait behind a Deferred one before
-// the connection stops reading.
+// maxQueuedAnswers is how many responses may wait behind a Deferred one before the connection stops
+// reading.
 const maxQueuedAnswers = 64
 
-// answers is the queue of a connection's answers while a Deferred one is not
-// there yet. As long as it is not empty a second goroutine takes answers off
-// it in order, waits for each and writes it.
+// answers is the queue of a connection's responses while a Deferred one is not complete. While the
+// queue is not empty, a second goroutine takes the responses in order, waits for each and writes
+// it.
 type answers struct {
 	conn *conn
 
 	mu      sync.Mutex
-	changed sync.Cond // on mu
+	changed sync.Cond // uses mu
 	queue   []answer  // guarded by mu
-	running bool      // guarded by mu: the writing goroutine exists
-	failed  bool      // guarded by mu: the connection is to end, nothing more is written
+	running bool      // guarded by mu: the second goroutine exists
+	failed  bool      // guarded by mu: the connection must end, nothing more is written
 }
 
 func (q *answers) init(c *conn) {
@@ -35,15 +35,14 @@ func (q *answers) init(c *conn) {
 	q.changed.L = &q.mu
 }
 
-// pending says whether an answer is not written yet.
+// pending reports whether a response has not been written yet.
 func (q *answers) pending() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.running
 }
 
-// add queues an answer behind the others. It returns false when the connection
-// is to end; the answer is dropped then.
+// add queues a response. It returns false if the connection must end; the response is then dropped.
 func (q *answers) add(a answer) bool {
 	a.queued = time.Now()
 	q.mu.Lock()
@@ -60,8 +59,7 @@ func (q *answers) add(a answer) bool {
 	return !failed
 }
 
-// drain waits until all answers are written. It returns false when the
-// connection is to end.
+// drain waits until all responses have been written. It returns false if the connection must end.
 func (q *answers) drain() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -71,7 +69,7 @@ func (q *answers) drain() bool {
 	return !q.failed
 }
 
-// write is the second goroutine.
+// write runs in the second goroutine.
 func (q *answers) write() {
 	for {
 		q.mu.Lock()
@@ -98,7 +96,7 @@ func (q *answers) write() {
 	}
 }
 
-// finish waits for an answer and writes it, or drops it.
+// finish waits for a response and writes it, or drops it.
 func (q *answers) finish(a answer, drop bool) bool {
 	c := q.conn
 	a.timing.Queued = time.Since(a.queued)

@@ -5,24 +5,24 @@ import (
 	"sync"
 )
 
-// Buffers is a bounded free list of byte slices in size classes, four to each
-// power of two. Unlike a sync.Pool it survives garbage collections, and unlike
-// the heap it gives large frames the same memory again. Safe for concurrent use.
+// Buffers is a free list of byte slices with a size limit. It has four size classes for each power
+// of two. Unlike those in a sync.Pool, its slices survive garbage collection, and unlike the heap
+// it reuses the same memory for large frames. It is safe for concurrent use.
 type Buffers struct {
 	limit int64
 
 	mu      sync.Mutex
 	classes [64 * 4][][]byte // guarded by mu
-	used    [64 * 4]uint64   // guarded by mu: clock of a class's last Get or Put
-	trimmed uint64           // guarded by mu: clock of the last Trim
+	used    [64 * 4]uint64   // guarded by mu: clock at the last Get or Put of a class
+	trimmed uint64           // guarded by mu: clock at the last Trim
 	clock   uint64           // guarded by mu
 	kept    int64            // guarded by mu: bytes in classes
 }
 
-// smallestBuffer is the size of the first class.
+// smallestBuffer is the size of the first class in bytes.
 const smallestBuffer = 1024
 
-// DefaultBufferLimit is how much a Server's own free list keeps.
+// DefaultBufferLimit is how many bytes the free list of a Server keeps if Config.Buffers is nil.
 const DefaultBufferLimit = 64 << 20
 
 // NewBuffers returns a free list that keeps at most limit bytes.
@@ -39,7 +39,7 @@ func class(n int) (index, size int) {
 	return shift*4 + size>>shift - 4, size
 }
 
-// Get returns a slice of length n with arbitrary content.
+// Get returns a slice of length n with arbitrary content. The caller owns it until Put.
 func (b *Buffers) Get(n int) []byte {
 	index, size := class(n)
 	b.mu.Lock()
@@ -58,13 +58,13 @@ func (b *Buffers) Get(n int) []byte {
 	return p[:n]
 }
 
-// Put takes back a slice that Get returned (or one of its prefixes); nobody
-// may use it after. Under the race detector its bytes are overwritten.
+// Put takes back a slice returned by Get, or a prefix of one. The caller must not use it
+// afterwards. Under the race detector its bytes are overwritten.
 func (b *Buffers) Put(p []byte) {
 	p = p[:cap(p)]
 	index, size := class(len(p))
 	if size != len(p) {
-		return // not one of ours
+		return // not from Get
 	}
 	poison(p)
 	b.mu.Lock()
@@ -81,7 +81,7 @@ func (b *Buffers) Put(p []byte) {
 	b.kept += int64(size)
 }
 
-// evictLocked drops a slice of the class that was not used for longest.
+// evictLocked drops one slice of the class that has been unused longest. The caller must hold mu.
 func (b *Buffers) evictLocked() {
 	oldest := -1
 	for i := range b.classes {
@@ -95,8 +95,8 @@ func (b *Buffers) evictLocked() {
 	b.classes[oldest] = b.classes[oldest][:last]
 }
 
-// Trim drops the slices of all classes that were not used since the last Trim,
-// so that an idle broker gives the memory of a busy hour back.
+// Trim drops the slices of all classes that have not been used since the last Trim, so that an idle
+// broker frees the memory it needed under load.
 func (b *Buffers) Trim() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,7 +112,7 @@ func (b *Buffers) Trim() {
 	b.trimmed = b.clock
 }
 
-// Kept returns how many bytes lie in the free list.
+// Kept returns the number of bytes in the free list.
 func (b *Buffers) Kept() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

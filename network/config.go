@@ -7,92 +7,93 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Config is what a Server needs to know. The key of server.properties that
-// gives a value stands behind it.
+// Config configures a Server. Comments name the key of server.properties that sets a field.
 type Config struct {
 	NodeID    int32 // broker.id, for log lines
 	Listeners []Listener
-	// MaxRequestBytes is the largest frame accepted; 0 means DefaultMaxRequestBytes (socket.request.max.bytes).
+	// MaxRequestBytes is the largest accepted frame; 0 means DefaultMaxRequestBytes
+	// (socket.request.max.bytes).
 	MaxRequestBytes int32
-	// SendBufferBytes and ReceiveBufferBytes size the socket buffers; -1 or 0
-	// leave it to the operating system (socket.send.buffer.bytes, socket.receive.buffer.bytes).
+	// SendBufferBytes and ReceiveBufferBytes are the sizes of the socket buffers; -1 and 0 leave
+	// the choice to the operating system (socket.send.buffer.bytes, socket.receive.buffer.bytes).
 	SendBufferBytes    int
 	ReceiveBufferBytes int
-	// Backlog is how many connections may wait to be accepted on a listener; 0
-	// leaves it to the operating system (socket.listen.backlog.size).
+	// Backlog is how many connections may wait to be accepted on a listener; 0 leaves the choice to
+	// the operating system (socket.listen.backlog.size).
 	Backlog int
-	// MaxConnections over all listeners (max.connections). At the limit new
-	// connections wait; where there are other listeners, one on the inter-broker
-	// listener makes an idle one of those close instead.
+	// MaxConnections limits the open connections of all listeners (max.connections). At the limit
+	// new connections wait. If there are several listeners, a new connection on the inter-broker
+	// listener instead closes an idle connection of another listener.
 	MaxConnections Limit
-	// MaxConnectionsPerIP for hosts without an override (max.connections.per.ip).
-	// More are closed at accept.
+	// MaxConnectionsPerIP limits the connections of a host without an override
+	// (max.connections.per.ip). Connections above the limit are closed after accept.
 	MaxConnectionsPerIP Limit
-	// MaxConnectionsPerIPOverrides by host name or address; 0 refuses all
+	// MaxConnectionsPerIPOverrides are limits by host name or address; 0 refuses all connections
 	// (max.connections.per.ip.overrides).
 	MaxConnectionsPerIPOverrides map[string]int
-	// IdleTimeout closes connections on which nothing happened for so long, and
-	// those whose peer does not read its answer; 0: never (connections.max.idle.ms).
+	// IdleTimeout is how long a connection may be inactive, or its peer may leave a response
+	// unread, before the connection is closed; 0: forever (connections.max.idle.ms).
 	IdleTimeout time.Duration
-	// Buffers is where frames are read into; nil: a free list of its own.
+	// Buffers is the free list for frames; nil creates one for this server.
 	Buffers *Buffers
 	Log     *logrus.Logger
-	// Observe, if set, is told of every request after its answer was written
-	// (or dropped). It is called in the connection's goroutines.
+	// Observe, if not nil, is called for every request after its response was written or dropped.
+	// It runs in a goroutine of the connection.
 	Observe func(*Request, Timing)
 }
 
 // DefaultMaxRequestBytes is Kafka's default of socket.request.max.bytes.
 const DefaultMaxRequestBytes = 104857600
 
-// Listener describes one entry of listeners.
+// Listener describes one entry of the key listeners.
 type Listener struct {
 	Name     string // such as PLAINTEXT
-	Protocol string // security protocol, for log lines; empty: the name
+	Protocol string // security protocol, for log lines; empty: same as Name
 	Host     string // empty: all interfaces; an IPv6 address without brackets
-	Port     int    // 0: any free one, see Server.Addr
-	// Privileged marks the listener of the controller's requests: the control
-	// plane listener if there is one, else the inter-broker listener.
+	Port     int    // 0: any free port, see Server.Addr
+	// Privileged marks the listener for the controller's requests: the control plane listener if
+	// one is configured, otherwise the inter-broker listener.
 	Privileged bool
 	// ControlPlane marks the dedicated control plane listener, for log lines.
 	ControlPlane bool
-	// InterBroker marks the listener that keeps working at Config.MaxConnections
-	// where there are others.
+	// InterBroker marks the listener that still accepts connections at Config.MaxConnections if
+	// there are several listeners.
 	InterBroker bool
-	// MaxConnections on this listener (listener.name.X.max.connections).
+	// MaxConnections limits the open connections of this listener
+	// (listener.name.X.max.connections).
 	MaxConnections Limit
-	// Listen opens the socket; nil: TCP. Tests hand in one in memory.
+	// Listen opens the socket; nil: TCP. Tests use a network in memory.
 	Listen func(address string) (net.Listener, error)
-	// Open turns an accepted connection into one whose peer is known: it may
-	// wrap it (TLS), exchange frames on it and set peer.Principal (SASL). It
-	// runs in the connection's goroutine before the first frame; an error closes
-	// the connection. nil: the connection as it is, User:ANONYMOUS.
+	// Open identifies the peer of an accepted connection. It may wrap the connection (TLS),
+	// exchange frames on it and set peer.Principal (SASL). It runs in the connection's goroutine
+	// before the first frame. An error closes the connection. If Open is nil, the connection is
+	// used as it is, with User:ANONYMOUS.
 	Open func(conn net.Conn, peer *Peer) (net.Conn, error)
 }
 
-// Timing tells where a request's time went.
+// Timing is how long the phases of a request took.
 type Timing struct {
 	Serve    time.Duration // in Handler.Serve and Deferred
-	Queued   time.Duration // the answer's wait for earlier answers of its connection
-	Send     time.Duration // writing the answer
-	Sent     int64         // bytes of the answer, size field included; 0 for none
+	Queued   time.Duration // waiting for earlier responses of the connection
+	Send     time.Duration // writing the response
+	Sent     int64         // bytes of the response, size field included; 0 without a response
 	Throttle time.Duration
 }
 
-// Stats are a Server's counters since its start.
+// Stats are the counters of a Server since it was created.
 type Stats struct {
 	Connections     int64 // open now
 	Accepted        int64
 	RefusedPerIP    int64 // closed at accept for max.connections.per.ip
 	ClosedIdle      int64
-	ClosedForRoom   int64 // idle ones closed for an inter-broker connection
-	BadFrames       int64 // connections closed for a frame or header that does not parse
+	ClosedForRoom   int64 // idle connections closed for an inter-broker connection
+	BadFrames       int64 // connections closed for a frame or header that cannot be parsed
 	Panics          int64 // handler panics
 	Requests        int64
 	BytesIn         int64
 	BytesOut        int64
 	SendfileRuns    int64 // file runs sent without copying
 	SendfileCalls   int64
-	CopiedFileBytes int64 // file bytes that were read and written instead
-	ShortFileRuns   int64 // connections closed since a file run ended early
+	CopiedFileBytes int64 // file bytes that were read and written because sendfile was not used
+	ShortFileRuns   int64 // connections closed because a file run ended early
 }

@@ -14,16 +14,16 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// conn is one connection. Its goroutine runs serve; the fields without a lock
-// belong to it, but for those said to be atomic.
+// conn is one connection. Its goroutine runs serve and owns the fields that are neither atomic nor
+// guarded by a lock.
 type conn struct {
 	server   *Server
 	listener *boundListener
-	accepted net.Conn        // what Accept gave; closing it ends everything
-	net      net.Conn        // accepted, or what Listener.Open made of it
-	raw      syscall.RawConn // of a plain TCP connection, else nil
+	accepted net.Conn        // as returned by Accept; closing it ends the connection
+	net      net.Conn        // accepted, or what Listener.Open returned for it
+	raw      syscall.RawConn // of a plain TCP connection, otherwise nil
 	peer     *Peer
-	host     string // under which limits counts it
+	host     string // the host that limits counts the connection for
 	in       frameReader
 	answers  answers
 
@@ -31,24 +31,24 @@ type conn struct {
 	doneOnce sync.Once
 
 	lastActive atomic.Int64 // UnixNano of the last byte in or out
-	inHand     atomic.Int32 // requests read and not yet answered
+	inHand     atomic.Int32 // requests that were read and have not been finished
 	writing    atomic.Bool
-	mutedUntil atomic.Int64 // UnixNano; nothing is served before
+	mutedUntil atomic.Int64 // UnixNano; no request is served before this time
 }
 
-// touch notes that bytes moved.
+// touch records that bytes were read or written.
 func (c *conn) touch() { c.lastActive.Store(time.Now().UnixNano()) }
 
-// stop closes Request.Done: who waits answers now, and nothing more is read.
+// stop closes Request.Done: waiting handlers respond now, and no further frame is read.
 func (c *conn) stop() { c.doneOnce.Do(func() { close(c.done) }) }
 
-// cut ends the connection at once; its goroutine notices by an error.
+// cut closes the connection at once. Its goroutine ends with an error.
 func (c *conn) cut() {
 	c.stop()
 	c.accepted.Close()
 }
 
-// idle says whether no request is in hand.
+// idle reports whether the connection has no request in progress.
 func (c *conn) idle() bool { return c.inHand.Load() == 0 }
 
 // serve runs the connection until it ends.
@@ -71,7 +71,7 @@ func (c *conn) serve() {
 	}
 }
 
-// open lets the listener find out who the peer is.
+// open lets the listener identify the peer.
 func (c *conn) open() bool {
 	if c.listener.Open != nil {
 		opened, err := c.listener.Open(c.accepted, c.peer)
@@ -91,8 +91,8 @@ func (c *conn) open() bool {
 	return true
 }
 
-// readEnded handles the end of reading. A peer that only closed its sending
-// side still gets the answers it waits for.
+// readEnded handles the end of reading. A peer that closed only its sending side still receives the
+// responses it waits for.
 func (c *conn) readEnded(err error) {
 	var bad *frameError
 	if errors.As(err, &bad) {
@@ -104,7 +104,7 @@ func (c *conn) readEnded(err error) {
 	}
 }
 
-// handle serves one frame. It returns false when the connection is to end.
+// handle serves one frame. It returns false if the connection must end.
 func (c *conn) handle(frame []byte) bool {
 	c.server.stats.requests.Add(1)
 	c.server.stats.bytesIn.Add(int64(len(frame)) + 4)
@@ -138,8 +138,8 @@ func (c *conn) handle(frame []byte) bool {
 	return c.finish(a)
 }
 
-// waitUnmuted waits out a throttle time. It returns false when the connection
-// ended meanwhile.
+// waitUnmuted waits until the throttle time has passed. It returns false if the connection ended
+// before.
 func (c *conn) waitUnmuted() bool {
 	until := c.mutedUntil.Load()
 	if until == 0 {
@@ -156,8 +156,8 @@ func (c *conn) waitUnmuted() bool {
 	}
 }
 
-// call has the handler serve req, or finish it by deferred; a panic costs the
-// connection and nothing else.
+// call lets the handler serve req or, if deferred is not nil, complete the response with deferred.
+// A panic closes this connection only.
 func (c *conn) call(req *Request, deferred func() Response) (resp Response) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -176,8 +176,8 @@ func (c *conn) panicked(req *Request, p any) {
 	c.server.processorLog.Errorf("Closing socket for %s because of error: the handler of %s panicked: %v\n%s", c.peer.ID, req.Key, p, debug.Stack())
 }
 
-// finish writes an answer (or not), and lets go of what it holds. It returns
-// false when the connection is to end.
+// finish writes a response, if there is one, and releases its resources. It returns false if the
+// connection must end.
 func (c *conn) finish(a answer) bool {
 	defer c.inHand.Add(-1)
 	if a.Err != nil {
@@ -189,18 +189,18 @@ func (c *conn) finish(a answer) bool {
 		a.timing.Throttle = a.Throttle
 		c.mutedUntil.Store(time.Now().Add(a.Throttle).UnixNano())
 	}
-	return c.letGo(&a) && ok && !a.Close && !c.server.stopping.Load()
+	return c.release(&a) && ok && !a.Close && !c.server.stopping.Load()
 }
 
-// refuse reports a frame for which the connection is closed.
+// refuse counts and logs a frame because of which the connection is closed.
 func (c *conn) refuse(err error) {
 	c.server.stats.badFrames.Add(1)
 	c.server.badFrames.errorf(c.server.processorLog, "Closing socket for %s because of error: %v", c.peer.ID, err)
 }
 
-// letGo gives back what an answer holds and reports it. It returns false when
-// that panicked.
-func (c *conn) letGo(a *answer) (ok bool) {
+// release releases the resources of a response and passes its timing to the observer. It returns
+// false if either panicked.
+func (c *conn) release(a *answer) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.panicked(a.req, p)
@@ -219,7 +219,7 @@ func (c *conn) letGo(a *answer) (ok bool) {
 func (c *conn) write(a *answer) bool {
 	if len(a.Runs) == 0 {
 		if !a.NoAnswer && !a.Close {
-			c.server.processorLog.Errorf("Closing socket for %s because of error: the handler of %s gave no answer", c.peer.ID, a.req.Key)
+			c.server.processorLog.Errorf("Closing socket for %s because of error: the handler of %s returned no response", c.peer.ID, a.req.Key)
 		}
 		return a.NoAnswer || a.Close
 	}
@@ -238,19 +238,19 @@ func (c *conn) write(a *answer) bool {
 		c.server.stats.shortFileRuns.Add(1)
 	}
 	if !disconnected(err) {
-		c.server.badFrames.errorf(c.server.processorLog, "Closing socket for %s because of error: answering %s: %v", c.peer.ID, a.req.Key, err)
+		c.server.badFrames.errorf(c.server.processorLog, "Closing socket for %s because of error: responding to %s: %v", c.peer.ID, a.req.Key, err)
 	}
 	return false
 }
 
-// disconnected says whether err only means that the peer is gone, or that we
-// closed the connection ourselves.
+// disconnected reports whether err only means that the peer disconnected or that this broker closed
+// the connection.
 func disconnected(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) ||
 		errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
-// connectionID names a connection as Kafka does.
+// connectionID returns Kafka's name for a connection.
 func connectionID(local, remote net.Addr, n int64) string {
 	return fmt.Sprintf("%s-%s-%d", local, remote, n)
 }

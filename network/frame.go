@@ -8,58 +8,58 @@ import (
 	"sync/atomic"
 )
 
-// lookahead is how much each connection reads at once while it waits: enough
-// for the size and the whole of most small requests. It is all the memory that
-// a waiting connection holds besides its goroutine.
+// lookahead is how many bytes a waiting connection reads at once, enough for the size field and the
+// whole of most small requests. Apart from its goroutine, a waiting connection holds no other
+// memory.
 const lookahead = 512
 
-// firstStep is the first buffer of a large frame when memory is not promised to
-// it; it grows fourfold each time the peer has filled it.
+// firstStep is the size of the first buffer of a large frame if its full size cannot be reserved.
+// Each time the peer has filled the buffer, it grows fourfold.
 const firstStep = 16 << 10
 
-// unfilledLimit bounds the memory that is given to announced frames before
-// their bytes are there, over all connections of a server.
+// unfilledLimit limits the memory reserved for announced frames before their bytes arrive, over all
+// connections of a server.
 const unfilledLimit = 32 << 20
 
-// frameError is a frame that no Kafka client sends; it costs the connection.
+// frameError is the error for a frame that no Kafka client sends. It closes the connection.
 type frameError struct{ text string }
 
 func (e *frameError) Error() string { return e.text }
 
-// promises counts the bytes of buffers that were handed out for announced but
-// not yet received frames.
-type promises struct{ bytes atomic.Int64 }
+// reservations counts the bytes of buffers for frames that have been announced but not yet
+// received.
+type reservations struct{ bytes atomic.Int64 }
 
-// take reserves n bytes, or says no.
-func (p *promises) take(n int) bool {
-	if p.bytes.Add(int64(n)) > unfilledLimit {
-		p.bytes.Add(-int64(n))
+// take reserves n bytes and reports whether the limit allowed it.
+func (r *reservations) take(n int) bool {
+	if r.bytes.Add(int64(n)) > unfilledLimit {
+		r.bytes.Add(-int64(n))
 		return false
 	}
 	return true
 }
 
-func (p *promises) giveBack(n int) { p.bytes.Add(-int64(n)) }
+func (r *reservations) release(n int) { r.bytes.Add(-int64(n)) }
 
-// frameReader takes frames off a connection. A claimed size is not memory: a
-// frame's buffer is only allocated whole while the promises of all connections
-// are small, else it grows as bytes arrive.
+// frameReader reads frames from a connection. It does not trust an announced size: the buffer of a
+// frame is allocated at full size only while the reservations of all connections are small.
+// Otherwise it grows as bytes arrive.
 type frameReader struct {
 	conn     net.Conn
-	limit    int // the largest frame
+	limit    int // size of the largest accepted frame
 	buffers  *Buffers
-	promises *promises
-	progress func() // called whenever bytes arrived
+	reserved *reservations
+	progress func() // called whenever bytes have arrived
 
-	// small[start:end] was read and not yet used.
+	// small[start:end] has been read but not used.
 	small      [lookahead]byte
 	start, end int
-	// pooled is the last frame's buffer, if it was not part of small.
+	// pooled is the buffer of the last frame, unless the frame was in small.
 	pooled []byte
 }
 
-// next returns the next frame without its size field; it is valid until
-// release. io.EOF means that the peer closed the connection between frames.
+// next returns the next frame without its size field. The frame is valid until release. The error
+// io.EOF means that the peer closed the connection between frames.
 func (r *frameReader) next() ([]byte, error) {
 	if err := r.buffer(4); err != nil {
 		if r.end > r.start && err == io.EOF {
@@ -103,7 +103,7 @@ func (r *frameReader) release() {
 	poison(r.small[:r.start])
 }
 
-// buffer reads until small holds n bytes from start on.
+// buffer reads until small holds n bytes, counted from start.
 func (r *frameReader) buffer(n int) error {
 	if r.start == r.end {
 		r.start, r.end = 0, 0
@@ -127,8 +127,8 @@ func (r *frameReader) buffer(n int) error {
 // large reads a frame that does not fit into small into a pooled buffer.
 func (r *frameReader) large(size int) ([]byte, error) {
 	step := size
-	if r.promises.take(size) {
-		defer r.promises.giveBack(size)
+	if r.reserved.take(size) {
+		defer r.reserved.release(size)
 	} else {
 		step = min(size, firstStep)
 	}

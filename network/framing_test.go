@@ -13,7 +13,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-func TestAnswersCarryWhatTheHandlerSaw(t *testing.T) {
+func TestResponsesHaveTheIDAndBodyOfTheirRequests(t *testing.T) {
 	s := start(t, Config{}, echo)
 	c := dial(t, s)
 	for i, size := range []int{0, 1, lookahead - 20, lookahead, firstStep, 100_000, 3 << 20} {
@@ -44,8 +44,8 @@ func TestAFrameMayArriveByteByByte(t *testing.T) {
 	}
 }
 
-// The frames of golden/raw-probes-3.9.1.txt that a real broker answers by
-// closing the connection before any handler sees them.
+// A real broker also closes the connection for these frames of golden/raw-probes-3.9.1.txt before a
+// handler sees them.
 func TestBadFramesCloseTheConnection(t *testing.T) {
 	size := func(n int32) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
 	for _, c := range []struct {
@@ -75,12 +75,12 @@ func TestBadFramesCloseTheConnection(t *testing.T) {
 			if s.Stats().BadFrames != 1 {
 				t.Fatalf("%+v", s.Stats())
 			}
-			write(t, dial(t, s), nil) // others are not affected
+			write(t, dial(t, s), nil) // other connections are not affected
 		})
 	}
 }
 
-func TestARequestTheHandlerCannotReadIsABadFrame(t *testing.T) {
+func TestARequestThatTheHandlerRefusesCountsAsABadFrame(t *testing.T) {
 	var log logBuffer
 	s := start(t, Config{Log: logTo(&log)}, HandlerFunc(func(r *Request) Response {
 		return Refuse(errors.New("Metadata v99 is not served"))
@@ -98,7 +98,7 @@ func TestARequestTheHandlerCannotReadIsABadFrame(t *testing.T) {
 	}
 }
 
-func TestACutFrameClosesOnlyItsConnection(t *testing.T) {
+func TestAnIncompleteFrameClosesOnlyItsConnection(t *testing.T) {
 	s := start(t, Config{}, echo)
 	c := dial(t, s)
 	p := frame(protocol.Metadata, 1, 1, make([]byte, 5000))
@@ -116,7 +116,7 @@ func TestACutFrameClosesOnlyItsConnection(t *testing.T) {
 	}
 }
 
-func TestRandomBytesNeverHarmTheServer(t *testing.T) {
+func TestRandomBytesDoNotHarmTheServer(t *testing.T) {
 	s := start(t, Config{MaxRequestBytes: 2000}, echo)
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -124,7 +124,7 @@ func TestRandomBytesNeverHarmTheServer(t *testing.T) {
 		for i := range p {
 			p[i] = byte(random.Uint32())
 		}
-		if len(p) > 6 { // often a plausible size and key
+		if len(p) > 6 { // often make size and key plausible
 			binary.BigEndian.PutUint32(p, uint32(random.IntN(700)))
 			binary.BigEndian.PutUint16(p[4:], uint16(random.IntN(80)))
 		}
@@ -132,7 +132,7 @@ func TestRandomBytesNeverHarmTheServer(t *testing.T) {
 		write(t, c, p)
 		c.Close()
 	}
-	eventually(t, "all are gone", func() bool { return s.Stats().Accepted >= 200 && s.Stats().Connections == 0 })
+	eventually(t, "all connections have ended", func() bool { return s.Stats().Accepted >= 200 && s.Stats().Connections == 0 })
 	c := dial(t, s)
 	write(t, c, frame(protocol.Metadata, 1, 6, nil))
 	if id, _ := answerOf(t, c); id != 6 || s.Stats().Panics != 0 {
@@ -140,7 +140,7 @@ func TestRandomBytesNeverHarmTheServer(t *testing.T) {
 	}
 }
 
-func TestAFloodOfBadFramesIsAFewLogLines(t *testing.T) {
+func TestManyBadFramesCauseFewLogLines(t *testing.T) {
 	var log logBuffer
 	s := start(t, Config{Log: logTo(&log)}, echo)
 	for range 100 {
@@ -154,7 +154,7 @@ func TestAFloodOfBadFramesIsAFewLogLines(t *testing.T) {
 	}
 }
 
-func TestAPanicInAHandlerCostsOnlyTheConnection(t *testing.T) {
+func TestAPanicInAHandlerClosesOnlyItsConnection(t *testing.T) {
 	var log logBuffer
 	s := start(t, Config{Log: logTo(&log)}, HandlerFunc(func(r *Request) Response {
 		switch r.Key {
@@ -182,8 +182,8 @@ func TestAPanicInAHandlerCostsOnlyTheConnection(t *testing.T) {
 	}
 }
 
-// A thousand connections that each announce 100 MB and send 10 bytes raise
-// memory by less than 64 MB.
+// A thousand connections that each announce 100 MB and send 10 bytes need less than 64 MB of
+// memory.
 func TestAnnouncedSizesAllocateNoMemory(t *testing.T) {
 	s := start(t, Config{}, echo)
 	announce := append(binary.BigEndian.AppendUint32(nil, 100<<20), "0123456789"...)
@@ -203,16 +203,16 @@ func TestAnnouncedSizesAllocateNoMemory(t *testing.T) {
 		})
 		return n == 1000
 	})
-	eventually(t, "the buffers are there", func() bool { return heapInUse()-before > 1000*firstStep/2 })
+	eventually(t, "the buffers have been allocated", func() bool { return heapInUse()-before > 1000*firstStep/2 })
 	if grown := heapInUse() - before; grown > 64<<20 {
 		t.Fatalf("1000 connections cost %d MiB", grown>>20)
 	}
 	for _, c := range conns {
 		c.Close()
 	}
-	eventually(t, "all connections are gone", func() bool { return s.Stats().Connections == 0 })
-	if n := s.promises.bytes.Load(); n != 0 {
-		t.Fatalf("%d bytes are still promised", n)
+	eventually(t, "all connections have ended", func() bool { return s.Stats().Connections == 0 })
+	if n := s.reserved.bytes.Load(); n != 0 {
+		t.Fatalf("%d bytes are still reserved", n)
 	}
 }
 
@@ -223,19 +223,19 @@ func heapInUse() int64 {
 	return int64(m.HeapInuse)
 }
 
-func TestLargeFramesArriveWhileNoMemoryIsPromised(t *testing.T) {
+func TestLargeFramesArriveWithoutReservedMemory(t *testing.T) {
 	s := start(t, Config{}, echo)
-	s.promises.bytes.Store(unfilledLimit)
+	s.reserved.bytes.Store(unfilledLimit)
 	c := dial(t, s)
 	body := bytes.Repeat([]byte("monedula"), 1<<17)
 	go func() {
-		// The answer is as large as the request: read while writing.
+		// The response is as large as the request, so the client must read while it writes.
 		_, _ = c.Write(frame(protocol.Metadata, 1, 1, body))
 	}()
 	if _, got := answerOf(t, c); !bytes.Equal(got, body) {
-		t.Fatal("the frame came out changed")
+		t.Fatal("the frame changed on its way")
 	}
-	s.promises.bytes.Store(0)
+	s.reserved.bytes.Store(0)
 }
 
 func TestBuffersAreReusedAndBounded(t *testing.T) {

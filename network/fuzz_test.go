@@ -11,7 +11,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// readOnly is a connection of which only Read is used.
+// readOnly is a connection on which only Read may be called.
 type readOnly struct {
 	net.Conn
 	r io.Reader
@@ -19,8 +19,8 @@ type readOnly struct {
 
 func (c readOnly) Read(p []byte) (int, error) { return c.r.Read(p) }
 
-// FuzzFrameReader compares the frames taken off a connection with the plain
-// meaning of the bytes, however they arrive.
+// FuzzFrameReader compares the frames read from a connection with those in the bytes, whatever the
+// sizes of the reads.
 func FuzzFrameReader(f *testing.F) {
 	f.Add(frame(protocol.Metadata, 1, 1, []byte("abc")), false)
 	f.Add(append(frame(protocol.Metadata, 1, 1, make([]byte, lookahead)), frame(protocol.Fetch, 1, 2, nil)...), true)
@@ -31,7 +31,7 @@ func FuzzFrameReader(f *testing.F) {
 		if bitwise {
 			source = iotest.OneByteReader(source)
 		}
-		r := frameReader{conn: readOnly{r: source}, limit: 4096, buffers: NewBuffers(1 << 20), promises: new(promises), progress: func() {}}
+		r := frameReader{conn: readOnly{r: source}, limit: 4096, buffers: NewBuffers(1 << 20), reserved: new(reservations), progress: func() {}}
 		for rest := stream; ; {
 			got, err := r.next()
 			if len(rest) < 4 {

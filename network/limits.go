@@ -6,34 +6,33 @@ import (
 	"sync"
 )
 
-// Limit is the largest number of connections that may be open at once. The zero
-// Limit allows any number.
+// Limit is the largest number of open connections. The zero Limit allows any number.
 type Limit struct {
 	limited bool
 	most    int
 }
 
-// AtMost returns the limit of n connections; AtMost(0) allows none.
+// AtMost returns a limit of n connections; AtMost(0) allows none.
 func AtMost(n int) Limit { return Limit{limited: true, most: n} }
 
-// reachedBy reports whether no connection may be added to n open ones.
+// reachedBy reports whether the limit allows no further connection in addition to n open ones.
 func (l Limit) reachedBy(n int) bool { return l.limited && n >= l.most }
 
-// limits counts connections and holds them to the configured numbers.
+// limits counts connections and enforces the limits.
 type limits struct {
 	mu        sync.Mutex
 	total     Limit                  // guarded by mu
 	perIP     Limit                  // guarded by mu
 	overrides map[string]Limit       // by address; guarded by mu
-	freed     sync.Cond              // on mu
-	listeners int                    // that are not removed; guarded by mu
+	freed     sync.Cond              // uses mu
+	listeners int                    // number of listeners; guarded by mu
 	open      int                    // guarded by mu
 	byName    map[*boundListener]int // guarded by mu
 	byHost    map[string]int         // guarded by mu
 	stopped   bool                   // guarded by mu
 }
 
-// tooManyError is a host that has all the connections it may have.
+// tooManyError is the error for a host that has reached its limit.
 type tooManyError struct {
 	host  string
 	limit int
@@ -51,7 +50,7 @@ func newLimits(cfg *Config) (*limits, error) {
 	return l, err
 }
 
-// overridesByAddress looks the hosts up that are given by name.
+// overridesByAddress looks up the addresses of hosts given by name.
 func overridesByAddress(byHost map[string]int) (map[string]Limit, error) {
 	overrides := map[string]Limit{}
 	for host, limit := range byHost {
@@ -70,8 +69,7 @@ func overridesByAddress(byHost map[string]int) (map[string]Limit, error) {
 	return overrides, nil
 }
 
-// Limits are the numbers of connections that may change while a Server runs;
-// see Config for what they mean.
+// Limits are the connection limits that can change while a Server runs. Config describes them.
 type Limits struct {
 	MaxConnections               Limit
 	MaxConnectionsPerIP          Limit
@@ -79,8 +77,8 @@ type Limits struct {
 	ByListener                   map[string]Limit // Listener.MaxConnections by name
 }
 
-// SetLimits puts other limits in force. Connections above them stay open; new
-// ones are judged by them. On an error (a host without an address) nothing changes.
+// SetLimits replaces the limits. Connections above the new limits stay open; the limits apply to
+// new connections. On an error (a host without an address) nothing changes.
 func (s *Server) SetLimits(to Limits) error {
 	overrides, err := overridesByAddress(to.MaxConnectionsPerIPOverrides)
 	if err != nil {
@@ -97,10 +95,10 @@ func (s *Server) SetLimits(to Limits) error {
 	return nil
 }
 
-// admit counts a new connection. While its listener or the broker is full it
-// waits; makeRoom is called first when the broker is full and the listener is
-// protected, whose connections are let in at once. It fails when the host has
-// too many, and with net.ErrClosed when the server stops.
+// admit counts a new connection. While the limit of its listener or of the broker is reached, it
+// waits. If only the limit of the broker is reached and the listener is protected, it calls
+// makeRoom and does not wait. It returns an error if the host has reached its limit, and
+// net.ErrClosed if the server stops or the listener is removed.
 func (l *limits) admit(b *boundListener, host string, makeRoom func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -130,9 +128,9 @@ func (l *limits) fullLocked(b *boundListener) bool {
 	return b.MaxConnections.reachedBy(l.byName[b]) || l.total.reachedBy(l.open) && !l.protectedLocked(b)
 }
 
-// protectedLocked reports whether a full broker still lets connections of b in:
-// the inter-broker listener is protected from those of other listeners, so it is
-// not where it is the only one (Kafka's ConnectionQuotas.protectedListener).
+// protectedLocked reports whether b may exceed the broker's limit. That is the inter-broker
+// listener, if there are other listeners whose connections can be closed (Kafka's
+// ConnectionQuotas.protectedListener). The caller must hold mu.
 func (l *limits) protectedLocked(b *boundListener) bool { return b.InterBroker && l.listeners > 1 }
 
 func (l *limits) release(b *boundListener, host string) {
@@ -148,16 +146,16 @@ func (l *limits) release(b *boundListener, host string) {
 	l.freed.Broadcast()
 }
 
-// add counts a further listener.
+// add counts another listener.
 func (l *limits) add() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.listeners++
-	l.freed.Broadcast() // the inter-broker listener may be protected now
+	l.freed.Broadcast() // the inter-broker listener may have become protected
 }
 
-// remove lets no further connection in by a listener. It must be called at most
-// once for each.
+// remove stops a listener from admitting connections. It must be called at most once for each
+// listener.
 func (l *limits) remove(b *boundListener) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -172,7 +170,7 @@ func (l *limits) isRemoved(b *boundListener) bool {
 	return b.removed
 }
 
-// stop lets go of those who wait.
+// stop ends the waits of all calls of admit.
 func (l *limits) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -180,7 +178,7 @@ func (l *limits) stop() {
 	l.freed.Broadcast()
 }
 
-// counts returns the connections by listener name.
+// counts returns the number of open connections by listener name.
 func (l *limits) counts() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

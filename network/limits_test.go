@@ -14,7 +14,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// inMemory runs a server on a listener in memory inside a synctest bubble.
+// inMemory runs a server with a listener in memory inside a synctest bubble.
 func inMemory(t *testing.T, cfg Config, h Handler) (*Server, func() net.Conn, func()) {
 	t.Helper()
 	l := memnet.Listen("memory:9092")
@@ -58,7 +58,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 			t.Fatalf("%+v", n)
 		}
 		if _, err := quiet.Read(make([]byte, 1)); err == nil {
-			t.Fatal("the quiet connection is open")
+			t.Fatal("the idle connection is open")
 		}
 		write(t, busy, frame(protocol.Metadata, 1, 2, nil))
 		if id, _ := answerOf(t, busy); id != 2 {
@@ -67,7 +67,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	})
 }
 
-func TestARequestInHandKeepsItsConnectionOpen(t *testing.T) {
+func TestARequestInProgressKeepsItsConnectionOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dial, stop := inMemory(t, Config{IdleTimeout: time.Minute}, HandlerFunc(func(r *Request) Response {
 			select {
@@ -91,7 +91,7 @@ func TestARequestInHandKeepsItsConnectionOpen(t *testing.T) {
 	})
 }
 
-func TestAPeerThatDoesNotReadItsAnswerIsClosedAsIdle(t *testing.T) {
+func TestAPeerThatDoesNotReadItsResponseIsClosedAsIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dial, stop := inMemory(t, Config{IdleTimeout: time.Minute}, echo)
 		defer stop()
@@ -105,7 +105,7 @@ func TestAPeerThatDoesNotReadItsAnswerIsClosedAsIdle(t *testing.T) {
 	})
 }
 
-func TestAThrottledPeerIsAnsweredAtOnceAndThenNotRead(t *testing.T) {
+func TestAThrottledRequestIsAnsweredAtOnceAndTheNextIsReadLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dial, stop := inMemory(t, Config{}, HandlerFunc(func(r *Request) Response {
 			resp := reply(r)
@@ -137,7 +137,7 @@ func TestAThrottledPeerIsAnsweredAtOnceAndThenNotRead(t *testing.T) {
 	})
 }
 
-func TestAThrottleDoesNotHoldBackTheAnswersThatFollow(t *testing.T) {
+func TestAThrottleDoesNotDelayTheResponsesThatFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		s, dial, stop := inMemory(t, Config{}, HandlerFunc(func(r *Request) Response {
@@ -194,7 +194,7 @@ func TestShutdownEndsAThrottle(t *testing.T) {
 	})
 }
 
-func TestAPeerThatDoesNotReadItsAnswerDoesNotDelayTheStop(t *testing.T) {
+func TestAPeerThatDoesNotReadItsResponseDoesNotDelayTheStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, dial, _ := inMemory(t, Config{}, echo)
 		silent := dial()
@@ -212,9 +212,9 @@ func TestAPeerThatDoesNotReadItsAnswerDoesNotDelayTheStop(t *testing.T) {
 	})
 }
 
-// An answer that is under way when a frame follows that is none reaches its peer
-// before the connection ends.
-func TestAnswersUnderWayAreSentBeforeABadFrameEndsTheConnection(t *testing.T) {
+// If a bad frame follows a request, the response to the request is sent before the connection is
+// closed.
+func TestPendingResponsesAreSentBeforeABadFrameClosesTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		_, dial, stop := inMemory(t, Config{}, HandlerFunc(func(r *Request) Response {
@@ -256,7 +256,7 @@ func TestAHandlerThatNeverReturnsIsReported(t *testing.T) {
 	})
 }
 
-func TestMoreConnectionsThanAnAddressMayHaveAreRefused(t *testing.T) {
+func TestConnectionsAboveTheLimitOfAnAddressAreRefused(t *testing.T) {
 	var log logBuffer
 	s := start(t, Config{Log: logTo(&log), MaxConnectionsPerIP: AtMost(2)}, echo)
 	first := dial(t, s)
@@ -269,18 +269,18 @@ func TestMoreConnectionsThanAnAddressMayHaveAreRefused(t *testing.T) {
 		t.Fatalf("log:\n%s", log.String())
 	}
 	first.Close()
-	eventually(t, "room again", func() bool { return s.Stats().Connections == 1 })
+	eventually(t, "one connection", func() bool { return s.Stats().Connections == 1 })
 	c := dial(t, s)
 	write(t, c, frame(protocol.Metadata, 1, 4, nil))
 	if id, _ := answerOf(t, c); id != 4 {
-		t.Fatal("a freed place was not given again")
+		t.Fatal("no connection is accepted after another one ended")
 	}
 }
 
-func TestAnAddressMayHaveALimitOfItsOwn(t *testing.T) {
+func TestAnAddressMayHaveItsOwnLimit(t *testing.T) {
 	s := start(t, Config{MaxConnectionsPerIP: AtMost(100), MaxConnectionsPerIPOverrides: map[string]int{"localhost": 0}}, echo)
 	if !closed(t, dial(t, s)) {
-		t.Fatal("a forbidden address got in")
+		t.Fatal("a connection of a forbidden address was accepted")
 	}
 	_, err := NewServer(Config{MaxConnectionsPerIPOverrides: map[string]int{"no.such.host.invalid": 1}})
 	if err == nil || !strings.Contains(err.Error(), "max.connections.per.ip.overrides") {
@@ -288,7 +288,7 @@ func TestAnAddressMayHaveALimitOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestAFullBrokerLetsNewConnectionsWait(t *testing.T) {
+func TestNewConnectionsWaitAtTheLimitOfTheBroker(t *testing.T) {
 	s := start(t, Config{MaxConnections: AtMost(1)}, echo)
 	first, second := dial(t, s), dial(t, s)
 	write(t, first, frame(protocol.Metadata, 1, 1, nil))
@@ -303,8 +303,8 @@ func TestAFullBrokerLetsNewConnectionsWait(t *testing.T) {
 	}
 }
 
-// A connection that waits to be let in is closed when its listener goes or the
-// server stops, and was never counted as open.
+// A connection that waits to be admitted is closed when its listener is removed or the server
+// stops, and is never counted as open.
 func TestConnectionsThatWaitAreClosedWithTheirListener(t *testing.T) {
 	for name, end := range map[string]func(*Server){
 		"removed": func(s *Server) { s.RemoveListener("PLAINTEXT") },
@@ -329,7 +329,7 @@ func TestConnectionsThatWaitAreClosedWithTheirListener(t *testing.T) {
 	}
 }
 
-func TestOverridesStandForEveryAddressOfAHost(t *testing.T) {
+func TestAnOverrideAppliesToEveryAddressOfAHost(t *testing.T) {
 	got, err := overridesByAddress(map[string]int{"127.0.0.1": 5, "0:0:0:0:0:0:0:1": 0, "::ffff:10.0.0.1": 7})
 	want := map[string]Limit{"127.0.0.1": AtMost(5), "::1": AtMost(0), "10.0.0.1": AtMost(7)}
 	if err != nil || !maps.Equal(got, want) {
@@ -337,7 +337,7 @@ func TestOverridesStandForEveryAddressOfAHost(t *testing.T) {
 	}
 }
 
-func TestAFullBrokerMakesRoomForBrokers(t *testing.T) {
+func TestAtTheLimitIdleConnectionsAreClosedForOtherBrokers(t *testing.T) {
 	s := start(t, Config{MaxConnections: AtMost(1), Listeners: []Listener{
 		{Name: "PLAINTEXT", Host: "127.0.0.1"}, {Name: "INTERNAL", Host: "127.0.0.1", InterBroker: true, Privileged: true}}}, echo)
 	client := dial(t, s)
@@ -357,8 +357,8 @@ func TestAFullBrokerMakesRoomForBrokers(t *testing.T) {
 	}
 }
 
-// crowd dials a listener in memory n times, each connection sending one
-// request, and returns how many the server let in. It must run in a bubble.
+// crowd opens n connections to a listener in memory, sends one request on each, and returns how
+// many the server admitted. It must run in a synctest bubble.
 func crowd(t *testing.T, s *Server, l *memnet.Listener, n int) int64 {
 	t.Helper()
 	before := s.Stats().Requests
@@ -366,7 +366,7 @@ func crowd(t *testing.T, s *Server, l *memnet.Listener, n int) int64 {
 		go func() {
 			c, err := l.Dial(t.Context())
 			if err != nil {
-				return // the listener is full
+				return // the limit of the listener is reached
 			}
 			if _, err := c.Write(frame(protocol.Metadata, 1, 1, nil)); err != nil {
 				return // refused
@@ -380,7 +380,7 @@ func crowd(t *testing.T, s *Server, l *memnet.Listener, n int) int64 {
 	return s.Stats().Requests - before
 }
 
-func TestALimitOfZeroLetsNoConnectionIn(t *testing.T) {
+func TestALimitOfZeroAdmitsNoConnection(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		cfg  Config
@@ -405,9 +405,9 @@ func TestALimitOfZeroLetsNoConnectionIn(t *testing.T) {
 	}
 }
 
-// As in Kafka (ConnectionQuotas.protectedListener) the inter-broker listener is
-// let in on a full broker only while there is another listener.
-func TestTheInterBrokerListenerIsProtectedOnlyBesideAnother(t *testing.T) {
+// As in Kafka (ConnectionQuotas.protectedListener), the inter-broker listener admits connections
+// above the limit of the broker only if there is another listener.
+func TestTheInterBrokerListenerIsProtectedOnlyWithAnotherListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		brokers, clients := memnet.Listen("memory:9092"), memnet.Listen("memory:9093")
 		s := start(t, Config{MaxConnections: AtMost(2), Listeners: []Listener{
@@ -420,10 +420,10 @@ func TestTheInterBrokerListenerIsProtectedOnlyBesideAnother(t *testing.T) {
 		}
 		synctest.Wait()
 		if n := s.Stats().Connections; n != 6 {
-			t.Fatalf("%d connections are open beside another listener, want all 6", n)
+			t.Fatalf("%d connections are open with another listener, want all 6", n)
 		}
 		if n := crowd(t, s, clients, 2); n != 0 {
-			t.Fatalf("%d connections of the other listener were served by a full broker", n)
+			t.Fatalf("%d connections of the other listener were served above the limit", n)
 		}
 		s.RemoveListener("PLAINTEXT")
 		if n := crowd(t, s, brokers, 2); n != 0 {
@@ -432,7 +432,7 @@ func TestTheInterBrokerListenerIsProtectedOnlyBesideAnother(t *testing.T) {
 	})
 }
 
-func TestBindNamesThePortInUse(t *testing.T) {
+func TestTheErrorOfBindNamesThePortInUse(t *testing.T) {
 	taken := start(t, Config{}, echo)
 	port := taken.Port("PLAINTEXT")
 	s, err := NewServer(Config{Listeners: []Listener{{Name: "FREE", Host: "127.0.0.1"}, {Name: "PLAINTEXT", Host: "127.0.0.1", Port: port}}})
@@ -508,7 +508,7 @@ func TestListenersHaveTheirOwnNamesAndPeers(t *testing.T) {
 	}
 }
 
-func TestAListenerMayFindOutWhoThePeerIs(t *testing.T) {
+func TestAListenerMayIdentifyThePeer(t *testing.T) {
 	refuse := errors.New("who are you")
 	s := start(t, Config{Listeners: []Listener{{Name: "PLAINTEXT", Host: "127.0.0.1", Open: func(c net.Conn, p *Peer) (net.Conn, error) {
 		b := make([]byte, 1)
@@ -530,6 +530,6 @@ func TestAListenerMayFindOutWhoThePeerIs(t *testing.T) {
 	bad := dial(t, s)
 	write(t, bad, []byte("y"))
 	if !closed(t, bad) {
-		t.Fatal("an unknown peer got in")
+		t.Fatal("an unknown peer was accepted")
 	}
 }

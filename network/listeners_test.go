@@ -7,7 +7,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-func TestListenersComeAndGoWhileTheServerRuns(t *testing.T) {
+func TestListenersAreAddedAndRemovedWhileTheServerRuns(t *testing.T) {
 	s := start(t, Config{Listeners: []Listener{{Name: "FIRST", Host: "127.0.0.1"}}}, echo)
 	if err := s.AddListener(Listener{Name: "SECOND", Host: "127.0.0.1"}); err != nil {
 		t.Fatal(err)
@@ -38,16 +38,16 @@ func TestListenersComeAndGoWhileTheServerRuns(t *testing.T) {
 	}
 	if c, err := net.Dial("tcp", address); err == nil {
 		c.Close()
-		t.Error("the removed listener's port takes connections")
+		t.Error("the port of the removed listener accepts connections")
 	}
 	ask(first)
-	eventually(t, "no connection of the removed listener in the books", func() bool {
+	eventually(t, "no connection of the removed listener to be counted", func() bool {
 		_, there := s.ConnectionCounts()["SECOND"]
 		return !there && s.Addr("SECOND") == nil
 	})
 	busy := s.Addr("FIRST").(*net.TCPAddr).Port
 	if err := s.AddListener(Listener{Name: "THIRD", Host: "127.0.0.1", Port: busy}); err == nil {
-		t.Error("a port in use was opened")
+		t.Error("a listener was added with a port in use")
 	}
 }
 
@@ -60,10 +60,10 @@ func TestLimitsChangeWhileTheServerRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !closed(t, dial(t, s)) {
-		t.Error("a second connection of the host is let in")
+		t.Error("a second connection of the host was accepted")
 	}
 	if err := s.SetLimits(Limits{MaxConnectionsPerIPOverrides: map[string]int{"no such host": 1}}); err == nil {
-		t.Error("a host without an address is taken")
+		t.Error("a host without an address was accepted")
 	}
 	if err := s.SetLimits(Limits{MaxConnections: AtMost(1)}); err != nil {
 		t.Fatal(err)

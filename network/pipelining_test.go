@@ -13,7 +13,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-func TestPipelinedRequestsAreAnsweredInOrderOneByOne(t *testing.T) {
+func TestPipelinedRequestsAreServedOneByOneInOrder(t *testing.T) {
 	var inHandler atomic.Int32
 	s := start(t, Config{}, HandlerFunc(func(r *Request) Response {
 		if inHandler.Add(1) > 1 {
@@ -30,14 +30,14 @@ func TestPipelinedRequestsAreAnsweredInOrderOneByOne(t *testing.T) {
 	go func() { _, _ = c.Write(all) }()
 	for i := range 300 {
 		if id, _ := answerOf(t, c); id != int32(i) {
-			t.Fatalf("answer %d is to request %d", i, id)
+			t.Fatalf("response %d is for request %d", i, id)
 		}
 	}
 }
 
-// A Produce behind a waiting Produce is served at once, so that it is appended;
-// its answer stays behind. Nothing else overtakes.
-func TestAProduceIsServedBehindAWaitingProduce(t *testing.T) {
+// A Produce that follows a waiting Produce is served, and so appended, at once, but its response is
+// sent later. No other request overtakes.
+func TestAProduceIsServedWhileAnotherProduceWaits(t *testing.T) {
 	served := make(chan int32, 10)
 	release := make(chan struct{})
 	s := start(t, Config{}, HandlerFunc(func(r *Request) Response {
@@ -58,11 +58,11 @@ func TestAProduceIsServedBehindAWaitingProduce(t *testing.T) {
 		}
 	}
 	if n := s.Stats().BytesOut; n != 0 {
-		t.Fatalf("%d bytes were answered before the first request was", n)
+		t.Fatalf("%d bytes were sent before the first response", n)
 	}
 	select {
 	case id := <-served:
-		t.Fatalf("request %d overtook", id)
+		t.Fatalf("response %d was sent before it", id)
 	default:
 	}
 	close(release)
@@ -76,7 +76,7 @@ func TestAProduceIsServedBehindAWaitingProduce(t *testing.T) {
 	}
 }
 
-func TestManyDeferredAnswersStayInOrder(t *testing.T) {
+func TestManyDeferredResponsesStayInOrder(t *testing.T) {
 	s := start(t, Config{}, HandlerFunc(func(r *Request) Response {
 		answer := reply(r)
 		switch r.CorrelationID % 3 {
@@ -105,7 +105,7 @@ func TestManyDeferredAnswersStayInOrder(t *testing.T) {
 	}
 }
 
-func TestAHalfClosedPeerGetsItsDeferredAnswer(t *testing.T) {
+func TestAHalfClosedPeerGetsItsDeferredResponse(t *testing.T) {
 	release := make(chan struct{})
 	s := start(t, Config{}, HandlerFunc(func(r *Request) Response {
 		answer := reply(r)
@@ -116,7 +116,7 @@ func TestAHalfClosedPeerGetsItsDeferredAnswer(t *testing.T) {
 	if err := c.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the request is in hand", func() bool { return s.Stats().Requests == 1 })
+	eventually(t, "the request to be served", func() bool { return s.Stats().Requests == 1 })
 	close(release)
 	if id, _ := answerOf(t, c); id != 9 {
 		t.Fatalf("got the answer to %d", id)
@@ -156,7 +156,7 @@ func TestReleaseIsCalledOnceForEveryResponse(t *testing.T) {
 	eventually(t, "three releases", func() bool { return released.Load() == 3 && observed.Load() == 3 })
 }
 
-func TestCloseWritesTheAnswerFirst(t *testing.T) {
+func TestCloseWritesTheResponseFirst(t *testing.T) {
 	s := start(t, Config{}, HandlerFunc(func(r *Request) Response {
 		resp := reply(r)
 		resp.Close = true
@@ -169,9 +169,9 @@ func TestCloseWritesTheAnswerFirst(t *testing.T) {
 	}
 }
 
-// What follows a request whose answer closes the connection is not served, even
-// if that answer has to wait for an earlier one.
-func TestNothingIsServedBehindAnAnswerThatCloses(t *testing.T) {
+// A request is not served if it follows one whose response closes the connection, even if that
+// response must wait for an earlier one.
+func TestNothingIsServedAfterAResponseThatCloses(t *testing.T) {
 	for name, last := range map[string]func(*Request) Response{
 		"close": func(r *Request) Response {
 			resp := reply(r)
@@ -220,7 +220,7 @@ func TestNothingIsServedBehindAnAnswerThatCloses(t *testing.T) {
 	}
 }
 
-func TestShutdownLetsWaitingRequestsAnswer(t *testing.T) {
+func TestShutdownLetsWaitingRequestsRespond(t *testing.T) {
 	var log logBuffer
 	waiting := make(chan struct{}, 2)
 	s := start(t, Config{Log: logTo(&log)}, HandlerFunc(func(r *Request) Response {
@@ -249,7 +249,7 @@ func TestShutdownLetsWaitingRequestsAnswer(t *testing.T) {
 		t.Fatal("a waiting Produce was not answered")
 	}
 	if !closed(t, idle) || s.Stats().Connections != 0 {
-		t.Fatal("connections are left")
+		t.Fatal("connections are open")
 	}
 	for _, line := range []string{"[SocketServer listenerType=ZK_BROKER, nodeId=0] Stopping socket server request processors (kafka.network.SocketServer)", "Stopped socket server request processors", "Shutting down socket server", "Shutdown completed"} {
 		if log.count(line) != 1 {
@@ -258,7 +258,7 @@ func TestShutdownLetsWaitingRequestsAnswer(t *testing.T) {
 	}
 }
 
-func TestShutdownCutsPeersThatDoNotRead(t *testing.T) {
+func TestShutdownClosesConnectionsOfPeersThatDoNotRead(t *testing.T) {
 	big := make([]byte, 64<<20)
 	s := start(t, Config{}, HandlerFunc(func(r *Request) Response { return Bytes(big) }))
 	c := dial(t, s)
@@ -275,7 +275,7 @@ func TestShutdownCutsPeersThatDoNotRead(t *testing.T) {
 	}
 }
 
-func TestAConnectionIsOneGoroutine(t *testing.T) {
+func TestAConnectionNeedsOneGoroutine(t *testing.T) {
 	release := make(chan struct{})
 	s := start(t, Config{}, HandlerFunc(func(r *Request) Response {
 		answer := reply(r)
@@ -308,5 +308,5 @@ func TestAConnectionIsOneGoroutine(t *testing.T) {
 		answerOf(t, c)
 		answerOf(t, c)
 	}
-	eventually(t, "the second goroutines are gone", func() bool { return runtime.NumGoroutine()-before <= 55 })
+	eventually(t, "the second goroutines to end", func() bool { return runtime.NumGoroutine()-before <= 55 })
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// linesPerSecond is how many lines about bad peers are logged a second; a
-// flood of them says as much as the first few.
+// linesPerSecond is how many lines about misbehaving peers are logged per second. More lines would
+// add little information.
 const linesPerSecond = 10
 
-// quietLog bounds the log lines that peers can cause.
+// quietLog limits the log lines that peers can cause.
 type quietLog struct {
 	mu         sync.Mutex
 	second     int64 // guarded by mu
@@ -19,7 +19,7 @@ type quietLog struct {
 	suppressed int   // guarded by mu: since the last line
 }
 
-// take says whether a line may be logged, and how many were not before it.
+// take reports whether a line may be logged, and how many lines were suppressed before it.
 func (q *quietLog) take(now time.Time) (ok bool, suppressed int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

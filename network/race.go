@@ -2,7 +2,7 @@
 
 package network
 
-// poison overwrites a returned buffer, so that who still uses it is found out.
+// poison overwrites a returned buffer, so that tests detect code that still uses it.
 func poison(p []byte) {
 	for i := range p {
 		p[i] = 0xdb

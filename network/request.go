@@ -1,10 +1,10 @@
-// Package network is the socket server: listeners, connections, framing,
-// answers in order, and zero-copy writing of file runs.
+// Package network is the socket server. It has listeners and connections, reads frames, writes
+// responses in order, and sends ranges of files without copying them.
 //
-// Every connection has one goroutine, which reads a frame, has it served,
-// writes the answer and reads the next. Only while a Produce waits for other
-// replicas (Response.Deferred) there is a second one, which writes the answers
-// in order while the first one may serve further Produce requests.
+// Each connection has one goroutine, which reads a frame, lets the handler serve it, writes the
+// response and reads the next frame. Only while a Produce waits for other replicas
+// (Response.Deferred) does it have a second goroutine, which writes the responses in order.
+// Meanwhile the first one may serve further Produce requests.
 package network
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Peer is the far end of a connection; fields set at accept, the software
-// names by ApiVersions v3+. Only Serve may change it.
+// Peer is the remote end of a connection. Its fields are set at accept, the software names by
+// ApiVersions v3 and later. Only Serve may change it.
 type Peer struct {
 	ID              string // local:port-remote:port-n, as Kafka names connections
 	Listener        string // listener name, such as PLAINTEXT
@@ -24,60 +24,58 @@ type Peer struct {
 	Principal       string // User:ANONYMOUS on PLAINTEXT
 	SoftwareName    string
 	SoftwareVersion string
-	Privileged      bool // came in over the control-plane or inter-broker listener
+	Privileged      bool // connected to the control-plane or inter-broker listener
 }
 
-// Host returns the peer's address without the port, as Kafka's quotas, ACLs
-// and group descriptions show it.
+// Host returns the peer's address without the port, as Kafka shows it in quotas, ACLs and group
+// descriptions.
 func (p *Peer) Host() string { return hostOf(p.Addr) }
 
-// Request is one frame with its header parsed. Body aliases a pooled buffer
-// and may be used until Serve has returned (for a Deferred response: until
-// Serve returned, not later); what is kept longer is copied.
+// Request is one frame with its header parsed. Body aliases a pooled buffer and is valid until
+// Serve returns, even for a Deferred response. A handler must copy what it keeps longer.
 type Request struct {
 	protocol.RequestHeader
 	Body     []byte
-	Size     int // the frame's size
+	Size     int // size of the frame in bytes
 	Peer     *Peer
 	Received time.Time
-	// Label and Waited are for Config.Observe; a handler may set them. Label is a
-	// finer name than the key's, such as FetchFollower; Waited is the part of the
-	// service in which the answer waited for other brokers or for records to come.
+	// Label and Waited are for Config.Observe; a handler may set them. Label is a more specific
+	// name than that of the key, such as FetchFollower. Waited is the part of the serving time in
+	// which the request waited for other brokers or for records to arrive.
 	Label  string
 	Waited time.Duration
-	// Done is closed when the server stops or the connection is known to be
-	// lost; who waits for long watches it. A peer that goes away silently while
-	// a request waits is only noticed when the answer is written, as in Kafka.
+	// Done is closed when the server stops or the connection is known to be lost. Handlers that
+	// wait must watch it. A peer that goes away silently while a request waits is noticed only when
+	// the response is written, as in Kafka.
 	Done <-chan struct{}
 }
 
-// Response is what to write. A Response without runs and without Deferred,
-// Close or Err must set NoAnswer (Produce acks=0).
+// Response describes what to write. A Response without Runs, Deferred, Close and Err must set
+// NoAnswer (Produce with acks=0).
 type Response struct {
-	Runs     []Run // header and body; the server puts the size before them
+	Runs     []Run // header and body; the server writes the size field before them
 	NoAnswer bool
 	Close    bool // close the connection (after writing Runs, if any)
-	// Err, when set, closes the connection for a request that cannot be answered,
-	// such as one that does not parse: counted as a bad frame and logged, in
-	// bounded numbers.
+	// Err, if not nil, closes the connection because of a request that cannot be answered, such as
+	// one that cannot be parsed. It is counted as a bad frame and logged; the number of log lines
+	// is limited.
 	Err      error
-	Throttle time.Duration // answer at once, then do not read for so long (KIP-219)
+	Throttle time.Duration // respond at once, then read nothing for this time (KIP-219)
 	Release  func()        // called once after writing or dropping; may be nil
-	// Deferred, when set, makes the response later: the server calls it once, in
-	// a goroutine of the connection, and it blocks until the answer is there or
-	// Request.Done is closed. Only a Produce that waits for replicas uses it: the
-	// server may meanwhile read and serve a following Produce. All other handlers
-	// block in Serve.
+	// Deferred, if not nil, returns the response later. The server calls it once, in a goroutine of
+	// the connection. It blocks until the response is complete or Request.Done is closed. Only a
+	// Produce that waits for replicas uses it; meanwhile the server may read and serve another
+	// Produce. All other handlers block in Serve.
 	Deferred func() Response
 }
 
-// Refuse returns the Response that closes the connection because of err.
+// Refuse returns a Response that closes the connection because of err.
 func Refuse(err error) Response { return Response{Err: err, Close: true} }
 
-// Bytes returns the Response that writes b: response header and body.
+// Bytes returns a Response that writes b, which is the response header and body.
 func Bytes(b []byte) Response { return Response{Runs: []Run{{Bytes: b}}} }
 
-// Run is a piece of an answer: bytes, or a piece of a file.
+// Run is a part of a response: bytes, or a range of a file.
 type Run struct {
 	Bytes    []byte
 	File     vfs.File
@@ -85,10 +83,9 @@ type Run struct {
 	Length   int64
 }
 
-// Splice appends to runs the answer made of head, cut at cuts, with the file
-// runs between the pieces: what protocol.FetchResponse.AppendTo returns. A nil
-// entry of files (File and Bytes nil) leaves its place empty; len(files) must
-// be len(cuts).
+// Splice appends to runs a response that consists of head, split at cuts, and of the file runs in
+// between, as protocol.FetchResponse.AppendTo returns them. For an entry of files with neither File
+// nor Bytes nothing is inserted. files must be as long as cuts.
 func Splice(runs []Run, head []byte, cuts []int, files []Run) []Run {
 	from := 0
 	for i, cut := range cuts {
@@ -98,12 +95,12 @@ func Splice(runs []Run, head []byte, cuts []int, files []Run) []Run {
 	return append(runs, Run{Bytes: head[from:]})
 }
 
-// Handler serves requests. A panic in it is recovered: logged, counted, and
-// the connection closed. Unknown versions are the handler's to refuse, with
-// Response.Close or, for ApiVersions, with an answer.
+// Handler serves requests. If it panics, the server recovers, logs and counts the panic, and closes
+// the connection. The handler must refuse unknown versions, with Response.Close or, for
+// ApiVersions, with a response.
 type Handler interface{ Serve(*Request) Response }
 
-// HandlerFunc is a function as a Handler.
+// HandlerFunc makes a function a Handler.
 type HandlerFunc func(*Request) Response
 
 // Serve calls f.

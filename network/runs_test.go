@@ -16,9 +16,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Answers of any runs arrive whole and in order, wherever the sizes lie at which they
-// are gathered, sent by themselves, or sent from the file.
-func TestAnswersOfAnyRunsArriveWhole(t *testing.T) {
+// Responses of any runs arrive complete and in order. The sizes are close to the bounds at which
+// runs are collected, written directly, or sent from the file.
+func TestResponsesOfAnyRunsArriveComplete(t *testing.T) {
 	f := numbered(t)
 	sizes := []int{0, 1, 7, 1000, inlineFileRun - 1, inlineFileRun, inlineFileRun + 1, gatherSize/2 - 1, gatherSize / 2, gatherSize/2 + 1,
 		gatherSize - 8, gatherSize - 1, gatherSize, gatherSize + 1, 2*gatherSize + 3, 5 * gatherSize}
@@ -60,7 +60,7 @@ func TestAnswersOfAnyRunsArriveWhole(t *testing.T) {
 	}
 }
 
-func TestAnAnswerTooLargeForAFrameClosesTheConnection(t *testing.T) {
+func TestAResponseTooLargeForAFrameClosesTheConnection(t *testing.T) {
 	var log logBuffer
 	f := numbered(t)
 	s := start(t, Config{Log: logTo(&log)}, HandlerFunc(func(*Request) Response {
@@ -69,12 +69,12 @@ func TestAnAnswerTooLargeForAFrameClosesTheConnection(t *testing.T) {
 	c := dial(t, s)
 	write(t, c, frame(protocol.Fetch, 4, 1, nil))
 	if !closed(t, c) {
-		t.Error("something was answered")
+		t.Error("a response was sent")
 	}
 	eventually(t, "a log line", func() bool { return log.count("is too large for a frame") == 1 })
 }
 
-// failingListener has no descriptors left for its first connections.
+// failingListener returns errors for its first connections, as without free file descriptors.
 type failingListener struct {
 	net.Listener
 	fails atomic.Int32
@@ -87,8 +87,8 @@ func (l *failingListener) Accept() (net.Conn, error) {
 	return l.Listener.Accept()
 }
 
-// A want of file descriptors passes: connections are taken again after a pause.
-func TestAFailedAcceptIsTriedAgain(t *testing.T) {
+// A lack of file descriptors is temporary: after a pause the server accepts connections again.
+func TestAFailedAcceptIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &failingListener{Listener: memnet.Listen("memory:9092")}
 		l.fails.Store(3)
@@ -123,7 +123,7 @@ func TestAStopEndsThePauseAfterAFailedAccept(t *testing.T) {
 	})
 }
 
-func TestAPanicOfAReleaseCostsOnlyTheConnection(t *testing.T) {
+func TestAPanicInReleaseClosesOnlyItsConnection(t *testing.T) {
 	s := start(t, Config{}, HandlerFunc(func(r *Request) Response {
 		resp := reply(r)
 		if r.CorrelationID == 1 {
@@ -143,8 +143,8 @@ func TestAPanicOfAReleaseCostsOnlyTheConnection(t *testing.T) {
 	}
 }
 
-// A handler that gives no answer where one is due closes the connection.
-func TestAMissingAnswerClosesTheConnection(t *testing.T) {
+// If a handler returns no response although one is due, the connection is closed.
+func TestAMissingResponseClosesTheConnection(t *testing.T) {
 	s := start(t, Config{}, HandlerFunc(func(r *Request) Response { return Response{NoAnswer: r.CorrelationID == 1} }))
 	c := dial(t, s)
 	write(t, c, append(frame(protocol.Produce, 3, 1, nil), frame(protocol.Produce, 3, 2, nil)...))
@@ -153,7 +153,7 @@ func TestAMissingAnswerClosesTheConnection(t *testing.T) {
 	}
 }
 
-func TestListenersThatDoNotExist(t *testing.T) {
+func TestUnknownListenersHaveNoAddress(t *testing.T) {
 	s := start(t, Config{}, echo)
 	s.RemoveListener("NO_SUCH")
 	if s.Addr("NO_SUCH") != nil || s.Port("NO_SUCH") != 0 || s.Port("PLAINTEXT") == 0 {
@@ -180,7 +180,7 @@ func TestHostsOfAddresses(t *testing.T) {
 	}
 }
 
-func TestTenLinesASecondAreLoggedAboutBadPeers(t *testing.T) {
+func TestTenLinesPerSecondAreLoggedAboutBadPeers(t *testing.T) {
 	var q quietLog
 	now := time.Unix(1000, 0)
 	for i := range 25 {
@@ -192,6 +192,6 @@ func TestTenLinesASecondAreLoggedAboutBadPeers(t *testing.T) {
 		t.Errorf("in the next second: %t, %d", ok, suppressed)
 	}
 	if ok, suppressed := q.take(now.Add(time.Second)); !ok || suppressed != 0 {
-		t.Errorf("after it was said: %t, %d", ok, suppressed)
+		t.Errorf("after the count was reported: %t, %d", ok, suppressed)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// send writes a and then b with one system call where the socket takes it. more
-// tells the kernel to hold a last short packet back for what follows.
+// send writes a and then b, with one system call if the socket takes both. more lets the kernel
+// hold back a last short packet until more data follows.
 func (c *conn) send(a, b []byte, more bool) (n int64, err error) {
 	if c.raw == nil || len(b) == 0 && !more {
 		return c.sendPlain(a, b)
@@ -56,10 +56,10 @@ func nonEmpty(pieces *[2][]byte, a, b []byte) [][]byte {
 	return out
 }
 
-// sendFile sends length bytes of f from position without copying them. Both
-// descriptors are held while the kernel uses them, and the offset is explicit,
-// so that any number of connections send from one file. An error that wraps
-// errors.ErrUnsupported means that nothing was sent and copying would work.
+// sendFile sends length bytes of f, starting at position, without copying them. It holds both
+// descriptors while the kernel uses them. The offset is explicit, so any number of connections can
+// send from one file. An error that wraps errors.ErrUnsupported means that nothing was sent and
+// that the caller should copy instead.
 func (c *conn) sendFile(f syscall.Conn, position, length int64) (sent int64, err error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -97,7 +97,7 @@ func (c *conn) sendFile(f syscall.Conn, position, length int64) (sent int64, err
 	return sent, err
 }
 
-// sendFileError marks the errors of file systems that cannot send.
+// sendFileError marks the errors of file systems that do not support sendfile.
 func sendFileError(err error, sent int64) error {
 	if sent == 0 && (err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP) {
 		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)

@@ -15,15 +15,15 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// osFile is a file of the operating system with the methods of a vfs.File.
+// osFile is a file of the operating system as a vfs.File.
 type osFile struct{ *os.File }
 
 func (f osFile) Preallocate(size int64) error { return f.Truncate(size) }
 
-// memoryFile hides that a file has a descriptor.
+// memoryFile is a file without a descriptor.
 type memoryFile struct{ vfs.File }
 
-// numbered is a file of 4 MiB that says at each place where that is.
+// numbered returns a file of 4 MiB that contains its own positions.
 func numbered(t testing.TB) osFile {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "00000000000000000000.log"))
@@ -37,7 +37,7 @@ func numbered(t testing.TB) osFile {
 	return osFile{f}
 }
 
-// numbers is what a numbered file holds from position on.
+// numbers returns the content of a numbered file in a range.
 func numbers(position, length int64) []byte {
 	out := make([]byte, 0, length+16)
 	for p := position &^ 7; int64(len(out)) < length+8; p += 8 {
@@ -46,8 +46,8 @@ func numbers(position, length int64) []byte {
 	return out[position&7:][:length]
 }
 
-// fileHandler answers with pieces of the file: the body holds pairs of
-// position and length, four bytes each. Before each piece comes a byte '|'.
+// fileHandler responds with ranges of the file. The body of a request holds pairs of position and
+// length, four bytes each. A byte '|' precedes each range.
 func fileHandler(f vfs.File) Handler {
 	return HandlerFunc(func(r *Request) Response {
 		resp := reply(r)
@@ -79,18 +79,18 @@ func expected(pieces ...piece) []byte {
 	return out
 }
 
-func TestLongFileRunsAreSentAndShortOnesCopied(t *testing.T) {
+func TestLongFileRunsAreSentAndShortFileRunsCopied(t *testing.T) {
 	f := numbered(t)
 	for _, c := range []struct {
 		name   string
 		file   vfs.File
 		pieces []piece
-		runs   int64 // by sendfile
+		runs   int64 // runs sent by sendfile
 		copied int64
 	}{
 		{"1 kB", f, []piece{{100, 1000}}, 0, 1000},
 		{"1 MiB", f, []piece{{12345, 1 << 20}}, 1, 0},
-		{"short and long in turn", f, []piece{{5, 10}, {77, 100_000}, {1000, 8192}, {3, 0}, {2 << 20, 2 << 20}, {9, 1}}, 2, 8203},
+		{"alternating short and long", f, []piece{{5, 10}, {77, 100_000}, {1000, 8192}, {3, 0}, {2 << 20, 2 << 20}, {9, 1}}, 2, 8203},
 		{"many short ones", f, []piece{{1, 8000}, {2, 8001}, {3, 8002}, {4, 8003}, {5, 8004}, {6, 8005}}, 0, 48015},
 		{"a file in memory", memoryFile{f}, []piece{{7, 1 << 20}, {1, 10}}, 0, 1<<20 + 10},
 	} {
@@ -117,13 +117,14 @@ func TestALargeEnoughSocketBufferTakesAMebibyteInOneCall(t *testing.T) {
 	ask(t, c, 1, piece{0, 1 << 20})
 	answerOf(t, c)
 	eventually(t, "the answer is counted", func() bool { return s.Stats().BytesOut > 1<<20 })
-	// The kernel may cap the buffer (net.core.wmem_max) and send what fits first.
+	// The kernel may limit the buffer (net.core.wmem_max) and then sends only as much as fits
+	// first.
 	if n := s.Stats(); n.SendfileRuns != 1 || n.SendfileCalls > 16 {
 		t.Fatalf("%d calls for %d runs", n.SendfileCalls, n.SendfileRuns)
 	}
 }
 
-func TestConcurrentReadersGetTheirOwnBytes(t *testing.T) {
+func TestConcurrentReadersGetTheBytesTheyAskFor(t *testing.T) {
 	s := start(t, Config{}, fileHandler(numbered(t)))
 	var readers sync.WaitGroup
 	for reader := range uint64(8) {
@@ -155,7 +156,7 @@ func TestAFileThatEndsEarlyClosesTheConnection(t *testing.T) {
 				c := dial(t, s)
 				ask(t, c, 1, p)
 				if _, _, err := readAnswer(c); err == nil {
-					t.Fatal("the answer is whole")
+					t.Fatal("the response is complete")
 				}
 				eventually(t, "counted and logged", func() bool { return s.Stats().ShortFileRuns == 1 && log.count("file ended before") == 1 })
 			})
@@ -163,9 +164,9 @@ func TestAFileThatEndsEarlyClosesTheConnection(t *testing.T) {
 	}
 }
 
-// Neither Nagle's algorithm nor MSG_MORE may hold an answer back until the
-// peer's delayed acknowledgement, 40 ms later.
-func TestNoAnswerWaitsForAnAcknowledgement(t *testing.T) {
+// Neither Nagle's algorithm nor MSG_MORE may delay a response until the peer's delayed
+// acknowledgement after 40 ms.
+func TestNoResponseWaitsForAnAcknowledgement(t *testing.T) {
 	s := start(t, Config{}, fileHandler(numbered(t)))
 	c := dial(t, s)
 	for _, pieces := range [][]piece{
@@ -184,14 +185,14 @@ func TestNoAnswerWaitsForAnAcknowledgement(t *testing.T) {
 				slow++
 			}
 		}
-		if slow > 15 { // a busy machine has slow moments, but a held-back packet is slow always
+		if slow > 15 { // a busy machine is slow sometimes, but a held-back packet is always slow
 			t.Errorf("%v: %d of 30 answers took over 35 ms", pieces, slow)
 		}
 	}
 }
 
-// A Fetch answer of an old version ends with records, and with an empty run.
-func TestEmptyRunsAtTheEndHoldNothingBack(t *testing.T) {
+// The Fetch response of an old version ends with records and an empty run.
+func TestEmptyRunsAtTheEndDelayNothing(t *testing.T) {
 	f := numbered(t)
 	s := start(t, Config{}, HandlerFunc(func(r *Request) Response {
 		resp := reply(r)
@@ -220,7 +221,7 @@ func TestEmptyRunsAtTheEndHoldNothingBack(t *testing.T) {
 	}
 }
 
-func TestSpliceLeavesNothingOut(t *testing.T) {
+func TestSpliceKeepsTheOrderOfAllParts(t *testing.T) {
 	head := []byte("aabbbcc")
 	runs := Splice(nil, head, []int{2, 5}, []Run{{Bytes: []byte("11")}, {Bytes: []byte("222")}})
 	var got []byte

@@ -17,31 +17,31 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 )
 
-// Server accepts connections on its listeners and has their requests served.
-// Bind, Start, StopProcessing and Shutdown are called in this order.
+// Server accepts connections on its listeners and lets a Handler serve their requests. Call Bind,
+// Start, StopProcessing and Shutdown in this order.
 //
-// Goroutines: one accepts on each listener, one watches for idle connections,
-// and one serves each connection (two while a Deferred answer is waited for).
-// Locks: mu, limits.mu and each connection's answers.mu are never held together,
-// but that limits.mu may be held when mu is taken.
+// Goroutines: one accepts connections on each listener, one closes idle connections, and one serves
+// each connection (two while a Deferred response is not complete). Locks: mu, limits.mu and the
+// connections' answers.mu are never held together, except that mu may be locked while limits.mu is
+// held.
 type Server struct {
 	cfg       Config
 	limits    *limits
 	buffers   *Buffers
-	promises  promises
+	reserved  reservations
 	stats     counters
 	badFrames quietLog
 	observe   func(*Request, Timing)
 	handler   Handler
 
-	prefix       string // of log lines
+	prefix       string // prefix of log lines
 	log          *logrus.Entry
 	selectorLog  *logrus.Entry
 	processorLog *logrus.Entry
 
 	stopping atomic.Bool
 	stopped  chan struct{}
-	running  sync.WaitGroup // connections, acceptors and the watcher
+	running  sync.WaitGroup // connections, accepting goroutines and watch
 	nextID   atomic.Int64
 
 	mu        sync.Mutex
@@ -49,7 +49,7 @@ type Server struct {
 	conns     map[*conn]struct{} // guarded by mu
 }
 
-// counters are Stats as they are counted.
+// counters are the running values of Stats.
 type counters struct {
 	accepted, refusedPerIP, closedIdle, closedForRoom, badFrames, panics, requests atomic.Int64
 	bytesIn, bytesOut, sendfileRuns, sendfileCalls, copiedFileBytes, shortFileRuns atomic.Int64
@@ -62,7 +62,7 @@ type boundListener struct {
 	removed bool // guarded by limits.mu, as is Listener.MaxConnections
 }
 
-// hostText is the host as Kafka's log lines show it.
+// hostText returns the host as Kafka's log lines show it.
 func (l *Listener) hostText() string {
 	if l.Host == "" {
 		return "0.0.0.0"
@@ -70,7 +70,7 @@ func (l *Listener) hostText() string {
 	return l.Host
 }
 
-// NewServer checks cfg and returns a server that has opened nothing yet.
+// NewServer checks cfg and returns a server that has not opened any sockets.
 func NewServer(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = kafkalog.Discard()
@@ -97,9 +97,8 @@ func NewServer(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Bind opens the sockets of all listeners, so that a port in use stops the
-// start early; peers can connect, but nothing is read before Start. On an
-// error none stays open.
+// Bind opens the sockets of all listeners, so that the start fails early if a port is in use. Peers
+// can connect, but the server reads nothing before Start. After an error no socket is open.
 func (s *Server) Bind() error {
 	kafkalog.For(s.cfg.Log, "kafka.network.ConnectionQuotas").
 		Infof("Updated connection-accept-rate max connection creation rate to %d", math.MaxInt32)
@@ -142,7 +141,7 @@ func (s *Server) closeSockets() {
 	}
 }
 
-// listener returns the bound listener of the name, nil if there is none.
+// listener returns the bound listener with the name, or nil.
 func (s *Server) listener(name string) *boundListener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +153,8 @@ func (s *Server) listener(name string) *boundListener {
 	return nil
 }
 
-// Addr returns where the listener is bound, nil before Bind and for an unknown name.
+// Addr returns the address to which the listener is bound, or nil before Bind and for an unknown
+// name.
 func (s *Server) Addr(listener string) net.Addr {
 	if l := s.listener(listener); l != nil {
 		return l.socket.Addr()
@@ -162,7 +162,7 @@ func (s *Server) Addr(listener string) net.Addr {
 	return nil
 }
 
-// Port returns the TCP port where the listener is bound, 0 where there is none.
+// Port returns the TCP port to which the listener is bound, or 0 if it is not bound.
 func (s *Server) Port(listener string) int {
 	tcp, ok := s.Addr(listener).(*net.TCPAddr)
 	if !ok {
@@ -171,7 +171,7 @@ func (s *Server) Port(listener string) int {
 	return tcp.Port
 }
 
-// Start begins to accept and to serve.
+// Start starts accepting connections and serving requests.
 func (s *Server) Start(h Handler) {
 	s.handler = h
 	s.log.Infof("%sEnabling request processing.", s.prefix)
@@ -190,8 +190,8 @@ func (s *Server) open(l *boundListener) {
 	s.running.Go(func() { s.accept(l) })
 }
 
-// AddListener opens a further listener, after Start. An error is that of the
-// socket, or that the server stops.
+// AddListener opens another listener after Start. It returns the error of the socket, or
+// net.ErrClosed if the server stops.
 func (s *Server) AddListener(l Listener) error {
 	if s.stopping.Load() {
 		return net.ErrClosed
@@ -206,13 +206,13 @@ func (s *Server) AddListener(l Listener) error {
 	s.mu.Unlock()
 	s.limits.add()
 	s.open(b)
-	if s.stopping.Load() { // it may have looked before
+	if s.stopping.Load() { // it may have closed the sockets before this one was added
 		b.socket.Close()
 	}
 	return nil
 }
 
-// RemoveListener closes a listener and cuts its connections.
+// RemoveListener closes a listener and its connections.
 func (s *Server) RemoveListener(name string) {
 	b := s.listener(name)
 	if b == nil {
@@ -232,10 +232,9 @@ func (s *Server) RemoveListener(name string) {
 	})
 }
 
-// StopProcessing closes the listeners and all idle connections, closes
-// Request.Done of the others and lets these answer until ctx ends; then it cuts
-// them. It returns an error when handlers did not return even then. Calling it
-// again does nothing more.
+// StopProcessing closes the listeners and all idle connections, and closes Request.Done of the
+// other connections. These may respond until ctx ends and are then closed. If handlers do not
+// return even then, it returns an error. Further calls do nothing.
 func (s *Server) StopProcessing(ctx context.Context) error {
 	if s.stopping.Swap(true) {
 		return nil
@@ -265,11 +264,11 @@ func (s *Server) StopProcessing(ctx context.Context) error {
 	return nil
 }
 
-// stalledAfter is how long, at the stop, a peer may read nothing of its answer.
+// stalledAfter is how long, during the stop, a peer may read nothing of its response.
 const stalledAfter = time.Second
 
-// awaitAnswers waits until all connections have ended and reports whether they
-// did before ctx. Those whose peer does not read its answer are cut.
+// awaitAnswers waits until all connections have ended and reports whether they did before ctx
+// ended. It closes connections whose peer does not read its response.
 func (s *Server) awaitAnswers(ctx context.Context, ended <-chan struct{}) bool {
 	look := time.NewTicker(stalledAfter / 4)
 	defer look.Stop()
@@ -290,7 +289,7 @@ func (s *Server) awaitAnswers(ctx context.Context, ended <-chan struct{}) bool {
 	}
 }
 
-// cutGrace is how long handlers have to return after their connection was cut.
+// cutGrace is how long handlers have to return after their connections were closed.
 const cutGrace = time.Second
 
 func waitAWhile(ended <-chan struct{}) error {
@@ -304,7 +303,8 @@ func waitAWhile(ended <-chan struct{}) error {
 	}
 }
 
-// Shutdown is StopProcessing, if that was not called, with Kafka's last log lines.
+// Shutdown calls StopProcessing, which does nothing if it has been called before, and writes
+// Kafka's last log lines.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.log.Infof("%sShutting down socket server", s.prefix)
 	err := s.StopProcessing(ctx)
@@ -312,7 +312,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// each calls f for every connection, without a lock.
+// each calls f for every connection without holding a lock.
 func (s *Server) each(f func(*conn)) {
 	s.mu.Lock()
 	all := make([]*conn, 0, len(s.conns))
@@ -331,7 +331,7 @@ func (s *Server) openConnections() int {
 	return len(s.conns)
 }
 
-// Stats returns the counters.
+// Stats returns the current counters.
 func (s *Server) Stats() Stats {
 	n := &s.stats
 	return Stats{Connections: int64(s.openConnections()), Accepted: n.accepted.Load(), RefusedPerIP: n.refusedPerIP.Load(),
@@ -341,7 +341,7 @@ func (s *Server) Stats() Stats {
 		CopiedFileBytes: n.copiedFileBytes.Load(), ShortFileRuns: n.shortFileRuns.Load()}
 }
 
-// ConnectionCounts returns the open connections by listener name.
+// ConnectionCounts returns the number of open connections by listener name.
 func (s *Server) ConnectionCounts() map[string]int { return s.limits.counts() }
 
 // hostOf returns an address without its port.
@@ -356,5 +356,5 @@ func hostOf(a net.Addr) string {
 	return host
 }
 
-// isClosed says whether err comes from a closed listener.
+// isClosed reports whether err comes from a closed listener.
 func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

@@ -17,7 +17,7 @@ func TestSocketsHaveTheConfiguredSizes(t *testing.T) {
 	answerOf(t, c)
 	listening := descriptor(t, s.listener("PLAINTEXT").socket.(*net.TCPListener))
 	listening(func(fd int) {
-		// Of a listening socket the kernel reports the backlog's limit here.
+		// For a listening socket the kernel returns the limit of the backlog here.
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err != nil || info.Sacked != 7 {
 			t.Errorf("backlog %+v, error %v", info, err)
@@ -25,7 +25,7 @@ func TestSocketsHaveTheConfiguredSizes(t *testing.T) {
 	})
 	s.each(func(c *conn) {
 		descriptor(t, c.accepted.(*net.TCPConn))(func(fd int) {
-			for option, want := range map[int]int{unix.SO_RCVBUF: 100_000, unix.SO_SNDBUF: 120_000} { // the kernel doubles them
+			for option, want := range map[int]int{unix.SO_RCVBUF: 100_000, unix.SO_SNDBUF: 120_000} { // the kernel doubles the values
 				if got, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, option); err != nil || got != want {
 					t.Errorf("option %d is %d, want %d (%v)", option, got, want, err)
 				}
@@ -37,7 +37,7 @@ func TestSocketsHaveTheConfiguredSizes(t *testing.T) {
 	})
 }
 
-// descriptor returns a function that lends the descriptor of c.
+// descriptor returns a function that calls its argument with the descriptor of c.
 func descriptor(t *testing.T, c syscall.Conn) func(func(int)) {
 	t.Helper()
 	raw, err := c.SyscallConn()

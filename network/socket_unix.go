@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setReceiveBuffer sizes a socket's receive buffer, where size is positive.
+// setReceiveBuffer sets the size of a socket's receive buffer if size is positive.
 func setReceiveBuffer(raw syscall.RawConn, size int) error {
 	if size <= 0 {
 		return nil
@@ -23,8 +23,8 @@ func setReceiveBuffer(raw syscall.RawConn, size int) error {
 	return setErr
 }
 
-// setBacklog sizes a listening socket's queue, where size is positive: calling
-// listen again on it changes nothing else.
+// setBacklog sets the length of a listening socket's queue if size is positive. Calling listen
+// again changes nothing else of the socket.
 func setBacklog(socket syscall.Conn, size int) error {
 	if size <= 0 {
 		return nil

@@ -43,8 +43,8 @@ func (l *logBuffer) String() string {
 
 func logTo(l *logBuffer) *logrus.Logger { return kafkalog.New(l) }
 
-// start runs a server with one PLAINTEXT listener on a free port of loopback
-// and stops it at the end of the test.
+// start runs a server with one PLAINTEXT listener on a free port of the loopback interface and
+// stops it at the end of the test.
 func start(t testing.TB, cfg Config, h Handler) *Server {
 	t.Helper()
 	if cfg.Listeners == nil {
@@ -93,7 +93,7 @@ func write(t testing.TB, c net.Conn, p []byte) {
 	}
 }
 
-// answerOf reads one answer: its correlation id and the bytes after it.
+// answerOf reads one response and returns its correlation id and the bytes after it.
 func answerOf(t testing.TB, c net.Conn) (int32, []byte) {
 	t.Helper()
 	id, body, err := readAnswer(c)
@@ -118,7 +118,7 @@ func readAnswer(c net.Conn) (int32, []byte, error) {
 	return int32(binary.BigEndian.Uint32(p)), p[4:], nil
 }
 
-// closed says whether the server ends the connection without an answer.
+// closed reports whether the server closes the connection without a response.
 func closed(t testing.TB, c net.Conn) bool {
 	t.Helper()
 	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
@@ -129,13 +129,13 @@ func closed(t testing.TB, c net.Conn) bool {
 	return n == 0 && err != nil && !(ok && timeout.Timeout())
 }
 
-// echo answers with the request's body.
+// echo responds with the body of the request.
 var echo = HandlerFunc(func(r *Request) Response {
 	b := protocol.AppendResponseHeader(nil, r.Key, r.Version, r.CorrelationID)
 	return Bytes(append(b, r.Body...))
 })
 
-// reply is an answer of only the correlation id.
+// reply returns a response that contains only the correlation id.
 func reply(r *Request) Response {
 	return Bytes(binary.BigEndian.AppendUint32(nil, uint32(r.CorrelationID)))
 }

@@ -9,18 +9,18 @@ import (
 	"syscall"
 )
 
-// inlineFileRun is up to what length a file run is read into the byte run
-// before it: below, one copy is cheaper than a system call of its own.
+// inlineFileRun is the largest file run in bytes that is read into the byte run before it. For such
+// a run one copy is cheaper than a separate system call.
 const inlineFileRun = 8 << 10
 
-// gatherSize is the buffer in which the small pieces of an answer are gathered.
+// gatherSize is the size in bytes of the buffer that collects the small parts of a response.
 const gatherSize = 32 << 10
 
-// errShortFile says that a file run ended early. The answer's size was
-// promised by then, so the connection can only be closed.
-var errShortFile = errors.New("a file ended before the piece of it that was to be sent")
+// errShortFile means that a file run ended early. The size of the response has been sent by then,
+// so the connection must be closed.
+var errShortFile = errors.New("the file ended before the range to send")
 
-// answerSize returns the length of all runs.
+// answerSize returns the total length of the runs.
 func answerSize(runs []Run) int64 {
 	var n int64
 	for i := range runs {
@@ -36,14 +36,13 @@ func (r *Run) fileLength() int64 {
 	return r.Length
 }
 
-// answerWriter writes one answer to a connection. Small pieces are gathered;
-// large ones go out by themselves, the gathered bytes before them with
-// MSG_MORE where the socket can, so that no short packet waits for an
-// acknowledgement.
+// answerWriter writes one response to a connection. It collects small parts in a buffer and writes
+// large parts directly. If the socket supports it, the collected bytes before a large part are
+// written with MSG_MORE, so that no short packet waits for an acknowledgement.
 type answerWriter struct {
 	c      *conn
 	gather []byte
-	left   int64 // bytes of the runs not yet looked at
+	left   int64 // bytes of the runs not visited yet
 	sent   int64
 }
 
@@ -51,7 +50,7 @@ type answerWriter struct {
 func (c *conn) writeAnswer(runs []Run) (int64, error) {
 	size := answerSize(runs)
 	if size > math.MaxInt32 {
-		return 0, fmt.Errorf("an answer of %d bytes is too large for a frame", size)
+		return 0, fmt.Errorf("a response of %d bytes is too large for a frame", size)
 	}
 	buf := c.server.buffers.Get(int(min(size+4, gatherSize)))
 	w := answerWriter{c: c, gather: buf[:0], left: size}
@@ -73,11 +72,11 @@ func (c *conn) writeAnswer(runs []Run) (int64, error) {
 	return w.sent, err
 }
 
-// room says how much more can be gathered.
-func (w *answerWriter) room() int { return cap(w.gather) - len(w.gather) }
+// free returns how many more bytes the buffer can collect.
+func (w *answerWriter) free() int { return cap(w.gather) - len(w.gather) }
 
 func (w *answerWriter) bytes(p []byte) error {
-	if len(p) <= w.room() {
+	if len(p) <= w.free() {
 		w.gather = append(w.gather, p...)
 		return nil
 	}
@@ -93,7 +92,7 @@ func (w *answerWriter) bytes(p []byte) error {
 
 func (w *answerWriter) file(run *Run) error {
 	if run.Length <= inlineFileRun {
-		if int(run.Length) > w.room() {
+		if int(run.Length) > w.free() {
 			if err := w.flush(nil, true); err != nil {
 				return err
 			}
@@ -113,7 +112,7 @@ func (w *answerWriter) file(run *Run) error {
 	return w.copyFile(run)
 }
 
-// inline reads a short file run into the gathered bytes.
+// inline reads a short file run into the buffer.
 func (w *answerWriter) inline(run *Run) error {
 	n := len(w.gather)
 	w.gather = w.gather[:n+int(run.Length)]
@@ -121,8 +120,8 @@ func (w *answerWriter) inline(run *Run) error {
 	return readFull(run, w.gather[n:], run.Position)
 }
 
-// copyFile reads a file run piece by piece and writes it, for connections or
-// files that have no descriptor.
+// copyFile reads a file run in pieces and writes them. It is for connections and files without a
+// descriptor.
 func (w *answerWriter) copyFile(run *Run) error {
 	piece := w.c.server.buffers.Get(int(min(run.Length, 2*gatherSize)))
 	defer w.c.server.buffers.Put(piece)
@@ -151,7 +150,8 @@ func readFull(run *Run, p []byte, position int64) error {
 	return err
 }
 
-// flush writes the gathered bytes and then p. more says that the answer goes on.
+// flush writes the collected bytes and then p. more means that further bytes of the response
+// follow.
 func (w *answerWriter) flush(p []byte, more bool) error {
 	if len(w.gather)+len(p) == 0 {
 		return nil
@@ -162,11 +162,11 @@ func (w *answerWriter) flush(p []byte, more bool) error {
 	return err
 }
 
-// plainPiece is how much sendPlain writes at once, so that a slow peer that
-// does read is not taken for one that does not.
+// plainPiece is the most that sendPlain writes at once. It is small enough that a slow peer that
+// reads is not mistaken for one that has stopped reading.
 const plainPiece = 1 << 20
 
-// sendPlain writes through net.Conn.
+// sendPlain writes a and b with net.Conn.
 func (c *conn) sendPlain(a, b []byte) (n int64, err error) {
 	for _, p := range [2][]byte{a, b} {
 		for len(p) > 0 {
