@@ -10,9 +10,9 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// RegisterBroker creates the ephemeral node and returns the broker epoch (its
-// czxid). A node of this store's own earlier session is replaced; one of
-// anybody else's gives ErrNodeExists.
+// RegisterBroker creates the broker's ephemeral node and returns the broker epoch, which is the
+// node's czxid. It replaces a node of an earlier session of this store, and returns ErrNodeExists
+// if the node belongs to any other session.
 func (s *Store) RegisterBroker(ctx context.Context, info BrokerInfo) (epoch int64, err error) {
 	ctx, sess, err := s.bind(ctx)
 	if err != nil {
@@ -33,8 +33,8 @@ func (s *Store) RegisterBroker(ctx context.Context, info BrokerInfo) (epoch int6
 	return stat.Czxid, nil
 }
 
-// createBroker creates the node and writes its data in one transaction, so
-// that it is never seen empty and its version is 1, as Kafka's is.
+// createBroker creates the node and writes its data in one transaction, so that no reader sees it
+// empty and its version is 1, as with Kafka.
 func (s *Store) createBroker(ctx context.Context, sess *session, path string, data []byte) (zk.Stat, error) {
 	for {
 		results, _, _, err := s.multi(ctx, "register", path,
@@ -55,7 +55,7 @@ func (s *Store) createBroker(ctx context.Context, sess *session, path string, da
 			return zk.Stat{}, readErr
 		}
 		switch owner := n.stat.EphemeralOwner; {
-		case owner == sess.sessionID(): // ours: the answer to an earlier try was lost
+		case owner == sess.sessionID(): // created by an earlier attempt, whose answer was lost
 			return n.stat, nil
 		case owner != 0 && owner == s.formerSession():
 			s.kafkaLog.Infof("Was not possible to create the ephemeral at %s, node already exists and owner '0x%x' does not match current session '0x%x', trying to delete and re-create it with the newest Zookeeper session", path, owner, sess.sessionID())
@@ -69,7 +69,7 @@ func (s *Store) createBroker(ctx context.Context, sess *session, path string, da
 	}
 }
 
-// formerSession is the session under which this store last registered a broker.
+// formerSession returns the id of the session in which this store last registered a broker.
 func (s *Store) formerSession() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +94,8 @@ func addresses(info BrokerInfo) string {
 	return strings.Join(texts, ",")
 }
 
-// UpdateBroker rewrites the node, after a change of the listeners; the broker
-// epoch stays.
+// UpdateBroker rewrites the broker's node after a change of its listeners. The broker epoch does
+// not change.
 func (s *Store) UpdateBroker(ctx context.Context, info BrokerInfo) error {
 	path := BrokerPath(info.ID)
 	if _, err := s.set(ctx, path, encodeBroker(info, s.cfg.Now().UnixMilli()), AnyVersion); err != nil {
@@ -105,8 +105,8 @@ func (s *Store) UpdateBroker(ctx context.Context, info BrokerInfo) error {
 	return nil
 }
 
-// BrokerNode reads one broker's node, arming a NodeWatch on BrokerPath(id), and
-// says which session owns it; ErrNoNode.
+// BrokerNode reads one broker's node and arms a NodeWatch on BrokerPath(id). owner is the id of the
+// session that owns the node. It returns ErrNoNode if the broker is not registered.
 func (s *Store) BrokerNode(ctx context.Context, id int32) (info *BrokerInfo, owner int64, err error) {
 	n, err := s.read(ctx, BrokerPath(id))
 	if err != nil {
@@ -125,9 +125,9 @@ func brokerOf(id int32, n node) (*BrokerInfo, error) {
 	return info, nil
 }
 
-// Brokers reads all registered brokers with their epochs and arms the children
-// watch on BrokerIDsPath and NodeWatches on their paths. A node that does not
-// parse fails the read, as in Kafka.
+// Brokers reads all registered brokers with their epochs, and arms the children watch on
+// BrokerIDsPath and NodeWatches on their paths. It returns ErrInvalidNode if one node is invalid,
+// as Kafka does.
 func (s *Store) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *Store) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
 	}
 	brokers := make(map[int32]BrokerInfo, len(ids))
 	for i, id := range ids {
-		if !found[i] { // gone since it was listed
+		if !found[i] { // deleted since it was listed
 			continue
 		}
 		info, err := brokerOf(id, nodes[i])
@@ -159,7 +159,7 @@ func (s *Store) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
 	return brokers, nil
 }
 
-// BrokerIDs returns the registered ids, ascending, without arming a watch.
+// BrokerIDs returns the sorted ids of the registered brokers. It arms no watch.
 func (s *Store) BrokerIDs(ctx context.Context) ([]int32, error) { return s.brokerIDs(ctx, false) }
 
 func (s *Store) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
@@ -171,7 +171,7 @@ func (s *Store) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
 	for _, name := range names {
 		id, err := strconv.ParseInt(name, 10, 32)
 		if err != nil {
-			s.kafkaLog.Errorf("%s has a child %q, which is not a broker id; it is passed over", BrokerIDsPath, name)
+			s.kafkaLog.Errorf("Ignoring %q in %s, which is not a broker id", name, BrokerIDsPath)
 			continue
 		}
 		ids = append(ids, int32(id))
@@ -180,14 +180,14 @@ func (s *Store) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
 	return ids, nil
 }
 
-// AwaitBrokerGone returns nil once /brokers/ids/id does not exist, woken by a
-// watch of its own; else the context's error.
+// AwaitBrokerGone waits with a separate watch until /brokers/ids/id does not exist. It returns the
+// context's error if ctx is done first.
 func (s *Store) AwaitBrokerGone(ctx context.Context, id int32) error {
 	return s.awaitGone(ctx, BrokerPath(id))
 }
 
-// awaitGone returns nil once there is no node at path, woken by a watch of its
-// own; else the context's error.
+// awaitGone waits with a separate watch until there is no node at path. It returns the context's
+// error if ctx is done first.
 func (s *Store) awaitGone(ctx context.Context, path string) error {
 	for {
 		sess, err := s.session(ctx)

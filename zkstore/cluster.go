@@ -8,8 +8,8 @@ import (
 	"fmt"
 )
 
-// CreateStartupPaths creates the persistent paths every broker makes sure of,
-// in Kafka's order, with null data.
+// CreateStartupPaths creates the persistent nodes that each broker creates at startup unless they
+// exist, in Kafka's order and with null data.
 func (s *Store) CreateStartupPaths(ctx context.Context) error {
 	for _, path := range startupPaths() {
 		if err := s.ensurePath(ctx, path); err != nil {
@@ -19,7 +19,7 @@ func (s *Store) CreateStartupPaths(ctx context.Context) error {
 	return nil
 }
 
-// ClusterID reads /cluster/id; ErrNoNode where no broker ever started.
+// ClusterID reads /cluster/id. It returns ErrNoNode if no broker has ever started.
 func (s *Store) ClusterID(ctx context.Context) (string, error) {
 	n, err := s.read(ctx, clusterIDPath)
 	if err != nil {
@@ -29,15 +29,15 @@ func (s *Store) ClusterID(ctx context.Context) (string, error) {
 	return id, invalid(clusterIDPath, err)
 }
 
-// CreateOrGetClusterID reads /cluster/id, or writes a new random one; of
-// several brokers that race one wins and all get its id.
+// CreateOrGetClusterID reads /cluster/id, or writes a new random id if there is none. If several
+// brokers race, all return the id of the one that wins.
 func (s *Store) CreateOrGetClusterID(ctx context.Context) (string, error) {
 	id, err := s.ClusterID(ctx)
 	if !errors.Is(err, ErrNoNode) {
 		return id, err
 	}
 	var raw [16]byte
-	_, _ = rand.Read(raw[:])                            // never fails
+	_, _ = rand.Read(raw[:])                            // never returns an error
 	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80 // a version 4 UUID
 	id = base64.RawURLEncoding.EncodeToString(raw[:])
 	err = s.createRecursive(ctx, clusterIDPath, encodeClusterID(id))
@@ -50,8 +50,8 @@ func (s *Store) CreateOrGetClusterID(ctx context.Context) (string, error) {
 	return id, nil
 }
 
-// GenerateBrokerID returns the next id above reserved (reserved.broker.max.id).
-// Ids are never given twice; one may be lost with a connection.
+// GenerateBrokerID returns a new broker id above reserved (reserved.broker.max.id). No id is
+// returned twice. An id may stay unused if an answer is lost.
 func (s *Store) GenerateBrokerID(ctx context.Context, reserved int32) (int32, error) {
 	for {
 		stat, err := s.set(ctx, brokerSequencePath, []byte{}, AnyVersion)
@@ -67,8 +67,8 @@ func (s *Store) GenerateBrokerID(ctx context.Context, reserved int32) (int32, er
 	}
 }
 
-// Feature reads /feature and arms a NodeWatch on FeaturePath, also where it is
-// absent (ErrNoNode); ErrInvalidNode when it cannot be decoded.
+// Feature reads /feature and arms a NodeWatch on FeaturePath, whether the node exists or not. It
+// returns ErrNoNode or ErrInvalidNode if the node is missing or invalid.
 func (s *Store) Feature(ctx context.Context) (FeatureNode, error) {
 	n, err := s.readOrArm(ctx, FeaturePath)
 	if err != nil {
@@ -79,19 +79,19 @@ func (s *Store) Feature(ctx context.Context) (FeatureNode, error) {
 	return f, invalid(FeaturePath, err)
 }
 
-// CreateFeature creates /feature; ErrNodeExists.
+// CreateFeature creates /feature. It returns ErrNodeExists if the node exists.
 func (s *Store) CreateFeature(ctx context.Context, n FeatureNode) error {
 	return s.create(ctx, FeaturePath, encodeFeature(n))
 }
 
-// SetFeature overwrites /feature whatever its version and returns the new one.
+// SetFeature overwrites /feature, whatever its version, and returns the new version.
 func (s *Store) SetFeature(ctx context.Context, n FeatureNode) (Version, error) {
 	stat, err := s.set(ctx, FeaturePath, encodeFeature(n), AnyVersion)
 	return stat.Version, err
 }
 
-// AllocateProducerIDBlock takes the next 1000 producer ids for broker. Of
-// brokers that race each gets its own; one block may be lost with a connection.
+// AllocateProducerIDBlock allocates the next 1000 producer ids to broker. If several brokers race,
+// each gets its own block. A block may stay unused if an answer is lost.
 func (s *Store) AllocateProducerIDBlock(ctx context.Context, broker int32) (ProducerIDBlock, error) {
 	for {
 		n, err := s.readUnwatched(ctx, producerIDBlockPath)

@@ -9,11 +9,11 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// EntityType is a kind of thing that has a configuration under /config.
+// EntityType is a type of entities with a configuration under /config.
 type EntityType string
 
-// The entity types. Users' client quotas are entities of type EntityUsers with
-// the name "user/clients/client".
+// The entity types. A quota of a user and client id is an entity of type EntityUsers with the name
+// "user/clients/client".
 const (
 	EntityTopics  EntityType = "topics"
 	EntityBrokers EntityType = "brokers"
@@ -25,8 +25,8 @@ const (
 // DefaultEntity is the name of the default entity of a type.
 const DefaultEntity = "<default>"
 
-// Config reads an entity's configuration, empty where there is none. name is
-// sanitised (see SanitizeEntity).
+// Config reads an entity's configuration, which is empty if there is none. name must be sanitised
+// (see SanitizeEntity).
 func (s *Store) Config(ctx context.Context, t EntityType, name string) (map[string]string, error) {
 	path := EntityPath(t, name)
 	n, err := s.read(ctx, path)
@@ -40,8 +40,8 @@ func (s *Store) Config(ctx context.Context, t EntityType, name string) (map[stri
 	return config, invalid(path, err)
 }
 
-// Configs reads many entities of one type, as Config does each. unreadable has the
-// errors of those that are not in configs; err is set if nothing can be read.
+// Configs reads the configurations of several entities of one type, each like Config. unreadable
+// has the errors of those that are not in configs. err is set if the read as a whole failed.
 func (s *Store) Configs(ctx context.Context, t EntityType, names []string) (configs map[string]map[string]string, unreadable map[string]error, err error) {
 	ctx, _, err = s.bind(ctx)
 	if err != nil {
@@ -69,14 +69,14 @@ func (s *Store) Configs(ctx context.Context, t EntityType, names []string) (conf
 	return configs, unreadable, nil
 }
 
-// ConfigEntities lists the entities of a type, sorted; none where the type's
-// node is absent.
+// ConfigEntities returns the sorted names of the entities of a type. There are none if the type's
+// node is missing.
 func (s *Store) ConfigEntities(ctx context.Context, t EntityType) ([]string, error) {
 	return s.sortedChildren(ctx, configPath+"/"+string(t), false)
 }
 
-// UserClientEntities lists the client entities of a user, as names for
-// EntityUsers ("user/clients/client"), sorted.
+// UserClientEntities returns the sorted names of a user's client entities, which are names for
+// EntityUsers ("user/clients/client").
 func (s *Store) UserClientEntities(ctx context.Context, user string) ([]string, error) {
 	prefix := user + "/clients"
 	clients, err := s.sortedChildren(ctx, EntityPath(EntityUsers, prefix), false)
@@ -86,12 +86,12 @@ func (s *Store) UserClientEntities(ctx context.Context, user string) ([]string, 
 	return clients, err
 }
 
-// ConfigBytes is the size of the node of an entity's configuration in bytes.
+// ConfigBytes returns the size of an entity's node with this configuration, in bytes.
 func ConfigBytes(config map[string]string) int { return len(encodeConfig(config)) }
 
-// SetConfig writes an entity's configuration, checked against /controller as
-// Kafka does since 3.7.1: ErrControllerMoved where there is none or a KRaft
-// controller (as a *ControllerMovedError), ErrBadVersion where it changed in between.
+// SetConfig writes an entity's configuration. Like Kafka since 3.7.1, it checks /controller: it
+// returns a *ControllerMovedError if there is no controller or a KRaft controller, and
+// ErrBadVersion if /controller changes in the meantime.
 func (s *Store) SetConfig(ctx context.Context, t EntityType, name string, config map[string]string) error {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
@@ -115,13 +115,14 @@ func (s *Store) SetConfig(ctx context.Context, t EntityType, name string, config
 	return s.writeConfig(ctx, t, name, config, check)
 }
 
-// SetConfigUnchecked is SetConfig without the check, for tools that write
-// before a broker runs.
+// SetConfigUnchecked is SetConfig without the check of /controller, for tools that write before a
+// broker runs.
 func (s *Store) SetConfigUnchecked(ctx context.Context, t EntityType, name string, config map[string]string) error {
 	return s.setOrCreate(ctx, EntityPath(t, name), encodeConfig(config))
 }
 
-// writeConfig sets an existing entity behind the check, or creates it without.
+// writeConfig writes the configuration of an existing entity together with the check. It creates a
+// missing entity without the check.
 func (s *Store) writeConfig(ctx context.Context, t EntityType, name string, config map[string]string, check *zk.CheckVersionRequest) error {
 	path, data := EntityPath(t, name), encodeConfig(config)
 	for {
@@ -135,12 +136,12 @@ func (s *Store) writeConfig(ctx context.Context, t EntityType, name string, conf
 	}
 }
 
-// DeleteConfig deletes an entity's node and all below it; absent is no error.
+// DeleteConfig deletes an entity's node and all nodes below it. A missing node is not an error.
 func (s *Store) DeleteConfig(ctx context.Context, t EntityType, name string) error {
 	return s.removeTree(ctx, NoFence(), EntityPath(t, name))
 }
 
-// NotifyConfigChange announces that an entity changed: after SetConfig.
+// NotifyConfigChange creates a notification that an entity changed. Callers use it after SetConfig.
 func (s *Store) NotifyConfigChange(ctx context.Context, t EntityType, name string) error {
 	if err := s.ensurePath(ctx, ConfigChangesPath); err != nil {
 		return err
@@ -152,14 +153,13 @@ func (s *Store) NotifyConfigChange(ctx context.Context, t EntityType, name strin
 type ConfigChange struct {
 	Node    string // config_change_0000000007
 	Number  int64
-	Path    string // topics/T, users/U/clients/C, ... ; empty where the node says nothing usable
-	Created int64  // ctime, ms
-	Err     error  // why Path is empty
+	Path    string // topics/T, users/U/clients/C, ...; valid if Err is nil
+	Created int64  // ctime, in ms
+	Err     error  // why the node is invalid
 }
 
-// ConfigChanges reads the notifications numbered above after, in order, and
-// arms the children watch on ConfigChangesPath. all has every node's name, for
-// PurgeConfigChanges.
+// ConfigChanges reads the notifications with a number above after, in order, and arms the children
+// watch on ConfigChangesPath. all has the names of all notifications, for PurgeConfigChanges.
 func (s *Store) ConfigChanges(ctx context.Context, after int64) (changes []ConfigChange, all []string, err error) {
 	ctx, _, err = s.bind(ctx)
 	if err != nil {
@@ -185,7 +185,7 @@ func (s *Store) ConfigChanges(ctx context.Context, after int64) (changes []Confi
 	}
 	kept := changes[:0]
 	for i, c := range changes {
-		if !found[i] { // purged by another broker
+		if !found[i] { // deleted by another broker
 			continue
 		}
 		c.Created = nodes[i].stat.Ctime
@@ -196,8 +196,8 @@ func (s *Store) ConfigChanges(ctx context.Context, after int64) (changes []Confi
 	return kept, all, nil
 }
 
-// OldestConfigChange returns the smallest number among the names of
-// notifications; false: there is none.
+// OldestConfigChange returns the smallest number in the names of notifications. any is false if
+// there are none.
 func OldestConfigChange(nodes []string) (oldest int64, any bool) {
 	for _, name := range nodes {
 		if n, ok := notificationNumber(name, configChangePrefix); ok && (!any || n < oldest) {
@@ -207,10 +207,10 @@ func OldestConfigChange(nodes []string) (oldest int64, any bool) {
 	return oldest, any
 }
 
-// PurgeConfigChanges deletes those of nodes created before the given time (ms);
-// other brokers do so too. Notifications are numbered in the order of their creation, so that
-// those after the first that stays are not read: there may be thousands, and each broker purges
-// with every change.
+// PurgeConfigChanges deletes the nodes that were created before the given time, in ms. Other
+// brokers do the same concurrently. Since the numbers follow the order of creation, it stops
+// reading at the first batch with a node that stays: there may be thousands of notifications, and
+// each broker purges after each change.
 func (s *Store) PurgeConfigChanges(ctx context.Context, nodes []string, before int64) error {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
@@ -242,7 +242,8 @@ func (s *Store) PurgeConfigChanges(ctx context.Context, nodes []string, before i
 	return nil
 }
 
-// purge deletes those of the nodes created before the given time, and reports whether any stays.
+// purge deletes the nodes that were created before the given time, and reports whether any node
+// stays.
 func (s *Store) purge(ctx context.Context, nodes []string, before int64) (stay bool, err error) {
 	paths := make([]string, len(nodes))
 	for i, name := range nodes {

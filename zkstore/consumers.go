@@ -10,22 +10,22 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// The consumers of Kafka 0.8 to 1.1 that work over ZooKeeper live below
-// /consumers/G: members under ids, who reads a partition under owners (both
-// ephemeral), committed offsets under offsets.
+// The ZooKeeper-based consumers of Kafka 0.8 to 1.1 have their data below /consumers/G: the members
+// below ids and the owners of partitions below owners, both ephemeral, and committed offsets below
+// offsets.
 
-// How a ConsumerRegistration names what it reads.
+// The values of ConsumerRegistration.Pattern.
 const (
-	SubscribeStatic    = "static"     // Subscription has topics
-	SubscribeWhitelist = "white_list" // its one key is a regular expression of topics to read
-	SubscribeBlacklist = "black_list" // ... of topics not to read
+	SubscribeStatic    = "static"     // the keys of Subscription are topics
+	SubscribeWhitelist = "white_list" // the only key is a regular expression of topics to read
+	SubscribeBlacklist = "black_list" // the only key is a regular expression of topics not to read
 )
 
 // ConsumerRegistration is /consumers/G/ids/C.
 type ConsumerRegistration struct {
 	Pattern      string         // SubscribeStatic, SubscribeWhitelist or SubscribeBlacklist
-	Subscription map[string]int // topic or pattern -> how many streams read it
-	Timestamp    int64          // ms; set by reads, written as given
+	Subscription map[string]int // number of streams by topic or pattern
+	Timestamp    int64          // in ms; set by reads, written as given
 }
 
 func encodeConsumer(r ConsumerRegistration) []byte {
@@ -41,8 +41,8 @@ func encodeConsumer(r ConsumerRegistration) []byte {
 	return w.bytes()
 }
 
-// decodeConsumer takes what any release from 0.8 to 1.1 wrote; the timestamp,
-// which nobody needs, may be missing, a number or a text.
+// decodeConsumer decodes registrations of all releases from 0.8 to 1.1. The timestamp, which has no
+// use, may be missing, a number or a string.
 func decodeConsumer(data []byte) (r ConsumerRegistration, err error) {
 	o, err := parseObject(data)
 	if err != nil {
@@ -70,7 +70,7 @@ func decodeConsumer(data []byte) (r ConsumerRegistration, err error) {
 
 func consumerGroupPath(group string) string { return consumersPath + "/" + group }
 
-// ConsumerIDsPath is /consumers/G/ids; its children are the members.
+// ConsumerIDsPath returns /consumers/G/ids, whose children are the members of the group.
 func ConsumerIDsPath(group string) string { return consumerGroupPath(group) + "/ids" }
 
 func consumerIDPath(group, id string) string { return ConsumerIDsPath(group) + "/" + id }
@@ -81,9 +81,8 @@ func consumerOwnerPath(group string, tp TopicPartition) string {
 	return consumerGroupPath(group) + "/owners/" + tp.Topic + "/" + strconv.Itoa(int(tp.Partition))
 }
 
-// RegisterConsumer creates the ephemeral node of a member, and its parents as
-// the Java consumer does: with empty data. ErrNodeExists where the node is
-// another session's.
+// RegisterConsumer creates the ephemeral node of a member, and its parents with empty data, as the
+// Java consumer does. It returns ErrNodeExists if the node belongs to another session.
 func (s *Store) RegisterConsumer(ctx context.Context, group, id string, r ConsumerRegistration) error {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
@@ -97,13 +96,13 @@ func (s *Store) RegisterConsumer(ctx context.Context, group, id string, r Consum
 	return s.createEphemeral(ctx, consumerIDPath(group, id), encodeConsumer(r))
 }
 
-// Consumers lists the members of a group, sorted, and arms the children watch
-// on ConsumerIDsPath.
+// Consumers returns the sorted ids of the members of a group and arms the children watch on
+// ConsumerIDsPath.
 func (s *Store) Consumers(ctx context.Context, group string) ([]string, error) {
 	return s.sortedChildren(ctx, ConsumerIDsPath(group), true)
 }
 
-// Consumer reads one member's registration; ErrNoNode where it is gone.
+// Consumer reads one member's registration. It returns ErrNoNode if there is none.
 func (s *Store) Consumer(ctx context.Context, group, id string) (ConsumerRegistration, error) {
 	path := consumerIDPath(group, id)
 	n, err := s.readUnwatched(ctx, path)
@@ -114,9 +113,8 @@ func (s *Store) Consumer(ctx context.Context, group, id string) (ConsumerRegistr
 	return r, invalid(path, err)
 }
 
-// ClaimPartition makes owner (a member's id, a dash and the number of its
-// stream) the owner of a partition as long as the session lasts. ErrNodeExists
-// while another session owns it.
+// ClaimPartition makes owner (a member's id, a dash and the number of its stream) the owner of a
+// partition until the session ends. It returns ErrNodeExists if another session owns the partition.
 func (s *Store) ClaimPartition(ctx context.Context, group string, tp TopicPartition, owner string) error {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
@@ -134,30 +132,30 @@ func (s *Store) ClaimPartition(ctx context.Context, group string, tp TopicPartit
 	}
 }
 
-// ReleasePartition gives up a partition that the caller has claimed in the
-// session that ctx is bound to; an absent node is no error.
+// ReleasePartition releases a partition that the caller has claimed in the session that ctx is
+// bound to. A missing node is not an error.
 func (s *Store) ReleasePartition(ctx context.Context, group string, tp TopicPartition) error {
 	return s.remove(ctx, consumerOwnerPath(group, tp))
 }
 
-// AwaitPartitionReleased returns nil once nobody owns the partition, woken by a
-// watch of its own; else the context's error.
+// AwaitPartitionReleased waits with a separate watch until the partition has no owner. It returns
+// the context's error if ctx is done first.
 func (s *Store) AwaitPartitionReleased(ctx context.Context, group string, tp TopicPartition) error {
 	return s.awaitGone(ctx, consumerOwnerPath(group, tp))
 }
 
-// HasConsumerOffsets says whether the group has ever committed here.
+// HasConsumerOffsets reports whether the group has ever committed offsets to ZooKeeper.
 func (s *Store) HasConsumerOffsets(ctx context.Context, group string) (bool, error) {
 	return s.exists(ctx, consumerOffsetsPath(group))
 }
 
-// DeleteConsumerGroup deletes /consumers/G with all below it.
+// DeleteConsumerGroup deletes /consumers/G and all nodes below it.
 func (s *Store) DeleteConsumerGroup(ctx context.Context, group string) error {
 	return s.removeTree(ctx, NoFence(), consumerGroupPath(group))
 }
 
-// createEphemeral creates an ephemeral node. One of this session is what it
-// asked for: the answer to an earlier try was lost.
+// createEphemeral creates an ephemeral node. It also succeeds if this session already owns the node
+// with the same data, because the answer to an earlier attempt may have been lost.
 func (s *Store) createEphemeral(ctx context.Context, path string, data []byte) error {
 	sess, err := s.session(ctx)
 	if err != nil {
@@ -173,7 +171,7 @@ func (s *Store) createEphemeral(ctx context.Context, path string, data []byte) e
 		}
 		n, readErr := s.readUnwatched(ctx, path)
 		switch {
-		case errors.Is(readErr, ErrNoNode): // gone since
+		case errors.Is(readErr, ErrNoNode): // deleted in the meantime
 			continue
 		case readErr != nil:
 			return readErr

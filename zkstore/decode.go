@@ -13,8 +13,8 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// object is a JSON object whose keys count as they are written, other than
-// with encoding/json's structs, which ignore case.
+// object is a JSON object with case-sensitive keys; decoding into a struct with encoding/json would
+// ignore case.
 type object map[string]json.RawMessage
 
 func parseObject(data []byte) (object, error) {
@@ -37,7 +37,7 @@ func get[T any](o object, key string) (T, error) {
 	return value, err
 }
 
-// find decodes an optional key; null counts as absent.
+// find decodes an optional key. A null value counts as absent.
 func find[T any](o object, key string) (value T, found bool, err error) {
 	raw, ok := o[key]
 	if !ok || bytes.Equal(bytes.TrimSpace(raw), []byte("null")) {
@@ -81,7 +81,7 @@ func decodeBroker(id int32, data []byte) (*BrokerInfo, error) {
 	} else if found {
 		b.Rack = &rack
 	}
-	if text, found, err := find[string](o, "timestamp"); err == nil && found { // nobody needs it
+	if text, found, err := find[string](o, "timestamp"); err == nil && found { // an invalid timestamp does no harm
 		b.Timestamp, _ = strconv.ParseInt(text, 10, 64)
 	}
 	features, _, err := find[map[string]map[string]int16](o, "features")
@@ -222,7 +222,7 @@ func decodePartitionState(data []byte) (p PartitionState, err error) {
 	return p, errors.Join(errs[:]...)
 }
 
-// decodeController reads a KRaft epoch only where it is positive, as Kafka does.
+// decodeController ignores a KRaft epoch that is not positive, as Kafka does.
 func decodeController(data []byte) (c ControllerNode, err error) {
 	o, err := parseObject(data)
 	if err != nil {
@@ -251,8 +251,8 @@ func decodeClusterID(data []byte) (string, error) {
 	return get[string](o, "id")
 }
 
-// decodeFeature fails on what a 3.9 broker refuses: a version it does not know,
-// no status, levels that make no sense.
+// decodeFeature returns an error for nodes that a 3.9 broker refuses: with an unknown version,
+// without a valid status, or with impossible levels.
 func decodeFeature(data []byte) (n FeatureNode, err error) {
 	o, err := parseObject(data)
 	if err != nil {
@@ -308,8 +308,8 @@ func decodeProducerIDBlock(data []byte) (b ProducerIDBlock, err error) {
 	return b, err
 }
 
-// decodeConfig is as lenient as Kafka: where data is not JSON or has no config,
-// as in nodes between entities, there is none, and the version is not looked at.
+// decodeConfig is as lenient as Kafka: data that is not JSON or has no config, as in nodes between
+// entities, is an empty configuration, and the version is ignored.
 func decodeConfig(data []byte) (map[string]string, error) {
 	config := map[string]string{}
 	o, err := parseObject(data)
@@ -409,7 +409,7 @@ func decodeLogDirEvent(data []byte) (broker int32, err error) {
 	return get[int32](o, "broker")
 }
 
-// decodeNumber reads nodes that hold a decimal number.
+// decodeNumber decodes nodes that contain a decimal number.
 func decodeNumber(data []byte, bits int) (int64, error) {
 	n, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, bits)
 	if err != nil {

@@ -4,8 +4,7 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// Conn is what a session uses of the client library's connection; *zk.Conn is
-// one.
+// Conn is the part of the client library's connection that a session uses. *zk.Conn implements it.
 type Conn interface {
 	Get(path string) ([]byte, *zk.Stat, error)
 	GetW(path string) ([]byte, *zk.Stat, <-chan zk.Event, error)
@@ -21,11 +20,10 @@ type Conn interface {
 	Close()
 }
 
-// Driven is a Store without goroutines: its requests run in the caller's, one
-// after the other, and its owner says when sessions begin and end and which
-// watches fired. A simulation runs the operations of this room over a tree of
-// its own with it. Contexts must be bound (BindSession): nothing waits for a
-// session.
+// Driven is a Store without goroutines. Its requests run in the caller's goroutine, one at a time.
+// Its owner determines when sessions begin and end and which watches fire. A simulation uses it to
+// run the operations of this package on its own tree of nodes. Contexts must be bound
+// (BindSession), since no operation waits for a session.
 type Driven struct{ *Store }
 
 // NewDriven returns a store without a session.
@@ -43,7 +41,7 @@ func (d *Driven) Begin(conn Conn) {
 	d.publish(sess)
 }
 
-// Lost ends the session: its operations answer ErrSessionExpired from now on.
+// Lost ends the session. Operations bound to it return ErrSessionExpired from now on.
 func (d *Driven) Lost() {
 	d.mu.Lock()
 	sess := d.current
@@ -56,14 +54,13 @@ func (d *Driven) Lost() {
 	}
 }
 
-// FireAll calls all handlers, as after any new session: nobody knows what was
-// missed.
+// FireAll calls all handlers, as happens after each new session.
 func (d *Driven) FireAll() {
 	d.fireAll()
 	d.events.callAll()
 }
 
-// Fired calls the handler of a watch of the present session that fired.
+// Fired calls the handler of a watch of the current session.
 func (d *Driven) Fired(what zk.EventType, path string) {
 	d.mu.Lock()
 	sess := d.current

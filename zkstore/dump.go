@@ -6,7 +6,7 @@ import (
 	"sort"
 )
 
-// DumpedNode is one node of Dump. Null data is nil, empty data is not.
+// DumpedNode is one node returned by Dump. Data is nil for null data, but not for empty data.
 type DumpedNode struct {
 	Path      string
 	Data      []byte
@@ -14,8 +14,8 @@ type DumpedNode struct {
 	Version   Version
 }
 
-// Dump reads the whole tree below root, sorted by path; nodes that vanish
-// meanwhile are left out.
+// Dump reads root and all nodes below it, sorted by path. It omits nodes that are deleted in the
+// meantime.
 func (s *Store) Dump(ctx context.Context, root string) ([]DumpedNode, error) {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {

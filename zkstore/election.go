@@ -9,8 +9,8 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// ControllerEpoch is the value and version of /controller_epoch; the version
-// is the fence of all controller writes.
+// ControllerEpoch is the value and version of /controller_epoch. The version is the fence of all
+// writes of the controller.
 type ControllerEpoch struct {
 	Epoch   int32
 	Version Version
@@ -26,10 +26,9 @@ type ControllerNode struct {
 	Version    Version
 }
 
-// Elect tries to make broker id the controller: it creates /controller and
-// raises /controller_epoch in one transaction. ErrControllerMoved when somebody
-// else won. If the answer was lost and the nodes show that it was this broker
-// who won, it has.
+// Elect tries to make broker id the controller: it creates /controller and increments
+// /controller_epoch in one transaction. It returns ErrControllerMoved if another broker won. If the
+// answer is lost, it reads the nodes to find out whether this broker won.
 func (s *Store) Elect(ctx context.Context, id int32) (ControllerEpoch, error) {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
@@ -99,7 +98,7 @@ func (s *Store) readOrCreateEpoch(ctx context.Context) (ControllerEpoch, error) 
 
 func encodeEpoch(epoch int32) []byte { return strconv.AppendInt(nil, int64(epoch), 10) }
 
-// ReadControllerEpoch reads /controller_epoch; ErrNoNode before the first election.
+// ReadControllerEpoch reads /controller_epoch. It returns ErrNoNode before the first election.
 func (s *Store) ReadControllerEpoch(ctx context.Context) (ControllerEpoch, error) {
 	n, err := s.readUnwatched(ctx, ControllerEpochPath)
 	if err != nil {
@@ -109,8 +108,8 @@ func (s *Store) ReadControllerEpoch(ctx context.Context) (ControllerEpoch, error
 	return ControllerEpoch{Epoch: int32(epoch), Version: n.stat.Version}, invalid(ControllerEpochPath, err)
 }
 
-// Controller reads /controller and arms a NodeWatch on ControllerPath, whether
-// it exists or not; exists is false while there is none.
+// Controller reads /controller and arms a NodeWatch on ControllerPath, whether the node exists or
+// not.
 func (s *Store) Controller(ctx context.Context) (c ControllerNode, exists bool, err error) {
 	n, err := s.readOrArm(ctx, ControllerPath)
 	if errors.Is(err, ErrNoNode) {
@@ -124,8 +123,8 @@ func (s *Store) Controller(ctx context.Context) (c ControllerNode, exists bool, 
 	return c, err == nil, invalid(ControllerPath, err)
 }
 
-// DeleteController deletes /controller so that others, or this broker, elect;
-// an absent one is no error.
+// DeleteController deletes /controller, which starts a new election. A missing node is not an
+// error.
 func (s *Store) DeleteController(ctx context.Context, f Fence) error {
 	return s.removeFenced(ctx, f, ControllerPath)
 }

@@ -6,50 +6,48 @@ import (
 	"time"
 )
 
-// Errors of the store; they come wrapped with the operation and the path, so
-// compare with errors.Is.
+// Errors of the store. They are wrapped with the operation and the path; compare with errors.Is.
 var (
-	// ErrNoNode: the node, or for a create its parent, does not exist.
+	// ErrNoNode means that the node, or the parent of a node to create, does not exist.
 	ErrNoNode = errors.New("zkstore: no such node")
-	// ErrNodeExists: a create found a node of that name.
+	// ErrNodeExists means that the node to create exists already.
 	ErrNodeExists = errors.New("zkstore: node exists")
-	// ErrBadVersion: the node was changed since the version the caller knows.
-	ErrBadVersion = errors.New("zkstore: node was changed by somebody else")
-	// ErrControllerMoved: the epoch check of a fenced write failed, or an
-	// election was lost: somebody else is the controller.
+	// ErrBadVersion means that the node does not have the version that the caller expects.
+	ErrBadVersion = errors.New("zkstore: node was changed concurrently")
+	// ErrControllerMoved means that another broker is the controller: the epoch check of a fenced
+	// write failed, or an election was lost.
 	ErrControllerMoved = errors.New("zkstore: another broker is the controller")
-	// ErrSessionExpired: the operation belonged to a session that is gone.
+	// ErrSessionExpired means that the session of the operation has ended.
 	ErrSessionExpired = errors.New("zkstore: session expired")
-	// ErrClosed: the store was closed.
+	// ErrClosed means that the store was closed.
 	ErrClosed = errors.New("zkstore: closed")
-	// ErrInvalidNode: the node's data is not what it should be.
+	// ErrInvalidNode means that a node's data cannot be decoded.
 	ErrInvalidNode = errors.New("zkstore: invalid data in node")
 )
 
 var errConnectionTimeout = errors.New("connection timeout")
 
-// ConnectionTimeoutError says that no server was reached within
-// zookeeper.connection.timeout.ms.
+// ConnectionTimeoutError means that no server could be reached within
+// zookeeper.connection.timeout.ms. Its message is Kafka's.
 type ConnectionTimeoutError struct {
-	State   string // CONNECTING
-	Connect string
-	After   time.Duration
+	State   string        // of the connection, as in Store.State
+	Connect string        // zookeeper.connect
+	After   time.Duration // the timeout
 }
 
 func (e *ConnectionTimeoutError) Error() string {
 	return "Timed out waiting for connection while in state: " + e.State
 }
 
-// Hint says what to do about it.
+// Hint returns advice for operators.
 func (e *ConnectionTimeoutError) Hint() string {
-	return fmt.Sprintf("no ZooKeeper server of zookeeper.connect=%s answered within %v; check that it runs and can be reached from here, or raise zookeeper.connection.timeout.ms", e.Connect, e.After)
+	return fmt.Sprintf("no ZooKeeper server of zookeeper.connect=%s answered within %v; check that it is running and reachable, or raise zookeeper.connection.timeout.ms", e.Connect, e.After)
 }
 
-// ControllerMovedError is an ErrControllerMoved with the text that Kafka gives
-// to clients.
+// ControllerMovedError is an ErrControllerMoved with the message that Kafka returns to clients.
 type ControllerMovedError struct{ Message string }
 
 func (e *ControllerMovedError) Error() string { return e.Message }
 
-// Unwrap makes errors.Is(err, ErrControllerMoved) true.
+// Unwrap returns ErrControllerMoved.
 func (e *ControllerMovedError) Unwrap() error { return ErrControllerMoved }

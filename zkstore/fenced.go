@@ -10,20 +10,20 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// Fence guards a write by the version of /controller_epoch.
+// Fence makes a write depend on the version of /controller_epoch.
 type Fence struct{ EpochVersion Version }
 
-// NoFence is for writers that are not the controller.
+// NoFence returns a fence that checks nothing, for writers other than the controller.
 func NoFence() Fence { return Fence{AnyVersion} }
 
-// A batch stays well below jute.maxbuffer, which the server also applies to the
-// transaction it logs.
+// Limits of a batch, in operations and bytes. They are far below the default jute.maxbuffer, which
+// the server also applies to the transactions in its log.
 const (
 	batchOps   = 400
 	batchBytes = 512 << 10
 )
 
-// checked returns the operations behind the epoch check, if there is a fence.
+// checked returns the operations, preceded by the epoch check if there is a fence.
 func (s *Store) checked(f Fence, ops ...any) []any {
 	if f.EpochVersion == AnyVersion {
 		return ops
@@ -32,8 +32,8 @@ func (s *Store) checked(f Fence, ops ...any) []any {
 	return append([]any{check}, ops...)
 }
 
-// fenced runs ops behind the epoch check, all or none. failed is the index in
-// ops of the one that failed, -1 where it was none of them.
+// fenced runs all of ops in one transaction with the epoch check, or none. failed is the index in
+// ops of the operation that failed, -1 if it was none of them.
 func (s *Store) fenced(ctx context.Context, f Fence, what, path string, ops ...any) (results []zk.MultiResponse, failed int, uncertain bool, err error) {
 	all := s.checked(f, ops...)
 	checks := len(all) - len(ops)
@@ -45,13 +45,13 @@ func (s *Store) fenced(ctx context.Context, f Fence, what, path string, ops ...a
 		if errors.Is(err, ErrBadVersion) {
 			return nil, -1, uncertain, fmt.Errorf("%s %s: %w", what, path, ErrControllerMoved)
 		}
-		// Not wrapped: callers would take ErrNoNode for an answer about what they write.
+		// Not wrapped: callers would misinterpret an ErrNoNode as a result of their write.
 		return nil, -1, uncertain, fmt.Errorf("%s %s: the check of %s failed: %v", what, path, ControllerEpochPath, err)
 	}
 	return nil, failed - checks, uncertain, err
 }
 
-// apply runs one operation behind the fence; see settle for lost answers.
+// apply runs one fenced operation. See settle for lost answers.
 func (s *Store) apply(ctx context.Context, f Fence, what, path string, op any) (zk.Stat, error) {
 	results, failed, uncertain, err := s.fenced(ctx, f, what, path, op)
 	if err == nil {
@@ -66,9 +66,9 @@ func (s *Store) apply(ctx context.Context, f Fence, what, path string, op any) (
 	return zk.Stat{}, err
 }
 
-// settle decides an operation that failed at a try after one whose answer was
-// lost: it succeeded if the node is as the operation would have left it. Of a delete
-// no caller minds whether it found a node.
+// settle determines the result of an operation that failed after an earlier attempt whose answer
+// was lost. The operation succeeded if the node is as the operation would have left it. Deletes
+// need no such check, since their callers accept ErrNoNode.
 func (s *Store) settle(ctx context.Context, op any, path string, failure error) (zk.Stat, error) {
 	n, err := s.readUnwatched(ctx, path)
 	switch op := op.(type) {
@@ -84,22 +84,22 @@ func (s *Store) settle(ctx context.Context, op any, path string, failure error) 
 	return zk.Stat{}, failure
 }
 
-// write is one operation of a bulk write and where it is.
+// write is one operation of a bulk write and its path.
 type write struct {
 	path string
 	op   any
 }
 
-// outcome is what became of a write.
+// outcome is the result of a write.
 type outcome struct {
-	stat zk.Stat // of a set
+	stat zk.Stat // only for a set
 	err  error
 }
 
-// bulk runs many independent writes behind the fence, in batches of one
-// transaction each. A batch of which any write fails is run again in halves, down
-// to the write that failed, so that one conflict does not block others. err is set where nothing more can
-// be said, such as ErrControllerMoved; the outcomes are then incomplete.
+// bulk runs many independent fenced writes in batches of one transaction each. If a write of a
+// batch fails, the batch is run again in halves, down to the failed write, so that one conflict
+// does not affect other writes. err is set for errors that end the whole operation, such as
+// ErrControllerMoved; the outcomes are then incomplete.
 func (s *Store) bulk(ctx context.Context, f Fence, what string, writes []write) ([]outcome, error) {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
@@ -132,7 +132,7 @@ func (s *Store) bulkBatch(ctx context.Context, f Fence, what string, writes []wr
 		}
 		return nil
 	}
-	if failed < 0 { // of the whole batch: other batches may fare better
+	if failed < 0 { // the whole batch failed; other batches may succeed
 		if fatal(err) {
 			return err
 		}
@@ -157,8 +157,8 @@ func (s *Store) bulkBatch(ctx context.Context, f Fence, what string, writes []wr
 	return nil
 }
 
-// single runs one write of a failed batch; uncertain says that the batch may
-// have been done at a try whose answer was lost.
+// single runs one write of a failed batch. uncertain reports whether the batch may have taken
+// effect in an attempt whose answer was lost.
 func (s *Store) single(ctx context.Context, f Fence, what string, w write, uncertain bool) (zk.Stat, error) {
 	stat, err := s.apply(ctx, f, what, w.path, w.op)
 	if err != nil && uncertain && !fatal(err) {
@@ -167,13 +167,13 @@ func (s *Store) single(ctx context.Context, f Fence, what string, w write, uncer
 	return stat, err
 }
 
-// fatal says that an error is not about the one node that was written.
+// fatal reports whether err concerns the whole operation and not only one node.
 func fatal(err error) bool {
 	return errors.Is(err, ErrControllerMoved) || errors.Is(err, ErrSessionExpired) || errors.Is(err, ErrClosed) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// cut divides writes into runs [from, to) that fit one transaction.
+// cut divides writes into ranges [from, to) that fit into one transaction.
 func cut(writes []write) (batches [][2]int) {
 	from, size := 0, 0
 	for i, w := range writes {
@@ -202,7 +202,7 @@ func (s *Store) deleteOp(path string) *zk.DeleteRequest {
 	return &zk.DeleteRequest{Path: s.full(path), Version: AnyVersion}
 }
 
-// removeFenced deletes a node; an absent one is no error.
+// removeFenced deletes a node. A missing node is not an error.
 func (s *Store) removeFenced(ctx context.Context, f Fence, path string) error {
 	_, err := s.apply(ctx, f, "delete", path, s.deleteOp(path))
 	if errors.Is(err, ErrNoNode) {
@@ -211,7 +211,7 @@ func (s *Store) removeFenced(ctx context.Context, f Fence, path string) error {
 	return err
 }
 
-// removeAll deletes leaf nodes; absent ones are no error.
+// removeAll deletes leaf nodes. Missing nodes are not an error.
 func (s *Store) removeAll(ctx context.Context, f Fence, paths []string) error {
 	writes := make([]write, len(paths))
 	for i, path := range paths {
@@ -229,10 +229,10 @@ func (s *Store) removeAll(ctx context.Context, f Fence, paths []string) error {
 	return nil
 }
 
-// removeTree deletes a node and all below it, leaves first; together with the node
-// itself those that share its fate. Nodes that vanish meanwhile are fine; where one
-// appears below it is tried again.
-func (s *Store) removeTree(ctx context.Context, f Fence, path string, fate ...string) error {
+// removeTree deletes a node and all nodes below it, leaves first. The last transaction deletes the
+// node itself and the nodes in together. Nodes that are deleted in the meantime are not an error.
+// If nodes are created below path in the meantime, removeTree tries again.
+func (s *Store) removeTree(ctx context.Context, f Fence, path string, together ...string) error {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
 		return err
@@ -242,24 +242,24 @@ func (s *Store) removeTree(ctx context.Context, f Fence, path string, fate ...st
 		if err != nil {
 			return err
 		}
-		if len(fate) > 0 {
-			paths = paths[:len(paths)-1] // the last is the node itself
+		if len(together) > 0 {
+			paths = paths[:len(paths)-1] // the last path is that of the node itself
 		}
 		err = s.removeInOrder(ctx, f, paths)
-		if err == nil && len(fate) > 0 {
-			err = s.removeTogether(ctx, f, append([]string{path}, fate...))
+		if err == nil && len(together) > 0 {
+			err = s.removeTogether(ctx, f, append([]string{path}, together...))
 		}
 		if !errors.Is(err, zk.ErrNotEmpty) {
 			return err
 		}
 	}
-	return fmt.Errorf("delete %s: somebody keeps creating nodes below it", path)
+	return fmt.Errorf("delete %s: another client keeps creating nodes below it", path)
 }
 
-// removeTogether deletes nodes that exist in one transaction. If one of them is
-// missing after a try whose answer was lost, that try removed all of them, and
-// others that came since under the same names stay. Otherwise a missing one was
-// removed by hand, and the rest is deleted without it.
+// removeTogether deletes existing nodes in one transaction. If one of them is missing after an
+// attempt whose answer was lost, that attempt deleted all of them; nodes that were created with the
+// same paths since then stay. Otherwise another client deleted the missing node, and the others are
+// deleted without it.
 func (s *Store) removeTogether(ctx context.Context, f Fence, paths []string) error {
 	for len(paths) > 0 {
 		ops := make([]any, len(paths))
@@ -297,7 +297,7 @@ func (s *Store) removeInOrder(ctx context.Context, f Fence, paths []string) erro
 	return nil
 }
 
-// walk lists a node and all below it, children before parents.
+// walk returns the paths of a node and all nodes below it, children before parents.
 func (s *Store) walk(ctx context.Context, root string) ([]string, error) {
 	var levels [][]string
 	for level := []string{root}; len(level) > 0; {

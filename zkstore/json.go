@@ -12,27 +12,26 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// What the nodes contain. Readers take any key order and ignore unknown keys;
-// writers write the very bytes that Kafka writes, key order included, so that
-// tools that compare or grep see no difference. Encoding is here, decoding in
-// decode.go.
+// The contents of the nodes. Decoders (decode.go) accept any order of keys and ignore unknown keys.
+// Encoders (this file) write exactly the bytes that Kafka writes, including the order of keys, so
+// that tools that compare or grep nodes see no difference.
 
 // BrokerInfo is /brokers/ids/N.
 type BrokerInfo struct {
 	ID          int32
 	Endpoints   []metadata.Endpoint // in the order of advertised.listeners
 	Rack        *string
-	JMXPort     int32                   // -1: none
-	Features    map[string]FeatureRange // always {} in practice
-	JSONVersion int                     // 5 from IBP 2.7-IV0, 4 from 0.10.0-IV1, 2 before; 0 writes 5
+	JMXPort     int32                   // -1 if none
+	Features    map[string]FeatureRange // always empty in practice
+	JSONVersion int                     // 5 since IBP 2.7-IV0, 4 since 0.10.0-IV1, 2 before; 0 writes 5
 	Epoch       int64                   // czxid; set by reads
-	Timestamp   int64                   // ms; set by reads, written as the time of writing
+	Timestamp   int64                   // in ms; set by reads, and to the current time by writes
 }
 
-// FeatureRange is the range of levels a broker supports of a feature.
+// FeatureRange is the range of a feature's levels that a broker supports.
 type FeatureRange struct{ Min, Max int16 }
 
-// brokerJSONNewest is the version of the broker node that Kafka 3.9 writes.
+// brokerJSONNewest is the JSON version of the broker node that Kafka 3.9 writes.
 const brokerJSONNewest = 5
 
 func encodeBroker(b BrokerInfo, timestamp int64) []byte {
@@ -76,10 +75,12 @@ func encodeBroker(b BrokerInfo, timestamp int64) []byte {
 	return w.bytes()
 }
 
-// securityProtocols are the names by metadata.Endpoint.SecurityProtocol.
+// securityProtocols are the names of security protocols, indexed by
+// metadata.Endpoint.SecurityProtocol.
 var securityProtocols = [4]string{"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}
 
-// plaintextEndpoint is what readers of the first versions connect to.
+// plaintextEndpoint returns the first PLAINTEXT endpoint, to which readers of the first JSON
+// versions connect, or nil if there is none.
 func plaintextEndpoint(endpoints []metadata.Endpoint) *metadata.Endpoint {
 	for i := range endpoints {
 		if endpoints[i].SecurityProtocol == 0 {
@@ -105,7 +106,7 @@ type Assignment struct {
 // TopicNode is /brokers/topics/T.
 type TopicNode struct {
 	Name       string
-	ID         TopicID // zero: none
+	ID         TopicID // zero if none
 	Partitions map[int32]Assignment
 	Version    Version // dataVersion; set by reads
 }
@@ -139,21 +140,22 @@ func encodeTopic(t TopicNode) []byte {
 // TopicNodeBytes returns the size of the topic's node in bytes.
 func TopicNodeBytes(t TopicNode) int { return len(encodeTopic(t)) }
 
-// PartitionsMax bounds the partitions of a topic that can be stored with this
-// many replicas each: `"0":[1],` is the shortest that the node has of one.
+// PartitionsMax returns an upper bound for the number of partitions of a topic whose node can be
+// stored, with the given number of replicas per partition. The shortest entry of a partition is
+// `"0":[1],`.
 func PartitionsMax(replicas int) int { return NodeBytesMax / (6 + 2*replicas) }
 
 func encodeTopicID(id TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
 // PartitionState is /brokers/topics/T/partitions/P/state.
 type PartitionState struct {
-	ControllerEpoch int32 // of the controller that made the leadership decision
-	Leader          int32 // -1: none
+	ControllerEpoch int32 // of the controller that decided on the leadership
+	Leader          int32 // -1 if none
 	LeaderEpoch     int32
 	ISR             []int32
-	Recovering      bool    // leader_recovery_state 1
-	Version         Version // dataVersion = partition epoch
-	Zxid            int64   // mzxid: of the transaction that wrote it; set by reads
+	Recovering      bool    // leader_recovery_state is 1
+	Version         Version // dataVersion, which is the partition epoch
+	Zxid            int64   // mzxid, the id of the transaction that wrote the state; set by reads
 }
 
 func encodePartitionState(p PartitionState) []byte {
@@ -187,13 +189,13 @@ func encodeClusterID(id string) []byte {
 
 // FeatureNode is /feature.
 type FeatureNode struct {
-	JSONVersion int  // 2 from IBP 3.3-IV0, else 1
-	Enabled     bool // false below IBP 2.7-IV0
+	JSONVersion int  // 2 since IBP 3.3-IV0, 1 before
+	Enabled     bool // false before IBP 2.7-IV0
 	Features    map[string]FinalizedFeature
-	Version     Version // dataVersion, the finalized features epoch; set by reads
+	Version     Version // dataVersion, which is the epoch of the finalized features; set by reads
 }
 
-// FinalizedFeature is the level the cluster runs a feature at; Min only in JSON version 1.
+// FinalizedFeature is the range of levels of a finalized feature. Only JSON version 1 has Min.
 type FinalizedFeature struct{ Min, Max int16 }
 
 func encodeFeature(n FeatureNode) []byte {
@@ -218,16 +220,16 @@ func encodeFeature(n FeatureNode) []byte {
 	return w.bytes()
 }
 
-// ProducerIDBlock is /latest_producer_id_block, End inclusive.
+// ProducerIDBlock is /latest_producer_id_block. End is inclusive.
 type ProducerIDBlock struct {
 	Broker     int32
 	Start, End int64
 }
 
-// producerIDBlockSize is how many ids a broker takes at once.
+// producerIDBlockSize is the number of ids in a block.
 const producerIDBlockSize = 1000
 
-// next returns the block after b, for broker.
+// next returns the block after b, allocated to broker.
 func (b ProducerIDBlock) next(broker int32) (ProducerIDBlock, error) {
 	if b.End > math.MaxInt64-producerIDBlockSize {
 		return ProducerIDBlock{}, fmt.Errorf("zkstore: have exhausted all producerIds as the next producerId range would exceed long max; the latest block ends at %d", b.End)
@@ -262,7 +264,7 @@ func encodeConfigChange(entityPath string) []byte {
 	return w.bytes()
 }
 
-// encodePartitions is what isr_change and preferred_replica_election nodes hold.
+// encodePartitions encodes the data of isr_change and preferred_replica_election nodes.
 func encodePartitions(tps []TopicPartition) []byte {
 	var w objectWriter
 	w.key("version").int(1)
@@ -297,8 +299,8 @@ func encodeReassignments(r map[TopicPartition][]int32) []byte {
 	return w.bytes()
 }
 
-// sortedPartitions returns the map's keys by topic and index, so that what is
-// written does not depend on chance.
+// sortedPartitions returns the keys of m sorted by topic and partition, which makes writes
+// deterministic.
 func sortedPartitions[V any](m map[TopicPartition]V) []TopicPartition {
 	tps := make([]TopicPartition, 0, len(m))
 	for tp := range m {

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// objectWriter writes one JSON object compactly and escapes as Kafka's JSON
-// library does: quotes, backslashes and control characters only.
+// objectWriter writes one JSON object without spaces. Like Kafka's JSON library, it escapes only
+// quotes, backslashes and control characters.
 type objectWriter struct {
 	buf   []byte
 	comma bool
@@ -22,7 +22,7 @@ func (w *objectWriter) bytes() []byte {
 	return append(out, '}')
 }
 
-// key begins a member; the next call writes its value.
+// key begins a member of the object. The next call must write its value.
 func (w *objectWriter) key(name string) *objectWriter {
 	if w.comma {
 		w.buf = append(w.buf, ',')
@@ -81,7 +81,7 @@ func appendJSONString(dst []byte, s string) []byte {
 		case c < 0x20:
 			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		case c >= utf8.RuneSelf:
-			r, size := utf8.DecodeRuneInString(s[i:]) // what is no UTF-8 becomes U+FFFD
+			r, size := utf8.DecodeRuneInString(s[i:]) // invalid UTF-8 becomes U+FFFD
 			dst = utf8.AppendRune(dst, r)
 			i += size - 1
 		default:
@@ -91,7 +91,7 @@ func appendJSONString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// javaHash is String.hashCode of Java.
+// javaHash returns the value of Java's String.hashCode.
 func javaHash(s string) uint32 {
 	var h uint32
 	for _, unit := range utf16.Encode([]rune(s)) {
@@ -100,9 +100,9 @@ func javaHash(s string) uint32 {
 	return h
 }
 
-// ScalaMapOrder returns keys in the order in which Scala 2.13's mutable.HashMap holds them:
-// by slot of a table that starts with 16 and doubles before it is three
-// quarters full, and by hash within a slot.
+// ScalaMapOrder returns keys in the iteration order of a mutable.HashMap of Scala 2.13: by slot,
+// and by hash within a slot. The table has 16 slots at first, and doubles before it is three
+// quarters full.
 func ScalaMapOrder(keys []string) []string {
 	slots := 16
 	for len(keys) >= slots*3/4 {
@@ -111,9 +111,9 @@ func ScalaMapOrder(keys []string) []string {
 	return hashOrder(keys, uint32(slots), true)
 }
 
-// javaPropertiesOrder orders keys as java.util.Properties (a ConcurrentHashMap)
-// iterates over them: by slot; within a slot by insertion, for which the given
-// order stands.
+// javaPropertiesOrder returns keys in the iteration order of a java.util.Properties, which is a
+// ConcurrentHashMap: by slot, and by insertion within a slot. The given order is taken as the order
+// of insertion.
 func javaPropertiesOrder(keys []string) []string {
 	slots := 16
 	for len(keys) >= slots*3/4 {

@@ -16,34 +16,33 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// A request whose connection was lost may have taken effect. It is sent again,
-// and the answer to the second try read in that light: a create that finds its
-// own node, a set that finds its own data, a delete that finds nothing left
-// have succeeded.
+// A request may have taken effect although its connection was lost. It is sent again, and the
+// answer to the second attempt is interpreted accordingly: a create that finds its own node, a set
+// that finds its own data, and a delete that finds no node have succeeded.
 
 const (
-	// serverPacketMax is jute.maxbuffer's default on servers. A larger packet
-	// makes them close the connection.
+	// serverPacketMax is the default of jute.maxbuffer on servers, in bytes. A server closes the
+	// connection when it receives a larger packet.
 	serverPacketMax = 1 << 20
-	// oversizeTries bounds the tries of a packet that is likely the reason why
-	// the connection is lost.
+	// oversizeTries limits the attempts to send a packet that probably causes the connection
+	// losses.
 	oversizeTries = 3
 )
 
-// NodeBytesMax is how much data a new node may have in bytes, so that a server
-// with the default jute.maxbuffer takes it together with its path and ACL.
+// NodeBytesMax is the maximum size of a new node's data in bytes. A server with the default
+// jute.maxbuffer accepts this data together with the node's path and ACL.
 const NodeBytesMax = serverPacketMax - 1<<10
 
-// do runs one request of the client library until it is answered, in the
-// session that ctx is bound to. uncertain says that an earlier try of it may
-// have taken effect. size is about what it sends.
+// do runs one request of the client library until it is answered, in the session that ctx is bound
+// to. uncertain reports whether an earlier attempt may have taken effect. size is the approximate
+// size of the request in bytes.
 func (s *Store) do(ctx context.Context, what, path string, size int, request func(c Conn) error) (uncertain bool, err error) {
 	sess, err := s.session(ctx)
 	if err != nil {
 		return false, fmt.Errorf("%s %s: %w", what, path, err)
 	}
 	if size > packetMax || len(path) > NodeBytesMax {
-		return false, fmt.Errorf("zkstore: %s %s: %d bytes, more than the %d a packet may have", what, path, size, packetMax)
+		return false, fmt.Errorf("zkstore: %s %s: a request of %d bytes exceeds the maximum of %d bytes", what, path, size, packetMax)
 	}
 	for losses := 0; ; {
 		err := s.try(ctx, sess, request)
@@ -55,7 +54,7 @@ func (s *Store) do(ctx context.Context, what, path string, size int, request fun
 		}
 		uncertain = true
 		if losses++; losses >= oversizeTries && size > NodeBytesMax {
-			return uncertain, fmt.Errorf("zkstore: %s %s: the server closed the connection %d times on %d bytes; raise jute.maxbuffer on the ZooKeeper servers", what, path, losses, size)
+			return uncertain, fmt.Errorf("zkstore: %s %s: the server closed the connection %d times on a request of %d bytes; raise jute.maxbuffer on the ZooKeeper servers", what, path, losses, size)
 		}
 		if err := sess.awaitConnected(ctx); err != nil {
 			return uncertain, fmt.Errorf("%s %s: %w", what, path, s.translate(sess, err))
@@ -63,9 +62,9 @@ func (s *Store) do(ctx context.Context, what, path string, size int, request fun
 	}
 }
 
-// try sends the request once. It returns early with the context's error; the
-// request's goroutine ends when the answer comes or the connection is lost; so
-// what request writes may be read only where there was no error.
+// try sends the request once. If ctx is done first, it returns the context's error, and the request
+// continues in its goroutine until it is answered or the connection is lost. The caller may
+// therefore read variables written by request only if the error is nil.
 func (s *Store) try(ctx context.Context, sess *session, request func(c Conn) error) error {
 	if s.driven {
 		if err := ctx.Err(); err != nil {
@@ -98,7 +97,8 @@ func (s *Store) try(ctx context.Context, sess *session, request func(c Conn) err
 	}
 }
 
-// connectionLost tells "may have happened" from the server's answers.
+// connectionLost reports whether err means that the connection was lost, so that the request may
+// have taken effect, and not an answer of the server.
 func connectionLost(err error) bool {
 	var network net.Error
 	var number syscall.Errno
@@ -108,7 +108,7 @@ func connectionLost(err error) bool {
 		errors.As(err, &network) || errors.As(err, &number)
 }
 
-// translate turns the client library's errors into this room's.
+// translate converts the client library's errors to those of this package.
 func (s *Store) translate(sess *session, err error) error {
 	switch {
 	case errors.Is(err, zk.ErrNoNode):
@@ -127,7 +127,7 @@ func (s *Store) translate(sess *session, err error) error {
 	return err
 }
 
-// givenUp says that a request ended with its context, not with an answer.
+// givenUp reports whether a request ended because of its context and not with an answer.
 func givenUp(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
@@ -139,8 +139,9 @@ func (s *Store) full(path string) string {
 	return s.chroot + path
 }
 
-// acl is Kafka's rule: everybody may do everything, or with zookeeper.set.acl
-// only the creator, and the world read what is not secret.
+// acl returns the ACL of a new node as Kafka sets it. Without zookeeper.set.acl, every client may
+// do everything. With it, only the creator may, but every client may read nodes that are not
+// secret.
 func (s *Store) acl(path string) []zk.ACL {
 	if !s.cfg.SecureACL || path == consumersPath {
 		return zk.WorldACL(zk.PermAll)
@@ -157,13 +158,13 @@ func secretPath(path string) bool {
 		strings.HasPrefix(path, "/delegation_token/tokens")
 }
 
-// node is what a read returns.
+// node is the result of a read.
 type node struct {
-	data []byte // nil for null
+	data []byte // nil for null data
 	stat zk.Stat
 }
 
-// read reads a node, and arms its NodeWatch where one is registered.
+// read reads a node and arms its NodeWatch if one is registered.
 func (s *Store) read(ctx context.Context, path string) (node, error) {
 	if !s.watched(watchKey{path, false}) {
 		return s.readUnwatched(ctx, path)
@@ -202,8 +203,8 @@ func (s *Store) readUnwatched(ctx context.Context, path string) (node, error) {
 	return node{data, *stat}, nil
 }
 
-// readOrArm is read, but where the node is absent its NodeWatch is armed all
-// the same, to hear of its creation.
+// readOrArm is read, but also arms the NodeWatch if the node does not exist, to be notified of its
+// creation.
 func (s *Store) readOrArm(ctx context.Context, path string) (node, error) {
 	for {
 		n, err := s.read(ctx, path)
@@ -220,7 +221,7 @@ func (s *Store) readOrArm(ctx context.Context, path string) (node, error) {
 	}
 }
 
-// exists looks for a node, and arms its NodeWatch where one is registered.
+// exists reports whether a node exists and arms its NodeWatch if one is registered.
 func (s *Store) exists(ctx context.Context, path string) (bool, error) {
 	ctx, sess, err := s.bind(ctx)
 	if err != nil {
@@ -243,8 +244,8 @@ func (s *Store) exists(ctx context.Context, path string) (bool, error) {
 	return err == nil && exists, err
 }
 
-// children lists a node's children, unordered; with arm it arms the children
-// watch where a handler is registered. An absent node has none.
+// children lists a node's children in ZooKeeper's order. If arm is true, it arms the children watch
+// if a handler is registered. A missing node has no children.
 func (s *Store) children(ctx context.Context, path string, arm bool) ([]string, error) {
 	ctx, sess, err := s.bind(ctx)
 	if err != nil {
@@ -273,7 +274,7 @@ func (s *Store) children(ctx context.Context, path string, arm bool) ([]string, 
 	return names, nil
 }
 
-// create creates a persistent node; data nil is null.
+// create creates a persistent node. nil data is stored as null.
 func (s *Store) create(ctx context.Context, path string, data []byte) error {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
@@ -291,8 +292,8 @@ func (s *Store) create(ctx context.Context, path string, data []byte) error {
 	return err
 }
 
-// createSequential creates a persistent node with a number after path. If the
-// answer is lost there may be two of it, which notifications allow.
+// createSequential creates a persistent node whose name ends in a sequence number. If the answer is
+// lost, it may create two nodes, which is harmless for notifications.
 func (s *Store) createSequential(ctx context.Context, path string, data []byte) error {
 	_, err := s.do(ctx, "create", path, len(path)+len(data), func(c Conn) error {
 		_, err := c.Create(s.full(path), data, zk.FlagSequence, s.acl(path))
@@ -301,8 +302,7 @@ func (s *Store) createSequential(ctx context.Context, path string, data []byte) 
 	return err
 }
 
-// createRecursive creates a node, and its parents with null data where they
-// are missing.
+// createRecursive creates a node, and its missing parents with null data.
 func (s *Store) createRecursive(ctx context.Context, path string, data []byte) error {
 	for {
 		err := s.create(ctx, path, data)
@@ -319,7 +319,7 @@ func (s *Store) createRecursive(ctx context.Context, path string, data []byte) e
 	}
 }
 
-// ensurePath creates a persistent node with null data unless it is there.
+// ensurePath creates a persistent node with null data, and its missing parents, unless it exists.
 func (s *Store) ensurePath(ctx context.Context, path string) error {
 	err := s.createRecursive(ctx, path, nil)
 	if errors.Is(err, ErrNodeExists) {
@@ -328,7 +328,7 @@ func (s *Store) ensurePath(ctx context.Context, path string) error {
 	return err
 }
 
-// set writes a node's data where its version is the expected one, or any.
+// set writes a node's data if the node has the expected version. AnyVersion matches all versions.
 func (s *Store) set(ctx context.Context, path string, data []byte, version Version) (zk.Stat, error) {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
@@ -350,7 +350,7 @@ func (s *Store) set(ctx context.Context, path string, data []byte, version Versi
 	return *stat, nil
 }
 
-// remove deletes a node whatever its version; an absent one is no error.
+// remove deletes a node with any version. A missing node is not an error.
 func (s *Store) remove(ctx context.Context, path string) error {
 	_, err := s.do(ctx, "delete", path, len(path), func(c Conn) error {
 		return c.Delete(s.full(path), AnyVersion)
@@ -361,14 +361,14 @@ func (s *Store) remove(ctx context.Context, path string) error {
 	return err
 }
 
-// multi runs the operations all or none. With an error, failed is the index of
-// the operation that failed, -1 where the whole was not answered.
+// multi runs all operations or none of them. If it returns an error, failed is the index of the
+// operation that failed, or -1 if the request was not answered.
 func (s *Store) multi(ctx context.Context, what, path string, ops ...any) (results []zk.MultiResponse, failed int, uncertain bool, err error) {
 	size := 0
 	for _, op := range ops {
 		size += opSize(op)
 	}
-	var answer atomic.Pointer[[]zk.MultiResponse] // a try that was given up may still be answered
+	var answer atomic.Pointer[[]zk.MultiResponse] // an abandoned attempt may still be answered
 	uncertain, err = s.do(ctx, what, path, size, func(c Conn) error {
 		results, err := c.Multi(ops...)
 		answer.Store(&results)
@@ -389,7 +389,7 @@ func (s *Store) multi(ctx context.Context, what, path string, ops ...any) (resul
 	return nil, -1, uncertain, err
 }
 
-// opSize is about what an operation takes in a packet.
+// opSize returns the approximate size of an operation in a packet, in bytes.
 func opSize(op any) int {
 	const head, aclEntry = 32, 32
 	switch op := op.(type) {
@@ -405,8 +405,8 @@ func opSize(op any) int {
 	return head
 }
 
-// each calls f for 0 to n-1, as many at once as requests may be in flight, and
-// returns the first error, after which no further call begins.
+// each calls f for 0 to n-1, with up to MaxInFlight concurrent calls. It returns the first error,
+// after which it starts no further call.
 func (s *Store) each(n int, f func(i int) error) error {
 	if s.driven {
 		for i := range n {
@@ -445,8 +445,8 @@ func (s *Store) each(n int, f func(i int) error) error {
 	return first
 }
 
-// readMany reads the nodes of paths, arming as read does; found is false for
-// the absent ones.
+// readMany reads the nodes of paths and arms their NodeWatches like read. found is false for
+// missing nodes.
 func (s *Store) readMany(ctx context.Context, paths []string) (nodes []node, found []bool, err error) {
 	ctx, _, err = s.bind(ctx)
 	if err != nil {

@@ -17,10 +17,10 @@ type (
 // Version is a znode's dataVersion.
 type Version = int32
 
-// AnyVersion makes a conditional write unconditional. It never stands for "not there".
+// AnyVersion makes a conditional write unconditional. It never means that a node is missing.
 const AnyVersion Version = -1
 
-// Paths that callers watch or name in messages, relative to the chroot.
+// Paths of nodes, relative to the chroot. Callers watch the exported ones or name them in messages.
 const (
 	BrokerIDsPath          = "/brokers/ids"
 	TopicsPath             = "/brokers/topics"
@@ -45,7 +45,7 @@ const (
 	logDirEventPrefix  = "log_dir_event_"
 )
 
-// startupPaths are what every broker makes sure of at start, in Kafka's order.
+// startupPaths returns the paths that each broker creates at startup, in Kafka's order.
 func startupPaths() []string {
 	return []string{
 		consumersPath,
@@ -65,13 +65,13 @@ func startupPaths() []string {
 	}
 }
 
-// BrokerPath is /brokers/ids/id.
+// BrokerPath returns /brokers/ids/id.
 func BrokerPath(id int32) string { return BrokerIDsPath + "/" + strconv.Itoa(int(id)) }
 
-// TopicPath is /brokers/topics/name.
+// TopicPath returns /brokers/topics/name.
 func TopicPath(name string) string { return TopicsPath + "/" + name }
 
-// PartitionStatePath is /brokers/topics/T/partitions/P/state.
+// PartitionStatePath returns /brokers/topics/T/partitions/P/state.
 func PartitionStatePath(tp TopicPartition) string { return partitionPath(tp) + "/state" }
 
 func partitionsPath(topic string) string { return TopicPath(topic) + "/partitions" }
@@ -82,7 +82,7 @@ func partitionPath(tp TopicPartition) string {
 
 func topicDeletionPath(topic string) string { return DeleteTopicsPath + "/" + topic }
 
-// EntityPath is /config/type/name; name is sanitised.
+// EntityPath returns /config/type/name. name must be sanitised (see SanitizeEntity).
 func EntityPath(t EntityType, name string) string {
 	return configPath + "/" + string(t) + "/" + name
 }
@@ -98,8 +98,8 @@ func parentPath(path string) string {
 	return "/"
 }
 
-// SanitizeEntity makes a user or client name fit for a path as Kafka does:
-// URL encoded UTF-8, with '*' encoded too and a space as %20.
+// SanitizeEntity encodes a user or client name for use in a path, as Kafka does: URL-encoded UTF-8,
+// in which '*' is encoded too and a space is %20.
 func SanitizeEntity(name string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -117,7 +117,7 @@ func SanitizeEntity(name string) string {
 	return b.String()
 }
 
-// DesanitizeEntity undoes SanitizeEntity; a name it did not write comes back unchanged.
+// DesanitizeEntity reverses SanitizeEntity. It returns a name with an invalid encoding unchanged.
 func DesanitizeEntity(name string) string {
 	var b strings.Builder
 	for i := 0; i < len(name); i++ {

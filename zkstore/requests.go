@@ -7,17 +7,17 @@ import (
 	"strconv"
 )
 
-// Requests and notifications to the controller that go through ZooKeeper:
-// those of leaders with an old inter.broker.protocol.version, of brokers with a
-// failed log directory, and of old tools.
+// Requests and notifications to the controller through ZooKeeper: from leaders with an old
+// inter.broker.protocol.version, from brokers with a failed log directory, and from old tools.
 
-// ISRChanges lists the isr_change nodes and arms ISRChangesPath's children watch.
+// ISRChanges returns the sorted names of the isr_change nodes and arms the children watch on
+// ISRChangesPath.
 func (s *Store) ISRChanges(ctx context.Context) (nodes []string, err error) {
 	return s.notifications(ctx, ISRChangesPath, isrChangePrefix)
 }
 
-// ISRChangePartitions reads the partitions in those nodes, each once; a node
-// that cannot be decoded says nothing.
+// ISRChangePartitions returns the sorted partitions in the nodes, without duplicates. It ignores
+// invalid nodes.
 func (s *Store) ISRChangePartitions(ctx context.Context, nodes []string) ([]TopicPartition, error) {
 	seen := map[TopicPartition]bool{}
 	err := s.readNotifications(ctx, ISRChangesPath, nodes, func(data []byte) error {
@@ -30,23 +30,24 @@ func (s *Store) ISRChangePartitions(ctx context.Context, nodes []string) ([]Topi
 	return sortedPartitions(seen), err
 }
 
-// DeleteISRChanges deletes those nodes.
+// DeleteISRChanges deletes the nodes.
 func (s *Store) DeleteISRChanges(ctx context.Context, f Fence, nodes []string) error {
 	return s.removeAll(ctx, f, pathsBelow(ISRChangesPath, nodes))
 }
 
-// NotifyISRChange writes an isr_change node (IBP < 2.7-IV2).
+// NotifyISRChange creates an isr_change node (before IBP 2.7-IV2).
 func (s *Store) NotifyISRChange(ctx context.Context, tps []TopicPartition) error {
 	return s.createSequential(ctx, ISRChangesPath+"/"+isrChangePrefix, encodePartitions(tps))
 }
 
-// LogDirEvents lists the log_dir_event nodes and arms LogDirEventsPath's children watch.
+// LogDirEvents returns the sorted names of the log_dir_event nodes and arms the children watch on
+// LogDirEventsPath.
 func (s *Store) LogDirEvents(ctx context.Context) (nodes []string, err error) {
 	return s.notifications(ctx, LogDirEventsPath, logDirEventPrefix)
 }
 
-// LogDirEventBrokers reads the brokers in those nodes, ascending, each once; a
-// node that cannot be decoded says nothing.
+// LogDirEventBrokers returns the sorted broker ids in the nodes, without duplicates. It ignores
+// invalid nodes.
 func (s *Store) LogDirEventBrokers(ctx context.Context, nodes []string) ([]int32, error) {
 	seen := map[int32]bool{}
 	err := s.readNotifications(ctx, LogDirEventsPath, nodes, func(data []byte) error {
@@ -64,17 +65,17 @@ func (s *Store) LogDirEventBrokers(ctx context.Context, nodes []string) ([]int32
 	return brokers, err
 }
 
-// DeleteLogDirEvents deletes those nodes.
+// DeleteLogDirEvents deletes the nodes.
 func (s *Store) DeleteLogDirEvents(ctx context.Context, f Fence, nodes []string) error {
 	return s.removeAll(ctx, f, pathsBelow(LogDirEventsPath, nodes))
 }
 
-// NotifyLogDirFailure writes a log_dir_event node for the broker.
+// NotifyLogDirFailure creates a log_dir_event node for the broker.
 func (s *Store) NotifyLogDirFailure(ctx context.Context, broker int32) error {
 	return s.createSequential(ctx, LogDirEventsPath+"/"+logDirEventPrefix, encodeLogDirEvent(broker))
 }
 
-// notifications lists the sequential nodes below path, in order.
+// notifications returns the names of the sequential nodes below path, in order.
 func (s *Store) notifications(ctx context.Context, path, prefix string) ([]string, error) {
 	names, err := s.sortedChildren(ctx, path, true)
 	kept := names[:0]
@@ -111,8 +112,9 @@ func pathsBelow(path string, names []string) []string {
 	return paths
 }
 
-// PartitionReassignments reads /admin/reassign_partitions, nil where absent or
-// invalid; arms a NodeWatch on ReassignPartitionsPath, whether it exists or not.
+// PartitionReassignments reads /admin/reassign_partitions and arms a NodeWatch on
+// ReassignPartitionsPath, whether the node exists or not. It returns nil if the node is missing or
+// invalid.
 func (s *Store) PartitionReassignments(ctx context.Context) (map[TopicPartition][]int32, error) {
 	n, err := s.readOrArm(ctx, ReassignPartitionsPath)
 	if errors.Is(err, ErrNoNode) {
@@ -129,12 +131,13 @@ func (s *Store) PartitionReassignments(ctx context.Context) (map[TopicPartition]
 	return r, nil
 }
 
-// CreatePartitionReassignments writes the node as a tool does; ErrNodeExists.
+// CreatePartitionReassignments creates /admin/reassign_partitions as a tool does. It returns
+// ErrNodeExists if the node exists.
 func (s *Store) CreatePartitionReassignments(ctx context.Context, r map[TopicPartition][]int32) error {
 	return s.createRecursive(ctx, ReassignPartitionsPath, encodeReassignments(r))
 }
 
-// SetPartitionReassignments rewrites the node, or deletes it when r is empty.
+// SetPartitionReassignments writes /admin/reassign_partitions, or deletes it if r is empty.
 func (s *Store) SetPartitionReassignments(ctx context.Context, f Fence, r map[TopicPartition][]int32) error {
 	if len(r) == 0 {
 		return s.removeFenced(ctx, f, ReassignPartitionsPath)
@@ -147,8 +150,9 @@ func (s *Store) SetPartitionReassignments(ctx context.Context, f Fence, r map[To
 	return err
 }
 
-// PreferredElections reads /admin/preferred_replica_election, nil where absent
-// or invalid; arms a NodeWatch on PreferredElectionPath, whether it exists or not.
+// PreferredElections reads /admin/preferred_replica_election and arms a NodeWatch on
+// PreferredElectionPath, whether the node exists or not. It returns nil if the node is missing or
+// invalid.
 func (s *Store) PreferredElections(ctx context.Context) ([]TopicPartition, error) {
 	n, err := s.readOrArm(ctx, PreferredElectionPath)
 	if errors.Is(err, ErrNoNode) {
@@ -165,12 +169,14 @@ func (s *Store) PreferredElections(ctx context.Context) ([]TopicPartition, error
 	return tps, nil
 }
 
-// CreatePreferredElections writes the node as a tool does; ErrNodeExists.
+// CreatePreferredElections creates /admin/preferred_replica_election as a tool does. It returns
+// ErrNodeExists if the node exists.
 func (s *Store) CreatePreferredElections(ctx context.Context, tps []TopicPartition) error {
 	return s.createRecursive(ctx, PreferredElectionPath, encodePartitions(tps))
 }
 
-// DeletePreferredElections deletes the node; absent is no error.
+// DeletePreferredElections deletes /admin/preferred_replica_election. A missing node is not an
+// error.
 func (s *Store) DeletePreferredElections(ctx context.Context, f Fence) error {
 	return s.removeFenced(ctx, f, PreferredElectionPath)
 }

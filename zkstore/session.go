@@ -12,24 +12,25 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// packetMax is the largest packet the client sends: Kafka raises the client's
-// jute.maxbuffer to 4 MiB. answerMax is the largest it takes; Kafka takes no
-// more than it sends, and so cannot list a few ten thousand topics of long names.
+// packetMax is the size of the largest packet that the client sends, in bytes; Kafka raises
+// jute.maxbuffer of the client to 4 MiB. answerMax is the size of the largest packet that it
+// accepts. Kafka has the same limit in both directions and therefore cannot list some ten thousand
+// topics with long names.
 const (
 	packetMax = 4 << 20
 	answerMax = 64 << 20
 )
 
-// session is one ZooKeeper session with its one connection object, which is
-// never used for a second session: it is dead once the server has said that the
-// session expired, and its dialer then refuses to dial.
+// session is one ZooKeeper session with its connection object, which is never used for a second
+// session: once the server has reported the expiry, the session is over and its dialer refuses to
+// connect.
 type session struct {
 	conn Conn
-	dead chan struct{} // closed when the session is over, by expiry or by us
+	dead chan struct{} // closed when the session is over, by expiry or by close
 
-	mu        sync.Mutex    // guards what follows
+	mu        sync.Mutex    // guards the fields up to id
 	over      bool          // dead is closed
-	state     zk.State      // as the client library last said
+	state     zk.State      // as last reported by the client library
 	connected chan struct{} // closed while the session is connected
 	id        int64         // 0 before the first connection
 
@@ -37,8 +38,8 @@ type session struct {
 	lastDial time.Time // only used by the client library's dialling goroutine
 }
 
-// dialSession starts to connect; see connect for waiting. onEvent is called in
-// the client library's goroutines and must not block.
+// dialSession starts connecting to the servers; awaitConnected waits for the connection. onEvent is
+// called in the client library's goroutines and must not block.
 func dialSession(servers []string, timeout time.Duration, log *logrus.Entry, onEvent func(*session, zk.Event)) (*session, error) {
 	s := &session{dead: make(chan struct{}), state: zk.StateConnecting, connected: make(chan struct{})}
 	dialer := func(network, address string, _ time.Duration) (net.Conn, error) {
@@ -67,7 +68,7 @@ func dialSession(servers []string, timeout time.Duration, log *logrus.Entry, onE
 	return s, nil
 }
 
-// observe follows the session events of the client library.
+// observe updates the session's state for an event of the client library.
 func (s *session) observe(e zk.Event) {
 	if e.Type != zk.EventSession {
 		return
@@ -107,8 +108,8 @@ func (s *session) endLocked() {
 	}
 }
 
-// close ends the session: the server drops its ephemeral nodes at once if it
-// can be reached.
+// close ends the session. If the server can be reached, it deletes the session's ephemeral nodes at
+// once.
 func (s *session) close() {
 	s.mu.Lock()
 	s.endLocked()
@@ -116,8 +117,8 @@ func (s *session) close() {
 	s.conn.Close()
 }
 
-// abandon is close for a session that the server has ended: there is nothing to
-// tell the server, so nobody has to wait.
+// abandon is close for a session that the server has ended. It does not wait, since the server need
+// not be notified.
 func (s *session) abandon() {
 	s.mu.Lock()
 	s.endLocked()
@@ -140,8 +141,8 @@ func (s *session) sessionID() int64 {
 	return s.id
 }
 
-// awaitConnected waits until the session is connected; ErrSessionExpired once
-// it is over.
+// awaitConnected waits until the session is connected. It returns ErrSessionExpired if the session
+// is over.
 func (s *session) awaitConnected(ctx context.Context) error {
 	s.mu.Lock()
 	connected := s.connected
@@ -156,7 +157,7 @@ func (s *session) awaitConnected(ctx context.Context) error {
 	}
 }
 
-// stateName is the state in the words of ZooKeeper's Java client.
+// stateName returns the state as named by ZooKeeper's Java client.
 func (s *session) stateName() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,12 +173,11 @@ func (s *session) stateName() string {
 	}
 }
 
-// redialPause keeps a server that drops connections as soon as they are up from
-// being dialled in a tight loop.
+// redialPause is the minimum time between two connection attempts, because a server may close
+// connections as soon as they are open.
 const redialPause = 100 * time.Millisecond
 
-// dial opens a connection, unless the session is over. Host names are resolved
-// anew each time.
+// dial opens a connection unless the session is over. It resolves host names each time.
 func (s *session) dial(network, address string, sessionTimeout time.Duration, servers int) (net.Conn, error) {
 	if wait := redialPause - time.Since(s.lastDial); wait > 0 {
 		select {
@@ -205,12 +205,11 @@ func (s *session) dial(network, address string, sessionTimeout time.Duration, se
 	return &cappedConn{Conn: conn, longest: max(sessionTimeout*2/3, 100*time.Millisecond)}, nil
 }
 
-// cappedConn keeps the client library from waiting longer than a read timeout:
-// it grants a silent server ten of them for the handshake, and clears the
-// deadline in the middle of it.
+// cappedConn limits all deadlines to one read timeout. The client library itself would give a
+// silent server ten read timeouts for the handshake, and clears the deadline during the handshake.
 type cappedConn struct {
 	net.Conn
-	longest time.Duration
+	longest time.Duration // the read timeout
 }
 
 func (c *cappedConn) cap(t time.Time) time.Time {
@@ -224,17 +223,17 @@ func (c *cappedConn) cap(t time.Time) time.Time {
 func (c *cappedConn) SetReadDeadline(t time.Time) error  { return c.Conn.SetReadDeadline(c.cap(t)) }
 func (c *cappedConn) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDeadline(c.cap(t)) }
 
-// quickRounds is the number of rounds of failures that are tried again after
-// redialPause: a server that has just been started serves in a moment. After
-// that the client library pauses a second after each round.
+// quickRounds is the number of failed rounds over all servers after which the next round begins
+// after redialPause, because a server that has just been started will serve soon. After that, the
+// client library pauses for a second after each round.
 const quickRounds = 10
 
-// hosts hands out the servers in turn, unresolved. Of a session that is over none
-// is dialled: it pauses at once, and the pause ends with the close of the connection.
+// hosts returns the servers in turn, without resolving their names. Once the session is over, it
+// makes the client library pause instead of connecting, until the connection is closed.
 type hosts struct {
-	over func() bool // the session is
+	over func() bool // reports whether the session is over
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	servers  []string   // already shuffled by the client library
 	next     int
 	failures int // dials since the last success
@@ -269,7 +268,7 @@ func (h *hosts) Connected() {
 	h.failures = 0
 }
 
-// warnLogger takes what the client library says when something failed.
+// warnLogger logs the client library's messages about failures.
 type warnLogger struct{ log *logrus.Entry }
 
 func (l warnLogger) Printf(format string, args ...any) {
@@ -280,12 +279,12 @@ func (l warnLogger) Printf(format string, args ...any) {
 	l.log.Warnf(strings.TrimSpace(format), args...)
 }
 
-// handshakeFailed is what the client library says of every connection that got
-// no session; it has nothing to do with credentials.
+// handshakeFailed is the client library's message for each connection that did not get a session.
+// It has nothing to do with credentials.
 const handshakeFailed = "authentication failed: %s"
 
-// splitConnect splits zookeeper.connect into servers with ports and the chroot,
-// "" where there is none.
+// splitConnect splits zookeeper.connect into servers with ports and the chroot, "" if there is
+// none.
 func splitConnect(connect string) (servers []string, chroot string, err error) {
 	list := connect
 	if i := strings.IndexByte(connect, '/'); i >= 0 {
@@ -302,7 +301,7 @@ func splitConnect(connect string) (servers []string, chroot string, err error) {
 		servers = append(servers, server)
 	}
 	if len(servers) == 0 {
-		return nil, "", fmt.Errorf("zkstore: zookeeper.connect %q names no server; write host:port[,host:port...][/chroot]", connect)
+		return nil, "", fmt.Errorf("zkstore: zookeeper.connect %q has no server; use the form host:port[,host:port...][/chroot]", connect)
 	}
 	if strings.Contains(chroot, "//") {
 		return nil, "", fmt.Errorf("zkstore: zookeeper.connect %q: the chroot %q has an empty part", connect, chroot)

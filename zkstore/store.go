@@ -1,12 +1,15 @@
-// Package zkstore is the only room that knows ZooKeeper: the session and its
-// loss, every znode's path and JSON, watches, and writes fenced by the
-// controller epoch.
+// Package zkstore is the only package that uses ZooKeeper. It manages sessions, the path and JSON
+// of each znode, watches, and writes fenced by the controller epoch.
 //
-// Files: session.go is one session and its connection, store.go the succession
-// of sessions, operations.go the retried single operations, fenced.go writes
-// guarded by the controller epoch, watch.go the handlers; paths.go and json.go
-// are the layout, pure; driven.go is a store without goroutines, for simulations;
-// the others are the operations by subject.
+//	session.go      one session and its connection
+//	store.go        a store and its successive sessions
+//	operations.go   single operations with retries
+//	fenced.go       writes fenced by the controller epoch
+//	watch.go        watches and their handlers
+//	paths.go, json.go, decode.go    layout of the znodes: pure functions
+//	driven.go       a store without goroutines, for simulations
+//
+// The other files have the operations on one kind of znode each.
 package zkstore
 
 import (
@@ -20,27 +23,27 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Config says how to reach the ensemble.
+// Config is the configuration of a Store.
 type Config struct {
-	Connect           string        // h1:p1,h2:p2/chroot, as zookeeper.connect
-	SessionTimeout    time.Duration // zookeeper.session.timeout.ms, 0: 18 s
-	ConnectionTimeout time.Duration // zookeeper.connection.timeout.ms, 0: SessionTimeout
-	MaxInFlight       int           // zookeeper.max.in.flight.requests, 0: 10
+	Connect           string        // zookeeper.connect: h1:p1,h2:p2/chroot
+	SessionTimeout    time.Duration // zookeeper.session.timeout.ms; 0 means 18 s
+	ConnectionTimeout time.Duration // zookeeper.connection.timeout.ms; 0 means SessionTimeout
+	MaxInFlight       int           // zookeeper.max.in.flight.requests; 0 means 10
 	SecureACL         bool          // zookeeper.set.acl
-	CreateChroot      bool          // brokers do, tools do not
-	Name              string        // in log lines, "Kafka server" where empty
+	CreateChroot      bool          // create a missing chroot: true for brokers, false for tools
+	Name              string        // prefix of log lines; "" means "Kafka server"
 	Logger            *logrus.Logger
-	Observer          Observer         // nil: nobody measures
-	Now               func() time.Time // the clock of timestamps in nodes, time.Now where nil
+	Observer          Observer         // may be nil
+	Now               func() time.Time // clock for timestamps in znodes; nil means time.Now
 }
 
-// Observer is told what Kafka has meters for (SessionExpireListener and
-// ZooKeeperClientMetrics). Its methods must not block.
+// Observer receives the events that Kafka counts in its metrics SessionExpireListener and
+// ZooKeeperClientMetrics. Its methods must not block.
 type Observer interface {
-	// ZooKeeperEvent is a change of the connection, in Kafka's words:
-	// SyncConnected, Disconnected, Expired, AuthFailed.
+	// ZooKeeperEvent reports a change of the connection's state by Kafka's name: SyncConnected,
+	// Disconnected, Expired or AuthFailed.
 	ZooKeeperEvent(name string)
-	// ZooKeeperRequest is how long an answered request took.
+	// ZooKeeperRequest reports the latency of an answered request.
 	ZooKeeperRequest(latency time.Duration)
 }
 
@@ -49,12 +52,12 @@ type unobserved struct{}
 func (unobserved) ZooKeeperEvent(string)          {}
 func (unobserved) ZooKeeperRequest(time.Duration) {}
 
-// Store is one client of the ensemble over successive sessions. Operations
-// retry connection loss until the session is lost; they never run under a new
-// session if they were meant for an old one (see BindSession).
+// Store is a client of a ZooKeeper ensemble with successive sessions. Operations are retried after
+// a loss of the connection until the session expires. An operation bound to an old session never
+// runs under a new one (see BindSession).
 //
-// Goroutines: one for the succession of sessions (run), one that calls watch
-// handlers (events.run), and those of the client library.
+// A store has two goroutines: run opens the successive sessions, and events.run calls watch
+// handlers. The client library has further ones.
 type Store struct {
 	cfg      Config
 	servers  []string
@@ -62,35 +65,35 @@ type Store struct {
 	log      *logrus.Entry // kafka.zookeeper.ZooKeeperClient
 	kafkaLog *logrus.Entry // kafka.zk.KafkaZkClient
 	inFlight chan struct{} // one token per outstanding request
-	driven   bool          // requests run in the caller's goroutine; see Driven
+	driven   bool          // run requests in the caller's goroutine; see Driven
 	events   *eventQueue
 	done     chan struct{} // closed when Close begins
 	once     sync.Once
 	wg       sync.WaitGroup // run and events.run
 
-	mu           sync.Mutex    // guards what follows; nothing is called with it held
+	mu           sync.Mutex    // guards the fields below; no hook or handler is called with it held
 	current      *session      // nil between two sessions
 	changed      chan struct{} // closed and replaced when current is set
-	callingAfter bool          // run is in the After hooks, so it cannot open another session
+	callingAfter bool          // run is calling the After hooks, so it cannot open another session
 	listeners    []SessionListener
-	registered   int64 // the session under which this store registered its broker
+	registered   int64 // id of the session in which this store last registered its broker
 	handlers     handlers
 }
 
-// SessionListener is told of session loss. Before runs when the session has
-// expired, before a new one is opened, After once it is open; both in the
-// store's session goroutine, outside all locks, in the order of AddSessionListener.
-// Either may be nil. No operation of the store may be awaited in Before; in
-// After operations fail with ErrSessionExpired if that session is lost too,
-// and both hooks are called again.
+// SessionListener has hooks for the loss of a session. Before is called after the session has
+// expired and before a new one is opened; After is called once the new one is open. Either may be
+// nil. The store's session goroutine calls them without holding locks, in the order of
+// AddSessionListener.
+//
+// Before must not wait for an operation of the store. If the new session is lost during After, its
+// operations fail with ErrSessionExpired and both hooks are called again.
 type SessionListener struct {
 	Before func()
 	After  func()
 }
 
-// Open connects within ConnectionTimeout, creates the chroot if asked, and
-// returns the store; the error text is Kafka's "Timed out waiting for
-// connection while in state: CONNECTING".
+// Open connects within ConnectionTimeout, creates the chroot if cfg.CreateChroot is set, and
+// returns the store. It returns a *ConnectionTimeoutError if no server could be reached in time.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cfg.setDefaults()
 	servers, chroot, err := splitConnect(cfg.Connect)
@@ -152,8 +155,8 @@ func newStore(cfg Config, servers []string, chroot string) *Store {
 	}
 }
 
-// createChroot makes sure of the chroot in a session of its own. Permission to
-// create is only needed where it does not exist.
+// createChroot creates the chroot, in a separate session, if it does not exist. The permission to
+// create it is needed only in that case.
 func (s *Store) createChroot(ctx context.Context) error {
 	root := newStore(s.cfg, s.servers, "")
 	sess, err := root.connect(ctx)
@@ -172,7 +175,7 @@ func (s *Store) createChroot(ctx context.Context) error {
 	return nil
 }
 
-// connect opens a first session within ConnectionTimeout.
+// connect opens the first session within ConnectionTimeout.
 func (s *Store) connect(ctx context.Context) (*session, error) {
 	sess, err := s.dial()
 	if err != nil {
@@ -200,8 +203,8 @@ func (s *Store) dial() (*session, error) {
 
 func (s *Store) say(text string) { s.log.Infof("[ZooKeeperClient %s] %s", s.cfg.Name, text) }
 
-// Close ends the session, which drops the ephemeral nodes at once. It waits for
-// handlers and listeners that run, so none of them may call it.
+// Close ends the session, which deletes its ephemeral nodes at once. It waits for running handlers
+// and listeners, so they must not call it.
 func (s *Store) Close() {
 	s.once.Do(func() {
 		s.say("Closing.")
@@ -218,8 +221,8 @@ func (s *Store) Close() {
 	})
 }
 
-// run follows the sessions: when one is over it runs the Before hooks, opens
-// the next, and runs the After hooks.
+// run waits for the end of each session, calls the Before hooks, opens the next session, and calls
+// the After hooks.
 func (s *Store) run() {
 	for {
 		s.mu.Lock()
@@ -252,8 +255,8 @@ func (s *Store) run() {
 	}
 }
 
-// callAfter runs the After hooks. If the new session is lost meanwhile their
-// operations fail: the next session is only opened when they have returned.
+// callAfter calls the After hooks. If the new session is lost in the meantime, operations of the
+// hooks fail, because the next session is opened only after all hooks have returned.
 func (s *Store) callAfter() {
 	s.setCallingAfter(true)
 	defer s.setCallingAfter(false)
@@ -270,8 +273,8 @@ func (s *Store) setCallingAfter(calling bool) {
 	s.callingAfter = calling
 }
 
-// reconnect opens the next session, trying for ever; nil when the store is
-// closed meanwhile.
+// reconnect opens the next session and retries without limit. It returns nil once the store is
+// closed.
 func (s *Store) reconnect() *session {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -334,15 +337,15 @@ func (s *Store) sessionListeners() []SessionListener {
 	return append([]SessionListener(nil), s.listeners...)
 }
 
-// AddSessionListener registers l for all later session losses.
+// AddSessionListener adds l, whose hooks are called for each later session loss.
 func (s *Store) AddSessionListener(l SessionListener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listeners = append(s.listeners, l)
 }
 
-// State is the connection's state in the words of ZooKeeper's Java client:
-// CONNECTED, CONNECTING, CLOSED, ... (Kafka's SessionState metric).
+// State returns the state of the connection as named by ZooKeeper's Java client: CONNECTED,
+// CONNECTING, AUTH_FAILED or CLOSED. It is the value of Kafka's SessionState metric.
 func (s *Store) State() string {
 	s.mu.Lock()
 	sess := s.current
@@ -356,7 +359,7 @@ func (s *Store) State() string {
 	return sess.stateName()
 }
 
-// SessionID returns the id of the open session, 0 while there is none.
+// SessionID returns the id of the open session, 0 if there is none.
 func (s *Store) SessionID() int64 {
 	s.mu.Lock()
 	sess := s.current
@@ -369,10 +372,10 @@ func (s *Store) SessionID() int64 {
 
 type sessionKey struct{}
 
-// BindSession returns a context whose operations belong to the session that is
-// open now: once that has expired they answer ErrSessionExpired, also after a
-// new session is open. Operations with an unbound context belong to the
-// session open when they start, and wait for one while there is none.
+// BindSession returns a context whose operations are bound to the session that is open now. Once
+// that session has expired, they return ErrSessionExpired, even if a new session is open. An
+// operation with an unbound context belongs to the session that is open when it starts, and waits
+// for one if there is none.
 func (s *Store) BindSession(ctx context.Context) context.Context {
 	s.mu.Lock()
 	sess := s.current
@@ -380,8 +383,7 @@ func (s *Store) BindSession(ctx context.Context) context.Context {
 	return context.WithValue(ctx, sessionKey{}, sess)
 }
 
-// bind fixes the session of a compound operation, so that all its parts run
-// under one.
+// bind binds a compound operation to one session, in which all its requests run.
 func (s *Store) bind(ctx context.Context) (context.Context, *session, error) {
 	sess, err := s.session(ctx)
 	if err != nil {
@@ -390,7 +392,8 @@ func (s *Store) bind(ctx context.Context) (context.Context, *session, error) {
 	return context.WithValue(ctx, sessionKey{}, sess), sess, nil
 }
 
-// session returns the session an operation belongs to.
+// session returns the session to which an operation with this context belongs. It waits for one if
+// ctx is not bound and there is none.
 func (s *Store) session(ctx context.Context) (*session, error) {
 	if bound, ok := ctx.Value(sessionKey{}).(*session); ok {
 		if s.closing() {
@@ -424,7 +427,7 @@ func (s *Store) session(ctx context.Context) (*session, error) {
 	}
 }
 
-// onEvent runs in the client library's goroutines.
+// onEvent handles an event of sess. It is called in the client library's goroutines.
 func (s *Store) onEvent(sess *session, e zk.Event) {
 	if e.Type != zk.EventSession {
 		s.onNodeEvent(sess, e)

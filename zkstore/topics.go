@@ -9,13 +9,13 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// Topics lists the topics in ZooKeeper's order, in which two lists differ by little more than
-// the topics that came and went between them, and arms the children watch on TopicsPath.
+// Topics returns the topics in ZooKeeper's order and arms the children watch on TopicsPath. In this
+// order, two successive lists hardly differ except for created and deleted topics.
 func (s *Store) Topics(ctx context.Context) ([]string, error) {
 	return s.children(ctx, TopicsPath, true)
 }
 
-// TopicNames lists the topics, sorted, and arms nothing.
+// TopicNames returns the sorted topics. It arms no watch.
 func (s *Store) TopicNames(ctx context.Context) ([]string, error) {
 	return s.sortedChildren(ctx, TopicsPath, false)
 }
@@ -26,13 +26,14 @@ func (s *Store) sortedChildren(ctx context.Context, path string, arm bool) ([]st
 	return names, err
 }
 
-// TopicExists looks for /brokers/topics/name and arms a NodeWatch on
-// TopicPath(name) only if one is registered.
+// TopicExists reports whether /brokers/topics/name exists, and arms a NodeWatch on TopicPath(name)
+// if one is registered.
 func (s *Store) TopicExists(ctx context.Context, name string) (bool, error) {
 	return s.exists(ctx, TopicPath(name))
 }
 
-// TopicNode reads one topic; ErrNoNode. Arms a NodeWatch on TopicPath(name).
+// TopicNode reads one topic and arms a NodeWatch on TopicPath(name). It returns ErrNoNode if the
+// topic does not exist.
 func (s *Store) TopicNode(ctx context.Context, name string) (TopicNode, error) {
 	n, err := s.read(ctx, TopicPath(name))
 	if err != nil {
@@ -43,8 +44,8 @@ func (s *Store) TopicNode(ctx context.Context, name string) (TopicNode, error) {
 	return t, invalid(TopicPath(name), err)
 }
 
-// TopicNodes reads many topics, and arms their NodeWatches; absent topics are
-// left out, one that cannot be decoded has no partitions.
+// TopicNodes reads several topics and arms their NodeWatches. It omits missing topics. A topic
+// whose node is invalid has no partitions.
 func (s *Store) TopicNodes(ctx context.Context, names []string) (map[string]TopicNode, error) {
 	paths := make([]string, len(names))
 	for i, name := range names {
@@ -70,29 +71,29 @@ func (s *Store) TopicNodes(ctx context.Context, names []string) (map[string]Topi
 	return topics, nil
 }
 
-// CreateTopic creates /brokers/topics/T; ErrNodeExists.
+// CreateTopic creates /brokers/topics/T. It returns ErrNodeExists if the topic exists.
 func (s *Store) CreateTopic(ctx context.Context, t TopicNode) error {
 	return s.createRecursive(ctx, TopicPath(t.Name), encodeTopic(t))
 }
 
-// SetTopic overwrites /brokers/topics/T whatever its version; an admin tool
-// that adds partitions passes NoFence.
+// SetTopic overwrites /brokers/topics/T, whatever its version. An admin tool that adds partitions
+// passes NoFence.
 func (s *Store) SetTopic(ctx context.Context, f Fence, t TopicNode) (Version, error) {
 	path := TopicPath(t.Name)
 	stat, err := s.apply(ctx, f, "write", path, s.setOp(path, encodeTopic(t), AnyVersion))
 	return stat.Version, err
 }
 
-// RestoreTopic overwrites /brokers/topics/T if it still has t's version;
-// ErrBadVersion or ErrNoNode if it was written or deleted since t was read.
+// RestoreTopic overwrites /brokers/topics/T if it still has the version t.Version. It returns
+// ErrBadVersion or ErrNoNode if the node was written or deleted since t was read.
 func (s *Store) RestoreTopic(ctx context.Context, f Fence, t TopicNode) error {
 	path := TopicPath(t.Name)
 	_, err := s.apply(ctx, f, "write", path, s.setOp(path, encodeTopic(t), t.Version))
 	return err
 }
 
-// PartitionStates reads many states; partitions whose node is absent or cannot
-// be decoded are left out. Arms registered NodeWatches on PartitionStatePath.
+// PartitionStates reads several states and arms registered NodeWatches on their PartitionStatePath.
+// It omits partitions whose node is missing or invalid.
 func (s *Store) PartitionStates(ctx context.Context, tps []TopicPartition) (map[TopicPartition]PartitionState, error) {
 	paths := make([]string, len(tps))
 	for i, tp := range tps {
@@ -118,10 +119,10 @@ func (s *Store) PartitionStates(ctx context.Context, tps []TopicPartition) (map[
 	return states, nil
 }
 
-// SetLeadersState writes a partition's state as the leader itself does it before
-// IBP 2.7-IV2: where the node has the state's version, fenced by no controller
-// epoch. ErrBadVersion where it has another, unless it shows what was to be
-// written: an answer was lost, or somebody else wrote the same.
+// SetLeadersState writes a partition's state as its leader does before IBP 2.7-IV2: if the node has
+// the version state.Version, and without a fence. It returns ErrBadVersion if the node has another
+// version, unless the node already has the data to write, because an answer was lost or another
+// client wrote the same.
 func (s *Store) SetLeadersState(ctx context.Context, tp TopicPartition, state PartitionState) (Version, error) {
 	path, data := PartitionStatePath(tp), encodePartitionState(state)
 	stat, err := s.set(ctx, path, data, state.Version)
@@ -134,10 +135,10 @@ func (s *Store) SetLeadersState(ctx context.Context, tp TopicPartition, state Pa
 	return 0, err
 }
 
-// CreatePartitionStates creates the partitions/P and state nodes. failed says
-// per partition why its state was not created (ErrNodeExists); err is set where
-// nothing can be said: ErrControllerMoved, ErrSessionExpired, ErrClosed.
-// The other partitions have version 0.
+// CreatePartitionStates creates the partitions/P and state nodes. The created state nodes have
+// version 0. failed has the errors of the partitions whose state was not created, such as
+// ErrNodeExists. err is set if the whole operation failed, for example with ErrControllerMoved,
+// ErrSessionExpired or ErrClosed; it is then unknown which states were created.
 func (s *Store) CreatePartitionStates(ctx context.Context, f Fence, states map[TopicPartition]PartitionState) (failed map[TopicPartition]error, err error) {
 	ctx, _, err = s.bind(ctx)
 	if err != nil {
@@ -155,7 +156,7 @@ func (s *Store) CreatePartitionStates(ctx context.Context, f Fence, states map[T
 		path = PartitionStatePath(tp)
 		leaves = append(leaves, write{path, s.createOp(path, encodePartitionState(states[tp]), 0)})
 	}
-	// Where a parent cannot be created its state says why.
+	// A parent that cannot be created makes the creation of its state fail, with a suitable error.
 	for _, writes := range [][]write{parents, partitions} {
 		if _, err := s.bulk(ctx, f, "create", writes); err != nil {
 			return nil, err
@@ -174,9 +175,9 @@ func (s *Store) CreatePartitionStates(ctx context.Context, f Fence, states map[T
 	return failed, nil
 }
 
-// SetPartitionStates sets each state where the node still has the state's
-// Version. written has the new versions; failed says why the others were not
-// set (ErrBadVersion, ErrNoNode); err as for CreatePartitionStates.
+// SetPartitionStates writes each state if the node still has the state's Version. written has the
+// new versions. failed has the errors of the other partitions, such as ErrBadVersion or ErrNoNode.
+// err is as for CreatePartitionStates.
 func (s *Store) SetPartitionStates(ctx context.Context, f Fence, states map[TopicPartition]PartitionState) (written map[TopicPartition]Version, failed map[TopicPartition]error, err error) {
 	tps := sortedPartitions(states)
 	writes := make([]write, len(tps))
@@ -199,10 +200,10 @@ func (s *Store) SetPartitionStates(ctx context.Context, f Fence, states map[Topi
 	return written, failed, nil
 }
 
-// DeleteTopic deletes the topic's configuration, all below its node, and last the
-// node and its deletion mark in one transaction: nobody can create the topic anew
-// before all is gone, and who takes over in the midst of it never finds the mark
-// beside a new topic, which would go, too. Absent nodes are no error.
+// DeleteTopic deletes the topic's configuration, all nodes below the topic's node, and last the
+// node and its deletion mark in one transaction. No client can therefore create the topic again
+// before all its nodes are deleted, and a controller that takes over never finds the mark of the
+// deleted topic next to a new topic, which it would delete too. Missing nodes are not an error.
 func (s *Store) DeleteTopic(ctx context.Context, f Fence, name string) error {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
@@ -231,8 +232,8 @@ func (s *Store) DeleteTopic(ctx context.Context, f Fence, name string) error {
 	}
 }
 
-// removePartitions deletes the nodes that every partition has, without looking
-// below each of them; what else there may be is left to removeTree.
+// removePartitions deletes the nodes that each partition has, without listing the children of each
+// partition. It leaves any other nodes to removeTree.
 func (s *Store) removePartitions(ctx context.Context, f Fence, topic string) error {
 	below := partitionsPath(topic)
 	names, err := s.children(ctx, below, false)
@@ -252,23 +253,24 @@ func (s *Store) removePartitions(ctx context.Context, f Fence, topic string) err
 	return nil
 }
 
-// TopicDeletions lists the topics marked for deletion and arms the children
-// watch on DeleteTopicsPath.
+// TopicDeletions returns the sorted topics marked for deletion and arms the children watch on
+// DeleteTopicsPath.
 func (s *Store) TopicDeletions(ctx context.Context) ([]string, error) {
 	return s.sortedChildren(ctx, DeleteTopicsPath, true)
 }
 
-// TopicMarkedForDeletion says whether the topic is marked for deletion.
+// TopicMarkedForDeletion reports whether the topic is marked for deletion.
 func (s *Store) TopicMarkedForDeletion(ctx context.Context, name string) (bool, error) {
 	return s.exists(ctx, topicDeletionPath(name))
 }
 
-// CreateTopicDeletion marks the topic for deletion; ErrNodeExists.
+// CreateTopicDeletion marks the topic for deletion. It returns ErrNodeExists if it is marked
+// already.
 func (s *Store) CreateTopicDeletion(ctx context.Context, name string) error {
 	return s.createRecursive(ctx, topicDeletionPath(name), nil)
 }
 
-// RemoveTopicDeletions removes marks; absent ones are no error.
+// RemoveTopicDeletions deletes the deletion marks of topics. Missing marks are not an error.
 func (s *Store) RemoveTopicDeletions(ctx context.Context, f Fence, names []string) error {
 	paths := make([]string, len(names))
 	for i, name := range names {
@@ -277,7 +279,7 @@ func (s *Store) RemoveTopicDeletions(ctx context.Context, f Fence, names []strin
 	return s.removeAll(ctx, f, paths)
 }
 
-// ConsumerOffset reads /consumers/G/offsets/T/P; known is false where absent.
+// ConsumerOffset reads /consumers/G/offsets/T/P. known is false if the node is missing or empty.
 func (s *Store) ConsumerOffset(ctx context.Context, group string, tp TopicPartition) (offset int64, known bool, err error) {
 	path := consumerOffsetPath(group, tp)
 	n, err := s.readUnwatched(ctx, path)
@@ -291,13 +293,13 @@ func (s *Store) ConsumerOffset(ctx context.Context, group string, tp TopicPartit
 	return offset, err == nil, invalid(path, err)
 }
 
-// SetConsumerOffset writes it, for OffsetCommit version 0.
+// SetConsumerOffset writes /consumers/G/offsets/T/P, for OffsetCommit version 0.
 func (s *Store) SetConsumerOffset(ctx context.Context, group string, tp TopicPartition, offset int64) error {
 	return s.setOrCreate(ctx, consumerOffsetPath(group, tp), encodeOffset(offset))
 }
 
-// setOrCreate writes a node whatever its version, creating it and its parents
-// where they are absent.
+// setOrCreate writes a node, whatever its version. It creates the node and its parents if they are
+// missing.
 func (s *Store) setOrCreate(ctx context.Context, path string, data []byte) error {
 	for {
 		_, err := s.set(ctx, path, data, AnyVersion)

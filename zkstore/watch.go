@@ -10,12 +10,12 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// A watch is armed by a read and fires once. Handlers stay registered over
-// sessions; what is armed belongs to a session.
+// A watch is armed by a read and fires once. Handlers stay registered across sessions, but an armed
+// watch belongs to one session.
 
-// NodeWatch has the functions to call when a node is created, deleted or its
-// data changed; nil ones are skipped. After a new session Changed is called,
-// since nobody knows what was missed.
+// NodeWatch has the functions to call when a node is created or deleted or its data changes. nil
+// functions are skipped. Changed is also called after each new session, since events may have been
+// missed.
 type NodeWatch struct{ Created, Deleted, Changed func() }
 
 // handlers are guarded by Store.mu.
@@ -24,40 +24,39 @@ type handlers struct {
 	children map[string]func()
 }
 
-// WatchChildren calls changed when the children of path change (armed by the
-// read methods that list it), and after a new session. There is one handler
-// per path; a later one replaces it. It runs in the store's event goroutine and
-// must only enqueue work.
+// WatchChildren registers changed as the handler for changes of the children of path. Methods that
+// list the children arm the watch. changed is also called after each new session. A path has one
+// handler; a later call replaces it. The handler runs in the store's event goroutine and must only
+// enqueue work.
 func (s *Store) WatchChildren(path string, changed func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handlers.children[path] = changed
 }
 
-// UnwatchChildren drops the handler; a watch still armed fires into nothing.
+// UnwatchChildren removes the handler. A watch that is still armed has no effect.
 func (s *Store) UnwatchChildren(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.handlers.children, path)
 }
 
-// WatchNode registers w for path. It is armed by Arm and by the reads of that
-// node's data. The functions run in the store's event goroutine and must only
-// enqueue work.
+// WatchNode registers w for path. Arm and reads of the node's data arm it. Its functions run in the
+// store's event goroutine and must only enqueue work.
 func (s *Store) WatchNode(path string, w NodeWatch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handlers.node[path] = w
 }
 
-// UnwatchNode drops the handler; a watch still armed fires into nothing.
+// UnwatchNode removes the handler. A watch that is still armed has no effect.
 func (s *Store) UnwatchNode(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.handlers.node, path)
 }
 
-// Arm reads path's existence and so arms a registered NodeWatch; it says whether the node exists.
+// Arm arms the NodeWatch of path, if one is registered, and reports whether the node exists.
 func (s *Store) Arm(ctx context.Context, path string) (exists bool, err error) {
 	return s.exists(ctx, path)
 }
@@ -73,8 +72,8 @@ func (s *Store) watched(key watchKey) bool {
 	return ok
 }
 
-// onNodeEvent marks the watch as fired and queues the handler's call, which is
-// looked up when it runs.
+// onNodeEvent marks the watch as fired and queues a call of its handler. The handler is looked up
+// only when the call runs.
 func (s *Store) onNodeEvent(sess *session, e zk.Event) {
 	path := strings.TrimPrefix(e.Path, s.chroot)
 	if path == "" {
@@ -84,7 +83,7 @@ func (s *Store) onNodeEvent(sess *session, e zk.Event) {
 	case zk.EventNodeChildrenChanged:
 		sess.watches.fired(watchKey{path, true})
 		s.events.add(func() { s.callChildren(path) })
-	case zk.EventNodeDeleted: // takes a watch of the children along
+	case zk.EventNodeDeleted: // fires a watch of the children too
 		sess.watches.fired(watchKey{path, true})
 		fallthrough
 	case zk.EventNodeCreated, zk.EventNodeDataChanged:
@@ -118,7 +117,7 @@ func (s *Store) callNode(path string, event zk.EventType) {
 	}
 }
 
-// fireAll queues a call of every handler, after a new session.
+// fireAll queues a call of each handler. It is used after a new session.
 func (s *Store) fireAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,22 +135,22 @@ type watchKey struct {
 	children bool
 }
 
-// watchTable knows which watches of a session are armed, so that reading twice
-// does not arm twice: the client library keeps a channel per arming.
+// watchTable records which watches of a session are armed. It prevents a second read from arming a
+// watch again, since the client library keeps a channel for each arming.
 type watchTable struct {
 	mu    sync.Mutex // guards marks
 	marks map[watchKey]*watchMark
 }
 
-// watchMark is kept while a watch is armed or being armed.
+// watchMark exists while a watch is armed or being armed.
 type watchMark struct {
 	armed   bool
-	arming  int  // reads under way that arm it
-	tripped bool // it fired while being armed, so nobody knows which arming that was
+	arming  int  // number of reads in progress that arm the watch
+	tripped bool // the watch fired during arming reads; it is unknown which of them had armed it
 }
 
-// begin is called before a read of a watched path; it says whether the read has
-// to arm. If so, end must follow.
+// begin must be called before a read of a watched path. It reports whether the read must arm the
+// watch. If so, the caller must call end after the read.
 func (t *watchTable) begin(key watchKey) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -170,7 +169,7 @@ func (t *watchTable) begin(key watchKey) bool {
 	return true
 }
 
-// end is called after an arming read, with whether it armed the watch.
+// end must be called after an arming read. armed reports whether the read armed the watch.
 func (t *watchTable) end(key watchKey, armed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -200,12 +199,12 @@ func (t *watchTable) fired(key watchKey) {
 	delete(t.marks, key)
 }
 
-// eventQueue calls functions in order, in one goroutine. It has no bound: the
-// client library's goroutines that add to it must never wait.
+// eventQueue calls functions in order, in one goroutine. It has no size limit, because the client
+// library's goroutines that add to it must never block.
 type eventQueue struct {
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards calls and closed
 	calls  []func()
-	wake   chan struct{} // has a token when calls is not empty or closed
+	wake   chan struct{} // holds a token if calls is not empty or the queue is closed
 	closed bool
 }
 
@@ -242,7 +241,7 @@ func (q *eventQueue) run() {
 	}
 }
 
-// callAll calls what waits; false once the queue is closed.
+// callAll calls the queued functions. It returns false once the queue is closed.
 func (q *eventQueue) callAll() bool {
 	q.mu.Lock()
 	calls, closed := q.calls, q.closed
