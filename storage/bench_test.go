@@ -56,9 +56,8 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkSetTopicConfig configures one topic, and BenchmarkCreateLogsBeside
-// makes logs in one of four directories, beside many others. Neither depends on
-// their number.
+// BenchmarkSetTopicConfig configures one topic while there are many other logs. The cost must not
+// depend on their number.
 func BenchmarkSetTopicConfig(b *testing.B) {
 	for _, logs := range []int32{1000, 4000, 16000} {
 		b.Run(fmt.Sprintf("logs=%d", logs), func(b *testing.B) {
@@ -71,7 +70,7 @@ func BenchmarkSetTopicConfig(b *testing.B) {
 	}
 }
 
-func BenchmarkCreateLogsBeside(b *testing.B) {
+func BenchmarkCreateLogsAmongMany(b *testing.B) {
 	for _, logs := range []int32{1000, 4000, 16000} {
 		b.Run(fmt.Sprintf("logs=%d", logs), func(b *testing.B) {
 			h := hostOfLogs(b, logs)
@@ -84,7 +83,7 @@ func BenchmarkCreateLogsBeside(b *testing.B) {
 	}
 }
 
-// hostOfLogs has topics of one partition in four directories in memory.
+// hostOfLogs returns a host with topics of one partition in four directories in memory.
 func hostOfLogs(b *testing.B, logs int32) *host {
 	h := start(b, vfs.NewMem(), func(c *ManagerConfig) { c.Dirs = []string{"/a", "/b", "/c", "/d"} })
 	for i := range logs {
@@ -95,7 +94,7 @@ func hostOfLogs(b *testing.B, logs int32) *host {
 	return h
 }
 
-// BenchmarkCreateLogs makes the logs of new partitions.
+// BenchmarkCreateLogs creates the logs of new partitions.
 func BenchmarkCreateLogs(b *testing.B) {
 	h := start(b, vfs.OS(), func(c *ManagerConfig) { c.Dirs = []string{b.TempDir()} })
 	b.ReportAllocs()

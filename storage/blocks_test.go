@@ -11,11 +11,11 @@ import (
 	"github.com/monedula/monedula/internal/vfs"
 )
 
-// goldenDirs are the log directories a real Kafka 3.9.1 left.
+// goldenDirs are log directories left by a real Kafka 3.9.1.
 var goldenDirs = []string{"logdir-3.9.1/crash", "logdir-3.9.1/clean", "logdir-3.9.1/oldformat"}
 
-// goldenFiles lists the golden files that match the pattern in a partition
-// directory or directly in a log directory.
+// goldenFiles returns the golden files that match the pattern, in the log directories and their
+// partition directories.
 func goldenFiles(t testing.TB, pattern string) []string {
 	t.Helper()
 	var all []string
@@ -43,7 +43,7 @@ func mustRead(t testing.TB, path string) []byte {
 	return b
 }
 
-// memDir returns a file system in memory with a durable, empty directory /d.
+// memDir returns an in-memory file system with a durable, empty directory /d.
 func memDir(t testing.TB) *vfs.Mem {
 	t.Helper()
 	m := vfs.NewMem()
@@ -73,7 +73,7 @@ func wantEqual[T comparable](t testing.TB, what string, got, want T) {
 	}
 }
 
-// fileContent reads a file, "absent" when there is none.
+// fileContent returns the content of a file, "absent" if it does not exist.
 func fileContent(t testing.TB, fsys vfs.FS, path string) string {
 	t.Helper()
 	b, err := readFile(fsys, path)
@@ -91,7 +91,7 @@ func fileSize(t testing.TB, fsys vfs.FS, path string) int64 {
 	return info.Size()
 }
 
-// counter counts the files that are open.
+// counter counts open files.
 type counter struct{ opened, closed int }
 
 func (c *counter) over(base vfs.FS) vfs.FS {

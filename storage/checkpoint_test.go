@@ -21,7 +21,7 @@ func sortedFields(s string) []string {
 	return lines
 }
 
-func TestOffsetCheckpointsOfKafkaAreReadAndWrittenAlike(t *testing.T) {
+func TestOffsetCheckpointsOfKafkaRoundTrip(t *testing.T) {
 	for _, path := range goldenFiles(t, "*-offset-checkpoint") {
 		want := string(mustRead(t, path))
 		offsets, err := readOffsetCheckpoint(vfs.OS(), path)
@@ -42,7 +42,7 @@ func TestOffsetCheckpointsOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 	wantEqual(t, "recovery point", offsets[TopicPartition{Topic: "compacted-txn", Partition: 0}], 65)
 }
 
-func TestCheckpointsAreInOrder(t *testing.T) {
+func TestCheckpointEntriesAreSorted(t *testing.T) {
 	mem := memDir(t)
 	noError(t, writeOffsetCheckpoint(mem, "/d/c", map[TopicPartition]int64{
 		{Topic: "b", Partition: 0}: 1, {Topic: "a", Partition: 10}: 2, {Topic: "a", Partition: 9}: 3,
@@ -99,9 +99,8 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// crashAtEvery runs step on copies of a file system, each time stopping it at
-// the next operation that changes something, and looks at what a crash there
-// may leave. base is durable.
+// crashAtEvery runs step on copies of base, which must be durable. Each run is stopped at the next
+// operation that changes something, and look checks the states that a crash there may leave.
 func crashAtEvery(t *testing.T, base *vfs.Mem, step func(fsys vfs.FS) error, look func(after *vfs.Mem, whole bool)) {
 	t.Helper()
 	for n := 1; ; n++ {
@@ -124,7 +123,7 @@ func crashAtEvery(t *testing.T, base *vfs.Mem, step func(fsys vfs.FS) error, loo
 		}
 		if whole {
 			if n == 1 {
-				t.Fatal("the step changes nothing")
+				t.Fatal("the step did not change anything")
 			}
 			return
 		}
@@ -140,12 +139,12 @@ func TestACrashLeavesTheOldCheckpointOrTheNew(t *testing.T) {
 	}, func(after *vfs.Mem, whole bool) {
 		offsets, err := readOffsetCheckpoint(after, "/d/c")
 		if err != nil || offsets[tp] != 1 && offsets[tp] != 2 || whole && offsets[tp] != 2 {
-			t.Fatalf("after a crash (written whole: %v): %v, %v", whole, offsets, err)
+			t.Fatalf("after a crash (write completed: %v): got %v, %v", whole, offsets, err)
 		}
 	})
 }
 
-func TestTheCleanShutdownMarkerIsThatOfKafka(t *testing.T) {
+func TestTheCleanShutdownMarkerMatchesThatOfKafka(t *testing.T) {
 	mem := memDir(t)
 	noError(t, writeCleanShutdown(mem, "/d"))
 	wantEqual(t, "marker", fileContent(t, mem, "/d/"+cleanShutdownFile), string(golden.Read(t, "logdir-3.9.1/clean/.kafka_cleanshutdown")))
@@ -156,7 +155,7 @@ func TestTheCleanShutdownMarkerIsThatOfKafka(t *testing.T) {
 	}
 }
 
-func TestPitfallReplication14_ATakenMarkerDoesNotComeBackAfterACrash(t *testing.T) {
+func TestPitfallReplication14_ARemovedMarkerDoesNotComeBackAfterACrash(t *testing.T) {
 	base := memDir(t)
 	noError(t, writeCleanShutdown(base, "/d"))
 	crashAtEvery(t, base, func(fsys vfs.FS) error {
@@ -166,12 +165,12 @@ func TestPitfallReplication14_ATakenMarkerDoesNotComeBackAfterACrash(t *testing.
 		clean, err := takeCleanShutdown(after, "/d")
 		noError(t, err)
 		if whole && clean {
-			t.Fatal("the marker is there again")
+			t.Fatal("the marker exists again")
 		}
 	})
 }
 
-func TestMetaPropertiesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
+func TestMetaPropertiesOfKafkaRoundTrip(t *testing.T) {
 	for _, path := range goldenFiles(t, metaPropertiesFile) {
 		want := string(mustRead(t, path))
 		m, err := readMetaProperties(vfs.OS(), filepath.Dir(path))
@@ -190,7 +189,7 @@ func TestMetaPropertiesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 	}
 }
 
-func TestMetaPropertiesKeepWhatTheyDoNotKnow(t *testing.T) {
+func TestMetaPropertiesKeepUnknownKeys(t *testing.T) {
 	m, err := parseMetaProperties([]byte("#\n# comment\n! comment\nversion=1\nnode.id = 3\ncluster.id:a\\=b\\u00fc\\\n   c\nmy.key=${x} \\!\ndirectory.id=Zm9v\n"))
 	noError(t, err)
 	wantEqual(t, "node id", m.brokerID, 3)
@@ -207,7 +206,7 @@ func TestMetaPropertiesKeepWhatTheyDoNotKnow(t *testing.T) {
 	wantEqual(t, "equal", m.equal(again), false)
 }
 
-func TestMetaPropertiesThatMakeNoSense(t *testing.T) {
+func TestInvalidMetaPropertiesAreErrors(t *testing.T) {
 	for content, want := range map[string]string{
 		"version=2\n":                        "Unknown meta.properties version number 2",
 		"version=x\n":                        "Invalid meta.properties version string 'x'",
@@ -231,7 +230,7 @@ func TestMetaPropertiesThatMakeNoSense(t *testing.T) {
 	wantEqual(t, "broker id of an empty file", m.brokerID, -1)
 }
 
-func TestPartitionMetadataOfKafkaIsReadAndWrittenAlike(t *testing.T) {
+func TestPartitionMetadataOfKafkaRoundTrips(t *testing.T) {
 	for _, path := range goldenFiles(t, partitionMetadataFile) {
 		id, err := readPartitionMetadata(vfs.OS(), filepath.Dir(path))
 		noError(t, err)
@@ -241,7 +240,7 @@ func TestPartitionMetadataOfKafkaIsReadAndWrittenAlike(t *testing.T) {
 	}
 }
 
-func TestPartitionMetadataThatMakesNoSense(t *testing.T) {
+func TestInvalidPartitionMetadataIsAnError(t *testing.T) {
 	zero := base64.RawURLEncoding.EncodeToString(make([]byte, 16))
 	for _, content := range []string{
 		"", "version: 0", "version: 1\ntopic_id: 0sgbqu-pRSaA02ZiJbjctA", "version: 0\ntopic_id: short",
@@ -260,7 +259,7 @@ func TestPartitionMetadataThatMakesNoSense(t *testing.T) {
 	}
 }
 
-// A file that stays would give the topic its id back with the next version.
+// A file that remained would give the topic its id back under the next version.
 func TestPartitionMetadataThatCannotBeRemovedIsAnError(t *testing.T) {
 	mem := memDir(t)
 	noError(t, writeFile(mem, "/d/"+partitionMetadataFile, nil))
@@ -271,7 +270,7 @@ func TestPartitionMetadataThatCannotBeRemovedIsAnError(t *testing.T) {
 		return nil
 	})
 	if err := removePartitionMetadata(readOnly, "/d"); !errors.Is(err, fs.ErrPermission) {
-		t.Errorf("where nothing can be removed: %v", err)
+		t.Errorf("with a file that cannot be removed: %v", err)
 	}
 }
 

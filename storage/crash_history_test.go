@@ -21,16 +21,16 @@ import (
 
 var errCrashed = errors.New("the machine has stopped")
 
-// crashingFS lets operations pass until the one with the number stopAt that
-// changes the disk, and none from there on.
+// crashingFS performs operations until the stopAt-th one that changes the disk, and refuses that
+// one and all later ones.
 type crashingFS struct {
 	mem    *vfs.Mem
 	stopAt int // 0: never
 
-	mu      sync.Mutex // guards below
+	mu      sync.Mutex // guards the fields below
 	changes int
 	stopped bool
-	last    vfs.Op // that was refused
+	last    vfs.Op // the operation refused first
 }
 
 func (c *crashingFS) fs() vfs.FS {
@@ -50,17 +50,17 @@ func (c *crashingFS) fs() vfs.FS {
 	})
 }
 
-// history is what was done to a log, and so what may be found after a crash.
+// history is what was done to a log, which determines what may be found after a crash.
 type history struct {
-	ever     map[int64][]string // every value that was ever written at an offset
-	now      map[int64]string   // what is there if nothing is lost
-	base     map[int64]int64    // of the batch that holds an offset
-	gaps     map[int64]bool     // offsets without a record, by truncation into a batch
+	ever     map[int64][]string // every value ever written at an offset
+	now      map[int64]string   // the value at an offset if nothing is lost
+	base     map[int64]int64    // base offset of the batch that holds an offset
+	gaps     map[int64]bool     // offsets without a record because a truncation cut into a batch
 	rising   bool               // there was no truncation yet
-	logStart int64              // not above it may the log begin
+	logStart int64              // the log may not begin above it
 	logEnd   int64
-	durable  int64 // below it all is durable, whatever the checkpoint says
-	limit    int64 // a truncation that may be under way begins here
+	durable  int64 // everything below it is durable, whatever the checkpoint holds
+	limit    int64 // where a truncation in progress begins
 	serial   int
 }
 
@@ -88,7 +88,7 @@ func crashTopic() *settings.Topic {
 	return c
 }
 
-// crashManager opens and loads a Manager; where that fails it is taken apart.
+// crashManager opens and loads a Manager. If that fails, it ends the Manager's background work.
 func crashManager(fsys vfs.FS, c *settings.Topic) (*Manager, *lineBuffer, error) {
 	lines := &lineBuffer{}
 	m, err := NewManager(ManagerConfig{FS: fsys, Dirs: []string{"/data"}, Log: kafkalog.New(lines), BrokerID: 7, ClusterID: "cluster",
@@ -147,7 +147,7 @@ func (r *crashRun) stop() error {
 	return nil
 }
 
-// write appends one batch and notes it.
+// write appends one batch and records it in the history.
 func (r *crashRun) write(b []byte, origin record.Origin, values ...string) error {
 	for i, v := range values {
 		at := r.logEnd + int64(i)
@@ -170,7 +170,7 @@ func (r *crashRun) write(b []byte, origin record.Origin, values ...string) error
 	return nil
 }
 
-// data appends a batch of n records of a producer (-1: none).
+// data appends a batch of n records of a producer (-1 for none).
 func (r *crashRun) data(producer int64, n int, transactional bool) func() error {
 	return func() error {
 		o := record.Defaults()
@@ -245,13 +245,13 @@ func (r *crashRun) deleteRecords(offset int64) func() error {
 	}
 }
 
-// retain keeps about the given bytes.
+// retain applies retention that keeps about the given number of bytes.
 func (r *crashRun) retain(bytes int64) func() error {
 	return func() error {
 		c := *r.topic
 		c.RetentionBytes = bytes
 		r.l.SetConfig(&c)
-		r.logStart = r.logEnd // as far as it may go, until it is known
+		r.logStart = r.logEnd // the highest possible value, until the result is known
 		_, err := r.l.DeleteOldSegments()
 		if err == nil {
 			r.logStart = r.l.Offsets().LogStart
@@ -261,8 +261,8 @@ func (r *crashRun) retain(bytes int64) func() error {
 	}
 }
 
-// truncate cuts the log so that it ends at the offset `back` below its end. The
-// batch that holds the offset goes as a whole.
+// truncate cuts the log so that it ends at the offset `back` below its end. The batch that holds
+// the offset is removed as a whole.
 func (r *crashRun) truncate(back int64) func() error {
 	return func() error {
 		to := r.logEnd - back
@@ -280,7 +280,7 @@ func (r *crashRun) truncate(back int64) func() error {
 	}
 }
 
-// restartAt drops everything and goes on at an offset `ahead` above the end.
+// restartAt drops everything and continues at an offset `ahead` above the end.
 func (r *crashRun) restartAt(ahead int64) func() error {
 	return func() error {
 		to := r.logEnd + ahead
@@ -294,7 +294,7 @@ func (r *crashRun) restartAt(ahead int64) func() error {
 	}
 }
 
-// cut does a truncation and forgets what was at from and above.
+// cut runs a truncation and forgets everything from offset from on.
 func (r *crashRun) cut(from int64, truncate func() error) error {
 	if err := truncate(); err != nil {
 		return err
@@ -308,7 +308,7 @@ func (r *crashRun) cut(from int64, truncate func() error) error {
 	return nil
 }
 
-// script is the history. Names of steps stand in failures.
+// script returns the steps of the history. Failures print their names.
 func (r *crashRun) script() []crashStep {
 	const plain, first, second = -1, 1, 2
 	return []crashStep{
@@ -327,7 +327,7 @@ func (r *crashRun) script() []crashStep {
 		{"checkpoint", r.checkpoint}, {"truncate", r.truncate(3)}, {"append", r.data(plain, 3, false)},
 		{"append", r.data(plain, 4, false)}, {"append", r.data(plain, 4, false)}, {"checkpoint", r.checkpoint},
 		{"retention", r.retain(900)}, {"append", r.data(first, 1, false)}, {"stop", r.stop}, {"start", r.open},
-		{"restart elsewhere", r.restartAt(10)}, {"epoch", r.newEpoch}, {"append", r.data(first, 2, false)},
+		{"restart at another offset", r.restartAt(10)}, {"epoch", r.newEpoch}, {"append", r.data(first, 2, false)},
 		{"checkpoint", r.checkpoint}, {"stop", r.stop},
 	}
 }
@@ -337,11 +337,11 @@ type crashStep struct {
 	do   func() error
 }
 
-// crashPoint is where a run of the history was stopped.
+// crashPoint is the state in which a run of the history was stopped.
 type crashPoint struct {
 	*history
 	where string
-	mem   *vfs.Mem // as the last operation left it
+	mem   *vfs.Mem // in the state that the last operation left
 	ended bool     // the history ran to its end
 }
 
@@ -359,7 +359,7 @@ func runHistory(t *testing.T, stopAt int) crashPoint {
 			point.where = step.name
 			break
 		}
-		if c.stopped { // in the background of a step
+		if c.stopped { // in the background work of a step
 			point.where = "after " + step.name
 			break
 		}

@@ -14,13 +14,13 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// The proof that a crash loses nothing durable: a history of appends, rolls,
-// flushes, truncations, retention, orderly stops and starts is run again and
-// again, stopped each time before one more operation that changes the disk. What
-// a crash at that point may leave is opened, checked against what the history
-// knows, and used further; the opening is stopped in turn at its operations.
+// These tests show that a crash loses nothing durable. A history of appends, rolls, flushes,
+// truncations, retention, clean shutdowns and starts is run repeatedly, stopped each time one
+// operation that changes the disk later. Each state that a crash at that point may leave is opened,
+// checked against the history, and used further; the opening itself is also stopped at its
+// operations.
 
-// found is what a log serves.
+// found is the content that a log serves.
 type found struct {
 	Offsets
 	values  map[int64]string
@@ -44,12 +44,12 @@ func serve(l *Log) (found, error) {
 			return f, err
 		}
 		if len(set) == 0 {
-			return f, fmt.Errorf("nothing at %d, but the log ends at %d", next, f.LogEnd)
+			return f, fmt.Errorf("no data at %d, but the log ends at %d", next, f.LogEnd)
 		}
 		for len(set) > 0 {
 			var b record.Batch
 			if b, set, err = record.Next(set); err != nil || b == nil {
-				return f, fmt.Errorf("half a batch at %d: %v", next, err)
+				return f, fmt.Errorf("incomplete batch at %d: %v", next, err)
 			}
 			if err := b.Validate(); err != nil {
 				return f, err
@@ -75,7 +75,7 @@ func (f *found) note(b record.Batch) error {
 	})
 }
 
-// look opens what a crash left and returns what is wrong with it.
+// look opens the state that a crash left and returns what is wrong with it.
 func (p *crashPoint) look(image *vfs.Mem, further bool) error {
 	points, err := readOffsetCheckpoint(image, "/data/"+recoveryPointFile)
 	if err != nil {
@@ -86,12 +86,12 @@ func (p *crashPoint) look(image *vfs.Mem, further bool) error {
 		return fmt.Errorf("start: %w\n%s", err, lines)
 	}
 	defer quiesce(m)
-	err = p.judge(m, min(max(points[partition0], p.durable), p.limit))
+	err = p.check(m, min(max(points[partition0], p.durable), p.limit))
 	if err == nil && further {
 		err = p.cutPower(m, image)
 	}
 	if err == nil && further {
-		err = p.goOn(m, image)
+		err = p.useFurther(m, image)
 	}
 	if err != nil {
 		return fmt.Errorf("%w (recovery point %d)\n%s", err, points[partition0], lines)
@@ -99,8 +99,8 @@ func (p *crashPoint) look(image *vfs.Mem, further bool) error {
 	return nil
 }
 
-// judge compares what is served with what must be: everything below the floor.
-func (p *crashPoint) judge(m *Manager, floor int64) error {
+// check compares what is served with the history. Everything below the floor must be there.
+func (p *crashPoint) check(m *Manager, floor int64) error {
 	if len(m.offlineDirs()) > 0 {
 		return errors.New("the directory is offline")
 	}
@@ -115,11 +115,11 @@ func (p *crashPoint) judge(m *Manager, floor int64) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.judgeRecords(&f, floor), judgeLookups(l, &f), p.judgeProducers(l, &f), p.judgeAborted(l, &f), p.judgeEpochs(l, &f))
+	return errors.Join(p.checkRecords(&f, floor), checkLookups(l, &f), p.checkProducers(l, &f), p.checkAborted(l, &f), p.checkEpochs(l, &f))
 }
 
-// judgeLookups finds every batch by its last offset and by its timestamp.
-func judgeLookups(l *Log, f *found) error {
+// checkLookups finds every batch by its last offset and by its timestamp.
+func checkLookups(l *Log, f *found) error {
 	for i, b := range f.batches {
 		data, err := l.Read(Read{Offset: b.LastOffset(), MaxBytes: 1, MinOneMessage: true})
 		if err != nil {
@@ -141,18 +141,18 @@ func judgeLookups(l *Log, f *found) error {
 			continue
 		}
 		if got, err := l.OffsetForTime(b.MaxTimestamp()); err != nil || got.Offset != want {
-			return fmt.Errorf("the first record at or after %d is at %d, not %d: %v", b.MaxTimestamp(), want, got.Offset, err)
+			return fmt.Errorf("the first record at or after %d is at %d, want %d: %v", b.MaxTimestamp(), got.Offset, want, err)
 		}
 	}
 	return nil
 }
 
-func (p *crashPoint) judgeRecords(f *found, floor int64) error {
+func (p *crashPoint) checkRecords(f *found, floor int64) error {
 	if f.LogStart > p.logStart {
 		return fmt.Errorf("the log starts at %d, above %d", f.LogStart, p.logStart)
 	}
 	if p.ended && f.LogEnd != p.logEnd {
-		return fmt.Errorf("the log ends at %d instead of %d after an orderly stop", f.LogEnd, p.logEnd)
+		return fmt.Errorf("the log ends at %d instead of %d after a clean shutdown", f.LogEnd, p.logEnd)
 	}
 	for at := f.LogStart; at < max(f.LogEnd, floor); at++ {
 		v, ok := f.values[at]
@@ -169,7 +169,7 @@ func (p *crashPoint) judgeRecords(f *found, floor int64) error {
 	return nil
 }
 
-// replayed is the producer state after all batches that are served.
+// replayed returns the producer state after all batches that are served.
 func (f *found) replayed() (*producerState, []completedTxn, error) {
 	mem := vfs.NewMem()
 	s, err := openProducerState(mem, "/", partition0, expiration(1<<50), kafkalog.For(kafkalog.Discard(), ""))
@@ -187,7 +187,7 @@ func (f *found) replayed() (*producerState, []completedTxn, error) {
 	return s, done, nil
 }
 
-func (p *crashPoint) judgeProducers(l *Log, f *found) error {
+func (p *crashPoint) checkProducers(l *Log, f *found) error {
 	s, _, err := f.replayed()
 	if err != nil {
 		return err
@@ -211,7 +211,7 @@ func (p *crashPoint) judgeProducers(l *Log, f *found) error {
 	return nil
 }
 
-func (p *crashPoint) judgeAborted(l *Log, f *found) error {
+func (p *crashPoint) checkAborted(l *Log, f *found) error {
 	_, done, err := f.replayed()
 	if err != nil {
 		return err
@@ -238,12 +238,11 @@ func (p *crashPoint) judgeAborted(l *Log, f *found) error {
 	return nil
 }
 
-// judgeEpochs wants an entry for every epoch in the log, at or before its first
-// batch. After a truncation the log may, by a crash, have got back batches of
-// an epoch that was cut off, as in Kafka.
-func (p *crashPoint) judgeEpochs(l *Log, f *found) error {
+// checkEpochs requires an entry for every epoch in the log, at or before its first batch. After a
+// truncation, a crash may have brought back batches of an epoch that was cut off, as in Kafka.
+func (p *crashPoint) checkEpochs(l *Log, f *found) error {
 	if latest, ok := l.epochs.latest(); ok && latest.startOffset > f.LogEnd {
-		return fmt.Errorf("epoch %d begins at %d, behind the log's end %d", latest.epoch, latest.startOffset, f.LogEnd)
+		return fmt.Errorf("epoch %d begins at %d, after the log's end %d", latest.epoch, latest.startOffset, f.LogEnd)
 	}
 	if !p.rising {
 		return nil
@@ -253,15 +252,15 @@ func (p *crashPoint) judgeEpochs(l *Log, f *found) error {
 			continue // deleted, but the checkpoint of the log start was not yet written
 		}
 		if got := l.epochs.epochForOffset(b.BaseOffset()); got != b.PartitionLeaderEpoch() {
-			return fmt.Errorf("offset %d was written in epoch %d, the cache %v says %d", b.BaseOffset(), b.PartitionLeaderEpoch(), l.epochs, got)
+			return fmt.Errorf("offset %d was written in epoch %d, but the cache %v has %d", b.BaseOffset(), b.PartitionLeaderEpoch(), l.epochs, got)
 		}
 	}
 	return nil
 }
 
-// cutPower lets the power fail after a recovery, which takes what the process
-// before did not sync: once the recovery point is checkpointed, and once all is
-// flushed.
+// cutPower simulates two power failures after a recovery, each of which loses everything that the
+// recovered process did not sync: one after the recovery point is checkpointed, and one after a
+// flush.
 func (p *crashPoint) cutPower(m *Manager, image *vfs.Mem) error {
 	l := m.Log(partition0)
 	if l == nil {
@@ -288,8 +287,8 @@ func (p *crashPoint) cutPower(m *Manager, image *vfs.Mem) error {
 		return err
 	}
 	defer quiesce(after)
-	if err := p.judge(after, min(points[partition0], p.limit)); err != nil {
-		return fmt.Errorf("after a recovery and a power cut: %w", err)
+	if err := p.check(after, min(points[partition0], p.limit)); err != nil {
+		return fmt.Errorf("after a recovery and a power failure: %w", err)
 	}
 	last, _, err := crashManager(second, crashTopic())
 	if err != nil {
@@ -301,14 +300,14 @@ func (p *crashPoint) cutPower(m *Manager, image *vfs.Mem) error {
 		return err
 	}
 	if !maps.Equal(flushed.values, left.values) {
-		return fmt.Errorf("after a recovery, a flush and a power cut %v instead of %v", left.values, flushed.values)
+		return fmt.Errorf("after a recovery, a flush and a power failure %v instead of %v", left.values, flushed.values)
 	}
 	return nil
 }
 
-// goOn appends, stops in order, and starts again: what was served is still
-// there, and one record more.
-func (p *crashPoint) goOn(m *Manager, image *vfs.Mem) error {
+// useFurther appends a record, shuts down cleanly, and starts again: the log must serve the same
+// records and the new one.
+func (p *crashPoint) useFurther(m *Manager, image *vfs.Mem) error {
 	l := m.Log(partition0)
 	if l == nil {
 		return nil
@@ -338,16 +337,16 @@ func (p *crashPoint) goOn(m *Manager, image *vfs.Mem) error {
 	defer quiesce(again)
 	after, err := serve(again.Log(partition0))
 	if err != nil {
-		return fmt.Errorf("after an orderly stop: %w", err)
+		return fmt.Errorf("after a clean shutdown: %w", err)
 	}
 	before.values[before.LogEnd] = "one more"
 	if !maps.Equal(before.values, after.values) {
-		return fmt.Errorf("before an orderly stop %v, after it %v", before.values, after.values)
+		return fmt.Errorf("before a clean shutdown %v, after it %v", before.values, after.values)
 	}
 	return nil
 }
 
-// images are the ways a crash may go.
+// images returns the possible states of the disk after a crash.
 func images(mem *vfs.Mem, seeds uint64) map[string]*vfs.Mem {
 	all := map[string]*vfs.Mem{
 		"synced bytes only": mem.CrashClone(vfs.SyncedOnly, 0),
@@ -359,7 +358,7 @@ func images(mem *vfs.Mem, seeds uint64) map[string]*vfs.Mem {
 	return all
 }
 
-// crashAgain stops the recovery of a crash at its operations, every step-th.
+// crashAgain stops the recovery after a crash at every step-th of its operations.
 func (p *crashPoint) crashAgain(t *testing.T, how string, image *vfs.Mem, from, step int) {
 	for n := from; ; n += step {
 		mem := image.CrashClone(vfs.Everything, 0)
@@ -393,9 +392,9 @@ func TestNothingDurableIsLostWhereverTheMachineStops(t *testing.T) {
 	}
 }
 
-// stopAtEach stops the history at the operation first and each stride-th after it,
-// and the recovery from each again-th of these at each inner-th of its own. seeds
-// is how many random images of a crash are opened.
+// stopAtEach stops the history at operation first and at each stride-th operation after it. For
+// each again-th of these, it also stops the recovery at each inner-th of its own operations. seeds
+// is the number of random images of a crash that are opened.
 func stopAtEach(t *testing.T, first, stride int, seeds uint64, again, inner int) {
 	for n := first; ; n += stride {
 		ended := false

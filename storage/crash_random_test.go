@@ -20,12 +20,11 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// Random histories of a follower's log over several lives. Each life ends by a
-// death of the process, a power cut or in order, possibly in the middle of an
-// operation. Work of the background is done late, out of order, or never. After
-// each life the log is compared with what the history allows: its records,
-// leader epochs, lookups by time, transactions, last stable offset and the
-// checkpoints.
+// Random histories of a follower's log over several runs of a broker. A run ends with a kill of the
+// process, a power failure or a clean shutdown, possibly in the middle of an operation. Background
+// work is done late, out of order, or never. After each run the log is compared with what the
+// history allows: its records, leader epochs, lookups by time, transactions, last stable offset and
+// the checkpoints.
 
 var (
 	crashSeeds = flag.Int("crash.seeds", 0, "number of random histories, 0 for the default")
@@ -61,7 +60,7 @@ func runRandomHistory(t *testing.T, seed uint64) {
 	err := h.begin()
 	for range 1 + h.r.IntN(3) {
 		if err == nil {
-			err = h.live()
+			err = h.run()
 		}
 	}
 	if err != nil {
@@ -69,7 +68,7 @@ func runRandomHistory(t *testing.T, seed uint64) {
 	}
 }
 
-// loggedBatch is a batch that was appended, or that is found.
+// loggedBatch is a batch that was appended or found.
 type loggedBatch struct {
 	base, last int64
 	epoch      int32
@@ -78,35 +77,35 @@ type loggedBatch struct {
 	producer   int64
 	txn        bool
 	marker     bool
-	aborts     bool // of a marker
+	aborts     bool // only for a marker
 }
 
-// randomHistory is one log and what is known of it.
+// randomHistory is one log and its history.
 type randomHistory struct {
 	t     *testing.T
 	r     *rand.Rand
 	disk  *crashingFS
-	steps []string // for the failure's text
+	steps []string // printed with a failure
 
 	m     *Manager
 	l     *Log
 	lines *lineBuffer
 	later []func() // background work that is due
 
-	batches  []loggedBatch      // what the log has if nothing is lost
-	ever     map[int64][]string // the values that were ever appended at an offset
-	kept     int64              // below it a death of the process loses nothing
-	durable  int64              // below it a power cut loses nothing
-	limit    int64              // a truncation that may be under way begins here
+	batches  []loggedBatch      // the content of the log if nothing is lost
+	ever     map[int64][]string // the values ever appended at an offset
+	kept     int64              // a kill of the process loses nothing below it
+	durable  int64              // a power failure loses nothing below it
+	limit    int64              // where a truncation in progress begins
 	start    int64              // the highest log start that may be found
-	oldStart int64              // the same after a power cut
-	deleted  int64              // below it epochs and transactions may be unknown: a log start there was lost
+	oldStart int64              // the same after a power failure
+	deleted  int64              // epochs and transactions below it may be unknown, because a log start there was lost
 	high     int64              // the highest high watermark that may be found
 	open     map[int64]bool     // producers with an open transaction
 	epoch    int32
 	stamp    int64
 	serial   int
-	topics   byte // how many topics of the name there were
+	topics   byte // number of topics with this name so far
 }
 
 const noLimit = int64(1) << 62
@@ -120,7 +119,7 @@ func (h *randomHistory) forget() {
 	h.topics++
 }
 
-// begin starts on what is on the disk.
+// begin starts a broker on the current state of the disk.
 func (h *randomHistory) begin() error {
 	c := testTopic()
 	c.SegmentBytes, c.IndexIntervalBytes, c.SegmentIndexBytes, c.FileDeleteDelayMs = 1400, 200, 4096, 5
@@ -147,8 +146,8 @@ func (h *randomHistory) create() error {
 
 func (h *randomHistory) end() int64 { return h.l.Offsets().LogEnd }
 
-// live is one life from its first step to the look at what it left.
-func (h *randomHistory) live() error {
+// run is one run of the broker, up to the check of what it left.
+func (h *randomHistory) run() error {
 	if h.r.IntN(2) == 0 {
 		h.disk.stopAt = h.disk.changes + 1 + h.r.IntN(300)
 	}
@@ -159,7 +158,7 @@ func (h *randomHistory) live() error {
 		}
 		if h.disk.stopped {
 			h.note("stopped at %s %s", h.disk.last.Kind, h.disk.last.Name)
-			return h.die()
+			return h.restart()
 		}
 		if err := h.l.check(); err != nil {
 			return err
@@ -167,10 +166,10 @@ func (h *randomHistory) live() error {
 		h.kept, h.limit = h.end(), noLimit
 	}
 	if err := h.look(h.kept, true); err != nil {
-		return fmt.Errorf("in the life: %w", err)
+		return fmt.Errorf("during the run: %w", err)
 	}
 	if h.r.IntN(4) == 0 {
-		h.note("orderly stop")
+		h.note("clean shutdown")
 		if err := h.m.Close(); err != nil {
 			return err
 		}
@@ -178,11 +177,11 @@ func (h *randomHistory) live() error {
 			h.durable, h.oldStart = h.kept, h.start
 		}
 	}
-	return h.die()
+	return h.restart()
 }
 
-// die ends the life and begins the next one.
-func (h *randomHistory) die() error {
+// restart ends the run and begins the next one.
+func (h *randomHistory) restart() error {
 	survival := vfs.Survival(h.r.IntN(3))
 	floor := h.durable
 	if p := h.l.RecoveryPoint(); p > h.l.Offsets().LogStart {
@@ -190,7 +189,7 @@ func (h *randomHistory) die() error {
 	}
 	floor = min(floor, h.limit)
 	if len(h.batches) == 0 && h.disk.stopped {
-		h.kept, floor = 0, 0 // the segment of an empty log may just be replaced
+		h.kept, floor = 0, 0 // the segment of an empty log may have just been replaced
 	}
 	if survival == vfs.Everything {
 		floor = h.kept
@@ -209,7 +208,7 @@ func (h *randomHistory) die() error {
 	return h.accept(survival)
 }
 
-// accept makes what is found the state that the next life begins with.
+// accept makes the log that was found the state with which the next run begins.
 func (h *randomHistory) accept(survival vfs.Survival) error {
 	found, err := h.found()
 	if err != nil {
@@ -230,8 +229,7 @@ func (h *randomHistory) accept(survival vfs.Survival) error {
 	return nil
 }
 
-// noteOpen takes the open transactions, which may begin below the log start,
-// from the log.
+// noteOpen reads the open transactions, which may begin below the log start, from the log.
 func (h *randomHistory) noteOpen() {
 	h.open = map[int64]bool{}
 	for _, p := range h.l.Producers() {
@@ -275,7 +273,7 @@ func (h *randomHistory) step() error {
 	return nil
 }
 
-// background does any of the work that is due, not always the oldest.
+// background does one piece of the due work, not always the oldest.
 func (h *randomHistory) background() error {
 	if n := len(h.later); n > 0 {
 		i := h.r.IntN(n)
@@ -310,7 +308,7 @@ func (h *randomHistory) append() error {
 	return nil
 }
 
-// batch makes a batch: plain, idempotent, transactional or a marker.
+// batch returns a batch: plain, idempotent, transactional or a marker.
 func (h *randomHistory) batch(at int64) (loggedBatch, record.Batch, error) {
 	h.stamp += int64(h.r.IntN(3))
 	b := loggedBatch{base: at, epoch: h.epoch, stamp: h.stamp, producer: -1}
@@ -348,15 +346,15 @@ func (h *randomHistory) batch(at int64) (loggedBatch, record.Batch, error) {
 	return b, stamped(batch(h.t, o, records...), b), nil
 }
 
-// stamped gives a batch its offsets and epoch.
+// stamped sets the offsets and the epoch of a batch.
 func stamped(encoded record.Batch, b loggedBatch) record.Batch {
 	encoded.SetLastOffset(b.last)
 	encoded.SetPartitionLeaderEpoch(b.epoch)
 	return encoded
 }
 
-// truncate goes back to the end of a batch and continues in a later epoch, or in
-// one between that the new leader knows.
+// truncate truncates to the end of a batch and continues in a later epoch, or in one between that
+// the new leader knows.
 func (h *randomHistory) truncate() error {
 	n := len(h.batches)
 	if n == 0 {
@@ -388,8 +386,7 @@ func (h *randomHistory) truncate() error {
 	return nil
 }
 
-// truncateFully begins at another offset, as a follower out of its leader's
-// range does.
+// truncateFully restarts the log at another offset, as a follower outside its leader's range does.
 func (h *randomHistory) truncateFully() error {
 	to := max(h.end()+int64(h.r.IntN(30))-20, 0)
 	h.note("truncate fully and start at %d", to)
@@ -404,8 +401,7 @@ func (h *randomHistory) truncateFully() error {
 	return nil
 }
 
-// replicate moves the high watermark to the end and at times raises the log
-// start.
+// replicate moves the high watermark to the end and sometimes raises the log start.
 func (h *randomHistory) replicate() error {
 	h.l.SetHighWatermark(h.end())
 	n := len(h.batches)
@@ -426,7 +422,7 @@ func (h *randomHistory) replicate() error {
 	return err
 }
 
-// deleteTopic deletes the log, and makes one of the same name.
+// deleteTopic deletes the log and creates one of the same name.
 func (h *randomHistory) deleteTopic() error {
 	h.note("delete the topic")
 	h.durable, h.kept, h.limit = 0, 0, 0
@@ -463,8 +459,8 @@ func (h *randomHistory) found() ([]loggedBatch, error) {
 	return found, nil
 }
 
-// look compares the log with what it may be. Everything below the floor must be
-// there; whole means that nothing may be lost.
+// look compares the log with what the history allows. Everything below the floor must be there; if
+// whole is set, nothing may be lost.
 func (h *randomHistory) look(floor int64, whole bool) error {
 	found, err := h.found()
 	if err != nil {
@@ -477,19 +473,19 @@ func (h *randomHistory) lookAtRecords(found []loggedBatch, floor int64, whole bo
 	o := h.l.Offsets()
 	switch {
 	case o.LogEnd < floor || whole && o.LogEnd != floor:
-		return fmt.Errorf("the log ends at %d, not at %d (whole: %v)", o.LogEnd, floor, whole)
+		return fmt.Errorf("the log ends at %d, want %d (whole: %v)", o.LogEnd, floor, whole)
 	case o.LogStart > h.start:
 		return fmt.Errorf("the log starts at %d, above %d", o.LogStart, h.start)
 	}
 	next := o.LogStart
 	for _, f := range found {
 		if f.base > next {
-			return fmt.Errorf("nothing from %d to %d in %+v", next, f.base, o)
+			return fmt.Errorf("no data from %d to %d in %+v", next, f.base, o)
 		}
 		next = f.last + 1
 		for i, v := range f.values {
 			if !slices.Contains(h.ever[f.base+int64(i)], v) {
-				return fmt.Errorf("record %d is %.10q, which was never there", f.base+int64(i), v)
+				return fmt.Errorf("record %d is %.10q, which was never appended there", f.base+int64(i), v)
 			}
 		}
 	}
@@ -505,11 +501,10 @@ func (h *randomHistory) lookAtRecords(found []loggedBatch, floor int64, whole bo
 	return nil
 }
 
-// lookAtEpochs wants each batch's epoch in the cache, and no epoch without a
-// batch. A power cut may bring batches of a truncated epoch back behind newer ones,
-// where nothing is durable: then the epoch of the last ones counts, as it does when
-// they are appended. A follower asks its leader for the end of that one, and so
-// truncates both.
+// lookAtEpochs requires each batch's epoch in the cache, and no epoch without a batch. A power
+// failure may bring batches of a truncated epoch back after newer ones, at offsets where nothing is
+// durable. Then the cache has the epoch of the last batches, as it does when they are appended. A
+// follower asks its leader for the end of that epoch, and so truncates both.
 func (h *randomHistory) lookAtEpochs(found []loggedBatch) error {
 	cache, start := h.l.epochs, h.l.Offsets().LogStart
 	h.deleted = max(h.deleted, h.start, h.oldStart)
@@ -522,15 +517,15 @@ func (h *randomHistory) lookAtEpochs(found []loggedBatch) error {
 			continue
 		}
 		if first, ok := cache.earliest(); f.base < h.deleted && (!ok || f.base < first.startOffset) {
-			continue // the log start was raised, but that was lost
+			continue // the log start was raised, but the new one was lost
 		}
 		if got := cache.epochForOffset(f.base); got != f.epoch {
-			return fmt.Errorf("batch %d-%d is of epoch %d, not %d: %v; %v", f.base, f.last, f.epoch, got, cache.list(), epochsOf(found))
+			return fmt.Errorf("batch %d-%d has epoch %d, but the cache has %d: %v; %v", f.base, f.last, f.epoch, got, cache.list(), epochsOf(found))
 		}
 	}
 	for _, e := range cache.list() {
 		if e.startOffset > start && !slices.ContainsFunc(found, func(f loggedBatch) bool { return f.epoch == e.epoch }) {
-			return fmt.Errorf("no batch is of epoch %d at %d: %v", e.epoch, e.startOffset, cache.list())
+			return fmt.Errorf("no batch has epoch %d, which begins at %d: %v", e.epoch, e.startOffset, cache.list())
 		}
 	}
 	return nil
@@ -542,20 +537,20 @@ func (h *randomHistory) lookAtTimes(found []loggedBatch) error {
 		newest = max(newest, f.stamp)
 	}
 	if got, err := h.l.OffsetOfMaxTimestamp(); err != nil || h.l.Offsets().LogStart == 0 && got.Timestamp != newest {
-		return fmt.Errorf("the largest timestamp is %d, not %d: %v", got.Timestamp, newest, err)
+		return fmt.Errorf("the largest timestamp is %d, want %d: %v", got.Timestamp, newest, err)
 	}
 	for _, f := range found {
 		i := slices.IndexFunc(found, func(g loggedBatch) bool { return g.stamp >= f.stamp })
 		want := max(found[i].base, h.l.Offsets().LogStart)
 		if got, err := h.l.OffsetForTime(f.stamp); err != nil || got.Offset != want {
-			return fmt.Errorf("the first record at or after %d is at %d, not %d: %v", f.stamp, got.Offset, want, err)
+			return fmt.Errorf("the first record at or after %d is at %d, want %d: %v", f.stamp, got.Offset, want, err)
 		}
 	}
 	return nil
 }
 
-// lookAtTransactions compares open and aborted transactions with those of the
-// batches, if the log has all of them.
+// lookAtTransactions compares open and aborted transactions with those in the batches, if the log
+// has all of its batches.
 func (h *randomHistory) lookAtTransactions(found []loggedBatch) error {
 	o := h.l.Offsets()
 	if o.LogStart != 0 || h.deleted > 0 {
@@ -581,7 +576,7 @@ func (h *randomHistory) lookAtTransactions(found []loggedBatch) error {
 			first = -1
 		}
 		if p.CurrentTxnFirstOffset != first {
-			return fmt.Errorf("the transaction of producer %d begins at %d, not %d", p.ProducerID, p.CurrentTxnFirstOffset, first)
+			return fmt.Errorf("the transaction of producer %d begins at %d, want %d", p.ProducerID, p.CurrentTxnFirstOffset, first)
 		}
 	}
 	h.l.SetHighWatermark(o.LogEnd)
@@ -590,7 +585,7 @@ func (h *randomHistory) lookAtTransactions(found []loggedBatch) error {
 		stable = min(stable, first)
 	}
 	if got := h.l.Offsets().LastStable; got != stable {
-		return fmt.Errorf("the last stable offset is %d, not %d", got, stable)
+		return fmt.Errorf("the last stable offset is %d, want %d", got, stable)
 	}
 	var have []AbortedTxn
 	v := h.l.positions.load()
@@ -604,21 +599,21 @@ func (h *randomHistory) lookAtTransactions(found []loggedBatch) error {
 		}
 	}
 	if !slices.Equal(have, aborted) {
-		return fmt.Errorf("the aborted transactions are %v, not %v", have, aborted)
+		return fmt.Errorf("the aborted transactions are %v, want %v", have, aborted)
 	}
 	return nil
 }
 
-// lookAtHighWatermark wants no high watermark of records that are gone.
+// lookAtHighWatermark requires that the checkpoint has no high watermark of lost records.
 func (h *randomHistory) lookAtHighWatermark() error {
 	highs, err := h.m.ReadHighWatermarks("/data")
 	if err != nil || highs[partition0] > h.high {
-		return fmt.Errorf("the checkpoint's high watermark is %d, above %d: %v", highs[partition0], h.high, err)
+		return fmt.Errorf("the checkpoint's high watermark is %d, want at most %d: %v", highs[partition0], h.high, err)
 	}
 	return nil
 }
 
-// epochsOf lists batches with their epochs, for messages.
+// epochsOf formats batches with their epochs for messages.
 func epochsOf(found []loggedBatch) (text string) {
 	for _, f := range found {
 		text += fmt.Sprintf(" %d-%d:%d", f.base, f.last, f.epoch)

@@ -18,7 +18,7 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// leftOver is a partition directory after a crash, and what is served of it.
+// leftOver is a partition directory after a crash, and the records that we serve from it.
 type leftOver struct {
 	where                   string
 	files                   map[string][]byte
@@ -28,9 +28,9 @@ type leftOver struct {
 
 const crashTopicName = "crashed"
 
-// A real broker recovers what our crashes leave, and what our own recovery
-// makes of them, and serves the same records.
-func TestARealBrokerOpensWhatACrashLeaves(t *testing.T) {
+// A real broker recovers the logs that our crashes leave, and those that our own recovery leaves,
+// and serves the same records.
+func TestARealBrokerRecoversOurLogsAfterACrash(t *testing.T) {
 	left := leftOvers(t, 23)
 	kafka, zookeeper := testkit.RealKafka(t, "3.9.1"), testkit.ZooKeeper(t)
 	broker := kafka.Broker(t, 0, zookeeper, "", "log.retention.ms=-1", "log.cleaner.enable=false",
@@ -41,7 +41,7 @@ func TestARealBrokerOpensWhatACrashLeaves(t *testing.T) {
 	admin := kadm.NewClient(client)
 	created, err := admin.CreateTopic(context.Background(), int32(len(left)), 1, nil, crashTopicName)
 	noError(t, err)
-	wantEqual(t, "stopped in order", broker.Stop(30*time.Second), true)
+	wantEqual(t, "shut down cleanly", broker.Stop(30*time.Second), true)
 	layOut(t, broker.Dir, metadata.TopicID(created.ID), left)
 	broker.Start()
 	got := consumeAll(t, broker.Address(), len(left))
@@ -49,7 +49,7 @@ func TestARealBrokerOpensWhatACrashLeaves(t *testing.T) {
 	for i, l := range left {
 		records += len(l.records)
 		if !maps.Equal(got[i], l.records) {
-			t.Errorf("%s: the real broker serves %v, we %v", l.where, got[i], l.records)
+			t.Errorf("%s: the real broker serves %v, but we serve %v", l.where, got[i], l.records)
 		}
 	}
 	if len(left) < 30 || records < 5*len(left) {
@@ -76,7 +76,7 @@ func leftOvers(t *testing.T, stride int) (all []leftOver) {
 				noError(t, err)
 				quiesce(m)
 				maps.DeleteFunc(f.values, func(_ int64, v string) bool { return v == controlValue })
-				if how == "seed 0" { // what our recovery made of it
+				if how == "seed 0" { // the state after our recovery
 					raw = image.CrashClone(vfs.Everything, 0)
 				}
 				all = append(all, takeOver(t, p.where+", "+how, raw, f.values))
@@ -102,8 +102,7 @@ func takeOver(t *testing.T, where string, image *vfs.Mem, records map[int64]stri
 	return l
 }
 
-// layOut puts the left-overs into the place of a stopped broker's partitions, as
-// if it had been killed.
+// layOut replaces the partitions of a stopped broker with the left-overs, as if it had been killed.
 func layOut(t *testing.T, dir string, id metadata.TopicID, left []leftOver) {
 	points, starts := map[TopicPartition]int64{}, map[TopicPartition]int64{}
 	for i, l := range left {

@@ -8,7 +8,7 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// lookAfterCrash starts on what a crash left and checks what is served.
+// lookAfterCrash starts a broker on the state that a crash left and checks what it serves.
 func lookAfterCrash(t *testing.T, when string, mem *vfs.Mem, c *settings.Topic, whole bool) {
 	t.Helper()
 	points, err := readOffsetCheckpoint(mem, "/data/"+recoveryPointFile)
@@ -49,6 +49,6 @@ func lookAfterCrash(t *testing.T, when string, mem *vfs.Mem, c *settings.Topic, 
 		t.Errorf("%s: %d records in [%d, %d)", when, got, o.LogStart, o.LogEnd)
 	}
 	if whole && o.LogEnd != 10 {
-		t.Errorf("%s: the log ends at %d after an orderly stop", when, o.LogEnd)
+		t.Errorf("%s: the log ends at %d after a clean shutdown", when, o.LogEnd)
 	}
 }

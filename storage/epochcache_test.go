@@ -32,7 +32,7 @@ func epochs(t testing.TB, fsys vfs.FS, entries ...int64) *epochCache {
 
 func (c *epochCache) String() string { return strings.Trim(fmt.Sprint(c.list()), "[]") }
 
-func TestEpochFilesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
+func TestEpochFilesOfKafkaRoundTrip(t *testing.T) {
 	for _, path := range goldenFiles(t, leaderEpochFile) {
 		golden := mustRead(t, path)
 		mem := memDir(t)
@@ -83,7 +83,7 @@ func TestAssigningEpochs(t *testing.T) {
 	}
 }
 
-func TestLoadingReplaysTheAssignRule(t *testing.T) {
+func TestLoadingAppliesTheRulesOfAssigning(t *testing.T) {
 	mem := memDir(t)
 	noError(t, writeFile(mem, "/d/"+leaderEpochFile, []byte("0\n4\n0 0\n1 10\n2 10\n4 8\n")))
 	wantEqual(t, "entries", openEpochs(t, mem).String(), "{0 0} {4 8}")
@@ -132,7 +132,7 @@ func TestTruncatingEpochs(t *testing.T) {
 	}
 }
 
-func TestTruncationReachesTheFileWithTheFlush(t *testing.T) {
+func TestAFlushWritesATruncationToTheFile(t *testing.T) {
 	mem := memDir(t)
 	c := epochs(t, mem, 2, 6, 3, 8)
 	c.truncateFromEnd(7)
@@ -144,7 +144,7 @@ func TestTruncationReachesTheFileWithTheFlush(t *testing.T) {
 	wantEqual(t, "file", fileContent(t, mem, "/e/"+leaderEpochFile), "0\n2\n2 6\n4 20\n")
 }
 
-func TestWhereAnEpochEnds(t *testing.T) {
+func TestEndOffsetOfAnEpoch(t *testing.T) {
 	const logEnd = 100
 	c := epochs(t, memDir(t), 2, 6, 3, 8, 7, 11)
 	for requested, want := range map[int32][2]int64{
@@ -164,7 +164,7 @@ func TestEpochOfAnOffset(t *testing.T) {
 	}
 }
 
-func TestACacheWithoutAFileTouchesNone(t *testing.T) {
+func TestACacheWithoutAFileWritesNothing(t *testing.T) {
 	c := newUnfiledEpochCache()
 	noError(t, assignAndFlush(c, 1, 5))
 	noError(t, c.move("/elsewhere", func() error { return nil }))
@@ -190,8 +190,8 @@ func TestAnAssignedEpochSurvivesACrash(t *testing.T) {
 	})
 }
 
-// An older state must not replace a newer one in the file, whoever writes last
-// (KAFKA-16541): every epoch is in the file when its assign has returned.
+// An older state must not replace a newer one in the file, in whatever order flushes end
+// (KAFKA-16541): every epoch is in the file once its assignment has returned.
 func TestPitfallReplication17_AFlushNeverOverwritesANewerState(t *testing.T) {
 	mem := memDir(t)
 	c := openEpochs(t, mem)
@@ -229,7 +229,7 @@ func TestPitfallReplication17_AFlushNeverOverwritesANewerState(t *testing.T) {
 	wantEqual(t, "file at the end", openEpochs(t, mem).String(), c.String())
 }
 
-// assignAndFlush notes an epoch and makes it durable.
+// assignAndFlush records an epoch and makes it durable.
 func assignAndFlush(c *epochCache, epoch int32, offset int64) error {
 	c.assignUnsynced(epoch, offset)
 	return c.flush()
@@ -237,7 +237,7 @@ func assignAndFlush(c *epochCache, epoch int32, offset int64) error {
 
 func TestNeitherANewLeaderNorAnAppendInANewEpochWaitsForTheDisk(t *testing.T) {
 	mem := vfs.NewMem()
-	disk := make(chan struct{}) // closed: it answers again
+	disk := make(chan struct{}) // closed to let the disk respond again
 	var slow atomic.Bool
 	fsys := vfs.Intercept(mem, func(op vfs.Op) error {
 		if slow.Load() && op.Kind == vfs.OpSync {
@@ -271,9 +271,9 @@ func TestNeitherANewLeaderNorAnAppendInANewEpochWaitsForTheDisk(t *testing.T) {
 	}
 }
 
-// Of epochs that lie below the log start only the one that reaches into the log is kept,
+// Of the epochs that begin below the log start, only the one that reaches into the log is kept,
 // from the log start on.
-func TestARaisedLogStartEndsTheEpochsBelow(t *testing.T) {
+func TestARaisedLogStartDropsTheEpochsBelow(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	for epoch := range int32(3) {
 		_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x", "y")...), LeaderEpoch: epoch, Origin: record.FromClient})
@@ -281,9 +281,9 @@ func TestARaisedLogStartEndsTheEpochsBelow(t *testing.T) {
 	}
 	l.SetHighWatermark(6)
 	noError(t, l.IncrementLogStart(3))
-	for asked, want := range map[int32]int64{0: 3, 1: 4, 2: 6} {
-		_, end := l.EndOffsetForEpoch(asked)
-		wantEqual(t, fmt.Sprintf("the end of epoch %d", asked), end, want)
+	for requested, want := range map[int32]int64{0: 3, 1: 4, 2: 6} {
+		_, end := l.EndOffsetForEpoch(requested)
+		wantEqual(t, fmt.Sprintf("the end of epoch %d", requested), end, want)
 	}
 }
 

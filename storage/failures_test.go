@@ -18,13 +18,13 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// faultyHost is a Manager of two directories over memory whose operations can be
-// made to fail. Background work waits until settle runs it.
+// faultyHost is a Manager of two in-memory directories whose operations can be made to fail.
+// Background work waits until settle runs it.
 type faultyHost struct {
 	*host
 	mem   *vfs.Mem
 	later []func()
-	fault func(vfs.Op) error // nil: none
+	fault func(vfs.Op) error // nil for no fault
 	log   *Log               // in /data
 	other *Log               // in the same directory
 
@@ -33,8 +33,8 @@ type faultyHost struct {
 
 var otherPartition = metadata.TopicPartition{Topic: "other", Partition: 0}
 
-// newFaultyHost makes a log of several segments, with a transaction that was
-// aborted, and another log beside it.
+// newFaultyHost creates a log of several segments with an aborted transaction, and another log in
+// the same directory.
 func newFaultyHost(t *testing.T) *faultyHost {
 	t.Helper()
 	f := &faultyHost{mem: vfs.NewMem()}
@@ -105,7 +105,7 @@ func (f *faultyHost) abort() error {
 	return err
 }
 
-// settle runs the background work that has come due.
+// settle runs the background work that is due.
 func (f *faultyHost) settle() {
 	for len(f.later) > 0 {
 		work := f.later[0]
@@ -114,10 +114,10 @@ func (f *faultyHost) settle() {
 	}
 }
 
-// faultyActions is what is asked of storage from above.
+// faultyActions are the operations of a broker on its storage.
 var faultyActions = []struct {
 	name string
-	// halfway: too many open files may come halfway through a change.
+	// halfway is set if the action may run out of file descriptors halfway through a change.
 	halfway bool
 	act     func(t *testing.T, f *faultyHost) error
 }{
@@ -213,10 +213,10 @@ var faultyActions = []struct {
 	{"deletion", true, func(_ *testing.T, f *faultyHost) error { return f.Delete(partition0, false) }},
 }
 
-// Every operation on files of every action fails once: by an error of the disk, for want of
-// a file descriptor, and by a panic in its place. Only the first may cost the
-// directory, and in no case is anything lost that the log had before.
-func TestAnErrorCostsNoMoreThanItMust(t *testing.T) {
+// Every file operation of every action fails once: with a disk error, with a lack of file
+// descriptors, and with a panic. Only a disk error may take the directory offline, and no failure
+// may lose records that the log had before.
+func TestAnErrorAffectsNoMoreThanNecessary(t *testing.T) {
 	causes := map[string]struct {
 		hits func(vfs.Op) bool
 		fail func() error
@@ -256,12 +256,12 @@ func TestAnErrorCostsNoMoreThanItMust(t *testing.T) {
 					what := fmt.Sprintf("operation %d, %s %s: %v", nth, hit.Kind, hit.Name, err)
 					if name == "disk" {
 						if changesData(hit) && f.Dirs()[0].Online && f.Dirs()[1].Online {
-							t.Errorf("%s: the directories are online", what)
+							t.Errorf("%s: the directories are still online", what)
 						}
 						continue
 					}
 					if name == "panic" && (hit.Kind == vfs.OpRename || hit.Kind == vfs.OpSyncDir) {
-						continue // nothing is parsed there
+						continue // the operation parses nothing
 					}
 					for _, d := range f.Dirs() {
 						wantEqual(t, what+": "+d.Path+" online", d.Online, true)
@@ -286,8 +286,8 @@ func TestAnErrorCostsNoMoreThanItMust(t *testing.T) {
 	}
 }
 
-// changesData reports whether the log depends on an operation: not on one that saves
-// work or removes what is out of use.
+// changesData reports whether the log depends on an operation. It does not on one that only saves
+// work or removes unused files.
 func changesData(op vfs.Op) bool {
 	return op.Kind.Changes() && op.Kind != vfs.OpLink && op.Kind != vfs.OpRemove && op.Kind != vfs.OpChtimes
 }
@@ -310,8 +310,8 @@ func withoutPanic(f func() error) (err error) {
 	return f()
 }
 
-// The first abort of a segment makes its transaction index.
-func TestAnAbortThatFindsNoFileDescriptorCostsItsRequestOnly(t *testing.T) {
+// The first abort in a segment creates its transaction index.
+func TestAnAbortWithoutAFileDescriptorFailsOnlyItsRequest(t *testing.T) {
 	f := newFaultyHost(t)
 	noError(t, f.log.Roll())
 	failed := false
@@ -329,7 +329,7 @@ func TestAnAbortThatFindsNoFileDescriptorCostsItsRequestOnly(t *testing.T) {
 	noError(t, f.abort())
 }
 
-// A set that needs more index entries than there are slots: a follower gets up to
+// A set may need more index entries than there are slots: a follower gets up to
 // replica.fetch.max.bytes at once.
 func TestAFullIndexLeavesEntriesOut(t *testing.T) {
 	c := testTopic()
@@ -360,8 +360,8 @@ func TestAFullIndexLeavesEntriesOut(t *testing.T) {
 	wantEqual(t, "segments once an index was full", l.SegmentCount(), 2)
 }
 
-// Whatever of a topic is lowered, and however the broker ended: it starts, and
-// the logs are served and written.
+// The broker starts, and serves and writes its logs, whichever setting of a topic is lowered and
+// however the last run ended.
 func TestALoweredConfigurationNeverPreventsAStart(t *testing.T) {
 	for name, lower := range map[string]func(*settings.Topic){
 		"segment.index.bytes":    func(c *settings.Topic) { c.SegmentIndexBytes = 1 << 10 },
@@ -413,8 +413,8 @@ func TestALoweredConfigurationNeverPreventsAStart(t *testing.T) {
 	}
 }
 
-// A damaged index, of a log that was closed in order, has an entry above the log's end.
-func TestAppendsContinueBehindADamagedIndex(t *testing.T) {
+// The damaged index belongs to a log that was closed cleanly, and has an entry above the log's end.
+func TestAppendsContinueAfterADamagedIndex(t *testing.T) {
 	for suffix, entry := range map[string]string{
 		indexSuffix:     "\x00\x00\xff\xff\x00\x00\x00\x00",
 		timeIndexSuffix: "\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\xff\xff",
@@ -434,13 +434,13 @@ func TestAppendsContinueBehindADamagedIndex(t *testing.T) {
 	}
 }
 
-// The last records of a topic that was compacted lie far from what is before them.
-func TestOffsetsThatAreFarApartNeverOverflowAnIndex(t *testing.T) {
+// The last records of a topic that was once compacted may be far from the records before them.
+func TestOffsetsFarApartNeverOverflowAnIndex(t *testing.T) {
 	c := testTopic()
 	c.IndexIntervalBytes = 1
 	l, h := newLog(t, c)
 	fill(t, l, 2, 40, 1)
-	_, err := l.TruncateTo(1) // a gap may lie at the end of the segment
+	_, err := l.TruncateTo(1) // a gap may remain at the end of the segment
 	noError(t, err)
 	set := at(t, 1<<30-5, "a")
 	for _, offset := range []int64{1 << 30, 1<<30 + math.MaxInt32 - 10} {
@@ -454,8 +454,8 @@ func TestOffsetsThatAreFarApartNeverOverflowAnIndex(t *testing.T) {
 	wantEqual(t, "records after a restart", len(all(t, h.Log(partition0), 0)), 4)
 }
 
-// A panic while records are validated changes nothing.
-func TestAPanicInTheValidationFailsItsRequestAlone(t *testing.T) {
+// A panic during the validation of records changes nothing.
+func TestAPanicDuringValidationFailsOnlyItsRequest(t *testing.T) {
 	var panics bool
 	var h *host
 	h = start(t, vfs.NewMem(), func(c *ManagerConfig) {
@@ -497,15 +497,15 @@ func TestALogThatIsGivenUpIsReported(t *testing.T) {
 	wantError(t, err, protocol.KafkaStorageError)
 	noError(t, f.Close())
 	_, err = f.mem.Stat("/data/" + cleanShutdownFile)
-	wantEqual(t, "marked as closed in order", err == nil, false)
+	wantEqual(t, "marked as cleanly shut down", err == nil, false)
 	f.start(t, f.mem)
-	// The truncation was not acknowledged: what it had not cut yet is recovered.
+	// The truncation was not acknowledged: the segments that it had not cut yet are recovered.
 	wantEqual(t, "log end after a restart", f.Log(partition0).Offsets().LogEnd, 6)
 	wantEqual(t, "records", len(all(t, f.Log(partition0), 0)), 6)
 }
 
-// A log that cannot be loaded is offline alone; it comes back once it is repaired.
-func TestALogThatCannotBeLoadedIsOfflineAlone(t *testing.T) {
+// If a log cannot be loaded, only that log is offline. It is served again once it is repaired.
+func TestOnlyALogThatCannotBeLoadedIsOffline(t *testing.T) {
 	repaired := string(partitionMetadata(metadata.TopicID{1}))
 	for name, tt := range map[string]struct{ file, content string }{
 		"topic id": {"/data/t-0/" + partitionMetadataFile, "version: 7\n"},
@@ -547,11 +547,11 @@ func TestALogThatCannotBeLoadedIsOfflineAlone(t *testing.T) {
 				_, err := again.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
 				wantError(t, err, protocol.KafkaStorageError)
 				_, err = again.mem.Stat("/more/t-0")
-				wantEqual(t, "created elsewhere", err == nil, false)
+				wantEqual(t, "created in another directory", err == nil, false)
 				again.eachDir(again.checkpointDir)
 				noError(t, again.Close())
 				_, err = mem.Stat("/data/" + cleanShutdownFile)
-				wantEqual(t, "marked as closed in order", err == nil, !killed)
+				wantEqual(t, "marked as cleanly shut down", err == nil, !killed)
 				if tt.file != "" {
 					edit(t, mem, tt.file, func([]byte) []byte { return []byte(before) })
 				}
@@ -566,7 +566,7 @@ func TestALogThatCannotBeLoadedIsOfflineAlone(t *testing.T) {
 	}
 }
 
-func TestALogThatCannotBeLoadedIsDeleted(t *testing.T) {
+func TestALogThatCannotBeLoadedCanBeDeleted(t *testing.T) {
 	f := newFaultyHost(t)
 	noError(t, f.Close())
 	edit(t, f.mem, "/data/t-0/"+partitionMetadataFile, func([]byte) []byte { return []byte("damaged") })
@@ -574,7 +574,7 @@ func TestALogThatCannotBeLoadedIsDeleted(t *testing.T) {
 	errs := f.DeleteAll([]TopicPartition{partition0})
 	noError(t, errs[0])
 	_, err := f.mem.Stat("/data/t-0")
-	wantEqual(t, "still there", err == nil, false)
+	wantEqual(t, "directory exists", err == nil, false)
 	_, err = f.GetOrCreate(partition0, metadata.TopicID{9}, testTopic(), true)
 	noError(t, err)
 	f.settle()
@@ -582,12 +582,12 @@ func TestALogThatCannotBeLoadedIsDeleted(t *testing.T) {
 	noError(t, err)
 	for _, n := range names {
 		if strings.HasSuffix(n.Name(), "-delete") {
-			t.Errorf("%s is left", n.Name())
+			t.Errorf("%s was not removed", n.Name())
 		}
 	}
 }
 
-func TestALogCreatedInADirectoryThatFailedMeanwhileIsNotServed(t *testing.T) {
+func TestALogCreatedWhileItsDirectoryFailsIsNotServed(t *testing.T) {
 	var h *host
 	var other *Log
 	var armed, broken atomic.Bool

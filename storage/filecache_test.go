@@ -44,7 +44,7 @@ func TestIdleFilesStayOpenUpToALimit(t *testing.T) {
 		noError(t, err)
 		h.release()
 	}
-	wantEqual(t, "files opened for one that is open", open.opened-before, 0)
+	wantEqual(t, "opens of a file that is already open", open.opened-before, 0)
 	for _, f := range files {
 		f.close()
 	}
@@ -126,11 +126,11 @@ func TestReplacingAHeldFileOpensTheNewOne(t *testing.T) {
 	wantEqual(t, "contents", contentOf(t, h)+contentOf(t, now), "new")
 	h.release()
 	if _, err := old.Stat(); err == nil {
-		t.Error("the replaced file is open though nobody reads it")
+		t.Error("the replaced file is still open without readers")
 	}
 }
 
-func TestRenamingAMissingFileTakesOverTheName(t *testing.T) {
+func TestRenamingAMissingFileChangesItsName(t *testing.T) {
 	f := newFileCache(memDir(t), 2).add("/d/", "a")
 	wantError(t, f.rename("b"), fs.ErrNotExist)
 	wantEqual(t, "name", f.name(), "/d/b")

@@ -9,8 +9,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// The page about files names every file there is.
-func TestThePageOfFormatsNamesEveryFile(t *testing.T) {
+// docs/formats.md names every file that the package writes.
+func TestTheFormatsPageNamesEveryFile(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(testkit.Root(), "docs", "formats.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -20,7 +20,7 @@ func TestThePageOfFormatsNamesEveryFile(t *testing.T) {
 		snapshotSuffix, deletedSuffix, cleanedSuffix, swapSuffix, tempSuffix}
 	for _, name := range append(names, dirSuffixes[1:]...) {
 		if !strings.Contains(string(page), name) {
-			t.Errorf("docs/formats.md says nothing of %s", name)
+			t.Errorf("docs/formats.md does not mention %s", name)
 		}
 	}
 }

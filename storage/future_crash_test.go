@@ -18,11 +18,11 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// The replacement of a log by its future one is stopped before each operation
-// that changes the disk. What a crash leaves there holds everything durable in
-// one directory or in two; of two with the plain name, which a crash between the
-// two renames leaves, the start says so and changes nothing, as a real broker's.
-// So it is also if the log is used or closed before its new name is durable.
+// The replacement of a log by its future log is stopped before each operation that changes the
+// disk. After a crash there, one or both directories hold everything durable. A crash between the
+// two renames leaves two directories with the plain name; then the start fails with an error and
+// changes nothing, as with a real broker. All this also holds if the log is used or closed before
+// its new name is durable.
 func TestACrashDuringTheReplacementByAFutureLogLosesNothing(t *testing.T) {
 	for name, then := range afterReplacement {
 		t.Run(name, func(t *testing.T) {
@@ -60,10 +60,10 @@ func appendMoved(t *testing.T, l *Log, f *floor) error {
 	return err
 }
 
-// floor is how many of a log's records a power cut and a death of the process
-// must leave.
+// floor holds the numbers of a log's records that must survive a power failure and a kill of the
+// process.
 type floor struct {
-	mu             sync.Mutex // guards below
+	mu             sync.Mutex // guards the fields below
 	durable, acked int
 }
 
@@ -110,24 +110,23 @@ func crashDuringReplacement(t *testing.T, then func(*testing.T, *Log, *floor) er
 		}
 	}
 	if stops < 5 || refused == 0 {
-		t.Errorf("%d stops, %d of them with two plain directories: is the replacement still tried?", stops, refused)
+		t.Errorf("%d stops, %d of them with two plain directories: want at least 5 and one", stops, refused)
 	}
-	t.Logf("%d stops, %d starts refused for two plain directories", stops, refused)
+	t.Logf("%d stops, %d starts rejected because of two plain directories", stops, refused)
 }
 
-// powerCut has what a crash may leave that comes before one of the operations
-// that change the disk.
+// powerCut holds the states of the disk that a crash before one of the operations that change the
+// disk may leave.
 type powerCut struct {
-	mu     sync.Mutex // guards all below: much is written in the background
+	mu     sync.Mutex // guards the fields below: many operations run in the background
 	begun  bool
-	left   int        // operations before it, once begun
-	images []*vfs.Mem // none: there were fewer operations; the second is of a killed process
+	left   int        // operations before the crash, counted from begin
+	images []*vfs.Mem // empty if there were fewer operations; the second image is that of a killed process
 
-	durable, acked int // of the floor at that moment
+	durable, acked int // from the floor at that moment
 }
 
-// cutPower is mem for whoever is to meet a power cut before the n-th operation
-// from begin on.
+// cutPower returns mem with a power failure before the n-th operation after begin.
 func cutPower(mem *vfs.Mem, n int, kept *floor) (vfs.FS, *powerCut) {
 	c := &powerCut{left: n}
 	return vfs.Intercept(mem, func(op vfs.Op) error {
@@ -152,10 +151,10 @@ func (c *powerCut) begin() {
 	c.begun = true
 }
 
-// moveOnce makes a log of two segments with a durable first part in /a, fills a
-// future log in /b, and replaces the one by the other. begin is called before the
-// future log is made, or only before the replacement if there is a step then, which
-// comes before the replacement is settled.
+// moveOnce creates a log of two segments with a durable first part in /a, fills a future log in /b,
+// and replaces the first with the second. then, if not nil, runs before the replacement is settled.
+// begin is called before the future log is created or, if there is a then, only before the
+// replacement.
 func moveOnce(t *testing.T, fsys vfs.FS, durable, records int, begin func(), then func(*Log) error) {
 	t.Helper()
 	m := loadedManager(t, fsys, "/a", "/b")
@@ -200,7 +199,7 @@ func loadedManager(t *testing.T, fsys vfs.FS, dirs ...string) *Manager {
 	return m
 }
 
-// lookAtMoved starts on the image and reads the log.
+// lookAtMoved starts a broker on the image and reads the log.
 func lookAtMoved(image *vfs.Mem, durable, records int) error {
 	config, _, _ := testConfig(image, "/a", "/b")
 	m, err := NewManager(config)
@@ -233,7 +232,7 @@ func lookAtMoved(image *vfs.Mem, durable, records int) error {
 	return nil
 }
 
-// eachAlone checks that either of two plain directories alone has everything.
+// eachAlone checks that each of the two plain directories has everything.
 func eachAlone(image *vfs.Mem, durable, records int) error {
 	for _, dir := range []string{"/a", "/b"} {
 		other := image.CrashClone(vfs.Everything, 0)
@@ -241,15 +240,15 @@ func eachAlone(image *vfs.Mem, durable, records int) error {
 			return err
 		}
 		if err := lookAtMoved(other, durable, records); err != nil {
-			return fmt.Errorf("without that in %s: %w", dir, err)
+			return fmt.Errorf("without the one in %s: %w", dir, err)
 		}
 	}
 	return nil
 }
 
-// The disk of the new directory does not answer when the new name is to be made
-// durable. Nothing but what could be lost or come back by a power cut waits for it.
-func TestTheEndOfAMoveHoldsUpOnlyChangesOfTheLog(t *testing.T) {
+// The disk of the new directory hangs when the new name is made durable. Only operations whose
+// result a power failure could undo wait for it.
+func TestTheEndOfAMoveDelaysOnlyChangesOfTheLog(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, m *Manager, l *Log) error{
 		"append": func(t *testing.T, _ *Manager, l *Log) error {
 			_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x")...)})
@@ -269,13 +268,13 @@ func TestTheEndOfAMoveHoldsUpOnlyChangesOfTheLog(t *testing.T) {
 		"deletion of many": func(_ *testing.T, m *Manager, _ *Log) error {
 			return errors.Join(m.DeleteAll([]TopicPartition{partition0})...)
 		},
-		"an orderly stop":   func(_ *testing.T, m *Manager, _ *Log) error { return m.Close() },
+		"a clean shutdown":  func(_ *testing.T, m *Manager, _ *Log) error { return m.Close() },
 		"the move's worker": func(_ *testing.T, m *Manager, _ *Log) error { return m.SettleMove(partition0) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var hung atomic.Bool
-				disk := make(chan struct{}) // closed: it answers again
+				disk := make(chan struct{}) // closed to let the disk respond again
 				mem := vfs.NewMem()
 				m := loadedManager(t, vfs.Intercept(mem, func(op vfs.Op) error {
 					if hung.Load() && op.Kind == vfs.OpSyncDir && op.Name == "/b" {
@@ -306,7 +305,7 @@ func TestTheEndOfAMoveHoldsUpOnlyChangesOfTheLog(t *testing.T) {
 				l.SetHighWatermark(1)
 				noError(t, l.AssignEpochStart(3, 1))
 				m.checkpointDir(m.dirs[0])
-				if name != "an orderly stop" && !strings.HasPrefix(name, "deletion") {
+				if name != "a clean shutdown" && !strings.HasPrefix(name, "deletion") {
 					_, err = m.GetOrCreate(tpOf("another", 0), metadata.TopicID{2}, testTopic(), true)
 					noError(t, err)
 				}
@@ -319,8 +318,8 @@ func TestTheEndOfAMoveHoldsUpOnlyChangesOfTheLog(t *testing.T) {
 	}
 }
 
-// plainOf counts the directories of partition0's current log in a log directory
-// after a power cut.
+// plainOf counts the directories of partition0's current log in a log directory after a power
+// failure.
 func plainOf(t *testing.T, mem *vfs.Mem, dir string) (n int) {
 	for _, name := range dirNames(t, mem.CrashClone(vfs.SyncedOnly, 0), dir) {
 		if name == currentDirName(partition0) {
@@ -330,8 +329,8 @@ func plainOf(t *testing.T, mem *vfs.Mem, dir string) (n int) {
 	return n
 }
 
-// A log that was replaced keeps its entries in the checkpoints until it is certain
-// that it will not come back.
+// A log that was replaced keeps its entries in the checkpoints until it is certain that it cannot
+// come back.
 func TestAReplacedLogStaysInTheCheckpointsUntilItIsSetAside(t *testing.T) {
 	mem := vfs.NewMem()
 	m := loadedManager(t, mem, "/a", "/b")
@@ -364,9 +363,9 @@ func TestAReplacedLogStaysInTheCheckpointsUntilItIsSetAside(t *testing.T) {
 	}
 }
 
-// For want of a file descriptor the new name cannot be made durable, or then the
-// old one's. That costs the requests that wait for it, and is made up for.
-func TestAMoveThatFindsNoFileDescriptorIsSettledLater(t *testing.T) {
+// For lack of a file descriptor the new name, or then the old one's removal, cannot be made
+// durable. That fails the requests that wait for it, and is retried.
+func TestAMoveWithoutAFileDescriptorIsSettledLater(t *testing.T) {
 	for _, dir := range []string{"/a", "/b"} {
 		t.Run(dir, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -394,7 +393,7 @@ func TestAMoveThatFindsNoFileDescriptorIsSettledLater(t *testing.T) {
 				wantError(t, m.SettleMove(partition0), ErrTooManyFiles)
 				_, err = future.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x")...)})
 				wantError(t, err, ErrTooManyFiles)
-				time.Sleep(90 * time.Second) // it is tried again, and files are deleted
+				time.Sleep(90 * time.Second) // the move is tried again, and files are deleted
 				none.Store(false)
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
@@ -408,9 +407,9 @@ func TestAMoveThatFindsNoFileDescriptorIsSettledLater(t *testing.T) {
 	}
 }
 
-// An orderly stop that cannot settle a move does not vouch for the old directory,
-// whose log was not closed.
-func TestAStopThatCannotSettleAMoveLeavesTheOldDirectoryToRecovery(t *testing.T) {
+// A clean shutdown that cannot settle a move does not mark the old directory as clean, because its
+// log was not closed.
+func TestAShutdownThatCannotSettleAMoveLeavesTheOldDirectoryToRecovery(t *testing.T) {
 	var none atomic.Bool
 	mem := vfs.NewMem()
 	m := loadedManager(t, vfs.Intercept(mem, func(op vfs.Op) error {
@@ -433,13 +432,13 @@ func TestAStopThatCannotSettleAMoveLeavesTheOldDirectoryToRecovery(t *testing.T)
 	none.Store(true)
 	noError(t, m.Close())
 	if _, err := mem.Stat("/a/" + cleanShutdownFile); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the old directory counts as closed in order: %v", err)
+		t.Errorf("the old directory is marked as cleanly shut down: %v", err)
 	}
 }
 
-// The background may be about to write a topic id or leader epochs just when the
-// log's directory gets another name. An empty log is replaced so soon after its
-// future log was made that this is the rule: here the files come late, too.
+// The background may be about to write a topic id or leader epochs when the log's directory is
+// renamed. With an empty log, which is replaced soon after its future log was created, that is the
+// normal case. Here the files are written late, too.
 func TestSmallFilesWrittenDuringTheReplacementLeaveTheDirectoriesOnline(t *testing.T) {
 	fsys := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
 		if op.Kind == vfs.OpRename && strings.HasSuffix(op.Name, tempSuffix) && strings.Contains(op.Name, "/t-0") {
@@ -460,7 +459,7 @@ func TestSmallFilesWrittenDuringTheReplacementLeaveTheDirectoriesOnline(t *testi
 		if done, err := m.ReplaceWithFuture(partition0); !done || err != nil {
 			t.Fatalf("round %d: %v, %v", round, done, err)
 		}
-		if round%2 == 0 { // else the next round waits for it
+		if round%2 == 0 { // otherwise the next round waits for it
 			noError(t, m.SettleMove(partition0))
 		}
 		l = future

@@ -19,7 +19,7 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// goldenTopics reads the topic configurations that the golden broker had.
+// goldenTopics reads the topic configurations of the golden broker.
 func goldenTopics(t *testing.T, file string, base func() *settings.Topic) map[string]*settings.Topic {
 	topics := map[string]*settings.Topic{}
 	lines := bufio.NewScanner(bytes.NewReader(golden.Read(t, "logdir-3.9.1/how/"+file)))
@@ -59,8 +59,8 @@ func goldenTopics(t *testing.T, file string, base func() *settings.Topic) map[st
 	return topics
 }
 
-// goldenConfig is the broker that wrote the golden directories, started a while
-// after.
+// goldenConfig returns the configuration of the broker that wrote the golden directories, at a
+// later time.
 func goldenConfig(t *testing.T, dir, clusterID, znodes string) (ManagerConfig, *lineBuffer) {
 	c, clock, lines := testConfig(vfs.OS(), dir)
 	clock.set(time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC))
@@ -71,7 +71,7 @@ func goldenConfig(t *testing.T, dir, clusterID, znodes string) (ManagerConfig, *
 	return c, lines
 }
 
-// host runs a broker's part of a start and an orderly stop on the directory.
+// startAndStop runs the storage part of a broker's start and clean shutdown on the directory.
 func startAndStop(t *testing.T, c ManagerConfig) {
 	t.Helper()
 	m, err := NewManager(c)
@@ -81,8 +81,8 @@ func startAndStop(t *testing.T, c ManagerConfig) {
 	if err := m.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// What replication does: take the high watermarks from the checkpoint, lead
-	// alone, and write them at the end.
+	// Like replication, take the high watermarks from the checkpoint, lead alone, and write them at
+	// the end.
 	for _, l := range m.Logs() {
 		l.SetHighWatermark(l.Offsets().LogEnd)
 	}
@@ -94,8 +94,8 @@ func startAndStop(t *testing.T, c ManagerConfig) {
 	}
 }
 
-// A real 3.9.1 broker makes clean/ of crash/: 100 torn bytes and a flipped bit
-// are cut off, indexes rebuilt and trimmed, snapshots written.
+// A real 3.9.1 broker turns crash/ into clean/: it cuts off 100 torn bytes and a batch with a
+// flipped bit, rebuilds and trims indexes, and writes snapshots.
 func TestGoldenCrashRecoversToTheBytesOfARealBroker(t *testing.T) {
 	for _, from := range []string{"crash", "clean"} {
 		t.Run(from, func(t *testing.T) {
@@ -119,8 +119,8 @@ func TestGoldenOldFormatsStayUnchanged(t *testing.T) {
 	compareTrees(t, tree(t, golden.Path(t, "logdir-3.9.1/oldformat")), tree(t, dir))
 }
 
-// compareTrees compares directories byte for byte, save the order of lines in
-// checkpoints and of entries in snapshots, as the golden README allows.
+// compareTrees compares directories byte for byte, except for the order of lines in checkpoints and
+// of entries in snapshots, as the golden README allows.
 func compareTrees(t *testing.T, want, got map[string]string) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(want)) {
@@ -142,7 +142,7 @@ func compareTrees(t *testing.T, want, got map[string]string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(got)) {
 		if _, ok := want[name]; !ok {
-			t.Errorf("%s is too many", name)
+			t.Errorf("%s is unexpected", name)
 		}
 	}
 }
@@ -169,7 +169,7 @@ func snapshotContent(t *testing.T, s string) string {
 	return strings.Join(text, " ")
 }
 
-// The records of every golden log can be read, whatever their format.
+// The records of every golden log can be read, in every format.
 func TestGoldenLogsAreReadWhole(t *testing.T) {
 	counts := map[string]int{"codec-none": 60, "codec-gzip": 60, "codec-snappy": 60, "codec-lz4": 60, "codec-zstd": 60, "segments": 34,
 		"logappend": 30, "idempotent": 40, "txn": 38, "compacted": 77, "compacted-txn": 21}
@@ -199,7 +199,7 @@ func TestGoldenLogsAreReadWhole(t *testing.T) {
 	}
 }
 
-// countData counts the records that are no transaction markers.
+// countData counts the records other than transaction markers.
 func countData(t *testing.T, l *Log) int {
 	n := 0
 	o := l.Offsets()

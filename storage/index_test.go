@@ -18,7 +18,7 @@ import (
 	"github.com/monedula/monedula/internal/vfs"
 )
 
-func TestIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
+func TestIndexesOfKafkaRoundTrip(t *testing.T) {
 	files := newFileCache(vfs.OS(), 100)
 	for _, path := range goldenFiles(t, "*.index") {
 		if strings.Contains(path, "/crash/") {
@@ -49,7 +49,7 @@ func TestIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 	}
 }
 
-func TestTimeIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
+func TestTimeIndexesOfKafkaRoundTrip(t *testing.T) {
 	files := newFileCache(vfs.OS(), 100)
 	for _, path := range goldenFiles(t, "*.timeindex") {
 		if strings.Contains(path, "/crash/") {
@@ -94,7 +94,7 @@ func newTestOffsetIndex(t testing.TB, fsys vfs.FS, base int64, max int32) *offse
 	return x
 }
 
-func TestAnOffsetIndexRefusesWhatDoesNotFit(t *testing.T) {
+func TestAnOffsetIndexRejectsInvalidEntries(t *testing.T) {
 	x := newTestOffsetIndex(t, memDir(t), 100, 27)
 	wantError(t, x.append(99, 0), errIndexOverflow)
 	wantError(t, x.append(100+1<<31, 0), errIndexOverflow)
@@ -131,7 +131,7 @@ func TestATimeIndexKeepsOneSlotInReserve(t *testing.T) {
 	wantEqual(t, "last", last, timestampOffset{30, 3})
 }
 
-func TestATimeIndexTakesOnlyNewerTimestamps(t *testing.T) {
+func TestATimeIndexAcceptsOnlyNewerTimestamps(t *testing.T) {
 	x := newTimeIndex(newFileCache(memDir(t), 10).add("/d/x", ""), 10, 1200)
 	none, err := x.lookup(1 << 60)
 	noError(t, err)
@@ -149,7 +149,7 @@ func TestATimeIndexTakesOnlyNewerTimestamps(t *testing.T) {
 	wantEqual(t, "lookup before the first", before, timestampOffset{-1, 10})
 }
 
-// indexModel is a sorted list that does what an index does.
+// indexModel is a sorted list that behaves like an index.
 type indexModel []offsetPosition
 
 func (m indexModel) lookup(base, target int64) offsetPosition {
@@ -168,9 +168,9 @@ func (m indexModel) upperBound(position int64) (offsetPosition, bool) {
 	return m[i], true
 }
 
-// More entries than are kept in memory, or fit into one read, are appended,
-// cut, reopened and looked up at random.
-func TestAnIndexFindsWhatAListFinds(t *testing.T) {
+// Random steps append, cut, reopen and look up more entries than are kept in memory or fit into one
+// read.
+func TestAnIndexFindsTheSameEntriesAsASortedList(t *testing.T) {
 	const base, max = 1000, 8 * 5000
 	random := rand.New(rand.NewPCG(1, 2))
 	mem := memDir(t)
@@ -179,7 +179,7 @@ func TestAnIndexFindsWhatAListFinds(t *testing.T) {
 	next := offsetPosition{offset: base}
 	for step := range 300 {
 		switch {
-		case step%29 == 28: // reopen, as an old segment and back
+		case step%29 == 28: // reopen as an old segment's index
 			noError(t, x.deactivate())
 			wantEqual(t, "trimmed size", fileSize(t, mem, "/d/x.index"), int64(len(model)*offsetEntrySize))
 			x = newOffsetIndex(newFileCache(mem, 10).add("/d/x.index", ""), base, max)
@@ -232,7 +232,7 @@ func TestTruncationLeavesZerosInAnActiveIndex(t *testing.T) {
 	noError(t, x.truncateTo(11))
 	content := fileContent(t, mem, "/d/x.index")
 	wantEqual(t, "size", len(content), 80)
-	wantEqual(t, "bytes behind the entry", content[8:], strings.Repeat("\x00", 72))
+	wantEqual(t, "bytes after the entry", content[8:], strings.Repeat("\x00", 72))
 	noError(t, x.append(15, 2))
 	noError(t, x.truncateTo(100))
 	last, err := x.last()
@@ -270,8 +270,8 @@ func TestResizingNeverCutsEntries(t *testing.T) {
 	wantEqual(t, "last", found, offsetPosition{5, 5})
 }
 
-// A crash may leave the zeros of a preallocated index that was to be trimmed.
-func TestZerosAtTheEndAreNoEntries(t *testing.T) {
+// A crash may leave the zeros of a preallocated index that was about to be trimmed.
+func TestZerosAtTheEndAreNotEntries(t *testing.T) {
 	for entries := 0; entries < 700; entries += 1 + entries/64 {
 		mem := memDir(t)
 		x := newTestOffsetIndex(t, mem, 10, 8*700)
@@ -290,10 +290,10 @@ func TestZerosAtTheEndAreNoEntries(t *testing.T) {
 	noError(t, writeFile(mem, "/d/t", make([]byte, timeEntrySize)))
 	last, err := newTimeIndex(newFileCache(mem, 1).add("/d/t", ""), 10, 100).last()
 	noError(t, err)
-	wantEqual(t, "a record of the year 1970", last, timestampOffset{0, 10})
+	wantEqual(t, "a record with timestamp 0", last, timestampOffset{0, 10})
 }
 
-func TestDamagedIndexesAreTold(t *testing.T) {
+func TestDamagedIndexesAreDetected(t *testing.T) {
 	entry := func(values ...uint32) (b []byte) {
 		for _, v := range values {
 			b = binary.BigEndian.AppendUint32(b, v)
@@ -317,8 +317,8 @@ func TestDamagedIndexesAreTold(t *testing.T) {
 	noError(t, check(append(entry(0, 5, 1), entry(0, 6, 2)...), times))
 }
 
-// Readers beside an index that grows and is cut see whole entries, in order.
-func TestLookupsRunBesideChanges(t *testing.T) {
+// Readers of an index that grows and is cut at the same time see whole entries, in order.
+func TestLookupsRunConcurrentlyWithChanges(t *testing.T) {
 	mem := memDir(t)
 	x := newTestOffsetIndex(t, mem, 0, 8*4000)
 	var done atomic.Bool
@@ -362,7 +362,7 @@ func TestAFailedWriteAddsNoEntry(t *testing.T) {
 	wantEqual(t, "last", found, offsetPosition{1, 1})
 }
 
-func TestTransactionIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
+func TestTransactionIndexesOfKafkaRoundTrip(t *testing.T) {
 	files := newFileCache(vfs.OS(), 100)
 	for _, path := range goldenFiles(t, "*.txnindex") {
 		base, _, _ := parseOffsetFileName(filepath.Base(path))
@@ -384,7 +384,7 @@ func TestTransactionIndexesOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 	}
 }
 
-func TestATransactionIndexBeginsWithItsFirstEntry(t *testing.T) {
+func TestATransactionIndexFileIsCreatedWithItsFirstEntry(t *testing.T) {
 	mem := memDir(t)
 	x := newTxnIndex(newFileCache(mem, 10).add("/d/x", ""), 0)
 	found, complete, err := x.collect(nil, 0, 100)
@@ -482,7 +482,7 @@ func TestTruncatingATransactionIndex(t *testing.T) {
 	}
 }
 
-func TestDamagedTransactionIndexesAreTold(t *testing.T) {
+func TestDamagedTransactionIndexesAreDetected(t *testing.T) {
 	mem := memDir(t)
 	files := newFileCache(mem, 10)
 	noError(t, newTxnIndex(files.add("/d/low", ""), 100).append(abortedTxn{1, 0, 10, 11}))

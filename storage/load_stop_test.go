@@ -10,9 +10,9 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// A load that is stopped ends within a batch, claims nothing of what it did not
-// finish, and the next start recovers everything.
-func TestALoadThatIsStoppedLeavesTheNextStartToRecover(t *testing.T) {
+// A load that is stopped ends within a batch and writes neither checkpoints nor a marker for logs
+// that it did not finish. The next start recovers everything.
+func TestAfterAStoppedLoadTheNextStartRecovers(t *testing.T) {
 	const batches = 400
 	mem := vfs.NewMem()
 	h := start(t, mem)
@@ -25,7 +25,7 @@ func TestALoadThatIsStoppedLeavesTheNextStartToRecover(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		clean bool
-	}{{"after a crash", false}, {"after a clean stop", true}} {
+	}{{"after a crash", false}, {"after a clean shutdown", true}} {
 		t.Run(c.name, func(t *testing.T) {
 			disk := mem.CrashClone(vfs.Everything, 0)
 			if !c.clean {
@@ -35,14 +35,14 @@ func TestALoadThatIsStoppedLeavesTheNextStartToRecover(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
 			var m *Manager
-			var read int // bytes of the log that were read since the stop
+			var read int // bytes of .log files read after the stop
 			fsys := vfs.Intercept(disk, func(op vfs.Op) error {
 				switch {
 				case ctx.Err() != nil && op.Kind == vfs.OpRead && strings.HasSuffix(op.Name, ".log"):
 					read += op.Size
 				case op.Kind == vfs.OpRead && strings.HasSuffix(op.Name, ".log"):
 					stop()
-					for !m.env.loadStopped.Load() { // which is set by another goroutine
+					for !m.env.loadStopped.Load() { // set by another goroutine
 						runtime.Gosched()
 					}
 				}
@@ -60,11 +60,11 @@ func TestALoadThatIsStoppedLeavesTheNextStartToRecover(t *testing.T) {
 			noError(t, m.Close())
 			marker := fileContent(t, disk, "/data/"+cleanShutdownFile)
 			if c.clean != (marker != "absent") {
-				t.Errorf("the marker of a clean stop is %q", marker)
+				t.Errorf("the marker of a clean shutdown is %q", marker)
 			}
 			if !c.clean {
 				if point := fileContent(t, disk, "/data/"+recoveryPointFile); point != "absent" {
-					t.Errorf("recovery points are claimed: %q", point)
+					t.Errorf("recovery points were written: %q", point)
 				}
 			}
 			again := start(t, disk)
@@ -74,7 +74,7 @@ func TestALoadThatIsStoppedLeavesTheNextStartToRecover(t *testing.T) {
 				}
 			}
 			if recovered := strings.Count(again.lines.String(), "Recovering 3 logs from /data since no clean shutdown file was found"); c.clean != (recovered == 0) {
-				t.Errorf("%d recoveries at the next start", recovered)
+				t.Errorf("the next start logged %d recoveries", recovered)
 			}
 		})
 	}

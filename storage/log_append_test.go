@@ -27,7 +27,7 @@ func TestAppendAssignsOffsetsAndEpochInPlaceAndServesTheSameBytes(t *testing.T) 
 	wantEqual(t, "leader epoch", l.LeaderEpoch(), 7)
 	got := readBytes(t, l, Read{Offset: 1, MaxBytes: 1000})
 	if !bytes.Equal(got, set) {
-		t.Error("what is served is not what was appended")
+		t.Error("the bytes served differ from those appended")
 	}
 	wantEqual(t, "stamped epoch", record.Batch(got).PartitionLeaderEpoch(), 7)
 	if err := record.Batch(got).Validate(); err != nil {
@@ -35,7 +35,7 @@ func TestAppendAssignsOffsetsAndEpochInPlaceAndServesTheSameBytes(t *testing.T) 
 	}
 }
 
-func TestAppendRefusals(t *testing.T) {
+func TestInvalidAppendsAreRejected(t *testing.T) {
 	c := testTopic()
 	c.MaxMessageBytes, c.SegmentBytes = 400, 300
 	l, _ := newLog(t, c)
@@ -51,7 +51,7 @@ func TestAppendRefusals(t *testing.T) {
 		"set above segment.bytes":       {middle, protocol.RecordListTooLarge},
 		"bad checksum":                  {broken, protocol.CorruptMessage},
 		"nothing":                       {nil, protocol.InvalidRecord},
-		"half a batch":                  {batch(t, record.Defaults(), values(1, "x")...)[:40], protocol.InvalidRecord},
+		"incomplete batch":              {batch(t, record.Defaults(), values(1, "x")...)[:40], protocol.InvalidRecord},
 	} {
 		if _, err := l.AppendAsLeader(Append{Records: tt.set, BatchRequired: true}); protocol.CodeOf(err) != tt.want {
 			t.Errorf("%s: %v, want %v", name, err, tt.want)
@@ -63,14 +63,14 @@ func TestAppendRefusals(t *testing.T) {
 	}
 }
 
-// idempotent are the options of a producer's batch.
+// idempotent returns the options of a producer's batch.
 func idempotent(id int64, epoch int16, sequence int32) record.Options {
 	o := record.Defaults()
 	o.ProducerID, o.ProducerEpoch, o.BaseSequence = id, epoch, sequence
 	return o
 }
 
-func TestDuplicatesAreAnsweredWithTheirFirstOffsetsAlsoAfterARestart(t *testing.T) {
+func TestDuplicatesReturnTheirOriginalOffsetsAlsoAfterARestart(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	send := func(l *Log, sequence int32) (AppendInfo, error) {
 		return l.AppendAsLeader(Append{Records: batch(t, idempotent(9, 0, sequence), values(h.clock.now().UnixMilli(), "a", "b")...)})
@@ -95,7 +95,7 @@ func TestDuplicatesAreAnsweredWithTheirFirstOffsetsAlsoAfterARestart(t *testing.
 
 	h.restart(t)
 	l = h.Log(partition0)
-	info, err := send(l, 10) // of five only the last is in a snapshot
+	info, err := send(l, 10) // of the five batches only the last is in a snapshot
 	noError(t, err)
 	if !info.Duplicate || info.FirstOffset != 10 {
 		t.Errorf("after the restart: %+v", info)
@@ -132,7 +132,7 @@ func TestLastStableOffsetStaysBelowOpenTransactionsAndTheirMarkers(t *testing.T)
 	}
 }
 
-func TestFollowerAppendsBytesAsTheyAre(t *testing.T) {
+func TestFollowerAppendsBytesUnchanged(t *testing.T) {
 	leader, _ := newLog(t, testTopic())
 	leader.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "a")...), LeaderEpoch: 1})
 	leader.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "b")...), LeaderEpoch: 3})
@@ -209,12 +209,12 @@ func TestAppendDoesNotAllocateInTheSteadyState(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if allocs > 1 { // the file in memory grows now and then
+	if allocs > 1 { // the in-memory file grows now and then
 		t.Errorf("%v allocations per append", allocs)
 	}
 }
 
-func TestFlushMessagesIsReachedBeforeTheAnswer(t *testing.T) {
+func TestAnAppendFlushesAtFlushMessagesBeforeItReturns(t *testing.T) {
 	c := testTopic()
 	c.FlushMessages = 3
 	l, h := newLog(t, c)
