@@ -1,9 +1,9 @@
-// Package admin is topic and configuration administration against ZooKeeper:
-// it validates, assigns replicas and writes the znodes; broker/api serves it
-// over the wire, tools use it for --zookeeper.
+// Package admin administers topics and configurations in ZooKeeper: it validates requests, assigns
+// replicas and writes the znodes. broker/api serves it over the wire, and tools use it for
+// --zookeeper.
 //
-// Errors carry protocol codes and Kafka's messages (protocol.Error). One
-// without a code is answered by UNKNOWN_SERVER_ERROR.
+// Errors carry protocol codes and Kafka's messages (protocol.Error). An error without a code is
+// answered with UNKNOWN_SERVER_ERROR.
 package admin
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Store is what administration needs of ZooKeeper; *zkstore.Store has it.
+// Store is the part of ZooKeeper that administration uses. *zkstore.Store implements it.
 type Store interface {
 	TopicExists(ctx context.Context, name string) (bool, error)
 	TopicNames(ctx context.Context) ([]string, error)
@@ -38,23 +38,22 @@ type Store interface {
 
 var _ Store = (*zkstore.Store)(nil)
 
-// Options says for whom administration is done.
+// Options configures an Admin.
 type Options struct {
 	Store Store
-	// Settings is the broker's configuration now, which gives the defaults of
-	// topics; nil for tools, which know none.
+	// Settings returns the broker's current configuration, which has the defaults of topics; nil
+	// for tools, which do not know them.
 	Settings func() *settings.Config
-	// Unchecked writes configurations without looking at /controller, as the
-	// tools of 2.8 do.
+	// Unchecked writes configurations without checking /controller, as the tools of Kafka 2.8 do.
 	Unchecked bool
-	// TopicIDs gives new topics an id: from IBP 2.8-IV0 on.
+	// TopicIDs assigns ids to new topics, as from IBP 2.8-IV0 on.
 	TopicIDs bool
-	// Random returns a number in [0, n); nil: at random.
+	// Random returns a number in [0, n); nil: a random one
 	Random func(n int) int
 	Logger *logrus.Logger
 }
 
-// Admin administers topics and configurations. Safe for concurrent use.
+// Admin administers topics and configurations. It is safe for concurrent use.
 type Admin struct {
 	Options
 	log *logrus.Entry
@@ -68,8 +67,8 @@ func New(o Options) *Admin {
 	return &Admin{Options: o, log: kafkalog.For(o.Logger, "kafka.zk.AdminZkClient")}
 }
 
-// validateTopic checks a topic's overrides against the broker's defaults, or,
-// for a tool, against those of a broker that configures nothing.
+// validateTopic checks a topic's overrides against the broker's defaults or, in a tool, against the
+// defaults of a broker with an empty configuration.
 func (a *Admin) validateTopic(overrides map[string]string) error {
 	if a.Settings == nil {
 		return settings.ValidateTopic(overrides)
@@ -79,7 +78,7 @@ func (a *Admin) validateTopic(overrides map[string]string) error {
 
 func (a *Admin) setConfig(ctx context.Context, t zkstore.EntityType, name string, config map[string]string) error {
 	if size := zkstore.ConfigBytes(config); size > zkstore.NodeBytesMax {
-		return protocol.Errorf(protocol.InvalidConfig, "The configuration of %s '%s' takes %d bytes in ZooKeeper, where a node can have %d.",
+		return protocol.Errorf(protocol.InvalidConfig, "The configuration of %s '%s' takes %d bytes in ZooKeeper; a node can have at most %d.",
 			t, name, size, zkstore.NodeBytesMax)
 	}
 	set := a.Store.SetConfig
@@ -89,7 +88,7 @@ func (a *Admin) setConfig(ctx context.Context, t zkstore.EntityType, name string
 	return storeError(set(ctx, t, name, config))
 }
 
-// storeError gives a failed write the code that clients see.
+// storeError converts the error of a failed write to the code for clients.
 func storeError(err error) error {
 	var moved *zkstore.ControllerMovedError
 	if errors.As(err, &moved) {
@@ -98,7 +97,7 @@ func storeError(err error) error {
 	return err
 }
 
-// invalidConfig is the error for a configuration that does not pass.
+// invalidConfig converts the error of an invalid configuration to the code for clients.
 func invalidConfig(err error) error {
 	var p *settings.Problem
 	if errors.As(err, &p) {

@@ -228,7 +228,7 @@ func TestCountsThatNoNodeHoldsAreRefused(t *testing.T) {
 	}
 	expect(t, "what fits", create(NewTopic{Name: "n", Partitions: 50_000, Replicas: 2}, new(int)), protocol.None, "")
 	expect(t, "long value", a.SetTopicConfig(t.Context(), "t", map[string]string{"leader.replication.throttled.replicas": strings.Repeat("0:0,", 1<<18) + "0:0"}, Change{}),
-		protocol.InvalidConfig, "The configuration of topics 't' takes 1048646 bytes in ZooKeeper, where a node can have 1047552.")
+		protocol.InvalidConfig, "The configuration of topics 't' takes 1048646 bytes in ZooKeeper; a node can have at most 1047552.")
 	if len(store.calls) > 0 {
 		t.Errorf("written: %v", store.calls)
 	}

@@ -14,18 +14,18 @@ type Broker struct {
 	Rack *string
 }
 
-// Placement says where assignment begins. Start and Shift are random for a new
-// topic; both are the place of partition 0's first replica when partitions are
-// added, so that they continue the pattern.
+// Placement is the start of an assignment. For a new topic Start and Shift are random. When
+// partitions are added, both are the index of the broker of partition 0's first replica, so that
+// they continue the pattern.
 type Placement struct {
 	FirstPartition int
 	Start, Shift   int
 }
 
-// AssignReplicas spreads partitions over brokers, the first replica of each
-// being the preferred leader: first replicas go round the brokers, the others
-// follow at a distance that grows by one with each round. Where brokers have
-// racks, replicas go to different racks first. It is exactly Kafka's rule.
+// AssignReplicas distributes partitions over brokers with Kafka's algorithm. The first replica of
+// each partition is the preferred leader. First replicas are assigned round-robin; the other
+// replicas follow at a distance that grows by one with each round. If the brokers have racks,
+// replicas go to different racks first.
 func AssignReplicas(brokers []Broker, partitions, replicas int, at Placement) ([][]int32, error) {
 	if err := CheckCounts(len(brokers), partitions, replicas); err != nil {
 		return nil, err
@@ -60,9 +60,9 @@ func AssignReplicas(brokers []Broker, partitions, replicas int, at Placement) ([
 	return assignment, nil
 }
 
-// CheckCounts reports whether this many partitions and replicas can be placed,
-// and stored: a topic is one node in ZooKeeper, and Kafka, which allocates
-// before it asks, runs out of memory instead.
+// CheckCounts checks that this many partitions and replicas can be placed and stored. A topic is
+// one node in ZooKeeper, which limits its partitions; Kafka allocates before it checks and runs out
+// of memory instead.
 func CheckCounts(brokers, partitions, replicas int) error {
 	switch {
 	case partitions <= 0:
@@ -79,7 +79,7 @@ func CheckCounts(brokers, partitions, replicas int) error {
 	return nil
 }
 
-// followOrder places replicas without looking at racks.
+// followOrder places replicas regardless of racks.
 func followOrder(order []int32, first, shift, replicas int) []int32 {
 	placed := []int32{order[first]}
 	for j := range replicas - 1 {
@@ -88,8 +88,8 @@ func followOrder(order []int32, first, shift, replicas int) []int32 {
 	return placed
 }
 
-// followRacks places replicas, passing over a broker whose rack has a replica
-// while some rack has none, and one that has a replica while some broker has none.
+// followRacks places replicas. It skips a broker whose rack already has a replica while some rack
+// has none, and a broker that already has a replica while some broker has none.
 func followRacks(order []int32, racks map[int32]string, rackCount, first, shift, replicas int) []int32 {
 	placed := []int32{order[first]}
 	used := map[string]bool{racks[order[first]]: true}
@@ -105,15 +105,15 @@ func followRacks(order []int32, racks map[int32]string, rackCount, first, shift,
 	return placed
 }
 
-// next is the place of a further replica, never that of the first.
+// next returns the index of a further replica's broker, which is never first.
 func next(first, shift, j, brokers int) int {
 	return (first + 1 + (shift+j)%(brokers-1)) % brokers
 }
 
-// errRacks is no protocol error: Kafka answers it by UNKNOWN_SERVER_ERROR.
+// errRacks has no protocol code: Kafka answers it with UNKNOWN_SERVER_ERROR.
 var errRacks = errors.New("Not all brokers have rack information for replica rack aware assignment.")
 
-// racksOf returns the racks by broker, nil where no broker has one.
+// racksOf returns the racks by broker, or nil if no broker has one.
 func racksOf(brokers []Broker) (map[int32]string, error) {
 	racks := map[int32]string{}
 	for _, b := range brokers {
@@ -141,7 +141,8 @@ func distinctRacks(racks map[int32]string) []string {
 	return names
 }
 
-// alternateRacks lists the brokers, taking the lowest left of each rack in turn.
+// alternateRacks returns the brokers in the order that takes the lowest remaining broker of each
+// rack in turn.
 func alternateRacks(racks map[int32]string) []int32 {
 	names := distinctRacks(racks)
 	byRack := map[string][]int32{}

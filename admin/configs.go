@@ -13,13 +13,13 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// TopicOverrides reads a topic's own configuration, empty where it has none.
+// TopicOverrides reads a topic's own configuration, which is empty if it has none.
 func (a *Admin) TopicOverrides(ctx context.Context, topic string) (map[string]string, error) {
 	return a.Store.Config(ctx, zkstore.EntityTopics, topic)
 }
 
-// SetTopicConfig validates a topic's whole configuration, writes it, and
-// announces it. change.Known says whether the broker knows the topic.
+// SetTopicConfig validates a topic's whole configuration, writes it and announces it. change.Known
+// reports whether the broker knows the topic.
 func (a *Admin) SetTopicConfig(ctx context.Context, topic string, overrides map[string]string, change Change) error {
 	if topic == "" {
 		return protocol.Errorf(protocol.InvalidRequest, "Default topic resources are not allowed.")
@@ -47,7 +47,7 @@ func (a *Admin) SetTopicConfig(ctx context.Context, topic string, overrides map[
 	return a.changeConfig(ctx, zkstore.EntityTopics, topic, overrides)
 }
 
-// alterError names the resource in front of the message, save where Kafka does not.
+// alterError puts the name of the resource before the message, except where Kafka does not.
 func alterError(kind, name string, err error) error {
 	var p *settings.Problem
 	switch {
@@ -59,7 +59,7 @@ func alterError(kind, name string, err error) error {
 	return protocol.Errorf(protocol.InvalidConfig, "Invalid config value for resource ConfigResource(type=%s, name='%s'): %s", kind, name, p.Message())
 }
 
-// changeConfig writes an entity's configuration and announces it, in this order.
+// changeConfig writes an entity's configuration and then announces it.
 func (a *Admin) changeConfig(ctx context.Context, t zkstore.EntityType, name string, config map[string]string) error {
 	if err := a.setConfig(ctx, t, name, config); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (a *Admin) changeConfig(ctx context.Context, t zkstore.EntityType, name str
 // Operation is what IncrementalAlterConfigs does to a key.
 type Operation int8
 
-// The operations (KIP-339).
+// Operations (KIP-339).
 const (
 	Set      Operation = 0
 	Delete   Operation = 1
@@ -78,15 +78,15 @@ const (
 	Subtract Operation = 3
 )
 
-// Alteration changes one key.
+// Alteration is a change of one key.
 type Alteration struct {
 	Name  string
 	Op    Operation
-	Value string // not used by Delete
+	Value string // unused by Delete
 }
 
-// Alter applies the alterations to config, in their order. key looks a key up,
-// nil for unknown ones: only lists can be appended to and subtracted from.
+// Alter applies the alterations to a copy of config, in order. key returns a known key, or nil.
+// Only lists can be appended to and subtracted from.
 func Alter(config map[string]string, alterations []Alteration, key func(name string) *settings.Key) (map[string]string, error) {
 	altered := maps.Clone(config)
 	if altered == nil {
@@ -134,15 +134,15 @@ func alterList(config map[string]string, a Alteration, key *settings.Key) (strin
 		return strings.Join(append(list, added...), ","), nil
 	}
 	gone := countOf(values)
-	list = slices.DeleteFunc(list, func(v string) bool { // as often as it is named
+	list = slices.DeleteFunc(list, func(v string) bool { // removes one occurrence per named value
 		gone[v]--
 		return gone[v] >= 0
 	})
 	return strings.Join(list, ","), nil
 }
 
-// splitAsJava splits at commas without the empty elements at the end, but for
-// that of an empty text.
+// splitAsJava splits at commas and drops empty elements at the end, except that the empty text has
+// one empty element.
 func splitAsJava(text string) []string {
 	if trimmed := strings.TrimRight(text, ","); trimmed != "" || text == "" {
 		return strings.Split(trimmed, ",")
@@ -158,8 +158,8 @@ func countOf(list []string) map[string]int {
 	return count
 }
 
-// BrokerConfigs is the configuration that a broker can change while it runs;
-// *settings.Dynamic has it.
+// BrokerConfigs is the configuration that a broker can change while it runs. *settings.Dynamic
+// implements it.
 type BrokerConfigs interface {
 	Validate(values map[string]string, perBroker bool) error
 	FromStored(stored map[string]string, perBroker bool) (values map[string]string, ignored []string)
@@ -168,8 +168,8 @@ type BrokerConfigs interface {
 
 var _ BrokerConfigs = (*settings.Dynamic)(nil)
 
-// BrokerEntity is the name under which a broker's configuration is stored: its
-// number, or that of the default of all brokers for "".
+// BrokerEntity returns the name under which a broker's configuration is stored: the broker's id or,
+// for "", the name for the default of all brokers.
 func BrokerEntity(broker string) string {
 	if broker == "" {
 		return zkstore.DefaultEntity
@@ -177,8 +177,8 @@ func BrokerEntity(broker string) string {
 	return broker
 }
 
-// BrokerOverrides reads what is set for a broker, or for all where broker is
-// "": passwords in clear, without what cannot be set dynamically.
+// BrokerOverrides reads the configuration stored for a broker, or for all brokers if broker is "".
+// Passwords are in clear text; keys that cannot be set dynamically are left out.
 func (a *Admin) BrokerOverrides(ctx context.Context, broker string, configs BrokerConfigs) (map[string]string, error) {
 	stored, err := a.Store.Config(ctx, zkstore.EntityBrokers, BrokerEntity(broker))
 	if err != nil {
@@ -191,8 +191,8 @@ func (a *Admin) BrokerOverrides(ctx context.Context, broker string, configs Brok
 	return values, nil
 }
 
-// ValidateBrokerConfig says whether values could be set for a broker, or for
-// all where broker is "".
+// ValidateBrokerConfig checks that values can be set for a broker, or for all brokers if broker is
+// "".
 func ValidateBrokerConfig(broker string, values map[string]string, configs BrokerConfigs) error {
 	err := configs.Validate(values, broker != "")
 	var p *settings.Problem
@@ -202,8 +202,8 @@ func ValidateBrokerConfig(broker string, values map[string]string, configs Broke
 	return err
 }
 
-// SetBrokerConfig writes a broker's whole dynamic configuration, or that of all
-// where broker is "", and announces it. The values have been validated.
+// SetBrokerConfig writes a broker's whole dynamic configuration, or that of all brokers if broker
+// is "", and announces it. The caller must have validated the values.
 func (a *Admin) SetBrokerConfig(ctx context.Context, broker string, values map[string]string, configs BrokerConfigs) error {
 	stored, err := configs.ToStored(values, broker != "")
 	if err != nil {

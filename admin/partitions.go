@@ -11,9 +11,9 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Brokers reads the registered brokers, by id. Where some have racks and some
-// not the error is not a protocol one: nothing can be placed then. ignoreRacks
-// places replicas without looking at racks.
+// Brokers reads the registered brokers, in the order of their ids. If only some have racks, the
+// error has no protocol code, because nothing can be placed. ignoreRacks places replicas regardless
+// of racks.
 func (a *Admin) Brokers(ctx context.Context, ignoreRacks bool) ([]Broker, error) {
 	ids, err := a.Store.BrokerIDs(ctx)
 	if err != nil {
@@ -24,7 +24,7 @@ func (a *Admin) Brokers(ctx context.Context, ignoreRacks bool) ([]Broker, error)
 	for _, id := range ids {
 		info, _, err := a.Store.BrokerNode(ctx, id)
 		if errors.Is(err, zkstore.ErrNoNode) {
-			continue // gone since
+			continue // unregistered meanwhile
 		}
 		if err != nil {
 			return nil, err
@@ -43,16 +43,16 @@ func (a *Admin) Brokers(ctx context.Context, ignoreRacks bool) ([]Broker, error)
 	return brokers, nil
 }
 
-// NewPartitions is a wish for more partitions of a topic.
+// NewPartitions describes the partitions to add to a topic.
 type NewPartitions struct {
 	Topic string
-	Count int32 // partitions wanted in all
-	// Assignment holds the replicas of each new partition; nil: they are computed.
+	Count int32 // total number of partitions after the change
+	// Assignment holds the replicas of each new partition; nil: replicas are placed automatically
 	Assignment [][]int32
 }
 
-// CreatePartitions validates and writes more partitions for a topic and returns
-// how many it has now. The checks run in Kafka's order.
+// CreatePartitions validates and adds partitions to a topic and returns the new number of
+// partitions. The checks run in Kafka's order.
 func (a *Admin) CreatePartitions(ctx context.Context, n NewPartitions, change Change) (count int32, err error) {
 	node, err := a.quietTopic(ctx, n.Topic)
 	if err != nil {
@@ -87,8 +87,8 @@ func (a *Admin) CreatePartitions(ctx context.Context, n NewPartitions, change Ch
 	return n.Count, err
 }
 
-// quietTopic reads a topic of which no partition is being reassigned: the
-// controller rewrites the node then, and the last writer would win.
+// quietTopic reads a topic and fails if one of its partitions is being reassigned: the controller
+// rewrites the node then, and the last writer would win.
 func (a *Admin) quietTopic(ctx context.Context, topic string) (zkstore.TopicNode, error) {
 	nodes, err := a.Store.TopicNodes(ctx, []string{topic})
 	if err != nil {

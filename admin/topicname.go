@@ -6,26 +6,25 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// The internal topics.
+// Internal topics.
 const (
 	GroupOffsetsTopic     = "__consumer_offsets"
 	TransactionStateTopic = "__transaction_state"
 	shareStateTopic       = "__share_group_state"
 
-	// ClusterMetadataTopic is KRaft's; 3.x refuses to create it.
+	// ClusterMetadataTopic is KRaft's metadata topic, which Kafka 3.x refuses to create.
 	ClusterMetadataTopic = "__cluster_metadata"
 )
 
-// IsInternal says whether the topic belongs to a coordinator.
+// IsInternal reports whether the topic belongs to a coordinator.
 func IsInternal(topic string) bool {
 	return topic == GroupOffsetsTopic || topic == TransactionStateTopic || topic == shareStateTopic
 }
 
-// maxTopicName leaves room for a partition's number and a suffix in a directory's name.
+// maxTopicName leaves space for a partition number and a suffix in the name of a directory.
 const maxTopicName = 249
 
-// ValidateTopicName returns an InvalidTopicException for a name that no topic
-// may have.
+// ValidateTopicName returns an InvalidTopicException if the name is not allowed for topics.
 func ValidateTopicName(name string) error {
 	reason := ""
 	switch {
@@ -51,11 +50,10 @@ func isForbidden(r rune) bool {
 	return true
 }
 
-// Collide says whether metrics could not tell the two topics apart, since they
-// write '.' as '_'.
+// Collide reports whether two topics have the same name in metrics, which replace '.' by '_'.
 func Collide(a, b string) bool { return unify(a) == unify(b) }
 
-// MayCollide says whether the name has one of the characters that collide.
+// MayCollide reports whether the name contains a character that can cause a collision.
 func MayCollide(name string) bool { return strings.ContainsAny(name, "._") }
 
 func unify(name string) string { return strings.ReplaceAll(name, ".", "_") }

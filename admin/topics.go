@@ -15,11 +15,11 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Default stands for num.partitions or default.replication.factor.
+// Default means num.partitions or default.replication.factor.
 const Default = -1
 
-// NewTopic is a wish for a topic. Either Partitions and Replicas are given, or
-// Assignment, which holds the replicas by partition.
+// NewTopic describes a topic to create. It has either Partitions and Replicas, or Assignment with
+// the replicas by partition.
 type NewTopic struct {
 	Name       string
 	Partitions int32 // Default: num.partitions
@@ -28,34 +28,32 @@ type NewTopic struct {
 	Configs    []Config
 }
 
-// Config is a key with its value; nil is null, which is refused.
+// Config is a key with its value. A nil value is null, which is refused.
 type Config struct {
 	Name  string
 	Value *string
 }
 
-// Change says how a change of topics is done.
+// Change holds the options of a change of topics or configurations.
 type Change struct {
-	// Known says whether the broker has seen the topic in its metadata; nil: none.
+	// Known reports whether the topic is in the broker's metadata; nil: not checked
 	Known func(topic string) bool
-	// Brokers are those that replicas may be placed on, in the order in which
-	// they are gone round.
+	// Brokers are the brokers that replicas may be placed on, in the order of placement.
 	Brokers      []Broker
 	ValidateOnly bool
-	// Charge takes the number of partitions that are created or deleted from the
-	// client's quota (KIP-599); its error refuses the change. nil: no quota.
+	// Charge takes the number of created or deleted partitions from the client's quota (KIP-599).
+	// An error refuses the change. nil: no quota
 	Charge func(partitions int) error
-	// Placed counts the partitions that replicas were computed for in the same
-	// request, of which there may be placedMax; nil: they are not counted.
+	// Placed counts the partitions placed so far for the same request; at most placedMax are
+	// allowed. nil: no limit
 	Placed *int
 }
 
-// placedMax bounds the partitions placed for one request, whose size says
-// nothing about them.
+// placedMax bounds the number of partitions placed for one request, because a small request can ask
+// for many.
 const placedMax = 1 << 20
 
-// place reports whether this many partitions and replicas can be placed, and
-// counts them.
+// place checks that this many partitions and replicas can be placed, and counts them.
 func (c Change) place(partitions, replicas int) error {
 	if err := CheckCounts(len(c.Brokers), partitions, replicas); err != nil || c.Placed == nil {
 		return err
@@ -66,10 +64,10 @@ func (c Change) place(partitions, replicas int) error {
 	return nil
 }
 
-// checkStored reports whether the topic's node fits ZooKeeper.
+// checkStored checks that the topic's node fits into a ZooKeeper node.
 func checkStored(node zkstore.TopicNode) error {
 	if size := zkstore.TopicNodeBytes(node); size > zkstore.NodeBytesMax {
-		return protocol.Errorf(protocol.InvalidPartitions, "Topic '%s' with %d partitions takes %d bytes in ZooKeeper, where a node can have %d.",
+		return protocol.Errorf(protocol.InvalidPartitions, "Topic '%s' with %d partitions takes %d bytes in ZooKeeper; a node can have at most %d.",
 			node.Name, len(node.Partitions), size, zkstore.NodeBytesMax)
 	}
 	return nil
@@ -82,16 +80,15 @@ func (c Change) charge(partitions int) error {
 	return c.Charge(partitions)
 }
 
-// CreatedTopic is what a topic was, or would be, created as.
+// CreatedTopic describes a topic that was, or would be, created.
 type CreatedTopic struct {
-	ID         metadata.TopicID // zero where topics have no ids, or nothing was written
+	ID         metadata.TopicID // zero if topics have no ids or nothing was written
 	Assignment map[int32][]int32
 	Overrides  map[string]string
 }
 
-// CreateTopic validates and writes a topic: its configuration first, then its
-// partitions, from which the controller learns of it. The checks run in Kafka's
-// order.
+// CreateTopic validates a topic and writes its configuration and then its partitions, which the
+// controller watches. The checks run in Kafka's order.
 func (a *Admin) CreateTopic(ctx context.Context, t NewTopic, change Change) (*CreatedTopic, error) {
 	if change.Known != nil && change.Known(t.Name) {
 		return nil, topicExists(t.Name)
@@ -141,11 +138,11 @@ func (a *Admin) writeNewTopic(ctx context.Context, node zkstore.TopicNode, t *Cr
 	return err
 }
 
-// newTopicID returns a random id, whose text begins with no '-', as Kafka's do.
+// newTopicID returns a random id. As in Kafka, its text does not begin with '-'.
 func newTopicID() metadata.TopicID {
 	for {
 		id := metadata.TopicID(uuid.New())
-		if id[0]>>2 != 62 { // the first six bits that base64url writes as '-'
+		if id[0]>>2 != 62 { // the six bits that base64url encodes as '-'
 			return id
 		}
 	}
@@ -166,7 +163,7 @@ func overridesOf(configs []Config) (map[string]string, error) {
 	return overrides, nil
 }
 
-// assignmentOf returns the assignment that was asked for, or computes one.
+// assignmentOf returns the requested assignment or computes one.
 func (a *Admin) assignmentOf(t NewTopic, change Change) (map[int32][]int32, error) {
 	if len(t.Assignment) > 0 {
 		if t.Partitions != Default || t.Replicas != Default {
@@ -197,8 +194,7 @@ func (a *Admin) assignmentOf(t NewTopic, change Change) (map[int32][]int32, erro
 	return assignment, nil
 }
 
-// checkNewTopic looks at name, existence, collisions, assignment and
-// configuration, in this order.
+// checkNewTopic checks name, existence, collisions, assignment and configuration, in this order.
 func (a *Admin) checkNewTopic(ctx context.Context, name string, assignment map[int32][]int32, overrides map[string]string) error {
 	if err := ValidateTopicName(name); err != nil {
 		return err
@@ -230,7 +226,7 @@ func (a *Admin) checkCollision(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(all, name) { // created in between
+	if slices.Contains(all, name) { // created meanwhile
 		return topicExists(name)
 	}
 	colliding := slices.DeleteFunc(all, func(other string) bool { return !Collide(name, other) })
@@ -240,8 +236,8 @@ func (a *Admin) checkCollision(ctx context.Context, name string) error {
 	return protocol.Errorf(protocol.InvalidTopicException, "Topic '%s' collides with existing topics: %s", name, strings.Join(colliding, ", "))
 }
 
-// CheckAssignment says whether the replicas of a new topic's partitions make
-// sense. Whether the brokers exist is not asked, as in Kafka.
+// CheckAssignment checks that the replicas of a new topic's partitions are consistent. As in Kafka,
+// it does not check that the brokers exist.
 func CheckAssignment(assignment map[int32][]int32) error {
 	sizes := map[int]bool{}
 	for _, replicas := range assignment {
@@ -263,7 +259,7 @@ func CheckAssignment(assignment map[int32][]int32) error {
 	return nil
 }
 
-// DeleteTopic marks a topic for deletion; one that is marked already is fine.
+// DeleteTopic marks a topic for deletion. A topic that is already marked is no error.
 func (a *Admin) DeleteTopic(ctx context.Context, name string) error {
 	exists, err := a.Store.TopicExists(ctx, name)
 	if err != nil {
@@ -288,7 +284,7 @@ func hasDuplicates(ids []int32) bool {
 	return len(slices.Compact(sorted)) < len(ids)
 }
 
-// scalaAssignment writes an assignment as Scala's toString does, which clients see.
+// scalaAssignment formats an assignment as Scala's toString does, because clients see the text.
 func scalaAssignment(assignment map[int32][]int32) string {
 	parts := make([]string, 0, len(assignment))
 	for _, p := range slices.Sorted(maps.Keys(assignment)) {
@@ -305,7 +301,7 @@ func joinIDs(ids []int32) string {
 	return strings.Join(texts, ", ")
 }
 
-// MarkedForDeletion says whether the topic is on its way out.
+// MarkedForDeletion reports whether the topic is about to be deleted.
 func (a *Admin) MarkedForDeletion(ctx context.Context, topic string) (bool, error) {
 	return a.Store.TopicMarkedForDeletion(ctx, topic)
 }

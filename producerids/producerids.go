@@ -1,7 +1,6 @@
-// Package producerids hands out producer ids, which are unique in the cluster
-// for ever. They come in blocks of 1000: from the controller by
-// AllocateProducerIds (KIP-730), or, below IBP 3.0, straight from
-// /latest_producer_id_block.
+// Package producerids hands out producer ids, which are never reused in the cluster. A broker gets
+// them in blocks of 1000: from the controller with AllocateProducerIds (KIP-730) or, below IBP 3.0,
+// directly from /latest_producer_id_block.
 package producerids
 
 import (
@@ -16,68 +15,66 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Block is a range of ids that belong to this broker alone.
+// Block is a range of ids that belongs to this broker only.
 type Block struct {
 	Start int64
 	Count int32
 }
 
-// Source gives a new block; one that was asked for and never arrived is lost,
-// which does not matter.
+// Source returns a new block. A block that was allocated but did not arrive is lost, which does no
+// harm.
 type Source func(ctx context.Context) (Block, error)
 
 const (
-	// prefetchAt is the share of a block after which the next one is fetched.
+	// prefetchAt is the share of a block after which the next block is fetched.
 	prefetchAt = 0.9
-	// retryPause is the time between two tries to fetch a block. After waitLimit it
-	// doubles with each, up to retryPauseMax: there may be no controller for long.
+	// retryPause is the pause between two attempts to fetch a block. After waitLimit it doubles
+	// with each attempt, up to retryPauseMax, because there may be no controller for a long time.
 	retryPause    = 50 * time.Millisecond
 	retryPauseMax = time.Second
-	// waitLimit is how long Next waits for a block before it tells the client to
-	// come back. Kafka does not wait at all; the client notices no difference but
-	// the time it saves.
+	// waitLimit is how long Next waits for a block before the client must retry. Kafka does not
+	// wait at all; clients see no difference except the time saved.
 	waitLimit = time.Second
 )
 
-// Manager hands out the ids of one broker. Safe for concurrent use.
+// Manager hands out the ids of one broker. It is safe for concurrent use.
 type Manager struct {
 	source Source
 	log    *logrus.Entry
-	ctx    context.Context // ends at Close
+	ctx    context.Context // canceled by Close
 	cancel context.CancelFunc
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	current  block
-	spare    *block        // fetched ahead, nil: none
-	fetching chan struct{} // closed when the fetch that runs has brought a block; nil: none runs
+	spare    *block        // fetched ahead; nil: none
+	fetching chan struct{} // closed when the running fetch has brought a block; nil: no fetch runs
 }
 
-// block is what is left of a Block.
+// block is the rest of a Block.
 type block struct {
 	next, end int64
-	prefetch  int64 // handing this id out starts the next fetch
+	prefetch  int64 // handing out this id starts the next fetch
 }
 
-// New returns a Manager that has no ids yet.
+// New returns a Manager without ids.
 func New(source Source, log *logrus.Logger) *Manager {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Manager{source: source, log: kafkalog.For(log, "kafka.coordinator.transaction.RPCProducerIdManager"), ctx: ctx, cancel: cancel}
 }
 
-// Close ends fetches; who waits for an id is told to come back.
+// Close ends fetches. Waiting callers of Next get an error on which clients retry.
 func (m *Manager) Close() { m.cancel() }
 
-// Fetch begins to fetch a first block, so that the first client need not wait:
-// brokers below IBP 3.0 do so at the start.
+// Fetch starts fetching a first block, so that the first client need not wait. Brokers below IBP
+// 3.0 call it at startup.
 func (m *Manager) Fetch() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fetchLocked()
 }
 
-// Next returns an id that was never handed out. Where none is to be had within
-// a second the error is COORDINATOR_LOAD_IN_PROGRESS, on which clients of all
-// ages try again.
+// Next returns an id that was never handed out. If none is available within waitLimit, the error is
+// COORDINATOR_LOAD_IN_PROGRESS, on which clients of all versions retry.
 func (m *Manager) Next(ctx context.Context) (int64, error) {
 	limit := time.NewTimer(waitLimit)
 	defer limit.Stop()
@@ -100,7 +97,7 @@ func (m *Manager) Next(ctx context.Context) (int64, error) {
 
 var errNoBlock = protocol.Errorf(protocol.CoordinatorLoadInProgress, "Producer ID block is full. Waiting for next block")
 
-// take returns an id, or what to wait for.
+// take returns an id, or a channel that is closed when a block has arrived.
 func (m *Manager) take() (id int64, arrives <-chan struct{}, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +116,7 @@ func (m *Manager) take() (id int64, arrives <-chan struct{}, ok bool) {
 	return id, nil, true
 }
 
-// fetchLocked starts a fetch unless one runs.
+// fetchLocked starts a fetch unless one is running.
 func (m *Manager) fetchLocked() {
 	if m.fetching != nil || m.spare != nil {
 		return
@@ -128,7 +125,7 @@ func (m *Manager) fetchLocked() {
 	go m.fetch()
 }
 
-// fetch asks until it gets a block.
+// fetch calls the source until it gets a block.
 func (m *Manager) fetch() {
 	for began, pause := time.Now(), retryPause; ; {
 		b, err := m.source(m.ctx)

@@ -10,8 +10,8 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// FromController asks the controller, from IBP 3.0-IV0 on. send reaches it, and
-// epoch is this broker's.
+// FromController returns the Source from IBP 3.0-IV0 on, which asks the controller. send sends a
+// request to the controller; epoch returns this broker's epoch.
 func FromController(broker int32, epoch func() int64, send func(context.Context, kmsg.Request) (kmsg.Response, error)) Source {
 	return func(ctx context.Context) (Block, error) {
 		req := kmsg.NewPtrAllocateProducerIDsRequest()
@@ -31,12 +31,12 @@ func FromController(broker int32, epoch func() int64, send func(context.Context,
 	}
 }
 
-// BlockStore takes blocks from ZooKeeper; *zkstore.Store does.
+// BlockStore allocates blocks in ZooKeeper. *zkstore.Store implements it.
 type BlockStore interface {
 	AllocateProducerIDBlock(ctx context.Context, broker int32) (zkstore.ProducerIDBlock, error)
 }
 
-// FromZooKeeper takes blocks from the znode itself, below IBP 3.0-IV0.
+// FromZooKeeper returns the Source below IBP 3.0-IV0, which allocates blocks in the znode itself.
 func FromZooKeeper(broker int32, store BlockStore) Source {
 	return func(ctx context.Context) (Block, error) {
 		b, err := store.AllocateProducerIDBlock(ctx, broker)

@@ -398,7 +398,7 @@ func (m *Manager) logFailed(id TopicPartition) {
 	}
 	dir := log.Dir()
 	m.takeOffline([]*Partition{m.host(id)})
-	m.log.Warnf("[ReplicaManager broker=%d] Stopped serving partition %s since its log in dir %s is out of use", m.opts.BrokerID, name(id), dir)
+	m.log.Warnf("[ReplicaManager broker=%d] Stopped serving partition %s because its log in dir %s is unusable", m.opts.BrokerID, name(id), dir)
 	if m.cfg.LogDirs != nil {
 		m.cfg.LogDirs.LogDirFailed(dir)
 	}
