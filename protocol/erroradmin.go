@@ -6,7 +6,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// adminEntries is entries for the requests of admin clients.
+// adminEntries returns the error answer of the requests of admin clients that have a code for each
+// entry, or nil for other requests.
 func (f failure) adminEntries(req kmsg.Request) kmsg.Response {
 	switch req := req.(type) {
 	case *kmsg.CreateTopicsRequest:
@@ -211,8 +212,8 @@ func (f failure) alterClientQuotas(req *kmsg.AlterClientQuotasRequest) kmsg.Resp
 	return resp
 }
 
-// describeUserSCRAMCredentials has an entry per user asked for, without the
-// user's name, as Kafka's has.
+// describeUserSCRAMCredentials has an entry for each user in the request but without the user's
+// name, as in Kafka.
 func (f failure) describeUserSCRAMCredentials(req *kmsg.DescribeUserSCRAMCredentialsRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeUserSCRAMCredentialsResponse()
 	resp.ErrorCode = f.code

@@ -2,8 +2,8 @@ package protocol
 
 import "github.com/twmb/franz-go/pkg/kmsg"
 
-// entries returns the error answer of the types that answer entry by entry;
-// nil for the others, and for Produce with acks=0.
+// entries returns the error answer of the types that have a code for each entry, or nil for other
+// types and for Produce with acks=0.
 func (f failure) entries(req kmsg.Request) kmsg.Response {
 	switch req := req.(type) {
 	case *kmsg.ProduceRequest:
@@ -71,7 +71,8 @@ func (f failure) produce(req *kmsg.ProduceRequest) kmsg.Response {
 	return resp
 }
 
-// fetch names partitions only up to v12: newer clients look at the top level.
+// fetch has the code at the top level and, up to v12, also on every partition, since older clients
+// do not look at the top level.
 func (f failure) fetch(req *kmsg.FetchRequest) kmsg.Response {
 	resp := kmsg.NewPtrFetchResponse()
 	resp.ErrorCode = f.code
@@ -259,8 +260,8 @@ func (f failure) offsetCommit(req *kmsg.OffsetCommitRequest) kmsg.Response {
 	return resp
 }
 
-// offsetFetch has its code on every partition up to v1, at the top level up to
-// v7, and on every group from v8 on.
+// offsetFetch has the code on every partition in v0 and v1, at the top level in v2 to v7, and on
+// every group from v8 on.
 func (f failure) offsetFetch(req *kmsg.OffsetFetchRequest) kmsg.Response {
 	resp := kmsg.NewPtrOffsetFetchResponse()
 	resp.ErrorCode = f.code
@@ -338,7 +339,7 @@ func (f failure) consumerGroupDescribe(req *kmsg.ConsumerGroupDescribeRequest) k
 	return resp
 }
 
-// addPartitionsToTxn has its code on every partition up to v3, then at the top.
+// addPartitionsToTxn has the code on every partition up to v3, and at the top level from v4 on.
 func (f failure) addPartitionsToTxn(req *kmsg.AddPartitionsToTxnRequest) kmsg.Response {
 	resp := kmsg.NewPtrAddPartitionsToTxnResponse()
 	resp.ErrorCode = f.code

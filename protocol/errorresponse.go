@@ -6,12 +6,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// ErrorResponse returns the answer that Kafka gives to req when its handler
-// fails as a whole: err's code on every entry, or at the top level, as each
-// request type has it. false where there is no such answer: the connection is
-// closed then (Produce with acks=0, and types that a broker does not serve).
+// ErrorResponse returns Kafka's answer to req when its handler fails as a whole: the code of err in
+// every entry or at the top level, depending on the request type. It returns false if no such
+// answer exists and the connection must be closed instead: for Produce with acks=0, and for types
+// that a broker does not serve.
 //
-// Requests whose answer names entries are in errorentries.go and erroradmin.go, the others here.
+// Answers with a code for each entry are in errorentries.go and erroradmin.go, the others here.
 func ErrorResponse(req kmsg.Request, err error, throttleMs int32) (kmsg.Response, bool) {
 	f := failureOf(err)
 	resp := f.entries(req)
@@ -28,8 +28,9 @@ func ErrorResponse(req kmsg.Request, err error, throttleMs int32) (kmsg.Response
 	return resp, true
 }
 
-// Refusal returns the answer to a request that is not decoded, if its type has one code for all
-// it asks for. Of other types an answer without their entries could be taken for a success.
+// Refusal returns the answer to a request that was not decoded, if its type has one code for the
+// whole answer. For other types it returns false, since an answer without entries could be taken
+// for a success.
 func Refusal(key APIKey, version int16, err error) (kmsg.Response, bool) {
 	req := kmsg.RequestForKey(int16(key))
 	if req == nil {
@@ -48,21 +49,19 @@ func Refusal(key APIKey, version int16, err error) (kmsg.Response, bool) {
 	return resp, true
 }
 
-// unthrottledErrors are the types whose error answer says a throttle time of 0
-// in Kafka, whatever was asked of them.
+// unthrottledErrors are the types whose error answer always has a throttle time of 0 in Kafka.
 var unthrottledErrors = map[APIKey]bool{
 	FindCoordinator: true, InitProducerId: true, OffsetForLeaderEpoch: true, IncrementalAlterConfigs: true,
 	AlterUserScramCredentials: true, DescribeCluster: true, DescribeProducers: true,
 }
 
-// failure is what an error answer says.
+// failure is the content of an error answer.
 type failure struct {
 	code int16
-	// specific is the message of most answers: null where it would only repeat
-	// the code's text, and for UNKNOWN_SERVER_ERROR, whose cause is nobody's
-	// business outside.
+	// specific is the message in most answers. It is null if it would only repeat the code's
+	// text, and for UNKNOWN_SERVER_ERROR, whose cause is not disclosed to clients.
 	specific *string
-	// text is the code's default text, which some answers carry instead.
+	// text is the code's default text, which some answers have instead.
 	text *string
 }
 
@@ -75,7 +74,7 @@ func failureOf(err error) failure {
 	return failure{code: int16(code), specific: specificMessage(err), text: &text}
 }
 
-// specificMessage returns what err says beyond its code, nil where it says no more.
+// specificMessage returns err's own message, or nil if it has none that clients may see.
 func specificMessage(err error) *string {
 	var e *Error
 	if !errors.As(err, &e) || e.Code == UnknownServerError || e.Message == e.Code.Message() {
@@ -85,7 +84,8 @@ func specificMessage(err error) *string {
 	return &message
 }
 
-// topLevel returns the answer of the types that have one code for all.
+// topLevel returns the error answer of the types that have one code for the whole answer, or nil
+// for other types.
 func (f failure) topLevel(req kmsg.Request) kmsg.Response {
 	switch req := req.(type) {
 	case *kmsg.UpdateMetadataRequest, *kmsg.ControlledShutdownRequest, *kmsg.HeartbeatRequest,
@@ -200,7 +200,7 @@ func (f failure) topLevelOfAdmin(req kmsg.Request) kmsg.Response {
 	switch resp := req.ResponseKind().(type) {
 	case *kmsg.ApiVersionsResponse:
 		resp.ErrorCode = f.code
-		if ErrorCode(f.code) == UnsupportedVersion { // KIP-511: tells the client what to ask with
+		if ErrorCode(f.code) == UnsupportedVersion { // KIP-511: the versions that the client may use
 			entry := kmsg.NewApiVersionsResponseApiKey()
 			entry.ApiKey, entry.MaxVersion = int16(ApiVersions), maxApiVersionsVersion
 			resp.ApiKeys = append(resp.ApiKeys, entry)

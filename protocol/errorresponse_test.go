@@ -16,8 +16,8 @@ var causes = map[string]error{
 	"unknown":  errors.New("secret"),
 }
 
-// unorderedAnswers are the types whose entries Kafka takes out of a hash map,
-// so that only their set can be compared.
+// unorderedAnswers are the types whose entries come from a hash map in Kafka, so their order is not
+// compared.
 var unorderedAnswers = map[APIKey]bool{Produce: true, OffsetFetch: true, WriteTxnMarkers: true, AddPartitionsToTxn: true}
 
 func TestFailedRequestsAreAnsweredAsKafkaDoes(t *testing.T) {
@@ -76,7 +76,7 @@ func TestFailedProduceWithoutAcksHasNoAnswer(t *testing.T) {
 	}
 }
 
-func TestFailedProduceAndFetchAreTheSameInBothForms(t *testing.T) {
+func TestFailedProduceAndFetchAreAnsweredTheSameByBothCodecs(t *testing.T) {
 	for _, v := range wireVectors(t) {
 		if v.response || (v.key != Produce && v.key != Fetch) || v.version > 11 && v.key == Produce {
 			continue

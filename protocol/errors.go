@@ -1,7 +1,6 @@
-// Package protocol knows what goes over the wire before any API is understood:
-// error codes, API keys, request and response headers, and the hand-written
-// codecs of the two hot requests. Every other message is encoded by
-// github.com/twmb/franz-go/pkg/kmsg.
+// Package protocol has what all APIs share on the wire: error codes, error answers, API keys,
+// request and response headers. It also has hand-written codecs for Produce and Fetch, the requests
+// on the hot path. All other messages are encoded by github.com/twmb/franz-go/pkg/kmsg.
 package protocol
 
 import (
@@ -9,21 +8,21 @@ import (
 	"fmt"
 )
 
-// Name returns Kafka's constant name, such as UNKNOWN_TOPIC_OR_PARTITION; for
-// a number Kafka does not know, the name of UNKNOWN_SERVER_ERROR.
+// Name returns the name of Kafka's constant, such as UNKNOWN_TOPIC_OR_PARTITION, or
+// UNKNOWN_SERVER_ERROR for a number that Kafka does not know.
 func (c ErrorCode) Name() string { return c.text().name }
 
-// Exception returns the simple name of the Java exception for the code, such
-// as UnknownTopicOrPartitionException; empty for None.
+// Exception returns the simple name of the code's Java exception, such as
+// UnknownTopicOrPartitionException. It is empty for None.
 func (c ErrorCode) Exception() string { return c.text().exception }
 
 // Message returns the default text that Kafka puts into error_message fields.
 func (c ErrorCode) Message() string { return c.text().message }
 
-// Retriable says whether Kafka's clients try again by themselves on the code.
+// Retriable reports whether Kafka's clients try again by themselves after the code.
 func (c ErrorCode) Retriable() bool { return c.text().retriable }
 
-// Error returns the default text, so that a code can be an error.
+// Error returns the default text. It makes an ErrorCode an error.
 func (c ErrorCode) Error() string { return c.text().message }
 
 func (c ErrorCode) String() string { return c.text().name }
@@ -35,8 +34,8 @@ func (c ErrorCode) text() errorText {
 	return errorTexts[UnknownServerError]
 }
 
-// Error is a code together with a text that says more than its default does.
-// The text is what the client sees.
+// Error is a code with a message of its own, which is sent to the client instead of the code's
+// default text.
 type Error struct {
 	Code    ErrorCode
 	Message string
@@ -47,13 +46,13 @@ func (e *Error) Error() string { return e.Message }
 // Unwrap makes errors.Is(err, code) true.
 func (e *Error) Unwrap() error { return e.Code }
 
-// Errorf returns an *Error of the code with the formatted text.
+// Errorf returns an *Error with the code and the formatted message.
 func Errorf(code ErrorCode, format string, args ...any) error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// CodeOf returns the code inside err: None for nil, UnknownServerError where
-// there is none.
+// CodeOf returns the ErrorCode in the chain of err, None for nil, or UnknownServerError if err has
+// no code.
 func CodeOf(err error) ErrorCode {
 	if err == nil {
 		return None
@@ -65,8 +64,8 @@ func CodeOf(err error) ErrorCode {
 	return UnknownServerError
 }
 
-// MessageOf returns the text for an error_message field: nil for success,
-// the specific text where err carries one, else the code's default.
+// MessageOf returns the text for an error_message field: nil if err is nil, the message of an
+// *Error, or else the default text of err's code.
 func MessageOf(err error) *string {
 	if err == nil {
 		return nil

@@ -7,7 +7,7 @@ import (
 )
 
 func TestErrorsCarryACodeAndAMessage(t *testing.T) {
-	wrong := Errorf(InvalidTopicException, "%s is no name", "x y")
+	wrong := Errorf(InvalidTopicException, "%s is not a name", "x y")
 	for _, c := range []struct {
 		err     error
 		code    ErrorCode
@@ -16,8 +16,8 @@ func TestErrorsCarryACodeAndAMessage(t *testing.T) {
 		{nil, None, ""},
 		{NotController, NotController, NotController.Message()},
 		{fmt.Errorf("creating: %w", NotController), NotController, NotController.Message()},
-		{wrong, InvalidTopicException, "x y is no name"},
-		{fmt.Errorf("creating: %w", wrong), InvalidTopicException, "x y is no name"},
+		{wrong, InvalidTopicException, "x y is not a name"},
+		{fmt.Errorf("creating: %w", wrong), InvalidTopicException, "x y is not a name"},
 		{errors.New("secret"), UnknownServerError, UnknownServerError.Message()},
 	} {
 		if got := CodeOf(c.err); got != c.code {
@@ -29,6 +29,6 @@ func TestErrorsCarryACodeAndAMessage(t *testing.T) {
 		}
 	}
 	if !errors.Is(wrong, InvalidTopicException) {
-		t.Error("an error is not its code")
+		t.Error("errors.Is does not find the code of an error")
 	}
 }

@@ -1,9 +1,8 @@
 package protocol
 
-// ErrorCode is the number that a Kafka answer carries for the outcome of a
-// request or of a part of it. It satisfies error, so rooms below broker/api
-// return codes directly and the handler only has to write them down; the zero
-// value None means success and is never returned as an error.
+// ErrorCode is the number in a Kafka answer for the outcome of a request or of a part of it. It
+// implements error, so packages below broker/api return codes and the handlers only write them into
+// the answer. The zero value None means success and is never returned as an error.
 type ErrorCode int16
 
 // The codes of Apache Kafka 3.9, under Kafka's names.
@@ -139,9 +138,8 @@ const (
 	VoterNotFound                      ErrorCode = 127
 )
 
-// errorText is what Kafka itself says of a code: the constant's name on the
-// wire and in tools, the Java exception clients print, and the default text
-// that goes into error_message fields.
+// errorText has Kafka's texts for a code: the constant's name, which tools print, the Java
+// exception, which clients print, and the default text of error_message fields.
 type errorText struct {
 	name, exception, message string
 	retriable                bool

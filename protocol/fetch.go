@@ -5,12 +5,11 @@ import (
 	"math"
 )
 
-// maxFetchVersion is the highest Fetch version that the codecs know.
+// maxFetchVersion is the highest version of Fetch that the codec supports.
 const maxFetchVersion = 17
 
-// FetchRequest is a Fetch request of any version, with Kafka's defaults for
-// what the version does not have. It is made for reuse, as ProduceRequest is,
-// and aliases nothing of the body.
+// FetchRequest is a Fetch request of any version. Fields that the version does not have are set to
+// Kafka's defaults. Like ProduceRequest it is made for reuse. It does not alias the body.
 type FetchRequest struct {
 	Version        int16
 	ClusterID      *string // v12+ tag; only KRaft controllers send it
@@ -23,11 +22,11 @@ type FetchRequest struct {
 	SessionID      int32 // v7+, else 0
 	SessionEpoch   int32 // v7+, else -1: no session
 	Topics         []FetchTopic
-	Forgotten      []ForgottenTopic // v7+: partitions to take out of the session
+	Forgotten      []ForgottenTopic // v7+: partitions to remove from the session
 	RackID         string           // v11+
 }
 
-// FetchTopic is one topic of a FetchRequest: by name up to v12, by id from v13 on.
+// FetchTopic is one topic of a FetchRequest. It has a name up to v12 and an id from v13 on.
 type FetchTopic struct {
 	Topic      string
 	TopicID    [16]byte
@@ -37,23 +36,23 @@ type FetchTopic struct {
 // FetchPartition is one partition of a FetchTopic.
 type FetchPartition struct {
 	Partition          int32
-	CurrentLeaderEpoch int32 // v9+, else -1: do not check
+	CurrentLeaderEpoch int32 // v9+; -1: do not check the epoch
 	FetchOffset        int64
-	LastFetchedEpoch   int32 // v12+, else -1: do not look for divergence
-	LogStartOffset     int64 // v5+, a follower's; else -1
+	LastFetchedEpoch   int32 // v12+; -1: do not check for divergence
+	LogStartOffset     int64 // v5+: the follower's log start offset, else -1
 	MaxBytes           int32
 	DirectoryID        [16]byte // v17+ tag
 }
 
-// ForgottenTopic names partitions that leave the fetch session.
+// ForgottenTopic has partitions of one topic to remove from the fetch session.
 type ForgottenTopic struct {
 	Topic      string
 	TopicID    [16]byte
 	Partitions []int32
 }
 
-// ReadFrom parses a request's body. Bytes after the request are ignored, as
-// Kafka does. The error of a malformed body costs the sender its connection.
+// ReadFrom parses a request's body. Bytes after the request are ignored, as in Kafka. If it fails
+// the caller must close the connection.
 func (f *FetchRequest) ReadFrom(version int16, body []byte) error {
 	if version < 0 || version > maxFetchVersion {
 		return fmt.Errorf("%s v%d: %w", Fetch, version, ErrUnsupportedVersion)
@@ -100,8 +99,8 @@ func (f *FetchRequest) ReadFrom(version int16, body []byte) error {
 	return nil
 }
 
-// setDefaults gives every field that a version may lack Kafka's default. Topics
-// and RackID are left for reuse.
+// setDefaults sets the fields that a version may not have to Kafka's defaults. It keeps Topics and
+// RackID for reuse.
 func (f *FetchRequest) setDefaults(version int16) {
 	f.Version = version
 	f.ClusterID = nil
@@ -149,7 +148,7 @@ func (t *ForgottenTopic) readFrom(r *reader, version int16, compact bool) {
 	}
 }
 
-// readTopic reads the name or, from v13 on, the id of a topic.
+// readTopic reads the name or, from v13 on, the id of a topic. old is as for reader.string.
 func readTopic(r *reader, version int16, compact bool, old string) (name string, id [16]byte) {
 	if version >= 13 {
 		return "", r.uuid()
@@ -177,9 +176,9 @@ func readFetchPartition(r *reader, version int16, compact bool) FetchPartition {
 	return p
 }
 
-// readDirectoryID reads a partition's tags, of which only the directory id has
-// a meaning. It is apart from readFetchPartition so that the latter's result
-// is not captured, which would cost an allocation a partition.
+// readDirectoryID reads a partition's tagged fields and returns the directory id. It is separate
+// from readFetchPartition because a closure that captures the latter's result would cost an
+// allocation for each partition.
 func readDirectoryID(r *reader, version int16) (id [16]byte) {
 	if len(r.src) > 0 && r.src[0] == 0 {
 		r.src = r.src[1:]
@@ -194,9 +193,9 @@ func readDirectoryID(r *reader, version int16) (id [16]byte) {
 	return found
 }
 
-// ErrorResponse is the answer when the whole request fails with err: at the top
-// level, and up to v12 also on every partition, for clients that do not know a
-// top level.
+// ErrorResponse returns the answer to a request that fails as a whole. It has the code of err at
+// the top level and, up to v12, also on every partition, since older clients do not look at the top
+// level.
 func (f *FetchRequest) ErrorResponse(err error, throttleMs int32) *FetchResponse {
 	code := CodeOf(err)
 	resp := &FetchResponse{Version: f.Version, ThrottleMs: throttleMs, ErrorCode: code, SessionID: f.SessionID}
@@ -213,70 +212,69 @@ func (f *FetchRequest) ErrorResponse(err error, throttleMs int32) *FetchResponse
 	return resp
 }
 
-// FetchResponse is the head of a Fetch answer: everything but the records,
-// which the caller splices in, so that they can go from file to socket.
+// FetchResponse is a Fetch answer without the records. The caller splices the records in, so they
+// can be sent from the file to the socket.
 type FetchResponse struct {
 	Version       int16
 	ThrottleMs    int32     // v1+
 	ErrorCode     ErrorCode // v7+
 	SessionID     int32     // v7+
 	Topics        []FetchTopicResponse
-	NodeEndpoints []NodeEndpoint // v16+: the leaders named in CurrentLeader
+	NodeEndpoints []NodeEndpoint // v16+: the endpoints of the leaders in CurrentLeader
 }
 
-// FetchTopicResponse is one topic of a FetchResponse: by name up to v12, by id
-// from v13 on.
+// FetchTopicResponse is one topic of a FetchResponse. It has a name up to v12 and an id from v13
+// on.
 type FetchTopicResponse struct {
 	Topic      string
 	TopicID    [16]byte
 	Partitions []FetchPartitionResponse
 }
 
-// FetchPartitionResponse is one partition of a FetchTopicResponse. Zero is a
-// meaningful value of all its numbers: see NewFetchPartitionResponse.
+// FetchPartitionResponse is one partition of a FetchTopicResponse. Use NewFetchPartitionResponse to
+// make one, since zero is a valid value of every number in it.
 type FetchPartitionResponse struct {
 	Partition        int32
 	ErrorCode        ErrorCode
 	HighWatermark    int64
 	LastStableOffset int64 // v4+
 	LogStartOffset   int64 // v5+
-	// Aborted (v4+) lists what a read_committed consumer must skip; nil is
-	// written as null, which Kafka does for read_uncommitted.
+	// Aborted (v4+) lists the transactions that a read_committed consumer must skip. nil is
+	// written as null, which Kafka sends for read_uncommitted.
 	Aborted              []AbortedTransaction
-	PreferredReadReplica int32           // v11+; -1: stay here
+	PreferredReadReplica int32           // v11+; -1: fetch from this broker
 	DivergingEpoch       *EpochEndOffset // v12+; nil: not sent
 	CurrentLeader        *LeaderIDEpoch  // v12+; nil: not sent
 	SnapshotID           *EpochEndOffset // v12+; nil: not sent (only KRaft uses it)
-	// RecordsSize is how many bytes of records follow: 0 none, -1 null.
+	// RecordsSize is the size of the records in bytes; -1 means null.
 	RecordsSize int32
 }
 
-// NewFetchPartitionResponse returns the answer for a partition that was refused
-// before it was read: offsets and preferred replica -1, no aborted
-// transactions, records null, as Kafka writes them. (An error of the read
-// itself has null transactions and empty records: RecordsSize 0.)
+// NewFetchPartitionResponse returns the answer for a partition that was refused before it was read.
+// As in Kafka, the offsets and the preferred replica are -1, the aborted transactions are empty and
+// the records null. (If the read itself fails, the transactions are null and the records empty:
+// RecordsSize 0.)
 func NewFetchPartitionResponse(partition int32, code ErrorCode) FetchPartitionResponse {
 	return FetchPartitionResponse{Partition: partition, ErrorCode: code,
 		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, PreferredReadReplica: -1,
 		Aborted: []AbortedTransaction{}, RecordsSize: -1}
 }
 
-// AbortedTransaction is a transaction that a read_committed consumer skips.
+// AbortedTransaction is a transaction that a read_committed consumer must skip.
 type AbortedTransaction struct {
 	ProducerID  int64
 	FirstOffset int64
 }
 
-// EpochEndOffset is a leader epoch and the offset where it ends.
+// EpochEndOffset is a leader epoch and its end offset.
 type EpochEndOffset struct {
 	Epoch     int32
 	EndOffset int64
 }
 
-// AppendTo appends the answer without its records to dst. For every partition
-// with RecordsSize > 0, in order, it appends to cuts the length that dst has
-// where that partition's records belong: the bytes before the first cut are
-// the first run, then come the first partition's records, and so on.
+// AppendTo appends the answer without its records to dst. For every partition with RecordsSize > 0,
+// in order, it appends to cuts the index in dst at which the partition's records belong: the bytes
+// before the first cut are sent first, then the first partition's records, and so on.
 func (f *FetchResponse) AppendTo(dst []byte, cuts []int) ([]byte, []int) {
 	compact := Fetch.Flexible(f.Version)
 	if f.Version >= 1 {
@@ -319,7 +317,7 @@ func (f *FetchResponse) AppendTo(dst []byte, cuts []int) ([]byte, []int) {
 	return dst, cuts
 }
 
-// appendHead appends what comes before a partition's records, their length included.
+// appendHead appends the fields before a partition's records, including the records' length.
 func (p *FetchPartitionResponse) appendHead(dst []byte, version int16, compact bool) []byte {
 	dst = appendInt32(dst, p.Partition)
 	dst = appendInt16(dst, int16(p.ErrorCode))
@@ -354,7 +352,7 @@ func (p *FetchPartitionResponse) appendAborted(dst []byte, compact bool) []byte 
 	return dst
 }
 
-// appendTags appends what comes after a partition's records in flexible versions.
+// appendTags appends the tagged fields after a partition's records, in flexible versions.
 func (p *FetchPartitionResponse) appendTags(dst []byte) []byte {
 	count := len(dst)
 	dst = append(dst, 0)
@@ -379,7 +377,7 @@ func (p *FetchPartitionResponse) appendTags(dst []byte) []byte {
 	return dst
 }
 
-// known says whether there is something to send, as for LeaderIDEpoch.
+// known reports whether e must be sent. Kafka leaves out a tagged field with its default value.
 func (e *EpochEndOffset) known() bool {
 	return e != nil && (e.Epoch != -1 || e.EndOffset != -1)
 }

@@ -43,10 +43,10 @@ func FuzzProduceRequest(f *testing.F) {
 			}
 		}
 		if total > len(body) {
-			t.Fatalf("%d bytes of records in %d", total, len(body))
+			t.Fatalf("%d bytes of records in a body of %d bytes", total, len(body))
 		}
 		if _, err := DecodeRequest(Produce, version, body); err != nil {
-			t.Fatalf("accepted, but kmsg says %v", err)
+			t.Fatalf("accepted, but kmsg fails: %v", err)
 		}
 	})
 }
@@ -60,7 +60,7 @@ func FuzzFetchRequest(f *testing.F) {
 		}
 		for _, topic := range r.Topics {
 			if len(topic.Partitions)*16 > len(body) {
-				t.Fatalf("%d partitions in %d bytes", len(topic.Partitions), len(body))
+				t.Fatalf("%d partitions in a body of %d bytes", len(topic.Partitions), len(body))
 			}
 		}
 	})
@@ -82,7 +82,8 @@ func FuzzDecodeRequest(f *testing.F) {
 	})
 }
 
-// FuzzWeigh: what kmsg decodes is weighed, and decodes the same afterwards.
+// FuzzWeigh checks that every request that kmsg decodes can be weighed, and that it decodes to the
+// same afterwards.
 func FuzzWeigh(f *testing.F) {
 	for _, v := range wireVectors(f) {
 		if !v.response && v.line%12 == 0 {
@@ -104,11 +105,11 @@ func FuzzWeigh(f *testing.F) {
 		weight, lean, weighErr := NewScale(key).Weigh(version, bytes.Clone(body))
 		switch {
 		case err == nil && weighErr != nil:
-			t.Fatalf("%s v%d decodes but is not weighed: %v", key, version, weighErr)
+			t.Fatalf("%s v%d decodes but cannot be weighed: %v", key, version, weighErr)
 		case err != nil:
 			return
 		case len(lean) > len(body):
-			t.Fatalf("%s v%d has grown from %d to %d bytes", key, version, len(body), len(lean))
+			t.Fatalf("%s v%d grew from %d to %d bytes", key, version, len(body), len(lean))
 		case weight.Bytes < 0 || weight.Entries < 0:
 			t.Fatalf("%s v%d weighs %v", key, version, weight)
 		}

@@ -5,16 +5,16 @@ import (
 	"fmt"
 )
 
-// RequestHeader is the head of every request (v0, v1 and v2; tags are skipped).
+// RequestHeader is the header of a request, in version 0, 1 or 2. Tagged fields are skipped.
 type RequestHeader struct {
 	Key           APIKey
 	Version       int16
 	CorrelationID int32
-	// ClientID is nil for null, and always in ControlledShutdown v0.
+	// ClientID is nil if it is null, and always for ControlledShutdown v0.
 	ClientID *string
 }
 
-// ClientIDOrEmpty returns the client id, "" for null.
+// ClientIDOrEmpty returns the client id, or "" if it is null.
 func (h *RequestHeader) ClientIDOrEmpty() string {
 	if h.ClientID == nil {
 		return ""
@@ -22,15 +22,14 @@ func (h *RequestHeader) ClientIDOrEmpty() string {
 	return *h.ClientID
 }
 
-// newestAPIVersions is the newest version of ApiVersions whose header is known.
+// newestAPIVersions is the newest version of ApiVersions with a known header format.
 const newestAPIVersions = 4
 
-// ParseRequestHeader splits a frame into its header and the body, which
-// aliases the frame. It fails for an unknown key, whose header version nobody
-// knows, and for a header that is cut short; the connection is to be closed
-// then, without an answer. The header of an ApiVersions newer than those known
-// is never refused beyond the correlation id, since it may be written in a way
-// still unknown; its body is empty then.
+// ParseRequestHeader splits a frame into its header and the body, which aliases the frame. It fails
+// for a truncated header and for an unknown key, since its header version is unknown; the caller
+// must then close the connection without an answer. For versions of ApiVersions that are too new
+// the rest of the header may have an unknown format. If it does not parse, ParseRequestHeader
+// returns the header up to the correlation id and an empty body.
 func ParseRequestHeader(frame []byte) (h RequestHeader, body []byte, err error) {
 	if len(frame) < 8 {
 		return h, nil, fmt.Errorf("request header: %d bytes, want at least 8", len(frame))
@@ -59,8 +58,7 @@ func ParseRequestHeader(frame []byte) (h RequestHeader, body []byte, err error) 
 	return h, r.src, nil
 }
 
-// AppendRequestHeader appends the header in the version that its key and
-// version demand.
+// AppendRequestHeader appends the header in the format that its key and version require.
 func AppendRequestHeader(dst []byte, h RequestHeader) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, uint16(h.Key))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(h.Version))
@@ -75,8 +73,7 @@ func AppendRequestHeader(dst []byte, h RequestHeader) []byte {
 	return dst
 }
 
-// AppendResponseHeader appends the header of the answer to a request of that
-// key and version.
+// AppendResponseHeader appends the header of the answer to a request with the key and version.
 func AppendResponseHeader(dst []byte, key APIKey, version int16, correlationID int32) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(correlationID))
 	if key.ResponseHeaderVersion(version) >= 1 {
@@ -85,8 +82,8 @@ func AppendResponseHeader(dst []byte, key APIKey, version int16, correlationID i
 	return dst
 }
 
-// ParseResponseHeader splits an answer's frame into its correlation id and the
-// body, which aliases the frame.
+// ParseResponseHeader splits the frame of an answer into its correlation id and the body, which
+// aliases the frame.
 func ParseResponseHeader(frame []byte, key APIKey, version int16) (correlationID int32, body []byte, err error) {
 	r := reader{src: frame}
 	correlationID = r.int32()

@@ -11,7 +11,7 @@ import (
 )
 
 func TestProduceRequestReadsWhatKmsgReads(t *testing.T) {
-	var p ProduceRequest // one for all, as the broker reuses it
+	var p ProduceRequest // reused for all vectors, as the broker does
 	for _, v := range wireVectors(t) {
 		if v.key != Produce || v.response || v.version > maxProduceVersion {
 			continue
@@ -112,7 +112,7 @@ func TestFetchRequestReadsWhatKmsgReads(t *testing.T) {
 	}
 }
 
-// normal makes nil and empty lists the same, which a reused request does not tell apart.
+// normal replaces empty lists by nil, since a reused request does not distinguish them.
 func normal(f FetchRequest) FetchRequest {
 	for i := range f.Topics {
 		if len(f.Topics[i].Partitions) == 0 {
@@ -142,7 +142,7 @@ func TestAReusedFetchRequestAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestHotDecodersRefuseCutRequests(t *testing.T) {
+func TestHotDecodersRefuseTruncatedRequests(t *testing.T) {
 	for _, v := range wireVectors(t) {
 		if v.response || (v.key != Produce && v.key != Fetch) {
 			continue
@@ -161,7 +161,7 @@ func TestHotDecodersRefuseCutRequests(t *testing.T) {
 	}
 }
 
-func TestLyingArrayLengthsCostNoMemory(t *testing.T) {
+func TestFalseArrayLengthsCostNoMemory(t *testing.T) {
 	body := []byte{0, 1, 0, 0, 0, 1, 0x7f, 0xff, 0xff, 0xff, 0, 0}
 	if n := testing.AllocsPerRun(5, func() {
 		if new(ProduceRequest).ReadFrom(0, body) == nil {
@@ -188,9 +188,9 @@ func TestARequestOfManyTinyEntriesIsRefused(t *testing.T) {
 	}
 }
 
-// The bound holds for all arrays of a message together.
+// The bound on entries applies to all arrays of a message together.
 func TestEntriesOfAllArraysCountTogether(t *testing.T) {
-	const topic, partition = 2 + 4, 4 + 4 // an empty name and a count; an index and null
+	const topic, partition = 2 + 4, 4 + 4 // bytes: an empty name and a count; an index and null
 	body := make([]byte, 10+2*topic+partition*maxEntries)
 	fill := func(first, second uint32) {
 		binary.BigEndian.PutUint32(body[6:], 2)
@@ -199,16 +199,16 @@ func TestEntriesOfAllArraysCountTogether(t *testing.T) {
 	}
 	fill(maxEntries/2, maxEntries/2-1)
 	if err := new(ProduceRequest).ReadFrom(0, body); !errors.Is(err, errTooMany) {
-		t.Errorf("one too many: %v", err)
+		t.Errorf("one entry too many: %v", err)
 	}
 	clear(body)
 	fill(maxEntries/2, maxEntries/2-2)
 	if err := new(ProduceRequest).ReadFrom(0, body); err != nil {
-		t.Errorf("as many as there may be: %v", err)
+		t.Errorf("as many entries as allowed: %v", err)
 	}
 }
 
-// Entries of three bytes, each of which becomes a struct, are not decoded in great numbers.
+// A message of very many entries of three bytes, each of which would become a struct, is refused.
 func TestEntriesTakeNoMoreThanEightTimesTheirBytes(t *testing.T) {
 	for _, size := range []int{1 << 19, 1 << 20, 2 << 20} {
 		produce, fetch := []byte{0, 0, 1, 0, 0, 0, 0}, make([]byte, 21)
@@ -228,7 +228,7 @@ func TestEntriesTakeNoMoreThanEightTimesTheirBytes(t *testing.T) {
 			var err error
 			took := allocatedBy(func() { err = c.read(body) })
 			if err == nil || took > 8*uint64(size) {
-				t.Errorf("%s of %d bytes takes %d, %v", c.what, size, took, err)
+				t.Errorf("%s of %d bytes takes %d bytes of memory, %v", c.what, size, took, err)
 			}
 		}
 	}

@@ -5,8 +5,7 @@ import "strconv"
 // APIKey is the number of a request type.
 type APIKey int16
 
-// The request types of Apache Kafka 3.9 that a broker coordinated by ZooKeeper
-// knows, under Kafka's names.
+// The request types that a broker of Apache Kafka 3.9 with ZooKeeper knows, under Kafka's names.
 const (
 	Produce                      APIKey = 0
 	Fetch                        APIKey = 1
@@ -72,11 +71,11 @@ const (
 	ConsumerGroupDescribe        APIKey = 69
 )
 
-// neverFlexible marks an API whose messages have no tagged fields in any version.
+// neverFlexible is the flexibleFrom of APIs without tagged fields in any version.
 const neverFlexible int16 = 1<<15 - 1
 
-// apiTexts is what Kafka says of each key: its name in tools and metrics, its
-// constant in log lines, and the first version with tagged fields.
+// apiText has Kafka's names of a key, the one in tools and metrics and the constant in log lines,
+// and the first version with tagged fields.
 type apiText struct {
 	name, constant string
 	flexibleFrom   int16
@@ -147,15 +146,15 @@ var apiTexts = map[APIKey]apiText{
 	ConsumerGroupDescribe:        {"ConsumerGroupDescribe", "CONSUMER_GROUP_DESCRIBE", 0},
 }
 
-// Known says whether a broker coordinated by ZooKeeper has the key at all. What
-// it advertises, and in which versions, is the handler registry's matter.
+// Known reports whether a Kafka broker with ZooKeeper knows the key. The registry of handlers
+// decides which keys and versions are served.
 func (k APIKey) Known() bool {
 	_, ok := apiTexts[k]
 	return ok
 }
 
-// String returns the name that tools and metrics show, such as LeaderAndIsr;
-// for an unknown key its number.
+// String returns the name in tools and metrics, such as LeaderAndIsr, or the number of an unknown
+// key.
 func (k APIKey) String() string {
 	if t, ok := apiTexts[k]; ok {
 		return t.name
@@ -163,8 +162,8 @@ func (k APIKey) String() string {
 	return strconv.Itoa(int(k))
 }
 
-// ConstantName returns the name that Kafka's log lines show, such as
-// LEADER_AND_ISR; for an unknown key its number.
+// ConstantName returns the name in Kafka's log lines, such as LEADER_AND_ISR, or the number of an
+// unknown key.
 func (k APIKey) ConstantName() string {
 	if t, ok := apiTexts[k]; ok {
 		return t.constant
@@ -172,15 +171,14 @@ func (k APIKey) ConstantName() string {
 	return strconv.Itoa(int(k))
 }
 
-// Flexible says whether the messages of the version carry tagged fields (KIP-482).
+// Flexible reports whether messages of the version have tagged fields (KIP-482).
 func (k APIKey) Flexible(version int16) bool {
 	t, ok := apiTexts[k]
 	return ok && version >= t.flexibleFrom
 }
 
-// RequestHeaderVersion is the version of the header before such a request: 0
-// for ControlledShutdown v0 only (it has no client id), 2 for flexible
-// versions, else 1.
+// RequestHeaderVersion returns the header version of a request: 0 for ControlledShutdown v0, which
+// has no client id, 2 for flexible versions, else 1.
 func (k APIKey) RequestHeaderVersion(version int16) int16 {
 	switch {
 	case k == ControlledShutdown && version == 0:
@@ -191,9 +189,9 @@ func (k APIKey) RequestHeaderVersion(version int16) int16 {
 	return 1
 }
 
-// ResponseHeaderVersion is the version of the header before such a response: 1
-// for flexible versions, else 0. ApiVersions always answers with 0, so that a
-// client can read the answer to a version that the broker does not know.
+// ResponseHeaderVersion returns the header version of a response: 1 for flexible versions, else 0.
+// It is always 0 for ApiVersions, to let a client read the answer to a version that the broker does
+// not know.
 func (k APIKey) ResponseHeaderVersion(version int16) int16 {
 	if k != ApiVersions && k.Flexible(version) {
 		return 1

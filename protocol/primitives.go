@@ -8,34 +8,35 @@ import (
 	"reflect"
 )
 
-// errShort says that a message ends before its fields do, or that a length in
-// it points beyond its end.
-var errShort = errors.New("message is cut short, or a length in it is wrong")
+// errShort is the error of a message that ends before its last field, or has a length that points
+// beyond its end.
+var errShort = errors.New("the message is truncated, or a length in it is wrong")
 
-// errNull says that a field which has to be there is null.
-var errNull = errors.New("a field that may not be null is null")
+// errNull is the error of a required field that is null.
+var errNull = errors.New("a required field is null")
 
-// reader takes Kafka's primitive types off the front of src. After the first
-// error all its methods return zeros, so that a decoder looks at err once.
+// reader reads Kafka's primitive types from the front of src. After the first error all its methods
+// return zero values, so a decoder may check err once, at its end.
 type reader struct {
 	src     []byte
 	err     error
-	entries int // of all arrays so far
-	memory  int // what they may still take
+	entries int // the entries of all arrays so far
+	memory  int // the bytes of memory that entries may still take
 }
 
-// newReader returns a reader of a message's body, whose entries may take eight times the
-// memory of its bytes: some of three bytes are structs of sixty.
+// newReader returns a reader of a message's body. The decoded entries may take eight times the size
+// of the body in memory: some entries of three bytes become structs of sixty.
 func newReader(body []byte) reader { return reader{src: body, memory: max(entriesFree, 8*len(body))} }
 
-// entriesFree is what the entries of a short body may take in any case.
+// entriesFree is the memory, in bytes, that the entries of a short body may always take.
 const entriesFree = 256 << 10
 
-// maxEntries bounds the entries of all arrays of one message: a request of many tiny ones would
-// take far more memory than it has bytes, and its answer again. No cluster comes near.
+// maxEntries bounds the entries of all arrays of one message. A request with more tiny entries
+// would take far more memory than its size, and so would its answer. No real cluster has requests
+// with that many entries.
 const maxEntries = 1 << 17
 
-var errTooHeavy = errors.New("the entries of the message take more than eight times its size in memory")
+var errTooHeavy = errors.New("the entries of the message take more memory than eight times its size")
 
 var errTooMany = fmt.Errorf("more than %d entries in one message", maxEntries)
 
@@ -100,8 +101,8 @@ func (r *reader) uvarint() uint32 {
 	return uint32(v)
 }
 
-// length reads the length of a string, byte string or array; -1 is null, and so
-// is every other negative length, as in Kafka.
+// length reads the length of a string, byte string or array. It returns -1, which means null, for
+// every negative length, as in Kafka.
 func (r *reader) length(compact bool, short bool) int {
 	var n int32
 	switch {
@@ -115,7 +116,7 @@ func (r *reader) length(compact bool, short bool) int {
 	return int(max(n, -1))
 }
 
-// nullableBytes reads a byte string without copying it; nil is null.
+// nullableBytes reads a byte string, which aliases src. nil means null.
 func (r *reader) nullableBytes(compact bool) []byte {
 	n := r.length(compact, false)
 	if r.err != nil || n == -1 {
@@ -124,8 +125,8 @@ func (r *reader) nullableBytes(compact bool) []byte {
 	return r.take(n)
 }
 
-// nullableString reads a string; nil is null. Where old holds the same text it
-// is returned, so that a reused struct costs no allocation.
+// nullableString reads a string; nil means null. If old is the same string it is returned, to save
+// an allocation in a reused struct.
 func (r *reader) nullableString(compact bool, old *string) *string {
 	n := r.length(compact, true)
 	if r.err != nil || n == -1 {
@@ -142,7 +143,7 @@ func (r *reader) nullableString(compact bool, old *string) *string {
 	return &s
 }
 
-// string reads a string that may not be null; old as for nullableString.
+// string reads a string that must not be null. old is as for nullableString.
 func (r *reader) string(compact bool, old string) string {
 	n := r.length(compact, true)
 	if r.err == nil && n == -1 {
@@ -155,14 +156,15 @@ func (r *reader) string(compact bool, old string) string {
 	return string(b)
 }
 
-// entries reads the length of an array that may not be null and whose entries take at least
-// entrySize bytes each, so that a lying length costs no memory, and returns list with this
-// length. Entries that list had before keep their content.
+// entries reads the length of an array that must not be null and returns list resized to it. Each
+// entry takes at least entrySize bytes of the message, so a false length is refused before memory
+// is allocated for it. Previous entries of list keep their content.
 func entries[E any](r *reader, compact bool, entrySize int, list []E) []E {
 	return resize(list, r.array(compact, entrySize, int(reflect.TypeFor[E]().Size())))
 }
 
-// array reads the length of an array whose entries take memory bytes each once decoded.
+// array reads the length of an array whose entries take at least entrySize bytes each in the
+// message and memory bytes each when decoded.
 func (r *reader) array(compact bool, entrySize, memory int) int {
 	n := r.length(compact, false)
 	switch {
@@ -186,7 +188,7 @@ func (r *reader) array(compact bool, entrySize, memory int) int {
 	return n
 }
 
-// skipTags reads over a section of tagged fields.
+// skipTags skips a section of tagged fields.
 func (r *reader) skipTags() {
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
 		r.uvarint()
@@ -194,7 +196,7 @@ func (r *reader) skipTags() {
 	}
 }
 
-// tags calls visit with every tagged field and its bytes.
+// tags calls visit with the tag and the content of every tagged field.
 func (r *reader) tags(visit func(tag uint32, field *reader)) {
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
 		tag := r.uvarint()
@@ -215,7 +217,7 @@ func appendInt64(dst []byte, v int64) []byte { return binary.BigEndian.AppendUin
 
 func appendUvarint(dst []byte, v uint32) []byte { return binary.AppendUvarint(dst, uint64(v)) }
 
-// appendLength appends an int32 or compact length; -1 is null.
+// appendLength appends an int32 or compact length; -1 means null.
 func appendLength(dst []byte, n int, compact bool) []byte {
 	if compact {
 		return appendUvarint(dst, uint32(n+1))

@@ -2,16 +2,15 @@ package protocol
 
 import "fmt"
 
-// maxProduceVersion is the highest Produce version that the codecs know.
+// maxProduceVersion is the highest version of Produce that the codec supports.
 const maxProduceVersion = 11
 
-// ProduceRequest is a Produce request of any version. It is made for reuse: a
-// second ReadFrom keeps the slices of the first, and topic names that are the
-// same again cost no allocation.
+// ProduceRequest is a Produce request of any version. It is made for reuse: ReadFrom uses the
+// slices of the previous call, and a topic name that is unchanged costs no allocation.
 type ProduceRequest struct {
 	Version         int16
 	TransactionalID *string // v3+, else nil
-	Acks            int16   // 0, 1 or -1 (all); others are for the handler to refuse
+	Acks            int16   // 0, 1 or -1 (all); the handler must refuse other values
 	TimeoutMs       int32
 	Topics          []ProduceTopic
 }
@@ -25,13 +24,13 @@ type ProduceTopic struct {
 // ProducePartition is one partition of a ProduceTopic.
 type ProducePartition struct {
 	Partition int32
-	// Records aliases the request's body; nil where the client sent null.
+	// Records aliases the request's body. It is nil if the client sent null.
 	Records []byte
 }
 
-// ReadFrom parses a request's body. Records are not copied, so body has to
-// stay until they are appended. Bytes after the request are ignored, as Kafka
-// does. The error of a malformed body costs the sender its connection.
+// ReadFrom parses a request's body. Records alias body, which must not change until they are
+// appended. Bytes after the request are ignored, as in Kafka. If it fails the caller must close the
+// connection.
 func (p *ProduceRequest) ReadFrom(version int16, body []byte) error {
 	if version < 0 || version > maxProduceVersion {
 		return fmt.Errorf("%s v%d: %w", Produce, version, ErrUnsupportedVersion)
@@ -74,7 +73,7 @@ func (t *ProduceTopic) readFrom(r *reader, compact bool) {
 	}
 }
 
-// resize returns s with length n; entries that s had before keep their content.
+// resize returns s with length n. Previous entries of s, up to its capacity, keep their content.
 func resize[E any](s []E, n int) []E {
 	if n <= cap(s) {
 		return s[:n]
@@ -82,8 +81,8 @@ func resize[E any](s []E, n int) []E {
 	return append(s[:cap(s)], make([]E, n-cap(s))...)
 }
 
-// ErrorResponse is the answer when the whole request fails with err; false
-// with acks=0, when the connection is closed instead.
+// ErrorResponse returns the answer to a request that fails as a whole, with the code of err on
+// every partition. With acks=0 it returns false: the connection must be closed instead.
 func (p *ProduceRequest) ErrorResponse(err error, throttleMs int32) (*ProduceResponse, bool) {
 	if p.Acks == 0 {
 		return nil, false
@@ -99,8 +98,8 @@ func (p *ProduceRequest) ErrorResponse(err error, throttleMs int32) (*ProduceRes
 	return resp, true
 }
 
-// Clear drops what aliases the body, so that a pooled ProduceRequest does not
-// hold it; the slices stay.
+// Clear drops all references to the body, so that a pooled ProduceRequest does not keep it alive.
+// The slices are kept for reuse.
 func (p *ProduceRequest) Clear() {
 	topics := p.Topics[:cap(p.Topics)]
 	for i := range topics {
@@ -114,7 +113,7 @@ type ProduceResponse struct {
 	Version       int16
 	Topics        []ProduceTopicResponse
 	ThrottleMs    int32          // v1+
-	NodeEndpoints []NodeEndpoint // v10+ (KIP-951): the leaders named in CurrentLeader
+	NodeEndpoints []NodeEndpoint // v10+ (KIP-951): the endpoints of the leaders in CurrentLeader
 }
 
 // ProduceTopicResponse is one topic of a ProduceResponse.
@@ -123,7 +122,7 @@ type ProduceTopicResponse struct {
 	Partitions []ProducePartitionResponse
 }
 
-// ProducePartitionResponse is what became of one partition's records.
+// ProducePartitionResponse is the result for one partition's records.
 type ProducePartitionResponse struct {
 	Partition       int32
 	ErrorCode       ErrorCode
@@ -135,20 +134,20 @@ type ProducePartitionResponse struct {
 	CurrentLeader   *LeaderIDEpoch // v10+, with NOT_LEADER_OR_FOLLOWER; nil: not sent
 }
 
-// RecordError is the reason why one record, by its index in the batch, made
-// the broker refuse the batch (KIP-467).
+// RecordError is a record, by its index in the batch, for which the broker refused the batch, and
+// the reason (KIP-467).
 type RecordError struct {
 	BatchIndex int32
 	Message    *string
 }
 
-// LeaderIDEpoch names a partition's leader; -1 means unknown in either field.
+// LeaderIDEpoch is a partition's leader and its epoch. -1 means unknown in either field.
 type LeaderIDEpoch struct {
 	LeaderID    int32
 	LeaderEpoch int32
 }
 
-// NodeEndpoint tells a client how to reach a leader that it does not know yet.
+// NodeEndpoint is the address of a leader, for clients that do not know it yet.
 type NodeEndpoint struct {
 	NodeID int32
 	Host   string
@@ -156,16 +155,14 @@ type NodeEndpoint struct {
 	Rack   *string
 }
 
-// ProduceFailure returns the answer for a partition whose records were refused
-// with err: its code, the message where err carries one of its own, and -1 for
-// all offsets.
+// ProduceFailure returns the answer for a partition whose records were refused with err: its code,
+// its message if it has one of its own, and -1 for all offsets.
 func ProduceFailure(partition int32, err error) ProducePartitionResponse {
 	return ProducePartitionResponse{Partition: partition, ErrorCode: CodeOf(err), ErrorMessage: specificMessage(err),
 		BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
 }
 
-// AppendTo appends the response's body. Fields that its version does not have
-// are left out.
+// AppendTo appends the response's body, without fields that its version does not have.
 func (p *ProduceResponse) AppendTo(dst []byte) []byte {
 	compact := Produce.Flexible(p.Version)
 	dst = appendLength(dst, len(p.Topics), compact)
@@ -224,8 +221,7 @@ func (p *ProducePartitionResponse) appendTo(dst []byte, version int16, compact b
 	return dst
 }
 
-// known says whether there is something to send: Kafka leaves a tagged field
-// out when it has its default.
+// known reports whether l must be sent. Kafka leaves out a tagged field with its default value.
 func (l *LeaderIDEpoch) known() bool {
 	return l != nil && (l.LeaderID != -1 || l.LeaderEpoch != -1)
 }
@@ -237,7 +233,7 @@ func (l *LeaderIDEpoch) appendTag(dst []byte, tag byte) []byte {
 	return append(dst, 0)
 }
 
-// appendNodeEndpoints appends tag 0 of an answer, its endpoints.
+// appendNodeEndpoints appends the endpoints of an answer, which are its tagged field 0.
 func appendNodeEndpoints(dst []byte, nodes []NodeEndpoint) []byte {
 	field := appendLength(nil, len(nodes), true)
 	for i := range nodes {

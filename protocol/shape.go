@@ -9,34 +9,34 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// shape is how a field of one request type and version is written and what memory it takes
-// once it is decoded. kmsg has no schema, so that one is derived from its encoder: a
-// request is encoded with and without each field set, which shows whether the version has the
-// field and whether that is a tagged one. A struct's fields are written in their order, the
-// tagged ones in the section of tags behind them.
+// shape describes how a field of one request type and version is written, and the memory it takes
+// when decoded. kmsg has no schema, so the shape is derived from its encoder: a request is encoded
+// with and without each field set, which shows whether the version has the field and whether the
+// field is tagged. The fields of a struct are written in their order, then the section of its
+// tagged fields.
 type shape struct {
 	kind    shapeKind
 	width   int      // of a fixed field: bytes on the wire and in memory
-	pointer bool     // of a text: it is a *string
+	pointer bool     // of a text: it is decoded as a *string
 	elem    *shape   // of a list
-	size    int      // of a list's element: bytes in memory
-	fields  []*shape // of a struct: those that are not tagged
+	size    int      // of an element of a list, or a struct: bytes in memory
+	fields  []*shape // of a struct: the fields that are not tagged
 	tagged  map[uint32]*shape
-	tags    bool // a struct ends with a section of tags
+	tags    bool // of a struct: it ends with a section of tagged fields
 }
 
 type shapeKind int8
 
 const (
-	fixedShape  shapeKind = iota // as many bytes as there are, such as of an int32
+	fixedShape  shapeKind = iota // a fixed number of bytes, such as an int32
 	textShape                    // a string, or null
 	bytesShape                   // a byte string, or null
 	listShape                    // an array, or null
-	structShape                  // fields
+	structShape                  // a struct
 )
 
-// shapeOf derives the shape of a request's body at the version set in it. Structs
-// that are fields and not elements of a list have none: no request weighed has such.
+// shapeOf derives the shape of a request's body in the version set in it. It fails for structs that
+// are fields and not elements of a list, which no weighed request has.
 func shapeOf(req kmsg.Request) (*shape, error) {
 	p := prober{req.Key(), req.GetVersion(), req.IsFlexible()}
 	s, err := p.structure(reflect.TypeOf(req).Elem(), nil)
@@ -46,15 +46,15 @@ func shapeOf(req kmsg.Request) (*shape, error) {
 	return s, nil
 }
 
-// prober encodes one request type at one version.
+// prober encodes one request type in one version.
 type prober struct {
 	key      int16
 	version  int16
 	flexible bool
 }
 
-// encode encodes a request without content, but for one element in each list on the path to a
-// struct, whose fields set may change. A path is a list of field numbers.
+// encode encodes a request that is empty except for one element in each list on the path to a
+// struct. set, if not nil, may change the fields of that struct. A path is a list of field indexes.
 func (p *prober) encode(path []int, set func(reflect.Value)) []byte {
 	req := kmsg.RequestForKey(p.key)
 	req.SetVersion(p.version)
@@ -77,7 +77,7 @@ func (p *prober) encode(path []int, set func(reflect.Value)) []byte {
 const (
 	versionField = "Version"
 	tagsField    = "UnknownTags"
-	foreignTag   = 1 << 20 // no message has it
+	foreignTag   = 1 << 20 // a tag that no message has
 )
 
 // structure derives the shape of the struct at the path.
@@ -114,7 +114,7 @@ func (p *prober) structure(t reflect.Type, path []int) (*shape, error) {
 			}
 			s.tagged[uint32(tag)] = f
 		case at < last:
-			return nil, fmt.Errorf("%s is not written behind the field before it", name)
+			return nil, fmt.Errorf("%s is not written after the previous field", name)
 		default:
 			last = at
 			s.add(f)
@@ -123,7 +123,7 @@ func (p *prober) structure(t reflect.Type, path []int) (*shape, error) {
 	return s, nil
 }
 
-// add appends a field; fixed ones that follow each other are one.
+// add appends a field. Adjacent fixed fields are merged.
 func (s *shape) add(f *shape) {
 	if n := len(s.fields); n > 0 && f.kind == fixedShape && s.fields[n-1].kind == fixedShape {
 		s.fields[n-1].width += f.width
@@ -161,7 +161,7 @@ func (p *prober) field(t reflect.Type, path []int) (*shape, error) {
 	return nil, fmt.Errorf("a %s has no shape", t)
 }
 
-// distinguish gives a field a value that it does not have by default.
+// distinguish sets a field to a value that differs from its default.
 func distinguish(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Bool:
@@ -190,7 +190,8 @@ func distinguish(v reflect.Value) {
 	}
 }
 
-// difference is where two encodings begin to differ, -1 if they are the same.
+// difference returns the index of the first byte at which two encodings differ, or -1 if they are
+// equal.
 func difference(a, b []byte) int {
 	if bytes.Equal(a, b) {
 		return -1

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A body that claims more tagged fields than it has bytes is refused at once.
-func TestALyingCountOfTagsCostsNoTime(t *testing.T) {
+// A body with a count of tagged fields larger than its size is refused at once.
+func TestAFalseCountOfTagsCostsNoTime(t *testing.T) {
 	body := []byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f}
 	done := make(chan error, 1)
 	go func() {

@@ -15,7 +15,7 @@ import (
 	"github.com/monedula/monedula/internal/golden"
 )
 
-// vector is one message as a real Kafka wrote it.
+// vector is one message that a real Kafka encoded.
 type vector struct {
 	line     int
 	key      APIKey
@@ -84,9 +84,8 @@ func wireVectors(t testing.TB) []vector {
 	return out
 }
 
-// lossyFetchRequests are the lines of Fetch requests in which the generator
-// wrote a tagged field with its default explicitly, which no real client does
-// and which is not written back.
+// lossyFetchRequest reports whether v is a Fetch request with a tagged field that has its default
+// value. Real clients do not send such a field and AppendRequest does not write it.
 func lossyFetchRequest(v vector, encoded []byte) bool {
 	return v.key == Fetch && !v.response && v.version >= 12 && len(encoded) < len(v.body)
 }
@@ -146,7 +145,7 @@ func TestBytesAfterARequestAreIgnored(t *testing.T) {
 	}
 }
 
-func TestACutRequestIsAnErrorAndNeverAPanic(t *testing.T) {
+func TestATruncatedRequestIsAnErrorAndNeverAPanic(t *testing.T) {
 	for _, v := range wireVectors(t) {
 		if v.response || len(v.body) > 400 {
 			continue

@@ -8,13 +8,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Scale weighs requests of one API key before they are decoded: a few bytes of a body may
-// become a struct of a hundred. Safe for concurrent use.
+// Scale computes what requests of one API key will take in memory before they are decoded: a few
+// bytes of a body may become a struct of a hundred bytes. It is safe for concurrent use.
 type Scale struct {
 	key APIKey
 
 	mu     sync.Mutex
-	shapes map[int16]shapeResult // by version; derived when one is first weighed
+	shapes map[int16]shapeResult // by version; derived when a version is first weighed
 }
 
 type shapeResult struct {
@@ -44,16 +44,15 @@ func (s *Scale) shape(version int16) shapeResult {
 	return r
 }
 
-// Weight is what a request takes once it is decoded.
+// Weight is the size of a request when it is decoded.
 type Weight struct {
-	Bytes   int // of memory that DecodeRequest allocates
-	Entries int // of all its lists
+	Bytes   int // the memory that DecodeRequest allocates
+	Entries int // the elements of all lists
 }
 
-// Weigh returns the weight of a body, and the body
-// without tagged fields that no one knows, each of which would take a map: they are taken out
-// of body itself. What it refuses DecodeRequest refuses too. It takes time in proportion to the
-// body.
+// Weigh returns the weight of a body and the body without unknown tagged fields, for which kmsg
+// would allocate maps. lean is a prefix of body, which Weigh changes in place. If Weigh fails,
+// DecodeRequest would fail too. Its time is proportional to the size of the body.
 func (s *Scale) Weigh(version int16, body []byte) (weight Weight, lean []byte, err error) {
 	r := s.shape(version)
 	if r.err != nil {
@@ -67,27 +66,27 @@ func (s *Scale) Weigh(version int16, body []byte) (weight Weight, lean []byte, e
 	return w.weight, w.rest(), nil
 }
 
-// weigher goes through a body once. What it keeps moves to the front of src once something
-// was left out.
+// weigher reads a body once. After a part has been cut, the parts that are kept move towards the
+// front of src.
 type weigher struct {
 	src      []byte
-	pos, end int // of what is read
+	pos, end int // the position in src and its end
 	flexible bool
 	weight   Weight
 	err      error
 
-	inValue    bool // of a tagged field: nothing is left out of it
+	inValue    bool // it reads the value of a tagged field, from which nothing is cut
 	kept, from int  // src[:kept] is final, src[from:pos] is kept but not moved yet
 }
 
-// cut leaves out src[from:to] and puts in its place what fits there.
+// cut replaces src[from:to] with instead, which must not be longer.
 func (w *weigher) cut(from, to int, instead ...byte) {
 	w.kept += copy(w.src[w.kept:], w.src[w.from:from])
 	w.kept += copy(w.src[w.kept:], instead)
 	w.from = to
 }
 
-// rest is the body without what was left out.
+// rest returns the body without the parts that were cut.
 func (w *weigher) rest() []byte {
 	if w.from == w.kept {
 		return w.src
@@ -102,7 +101,7 @@ func (w *weigher) fail(err error) {
 	}
 }
 
-// skip passes over n bytes.
+// skip skips n bytes.
 func (w *weigher) skip(n int) {
 	if w.err != nil || n < 0 || n > w.end-w.pos {
 		w.fail(errShort)
@@ -125,7 +124,7 @@ func (w *weigher) uvarint() uint32 {
 	return uint32(v)
 }
 
-// length reads a length of two or four bytes, or a compact one; below zero is null.
+// length reads a length of two or four bytes, or a compact one. A negative length means null.
 func (w *weigher) length(wide int) int {
 	if w.flexible {
 		return int(w.uvarint()) - 1
@@ -146,7 +145,7 @@ func (w *weigher) field(s *shape) {
 		w.skip(s.width)
 	case textShape:
 		w.text(s.pointer)
-	case bytesShape: // the decoded one aliases the body
+	case bytesShape: // the decoded field aliases the body
 		w.skip(max(w.length(4), 0))
 	case listShape:
 		w.list(s)
@@ -165,7 +164,7 @@ func (w *weigher) text(pointer bool) {
 }
 
 func (w *weigher) list(s *shape) {
-	n := int(int32(w.length(4))) // as kmsg, for which more than 2^31 are none
+	n := int(int32(w.length(4))) // like kmsg, which takes 2^31 and more as negative
 	switch {
 	case n <= 0 || w.err != nil:
 		return
@@ -193,7 +192,7 @@ func (w *weigher) structure(s *shape) {
 	}
 }
 
-// tags goes through a section of tags and leaves out those that the struct does not have.
+// tags reads a section of tagged fields and cuts those that the struct does not have.
 func (w *weigher) tags(s *shape) {
 	start := w.pos
 	count := w.uvarint()
@@ -204,7 +203,7 @@ func (w *weigher) tags(s *shape) {
 	switch {
 	case w.err != nil:
 		return
-	case known < count && w.inValue: // the size in front of the value stays as it is
+	case known < count && w.inValue: // a cut would make the size of the outer field wrong
 		w.weight.Bytes += tagMapBytes + int(count-known)*tagBytes
 	case known < count:
 		w.cut(start, w.pos, binary.AppendUvarint(nil, uint64(known))...)
@@ -225,13 +224,13 @@ func (w *weigher) tags(s *shape) {
 	}
 }
 
-// The memory of the map that kmsg makes of unknown tags, and of one more in it.
+// The memory, in bytes, of kmsg's map of unknown tags and of each tag in it.
 const (
 	tagMapBytes = 48 + 320
 	tagBytes    = 96
 )
 
-// known returns how many of the next tags the struct has, and passes over none.
+// known returns how many of the next count tags the struct has. It does not change the position.
 func (w *weigher) known(s *shape, count uint32) (known uint32) {
 	start := w.pos
 	for ; count > 0 && w.err == nil; count-- {
@@ -244,7 +243,7 @@ func (w *weigher) known(s *shape, count uint32) (known uint32) {
 	return known
 }
 
-// value weighs a tagged field between from and the weigher's position.
+// value weighs the value of a tagged field, which lies between from and the weigher's position.
 func (w *weigher) value(f *shape, from int) {
 	inner := weigher{src: w.src, pos: from, end: w.pos, flexible: w.flexible, inValue: true}
 	inner.field(f)
@@ -255,7 +254,7 @@ func (w *weigher) value(f *shape, from int) {
 	}
 }
 
-// allocated is about what an allocation of n bytes takes.
+// allocated estimates the memory that an allocation of n bytes takes.
 func allocated(n int) int {
 	switch {
 	case n == 0:

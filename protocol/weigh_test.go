@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// eachRequest calls f for every request type and version that a broker with ZooKeeper knows,
-// but for those with codecs of their own.
+// eachRequest calls f for every request type and version that a broker with ZooKeeper knows, except
+// Produce and Fetch, which have their own codecs.
 func eachRequest(t testing.TB, f func(req kmsg.Request)) {
 	t.Helper()
 	count := 0
@@ -26,7 +26,7 @@ func eachRequest(t testing.TB, f func(req kmsg.Request)) {
 		}
 	}
 	if count < 200 {
-		t.Errorf("%d requests; are there not more?", count)
+		t.Errorf("only %d requests", count)
 	}
 }
 
@@ -38,8 +38,8 @@ func TestEveryRequestHasAShape(t *testing.T) {
 	})
 }
 
-// What a real Kafka wrote is decoded the same whether it was weighed before or not.
-func TestWeighedRequestsAreDecodedAsTheyAre(t *testing.T) {
+// Requests that a real Kafka encoded decode to the same with and without being weighed first.
+func TestWeighedRequestsAreDecodedUnchanged(t *testing.T) {
 	weighed := 0
 	for _, v := range wireVectors(t) {
 		if v.response || v.key == Produce || v.key == Fetch {
@@ -88,8 +88,8 @@ func forget(v reflect.Value) {
 	}
 }
 
-// grow fills each list of a struct with n elements that have unknown tags, strings and
-// byte strings, down to the given depth.
+// grow fills each list of a struct, down to the given depth, with n elements that have unknown tags,
+// strings and byte strings.
 func grow(v reflect.Value, n, tags, depth int) {
 	for i := range v.NumField() {
 		f := v.Field(i)
@@ -117,7 +117,7 @@ func grow(v reflect.Value, n, tags, depth int) {
 	}
 }
 
-// Unknown tags are left out, and nothing else is, of every type and version.
+// Weighing removes unknown tags, and nothing else, from requests of every type and version.
 func TestUnknownTagsAreLeftOut(t *testing.T) {
 	eachRequest(t, func(req kmsg.Request) {
 		key, version := APIKey(req.Key()), req.GetVersion()
@@ -136,7 +136,7 @@ func TestUnknownTagsAreLeftOut(t *testing.T) {
 			return
 		}
 		if got, err := DecodeRequest(key, version, lean); err != nil || !reflect.DeepEqual(got, want) || !bytes.Equal(lean, plain) {
-			t.Errorf("%s v%d: %d bytes decode as %+v (%v), want %d as %+v", key, version, len(lean), got, err, len(plain), want)
+			t.Errorf("%s v%d: %d bytes decode as %+v (%v), want %d bytes that decode as %+v", key, version, len(lean), got, err, len(plain), want)
 		}
 		if again, same, err := NewScale(key).Weigh(version, lean); err != nil || again != weight || len(same) != len(lean) {
 			t.Errorf("%s v%d weighs %v, and %v without the tags (%v)", key, version, weight, again, err)
@@ -144,8 +144,8 @@ func TestUnknownTagsAreLeftOut(t *testing.T) {
 	})
 }
 
-// Tagged fields that the struct has are kept, and weighed. BrokerHeartbeat stands for
-// what later versions may bring: no request that a broker weighs has such a field today.
+// Tagged fields that the struct has are kept and weighed. The test uses BrokerHeartbeat, because no
+// request that a broker with ZooKeeper weighs has such a field today.
 func TestKnownTagsAreKept(t *testing.T) {
 	const heartbeat APIKey = 63
 	want := kmsg.NewPtrBrokerHeartbeatRequest()
@@ -169,12 +169,12 @@ func TestKnownTagsAreKept(t *testing.T) {
 	}
 	for cut := range plain {
 		if _, _, err := NewScale(heartbeat).Weigh(1, bytes.Clone(plain[:cut])); err == nil {
-			t.Errorf("%d of %d bytes are taken", cut, len(plain))
+			t.Errorf("%d of %d bytes are accepted", cut, len(plain))
 		}
 	}
 }
 
-// What a request is said to weigh is what it takes, within a small part.
+// The weight of a request is close to the memory that decoding it takes.
 func TestTheWeightIsWhatDecodingAllocates(t *testing.T) {
 	eachRequest(t, func(req kmsg.Request) {
 		key, version := APIKey(req.Key()), req.GetVersion()
@@ -195,12 +195,12 @@ func TestTheWeightIsWhatDecodingAllocates(t *testing.T) {
 			}
 		}) / rounds
 		if took > uint64(weight.Bytes)+uint64(weight.Bytes)/4+2048 || took+took/2+2048 < uint64(weight.Bytes) {
-			t.Errorf("%s v%d weighs %d and takes %d", key, version, weight.Bytes, took)
+			t.Errorf("%s v%d weighs %d bytes and takes %d", key, version, weight.Bytes, took)
 		}
 	})
 }
 
-// allocatedBy is how many bytes f allocates.
+// allocatedBy returns how many bytes f allocates.
 func allocatedBy(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
