@@ -7,7 +7,7 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// The paths are those of Kafka's ZkData.sensitivePath.
+// The secret paths are those of Kafka's ZkData.sensitivePath.
 func TestWithSecureACLsTheWorldReadsAllButSecrets(t *testing.T) {
 	s := &Store{cfg: Config{SecureACL: true}}
 	creator := zk.AuthACL(zk.PermAll)

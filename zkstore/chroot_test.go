@@ -60,8 +60,7 @@ func refuse(c net.Conn) {
 	}
 }
 
-// A broker does not start if its chroot cannot be created.
-func TestAChrootThatCannotBeCreatedFailsTheStart(t *testing.T) {
+func TestOpenFailsIfTheChrootCannotBeCreated(t *testing.T) {
 	server := serveReadOnly(t)
 	s, err := Open(background(t), Config{Connect: server + "/kafka", CreateChroot: true})
 	if !errors.Is(err, zk.ErrNoAuth) || !strings.Contains(err.Error(), "chroot") {

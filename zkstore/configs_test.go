@@ -9,7 +9,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-func TestConfigsAreWrittenOnlyUnderAController(t *testing.T) {
+func TestConfigsAreWrittenOnlyIfThereIsAController(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
 	config := map[string]string{"cleanup.policy": "compact"}
@@ -27,7 +27,7 @@ func TestConfigsAreWrittenOnlyUnderAController(t *testing.T) {
 	must(t, s.remove(ctx, ControllerPath))
 	_, err = s.Elect(ctx, 1)
 	must(t, err)
-	for range 2 { // created, then set
+	for range 2 { // the first call creates the node, the second sets it
 		must(t, s.SetConfig(ctx, EntityTopics, "t", config))
 	}
 	have, err := s.Config(ctx, EntityTopics, "t")
@@ -35,7 +35,7 @@ func TestConfigsAreWrittenOnlyUnderAController(t *testing.T) {
 		t.Errorf("config %v, %v", have, err)
 	}
 	if none, err := s.Config(ctx, EntityTopics, "none"); err != nil || len(none) != 0 {
-		t.Errorf("absent config %v, %v", none, err)
+		t.Errorf("missing config %v, %v", none, err)
 	}
 	if many, unreadable, err := s.Configs(ctx, EntityTopics, []string{"t", "none"}); err != nil || len(unreadable) != 0 || len(many) != 2 || len(many["none"]) != 0 {
 		t.Errorf("many %v, %v", many, err)
@@ -74,7 +74,7 @@ func TestConfigChangesAreReadInOrderAndPurgedByAge(t *testing.T) {
 		t.Errorf("%+v", changes)
 	}
 	if later, _, err := s.ConfigChanges(ctx, 1); err != nil || len(later) != 1 || later[0].Number != 7 {
-		t.Errorf("later than 1: %+v, %v", later, err)
+		t.Errorf("with a number above 1: %+v, %v", later, err)
 	}
 	must(t, s.PurgeConfigChanges(ctx, all, changes[0].Created))
 	if _, left, _ := s.ConfigChanges(ctx, -1); len(left) != 4 {
@@ -86,7 +86,8 @@ func TestConfigChangesAreReadInOrderAndPurgedByAge(t *testing.T) {
 	}
 }
 
-// Each broker purges with every change, so that doing it reads what it deletes and little else.
+// Each broker purges after each change, so a purge must read little more than the nodes that it
+// deletes.
 func TestPurgingReadsNoNotificationsThatStay(t *testing.T) {
 	seen := &counter{}
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t), func(c *Config) { c.Observer = seen })
@@ -104,11 +105,11 @@ func TestPurgingReadsNoNotificationsThatStay(t *testing.T) {
 	}
 	must(t, s.PurgeConfigChanges(ctx, all, changes[count-1].Created+1))
 	if _, left, _ := s.ConfigChanges(ctx, -1); len(left) != 0 {
-		t.Errorf("%d are left", len(left))
+		t.Errorf("%d left, want none", len(left))
 	}
 }
 
-func TestRequestsToTheControllerComeAndGo(t *testing.T) {
+func TestRequestsToTheControllerAreWrittenReadAndDeleted(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
 	epoch, err := s.Elect(ctx, 1)

@@ -7,7 +7,7 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// growing is a connection to a tree in which nodes are only created.
+// growing is a connection to a tree of nodes that supports only the creation of nodes.
 type growing struct {
 	scripted
 	nodes map[string]string // path -> data
@@ -37,20 +37,20 @@ func TestTheFirstClaimOfAPartitionCreatesItsParents(t *testing.T) {
 	}
 	d.Lost()
 	if err := d.ClaimPartition(ctx, "g", TopicPartition{Topic: "t", Partition: 2}, "c-0"); !errors.Is(err, ErrSessionExpired) {
-		t.Errorf("claim in a session that is over: %v", err)
+		t.Errorf("claim in an ended session: %v", err)
 	}
 }
 
-// After a lost answer an existing node counts as created only if it has the data and belongs to
-// this session.
-func TestAnEphemeralNodeCountsAsCreatedOnlyAsItWasAskedFor(t *testing.T) {
+// After a lost answer, an existing node counts as created only if it has the given data and belongs
+// to this session.
+func TestAnExistingEphemeralNodeCountsAsCreatedOnlyIfItIsOurs(t *testing.T) {
 	for _, c := range []struct {
 		name, data string
 		owner      int64
 		want       error
 	}{
-		{"own", "ours", 1, nil},
-		{"own with other data", "other", 1, ErrNodeExists},
+		{"of this session", "ours", 1, nil},
+		{"of this session with other data", "other", 1, ErrNodeExists},
 		{"of another session", "ours", 2, ErrNodeExists},
 		{"persistent", "ours", 0, ErrNodeExists},
 	} {

@@ -15,7 +15,7 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 )
 
-// scripted is a connection whose requests a test answers.
+// scripted is a connection whose answers are given by functions of the test.
 type scripted struct {
 	Conn
 	get      func() ([]byte, *zk.Stat, error)
@@ -53,14 +53,14 @@ func (c *scripted) Set(string, []byte, int32) (*zk.Stat, error) {
 func (*scripted) SessionID() int64 { return 1 }
 func (*scripted) Close()           {}
 
-// begun returns a store on the connection and a context of its session.
+// begun returns a store with a session on the connection, and a context bound to this session.
 func begun(t *testing.T, conn Conn) (*Driven, context.Context) {
 	d := NewDriven(Config{Logger: kafkalog.Discard()})
 	d.Begin(conn)
 	return d, d.BindSession(t.Context())
 }
 
-// failing is the answer to a transaction whose operation at the index failed.
+// failing returns the answer to a transaction whose operation at index at failed.
 func failing(ops []any, at int, err error) ([]zk.MultiResponse, error) {
 	results := make([]zk.MultiResponse, len(ops))
 	results[at].Error = err
@@ -75,8 +75,8 @@ func done(ops []any) ([]zk.MultiResponse, error) {
 	return results, nil
 }
 
-func TestATreeThatGrowsWhileItIsDeletedIsDeletedAgain(t *testing.T) {
-	const grows = 3 // times
+func TestTheDeletionOfAGrowingTreeIsTriedAgain(t *testing.T) {
+	const grows = 3 // how many times the tree grows
 	listed, tries := 0, 0
 	conn := &scripted{children: func(path string) []string {
 		if path != "/a" {
@@ -98,16 +98,16 @@ func TestATreeThatGrowsWhileItIsDeletedIsDeletedAgain(t *testing.T) {
 	}
 	tries = -1000
 	if err := d.removeTree(ctx, NoFence(), "/a"); err == nil || !strings.Contains(err.Error(), "keeps creating") {
-		t.Errorf("of a tree that grows for ever: %v", err)
+		t.Errorf("deletion of a tree that grows forever: %v", err)
 	}
 }
 
-// Once another controller has written, the rest of a bulk write is not tried.
+// Once another broker is the controller, the rest of a bulk write is not sent.
 func TestABulkWriteEndsWithTheTerm(t *testing.T) {
 	for name, first := range map[string]func(ops []any) ([]zk.MultiResponse, error){
-		"at once":            func(ops []any) ([]zk.MultiResponse, error) { return failing(ops, 0, zk.ErrBadVersion) },
-		"behind a conflict":  func(ops []any) ([]zk.MultiResponse, error) { return failing(ops, 2, zk.ErrBadVersion) },
-		"behind lost answer": func([]any) ([]zk.MultiResponse, error) { return nil, zk.ErrConnectionClosed },
+		"at once":             func(ops []any) ([]zk.MultiResponse, error) { return failing(ops, 0, zk.ErrBadVersion) },
+		"after a conflict":    func(ops []any) ([]zk.MultiResponse, error) { return failing(ops, 2, zk.ErrBadVersion) },
+		"after a lost answer": func([]any) ([]zk.MultiResponse, error) { return nil, zk.ErrConnectionClosed },
 	} {
 		conn := &scripted{}
 		var answers []func(ops []any) ([]zk.MultiResponse, error)
@@ -121,7 +121,7 @@ func TestABulkWriteEndsWithTheTerm(t *testing.T) {
 		}
 		d, ctx := begun(t, conn)
 		answers = append(answers, first)
-		if name == "behind lost answer" { // then a conflict, after which each is tried alone
+		if name == "after a lost answer" { // then a conflict, after which each write is tried alone
 			answers = append(answers, func(ops []any) ([]zk.MultiResponse, error) { return failing(ops, 2, zk.ErrBadVersion) })
 		}
 		_, _, err := d.SetPartitionStates(ctx, Fence{3}, manyStates(8))
@@ -131,9 +131,9 @@ func TestABulkWriteEndsWithTheTerm(t *testing.T) {
 	}
 }
 
-// A write that fails behind a lost answer has succeeded at that try only if the node is
-// exactly as it would have left it.
-func TestALostAnswerIsSettledByWhatTheNodeShows(t *testing.T) {
+// A write that fails after a lost answer has succeeded in the earlier attempt only if the node is
+// exactly as the write would have left it.
+func TestALostAnswerIsSettledByTheNodesContents(t *testing.T) {
 	conn := &scripted{}
 	d, ctx := begun(t, conn)
 	ours := []byte("ours")
@@ -149,13 +149,13 @@ func TestALostAnswerIsSettledByWhatTheNodeShows(t *testing.T) {
 	}{
 		{"created", create, ErrNodeExists, "ours", 0, nil, true},
 		{"created by another", create, ErrNodeExists, "theirs", 0, nil, false},
-		{"created, or set to the same since", create, ErrNodeExists, "ours", 1, nil, false},
-		{"created, and refused otherwise", create, ErrNoNode, "ours", 0, nil, false},
+		{"created, or set to the same data since", create, ErrNodeExists, "ours", 1, nil, false},
+		{"created, but failed with another error", create, ErrNoNode, "ours", 0, nil, false},
 		{"created, and deleted since", create, ErrNodeExists, "", 0, zk.ErrNoNode, false},
 		{"set", set, ErrBadVersion, "ours", 5, nil, true},
 		{"set by another", set, ErrBadVersion, "theirs", 5, nil, false},
-		{"set to the same later", set, ErrBadVersion, "ours", 6, nil, false},
-		{"set, and refused otherwise", set, ErrNoNode, "ours", 5, nil, false},
+		{"set to the same data later", set, ErrBadVersion, "ours", 6, nil, false},
+		{"set, but failed with another error", set, ErrNoNode, "ours", 5, nil, false},
 		{"set, and deleted since", set, ErrBadVersion, "ours", 5, zk.ErrNoNode, false},
 	} {
 		conn.get = func() ([]byte, *zk.Stat, error) { return []byte(c.data), &zk.Stat{Version: c.version}, c.read }
@@ -166,8 +166,8 @@ func TestALostAnswerIsSettledByWhatTheNodeShows(t *testing.T) {
 	}
 }
 
-// The same of a node that is written alone.
-func TestALostAnswerOfOneNodeIsSettledByWhatItShows(t *testing.T) {
+// The same applies to a write of a single node.
+func TestALostAnswerToASingleWriteIsSettledByTheNodesContents(t *testing.T) {
 	conn := &scripted{}
 	d, ctx := begun(t, conn)
 	for _, c := range []struct {
@@ -215,9 +215,9 @@ func TestALostAnswerIsNotSettledInAnotherTerm(t *testing.T) {
 	}
 }
 
-// In a deletion of several nodes an absent one is no error, and a success does not hide a later
-// failure.
-func TestADeletionOfSeveralNodesFailsWithAnyOfThem(t *testing.T) {
+// In a deletion of several nodes, a missing node is not an error, and a success does not hide a
+// later failure.
+func TestADeletionOfSeveralNodesFailsIfAnyOfThemFails(t *testing.T) {
 	paths := []string{"/a", "/b", "/c"}
 	for _, c := range []struct {
 		name   string
@@ -225,9 +225,9 @@ func TestADeletionOfSeveralNodesFailsWithAnyOfThem(t *testing.T) {
 		want   error
 	}{
 		{"all exist", nil, nil},
-		{"the first is absent", map[string]error{"/a": zk.ErrNoNode}, nil},
+		{"the first is missing", map[string]error{"/a": zk.ErrNoNode}, nil},
 		{"the last has children", map[string]error{"/c": zk.ErrNotEmpty}, zk.ErrNotEmpty},
-		{"one is absent and the last has children", map[string]error{"/b": zk.ErrNoNode, "/c": zk.ErrNotEmpty}, zk.ErrNotEmpty},
+		{"one is missing and the last has children", map[string]error{"/b": zk.ErrNoNode, "/c": zk.ErrNotEmpty}, zk.ErrNotEmpty},
 	} {
 		conn := &scripted{multi: func(ops []any) ([]zk.MultiResponse, error) {
 			for i, op := range ops {
@@ -247,9 +247,8 @@ func TestADeletionOfSeveralNodesFailsWithAnyOfThem(t *testing.T) {
 	}
 }
 
-// Nodes that share the fate of a tree's root are deleted in the transaction that deletes it.
-func TestATreesRootIsDeletedTogetherWithWhatSharesItsFate(t *testing.T) {
-	for fate, want := range map[string]string{"": "/a/x; /a", "/mark": "/a/x; /a /mark"} {
+func TestTheRootOfATreeIsDeletedTogetherWithGivenNodes(t *testing.T) {
+	for together, want := range map[string]string{"": "/a/x; /a", "/mark": "/a/x; /a /mark"} {
 		var transactions []string
 		deleted := map[string]bool{}
 		conn := &scripted{children: func(path string) []string { return map[string][]string{"/a": {"x"}}[path] }}
@@ -269,18 +268,18 @@ func TestATreesRootIsDeletedTogetherWithWhatSharesItsFate(t *testing.T) {
 			return done(ops)
 		}
 		d, ctx := begun(t, conn)
-		must(t, d.removeTree(ctx, NoFence(), "/a", strings.Fields(fate)...))
-		if fate == "" {
+		must(t, d.removeTree(ctx, NoFence(), "/a", strings.Fields(together)...))
+		if together == "" {
 			transactions = strings.Fields(strings.Join(transactions, " "))
 		}
 		if have := strings.Join(transactions, "; "); have != want {
-			t.Errorf("sharing %q: transactions %q, want %q", fate, have, want)
+			t.Errorf("together with %q: transactions %q, want %q", together, have, want)
 		}
 	}
 }
 
-// cancelOnAnswer cancels the context of a request after its answer has arrived, and holds the
-// answer back until released is closed.
+// cancelOnAnswer cancels the context of a request when its answer arrives, and delays the answer
+// until released is closed.
 type cancelOnAnswer struct {
 	unobserved
 	cancel   func()
@@ -292,9 +291,9 @@ func (c *cancelOnAnswer) ZooKeeperRequest(time.Duration) {
 	<-c.released
 }
 
-// A bulk write whose context is canceled just as a request is answered fails with the context's
-// error, whatever the answer is.
-func TestAnAnswerToAMultiThatWasGivenUpDecidesNothing(t *testing.T) {
+// A bulk write whose context is canceled while a request is being answered fails with the context's
+// error, whatever the answer.
+func TestALateAnswerToAnAbandonedMultiIsIgnored(t *testing.T) {
 	for name, failed := range map[string]int{"of the epoch check": 0, "of a write": 2} {
 		observer := &cancelOnAnswer{released: make(chan struct{})}
 		d := NewDriven(Config{Observer: observer})
@@ -310,7 +309,6 @@ func TestAnAnswerToAMultiThatWasGivenUpDecidesNothing(t *testing.T) {
 	}
 }
 
-// A registration that cannot be decoded is an error, not a broker without data.
 func TestABrokenRegistrationIsAnInvalidNode(t *testing.T) {
 	conn := &scripted{
 		get:      func() ([]byte, *zk.Stat, error) { return []byte(`{"version":`), &zk.Stat{Czxid: 7}, nil },
@@ -325,7 +323,7 @@ func TestABrokenRegistrationIsAnInvalidNode(t *testing.T) {
 	}
 }
 
-func TestWhatNoPacketCanHoldIsNotSent(t *testing.T) {
+func TestTooLargeRequestsAreNotSent(t *testing.T) {
 	conn := &scripted{write: func() error { return nil }}
 	d, ctx := begun(t, conn)
 	if err := d.create(ctx, "/a", make([]byte, packetMax)); err == nil || conn.calls != 0 {
@@ -333,14 +331,14 @@ func TestWhatNoPacketCanHoldIsNotSent(t *testing.T) {
 	}
 }
 
-// An operation belongs to its session: whatever the connection says of it, once the
-// session is over the answer is that, and nothing is sent any more.
+// Once the session of an operation has ended, the operation returns ErrSessionExpired, whatever the
+// error of the connection, and later operations of the session send nothing.
 func TestOperationsEndWithTheirSession(t *testing.T) {
 	for name, answer := range map[string]error{"lost connection": zk.ErrConnectionClosed, "expired": zk.ErrSessionExpired, "other": zk.ErrAPIError} {
 		conn := &scripted{}
 		d, ctx := begun(t, conn)
 		conn.get = func() ([]byte, *zk.Stat, error) {
-			if answer != zk.ErrSessionExpired { // the library has not told of the expiry yet
+			if answer != zk.ErrSessionExpired { // the library has not reported the expiry yet
 				d.Lost()
 			}
 			return nil, nil, answer
@@ -350,12 +348,12 @@ func TestOperationsEndWithTheirSession(t *testing.T) {
 		}
 		d.Lost()
 		if _, err := d.readUnwatched(ctx, "/a"); !errors.Is(err, ErrSessionExpired) || conn.calls != 1 {
-			t.Errorf("%s, of a session that is over: %v after %d requests", name, err, conn.calls)
+			t.Errorf("%s, in an ended session: %v after %d requests", name, err, conn.calls)
 		}
 	}
 }
 
-func TestASessionThatIsOverDialsNoServer(t *testing.T) {
+func TestAnEndedSessionDialsNoServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer l.Close()
@@ -390,7 +388,7 @@ func TestBatchesStayBelowTheServersLimits(t *testing.T) {
 			next = b[1]
 		}
 		if next != len(writes) {
-			t.Errorf("writes of %d bytes: %d are in batches", size, next)
+			t.Errorf("writes of %d bytes: only %d are in batches", size, next)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// raceElection elects broker 1 by a store whose election is interrupted between its reading of the
-// epoch and its writes.
+// raceElection runs an election of broker 1 and calls meanwhile after the election has read the
+// epoch and before it writes.
 func raceElection(t *testing.T, meanwhile func(other *Store)) (won ControllerEpoch, err error) {
 	t.Helper()
 	ctx, connect := background(t), testkit.ZooKeeper(t)
@@ -27,7 +27,7 @@ func raceElection(t *testing.T, meanwhile func(other *Store)) (won ControllerEpo
 	})
 	won, err = s.Elect(ctx, 1)
 	if !raced {
-		t.Fatal("nothing happened meanwhile")
+		t.Fatal("meanwhile was not called")
 	}
 	return won, err
 }
@@ -40,11 +40,11 @@ func TestAnElectionThatMissedAWholeTermIsLost(t *testing.T) {
 		must(t, other.DeleteController(ctx, epoch.Fence()))
 	})
 	if !errors.Is(err, ErrControllerMoved) {
-		t.Errorf("elected with the epoch %+v of another term, %v", won, err)
+		t.Errorf("elected with epoch %+v of another term, %v", won, err)
 	}
 }
 
-func TestTheNodeOfAnotherSessionOfTheSameBrokerIsNoElection(t *testing.T) {
+func TestANodeOfAnotherSessionOfTheSameBrokerDoesNotWinTheElection(t *testing.T) {
 	ctx := background(t)
 	won, err := raceElection(t, func(other *Store) {
 		_, err := other.Elect(ctx, 1)
@@ -55,7 +55,7 @@ func TestTheNodeOfAnotherSessionOfTheSameBrokerIsNoElection(t *testing.T) {
 	}
 }
 
-func TestAnElectionInAnOwnTermIsNoNewTerm(t *testing.T) {
+func TestAControllerCannotBeElectedAgain(t *testing.T) {
 	ctx := background(t)
 	s := openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
@@ -65,8 +65,8 @@ func TestAnElectionInAnOwnTermIsNoNewTerm(t *testing.T) {
 	}
 }
 
-// Behind a lost answer lies the failure of the first try: the node was another's.
-func TestAnothersNodeBehindALostAnswerIsNotTakenForOurs(t *testing.T) {
+// The first attempt, whose answer is lost, fails because the node belongs to another writer.
+func TestANodeOfAnotherWriterIsNotMistakenForOursAfterALostAnswer(t *testing.T) {
 	s, straight, p := openThroughProxy(t)
 	ctx := background(t)
 	must(t, straight.CreateStartupPaths(ctx))
@@ -82,9 +82,9 @@ func TestAnothersNodeBehindALostAnswerIsNotTakenForOurs(t *testing.T) {
 	p.loseNext(opMulti)
 	failed, err = s.CreatePartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: ours})
 	if err != nil || !errors.Is(failed[tp], ErrNodeExists) {
-		t.Errorf("created over another's state: failed %v, %v", failed, err)
+		t.Errorf("created over the state of another writer: failed %v, %v", failed, err)
 	}
-	// An equal write of an earlier version is another's too.
+	// Equal data with a later version was not written by this store either.
 	for version := range Version(3) {
 		ours.Version = version
 		if _, failed, err := straight.SetPartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: ours}); err != nil || len(failed) > 0 {

@@ -13,7 +13,7 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// goldenNode is a line of a dump of a real Kafka's tree.
+// goldenNode is a line of a dump of the nodes of a real Kafka cluster.
 type goldenNode struct {
 	path      string
 	ephemeral bool
@@ -45,8 +45,8 @@ func readGolden(t testing.TB, name string) []goldenNode {
 	return nodes
 }
 
-// reencode decodes a node's data and encodes it again; known is false for
-// nodes this room does not write.
+// reencode decodes a node's data and encodes it again. known is false for nodes that this package
+// does not write.
 func reencode(path string, data []byte) (again []byte, known bool, err error) {
 	parts := strings.Split(path, "/")
 	switch {
@@ -86,7 +86,7 @@ func reencode(path string, data []byte) (again []byte, known bool, err error) {
 	return nil, false, nil
 }
 
-func TestEveryNodeOfARealKafkaIsWrittenWithItsBytes(t *testing.T) {
+func TestNodesAreEncodedByteForByteAsKafkaDoes(t *testing.T) {
 	files, err := filepath.Glob("testdata/znodes-*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden files: %v", err)
@@ -108,7 +108,7 @@ func TestEveryNodeOfARealKafkaIsWrittenWithItsBytes(t *testing.T) {
 	}
 	for _, kind := range []string{"brokers", "feature", "controller_epoch", "cluster", "latest_producer_id_block", "config"} {
 		if kinds[kind] == 0 {
-			t.Errorf("no golden node below /%s was looked at", kind)
+			t.Errorf("no golden node below /%s was checked", kind)
 		}
 	}
 }
@@ -127,7 +127,7 @@ func TestControllerNodeIsWrittenAsVersion2(t *testing.T) {
 	t.Fatal("no /controller in the golden file")
 }
 
-func TestRequestsAndNotificationsHaveKafkasBytes(t *testing.T) {
+func TestRequestsAndNotificationsAreEncodedAsKafkaDoes(t *testing.T) {
 	for want, have := range map[string][]byte{
 		`{"version":1,"partitions":[{"topic":"t","partition":1},{"topic":"t","partition":0}]}`:                encodePartitions([]TopicPartition{{Topic: "t", Partition: 1}, {Topic: "t"}}),
 		`{"version":1,"partitions":[{"topic":"viazk","partition":1,"replicas":[1,0]}]}`:                       encodeReassignments(map[TopicPartition][]int32{{Topic: "viazk", Partition: 1}: {1, 0}}),
@@ -142,7 +142,7 @@ func TestRequestsAndNotificationsHaveKafkasBytes(t *testing.T) {
 	}
 }
 
-func TestOldAndForeignVersionsAreRead(t *testing.T) {
+func TestOldAndUnknownVersionsAreDecoded(t *testing.T) {
 	endpoint := func(listener, host string, port int32, protocol int16) metadata.Endpoint {
 		return metadata.Endpoint{Listener: listener, Host: host, Port: port, SecurityProtocol: protocol}
 	}
@@ -184,7 +184,7 @@ func TestOldAndForeignVersionsAreRead(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeDecodedIsAnInvalidNode(t *testing.T) {
+func TestUndecodableDataIsAnInvalidNode(t *testing.T) {
 	broker := func(data []byte) error { _, err := decodeBroker(0, data); return err }
 	topic := func(data []byte) error { _, err := decodeTopic("t", data); return err }
 	state := func(data []byte) error { _, err := decodePartitionState(data); return err }
@@ -220,7 +220,7 @@ func TestWhatCannotBeDecodedIsAnInvalidNode(t *testing.T) {
 	}
 }
 
-func TestProducerIDBlocksFollowEachOtherUntilTheNumbersEnd(t *testing.T) {
+func TestProducerIDBlocksFollowEachOtherUpToTheMaximum(t *testing.T) {
 	b, err := ProducerIDBlock{End: -1}.next(3)
 	if err != nil || b != (ProducerIDBlock{Broker: 3, Start: 0, End: 999}) {
 		t.Errorf("first block %+v, %v", b, err)
@@ -229,12 +229,12 @@ func TestProducerIDBlocksFollowEachOtherUntilTheNumbersEnd(t *testing.T) {
 		t.Errorf("second block %+v, %v", b, err)
 	}
 	if _, err := (ProducerIDBlock{End: math.MaxInt64 - 999}).next(1); err == nil {
-		t.Error("a block beyond the largest number")
+		t.Error("no error for a block beyond the maximum")
 	}
 }
 
-// The orders that a real 3.9.1 controller wrote for topics of 13 and 60 partitions.
-func TestPartitionsAreOrderedAsAScalaMap(t *testing.T) {
+// The expected orders were written by a real 3.9.1 controller for topics with 13 and 60 partitions.
+func TestPartitionsAreOrderedLikeAScalaMap(t *testing.T) {
 	for count, want := range map[int]string{
 		13: "11 12 0 1 2 3 4 5 6 7 8 9 10",
 		60: "44 45 46 47 48 49 50 51 52 53 10 54 11 55 12 56 13 57 14 58 15 59 16 17 18 19 0 1 2 3 4 5 6 7 8 9 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43",
@@ -264,7 +264,7 @@ func TestStringsAreEscapedAsJacksonDoes(t *testing.T) {
 	}
 }
 
-func TestEntityNamesAreSanitisedAndBack(t *testing.T) {
+func TestEntityNamesAreSanitisedAndDesanitised(t *testing.T) {
 	for name, want := range map[string]string{
 		"my client":        "my%20client",
 		"CN=alice,O=Acme*": "CN%3Dalice%2CO%3DAcme%2A",
@@ -279,12 +279,12 @@ func TestEntityNamesAreSanitisedAndBack(t *testing.T) {
 			t.Errorf("%q: have %s, want %s", name, have, want)
 		}
 		if back := DesanitizeEntity(have); back != name {
-			t.Errorf("%q came back as %q", name, back)
+			t.Errorf("%q was desanitised to %q", name, back)
 		}
 	}
 	for _, odd := range []string{"%", "%4", "%zz"} {
 		if have := DesanitizeEntity(odd); have != odd {
-			t.Errorf("%q became %q", odd, have)
+			t.Errorf("invalid name %q became %q", odd, have)
 		}
 	}
 }
@@ -304,9 +304,9 @@ func FuzzDecoders(f *testing.F) {
 			}
 			third, _, err := reencode(path, again)
 			if err != nil {
-				t.Errorf("%s: %q was decoded, but not what was encoded from it, %q: %v", path, data, again, err)
+				t.Errorf("%s: %q is re-encoded as %q, which cannot be decoded: %v", path, data, again, err)
 			} else if string(third) != string(again) {
-				t.Errorf("%s: %q encodes to %q and that to %q", path, data, again, third)
+				t.Errorf("%s: %q is re-encoded as %q, and that as %q", path, data, again, third)
 			}
 		}
 		_, _ = decodeController(data)

@@ -10,8 +10,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// A mark that somebody removes by hand in the last moment of a topic's deletion
-// does not keep the topic's node, which would be taken for a new and empty topic.
+// If an operator removes the mark in the last moment of a topic's deletion, the topic's node is
+// deleted all the same. Otherwise it would be treated as a new, empty topic.
 func TestATopicWhoseDeletionMarkIsRemovedByHandIsDeleted(t *testing.T) {
 	s := openStore(t, testkit.ZooKeeper(t))
 	ctx := background(t)
@@ -21,7 +21,7 @@ func TestATopicWhoseDeletionMarkIsRemovedByHandIsDeleted(t *testing.T) {
 	if err := s.ensurePath(ctx, TopicPath("t")+"/partitions/0"); err != nil {
 		t.Fatal(err)
 	}
-	// The mark existed a moment ago; it does not any more.
+	// The mark does not exist.
 	if err := s.removeTree(ctx, NoFence(), TopicPath("t"), topicDeletionPath("t")); err != nil {
 		t.Fatal(err)
 	}
@@ -30,9 +30,9 @@ func TestATopicWhoseDeletionMarkIsRemovedByHandIsDeleted(t *testing.T) {
 	}
 }
 
-// A topic whose node is removed by hand in the last moment of its deletion leaves
-// no mark behind, which would delete the next topic of the name.
-func TestADeletionMarkGoesWithATopicThatIsRemovedByHand(t *testing.T) {
+// If an operator removes a topic's node in the last moment of its deletion, the mark is deleted all
+// the same. Otherwise it would delete the next topic with the same name.
+func TestADeletionMarkIsDeletedWithATopicThatIsRemovedByHand(t *testing.T) {
 	s := openStore(t, testkit.ZooKeeper(t))
 	ctx := background(t)
 	must(t, s.CreateStartupPaths(ctx))
@@ -43,7 +43,7 @@ func TestADeletionMarkGoesWithATopicThatIsRemovedByHand(t *testing.T) {
 	}
 }
 
-// Without /controller_epoch no fenced deletion is done, and none counts as done.
+// Without /controller_epoch, fenced deletions fail and delete nothing.
 func TestNothingIsDeletedWhileTheControllerEpochIsMissing(t *testing.T) {
 	s := openStore(t, testkit.ZooKeeper(t))
 	ctx := background(t)
@@ -58,11 +58,11 @@ func TestNothingIsDeletedWhileTheControllerEpochIsMissing(t *testing.T) {
 		path string
 		err  error
 	}{
-		"of one node":                {ControllerPath, s.DeleteController(ctx, fence)},
-		"of several nodes":           {marked, s.RemoveTopicDeletions(ctx, fence, []string{"t"})},
-		"of a tree":                  {TopicPath("t"), s.removeTree(ctx, fence, TopicPath("t"))},
-		"of a topic and its mark":    {marked, s.removeTogether(ctx, fence, []string{TopicPath("t"), marked})},
-		"of a topic with all it has": {TopicPath("t"), s.DeleteTopic(ctx, fence, "t")},
+		"of one node":               {ControllerPath, s.DeleteController(ctx, fence)},
+		"of several nodes":          {marked, s.RemoveTopicDeletions(ctx, fence, []string{"t"})},
+		"of a tree":                 {TopicPath("t"), s.removeTree(ctx, fence, TopicPath("t"))},
+		"of a topic and its mark":   {marked, s.removeTogether(ctx, fence, []string{TopicPath("t"), marked})},
+		"of a topic with all nodes": {TopicPath("t"), s.DeleteTopic(ctx, fence, "t")},
 	} {
 		exists, err := s.exists(ctx, deletion.path)
 		must(t, err)
@@ -72,13 +72,12 @@ func TestNothingIsDeletedWhileTheControllerEpochIsMissing(t *testing.T) {
 	}
 }
 
-// refusing answers transactions that touch a path with an error of the whole,
-// and does all others.
+// refusing fails transactions that set path as a whole, and accepts all others.
 type refusing struct {
 	Conn
 	path string
 	err  error
-	done int // operations
+	done int // number of accepted operations
 }
 
 func (r *refusing) Multi(ops ...any) ([]zk.MultiResponse, error) {
@@ -98,9 +97,9 @@ func (r *refusing) Multi(ops ...any) ([]zk.MultiResponse, error) {
 func (*refusing) SessionID() int64 { return 1 }
 func (*refusing) Close()           {}
 
-// Of partition states in several transactions those are reported as written
-// that are, also where another transaction fails as a whole.
-func TestStatesOfOtherTransactionsAreWrittenWhereOneFails(t *testing.T) {
+// If one of several transactions fails as a whole, the states of the others are written and
+// reported as written.
+func TestStatesOfOtherTransactionsAreWrittenIfOneFails(t *testing.T) {
 	const partitions = 2*batchOps + 10
 	d := NewDriven(Config{Logger: kafkalog.Discard()})
 	states := map[TopicPartition]PartitionState{}
@@ -116,7 +115,7 @@ func TestStatesOfOtherTransactionsAreWrittenWhereOneFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(written) != partitions-batchOps || conn.done != len(written) || len(failed) != batchOps || failed[first] == nil {
-		t.Errorf("%d states are reported as written, %d are, %d as failed; want those of one transaction to fail", len(written), conn.done, len(failed))
+		t.Errorf("%d states reported as written, %d actually written, %d reported as failed; want the states of one transaction to fail", len(written), conn.done, len(failed))
 	}
 	for _, err := range failed {
 		if !errors.Is(err, zk.ErrAuthFailed) {

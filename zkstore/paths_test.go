@@ -9,8 +9,8 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// The page about nodes names every path that a broker makes or reads.
-func TestThePageOfZnodesNamesEveryPath(t *testing.T) {
+// docs/znodes.md names each path that a broker creates or reads.
+func TestTheZnodesPageNamesEveryPath(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(testkit.Root(), "docs", "znodes.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -19,7 +19,7 @@ func TestThePageOfZnodesNamesEveryPath(t *testing.T) {
 		clusterIDPath, "/"+configChangePrefix, "/"+isrChangePrefix, "/"+logDirEventPrefix)
 	for _, path := range paths {
 		if !strings.Contains(string(page), path) {
-			t.Errorf("docs/znodes.md says nothing of %s", path)
+			t.Errorf("docs/znodes.md does not name %s", path)
 		}
 	}
 }

@@ -8,18 +8,18 @@ import (
 	"testing"
 )
 
-// proxy stands between the client and ZooKeeper and can lose things.
+// proxy forwards connections to ZooKeeper and can drop connections and answers.
 type proxy struct {
 	net.Listener
 	server string
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	conns map[net.Conn]bool
-	dials int    // connections accepted so far
-	cut   bool   // refuse and drop everything
-	lose  int32  // opcode whose next answer is lost with its connection, 0: none
-	lost  int    // how many answers were lost
-	last  []byte // the last connect answer: session id and password in it
+	dials int    // number of connections accepted so far
+	cut   bool   // refuse all connections
+	lose  int32  // opcode whose next answer is dropped with its connection; 0 means none
+	lost  int    // number of dropped answers
+	last  []byte // the last answer to a connect request, with session id and password
 }
 
 // Opcodes of ZooKeeper's protocol.
@@ -74,7 +74,7 @@ func (p *proxy) serve(client net.Conn) {
 		delete(p.conns, server)
 		p.mu.Unlock()
 	}()
-	var opcodes sync.Map // of requests under way, by xid
+	var opcodes sync.Map // of requests in progress, by xid
 	go func() {
 		defer server.Close()
 		for first := true; ; first = false {
@@ -129,8 +129,8 @@ func (p *proxy) loses(op int32) bool {
 	return true
 }
 
-// loseNext makes the answer to the next request of that opcode vanish, with
-// the connection, after the server has done it.
+// loseNext drops the answer to the next request with the opcode, and its connection, after the
+// server has executed the request.
 func (p *proxy) loseNext(op int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -167,10 +167,9 @@ func (p *proxy) dropAll() {
 	}
 }
 
-// expireSession ends the client's session as an operator or a twin of the
-// client would: a second connection with its id and password closes it. The server ends
-// that connection too when the client, which it has thrown out, comes back with
-// the id first; then it is tried again until the session is no more.
+// expireSession ends the client's session: it opens a second connection with the session's id and
+// password and closes the session through it. If the client reconnects first, the server ends the
+// second connection instead. expireSession tries again until the session is closed.
 func (p *proxy) expireSession(t *testing.T) {
 	t.Helper()
 	p.mu.Lock()
@@ -181,10 +180,10 @@ func (p *proxy) expireSession(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("the client was always back before its session could be closed")
+	t.Fatal("the client always reconnected before its session could be closed")
 }
 
-// endSession tells whether the session of a connect answer is closed.
+// endSession tries to close the session of a connect answer, and reports whether it is closed.
 func (p *proxy) endSession(t *testing.T, answer []byte) bool {
 	t.Helper()
 	c, err := net.Dial("tcp", p.server)
@@ -203,7 +202,7 @@ func (p *proxy) endSession(t *testing.T, answer []byte) bool {
 	if err != nil {
 		return false
 	}
-	if binary.BigEndian.Uint64(connected[12:]) == 0 { // the session has gone
+	if binary.BigEndian.Uint64(connected[12:]) == 0 { // the session has ended
 		return true
 	}
 	closing := []byte{0, 0, 0, 8, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xf5} // xid 1, opcode -11

@@ -16,7 +16,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-func TestPitfallController02_ALostAnswerIsReadBackFromTheTree(t *testing.T) {
+func TestPitfallController02_TheResultBehindALostAnswerIsReadFromTheNodes(t *testing.T) {
 	s, straight, p := openThroughProxy(t)
 	ctx := background(t)
 	must(t, straight.CreateStartupPaths(ctx))
@@ -67,11 +67,11 @@ func TestPitfallController02_ALostAnswerIsReadBackFromTheTree(t *testing.T) {
 		t.Errorf("controller epoch %q, %v: elected twice?", n.data, err)
 	}
 	if b, err := s.AllocateProducerIDBlock(ctx, 1); err != nil || b.Start != 1000 {
-		t.Errorf("next block %+v, %v: the one of the lost answer should be the first", b, err)
+		t.Errorf("next block %+v, %v: the allocation with the lost answer should have got the first block", b, err)
 	}
 }
 
-func TestAConflictBehindALostAnswerStaysAConflict(t *testing.T) {
+func TestAConflictAfterALostAnswerStaysAConflict(t *testing.T) {
 	s, straight, p := openThroughProxy(t)
 	ctx := background(t)
 	must(t, straight.CreateStartupPaths(ctx))
@@ -93,11 +93,11 @@ func TestAConflictBehindALostAnswerStaysAConflict(t *testing.T) {
 	}
 	p.loseNext(opMulti)
 	if _, err := s.Elect(ctx, 2); !errors.Is(err, ErrControllerMoved) {
-		t.Errorf("election lost to an own earlier one under another id: %v", err)
+		t.Errorf("election after an earlier one of the same session with another id: %v", err)
 	}
 }
 
-func TestOperationsOutlastALostConnection(t *testing.T) {
+func TestOperationsSurviveALostConnection(t *testing.T) {
 	s, straight, p := openThroughProxy(t)
 	ctx := background(t)
 	must(t, straight.CreateStartupPaths(ctx))
@@ -121,7 +121,7 @@ func TestWatchesSurviveAReconnect(t *testing.T) {
 	_, err := s.Topics(ctx)
 	must(t, err)
 	p.setCut(true)
-	must(t, straight.CreateTopic(ctx, TopicNode{Name: "missed"})) // while nobody is connected
+	must(t, straight.CreateTopic(ctx, TopicNode{Name: "missed"})) // while s is disconnected
 	p.setCut(false)
 	<-rung
 	if names, err := s.Topics(ctx); err != nil || len(names) != 1 {
@@ -132,7 +132,7 @@ func TestWatchesSurviveAReconnect(t *testing.T) {
 	<-rung
 }
 
-// trace collects what happened in which order.
+// trace records steps in their order.
 type trace struct {
 	mu    sync.Mutex // guards steps
 	steps []string
@@ -185,7 +185,7 @@ func TestAnExpiredSessionIsReplacedAndItsOperationsFail(t *testing.T) {
 	s.AddSessionListener(SessionListener{After: func() { steps.add("second") }})
 	p.expireSession(t)
 	<-again
-	testkit.Eventually(t, 5*time.Second, "handlers are called in a new session", func() bool {
+	testkit.Eventually(t, 5*time.Second, "handlers are called in the new session", func() bool {
 		return steps.String() == "before after second children"
 	})
 	if id := s.SessionID(); id == first || id == 0 {
@@ -201,7 +201,7 @@ func TestAnExpiredSessionIsReplacedAndItsOperationsFail(t *testing.T) {
 	}
 }
 
-func TestAnOperationUnderWayWhenItsSessionExpiresFails(t *testing.T) {
+func TestAnOperationInProgressFailsWhenItsSessionExpires(t *testing.T) {
 	s, straight, p := openThroughProxy(t, func(c *Config) { c.SessionTimeout = 1500 * time.Millisecond })
 	ctx := background(t)
 	must(t, straight.CreateStartupPaths(ctx))
@@ -216,21 +216,21 @@ func TestAnOperationUnderWayWhenItsSessionExpiresFails(t *testing.T) {
 	if err := <-done; !errors.Is(err, ErrSessionExpired) {
 		t.Errorf("error %v", err)
 	}
-	// Under a new session, but not before one is open.
+	// An unbound operation waits for the new session.
 	must(t, s.CreateTopic(ctx, TopicNode{Name: "t"}))
 	if names, err := straight.TopicNames(ctx); err != nil || strings.Join(names, " ") != "t" {
 		t.Errorf("topics %v, %v", names, err)
 	}
 }
 
-func TestPitfallController04_ANodeOfAnOwnFormerSessionIsReplaced(t *testing.T) {
+func TestPitfallController04_ANodeOfAFormerSessionOfTheStoreIsReplaced(t *testing.T) {
 	ctx, connect := background(t), testkit.ZooKeeper(t)
 	former, s := openStore(t, connect), openStore(t, connect)
 	must(t, s.CreateStartupPaths(ctx))
 	before, err := former.RegisterBroker(ctx, plaintext(1))
 	must(t, err)
 	s.mu.Lock()
-	s.registered = former.SessionID() // as if s had registered it and lost that session
+	s.registered = former.SessionID() // as if s had registered the broker in that session and lost it
 	s.mu.Unlock()
 	after, err := s.RegisterBroker(ctx, plaintext(1))
 	if err != nil || after <= before {
@@ -238,7 +238,7 @@ func TestPitfallController04_ANodeOfAnOwnFormerSessionIsReplaced(t *testing.T) {
 	}
 }
 
-func TestClosingWhileDisconnectedReturns(t *testing.T) {
+func TestCloseReturnsWhileDisconnected(t *testing.T) {
 	s, _, p := openThroughProxy(t)
 	ctx := background(t)
 	p.setCut(true)
@@ -246,11 +246,11 @@ func TestClosingWhileDisconnectedReturns(t *testing.T) {
 	go func() { done <- s.CreateTopic(ctx, TopicNode{Name: "t"}) }()
 	s.Close()
 	if err := <-done; !errors.Is(err, ErrClosed) {
-		t.Errorf("operation under way: %v", err)
+		t.Errorf("operation in progress: %v", err)
 	}
 }
 
-func TestTooLargeANodeIsAnErrorThatNamesTheSetting(t *testing.T) {
+func TestTheErrorForATooLargeNodeNamesTheSetting(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
 	err := s.create(ctx, TopicPath("huge"), make([]byte, 2<<20))
@@ -261,11 +261,11 @@ func TestTooLargeANodeIsAnErrorThatNamesTheSetting(t *testing.T) {
 		t.Error("5 MiB: no error")
 	}
 	if _, err := s.Topics(ctx); err != nil {
-		t.Errorf("afterwards: %v", err)
+		t.Errorf("later operation: %v", err)
 	}
 }
 
-func TestASessionLostWhileAfterRunsDoesNotBlock(t *testing.T) {
+func TestASessionLossDuringAfterDoesNotBlock(t *testing.T) {
 	s, straight, p := openThroughProxy(t)
 	ctx := background(t)
 	must(t, straight.CreateStartupPaths(ctx))
@@ -290,9 +290,9 @@ func TestASessionLostWhileAfterRunsDoesNotBlock(t *testing.T) {
 	must(t, <-results)
 }
 
-// counter counts what an Observer is told.
+// counter is an Observer that records events and counts requests.
 type counter struct {
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	events   []string
 	requests int
 }
@@ -309,7 +309,7 @@ func (c *counter) ZooKeeperRequest(time.Duration) {
 	c.requests++
 }
 
-// answered is how many requests were answered.
+// answered returns the number of answered requests.
 func (c *counter) answered() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -322,7 +322,7 @@ func (c *counter) String() string {
 	return strings.Join(c.events, " ")
 }
 
-func TestTheObserverHearsOfTheSessionAndItsRequests(t *testing.T) {
+func TestTheObserverIsNotifiedOfSessionsAndRequests(t *testing.T) {
 	seen := &counter{}
 	s, _, p := openThroughProxy(t, func(c *Config) { c.Observer = seen })
 	ctx := background(t)
@@ -332,7 +332,7 @@ func TestTheObserverHearsOfTheSessionAndItsRequests(t *testing.T) {
 	}
 	before := strings.Count(seen.String(), "Expired")
 	p.expireSession(t)
-	testkit.Eventually(t, 10*time.Second, "the expiry and a new session are seen", func() bool {
+	testkit.Eventually(t, 10*time.Second, "the observer is notified of the expiry and the new session", func() bool {
 		return strings.Count(seen.String(), "Expired") == before+1 && strings.HasSuffix(seen.String(), "SyncConnected") && s.State() == "CONNECTED"
 	})
 	s.Close()
@@ -352,32 +352,32 @@ func TestTheObserverIsNotifiedOfEachChangeOfTheConnection(t *testing.T) {
 	}
 }
 
-func TestASilentServerDoesNotHoldTheHandshakeForLong(t *testing.T) {
+func TestASilentServerDelaysTheHandshakeOnlyBriefly(t *testing.T) {
 	z := testkit.NewZooKeeper(t)
 	p := startProxy(t, z.Address())
 	s := openStore(t, p.Addr().String(), func(c *Config) { c.SessionTimeout = 1500 * time.Millisecond })
 	ctx := background(t)
 	must(t, s.CreateStartupPaths(ctx))
-	z.Pause() // also the handshake of the next connection gets no answer
+	z.Pause() // the handshake of the next connection gets no answer either
 	p.dropAll()
 	done := make(chan error, 1)
 	go func() { done <- s.CreateTopic(ctx, TopicNode{Name: "t"}) }()
-	// The handshake is given up after two thirds of the session timeout and tried
-	// again; ten read timeouts would be ten seconds.
+	// The handshake is abandoned after two thirds of the session timeout and tried again. Ten read
+	// timeouts would be ten seconds.
 	start, dials := time.Now(), p.accepted()
-	testkit.Eventually(t, 6*time.Second, "another connection is tried", func() bool { return p.accepted() >= dials+2 })
+	testkit.Eventually(t, 6*time.Second, "the client tries another connection", func() bool { return p.accepted() >= dials+2 })
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("dialled again after %v", took)
 	}
 	z.Resume()
 	if err := <-done; err != nil && !errors.Is(err, ErrSessionExpired) {
-		t.Errorf("after the server woke up: %v", err)
+		t.Errorf("after the server resumed: %v", err)
 	}
 }
 
-// A server that has opened its port and does not serve yet drops every connection. That is no
-// matter of credentials, and it is tried again without a pause.
-func TestAServerThatDropsConnectionsAtFirstIsTriedAgainSoon(t *testing.T) {
+// A server that has opened its port but does not serve yet drops each connection. This has nothing
+// to do with credentials, and the client tries again without a pause.
+func TestAServerThatDropsItsFirstConnectionsIsRetriedSoon(t *testing.T) {
 	address, chroot, _ := strings.Cut(testkit.ZooKeeper(t), "/")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -441,6 +441,6 @@ func TestTheClientLibraryPausesOnlyAfterManyRounds(t *testing.T) {
 	h.Connected()
 	over = true
 	if _, pause := h.Next(); !pause {
-		t.Error("no pause for a session that is over")
+		t.Error("no pause in an ended session")
 	}
 }

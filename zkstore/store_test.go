@@ -46,8 +46,8 @@ func openStore(t *testing.T, connect string, change ...func(*Config)) *Store {
 	return s
 }
 
-// openThroughProxy opens a store whose connections go through a proxy, and one
-// that goes straight to the same chroot.
+// openThroughProxy opens a store that connects through a proxy, and one that connects directly to
+// the same chroot.
 func openThroughProxy(t *testing.T, change ...func(*Config)) (s, straight *Store, p *proxy) {
 	t.Helper()
 	connect := testkit.ZooKeeper(t)
@@ -69,7 +69,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestAFreshBrokerLeavesTheTreeOfARealOne(t *testing.T) {
+func TestAFreshBrokerCreatesTheSameNodesAsKafka(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
 	_, err := s.CreateOrGetClusterID(ctx)
@@ -97,23 +97,23 @@ func TestAFreshBrokerLeavesTheTreeOfARealOne(t *testing.T) {
 			t.Fatalf("have %s (ephemeral %t), want %s (ephemeral %t)", h.Path, h.Ephemeral, w.path, w.ephemeral)
 		}
 		if h.Path == "/" {
-			continue // the chroot itself was made by the server in the golden run
+			continue // in the golden run, the server itself created this node
 		}
 		if (h.Data == nil) != (w.data == nil) {
 			t.Errorf("%s: null %t, want %t", h.Path, h.Data == nil, w.data == nil)
 		}
-		if have, want := maskChance(h.Data), maskChance(w.data); have != want {
+		if have, want := maskVariable(h.Data), maskVariable(w.data); have != want {
 			t.Errorf("%s:\nhave %s\nwant %s", h.Path, have, want)
 		}
 	}
 }
 
-var chance = regexp.MustCompile(`"timestamp":"[0-9]{13}"|"id":"[A-Za-z0-9_-]{22}"`)
+var variable = regexp.MustCompile(`"timestamp":"[0-9]{13}"|"id":"[A-Za-z0-9_-]{22}"`)
 
-// maskChance hides what differs from run to run.
-func maskChance(data []byte) string { return chance.ReplaceAllString(string(data), "*") }
+// maskVariable replaces values that differ between runs.
+func maskVariable(data []byte) string { return variable.ReplaceAllString(string(data), "*") }
 
-func TestRegistrationGivesTheBrokerEpochAndVersionOne(t *testing.T) {
+func TestRegistrationReturnsTheBrokerEpochAndWritesVersionOne(t *testing.T) {
 	ctx, connect := background(t), testkit.ZooKeeper(t)
 	s := openStore(t, connect)
 	must(t, s.CreateStartupPaths(ctx))
@@ -162,7 +162,7 @@ func TestAwaitBrokerGoneReturnsWhenTheNodeIsGone(t *testing.T) {
 
 func TestBrokerIDsAreGeneratedAboveTheReservedOnes(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
-	for want := int32(1001); want < 1004; want++ { // the path is made where it is missing
+	for want := int32(1001); want < 1004; want++ { // the first call creates the missing path
 		if id, err := s.GenerateBrokerID(ctx, 1000); err != nil || id != want {
 			t.Errorf("id %d, %v, want %d", id, err, want)
 		}
@@ -193,7 +193,7 @@ func TestOnlyOneClusterIDWins(t *testing.T) {
 	}
 }
 
-func TestProducerIDBlocksAreNeverGivenTwice(t *testing.T) {
+func TestProducerIDBlocksAreNeverAllocatedTwice(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
 	var mu sync.Mutex
@@ -208,7 +208,7 @@ func TestProducerIDBlocksAreNeverGivenTwice(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			if seen[b.Start] {
-				t.Errorf("block %d twice", b.Start)
+				t.Errorf("block %d was allocated twice", b.Start)
 			}
 			seen[b.Start] = true
 		})
@@ -297,14 +297,14 @@ func TestTopicsAreWrittenReadAndDeleted(t *testing.T) {
 		t.Fatalf("failed %v, %v", failed, err)
 	}
 	tp, state := TopicPartition{Topic: "orders", Partition: 1}, PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []int32{1, 2}}
-	for _, again := range []string{"written", "written already"} { // the second time the version is an old one
+	for _, again := range []string{"written", "written already"} { // the second time, the version is stale
 		if v, err := s.SetLeadersState(ctx, tp, state); err != nil || v != 1 {
 			t.Errorf("%s: version %d, %v", again, v, err)
 		}
 	}
 	state.ISR = []int32{1}
 	if _, err := s.SetLeadersState(ctx, tp, state); !errors.Is(err, ErrBadVersion) {
-		t.Errorf("a state on an old version: %v", err)
+		t.Errorf("a state with a stale version: %v", err)
 	}
 	must(t, s.SetConfig(ctx, EntityTopics, "orders", map[string]string{"retention.ms": "1"}))
 	must(t, s.CreateTopicDeletion(ctx, "orders"))
@@ -314,7 +314,7 @@ func TestTopicsAreWrittenReadAndDeleted(t *testing.T) {
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "orders"))
 	for _, path := range []string{TopicPath("orders"), EntityPath(EntityTopics, "orders"), topicDeletionPath("orders")} {
 		if exists, err := s.exists(ctx, path); exists || err != nil {
-			t.Errorf("%s is still there: %t, %v", path, exists, err)
+			t.Errorf("%s still exists: %t, %v", path, exists, err)
 		}
 	}
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "orders"))
@@ -328,7 +328,7 @@ func manyStates(n int) map[TopicPartition]PartitionState {
 	return states
 }
 
-func TestRestoringATopicYieldsToWhatWasWrittenSinceItWasRead(t *testing.T) {
+func TestRestoreTopicFailsIfTheTopicWasWrittenSinceItWasRead(t *testing.T) {
 	s := openStore(t, testkit.ZooKeeper(t))
 	ctx := background(t)
 	must(t, s.CreateStartupPaths(ctx))
@@ -350,7 +350,7 @@ func TestRestoringATopicYieldsToWhatWasWrittenSinceItWasRead(t *testing.T) {
 	}
 }
 
-func TestOneConflictDoesNotBlockTheOthersOfABatch(t *testing.T) {
+func TestOneConflictDoesNotAffectTheRestOfABatch(t *testing.T) {
 	const count = 2000
 	seen := &counter{}
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t), func(c *Config) { c.Observer = seen })
@@ -372,8 +372,8 @@ func TestOneConflictDoesNotBlockTheOthersOfABatch(t *testing.T) {
 	must(t, s.remove(ctx, PartitionStatePath(gone)))
 	before := seen.answered()
 	written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), states)
-	if n := seen.answered() - before; n > 60 { // a batch that fails is halved
-		t.Errorf("writing %d states, two of which conflict, took %d requests", count, n)
+	if n := seen.answered() - before; n > 60 { // failed batches are run again in halves
+		t.Errorf("writing %d states with two conflicts took %d requests", count, n)
 	}
 	if err != nil || len(written) != count-2 || len(failed) != 2 ||
 		!errors.Is(failed[changed], ErrBadVersion) || !errors.Is(failed[gone], ErrNoNode) {
@@ -398,7 +398,7 @@ func TestOneConflictDoesNotBlockTheOthersOfABatch(t *testing.T) {
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "big"))
 }
 
-func TestATopicIsDeletedWithFewRequestsWhateverLiesInIt(t *testing.T) {
+func TestATopicIsDeletedWithFewRequestsWhateverNodesItHas(t *testing.T) {
 	const count = 2000
 	seen := &counter{}
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t), func(c *Config) { c.Observer = seen })
@@ -419,12 +419,12 @@ func TestATopicIsDeletedWithFewRequestsWhateverLiesInIt(t *testing.T) {
 		t.Errorf("deleting %d partitions took %d requests", count, n)
 	}
 	create()
-	foreign := PartitionStatePath(TopicPartition{Topic: "big", Partition: 17}) + "/of/somebody"
+	foreign := PartitionStatePath(TopicPartition{Topic: "big", Partition: 17}) + "/of/another"
 	must(t, s.createRecursive(ctx, foreign, nil))
 	must(t, s.remove(ctx, PartitionStatePath(TopicPartition{Topic: "big", Partition: 900})))
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "big"))
 	if exists, err := s.exists(ctx, TopicPath("big")); exists || err != nil {
-		t.Errorf("the topic is still there: %t, %v", exists, err)
+		t.Errorf("the topic still exists: %t, %v", exists, err)
 	}
 }
 
@@ -459,7 +459,7 @@ func TestReadingTwiceArmsAWatchOnce(t *testing.T) {
 	_, err := s.Arm(ctx, TopicPath("end"))
 	must(t, err)
 	must(t, s.CreateTopic(ctx, TopicNode{Name: "a"}))
-	must(t, s.CreateTopic(ctx, TopicNode{Name: "end"})) // its event comes after a's
+	must(t, s.CreateTopic(ctx, TopicNode{Name: "end"})) // its event arrives after that of a
 	<-done
 	if n := rung.Load(); n != 1 {
 		t.Errorf("%d calls for one armed watch", n)
@@ -474,11 +474,11 @@ func TestReadingTwiceArmsAWatchOnce(t *testing.T) {
 	must(t, s.remove(ctx, TopicPath("end")))
 	<-done
 	if n := rung.Load(); n != 1 {
-		t.Errorf("%d calls, one after unregistering", n)
+		t.Errorf("%d calls, want none after the handler was removed", n)
 	}
 }
 
-func TestAMissingServerIsReportedInKafkasWords(t *testing.T) {
+func TestAnUnreachableServerIsReportedAsInKafka(t *testing.T) {
 	connect := fmt.Sprintf("127.0.0.1:%d/x", testkit.FreePort(t))
 	_, err := Open(background(t), Config{Connect: connect, ConnectionTimeout: 300 * time.Millisecond, Logger: kafkalog.Discard()})
 	var timeout *ConnectionTimeoutError
@@ -512,7 +512,7 @@ func TestClosingEndsTheSessionAndFailsOperations(t *testing.T) {
 	s.Close()
 	must(t, other.AwaitBrokerGone(ctx, 1))
 	if took := time.Since(start); took > 3*time.Second {
-		t.Errorf("the node was gone after %v", took)
+		t.Errorf("the node was deleted only after %v", took)
 	}
 	if _, err := s.Topics(ctx); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
@@ -542,7 +542,7 @@ func TestConnectStringsAreSplit(t *testing.T) {
 	}
 }
 
-// logBuffer keeps log lines; loggers write from several goroutines.
+// logBuffer collects log lines. Loggers write to it from several goroutines.
 type logBuffer struct {
 	mu   sync.Mutex // guards text
 	text strings.Builder
@@ -554,7 +554,7 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// said returns the messages of one logger, in order.
+// said returns the messages of one logger in order.
 func (b *logBuffer) said(logger string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -569,7 +569,7 @@ func (b *logBuffer) said(logger string) []string {
 	return messages
 }
 
-func TestConnectingIsLoggedInKafkasLines(t *testing.T) {
+func TestConnectionsAreLoggedAsInKafka(t *testing.T) {
 	ctx, connect := background(t), testkit.ZooKeeper(t)
 	server, _, _ := strings.Cut(connect, "/")
 	var lines logBuffer
@@ -594,8 +594,9 @@ func TestConnectingIsLoggedInKafkasLines(t *testing.T) {
 	}
 }
 
-// The race detector judges this too: a request that was given up goes on.
-func TestAMultiThatIsGivenUpTellsNothing(t *testing.T) {
+// An abandoned request continues in its goroutine, so the race detector has to accept this test
+// too.
+func TestAnAbandonedMultiReturnsNoResults(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
 	for range 200 {
@@ -604,7 +605,7 @@ func TestAMultiThatIsGivenUpTellsNothing(t *testing.T) {
 		results, failed, _, err := s.multi(short, "check", "/absent", &zk.CheckVersionRequest{Path: s.full("/brokers"), Version: AnyVersion}, &zk.CheckVersionRequest{Path: s.full("/absent")})
 		switch {
 		case errors.Is(err, context.Canceled) && (results != nil || failed != -1):
-			t.Fatalf("given up, yet %v, operation %d", results, failed)
+			t.Fatalf("an abandoned request returned results %v, failed operation %d", results, failed)
 		case errors.Is(err, ErrNoNode) && failed != 1:
 			t.Fatalf("operation %d failed: %v", failed, err)
 		case err == nil:

@@ -17,15 +17,15 @@ func TestAWatchIsArmedByOneReadUntilItFires(t *testing.T) {
 		return true
 	}
 	if !arm() || arm() {
-		t.Error("the first read has to arm, the second has not")
+		t.Error("the first read must arm the watch, and the second must not")
 	}
 	table.fired(key)
 	if !arm() || arm() {
-		t.Error("after it fired the next read has to arm")
+		t.Error("after the watch fired, one read must arm it")
 	}
 	table.fired(watchKey{"/a", true})
 	if arm() {
-		t.Error("the watch of the children is another one")
+		t.Error("firing the children watch must not affect the node watch")
 	}
 }
 
@@ -33,16 +33,16 @@ func TestAWatchThatFiresWhileBeingArmedIsArmedAgain(t *testing.T) {
 	var table watchTable
 	key := watchKey{"/a", true}
 	if !table.begin(key) {
-		t.Fatal("has to arm")
+		t.Fatal("the read must arm the watch")
 	}
-	table.fired(key) // the event came between the answer and its being noted
+	table.fired(key) // the event arrived between the answer and end
 	table.end(key, true)
 	if !table.begin(key) {
-		t.Error("nobody knows whether it is armed, so the next read has to arm")
+		t.Error("it is unknown whether the watch is armed, so the next read must arm it")
 	}
 	table.end(key, false) // that read failed
 	if !table.begin(key) {
-		t.Error("a failed read has armed nothing")
+		t.Error("a failed read has armed no watch, so the next read must arm it")
 	}
 	table.end(key, true)
 	if len(table.marks) != 1 {
@@ -50,15 +50,15 @@ func TestAWatchThatFiresWhileBeingArmedIsArmedAgain(t *testing.T) {
 	}
 	table.fired(key)
 	if len(table.marks) != 0 {
-		t.Error("a fired watch leaves a mark behind")
+		t.Error("the mark of a fired watch is left")
 	}
 }
 
-func TestAWatchThatFiresBesideAReadThatArmsItTooIsArmedAgain(t *testing.T) {
+func TestAWatchThatFiresDuringASecondArmingReadIsArmedAgain(t *testing.T) {
 	var table watchTable
 	key := watchKey{"/a", false}
 	if !table.begin(key) || !table.begin(key) { // two reads at the same time
-		t.Fatal("has to arm")
+		t.Fatal("both reads must arm the watch")
 	}
 	table.end(key, true)
 	table.fired(key)
@@ -68,13 +68,13 @@ func TestAWatchThatFiresBesideAReadThatArmsItTooIsArmedAgain(t *testing.T) {
 	table.end(key, false)
 	table.end(key, false) // the second read failed
 	if len(table.marks) != 0 {
-		t.Error("a mark is left behind")
+		t.Error("a mark is left")
 	}
 }
 
-// ZooKeeper drops the watch of a node's children with the node, and tells of its
-// deletion only.
-func TestTheChildrenOfANodeThatWasDeletedAreWatchedAgain(t *testing.T) {
+// When a node is deleted, ZooKeeper removes the watch of its children and notifies the client only
+// of the deletion.
+func TestChildrenOfADeletedNodeAreWatchedAgain(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
 	changed, deleted := make(chan struct{}, 10), make(chan struct{}, 1)
@@ -90,11 +90,11 @@ func TestTheChildrenOfANodeThatWasDeletedAreWatchedAgain(t *testing.T) {
 	select {
 	case <-changed:
 	case <-ctx.Done():
-		t.Error("a new child was not heard of")
+		t.Error("the handler was not called for a new child")
 	}
 }
 
-func TestReadsNoteWhatTheyArmed(t *testing.T) {
+func TestReadsRecordTheWatchesTheyArm(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
 	must(t, s.CreateTopic(ctx, TopicNode{Name: "t"}))
@@ -114,14 +114,14 @@ func TestReadsNoteWhatTheyArmed(t *testing.T) {
 		{ISRChangesPath, true}:           func() error { return second(s.ISRChanges(ctx)) },
 		{LogDirEventsPath, true}:         func() error { return second(s.LogDirEvents(ctx)) },
 		{TopicPath("t"), false}:          func() error { return second(s.TopicNodes(ctx, []string{"t"})) },
-		{ControllerPath, false}:          func() error { return third(s.Controller(ctx)) }, // absent
+		{ControllerPath, false}:          func() error { return third(s.Controller(ctx)) }, // does not exist
 		{ReassignPartitionsPath, false}:  func() error { return second(s.PartitionReassignments(ctx)) },
 		{PreferredElectionPath, false}:   func() error { return second(s.PreferredElections(ctx)) },
 		{clusterIDPath + "/none", false}: func() error { return second(s.Arm(ctx, clusterIDPath+"/none")) },
 	} {
 		must(t, read())
 		if armed(key) {
-			t.Errorf("%v is armed though nobody watches it", key)
+			t.Errorf("%v is armed without a handler", key)
 		}
 		if key.children {
 			s.WatchChildren(key.path, func() {})
