@@ -114,7 +114,7 @@ func expect(t *testing.T, what string, err error, code protocol.ErrorCode, messa
 	}
 }
 
-func TestTopicIsWrittenConfigurationFirst(t *testing.T) {
+func TestTopicConfigurationIsWrittenBeforeItsPartitions(t *testing.T) {
 	store := newFakeStore()
 	a := newAdmin(t, store)
 	created, err := a.CreateTopic(t.Context(), NewTopic{Name: "t", Partitions: Default, Replicas: Default,
@@ -189,7 +189,7 @@ func TestTopicCreationIsRefusedInKafkasOrder(t *testing.T) {
 
 // A count takes four bytes of a request, whatever it is: it is refused before
 // anything of that size is made, and before what does not fit is sent.
-func TestCountsThatNoNodeHoldsAreRefused(t *testing.T) {
+func TestCountsTooLargeForANodeAreRefused(t *testing.T) {
 	store := newFakeStore()
 	existingTopic(store)
 	a := newAdmin(t, store)
@@ -243,7 +243,7 @@ func TestUnknownBrokersMayBeAssignedAtCreation(t *testing.T) {
 	}
 }
 
-func TestLosingTheRaceForATopicIsThatItExists(t *testing.T) {
+func TestLosingTheRaceForATopicReportsThatItExists(t *testing.T) {
 	store := newFakeStore()
 	a := newAdmin(t, racingStore{store})
 	_, err := a.CreateTopic(t.Context(), NewTopic{Name: "t", Partitions: 1, Replicas: 1}, Change{Brokers: brokers(0)})
@@ -256,7 +256,7 @@ func (racingStore) CreateTopic(context.Context, zkstore.TopicNode) error {
 	return zkstore.ErrNodeExists
 }
 
-func TestWithoutAControllerConfigurationsCannotBeWritten(t *testing.T) {
+func TestConfigurationsCannotBeWrittenWithoutAController(t *testing.T) {
 	store := newFakeStore()
 	store.noLeader = true
 	_, err := newAdmin(t, store).CreateTopic(t.Context(), NewTopic{Name: "t", Partitions: 1, Replicas: 1}, Change{Brokers: brokers(0)})
@@ -341,7 +341,7 @@ func TestNewPartitionsAreRefusedInKafkasOrder(t *testing.T) {
 
 // Lists as long as a request can have take time in proportion; with the square of their
 // length this would take hours.
-func TestLongListsAreGoneThroughOnce(t *testing.T) {
+func TestLongListsTakeLinearTime(t *testing.T) {
 	const many = 1 << 19
 	ids, texts := make([]int32, many), make([]string, many)
 	for i := range ids {
@@ -448,7 +448,7 @@ func TestBrokerConfigIsWrittenForOneOrAll(t *testing.T) {
 		"Cannot update these configs dynamically: Set(broker.id)")
 }
 
-func TestANameWithADotThatCollidesWithNothingIsCreated(t *testing.T) {
+func TestATopicWithADotButNoCollisionIsCreated(t *testing.T) {
 	store := newFakeStore()
 	store.topics["c_d"] = zkstore.TopicNode{Name: "c_d"}
 	a := newAdmin(t, store)
@@ -462,7 +462,7 @@ func TestANameWithADotThatCollidesWithNothingIsCreated(t *testing.T) {
 	}
 }
 
-func TestTopicsHaveNoIDWhereTheProtocolDoesNotKnowThem(t *testing.T) {
+func TestTopicsHaveNoIDBelowTheProtocolVersionThatAddsThem(t *testing.T) {
 	store := newFakeStore()
 	config, err := settings.FromMap(map[string]string{"zookeeper.connect": "z:1"})
 	if err != nil {
@@ -479,7 +479,7 @@ func TestTopicsHaveNoIDWhereTheProtocolDoesNotKnowThem(t *testing.T) {
 	}
 }
 
-func TestAConfigurationThatIsNotWrittenIsAnErrorAndNotAnnounced(t *testing.T) {
+func TestAConfigurationThatCannotBeWrittenIsNotAnnounced(t *testing.T) {
 	store := newFakeStore()
 	store.noLeader = true
 	store.topics["t"] = zkstore.TopicNode{Name: "t"}
@@ -511,7 +511,7 @@ func (c *perBrokerConfigs) FromStored(stored map[string]string, perBroker bool) 
 	return stored, nil
 }
 
-func TestErrorsOfReadingAreNotTakenForAnAbsence(t *testing.T) {
+func TestReadErrorsAreNotTakenForMissingData(t *testing.T) {
 	a := newAdmin(t, awayStore{})
 	if err := a.DeleteTopic(t.Context(), "t"); !errors.Is(err, errAway) {
 		t.Errorf("DeleteTopic: %v", err)
@@ -521,7 +521,7 @@ func TestErrorsOfReadingAreNotTakenForAnAbsence(t *testing.T) {
 	}
 }
 
-func TestOverridesOfOneBrokerAreToldFromThoseOfAll(t *testing.T) {
+func TestOverridesOfOneBrokerAreDistinguishedFromThoseOfAll(t *testing.T) {
 	configs := &perBrokerConfigs{}
 	a := newAdmin(t, newFakeStore())
 	for _, broker := range []string{"1", ""} {

@@ -25,7 +25,7 @@ func racked(pairs ...any) []Broker {
 	return list
 }
 
-func TestAssignmentIsWhatRealClustersShowed(t *testing.T) {
+func TestAssignmentMatchesRealClusters(t *testing.T) {
 	threeRacked := racked(0, "ra", 1, "rb", 1001, "ra")
 	for _, tc := range []struct {
 		name                 string
@@ -79,7 +79,7 @@ func TestAssignmentRefusesImpossibleCounts(t *testing.T) {
 	}
 }
 
-func TestEveryReplicaGoesToAnotherBroker(t *testing.T) {
+func TestReplicasOfAPartitionGoToDifferentBrokers(t *testing.T) {
 	for n := 1; n <= 5; n++ {
 		for r := 1; r <= n; r++ {
 			for start := range n {

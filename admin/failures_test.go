@@ -173,7 +173,7 @@ func (s vanishingStore) BrokerNode(ctx context.Context, id int32) (*zkstore.Brok
 	return s.fakeStore.BrokerNode(ctx, id)
 }
 
-func TestABrokerThatGoesWhileBrokersAreListedIsLeftOut(t *testing.T) {
+func TestABrokerThatDisappearsWhileBrokersAreListedIsLeftOut(t *testing.T) {
 	store := newFakeStore()
 	store.racks = map[int32]*string{0: text("a"), 1: nil, 2: text("b")}
 	if all, err := newAdmin(t, vanishingStore{store}).Brokers(t.Context(), false); err != nil ||
@@ -201,7 +201,7 @@ func TestToolsWriteConfigurationsWithoutAController(t *testing.T) {
 }
 
 // A tool knows no broker's defaults, so that counts must be given.
-func TestWithoutABrokersDefaultsCountsMustBeGiven(t *testing.T) {
+func TestCountsMustBeGivenWithoutABrokersDefaults(t *testing.T) {
 	a := New(Options{Store: newFakeStore(), Logger: kafkalog.Discard()})
 	create := func(partitions int32, replicas int16) error {
 		_, err := a.CreateTopic(t.Context(), NewTopic{Name: "t", Partitions: partitions, Replicas: replicas}, Change{Brokers: brokers(0)})
@@ -212,7 +212,7 @@ func TestWithoutABrokersDefaultsCountsMustBeGiven(t *testing.T) {
 	expect(t, "both given", create(1, 1), protocol.None, "")
 }
 
-func TestPlacementBeginsWhereRandomSays(t *testing.T) {
+func TestPlacementStartsAtTheRandomIndex(t *testing.T) {
 	store := newFakeStore()
 	a := New(Options{Store: store, Random: func(n int) int { return n - 1 }, Logger: kafkalog.Discard()})
 	created, err := a.CreateTopic(t.Context(), NewTopic{Name: "t", Partitions: 2, Replicas: 3}, Change{Brokers: brokers(0, 1, 2, 3, 4, 5, 6, 7)})

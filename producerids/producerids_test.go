@@ -34,7 +34,7 @@ func counting(size int32, takes time.Duration) (Source, *atomic.Int32) {
 	}, &asked
 }
 
-func TestIDsAreHandedOutOnceByManyAtATime(t *testing.T) {
+func TestConcurrentCallersNeverGetTheSameID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, _ := counting(10, 10*time.Millisecond)
 		m := New(source, kafkalog.Discard())
@@ -92,7 +92,7 @@ func TestTheNextBlockIsFetchedAhead(t *testing.T) {
 	})
 }
 
-func TestWithoutABlockClientsAreToldToComeBack(t *testing.T) {
+func TestNextReturnsARetriableErrorWithoutABlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fails atomic.Bool
 		fails.Store(true)
@@ -233,7 +233,7 @@ func (failingBlocks) AllocateProducerIDBlock(context.Context, int32) (zkstore.Pr
 	return zkstore.ProducerIDBlock{Start: 1, End: 1000}, zkstore.ErrSessionExpired
 }
 
-func TestErrorsOfSourcesAreThoseOfWhatTheyAsk(t *testing.T) {
+func TestSourcesReturnTheErrorsOfControllerAndZooKeeper(t *testing.T) {
 	lost := errors.New("connection lost")
 	send := func(context.Context, kmsg.Request) (kmsg.Response, error) {
 		resp := kmsg.NewPtrAllocateProducerIDsResponse()

@@ -82,7 +82,7 @@ func withAlterPartition(t *testing.T, test func(*testing.T, *AlterPartition, *co
 	})
 }
 
-func TestAlterPartitionSendsWhatWaitedInOneRequest(t *testing.T) {
+func TestAlterPartitionSendsQueuedChangesInOneRequest(t *testing.T) {
 	withAlterPartition(t, func(t *testing.T, a *AlterPartition, stub *controllerStub) {
 		answers := map[string]ISRAnswer{}
 		submit := func(c ISRChange) bool {
@@ -127,7 +127,7 @@ func TestAlterPartitionSendsWhatWaitedInOneRequest(t *testing.T) {
 	})
 }
 
-func TestAlterPartitionSendsAgainAfterAnErrorOfTheWholeRequest(t *testing.T) {
+func TestAlterPartitionRetriesAfterATopLevelError(t *testing.T) {
 	withAlterPartition(t, func(t *testing.T, a *AlterPartition, stub *controllerStub) {
 		answered := 0
 		start := time.Now()

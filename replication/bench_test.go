@@ -72,9 +72,9 @@ func leaderAndISROfTopics(n int) *kmsg.LeaderAndISRRequest {
 	return req
 }
 
-// BenchmarkWakeBesideIdleSessions is one wake-up of a partition that is in 1000
+// BenchmarkWakeWithIdleSessions is one wake-up of a partition that is in 1000
 // sessions which no client uses any more.
-func BenchmarkWakeBesideIdleSessions(b *testing.B) {
+func BenchmarkWakeWithIdleSessions(b *testing.B) {
 	var list waitList
 	for range 1000 {
 		s := newFetchSession(true, false, 1, nil)

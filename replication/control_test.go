@@ -19,7 +19,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-func TestLeaderAndIsrForAnEarlierLifeIsRefusedWhole(t *testing.T) {
+func TestLeaderAndIsrWithAStaleBrokerEpochIsRefusedAsAWhole(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
 	for epoch, want := range map[int64]protocol.ErrorCode{99: protocol.StaleBrokerEpoch, 100: protocol.None} {
@@ -35,7 +35,7 @@ func TestLeaderAndIsrForAnEarlierLifeIsRefusedWhole(t *testing.T) {
 	}
 }
 
-func TestPitfallReplication28_RequestsOfAnEarlierLifeChangeNothing(t *testing.T) {
+func TestPitfallReplication28_RequestsWithAStaleBrokerEpochChangeNothing(t *testing.T) {
 	b := newTestBroker(t)
 	req := roleOf(0, ourID, 3, []int32{ourID}, ourID)
 	req.BrokerEpoch = 99
@@ -121,7 +121,7 @@ func TestLeaderAndIsrPerPartitionChecks(t *testing.T) {
 // A tool dropped the topic's id while all brokers were down, so that the controller
 // has given it another one. The log may be of a deleted topic of the name: it is not
 // served, and it stays as it is until somebody writes its id back (as in Kafka).
-func TestALogWhoseTopicHasAnotherIDAfterTheStartIsKeptAsItIs(t *testing.T) {
+func TestALogWithAnotherTopicIDIsKeptButNotServedAfterAStart(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
 	b.lead(1, []int32{ourID}, ourID)
@@ -151,7 +151,7 @@ func TestALogWhoseTopicHasAnotherIDAfterTheStartIsKeptAsItIs(t *testing.T) {
 	}
 }
 
-func TestTopicIDMayComeWithTheSameEpoch(t *testing.T) {
+func TestATopicIDMayArriveInTheSameEpoch(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
 	req := roleOf(0, ourID, 1, []int32{ourID}, ourID)
@@ -171,7 +171,7 @@ func TestTopicIDMayComeWithTheSameEpoch(t *testing.T) {
 }
 
 // A broker that was deposed takes no records, whatever they ask for.
-func TestAFollowerTakesNoRecordsOfClients(t *testing.T) {
+func TestAFollowerRefusesRecordsOfClients(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID, 2)
 	b.StopFetchers()
@@ -187,7 +187,7 @@ func TestAFollowerTakesNoRecordsOfClients(t *testing.T) {
 	}
 }
 
-func TestOldVersionsNameTopicsInTheAnswer(t *testing.T) {
+func TestOldVersionsNameTopicsInTheResponse(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
 	for i, version := range []int16{0, 1, 2, 4} {
@@ -208,7 +208,7 @@ func TestOldVersionsNameTopicsInTheAnswer(t *testing.T) {
 	}
 }
 
-func TestListenersHearOfGainedAndLostLeadership(t *testing.T) {
+func TestListenersAreNotifiedOfGainedAndLostLeadership(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID, 2)
 	b.lead(1, []int32{ourID, 2}, ourID, 2)
@@ -243,7 +243,7 @@ func (b *testBroker) stopReplica(partition, leaderEpoch int32, del bool) protoco
 
 // A partition that is stopped, deleted or led here is not fetched any more; one that is
 // stopped or deleted does not move to another directory either.
-func TestAPartitionThatStopsOrLeadsIsFetchedNoMore(t *testing.T) {
+func TestAStoppedOrLedPartitionIsNoLongerFetched(t *testing.T) {
 	for what, end := range map[string]func(b *testBroker){
 		"stopped": func(b *testBroker) { b.stopReplica(0, 5, false) },
 		"deleted": func(b *testBroker) { b.stopReplica(0, epochDuringDelete, true) },
@@ -319,7 +319,7 @@ func TestStopReplicaChecksTheEpochAndDeletes(t *testing.T) {
 	}
 }
 
-func TestStopReplicaDeletesALogThatNoRoleWasGivenFor(t *testing.T) {
+func TestStopReplicaDeletesALogWithoutARole(t *testing.T) {
 	b := newTestBroker(t)
 	if _, err := b.logs.GetOrCreate(TopicPartition{Topic: testTopic}, testTopicID, b.topicDefaults(), true); err != nil {
 		t.Fatal(err)
@@ -332,7 +332,7 @@ func TestStopReplicaDeletesALogThatNoRoleWasGivenFor(t *testing.T) {
 	}
 }
 
-func TestFollowerWithoutALiveLeaderChangesNothingButHasALog(t *testing.T) {
+func TestFollowerWithoutALiveLeaderOnlyGetsALog(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
 	for _, leader := range []int32{2, noLeader} {
@@ -412,7 +412,7 @@ func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
 
 // The high watermarks of all partitions are not read for each new one: an empty log has no
 // other than its end.
-func TestANewPartitionDoesNotReadTheHighWatermarksOfAll(t *testing.T) {
+func TestANewPartitionDoesNotReadAllHighWatermarks(t *testing.T) {
 	var reads atomic.Int32
 	fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
 		if op.Kind == vfs.OpOpen && strings.HasSuffix(op.Name, "replication-offset-checkpoint") {
@@ -491,7 +491,7 @@ func TestADirectoryThatFailsDuringALeaderAndIsrTakesItsPartitionOffline(t *testi
 
 // A change of a topic's configuration is announced between its read and the
 // creation of the log.
-func TestAConfigurationAnnouncedWhileALogIsCreatedCounts(t *testing.T) {
+func TestAConfigurationAnnouncedWhileALogIsCreatedTakesEffect(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
 	changed := *b.topicDefaults()
@@ -558,7 +558,7 @@ func TestAPartitionThatGoesOfflineDuringALeaderAndIsrStaysOffline(t *testing.T) 
 
 // A directory or a log fails while its partition is deleted: that one is not taken for an
 // offline one, so that the topic can be created again.
-func TestAFailureBringsBackNoDeletedPartition(t *testing.T) {
+func TestAFailureDoesNotBringBackADeletedPartition(t *testing.T) {
 	b := alone(t)
 	p, failed := b.partition(), b.partitionsIn(testDir)
 	if code := b.stopReplica(0, epochDuringDelete, true); code != protocol.None {
@@ -578,7 +578,7 @@ func TestAFailureBringsBackNoDeletedPartition(t *testing.T) {
 // The topic's configuration cannot be read while a broker becomes leader or
 // follower: nothing of the new epoch stays, so that the controller's next request
 // in the same epoch applies (KAFKA-9769).
-func TestPitfallController17_AFailureWhileBecomingLeaderLeavesNoEpoch(t *testing.T) {
+func TestPitfallController17_AFailureWhileBecomingLeaderKeepsTheOldEpoch(t *testing.T) {
 	for _, leader := range []int32{ourID, 2} {
 		b := newTestBroker(t)
 		b.know(ourID, 2)
@@ -601,7 +601,7 @@ func TestPitfallController17_AFailureWhileBecomingLeaderLeavesNoEpoch(t *testing
 
 // A partition whose role cannot be taken costs none of the others of the request
 // anything: they lead and follow, and the coordinators hear of it.
-func TestAPartitionThatFailsCostsNoOtherPartitionItsRole(t *testing.T) {
+func TestAFailedPartitionDoesNotAffectTheRolesOfOthers(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID, 2)
 	b.onConfig = func(topic string) {
@@ -645,7 +645,7 @@ func TestAPartitionThatFailsCostsNoOtherPartitionItsRole(t *testing.T) {
 
 // Replicas and in-sync replicas as many as a request can have take time in
 // proportion to their number; work that grew with its square would take minutes.
-func TestLongListsOfReplicasTakeTimeInProportion(t *testing.T) {
+func TestLongReplicaListsTakeLinearTime(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
 	replicas := make([]int32, 0, 1<<18)
@@ -704,7 +704,7 @@ func TestHighWatermarksOfPartitionsNotYetHostedStayInTheCheckpoint(t *testing.T)
 
 // Too many open files are no broken disk: a partition whose log could not be made is
 // answered with an error, and is taken with the next role.
-func TestAPartitionWithoutAFileDescriptorForItsLogIsTakenWithTheNextRole(t *testing.T) {
+func TestAPartitionThatLackedAFileDescriptorIsLedInTheNextEpoch(t *testing.T) {
 	scarce := false
 	fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
 		if scarce && (op.Kind == vfs.OpOpen || op.Kind == vfs.OpCreate) && strings.Contains(op.Name, testTopic+"-0") {

@@ -184,7 +184,7 @@ func resting(t testing.TB, partitions int) (*hostOfMany, *sessionClient) {
 	return b, c
 }
 
-func TestARoundLooksAtWhatChangedOnly(t *testing.T) {
+func TestARoundLooksOnlyAtChangedPartitions(t *testing.T) {
 	const partitions = 100
 	for _, replica := range []int32{2, -1} {
 		b := newHostOfMany(t, partitions, ourID)
@@ -219,7 +219,7 @@ func TestARoundLooksAtWhatChangedOnly(t *testing.T) {
 	}
 }
 
-func TestARoundInWhichNothingChangedAllocatesNothing(t *testing.T) {
+func TestARoundWithoutChangesDoesNotAllocate(t *testing.T) {
 	_, c := resting(t, 100)
 	if n := testing.AllocsPerRun(100, func() {
 		f := c.fetch()
@@ -263,7 +263,7 @@ func TestTheFirstAppendAfterALongIdleTimeFindsTheFollowerInSync(t *testing.T) {
 }
 
 // What a session does not ask for any more falls behind, however lively it is.
-func TestAForgottenPartitionIsNotCaughtUpByItsSessionsRounds(t *testing.T) {
+func TestRoundsDoNotKeepAForgottenPartitionInSync(t *testing.T) {
 	b, c := resting(t, 3)
 	f := c.fetch()
 	f.Forget(testTopic, testTopicID, 0)
@@ -382,7 +382,7 @@ func startedFollower(t testing.TB, partitions int) *hostOfMany {
 	return b
 }
 
-func TestAFollowersRoundLooksAtWhatChangedOnly(t *testing.T) {
+func TestAFollowersRoundLooksOnlyAtChangedPartitions(t *testing.T) {
 	b := startedFollower(t, 100)
 	offset := int64(0)
 	for range 3 {
@@ -402,7 +402,7 @@ func TestAFollowersRoundLooksAtWhatChangedOnly(t *testing.T) {
 
 // A controller that takes a replica out of the in-sync replicas begins a new epoch
 // of the same leader, whose session has nothing to answer then.
-func TestAFollowersRoundLooksAtWhatChangedOnlyAfterANewEpoch(t *testing.T) {
+func TestAFollowersRoundLooksOnlyAtChangedPartitionsAfterANewEpoch(t *testing.T) {
 	b := startedFollower(t, 10)
 	for p := range int32(10) {
 		takeRoles(t, b.Manager, roleOf(p, 2, 2, []int32{ourID, 2}, ourID, 2))

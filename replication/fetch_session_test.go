@@ -537,7 +537,7 @@ func (r *isrRecorder) open() int {
 
 // A session that leaves partitions out of its rounds answers as one that reads
 // them all, whatever happens, and its leader knows the same of the followers.
-func TestSessionsThatLeavePartitionsOutAnswerAlike(t *testing.T) {
+func TestSessionsThatSkipPartitionsGiveTheSameResponses(t *testing.T) {
 	var looks [2]int
 	for seed := range uint64(24) {
 		w := newTwins(t, seed)

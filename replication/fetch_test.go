@@ -181,7 +181,7 @@ func TestRepeatedReadDoesNotClaimThatTheFollowerFetchedNow(t *testing.T) {
 	}
 }
 
-func TestWaitingFetchEndsWithMinBytesErrorsAndDeletion(t *testing.T) {
+func TestWaitingFetchEndsOnMinBytesErrorsAndDeletion(t *testing.T) {
 	t.Run("enough bytes", func(t *testing.T) {
 		b := alone(t)
 		one := int32(len(batch(t, 1)))
@@ -242,7 +242,7 @@ func TestWaitingFetchEndsWithMinBytesErrorsAndDeletion(t *testing.T) {
 	})
 }
 
-func TestFetchThatMayNotWaitAnswersAtOnce(t *testing.T) {
+func TestFetchThatMayNotWaitReturnsAtOnce(t *testing.T) {
 	b := alone(t)
 	other := func(f *Fetch) {
 		f.MaxWait = time.Hour
@@ -258,7 +258,7 @@ func TestFetchThatMayNotWaitAnswersAtOnce(t *testing.T) {
 	f.Read()
 }
 
-func TestTopicIDThatIsNotTheLogs(t *testing.T) {
+func TestFetchWithAnotherTopicIDIsRefused(t *testing.T) {
 	b := alone(t)
 	f := b.newFetch(0)
 	f.Partitions[0].TopicID = TopicID{0xcc}
@@ -303,7 +303,7 @@ func TestPitfallReplication20_ReplicatedDataWakesAConsumerAtAFollower(t *testing
 	}
 }
 
-func TestPreferredReplicaIsToldToConsumersInItsRack(t *testing.T) {
+func TestConsumersAreSentToTheReplicaInTheirRack(t *testing.T) {
 	b := newTestBroker(t, func(o *Options) { o.SelectorClass = RackAwareSelector; rack := "east"; o.Rack = &rack })
 	update := func(rack2 string) {
 		req := kmsg.NewPtrUpdateMetadataRequest()
@@ -382,7 +382,7 @@ func (b *testBroker) configure(change func(*settings.Topic)) {
 	b.logs.SetTopicConfig(testTopic, &c)
 }
 
-func TestConversionRefused(t *testing.T) {
+func TestRefusedDownConversions(t *testing.T) {
 	b := alone(t)
 	b.mustProduce(2)
 	code := func(version int16) protocol.ErrorCode {
@@ -405,7 +405,7 @@ func TestConversionRefused(t *testing.T) {
 	}
 }
 
-func TestZstdBatchGoesUnchangedButIsNotConverted(t *testing.T) {
+func TestZstdBatchIsSentUnchangedButNotConverted(t *testing.T) {
 	b := alone(t)
 	p := b.NewProduce()
 	p.Version, p.Acks = 9, 1
@@ -433,7 +433,7 @@ func TestStorageErrorIsAnotherCodeForOldClients(t *testing.T) {
 	}
 }
 
-func TestCommittedReadListsAbortedTransactions(t *testing.T) {
+func TestReadCommittedListsAbortedTransactions(t *testing.T) {
 	b := alone(t)
 	b.mustProduce(1)
 	f := b.fetch(0, func(f *Fetch) { f.Committed = true })
@@ -445,7 +445,7 @@ func TestCommittedReadListsAbortedTransactions(t *testing.T) {
 	}
 }
 
-func TestSessionOverReadsSendsOnlyNews(t *testing.T) {
+func TestIncrementalReadsReturnOnlyChanges(t *testing.T) {
 	b := alone(t)
 	f := b.newFetch(0, func(f *Fetch) { f.SessionEpoch = 0 })
 	f.Read()
@@ -522,7 +522,7 @@ func TestAParkedFetchEndsWithItsSession(t *testing.T) {
 }
 
 // A read_committed consumer reads no further than to the first open transaction.
-func TestCommittedReadEndsBeforeAnOpenTransaction(t *testing.T) {
+func TestReadCommittedEndsBeforeAnOpenTransaction(t *testing.T) {
 	b := alone(t)
 	b.mustProduce(1)
 	p := b.NewProduce()
@@ -562,7 +562,7 @@ func TestAParkedFetchIsFencedByANewEpoch(t *testing.T) {
 	}
 }
 
-func TestAWaitingProduceHearsOfAHighWatermarkThatALeaderAndIsrMoves(t *testing.T) {
+func TestLeaderAndIsrThatMovesTheHighWatermarkWakesAWaitingProduce(t *testing.T) {
 	b := withFollower(t)
 	p := b.produce(-1, 2)
 	if !p.Waits() {
@@ -575,7 +575,7 @@ func TestAWaitingProduceHearsOfAHighWatermarkThatALeaderAndIsrMoves(t *testing.T
 }
 
 // A consumer at a follower waits at the end of the log while that is cut.
-func TestAParkedFetchHearsOfATruncation(t *testing.T) {
+func TestATruncationWakesAParkedFetch(t *testing.T) {
 	for what, c := range map[string]struct {
 		lastEpoch int32 // of the consumer
 		refill    int
@@ -607,7 +607,7 @@ func TestAParkedFetchHearsOfATruncation(t *testing.T) {
 	}
 }
 
-func TestADivergingFetchIsToldWhereTheLogIs(t *testing.T) {
+func TestADivergingFetchGetsTheOffsetsOfTheLog(t *testing.T) {
 	b, _ := followerOf2(t)
 	if _, err := b.partition().appendFetched(batch(t, 4, at(0, 3)), 0, 3, 4, 0); err != nil {
 		t.Fatal(err)

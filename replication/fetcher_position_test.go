@@ -52,7 +52,7 @@ func oldPeers(o *Options) {
 	o.PeerVersions = PeerVersions{Fetch: 11, ListOffsets: 5, OffsetForLeaderEpoch: 3}
 }
 
-func TestWithOldPeersTruncationGoesOnUntilTheLogsAgree(t *testing.T) {
+func TestWithOldPeersTruncationContinuesUntilTheLogsAgree(t *testing.T) {
 	l := playLeader(t, oldPeers)
 	l.withRecords(3, 5, 7) // the leader knows 3, 4 and 6
 	l.announce(8)
@@ -82,7 +82,7 @@ func TestWithOldPeersTruncationGoesOnUntilTheLogsAgree(t *testing.T) {
 	}
 }
 
-func TestAnEpochsEndOfAnEarlierEpochIsDropped(t *testing.T) {
+func TestEpochEndsForAnEarlierEpochAreDropped(t *testing.T) {
 	l := playLeader(t, oldPeers)
 	l.withRecords(3)
 	l.announce(4)
@@ -179,7 +179,7 @@ func TestAFollowerOutOfRangeContinuesWithinTheLeadersLog(t *testing.T) {
 	}
 }
 
-func TestTheLagOfAFollowerIsShown(t *testing.T) {
+func TestFollowerLagsAreReported(t *testing.T) {
 	l := playLeader(t)
 	lag := func() int64 {
 		t.Helper()
@@ -199,7 +199,7 @@ func TestTheLagOfAFollowerIsShown(t *testing.T) {
 	l.announce(4) // follows again, also with the figures taken
 }
 
-func TestPartitionsOfATopicAreAskedTogether(t *testing.T) {
+func TestPartitionsOfATopicAreRequestedTogether(t *testing.T) {
 	l := playLeader(t)
 	for _, partition := range []int32{1, 2} {
 		if code := l.control(roleOf(partition, 2, 3, []int32{2, ourID}, 2, ourID)); code != protocol.None {
@@ -214,7 +214,7 @@ func TestPartitionsOfATopicAreAskedTogether(t *testing.T) {
 
 // After an unclean election a fetch may find thousands of logs that part from
 // their leader's. Each truncation on its own would write the checkpoints of all.
-func TestManyTruncationsShareTheWriteOfCheckpoints(t *testing.T) {
+func TestManyTruncationsShareCheckpointWrites(t *testing.T) {
 	const partitions = 30
 	for name, versions := range map[string]func(*Options){"by a fetch": func(*Options) {}, "by epochs": oldPeers} {
 		t.Run(name, func(t *testing.T) {

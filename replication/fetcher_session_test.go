@@ -53,7 +53,7 @@ func (l rememberingLeader) take(req *kmsg.FetchRequest) {
 
 // A fetcher that looks at what changed wants, in every round, the same as one that
 // looks at everything, and the leader's session knows exactly that.
-func TestAFetcherThatLooksAtChangesOnlyAsksForAllThatItShould(t *testing.T) {
+func TestAFetcherThatLooksOnlyAtChangesRequestsEverythingItShould(t *testing.T) {
 	const partitions = 6
 	for seed := range uint64(40) {
 		r := rand.New(rand.NewPCG(seed, 2))

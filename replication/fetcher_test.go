@@ -124,7 +124,7 @@ func (l *playedLeader) logEnd() int64 { return l.partition().Log().Offsets().Log
 
 const fetcherOfTwo = "[ReplicaFetcher replicaId=1, leaderId=2, fetcherId=0] "
 
-func TestALostFetchSessionIsMadeAgainAtOnce(t *testing.T) {
+func TestALostFetchSessionIsReplacedAtOnce(t *testing.T) {
 	for _, code := range []protocol.ErrorCode{protocol.FetchSessionIDNotFound, protocol.InvalidFetchSessionEpoch} {
 		l := playLeader(t)
 		l.nextFetch().send(nil, 0)
@@ -135,7 +135,7 @@ func TestALostFetchSessionIsMadeAgainAtOnce(t *testing.T) {
 	}
 }
 
-func TestOtherErrorsOfAWholeFetchWait(t *testing.T) {
+func TestOtherTopLevelErrorsOfAFetchBackOff(t *testing.T) {
 	l := playLeader(t)
 	l.nextFetch().refuse(protocol.FetchSessionIDNotFound) // as an answer to a full fetch it makes no sense
 	l.pauses()
@@ -183,7 +183,7 @@ func TestAFollowerWithAnOlderEpochThanItsLeaderAwaitsTheController(t *testing.T)
 	}
 }
 
-func TestALookupThatFailedBeginsAgainWithAFetch(t *testing.T) {
+func TestAFailedLookupStartsAgainWithAFetch(t *testing.T) {
 	for code, level := range map[protocol.ErrorCode]string{protocol.FencedLeaderEpoch: "INFO ", protocol.NotLeaderOrFollower: "INFO ",
 		protocol.UnknownLeaderEpoch: "INFO ", protocol.UnknownTopicOrPartition: "INFO ", protocol.KafkaStorageError: "ERROR "} {
 		l := playLeader(t)
@@ -216,7 +216,7 @@ func (l *playedLeader) answerOffset(offset int64, code protocol.ErrorCode) kmsg.
 	return lookup.Topics[0].Partitions[0]
 }
 
-func TestErrorsOfAPartitionAreLoggedByTheirWeight(t *testing.T) {
+func TestPartitionErrorsAreLoggedBySeverity(t *testing.T) {
 	for _, c := range []struct {
 		code protocol.ErrorCode
 		line string
@@ -242,7 +242,7 @@ func TestErrorsOfAPartitionAreLoggedByTheirWeight(t *testing.T) {
 	}
 }
 
-func TestAFollowerAsksAgainForADamagedBatch(t *testing.T) {
+func TestAFollowerFetchesADamagedBatchAgain(t *testing.T) {
 	l := playLeader(t)
 	l.logged()
 	set := batch(t, 2, at(0, 3))

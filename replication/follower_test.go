@@ -24,7 +24,7 @@ func at(base int64, epoch int32) func(*record.Options) {
 	return func(o *record.Options) { o.BaseOffset, o.LeaderEpoch = base, epoch }
 }
 
-func TestFollowerTakesOverBytesAndHighWatermark(t *testing.T) {
+func TestFollowerAdoptsRecordsAndHighWatermark(t *testing.T) {
 	_, p := followerOf2(t)
 	done, err := p.appendFetched(batch(t, 3, at(0, 3)), 0, 3, 99, 0)
 	if err != nil || done.nextOffset != 3 || done.lastEpoch != 3 || done.events != logEndMoved|highWatermarkMoved {
@@ -42,7 +42,7 @@ func TestFollowerTakesOverBytesAndHighWatermark(t *testing.T) {
 	}
 }
 
-func TestFollowerStopsWhereOffsetsDoNotFit(t *testing.T) {
+func TestFollowerStopsIfOffsetsDoNotFit(t *testing.T) {
 	_, p := followerOf2(t)
 	if _, err := p.appendFetched(batch(t, 1, at(0, 3)), 4, 3, 0, 0); err == nil {
 		t.Error("an answer for another offset was appended")
@@ -58,7 +58,7 @@ func TestFollowerStopsWhereOffsetsDoNotFit(t *testing.T) {
 	}
 }
 
-func TestFollowerDropsWhatComesAfterARoleChange(t *testing.T) {
+func TestFollowerDropsResponsesAfterARoleChange(t *testing.T) {
 	b, p := followerOf2(t)
 	if _, err := p.appendFetched(nil, 0, 2, 0, 0); !errors.Is(err, errNotFollowing) {
 		t.Errorf("an answer in an older epoch: %v", err)
@@ -99,7 +99,7 @@ func TestPitfallReplication09_FirstBatchMayBeginBeforeTheLogStart(t *testing.T) 
 	}
 }
 
-func TestFollowerStartsAtItsEndOnlyIfDivergenceIsTold(t *testing.T) {
+func TestFollowerStartsAtItsLogEndOnlyIfTheLeaderReportsDivergence(t *testing.T) {
 	_, p := followerOf2(t)
 	if f, ok := p.startFollowing(testTopicID, true); !ok || !f.truncating || f.offset != 0 {
 		t.Errorf("a log without epochs: %+v", f)
@@ -115,7 +115,7 @@ func TestFollowerStartsAtItsEndOnlyIfDivergenceIsTold(t *testing.T) {
 	}
 }
 
-func TestPitfallReplication16_EpochWithoutRecordsGoesWhenAFollowerTruncatesToItsEnd(t *testing.T) {
+func TestPitfallReplication16_EpochWithoutRecordsIsRemovedWhenAFollowerTruncatesToItsEnd(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(2, ourID)
 	b.StopFetchers()
@@ -134,7 +134,7 @@ func TestPitfallReplication16_EpochWithoutRecordsGoesWhenAFollowerTruncatesToIts
 	}
 }
 
-func TestFetchNamesUsWhereTheLeaderOfItsVersionLooks(t *testing.T) {
+func TestFetchNamesTheFollowerInTheFieldOfItsVersion(t *testing.T) {
 	b := newTestBroker(t)
 	for version, inTag := range map[int16]bool{11: false, 12: false, 14: false, 15: true, 17: true} {
 		b.opts.PeerVersions.Fetch = version

@@ -9,7 +9,7 @@ import (
 
 const lagMaxMs = 30_000
 
-func TestFollowerIsCaughtUpByWhatItAsksFor(t *testing.T) {
+func TestFetchOffsetDecidesWhetherAFollowerIsCaughtUp(t *testing.T) {
 	start := progress{logEnd: 10, leaderEndAtLastFetch: 12, lastFetchMs: 1000, lastCaughtUpMs: 500}
 	for _, c := range []struct {
 		name                  string
@@ -80,7 +80,7 @@ func TestPitfallReplication06_FollowerBelowTheEpochStartMayNotJoin(t *testing.T)
 	}
 }
 
-func TestOutOfSyncNamesLaggardsAndStrangersButNeverTheLeader(t *testing.T) {
+func TestOutOfSyncListsLaggingAndUnassignedReplicasButNeverTheLeader(t *testing.T) {
 	all := followers{
 		{2, progress{logEnd: 10, lastCaughtUpMs: 0}},
 		{3, progress{logEnd: 4, lastCaughtUpMs: 0}},
@@ -92,7 +92,7 @@ func TestOutOfSyncNamesLaggardsAndStrangersButNeverTheLeader(t *testing.T) {
 	}
 }
 
-func TestHighWatermarkIsTheLeastEndThatCounts(t *testing.T) {
+func TestHighWatermarkIsTheLowestLogEndThatCounts(t *testing.T) {
 	now := int64(100_000)
 	lagging := func(end int64) progress { return progress{logEnd: end} }
 	recent := func(end int64) progress { return progress{logEnd: end, lastCaughtUpMs: now - 1} }
@@ -131,7 +131,7 @@ func TestLowWatermarkCountsLiveFollowersOnly(t *testing.T) {
 	}
 }
 
-func TestVerdictOnAnAlterPartitionAnswer(t *testing.T) {
+func TestVerdictOnAlterPartitionResponses(t *testing.T) {
 	for _, c := range []struct {
 		answer ISRAnswer
 		want   isrVerdict
@@ -156,7 +156,7 @@ func TestVerdictOnAnAlterPartitionAnswer(t *testing.T) {
 	}
 }
 
-func TestEffectiveMinISRIsCappedByTheReplicas(t *testing.T) {
+func TestEffectiveMinISRIsCappedAtTheNumberOfReplicas(t *testing.T) {
 	if effectiveMinISR(3, 1) != 1 || effectiveMinISR(2, 3) != 2 {
 		t.Error("min.insync.replicas is not the lesser of the setting and the replicas")
 	}

@@ -47,7 +47,7 @@ func TestHighWatermarkFollowsTheInSyncFollower(t *testing.T) {
 
 // At the end of a reassignment the leader hears of the new replicas first, and only
 // then do the others leave the in-sync replicas.
-func TestHighWatermarkStandsWhileSomebodyInSyncIsNoReplicaAnyMore(t *testing.T) {
+func TestHighWatermarkDoesNotMoveWhileAnInSyncReplicaIsUnassigned(t *testing.T) {
 	b := withFollower(t)
 	b.control(roleOf(0, ourID, 2, []int32{ourID, 3}, ourID, 2, 3))
 	b.mustProduce(5)
@@ -112,7 +112,7 @@ func (b *testBroker) requireISR(n int32) {
 	b.logs.SetTopicConfig(testTopic, &c)
 }
 
-func TestTooFewInSyncReplicasRefuseAcksAllOnly(t *testing.T) {
+func TestTooFewInSyncReplicasRefuseOnlyAcksAll(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID, 2, 3)
 	b.lead(1, []int32{ourID, 2, 3}, ourID)
@@ -131,7 +131,7 @@ func TestMinISRIsCappedByTheReplicationFactor(t *testing.T) {
 	wantCode(t, "acks=-1", b.produce(-1, 1).Partitions[0].Err, protocol.None)
 }
 
-func TestPitfallReplication31_HighWatermarkStandsBelowMinISR(t *testing.T) {
+func TestPitfallReplication31_HighWatermarkDoesNotMoveBelowMinISR(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID, 2, 3)
 	b.lead(1, []int32{ourID, 2, 3}, ourID)
@@ -198,7 +198,7 @@ func TestDeadFollowerDoesNotJoin(t *testing.T) {
 	}
 }
 
-func TestRefusedChangeGoesBackAndUnknownOneStaysPending(t *testing.T) {
+func TestRefusedChangeIsRevertedAndUnknownOneStaysPending(t *testing.T) {
 	b := withFollower(t)
 	b.fetch(0, asFollower(3))
 	b.isr.answer(ISRAnswer{Err: protocol.IneligibleReplica})
@@ -218,7 +218,7 @@ func TestRefusedChangeGoesBackAndUnknownOneStaysPending(t *testing.T) {
 	}
 }
 
-func TestUnexpectedErrorIsSentAgain(t *testing.T) {
+func TestChangeIsSentAgainAfterAnUnexpectedError(t *testing.T) {
 	b := withFollower(t)
 	b.fetch(0, asFollower(3))
 	first := b.isr.last(t)
@@ -260,7 +260,7 @@ func TestRefusalOfASupersededChangeIsIgnored(t *testing.T) {
 
 // While the change of an earlier epoch is not answered a new one is refused, as if
 // the controller had not attempted it, and asked for again later.
-func TestAChangeIsAskedForAgainAfterAnEarlierOneIsAnswered(t *testing.T) {
+func TestAChangeIsSubmittedAgainAfterAnEarlierOneIsAnswered(t *testing.T) {
 	b := withFollower(t)
 	b.fetch(0, asFollower(3))
 	b.lead(2, []int32{ourID, 2, 3}, ourID, 2)
@@ -310,7 +310,7 @@ func TestInSyncReplicasDoNotShrinkWhileAChangeIsPending(t *testing.T) {
 
 // An append that hangs in a bad disk holds its partition's lock shared: the check
 // for laggards of all partitions neither waits for it nor keeps others from reading.
-func TestAppendsThatHangDoNotHoldUpTheCheckForLaggards(t *testing.T) {
+func TestHangingAppendsDoNotDelayTheCheckForLaggingReplicas(t *testing.T) {
 	for what, role := range map[string]int32{"a leader without laggards": ourID, "a follower": 2} {
 		b := withFollower(t)
 		if code := b.control(roleOf(0, role, 2, []int32{ourID, 2, 3}, ourID, 2)); code != protocol.None {
@@ -325,7 +325,7 @@ func TestAppendsThatHangDoNotHoldUpTheCheckForLaggards(t *testing.T) {
 	}
 }
 
-func TestAJoiningReplicaHoldsTheHighWatermarkHoweverFarItLags(t *testing.T) {
+func TestAJoiningReplicaHoldsTheHighWatermarkBackHoweverFarItLags(t *testing.T) {
 	b := lagging(t)
 	b.fetch(1, asFollower(2), inEpoch(2))
 	if got := b.highWatermark(); got != 0 {
@@ -334,7 +334,7 @@ func TestAJoiningReplicaHoldsTheHighWatermarkHoweverFarItLags(t *testing.T) {
 }
 
 // Lost and won again: what followers had in the earlier term does not count.
-func TestFollowersBeginUnknownInEachTerm(t *testing.T) {
+func TestFollowerProgressIsUnknownAtTheStartOfATerm(t *testing.T) {
 	b, _ := ledBefore(t)
 	b.mustProduce(5)
 	b.fetch(3, asFollower(2), inEpoch(3))
@@ -454,7 +454,7 @@ func TestPitfallReplication03_WrongLeaderEpochIsRefusedAndChangesNothing(t *test
 	}
 }
 
-func TestStrangerIsNotAReplica(t *testing.T) {
+func TestAnUnassignedBrokerIsNotAReplica(t *testing.T) {
 	b := withFollower(t)
 	if code := b.fetch(0, asFollower(9)).Partitions[0].Code; code != protocol.NotLeaderOrFollower {
 		t.Errorf("without an epoch: %s", code)
@@ -464,7 +464,7 @@ func TestStrangerIsNotAReplica(t *testing.T) {
 	}
 }
 
-func TestDivergingFollowerIsToldAndNotRecorded(t *testing.T) {
+func TestDivergingFollowerIsNotifiedAndNotRecorded(t *testing.T) {
 	b := withFollower(t)
 	b.mustProduce(3)
 	b.lead(5, []int32{ourID, 2, 3}, ourID, 2)
@@ -537,7 +537,7 @@ func TestDeleteRecords(t *testing.T) {
 	wantCode(t, "compacted topic", run(PartitionDelete{Topic: testTopic, Offset: 4}, 0).Err, protocol.PolicyViolation)
 }
 
-func TestOffsetsAreNotToldWhileTheHighWatermarkLagsBehindTheEpoch(t *testing.T) {
+func TestOffsetsAreNotReturnedWhileTheHighWatermarkLagsBehindTheEpoch(t *testing.T) {
 	b := withFollower(t)
 	b.mustProduce(4)
 	b.lead(2, []int32{ourID, 2, 3}, ourID, 2) // starts at 4, high watermark 0
@@ -600,7 +600,7 @@ func TestListOffsetTimestamps(t *testing.T) {
 	wantCode(t, "led elsewhere", err, protocol.NotLeaderOrFollower)
 }
 
-func TestLegacyOffsetsHideWhatIsAboveTheHighWatermark(t *testing.T) {
+func TestLegacyOffsetsHideOffsetsAboveTheHighWatermark(t *testing.T) {
 	for _, c := range []struct{ all, want []int64 }{
 		{[]int64{9, 5, 0}, []int64{6, 5, 0}},
 		{[]int64{6, 5, 0}, []int64{6, 5, 0}},

@@ -67,7 +67,7 @@ func TestAReplicaMovesToAnotherDirectory(t *testing.T) {
 
 // What is written while a log moves gets there too, and the leader's epoch,
 // begun without records, is known to the new log.
-func TestAMoveTakesWhatIsWrittenMeanwhileAndTheEpochs(t *testing.T) {
+func TestAMoveCopiesRecordsWrittenMeanwhileAndEpochs(t *testing.T) {
 	b := twoDirs(t)
 	b.mustProduce(3)
 	b.lead(4, []int32{ourID}, ourID) // no records in this epoch
@@ -110,7 +110,7 @@ func TestAMoveTakesWhatIsWrittenMeanwhileAndTheEpochs(t *testing.T) {
 	}
 }
 
-func TestWhatAMoveIsRefusedFor(t *testing.T) {
+func TestRefusedMoves(t *testing.T) {
 	b := twoDirs(t)
 	unknown := TopicPartition{Topic: "nobody", Partition: 0}
 	elsewhere := TopicPartition{Topic: testTopic, Partition: 1} // known, but not hosted here
@@ -142,7 +142,7 @@ func TestWhatAMoveIsRefusedFor(t *testing.T) {
 	}
 }
 
-func TestAMoveIsThrottledShownAndCalledOff(t *testing.T) {
+func TestAMoveIsThrottledReportedAndCanceled(t *testing.T) {
 	b := twoDirs(t, func(o *Options) { o.FetchBackoff = 1 })
 	b.holdMoves()
 	b.mustProduce(7)
@@ -286,7 +286,7 @@ func (f shortFile) ReadAt([]byte, int64) (int, error) { return f.n, f.err }
 
 // A move must not copy what was in the buffer before for what a file that was cut
 // does not have any more.
-func TestAReadThatEndsEarlyGivesNoRecords(t *testing.T) {
+func TestAShortReadReturnsNoRecords(t *testing.T) {
 	broken := errors.New("broken")
 	for name, c := range map[string]struct {
 		file shortFile
@@ -307,7 +307,7 @@ func TestAReadThatEndsEarlyGivesNoRecords(t *testing.T) {
 }
 
 // A follower's log is cut while it moves: what was copied of the cut part goes.
-func TestACutOfTheLogCutsItsFutureLog(t *testing.T) {
+func TestTruncatingALogTruncatesItsFutureLog(t *testing.T) {
 	m := moveFollower(t)
 	m.step()
 	m.step()
@@ -320,7 +320,7 @@ func TestACutOfTheLogCutsItsFutureLog(t *testing.T) {
 
 // A cut that comes while a step is under way, here in the flush before the future
 // log takes over, does not wait for the step, and is not missed.
-func TestACutDoesNotWaitForAStepOfTheMove(t *testing.T) {
+func TestTruncationDoesNotWaitForAStepOfTheMove(t *testing.T) {
 	m := moveFollower(t)
 	m.step()
 	m.step()
@@ -337,7 +337,7 @@ func TestACutDoesNotWaitForAStepOfTheMove(t *testing.T) {
 
 // What a step copies after a cut follows records that are cut, and goes with them;
 // where it does not fit behind them the next step begins with the cut.
-func TestWhatAStepCopiesBehindACutGoesWithIt(t *testing.T) {
+func TestRecordsCopiedAfterATruncationAreRemoved(t *testing.T) {
 	for _, sizes := range [][]int{{5, 5}, {10}} {
 		m := moveFollower(t)
 		m.step()
@@ -355,7 +355,7 @@ func TestWhatAStepCopiesBehindACutGoesWithIt(t *testing.T) {
 
 // A move that a stop interrupted goes on with the next LeaderAndIsr; the high
 // watermark of the future log is in the checkpoint.
-func TestPitfallReplication30_AMoveGoesOnInTheNextEpochAndAfterARestart(t *testing.T) {
+func TestPitfallReplication30_AMoveContinuesInTheNextEpochAndAfterARestart(t *testing.T) {
 	b := twoDirs(t, func(o *Options) { o.FetchBackoff = 1 })
 	b.mustProduce(10)
 	b.holdMoves()
@@ -387,7 +387,7 @@ func TestPitfallReplication30_AMoveGoesOnInTheNextEpochAndAfterARestart(t *testi
 
 // A log whose beginning is gone moves from where it begins, also in the middle
 // of a batch.
-func TestALogThatBeginsLaterMoves(t *testing.T) {
+func TestALogThatDoesNotStartAtZeroMoves(t *testing.T) {
 	b := twoDirs(t)
 	b.mustProduce(10)
 	b.mustProduce(10)
@@ -405,7 +405,7 @@ func TestALogThatBeginsLaterMoves(t *testing.T) {
 }
 
 // A topic that is deleted while it moves takes its future log along.
-func TestADeletedTopicTakesItsFutureLogAlong(t *testing.T) {
+func TestDeletingATopicDeletesItsFutureLog(t *testing.T) {
 	b := twoDirs(t)
 	b.holdMoves()
 	b.mustProduce(10)
@@ -420,7 +420,7 @@ func TestADeletedTopicTakesItsFutureLogAlong(t *testing.T) {
 	}
 }
 
-func TestTheTargetDirectorysFailureEndsTheMoveOnly(t *testing.T) {
+func TestAFailureOfTheTargetDirectoryEndsOnlyTheMove(t *testing.T) {
 	var fail atomic.Bool
 	fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
 		if fail.Load() && op.Kind == vfs.OpWrite && strings.HasPrefix(op.Name, otherDir) {
@@ -445,7 +445,7 @@ func TestTheTargetDirectorysFailureEndsTheMoveOnly(t *testing.T) {
 
 // The next move of a partition may be asked for while the worker that did the last one
 // has not yet forgotten it.
-func TestAMoveBeginsWhileTheLastOneIsForgotten(t *testing.T) {
+func TestAMoveMayStartBeforeTheLastOneIsForgotten(t *testing.T) {
 	m := moveFollower(t)
 	for m.step() != moveDone {
 	}
@@ -499,7 +499,7 @@ func TestTheOrderOfMoves(t *testing.T) {
 }
 
 // A new leader epoch has the logs compared, which cuts nothing where they agree.
-func TestANewEpochCutsNothingOfAFutureLogThatAgrees(t *testing.T) {
+func TestANewEpochDoesNotTruncateAFutureLogThatAgrees(t *testing.T) {
 	m := moveFollower(t)
 	m.step()
 	m.mv.mark(-1)

@@ -8,7 +8,7 @@ import (
 
 // Kafka's scheduler repeats a task only where its period is above 0, so such a
 // broker starts and neither writes checkpoints nor shrinks in-sync sets.
-func TestPeriodsOfZeroEndNothing(t *testing.T) {
+func TestPeriodsOfZeroDisablePeriodicWork(t *testing.T) {
 	for _, period := range []time.Duration{0, -time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newTestBroker(t, func(o *Options) { o.CheckpointInterval, o.LagMax = period, period })

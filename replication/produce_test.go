@@ -86,7 +86,7 @@ func TestProduceErrorsInKafkasOrder(t *testing.T) {
 	}
 }
 
-func TestInternalTopicsAreForTheAdminClientOnly(t *testing.T) {
+func TestOnlyTheAdminClientMayWriteToInternalTopics(t *testing.T) {
 	b := alone(t)
 	p := b.NewProduce()
 	p.Version, p.Acks = 9, 1

@@ -58,7 +58,7 @@ func throttled(t *testing.T, list string) *testBroker {
 	return b
 }
 
-func TestALeaderHoldsThrottledFollowersBackUntilTheyAreInSync(t *testing.T) {
+func TestALeaderThrottlesFollowersUntilTheyAreInSync(t *testing.T) {
 	for list, held := range map[string]bool{"0:1": true, "*": true, "1:1,0:1": true, "0:2": false, "1:1": false, "": false} {
 		b := throttled(t, list)
 		f := b.fetch(0, asFollower(2))
@@ -75,7 +75,7 @@ func TestALeaderHoldsThrottledFollowersBackUntilTheyAreInSync(t *testing.T) {
 	}
 }
 
-func TestWhatThrottledFollowersAreSentCounts(t *testing.T) {
+func TestBytesSentToThrottledFollowersCount(t *testing.T) {
 	b := throttled(t, "0:1")
 	b.quotas.leader = newQuota(11, time.Second)
 	f := b.fetch(0, asFollower(2))

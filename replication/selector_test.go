@@ -2,7 +2,7 @@ package replication
 
 import "testing"
 
-func TestRackSelectorPrefersTheLeaderThenTheFullestLog(t *testing.T) {
+func TestRackSelectorPrefersTheLeaderThenTheLongestLog(t *testing.T) {
 	east, west := "east", "west"
 	candidates := []readCandidate{{id: 1, rack: &east, logEnd: 10}, {id: 2, rack: &west, logEnd: 8}, {id: 3, rack: &west, logEnd: 9}, {id: 4, logEnd: 10}}
 	for rack, want := range map[string]int32{"east": 1, "west": 3} {

@@ -87,7 +87,7 @@ func carried(partitions []PartitionFetch) []string {
 
 func unchanged(*PartitionFetch) {}
 
-func TestIncrementalFetchReadsAllAndAnswersNews(t *testing.T) {
+func TestIncrementalFetchReadsAllAndReturnsOnlyChanges(t *testing.T) {
 	c := newClient(t, 80)
 	id := c.create(false, "a", "b", "c")
 	if id <= 0 {
@@ -123,7 +123,7 @@ func TestIncrementalFetchReadsAllAndAnswersNews(t *testing.T) {
 	}
 }
 
-func TestLastStableOffsetAloneIsNoNews(t *testing.T) {
+func TestLastStableOffsetAloneIsNotAChange(t *testing.T) {
 	c := newClient(t, 80)
 	id := c.create(false, "a")
 	if got := c.fetch(id, 1, nil, func(p *PartitionFetch) { p.LastStable = 7 }); len(got) != 0 {
@@ -196,7 +196,7 @@ func TestSessionErrors(t *testing.T) {
 	}
 }
 
-func TestDuplicateRequestIsFoundWhenItsAnswerIsBuilt(t *testing.T) {
+func TestDuplicateRequestIsDetectedWhenItsResponseIsBuilt(t *testing.T) {
 	c := newClient(t, 80)
 	id := c.create(false, "a")
 	slow, partitions, _ := c.begin(id, 1, nil)
@@ -242,7 +242,7 @@ func TestUnknownTopicIDIsResolvedLater(t *testing.T) {
 	}
 }
 
-func TestRequestThatNamesAPartitionTwiceGetsTheLastAtTheFirstPlace(t *testing.T) {
+func TestPartitionNamedTwiceIsReadAsLastNamedAtTheFirstPosition(t *testing.T) {
 	list := asks("a", "b", "a")
 	list[2].FetchOffset = 5
 	got := withoutDuplicates(list, false, map[sessionKey]int{})
@@ -329,7 +329,7 @@ func TestPitfallReplication21_EvictionOrderOfSessions(t *testing.T) {
 	})
 }
 
-func TestNoRoomMeansNoSession(t *testing.T) {
+func TestNoSessionIsCreatedWithoutAFreeSlot(t *testing.T) {
 	c := newClient(t, 8) // one slot a shard
 	ids := map[int32]bool{}
 	for range sessionShards {
@@ -363,7 +363,7 @@ func (s *clientSession) request(order []TopicPartition, wanted map[TopicPartitio
 	return d
 }
 
-func TestClientSessionForgetsATopicsFormerIDOnlyByID(t *testing.T) {
+func TestClientSessionForgetsAnOldTopicIDOnlyInRequestsByID(t *testing.T) {
 	a := TopicPartition{Topic: "a"}
 	for _, byID := range []bool{false, true} {
 		s := newClientSession()
@@ -485,7 +485,7 @@ func TestForgottenPartitionsAreNotCounted(t *testing.T) {
 	}
 }
 
-func TestMemoryOfLargeRequestsIsNotKept(t *testing.T) {
+func TestMemoryOfLargeRequestsIsNotPooled(t *testing.T) {
 	b := alone(t)
 	f := b.NewFetch()
 	f.Partitions = make([]PartitionFetch, 0, pooledPartitions+1)

@@ -41,7 +41,7 @@ func (b *testBroker) loseLeadership(records int) {
 	}
 }
 
-func TestAcksAllIsRefusedWhereTheLeadershipWasLostAndWonAgain(t *testing.T) {
+func TestAcksAllIsRefusedIfLeadershipWasLostAndRegained(t *testing.T) {
 	b, _ := ledBefore(t)
 	produce := b.produce(-1, 2)
 	if !produce.Waits() {
@@ -72,7 +72,7 @@ func TestAcksAllHoldsInALaterEpochOfTheSameLeader(t *testing.T) {
 	wantCode(t, "records that stayed", produce.Partitions[0].Err, protocol.None)
 }
 
-func TestACoordinatorsRecordsAreNotSafeWhereTheLeadershipWasLostAndWonAgain(t *testing.T) {
+func TestACoordinatorsRecordsAreNotSafeIfLeadershipWasLostAndRegained(t *testing.T) {
 	b, p := ledBefore(t)
 	written, err := p.AppendAsLeader(batch(t, 2), nil, -1)
 	wantCode(t, "append", err, protocol.None)
@@ -93,7 +93,7 @@ func TestACoordinatorsRecordsAreNotSafeWhereTheLeadershipWasLostAndWonAgain(t *t
 // Coordinators hold a lock while they append, and take it to end what the term left: the
 // controller's request would wait for a hanging disk twice if they heard of the end of the
 // term earlier, and a late append could get into the next term.
-func TestListenersHearOfALostLeadershipAfterItsLastAppend(t *testing.T) {
+func TestListenersAreNotifiedOfLostLeadershipAfterItsLastAppend(t *testing.T) {
 	for what, end := range map[string]func(b *testBroker){
 		"another leader": func(b *testBroker) { b.control(roleOf(0, 2, 4, []int32{ourID, 2}, 2)) },
 		"deleted":        func(b *testBroker) { b.stopReplica(0, epochDuringDelete, true) },
@@ -160,7 +160,7 @@ func TestDeleteRecordsEndsWithTheLeadership(t *testing.T) {
 	}
 }
 
-func TestDeleteRecordsIsRefusedWhereTheLeadershipWasLostAndWonAgain(t *testing.T) {
+func TestDeleteRecordsIsRefusedIfLeadershipWasLostAndRegained(t *testing.T) {
 	b, _ := ledBefore(t)
 	b.mustProduce(2)
 	b.fetch(2, asFollower(2), inEpoch(3))

@@ -9,7 +9,7 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-func TestTrafficCountsWhatClientsAndFollowersMove(t *testing.T) {
+func TestTrafficCountsClientsAndFollowers(t *testing.T) {
 	b := withFollower(t)
 	b.mustProduce(2)
 	b.mustProduce(3)
@@ -24,7 +24,7 @@ func TestTrafficCountsWhatClientsAndFollowersMove(t *testing.T) {
 	}
 }
 
-func TestTrafficOfATopicThatWentStaysInTheSum(t *testing.T) {
+func TestTrafficOfADeletedTopicStaysInTheSum(t *testing.T) {
 	b := alone(t)
 	b.mustProduce(2)
 	id := b.partition().ID()
@@ -39,7 +39,7 @@ func TestTrafficOfATopicThatWentStaysInTheSum(t *testing.T) {
 	}
 }
 
-func TestTrafficCountsWhatIsTooLarge(t *testing.T) {
+func TestTrafficCountsBatchesThatAreTooLarge(t *testing.T) {
 	b := alone(t)
 	small, err := testSettings(t).Topic(map[string]string{"max.message.bytes": "70"})
 	if err != nil {
@@ -78,7 +78,7 @@ func TestInSyncChangesAreCounted(t *testing.T) {
 	})
 }
 
-func TestTrafficCountsWhatIsReplicatedHere(t *testing.T) {
+func TestTrafficCountsReplicatedRecords(t *testing.T) {
 	b, p := followerOf2(t)
 	if _, err := p.appendFetched(batch(t, 3, at(0, 3)), 0, 3, 3, 0); err != nil {
 		t.Fatal(err)

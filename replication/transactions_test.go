@@ -167,7 +167,7 @@ func (b *testBroker) transact(version int16, producer int64, sequence int32) pro
 
 // What a coordinator says of a transaction is what its producer hears, and
 // nothing is appended unless the transaction has the partition.
-func TestPitfallReplication25_RecordsOfNoOpenTransactionAreRefused(t *testing.T) {
+func TestPitfallReplication25_RecordsWithoutAnOpenTransactionAreRefused(t *testing.T) {
 	unable := func(cause string) string {
 		return "Unable to verify the partition has been added to the transaction. Underlying error: " + cause
 	}
@@ -226,7 +226,7 @@ func textOf(s *string) string {
 
 // A coordinator of before 3.6 cannot be asked; one that is not there, or does
 // not serve transactions, says nothing good.
-func TestCoordinatorsThatCannotBeAsked(t *testing.T) {
+func TestCoordinatorsThatCannotVerify(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		newest int16
@@ -274,7 +274,7 @@ func TestVerificationCanBeSwitchedOff(t *testing.T) {
 
 // While one request is under way the next ones gather; of two of one
 // transactional id the older gives way.
-func TestOneRequestAtATimeAndTheNewestOfEachTransaction(t *testing.T) {
+func TestOneRequestAtATimeWithTheNewestCallOfEachTransaction(t *testing.T) {
 	b, f := verifying(t, 5)
 	v := b.cfg.Transactions.(*Verifier)
 	var wg sync.WaitGroup

@@ -102,7 +102,7 @@ func TestPitfallReplication01_RestartedFollowerKeepsWhatTheLeaderHas(t *testing.
 	}
 }
 
-func TestFetcherOfAPartitionIsChosenAsKafkaDoes(t *testing.T) {
+func TestFetcherOfAPartitionIsChosenAsInKafka(t *testing.T) {
 	// Utils.abs(31 * "orders".hashCode() + partition) % n
 	for _, c := range []struct {
 		topic     string

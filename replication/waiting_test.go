@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestWaiterLooksAgainAfterRegistering(t *testing.T) {
+func TestWaiterChecksAgainAfterRegistering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var list waitList
 		w := newWaiter()
@@ -20,7 +20,7 @@ func TestWaiterLooksAgainAfterRegistering(t *testing.T) {
 	})
 }
 
-func TestWaiterIsWokenByWhatItWaitsForOnly(t *testing.T) {
+func TestWaiterIsWokenOnlyByEventsOfInterest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var list waitList
 		looks := 0
