@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	headerChunk = 4 << 10   // read at once for batch headers
-	wholeChunk  = 256 << 10 // read at once for whole batches
+	headerChunk = 4 << 10   // bytes per read for batch headers
+	wholeChunk  = 256 << 10 // bytes per read for whole batches
 )
 
 // scanBuffers pools the buffers of batch scans.

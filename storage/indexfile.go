@@ -326,12 +326,12 @@ func (x *indexFile) find(below func(entry []byte) bool) (entry []byte, n int64, 
 func (x *indexFile) search(s *indexState, below func(entry []byte) bool) ([]byte, int64, error) {
 	size := x.entrySize
 	inTail := int64(len(s.tail)) / size
-	behind := s.count - inTail // entries that are only in the file
+	inFile := s.count - inTail // entries that are only in the file
 	if inTail > 0 && below(s.tail[:size]) {
 		i := int64(sort.Search(int(inTail), func(i int) bool { return !below(s.tail[int64(i)*size:][:size]) })) - 1
-		return s.tail[i*size:][:size], behind + i, nil
+		return s.tail[i*size:][:size], inFile + i, nil
 	}
-	if behind == 0 {
+	if inFile == 0 {
 		return nil, -1, nil
 	}
 	f, err := x.file.acquire()
@@ -341,7 +341,7 @@ func (x *indexFile) search(s *indexState, below func(entry []byte) bool) ([]byte
 	defer f.release()
 	buf := x.file.cache.blocks.Get().(*indexBlock)
 	defer x.file.cache.blocks.Put(buf)
-	return searchEntries(f, buf, behind, size, below)
+	return searchEntries(f, buf, inFile, size, below)
 }
 
 // indexBlock is the buffer for one read of an index, with space for one more entry.

@@ -260,7 +260,7 @@ func (l *Log) flushTopicID() error {
 	if !l.topicIDPending.Load() {
 		return nil
 	}
-	if err := l.check(); err != nil { // the write failed, or the log was closed meanwhile
+	if err := l.check(); err != nil { // the write failed, or the log was closed in the meantime
 		return err
 	}
 	// The disk is not at fault; see isDiskError.

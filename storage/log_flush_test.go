@@ -13,10 +13,10 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// duringSync runs a step once, while the disk is syncing the next file whose
-// name ends with a suffix. The step's error is that of the sync.
+// duringSync runs a step once, during the next sync (or other operation) of a file whose name ends
+// with a suffix. The step's error becomes that of the operation.
 type duringSync struct {
-	mu     sync.Mutex // guards below
+	mu     sync.Mutex // guards the fields below
 	kind   vfs.OpKind
 	suffix string
 	step   func() error
@@ -42,8 +42,8 @@ func (d *duringSync) next(kind vfs.OpKind, suffix string, step func() error) {
 	d.kind, d.suffix, d.step = kind, suffix, step
 }
 
-// unlessItWaits starts f and returns a channel with its result. It returns once
-// f has ended, or has been given ample time to: f is expected to wait.
+// unlessItWaits starts f and returns a channel with its result. It returns once f has ended, or
+// after ample time for that: f is expected to wait.
 func unlessItWaits(f func() error) chan error {
 	done := make(chan error, 1)
 	ended := make(chan struct{})
@@ -58,8 +58,8 @@ func unlessItWaits(f func() error) chan error {
 	return done
 }
 
-// sizeAfterPowerCut is the size of a file if the power fails now, -1 if it is
-// missing then.
+// sizeAfterPowerCut returns the size of a file if the power fails now, -1 if the file is missing
+// then.
 func sizeAfterPowerCut(mem *vfs.Mem, name string) int64 {
 	info, err := mem.CrashClone(vfs.SyncedOnly, 0).Stat(name)
 	if err != nil {
@@ -68,7 +68,7 @@ func sizeAfterPowerCut(mem *vfs.Mem, name string) int64 {
 	return info.Size()
 }
 
-func TestAFlushWaitsForOneThatIsSyncingTheSameSegment(t *testing.T) {
+func TestAFlushWaitsForAnotherThatIsSyncingTheSameSegment(t *testing.T) {
 	mem, disk := vfs.NewMem(), &duringSync{}
 	h := start(t, disk.fs(mem))
 	l := h.log(t, testTopic())
@@ -93,7 +93,7 @@ func TestAFlushWaitsForOneThatIsSyncingTheSameSegment(t *testing.T) {
 	wantEqual(t, "recovery point", l.RecoveryPoint(), 2)
 }
 
-func TestAFlushDoesNotSucceedAfterOneThatFailed(t *testing.T) {
+func TestAFlushDoesNotSucceedAfterAFailedOne(t *testing.T) {
 	disk := &duringSync{}
 	h := start(t, disk.fs(vfs.NewMem()))
 	l := h.log(t, testTopic())
@@ -101,12 +101,12 @@ func TestAFlushDoesNotSucceedAfterOneThatFailed(t *testing.T) {
 	var second chan error
 	disk.next(vfs.OpSync, logSuffix, func() error {
 		second = unlessItWaits(l.Flush)
-		return errCrashed // the system reports it once
+		return errCrashed // the system reports it only once
 	})
 	wantError(t, l.Flush(), protocol.KafkaStorageError)
 	wantError(t, <-second, protocol.KafkaStorageError)
 	if !l.active().unsynced.pending() {
-		t.Error("after a sync that failed the segment counts as durable")
+		t.Error("after a failed sync the segment counts as durable")
 	}
 	wantEqual(t, "recovery point", l.RecoveryPoint(), 0)
 }
@@ -131,7 +131,7 @@ func TestTheRecoveryPointStaysBelowASegmentThatIsStillBeingSynced(t *testing.T) 
 	noError(t, <-second)
 }
 
-func TestFlushMessagesAnswersOnceTheRecordIsDurable(t *testing.T) {
+func TestWithFlushMessagesAnAppendReturnsOnceItsRecordIsDurable(t *testing.T) {
 	c := testTopic()
 	c.FlushMessages = 1
 	first := func(t *testing.T) []byte { return batch(t, idempotent(9, 0, 0), values(1, "first")...) }
@@ -152,7 +152,7 @@ func TestFlushMessagesAnswersOnceTheRecordIsDurable(t *testing.T) {
 			}
 			set := second(t)
 			var answer chan error
-			disk.next(vfs.OpCreate, leaderEpochFile+tempSuffix, func() error { // ahead of the first sync
+			disk.next(vfs.OpCreate, leaderEpochFile+tempSuffix, func() error { // before the first sync
 				answer = unlessItWaits(func() error { return send(set) })
 				disk.next(vfs.OpSync, logSuffix, func() error {
 					select {
@@ -170,7 +170,7 @@ func TestFlushMessagesAnswersOnceTheRecordIsDurable(t *testing.T) {
 	}
 }
 
-func TestAMoveBetweenDirectoriesKeepsWhatWasDurable(t *testing.T) {
+func TestAMoveBetweenDirectoriesKeepsDurableRecords(t *testing.T) {
 	mem, disk := vfs.NewMem(), &duringSync{}
 	m := loadedManager(t, disk.fs(mem), "/data", "/other")
 	defer m.Close()
@@ -178,7 +178,7 @@ func TestAMoveBetweenDirectoriesKeepsWhatWasDurable(t *testing.T) {
 	l, err := m.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
 	noError(t, err)
 	for range 5 {
-		appendValues(t, l, 1, "durable for long")
+		appendValues(t, l, 1, "durable")
 	}
 	noError(t, l.Flush())
 	future, err := m.CreateFuture(partition0, "/other")
@@ -186,7 +186,7 @@ func TestAMoveBetweenDirectoriesKeepsWhatWasDurable(t *testing.T) {
 	_, err = future.AppendAsFollower(readBytes(t, l, Read{Offset: 0, MaxBytes: 1 << 20}), 0)
 	noError(t, err)
 	var moved chan error
-	disk.next(vfs.OpSync, future.Path()+"/"+offsetFileName(0, logSuffix), func() error { // of the roll
+	disk.next(vfs.OpSync, future.Path()+"/"+offsetFileName(0, logSuffix), func() error { // the sync of the roll
 		moved = unlessItWaits(func() error {
 			if err := m.SettleFuture(partition0); err != nil {
 				return err
@@ -213,7 +213,7 @@ func TestAMoveBetweenDirectoriesKeepsWhatWasDurable(t *testing.T) {
 	noError(t, <-moved)
 }
 
-func TestAFailedSyncIsAnErrorAlthoughAnotherSegmentIsRemovedMeanwhile(t *testing.T) {
+func TestAFailedSyncIsAnErrorEvenIfAnotherSegmentIsRemovedMeanwhile(t *testing.T) {
 	disk := &duringSync{}
 	h := start(t, disk.fs(vfs.NewMem()))
 	l := h.log(t, testTopic())
@@ -253,7 +253,7 @@ func TestAFlushContinuesWithoutASegmentThatIsRemovedMeanwhile(t *testing.T) {
 	wantEqual(t, "bytes on disk", sizeAfterPowerCut(mem, segmentName(1, logSuffix)), l.Size())
 }
 
-func TestAFlushThatATruncationOvertakesDoesNotRaiseTheRecoveryPoint(t *testing.T) {
+func TestAFlushOvertakenByATruncationDoesNotRaiseTheRecoveryPoint(t *testing.T) {
 	disk := &duringSync{}
 	h := start(t, disk.fs(vfs.NewMem()))
 	l := h.log(t, testTopic())
@@ -272,9 +272,9 @@ func TestAFlushThatATruncationOvertakesDoesNotRaiseTheRecoveryPoint(t *testing.T
 	}
 }
 
-// A flush that waited for its turn, as that of a roll does in the background, may
-// find the log cut below its offset and filled again.
-func TestAFlushBegunBeforeATruncationMakesDurableOnlyWhatItFinds(t *testing.T) {
+// A flush that waited for its turn, like that of a roll in the background, may find the log cut
+// below its offset and filled again.
+func TestAFlushBegunBeforeATruncationCountsOnlyTheRecordsItFinds(t *testing.T) {
 	disk := &duringSync{}
 	h := start(t, disk.fs(vfs.NewMem()))
 	l := h.log(t, testTopic())
@@ -292,7 +292,7 @@ func TestAFlushBegunBeforeATruncationMakesDurableOnlyWhatItFinds(t *testing.T) {
 	})
 	noError(t, l.flush(upTo, true))
 	if p := l.RecoveryPoint(); p > found {
-		t.Errorf("the recovery point is %d, durable is what lies below %d", p, found)
+		t.Errorf("the recovery point is %d, but only records below %d are durable", p, found)
 	}
 }
 
@@ -333,14 +333,13 @@ func TestAFlushMakesTheNamesOfFilesDurable(t *testing.T) {
 			h.dirs[0].background.wait()
 			noError(t, l.Flush())
 			if size := sizeAfterPowerCut(mem, step.file); size <= 0 {
-				t.Errorf("the recovery point is %d, but after a power cut the size of %s is %d", l.RecoveryPoint(), step.file, size)
+				t.Errorf("the recovery point is %d, but after a power failure the size of %s is %d", l.RecoveryPoint(), step.file, size)
 			}
 		})
 	}
 }
 
-// Without this a power cut would bring back what was truncated, and with it
-// hide what was flushed since.
+// Otherwise a power failure would bring back the truncated records and hide those flushed since.
 func TestAFlushMakesTheRemovalOfTruncatedSegmentsDurable(t *testing.T) {
 	mem := vfs.NewMem()
 	h := start(t, mem)
@@ -356,13 +355,13 @@ func TestAFlushMakesTheRemovalOfTruncatedSegmentsDurable(t *testing.T) {
 	noError(t, l.Flush())
 	for _, base := range []int64{2, 4} {
 		if sizeAfterPowerCut(mem, segmentName(base, logSuffix)) >= 0 {
-			t.Errorf("segment %d is back", base)
+			t.Errorf("segment %d exists after a power failure", base)
 		}
 	}
 }
 
-// What a truncation cuts off the end of a segment does not come back after a flush,
-// whether or not records were appended since.
+// Bytes that a truncation cuts off the end of a segment do not come back after a flush, whether or
+// not records were appended since.
 func TestAFlushMakesACutDurable(t *testing.T) {
 	mem := vfs.NewMem()
 	h := start(t, mem)
@@ -374,11 +373,11 @@ func TestAFlushMakesACutDurable(t *testing.T) {
 	_, err := l.TruncateTo(1)
 	noError(t, err)
 	noError(t, l.Flush())
-	wantEqual(t, "size after a power cut", sizeAfterPowerCut(mem, segmentName(0, logSuffix)), size)
+	wantEqual(t, "size after a power failure", sizeAfterPowerCut(mem, segmentName(0, logSuffix)), size)
 }
 
-// A killed process may have made files whose names were not yet durable.
-func TestAFlushAfterAKillMakesNamesDurable(t *testing.T) {
+// A killed process may have created files whose names were not yet durable.
+func TestAFlushAfterAKillMakesFileNamesDurable(t *testing.T) {
 	h := start(t, vfs.NewMem())
 	appendValues(t, h.log(t, testTopic()), 1, "x")
 	noError(t, h.log(t, testTopic()).Flush())
@@ -393,7 +392,7 @@ func TestAFlushAfterAKillMakesNamesDurable(t *testing.T) {
 	appendValues(t, l, 1, "y")
 	noError(t, l.Flush())
 	if size := sizeAfterPowerCut(mem, segmentName(1, logSuffix)); size <= 0 {
-		t.Errorf("the size of the segment is %d after a power cut", size)
+		t.Errorf("the size of the segment is %d after a power failure", size)
 	}
 }
 
@@ -413,12 +412,12 @@ func TestTheSnapshotOfARollIsDurableAfterItsFlush(t *testing.T) {
 	noError(t, l.Roll())
 	waitUntil(t, "the roll is flushed", func() bool { return l.RecoveryPoint() == 1 })
 	if size := sizeAfterPowerCut(mem, segmentName(1, snapshotSuffix)); size <= 0 {
-		t.Errorf("the size of the snapshot is %d after a power cut", size)
+		t.Errorf("the size of the snapshot is %d after a power failure", size)
 	}
 }
 
-// "Closed in order, and no snapshot" would mean that there were no producers.
-func TestTheSnapshotOfAnOrderlyStopIsDurable(t *testing.T) {
+// A clean shutdown without a snapshot would mean that there were no producers.
+func TestTheSnapshotOfACleanShutdownIsDurable(t *testing.T) {
 	mem := vfs.NewMem()
 	h := start(t, mem)
 	l := h.log(t, testTopic())
@@ -435,7 +434,7 @@ func TestTheSnapshotOfAnOrderlyStopIsDurable(t *testing.T) {
 	wantEqual(t, "last stable offset", l.Offsets().LastStable, 0)
 }
 
-func TestAnOrderlyStopWaitsForAFlushUnderWay(t *testing.T) {
+func TestACleanShutdownWaitsForAFlushInProgress(t *testing.T) {
 	mem, disk := vfs.NewMem(), &duringSync{}
 	h := start(t, disk.fs(mem))
 	l := h.log(t, testTopic())
@@ -445,11 +444,11 @@ func TestAnOrderlyStopWaitsForAFlushUnderWay(t *testing.T) {
 	disk.next(vfs.OpSync, logSuffix, func() error {
 		stopped = unlessItWaits(h.Close)
 		if clean := sizeAfterPowerCut(mem, "/data/"+cleanShutdownFile); clean >= 0 {
-			t.Error("the directory counts as closed in order while a record is being synced")
+			t.Error("the directory is marked as cleanly shut down while a record is being synced")
 		}
 		return nil
 	})
-	_ = l.Flush() // an error if the stop came first
+	_ = l.Flush() // an error if the shutdown came first
 	noError(t, <-stopped)
 	wantEqual(t, "bytes on disk", sizeAfterPowerCut(mem, segmentName(0, logSuffix)), size)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// crash gives a Manager over what a killed process leaves of the files.
+// crash returns a host, not opened yet, on the files that a killed process leaves.
 func (h *host) crash(t testing.TB) *host {
 	t.Helper()
 	h.env.schedule.close()
@@ -25,7 +25,7 @@ func (h *host) crash(t testing.TB) *host {
 	return next
 }
 
-// segmentName is a file of the test's partition.
+// segmentName returns the path of a file of the test's partition.
 func segmentName(base int64, suffix string) string {
 	return "/data/t-0/" + offsetFileName(base, suffix)
 }
@@ -40,7 +40,7 @@ func edit(t testing.TB, fsys vfs.FS, name string, change func([]byte) []byte) {
 	noError(t, f.Close())
 }
 
-func TestRecoveryCutsDamageAndWhatFollows(t *testing.T) {
+func TestRecoveryCutsDamageAndEverythingAfterIt(t *testing.T) {
 	for name, tt := range map[string]struct {
 		damage func(t *testing.T, fsys vfs.FS)
 		left   int64 // log end
@@ -49,18 +49,18 @@ func TestRecoveryCutsDamageAndWhatFollows(t *testing.T) {
 		"torn tail": {func(t *testing.T, fsys vfs.FS) {
 			edit(t, fsys, segmentName(8, logSuffix), func(b []byte) []byte { return b[:len(b)-7] })
 		}, 11},
-		"zeros behind the end": {func(t *testing.T, fsys vfs.FS) {
+		"zeros after the end": {func(t *testing.T, fsys vfs.FS) {
 			edit(t, fsys, segmentName(8, logSuffix), func(b []byte) []byte { return append(b, make([]byte, 4000)...) })
 		}, 12},
 		"flipped bit in the middle segment": {func(t *testing.T, fsys vfs.FS) {
 			edit(t, fsys, segmentName(4, logSuffix), func(b []byte) []byte { b[len(b)-1] ^= 4; return b })
 		}, 7},
-		"indexes gone": {func(t *testing.T, fsys vfs.FS) {
+		"missing indexes": {func(t *testing.T, fsys vfs.FS) {
 			for _, s := range []string{indexSuffix, timeIndexSuffix} {
 				noError(t, fsys.Remove(segmentName(4, s)))
 			}
 		}, 12},
-		"index of nothing": {func(t *testing.T, fsys vfs.FS) {
+		"garbage in an index": {func(t *testing.T, fsys vfs.FS) {
 			edit(t, fsys, segmentName(0, indexSuffix), func(b []byte) []byte { return []byte("nonsense nonsens") })
 		}, 12},
 		"offsets going backwards": {func(t *testing.T, fsys vfs.FS) {
@@ -85,7 +85,7 @@ func TestRecoveryCutsDamageAndWhatFollows(t *testing.T) {
 					noError(t, l.Roll())
 				}
 			}
-			// Nothing was flushed as far as the checkpoint says.
+			// According to the checkpoint nothing was flushed.
 			next := h.crash(t)
 			tt.damage(t, next.config.FS)
 			next.open(t)
@@ -98,7 +98,7 @@ func TestRecoveryCutsDamageAndWhatFollows(t *testing.T) {
 			next.restart(t)
 			wantEqual(t, "log end after a clean restart", next.Log(partition0).Offsets().LogEnd, tt.left+1)
 			if d := next.dirs[0]; !d.cleanAtStart {
-				t.Error("the orderly stop left no marker")
+				t.Error("the clean shutdown wrote no marker")
 			}
 		})
 	}
@@ -125,9 +125,9 @@ func TestSegmentsBelowTheRecoveryPointAreNotRead(t *testing.T) {
 	}
 }
 
-// All replicas may crash at once while a producer has five batches in flight,
-// which it sends again.
-func TestACrashForgetsNoneOfAProducersLastBatches(t *testing.T) {
+// All replicas may crash at once while a producer has five batches in flight, which it then sends
+// again.
+func TestAProducersLastBatchesAreRememberedAfterACrash(t *testing.T) {
 	for name, rolledBefore := range map[string]int32{"in one segment": -1, "in two segments": 3} {
 		t.Run(name, func(t *testing.T) {
 			l, h := newLog(t, testTopic())
@@ -175,8 +175,7 @@ func TestRecoveryFindsEpochsThatTheFileLacks(t *testing.T) {
 	wantEqual(t, "epochs", fmt.Sprint(next.Log(partition0).epochs.list()), "[{0 0} {2 1} {5 3}]")
 }
 
-// A crash between the renames of a compaction leaves the old segments and all
-// of the .swap files.
+// A crash between the renames of a compaction leaves the old segments and all of the .swap files.
 func TestInterruptedSwapIsFinished(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	for range 3 {
@@ -227,7 +226,7 @@ func TestOverflowedSegmentsAreSplit(t *testing.T) {
 	wantEqual(t, "records", len(all(t, l, 0)), 5)
 }
 
-func TestDamagedCheckpointNumbersMeanRecoverAll(t *testing.T) {
+func TestADamagedCheckpointNumberMakesRecoveryCheckEverything(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	fill(t, l, 4, 40, 1)
 	noError(t, l.Flush())
@@ -238,9 +237,9 @@ func TestDamagedCheckpointNumbersMeanRecoverAll(t *testing.T) {
 	wantEqual(t, "records", len(all(t, next.Log(partition0), 0)), 4)
 }
 
-// Whenever the machine stops: what lies below the checkpointed recovery point
-// is there, nothing served is damaged, offsets have no hole.
-func TestACrashAnywhereLosesNothingThatWasDurable(t *testing.T) {
+// Wherever the machine stops, everything below the checkpointed recovery point survives, no served
+// record is damaged, and offsets have no gap.
+func TestACrashAnywhereLosesNothingDurable(t *testing.T) {
 	c := testTopic()
 	c.SegmentBytes, c.IndexIntervalBytes, c.FileDeleteDelayMs = 600, 100, 0
 	run := func(h *host) {

@@ -14,7 +14,7 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// follow appends a batch of a leader's epoch as a follower does.
+// follow appends a batch in a leader's epoch, as a follower does.
 func follow(t testing.TB, l *Log, epoch int32, vs ...string) {
 	t.Helper()
 	base := l.Offsets().LogEnd
@@ -38,15 +38,15 @@ func fives(t testing.TB, l *Log, n int) {
 	}
 }
 
-// A leader that believed the file would not see that a follower has other
-// records (KIP-101, KIP-279).
+// A leader that trusted the file would not see that a follower has other records (KIP-101,
+// KIP-279).
 func TestRecoveryTakesLeaderEpochsFromTheBatches(t *testing.T) {
 	h := start(t, vfs.NewMem())
 	l := h.log(t, testTopic())
 	follow(t, l, 3, "a", "b", "c", "d", "e")
 	follow(t, l, 5, "cut", "cut", "cut", "cut", "cut")
 	noError(t, l.epochs.flush())
-	h.dirs[0].small.run(func() { <-t.Context().Done() }) // the file is not written again
+	h.dirs[0].small.run(func() { <-t.Context().Done() }) // keeps the file from being written again
 	stale := fileContent(t, h.config.FS, "/data/t-0/"+leaderEpochFile)
 	_, err := l.TruncateTo(5)
 	noError(t, err)
@@ -61,7 +61,7 @@ func TestRecoveryTakesLeaderEpochsFromTheBatches(t *testing.T) {
 	wantEqual(t, "its end", end, 10)
 }
 
-// Kafka does not look there either; the other logs of the directory, and the
+// Kafka does not check below the recovery point either. The other logs of the directory, and the
 // records around the damage, are served.
 func TestDamageBelowTheRecoveryPointIsLeftToReaders(t *testing.T) {
 	h := start(t, vfs.NewMem())
@@ -85,9 +85,9 @@ func TestDamageBelowTheRecoveryPointIsLeftToReaders(t *testing.T) {
 		t.Fatalf("the log is not loaded\n%s", h.lines)
 	}
 	wantEqual(t, "log end", l.Offsets().LogEnd, 4)
-	wantEqual(t, "behind the damage", fmt.Sprint(all(t, l, 3)), "[3=y]")
+	wantEqual(t, "after the damage", fmt.Sprint(all(t, l, 3)), "[3=y]")
 	if got := l.Size(); got <= 3*size {
-		t.Errorf("%d bytes are left", got)
+		t.Errorf("the log has %d bytes, want more than before", got)
 	}
 }
 
@@ -110,10 +110,9 @@ func TestATruncationOverDamageIsCompleted(t *testing.T) {
 	wantEqual(t, "log end", l.Offsets().LogEnd, 4)
 }
 
-// A power cut may keep the name of a segment, but not the cut of the one before
-// it.
-func TestOfOverlappingSegmentsTheFirstCounts(t *testing.T) {
-	for name, checkpointed := range map[string]bool{"the recovery point is lost": false, "the recovery point is behind the first": true} {
+// A power failure may keep the name of a segment, but not the cut of the one before it.
+func TestTheFirstOfTwoOverlappingSegmentsIsKept(t *testing.T) {
+	for name, checkpointed := range map[string]bool{"the recovery point is lost": false, "the recovery point is after the first": true} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, vfs.NewMem())
 			l := h.log(t, testTopic())
@@ -132,13 +131,13 @@ func TestOfOverlappingSegmentsTheFirstCounts(t *testing.T) {
 	}
 }
 
-// What follows damage goes with it, also where no offset is missing in between, and the line
-// in the log is Kafka's.
-func TestSegmentsBehindDamageAreDeleted(t *testing.T) {
+// All segments after damage are deleted, even if no offset is missing between them, with Kafka's
+// log line.
+func TestSegmentsAfterDamageAreDeleted(t *testing.T) {
 	h := start(t, vfs.NewMem())
 	fives(t, h.log(t, testTopic()), 2)
 	next := h.crash(t)
-	edit(t, next.config.FS, segmentName(0, logSuffix), func(b []byte) []byte { return append(b, "half a batch"...) })
+	edit(t, next.config.FS, segmentName(0, logSuffix), func(b []byte) []byte { return append(b, "incomplete batch"...) })
 	next.open(t)
 	wantEqual(t, "log end", next.Log(partition0).Offsets().LogEnd, 5)
 	if line := "Corruption found in segment 0, truncating to offset 5"; !strings.Contains(next.lines.String(), line) {
@@ -146,8 +145,8 @@ func TestSegmentsBehindDamageAreDeleted(t *testing.T) {
 	}
 }
 
-// The newest segments go first, and the recovery point falls before any does.
-func TestATruncationThatACrashInterruptsLeavesNoGap(t *testing.T) {
+// The newest segments are removed first, and the recovery point is lowered before that.
+func TestATruncationInterruptedByACrashLeavesNoGap(t *testing.T) {
 	mem := vfs.NewMem()
 	var images []*vfs.Mem
 	watching := false
@@ -175,9 +174,9 @@ func TestATruncationThatACrashInterruptsLeavesNoGap(t *testing.T) {
 	}
 }
 
-// With the recovery point lost all segments are recovered, also those that were
-// compacted before the topic's policy was changed.
-func TestGapsOfACompactedLogOutliveADamagedCheckpoint(t *testing.T) {
+// If the recovery point is lost, all segments are recovered, including those that were compacted
+// before the topic's policy was changed.
+func TestGapsOfACompactedLogSurviveADamagedCheckpoint(t *testing.T) {
 	h := start(t, vfs.NewMem())
 	l := h.log(t, testTopic())
 	fives(t, l, 3)
@@ -195,8 +194,8 @@ func TestGapsOfACompactedLogOutliveADamagedCheckpoint(t *testing.T) {
 	wantEqual(t, "records", len(all(t, l, 0)), 10)
 }
 
-// A snapshot of offsets that were truncated may be back after a power cut.
-func TestRecoveryMakesSnapshotsAboveTheRecoveryPointAgain(t *testing.T) {
+// A snapshot of offsets that were truncated may be back after a power failure.
+func TestRecoveryRewritesSnapshotsAboveTheRecoveryPoint(t *testing.T) {
 	h := start(t, vfs.NewMem())
 	l := h.log(t, testTopic())
 	appendValues(t, l, 1, "a")
@@ -219,8 +218,8 @@ func TestRecoveryMakesSnapshotsAboveTheRecoveryPointAgain(t *testing.T) {
 	wantEqual(t, "last stable offset", l.Offsets().LastStable, 3)
 }
 
-// DeleteRecords makes nothing durable: if the power cut takes it back, torn
-// segments must be recovered.
+// DeleteRecords makes nothing durable: if a power failure undoes it, torn segments must be
+// recovered.
 func TestTheLogStartDoesNotRaiseTheRecoveryPoint(t *testing.T) {
 	mem := vfs.NewMem()
 	h := start(t, mem)
@@ -239,11 +238,10 @@ func TestTheLogStartDoesNotRaiseTheRecoveryPoint(t *testing.T) {
 	}
 }
 
-// With an empty index every later lookup by time would end in the segment, as it
-// does in Kafka.
-func TestALostTimeIndexIsMadeAgain(t *testing.T) {
+// With an empty index every later lookup by time would end in the segment, as it does in Kafka.
+func TestALostTimeIndexIsRebuilt(t *testing.T) {
 	for name, restart := range map[string]func(t *testing.T, h *host) *host{
-		"after an orderly stop": func(t *testing.T, h *host) *host {
+		"after a clean shutdown": func(t *testing.T, h *host) *host {
 			noError(t, h.Close())
 			return h
 		},
@@ -272,8 +270,8 @@ func TestALostTimeIndexIsMadeAgain(t *testing.T) {
 	}
 }
 
-// A power cut between the removal of one empty segment and the name of the next
-// would lose the log's end.
+// If an empty segment were removed and the power failed before the next one's name is durable, the
+// log's end would be lost.
 func TestARollOfAnEmptySegmentChangesNoFile(t *testing.T) {
 	mem := vfs.NewMem()
 	h := start(t, mem, func(c *ManagerConfig) { c.Later = func(time.Duration, func()) {} })
@@ -286,9 +284,9 @@ func TestARollOfAnEmptySegmentChangesNoFile(t *testing.T) {
 	}
 }
 
-// What recovery cut may be back after a power cut, so the next recovery must
-// begin there as well.
-func TestACutOfARecoveryIsMadeAgainAfterAPowerCut(t *testing.T) {
+// A cut made by recovery may be undone by a power failure, so the next recovery must begin there
+// too.
+func TestACutByRecoveryIsRepeatedAfterAPowerFailure(t *testing.T) {
 	h := start(t, vfs.NewMem())
 	l := h.log(t, testTopic())
 	appendValues(t, l, 1, "a")
@@ -319,9 +317,9 @@ func TestACutOfARecoveryIsMadeAgainAfterAPowerCut(t *testing.T) {
 	}
 }
 
-// Where the last batches are is remembered of segments that are appended to, not of
-// the many that a start has checked.
-func TestRecoveryLeavesNothingInMemoryOfItsBatches(t *testing.T) {
+// The positions of the last batches are kept in memory only for segments that are appended to, not
+// for the many that a start has checked.
+func TestRecoveryKeepsNoBatchPositionsInMemory(t *testing.T) {
 	h := start(t, vfs.NewMem())
 	fives(t, h.log(t, testTopic()), 3)
 	next := h.crash(t)
@@ -330,13 +328,13 @@ func TestRecoveryLeavesNothingInMemoryOfItsBatches(t *testing.T) {
 	wantEqual(t, "records", len(all(t, l, 0)), 15)
 	for _, s := range l.positions.load().segments {
 		if s.tail.batches != nil {
-			t.Errorf("of %s it remembers %d batches", s.log.name(), len(s.tail.batches))
+			t.Errorf("%s keeps %d batches in memory", s.log.name(), len(s.tail.batches))
 		}
 	}
 }
 
-// Segment files were deleted by hand: what is left ends below the log start.
-func TestALogThatEndsBelowItsStartBeginsThereEmpty(t *testing.T) {
+// Segment files were deleted by hand: the remaining ones end below the log start.
+func TestALogThatEndsBelowItsLogStartBecomesEmpty(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	appendValues(t, l, 1, "a", "b")
 	noError(t, h.Close())

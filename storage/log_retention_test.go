@@ -10,15 +10,15 @@ import (
 )
 
 func TestRetention(t *testing.T) {
-	// Four segments of one record each, about 100 bytes, stamped 1, 2, 3 and 4
-	// hours after the epoch; the clock says when it is 10.
+	// There are four segments of one record each, of about 100 bytes, with timestamps 1, 2, 3 and 4
+	// hours after the epoch. The clock is at 10 hours.
 	hour := int64(3600 * 1000)
 	for name, tt := range map[string]struct {
 		change   func(*settings.Topic)
 		high     int64
 		logStart int64
 		left     int   // segments
-		first    int64 // log start after
+		first    int64 // log start afterwards
 	}{
 		"unlimited":               {high: 4, left: 4},
 		"time":                    {change: func(c *settings.Topic) { c.RetentionMs = 7*hour + hour/2 }, high: 4, left: 2, first: 2},
@@ -60,7 +60,7 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-func TestRetentionWithoutTimestampsGoesByModificationTime(t *testing.T) {
+func TestRetentionWithoutTimestampsUsesTheModificationTime(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	fill(t, l, 1, 10, -1)
 	noError(t, l.Roll())
@@ -73,10 +73,10 @@ func TestRetentionWithoutTimestampsGoesByModificationTime(t *testing.T) {
 	l.SetConfig(c)
 	n, err := l.DeleteOldSegments()
 	noError(t, err)
-	wantEqual(t, "segments gone", n, 1)
+	wantEqual(t, "segments deleted", n, 1)
 }
 
-func TestDeletedFilesGoAfterTheDelayAndReadersKeepThem(t *testing.T) {
+func TestDeletedFilesAreRemovedAfterTheDelayButStayReadable(t *testing.T) {
 	c := testTopic()
 	c.FileDeleteDelayMs = 0
 	l, h := newLog(t, c)
@@ -89,7 +89,7 @@ func TestDeletedFilesGoAfterTheDelayAndReadersKeepThem(t *testing.T) {
 	noError(t, err)
 	_, err = l.Read(Read{Offset: 0, MaxBytes: 1})
 	wantError(t, err, protocol.OffsetOutOfRange)
-	waitUntil(t, "the file is gone", func() bool {
+	waitUntil(t, "the file has been removed", func() bool {
 		_, err := h.config.FS.Stat(l.Path() + "/00000000000000000000.log.deleted")
 		return err != nil
 	})

@@ -14,12 +14,12 @@ func TestRollConditions(t *testing.T) {
 	hour := int64(3600 * 1000)
 	for name, tt := range map[string]struct {
 		change func(*settings.Topic)
-		first  func(t *testing.T, l *Log) // what lies in the active segment
+		first  func(t *testing.T, l *Log) // fills the active segment
 		wait   time.Duration
 		stamp  int64 // of the next append
 		roll   bool
 	}{
-		"room enough": {roll: false},
+		"enough space": {roll: false},
 		"size": {
 			change: func(c *settings.Topic) { c.SegmentBytes = 200 },
 			first:  func(t *testing.T, l *Log) { fill(t, l, 1, 90, 1) }, roll: true},
@@ -87,8 +87,8 @@ func TestRollByOffsetDistanceOfAFollower(t *testing.T) {
 	wantEqual(t, "records", len(all(t, l, 0)), 3)
 }
 
-// A leader that cut into a batch has a gap there, which a plain log's segment begins
-// with. Compaction leaves gaps anywhere: a compacted log's segment begins with its
+// A leader that cut into a batch has a gap there, and a segment of a log that is not compacted
+// begins with the gap. Compaction leaves gaps anywhere: a compacted log's segment begins with its
 // first record, as in Kafka.
 func TestASegmentBeginsWithTheGapUnlessTheLogIsCompacted(t *testing.T) {
 	for compacted, base := range map[bool]int64{false: 1, true: 50} {
@@ -109,7 +109,7 @@ func TestASegmentBeginsWithTheGapUnlessTheLogIsCompacted(t *testing.T) {
 	}
 }
 
-func TestRollLeavesTrimmedFilesAndASnapshotAndFlushesInTheBackground(t *testing.T) {
+func TestARollTrimsFilesWritesASnapshotAndFlushesInTheBackground(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	fill(t, l, 10, 1000, 1)
 	noError(t, l.Roll())
@@ -140,7 +140,7 @@ func TestPreallocatedSegmentsAreTrimmed(t *testing.T) {
 	wantEqual(t, "records after a restart", len(all(t, h.Log(partition0), 0)), 3)
 }
 
-// waitUntil polls a condition that background work will make true.
+// waitUntil polls for a condition that background work will make true.
 func waitUntil(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
@@ -150,7 +150,7 @@ func waitUntil(t testing.TB, what string, condition func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("it does not come true that %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }

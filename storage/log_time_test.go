@@ -18,8 +18,8 @@ func TestTimeLookups(t *testing.T) {
 	c := testTopic()
 	c.IndexIntervalBytes = 100
 	l, _ := newLog(t, c)
-	// Offsets 0-2, 3-5, ... with rising stamps inside a batch; every fourth
-	// batch is older than the one before.
+	// Batches have offsets 0-2, 3-5, ... with increasing timestamps; every fourth batch is older
+	// than the one before.
 	for i := int64(0); i < 40; i++ {
 		at := 1000 * (i + 1)
 		if i%4 == 3 {
@@ -55,9 +55,9 @@ func TestTimeLookups(t *testing.T) {
 	wantEqual(t, "from the log start", found.Offset, 10)
 }
 
-// A truncation makes a finished segment the active one again. The next append may
-// not fit behind what is left, so that it rolls with nothing appended.
-func TestTimesAreFoundAfterATruncationIntoAFinishedSegment(t *testing.T) {
+// A truncation makes a finished segment the active one again. If the next append does not fit after
+// the remaining records, the segment rolls with nothing appended.
+func TestLookupsByTimeWorkAfterATruncationIntoAFinishedSegment(t *testing.T) {
 	for _, pinned := range []bool{false, true} {
 		c := testTopic()
 		c.SegmentBytes = 3000
@@ -79,7 +79,7 @@ func TestTimesAreFoundAfterATruncationIntoAFinishedSegment(t *testing.T) {
 		_, err := l.TruncateTo(2)
 		noError(t, err)
 		for offset := int64(2); offset < 8; offset++ {
-			add(offset, 1400) // does not fit behind 0 and 1
+			add(offset, 1400) // does not fit after 0 and 1
 		}
 		last, err := l.positions.load().segments[0].times.last()
 		noError(t, err)
@@ -96,8 +96,8 @@ func TestTimesAreFoundAfterATruncationIntoAFinishedSegment(t *testing.T) {
 	}
 }
 
-// The largest timestamp is known before the append that brings it can be read.
-func TestTheLargestTimestampIsFoundBesideAppends(t *testing.T) {
+// The largest timestamp is recorded before the append that brings it can be read.
+func TestTheLargestTimestampIsFoundDuringAppends(t *testing.T) {
 	mem := vfs.NewMem()
 	var atIndexEntry func()
 	fsys := vfs.Intercept(mem, func(op vfs.Op) error {
@@ -132,9 +132,8 @@ func TestTheLargestTimestampIsFoundBesideAppends(t *testing.T) {
 	wantEqual(t, "newest", <-found, TimestampedOffset{2000, 2, 0})
 }
 
-// With LogAppendTime all records of a batch have the same timestamp: the first is
-// meant.
-func TestTheLargestTimestampIsTheFirstRecordsOfItsBatch(t *testing.T) {
+// With LogAppendTime all records of a batch have the same timestamp; the first one is returned.
+func TestTheLargestTimestampIsThatOfTheFirstRecordOfItsBatch(t *testing.T) {
 	c := testTopic()
 	c.TimestampType = record.LogAppendTime.String()
 	l, h := newLog(t, c)
@@ -146,8 +145,8 @@ func TestTheLargestTimestampIsTheFirstRecordsOfItsBatch(t *testing.T) {
 	wantEqual(t, "newest", found, TimestampedOffset{h.clock.now().UnixMilli(), 3, 0})
 }
 
-// A small batch may unpack into very much.
-func TestALookupByTimeDoesNotUnpackRecords(t *testing.T) {
+// A small batch may decompress to a very large size.
+func TestALookupByTimeDoesNotBufferDecompressedRecords(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	o := record.Defaults()
 	o.Codec = record.Gzip
@@ -167,8 +166,8 @@ func TestALookupByTimeDoesNotUnpackRecords(t *testing.T) {
 	}
 }
 
-// The time indexes of a log that was closed in order are lost. Then the segments'
-// largest timestamps are unknown.
+// The time indexes of a cleanly closed log are lost, so the segments' largest timestamps are
+// unknown.
 func TestALookupByTimeDoesNotEndInASegmentWithoutATimeIndex(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	for i := range int64(3) {
@@ -187,7 +186,7 @@ func TestALookupByTimeDoesNotEndInASegmentWithoutATimeIndex(t *testing.T) {
 	}
 }
 
-func TestOffsetsBeforeATimeGoByModificationTimes(t *testing.T) {
+func TestOffsetsBeforeATimeUseModificationTimes(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	for i := range 3 {
 		fill(t, l, 2, 10, 1)

@@ -66,7 +66,7 @@ func TestTruncationOverSegments(t *testing.T) {
 	}
 }
 
-func TestTruncationBelowTheFirstSegmentStartsAnew(t *testing.T) {
+func TestTruncationBelowTheFirstSegmentEmptiesTheLog(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	noError(t, l.TruncateFullyAndStartAt(100, -1))
 	appendValues(t, l, 1, "a")
@@ -79,8 +79,7 @@ func TestTruncationBelowTheFirstSegmentStartsAnew(t *testing.T) {
 	}
 }
 
-// A follower may get a first batch that begins below the leader's log start
-// (KAFKA-6975).
+// A follower may get a first batch that begins below the leader's log start (KAFKA-6975).
 func TestTruncateFullyWithALaterLogStart(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	noError(t, l.TruncateFullyAndStartAt(10, 12))
@@ -95,7 +94,7 @@ func TestTruncateFullyWithALaterLogStart(t *testing.T) {
 	}
 }
 
-func TestTruncationTakesEpochsAndProducersBack(t *testing.T) {
+func TestTruncationRevertsEpochsAndProducers(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	now := h.clock.now().UnixMilli()
 	for i, epoch := range []int32{1, 1, 4} {
@@ -109,7 +108,7 @@ func TestTruncationTakesEpochsAndProducersBack(t *testing.T) {
 	_, err = l.AppendAsLeader(Append{Records: batch(t, idempotent(9, 0, 2), values(now, "b")...), LeaderEpoch: 5})
 	noError(t, err)
 	noError(t, l.AssignEpochStart(7, 3))
-	// An epoch without records goes even when no record does (KAFKA-10706).
+	// An epoch without records is dropped even if no record is (KAFKA-10706).
 	truncated, err := l.TruncateTo(3)
 	noError(t, err)
 	wantEqual(t, "truncated", truncated, false)
@@ -133,9 +132,8 @@ func TestTruncationLowersTheCheckpointedRecoveryPointAtOnce(t *testing.T) {
 	wantEqual(t, "checkpoint after the truncation", stored(), 3)
 }
 
-// What a slow sender holds is cut short, but never becomes other bytes.
-// Records behind a cut are not durable, whatever was flushed before.
-func TestTruncationTakesHighWatermarkAndRecoveryPointBack(t *testing.T) {
+// Records after a cut are not durable, even if the records before the cut were flushed.
+func TestTruncationLowersHighWatermarkAndRecoveryPoint(t *testing.T) {
 	for name, truncate := range map[string]func(l *Log) error{
 		"within a segment":        func(l *Log) error { _, err := l.TruncateTo(12); return err },
 		"below the first segment": func(l *Log) error { _, err := l.TruncateTo(4); return err },
@@ -162,7 +160,7 @@ func TestTruncationTakesHighWatermarkAndRecoveryPointBack(t *testing.T) {
 	}
 }
 
-func TestPinnedBytesAreNeverWrittenOver(t *testing.T) {
+func TestPinnedBytesAreNeverOverwritten(t *testing.T) {
 	for _, to := range []int64{6, 0} {
 		l, h := newLog(t, testTopic())
 		threes(t, l, 4)
@@ -175,7 +173,7 @@ func TestPinnedBytesAreNeverWrittenOver(t *testing.T) {
 		b := make([]byte, data.Length)
 		n, _ := data.File.ReadAt(b, data.Position)
 		if string(b[:n]) != string(before[:n]) {
-			t.Errorf("cut to %d: pinned bytes changed", to)
+			t.Errorf("after a truncation to %d: pinned bytes changed", to)
 		}
 		data.Release()
 		want := int(to) + 1
@@ -185,8 +183,8 @@ func TestPinnedBytesAreNeverWrittenOver(t *testing.T) {
 	}
 }
 
-// A transaction that ended below the high watermark does not hold back
-// read_committed consumers again, on an idle partition neither.
+// A transaction that ended below the high watermark does not hold back read_committed consumers
+// again, not even on an idle partition.
 func TestTheLastStableOffsetStaysAfterATruncation(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	now := h.clock.now().UnixMilli()
@@ -207,7 +205,7 @@ func TestTheLastStableOffsetStaysAfterATruncation(t *testing.T) {
 	wantEqual(t, "last stable offset after the truncation", l.Offsets().LastStable, 3)
 	_, err = l.TruncateTo(2) // the marker is the last record
 	noError(t, err)
-	wantEqual(t, "last stable offset behind the marker", l.Offsets().LastStable, 2)
+	wantEqual(t, "last stable offset before the marker", l.Offsets().LastStable, 2)
 	_, err = l.TruncateTo(1)
 	noError(t, err)
 	wantEqual(t, "last stable offset in the transaction", l.Offsets().LastStable, 0)

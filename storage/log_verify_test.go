@@ -7,7 +7,7 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// verified is one transactional append of a client, checked as production does.
+// verified makes a client's transactional append with the verification that Produce requires.
 func verified(t *testing.T, l *Log, sequence int32, guard *Verification) error {
 	t.Helper()
 	o := idempotent(4, 0, sequence)
@@ -26,7 +26,7 @@ func endTxn(t *testing.T, l *Log, kind record.ControlType, coordinatorEpoch int3
 	return err
 }
 
-// The first append of a transaction carries a guard, the others need none.
+// The first append of a transaction needs a guard, the others do not.
 func TestTheFirstAppendOfATransactionIsVerified(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	wantEqual(t, "without a guard", protocol.CodeOf(verified(t, l, 0, nil)), protocol.InvalidTxnState)
@@ -34,7 +34,7 @@ func TestTheFirstAppendOfATransactionIsVerified(t *testing.T) {
 	guard := l.VerifyTransaction(4, 0, 0)
 	noError(t, verified(t, l, 0, guard))
 	if l.VerifyTransaction(4, 1, 0) != nil {
-		t.Error("an open transaction is to be verified")
+		t.Error("an open transaction needs verification")
 	}
 	noError(t, verified(t, l, 1, nil))
 	noError(t, endTxn(t, l, record.Commit, 0))
@@ -42,20 +42,20 @@ func TestTheFirstAppendOfATransactionIsVerified(t *testing.T) {
 	noError(t, verified(t, l, 2, l.VerifyTransaction(4, 2, 0)))
 }
 
-// The marker overtakes the coordinator's answer: the records come too late, or
-// the last stable offset would stand at them for ever (KAFKA-14402).
-func TestPitfallReplication25_AMarkerEndsAVerificationUnderWay(t *testing.T) {
+// The marker overtakes the coordinator's answer. The late records must be rejected, or they would
+// hold back the last stable offset for ever (KAFKA-14402).
+func TestPitfallReplication25_AMarkerEndsAPendingVerification(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	guard := l.VerifyTransaction(4, 0, 0)
 	noError(t, endTxn(t, l, record.Abort, 0))
-	again := l.VerifyTransaction(4, 0, 0) // of the producer's next transaction
+	again := l.VerifyTransaction(4, 0, 0) // for the producer's next transaction
 	wantEqual(t, "the late records", protocol.CodeOf(verified(t, l, 0, guard)), protocol.InvalidTxnState)
 	noError(t, verified(t, l, 0, again))
 	l.SetHighWatermark(l.Offsets().LogEnd)
 	wantEqual(t, "last stable", l.Offsets().LastStable, 1)
 }
 
-// A batch whose verification failed for a while is not overtaken by a later one.
+// A batch whose verification failed temporarily is not overtaken by a later one.
 func TestALowerSequenceUnderVerificationHoldsBackHigherOnes(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	l.VerifyTransaction(4, 3, 0)
@@ -64,7 +64,7 @@ func TestALowerSequenceUnderVerificationHoldsBackHigherOnes(t *testing.T) {
 	noError(t, verified(t, l, 3, l.VerifyTransaction(4, 3, 0)))
 }
 
-// A coordinator of an earlier epoch writes no marker any more.
+// A coordinator of an earlier epoch can no longer write markers.
 func TestAnOldCoordinatorIsFenced(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	noError(t, endTxn(t, l, record.Abort, 3))

@@ -13,8 +13,8 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// checkpoints reads the three files of a directory for a partition; -1 stands
-// for no entry.
+// checkpoints returns a partition's entries in the three checkpoint files of /data; -1 stands for
+// no entry.
 func checkpoints(t *testing.T, fsys vfs.FS) (recoveryPoint, logStart, highWatermark int64) {
 	t.Helper()
 	var got []int64
@@ -30,7 +30,7 @@ func checkpoints(t *testing.T, fsys vfs.FS) (recoveryPoint, logStart, highWaterm
 	return got[0], got[1], got[2]
 }
 
-// checkpointed is a log of 100 records with all three checkpoints written.
+// checkpointed returns a log of 100 records with all three checkpoints written.
 func checkpointed(t *testing.T, fsys vfs.FS) (*host, *Log) {
 	h := start(t, fsys)
 	l := h.log(t, testTopic())
@@ -44,7 +44,7 @@ func checkpointed(t *testing.T, fsys vfs.FS) (*host, *Log) {
 	return h, l
 }
 
-func TestTheCheckpointsOfADeletedPartitionAreGoneWithIt(t *testing.T) {
+func TestADeletionRemovesThePartitionFromTheCheckpoints(t *testing.T) {
 	for name, remove := range map[string]func(h *host) error{
 		"Delete":    func(h *host) error { return h.Delete(partition0, false) },
 		"DeleteAll": func(h *host) error { return h.DeleteAll([]TopicPartition{partition0})[0] },
@@ -61,8 +61,8 @@ func TestTheCheckpointsOfADeletedPartitionAreGoneWithIt(t *testing.T) {
 	}
 }
 
-// Wherever a crash interrupts the deletion, a topic of the same name begins at 0
-// and keeps what is flushed.
+// Wherever a crash interrupts the deletion, a topic of the same name begins at 0 and keeps the
+// records flushed to it.
 func TestATopicOfTheSameNameInheritsNoCheckpoint(t *testing.T) {
 	mem := vfs.NewMem()
 	var images []*vfs.Mem
@@ -99,8 +99,8 @@ func TestATopicOfTheSameNameInheritsNoCheckpoint(t *testing.T) {
 	}
 }
 
-// A log that moved away leaves its entries behind until the background writes
-// the files; one that moves back meanwhile is another log.
+// A log that moved away leaves its entries until the background writes the files. A log that moves
+// back in the meantime is another log.
 func TestALogThatMovesBackInheritsNoCheckpoint(t *testing.T) {
 	mem := vfs.NewMem()
 	var later []func()
@@ -124,13 +124,13 @@ func TestALogThatMovesBackInheritsNoCheckpoint(t *testing.T) {
 	_, err = h.CreateFuture(partition0, "/data")
 	noError(t, err)
 	if p, _, _ := checkpoints(t, mem); p > 0 {
-		t.Errorf("the checkpoint has %d of an empty log", p)
+		t.Errorf("the checkpoint has %d for an empty log", p)
 	}
 }
 
-// After an unclean election thousands of logs may be truncated, each of which
-// would rewrite the checkpoints of all.
-func TestTruncationsThatAreExpectedShareTheWriteOfCheckpoints(t *testing.T) {
+// After an unclean election thousands of logs may be truncated, and each truncation would rewrite
+// the checkpoints of all logs.
+func TestExpectedTruncationsShareOneWriteOfTheCheckpoints(t *testing.T) {
 	const logs = 20
 	var written atomic.Int64
 	mem := vfs.NewMem()
@@ -192,7 +192,7 @@ func TestATruncationLowersAllCheckpoints(t *testing.T) {
 	}
 }
 
-func TestATruncationWaitsForACheckpointThatIsBeingWritten(t *testing.T) {
+func TestATruncationWaitsForACheckpointBeingWritten(t *testing.T) {
 	mem, disk := vfs.NewMem(), &duringSync{}
 	h := start(t, disk.fs(mem))
 	l := h.log(t, testTopic())
@@ -215,7 +215,7 @@ func TestATruncationWaitsForACheckpointThatIsBeingWritten(t *testing.T) {
 	}
 }
 
-// A recovery may find less than the checkpoints have of the log.
+// Recovery may find fewer records than the checkpoints imply.
 func TestLoadingLowersCheckpoints(t *testing.T) {
 	mem := vfs.NewMem()
 	h, _ := checkpointed(t, mem)
@@ -228,21 +228,21 @@ func TestLoadingLowersCheckpoints(t *testing.T) {
 	}
 }
 
-// A start takes a checkpoint for what it is, so it must not come undone.
+// A start relies on the checkpoint that it finds, so that checkpoint must be durable.
 func TestACheckpointOfAKilledProcessIsDurableAfterTheStart(t *testing.T) {
 	mem := vfs.NewMem()
 	h, _ := checkpointed(t, mem)
 	noError(t, writeFileSynced(mem, "/data/lowered", []byte("0\n1\nt 0 95\n")))
-	noError(t, mem.Rename("/data/lowered", "/data/"+recoveryPointFile)) // the process dies before it syncs the directory
+	noError(t, mem.Rename("/data/lowered", "/data/"+recoveryPointFile)) // the process is killed before it syncs the directory
 	next := h.crash(t)
 	next.open(t)
 	p, _, _ := checkpoints(t, next.config.FS.(*vfs.Mem).CrashClone(vfs.SyncedOnly, 0))
-	wantEqual(t, "recovery point after a power cut", p, 95)
+	wantEqual(t, "recovery point after a power failure", p, 95)
 }
 
-// The marker says that nothing needs recovery, which a load that did not end
-// cannot know, nor can a directory that failed.
-func TestOnlyAWholeDirectoryIsMarkedAsClosedInOrder(t *testing.T) {
+// The marker means that nothing needs recovery. A directory whose load did not finish, or that
+// failed, must not get it.
+func TestOnlyAFullyLoadedOnlineDirectoryIsMarkedAsClean(t *testing.T) {
 	mem := vfs.NewMem()
 	h, _ := checkpointed(t, mem)
 	for name, test := range map[string]func(t *testing.T, next *host){
@@ -262,14 +262,14 @@ func TestOnlyAWholeDirectoryIsMarkedAsClosedInOrder(t *testing.T) {
 		noError(t, err)
 		for _, e := range entries {
 			if e.Name() == cleanShutdownFile {
-				t.Errorf("%s: the directory is marked as closed in order", name)
+				t.Errorf("%s: the directory is marked as cleanly shut down", name)
 			}
 		}
 	}
 }
 
 // A directory whose last checkpoint could not be written is not marked either.
-func TestADirectoryThatFailsAtItsLastCheckpointIsNotMarked(t *testing.T) {
+func TestADirectoryThatFailsAtItsLastCheckpointIsNotMarkedAsClean(t *testing.T) {
 	mem := vfs.NewMem()
 	var broken atomic.Bool
 	h := start(t, vfs.Intercept(mem, func(op vfs.Op) error {
@@ -282,12 +282,12 @@ func TestADirectoryThatFailsAtItsLastCheckpointIsNotMarked(t *testing.T) {
 	broken.Store(true)
 	noError(t, h.Close())
 	if _, err := mem.Stat("/data/" + cleanShutdownFile); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the marker: %v", err)
+		t.Errorf("the marker exists, or cannot be checked: %v", err)
 	}
 }
 
-// A log whose start is the base of a segment that was just made starts there
-// after a power cut too, although the segment's name was lost.
+// If a log starts at the base of a segment that was just created, it starts there after a power
+// failure too, although the segment's name was lost.
 func TestALogStartIsCheckpointedUntilItsSegmentIsDurable(t *testing.T) {
 	mem := vfs.NewMem()
 	h, l := checkpointed(t, mem)
@@ -295,6 +295,6 @@ func TestALogStartIsCheckpointedUntilItsSegmentIsDurable(t *testing.T) {
 	h.eachDir(h.checkpointDir)
 	h = start(t, mem.CrashClone(vfs.SyncedOnly, 0))
 	if got := h.log(t, testTopic()).Offsets(); got.LogStart != 500 || got.LogEnd != 500 {
-		t.Errorf("after a power cut: %+v", got)
+		t.Errorf("after a power failure: %+v", got)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// A log in a new directory is not looked for in it: only a directory that was
-// there is listed for what a crash may have left.
+// A new directory is not searched for files. Only an existing directory is listed for the remains
+// of a crash.
 func TestANewDirectoryIsNotListedMoreThanOnce(t *testing.T) {
 	mem := vfs.NewMem()
 	noError(t, mem.MkdirAll("/data/t-1", 0o755))
@@ -27,6 +27,6 @@ func TestANewDirectoryIsNotListedMoreThanOnce(t *testing.T) {
 		t.Errorf("the new directory was listed %d times", n)
 	}
 	if _, err := mem.Stat("/data/t-1/00000000000000000000.log.cleaned"); err == nil {
-		t.Error("a file left by a crash is still there")
+		t.Error("a file left by a crash was not removed")
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-func TestADirectoryOfAnotherBrokerOrClusterStopsTheStart(t *testing.T) {
+func TestADirectoryOfAnotherBrokerOrClusterPreventsTheStart(t *testing.T) {
 	mem := vfs.NewMem()
 	start(t, mem).Close()
 	for _, tt := range []struct {
@@ -42,7 +42,7 @@ func TestADirectoryOfAnotherBrokerOrClusterStopsTheStart(t *testing.T) {
 	wantEqual(t, "cluster id", cluster, "cluster")
 }
 
-func TestALockedDirectoryStopsTheStart(t *testing.T) {
+func TestALockedDirectoryPreventsTheStart(t *testing.T) {
 	mem := vfs.NewMem()
 	h := start(t, mem)
 	c, _, _ := testConfig(mem, "/data")
@@ -50,23 +50,24 @@ func TestALockedDirectoryStopsTheStart(t *testing.T) {
 	wantEqual(t, "error", errText(err), "Failed to acquire lock on file .lock in /data. A Kafka instance in another process or thread is using this directory.")
 	noError(t, h.Close())
 	if _, err := mem.Stat("/data/.lock"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the lock file after an orderly stop: %v", err)
+		t.Errorf("the lock file after a clean shutdown: %v", err)
 	}
 }
 
-// What is no directory, or cannot be looked at, is offline; the others serve.
+// A path that is not a directory, or cannot be accessed, is offline; the other directories are
+// served.
 func TestADirectoryThatCannotBeUsedIsOfflineFromTheStart(t *testing.T) {
 	for name, tt := range map[string]struct {
 		prepare func(mem *vfs.Mem) error
 		refused vfs.OpKind
 		want    string // in the log
 	}{
-		"not there yet":   {func(*vfs.Mem) error { return nil }, "", ""},
-		"there":           {func(mem *vfs.Mem) error { return mem.MkdirAll("/more", 0o755) }, "", ""},
-		"a file":          {func(mem *vfs.Mem) error { return writeFile(mem, "/more", nil) }, "", "/more is not a readable log directory."},
-		"not to be found": {func(mem *vfs.Mem) error { return mem.MkdirAll("/more", 0o755) }, vfs.OpStat, "refused"},
-		"not to be read":  {func(mem *vfs.Mem) error { return mem.MkdirAll("/more", 0o755) }, vfs.OpReadDir, "refused"},
-		"not to be made":  {func(*vfs.Mem) error { return nil }, vfs.OpMkdir, "refused"},
+		"missing":        {func(*vfs.Mem) error { return nil }, "", ""},
+		"existing":       {func(mem *vfs.Mem) error { return mem.MkdirAll("/more", 0o755) }, "", ""},
+		"a file":         {func(mem *vfs.Mem) error { return writeFile(mem, "/more", nil) }, "", "/more is not a readable log directory."},
+		"stat fails":     {func(mem *vfs.Mem) error { return mem.MkdirAll("/more", 0o755) }, vfs.OpStat, "refused"},
+		"listing fails":  {func(mem *vfs.Mem) error { return mem.MkdirAll("/more", 0o755) }, vfs.OpReadDir, "refused"},
+		"creation fails": {func(*vfs.Mem) error { return nil }, vfs.OpMkdir, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mem := vfs.NewMem()
@@ -89,7 +90,7 @@ func TestADirectoryThatCannotBeUsedIsOfflineFromTheStart(t *testing.T) {
 	}
 }
 
-func TestForeignAndDuplicateDirectoriesStopTheStart(t *testing.T) {
+func TestForeignAndDuplicateDirectoriesPreventTheStart(t *testing.T) {
 	for name, tt := range map[string]struct {
 		dirs []string
 		want string
@@ -115,7 +116,7 @@ func tpOf(topic string, partition int32) TopicPartition {
 	return metadata.TopicPartition{Topic: topic, Partition: partition}
 }
 
-func TestNewLogsGoWhereThereAreFewest(t *testing.T) {
+func TestNewLogsGoToTheDirectoryWithTheFewest(t *testing.T) {
 	h := start(t, vfs.NewMem(), func(c *ManagerConfig) { c.Dirs = []string{"/a", "/b", "/c"} })
 	noError(t, h.PreferDir(tpOf("p", 9), "/c"))
 	counts := map[string]int{}
@@ -133,7 +134,7 @@ func TestNewLogsGoWhereThereAreFewest(t *testing.T) {
 	wantError(t, err, protocol.InconsistentTopicID)
 }
 
-func TestAFailedDirectoryTakesOnlyItsLogsAway(t *testing.T) {
+func TestAFailedDirectoryAffectsOnlyItsLogs(t *testing.T) {
 	mem := vfs.NewMem()
 	var broken atomic.Bool
 	fsys := vfs.Intercept(mem, func(op vfs.Op) error {
@@ -153,13 +154,13 @@ func TestAFailedDirectoryTakesOnlyItsLogsAway(t *testing.T) {
 	appendValues(t, b, 1, "x")
 	broken.Store(true)
 	_, err = b.Read(Read{Offset: 0, MaxBytes: 10})
-	noError(t, err) // found in memory, no need of the disk
+	noError(t, err) // found in memory, without using the disk
 	wantError(t, b.Flush(), protocol.KafkaStorageError)
 	wantEqual(t, "reported", <-failed, "/b")
 	if h.Log(tpOf("p", 0)) != a || h.Log(tpOf("p", 1)) != nil {
-		t.Error("the wrong logs are gone")
+		t.Error("the wrong logs are offline")
 	}
-	appendValues(t, a, 1, "still")
+	appendValues(t, a, 1, "still written")
 	_, err = h.GetOrCreate(tpOf("p", 1), metadata.TopicID{1}, testTopic(), false)
 	wantError(t, err, protocol.KafkaStorageError)
 	_, err = h.GetOrCreate(tpOf("p", 2), metadata.TopicID{1}, testTopic(), true)
@@ -168,7 +169,7 @@ func TestAFailedDirectoryTakesOnlyItsLogsAway(t *testing.T) {
 	wantError(t, h.CheckpointHighWatermarks("/b", nil), protocol.KafkaStorageError)
 	noError(t, h.Close())
 	if _, err := mem.Stat("/b/" + cleanShutdownFile); err == nil {
-		t.Error("a failed directory was marked as closed in order")
+		t.Error("a failed directory was marked as cleanly shut down")
 	}
 }
 
@@ -187,7 +188,7 @@ func TestDeletedLogsAreSetAsideAndRemovedLater(t *testing.T) {
 		if len(names) != 1 || !strings.HasPrefix(names[0], "t-0.") || !strings.HasSuffix(names[0], "-delete") {
 			t.Errorf("directories: %v", names)
 		}
-		// The partition may come again at once.
+		// The partition may be created again at once.
 		wantEqual(t, "new log's end", h.log(t, testTopic()).Offsets().LogEnd, 0)
 		time.Sleep(time.Minute + time.Second)
 		synctest.Wait()
@@ -234,16 +235,16 @@ func TestAFutureLogReplacesTheCurrentOne(t *testing.T) {
 	wantEqual(t, "records", len(all(t, h.Log(partition0), 0)), 3)
 }
 
-func TestAFutureLogThatLacksSomethingDoesNotReplaceTheCurrentOne(t *testing.T) {
+func TestAnIncompleteFutureLogDoesNotReplaceTheCurrentOne(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, l, future *Log){
 		"it lacks a record": func(t *testing.T, l, future *Log) {
 			appendValues(t, l, 1, "z")
 		},
-		"it lacks a record, all it has is durable": func(t *testing.T, l, future *Log) {
+		"it lacks a record, but all its records are durable": func(t *testing.T, l, future *Log) {
 			appendValues(t, l, 1, "z")
 			noError(t, future.Flush())
 		},
-		"what is durable in the current one is not in it": func(t *testing.T, l, future *Log) {
+		"records durable in the current log are not durable in it": func(t *testing.T, l, future *Log) {
 			noError(t, l.Flush())
 		},
 	} {
@@ -264,8 +265,7 @@ func TestAFutureLogThatLacksSomethingDoesNotReplaceTheCurrentOne(t *testing.T) {
 	}
 }
 
-// Two directories of one partition after a power cut would keep the broker from
-// starting.
+// Two directories of one partition after a power failure would prevent the broker from starting.
 func TestTheDirectoryOfAReplacedLogIsSetAsideDurably(t *testing.T) {
 	mem := vfs.NewMem()
 	h := start(t, mem, func(c *ManagerConfig) {
@@ -291,15 +291,15 @@ func TestTheDirectoryOfAReplacedLogIsSetAsideDurably(t *testing.T) {
 	wantEqual(t, "the new directory", fmt.Sprint(dirNames(t, after, "/b")), "[t-0]")
 }
 
-// A checkpoint without the log, and the log back after a power cut, would have
-// it recovered from 0 and served again.
+// If the log came back after a power failure but the checkpoint had no entry for it, it would be
+// recovered from 0 and served again.
 func TestADeletionIsDurableBeforeItsCheckpointsAreWritten(t *testing.T) {
 	mem := vfs.NewMem()
 	deleting := false
 	h := start(t, vfs.Intercept(mem, func(op vfs.Op) error {
 		if deleting && op.Kind == vfs.OpCreate && strings.HasSuffix(op.Name, tempSuffix) {
 			if names := dirNames(t, mem.CrashClone(vfs.SyncedOnly, 0), "/data"); slices.Contains(names, "t-0") {
-				t.Errorf("%s is written while a power cut brings back %q", op.Name, names)
+				t.Errorf("%s is written while a power failure would bring back %q", op.Name, names)
 			}
 		}
 		return nil
@@ -341,7 +341,7 @@ func TestPeriodicWork(t *testing.T) {
 	})
 }
 
-func TestIdlePartitionsCostNoGoroutinesAndNoOpenFiles(t *testing.T) {
+func TestIdlePartitionsUseNoGoroutinesAndNoOpenFiles(t *testing.T) {
 	var open atomic.Int64
 	fsys := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
 		if _, _, ok := parseOffsetFileName(filepath.Base(op.Name)); ok {
@@ -362,7 +362,7 @@ func TestIdlePartitionsCostNoGoroutinesAndNoOpenFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	waitUntil(t, "no goroutine is left of the creations", func() bool { return runtime.NumGoroutine() <= before })
+	waitUntil(t, "the goroutines of the creations have ended", func() bool { return runtime.NumGoroutine() <= before })
 	if n := open.Load(); n > 110 {
 		t.Errorf("%d open files", n)
 	}
@@ -370,7 +370,7 @@ func TestIdlePartitionsCostNoGoroutinesAndNoOpenFiles(t *testing.T) {
 	wantEqual(t, "logs", len(h.Logs()), 500)
 }
 
-func TestLoadingTellsWhatKafkaTells(t *testing.T) {
+func TestLoadingLogsTheLinesOfKafka(t *testing.T) {
 	h := start(t, vfs.NewMem())
 	appendValues(t, h.log(t, testTopic()), 1, "x")
 	h.restart(t)
@@ -407,7 +407,7 @@ func TestOptionsComeFromTheBrokersConfiguration(t *testing.T) {
 	wantEqual(t, "options", OptionsOf(c), want)
 }
 
-func TestALogStartOutlivesAStartThatFails(t *testing.T) {
+func TestALogStartSurvivesAFailedStart(t *testing.T) {
 	mem := vfs.NewMem()
 	h := start(t, mem)
 	l := h.log(t, testTopic())
@@ -424,7 +424,7 @@ func TestALogStartOutlivesAStartThatFails(t *testing.T) {
 	noError(t, mem.RemoveAll("/data/foreign"))
 	h.open(t)
 	wantEqual(t, "log start", h.Log(partition0).Offsets().LogStart, 3)
-	wantEqual(t, "closed in order before", h.dirs[0].cleanAtStart, true)
+	wantEqual(t, "cleanly shut down before", h.dirs[0].cleanAtStart, true)
 }
 
 func TestManyLogsAreDeletedWithOneSyncOfTheirDirectory(t *testing.T) {
@@ -457,11 +457,11 @@ func TestManyLogsAreDeletedWithOneSyncOfTheirDirectory(t *testing.T) {
 	if got := syncs.Load(); got > 3 {
 		t.Errorf("the directory was synced %d times", got)
 	}
-	// What was renamed stays so after a crash, and the checkpoint has what is left.
+	// The renames survive a crash, and the checkpoint has only the remaining log.
 	after := mem.CrashClone(vfs.SyncedOnly, 0)
 	for _, name := range dirNames(t, after, "/data") {
 		if name != "kept-0" && !strings.HasSuffix(name, "-delete") {
-			t.Errorf("%s is still there", name)
+			t.Errorf("%s was not renamed", name)
 		}
 	}
 	points, err := readOffsetCheckpoint(after, "/data/"+recoveryPointFile)
@@ -469,8 +469,8 @@ func TestManyLogsAreDeletedWithOneSyncOfTheirDirectory(t *testing.T) {
 	wantEqual(t, "recovery points", fmt.Sprint(points), fmt.Sprint(map[TopicPartition]int64{tpOf("kept", 0): 1}))
 }
 
-// The checkpoint of high watermarks is written when a high watermark moved, and
-// when other logs are to be in it, be they as many as before.
+// The checkpoint of high watermarks is written if a high watermark moved, and if the set of logs
+// changed, even if their number is the same.
 func TestHighWatermarksAreWrittenWhenTheyChange(t *testing.T) {
 	h := start(t, vfs.NewMem())
 	logs := make([]*Log, 3)
@@ -500,7 +500,7 @@ func TestHighWatermarksAreWrittenWhenTheyChange(t *testing.T) {
 	noError(t, h.Close())
 }
 
-func TestADeletedLogStaysAsLongAsTheDefaultsSayWhenItIsDeleted(t *testing.T) {
+func TestADeletedLogIsKeptForTheDefaultDelayAtItsDeletion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := vfs.NewMem()
 		h := start(t, mem, func(m *ManagerConfig) { m.Now = time.Now })
@@ -529,9 +529,9 @@ func TestADeletedLogStaysAsLongAsTheDefaultsSayWhenItIsDeleted(t *testing.T) {
 	})
 }
 
-// However a log comes to its configuration, what an append makes of it is there
-// once for the logs that got it.
-func TestLogsShareWhatAppendsMakeOfTheirConfiguration(t *testing.T) {
+// However logs get their configuration, those with the same one share the append target derived
+// from it.
+func TestLogsShareTheAppendTargetOfTheirConfiguration(t *testing.T) {
 	h, c := start(t, vfs.NewMem()), testTopic()
 	var logs []*Log
 	for p := range int32(3) {
@@ -565,11 +565,11 @@ func TestDirectoriesOfTwoClustersHaveNoIdentity(t *testing.T) {
 	}
 }
 
-func TestNoFutureLogIsMadeWhileADirectoryThatMayHaveOneIsOffline(t *testing.T) {
+func TestNoFutureLogIsCreatedWhileADirectoryThatMayHaveOneIsOffline(t *testing.T) {
 	h := start(t, vfs.NewMem(), func(c *ManagerConfig) { c.Dirs = []string{"/a", "/b", "/c"} })
 	noError(t, h.PreferDir(partition0, "/a"))
 	h.log(t, testTopic())
-	_ = h.dirs[2].takeOffline("a failure", errors.New("of the disk"))
+	_ = h.dirs[2].takeOffline("test", errors.New("disk failure"))
 	_, err := h.CreateFuture(partition0, "/b")
 	wantError(t, err, protocol.KafkaStorageError)
 	wantEqual(t, "a future log", h.FutureLog(partition0) != nil, false)

@@ -30,7 +30,7 @@ func TestFilesAreNamedAfterOffsetsInTwentyDigits(t *testing.T) {
 	}
 }
 
-func TestPartitionDirectoriesAreUnderstood(t *testing.T) {
+func TestPartitionDirectoryNamesAreParsed(t *testing.T) {
 	const id = "0123456789abcdef0123456789abcdef"
 	for name, want := range map[string]struct {
 		tp   TopicPartition

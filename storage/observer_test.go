@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestTheObserverHearsOfEveryMoveOfTheOffsets(t *testing.T) {
+func TestTheObserverIsCalledForEveryMoveOfTheOffsets(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	moves := 0
 	l.Observe(func() { moves++ })
@@ -15,9 +15,9 @@ func TestTheObserverHearsOfEveryMoveOfTheOffsets(t *testing.T) {
 		moves = 0
 		f()
 		if now := l.Offsets(); now == was {
-			t.Errorf("%s moved nothing", what)
+			t.Errorf("%s did not move the offsets", what)
 		} else if moves == 0 {
-			t.Errorf("%s: %+v became %+v unheard", what, was, now)
+			t.Errorf("%s: %+v became %+v without a call of the observer", what, was, now)
 		}
 		was = l.Offsets()
 	}
@@ -43,5 +43,5 @@ func TestTheObserverHearsOfEveryMoveOfTheOffsets(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	step("a new beginning", func() { noError(t, l.TruncateFullyAndStartAt(10, 10)) })
+	step("a full truncation", func() { noError(t, l.TruncateFullyAndStartAt(10, 10)) })
 }

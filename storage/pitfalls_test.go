@@ -14,8 +14,8 @@ import (
 
 // These are faults that Kafka's logs once had.
 
-// Retention while the high watermark lags deletes nothing above it, so the log
-// start never passes it (KAFKA-5634).
+// Retention while the high watermark lags deletes nothing above it, so the log start never passes
+// it (KAFKA-5634).
 func TestPitfallReplication08_RetentionStopsAtTheHighWatermark(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	h.clock.set(time.UnixMilli(1 << 40))
@@ -39,7 +39,7 @@ func TestPitfallReplication08_RetentionStopsAtTheHighWatermark(t *testing.T) {
 	}
 }
 
-// at is a batch of the leader's with its final offsets.
+// at returns a batch of the leader with its final offsets.
 func at(t *testing.T, base int64, vs ...string) []byte {
 	t.Helper()
 	b := record.Batch(batch(t, record.Defaults(), values(1, vs...)...))
@@ -48,10 +48,9 @@ func at(t *testing.T, base int64, vs ...string) []byte {
 	return b
 }
 
-// A read_committed reader beside appends, markers and an advancing high
-// watermark never gets a byte above the last stable offset of that moment
-// (KAFKA-9807, KAFKA-9835).
-func TestPitfallReplication10_NobodyReadsAboveTheLastStableOffset(t *testing.T) {
+// A read_committed reader that runs concurrently with appends, markers and an advancing high
+// watermark never gets a byte above the last stable offset of that moment (KAFKA-9807, KAFKA-9835).
+func TestPitfallReplication10_NoReadGoesAboveTheLastStableOffset(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	var wg sync.WaitGroup
 	done := make(chan struct{})
@@ -83,7 +82,7 @@ func TestPitfallReplication10_NobodyReadsAboveTheLastStableOffset(t *testing.T) 
 						break
 					}
 					if b.LastOffset() >= limit {
-						t.Errorf("read offset %d, the bound was %d", b.LastOffset(), limit)
+						t.Errorf("read offset %d, want only offsets below %d", b.LastOffset(), limit)
 						return
 					}
 					set = rest
@@ -109,9 +108,9 @@ func TestPitfallReplication10_NobodyReadsAboveTheLastStableOffset(t *testing.T) 
 	wg.Wait()
 }
 
-// A partition is deleted while its log is flushed again and again: its directory
-// is renamed underneath, which is no failure of the disk (KAFKA-15391).
-func TestPitfallReplication22_ADeletionBesideAFlushIsNoDiskFailure(t *testing.T) {
+// A partition is deleted while its log is being flushed repeatedly. The directory is renamed during
+// a flush, which is not a disk failure (KAFKA-15391).
+func TestPitfallReplication22_ADeletionDuringAFlushIsNotADiskFailure(t *testing.T) {
 	for range 20 {
 		l, h := newLog(t, testTopic())
 		var wg sync.WaitGroup
@@ -120,7 +119,7 @@ func TestPitfallReplication22_ADeletionBesideAFlushIsNoDiskFailure(t *testing.T)
 			close(started)
 			for i := range 50 {
 				if _, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, fmt.Sprint(i))...)}); err != nil {
-					return // the log is gone
+					return // the log has been deleted
 				}
 				_ = l.Flush()
 			}
@@ -137,9 +136,8 @@ func TestPitfallReplication22_ADeletionBesideAFlushIsNoDiskFailure(t *testing.T)
 	}
 }
 
-// A producer is remembered although all its records are gone by retention
-// (KAFKA-7190), also after a restart, and a marker counts as a sign of life
-// (KAFKA-9144).
+// A producer is remembered after retention has removed all its records (KAFKA-7190), also after a
+// restart, and a marker counts as activity (KAFKA-9144).
 func TestPitfallReplication24_ProducersOutliveTheirRecords(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	now := h.clock.now().UnixMilli()
@@ -164,7 +162,7 @@ func TestPitfallReplication24_ProducersOutliveTheirRecords(t *testing.T) {
 		}
 	}
 	look(l, "after the deletion")
-	appendValues(t, l, now, "of somebody else")
+	appendValues(t, l, now, "of another client")
 	h.restart(t)
 	l = h.Log(partition0)
 	look(l, "after a restart")
@@ -173,8 +171,8 @@ func TestPitfallReplication24_ProducersOutliveTheirRecords(t *testing.T) {
 	wantEqual(t, "a gap in the sequence", protocol.CodeOf(err), protocol.OutOfOrderSequenceNumber)
 }
 
-// Loading keeps the snapshots of the segments and does not read the whole log to
-// know the producers again (KAFKA-12520).
+// Loading keeps the snapshots of the segments, and does not read the whole log to rebuild the
+// producer state (KAFKA-12520).
 func TestPitfallReplication26_LoadingKeepsTheProducerSnapshots(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	for i := range int32(4) {
@@ -207,9 +205,9 @@ func TestPitfallReplication26_LoadingKeepsTheProducerSnapshots(t *testing.T) {
 	}
 }
 
-// The active segment is empty and lost its index files: the log of a clean stop
-// loads and goes on as if nothing were (KAFKA-13603).
-func TestPitfallReplication27_AnEmptyActiveSegmentWithoutIndexes(t *testing.T) {
+// The active segment is empty and has lost its index files: the log still loads after a clean
+// shutdown and accepts appends (KAFKA-13603).
+func TestPitfallReplication27_AnEmptyActiveSegmentWithoutIndexesLoads(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	fill(t, l, 3, 20, 1)
 	noError(t, l.Roll())
@@ -227,12 +225,12 @@ func TestPitfallReplication27_AnEmptyActiveSegmentWithoutIndexes(t *testing.T) {
 	wantEqual(t, "records", len(all(t, h.Log(partition0), 0)), 4)
 }
 
-// Offsets go backwards in the tail that a crash left: recovery cuts there, and
-// the start goes on (KAFKA-3919); a truncation that leaves a segment empty does
-// not trip the next start (KAFKA-6492).
+// If offsets go backwards at the end of a log after a crash, recovery cuts the log there and the
+// start succeeds (KAFKA-3919). A truncation that leaves a segment empty does not make the next
+// start fail (KAFKA-6492).
 func TestPitfallReplication29_OffsetsThatGoBackwardsAreCut(t *testing.T) {
 	c := testTopic()
-	c.IndexIntervalBytes = 50 // as in Kafka it is seen where an index entry is due
+	c.IndexIntervalBytes = 50 // as in Kafka, the fault is detected where an index entry is due
 	l, h := newLog(t, c)
 	fill(t, l, 4, 40, 1)
 	noError(t, l.Roll())

@@ -28,7 +28,7 @@ const testExpirationMs = 86_400_000
 
 var producersTP = TopicPartition{Topic: "t", Partition: 3}
 
-// expiration is producer.id.expiration.ms as a log has it.
+// expiration returns producer.id.expiration.ms in the form that a log holds.
 func expiration(ms int64) *atomic.Int64 {
 	v := &atomic.Int64{}
 	v.Store(ms)
@@ -78,7 +78,7 @@ func marker(t testing.TB, id int64, epoch int16, offset int64, kind record.Contr
 	return b
 }
 
-// appendTo appends batches as one append does, without a log.
+// appendTo appends batches in one append, without a log.
 func appendTo(s *producerState, origin record.Origin, batches ...record.Batch) ([]completedTxn, error) {
 	var u producerAppend
 	u.begin(s, origin)
@@ -109,7 +109,7 @@ func wantCode(t testing.TB, err error, code protocol.ErrorCode, text string) {
 	}
 }
 
-func TestSequencesOfAClientMustFollow(t *testing.T) {
+func TestSequencesOfAClientMustBeConsecutive(t *testing.T) {
 	s := openProducers(t, memDir(t))
 	mustAppend(t, s, record.FromClient, dataBatch{id: 1, epoch: 2, first: 7, last: 9, offset: 0}.bytes(t)) // unknown: any sequence
 	_, err := appendTo(s, record.FromClient, dataBatch{id: 1, epoch: 2, first: 11, last: 12, offset: 3}.bytes(t))
@@ -128,7 +128,7 @@ func TestSequencesOfAClientMustFollow(t *testing.T) {
 	}
 }
 
-func TestBatchesOfOneAppendFollowEachOther(t *testing.T) {
+func TestConsecutiveBatchesInOneAppendAreAccepted(t *testing.T) {
 	s := openProducers(t, memDir(t))
 	a := dataBatch{id: 1, first: 0, last: 0, offset: 0}.bytes(t)
 	b := dataBatch{id: 1, first: 1, last: 2, offset: 1}.bytes(t)
@@ -176,7 +176,7 @@ func TestTheLastFiveBatchesAreRemembered(t *testing.T) {
 	}
 }
 
-func TestFollowersTakeWhatTheLeaderTook(t *testing.T) {
+func TestFollowersAcceptWhatTheirLeaderAccepted(t *testing.T) {
 	s := openProducers(t, memDir(t))
 	mustAppend(t, s, record.FromReplication, dataBatch{id: 1, epoch: 5, first: 3, last: 3, offset: 0}.bytes(t))
 	mustAppend(t, s, record.FromReplication, dataBatch{id: 1, epoch: 5, first: 9, last: 9, offset: 1}.bytes(t))
@@ -295,7 +295,7 @@ func TestProducersExpireByTheirRecordsTimestamps(t *testing.T) {
 	wantEqual(t, "left", fmt.Sprint(slices.Sorted(maps.Keys(s.entries))), "[2 3]")
 }
 
-func TestVerificationHoldsTheLowestSequence(t *testing.T) {
+func TestAVerificationKeepsTheLowestSequence(t *testing.T) {
 	s := openProducers(t, memDir(t))
 	guard := s.verify(1, 5, 0, 100)
 	wantEqual(t, "verified", s.verified(1, guard) && !s.verified(1, nil) && !s.verified(2, guard), true)
@@ -314,7 +314,7 @@ func TestVerificationHoldsTheLowestSequence(t *testing.T) {
 	wantEqual(t, "verified after expiry", s.verified(2, guard), false)
 }
 
-func TestSnapshotsOfKafkaAreReadAndWrittenAlike(t *testing.T) {
+func TestSnapshotsOfKafkaRoundTrip(t *testing.T) {
 	for _, path := range append(goldenFiles(t, "*.snapshot"), goldenFiles(t, "*.snapshot.deleted")...) {
 		want := mustRead(t, path)
 		entries, err := decodeSnapshot(want)
@@ -337,7 +337,7 @@ func TestSnapshotsOfKafkaAreReadAndWrittenAlike(t *testing.T) {
 	}
 }
 
-// dumpedSnapshot shows entries as kafka-dump-log.sh does.
+// dumpedSnapshot formats entries as kafka-dump-log.sh does.
 func dumpedSnapshot(entries []producerEntry) []string {
 	var lines []string
 	for _, e := range entries {
@@ -374,9 +374,9 @@ func TestSnapshotsHoldWhatKafkasDumpToolShows(t *testing.T) {
 	}
 }
 
-// Replaying a log that Kafka wrote ends, at the offset of each snapshot, in the
-// state that Kafka had there.
-func TestReplayingALogGivesKafkasSnapshots(t *testing.T) {
+// Replaying a log that Kafka wrote up to the offset of a snapshot yields the state in Kafka's
+// snapshot.
+func TestReplayingALogYieldsKafkasSnapshots(t *testing.T) {
 	for _, name := range []string{"idempotent-0", "txn-0"} {
 		dir := golden.Path(t, "logdir-3.9.1/clean/"+name)
 		snapshots, err := filepath.Glob(filepath.Join(dir, "*.snapshot"))
@@ -408,7 +408,7 @@ func TestReplayingALogGivesKafkasSnapshots(t *testing.T) {
 	}
 }
 
-func TestDamagedSnapshotsAreTold(t *testing.T) {
+func TestDamagedSnapshotsAreDetected(t *testing.T) {
 	good := golden.Read(t, "logdir-3.9.1/clean/txn-0/00000000000000000047.snapshot")
 	for n := range len(good) {
 		if _, err := decodeSnapshot(good[:n]); !errors.Is(err, errCorruptSnapshot) {
@@ -424,8 +424,8 @@ func TestDamagedSnapshotsAreTold(t *testing.T) {
 	}
 }
 
-// The checksum is right, as if a faulty program had written the file.
-func TestASnapshotThatCountsOtherEntriesThanItHasIsDamaged(t *testing.T) {
+// The checksum is correct, as if a faulty program had written the file.
+func TestASnapshotWithAWrongCountIsDamaged(t *testing.T) {
 	good := golden.Read(t, "logdir-3.9.1/clean/txn-0/00000000000000000047.snapshot")
 	entries := uint32(len(good)-snapshotHeaderSize) / snapshotEntrySize
 	for count, sound := range map[uint32]bool{entries: true, entries + 1: false, math.MaxInt32: false, 1 << 31: false, math.MaxUint32: false} {
@@ -456,8 +456,8 @@ func snapshotNames(t testing.TB, fsys vfs.FS) string {
 	return strings.Join(names, " ")
 }
 
-// withSnapshots returns a state that wrote a snapshot at each offset, after one
-// batch of the producer with the same number.
+// withSnapshots returns a state that wrote a snapshot at each offset, after one batch of the
+// producer with the same number.
 func withSnapshots(t testing.TB, fsys vfs.FS, offsets ...int64) *producerState {
 	t.Helper()
 	s := openProducers(t, fsys)
@@ -470,7 +470,7 @@ func withSnapshots(t testing.TB, fsys vfs.FS, offsets ...int64) *producerState {
 	return s
 }
 
-func TestASnapshotIsTakenOnceAnOffset(t *testing.T) {
+func TestASnapshotIsTakenOncePerOffset(t *testing.T) {
 	mem := memDir(t)
 	s := withSnapshots(t, mem, 5)
 	path, err := s.takeSnapshot(true)
@@ -486,7 +486,7 @@ func TestASnapshotIsTakenOnceAnOffset(t *testing.T) {
 	wantEqual(t, "unsynced", fileContent(t, after, "/d/00000000000000000005.snapshot"), "")
 }
 
-func TestReloadingTakesTheNewestSnapshotThatIsWhole(t *testing.T) {
+func TestReloadingUsesTheNewestIntactSnapshot(t *testing.T) {
 	mem := memDir(t)
 	withSnapshots(t, mem, 5, 8, 12)
 	noError(t, writeFile(mem, "/d/00000000000000000012.snapshot", []byte("torn")))
@@ -544,7 +544,7 @@ func TestStraySnapshotsAreRemoved(t *testing.T) {
 		withSnapshots(t, mem, 5, 8, 12, 15)
 		s := openProducers(t, mem)
 		noError(t, s.removeStraySnapshots(c.bases))
-		wantEqual(t, fmt.Sprint("left beside segments ", c.bases), snapshotNames(t, mem), c.want)
+		wantEqual(t, fmt.Sprint("left with segments ", c.bases), snapshotNames(t, mem), c.want)
 	}
 }
 
@@ -571,7 +571,7 @@ func TestSnapshotFilesOfDeletedSegments(t *testing.T) {
 	}
 }
 
-func TestTheLogStartMovesTheEmptyState(t *testing.T) {
+func TestTheLogStartMovesAnEmptyState(t *testing.T) {
 	s := openProducers(t, memDir(t))
 	s.logStartAdvanced(10)
 	wantEqual(t, "map end", s.mapEnd(), 10)
@@ -585,7 +585,7 @@ func FuzzDecodeSnapshot(f *testing.F) {
 	f.Add(golden.Read(f, "logdir-3.9.1/clean/segments-0/00000000000000000059.snapshot"))
 	f.Add([]byte{0, 1, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, content []byte) {
-		// A right checksum, so that what lies behind it is reached.
+		// Correct the checksum, so that the code after its check is reached.
 		if len(content) >= snapshotHeaderSize {
 			content = withChecksum(content)
 		}

@@ -16,8 +16,8 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// pastValues says what every offset of a log held, one value per generation: a
-// truncation begins a new one.
+// pastValues holds all values that each offset of a log has held. A truncation may give an offset
+// another value.
 type pastValues struct {
 	mu     sync.Mutex
 	values map[int64]map[string]bool
@@ -38,9 +38,9 @@ func (h *pastValues) has(offset int64, value string) bool {
 	return h.values[offset][value]
 }
 
-// Eight readers at random offsets, some of them slow, of a log that is
-// appended to, rolled, truncated and deleted from: each byte that a reader gets
-// is what was written at that offset, and what it holds pinned never changes.
+// Eight readers, some of them slow, read at random offsets of a log that is appended to, rolled,
+// truncated and deleted from. Each byte that a reader gets was written at that offset, and the
+// bytes that it holds pinned never change.
 func TestEightReadersNeverSeeAWrongByte(t *testing.T) {
 	for name, fsys := range map[string]vfs.FS{"memory": vfs.NewMem(), "disk": vfs.OS()} {
 		t.Run(name, func(t *testing.T) {
@@ -148,8 +148,8 @@ func (r *heldRead) checkAgain(t *testing.T, past *pastValues, offset int64) {
 	}
 }
 
-// readPinned reads what a file still has of pinned bytes; a truncation may have
-// cut them, which closes a sender's connection.
+// readPinned reads the remaining pinned bytes of a file. A truncation may have cut them, which
+// makes a sender close its connection.
 func readPinned(t *testing.T, data *Data) []byte {
 	if data.Length == 0 {
 		return nil

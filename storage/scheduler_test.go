@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Kafka's scheduler repeats a task only where its period is above 0.
+// Kafka's scheduler repeats a task only if its period is above 0.
 func TestATaskWithoutAPeriodRunsOnce(t *testing.T) {
 	for _, c := range []struct {
 		period time.Duration

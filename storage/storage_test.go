@@ -18,7 +18,7 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// testTopic is a topic with Kafka's defaults, nothing of which ages.
+// testTopic returns a topic with Kafka's defaults, but without limits on the age of records.
 func testTopic() *settings.Topic {
 	return &settings.Topic{
 		CleanupDelete: true, CompressionType: "producer", GzipLevel: -1, LZ4Level: 9, ZstdLevel: 3,
@@ -30,7 +30,7 @@ func testTopic() *settings.Topic {
 	}
 }
 
-// clock is a time that tests move.
+// clock is a time that tests set.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -56,7 +56,7 @@ func (c *clock) advance(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-// lineBuffer gathers log lines.
+// lineBuffer collects log lines.
 type lineBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -74,7 +74,7 @@ func (l *lineBuffer) String() string {
 	return l.b.String()
 }
 
-// host is a Manager with what a test wants to see of it.
+// host is a Manager together with the parts that tests inspect.
 type host struct {
 	*Manager
 	config ManagerConfig
@@ -82,7 +82,7 @@ type host struct {
 	lines  *lineBuffer
 }
 
-// testConfig is a Manager's configuration over one directory of a file system.
+// testConfig returns a Manager's configuration for directories of a file system.
 func testConfig(fsys vfs.FS, dirs ...string) (ManagerConfig, *clock, *lineBuffer) {
 	lines, clock := &lineBuffer{}, newClock()
 	o := DefaultOptions()
@@ -91,7 +91,7 @@ func testConfig(fsys vfs.FS, dirs ...string) (ManagerConfig, *clock, *lineBuffer
 		Defaults: testTopic(), Now: clock.now, Options: o}, clock, lines
 }
 
-// start opens and loads a Manager over memory, closed at the end of the test.
+// start opens and loads a Manager on /data, which is closed at the end of the test.
 func start(t testing.TB, fsys vfs.FS, change ...func(*ManagerConfig)) *host {
 	t.Helper()
 	c, clock, lines := testConfig(fsys, "/data")
@@ -116,7 +116,7 @@ func (h *host) open(t testing.TB) {
 	}
 }
 
-// restart closes the Manager in order and opens another.
+// restart shuts the Manager down cleanly and opens another.
 func (h *host) restart(t testing.TB) {
 	t.Helper()
 	if err := h.Close(); err != nil {
@@ -127,7 +127,7 @@ func (h *host) restart(t testing.TB) {
 
 var partition0 = metadata.TopicPartition{Topic: "t", Partition: 0}
 
-// log returns the log of a partition of topic t, made with the configuration.
+// log returns the log of partition 0 of topic t, created if necessary, with the configuration.
 func (h *host) log(t testing.TB, c *settings.Topic) *Log {
 	t.Helper()
 	l, err := h.GetOrCreate(partition0, metadata.TopicID{1}, c, true)
@@ -138,19 +138,19 @@ func (h *host) log(t testing.TB, c *settings.Topic) *Log {
 	return l
 }
 
-// newLog is a log in memory.
+// newLog returns a log in memory.
 func newLog(t testing.TB, c *settings.Topic) (*Log, *host) {
 	h := start(t, vfs.NewMem(), func(m *ManagerConfig) { m.Defaults = c })
 	return h.log(t, c), h
 }
 
-// rec is a record to be built into a batch.
+// rec is a record to be put into a batch.
 type rec struct {
 	key, value string
 	timestamp  int64
 }
 
-// values makes records of one timestamp.
+// values returns records with the same timestamp.
 func values(timestamp int64, values ...string) []rec {
 	var rs []rec
 	for _, v := range values {
@@ -175,8 +175,8 @@ func batch(t testing.TB, o record.Options, records ...rec) []byte {
 	return set
 }
 
-// appendValues appends one batch of the values as leader, in epoch 0, and makes
-// them visible.
+// appendValues appends one batch of the values as leader, in epoch 0, and raises the high watermark
+// to the end.
 func appendValues(t testing.TB, l *Log, timestamp int64, vs ...string) AppendInfo {
 	t.Helper()
 	info, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(timestamp, vs...)...), BatchRequired: true, ZstdAllowed: true})
@@ -195,7 +195,7 @@ func fill(t testing.TB, l *Log, n, size int, timestamp int64) {
 	}
 }
 
-// readBytes is one read of a log, copied.
+// readBytes returns a copy of the bytes of one read.
 func readBytes(t testing.TB, l *Log, r Read) []byte {
 	t.Helper()
 	data, err := l.Read(r)
@@ -212,7 +212,7 @@ func readBytes(t testing.TB, l *Log, r Read) []byte {
 	return b
 }
 
-// all lists the records of a log from an offset to its end as offset=value.
+// all returns the records of a log from an offset to its end as offset=value.
 func all(t testing.TB, l *Log, from int64) []string {
 	t.Helper()
 	var found []string

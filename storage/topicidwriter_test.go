@@ -13,13 +13,13 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// ids are the topics of the tests below, with as many logs as they say.
+// ids are the topics of the tests below, with their numbers of logs.
 var ids = map[string]struct {
 	id   metadata.TopicID
 	logs int
 }{"one": {metadata.TopicID{1}, 40}, "two": {metadata.TopicID{2}, 20}, "three": {metadata.TopicID{3}, 1}}
 
-// makeLogsWithIDs makes all logs of ids, in directories whose names are durable.
+// makeLogsWithIDs creates all logs of ids, in directories whose names are durable.
 func makeLogsWithIDs(t *testing.T, m *Manager, mem *vfs.Mem) (logs []*Log) {
 	t.Helper()
 	for topic, is := range ids {
@@ -33,7 +33,7 @@ func makeLogsWithIDs(t *testing.T, m *Manager, mem *vfs.Mem) (logs []*Log) {
 	return logs
 }
 
-// checkIDs reads the ids that a crash left.
+// checkIDs checks the ids that a crash left; with mayLack a log may have none.
 func checkIDs(image *vfs.Mem, mayLack bool) error {
 	for topic, is := range ids {
 		for p := range is.logs {
@@ -46,7 +46,7 @@ func checkIDs(image *vfs.Mem, mayLack bool) error {
 	return nil
 }
 
-func TestBeforeTheFirstRecordTheIDsOfAllLogsAreDurableWithOneFileATopic(t *testing.T) {
+func TestTheFirstAppendMakesAllTopicIDsDurableWithOneFilePerTopic(t *testing.T) {
 	for name, linkError := range map[string]error{"": nil, "on a volume without links": errors.ErrUnsupported} {
 		t.Run(name, func(t *testing.T) {
 			mem, synced := vfs.NewMem(), 0
@@ -66,20 +66,20 @@ func TestBeforeTheFirstRecordTheIDsOfAllLogsAreDurableWithOneFileATopic(t *testi
 				t.Errorf("%d files were synced for %d topics", synced, want)
 			}
 			if _, err := mem.Stat("/data/" + partitionMetadataFile + tempSuffix); err == nil {
-				t.Error("the temporary file is still there")
+				t.Error("the temporary file was not removed")
 			}
 			for _, l := range logs {
 				if l.topicIDPending.Load() {
-					t.Fatalf("%v is still due", l)
+					t.Fatalf("the topic id of %v is still pending", l)
 				}
 			}
 		})
 	}
 }
 
-// The writing is stopped before each operation that changes the disk. Whatever a
-// crash leaves is loaded, every log has its id or none, and the ids of a further
-// topic leave them alone.
+// The write is stopped before each operation that changes the disk. Whatever state a crash leaves
+// can be loaded, every log has its id or none, and writing the ids of another topic does not change
+// them.
 func TestACrashWhileTopicIDsAreWrittenLeavesThemOrNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stops := 0
@@ -92,19 +92,19 @@ func TestACrashWhileTopicIDsAreWrittenLeavesThemOrNone(t *testing.T) {
 			}
 			stops++
 			for i, image := range cut.images {
-				if err := goOnWithIDs(image); err != nil {
+				if err := addTopicAfterCrash(image); err != nil {
 					t.Fatalf("stopped before operation %d, image %d: %v", n, i, err)
 				}
 			}
 		}
 		if stops < 10 {
-			t.Errorf("%d stops: are the ids still written then?", stops)
+			t.Errorf("%d stops, want at least 10", stops)
 		}
 	})
 }
 
-// writeIDsOnce makes all logs of ids in mem, which fsys is the way to, and writes
-// their ids; begin is called before that.
+// writeIDsOnce creates all logs of ids in mem, which it accesses through fsys, and writes their
+// ids; begin is called before the write.
 func writeIDsOnce(t *testing.T, fsys vfs.FS, mem *vfs.Mem, begin func()) {
 	t.Helper()
 	m := loadedManager(t, fsys, "/data")
@@ -114,8 +114,8 @@ func writeIDsOnce(t *testing.T, fsys vfs.FS, mem *vfs.Mem, begin func()) {
 	noError(t, logs[0].flushTopicID())
 }
 
-// goOnWithIDs starts on what a crash left, and makes another topic.
-func goOnWithIDs(image *vfs.Mem) error {
+// addTopicAfterCrash starts a broker on the state that a crash left, and creates another topic.
+func addTopicAfterCrash(image *vfs.Mem) error {
 	config, _, _ := testConfig(image, "/data")
 	config.TopicConfig = func(string) *settings.Topic { return testTopic() }
 	m, err := NewManager(config)
