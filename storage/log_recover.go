@@ -85,9 +85,6 @@ func (ld *loader) recoverUnflushed() error {
 		ld.renewEpochs = true
 	}
 	unflushed := len(ld.segments) - first
-	for _, s := range ld.segments[min(first, len(ld.segments)):] {
-		s.unsynced.note() // an earlier run wrote it, but did not sync it
-	}
 	for i := 0; i < unflushed; i++ {
 		ld.remaining(unflushed - i)
 		s := ld.segments[first+i]
@@ -214,7 +211,7 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 
 // recover does the part of recoverSegment that concerns only the segment.
 func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log logLines, renewEpochs bool) (truncated int64, err error) {
-	s.unsynced.note()
+	s.unsynced.note() // an earlier run wrote the records, but did not sync them
 	size, interval := recoveredIndexes(s.size.Load(), c)
 	if err := errors.Join(s.index.reset(size), s.times.reset(size), s.txns.reset()); err != nil {
 		return 0, err

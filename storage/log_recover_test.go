@@ -284,6 +284,25 @@ func TestARollOfAnEmptySegmentChangesNoFile(t *testing.T) {
 	}
 }
 
+// A killed process leaves records that only the page cache holds. The first flush after the recovery
+// must make them durable, although nothing was appended since.
+func TestRecoveredRecordsAreSyncedByTheNextFlush(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	l := h.log(t, testTopic())
+	appendValues(t, l, 1, "a")
+	noError(t, l.Flush())
+	h.eachDir(h.checkpointDir)
+	appendValues(t, l, 1, "b")
+	next := h.crash(t)
+	next.open(t)
+	l = next.Log(partition0)
+	wantEqual(t, "log end", l.Offsets().LogEnd, 2)
+	noError(t, l.Flush())
+	next.eachDir(next.checkpointDir)
+	image := next.config.FS.(*vfs.Mem).CrashClone(vfs.SyncedOnly, 0)
+	wantEqual(t, "records", fmt.Sprint(all(t, start(t, image).Log(partition0), 0)), "[0=a 1=b]")
+}
+
 // A cut made by recovery may be undone by a power failure, so the next recovery must begin there
 // too.
 func TestACutByRecoveryIsRepeatedAfterAPowerFailure(t *testing.T) {
