@@ -23,8 +23,8 @@ type adminClient struct {
 	servers []string
 	timeout time.Duration // time limit of a call
 
-	mu      sync.Mutex // held while connecting
-	cluster *peerlink.Cluster
+	mu    sync.Mutex // held while connecting
+	peers *peerlink.Cluster
 }
 
 // newAdminClient reads the --command-config file and the bootstrap servers. It connects with the
@@ -49,10 +49,13 @@ func newAdminClient(env *Env, id, bootstrap, configFile string, timeout time.Dur
 
 // Close closes the connections.
 func (c *adminClient) Close() {
-	if c.cluster != nil {
-		c.cluster.Close()
+	if c.peers != nil {
+		c.peers.Close()
 	}
 }
+
+// cluster returns the connections, or nil if no call has connected yet.
+func (c *adminClient) cluster() *peerlink.Cluster { return c.peers }
 
 // reach connects if no call has connected yet. call names the call in the text of a timeout.
 func (c *adminClient) reach(ctx context.Context, call string) error {
@@ -119,14 +122,14 @@ func (c *adminClient) call(name string, to brokerSelector, req kmsg.Request, max
 func (c *adminClient) connected(ctx context.Context, call string) (*peerlink.Cluster, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cluster == nil {
+	if c.peers == nil {
 		cluster, err := connect(ctx, c.env.logger("org.apache.kafka.clients.NetworkClient"), "AdminClient clientId="+c.id, c.servers, call)
 		if err != nil {
 			return nil, noNode(err, call)
 		}
-		c.cluster = cluster
+		c.peers = cluster
 	}
-	return c.cluster, nil
+	return c.peers, nil
 }
 
 // callTimedOut returns the error of a call that was not answered in time.
@@ -213,163 +216,22 @@ func (c *adminClient) topics(names []string, unknown func(name string) error) (m
 	return found, nil
 }
 
-// reassignments returns the running reassignments of the given partitions, or of all partitions.
-func (c *adminClient) reassignments(of []topicPartition) (map[topicPartition]reassignment, error) {
-	req := kmsg.NewPtrListPartitionReassignmentsRequest()
-	req.TimeoutMillis = 30000
-	if of == nil {
-		req.Topics = nil
-	} else {
-		req.Topics = []kmsg.ListPartitionReassignmentsRequestTopic{}
-		for topic, partitions := range byTopic(of) {
-			t := kmsg.NewListPartitionReassignmentsRequestTopic()
-			t.Topic, t.Partitions = topic, partitions
-			req.Topics = append(req.Topics, t)
-		}
-	}
-	resp, err := c.call("listPartitionReassignments", controller, req, 0, func(r kmsg.Response) protocol.ErrorCode {
-		return protocol.ErrorCode(r.(*kmsg.ListPartitionReassignmentsResponse).ErrorCode)
-	})
-	if err != nil {
-		return nil, err
-	}
-	list := resp.(*kmsg.ListPartitionReassignmentsResponse)
-	if list.ErrorCode != 0 {
-		return nil, answered(list.ErrorCode, list.ErrorMessage)
-	}
-	running := map[topicPartition]reassignment{}
-	for _, t := range list.Topics {
-		for _, p := range t.Partitions {
-			running[topicPartition{t.Topic, p.Partition}] = reassignment{p.Replicas, p.AddingReplicas, p.RemovingReplicas}
-		}
-	}
-	return running, nil
-}
-
-func byTopic(partitions []topicPartition) map[string][]int32 {
-	topics := map[string][]int32{}
-	for _, tp := range partitions {
-		topics[tp.topic] = append(topics[tp.topic], tp.partition)
-	}
-	return topics
-}
-
-// resource is an entity that has configurations.
-type resource struct {
-	kind kmsg.ConfigResourceType
-	name string
-}
-
-// broker returns the broker that a resource belongs to. own is false if it does not belong to one.
-func (r resource) broker() (id int32, own bool) {
-	if r.kind != kmsg.ConfigResourceTypeBroker && r.kind != kmsg.ConfigResourceTypeBrokerLogger {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(r.name, 10, 32)
-	return int32(n), err == nil
-}
-
-// place selects the broker that a resource's requests are sent to.
-func (r resource) place() brokerSelector {
-	if id, own := r.broker(); own {
-		return brokerNamed(id)
-	}
-	return anyBroker
-}
-
-// describeConfig returns the configuration entries of a resource.
-func (c *adminClient) describeConfig(r resource, synonyms bool) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {
-	req := kmsg.NewPtrDescribeConfigsRequest()
-	req.IncludeSynonyms = synonyms
-	one := kmsg.NewDescribeConfigsRequestResource()
-	one.ResourceType, one.ResourceName = r.kind, r.name
-	req.Resources = append(req.Resources, one)
-	resp, err := c.call("describeConfigs", r.place(), req, 4, nil)
-	if err != nil {
-		return nil, err
-	}
-	for _, answer := range resp.(*kmsg.DescribeConfigsResponse).Resources {
-		if answer.ErrorCode != 0 {
-			return nil, refusal(answer.ErrorCode, answer.ErrorMessage)
-		}
-		return answer.Configs, nil
-	}
-	return nil, nil
-}
-
-// configChange sets or deletes a key of a resource.
-type configChange struct {
-	name   string
-	value  *string
-	delete bool
-}
-
-func setting(name, value string) configChange { return configChange{name: name, value: &value} }
-
-// changeConfigs alters resources. Each broker gets the request for its own resources and any broker
-// that for all others, concurrently. It returns the first error after all have answered.
-func (c *adminClient) changeConfigs(resources []resource, changes func(resource) []configChange) error {
-	var requests []*kmsg.IncrementalAlterConfigsRequest
-	var places []brokerSelector
-	var others *kmsg.IncrementalAlterConfigsRequest
-	for _, r := range resources {
-		one := kmsg.NewIncrementalAlterConfigsRequestResource()
-		one.ResourceType, one.ResourceName = r.kind, r.name
-		for _, change := range changes(r) {
-			entry := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
-			entry.Name, entry.Value = change.name, change.value
-			if change.delete {
-				entry.Op = kmsg.IncrementalAlterConfigOpDelete
-			}
-			one.Configs = append(one.Configs, entry)
-		}
-		if _, own := r.broker(); !own && others != nil {
-			others.Resources = append(others.Resources, one)
-			continue
-		}
-		req := kmsg.NewPtrIncrementalAlterConfigsRequest()
-		req.Resources = append(req.Resources, one)
-		requests, places = append(requests, req), append(places, r.place())
-		if _, own := r.broker(); !own {
-			others = req
-		}
-	}
-	failures := make([]error, len(requests))
-	var all sync.WaitGroup
-	for i, req := range requests {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			failures[i] = c.changeAt(places[i], req)
-		}()
-	}
-	all.Wait()
-	for _, err := range failures {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *adminClient) changeAt(to brokerSelector, req *kmsg.IncrementalAlterConfigsRequest) error {
-	resp, err := c.call("incrementalAlterConfigs", to, req, 1, nil)
-	if err != nil {
-		return err
-	}
-	for _, answer := range resp.(*kmsg.IncrementalAlterConfigsResponse).Resources {
-		if answer.ErrorCode != 0 {
-			return refusal(answer.ErrorCode, answer.ErrorMessage)
-		}
-	}
-	return nil
-}
-
 // refusal returns the error of an answer. An empty message stays empty; without a message, the
 // error has the text of the code.
 func refusal(code int16, message *string) error {
 	if message != nil {
 		return protocol.Errorf(protocol.ErrorCode(code), "%s", *message)
+	}
+	return protocol.ErrorCode(code)
+}
+
+// answered returns the error for an answer with an error code and an optional message.
+func answered(code int16, message *string) error {
+	if message != nil && *message != "" {
+		return protocol.Errorf(protocol.ErrorCode(code), "%s", *message)
+	}
+	if code == 0 {
+		return errors.New("the answer carries no error")
 	}
 	return protocol.ErrorCode(code)
 }

@@ -43,8 +43,6 @@ func runConfigs(env *Env, args []string) int {
 	return 1
 }
 
-const invalidConfiguration = "org.apache.kafka.common.errors.InvalidConfigurationException"
-
 // requireSet returns an error if keys to delete are not set.
 func requireSet(keys []string, isSet func(key string) bool) error {
 	var absent []string

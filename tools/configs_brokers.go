@@ -1,8 +1,8 @@
 package tools
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,7 +76,7 @@ func (a *configsAdmin) alterResource(entityType, name string, added map[string]s
 	}
 	if entityType == typeBrokerLoggers {
 		var unknown []string
-		for _, logger := range append(slices.Clone(deleted), sortedKeys(added)...) {
+		for _, logger := range append(slices.Clone(deleted), slices.Sorted(maps.Keys(added))...) {
 			if !isSet(logger) {
 				unknown = append(unknown, logger)
 			}
@@ -89,7 +89,7 @@ func (a *configsAdmin) alterResource(entityType, name string, added map[string]s
 	}
 	empty := "" // Kafka's tool sends an empty value for a key to delete
 	var changes []configChange
-	for _, key := range sortedKeys(added) {
+	for _, key := range slices.Sorted(maps.Keys(added)) {
 		changes = append(changes, setting(key, added[key]))
 	}
 	for _, key := range deleted {
@@ -122,7 +122,7 @@ func (a *configsAdmin) alterBroker(name string, added map[string]string, deleted
 	one := kmsg.NewAlterConfigsRequestResource()
 	r := resource{kmsg.ConfigResourceTypeBroker, name}
 	one.ResourceType, one.ResourceName = r.kind, r.name
-	for _, key := range sortedKeys(values) {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
 		if values[key] == nil {
 			hidden = append(hidden, key)
 		}
@@ -195,11 +195,6 @@ func (a *configsAdmin) resourceConfig(entityType, name string, all bool) ([]conf
 	}
 	slices.SortFunc(entries, func(x, y configEntry) int { return strings.Compare(x.Name, y.Name) })
 	return entries, nil
-}
-
-func isTimeout(err error) bool {
-	var java javaError
-	return errors.As(err, new(errNoNode)) || errors.As(err, &java) && strings.HasSuffix(java.class, ".TimeoutException")
 }
 
 func (a *configsAdmin) describeEntities() error {

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
 	"slices"
@@ -289,7 +290,7 @@ func (o *configsOptions) added() (map[string]string, error) {
 			"This configuration will be ignored if the version is newer than the inter.broker.protocol.version specified in the broker or "+
 			"if the inter.broker.protocol.version is 3.0 or newer. This configuration is deprecated and it will be removed in Apache Kafka 4.0.\n", version)
 	}
-	for _, key := range sortedKeys(configs) {
+	for _, key := range slices.Sorted(maps.Keys(configs)) {
 		if !keyForm.MatchString(key) {
 			return nil, illegalArgument("Invalid character found for config key: " + key)
 		}

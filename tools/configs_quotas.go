@@ -3,6 +3,7 @@ package tools
 import (
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -110,7 +111,7 @@ func (a *configsAdmin) describeQuotasAndCredentials(types, names []string) error
 				of = append(of, "the default "+t.shown)
 			}
 		}
-		for _, key := range hashOrder(sortedKeys(q.values), stringHash) {
+		for _, key := range hashOrder(slices.Sorted(maps.Keys(q.values)), stringHash) {
 			values = append(values, key+"="+settings.JavaDouble(q.values[key]))
 		}
 		a.say("Quota configs for %s are %s\n", strings.Join(of, ", "), strings.Join(values, ", "))
@@ -155,7 +156,7 @@ func (a *configsAdmin) describeCredentials(users []string) error {
 
 // alterUserOrClient changes the quotas of users or clients, or the credentials of a user.
 func (a *configsAdmin) alterUserOrClient(added map[string]string, deleted []string) error {
-	keys := hashOrder(sortedKeys(added), stringHash)
+	keys := hashOrder(slices.Sorted(maps.Keys(added)), stringHash)
 	isQuota := func(key string) bool { return slices.Contains(clientQuotas, key) }
 	isScram := func(key string) bool { return scramMechanisms[key].number != 0 }
 	neither := func(key string) bool { return !isQuota(key) && !isScram(key) }
@@ -190,7 +191,7 @@ func (a *configsAdmin) alterUserOrClient(added map[string]string, deleted []stri
 
 func (a *configsAdmin) alterIP(added map[string]string, deleted []string) error {
 	unexpected := func(key string) bool { return !slices.Contains(ipQuotas, key) }
-	if bad := filtered(append(sortedKeys(added), deleted...), unexpected); len(bad) > 0 {
+	if bad := filtered(append(slices.Sorted(maps.Keys(added)), deleted...), unexpected); len(bad) > 0 {
 		return illegalArgument("Only connection quota configs can be added for 'ips' using --bootstrap-server. Unexpected config names: " + strings.Join(bad, ","))
 	}
 	return a.alterQuotas(added, deleted)
@@ -227,7 +228,7 @@ func (a *configsAdmin) alterQuotas(added map[string]string, deleted []string) er
 		}
 		entry.Entity = append(entry.Entity, e)
 	}
-	for _, key := range sortedKeys(added) {
+	for _, key := range slices.Sorted(maps.Keys(added)) {
 		op := kmsg.NewAlterClientQuotasRequestEntryOp()
 		op.Key = key
 		if op.Value, err = strconv.ParseFloat(strings.TrimSpace(added[key]), 64); err != nil {
@@ -262,7 +263,7 @@ func (a *configsAdmin) alterCredentials(user string, added map[string]string, de
 		d.Name, d.Mechanism = user, scramMechanisms[name].number
 		req.Deletions = append(req.Deletions, d)
 	}
-	for _, name := range sortedKeys(added) {
+	for _, name := range slices.Sorted(maps.Keys(added)) {
 		m := scramMechanisms[name]
 		iterations, password, err := m.parse(name, added[name], name)
 		if err != nil {

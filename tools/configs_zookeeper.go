@@ -2,32 +2,17 @@ package tools
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/sirupsen/logrus"
-
 	"github.com/monedula/monedula/admin"
-	"github.com/monedula/monedula/internal/kafkalog"
-	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
 )
-
-// openStore connects to ZooKeeper like the tools of 2.8.
-func openStore(ctx context.Context, env *Env, connect string) (*zkstore.Store, *logrus.Logger, error) {
-	log := kafkalog.New(env.Stderr)
-	log.SetLevel(logrus.WarnLevel)
-	store, err := zkstore.Open(ctx, zkstore.Config{Connect: connect, SessionTimeout: zookeeperTimeout, ConnectionTimeout: zookeeperTimeout, Logger: log})
-	if err != nil {
-		return nil, nil, javaError{"kafka.zookeeper.ZooKeeperClientTimeoutException", err.Error()}
-	}
-	return store, log, nil
-}
 
 // configsStore implements kafka-configs with --zookeeper, as in 2.8. It reads and writes the znodes
 // directly; brokers notice the changes by the notifications.
@@ -203,27 +188,6 @@ func (s *configsStore) write(ctx context.Context, e entity, config map[string]st
 	return s.store.NotifyConfigChange(ctx, entityType, name)
 }
 
-// javaConfigError returns the Java error for an invalid configuration.
-func javaConfigError(err error) error {
-	var p *settings.Problem
-	var secret *settings.NeedsSecret
-	switch {
-	case errors.Is(err, settings.ErrUnknownEntityKeys), errors.As(err, &secret):
-		return illegalArgument("requirement failed: " + err.Error())
-	case errors.As(err, &p) && p.IsWhole():
-		return javaError{invalidConfiguration, p.Message()}
-	case errors.As(err, &p):
-		return javaError{"org.apache.kafka.common.config.ConfigException", p.Message()}
-	case protocol.CodeOf(err) == protocol.InvalidConfig:
-		_, text, found := strings.Cut(err.Error(), "): ") // the prefix that only a broker adds
-		if !found {
-			return javaError{invalidConfiguration, err.Error()}
-		}
-		return javaError{"org.apache.kafka.common.config.ConfigException", text}
-	}
-	return err
-}
-
 // hideCredentials replaces the passwords in SCRAM credentials with their stored form.
 func hideCredentials(configs map[string]string) error {
 	for name, m := range scramMechanisms {
@@ -249,7 +213,7 @@ var throttleRates = []string{"leader.replication.throttled.rate", "follower.repl
 // running.
 func (s *configsStore) offlineConfigs(ctx context.Context, broker string, added map[string]string) (map[string]string, error) {
 	var others []string
-	for _, key := range propertiesOrder(sortedKeys(added)) {
+	for _, key := range propertiesOrder(slices.Sorted(maps.Keys(added))) {
 		if !slices.Contains(throttleRates, key) {
 			others = append(others, key)
 		}
@@ -295,7 +259,7 @@ func (s *configsStore) describeEntities(ctx context.Context) error {
 			continue // a user that has no configuration, only clients
 		}
 		var pairs []string
-		for _, key := range propertiesOrder(sortedKeys(config)) {
+		for _, key := range propertiesOrder(slices.Sorted(maps.Keys(config))) {
 			pairs = append(pairs, key+"="+config[key])
 		}
 		s.env.printf("Configs for %s are %s\n", one, strings.Join(pairs, ","))

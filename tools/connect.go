@@ -61,12 +61,17 @@ const (
 	reconnectPause = time.Second
 )
 
+// adminClientID names an admin client in log lines.
+const adminClientID = "AdminClient clientId=adminclient-1"
+
 // errNoNode is returned for a call that could not reach a broker in time.
 type errNoNode struct{ call string }
 
 func (e errNoNode) Error() string {
 	return "Timed out waiting for a node assignment. Call: " + e.call
 }
+
+func (errNoNode) javaClass() string { return "org.apache.kafka.common.errors.TimeoutException" }
 
 // connect returns a cluster once one of the bootstrap servers answers. Until then, it logs the
 // warnings of Kafka's client. It gives up after one minute, or at the deadline of ctx if that is

@@ -88,15 +88,6 @@ func runConsoleProducer(env *Env, args []string) int {
 	return 0
 }
 
-// failParsing prints the error of the parser with the usage table.
-func (o *options) failParsing(err error) int {
-	var bad badOption
-	if errors.As(err, &bad) {
-		return o.fail(usageError{bad.text})
-	}
-	return o.fail(err)
-}
-
 // properties returns the producer's properties from the file, --producer-property and the other
 // options.
 func (o *producerOptions) properties() (map[string]string, error) {

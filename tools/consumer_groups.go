@@ -3,6 +3,7 @@ package tools
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -292,7 +293,7 @@ func (o *groupsOptions) deleteGroups(admin *groupAdmin) error {
 		return nil
 	}
 	o.printError("Deletion of some consumer groups failed:")
-	for _, g := range sortedKeys(failed) {
+	for _, g := range slices.Sorted(maps.Keys(failed)) {
 		err := execution(failed[g])
 		o.env.printf("* Group '%s' could not be deleted due to: %s\n", g, exception(javaClass(err), err.Error()))
 	}

@@ -3,7 +3,9 @@ package tools
 import (
 	"encoding/csv"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +55,7 @@ func (o *groupsOptions) printPlan(plan map[string]newOffsets) {
 	if len(plan) > 0 {
 		o.env.printf("\n"+format, "GROUP", "TOPIC", "PARTITION", "NEW-OFFSET")
 	}
-	for _, group := range sortedKeys(plan) {
+	for _, group := range slices.Sorted(maps.Keys(plan)) {
 		for _, tp := range sortedPartitions(plan[group]) {
 			o.env.printf(format, group, tp.topic, strconv.Itoa(int(tp.partition)), strconv.FormatInt(plan[group][tp], 10))
 		}
@@ -64,7 +66,7 @@ func (o *groupsOptions) printPlan(plan map[string]newOffsets) {
 // are several.
 func (o *groupsOptions) exportPlan(plan map[string]newOffsets) error {
 	w := csv.NewWriter(o.env.Stdout)
-	for _, group := range sortedKeys(plan) {
+	for _, group := range slices.Sorted(maps.Keys(plan)) {
 		for _, tp := range sortedPartitions(plan[group]) {
 			row := []string{tp.topic, strconv.Itoa(int(tp.partition)), strconv.FormatInt(plan[group][tp], 10)}
 			if !o.oneGroup() {

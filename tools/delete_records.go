@@ -2,6 +2,7 @@ package tools
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -63,7 +64,7 @@ func deleteRecords(env *Env, bootstrap, config, file string) error {
 	}
 	env.println("Executing records delete operation")
 	env.println("Records delete operation completed:")
-	client.deleteRecords(offsets, func(tp topicPartition, low int64, err error) {
+	deleteBefore(client, offsets, func(tp topicPartition, low int64, err error) {
 		if err != nil {
 			env.printf("partition: %s\terror: %s\n", tp, exception(javaClass(err), err.Error()))
 		} else {
@@ -117,13 +118,13 @@ func parseOffsets(text string) (map[topicPartition]int64, error) {
 	return offsets, nil
 }
 
-// deleteRecords sends the requests to the leaders of the partitions. It calls report for each
+// deleteBefore sends the requests to the leaders of the partitions. It calls report for each
 // partition, in the order of Kafka's tool.
-func (c *adminClient) deleteRecords(offsets map[topicPartition]int64, report func(tp topicPartition, low int64, err error)) {
+func deleteBefore(c *adminClient, offsets map[topicPartition]int64, report func(tp topicPartition, low int64, err error)) {
 	order := hashOrder(sortedPartitions(offsets), partitionHash)
 	low, failed := map[topicPartition]int64{}, map[topicPartition]error{}
 	byLeader := map[int32][]topicPartition{}
-	leaders, err := c.leaders(order)
+	leaders, err := leadersOf(c, order)
 	for _, tp := range order {
 		if leader, found := leaders[tp]; found {
 			byLeader[leader] = append(byLeader[leader], tp)
@@ -140,7 +141,7 @@ func (c *adminClient) deleteRecords(offsets map[topicPartition]int64, report fun
 			p.Partition, p.Offset = tp.partition, offsets[tp]
 			topics[tp.topic] = append(topics[tp.topic], p)
 		}
-		for _, topic := range sortedKeys(topics) {
+		for _, topic := range slices.Sorted(maps.Keys(topics)) {
 			t := kmsg.NewDeleteRecordsRequestTopic()
 			t.Topic, t.Partitions = topic, topics[topic]
 			req.Topics = append(req.Topics, t)
@@ -169,10 +170,10 @@ func (c *adminClient) deleteRecords(offsets map[topicPartition]int64, report fun
 	}
 }
 
-// leaders finds the leaders of partitions. Like Kafka's client, it retries for partitions that do
+// leadersOf finds the leaders of partitions. Like Kafka's client, it retries for partitions that do
 // not exist or have no leader until the timeout. The error applies to the partitions that are then
 // missing from the result.
-func (c *adminClient) leaders(partitions []topicPartition) (map[topicPartition]int32, error) {
+func leadersOf(c *adminClient, partitions []topicPartition) (map[topicPartition]int32, error) {
 	const name = "deleteRecords(api=METADATA)"
 	var topics []string
 	for _, tp := range partitions {

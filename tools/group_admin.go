@@ -1,11 +1,9 @@
 package tools
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -17,54 +15,21 @@ import (
 // time limit of the call.
 type groupAdmin struct{ *adminClient }
 
-// adminCall is one call with its deadline. Its name appears in the texts of its errors.
-type adminCall struct {
-	ctx   context.Context
-	end   context.CancelFunc
-	admin *groupAdmin
-	name  string
-	tries int
-}
+// groupCall is one call about groups.
+type groupCall struct{ *adminCall }
 
 // begin starts a call. The first call connects.
-func (a *groupAdmin) begin(name string) (*adminCall, error) {
-	ctx, end := context.WithTimeout(context.Background(), a.timeout)
-	c := &adminCall{ctx: ctx, end: end, admin: a, name: name}
-	if err := a.reach(ctx, name); err != nil {
-		end()
-		return nil, err
-	}
-	return c, nil
-}
-
-// again waits before the next attempt. It returns an error if the time is over.
-func (c *adminCall) again() error {
-	c.tries++
-	select {
-	case <-c.ctx.Done():
-		return c.timedOut()
-	case <-time.After(retryPause):
-		return nil
-	}
-}
-
-// timedOut returns the admin client's error for a call that has run out of time.
-func (c *adminCall) timedOut() error {
-	now, deadline := time.Now().UnixMilli(), time.Now().UnixMilli()
-	if d, ok := c.ctx.Deadline(); ok {
-		deadline = d.UnixMilli()
-	}
-	return javaError{"org.apache.kafka.common.errors.TimeoutException",
-		fmt.Sprintf("Call(callName=%s, deadlineMs=%d, tries=%d, nextAllowedTryMs=%d) timed out at %d after %d attempt(s)",
-			c.name, deadline, c.tries, now+retryPause.Milliseconds(), now, c.tries)}
+func (a *groupAdmin) begin(name string) (groupCall, error) {
+	c, err := a.adminClient.begin(name)
+	return groupCall{c}, err
 }
 
 // coordinators returns the coordinators of groups. Groups without a coordinator yet are missing
 // from the result; permanent errors are added to failed.
-func (c *adminCall) coordinators(groups []string, failed map[string]error) (map[string]int32, error) {
+func (c groupCall) coordinators(groups []string, failed map[string]error) (map[string]int32, error) {
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	req.CoordinatorKey, req.CoordinatorKeys = groups[0], groups
-	resp, err := c.admin.cluster.Any(c.ctx, req, 4)
+	resp, err := c.admin.cluster().Any(c.ctx, req, 4)
 	if err != nil {
 		return nil, err
 	}
@@ -155,8 +120,8 @@ func parts(names []string, together bool) [][]string {
 }
 
 // ask sends r for some groups to their coordinator and returns the groups to retry.
-func (c *adminCall) ask(node int32, groups []string, r groupRequest, failed map[string]error) (retry []string) {
-	link, err := c.admin.cluster.Broker(c.ctx, node)
+func (c groupCall) ask(node int32, groups []string, r groupRequest, failed map[string]error) (retry []string) {
+	link, err := c.admin.cluster().Broker(c.ctx, node)
 	if err != nil {
 		return groups
 	}

@@ -22,7 +22,7 @@ func (a *groupAdmin) list(states, kinds []string) ([]listedGroup, error) {
 	}
 	defer c.end()
 	for {
-		meta, err := a.cluster.Metadata(c.ctx, []string{})
+		meta, err := a.cluster().Metadata(c.ctx, []string{})
 		if err == nil && len(meta.Brokers) > 0 {
 			c.name = "listConsumerGroups"
 			return c.listOn(meta.Brokers, states, kinds)
@@ -33,7 +33,7 @@ func (a *groupAdmin) list(states, kinds []string) ([]listedGroup, error) {
 	}
 }
 
-func (c *adminCall) listOn(brokers []kmsg.MetadataResponseBroker, states, kinds []string) ([]listedGroup, error) {
+func (c groupCall) listOn(brokers []kmsg.MetadataResponseBroker, states, kinds []string) ([]listedGroup, error) {
 	var groups []listedGroup
 	for _, b := range brokers {
 		for {
@@ -54,8 +54,8 @@ func (c *adminCall) listOn(brokers []kmsg.MetadataResponseBroker, states, kinds 
 	return groups, nil
 }
 
-func (c *adminCall) listOne(node int32, states, kinds []string) ([]listedGroup, error) {
-	link, err := c.admin.cluster.Broker(c.ctx, node)
+func (c groupCall) listOne(node int32, states, kinds []string) ([]listedGroup, error) {
+	link, err := c.admin.cluster().Broker(c.ctx, node)
 	if err != nil {
 		return nil, err
 	}

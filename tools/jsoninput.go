@@ -215,11 +215,3 @@ func versioned(node jsonNode) (map[string]jsonNode, error) {
 	}
 	return fields, nil
 }
-
-func adminOperation(format string, args ...any) error {
-	return javaError{"org.apache.kafka.server.common.AdminOperationException", fmt.Sprintf(format, args...)}
-}
-
-func commandFailed(format string, args ...any) error {
-	return javaError{"org.apache.kafka.server.common.AdminCommandFailedException", fmt.Sprintf(format, args...)}
-}

@@ -3,6 +3,8 @@ package tools
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,7 +123,7 @@ func (o *electionOptions) run() error {
 		return err
 	}
 	defer client.Close()
-	results, err := client.elect(kind, partitions)
+	results, err := elect(client, kind, partitions)
 	if err != nil {
 		return o.printFailure(err)
 	}
@@ -187,14 +189,14 @@ func parseElections(text, what, noPartitions, listed string) ([]topicPartition, 
 
 // elect asks the controller to run elections, for all partitions if partitions is nil. The results
 // are keyed by partition and are nil for those that got a new leader.
-func (c *adminClient) elect(kind int8, partitions []topicPartition) (map[topicPartition]error, error) {
+func elect(c *adminClient, kind int8, partitions []topicPartition) (map[topicPartition]error, error) {
 	req := kmsg.NewPtrElectLeadersRequest()
 	req.ElectionType, req.TimeoutMillis = kind, int32(c.timeout.Milliseconds())
 	req.Topics = nil
 	if partitions != nil {
 		req.Topics = []kmsg.ElectLeadersRequestTopic{}
 		topics := byTopic(partitions)
-		for _, topic := range sortedKeys(topics) {
+		for _, topic := range slices.Sorted(maps.Keys(topics)) {
 			t := kmsg.NewElectLeadersRequestTopic()
 			t.Topic, t.Partitions = topic, topics[topic]
 			req.Topics = append(req.Topics, t)
@@ -259,9 +261,9 @@ func printElections(env *Env, results map[topicPartition]error, words electionWo
 	if len(failed) == 0 {
 		return nil
 	}
-	all := suppressing{error: commandFailed(words.count, len(failed))}
+	var causes []error
 	for _, tp := range failed {
-		all.suppressed = append(all.suppressed, results[tp])
+		causes = append(causes, results[tp])
 	}
-	return all
+	return withSuppressed(commandFailed(words.count, len(failed)), causes)
 }

@@ -16,7 +16,7 @@ const (
 
 // offsets returns the offset of every partition at a time in ms since 1970, or at a special time.
 // The offset is -1 if there is none. It waits until the partitions have leaders.
-func (a *groupAdmin) offsets(partitions []topicPartition, when int64) (map[topicPartition]int64, error) {
+func (a *adminClient) offsets(partitions []topicPartition, when int64) (map[topicPartition]int64, error) {
 	found := map[topicPartition]int64{}
 	if len(partitions) == 0 {
 		return found, nil
@@ -63,7 +63,7 @@ func (c *adminCall) leaders(partitions []topicPartition) (map[int32][]topicParti
 			topics, asked[tp.topic] = append(topics, tp.topic), true
 		}
 	}
-	meta, err := c.admin.cluster.Metadata(c.ctx, topics)
+	meta, err := c.admin.cluster().Metadata(c.ctx, topics)
 	if err != nil {
 		return nil, nil
 	}
@@ -114,7 +114,7 @@ func (c *adminCall) topicError(topic string, code protocol.ErrorCode, partitions
 
 // offsetsOf asks one leader and adds its answers to found.
 func (c *adminCall) offsetsOf(leader int32, partitions []topicPartition, when int64, found map[topicPartition]int64) error {
-	link, err := c.admin.cluster.Broker(c.ctx, leader)
+	link, err := c.admin.cluster().Broker(c.ctx, leader)
 	if err != nil {
 		return nil
 	}
@@ -159,7 +159,7 @@ func listOffsetsRequest(partitions []topicPartition, when int64) *kmsg.ListOffse
 }
 
 // partitionsOf returns the partitions of topics, and the errors of topics that cannot be described.
-func (a *groupAdmin) partitionsOf(topics []string) (map[string][]topicPartition, map[string]error) {
+func (a *adminClient) partitionsOf(topics []string) (map[string][]topicPartition, map[string]error) {
 	found, failed := map[string][]topicPartition{}, map[string]error{}
 	fail := func(err error) (map[string][]topicPartition, map[string]error) {
 		for _, t := range topics {
@@ -176,8 +176,8 @@ func (a *groupAdmin) partitionsOf(topics []string) (map[string][]topicPartition,
 	}
 	defer c.end()
 	c.name = "describeTopics"
-	meta, err := a.cluster.Metadata(c.ctx, topics)
-	for ; err != nil; meta, err = a.cluster.Metadata(c.ctx, topics) {
+	meta, err := a.cluster().Metadata(c.ctx, topics)
+	for ; err != nil; meta, err = a.cluster().Metadata(c.ctx, topics) {
 		if e := c.again(); e != nil {
 			return fail(e)
 		}

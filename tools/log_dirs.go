@@ -91,7 +91,7 @@ func describeLogDirs(env *Env, bootstrap, config, topicList, brokerList string) 
 	env.println("Querying brokers for log directories information")
 	report := logDirsReport{Version: 1}
 	for _, id := range wanted {
-		broker, err := client.logDirs(id, nonEmpty(topicList))
+		broker, err := logDirsOf(client, id, nonEmpty(topicList))
 		if err != nil {
 			return execution(err)
 		}
@@ -128,9 +128,9 @@ type (
 	}
 )
 
-// logDirs returns the log directories of a broker, with the partitions of the given topics, or of
+// logDirsOf returns the log directories of a broker, with the partitions of the given topics, or of
 // all topics if topics is empty.
-func (c *adminClient) logDirs(id int32, topics []string) (brokerDirs, error) {
+func logDirsOf(c *adminClient, id int32, topics []string) (brokerDirs, error) {
 	req := kmsg.NewPtrDescribeLogDirsRequest()
 	req.Topics = nil
 	resp, err := c.call("describeLogDirs", brokerNamed(id), req, 4, nil)

@@ -3,6 +3,7 @@ package tools
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sort"
 	"strconv"
@@ -43,17 +44,13 @@ func (p *option) onlyWith(others ...*option) *option {
 
 func newOptions(env *Env, name, summary string) *options {
 	o := &options{env: env, flags: pflag.NewFlagSet(name, pflag.ContinueOnError), byName: map[string]*option{}, summary: summary}
-	o.flags.SetOutput(discard{})
+	o.flags.SetOutput(io.Discard)
 	o.flags.SortFlags = true
 	o.flags.Usage = func() {}
 	o.toggle("help", "Print usage information.")
 	o.toggle("version", "Display Kafka version.")
 	return o
 }
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 func (o *options) add(opt *option) *option {
 	o.order = append(o.order, opt)
@@ -106,6 +103,8 @@ func (e usageError) Error() string { return e.text }
 type badOption struct{ text, class string }
 
 func (e badOption) Error() string { return e.text }
+
+func (e badOption) javaClass() string { return "joptsimple." + e.class }
 
 // errDone ends a tool with exit code 0 after it has printed its help or version.
 var errDone = errors.New("done")
@@ -240,7 +239,7 @@ func (o *options) find(name string) (*option, error) {
 // checkSingle rejects options that were given more than once, except for those in but.
 func (o *options) checkSingle(but ...*option) error {
 	for _, opt := range o.order {
-		if opt.multi != nil && len(*opt.multi) > 1 && !contains(but, opt) {
+		if opt.multi != nil && len(*opt.multi) > 1 && !slices.Contains(but, opt) {
 			return badOption{fmt.Sprintf("Found multiple arguments for option %s, but you asked for only one", opt.name), "MultipleArgumentsForOptionException"}
 		}
 	}
@@ -309,7 +308,7 @@ func (o *options) failUncaught(err error) int {
 }
 
 // printUsage prints the table of options in two columns, 80 characters wide.
-func (o *options) printUsage(to interface{ Write([]byte) (int, error) }) {
+func (o *options) printUsage(to io.Writer) {
 	rows := make([]*option, 0, len(o.order))
 	rows = append(rows, o.order...)
 	sort.Slice(rows, func(i, j int) bool { return rows[i].name < rows[j].name })
@@ -356,4 +355,13 @@ func wrap(text string, width int, indent string) []string {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// failParsing prints the error of the parser with the usage table.
+func (o *options) failParsing(err error) int {
+	var bad badOption
+	if errors.As(err, &bad) {
+		return o.fail(usageError{bad.text})
+	}
+	return o.fail(err)
 }

@@ -70,31 +70,6 @@ func runPreferredElection(env *Env, args []string) int {
 	return 0
 }
 
-// asIn28 returns err with the exception class that an administration tool of 2.8 prints.
-func asIn28(err error) error {
-	var b suppressing
-	if errors.As(err, &b) {
-		return suppressing{asIn28(b.error), b.suppressed}
-	}
-	var java javaError
-	if !errors.As(err, &java) {
-		return err
-	}
-	for _, class := range []struct{ now, then string }{
-		{"org.apache.kafka.server.common.AdminCommandFailedException", "kafka.common.AdminCommandFailedException"},
-		{"org.apache.kafka.server.common.AdminOperationException", "kafka.admin.AdminOperationException"},
-	} {
-		if java.class == class.now {
-			java.class = class.then
-		}
-	}
-	var c caused
-	if errors.As(err, &c) {
-		return caused{java, asIn28(c.cause)}
-	}
-	return java
-}
-
 func (o *preferredOptions) run() error {
 	var partitions []topicPartition
 	if o.file.given() {
@@ -119,7 +94,7 @@ func (o *preferredOptions) run() error {
 	}
 	defer client.Close()
 	client.timeout = 2 * electionPatience // overrides the file
-	results, err := client.elect(electionTypes["PREFERRED"], partitions)
+	results, err := elect(client, electionTypes["PREFERRED"], partitions)
 	switch {
 	case err == nil:
 	case isTimeout(err):

@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -202,7 +203,7 @@ func commitTransaction(producer *topicProducer) error {
 
 // printMetrics prints a table of metrics by name.
 func printMetrics(env *Env, metrics map[string]int64) {
-	names := sortedKeys(metrics)
+	names := slices.Sorted(maps.Keys(metrics))
 	width := len(slices.MaxFunc(names, func(a, b string) int { return len(a) - len(b) }))
 	env.printf("\n%-*s   %s\n", width, "Metric Name", "Value")
 	for _, name := range names {

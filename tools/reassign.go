@@ -3,6 +3,7 @@ package tools
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,11 +19,6 @@ var reassignTool = Tool{
 	Summary: "Moves replicas between brokers and log directories.",
 	Run:     runReassign,
 }
-
-// plainFailure is a failure that is printed without a class and a stack.
-type plainFailure struct{ text string }
-
-func (e plainFailure) Error() string { return e.text }
 
 func runReassign(env *Env, args []string) int {
 	o := newReassignOptions(env)
@@ -310,7 +306,7 @@ func (r *reassigner) alterReassignments(targets map[topicPartition][]int32) (map
 		one.Partition, one.Replicas = tp.partition, targets[tp]
 		byName[tp.topic] = append(byName[tp.topic], one)
 	}
-	for _, topic := range sortedKeys(byName) {
+	for _, topic := range slices.Sorted(maps.Keys(byName)) {
 		one := kmsg.NewAlterPartitionAssignmentsRequestTopic()
 		one.Topic, one.Partitions = topic, byName[topic]
 		req.Topics = append(req.Topics, one)
@@ -475,7 +471,7 @@ func propose(current map[topicPartition][]int32, brokers []admin.Broker) (map[to
 		factors[tp.topic] = len(replicas)
 	}
 	proposed := map[topicPartition][]int32{}
-	for _, topic := range sortedKeys(counts) {
+	for _, topic := range slices.Sorted(maps.Keys(counts)) {
 		lists, err := admin.AssignReplicas(brokers, counts[topic], factors[topic], randomPlacement(len(brokers)))
 		if err != nil {
 			return nil, err

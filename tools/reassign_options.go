@@ -1,6 +1,9 @@
 package tools
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // reassignOptions is the command line of kafka-reassign-partitions: that of 3.9, or with
 // --zookeeper that of 2.8.
@@ -61,7 +64,7 @@ func (o *reassignOptions) check() error {
 		o.list:     {o.bootstrap, o.commandConfig},
 	}[action]...)
 	for _, opt := range o.given {
-		if opt != action && !contains(permitted, opt) {
+		if opt != action && !slices.Contains(permitted, opt) {
 			return usageError{fmt.Sprintf("Option \"[%s]\" can't be used with action \"[%s]\"", opt.name, action.name)}
 		}
 	}

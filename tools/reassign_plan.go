@@ -1,9 +1,7 @@
 package tools
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -213,17 +211,6 @@ func reassignmentJSON(assignment map[topicPartition][]int32) string {
 		file.Partitions = append(file.Partitions, e)
 	}
 	return compactJSON(file)
-}
-
-// compactJSON returns value as JSON on one line. value must always be encodable.
-func compactJSON(value any) string {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		panic(err) // value consists of numbers, strings and lists
-	}
-	return strings.TrimSuffix(out.String(), "\n")
 }
 
 // move lists the brokers that the data of a partition moves between.

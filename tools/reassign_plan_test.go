@@ -2,10 +2,7 @@ package tools
 
 import (
 	"reflect"
-	"slices"
 	"testing"
-
-	"github.com/monedula/monedula/settings"
 )
 
 func TestAReassignmentFileIsReadAndWritten(t *testing.T) {
@@ -43,32 +40,5 @@ func TestThrottlesNameTheReplicasThatSendAndFetch(t *testing.T) {
 	}
 	if have := moving(all); !reflect.DeepEqual(have, []int32{1, 2, 4, 5, 6}) {
 		t.Errorf("brokers %v", have)
-	}
-}
-
-func TestPairsAreSplitOutsideBrackets(t *testing.T) {
-	have := splitOutsideBrackets("a=[x,y],b=1,c=[k=v,l=w],d=", ',')
-	if want := []string{"a=[x,y]", "b=1", "c=[k=v,l=w]", "d="}; !reflect.DeepEqual(have, want) {
-		t.Errorf("%q", have)
-	}
-	if have := splitOutsideBrackets("c=[k=v,l=w]", '='); !reflect.DeepEqual(have, []string{"c", "[k=v,l=w]"}) {
-		t.Errorf("%q", have)
-	}
-}
-
-// The expected orders are the iteration orders of Java's hash tables.
-func TestKeysAreInTheOrderOfJavaHashTables(t *testing.T) {
-	keys := hashOrder(settings.TopicKeys(), stringHash)
-	keys = slices.DeleteFunc(keys, func(key string) bool {
-		return !slices.Contains([]string{"flush.ms", "min.insync.replicas", "retention.ms"}, key)
-	})
-	if !reflect.DeepEqual(keys, []string{"min.insync.replicas", "flush.ms", "retention.ms"}) {
-		t.Errorf("configurations are listed as %q", keys)
-	}
-	if have := copyOrder([]string{"one", "placed", "strict"}, stringHash); !reflect.DeepEqual(have, []string{"strict", "placed", "one"}) {
-		t.Errorf("a copied table lists %q", have)
-	}
-	if have := hashOrder([]int32{17, 1, 16, 0}, intHash); !reflect.DeepEqual(have, []int32{16, 0, 17, 1}) {
-		t.Errorf("numbers are listed as %v", have)
 	}
 }

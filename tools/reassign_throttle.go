@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -27,7 +28,7 @@ func (r *reassigner) throttleMoves(p plan, all map[topicPartition]move) error {
 	if r.throttleRate >= 0 {
 		lists := throttles(all)
 		var topics []resource
-		for _, topic := range sortedKeys(lists) {
+		for _, topic := range slices.Sorted(maps.Keys(lists)) {
 			topics = append(topics, resource{kmsg.ConfigResourceTypeTopic, topic})
 		}
 		err := r.changeConfigs(topics, func(t resource) []configChange {

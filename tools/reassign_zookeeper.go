@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,7 +164,7 @@ func (s *reassignStore) checkTargets(ctx context.Context, p plan, all map[topicP
 // throttleMoves sets the throttled replicas and the rates.
 func (s *reassignStore) throttleMoves(ctx context.Context, all map[topicPartition]move, rate int64) error {
 	lists := throttles(all)
-	for _, topic := range sortedKeys(lists) {
+	for _, topic := range slices.Sorted(maps.Keys(lists)) {
 		err := s.change(ctx, zkstore.EntityTopics, topic, func(config map[string]string) bool {
 			config[leaderThrottled], config[followerThrottled] = lists[topic][0], lists[topic][1]
 			return true

@@ -94,7 +94,7 @@ func (o *verificationOptions) run() error {
 		return err
 	}
 	v.fetchSize, v.maxWait, v.interval = int32(fetchSize), int32(maxWait), millis(interval)
-	v.admin = groupAdmin{&adminClient{env: o.env, id: "adminclient-1", servers: servers, timeout: adminTimeout}}
+	v.admin = &adminClient{env: o.env, id: "adminclient-1", servers: servers, timeout: adminTimeout}
 	defer v.admin.Close()
 	return v.run(topics)
 }
@@ -102,7 +102,7 @@ func (o *verificationOptions) run() error {
 // verification compares replicas batch by batch, beginning at one offset.
 type verification struct {
 	o                  *verificationOptions
-	admin              groupAdmin
+	admin              *adminClient
 	from               int64 // a time in ms since 1970, or a special time
 	fetchSize, maxWait int32
 	interval           time.Duration
@@ -242,7 +242,7 @@ const debuggingConsumer = -2
 
 // fetch fetches from one broker. Version 12 is the last version with topic names.
 func (v *verification) fetch(ctx context.Context, id int32, partitions []topicPartition) (map[topicPartition]replicaData, error) {
-	link, err := v.admin.cluster.Broker(ctx, id)
+	link, err := v.admin.cluster().Broker(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -3,11 +3,9 @@
 package tools
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"sort"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -40,31 +38,6 @@ type Tool struct {
 	Run func(env *Env, args []string) int
 }
 
-// All returns all tools, keyed by name.
-func All() map[string]Tool {
-	all := map[string]Tool{}
-	for _, t := range []Tool{
-		topicsTool, consoleProducerTool, consoleConsumerTool, getOffsetsTool,
-		dumpLogTool, brokerAPIVersionsTool, clusterTool, serverStopTool,
-		configsTool, reassignTool, leaderElectionTool, preferredElectionTool, deleteRecordsTool, logDirsTool,
-		consumerGroupsTool, verifiableProducerTool, verifiableConsumerTool,
-		producerPerfTool, consumerPerfTool, replicaVerificationTool,
-	} {
-		all[t.Name] = t
-	}
-	return all
-}
-
-// Names returns the names of all tools, sorted.
-func Names() []string {
-	var names []string
-	for name := range All() {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
-}
-
 func (e *Env) printf(format string, args ...any)    { fmt.Fprintf(e.Stdout, format, args...) }
 func (e *Env) println(args ...any)                  { fmt.Fprintln(e.Stdout, args...) }
 func (e *Env) complainf(format string, args ...any) { fmt.Fprintf(e.Stderr, format+"\n", args...) }
@@ -75,17 +48,6 @@ func (e *Env) logger(name string) *logrus.Entry {
 	l.SetLevel(logrus.WarnLevel)
 	return kafkalog.For(l, name)
 }
-
-// exception formats an error like a Java exception that ended the program: class, colon, text.
-func exception(class, text string) string {
-	if text == "" {
-		return class
-	}
-	return class + ": " + text
-}
-
-// asException returns err with the text that Java prints for it.
-func asException(err error) error { return errors.New(exception(javaClass(err), err.Error())) }
 
 // millis converts milliseconds to a duration. It returns the longest one if ms does not fit.
 func millis(ms int64) time.Duration {

@@ -83,3 +83,7 @@ func fetchContinues(err error) bool {
 	var lost *kgo.ErrDataLoss
 	return errors.As(err, &lost) || protocol.CodeOf(fromKgo(err)).Retriable()
 }
+
+// pollRecords is the maximum number of records that the Java consumer returns at once
+// (max.poll.records).
+const pollRecords = 500

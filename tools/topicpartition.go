@@ -65,3 +65,8 @@ func distinct[K comparable](list []K) []K {
 	}
 	return out
 }
+
+// partitionHash is the hash code of TopicPartition in Kafka's client.
+func partitionHash(tp topicPartition) uint32 {
+	return 31*(31+uint32(tp.partition)) + stringHash(tp.topic)
+}

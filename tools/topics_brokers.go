@@ -3,6 +3,8 @@ package tools
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +15,6 @@ import (
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
 )
-
-const adminClientID = "AdminClient clientId=adminclient-1"
 
 // topicsAdmin is the tool's connection to the cluster: kafka-go for what it supports, peerlink for
 // the rest.
@@ -157,7 +157,7 @@ func (a *topicsAdmin) createTopic(ctx context.Context) error {
 			topic.ReplicaAssignments = append(topic.ReplicaAssignments, kafka.ReplicaAssignment{Partition: i, Replicas: ints(replicas)})
 		}
 	}
-	for _, name := range sortedKeys(configs) {
+	for _, name := range slices.Sorted(maps.Keys(configs)) {
 		topic.ConfigEntries = append(topic.ConfigEntries, kafka.ConfigEntry{ConfigName: name, ConfigValue: configs[name]})
 	}
 	err = retry(ctx, func() error {
@@ -273,4 +273,12 @@ func (a *topicsAdmin) alterTopics(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+func ints(ids []int32) []int {
+	out := make([]int, len(ids))
+	for i, id := range ids {
+		out[i] = int(id)
+	}
+	return out
 }

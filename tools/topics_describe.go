@@ -2,7 +2,6 @@ package tools
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sort"
 	"strconv"
@@ -18,9 +17,6 @@ type topicConfig struct {
 	overrides []string // key=value of what is not a default
 	minISR    int
 }
-
-// reassignment is the running reassignment of a partition.
-type reassignment struct{ replicas, adding, removing []int32 }
 
 func (a *topicsAdmin) describeTopics(ctx context.Context) error {
 	byName, meta, names, err := a.all(ctx)
@@ -188,15 +184,4 @@ func (a *topicsAdmin) reassignments(ctx context.Context, byName map[string]*kmsg
 		}
 	}
 	return moving, nil
-}
-
-// answered returns the error for an answer with an error code and an optional message.
-func answered(code int16, message *string) error {
-	if message != nil && *message != "" {
-		return protocol.Errorf(protocol.ErrorCode(code), "%s", *message)
-	}
-	if code == 0 {
-		return errors.New("the answer carries no error")
-	}
-	return protocol.ErrorCode(code)
 }

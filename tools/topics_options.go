@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -103,7 +104,7 @@ func (o *topicsOptions) checkExclusions() error {
 	only := func(opt *option, allowed ...*option) error {
 		var others []*option
 		for _, a := range actions {
-			if !contains(allowed, a) {
+			if !slices.Contains(allowed, a) {
 				others = append(others, a)
 			}
 		}
@@ -141,15 +142,6 @@ func (o *topicsOptions) checkExclusions() error {
 		}
 	}
 	return nil
-}
-
-func contains(options []*option, one *option) bool {
-	for _, opt := range options {
-		if opt == one {
-			return true
-		}
-	}
-	return false
 }
 
 // parseAssignment parses an assignment such as 0:1,1:2 into the replicas of each partition.
@@ -230,21 +222,6 @@ func (o *topicsOptions) selectTopics(all []string) ([]string, error) {
 		names = append(names, name)
 	}
 	return names, nil
-}
-
-// includeList compiles a topic list like Kafka's tools: commas separate alternatives, and quotes
-// and spaces are dropped.
-func includeList(text string) (*regexp.Regexp, error) {
-	text = strings.NewReplacer(",", "|", " ", "").Replace(strings.Trim(strings.TrimSpace(text), `"'`))
-	re, err := regexp.Compile("^(?:" + text + ")$")
-	if err != nil {
-		return nil, javaError{"java.lang.RuntimeException", text + " is an invalid regex."}
-	}
-	return re, nil
-}
-
-func isInternal(topic string) bool {
-	return topic == "__consumer_offsets" || topic == "__transaction_state"
 }
 
 // mustFind returns an error if --topic was given and found is empty.

@@ -4,21 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/admin"
-	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
-
-// zookeeperTimeout is the session and connection timeout of the tool in 2.8.
-const zookeeperTimeout = 30 * time.Second
 
 // topicsStore implements kafka-topics with --zookeeper, as in 2.8. It reads and writes the znodes
 // directly; the controller notices the changes by its watches.
@@ -32,13 +26,11 @@ func (o *topicsOptions) runOverZooKeeper() error {
 	if o.create.given() && strings.ContainsAny(o.topic.or(""), "._") {
 		o.env.println("WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. To avoid issues it is best to use either, but not both.")
 	}
-	log := kafkalog.New(o.env.Stderr)
-	log.SetLevel(logrus.WarnLevel)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	store, err := zkstore.Open(ctx, zkstore.Config{Connect: o.zookeeper.or(""), SessionTimeout: zookeeperTimeout, ConnectionTimeout: zookeeperTimeout, Logger: log})
+	store, log, err := openStore(ctx, o.env, o.zookeeper.or(""))
 	if err != nil {
-		return javaError{"kafka.zookeeper.ZooKeeperClientTimeoutException", err.Error()}
+		return err
 	}
 	defer store.Close()
 	s := &topicsStore{topicsOptions: o, store: store, admin: admin.New(admin.Options{Store: store, Unchecked: true, Logger: log})}
@@ -63,7 +55,7 @@ func (s *topicsStore) createTopic(ctx context.Context) error {
 		return err
 	}
 	topic := admin.NewTopic{Name: s.topic.or(""), Partitions: admin.Default, Replicas: admin.Default}
-	for _, name := range sortedKeys(configs) {
+	for _, name := range slices.Sorted(maps.Keys(configs)) {
 		value := configs[name]
 		topic.Configs = append(topic.Configs, admin.Config{Name: name, Value: &value})
 	}
@@ -324,7 +316,7 @@ func (s *topicsStore) describeHead(node zkstore.TopicNode, factor int, config ma
 		line += "\tTopicId: " + topicIDText(node.ID)
 	}
 	var pairs []string
-	for _, key := range propertiesOrder(sortedKeys(config)) {
+	for _, key := range propertiesOrder(slices.Sorted(maps.Keys(config))) {
 		pairs = append(pairs, key+"="+config[key])
 	}
 	s.env.printf("%s\tPartitionCount: %d\tReplicationFactor: %d\tConfigs: %s%s\n", line, len(node.Partitions), factor, strings.Join(pairs, ","), deleted)

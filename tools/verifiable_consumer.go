@@ -16,10 +16,6 @@ var verifiableConsumerTool = Tool{
 	Run:     runVerifiableConsumer,
 }
 
-// pollRecords is the maximum number of records that the Java consumer returns at once
-// (max.poll.records).
-const pollRecords = 500
-
 // verifiableConsumer is one run of the tool.
 type verifiableConsumer struct {
 	events

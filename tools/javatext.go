@@ -1,11 +1,17 @@
 package tools
 
 import (
+	"encoding/base64"
+	"math"
 	"sort"
+	"strconv"
+	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
-// Some output lines list things in the order of a Java hash table. This file reproduces that order.
+// This file formats text like Java does. Some output lines list things in the order of a Java hash
+// table.
 
 // hashOrder returns keys, given in insertion order, in the iteration order of a java.util.HashMap:
 // by slot of a table that starts with 16 slots and doubles when it is more than three quarters
@@ -63,7 +69,49 @@ func stringHash(s string) uint32 {
 // intHash is Java's Integer.hashCode.
 func intHash(n int32) uint32 { return uint32(n) }
 
-// partitionHash is the hash code of TopicPartition in Kafka's client.
-func partitionHash(tp topicPartition) uint32 {
-	return 31*(31+uint32(tp.partition)) + stringHash(tp.topic)
+// joined formats ids as "0,1,2". bracketed formats them like a Java list, "[0, 1, 2]".
+func joined(ids []int32) string { return joinIDs(ids, ",") }
+
+func bracketed(ids []int32) string { return "[" + joinIDs(ids, ", ") + "]" }
+
+func joinIDs(ids []int32, separator string) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.Itoa(int(id))
+	}
+	return strings.Join(texts, separator)
+}
+
+func topicIDText(id [16]byte) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+// javaFloat prints a number as Java does: 1.0, 1.5E10, NaN.
+func javaFloat(v float64, bits int) string {
+	switch {
+	case math.IsInf(v, 1):
+		return "Infinity"
+	case math.IsInf(v, -1):
+		return "-Infinity"
+	}
+	abs := math.Abs(v)
+	if abs != 0 && (abs < 1e-3 || abs >= 1e7) {
+		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', -1, bits), "e")
+		if !strings.Contains(mantissa, ".") {
+			mantissa += ".0"
+		}
+		n, _ := strconv.Atoi(exponent)
+		return mantissa + "E" + strconv.Itoa(n)
+	}
+	text := strconv.FormatFloat(v, 'f', -1, bits)
+	if !strings.Contains(text, ".") && text != "NaN" {
+		text += ".0"
+	}
+	return text
+}
+
+// javaString converts bytes to text like Java does for UTF-8.
+func javaString(b []byte) string {
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	return strings.ToValidUTF8(string(b), "\uFFFD")
 }
