@@ -18,7 +18,7 @@ trap 'rm -f "$results"' EXIT
 tests() { go run ./internal/testreport "$results" -- -vet=off "$@"; } # lint.sh has run go vet
 unit=$(go list ./... | grep -v -e /integration -e /internal/lint)    # and internal/lint
 # Packages without goroutines that share memory, and the tests in the first of the two lanes of integration tests.
-alone='/(admin|cmd/monedula|metadata|protocol|record|settings|tools|zkserver/tree|internal/(bench|golden|kafkalog|mutants|scenarios|simulation|testreport))$'
+alone='/(admin|cmd/monedula|metadata|protocol|record|settings|tools(/[a-z]+)?|zkserver/tree|internal/(bench|golden|kafkalog|mutants|scenarios|simulation|testreport))$'
 clusters='TestOurBrokersAndRealOnesFormOneCluster|TestARealClusterBecomesOursAndRealAgainUnderLoad|TestGroupsSurviveFailuresOfMembersAndBrokers|TestRacksAndUncleanElectionsInAMixedCluster|TestAnotherBrokerTakesOverTheGroup|TestTheTutorialsWorkWordForWord'
 if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
   raced=$unit plain=$unit fuzzed=20

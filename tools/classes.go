@@ -1,48 +1,63 @@
 package tools
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/monedula/monedula/tools/cli"
+	"github.com/monedula/monedula/tools/cluster"
+	"github.com/monedula/monedula/tools/configs"
+	"github.com/monedula/monedula/tools/console"
+	"github.com/monedula/monedula/tools/dump"
+	"github.com/monedula/monedula/tools/election"
+	"github.com/monedula/monedula/tools/groups"
+	"github.com/monedula/monedula/tools/partitions"
+	"github.com/monedula/monedula/tools/perf"
+	"github.com/monedula/monedula/tools/reassign"
+	"github.com/monedula/monedula/tools/topics"
+	"github.com/monedula/monedula/tools/verifiable"
+)
 
 // ServerClass is the class whose main method starts a broker.
 const ServerClass = "kafka.Kafka"
 
 // classes maps the Java classes behind the scripts of Kafka 0.8 to 3.9 to the tools that replace
 // them. Documents and scripts start these classes with kafka-run-class.sh.
-var classes = map[string]Tool{
-	"kafka.admin.BrokerApiVersionsCommand":                       brokerAPIVersionsTool,
-	"kafka.tools.ClusterTool":                                    clusterTool,
-	"org.apache.kafka.tools.ClusterTool":                         clusterTool,
-	"kafka.admin.ConfigCommand":                                  configsTool,
-	"kafka.tools.ConsoleConsumer":                                consoleConsumerTool,
-	"org.apache.kafka.tools.consumer.ConsoleConsumer":            consoleConsumerTool,
-	"kafka.tools.ConsoleProducer":                                consoleProducerTool,
-	"kafka.admin.ConsumerGroupCommand":                           consumerGroupsTool,
-	"org.apache.kafka.tools.consumer.group.ConsumerGroupCommand": consumerGroupsTool,
-	"kafka.tools.ConsumerPerformance":                            consumerPerfTool,
-	"org.apache.kafka.tools.ConsumerPerformance":                 consumerPerfTool,
-	"kafka.admin.DeleteRecordsCommand":                           deleteRecordsTool,
-	"org.apache.kafka.tools.DeleteRecordsCommand":                deleteRecordsTool,
-	"kafka.tools.DumpLogSegments":                                dumpLogTool,
-	"kafka.tools.GetOffsetShell":                                 getOffsetsTool,
-	"org.apache.kafka.tools.GetOffsetShell":                      getOffsetsTool,
-	"kafka.admin.LeaderElectionCommand":                          leaderElectionTool,
-	"org.apache.kafka.tools.LeaderElectionCommand":               leaderElectionTool,
-	"kafka.admin.LogDirsCommand":                                 logDirsTool,
-	"org.apache.kafka.tools.LogDirsCommand":                      logDirsTool,
-	"kafka.admin.PreferredReplicaLeaderElectionCommand":          preferredElectionTool,
-	"kafka.tools.ProducerPerformance":                            producerPerfTool,
-	"org.apache.kafka.tools.ProducerPerformance":                 producerPerfTool,
-	"kafka.admin.ReassignPartitionsCommand":                      reassignTool,
-	"org.apache.kafka.tools.reassign.ReassignPartitionsCommand":  reassignTool,
-	"kafka.tools.ReplicaVerificationTool":                        replicaVerificationTool,
-	"org.apache.kafka.tools.ReplicaVerificationTool":             replicaVerificationTool,
-	"kafka.admin.TopicCommand":                                   topicsTool,
-	"org.apache.kafka.tools.TopicCommand":                        topicsTool,
-	"org.apache.kafka.tools.VerifiableConsumer":                  verifiableConsumerTool,
-	"org.apache.kafka.tools.VerifiableProducer":                  verifiableProducerTool,
+var classes = map[string]cli.Tool{
+	"kafka.admin.BrokerApiVersionsCommand":                       cluster.APIVersionsTool,
+	"kafka.tools.ClusterTool":                                    cluster.Tool,
+	"org.apache.kafka.tools.ClusterTool":                         cluster.Tool,
+	"kafka.admin.ConfigCommand":                                  configs.Tool,
+	"kafka.tools.ConsoleConsumer":                                console.ConsumerTool,
+	"org.apache.kafka.tools.consumer.ConsoleConsumer":            console.ConsumerTool,
+	"kafka.tools.ConsoleProducer":                                console.ProducerTool,
+	"kafka.admin.ConsumerGroupCommand":                           groups.Tool,
+	"org.apache.kafka.tools.consumer.group.ConsumerGroupCommand": groups.Tool,
+	"kafka.tools.ConsumerPerformance":                            perf.ConsumerTool,
+	"org.apache.kafka.tools.ConsumerPerformance":                 perf.ConsumerTool,
+	"kafka.admin.DeleteRecordsCommand":                           partitions.DeleteRecordsTool,
+	"org.apache.kafka.tools.DeleteRecordsCommand":                partitions.DeleteRecordsTool,
+	"kafka.tools.DumpLogSegments":                                dump.Tool,
+	"kafka.tools.GetOffsetShell":                                 partitions.GetOffsetsTool,
+	"org.apache.kafka.tools.GetOffsetShell":                      partitions.GetOffsetsTool,
+	"kafka.admin.LeaderElectionCommand":                          election.LeaderTool,
+	"org.apache.kafka.tools.LeaderElectionCommand":               election.LeaderTool,
+	"kafka.admin.LogDirsCommand":                                 partitions.LogDirsTool,
+	"org.apache.kafka.tools.LogDirsCommand":                      partitions.LogDirsTool,
+	"kafka.admin.PreferredReplicaLeaderElectionCommand":          election.PreferredTool,
+	"kafka.tools.ProducerPerformance":                            perf.ProducerTool,
+	"org.apache.kafka.tools.ProducerPerformance":                 perf.ProducerTool,
+	"kafka.admin.ReassignPartitionsCommand":                      reassign.Tool,
+	"org.apache.kafka.tools.reassign.ReassignPartitionsCommand":  reassign.Tool,
+	"kafka.tools.ReplicaVerificationTool":                        partitions.ReplicaVerificationTool,
+	"org.apache.kafka.tools.ReplicaVerificationTool":             partitions.ReplicaVerificationTool,
+	"kafka.admin.TopicCommand":                                   topics.Tool,
+	"org.apache.kafka.tools.TopicCommand":                        topics.Tool,
+	"org.apache.kafka.tools.VerifiableConsumer":                  verifiable.ConsumerTool,
+	"org.apache.kafka.tools.VerifiableProducer":                  verifiable.ProducerTool,
 }
 
 // OfClass returns the tool that replaces a Java class.
-func OfClass(class string) (tool Tool, found bool) {
+func OfClass(class string) (tool cli.Tool, found bool) {
 	tool, found = classes[class]
 	return tool, found
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"github.com/monedula/monedula/tools"
+	"github.com/monedula/monedula/tools/cli"
+	"github.com/monedula/monedula/tools/server"
 )
 
 func main() {
@@ -28,9 +30,9 @@ func run(args []string) int {
 		usage()
 		return 0
 	case "--version":
-		fmt.Println(tools.Version)
+		fmt.Println(cli.Version)
 		return 0
-	case tools.ServerStart:
+	case server.StartCommand:
 		return startServer(args[1:])
 	case runClass:
 		return runByClass(args[1:])
@@ -58,7 +60,7 @@ func runByClass(args []string) int {
 		return startServer(args[1:])
 	}
 	if class == "--version" {
-		fmt.Println(tools.Version)
+		fmt.Println(cli.Version)
 		return 0
 	}
 	tool, found := tools.OfClass(class)
@@ -69,8 +71,8 @@ func runByClass(args []string) int {
 	return runTool(tool, args[1:])
 }
 
-func runTool(tool tools.Tool, args []string) int {
-	return tool.Run(&tools.Env{
+func runTool(tool cli.Tool, args []string) int {
+	return tool.Run(&cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Terminal:    isTerminal(os.Stdin) && isTerminal(os.Stdout),
 		Progress:    isTerminal(os.Stderr),
@@ -80,7 +82,7 @@ func runTool(tool tools.Tool, args []string) int {
 
 func usage() {
 	fmt.Fprintln(os.Stderr, "usage: monedula PROGRAM [ARGUMENTS], where PROGRAM is one of:")
-	fmt.Fprintf(os.Stderr, "  %-28s %s\n", tools.ServerStart, "Starts a broker.")
+	fmt.Fprintf(os.Stderr, "  %-28s %s\n", server.StartCommand, "Starts a broker.")
 	all := tools.All()
 	for _, name := range tools.Names() {
 		fmt.Fprintf(os.Stderr, "  %-28s %s\n", name, all[name].Summary)

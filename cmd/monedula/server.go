@@ -16,13 +16,14 @@ import (
 	"github.com/monedula/monedula/internal/headroom"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/settings"
-	"github.com/monedula/monedula/tools"
+	"github.com/monedula/monedula/tools/cli"
+	"github.com/monedula/monedula/tools/server"
 )
 
 // startServer runs a broker until SIGTERM or SIGINT and returns the exit code.
 func startServer(args []string) int {
 	if len(args) > 0 && args[0] == "--version" {
-		fmt.Println(tools.Version)
+		fmt.Println(cli.Version)
 		return 0
 	}
 	if len(args) > 0 && (args[0] == "--help" || args[0] == "-h") {
@@ -105,7 +106,7 @@ func signalName(s os.Signal) string {
 	}
 }
 
-const serverUsage = "USAGE: " + tools.ServerStart + ".sh [-daemon] server.properties [--override property=value]*"
+const serverUsage = "USAGE: " + server.StartCommand + ".sh [-daemon] server.properties [--override property=value]*"
 
 // serverArguments reads the properties file and the --override options.
 func serverArguments(args []string) (file string, overrides map[string]string, err error) {

@@ -43,8 +43,28 @@ var allowed = map[string][]string{
 	"group":         {"replication", "storage", "zkstore"},
 	"broker/api":    {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
 	"broker":        {"*"},
-	"tools":         {"admin", "storage", "zkstore", "zkconsumer"},
-	"cmd/monedula":  {"broker", "tools", "internal/headroom"},
+	"cmd/monedula":  {"broker", "tools", "tools/cli", "tools/server", "internal/headroom"},
+
+	// The tools: their command line, their connections, and a package for each family. Families do
+	// not import one another; tools lists them all.
+	"tools/cli":        {},
+	"tools/client":     {"tools/cli", "zkstore"},
+	"tools/decode":     {"tools/cli"},
+	"tools/jsoninput":  {"tools/cli", "tools/client"},
+	"tools/cluster":    {"tools/cli", "tools/client"},
+	"tools/configs":    {"tools/cli", "tools/client", "admin", "zkstore"},
+	"tools/console":    {"tools/cli", "tools/client", "tools/decode", "zkconsumer", "zkstore"},
+	"tools/dump":       {"tools/cli", "tools/decode", "storage"},
+	"tools/election":   {"tools/cli", "tools/client", "tools/jsoninput", "zkstore"},
+	"tools/groups":     {"tools/cli", "tools/client"},
+	"tools/partitions": {"tools/cli", "tools/client", "tools/jsoninput"},
+	"tools/perf":       {"tools/cli", "tools/client"},
+	"tools/reassign":   {"tools/cli", "tools/client", "tools/jsoninput", "admin", "zkstore"},
+	"tools/server":     {"tools/cli"},
+	"tools/topics":     {"tools/cli", "tools/client", "admin", "zkstore"},
+	"tools/verifiable": {"tools/cli", "tools/client"},
+	"tools": {"tools/cli", "tools/cluster", "tools/configs", "tools/console", "tools/dump", "tools/election", "tools/groups",
+		"tools/partitions", "tools/perf", "tools/reassign", "tools/server", "tools/topics", "tools/verifiable"},
 }
 
 // forLeaves lists the imports that are allowed between leaves.
@@ -64,8 +84,8 @@ var onlyIn = map[string][]string{
 	"github.com/go-zookeeper/zk":        {"zkstore", "internal/simulation"},
 	"github.com/spf13/viper":            {"settings"},
 	"github.com/rcrowley/go-metrics":    {"metrics"},
-	"github.com/segmentio/kafka-go":     {"tools", "integration"},
-	"github.com/twmb/franz-go/pkg/kgo":  {"tools", "integration", "internal/bench"},
+	"github.com/segmentio/kafka-go":     {"tools/topics", "integration"},
+	"github.com/twmb/franz-go/pkg/kgo":  {"tools/client", "tools/console", "tools/perf", "tools/verifiable", "integration", "internal/bench"},
 	"github.com/twmb/franz-go/pkg/kadm": {"integration"},
 }
 

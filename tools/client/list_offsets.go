@@ -1,0 +1,200 @@
+package client
+
+import (
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/tools/cli"
+)
+
+// Special times in ListOffsets requests.
+const (
+	LatestOffset   = -1
+	EarliestOffset = -2
+)
+
+// Offsets returns the offset of every partition at a time in ms since 1970, or at a special time.
+// The offset is -1 if there is none. It waits until the partitions have leaders.
+func (a *Admin) Offsets(partitions []TopicPartition, when int64) (map[TopicPartition]int64, error) {
+	found := map[TopicPartition]int64{}
+	if len(partitions) == 0 {
+		return found, nil
+	}
+	c, err := a.Begin("listOffsets(api=METADATA)")
+	if err != nil {
+		return nil, err
+	}
+	defer c.End()
+	left := partitions
+	for {
+		byLeader, err := c.leaders(left)
+		if err != nil {
+			return nil, err
+		}
+		for leader, of := range byLeader {
+			if err := c.offsetsOf(leader, of, when, found); err != nil {
+				return nil, err
+			}
+		}
+		var missing []TopicPartition
+		for _, tp := range left {
+			if _, ok := found[tp]; !ok {
+				missing = append(missing, tp)
+			}
+		}
+		if left = missing; len(left) == 0 {
+			return found, nil
+		}
+		if err := c.Again(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// leaders returns the partitions by leader. Partitions without a leader are omitted.
+func (c *Call) leaders(partitions []TopicPartition) (map[int32][]TopicPartition, error) {
+	wanted := map[TopicPartition]bool{}
+	var topics []string
+	asked := map[string]bool{}
+	for _, tp := range partitions {
+		wanted[tp] = true
+		if !asked[tp.Topic] {
+			topics, asked[tp.Topic] = append(topics, tp.Topic), true
+		}
+	}
+	meta, err := c.Admin.Cluster().Metadata(c.Ctx, topics)
+	if err != nil {
+		return nil, nil
+	}
+	byLeader := map[int32][]TopicPartition{}
+	for _, t := range meta.Topics {
+		if t.Topic == nil {
+			continue
+		}
+		switch code := protocol.ErrorCode(t.ErrorCode); code {
+		case protocol.None, protocol.LeaderNotAvailable, protocol.BrokerNotAvailable:
+		default:
+			return nil, c.topicError(*t.Topic, code, partitions)
+		}
+		for _, p := range t.Partitions {
+			if tp := (TopicPartition{*t.Topic, p.Partition}); wanted[tp] && p.Leader >= 0 {
+				byLeader[p.Leader] = append(byLeader[p.Leader], tp)
+			}
+		}
+	}
+	return byLeader, nil
+}
+
+// topicError returns the admin client's error for the first partition of a topic that fails as a
+// whole.
+func (c *Call) topicError(topic string, code protocol.ErrorCode, partitions []TopicPartition) error {
+	log := c.Admin.Env.Logger("org.apache.kafka.clients.admin.internals.PartitionLeaderStrategy").WithError(cli.AsException(code))
+	format, line := "Failed to fetch metadata for partition %s due to unexpected error for topic `%s`", "unexpected error"
+	switch code {
+	case protocol.UnknownTopicOrPartition:
+		format, line = "Failed to fetch metadata for partition %s because metadata for topic `%s` could not be found", "unknown topic error"
+	case protocol.InvalidTopicException:
+		format, line = "Failed to fetch metadata for partition %s due to invalid topic `%s`", "invalid topic error"
+	case protocol.TopicAuthorizationFailed:
+		format, line = "Failed to fetch metadata for partition %s due to topic authorization failure", "authorization failure"
+	}
+	log.Errorf("[AdminClient clientId=adminclient-1] Received %s for topic %s", line, topic)
+	for _, tp := range partitions {
+		if tp.Topic != topic {
+			continue
+		}
+		if code == protocol.TopicAuthorizationFailed {
+			return protocol.Errorf(code, format, tp)
+		}
+		return protocol.Errorf(code, format, tp, topic)
+	}
+	return code
+}
+
+// offsetsOf asks one leader and adds its answers to found.
+func (c *Call) offsetsOf(leader int32, partitions []TopicPartition, when int64, found map[TopicPartition]int64) error {
+	link, err := c.Admin.Cluster().Broker(c.Ctx, leader)
+	if err != nil {
+		return nil
+	}
+	answer, err := link.Negotiated(c.Ctx, ListOffsetsRequest(partitions, when), 9)
+	if errors.Is(err, protocol.UnsupportedVersion) {
+		return err
+	}
+	if err != nil {
+		return nil
+	}
+	for _, t := range answer.(*kmsg.ListOffsetsResponse).Topics {
+		for _, p := range t.Partitions {
+			switch code := protocol.ErrorCode(p.ErrorCode); {
+			case code == protocol.None:
+				found[TopicPartition{t.Topic, p.Partition}] = p.Offset
+			case !code.Retriable():
+				return code
+			}
+		}
+	}
+	return nil
+}
+
+// ListOffsetsRequest returns a request for the offsets of partitions at a time in ms since 1970, or at a
+// special time.
+func ListOffsetsRequest(partitions []TopicPartition, when int64) *kmsg.ListOffsetsRequest {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID = -1
+	at := map[string]int{}
+	for _, tp := range partitions {
+		i, ok := at[tp.Topic]
+		if !ok {
+			i = len(req.Topics)
+			at[tp.Topic] = i
+			t := kmsg.NewListOffsetsRequestTopic()
+			t.Topic = tp.Topic
+			req.Topics = append(req.Topics, t)
+		}
+		p := kmsg.NewListOffsetsRequestTopicPartition()
+		p.Partition, p.Timestamp = tp.Partition, when
+		req.Topics[i].Partitions = append(req.Topics[i].Partitions, p)
+	}
+	return req
+}
+
+// PartitionsOf returns the partitions of topics, and the errors of topics that cannot be described.
+func (a *Admin) PartitionsOf(topics []string) (map[string][]TopicPartition, map[string]error) {
+	found, failed := map[string][]TopicPartition{}, map[string]error{}
+	fail := func(err error) (map[string][]TopicPartition, map[string]error) {
+		for _, t := range topics {
+			failed[t] = err
+		}
+		return nil, failed
+	}
+	if len(topics) == 0 {
+		return found, failed
+	}
+	c, err := a.Begin("listNodes")
+	if err != nil {
+		return fail(err)
+	}
+	defer c.End()
+	c.Name = "describeTopics"
+	meta, err := a.Cluster().Metadata(c.Ctx, topics)
+	for ; err != nil; meta, err = a.Cluster().Metadata(c.Ctx, topics) {
+		if e := c.Again(); e != nil {
+			return fail(e)
+		}
+	}
+	for _, t := range meta.Topics {
+		switch {
+		case t.Topic == nil:
+		case t.ErrorCode != 0:
+			failed[*t.Topic] = protocol.ErrorCode(t.ErrorCode)
+		default:
+			for _, p := range t.Partitions {
+				found[*t.Topic] = append(found[*t.Topic], TopicPartition{*t.Topic, p.Partition})
+			}
+		}
+	}
+	return found, failed
+}

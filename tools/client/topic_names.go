@@ -1,0 +1,24 @@
+package client
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/monedula/monedula/tools/cli"
+)
+
+// IncludeList compiles a topic list like Kafka's tools: commas separate alternatives, and quotes
+// and spaces are dropped.
+func IncludeList(text string) (*regexp.Regexp, error) {
+	text = strings.NewReplacer(",", "|", " ", "").Replace(strings.Trim(strings.TrimSpace(text), `"'`))
+	re, err := regexp.Compile("^(?:" + text + ")$")
+	if err != nil {
+		return nil, cli.NewJavaError("java.lang.RuntimeException", text+" is an invalid regex.")
+	}
+	return re, nil
+}
+
+// IsInternalTopic reports whether Kafka itself keeps its state in the topic.
+func IsInternalTopic(topic string) bool {
+	return topic == "__consumer_offsets" || topic == "__transaction_state"
+}

@@ -1,0 +1,154 @@
+// Package cluster implements kafka-cluster and kafka-broker-api-versions.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/tools/cli"
+	"github.com/monedula/monedula/tools/client"
+)
+
+// Tool is kafka-cluster.
+var Tool = cli.Tool{
+	Name:    "kafka-cluster",
+	Summary: "Prints the id of a cluster.",
+	Run:     runCluster,
+}
+
+const (
+	clusterUsage = "usage: kafka-cluster [-h] {cluster-id,unregister} ..."
+	clusterHelp  = clusterUsage + `
+
+The Kafka cluster tool.
+
+positional arguments:
+  {cluster-id,unregister}
+    cluster-id           Print the id of a cluster.
+    unregister           Unregister a broker.
+
+optional arguments:
+  -h, --help             show this help message and exit`
+	clusterIDUsage = `usage: kafka-cluster cluster-id [-h] [--config CONFIG]
+                     (--bootstrap-server BOOTSTRAP_SERVER |
+                     --bootstrap-controller BOOTSTRAP_CONTROLLER)`
+	unregisterUsage = `usage: kafka-cluster unregister [-h] [--config CONFIG] --id ID
+                     (--bootstrap-server BOOTSTRAP_SERVER |
+                     --bootstrap-controller BOOTSTRAP_CONTROLLER)`
+	connectionHelp = `
+
+optional arguments:
+  -h, --help             show this help message and exit
+  --bootstrap-server BOOTSTRAP_SERVER, -b BOOTSTRAP_SERVER
+                         Brokers to connect to first, as host:port,host:port.
+  --bootstrap-controller BOOTSTRAP_CONTROLLER, -C BOOTSTRAP_CONTROLLER
+                         KRaft controllers; there are none with ZooKeeper.
+  --config CONFIG, -c CONFIG
+                         A properties file for the admin client.`
+)
+
+// clusterArgs are the arguments of a subcommand.
+type clusterArgs struct{ bootstrap, controller, config, id string }
+
+func runCluster(env *cli.Env, args []string) int {
+	fail := func(usage, format string, a ...any) int {
+		env.Complainf("%s\nkafka-cluster: error: %s", usage, fmt.Sprintf(format, a...))
+		return 1
+	}
+	if len(args) == 0 {
+		return fail(clusterUsage, "too few arguments")
+	}
+	command, usage := args[0], clusterIDUsage
+	switch command {
+	case "-h", "--help":
+		env.Println(clusterHelp)
+		return 0
+	case "--version":
+		env.Println(cli.Version)
+		return 0
+	case "cluster-id":
+	case "unregister":
+		usage = unregisterUsage
+	default:
+		return fail(clusterUsage, "invalid choice: '%s' (choose from 'cluster-id', 'unregister')", command)
+	}
+	var given clusterArgs
+	names := map[string]*string{"--bootstrap-server": &given.bootstrap, "-b": &given.bootstrap,
+		"--bootstrap-controller": &given.controller, "-C": &given.controller, "--config": &given.config, "-c": &given.config}
+	if command == "unregister" {
+		names["--id"], names["-i"] = &given.id, &given.id
+	}
+	for rest := args[1:]; len(rest) > 0; rest = rest[1:] {
+		name, value, joined := strings.Cut(rest[0], "=")
+		if name == "-h" || name == "--help" {
+			env.Println(usage + connectionHelp)
+			return 0
+		}
+		target := names[name]
+		if target == nil {
+			return fail(usage, "unrecognized arguments: '%s'", rest[0])
+		}
+		if !joined {
+			if len(rest) < 2 {
+				return fail(usage, "argument %s: expected one argument", name)
+			}
+			rest = rest[1:]
+			value = rest[0]
+		}
+		*target = value
+	}
+	if given.bootstrap == "" && given.controller == "" {
+		return fail(usage, "one of the arguments --bootstrap-server/-b --bootstrap-controller/-C is required")
+	}
+	if given.controller != "" {
+		return fail(usage, "argument --bootstrap-controller/-C: this cluster is coordinated by ZooKeeper and has no KRaft controllers")
+	}
+	if command == "unregister" {
+		if _, err := strconv.Atoi(given.id); err != nil {
+			return fail(usage, "argument --id/-i is required and must be a number")
+		}
+	}
+	if err := clusterCommand(env, command, given); err != nil {
+		env.Complainf("%s\n%s", err, cli.ExceptionText(cli.JavaClass(err), err.Error()))
+		return 1
+	}
+	return 0
+}
+
+func clusterCommand(env *cli.Env, command string, given clusterArgs) error {
+	if _, err := client.LoadProperties(given.config); err != nil {
+		return cli.AsException(err)
+	}
+	servers, err := client.ParseBootstrap(given.bootstrap)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	cluster, err := client.Connect(ctx, env.Logger("org.apache.kafka.clients.NetworkClient"), client.AdminClientID, servers, "listNodes")
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	if command == "unregister" {
+		// Only KRaft clusters support the request.
+		if _, err := cluster.Metadata(ctx, []string{}); err != nil {
+			return err
+		}
+		env.Println("The target cluster does not support the broker unregistration API.")
+		return nil
+	}
+	resp, err := cluster.Any(ctx, kmsg.NewPtrDescribeClusterRequest(), 1)
+	if err != nil {
+		return err
+	}
+	described := resp.(*kmsg.DescribeClusterResponse)
+	if described.ErrorCode != 0 {
+		return client.AnswerError(described.ErrorCode, described.ErrorMessage)
+	}
+	env.Println("Cluster ID: " + described.ClusterID)
+	return nil
+}

@@ -1,0 +1,71 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/monedula/monedula/tools/cli"
+	"github.com/monedula/monedula/tools/client"
+)
+
+// groupSubscription returns what a member of a group reads.
+func (c *consoleConsumer) groupSubscription(consumer func() *kgo.Client, fail func(error)) []kgo.Opt {
+	options := append(c.group.Options, kgo.ConsumeResetOffset(c.reset))
+	if c.reset != kgo.NoResetOffset() {
+		options = append(options, c.group.CommitStarts(consumer, c.reset))
+	} else {
+		options = append(options, client.RefuseUnset(fail))
+	}
+	if c.o.topic.Given() {
+		return append(options, kgo.ConsumeTopics(c.o.topic.Or("")))
+	}
+	return append(options, kgo.ConsumeRegex(), kgo.ConsumeTopics(c.o.pattern()))
+}
+
+// runInGroup reads as a member of the group.
+func (c *consoleConsumer) runInGroup(ctx context.Context) error {
+	opened := make(chan *kgo.Client, 1)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	subscription := c.groupSubscription(sync.OnceValue(func() *kgo.Client { return <-opened }), fail)
+	consumer, err := kgo.NewClient(append(append(c.config.Options, kgo.SeedBrokers(c.servers...)), subscription...)...)
+	if err != nil {
+		return err
+	}
+	opened <- consumer
+	err = c.consume(ctx, consumer)
+	if cause := context.Cause(ctx); errors.As(cause, new(cli.JavaError)) {
+		err = cause
+	}
+	if c.group.AutoCommit {
+		// Commit only what was printed. The next consumer continues from there.
+		last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		if e := consumer.CommitMarkedOffsets(last); e != nil && err == nil {
+			c.log.Warnf("[%s, groupId=%s] The offsets could not be committed: %v", c.client, c.group.ID, e)
+		}
+		cancel()
+	}
+	consumer.CloseAllowingRebalance()
+	return err
+}
+
+// WarnGone logs Kafka's warning for a partition whose topic was deleted.
+func (c *consoleConsumer) warnGone(topic string, partition int32) {
+	name := c.client
+	if c.group != nil {
+		name += ", groupId=" + c.group.ID
+	}
+	client.WarnGone(c.o.Env, name, topic, partition)
+}
+
+// passes reports whether the consumer continues after an error of a poll.
+func (c *consoleConsumer) passes(err error) bool {
+	if c.group != nil {
+		return client.GroupContinues(err)
+	}
+	return client.FetchContinues(err)
+}

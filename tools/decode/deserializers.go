@@ -1,0 +1,59 @@
+// Package decode converts the keys and values of records to text.
+package decode
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/monedula/monedula/tools/cli"
+)
+
+// Deserializer turns bytes into what is printed.
+type Deserializer func([]byte) ([]byte, error)
+
+// Deserializers are those of Kafka's own serialization package that print.
+var Deserializers = map[string]Deserializer{
+	"StringDeserializer": func(b []byte) ([]byte, error) { return b, nil },
+	"ShortDeserializer": sized("ShortDeserializer", 2, func(b []byte) string {
+		return strconv.FormatInt(int64(int16(binary.BigEndian.Uint16(b))), 10)
+	}),
+	"IntegerDeserializer": sized("IntegerDeserializer", 4, func(b []byte) string {
+		return strconv.FormatInt(int64(int32(binary.BigEndian.Uint32(b))), 10)
+	}),
+	"LongDeserializer": sized("LongDeserializer", 8, func(b []byte) string { return strconv.FormatInt(int64(binary.BigEndian.Uint64(b)), 10) }),
+	"FloatDeserializer": sized("FloatDeserializer", 4, func(b []byte) string {
+		return cli.JavaFloat(float64(math.Float32frombits(binary.BigEndian.Uint32(b))), 32)
+	}),
+	"DoubleDeserializer": sized("DoubleDeserializer", 8, func(b []byte) string {
+		return cli.JavaFloat(math.Float64frombits(binary.BigEndian.Uint64(b)), 64)
+	}),
+	"BooleanDeserializer": sized("BooleanDeserializer", 1, func(b []byte) string { return strconv.FormatBool(b[0] == 1) }),
+	"UUIDDeserializer":    func(b []byte) ([]byte, error) { return b, nil },
+	"BytesDeserializer":   func(b []byte) ([]byte, error) { return []byte(printableBytes(b)), nil },
+}
+
+func sized(class string, size int, text func([]byte) string) Deserializer {
+	return func(b []byte) ([]byte, error) {
+		if len(b) != size {
+			return nil, cli.NewJavaError("org.apache.kafka.common.errors.SerializationException", fmt.Sprintf("Size of data received by %s is not %d", class, size))
+		}
+		return []byte(text(b)), nil
+	}
+}
+
+// printableBytes is how Kafka prints its Bytes class: ASCII as it is, others as \xNN.
+func printableBytes(b []byte) string {
+	var out strings.Builder
+	for _, c := range b {
+		if c >= ' ' && c <= '~' && c != '\\' {
+			out.WriteByte(c)
+		} else {
+			out.WriteString(`\x` + strings.ToUpper(hex.EncodeToString([]byte{c})))
+		}
+	}
+	return out.String()
+}

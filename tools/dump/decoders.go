@@ -1,0 +1,162 @@
+package dump
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/tools/cli"
+	"github.com/monedula/monedula/tools/decode"
+)
+
+// recordDecoder converts a record's key and value to text. nil prints nothing.
+type recordDecoder func(r *record.Record) (key, value *string)
+
+// decodeWith returns the decoder for the given Java decoder classes.
+func decodeWith(keyClass, valueClass string) (recordDecoder, error) {
+	key, err := fieldDecoder(keyClass)
+	if err != nil {
+		return nil, err
+	}
+	value, err := fieldDecoder(valueClass)
+	if err != nil {
+		return nil, err
+	}
+	return func(r *record.Record) (*string, *string) {
+		return decoded(key, r.Key), decoded(value, r.Value)
+	}, nil
+}
+
+func decoded(decode func([]byte) string, field []byte) *string {
+	if field == nil {
+		return nil
+	}
+	text := decode(field)
+	return &text
+}
+
+func fieldDecoder(class string) (func([]byte) string, error) {
+	switch class[strings.LastIndex(class, ".")+1:] {
+	case "", "StringDecoder":
+		return cli.JavaString, nil
+	case "DefaultDecoder":
+		return func(b []byte) string { return fmt.Sprintf("[B@%x", len(b)) }, nil
+	case "LongDecoder":
+		return fixedDecoder("LongDeserializer"), nil
+	case "IntegerDecoder":
+		return fixedDecoder("IntegerDeserializer"), nil
+	}
+	return nil, cli.NewJavaError("java.lang.ClassNotFoundException", class)
+}
+
+func fixedDecoder(class string) func([]byte) string {
+	return func(b []byte) string {
+		text, err := decode.Deserializers[class](b)
+		if err != nil {
+			return err.Error()
+		}
+		return string(text)
+	}
+}
+
+// decodeOffsets decodes records of __consumer_offsets.
+func decodeOffsets(r *record.Record) (*string, *string) {
+	skip := func(format string, args ...any) (*string, *string) {
+		text := fmt.Sprintf(format, args...)
+		return &text, nil
+	}
+	if r.Key == nil {
+		return skip("Failed to decode message at offset %d using offset topic decoder (message had a missing key)", r.Offset)
+	}
+	if len(r.Key) < 2 {
+		return skip("Error at offset %d, skipping. Could not read record with version 0's key due to: null.", r.Offset)
+	}
+	var key string
+	var value *string
+	kind := int16(r.Key[0])<<8 | int16(r.Key[1])
+	switch kind {
+	case 0, 1:
+		k := kmsg.NewOffsetCommitKey()
+		if err := k.ReadFrom(r.Key); err != nil {
+			return skip("Error at offset %d, skipping. Could not read record with version %d's key due to: %s.", r.Offset, kind, err)
+		}
+		key = cli.JSONObject("type", cli.JSONString(fmt.Sprint(kind)), "data", cli.JSONObject("group", cli.JSONString(k.Group), "topic", cli.JSONString(k.Topic), "partition", fmt.Sprint(k.Partition)))
+		if r.Value != nil {
+			text, err := offsetCommitJSON(r.Value)
+			if err != nil {
+				return skip("Error at offset %d, skipping. Could not read record with version %d's value due to: %s.", r.Offset, kind, err)
+			}
+			value = &text
+		}
+	case 2:
+		k := kmsg.NewGroupMetadataKey()
+		if err := k.ReadFrom(r.Key); err != nil {
+			return skip("Error at offset %d, skipping. Could not read record with version %d's key due to: %s.", r.Offset, kind, err)
+		}
+		key = cli.JSONObject("type", cli.JSONString("2"), "data", cli.JSONObject("group", cli.JSONString(k.Group)))
+		if r.Value != nil {
+			text, err := groupMetadataJSON(r.Value)
+			if err != nil {
+				return skip("Error at offset %d, skipping. Could not read record with version %d's value due to: %s.", r.Offset, kind, err)
+			}
+			value = &text
+		}
+	default:
+		return skip("Unknown record type %d at offset %d, skipping.", kind, r.Offset)
+	}
+	if value == nil {
+		deleted := "<DELETE>"
+		value = &deleted
+	}
+	return &key, value
+}
+
+func offsetCommitJSON(raw []byte) (string, error) {
+	version, data, err := decode.OffsetCommit(raw)
+	return cli.JSONObject("version", cli.JSONString(fmt.Sprint(version)), "data", data), err
+}
+
+func groupMetadataJSON(raw []byte) (string, error) {
+	version, data, err := decode.GroupMetadata(raw, true)
+	return cli.JSONObject("version", cli.JSONString(fmt.Sprint(version)), "data", data), err
+}
+
+// decodeTransaction decodes records of __transaction_state.
+func decodeTransaction(r *record.Record) (*string, *string) {
+	k := kmsg.NewTxnMetadataKey()
+	if r.Key == nil || len(r.Key) < 2 || r.Key[0] != 0 || r.Key[1] != 0 || k.ReadFrom(r.Key) != nil {
+		text := fmt.Sprintf("unknown::version=%d", keyVersion(r.Key))
+		return &text, nil
+	}
+	key, value := "transaction_metadata::transactionalId="+k.TransactionalID, "<DELETE>"
+	if r.Value == nil {
+		return &key, &value
+	}
+	v := kmsg.NewTxnMetadataValue()
+	if err := v.ReadFrom(r.Value); err != nil {
+		value = err.Error()
+		return &key, &value
+	}
+	state := fmt.Sprint(v.State)
+	if int(v.State) >= 0 && int(v.State) < len(decode.TransactionStates) {
+		state = decode.TransactionStates[v.State]
+	}
+	var partitions []string
+	for _, t := range v.Topics {
+		for _, p := range t.Partitions {
+			partitions = append(partitions, fmt.Sprintf("%s-%d", t.Topic, p))
+		}
+	}
+	value = fmt.Sprintf("producerId:%d,producerEpoch:%d,state=%s,partitions=[%s],txnLastUpdateTimestamp=%d,txnTimeoutMs=%d",
+		v.ProducerID, v.ProducerEpoch, state, strings.Join(partitions, ","), v.LastUpdateTimestamp, v.TimeoutMillis)
+	return &key, &value
+}
+
+func keyVersion(key []byte) int16 {
+	if len(key) < 2 {
+		return -1
+	}
+	return int16(key[0])<<8 | int16(key[1])
+}

@@ -1,0 +1,240 @@
+package dump
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"sort"
+	"strings"
+
+	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/tools/cli"
+)
+
+// Sizes in bytes of index entries and of a producer's entry in a snapshot.
+const (
+	offsetEntrySize   = 8
+	timeEntrySize     = 12
+	txnEntrySize      = 34
+	producerEntrySize = 46
+	snapshotHeadSize  = 10
+)
+
+// offsetEntry is an entry of an offset index.
+type offsetEntry struct {
+	offset   int64
+	position int32
+}
+
+func readOffsetIndex(file string) (base int64, entries []offsetEntry, err error) {
+	base, raw, err := readIndex(file, offsetEntrySize)
+	for ; err == nil && len(raw) >= offsetEntrySize; raw = raw[offsetEntrySize:] {
+		entries = append(entries, offsetEntry{base + int64(int32(binary.BigEndian.Uint32(raw))), int32(binary.BigEndian.Uint32(raw[4:]))})
+	}
+	return base, entries, err
+}
+
+func readIndex(file string, entry int) (int64, []byte, error) {
+	base, err := baseOffset(file)
+	if err != nil {
+		return 0, nil, err
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return 0, nil, cli.NewJavaError("java.nio.file.NoSuchFileException", file)
+	}
+	return base, raw[:len(raw)-len(raw)%entry], nil
+}
+
+// sibling returns the file of the same segment with another extension.
+func sibling(file, ending string) string {
+	return file[:strings.LastIndex(file, ".")] + ending
+}
+
+func corruptIndex(file string, format string, args ...any) error {
+	return cli.NewJavaError("org.apache.kafka.storage.internals.log.CorruptIndexException",
+		"Corrupt index found, index file ("+file+") "+fmt.Sprintf(format, args...))
+}
+
+func (d *dump) dumpOffsetIndex(file string) error {
+	base, entries, err := readOffsetIndex(file)
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		fmt.Fprintf(d.out, "%s is empty.\n", file)
+		return nil
+	}
+	if d.sanityOnly {
+		if last := entries[len(entries)-1].offset; last < base {
+			return corruptIndex(file, "has non-zero size but the last offset is %d which is less than the base offset %d.", last, base)
+		}
+		fmt.Fprintf(d.out, "%s passed sanity check.\n", file)
+		return nil
+	}
+	for i, e := range entries {
+		if e.offset == base && i > 0 {
+			return nil // zeros: the file is preallocated
+		}
+		s, err := openScanner(sibling(file, ".log"), int64(e.position), d.maxMessageSize)
+		if err != nil {
+			return err
+		}
+		batch, err := s.next()
+		s.file.Close()
+		if err != nil {
+			return cli.NewJavaError("java.util.NoSuchElementException", "")
+		}
+		if last := batch.LastOffset(); last != e.offset {
+			d.mismatches.add(absolute(file), e.offset, last)
+		}
+		if !d.verifyOnly {
+			fmt.Fprintf(d.out, "offset: %d position: %d\n", e.offset, e.position)
+		}
+	}
+	return nil
+}
+
+func (d *dump) dumpTimeIndex(file string) error {
+	base, raw, err := readIndex(file, timeEntrySize)
+	if err != nil {
+		return err
+	}
+	if d.sanityOnly {
+		fmt.Fprintf(d.out, "%s passed sanity check.\n", file)
+		return nil
+	}
+	_, positions, err := readOffsetIndex(sibling(file, ".index"))
+	if err != nil {
+		return err
+	}
+	previous := record.NoTimestamp
+	for i := 0; len(raw) >= timeEntrySize; raw, i = raw[timeEntrySize:], i+1 {
+		timestamp := int64(binary.BigEndian.Uint64(raw))
+		offset := base + int64(int32(binary.BigEndian.Uint32(raw[8:])))
+		if offset == base && i > 0 {
+			return nil
+		}
+		if err := d.checkTimeEntry(file, positions, timestamp, offset, previous); err != nil {
+			return err
+		}
+		if !d.verifyOnly {
+			fmt.Fprintf(d.out, "timestamp: %d offset: %d\n", timestamp, offset)
+		}
+		previous = timestamp
+	}
+	return nil
+}
+
+// checkTimeEntry looks up the batch of an index entry in the log.
+func (d *dump) checkTimeEntry(file string, positions []offsetEntry, timestamp, offset, previous int64) error {
+	at := sort.Search(len(positions), func(i int) bool {
+		return positions[i].offset > offset || i > 0 && positions[i].position == 0
+	})
+	position := int64(0)
+	if at > 0 {
+		position = int64(positions[at-1].position)
+	}
+	s, err := openScanner(sibling(file, ".log"), position, maxInt32)
+	if err != nil {
+		return err
+	}
+	defer s.file.Close()
+	for {
+		batch, err := s.next()
+		if err == io.EOF {
+			d.notFound.add(file, offset, -1)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		last := batch.LastOffset()
+		switch {
+		case last < offset:
+			continue
+		case last != offset:
+			d.notFound.add(file, offset, last)
+			return nil
+		}
+		most := record.NoTimestamp
+		err = batch.EachTimestamp(func(_, ms int64) error {
+			most = max(most, ms)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if most != timestamp {
+			d.timeMismatches.add(absolute(file), timestamp, most)
+		}
+		if previous >= timestamp {
+			d.outOfOrder.add(absolute(file), timestamp, previous)
+		}
+		return nil
+	}
+}
+
+func (d *dump) dumpTxnIndex(file string) error {
+	_, raw, err := readIndex(file, txnEntrySize)
+	if err != nil {
+		return err
+	}
+	for ; len(raw) >= txnEntrySize; raw = raw[txnEntrySize:] {
+		u64 := func(at int) int64 { return int64(binary.BigEndian.Uint64(raw[at:])) }
+		fmt.Fprintf(d.out, "version: %d producerId: %d firstOffset: %d lastOffset: %d lastStableOffset: %d\n",
+			binary.BigEndian.Uint16(raw), u64(2), u64(10), u64(18), u64(26))
+	}
+	return nil
+}
+
+func (d *dump) dumpSnapshot(file string) error {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return cli.NewJavaError("java.nio.file.NoSuchFileException", file)
+	}
+	corrupt := func(text string) error {
+		d.out.Flush()
+		d.Env.Complainf("%s", text)
+		return nil
+	}
+	if len(raw) < snapshotHeadSize {
+		return corrupt("Snapshot failed schema validation: Error reading field 'version': java.nio.BufferUnderflowException")
+	}
+	if version := int16(binary.BigEndian.Uint16(raw)); version != 1 {
+		return corrupt(fmt.Sprintf("Snapshot contained an unknown file version %d", version))
+	}
+	stored := binary.BigEndian.Uint32(raw[2:])
+	if computed := crc32.Checksum(raw[6:], crc32.MakeTable(crc32.Castagnoli)); computed != stored {
+		return corrupt(fmt.Sprintf("Snapshot is corrupt (CRC is no longer valid). Stored crc: %d. Computed crc: %d", stored, computed))
+	}
+	for raw = raw[snapshotHeadSize:]; len(raw) >= producerEntrySize; raw = raw[producerEntrySize:] {
+		d.printProducer(raw)
+	}
+	return nil
+}
+
+// printProducer prints the entry of one producer in a snapshot.
+func (d *dump) printProducer(raw []byte) {
+	u64 := func(at int) int64 { return int64(binary.BigEndian.Uint64(raw[at:])) }
+	i32 := func(at int) int32 { return int32(binary.BigEndian.Uint32(raw[at:])) }
+	lastSequence, lastOffset, delta, timestamp, txn := i32(10), u64(14), i32(22), u64(26), u64(38)
+	open := "OptionalLong.empty"
+	if txn >= 0 {
+		open = fmt.Sprintf("OptionalLong[%d]", txn)
+	}
+	fmt.Fprintf(d.out, "producerId: %d producerEpoch: %d coordinatorEpoch: %d currentTxnFirstOffset: %s lastTimestamp: %d ",
+		u64(0), int16(binary.BigEndian.Uint16(raw[8:])), i32(34), open, timestamp)
+	if lastOffset >= 0 {
+		// Sequences wrap around from the largest number to 0.
+		first := lastSequence - delta
+		if first < 0 {
+			first = maxInt32 - (delta - lastSequence) + 1
+		}
+		fmt.Fprintf(d.out, "firstSequence: %d lastSequence: %d lastOffset: %d offsetDelta: %d timestamp: %d",
+			first, lastSequence, lastOffset, delta, timestamp)
+	}
+	fmt.Fprintln(d.out)
+}

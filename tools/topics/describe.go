@@ -1,0 +1,189 @@
+package topics
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/tools/cli"
+	"github.com/monedula/monedula/tools/client"
+)
+
+// topicConfig holds what describe needs from a topic's configuration.
+type topicConfig struct {
+	overrides []string // key=value of what is not a default
+	minISR    int
+}
+
+func (a *topicsAdmin) describeTopics(ctx context.Context) error {
+	byName, meta, names, err := a.all(ctx)
+	if err != nil {
+		return err
+	}
+	if a.topicID.Given() && a.topicID.Or("") != cli.TopicIDText([16]byte{}) {
+		names = nil
+		for name, t := range byName {
+			if cli.TopicIDText(t.TopicID) == a.topicID.Or("") {
+				names = []string{name}
+			}
+		}
+		if len(names) == 0 && !a.ifExists.Given() {
+			return cli.NewJavaError("java.lang.IllegalArgumentException", fmt.Sprintf("TopicId '%s' does not exist as expected", a.topicID.Or("")))
+		}
+	} else if err := a.mustFind(names, notFound); err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	configs, err := a.configsOf(ctx, names)
+	if err != nil {
+		return err
+	}
+	moving, err := a.reassignments(ctx, byName, names)
+	if err != nil {
+		return err
+	}
+	live := map[int32]bool{}
+	for _, b := range meta.Brokers {
+		live[b.NodeID] = true
+	}
+	for _, name := range cli.CopyOrder(names, cli.StringHash) {
+		a.describeTopic(byName[name], configs[name], moving[name], live)
+	}
+	return nil
+}
+
+func (a *topicsAdmin) describeTopic(t *kmsg.MetadataResponseTopic, config topicConfig, moving map[int32]client.Reassignment, live map[int32]bool) {
+	partitions := t.Partitions
+	sort.Slice(partitions, func(i, j int) bool { return partitions[i].Partition < partitions[j].Partition })
+	reporting := a.underReplicated.Given() || a.unavailable.Given() || a.underMinISR.Given() || a.atMinISR.Given()
+	if !reporting && (!a.overrides.Given() || len(config.overrides) > 0) && len(partitions) > 0 {
+		line := "Topic: " + *t.Topic
+		if t.TopicID != ([16]byte{}) {
+			line += "\tTopicId: " + cli.TopicIDText(t.TopicID)
+		}
+		first := partitions[0]
+		a.Env.Printf("%s\tPartitionCount: %d\tReplicationFactor: %d\tConfigs: %s\n", line, len(partitions),
+			replicationFactor(first, moving[first.Partition]), strings.Join(config.overrides, ","))
+	}
+	if a.overrides.Given() {
+		return
+	}
+	for _, p := range partitions {
+		if !reporting || a.reported(p, config, moving[p.Partition], live) {
+			a.describePartition(*t.Topic, p, moving)
+		}
+	}
+}
+
+// replicationFactor returns the number of replicas without those that a reassignment adds.
+func replicationFactor(p kmsg.MetadataResponseTopicPartition, r client.Reassignment) int {
+	changing := append(append([]int32(nil), r.Adding...), r.Removing...)
+	for _, id := range p.Replicas {
+		for _, c := range changing {
+			if id == c {
+				return len(r.Replicas) - len(r.Adding)
+			}
+		}
+	}
+	return len(p.Replicas)
+}
+
+// reported reports whether the options select the partition.
+func (a *topicsAdmin) reported(p kmsg.MetadataResponseTopicPartition, config topicConfig, r client.Reassignment, live map[int32]bool) bool {
+	leaderless := p.Leader < 0
+	return a.underReplicated.Given() && replicationFactor(p, r) > len(p.ISR) ||
+		a.unavailable.Given() && (leaderless || !live[p.Leader]) ||
+		a.underMinISR.Given() && (leaderless || len(p.ISR) < config.minISR) ||
+		a.atMinISR.Given() && len(p.ISR) == config.minISR
+}
+
+func (a *topicsAdmin) describePartition(topic string, p kmsg.MetadataResponseTopicPartition, moving map[int32]client.Reassignment) {
+	leader := "none"
+	if p.Leader >= 0 {
+		leader = strconv.Itoa(int(p.Leader))
+	}
+	line := fmt.Sprintf("\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s", topic, p.Partition, leader, cli.JoinedIDs(p.Replicas), cli.JoinedIDs(p.ISR))
+	if r, ok := moving[p.Partition]; ok {
+		line += fmt.Sprintf("\tAdding Replicas: %s\tRemoving Replicas: %s", cli.JoinedIDs(r.Adding), cli.JoinedIDs(r.Removing))
+	}
+	a.Env.Println(line + "\tElr: N/A\tLastKnownElr: N/A")
+}
+
+func (a *topicsAdmin) configsOf(ctx context.Context, names []string) (map[string]topicConfig, error) {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	for _, name := range names {
+		r := kmsg.NewDescribeConfigsRequestResource()
+		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, name
+		req.Resources = append(req.Resources, r)
+	}
+	resp, err := a.cluster.Any(ctx, req, 4)
+	if err != nil {
+		return nil, err
+	}
+	configs := map[string]topicConfig{}
+	for _, r := range resp.(*kmsg.DescribeConfigsResponse).Resources {
+		if r.ErrorCode != 0 {
+			return nil, client.AnswerError(r.ErrorCode, r.ErrorMessage)
+		}
+		var c topicConfig
+		entries := cli.HashOrder(r.Configs, func(e kmsg.DescribeConfigsResponseResourceConfig) uint32 { return cli.StringHash(e.Name) })
+		for _, entry := range entries {
+			value := ""
+			if entry.Value != nil {
+				value = *entry.Value
+			}
+			if entry.Name == "min.insync.replicas" {
+				c.minISR, _ = strconv.Atoi(value)
+			}
+			if entry.Source != kmsg.ConfigSourceDefaultConfig {
+				c.overrides = append(c.overrides, entry.Name+"="+value)
+			}
+		}
+		configs[r.ResourceName] = c
+	}
+	return configs, nil
+}
+
+func (a *topicsAdmin) reassignments(ctx context.Context, byName map[string]*kmsg.MetadataResponseTopic, names []string) (map[string]map[int32]client.Reassignment, error) {
+	req := kmsg.NewPtrListPartitionReassignmentsRequest()
+	req.TimeoutMillis = 30000
+	for _, name := range names {
+		t := kmsg.NewListPartitionReassignmentsRequestTopic()
+		t.Topic = name
+		for _, p := range byName[name].Partitions {
+			t.Partitions = append(t.Partitions, p.Partition)
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	link, err := a.cluster.Controller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := link.Negotiated(ctx, req, 0)
+	if err != nil {
+		return nil, err
+	}
+	list := resp.(*kmsg.ListPartitionReassignmentsResponse)
+	moving := map[string]map[int32]client.Reassignment{}
+	switch protocol.ErrorCode(list.ErrorCode) {
+	case protocol.None:
+	case protocol.ClusterAuthorizationFailed, protocol.UnsupportedVersion:
+		return moving, nil
+	default:
+		return nil, client.AnswerError(list.ErrorCode, list.ErrorMessage)
+	}
+	for _, t := range list.Topics {
+		moving[t.Topic] = map[int32]client.Reassignment{}
+		for _, p := range t.Partitions {
+			moving[t.Topic][p.Partition] = client.Reassignment{Replicas: p.Replicas, Adding: p.AddingReplicas, Removing: p.RemovingReplicas}
+		}
+	}
+	return moving, nil
+}

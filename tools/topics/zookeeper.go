@@ -1,0 +1,325 @@
+package topics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/tools/cli"
+	"github.com/monedula/monedula/tools/client"
+	"github.com/monedula/monedula/zkstore"
+)
+
+// topicsStore implements kafka-topics with --zookeeper, as in 2.8. It reads and writes the znodes
+// directly; the controller notices the changes by its watches.
+type topicsStore struct {
+	*options
+	store *zkstore.Store
+	admin *admin.Admin
+}
+
+func (o *options) runOverZooKeeper() error {
+	if o.create.Given() && strings.ContainsAny(o.topic.Or(""), "._") {
+		o.Env.Println("WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. To avoid issues it is best to use either, but not both.")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	store, log, err := client.OpenStore(ctx, o.Env, o.zookeeper.Or(""))
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	s := &topicsStore{options: o, store: store, admin: admin.New(admin.Options{Store: store, Unchecked: true, Logger: log})}
+	switch {
+	case o.create.Given():
+		err = s.createTopic(ctx)
+	case o.list.Given():
+		err = s.listTopics(ctx)
+	case o.describe.Given():
+		err = s.describeTopics(ctx)
+	case o.alter.Given():
+		err = s.alterTopics(ctx)
+	case o.delete.Given():
+		err = s.deleteTopics(ctx)
+	}
+	return err
+}
+
+func (s *topicsStore) createTopic(ctx context.Context) error {
+	configs, err := s.topicConfigs()
+	if err != nil {
+		return err
+	}
+	topic := admin.NewTopic{Name: s.topic.Or(""), Partitions: admin.Default, Replicas: admin.Default}
+	for _, name := range slices.Sorted(maps.Keys(configs)) {
+		value := configs[name]
+		topic.Configs = append(topic.Configs, admin.Config{Name: name, Value: &value})
+	}
+	if s.replicaAssignment.Or("") != "" {
+		lists, err := parseAssignment(s.replicaAssignment.Or(""))
+		if err != nil {
+			return err
+		}
+		topic.Assignment = map[int32][]int32{}
+		for i, replicas := range lists {
+			topic.Assignment[int32(i)] = replicas
+		}
+	} else {
+		partitions, err := s.Number(s.partitions, 0)
+		if err != nil {
+			return err
+		}
+		factor, err := s.Number(s.replicationFactor, 0)
+		if err != nil {
+			return err
+		}
+		topic.Partitions, topic.Replicas = int32(partitions), int16(factor)
+	}
+	brokers, err := s.brokers(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = s.admin.CreateTopic(ctx, topic, admin.Change{Brokers: brokers})
+	if errors.Is(err, protocol.TopicAlreadyExists) && s.ifNotExists.Given() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.Env.Printf("Created topic %s.\n", topic.Name)
+	return nil
+}
+
+func (s *topicsStore) brokers(ctx context.Context) ([]admin.Broker, error) {
+	brokers, err := s.admin.Brokers(ctx, s.noRackAware.Given())
+	if err != nil && protocol.CodeOf(err) == protocol.UnknownServerError {
+		return nil, cli.NewJavaError("kafka.admin.AdminOperationException", err.Error())
+	}
+	return brokers, err
+}
+
+// selected returns the topics that the options select. It returns an error if there is none and a
+// topic must exist.
+func (s *topicsStore) selected(ctx context.Context) ([]string, error) {
+	all, err := s.store.TopicNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, err := s.selectTopics(all)
+	if err != nil || s.list.Given() {
+		return names, err
+	}
+	return names, s.mustFind(names, "Topic '%s' does not exist as expected")
+}
+
+func (s *topicsStore) listTopics(ctx context.Context) error {
+	names, err := s.selected(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		marked, err := s.store.TopicMarkedForDeletion(ctx, name)
+		if err != nil {
+			return err
+		}
+		if marked {
+			name += " - marked for deletion"
+		}
+		s.Env.Println(name)
+	}
+	return nil
+}
+
+func (s *topicsStore) alterTopics(ctx context.Context) error {
+	added, err := s.topicConfigs()
+	if err != nil {
+		return err
+	}
+	names, err := s.selected(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if s.config.Given() || s.deleteConfig.Given() {
+			if err := s.alterConfig(ctx, name, added); err != nil {
+				return err
+			}
+		}
+		if s.partitions.Given() {
+			if err := s.addPartitions(ctx, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *topicsStore) alterConfig(ctx context.Context, name string, added map[string]string) error {
+	s.Env.Println("WARNING: Altering topic configuration from this script has been deprecated and may be removed in future releases.")
+	s.Env.Println("         Going forward, please use kafka-configs.sh for this functionality")
+	config, err := s.admin.TopicOverrides(ctx, name)
+	if err != nil {
+		return err
+	}
+	for key, value := range added {
+		config[key] = value
+	}
+	for _, key := range s.deleteConfig.Values() {
+		delete(config, strings.TrimSpace(key))
+	}
+	if err := s.admin.SetTopicConfig(ctx, name, config, admin.Change{}); err != nil {
+		return err
+	}
+	s.Env.Printf("Updated config for topic %s.\n", name)
+	return nil
+}
+
+func (s *topicsStore) addPartitions(ctx context.Context, name string) error {
+	if client.IsInternalTopic(name) {
+		return cli.NewJavaError("java.lang.IllegalArgumentException", fmt.Sprintf("The number of partitions for the internal topic %s cannot be changed.", name))
+	}
+	s.Env.Println("WARNING: If partitions are increased for a topic that has a key, the partition logic or ordering of the messages will be affected")
+	count, err := s.Number(s.partitions, 0)
+	if err != nil {
+		return err
+	}
+	brokers, err := s.brokers(ctx)
+	if err != nil {
+		return err
+	}
+	wish := admin.NewPartitions{Topic: name, Count: int32(count)}
+	if s.replicaAssignment.Or("") != "" {
+		lists, err := parseAssignment(s.replicaAssignment.Or(""))
+		if err != nil {
+			return err
+		}
+		node, err := s.store.TopicNode(ctx, name)
+		if err != nil {
+			return err
+		}
+		wish.Assignment = lists[min(len(node.Partitions), len(lists)):]
+	}
+	if _, err := s.admin.CreatePartitions(ctx, wish, admin.Change{Brokers: brokers}); err != nil {
+		return err
+	}
+	s.Env.Println("Adding partitions succeeded!")
+	return nil
+}
+
+func (s *topicsStore) deleteTopics(ctx context.Context) error {
+	names, err := s.selected(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if client.IsInternalTopic(name) {
+			return cli.NewJavaError("kafka.admin.AdminOperationException", fmt.Sprintf("Topic %s is a kafka internal topic and is not allowed to be marked for deletion.", name))
+		}
+		switch err := s.store.CreateTopicDeletion(ctx, name); {
+		case errors.Is(err, zkstore.ErrNodeExists):
+			s.Env.Printf("Topic %s is already marked for deletion.\n", name)
+		case err != nil:
+			return cli.NewJavaError("kafka.admin.AdminOperationException", fmt.Sprintf("Error while deleting topic %s", name))
+		default:
+			s.Env.Printf("Topic %s is marked for deletion.\n", name)
+			s.Env.Println("Note: This will have no impact if delete.topic.enable is not set to true.")
+		}
+	}
+	return nil
+}
+
+func (s *topicsStore) describeTopics(ctx context.Context) error {
+	names, err := s.selected(ctx)
+	if err != nil {
+		return err
+	}
+	ids, err := s.store.BrokerIDs(ctx)
+	if err != nil {
+		return err
+	}
+	nodes, err := s.store.TopicNodes(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		node, exists := nodes[name]
+		if !exists {
+			s.Env.Printf("Topic %s doesn't exist!\n", name)
+			continue
+		}
+		if err := s.describeTopic(ctx, node, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode, live []int32) error {
+	deleted := ""
+	marked, err := s.store.TopicMarkedForDeletion(ctx, node.Name)
+	if err != nil {
+		return err
+	}
+	if marked {
+		deleted = "\tMarkedForDeletion: true"
+	}
+	config, err := s.admin.TopicOverrides(ctx, node.Name)
+	if err != nil {
+		return err
+	}
+	var partitions []int32
+	for p := range node.Partitions {
+		partitions = append(partitions, p)
+	}
+	slices.Sort(partitions)
+	reporting := s.underReplicated.Given() || s.unavailable.Given()
+	if !reporting && (!s.overrides.Given() || len(config) > 0) && len(partitions) > 0 {
+		s.describeHead(node, len(node.Partitions[partitions[0]].Replicas), config, deleted)
+	}
+	if s.overrides.Given() {
+		return nil
+	}
+	tps := make([]zkstore.TopicPartition, len(partitions))
+	for i, p := range partitions {
+		tps[i] = zkstore.TopicPartition{Topic: node.Name, Partition: p}
+	}
+	states, err := s.store.PartitionStates(ctx, tps)
+	if err != nil {
+		return err
+	}
+	for _, tp := range tps {
+		state, known := states[tp]
+		if !known {
+			state.Leader = -1
+		}
+		replicas := node.Partitions[tp.Partition].Replicas
+		show := !reporting || s.underReplicated.Given() && len(state.ISR) < len(replicas) ||
+			s.unavailable.Given() && (state.Leader < 0 || !slices.Contains(live, state.Leader))
+		if show {
+			leader := "none"
+			if state.Leader >= 0 {
+				leader = strconv.Itoa(int(state.Leader))
+			}
+			s.Env.Printf("\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s%s\n", node.Name, tp.Partition, leader, cli.JoinedIDs(replicas), cli.JoinedIDs(state.ISR), deleted)
+		}
+	}
+	return nil
+}
+
+func (s *topicsStore) describeHead(node zkstore.TopicNode, factor int, config map[string]string, deleted string) {
+	line := "Topic: " + node.Name
+	if node.ID != (zkstore.TopicID{}) {
+		line += "\tTopicId: " + cli.TopicIDText(node.ID)
+	}
+	var pairs []string
+	for _, key := range cli.PropertiesOrder(slices.Sorted(maps.Keys(config))) {
+		pairs = append(pairs, key+"="+config[key])
+	}
+	s.Env.Printf("%s\tPartitionCount: %d\tReplicationFactor: %d\tConfigs: %s%s\n", line, len(node.Partitions), factor, strings.Join(pairs, ","), deleted)
+}
