@@ -14,7 +14,7 @@ import (
 // The scope of an error depends on its kind. A disk error takes the log directory offline, as in
 // Kafka. Any other error, such as an index entry that does not fit, and a panic fail only the
 // request, unless they interrupt a change of the log's data: then that log is closed until a
-// restart recovers it. Too many open files always fail only the request, since the next one may
+// restart recovers it. Too many open files do not count as a disk error, since the next request may
 // find a free descriptor.
 
 // ErrTooManyFiles is wrapped by the KAFKA_STORAGE_ERROR of a call that found no free file
@@ -73,8 +73,9 @@ func (d *logDir) takeOffline(what string, cause error) error {
 }
 
 // ioError turns an error that is not a protocol code into the error of a call on the log:
-// KAFKA_STORAGE_ERROR for a disk error, which fails the directory, or if the log was closed in the
-// meantime; UNKNOWN_SERVER_ERROR for any other. format takes the partition and the directory.
+// KAFKA_STORAGE_ERROR for a disk error, which fails the directory, for too many open files, and if
+// the log was closed in the meantime; UNKNOWN_SERVER_ERROR for any other. format takes the
+// partition and the directory.
 func (l *Log) ioError(format string, err error) error {
 	if err == nil || isProtocolError(err) {
 		return err

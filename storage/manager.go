@@ -436,7 +436,7 @@ func (m *Manager) offlineDirs() []string {
 	return names
 }
 
-func (m *Manager) liveDirs() []*logDir {
+func (m *Manager) onlineDirs() []*logDir {
 	return slices.DeleteFunc(slices.Clone(m.dirs), func(d *logDir) bool { return d.offline.Load() })
 }
 

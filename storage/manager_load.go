@@ -25,15 +25,15 @@ const progressInterval = 5 * time.Second
 // again.
 func (m *Manager) Load(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { m.env.loadStopped.Store(true) })()
-	live := m.liveDirs()
-	paths := make([]string, len(live))
-	for i, d := range live {
+	online := m.onlineDirs()
+	paths := make([]string, len(online))
+	for i, d := range online {
 		paths[i] = d.path
 	}
 	m.log.Infof("Loading logs from log dirs ArrayBuffer(%s)", strings.Join(paths, ", "))
 	start := time.Now()
-	loads := make([]*dirLoad, len(live))
-	for i, d := range live {
+	loads := make([]*dirLoad, len(online))
+	for i, d := range online {
 		loads[i] = &dirLoad{m: m, dir: d}
 	}
 	for _, load := range loads {

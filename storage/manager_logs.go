@@ -156,7 +156,7 @@ type making struct {
 // byLogCount returns the online directories, the one with the fewest logs first. The caller must
 // hold places.mu.
 func (m *Manager) byLogCount() []*logDir {
-	dirs := m.liveDirs()
+	dirs := m.onlineDirs()
 	if len(dirs) > 1 {
 		counts := make(map[*logDir]int, len(dirs))
 		for _, d := range dirs {

@@ -30,7 +30,7 @@ func (m *Manager) every(period time.Duration, f func()) {
 }
 
 func (m *Manager) eachDir(f func(*logDir)) {
-	for _, d := range m.liveDirs() {
+	for _, d := range m.onlineDirs() {
 		f(d)
 	}
 }
@@ -90,9 +90,9 @@ func (m *Manager) Close() error {
 			old.dir.loaded, old.dir.cleanAtStart = false, false // the directory holds a log that was not closed cleanly
 		}
 	}
-	live := m.liveDirs()
-	closings := make([]*dirClosing, len(live))
-	for i, d := range live {
+	online := m.onlineDirs()
+	closings := make([]*dirClosing, len(online))
+	for i, d := range online {
 		closings[i] = m.closeDir(d)
 	}
 	for _, c := range closings {
