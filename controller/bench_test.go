@@ -10,9 +10,9 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// BenchmarkBrokerFailure is the controller's own work when a broker of three
-// dies that had a replica of each of 2,000 partitions: elections, shrinks and
-// the requests they make, with a ZooKeeper that costs nothing.
+// BenchmarkBrokerFailure measures the controller's own work when one of three brokers fails, with a
+// replica of each of 2,000 partitions: elections, changes of in-sync sets and the resulting
+// requests. The store is in memory.
 func BenchmarkBrokerFailure(b *testing.B) {
 	h := newHarness(b, nil)
 	h.m.cfg.Logger.SetLevel(3)
@@ -46,7 +46,8 @@ func BenchmarkBrokerFailure(b *testing.B) {
 	}
 }
 
-// topicCluster is a cluster of three brokers without topics, whose controller logs nothing.
+// topicCluster returns a cluster of three brokers without topics, whose controller logs only
+// errors.
 func topicCluster(t testing.TB) *harness {
 	h := newHarness(t, func(c *Config) { c.NewTopicID = nil })
 	h.m.cfg.Logger.SetLevel(logrus.ErrorLevel)
@@ -58,7 +59,7 @@ func topicCluster(t testing.TB) *harness {
 	return h
 }
 
-// settle has events processed and requests answered, and forgets what was noted.
+// settle processes all events, answers all requests, and clears the recorded lines.
 func (h *harness) settle() {
 	h.run()
 	h.answer()
@@ -68,8 +69,8 @@ func (h *harness) settle() {
 
 func manyTopic(i int) string { return fmt.Sprintf("topic-with-a-name-%06d", i) }
 
-// createTopics creates topics from one number to another, some with each event, as many
-// clients at once do.
+// createTopics creates the topics with the numbers from up to to, with one event for each batch of
+// each topics, as when many clients create topics at the same time.
 func (h *harness) createTopics(from, to, each int) {
 	for i := from; i < to; i++ {
 		h.store.putTopic(topicNode(manyTopic(i), replicas(0, 1, 2)))
@@ -79,7 +80,7 @@ func (h *harness) createTopics(from, to, each int) {
 	}
 }
 
-// deleteTopics marks them for deletion likewise.
+// deleteTopics marks topics for deletion in the same way.
 func (h *harness) deleteTopics(from, to, each int) {
 	for i := from; i < to; i++ {
 		h.store.markDeletion(manyTopic(i))
@@ -89,8 +90,8 @@ func (h *harness) deleteTopics(from, to, each int) {
 	}
 }
 
-// BenchmarkTopics is the controller's own work for each of many topics that are created,
-// and deleted, a hundred with an event; and for one more where there are so many.
+// BenchmarkTopics measures the controller's own work per topic when many topics are created and
+// deleted, a hundred with each event, and the work for one more topic when there are that many.
 func BenchmarkTopics(b *testing.B) {
 	for _, count := range []int{1000, 2000, 4000, 8000, 16000, 32000} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {
@@ -107,7 +108,7 @@ func BenchmarkTopics(b *testing.B) {
 				h.deleteTopics(0, count, 100)
 				deleted += time.Since(start)
 				if left := len(h.m.c.topics); left != 20 {
-					b.Fatalf("%d topics are left", left)
+					b.Fatalf("%d topics left, want 20", left)
 				}
 			}
 			n := float64(b.N)

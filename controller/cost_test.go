@@ -13,7 +13,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// manyIDs is a list of half a million different broker ids, as 2 MB of a request can have.
+// manyIDs returns half a million different broker ids, which fit into 2 MB of a request.
 func manyIDs() []int32 {
 	ids := make([]int32, 1<<19)
 	for i := range ids {
@@ -22,9 +22,9 @@ func manyIDs() []int32 {
 	return ids
 }
 
-// A replica list as long as a request can have costs the event goroutine no more than the
-// number of brokers; work that grew with its square would take hours here.
-func TestLongReplicaListsDoNotHoldTheController(t *testing.T) {
+// The work of the event goroutine for the longest possible replica list depends only on the number
+// of brokers. Work that is quadratic in the length of the list would take hours here.
+func TestLongReplicaListsDoNotBlockTheController(t *testing.T) {
 	h := newHarness(t, nil)
 	for _, id := range []int32{0, 1, 2} {
 		h.store.register(id, "")
@@ -43,7 +43,7 @@ func TestLongReplicaListsDoNotHoldTheController(t *testing.T) {
 					t.Errorf("%s ids for %s: %v", name, partitionName(tp), protocol.CodeOf(err))
 				}
 				if message := protocol.MessageOf(err); len(*message) < len(target) {
-					t.Errorf("%s ids for %s: the answer does not have the list: %.100s", name, partitionName(tp), *message)
+					t.Errorf("%s ids for %s: the message lacks the list: %.100s", name, partitionName(tp), *message)
 				}
 			}
 		})
@@ -70,17 +70,17 @@ func TestLongReplicaListsDoNotHoldTheController(t *testing.T) {
 		}
 	}
 	if logged := len(h.log.String()) - before; logged > 1<<14 {
-		t.Errorf("%d bytes are logged of in-sync sets that cannot be", logged)
+		t.Errorf("%d bytes were logged about invalid in-sync sets", logged)
 	}
 	if now := *h.m.c.leadership(existing); !sameState(now, state) {
-		t.Errorf("the state is %s, was %s", stateText(now), stateText(state))
+		t.Errorf("the state changed from %s to %s", stateText(state), stateText(now))
 	}
 }
 
 func sameState(a, b zkstore.PartitionState) bool { return stateText(a) == stateText(b) }
 
-// Of partitions that do not exist the log names some, not millions.
-func TestElectionsOfUnknownPartitionsAreLoggedInBrief(t *testing.T) {
+// The log names only some of the unknown partitions of a request, not millions.
+func TestElectionsOfUnknownPartitionsAreLoggedBriefly(t *testing.T) {
 	h := newHarness(t, nil)
 	h.store.register(0, "")
 	h.put(Startup{})
@@ -93,14 +93,14 @@ func TestElectionsOfUnknownPartitionsAreLoggedInBrief(t *testing.T) {
 	Requests{h}.ElectLeaders(unknown, ElectPreferred, func(results map[TopicPartition]ElectionResult, _ error) { found = len(results) })
 	h.run()
 	if found != len(unknown) || h.log.Len() > 1<<16 {
-		t.Errorf("%d of %d partitions are answered, %d bytes logged", found, len(unknown), h.log.Len())
+		t.Errorf("%d of %d partitions were answered, %d bytes were logged", found, len(unknown), h.log.Len())
 	}
 }
 
-// One more topic costs time in proportion to the topics that there are, since ZooKeeper lists
-// all of them, and not to the square. Of several times the shortest ones are compared: the
-// others are those of a busy machine.
-func TestOneMoreTopicCostsNoSquareOfTheirNumber(t *testing.T) {
+// The time for one more topic is proportional to the number of topics, since ZooKeeper lists all of
+// them. It must not grow quadratically. The test compares the shortest of several measurements,
+// because the others depend on the load of the machine.
+func TestTheCostOfOneMoreTopicGrowsLinearly(t *testing.T) {
 	const few, many = 500, 4000
 	small, large := topicCluster(t), topicCluster(t)
 	small.createTopics(0, few, few)
@@ -114,19 +114,19 @@ func TestOneMoreTopicCostsNoSquareOfTheirNumber(t *testing.T) {
 		}
 	}
 	if ratio := float64(least[1]) / float64(least[0]); ratio > 3*many/few {
-		t.Errorf("with %d times the topics one more costs %.1f times as much", many/few, ratio)
+		t.Errorf("with %d times as many topics, one more topic costs %.1f times as much", many/few, ratio)
 	}
 }
 
-// Comparing a list of topics with the last one finds what looking all of them up finds, however
-// the list's order changes and whatever comes and goes.
-func TestNewTopicsAreThoseThatAreNotKnown(t *testing.T) {
+// newTopics, which compares the list with the last one, finds the same topics as a lookup of all
+// names, whatever the order of the list and whichever topics are created and deleted.
+func TestNewTopicsReturnsTheUnknownTopics(t *testing.T) {
 	for seed := range int64(200) {
 		r := rand.New(rand.NewSource(seed))
 		c := newControllerContext()
 		var list []string
 		for range 40 {
-			for range r.Intn(12) { // of the controller's own deletions
+			for range r.Intn(12) { // deletions by the controller itself
 				if i := r.Intn(len(list) + 1); i < len(list) && r.Intn(2) == 0 {
 					c.removeTopic(list[i])
 					if r.Intn(3) > 0 {
@@ -153,7 +153,7 @@ func TestNewTopicsAreThoseThatAreNotKnown(t *testing.T) {
 			slices.Sort(want)
 			added, known := c.newTopics(slices.Clone(list))
 			if !slices.Equal(added, want) || known != len(list)-len(want) {
-				t.Fatalf("seed %d: %d known and new ones %q, want %d and %q", seed, known, added, len(list)-len(want), want)
+				t.Fatalf("seed %d: %d known topics and new topics %q, want %d and %q", seed, known, added, len(list)-len(want), want)
 			}
 			for _, name := range added {
 				c.addTopic(name)
@@ -168,8 +168,8 @@ func TestNewTopicsAreThoseThatAreNotKnown(t *testing.T) {
 	}
 }
 
-// What a broker answers of one topic costs the same however many topics are to be deleted.
-func TestADeletionCostsNothingForTheOthersInTheQueue(t *testing.T) {
+// The work for an answer about one topic does not depend on the number of topics to be deleted.
+func TestADeletionCostsTheSameHoweverManyAreQueued(t *testing.T) {
 	allocations := func(count int) uint64 {
 		h := topicCluster(t)
 		h.createTopics(0, count, count)
@@ -194,6 +194,6 @@ func TestADeletionCostsNothingForTheOthersInTheQueue(t *testing.T) {
 		return after.Mallocs - before.Mallocs
 	}
 	if few, many := allocations(100), allocations(800); many > 2*few {
-		t.Errorf("five deletions make %d allocations where 100 are queued, %d where 800 are", few, many)
+		t.Errorf("five deletions make %d allocations with 100 queued topics and %d with 800", few, many)
 	}
 }

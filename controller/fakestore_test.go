@@ -11,8 +11,8 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// fakeStore is a Store in memory: versions, fences and one-shot watches behave
-// as ZooKeeper's, and every write is noted in the journal.
+// fakeStore is a Store in memory. Its versions, fences and one-shot watches behave as in ZooKeeper.
+// It records each write with journal.
 type fakeStore struct {
 	journal func(format string, args ...any)
 
@@ -29,15 +29,15 @@ type fakeStore struct {
 	deletions       map[string]bool
 	isrChanges      map[string][]TopicPartition
 	logDirEvents    map[string]int32
-	reassignments   map[TopicPartition][]int32 // nil: no node
-	preferred       []TopicPartition           // nil: no node
+	reassignments   map[TopicPartition][]int32 // nil if the node does not exist
+	preferred       []TopicPartition           // nil if the node does not exist
 	producerIDs     int64
-	expired         bool             // the session that all contexts are bound to
-	fail            map[string]error // by operation: its next call fails
-	conflicts       map[TopicPartition]int
-	invalidBrokers  map[int32]bool          // registered, with garbage data
-	invalidStates   map[TopicPartition]bool // there, with garbage data
-	invalidConfigs  map[string]bool         // the same
+	expired         bool                    // whether the session of all contexts has expired
+	fail            map[string]error        // the error of the next call, by operation
+	conflicts       map[TopicPartition]int  // how many of the next writes of the state conflict
+	invalidBrokers  map[int32]bool          // registered with invalid data
+	invalidStates   map[TopicPartition]bool // states that exist with invalid data
+	invalidConfigs  map[string]bool         // topic configurations with invalid data
 	children        map[string]func()
 	nodes           map[string]zkstore.NodeWatch
 	armed, armedKid map[string]bool
@@ -54,7 +54,7 @@ func newFakeStore(journal func(string, ...any)) *fakeStore {
 	}
 }
 
-// ---- What others do to ZooKeeper
+// ---- Changes by other clients of ZooKeeper
 
 func (s *fakeStore) register(id int32, rack string) {
 	s.czxid++
@@ -91,7 +91,7 @@ func (s *fakeStore) putState(tp TopicPartition, st zkstore.PartitionState) {
 	s.nodeChanged(zkstore.PartitionStatePath(tp))
 }
 
-// keep stores a state as of now.
+// keep stores a state with the current transaction id.
 func (s *fakeStore) keep(tp TopicPartition, st zkstore.PartitionState) {
 	st.Zxid = s.czxid
 	s.states[tp] = st
@@ -429,7 +429,7 @@ func (s *fakeStore) SetPartitionStates(_ context.Context, f zkstore.Fence, state
 	for _, tp := range sortedPartitions(states) {
 		st := states[tp]
 		current, exists := s.states[tp]
-		if s.conflicts[tp] > 0 { // somebody else was faster
+		if s.conflicts[tp] > 0 { // another client changes the state first
 			s.conflicts[tp]--
 			current.Version++
 			s.states[tp] = current

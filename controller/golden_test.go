@@ -10,8 +10,8 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// goldenSections returns what a real Kafka 3.9.1 controller wrote to its state
-// change log, by scenario.
+// goldenSections returns the lines of the state change log of a real Kafka 3.9.1 controller, by
+// scenario.
 func goldenSections(t *testing.T) map[string][]string {
 	text := golden.Read(t, "controller-statechange-3.9.1.txt")
 	sections := map[string][]string{}
@@ -29,7 +29,7 @@ func goldenSections(t *testing.T) map[string][]string {
 
 var stateChangeLine = regexp.MustCompile(`(?m)^\[[^]]*\] [A-Z]+ \[Controller id=0 epoch=1\] (.*) \(state\.change\.logger\)$`)
 
-// stateChanges returns this controller's state change log since the last call.
+// stateChanges returns the lines of this controller's state change log since the last call.
 func (h *harness) stateChanges() []string {
 	var lines []string
 	for _, match := range stateChangeLine.FindAllStringSubmatch(h.log.String(), -1) {
@@ -41,10 +41,9 @@ func (h *harness) stateChanges() []string {
 	return lines
 }
 
-// TestStateChangesAreThoseOfARealController replays what the recorded cluster
-// went through and expects the same transitions and the same requests. The
-// order in which a real one walks its hash sets is not looked at; the order of
-// kinds of lines is.
+// TestStateChangesAreThoseOfARealController replays the events of the recorded cluster and expects
+// the same transitions and the same requests. It compares the order of kinds of lines, but not the
+// order within a kind, which in the real controller is the iteration order of hash sets.
 func TestStateChangesAreThoseOfARealController(t *testing.T) {
 	sections := goldenSections(t)
 	h := newHarness(t, nil)
@@ -64,12 +63,12 @@ func TestStateChangesAreThoseOfARealController(t *testing.T) {
 		}
 		delete(sections, title)
 		if kinds(got) != kinds(want) {
-			t.Errorf("%s: the order of steps differs\ngot\n%s\nwant\n%s", title, kinds(got), kinds(want))
+			t.Errorf("%s: order of steps:\ngot\n%s\nwant\n%s", title, kinds(got), kinds(want))
 		}
 		slices.Sort(got)
 		want = slices.Sorted(slices.Values(want))
 		if !slices.Equal(got, want) {
-			t.Errorf("%s:\nonly here:\n%s\nonly there:\n%s", title, strings.Join(missing(got, want), "\n"), strings.Join(missing(want, got), "\n"))
+			t.Errorf("%s:\nonly logged here:\n%s\nonly logged by Kafka:\n%s", title, strings.Join(missing(got, want), "\n"), strings.Join(missing(want, got), "\n"))
 		}
 	}
 	play("broker 0", "broker 1", "broker 1001", "start", "answer")
@@ -90,7 +89,7 @@ func TestStateChangesAreThoseOfARealController(t *testing.T) {
 	compare("broker 1001 back", "broker 1001", "alter 0 orders-2 epoch=1 version=1 isr=0,1001", "answer")
 	compare("unclean election of unclean-0", "elect unclean unclean-0")
 	for title := range sections {
-		t.Errorf("recorded scenario %q was not played", title)
+		t.Errorf("recorded scenario %q was not replayed", title)
 	}
 }
 
@@ -99,7 +98,7 @@ var (
 	partition = regexp.MustCompile(`(orders|events\.v1|doomed|viazk|unclean|__consumer_offsets)-`)
 )
 
-// kinds is the sequence of kinds of lines; repeated ones count once.
+// kinds returns the sequence of kinds of lines, without repetitions.
 func kinds(lines []string) string {
 	var kinds []string
 	for _, line := range lines {
@@ -127,7 +126,7 @@ func kindOf(line string) string {
 	return numbers.ReplaceAllString(partition.ReplaceAllString(line, "T-"), "N")
 }
 
-// missing are the lines of a that b has fewer of.
+// missing returns the lines of a that are missing in b, counting duplicates.
 func missing(a, b []string) []string {
 	count := map[string]int{}
 	for _, line := range b {
@@ -142,8 +141,8 @@ func missing(a, b []string) []string {
 	return rest
 }
 
-// TestStatesInZooKeeperAreThoseOfARealController plays the same again and
-// compares all partition states with the trees recorded on the way.
+// TestStatesInZooKeeperAreThoseOfARealController replays the same events and compares all partition
+// states with the recorded nodes at several points.
 func TestStatesInZooKeeperAreThoseOfARealController(t *testing.T) {
 	s := &scenario{t: t, h: newHarness(t, nil)}
 	for _, command := range []string{
@@ -175,7 +174,8 @@ func TestStatesInZooKeeperAreThoseOfARealController(t *testing.T) {
 
 var stateNode = regexp.MustCompile(`(?m)^/brokers/topics/([^/]+)/partitions/(\d+)/state\t0\t\{"controller_epoch":(\d+),"leader":(-?\d+),"version":1,(?:"leader_recovery_state":(\d),)?"leader_epoch":(\d+),"isr":\[([\d,]*)\]\}$`)
 
-// compareTree compares all partition states with a recorded tree.
+// compareTree compares all partition states with those in a recorded dump. It ignores additional
+// states of the topic except.
 func compareTree(t *testing.T, h *harness, file, except string) {
 	t.Helper()
 	text := golden.Read(t, file)
@@ -191,12 +191,12 @@ func compareTree(t *testing.T, h *harness, file, except string) {
 		got, exists := h.store.states[tp]
 		got.Version = 0
 		if !exists || stateText(got) != stateText(w) || got.ControllerEpoch != w.ControllerEpoch {
-			t.Errorf("%s: %s is %s, there %s", file, partitionName(tp), leadershipText(got), leadershipText(w))
+			t.Errorf("%s: %s is %s, want %s", file, partitionName(tp), leadershipText(got), leadershipText(w))
 		}
 	}
 	for tp := range h.store.states {
 		if _, exists := want[tp]; !exists && tp.Topic != except {
-			t.Errorf("%s: %s is not there", file, partitionName(tp))
+			t.Errorf("%s: %s is not in the file", file, partitionName(tp))
 		}
 	}
 }
@@ -207,8 +207,8 @@ var (
 	statePath   = regexp.MustCompile(`^/brokers/topics/([^/]+)/partitions/(\d+)/state$`)
 )
 
-// recordedWrites are the fenced writes of states and topic nodes that the real
-// controller made up to a transaction, in the words of the harness.
+// recordedWrites returns the fenced writes of states and topic nodes by the real controller, up to
+// the transaction until, in the format of the harness.
 func recordedWrites(t *testing.T, until int32) []string {
 	text := golden.Read(t, "txnlog-3.9.1.txt")
 	var writes []string
@@ -230,9 +230,9 @@ func recordedWrites(t *testing.T, until int32) []string {
 	return writes
 }
 
-// TestWritesAreThoseOfARealController compares, node by node, every version of
-// every state with the recorded transactions, and of the topics that are
-// reassigned also the order between states and the topic's node.
+// TestWritesAreThoseOfARealController compares, node by node, each version of each state with the
+// recorded transactions. For reassigned topics it also compares the order of writes of the states
+// and the topic's node.
 func TestWritesAreThoseOfARealController(t *testing.T) {
 	s := &scenario{t: t, h: newHarness(t, nil)}
 	for _, command := range []string{
@@ -268,7 +268,7 @@ func TestWritesAreThoseOfARealController(t *testing.T) {
 	}
 }
 
-// about are the writes to one of the nodes in keys, divided by |.
+// about returns the writes to one of the nodes in keys, which are separated by |.
 func about(writes []string, keys string) []string {
 	var found []string
 	for _, w := range writes {

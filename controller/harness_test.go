@@ -17,14 +17,14 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// harness drives a Machine in one goroutine: a store in memory, brokers whose
-// answers are given when the test says so, and a queue that it empties itself.
+// harness runs a Machine in one goroutine, with a store in memory, brokers that answer when the
+// test calls answer, and a queue that run empties.
 type harness struct {
 	t       testing.TB
 	cfg     Config
 	m       *Machine
 	store   *fakeStore
-	lines   []string // what was written to ZooKeeper and sent, since take
+	lines   []string // the writes to ZooKeeper and the requests to brokers since the last take
 	log     bytes.Buffer
 	events  []Event
 	timers  []timer
@@ -60,7 +60,7 @@ func newHarness(t testing.TB, change func(*Config)) *harness {
 	return h
 }
 
-// boot replaces the machine, as a restart of the broker does.
+// boot replaces the machine, like a restart of the broker.
 func (h *harness) boot() {
 	m, err := NewMachine(h.cfg, h.store, h, h)
 	if err != nil {
@@ -73,7 +73,7 @@ func (h *harness) note(format string, args ...any) {
 	h.lines = append(h.lines, fmt.Sprintf(format, args...))
 }
 
-// take returns what happened since the last take.
+// take returns the lines since the last take.
 func (h *harness) take() string {
 	text := strings.Join(h.lines, "\n")
 	h.lines = nil
@@ -98,7 +98,7 @@ func (h *harness) contains(lines string) bool {
 }
 func (h *harness) leadership(tp TopicPartition) string { return stateLine(tp, h.store.states[tp]) }
 
-// run empties the queue.
+// run processes events until the queue is empty.
 func (h *harness) run() {
 	for range 10000 {
 		if len(h.events) == 0 {
@@ -108,7 +108,7 @@ func (h *harness) run() {
 		h.events = h.events[1:]
 		h.step(e)
 	}
-	h.t.Fatal("the queue does not empty")
+	h.t.Fatal("the queue is not empty after 10,000 events")
 }
 
 // fire delivers all timers.
@@ -134,7 +134,8 @@ func (h *harness) Send(id int32, req kmsg.Request, answered func(kmsg.Response))
 	}
 }
 
-// answer has brokers answer all they got, until nobody sends any more.
+// answer makes brokers, or only those with the given ids, answer their requests until the
+// controller sends no further ones.
 func (h *harness) answer(ids ...int32) {
 	for again := true; again; {
 		again = false
@@ -155,7 +156,8 @@ func (h *harness) answer(ids ...int32) {
 	}
 }
 
-// respond is a broker without complaints, but for its failed log directories.
+// respond returns the answer of a broker without errors, except for partitions in failed log
+// directories.
 func (h *harness) respond(id int32, req kmsg.Request) kmsg.Response {
 	switch req := req.(type) {
 	case *kmsg.LeaderAndISRRequest:
@@ -209,7 +211,7 @@ func (h *harness) respond(id int32, req kmsg.Request) kmsg.Response {
 	}
 }
 
-// requestLines show a request, a line per partition.
+// requestLines returns a request as text, with one line per partition.
 func requestLines(req kmsg.Request) []string {
 	var lines []string
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
@@ -283,7 +285,7 @@ func tp(topic string, partition int32) TopicPartition {
 
 func replicas(ids ...int32) zkstore.Assignment { return zkstore.Assignment{Replicas: ids} }
 
-// topicNode makes a topic of partitions 0, 1, ... with an id.
+// topicNode returns a topic with an id and the assignments of partitions 0, 1, ...
 func topicNode(name string, assignments ...zkstore.Assignment) zkstore.TopicNode {
 	t := zkstore.TopicNode{Name: name, Partitions: map[int32]zkstore.Assignment{}}
 	copy(t.ID[:], name)
@@ -293,7 +295,7 @@ func topicNode(name string, assignments ...zkstore.Assignment) zkstore.TopicNode
 	return t
 }
 
-// started returns a harness whose broker 0 is the controller of a cluster.
+// started returns a harness whose broker 0 is the controller of a cluster of the given brokers.
 func started(t testing.TB, change func(*Config), brokers ...int32) *harness {
 	h := newHarness(t, change)
 	for _, id := range brokers {

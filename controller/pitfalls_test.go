@@ -13,10 +13,11 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// The tests named TestPitfallControllerNN are about faults that real Kafka had
-// to fix, by their number in the list of them that the project keeps.
+// The tests TestPitfallControllerNN cover faults that real Kafka had to fix. NN is the number of
+// the fault in the project's list of such faults.
 
-// busyCluster has brokers 0, 1, 2, a topic of two partitions, and a second topic.
+// busyCluster returns a cluster of brokers 0, 1 and 2 with a topic of two partitions and a second
+// topic.
 func busyCluster(t testing.TB) (*harness, *scenario) {
 	h := started(t, nil, 0, 1, 2)
 	s := &scenario{t: t, h: h}
@@ -32,35 +33,35 @@ func (s *scenario) play(commands ...string) {
 }
 
 func TestPitfallController01_AZombieWritesNothing(t *testing.T) {
-	deeds := []string{
+	commands := []string{
 		"kill 1", "bounce 1", "topic new 0=0 noid", "topic t 2=0,1", "delete doomed", "delete unknown",
 		"reassign t-0=2,0", "zkreassign t-0=2,0", "elect preferred t-0", "zkelect t-0", "shutdown 1",
 		"alter 0 t-0 epoch=0 version=0 isr=0", "isrchange t-0", "logdir 1", "zkreassign nope-0=1",
 	}
-	for _, deed := range deeds {
-		t.Run(deed, func(t *testing.T) {
+	for _, command := range commands {
+		t.Run(command, func(t *testing.T) {
 			h, s := busyCluster(t)
-			// Another broker was elected while this one slept; its watch has not fired yet.
+			// Another broker was elected while this one was paused; its watch has not fired yet.
 			h.store.epoch++
 			h.store.epochVersion++
 			h.store.controller = &zkstore.ControllerNode{ID: 7}
 			before := maps.Clone(h.store.states)
-			if deed == "elect preferred t-0" { // nothing to write otherwise
+			if command == "elect preferred t-0" { // otherwise there is nothing to write
 				h.store.states[tp("t", 0)] = zkstore.PartitionState{Leader: 1, LeaderEpoch: 1, ISR: []int32{0, 1}}
 				h.m.c.partition(tp("t", 0)).leadership.Leader = 1
 				before = maps.Clone(h.store.states)
 			}
-			if deed == "zkelect t-0" {
+			if command == "zkelect t-0" {
 				h.m.c.partition(tp("t", 0)).leadership.Leader = 1
 			}
-			s.play(deed)
+			s.play(command)
 			for _, line := range h.lines {
 				if strings.HasPrefix(line, "zk ") {
 					t.Errorf("wrote: %s", line)
 				}
 			}
 			if h.m.Active() {
-				t.Error("still thinks that it is the controller")
+				t.Error("still active")
 			}
 			if !maps.EqualFunc(before, h.store.states, func(a, b zkstore.PartitionState) bool { return stateText(a) == stateText(b) }) {
 				t.Error("states changed")
@@ -69,30 +70,30 @@ func TestPitfallController01_AZombieWritesNothing(t *testing.T) {
 	}
 }
 
-func TestPitfallController03_ABrokerThatBouncedGetsEverythingUnderItsNewEpoch(t *testing.T) {
+func TestPitfallController03_ABouncedBrokerGetsAllRequestsWithItsNewEpoch(t *testing.T) {
 	h, s := busyCluster(t)
 	old := h.store.brokers[1].Epoch
 	s.play("bounce 1")
 	fresh := h.store.brokers[1].Epoch
 	if fresh <= old {
-		t.Fatal("no bounce")
+		t.Fatal("the broker epoch has not increased")
 	}
 	log := h.take()
 	for _, want := range []string{
-		"peer 1 removed", "peer 1 added", // nothing meant for its earlier life reaches it
+		"peer 1 removed", "peer 1 added", // requests for the earlier registration are dropped
 		fmt.Sprintf("LeaderAndIsr v7 -> 1 be=%d", fresh), fmt.Sprintf("UpdateMetadata v8 -> 1 be=%d", fresh),
-		"zk set t-0 v1 leader=0 epoch=1 isr=0", // out of the in-sync set: it may have lost data
+		"zk set t-0 v1 leader=0 epoch=1 isr=0", // removed from the in-sync set, since it may have lost data
 	} {
 		if !strings.Contains(log, want) {
-			t.Errorf("not in what happened: %s", want)
+			t.Errorf("missing: %s", want)
 		}
 	}
 	if strings.Contains(log, fmt.Sprintf("-> 1 be=%d", old)) {
-		t.Error("a request carries the old broker epoch")
+		t.Error("a request has the old broker epoch")
 	}
 }
 
-func TestPitfallController07_WhatAnEventIsAboutIsReadWhenItIsProcessed(t *testing.T) {
+func TestPitfallController07_EventsReadZooKeeperWhenTheyAreProcessed(t *testing.T) {
 	h, _ := busyCluster(t)
 	h.store.unregister(1) // queues BrokerChange
 	h.store.register(1, "")
@@ -100,7 +101,7 @@ func TestPitfallController07_WhatAnEventIsAboutIsReadWhenItIsProcessed(t *testin
 	h.store.register(2, "")
 	h.run()
 	if h.m.c.registered(1) {
-		t.Error("broker 1 is gone, but counts as registered")
+		t.Error("broker 1 is unregistered, but counts as registered")
 	}
 	if got, want := h.m.c.brokers[2].Epoch, h.store.brokers[2].Epoch; got != want {
 		t.Errorf("broker 2 has epoch %d, want %d", got, want)
@@ -113,7 +114,7 @@ func TestPitfallController07_WhatAnEventIsAboutIsReadWhenItIsProcessed(t *testin
 	}
 }
 
-func TestPitfallController08_BrokersLearnWhoIsLiveBeforeTheyHearOfLeaders(t *testing.T) {
+func TestPitfallController08_BrokersGetTheLiveBrokersBeforeTheLeaders(t *testing.T) {
 	h, s := busyCluster(t)
 	s.play("kill 2", "answer")
 	h.take()
@@ -131,18 +132,18 @@ func TestPitfallController08_BrokersLearnWhoIsLiveBeforeTheyHearOfLeaders(t *tes
 		}
 	}
 	for _, id := range []string{"0", "1"} {
-		update, toldLive := first["UpdateMetadata"+id]
-		leader, toldLeader := first["LeaderAndIsr"+id]
-		if !toldLive || !toldLeader || update > leader {
+		update, updateSent := first["UpdateMetadata"+id]
+		leader, leaderSent := first["LeaderAndIsr"+id]
+		if !updateSent || !leaderSent || update > leader {
 			t.Errorf("broker %s: UpdateMetadata at %d, LeaderAndIsr at %d", id, update, leader)
 		}
 	}
 	if got := h.m.c.replicaState(replicaID{tp("t", 1), 2}); got != offlineReplica {
-		t.Errorf("the replica on the dead broker is %s at the start of the term", got)
+		t.Errorf("the replica on the failed broker is %s at the start of the term", got)
 	}
 }
 
-func TestPitfallController09_ABrokerThatShutsDownHearsThatItLeadsNoMore(t *testing.T) {
+func TestPitfallController09_ABrokerThatShutsDownIsSentItsNewLeaders(t *testing.T) {
 	h, s := busyCluster(t)
 	s.play("shutdown 0")
 	if !h.contains("LeaderAndIsr v7 -> 0") || h.leadership(tp("t", 0)) != "t-0 v1 leader=1 epoch=1 isr=1" {
@@ -154,32 +155,32 @@ func TestPitfallController11_StopReplicaCarriesTheLeaderEpoch(t *testing.T) {
 	h, s := busyCluster(t)
 	s.play("reassign t-0=2,0", "answer", "reassign t-0=cancel", "answer")
 	if log := h.take(); !strings.Contains(log, "t-0 epoch=1 delete") {
-		t.Errorf("the cancelled replica is not deleted under the leader epoch it was told:\n%s", log)
+		t.Errorf("the cancelled replica is not deleted with the leader epoch that it was sent:\n%s", log)
 	}
 	s.play("delete doomed")
 	if log := h.take(); !strings.Contains(log, "doomed-0 epoch=-2 delete") {
-		t.Errorf("a topic's deletion has no sentinel:\n%s", log)
+		t.Errorf("the deletion of a topic does not have the sentinel epoch:\n%s", log)
 	}
 }
 
-func TestPitfallController12_AReassignmentIsStoredBeforeItIsInMemory(t *testing.T) {
+func TestPitfallController12_AReassignmentIsInZooKeeperBeforeItIsInMemory(t *testing.T) {
 	h, s := busyCluster(t)
-	h.store.fail["SetTopic"] = fmt.Errorf("ZooKeeper is out of order")
+	h.store.fail["SetTopic"] = fmt.Errorf("ZooKeeper failed")
 	s.play("reassign t-0=2,0")
 	if a := h.m.c.assignment(tp("t", 0)); beingReassigned(a) || h.m.c.reassigning[tp("t", 0)] {
-		t.Errorf("in memory, but not stored: %s", assignmentText(a))
+		t.Errorf("in memory, but not in ZooKeeper: %s", assignmentText(a))
 	}
 	if !h.contains("t-0 UNKNOWN_SERVER_ERROR") {
 		t.Errorf("answer: %s", h.take())
 	}
 	h.take()
 	s.play("reassign t-0=2,0")
-	// KAFKA-9212: memory follows the bump; KAFKA-10314: only the added replica is new.
+	// KAFKA-9212: memory has the new leader epoch. KAFKA-10314: only the added replica is new.
 	if got, want := stateText(*h.m.c.leadership(tp("t", 0))), stateText(h.store.states[tp("t", 0)]); got != want {
 		t.Errorf("memory has %s, ZooKeeper %s", got, want)
 	}
 	if news := strings.Count(strings.Join(h.lines, "\n"), " new"); news != 2 {
-		t.Errorf("%d replicas are called new, want the added one, twice:\n%s", news, h.take())
+		t.Errorf("%d replicas are marked as new, want only the added one, in two requests:\n%s", news, h.take())
 	}
 }
 
@@ -194,13 +195,13 @@ func TestPitfallController13_ARepeatedAlterPartitionSucceeds(t *testing.T) {
 		unchanged bool
 	}{
 		{"the answer was lost", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 2}, Version: 8}, 3, protocol.None, true},
-		{"another order is another set", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{2, 1}, Version: 8}, 3, protocol.InvalidUpdateVersion, false},
-		{"I may be stale, by partition epoch", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 2}, Version: 10}, 3, protocol.NotController, false},
-		{"I may be stale, by leader epoch", zkstore.PartitionState{Leader: 1, LeaderEpoch: 6, ISR: []int32{1}, Version: 9}, 3, protocol.NotController, false},
+		{"a set in another order is a different set", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{2, 1}, Version: 8}, 3, protocol.InvalidUpdateVersion, false},
+		{"this controller is stale, by partition epoch", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 2}, Version: 10}, 3, protocol.NotController, false},
+		{"this controller is stale, by leader epoch", zkstore.PartitionState{Leader: 1, LeaderEpoch: 6, ISR: []int32{1}, Version: 9}, 3, protocol.NotController, false},
 		{"an old leader", zkstore.PartitionState{Leader: 1, LeaderEpoch: 4, ISR: []int32{1, 2}, Version: 9}, 3, protocol.FencedLeaderEpoch, false},
 		{"a member that is not live", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 2, protocol.IneligibleReplica, false},
-		{"the same, asked in old words", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 1, protocol.OperationNotAttempted, false},
-		{"the same, asked by a leader of 2.8, which gives up after an error", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 0, protocol.None, true},
+		{"the same, with an old request version", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 1, protocol.OperationNotAttempted, false},
+		{"the same, from a leader of 2.8, which gives up after an error", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 0, protocol.None, true},
 		{"recovered does not become recovering", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1}, Recovering: true, Version: 9}, 3, protocol.InvalidRequest, false},
 		{"a shrink", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1}, Version: 9}, 3, protocol.None, false},
 	} {
@@ -211,14 +212,14 @@ func TestPitfallController13_ARepeatedAlterPartitionSucceeds(t *testing.T) {
 	}
 }
 
-func TestPitfallController14_TheDeathOfABrokerWithoutPartitionsIsTold(t *testing.T) {
+func TestPitfallController14_BrokersAreNotifiedOfTheFailureOfABrokerWithoutPartitions(t *testing.T) {
 	h, s := busyCluster(t)
 	s.play("broker 3", "answer", "kill 2", "answer")
 	h.take()
-	s.play("kill 3") // while others are offline too, and their elections fail
+	s.play("kill 3") // while another broker is offline too and its elections fail
 	for _, id := range []int32{0, 1} {
 		if !h.contains(fmt.Sprintf("UpdateMetadata v8 -> %d be=%d ce=1 brokers=0,1", id, h.store.brokers[id].Epoch)) {
-			t.Errorf("broker %d was not told:\n%s", id, strings.Join(h.lines, "\n"))
+			t.Errorf("broker %d was not notified:\n%s", id, strings.Join(h.lines, "\n"))
 		}
 	}
 }
@@ -226,14 +227,14 @@ func TestPitfallController14_TheDeathOfABrokerWithoutPartitionsIsTold(t *testing
 func TestPitfallController15_ATopicIDIsNeverReplaced(t *testing.T) {
 	h := started(t, func(c *Config) { c.IBP = "2.7" }, 0, 1, 2)
 	s := &scenario{t: t, h: h}
-	s.play("topic t 0=0,1", "topic old noid 0=0", "answer") // t has an id from a newer time
+	s.play("topic t 0=0,1", "topic old noid 0=0", "answer") // t has an id from a time with a later protocol version
 	id := h.store.topics["t"].ID
 	s.play("reassign t-0=2,0", "topic t 1=0,1", "answer")
 	if got := h.store.topics["t"].ID; got != id {
 		t.Errorf("id %x became %x", id, got)
 	}
 	if got := h.store.topics["old"].ID; got != (TopicID{}) {
-		t.Errorf("at protocol version 2.7 a topic got the id %x", got)
+		t.Errorf("with protocol version 2.7 a topic got the id %x", got)
 	}
 	h.cfg.IBP = "3.9"
 	s.play("restart")
@@ -242,7 +243,7 @@ func TestPitfallController15_ATopicIDIsNeverReplaced(t *testing.T) {
 	}
 }
 
-func TestATopicIDThatAToolDropsIsWrittenBackAtOnce(t *testing.T) {
+func TestATopicIDThatAToolDropsIsRestoredAtOnce(t *testing.T) {
 	for _, ibp := range []string{"3.9", "2.7"} {
 		h := started(t, func(c *Config) { c.IBP = ibp }, 0, 1, 2)
 		s := &scenario{t: t, h: h}
@@ -254,17 +255,17 @@ func TestATopicIDThatAToolDropsIsWrittenBackAtOnce(t *testing.T) {
 			t.Errorf("IBP %s: id %x became %x", ibp, id, got)
 		}
 		if h.contains("LeaderAndIsr") || h.contains("UpdateMetadata") {
-			t.Errorf("IBP %s: brokers were told something:\n%s", ibp, h.take())
+			t.Errorf("IBP %s: brokers were sent requests:\n%s", ibp, h.take())
 		}
-		s.play("topic t noid 0=0,1 1=1,2", "answer") // 2.8's tool adds a partition so
+		s.play("topic t noid 0=0,1 1=1,2", "answer") // this is how the tool of 2.8 adds a partition
 		if got := h.store.topics["t"]; got.ID != id || len(got.Partitions) != 2 || len(h.store.states) != 2 {
 			t.Errorf("IBP %s: after a partition was added: %+v", ibp, got)
 		}
 	}
 }
 
-// A topic that was deleted and created again by a tool that knows no ids, while
-// there was no controller, is not taken for the one that its broker knows.
+// If a tool without support for topic ids deletes a topic and creates it again while there is no
+// controller, the new topic must not get the id that the broker knows.
 func TestATopicCreatedAgainWithoutAControllerGetsANewID(t *testing.T) {
 	known := map[string]TopicID{}
 	h := started(t, func(c *Config) { c.KnownTopicID = func(topic string) TopicID { return known[topic] } }, 0, 1, 2)
@@ -273,7 +274,7 @@ func TestATopicCreatedAgainWithoutAControllerGetsANewID(t *testing.T) {
 	node := h.store.topics["t"]
 	known["t"], node.ID = node.ID, TopicID{}
 	h.store.topics["t"] = node
-	clear(h.store.states) // which no tool creates
+	clear(h.store.states) // tools do not create states
 	s.play("restart", "answer")
 	if got := h.store.topics["t"].ID; got == (TopicID{}) || got == known["t"] {
 		t.Errorf("the topic has the id %x, and the deleted one had %x", got, known["t"])
@@ -287,7 +288,7 @@ func TestANewControllerKeepsTheTopicIDThatItsBrokerKnows(t *testing.T) {
 	s.play("topic t 0=0,1", "topic u 0=0,1", "answer")
 	id := h.store.topics["t"].ID
 	known["t"], known["late"] = id, id
-	for _, name := range []string{"t", "u"} { // while no controller looks
+	for _, name := range []string{"t", "u"} { // while there is no controller
 		node := h.store.topics[name]
 		node.ID = TopicID{}
 		h.store.topics[name] = node
@@ -297,20 +298,21 @@ func TestANewControllerKeepsTheTopicIDThatItsBrokerKnows(t *testing.T) {
 		t.Errorf("id %x became %x", id, got)
 	}
 	if got := h.store.topics["u"].ID; got == (TopicID{}) || got == id {
-		t.Errorf("a topic whose id is not known has the id %x", got)
+		t.Errorf("a topic with an unknown id got the id %x", got)
 	}
-	// A topic that is created under a controller is a new one, whatever the name was before.
+	// A topic that is created while there is a controller is a new one, even if its name was used
+	// before.
 	s.play("topic late noid 0=0,1", "answer")
 	if got := h.store.topics["late"].ID; got == (TopicID{}) || got == id {
-		t.Errorf("a new topic has the id %x", got)
+		t.Errorf("a new topic got the id %x", got)
 	}
 }
 
-func TestPitfallController16_ATopicCreatedAnewAtOnceIsNoticed(t *testing.T) {
+func TestPitfallController16_ATopicCreatedAgainAtOnceIsNoticed(t *testing.T) {
 	h, s := busyCluster(t)
 	s.play("delete doomed", "answer")
 	h.take()
-	// Between the deletion of the nodes and the next event, a client creates it again.
+	// A client creates the topic again between the deletion of the nodes and the next event.
 	s.play("topic doomed 0=0,1")
 	if h.leadership(tp("doomed", 0)) != "doomed-0 v0 leader=0 epoch=0 isr=0,1" {
 		t.Errorf("%s\n%s", h.leadership(tp("doomed", 0)), h.take())
@@ -338,18 +340,18 @@ func TestPitfallController20_OneRequestPerBrokerNotPerPartition(t *testing.T) {
 			sent[kind]++
 		}
 	}
-	// To each of two brokers: one for the elections, one for the shrinks.
+	// Each of two brokers gets one for the elections and one for the changes of in-sync sets.
 	if sent["LeaderAndIsr"] != 4 || sent["UpdateMetadata"] != 4 {
 		t.Errorf("sent %v", sent)
 	}
 }
 
-func TestPitfallController21_UncleanElectionSwitchedOnTakesEffectAtOnce(t *testing.T) {
+func TestPitfallController21_EnablingUncleanElectionTakesEffectAtOnce(t *testing.T) {
 	for _, how := range []string{"unclean", "unclean t"} {
 		h, s := busyCluster(t)
 		s.play("alter 1 t-1 epoch=0 version=0 isr=1", "kill 1")
 		if got := h.store.states[tp("t", 1)].Leader; got != noLeader {
-			t.Fatalf("leader %d, out of sync", got)
+			t.Fatalf("leader %d is out of sync", got)
 		}
 		s.play(how)
 		if got := h.leadership(tp("t", 1)); got != "t-1 v3 leader=2 epoch=2 isr=2 recovering" {
@@ -358,7 +360,7 @@ func TestPitfallController21_UncleanElectionSwitchedOnTakesEffectAtOnce(t *testi
 	}
 }
 
-func TestAnAnswerOfAnEarlierTermCountsForNothing(t *testing.T) {
+func TestAnAnswerFromAnEarlierTermIsIgnored(t *testing.T) {
 	h, s := busyCluster(t)
 	s.play("restart")
 	resp := kmsg.NewPtrLeaderAndISRResponse()
@@ -370,17 +372,17 @@ func TestAnAnswerOfAnEarlierTermCountsForNothing(t *testing.T) {
 	resp.Topics = append(resp.Topics, topic)
 	h.put(leaderAndISRAnswered{1, 0, resp})
 	if !h.m.c.replicaOnline(0, tp("t", 0)) {
-		t.Error("an answer to epoch 1 changed what epoch 2 knows")
+		t.Error("an answer to a request of epoch 1 changed the state in epoch 2")
 	}
 	h.put(leaderAndISRAnswered{2, 0, resp})
 	if h.m.c.replicaOnline(0, tp("t", 0)) {
-		t.Error("an answer of this term was ignored")
+		t.Error("an answer to a request of this term was ignored")
 	}
 }
 
-// Brokers are told to stop a doomed topic's replicas before they are told to delete
-// them. Only answers to the latter mean that data is gone.
-func TestAnswersToMereStopsAreNoDeletions(t *testing.T) {
+// Brokers are sent requests to stop a topic's replicas before those to delete them. Only answers to
+// the latter mean that the data is deleted.
+func TestAnswersToStopsWithoutDeletionDoNotCountAsDeletions(t *testing.T) {
 	h := started(t, nil, 0, 1)
 	h.store.putTopic(zkstore.TopicNode{Name: "doomed", Partitions: map[int32]zkstore.Assignment{0: replicas(0, 1)}})
 	h.run()
@@ -409,45 +411,44 @@ func TestAnswersToMereStopsAreNoDeletions(t *testing.T) {
 	}
 	h.run()
 	if stops != 2 || h.store.topics["doomed"].Name == "" {
-		t.Fatalf("after the answers to %d mere stops the topic is gone: %v", stops, h.take())
+		t.Fatalf("the topic was deleted after answers to %d requests without deletion: %v", stops, h.take())
 	}
 	h.answer()
 	if h.store.topics["doomed"].Name != "" {
-		t.Error("the topic is still there after its replicas were deleted")
+		t.Error("the topic still exists after its replicas were deleted")
 	}
 }
 
-func TestABrokerWithoutTheListenerDoesNotStopTheOthers(t *testing.T) {
+func TestABrokerWithoutTheListenerDoesNotAffectOtherBrokers(t *testing.T) {
 	h := started(t, nil, 0)
-	mute := zkstore.BrokerInfo{ID: 5, Epoch: 500}
-	h.store.brokers[5] = mute
+	h.store.brokers[5] = zkstore.BrokerInfo{ID: 5, Epoch: 500}
 	h.store.register(1, "")
 	h.run()
 	if h.m.c.registered(5) || !h.m.c.registered(1) {
 		t.Errorf("registered: %v", h.m.c.registeredIDs())
 	}
 	if !strings.Contains(h.log.String(), "Ignoring registration of broker 5: it advertises no listener PLAINTEXT") {
-		t.Error("the log does not say why")
+		t.Error("the log does not give the reason")
 	}
 }
 
-func TestAFailedFailoverGivesTheOfficeUp(t *testing.T) {
+func TestAFailedFailoverEndsTheTerm(t *testing.T) {
 	for _, operation := range []string{"Brokers", "Topics", "TopicNodes", "PartitionStates", "TopicDeletions", "LogDirEvents", "ISRChanges", "Arm", "PartitionReassignments", "PreferredElections"} {
 		h := newHarness(t, nil)
 		h.store.register(0, "")
 		h.store.reassignments = map[TopicPartition][]int32{{Topic: "t"}: {0}}
 		h.store.putTopic(topicNode("t", replicas(0)))
-		h.store.fail[operation] = fmt.Errorf("out of order")
-		h.put(Startup{}) // it deletes /controller, hears of that, and leaves it to others for a second
+		h.store.fail[operation] = fmt.Errorf("failed")
+		h.put(Startup{}) // it deletes /controller, is notified of that, and waits a second before the next election
 		if !h.contains("zk delete /controller") {
-			t.Errorf("%s failed: it stays in office without having taken it", operation)
+			t.Errorf("%s failed: /controller was not deleted", operation)
 		}
 		if h.m.Active() || h.store.controller != nil {
-			t.Errorf("%s failed: it holds the office again at once", operation)
+			t.Errorf("%s failed: the broker was elected again at once", operation)
 		}
 		h.fire()
 		if !h.m.Active() || h.m.c.epoch != 2 {
-			t.Errorf("%s failed: active %t, epoch %d after the second try", operation, h.m.Active(), h.m.c.epoch)
+			t.Errorf("%s failed: active %t, epoch %d after the second election", operation, h.m.Active(), h.m.c.epoch)
 		}
 	}
 }
@@ -462,7 +463,7 @@ func TestFinalizedFeaturesFollowTheProtocolVersion(t *testing.T) {
 			t.Errorf("%s: %s", ibp, h.take())
 		}
 	}
-	h := newHarness(t, nil) // a node of an older broker is rewritten
+	h := newHarness(t, nil) // the node of an older broker is rewritten
 	h.store.feature = &zkstore.FeatureNode{JSONVersion: 1, Enabled: true}
 	h.put(Startup{})
 	if !h.contains("zk set /feature v2 enabled=true") {
@@ -470,7 +471,7 @@ func TestFinalizedFeaturesFollowTheProtocolVersion(t *testing.T) {
 	}
 }
 
-func TestUpdateFeaturesSaysWhatIsWrong(t *testing.T) {
+func TestUpdateFeaturesReturnsKafkasErrors(t *testing.T) {
 	h := started(t, func(c *Config) { c.SupportedFeatures = map[string]zkstore.FeatureRange{"f": {Min: 1, Max: 3}} }, 0)
 	b := h.store.brokers[0]
 	b.Features = map[string]zkstore.FeatureRange{"f": {Min: 1, Max: 2}}
@@ -514,7 +515,7 @@ func TestUpdateFeaturesSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestTheStatsCountWhatTheMetricsShow(t *testing.T) {
+func TestStatsMatchTheStateOfTheController(t *testing.T) {
 	h, s := busyCluster(t)
 	s.play("alter 1 t-1 epoch=0 version=0 isr=1", "kill 1", "answer", "kill 2", "answer", "delete doomed", "answer")
 	got := h.m.stats()

@@ -32,12 +32,12 @@ func TestRequestVersionsFollowTheProtocolVersion(t *testing.T) {
 	}
 	for _, bad := range []string{"", "3", "x.y", "3.9-IVx", "-1.2"} {
 		if _, err := settings.ParseIBP(bad); err == nil {
-			t.Errorf("%q was taken", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }
 
-func TestWhatElseTheProtocolVersionDecides(t *testing.T) {
+func TestAbilitiesFollowTheProtocolVersion(t *testing.T) {
 	for ibp, want := range map[string][4]bool{ // topic ids, AlterPartition, recovery, features
 		"2.6-IV0": {}, "2.7-IV0": {false, false, false, true}, "2.7-IV1": {false, false, false, true}, "2.7-IV2": {false, true, false, true},
 		"2.8-IV0": {true, true, false, true}, "3.1": {true, true, false, true}, "3.2-IV0": {true, true, true, true}, "3.9": {true, true, true, true},
@@ -65,32 +65,32 @@ func TestElect(t *testing.T) {
 		recovering bool
 		ok         bool
 	}{
-		{"offline: the first assigned one that is live and in sync", electOffline,
+		{"offline: the first assigned replica that is live and in sync", electOffline,
 			ballot{assignment: replicas(1, 2, 3), state: state(1, 1, 3, 2), online: in(2, 3)}, 2, []int32{3, 2}, []int32{2, 3}, false, true},
-		{"offline: nobody in sync is live", electOffline,
+		{"offline: no live replica is in sync", electOffline,
 			ballot{assignment: replicas(1, 2, 3), state: state(1, 1), online: in(2, 3)}, noLeader, nil, nil, false, false},
-		{"offline: unclean, recovering where the protocol knows it", electOffline,
+		{"offline: unclean, recovering if the protocol version supports it", electOffline,
 			ballot{assignment: replicas(1, 2, 3), state: state(1, 1), online: in(2, 3), allowUnclean: true, recovery: true}, 2, []int32{2}, []int32{2, 3}, true, true},
-		{"offline: unclean in old words", electOfflineUnclean,
+		{"offline: unclean with an old protocol version", electOfflineUnclean,
 			ballot{assignment: replicas(1, 2, 3), state: state(1, 1), online: in(3), allowUnclean: true}, 3, []int32{3}, []int32{3}, false, true},
-		{"offline: unclean is allowed, but not needed", electOfflineUnclean,
+		{"offline: unclean is allowed but not needed", electOfflineUnclean,
 			ballot{assignment: replicas(1, 2, 3), state: state(1, 1, 3), online: in(2, 3), allowUnclean: true, recovery: true}, 3, []int32{3}, []int32{2, 3}, false, true},
-		{"offline: unclean, and nobody is live", electOfflineUnclean,
+		{"offline: unclean, and no replica is live", electOfflineUnclean,
 			ballot{assignment: replicas(1), state: state(1, 1), online: in(), allowUnclean: true}, noLeader, nil, nil, false, false},
 		{"preferred: it is in sync", electPreferred,
 			ballot{assignment: replicas(1, 2), state: state(2, 2, 1), online: in(1, 2)}, 1, []int32{2, 1}, []int32{1, 2}, false, true},
 		{"preferred: it is not in sync", electPreferred,
 			ballot{assignment: replicas(1, 2), state: state(2, 2), online: in(1, 2)}, noLeader, nil, nil, false, false},
-		{"preferred: it is in sync, but not live", electPreferred,
+		{"preferred: it is in sync but not live", electPreferred,
 			ballot{assignment: replicas(1, 2), state: state(2, 2, 1), online: in(2)}, noLeader, nil, nil, false, false},
 		{"preferred: no replica is assigned", electPreferred,
 			ballot{assignment: replicas(), state: state(2, 2), online: in(2)}, noLeader, nil, nil, false, false},
-		{"reassign: the first of the target, not of all", electReassign,
+		{"reassign: the first of the target, not of all replicas", electReassign,
 			ballot{assignment: zkstore.Assignment{Replicas: []int32{3, 4, 1}, Adding: []int32{3, 4}, Removing: []int32{1}}, state: state(1, 1, 3, 4), online: in(1, 4)},
 			4, []int32{1, 3, 4}, []int32{3, 4}, false, true},
-		{"controlled shutdown: the leaving one hears of it and is out", electControlledShutdown,
+		{"controlled shutdown: the leaving broker is sent the state without it", electControlledShutdown,
 			ballot{assignment: replicas(1, 2, 3), state: state(1, 1, 2, 3), onlineOrLeaving: in(1, 3), leaving: in(1)}, 3, []int32{2, 3}, []int32{1, 3}, false, true},
-		{"controlled shutdown: nobody else is in sync", electControlledShutdown,
+		{"controlled shutdown: no other replica is in sync", electControlledShutdown,
 			ballot{assignment: replicas(1, 2), state: state(1, 1), onlineOrLeaving: in(1, 2), leaving: in(1)}, noLeader, nil, nil, false, false},
 	} {
 		next, recipients, ok := elect(c.s, c.b)
@@ -122,7 +122,7 @@ func TestReassignTo(t *testing.T) {
 	if got := originReplicas(first); !slices.Equal(got, []int32{2, 1, 3}) {
 		t.Errorf("origin %v", got)
 	}
-	second := reassignTo(first, []int32{5, 1}) // replaces the first on its way
+	second := reassignTo(first, []int32{5, 1}) // replaces the first while it is in progress
 	if got, want := assignmentText(second), "ReplicaAssignment(replicas=5,1,2,3, addingReplicas=5, removingReplicas=2,3)"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -134,14 +134,14 @@ func TestReassignTo(t *testing.T) {
 		t.Errorf("back to %v", got)
 	}
 	if !caughtUp(reassignTo(start, []int32{3, 2, 1}), nil) {
-		t.Error("a pure re-ordering waits for replicas")
+		t.Error("a mere change of the order waits for replicas")
 	}
 	if caughtUp(first, []int32{1, 2, 3}) || !caughtUp(first, []int32{2, 4}) {
-		t.Error("the target has to be in sync, and no more")
+		t.Error("all target replicas and no others must be in sync")
 	}
 }
 
-// Every transition that is not named as legal is refused.
+// All other transitions are illegal.
 func TestLegalTransitions(t *testing.T) {
 	partitions := map[partitionState]string{newPartition: "n", onlinePartition: "NOF", offlinePartition: "NOF", nonExistentPartition: "F"}
 	letters := map[partitionState]string{nonExistentPartition: "n", newPartition: "N", onlinePartition: "O", offlinePartition: "F"}

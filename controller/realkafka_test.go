@@ -14,10 +14,9 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// TestRealBrokersObeyThisController has two brokers of Apache Kafka take all
-// their orders from this controller: they host a topic, get producer ids,
-// succeed each other as leaders, change in-sync sets by AlterPartition, move a replica,
-// shut down in order and delete.
+// TestRealBrokersObeyThisController runs two brokers of Apache Kafka under this controller: they
+// create a topic, get producer ids, replace each other as leaders, change in-sync sets with
+// AlterPartition, move a replica, shut down in a controlled way and delete the topic.
 func TestRealBrokersObeyThisController(t *testing.T) {
 	ctx := context.Background()
 	connect := testkit.ZooKeeper(t)
@@ -59,7 +58,7 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitState("creation", 0, 1, "1,2")
-	// A producer id comes from the block that the broker got here.
+	// The broker takes the producer id from a block that this controller allocated.
 	init := kmsg.NewPtrInitProducerIDRequest()
 	init.TransactionTimeoutMillis = 60000
 	testkit.Eventually(t, 20*time.Second, "broker 1 has producer ids", func() bool {
@@ -73,16 +72,16 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 	real[2].Kill()
 	awaitState("a leader was killed", 1, 1, "1")
 	real[2].Start()
-	awaitState("it is back and in sync, by AlterPartition", 1, 1, "1,2")
-	awaitState("it is back and in sync, by AlterPartition", 0, 1, "1,2")
+	awaitState("it is back and in sync after AlterPartition", 1, 1, "1,2")
+	awaitState("it is back and in sync after AlterPartition", 0, 1, "1,2")
 
 	if !real[1].Stop(30 * time.Second) {
 		t.Error("controlled shutdown took too long")
 	}
 	if !b.received("ControlledShutdown") && !strings.Contains(b.log.String(), "Shutting down broker 1") {
-		t.Error("no controlled shutdown was asked for")
+		t.Error("the broker did not request a controlled shutdown")
 	}
-	awaitState("a leader left in order", 0, 2, "2")
+	awaitState("a leader shut down", 0, 2, "2")
 	real[1].Start()
 	awaitState("it is back", 0, 2, "1,2")
 
@@ -92,7 +91,8 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 		t.Errorf("preferred election: %+v", result)
 	}
 
-	// The replica on broker 2 goes, and comes back: each copies through AlterPartition.
+	// The replica on broker 2 is removed and added again, which joins the in-sync set with
+	// AlterPartition.
 	for _, target := range [][]int32{{1}, {2, 1}} {
 		done := make(chan error, 1)
 		b.controller.AlterPartitionReassignments(map[TopicPartition][]int32{tp("orders", 0): target}, func(r map[TopicPartition]error, err error) {
@@ -112,7 +112,7 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 	for _, broker := range real {
 		resp := ask(t, broker, kmsg.NewPtrMetadataRequest()).(*kmsg.MetadataResponse)
 		if resp.ControllerID != 0 || len(resp.Brokers) != 3 || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 2 || joinIDs(resp.Topics[0].Partitions[0].Replicas) != "2,1" {
-			t.Errorf("broker %d knows %+v", broker.ID, resp)
+			t.Errorf("metadata of broker %d: %+v", broker.ID, resp)
 		}
 	}
 	if err := b.store.CreateTopicDeletion(ctx, "orders"); err != nil {
@@ -123,13 +123,13 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 		return err == nil && !exists
 	})
 	for _, broker := range real {
-		testkit.Eventually(t, 10*time.Second, "the brokers forget it", func() bool {
+		testkit.Eventually(t, 10*time.Second, "the topic is removed from the metadata of the brokers", func() bool {
 			return len(ask(t, broker, kmsg.NewPtrMetadataRequest()).(*kmsg.MetadataResponse).Topics) == 0
 		})
 	}
 }
 
-// ask sends one request to a real broker.
+// ask sends one request to a real broker and returns the response.
 func ask(t *testing.T, broker *testkit.RealBroker, req kmsg.Request) kmsg.Response {
 	t.Helper()
 	link := peerlink.New(peerlink.Config{Address: broker.Address(), ClientID: "test"})
@@ -149,7 +149,7 @@ func sortedText(ids []int32) string {
 	return joinIDs(sortedKeys(set))
 }
 
-// last are the last lines of a log.
+// last returns the last n lines of a log.
 func last(text string, n int) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")

@@ -13,19 +13,19 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// twoTopics is a controller in its second term with two equal topics, led by broker 0.
+// twoTopics returns a controller in its second term, with two equal topics that broker 0 leads.
 func twoTopics(t *testing.T) (h *harness, a, b TopicPartition) {
 	h = started(t, nil, 0, 1, 2)
 	s := &scenario{t: t, h: h}
 	s.play("topic a 0=0,1", "topic b 0=0,1", "answer", "restart", "answer")
 	if h.m.c.epoch != 2 {
-		t.Fatalf("term %d", h.m.c.epoch)
+		t.Fatalf("epoch %d, want 2", h.m.c.epoch)
 	}
 	return h, TopicPartition{Topic: "a"}, TopicPartition{Topic: "b"}
 }
 
-// Partitions of a topic that is to be deleted neither count for the balance of leaders nor
-// get leaders; those of others get them in the present term.
+// Partitions of a topic to be deleted neither count for the balance of leaders nor get leaders.
+// Other partitions get leaders in the current term.
 func TestATopicThatIsToBeDeletedGetsNoLeaders(t *testing.T) {
 	h, a, b := twoTopics(t)
 	h.m.c.topicsToBeDeleted["a"] = true
@@ -36,7 +36,7 @@ func TestATopicThatIsToBeDeletedGetsNoLeaders(t *testing.T) {
 		h.m.c.setLeadership(tp, h.store.states[tp])
 	}
 	if moved := unbalancedLeaders(h.m.c, 10); len(moved[0]) != 1 || moved[0][0] != b {
-		t.Errorf("to be moved are %v, want the partition of b", moved)
+		t.Errorf("unbalanced: %v, want the partition of b", moved)
 	}
 	for _, tp := range []TopicPartition{a, b} {
 		h.m.c.partition(tp).state = offlinePartition
@@ -50,7 +50,7 @@ func TestATopicThatIsToBeDeletedGetsNoLeaders(t *testing.T) {
 	}
 }
 
-func TestAPartitionOnlyComesOnlineFromAStateBeforeIt(t *testing.T) {
+func TestAPartitionComesOnlineOnlyFromALegalState(t *testing.T) {
 	h, a, _ := twoTopics(t)
 	h.m.c.partition(a).state = nonExistentPartition
 	before := h.store.states[a]
@@ -58,12 +58,12 @@ func TestAPartitionOnlyComesOnlineFromAStateBeforeIt(t *testing.T) {
 		t.Errorf("outcomes %+v, %v", outcomes, err)
 	}
 	if now := h.store.states[a]; !sameState(now, before) || h.m.c.partition(a).state != nonExistentPartition {
-		t.Errorf("state %s, was %s", stateText(now), stateText(before))
+		t.Errorf("the state changed from %s to %s", stateText(before), stateText(now))
 	}
 }
 
-// Whether a replica out of sync may lead matters to elections for offline partitions only: no
-// other reads configurations, or fails with them.
+// Only elections for offline partitions may elect a replica out of sync. Other elections therefore
+// do not read configurations, and do not fail if they cannot be read.
 func TestOnlyElectionsOfOfflinePartitionsReadConfigurations(t *testing.T) {
 	h, a, _ := twoTopics(t)
 	offline := map[TopicPartition]zkstore.PartitionState{a: {Leader: noLeader, ISR: []int32{7}}}
@@ -74,12 +74,12 @@ func TestOnlyElectionsOfOfflinePartitionsReadConfigurations(t *testing.T) {
 		}
 	}
 	if _, err := h.m.uncleanAllowed(offline, electOffline); err == nil {
-		t.Error("of an offline partition the configuration is not read")
+		t.Error("the configuration was not read for an offline partition")
 	}
 }
 
-// An answer about deleted replicas counts in the term only in which it was asked for.
-func TestADeletionOfAnEarlierTermCountsForNothing(t *testing.T) {
+// An answer about deleted replicas counts only in the term in which the request was sent.
+func TestADeletionFromAnEarlierTermIsIgnored(t *testing.T) {
 	h, a, _ := twoTopics(t)
 	h.m.c.topicsToBeDeleted["a"], h.m.c.topicsWithDeletionStarted["a"] = true, true
 	resp := kmsg.NewPtrStopReplicaResponse()
@@ -91,15 +91,15 @@ func TestADeletionOfAnEarlierTermCountsForNothing(t *testing.T) {
 	}
 	h.put(stopReplicaAnswered{1, 1, map[TopicPartition]bool{a: true}, resp})
 	if h.m.c.anyReplicaIn("a", replicaDeletionSuccessful) {
-		t.Error("an answer of the first term counts in the second")
+		t.Error("an answer to a request of the first term counts in the second")
 	}
 	h.put(stopReplicaAnswered{2, 1, map[TopicPartition]bool{a: true}, resp})
 	if !h.m.c.anyReplicaIn("a", replicaDeletionSuccessful) {
-		t.Error("an answer of this term does not count")
+		t.Error("an answer to a request of this term does not count")
 	}
 }
 
-// A replica whose log directory failed may lead again once the broker has opened it.
+// A replica whose log directory failed may lead again once the broker can serve it.
 func TestAReplicaIsOnlineAgainOnceItsDirectoryIsRepaired(t *testing.T) {
 	h, a, _ := twoTopics(t)
 	answer := func(code protocol.ErrorCode) {
@@ -119,19 +119,19 @@ func TestAReplicaIsOnlineAgainOnceItsDirectoryIsRepaired(t *testing.T) {
 	}
 }
 
-func TestABrokerDoesNotRunForOfficeWhileThereIsAController(t *testing.T) {
+func TestABrokerStartsNoElectionWhileThereIsAController(t *testing.T) {
 	h := newHarness(t, nil)
 	h.store.register(0, "")
 	h.store.stealController(1)
-	h.store.fail["Elect"] = errors.New("asked for")
+	h.store.fail["Elect"] = errors.New("must not be called")
 	h.put(Startup{})
 	if h.store.fail["Elect"] == nil || h.m.Active() {
-		t.Error("tried to be elected over another controller")
+		t.Error("started an election while another broker is the controller")
 	}
 }
 
-// A broker whose failover panics does not stay controller by name.
-func TestAPanicWhileTakingOfficeGivesItUp(t *testing.T) {
+// If the failover panics, /controller does not name the broker any longer.
+func TestAPanicDuringAFailoverEndsTheTerm(t *testing.T) {
 	h := newHarness(t, func(c *Config) { c.KnownTopicID = func(string) TopicID { panic("no such thing") } })
 	h.store.register(0, "")
 	h.store.topics["t"] = topicNode("t", replicas(0))
@@ -141,9 +141,9 @@ func TestAPanicWhileTakingOfficeGivesItUp(t *testing.T) {
 	}
 }
 
-// A deletion waits for the reassignment of its topic, and no reassignment of a topic that is
-// to be deleted begins.
-func TestDeletionsAndReassignmentsOfATopicKeepApart(t *testing.T) {
+// A deletion waits for the reassignments of its topic, and no reassignment of a topic to be deleted
+// starts.
+func TestDeletionsAndReassignmentsOfATopicExcludeEachOther(t *testing.T) {
 	h, a, b := twoTopics(t)
 	h.m.c.reassigning[a] = true
 	for _, topic := range []string{"a", "b"} {
@@ -151,17 +151,17 @@ func TestDeletionsAndReassignmentsOfATopicKeepApart(t *testing.T) {
 	}
 	h.run()
 	if h.m.c.topicsWithDeletionStarted["a"] || !h.m.c.topicsWithDeletionStarted["b"] {
-		t.Errorf("deletions that have started: %v, want that of b", h.m.c.topicsWithDeletionStarted)
+		t.Errorf("started deletions: %v, want that of b", h.m.c.topicsWithDeletionStarted)
 	}
 	h.take()
 	results, err := h.m.reassignAll(map[TopicPartition]zkstore.Assignment{b: replicas(1, 2)})
 	if err != nil || protocol.CodeOf(results[b]) != protocol.UnknownTopicOrPartition || h.take() != "" || h.m.c.reassigning[b] {
-		t.Errorf("a reassignment amid a deletion: %v, %v", results, err)
+		t.Errorf("a reassignment during a deletion: %v, %v", results, err)
 	}
 }
 
-// What was known in a term is not believed in the next.
-func TestWhatATermKnewEndsWithIt(t *testing.T) {
+// The state of a term is not used in the next one.
+func TestTheStateOfATermEndsWithIt(t *testing.T) {
 	h, _, _ := twoTopics(t)
 	h.store.stealController(1)
 	h.run()
@@ -170,8 +170,8 @@ func TestWhatATermKnewEndsWithIt(t *testing.T) {
 	}
 }
 
-// A new controller takes up the reassignments, deletions and preferred elections that the former
-// one left.
+// A new controller continues the reassignments, deletions and preferred elections of the former
+// one.
 func TestAFailoverResumesTheRequestsToTheFormerController(t *testing.T) {
 	h := started(t, nil, 0, 1, 2)
 	s := &scenario{t: t, h: h}
@@ -182,19 +182,19 @@ func TestAFailoverResumesTheRequestsToTheFormerController(t *testing.T) {
 	h.store.deletions["deleted"] = true
 	s.play("restart")
 	if a := h.store.topics["reassigned"].Partitions[0]; !slices.Equal(targetReplicas(a), []int32{1, 2}) {
-		t.Errorf("the reassignment has not begun: %s", assignmentText(a))
+		t.Errorf("the reassignment was not started: %s", assignmentText(a))
 	}
 	if !h.m.c.topicsWithDeletionStarted["deleted"] {
-		t.Error("the deletion has not begun")
+		t.Error("the deletion was not started")
 	}
 	if state := h.store.states[TopicPartition{Topic: "elected"}]; state.Leader != 1 || h.store.preferred != nil {
-		t.Errorf("the leader is %d, want 1; the request that is left: %v", state.Leader, h.store.preferred)
+		t.Errorf("the leader is %d, want 1; remaining request: %v", state.Leader, h.store.preferred)
 	}
 }
 
-// An error after which nothing can be written ends the event. Any other error is the outcome of
-// its partition.
-func TestAnEventEndsWithAnErrorThatStopsAllWrites(t *testing.T) {
+// An error after which no write can succeed ends the event. Any other error is the outcome of its
+// partition.
+func TestErrorsThatPreventAllWritesEndTheEvent(t *testing.T) {
 	h, a, _ := twoTopics(t)
 	for _, c := range []struct {
 		err error

@@ -21,7 +21,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// probe is an event that tells when it runs.
+// probe is an event that calls run when it is processed, and gone when it is preempted.
 type probe struct {
 	run  func()
 	gone func()
@@ -49,7 +49,7 @@ func startController(t *testing.T) (*Controller, *fakeStore) {
 
 func refuse(context.Context, string) (net.Conn, error) { return nil, errors.New("refused") }
 
-func TestAPanicIsLoggedAndTheLoopLives(t *testing.T) {
+func TestAPanicIsLoggedAndTheNextEventIsProcessed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := startController(t)
 		c.Start()
@@ -59,7 +59,7 @@ func TestAPanicIsLoggedAndTheLoopLives(t *testing.T) {
 		c.queue.Put(probe{run: func() { ran = true }})
 		synctest.Wait()
 		if !ran || !answered || !c.IsActive() {
-			t.Errorf("next event ran: %t, who waited was answered: %t, active: %t", ran, answered, c.IsActive())
+			t.Errorf("next event processed: %t, event with a panic answered: %t, active: %t", ran, answered, c.IsActive())
 		}
 		c.Stop()
 	})
@@ -118,14 +118,14 @@ func TestPitfallController05_ASessionIsLostWhileAnEventWaitsForZooKeeper(t *test
 		c.Start()
 		synctest.Wait()
 		waited := make(chan error, 1)
-		c.queue.Put(probe{run: func() { // as an operation that never gets an answer
+		c.queue.Put(probe{run: func() { // like an operation without an answer
 			<-c.m.ctx.Done()
 			waited <- c.m.ctx.Err()
 		}})
 		synctest.Wait()
 		c.BeforeNewSession() // would deadlock if it waited for the event
 		if err := <-waited; err == nil {
-			t.Error("the operation was not ended")
+			t.Error("the operation was not canceled")
 		}
 		synctest.Wait()
 		store.controller = nil
@@ -146,8 +146,8 @@ func TestStopEndsAnEventThatIsAboutToWaitForZooKeeper(t *testing.T) {
 		begun := make(chan struct{})
 		c.queue.Put(probe{run: func() {
 			close(begun)
-			<-c.m.ctx.Done()  // Stop's
-			c.m.bindSession() // as the event after a new session does
+			<-c.m.ctx.Done()  // canceled by Stop
+			c.m.bindSession() // like the event after a new session
 			<-c.m.ctx.Done()
 		}})
 		<-begun
@@ -211,7 +211,7 @@ func brokerInfo(id int32, epoch int64) zkstore.BrokerInfo {
 type fakeBroker struct {
 	mu       sync.Mutex
 	requests []kmsg.Request
-	fail     int // connections to cut instead of answering
+	fail     int // how many requests to answer by closing the connection
 	dials    int
 }
 
@@ -283,7 +283,7 @@ func TestASenderKeepsTheOrderAndSendsAgainUntilAnswered(t *testing.T) {
 		for _, req := range b.seen() {
 			order = append(order, req.(*kmsg.UpdateMetadataRequest).BrokerEpoch)
 		}
-		want := []int64{0, 0, 0, 1, 2, 3, 4} // the first three times
+		want := []int64{0, 0, 0, 1, 2, 3, 4} // the first request is sent three times
 		for i := range want {
 			if i >= len(order) || order[i] != want[i] {
 				t.Fatalf("sent %v, want %v", order, want)
@@ -297,8 +297,8 @@ func TestASenderKeepsTheOrderAndSendsAgainUntilAnswered(t *testing.T) {
 	})
 }
 
-// A broker that accepts its connection and never answers holds back its own queue only.
-func TestABrokerThatHangsHoldsUpNoOther(t *testing.T) {
+// A broker that accepts a connection and never answers delays only its own queue.
+func TestABrokerThatHangsDelaysNoOtherBroker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{}
 		s := newSenders(Config{InterBrokerListener: "PLAINTEXT", RequestTimeout: time.Hour, Dial: func(ctx context.Context, address string) (net.Conn, error) {
@@ -326,7 +326,7 @@ func TestABrokerThatHangsHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-func TestPitfallController22_ARemovedBrokersQueueIsNotForItsSuccessor(t *testing.T) {
+func TestPitfallController22_TheQueueOfARemovedBrokerIsNotSentToItsSuccessor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBroker{}
 		var up, answered atomic.Bool
@@ -341,7 +341,7 @@ func TestPitfallController22_ARemovedBrokersQueueIsNotForItsSuccessor(t *testing
 		for range 3 {
 			s.Send(1, update(7), func(kmsg.Response) { t.Error("answered") })
 		}
-		time.Sleep(time.Second) // tried in vain all the time
+		time.Sleep(time.Second) // all attempts fail
 		s.Remove(1)
 		s.Add(brokerInfo(1, 8))
 		up.Store(true)
@@ -355,7 +355,7 @@ func TestPitfallController22_ARemovedBrokersQueueIsNotForItsSuccessor(t *testing
 	})
 }
 
-// waiting is an event that waits for ZooKeeper, as the deletion of a topic does.
+// waiting is an event that waits for ZooKeeper, like the deletion of a topic.
 type waiting struct{ begun chan struct{} }
 
 func (waiting) String() string { return "Waiting" }
@@ -365,7 +365,7 @@ func (w waiting) process(m *Machine) error {
 	return fmt.Errorf("delete /brokers/topics/t: %w", m.ctx.Err())
 }
 
-func TestAnEventThatTheBrokersStopEndsIsNoErrorInTheLog(t *testing.T) {
+func TestAnEventEndedByTheBrokersStopIsNotLoggedAsAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines bytes.Buffer
 		c, err := New(Config{BrokerID: 0, InterBrokerListener: "PLAINTEXT", IBP: "3.9", Dial: refuse, Logger: kafkalog.New(&lines)}, newFakeStore(func(string, ...any) {}))

@@ -13,37 +13,40 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// TestScenarios runs testdata/*.txt: a command, a line ----, and all that the
-// controller wrote to ZooKeeper and sent to brokers because of it, up to an
-// empty line. Commands:
+// TestScenarios runs testdata/*.txt. An example is a command, a line ----, and the resulting writes
+// to ZooKeeper and requests to brokers, up to an empty line. The commands are:
 //
-//	config key=value...               first in a file: ibp, delete, unclean, rebalance, id
+//	config key=value...               must come first: ibp, delete, unclean, rebalance, id
 //	start                             the broker starts
-//	broker ID [rack=R]                a broker registers; kill ID: its session ends
-//	bounce ID                         it is gone and back before anybody looks
-//	topic NAME 0=1,2 1=2,3 [noid]     a topic is created, or partitions added
-//	delete TOPIC
-//	answer [ID...]                    brokers answer what they were sent
-//	baddir ID TP...                   partitions in a failed log directory; none: repaired
-//	logdir ID                         its log_dir_event node appears
-//	isrchange TP...                   an isr_change node appears
-//	state TP leader=1 epoch=2 isr=1,2 [cepoch=N]   somebody writes a state
-//	alter ID TP epoch=E version=V isr=1,2 [v=3] [recovering] [be=N]
+//	broker ID [rack=R]                a broker registers
+//	kill ID                           a broker's session ends
+//	bounce ID                         a broker leaves and registers again unnoticed
+//	topic NAME 0=1,2 1=2,3 [noid]     a topic is created, or partitions are added
+//	delete TOPIC                      a topic is marked for deletion
+//	answer [ID...]                    all or some brokers answer their requests
+//	baddir ID [TP...]                 set the partitions in a failed log directory of a broker
+//	logdir ID                         a broker's log_dir_event node is created
+//	isrchange TP...                   an isr_change node is created
+//	state TP leader=1 epoch=2 isr=1,2 [cepoch=N]   another client writes a state
+//	alter ID TP epoch=E version=V isr=1,2 [v=3] [recovering] [be=N]   AlterPartition
 //	shutdown ID [be=N]                ControlledShutdown
-//	reassign TP=1,2... | TP=cancel    list [TP...]
-//	elect preferred|unclean [TP...]   zkelect TP...      zkreassign TP=1,2...
-//	producerids ID [be=N]
-//	topicconfig TOPIC [key=value]     the topic's own configuration, not announced
-//	unclean [TOPIC]                   unclean election is switched on
-//	steal ID                          another broker takes over the office
+//	reassign TP=1,2... | TP=cancel    AlterPartitionReassignments
+//	list [TP...]                      ListPartitionReassignments
+//	elect preferred|unclean [TP...]   ElectLeaders
+//	zkelect TP...                     /admin/preferred_replica_election is created
+//	zkreassign TP=1,2...              /admin/reassign_partitions is created
+//	producerids ID [be=N]             AllocateProducerIds
+//	topicconfig TOPIC [key=value]     a topic's configuration changes without a notification
+//	unclean [TOPIC]                   unclean elections are enabled
+//	steal ID                          another broker becomes the controller
 //	dropcontroller                    /controller is deleted
-//	expire, newsession                the ZooKeeper session
-//	restart                           the broker starts anew and is elected
+//	expire, newsession                the ZooKeeper session expires, a new one is open
+//	restart                           the broker restarts and is elected
 //	timers                            all timers fire
-//	conflict TP [N]                   the next N writes of the state find it changed
-//	fail OPERATION moved|invalid|expired
-//	garbage-broker ID, garbage-state TP, garbage-topic NAME
-//	partitions, replicas              print what the controller knows
+//	conflict TP [N]                   the next N writes of the state conflict
+//	fail OPERATION moved|invalid|expired   the next call of the store's operation fails
+//	garbage-broker ID, garbage-state TP, garbage-topic NAME   a node has invalid data
+//	partitions, replicas              print the controller's state
 //	zk                                print the states in ZooKeeper
 func TestScenarios(t *testing.T) {
 	scenarios.Files(t, "testdata/*.txt", func(t *testing.T) func(string) []string {

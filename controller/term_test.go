@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// A session that is lost before the very first event is taken drops that event;
-// the broker notices other controllers all the same.
+// If a session is lost before the first event is processed, this event is dropped. The broker must
+// notice other controllers all the same.
 func TestAControllerWhoseFirstEventWasDroppedNoticesOthers(t *testing.T) {
 	h := newHarness(t, nil)
 	h.store.register(0, "")
-	h.put(Expire{}) // BeforeNewSession drops the queue, Startup included, and puts this
+	h.put(Expire{}) // BeforeNewSession clears the queue, including Startup, and puts this event
 	h.put(RegisterBrokerAndReelect{})
 	if !h.m.Active() {
 		t.Fatal("not elected")
@@ -19,12 +19,12 @@ func TestAControllerWhoseFirstEventWasDroppedNoticesOthers(t *testing.T) {
 	h.store.stealController(1)
 	h.run()
 	if h.m.Active() {
-		t.Error("another broker is the controller and this one did not notice")
+		t.Error("still active although another broker is the controller")
 	}
 }
 
-// A check of leaders that was due when its term ended belongs to that term: the
-// next one has a single chain of checks.
+// A check of leaders that was due when its term ended belongs to that term. The next term has a
+// single chain of checks.
 func TestATermHasOneChainOfLeaderChecks(t *testing.T) {
 	h := newHarness(t, func(c *Config) { c.AutoRebalance = true })
 	h.store.register(0, "")
@@ -59,20 +59,20 @@ func TestATermHasOneChainOfLeaderChecks(t *testing.T) {
 	}
 }
 
-// A broker that cannot take office deletes /controller, and where that or the
-// reading of it fails, tries again: else the cluster has a controller by name only.
-func TestOfficeIsGivenUpUntilTheNodeIsGone(t *testing.T) {
+// A broker that fails to become the controller deletes /controller. If it cannot delete or read the
+// node, it tries again. Otherwise the cluster would have a controller that does not act.
+func TestGivingUpATermIsRetriedUntilItsNodeIsDeleted(t *testing.T) {
 	lost := errors.New("connection lost")
 	for _, operation := range []string{"Controller", "DeleteController"} {
 		t.Run(operation, func(t *testing.T) {
 			h := newHarness(t, nil)
 			h.store.register(0, "")
-			h.store.fail["Topics"] = lost // the failover ends early
+			h.store.fail["Topics"] = lost // makes the failover fail
 			note := h.store.journal
 			h.store.journal = func(format string, args ...any) {
 				note(format, args...)
 				if strings.HasPrefix(format, "zk create /controller") {
-					h.store.fail[operation] = lost // at the next call: that of giving up
+					h.store.fail[operation] = lost // the next call, which is that of giveUp, fails
 					h.store.journal = note
 				}
 			}
@@ -80,26 +80,26 @@ func TestOfficeIsGivenUpUntilTheNodeIsGone(t *testing.T) {
 			if h.m.Active() || h.store.controller == nil {
 				t.Fatalf("active %v, /controller %v; want the node of a broker that does not act", h.m.Active(), h.store.controller)
 			}
-			h.store.fail["DeleteController"] = lost // once more
+			h.store.fail["DeleteController"] = lost // fails again
 			h.fire()
 			if h.m.Active() || h.store.controller == nil || len(h.timers) != 1 {
 				t.Fatalf("active %v, /controller %v, timers %v", h.m.Active(), h.store.controller, h.timers)
 			}
 			h.fire()
 			if !h.m.Active() || h.store.epoch != 2 {
-				t.Errorf("active %v in epoch %d, want a second term once the node was deleted", h.m.Active(), h.store.epoch)
+				t.Errorf("active %v in epoch %d, want a second term after the node was deleted", h.m.Active(), h.store.epoch)
 			}
 		})
 	}
 }
 
-// A new session has no node of the old one to delete.
-func TestAnAbandonedOfficeEndsWithItsSession(t *testing.T) {
+// A broker must not delete /controller for a term of an earlier session.
+func TestAnAbandonedTermEndsWithItsSession(t *testing.T) {
 	h := newHarness(t, nil)
 	h.store.register(0, "")
 	h.store.fail["Topics"], h.store.fail["DeleteController"] = errors.New("lost"), errors.New("lost")
 	h.put(Startup{})
-	h.store.controller = nil // with its session
+	h.store.controller = nil // the end of the session deletes the node
 	h.put(Expire{})
 	h.store.stealController(1)
 	h.put(RegisterBrokerAndReelect{})
@@ -109,9 +109,9 @@ func TestAnAbandonedOfficeEndsWithItsSession(t *testing.T) {
 	}
 }
 
-// Several topics without ids, as a tool of 2.8 makes them: where only the first
-// one's id can be written, all are created at the next change.
-func TestTopicsWithoutIDsAreCreatedWhereAWriteFailed(t *testing.T) {
+// If the id of only the first of several topics without ids can be written, all of them are created
+// at the next change. A tool of 2.8 creates topics without ids.
+func TestTopicsWithoutIDsAreCreatedAfterAFailedWrite(t *testing.T) {
 	h := newHarness(t, nil)
 	h.store.register(0, "")
 	h.put(Startup{})
@@ -120,7 +120,7 @@ func TestTopicsWithoutIDsAreCreatedWhereAWriteFailed(t *testing.T) {
 	h.store.journal = func(format string, args ...any) {
 		note(format, args...)
 		if strings.HasPrefix(format, "zk set %s%s") {
-			h.store.fail["SetTopic"] = errors.New("lost") // that of the second topic
+			h.store.fail["SetTopic"] = errors.New("lost") // for the second topic
 			h.store.journal = note
 		}
 	}
@@ -141,8 +141,8 @@ func TestTopicsWithoutIDsAreCreatedWhereAWriteFailed(t *testing.T) {
 	}
 }
 
-// The unreadable configuration of one topic keeps that topic only from an unclean leader.
-func TestAnUnreadableConfigurationConcernsItsTopicOnly(t *testing.T) {
+// If the configuration of one topic is unreadable, only that topic gets no unclean leader.
+func TestAnUnreadableConfigurationAffectsOnlyItsTopic(t *testing.T) {
 	h := newHarness(t, func(c *Config) { c.UncleanElection = true })
 	h.store.register(0, "")
 	h.store.register(1, "")

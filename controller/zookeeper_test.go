@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// wireBroker is a broker as far as controllers see one: a znode and a port that
-// answers control requests. It runs a controller of its own.
+// wireBroker is a minimal broker with its own controller. Other controllers see a znode and a port
+// that answers control requests.
 type wireBroker struct {
 	t          *testing.T
 	id         int32
@@ -36,7 +36,7 @@ type wireBroker struct {
 	log      logBuffer
 }
 
-// logBuffer keeps a broker's log, for a test that fails.
+// logBuffer collects a broker's log, which is printed if the test fails.
 type logBuffer struct {
 	mu   sync.Mutex // guards text
 	text strings.Builder
@@ -125,7 +125,7 @@ func (b *wireBroker) serve(conn net.Conn) {
 	}
 }
 
-// answer hands to the controller what other brokers ask of it.
+// answer passes requests of brokers to the controller, and answers all others itself.
 func (b *wireBroker) answer(h *harness, req kmsg.Request) kmsg.Response {
 	answers := make(chan kmsg.Response, 1)
 	switch req := req.(type) {
@@ -180,7 +180,7 @@ func (b *wireBroker) awaitReceived(text string) {
 	testkit.Eventually(b.t, 15*time.Second, fmt.Sprintf("broker %d receives %q", b.id, text), func() bool { return b.received(text) })
 }
 
-// nodes are the data of the tree's nodes, by path.
+// nodes returns the data of root and all nodes below it, by path.
 func nodes(t *testing.T, store *zkstore.Store, root string) map[string]string {
 	t.Helper()
 	dump, err := store.Dump(context.Background(), root)
@@ -202,12 +202,12 @@ func TestAClusterOnARealZooKeeper(t *testing.T) {
 	second, third := startWireBroker(t, connect, 1), startWireBroker(t, connect, 2)
 	third.awaitReceived("brokers=0,1,2")
 
-	// A topic, as a client's broker creates it.
+	// Create a topic as a broker does for a client.
 	if err := third.store.CreateTopic(ctx, topicNode("orders", replicas(0, 1), replicas(1, 2), replicas(2, 0))); err != nil {
 		t.Fatal(err)
 	}
 	for _, b := range []*wireBroker{first, second, third} {
-		testkit.Eventually(t, 10*time.Second, "all know the leaders", func() bool {
+		testkit.Eventually(t, 10*time.Second, "all brokers know the leaders", func() bool {
 			s := b.metadata.Snapshot()
 			return s.ControllerID == 0 && s.Partition("orders", 2) != nil && s.Partition("orders", 2).Leader == 2
 		})
@@ -217,7 +217,7 @@ func TestAClusterOnARealZooKeeper(t *testing.T) {
 		t.Errorf("state: %s, want %s", got, want)
 	}
 
-	// The controller and leader of orders-0 vanishes.
+	// Stop the controller, which is also the leader of orders-0.
 	first.stop()
 	testkit.Eventually(t, 15*time.Second, "another broker is elected", func() bool { return second.controller.IsActive() || third.controller.IsActive() })
 	second.awaitReceived("orders-0 leader=1 epoch=2 isr=1 v2 replicas=0,1")
@@ -229,7 +229,7 @@ func TestAClusterOnARealZooKeeper(t *testing.T) {
 		t.Errorf("epoch %d", active.controller.Epoch())
 	}
 
-	// A request to the one that is not the controller, and one to the one that is.
+	// Send a request to the broker that is not the controller, and to the one that is.
 	for _, b := range []*wireBroker{second, third} {
 		answer := make(chan *kmsg.AlterPartitionResponse, 1)
 		req := kmsg.NewPtrAlterPartitionRequest()
@@ -244,7 +244,7 @@ func TestAClusterOnARealZooKeeper(t *testing.T) {
 		}
 	}
 
-	// The broker is back, gets its replicas, and the topic is deleted from everywhere.
+	// Restart the broker, which gets its replicas. Then delete the topic from all brokers.
 	back := startWireBroker(t, connect, 0)
 	back.awaitReceived("orders-0 leader=1")
 	if err := back.store.CreateTopicDeletion(ctx, "orders"); err != nil {
@@ -255,7 +255,7 @@ func TestAClusterOnARealZooKeeper(t *testing.T) {
 			t.Logf("the controller's log:\n%s", &active.log)
 		}
 	}()
-	testkit.Eventually(t, 15*time.Second, "the topic's nodes are gone", func() bool {
+	testkit.Eventually(t, 15*time.Second, "the topic's nodes are deleted", func() bool {
 		topics, err := back.store.TopicNames(ctx)
 		marked, markErr := back.store.TopicMarkedForDeletion(ctx, "orders")
 		return err == nil && markErr == nil && len(topics) == 0 && !marked
@@ -270,7 +270,7 @@ func TestAClusterOnARealZooKeeper(t *testing.T) {
 	}
 }
 
-func TestAControllerWhoseZooKeeperRestartsGoesOn(t *testing.T) {
+func TestAControllerContinuesAfterARestartOfZooKeeper(t *testing.T) {
 	ctx := context.Background()
 	zk := testkit.NewZooKeeper(t)
 	b := startWireBroker(t, zk.Address()+"/c", 0)
@@ -285,8 +285,8 @@ func TestAControllerWhoseZooKeeperRestartsGoesOn(t *testing.T) {
 	b.awaitReceived("t-0 leader=0 epoch=0 isr=0 v0 replicas=0 new")
 }
 
-// Garbage in every node the controller reads, and the controller goes on.
-func TestGarbageNodesDoNotTakeTheControllerDown(t *testing.T) {
+// Invalid data in all kinds of nodes that the controller reads does not stop it.
+func TestInvalidNodesDoNotStopTheController(t *testing.T) {
 	ctx := context.Background()
 	connect := testkit.ZooKeeper(t)
 	b := startWireBroker(t, connect, 0)
@@ -313,21 +313,21 @@ func TestGarbageNodesDoNotTakeTheControllerDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.awaitReceived("after-0 leader=0")
-	// The next controller starts among all this.
+	// The next controller starts with the same nodes.
 	b.stop()
 	next := startWireBroker(t, connect, 0)
-	testkit.Eventually(t, 10*time.Second, "it is elected", next.controller.IsActive)
+	testkit.Eventually(t, 10*time.Second, "broker 0 is elected again", next.controller.IsActive)
 	next.awaitReceived("good-0 leader=0")
 	if err := next.store.CreateTopic(ctx, topicNode("again", replicas(0))); err != nil {
 		t.Fatal(err)
 	}
 	next.awaitReceived("again-0 leader=0")
 	if !next.controller.IsActive() {
-		t.Error("it gave up")
+		t.Error("the next controller is not active")
 	}
 }
 
-// putNode writes a node past the store, as a person with zkCli.sh would.
+// putNode creates a node without the store, as an operator does with zkCli.sh.
 func putNode(t *testing.T, connect, path, data string) {
 	t.Helper()
 	server, chroot, _ := strings.Cut(connect, "/")
