@@ -67,26 +67,12 @@ var clientLines = []toolLine{
 func TestOurClientToolsPrintWhatTheRealOnesPrint(t *testing.T) {
 	lines := slices.Clone(clientLines)
 	for i := range lines {
-		lines[i].tidy = tidyClients
+		lines[i].tidy = testkit.TidyClients
 	}
 	compareTools(t, "3.9.1", lines, toolSetting{
 		files:   map[string]string{"payloads": "alpha\nbravo\nhotel\n\n"},
 		prepare: func(brokers []*broker) { brokers[0].createTopic("perf", 1) },
 	})
-}
-
-var (
-	eventNumbers   = regexp.MustCompile(`("timestamp":|"avg_throughput":)[\d.E]+`)
-	producedNumber = regexp.MustCompile(`[\d.]+ (records/sec|ms|MB/sec)`)
-	consumedLine   = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\d{3}, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\d{3}, ([\d.]+), \S+, (\d+), \S+, \d+, -?\d+, \S+, \S+$`)
-)
-
-// tidyClients removes measured values.
-func tidyClients(text string) string {
-	text = eventNumbers.ReplaceAllString(text, "$1*")
-	text = producedNumber.ReplaceAllString(text, "* $1")
-	text = consumedLine.ReplaceAllString(text, "*, *, $1, *, $2, *, *, *, *, *")
-	return strings.TrimSuffix(text, "\n")
 }
 
 // Both tools run until they are stopped, so each is a process whose output is watched.
@@ -115,7 +101,7 @@ func TestOurReplicaVerificationPrintsWhatTheRealOnePrints(t *testing.T) {
 		}
 		return strings.Join(lines, "\n")
 	}
-	real := watched("the real tool", testkit.RealKafka(t, "3.9.1").Command(t, "-Xmx128m", realClasses["3.9.1"]["kafka-replica-verification"], args...))
+	real := watched("the real tool", testkit.RealKafka(t, "3.9.1").Command(t, "-Xmx128m", testkit.RealTools["3.9.1"]["kafka-replica-verification"], args...))
 	ours := watched("ours", script("kafka-replica-verification", args...))
 	if ours != real {
 		t.Errorf("ours:\n%s\nreal:\n%s", ours, real)

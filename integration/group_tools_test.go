@@ -2,8 +2,6 @@ package integration
 
 import (
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,7 +118,7 @@ func groupToolLines(lines ...string) []toolLine {
 		if !strings.Contains(args, "--timeout") { // in a cold JVM the real tool sometimes needs longer than its default of 5 s
 			args = strings.Replace(args, "--bootstrap-server {B}", "--bootstrap-server {B} --timeout 30000", 1)
 		}
-		all = append(all, toolLine{script: "kafka-consumer-groups", args: args, more: more, tidy: tidyGroups})
+		all = append(all, toolLine{script: "kafka-consumer-groups", args: args, more: more, tidy: testkit.TidyGroups})
 	}
 	return all
 }
@@ -196,36 +194,6 @@ func joinAsWorker(t *testing.T, b *broker, group string) {
 	if answer, err = l.Do(background(), sync); err != nil || joined.ErrorCode != 0 || answer.(*kmsg.SyncGroupResponse).ErrorCode != 0 {
 		t.Fatalf("the worker did not join: %v, %v, %v", joined, answer, err)
 	}
-}
-
-var (
-	resetHead   = regexp.MustCompile(`(GROUP {26}TOPIC {26}PARTITION  NEW-OFFSET {5})(.*)`)
-	resetRow    = regexp.MustCompile(`.{30} .{30} .{10} .{15}`)
-	deletedHead = regexp.MustCompile(`(TOPIC {26}PARTITION {7}STATUS {9})(.*)`)
-	deletedRow  = regexp.MustCompile(`.{30} .{15} (Successful {5}|Error: :[A-Za-z.]+: [^.]*\.)`)
-	memberID    = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
-	callNumbers = regexp.MustCompile(`adminclient-\d+|(deadlineMs=|tries=|nextAllowedTryMs=|timed out at |after )\d+`)
-	topicOwned  = regexp.MustCompile(`\w+(\([0-9,]+\))`)
-	parserNoise = regexp.MustCompile(`(?m)^com\.fasterxml\..*\n`)
-)
-
-// tidyGroups removes the real tool's missing line breaks and random order, the topics that it does
-// not name with --verbose, and values that differ between runs.
-func tidyGroups(text string) string {
-	for _, table := range []struct{ head, row *regexp.Regexp }{{resetHead, resetRow}, {deletedHead, deletedRow}} {
-		text = table.head.ReplaceAllStringFunc(text, func(line string) string {
-			m := table.head.FindStringSubmatch(line)
-			return m[1] + "\n" + table.row.ReplaceAllString(m[2], "$0\n")
-		})
-	}
-	text = memberID.ReplaceAllString(text, "00000000-0000-0000-0000-000000000000")
-	text = callNumbers.ReplaceAllString(text, "*")
-	text = topicOwned.ReplaceAllString(text, "$1")
-	text = strings.ReplaceAll(text, "'new', '", "'new'")
-	text = parserNoise.ReplaceAllString(text, "")
-	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return line == "" })
-	slices.Sort(lines)
-	return strings.Join(lines, "\n")
 }
 
 // The tables of 3.9.1 lack line breaks. Ours have them, as those of older and newer releases do.

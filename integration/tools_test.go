@@ -1,12 +1,8 @@
 package integration
 
 import (
-	"encoding/base64"
-	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,36 +24,6 @@ type toolLine struct {
 	// docs/deviations.md.
 	tidy  func(text string) string
 	until string // the line is repeated until its stdout contains this text; not with alone
-}
-
-// realClasses are the classes of the real tools, by release and script.
-var realClasses = map[string]map[string]string{
-	"3.9.1": {
-		"kafka-topics":               "org.apache.kafka.tools.TopicCommand",
-		"kafka-console-producer":     "kafka.tools.ConsoleProducer",
-		"kafka-console-consumer":     "org.apache.kafka.tools.consumer.ConsoleConsumer",
-		"kafka-get-offsets":          "org.apache.kafka.tools.GetOffsetShell",
-		"kafka-dump-log":             "kafka.tools.DumpLogSegments",
-		"kafka-broker-api-versions":  "kafka.admin.BrokerApiVersionsCommand",
-		"kafka-cluster":              "org.apache.kafka.tools.ClusterTool",
-		"kafka-verifiable-producer":  "org.apache.kafka.tools.VerifiableProducer",
-		"kafka-verifiable-consumer":  "org.apache.kafka.tools.VerifiableConsumer",
-		"kafka-producer-perf-test":   "org.apache.kafka.tools.ProducerPerformance",
-		"kafka-consumer-perf-test":   "org.apache.kafka.tools.ConsumerPerformance",
-		"kafka-replica-verification": "org.apache.kafka.tools.ReplicaVerificationTool",
-		"kafka-consumer-groups":      "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-		"kafka-configs":              "kafka.admin.ConfigCommand",
-		"kafka-reassign-partitions":  "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
-		"kafka-leader-election":      "org.apache.kafka.tools.LeaderElectionCommand",
-		"kafka-delete-records":       "org.apache.kafka.tools.DeleteRecordsCommand",
-		"kafka-log-dirs":             "org.apache.kafka.tools.LogDirsCommand",
-	},
-	"2.8.2": {
-		"kafka-topics":                     "kafka.admin.TopicCommand",
-		"kafka-configs":                    "kafka.admin.ConfigCommand",
-		"kafka-reassign-partitions":        "kafka.admin.ReassignPartitionsCommand",
-		"kafka-preferred-replica-election": "kafka.admin.PreferredReplicaLeaderElectionCommand",
-	},
 }
 
 var toolLines = []toolLine{
@@ -190,12 +156,6 @@ type toolSetting struct {
 	prepare func(brokers []*broker) // creates the same state on either side; nil: nothing
 }
 
-// toolResult is the output and the exit code of a tool.
-type toolResult struct {
-	stdout, stderr string
-	code           int
-}
-
 // compareTools runs the lines with our scripts and with the real tools, each against our brokers in
 // the same state, and compares the results.
 func compareTools(t *testing.T, release string, lines []toolLine, setting toolSetting) {
@@ -230,7 +190,7 @@ func compareTools(t *testing.T, release string, lines []toolLine, setting toolSe
 		for _, line := range lines {
 			command := []string{line.script}
 			if i == 1 {
-				command[0] = realClasses[release][line.script]
+				command[0] = testkit.RealTools[release][line.script]
 			}
 			for _, arg := range strings.Fields(line.args) {
 				command = append(command, places.Replace(arg))
@@ -238,20 +198,24 @@ func compareTools(t *testing.T, release string, lines []toolLine, setting toolSe
 			commands[i] = append(commands[i], command)
 		}
 	}
-	real := runRealTools(t, release, lines, commands[1])
+	var forReal []testkit.ToolCommand
 	for i, line := range lines {
-		ours := toolResult{}
+		forReal = append(forReal, testkit.ToolCommand{Class: commands[1][i][0], Args: commands[1][i][1:], Stdin: line.stdin, Until: line.until, Alone: line.alone})
+	}
+	real := testkit.RealKafka(t, release).RunTools(t, forReal)
+	for i, line := range lines {
+		ours := testkit.ToolResult{}
 		within(30*time.Second, func() bool {
-			ours.stdout, ours.stderr, ours.code = testkit.Run(t, 90*time.Second, line.stdin, script(line.script, commands[0][i][1:]...))
-			return strings.Contains(ours.stdout, line.until)
+			ours.Stdout, ours.Stderr, ours.Code = testkit.Run(t, 90*time.Second, line.stdin, script(line.script, commands[0][i][1:]...))
+			return strings.Contains(ours.Stdout, line.until)
 		})
 		if line.args == "--help" { // help that was asked for is no failure: docs/deviations.md
-			if real[i].code != 1 {
-				t.Errorf("%s --help of the real tool exits with code %d", line.script, real[i].code)
+			if real[i].Code != 1 {
+				t.Errorf("%s --help of the real tool exits with code %d", line.script, real[i].Code)
 			}
-			real[i].code = 0
+			real[i].Code = 0
 		}
-		have, want := ours.masked(line.tidy), real[i].masked(line.tidy)
+		have, want := ours.Masked(line.tidy), real[i].Masked(line.tidy)
 		if have != want {
 			t.Errorf("%s %s\n--- ours\n%s--- real\n%s", line.script, line.args, have, want)
 		}
@@ -288,93 +252,4 @@ func awaitLeaders(t testing.TB, b *broker, topic string) {
 		out, _, code := run(t, "kafka-get-offsets", append(b.bootstrap(), "--topic", topic)...)
 		return code == 0 && strings.Contains(out, topic+":0:0")
 	})
-}
-
-// runRealTools runs the real tools one after the other, in one Java process except for those that
-// need their own.
-func runRealTools(t *testing.T, release string, lines []toolLine, commands [][]string) []toolResult {
-	t.Helper()
-	var together []toolLine
-	var run [][]string
-	for i, line := range lines {
-		if !line.alone {
-			together, run = append(together, line), append(run, commands[i])
-		}
-	}
-	results := runInOneProcess(t, release, together, run)
-	all := make([]toolResult, len(lines))
-	for i, line := range lines {
-		if !line.alone {
-			all[i], results = results[0], results[1:]
-			continue
-		}
-		all[i].stdout, all[i].stderr, all[i].code = testkit.RealKafka(t, release).Plain().Run(t, commands[i][0], commands[i][1:]...)
-	}
-	return all
-}
-
-func runInOneProcess(t *testing.T, release string, lines []toolLine, commands [][]string) []toolResult {
-	t.Helper()
-	var input strings.Builder
-	for i, command := range commands {
-		for _, field := range append([]string{command[0], lines[i].stdin, lines[i].until}, command[1:]...) {
-			input.WriteString(field + "\x1f")
-		}
-		input.WriteString("\x1e")
-	}
-	cmd := testkit.RealKafka(t, release).Plain().Command(t, "-Xmx512m", filepath.Join(testkit.Root(), "integration/testdata/ToolRunner.java"))
-	out, errs, code := testkit.Run(t, 8*time.Minute, input.String(), cmd)
-	results := strings.Split(strings.TrimSpace(out), "\n")
-	if code != 0 || len(results) != len(commands) {
-		t.Fatalf("the real tools: exit code %d, %d results of %d\n%s\n%s", code, len(results), len(commands), out, errs)
-	}
-	var all []toolResult
-	for _, result := range results {
-		fields := strings.Split(result, " ")
-		if len(fields) != 4 {
-			t.Fatalf("malformed result of the real tools: %q", result)
-		}
-		code, err := strconv.Atoi(fields[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		stdout, _ := base64.StdEncoding.DecodeString(fields[1])
-		stderr, _ := base64.StdEncoding.DecodeString(fields[2])
-		all = append(all, toolResult{string(stdout), string(stderr), code})
-	}
-	return all
-}
-
-var (
-	stamps     = regexp.MustCompile(`\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]|CreateTime:\d{13}|127\.0\.0\.1:\d+(/t\d+)?|adminclient-\d+|(Timed out waiting for a node assignment\. Call: |Call\(callName=)deleteRecords[^\n]*|TopicId: [\w-]{22}|Cluster ID: [\w-]{22}|/tmp/[^\s"/]+/\d{3}`)
-	stackLines = regexp.MustCompile(`(?m)^(\s+at |Caused by: |\s+\.\.\. \d+ more).*\n`)
-	usageTable = regexp.MustCompile(`(?ms)^(Option\s+Description|usage: ).*`)
-	usageError = regexp.MustCompile(`(?ms)^usage: .*?^([\w.-]+:)\s+error:(.*)\z`)
-	libraries  = regexp.MustCompile(`(?m)^SLF4J: .*\n`)
-	clientNews = regexp.MustCompile(`(?m)^\[[^\]]*\] WARN .*\(org\.apache\.kafka\.clients\.NetworkClient\)\n`)
-)
-
-// masked returns the output without values that differ between runs, without Java stack traces, and
-// without the table of options, which has our own texts.
-func (s toolResult) masked(tidy func(string) string) string {
-	var out strings.Builder
-	for _, part := range []struct{ name, text string }{{"out", s.stdout}, {"err", s.stderr}} {
-		text := libraries.ReplaceAllString(clientNews.ReplaceAllString(part.text, ""), "")
-		text = stackLines.ReplaceAllString(text, "")
-		text = usageError.ReplaceAllStringFunc(text, func(text string) string {
-			// argparse4j pads and breaks lines.
-			m := usageError.FindStringSubmatch(text)
-			return "(usage)\n" + m[1] + " error: " + strings.ReplaceAll(strings.Join(strings.Fields(m[2]), " "), "- ", "-")
-		})
-		text = usageTable.ReplaceAllString(text, "(usage table)\n")
-		text = stamps.ReplaceAllString(text, "*")
-		if tidy != nil {
-			text = tidy(text)
-		}
-		for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-			fmt.Fprintf(&out, "[%s] %s\n", part.name, line)
-		}
-	}
-	fmt.Fprintf(&out, "[exit] %d\n", s.code)
-	return out.String()
 }
