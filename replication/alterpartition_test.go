@@ -16,7 +16,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// controllerStub answers AlterPartition requests one by one, as told.
+// controllerStub answers AlterPartition requests one by one with the answers of the test.
 type controllerStub struct {
 	requests chan *kmsg.AlterPartitionRequest
 	answers  chan func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error)
@@ -44,7 +44,7 @@ func (c *controllerStub) Call(ctx context.Context, req kmsg.Request, maxVersion 
 
 func (c *controllerStub) Moved() { c.moved++ }
 
-// agree answers every partition with what it asked for, one partition epoch on.
+// agree answers every partition with the requested replicas and the next partition epoch.
 func agree(req *kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
 	resp := req.ResponseKind().(*kmsg.AlterPartitionResponse)
 	for _, t := range req.Topics {
@@ -90,11 +90,11 @@ func TestAlterPartitionSendsQueuedChangesInOneRequest(t *testing.T) {
 		}
 		submit(change("a", 0, 1, 2))
 		first := <-stub.requests
-		// The first is under way: these two wait and go together.
+		// The first request is in flight: these two wait and are sent together.
 		submit(change("a", 1, 1))
 		submit(change("b", 0, 1, 3))
 		if submit(change("b", 0, 1)) {
-			t.Error("a second change of a queued partition was taken")
+			t.Error("a second change of a queued partition was accepted")
 		}
 		synctest.Wait()
 		if len(stub.requests) != 0 {
@@ -112,7 +112,7 @@ func TestAlterPartitionSendsQueuedChangesInOneRequest(t *testing.T) {
 			partitions += len(topic.Partitions)
 		}
 		if partitions < 2 {
-			t.Errorf("the second request has %d partitions, want both that waited", partitions)
+			t.Errorf("the second request has %d partitions, want both queued ones", partitions)
 		}
 		if got := answers["b-0"]; got.Err != protocol.None || !slices.Equal(got.ISR, []int32{1, 3}) || got.PartitionEpoch != 8 {
 			t.Errorf("answer for b-0: %+v", got)
@@ -152,7 +152,7 @@ func TestAlterPartitionRetriesAfterATopLevelError(t *testing.T) {
 			t.Errorf("four repetitions took %v, want 50 ms each", waited)
 		}
 		if stub.moved != 1 {
-			t.Errorf("told %d times that the controller moved, want once", stub.moved)
+			t.Errorf("Moved was called %d times, want once", stub.moved)
 		}
 		stub.answers <- agree
 		synctest.Wait()
@@ -175,8 +175,8 @@ func refuseEach(code protocol.ErrorCode) func(*kmsg.AlterPartitionRequest) (*kms
 	}
 }
 
-// A partition submits its change again at once after an unexpected error: the
-// controller is not asked again in a loop.
+// A partition submits its change again at once after an unexpected error. The controller must not
+// be asked again without a pause.
 func TestAlterPartitionPausesAfterAnUnexpectedErrorOfOneChange(t *testing.T) {
 	withAlterPartition(t, func(t *testing.T, a *AlterPartition, stub *controllerStub) {
 		start := time.Now()
@@ -200,7 +200,7 @@ func TestAlterPartitionPausesAfterAnUnexpectedErrorOfOneChange(t *testing.T) {
 		a.Submit(change("a", 0, 1), again)
 		<-stub.requests
 		if waited := time.Since(start); waited != 3*alterPartitionPause {
-			t.Errorf("after a refusal the next change waited: %v in all", waited)
+			t.Errorf("after a refusal the next change waited: %v in total", waited)
 		}
 		stub.answers <- agree
 	})
@@ -209,7 +209,7 @@ func TestAlterPartitionPausesAfterAnUnexpectedErrorOfOneChange(t *testing.T) {
 func TestAlterPartitionLogsOnlyFailures(t *testing.T) {
 	var lines bytes.Buffer
 	a := NewAlterPartition(1, func() int64 { return 99 }, nil, kafkalog.New(&lines))
-	defer a.Close() // without a controller to call there is nothing to end
+	defer a.Close() // without a controller there is no sender to stop
 	for _, c := range []struct {
 		answer func(*kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error)
 		line   string

@@ -17,9 +17,8 @@ type fixedConfig struct{ c *settings.Topic }
 
 func (f fixedConfig) TopicConfig(string) (*settings.Topic, error) { return f.c, nil }
 
-// BenchmarkLeaderAndIsr takes one LeaderAndIsr for many topics of one partition
-// each, as a broker gets at its start. The time of a topic does not depend on
-// their number.
+// BenchmarkLeaderAndIsr applies one LeaderAndIsr for many topics of one partition each, as a broker
+// gets at its start. The time per topic does not depend on the number of topics.
 func BenchmarkLeaderAndIsr(b *testing.B) {
 	for _, topics := range []int{1000, 2000, 4000, 8000} {
 		b.Run(fmt.Sprintf("topics=%d", topics), func(b *testing.B) {
@@ -72,8 +71,7 @@ func leaderAndISROfTopics(n int) *kmsg.LeaderAndISRRequest {
 	return req
 }
 
-// BenchmarkWakeWithIdleSessions is one wake-up of a partition that is in 1000
-// sessions which no client uses any more.
+// BenchmarkWakeWithIdleSessions measures one wake-up of a partition that is in 1000 idle sessions.
 func BenchmarkWakeWithIdleSessions(b *testing.B) {
 	var list waitList
 	for range 1000 {

@@ -43,7 +43,7 @@ func TestPitfallReplication28_RequestsWithAStaleBrokerEpochChangeNothing(t *test
 		t.Fatalf("answered %s", code)
 	}
 	if len(b.Partitions()) != 0 {
-		t.Error("the partition is hosted after a request for an earlier life")
+		t.Error("the partition is hosted after a request with a stale broker epoch")
 	}
 	stop := kmsg.NewPtrStopReplicaRequest()
 	stop.Version, stop.ControllerEpoch, stop.BrokerEpoch = 4, 1, 99
@@ -55,7 +55,7 @@ func TestPitfallReplication28_RequestsWithAStaleBrokerEpochChangeNothing(t *test
 	if resp, _ := b.UpdateMetadata(update, 1); protocol.ErrorCode(resp.ErrorCode) != protocol.StaleBrokerEpoch || b.Metadata().ControllerID == 5 {
 		t.Errorf("UpdateMetadata answers %+v", resp)
 	}
-	// A larger epoch passes: the controller saw the registration before we did.
+	// A larger epoch passes: the controller may see the registration before the broker does.
 	req.BrokerEpoch = 101
 	if code := b.control(req); code != protocol.None {
 		t.Errorf("a larger broker epoch: %s", code)
@@ -111,16 +111,16 @@ func TestLeaderAndIsrPerPartitionChecks(t *testing.T) {
 	older := roleOf(0, ourID, 8, []int32{ourID, 2}, ourID)
 	older.TopicStates[0].PartitionStates[0].ZKVersion = 1
 	if code := b.control(older); code != protocol.None {
-		t.Errorf("older partition epoch: %s, want to be skipped silently", code)
+		t.Errorf("older partition epoch: %s, want it to be skipped silently", code)
 	}
 	if got := b.partition().State().LeaderEpoch; got != 5 {
 		t.Errorf("leader epoch %d after refused and skipped requests, want 5", got)
 	}
 }
 
-// A tool dropped the topic's id while all brokers were down, so that the controller
-// has given it another one. The log may be of a deleted topic of the name: it is not
-// served, and it stays as it is until somebody writes its id back (as in Kafka).
+// A tool dropped the topic's id while all brokers were down, so the controller has assigned another
+// one. The log may belong to a deleted topic of the same name. It is not served and is kept
+// unchanged until an operator writes its id back, as in Kafka.
 func TestALogWithAnotherTopicIDIsKeptButNotServedAfterAStart(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
@@ -131,20 +131,20 @@ func TestALogWithAnotherTopicIDIsKeptButNotServedAfterAStart(t *testing.T) {
 
 	b = newTestBrokerOn(t, fs, []string{testDir})
 	b.know(ourID)
-	told := &logtest.Hook{}
-	b.stateLog.Logger.AddHook(told)
+	hook := &logtest.Hook{}
+	b.stateLog.Logger.AddHook(hook)
 	other := roleOf(0, ourID, 2, []int32{ourID}, ourID)
 	other.TopicStates[0].TopicID = TopicID{0xee}
 	if code := b.control(other); code != protocol.InconsistentTopicID || b.hosted(testTopic, 0) != nil {
 		t.Errorf("another topic id: %s, hosted %t", code, b.hosted(testTopic, 0) != nil)
 	}
 	want := fmt.Sprintf("Topic ID in memory: %s does not match the topic ID for partition t-0 received: %s.", uuid(testTopicID), uuid(TopicID{0xee}))
-	if !slices.ContainsFunc(told.AllEntries(), func(e *logrus.Entry) bool { return e.Level == logrus.ErrorLevel && e.Message == want }) {
-		t.Errorf("logged are %v, want %q", told.AllEntries(), want)
+	if !slices.ContainsFunc(hook.AllEntries(), func(e *logrus.Entry) bool { return e.Level == logrus.ErrorLevel && e.Message == want }) {
+		t.Errorf("logged %v, want %q", hook.AllEntries(), want)
 	}
 	log := b.logs.Log(TopicPartition{Topic: testTopic})
 	if log == nil || log.TopicID() != testTopicID || log.Offsets().LogEnd != 3 {
-		t.Fatalf("the log is not as it was: %+v", log)
+		t.Fatalf("the log has changed: %+v", log)
 	}
 	if p := b.lead(3, []int32{ourID}, ourID); p.Log().Offsets().LogEnd != 3 { // the id is written back
 		t.Errorf("led with %d records, want 3", p.Log().Offsets().LogEnd)
@@ -170,7 +170,7 @@ func TestATopicIDMayArriveInTheSameEpoch(t *testing.T) {
 	}
 }
 
-// A broker that was deposed takes no records, whatever they ask for.
+// A broker that no longer leads refuses records of clients, whatever acks they request.
 func TestAFollowerRefusesRecordsOfClients(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID, 2)
@@ -212,19 +212,19 @@ func TestListenersAreNotifiedOfGainedAndLostLeadership(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID, 2)
 	b.lead(1, []int32{ourID, 2}, ourID, 2)
-	b.lead(2, []int32{ourID, 2}, ourID, 2) // led before: no news
+	b.lead(2, []int32{ourID, 2}, ourID, 2) // led before: no notification
 	if code := b.control(roleOf(0, 2, 3, []int32{ourID, 2}, ourID, 2)); code != protocol.None {
 		t.Fatal(code)
 	}
 	b.lead(4, []int32{ourID, 2}, ourID, 2)
 	b.stopReplica(0, epochDuringDelete, true)
 	want := []string{"lead t-0 1", "resign t-0 3", "lead t-0 4", "resign t-0 -1"}
-	if !slices.Equal(b.heard, want) {
-		t.Errorf("heard %v, want %v", b.heard, want)
+	if !slices.Equal(b.notified, want) {
+		t.Errorf("notified of %v, want %v", b.notified, want)
 	}
 }
 
-// stopReplica sends a StopReplica for one partition.
+// stopReplica sends a StopReplica request for one partition.
 func (b *testBroker) stopReplica(partition, leaderEpoch int32, del bool) protocol.ErrorCode {
 	b.t.Helper()
 	req := kmsg.NewPtrStopReplicaRequest()
@@ -241,8 +241,8 @@ func (b *testBroker) stopReplica(partition, leaderEpoch int32, del bool) protoco
 	return protocol.ErrorCode(resp.Partitions[0].ErrorCode)
 }
 
-// A partition that is stopped, deleted or led here is not fetched any more; one that is
-// stopped or deleted does not move to another directory either.
+// A partition that is stopped, deleted or led here is no longer fetched. If it is stopped or
+// deleted, it is no longer moved to another directory either.
 func TestAStoppedOrLedPartitionIsNoLongerFetched(t *testing.T) {
 	for what, end := range map[string]func(b *testBroker){
 		"stopped": func(b *testBroker) { b.stopReplica(0, 5, false) },
@@ -268,7 +268,7 @@ func TestAStoppedOrLedPartitionIsNoLongerFetched(t *testing.T) {
 		}
 		end(b)
 		if fetched := b.FollowerLags(); len(fetched) != 0 {
-			t.Errorf("%s: still fetched: %v", what, fetched)
+			t.Errorf("%s: still fetches %v", what, fetched)
 		}
 		if what != "led" && moves() != 0 {
 			t.Errorf("%s: still moves", what)
@@ -276,8 +276,8 @@ func TestAStoppedOrLedPartitionIsNoLongerFetched(t *testing.T) {
 	}
 }
 
-// A request that names a partition twice, the second time in an earlier epoch, does not set
-// back the epoch.
+// A request names a partition twice, the second time with an earlier epoch. The epoch must not go
+// back.
 func TestAPartitionNamedTwiceIsLedInTheLaterEpoch(t *testing.T) {
 	b := alone(t)
 	b.mustProduce(2)
@@ -344,7 +344,7 @@ func TestFollowerWithoutALiveLeaderOnlyGetsALog(t *testing.T) {
 			t.Errorf("leader %d: %+v", leader, s)
 		}
 	}
-	// The same request applies once the leader is there.
+	// The same request applies when the leader is alive.
 	b.know(ourID, 2)
 	if code := b.control(roleOf(0, 2, 3, []int32{ourID, 2}, 2)); code != protocol.None || b.partition().State().LeaderEpoch != 3 {
 		t.Errorf("with a live leader: %s %+v", code, b.partition().State())
@@ -384,7 +384,7 @@ func TestCheckpointsAreNotWrittenBeforeTheFirstLeaderAndIsr(t *testing.T) {
 	third := newTestBrokerOn(t, b.fs, []string{testDir})
 	read, err := third.logs.ReadHighWatermarks(testDir)
 	if err != nil || read[TopicPartition{Topic: testTopic}] != 3 {
-		t.Errorf("a broker that was given no roles wrote %v, %v", read, err)
+		t.Errorf("a broker without roles wrote %v, %v", read, err)
 	}
 }
 
@@ -407,11 +407,11 @@ func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
 		t.Errorf("produce: %v", p.Partitions[0].Err)
 	}
 	_, err = was.AppendAsLeader(batch(t, 1), nil, 1)
-	wantCode(t, "an append that was looked up before", err, protocol.KafkaStorageError)
+	wantCode(t, "an append to a partition looked up before", err, protocol.KafkaStorageError)
 }
 
-// The high watermarks of all partitions are not read for each new one: an empty log has no
-// other than its end.
+// The high watermark of an empty log is its end, so the high watermarks of all partitions need not
+// be read for each new one.
 func TestANewPartitionDoesNotReadAllHighWatermarks(t *testing.T) {
 	var reads atomic.Int32
 	fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
@@ -433,12 +433,12 @@ func TestANewPartitionDoesNotReadAllHighWatermarks(t *testing.T) {
 	}
 }
 
-// A log directory fails while a LeaderAndIsr creates a log in it, or has just
-// opened one with records.
+// A log directory fails while a LeaderAndIsr creates a log in it, or has just opened a log with
+// records.
 func TestADirectoryThatFailsDuringALeaderAndIsrTakesItsPartitionOffline(t *testing.T) {
 	for _, tt := range []struct {
 		leader int32
-		at     string // the file that is opened then
+		at     string // file being opened when the directory fails
 	}{{ourID, ".timeindex"}, {2, ".timeindex"}, {ourID, "replication-offset-checkpoint"}, {2, "replication-offset-checkpoint"}} {
 		var armed, broken atomic.Bool
 		var b *testBroker
@@ -450,7 +450,7 @@ func TestADirectoryThatFailsDuringALeaderAndIsrTakesItsPartitionOffline(t *testi
 				other := b.partition()
 				broken.Store(true)
 				_ = other.Log().Flush()
-				eventually(t, "the directory's logs are gone", func() bool { return b.logs.Log(other.id) == nil })
+				eventually(t, "the removal of the directory's logs", func() bool { return b.logs.Log(other.id) == nil })
 			}
 			return nil
 		})
@@ -467,7 +467,7 @@ func TestADirectoryThatFailsDuringALeaderAndIsrTakesItsPartitionOffline(t *testi
 			if !before || tt.at != "replication-offset-checkpoint" {
 				break
 			}
-			// The file is read for a log that has records, left by an earlier life of the broker.
+			// The file is read for a log with records from an earlier run of the broker.
 			_ = b.control(roleOf(1, ourID, 2, []int32{ourID}, ourID))
 			p := b.NewProduce()
 			p.Version, p.Acks = 9, 1
@@ -482,15 +482,15 @@ func TestADirectoryThatFailsDuringALeaderAndIsrTakesItsPartitionOffline(t *testi
 		role := roleOf(1, tt.leader, 3, []int32{ourID, 2}, ourID, 2)
 		_ = b.control(role)
 		p := b.host(TopicPartition{Topic: testTopic, Partition: 1})
-		eventually(t, "the partition is offline", p.offline)
+		eventually(t, "the partition to be offline", p.offline)
 		if code := b.control(role); code != protocol.KafkaStorageError {
-			t.Errorf("leader %d, %s: asked again: %s", tt.leader, tt.at, code)
+			t.Errorf("leader %d, %s: second request: %s", tt.leader, tt.at, code)
 		}
 	}
 }
 
-// A change of a topic's configuration is announced between its read and the
-// creation of the log.
+// A change of a topic's configuration is announced after it was read for a new log and before the
+// log is created.
 func TestAConfigurationAnnouncedWhileALogIsCreatedTakesEffect(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
@@ -507,8 +507,8 @@ func TestAConfigurationAnnouncedWhileALogIsCreatedTakesEffect(t *testing.T) {
 	}
 }
 
-// A log that is out of use costs its own partition only, and the controller learns
-// of it as of a failed directory.
+// An unusable log takes only its own partition offline, and the controller is notified as for a
+// failed directory.
 func TestAFailedLogTakesItsPartitionOffline(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
@@ -527,16 +527,16 @@ func TestAFailedLogTakesItsPartitionOffline(t *testing.T) {
 	}
 }
 
-// A directory fails between the checks of a LeaderAndIsr and the change of roles: its
-// partition is offline for the answer too, and gets no log again.
+// A directory fails between the checks of a LeaderAndIsr and the role changes. Its partition is
+// offline in the response too, and gets no log again.
 func TestAPartitionThatGoesOfflineDuringALeaderAndIsrStaysOffline(t *testing.T) {
 	for _, leader := range []int32{ourID, 2} {
 		b := newTestBroker(t)
 		b.know(ourID, 2)
 		b.lead(0, []int32{ourID, 2}, ourID, 2)
-		heard := len(b.heard)
+		before := len(b.notified)
 		req := roleOf(0, leader, 5, []int32{ourID, 2}, ourID, 2)
-		for p := range int32(2) { // for several new logs the configurations are read first
+		for p := range int32(2) { // with several new logs the configurations are read first
 			more := roleOf(p, leader, 5, []int32{ourID, 2}, ourID, 2).TopicStates[0]
 			more.Topic, more.TopicID = "u", TopicID{0xcd}
 			req.TopicStates = append(req.TopicStates, more)
@@ -550,14 +550,14 @@ func TestAPartitionThatGoesOfflineDuringALeaderAndIsrStaysOffline(t *testing.T) 
 		if code != protocol.KafkaStorageError || !p.offline() || p.Log() != nil || p.State().Leading {
 			t.Errorf("leader %d: answered %s; offline %t, %+v", leader, code, p.offline(), p.State())
 		}
-		if slices.Contains(b.heard[heard:], "lead t-0 5") {
-			t.Errorf("leader %d: heard %v", leader, b.heard)
+		if slices.Contains(b.notified[before:], "lead t-0 5") {
+			t.Errorf("leader %d: notified of %v", leader, b.notified)
 		}
 	}
 }
 
-// A directory or a log fails while its partition is deleted: that one is not taken for an
-// offline one, so that the topic can be created again.
+// A directory or a log fails while its partition is being deleted. The partition must not count as
+// offline, so that the topic can be created again.
 func TestAFailureDoesNotBringBackADeletedPartition(t *testing.T) {
 	b := alone(t)
 	p, failed := b.partition(), b.partitionsIn(testDir)
@@ -575,9 +575,8 @@ func TestAFailureDoesNotBringBackADeletedPartition(t *testing.T) {
 	b.mustProduce(1)
 }
 
-// The topic's configuration cannot be read while a broker becomes leader or
-// follower: nothing of the new epoch stays, so that the controller's next request
-// in the same epoch applies (KAFKA-9769).
+// The topic's configuration cannot be read while a broker becomes leader or follower. The partition
+// keeps its old epoch, so the controller's next request with the same epoch applies (KAFKA-9769).
 func TestPitfallController17_AFailureWhileBecomingLeaderKeepsTheOldEpoch(t *testing.T) {
 	for _, leader := range []int32{ourID, 2} {
 		b := newTestBroker(t)
@@ -587,7 +586,7 @@ func TestPitfallController17_AFailureWhileBecomingLeaderKeepsTheOldEpoch(t *test
 			t.Errorf("leader %d: %s although the configuration could not be read", leader, code)
 		}
 		if s := b.partition().State(); s.LeaderEpoch != noEpoch || s.Leading || s.Leader != noLeader {
-			t.Errorf("leader %d: half a state: %+v", leader, s)
+			t.Errorf("leader %d: partially changed state: %+v", leader, s)
 		}
 		b.configErr = nil
 		if code := b.control(roleOf(0, leader, 5, []int32{ourID, 2}, ourID, 2)); code != protocol.None {
@@ -599,8 +598,8 @@ func TestPitfallController17_AFailureWhileBecomingLeaderKeepsTheOldEpoch(t *test
 	}
 }
 
-// A partition whose role cannot be taken costs none of the others of the request
-// anything: they lead and follow, and the coordinators hear of it.
+// A partition whose role change fails must not affect the other partitions of the request: they
+// lead and follow, and the coordinators are notified of them.
 func TestAFailedPartitionDoesNotAffectTheRolesOfOthers(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID, 2)
@@ -627,8 +626,8 @@ func TestAFailedPartitionDoesNotAffectTheRolesOfOthers(t *testing.T) {
 			}
 		}
 	}
-	if resp.ErrorCode != 0 || !slices.Equal(b.heard, []string{"lead t-0 5", "resign t-1 5"}) {
-		t.Errorf("code %d; heard %v", resp.ErrorCode, b.heard)
+	if resp.ErrorCode != 0 || !slices.Equal(b.notified, []string{"lead t-0 5", "resign t-1 5"}) {
+		t.Errorf("code %d; notified of %v", resp.ErrorCode, b.notified)
 	}
 	if follower := b.hosted(testTopic, 1).State(); follower.Leader != 2 || follower.LeaderEpoch != 5 {
 		t.Errorf("the follower: %+v", follower)
@@ -643,8 +642,8 @@ func TestAFailedPartitionDoesNotAffectTheRolesOfOthers(t *testing.T) {
 	}
 }
 
-// Replicas and in-sync replicas as many as a request can have take time in
-// proportion to their number; work that grew with its square would take minutes.
+// Lists with as many replicas and in-sync replicas as a request can have take time linear in their
+// length. Quadratic work would take minutes.
 func TestLongReplicaListsTakeLinearTime(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
@@ -663,8 +662,8 @@ func TestLongReplicaListsTakeLinearTime(t *testing.T) {
 	}
 }
 
-// While the first LeaderAndIsr after the start is being applied the hosted
-// partitions are fewer than those in the checkpoint, which must not be replaced.
+// While the first LeaderAndIsr after the start is being applied, fewer partitions are hosted than
+// the checkpoint contains. The checkpoint must not be replaced.
 func TestHighWatermarksOfPartitionsNotYetHostedStayInTheCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		both := func(epoch int32) *kmsg.LeaderAndISRRequest {
@@ -688,7 +687,7 @@ func TestHighWatermarksOfPartitionsNotYetHostedStayInTheCheckpoint(t *testing.T)
 			if topic != "u" || saved >= 0 {
 				return
 			}
-			time.Sleep(2 * b.opts.CheckpointInterval) // of the bubble's clock: ZooKeeper is slow
+			time.Sleep(2 * b.opts.CheckpointInterval) // virtual time: ZooKeeper is slow
 			offsets, err := b.logs.ReadHighWatermarks(testDir)
 			if err != nil {
 				t.Error(err)
@@ -702,8 +701,8 @@ func TestHighWatermarksOfPartitionsNotYetHostedStayInTheCheckpoint(t *testing.T)
 	})
 }
 
-// Too many open files are no broken disk: a partition whose log could not be made is
-// answered with an error, and is taken with the next role.
+// Too many open files do not mean a broken disk. A partition whose log could not be created gets an
+// error and is led with the next request.
 func TestAPartitionThatLackedAFileDescriptorIsLedInTheNextEpoch(t *testing.T) {
 	scarce := false
 	fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {

@@ -16,24 +16,24 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// A round's cost must follow what changed, not what exists: each benchmark runs
-// with one busy partition beside few and beside 10,000 idle ones.
+// The cost of a round must depend on the changes and not on the number of partitions: each
+// benchmark runs with one busy partition and 10, 1000 or 10,000 partitions in total.
 var partitionCounts = []int{10, 1000, 10_000}
 
-// sameConfig is the configuration of every topic.
+// sameConfig returns the same configuration for every topic.
 type sameConfig struct{ topic *settings.Topic }
 
 func (c sameConfig) TopicConfig(string) (*settings.Topic, error) { return c.topic, nil }
 
-// hostOfMany is a Manager of one topic that leads all its partitions, or
-// follows broker 2 in them.
+// hostOfMany is a Manager of one topic that leads all its partitions, or follows broker 2 in all of
+// them.
 type hostOfMany struct {
 	*Manager
 	follower    *Follower // nil while leading
 	clock       time.Time
 	isr         *isrRecorder
 	logs        *storage.Manager
-	checkpoints atomic.Int64 // writes of the high watermarks' checkpoint
+	checkpoints atomic.Int64 // number of writes of the high watermark checkpoint
 }
 
 func newHostOfMany(t testing.TB, partitions int, leader int32, change ...func(*Options)) *hostOfMany {
@@ -72,8 +72,8 @@ func newHostOfMany(t testing.TB, partitions int, leader int32, change ...func(*O
 	return b
 }
 
-// assign tells the broker, as the controller does, of the live brokers and of
-// partitions that it and broker 2 have.
+// assign sends the broker, as the controller would, the live brokers and the partitions that it and
+// broker 2 have.
 func (b *hostOfMany) assign(t testing.TB, partitions int, leader int32) {
 	t.Helper()
 	both := []int32{ourID, 2}
@@ -87,16 +87,16 @@ func (b *hostOfMany) assign(t testing.TB, partitions int, leader int32) {
 	takeRoles(t, b.Manager, req)
 }
 
-// sessionClient plays the client of a fetch session over partitions of the topic.
+// sessionClient is the client of a fetch session on the topic's partitions.
 type sessionClient struct {
 	b         *hostOfMany
-	replica   int32 // -1 for a consumer
+	replica   int32 // -1: consumer
 	id, epoch int32
-	busy      int64 // the next offset of partition 0
-	asked     int64 // what the session has of it
+	busy      int64 // next offset of partition 0
+	asked     int64 // offset of partition 0 in the session
 }
 
-// open makes the session by a full fetch, and lets it come to rest.
+// open creates the session with a full fetch and lets all partitions come to rest.
 func (c *sessionClient) open(t testing.TB, partitions int) {
 	t.Helper()
 	f := c.fetch()
@@ -118,7 +118,7 @@ func (c *sessionClient) ask(partition int32, offset int64) PartitionAsk {
 	return ask
 }
 
-// fetch is the next round's request.
+// fetch returns the request of the next round.
 func (c *sessionClient) fetch() *Fetch {
 	f := c.b.NewFetch()
 	f.Version, f.ReplicaID, f.ReplicaEpoch = 17, c.replica, -1
@@ -131,7 +131,7 @@ func (c *sessionClient) fetch() *Fetch {
 	return f
 }
 
-// park begins a round that has nothing to answer at once.
+// park starts a round that cannot be answered at once.
 func (c *sessionClient) park(t testing.TB, f *Fetch) *Parked {
 	t.Helper()
 	if code := f.Begin(); code != protocol.None {
@@ -139,12 +139,12 @@ func (c *sessionClient) park(t testing.TB, f *Fetch) *Parked {
 	}
 	w := f.Park()
 	if w == nil {
-		t.Fatal("the fetch was answered at once")
+		t.Fatal("the fetch was answered without waiting")
 	}
 	return w
 }
 
-// finish ends a round and takes what it brought.
+// finish ends a round and handles its response.
 func (c *sessionClient) finish(t testing.TB, f *Fetch) {
 	t.Helper()
 	id, code := f.Finish()
@@ -161,8 +161,7 @@ func (c *sessionClient) finish(t testing.TB, f *Fetch) {
 	c.epoch++
 }
 
-// round is one fetch whose time runs out without anything to answer, or that is
-// answered at once.
+// round is one fetch that times out without news, or is answered at once.
 func (c *sessionClient) round(t testing.TB, f *Fetch) {
 	t.Helper()
 	if code := f.Begin(); code != protocol.None {
@@ -174,7 +173,7 @@ func (c *sessionClient) round(t testing.TB, f *Fetch) {
 	c.finish(t, f)
 }
 
-// resting is a leader of partitions with a follower's session in which all are at
+// resting returns a leader of partitions with a follower's session in which all partitions are at
 // rest.
 func resting(t testing.TB, partitions int) (*hostOfMany, *sessionClient) {
 	t.Helper()
@@ -198,13 +197,13 @@ func TestARoundLooksOnlyAtChangedPartitions(t *testing.T) {
 		f := c.fetch()
 		w := c.park(t, f)
 		if n := len(f.Partitions); n != 0 {
-			t.Errorf("replica %d: a round in which nothing changed looks at %d partitions", replica, n)
+			t.Errorf("replica %d: a round without changes looks at %d partitions", replica, n)
 		}
 		p, _ := b.Partition(testTopic, 0)
 		if _, err := p.AppendAsLeader(batch(t, 1), nil, 1); err != nil {
 			t.Fatal(err)
 		}
-		if replica < 0 { // what the follower has is what consumers see
+		if replica < 0 { // consumers see what the follower has
 			follower.busy = 1
 			follower.round(t, follower.fetch())
 		}
@@ -213,7 +212,7 @@ func TestARoundLooksOnlyAtChangedPartitions(t *testing.T) {
 		}
 		f.Unpark(w)
 		if n := len(f.Partitions); n != 1 || f.Partitions[0].RecordBytes() == 0 {
-			t.Errorf("replica %d: woken, it looks at %d partitions: %+v", replica, n, f.Partitions)
+			t.Errorf("replica %d: when woken, it looks at %d partitions: %+v", replica, n, f.Partitions)
 		}
 		c.finish(t, f)
 	}
@@ -234,8 +233,8 @@ func TestARoundWithoutChangesDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// A follower that asked for a partition through all of a long idle time was caught
-// up until just now, although the rounds of its session left the partition out.
+// A follower that requested a partition during a long idle time was caught up until just now,
+// although the rounds of its session left the partition out.
 func TestTheFirstAppendAfterALongIdleTimeFindsTheFollowerInSync(t *testing.T) {
 	const lagMax = 30 * time.Second
 	pass := func(b *hostOfMany, c *sessionClient, d time.Duration) {
@@ -258,11 +257,11 @@ func TestTheFirstAppendAfterALongIdleTimeFindsTheFollowerInSync(t *testing.T) {
 	b.clock = b.clock.Add(2 * time.Second)
 	b.ShrinkISRs()
 	if got := b.isr.last(t); len(got.ISR) != 1 || got.Partition.Partition != 0 {
-		t.Errorf("after the time was over: %+v", got)
+		t.Errorf("after the allowed lag: %+v", got)
 	}
 }
 
-// What a session does not ask for any more falls behind, however lively it is.
+// A partition that the session no longer requests falls behind, however active the session is.
 func TestRoundsDoNotKeepAForgottenPartitionInSync(t *testing.T) {
 	b, c := resting(t, 3)
 	f := c.fetch()
@@ -306,15 +305,15 @@ func TestAClosedSessionObservesNothing(t *testing.T) {
 		}
 	}
 	if !w.Woken() {
-		t.Error("the fetch that was parked in the session waits for what will never come")
+		t.Error("the fetch parked in the session still waits")
 	}
 	f.Unpark(w)
 	f.Release()
 }
 
-// BenchmarkLeaderRound is a follower's fetch that finds nothing, parks, is woken by
-// an append to one partition, and answers it: all a leader does for an acks=all
-// produce but the network.
+// BenchmarkLeaderRound measures a follower's fetch that finds nothing, parks, is woken by an append
+// to one partition, and responds: everything a leader does for an acks=all produce except the
+// network.
 func BenchmarkLeaderRound(b *testing.B) {
 	for _, n := range partitionCounts {
 		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
@@ -340,7 +339,7 @@ func BenchmarkLeaderRound(b *testing.B) {
 	}
 }
 
-// answerOne is a leader's answer with one record for partition 0 at the offset.
+// answerOne returns a leader's response with one record for partition 0 at the offset.
 func answerOne(t testing.TB, req *kmsg.FetchRequest, offset int64) *kmsg.FetchResponse {
 	t.Helper()
 	resp := req.ResponseKind().(*kmsg.FetchResponse)
@@ -354,7 +353,7 @@ func answerOne(t testing.TB, req *kmsg.FetchRequest, offset int64) *kmsg.FetchRe
 	return resp
 }
 
-// answerAll is an answer that has no records for all that a full fetch names.
+// answerAll returns a response without records for all partitions of a full fetch.
 func answerAll(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 	resp := req.ResponseKind().(*kmsg.FetchResponse)
 	resp.Version, resp.SessionID = req.Version, 77
@@ -371,7 +370,7 @@ func answerAll(req *kmsg.FetchRequest) *kmsg.FetchResponse {
 	return resp
 }
 
-// startedFollower is a follower of partitions whose session is made.
+// startedFollower returns a follower of partitions with an established session.
 func startedFollower(t testing.TB, partitions int) *hostOfMany {
 	t.Helper()
 	b := newHostOfMany(t, partitions, 2)
@@ -393,15 +392,15 @@ func TestAFollowersRoundLooksOnlyAtChangedPartitions(t *testing.T) {
 			asked += len(topic.Partitions)
 		}
 		if looked := len(b.follower.fetcher.active); looked != 0 || asked != int(min(offset, 1)) {
-			t.Errorf("asks for %d partitions, and keeps looking at %d", asked, looked)
+			t.Errorf("requests %d partitions and keeps looking at %d", asked, looked)
 		}
 		answered(answerOne(t, fetch, offset), nil)
 		offset++
 	}
 }
 
-// A controller that takes a replica out of the in-sync replicas begins a new epoch
-// of the same leader, whose session has nothing to answer then.
+// If a controller removes a replica from the in-sync replicas, the same leader begins a new epoch,
+// and its session has nothing to send.
 func TestAFollowersRoundLooksOnlyAtChangedPartitionsAfterANewEpoch(t *testing.T) {
 	b := startedFollower(t, 10)
 	for p := range int32(10) {
@@ -417,8 +416,8 @@ func TestAFollowersRoundLooksOnlyAtChangedPartitionsAfterANewEpoch(t *testing.T)
 	}
 }
 
-// BenchmarkFollowerRound is a follower's building of a request and taking of an
-// answer with records for one partition.
+// BenchmarkFollowerRound measures building a follower's request and applying a response with
+// records for one partition.
 func BenchmarkFollowerRound(b *testing.B) {
 	for _, n := range partitionCounts {
 		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
@@ -434,9 +433,9 @@ func BenchmarkFollowerRound(b *testing.B) {
 	}
 }
 
-// BenchmarkConsumerRound is a consumer's round beside a follower's, both of all
-// partitions: an append that the follower fetches and acknowledges, and that the
-// consumer's parked fetch answers.
+// BenchmarkConsumerRound measures a consumer's round while a follower fetches too, both from all
+// partitions: an append that the follower fetches and acknowledges, and that ends the consumer's
+// parked fetch.
 func BenchmarkConsumerRound(b *testing.B) {
 	for _, n := range partitionCounts {
 		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
@@ -452,7 +451,7 @@ func BenchmarkConsumerRound(b *testing.B) {
 				if _, err := p.AppendAsLeader(set, nil, 1); err != nil {
 					b.Fatal(err)
 				}
-				for range 2 { // reads, then says that it has
+				for range 2 { // reads, then acknowledges
 					follower.round(b, follower.fetch())
 				}
 				if !w.Woken() {

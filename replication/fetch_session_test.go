@@ -17,9 +17,8 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// twins are two brokers to which the same happens. The sessions of the second
-// leave no partition out of a round, so that it notices everything; the first
-// must answer alike.
+// twins are two brokers that undergo the same events. The sessions of the second leave no partition
+// out of a round, so it notices everything. The first must give the same responses.
 type twins struct {
 	t     *testing.T
 	r     *rand.Rand
@@ -27,11 +26,11 @@ type twins struct {
 	parts []twinPartition
 	known map[int32]bool // live brokers
 	all   []*twinReader
-	looks [2]int // partitions looked at
+	looks [2]int // number of partitions looked at
 	steps []string
 }
 
-// twinPartition is what the controller knows of a partition.
+// twinPartition is the controller's view of a partition.
 type twinPartition struct {
 	epoch  int32
 	leader int32
@@ -42,7 +41,7 @@ type twinPartition struct {
 	seq    int32
 }
 
-// twinReader is a client of one fetch session with each twin.
+// twinReader is a client with one fetch session on each twin.
 type twinReader struct {
 	name      string
 	replica   int32
@@ -112,7 +111,7 @@ func (w *twins) updateMetadata() {
 	w.each(func(b *hostOfMany) { b.UpdateMetadata(req, 1) })
 }
 
-// role begins a new leader epoch; isr is besides the leader.
+// role starts a new leader epoch; isr are the in-sync replicas besides the leader.
 func (w *twins) role(p, leader int32, isr ...int32) {
 	x := &w.parts[p]
 	x.epoch++
@@ -125,7 +124,7 @@ func (w *twins) role(p, leader int32, isr ...int32) {
 	})
 }
 
-// partition is a partition of each twin that is hosted and in order.
+// partition calls f with a partition of each twin, if it is hosted and healthy.
 func (w *twins) partition(p int32, f func(b *hostOfMany, p *Partition)) {
 	w.each(func(b *hostOfMany) {
 		if x := b.hosted(testTopic, p); x != nil && x.Log() != nil {
@@ -178,7 +177,7 @@ func (w *twins) endTransaction(p int32) {
 	w.partition(p, func(b *hostOfMany, p *Partition) { _, _ = p.AppendAsLeader(bytes.Clone(marker), nil, 1) })
 }
 
-// replicate brings records from the leader, as a fetcher does.
+// replicate copies records from the leader, as a fetcher does.
 func (w *twins) replicate(p int32) {
 	x := &w.parts[p]
 	n, high := 1+w.r.IntN(3), int64(w.r.IntN(40))
@@ -195,7 +194,7 @@ func (w *twins) replicate(p int32) {
 	})
 }
 
-// happen does one thing at random.
+// happen performs one random event and returns its description.
 func (w *twins) happen() string {
 	p := int32(w.r.IntN(twinPartitions))
 	x := &w.parts[p]
@@ -297,7 +296,7 @@ func (w *twins) happen() string {
 
 func (b *hostOfMany) configure(c *settings.Topic) { b.logs.SetTopicConfig(testTopic, c) }
 
-// begin sends a reader's next request to both.
+// begin sends a reader's next request to both twins.
 func (w *twins) begin(x *twinReader) {
 	if w.r.IntN(40) == 0 {
 		x.epoch = 0
@@ -329,9 +328,9 @@ func (w *twins) begin(x *twinReader) {
 		}
 		old, has := x.asked[p]
 		if has && ask != old && w.r.IntN(3) == 0 || !has && len(x.asked) > 1 && w.r.IntN(2) == 0 {
-			continue // not now
+			continue // left out of this request
 		}
-		if has && w.r.IntN(30) > 0 { // keep what is there but for the offset and the epoch
+		if has && w.r.IntN(30) > 0 { // keep the existing request except the offset and the epoch
 			old.FetchOffset, old.CurrentLeaderEpoch = ask.FetchOffset, ask.CurrentLeaderEpoch
 			ask = old
 		}
@@ -382,7 +381,7 @@ func (w *twins) begin(x *twinReader) {
 	}
 }
 
-// leaveNothingOut has the next round of every session read all its partitions.
+// leaveNothingOut makes the next round of every session read all its partitions.
 func (b *hostOfMany) leaveNothingOut() {
 	for i := range b.sessions.shards {
 		shard := &b.sessions.shards[i]
@@ -396,7 +395,7 @@ func (b *hostOfMany) leaveNothingOut() {
 	}
 }
 
-// woken reports whether a reader's parked fetch is to be answered.
+// woken reports whether a reader's parked fetch can be answered.
 func (w *twins) woken(x *twinReader) bool {
 	if x.parked[0] == nil {
 		return true
@@ -411,7 +410,7 @@ func (w *twins) woken(x *twinReader) bool {
 	return woken[0]
 }
 
-// finish compares the answers to a reader's round and takes them.
+// finish compares the responses to a reader's round and applies them.
 func (w *twins) finish(x *twinReader) {
 	var answers [2][]string
 	var codes [2]protocol.ErrorCode
@@ -462,10 +461,10 @@ func (w *twins) finish(x *twinReader) {
 	}
 }
 
-// compareWithFullFetch demands that a consumer's session has left out only what a
-// fetch without a session has no news of.
+// compareWithFullFetch checks that a consumer's session has left out only partitions for which a
+// fetch without a session has no news.
 func (w *twins) compareWithFullFetch(x *twinReader) {
-	if x.replica >= 0 || x.epoch == 0 || x.parked[0] == nil { // else it was read before what happened since
+	if x.replica >= 0 || x.epoch == 0 || x.parked[0] == nil { // otherwise it was read before the latest events
 		return
 	}
 	told := map[int32]bool{}
@@ -498,7 +497,7 @@ func (w *twins) compareWithFullFetch(x *twinReader) {
 	}
 }
 
-// compare demands that both brokers know the same.
+// compare checks that both brokers have the same state.
 func (w *twins) compare() {
 	var known [2][]string
 	for i, b := range w.both {
@@ -528,15 +527,15 @@ func (w *twins) fail(format string, args ...any) {
 	w.t.Fatalf("%s\nafter %q", fmt.Sprintf(format, args...), w.steps[max(0, len(w.steps)-15):])
 }
 
-// open is the number of changes that wait for an answer.
+// open returns the number of pending changes.
 func (r *isrRecorder) open() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.pending)
 }
 
-// A session that leaves partitions out of its rounds answers as one that reads
-// them all, whatever happens, and its leader knows the same of the followers.
+// A session that leaves partitions out of its rounds must give the same responses as one that reads
+// them all, whatever happens, and its leader must know the same about the followers.
 func TestSessionsThatSkipPartitionsGiveTheSameResponses(t *testing.T) {
 	var looks [2]int
 	for seed := range uint64(24) {
@@ -567,7 +566,7 @@ func TestSessionsThatSkipPartitionsGiveTheSameResponses(t *testing.T) {
 			looks[i] += w.looks[i]
 		}
 		if !reflect.DeepEqual(traffic[0], traffic[1]) {
-			t.Errorf("seed %d: traffic %+v, but where no partition is left out %+v", seed, traffic[0], traffic[1])
+			t.Errorf("seed %d: traffic %+v, but %+v if no partition is left out", seed, traffic[0], traffic[1])
 		}
 	}
 	if looks[0] >= looks[1]*9/10 {

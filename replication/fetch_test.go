@@ -117,7 +117,7 @@ func TestOnlyTheFirstPartitionWithRecordsMayExceedTheLimits(t *testing.T) {
 	}
 }
 
-// wait runs a fetch that may wait and hands it back when it has answered.
+// wait starts a fetch that may wait; the channel receives it when it has been answered.
 func (b *testBroker) wait(offset int64, change ...func(*Fetch)) chan *Fetch {
 	f := b.newFetch(offset, append(change, func(f *Fetch) { f.MaxWait = waitTime })...)
 	answered := make(chan *Fetch, 1)
@@ -130,11 +130,11 @@ func stillWaits(t *testing.T, b *testBroker, answered chan *Fetch) {
 	t.Helper()
 	select {
 	case f := <-answered:
-		t.Fatalf("the fetch answered: %+v", f.Partitions[0])
+		t.Fatalf("the fetch was answered: %+v", f.Partitions[0])
 	default:
 	}
 	if b.partition().waits.requests() == 0 {
-		t.Fatal("nobody waits")
+		t.Fatal("no request waits")
 	}
 }
 
@@ -177,7 +177,7 @@ func TestRepeatedReadDoesNotClaimThatTheFollowerFetchedNow(t *testing.T) {
 	p.progressMu.Lock()
 	defer p.progressMu.Unlock()
 	if *p.followers.of(2) != before {
-		t.Errorf("the parked fetch's answer changed the follower's progress from %+v to %+v", before, *p.followers.of(2))
+		t.Errorf("the response to the parked fetch changed the follower's progress from %+v to %+v", before, *p.followers.of(2))
 	}
 }
 
@@ -233,7 +233,7 @@ func TestWaitingFetchEndsOnMinBytesErrorsAndDeletion(t *testing.T) {
 			t.Errorf("%+v", f.Partitions)
 		}
 	})
-	t.Run("time is over", func(t *testing.T) {
+	t.Run("timeout", func(t *testing.T) {
 		b := alone(t)
 		f := b.fetch(0, func(f *Fetch) { f.MaxWait = time.Millisecond })
 		if p := &f.Partitions[0]; p.Code != protocol.None || p.Data.Length != 0 {
@@ -253,7 +253,7 @@ func TestFetchThatMayNotWaitReturnsAtOnce(t *testing.T) {
 	}
 	f := b.newFetch(0, func(f *Fetch) { f.MaxWait = time.Hour })
 	f.Partitions[0].Refuse(protocol.TopicAuthorizationFailed)
-	f.Read() // nothing wanted: returns
+	f.Read() // no partition requested: returns at once
 	f = b.newFetch(0, func(f *Fetch) { f.MaxWait = time.Hour; f.MinBytes = 0 })
 	f.Read()
 }
@@ -331,7 +331,7 @@ func TestConsumersAreSentToTheReplicaInTheirRack(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	for name, change := range map[string]func(*Fetch){
-		"our rack":       func(f *Fetch) { f.Client.Rack = "east" },
+		"leader's rack":  func(f *Fetch) { f.Client.Rack = "east" },
 		"no rack":        func(f *Fetch) {},
 		"old version":    func(f *Fetch) { f.Client.Rack = "west"; f.Version = 10 },
 		"follower":       func(f *Fetch) { asFollower(2)(f); f.Client.Rack = "west" },
@@ -342,7 +342,7 @@ func TestConsumersAreSentToTheReplicaInTheirRack(t *testing.T) {
 			t.Errorf("%s: sent to %d", name, p.PreferredReadReplica)
 		}
 	}
-	// A replica that is out of sync may hold what no reader was to see.
+	// A replica that is out of sync may have records that no reader may see.
 	b.lead(2, []int32{ourID, 2}, ourID)
 	b.fetch(1, asFollower(2))
 	if p := &b.fetch(1, from("west")).Partitions[0]; p.PreferredReadReplica != -1 {
@@ -476,11 +476,11 @@ func TestIncrementalReadsReturnOnlyChanges(t *testing.T) {
 	}
 }
 
-// A fetch waits for a session that a full fetch closes, or that a later request takes over,
-// as after a lost connection: there is nothing to wait for any more.
+// A fetch waits for a session that a full fetch closes, or that a later request takes over, for
+// example after a lost connection. The wait must end.
 func TestAParkedFetchEndsWithItsSession(t *testing.T) {
 	for what, c := range map[string]struct {
-		epoch int32 // of the request that ends the wait
+		epoch int32 // epoch of the request that ends the wait
 		want  protocol.ErrorCode
 	}{
 		"closed":     {finalSessionEpoch, protocol.None},
@@ -521,7 +521,7 @@ func TestAParkedFetchEndsWithItsSession(t *testing.T) {
 	}
 }
 
-// A read_committed consumer reads no further than to the first open transaction.
+// A read_committed consumer reads only up to the first open transaction.
 func TestReadCommittedEndsBeforeAnOpenTransaction(t *testing.T) {
 	b := alone(t)
 	b.mustProduce(1)
@@ -570,11 +570,11 @@ func TestLeaderAndIsrThatMovesTheHighWatermarkWakesAWaitingProduce(t *testing.T)
 	}
 	answered := b.waitFor(p)
 	b.lead(2, []int32{ourID, 2, 3}, ourID) // broker 2 is dead
-	within(t, "the produce's answer", answered)
+	within(t, "the produce response", answered)
 	wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
 }
 
-// A consumer at a follower waits at the end of the log while that is cut.
+// A consumer at a follower waits at the end of the log while the log is truncated.
 func TestATruncationWakesAParkedFetch(t *testing.T) {
 	for what, c := range map[string]struct {
 		lastEpoch int32 // of the consumer
@@ -582,17 +582,17 @@ func TestATruncationWakesAParkedFetch(t *testing.T) {
 		want      func(*PartitionFetch) bool
 	}{
 		"shorter": {noEpoch, 1, func(p *PartitionFetch) bool { return p.Code == protocol.OffsetOutOfRange }},
-		"as long as it was": {3, 2, func(p *PartitionFetch) bool {
+		"same length": {3, 2, func(p *PartitionFetch) bool {
 			return p.HasDiverged && p.Diverged.Epoch == 3 && p.Diverged.EndOffset == 2
 		}},
-		"and longer, no epoch": {noEpoch, 3, func(p *PartitionFetch) bool { return p.Code == protocol.None && p.Data.Length > 0 }},
+		"longer, no epoch": {noEpoch, 3, func(p *PartitionFetch) bool { return p.Code == protocol.None && p.Data.Length > 0 }},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := playLeader(t)
 			l.nextFetch().send(append(batch(t, 2, at(0, 3)), batch(t, 2, at(2, 3))...), 4)
 			answered := l.wait(4, func(f *Fetch) { f.Partitions[0].LastFetchedEpoch = c.lastEpoch })
 			l.announce(4)
-			synctest.Wait() // the consumer has looked, and found nothing
+			synctest.Wait() // the consumer has looked and found nothing
 			l.nextFetch().answer(func(p *kmsg.FetchResponseTopicPartition) {
 				p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = 3, 2
 			})
@@ -631,7 +631,7 @@ func TestDownConversionKeepsNoLargeBuffer(t *testing.T) {
 	}
 	f := b.fetch(0, func(f *Fetch) { f.Version = 3; f.Partitions[0].MaxBytes = 1 << 30 })
 	if f.Partitions[0].Data.Length <= scratchMax {
-		t.Fatalf("%d bytes, want more than a fetch may keep", f.Partitions[0].Data.Length)
+		t.Fatalf("%d bytes, want more than scratchMax", f.Partitions[0].Data.Length)
 	}
 	f.Finish()
 	if cap(f.scratch) > scratchMax {

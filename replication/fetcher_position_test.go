@@ -10,8 +10,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// withRecords makes the follower's log one of the given epochs, two records each,
-// and our broker a follower in the last of them.
+// withRecords gives the follower's log the given epochs with two records each, and makes this
+// broker a follower in the last of them.
 func (l *playedLeader) withRecords(epochs ...int32) {
 	l.t.Helper()
 	for _, epoch := range epochs {
@@ -25,7 +25,7 @@ func (l *playedLeader) withRecords(epochs ...int32) {
 	}
 }
 
-// nextEpochEnd is the OffsetForLeaderEpoch that the fetcher sends now, or after the
+// nextEpochEnd returns the OffsetForLeaderEpoch request that the fetcher sends now or after the
 // shortest pause; end answers it.
 func (l *playedLeader) nextEpochEnd() (epoch int32, end func(epoch int32, offset int64)) {
 	l.t.Helper()
@@ -46,8 +46,8 @@ func (l *playedLeader) nextEpochEnd() (epoch int32, end func(epoch int32, offset
 	}
 }
 
-// oldPeers is inter.broker.protocol.version before 2.7: a follower truncates before
-// it fetches.
+// oldPeers configures an inter.broker.protocol.version below 2.7, with which a follower truncates
+// before it fetches.
 func oldPeers(o *Options) {
 	o.PeerVersions = PeerVersions{Fetch: 11, ListOffsets: 5, OffsetForLeaderEpoch: 3}
 }
@@ -58,9 +58,9 @@ func TestWithOldPeersTruncationContinuesUntilTheLogsAgree(t *testing.T) {
 	l.announce(8)
 	epoch, end := l.nextEpochEnd()
 	if epoch != 7 {
-		t.Fatalf("asks for the end of epoch %d, want our latest", epoch)
+		t.Fatalf("asks for the end of epoch %d, want the latest", epoch)
 	}
-	end(6, 9) // ours of at most 6 is 5
+	end(6, 9) // the follower's largest epoch up to 6 is 5
 	if l.logEnd() != 4 {
 		t.Fatalf("log end %d after the first step", l.logEnd())
 	}
@@ -68,7 +68,7 @@ func TestWithOldPeersTruncationContinuesUntilTheLogsAgree(t *testing.T) {
 	if epoch != 5 {
 		t.Fatalf("asks for the end of epoch %d, want 5", epoch)
 	}
-	end(4, 3) // ours of at most 4 is 3
+	end(4, 3) // the follower's largest epoch up to 4 is 3
 	epoch, end = l.nextEpochEnd()
 	if epoch != 3 {
 		t.Fatalf("asks for the end of epoch %d, want 3", epoch)
@@ -90,12 +90,12 @@ func TestEpochEndsForAnEarlierEpochAreDropped(t *testing.T) {
 	l.announce(5)
 	end(3, 0)
 	if l.logEnd() != 2 {
-		t.Errorf("log end %d: an answer to epoch 4 cut the log in epoch 5 (KAFKA-7786)", l.logEnd())
+		t.Errorf("log end %d: a response for epoch 4 truncated the log in epoch 5 (KAFKA-7786)", l.logEnd())
 	}
 }
 
-// moveTo has the follower continue at another offset in the same epoch, as after
-// its partition was taken from a fetcher and given back.
+// moveTo makes the follower continue at another offset in the same epoch, as if its partition had
+// been removed from a fetcher and added again.
 func (l *playedLeader) moveTo(records int) {
 	l.t.Helper()
 	f := l.follower.fetcher
@@ -107,7 +107,7 @@ func (l *playedLeader) moveTo(records int) {
 	}
 	start, ok := p.startFollowing(testTopicID, true)
 	if !ok {
-		l.t.Fatal("does not follow")
+		l.t.Fatal("the partition is not followed")
 	}
 	f.add(start)
 }
@@ -115,11 +115,11 @@ func (l *playedLeader) moveTo(records int) {
 func TestAnswersForAnotherOffsetAreDropped(t *testing.T) {
 	l := playLeader(t)
 	l.nextFetch().send(batch(t, 2, at(0, 3)), 0)
-	fetch := l.nextFetch() // at 2
+	fetch := l.nextFetch() // at offset 2
 	l.moveTo(3)
 	fetch.answer(func(p *kmsg.FetchResponseTopicPartition) { p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = 3, 1 })
 	if l.logEnd() != 5 {
-		t.Errorf("log end %d: an answer for offset 2 counted at 5", l.logEnd())
+		t.Errorf("log end %d: a response for offset 2 was applied at 5", l.logEnd())
 	}
 	if p := l.nextFetch().Topics[0].Partitions[0]; p.FetchOffset != 5 {
 		t.Errorf("fetches at %d", p.FetchOffset)
@@ -130,25 +130,25 @@ func TestOffsetsForAnotherPositionAreDropped(t *testing.T) {
 	l := playLeader(t)
 	l.nextFetch().send(batch(t, 2, at(0, 3)), 0)
 	l.nextFetch().fail(protocol.OffsetOutOfRange)
-	l.answerOffset(0, protocol.None) // the latest
+	l.answerOffset(0, protocol.None) // latest
 	l.moveTo(3)
-	l.answerOffset(0, protocol.None) // the earliest
+	l.answerOffset(0, protocol.None) // earliest
 	if l.logEnd() != 5 {
-		t.Errorf("log end %d: lookups for offset 2 counted at 5", l.logEnd())
+		t.Errorf("log end %d: lookups for offset 2 were applied at 5", l.logEnd())
 	}
 }
 
-// A follower that is out of range continues where the leader's log allows. Its
-// lookups claim the epoch it follows in (KAFKA-2143).
+// A follower that is out of range continues at an offset of the leader's log. Its lookups carry the
+// epoch in which it follows (KAFKA-2143).
 func TestAFollowerOutOfRangeContinuesWithinTheLeadersLog(t *testing.T) {
 	for _, c := range []struct {
 		what             string
 		latest, earliest int64 // of the leader
-		end, next        int64 // our log end, and where we fetch then
+		end, next        int64 // the follower's log end and next fetch offset
 		waits            bool
 	}{
 		{"the leader has less", 1, 0, 1, 1, false},
-		{"the leader begins later", 9, 7, 7, 7, false},
+		{"the leader's log starts later", 9, 7, 7, 7, false},
 		{"within the leader's log", 9, 0, 2, 2, true},
 	} {
 		l := playLeader(t)
@@ -163,12 +163,12 @@ func TestAFollowerOutOfRangeContinuesWithinTheLeadersLog(t *testing.T) {
 			}
 		}
 		if !slices.Equal(asked, []int64{LatestOffset, EarliestOffset}) {
-			t.Errorf("%s: asked for %v", c.what, asked)
+			t.Errorf("%s: looked up %v", c.what, asked)
 		}
 		if c.waits {
 			l.pauses()
 		}
-		for _, topic := range l.nextFetch().Topics { // none: the session has it
+		for _, topic := range l.nextFetch().Topics { // empty if the session already has the partition
 			if p := topic.Partitions[0]; p.FetchOffset != c.next {
 				t.Errorf("%s: fetches at %d, want %d", c.what, p.FetchOffset, c.next)
 			}
@@ -190,13 +190,13 @@ func TestFollowerLagsAreReported(t *testing.T) {
 		return lags[0].Lag
 	}
 	if got := lag(); got != -1 {
-		t.Errorf("lag %d before the first answer, want -1", got)
+		t.Errorf("lag %d before the first response, want -1", got)
 	}
 	l.nextFetch().send(batch(t, 2, at(0, 3)), 9)
 	if got := lag(); got != 7 {
 		t.Errorf("lag %d, want 7", got)
 	}
-	l.announce(4) // follows again, also with the figures taken
+	l.announce(4) // follow again, also with metrics enabled
 }
 
 func TestPartitionsOfATopicAreRequestedTogether(t *testing.T) {
@@ -212,8 +212,8 @@ func TestPartitionsOfATopicAreRequestedTogether(t *testing.T) {
 	}
 }
 
-// After an unclean election a fetch may find thousands of logs that part from
-// their leader's. Each truncation on its own would write the checkpoints of all.
+// After an unclean election a fetch may find thousands of logs that diverge from their leader's.
+// Each truncation on its own would write the checkpoints of all of them.
 func TestManyTruncationsShareCheckpointWrites(t *testing.T) {
 	const partitions = 30
 	for name, versions := range map[string]func(*Options){"by a fetch": func(*Options) {}, "by epochs": oldPeers} {

@@ -12,7 +12,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// wantedOf is what a fetcher should ask for, found by looking at all partitions.
+// wantedOf returns what a fetcher should request, found by looking at all partitions.
 func (f *fetcher) wantedOf(now time.Time) map[TopicPartition]PartitionAsk {
 	wanted := map[TopicPartition]PartitionAsk{}
 	for id, p := range f.partitions {
@@ -26,7 +26,7 @@ func (f *fetcher) wantedOf(now time.Time) map[TopicPartition]PartitionAsk {
 	return wanted
 }
 
-// rememberingLeader keeps what a leader's session knows after the requests.
+// rememberingLeader keeps what the session of a leader contains after the requests.
 type rememberingLeader map[sessionKey]kmsg.FetchRequestTopicPartition
 
 func (l rememberingLeader) take(req *kmsg.FetchRequest) {
@@ -51,8 +51,8 @@ func (l rememberingLeader) take(req *kmsg.FetchRequest) {
 	}
 }
 
-// A fetcher that looks at what changed wants, in every round, the same as one that
-// looks at everything, and the leader's session knows exactly that.
+// In every round, a fetcher that looks only at changes wants the same as one that looks at
+// everything, and the leader's session contains exactly that.
 func TestAFetcherThatLooksOnlyAtChangesRequestsEverythingItShould(t *testing.T) {
 	const partitions = 6
 	for seed := range uint64(40) {
@@ -110,7 +110,7 @@ func TestAFetcherThatLooksOnlyAtChangesRequestsEverythingItShould(t *testing.T) 
 			}
 			req, isFetch := e.req.(*kmsg.FetchRequest)
 			if !isFetch {
-				e.answered(nil, fmt.Errorf("no answer"))
+				e.answered(nil, fmt.Errorf("no response"))
 				continue
 			}
 			leader.take(req)
@@ -139,7 +139,7 @@ func TestAFetcherThatLooksOnlyAtChangesRequestsEverythingItShould(t *testing.T) 
 // answerAtRandom answers a fetch with records, nothing, an error, or not at all.
 func answerAtRandom(t *testing.T, r *rand.Rand, e *leaderRequest, req *kmsg.FetchRequest, f *fetcher) {
 	if r.IntN(25) == 0 {
-		e.answered(nil, fmt.Errorf("no answer"))
+		e.answered(nil, fmt.Errorf("no response"))
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.FetchResponse)

@@ -14,14 +14,13 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// playedLeader is broker 2 as the leader of partition 0 in epoch 3, which our
-// broker follows: the test takes the fetcher's steps, gives the answers and moves
-// the clock.
+// playedLeader is broker 2 as the leader of partition 0 in epoch 3, which this broker follows. The
+// test takes the fetcher's steps, answers its requests and sets the clock.
 type playedLeader struct {
 	*testBroker
 	follower *Follower
 	time     time.Time
-	lines    bytes.Buffer // what the fetcher logged
+	lines    bytes.Buffer // log output of the fetcher
 }
 
 func playLeader(t *testing.T, change ...func(*Options)) *playedLeader {
@@ -35,7 +34,7 @@ func playLeader(t *testing.T, change ...func(*Options)) *playedLeader {
 	return l
 }
 
-// announce is the controller's LeaderAndIsr that makes broker 2 the leader.
+// announce applies the controller's LeaderAndIsr that makes broker 2 the leader.
 func (l *playedLeader) announce(epoch int32) {
 	l.t.Helper()
 	if code := l.control(roleOf(0, 2, epoch, []int32{2, ourID}, 2, ourID)); code != protocol.None {
@@ -43,18 +42,17 @@ func (l *playedLeader) announce(epoch int32) {
 	}
 }
 
-// next is the request that the fetcher sends now.
+// next returns the request that the fetcher sends now.
 func (l *playedLeader) next() (kmsg.Request, func(kmsg.Response, error)) {
 	l.t.Helper()
 	req, answered, pause := l.follower.Next()
 	if req == nil {
-		l.t.Fatalf("the fetcher asks for nothing for %v", pause)
+		l.t.Fatalf("the fetcher has no request for %v", pause)
 	}
 	return req, answered
 }
 
-// pauses fails unless the fetcher has nothing to ask for the back-off time, and
-// lets that pass.
+// pauses fails unless the fetcher pauses for the back-off time, and advances the clock by it.
 func (l *playedLeader) pauses() {
 	l.t.Helper()
 	req, _, pause := l.follower.Next()
@@ -64,7 +62,7 @@ func (l *playedLeader) pauses() {
 	l.time = l.time.Add(pause)
 }
 
-// fetchRequest is a Fetch request that waits for its answer.
+// fetchRequest is a Fetch request that is not answered yet.
 type fetchRequest struct {
 	*kmsg.FetchRequest
 	answered func(kmsg.Response, error)
@@ -87,7 +85,7 @@ func (r fetchRequest) refuse(code protocol.ErrorCode) {
 	r.answered(resp, nil)
 }
 
-// answer answers partition 0 as change makes it.
+// answer answers partition 0 with the response that change prepares.
 func (r fetchRequest) answer(change func(*kmsg.FetchResponseTopicPartition)) {
 	resp := r.ResponseKind().(*kmsg.FetchResponse)
 	resp.SessionID = 77
@@ -108,8 +106,7 @@ func (r fetchRequest) fail(code protocol.ErrorCode) {
 	r.answer(func(p *kmsg.FetchResponseTopicPartition) { p.ErrorCode = int16(code) })
 }
 
-// logged lists the lines above level DEBUG since it was last called, without
-// their times.
+// logged returns the lines above level DEBUG since the last call, without their times.
 func (l *playedLeader) logged() []string {
 	var lines []string
 	for line := range strings.Lines(l.lines.String()) {
@@ -137,7 +134,7 @@ func TestALostFetchSessionIsReplacedAtOnce(t *testing.T) {
 
 func TestOtherTopLevelErrorsOfAFetchBackOff(t *testing.T) {
 	l := playLeader(t)
-	l.nextFetch().refuse(protocol.FetchSessionIDNotFound) // as an answer to a full fetch it makes no sense
+	l.nextFetch().refuse(protocol.FetchSessionIDNotFound) // makes no sense as a response to a full fetch
 	l.pauses()
 	l.nextFetch().send(nil, 0)
 	l.nextFetch().refuse(protocol.FetchSessionTopicIDError)
@@ -145,12 +142,12 @@ func TestOtherTopLevelErrorsOfAFetchBackOff(t *testing.T) {
 	l.nextFetch().answered(nil, errors.New("connection refused"))
 	l.pauses()
 	if req := l.nextFetch(); req.SessionEpoch != initialSessionEpoch {
-		t.Errorf("session epoch %d after lost answers, want a full fetch", req.SessionEpoch)
+		t.Errorf("session epoch %d after lost responses, want a full fetch", req.SessionEpoch)
 	}
 }
 
-// An answer to an earlier epoch may be looked at when the next LeaderAndIsr has
-// already begun to follow again.
+// A response for an earlier epoch may be handled when the next LeaderAndIsr has already made the
+// broker follow again.
 func TestAFailureOfAnEarlierEpochIsNotCounted(t *testing.T) {
 	l := playLeader(t)
 	p := l.partition()
@@ -198,8 +195,7 @@ func TestAFailedLookupStartsAgainWithAFetch(t *testing.T) {
 	}
 }
 
-// answerOffset answers the lookup that the fetcher sends now, and returns what was
-// asked.
+// answerOffset answers the lookup that the fetcher sends now, and returns the requested partition.
 func (l *playedLeader) answerOffset(offset int64, code protocol.ErrorCode) kmsg.ListOffsetsRequestTopicPartition {
 	l.t.Helper()
 	req, answered := l.next()
@@ -258,6 +254,6 @@ func TestAFollowerFetchesADamagedBatchAgain(t *testing.T) {
 	l.pauses()
 	l.nextFetch().send(set, 2)
 	if l.logEnd() != 2 || l.highWatermark() != 2 {
-		t.Errorf("log end %d, high watermark %d after the right batch came", l.logEnd(), l.highWatermark())
+		t.Errorf("log end %d, high watermark %d after the intact batch", l.logEnd(), l.highWatermark())
 	}
 }

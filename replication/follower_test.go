@@ -8,8 +8,7 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// followerOf2 is a broker that follows broker 2 in epoch 3; the test brings the
-// leader's answers.
+// followerOf2 returns a broker that follows broker 2 in epoch 3. The test plays the leader.
 func followerOf2(t *testing.T) (*testBroker, *Partition) {
 	b := newTestBroker(t)
 	b.know(2, ourID)
@@ -31,11 +30,11 @@ func TestFollowerAdoptsRecordsAndHighWatermark(t *testing.T) {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	if got := p.Log().Offsets(); got.LogEnd != 3 || got.HighWatermark != 3 {
-		t.Errorf("%+v, want the high watermark at our log end", got)
+		t.Errorf("%+v, want the high watermark at the log end", got)
 	}
 	done, err = p.appendFetched(nil, 3, 3, 3, 2)
 	if err != nil || done.nextOffset != 3 || done.events != 0 {
-		t.Errorf("empty answer: %+v, %v", done, err)
+		t.Errorf("empty response: %+v, %v", done, err)
 	}
 	if got := p.Log().Offsets().LogStart; got != 2 {
 		t.Errorf("log start %d, want the leader's 2", got)
@@ -45,7 +44,7 @@ func TestFollowerAdoptsRecordsAndHighWatermark(t *testing.T) {
 func TestFollowerStopsIfOffsetsDoNotFit(t *testing.T) {
 	_, p := followerOf2(t)
 	if _, err := p.appendFetched(batch(t, 1, at(0, 3)), 4, 3, 0, 0); err == nil {
-		t.Error("an answer for another offset was appended")
+		t.Error("a response for another offset was appended")
 	}
 	if _, err := p.appendFetched(batch(t, 2, at(0, 3)), 0, 3, 2, 0); err != nil {
 		t.Fatal(err)
@@ -54,14 +53,14 @@ func TestFollowerStopsIfOffsetsDoNotFit(t *testing.T) {
 		t.Error("a batch that begins before the log end was appended")
 	}
 	if _, err := p.appendFetched(nil, 2, 3, 2, 7); protocol.CodeOf(err) != protocol.OffsetOutOfRange {
-		t.Errorf("a leader's log start above our high watermark: %v", err)
+		t.Errorf("a leader's log start above the high watermark: %v", err)
 	}
 }
 
 func TestFollowerDropsResponsesAfterARoleChange(t *testing.T) {
 	b, p := followerOf2(t)
 	if _, err := p.appendFetched(nil, 0, 2, 0, 0); !errors.Is(err, errNotFollowing) {
-		t.Errorf("an answer in an older epoch: %v", err)
+		t.Errorf("a response in an older epoch: %v", err)
 	}
 	b.lead(4, []int32{2, ourID}, ourID)
 	if _, err := p.appendFetched(batch(t, 1, at(0, 3)), 0, 3, 1, 0); !errors.Is(err, errNotFollowing) {
@@ -71,7 +70,7 @@ func TestFollowerDropsResponsesAfterARoleChange(t *testing.T) {
 		t.Errorf("truncation after becoming leader: %v", err)
 	}
 	if err := p.restartAt(7, 3); !errors.Is(err, errNotFollowing) {
-		t.Errorf("a log begun again after becoming leader: %v", err)
+		t.Errorf("a restart of the log after becoming leader: %v", err)
 	}
 }
 
@@ -119,7 +118,7 @@ func TestPitfallReplication16_EpochWithoutRecordsIsRemovedWhenAFollowerTruncates
 	b := newTestBroker(t)
 	b.know(2, ourID)
 	b.StopFetchers()
-	p := b.lead(3, []int32{2, ourID}, ourID) // no writes in epoch 3
+	p := b.lead(3, []int32{2, ourID}, ourID) // no records in epoch 3
 	if got := p.Log().LeaderEpoch(); got != 3 {
 		t.Fatalf("latest epoch %d", got)
 	}
@@ -130,7 +129,7 @@ func TestPitfallReplication16_EpochWithoutRecordsIsRemovedWhenAFollowerTruncates
 		t.Fatal(err)
 	}
 	if got := p.Log().LeaderEpoch(); got != -1 {
-		t.Errorf("latest epoch %d: the phantom of our leadership is left", got)
+		t.Errorf("latest epoch %d: the empty epoch of this broker's leadership is left", got)
 	}
 }
 
@@ -142,7 +141,7 @@ func TestFetchNamesTheFollowerInTheFieldOfItsVersion(t *testing.T) {
 		req := f.request()
 		named, tagged := req.ReplicaID == ourID, req.ReplicaState.ID == ourID
 		if req.Version != version || named == inTag || tagged != inTag {
-			t.Errorf("version %d, asked for %d: ReplicaID %d, ReplicaState %+v", req.Version, version, req.ReplicaID, req.ReplicaState)
+			t.Errorf("version %d, configured %d: ReplicaID %d, ReplicaState %+v", req.Version, version, req.ReplicaID, req.ReplicaState)
 		}
 	}
 }

@@ -22,33 +22,33 @@ const (
 	testDir    = "/data"
 	otherDir   = "/data2"
 	ourID      = 1
-	brokerTime = 10 * time.Second // far more than any test needs
-	waitTime   = time.Hour        // of requests that wait: no test passes because a wait was over
+	brokerTime = 10 * time.Second // far longer than any test needs
+	waitTime   = time.Hour        // MaxWait of requests; no test passes because a wait timed out
 )
 
 var testTopicID = TopicID{0xab, 1}
 
-// testBroker is a Manager over a real storage.Manager in memory, with nobody
-// around it: tests play the controller, the followers and the clients.
+// testBroker is a Manager on a real storage.Manager in memory. Tests play the controller, the
+// followers and the clients.
 type testBroker struct {
 	*Manager
-	t       *testing.T
-	fs      vfs.FS
-	logs    *storage.Manager
-	cluster *metadata.Cache
-	isr     *isrRecorder
-	heard   []string // what the LeadershipListener was told
-	epoch   int64    // our broker epoch
-	topics  map[string]*settings.Topic
-	// configErr is why no topic's configuration can be read.
+	t        *testing.T
+	fs       vfs.FS
+	logs     *storage.Manager
+	cluster  *metadata.Cache
+	isr      *isrRecorder
+	notified []string // notifications of the LeadershipListener
+	epoch    int64    // this broker's epoch
+	topics   map[string]*settings.Topic
+	// configErr is the error of reading a topic's configuration, if set.
 	configErr error
-	// onConfig, unless nil, is called where a topic's configuration is read.
+	// onConfig is called before each read of a topic's configuration, if set.
 	onConfig func(topic string)
 	// configRead is called after each read of a topic's configuration, if set.
 	configRead func()
 }
 
-// isrRecorder is an ISRChanger whose answers the test gives.
+// isrRecorder is an ISRChanger whose answers come from the test.
 type isrRecorder struct {
 	mu      sync.Mutex
 	pending []func(ISRAnswer)
@@ -58,7 +58,7 @@ type isrRecorder struct {
 func (r *isrRecorder) Submit(c ISRChange, done func(ISRAnswer)) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.pending) > 0 { // of the one partition that tests change, as a changeQueue has it
+	if len(r.pending) > 0 { // of the single partition that tests change, as in changeQueue
 		return false
 	}
 	r.changes = append(r.changes, c)
@@ -66,13 +66,13 @@ func (r *isrRecorder) Submit(c ISRChange, done func(ISRAnswer)) bool {
 	return true
 }
 
-// last is the last change asked for.
+// last returns the last submitted change.
 func (r *isrRecorder) last(t *testing.T) ISRChange {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.changes) == 0 {
-		t.Fatal("no change of the in-sync replicas was asked for")
+		t.Fatal("no change of the in-sync replicas was submitted")
 	}
 	return r.changes[len(r.changes)-1]
 }
@@ -83,7 +83,7 @@ func (r *isrRecorder) count() int {
 	return len(r.changes)
 }
 
-// answer answers the oldest open change.
+// answer answers the oldest pending change.
 func (r *isrRecorder) answer(a ISRAnswer) {
 	r.mu.Lock()
 	done := r.pending[0]
@@ -92,7 +92,7 @@ func (r *isrRecorder) answer(a ISRAnswer) {
 	done(a)
 }
 
-// grant answers the oldest open change with what it asked for.
+// grant answers the oldest pending change with the requested replicas.
 func (r *isrRecorder) grant() {
 	r.mu.Lock()
 	c := r.changes[len(r.changes)-len(r.pending)]
@@ -117,11 +117,11 @@ func (b *testBroker) TopicConfig(topic string) (*settings.Topic, error) {
 }
 
 func (b *testBroker) BecameLeader(p TopicPartition, epoch int32) {
-	b.heard = append(b.heard, fmt.Sprintf("lead %s %d", name(p), epoch))
+	b.notified = append(b.notified, fmt.Sprintf("lead %s %d", name(p), epoch))
 }
 
 func (b *testBroker) Resigned(p TopicPartition, epoch int32) {
-	b.heard = append(b.heard, fmt.Sprintf("resign %s %d", name(p), epoch))
+	b.notified = append(b.notified, fmt.Sprintf("resign %s %d", name(p), epoch))
 }
 
 func testSettings(t testing.TB) *settings.Config {
@@ -141,8 +141,7 @@ func (b *testBroker) topicDefaults() *settings.Topic {
 	return c
 }
 
-// newTestBroker starts a broker on a fresh file system; options may be changed
-// before.
+// newTestBroker starts a broker on a new file system. change may modify the options first.
 func newTestBroker(t *testing.T, change ...func(*Options)) *testBroker {
 	return newTestBrokerOn(t, vfs.NewMem(), []string{testDir}, change...)
 }
@@ -175,7 +174,7 @@ func newTestBrokerOn(t *testing.T, fs vfs.FS, dirs []string, change ...func(*Opt
 	return b
 }
 
-// stop closes the broker in order; calling it again does nothing.
+// stop closes the broker in order. A second call does nothing.
 func (b *testBroker) stop() {
 	if b.logs == nil {
 		return
@@ -187,7 +186,7 @@ func (b *testBroker) stop() {
 	b.logs = nil
 }
 
-// know tells the broker of live brokers and that the topic exists.
+// know sends the broker metadata with the live brokers and the topic.
 func (b *testBroker) know(brokers ...int32) {
 	b.t.Helper()
 	if resp, _ := b.UpdateMetadata(metadataOf(3, brokers[0], brokers...), 1); resp.ErrorCode != 0 {
@@ -195,7 +194,7 @@ func (b *testBroker) know(brokers ...int32) {
 	}
 }
 
-// metadataOf is an UpdateMetadata request with live brokers, each of which has a replica of
+// metadataOf returns an UpdateMetadata request with live brokers, each of which has a replica of
 // all partitions of the topic.
 func metadataOf(partitions, leader int32, brokers ...int32) *kmsg.UpdateMetadataRequest {
 	req := kmsg.NewPtrUpdateMetadataRequest()
@@ -219,7 +218,7 @@ func metadataOf(partitions, leader int32, brokers ...int32) *kmsg.UpdateMetadata
 	return req
 }
 
-// roleOf is a LeaderAndIsr request for one partition.
+// roleOf returns a LeaderAndIsr request for one partition.
 func roleOf(partition, leader, leaderEpoch int32, replicas []int32, isr ...int32) *kmsg.LeaderAndISRRequest {
 	req := kmsg.NewPtrLeaderAndISRRequest()
 	req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 7, 1, 1, -1
@@ -232,8 +231,8 @@ func roleOf(partition, leader, leaderEpoch int32, replicas []int32, isr ...int32
 	return req
 }
 
-// takeRoles applies a LeaderAndIsr request of which no partition may fail for an
-// unexpected reason.
+// takeRoles applies a LeaderAndIsr request and fails the test if a partition fails with an
+// unexpected error.
 func takeRoles(t testing.TB, m *Manager, req *kmsg.LeaderAndISRRequest) *kmsg.LeaderAndISRResponse {
 	t.Helper()
 	resp := m.BecomeLeaderOrFollower(req, 1)
@@ -275,7 +274,7 @@ func (b *testBroker) partition() *Partition {
 	return p
 }
 
-// alone is a broker that leads partition 0 with nobody else.
+// alone returns a broker that leads partition 0 as its only replica.
 func alone(t *testing.T) *testBroker {
 	b := newTestBroker(t)
 	b.know(ourID)
@@ -283,7 +282,7 @@ func alone(t *testing.T) *testBroker {
 	return b
 }
 
-// batch is a v2 batch of n records.
+// batch returns a v2 batch of n records.
 func batch(t testing.TB, n int, change ...func(*record.Options)) []byte {
 	t.Helper()
 	o := record.Defaults()
@@ -320,8 +319,7 @@ func (b *testBroker) mustProduce(n int) {
 	}
 }
 
-// waitFor has a produce wait for its replicas; the channel is closed when it need
-// not wait any more.
+// waitFor starts the wait of a produce for its replicas. The channel is closed when the wait ends.
 func (b *testBroker) waitFor(p *Produce) <-chan struct{} {
 	b.t.Helper()
 	answered := make(chan struct{})
@@ -330,8 +328,8 @@ func (b *testBroker) waitFor(p *Produce) <-chan struct{} {
 	return answered
 }
 
-// fetch is a fetch of partition 0 as a consumer of the newest version; change
-// may alter it before it is read. It does not wait unless MaxWait is set.
+// fetch fetches partition 0 as a consumer of the latest version. change may modify the fetch before
+// it is read. It does not wait unless MaxWait is set.
 func (b *testBroker) fetch(offset int64, change ...func(*Fetch)) *Fetch {
 	b.t.Helper()
 	f := b.newFetch(offset, change...)
@@ -357,7 +355,7 @@ func (b *testBroker) newFetch(offset int64, change ...func(*Fetch)) *Fetch {
 	return f
 }
 
-// asFollower makes a fetch that of a follower.
+// asFollower makes a fetch one of a follower.
 func asFollower(id int32) func(*Fetch) {
 	return func(f *Fetch) { f.ReplicaID = id; f.Partitions[0].LogStartOffset = 0 }
 }
@@ -368,7 +366,7 @@ func inEpoch(epoch int32) func(*Fetch) {
 
 func (b *testBroker) highWatermark() int64 { return b.partition().Log().Offsets().HighWatermark }
 
-// offsets lists the offsets of the records that a fetch brought.
+// offsets returns the offsets of the records in a fetch response.
 func offsets(t *testing.T, p *PartitionFetch) []int64 {
 	t.Helper()
 	set := p.Converted
@@ -401,7 +399,7 @@ func wantCode(t *testing.T, what string, err error, want protocol.ErrorCode) {
 	}
 }
 
-// within receives what another goroutine brings in time.
+// within receives a value that another goroutine sends in time.
 func within[T any](t *testing.T, what string, from <-chan T) T {
 	t.Helper()
 	limit := time.NewTimer(brokerTime)
@@ -410,19 +408,19 @@ func within[T any](t *testing.T, what string, from <-chan T) T {
 	case v := <-from:
 		return v
 	case <-limit.C:
-		t.Fatalf("%s: nothing came", what)
+		t.Fatalf("%s: no value arrived", what)
 	}
 	var none T
 	return none
 }
 
-// parked waits until n requests wait for progress of partition 0.
+// parked waits until n requests are parked on partition 0.
 func (b *testBroker) parked(n int32) {
 	b.t.Helper()
 	eventually(b.t, "the wait for a partition's progress", func() bool { return b.partition().waits.requests() == n })
 }
 
-// requests counts the parked requests among the observers.
+// requests returns the number of parked requests among the observers.
 func (l *waitList) requests() (n int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -434,7 +432,7 @@ func (l *waitList) requests() (n int32) {
 	return n
 }
 
-// eventually waits for a condition that another goroutine brings about.
+// eventually waits for a condition that another goroutine makes true.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(brokerTime)
@@ -445,7 +443,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("%s did not come about", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }

@@ -16,10 +16,10 @@ func TestFetchOffsetDecidesWhetherAFollowerIsCaughtUp(t *testing.T) {
 		offset, leaderEnd     int64
 		caughtUp, leaderEndAt int64
 	}{
-		{"all there is", 20, 20, 2000, 20},
-		{"all there was at the last fetch", 12, 20, 1000, 20},
-		{"less than at the last fetch", 11, 20, 500, 20},
-		{"the leader's end never falls", 12, 11, 2000, 12},
+		{"at the leader's end", 20, 20, 2000, 20},
+		{"at the leader's end of the last fetch", 12, 20, 1000, 20},
+		{"below the leader's end of the last fetch", 11, 20, 500, 20},
+		{"the leader's end never decreases", 12, 11, 2000, 12},
 	} {
 		got := start.fetched(c.offset, 3, c.leaderEnd, 2000, -1)
 		if got.lastCaughtUpMs != c.caughtUp || got.leaderEndAtLastFetch != c.leaderEndAt || got.logEnd != c.offset || got.logStart != 3 || got.lastFetchMs != 2000 {
@@ -31,10 +31,10 @@ func TestFetchOffsetDecidesWhetherAFollowerIsCaughtUp(t *testing.T) {
 func TestPitfallReplication07_IdleFollowerAtLogEndStaysInSync(t *testing.T) {
 	p := progress{logEnd: 7, lastCaughtUpMs: 0}
 	if !p.caughtUp(7, 10*lagMaxMs, lagMaxMs) {
-		t.Error("a follower that has everything is out of sync since it has not fetched for long")
+		t.Error("a follower that has everything but has not fetched for long is out of sync")
 	}
 	if p.caughtUp(8, 10*lagMaxMs, lagMaxMs) {
-		t.Error("a follower that misses a record and has not been caught up for long is in sync")
+		t.Error("a follower that lacks a record and has not been caught up for long is in sync")
 	}
 	if !p.caughtUp(8, lagMaxMs, lagMaxMs) {
 		t.Error("a follower that was caught up just within the allowed lag is out of sync")
@@ -106,13 +106,13 @@ func TestHighWatermarkIsTheLowestLogEndThatCounts(t *testing.T) {
 		want      int64
 	}{
 		{"leader alone", []int32{1}, nil, everybody, 10},
-		{"in-sync follower holds back", []int32{1, 2}, followers{{2, lagging(6)}}, everybody, 6},
-		{"unknown in-sync follower holds back all", []int32{1, 2}, followers{{2, lagging(unknownOffset)}}, everybody, unknownOffset},
-		{"out-of-sync follower does not count", []int32{1}, followers{{2, lagging(6)}}, everybody, 10},
-		{"one about to join counts", []int32{1}, followers{{2, recent(6)}}, everybody, 6},
-		{"a dead one does not join", []int32{1}, followers{{2, recent(6)}}, nobody, 10},
-		{"the least of several", []int32{1, 2, 3}, followers{{2, lagging(9)}, {3, lagging(7)}}, everybody, 7},
-		{"a member that is no assigned replica is ignored", []int32{1, 8}, followers{}, everybody, 10},
+		{"an in-sync follower holds it back", []int32{1, 2}, followers{{2, lagging(6)}}, everybody, 6},
+		{"an in-sync follower with unknown progress holds it back entirely", []int32{1, 2}, followers{{2, lagging(unknownOffset)}}, everybody, unknownOffset},
+		{"an out-of-sync follower does not count", []int32{1}, followers{{2, lagging(6)}}, everybody, 10},
+		{"a follower about to join counts", []int32{1}, followers{{2, recent(6)}}, everybody, 6},
+		{"a dead follower does not join", []int32{1}, followers{{2, recent(6)}}, nobody, 10},
+		{"the lowest of several", []int32{1, 2, 3}, followers{{2, lagging(9)}, {3, lagging(7)}}, everybody, 7},
+		{"an unassigned member is ignored", []int32{1, 8}, followers{}, everybody, 10},
 	} {
 		if got := highWatermarkCandidate(10, c.maximal, c.followers, c.eligible, now, lagMaxMs); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
@@ -158,6 +158,6 @@ func TestVerdictOnAlterPartitionResponses(t *testing.T) {
 
 func TestEffectiveMinISRIsCappedAtTheNumberOfReplicas(t *testing.T) {
 	if effectiveMinISR(3, 1) != 1 || effectiveMinISR(2, 3) != 2 {
-		t.Error("min.insync.replicas is not the lesser of the setting and the replicas")
+		t.Error("min.insync.replicas is not the minimum of the setting and the number of replicas")
 	}
 }

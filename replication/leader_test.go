@@ -24,7 +24,7 @@ func TestLeaderAloneAdvancesTheHighWatermarkAtOnce(t *testing.T) {
 	}
 }
 
-// withFollower is a leader of epoch 1 with broker 2 in sync.
+// withFollower returns a leader in epoch 1 with broker 2 in sync.
 func withFollower(t *testing.T) *testBroker {
 	b := newTestBroker(t)
 	b.know(ourID, 2, 3)
@@ -45,20 +45,20 @@ func TestHighWatermarkFollowsTheInSyncFollower(t *testing.T) {
 	}
 }
 
-// At the end of a reassignment the leader hears of the new replicas first, and only
-// then do the others leave the in-sync replicas.
+// At the end of a reassignment the leader first gets the new replicas, and only then do the others
+// leave the in-sync replicas.
 func TestHighWatermarkDoesNotMoveWhileAnInSyncReplicaIsUnassigned(t *testing.T) {
 	b := withFollower(t)
 	b.control(roleOf(0, ourID, 2, []int32{ourID, 3}, ourID, 2, 3))
 	b.mustProduce(5)
 	b.fetch(5, asFollower(3), inEpoch(2))
 	if got := b.highWatermark(); got != 0 {
-		t.Errorf("high watermark %d, though broker 2 is in sync and has nothing", got)
+		t.Errorf("high watermark %d, although broker 2 is in sync and has nothing", got)
 	}
 	b.control(roleOf(0, ourID, 3, []int32{ourID, 3}, ourID, 3))
 	b.fetch(5, asFollower(3), inEpoch(3))
 	if got := b.highWatermark(); got != 5 {
-		t.Errorf("high watermark %d once broker 2 is out", got)
+		t.Errorf("high watermark %d after broker 2 left", got)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestAcksAllWaitsForTheFollower(t *testing.T) {
 	answered := b.waitFor(p)
 	b.fetch(2, asFollower(2))
 	within(t, "the produce's answer", answered)
-	b.parked(0) // the registration is given back
+	b.parked(0) // the registration was removed
 	if part := &p.Partitions[0]; part.Err != nil || part.BaseOffset != 0 {
 		t.Errorf("%v at %d", part.Err, part.BaseOffset)
 	}
@@ -87,7 +87,7 @@ func TestAcksAllTimesOutAndKeepsTheRecords(t *testing.T) {
 	p.Wait()
 	wantCode(t, "produce", p.Partitions[0].Err, protocol.RequestTimedOut)
 	if p.Partitions[0].BaseOffset != 0 || b.partition().Log().Offsets().LogEnd != 2 {
-		t.Error("the records or their offset are gone")
+		t.Error("the records or their offset are lost")
 	}
 }
 
@@ -171,12 +171,12 @@ func TestFollowerThatCaughtUpJoins(t *testing.T) {
 	}
 	b.fetch(2, asFollower(3))
 	if n := b.isr.count(); n != 1 {
-		t.Errorf("%d changes asked for while one is pending", n)
+		t.Errorf("%d changes submitted while one is pending", n)
 	}
 	if got := b.partition().State().ISR; !slices.Equal(got, []int32{ourID, 2}) {
 		t.Errorf("in-sync replicas before the answer: %v", got)
 	}
-	// Pending, the larger set holds the high watermark back.
+	// While the change is pending, the larger set holds the high watermark back.
 	b.mustProduce(1)
 	b.fetch(3, asFollower(2))
 	if got := b.highWatermark(); got != 2 {
@@ -241,8 +241,8 @@ func TestAnswerToASupersededChangeIsIgnored(t *testing.T) {
 	}
 }
 
-// A LeaderAndIsr replaces the change that was asked for: neither a refusal nor an
-// unexpected error of it brings the old in-sync replicas back, or asks again.
+// A LeaderAndIsr replaces the pending change. Neither a refusal nor an unexpected error of that
+// change may restore the old in-sync replicas or submit it again.
 func TestRefusalOfASupersededChangeIsIgnored(t *testing.T) {
 	for _, code := range []protocol.ErrorCode{protocol.IneligibleReplica, protocol.OperationNotAttempted, protocol.UnknownServerError} {
 		b := withFollower(t)
@@ -253,13 +253,13 @@ func TestRefusalOfASupersededChangeIsIgnored(t *testing.T) {
 			t.Errorf("after %s: %+v", code.Name(), s)
 		}
 		if n := b.isr.count(); n != 1 {
-			t.Errorf("after %s: %d changes asked for, want 1", code.Name(), n)
+			t.Errorf("after %s: %d changes submitted, want 1", code.Name(), n)
 		}
 	}
 }
 
-// While the change of an earlier epoch is not answered a new one is refused, as if
-// the controller had not attempted it, and asked for again later.
+// While the change of an earlier epoch is pending, a new one is refused as if the controller had
+// not attempted it, and submitted again later.
 func TestAChangeIsSubmittedAgainAfterAnEarlierOneIsAnswered(t *testing.T) {
 	b := withFollower(t)
 	b.fetch(0, asFollower(3))
@@ -275,8 +275,8 @@ func TestAChangeIsSubmittedAgainAfterAnEarlierOneIsAnswered(t *testing.T) {
 	}
 }
 
-// lagging is a leader whose follower 3 is about to join the in-sync replicas, and
-// whose followers fetched for the last time longer ago than is allowed.
+// lagging returns a leader whose follower 3 is about to join the in-sync replicas, and whose
+// followers' last fetches are older than the allowed lag.
 func lagging(t *testing.T) *testBroker {
 	b := withFollower(t)
 	now := time.UnixMilli(1_700_000_000_000)
@@ -285,7 +285,7 @@ func lagging(t *testing.T) *testBroker {
 	b.fetch(0, asFollower(2), inEpoch(2))
 	b.fetch(0, asFollower(3), inEpoch(2))
 	if c := b.isr.last(t); !slices.Equal(c.ISR, []int32{ourID, 2, 3}) {
-		t.Fatalf("asked for %v", c.ISR)
+		t.Fatalf("submitted %v", c.ISR)
 	}
 	b.mustProduce(1)
 	now = now.Add(b.opts.LagMax + time.Millisecond)
@@ -296,10 +296,10 @@ func TestInSyncReplicasDoNotShrinkWhileAChangeIsPending(t *testing.T) {
 	b := lagging(t)
 	b.ShrinkISRs()
 	if n := b.isr.count(); n != 1 {
-		t.Errorf("%d changes asked for while one is pending", n)
+		t.Errorf("%d changes submitted while one is pending", n)
 	}
 	if got := b.partition().isr.maximal; !slices.Equal(got, []int32{ourID, 2, 3}) {
-		t.Errorf("the high watermark is judged by %v", got)
+		t.Errorf("the high watermark depends on %v", got)
 	}
 	b.isr.grant()
 	b.ShrinkISRs()
@@ -308,8 +308,8 @@ func TestInSyncReplicasDoNotShrinkWhileAChangeIsPending(t *testing.T) {
 	}
 }
 
-// An append that hangs in a bad disk holds its partition's lock shared: the check
-// for laggards of all partitions neither waits for it nor keeps others from reading.
+// An append that hangs on a bad disk holds its partition's lock shared. The check for lagging
+// replicas of all partitions must neither wait for it nor keep others from reading.
 func TestHangingAppendsDoNotDelayTheCheckForLaggingReplicas(t *testing.T) {
 	for what, role := range map[string]int32{"a leader without laggards": ourID, "a follower": 2} {
 		b := withFollower(t)
@@ -329,11 +329,11 @@ func TestAJoiningReplicaHoldsTheHighWatermarkBackHoweverFarItLags(t *testing.T) 
 	b := lagging(t)
 	b.fetch(1, asFollower(2), inEpoch(2))
 	if got := b.highWatermark(); got != 0 {
-		t.Errorf("high watermark %d: the controller may have let the follower at 0 in", got)
+		t.Errorf("high watermark %d: the controller may have added the follower at 0", got)
 	}
 }
 
-// Lost and won again: what followers had in the earlier term does not count.
+// The leadership is lost and regained: the followers' positions in the earlier term do not count.
 func TestFollowerProgressIsUnknownAtTheStartOfATerm(t *testing.T) {
 	b, _ := ledBefore(t)
 	b.mustProduce(5)
@@ -369,11 +369,11 @@ func TestARoleOfAnOlderPartitionEpochIsSkipped(t *testing.T) {
 		t.Fatal(code)
 	}
 	if s := b.partition().State(); s.Leader != 2 || s.LeaderEpoch != 7 {
-		t.Errorf("a follower's at partition epoch 6: %+v", s)
+		t.Errorf("the follower at partition epoch 6: %+v", s)
 	}
 }
 
-// The configuration is read where a log is opened, not for each change of leaders.
+// The configuration is read when a log is opened, not for each change of leaders.
 func TestALeaderThatHasItsLogNeedsNoConfiguration(t *testing.T) {
 	b := withFollower(t)
 	b.configErr = errors.New("ZooKeeper is away")
@@ -391,12 +391,12 @@ func TestPitfallReplication19_HighWatermarkMovesWhenAShrinkIsConfirmed(t *testin
 		answered := b.waitFor(p)
 		b.ShrinkISRs()
 		if n := b.isr.count(); n != 0 {
-			t.Fatalf("%d changes before the allowed lag is over", n)
+			t.Fatalf("%d changes within the allowed lag", n)
 		}
-		time.Sleep(b.opts.LagMax + time.Millisecond) // of the bubble's clock
+		time.Sleep(b.opts.LagMax + time.Millisecond) // virtual time
 		b.ShrinkISRs()
 		if c := b.isr.last(t); !slices.Equal(c.ISR, []int32{ourID}) {
-			t.Fatalf("asked for %v", c.ISR)
+			t.Fatalf("submitted %v", c.ISR)
 		}
 		if got := b.highWatermark(); got != 0 {
 			t.Errorf("high watermark %d before the shrink is confirmed", got)
@@ -415,7 +415,7 @@ func TestCaughtUpFollowersAreNotRemoved(t *testing.T) {
 	b.fetch(1, asFollower(2))
 	b.partition().shrink(b.now().Add(time.Hour))
 	if n := b.isr.count(); n != 0 {
-		t.Errorf("%d changes, none is due", n)
+		t.Errorf("%d changes, want none", n)
 	}
 }
 
@@ -425,7 +425,7 @@ func TestPitfallReplication04_EpochIsKnownBeforeAnythingIsWritten(t *testing.T) 
 	for epoch := int32(2); epoch <= 4; epoch++ {
 		b.lead(epoch, []int32{ourID, 2, 3}, ourID, 2)
 	}
-	// An epoch without records gives way to the next one, as in Kafka.
+	// An epoch without records is replaced by the next one, as in Kafka.
 	for _, c := range []struct{ ask, epoch int32 }{{1, 1}, {2, 1}, {3, 1}, {4, 4}} {
 		epoch, end, err := b.EndOffsetForEpoch(testTopic, 0, 4, c.ask)
 		if err != nil || epoch != c.epoch || end != 3 {
@@ -477,16 +477,16 @@ func TestDivergingFollowerIsNotifiedAndNotRecorded(t *testing.T) {
 	}
 	f = b.fetch(3, asFollower(2), diverging(4))
 	if p := &f.Partitions[0]; !p.HasDiverged || p.Diverged != (protocol.EpochEndOffset{Epoch: 1, EndOffset: 3}) {
-		t.Errorf("an epoch we never had: %+v", p)
+		t.Errorf("an epoch that the leader never had: %+v", p)
 	}
 	if got := b.highWatermark(); got != 0 {
 		t.Errorf("a diverging fetch moved the high watermark to %d", got)
 	}
 	if f = b.fetch(3, asFollower(2), diverging(1)); f.Partitions[0].HasDiverged {
-		t.Error("a prefix of our log counts as diverging")
+		t.Error("a prefix of the leader's log counts as diverging")
 	}
 	if f = b.fetch(3, asFollower(2), diverging(9)); f.Partitions[0].Code != protocol.OffsetOutOfRange {
-		t.Errorf("an epoch beyond ours: %s", f.Partitions[0].Code)
+		t.Errorf("an epoch beyond the leader's: %s", f.Partitions[0].Code)
 	}
 }
 
@@ -639,8 +639,8 @@ func TestCoordinatorAppendsWithTheTopicsMinISR(t *testing.T) {
 	wantCode(t, "acks=-1", err, protocol.NotEnoughReplicas)
 }
 
-// A leader whose epoch cannot be recorded does not lead: a directory that has failed
-// a moment ago is known to its logs before it is known here.
+// A leader whose epoch cannot be recorded does not lead. The logs of a directory that has just
+// failed know of the failure before the Manager does.
 func TestALeaderWhoseEpochIsNotRecordedDoesNotLead(t *testing.T) {
 	var fail atomic.Bool
 	fs := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
@@ -656,7 +656,7 @@ func TestALeaderWhoseEpochIsNotRecordedDoesNotLead(t *testing.T) {
 	fail.Store(true)
 	wantCode(t, "produce", b.produce(1, 1).Partitions[0].Err, protocol.KafkaStorageError)
 	req := roleOf(0, ourID, 2, []int32{ourID}, ourID)
-	req.TopicStates[0].TopicID = TopicID{} // of an old controller: there is no id to look at first
+	req.TopicStates[0].TopicID = TopicID{} // from an old controller: there is no id to check first
 	if code := b.control(req); code != protocol.KafkaStorageError {
 		t.Errorf("becoming leader: %s", code.Name())
 	}

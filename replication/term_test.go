@@ -91,7 +91,7 @@ func TestACoordinatorsRecordsAreNotSafeIfLeadershipWasLostAndRegained(t *testing
 }
 
 // Coordinators hold a lock while they append, and take it to end what the term left: the
-// controller's request would wait for a hanging disk twice if they heard of the end of the
+// controller's request would wait for a hanging disk twice if they notified of the end of the
 // term earlier, and a late append could get into the next term.
 func TestListenersAreNotifiedOfLostLeadershipAfterItsLastAppend(t *testing.T) {
 	for what, end := range map[string]func(b *testBroker){
@@ -120,7 +120,7 @@ func TestListenersAreNotifiedOfLostLeadershipAfterItsLastAppend(t *testing.T) {
 			appended <- err
 		}()
 		within(t, "the write", hangs)
-		heard := len(b.heard)
+		before := len(b.notified)
 		ended := make(chan struct{})
 		go func() { end(b); close(ended) }()
 		eventually(t, what+": the request", func() bool { // a writer that waits lets no reader in
@@ -130,14 +130,14 @@ func TestListenersAreNotifiedOfLostLeadershipAfterItsLastAppend(t *testing.T) {
 			}
 			return true
 		})
-		if len(b.heard) != heard {
-			t.Errorf("%s: heard of %v while records are appended", what, b.heard[heard:])
+		if len(b.notified) != before {
+			t.Errorf("%s: notified of %v while records are appended", what, b.notified[before:])
 		}
 		close(release)
 		wantCode(t, what+": the append before", within(t, "the append", appended), protocol.None)
 		within(t, what, ended)
-		if len(b.heard) != heard+1 {
-			t.Errorf("%s: heard of %v", what, b.heard[heard:])
+		if len(b.notified) != before+1 {
+			t.Errorf("%s: notified of %v", what, b.notified[before:])
 		}
 		_, err := p.AppendAsLeader(set, nil, 1)
 		wantCode(t, what+": an append after", err, protocol.NotLeaderOrFollower)
