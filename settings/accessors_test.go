@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// panics reports what f panics with, "" if it does not.
+// panics returns the text of f's panic, or "" if f does not panic.
 func panics(f func()) (text string) {
 	defer func() { text, _ = recover().(string) }()
 	f()
@@ -32,7 +32,7 @@ func TestValuesAreReadByTheirType(t *testing.T) {
 		"num.io.threads is not a boolean":          func() { c.Bool("num.io.threads") },
 		"compression.type is not a list":           func() { c.List("compression.type") },
 		"compression.type is not a password":       func() { c.Password("compression.type") },
-		"there is no key no.such":                  func() { c.IsNull("no.such") },
+		"unknown key no.such":                      func() { c.IsNull("no.such") },
 		"two rows for a":                           func() { newTable([]Key{{Name: "a"}}, []Key{{Name: "a"}}) },
 		"Version 9 is not a valid version":         func() { MustIBP("9") },
 		"no inter.broker.protocol.version 3.9-IV7": func() { MustIBP("3.9").AtLeast("3.9-IV7") },
@@ -43,7 +43,7 @@ func TestValuesAreReadByTheirType(t *testing.T) {
 	}
 }
 
-func TestKeysAreLookedUpThroughAListener(t *testing.T) {
+func TestLookupIgnoresAListenerPrefix(t *testing.T) {
 	for name, want := range map[string]string{
 		"num.io.threads":                                          "num.io.threads",
 		"listener.name.x.max.connections":                         "max.connections",
@@ -64,11 +64,11 @@ func TestKeysAreLookedUpThroughAListener(t *testing.T) {
 		t.Errorf("%q", k.DefaultList())
 	}
 	if !slices.IsSorted(TopicKeys()) || len(TopicKeys()) != len(topicKeys) || TopicKey("retention.ms").Type != Long || TopicKey("no.such") != nil {
-		t.Error("keys of topics")
+		t.Error("wrong keys of topics")
 	}
 }
 
-// A log line shows no secret, and no value of a key whose meaning is not known.
+// A log line shows neither secrets nor values of unknown keys.
 func TestLogLinesShowNoSecrets(t *testing.T) {
 	got := Loggable(map[string]string{"num.io.threads": "9", "listener.name.x.ssl.key.password": "s", "my.plugin": "s",
 		"leader.replication.throttled.rate": "5"})
@@ -116,8 +116,7 @@ func TestValuesAreWrittenAsJavaDoes(t *testing.T) {
 	}
 }
 
-// The order is that of Java's hash table: by the bucket, of which there are more
-// from twelve keys on.
+// The order is that of Java's hash table, which has more buckets from twelve keys on.
 func TestSetsOfKeysAreInJavasOrder(t *testing.T) {
 	names := strings.Fields("a b c d e f g h i j k")
 	if got := javaOrder(slices.Clone(append(names, "q"))); strings.Join(got, "") != "abcdefghijkq" {

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Check is what is demanded of a key's value beyond its type.
+// Check is a condition for the value of a key in addition to its type.
 type Check interface {
-	// problem says in Kafka's words what is wrong with the key's value, or, of a
-	// list, with the element bad; "" for nothing.
+	// problem returns the text in which Kafka describes what is wrong with the value of the key, or
+	// "" if nothing is. bad is the value or, for a list, the wrong element.
 	problem(name string, value any) (bad any, text string)
-	// Allowed describes the values that are accepted, as Kafka's documentation does: [1,...].
+	// Allowed describes the accepted values as Kafka's documentation does: [1,...].
 	Allowed() string
 }
 
-// span is a range of numbers; a nil bound is open.
+// span accepts numbers in a range. A nil bound is no bound.
 type span struct{ min, max *float64 }
 
 func atLeast(min float64) Check      { return span{min: &min} }
@@ -58,7 +58,7 @@ func number(value any) (float64, bool) {
 	return 0, false
 }
 
-// oneOf accepts the listed strings; of a list every element.
+// oneOf accepts the listed strings and, for a list, only elements that are listed.
 type oneOf []string
 
 func in(values ...string) Check { return oneOf(values) }
@@ -79,7 +79,7 @@ func (c oneOf) problem(_ string, value any) (bad any, text string) {
 
 func (c oneOf) Allowed() string { return "[" + strings.Join(c, ", ") + "]" }
 
-// anyCase accepts the listed strings in any case.
+// anyCase accepts the listed strings in upper and lower case.
 type anyCase []string
 
 func inAnyCase(values ...string) Check { return anyCase(values) }
@@ -96,7 +96,7 @@ func (c anyCase) problem(_ string, value any) (bad any, text string) {
 
 func (c anyCase) Allowed() string { return "(case insensitive) [" + strings.Join(c, ", ") + "]" }
 
-// rule is a check of its own.
+// rule is a check by a function.
 type rule struct {
 	allowed string
 	check   func(name string, value any) string
@@ -114,7 +114,7 @@ var nonEmpty Check = rule{"non-empty string", func(_ string, value any) string {
 	return ""
 }}
 
-// gzipLevel is 1 to 9, or -1 for the codec's default.
+// gzipLevel accepts 1 to 9, and -1 for the default level.
 var gzipLevel Check = rule{"[1,...,9] or -1", func(_ string, value any) string {
 	if n := value.(int32); n == -1 || n >= 1 && n <= 9 {
 		return ""
@@ -122,7 +122,7 @@ var gzipLevel Check = rule{"[1,...,9] or -1", func(_ string, value any) string {
 	return "Value must be between 1 and 9 or equal to -1"
 }}
 
-// protocolVersion accepts what ParseIBP does.
+// protocolVersion accepts the versions that ParseIBP accepts.
 var protocolVersion Check = rule{versionNames(), func(_ string, value any) string {
 	if _, err := ParseIBP(value.(string)); err != nil {
 		return err.Error()
@@ -130,7 +130,7 @@ var protocolVersion Check = rule{versionNames(), func(_ string, value any) strin
 	return ""
 }}
 
-// throttledReplicas is *, or partition:broker pairs.
+// throttledReplicas accepts "*" or partition:broker pairs.
 var throttledReplicas Check = rule{"[partitionId]:[brokerId],[partitionId]:[brokerId],...", func(name string, value any) string {
 	list := value.([]string)
 	if len(list) == 0 || len(list) == 1 && list[0] == "*" {
@@ -161,7 +161,7 @@ func isNumber(s string) bool {
 	return true
 }
 
-// copierThreads is a number of threads, or -1 for that of the whole pool.
+// copierThreads accepts a number of threads, or -1 for that of the whole pool.
 var copierThreads Check = rule{"The default value of -1 means that this will be set to the configured value of " +
 	"remote.log.manager.thread.pool.size, if available; otherwise, it defaults to 10.", func(_ string, value any) string {
 	if n := value.(int32); n < -1 || n == 0 {
@@ -170,25 +170,24 @@ var copierThreads Check = rule{"The default value of -1 means that this will be 
 	return ""
 }}
 
-// Problem is a mistake in a configuration.
+// Problem is an error in a configuration.
 type Problem struct {
-	Key     string // the key, "" where several are at odds
+	Key     string // "" if several keys contradict each other
 	Value   string // as written
-	Text    string // what is wrong, in Kafka's words where it has any
-	Allowed string // the accepted values, "" where the text says it all
-	File    string // where the value stands, "" for --override and defaults
+	Text    string // what is wrong; Kafka's text if it has one
+	Allowed string // accepted values, "" if Text is enough
+	File    string // file of the value, "" for --override and defaults
 	Line    int
 
 	whole bool // see IsWhole
 }
 
-// IsWhole says whether clients get Message alone. Other messages are put
-// behind the name of the resource when a configuration is altered: Kafka throws
-// two kinds of exceptions here.
+// IsWhole reports whether clients receive only Message. When a configuration is altered, other
+// messages follow the name of the resource. The reason is that Kafka throws two kinds of exceptions
+// here.
 func (p *Problem) IsWhole() bool { return p.whole }
 
-// Error returns Kafka's message and, behind it, where the value stands and
-// what would be accepted.
+// Error returns Kafka's message, followed by the position of the value and the accepted values.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.Text)
@@ -203,10 +202,10 @@ func (p *Problem) Error() string {
 	return b.String()
 }
 
-// Message returns Kafka's message alone, as it goes to clients.
+// Message returns only Kafka's message, which is sent to clients.
 func (p *Problem) Message() string { return p.Text }
 
-// invalid is Kafka's text for a value that does not pass.
+// invalid returns the Problem with Kafka's text for an invalid value.
 func invalid(key, value, problem string) *Problem {
 	return &Problem{Key: key, Value: value, Text: fmt.Sprintf("Invalid value %s for configuration %s: %s", value, key, problem)}
 }

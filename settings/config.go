@@ -1,5 +1,5 @@
-// Package settings is the configuration: one table row per key, the loading of
-// a properties file, and the typed values that the other rooms read.
+// Package settings is the configuration. It has a table with one row per key, loads and checks
+// properties files, and provides typed values to the other packages.
 package settings
 
 import (
@@ -10,17 +10,16 @@ import (
 	"strings"
 )
 
-// Config is a broker's configuration, immutable. Values are read by their key:
-// Int("num.partitions"). Asking for a key that the table does not have, or with
-// the wrong type, is a programming error and panics at once; so does reading a
-// null as a number or boolean (see IsNull).
+// Config is an immutable configuration of a broker. Values are read by key: Int("num.partitions").
+// Reading a key that the table does not have, or with the wrong type, is a programming error and
+// panics, as does reading a null as a number or boolean (see IsNull).
 type Config struct {
-	originals map[string]string // as given, placeholders resolved; unknown keys too
+	originals map[string]string // as given, with placeholders resolved; includes unknown keys
 	values    map[string]any    // every key of the table; nil is null
 	own       map[string]any    // every key that Kafka does not have
 	warnings  []string
 
-	// Derived from the values by derive.
+	// Derived from the values by derive:
 	ibp            IBP
 	listeners      []Endpoint
 	advertised     []Endpoint
@@ -30,7 +29,7 @@ type Config struct {
 	connectionsPer map[string]int
 }
 
-// String returns a string, a list element's or a class's name; "" for null.
+// String returns the value of a key of type String or Class, "" for null.
 func (c *Config) String(key string) string {
 	switch v := c.value(key).(type) {
 	case nil:
@@ -43,7 +42,7 @@ func (c *Config) String(key string) string {
 	panic(wrongType(key, "a string"))
 }
 
-// StringOrNil returns a string, nil for null.
+// StringOrNil is like String, but returns nil for null.
 func (c *Config) StringOrNil(key string) *string {
 	if c.IsNull(key) {
 		return nil
@@ -63,7 +62,7 @@ func (c *Config) Int(key string) int32 {
 	panic(wrongType(key, "an int"))
 }
 
-// Long returns the value of a key of any whole type.
+// Long returns the value of a key of any integer type.
 func (c *Config) Long(key string) int64 {
 	if v, ok := c.value(key).(int64); ok {
 		return v
@@ -89,7 +88,7 @@ func (c *Config) Bool(key string) bool {
 	return v
 }
 
-// List returns the elements of a list, none for null. The slice is only read.
+// List returns the elements of a list, none for null. Callers must not change the slice.
 func (c *Config) List(key string) []string {
 	switch v := c.value(key).(type) {
 	case nil:
@@ -100,7 +99,7 @@ func (c *Config) List(key string) []string {
 	panic(wrongType(key, "a list"))
 }
 
-// Password returns a secret in clear, "" for null.
+// Password returns a secret in plain text, "" for null.
 func (c *Config) Password(key string) string {
 	switch v := c.value(key).(type) {
 	case nil:
@@ -111,34 +110,33 @@ func (c *Config) Password(key string) string {
 	panic(wrongType(key, "a password"))
 }
 
-// IsNull says whether the key has no value at all.
+// IsNull reports whether the value of the key is null.
 func (c *Config) IsNull(key string) bool { return c.value(key) == nil }
 
-// IsSet says whether the key was given and not left to its default.
+// IsSet reports whether the configuration gives a value for the key, instead of using its default.
 func (c *Config) IsSet(key string) bool {
 	_, ok := c.originals[key]
 	return ok
 }
 
-// Original returns the text that was given for a key, which need not be one of
-// the table: listener prefixes and plug-ins have keys of their own.
+// Original returns the text that was given for a key. The key need not be in the table: plug-ins
+// have their own keys, and keys can have a listener prefix.
 func (c *Config) Original(key string) (text string, ok bool) {
 	text, ok = c.originals[key]
 	return text, ok
 }
 
-// Originals returns what was given, by key. The map is only read.
+// Originals returns the given texts by key. Callers must not change the map.
 func (c *Config) Originals() map[string]string { return c.originals }
 
-// Warnings are what a user should be told at the start: unknown keys and
-// deprecated ones.
+// Warnings returns messages for the user at the start, about unknown and deprecated keys.
 func (c *Config) Warnings() []string { return c.warnings }
 
-// BrokerID is broker.id, -1 where it is to be generated.
+// BrokerID returns broker.id, or -1 if an id must be generated.
 func (c *Config) BrokerID() int32 { return c.Int("broker.id") }
 
-// WithBrokerID returns the configuration with the id that was generated or
-// read from meta.properties.
+// WithBrokerID returns the configuration with an id that was generated or read from
+// meta.properties.
 func (c *Config) WithBrokerID(id int32) *Config {
 	with := *c
 	with.originals, with.values = maps.Clone(c.originals), maps.Clone(c.values)
@@ -149,7 +147,7 @@ func (c *Config) WithBrokerID(id int32) *Config {
 	return &with
 }
 
-// LogDirs returns the log directories: log.dirs, else log.dir.
+// LogDirs returns the log directories: log.dirs, or log.dir if that is not set.
 func (c *Config) LogDirs() []string {
 	text := c.String("log.dir")
 	if !c.IsNull("log.dirs") {
@@ -158,32 +156,30 @@ func (c *Config) LogDirs() []string {
 	return splitList(text)
 }
 
-// IBP is inter.broker.protocol.version.
+// IBP returns inter.broker.protocol.version.
 func (c *Config) IBP() IBP { return c.ibp }
 
-// RequestTimeoutMs and the like are read by their keys; those that follow from
-// several keys are here.
-
-// RetentionMs is how long records are kept: log.retention.ms, else .minutes, else .hours; -1 for ever.
+// RetentionMs returns how long records are kept in ms: log.retention.ms, or else .minutes, or else
+// .hours; -1 for no limit.
 func (c *Config) RetentionMs() int64 {
 	return max(-1, c.firstSet(1, "log.retention.ms", 60_000, "log.retention.minutes", 3_600_000, "log.retention.hours"))
 }
 
-// RollMs is the age at which a segment is rolled: log.roll.ms, else .hours.
+// RollMs returns the age in ms at which a segment is rolled: log.roll.ms, or else .hours.
 func (c *Config) RollMs() int64 { return c.firstSet(1, "log.roll.ms", 3_600_000, "log.roll.hours") }
 
-// RollJitterMs is log.roll.jitter.ms, else .hours.
+// RollJitterMs returns log.roll.jitter.ms, or else .hours, in ms.
 func (c *Config) RollJitterMs() int64 {
 	return c.firstSet(1, "log.roll.jitter.ms", 3_600_000, "log.roll.jitter.hours")
 }
 
-// FlushMs is log.flush.interval.ms, else log.flush.scheduler.interval.ms.
+// FlushMs returns log.flush.interval.ms, or else log.flush.scheduler.interval.ms.
 func (c *Config) FlushMs() int64 {
 	return c.firstSet(1, "log.flush.interval.ms", 1, "log.flush.scheduler.interval.ms")
 }
 
-// firstSet takes pairs of a factor and a key and returns the first value that
-// is not null, times its factor.
+// firstSet takes pairs of a factor and a key. It returns the first value that is not null,
+// multiplied by its factor.
 func (c *Config) firstSet(pairs ...any) int64 {
 	for i := 0; i < len(pairs); i += 2 {
 		if key := pairs[i+1].(string); !c.IsNull(key) {
@@ -193,8 +189,8 @@ func (c *Config) firstSet(pairs ...any) int64 {
 	panic(fmt.Sprintf("settings: all of %v are null", pairs))
 }
 
-// Values returns the block that Kafka logs at the start: every key with its
-// value, sorted, secrets hidden.
+// Values returns the block that Kafka logs at the start: all keys with their values, sorted, with
+// secrets hidden.
 func (c *Config) Values() string {
 	var b strings.Builder
 	b.WriteString("KafkaConfig values: \n")
@@ -207,14 +203,14 @@ func (c *Config) Values() string {
 func (c *Config) value(key string) any {
 	v, ok := c.values[key]
 	if !ok {
-		panic("settings: there is no key " + key)
+		panic("settings: unknown key " + key)
 	}
 	return v
 }
 
 func wrongType(key, want string) string { return fmt.Sprintf("settings: %s is not %s", key, want) }
 
-// splitList splits at commas, trims, and leaves out empty elements.
+// splitList splits text at commas, trims the elements, and drops empty ones.
 func splitList(text string) []string {
 	var list []string
 	for _, element := range strings.Split(text, ",") {

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Source says where a value comes from, by the numbers of DescribeConfigs.
+// Source is where a value comes from, as numbered in DescribeConfigs.
 type Source int8
 
-// The sources, in rising distance from the thing configured.
+// The sources. Those from SourceTopic to SourceDefault are in order of precedence.
 const (
 	SourceTopic                Source = 1
 	SourceDynamicBroker        Source = 2
@@ -19,26 +19,26 @@ const (
 	SourceDynamicBrokerLogger  Source = 6
 )
 
-// Entry describes one key of a broker or topic with its value now.
+// Entry describes one key of a broker or topic and its current value.
 type Entry struct {
 	Name      string
-	Value     *string // nil: null, or secret
+	Value     *string // nil if null or secret
 	Source    Source
 	Sensitive bool
 	ReadOnly  bool
-	Synonyms  []Synonym // the values that would count, the one that does first
-	Type      int8      // see Type.Wire; 0 unknown
-	Doc       *string   // nil for keys that nobody knows
+	Synonyms  []Synonym // all values for the key, starting with the one in effect
+	Type      int8      // see Type.Wire; 0: unknown
+	Doc       *string   // nil for unknown keys
 }
 
-// Synonym is a value given somewhere for a key or one that stands for it.
+// Synonym is a value that some source gives for a key or for a key with the same meaning.
 type Synonym struct {
 	Name   string
 	Value  *string
 	Source Source
 }
 
-// DescribeTopic describes all keys of a topic with the given overrides, by name.
+// DescribeTopic describes all keys of a topic with the given overrides, sorted by name.
 func (d *Dynamic) DescribeTopic(overrides map[string]string) ([]Entry, error) {
 	s := d.snapshot()
 	values, err := topicValues(s.current.topicDefaults, overrides)
@@ -75,8 +75,8 @@ func (s *dynamicState) topicEntry(name string, value any, overrides map[string]s
 	return e
 }
 
-// DescribeBroker describes all keys of this broker, by name: those of the table
-// that are not internal, and what else was given.
+// DescribeBroker describes all keys of this broker, sorted by name: those of the table that are not
+// internal, and unknown keys with a value.
 func (d *Dynamic) DescribeBroker() []Entry {
 	s := d.snapshot()
 	names := map[string]bool{}
@@ -101,7 +101,7 @@ func (d *Dynamic) DescribeBroker() []Entry {
 	return entries
 }
 
-// DescribeDefaults describes what is set as the default of all brokers, by name.
+// DescribeDefaults describes the keys that are set as default of all brokers, sorted by name.
 func (d *Dynamic) DescribeDefaults() []Entry {
 	s := d.snapshot()
 	entries := []Entry{}
@@ -133,7 +133,7 @@ func (s *dynamicState) brokerEntry(name string, value any, perBroker bool) Entry
 	return e
 }
 
-// describedKey is Lookup with the keys that can only be set dynamically.
+// describedKey is like Lookup, but also finds the keys that can only be set dynamically.
 func describedKey(name string) *Key {
 	if k := dynamicOnly.byName[name]; k != nil {
 		return k
@@ -141,10 +141,9 @@ func describedKey(name string) *Key {
 	return Lookup(name)
 }
 
-// synonyms returns the values given for a broker's key and those that stand
-// for it, the nearest first; those before the key's own first one are left out,
-// as Kafka does, so that log.retention.ms does not show log.retention.hours
-// unless it is set itself.
+// synonyms returns the values for a broker's key and for its synonyms, those with the highest
+// precedence first. As in Kafka, values before the first one of the key itself are left out: for
+// log.retention.ms the result has no log.retention.hours unless log.retention.ms is set.
 func (s *dynamicState) synonyms(name string, sensitive bool) []Synonym {
 	var all []Synonym
 	add := func(values map[string]string, source Source) {
@@ -190,9 +189,8 @@ func mustParse(k *Key) any {
 	return value
 }
 
-// brokerSynonyms returns the keys that may give the value of a key, the one
-// that goes first first. With throughPrefix a listener's key is followed by the
-// key without the prefix.
+// brokerSynonyms returns the keys that can provide the value of a key, in order of precedence. With
+// throughPrefix, a key with a listener prefix is followed by the key without the prefix.
 func brokerSynonyms(name string, throughPrefix bool) []string {
 	for _, group := range [][]string{
 		{"log.roll.ms", "log.roll.hours"},

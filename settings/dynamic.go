@@ -10,33 +10,32 @@ import (
 	"sync/atomic"
 )
 
-// Dynamic holds a broker's configuration while it runs (KIP-226): the static
-// one, above it the default of all brokers, and above that this broker's own.
-// Reading takes no lock.
+// Dynamic holds the configuration of a running broker (KIP-226). Values of this broker override the
+// default of all brokers, which overrides the static configuration. Reading takes no lock.
 type Dynamic struct {
 	state atomic.Pointer[dynamicState]
 
-	mu        sync.Mutex          // orders writers
-	secrets   *passwordEncoder    // nil: password.encoder.secret is not set
-	supported func(*Config) error // set before use; nil: all is
+	mu        sync.Mutex          // serializes writers
+	secrets   *passwordEncoder    // nil if password.encoder.secret is not set
+	supported func(*Config) error // set before use; nil accepts all
 }
 
-// dynamicState is one immutable state.
+// dynamicState is an immutable state.
 type dynamicState struct {
 	static    *Config
 	defaults  map[string]string // of /config/brokers/<default>, passwords in clear
 	perBroker map[string]string // of /config/brokers/N
-	current   *Config           // what follows
+	current   *Config           // the result of merge
 }
 
-// NewDynamic returns a holder in which nothing is set dynamically.
+// NewDynamic returns a Dynamic without dynamic values.
 func NewDynamic(static *Config) *Dynamic {
 	d := &Dynamic{secrets: passwordEncoderOf(static)}
 	d.state.Store(&dynamicState{static: static, current: static, defaults: map[string]string{}, perBroker: map[string]string{}})
 	return d
 }
 
-// Current returns the configuration now.
+// Current returns the current configuration.
 func (d *Dynamic) Current() *Config { return d.snapshot().current }
 
 // TopicConfig returns the effective configuration of a topic with the given overrides.
@@ -46,18 +45,18 @@ func (d *Dynamic) TopicConfig(overrides map[string]string) (*Topic, error) {
 
 func (d *Dynamic) snapshot() *dynamicState { return d.state.Load() }
 
-// RefuseUnless has Validate refuse configurations that supported has an error
-// for. To be called before the holder is shared.
+// RefuseUnless makes Validate refuse configurations for which supported returns an error. Call it
+// before the Dynamic is shared.
 func (d *Dynamic) RefuseUnless(supported func(*Config) error) { d.supported = supported }
 
-// ApplyBroker makes what /config/brokers/N holds this broker's own values. What
-// cannot be set dynamically is left out; ignored says why, for the log. Where
-// the rest does not make a valid configuration, nothing changes and err says why.
+// ApplyBroker replaces this broker's own values with those of /config/brokers/N. Values that cannot
+// be set dynamically are left out; ignored describes them for the log. If the others do not make a
+// valid configuration, it changes nothing and returns an error.
 func (d *Dynamic) ApplyBroker(stored map[string]string) (ignored []string, err error) {
 	return d.apply(stored, true)
 }
 
-// ApplyDefault is ApplyBroker for /config/brokers/<default>.
+// ApplyDefault is like ApplyBroker for /config/brokers/<default>.
 func (d *Dynamic) ApplyDefault(stored map[string]string) (ignored []string, err error) {
 	return d.apply(stored, false)
 }
@@ -80,9 +79,8 @@ func (d *Dynamic) apply(stored map[string]string, perBroker bool) (ignored []str
 	return ignored, nil
 }
 
-// merge builds the configuration that follows from the layers. A key that is
-// set on a higher layer drives out those on lower ones that stand for it: with
-// log.roll.ms set dynamically, a static log.roll.hours is not in force.
+// merge builds the configuration from the three layers. A key on a higher layer hides its synonyms
+// on lower layers: if log.roll.ms is set dynamically, a static log.roll.hours has no effect.
 func (s *dynamicState) merge() (*Config, error) {
 	merged := maps.Clone(s.static.originals)
 	for _, layer := range []map[string]string{s.defaults, s.perBroker} {
@@ -95,7 +93,7 @@ func (s *dynamicState) merge() (*Config, error) {
 	}
 	id := s.static.BrokerID()
 	generated := s.static.Bool("broker.id.generation.enable") && id > s.static.Int("reserved.broker.max.id")
-	if generated { // beyond what a configuration may set, so it is put in last
+	if generated { // a generated id may be above what a configuration may set, so it is set last
 		delete(merged, "broker.id")
 		delete(merged, "node.id")
 	}
@@ -106,10 +104,9 @@ func (s *dynamicState) merge() (*Config, error) {
 	return c.WithBrokerID(id), nil
 }
 
-// Validate reports whether values could be set, as this broker's own or as the
-// default of all: nil, or an error in Kafka's words. Placeholders in them stay
-// as they are: to resolve those of a provider that the values name themselves
-// would show a client any file of this host in the error.
+// Validate reports whether values could be set for this broker (perBroker) or as default of all
+// brokers. It returns nil or an error with Kafka's text. It does not resolve placeholders: values
+// that name their own provider could otherwise show the client any file of this host in the error.
 func (d *Dynamic) Validate(values map[string]string, perBroker bool) error {
 	if err := checkDynamic(values, perBroker); err != nil {
 		return err
@@ -136,7 +133,7 @@ func (d *Dynamic) Validate(values map[string]string, perBroker bool) error {
 	return nil
 }
 
-// checkDynamic checks which keys are set, and each value by itself.
+// checkDynamic checks which keys are set, and each value on its own.
 func checkDynamic(values map[string]string, perBroker bool) error {
 	order := javaOrder(slices.Collect(maps.Keys(values)))
 	refuse := func(what, set string, test func(name string) bool) error {
@@ -169,8 +166,8 @@ func checkDynamic(values map[string]string, perBroker bool) error {
 	return refuse("Cannot update these configs at default cluster level, broker id must be specified", "Set", isPerBroker)
 }
 
-// checkDynamicValue parses the value of a key that can be set dynamically;
-// others are custom keys of plug-ins.
+// checkDynamicValue parses the value of a key that can be set dynamically. Other keys belong to
+// plug-ins.
 func checkDynamicValue(name, text string) error {
 	base := name
 	if b, ok := listenerBase(name); ok {
@@ -187,8 +184,8 @@ func checkDynamicValue(name, text string) error {
 	return err
 }
 
-// FromStored turns what ZooKeeper holds into values: passwords in clear,
-// without what cannot be set dynamically. ignored says what was left out.
+// FromStored converts the values stored in ZooKeeper: it decrypts passwords and drops what cannot
+// be set dynamically. ignored describes what was dropped.
 func (d *Dynamic) FromStored(stored map[string]string, perBroker bool) (values map[string]string, ignored []string) {
 	values = map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(stored)) {
@@ -221,7 +218,7 @@ func (d *Dynamic) FromStored(stored map[string]string, perBroker bool) (values m
 	return values, ignored
 }
 
-// ToStored turns values into what ZooKeeper holds: passwords encrypted with
+// ToStored converts values to those stored in ZooKeeper: it encrypts passwords with
 // password.encoder.secret.
 func (d *Dynamic) ToStored(values map[string]string, perBroker bool) (map[string]string, error) {
 	stored := maps.Clone(values)
@@ -241,18 +238,18 @@ func (d *Dynamic) ToStored(values map[string]string, perBroker bool) (map[string
 	return stored, nil
 }
 
-// dynamicOnly are the keys that are in no file: they can only be set dynamically.
+// dynamicOnly are the keys that no file can set, only a dynamic configuration.
 var dynamicOnly = newTable([]Key{
 	{"leader.replication.throttled.rate", Long, "9223372036854775807", atLeast(0), Medium, ClusterWide,
-		"Bytes a second that a leader sends to throttled replicas."},
+		"Largest number of bytes per second that a leader sends to throttled replicas."},
 	{"follower.replication.throttled.rate", Long, "9223372036854775807", atLeast(0), Medium, ClusterWide,
-		"Bytes a second that a follower fetches for throttled replicas."},
+		"Largest number of bytes per second that a follower fetches for throttled replicas."},
 	{"replica.alter.log.dirs.io.max.bytes.per.second", Long, "9223372036854775807", atLeast(0), Medium, ClusterWide,
-		"Bytes a second that are moved between log directories."},
+		"Largest number of bytes per second moved between log directories."},
 })
 
-// DynamicLong returns the value of a key that is in no file and can only be set
-// dynamically: this broker's own, else the default of all, else the built-in one.
+// DynamicLong returns the value of a key of dynamicOnly: this broker's own, else the default of all
+// brokers, else the built-in one.
 func (d *Dynamic) DynamicLong(name string) int64 {
 	k := dynamicOnly.byName[name]
 	s := d.snapshot()
@@ -266,26 +263,26 @@ func (d *Dynamic) DynamicLong(name string) int64 {
 	return mustParse(k).(int64)
 }
 
-// isDynamic says whether a key of the table can be set dynamically.
+// isDynamic reports whether a key of the table can be set dynamically.
 func isDynamic(name string) bool {
 	k := broker.byName[name]
 	return k != nil && k.Dynamic() != ReadOnly
 }
 
-// isStatic says whether a key of the table can only be set in the file.
+// isStatic reports whether a key of the table can only be set in the file.
 func isStatic(name string) bool {
 	k := broker.byName[name]
 	return k != nil && k.Dynamic() == ReadOnly
 }
 
-// reloadable are the security keys that may change only for one listener.
+// reloadable are the security keys that can change only for a single listener.
 var reloadable = []string{"ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.key.password",
 	"ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.password", "ssl.keystore.certificate.chain",
 	"ssl.keystore.key", "ssl.truststore.certificates"}
 
 func needsListenerPrefix(name string) bool { return slices.Contains(reloadable, name) }
 
-// isPerBroker says whether a key cannot be set for all brokers at once.
+// isPerBroker reports whether a key cannot be set for all brokers at once.
 func isPerBroker(name string) bool {
 	if base, ok := listenerBase(name); ok {
 		return !slices.Contains([]string{"max.connections", "max.connection.creation.rate", "num.network.threads"}, base)
@@ -294,7 +291,7 @@ func isPerBroker(name string) bool {
 	return k != nil && k.Dynamic() == PerBroker
 }
 
-// isStoredSecret says whether the value is encrypted in ZooKeeper.
+// isStoredSecret reports whether the value is encrypted in ZooKeeper.
 func isStoredSecret(name string) bool {
 	for i := range broker.keys {
 		if k := &broker.keys[i]; k.Sensitive() && k.Dynamic() != ReadOnly && strings.HasSuffix(name, k.Name) {

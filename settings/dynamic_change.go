@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// checkChange says what speaks against a change at run time from one valid
-// configuration to another.
+// checkChange returns an error if a running broker cannot change from one valid configuration to
+// another.
 func checkChange(before, now *Config) error {
 	for _, key := range []string{"num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir",
 		"background.threads", "num.network.threads"} {
@@ -30,8 +30,8 @@ func checkChange(before, now *Config) error {
 	return checkListenerChange(before, now)
 }
 
-// checkLocalRetention keeps what is held locally of tiered logs below the whole,
-// where both are set.
+// checkLocalRetention checks that the local retention of tiered logs does not exceed the total
+// retention, if both are set.
 func checkLocalRetention(c *Config) error {
 	for _, limit := range []struct {
 		local, whole string
@@ -52,8 +52,8 @@ func checkLocalRetention(c *Config) error {
 	return nil
 }
 
-// checkReporters refuses metrics reporters, which are Java classes, as Kafka
-// does those that it cannot load.
+// checkReporters refuses new metrics reporters, which are Java classes, in the way Kafka refuses
+// those that it cannot load.
 func checkReporters(before, now *Config) error {
 	added := slices.DeleteFunc(slices.Clone(now.List("metric.reporters")), func(class string) bool {
 		return class == "org.apache.kafka.common.metrics.JmxReporter" || slices.Contains(before.List("metric.reporters"), class)
@@ -71,7 +71,7 @@ func checkReporters(before, now *Config) error {
 		scalaSet("Set", javaOrder(changed)))
 }
 
-// checkThreads lets a number of threads grow or shrink by two at most.
+// checkThreads lets a number of threads at most double or halve.
 func checkThreads(key string, was, is int32) error {
 	text := fmt.Sprintf("Dynamic thread count update validation failed for %s=%d", key, is)
 	switch {
@@ -101,9 +101,8 @@ func checkCleanerThreads(was, is int32) error {
 	return nil
 }
 
-// checkListenerChange wants every listener to take connections, and keeps what a
-// listener that stays must keep: its security protocol, and all its own keys but
-// key stores and limits.
+// checkListenerChange checks that every listener accepts connections, and that a listener that
+// stays keeps its security protocol and all its own keys except key stores and limits.
 func checkListenerChange(before, now *Config) error {
 	for _, e := range now.listeners {
 		for _, key := range []string{"max.connections", "max.connection.creation.rate"} {

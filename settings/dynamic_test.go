@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestDynamicValuesGoBeforeTheFile(t *testing.T) {
+func TestDynamicValuesOverrideTheFile(t *testing.T) {
 	d := NewDynamic(mustLoad(t, "log.retention.ms=1\nlog.roll.ms=5\nnum.io.threads=4\n"))
 	if _, err := d.ApplyDefault(map[string]string{"log.retention.ms": "2"}); err != nil {
 		t.Fatal(err)
@@ -156,7 +156,8 @@ func TestPasswordOfARealBrokerIsDecrypted(t *testing.T) {
 	}
 }
 
-// What is stored may be damaged or another's: it is left out, and no reader panics.
+// A stored password may be damaged or encrypted with another secret. It is then left out, and no
+// reader panics.
 func TestDamagedPasswordsAreLeftOut(t *testing.T) {
 	const key = "listener.name.external.ssl.key.password"
 	for _, cipher := range []string{cbcCipher, gcmCipher} {
@@ -183,8 +184,9 @@ func TestDamagedPasswordsAreLeftOut(t *testing.T) {
 	}
 }
 
-// The cipher of a password is that with which it was stored, whatever is configured now.
-func TestPasswordsAreReadAfterTheEncoderIsConfiguredOtherwise(t *testing.T) {
+// A password is decrypted with the cipher with which it was stored, whatever the configuration is
+// now.
+func TestPasswordsAreReadAfterTheEncoderConfigurationChanged(t *testing.T) {
 	const key = "listener.name.external.ssl.key.password"
 	was := NewDynamic(mustLoad(t, "password.encoder.secret=topsecret\npassword.encoder.cipher.algorithm=AES/GCM/NoPadding\n"+
 		"password.encoder.keyfactory.algorithm=PBKDF2WithHmacSHA1\npassword.encoder.key.length=256\npassword.encoder.iterations=1025\n"))
@@ -203,7 +205,7 @@ func TestPasswordsAreReadAfterTheEncoderIsConfiguredOtherwise(t *testing.T) {
 	}
 }
 
-func TestWhatTheBrokerDoesNotSupportIsRefused(t *testing.T) {
+func TestValidateRefusesWhatTheBrokerDoesNotSupport(t *testing.T) {
 	d := NewDynamic(mustLoad(t, ""))
 	d.RefuseUnless(func(c *Config) error {
 		if c.Int("num.io.threads") > 9 {
@@ -230,7 +232,7 @@ func find(t *testing.T, entries []Entry, name string) Entry {
 
 func ptr(s string) *string { return &s }
 
-func TestDescriptionsTellSourcesAndSynonyms(t *testing.T) {
+func TestDescriptionsHaveSourcesAndSynonyms(t *testing.T) {
 	d := NewDynamic(mustLoad(t, "log.retention.hours=100\nlog.segment.bytes=5000\nmy.key=x\nssl.key.password=s\n"))
 	if _, err := d.ApplyDefault(map[string]string{"log.segment.bytes": "6000"}); err != nil {
 		t.Fatal(err)
@@ -246,7 +248,7 @@ func TestDescriptionsTellSourcesAndSynonyms(t *testing.T) {
 		t.Errorf("%+v", bytes)
 	}
 	if e := find(t, entries, "my.key"); e.Value != nil || !e.Sensitive || !e.ReadOnly || e.Type != 0 || e.Doc != nil {
-		t.Errorf("a key nobody knows: %+v", e)
+		t.Errorf("an unknown key: %+v", e)
 	}
 	if e := find(t, entries, "ssl.key.password"); e.Value != nil || !e.Sensitive || e.Synonyms[0].Value != nil {
 		t.Errorf("a password: %+v", e)
@@ -282,9 +284,9 @@ func TestDescriptionsTellSourcesAndSynonyms(t *testing.T) {
 	}
 }
 
-// A listener's own value goes before that of all listeners, which is named as
-// its synonym, and neither shows a secret.
-func TestDescriptionsOfListenersNameTheKeyOfAll(t *testing.T) {
+// A listener's own value overrides that of all listeners, which is described as its synonym.
+// Neither shows a secret.
+func TestDescriptionsOfListenersHaveTheKeyOfAllListenersAsSynonym(t *testing.T) {
 	const jaas = "listener.name.external.scram-sha-256.sasl.jaas.config"
 	const trust = "listener.name.external.ssl.truststore.location"
 	d := NewDynamic(mustLoad(t, "sasl.jaas.config=all\nssl.truststore.location=/all\n"+jaas+"=own\n"+trust+"=/own\n"))
@@ -299,7 +301,7 @@ func TestDescriptionsOfListenersNameTheKeyOfAll(t *testing.T) {
 	}
 }
 
-func TestDescriptionsHaveTheTableOfEachKey(t *testing.T) {
+func TestDescriptionsMatchTheTable(t *testing.T) {
 	d := NewDynamic(mustLoad(t, "listener.name.x.num.network.threads=2\n"))
 	if _, err := d.ApplyDefault(map[string]string{"leader.replication.throttled.rate": "5"}); err != nil {
 		t.Fatal(err)
@@ -333,8 +335,8 @@ func TestDescriptionsHaveTheTableOfEachKey(t *testing.T) {
 	}
 }
 
-// A key that is in no file has a value of this broker, of all brokers, or none.
-func TestValuesThatAreOnlySetDynamically(t *testing.T) {
+// A key that no file can set has the value of this broker, that of all brokers, or none.
+func TestKeysThatOnlyADynamicConfigurationCanSet(t *testing.T) {
 	const key = "leader.replication.throttled.rate"
 	d := NewDynamic(mustLoad(t, ""))
 	want := func(n int64) {
@@ -354,7 +356,7 @@ func TestValuesThatAreOnlySetDynamically(t *testing.T) {
 	want(8)
 }
 
-// A broker with a generated id, which no file may set, takes dynamic values too.
+// A broker with a generated id, which no file may set, also accepts dynamic values.
 func TestAGeneratedIDStaysWhenValuesChange(t *testing.T) {
 	d := NewDynamic(mustLoad(t, "").WithBrokerID(1001))
 	if _, err := d.ApplyBroker(map[string]string{"num.io.threads": "9"}); err != nil {
@@ -365,9 +367,9 @@ func TestAGeneratedIDStaysWhenValuesChange(t *testing.T) {
 	}
 }
 
-// A value that is set above drives out those below that it stands for: they are
-// described with their defaults, as Kafka does.
-func TestADynamicValueDrivesOutItsSynonyms(t *testing.T) {
+// A value on a higher layer hides its synonyms on lower layers. As in Kafka, these are described
+// with their defaults.
+func TestADynamicValueHidesItsSynonyms(t *testing.T) {
 	d := NewDynamic(mustLoad(t, "log.retention.hours=100\nlog.roll.hours=50\n"))
 	if _, err := d.ApplyBroker(map[string]string{"log.retention.ms": "5"}); err != nil {
 		t.Fatal(err)
@@ -381,7 +383,7 @@ func TestADynamicValueDrivesOutItsSynonyms(t *testing.T) {
 	}
 }
 
-func TestThreadsShrinkByHalfAtMost(t *testing.T) {
+func TestThreadsMayAtMostHalveOrDouble(t *testing.T) {
 	const least, most = "at least half the current value 8", "greater than double the current value 8"
 	const cleanersLeast, cleanersMost = "reduced to less than half the current value 8", "increased to more than double the current value 8"
 	for _, c := range []struct {

@@ -9,44 +9,44 @@ import (
 	"strings"
 )
 
-// Configurations that tools write to ZooKeeper themselves: those of clients,
-// users and addresses, and those of brokers that do not run.
+// Configurations that tools write to ZooKeeper themselves: those of clients, users and addresses,
+// and those of brokers that are not running.
 
 var quotaKeys = []Key{
 	{"producer_byte_rate", Long, "9223372036854775807", nil, Medium, ClusterWide,
-		"Bytes a second that a client may produce."},
+		"Largest number of bytes per second that a client may produce."},
 	{"consumer_byte_rate", Long, "9223372036854775807", nil, Medium, ClusterWide,
-		"Bytes a second that a client may fetch."},
+		"Largest number of bytes per second that a client may fetch."},
 	{"request_percentage", Double, "2147483647", nil, Medium, ClusterWide,
-		"How much of a thread's time a client's requests may take, in percent."},
+		"Largest share of a thread's time that the requests of a client may take, in percent."},
 	{"controller_mutation_rate", Double, "2147483647", nil, Medium, ClusterWide,
-		"Partitions a second that a client may create or delete."},
+		"Largest number of partitions per second that a client may create or delete."},
 }
 
 var (
 	clientTable = newTable(quotaKeys)
 	userTable   = newTable(quotaKeys, []Key{
-		{"SCRAM-SHA-256", String, null, nil, Medium, ClusterWide, "A user's credential for SCRAM-SHA-256."},
-		{"SCRAM-SHA-512", String, null, nil, Medium, ClusterWide, "A user's credential for SCRAM-SHA-512."},
+		{"SCRAM-SHA-256", String, null, nil, Medium, ClusterWide, "Credential of a user for SCRAM-SHA-256."},
+		{"SCRAM-SHA-512", String, null, nil, Medium, ClusterWide, "Credential of a user for SCRAM-SHA-512."},
 	})
 	addressTable = newTable([]Key{
 		{"connection_creation_rate", Int, "2147483647", atLeast(0), Medium, ClusterWide,
-			"Connections a second that an address may open."},
+			"Largest number of connections per second that an address may open."},
 	})
 )
 
-// ErrUnknownEntityKeys is what ValidateClient and its like return of keys that
-// they do not know; its text is Kafka's.
+// ErrUnknownEntityKeys is returned by ValidateClient, ValidateUser and ValidateAddress for unknown
+// keys. Its text is Kafka's.
 var ErrUnknownEntityKeys = errors.New("Unknown Dynamic Configuration")
 
-// ValidateClient checks the quotas of a client, of a client of a user or of the
-// default user: ErrUnknownEntityKeys, or a Problem.
+// ValidateClient checks the quotas of a client, of a client of a user, or of the default user. The
+// error is ErrUnknownEntityKeys or a *Problem.
 func ValidateClient(values map[string]string) error { return clientTable.validate(values) }
 
-// ValidateUser checks the quotas and credentials of a user.
+// ValidateUser is like ValidateClient for the quotas and credentials of a user.
 func ValidateUser(values map[string]string) error { return userTable.validate(values) }
 
-// ValidateAddress checks the quotas of an address.
+// ValidateAddress is like ValidateClient for the quotas of an address.
 func ValidateAddress(values map[string]string) error { return addressTable.validate(values) }
 
 func (t *table) validate(values map[string]string) error {
@@ -69,8 +69,8 @@ func (t *table) validate(values map[string]string) error {
 	return nil
 }
 
-// NeedsSecret is returned by OfflineBroker for passwords without a
-// password.encoder.secret; its text is Kafka's.
+// NeedsSecret is returned by OfflineBroker for passwords without a password.encoder.secret. Its
+// text is Kafka's.
 type NeedsSecret struct{ Keys []string }
 
 func (e *NeedsSecret) Error() string {
@@ -80,9 +80,9 @@ func (e *NeedsSecret) Error() string {
 		" in ZooKeeper.", scalaSet("Set", e.Keys))
 }
 
-// OfflineBroker turns values for a broker that does not run, or for all, into
-// what ZooKeeper holds: the password.encoder. keys among them say how passwords
-// are encrypted and are left out. Errors: Problem, *NeedsSecret.
+// OfflineBroker converts values for a broker that is not running (perBroker), or for all brokers,
+// to those stored in ZooKeeper. The keys with the prefix password.encoder. determine how passwords
+// are encrypted and are not stored. The error is a *Problem or *NeedsSecret.
 func OfflineBroker(values map[string]string, perBroker bool) (stored map[string]string, err error) {
 	stored, encoder := map[string]string{}, map[string]string{}
 	for name, text := range values {

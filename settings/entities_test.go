@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// A password that a tool wrote for a broker that does not run is read by the
-// broker with the same secret.
-func TestPasswordsWrittenForAStoppedBrokerAreReadByIt(t *testing.T) {
+// A broker can read a password that a tool wrote for it while it was stopped, if both have the same
+// secret.
+func TestABrokerReadsPasswordsWrittenWhileItWasStopped(t *testing.T) {
 	const key = "listener.name.internal.ssl.key.password"
 	stored, err := OfflineBroker(map[string]string{key: "guess", "log.cleaner.threads": "2",
 		"password.encoder.secret": "key", "password.encoder.iterations": "1024"}, true)
@@ -28,7 +28,7 @@ func TestPasswordsWrittenForAStoppedBrokerAreReadByIt(t *testing.T) {
 	}
 }
 
-func TestWhatIsRefusedForAStoppedBroker(t *testing.T) {
+func TestInvalidValuesForAStoppedBrokerAreRefused(t *testing.T) {
 	_, err := OfflineBroker(map[string]string{"listener.name.internal.ssl.key.password": "guess"}, true)
 	var secret *NeedsSecret
 	if !errors.As(err, &secret) {
@@ -41,7 +41,7 @@ func TestWhatIsRefusedForAStoppedBroker(t *testing.T) {
 	}
 }
 
-func TestEntitiesTakeTheirOwnKeysOnly(t *testing.T) {
+func TestEntitiesAcceptOnlyTheirOwnKeys(t *testing.T) {
 	for name, check := range map[string]func(map[string]string) error{"client": ValidateClient, "user": ValidateUser, "address": ValidateAddress} {
 		if err := check(map[string]string{"nosuch": "1"}); !errors.Is(err, ErrUnknownEntityKeys) || err.Error() != "Unknown Dynamic Configuration: HashSet(nosuch)." {
 			t.Errorf("%s: %v", name, err)
@@ -49,7 +49,7 @@ func TestEntitiesTakeTheirOwnKeysOnly(t *testing.T) {
 	}
 	var p *Problem
 	if err := ValidateClient(map[string]string{"producer_byte_rate": "many"}); !errors.As(err, &p) {
-		t.Errorf("a rate that is none: %v", err)
+		t.Errorf("a rate that is not a number: %v", err)
 	}
 	if err := ValidateUser(map[string]string{"producer_byte_rate": "10", "SCRAM-SHA-256": "x"}); err != nil {
 		t.Error(err)
@@ -59,8 +59,8 @@ func TestEntitiesTakeTheirOwnKeysOnly(t *testing.T) {
 	}
 }
 
-// How a tool encrypts a password is said by the values themselves.
-func TestTheEncoderOfAStoppedBrokerIsGivenWithTheValues(t *testing.T) {
+// The values themselves specify how a tool encrypts a password.
+func TestTheValuesForAStoppedBrokerConfigureThePasswordEncoder(t *testing.T) {
 	const key = "listener.name.internal.ssl.key.password"
 	stored, err := OfflineBroker(map[string]string{key: "guess", "password.encoder.secret": "key", "password.encoder.key.length": "256",
 		"password.encoder.cipher.algorithm": gcmCipher}, true)

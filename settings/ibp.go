@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// IBP is an inter.broker.protocol.version: which forms brokers use among
-// themselves and in ZooKeeper. Versions are ordered; the zero value is the oldest.
+// IBP is an inter.broker.protocol.version. It determines which formats brokers use between each
+// other and in ZooKeeper. Versions are ordered; the zero value is the oldest.
 type IBP struct{ index int }
 
 // ibpVersions are all versions of Kafka 3.9, oldest first.
@@ -20,11 +20,11 @@ var ibpVersions = []string{
 	"3.7-IV0", "3.7-IV1", "3.7-IV2", "3.7-IV3", "3.7-IV4", "3.8-IV0", "3.9-IV0", "4.0-IV0", "4.0-IV1",
 }
 
-// unreleased is what Kafka 3.9 does not take for a release yet; its versions are
-// known exactly.
+// unreleased is the release that Kafka 3.9 does not accept by its short name, but only by its exact
+// versions.
 const unreleased = "4.0"
 
-// ParseIBP reads a version: 2.8-IV1 exactly, 2.8 or 2.8.2 for the newest of 2.8.
+// ParseIBP parses a version. 2.8-IV1 is exact; 2.8 and 2.8.2 mean the newest version of 2.8.
 func ParseIBP(text string) (IBP, error) {
 	segments := 2
 	if strings.HasPrefix(text, "0.") {
@@ -42,7 +42,7 @@ func ParseIBP(text string) (IBP, error) {
 	return IBP{}, errors.New("Version " + text + " is not a valid version")
 }
 
-// MustIBP is ParseIBP for versions written in code.
+// MustIBP is ParseIBP for constants. It panics on an error.
 func MustIBP(text string) IBP {
 	v, err := ParseIBP(text)
 	if err != nil {
@@ -51,8 +51,8 @@ func MustIBP(text string) IBP {
 	return v
 }
 
-// AtLeast says whether v is the named version or newer: AtLeast("3.4-IV0").
-// Name it exactly; a name that Kafka does not have is a programming error.
+// AtLeast reports whether v is the given version or a newer one: AtLeast("3.4-IV0"). The version
+// must be exact. It panics for a version that Kafka does not have.
 func (v IBP) AtLeast(version string) bool {
 	i := slices.Index(ibpVersions, version)
 	if i < 0 {
@@ -64,7 +64,7 @@ func (v IBP) AtLeast(version string) bool {
 // String returns the exact version, such as 3.9-IV0.
 func (v IBP) String() string { return ibpVersions[v.index] }
 
-// Magic returns the newest format of records that brokers of the version know: 0, 1 or 2.
+// Magic returns the newest record format that brokers of the version support: 0, 1 or 2.
 func (v IBP) Magic() int8 {
 	switch {
 	case v.AtLeast("0.11.0-IV0"):
@@ -75,7 +75,7 @@ func (v IBP) Magic() int8 {
 	return 0
 }
 
-// magicRelease is the first release whose records have the format.
+// magicRelease returns the first release that has the record format.
 func magicRelease(magic int8) string { return [...]string{"0.8.0", "0.10.0", "0.11.0"}[magic] }
 
 func versionNames() string { return "[" + strings.Join(ibpVersions, ", ") + "]" }

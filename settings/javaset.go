@@ -6,11 +6,11 @@ import (
 	"unicode/utf16"
 )
 
-// Some messages that clients see print a Scala set of keys. Its order is that
-// of a Java hash table, which is reproduced here.
+// Some messages to clients contain a Scala set of keys. Its order follows from Java's hash table,
+// which is reproduced here.
 
-// scalaSet writes names as Scala's toString does: small sets by their kind,
-// those of more than four elements always as HashSet.
+// scalaSet formats names as Scala's toString does. Sets of more than four elements are always
+// called HashSet, smaller ones by kind.
 func scalaSet(kind string, names []string) string {
 	if len(names) > 4 {
 		kind = "HashSet"
@@ -18,7 +18,7 @@ func scalaSet(kind string, names []string) string {
 	return kind + "(" + strings.Join(names, ", ") + ")"
 }
 
-// javaOrder sorts names as a java.util.Properties lists them.
+// javaOrder sorts names in the order of java.util.Properties.
 func javaOrder(names []string) []string {
 	size := uint32(16)
 	for float64(len(names)) >= 0.75*float64(size) {
@@ -37,7 +37,7 @@ func javaOrder(names []string) []string {
 	return names
 }
 
-// javaHash is Java's String.hashCode.
+// javaHash returns Java's String.hashCode.
 func javaHash(s string) uint32 {
 	var h uint32
 	for _, unit := range utf16.Encode([]rune(s)) {

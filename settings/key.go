@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Type is the type of a key's value, as Kafka's ConfigDef has it.
+// Type is the type of a key's value, as in Kafka's ConfigDef.
 type Type int8
 
 // The types. Int has 32 bits, Long 64, Short 16.
@@ -27,10 +27,10 @@ var typeNames = [...]string{"", "BOOLEAN", "STRING", "INT", "SHORT", "LONG", "DO
 // String returns Kafka's name of the type, such as INT.
 func (t Type) String() string { return typeNames[t] }
 
-// Wire returns the number of the type in a DescribeConfigs answer.
+// Wire returns the number of the type in a DescribeConfigs response.
 func (t Type) Wire() int8 { return int8(t) }
 
-// Importance is how much Kafka's documentation makes of a key.
+// Importance is the importance of a key in Kafka's documentation.
 type Importance int8
 
 // The importances.
@@ -40,15 +40,14 @@ const (
 	High
 )
 
-// Mode says how a key of the broker may be changed while it runs.
+// Mode is how a key of a running broker can be changed.
 type Mode int8
 
-// The modes (KIP-226). Internal is added to mark keys that are for tests and
-// are not described.
+// The modes (KIP-226). Internal is added to the mode of keys for tests, which are not described.
 const (
 	ReadOnly    Mode = 0 // needs a restart
 	PerBroker   Mode = 1 // for one broker only
-	ClusterWide Mode = 2 // for one broker or as the default of all
+	ClusterWide Mode = 2 // for one broker, or as default of all brokers
 	Internal    Mode = 8
 )
 
@@ -57,25 +56,25 @@ type Key struct {
 	Name       string
 	Type       Type
 	Default    string // in the syntax of a properties file, or null
-	Check      Check  // nil: every value of the type
+	Check      Check  // nil accepts every value of the type
 	Importance Importance
 	Mode       Mode
 	Doc        string
 }
 
-// null is a Default that is no value at all.
+// null is the Default of a key without a value.
 const null = "<null>"
 
-// Internal says whether the key is left out of descriptions.
+// Internal reports whether the key is left out of descriptions.
 func (k *Key) Internal() bool { return k.Mode&Internal != 0 }
 
-// Dynamic says how the key may be changed at run time.
+// Dynamic returns how the key can be changed in a running broker.
 func (k *Key) Dynamic() Mode { return k.Mode &^ Internal }
 
-// Sensitive says whether the value must not be shown.
+// Sensitive reports whether the value must not be shown.
 func (k *Key) Sensitive() bool { return k.Type == Password }
 
-// table is a set of keys, in the order in which they are checked.
+// table is a set of keys in the order in which they are checked.
 type table struct {
 	keys   []Key
 	byName map[string]*Key
@@ -96,15 +95,15 @@ func newTable(groups ...[]Key) *table {
 	return t
 }
 
-// broker is the table of a broker's keys. It is built once and never changed.
+// broker is the table of a broker's keys. It is never changed.
 var broker = newTable(generalKeys, listenerKeys, securityKeys, zooKeeperKeys, logKeys,
 	replicationKeys, groupKeys, transactionKeys, quotaAndMetricKeys, tieredStorageKeys, kraftKeys)
 
-// Keys returns the table of a broker's keys, in no particular order.
+// Keys returns a broker's keys in no particular order.
 func Keys() []Key { return broker.keys }
 
-// Lookup returns the row of a broker's key, nil where there is none. A
-// listener prefix (listener.name.external.) is looked through.
+// Lookup returns the row of a broker's key, or nil if it is unknown. It ignores a listener prefix
+// (listener.name.external.).
 func Lookup(name string) *Key {
 	if k := broker.byName[name]; k != nil {
 		return k
@@ -121,11 +120,11 @@ func Lookup(name string) *Key {
 	return broker.byName[base]
 }
 
-// mechanismKeys may have a SASL mechanism between the listener prefix and the key.
+// mechanismKeys can have a SASL mechanism between the listener prefix and the key.
 var mechanismKeys = []string{"sasl.jaas.config", "sasl.login.callback.handler.class", "sasl.login.class",
 	"sasl.server.callback.handler.class", "connections.max.reauth.ms"}
 
-// listenerBase returns what follows listener.name.X. in name.
+// listenerBase returns the part of name after listener.name.X., if it has such a prefix.
 func listenerBase(name string) (base string, ok bool) {
 	rest, ok := strings.CutPrefix(name, "listener.name.")
 	if !ok {
@@ -143,8 +142,8 @@ func (k *Key) DefaultList() string {
 	return *show(mustParse(k))
 }
 
-// Loggable writes a broker's values for a log line, sorted, secrets and the
-// values of keys that nobody knows hidden.
+// Loggable formats values of a broker for a log line. Keys are sorted; secrets and the values of
+// unknown keys are hidden.
 func Loggable(values map[string]string) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(values)) {

@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// SecurityProtocol is how a listener's connections are secured.
+// SecurityProtocol determines how a listener's connections are secured.
 type SecurityProtocol int16
 
-// The security protocols, by the numbers they have on the wire.
+// The security protocols, with their numbers in the wire protocol.
 const (
 	Plaintext     SecurityProtocol = 0
 	SSL           SecurityProtocol = 1
@@ -29,31 +29,32 @@ func (p SecurityProtocol) String() string { return securityProtocols[p] }
 // Endpoint is one entry of listeners or advertised.listeners.
 type Endpoint struct {
 	Listener string // name in upper case, such as PLAINTEXT
-	Host     string // "": all interfaces, or the machine's own name where advertised
+	Host     string // "": all interfaces or, if advertised, the name of the machine
 	Port     int32
 	Protocol SecurityProtocol
 }
 
-// Listeners returns where the broker listens.
+// Listeners returns the addresses on which the broker listens.
 func (c *Config) Listeners() []Endpoint { return c.listeners }
 
-// AdvertisedListeners returns what others are told. An empty host is for the
-// broker to fill in with the machine's own name, port 0 with the bound port.
+// AdvertisedListeners returns the addresses that clients and other brokers receive. The broker must
+// replace an empty host with the name of the machine, and port 0 with the bound port.
 func (c *Config) AdvertisedListeners() []Endpoint { return c.advertised }
 
-// ListenerProtocols returns the security protocol of each listener name.
+// ListenerProtocols returns the security protocol of each listener by name.
 func (c *Config) ListenerProtocols() map[string]SecurityProtocol { return c.protocols }
 
-// InterBrokerListener is the name of the listener on which brokers talk.
+// InterBrokerListener returns the name of the listener for connections between brokers.
 func (c *Config) InterBrokerListener() string { return c.interBroker }
 
-// ControlPlaneListener is the name of the controller's own listener, "" for none.
+// ControlPlaneListener returns the name of the listener for the controller, "" if it has no
+// separate one.
 func (c *Config) ControlPlaneListener() string {
 	return strings.ToUpper(c.String("control.plane.listener.name"))
 }
 
-// ListenerValue returns a key's text for one listener: with the prefix
-// listener.name.X. if given so, else without.
+// ListenerValue returns the text of a key for one listener: the value with the prefix
+// listener.name.X., or else the one without it.
 func (c *Config) ListenerValue(listener, key string) (text string, ok bool) {
 	if text, ok = c.originals["listener.name."+strings.ToLower(listener)+"."+key]; ok {
 		return text, true
@@ -66,7 +67,7 @@ func (c *Config) ListenerValue(listener, key string) (text string, ok bool) {
 
 var endpointURI = regexp.MustCompile(`^(.*)://\[?([0-9a-zA-Z\-%._:]*)\]?:(-?[0-9]+)$`)
 
-// parseEndpoints reads a list NAME://host:port,...
+// parseEndpoints parses a list of the form NAME://host:port,...
 func parseEndpoints(list string, protocols map[string]SecurityProtocol, distinctPorts bool) ([]Endpoint, error) {
 	var endpoints []Endpoint
 	for _, text := range splitList(list) {
@@ -106,8 +107,8 @@ func parseEndpoint(text string, protocols map[string]SecurityProtocol) (Endpoint
 	return Endpoint{Listener: name, Host: m[2], Port: int32(port), Protocol: protocol}, nil
 }
 
-// checkPorts refuses two listeners on one port, but for one IPv4 and one IPv6
-// address (3.6 and later). Port 0 is free for all.
+// checkPorts refuses two listeners with the same port, except for one IPv4 and one IPv6 address
+// (Kafka 3.6 and later). Several listeners may have port 0.
 func checkPorts(endpoints []Endpoint, list string) error {
 	byPort := map[int32][]Endpoint{}
 	for _, e := range endpoints {
@@ -144,7 +145,7 @@ func checkPorts(endpoints []Endpoint, list string) error {
 	return nil
 }
 
-// parseProtocolMap reads listener.security.protocol.map.
+// parseProtocolMap parses listener.security.protocol.map.
 func parseProtocolMap(text string) (map[string]SecurityProtocol, error) {
 	protocols := map[string]SecurityProtocol{}
 	for _, pair := range splitList(text) {
@@ -178,7 +179,7 @@ func parseSecurityProtocol(name, key string) (SecurityProtocol, error) {
 	return SecurityProtocol(i), nil
 }
 
-// deriveListeners fills in what follows from the keys of listeners.
+// deriveListeners computes the fields that follow from the keys of listeners.
 func (c *Config) deriveListeners() error {
 	var err error
 	if c.protocols, err = parseProtocolMap(c.String("listener.security.protocol.map")); err != nil {

@@ -10,9 +10,8 @@ import (
 	"github.com/spf13/viper"
 )
 
-// Load reads server.properties, lays the overrides of the command line above
-// it and the defaults below, and checks the result. The error joins every
-// Problem found, the one that Kafka would name first.
+// Load reads a properties file, applies the overrides of the command line and the defaults, and
+// checks the result. The error joins all Problems; the one that Kafka would report is first.
 func Load(file string, overrides map[string]string) (*Config, error) {
 	entries, err := readProperties(file)
 	if err != nil {
@@ -24,7 +23,7 @@ func Load(file string, overrides map[string]string) (*Config, error) {
 	return fromEntries(entries)
 }
 
-// FromMap is Load without a file.
+// FromMap is like Load without a file.
 func FromMap(values map[string]string) (*Config, error) {
 	entries := make(map[string]entry, len(values))
 	for key, value := range values {
@@ -53,7 +52,7 @@ func fromEntries(entries map[string]entry) (*Config, error) {
 	return c, nil
 }
 
-// build parses and checks a whole configuration. originals is kept.
+// build parses and checks a whole configuration. The Config keeps originals.
 func build(originals map[string]string, places map[string]place) (*Config, error) {
 	c := &Config{originals: originals, values: make(map[string]any, len(broker.keys))}
 	var problems []error
@@ -89,12 +88,11 @@ func build(originals map[string]string, places map[string]place) (*Config, error
 	return c, nil
 }
 
-// layered returns the text of every key of the table: its default, or what
-// originals say above it; nil for null.
+// layered returns the text of every key of the table: the one in originals, or else the default, or
+// nil for null.
 //
-// Viper folds keys to lower case and splits them at its delimiter. Therefore
-// only keys that are spelt exactly reach it, and the delimiter is a byte that
-// no key contains.
+// Viper converts keys to lower case and splits them at its delimiter. Therefore only keys with the
+// exact spelling are passed to it, and the delimiter is a byte that no key contains.
 func layered(originals map[string]string) map[string]*string {
 	v := viper.NewWithOptions(viper.KeyDelimiter("\x00"))
 	given := map[string]any{}
@@ -107,7 +105,7 @@ func layered(originals map[string]string) map[string]*string {
 			given[k.Name] = text
 		}
 	}
-	if err := v.MergeConfigMap(given); err != nil { // a map of strings always merges
+	if err := v.MergeConfigMap(given); err != nil { // a map of strings can always be merged
 		panic("settings: " + err.Error())
 	}
 	texts := make(map[string]*string, len(broker.keys))
@@ -121,7 +119,7 @@ func layered(originals map[string]string) map[string]*string {
 	return texts
 }
 
-// parseKey returns the key's value, or a Problem in Kafka's words.
+// parseKey returns the key's value, or a Problem with Kafka's text.
 func parseKey(k *Key, text *string) (any, error) {
 	if text == nil {
 		return nil, nil
@@ -147,7 +145,7 @@ func parseKey(k *Key, text *string) (any, error) {
 	return nil, p
 }
 
-// adoptNodeID makes broker.id and node.id stand for each other.
+// adoptNodeID uses broker.id and node.id in place of each other.
 func adoptNodeID(originals map[string]string) {
 	brokerID, hasBroker := originals["broker.id"]
 	nodeID, hasNode := originals["node.id"]
@@ -159,8 +157,8 @@ func adoptNodeID(originals map[string]string) {
 	}
 }
 
-// adoptOldKeys honours the keys that Kafka had up to 2.8 for a broker's one
-// listener, where listeners and advertised.listeners are not given.
+// adoptOldKeys applies the keys for the single listener of a broker that Kafka had up to 2.8, if
+// listeners or advertised.listeners are not set.
 func adoptOldKeys(originals map[string]string) (warnings []string) {
 	get := func(key, otherwise string) string {
 		if value, ok := originals[key]; ok {
@@ -194,8 +192,8 @@ func isAnySet(originals map[string]string, keys ...string) bool {
 	return false
 }
 
-// unknownKeys returns one warning for each key that nobody knows, naming the
-// known key that is spelt most alike.
+// unknownKeys returns a warning for each unknown key, which names the known key with the most
+// similar spelling.
 func unknownKeys(originals map[string]string) (warnings []string) {
 	for _, key := range slices.Sorted(maps.Keys(originals)) {
 		if Lookup(key) != nil || monedula.byName[key] != nil || slices.Contains(oldKeys, key) || mayBeForeign(key) {
@@ -210,9 +208,9 @@ func unknownKeys(originals map[string]string) (warnings []string) {
 	return warnings
 }
 
-// mayBeForeign says whether a key is read by its prefix, or by a plug-in.
+// mayBeForeign reports whether a key may belong to a plug-in or is read by its prefix.
 func mayBeForeign(key string) bool {
-	if base, ok := listenerBase(key); ok { // listener.name.L.MECHANISM.KEY and plug-ins' own
+	if base, ok := listenerBase(key); ok { // listener.name.L.MECHANISM.KEY and keys of plug-ins
 		return base != ""
 	}
 	for _, prefix := range []string{"config.providers", "super.users", "allow.everyone.if.no.acl.found", "authorizer.",

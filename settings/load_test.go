@@ -30,7 +30,7 @@ func mustLoad(t *testing.T, text string) *Config {
 	return c
 }
 
-func TestValuesBlockIsThatOfARealBroker(t *testing.T) {
+func TestTheBlockOfValuesMatchesARealBroker(t *testing.T) {
 	printed := golden.Read(t, "kafkaconfig-values-3.9.1.txt")
 	c := mustLoad(t, `broker.id=0
 listeners=PLAINTEXT://127.0.0.1:9092
@@ -49,7 +49,7 @@ group.initial.rebalance.delay.ms=0
 				t.Fatalf("line %d: want %q, got %q", i+1, line, lines[min(i, len(lines)-1)])
 			}
 		}
-		t.Fatalf("more lines than wanted:\n%s", got)
+		t.Fatalf("too many lines:\n%s", got)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestPropertiesAreReadAsJavaDoes(t *testing.T) {
 	}
 }
 
-func TestOverridesGoBeforeTheFile(t *testing.T) {
+func TestOverridesTakePrecedenceOverTheFile(t *testing.T) {
 	c, err := load(t, "zookeeper.connect=a:1\nnum.partitions=2\n", map[string]string{"num.partitions": "3", "zookeeper.connect": "b:2"})
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +171,7 @@ func TestOverridesGoBeforeTheFile(t *testing.T) {
 	}
 }
 
-func TestProvidersFillInPlaceholders(t *testing.T) {
+func TestProvidersResolvePlaceholders(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "s.properties"), []byte("rack=north\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ ssl.key.password=${env:PATH}${vault:a:b}
 	}
 }
 
-func TestMistakesAreNamed(t *testing.T) {
+func TestErrorsNameTheKeyAndTheReason(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
 		{"num.partitions=0", "Invalid value 0 for configuration num.partitions: Value must be at least 1 (server.properties, line 2; accepted: [1,...])"},
 		{"\n\nnum.partitions=many", "Invalid value many for configuration num.partitions: Not a number of type INT (server.properties, line 4; accepted: [1,...])"},
@@ -240,11 +240,11 @@ func TestMistakesAreNamed(t *testing.T) {
 		t.Errorf("without zookeeper.connect: %v", err)
 	}
 	if _, err := load(t, "broker.rack=\\uXYZ1\n", nil); err == nil || !strings.Contains(err.Error(), "line 1") {
-		t.Errorf("bad escape: %v", err)
+		t.Errorf("malformed escape: %v", err)
 	}
 }
 
-// fileIn returns the path of the properties file that a message names.
+// fileIn returns the path of the properties file in a message.
 func fileIn(message string) string {
 	_, rest, ok := strings.Cut(message, " (/")
 	if !ok {
@@ -254,7 +254,7 @@ func fileIn(message string) string {
 	return "/" + path
 }
 
-func TestUnknownKeysAreWarnedOfWithTheNearestKnownOne(t *testing.T) {
+func TestAWarningAboutAnUnknownKeySuggestsTheNearestKnownKey(t *testing.T) {
 	c := mustLoad(t, "num.partition=3\nauthorizer.mine=1\nlistener.name.x.plain.sasl.jaas.config=y\ncompletely.other.things=1\nprocess.roles=\n")
 	want := []string{
 		"The configuration completely.other.things is not known and has no effect",
@@ -265,7 +265,7 @@ func TestUnknownKeysAreWarnedOfWithTheNearestKnownOne(t *testing.T) {
 	}
 }
 
-func TestKeysUpTo28AreHonoured(t *testing.T) {
+func TestKeysOfKafka28AreApplied(t *testing.T) {
 	c := mustLoad(t, "port=9095\nhost.name=127.0.0.1\nadvertised.host.name=kafka.example\nlog.dir=/x\n")
 	if e := c.Listeners()[0]; e != (Endpoint{"PLAINTEXT", "127.0.0.1", 9095, Plaintext}) {
 		t.Errorf("listeners %v", e)
@@ -281,7 +281,7 @@ func TestKeysUpTo28AreHonoured(t *testing.T) {
 	}
 	c = mustLoad(t, "port=9095\nlisteners=PLAINTEXT://:1\n")
 	if c.Listeners()[0].Port != 1 {
-		t.Errorf("listeners go before port: %v", c.Listeners())
+		t.Errorf("listeners must take precedence over port: %v", c.Listeners())
 	}
 }
 
@@ -310,8 +310,8 @@ listener.name.client.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
 	}
 }
 
-// Two listeners share a port only if it is 0, or if one has an IPv4 and the other an
-// IPv6 address.
+// Two listeners may share a port only if it is 0, or if one has an IPv4 and the other an IPv6
+// address.
 func TestListenersMayShareAPort(t *testing.T) {
 	const different, pair, more = "must have a different port, listeners", "then one needs to be IPv4", "unless exactly one listener has an IPv4 address"
 	for hosts, want := range map[string]string{
@@ -332,7 +332,7 @@ func TestListenersMayShareAPort(t *testing.T) {
 	}
 }
 
-func TestMistakesInListenersAreNamed(t *testing.T) {
+func TestErrorsInListenersNameTheReason(t *testing.T) {
 	for text, want := range map[string]string{
 		"listener.security.protocol.map=PLAINTEXT":             "Invalid listener entry 'PLAINTEXT', expected NAME:PROTOCOL",
 		"inter.broker.listener.name=X":                         "Listener with name X defined in inter.broker.listener.name not found in listener.security.protocol.map.",
@@ -350,7 +350,7 @@ func TestMistakesInListenersAreNamed(t *testing.T) {
 	}
 }
 
-func TestNodeIDAndBrokerIDStandForEachOther(t *testing.T) {
+func TestNodeIDAndBrokerIDAreSynonyms(t *testing.T) {
 	for _, text := range []string{"broker.id=3\n", "node.id=3\n", "broker.id=3\nnode.id=3\n"} {
 		if c := mustLoad(t, text); c.BrokerID() != 3 || c.Int("node.id") != 3 {
 			t.Errorf("%q: %d %d", text, c.BrokerID(), c.Int("node.id"))
@@ -375,7 +375,7 @@ func TestOldKeysOfTheAdvertisedListener(t *testing.T) {
 	}
 }
 
-// A value that is refused is shown, unless it is a secret.
+// The error for a refused value shows the value, unless it is a secret.
 func TestRefusedSecretsAreNotShown(t *testing.T) {
 	key := &Key{Name: "k", Type: Password, Check: rule{"none", func(string, any) string { return "is wrong" }}}
 	text := "very-secret"
@@ -385,7 +385,7 @@ func TestRefusedSecretsAreNotShown(t *testing.T) {
 	}
 }
 
-func TestTimesGoMillisecondsBeforeMinutesBeforeHours(t *testing.T) {
+func TestMillisecondsOverrideMinutesAndMinutesOverrideHours(t *testing.T) {
 	for _, tc := range []struct {
 		text            string
 		retention, roll int64
@@ -418,7 +418,7 @@ func TestIBPsAreOrdered(t *testing.T) {
 	}
 	for _, bad := range []string{"", "9", "3.9-IV1", "2.8-IV", "x.y"} {
 		if v, err := ParseIBP(bad); err == nil {
-			t.Errorf("%q is taken for %s", bad, v)
+			t.Errorf("%q was parsed as %s", bad, v)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package settings
 
-// nearest returns the known key that is spelt most like key, "" where none is
-// alike at all.
+// nearest returns the known key whose spelling is closest to key, or "" if none is similar.
 func nearest(key string) string {
 	best, limit := "", len(key)/3+1
 	for i := range broker.keys {
@@ -13,8 +12,8 @@ func nearest(key string) string {
 	return best
 }
 
-// editDistance counts the insertions, deletions and replacements that turn a
-// into b, or returns limit where there are as many or more.
+// editDistance returns the number of insertions, deletions and replacements that turn a into b, but
+// at most limit.
 func editDistance(a, b string, limit int) int {
 	if diff := len(a) - len(b); diff >= limit || -diff >= limit {
 		return limit

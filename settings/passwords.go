@@ -18,9 +18,9 @@ import (
 	"unicode/utf16"
 )
 
-// passwordEncoder encrypts the passwords of dynamic configurations as Kafka
-// stores them in ZooKeeper: a list of name:value pairs with everything that
-// decrypting needs but the secret. nil means that no secret is configured.
+// passwordEncoder encrypts the passwords of dynamic configurations as Kafka stores them in
+// ZooKeeper: a list of name:value pairs with everything except the secret that is needed to decrypt
+// them. A nil passwordEncoder means that no secret is configured.
 type passwordEncoder struct {
 	secret     string
 	keyFactory string // such as PBKDF2WithHmacSHA512
@@ -138,7 +138,7 @@ func decrypt(algorithm string, block cipher.Block, iv, encrypted []byte) ([]byte
 	return nil, errUndecodable
 }
 
-// block derives the key and returns the cipher with it.
+// block derives the key and returns the block cipher for it.
 func (e *passwordEncoder) block(keyFactory string, keyBits int, salt []byte, iterations int) (cipher.Block, error) {
 	digests := map[string]func() hash.Hash{
 		"PBKDF2WithHmacSHA512": sha512.New, "PBKDF2WithHmacSHA256": sha256.New, "PBKDF2WithHmacSHA1": sha1.New,
@@ -154,7 +154,7 @@ func (e *passwordEncoder) block(keyFactory string, keyBits int, salt []byte, ite
 	return aes.NewCipher(key)
 }
 
-// pad fills up to whole blocks, each added byte being their number (PKCS #5).
+// pad appends bytes up to a whole block; each has the number of added bytes as its value (PKCS #5).
 func pad(b []byte) []byte {
 	n := aes.BlockSize - len(b)%aes.BlockSize
 	return append(b, bytes.Repeat([]byte{byte(n)}, n)...)
@@ -168,7 +168,7 @@ func unpad(b []byte) ([]byte, error) {
 	return b[:len(b)-n], nil
 }
 
-// javaLength is the length of a Java string: its number of UTF-16 units.
+// javaLength returns the length of a Java string, which is its number of UTF-16 units.
 func javaLength(s string) int { return len(utf16.Encode([]rune(s))) }
 
 func encode64(b []byte) string          { return base64.StdEncoding.EncodeToString(b) }

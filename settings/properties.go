@@ -9,20 +9,20 @@ import (
 	"github.com/magiconair/properties"
 )
 
-// place is where a value stands.
+// place is the position of a value in a file.
 type place struct {
 	file string
-	line int // from 1; the first line of a value that continues over several
+	line int // starts at 1; the first line of a value that spans several
 }
 
-// entry is a key's value as written, and where.
+// entry is the value of a key as written, and its position.
 type entry struct {
 	value string
 	place place
 }
 
-// readProperties reads a file in the syntax of java.util.Properties: in
-// ISO-8859-1, without expansion; of several entries for a key the last counts.
+// readProperties reads a file in the syntax of java.util.Properties, in ISO-8859-1 and without
+// expansion. If a key has several entries, the last one applies.
 func readProperties(file string) (map[string]entry, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -31,8 +31,8 @@ func readProperties(file string) (map[string]entry, error) {
 	return parseProperties(data, file)
 }
 
-// ReadProperties reads a properties file as Java does, for tools' --command-config
-// and the like. Errors: those of os.ReadFile, *SyntaxError.
+// ReadProperties reads a properties file as Java does, for options of tools such as
+// --command-config. The error is that of os.ReadFile or a *SyntaxError.
 func ReadProperties(file string) (map[string]string, error) {
 	entries, err := readProperties(file)
 	if err != nil {
@@ -50,7 +50,7 @@ func parseProperties(data []byte, file string) (map[string]entry, error) {
 	entries := map[string]entry{}
 	for _, line := range logicalLines(data) {
 		text := line.text
-		keyless := len(text) == 0 || text[0] == '=' || text[0] == ':' // which the library does not know
+		keyless := len(text) == 0 || text[0] == '=' || text[0] == ':' // the library does not support an empty key
 		if keyless {
 			text = append([]byte("key"), text...)
 		}
@@ -69,17 +69,17 @@ func parseProperties(data []byte, file string) (map[string]entry, error) {
 	return entries, nil
 }
 
-// SyntaxError is a line of a properties file that java.util.Properties refuses.
+// SyntaxError is the error for a line of a properties file that java.util.Properties refuses.
 type SyntaxError struct {
 	File   string
-	Line   int // from 1
+	Line   int // starts at 1
 	Reason string
 }
 
 func (e *SyntaxError) Error() string { return fmt.Sprintf("%s, line %d: %s", e.File, e.Line, e.Reason) }
 
-// reasonOf is what Java says of the one mistake that the syntax knows, or what
-// the library says.
+// reasonOf returns Java's text for the only syntax error that exists, and the text of the library
+// otherwise.
 func reasonOf(err error) string {
 	if strings.Contains(err.Error(), "invalid unicode literal") {
 		return `Malformed \uxxxx encoding.`
@@ -87,18 +87,17 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// logicalLine is one entry of a properties file, its continuation lines joined.
+// logicalLine is one entry of a properties file with its continuation lines joined.
 type logicalLine struct {
 	text   []byte
-	number int // of its first natural line
+	number int // number of its first line in the file
 }
 
-// logicalLines splits data at line ends, joins a line that ends with an odd
-// number of backslashes with the next one, whose leading blanks do not count,
-// and leaves out comments and blank lines.
+// logicalLines splits data at line ends and drops comments and blank lines. It joins a line that
+// ends with an odd number of backslashes with the next line, whose leading blanks are dropped.
 func logicalLines(data []byte) []logicalLine {
 	var lines []logicalLine
-	var current *logicalLine // continues on the next natural line
+	var current *logicalLine // continues on the next line
 	crlf := bytes.HasSuffix(data, []byte("\r\n"))
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
@@ -106,8 +105,8 @@ func logicalLines(data []byte) []logicalLine {
 	for i, natural := range naturals {
 		natural = bytes.TrimLeft(natural, " \t\f")
 		if current == nil {
-			// Java forgets a lone backslash, so that a comment may follow, but
-			// takes one that ends the file for an empty key.
+			// Java ignores a line with only a backslash, so a comment may follow. At the end of the
+			// file, however, it is an empty key.
 			if string(natural) == `\` && (i+1 < len(naturals) || crlf) {
 				continue
 			}

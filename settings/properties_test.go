@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// What java.util.Properties 17 reads from each file is in testdata; nil is a
-// file that it refuses.
-func TestPropertiesAreThoseThatJavaReads(t *testing.T) {
+// testdata contains what java.util.Properties 17 reads from each file; nil means that it refuses
+// the file.
+func TestPropertiesEqualThoseThatJavaReads(t *testing.T) {
 	var cases []struct {
 		File    string
 		Entries map[string]string
@@ -40,9 +40,9 @@ func TestPropertiesAreThoseThatJavaReads(t *testing.T) {
 	}
 }
 
-// The error names the line and the mistake, as Java words it; a missing file is
-// told from a wrong one.
-func TestAMistakeInAPropertiesFileIsNamed(t *testing.T) {
+// The error names the line and the mistake in Java's words. It can be distinguished from that of a
+// missing file.
+func TestTheErrorForAPropertiesFileNamesTheMistake(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "p")
 	if err := os.WriteFile(file, []byte("# c\na=1\n\nb=x\\\n\\u00zz\n"), 0o644); err != nil {
 		t.Fatal(err)

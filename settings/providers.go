@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// provider looks up what stands for ${name:path:key} in a value.
+// provider returns the value for ${name:path:key}.
 type provider func(path, key string) (value string, found bool, err error)
 
-// providerClasses are Kafka's own providers (KIP-297 and later), by class name.
+// providerClasses are the providers of Kafka (KIP-297 and later) by class name.
 var providerClasses = map[string]func(params map[string]string) (provider, error){
 	"org.apache.kafka.common.config.provider.FileConfigProvider":      fileProvider,
 	"org.apache.kafka.common.config.provider.DirectoryConfigProvider": directoryProvider,
@@ -20,9 +20,8 @@ var providerClasses = map[string]func(params map[string]string) (provider, error
 
 var placeholder = regexp.MustCompile(`\$\{([^}]*?):(?:([^}]*?):)?([^}]*?)\}`)
 
-// resolvePlaceholders replaces ${provider:path:key} in the values, for the
-// providers that config.providers names. Without it, and where a provider does
-// not know a key, the text stays as it is.
+// resolvePlaceholders replaces ${provider:path:key} in the values for the providers listed in
+// config.providers. The text stays as it is if the provider is not listed or does not have the key.
 func resolvePlaceholders(values map[string]string) error {
 	providers, err := providersOf(values)
 	if err != nil || len(providers) == 0 {
@@ -122,7 +121,8 @@ func directoryProvider(params map[string]string) (provider, error) {
 	}, nil
 }
 
-// allowedPaths says whether a path lies in the provider's allowed.paths, if these are given.
+// allowedPaths returns a function that reports whether a path is allowed by the provider's
+// allowed.paths. Without that parameter all paths are allowed.
 func allowedPaths(params map[string]string) func(path string) bool {
 	list := params["allowed.paths"]
 	if list == "" {

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// Providers look only below allowed.paths, if these are given, however the path
-// is written.
-func TestProvidersKeepToTheAllowedPaths(t *testing.T) {
+// If allowed.paths is given, providers read only below these paths, in whatever form a path is
+// written.
+func TestProvidersReadOnlyAllowedPaths(t *testing.T) {
 	root := t.TempDir()
 	inside, beside := filepath.Join(root, "in"), filepath.Join(root, "in-not")
 	for _, dir := range []string{inside, beside} {
@@ -44,9 +44,9 @@ func TestProvidersKeepToTheAllowedPaths(t *testing.T) {
 	}
 }
 
-// What a provider does not know stays as it is written; what it cannot look up
-// is an error that names the key.
-func TestWhatProvidersDoNotFind(t *testing.T) {
+// A placeholder for a key that its provider does not have stays as it is. A failed lookup is an
+// error that names the key.
+func TestPlaceholdersThatProvidersCannotResolve(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"s.properties": "k=found\n", "beside": "secret", "in/k": "found", "in/bad.properties": "k=\\u00zz\n"} {
 		file := filepath.Join(dir, name)
@@ -98,12 +98,12 @@ func TestWhatProvidersDoNotFind(t *testing.T) {
 	}
 	if _, err := load(t, "zookeeper.connect=z:1\nconfig.providers=e\nconfig.providers.e.class="+classes+
 		"EnvVarConfigProvider\nconfig.providers.e.param.allowlist.pattern=(\n", nil); err == nil || !strings.Contains(err.Error(), "missing closing") {
-		t.Errorf("a pattern that is none: %v", err)
+		t.Errorf("an invalid pattern: %v", err)
 	}
 }
 
-// A value that a client sets is never looked up: the error would show it the
-// content of a file, or the environment. Real Kafka resolves it.
+// A placeholder in a value that a client sets is not resolved, because the error could show the
+// client the content of a file or the environment. Real Kafka resolves it.
 func TestPlaceholdersInDynamicValuesAreNotResolved(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte("k=very-secret\n"), 0o600); err != nil {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// derive computes what follows from several keys and returns what is at odds,
-// in the order in which Kafka checks it.
+// derive computes what follows from several keys, and returns the contradictions between keys in
+// the order in which Kafka checks them.
 func (c *Config) derive() (problems []error) {
 	ibp, err := ParseIBP(c.String("inter.broker.protocol.version"))
 	if err != nil {
@@ -43,18 +43,18 @@ func (c *Config) derive() (problems []error) {
 	return nil
 }
 
-// MaxConnectionsPerIPOverrides is max.connections.per.ip.overrides by host.
+// MaxConnectionsPerIPOverrides returns max.connections.per.ip.overrides by host.
 func (c *Config) MaxConnectionsPerIPOverrides() map[string]int { return c.connectionsPer }
 
-// demand is a rule over several keys; where it is not met its text says why,
-// and key is the one at whose line the mistake is looked for first.
+// demand is a rule about several keys. If it is not met, text describes the error, and key is the
+// key whose line the error names.
 type demand struct {
 	key  string
 	met  bool
 	text string
 }
 
-// require is Kafka's wording for most of them.
+// require returns a demand with the prefix that Kafka's require adds to most texts.
 func require(key string, met bool, format string, args ...any) demand {
 	return demand{key, met, "requirement failed: " + fmt.Sprintf(format, args...)}
 }
@@ -180,7 +180,7 @@ func (c *Config) socketRules() []demand {
 	}
 }
 
-// parseConnectionsPerIP reads host:number pairs.
+// parseConnectionsPerIP parses host:number pairs.
 func parseConnectionsPerIP(text string) (map[string]int, error) {
 	limits := map[string]int{}
 	for _, pair := range splitList(text) {
@@ -194,13 +194,14 @@ func parseConnectionsPerIP(text string) (map[string]int, error) {
 	return limits, nil
 }
 
-// messageFormat is log.message.format.version; from IBP 3.0 on it is ignored and 3.0-IV1 (see Kafka's KIP-724).
+// messageFormat returns log.message.format.version. With IBP 3.0 and newer the key is ignored, and
+// the format is 3.0-IV1 (KIP-724).
 func (c *Config) messageFormat() IBP {
 	if c.ibp.AtLeast("3.0-IV0") {
 		return MustIBP("3.0-IV1")
 	}
 	v, err := ParseIBP(c.String("log.message.format.version"))
-	if err != nil { // checked when it was parsed
+	if err != nil { // the value was checked when it was parsed
 		panic("settings: " + err.Error())
 	}
 	return v

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Rules between keys, each by a configuration that breaks only it, beside one
-// that nearly does.
+// Each rule between keys is tested by a configuration that breaks only this rule, and by one that
+// almost breaks it.
 func TestRulesBetweenKeys(t *testing.T) {
 	const two = "listeners=A://h:1,B://h:2\nlistener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT,C:PLAINTEXT\ninter.broker.listener.name=A\n"
 	const sasl = "listeners=SASL_PLAINTEXT://h:1\nsecurity.inter.broker.protocol=SASL_PLAINTEXT\nsasl.enabled.mechanisms=PLAIN\n"
@@ -55,7 +55,7 @@ func TestRulesBetweenKeys(t *testing.T) {
 		_, err := load(t, "zookeeper.connect=z:1\n"+c.text, nil)
 		switch {
 		case err == nil && c.want != "":
-			t.Errorf("%q is taken, want %s", c.text, c.want)
+			t.Errorf("%q was accepted, want %s", c.text, c.want)
 		case err != nil && (c.want == "" || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%q: %v, want %q", c.text, err, c.want)
 		}

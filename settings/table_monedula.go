@@ -5,27 +5,28 @@ import (
 	"strconv"
 )
 
-// monedulaKeys are keys that Kafka does not have. They stand in a table of
-// their own: Kafka's is compared with a real broker's, and the block of values
-// in the log and the answers to DescribeConfigs show Kafka's keys.
+// monedulaKeys are keys that Kafka does not have. They have their own table, because Kafka's table
+// is compared with that of a real broker, and because the block of values in the log and
+// DescribeConfigs responses contain only Kafka's keys.
 var monedulaKeys = []Key{
 	{Name: metricsListener, Type: String, Default: "", Check: hostAndPort, Importance: Low, Mode: ReadOnly,
-		Doc: "Where metrics are served by HTTP in the text format of Prometheus, under /metrics, as host:port; an empty " +
-			"host means all interfaces. Anybody who reaches it can read them. Empty: they are not served."},
+		Doc: "Address, as host:port, on which metrics are served by HTTP in the text format of Prometheus, under " +
+			"/metrics. An empty host means all interfaces. Access is not restricted. If empty, metrics are not served."},
 }
 
-// monedula is the table of them. It is built once and never changed.
+// monedula is the table of monedulaKeys. It is never changed.
 var monedula = newTable(monedulaKeys)
 
 const metricsListener = "monedula.metrics.listener"
 
-// MetricsListener is where metrics are served, as host:port; "" for nowhere.
+// MetricsListener returns the address on which metrics are served, as host:port, or "" if they are
+// not served.
 func (c *Config) MetricsListener() string {
 	listener, _ := c.own[metricsListener].(string)
 	return listener
 }
 
-// parseOwn reads the keys that Kafka does not have.
+// parseOwn parses the keys that Kafka does not have.
 func (c *Config) parseOwn() (problems []error) {
 	c.own = make(map[string]any, len(monedula.keys))
 	for i := range monedula.keys {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestMetricsListenerIsOurs(t *testing.T) {
+func TestTheMetricsListenerIsNotShownAsAKeyOfKafka(t *testing.T) {
 	without := mustLoad(t, "")
 	with := mustLoad(t, "monedula.metrics.listener=127.0.0.1:9404\n")
 	if got := without.MetricsListener(); got != "" {
@@ -15,7 +15,7 @@ func TestMetricsListenerIsOurs(t *testing.T) {
 		t.Errorf("metrics are served at %q", got)
 	}
 	if warnings := with.Warnings(); len(warnings) != 0 {
-		t.Errorf("warnings %q for a key of ours", warnings)
+		t.Errorf("warnings %q for a key of Monedula", warnings)
 	}
 	if with.Values() != without.Values() {
 		t.Error("the block of values shows a key that Kafka does not have")
@@ -36,7 +36,7 @@ func TestMetricsListenerIsChecked(t *testing.T) {
 	} {
 		_, err := load(t, "zookeeper.connect=localhost:2181\nmonedula.metrics.listener="+text+"\n", nil)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "monedula.metrics.listener") {
-			t.Errorf("%s: error %v, want one that says %q", text, err, want)
+			t.Errorf("%s: error %v, want one that contains %q", text, err, want)
 		}
 	}
 	for _, text := range []string{":9404", "[::1]:0", "  127.0.0.1:1  "} {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// ThrottledReplicas are the replicas of a topic that a replication quota holds
-// for: none (the zero value), all, or those listed as partition:broker.
+// ThrottledReplicas are the replicas of a topic to which a replication quota applies: none (the
+// zero value), all, or the listed partition:broker pairs.
 type ThrottledReplicas struct {
 	all    bool
 	listed map[throttledReplica]struct{}
@@ -14,7 +14,7 @@ type ThrottledReplicas struct {
 
 type throttledReplica struct{ partition, broker int32 }
 
-// Has says whether the quota holds for the broker's replica of the partition.
+// Has reports whether the quota applies to the broker's replica of the partition.
 func (r ThrottledReplicas) Has(partition, broker int32) bool {
 	if r.all || len(r.listed) == 0 {
 		return r.all
@@ -23,7 +23,7 @@ func (r ThrottledReplicas) Has(partition, broker int32) bool {
 	return has
 }
 
-// throttledReplicasOf reads a validated list: "*", or partition:broker pairs.
+// throttledReplicasOf parses a validated list: "*", or partition:broker pairs.
 func throttledReplicasOf(list []string) ThrottledReplicas {
 	var r ThrottledReplicas
 	for _, text := range list {
@@ -35,7 +35,7 @@ func throttledReplicasOf(list []string) ThrottledReplicas {
 		partition, err1 := strconv.ParseInt(first, 10, 32)
 		broker, err2 := strconv.ParseInt(second, 10, 32)
 		if err1 != nil || err2 != nil {
-			continue // an empty entry, which Kafka's pattern allows
+			continue // Kafka's pattern allows empty entries
 		}
 		if r.listed == nil {
 			r.listed = map[throttledReplica]struct{}{}

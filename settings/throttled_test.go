@@ -5,7 +5,7 @@ import "testing"
 func TestThrottledReplicas(t *testing.T) {
 	for _, c := range []struct {
 		list               string
-		zeroOne, one, none bool // 0:1, 1:1, 0:2
+		zeroOne, one, none bool // has 0:1, 1:1, 0:2
 	}{
 		{"", false, false, false},
 		{"*", true, true, true},
@@ -23,10 +23,10 @@ func TestThrottledReplicas(t *testing.T) {
 			t.Errorf("%q: 0:1 %v, 1:1 %v, 0:2 %v", c.list, r.Has(0, 1), r.Has(1, 1), r.Has(0, 2))
 		}
 	}
-	// Only digits may stand on both sides.
+	// Both sides may contain only digits.
 	for _, list := range []string{"0:/", "0::", "0:1,a:1", "/:1", "-1:1"} {
 		if _, err := mustLoad(t, "").Topic(map[string]string{"leader.replication.throttled.replicas": list}); err == nil {
-			t.Errorf("%q is taken", list)
+			t.Errorf("%q was accepted", list)
 		}
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// Topic is a topic's effective configuration, immutable; a Log holds it by an
-// atomic pointer. Times in ms, sizes in bytes; -1 means unlimited where Kafka
-// says so.
+// Topic is the immutable effective configuration of a topic. A Log holds it in an atomic pointer.
+// Times are in ms and sizes in bytes; -1 means unlimited for the keys for which Kafka defines it
+// so.
 type Topic struct {
 	CleanupCompact, CleanupDelete  bool
 	CompressionType                string // producer, uncompressed, gzip, snappy, lz4, zstd
@@ -23,7 +23,7 @@ type Topic struct {
 	MaxMessageBytes                int32
 	DownConversionEnable           bool
 	MessageFormatVersion           string
-	Magic                          int8 // 2 from IBP 3.0 on, else by message.format.version
+	Magic                          int8 // 2 with IBP 3.0 and newer, otherwise as in message.format.version
 	TimestampAfterMaxMs            int64
 	TimestampBeforeMaxMs           int64
 	TimestampType                  string // CreateTime or LogAppendTime
@@ -40,7 +40,7 @@ type Topic struct {
 	UncleanLeaderElection          bool
 	LeaderThrottled                ThrottledReplicas // leader.replication.throttled.replicas
 	FollowerThrottled              ThrottledReplicas // follower.replication.throttled.replicas
-	// Overrides are the topic's own keys as stored in /config/topics/T.
+	// Overrides are the topic's own values as stored in /config/topics/T.
 	Overrides map[string]string
 }
 
@@ -55,7 +55,7 @@ var topicByName = func() map[string]*topicKey {
 // TopicKeys returns the names of a topic's keys, sorted.
 func TopicKeys() []string { return slices.Sorted(maps.Keys(topicByName)) }
 
-// TopicKey returns the row of a topic's key, nil where there is none.
+// TopicKey returns the row of a topic's key, or nil if it is unknown.
 func TopicKey(name string) *Key {
 	if k := topicByName[name]; k != nil {
 		return &k.Key
@@ -63,8 +63,8 @@ func TopicKey(name string) *Key {
 	return nil
 }
 
-// Topic returns the effective configuration of a topic with the given
-// overrides, as /config/topics/T has them. Unknown keys have no effect.
+// Topic returns the effective configuration of a topic with the given overrides, as stored in
+// /config/topics/T. Unknown keys have no effect.
 func (c *Config) Topic(overrides map[string]string) (*Topic, error) {
 	values, err := topicValues(c.topicDefaults, overrides)
 	if err != nil {
@@ -73,8 +73,8 @@ func (c *Config) Topic(overrides map[string]string) (*Topic, error) {
 	return c.topicOf(values, overrides), nil
 }
 
-// ValidateTopic checks overrides as a client or tool does that knows no
-// broker's configuration. The error's text is Kafka's.
+// ValidateTopic checks overrides like a client or tool that does not have the configuration of a
+// broker. The text of the error is Kafka's.
 func ValidateTopic(overrides map[string]string) error {
 	values, err := checkedTopicValues(topicBuiltin(), overrides)
 	if err != nil {
@@ -83,8 +83,8 @@ func ValidateTopic(overrides map[string]string) error {
 	return compactionLag(values)
 }
 
-// ValidateTopic checks overrides against this broker's defaults, as brokers do
-// before they write them.
+// ValidateTopic checks overrides against this broker's defaults, as a broker does before it stores
+// them.
 func (c *Config) ValidateTopic(overrides map[string]string) error {
 	values, err := checkedTopicValues(c.topicDefaults, overrides)
 	if err != nil {
@@ -114,8 +114,7 @@ func compactionLag(values map[string]any) error {
 		fmt.Sprintf("conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)", least, most))
 }
 
-// checkTiering refuses tiered storage, in the words of a Kafka whose brokers
-// have it turned off.
+// checkTiering refuses tiered storage with the text of a Kafka broker on which it is disabled.
 func checkTiering(values map[string]any) error {
 	switch {
 	case values["remote.log.delete.on.disable"] == true || values["remote.log.copy.disable"] == true:
@@ -128,10 +127,10 @@ func checkTiering(values map[string]any) error {
 	return nil
 }
 
-// unconfigurable is a Problem for which Kafka throws an InvalidConfigurationException.
+// unconfigurable returns a Problem for which Kafka throws an InvalidConfigurationException.
 func unconfigurable(key, text string) *Problem { return &Problem{Key: key, Text: text, whole: true} }
 
-// topicValues lays overrides above the defaults.
+// topicValues applies overrides to the defaults.
 func topicValues(defaults map[string]any, overrides map[string]string) (map[string]any, error) {
 	values := maps.Clone(defaults)
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
@@ -149,7 +148,7 @@ func topicValues(defaults map[string]any, overrides map[string]string) (map[stri
 	return values, nil
 }
 
-// topicBuiltin are the values of a topic on a broker that configures nothing.
+// topicBuiltin returns the values of a topic on a broker that does not set any defaults.
 func topicBuiltin() map[string]any {
 	values := map[string]any{}
 	for i := range topicKeys {
@@ -163,7 +162,7 @@ func topicBuiltin() map[string]any {
 	return values
 }
 
-// brokerTopicValues are the values of a topic without overrides on this broker.
+// brokerTopicValues returns the values of a topic without overrides on this broker.
 func (c *Config) brokerTopicValues() map[string]any {
 	values := topicBuiltin()
 	for i := range topicKeys {
@@ -181,8 +180,8 @@ func (c *Config) brokerTopicValues() map[string]any {
 	return values
 }
 
-// timestampLimit is a limit to one side, or the old one for both sides where
-// the new one is left at its default.
+// timestampLimit returns the limit for one direction, or the old limit for both directions if the
+// new one has its default value.
 func timestampLimit(values map[string]any, key string) int64 {
 	const unlimited = 1<<63 - 1
 	if limit := values[key].(int64); limit != unlimited {

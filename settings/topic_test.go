@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestTopicTakesTheBrokersDefaultsBelowItsOwn(t *testing.T) {
+func TestATopicUsesTheBrokersDefaultsForKeysItDoesNotOverride(t *testing.T) {
 	c := mustLoad(t, "log.retention.hours=1\nlog.segment.bytes=1000\nmin.insync.replicas=2\nlog.cleanup.policy=compact\nlog.flush.scheduler.interval.ms=77\n")
 	topic, err := c.Topic(map[string]string{"segment.bytes": "2000", "cleanup.policy": "compact, delete", "not.known": "x"})
 	if err != nil {
@@ -17,7 +17,7 @@ func TestTopicTakesTheBrokersDefaultsBelowItsOwn(t *testing.T) {
 	}
 }
 
-func TestOldTimestampLimitCountsWhereTheNewOnesAreNotSet(t *testing.T) {
+func TestTheOldTimestampLimitAppliesIfTheNewOnesAreNotSet(t *testing.T) {
 	c := mustLoad(t, "log.message.timestamp.difference.max.ms=50\nlog.message.timestamp.after.max.ms=60\n")
 	topic, err := c.Topic(nil)
 	if err != nil || topic.TimestampBeforeMaxMs != 50 || topic.TimestampAfterMaxMs != 60 {
@@ -29,7 +29,7 @@ func TestOldTimestampLimitCountsWhereTheNewOnesAreNotSet(t *testing.T) {
 	}
 }
 
-func TestMessageFormatCountsOnlyBelowIBP30(t *testing.T) {
+func TestTheMessageFormatHasAnEffectOnlyBelowIBP30(t *testing.T) {
 	for _, tc := range []struct {
 		ibp, format string
 		magic       int8
@@ -82,7 +82,7 @@ func TestTopicOverridesAreCheckedAsKafkaDoes(t *testing.T) {
 		}
 	}
 	if err := ValidateTopic(map[string]string{"remote.storage.enable": "true", "retention.ms": "-1"}); err != nil {
-		t.Errorf("a tool does not know whether brokers are tiered: %v", err)
+		t.Errorf("a tool cannot know whether brokers have tiered storage: %v", err)
 	}
 	lag := map[string]string{"min.compaction.lag.ms": "9", "max.compaction.lag.ms": "8"}
 	if err := ValidateTopic(lag); err == nil || err.Error() != "conflict topic config setting min.compaction.lag.ms (9) > max.compaction.lag.ms (8)" {

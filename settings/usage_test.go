@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// read finds where other rooms read a key: Int("num.partitions").
+// read matches code of other packages that reads a key: Int("num.partitions").
 var read = regexp.MustCompile(`\.(String|StringOrNil|Int|Long|Double|Bool|List|Password|IsNull)\("([a-zA-Z0-9]+(?:\.[a-zA-Z0-9]+)+)"\)`)
 
-// Reading a key that the table does not have panics; this finds it before.
+// Reading a key that the table does not have panics. This test finds such code.
 func TestKeysThatTheCodeReadsExistWithTheirType(t *testing.T) {
 	types := map[string][]Type{"String": {String, Class}, "Int": {Int, Short}, "Long": {Long, Int, Short}, "Double": {Double},
 		"Bool": {Boolean}, "List": {List}, "Password": {Password}}
@@ -29,7 +29,7 @@ func TestKeysThatTheCodeReadsExistWithTheirType(t *testing.T) {
 			found++
 			k := broker.byName[m[2]]
 			if k == nil {
-				t.Errorf("%s reads %s, which is no key", path, m[2])
+				t.Errorf("%s reads %s, which is not a key", path, m[2])
 				continue
 			}
 			ok := m[1] == "StringOrNil" && k.Type == String || m[1] == "IsNull"

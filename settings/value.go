@@ -9,13 +9,13 @@ import (
 	"unicode"
 )
 
-// A value is one of nil (null), bool, string, int16, int32, int64, float64,
-// []string, className and secret.
+// A value is one of nil (null), bool, string, int16, int32, int64, float64, []string, className and
+// secret.
 
-// className is a Java class that is built in.
+// className is the name of a Java class whose function is built in.
 type className string
 
-// secret is a value that is never shown.
+// secret is a value that must not be shown.
 type secret string
 
 // hiddenText is what Kafka shows in place of a secret.
@@ -23,8 +23,8 @@ const hiddenText = "[hidden]"
 
 var commaWithBlanks = regexp.MustCompile(`\s*,\s*`)
 
-// parse turns the text of a properties file into a value of type t. The
-// problem is in Kafka's words, empty for none.
+// parse converts the text of a properties file to a value of type t. problem is Kafka's text for an
+// error, or empty.
 func parse(t Type, text string) (value any, problem string) {
 	trimmed := javaTrim(text)
 	switch t {
@@ -57,7 +57,7 @@ func parse(t Type, text string) (value any, problem string) {
 	return nil, "Not a number of type " + t.String()
 }
 
-// knownClasses are the Java classes whose work is built in; others cannot be loaded.
+// knownClasses are the Java classes whose function is built in. Others cannot be loaded.
 var knownClasses = map[string]bool{
 	defaultPrincipalBuilder: true,
 }
@@ -85,13 +85,13 @@ func parseNumber(t Type, text string) (value any, ok bool) {
 	return nil, false
 }
 
-// asciiDigits replaces the digits of other scripts, which Java's parseInt takes.
+// asciiDigits replaces the digits of other scripts, which Java's parseInt accepts.
 func asciiDigits(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r <= unicode.MaxASCII || !unicode.IsDigit(r) {
 			return r
 		}
-		// A script's digits follow each other, and ranges of the table begin with a 0.
+		// The digits of a script are consecutive, and every range of the table begins with a 0.
 		for _, digits := range unicode.Nd.R16 {
 			if rune(digits.Lo) <= r && r <= rune(digits.Hi) {
 				return '0' + (r-rune(digits.Lo))%10
@@ -101,12 +101,12 @@ func asciiDigits(text string) string {
 	}, text)
 }
 
-// parseDouble reads a number as Java's Double.parseDouble: with an f or d behind
-// it if need be, without Go's underscores and short names of infinity, and
-// infinite where it is too large.
+// parseDouble parses a number like Java's Double.parseDouble: the suffixes f and d are allowed,
+// Go's underscores and short names of infinity are not, and a number that is too large becomes
+// infinite.
 func parseDouble(text string) (float64, bool) {
 	switch text {
-	case "NaN", "+NaN", "-NaN": // whose sign Go does not take
+	case "NaN", "+NaN", "-NaN": // Go does not accept signs here
 		return math.NaN(), true
 	case "Infinity", "+Infinity", "-Infinity":
 	default:
@@ -121,8 +121,8 @@ func parseDouble(text string) (float64, bool) {
 	return n, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
-// show writes a value as the configuration's API does: a list is joined by
-// commas. Of null there is no text.
+// show formats a value as in the configuration APIs, where lists are joined with commas. It returns
+// nil for null.
 func show(value any) *string {
 	var text string
 	switch v := value.(type) {
@@ -140,7 +140,7 @@ func show(value any) *string {
 	return &text
 }
 
-// printed writes a value as Java's toString does, which log lines show.
+// printed formats a value like Java's toString, as in log lines.
 func printed(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -167,7 +167,7 @@ func printed(value any) string {
 	panic("settings: no such type of value")
 }
 
-// JavaDouble writes f as Java's Double.toString: 0.5, 1000000.0, 1.0E7.
+// JavaDouble formats f like Java's Double.toString: 0.5, 1000000.0, 1.0E7.
 func JavaDouble(f float64) string {
 	switch {
 	case math.IsInf(f, 1):
@@ -193,7 +193,7 @@ func JavaDouble(f float64) string {
 	return text
 }
 
-// javaTrim cuts control characters and blanks off both ends, as Java's trim.
+// javaTrim removes control characters and blanks from both ends, like Java's trim.
 func javaTrim(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' })
 }

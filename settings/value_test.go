@@ -5,12 +5,12 @@ import (
 	"testing"
 )
 
-// The results are those of a real 3.9.1, which uses Java's parseInt and parseDouble.
+// The results are those of a real Kafka 3.9.1, which uses Java's parseInt and parseDouble.
 func TestNumbersAreReadAsJavaDoes(t *testing.T) {
 	for _, c := range []struct {
 		kind Type
 		text string
-		want any // nil: no number
+		want any // nil: not a number
 	}{
 		{Int, "+5", int32(5)}, {Int, "\u0661\u0662", int32(12)}, {Int, "\uff15", int32(5)}, {Int, "\U0001d7d9", nil}, {Int, "1_000", nil}, {Int, "0x10", nil}, {Int, "2147483648", nil},
 		{Long, "-\u0967", int64(-1)}, {Short, "\u0661", int16(1)},
