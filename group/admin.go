@@ -7,8 +7,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Fetch returns a group's committed offsets (Group.Fetch); a group that is not
-// there has none.
+// Fetch returns a group's committed offsets, as Group.Fetch does. A group that does not exist has
+// none.
 func (c *Coordinator) Fetch(group string, partitions []TopicPartition, stable bool) ([]Fetched, protocol.ErrorCode) {
 	if code := c.checkGroup(group, true); code != protocol.None {
 		return nil, code
@@ -22,7 +22,7 @@ func (c *Coordinator) Fetch(group string, partitions []TopicPartition, stable bo
 	return e.group.Fetch(partitions, stable), protocol.None
 }
 
-// Description is a group as DescribeGroups shows it.
+// Description is the content of DescribeGroups for a group.
 type Description struct {
 	State        string
 	ProtocolType string
@@ -30,8 +30,8 @@ type Description struct {
 	Members      []MemberDescription
 }
 
-// MemberDescription is a member as DescribeGroups shows it. Metadata and
-// Assignment are nil unless the group is stable.
+// MemberDescription is the content of DescribeGroups for a member. Metadata and Assignment are nil
+// unless the group is stable.
 type MemberDescription struct {
 	ID         string
 	InstanceID *string
@@ -41,7 +41,7 @@ type MemberDescription struct {
 	Assignment []byte
 }
 
-// Describe tells of a group; one that is not there is Dead.
+// Describe describes a group. A group that does not exist is Dead.
 func (c *Coordinator) Describe(group string) (Description, protocol.ErrorCode) {
 	if code := c.checkGroup(group, true); code != protocol.None {
 		return Description{}, code
@@ -70,17 +70,17 @@ func (g *Group) describe() Description {
 	return d
 }
 
-// Overview is a group as ListGroups shows it.
+// Overview is the content of ListGroups for a group.
 type Overview struct {
 	ID, ProtocolType, State, Type string
 }
 
-// groupType is what ListGroups calls the groups of this coordinator.
+// groupType is the type of all groups of this coordinator in ListGroups.
 const groupType = "classic"
 
-// List returns the groups here in one of the states and of one of the types;
-// an empty filter lets all through, case does not matter. The code may be
-// COORDINATOR_LOAD_IN_PROGRESS with the list of what is loaded.
+// List returns this broker's groups that are in one of the states and of one of the types. Case
+// does not matter, and an empty filter matches all. If partitions are being loaded, List returns
+// COORDINATOR_LOAD_IN_PROGRESS together with the groups that are loaded.
 func (c *Coordinator) List(states, types []string) ([]Overview, protocol.ErrorCode) {
 	if !c.active.Load() {
 		return nil, protocol.CoordinatorNotAvailable
@@ -89,7 +89,7 @@ func (c *Coordinator) List(states, types []string) ([]Overview, protocol.ErrorCo
 	for i := range c.partitions {
 		p := &c.partitions[i]
 		p.mu.Lock()
-		if p.tenure == loading {
+		if p.ownership == loading {
 			code = protocol.CoordinatorLoadInProgress
 		}
 		p.mu.Unlock()
@@ -106,8 +106,8 @@ func (c *Coordinator) List(states, types []string) ([]Overview, protocol.ErrorCo
 	return list, code
 }
 
-// filterOf returns a function that reports whether a value is among the wanted ones,
-// whatever its case; an empty filter lets all through.
+// filterOf returns a function that reports whether a value is one of wanted, regardless of case. If
+// wanted is empty every value matches.
 func filterOf(wanted []string) func(value string) bool {
 	set := make(map[string]bool, len(wanted))
 	for _, w := range wanted {
@@ -141,8 +141,8 @@ func (c *Coordinator) Delete(group string) protocol.ErrorCode {
 	return protocol.None
 }
 
-// DeleteOffsets deletes committed offsets and returns a code for each, or one
-// for the whole.
+// DeleteOffsets deletes committed offsets. It returns a code for each partition, or one for the
+// whole request.
 func (c *Coordinator) DeleteOffsets(group string, partitions []TopicPartition) (codes []protocol.ErrorCode, code protocol.ErrorCode) {
 	if code := c.checkGroup(group, false); code != protocol.None {
 		return nil, code

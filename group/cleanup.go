@@ -7,8 +7,7 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// cleanRegularly looks for expired offsets every
-// offsets.retention.check.interval.ms.
+// cleanRegularly calls Clean every offsets.retention.check.interval.ms until Stop.
 func (c *Coordinator) cleanRegularly() {
 	ticker := time.NewTicker(max(c.opts.RetentionCheck, time.Millisecond))
 	defer ticker.Stop()
@@ -22,8 +21,7 @@ func (c *Coordinator) cleanRegularly() {
 	}
 }
 
-// Clean removes the offsets whose time is over and the groups that have
-// nothing left.
+// Clean removes expired offsets, and the groups without members that have no offsets left.
 func (c *Coordinator) Clean() {
 	began := time.Now()
 	retention := c.opts.Retention.Milliseconds()
@@ -34,17 +32,16 @@ func (c *Coordinator) Clean() {
 	}
 }
 
-// deletion is a deletion of partitions that concerns a group; a group may have
-// several.
+// deletion is an element of a group's list of deletions of partitions that it has not handled yet.
 type deletion struct {
 	partitions []TopicPartition
-	removed    *atomic.Int64 // offsets, of all groups
+	removed    *atomic.Int64 // counts the removed offsets of all groups
 	next       *deletion
 }
 
-// PartitionsDeleted removes the offsets of partitions that are deleted. It waits
-// for no group: each removes them before anything else is done with it, at the
-// latest when a goroutine has come to it.
+// PartitionsDeleted removes the offsets of deleted partitions. It does not wait for any group: a
+// group removes them when it is locked next, at the latest by the goroutine that PartitionsDeleted
+// starts.
 func (c *Coordinator) PartitionsDeleted(partitions []TopicPartition) {
 	removed := &atomic.Int64{}
 	for _, e := range c.entries() {
@@ -59,7 +56,8 @@ func (c *Coordinator) PartitionsDeleted(partitions []TopicPartition) {
 	})
 }
 
-// removeDeleted removes what PartitionsDeleted has left in the group. e.mu is held.
+// removeDeleted removes the offsets that PartitionsDeleted has left to the group. The caller must
+// hold e.mu.
 func (c *Coordinator) removeDeleted(e *entry) {
 	for d := e.deleted.Swap(nil); d != nil; d = d.next {
 		if e.group.state == Dead {
@@ -71,8 +69,9 @@ func (c *Coordinator) removeDeleted(e *entry) {
 	}
 }
 
-// removeOffsets has every group forget offsets, and forgets groups that have
-// nothing left.
+// removeOffsets calls choose for every group, which removes offsets from it and returns their
+// partitions. It removes groups without members that have no offsets left. It returns the number of
+// removed offsets.
 func (c *Coordinator) removeOffsets(choose func(*Group) []TopicPartition) int {
 	n := 0
 	for _, e := range c.entries() {
@@ -90,12 +89,12 @@ func (c *Coordinator) removeOffsets(choose func(*Group) []TopicPartition) int {
 	return n
 }
 
-// tombstoneBytes is about how large a batch of tombstones gets.
+// tombstoneBytes is the approximate maximum size of a batch of tombstones.
 const tombstoneBytes = 256 << 10
 
-// bury appends tombstones for offsets that were removed and, where it is dead,
-// for the group, which is forgotten. Replicas are not waited for: where a
-// tombstone is lost, the next leader removes the offset again. e.mu is held.
+// bury appends tombstones for removed offsets. If the group is dead it also appends one for the
+// group and forgets it. It does not wait for replicas: if a tombstone is lost, the next leader
+// removes the offset again. The caller must hold e.mu.
 func (c *Coordinator) bury(e *entry, removed []TopicPartition) {
 	g := e.group
 	var keys [][]byte
@@ -104,7 +103,7 @@ func (c *Coordinator) bury(e *entry, removed []TopicPartition) {
 	}
 	if g.state == Dead {
 		c.forget(e)
-		if g.generation > 0 { // else it has no record
+		if g.generation > 0 { // otherwise it has no record
 			keys = append(keys, appendGroupKey(nil, g.ID))
 		}
 	}

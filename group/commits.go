@@ -11,17 +11,17 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// CommitRequest is the offsets that somebody wants committed.
+// CommitRequest is a request to commit offsets.
 type CommitRequest struct {
 	MemberID   string
 	InstanceID *string
-	Generation int32 // -1: not a member
+	Generation int32 // -1: the sender is not a member
 	Commits    []Commit
-	// Txn is the transaction that the commit belongs to; nil: none.
+	// Txn is the transaction that the commits belong to; nil: none.
 	Txn *Txn
 }
 
-// Txn names a producer's open transaction.
+// Txn identifies a producer's open transaction.
 type Txn struct {
 	ID         string // transactional id
 	ProducerID int64
@@ -31,8 +31,8 @@ type Txn struct {
 	verified *storage.Verification
 }
 
-// Commit stores offsets and returns a code for each; it waits until they are on
-// all in-sync replicas.
+// Commit stores offsets and returns a code for each. It waits until they are on all in-sync
+// replicas, for at most offsets.commit.timeout.ms.
 func (c *Coordinator) Commit(group string, req CommitRequest) []protocol.ErrorCode {
 	codes := make([]protocol.ErrorCode, len(req.Commits))
 	refuse := func(code protocol.ErrorCode) []protocol.ErrorCode {
@@ -63,8 +63,8 @@ func (c *Coordinator) Commit(group string, req CommitRequest) []protocol.ErrorCo
 	return refuse(c.commit(e, &req, codes))
 }
 
-// verify has the transaction's coordinator asked whether the group's partition
-// of the offsets topic is in the transaction.
+// verify asks the transaction's coordinator whether the group's partition of the offsets topic
+// belongs to the transaction, and keeps the result in txn.
 func (c *Coordinator) verify(partition int32, txn *Txn) (err error) {
 	txn.verified, err = c.topic.Verify(&replication.Transaction{
 		ID: txn.ID, ProducerID: txn.ProducerID, ProducerEpoch: txn.Epoch, Abortable: txn.Abortable,
@@ -73,8 +73,8 @@ func (c *Coordinator) verify(partition int32, txn *Txn) (err error) {
 	return err
 }
 
-// commit stores what is not too long, which is marked in codes, and returns the
-// code of the others.
+// commit stores the offsets whose metadata is not too long and returns their code. It sets the
+// codes of the others.
 func (c *Coordinator) commit(e *entry, req *CommitRequest, codes []protocol.ErrorCode) protocol.ErrorCode {
 	c.lock(e)
 	code := e.group.CheckCommit(time.Now(), req.MemberID, req.InstanceID, req.Generation, req.Txn != nil)
@@ -104,7 +104,7 @@ func (c *Coordinator) commit(e *entry, req *CommitRequest, codes []protocol.Erro
 	return commitError(err)
 }
 
-// short returns the commits whose metadata is not too long and marks the others.
+// short returns the commits whose metadata is not too long and sets the codes of the others.
 func (c *Coordinator) short(commits []Commit, codes []protocol.ErrorCode) []Commit {
 	tooLong := false
 	for i := range commits {
@@ -124,13 +124,13 @@ func (c *Coordinator) short(commits []Commit, codes []protocol.ErrorCode) []Comm
 	return short
 }
 
-// TooLong says whether the metadata of a commit exceed offset.metadata.max.bytes.
+// TooLong reports whether the metadata of a commit is longer than offset.metadata.max.bytes.
 func (c *Coordinator) TooLong(metadata string) bool {
 	return len(metadata) > c.opts.MaxMetadata && len(utf16.Encode([]rune(metadata))) > c.opts.MaxMetadata
 }
 
-// appendCommits stages and appends; settle tells the group what became of it.
-// e.mu is held, and must be for settle.
+// appendCommits stages the commits in the group and appends them. settle passes the outcome to the
+// group. The caller must hold e.mu, also when it calls settle.
 func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (written replication.Written, settle func(first int64, ok bool), err error) {
 	g := e.group
 	if txn != nil {
@@ -157,13 +157,13 @@ func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (writt
 	return written, settle, err
 }
 
-// commitError is what a failed append of offsets means for who commits.
+// commitError returns the code for the client if committing offsets failed with err.
 func commitError(err error) protocol.ErrorCode {
 	if err == nil {
 		return protocol.None
 	}
 	switch code := protocol.CodeOf(err); code {
-	case protocol.NetworkException: // of the transaction's verification
+	case protocol.NetworkException: // from the verification of the transaction
 		return protocol.CoordinatorLoadInProgress
 	case protocol.UnknownTopicOrPartition, protocol.NotEnoughReplicas, protocol.NotEnoughReplicasAfterAppend:
 		return protocol.CoordinatorNotAvailable
@@ -178,8 +178,7 @@ func commitError(err error) protocol.ErrorCode {
 
 type keyValue struct{ key, value []byte }
 
-// batch returns a batch with the records, all of now. A nil value is a
-// tombstone.
+// batch returns a batch of the records with the current time. A nil value is a tombstone.
 func (c *Coordinator) batch(records []keyValue) ([]byte, error) {
 	o := record.Defaults()
 	o.Codec = c.opts.Codec
@@ -193,11 +192,11 @@ func (c *Coordinator) batch(records []keyValue) ([]byte, error) {
 	return b.Build()
 }
 
-// commitBatch returns a batch with the commits.
+// commitBatch returns a batch of the commits.
 func (c *Coordinator) commitBatch(group string, commits []Commit, txn *Txn) ([]byte, error) {
 	o := record.Defaults()
 	o.Codec = c.opts.Codec
-	o.BaseSequence = 0 // as Kafka writes it, with and without a producer
+	o.BaseSequence = 0 // Kafka writes 0 with and without a producer
 	if txn != nil {
 		o.ProducerID, o.ProducerEpoch, o.Transactional = txn.ProducerID, txn.Epoch, true
 	}
@@ -215,8 +214,8 @@ func (c *Coordinator) commitBatch(group string, commits []Commit, txn *Txn) ([]b
 	return b.Build()
 }
 
-// txnGroups knows which groups have commits in a producer's open transaction.
-// Its lock is a leaf.
+// txnGroups has the groups with commits in a producer's open transaction, by producer id. Its lock
+// is a leaf.
 type txnGroups struct {
 	mu     sync.Mutex
 	groups map[int64]map[*entry]bool
@@ -234,7 +233,7 @@ func (t *txnGroups) add(producerID int64, e *entry) {
 	t.groups[producerID][e] = true
 }
 
-// remove forgets that the group has commits in the producer's transaction.
+// remove removes the group from the producer's groups.
 func (t *txnGroups) remove(producerID int64, e *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -243,7 +242,7 @@ func (t *txnGroups) remove(producerID int64, e *entry) {
 	}
 }
 
-// take returns the producer's groups in the partition and forgets them.
+// take removes and returns the producer's groups in the partition.
 func (t *txnGroups) take(producerID int64, partition int32) []*entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -260,7 +259,7 @@ func (t *txnGroups) take(producerID int64, partition int32) []*entry {
 	return taken
 }
 
-// dropPartition forgets what is known of a partition's groups.
+// dropPartition removes all groups of a partition.
 func (t *txnGroups) dropPartition(partition int32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -276,9 +275,9 @@ func (t *txnGroups) dropPartition(partition int32) {
 	}
 }
 
-// TxnEnded makes the offsets that a producer committed in its transaction hold,
-// or drops them, once the marker is in the partition's log. It waits for a load
-// of the partition that runs, which may have read the log before the marker.
+// TxnEnded makes the offsets that a producer committed in its transaction valid, or drops them. It
+// must be called after the marker is in the partition's log. If the partition is being loaded it
+// waits for the load, which may have read the log before the marker was appended.
 func (c *Coordinator) TxnEnded(producerID int64, partition int32, committed bool) {
 	if partition < 0 || int(partition) >= len(c.partitions) {
 		return

@@ -19,25 +19,24 @@ import (
 // TopicName is the offsets topic.
 const TopicName = "__consumer_offsets"
 
-// OffsetsTopic is the replicas of the offsets topic on this broker; Replicas
-// makes one.
+// OffsetsTopic is this broker's replicas of the offsets topic. It is made by Replicas.
 type OffsetsTopic interface {
-	// Append appends a batch as the partition's leader and returns where it is.
-	// verified is of Verify.
+	// Append appends a batch as the partition's leader and returns its position. verified is the
+	// result of Verify, or nil.
 	Append(partition int32, batch []byte, verified *storage.Verification, acks int16) (replication.Written, error)
-	// Verify asks the transaction's coordinator whether it knows of the one
-	// partition named, where the transaction is not open in its log already
-	// (KIP-890). An error is the code of the refusal.
+	// Verify asks the transaction's coordinator whether the transaction's only partition belongs
+	// to it, unless the transaction is already open in the partition's log (KIP-890). Its error
+	// is the code of the refusal.
 	Verify(t *replication.Transaction, done <-chan struct{}) (*storage.Verification, error)
-	// AwaitReplicated blocks until what Append wrote is on all in-sync replicas, for
-	// at most timeout (REQUEST_TIMED_OUT) or until done is closed. A leadership that
-	// was lost since is NOT_LEADER_OR_FOLLOWER, also where it was won again.
+	// AwaitReplicated blocks until the batch of Append is on all in-sync replicas. It fails with
+	// REQUEST_TIMED_OUT after timeout, with NOT_LEADER_OR_FOLLOWER if the leadership has been lost
+	// since, even if it was won again, and also when done is closed.
 	AwaitReplicated(partition int32, w replication.Written, timeout time.Duration, done <-chan struct{}) error
-	// Log returns the log of a partition that this broker leads; nil otherwise.
+	// Log returns the log of a partition, or nil if this broker does not lead it.
 	Log(partition int32) Log
 }
 
-// Log is a partition's log as loading reads it.
+// Log is a log of which groups are loaded.
 type Log interface {
 	Read(storage.Read) (storage.Data, error)
 	Offsets() storage.Offsets
@@ -50,9 +49,9 @@ type Config struct {
 	Logger  *logrus.Logger
 }
 
-// Coordinator is a broker's group coordinator. It is a
-// replication.LeadershipListener. Make it with NewCoordinator, Start it before
-// requests are served and Stop it before the replication stops.
+// Coordinator is a broker's group coordinator. It implements replication.LeadershipListener. Create
+// it with NewCoordinator, call Start before requests are served and Stop before the replication
+// stops.
 type Coordinator struct {
 	opts    Options
 	topic   OffsetsTopic
@@ -62,7 +61,7 @@ type Coordinator struct {
 
 	partitions []partition
 	timers     timers
-	loads      chan struct{} // a slot for each partition that may be read at once
+	loads      chan struct{} // one slot for each partition that may be read at the same time
 	txns       txnGroups
 	counts     counts
 
@@ -74,7 +73,8 @@ type Coordinator struct {
 	wg      sync.WaitGroup
 }
 
-// spawn runs work that Stop waits for; once it has been called, none is begun.
+// spawn runs work in a goroutine for which Stop waits. It does nothing and returns false once Stop
+// has been called.
 func (c *Coordinator) spawn(work func()) bool {
 	c.life.Lock()
 	defer c.life.Unlock()
@@ -86,18 +86,18 @@ func (c *Coordinator) spawn(work func()) bool {
 
 // partition is one partition of the offsets topic.
 type partition struct {
-	mu       sync.Mutex
-	epoch    int32 // leader epoch last heard of; -1: none
-	tenure   tenure
-	groups   map[string]*entry
-	loadDone chan struct{} // closed when the load that runs has ended
+	mu        sync.Mutex
+	epoch     int32 // the latest known leader epoch; -1: none
+	ownership ownership
+	groups    map[string]*entry
+	loadDone  chan struct{} // closed when the running load has ended; nil: no load runs
 }
 
-// tenure says whether this broker coordinates a partition's groups.
-type tenure int8
+// ownership is whether this broker coordinates a partition's groups.
+type ownership int8
 
 const (
-	absent tenure = iota
+	notOwned ownership = iota
 	loading
 	owned
 )
@@ -108,19 +108,19 @@ type entry struct {
 
 	mu    sync.Mutex // guards group and alarm; taken by Coordinator.lock
 	group *Group
-	alarm time.Duration // when the timer calls, since timers.began; noAlarm: not at all
+	alarm time.Duration // when the timer fires, since timers.began; noAlarm: never
 
 	timer timer // guarded by timers.mu
 
-	// shown is the group as of the last unlock, for those that must not wait for
-	// mu, which is held while records are appended.
+	// shown describes the group as of the last unlock, for readers that must not wait for mu,
+	// which is held while records are appended.
 	shown atomic.Pointer[shownGroup]
-	// deleted are partitions that are deleted and whose offsets the group still
-	// has; the next lock removes them.
+	// deleted lists deleted partitions whose offsets the group may still have. The next lock
+	// removes them.
 	deleted atomic.Pointer[deletion]
 }
 
-// shownGroup is what lists and statistics say of a group.
+// shownGroup is what lists and statistics show of a group.
 type shownGroup struct {
 	state        State
 	protocolType string
@@ -133,8 +133,7 @@ func newEntry(partition int32, g *Group) *entry {
 	return e
 }
 
-// show takes over what the group is now. The caller must hold mu, or have the
-// entry to itself.
+// show updates shown from the group. The caller must hold mu or be the only user of the entry.
 func (e *entry) show() {
 	now := shownGroup{e.group.state, e.group.protocolType, e.group.offsets.committed.size()}
 	if last := e.shown.Load(); last == nil || *last != now {
@@ -142,8 +141,8 @@ func (e *entry) show() {
 	}
 }
 
-// lock takes the entry's lock. Offsets of partitions that were deleted are gone
-// then: what is committed from now on is of their successors.
+// lock locks the entry and removes the offsets of deleted partitions. Later commits belong to new
+// partitions of the same name.
 func (c *Coordinator) lock(e *entry) {
 	e.mu.Lock()
 	c.removeDeleted(e)
@@ -154,10 +153,10 @@ func (c *Coordinator) unlock(e *entry) {
 	e.mu.Unlock()
 }
 
-// noAlarm is an entry's alarm where the timer does not call.
+// noAlarm is the alarm of an entry without a timer.
 const noAlarm time.Duration = 0
 
-// NewCoordinator returns a coordinator of no groups.
+// NewCoordinator returns a coordinator without groups. It refuses requests until Start.
 func NewCoordinator(cfg Config) *Coordinator {
 	c := &Coordinator{
 		opts: cfg.Options, topic: cfg.Topic, formats: formatsOf(cfg.Options.IBP),
@@ -174,18 +173,18 @@ func NewCoordinator(cfg Config) *Coordinator {
 	return c
 }
 
-// Start lets requests in.
+// Start makes the coordinator accept requests.
 func (c *Coordinator) Start() {
 	c.infof("Starting up.")
-	// Each group by itself: one may wait for its lock while a disk is slow.
+	// Each group gets its own goroutine, which may wait for its lock while a disk is slow.
 	c.spawn(func() { c.timers.run(c.done, func(e *entry) { c.spawn(func() { c.expire(e) }) }) })
 	c.spawn(c.cleanRegularly)
 	c.active.Store(true)
 	c.infof("Startup complete.")
 }
 
-// Stop refuses requests from now on and ends all waits but those for answers of
-// connections, which end with them.
+// Stop refuses further requests and waits until all goroutines of the coordinator have ended. It
+// does not end Join and Sync, which wait until their done channel is closed.
 func (c *Coordinator) Stop() {
 	c.infof("Shutting down.")
 	c.active.Store(false)
@@ -205,13 +204,13 @@ func (c *Coordinator) metaInfof(format string, args ...any) {
 	c.logMeta.Infof("[GroupMetadataManager brokerId=%d] %s", c.opts.BrokerID, fmt.Sprintf(format, args...))
 }
 
-// PartitionFor is the partition of the offsets topic that keeps the group.
+// PartitionFor returns the partition of the offsets topic that stores the group.
 func (c *Coordinator) PartitionFor(group string) int32 {
 	return HashPartition(group, int32(len(c.partitions)))
 }
 
-// checkGroup returns the code with which every request for the group is
-// refused. mayBeEmpty: the API takes the group id "".
+// checkGroup returns the code with which every request for the group must be refused now, or None.
+// mayBeEmpty is set if the API accepts the group id "".
 func (c *Coordinator) checkGroup(group string, mayBeEmpty bool) protocol.ErrorCode {
 	if group == "" && !mayBeEmpty {
 		return protocol.InvalidGroupID
@@ -222,16 +221,16 @@ func (c *Coordinator) checkGroup(group string, mayBeEmpty bool) protocol.ErrorCo
 	p := &c.partitions[c.PartitionFor(group)]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch p.tenure {
+	switch p.ownership {
 	case loading:
 		return protocol.CoordinatorLoadInProgress
-	case absent:
+	case notOwned:
 		return protocol.NotCoordinator
 	}
 	return protocol.None
 }
 
-// find returns the group's entry; nil where there is none.
+// find returns the group's entry, or nil if it does not exist.
 func (c *Coordinator) find(group string) *entry {
 	p := &c.partitions[c.PartitionFor(group)]
 	p.mu.Lock()
@@ -239,14 +238,14 @@ func (c *Coordinator) find(group string) *entry {
 	return p.groups[group]
 }
 
-// findOrCreate returns the group's entry, made where there is none; nil when
-// the partition is not ours any more.
+// findOrCreate returns the group's entry and creates it if it does not exist. It returns nil if the
+// broker no longer owns the partition.
 func (c *Coordinator) findOrCreate(group string) *entry {
 	index := c.PartitionFor(group)
 	p := &c.partitions[index]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.tenure != owned {
+	if p.ownership != owned {
 		return nil
 	}
 	e := p.groups[group]
@@ -257,7 +256,7 @@ func (c *Coordinator) findOrCreate(group string) *entry {
 	return e
 }
 
-// forget takes a dead group out. e.mu may be held.
+// forget removes a dead group. The caller may hold e.mu.
 func (c *Coordinator) forget(e *entry) {
 	p := &c.partitions[e.partition]
 	p.mu.Lock()
@@ -267,7 +266,7 @@ func (c *Coordinator) forget(e *entry) {
 	}
 }
 
-// entries lists all groups.
+// entries returns all groups.
 func (c *Coordinator) entries() []*entry {
 	var all []*entry
 	for i := range c.partitions {
@@ -281,7 +280,7 @@ func (c *Coordinator) entries() []*entry {
 	return all
 }
 
-// step does one step of a group and what follows from it.
+// step makes one step of a group and carries out its effects.
 func (c *Coordinator) step(e *entry, do func(g *Group, now time.Time) *Effects) {
 	c.lock(e)
 	effects := do(e.group, time.Now())
@@ -294,7 +293,7 @@ func (c *Coordinator) step(e *entry, do func(g *Group, now time.Time) *Effects) 
 	}
 }
 
-// arm has the timer call when the group's next deadline is there. e.mu is held.
+// arm sets the timer to the group's next deadline. The caller must hold e.mu.
 func (c *Coordinator) arm(e *entry) {
 	deadline, any := e.group.Deadline()
 	if !any {
@@ -308,7 +307,7 @@ func (c *Coordinator) arm(e *entry) {
 	c.timers.set(e, at)
 }
 
-// expire is the timer's call.
+// expire handles the deadlines of a group that are due. It is called by the timer.
 func (c *Coordinator) expire(e *entry) {
 	c.step(e, func(g *Group, now time.Time) *Effects {
 		e.alarm = noAlarm
@@ -316,8 +315,8 @@ func (c *Coordinator) expire(e *entry) {
 	})
 }
 
-// deliver gives the answers and writes the lines. Every channel has one slot
-// and gets one answer.
+// deliver sends the answers and logs the lines. It does not block, because every channel has one
+// slot and gets one answer.
 func (c *Coordinator) deliver(e *entry, effects *Effects) {
 	for _, a := range effects.Joins {
 		a.To <- a.Result
@@ -339,14 +338,14 @@ func (c *Coordinator) deliver(e *entry, effects *Effects) {
 	}
 }
 
-// storing is a group record that was appended.
+// storing is an appended group record whose outcome is not known yet.
 type storing struct {
 	store   *Store
 	written replication.Written
 }
 
-// appendStore appends the record that the effects ask for. Where that fails the
-// group hears of it at once. e.mu is held.
+// appendStore appends the record of the effects, if any. If that fails, it passes the error to the
+// group at once and adds the resulting effects. The caller must hold e.mu.
 func (c *Coordinator) appendStore(e *entry, effects *Effects) *storing {
 	s := effects.Store
 	if s == nil {
@@ -371,8 +370,8 @@ func (c *Coordinator) appendStore(e *entry, effects *Effects) *storing {
 	return nil
 }
 
-// awaitStored tells the group when its record is on all in-sync replicas:
-// at once where it is already.
+// awaitStored passes the outcome to the group when its record is on all in-sync replicas: at once
+// if it already is, else from another goroutine.
 func (c *Coordinator) awaitStored(e *entry, s *storing) {
 	err := c.awaitReplicated(e.partition, s.written, 0)
 	if !errors.Is(err, protocol.RequestTimedOut) {
@@ -393,7 +392,7 @@ func (c *Coordinator) awaitReplicated(partition int32, w replication.Written, ti
 	return c.topic.AwaitReplicated(partition, w, timeout, c.done)
 }
 
-// storeError is what a failed append of a group's record means for its members.
+// storeError returns the code for members if appending a group's record failed with err.
 func (c *Coordinator) storeError(e *entry, err error) protocol.ErrorCode {
 	if err == nil {
 		return protocol.None

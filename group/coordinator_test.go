@@ -926,7 +926,7 @@ func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
 		t.Errorf("kept %+v, want three offsets", g)
 	}
 	for i, offset := range []int{1, 3, 4, 5, 6} {
-		if i >= len(errs) || !strings.Contains(errs[i], fmt.Sprintf("The record at offset %d of __consumer_offsets-0 is left out", offset)) {
+		if i >= len(errs) || !strings.Contains(errs[i], fmt.Sprintf("Skipping the record at offset %d of __consumer_offsets-0:", offset)) {
 			t.Errorf("no error names offset %d: %q", offset, errs)
 		}
 	}

@@ -1,13 +1,16 @@
 package group
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/monedula/monedula/protocol"
 )
 
-// arm notes a deadline, so that Deadline is not after it.
+// arm makes sure that Deadline is not after at, and returns at.
 func (g *Group) arm(at time.Time) time.Time {
 	if g.wake.IsZero() || at.Before(g.wake) {
 		g.wake = at
@@ -15,28 +18,28 @@ func (g *Group) arm(at time.Time) time.Time {
 	return at
 }
 
-// renew starts the member's session timer. An answer to a parked request that
-// keeps its member must call it: expireSessions has stopped the timer where the
-// session fell due while the request was parked.
+// renew starts the member's session timer. It must be called when a parked request is answered and
+// its member stays in the group, because expireSessions stops the timer if the session expires
+// while the request is parked.
 func (g *Group) renew(now time.Time, m *Member) {
 	m.expires = g.arm(now.Add(millis(m.SessionTimeoutMs)))
-	if m.isNew { // its first JoinGroup is parked: it has sent no heartbeat yet
+	if m.isNew { // its first JoinGroup is parked, so it cannot send heartbeats
 		m.expires = g.arm(now.Add(newMemberTimeout))
 	}
 }
 
-// answerSync answers the member's SyncGroup, if one is parked; the member stays.
+// answerSync answers the parked SyncGroup, if any, of a member that stays in the group.
 func (g *Group) answerSync(now time.Time, m *Member, r SyncResult, e *Effects) {
 	if e.answerSync(m, r) {
 		g.renew(now, m)
 	}
 }
 
-// Deadline is when Expire must be called at the latest; it may find nothing to
-// do. false: no need to.
+// Deadline returns when Expire must be called at the latest. Expire may find nothing to do then. It
+// returns false if the group has no deadline.
 func (g *Group) Deadline() (time.Time, bool) { return g.wake, !g.wake.IsZero() }
 
-// Expire does what is due.
+// Expire handles all deadlines that are due.
 func (g *Group) Expire(now time.Time) *Effects {
 	e := &Effects{}
 	if g.state == Dead {
@@ -67,8 +70,8 @@ func (g *Group) expirePending(now time.Time, e *Effects) {
 	}
 }
 
-// expireSessions removes the members that were not heard of. A parked request
-// keeps its member, but for a new member's first one.
+// expireSessions removes the members whose sessions have expired. A member with a parked request
+// stays, unless it is new and the request is its first JoinGroup.
 func (g *Group) expireSessions(now time.Time, e *Effects) {
 	var gone []*Member
 	for _, m := range g.members.all() {
@@ -83,7 +86,7 @@ func (g *Group) expireSessions(now time.Time, e *Effects) {
 	}
 	for _, m := range gone {
 		if g.member(m.ID) != m {
-			continue // a rebalance that ended has dropped it
+			continue // a rebalance that was completed has dropped it
 		}
 		if due(now, m.expires) {
 			e.infof("Member %s in group %s has failed, removing it from the group", m.ID, g.ID)
@@ -112,7 +115,7 @@ func (g *Group) expireSync(now time.Time, e *Effects) {
 	g.prepareRebalance(now, e, "Removing %v on pending sync request expiration", silent)
 }
 
-// rearm finds the earliest deadline.
+// rearm sets wake to the earliest deadline.
 func (g *Group) rearm(now time.Time) {
 	g.wake = time.Time{}
 	for _, m := range g.members.all() {
@@ -131,8 +134,8 @@ func (g *Group) rearm(now time.Time) {
 	}
 }
 
-// Loaded starts the sessions of a group read from the log, and rebalances one
-// that has more members than are allowed now.
+// Loaded starts the sessions of a group that was loaded from the log. It starts a rebalance if the
+// group has more members than are allowed now.
 func (g *Group) Loaded(now time.Time) *Effects {
 	e := &Effects{}
 	if g.members.size > g.rules.MaxSize {
@@ -143,3 +146,6 @@ func (g *Group) Loaded(now time.Time) *Effects {
 	}
 	return e
 }
+
+// sortedKeys returns the keys of a map in ascending order.
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -1,20 +1,19 @@
-// Package group is the consumer group coordinator: members share partitions,
-// and offsets are kept in the topic __consumer_offsets.
+// Package group is the consumer group coordinator. The members of a group share partitions, and
+// their offsets are kept in the topic __consumer_offsets.
 //
-// A Group is a pure state machine: steps are told the time and return Effects.
-// The Coordinator holds the groups of the partitions of the offsets topic that
-// this broker leads, carries the effects out, loads groups when it becomes
-// leader of a partition and drops them when it is not any more.
+// A Group is a pure state machine: each step is given the time and returns Effects. The Coordinator
+// holds the groups of those partitions of the offsets topic that this broker leads, and carries out
+// the effects. It loads the groups of a partition when the broker becomes its leader and drops them
+// when the broker stops leading it.
 //
-// Goroutines: one for all deadlines and a short one for each that is due, one for
-// the expiry of offsets, a short one for the offsets of deleted partitions, one
-// for each partition that is being loaded (a few read at once), and one for each
-// group record that waits for other replicas. JoinGroup and SyncGroup wait in
-// their connection's goroutine on a one-slot channel.
+// Goroutines: one for all deadlines and a short-lived one for each that is due; one for the expiry
+// of offsets; a short-lived one for the offsets of deleted partitions; one for each partition that
+// is being loaded, of which a few read at the same time; one for each group record that waits for
+// other replicas. JoinGroup and SyncGroup wait in their connection's goroutine on a channel with
+// one slot.
 //
-// Locks, in the order in which they may be taken: entry.mu (one group; held
-// while its records are appended, so that the log has them in the order in
-// which they happened, but never while replicas are awaited; lists, statistics
-// and the deletion of partitions do not take it), partition.mu,
-// then one of the leaves timers.mu, txnGroups.mu and Coordinator.life.
+// Locks, in the order in which they may be taken: entry.mu, partition.mu, then one of the leaves
+// timers.mu, txnGroups.mu and Coordinator.life. entry.mu guards one group. It is held while the
+// group's records are appended, to keep them in the order of the steps, but never while waiting for
+// replicas. Lists, statistics and the deletion of partitions do not take it.
 package group

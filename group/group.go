@@ -8,11 +8,11 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// State is where a group is in its life.
+// State is the state of a group.
 type State int8
 
-// The states of a group. Dead is final: the group was deleted, or its partition
-// of the offsets topic is led elsewhere now.
+// The states of a group. Dead is final: the group was deleted, or another broker leads its
+// partition of the offsets topic now.
 const (
 	Empty State = iota
 	PreparingRebalance
@@ -21,65 +21,64 @@ const (
 	Dead
 )
 
-// String is Kafka's name of the state, as DescribeGroups and ListGroups show it.
+// String returns Kafka's name of the state, as in DescribeGroups and ListGroups.
 func (s State) String() string {
 	return [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"}[s]
 }
 
-// noTime is the time of a state that an old record does not tell.
+// noTime is the time of a state if it was loaded from an old record without one.
 const noTime int64 = -1
 
-// newMemberTimeout is how long the first JoinGroup of a member may be parked:
-// the member does not know its id yet and cannot send heartbeats.
+// newMemberTimeout is how long the first JoinGroup of a member may be parked. The member does not
+// know its id yet and cannot send heartbeats.
 const newMemberTimeout = 5 * time.Minute
 
-// Rules are the settings that decide what a group does.
+// Rules are the settings of a group.
 type Rules struct {
 	InitialDelay time.Duration // group.initial.rebalance.delay.ms
 	MaxSize      int           // group.max.size
 }
 
-// Group is one consumer group as a state machine without locks, clocks or I/O:
-// every step is told the time and says in Effects what is to be done. Parked
-// requests are the one-slot channels in members; a step never sends on them.
+// Group is a consumer group, as a state machine without locks, clocks or I/O. Every step is given
+// the time and returns Effects to carry out. A parked request is a channel with one slot in its
+// member; a step never sends on it.
 //
-// Its rules are those of Kafka's classic group coordinator (3.9.1).
+// A group behaves as in Kafka's classic group coordinator (3.9.1).
 type Group struct {
 	ID    string
 	rules Rules
 
 	state        State
 	generation   int32
-	stateSince   int64   // ms; noTime where loaded from a record that does not tell
+	stateSince   int64   // ms; noTime if it was loaded from a record without a time
 	protocolType string  // "" for a group that only has offsets
-	protocol     *string // may be the name in a member's protocols, which do not change
+	protocol     *string // may point to a name in a member's protocols, which do not change
 	leader       string  // member id, "" for none
 
 	members  memberList
-	index    *index            // of the members; nil while they are few
-	static   map[string]string // group.instance.id to member id
-	parked   int32             // members with a parked JoinGroup
-	unsynced int32             // members that have not synced in this generation
-	pending  map[string]time.Time
-	// subscribed are the topics of a group of type consumer, sorted; nil where
-	// unknown.
+	index    *index               // of the members; nil if they are few
+	static   map[string]string    // group.instance.id to member id
+	parked   int32                // members with a parked JoinGroup
+	unsynced int32                // members that have not synced in this generation
+	pending  map[string]time.Time // ids given to new members that must join again: when they expire
+	// subscribed are the topics of a group of type consumer, sorted; nil if unknown.
 	subscribed []string
 
-	join   *joinTimer // of the rebalance that is being prepared; nil: none is
-	syncBy time.Time  // when members that have not synced are removed; zero: none
+	join   *joinTimer // of the rebalance that is being prepared; nil: none
+	syncBy time.Time  // when members that have not synced are removed; zero: never
 
 	offsets offsets
 
-	// wake is not after the earliest deadline of the group; zero: there is none.
+	// wake is not after the earliest deadline of the group; zero: no deadline.
 	wake time.Time
 }
 
 // joinTimer is the deadline of a rebalance.
 type joinTimer struct {
 	at       time.Time
-	initial  bool          // the delay of a first rebalance: it does not end early
+	initial  bool          // the initial delay of an empty group, which does not end early
 	left     time.Duration // by how much an initial delay may still be extended
-	newcomer bool          // a member came during an initial delay of generation 0
+	newcomer bool          // a member joined during an initial delay of generation 0
 }
 
 // New returns an empty group.
@@ -87,8 +86,7 @@ func New(id string, rules Rules, now time.Time) *Group {
 	return &Group{ID: id, rules: rules, stateSince: now.UnixMilli()}
 }
 
-// Protocol is one protocol that a member offers, with the metadata that the
-// group's leader gets to see.
+// Protocol is a protocol that a member offers, with its metadata for the group's leader.
 type Protocol struct {
 	Name     string
 	Metadata []byte
@@ -97,9 +95,9 @@ type Protocol struct {
 // Member is one member of a group.
 type Member struct {
 	ID         string
-	InstanceID *string // group.instance.id; nil: a dynamic member
+	InstanceID *string // group.instance.id; nil for a dynamic member
 	ClientID   string
-	ClientHost string // as Java prints addresses: "/127.0.0.1"
+	ClientHost string // in Java's format: "/127.0.0.1"
 
 	RebalanceTimeoutMs int32
 	SessionTimeoutMs   int32
@@ -110,26 +108,26 @@ type Member struct {
 	join     chan<- JoinResult // its parked JoinGroup; nil: none
 	sync     chan<- SyncResult // its parked SyncGroup; nil: none
 	isNew    bool              // its first JoinGroup has not been answered
-	unsynced bool              // SyncGroup is awaited
-	expires  time.Time         // end of its session
+	unsynced bool              // it has not sent SyncGroup in this generation
+	expires  time.Time         // the end of its session
 
 	previous, next *Member // in the group's list
 }
 
-// State returns the state.
+// State returns the group's state.
 func (g *Group) State() State { return g.state }
 
 // Generation returns the number of completed rebalances.
 func (g *Group) Generation() int32 { return g.generation }
 
-// Size is the number of members, without pending ones.
+// Size returns the number of members, without pending ones.
 func (g *Group) Size() int { return g.members.size }
 
 func (g *Group) become(s State, now time.Time) {
 	g.state, g.stateSince = s, now.UnixMilli()
 }
 
-// hasProtocolType says that some member has ever joined.
+// hasProtocolType reports whether any member has ever joined.
 func (g *Group) hasProtocolType() bool { return g.protocolType != "" }
 
 // consumerProtocol is the protocol type of consumers.
@@ -153,8 +151,8 @@ func (g *Group) add(m *Member) {
 	delete(g.pending, m.ID)
 }
 
-// remove takes the member or pending member out. Its parked requests have been
-// answered or are not answered at all.
+// remove removes the member or pending member. Its parked requests must have been answered unless
+// they need no answer.
 func (g *Group) remove(id string) {
 	if m := g.member(id); m != nil {
 		g.unindexed(m)
@@ -176,7 +174,7 @@ func (g *Group) remove(id string) {
 	delete(g.pending, id)
 }
 
-// synced notes that the member's SyncGroup is not awaited any more.
+// synced records that the member has sent SyncGroup or is being removed.
 func (g *Group) synced(m *Member) {
 	if m.unsynced {
 		m.unsynced = false
@@ -194,8 +192,8 @@ func (g *Group) forgetUnsynced() {
 	g.unsynced, g.syncBy = 0, time.Time{}
 }
 
-// supports says whether a member with these protocols may join: an empty group
-// takes any, others only what all members have in common.
+// supports reports whether a member with these protocols may join. An empty group accepts any;
+// otherwise all members must have one of the protocols in common.
 func (g *Group) supports(protocolType string, protocols []Protocol) bool {
 	if g.state == Empty {
 		return protocolType != "" && len(protocols) > 0
@@ -205,8 +203,9 @@ func (g *Group) supports(protocolType string, protocols []Protocol) bool {
 	})
 }
 
-// selectProtocol lets every member vote for the first of its protocols that all
-// support. Of equal counts the one wins that was voted for first.
+// selectProtocol returns the protocol with the most votes. Every member votes for the first of its
+// protocols that all members support. In a tie the protocol that comes first in the order of
+// members and their protocols wins.
 func (g *Group) selectProtocol() *string {
 	votes := map[string]int{}
 	none := ""
@@ -229,7 +228,7 @@ func (g *Group) selectProtocol() *string {
 	return best
 }
 
-// rebalanceTimeout is the longest of the members'.
+// rebalanceTimeout returns the longest rebalance timeout of the members.
 func (g *Group) rebalanceTimeout() time.Duration {
 	longest := int32(0)
 	for _, m := range g.members.all() {
@@ -238,7 +237,7 @@ func (g *Group) rebalanceTimeout() time.Duration {
 	return millis(longest)
 }
 
-// metadata is what the member says for a protocol.
+// metadata returns the member's metadata for a protocol.
 func (m *Member) metadata(protocol string) []byte {
 	for _, p := range m.protocols {
 		if p.Name == protocol {
@@ -248,16 +247,16 @@ func (m *Member) metadata(protocol string) []byte {
 	return nil
 }
 
-// offers says whether the member's protocols are the same, in the same order
-// and with the same metadata.
+// offers reports whether the member's protocols are the given ones, in the same order and with the
+// same metadata.
 func (m *Member) offers(protocols []Protocol) bool {
 	return slices.EqualFunc(m.protocols, protocols, func(a, b Protocol) bool {
 		return a.Name == b.Name && string(a.Metadata) == string(b.Metadata)
 	})
 }
 
-// checkMember demands that the member is in the group and, where an instance id
-// is given, that no newer member has it.
+// checkMember returns an error code unless the member is in the group and, if an instance id is
+// given, that id belongs to it.
 func (g *Group) checkMember(memberID string, instanceID *string) protocol.ErrorCode {
 	if instanceID != nil {
 		switch current, known := g.static[*instanceID]; {
@@ -273,33 +272,33 @@ func (g *Group) checkMember(memberID string, instanceID *string) protocol.ErrorC
 	return protocol.None
 }
 
-// Effects is what a step wants done, in this order: the records appended, the
-// answers given, the lines logged. Deadlines are asked for with Deadline.
+// Effects is what the caller of a step must do, in this order: append the record, send the answers,
+// log the lines. It must also call Deadline.
 type Effects struct {
 	Joins []JoinAnswer
 	Syncs []SyncAnswer
-	// Store is a record of the group to be appended; Stored is told what became
-	// of it. nil: none.
+	// Store is a record of the group to append, or nil. The outcome must be passed to
+	// Group.Stored.
 	Store *Store
 	Lines []Line
 }
 
-// JoinAnswer is a result for a JoinGroup that waits.
+// JoinAnswer is the result for a waiting JoinGroup.
 type JoinAnswer struct {
 	To     chan<- JoinResult
 	Result JoinResult
 }
 
-// SyncAnswer is a result for a SyncGroup that waits.
+// SyncAnswer is the result for a waiting SyncGroup.
 type SyncAnswer struct {
 	To     chan<- SyncResult
 	Result SyncResult
 }
 
-// Level is how much a Line matters.
+// Level is the log level of a Line.
 type Level int8
 
-// The levels of lines.
+// The levels of lines. Failure is logged as an error.
 const (
 	Info Level = iota
 	Warn
@@ -320,6 +319,7 @@ func (e *Effects) warnf(format string, args ...any) {
 	e.Lines = append(e.Lines, Line{Warn, fmt.Sprintf(format, args...)})
 }
 
+// answerJoin answers the member's parked JoinGroup and reports whether it had one.
 func (e *Effects) answerJoin(g *Group, m *Member, r JoinResult) bool {
 	if m.join == nil {
 		return false
@@ -330,6 +330,7 @@ func (e *Effects) answerJoin(g *Group, m *Member, r JoinResult) bool {
 	return true
 }
 
+// answerSync answers the member's parked SyncGroup and reports whether it had one.
 func (e *Effects) answerSync(m *Member, r SyncResult) bool {
 	if m.sync == nil {
 		return false

@@ -1,13 +1,13 @@
 package group
 
-// index finds members and counts those that offer a protocol, for groups of many members
-// or protocols. A group with few of both has none.
+// index finds members by id and counts the members that offer a protocol. Only groups of many
+// members or protocols have one.
 type index struct {
 	byID      map[string]*Member
 	supported map[string]int // by the name of the protocol
 }
 
-// member returns the member with the id; nil: there is none.
+// member returns the member with the id, or nil if the group has none.
 func (g *Group) member(id string) *Member {
 	if g.index != nil {
 		return g.index.byID[id]
@@ -20,7 +20,7 @@ func (g *Group) member(id string) *Member {
 	return nil
 }
 
-// supporters is how many members offer the protocol.
+// supporters returns how many members offer the protocol.
 func (g *Group) supporters(protocol string) int {
 	if g.index != nil {
 		return g.index.supported[protocol]
@@ -36,12 +36,12 @@ func (g *Group) supporters(protocol string) int {
 	return n
 }
 
-// indexed notes a member just added, or changed after unindexed.
+// indexed adds to the index a member that was added to the group, or changed after unindexed.
 func (g *Group) indexed(m *Member) {
 	switch {
 	case g.index != nil:
 		g.index.add(m)
-	case g.members.size > fewMost || len(m.protocols) > fewMost:
+	case g.members.size > smallMapMax || len(m.protocols) > smallMapMax:
 		g.index = &index{map[string]*Member{}, map[string]int{}}
 		for _, m := range g.members.all() {
 			g.index.add(m)
@@ -49,7 +49,7 @@ func (g *Group) indexed(m *Member) {
 	}
 }
 
-// unindexed forgets a member that is about to change or to be removed.
+// unindexed removes from the index a member that is about to change or to be removed.
 func (g *Group) unindexed(m *Member) {
 	if g.index != nil {
 		g.index.remove(m)

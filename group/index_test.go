@@ -10,7 +10,7 @@ import (
 // they are few or many, and after members left, were renamed and changed their
 // protocols.
 func TestMembersAreFoundHoweverManyThereAre(t *testing.T) {
-	for _, size := range []int{1, fewMost, fewMost + 1, 5 * fewMost} {
+	for _, size := range []int{1, smallMapMax, smallMapMax + 1, 5 * smallMapMax} {
 		g := New("g", Rules{}, time.UnixMilli(0))
 		for i := range size {
 			instance := fmt.Sprint("instance-", i)

@@ -8,22 +8,23 @@ import (
 
 // JoinRequest is a JoinGroup.
 type JoinRequest struct {
-	MemberID   string // "" for who has none yet
+	MemberID   string // "" for a member that has none yet
 	InstanceID *string
-	// NewMemberID is the id that a member without one gets.
+	// NewMemberID is the id for a member without one.
 	NewMemberID string
-	// IDFirst: a dynamic member without an id is told one and joins with it in a
-	// second request (v4+, KIP-394).
+	// IDFirst is set if a dynamic member without an id is only given one, with which it must join
+	// in a second request (v4+, KIP-394).
 	IDFirst bool
-	// MaySkipAssignment: a static leader that is back can be told so (v9+).
+	// MaySkipAssignment is set if the answer can tell a static leader that has returned to skip
+	// the assignment (v9+).
 	MaySkipAssignment  bool
 	ClientID           string
 	ClientHost         string
 	RebalanceTimeoutMs int32
 	SessionTimeoutMs   int32
 	ProtocolType       string
-	Protocols          []Protocol // kept by the group
-	Reason             string     // "" for none given
+	Protocols          []Protocol // owned by the group from now on
+	Reason             string     // "" if none is given
 }
 
 // JoinResult answers a JoinGroup.
@@ -35,10 +36,10 @@ type JoinResult struct {
 	Protocol       *string // nil with errors
 	Leader         string
 	SkipAssignment bool
-	Members        []JoinedMember // for the leader
+	Members        []JoinedMember // only for the leader
 }
 
-// JoinedMember is a member as the leader is told of it.
+// JoinedMember is a member in the answer to the leader.
 type JoinedMember struct {
 	ID         string
 	InstanceID *string
@@ -49,7 +50,8 @@ func refuseJoin(memberID string, code protocol.ErrorCode) JoinResult {
 	return JoinResult{Err: code, MemberID: memberID, Generation: -1}
 }
 
-// Join takes a JoinGroup; the answer goes to the channel now or later.
+// Join handles a JoinGroup. The answer for the channel is in the effects of this step or of a later
+// one.
 func (g *Group) Join(now time.Time, req JoinRequest, to chan<- JoinResult) *Effects {
 	e := &Effects{}
 	if req.Reason == "" {
@@ -62,7 +64,7 @@ func (g *Group) Join(now time.Time, req JoinRequest, to chan<- JoinResult) *Effe
 	return e
 }
 
-// joinStep judges the request; !ok: it is refused.
+// joinStep applies the request, or returns its refusal and false.
 func (g *Group) joinStep(now time.Time, req *JoinRequest, to chan<- JoinResult, e *Effects) (refused JoinResult, ok bool) {
 	if !g.accepts(req.MemberID) {
 		g.remove(req.MemberID)
@@ -86,9 +88,9 @@ func (g *Group) joinStep(now time.Time, req *JoinRequest, to chan<- JoinResult, 
 	return g.rejoin(now, req, to, e)
 }
 
-// accepts says whether there is room for the member. While a rebalance is
-// prepared, parked members count rather than known ones: a limit that was
-// lowered then drops who comes last.
+// accepts reports whether the group may have the member within its maximum size. While a rebalance
+// is being prepared only the parked members are counted, so if the limit was lowered the members
+// that join last are dropped.
 func (g *Group) accepts(memberID string) bool {
 	switch m := g.member(memberID); g.state {
 	case PreparingRebalance:
@@ -99,7 +101,7 @@ func (g *Group) accepts(memberID string) bool {
 	return true
 }
 
-// joinNew takes a member that has no id.
+// joinNew handles the request of a member without an id.
 func (g *Group) joinNew(now time.Time, req *JoinRequest, to chan<- JoinResult, e *Effects) (refused JoinResult, ok bool) {
 	id := req.NewMemberID
 	if req.InstanceID != nil {
@@ -140,7 +142,7 @@ func (g *Group) addAndRebalance(now time.Time, req *JoinRequest, id string, to c
 	m := &Member{ID: id, InstanceID: req.InstanceID, ClientID: req.ClientID, ClientHost: req.ClientHost,
 		RebalanceTimeoutMs: req.RebalanceTimeoutMs, SessionTimeoutMs: req.SessionTimeoutMs,
 		protocols: req.Protocols, join: to, isNew: true}
-	if req.MemberID != "" { // a pending id: never a static member
+	if req.MemberID != "" { // a pending id, which no static member has
 		m.InstanceID = nil
 	}
 	g.add(m)
@@ -148,7 +150,7 @@ func (g *Group) addAndRebalance(now time.Time, req *JoinRequest, id string, to c
 	g.maybePrepareRebalance(now, e, "Adding new member %s with group instance id %s; client reason: %s", id, optional(m.InstanceID), req.Reason)
 }
 
-// rejoin takes a member that the group knows.
+// rejoin handles the request of a member of the group.
 func (g *Group) rejoin(now time.Time, req *JoinRequest, to chan<- JoinResult, e *Effects) (refused JoinResult, ok bool) {
 	m := g.member(req.MemberID)
 	switch g.state {
@@ -157,7 +159,7 @@ func (g *Group) rejoin(now time.Time, req *JoinRequest, to chan<- JoinResult, e 
 		return JoinResult{}, true
 	case CompletingRebalance:
 		if m.offers(req.Protocols) {
-			// It has not got the answer to its first request.
+			// It has not received the answer to its first request.
 			return g.joined(m), false
 		}
 		g.update(m, req, to, e)
@@ -169,7 +171,7 @@ func (g *Group) rejoin(now time.Time, req *JoinRequest, to chan<- JoinResult, e 
 			return g.joined(m), false
 		}
 		what := "Updating metadata for member %s during %s; client reason: %s"
-		if leads { // who may have seen partitions come or go
+		if leads { // the leader may have seen changes of partitions
 			what = "Leader %s re-joining group during %s; client reason: %s"
 		}
 		g.update(m, req, to, e)
@@ -180,9 +182,9 @@ func (g *Group) rejoin(now time.Time, req *JoinRequest, to chan<- JoinResult, e 
 	return refuseJoin(m.ID, protocol.UnknownMemberID), false
 }
 
-// update takes over what a rejoining member offers and parks its request. An
-// earlier request that is still parked is never answered by Kafka; here it is
-// told to come again.
+// update takes the protocols and timeouts of a member that joins again and parks its request. An
+// earlier request that is still parked is answered with REBALANCE_IN_PROGRESS; Kafka never answers
+// it.
 func (g *Group) update(m *Member, req *JoinRequest, to chan<- JoinResult, e *Effects) {
 	g.offer(m, req.Protocols, req.RebalanceTimeoutMs, req.SessionTimeoutMs)
 	e.answerJoin(g, m, refuseJoin(m.ID, protocol.RebalanceInProgress))
@@ -190,13 +192,14 @@ func (g *Group) update(m *Member, req *JoinRequest, to chan<- JoinResult, e *Eff
 	g.parked++
 }
 
+// offer changes the protocols and timeouts of a member.
 func (g *Group) offer(m *Member, protocols []Protocol, rebalanceMs, sessionMs int32) {
 	g.unindexed(m)
 	m.protocols, m.RebalanceTimeoutMs, m.SessionTimeoutMs = protocols, rebalanceMs, sessionMs
 	g.indexed(m)
 }
 
-// joined is the answer of the present generation.
+// joined returns the member's answer for the current generation.
 func (g *Group) joined(m *Member) JoinResult {
 	r := JoinResult{MemberID: m.ID, Generation: g.generation, ProtocolType: g.protocolTypeOrNil(), Protocol: g.protocol, Leader: g.leader}
 	if g.leader == m.ID {
@@ -221,6 +224,7 @@ func (g *Group) protocolTypeOrNil() *string {
 	return &t
 }
 
+// optional formats s like a Scala Option, as in Kafka's log lines.
 func optional(s *string) string {
 	if s == nil {
 		return "None"

@@ -6,15 +6,15 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Leaving names a member in a LeaveGroup.
+// Leaving identifies a member in a LeaveGroup.
 type Leaving struct {
-	MemberID   string // "" where an administrator removes a static member
+	MemberID   string // "" if an administrator removes a static member
 	InstanceID *string
 	Reason     *string
 }
 
-// Leave takes members out and says what became of each. dead: the group is not
-// here any more.
+// Leave removes members and returns a code for each. dead is true if the group no longer exists on
+// this broker.
 func (g *Group) Leave(now time.Time, members []Leaving) (codes []protocol.ErrorCode, dead bool, e *Effects) {
 	e = &Effects{}
 	if g.state == Dead {
@@ -55,9 +55,9 @@ func (g *Group) leaveOne(now time.Time, l Leaving, e *Effects) protocol.ErrorCod
 	return protocol.None
 }
 
-// removeAndUpdate takes a member out and has the group go on without it.
+// removeAndUpdate removes a member and starts or completes a rebalance without it.
 func (g *Group) removeAndUpdate(now time.Time, m *Member, e *Effects, reason string, args ...any) {
-	// Who waits is told to join anew, should it still be there.
+	// If the member still waits for an answer it must join again.
 	e.answerJoin(g, m, refuseJoin("", protocol.UnknownMemberID))
 	e.answerSync(m, refuseSync(protocol.UnknownMemberID))
 	g.remove(m.ID)
@@ -69,7 +69,8 @@ func (g *Group) removeAndUpdate(now time.Time, m *Member, e *Effects, reason str
 	}
 }
 
-// Heartbeat keeps a member's session alive and tells it of a rebalance.
+// Heartbeat keeps a member's session alive. It returns REBALANCE_IN_PROGRESS if a rebalance is
+// being prepared.
 func (g *Group) Heartbeat(now time.Time, memberID string, instanceID *string, generation int32) protocol.ErrorCode {
 	if g.state == Dead {
 		return protocol.CoordinatorNotAvailable
@@ -90,8 +91,9 @@ func (g *Group) Heartbeat(now time.Time, memberID string, instanceID *string, ge
 	return protocol.None
 }
 
-// Kill ends the group: its partition of the offsets topic is led elsewhere, or
-// the group is deleted. Who is parked is sent to look for the coordinator.
+// Kill makes the group dead, because it was deleted or another broker leads its partition of the
+// offsets topic. Parked requests are answered with NOT_COORDINATOR, which makes their members look
+// for the coordinator.
 func (g *Group) Kill(now time.Time) *Effects {
 	e := &Effects{}
 	for _, m := range g.members.all() {

@@ -10,9 +10,8 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// BecameLeader loads the groups of a partition that this broker leads from now
-// on. Until that is done requests for them are answered with
-// COORDINATOR_LOAD_IN_PROGRESS.
+// BecameLeader starts loading the groups of a partition that this broker leads now. Until they are
+// loaded, requests for them are answered with COORDINATOR_LOAD_IN_PROGRESS.
 func (c *Coordinator) BecameLeader(id TopicPartition, epoch int32) {
 	p := c.partitionOf(id)
 	if p == nil {
@@ -25,13 +24,13 @@ func (c *Coordinator) BecameLeader(id TopicPartition, epoch int32) {
 	case epoch < p.epoch:
 		c.metaInfof("Not loading offsets and group metadata for %s-%d in epoch %d since current epoch is %d", TopicName, id.Partition, epoch, p.epoch)
 		return
-	case p.tenure != absent:
+	case p.ownership != notOwned:
 		c.metaInfof("Already loading offsets and group metadata from %s-%d", TopicName, id.Partition)
 		p.epoch = epoch
 		return
 	}
 	c.metaInfof("Scheduling loading of offsets and group metadata from %s-%d for epoch %d", TopicName, id.Partition, epoch)
-	p.epoch, p.tenure, p.loadDone = epoch, loading, make(chan struct{})
+	p.epoch, p.ownership, p.loadDone = epoch, loading, make(chan struct{})
 	done := p.loadDone
 	began := time.Now()
 	c.spawn(func() {
@@ -40,11 +39,11 @@ func (c *Coordinator) BecameLeader(id TopicPartition, epoch int32) {
 	})
 }
 
-// Resigned drops the groups of a partition that this broker does not lead any
-// more. An epoch below 0 means that the replica is gone: a topic that is made
-// again begins with epoch 0. It takes the groups' locks, which are held while
-// records are appended: those appends have returned by now
-// (replication.LeadershipListener), and later ones are refused.
+// Resigned drops the groups of a partition that this broker no longer leads. An epoch below 0 means
+// that the replica was deleted: if the topic is created again it starts with epoch 0. Resigned
+// takes the groups' locks, which are held while records are appended. It does not wait for an
+// append, because earlier ones have returned before it is called (replication.LeadershipListener)
+// and later ones are refused.
 func (c *Coordinator) Resigned(id TopicPartition, epoch int32) {
 	p := c.partitionOf(id)
 	if p == nil {
@@ -61,8 +60,8 @@ func (c *Coordinator) Resigned(id TopicPartition, epoch int32) {
 		p.epoch = -1
 	}
 	dropped := p.groups
-	was := p.tenure
-	p.tenure, p.groups, p.loadDone = absent, nil, nil
+	was := p.ownership
+	p.ownership, p.groups, p.loadDone = notOwned, nil, nil
 	p.mu.Unlock()
 	c.txns.dropPartition(id.Partition)
 	offsets := 0
@@ -72,14 +71,14 @@ func (c *Coordinator) Resigned(id TopicPartition, epoch int32) {
 			return g.Kill(now)
 		})
 	}
-	if was != absent {
+	if was != notOwned {
 		c.metaInfof("Finished unloading %s-%d for coordinator epoch %d. Removed %d cached offsets and %d cached groups.",
 			TopicName, id.Partition, epoch, offsets, len(dropped))
 	}
 }
 
-// partitionOf returns the partition of the offsets topic; nil for another
-// topic, or for a partition that was added after the start.
+// partitionOf returns the state of a partition of the offsets topic. It returns nil for other
+// topics and for partitions that were added after the broker started.
 func (c *Coordinator) partitionOf(id TopicPartition) *partition {
 	if id.Topic != TopicName || id.Partition < 0 || int(id.Partition) >= len(c.partitions) {
 		return nil
@@ -87,8 +86,9 @@ func (c *Coordinator) partitionOf(id TopicPartition) *partition {
 	return &c.partitions[id.Partition]
 }
 
-// load reads the partition and makes its groups known, unless the leadership
-// was lost meanwhile: then another load, or none, owns the place.
+// load reads the partition and publishes its groups, unless the leadership is lost in the meantime.
+// ticket is the partition's loadDone channel for this load: if it has been replaced, the load is
+// obsolete.
 func (c *Coordinator) load(index int32, p *partition, ticket chan struct{}, began time.Time) {
 	c.loads <- struct{}{}
 	defer func() { <-c.loads }()
@@ -111,7 +111,7 @@ func (c *Coordinator) load(index int32, p *partition, ticket chan struct{}, bega
 		c.logMeta.Errorf("[GroupMetadataManager brokerId=%d] Error loading offsets from %s-%d: %v", c.opts.BrokerID, TopicName, index, err)
 	}
 	groups := map[string]*entry{}
-	var loaded []*entry // groups changes once it is known to others
+	var loaded []*entry // a copy, since groups changes once it is published
 	for id, g := range l.finish(time.Now()) {
 		e := newEntry(index, g)
 		groups[id], loaded = e, append(loaded, e)
@@ -121,12 +121,12 @@ func (c *Coordinator) load(index int32, p *partition, ticket chan struct{}, bega
 		p.mu.Unlock()
 		return
 	}
-	for _, e := range loaded { // before requests and markers are let in
+	for _, e := range loaded { // before requests and markers are handled
 		for producer := range e.group.offsets.txns.byProducer {
 			c.txns.add(producer, e)
 		}
 	}
-	p.tenure, p.groups, p.loadDone = owned, groups, nil
+	p.ownership, p.groups, p.loadDone = owned, groups, nil
 	epoch := p.epoch
 	p.mu.Unlock()
 	for _, e := range loaded {
@@ -140,7 +140,7 @@ func (c *Coordinator) load(index int32, p *partition, ticket chan struct{}, bega
 		TopicName, index, time.Since(began).Milliseconds(), epoch, waited.Milliseconds())
 }
 
-// loader builds groups from the records of a partition.
+// loader builds the groups of a partition from its records.
 type loader struct {
 	partition     int32
 	rules         Rules
@@ -148,14 +148,14 @@ type loader struct {
 
 	groups map[string]*loadedGroup
 	open   map[int64]map[*loadedGroup]bool // groups with commits of a producer's open transaction
-	topics map[string]string               // topic names, each kept once
+	topics map[string]string               // one copy of each topic name
 	buffer []byte
 }
 
-// loadedGroup is what the records read so far say of a group.
+// loadedGroup is the state of a group according to the records read so far.
 type loadedGroup struct {
 	id      string
-	group   *Group // nil: no record of the group itself
+	group   *Group // nil: the group has no record of its own
 	offsets map[TopicPartition]Offset
 	txns    txnOffsets
 }
@@ -165,8 +165,8 @@ func newLoader(partition int32, rules Rules, warnf, errorf func(string, ...any))
 		groups: map[string]*loadedGroup{}, open: map[int64]map[*loadedGroup]bool{}, topics: map[string]string{}}
 }
 
-// read reads the log from its start to its end, as far as that is when it gets
-// there, with one buffer. wanted is asked between reads.
+// read reads the log from its start to its current end, with one buffer. It stops when wanted,
+// which is called between reads, returns false.
 func (l *loader) read(log Log, bufferSize int, wanted func() bool) error {
 	at := log.Offsets().LogStart
 	for at < log.Offsets().LogEnd && wanted() {
@@ -189,7 +189,7 @@ func (l *loader) read(log Log, bufferSize int, wanted func() bool) error {
 	return nil
 }
 
-// chunk reads some whole batches, the last of which may be cut.
+// chunk reads the next batches. The last one may be incomplete, but not if it is the only one.
 func (l *loader) chunk(log Log, at int64, size int) ([]byte, error) {
 	data, err := log.Read(storage.Read{Offset: at, MaxBytes: int32(size), MinOneMessage: true, Bound: storage.UpToLogEnd})
 	if err != nil {
@@ -215,8 +215,8 @@ func (l *loader) chunk(log Log, at int64, size int) ([]byte, error) {
 	return set, nil
 }
 
-// apply applies whole batches and returns the offset after the last one. A
-// batch or record that does not parse is left out with an error that names it.
+// apply applies the complete batches of set and returns the offset after the last one. Records that
+// do not parse are skipped and logged.
 func (l *loader) apply(set []byte, from int64) (next int64, err error) {
 	next = from
 	for len(set) > 0 {
@@ -225,7 +225,7 @@ func (l *loader) apply(set []byte, from int64) (next int64, err error) {
 			return next, fmt.Errorf("the batch after offset %d does not parse: %w", next, err)
 		}
 		if batch == nil {
-			return next, nil // cut: the next read has it whole
+			return next, nil // incomplete: the next read starts with it
 		}
 		if batch.NextOffset() > from {
 			l.applyBatch(batch)
@@ -250,16 +250,16 @@ func (l *loader) applyBatch(b record.Batch) {
 			first = r.Offset
 		}
 		if err := l.record(r, producer, first); err != nil {
-			l.errorf("The record at offset %d of %s-%d is left out: %v", r.Offset, TopicName, l.partition, err)
+			l.errorf("Skipping the record at offset %d of %s-%d: %v", r.Offset, TopicName, l.partition, err)
 		}
 		return nil
 	})
 	if err != nil {
-		l.errorf("What follows in the batch at offset %d of %s-%d (up to offset %d) is left out: %v", b.BaseOffset(), TopicName, l.partition, b.LastOffset(), err)
+		l.errorf("Skipping the rest of the batch at offset %d of %s-%d (up to offset %d): %v", b.BaseOffset(), TopicName, l.partition, b.LastOffset(), err)
 	}
 }
 
-// record applies one record; its bytes are used until it returns.
+// record applies one record. It does not keep the record's bytes.
 func (l *loader) record(r *record.Record, producer, batchAt int64) error {
 	key, err := parseKey(r.Key)
 	switch {
@@ -336,7 +336,7 @@ func (l *loader) offsetRecord(key *recordKey, value []byte, producer, batchAt in
 func (l *loader) control(b record.Batch) {
 	control, found, err := b.Control()
 	if err != nil {
-		l.errorf("The marker at offset %d of %s-%d is left out: %v", b.BaseOffset(), TopicName, l.partition, err)
+		l.errorf("Skipping the marker at offset %d of %s-%d: %v", b.BaseOffset(), TopicName, l.partition, err)
 		return
 	}
 	if !found {
@@ -355,8 +355,7 @@ func (l *loader) control(b record.Batch) {
 	delete(l.open, b.ProducerID())
 }
 
-// finish returns the groups: those with a record of their own, and those that
-// only have offsets.
+// finish returns the groups that have a record of their own and those that only have offsets.
 func (l *loader) finish(now time.Time) map[string]*Group {
 	groups := map[string]*Group{}
 	for id, loaded := range l.groups {
@@ -367,7 +366,7 @@ func (l *loader) finish(now time.Time) map[string]*Group {
 			}
 			g = New(id, l.rules, now)
 		}
-		g.offsets.committed = fewOf(loaded.offsets)
+		g.offsets.committed = smallMapOf(loaded.offsets)
 		g.offsets.txns = loaded.txns
 		groups[id] = g
 	}

@@ -2,9 +2,8 @@ package group
 
 import "iter"
 
-// memberList is a group's members in the order in which they joined. A request
-// may take out very many of them, so that each is removed in constant time. The
-// zero list is empty.
+// memberList is a linked list of a group's members in the order in which they joined. A member is
+// removed in constant time, since a request may remove very many. The zero list is empty.
 type memberList struct {
 	first, last *Member
 	size        int
@@ -21,7 +20,7 @@ func (l *memberList) add(m *Member) {
 	l.size++
 }
 
-// remove takes out a member of this list.
+// remove removes a member, which must be in the list.
 func (l *memberList) remove(m *Member) {
 	if m.previous != nil {
 		m.previous.next = m.next
@@ -37,7 +36,7 @@ func (l *memberList) remove(m *Member) {
 	l.size--
 }
 
-// all returns the members, numbered from 0. The list must not change meanwhile.
+// all returns the members with their indexes from 0. The list must not change during the iteration.
 func (l *memberList) all() iter.Seq2[int, *Member] {
 	return func(yield func(int, *Member) bool) {
 		i := 0

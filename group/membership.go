@@ -8,8 +8,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Join answers a JoinGroup; it may wait for the group's other members. done
-// ends the wait: the result is not meant to be sent then.
+// Join handles a JoinGroup. It may wait for the group's other members. If done is closed the wait
+// ends, and the result must not be sent.
 func (c *Coordinator) Join(group string, req JoinRequest, done <-chan struct{}) JoinResult {
 	if code := c.checkGroup(group, false); code != protocol.None {
 		return refuseJoin(req.MemberID, code)
@@ -38,7 +38,7 @@ func (c *Coordinator) Join(group string, req JoinRequest, done <-chan struct{}) 
 	}
 }
 
-// newMemberID is a member's id as Kafka makes it.
+// newMemberID returns a new member id in Kafka's format.
 func newMemberID(req *JoinRequest) string {
 	name := req.ClientID
 	if req.InstanceID != nil {
@@ -47,12 +47,13 @@ func newMemberID(req *JoinRequest) string {
 	return name + "-" + uuid.NewString()
 }
 
-// Sync answers a SyncGroup; it may wait for the leader's.
+// Sync handles a SyncGroup. It may wait for the SyncGroup of the group's leader, or until done is
+// closed.
 func (c *Coordinator) Sync(group string, req SyncRequest, done <-chan struct{}) SyncResult {
 	switch code := c.checkGroup(group, false); code {
 	case protocol.None:
 	case protocol.CoordinatorLoadInProgress:
-		// The rebalance that the member was in is lost: it joins anew.
+		// The rebalance of the member is lost, so it must join again.
 		return refuseSync(protocol.RebalanceInProgress)
 	default:
 		return refuseSync(code)
@@ -71,12 +72,12 @@ func (c *Coordinator) Sync(group string, req SyncRequest, done <-chan struct{}) 
 	}
 }
 
-// Heartbeat answers a Heartbeat.
+// Heartbeat handles a Heartbeat.
 func (c *Coordinator) Heartbeat(group, memberID string, instanceID *string, generation int32) protocol.ErrorCode {
 	switch code := c.checkGroup(group, false); code {
 	case protocol.None:
 	case protocol.CoordinatorLoadInProgress:
-		return protocol.None // nothing is known yet; the member shall just go on
+		return protocol.None // the group is not known yet, so the member may continue
 	default:
 		return code
 	}
@@ -91,7 +92,7 @@ func (c *Coordinator) Heartbeat(group, memberID string, instanceID *string, gene
 	return code
 }
 
-// Leave answers a LeaveGroup: code for the whole, or one for each member.
+// Leave handles a LeaveGroup. It returns a code for each member, or one for the whole request.
 func (c *Coordinator) Leave(group string, members []Leaving) (codes []protocol.ErrorCode, code protocol.ErrorCode) {
 	if code := c.checkGroup(group, false); code != protocol.None {
 		return nil, code

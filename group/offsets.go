@@ -8,7 +8,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// TopicPartition names a partition.
+// TopicPartition identifies a partition.
 type TopicPartition = metadata.TopicPartition
 
 // Offset is a committed offset.
@@ -17,29 +17,28 @@ type Offset struct {
 	LeaderEpoch int32 // of the last consumed record; -1 for none
 	Metadata    string
 	CommittedMs int64 // ms
-	ExpiresMs   int64 // ms; -1: after the retention of the broker
-	// recordAt is the log offset of the batch that holds the record: of two
-	// commits the one appended later holds.
+	ExpiresMs   int64 // ms; -1: the broker's retention applies
+	// recordAt is the log offset of the batch with the record. Of two commits the one that was
+	// appended later is valid.
 	recordAt int64
 }
 
-// noExpiry is ExpiresMs of an offset that has no expiry of its own.
+// noExpiry is the ExpiresMs of an offset without its own expiry.
 const noExpiry int64 = -1
 
-// Commit is one partition's offset to be committed.
+// Commit is an offset to commit for one partition.
 type Commit struct {
 	Partition TopicPartition
 	Offset    Offset
 }
 
-// offsets are a group's committed offsets and those on their way.
+// offsets has a group's committed offsets and those that are being committed.
 type offsets struct {
-	committed few[TopicPartition, Offset]
-	// staged are commits that are appended but not acknowledged by all replicas.
-	// The last one of a partition is kept; its number tells it from others. nil:
-	// none is on its way.
-	staged *few[TopicPartition, uint64]
-	stages uint64 // the last number given out
+	committed smallMap[TopicPartition, Offset]
+	// staged has the commits that are not on all in-sync replicas yet, as the number that Stage
+	// returned for the latest commit of each partition. nil: none.
+	staged *smallMap[TopicPartition, uint64]
+	stages uint64 // the last number that Stage returned
 	txns   txnOffsets
 
 	plainCommits, txnCommits bool // seen in this generation
@@ -51,10 +50,10 @@ func (o *offsets) empty() bool {
 	return o.committed.size() == 0 && o.staged == nil && o.txns.empty()
 }
 
-// unstable reports whether a commit of the partition is on its way.
+// unstable reports whether an offset of the partition is being committed.
 func (o *offsets) unstable(p TopicPartition) bool { return o.stage(p) != 0 || o.txns.holds(p) }
 
-// stage is the number of the partition's commit on its way; 0: there is none.
+// stage returns the number of the partition's commit in staged, or 0 if it has none.
 func (o *offsets) stage(p TopicPartition) uint64 {
 	if o.staged == nil {
 		return 0
@@ -77,8 +76,8 @@ func (o *offsets) put(p TopicPartition, v Offset) {
 	}
 }
 
-// CheckCommit says whether the sender may commit, and keeps its session alive
-// where it is a member. Transactional commits of old producers carry no member.
+// CheckCommit returns None if the sender may commit, else the code to answer, and keeps the session
+// alive if the sender is a member. Transactional commits of old producers have no member.
 func (g *Group) CheckCommit(now time.Time, memberID string, instanceID *string, generation int32, transactional bool) protocol.ErrorCode {
 	switch {
 	case g.state == Dead:
@@ -107,17 +106,17 @@ func (g *Group) CheckCommit(now time.Time, memberID string, instanceID *string, 
 	return protocol.None
 }
 
-// Mixed says that consumers and transactional producers have both committed in
-// this generation, which Kafka warns of.
+// Mixed reports whether both consumers and transactional producers have committed in this
+// generation. Kafka logs a warning then.
 func (g *Group) Mixed() bool { return g.offsets.plainCommits && g.offsets.txnCommits }
 
-// Stage notes commits that are about to be appended and returns their number.
+// Stage records commits that are about to be appended. It returns a number for Staged.
 func (g *Group) Stage(commits []Commit) uint64 {
 	o := &g.offsets
 	o.plainCommits = true
 	o.stages++
 	if o.staged == nil && len(commits) > 0 {
-		o.staged = &few[TopicPartition, uint64]{}
+		o.staged = &smallMap[TopicPartition, uint64]{}
 	}
 	for i := range commits {
 		o.staged.put(commits[i].Partition, o.stages)
@@ -125,9 +124,9 @@ func (g *Group) Stage(commits []Commit) uint64 {
 	return o.stages
 }
 
-// Staged ends what Stage began: the commits are durable at the log offset
-// recordAt, or, where ok is false, have failed. Offsets of a topic deleted
-// meanwhile stay away.
+// Staged ends commits that Stage began with the number stage. If ok is true they are valid: they
+// are at the log offset recordAt. If it is false they have failed. Offsets of a topic that was
+// deleted in the meantime are dropped.
 func (g *Group) Staged(commits []Commit, stage uint64, recordAt int64, ok bool) {
 	o := &g.offsets
 	for i := range commits {
@@ -144,7 +143,8 @@ func (g *Group) Staged(commits []Commit, stage uint64, recordAt int64, ok bool) 
 	}
 }
 
-// StageTxn notes the commits of a transaction, which hold once it ends well.
+// StageTxn records commits of a transaction that are about to be appended. They become valid when
+// the transaction is committed.
 func (g *Group) StageTxn(producerID int64, commits []Commit) {
 	g.offsets.txnCommits = true
 	for _, c := range commits {
@@ -153,8 +153,8 @@ func (g *Group) StageTxn(producerID int64, commits []Commit) {
 	}
 }
 
-// StagedTxn takes where the records of StageTxn are, or that they failed. It
-// reports whether the producer has commits here that its transaction's end settles.
+// StagedTxn records that the commits of StageTxn are at the log offset recordAt, or drops them if
+// ok is false. It reports whether the producer's open transaction still has commits in the group.
 func (g *Group) StagedTxn(producerID int64, commits []Commit, recordAt int64, ok bool) (open bool) {
 	txns := &g.offsets.txns
 	for _, c := range commits {
@@ -171,7 +171,8 @@ func (g *Group) StagedTxn(producerID int64, commits []Commit, recordAt int64, ok
 	return txns.open(producerID)
 }
 
-// EndTxn ends a producer's transaction: its commits hold, or are dropped.
+// EndTxn ends a producer's transaction: its commits become valid if committed is true and are
+// dropped otherwise.
 func (g *Group) EndTxn(producerID int64, committed bool) {
 	txn := g.offsets.txns.end(producerID)
 	if !committed {
@@ -184,10 +185,10 @@ func (g *Group) EndTxn(producerID int64, committed bool) {
 	}
 }
 
-// Fetched is what OffsetFetch answers for a partition.
+// Fetched is the result of OffsetFetch for a partition.
 type Fetched struct {
 	Partition TopicPartition
-	Offset    Offset // Offset -1 where nothing is committed
+	Offset    Offset // its Offset is -1 if nothing is committed
 	Err       protocol.ErrorCode
 }
 
@@ -195,8 +196,8 @@ func nothingCommitted(p TopicPartition, code protocol.ErrorCode) Fetched {
 	return Fetched{Partition: p, Offset: Offset{Offset: -1, LeaderEpoch: -1}, Err: code}
 }
 
-// Fetch returns the committed offsets of the partitions; nil: of all that have
-// one. stable: a partition with a commit on its way is answered with
+// Fetch returns the committed offsets of the partitions, or of all that have one if partitions is
+// nil. If stable is set, a partition whose offset is being committed is answered with
 // UNSTABLE_OFFSET_COMMIT (KIP-447).
 func (g *Group) Fetch(partitions []TopicPartition, stable bool) []Fetched {
 	if g.state == Dead {
@@ -234,8 +235,8 @@ func fetchNothing(partitions []TopicPartition) []Fetched {
 	return list
 }
 
-// RemoveOffsets forgets the offsets of the partitions, those on their way too,
-// and returns the partitions that had one.
+// RemoveOffsets removes the offsets of the partitions, including those that are being committed,
+// and returns the partitions that had a committed offset.
 func (g *Group) RemoveOffsets(partitions []TopicPartition) []TopicPartition {
 	o := &g.offsets
 	var removed []TopicPartition
@@ -250,7 +251,7 @@ func (g *Group) RemoveOffsets(partitions []TopicPartition) []TopicPartition {
 	return removed
 }
 
-// RemoveAllOffsets forgets everything that is committed.
+// RemoveAllOffsets removes all committed offsets and returns their partitions.
 func (g *Group) RemoveAllOffsets() []TopicPartition {
 	all := make([]TopicPartition, 0, g.offsets.committed.size())
 	for p := range g.offsets.committed.all() {
@@ -259,9 +260,9 @@ func (g *Group) RemoveAllOffsets() []TopicPartition {
 	return g.RemoveOffsets(all)
 }
 
-// ExpireOffsets forgets the offsets whose time is over (KIP-211) and returns
-// their partitions. While a group has members only offsets of topics that a
-// consumer group has no interest in any more can expire.
+// ExpireOffsets removes the expired offsets (KIP-211) and returns their partitions. If a group has
+// members, offsets expire only in a stable consumer group, and only those of topics to which no
+// member is subscribed.
 func (g *Group) ExpireOffsets(nowMs, retentionMs int64) []TopicPartition {
 	sinceEmpty := false
 	var keep []string // sorted
@@ -293,8 +294,8 @@ func (g *Group) ExpireOffsets(nowMs, retentionMs int64) []TopicPartition {
 	return expired
 }
 
-// DieIfIdle ends a group that has neither members nor offsets and says whether
-// it is dead.
+// DieIfIdle makes a group dead that has neither members nor offsets. It reports whether the group
+// is dead.
 func (g *Group) DieIfIdle(now time.Time) bool {
 	if g.state == Empty && g.offsets.empty() {
 		g.become(Dead, now)
@@ -307,8 +308,8 @@ func contains(sorted []string, s string) bool {
 	return found
 }
 
-// undeletable says why offsets of the group cannot be deleted: of a topic that
-// members are subscribed to, or of a group with members of another kind.
+// undeletable returns None if offsets of the topic may be deleted, else the code to answer: for a
+// topic to which members are subscribed, and if the subscriptions are unknown.
 func (g *Group) undeletable(topic string) protocol.ErrorCode {
 	if g.state == Empty {
 		return protocol.None

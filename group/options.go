@@ -8,19 +8,18 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// Options are the settings that the coordinator reads, each documented by Kafka
-// under the key named.
+// Options are the settings of the coordinator. Each names the key under which Kafka documents it.
 type Options struct {
 	BrokerID int32 // broker.id
-	// Partitions is the number of partitions of the offsets topic: the topic's
-	// own where it exists at the start, else offsets.topic.num.partitions. It is
-	// kept while the broker runs.
+	// Partitions is the number of partitions of the offsets topic: that of the existing topic
+	// when the broker starts, else offsets.topic.num.partitions. It does not change while the
+	// broker runs.
 	Partitions int32
 	Rules      Rules
 
 	MinSessionMs   int32         // group.min.session.timeout.ms
 	MaxSessionMs   int32         // group.max.session.timeout.ms
-	MaxMetadata    int           // offset.metadata.max.bytes, in UTF-16 units as Kafka counts
+	MaxMetadata    int           // offset.metadata.max.bytes, in UTF-16 units as in Kafka
 	LoadBuffer     int           // offsets.load.buffer.size
 	Retention      time.Duration // offsets.retention.minutes
 	RetentionCheck time.Duration // offsets.retention.check.interval.ms
@@ -28,11 +27,10 @@ type Options struct {
 	CommitAcks     int16         // offsets.commit.required.acks
 	Codec          record.Codec  // offsets.topic.compression.codec
 	IBP            settings.IBP  // inter.broker.protocol.version
-	ParallelLoads  int           // partitions of the offsets topic loaded at once
+	ParallelLoads  int           // partitions of the offsets topic loaded at the same time
 }
 
-// OptionsOf reads the options from a broker's configuration; Partitions is the
-// configured number.
+// OptionsOf returns the options of a broker's configuration. Partitions is the configured number.
 func OptionsOf(c *settings.Config) Options {
 	const mostMs = math.MaxInt64 / int64(time.Millisecond)
 	return Options{

@@ -14,7 +14,7 @@ func (g *Group) maybePrepareRebalance(now time.Time, e *Effects, reason string, 
 	}
 }
 
-// prepareRebalance begins a rebalance: from now on members are awaited.
+// prepareRebalance begins a rebalance, which waits for the members to join.
 func (g *Group) prepareRebalance(now time.Time, e *Effects, reason string, args ...any) {
 	if g.state == CompletingRebalance {
 		g.dropAssignments(now, e, protocol.RebalanceInProgress)
@@ -32,12 +32,12 @@ func (g *Group) prepareRebalance(now time.Time, e *Effects, reason string, args 
 	g.tryCompleteJoin(now, e)
 }
 
-// topicPlaceholder stands in lines for the group's partition of the offsets
-// topic, which a group does not know.
+// topicPlaceholder in a line stands for the group's partition of the offsets topic, which a Group
+// does not know.
 const topicPlaceholder = "{partition}"
 
-// tryCompleteJoin ends the rebalance's waiting where everybody is there, or an
-// initial delay of 0 is over.
+// tryCompleteJoin completes a rebalance that is being prepared if all members have joined, or if
+// its initial delay is over.
 func (g *Group) tryCompleteJoin(now time.Time, e *Effects) {
 	if g.state != PreparingRebalance {
 		return
@@ -53,10 +53,10 @@ func (g *Group) tryCompleteJoin(now time.Time, e *Effects) {
 	}
 }
 
-// joinTimeout: the time to join is over.
+// joinTimeout handles the end of the time to join.
 func (g *Group) joinTimeout(now time.Time, e *Effects) {
 	if j := g.join; j.initial && j.newcomer && j.left != 0 {
-		// Somebody came: others may follow. In total not longer than the first
+		// A member has joined and others may follow. All delays together do not exceed the first
 		// member's rebalance timeout.
 		delay := min(g.rules.InitialDelay, j.left)
 		*j = joinTimer{at: g.arm(now.Add(delay)), initial: true, left: max(j.left-delay, 0)}
@@ -65,13 +65,13 @@ func (g *Group) joinTimeout(now time.Time, e *Effects) {
 	g.completeJoin(now, e)
 }
 
-// completeJoin drops the dynamic members that did not come and begins the next
-// generation with the others.
+// completeJoin drops the dynamic members that have not joined and begins the next generation with
+// the others.
 func (g *Group) completeJoin(now time.Time, e *Effects) {
 	g.dropAbsent(e)
 	if !g.leaderJoined(e) && g.members.size > 0 {
-		// Only static members, none of which is there: wait until they come or
-		// their sessions end.
+		// The group only has static members, none of which has joined: wait until one joins or
+		// their sessions expire.
 		e.Lines = append(e.Lines, Line{Failure, fmt.Sprintf("Group %s could not complete rebalance because no members rejoined", g.ID)})
 		g.join = &joinTimer{at: g.arm(now.Add(max(g.rebalanceTimeout(), time.Millisecond)))}
 		return
@@ -122,8 +122,8 @@ func (g *Group) dropAbsent(e *Effects) {
 	}
 }
 
-// leaderJoined says whether the leader is one that has joined, after choosing
-// another where it has not.
+// leaderJoined makes a member that has joined the leader, if the current leader has not. It reports
+// whether a member has joined.
 func (g *Group) leaderJoined(e *Effects) bool {
 	if leader := g.member(g.leader); leader != nil && leader.join != nil {
 		return true
@@ -138,8 +138,7 @@ func (g *Group) leaderJoined(e *Effects) bool {
 	return false
 }
 
-// dropAssignments answers parked SyncGroups with an error; the assignments are
-// void.
+// dropAssignments removes all assignments and answers parked SyncGroups with code.
 func (g *Group) dropAssignments(now time.Time, e *Effects, code protocol.ErrorCode) {
 	for _, m := range g.members.all() {
 		m.assignment = nil

@@ -15,20 +15,20 @@ import (
 
 // The versions of keys in the offsets topic.
 const (
-	offsetKeyVersion  = 1 // 0 is read too
-	groupKeyVersion   = 2
-	valueVersionOfNow = 3 // of offsets and groups; 4 is read too
-	valueVersionMax   = 4
+	offsetKeyVersion    = 1 // version 0 is read too
+	groupKeyVersion     = 2
+	valueVersionCurrent = 3 // of offsets and groups
+	valueVersionMax     = 4 // the highest version that is read
 )
 
-// formats are the versions of values that are written; they follow from
-// inter.broker.protocol.version, so that older brokers can take over.
+// formats are the versions of written values. They depend on inter.broker.protocol.version, so that
+// older brokers can take over.
 type formats struct {
 	offset, group int16
 }
 
 func formatsOf(ibp settings.IBP) formats {
-	f := formats{offset: valueVersionOfNow, group: valueVersionOfNow}
+	f := formats{offset: valueVersionCurrent, group: valueVersionCurrent}
 	switch {
 	case !ibp.AtLeast("2.1-IV0"):
 		f.offset = 1
@@ -66,7 +66,7 @@ func (f formats) appendOffset(dst []byte, v *Offset) []byte {
 	return value.AppendTo(dst)
 }
 
-// appendGroup writes a group as it is, with the assignments of s.
+// appendGroup appends the current group with the assignments of s.
 func (f formats) appendGroup(dst []byte, g *Group, s *Store) []byte {
 	value := kmsg.GroupMetadataValue{Version: f.group, ProtocolType: g.protocolType, Generation: g.generation, Protocol: g.protocol,
 		CurrentStateTimestamp: g.stateSince, Members: make([]kmsg.GroupMetadataValueMember, g.members.size)}
@@ -83,8 +83,8 @@ func (f formats) appendGroup(dst []byte, g *Group, s *Store) []byte {
 	return value.AppendTo(dst)
 }
 
-// recordKey is a parsed key of the offsets topic: of an offset, of a group
-// (isGroup), or of a kind that this coordinator does not know (unknown).
+// recordKey is a parsed key of the offsets topic. It is the key of an offset, of a group (isGroup),
+// or of a kind that this coordinator does not know (unknown).
 type recordKey struct {
 	version          int16
 	group            string
@@ -130,7 +130,7 @@ func valueVersion(b []byte) (int16, error) {
 	return v, nil
 }
 
-// parseOffset reads an offset's value. The metadata alias b.
+// parseOffset reads the value of an offset. The metadata aliases b.
 func parseOffset(b []byte) (Offset, error) {
 	if _, err := valueVersion(b); err != nil {
 		return Offset{}, err
@@ -150,8 +150,8 @@ func parseOffset(b []byte) (Offset, error) {
 	return o, nil
 }
 
-// parseGroup reads a group's record; nothing of it aliases b. A member's
-// subscription becomes its only protocol; the sessions begin with Loaded.
+// parseGroup reads the value of a group, which does not alias b. A member's subscription becomes
+// its only protocol. The sessions do not run until Loaded.
 func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 	version, err := valueVersion(b)
 	if err != nil {
@@ -181,7 +181,7 @@ func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 			name = *v.Protocol
 		}
 		if g.member(m.MemberID) != nil {
-			return nil, fmt.Errorf("the member %s is there twice", m.MemberID)
+			return nil, fmt.Errorf("member %s appears twice", m.MemberID)
 		}
 		g.add(&Member{ID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, ClientHost: m.ClientHost,
 			RebalanceTimeoutMs: rebalance, SessionTimeoutMs: m.SessionTimeoutMillis,
@@ -197,8 +197,8 @@ func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 	return g, nil
 }
 
-// subscriptions returns the topics that the members of a consumer group want, sorted;
-// nil where that cannot be known.
+// subscriptions returns the topics to which the members of a consumer group are subscribed, sorted,
+// or nil if they are unknown.
 func (g *Group) subscriptions(e *Effects) []string {
 	if g.protocolType != consumerProtocol || g.members.size > 0 && g.protocol == nil {
 		return nil
@@ -215,10 +215,10 @@ func (g *Group) subscriptions(e *Effects) []string {
 	return list
 }
 
-// readSubscription adds the topics of a consumer's metadata: an int16 version
-// and, in every version, an array of names next.
+// readSubscription adds the topics of a consumer's metadata to topics. In every version the
+// metadata starts with the version as an int16 and an array of topic names.
 func readSubscription(b []byte, topics map[string]bool) error {
-	short := errors.New("the subscription ends early")
+	short := errors.New("the subscription is truncated")
 	if len(b) < 6 {
 		return short
 	}
@@ -244,9 +244,9 @@ func readSubscription(b []byte, topics map[string]bool) error {
 	return nil
 }
 
-// HashPartition is the partition of an internal topic that keeps a group or a
-// transactional id: Java's hash of the id, over its UTF-16 units, made positive
-// as Kafka does.
+// HashPartition returns the partition of an internal topic that stores a group or a transactional
+// id: the absolute value of Java's String.hashCode of the id, with 0 for the smallest int32, modulo
+// partitions.
 func HashPartition(id string, partitions int32) int32 {
 	h := int32(0)
 	for _, r := range id {

@@ -7,9 +7,9 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// Replicas returns the offsets topic as a replication.Manager hosts it. The
-// coordinator listens to the manager and is made first: manager is asked for
-// only when a partition is used.
+// Replicas returns the replicas of the offsets topic that a replication.Manager hosts. The
+// coordinator is made before the manager, whose listener it is, so manager is called only when a
+// partition is used.
 func Replicas(manager func() *replication.Manager) OffsetsTopic { return replicas{manager} }
 
 type replicas struct{ manager func() *replication.Manager }

@@ -6,8 +6,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// replaced is what a static member was before it came back with a new id, to
-// be restored where the change cannot be stored.
+// replaced is the state of a static member before it returned with a new id. It is restored if the
+// change cannot be stored.
 type replaced struct {
 	member             *Member
 	oldID, newID       string
@@ -17,9 +17,9 @@ type replaced struct {
 	maySkip            bool
 }
 
-// replaceStatic gives a static member that is back a new id; requests still
-// parked under the old one are fenced. A stable group whose protocol does not
-// change goes on without a rebalance, once the new id is stored (KIP-345).
+// replaceStatic gives a static member that has returned a new id. Requests still parked under the
+// old id are fenced. A stable group whose protocol does not change continues without a rebalance
+// once the new id is stored (KIP-345).
 func (g *Group) replaceStatic(now time.Time, req *JoinRequest, m *Member, to chan<- JoinResult, e *Effects) {
 	was := &replaced{member: m, oldID: m.ID, newID: req.NewMemberID, protocols: m.protocols,
 		rebalance: m.RebalanceTimeoutMs, session: m.SessionTimeoutMs, leaderBefore: g.leader, maySkip: req.MaySkipAssignment}
@@ -41,7 +41,7 @@ func (g *Group) replaceStatic(now time.Time, req *JoinRequest, m *Member, to cha
 		g.maybePrepareRebalance(now, e, "Group's selectedProtocol will change because static member %s with instance id %s joined with change of protocol; client reason: %s",
 			m.ID, *m.InstanceID, req.Reason)
 	case CompletingRebalance:
-		// The leader may have assigned to the old id already.
+		// The leader may already have made an assignment for the old id.
 		g.prepareRebalance(now, e, "Updating metadata for static member %s with instance id %s; client reason: %s", m.ID, *m.InstanceID, req.Reason)
 	}
 }
@@ -56,8 +56,8 @@ func (g *Group) rename(m *Member, id string) {
 	g.static[*m.InstanceID] = id
 }
 
-// staticStored answers a static member once its new id is stored, or undoes
-// the replacement.
+// staticStored answers a static member whose new id is stored. If storing it failed, the
+// replacement is undone.
 func (g *Group) staticStored(now time.Time, s *Store, code protocol.ErrorCode, e *Effects) {
 	was := s.replaced
 	m := g.member(was.newID)
@@ -73,14 +73,14 @@ func (g *Group) staticStored(now time.Time, s *Store, code protocol.ErrorCode, e
 		return
 	}
 	if g.state != Stable || g.generation != s.generation {
-		return // the rebalance that began meanwhile answers
+		return // the rebalance that has begun in the meantime answers
 	}
 	r := g.joined(m)
 	if was.maySkip {
 		r.SkipAssignment = g.leader == m.ID
 	} else {
-		// Before v9 a leader that is back must not take itself for the leader: it
-		// would assign, and a stable group does not listen.
+		// Before v9 a leader that has returned must not learn that it is the leader: it would
+		// send an assignment, which a stable group ignores.
 		r.Leader, r.Members = was.leaderBefore, nil
 	}
 	e.answerJoin(g, m, r)

@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// Stats are what Kafka has as kafka.server:type=group-coordinator-metrics and
-// as NumOffsets: counts since the start, and times of the last minute.
+// Stats has the values of Kafka's metrics kafka.server:type=group-coordinator-metrics and
+// NumOffsets. Counts are since the start, times are of the last minute.
 type Stats struct {
 	Commits    int64 // offsets committed (offset-commit-count)
-	Expired    int64 // offsets whose retention was over (offset-expiration-count)
+	Expired    int64 // offsets expired (offset-expiration-count)
 	Deleted    int64 // offsets deleted by request (offset-deletion-count)
-	Rebalances int64 // generations whose leader has assigned (group-completed-rebalance-count)
+	Rebalances int64 // generations with an assignment (group-completed-rebalance-count)
 
-	Offsets int // offsets kept now
+	Offsets int // offsets currently kept (NumOffsets)
 
-	Loads            int // partitions of the offsets topic loaded in the last half to whole minute
+	Loads            int // partitions of the offsets topic loaded in the last 30 to 60 seconds
 	LoadMax, LoadAvg time.Duration
 }
 
-// Stats counts what the coordinator did.
+// Stats returns the coordinator's metrics.
 func (c *Coordinator) Stats() Stats {
 	s := Stats{Commits: c.counts.commits.Load(), Expired: c.counts.expired.Load(), Deleted: c.counts.deleted.Load(), Rebalances: c.counts.rebalances.Load()}
 	s.Loads, s.LoadMax, s.LoadAvg = c.counts.loads.of(time.Now())
@@ -30,16 +30,16 @@ func (c *Coordinator) Stats() Stats {
 	return s
 }
 
-// counts are a coordinator's; the zero value counts from 0.
+// counts are the counters of a coordinator.
 type counts struct {
 	commits, expired, deleted, rebalances atomic.Int64
 	loads                                 loadTimes
 }
 
-// loadWindow is a sample of Kafka's maxima and averages, which are of two.
+// loadWindow is the length of one sample. Kafka's maxima and averages are over two samples.
 const loadWindow = 30 * time.Second
 
-// loadTimes remembers how long loads took, in two windows.
+// loadTimes records how long loads took, in two windows.
 type loadTimes struct {
 	mu      sync.Mutex // a leaf; guards windows
 	windows [2]struct {
@@ -61,7 +61,8 @@ func (l *loadTimes) add(now time.Time, took time.Duration) {
 	w.max, w.sum = max(w.max, took), w.sum+took
 }
 
-// of is what the windows hold that are not too old.
+// of returns the number, the maximum and the average of the loads in the windows that are not too
+// old.
 func (l *loadTimes) of(now time.Time) (n int, most, avg time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

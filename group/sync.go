@@ -11,9 +11,9 @@ type SyncRequest struct {
 	MemberID     string
 	InstanceID   *string
 	Generation   int32
-	ProtocolType *string           // nil: not told (before v5)
-	Protocol     *string           // the same
-	Assignments  map[string][]byte // by member id; from the leader. Kept by the group
+	ProtocolType *string           // nil before v5
+	Protocol     *string           // nil before v5
+	Assignments  map[string][]byte // from the leader, by member id; owned by the group from now on
 }
 
 // SyncResult answers a SyncGroup.
@@ -26,8 +26,8 @@ type SyncResult struct {
 
 func refuseSync(code protocol.ErrorCode) SyncResult { return SyncResult{Err: code} }
 
-// Sync takes a SyncGroup; the answer goes to the channel now or later. The
-// leader's is stored before anybody is answered.
+// Sync handles a SyncGroup. The answer for the channel is in the effects of this step or of a later
+// one. The leader's assignment is stored before any member is answered.
 func (g *Group) Sync(now time.Time, req SyncRequest, to chan<- SyncResult) *Effects {
 	e := &Effects{}
 	if code := g.checkSync(&req); code != protocol.None {
@@ -41,7 +41,7 @@ func (g *Group) Sync(now time.Time, req SyncRequest, to chan<- SyncResult) *Effe
 		g.renew(now, m)
 		return e
 	}
-	// A request that comes again takes the place of the first.
+	// A repeated request replaces the first one.
 	e.answerSync(m, refuseSync(protocol.RebalanceInProgress))
 	m.sync = to
 	if g.leader == m.ID {
@@ -77,8 +77,8 @@ func (g *Group) assigned(m *Member) SyncResult {
 	return SyncResult{ProtocolType: g.protocolTypeOrNil(), Protocol: g.protocol, Assignment: m.assignment}
 }
 
-// storeAssignment is the record of the generation with what the leader
-// assigned; members that it forgot get nothing.
+// storeAssignment returns the record of the generation with the leader's assignment. Members that
+// the leader left out get an empty one.
 func (g *Group) storeAssignment(assignments map[string][]byte, e *Effects) *Store {
 	s := g.store(assignment)
 	s.assignments = make([][]byte, g.members.size)
@@ -96,9 +96,9 @@ func (g *Group) storeAssignment(assignments map[string][]byte, e *Effects) *Stor
 	return s
 }
 
-// assignmentStored gives everybody its assignment, or, where it could not be
-// stored, the error, and begins anew. Where another rebalance has begun, the
-// assignment is of no use any more.
+// assignmentStored answers all members with their assignments. If the assignments could not be
+// stored, it answers with the error and begins another rebalance. It ignores assignments of an
+// earlier rebalance.
 func (g *Group) assignmentStored(now time.Time, s *Store, code protocol.ErrorCode, e *Effects) {
 	if g.state != CompletingRebalance || g.generation != s.generation {
 		return
@@ -119,21 +119,21 @@ func (g *Group) assignmentStored(now time.Time, s *Store, code protocol.ErrorCod
 	}
 }
 
-// purpose is what a group's record is stored for.
+// purpose is the reason for storing a group's record.
 type purpose int8
 
 const (
 	assignment   purpose = iota // the leader's SyncGroup
-	emptyGroup                  // the last member is gone
+	emptyGroup                  // the last member has left
 	staticMember                // a static member has a new id
 )
 
-// Store is a record of the group to be appended.
+// Store is a record of the group to append.
 type Store struct {
 	purpose     purpose
 	generation  int32
-	members     []string // ids, as the group had them
-	assignments [][]byte // by the same index
+	members     []string // the ids of the members when the record was made
+	assignments [][]byte // of each element of members
 	replaced    *replaced
 }
 
@@ -145,11 +145,11 @@ func (g *Group) store(why purpose) *Store {
 	return s
 }
 
-// Stored takes what became of a record: the code of StoreError.
+// Stored handles the outcome of storing a record: None, or the code for the members.
 func (g *Group) Stored(now time.Time, s *Store, code protocol.ErrorCode) *Effects {
 	e := &Effects{}
 	if g.state == Dead {
-		return e // everybody has been told
+		return e // all members have been answered
 	}
 	switch s.purpose {
 	case assignment:
@@ -158,8 +158,8 @@ func (g *Group) Stored(now time.Time, s *Store, code protocol.ErrorCode) *Effect
 		g.staticStored(now, s, code, e)
 	case emptyGroup:
 		if code != protocol.None {
-			// The generation before may come back after a change of coordinators;
-			// its members then time out.
+			// After a change of coordinators the previous generation may exist again; its
+			// members then time out.
 			e.warnf("Failed to write empty metadata for group %s: %s", g.ID, code.Message())
 		}
 	}

@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// timers calls groups when their deadlines are there: one goroutine and one
-// heap with at most one place per group. Deadlines that move away cost nothing:
-// the group is called at the old one and says when next.
+// timers calls groups when their deadlines are due, with one goroutine and one heap that has at
+// most one element for each group. A deadline that is postponed costs nothing: the group is called
+// at the old deadline and then sets the new one.
 type timers struct {
-	began   time.Time  // what the times in the heap are counted from
+	began   time.Time  // the times in the heap are relative to it
 	mu      sync.Mutex // a leaf; guards heap
 	heap    timerHeap
-	changed chan struct{} // one slot: the first deadline is another
+	changed chan struct{} // one slot: the first deadline has changed
 }
 
-// timer is a group's place in the heap.
+// timer is a group's element of the heap.
 type timer struct {
 	at    time.Duration // since timers.began
-	index int32         // where in is set
+	index int32         // in the heap, if in is set
 	in    bool          // it is in the heap
 }
 
 func (t *timers) init() { t.began, t.changed = time.Now(), make(chan struct{}, 1) }
 
-// set has e called at the time, instead of when it was asked for before.
+// set sets the timer of e, or moves it, to the given time.
 func (t *timers) set(e *entry, at time.Duration) {
 	t.mu.Lock()
 	e.timer.at = at
@@ -44,7 +44,7 @@ func (t *timers) set(e *entry, at time.Duration) {
 	}
 }
 
-// run calls until done is closed.
+// run calls call for each group whose deadline is due, until done is closed.
 func (t *timers) run(done <-chan struct{}, call func(*entry)) {
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
@@ -64,7 +64,7 @@ func (t *timers) run(done <-chan struct{}, call func(*entry)) {
 	}
 }
 
-// next takes out an entry that is due, or tells how long to wait.
+// next removes and returns an entry that is due, or returns how long to wait for one.
 func (t *timers) next(now time.Duration) (due *entry, wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,7 +77,7 @@ func (t *timers) next(now time.Duration) (due *entry, wait time.Duration) {
 	return heap.Pop(&t.heap).(*entry), 0
 }
 
-// timerHeap has the earliest first.
+// timerHeap is a heap with the earliest deadline first.
 type timerHeap []*entry
 
 func (h timerHeap) Len() int           { return len(h) }
@@ -87,14 +87,14 @@ func (h timerHeap) Swap(i, j int) {
 	h[i].timer.index, h[j].timer.index = int32(i), int32(j)
 }
 
-// Push is heap.Interface's.
+// Push implements heap.Interface.
 func (h *timerHeap) Push(x any) {
 	e := x.(*entry)
 	e.timer.index, e.timer.in = int32(len(*h)), true
 	*h = append(*h, e)
 }
 
-// Pop is heap.Interface's.
+// Pop implements heap.Interface.
 func (h *timerHeap) Pop() any {
 	last := len(*h) - 1
 	e := (*h)[last]

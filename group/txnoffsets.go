@@ -1,16 +1,16 @@
 package group
 
-// txnOffsets are the commits of a group's open transactions. They are found by
-// producer and by partition: a request may name very many partitions while very
-// many transactions are open. The zero value is empty.
+// txnOffsets has the commits of a group's open transactions. They are found by producer and by
+// partition, since a request may name very many partitions while very many transactions are open.
+// The zero value is empty.
 type txnOffsets struct {
 	byProducer  map[int64]map[TopicPartition]Offset
-	byPartition map[TopicPartition]*few[int64, struct{}] // the producers
+	byPartition map[TopicPartition]*smallMap[int64, struct{}] // the producers with a commit
 }
 
 func (t *txnOffsets) empty() bool { return len(t.byProducer) == 0 }
 
-// open reports whether the producer has a commit here.
+// open reports whether the producer has a commit in the group.
 func (t *txnOffsets) open(producerID int64) bool { return len(t.byProducer[producerID]) > 0 }
 
 // holds reports whether a transaction has a commit of the partition.
@@ -24,7 +24,7 @@ func (t *txnOffsets) get(producerID int64, p TopicPartition) (v Offset, known bo
 func (t *txnOffsets) put(producerID int64, p TopicPartition, v Offset) {
 	if t.byProducer == nil {
 		t.byProducer = map[int64]map[TopicPartition]Offset{}
-		t.byPartition = map[TopicPartition]*few[int64, struct{}]{}
+		t.byPartition = map[TopicPartition]*smallMap[int64, struct{}]{}
 	}
 	commits := t.byProducer[producerID]
 	if commits == nil {
@@ -34,7 +34,7 @@ func (t *txnOffsets) put(producerID int64, p TopicPartition, v Offset) {
 	commits[p] = v
 	producers := t.byPartition[p]
 	if producers == nil {
-		producers = &few[int64, struct{}]{}
+		producers = &smallMap[int64, struct{}]{}
 		t.byPartition[p] = producers
 	}
 	producers.put(producerID, struct{}{})
@@ -48,7 +48,7 @@ func (t *txnOffsets) remove(producerID int64, p TopicPartition) {
 	t.forget(producerID, p)
 }
 
-// forget is remove for the side of the partition.
+// forget removes the commit from byPartition only.
 func (t *txnOffsets) forget(producerID int64, p TopicPartition) {
 	producers := t.byPartition[p]
 	if producers == nil {
@@ -59,7 +59,7 @@ func (t *txnOffsets) forget(producerID int64, p TopicPartition) {
 	}
 }
 
-// end takes out and returns the producer's commits.
+// end removes and returns the producer's commits.
 func (t *txnOffsets) end(producerID int64) map[TopicPartition]Offset {
 	commits := t.byProducer[producerID]
 	delete(t.byProducer, producerID)
@@ -69,7 +69,7 @@ func (t *txnOffsets) end(producerID int64) map[TopicPartition]Offset {
 	return commits
 }
 
-// drop takes the partition's commits out of all transactions.
+// drop removes the partition's commits from all transactions.
 func (t *txnOffsets) drop(p TopicPartition) {
 	producers := t.byPartition[p]
 	if producers == nil {

@@ -88,8 +88,8 @@ func forget(v reflect.Value) {
 	}
 }
 
-// grow fills each list of a struct, down to the given depth, with n elements that have unknown tags,
-// strings and byte strings.
+// grow fills each list of a struct, down to the given depth, with n elements that have unknown
+// tags, strings and byte strings.
 func grow(v reflect.Value, n, tags, depth int) {
 	for i := range v.NumField() {
 		f := v.Field(i)

@@ -9,9 +9,9 @@ import (
 func TestFewIsAMapHoweverManyEntriesItHas(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		var f few[int, int]
+		var f smallMap[int, int]
 		want := map[int]int{}
-		keys := 1 + random.IntN(3*fewMost)
+		keys := 1 + random.IntN(3*smallMapMax)
 		for step := range 200 {
 			k := random.IntN(keys)
 			if random.IntN(3) == 0 {
@@ -30,7 +30,7 @@ func TestFewIsAMapHoweverManyEntriesItHas(t *testing.T) {
 				t.Fatalf("entries %v, want %v", got, want)
 			}
 		}
-		again := fewOf(maps.Clone(want))
+		again := smallMapOf(maps.Clone(want))
 		if got := maps.Collect(again.all()); !maps.Equal(got, want) {
 			t.Fatalf("taken over %v, want %v", got, want)
 		}
