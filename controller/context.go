@@ -22,8 +22,8 @@ type replicaID struct {
 }
 
 // controllerContext is the state of the controller during its term. Only the Machine's goroutine
-// uses it. It is a copy of ZooKeeper's data that may be stale: each decision about a partition is
-// based on a state just read, and is written only if ZooKeeper still has the same version.
+// uses it. It is a copy of ZooKeeper's data that may be stale: a decision about a partition is
+// written only if ZooKeeper still has the version of the state on which the decision is based.
 type controllerContext struct {
 	epoch        int32           // controller epoch of the current term; 0 outside a term
 	epochVersion zkstore.Version // of /controller_epoch; the fence of all writes
@@ -177,8 +177,7 @@ func (c *controllerContext) removeTopic(name string) {
 	delete(c.topicsIneligible, name)
 }
 
-// newTopics returns the names that are not known yet, sorted, and the number of those that are
-// known.
+// newTopics returns the unknown names, sorted, and the number of known ones.
 //
 // ZooKeeper keeps the order of a list of children, so most names are in the same order as in the
 // last list. Comparing the two lists is far cheaper than looking up or sorting tens of thousands of

@@ -9,8 +9,8 @@
 //	context.go              the controller's state
 //	election.go             choice of a leader: pure functions
 //	reassignment.go         steps of a reassignment: pure functions
-//	partition_states.go     partitions: new, online, offline, gone
-//	replica_states.go       replicas: new, online, offline, being deleted, gone
+//	partition_states.go     partitions: new, online, offline, non-existent
+//	replica_states.go       replicas: new, online, offline, being deleted, non-existent
 //	batch.go, requests.go   requests for each broker, and their versions: pure functions
 //	failover.go             becoming the controller, and resigning
 //	brokers.go, topics.go, deletion.go, reassign_partitions.go,

@@ -12,9 +12,9 @@ import (
 // firstRebalance is the time from a failover to the first rebalance of leaders.
 const firstRebalance = 5 * time.Second
 
-// officePause is the time during which a broker that failed to become the controller leaves
+// electionPause is the time during which a broker that failed to become the controller leaves
 // elections to the other brokers.
-const officePause = time.Second
+const electionPause = time.Second
 
 // registerRetry is the pause after a failed registration.
 const registerRetry = time.Second
@@ -54,7 +54,7 @@ func (pauseOver) String() string { return "Reelect" }
 
 func (e pauseOver) process(m *Machine) error {
 	if err := m.deleteAbandoned(); err != nil {
-		m.agenda.PutAfter(officePause, e)
+		m.agenda.PutAfter(electionPause, e)
 		return err
 	}
 	m.pausing = false
@@ -124,7 +124,7 @@ func (m *Machine) elect() error {
 		m.log.Debugf("Broker %d has been elected as the controller, so stopping the election process.", m.controllerID.Load())
 		return nil
 	}
-	err = m.runForOffice()
+	err = m.electSelf()
 	switch {
 	case err == nil:
 		return nil
@@ -144,7 +144,9 @@ func (m *Machine) elect() error {
 	}
 }
 
-func (m *Machine) runForOffice() error {
+// electSelf creates /controller and, if that succeeds, runs the failover. It returns
+// zkstore.ErrControllerMoved if another broker won.
+func (m *Machine) electSelf() error {
 	won, err := m.store.Elect(m.ctx, m.cfg.BrokerID)
 	if err != nil {
 		return err
@@ -186,7 +188,7 @@ func (m *Machine) giveUp() error {
 	m.controllerID.Store(noLeader)
 	m.resign()
 	m.pausing, m.abandoned = true, &fence
-	m.agenda.PutAfter(officePause, pauseOver{})
+	m.agenda.PutAfter(electionPause, pauseOver{})
 	if err != nil {
 		return err
 	}

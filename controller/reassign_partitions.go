@@ -203,7 +203,7 @@ func (m *Machine) writeAssignment(tp TopicPartition, a zkstore.Assignment) error
 	return nil
 }
 
-// resumeReassignments runs the ongoing reassignments again for which accept returns true. An error
+// resumeReassignments runs again the ongoing reassignments for which accept returns true. An error
 // of one partition does not affect the others, unless it is fatal.
 func (m *Machine) resumeReassignments(accept func(TopicPartition) bool) error {
 	for _, tp := range sortedPartitions(m.c.reassigning) {

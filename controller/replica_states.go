@@ -211,8 +211,8 @@ func (m *Machine) takeOffline(b *batch, broker int32, replicas []replicaID) erro
 }
 
 // removeFromISR removes the broker from the in-sync sets of the partitions. It returns the states
-// of the partitions whose in-sync set does not have the broker now, whether or not it had it
-// before.
+// of all partitions whose in-sync set is now without the broker, including those that were without
+// it before.
 func (m *Machine) removeFromISR(broker int32, tps []TopicPartition) (map[TopicPartition]zkstore.PartitionState, error) {
 	left := map[TopicPartition]zkstore.PartitionState{}
 	rest, err := m.removeFromKnownISR(broker, tps, left)

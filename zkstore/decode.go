@@ -269,7 +269,7 @@ func decodeFeature(data []byte) (n FeatureNode, err error) {
 		return n, err
 	}
 	if status != 0 && status != 1 {
-		return n, fmt.Errorf("%w: status %d of feature information", ErrInvalidNode, status)
+		return n, fmt.Errorf("%w: unsupported status %d of feature information", ErrInvalidNode, status)
 	}
 	n.Enabled = status == 1
 	features, err := get[map[string]map[string]int16](o, "features")

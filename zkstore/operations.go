@@ -97,8 +97,8 @@ func (s *Store) try(ctx context.Context, sess *session, request func(c Conn) err
 	}
 }
 
-// connectionLost reports whether err means that the connection was lost, so that the request may
-// have taken effect, and not an answer of the server.
+// connectionLost reports whether err is a loss of the connection, after which the request may have
+// taken effect. Errors that the server answered are not.
 func connectionLost(err error) bool {
 	var network net.Error
 	var number syscall.Errno
