@@ -86,6 +86,23 @@ func TestARebalanceDoesNotWaitForADeadMemberWhoseSyncWasRefused(t *testing.T) {
 	}
 }
 
+// A new member that is parked cannot send heartbeats, and its client may be dead. It is removed after
+// five minutes, as in Kafka, although its first JoinGroup is still parked in a longer rebalance.
+func TestANewMemberIsRemovedWhileItsFirstJoinIsParked(t *testing.T) {
+	c := newClocked()
+	c.join("", "L", nil, time.Hour)
+	c.sync("L", nil, map[string][]byte{"L": {1}})
+	c.join("", "N", nil, time.Hour)
+	if c.group.State() != PreparingRebalance || c.group.Size() != 2 {
+		t.Fatal(c.group.State(), c.group.Size())
+	}
+	began := c.now
+	c.pass(30*time.Minute, func() bool { return c.group.Size() == 1 }, "L")
+	if took := c.now.Sub(began); took != newMemberTimeout {
+		t.Errorf("the group is %v with %d members after %v, want one member after %v", c.group.State(), c.group.Size(), took, newMemberTimeout)
+	}
+}
+
 // The same for a static member, which no rebalance removes: only its session does.
 func TestAStaticMemberWhoseSyncWasRefusedExpires(t *testing.T) {
 	c := newClocked()

@@ -258,6 +258,25 @@ func TestRefusalOfASupersededChangeIsIgnored(t *testing.T) {
 	}
 }
 
+// The log of a partition may be gone when the answer arrives: its replica was stopped, or the
+// directory failed.
+func TestAnswerAfterTheEndOfThePartitionsServiceIsIgnored(t *testing.T) {
+	for name, end := range map[string]func(*testBroker){
+		"stopped": func(b *testBroker) { b.stopReplica(0, epochDuringDelete, false) },
+		"failed":  func(b *testBroker) { b.dirFailed(testDir) },
+	} {
+		b := withFollower(t)
+		b.fetch(0, asFollower(3))
+		p := b.partition()
+		before := p.State().PartitionEpoch
+		end(b)
+		b.isr.grant()
+		if s := p.State(); s.PartitionEpoch != before {
+			t.Errorf("%s: the answer changed the partition to %+v", name, s)
+		}
+	}
+}
+
 // While the change of an earlier epoch is pending, a new one is refused as if the controller had
 // not attempted it, and submitted again later.
 func TestAChangeIsSubmittedAgainAfterAnEarlierOneIsAnswered(t *testing.T) {
