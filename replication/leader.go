@@ -383,11 +383,11 @@ func resendsISR(code protocol.ErrorCode) bool {
 	return judgeISRAnswer(ISRAnswer{Err: code}, 0, 0) == isrResend
 }
 
-// isrAnswered handles the answer to the change that was pending as asked. If a LeaderAndIsr has
-// replaced that state meanwhile, the answer is ignored.
+// isrAnswered handles the answer to the change that was pending as asked. The answer is ignored if
+// that state was replaced meanwhile, by a LeaderAndIsr or because the partition lost its log.
 func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 	p.mu.Lock()
-	if p.isr != asked || !p.leadsLocked() {
+	if p.isr != asked {
 		p.mu.Unlock()
 		return
 	}

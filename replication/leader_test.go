@@ -258,11 +258,11 @@ func TestRefusalOfASupersededChangeIsIgnored(t *testing.T) {
 	}
 }
 
-// The log of a partition may be gone when the answer arrives: its replica was stopped, or the
+// The partition may have lost its log when the answer arrives: the replica was deleted, or the
 // directory failed.
 func TestAnswerAfterTheEndOfThePartitionsServiceIsIgnored(t *testing.T) {
 	for name, end := range map[string]func(*testBroker){
-		"stopped": func(b *testBroker) { b.stopReplica(0, epochDuringDelete, false) },
+		"deleted": func(b *testBroker) { b.stopReplica(0, epochDuringDelete, true) },
 		"failed":  func(b *testBroker) { b.dirFailed(testDir) },
 	} {
 		b := withFollower(t)
