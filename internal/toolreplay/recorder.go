@@ -1,0 +1,127 @@
+package toolreplay
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// proxy forwards connections to a broker. While it has a recording, it adds what passes to it.
+type proxy struct {
+	listener net.Listener
+	broker   string // its address; the broker starts after the proxy
+
+	mu   sync.Mutex
+	into *recording // nil: nothing is recorded
+}
+
+func newProxy(t testing.TB) *proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	p := &proxy{listener: listener}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go p.forward(conn)
+		}
+	}()
+	return p
+}
+
+// record makes the proxy record into r, or, if r is nil, stop recording.
+func (p *proxy) record(r *recording) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.into = r
+}
+
+func (p *proxy) target() *recording {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.into
+}
+
+func (p *proxy) forward(near net.Conn) {
+	defer near.Close()
+	far, err := net.Dial("tcp", p.broker)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	var mu sync.Mutex
+	pending := map[int32]kmsg.Request{}
+	go func() {
+		defer far.Close()
+		for {
+			frame, err := readFrame(near)
+			if err != nil {
+				return
+			}
+			if header, req, err := parseRequest(frame); err == nil {
+				mu.Lock()
+				pending[header.CorrelationID] = req
+				mu.Unlock()
+			}
+			if writeFrame(far, frame) != nil {
+				return
+			}
+		}
+	}()
+	for {
+		frame, err := readFrame(far)
+		if err != nil {
+			return
+		}
+		if len(frame) >= 4 {
+			id := int32(frame[0])<<24 | int32(frame[1])<<16 | int32(frame[2])<<8 | int32(frame[3])
+			mu.Lock()
+			req := pending[id]
+			delete(pending, id)
+			mu.Unlock()
+			p.observe(req, frame)
+		}
+		if writeFrame(near, frame) != nil {
+			return
+		}
+	}
+}
+
+// observe records a response. It leaves out ApiVersions, which a peer answers itself, and what
+// brokers send one another.
+func (p *proxy) observe(req kmsg.Request, frame []byte) {
+	r := p.target()
+	if r == nil || req == nil {
+		return
+	}
+	switch protocol.APIKey(req.Key()) {
+	case protocol.ApiVersions, protocol.LeaderAndIsr, protocol.StopReplica, protocol.UpdateMetadata, protocol.ControlledShutdown:
+		return
+	}
+	_, body, err := protocol.ParseResponseHeader(frame, protocol.APIKey(req.Key()), req.GetVersion())
+	if err != nil {
+		return
+	}
+	resp := req.ResponseKind()
+	resp.SetVersion(req.GetVersion())
+	if resp.ReadFrom(body) == nil {
+		r.add(req, resp)
+	}
+}
+
+func writeFrame(out io.Writer, frame []byte) error {
+	n := len(frame)
+	_, err := out.Write(append([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, frame...))
+	return err
+}

@@ -1,0 +1,254 @@
+package toolreplay
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+)
+
+// recording is what one command line of a tool does: what the real tool printed, and the exchange
+// of our tool with a real broker. Its file has a line for each request and one for its response.
+type recording struct {
+	command string
+	output  string // of the real tool, as masked by testkit.ToolResult
+
+	mu        sync.Mutex
+	exchanges []*exchange // in the order of the responses
+}
+
+// exchange is a request and its response, as text.
+type exchange struct {
+	key               protocol.APIKey
+	version           int16
+	request, response string
+	wanted            string // what identifies the request
+	used              int    // how often it was answered
+}
+
+const (
+	commandMark, requestMark, responseMark = "$ ", "> ", "< "
+)
+
+func recordingPath(name string) string { return filepath.Join("testdata", name+".txt") }
+
+// write stores the recording in a file.
+func (r *recording) write(name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s%s\n%s", commandMark, r.command, r.output)
+	for _, e := range r.exchanges {
+		fmt.Fprintf(&out, "%s%s v%d %s\n%s%s\n", requestMark, kmsg.NameForKey(int16(e.key)), e.version, e.request, responseMark, e.response)
+	}
+	if err := os.MkdirAll("testdata", 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(recordingPath(name), []byte(out.String()), 0o644)
+}
+
+// readRecording reads the file that write wrote.
+func readRecording(name string) (*recording, error) {
+	text, err := os.ReadFile(recordingPath(name))
+	if err != nil {
+		return nil, err
+	}
+	r := &recording{}
+	for line := range strings.Lines(string(text)) {
+		mark, rest := line[:min(2, len(line))], strings.TrimSuffix(line[min(2, len(line)):], "\n")
+		switch mark {
+		case commandMark:
+			r.command = rest
+		case requestMark:
+			e, err := parseExchange(rest)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", recordingPath(name), err)
+			}
+			r.exchanges = append(r.exchanges, e)
+		case responseMark:
+			r.exchanges[len(r.exchanges)-1].response = rest
+		default:
+			r.output += line
+		}
+	}
+	return r, nil
+}
+
+func parseExchange(line string) (*exchange, error) {
+	name, rest, _ := strings.Cut(line, " v")
+	version, text, _ := strings.Cut(rest, " ")
+	e := &exchange{request: text}
+	if _, err := fmt.Sscan(version, &e.version); err != nil {
+		return nil, err
+	}
+	key, found := keyNamed(name)
+	if !found {
+		return nil, fmt.Errorf("no API is called %q", name)
+	}
+	e.key = key
+	req := kmsg.RequestForKey(int16(key))
+	req.SetVersion(e.version)
+	if err := parseMessage(text, req); err != nil {
+		return nil, err
+	}
+	e.wanted = identity(req)
+	return e, nil
+}
+
+func keyNamed(name string) (protocol.APIKey, bool) {
+	for key := protocol.APIKey(0); key < 128; key++ {
+		if kmsg.RequestForKey(int16(key)) != nil && kmsg.NameForKey(int16(key)) == name {
+			return key, true
+		}
+	}
+	return 0, false
+}
+
+// add appends an exchange.
+func (r *recording) add(req kmsg.Request, resp kmsg.Response) {
+	setAddress(resp, "127.0.0.1", 9092)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.exchanges = append(r.exchanges, &exchange{key: protocol.APIKey(req.Key()), version: req.GetVersion(), request: messageText(req), response: messageText(resp)})
+}
+
+// respond returns the recorded response to a request: that of the first equal request that has not
+// been used yet, or, if all have been, that of the last one. A client that repeats requests while
+// it waits thus sees the cluster change as it did when it was recorded.
+func (r *recording) respond(t testing.TB, req kmsg.Request) kmsg.Response {
+	wanted := identity(req)
+	r.mu.Lock()
+	var found *exchange
+	for _, e := range r.exchanges {
+		if e.key == protocol.APIKey(req.Key()) && e.version == req.GetVersion() && e.wanted == wanted {
+			if found = e; e.used == 0 {
+				break
+			}
+		}
+	}
+	repeated := false
+	if found != nil {
+		repeated = found.used > 0
+		found.used++
+	}
+	r.mu.Unlock()
+	if found == nil {
+		t.Errorf("no such request was recorded: %s v%d %s", kmsg.NameForKey(req.Key()), req.GetVersion(), wanted)
+		return nil
+	}
+	resp := req.ResponseKind()
+	resp.SetVersion(req.GetVersion())
+	if err := parseMessage(found.response, resp); err != nil {
+		t.Errorf("the response to %s: %v", found.request, err)
+		return nil
+	}
+	if repeated && req.Key() == int16(protocol.Fetch) { // a broker without new records lets a consumer wait
+		select {
+		case <-t.Context().Done():
+		case <-time.After(repeatedFetchPause):
+		}
+	}
+	return resp
+}
+
+// repeatedFetchPause is how long a fetch waits that gets the same response as the one before it.
+const repeatedFetchPause = 10 * time.Millisecond
+
+// unused returns the recorded requests that were not sent, except for those that depend on the time
+// that a client has.
+func (r *recording) unused() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var left []string
+	for _, e := range r.exchanges {
+		if e.used == 0 && !slices.Contains(timed, e.key) {
+			left = append(left, fmt.Sprintf("%s v%d %s", kmsg.NameForKey(int16(e.key)), e.version, e.request))
+		}
+	}
+	return left
+}
+
+var timed = []protocol.APIKey{protocol.Fetch, protocol.Metadata, protocol.FindCoordinator, protocol.Heartbeat, protocol.OffsetCommit}
+
+// varying are fields of requests whose value depends on the time or is random.
+var varying = []string{"TimeoutMillis", "SessionID", "SessionEpoch", "Salt", "SaltedPassword"}
+
+// identity returns the text that equal requests have in common.
+func identity(req kmsg.Request) string {
+	value := tree(reflect.ValueOf(req).Elem())
+	if produce, ok := req.(*kmsg.ProduceRequest); ok {
+		value.(map[string]any)["Records"] = produced(produce)
+		for _, topic := range value.(map[string]any)["Topics"].([]any) {
+			for _, partition := range topic.(map[string]any)["Partitions"].([]any) {
+				delete(partition.(map[string]any), "Records")
+			}
+		}
+	}
+	text, err := json.Marshal(stable(value))
+	if err != nil {
+		panic(err) // as in messageText
+	}
+	return string(text)
+}
+
+// produced lists the records of a request, without their timestamps.
+func produced(req *kmsg.ProduceRequest) []any {
+	var list []any
+	for _, topic := range req.Topics {
+		for _, partition := range topic.Partitions {
+			for set := partition.Records; len(set) > 0; {
+				batch, rest, err := record.Next(set)
+				if err != nil {
+					return append(list, err.Error())
+				}
+				err = batch.Each(func(r *record.Record) error {
+					list = append(list, fmt.Sprintf("%q=%q %q", r.Key, r.Value, r.Headers))
+					return nil
+				})
+				if err != nil {
+					return append(list, err.Error())
+				}
+				set = rest
+			}
+		}
+	}
+	return list
+}
+
+// stable removes varying fields, and sorts lists of structs, which clients send in any order.
+func stable(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, field := range v {
+			v[name] = stable(field)
+		}
+		for _, name := range varying {
+			delete(v, name)
+		}
+	case []any:
+		texts := make([]json.RawMessage, len(v))
+		structs := false
+		for i, item := range v {
+			_, isStruct := item.(map[string]any)
+			structs = structs || isStruct
+			texts[i], _ = json.Marshal(stable(item))
+		}
+		if structs {
+			slices.SortFunc(texts, func(a, b json.RawMessage) int { return bytes.Compare(a, b) })
+		}
+		return texts
+	}
+	return value
+}
