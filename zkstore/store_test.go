@@ -594,8 +594,7 @@ func TestConnectionsAreLoggedAsInKafka(t *testing.T) {
 	}
 }
 
-// An abandoned request continues in its goroutine, so the race detector has to accept this test
-// too.
+// The abandoned request still runs, so this test is meant for the race detector too.
 func TestAnAbandonedMultiReturnsNoResults(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
