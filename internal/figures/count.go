@@ -1,0 +1,158 @@
+// Package figures counts the sources of the module: files, lines, comments, tests and documentation
+// by package, and the methods of types. docs/ARCHITECTURE.md shows its output of two points in time.
+package figures
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A pkg has the counts of one package, or of all. Lines count those of files that are not tests,
+// blank ones included.
+type pkg struct {
+	name                 string
+	files, lines         int
+	commentLines         int // lines with a comment
+	testLines            int
+	exported, documented int // functions, types and methods of exported types
+}
+
+func (p *pkg) add(q *pkg) {
+	p.files += q.files
+	p.lines += q.lines
+	p.commentLines += q.commentLines
+	p.testLines += q.testLines
+	p.exported += q.exported
+	p.documented += q.documented
+}
+
+// Counts are the figures of a module.
+type Counts struct {
+	packages  map[string]*pkg
+	functions []int // the lines of each function
+	files     []int // the lines of each file
+	// Methods has the number of methods of each type, under "package.Type" or, for an interface,
+	// "package.Type (interface)".
+	Methods map[string]int
+}
+
+// Count reads the sources below the directory root. It leaves out test data and hidden directories.
+func Count(root string) (*Counts, error) {
+	c := &Counts{packages: map[string]*pkg{}, Methods: map[string]int{}}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name := d.Name(); path != root && (name == "testdata" || name == "third_party" || strings.HasPrefix(name, ".")) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		return c.file(filepath.ToSlash(dir), path)
+	})
+	return c, err
+}
+
+func (c *Counts) file(dir, path string) error {
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	p := c.packages[dir]
+	if p == nil {
+		p = &pkg{name: dir}
+		c.packages[dir] = p
+	}
+	lines := bytes.Count(source, []byte("\n"))
+	if strings.HasSuffix(path, "_test.go") {
+		p.testLines += lines
+		return nil
+	}
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, path, source, parser.ParseComments)
+	if err != nil {
+		return err
+	}
+	p.files++
+	p.lines += lines
+	c.files = append(c.files, lines)
+	commented := map[int]bool{}
+	for _, group := range file.Comments {
+		for line := set.Position(group.Pos()).Line; line <= set.Position(group.End()).Line; line++ {
+			commented[line] = true
+		}
+	}
+	p.commentLines += len(commented)
+	for _, decl := range file.Decls {
+		switch d := decl.(type) {
+		case *ast.FuncDecl:
+			c.functions = append(c.functions, set.Position(d.End()).Line-set.Position(d.Pos()).Line+1)
+			receiver := ""
+			if d.Recv != nil {
+				receiver = typeName(d.Recv.List[0].Type)
+				c.Methods[dir+"."+receiver]++
+			}
+			if d.Name.IsExported() && (receiver == "" || ast.IsExported(receiver)) {
+				p.document(d.Doc != nil)
+			}
+		case *ast.GenDecl:
+			c.types(p, dir, d)
+		}
+	}
+	return nil
+}
+
+func (c *Counts) types(p *pkg, dir string, d *ast.GenDecl) {
+	for _, spec := range d.Specs {
+		t, ok := spec.(*ast.TypeSpec)
+		if !ok {
+			continue
+		}
+		if t.Name.IsExported() {
+			p.document(d.Doc != nil || t.Doc != nil || t.Comment != nil)
+		}
+		if i, ok := t.Type.(*ast.InterfaceType); ok {
+			n := 0
+			for _, m := range i.Methods.List {
+				n += len(m.Names)
+			}
+			c.Methods[dir+"."+t.Name.Name+" (interface)"] = n
+		}
+	}
+}
+
+func (p *pkg) document(yes bool) {
+	p.exported++
+	if yes {
+		p.documented++
+	}
+}
+
+// typeName returns the name of a receiver's type without its pointer and type parameters.
+func typeName(e ast.Expr) string {
+	switch t := e.(type) {
+	case *ast.StarExpr:
+		return typeName(t.X)
+	case *ast.IndexExpr:
+		return typeName(t.X)
+	case *ast.IndexListExpr:
+		return typeName(t.X)
+	case *ast.Ident:
+		return t.Name
+	}
+	return ""
+}
