@@ -33,7 +33,7 @@ type fakeTopic struct {
 	appendErr  error
 	refusal    error                   // Verify's answer
 	replicated error                   // AwaitReplicated's answer
-	hold       chan struct{}           // nil: replicas are there at once
+	hold       chan struct{}           // nil: records are replicated at once
 	reading    chan struct{}           // not nil: reads wait until it is closed
 	stalled    map[int32]chan struct{} // by partition: appends wait until it is closed
 }
@@ -225,7 +225,7 @@ func fetched(t *testing.T, c *Coordinator, group string) string {
 	return strings.Join(texts, " ")
 }
 
-func TestWhatWasStoredIsThereAfterTheNextElection(t *testing.T) {
+func TestStoredGroupsAndOffsetsAreLoadedAfterTheNextElection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := newFakeTopic()
 		c, _ := leading(t, topic, testOptions())
@@ -241,7 +241,7 @@ func TestWhatWasStoredIsThereAfterTheNextElection(t *testing.T) {
 		partition := TopicPartition{Topic: TopicName}
 		c.Resigned(partition, 1)
 		if got := fetched(t, c, "g"); got != "NOT_COORDINATOR" {
-			t.Errorf("while somebody else leads: %s", got)
+			t.Errorf("while another broker leads: %s", got)
 		}
 		c.BecameLeader(partition, 2)
 		awaitLoaded(c)
@@ -301,7 +301,7 @@ func TestAnOldEpochChangesNothing(t *testing.T) {
 	})
 }
 
-func TestWhileLoadingNobodyIsServed(t *testing.T) {
+func TestResponsesWhileGroupsAreLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := newFakeTopic()
 		c, _ := leading(t, topic, testOptions())

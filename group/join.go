@@ -15,8 +15,8 @@ type JoinRequest struct {
 	// IDFirst is set if a dynamic member without an id is only given one, with which it must join
 	// in a second request (v4+, KIP-394).
 	IDFirst bool
-	// MaySkipAssignment is set if the answer can tell a static leader that has returned to skip
-	// the assignment (v9+).
+	// MaySkipAssignment is set if the response has a field that makes a returning static leader
+	// skip the assignment (v9+).
 	MaySkipAssignment  bool
 	ClientID           string
 	ClientHost         string

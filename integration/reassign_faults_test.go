@@ -97,7 +97,7 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 	c.restart(destination)
 	m.awaitDone(after)
 	l.awaitProgress(30 * time.Second)
-	c.restart(controller) // it keeps its log of the partition, as with a real controller: no request told it to delete that
+	c.restart(controller) // it keeps its log of the partition, as with a real controller: no request asked it to delete the log
 	c.awaitMetadata("all brokers", everyBroker(c))
 	phase("completed after its destination and the controller died")
 

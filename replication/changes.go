@@ -81,7 +81,7 @@ func (s *changeSet[T]) take() *T {
 }
 
 // park makes w the waiter that is notified of events in interest. An earlier waiter is notified
-// once more and replaced.
+// a last time and replaced.
 func (s *changeSet[T]) park(w *waiter, interest event) {
 	w.parkedIn = s
 	s.mu.Lock()

@@ -99,7 +99,7 @@ func (p *crashPoint) look(image *vfs.Mem, further bool) error {
 	return nil
 }
 
-// check compares what is served with the history. Everything below the floor must be there.
+// check compares what is served with the history. Everything below the floor must be present.
 func (p *crashPoint) check(m *Manager, floor int64) error {
 	if len(m.offlineDirs()) > 0 {
 		return errors.New("the directory is offline")

@@ -459,8 +459,8 @@ func (h *randomHistory) found() ([]loggedBatch, error) {
 	return found, nil
 }
 
-// look compares the log with what the history allows. Everything below the floor must be there; if
-// whole is set, nothing may be lost.
+// look compares the log with what the history allows. Everything below the floor must be present;
+// if whole is set, nothing may be lost.
 func (h *randomHistory) look(floor int64, whole bool) error {
 	found, err := h.found()
 	if err != nil {

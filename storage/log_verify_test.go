@@ -43,7 +43,7 @@ func TestTheFirstAppendOfATransactionIsVerified(t *testing.T) {
 }
 
 // The marker overtakes the coordinator's answer. The late records must be rejected, or they would
-// hold back the last stable offset for ever (KAFKA-14402).
+// hold back the last stable offset forever (KAFKA-14402).
 func TestPitfallReplication25_AMarkerEndsAPendingVerification(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	guard := l.VerifyTransaction(4, 0, 0)

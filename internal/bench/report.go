@@ -48,7 +48,7 @@ func (r *report) metric(name, unit string, g goal) *metric {
 	return m
 }
 
-// note adds a line below the table, unless it is there already.
+// note adds a line below the table, unless the table already has it.
 func (r *report) note(format string, args ...any) {
 	if line := fmt.Sprintf(format, args...); !slices.Contains(r.notes, line) {
 		r.notes = append(r.notes, line)

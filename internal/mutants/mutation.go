@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// A mutation replaces one expression or statement of a source file, or several
-// that guard against the same thing.
+// mutation replaces one expression or statement of a source file, or several that guard against the
+// same fault.
 type mutation struct {
 	id       int
 	name     string
@@ -22,7 +22,7 @@ type mutation struct {
 	places   []place
 }
 
-// A place is what a mutation replaces in one file.
+// place is the range of one file that a mutation replaces.
 type place struct {
 	file       string // slash-separated, relative to the module's root
 	line       int
@@ -52,7 +52,7 @@ func (m mutation) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%-28s%s %s", m.name, at, m.operator))
 }
 
-// A switched place is a place behind the switch of mutation id.
+// switched is a place that is controlled by the switch of mutation id.
 type switched struct {
 	place
 	id int

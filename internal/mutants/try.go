@@ -62,7 +62,7 @@ func try(root string, all []mutation, o options) (survived int, err error) {
 	return len(survivors), nil
 }
 
-// A result says what killed a mutant: by is the package whose tests noticed it, "" if none did.
+// result is the outcome for a mutant: by is the package whose tests detected it, "" if none did.
 type result struct {
 	by       string
 	test     string // the first test that failed, or "timeout"
@@ -120,7 +120,7 @@ type builds struct {
 	binaries map[string]*binary // by package
 }
 
-// A binary is one package's compiled tests.
+// binary is the compiled tests of one package.
 type binary struct {
 	once    sync.Once
 	path    string

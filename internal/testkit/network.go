@@ -41,7 +41,7 @@ func NewNetwork(t testing.TB) *Network {
 	if !InNamespaces() {
 		t.Fatal("NewNetwork works only in a test that Alone runs")
 	}
-	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") // the programs are there, but not in everybody's PATH
+	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") // the programs may be installed but not in the user's PATH
 	for _, program := range []string{"ip", "nft", "nsenter"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("%v; scripts/prerequisites.sh test installs it", err)

@@ -55,7 +55,9 @@ func (z *Ensemble) DataDir() string { return filepath.Join(z.dir, "data") }
 func (z *Ensemble) Kill() { z.proc.Kill() }
 
 // Pause stops the server from running until Resume.
-func (z *Ensemble) Pause()  { z.proc.Signal(syscall.SIGSTOP) }
+func (z *Ensemble) Pause() { z.proc.Signal(syscall.SIGSTOP) }
+
+// Resume lets a paused server run again.
 func (z *Ensemble) Resume() { z.proc.Signal(syscall.SIGCONT) }
 
 // Restart starts a killed server again with its data and waits until it serves.

@@ -16,6 +16,7 @@ func NewJavaError(class, text string) error { return JavaError{class, text} }
 
 func (e JavaError) Error() string { return e.Text }
 
+// JavaClass returns the Java class that tools print.
 func (e JavaError) JavaClass() string { return e.Class }
 
 // classed is an error that names its Java exception class.

@@ -107,6 +107,7 @@ type BadOption struct{ Text, Class string }
 
 func (e BadOption) Error() string { return e.Text }
 
+// JavaClass returns the class of the exception in joptsimple.
 func (e BadOption) JavaClass() string { return "joptsimple." + e.Class }
 
 // ErrDone ends a tool with exit code 0 after it has printed its help or version.

@@ -38,9 +38,13 @@ type Tool struct {
 	Run func(env *Env, args []string) int
 }
 
-// Printf prints to stdout, Println prints a line to stdout, and Complainf prints a line to stderr.
-func (e *Env) Printf(format string, args ...any)    { fmt.Fprintf(e.Stdout, format, args...) }
-func (e *Env) Println(args ...any)                  { fmt.Fprintln(e.Stdout, args...) }
+// Printf prints to stdout.
+func (e *Env) Printf(format string, args ...any) { fmt.Fprintf(e.Stdout, format, args...) }
+
+// Println prints a line to stdout.
+func (e *Env) Println(args ...any) { fmt.Fprintln(e.Stdout, args...) }
+
+// Complainf prints a line to stderr.
 func (e *Env) Complainf(format string, args ...any) { fmt.Fprintf(e.Stderr, format+"\n", args...) }
 
 // Logger returns a logger that prints warnings and errors to stderr in the format of Kafka's tools.

@@ -72,6 +72,7 @@ func (e NoNodeError) Error() string {
 	return "Timed out waiting for a node assignment. Call: " + e.Call
 }
 
+// JavaClass returns the class of the exception that Kafka throws.
 func (NoNodeError) JavaClass() string { return "org.apache.kafka.common.errors.TimeoutException" }
 
 // Connect returns a cluster once one of the bootstrap servers answers. Until then, it logs the

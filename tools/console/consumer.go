@@ -195,7 +195,7 @@ func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	return c, err
 }
 
-// ResetOffset returns the offset at which the consumer starts if it has no offset, or one that is
+// resetOffset returns the offset at which the consumer starts if it has no offset, or one that is
 // not in the log.
 func (o *consumerOptions) resetOffset(reset string) (kgo.Offset, error) {
 	if reset == "" && o.fromBeginning.Given() {

@@ -53,7 +53,7 @@ func (c *consoleConsumer) runInGroup(ctx context.Context) error {
 	return err
 }
 
-// WarnGone logs Kafka's warning for a partition whose topic was deleted.
+// warnGone logs Kafka's warning for a partition whose topic was deleted.
 func (c *consoleConsumer) warnGone(topic string, partition int32) {
 	name := c.client
 	if c.group != nil {

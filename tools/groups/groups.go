@@ -217,7 +217,7 @@ func (o *groupsOptions) filters() (states, kinds []string, err error) {
 	return states, kinds, err
 }
 
-// OneOf reads a comma-separated list of names and ignores their case.
+// oneOf reads a comma-separated list of names and ignores their case.
 func oneOf(text string, names []string, complaint string, shown func(string) string) ([]string, error) {
 	if text == "" {
 		return nil, nil

@@ -161,10 +161,12 @@ func (n Node) Long() (int64, error) {
 	return v, nil
 }
 
-// Integers and texts parse a list. Their error for other values differs from that of array, as in
-// Kafka's tools.
+// Integers returns the numbers of a list. Its error for other values differs from that of array, as
+// in Kafka's tools.
 func (n Node) Integers() ([]int32, error) { return listOf(n, Node.integer) }
-func (n Node) Texts() ([]string, error)   { return listOf(n, Node.Text) }
+
+// Texts is like Integers for a list of strings.
+func (n Node) Texts() ([]string, error) { return listOf(n, Node.Text) }
 
 func listOf[T any](n Node, decode func(Node) (T, error)) ([]T, error) {
 	nodes, isList := n.list()
