@@ -9,8 +9,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// What members offer and what they were assigned is shown of a stable group
-// only: before, there is no protocol that they have in common.
+// The metadata and assignments of members are shown for a stable group only. In other states no
+// common protocol is selected.
 func TestAStableGroupIsDescribedWithItsAssignment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := leading(t, newFakeTopic(), testOptions())
@@ -61,7 +61,7 @@ func TestOffsetsOfSubscribedTopicsAreKeptAndOthersDeleted(t *testing.T) {
 	})
 }
 
-// A group's record that is not on all in-sync replicas at once is waited for.
+// A SyncGroup waits if the group's record is not on all in-sync replicas at once.
 func TestASyncWaitsUntilItsRecordIsReplicated(t *testing.T) {
 	for name, want := range map[string]struct {
 		replicated bool

@@ -49,7 +49,7 @@ func BenchmarkLoad(b *testing.B) {
 	b.ReportMetric(float64(commits)*float64(b.N)/b.Elapsed().Seconds(), "commits/s")
 }
 
-// discardTopic takes every append.
+// discardTopic accepts every append and stores nothing.
 type discardTopic struct{ *fakeTopic }
 
 func (discardTopic) Append(int32, []byte, *storage.Verification, int16) (replication.Written, error) {
@@ -76,13 +76,13 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkGroupHeap fills a coordinator with groups of one member and one
-// offset and reports what each keeps on the heap.
+// BenchmarkGroupHeap fills a coordinator with groups of one member and one offset and reports the
+// heap bytes that each of them takes.
 func BenchmarkGroupHeap(b *testing.B) {
 	const groups = 10_000
 	opts := testOptions()
 	opts.Rules.InitialDelay = 0
-	alive := func() uint64 {
+	heapSize := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
@@ -94,7 +94,7 @@ func BenchmarkGroupHeap(b *testing.B) {
 		c.Start()
 		c.BecameLeader(TopicPartition{Topic: TopicName}, 0)
 		awaitLoaded(c)
-		before := alive()
+		before := heapSize()
 		for i := range groups {
 			id := fmt.Sprint("group-", i)
 			joined := c.Join(id, JoinRequest{ClientID: strings.Clone("bench"), ClientHost: strings.Clone("/127.0.0.1"), RebalanceTimeoutMs: 60_000,
@@ -105,7 +105,7 @@ func BenchmarkGroupHeap(b *testing.B) {
 				b.Fatal(joined.Err.Name(), synced.Err.Name(), committed[0].Name())
 			}
 		}
-		b.ReportMetric(float64(alive()-before)/groups, "B/group")
+		b.ReportMetric(float64(heapSize()-before)/groups, "B/group")
 		c.Stop()
 	}
 }

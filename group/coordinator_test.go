@@ -28,13 +28,13 @@ import (
 // fakeTopic is an offsets topic in memory: a log for each partition.
 type fakeTopic struct {
 	mu         sync.Mutex
-	logs       map[int32][]byte // batches one after the other
+	logs       map[int32][]byte // concatenated batches
 	ends       map[int32]int64
 	appendErr  error
-	refusal    error                   // Verify's answer
-	replicated error                   // AwaitReplicated's answer
-	hold       chan struct{}           // nil: records are replicated at once
-	reading    chan struct{}           // not nil: reads wait until it is closed
+	refusal    error                   // returned by Verify
+	replicated error                   // returned by AwaitReplicated
+	hold       chan struct{}           // if not nil, AwaitReplicated waits until it is closed
+	reading    chan struct{}           // if not nil, reads wait until it is closed
 	stalled    map[int32]chan struct{} // by partition: appends wait until it is closed
 }
 
@@ -100,7 +100,7 @@ func (l *fakeLog) Offsets() storage.Offsets {
 	return storage.Offsets{LogEnd: l.f.ends[l.partition]}
 }
 
-// Read answers with about MaxBytes from the batch that holds the offset.
+// Read returns about MaxBytes from the start of the batch with the offset.
 func (l *fakeLog) Read(r storage.Read) (storage.Data, error) {
 	if l.f.reading != nil {
 		<-l.f.reading
@@ -150,8 +150,8 @@ func mustIBP(text string) settings.IBP {
 	return ibp
 }
 
-// leading starts a coordinator that leads partition 0 and waits until it is
-// loaded. Its log goes to the buffer.
+// leading starts a coordinator that leads partition 0 and waits until the partition is loaded. It
+// logs to the buffer.
 func leading(t *testing.T, topic *fakeTopic, o Options) (*Coordinator, *bytes.Buffer) {
 	t.Helper()
 	var lines bytes.Buffer
@@ -323,7 +323,7 @@ func TestResponsesWhileGroupsAreLoading(t *testing.T) {
 		if _, code := c.List(nil, nil); code != protocol.CoordinatorLoadInProgress {
 			t.Errorf("list: %s", code.Name())
 		}
-		// The leadership goes while the log is being read: nothing of it counts.
+		// The leadership is lost while the log is being read: what was read is dropped.
 		c.Resigned(partition, 3)
 		close(topic.reading)
 		synctest.Wait()
@@ -334,7 +334,7 @@ func TestResponsesWhileGroupsAreLoading(t *testing.T) {
 	})
 }
 
-func TestNoLockIsHeldWhileReplicasAreAwaited(t *testing.T) {
+func TestNoLockIsHeldWhileWaitingForReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := newFakeTopic()
 		c, _ := leading(t, topic, testOptions())
@@ -352,7 +352,7 @@ func TestNoLockIsHeldWhileReplicasAreAwaited(t *testing.T) {
 			t.Errorf("heartbeat: %s", code.Name())
 		}
 		if list, _ := c.Fetch("g", []TopicPartition{{Topic: "t"}}, true); list[0].Err != protocol.UnstableOffsetCommit {
-			t.Errorf("a commit on its way is %s", list[0].Err.Name())
+			t.Errorf("a pending commit is %s", list[0].Err.Name())
 		}
 		close(topic.hold)
 		if codes := <-answer; codes[0] != protocol.None {
@@ -369,7 +369,7 @@ func TestNoLockIsHeldWhileReplicasAreAwaited(t *testing.T) {
 			t.Errorf("after 5 s: %s", codes[0].Name())
 		}
 		if list, _ := c.Fetch("g", []TopicPartition{{Topic: "t"}}, true); list[0].Err != protocol.None {
-			t.Errorf("a commit that failed is %s", list[0].Err.Name())
+			t.Errorf("a failed commit is %s", list[0].Err.Name())
 		}
 		c.Stop()
 	})
@@ -432,7 +432,7 @@ func TestTimersRemoveSilentMembersAndExpireOffsets(t *testing.T) {
 		c.BecameLeader(TopicPartition{Topic: TopicName}, 2)
 		awaitLoaded(c)
 		if list, _ := c.List(nil, nil); len(list) != 0 {
-			t.Errorf("the tombstones left: %v", list)
+			t.Errorf("after loading the tombstones: %v", list)
 		}
 		c.Stop()
 		for _, line := range []string{"has failed, removing it from the group", "Stabilized group g generation 1 (__consumer_offsets-0) with 1 members",
@@ -444,7 +444,7 @@ func TestTimersRemoveSilentMembersAndExpireOffsets(t *testing.T) {
 	})
 }
 
-func TestDeletedTopicsTakeTheirOffsetsAlong(t *testing.T) {
+func TestOffsetsOfDeletedTopicsAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := leading(t, newFakeTopic(), testOptions())
 		c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 5), commitOf("u", 0, 5)}})
@@ -456,7 +456,7 @@ func TestDeletedTopicsTakeTheirOffsetsAlong(t *testing.T) {
 	})
 }
 
-// endTxn writes the marker that ends a producer's transaction into partition 0.
+// endTxn appends the marker that ends a producer's transaction to partition 0.
 func endTxn(t *testing.T, topic *fakeTopic, producer int64, kind record.ControlType) {
 	t.Helper()
 	o := record.Defaults()
@@ -470,7 +470,7 @@ func endTxn(t *testing.T, topic *fakeTopic, producer int64, kind record.ControlT
 	}
 }
 
-func TestTransactionalOffsetsHoldOnceTheTransactionDoes(t *testing.T) {
+func TestTransactionalOffsetsAreValidOnceTheTransactionIsCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := newFakeTopic()
 		c, _ := leading(t, topic, testOptions())
@@ -490,7 +490,7 @@ func TestTransactionalOffsetsHoldOnceTheTransactionDoes(t *testing.T) {
 		if got := fetched(t, c, "g"); got != "t-0=5" {
 			t.Errorf("after the end: %s", got)
 		}
-		// The same from the log: 3 commits, 4 aborts, 5 stays open.
+		// The same from the log: producer 3 commits, 4 aborts, the transaction of 5 stays open.
 		txn(3, 7)
 		txn(4, 8)
 		txn(5, 9)
@@ -500,25 +500,25 @@ func TestTransactionalOffsetsHoldOnceTheTransactionDoes(t *testing.T) {
 		c.Resigned(TopicPartition{Topic: TopicName}, 1)
 		c.BecameLeader(TopicPartition{Topic: TopicName}, 2)
 		awaitLoaded(c)
-		// 1 and 2 have no markers in this log: they are open still.
+		// The log has no markers for 1 and 2, so their transactions are still open.
 		if got := fetched(t, c, "g"); got != "t-0=7" {
 			t.Errorf("after loading: %s", got)
 		}
 		c.TxnEnded(5, 0, true)
 		if got := fetched(t, c, "g"); got != "t-0=9" {
-			t.Errorf("after the open one's end: %s", got)
+			t.Errorf("after the end of the open transaction: %s", got)
 		}
 		c.Stop()
 	})
 }
 
-// What the transaction's coordinator says of a commit is what its producer hears,
-// and nothing is appended.
+// If the transaction's coordinator refuses the verification, the producer gets the code and nothing
+// is appended.
 func TestUnverifiedTransactionalCommitsAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := newFakeTopic()
 		c, _ := leading(t, topic, testOptions())
-		for verdict, want := range map[protocol.ErrorCode]protocol.ErrorCode{
+		for refusal, want := range map[protocol.ErrorCode]protocol.ErrorCode{
 			protocol.TransactionAbortable:     protocol.TransactionAbortable,
 			protocol.InvalidTxnState:          protocol.InvalidTxnState,
 			protocol.InvalidProducerIDMapping: protocol.InvalidProducerIDMapping,
@@ -526,9 +526,9 @@ func TestUnverifiedTransactionalCommitsAreRefused(t *testing.T) {
 			protocol.NetworkException:         protocol.CoordinatorLoadInProgress,
 			protocol.NotLeaderOrFollower:      protocol.NotCoordinator,
 		} {
-			topic.refusal = verdict
+			topic.refusal = refusal
 			if codes := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 1)}, Txn: &Txn{ProducerID: 1}}); codes[0] != want {
-				t.Errorf("%s became %s, want %s", verdict.Name(), codes[0].Name(), want.Name())
+				t.Errorf("%s became %s, want %s", refusal.Name(), codes[0].Name(), want.Name())
 			}
 		}
 		if end := topic.ends[0]; end != 0 {
@@ -538,8 +538,8 @@ func TestUnverifiedTransactionalCommitsAreRefused(t *testing.T) {
 	})
 }
 
-// A commit of an open transaction leaves what holds alone, makes the partition
-// unstable (KIP-447), and keeps the group from dying of idleness.
+// A commit of an open transaction does not change the valid offset, makes the partition unstable
+// (KIP-447) and keeps the group alive.
 func TestOffsetsOfOpenTransactionsArePending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := leading(t, newFakeTopic(), testOptions())
@@ -558,7 +558,7 @@ func TestOffsetsOfOpenTransactionsArePending(t *testing.T) {
 		if got := fetched(t, c, "g"); got != "t-0=5" || stable() != protocol.UnstableOffsetCommit {
 			t.Errorf("while open: %s, stable %s", got, stable().Name())
 		}
-		// Not at the moment of a regular cleaning, which would race with what follows.
+		// The time is not that of a regular Clean, which would race with the following.
 		time.Sleep(testOptions().Retention + testOptions().RetentionCheck*3/2)
 		synctest.Wait()
 		c.Clean()
@@ -581,9 +581,9 @@ func TestOffsetsOfOpenTransactionsArePending(t *testing.T) {
 	})
 }
 
-// A commit that fails, and a load whose partition goes meanwhile, leave nothing
-// behind for the end of a transaction that may never come.
-func TestNoGroupIsKeptForCommitsThatAreNot(t *testing.T) {
+// A failed commit, and a load during which the leadership is lost, leave no group registered for
+// the end of a transaction that may never end.
+func TestNoGroupIsKeptForFailedCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := newFakeTopic()
 		c, _ := leading(t, topic, testOptions())
@@ -602,7 +602,7 @@ func TestNoGroupIsKeptForCommitsThatAreNot(t *testing.T) {
 		}
 		topic.appendErr = nil
 		if n := len(c.txns.groups); n != 1 || len(c.txns.groups[1]) != 1 {
-			t.Errorf("groups are kept for %d producers, want for that of the commit which did not fail", n)
+			t.Errorf("groups are kept for %d producers, want only for the one whose commit did not fail", n)
 		}
 		partition := TopicPartition{Topic: TopicName}
 		c.Resigned(partition, 1)
@@ -613,7 +613,7 @@ func TestNoGroupIsKeptForCommitsThatAreNot(t *testing.T) {
 		close(topic.reading)
 		synctest.Wait()
 		if n := len(c.txns.groups); n != 0 {
-			t.Errorf("after the leadership has gone groups are kept for %d producers", n)
+			t.Errorf("after the loss of the leadership groups are kept for %d producers", n)
 		}
 		c.BecameLeader(partition, 4)
 		awaitLoaded(c)
@@ -624,8 +624,8 @@ func TestNoGroupIsKeptForCommitsThatAreNot(t *testing.T) {
 	})
 }
 
-// An offsets topic that is deleted and made again begins with leader epoch 0.
-func TestAnOffsetsTopicThatIsMadeAgainIsCoordinated(t *testing.T) {
+// An offsets topic that is deleted and created again starts with leader epoch 0.
+func TestARecreatedOffsetsTopicIsCoordinated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := leading(t, newFakeTopic(), testOptions())
 		defer c.Stop()
@@ -642,10 +642,10 @@ func TestAnOffsetsTopicThatIsMadeAgainIsCoordinated(t *testing.T) {
 	})
 }
 
-// A disk that stalls under one group's records holds back that group only: not
-// the lists, not the deletion of topics, not the deadlines of others, not the end of
-// the leadership of other partitions.
-func TestASlowAppendHoldsBackItsGroupOnly(t *testing.T) {
+// A disk that stalls while one group's records are appended blocks that group only. It does not
+// block lists, the deletion of topics, the deadlines of other groups or the end of the leadership
+// of other partitions.
+func TestASlowAppendBlocksItsGroupOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := newFakeTopic()
 		o := testOptions()
@@ -668,12 +668,12 @@ func TestASlowAppendHoldsBackItsGroupOnly(t *testing.T) {
 		go c.Commit(slow, CommitRequest{Generation: -1, Commits: []Commit{commitOf("deleted", 1, 6), commitOf("kept", 1, 6)}})
 		synctest.Wait()
 		if list, code := c.List(nil, nil); len(list) != 2 || code != protocol.None {
-			t.Errorf("listed %v, %s", list, code.Name())
+			t.Errorf("list: %v, %s", list, code.Name())
 		}
 		if n := c.Stats().Offsets; n != 4 {
 			t.Errorf("%d offsets", n)
 		}
-		time.Sleep(11 * time.Second) // of the bubble's clock
+		time.Sleep(11 * time.Second) // of the fake clock
 		synctest.Wait()
 		if d, _ := c.Describe(other); d.State != "Empty" {
 			t.Errorf("after the session's end the other group is %s", d.State)
@@ -699,7 +699,7 @@ func TestASlowAppendHoldsBackItsGroupOnly(t *testing.T) {
 		if got := fetched(t, c, slow); got != "kept-0=5 kept-1=6" {
 			t.Errorf("offsets of the group with the slow disk: %s", got)
 		}
-		// What is committed after the deletion is of a new topic.
+		// Offsets committed after the deletion belong to a new topic.
 		c.Commit(slow, CommitRequest{Generation: -1, Commits: []Commit{commitOf("deleted", 0, 1)}})
 		if got := fetched(t, c, slow); got != "deleted-0=1 kept-0=5 kept-1=6" {
 			t.Errorf("offsets after the topic was created again: %s", got)
@@ -708,7 +708,7 @@ func TestASlowAppendHoldsBackItsGroupOnly(t *testing.T) {
 	})
 }
 
-// An earlier deadline of a group is met although a later one was set before.
+// A deadline is met even if a later one of the same group was set before.
 func TestAnEarlierDeadlineIsMet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := testOptions()
@@ -741,9 +741,9 @@ func TestSessionTimeoutsHaveLimits(t *testing.T) {
 	})
 }
 
-// A commit of a transaction counts where its record is, not where its marker is:
-// a plain commit between the two is newer.
-func TestAPlainCommitBehindATransactionalOneHoldsAfterLoading(t *testing.T) {
+// The position of a transactional commit is that of its record, not of the transaction's marker. A
+// plain commit between the two is newer.
+func TestAPlainCommitAfterATransactionalOneIsValidAfterLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := newFakeTopic()
 		c, _ := leading(t, topic, testOptions())
@@ -767,12 +767,12 @@ func TestAPlainCommitBehindATransactionalOneHoldsAfterLoading(t *testing.T) {
 	})
 }
 
-func TestNoGroupIsMadeWithoutItsPartition(t *testing.T) {
+func TestNoGroupIsCreatedInAPartitionThatIsNotOwned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := leading(t, newFakeTopic(), testOptions())
 		c.Resigned(TopicPartition{Topic: TopicName}, 1)
 		if e := c.findOrCreate("g"); e != nil {
-			t.Error("a group was made in a partition that another broker leads")
+			t.Error("a group was created in a partition that another broker leads")
 		}
 		c.Stop()
 		if got := fetched(t, c, "g"); got != "COORDINATOR_NOT_AVAILABLE" {
@@ -792,8 +792,8 @@ func TestOnlyTheCoordinatorDeletesAGroup(t *testing.T) {
 	})
 }
 
-// With offsets.commit.required.acks=1 no other replica is waited for.
-func TestCommitsWaitForAsManyReplicasAsConfigured(t *testing.T) {
+// With offsets.commit.required.acks=1 a commit does not wait for other replicas.
+func TestCommitsWaitForTheConfiguredAcks(t *testing.T) {
 	for acks, want := range map[int16]protocol.ErrorCode{-1: protocol.RequestTimedOut, 1: protocol.None} {
 		synctest.Test(t, func(t *testing.T) {
 			topic := newFakeTopic()
@@ -809,7 +809,7 @@ func TestCommitsWaitForAsManyReplicasAsConfigured(t *testing.T) {
 	}
 }
 
-// Metadata count in UTF-16 units, as Kafka counts.
+// The length of metadata is counted in UTF-16 units, as in Kafka.
 func TestMetadataMayBeAsLongAsConfigured(t *testing.T) {
 	o := testOptions()
 	o.MaxMetadata = 4
@@ -821,8 +821,8 @@ func TestMetadataMayBeAsLongAsConfigured(t *testing.T) {
 	}
 }
 
-// Of a commit only the partition with too long metadata is refused.
-func TestTooLongMetadataAreNotCommitted(t *testing.T) {
+// Only the partition with the too long metadata is refused.
+func TestTooLongMetadataIsNotCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := testOptions()
 		o.MaxMetadata = 4
@@ -840,7 +840,7 @@ func TestTooLongMetadataAreNotCommitted(t *testing.T) {
 	})
 }
 
-// What a real broker wrote, in chunks of every size.
+// The offsets topic that a real broker wrote loads to the same groups with reads of any size.
 func TestTheGoldenOffsetsTopicLoads(t *testing.T) {
 	set, err := os.ReadFile(golden.Path(t, "logdir-3.9.1/clean/__consumer_offsets-0/00000000000000000000.log"))
 	if err != nil {
@@ -875,15 +875,15 @@ func TestTheGoldenOffsetsTopicLoads(t *testing.T) {
 			t.Log(got)
 		}
 		if got != want {
-			t.Errorf("with reads of %d bytes:\n%s\nwith others:\n%s", size, got, want)
+			t.Errorf("with reads of %d bytes:\n%s\nwith other sizes:\n%s", size, got, want)
 		}
 	}
 	if want == "" {
-		t.Error("nothing was found")
+		t.Error("no groups were loaded")
 	}
 }
 
-func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
+func TestDamagedRecordsAreSkippedAndNamed(t *testing.T) {
 	topic := newFakeTopic()
 	good := func(partition int32) keyValue {
 		return keyValue{appendOffsetKey(nil, "g", TopicPartition{Topic: "t", Partition: partition}), formats{3, 3}.appendOffset(nil, &Offset{Offset: 5, ExpiresMs: -1})}
@@ -892,7 +892,7 @@ func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
 	later.Version = valueVersionMax + 1
 	laterValue := later.AppendTo(nil)
 	if err := later.ReadFrom(laterValue); err != nil {
-		t.Fatal("the value of a later version does not parse by itself: ", err)
+		t.Fatal("kmsg does not parse the value of a later version: ", err)
 	}
 	add := func(records ...keyValue) {
 		b := record.NewBuilder(record.Defaults())
@@ -909,12 +909,12 @@ func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	add(good(0), keyValue{[]byte{0, 1, 0}, nil}, good(1))                             // a key that ends early
-	add(keyValue{nil, []byte("x")})                                                   // none
+	add(good(0), keyValue{[]byte{0, 1, 0}, nil}, good(1))                             // a truncated key
+	add(keyValue{nil, []byte("x")})                                                   // no key
 	add(keyValue{good(2).key, laterValue})                                            // a value of an unknown version
-	add(keyValue{good(2).key, []byte{0, 3, 0, 0}})                                    // one that ends early
-	add(keyValue{appendGroupKey(nil, "g"), []byte{0, 3, 0, 1}})                       // a group's
-	add(keyValue{[]byte{0, 3, 0, 1, 'x'}, []byte("of the new coordinator")}, good(3)) // no error: a warning
+	add(keyValue{good(2).key, []byte{0, 3, 0, 0}})                                    // a truncated value
+	add(keyValue{appendGroupKey(nil, "g"), []byte{0, 3, 0, 1}})                       // a truncated group
+	add(keyValue{[]byte{0, 3, 0, 1, 'x'}, []byte("of the new coordinator")}, good(3)) // a warning, no error
 	var errs, warnings []string
 	l := newLoader(0, Rules{MaxSize: 10}, func(f string, a ...any) { warnings = append(warnings, fmt.Sprintf(f, a...)) },
 		func(f string, a ...any) { errs = append(errs, fmt.Sprintf(f, a...)) })
@@ -936,7 +936,7 @@ func TestDamagedRecordsAreLeftOutByName(t *testing.T) {
 }
 
 func TestPartitionsOfGroups(t *testing.T) {
-	// As Java's String.hashCode gives them; the last one hashes to MIN_VALUE.
+	// The values are from Java's String.hashCode. polygenelubricants hashes to Integer.MIN_VALUE.
 	for id, want := range map[string]int32{"": 0, "a": 97 % 50, "console-consumer-1": -1, "polygenelubricants": 0, "\U0001f600": 1772899 % 50} {
 		if got := HashPartition(id, 50); want >= 0 && got != want || got < 0 || got >= 50 {
 			t.Errorf("%q: %d, want %d", id, got, want)
@@ -972,7 +972,7 @@ func TestGroupsReadWhatTheyWriteInEveryFormat(t *testing.T) {
 			t.Errorf("v%d: %+v", version, read)
 		}
 		rebalanceMs := int32(60000)
-		if version == 0 { // its members have but one timeout
+		if version == 0 { // members have only one timeout
 			rebalanceMs = 10000
 		}
 		if version >= 3 != (m.InstanceID != nil) || version >= 2 != (read.stateSince == 6) || m.RebalanceTimeoutMs != rebalanceMs {
@@ -981,7 +981,7 @@ func TestGroupsReadWhatTheyWriteInEveryFormat(t *testing.T) {
 	}
 }
 
-// Many members, groups and commits at once; run with -race.
+// Many members join, sync and commit at the same time. Run it with -race.
 func TestMembersInParallel(t *testing.T) {
 	topic := newFakeTopic()
 	o := testOptions()
@@ -1032,7 +1032,7 @@ func participate(c *Coordinator, group, client string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s: the group never got stable", client)
+	return fmt.Errorf("%s: the group did not become stable", client)
 }
 
 func FuzzRecords(f *testing.F) {

@@ -1,6 +1,6 @@
 //go:build !race
 
-// What steps cost is the time of their thread, and without the race detector's part.
+// The tests in this file measure processor time, so they do not run with the race detector.
 
 package group
 
@@ -15,18 +15,18 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// cpuTime is the processor time that the thread has taken, which other processes do not
-// change.
+// cpuTime returns the processor time that the current thread has used. Unlike the elapsed time it
+// does not depend on other processes.
 func cpuTime(t *testing.T) time.Duration {
-	const ofThread = 1
+	const rusageThread = 1
 	var used syscall.Rusage
-	if err := syscall.Getrusage(ofThread, &used); err != nil {
+	if err := syscall.Getrusage(rusageThread, &used); err != nil {
 		t.Fatal(err)
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// large is a stable group of n members, and a time at which no session is over.
+// large returns a stable group of n members, and a time at which no session has expired.
 func large(n int) (g *Group, now time.Time) {
 	now = time.UnixMilli(1_000_000)
 	g = New("g", Rules{MaxSize: n}, now)
@@ -40,8 +40,8 @@ func large(n int) (g *Group, now time.Time) {
 	return g, now
 }
 
-// withTransactions is a group with n open transactions, each with a commit of a
-// partition of its own.
+// withTransactions returns a group with n open transactions, each with a commit for a partition of
+// its own.
 func withTransactions(n int) (g *Group, partitions []TopicPartition) {
 	g = New("g", Rules{}, time.UnixMilli(0))
 	for i := range n {
@@ -52,7 +52,7 @@ func withTransactions(n int) (g *Group, partitions []TopicPartition) {
 	return g, partitions
 }
 
-// What one request or one deadline costs grows with the group, not with its square, which
+// The cost of one request or one deadline is linear in the size of the group. A quadratic cost
 // would hold the group's lock for minutes.
 func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 	for what, prepare := range map[string]func(n int) func(){
@@ -67,7 +67,7 @@ func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 			}
 		},
 		"leaving in one request": func(n int) func() {
-			n *= 2 // to move the rest of a list costs little a member
+			n *= 2 // moving the rest of a list costs little for each member
 			g, now := large(n)
 			leaving := make([]Leaving, n)
 			for i := range leaving {
@@ -76,19 +76,19 @@ func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 			return func() {
 				codes, _, _ := g.Leave(now, leaving)
 				if i := slices.IndexFunc(codes, func(code protocol.ErrorCode) bool { return code != protocol.None }); i >= 0 || g.State() != Empty {
-					t.Fatalf("a member is answered %s, the group is %s", codes[max(i, 0)].Name(), g.State())
+					t.Fatalf("a member gets the code %s, the group is %s", codes[max(i, 0)].Name(), g.State())
 				}
 			}
 		},
-		"a rebalance that no member comes to": func(n int) func() {
-			n *= 2 // to move the rest of a list costs little a member
+		"a rebalance that no member joins": func(n int) func() {
+			n *= 2 // moving the rest of a list costs little for each member
 			g, now := large(n)
 			g.Leave(now, []Leaving{{MemberID: "m-0"}})
 			now = now.Add(time.Minute)
 			return func() { g.Expire(now) }
 		},
-		"sessions that end together": func(n int) func() {
-			n *= 2 // to move the rest of a list costs little a member
+		"sessions that expire together": func(n int) func() {
+			n *= 2 // moving the rest of a list costs little for each member
 			g, now := large(n)
 			now = now.Add(time.Minute)
 			return func() { g.Expire(now) }
@@ -102,7 +102,7 @@ func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 			return func() {
 				for _, f := range g.Fetch(partitions, true) {
 					if f.Err != protocol.UnstableOffsetCommit {
-						t.Fatalf("the offset of %v is answered with %s", f.Partition, f.Err.Name())
+						t.Fatalf("the offset of %v has the code %s", f.Partition, f.Err.Name())
 					}
 				}
 			}
@@ -111,7 +111,7 @@ func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 			g, partitions := withTransactions(n)
 			return func() {
 				if g.RemoveOffsets(partitions); !g.offsets.empty() {
-					t.Fatal("commits are left")
+					t.Fatal("commits remain")
 				}
 			}
 		},
@@ -134,7 +134,7 @@ func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 			took := cpuTime(t) - began
 			t.Logf("took %v", took)
 			if took > 2*time.Second {
-				t.Error("a tenth of that is usual")
+				t.Errorf("took %v of processor time, usually less than 200ms", took)
 			}
 		})
 	}

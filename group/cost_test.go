@@ -8,8 +8,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// A member may offer very many protocols to a group that has as many. Work that grew with
-// their square would hold the group's lock for hours.
+// A member may offer very many protocols to a group that already has as many. Comparing them in
+// quadratic time would hold the group's lock for hours.
 func TestManyProtocolsAreComparedOnce(t *testing.T) {
 	const many = 300_000
 	offer := func(prefix string) []Protocol {

@@ -9,8 +9,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// clocked is a group driven by hand: answers are given at once, records are
-// stored at once, time passes second by second.
+// clocked is a group whose clock the test advances second by second. Answers are sent and records
+// are stored at once.
 type clocked struct {
 	now   time.Time
 	group *Group
@@ -47,7 +47,8 @@ func (c *clocked) sync(id string, instance *string, assignments map[string][]byt
 	return answer
 }
 
-// pass lets seconds pass, or less where until holds; the members alive send heartbeats.
+// pass advances the clock by most, or until the condition until (if not nil) holds. The members in
+// alive send heartbeats each second.
 func (c *clocked) pass(most time.Duration, until func() bool, alive ...string) {
 	for end := c.now.Add(most); c.now.Before(end) && (until == nil || !until()); {
 		c.now = c.now.Add(time.Second)
@@ -58,10 +59,9 @@ func (c *clocked) pass(most time.Duration, until func() bool, alive ...string) {
 	}
 }
 
-// The leader takes 15 s to assign, longer than the sessions of 10 s, and then a
-// new member comes: the SyncGroups that wait are refused. A member that is dead
-// by then is waited for as long as its session lasts, not for the rebalance
-// timeout of 5 minutes.
+// The leader takes 15 s to assign, longer than the sessions of 10 s. Then a new member joins and
+// the waiting SyncGroups are refused. The rebalance waits for a member that is dead by then until
+// its session expires, not for the rebalance timeout of 5 minutes.
 func TestARebalanceDoesNotWaitForADeadMemberWhoseSyncWasRefused(t *testing.T) {
 	const rebalance = 5 * time.Minute
 	c := newClocked()
@@ -103,7 +103,8 @@ func TestANewMemberIsRemovedWhileItsFirstJoinIsParked(t *testing.T) {
 	}
 }
 
-// The same for a static member, which no rebalance removes: only its session does.
+// A static member whose SyncGroup was refused is removed when its session expires. No rebalance
+// removes it.
 func TestAStaticMemberWhoseSyncWasRefusedExpires(t *testing.T) {
 	c := newClocked()
 	s := "s"
@@ -115,14 +116,14 @@ func TestAStaticMemberWhoseSyncWasRefusedExpires(t *testing.T) {
 		t.Fatal(c.group.State(), c.group.Generation())
 	}
 	answer := c.sync("S-1", &s, nil)
-	c.pass(61*time.Second, nil, "L") // which never syncs: it is removed after the rebalance timeout
+	c.pass(61*time.Second, nil, "L") // L never syncs and is removed after the rebalance timeout
 	select {
 	case r := <-answer:
 		if r.Err != protocol.RebalanceInProgress {
-			t.Fatalf("the static member's sync is answered with %v", r.Err)
+			t.Fatalf("the static member's SyncGroup is answered with %v", r.Err)
 		}
 	default:
-		t.Fatalf("the sync is still parked, the group is %v", c.group.State())
+		t.Fatalf("the SyncGroup is still parked, the group is %v", c.group.State())
 	}
 	c.pass(time.Hour, nil)
 	if c.group.Size() != 0 || c.group.State() != Empty {
@@ -130,8 +131,8 @@ func TestAStaticMemberWhoseSyncWasRefusedExpires(t *testing.T) {
 	}
 }
 
-// A replacement of a static member that takes longer to store than the session
-// lasts leaves the member with a session.
+// If storing the replacement of a static member takes longer than its session lasts, the member
+// still has a session afterwards.
 func TestAStaticMemberWhoseReplacementIsStoredLateExpires(t *testing.T) {
 	c := newClocked()
 	s := "s"
@@ -154,8 +155,8 @@ func TestAStaticMemberWhoseReplacementIsStoredLateExpires(t *testing.T) {
 	}
 }
 
-// disorder gives a group steps at random, in any order and at any time.
-type disorder struct {
+// randomSteps drives a group with random steps, in any order and at any time.
+type randomSteps struct {
 	rand   *rand.Rand
 	now    time.Time
 	group  *Group
@@ -163,9 +164,9 @@ type disorder struct {
 	ids    int
 }
 
-func (d *disorder) take(e *Effects) {
+func (d *randomSteps) take(e *Effects) {
 	for _, a := range e.Joins {
-		a.To <- a.Result // blocks where an answer is given twice
+		a.To <- a.Result // blocks if a request is answered twice
 	}
 	for _, a := range e.Syncs {
 		a.To <- a.Result
@@ -175,8 +176,8 @@ func (d *disorder) take(e *Effects) {
 	}
 }
 
-// someone is the id and instance of a member, or of none.
-func (d *disorder) someone() (id string, instance *string) {
+// anyMember returns the ids of a random member, or an unknown id.
+func (d *randomSteps) anyMember() (id string, instance *string) {
 	if n := d.group.Size(); n > 0 && d.rand.Intn(8) > 0 {
 		wanted := d.rand.Intn(n)
 		for i, m := range d.group.members.all() {
@@ -188,11 +189,11 @@ func (d *disorder) someone() (id string, instance *string) {
 	return "unknown", nil
 }
 
-func (d *disorder) step() {
+func (d *randomSteps) step() {
 	g := d.group
 	generation := g.Generation() - int32(d.rand.Intn(8)/7)
 	switch d.rand.Intn(9) {
-	case 0: // a new member, or a static one that is back
+	case 0: // a new member, or a static one that returns
 		d.ids++
 		req := JoinRequest{NewMemberID: fmt.Sprint("m", d.ids), SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 20_000, ProtocolType: "consumer",
 			Protocols: []Protocol{{"range", subscription("t")}}, IDFirst: d.rand.Intn(2) == 0, MaySkipAssignment: d.rand.Intn(2) == 0}
@@ -202,20 +203,20 @@ func (d *disorder) step() {
 		}
 		d.take(g.Join(d.now, req, make(chan JoinResult, 1)))
 	case 1, 2:
-		id, instance := d.someone()
+		id, instance := d.anyMember()
 		if pending := sortedKeys(g.pending); len(pending) > 0 && d.rand.Intn(2) == 0 {
 			id, instance = pending[0], nil
 		}
 		d.take(g.Join(d.now, JoinRequest{MemberID: id, InstanceID: instance, SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 20_000, ProtocolType: "consumer",
 			Protocols: []Protocol{{"range", subscription(fmt.Sprint("t", d.rand.Intn(3)))}}}, make(chan JoinResult, 1)))
 	case 3, 4:
-		id, instance := d.someone()
+		id, instance := d.anyMember()
 		d.take(g.Sync(d.now, SyncRequest{MemberID: id, InstanceID: instance, Generation: generation, Assignments: map[string][]byte{id: {1}}}, make(chan SyncResult, 1)))
 	case 5:
-		id, instance := d.someone()
+		id, instance := d.anyMember()
 		g.Heartbeat(d.now, id, instance, generation)
 	case 6:
-		if id, instance := d.someone(); d.rand.Intn(4) == 0 {
+		if id, instance := d.anyMember(); d.rand.Intn(4) == 0 {
 			_, _, e := g.Leave(d.now, []Leaving{{MemberID: id, InstanceID: instance}})
 			d.take(e)
 		}
@@ -233,44 +234,44 @@ func (d *disorder) step() {
 	}
 }
 
-// problem is what is wrong with the deadlines, "" where they are right.
-func (d *disorder) problem() string {
+// problem describes what is wrong with the deadlines. It returns "" if they are right.
+func (d *randomSteps) problem() string {
 	g := d.group
 	wake, any := g.Deadline()
 	late := func(at time.Time) bool { return !at.IsZero() && (!any || wake.After(at)) }
 	for _, m := range g.members.all() {
 		switch {
 		case m.expires.IsZero() && m.join == nil && m.sync == nil:
-			return fmt.Sprintf("the member %s has no session and no request that waits", m.ID)
+			return fmt.Sprintf("member %s has neither a session nor a parked request", m.ID)
 		case late(m.expires):
-			return fmt.Sprintf("the group is not called at the end of the session of %s", m.ID)
+			return fmt.Sprintf("the deadline is after the end of the session of %s", m.ID)
 		}
 	}
 	for id, at := range g.pending {
 		if late(at) {
-			return fmt.Sprintf("the group is not called when the pending member %s expires", id)
+			return fmt.Sprintf("the deadline is after the expiry of the pending member %s", id)
 		}
 	}
 	if g.state == PreparingRebalance && late(g.join.at) || late(g.syncBy) {
-		return "the group is not called when its rebalance or synchronization is over"
+		return "the deadline is after the end of the rebalance or of the time to sync"
 	}
 	if g.state == CompletingRebalance && g.unsynced > 0 && g.syncBy.IsZero() {
-		return "SyncGroups are awaited without end"
+		return "the group waits for SyncGroups without a deadline"
 	}
 	return ""
 }
 
-func TestEveryMemberHasASessionOrARequestThatWaits(t *testing.T) {
+func TestEveryMemberHasASessionOrAParkedRequest(t *testing.T) {
 	for seed := range int64(300) {
 		now := time.Unix(1_700_000_000, 0)
-		d := &disorder{rand: rand.New(rand.NewSource(seed)), now: now, group: New("g", Rules{MaxSize: 5}, now)}
+		d := &randomSteps{rand: rand.New(rand.NewSource(seed)), now: now, group: New("g", Rules{MaxSize: 5}, now)}
 		for step := range 400 {
 			d.step()
 			if p := d.problem(); p != "" {
 				t.Fatalf("seed %d, step %d: %s", seed, step, p)
 			}
 		}
-		// All are gone: sooner or later the group is empty.
+		// All members are dead now, so the group becomes empty in the end.
 		for range 200 {
 			at, any := d.group.Deadline()
 			if !any && len(d.stores) == 0 {

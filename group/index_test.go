@@ -6,10 +6,9 @@ import (
 	"time"
 )
 
-// A group finds its members and counts their protocols the same way, whether
-// they are few or many, and after members left, were renamed and changed their
-// protocols.
-func TestMembersAreFoundHoweverManyThereAre(t *testing.T) {
+// A group finds its members and counts their protocols correctly, whether it has few members or
+// many, and after members have left, got a new id or changed their protocols.
+func TestMembersAreFoundInGroupsOfAnySize(t *testing.T) {
 	for _, size := range []int{1, smallMapMax, smallMapMax + 1, 5 * smallMapMax} {
 		g := New("g", Rules{}, time.UnixMilli(0))
 		for i := range size {
@@ -20,13 +19,13 @@ func TestMembersAreFoundHoweverManyThereAre(t *testing.T) {
 		g.rename(first, "new")
 		g.offer(first, []Protocol{{Name: "range"}, {Name: "sticky"}}, 1, 1)
 		if g.member("m-0") != nil || g.member("new") != first || g.leader != "new" {
-			t.Errorf("of %d members the renamed one is not found by its new id alone", size)
+			t.Errorf("with %d members the renamed one is not found by its new id only", size)
 		}
 		if all, one := g.supporters("range"), g.supporters("sticky"); all != size || one != 1 {
-			t.Errorf("of %d members %d offer range and %d sticky; want all and 1", size, all, one)
+			t.Errorf("of %d members %d offer range and %d offer sticky; want all and 1", size, all, one)
 		}
 		if chosen := *g.selectProtocol(); chosen != "range" {
-			t.Errorf("%d members choose %q", size, chosen)
+			t.Errorf("%d members choose %q, want range", size, chosen)
 		}
 		for i := 1; i < size; i++ {
 			g.remove(fmt.Sprint("m-", i))
@@ -36,7 +35,7 @@ func TestMembersAreFoundHoweverManyThereAre(t *testing.T) {
 		}
 		g.remove("new")
 		if g.Size() != 0 || g.supporters("range") != 0 || g.supporters("sticky") != 0 || g.leader != "" {
-			t.Errorf("the group of %d members is not empty without them", size)
+			t.Errorf("the group of %d members is not empty after all have been removed", size)
 		}
 	}
 }

@@ -13,16 +13,15 @@ func offsetOf(p TopicPartition, offset int64) []Commit {
 	return []Commit{{p, Offset{Offset: offset, LeaderEpoch: -1, ExpiresMs: noExpiry}}}
 }
 
-// Of two commits of a partition that are on their way the end of the first does
-// not end the second.
-func TestTheEndOfACommitLeavesALaterOneOnItsWay(t *testing.T) {
+// If a partition has two pending commits, the end of the first leaves the second pending.
+func TestTheEndOfACommitLeavesALaterOnePending(t *testing.T) {
 	g := New("g", Rules{MaxSize: 10}, at(1))
 	p := TopicPartition{Topic: "t"}
 	first, second := offsetOf(p, 5), offsetOf(p, 6)
 	a, b := g.Stage(first), g.Stage(second)
 	g.Staged(first, a, 1, true)
 	if f := g.Fetch([]TopicPartition{p}, true)[0]; f.Err != protocol.UnstableOffsetCommit {
-		t.Errorf("while the second is on its way: %+v", f)
+		t.Errorf("while the second is pending: %+v", f)
 	}
 	g.Staged(second, b, 2, true)
 	if f := g.Fetch([]TopicPartition{p}, true)[0]; f.Err != protocol.None || f.Offset.Offset != 6 {
@@ -30,7 +29,7 @@ func TestTheEndOfACommitLeavesALaterOneOnItsWay(t *testing.T) {
 	}
 }
 
-func TestACommitOfATopicDeletedMeanwhileStaysAway(t *testing.T) {
+func TestACommitOfADeletedTopicIsDropped(t *testing.T) {
 	g := New("g", Rules{MaxSize: 10}, at(1))
 	p := TopicPartition{Topic: "t"}
 	commits := offsetOf(p, 5)
@@ -42,7 +41,7 @@ func TestACommitOfATopicDeletedMeanwhileStaysAway(t *testing.T) {
 	}
 }
 
-func TestOffsetsExpireByTheirOwnTimeAndNotWhileACommitIsOnItsWay(t *testing.T) {
+func TestOffsetsExpireByTheirOwnTimeAndNotDuringACommit(t *testing.T) {
 	g := New("g", Rules{MaxSize: 10}, at(1))
 	put := func(partition int32, expires int64) TopicPartition {
 		p := TopicPartition{Topic: "t", Partition: partition}
@@ -61,14 +60,14 @@ func TestOffsetsExpireByTheirOwnTimeAndNotWhileACommitIsOnItsWay(t *testing.T) {
 	} {
 		got := g.ExpireOffsets(c.now, c.retention)
 		if len(got) != len(c.want) || len(got) > 0 && got[0] != c.want[0] {
-			t.Errorf("at %d with a retention of %d expired %v, want %v", c.now, c.retention, got, c.want)
+			t.Errorf("at %d with a retention of %d: expired %v, want %v", c.now, c.retention, got, c.want)
 		}
 	}
 }
 
-// A transaction's commit that was appended before a plain one does not hold over
-// it, although the transaction ends later.
-func TestTheCommitAppendedLastHoldsOnLoading(t *testing.T) {
+// A transactional commit that was appended before a plain one does not replace it, although the
+// transaction ends later.
+func TestTheCommitAppendedLastIsValid(t *testing.T) {
 	g := New("g", Rules{MaxSize: 10}, at(1))
 	p := TopicPartition{Topic: "t"}
 	txn, plain := offsetOf(p, 5), offsetOf(p, 6)
@@ -81,7 +80,7 @@ func TestTheCommitAppendedLastHoldsOnLoading(t *testing.T) {
 	}
 }
 
-// stable is a group of members with their assignments stored, the first one its leader.
+// stable returns a stable group of the members. The first one is the leader.
 func stable(t *testing.T, ids ...string) *clocked {
 	t.Helper()
 	c := newClocked()
@@ -110,28 +109,28 @@ func TestACommitKeepsItsMemberAlive(t *testing.T) {
 		}
 	}
 	if c.pass(11*time.Second, nil); c.group.Size() != 0 {
-		t.Error("the member stays without a sign of life")
+		t.Error("the member stays although it no longer commits or sends heartbeats")
 	}
 }
 
-// Members whose JoinGroup or SyncGroup waits do not expire, however long others take.
+// Members with a waiting JoinGroup or SyncGroup do not expire, however long the others take.
 func TestMembersThatWaitDoNotExpire(t *testing.T) {
 	c := stable(t, "L", "M")
-	c.join("L", "", nil, time.Minute) // waits for M, which is alive and does not join
+	c.join("L", "", nil, time.Minute) // waits for M, which sends heartbeats but does not join
 	c.pass(30*time.Second, nil, "M")
 	if c.group.member("L") == nil {
-		t.Fatal("the member that waits in JoinGroup is gone")
+		t.Fatal("the member that waits in JoinGroup was removed")
 	}
 	c.join("M", "", nil, time.Minute)
-	c.sync("M", nil, nil) // waits for L, which is alive and does not assign
+	c.sync("M", nil, nil) // waits for L, which sends heartbeats but does not assign
 	c.pass(30*time.Second, nil, "L")
 	if c.group.member("M") == nil {
-		t.Error("the member that waits in SyncGroup is gone")
+		t.Error("the member that waits in SyncGroup was removed")
 	}
 }
 
-// The assignment of a generation that has passed assigns no partitions.
-func TestAnAssignmentOfAnEarlierGenerationIsNotTaken(t *testing.T) {
+// The assignment of an earlier generation is ignored when its record is stored.
+func TestAnAssignmentOfAnEarlierGenerationIsIgnored(t *testing.T) {
 	c := stable(t, "L")
 	c.join("L", "", nil, time.Minute)
 	old := c.group.Sync(c.now, SyncRequest{MemberID: "L", Generation: c.group.Generation(), Assignments: map[string][]byte{"L": []byte("old")}}, make(chan SyncResult, 1))
@@ -143,11 +142,11 @@ func TestAnAssignmentOfAnEarlierGenerationIsNotTaken(t *testing.T) {
 	answer := c.sync("M", nil, nil)
 	c.carryOut(c.group.Stored(c.now, old.Store, protocol.None))
 	if c.group.State() != CompletingRebalance || len(answer) != 0 {
-		t.Errorf("the group is %v and M was answered %d times, want it to wait for its own assignment", c.group.State(), len(answer))
+		t.Errorf("the group is %v and M has %d answers, want it to wait for its own assignment", c.group.State(), len(answer))
 	}
 }
 
-// Requests that wait under the id that a static member had before are fenced.
+// Requests that wait under a static member's previous id are fenced.
 func TestRequestsOfAReplacedStaticMemberAreFenced(t *testing.T) {
 	s := "s"
 	c := newClocked()
@@ -160,9 +159,9 @@ func TestRequestsOfAReplacedStaticMemberAreFenced(t *testing.T) {
 	select {
 	case r := <-answer:
 		if r.Err != protocol.FencedInstanceID {
-			t.Errorf("the SyncGroup of the member before is answered %s", r.Err.Name())
+			t.Errorf("the SyncGroup of the previous member is answered with %s", r.Err.Name())
 		}
 	default:
-		t.Error("the SyncGroup of the member before waits on")
+		t.Error("the SyncGroup of the previous member still waits")
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// A record's version decides which of its fields count.
-func TestFieldsOfAnOffsetCountFromTheirVersionOn(t *testing.T) {
+// A record's version decides which of its fields are read.
+func TestFieldsOfAnOffsetAreReadFromTheirVersionOn(t *testing.T) {
 	for version, want := range map[int16]Offset{
 		1: {Offset: 5, LeaderEpoch: -1, Metadata: "m", CommittedMs: 7, ExpiresMs: 9},
 		2: {Offset: 5, LeaderEpoch: -1, Metadata: "m", CommittedMs: 7, ExpiresMs: noExpiry},
@@ -27,7 +27,7 @@ func TestFieldsOfAnOffsetCountFromTheirVersionOn(t *testing.T) {
 	}
 }
 
-func TestASubscriptionThatEndsEarlyIsRefused(t *testing.T) {
+func TestATruncatedSubscriptionIsRefused(t *testing.T) {
 	whole := []byte{0, 0, 0, 0, 0, 2, 0, 1, 'a', 0, 0}
 	for n := range len(whole) + 1 {
 		topics := map[string]bool{}
@@ -47,13 +47,13 @@ func TestASubscriptionThatEndsEarlyIsRefused(t *testing.T) {
 		"a name of negative length": {0, 0, 0, 0, 0, 1, 0xff, 0xff},
 	} {
 		if err := readSubscription(b, map[string]bool{}); err == nil {
-			t.Errorf("%s is taken", what)
+			t.Errorf("%s is accepted", what)
 		}
 	}
 }
 
-// A partition is read in pieces of offsets.load.buffer.size, which may cut batches; one that
-// is larger is read whole, and the operator hears of it.
+// A partition is read in pieces of offsets.load.buffer.size, whose last batch may be incomplete. A
+// larger batch is read as a whole and causes a warning.
 func TestAPartitionIsLoadedInSmallPieces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := testOptions()
@@ -80,7 +80,7 @@ func TestAPartitionIsLoadedInSmallPieces(t *testing.T) {
 		}
 		synctest.Wait()
 		if n := strings.Count(lines.String(), "with buffer larger"); n != 2 {
-			t.Errorf("%d warnings of a larger buffer, want one each time it grows:\n%s", n, lines)
+			t.Errorf("%d warnings about a larger buffer, want one each time it grows:\n%s", n, lines)
 		}
 	})
 }

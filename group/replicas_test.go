@@ -11,9 +11,8 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// The offsets topic is asked about partitions that a controller has not given
-// to this broker, or has taken away again.
-func TestAPartitionThatIsNotHereHasNoLog(t *testing.T) {
+// Replicas returns errors for partitions of which this broker has no replica.
+func TestAMissingPartitionHasNoLog(t *testing.T) {
 	fs := vfs.NewMem()
 	if err := fs.MkdirAll("/data", 0o755); err != nil {
 		t.Fatal(err)

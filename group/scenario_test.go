@@ -12,25 +12,25 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// TestScenarios runs testdata/*.txt: a command, a line ----, and what the group
-// did because of it, up to an empty line. Members are named by their client;
-// the ids they get are NAME-1, NAME-2... Commands:
+// TestScenarios runs testdata/*.txt. An entry is a command, a line ----, and what the group did
+// because of the command, up to an empty line. Members have the names of their clients; their ids
+// are NAME-1, NAME-2 and so on. The commands are:
 //
 //	rules delay=MS size=N             first in a file
 //	join NAME [id=ID] [v=VERSION] [static=INSTANCE] [protocols=a,b] [meta=M] [topics=t,u] [session=MS] [rebalance=MS] [type=T]
 //	sync ID gen=G [ID=ASSIGNMENT...] [static=I] [protocol=P]
 //	heartbeat ID gen=G [static=I]
 //	leave ID|static=I...
-//	commit [id=ID] [gen=G] TOPIC-P=OFFSET...   staged and durable at once; fail: it fails
-//	stage, done, failed TOPIC-P=OFFSET...      the steps of a commit one by one
+//	commit [id=ID] [gen=G] [txn] [check] TOPIC-P=OFFSET...   staged and stored at once; check: only checked
+//	stage, done, failed TOPIC-P=OFFSET...      the single steps of a commit
 //	fetch [stable] [TOPIC-P...]
-//	stored [ERROR]                    what became of the last record
-//	after MS                          time passes; the group is called at its deadlines
+//	stored [ERROR]                    the last record is stored, or storing it failed
+//	after MS                          time passes, and Expire is called at the deadlines
 //	expire retention=MS
-//	reload [size=N]                   the group is written and read again, and loaded; group.max.size is N now
-//	deletable TOPIC                   whether offsets of the topic may be deleted
+//	reload [size=N]                   the group is written and loaded again, with group.max.size N
+//	deletable TOPIC                   print whether offsets of the topic may be deleted
 //	kill
-//	group                             print it
+//	group                             print the group
 func TestScenarios(t *testing.T) {
 	scenarios.Files(t, "testdata/*.txt", func(t *testing.T) func(string) []string {
 		s := newScenario(t)
@@ -173,7 +173,7 @@ func instance(o map[string]string) *string {
 	return nil
 }
 
-// subscription is a consumer's metadata with the topics.
+// subscription returns the metadata of a consumer that is subscribed to the topics.
 func subscription(topics string) []byte {
 	b := []byte{0, 0, 0, 0, 0, 0}
 	for _, topic := range strings.Split(topics, ",") {
@@ -232,7 +232,7 @@ func (s *scenario) sync(id string, o map[string]string) {
 	s.effects(s.group.Sync(s.now, req, to))
 }
 
-// effects prints what a step asks for, and gives the answers.
+// effects prints the effects of a step and sends the answers.
 func (s *scenario) effects(e *Effects) {
 	for _, l := range e.Lines {
 		s.print("%s %s", [...]string{"INFO", "WARN", "ERROR"}[l.Level], l.Text)
@@ -253,7 +253,7 @@ func (s *scenario) effects(e *Effects) {
 			}
 		}
 		s.print("%s", text)
-		a.To <- r // blocks the test where an answer is given twice
+		a.To <- r // blocks the test if a request is answered twice
 	}
 	for _, a := range e.Syncs {
 		s.print("sync of %s: %s %q", s.syncs[a.To], a.Result.Err.Name(), a.Result.Assignment)
@@ -293,7 +293,7 @@ func (s *scenario) partition(text string) TopicPartition {
 	topic, index, ok := strings.Cut(text, "-")
 	n, err := strconv.Atoi(index)
 	if !ok || err != nil {
-		s.t.Fatalf("no partition: %s", text)
+		s.t.Fatalf("%q is not a partition", text)
 	}
 	return TopicPartition{Topic: topic, Partition: int32(n)}
 }

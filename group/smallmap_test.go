@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestFewIsAMapHoweverManyEntriesItHas(t *testing.T) {
+func TestASmallMapBehavesLikeAMap(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		var f smallMap[int, int]
@@ -24,7 +24,7 @@ func TestFewIsAMapHoweverManyEntriesItHas(t *testing.T) {
 			v, known := f.get(k)
 			wanted, has := want[k]
 			if v != wanted || known != has || f.of(k) != wanted || f.size() != len(want) {
-				t.Fatalf("key %d: %d, %t of %d; want %d, %t of %d", k, v, known, f.size(), wanted, has, len(want))
+				t.Fatalf("key %d: value %d, known %t, size %d; want %d, %t, %d", k, v, known, f.size(), wanted, has, len(want))
 			}
 			if got := maps.Collect(f.all()); !maps.Equal(got, want) {
 				t.Fatalf("entries %v, want %v", got, want)
@@ -32,7 +32,7 @@ func TestFewIsAMapHoweverManyEntriesItHas(t *testing.T) {
 		}
 		again := smallMapOf(maps.Clone(want))
 		if got := maps.Collect(again.all()); !maps.Equal(got, want) {
-			t.Fatalf("taken over %v, want %v", got, want)
+			t.Fatalf("made from a map: %v, want %v", got, want)
 		}
 	}
 }
