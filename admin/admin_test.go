@@ -17,12 +17,12 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// fakeStore is ZooKeeper as maps; calls lists the writes in their order.
+// fakeStore plays ZooKeeper with maps. calls lists the writes in order.
 type fakeStore struct {
 	Store
 	topics   map[string]zkstore.TopicNode
 	marked   map[string]bool
-	configs  map[string]map[string]string // type/name
+	configs  map[string]map[string]string // by "type/name"
 	racks    map[int32]*string
 	noLeader bool
 	calls    []string
@@ -187,8 +187,8 @@ func TestTopicCreationIsRefusedInKafkasOrder(t *testing.T) {
 	}
 }
 
-// A count takes four bytes of a request, whatever it is: it is refused before
-// anything of that size is made, and before what does not fit is sent.
+// A count takes only four bytes of a request, whatever its value. It must be refused before
+// anything of that size is allocated, and before a node that is too large is sent.
 func TestCountsTooLargeForANodeAreRefused(t *testing.T) {
 	store := newFakeStore()
 	existingTopic(store)
@@ -207,10 +207,10 @@ func TestCountsTooLargeForANodeAreRefused(t *testing.T) {
 		wide[i] = int32(i)
 	}
 	for what, refuse := range map[string]func() error{
-		"absurd count":           func() error { return create(NewTopic{Name: "n", Partitions: math.MaxInt32, Replicas: 1}, nil) },
-		"absurd addition":        func() error { return add(NewPartitions{Topic: "t", Count: math.MaxInt32}, nil) },
-		"more than a node":       func() error { return create(NewTopic{Name: "n", Partitions: 100_000, Replicas: 2}, nil) },
-		"more than a node added": func() error { return add(NewPartitions{Topic: "t", Count: 100_000}, nil) },
+		"huge count":          func() error { return create(NewTopic{Name: "n", Partitions: math.MaxInt32, Replicas: 1}, nil) },
+		"huge addition":       func() error { return add(NewPartitions{Topic: "t", Count: math.MaxInt32}, nil) },
+		"too many for a node": func() error { return create(NewTopic{Name: "n", Partitions: 100_000, Replicas: 2}, nil) },
+		"too many to add":     func() error { return add(NewPartitions{Topic: "t", Count: 100_000}, nil) },
 		"long lists": func() error {
 			return create(NewTopic{Name: "n", Partitions: Default, Replicas: Default, Assignment: map[int32][]int32{0: wide}}, nil)
 		},
@@ -339,8 +339,8 @@ func TestNewPartitionsAreRefusedInKafkasOrder(t *testing.T) {
 	}
 }
 
-// Lists as long as a request can have take time in proportion; with the square of their
-// length this would take hours.
+// Lists as long as a request can have take time linear in their length. Quadratic work would take
+// hours.
 func TestLongListsTakeLinearTime(t *testing.T) {
 	const many = 1 << 19
 	ids, texts := make([]int32, many), make([]string, many)
@@ -468,7 +468,7 @@ func TestTopicsHaveNoIDBelowTheProtocolVersionThatAddsThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Without Random the placement begins anywhere.
+	// Without Random the placement starts at a random index.
 	a := New(Options{Store: store, Settings: func() *settings.Config { return config }, Logger: kafkalog.Discard()})
 	created, err := a.CreateTopic(t.Context(), NewTopic{Name: "t", Partitions: 2, Replicas: 1}, Change{Brokers: brokers(0, 1)})
 	if err != nil {
@@ -490,7 +490,7 @@ func TestAConfigurationThatCannotBeWrittenIsNotAnnounced(t *testing.T) {
 	}
 }
 
-// awayStore is a ZooKeeper that does not answer.
+// awayStore plays a ZooKeeper that does not answer.
 type awayStore struct{ Store }
 
 var errAway = errors.New("ZooKeeper is away")
@@ -500,7 +500,7 @@ func (awayStore) Config(context.Context, zkstore.EntityType, string) (map[string
 	return nil, errAway
 }
 
-// perBrokerConfigs note whether they were asked about a single broker.
+// perBrokerConfigs records whether it was called for a single broker.
 type perBrokerConfigs struct {
 	BrokerConfigs
 	perBroker []bool

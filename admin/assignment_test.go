@@ -42,7 +42,7 @@ func TestAssignmentMatchesRealClusters(t *testing.T) {
 			[][]int32{{0, 1, 2}, {1, 2, 3}, {2, 3, 4}, {3, 4, 0}, {4, 0, 1}, {0, 2, 3}, {1, 3, 4}, {2, 4, 0}, {3, 0, 1}, {4, 1, 2}}},
 		{"Kafka's own comment: 6 brokers in 3 racks", racked(0, "rack1", 1, "rack3", 2, "rack3", 3, "rack2", 4, "rack2", 5, "rack1"), 7, 3, Placement{},
 			[][]int32{{0, 3, 1}, {3, 1, 5}, {1, 5, 4}, {5, 4, 2}, {4, 2, 0}, {2, 0, 3}, {0, 4, 2}}},
-		{"racks of one and of three", racked(0, "a", 1, "b", 2, "b", 3, "b"), 4, 2, Placement{}, [][]int32{{0, 1}, {1, 0}, {2, 0}, {3, 0}}},
+		{"racks of one and three brokers", racked(0, "a", 1, "b", 2, "b", 3, "b"), 4, 2, Placement{}, [][]int32{{0, 1}, {1, 0}, {2, 0}, {3, 0}}},
 		{"one broker", brokers(7), 3, 1, Placement{}, [][]int32{{7}, {7}, {7}}},
 	} {
 		got, err := AssignReplicas(tc.brokers, tc.partitions, tc.replicas, tc.at)
@@ -71,7 +71,7 @@ func TestAssignmentRefusesImpossibleCounts(t *testing.T) {
 		}
 	}
 	if err := CheckCounts(2, 104755, 2); err != nil {
-		t.Errorf("as many partitions as a node holds: %v", err)
+		t.Errorf("the largest count for a node: %v", err)
 	}
 	mixed := append(racked(0, "a"), Broker{ID: 1})
 	if _, err := AssignReplicas(mixed, 1, 1, Placement{}); protocol.CodeOf(err) != protocol.UnknownServerError {
@@ -118,9 +118,9 @@ func TestTopicNames(t *testing.T) {
 		}
 	}
 	if !Collide("a.b_c", "a_b.c") || Collide("a-b", "a_b") || !MayCollide("a.b") || MayCollide("a-b") {
-		t.Error("collisions")
+		t.Error("collisions are not detected as expected")
 	}
 	if !IsInternal("__consumer_offsets") || !IsInternal("__transaction_state") || IsInternal("t") {
-		t.Error("internal topics")
+		t.Error("internal topics are not detected as expected")
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// failingStore is a ZooKeeper whose call number failsAt, from 1, fails and does nothing.
+// failingStore plays a ZooKeeper whose call number failsAt, counted from 1, fails and does nothing.
 type failingStore struct {
 	*fakeStore
 	failsAt, calls int
@@ -110,8 +110,7 @@ func (s *failingStore) NotifyConfigChange(ctx context.Context, kind zkstore.Enti
 	return s.fakeStore.NotifyConfigChange(ctx, kind, name)
 }
 
-// Whichever call to ZooKeeper fails, the operation returns that error and does
-// nothing of what comes after it.
+// Whichever call to ZooKeeper fails, the operation returns that error and does nothing after it.
 func TestEveryErrorOfZooKeeperEndsTheOperation(t *testing.T) {
 	for name, operation := range map[string]func(*Admin) error{
 		"create a topic": func(a *Admin) error {
@@ -123,7 +122,7 @@ func TestEveryErrorOfZooKeeperEndsTheOperation(t *testing.T) {
 			return err
 		},
 		"delete a topic": func(a *Admin) error { return a.DeleteTopic(t.Context(), "t") },
-		"look at a deletion": func(a *Admin) error {
+		"read a deletion mark": func(a *Admin) error {
 			_, err := a.MarkedForDeletion(t.Context(), "t")
 			return err
 		},
@@ -163,7 +162,7 @@ func TestEveryErrorOfZooKeeperEndsTheOperation(t *testing.T) {
 	}
 }
 
-// vanishingStore lists a broker that is gone when its node is read.
+// vanishingStore lists a broker that is unregistered before its node is read.
 type vanishingStore struct{ *fakeStore }
 
 func (s vanishingStore) BrokerNode(ctx context.Context, id int32) (*zkstore.BrokerInfo, int64, error) {
@@ -182,7 +181,8 @@ func TestABrokerThatDisappearsWhileBrokersAreListedIsLeftOut(t *testing.T) {
 	}
 }
 
-// uncheckedStore takes configurations only from tools, which write them without a controller.
+// uncheckedStore only accepts unchecked writes of configurations, which tools do without a
+// controller.
 type uncheckedStore struct{ *fakeStore }
 
 func (s uncheckedStore) SetConfigUnchecked(_ context.Context, kind zkstore.EntityType, name string, config map[string]string) error {
@@ -200,7 +200,7 @@ func TestToolsWriteConfigurationsWithoutAController(t *testing.T) {
 	}
 }
 
-// A tool knows no broker's defaults, so that counts must be given.
+// A tool does not know any broker's defaults, so counts must be given.
 func TestCountsMustBeGivenWithoutABrokersDefaults(t *testing.T) {
 	a := New(Options{Store: newFakeStore(), Logger: kafkalog.Discard()})
 	create := func(partitions int32, replicas int16) error {
@@ -221,8 +221,9 @@ func TestPlacementStartsAtTheRandomIndex(t *testing.T) {
 	}
 }
 
-// Partition 0 says how many replicas a topic has. New partitions begin behind its
-// first replica, or at the first broker if that is beyond all of them or it has none.
+// Partition 0 decides how many replicas a topic has. New partitions continue after the broker of
+// its first replica, or start at the first broker if that id is above all broker ids or there is no
+// replica.
 func TestNewPartitionsFollowPartition0(t *testing.T) {
 	store := newFakeStore()
 	a := newAdmin(t, store)

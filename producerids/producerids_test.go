@@ -17,7 +17,7 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// counting is a source of consecutive blocks that takes a while.
+// counting returns a source of consecutive blocks that takes some time per block.
 func counting(size int32, takes time.Duration) (Source, *atomic.Int32) {
 	var next int64 // one fetch runs at a time
 	var asked atomic.Int32
@@ -83,7 +83,7 @@ func TestTheNextBlockIsFetchedAhead(t *testing.T) {
 		time.Sleep(150 * time.Millisecond)
 		synctest.Wait()
 		if asked.Load() != 2 {
-			t.Errorf("asked %d times, want the next block ahead", asked.Load())
+			t.Errorf("asked %d times, want the next block to be fetched ahead", asked.Load())
 		}
 		start := time.Now()
 		if id, err := m.Next(t.Context()); err != nil || id != 10 || time.Since(start) > 0 {
@@ -111,7 +111,7 @@ func TestNextReturnsARetriableErrorWithoutABlock(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		if n := tries.Load(); n < 15 || n > 25 {
-			t.Errorf("%d tries in a second, want one each 50 ms", n)
+			t.Errorf("%d attempts in a second, want one per 50 ms", n)
 		}
 		fails.Store(false)
 		if id, err := m.Next(t.Context()); err != nil || id != 7 {
@@ -166,8 +166,8 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// A fetch that fails for long is tried again with growing pauses, since there may
-// be no controller. An empty block counts as a failure.
+// A fetch that keeps failing is repeated with growing pauses, because there may be no controller.
+// An empty block counts as a failure.
 func TestFailingFetchesBackOff(t *testing.T) {
 	for name, answer := range map[string]func() (Block, error){
 		"an error":       func() (Block, error) { return Block{}, errors.New("no controller") },
@@ -185,19 +185,19 @@ func TestFailingFetchesBackOff(t *testing.T) {
 				}, kafkalog.Discard())
 				defer m.Close()
 				m.Fetch()
-				time.Sleep(time.Minute) // of the bubble's clock
+				time.Sleep(time.Minute) // virtual time
 				synctest.Wait()
 				if first := at[1] - at[0]; first != retryPause {
 					t.Errorf("the first pause is %v, want %v", first, retryPause)
 				}
-				var want []time.Duration // every 50 ms for a second, then after pauses that double
+				var want []time.Duration // every 50 ms for a second, then with pauses that double
 				for next, pause := time.Duration(0), retryPause; len(want) < len(at); next += pause {
 					if want = append(want, next); next >= waitLimit {
 						pause = min(2*pause, retryPauseMax)
 					}
 				}
 				if n := len(at); n > 40 || !slices.Equal(at, want) || at[n-1]-at[n-2] != retryPauseMax {
-					t.Errorf("tries at %v, want %v", at, want)
+					t.Errorf("attempts at %v, want %v", at, want)
 				}
 				asked := time.Now()
 				if id, err := m.Next(t.Context()); err != nil || id != 7 || time.Since(asked) != 0 {
@@ -208,7 +208,7 @@ func TestFailingFetchesBackOff(t *testing.T) {
 	}
 }
 
-// The id that begins the fetch of the next block is the only one that does.
+// Only one id of a block starts the fetch of the next block.
 func TestOnlyTheLastTenthOfABlockFetchesTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, asked := counting(100, time.Millisecond)
@@ -218,7 +218,7 @@ func TestOnlyTheLastTenthOfABlockFetchesTheNext(t *testing.T) {
 			if id, err := m.Next(t.Context()); err != nil || id != i {
 				t.Fatalf("%d: %d %v", i, id, err)
 			}
-			time.Sleep(time.Second) // of the bubble's clock
+			time.Sleep(time.Second) // virtual time
 			synctest.Wait()
 			if want := int32(1 + i/90); asked.Load() != want {
 				t.Fatalf("after id %d blocks were fetched %d times, want %d", i, asked.Load(), want)

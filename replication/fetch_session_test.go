@@ -467,13 +467,13 @@ func (w *twins) compareWithFullFetch(x *twinReader) {
 	if x.replica >= 0 || x.epoch == 0 || x.parked[0] == nil { // otherwise it was read before the latest events
 		return
 	}
-	told := map[int32]bool{}
+	returned := map[int32]bool{}
 	for i := range x.fetch[0].Partitions {
-		told[x.fetch[0].Partitions[i].Partition] = true
+		returned[x.fetch[0].Partitions[i].Partition] = true
 	}
 	var left []PartitionAsk
 	for p, ask := range x.asked {
-		if !told[p] {
+		if !returned[p] {
 			left = append(left, ask)
 		}
 	}
@@ -490,7 +490,7 @@ func (w *twins) compareWithFullFetch(x *twinReader) {
 		f.Read()
 		for i := range f.Partitions {
 			if p := &f.Partitions[i]; !p.exhausted() {
-				w.fail("%s was not told of %d, where a full fetch finds %s, %d bytes, %+v", x.name, p.Partition, p.Code, p.RecordBytes(), p)
+				w.fail("%s got nothing for partition %d, but a full fetch finds %s, %d bytes, %+v", x.name, p.Partition, p.Code, p.RecordBytes(), p)
 			}
 		}
 		f.Release()

@@ -96,8 +96,8 @@ func TestHighWatermarkIsTheLowestLogEndThatCounts(t *testing.T) {
 	now := int64(100_000)
 	lagging := func(end int64) progress { return progress{logEnd: end} }
 	recent := func(end int64) progress { return progress{logEnd: end, lastCaughtUpMs: now - 1} }
-	everybody := func(int32) bool { return true }
-	nobody := func(int32) bool { return false }
+	allAlive := func(int32) bool { return true }
+	noneAlive := func(int32) bool { return false }
 	for _, c := range []struct {
 		name      string
 		maximal   []int32
@@ -105,14 +105,14 @@ func TestHighWatermarkIsTheLowestLogEndThatCounts(t *testing.T) {
 		eligible  func(int32) bool
 		want      int64
 	}{
-		{"leader alone", []int32{1}, nil, everybody, 10},
-		{"an in-sync follower holds it back", []int32{1, 2}, followers{{2, lagging(6)}}, everybody, 6},
-		{"an in-sync follower with unknown progress holds it back entirely", []int32{1, 2}, followers{{2, lagging(unknownOffset)}}, everybody, unknownOffset},
-		{"an out-of-sync follower does not count", []int32{1}, followers{{2, lagging(6)}}, everybody, 10},
-		{"a follower about to join counts", []int32{1}, followers{{2, recent(6)}}, everybody, 6},
-		{"a dead follower does not join", []int32{1}, followers{{2, recent(6)}}, nobody, 10},
-		{"the lowest of several", []int32{1, 2, 3}, followers{{2, lagging(9)}, {3, lagging(7)}}, everybody, 7},
-		{"an unassigned member is ignored", []int32{1, 8}, followers{}, everybody, 10},
+		{"leader alone", []int32{1}, nil, allAlive, 10},
+		{"an in-sync follower holds it back", []int32{1, 2}, followers{{2, lagging(6)}}, allAlive, 6},
+		{"an in-sync follower with unknown progress holds it back entirely", []int32{1, 2}, followers{{2, lagging(unknownOffset)}}, allAlive, unknownOffset},
+		{"an out-of-sync follower does not count", []int32{1}, followers{{2, lagging(6)}}, allAlive, 10},
+		{"a follower about to join counts", []int32{1}, followers{{2, recent(6)}}, allAlive, 6},
+		{"a dead follower does not join", []int32{1}, followers{{2, recent(6)}}, noneAlive, 10},
+		{"the lowest of several", []int32{1, 2, 3}, followers{{2, lagging(9)}, {3, lagging(7)}}, allAlive, 7},
+		{"an unassigned member is ignored", []int32{1, 8}, followers{}, allAlive, 10},
 	} {
 		if got := highWatermarkCandidate(10, c.maximal, c.followers, c.eligible, now, lagMaxMs); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)

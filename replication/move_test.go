@@ -17,8 +17,8 @@ import (
 
 var partition0 = TopicPartition{Topic: testTopic}
 
-// twoDirs is a broker with two log directories that leads partition 0, whose log
-// is in the first.
+// twoDirs returns a broker with two log directories that leads partition 0, whose log is in the
+// first directory.
 func twoDirs(t *testing.T, change ...func(*Options)) *testBroker {
 	b := newTestBrokerOn(t, vfs.NewMem(), []string{testDir, otherDir}, change...)
 	b.know(ourID)
@@ -29,7 +29,7 @@ func twoDirs(t *testing.T, change ...func(*Options)) *testBroker {
 	return b
 }
 
-// moved waits until the partition's log is in the directory and alone.
+// moved waits until the partition's log is in the directory and has no future log.
 func (b *testBroker) moved(dir string) {
 	b.t.Helper()
 	eventually(b.t, "the move to "+dir, func() bool {
@@ -37,7 +37,7 @@ func (b *testBroker) moved(dir string) {
 	})
 }
 
-// holdMoves stops moves by their quota, which the broker's next move finds used up.
+// holdMoves throttles moves: the quota is exhausted when the next move starts.
 func (b *testBroker) holdMoves() {
 	b.quotas.moves.limit.Store(0)
 	b.quotas.moves.record(1, b.now())
@@ -61,12 +61,12 @@ func TestAReplicaMovesToAnotherDirectory(t *testing.T) {
 	}
 	b.moved(testDir)
 	if at := b.partition().Log().Offsets(); at.LogEnd != 18 || at.HighWatermark != 18 {
-		t.Errorf("%+v after the way back", at)
+		t.Errorf("%+v after the move back", at)
 	}
 }
 
-// What is written while a log moves gets there too, and the leader's epoch,
-// begun without records, is known to the new log.
+// Records written while a log moves are copied too, and the leader's epoch, which has no records,
+// is in the new log.
 func TestAMoveCopiesRecordsWrittenMeanwhileAndEpochs(t *testing.T) {
 	b := twoDirs(t)
 	b.mustProduce(3)
@@ -99,13 +99,13 @@ func TestAMoveCopiesRecordsWrittenMeanwhileAndEpochs(t *testing.T) {
 		for _, o := range got {
 			if o >= next {
 				if o != next {
-					t.Fatalf("offset %d where %d was expected", o, next)
+					t.Fatalf("offset %d, want %d", o, next)
 				}
 				next++
 			}
 		}
 		if len(got) == 0 {
-			t.Fatalf("nothing at %d", next)
+			t.Fatalf("no records at %d", next)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func TestAMoveCopiesRecordsWrittenMeanwhileAndEpochs(t *testing.T) {
 func TestRefusedMoves(t *testing.T) {
 	b := twoDirs(t)
 	unknown := TopicPartition{Topic: "nobody", Partition: 0}
-	elsewhere := TopicPartition{Topic: testTopic, Partition: 1} // known, but not hosted here
+	notHosted := TopicPartition{Topic: testTopic, Partition: 1} // known, but not hosted here
 	long := TopicPartition{Topic: strings.Repeat("x", 240)}
 	for _, c := range []struct {
 		what string
@@ -122,17 +122,17 @@ func TestRefusedMoves(t *testing.T) {
 		want protocol.ErrorCode
 	}{
 		{"no such directory", partition0, "/nowhere", protocol.LogDirNotFound},
-		{"a topic nobody knows", unknown, otherDir, protocol.UnknownTopicOrPartition},
-		{"a replica that is not here", elsewhere, otherDir, protocol.ReplicaNotAvailable},
+		{"an unknown topic", unknown, otherDir, protocol.UnknownTopicOrPartition},
+		{"a replica that is not hosted here", notHosted, otherDir, protocol.ReplicaNotAvailable},
 		{"a name too long", long, otherDir, protocol.InvalidTopicException},
-		{"where it is", partition0, testDir, protocol.None},
+		{"the current directory", partition0, testDir, protocol.None},
 	} {
 		wantCode(t, c.what, b.AlterLogDir(c.id, c.dir), c.want)
 	}
 	if b.logs.FutureLog(partition0) != nil {
-		t.Error("there is a future log")
+		t.Error("a future log exists")
 	}
-	// What was asked for before the replica came is remembered.
+	// A directory chosen before the replica exists is remembered.
 	if code := b.control(roleOf(1, ourID, 0, []int32{ourID}, ourID)); code != protocol.None {
 		t.Fatal(code)
 	}
@@ -156,13 +156,13 @@ func TestAMoveIsThrottledReportedAndCanceled(t *testing.T) {
 		}
 	}
 	if want := "/data t-0 lag 0 future false\n/data2 t-0 lag 7 future true\n"; shown != want {
-		t.Errorf("shown:\n%swant:\n%s", shown, want)
+		t.Errorf("reported:\n%swant:\n%s", shown, want)
 	}
-	if err := b.AlterLogDir(partition0, testDir); err != nil { // back to where it is: the move is over
+	if err := b.AlterLogDir(partition0, testDir); err != nil { // the current directory: this cancels the move
 		t.Fatal(err)
 	}
 	if b.logs.FutureLog(partition0) != nil {
-		t.Error("the future log is still there")
+		t.Error("the future log still exists")
 	}
 	if err := b.AlterLogDir(partition0, otherDir); err != nil {
 		t.Fatal(err)
@@ -171,14 +171,14 @@ func TestAMoveIsThrottledReportedAndCanceled(t *testing.T) {
 	b.moved(otherDir)
 }
 
-// movingFollower is a broker that follows broker 2 in epoch 3 and moves its log of
-// two batches, of epoch 0, in steps of one batch that the test takes.
+// movingFollower is a broker that follows broker 2 in epoch 3 and moves its log of two batches of
+// epoch 0. The test takes the steps, each of one batch.
 type movingFollower struct {
 	*testBroker
 	mv     *move
 	future *storage.Log
 	buf    []byte
-	sync   func() // called once when the future log is next flushed
+	sync   func() // called once when the future log is flushed next
 }
 
 func moveFollower(t *testing.T) *movingFollower {
@@ -201,7 +201,7 @@ func moveFollower(t *testing.T) *movingFollower {
 	if code := m.control(roleOf(0, 2, 3, []int32{ourID, 2}, 2, ourID)); code != protocol.None {
 		t.Fatal(code)
 	}
-	if err := m.partition().Log().Flush(); err != nil { // the future log will owe as much
+	if err := m.partition().Log().Flush(); err != nil { // so the future log has as much to flush
 		t.Fatal(err)
 	}
 	future, err := m.logs.CreateFuture(partition0, otherDir)
@@ -223,8 +223,8 @@ func (m *movingFollower) step() moveOutcome {
 	return outcome
 }
 
-// cut cuts the log to nothing, as its leader demands, and takes the leader's
-// records: as many, in batches of the given sizes.
+// cut truncates the log to nothing, as its leader demands, and appends the same number of records
+// from the leader in batches of the given sizes.
 func (m *movingFollower) cut(sizes ...int) {
 	m.t.Helper()
 	p := m.partition()
@@ -242,8 +242,8 @@ func (m *movingFollower) cut(sizes ...int) {
 	}
 }
 
-// takesOver steps until the future log is the current one, and fails if anything
-// that was cut is in it.
+// takesOver steps until the future log is the current one, and fails if the new log contains
+// anything that was truncated.
 func (m *movingFollower) takesOver() {
 	m.t.Helper()
 	for outcome := moveContinues; outcome == moveContinues; {
@@ -269,13 +269,13 @@ func (m *movingFollower) takesOver() {
 			m.t.Fatal(err)
 		}
 		if epoch := b.PartitionLeaderEpoch(); epoch != 3 {
-			m.t.Errorf("records of epoch %d at offset %d, which were cut, are in the new log", epoch, b.BaseOffset())
+			m.t.Errorf("truncated records of epoch %d at offset %d are in the new log", epoch, b.BaseOffset())
 		}
 		set = rest
 	}
 }
 
-// shortFile is a file of which a read gets fewer bytes than it asks for.
+// shortFile is a file whose reads return fewer bytes than requested.
 type shortFile struct {
 	vfs.File
 	n   int
@@ -284,8 +284,8 @@ type shortFile struct {
 
 func (f shortFile) ReadAt([]byte, int64) (int, error) { return f.n, f.err }
 
-// A move must not copy what was in the buffer before for what a file that was cut
-// does not have any more.
+// If a file was truncated during a read, a move must not copy the old content of the buffer in
+// place of the missing bytes.
 func TestAShortReadReturnsNoRecords(t *testing.T) {
 	broken := errors.New("broken")
 	for name, c := range map[string]struct {
@@ -306,7 +306,8 @@ func TestAShortReadReturnsNoRecords(t *testing.T) {
 	}
 }
 
-// A follower's log is cut while it moves: what was copied of the cut part goes.
+// A follower's log is truncated while it moves. The copied part beyond the truncation must be
+// removed.
 func TestTruncatingALogTruncatesItsFutureLog(t *testing.T) {
 	m := moveFollower(t)
 	m.step()
@@ -318,8 +319,8 @@ func TestTruncatingALogTruncatesItsFutureLog(t *testing.T) {
 	m.takesOver()
 }
 
-// A cut that comes while a step is under way, here in the flush before the future
-// log takes over, does not wait for the step, and is not missed.
+// A truncation during a step, here during the flush before the future log takes over, neither waits
+// for the step nor is missed.
 func TestTruncationDoesNotWaitForAStepOfTheMove(t *testing.T) {
 	m := moveFollower(t)
 	m.step()
@@ -330,13 +331,13 @@ func TestTruncationDoesNotWaitForAStepOfTheMove(t *testing.T) {
 		within(t, "a cut beside a step", done)
 	}
 	if outcome := m.step(); outcome != moveContinues || m.sync != nil || m.partition().Log() == m.future {
-		t.Fatalf("outcome %d of a step with a cut, the future log took over: %v", outcome, m.partition().Log() == m.future)
+		t.Fatalf("outcome %d of a step with a truncation, the future log took over: %v", outcome, m.partition().Log() == m.future)
 	}
 	m.takesOver()
 }
 
-// What a step copies after a cut follows records that are cut, and goes with them;
-// where it does not fit behind them the next step begins with the cut.
+// Records that a step copies after a truncation follow truncated records and are removed with them.
+// If they do not fit there, the next step starts with the truncation.
 func TestRecordsCopiedAfterATruncationAreRemoved(t *testing.T) {
 	for _, sizes := range [][]int{{5, 5}, {10}} {
 		m := moveFollower(t)
@@ -353,8 +354,8 @@ func TestRecordsCopiedAfterATruncationAreRemoved(t *testing.T) {
 	}
 }
 
-// A move that a stop interrupted goes on with the next LeaderAndIsr; the high
-// watermark of the future log is in the checkpoint.
+// A move interrupted by a stop continues after the next LeaderAndIsr. The high watermark of the
+// future log is in the checkpoint.
 func TestPitfallReplication30_AMoveContinuesInTheNextEpochAndAfterARestart(t *testing.T) {
 	b := twoDirs(t, func(o *Options) { o.FetchBackoff = 1 })
 	b.mustProduce(10)
@@ -385,8 +386,8 @@ func TestPitfallReplication30_AMoveContinuesInTheNextEpochAndAfterARestart(t *te
 	b.moved(testDir)
 }
 
-// A log whose beginning is gone moves from where it begins, also in the middle
-// of a batch.
+// A log whose beginning was deleted moves from its log start, even if that is in the middle of a
+// batch.
 func TestALogThatDoesNotStartAtZeroMoves(t *testing.T) {
 	b := twoDirs(t)
 	b.mustProduce(10)
@@ -404,7 +405,7 @@ func TestALogThatDoesNotStartAtZeroMoves(t *testing.T) {
 	}
 }
 
-// A topic that is deleted while it moves takes its future log along.
+// Deleting a topic while it moves also deletes its future log.
 func TestDeletingATopicDeletesItsFutureLog(t *testing.T) {
 	b := twoDirs(t)
 	b.holdMoves()
@@ -416,7 +417,7 @@ func TestDeletingATopicDeletesItsFutureLog(t *testing.T) {
 		t.Fatal(code)
 	}
 	if b.logs.FutureLog(partition0) != nil || b.logs.Log(partition0) != nil {
-		t.Error("a log is left")
+		t.Error("a log still exists")
 	}
 }
 
@@ -443,8 +444,8 @@ func TestAFailureOfTheTargetDirectoryEndsOnlyTheMove(t *testing.T) {
 	wantCode(t, "a move into the failed directory", b.AlterLogDir(partition0, otherDir), protocol.KafkaStorageError)
 }
 
-// The next move of a partition may be asked for while the worker that did the last one
-// has not yet forgotten it.
+// The next move of a partition may be requested before the worker of the last one has forgotten
+// that move.
 func TestAMoveMayStartBeforeTheLastOneIsForgotten(t *testing.T) {
 	m := moveFollower(t)
 	for m.step() != moveDone {
@@ -458,12 +459,12 @@ func TestAMoveMayStartBeforeTheLastOneIsForgotten(t *testing.T) {
 	m.mover.add(m.partition())
 	m.mover.forget(m.mv, true)
 	if next := m.mover.moves[partition0]; next == nil || next == m.mv {
-		t.Error("no new move was begun")
+		t.Error("no new move was started")
 	}
 }
 
-// A worker moves one partition after the other: the last one while it is ready,
-// else the first by topic and number.
+// A worker moves one partition after another: the last one while it is ready, otherwise the first
+// by topic and number.
 func TestTheOrderOfMoves(t *testing.T) {
 	b := newTestBroker(t)
 	mr := b.mover
@@ -478,7 +479,7 @@ func TestTheOrderOfMoves(t *testing.T) {
 		next, _, left := mr.next(0, last)
 		if next == nil {
 			if left {
-				t.Error("a move is left over")
+				t.Error("a move is left")
 			}
 			break
 		}
@@ -487,7 +488,7 @@ func TestTheOrderOfMoves(t *testing.T) {
 		}
 		next.delay(now.Add(time.Hour))
 		if other, _, _ := mr.next(0, next); other == next {
-			t.Errorf("%s is stepped though it waits", name(next.id))
+			t.Errorf("%s is stepped although it waits", name(next.id))
 		}
 		order += name(next.id) + " "
 		mr.forget(next, false)
@@ -498,7 +499,7 @@ func TestTheOrderOfMoves(t *testing.T) {
 	}
 }
 
-// A new leader epoch has the logs compared, which cuts nothing where they agree.
+// A new leader epoch makes the move compare the logs. It truncates nothing if they agree.
 func TestANewEpochDoesNotTruncateAFutureLogThatAgrees(t *testing.T) {
 	m := moveFollower(t)
 	m.step()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Kafka's scheduler repeats a task only where its period is above 0, so such a
-// broker starts and neither writes checkpoints nor shrinks in-sync sets.
+// Kafka's scheduler repeats a task only if its period is above 0. With other periods the broker
+// starts, but neither writes checkpoints nor shrinks in-sync sets.
 func TestPeriodsOfZeroDisablePeriodicWork(t *testing.T) {
 	for _, period := range []time.Duration{0, -time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {

@@ -27,7 +27,7 @@ func TestProduceChecksRecordsByVersion(t *testing.T) {
 		{"old format", 3, v1, protocol.InvalidRecord},
 		{"two batches", 3, two, protocol.InvalidRecord},
 		{"unknown magic", 3, badMagic, protocol.CorruptMessage},
-		{"little garbage", 3, []byte("garbage"), protocol.InvalidRecord},
+		{"a few bytes of garbage", 3, []byte("garbage"), protocol.InvalidRecord},
 		{"garbage", 3, []byte("garbage, garbage, garbage, garbage"), protocol.CorruptMessage},
 		{"zstd too early", 6, zstd, protocol.UnsupportedCompressionType},
 		{"zstd", 7, zstd, protocol.None},
@@ -93,7 +93,7 @@ func TestOnlyTheAdminClientMayWriteToInternalTopics(t *testing.T) {
 	p.Add("__consumer_offsets", 0, batch(t, 1))
 	part := &p.Partitions[0]
 	p.appendOne(part, b.now())
-	wantCode(t, "anybody", part.Err, protocol.InvalidTopicException)
+	wantCode(t, "any client", part.Err, protocol.InvalidTopicException)
 	p.InternalAllowed = true
 	p.appendOne(part, b.now())
 	wantCode(t, "the admin client, but not hosted", part.Err, protocol.UnknownTopicOrPartition)
@@ -128,7 +128,7 @@ func TestIdempotentProducer(t *testing.T) {
 		}))
 		p.Append()
 		if p.Waits() {
-			t.Fatal("waits")
+			t.Fatal("the produce waits")
 		}
 		return p.Partitions[0].Answer()
 	}
@@ -183,9 +183,9 @@ func TestOldProducersMessagesAreConverted(t *testing.T) {
 	p.Add(testTopic, 0, nil)
 	p.Append()
 	if part := &p.Partitions[0]; part.Err != nil || part.BaseOffset != -1 || p.Waits() {
-		t.Errorf("no records before v3: %+v", part)
+		t.Errorf("null records before v3: %+v", part)
 	}
 	if f := b.fetch(0); len(offsets(t, &f.Partitions[0])) == 0 {
-		t.Error("nothing to read")
+		t.Error("no records to read")
 	}
 }

@@ -14,7 +14,7 @@ func TestTheRateOfAQuota(t *testing.T) {
 	start := time.Unix(1_000_000, 0)
 	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
 	if q.exceeded(at(0)) {
-		t.Error("without a limit nothing is too much")
+		t.Error("the quota is exceeded without a limit")
 	}
 	q.limit.Store(1000)
 	for _, step := range []struct {
@@ -28,13 +28,13 @@ func TestTheRateOfAQuota(t *testing.T) {
 		{1.5, 0, 1100 / 1.5, false},
 		{2, 1900, 1500, true},     // 3000 in two seconds
 		{4, 0, 750, false},        // in four
-		{10.9, 0, 275.229, false}, // all still counts
+		{10.9, 0, 275.229, false}, // all samples still count
 		{11.5, 0, 1900 / 9.5, false},
 		{30, 0, 0, false},
 	} {
 		q.record(step.bytes, at(step.at))
 		if rate := q.rate(at(step.at)); math.Abs(rate-step.rate) > 0.01 {
-			t.Errorf("at %v s: %v bytes a second, want %v", step.at, rate, step.rate)
+			t.Errorf("at %v s: %v bytes per second, want %v", step.at, rate, step.rate)
 		}
 		if got := q.exceeded(at(step.at)); got != step.exceeded {
 			t.Errorf("at %v s exceeded is %v", step.at, got)
@@ -42,7 +42,7 @@ func TestTheRateOfAQuota(t *testing.T) {
 	}
 }
 
-// throttled is a leader of two whose quota is used up and holds for partition 0.
+// throttled returns a leader of two replicas with an exhausted quota for partition 0.
 func throttled(t *testing.T, list string) *testBroker {
 	b := newTestBroker(t)
 	c, err := testSettings(t).Topic(map[string]string{"leader.replication.throttled.replicas": list})
@@ -63,14 +63,14 @@ func TestALeaderThrottlesFollowersUntilTheyAreInSync(t *testing.T) {
 		b := throttled(t, list)
 		f := b.fetch(0, asFollower(2))
 		if got := f.Partitions[0].Data.Length == 0; got != held || f.Partitions[0].Code != protocol.None {
-			t.Errorf("%q: held back %v, %s", list, got, f.Partitions[0].Code)
+			t.Errorf("%q: throttled %v, %s", list, got, f.Partitions[0].Code)
 		}
 		if f := b.fetch(0); f.Partitions[0].Data.Length == 0 && b.highWatermark() > 0 {
-			t.Errorf("%q: a consumer is held back", list)
+			t.Errorf("%q: a consumer is throttled", list)
 		}
 		b.lead(1, []int32{ourID, 2}, ourID, 2)
 		if f := b.fetch(0, asFollower(2)); f.Partitions[0].Data.Length == 0 {
-			t.Errorf("%q: a follower in sync is held back", list)
+			t.Errorf("%q: an in-sync follower is throttled", list)
 		}
 	}
 }
@@ -88,8 +88,8 @@ func TestBytesSentToThrottledFollowersCount(t *testing.T) {
 	}
 }
 
-// A follower asks for no throttled partition that lags, or may lag, while its
-// quota is used up; for one that does not lag it asks on.
+// While its quota is exhausted, a follower does not request throttled partitions that lag or may
+// lag. It keeps requesting those that do not lag.
 func TestAFollowerLeavesThrottledPartitionsOut(t *testing.T) {
 	b, p := followerOf2(t)
 	config := *b.topicDefaults()
@@ -100,17 +100,17 @@ func TestAFollowerLeavesThrottledPartitionsOut(t *testing.T) {
 	start.truncating = false
 	f.add(start)
 	asked := func() int {
-		f.activateLocked(f.partitions[partition0]) // as an answer does
+		f.activateLocked(f.partitions[partition0]) // as a response does
 		f.nextFetch(b.now())
 		return len(f.session.known)
 	}
 	if asked() != 1 {
-		t.Fatal("not asked for without a limit")
+		t.Fatal("not requested without a limit")
 	}
 	b.quotas.follower.limit.Store(100)
 	b.quotas.follower.record(1<<30, b.now())
 	if asked() != 0 {
-		t.Error("asked for although nobody knows how far it is")
+		t.Error("requested although its lag is unknown")
 	}
 	if wait := f.untilReady(b.now()); wait < 100*time.Millisecond {
 		t.Errorf("looks again after %v", wait)
@@ -118,13 +118,13 @@ func TestAFollowerLeavesThrottledPartitionsOut(t *testing.T) {
 	for lag, want := range map[int64]int{0: 1, 5: 0} {
 		f.partitions[partition0].lag = lag
 		if got := asked(); got != want {
-			t.Errorf("lag %d: asked for %d partitions", lag, got)
+			t.Errorf("lag %d: requests %d partitions", lag, got)
 		}
 	}
 	config.FollowerThrottled = throttledList(t, "0:2")
 	p.Log().SetConfig(&config)
 	if asked() != 1 {
-		t.Error("not asked for although the quota holds for another broker's replica only")
+		t.Error("not requested although the quota applies only to another broker's replica")
 	}
 }
 
@@ -137,7 +137,8 @@ func throttledList(t *testing.T, list string) settings.ThrottledReplicas {
 	return c.FollowerThrottled
 }
 
-// Partitions go to other fetchers when their number changes, and on where they were.
+// If the number of fetchers changes, partitions move to other fetchers and continue at their
+// positions.
 func TestFetchersAreResized(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(2, ourID)
@@ -154,7 +155,7 @@ func TestFetchersAreResized(t *testing.T) {
 			partitions += len(f.partitions)
 			for id, p := range f.partitions {
 				if fetcherID(id, b.fetchers.perLeader) != key.id || p.epoch != 3 {
-					t.Errorf("%s is with fetcher %d in epoch %d", name(id), key.id, p.epoch)
+					t.Errorf("%s belongs to fetcher %d in epoch %d", name(id), key.id, p.epoch)
 				}
 			}
 			f.mu.Unlock()

@@ -16,6 +16,6 @@ func TestRackSelectorPrefersTheLeaderThenTheLongestLog(t *testing.T) {
 		}
 	}
 	if selectorOf("") != nil || selectorOf(RackAwareSelector) == nil {
-		t.Error("the selector class is not looked up by its name")
+		t.Error("the selector is not found by its class name")
 	}
 }

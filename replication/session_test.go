@@ -12,10 +12,10 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// noPartition is the find of a cache without hosted partitions.
+// noPartition is the find function of a cache without hosted partitions.
 func noPartition(string, int32) *Partition { return nil }
 
-// client talks to a session cache in a test.
+// client is a client of a session cache.
 type client struct {
 	t     *testing.T
 	cache *SessionCache
@@ -43,7 +43,7 @@ func (c *client) begin(id, epoch int32, partitions []PartitionFetch, forgotten .
 	return c.cache.begin(id, epoch, c.byID, partitions, keys, map[sessionKey]int{}, sessionReader{}, &metadata.Snapshot{}, c.now)
 }
 
-// create makes a session by a full fetch whose answer has no records.
+// create creates a session with a full fetch whose response has no records.
 func (c *client) create(privileged bool, topics ...string) int32 {
 	c.t.Helper()
 	use, partitions, code := c.begin(0, 0, asks(topics...))
@@ -52,13 +52,13 @@ func (c *client) create(privileged bool, topics ...string) int32 {
 	}
 	id, code := use.finish(partitions, privileged, c.now)
 	if code != protocol.None {
-		c.t.Fatalf("full fetch's answer: %s", code)
+		c.t.Fatalf("full fetch response: %s", code)
 	}
 	return id
 }
 
-// fetch does an incremental fetch in which answer fills the results in; it
-// returns the topics that the answer carries.
+// fetch does an incremental fetch whose results are set by answer. It returns the topics in the
+// response.
 func (c *client) fetch(id, epoch int32, change []PartitionFetch, answer func(*PartitionFetch), forgotten ...string) []string {
 	c.t.Helper()
 	use, partitions, code := c.begin(id, epoch, change, forgotten...)
@@ -70,7 +70,7 @@ func (c *client) fetch(id, epoch int32, change []PartitionFetch, answer func(*Pa
 		answer(&partitions[i])
 	}
 	if _, code := use.finish(partitions, false, c.now); code != protocol.None {
-		c.t.Fatalf("incremental answer: %s", code)
+		c.t.Fatalf("incremental response: %s", code)
 	}
 	return carried(partitions)
 }
@@ -91,10 +91,10 @@ func TestIncrementalFetchReadsAllAndReturnsOnlyChanges(t *testing.T) {
 	c := newClient(t, 80)
 	id := c.create(false, "a", "b", "c")
 	if id <= 0 {
-		t.Fatal("no session was made")
+		t.Fatal("no session was created")
 	}
 	if got := c.fetch(id, 1, nil, unchanged); len(got) != 0 {
-		t.Errorf("nothing changed, but the answer carries %v", got)
+		t.Errorf("nothing changed, but the response contains %v", got)
 	}
 	for i, news := range []func(*PartitionFetch){
 		func(p *PartitionFetch) { p.Data = storage.Data{Length: 5} },
@@ -110,10 +110,10 @@ func TestIncrementalFetchReadsAllAndReturnsOnlyChanges(t *testing.T) {
 			}
 		})
 		if !slices.Equal(got, []string{"b"}) {
-			t.Errorf("news %d: the answer carries %v, want [b]", i, got)
+			t.Errorf("change %d: the response contains %v, want [b]", i, got)
 		}
 	}
-	// After the error the partition is sent although it is as before the error.
+	// After the error the partition is sent although it is the same as before the error.
 	if got := c.fetch(id, 8, nil, func(p *PartitionFetch) {
 		if p.Topic == "b" {
 			p.HighWatermark, p.LogStart = 9, 2
@@ -127,7 +127,7 @@ func TestLastStableOffsetAloneIsNotAChange(t *testing.T) {
 	c := newClient(t, 80)
 	id := c.create(false, "a")
 	if got := c.fetch(id, 1, nil, func(p *PartitionFetch) { p.LastStable = 7 }); len(got) != 0 {
-		t.Errorf("the answer carries %v", got)
+		t.Errorf("the response contains %v", got)
 	}
 }
 
@@ -170,7 +170,7 @@ func TestSessionThatBecomesEmptyIsClosed(t *testing.T) {
 		t.Errorf("answered with session id %d, want 0", got)
 	}
 	if _, _, code := c.begin(id, 2, nil); code != protocol.FetchSessionIDNotFound {
-		t.Errorf("the closed session answers %s", code)
+		t.Errorf("the closed session returns %s", code)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestSessionErrors(t *testing.T) {
 	}
 	c.byID = true
 	if _, _, code := c.begin(id, 1, nil); code != protocol.FetchSessionTopicIDError {
-		t.Errorf("ids in a session of names: %s", code)
+		t.Errorf("topic ids in a session by name: %s", code)
 	}
 }
 
@@ -200,7 +200,7 @@ func TestDuplicateRequestIsDetectedWhenItsResponseIsBuilt(t *testing.T) {
 	c := newClient(t, 80)
 	id := c.create(false, "a")
 	slow, partitions, _ := c.begin(id, 1, nil)
-	c.fetch(id, 2, nil, unchanged) // overtakes
+	c.fetch(id, 2, nil, unchanged) // overtakes the first request
 	if _, code := slow.finish(partitions, false, c.now); code != protocol.InvalidFetchSessionEpoch {
 		t.Errorf("the overtaken request is answered with %s", code)
 	}
@@ -219,7 +219,7 @@ func TestFullFetchClosesTheSessionItNames(t *testing.T) {
 			t.Errorf("epoch %d: new session id %d", epoch, next)
 		}
 		if _, _, code := c.begin(id, 1, nil); code != protocol.FetchSessionIDNotFound {
-			t.Errorf("epoch %d: the old session answers %s", epoch, code)
+			t.Errorf("epoch %d: the old session returns %s", epoch, code)
 		}
 	}
 }
@@ -251,7 +251,7 @@ func TestPartitionNamedTwiceIsReadAsLastNamedAtTheFirstPosition(t *testing.T) {
 	}
 }
 
-// oneShard is a cache's shard with room for n sessions, tried alone.
+// oneShard returns one shard of a cache with n slots, for tests of that shard alone.
 func oneShard(n int) (*client, *sessionShard) {
 	c := &client{cache: newSessionCache(n*sessionShards, noPartition), now: time.UnixMilli(1_000_000)}
 	return c, &c.cache.shards[0]
@@ -271,47 +271,47 @@ func TestPitfallReplication21_EvictionOrderOfSessions(t *testing.T) {
 		c, s := oneShard(1)
 		s.make(1, false, c.now)
 		if id := s.make(100, false, later(c.now, time.Minute)); id != 0 {
-			t.Error("a larger newcomer evicted a young session")
+			t.Error("a larger new session evicted a young one")
 		}
 	})
-	t.Run("an idle session goes first", func(t *testing.T) {
+	t.Run("an idle session is evicted first", func(t *testing.T) {
 		c, s := oneShard(2)
 		idle := s.make(50, true, c.now)
 		busy := s.make(1, false, c.now)
 		s.sessions[busy].touch(later(c.now, 3*time.Minute).UnixMilli())
 		if id := s.make(1, false, later(c.now, 3*time.Minute)); id == 0 || s.sessions[idle] != nil || s.sessions[busy] == nil {
-			t.Error("the session that was idle for over two minutes did not go")
+			t.Error("the session that was idle for over two minutes was not evicted")
 		}
 	})
-	t.Run("old and smaller goes for larger, never for equal", func(t *testing.T) {
+	t.Run("a larger session evicts an old smaller one, an equal one does not", func(t *testing.T) {
 		c, s := oneShard(1)
 		old := s.make(5, false, c.now)
 		now := later(c.now, 3*time.Minute)
 		s.sessions[old].touch(now.UnixMilli())
 		if s.make(5, false, now) != 0 || s.make(4, false, now) != 0 {
-			t.Error("an equal or smaller newcomer evicted it")
+			t.Error("an equal or smaller session evicted it")
 		}
 		if s.make(6, false, now) == 0 || s.sessions[old] != nil {
-			t.Error("a larger newcomer did not evict it")
+			t.Error("a larger session did not evict it")
 		}
 	})
-	t.Run("a follower's evicts any consumer's", func(t *testing.T) {
+	t.Run("a follower's session evicts any consumer's", func(t *testing.T) {
 		c, s := oneShard(1)
 		s.make(1000, false, c.now)
 		if s.make(1, true, c.now) == 0 {
-			t.Error("a follower's session found no room beside a consumer's")
+			t.Error("a follower's session did not evict a consumer's")
 		}
 	})
-	t.Run("a consumer never evicts a follower's in use", func(t *testing.T) {
+	t.Run("a consumer's session never evicts a follower's in use", func(t *testing.T) {
 		c, s := oneShard(1)
 		id := s.make(1, true, c.now)
 		now := later(c.now, 3*time.Minute)
 		s.sessions[id].touch(now.UnixMilli())
 		if s.make(1000, false, now) != 0 {
-			t.Error("a consumer evicted a follower")
+			t.Error("a consumer's session evicted a follower's")
 		}
 		if s.make(2, true, now) == 0 {
-			t.Error("a larger follower did not evict an old follower's session")
+			t.Error("a follower's larger session did not evict a follower's old one")
 		}
 	})
 	t.Run("use keeps a session alive", func(t *testing.T) {
@@ -324,13 +324,13 @@ func TestPitfallReplication21_EvictionOrderOfSessions(t *testing.T) {
 			s.sessions[first].touch(now.UnixMilli())
 		}
 		if s.make(1, false, now) == 0 || s.sessions[first] == nil || s.sessions[second] != nil {
-			t.Error("the touched session went instead of the idle one")
+			t.Error("the session in use was evicted instead of the idle one")
 		}
 	})
 }
 
 func TestNoSessionIsCreatedWithoutAFreeSlot(t *testing.T) {
-	c := newClient(t, 8) // one slot a shard
+	c := newClient(t, 8) // one slot per shard
 	ids := map[int32]bool{}
 	for range sessionShards {
 		ids[c.create(false, "a")] = true
@@ -346,7 +346,7 @@ func TestNoSessionIsCreatedWithoutAFreeSlot(t *testing.T) {
 	}
 }
 
-// request makes the request for the partitions wanted, in order.
+// request builds the request for the wanted partitions, in order.
 func (s *clientSession) request(order []TopicPartition, wanted map[TopicPartition]PartitionAsk, byID bool) sessionDiff {
 	for id := range s.known {
 		if _, still := wanted[id]; !still {
@@ -371,7 +371,7 @@ func TestClientSessionForgetsAnOldTopicIDOnlyInRequestsByID(t *testing.T) {
 		s.answered(77, protocol.None)
 		d := s.request([]TopicPartition{a}, map[TopicPartition]PartitionAsk{a: {Topic: "a", TopicID: TopicID{2}}}, byID)
 		if !slices.Equal(d.send, []TopicPartition{a}) || (len(d.forget) == 1 && d.forget[0].TopicID == TopicID{1}) != byID || len(d.forget) > 1 {
-			t.Errorf("by id %t: %+v after the topic was created anew", byID, d)
+			t.Errorf("by id %t: %+v after the topic was created again", byID, d)
 		}
 	}
 }
@@ -410,7 +410,7 @@ func TestClientSessionNamesOnlyChanges(t *testing.T) {
 	}
 }
 
-// manyPartitions is a full fetch of n partitions.
+// manyPartitions returns a full fetch of n partitions.
 func manyPartitions(n int) []PartitionFetch {
 	list := make([]PartitionFetch, n)
 	for i := range list {
@@ -442,19 +442,19 @@ func TestPartitionsOfAllSessionsAreBounded(t *testing.T) {
 		t.Fatal("no session below the bound")
 	}
 	if id := c.createMany(10, false); id != 0 {
-		t.Error("a session beyond the bound was made")
+		t.Error("a session beyond the bound was created")
 	}
 	if id := c.createMany(10, true); id == 0 {
 		t.Error("a follower got no session")
 	}
-	// An incremental fetch does not get around it.
+	// An incremental fetch cannot exceed the bound either.
 	if _, _, code := c.begin(small, 1, manyPartitions(10)); code != protocol.FetchSessionIDNotFound {
 		t.Errorf("a session that grew beyond the bound: %s", code)
 	}
 	if id := c.create(false, "a"); id != 0 {
-		t.Error("a session was made at the bound")
+		t.Error("a session was created at the bound")
 	}
-	// A session that ends makes place for others.
+	// Ending a session makes space for others.
 	if _, _, code := c.begin(large, finalSessionEpoch, nil); code != protocol.None {
 		t.Fatal(code)
 	}
@@ -462,7 +462,7 @@ func TestPartitionsOfAllSessionsAreBounded(t *testing.T) {
 		t.Error("no session after the large one ended")
 	}
 	if sum := totals.partitions.Load(); sum != 20 {
-		t.Errorf("%d partitions are counted, want 20", sum)
+		t.Errorf("counted %d partitions, want 20", sum)
 	}
 }
 
@@ -472,13 +472,13 @@ func TestForgottenPartitionsAreNotCounted(t *testing.T) {
 	id := c.create(false, "a", "b", "c")
 	c.fetch(id, 1, asks("d"), func(*PartitionFetch) {}, "a", "b")
 	if got := sum(); got != 2 {
-		t.Errorf("%d partitions are counted, want 2", got)
+		t.Errorf("counted %d partitions, want 2", got)
 	}
-	for range 8 { // one of them takes the place of the session
+	for range 8 { // one of them replaces the session
 		c.create(true, "x")
 	}
 	if _, n := c.cache.Sessions(); sum() != int64(n) {
-		t.Errorf("%d partitions are counted, the sessions have %d", sum(), n)
+		t.Errorf("counted %d partitions, the sessions have %d", sum(), n)
 	}
 	if use, _, code := c.begin(id, 2, nil, "c", "d"); code == protocol.None && use.id != noSessionID {
 		t.Errorf("a session without partitions has id %d", use.id)
@@ -497,13 +497,13 @@ func TestMemoryOfLargeRequestsIsNotPooled(t *testing.T) {
 	b.waiters.put(w)
 	for range 100 {
 		if got := b.NewFetch(); cap(got.Partitions) > pooledPartitions {
-			t.Fatal("a fetch's memory was kept")
+			t.Fatal("a fetch's memory was pooled")
 		}
 		if got := b.NewProduce(); cap(got.Partitions) > pooledPartitions {
-			t.Fatal("a produce's memory was kept")
+			t.Fatal("a produce's memory was pooled")
 		}
 		if got := b.waiters.get(1); cap(got.regs) > pooledPartitions {
-			t.Fatal("a waiter's memory was kept")
+			t.Fatal("a waiter's memory was pooled")
 		}
 	}
 }

@@ -10,11 +10,10 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// Waits for replication belong to the term of our leadership in which they began:
-// a leadership that was lost and won again is not the same one.
+// A wait for replication belongs to the term of this broker's leadership in which it began. A
+// leadership that was lost and regained is a new term.
 
-// ledBefore is a broker that leads partition 0 in epoch 3 beside broker 2, which
-// is in sync.
+// ledBefore returns a broker that leads partition 0 in epoch 3, with broker 2 in sync.
 func ledBefore(t *testing.T) (*testBroker, *Partition) {
 	b := newTestBroker(t)
 	b.know(2, ourID)
@@ -22,8 +21,8 @@ func ledBefore(t *testing.T) (*testBroker, *Partition) {
 	return b, b.lead(3, []int32{ourID, 2}, ourID, 2)
 }
 
-// loseLeadership makes broker 2 the leader, without our records, and takes over
-// as many of its own.
+// loseLeadership makes broker 2, which lacks this broker's records, the leader and copies the given
+// number of its records.
 func (b *testBroker) loseLeadership(records int) {
 	b.t.Helper()
 	if code := b.control(roleOf(0, 2, 4, []int32{ourID, 2}, 2)); code != protocol.None {
@@ -47,7 +46,7 @@ func TestAcksAllIsRefusedIfLeadershipWasLostAndRegained(t *testing.T) {
 	if !produce.Waits() {
 		t.Fatal("does not wait")
 	}
-	// Its answer comes later: on the connection an earlier produce still waits.
+	// The response is delayed because an earlier produce on the same connection still waits.
 	b.loseLeadership(2)
 	b.lead(5, []int32{ourID, 2}, ourID, 2)
 	if b.highWatermark() != 2 {
@@ -90,9 +89,9 @@ func TestACoordinatorsRecordsAreNotSafeIfLeadershipWasLostAndRegained(t *testing
 	wantCode(t, "in a topic of the same name", p.AwaitReplicated(written, waitTime, nil), protocol.NotLeaderOrFollower)
 }
 
-// Coordinators hold a lock while they append, and take it to end what the term left: the
-// controller's request would wait for a hanging disk twice if they notified of the end of the
-// term earlier, and a late append could get into the next term.
+// Coordinators hold a lock while they append, and take it to end the state of the term. If they
+// were notified of the end of the term earlier, the controller's request would wait for a hanging
+// disk twice, and a late append could get into the next term.
 func TestListenersAreNotifiedOfLostLeadershipAfterItsLastAppend(t *testing.T) {
 	for what, end := range map[string]func(b *testBroker){
 		"another leader": func(b *testBroker) { b.control(roleOf(0, 2, 4, []int32{ourID, 2}, 2)) },
@@ -123,7 +122,7 @@ func TestListenersAreNotifiedOfLostLeadershipAfterItsLastAppend(t *testing.T) {
 		before := len(b.notified)
 		ended := make(chan struct{})
 		go func() { end(b); close(ended) }()
-		eventually(t, what+": the request", func() bool { // a writer that waits lets no reader in
+		eventually(t, what+": the request", func() bool { // a waiting writer keeps readers out
 			if p.mu.TryRLock() {
 				p.mu.RUnlock()
 				return false
@@ -131,7 +130,7 @@ func TestListenersAreNotifiedOfLostLeadershipAfterItsLastAppend(t *testing.T) {
 			return true
 		})
 		if len(b.notified) != before {
-			t.Errorf("%s: notified of %v while records are appended", what, b.notified[before:])
+			t.Errorf("%s: notified of %v during an append", what, b.notified[before:])
 		}
 		close(release)
 		wantCode(t, what+": the append before", within(t, "the append", appended), protocol.None)
@@ -193,8 +192,8 @@ func TestAFollowersFetchOfAnEarlierEpochDoesNotCount(t *testing.T) {
 	}
 }
 
-// The guard of a verified transaction ends with the transaction, whichever broker
-// led the partition when its marker came.
+// The guard of a verified transaction ends with the transaction, whichever broker led the partition
+// when the marker was written.
 func TestAVerificationEndsWithItsTransactionUnderAnotherLeader(t *testing.T) {
 	b, f := verifying(t, 5)
 	b.StopFetchers()

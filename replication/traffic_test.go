@@ -20,7 +20,7 @@ func TestTrafficCountsClientsAndFollowers(t *testing.T) {
 	all, topics := b.Traffic()
 	want := TrafficCounts{MessagesIn: 5, BytesIn: size, BytesOut: size, ReplicationBytesOut: size, ProduceRequests: 2, FetchRequests: 3}
 	if topics[b.partition().ID().Topic] != want || all != want {
-		t.Errorf("counted %+v of the topic and %+v of all, want %+v", topics, all, want)
+		t.Errorf("counted %+v for the topic and %+v in total, want %+v", topics, all, want)
 	}
 }
 
@@ -31,11 +31,11 @@ func TestTrafficOfADeletedTopicStaysInTheSum(t *testing.T) {
 	b.unhost(id)
 	all, topics := b.Traffic()
 	if all.MessagesIn != 2 || len(topics) != 0 {
-		t.Errorf("counted %d messages in all, topics %v", all.MessagesIn, topics)
+		t.Errorf("counted %d messages in total, topics %v", all.MessagesIn, topics)
 	}
 	b.fetch(0)
 	if all, _ := b.Traffic(); all.FetchRequests != 1 {
-		t.Errorf("%d fetch requests, want the one for a partition that is not here", all.FetchRequests)
+		t.Errorf("%d fetch requests, want the one for a partition not hosted here", all.FetchRequests)
 	}
 }
 
@@ -65,7 +65,7 @@ func TestInSyncChangesAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := withFollower(t)
 		b.mustProduce(2)
-		time.Sleep(b.opts.LagMax + time.Millisecond) // of the bubble's clock
+		time.Sleep(b.opts.LagMax + time.Millisecond) // virtual time
 		b.ShrinkISRs()
 		b.isr.answer(ISRAnswer{Err: protocol.OperationNotAttempted})
 		b.ShrinkISRs()

@@ -17,10 +17,10 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// fakeCoordinator is the network's other end of a Verifier: it takes requests
-// and gives the answers of the test.
+// fakeCoordinator is the remote end of a Verifier: it receives requests and sends the responses of
+// the test.
 type fakeCoordinator struct {
-	newest int16 // AddPartitionsToTxn's newest version; -1: not served
+	newest int16 // latest version of AddPartitionsToTxn; -1: not supported
 	asked  chan *kmsg.AddPartitionsToTxnRequest
 	answer chan func(*kmsg.AddPartitionsToTxnRequest) *kmsg.AddPartitionsToTxnResponse // nil: the connection breaks
 }
@@ -112,7 +112,7 @@ func refusal(code protocol.ErrorCode) func(*kmsg.AddPartitionsToTxnRequest) *kms
 
 func noAnswer(*kmsg.AddPartitionsToTxnRequest) *kmsg.AddPartitionsToTxnResponse { return nil }
 
-// verifying is a broker alone whose transactions are coordinated by f.
+// verifying returns a broker whose transactions are coordinated by f.
 func verifying(t *testing.T, newest int16) (*testBroker, *fakeCoordinator) {
 	t.Helper()
 	f := &fakeCoordinator{newest: newest, asked: make(chan *kmsg.AddPartitionsToTxnRequest, 10),
@@ -129,7 +129,7 @@ func verifying(t *testing.T, newest int16) (*testBroker, *fakeCoordinator) {
 	return b, f
 }
 
-// knowCoordinator tells the broker who leads partition 7 of __transaction_state.
+// knowCoordinator sends the broker metadata in which leader leads partition 7 of __transaction_state.
 func (b *testBroker) knowCoordinator(leader int32) {
 	b.t.Helper()
 	req := kmsg.NewPtrUpdateMetadataRequest()
@@ -153,7 +153,7 @@ func (b *testBroker) knowCoordinator(leader int32) {
 	}
 }
 
-// transact produces one transactional batch and returns its answer.
+// transact produces one transactional batch and returns its response.
 func (b *testBroker) transact(version int16, producer int64, sequence int32) protocol.ProducePartitionResponse {
 	b.t.Helper()
 	id := "tx"
@@ -165,8 +165,8 @@ func (b *testBroker) transact(version int16, producer int64, sequence int32) pro
 	return p.Partitions[0].Answer()
 }
 
-// What a coordinator says of a transaction is what its producer hears, and
-// nothing is appended unless the transaction has the partition.
+// The producer gets the coordinator's verdict, and nothing is appended unless the partition belongs
+// to the transaction.
 func TestPitfallReplication25_RecordsWithoutAnOpenTransactionAreRefused(t *testing.T) {
 	unable := func(cause string) string {
 		return "Unable to verify the partition has been added to the transaction. Underlying error: " + cause
@@ -180,7 +180,7 @@ func TestPitfallReplication25_RecordsWithoutAnOpenTransactionAreRefused(t *testi
 	}{
 		{"not added", verdict(protocol.TransactionAbortable), 11, protocol.TransactionAbortable, ""},
 		{"not added, old client", verdict(protocol.TransactionAbortable), 10, protocol.InvalidTxnState, "Partition was not added to the transaction"},
-		{"not added, says 3.6", verdict(protocol.InvalidTxnState), 11, protocol.InvalidTxnState, "Partition was not added to the transaction"},
+		{"not added, Kafka 3.6", verdict(protocol.InvalidTxnState), 11, protocol.InvalidTxnState, "Partition was not added to the transaction"},
 		{"fenced", verdict(protocol.ProducerFenced), 11, protocol.InvalidProducerEpoch, ""},
 		{"unknown id", verdict(protocol.InvalidProducerIDMapping), 11, protocol.InvalidProducerIDMapping, ""},
 		{"busy", verdict(protocol.ConcurrentTransactions), 11, protocol.NotEnoughReplicas, unable("CONCURRENT_TRANSACTIONS")},
@@ -198,17 +198,17 @@ func TestPitfallReplication25_RecordsWithoutAnOpenTransactionAreRefused(t *testi
 			}
 			req := (<-f.asked).Transactions[0]
 			if req.TransactionalID != "tx" || req.ProducerID != 7 || !req.VerifyOnly || req.Topics[0].Topic != testTopic {
-				t.Errorf("asked %+v", req)
+				t.Errorf("request %+v", req)
 			}
 			if end := b.partition().Log().Offsets().LogEnd; end != 0 {
 				t.Errorf("the refused records were appended: log end %d", end)
 			}
-			// The producer tries again, and now the transaction is there.
+			// The producer tries again, and now the partition belongs to the transaction.
 			f.answer <- verdict(protocol.None)
 			if got := b.transact(c.version, 7, 0); got.ErrorCode != protocol.None {
-				t.Errorf("once it is there: %s", got.ErrorCode)
+				t.Errorf("after it was added: %s", got.ErrorCode)
 			}
-			// From here on nobody needs to be asked.
+			// From now on no coordinator is asked.
 			<-f.asked
 			if got := b.transact(c.version, 7, 1); got.ErrorCode != protocol.None || len(f.asked) != 0 {
 				t.Errorf("in the open transaction: %s, asked %d times", got.ErrorCode, len(f.asked))
@@ -224,8 +224,8 @@ func textOf(s *string) string {
 	return *s
 }
 
-// A coordinator of before 3.6 cannot be asked; one that is not there, or does
-// not serve transactions, says nothing good.
+// A coordinator older than 3.6 cannot verify. One that is unreachable, or does not support
+// transactions, verifies nothing.
 func TestCoordinatorsThatCannotVerify(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -248,7 +248,7 @@ func TestCoordinatorsThatCannotVerify(t *testing.T) {
 	}
 }
 
-// With verification switched off nobody is asked, and markers end what was begun.
+// With verification switched off no coordinator is asked, and markers end open transactions.
 func TestVerificationCanBeSwitchedOff(t *testing.T) {
 	b, f := verifying(t, 5)
 	b.cfg.Transactions.(*Verifier).SetVerifying(false)
@@ -272,8 +272,8 @@ func TestVerificationCanBeSwitchedOff(t *testing.T) {
 	}
 }
 
-// While one request is under way the next ones gather; of two of one
-// transactional id the older gives way.
+// While one request is in flight the next calls are queued. Of two calls with one transactional id
+// the older is fenced.
 func TestOneRequestAtATimeWithTheNewestCallOfEachTransaction(t *testing.T) {
 	b, f := verifying(t, 5)
 	v := b.cfg.Transactions.(*Verifier)
@@ -298,7 +298,7 @@ func TestOneRequestAtATimeWithTheNewestCallOfEachTransaction(t *testing.T) {
 		}
 	}
 	waiting := func(id string, epoch int16) {
-		eventually(t, id+" to wait", func() bool {
+		eventually(t, id+" to be queued", func() bool {
 			v.mu.Lock()
 			defer v.mu.Unlock()
 			c := v.queues["host:9092"].waiting[id]
@@ -317,7 +317,7 @@ func TestOneRequestAtATimeWithTheNewestCallOfEachTransaction(t *testing.T) {
 	abandoned := make(chan struct{})
 	close(abandoned)
 	if code := v.Verify(&Transaction{ID: "b", ProducerID: 1, ProducerEpoch: 2, Partitions: []TopicPartition{p}}, abandoned)[p]; code != protocol.NetworkException {
-		t.Errorf("given up: %s", code)
+		t.Errorf("canceled: %s", code)
 	}
 	want("sent again", third, protocol.NetworkException)
 	fourth := verify("c", 0)
@@ -332,7 +332,7 @@ func TestOneRequestAtATimeWithTheNewestCallOfEachTransaction(t *testing.T) {
 	wg.Wait()
 }
 
-// A coordinator's own transactional records are verified likewise.
+// A coordinator's own transactional records are verified the same way.
 func TestACoordinatorsRecordsAreVerified(t *testing.T) {
 	b, f := verifying(t, 5)
 	txn := &Transaction{ID: "tx", ProducerID: 7, Partitions: []TopicPartition{{Topic: testTopic}}}

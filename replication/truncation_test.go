@@ -6,13 +6,13 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// epochs is a log's leader epochs: where each starts; end is the log end.
+// epochs is a log's leader epochs with their start offsets; end is the log end.
 type epochs struct {
-	entries []protocol.EpochEndOffset // epoch and its start
+	entries []protocol.EpochEndOffset // epochs and their start offsets
 	end     int64
 }
 
-// endOf answers as a log does (replication reference 1.8).
+// endOf returns what a log returns for an epoch.
 func (e epochs) endOf(epoch int32) (int32, int64) {
 	if epoch < 0 || len(e.entries) == 0 {
 		return -1, -1
@@ -55,14 +55,14 @@ func TestTruncationByTheLeadersAnswer(t *testing.T) {
 		want   int64
 		done   bool
 	}{
-		{"the leader knows nothing: to the high watermark", protocol.EpochEndOffset{Epoch: -1, EndOffset: -1}, 4, true},
-		{"no epoch in the answer", protocol.EpochEndOffset{Epoch: -1, EndOffset: 12}, 12, true},
-		{"no epoch, beyond our end", protocol.EpochEndOffset{Epoch: -1, EndOffset: 99}, 30, true},
+		{"the leader knows nothing: truncate to the high watermark", protocol.EpochEndOffset{Epoch: -1, EndOffset: -1}, 4, true},
+		{"no epoch in the response", protocol.EpochEndOffset{Epoch: -1, EndOffset: 12}, 12, true},
+		{"no epoch, beyond the follower's end", protocol.EpochEndOffset{Epoch: -1, EndOffset: 99}, 30, true},
 		{"same epoch, the leader has less", protocol.EpochEndOffset{Epoch: 3, EndOffset: 15}, 15, true},
-		{"same epoch, we have less", protocol.EpochEndOffset{Epoch: 3, EndOffset: 25}, 20, true},
+		{"same epoch, the follower has less", protocol.EpochEndOffset{Epoch: 3, EndOffset: 25}, 20, true},
 		{"same latest epoch", protocol.EpochEndOffset{Epoch: 5, EndOffset: 40}, 30, true},
-		{"an epoch we lack: ask again", protocol.EpochEndOffset{Epoch: 4, EndOffset: 28}, 20, false},
-		{"an epoch beyond ours", protocol.EpochEndOffset{Epoch: 6, EndOffset: 28}, 28, true},
+		{"an epoch the follower lacks: ask again", protocol.EpochEndOffset{Epoch: 4, EndOffset: 28}, 20, false},
+		{"an epoch beyond the follower's", protocol.EpochEndOffset{Epoch: 6, EndOffset: 28}, 28, true},
 	} {
 		offset, done := truncateTo(c.leader, 4, own.end, own.endOf)
 		if offset != c.want || done != c.done {
@@ -72,7 +72,7 @@ func TestTruncationByTheLeadersAnswer(t *testing.T) {
 }
 
 func TestPitfallReplication02_DivergentTailsNeedSeveralTruncations(t *testing.T) {
-	// Epochs 1 common, then 2 written by the follower, 3 by the leader.
+	// Epoch 1 is common; the follower wrote epoch 2 and the leader epoch 3.
 	follower := epochs{[]protocol.EpochEndOffset{{Epoch: 1, EndOffset: 0}, {Epoch: 2, EndOffset: 10}}, 15}
 	leader := epochs{[]protocol.EpochEndOffset{{Epoch: 1, EndOffset: 0}, {Epoch: 3, EndOffset: 12}}, 20}
 	for steps := 0; ; steps++ {
@@ -93,7 +93,7 @@ func TestPitfallReplication02_DivergentTailsNeedSeveralTruncations(t *testing.T)
 }
 
 func TestPitfallReplication01_RestartedFollowerKeepsWhatTheLeaderHas(t *testing.T) {
-	// The high watermark is behind (2); the leader has all of the follower's epoch.
+	// The high watermark (2) lags; the leader has the follower's whole epoch.
 	follower := epochs{[]protocol.EpochEndOffset{{Epoch: 0, EndOffset: 0}}, 5}
 	leader := epochs{[]protocol.EpochEndOffset{{Epoch: 0, EndOffset: 0}}, 5}
 	epoch, end := leader.endOf(0)

@@ -13,7 +13,7 @@ func TestWaiterChecksAgainAfterRegistering(t *testing.T) {
 		w.reset(1)
 		w.watch(&list, logEndMoved)
 		defer w.stop()
-		// The event came between the caller's first look and the registration.
+		// The event happened between the caller's first check and the registration.
 		if got := w.await(time.Hour, nil, func() bool { return true }); got != satisfied {
 			t.Errorf("outcome %d", got)
 		}
@@ -44,9 +44,9 @@ func TestWaiterIsWokenOnlyByEventsOfInterest(t *testing.T) {
 		if got := <-done; got != satisfied || looks != 3 {
 			t.Errorf("outcome %d after %d looks", got, looks)
 		}
-		synctest.Wait() // for its end, after it has told
+		synctest.Wait() // for the end of the wait, after it has sent its outcome
 		if list.count.Load() != 0 || list.head != nil {
-			t.Error("the registration is still there")
+			t.Error("the registration was not removed")
 		}
 	})
 }
@@ -99,7 +99,7 @@ func TestWaitListRemovesFromTheMiddle(t *testing.T) {
 		select {
 		case <-w.slot:
 			if i == 1 || i == 3 {
-				t.Errorf("waiter %d was woken after it left", i)
+				t.Errorf("waiter %d was woken after it stopped", i)
 			}
 		default:
 			if i == 0 || i == 2 {

@@ -14,10 +14,11 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// isrStoreStub is ZooKeeper: it says what it was told to, and notes when.
+// isrStoreStub plays ZooKeeper: it gives the answers of the test and records the calls with their
+// times.
 type isrStoreStub struct {
 	began   time.Time
-	answers []error // of the next writes, then success
+	answers []error // of the next writes; success after that
 	notes   []string
 }
 
@@ -40,13 +41,13 @@ func (s *isrStoreStub) NotifyISRChange(_ context.Context, partitions []TopicPart
 		names[i] = name(id)
 	}
 	slices.Sort(names)
-	s.note("tell %v", names)
+	s.note("notify %v", names)
 	return nil
 }
 
-// A leader of an old protocol version writes its in-sync set itself, on the
-// version it knows, again while ZooKeeper does not answer, and tells the
-// controller when changes have ceased for five seconds or once a minute.
+// A leader with an old protocol version writes its in-sync set to ZooKeeper itself, based on the
+// version it knows. It repeats the write while ZooKeeper does not answer. It notifies the
+// controller when there was no change for five seconds, or once a minute.
 func TestInSyncSetsAreWrittenToZooKeeperBeforeAlterPartition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &isrStoreStub{began: time.Now()}
@@ -82,10 +83,10 @@ func TestInSyncSetsAreWrittenToZooKeeperBeforeAlterPartition(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}
 		z.Close()
-		var told []string
+		var got []string
 		for _, n := range s.notes {
 			if !strings.Contains(n, "t-3 isr") {
-				told = append(told, n)
+				got = append(got, n)
 			}
 		}
 		want := []string{
@@ -94,11 +95,11 @@ func TestInSyncSetsAreWrittenToZooKeeperBeforeAlterPartition(t *testing.T) {
 			"0.0s write t-2 isr [1 2] controller 3 leader epoch 5 at version 7",
 			"0.1s write t-2 isr [1 2] controller 3 leader epoch 5 at version 7",
 			"0.2s write t-2 isr [1 2] controller 3 leader epoch 5 at version 7",
-			"7.5s tell [t-0 t-2]",
-			"70.0s tell [t-3]",
+			"7.5s notify [t-0 t-2]",
+			"70.0s notify [t-3]",
 		}
-		if !slices.Equal(told, want) {
-			t.Errorf("%q", told)
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	})
 }
