@@ -448,8 +448,8 @@ func (m *Manager) stopAll(stops []stopEntry) {
 	}
 }
 
-// UpdateMetadata applies an UpdateMetadata request to the metadata cache and returns the partitions of
-// topics that are being deleted. To wait for topics to appear or disappear, watch
+// UpdateMetadata applies an UpdateMetadata request to the metadata cache and returns the partitions
+// of topics that are being deleted. To wait for topics to appear or disappear, watch
 // metadata.Cache.Changed.
 func (m *Manager) UpdateMetadata(req *kmsg.UpdateMetadataRequest, correlationID int32) (*kmsg.UpdateMetadataResponse, []TopicPartition) {
 	resp := req.ResponseKind().(*kmsg.UpdateMetadataResponse)

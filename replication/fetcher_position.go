@@ -10,8 +10,8 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// This file contains how a fetcher finds its position: truncation to the point where its log and
-// the leader's agree, and recovery if the leader does not have the offset.
+// How a fetcher finds its position: it truncates to the point where its log and the leader's agree,
+// and recovers if the leader does not have the offset.
 
 // truncateLocked truncates the log according to the leader's answer. The next fetch starts there
 // and reports again if the logs still diverge.

@@ -61,7 +61,7 @@ func (q *quota) exceeded(now time.Time) bool {
 	return limit != NoQuota && q.rate(now) > float64(limit)
 }
 
-// limited reports whether there is a limit.
+// limited reports whether the quota has a limit.
 func (q *quota) limited() bool { return q.limit.Load() != NoQuota }
 
 // rate returns the bytes per second over the windows that still count. An elapsed time below one

@@ -129,7 +129,8 @@ func verifying(t *testing.T, newest int16) (*testBroker, *fakeCoordinator) {
 	return b, f
 }
 
-// knowCoordinator sends the broker metadata in which leader leads partition 7 of __transaction_state.
+// knowCoordinator sends the broker metadata in which leader leads partition 7 of
+// __transaction_state.
 func (b *testBroker) knowCoordinator(leader int32) {
 	b.t.Helper()
 	req := kmsg.NewPtrUpdateMetadataRequest()

@@ -20,7 +20,7 @@ const (
 // isrWritePause is the pause before a write that ZooKeeper did not answer is repeated.
 const isrWritePause = 100 * time.Millisecond
 
-// ISRStore is where leaders write in-sync sets before IBP 2.7-IV2, which is ZooKeeper.
+// ISRStore stores the in-sync sets that leaders write before IBP 2.7-IV2, in ZooKeeper.
 type ISRStore interface {
 	// WriteISR writes the partition's state if the current state is the one that the change is
 	// based on, and returns the new partition epoch. The error is INVALID_UPDATE_VERSION if the
