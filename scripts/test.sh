@@ -17,34 +17,33 @@ results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 tests() { go run ./internal/testreport "$results" -- -vet=off "$@"; } # lint.sh has run go vet
 unit=$(go list ./... | grep -v -e /integration -e /internal/lint)    # and internal/lint
-# Packages without goroutines that share memory, and the tests in the first of the two lanes of integration tests.
-alone='/(admin|cmd/monedula|metadata|protocol|record|settings|tools(/[a-z]+)?|zkserver/tree|internal/(bench|golden|kafkalog|mutants|scenarios|simulation|testreport))$'
-clusters='TestOurBrokersAndRealOnesFormOneCluster|TestARealClusterBecomesOursAndRealAgainUnderLoad|TestGroupsSurviveFailuresOfMembersAndBrokers|TestRacksAndUncleanElectionsInAMixedCluster|TestAnotherBrokerTakesOverTheGroup|TestTheTutorialsWorkWordForWord'
+# pattern joins the names of lists in scripts/lanes.txt to a regular expression.
+pattern() { sed -nE "s,^($1) +,,p" scripts/lanes.txt | sed 's,/\.\.\.$,(/.*)?,' | paste -sd '|' -; }
+plain="/($(pattern plain))\$" first=first
 if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
-  raced=$unit plain=$unit fuzzed=20
+  raced=$unit plain=$unit first='first|all' fuzzed=20
 else
-  raced=$(grep -vE "$alone" <<<"$unit") plain=$(grep -E "$alone" <<<"$unit") fuzzed=2
-  clusters+='|TestChaos|TestReassignmentsCanBeCancelledAndNeverGetStuck|TestTransactionsOfARealCoordinatorOnOurLeaders|TestAMoveBetweenLogDirsContinuesOnARealBrokerAndBack|TestAReassignmentIsThrottledByTheRealTool|TestAFailedLogDirectoryFailsOverAsWithRealBrokers|TestAClusterLosesNothingWhicheverBrokerFails'
+  raced=$(grep -vE "$plain" <<<"$unit") plain=$(grep -E "$plain" <<<"$unit") fuzzed=2
 fi
-clusters="^($clusters)\$"
+first="^($(pattern "$first"))\$"
 failed=0
 
 # Most of the time of the integration tests is spent waiting for other programs, so they run in two
 # concurrent lanes of about the same length. Compiling and fuzzing use the remaining CPU time at the
 # lowest priority.
-tests -count 1 -timeout 60m -run "$clusters" ./integration & lane=$!
+tests -count 1 -timeout 60m -run "$first" ./integration & lane=$!
 {
   nice -n 19 go test -vet=off -race -exec true $raced >/dev/null # compiles the tests that run below
   nice -n 19 scripts/fuzz.sh "$fuzzed"
 } & background=$!
-tests -count 1 -timeout 60m -skip "$clusters" ./integration/... || failed=1
+tests -count 1 -timeout 60m -skip "$first" ./integration/... || failed=1
 wait "$lane" || failed=1
 wait "$background" || failed=1
 
 (unset MONEDULA_TEST_ALL; tests -race $raced) || failed=1
 tests -timeout 30m $plain || failed=1
 if [ -z "${MONEDULA_TEST_ALL:-}" ]; then # these measure memory, which the race detector distorts
-  tests -timeout 30m -run '^(TestNoRequestCostsMoreThanItsSize|TestAbsurdCountsCostNothing|TestHandlersCostInProportionToTheRequest)$' ./broker || failed=1
+  tests -timeout 30m -run "^($(pattern memory))\$" ./broker || failed=1
 fi
 go run ./internal/testreport -summary "$results"
 exit $failed

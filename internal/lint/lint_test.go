@@ -238,34 +238,3 @@ func eachFile(t *testing.T, visit func(path, pkg string, test bool, imports []st
 		t.Fatalf("only %d Go files found below %s", files, root)
 	}
 }
-
-// TestConformanceNamesTestsThatExist checks that the tests named in docs/conformance.md exist.
-func TestConformanceNamesTestsThatExist(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(testkit.Root(), "docs/conformance.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	declared := map[string]bool{}
-	test := regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9_]+)\(`)
-	eachFile(t, func(path, _ string, isTest bool, _ []string) {
-		if !isTest {
-			return
-		}
-		source, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range test.FindAllSubmatch(source, -1) {
-			declared[string(m[1])] = true
-		}
-	})
-	named := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllSubmatch(text, -1)
-	if len(named) < 40 {
-		t.Errorf("only %d tests are named", len(named))
-	}
-	for _, m := range named {
-		if !declared[string(m[1])] {
-			t.Errorf("docs/conformance.md names %s, which does not exist", m[1])
-		}
-	}
-}
