@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"fmt"
 	"io"
 	"sync"
 
+	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
 
@@ -65,10 +67,13 @@ func (s *batchScan) close() {
 
 // next returns the next batch and its position. The batch is whole, or at least its header, and is
 // valid until the next call. It is nil at the end, and if the last batch is incomplete. An
-// impossible size or magic is an error that wraps protocol.CorruptMessage; any other error comes
-// from the file.
+// impossible size or magic, or a negative position, which only a damaged index has, is an error that
+// wraps protocol.CorruptMessage; any other error comes from the file.
 func (s *batchScan) next() (b record.Batch, at int64, err error) {
 	at = s.at
+	if at < 0 {
+		return nil, at, fmt.Errorf("the index has position %d: %w", at, protocol.CorruptMessage)
+	}
 	if s.end-at <= record.MinHeaderPeek {
 		return nil, at, nil
 	}

@@ -2,15 +2,17 @@ package storage
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-
 	"testing"
 	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
 
@@ -88,6 +90,51 @@ func TestDamageBelowTheRecoveryPointIsLeftToReaders(t *testing.T) {
 	wantEqual(t, "after the damage", fmt.Sprint(all(t, l, 3)), "[3=y]")
 	if got := l.Size(); got <= 3*size {
 		t.Errorf("the log has %d bytes, want more than before", got)
+	}
+}
+
+// A start takes the log end from the batches after the last index entry. If that entry is damaged,
+// the log must not end early, or new records would get the offsets of existing ones. A damaged entry
+// of an older segment costs no more than the reads that need it.
+func TestADamagedIndexEntryDoesNotShortenTheLog(t *testing.T) {
+	for name, position := range map[string]uint32{"beyond the end": 1 << 20, "within a batch": 7, "negative": 1 << 31} {
+		for _, rolled := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, rolled=%v", name, rolled), func(t *testing.T) {
+				h := start(t, vfs.NewMem())
+				c := testTopic()
+				c.IndexIntervalBytes = 1
+				l := h.log(t, c)
+				for range 3 {
+					appendValues(t, l, 1, "x")
+				}
+				if rolled {
+					noError(t, l.Roll())
+					appendValues(t, l, 1, "x")
+				}
+				noError(t, h.Close())
+				edit(t, h.config.FS, segmentName(0, indexSuffix), func(b []byte) []byte {
+					binary.BigEndian.PutUint32(b[len(b)-4:], position)
+					return b
+				})
+				h.open(t)
+				if l = h.Log(partition0); l == nil {
+					t.Fatalf("the log is not loaded\n%s", h.lines)
+				}
+				if !rolled {
+					wantEqual(t, "log end", l.Offsets().LogEnd, 3)
+					wantEqual(t, "records", fmt.Sprint(all(t, l, 0)), "[0=x 1=x 2=x]")
+					return
+				}
+				wantEqual(t, "log end", l.Offsets().LogEnd, 4)
+				data, err := l.Read(Read{Offset: 2, MaxBytes: 1000})
+				if err != nil && !errors.Is(err, protocol.CorruptMessage) {
+					t.Errorf("read: %v", err)
+				}
+				data.Release()
+				wantEqual(t, "online directories", len(h.onlineDirs()), 1)
+				wantEqual(t, "later records", fmt.Sprint(all(t, l, 3)), "[3=x]")
+			})
+		}
 	}
 }
 

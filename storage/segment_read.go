@@ -1,8 +1,11 @@
 package storage
 
 import (
+	"fmt"
 	"io"
 	"sync"
+
+	"github.com/monedula/monedula/protocol"
 )
 
 // translate returns the position and size of the first batch whose last offset is at or above
@@ -29,7 +32,8 @@ func (s *segment) translate(file io.ReaderAt, offset, end int64) (at, size int64
 	}
 }
 
-// nextOffset returns the offset after the last batch, base if there is none.
+// nextOffset returns the offset after the last batch, base if there is none. An index whose last
+// entry is not a batch in the .log is an error that wraps protocol.CorruptMessage.
 func (s *segment) nextOffset() (int64, error) {
 	f, err := s.log.acquire()
 	if err != nil {
@@ -46,6 +50,10 @@ func (s *segment) nextOffset() (int64, error) {
 	defer scan.close()
 	for {
 		b, _, err := scan.next()
+		if err == nil && b == nil && from.position != 0 && next <= from.offset {
+			err = fmt.Errorf("the last entry of index %s, offset %d at position %d, is not a batch of the segment: %w",
+				s.index.file.name(), from.offset, from.position, protocol.CorruptMessage)
+		}
 		if err != nil || b == nil {
 			return next, err
 		}
