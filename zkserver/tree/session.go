@@ -5,14 +5,15 @@ import (
 	"slices"
 )
 
-// session is one client's session. An ended one is forgotten.
+// session is the open session of a client.
 type session struct {
 	timeoutMs  int64
 	lastHeard  int64 // ms
 	ephemerals map[string]bool
 }
 
-// Open begins a session, which ends when nothing is heard of it for timeoutMs.
+// Open opens a session and returns its id. The session is due if Heard is not called for timeoutMs
+// milliseconds.
 func (t *Tree) Open(nowMs, timeoutMs int64) (id int64) {
 	t.zxid++
 	t.lastID++
@@ -20,8 +21,8 @@ func (t *Tree) Open(nowMs, timeoutMs int64) (id int64) {
 	return t.lastID
 }
 
-// Heard is told that the session's client gave a sign of life; SessionExpired
-// if that came too late.
+// Heard records that the session's client has sent something. It returns SessionExpired if the
+// session has ended.
 func (t *Tree) Heard(id, nowMs int64) error {
 	if err := t.alive(id); err != nil {
 		return err
@@ -30,8 +31,8 @@ func (t *Tree) Heard(id, nowMs int64) error {
 	return nil
 }
 
-// Due lists the sessions that have not been heard of for their timeouts,
-// ascending. They live until End.
+// Due returns the ids of the sessions whose clients have not been heard for the session timeout, in
+// ascending order. The sessions are open until End.
 func (t *Tree) Due(nowMs int64) []int64 {
 	var due []int64
 	for _, id := range slices.Sorted(maps.Keys(t.sessions)) {
@@ -42,8 +43,9 @@ func (t *Tree) Due(nowMs int64) []int64 {
 	return due
 }
 
-// End closes or expires a session: its ephemeral nodes go, under one zxid, and
-// its watches fire no more. One that is not there is no error.
+// End closes or expires a session. It deletes the session's ephemeral nodes under one zxid and
+// removes its watches, and returns the events of other sessions. It does nothing if the session
+// does not exist.
 func (t *Tree) End(id int64) []Event {
 	s := t.sessions[id]
 	if s == nil {
@@ -60,7 +62,7 @@ func (t *Tree) End(id int64) []Event {
 	return c.commit()
 }
 
-// Alive says whether the session is open.
+// Alive reports whether the session is open.
 func (t *Tree) Alive(id int64) bool { return t.sessions[id] != nil }
 
 func (t *Tree) alive(id int64) error {

@@ -5,13 +5,13 @@ import (
 	"testing"
 )
 
-func TestAnEndedSessionReadsNothingAndItsWatchesAreGone(t *testing.T) {
+func TestAnEndedSessionReadsNothingAndItsWatchesAreRemoved(t *testing.T) {
 	tree := New()
-	gone, stays := tree.Open(0, 1000), tree.Open(0, 1000)
-	if _, _, err := tree.Do(stays, 0, Create{Path: "/a"}); err != nil {
+	ended, open := tree.Open(0, 1000), tree.Open(0, 1000)
+	if _, _, err := tree.Do(open, 0, Create{Path: "/a"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, session := range []int64{gone, stays} {
+	for _, session := range []int64{ended, open} {
 		if _, _, err := tree.Children(session, "/a", true); err != nil {
 			t.Fatal(err)
 		}
@@ -19,25 +19,25 @@ func TestAnEndedSessionReadsNothingAndItsWatchesAreGone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	tree.End(gone)
-	_, _, read := tree.Get(gone, "/a", false)
-	_, exists := tree.Exists(gone, "/a", false)
-	_, _, children := tree.Children(gone, "/a", false)
-	_, _, acl := tree.ACL(gone, "/a")
+	tree.End(ended)
+	_, _, read := tree.Get(ended, "/a", false)
+	_, exists := tree.Exists(ended, "/a", false)
+	_, _, children := tree.Children(ended, "/a", false)
+	_, _, acl := tree.ACL(ended, "/a")
 	for what, err := range map[string]error{"Get": read, "Exists": exists, "Children": children, "ACL": acl} {
 		if !errors.Is(err, SessionExpired) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	_, events, err := tree.Do(stays, 0, Create{Path: "/a/b"})
+	_, events, err := tree.Do(open, 0, Create{Path: "/a/b"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(events) != 2 {
-		t.Errorf("fired %+v, want the two watches of the session that stays", events)
+		t.Errorf("fired %+v, want the two watches of the open session", events)
 	}
 	for _, e := range events {
-		if e.Session != stays {
+		if e.Session != open {
 			t.Errorf("fired for an ended session: %+v", e)
 		}
 	}

@@ -1,17 +1,16 @@
-// Package tree is ZooKeeper's data model as a pure state machine: nodes with
-// their versions, sequence numbers, ephemeral nodes, one-shot watches, multis
-// and sessions, as Apache ZooKeeper 3.8 has them. It has no clock, no goroutine
-// and no network: the time is an argument, what a change fires is returned.
-// It serves simulations and tests, never production; a test compares it with a
-// real ZooKeeper, operation by operation.
+// Package tree is ZooKeeper's data model as a pure state machine: nodes with versions, sequence
+// numbers, ephemeral nodes, one-shot watches, multis and sessions, as in Apache ZooKeeper 3.8. It
+// has no clock, goroutines or network: the time is an argument, and the events of fired watches are
+// returned. It is for simulations and tests only. A test compares it with a real ZooKeeper,
+// operation by operation.
 //
 //	tree.go      nodes, reads, the state
 //	write.go     operations and multis
-//	session.go   sessions and their ends
-//	watch.go     watches and what fires them
+//	session.go   sessions
+//	watch.go     watches and events
 //
-// Left out: container and TTL nodes, recursive and persistent watches, quotas,
-// and the meaning of ACLs, which are kept as given and never judged.
+// It does not have container and TTL nodes, recursive and persistent watches, or quotas. ACLs are
+// stored but not checked.
 package tree
 
 import (
@@ -21,14 +20,13 @@ import (
 	"strings"
 )
 
-// Code is an error of ZooKeeper's, by its number on the wire. OK is not an
-// error.
+// Code is the number of a ZooKeeper error on the wire. OK is not an error.
 type Code int32
 
-// The codes that the data model can answer with.
+// The codes that operations return.
 const (
 	OK                      Code = 0
-	RuntimeInconsistency    Code = -2 // in a failed multi: an operation behind the one that failed
+	RuntimeInconsistency    Code = -2 // in a failed multi: an operation after the one that failed
 	BadArguments            Code = -8
 	NoNode                  Code = -101
 	BadVersion              Code = -103
@@ -62,21 +60,21 @@ func (c Code) Error() string {
 	return fmt.Sprintf("code %d", int32(c))
 }
 
-// AnyVersion in place of a version is not compared.
+// AnyVersion as the version of an operation matches every version.
 const AnyVersion int32 = -1
 
-// Stat is what ZooKeeper tells of a node. Times are milliseconds; zxids number
-// the changes of the whole tree.
+// Stat is the metadata of a node. Times are in milliseconds. A zxid is the number of a change of
+// the tree.
 type Stat struct {
 	Czxid, Mzxid, Pzxid         int64
 	Ctime, Mtime                int64
 	Version, Cversion, Aversion int32
-	EphemeralOwner              int64 // the session's id, 0 of a persistent node
+	EphemeralOwner              int64 // the session's id, or 0 for a persistent node
 	DataLength, NumChildren     int32
 }
 
-// node is one node. created counts the children ever created, from which
-// sequence numbers are taken and, with the number there are, the cversion.
+// node is a node of the tree. created counts all children that were ever created. It gives the
+// sequence numbers and, together with the current number of children, the cversion.
 type node struct {
 	data           []byte // nil for null
 	acl            []byte
@@ -87,7 +85,7 @@ type node struct {
 	aversion       int32
 	created        int32
 	ephemeralOwner int64
-	children       map[string]bool // last parts of names
+	children       map[string]bool // the last parts of their paths
 }
 
 func (n *node) stat() Stat {
@@ -96,21 +94,20 @@ func (n *node) stat() Stat {
 		EphemeralOwner: n.ephemeralOwner, DataLength: int32(len(n.data)), NumChildren: int32(len(n.children))}
 }
 
-// Tree is the whole state of a ZooKeeper server. It is not safe for concurrent
-// use.
+// Tree is the state of a ZooKeeper server. It is not safe for concurrent use.
 type Tree struct {
-	zxid     int64 // of the last change; failed writes count too
+	zxid     int64 // of the last change or failed write
 	nodes    map[string]*node
 	sessions map[int64]*session
 	lastID   int64
-	data     watches // of nodes' existence and data
-	child    watches // of nodes' children
+	data     watches // data watches, on the existence and data of nodes
+	child    watches // child watches, on the children of nodes
 }
 
-// reserved are the nodes of a fresh server, which nobody may delete.
+// reserved are the nodes of a new server. They cannot be deleted.
 var reserved = []string{"/", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"}
 
-// New returns the tree of a fresh server. The first change has the zxid 1.
+// New returns the tree of a new server. The first change has the zxid 1.
 func New() *Tree {
 	t := &Tree{nodes: map[string]*node{}, sessions: map[int64]*session{}, data: watches{}, child: watches{}}
 	for _, path := range reserved {
@@ -123,10 +120,10 @@ func New() *Tree {
 	return t
 }
 
-// Zxid is the number of the last change.
+// Zxid returns the zxid of the last change or failed write.
 func (t *Tree) Zxid() int64 { return t.zxid }
 
-// split cuts a path into its parent and its last part.
+// split splits a path into its parent and its last part.
 func split(path string) (parent, name string) {
 	i := strings.LastIndexByte(path, '/')
 	if i <= 0 {
@@ -135,7 +132,8 @@ func split(path string) (parent, name string) {
 	return path[:i], path[i+1:]
 }
 
-// Get reads a node; watch sets a data watch on it. NoNode sets none.
+// Get returns the data and the Stat of a node, or NoNode. If watch is true and the node exists, it
+// sets a data watch.
 func (t *Tree) Get(session int64, path string, watch bool) ([]byte, Stat, error) {
 	if err := t.alive(session); err != nil {
 		return nil, Stat{}, err
@@ -150,8 +148,8 @@ func (t *Tree) Get(session int64, path string, watch bool) ([]byte, Stat, error)
 	return slices.Clone(n.data), n.stat(), nil
 }
 
-// Exists looks for a node; watch sets a data watch, also where it is absent
-// (NoNode), to hear of its creation.
+// Exists returns the Stat of a node, or NoNode. If watch is true it sets a data watch, even if the
+// node does not exist: the watch fires when the node is created.
 func (t *Tree) Exists(session int64, path string, watch bool) (Stat, error) {
 	if err := t.alive(session); err != nil {
 		return Stat{}, err
@@ -166,7 +164,8 @@ func (t *Tree) Exists(session int64, path string, watch bool) (Stat, error) {
 	return n.stat(), nil
 }
 
-// Children lists a node's children, sorted; watch sets a child watch on it.
+// Children returns the last parts of the paths of a node's children, sorted, and the Stat of the
+// node, or NoNode. If watch is true and the node exists, it sets a child watch.
 func (t *Tree) Children(session int64, path string, watch bool) ([]string, Stat, error) {
 	if err := t.alive(session); err != nil {
 		return nil, Stat{}, err
@@ -181,7 +180,7 @@ func (t *Tree) Children(session int64, path string, watch bool) ([]string, Stat,
 	return slices.Sorted(maps.Keys(n.children)), n.stat(), nil
 }
 
-// ACL reads a node's ACL as it was given.
+// ACL returns the ACL of a node, as it was set, and the node's Stat, or NoNode.
 func (t *Tree) ACL(session int64, path string) ([]byte, Stat, error) {
 	if err := t.alive(session); err != nil {
 		return nil, Stat{}, err
@@ -193,12 +192,12 @@ func (t *Tree) ACL(session int64, path string) ([]byte, Stat, error) {
 	return n.acl, n.stat(), nil
 }
 
-// Paths lists all nodes, sorted, but those a fresh server has.
+// Paths returns the sorted paths of all nodes, except those of a new server.
 func (t *Tree) Paths() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(t.nodes)), func(path string) bool { return slices.Contains(reserved, path) })
 }
 
-// Peek reads a node outside of any session, for who looks at the whole.
+// Peek reads a node without a session.
 func (t *Tree) Peek(path string) (data []byte, stat Stat, exists bool) {
 	n := t.nodes[path]
 	if n == nil {

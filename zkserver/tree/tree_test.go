@@ -17,10 +17,9 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// TestTheTreeAnswersAsARealZooKeeperDoes runs random histories of several
-// sessions on the tree and on an Apache ZooKeeper of the test's own, and
-// compares every answer: codes, names, data, stats with zxids and versions, the
-// results of multis, and the watches that fire.
+// TestTheTreeAnswersAsARealZooKeeperDoes runs random histories of several sessions on the tree and
+// on an Apache ZooKeeper, and compares all results: codes, paths, data, stats with zxids and
+// versions, the results of multis, and the events.
 func TestTheTreeAnswersAsARealZooKeeperDoes(t *testing.T) {
 	histories, steps := 4, 300
 	if testkit.FullMatrices() {
@@ -45,14 +44,14 @@ func TestTheTreeAnswersAsARealZooKeeperDoes(t *testing.T) {
 				t.Fatalf("the last operations:\n%s", strings.Join(h.log[max(0, len(h.log)-12):], "\n"))
 			}
 		}
-		h.oddities()
+		h.edgeCases()
 		h.compareAll()
 	}
 }
 
-// oddities are operations that random histories do not come by: nodes that may not
-// be deleted, paths that are none, and a session that watches a node in both ways.
-func (h *history) oddities() {
+// edgeCases runs operations that random histories do not contain: deletions of reserved nodes,
+// invalid paths, and sessions that set both kinds of watches on a node.
+func (h *history) edgeCases() {
 	c := h.clients[0]
 	for _, path := range []string{"/", "/zookeeper", "/zookeeper/quota"} {
 		h.multiOf(c, Delete{Path: path, Version: AnyVersion})
@@ -70,7 +69,7 @@ func (h *history) oddities() {
 	h.write(c, Delete{Path: both, Version: AnyVersion})
 }
 
-// watch has a session watch a node and its children.
+// watch sets a data watch and a child watch on a node.
 func (h *history) watch(c *client, path string) {
 	_, _, oursErr := h.tree.Get(c.id, path, true)
 	_, _, _, err := c.conn.GetW(path)
@@ -80,7 +79,7 @@ func (h *history) watch(c *client, path string) {
 	h.compareCode("children "+path, err, oursErr)
 }
 
-// history is one run against both.
+// history is a run of operations on the tree and on the server.
 type history struct {
 	t       *testing.T
 	server  *testkit.Ensemble
@@ -88,13 +87,13 @@ type history struct {
 	random  *rand.Rand
 	root    string
 	clients []*client
-	base    int64 // the server's zxid where the tree's is 0
+	base    int64 // the server's zxid when the tree's is 0
 	paths   []string
 	log     []string
 	say     func(format string, args ...any)
 }
 
-// client is a session of both.
+// client is a session of the tree and of the server.
 type client struct {
 	conn   *zk.Conn
 	id     int64 // in the tree
@@ -145,7 +144,7 @@ func (h *history) closeAll() {
 	}
 }
 
-// close ends a session on both sides.
+// close ends a session on both sides and opens another one.
 func (h *history) close(i int) {
 	c := h.clients[i]
 	h.say("session %d ends", c.id)
@@ -166,8 +165,8 @@ func (h *history) fired(events []Event) {
 	}
 }
 
-// compareEvents compares what every session heard. An answer to a read comes
-// after all that fired before.
+// compareEvents compares the events of every session. It first sends a read, whose result arrives
+// after all earlier events.
 func (h *history) compareEvents() {
 	for _, c := range h.clients {
 		if _, _, err := c.conn.Exists("/"); err != nil {
@@ -178,13 +177,12 @@ func (h *history) compareEvents() {
 		sortEvents(real)
 		sortEvents(ours)
 		if !slices.Equal(real, ours) {
-			h.t.Errorf("session %d heard %v, of the tree %v", c.id, real, ours)
+			h.t.Errorf("session %d got the events %v, from the tree %v", c.id, real, ours)
 		}
 	}
 }
 
-// sortEvents makes two lists comparable: the nodes of an ended session go in
-// no certain order.
+// sortEvents sorts events, since the nodes of an ended session are deleted in no particular order.
 func sortEvents(events []Event) {
 	slices.SortFunc(events, func(a, b Event) int {
 		return strings.Compare(fmt.Sprint(a.Path, a.Type), fmt.Sprint(b.Path, b.Type))
@@ -205,7 +203,7 @@ func codeOfReal(err error) Code {
 			return code
 		}
 	}
-	return RuntimeInconsistency // the client library calls it unknown
+	return RuntimeInconsistency // an unknown error for the client library
 }
 
 func codeOfOurs(err error) Code {
@@ -217,13 +215,13 @@ func codeOfOurs(err error) Code {
 
 func (h *history) compareCode(what string, real, ours error) bool {
 	if r, o := codeOfReal(real), codeOfOurs(ours); r != o {
-		h.t.Errorf("%s: %v (%v), the tree %v", what, r, real, o)
+		h.t.Errorf("%s: %v (%v), from the tree %v", what, r, real, o)
 	}
 	return real == nil && ours == nil
 }
 
-// compareStat compares all but times; zxids by their distance to the first one
-// seen, and owners by which session they are.
+// compareStat compares all fields except times. Zxids are compared relative to base, and owners by
+// their sessions.
 func (h *history) compareStat(what string, real *zk.Stat, ours Stat) {
 	if h.base == 0 {
 		h.base = real.Mzxid - ours.Mzxid
@@ -238,7 +236,7 @@ func (h *history) compareStat(what string, real *zk.Stat, ours Stat) {
 	}
 	ours.Ctime, ours.Mtime = 0, 0
 	if got != ours {
-		h.t.Errorf("%s: stat %+v, of the tree %+v", what, got, ours)
+		h.t.Errorf("%s: stat %+v, from the tree %+v", what, got, ours)
 	}
 }
 
@@ -260,7 +258,7 @@ func (h *history) step() {
 	}
 }
 
-// path picks a node that was named before, or a new one below one.
+// path returns the root of the history or a path that was used before.
 func (h *history) path() string {
 	if len(h.paths) == 0 || h.random.IntN(12) == 0 {
 		return h.root
@@ -272,6 +270,7 @@ func (h *history) path() string {
 	return path
 }
 
+// newPath returns a path below an existing one and keeps it for path.
 func (h *history) newPath() string {
 	parent := h.path()
 	if strings.Count(parent, "/") > 4 {
@@ -339,7 +338,7 @@ func (h *history) write(c *client, op Op) {
 			h.paths = append(h.paths, path)
 		}
 		if err == nil && oursErr == nil && path != ours.Path {
-			h.t.Errorf("%#v: %s, the tree %s", op, path, ours.Path)
+			h.t.Errorf("%#v: %s, from the tree %s", op, path, ours.Path)
 		}
 	case Delete:
 		err = c.conn.Delete(o.Path, o.Version)
@@ -358,7 +357,7 @@ func (h *history) multi(c *client) {
 	var ops []Op
 	for range 1 + h.random.IntN(5) {
 		op := h.op()
-		if o, ok := op.(SetACL); ok { // not in multis: a check in its place
+		if o, ok := op.(SetACL); ok { // the client library has no SetACL in multis
 			op = Check{Path: o.Path, Version: o.Version}
 		}
 		ops = append(ops, op)
@@ -386,7 +385,7 @@ func (h *history) multiOf(c *client, ops ...Op) {
 	real, err := c.conn.Multi(request...)
 	h.compareCode("multi", err, oursErr)
 	if len(real) != len(ours) {
-		h.t.Fatalf("multi of %d: %d results, the tree %d", len(ops), len(real), len(ours))
+		h.t.Fatalf("multi of %d operations: %d results, from the tree %d", len(ops), len(real), len(ours))
 	}
 	for i := range real {
 		what := fmt.Sprintf("operation %d of the multi", i)
@@ -398,7 +397,7 @@ func (h *history) multiOf(c *client, ops ...Op) {
 			continue
 		}
 		if real[i].String != ours[i].Path {
-			h.t.Errorf("%s: %s, the tree %s", what, real[i].String, ours[i].Path)
+			h.t.Errorf("%s: %s, from the tree %s", what, real[i].String, ours[i].Path)
 		}
 		if real[i].Stat != nil {
 			h.compareStat(what, real[i].Stat, ours[i].Stat)
@@ -422,7 +421,7 @@ func (h *history) get(c *client) {
 	if h.compareCode("get "+path, err, oursErr) {
 		h.compareStat("get "+path, stat, ours)
 		if !slices.Equal(real, data) || (real == nil) != (data == nil) {
-			h.t.Errorf("get %s: %q (null: %t), the tree %q (null: %t)", path, real, real == nil, data, data == nil)
+			h.t.Errorf("get %s: %q (null: %t), from the tree %q (null: %t)", path, real, real == nil, data, data == nil)
 		}
 	}
 }
@@ -443,7 +442,7 @@ func (h *history) exists(c *client) {
 		found, stat, err = c.conn.Exists(path)
 	}
 	if err == nil && !found {
-		err = zk.ErrNoNode // the client library's way to say so
+		err = zk.ErrNoNode // the client library returns no error for a missing node
 	}
 	if h.compareCode("exists "+path, err, oursErr) {
 		h.compareStat("exists "+path, stat, ours)
@@ -465,23 +464,23 @@ func (h *history) children(c *client) {
 	if h.compareCode("children "+path, err, oursErr) {
 		slices.Sort(real)
 		if !slices.Equal(real, ours) {
-			h.t.Errorf("children of %s: %v, of the tree %v", path, real, ours)
+			h.t.Errorf("children of %s: %v, from the tree %v", path, real, ours)
 		}
 		h.compareStat("children "+path, stat, oursStat)
 	}
 }
 
-// compareAll compares the whole tree at the end of a history.
+// compareAll compares all nodes at the end of a history.
 func (h *history) compareAll() {
 	conn := h.clients[0].conn
 	for _, path := range h.tree.Paths() {
 		data, stat, err := conn.Get(path)
 		if err != nil {
-			h.t.Fatalf("%s is in the tree only: %v", path, err)
+			h.t.Fatalf("%s exists in the tree only: %v", path, err)
 		}
 		ours, oursStat, _ := h.tree.Peek(path)
 		if !slices.Equal(data, ours) {
-			h.t.Errorf("%s: %q, in the tree %q", path, data, ours)
+			h.t.Errorf("%s: %q, from the tree %q", path, data, ours)
 		}
 		h.compareStat(path, stat, oursStat)
 	}
@@ -499,7 +498,7 @@ func (h *history) compareAll() {
 	}
 }
 
-func TestASessionThatIsNotHeardOfIsDueAndItsNodesGo(t *testing.T) {
+func TestASilentSessionIsDueAndItsNodesAreDeleted(t *testing.T) {
 	tr := New()
 	a, b := tr.Open(0, 6000), tr.Open(0, 6000)
 	if _, _, err := tr.Do(a, 0, Create{Path: "/e", Ephemeral: true}); err != nil {
@@ -518,17 +517,17 @@ func TestASessionThatIsNotHeardOfIsDueAndItsNodesGo(t *testing.T) {
 		t.Errorf("fired: %v", fired)
 	}
 	if err := tr.Heard(a, 6001); err != SessionExpired {
-		t.Errorf("heard of an ended session: %v", err)
+		t.Errorf("Heard for an ended session: %v", err)
 	}
 	if _, _, err := tr.Do(a, 6001, Create{Path: "/f"}); err != SessionExpired {
-		t.Errorf("a write of an ended session: %v", err)
+		t.Errorf("a write in an ended session: %v", err)
 	}
 	if len(tr.Paths()) != 0 {
-		t.Errorf("left: %v", tr.Paths())
+		t.Errorf("remaining nodes: %v", tr.Paths())
 	}
 }
 
-// An ended session hears nothing any more, and leaves no watch behind.
+// An ended session gets no events, and its watches are removed.
 func TestWatchesEndWithTheirSession(t *testing.T) {
 	tr := New()
 	a, b := tr.Open(0, 6000), tr.Open(0, 6000)
@@ -547,6 +546,6 @@ func TestWatchesEndWithTheirSession(t *testing.T) {
 		t.Errorf("fired: %v, %v", fired, err)
 	}
 	if len(tr.data)+len(tr.child) > 0 {
-		t.Errorf("watches left: %v, %v", tr.data, tr.child)
+		t.Errorf("remaining watches: %v, %v", tr.data, tr.child)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// EventType is what happened to a watched node, numbered as on the wire.
+// EventType is the kind of an event, with its number on the wire.
 type EventType int32
 
 // The types of events.
@@ -16,15 +16,14 @@ const (
 	NodeChildrenChanged EventType = 4
 )
 
-// Event is a watch that fired: the session hears of it before it sees any
-// later state.
+// Event is a fired watch. It must reach the session before the result of any later read.
 type Event struct {
 	Session int64
 	Type    EventType
 	Path    string
 }
 
-// watches are the sessions that watch nodes, by path.
+// watches has the ids of the sessions that watch a node, by path.
 type watches map[string]map[int64]bool
 
 func (w watches) add(path string, session int64) {
@@ -34,13 +33,14 @@ func (w watches) add(path string, session int64) {
 	w[path][session] = true
 }
 
-// take ends the watches of a path and lists whose they were.
+// take removes the watches of a path and returns the ids of their sessions, sorted.
 func (w watches) take(path string) []int64 {
 	sessions := slices.Sorted(maps.Keys(w[path]))
 	delete(w, path)
 	return sessions
 }
 
+// drop removes all watches of a session.
 func (w watches) drop(session int64) {
 	for path, sessions := range w {
 		delete(sessions, session)
@@ -50,32 +50,32 @@ func (w watches) drop(session int64) {
 	}
 }
 
-// happened is a change that may fire watches once its transaction is done.
-type happened struct {
+// nodeChange is a change of a node, which may fire watches when its transaction is committed.
+type nodeChange struct {
 	what EventType
 	path string
 }
 
-func (c *change) note(what EventType, path string) { c.done = append(c.done, happened{what, path}) }
+func (c *change) note(what EventType, path string) { c.done = append(c.done, nodeChange{what, path}) }
 
-// commit fires what the transaction's changes fire, in their order.
+// commit fires the watches on the changed nodes, in the order of the changes.
 func (c *change) commit() (fired []Event) {
-	fire := func(w watches, path string, what EventType, but []int64) []int64 {
+	fire := func(w watches, path string, what EventType, except []int64) []int64 {
 		sessions := w.take(path)
 		for _, id := range sessions {
-			if !slices.Contains(but, id) {
+			if !slices.Contains(except, id) {
 				fired = append(fired, Event{Session: id, Type: what, Path: path})
 			}
 		}
 		return sessions
 	}
 	for _, h := range c.done {
-		told := fire(c.t.data, h.path, h.what, nil)
+		notified := fire(c.t.data, h.path, h.what, nil)
 		if h.what == NodeDataChanged {
 			continue
 		}
-		if h.what == NodeDeleted { // who watches both the node and its children is told once
-			fire(c.t.child, h.path, h.what, told)
+		if h.what == NodeDeleted { // a session that watches both the node and its children gets one event
+			fire(c.t.child, h.path, h.what, notified)
 		}
 		parent, _ := split(h.path)
 		fire(c.t.child, parent, NodeChildrenChanged, nil)

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// Each change fires the watches it has to, once: a second change of the same
-// kind is not heard of before the session watches again.
-func TestWatchesFireOnceForWhatTheyWatch(t *testing.T) {
+// A change fires the watches on it once. A second change of the same kind fires nothing until the
+// session sets a watch again.
+func TestWatchesFireOnce(t *testing.T) {
 	get := func(tr *Tree, s int64, path string) error { _, _, err := tr.Get(s, path, true); return err }
 	exists := func(tr *Tree, s int64, path string) error { _, err := tr.Exists(s, path, true); return err }
 	children := func(tr *Tree, s int64, path string) error { _, _, err := tr.Children(s, path, true); return err }
@@ -17,19 +17,19 @@ func TestWatchesFireOnceForWhatTheyWatch(t *testing.T) {
 		watch func(*Tree, int64, string) error
 		path  string
 		op    Op
-		want  EventType // 0: nothing
-		again Op        // brings about the same again
+		want  EventType // 0: no event
+		again Op        // a change of the same kind
 	}{
 		{"data is set", get, "/a", set, NodeDataChanged, set},
 		{"data of a node that exists is set", exists, "/a", set, NodeDataChanged, set},
-		{"a child comes", get, "/a", Create{Path: "/a/c"}, 0, nil},
-		{"the node goes", get, "/a/b", Delete{Path: "/a/b", Version: AnyVersion}, NodeDeleted, Create{Path: "/a/b"}},
-		{"an absent node comes", exists, "/n", Create{Path: "/n"}, NodeCreated, Delete{Path: "/n", Version: AnyVersion}},
-		{"a child comes to who lists them", children, "/a", Create{Path: "/a/c"}, NodeChildrenChanged, Create{Path: "/a/d"}},
-		{"a child goes", children, "/a", Delete{Path: "/a/b", Version: AnyVersion}, NodeChildrenChanged, Create{Path: "/a/b"}},
-		{"data is set of what is listed", children, "/a", set, 0, nil},
-		{"a grandchild comes", children, "/", Create{Path: "/a/c"}, 0, nil},
-		{"the listed node goes", children, "/a/b", Delete{Path: "/a/b", Version: AnyVersion}, NodeDeleted, Create{Path: "/a/b"}},
+		{"a child is created", get, "/a", Create{Path: "/a/c"}, 0, nil},
+		{"the node is deleted", get, "/a/b", Delete{Path: "/a/b", Version: AnyVersion}, NodeDeleted, Create{Path: "/a/b"}},
+		{"a missing node is created", exists, "/n", Create{Path: "/n"}, NodeCreated, Delete{Path: "/n", Version: AnyVersion}},
+		{"a child of a listed node is created", children, "/a", Create{Path: "/a/c"}, NodeChildrenChanged, Create{Path: "/a/d"}},
+		{"a child of a listed node is deleted", children, "/a", Delete{Path: "/a/b", Version: AnyVersion}, NodeChildrenChanged, Create{Path: "/a/b"}},
+		{"the data of a listed node is set", children, "/a", set, 0, nil},
+		{"a grandchild of a listed node is created", children, "/", Create{Path: "/a/c"}, 0, nil},
+		{"a listed node is deleted", children, "/a/b", Delete{Path: "/a/b", Version: AnyVersion}, NodeDeleted, Create{Path: "/a/b"}},
 		{"an ACL is set", get, "/a", SetACL{Path: "/a", Version: AnyVersion}, 0, nil},
 	} {
 		tr := New()
@@ -77,7 +77,7 @@ func TestReadingWithoutAWatchSetsNone(t *testing.T) {
 	}
 }
 
-func TestNothingIsReadOfANodeThatDoesNotExist(t *testing.T) {
+func TestReadsOfAMissingNodeReturnNoNode(t *testing.T) {
 	tr := New()
 	s := tr.Open(0, 6000)
 	_, _, get := tr.Get(s, "/n", true)

@@ -8,13 +8,12 @@ import (
 
 // Op is one write: Create, Delete, Set, SetACL or, within a multi, Check.
 type Op interface {
-	// do changes the tree or answers why not, having changed nothing. undo puts
-	// everything back.
+	// do changes the tree, or changes nothing and returns an error. undo reverts the change.
 	do(c *change) (r Result, undo func(), err error)
 }
 
-// Create makes a node. Data nil is null. Sequential puts the number of
-// children that the parent ever had behind the path, in ten digits.
+// Create creates a node. Nil Data is null. If Sequential is set, the number of children that the
+// parent ever had is appended to the path, with ten digits.
 type Create struct {
 	Path       string
 	Data       []byte
@@ -23,49 +22,49 @@ type Create struct {
 	Sequential bool
 }
 
-// Delete removes a node without children where its version is the one given.
+// Delete deletes a node that has no children, if its version matches.
 type Delete struct {
 	Path    string
 	Version int32
 }
 
-// Set writes a node's data where its version is the one given.
+// Set sets a node's data if its version matches.
 type Set struct {
 	Path    string
 	Data    []byte
 	Version int32
 }
 
-// SetACL writes a node's ACL where its aversion is the one given.
+// SetACL sets a node's ACL if its aversion matches Version.
 type SetACL struct {
 	Path    string
 	ACL     []byte
 	Version int32
 }
 
-// Check compares a node's version.
+// Check fails unless a node's version matches.
 type Check struct {
 	Path    string
 	Version int32
 }
 
-// Result is an operation's answer.
+// Result is the result of an operation.
 type Result struct {
 	Code Code
-	Path string // of a Create: the name it got
+	Path string // of a Create: the path of the node
 	Stat Stat   // of a Set or SetACL
 }
 
-// change is one transaction at work.
+// change is a running transaction.
 type change struct {
 	t       *Tree
 	session int64
 	nowMs   int64
-	done    []happened
+	done    []nodeChange
 }
 
-// Do runs one operation of a session and returns what it fires. The error, if
-// any, is a Code. A write that fails uses up a zxid too, as in ZooKeeper.
+// Do runs one operation of a session and returns the events that it fires. The error, if any, is a
+// Code. As in ZooKeeper, a failed operation also takes a zxid.
 func (t *Tree) Do(session, nowMs int64, op Op) (Result, []Event, error) {
 	if err := t.alive(session); err != nil {
 		return Result{Code: SessionExpired}, nil, err
@@ -79,9 +78,9 @@ func (t *Tree) Do(session, nowMs int64, op Op) (Result, []Event, error) {
 	return r, c.commit(), nil
 }
 
-// Multi runs operations all or none, under one zxid. Where one fails the
-// results before it are OK without effect and those behind RuntimeInconsistency;
-// the error is the failed one's Code.
+// Multi runs all operations under one zxid, or none. If one fails, the error is its Code, the
+// results of the operations before it are OK although they have no effect, and the results of those
+// after it are RuntimeInconsistency.
 func (t *Tree) Multi(session, nowMs int64, ops ...Op) ([]Result, []Event, error) {
 	if err := t.alive(session); err != nil {
 		return nil, nil, err
@@ -173,7 +172,7 @@ func (o Delete) do(c *change) (Result, func(), error) {
 	return Result{}, c.remove(o.Path, n), nil
 }
 
-// remove deletes a node that is known to be a leaf.
+// remove deletes a node, which must not have children.
 func (c *change) remove(path string, n *node) (undo func()) {
 	parentPath, _ := split(path)
 	parent := c.t.nodes[parentPath]
@@ -187,7 +186,8 @@ func (c *change) remove(path string, n *node) (undo func()) {
 	}
 }
 
-// expect finds a node whose version, data's or access list's, is the one asked for.
+// expect returns the node at the path if its version matches. of returns the version to compare:
+// that of the data or of the ACL.
 func (c *change) expect(path string, version int32, of func(*node) int32) (*node, error) {
 	n := c.t.nodes[path]
 	switch {
@@ -251,7 +251,7 @@ func (t *Tree) unlink(path string, n *node) {
 	}
 }
 
-// validPath says whether a node may have the name.
+// validPath reports whether path is a valid path of a node.
 func validPath(path string) bool {
 	if path == "/" {
 		return true

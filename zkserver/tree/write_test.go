@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A multi that fails changes nothing but the zxid, and its results say only where.
-func TestAFailedMultiLeavesNothingBehind(t *testing.T) {
+// A failed multi changes nothing but the zxid, and its results only show which operation failed.
+func TestAFailedMultiChangesNothing(t *testing.T) {
 	tr := New()
 	s := tr.Open(0, 6000)
 	do := func(op Op) {
@@ -52,7 +52,7 @@ func TestAFailedMultiLeavesNothingBehind(t *testing.T) {
 	}
 	tr.End(s)
 	if paths := tr.Paths(); !reflect.DeepEqual(paths, []string{"/a", "/a/b", "/a/s-0000000001"}) {
-		t.Errorf("left: %v", paths)
+		t.Errorf("remaining nodes: %v", paths)
 	}
 }
 
