@@ -28,7 +28,7 @@ type Suite struct {
 	Cases []Case
 	// Offline is set if all cases end before they reach a broker. Nothing listens at {B} then.
 	Offline bool
-	Files map[string]string // the files in {F}; their text has the same placeholders as Args
+	Files   map[string]string // the files in {F}; their text has the same placeholders as Args
 
 	// How to record: further properties of the broker, commands that run before the first case, and
 	// a function that runs after them with the broker's address (nil: nothing).
@@ -54,15 +54,15 @@ func Real(script, args, stdin string) Command {
 
 // Case is a command line of a tool.
 type Case struct {
-	Name  string // of the test and of the recording
-	Tool  cli.Tool
+	Name string // of the test and of the recording
+	Tool cli.Tool
 	// Args are separated by spaces. {B} is the broker, {F} the folder of files, {D} the broker's log
 	// directory, {R} an address that refuses connections, and {T} a time limit in ms.
 	Args  string
 	Stdin string
 	// Tidy removes from the output of either side what differs from run to run, or as
 	// docs/deviations.md says; nil: nothing.
-	Tidy  func(text string) string
+	Tidy   func(text string) string
 	Alone  bool      // the real tool needs its own process
 	Before []Command // run before the case when it is recorded
 }

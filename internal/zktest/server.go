@@ -1,0 +1,247 @@
+// Package zktest is a ZooKeeper server in the process of a test. It serves the data model of
+// zkserver/tree to the clients of this code base, so that tests of single packages need no JVM.
+// What depends on a real server, such as quorums and restarts, is tested with a real one.
+package zktest
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/monedula/monedula/zkserver/tree"
+)
+
+// Server is a running server.
+type Server struct {
+	listener net.Listener
+
+	mu       sync.Mutex // guards the fields below; held while writing, so that events precede later responses
+	tree     *tree.Tree
+	sessions map[int64]net.Conn // connections by session
+	down     bool               // connections are refused
+}
+
+// tickTime is how often the server looks for sessions that have timed out.
+const tickTime = 20 * time.Millisecond
+
+// Start starts a server with no nodes, which ends with the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{listener: listener, tree: tree.New(), sessions: map[int64]net.Conn{}}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer conn.Close()
+				defer endWith(t, conn)()
+				s.serve(conn)
+			})
+		}
+	})
+	running.Go(func() {
+		tick := time.NewTicker(tickTime)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				s.expireDue()
+			case <-t.Context().Done():
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		running.Wait()
+	})
+	return s
+}
+
+// endWith closes conn at the end of the test, unless the returned function is called before.
+func endWith(t testing.TB, conn net.Conn) (stop func()) {
+	ended := make(chan struct{})
+	go func() {
+		select {
+		case <-t.Context().Done():
+			conn.Close()
+		case <-ended:
+		}
+	}()
+	return func() { close(ended) }
+}
+
+// Address returns host:port.
+func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Expire ends all sessions, as if their clients had been cut off for too long, and closes their
+// connections.
+func (s *Server) Expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, conn := range s.sessions {
+		s.fire(s.tree.End(id))
+		conn.Close()
+		delete(s.sessions, id)
+	}
+}
+
+// SetDown makes the server close all connections and refuse new ones, or serve again. Sessions
+// time out meanwhile.
+func (s *Server) SetDown(down bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = down
+	if down {
+		for _, conn := range s.sessions {
+			conn.Close()
+		}
+	}
+}
+
+// Get returns the data of a node.
+func (s *Server) Get(path string) (data string, exists bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	raw, _, exists := s.tree.Peek(path)
+	return string(raw), exists
+}
+
+// Put creates or replaces a node that belongs to no session of a client, and its parents.
+func (s *Server) Put(t testing.TB, path, data string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session := s.tree.Open(now(), time.Hour.Milliseconds())
+	do := func(op tree.Op) error {
+		_, events, err := s.tree.Do(session, now(), op)
+		s.fire(events)
+		return err
+	}
+	for i := 1; i < len(path); i++ {
+		if path[i] == '/' {
+			_ = do(tree.Create{Path: path[:i]})
+		}
+	}
+	err := do(tree.Create{Path: path, Data: []byte(data)})
+	if err == tree.NodeExists {
+		err = do(tree.Set{Path: path, Data: []byte(data), Version: tree.AnyVersion})
+	}
+	s.fire(s.tree.End(session))
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+func now() int64 { return time.Now().UnixMilli() }
+
+func (s *Server) expireDue() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range s.tree.Due(now()) {
+		s.fire(s.tree.End(id))
+		if conn := s.sessions[id]; conn != nil {
+			conn.Close()
+			delete(s.sessions, id)
+		}
+	}
+}
+
+// fire sends events to the sessions that watch. The caller must hold mu.
+func (s *Server) fire(events []tree.Event) {
+	for _, e := range events {
+		if conn := s.sessions[e.Session]; conn != nil {
+			var out writer
+			out.int32(-1) // an event, not a response
+			out.int64(-1)
+			out.int32(0)
+			out.int32(int32(e.Type))
+			out.int32(connectedState)
+			out.text(e.Path)
+			_ = out.send(conn)
+		}
+	}
+}
+
+const connectedState = 3
+
+// serve opens or continues a session and answers its requests.
+func (s *Server) serve(conn net.Conn) {
+	session, err := s.connect(conn)
+	if err != nil {
+		return
+	}
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.sessions[session] == conn {
+			delete(s.sessions, session)
+		}
+	}()
+	for {
+		frame, err := readFrame(conn)
+		if err != nil {
+			return
+		}
+		in := &reader{rest: frame}
+		if s.respond(conn, session, in.int32(), in.int32(), in) != nil {
+			return
+		}
+	}
+}
+
+func readFrame(conn net.Conn) ([]byte, error) {
+	var size [4]byte
+	if _, err := io.ReadFull(conn, size[:]); err != nil {
+		return nil, err
+	}
+	frame := make([]byte, binary.BigEndian.Uint32(size[:])&(1<<24-1))
+	_, err := io.ReadFull(conn, frame)
+	return frame, err
+}
+
+var errEnd = errors.New("the connection ends")
+
+func (s *Server) connect(conn net.Conn) (session int64, err error) {
+	frame, err := readFrame(conn)
+	if err != nil {
+		return 0, err
+	}
+	in := &reader{rest: frame}
+	in.int32() // protocol version
+	in.int64() // last zxid
+	timeout, wanted := in.int32(), in.int64()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return 0, errEnd
+	}
+	session = wanted
+	switch {
+	case wanted == 0:
+		session = s.tree.Open(now(), int64(timeout))
+	case s.tree.Heard(wanted, now()) != nil: // expired
+		session, timeout = 0, 0
+	}
+	var out writer
+	out.int32(0)
+	out.int32(timeout)
+	out.int64(session)
+	out.bytes(make([]byte, 16))
+	if err := out.send(conn); err != nil || session == 0 {
+		return 0, errEnd
+	}
+	s.sessions[session] = conn
+	return session, nil
+}
