@@ -1,7 +1,6 @@
 package toolreplay
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -24,6 +23,10 @@ type Peer struct {
 	answer   func(req kmsg.Request) kmsg.Response
 	versions []kmsg.ApiVersionsResponseApiKey
 	named    *net.TCPAddr // the address of brokers in responses
+
+	mu    sync.Mutex // guards the fields below
+	conns map[net.Conn]bool
+	ended bool
 }
 
 // Serve starts a peer, which ends with the test. answer returns the response to a request, or nil
@@ -36,7 +39,7 @@ func Serve(t testing.TB, answer func(req kmsg.Request) kmsg.Response) *Peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Peer{t: t, listener: listener, answer: answer, versions: realVersions(t), named: listener.Addr().(*net.TCPAddr)}
+	p := &Peer{t: t, listener: listener, answer: answer, versions: realVersions(t), named: listener.Addr().(*net.TCPAddr), conns: map[net.Conn]bool{}}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -45,17 +48,46 @@ func Serve(t testing.TB, answer func(req kmsg.Request) kmsg.Response) *Peer {
 				return
 			}
 			serving.Go(func() {
-				defer conn.Close()
-				defer context.AfterFunc(t.Context(), func() { conn.Close() })()
-				p.serve(conn)
+				defer p.forget(conn)
+				if p.accept(conn) {
+					p.serve(conn)
+				}
 			})
 		}
 	})
 	t.Cleanup(func() {
 		listener.Close()
+		p.end()
 		serving.Wait()
 	})
 	return p
+}
+
+// accept reports whether the peer still runs. It then closes the connection when it ends.
+func (p *Peer) accept(conn net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		p.conns[conn] = true
+	}
+	return !p.ended
+}
+
+func (p *Peer) forget(conn net.Conn) {
+	conn.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, conn)
+}
+
+// end closes all connections.
+func (p *Peer) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	for conn := range p.conns {
+		conn.Close()
+	}
 }
 
 // Address is host:port of the peer.

@@ -22,7 +22,9 @@ type Server struct {
 	mu       sync.Mutex // guards the fields below; held while writing, so that events precede later responses
 	tree     *tree.Tree
 	sessions map[int64]net.Conn // connections by session
+	conns    map[net.Conn]bool  // all connections
 	down     bool               // connections are refused
+	ended    bool
 }
 
 // tickTime is how often the server looks for sessions that have timed out.
@@ -35,7 +37,8 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{listener: listener, tree: tree.New(), sessions: map[int64]net.Conn{}}
+	s := &Server{listener: listener, tree: tree.New(), sessions: map[int64]net.Conn{}, conns: map[net.Conn]bool{}}
+	stop := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -44,9 +47,10 @@ func Start(t testing.TB) *Server {
 				return
 			}
 			running.Go(func() {
-				defer conn.Close()
-				defer endWith(t, conn)()
-				s.serve(conn)
+				defer s.forget(conn)
+				if s.accept(conn) {
+					s.serve(conn)
+				}
 			})
 		}
 	})
@@ -57,29 +61,45 @@ func Start(t testing.TB) *Server {
 			select {
 			case <-tick.C:
 				s.expireDue()
-			case <-t.Context().Done():
+			case <-stop:
 				return
 			}
 		}
 	})
 	t.Cleanup(func() {
 		listener.Close()
+		close(stop)
+		s.end()
 		running.Wait()
 	})
 	return s
 }
 
-// endWith closes conn at the end of the test, unless the returned function is called before.
-func endWith(t testing.TB, conn net.Conn) (stop func()) {
-	ended := make(chan struct{})
-	go func() {
-		select {
-		case <-t.Context().Done():
-			conn.Close()
-		case <-ended:
-		}
-	}()
-	return func() { close(ended) }
+// accept reports whether the server still runs. It then closes the connection when it ends.
+func (s *Server) accept(conn net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.conns[conn] = true
+	}
+	return !s.ended
+}
+
+func (s *Server) forget(conn net.Conn) {
+	conn.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, conn)
+}
+
+// end closes all connections.
+func (s *Server) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	for conn := range s.conns {
+		conn.Close()
+	}
 }
 
 // Address returns host:port.
@@ -139,6 +159,19 @@ func (s *Server) Put(t testing.TB, path, data string) {
 		err = do(tree.Set{Path: path, Data: []byte(data), Version: tree.AnyVersion})
 	}
 	s.fire(s.tree.End(session))
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+// Delete removes a node without children.
+func (s *Server) Delete(t testing.TB, path string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session := s.tree.Open(now(), time.Hour.Milliseconds())
+	_, events, err := s.tree.Do(session, now(), tree.Delete{Path: path, Version: tree.AnyVersion})
+	s.fire(append(events, s.tree.End(session)...))
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
