@@ -312,7 +312,7 @@ func TestStopReplicaChecksTheEpochAndDeletes(t *testing.T) {
 		t.Errorf("after the deletion: %v", err)
 	}
 	if b.logs.Log(TopicPartition{Topic: testTopic}) != nil {
-		t.Error("the log is still there")
+		t.Error("the log still exists")
 	}
 	if code := b.stopReplica(2, epochDuringDelete, true); code != protocol.None {
 		t.Errorf("not hosted: %s", code)
@@ -328,7 +328,7 @@ func TestStopReplicaDeletesALogWithoutARole(t *testing.T) {
 		t.Fatal(code)
 	}
 	if b.logs.Log(TopicPartition{Topic: testTopic}) != nil {
-		t.Error("the log is still there")
+		t.Error("the log still exists")
 	}
 }
 
