@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// A pkg has the counts of one package, or of all. Lines count those of files that are not tests,
+// pkg has the counts of one package, or of all. Lines count those of files that are not tests,
 // blank ones included.
 type pkg struct {
 	name                 string

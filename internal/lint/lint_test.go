@@ -1,5 +1,6 @@
 // Package lint checks the rules of the code base as tests: which package may import which, which
-// imports are reserved for one package, and what no source file may contain.
+// imports are reserved for one package, what no source file may contain, the phrases to avoid in
+// our own text, doc comments, and whether the tests exist that documents and scripts name.
 package lint
 
 import (
