@@ -106,13 +106,19 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// unlock releases mu. If an error or a panic interrupted a change of the data, the state of the log
-// is unknown, so unlock closes the log.
-func (l *Log) unlock() {
-	if l.changing {
-		l.giveUp()
-	}
-	l.mu.Unlock()
+// change runs a step that changes the log's data, and treats its error as ioError does. If an error
+// or a panic interrupts the step, the state of the log is unknown, so change closes the log. The
+// caller must hold mu.
+func (l *Log) change(format string, step func() error) (err error) {
+	done := false
+	defer func() {
+		if !done {
+			l.giveUp()
+		}
+	}()
+	err = l.ioError(format, step())
+	done = err == nil
+	return err
 }
 
 // giveUp closes the log until a restart recovers it. The caller must hold mu.

@@ -70,8 +70,6 @@ type Log struct {
 	producers *producerState  // guarded by mu
 	update    *producerAppend // the append in progress, nil before the first; guarded by mu
 	dropped   bool            // the segments were released; guarded by mu
-	// changing is set while the data is changed step by step; guarded by mu. See unlock.
-	changing bool
 
 	epochs *epochCache // has its own locks
 

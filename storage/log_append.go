@@ -70,7 +70,7 @@ func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 
 func (l *Log) appendValidated(a *Append, checked *record.Checked, config *logConfig, info *AppendInfo) error {
 	l.mu.Lock()
-	defer l.unlock()
+	defer l.mu.Unlock()
 	set, err := l.validate(a, checked, config, info)
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (l *Log) AppendAsFollower(set []byte, leaderEpoch int32) (AppendInfo, error
 
 func (l *Log) appendReplicated(set []byte, checked *record.Checked, info *AppendInfo) error {
 	l.mu.Lock()
-	defer l.unlock()
+	defer l.mu.Unlock()
 	end := l.Offsets()
 	if info.FirstOffset < end.LogEnd {
 		which := "First offset"
@@ -210,16 +210,16 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 	if txns != nil {
 		defer txns.release()
 	}
-	l.changing = true
-	if err := active.append(set, c); err != nil {
-		return err
-	}
-	if err := l.applyProducers(active, info.LastOffset+1); err != nil {
-		return err
-	}
-	info.flushDue = l.publish(info.LastOffset+1, active.size.Load()) >= c.FlushMessages
-	l.changing = false
-	return nil
+	return l.change(appending, func() error {
+		if err := active.append(set, c); err != nil {
+			return err
+		}
+		if err := l.applyProducers(active, info.LastOffset+1); err != nil {
+			return err
+		}
+		info.flushDue = l.publish(info.LastOffset+1, active.size.Load()) >= c.FlushMessages
+		return nil
+	})
 }
 
 // publish makes an append visible to readers: its end and, atomically with it, the first offset of

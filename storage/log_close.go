@@ -16,7 +16,7 @@ func (l *Log) close() error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	l.mu.Lock()
-	defer l.unlock()
+	defer l.mu.Unlock()
 	err := l.closeLocked()
 	if err != nil {
 		err = l.ioError("Error while closing %s in dir %s", err)
@@ -73,7 +73,7 @@ func (l *Log) dropSegments() {
 // valid. The new name is durable after the next flush, or settleName.
 func (l *Log) rename(name string) error {
 	l.mu.Lock()
-	defer l.unlock()
+	defer l.mu.Unlock()
 	err := l.renameLocked(filepath.Join(l.dir.path, name))
 	l.dirName.note()
 	return l.ioError("Error while renaming dir for %s in log dir %s", err)
@@ -121,7 +121,7 @@ func (s *segment) moved(dir string) {
 func (l *Log) retire(name string) error {
 	l.closed.Store(true) // an error that the rename causes in a flush must not count
 	l.mu.Lock()
-	defer l.unlock()
+	defer l.mu.Unlock()
 	err := l.renameLocked(filepath.Join(l.dir.path, name))
 	l.dropSegments()
 	if err != nil {

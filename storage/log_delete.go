@@ -87,7 +87,7 @@ func (l *Log) later(f func()) {
 func (l *Log) removeFile(name string) bool {
 	err := l.env.fs.Remove(name)
 	if ignoreMissing(err) != nil {
-		l.ioError("Error while deleting segments for %s in dir %s", err)
+		l.ioError(deletingSegments, err)
 	}
 	return err == nil
 }

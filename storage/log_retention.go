@@ -13,10 +13,12 @@ func (l *Log) DeleteOldSegments() (n int, err error) {
 		return 0, err
 	}
 	l.mu.Lock()
-	defer l.unlock()
+	defer l.mu.Unlock()
 	n, err = l.deleteOldSegmentsLocked()
-	return n, l.ioError("Error while deleting segments for %s in dir %s", err)
+	return n, l.ioError(deletingSegments, err)
 }
+
+const deletingSegments = "Error while deleting segments for %s in dir %s"
 
 func (l *Log) deleteOldSegmentsLocked() (total int, err error) {
 	rules := []retentionRule{l.belowLogStart()}
@@ -121,8 +123,12 @@ func (l *Log) deleteByRule(rule retentionRule) (int, error) {
 		}
 		v = l.positions.load()
 	}
+	return n, l.change(deletingSegments, func() error { return l.removeOldest(&v, n) })
+}
+
+// removeOldest removes the first n segments from the log.
+func (l *Log) removeOldest(v *view, n int) error {
 	removed := slices.Clone(v.segments[:n])
-	l.changing = true
 	p := &l.positions
 	p.mu.Lock()
 	p.v.segments = v.segments[n:]
@@ -134,11 +140,7 @@ func (l *Log) deleteByRule(rule retentionRule) (int, error) {
 	if newStart > oldStart {
 		l.noteLogStart(newStart, "segment deletion")
 	}
-	if err := l.deleteSegments(removed); err != nil {
-		return n, err
-	}
-	l.changing = false
-	return n, nil
+	return l.deleteSegments(removed)
 }
 
 // noteLogStart passes a raised log start on to the epochs and the producer state. The caller must
@@ -172,7 +174,7 @@ func (l *Log) raiseLogStart(offset int64, reason string) error {
 		return nil // the usual case for a follower, which calls this with every fetch
 	}
 	l.mu.Lock()
-	defer l.unlock()
+	defer l.mu.Unlock()
 	p := &l.positions
 	p.mu.Lock()
 	high, raised := p.v.HighWatermark, offset > p.v.LogStart
@@ -185,12 +187,13 @@ func (l *Log) raiseLogStart(offset int64, reason string) error {
 		return protocol.Errorf(protocol.OffsetOutOfRange,
 			"Cannot increment the log start offset to %d of partition %s since it is larger than the high watermark %d", offset, l.name, high)
 	}
-	if raised {
-		l.changing = true
-		l.noteLogStart(offset, reason)
-		l.changing = false
+	if !raised {
+		return nil
 	}
-	return nil
+	return l.change("Exception while increasing log start offset for %s in dir %s", func() error {
+		l.noteLogStart(offset, reason)
+		return nil
+	})
 }
 
 // SetHighWatermark moves the high watermark, clamped to [LogStart, LogEnd], and with it the last

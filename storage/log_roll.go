@@ -55,7 +55,7 @@ func (l *Log) Roll() error {
 		return err
 	}
 	l.mu.Lock()
-	defer l.unlock()
+	defer l.mu.Unlock()
 	return l.ioError("Error while rolling log segment for %s in dir %s", l.rollLocked(0, -1))
 }
 

@@ -62,10 +62,15 @@ func (l *Log) truncateTo(offset int64) (truncated bool, err error) {
 		return false, err
 	}
 	l.mu.Lock()
-	defer l.unlock()
+	defer l.mu.Unlock()
 	truncated, err = l.truncateLocked(offset)
-	return truncated, l.ioError("Error while truncating log of %s in dir %s", err)
+	return truncated, l.ioError(truncatingLog, err)
 }
+
+const (
+	truncatingLog   = "Error while truncating log of %s in dir %s"
+	truncatingFully = "Error while truncating the entire log for %s in dir %s"
+)
 
 // lowerCheckpoints corrects the checkpoints of a truncated log before other records get its
 // offsets.
@@ -86,40 +91,41 @@ func (l *Log) truncateLocked(offset int64) (truncated bool, err error) {
 	if v.segments[0].base > offset {
 		return true, l.truncateFullyLocked(offset, offset)
 	}
-	if err := l.cutSegments(&v, offset); err != nil {
-		return true, err
-	}
-	l.truncateEpochs(offset)
-	logStart := min(offset, v.LogStart)
-	if err := l.rebuildProducers(logStart, offset); err != nil {
-		return true, err
-	}
-	l.settleAfterCut(logStart)
-	l.changing = false
-	return true, nil
-}
-
-// cutSegments removes the segments above offset and cuts the one that holds it.
-func (l *Log) cutSegments(v *view, offset int64) error {
-	keep := v.floor(offset) + 1
-	removed := slices.Clone(v.segments[keep:])
-	slices.Reverse(removed) // the newest goes first, so that a crash leaves no gap
-	last := v.segments[keep-1]
-	f, err := last.log.acquire()
+	i := v.floor(offset)
+	f, err := v.segments[i].log.acquire() // held, so that the cut needs no other file descriptor
 	if err != nil {
-		return err
+		return true, err
 	}
 	defer f.release()
-	at, size, err := last.translate(f, offset, v.end(keep-1))
+	at, size, err := v.segments[i].translate(f, offset, v.end(i))
 	if err != nil {
-		return err
+		return true, err
 	}
 	if size == 0 {
-		at = v.end(keep - 1)
+		at = v.end(i)
 	}
+	return true, l.change(truncatingLog, func() error {
+		if err := l.cutSegments(&v, i, offset, at, size != 0); err != nil {
+			return err
+		}
+		l.truncateEpochs(offset)
+		logStart := min(offset, v.LogStart)
+		if err := l.rebuildProducers(logStart, offset); err != nil {
+			return err
+		}
+		l.settleAfterCut(logStart)
+		return nil
+	})
+}
+
+// cutSegments removes the segments after segment i, which holds offset, and cuts that one at
+// position at. shortens reports whether there are batches from that position on.
+func (l *Log) cutSegments(v *view, i int, offset, at int64, shortens bool) error {
+	keep, last := i+1, v.segments[i]
+	removed := slices.Clone(v.segments[keep:])
+	slices.Reverse(removed) // the newest goes first, so that a crash leaves no gap
 
 	// The view that readers get is changed before the bytes are cut.
-	l.changing = true
 	p := &l.positions
 	p.mu.Lock()
 	p.v.segments = v.segments[:keep:keep]
@@ -135,7 +141,7 @@ func (l *Log) cutSegments(v *view, offset int64) error {
 	if err := l.deleteSegments(removed); err != nil {
 		return err
 	}
-	if size != 0 && last.pinned() {
+	if shortens && last.pinned() {
 		return l.continueInNewSegment(last, offset, at)
 	}
 	return last.cut(offset, at, l.env.now())
@@ -251,15 +257,19 @@ func (l *Log) truncateFully(offset, logStart int64) error {
 		return err
 	}
 	l.mu.Lock()
-	defer l.unlock()
-	return l.ioError("Error while truncating the entire log for %s in dir %s", l.truncateFullyLocked(offset, logStart))
+	defer l.mu.Unlock()
+	return l.truncateFullyLocked(offset, logStart)
 }
 
 func (l *Log) truncateFullyLocked(offset, logStart int64) error {
+	return l.change(truncatingFully, func() error { return l.replaceAll(offset, logStart) })
+}
+
+// replaceAll replaces all segments with an empty one at offset.
+func (l *Log) replaceAll(offset, logStart int64) error {
 	v := l.positions.load()
 	removed := slices.Clone(v.segments)
 	slices.Reverse(removed) // as in cutSegments
-	l.changing = true
 	for _, s := range removed {
 		if err := l.markDeleted(s); err != nil {
 			return err
@@ -289,11 +299,7 @@ func (l *Log) truncateFullyLocked(offset, logStart int64) error {
 	if err := l.producers.truncateFullyAndStartAt(offset); err != nil {
 		return err
 	}
-	if err := l.rebuildProducers(logStart, offset); err != nil {
-		return err
-	}
-	l.changing = false
-	return nil
+	return l.rebuildProducers(logStart, offset)
 }
 
 // truncateEpochs drops the epochs that begin at or above end. The file is written in the
