@@ -63,9 +63,9 @@ func TestTextIsPlainEnglish(t *testing.T) {
 	}
 }
 
-// eachText calls visit for every piece of our own text: a comment of a Go file or script, a
-// paragraph of a document, the failure of a test, or the words in the name of a test. place is its
-// file and, for Go files, its line.
+// eachText calls visit for every piece of our own text: a comment of a Go file, script or scenario,
+// a paragraph of a document, the failure of a test, or the words in the name of a test. place is
+// its file and, for Go files, its line.
 func eachText(t *testing.T, visit func(place, text string)) {
 	t.Helper()
 	root := testkit.Root()
@@ -88,7 +88,8 @@ func eachText(t *testing.T, visit func(place, text string)) {
 			return goTexts(path, rel, visit)
 		case extension == ".md":
 			return paragraphs(path, rel, visit)
-		case extension == ".sh" || extension == ".py" || rel == "Makefile" || top == "scripts" || top == "docker" || top == ".ci":
+		case extension == ".sh" || extension == ".py" || rel == "Makefile" || top == "scripts" || top == "docker" || top == ".ci",
+			extension == ".txt" && (top == "controller" || top == "group" || top == "internal"): // scenarios and lists
 			return scriptComments(path, rel, visit)
 		}
 		return nil
