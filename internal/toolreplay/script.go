@@ -1,0 +1,89 @@
+package toolreplay
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// Scripted runs a command line against a peer with the given answers, for what a real broker cannot
+// be made to answer at will. It calls answer for one request at a time, and returns the output of
+// the tool like a recording does, without spaces at the ends of lines.
+func Scripted(t *testing.T, c Case, files map[string]string, answer func(req kmsg.Request) kmsg.Response) string {
+	t.Helper()
+	var mu sync.Mutex
+	peer := Serve(t, func(req kmsg.Request) kmsg.Response {
+		mu.Lock()
+		defer mu.Unlock()
+		return answer(req)
+	})
+	output := c.run(Suite{Files: files}.places(t, peer.Address(), "300")).Masked(c.Tidy)
+	return trailing.ReplaceAllString(output, "")
+}
+
+var trailing = regexp.MustCompile(`(?m) +$`)
+
+// Partition is a partition of a scripted cluster.
+type Partition struct {
+	Leader        int32 // -1: none
+	Replicas, ISR []int32
+}
+
+// Cluster is what a scripted cluster answers to Metadata requests. Its controller is broker 0.
+type Cluster struct {
+	Brokers []int32
+	Racks   map[int32]string
+	Topics  map[string][]Partition
+	Hidden  map[string]protocol.ErrorCode // topics that have an error
+}
+
+// Metadata answers a request. Topics that do not exist have the error of a broker that creates no
+// topics.
+func (c Cluster) Metadata(req *kmsg.MetadataRequest) *kmsg.MetadataResponse {
+	resp := kmsg.NewPtrMetadataResponse()
+	resp.ClusterID = kmsg.StringPtr("scripted")
+	for _, id := range c.Brokers {
+		b := kmsg.NewMetadataResponseBroker()
+		b.NodeID = id
+		if rack, set := c.Racks[id]; set {
+			b.Rack = &rack
+		}
+		resp.Brokers = append(resp.Brokers, b)
+	}
+	var names []string
+	for _, t := range req.Topics {
+		names = append(names, *t.Topic)
+	}
+	if req.Topics == nil {
+		for name := range c.Topics {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		topic := kmsg.NewMetadataResponseTopic()
+		topic.Topic = kmsg.StringPtr(name)
+		partitions, exists := c.Topics[name]
+		switch {
+		case c.Hidden[name] != protocol.None:
+			topic.ErrorCode = int16(c.Hidden[name])
+		case !exists:
+			topic.ErrorCode = int16(protocol.UnknownTopicOrPartition)
+		}
+		topic.IsInternal = strings.HasPrefix(name, "__")
+		for i, p := range partitions {
+			one := kmsg.NewMetadataResponseTopicPartition()
+			one.Partition, one.Leader, one.Replicas, one.ISR = int32(i), p.Leader, p.Replicas, p.ISR
+			if p.Leader < 0 {
+				one.ErrorCode = int16(protocol.LeaderNotAvailable)
+			}
+			topic.Partitions = append(topic.Partitions, one)
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
+}
