@@ -13,50 +13,102 @@ import (
 // Store is the controller's view of ZooKeeper. *zkstore.Store implements it, and the comments of
 // its methods are the contract. Watch handlers only enqueue events: data is read when the event is
 // processed, never before.
+//
+// A part of the controller takes only the roles that it uses.
 type Store interface {
-	BindSession(ctx context.Context) context.Context
+	electionStore
+	watchStore
+	featureStore
+	producerIDStore
+	brokerStore
+	topicStore
+	deletionStore
+	partitionStore
+	notificationStore
+	reassignmentStore
+	preferredElectionStore
+}
 
+// electionStore has the sessions and the node of the elected controller.
+type electionStore interface {
+	BindSession(ctx context.Context) context.Context
+	Controller(ctx context.Context) (c zkstore.ControllerNode, exists bool, err error)
+	Elect(ctx context.Context, id int32) (zkstore.ControllerEpoch, error)
+	DeleteController(ctx context.Context, f zkstore.Fence) error
+}
+
+type watchStore interface {
 	WatchChildren(path string, changed func())
 	UnwatchChildren(path string)
 	WatchNode(path string, w zkstore.NodeWatch)
 	UnwatchNode(path string)
 	Arm(ctx context.Context, path string) (exists bool, err error)
+}
 
-	Controller(ctx context.Context) (c zkstore.ControllerNode, exists bool, err error)
-	Elect(ctx context.Context, id int32) (zkstore.ControllerEpoch, error)
-	DeleteController(ctx context.Context, f zkstore.Fence) error
-
+type featureStore interface {
 	Feature(ctx context.Context) (zkstore.FeatureNode, error)
 	CreateFeature(ctx context.Context, n zkstore.FeatureNode) error
 	SetFeature(ctx context.Context, n zkstore.FeatureNode) (zkstore.Version, error)
-	AllocateProducerIDBlock(ctx context.Context, broker int32) (zkstore.ProducerIDBlock, error)
+}
 
+type producerIDStore interface {
+	AllocateProducerIDBlock(ctx context.Context, broker int32) (zkstore.ProducerIDBlock, error)
+}
+
+// brokerStore has the registrations of brokers.
+type brokerStore interface {
 	Brokers(ctx context.Context) (map[int32]zkstore.BrokerInfo, error)
 	BrokerIDs(ctx context.Context) ([]int32, error)
 	BrokerNode(ctx context.Context, id int32) (info *zkstore.BrokerInfo, owner int64, err error)
+}
 
+// topicStore has the ids and assignments of topics.
+type topicStore interface {
 	Topics(ctx context.Context) ([]string, error)
 	TopicNodes(ctx context.Context, names []string) (map[string]zkstore.TopicNode, error)
 	SetTopic(ctx context.Context, f zkstore.Fence, t zkstore.TopicNode) (zkstore.Version, error)
 	RestoreTopic(ctx context.Context, f zkstore.Fence, t zkstore.TopicNode) error
-	DeleteTopic(ctx context.Context, f zkstore.Fence, name string) error
+}
+
+// deletionStore has the topics marked for deletion.
+type deletionStore interface {
 	TopicDeletions(ctx context.Context) ([]string, error)
 	RemoveTopicDeletions(ctx context.Context, f zkstore.Fence, names []string) error
-	Configs(ctx context.Context, t zkstore.EntityType, names []string) (configs map[string]map[string]string, unreadable map[string]error, err error)
+	DeleteTopic(ctx context.Context, f zkstore.Fence, name string) error
+}
 
+// stateStore has the states of partitions: leader, epochs and in-sync set.
+type stateStore interface {
 	PartitionStates(ctx context.Context, tps []TopicPartition) (map[TopicPartition]zkstore.PartitionState, error)
-	CreatePartitionStates(ctx context.Context, f zkstore.Fence, states map[TopicPartition]zkstore.PartitionState) (failed map[TopicPartition]error, err error)
 	SetPartitionStates(ctx context.Context, f zkstore.Fence, states map[TopicPartition]zkstore.PartitionState) (written map[TopicPartition]zkstore.Version, failed map[TopicPartition]error, err error)
+}
 
+// partitionStore is a stateStore that also creates states and reads the configurations of topics.
+type partitionStore interface {
+	stateStore
+	CreatePartitionStates(ctx context.Context, f zkstore.Fence, states map[TopicPartition]zkstore.PartitionState) (failed map[TopicPartition]error, err error)
+	Configs(ctx context.Context, t zkstore.EntityType, names []string) (configs map[string]map[string]string, unreadable map[string]error, err error)
+}
+
+// notificationStore has the nodes by which brokers notify the controller.
+type notificationStore interface {
 	ISRChanges(ctx context.Context) (nodes []string, err error)
 	ISRChangePartitions(ctx context.Context, nodes []string) ([]TopicPartition, error)
 	DeleteISRChanges(ctx context.Context, f zkstore.Fence, nodes []string) error
 	LogDirEvents(ctx context.Context) (nodes []string, err error)
 	LogDirEventBrokers(ctx context.Context, nodes []string) ([]int32, error)
 	DeleteLogDirEvents(ctx context.Context, f zkstore.Fence, nodes []string) error
+}
 
+// reassignmentStore has /admin/reassign_partitions, through which old tools request reassignments.
+type reassignmentStore interface {
 	PartitionReassignments(ctx context.Context) (map[TopicPartition][]int32, error)
 	SetPartitionReassignments(ctx context.Context, f zkstore.Fence, r map[TopicPartition][]int32) error
+}
+
+// preferredElectionStore has /admin/preferred_replica_election, through which old tools request
+// elections.
+type preferredElectionStore interface {
 	PreferredElections(ctx context.Context) ([]TopicPartition, error)
 	DeletePreferredElections(ctx context.Context, f zkstore.Fence) error
 }
