@@ -44,7 +44,7 @@ func (e alterPartition) process(m *Machine) error {
 		e.fail(protocol.UnknownServerError)
 		return err
 	}
-	m.sendUpdateMetadata(m.c.registeredIDs(), sortedPartitions(a.wanted)...)
+	m.dispatcher.updateMetadata(m.c.registeredIDs(), sortedPartitions(a.wanted)...)
 	e.done(a.response(m.c))
 	return m.completeAltered(a)
 }
@@ -113,7 +113,7 @@ func (m *Machine) applyAlteration(a *alteration) error {
 			accepted[tp] = wanted
 		}
 	}
-	conflicts, err := m.writeStates(accepted, func(tp TopicPartition, o electionOutcome) {
+	conflicts, err := m.leaderships.write(m.ctx, accepted, func(tp TopicPartition, o electionOutcome) {
 		if o.err != nil {
 			m.log.Errorf("Failed to update ISR for partition %s: %v", partitionName(tp), o.err)
 			a.results[tp] = alterationResult{code: codeOfStore(o.err)}

@@ -47,10 +47,10 @@ func (m *Machine) startAll() error {
 	for _, r := range bounced {
 		m.c.setServed(r, false)
 	}
-	if err := m.startReplicas(); err != nil {
+	if err := m.replicas.start(m.ctx); err != nil {
 		return err
 	}
-	if err := m.startPartitions(); err != nil {
+	if err := m.partitions.start(m.ctx); err != nil {
 		return err
 	}
 	if len(bounced) == 0 {
@@ -59,9 +59,9 @@ func (m *Machine) startAll() error {
 	for _, r := range bounced {
 		m.c.setServed(r, true)
 	}
-	if err := m.moveReplicas(bounced, onlineReplica); err != nil {
+	if err := m.replicas.move(m.ctx, bounced, onlineReplica); err != nil {
 		return err
 	}
-	_, err := m.triggerOnline(func(string) bool { return true })
+	_, err := m.partitions.triggerOnline(m.ctx, func(string) bool { return true })
 	return err
 }

@@ -191,13 +191,13 @@ func (m *Machine) brokersStarted(ids []int32) error {
 	for _, id := range ids {
 		delete(m.c.offlineDirs, id)
 	}
-	m.sendUpdateMetadata(without(m.c.registeredIDs(), ids))
-	m.sendUpdateMetadata(ids, m.c.partitionsWithLeadership()...)
+	m.dispatcher.updateMetadata(without(m.c.registeredIDs(), ids))
+	m.dispatcher.updateMetadata(ids, m.c.partitionsWithLeadership()...)
 	replicas := m.c.replicasOnBrokers(ids...)
-	if err := m.moveReplicas(replicas, onlineReplica); err != nil {
+	if err := m.replicas.move(m.ctx, replicas, onlineReplica); err != nil {
 		return err
 	}
-	if _, err := m.triggerOnline(func(string) bool { return true }); err != nil {
+	if _, err := m.partitions.triggerOnline(m.ctx, func(string) bool { return true }); err != nil {
 		return err
 	}
 	err := m.resumeReassignments(func(tp TopicPartition) bool {
@@ -252,22 +252,22 @@ func (m *Machine) brokersFailed(ids []int32) error {
 // without partitions, so that the brokers learn of the failure (KAFKA-13225).
 func (m *Machine) replicasWentOffline(replicas []replicaID) error {
 	leaderless := m.c.partitionsWithOfflineLeader()
-	if _, err := m.movePartitions(leaderless, offlinePartition, electOffline); err != nil {
+	if _, err := m.partitions.move(m.ctx, leaderless, offlinePartition, electOffline); err != nil {
 		return err
 	}
-	elections, err := m.triggerOnline(func(string) bool { return true })
+	elections, err := m.partitions.triggerOnline(m.ctx, func(string) bool { return true })
 	if err != nil {
 		return err
 	}
 	staying := slices.DeleteFunc(slices.Clone(replicas), func(r replicaID) bool { return m.c.queuedForDeletion(r.Topic) })
-	if err := m.moveReplicas(staying, offlineReplica); err != nil {
+	if err := m.replicas.move(m.ctx, staying, offlineReplica); err != nil {
 		return err
 	}
 	if err := m.failDeletions(replicas); err != nil {
 		return err
 	}
 	if len(staying) == 0 && !anyElected(elections) {
-		m.sendUpdateMetadata(m.c.registeredIDs())
+		m.dispatcher.updateMetadata(m.c.registeredIDs())
 	}
 	return nil
 }
@@ -310,6 +310,6 @@ func (e brokerModifications) process(m *Machine) error {
 	old.Endpoints, old.Features, old.Rack = info.Endpoints, info.Features, info.Rack
 	m.c.brokers[e.id] = old
 	m.log.Infof("Broker info update callback for %d", e.id)
-	m.sendUpdateMetadata(m.c.registeredIDs())
+	m.dispatcher.updateMetadata(m.c.registeredIDs())
 	return nil
 }

@@ -87,6 +87,9 @@ func newControllerContext() *controllerContext {
 	}
 }
 
+// reset empties the state at the end of a term.
+func (c *controllerContext) reset() { *c = *newControllerContext() }
+
 func (c *controllerContext) fence() zkstore.Fence {
 	return zkstore.Fence{EpochVersion: c.epochVersion}
 }

@@ -69,7 +69,7 @@ func (m *Machine) moveAwayFrom(broker int32) error {
 			followed = append(followed, tp)
 		}
 	})
-	if _, err := m.movePartitions(led, onlinePartition, electControlledShutdown); err != nil {
+	if _, err := m.partitions.move(m.ctx, led, onlinePartition, electControlledShutdown); err != nil {
 		return err
 	}
 	b := newBatch(m.c)
@@ -78,8 +78,8 @@ func (m *Machine) moveAwayFrom(broker int32) error {
 		b.addStopReplica([]int32{broker}, tp, false)
 		replicas = append(replicas, replicaID{tp, broker})
 	}
-	m.send(b)
-	return m.moveReplicas(replicas, offlineReplica)
+	m.dispatcher.send(b)
+	return m.replicas.move(m.ctx, replicas, offlineReplica)
 }
 
 // stillLedBy returns the partitions with more than one replica that the broker still leads.

@@ -85,7 +85,7 @@ func (m *Machine) failDeletions(replicas []replicaID) error {
 		return nil
 	}
 	m.deletionLog.Debugf("Deletion failed for replicas %s", joinReplicas(replicas))
-	if err := m.moveReplicas(replicas, replicaDeletionIneligible); err != nil {
+	if err := m.replicas.move(m.ctx, replicas, replicaDeletionIneligible); err != nil {
 		return err
 	}
 	m.markIneligible("replica deletion failure", topicsOfReplicas(replicas)...)
@@ -97,7 +97,7 @@ func (m *Machine) failDeletions(replicas []replicaID) error {
 func (m *Machine) completeDeletions(replicas []replicaID) error {
 	replicas = m.ofQueuedTopics(replicas)
 	m.deletionLog.Debugf("Deletion successfully completed for replicas %s", joinReplicas(replicas))
-	if err := m.moveReplicas(replicas, replicaDeletionSuccessful); err != nil {
+	if err := m.replicas.move(m.ctx, replicas, replicaDeletionSuccessful); err != nil {
 		return err
 	}
 	m.passDue(replicas)
@@ -141,7 +141,7 @@ func (m *Machine) resumeDeletions() error {
 			start = append(start, topic)
 		}
 	}
-	if err := m.moveReplicas(retry, offlineReplica); err != nil {
+	if err := m.replicas.move(m.ctx, retry, offlineReplica); err != nil {
 		return err
 	}
 	if err := m.startDeletionRound(start); err != nil {
@@ -164,14 +164,14 @@ func (m *Machine) startDeletionRound(topics []string) error {
 	}
 	unseen := slices.DeleteFunc(slices.Clone(topics), func(t string) bool { return m.c.topicsWithDeletionStarted[t] })
 	for _, state := range []partitionState{offlinePartition, nonExistentPartition} {
-		if _, err := m.movePartitions(m.c.partitionsOf(unseen), state, electOffline); err != nil {
+		if _, err := m.partitions.move(m.ctx, m.c.partitionsOf(unseen), state, electOffline); err != nil {
 			return err
 		}
 	}
 	for _, topic := range unseen {
 		m.c.topicsWithDeletionStarted[topic] = true
 	}
-	m.sendUpdateMetadata(m.c.registeredIDs(), m.c.partitionsOf(topics)...)
+	m.dispatcher.updateMetadata(m.c.registeredIDs(), m.c.partitionsOf(topics)...)
 	return m.deleteReplicas(topics)
 }
 
@@ -186,13 +186,13 @@ func (m *Machine) deleteReplicas(topics []string) error {
 			}
 		}
 	}
-	if err := m.moveReplicas(dead, replicaDeletionIneligible); err != nil {
+	if err := m.replicas.move(m.ctx, dead, replicaDeletionIneligible); err != nil {
 		return err
 	}
-	if err := m.moveReplicas(alive, offlineReplica); err != nil {
+	if err := m.replicas.move(m.ctx, alive, offlineReplica); err != nil {
 		return err
 	}
-	if err := m.moveReplicas(alive, replicaDeletionStarted); err != nil {
+	if err := m.replicas.move(m.ctx, alive, replicaDeletionStarted); err != nil {
 		return err
 	}
 	m.markIneligible("offline replicas", topicsOfReplicas(dead)...)
@@ -204,7 +204,7 @@ func (m *Machine) deleteReplicas(topics []string) error {
 // topicChange handles it.
 func (m *Machine) completeTopicDeletion(topic string) error {
 	m.unwatchTopics(topic)
-	if err := m.moveReplicas(m.c.replicasInState(topic, replicaDeletionSuccessful), nonExistentReplica); err != nil {
+	if err := m.replicas.move(m.ctx, m.c.replicasInState(topic, replicaDeletionSuccessful), nonExistentReplica); err != nil {
 		return err
 	}
 	if err := m.store.DeleteTopic(m.ctx, m.c.fence(), topic); err != nil {

@@ -167,7 +167,7 @@ func (m *Machine) electReplicas(tps []TopicPartition, t ElectionType, trigger el
 			s = electOfflineUnclean
 		}
 	}
-	outcomes, err := m.movePartitions(tps, onlinePartition, s)
+	outcomes, err := m.partitions.move(m.ctx, tps, onlinePartition, s)
 	if err != nil {
 		return nil, err
 	}
@@ -262,12 +262,12 @@ type uncleanElectionEnabled struct{ enabled bool }
 func (uncleanElectionEnabled) String() string { return "UncleanLeaderElectionEnable" }
 
 func (e uncleanElectionEnabled) process(m *Machine) error {
-	m.unclean = e.enabled
+	m.partitions.unclean = e.enabled
 	if !m.Active() || !e.enabled {
 		return nil
 	}
 	m.log.Infof("Unclean leader election has been enabled by default")
-	_, err := m.triggerOnline(func(string) bool { return true })
+	_, err := m.partitions.triggerOnline(m.ctx, func(string) bool { return true })
 	return err
 }
 
@@ -281,6 +281,6 @@ func (e topicUncleanElectionEnabled) process(m *Machine) error {
 		return nil
 	}
 	m.log.Infof("Unclean leader election has been enabled for topic %s", e.topic)
-	_, err := m.triggerOnline(func(topic string) bool { return topic == e.topic })
+	_, err := m.partitions.triggerOnline(m.ctx, func(topic string) bool { return topic == e.topic })
 	return err
 }

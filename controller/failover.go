@@ -238,7 +238,7 @@ func (m *Machine) failover() error {
 		return err
 	}
 	m.log.Infof("Sending update metadata request")
-	m.sendUpdateMetadata(m.c.registeredIDs())
+	m.dispatcher.updateMetadata(m.c.registeredIDs())
 	if err := m.startAll(); err != nil {
 		return err
 	}
@@ -346,7 +346,7 @@ func (m *Machine) initializeContext() error {
 	if err := m.watchBrokers(m.c.registeredIDs()); err != nil {
 		return err
 	}
-	if err := m.readLeadership(added); err != nil {
+	if err := m.leaderships.read(m.ctx, added); err != nil {
 		return err
 	}
 	for _, id := range m.c.registeredIDs() {
@@ -355,19 +355,6 @@ func (m *Machine) initializeContext() error {
 	m.log.Infof("Currently active brokers in the cluster: %s", scalaList("Set", m.c.liveIDs()))
 	m.log.Infof("Currently shutting brokers in the cluster: %s", scalaList("HashSet", sortedKeys(m.c.shuttingDown)))
 	m.log.Infof("Current list of topics in the cluster: %s", scalaList("HashSet", names))
-	return nil
-}
-
-// readLeadership reads the states of partitions. It keeps the known state of a partition whose
-// znode is missing or invalid.
-func (m *Machine) readLeadership(tps []TopicPartition) error {
-	states, err := m.store.PartitionStates(m.ctx, tps)
-	if err != nil {
-		return err
-	}
-	for tp, s := range states {
-		m.c.setLeadership(tp, s)
-	}
 	return nil
 }
 
@@ -384,9 +371,9 @@ func (m *Machine) resign() {
 	for tp := range m.c.reassigning {
 		m.unwatchState(tp)
 	}
-	m.partitionLog.Infof("Stopped partition state machine")
+	m.partitions.log.Infof("Stopped partition state machine")
 	m.unwatchTopics(sortedKeys(m.c.topics)...)
-	m.replicaLog.Infof("Stopped replica state machine")
+	m.replicas.log.Infof("Stopped replica state machine")
 	m.agenda.CancelTimers()
 	if m.cfg.TokenExpiry != nil && m.Active() {
 		m.cfg.TokenExpiry(false)
@@ -394,7 +381,7 @@ func (m *Machine) resign() {
 	m.peers.RemoveAll()
 	m.active.Store(false)
 	m.epoch.Store(0)
-	m.c = newControllerContext()
+	m.c.reset()
 	m.log.Infof("Resigned")
 	m.setChangesLogger()
 }

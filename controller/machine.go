@@ -3,11 +3,8 @@ package controller
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/settings"
@@ -24,13 +21,15 @@ type Machine struct {
 	store    Store
 	peers    Peers
 	agenda   Agenda
-	requests requestBuilder
 
-	log                                   logger // kafka.controller.KafkaController
-	partitionLog, replicaLog, deletionLog logger
-	changes                               logger // state.change.logger
+	dispatcher  *dispatcher
+	leaderships *leaderships
+	partitions  *partitionStates
+	replicas    *replicaStates
 
-	unclean bool // unclean.leader.election.enable, which may be changed dynamically
+	log         logger // kafka.controller.KafkaController
+	deletionLog logger
+	changes     *logger // state.change.logger, with the epoch of the current term in its prefix
 
 	// pausing is true after this broker failed to become the controller. It stays out of elections
 	// until pauseOver.
@@ -39,9 +38,7 @@ type Machine struct {
 	// nil if there is none.
 	abandoned *zkstore.Fence
 
-	uncleanElections int64 // since the start of the broker
-
-	// c is the state of the current term; empty outside a term.
+	// c is the state of the current term; empty outside a term. All parts share it.
 	c *controllerContext
 	// finalized are the feature levels of /feature as last read or written.
 	finalized map[string]zkstore.FinalizedFeature
@@ -70,16 +67,24 @@ func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, 
 	if cfg.Logger == nil {
 		cfg.Logger = kafkalog.Discard()
 	}
+	newLog := func(class, prefix string) logger {
+		return newLogger(cfg.Logger, "kafka.controller."+class, prefix, cfg.BrokerID)
+	}
 	m := &Machine{
-		cfg: cfg, versions: versionsOf(ibp), store: store, peers: peers, agenda: agenda,
-		unclean: cfg.UncleanElection, c: newControllerContext(),
-		log:          newLogger(cfg.Logger, "kafka.controller.KafkaController", "[Controller id=%d] ", cfg.BrokerID),
-		partitionLog: newLogger(cfg.Logger, "kafka.controller.ZkPartitionStateMachine", "[PartitionStateMachine controllerId=%d] ", cfg.BrokerID),
-		replicaLog:   newLogger(cfg.Logger, "kafka.controller.ZkReplicaStateMachine", "[ReplicaStateMachine controllerId=%d] ", cfg.BrokerID),
-		deletionLog:  newLogger(cfg.Logger, "kafka.controller.TopicDeletionManager", "[Topic Deletion Manager %d] ", cfg.BrokerID),
+		cfg: cfg, versions: versionsOf(ibp), store: store, peers: peers, agenda: agenda, c: newControllerContext(),
+		log:         newLog("KafkaController", "[Controller id=%d] "),
+		deletionLog: newLog("TopicDeletionManager", "[Topic Deletion Manager %d] "),
+		changes:     &logger{},
 	}
 	m.setChangesLogger()
-	m.requests = requestBuilder{id: cfg.BrokerID, listener: cfg.InterBrokerListener, versions: m.versions}
+	m.dispatcher = &dispatcher{c: m.c, peers: peers, agenda: agenda, changes: m.changes,
+		requests: requestBuilder{id: cfg.BrokerID, listener: cfg.InterBrokerListener, versions: m.versions}}
+	m.leaderships = &leaderships{id: cfg.BrokerID, c: m.c, store: store}
+	m.partitions = &partitionStates{id: cfg.BrokerID, recovery: m.versions.recovery, unclean: cfg.UncleanElection,
+		c: m.c, store: store, leaderships: m.leaderships, dispatcher: m.dispatcher, changes: m.changes,
+		log: newLog("ZkPartitionStateMachine", "[PartitionStateMachine controllerId=%d] ")}
+	m.replicas = &replicaStates{id: cfg.BrokerID, c: m.c, store: store, leaderships: m.leaderships, dispatcher: m.dispatcher, changes: m.changes,
+		log: newLog("ZkReplicaStateMachine", "[ReplicaStateMachine controllerId=%d] ")}
 	m.controllerID.Store(noLeader)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
@@ -87,7 +92,7 @@ func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, 
 
 // setChangesLogger puts the epoch of the current term into the prefix of the state change log.
 func (m *Machine) setChangesLogger() {
-	m.changes = newLogger(m.cfg.Logger, "state.change.logger", "[Controller id=%d epoch=%d] ", m.cfg.BrokerID, m.c.epoch)
+	*m.changes = newLogger(m.cfg.Logger, "state.change.logger", "[Controller id=%d epoch=%d] ", m.cfg.BrokerID, m.c.epoch)
 }
 
 // Step processes one event to its end. If an event fails, the rest of its work is left to a later
@@ -151,107 +156,3 @@ func (m *Machine) bindSession() {
 
 // Active reports whether this broker is the controller. It may be called from any goroutine.
 func (m *Machine) Active() bool { return m.active.Load() }
-
-// send flushes a batch: it appends the requests to the brokers' queues.
-func (m *Machine) send(b *batch) {
-	if b.empty() {
-		return
-	}
-	out := m.requests.requests(b)
-	m.logRequests(b, out)
-	epoch := m.c.epoch
-	for _, o := range out {
-		m.peers.Send(o.broker, o.req, m.answered(epoch, o))
-	}
-}
-
-// answered returns a callback that turns the response into an event, or nil if the response to this
-// request does not matter.
-func (m *Machine) answered(epoch int32, o outgoing) func(kmsg.Response) {
-	if _, ok := o.req.(*kmsg.StopReplicaRequest); ok && len(o.remove) == 0 {
-		return nil
-	}
-	return func(resp kmsg.Response) {
-		switch resp := resp.(type) {
-		case *kmsg.LeaderAndISRResponse:
-			m.agenda.Put(leaderAndISRAnswered{epoch, o.broker, resp})
-		case *kmsg.UpdateMetadataResponse:
-			m.agenda.Put(updateMetadataAnswered{epoch, o.broker, resp})
-		case *kmsg.StopReplicaResponse:
-			m.agenda.Put(stopReplicaAnswered{epoch, o.broker, o.remove, resp})
-		}
-	}
-}
-
-// sendUpdateMetadata sends the live brokers and the state of the partitions to brokers.
-func (m *Machine) sendUpdateMetadata(brokers []int32, tps ...TopicPartition) {
-	b := newBatch(m.c)
-	b.addUpdateMetadata(brokers, tps...)
-	m.send(b)
-}
-
-func (m *Machine) logRequests(b *batch, out []outgoing) {
-	traced := m.changes.traced()
-	saidUpdate := false
-	for _, o := range out {
-		switch req := o.req.(type) {
-		case *kmsg.LeaderAndISRRequest:
-			leaders := 0
-			for _, tp := range sortedPartitions(b.leaderAndISR[o.broker]) {
-				kind, e := "become-follower", b.leaderAndISR[o.broker][tp]
-				if e.state.Leader == o.broker {
-					kind = "become-leader"
-					leaders++
-				}
-				if traced {
-					m.changes.Tracef("Sending %s LeaderAndIsr request %s to broker %d for partition %s", kind, e.text(tp), o.broker, partitionName(tp))
-				}
-			}
-			m.changes.Infof("Sending LeaderAndIsr request to broker %d with %d become-leader and %d become-follower partitions",
-				o.broker, leaders, len(b.leaderAndISR[o.broker])-leaders)
-		case *kmsg.UpdateMetadataRequest:
-			if !saidUpdate {
-				m.changes.Infof("Sending UpdateMetadata request to brokers %s for %d partitions", scalaList("HashSet", b.updateRecipients()), countPartitions(req))
-			}
-			saidUpdate = true
-		case *kmsg.StopReplicaRequest:
-			m.logStopReplica(b, o, req, traced)
-		}
-	}
-}
-
-func (m *Machine) logStopReplica(b *batch, o outgoing, req *kmsg.StopReplicaRequest, traced bool) {
-	count := 0
-	for _, t := range req.Topics {
-		count += len(t.Partitions)
-		for _, s := range t.PartitionStates {
-			if traced {
-				m.changes.Tracef("Sending StopReplica request StopReplicaPartitionState(partitionIndex=%d, leaderEpoch=%d, deletePartition=%t) to broker %d for partition %s-%d",
-					s.Partition, s.LeaderEpoch, s.Delete, o.broker, t.Topic, s.Partition)
-			}
-		}
-	}
-	kind := ""
-	if req.Version < 3 {
-		kind = fmt.Sprintf("(delete = %t) ", req.DeletePartitions)
-	}
-	m.changes.Infof("Sending StopReplica request %sfor %d replicas to broker %d", kind, count, o.broker)
-}
-
-func (e leaderAndISREntry) text(tp TopicPartition) string {
-	recovery := 0
-	if e.state.Recovering {
-		recovery = 1
-	}
-	return fmt.Sprintf("LeaderAndIsrPartitionState(topicName='%s', partitionIndex=%d, controllerEpoch=%d, leader=%d, leaderEpoch=%d, isr=%s, partitionEpoch=%d, replicas=%s, addingReplicas=%s, removingReplicas=%s, isNew=%t, leaderRecoveryState=%d)",
-		tp.Topic, tp.Partition, e.state.ControllerEpoch, e.state.Leader, e.state.LeaderEpoch, intList(e.state.ISR), e.state.Version,
-		intList(e.assignment.Replicas), intList(e.assignment.Adding), intList(e.assignment.Removing), e.isNew, recovery)
-}
-
-func countPartitions(req *kmsg.UpdateMetadataRequest) int {
-	n := len(req.PartitionStates)
-	for _, t := range req.TopicStates {
-		n += len(t.PartitionStates)
-	}
-	return n
-}

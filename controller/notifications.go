@@ -20,7 +20,7 @@ func (logDirEventNotification) process(m *Machine) error {
 	brokers, err := m.store.LogDirEventBrokers(m.ctx, nodes)
 	if err == nil {
 		m.log.Infof("Handling log directory failure for brokers %s", joinIDs(brokers))
-		err = m.moveReplicas(m.c.replicasOnBrokers(brokers...), onlineReplica)
+		err = m.replicas.move(m.ctx, m.c.replicasOnBrokers(brokers...), onlineReplica)
 	}
 	if err != nil && fatal(err) {
 		return err
@@ -54,10 +54,10 @@ func (m *Machine) takeOverISRs(nodes []string) error {
 	if err != nil || len(tps) == 0 {
 		return err
 	}
-	if err := m.readLeadership(tps); err != nil {
+	if err := m.leaderships.read(m.ctx, tps); err != nil {
 		return err
 	}
-	m.sendUpdateMetadata(m.c.registeredIDs(), tps...)
+	m.dispatcher.updateMetadata(m.c.registeredIDs(), tps...)
 	for _, tp := range tps {
 		if !m.c.reassigning[tp] {
 			continue

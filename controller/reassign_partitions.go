@@ -74,7 +74,7 @@ func (m *Machine) startReassignment(tp TopicPartition, a zkstore.Assignment) err
 		return err
 	}
 	for _, r := range replicasOf(tp, a.Adding) {
-		if err := m.moveReplicas([]replicaID{r}, newReplica); err != nil {
+		if err := m.replicas.move(m.ctx, []replicaID{r}, newReplica); err != nil {
 			return err
 		}
 	}
@@ -83,7 +83,7 @@ func (m *Machine) startReassignment(tp TopicPartition, a zkstore.Assignment) err
 
 // finishReassignment is phase B.
 func (m *Machine) finishReassignment(tp TopicPartition, a zkstore.Assignment) error {
-	if err := m.moveReplicas(replicasOf(tp, a.Adding), onlineReplica); err != nil {
+	if err := m.replicas.move(m.ctx, replicasOf(tp, a.Adding), onlineReplica); err != nil {
 		return err
 	}
 	done := zkstore.Assignment{Replicas: targetReplicas(a)}
@@ -105,7 +105,7 @@ func (m *Machine) finishReassignment(tp TopicPartition, a zkstore.Assignment) er
 		return err
 	}
 	delete(m.c.reassigning, tp)
-	m.sendUpdateMetadata(m.c.registeredIDs(), tp)
+	m.dispatcher.updateMetadata(m.c.registeredIDs(), tp)
 	return m.resumeDeletionOf(tp.Topic)
 }
 
@@ -132,7 +132,7 @@ func (m *Machine) moveLeaderInto(tp TopicPartition, a zkstore.Assignment) error 
 	default:
 		m.log.Infof("Leader %d for partition %s being reassigned, is already in the new list of replicas %s but is dead", leader, partitionName(tp), joinIDs(a.Replicas))
 	}
-	_, err := m.movePartitions([]TopicPartition{tp}, onlinePartition, electReassign)
+	_, err := m.partitions.move(m.ctx, []TopicPartition{tp}, onlinePartition, electReassign)
 	return err
 }
 
@@ -146,7 +146,7 @@ func (m *Machine) bumpLeaderEpoch(tp TopicPartition, a zkstore.Assignment) error
 	b := newBatch(m.c)
 	b.addLeaderAndISR(originReplicas(a), tp, s, false)
 	b.addLeaderAndISR(a.Adding, tp, s, true)
-	m.send(b)
+	m.dispatcher.send(b)
 	m.changes.Infof("Sent LeaderAndIsr request %s with new replica assignment %s to leader %d for partition being reassigned %s",
 		leadershipText(s), assignmentText(a), s.Leader, partitionName(tp))
 	return nil
@@ -162,13 +162,13 @@ func (m *Machine) writeNextEpoch(tp TopicPartition) (written zkstore.PartitionSt
 		if !known {
 			return written, fmt.Errorf("cannot update the leader epoch of partition %s: its state is missing or invalid", partitionName(tp))
 		}
-		if err := m.checkState(tp, s, true); err != nil {
+		if err := m.leaderships.check(tp, s, true); err != nil {
 			return written, err
 		}
 		next := nextEpoch(s)
 		next.ControllerEpoch = m.c.epoch
 		var failure error
-		conflicts, err := m.writeStates(map[TopicPartition]zkstore.PartitionState{tp: next}, func(_ TopicPartition, o electionOutcome) {
+		conflicts, err := m.leaderships.write(m.ctx, map[TopicPartition]zkstore.PartitionState{tp: next}, func(_ TopicPartition, o electionOutcome) {
 			written, failure = o.state, o.err
 		})
 		if err != nil || failure != nil {
@@ -185,7 +185,7 @@ func (m *Machine) writeNextEpoch(tp TopicPartition) (written zkstore.PartitionSt
 // state.
 func (m *Machine) stopReplicas(tp TopicPartition, ids []int32) error {
 	for _, state := range []replicaState{offlineReplica, replicaDeletionStarted, replicaDeletionSuccessful, nonExistentReplica} {
-		if err := m.moveReplicas(replicasOf(tp, ids), state); err != nil {
+		if err := m.replicas.move(m.ctx, replicasOf(tp, ids), state); err != nil {
 			return err
 		}
 	}

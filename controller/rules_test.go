@@ -41,7 +41,7 @@ func TestATopicThatIsToBeDeletedGetsNoLeaders(t *testing.T) {
 	for _, tp := range []TopicPartition{a, b} {
 		h.m.c.partition(tp).state = offlinePartition
 	}
-	outcomes, err := h.m.triggerOnline(func(string) bool { return true })
+	outcomes, err := h.m.partitions.triggerOnline(h.m.ctx, func(string) bool { return true })
 	if _, ofA := outcomes[a]; err != nil || ofA || outcomes[b].err != nil || len(outcomes) != 1 {
 		t.Errorf("elections: %+v, %v", outcomes, err)
 	}
@@ -54,7 +54,7 @@ func TestAPartitionComesOnlineOnlyFromALegalState(t *testing.T) {
 	h, a, _ := twoTopics(t)
 	h.m.c.partition(a).state = nonExistentPartition
 	before := h.store.states[a]
-	if outcomes, err := h.m.movePartitions([]TopicPartition{a}, onlinePartition, electOffline); err != nil || len(outcomes) != 0 {
+	if outcomes, err := h.m.partitions.move(h.m.ctx, []TopicPartition{a}, onlinePartition, electOffline); err != nil || len(outcomes) != 0 {
 		t.Errorf("outcomes %+v, %v", outcomes, err)
 	}
 	if now := h.store.states[a]; !sameState(now, before) || h.m.c.partition(a).state != nonExistentPartition {
@@ -69,11 +69,11 @@ func TestOnlyElectionsOfOfflinePartitionsReadConfigurations(t *testing.T) {
 	offline := map[TopicPartition]zkstore.PartitionState{a: {Leader: noLeader, ISR: []int32{7}}}
 	for _, s := range []strategy{electPreferred, electReassign, electControlledShutdown} {
 		h.store.fail["Configs"] = errors.New("lost")
-		if allowed, err := h.m.uncleanAllowed(offline, s); err != nil || len(allowed) != 0 || h.store.fail["Configs"] == nil {
+		if allowed, err := h.m.partitions.uncleanAllowed(h.m.ctx, offline, s); err != nil || len(allowed) != 0 || h.store.fail["Configs"] == nil {
 			t.Errorf("strategy %v: %v, %v", s, allowed, err)
 		}
 	}
-	if _, err := h.m.uncleanAllowed(offline, electOffline); err == nil {
+	if _, err := h.m.partitions.uncleanAllowed(h.m.ctx, offline, electOffline); err == nil {
 		t.Error("the configuration was not read for an offline partition")
 	}
 }
@@ -205,7 +205,7 @@ func TestErrorsThatPreventAllWritesEndTheEvent(t *testing.T) {
 		{zkstore.ErrNodeExists, false}, {zkstore.ErrInvalidNode, false}, {errors.New("other"), false},
 	} {
 		h.store.fail["SetPartitionStates"] = fmt.Errorf("write: %w", c.err)
-		outcomes, err := h.m.movePartitions([]TopicPartition{a}, onlinePartition, electOffline)
+		outcomes, err := h.m.partitions.move(h.m.ctx, []TopicPartition{a}, onlinePartition, electOffline)
 		if c.all && !errors.Is(err, c.err) || !c.all && (err != nil || !errors.Is(outcomes[a].err, c.err)) {
 			t.Errorf("%v: outcome %v, error of the event %v", c.err, outcomes[a].err, err)
 		}

@@ -30,7 +30,7 @@ func (e statsRequest) process(m *Machine) error {
 }
 
 func (m *Machine) stats() Stats {
-	s := Stats{UncleanElections: m.uncleanElections}
+	s := Stats{UncleanElections: m.partitions.uncleanElections}
 	if !m.Active() {
 		return s
 	}

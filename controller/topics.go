@@ -169,16 +169,16 @@ func (m *Machine) createPartitions(tps []TopicPartition) error {
 		return nil
 	}
 	m.log.Infof("New partition creation callback for %s", joinPartitions(tps))
-	if _, err := m.movePartitions(tps, newPartition, electOffline); err != nil {
+	if _, err := m.partitions.move(m.ctx, tps, newPartition, electOffline); err != nil {
 		return err
 	}
-	if err := m.moveReplicas(m.c.replicasOfPartitions(tps), newReplica); err != nil {
+	if err := m.replicas.move(m.ctx, m.c.replicasOfPartitions(tps), newReplica); err != nil {
 		return err
 	}
-	if _, err := m.movePartitions(tps, onlinePartition, electOffline); err != nil {
+	if _, err := m.partitions.move(m.ctx, tps, onlinePartition, electOffline); err != nil {
 		return err
 	}
-	return m.moveReplicas(m.c.replicasOfPartitions(tps), onlineReplica)
+	return m.replicas.move(m.ctx, m.c.replicasOfPartitions(tps), onlineReplica)
 }
 
 // partitionModifications notifies that the data of a topic's znode changed.
