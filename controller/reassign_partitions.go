@@ -36,6 +36,26 @@ func (m *Machine) reassign(tp TopicPartition, a zkstore.Assignment) error {
 	return m.finishReassignment(tp, a)
 }
 
+// checkDropped returns an error if the new assignment has no replica that is in sync, as when an
+// ongoing reassignment is cancelled or replaced while only replicas that it adds are in sync. Kafka
+// before KRaft deletes these replicas, and with them acknowledged records, and leaves the partition
+// without a leader.
+func (m *Machine) checkDropped(tp TopicPartition, a zkstore.Assignment) error {
+	dropped := without(m.c.assignment(tp).Replicas, a.Replicas)
+	if len(dropped) == 0 {
+		return nil
+	}
+	states, err := m.store.PartitionStates(m.ctx, []TopicPartition{tp})
+	if err != nil {
+		return err
+	}
+	if isr := states[tp].ISR; len(isr) > 0 && subset(isr, dropped) {
+		return protocol.Errorf(protocol.InvalidReplicaAssignment,
+			"Unable to drop replicas %s of partition %s because no other replica is in sync.", joinIDs(dropped), partitionName(tp))
+	}
+	return nil
+}
+
 // storeReassignment is phase U.
 func (m *Machine) storeReassignment(tp TopicPartition, a zkstore.Assignment) error {
 	if current := m.c.assignment(tp); !sameAssignment(current, a) {
@@ -265,7 +285,15 @@ func (m *Machine) reassignAll(plans map[TopicPartition]zkstore.Assignment) (map[
 			results[tp] = protocol.Errorf(protocol.UnknownTopicOrPartition, "The partition does not exist.")
 			continue
 		}
-		err := m.reassign(tp, plans[tp])
+		err := m.checkDropped(tp, plans[tp])
+		if errors.As(err, new(*protocol.Error)) {
+			m.log.Warnf("Refusing reassignment of partition %s: %v", partitionName(tp), err)
+			results[tp] = err
+			continue
+		}
+		if err == nil {
+			err = m.reassign(tp, plans[tp])
+		}
 		if err != nil && fatal(err) {
 			m.log.Infof("Failed completing reassignment of partition %s because controller has moved to another broker", partitionName(tp))
 			return results, err
