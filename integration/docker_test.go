@@ -11,46 +11,81 @@ import (
 	"testing"
 	"time"
 
-	"github.com/compose-spec/compose-go/v2/cli"
-	"github.com/compose-spec/compose-go/v2/types"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/settings"
 )
 
-func loadCompose(t *testing.T) *types.Project {
+// composeFile has the keys of docker/compose.yaml that the file may use. Others are errors.
+type composeFile struct {
+	Name     string
+	Services map[string]composeService
+	Volumes  map[string]any
+	Anchors  map[string]any `yaml:",inline"` // x-...: what the services have in common
+}
+
+type composeService struct {
+	Image           string
+	Build           *struct{ Context, Dockerfile string }
+	Restart         string
+	StopGracePeriod time.Duration                         `yaml:"stop_grace_period"`
+	DependsOn       map[string]struct{ Condition string } `yaml:"depends_on"`
+	Healthcheck     *struct {
+		Test              []string
+		Interval, Timeout time.Duration
+		Retries           int
+	}
+	Hostname       string
+	Ports, Volumes []string
+	Environment    map[string]string
+}
+
+func loadCompose(t *testing.T) composeFile {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{filepath.Join(testkit.Root(), "docker/compose.yaml")})
+	text, err := os.Open(filepath.Join(testkit.Root(), "docker/compose.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	project, err := options.LoadProject(background())
-	if err != nil {
+	defer text.Close()
+	decoder := yaml.NewDecoder(text)
+	decoder.KnownFields(true)
+	var file composeFile
+	if err := decoder.Decode(&file); err != nil {
 		t.Fatalf("docker/compose.yaml: %v", err)
 	}
-	return project
+	for key := range file.Anchors {
+		if !strings.HasPrefix(key, "x-") {
+			t.Errorf("docker/compose.yaml has the key %s, which this test does not know", key)
+		}
+	}
+	return file
 }
 
 // The compose file is valid, has three ZooKeepers and three brokers that refer to each other, and
 // sets only keys that a broker knows.
 func TestTheComposeFileIsValid(t *testing.T) {
-	project := loadCompose(t)
+	file := loadCompose(t)
 	published := map[string]string{}
 	for _, kind := range []string{"zookeeper", "kafka"} {
 		for n := 1; n <= 3; n++ {
 			name := fmt.Sprintf("%s-%d", kind, n)
-			service, err := project.GetService(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if service.HealthCheck == nil || len(service.Volumes) == 0 || service.Hostname != name {
+			service := file.service(t, name)
+			if service.Healthcheck == nil || len(service.Volumes) == 0 || service.Hostname != name {
 				t.Errorf("%s lacks a health check or a volume, or has another host name", name)
 			}
 			for _, port := range service.Ports {
-				if other := published[port.Published]; other != "" {
-					t.Errorf("%s and %s both publish %s", other, name, port.Published)
+				outside, _, _ := strings.Cut(port, ":")
+				if other := published[outside]; other != "" {
+					t.Errorf("%s and %s both publish %s", other, name, outside)
 				}
-				published[port.Published] = name
+				published[outside] = name
+			}
+			for _, volume := range service.Volumes {
+				volume, _, _ = strings.Cut(volume, ":")
+				if _, ok := file.Volumes[volume]; !ok {
+					t.Errorf("%s uses the volume %s, which is missing", name, volume)
+				}
 			}
 			for variable, value := range service.Environment {
 				key, isKafka := strings.CutPrefix(variable, "KAFKA_")
@@ -58,45 +93,50 @@ func TestTheComposeFileIsValid(t *testing.T) {
 					continue
 				}
 				if key = strings.ReplaceAll(strings.ToLower(key), "_", "."); settings.Lookup(key) == nil {
-					t.Errorf("%s: %s=%s sets %s, which no broker knows", name, variable, *value, key)
+					t.Errorf("%s: %s=%s sets %s, which no broker knows", name, variable, value, key)
 				}
 			}
 			if kind == "kafka" {
-				checkBrokerService(t, project, service, n)
-			} else if id := service.Environment["ZOO_MY_ID"]; id == nil || *id != fmt.Sprint(n) {
-				t.Errorf("%s has the id %v", name, id)
+				file.checkBroker(t, name, n)
+			} else if id := service.Environment["ZOO_MY_ID"]; id != fmt.Sprint(n) {
+				t.Errorf("%s has the id %q", name, id)
 			}
 		}
 	}
-	if len(project.Services) != 6 {
-		t.Errorf("%d services, want 6", len(project.Services))
+	if len(file.Services) != 6 {
+		t.Errorf("%d services, want 6", len(file.Services))
 	}
 }
 
-func checkBrokerService(t *testing.T, project *types.Project, service types.ServiceConfig, n int) {
+func (f composeFile) service(t *testing.T, name string) composeService {
 	t.Helper()
-	value := func(name string) string {
-		if v := service.Environment[name]; v != nil {
-			return *v
-		}
-		return ""
+	service, ok := f.Services[name]
+	if !ok {
+		t.Fatalf("docker/compose.yaml has no service %s", name)
 	}
-	if value("KAFKA_BROKER_ID") != fmt.Sprint(n) || len(service.DependsOn) != 3 {
-		t.Errorf("%s: broker.id %q, depends_on %v", service.Name, value("KAFKA_BROKER_ID"), service.DependsOn)
+	return service
+}
+
+func (f composeFile) checkBroker(t *testing.T, name string, n int) {
+	t.Helper()
+	service := f.service(t, name)
+	if id := service.Environment["KAFKA_BROKER_ID"]; id != fmt.Sprint(n) || len(service.DependsOn) != 3 {
+		t.Errorf("%s: broker.id %q, depends_on %v", name, id, service.DependsOn)
 	}
-	for _, server := range strings.Split(value("KAFKA_ZOOKEEPER_CONNECT"), ",") {
+	for server := range service.DependsOn {
+		f.service(t, server)
+	}
+	for _, server := range strings.Split(service.Environment["KAFKA_ZOOKEEPER_CONNECT"], ",") {
 		host, _, _ := strings.Cut(server, ":")
-		if _, err := project.GetService(host); err != nil {
-			t.Errorf("%s connects to ZooKeeper %s: %v", service.Name, server, err)
-		}
+		f.service(t, host)
 	}
-	if !strings.Contains(value("KAFKA_ADVERTISED_LISTENERS"), "://"+service.Name+":") {
-		t.Errorf("%s advertises %s", service.Name, value("KAFKA_ADVERTISED_LISTENERS"))
+	if advertised := service.Environment["KAFKA_ADVERTISED_LISTENERS"]; !strings.Contains(advertised, "://"+name+":") {
+		t.Errorf("%s advertises %s", name, advertised)
 	}
 	if service.Build == nil {
-		t.Fatalf("%s has no build section", service.Name)
+		t.Fatalf("%s has no build section", name)
 	}
-	if _, err := os.Stat(filepath.Join(service.Build.Context, service.Build.Dockerfile)); err != nil {
+	if _, err := os.Stat(filepath.Join(testkit.Root(), "docker", service.Build.Context, service.Build.Dockerfile)); err != nil {
 		t.Error(err)
 	}
 }
@@ -136,16 +176,10 @@ func entryScript(variables []string, args ...string) *exec.Cmd {
 // The entry script starts a broker from the variables of the compose file, with addresses of this
 // machine, and a client produces and consumes.
 func TestTheImagesEntryScriptStartsABroker(t *testing.T) {
-	service, err := loadCompose(t).GetService("kafka-2")
-	if err != nil {
-		t.Fatal(err)
-	}
+	service := loadCompose(t).service(t, "kafka-2")
 	internal, external, folder := testkit.FreePort(t), testkit.FreePort(t), t.TempDir()
 	file := filepath.Join(folder, "server.properties")
-	environment := map[string]string{}
-	for name, value := range service.Environment {
-		environment[name] = *value
-	}
+	environment := maps.Clone(service.Environment)
 	for name, value := range map[string]string{
 		"KAFKA_ZOOKEEPER_CONNECT":                testkit.ZooKeeper(t),
 		"KAFKA_LISTENERS":                        fmt.Sprintf("INTERNAL://127.0.0.1:%d,EXTERNAL://127.0.0.1:%d", internal, external),
@@ -162,10 +196,11 @@ func TestTheImagesEntryScriptStartsABroker(t *testing.T) {
 	for name, value := range environment {
 		variables = append(variables, name+"="+value)
 	}
-	b := &broker{t: t, id: 2, port: external}
-	if b.Process, err = testkit.Start("the image's broker", entryScript(variables, "--override", "log.segment.bytes=1048576")); err != nil {
+	process, err := testkit.Start("the image's broker", entryScript(variables, "--override", "log.segment.bytes=1048576"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	b := &broker{t: t, id: 2, port: external, Process: process}
 	t.Cleanup(b.Kill)
 	if err := b.AwaitOutput(startedLine, 60*time.Second); err != nil {
 		t.Fatal(err)
