@@ -46,7 +46,7 @@ type Cluster struct {
 // topics.
 func (c Cluster) Metadata(req *kmsg.MetadataRequest) *kmsg.MetadataResponse {
 	resp := kmsg.NewPtrMetadataResponse()
-	resp.ClusterID = kmsg.StringPtr("scripted")
+	resp.ClusterID, resp.ControllerID = kmsg.StringPtr("scripted"), 0
 	for _, id := range c.Brokers {
 		b := kmsg.NewMetadataResponseBroker()
 		b.NodeID = id
