@@ -13,7 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/broker"
-	"github.com/monedula/monedula/internal/headroom"
+	"github.com/monedula/monedula/internal/gcpacer"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools/cli"
@@ -45,7 +45,7 @@ func startServer(args []string) int {
 	// cache that it depends on. If GOGC is set in the environment, it applies instead. GOMEMLIMIT
 	// applies in any case.
 	if os.Getenv("GOGC") == "" {
-		headroom.Keep()
+		gcpacer.Start()
 	}
 	cfg, err := settings.Load(file, overrides)
 	if err != nil {

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/monedula/monedula/internal/zktree"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
-	"github.com/monedula/monedula/zkserver/tree"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -91,14 +91,14 @@ func (c *checker) of(b *broker, p int32, log *storage.Log) *history {
 }
 
 // wrote checks what a session wrote to ZooKeeper.
-func (c *checker) wrote(by *zkConn, ops ...tree.Op) {
+func (c *checker) wrote(by *zkConn, ops ...zktree.Op) {
 	for _, op := range ops {
 		var path string
 		var data []byte
 		switch op := op.(type) {
-		case tree.Create:
+		case zktree.Create:
 			path, data = op.Path, op.Data
-		case tree.Set:
+		case zktree.Set:
 			path, data = op.Path, op.Data
 		}
 		if path == zkstore.ControllerEpochPath && len(ops) > 1 {

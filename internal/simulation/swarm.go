@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/monedula/monedula/zkserver/tree"
+	"github.com/monedula/monedula/internal/zktree"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -40,7 +40,7 @@ func (w *world) depose() {
 	if data, _, exists := w.tree.Peek(zkstore.ControllerPath); exists {
 		w.say("an operator deletes the node of the controller %s", data)
 		session := w.tree.Open(w.now.Milliseconds(), sessionTimeout.Milliseconds())
-		_, fired, err := w.tree.Do(session, w.now.Milliseconds(), tree.Delete{Path: zkstore.ControllerPath, Version: -1})
+		_, fired, err := w.tree.Do(session, w.now.Milliseconds(), zktree.Delete{Path: zkstore.ControllerPath, Version: -1})
 		if err != nil {
 			w.fail("delete %s: %v", zkstore.ControllerPath, err)
 		}

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/monedula/monedula/internal/zktree"
 	"github.com/monedula/monedula/replication"
-	"github.com/monedula/monedula/zkserver/tree"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -75,9 +75,9 @@ func (b *broker) deleteBrief() {
 }
 
 // topicWritten checks what a session wrote to the nodes of topics.
-func (c *checker) topicWritten(by *zkConn, op tree.Op) {
+func (c *checker) topicWritten(by *zkConn, op zktree.Op) {
 	switch op := op.(type) {
-	case tree.Create:
+	case zktree.Create:
 		switch op.Path {
 		case zkstore.TopicPath(topicName):
 			c.born(op.Data, 0, 1)
@@ -88,7 +88,7 @@ func (c *checker) topicWritten(by *zkConn, op tree.Op) {
 		case deletionPath:
 			c.briefMarked = true
 		}
-	case tree.Set:
+	case zktree.Set:
 		switch op.Path {
 		case zkstore.TopicPath(topicName):
 			c.assigned(op.Data, []int32{0, 1})
@@ -97,7 +97,7 @@ func (c *checker) topicWritten(by *zkConn, op tree.Op) {
 			c.assigned(op.Data, []int32{brief})
 			c.keepsID(op.Data, brief)
 		}
-	case tree.Delete:
+	case zktree.Delete:
 		switch op.Path {
 		case zkstore.TopicPath(topicName):
 			c.w.fail("broker %d deleted the topic %s", by.b.id, topicName)

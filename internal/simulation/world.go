@@ -31,7 +31,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/monedula/monedula/zkserver/tree"
+	"github.com/monedula/monedula/internal/zktree"
 )
 
 // Config configures a simulation.
@@ -91,7 +91,7 @@ type world struct {
 	topicsMade byte  // attempts to create the topic that is deleted and created again
 	names      int   // number of unique directory names handed out
 
-	tree      *tree.Tree
+	tree      *zktree.Tree
 	conns     map[int64]*zkConn
 	brokers   []*broker
 	producers []*producer
@@ -129,7 +129,7 @@ func Run(cfg Config) Result {
 	if cfg.Chaos == 0 {
 		cfg.Chaos = 15 * time.Second
 	}
-	w := &world{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0x73696d)), tree: tree.New(),
+	w := &world{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0x73696d)), tree: zktree.New(),
 		conns: map[int64]*zkConn{}, links: map[[2]int32]*int64{}, cut: map[[2]int32]time.Duration{}}
 	w.partitions = partitionCount
 	if cfg.Topics {

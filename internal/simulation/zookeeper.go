@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"github.com/monedula/monedula/zkserver/tree"
+	"github.com/monedula/monedula/internal/zktree"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -17,7 +17,7 @@ type zkConn struct {
 	b       *broker
 	life    int
 	id      int64
-	pending []tree.Event // fired, but not delivered yet
+	pending []zktree.Event // fired, but not delivered yet
 }
 
 var _ zkstore.Conn = (*zkConn)(nil)
@@ -28,7 +28,7 @@ func (b *broker) connect() *zkConn {
 	return c
 }
 
-func (w *world) fired(events []tree.Event) {
+func (w *world) fired(events []zktree.Event) {
 	for _, e := range events {
 		c := w.conns[e.Session]
 		if c == nil {
@@ -104,9 +104,9 @@ func (w *world) zkDelay() time.Duration {
 	return w.between(100*time.Microsecond, 2*time.Millisecond)
 }
 
-var zkErrors = map[error]error{tree.NoNode: zk.ErrNoNode, tree.BadVersion: zk.ErrBadVersion, tree.NodeExists: zk.ErrNodeExists,
-	tree.NotEmpty: zk.ErrNotEmpty, tree.NoChildrenForEphemerals: zk.ErrNoChildrenForEphemerals, tree.SessionExpired: zk.ErrSessionExpired,
-	tree.BadArguments: zk.ErrBadArguments, tree.RuntimeInconsistency: zk.ErrUnknown}
+var zkErrors = map[error]error{zktree.NoNode: zk.ErrNoNode, zktree.BadVersion: zk.ErrBadVersion, zktree.NodeExists: zk.ErrNodeExists,
+	zktree.NotEmpty: zk.ErrNotEmpty, zktree.NoChildrenForEphemerals: zk.ErrNoChildrenForEphemerals, zktree.SessionExpired: zk.ErrSessionExpired,
+	zktree.BadArguments: zk.ErrBadArguments, zktree.RuntimeInconsistency: zk.ErrUnknown}
 
 func zkError(err error) error {
 	if err == nil {
@@ -115,7 +115,7 @@ func zkError(err error) error {
 	return zkErrors[err]
 }
 
-func zkStat(s tree.Stat) *zk.Stat {
+func zkStat(s zktree.Stat) *zk.Stat {
 	return &zk.Stat{Czxid: s.Czxid, Mzxid: s.Mzxid, Pzxid: s.Pzxid, Ctime: s.Ctime, Mtime: s.Mtime, Version: s.Version, Cversion: s.Cversion,
 		Aversion: s.Aversion, EphemeralOwner: s.EphemeralOwner, DataLength: s.DataLength, NumChildren: s.NumChildren}
 }
@@ -140,7 +140,7 @@ func (c *zkConn) exists(path string, watch bool) (found bool, stat *zk.Stat, err
 	err = c.do("exists", path, func() error {
 		s, err := c.b.w.tree.Exists(c.id, path, watch)
 		found, stat = err == nil, zkStat(s)
-		if err == tree.NoNode {
+		if err == zktree.NoNode {
 			return nil
 		}
 		return zkError(err)
@@ -171,7 +171,7 @@ func (c *zkConn) ChildrenW(path string) ([]string, *zk.Stat, <-chan zk.Event, er
 	return names, stat, nil, err
 }
 
-func (c *zkConn) write(what, path string, op tree.Op) (r tree.Result, err error) {
+func (c *zkConn) write(what, path string, op zktree.Op) (r zktree.Result, err error) {
 	err = c.do(what, path, func() error {
 		result, fired, err := c.b.w.tree.Do(c.id, c.b.w.now.Milliseconds(), op)
 		r = result
@@ -184,8 +184,8 @@ func (c *zkConn) write(what, path string, op tree.Op) (r tree.Result, err error)
 	return r, err
 }
 
-func createOf(path string, data []byte, flags int32) tree.Create {
-	return tree.Create{Path: path, Data: data, Ephemeral: flags&zk.FlagEphemeral != 0, Sequential: flags&zk.FlagSequence != 0}
+func createOf(path string, data []byte, flags int32) zktree.Create {
+	return zktree.Create{Path: path, Data: data, Ephemeral: flags&zk.FlagEphemeral != 0, Sequential: flags&zk.FlagSequence != 0}
 }
 
 func (c *zkConn) Create(path string, data []byte, flags int32, _ []zk.ACL) (string, error) {
@@ -194,28 +194,28 @@ func (c *zkConn) Create(path string, data []byte, flags int32, _ []zk.ACL) (stri
 }
 
 func (c *zkConn) Set(path string, data []byte, version int32) (*zk.Stat, error) {
-	r, err := c.write("set", path, tree.Set{Path: path, Data: data, Version: version})
+	r, err := c.write("set", path, zktree.Set{Path: path, Data: data, Version: version})
 	return zkStat(r.Stat), err
 }
 
 func (c *zkConn) Delete(path string, version int32) error {
-	_, err := c.write("delete", path, tree.Delete{Path: path, Version: version})
+	_, err := c.write("delete", path, zktree.Delete{Path: path, Version: version})
 	return err
 }
 
 func (c *zkConn) Multi(requests ...any) (answers []zk.MultiResponse, err error) {
-	var ops []tree.Op
+	var ops []zktree.Op
 	var paths []string
 	for _, request := range requests {
 		switch r := request.(type) {
 		case *zk.CreateRequest:
 			ops, paths = append(ops, createOf(r.Path, r.Data, r.Flags)), append(paths, r.Path)
 		case *zk.SetDataRequest:
-			ops, paths = append(ops, tree.Set{Path: r.Path, Data: r.Data, Version: r.Version}), append(paths, r.Path)
+			ops, paths = append(ops, zktree.Set{Path: r.Path, Data: r.Data, Version: r.Version}), append(paths, r.Path)
 		case *zk.DeleteRequest:
-			ops, paths = append(ops, tree.Delete{Path: r.Path, Version: r.Version}), append(paths, r.Path)
+			ops, paths = append(ops, zktree.Delete{Path: r.Path, Version: r.Version}), append(paths, r.Path)
 		case *zk.CheckVersionRequest:
-			ops, paths = append(ops, tree.Check{Path: r.Path, Version: r.Version}), append(paths, r.Path)
+			ops, paths = append(ops, zktree.Check{Path: r.Path, Version: r.Version}), append(paths, r.Path)
 		}
 	}
 	err = c.do("multi", strings.Join(paths, " "), func() error {
@@ -223,9 +223,9 @@ func (c *zkConn) Multi(requests ...any) (answers []zk.MultiResponse, err error) 
 		answers = nil
 		for i, r := range results {
 			a := zk.MultiResponse{String: r.Path}
-			if r.Code != tree.OK {
+			if r.Code != zktree.OK {
 				a.Error = zkError(r.Code)
-			} else if _, set := ops[i].(tree.Set); set && err == nil {
+			} else if _, set := ops[i].(zktree.Set); set && err == nil {
 				a.Stat = zkStat(r.Stat)
 			}
 			answers = append(answers, a)

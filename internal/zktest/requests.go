@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 
-	"github.com/monedula/monedula/zkserver/tree"
+	"github.com/monedula/monedula/internal/zktree"
 )
 
 // Numbers of requests.
@@ -45,14 +45,14 @@ func (s *Server) respond(conn net.Conn, session int64, xid, op int32, in *reader
 	var out writer
 	out.int32(xid)
 	out.int64(s.tree.Zxid())
-	code, known := tree.OK, true
+	code, known := zktree.OK, true
 	if err != nil {
-		if code, known = err.(tree.Code); !known {
+		if code, known = err.(zktree.Code); !known {
 			return err
 		}
 	}
 	out.int32(int32(code))
-	if code == tree.OK || op == opMulti {
+	if code == zktree.OK || op == opMulti {
 		out = append(out, body...)
 	}
 	if err := out.send(conn); err != nil {
@@ -116,19 +116,19 @@ func (s *Server) handle(session int64, op int32, in *reader, out *writer) error 
 }
 
 // operation reads a write.
-func operation(op int32, in *reader) tree.Op {
+func operation(op int32, in *reader) zktree.Op {
 	switch op {
 	case opCreate:
 		path, data, acl, flags := in.text(), in.bytes(), in.acl(), in.int32()
-		return tree.Create{Path: path, Data: data, ACL: acl, Ephemeral: flags&flagEphemeral != 0, Sequential: flags&flagSequential != 0}
+		return zktree.Create{Path: path, Data: data, ACL: acl, Ephemeral: flags&flagEphemeral != 0, Sequential: flags&flagSequential != 0}
 	case opDelete:
-		return tree.Delete{Path: in.text(), Version: in.int32()}
+		return zktree.Delete{Path: in.text(), Version: in.int32()}
 	case opSetData:
-		return tree.Set{Path: in.text(), Data: in.bytes(), Version: in.int32()}
+		return zktree.Set{Path: in.text(), Data: in.bytes(), Version: in.int32()}
 	case opSetACL:
-		return tree.SetACL{Path: in.text(), ACL: in.acl(), Version: in.int32()}
+		return zktree.SetACL{Path: in.text(), ACL: in.acl(), Version: in.int32()}
 	case opCheck:
-		return tree.Check{Path: in.text(), Version: in.int32()}
+		return zktree.Check{Path: in.text(), Version: in.int32()}
 	}
 	return nil
 }
@@ -136,7 +136,7 @@ func operation(op int32, in *reader) tree.Op {
 // multi carries several writes out, all or none.
 func (s *Server) multi(session int64, in *reader, out *writer) error {
 	var kinds []int32
-	var ops []tree.Op
+	var ops []zktree.Op
 	for !in.failed {
 		kind, done := in.int32(), in.bool()
 		in.int32()
@@ -168,42 +168,42 @@ func (s *Server) multi(session int64, in *reader, out *writer) error {
 // changed meanwhile.
 func (s *Server) setWatches(session int64, in *reader) error {
 	since := in.int64()
-	var events []tree.Event
-	watch := func(set func(path string) (stat tree.Stat, err error), changed func(stat tree.Stat, err error) tree.EventType) {
+	var events []zktree.Event
+	watch := func(set func(path string) (stat zktree.Stat, err error), changed func(stat zktree.Stat, err error) zktree.EventType) {
 		for range in.int32() {
 			path := in.text()
 			if what := changed(set(path)); what != 0 {
-				events = append(events, tree.Event{Session: session, Type: what, Path: path})
+				events = append(events, zktree.Event{Session: session, Type: what, Path: path})
 			}
 		}
 	}
-	watch(func(path string) (tree.Stat, error) {
+	watch(func(path string) (zktree.Stat, error) {
 		_, stat, err := s.tree.Get(session, path, true)
 		return stat, err
-	}, func(stat tree.Stat, err error) tree.EventType {
+	}, func(stat zktree.Stat, err error) zktree.EventType {
 		switch {
 		case err != nil:
-			return tree.NodeDeleted
+			return zktree.NodeDeleted
 		case stat.Mzxid > since:
-			return tree.NodeDataChanged
+			return zktree.NodeDataChanged
 		}
 		return 0
 	})
-	watch(func(path string) (tree.Stat, error) { return s.tree.Exists(session, path, true) }, func(_ tree.Stat, err error) tree.EventType {
+	watch(func(path string) (zktree.Stat, error) { return s.tree.Exists(session, path, true) }, func(_ zktree.Stat, err error) zktree.EventType {
 		if err == nil {
-			return tree.NodeCreated
+			return zktree.NodeCreated
 		}
 		return 0
 	})
-	watch(func(path string) (tree.Stat, error) {
+	watch(func(path string) (zktree.Stat, error) {
 		_, stat, err := s.tree.Children(session, path, true)
 		return stat, err
-	}, func(stat tree.Stat, err error) tree.EventType {
+	}, func(stat zktree.Stat, err error) zktree.EventType {
 		switch {
 		case err != nil:
-			return tree.NodeDeleted
+			return zktree.NodeDeleted
 		case stat.Pzxid > since:
-			return tree.NodeChildrenChanged
+			return zktree.NodeChildrenChanged
 		}
 		return 0
 	})
@@ -273,7 +273,7 @@ func (w *writer) bytes(b []byte) {
 
 func (w *writer) text(s string) { w.bytes([]byte(s)) }
 
-func (w *writer) stat(s tree.Stat) {
+func (w *writer) stat(s zktree.Stat) {
 	for _, n := range []int64{s.Czxid, s.Mzxid, s.Ctime, s.Mtime} {
 		w.int64(n)
 	}
@@ -287,7 +287,7 @@ func (w *writer) stat(s tree.Stat) {
 }
 
 // result writes the result of a write that was carried out.
-func (w *writer) result(op int32, r tree.Result) {
+func (w *writer) result(op int32, r zktree.Result) {
 	switch op {
 	case opCreate:
 		w.text(r.Path)

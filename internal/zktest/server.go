@@ -1,5 +1,5 @@
 // Package zktest is a ZooKeeper server in the process of a test. It serves the data model of
-// zkserver/tree to the clients of this code base, so that tests of single packages need no JVM.
+// internal/zktree to the clients of this code base, so that tests of single packages need no JVM.
 // What depends on a real server, such as quorums and restarts, is tested with a real one.
 package zktest
 
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/monedula/monedula/zkserver/tree"
+	"github.com/monedula/monedula/internal/zktree"
 )
 
 // Server is a running server.
@@ -20,7 +20,7 @@ type Server struct {
 	listener net.Listener
 
 	mu       sync.Mutex // guards the fields below; held while writing, so that events precede later responses
-	tree     *tree.Tree
+	tree     *zktree.Tree
 	sessions map[int64]net.Conn // connections by session
 	conns    map[net.Conn]bool  // all connections
 	down     bool               // connections are refused
@@ -37,7 +37,7 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{listener: listener, tree: tree.New(), sessions: map[int64]net.Conn{}, conns: map[net.Conn]bool{}}
+	s := &Server{listener: listener, tree: zktree.New(), sessions: map[int64]net.Conn{}, conns: map[net.Conn]bool{}}
 	stop := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -144,19 +144,19 @@ func (s *Server) Put(t testing.TB, path, data string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	session := s.tree.Open(now(), time.Hour.Milliseconds())
-	do := func(op tree.Op) error {
+	do := func(op zktree.Op) error {
 		_, events, err := s.tree.Do(session, now(), op)
 		s.fire(events)
 		return err
 	}
 	for i := 1; i < len(path); i++ {
 		if path[i] == '/' {
-			_ = do(tree.Create{Path: path[:i]})
+			_ = do(zktree.Create{Path: path[:i]})
 		}
 	}
-	err := do(tree.Create{Path: path, Data: []byte(data)})
-	if err == tree.NodeExists {
-		err = do(tree.Set{Path: path, Data: []byte(data), Version: tree.AnyVersion})
+	err := do(zktree.Create{Path: path, Data: []byte(data)})
+	if err == zktree.NodeExists {
+		err = do(zktree.Set{Path: path, Data: []byte(data), Version: zktree.AnyVersion})
 	}
 	s.fire(s.tree.End(session))
 	if err != nil {
@@ -170,7 +170,7 @@ func (s *Server) Delete(t testing.TB, path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	session := s.tree.Open(now(), time.Hour.Milliseconds())
-	_, events, err := s.tree.Do(session, now(), tree.Delete{Path: path, Version: tree.AnyVersion})
+	_, events, err := s.tree.Do(session, now(), zktree.Delete{Path: path, Version: zktree.AnyVersion})
 	s.fire(append(events, s.tree.End(session)...))
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
@@ -192,7 +192,7 @@ func (s *Server) expireDue() {
 }
 
 // fire sends events to the sessions that watch. The caller must hold mu.
-func (s *Server) fire(events []tree.Event) {
+func (s *Server) fire(events []zktree.Event) {
 	for _, e := range events {
 		if conn := s.sessions[e.Session]; conn != nil {
 			var out writer

@@ -1,4 +1,4 @@
-// Package tree is ZooKeeper's data model as a pure state machine: nodes with versions, sequence
+// Package zktree is ZooKeeper's data model as a pure state machine: nodes with versions, sequence
 // numbers, ephemeral nodes, one-shot watches, multis and sessions, as in Apache ZooKeeper 3.8. It
 // has no clock, goroutines or network: the time is an argument, and the events of fired watches are
 // returned. It is for simulations and tests only. A test compares it with a real ZooKeeper,
@@ -11,7 +11,7 @@
 //
 // It does not have container and TTL nodes, recursive and persistent watches, or quotas. ACLs are
 // stored but not checked.
-package tree
+package zktree
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package tree
+package zktree
 
 import (
 	"errors"

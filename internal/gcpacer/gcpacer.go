@@ -1,8 +1,8 @@
-// Package headroom bounds the memory that the garbage collector leaves unused. GOGC alone is a
+// Package gcpacer bounds the memory that the garbage collector leaves unused. GOGC alone is a
 // percentage, which leaves the same share of a large heap as of a small one. But a heap is large
 // because much is kept in it, such as the state of ten thousand partitions, and not because it
 // produces more garbage.
-package headroom
+package gcpacer
 
 import (
 	"runtime"
@@ -20,9 +20,9 @@ const (
 	least = 20
 )
 
-// Keep makes the garbage collector run when the heap of this process has grown by half, or by 8 MiB
+// Start makes the garbage collector run when the heap of this process has grown by half, or by 8 MiB
 // if that is less, but not before it has grown by a fifth. It applies until the process ends.
-func Keep() { new(keeper).set(most) }
+func Start() { new(keeper).set(most) }
 
 // keeper sets GOGC after each collection. percent is the current value.
 type keeper struct{ percent int }

@@ -1,4 +1,4 @@
-package headroom
+package gcpacer
 
 import (
 	"fmt"
@@ -25,7 +25,7 @@ func TestGrowthIsHalfThenEightMebibytesThenAFifth(t *testing.T) {
 // The percentage follows the live heap up and down, collection after collection.
 func TestThePercentageFollowsTheHeap(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	Keep()
+	Start()
 	ballast := make([]byte, 64<<20)
 	awaitPercent(t, least)
 	runtime.KeepAlive(ballast)
