@@ -210,7 +210,7 @@ func (m *Machine) completeAltered(a *alteration) error {
 		if a.results[tp].code != protocol.None || !m.c.reassigning[tp] {
 			continue
 		}
-		if err := m.maybeCompleteReassignment(tp); err != nil {
+		if err := m.reassignments.maybeComplete(m.ctx, tp); err != nil {
 			if fatal(err) {
 				return err
 			}

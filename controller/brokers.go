@@ -200,16 +200,16 @@ func (m *Machine) brokersStarted(ids []int32) error {
 	if _, err := m.partitions.triggerOnline(m.ctx, func(string) bool { return true }); err != nil {
 		return err
 	}
-	err := m.resumeReassignments(func(tp TopicPartition) bool {
+	err := m.reassignments.resume(m.ctx, func(tp TopicPartition) bool {
 		return slices.ContainsFunc(targetReplicas(m.c.assignment(tp)), func(id int32) bool { return slices.Contains(ids, id) })
 	})
 	if err != nil {
 		return err
 	}
-	if waiting := m.ofQueuedTopics(replicas); len(waiting) > 0 {
+	if waiting := m.deletions.ofQueuedTopics(replicas); len(waiting) > 0 {
 		m.log.Infof("Some replicas %s for topics scheduled for deletion %s are on the newly restarted brokers %s. Signaling restart of topic deletion for these topics",
-			joinReplicas(waiting), joinTexts(sortedKeys(m.c.topicsToBeDeleted)), joinIDs(ids))
-		if err := m.resumeDeletionOf(topicsOfReplicas(waiting)...); err != nil {
+			joinReplicas(waiting), joinTexts(sortedKeys(m.c.deletions.queued)), joinIDs(ids))
+		if err := m.deletions.resumeTopics(m.ctx, topicsOfReplicas(waiting)...); err != nil {
 			return err
 		}
 	}
@@ -263,7 +263,7 @@ func (m *Machine) replicasWentOffline(replicas []replicaID) error {
 	if err := m.replicas.move(m.ctx, staying, offlineReplica); err != nil {
 		return err
 	}
-	if err := m.failDeletions(replicas); err != nil {
+	if err := m.deletions.fail(m.ctx, replicas); err != nil {
 		return err
 	}
 	if len(staying) == 0 && !anyElected(elections) {

@@ -46,16 +46,7 @@ type controllerContext struct {
 
 	reassigning map[TopicPartition]bool // partitions with an ongoing reassignment
 
-	// A topic queued for deletion stays in topicsToBeDeleted until it is deleted. The other three
-	// are subsets of topicsToBeDeleted:
-	//   - topicsDue: the next pass of resumeDeletions considers them;
-	//   - topicsWithDeletionStarted: the first round has begun, and their partitions are
-	//     NonExistent;
-	//   - topicsIneligible: they get no further round until something changes for them.
-	topicsToBeDeleted         map[string]bool
-	topicsDue                 map[string]bool
-	topicsWithDeletionStarted map[string]bool
-	topicsIneligible          map[string]bool
+	deletions deletionQueue
 }
 
 type topicContext struct {
@@ -73,17 +64,14 @@ type partitionContext struct {
 
 func newControllerContext() *controllerContext {
 	return &controllerContext{
-		brokers:                   map[int32]zkstore.BrokerInfo{},
-		shuttingDown:              map[int32]bool{},
-		offlineDirs:               map[int32]map[TopicPartition]bool{},
-		topics:                    map[string]*topicContext{},
-		unlisted:                  map[string]bool{},
-		names:                     map[TopicID]string{},
-		reassigning:               map[TopicPartition]bool{},
-		topicsToBeDeleted:         map[string]bool{},
-		topicsDue:                 map[string]bool{},
-		topicsWithDeletionStarted: map[string]bool{},
-		topicsIneligible:          map[string]bool{},
+		brokers:      map[int32]zkstore.BrokerInfo{},
+		shuttingDown: map[int32]bool{},
+		offlineDirs:  map[int32]map[TopicPartition]bool{},
+		topics:       map[string]*topicContext{},
+		unlisted:     map[string]bool{},
+		names:        map[TopicID]string{},
+		reassigning:  map[TopicPartition]bool{},
+		deletions:    newDeletionQueue(),
 	}
 }
 
@@ -174,10 +162,7 @@ func (c *controllerContext) removeTopic(name string) {
 		delete(c.topics, name)
 		c.sorted, c.unlisted[name] = nil, true
 	}
-	delete(c.topicsToBeDeleted, name)
-	delete(c.topicsDue, name)
-	delete(c.topicsWithDeletionStarted, name)
-	delete(c.topicsIneligible, name)
+	c.deletions.remove(name)
 }
 
 // newTopics returns the unknown names, sorted, and the number of known ones.
@@ -252,6 +237,13 @@ func (c *controllerContext) setAssignment(tp TopicPartition, a zkstore.Assignmen
 	t.sorted = nil
 }
 
+// topicNode returns the topic's znode according to the context.
+func (c *controllerContext) topicNode(topic string) zkstore.TopicNode {
+	node := zkstore.TopicNode{Name: topic, ID: c.topicID(topic), Partitions: map[int32]zkstore.Assignment{}}
+	c.eachOf(topic, func(tp TopicPartition, p *partitionContext) { node.Partitions[tp.Partition] = p.assignment })
+	return node
+}
+
 // leadership returns the state of a partition as last read or written, nil if unknown.
 func (c *controllerContext) leadership(tp TopicPartition) *zkstore.PartitionState {
 	if p := c.partition(tp); p != nil {
@@ -269,7 +261,7 @@ func (c *controllerContext) setLeadership(tp TopicPartition, s zkstore.Partition
 }
 
 // queuedForDeletion reports whether the topic is to be deleted.
-func (c *controllerContext) queuedForDeletion(topic string) bool { return c.topicsToBeDeleted[topic] }
+func (c *controllerContext) queuedForDeletion(topic string) bool { return c.deletions.queued[topic] }
 
 // stopEpoch returns the leader epoch for a StopReplica request about the partition.
 func (c *controllerContext) stopEpoch(tp TopicPartition) int32 {

@@ -120,7 +120,7 @@ func (e stopReplicaAnswered) process(m *Machine) error {
 	var done, failed []replicaID
 	for _, p := range e.resp.Partitions {
 		tp := TopicPartition{Topic: p.Topic, Partition: p.Partition}
-		if !e.remove[tp] || !m.c.topicsWithDeletionStarted[p.Topic] {
+		if !e.remove[tp] || !m.c.deletions.started[p.Topic] {
 			continue
 		}
 		if r := (replicaID{tp, e.broker}); e.resp.ErrorCode != 0 || p.ErrorCode != 0 {
@@ -129,10 +129,10 @@ func (e stopReplicaAnswered) process(m *Machine) error {
 			done = append(done, r)
 		}
 	}
-	if err := m.failDeletions(failed); err != nil || len(done) == 0 {
+	if err := m.deletions.fail(m.ctx, failed); err != nil || len(done) == 0 {
 		return err
 	}
-	return m.completeDeletions(done)
+	return m.deletions.complete(m.ctx, done)
 }
 
 // inTerm reports whether the machine is still in the term with this controller epoch.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/monedula/monedula/zkstore"
@@ -230,11 +231,7 @@ func (m *Machine) failover() error {
 		return err
 	}
 	m.log.Infof("Fetching topic deletions in progress")
-	marked, err := m.store.TopicDeletions(m.ctx)
-	if err != nil {
-		return err
-	}
-	if err := m.startDeletions(marked); err != nil {
+	if err := m.startDeletions(); err != nil {
 		return err
 	}
 	m.log.Infof("Sending update metadata request")
@@ -257,12 +254,34 @@ func (m *Machine) failover() error {
 	return nil
 }
 
-// resumeOldRequests continues the requests that an earlier controller did not complete.
-func (m *Machine) resumeOldRequests() error {
-	if err := m.resumeAllReassignments(); err != nil {
+// startDeletions queues the topics that were marked for deletion. Those with an offline replica or
+// an ongoing reassignment are ineligible for now.
+func (m *Machine) startDeletions() error {
+	marked, err := m.store.TopicDeletions(m.ctx)
+	if err != nil {
 		return err
 	}
-	if err := m.resumeDeletions(); err != nil {
+	ineligible := map[string]bool{}
+	for name := range m.c.topics {
+		if slices.ContainsFunc(m.c.replicasOfTopic(name), func(r replicaID) bool { return !m.c.replicaOnline(r.Broker, r.TopicPartition) }) {
+			ineligible[name] = true
+		}
+	}
+	for tp := range m.c.reassigning {
+		ineligible[tp.Topic] = true
+	}
+	m.log.Infof("List of topics to be deleted: %s", joinTexts(marked))
+	m.log.Infof("List of topics ineligible for deletion: %s", joinTexts(sortedKeys(ineligible)))
+	m.log.Infof("Initializing topic deletion manager")
+	return m.deletions.start(m.ctx, marked, ineligible)
+}
+
+// resumeOldRequests continues the requests that an earlier controller did not complete.
+func (m *Machine) resumeOldRequests() error {
+	if err := m.reassignments.resumeAll(m.ctx); err != nil {
+		return err
+	}
+	if err := m.deletions.resume(m.ctx); err != nil {
 		return err
 	}
 	return m.resumePreferredElections()
@@ -369,7 +388,7 @@ func (m *Machine) resign() {
 	}
 	m.unwatchBrokers(m.c.registeredIDs())
 	for tp := range m.c.reassigning {
-		m.unwatchState(tp)
+		m.reassignments.unwatchState(tp)
 	}
 	m.partitions.log.Infof("Stopped partition state machine")
 	m.unwatchTopics(sortedKeys(m.c.topics)...)

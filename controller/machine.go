@@ -22,14 +22,15 @@ type Machine struct {
 	peers    Peers
 	agenda   Agenda
 
-	dispatcher  *dispatcher
-	leaderships *leaderships
-	partitions  *partitionStates
-	replicas    *replicaStates
+	dispatcher    *dispatcher
+	leaderships   *leaderships
+	partitions    *partitionStates
+	replicas      *replicaStates
+	deletions     *topicDeletions
+	reassignments *reassignments
 
-	log         logger // kafka.controller.KafkaController
-	deletionLog logger
-	changes     *logger // state.change.logger, with the epoch of the current term in its prefix
+	log     logger  // kafka.controller.KafkaController
+	changes *logger // state.change.logger, with the epoch of the current term in its prefix
 
 	// pausing is true after this broker failed to become the controller. It stays out of elections
 	// until pauseOver.
@@ -72,9 +73,7 @@ func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, 
 	}
 	m := &Machine{
 		cfg: cfg, versions: versionsOf(ibp), store: store, peers: peers, agenda: agenda, c: newControllerContext(),
-		log:         newLog("KafkaController", "[Controller id=%d] "),
-		deletionLog: newLog("TopicDeletionManager", "[Topic Deletion Manager %d] "),
-		changes:     &logger{},
+		log: newLog("KafkaController", "[Controller id=%d] "), changes: &logger{},
 	}
 	m.setChangesLogger()
 	m.dispatcher = &dispatcher{c: m.c, peers: peers, agenda: agenda, changes: m.changes,
@@ -85,6 +84,11 @@ func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, 
 		log: newLog("ZkPartitionStateMachine", "[PartitionStateMachine controllerId=%d] ")}
 	m.replicas = &replicaStates{id: cfg.BrokerID, c: m.c, store: store, leaderships: m.leaderships, dispatcher: m.dispatcher, changes: m.changes,
 		log: newLog("ZkReplicaStateMachine", "[ReplicaStateMachine controllerId=%d] ")}
+	m.deletions = &topicDeletions{enabled: cfg.DeleteTopics, c: m.c, store: store, partitions: m.partitions, replicas: m.replicas,
+		dispatcher: m.dispatcher, log: newLog("TopicDeletionManager", "[Topic Deletion Manager %d] ")}
+	m.reassignments = &reassignments{watchISR: !m.versions.alterPartition, c: m.c, store: store, agenda: agenda,
+		leaderships: m.leaderships, partitions: m.partitions, replicas: m.replicas, deletions: m.deletions,
+		dispatcher: m.dispatcher, log: m.log, changes: m.changes}
 	m.controllerID.Store(noLeader)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil

@@ -62,7 +62,7 @@ func (m *Machine) takeOverISRs(nodes []string) error {
 		if !m.c.reassigning[tp] {
 			continue
 		}
-		if err := m.maybeCompleteReassignment(tp); err != nil {
+		if err := m.reassignments.maybeComplete(m.ctx, tp); err != nil {
 			return err
 		}
 	}

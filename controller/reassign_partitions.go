@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,32 +21,53 @@ import (
 //     final assignment to the topic's znode, so that a new controller resumes a reassignment whose
 //     phase B was interrupted.
 
+// reassignments runs the reassignments of partitions. The ongoing ones are in the controller's
+// context.
+type reassignments struct {
+	watchISR bool // leaders change in-sync sets in ZooKeeper, without a request (before IBP 2.7-IV2)
+	c        *controllerContext
+	store    interface {
+		reassignmentStore
+		stateStore
+		topicStore
+		watchStore
+	}
+	agenda      Agenda
+	leaderships *leaderships
+	partitions  *partitionStates
+	replicas    *replicaStates
+	deletions   *topicDeletions
+	dispatcher  *dispatcher
+	log         logger
+	changes     *logger
+}
+
 // reassign runs phase U, then A or B.
-func (m *Machine) reassign(tp TopicPartition, a zkstore.Assignment) error {
-	m.markIneligible("topic reassignment in progress", tp.Topic)
-	if err := m.storeReassignment(tp, a); err != nil {
+func (ra *reassignments) reassign(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
+	ra.deletions.markIneligible("topic reassignment in progress", tp.Topic)
+	if err := ra.storeAssignment(ctx, tp, a); err != nil {
 		return err
 	}
-	complete, err := m.reassignmentComplete(tp, a)
+	complete, err := ra.targetInSync(ctx, tp, a)
 	if err != nil {
 		return err
 	}
 	if !complete {
-		return m.startReassignment(tp, a)
+		return ra.begin(ctx, tp, a)
 	}
-	return m.finishReassignment(tp, a)
+	return ra.finish(ctx, tp, a)
 }
 
 // checkDropped returns an error if the new assignment has no replica that is in sync, as when an
 // ongoing reassignment is cancelled or replaced while only replicas that it adds are in sync. Kafka
 // before KRaft deletes these replicas, and with them acknowledged records, and leaves the partition
 // without a leader.
-func (m *Machine) checkDropped(tp TopicPartition, a zkstore.Assignment) error {
-	dropped := without(m.c.assignment(tp).Replicas, a.Replicas)
+func (ra *reassignments) checkDropped(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
+	dropped := without(ra.c.assignment(tp).Replicas, a.Replicas)
 	if len(dropped) == 0 {
 		return nil
 	}
-	states, err := m.store.PartitionStates(m.ctx, []TopicPartition{tp})
+	states, err := ra.store.PartitionStates(ctx, []TopicPartition{tp})
 	if err != nil {
 		return err
 	}
@@ -56,31 +78,31 @@ func (m *Machine) checkDropped(tp TopicPartition, a zkstore.Assignment) error {
 	return nil
 }
 
-// storeReassignment is phase U.
-func (m *Machine) storeReassignment(tp TopicPartition, a zkstore.Assignment) error {
-	if current := m.c.assignment(tp); !sameAssignment(current, a) {
-		if err := m.writeAssignment(tp, a); err != nil {
+// storeAssignment is phase U.
+func (ra *reassignments) storeAssignment(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
+	if current := ra.c.assignment(tp); !sameAssignment(current, a) {
+		if err := ra.writeAssignment(ctx, tp, a); err != nil {
 			return err
 		}
-		m.c.setAssignment(tp, a)
-		if err := m.stopReplicas(tp, without(current.Replicas, a.Replicas)); err != nil {
+		ra.c.setAssignment(tp, a)
+		if err := ra.stopReplicas(ctx, tp, without(current.Replicas, a.Replicas)); err != nil {
 			return err
 		}
 	}
-	if !m.versions.alterPartition { // the leader changes the in-sync set in ZooKeeper, without a request
-		m.store.WatchNode(zkstore.PartitionStatePath(tp), zkstore.NodeWatch{Changed: func() { m.agenda.Put(reassignmentISRChange{tp}) }})
+	if ra.watchISR {
+		ra.store.WatchNode(zkstore.PartitionStatePath(tp), zkstore.NodeWatch{Changed: func() { ra.agenda.Put(reassignmentISRChange{tp}) }})
 	}
-	m.c.reassigning[tp] = true
+	ra.c.reassigning[tp] = true
 	return nil
 }
 
-// reassignmentComplete reports whether the target replicas are in sync according to ZooKeeper.
+// targetInSync reports whether the target replicas are in sync according to ZooKeeper.
 // Reading the state also arms its watch, if there is one.
-func (m *Machine) reassignmentComplete(tp TopicPartition, a zkstore.Assignment) (bool, error) {
+func (ra *reassignments) targetInSync(ctx context.Context, tp TopicPartition, a zkstore.Assignment) (bool, error) {
 	if !beingReassigned(a) {
 		return true, nil
 	}
-	states, err := m.store.PartitionStates(m.ctx, []TopicPartition{tp})
+	states, err := ra.store.PartitionStates(ctx, []TopicPartition{tp})
 	if err != nil {
 		return false, err
 	}
@@ -88,93 +110,93 @@ func (m *Machine) reassignmentComplete(tp TopicPartition, a zkstore.Assignment) 
 	return known && caughtUp(a, s.ISR), nil
 }
 
-// startReassignment is phase A.
-func (m *Machine) startReassignment(tp TopicPartition, a zkstore.Assignment) error {
-	if err := m.bumpLeaderEpoch(tp, a); err != nil {
+// begin is phase A.
+func (ra *reassignments) begin(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
+	if err := ra.bumpLeaderEpoch(ctx, tp, a); err != nil {
 		return err
 	}
 	for _, r := range replicasOf(tp, a.Adding) {
-		if err := m.replicas.move(m.ctx, []replicaID{r}, newReplica); err != nil {
+		if err := ra.replicas.move(ctx, []replicaID{r}, newReplica); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// finishReassignment is phase B.
-func (m *Machine) finishReassignment(tp TopicPartition, a zkstore.Assignment) error {
-	if err := m.replicas.move(m.ctx, replicasOf(tp, a.Adding), onlineReplica); err != nil {
+// finish is phase B.
+func (ra *reassignments) finish(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
+	if err := ra.replicas.move(ctx, replicasOf(tp, a.Adding), onlineReplica); err != nil {
 		return err
 	}
 	done := zkstore.Assignment{Replicas: targetReplicas(a)}
-	m.c.setAssignment(tp, done)
-	if err := m.moveLeaderInto(tp, done); err != nil {
+	ra.c.setAssignment(tp, done)
+	if err := ra.moveLeaderInto(ctx, tp, done); err != nil {
 		return err
 	}
-	if err := m.stopReplicas(tp, a.Removing); err != nil {
+	if err := ra.stopReplicas(ctx, tp, a.Removing); err != nil {
 		return err
 	}
-	if err := m.writeAssignment(tp, done); err != nil {
+	if err := ra.writeAssignment(ctx, tp, done); err != nil {
 		return err
 	}
-	m.unwatchState(tp)
-	err := m.dropZKReassignments(func(other TopicPartition, target []int32) bool {
+	ra.unwatchState(tp)
+	err := ra.dropFromNode(ctx, func(other TopicPartition, target []int32) bool {
 		return other == tp && slices.Equal(target, done.Replicas)
 	})
 	if err != nil {
 		return err
 	}
-	delete(m.c.reassigning, tp)
-	m.dispatcher.updateMetadata(m.c.registeredIDs(), tp)
-	return m.resumeDeletionOf(tp.Topic)
+	delete(ra.c.reassigning, tp)
+	ra.dispatcher.updateMetadata(ra.c.registeredIDs(), tp)
+	return ra.deletions.resumeTopics(ctx, tp.Topic)
 }
 
-func (m *Machine) unwatchState(tp TopicPartition) {
-	if !m.versions.alterPartition {
-		m.store.UnwatchNode(zkstore.PartitionStatePath(tp))
+func (ra *reassignments) unwatchState(tp TopicPartition) {
+	if ra.watchISR {
+		ra.store.UnwatchNode(zkstore.PartitionStatePath(tp))
 	}
 }
 
 // moveLeaderInto ensures that a live replica of the assignment leads, and sends the new assignment
 // to all its replicas. It ignores a failed election.
-func (m *Machine) moveLeaderInto(tp TopicPartition, a zkstore.Assignment) error {
-	leadership := m.c.leadership(tp)
+func (ra *reassignments) moveLeaderInto(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
+	leadership := ra.c.leadership(tp)
 	if leadership == nil {
 		return fmt.Errorf("cannot complete the reassignment of partition %s: its leadership is unknown", partitionName(tp))
 	}
 	leader := leadership.Leader
 	switch {
 	case !slices.Contains(a.Replicas, leader):
-		m.log.Infof("Leader %d for partition %s being reassigned, is not in the new list of replicas %s. Re-electing leader", leader, partitionName(tp), joinIDs(a.Replicas))
-	case m.c.replicaOnline(leader, tp):
-		m.log.Infof("Leader %d for partition %s being reassigned, is already in the new list of replicas %s and is alive", leader, partitionName(tp), joinIDs(a.Replicas))
-		return m.bumpLeaderEpoch(tp, a)
+		ra.log.Infof("Leader %d for partition %s being reassigned, is not in the new list of replicas %s. Re-electing leader", leader, partitionName(tp), joinIDs(a.Replicas))
+	case ra.c.replicaOnline(leader, tp):
+		ra.log.Infof("Leader %d for partition %s being reassigned, is already in the new list of replicas %s and is alive", leader, partitionName(tp), joinIDs(a.Replicas))
+		return ra.bumpLeaderEpoch(ctx, tp, a)
 	default:
-		m.log.Infof("Leader %d for partition %s being reassigned, is already in the new list of replicas %s but is dead", leader, partitionName(tp), joinIDs(a.Replicas))
+		ra.log.Infof("Leader %d for partition %s being reassigned, is already in the new list of replicas %s but is dead", leader, partitionName(tp), joinIDs(a.Replicas))
 	}
-	_, err := m.partitions.move(m.ctx, []TopicPartition{tp}, onlinePartition, electReassign)
+	_, err := ra.partitions.move(ctx, []TopicPartition{tp}, onlinePartition, electReassign)
 	return err
 }
 
 // bumpLeaderEpoch writes the next leader epoch and sends it to the replicas. It fences requests
 // that are based on an older assignment.
-func (m *Machine) bumpLeaderEpoch(tp TopicPartition, a zkstore.Assignment) error {
-	s, err := m.writeNextEpoch(tp)
+func (ra *reassignments) bumpLeaderEpoch(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
+	s, err := ra.writeNextEpoch(ctx, tp)
 	if err != nil {
 		return err
 	}
-	b := newBatch(m.c)
+	b := newBatch(ra.c)
 	b.addLeaderAndISR(originReplicas(a), tp, s, false)
 	b.addLeaderAndISR(a.Adding, tp, s, true)
-	m.dispatcher.send(b)
-	m.changes.Infof("Sent LeaderAndIsr request %s with new replica assignment %s to leader %d for partition being reassigned %s",
+	ra.dispatcher.send(b)
+	ra.changes.Infof("Sent LeaderAndIsr request %s with new replica assignment %s to leader %d for partition being reassigned %s",
 		leadershipText(s), assignmentText(a), s.Leader, partitionName(tp))
 	return nil
 }
 
-func (m *Machine) writeNextEpoch(tp TopicPartition) (written zkstore.PartitionState, err error) {
+func (ra *reassignments) writeNextEpoch(ctx context.Context, tp TopicPartition) (written zkstore.PartitionState, err error) {
 	for {
-		states, err := m.store.PartitionStates(m.ctx, []TopicPartition{tp})
+		states, err := ra.store.PartitionStates(ctx, []TopicPartition{tp})
 		if err != nil {
 			return written, err
 		}
@@ -182,20 +204,20 @@ func (m *Machine) writeNextEpoch(tp TopicPartition) (written zkstore.PartitionSt
 		if !known {
 			return written, fmt.Errorf("cannot update the leader epoch of partition %s: its state is missing or invalid", partitionName(tp))
 		}
-		if err := m.leaderships.check(tp, s, true); err != nil {
+		if err := ra.leaderships.check(tp, s, true); err != nil {
 			return written, err
 		}
 		next := nextEpoch(s)
-		next.ControllerEpoch = m.c.epoch
+		next.ControllerEpoch = ra.c.epoch
 		var failure error
-		conflicts, err := m.leaderships.write(m.ctx, map[TopicPartition]zkstore.PartitionState{tp: next}, func(_ TopicPartition, o electionOutcome) {
+		conflicts, err := ra.leaderships.write(ctx, map[TopicPartition]zkstore.PartitionState{tp: next}, func(_ TopicPartition, o electionOutcome) {
 			written, failure = o.state, o.err
 		})
 		if err != nil || failure != nil {
 			return written, errors.Join(err, failure)
 		}
 		if len(conflicts) == 0 {
-			m.log.Infof("Updated leader epoch for partition %s to %d, zkVersion=%d", partitionName(tp), written.LeaderEpoch, written.Version)
+			ra.log.Infof("Updated leader epoch for partition %s to %d, zkVersion=%d", partitionName(tp), written.LeaderEpoch, written.Version)
 			return written, nil
 		}
 	}
@@ -203,9 +225,9 @@ func (m *Machine) writeNextEpoch(tp TopicPartition) (written zkstore.PartitionSt
 
 // stopReplicas sends replicas requests to delete their data and removes them from the controller's
 // state.
-func (m *Machine) stopReplicas(tp TopicPartition, ids []int32) error {
+func (ra *reassignments) stopReplicas(ctx context.Context, tp TopicPartition, ids []int32) error {
 	for _, state := range []replicaState{offlineReplica, replicaDeletionStarted, replicaDeletionSuccessful, nonExistentReplica} {
-		if err := m.replicas.move(m.ctx, replicasOf(tp, ids), state); err != nil {
+		if err := ra.replicas.move(ctx, replicasOf(tp, ids), state); err != nil {
 			return err
 		}
 	}
@@ -213,52 +235,52 @@ func (m *Machine) stopReplicas(tp TopicPartition, ids []int32) error {
 }
 
 // writeAssignment writes one partition's assignment to the topic's znode.
-func (m *Machine) writeAssignment(tp TopicPartition, a zkstore.Assignment) error {
-	node := m.topicNode(tp.Topic)
+func (ra *reassignments) writeAssignment(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
+	node := ra.c.topicNode(tp.Topic)
 	node.Partitions[tp.Partition] = a
-	if _, err := m.store.SetTopic(m.ctx, m.c.fence(), node); err != nil {
+	if _, err := ra.store.SetTopic(ctx, ra.c.fence(), node); err != nil {
 		return fmt.Errorf("update assignment of partition %s: %w", partitionName(tp), err)
 	}
-	m.log.Infof("Successfully updated assignment of partition %s to %s", partitionName(tp), assignmentText(a))
+	ra.log.Infof("Successfully updated assignment of partition %s to %s", partitionName(tp), assignmentText(a))
 	return nil
 }
 
-// resumeReassignments runs again the ongoing reassignments for which accept returns true. An error
+// resume runs again the ongoing reassignments for which accept returns true. An error
 // of one partition does not affect the others, unless it is fatal.
-func (m *Machine) resumeReassignments(accept func(TopicPartition) bool) error {
-	for _, tp := range sortedPartitions(m.c.reassigning) {
+func (ra *reassignments) resume(ctx context.Context, accept func(TopicPartition) bool) error {
+	for _, tp := range sortedPartitions(ra.c.reassigning) {
 		if !accept(tp) {
 			continue
 		}
-		if err := m.reassign(tp, m.c.assignment(tp)); err != nil {
+		if err := ra.reassign(ctx, tp, ra.c.assignment(tp)); err != nil {
 			if fatal(err) {
 				return err
 			}
-			m.log.Errorf("Error completing reassignment of partition %s: %v", partitionName(tp), err)
+			ra.log.Errorf("Error completing reassignment of partition %s: %v", partitionName(tp), err)
 		}
 	}
 	return nil
 }
 
-// resumeAllReassignments resumes reassignments after a failover: first those in the znode of old
+// resumeAll resumes reassignments after a failover: first those in the znode of old
 // tools, then the other ongoing ones.
-func (m *Machine) resumeAllReassignments() error {
-	resumed, err := m.processZKReassignments()
+func (ra *reassignments) resumeAll(ctx context.Context) error {
+	resumed, err := ra.processNode(ctx)
 	if err != nil {
 		return err
 	}
-	return m.resumeReassignments(func(tp TopicPartition) bool { return !resumed[tp] })
+	return ra.resume(ctx, func(tp TopicPartition) bool { return !resumed[tp] })
 }
 
-// maybeCompleteReassignment completes a reassignment if its target replicas are in sync.
-func (m *Machine) maybeCompleteReassignment(tp TopicPartition) error {
-	a := m.c.assignment(tp)
-	complete, err := m.reassignmentComplete(tp, a)
+// maybeComplete completes a reassignment if its target replicas are in sync.
+func (ra *reassignments) maybeComplete(ctx context.Context, tp TopicPartition) error {
+	a := ra.c.assignment(tp)
+	complete, err := ra.targetInSync(ctx, tp, a)
 	if err != nil || !complete {
 		return err
 	}
-	m.log.Infof("Target replicas %s have all caught up with the leader for reassigning partition %s", scalaList("List", targetReplicas(a)), partitionName(tp))
-	return m.reassign(tp, a)
+	ra.log.Infof("Target replicas %s have all caught up with the leader for reassigning partition %s", scalaList("List", targetReplicas(a)), partitionName(tp))
+	return ra.reassign(ctx, tp, a)
 }
 
 // reassignmentISRChange notifies that the state of a partition under reassignment changed in
@@ -271,35 +293,35 @@ func (e reassignmentISRChange) process(m *Machine) error {
 	if !m.Active() || !m.c.reassigning[e.tp] {
 		return nil
 	}
-	return m.maybeCompleteReassignment(e.tp)
+	return m.reassignments.maybeComplete(m.ctx, e.tp)
 }
 
 // reassignAll starts the planned reassignments and returns the result of each, nil for success.
-func (m *Machine) reassignAll(plans map[TopicPartition]zkstore.Assignment) (map[TopicPartition]error, error) {
+func (ra *reassignments) reassignAll(ctx context.Context, plans map[TopicPartition]zkstore.Assignment) (map[TopicPartition]error, error) {
 	results := map[TopicPartition]error{}
 	for _, tp := range sortedPartitions(plans) {
-		if m.c.queuedForDeletion(tp.Topic) || len(m.c.assignment(tp).Replicas) == 0 {
-			if m.c.queuedForDeletion(tp.Topic) {
-				m.log.Infof("Skipping reassignment of %s since the topic is currently being deleted", partitionName(tp))
+		if ra.c.queuedForDeletion(tp.Topic) || len(ra.c.assignment(tp).Replicas) == 0 {
+			if ra.c.queuedForDeletion(tp.Topic) {
+				ra.log.Infof("Skipping reassignment of %s since the topic is currently being deleted", partitionName(tp))
 			}
 			results[tp] = protocol.Errorf(protocol.UnknownTopicOrPartition, "The partition does not exist.")
 			continue
 		}
-		err := m.checkDropped(tp, plans[tp])
+		err := ra.checkDropped(ctx, tp, plans[tp])
 		if errors.As(err, new(*protocol.Error)) {
-			m.log.Warnf("Refusing reassignment of partition %s: %v", partitionName(tp), err)
+			ra.log.Warnf("Refusing reassignment of partition %s: %v", partitionName(tp), err)
 			results[tp] = err
 			continue
 		}
 		if err == nil {
-			err = m.reassign(tp, plans[tp])
+			err = ra.reassign(ctx, tp, plans[tp])
 		}
 		if err != nil && fatal(err) {
-			m.log.Infof("Failed completing reassignment of partition %s because controller has moved to another broker", partitionName(tp))
+			ra.log.Infof("Failed completing reassignment of partition %s because controller has moved to another broker", partitionName(tp))
 			return results, err
 		}
 		if err != nil {
-			m.log.Errorf("Error completing reassignment of partition %s: %v", partitionName(tp), err)
+			ra.log.Errorf("Error completing reassignment of partition %s: %v", partitionName(tp), err)
 			err = protocol.UnknownServerError
 		}
 		results[tp] = err
@@ -316,28 +338,28 @@ func (zkReassignment) process(m *Machine) error {
 	if !m.Active() {
 		return nil
 	}
-	_, err := m.processZKReassignments()
+	_, err := m.reassignments.processNode(m.ctx)
 	return err
 }
 
-// processZKReassignments starts the reassignments in /admin/reassign_partitions, arms the watch of
+// processNode starts the reassignments in /admin/reassign_partitions, arms the watch of
 // this znode, and removes the failed entries from it. It returns the partitions whose reassignment
 // was started. It does not check that the target brokers are live.
-func (m *Machine) processZKReassignments() (map[TopicPartition]bool, error) {
-	if exists, err := m.store.Arm(m.ctx, zkstore.ReassignPartitionsPath); err != nil || !exists {
+func (ra *reassignments) processNode(ctx context.Context) (map[TopicPartition]bool, error) {
+	if exists, err := ra.store.Arm(ctx, zkstore.ReassignPartitionsPath); err != nil || !exists {
 		return nil, err
 	}
-	targets, err := m.store.PartitionReassignments(m.ctx)
+	targets, err := ra.store.PartitionReassignments(ctx)
 	if err != nil {
 		return nil, err
 	}
 	plans := map[TopicPartition]zkstore.Assignment{}
 	for tp, target := range targets {
 		if len(target) > 0 {
-			plans[tp] = reassignTo(m.c.assignment(tp), target)
+			plans[tp] = reassignTo(ra.c.assignment(tp), target)
 		}
 	}
-	results, err := m.reassignAll(plans)
+	results, err := ra.reassignAll(ctx, plans)
 	if err != nil {
 		return nil, err
 	}
@@ -351,21 +373,21 @@ func (m *Machine) processZKReassignments() (map[TopicPartition]bool, error) {
 		}
 	}
 	if len(failed) > 0 || len(targets) == 0 {
-		m.log.Warnf("Failed reassignment through zk with the following errors: %v", results)
-		err = m.dropZKReassignments(func(tp TopicPartition, _ []int32) bool { return failed[tp] })
+		ra.log.Warnf("Failed reassignment through zk with the following errors: %v", results)
+		err = ra.dropFromNode(ctx, func(tp TopicPartition, _ []int32) bool { return failed[tp] })
 	}
 	return started, err
 }
 
-// dropZKReassignments removes entries from /admin/reassign_partitions and deletes the znode with
+// dropFromNode removes entries from /admin/reassign_partitions and deletes the znode with
 // the last entry. In that case it also queues the event again, because a tool may create the znode
 // again in between.
-func (m *Machine) dropZKReassignments(drop func(TopicPartition, []int32) bool) error {
-	exists, err := m.store.Arm(m.ctx, zkstore.ReassignPartitionsPath)
+func (ra *reassignments) dropFromNode(ctx context.Context, drop func(TopicPartition, []int32) bool) error {
+	exists, err := ra.store.Arm(ctx, zkstore.ReassignPartitionsPath)
 	if err != nil || !exists {
 		return err
 	}
-	targets, err := m.store.PartitionReassignments(m.ctx)
+	targets, err := ra.store.PartitionReassignments(ctx)
 	if err != nil {
 		return err
 	}
@@ -381,12 +403,12 @@ func (m *Machine) dropZKReassignments(drop func(TopicPartition, []int32) bool) e
 	if len(dropped) == 0 && len(targets) > 0 {
 		return nil
 	}
-	m.log.Infof("Removing partitions %s from the list of reassigned partitions in zookeeper", joinPartitions(dropped))
+	ra.log.Infof("Removing partitions %s from the list of reassigned partitions in zookeeper", joinPartitions(dropped))
 	if len(targets) == 0 {
-		m.log.Infof("No more partitions need to be reassigned. Deleting zk path %s", zkstore.ReassignPartitionsPath)
-		m.agenda.Put(zkReassignment{})
+		ra.log.Infof("No more partitions need to be reassigned. Deleting zk path %s", zkstore.ReassignPartitionsPath)
+		ra.agenda.Put(zkReassignment{})
 	}
-	return m.store.SetPartitionReassignments(m.ctx, m.c.fence(), targets)
+	return ra.store.SetPartitionReassignments(ctx, ra.c.fence(), targets)
 }
 
 // alterReassignments is the AlterPartitionReassignments request.
@@ -404,7 +426,7 @@ func (e alterReassignments) process(m *Machine) error {
 		e.preempt()
 		return nil
 	}
-	results, err := m.alterReassignments(e.targets, e.refused)
+	results, err := m.reassignments.alter(m.ctx, e.targets, e.refused)
 	if err != nil {
 		if moved(err) {
 			e.preempt()
@@ -417,13 +439,14 @@ func (e alterReassignments) process(m *Machine) error {
 	return nil
 }
 
-func (m *Machine) alterReassignments(targets map[TopicPartition][]int32, refused map[TopicPartition]error) (map[TopicPartition]error, error) {
+// alter carries out an AlterPartitionReassignments request; see alterReassignments for its fields.
+func (ra *reassignments) alter(ctx context.Context, targets map[TopicPartition][]int32, refused map[TopicPartition]error) (map[TopicPartition]error, error) {
 	results := map[TopicPartition]error{}
 	maps.Copy(results, refused)
-	live := m.c.liveIDs()
+	live := ra.c.liveIDs()
 	plans := map[TopicPartition]zkstore.Assignment{}
 	for tp, target := range targets {
-		current := m.c.assignment(tp)
+		current := ra.c.assignment(tp)
 		if target != nil {
 			if err := checkTargetBrokers(current, target, live); err != nil {
 				results[tp] = err
@@ -437,11 +460,11 @@ func (m *Machine) alterReassignments(targets map[TopicPartition][]int32, refused
 		}
 		plans[tp] = plan
 	}
-	err := m.dropZKReassignments(func(tp TopicPartition, _ []int32) bool { _, planned := plans[tp]; return planned })
+	err := ra.dropFromNode(ctx, func(tp TopicPartition, _ []int32) bool { _, planned := plans[tp]; return planned })
 	if err != nil {
 		return nil, err
 	}
-	started, err := m.reassignAll(plans)
+	started, err := ra.reassignAll(ctx, plans)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func twoTopics(t *testing.T) (h *harness, a, b TopicPartition) {
 // Other partitions get leaders in the current term.
 func TestATopicThatIsToBeDeletedGetsNoLeaders(t *testing.T) {
 	h, a, b := twoTopics(t)
-	h.m.c.topicsToBeDeleted["a"] = true
+	h.m.c.deletions.queued["a"] = true
 	for _, tp := range []TopicPartition{a, b} {
 		state := h.store.states[tp]
 		state.Leader = 1
@@ -81,7 +81,7 @@ func TestOnlyElectionsOfOfflinePartitionsReadConfigurations(t *testing.T) {
 // An answer about deleted replicas counts only in the term in which the request was sent.
 func TestADeletionFromAnEarlierTermIsIgnored(t *testing.T) {
 	h, a, _ := twoTopics(t)
-	h.m.c.topicsToBeDeleted["a"], h.m.c.topicsWithDeletionStarted["a"] = true, true
+	h.m.c.deletions.queued["a"], h.m.c.deletions.started["a"] = true, true
 	resp := kmsg.NewPtrStopReplicaResponse()
 	p := kmsg.NewStopReplicaResponsePartition()
 	p.Topic = "a"
@@ -150,11 +150,11 @@ func TestDeletionsAndReassignmentsOfATopicExcludeEachOther(t *testing.T) {
 		h.store.markDeletion(topic)
 	}
 	h.run()
-	if h.m.c.topicsWithDeletionStarted["a"] || !h.m.c.topicsWithDeletionStarted["b"] {
-		t.Errorf("started deletions: %v, want that of b", h.m.c.topicsWithDeletionStarted)
+	if h.m.c.deletions.started["a"] || !h.m.c.deletions.started["b"] {
+		t.Errorf("started deletions: %v, want that of b", h.m.c.deletions.started)
 	}
 	h.take()
-	results, err := h.m.reassignAll(map[TopicPartition]zkstore.Assignment{b: replicas(1, 2)})
+	results, err := h.m.reassignments.reassignAll(h.m.ctx, map[TopicPartition]zkstore.Assignment{b: replicas(1, 2)})
 	if err != nil || protocol.CodeOf(results[b]) != protocol.UnknownTopicOrPartition || h.take() != "" || h.m.c.reassigning[b] {
 		t.Errorf("a reassignment during a deletion: %v, %v", results, err)
 	}
@@ -184,7 +184,7 @@ func TestAFailoverResumesTheRequestsToTheFormerController(t *testing.T) {
 	if a := h.store.topics["reassigned"].Partitions[0]; !slices.Equal(targetReplicas(a), []int32{1, 2}) {
 		t.Errorf("the reassignment was not started: %s", assignmentText(a))
 	}
-	if !h.m.c.topicsWithDeletionStarted["deleted"] {
+	if !h.m.c.deletions.started["deleted"] {
 		t.Error("the deletion was not started")
 	}
 	if state := h.store.states[TopicPartition{Topic: "elected"}]; state.Leader != 1 || h.store.preferred != nil {

@@ -36,12 +36,12 @@ func (m *Machine) stats() Stats {
 	}
 	s.ActiveControllers = 1
 	s.Topics, s.ActiveBrokers = len(m.c.topics), len(m.c.brokers)
-	s.TopicsToDelete, s.TopicsIneligibleToDelete = len(m.c.topicsToBeDeleted), len(m.c.topicsIneligible)
+	s.TopicsToDelete, s.TopicsIneligibleToDelete = len(m.c.deletions.queued), len(m.c.deletions.ineligible)
 	m.c.each(func(tp TopicPartition, p *partitionContext) {
 		if p.leadership != nil {
 			s.Partitions++
 		}
-		if p.state == offlinePartition && !m.c.topicsWithDeletionStarted[tp.Topic] {
+		if p.state == offlinePartition && !m.c.deletions.started[tp.Topic] {
 			s.OfflinePartitions++
 		}
 		if m.c.queuedForDeletion(tp.Topic) {

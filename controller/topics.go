@@ -252,13 +252,6 @@ func (m *Machine) refusePartitions(node zkstore.TopicNode, added []int32) error 
 	}
 	m.log.Warnf("Skipping adding partitions %s for topic %s since it is currently being deleted", joinIDs(added), node.Name)
 	m.log.Infof("Restoring the partition replica assignment for topic %s", node.Name)
-	_, err := m.store.SetTopic(m.ctx, m.c.fence(), m.topicNode(node.Name))
+	_, err := m.store.SetTopic(m.ctx, m.c.fence(), m.c.topicNode(node.Name))
 	return err
-}
-
-// topicNode returns the topic's znode according to the controller's state.
-func (m *Machine) topicNode(topic string) zkstore.TopicNode {
-	node := zkstore.TopicNode{Name: topic, ID: m.c.topicID(topic), Partitions: map[int32]zkstore.Assignment{}}
-	m.c.eachOf(topic, func(tp TopicPartition, p *partitionContext) { node.Partitions[tp.Partition] = p.assignment })
-	return node
 }
