@@ -8,73 +8,6 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// readBrokers reads the registered brokers with their epochs. It omits brokers with an invalid
-// znode, without a listener that the controller needs, or with incompatible features.
-func (m *Machine) readBrokers() (map[int32]zkstore.BrokerInfo, error) {
-	brokers, err := m.store.Brokers(m.ctx)
-	if errors.Is(err, zkstore.ErrInvalidNode) {
-		brokers, err = m.readBrokersOneByOne()
-	}
-	if err != nil {
-		return nil, err
-	}
-	var incompatible []int32
-	for _, id := range sortedKeys(brokers) {
-		b := brokers[id]
-		if listener, ok := m.missingListener(b); !ok {
-			m.log.Errorf("Ignoring registration of broker %d: it advertises no listener %s, which the controller needs to reach it; configure the listener on that broker", id, listener)
-			delete(brokers, id)
-		} else if m.versions.features && incompatibleFeatures(b.Features, m.finalized) {
-			incompatible = append(incompatible, id)
-			delete(brokers, id)
-		}
-	}
-	if len(incompatible) > 0 {
-		m.log.Warnf("Ignoring registration of new brokers due to incompatibilities with finalized features: %s", joinIDs(incompatible))
-	}
-	return brokers, nil
-}
-
-func (m *Machine) readBrokersOneByOne() (map[int32]zkstore.BrokerInfo, error) {
-	ids, err := m.store.BrokerIDs(m.ctx)
-	if err != nil {
-		return nil, err
-	}
-	brokers := map[int32]zkstore.BrokerInfo{}
-	for _, id := range ids {
-		info, _, err := m.store.BrokerNode(m.ctx, id)
-		switch {
-		case err == nil:
-			brokers[id] = *info
-		case errors.Is(err, zkstore.ErrInvalidNode):
-			m.log.Errorf("Ignoring registration of broker %d: %v", id, err)
-		case errors.Is(err, zkstore.ErrNoNode):
-		default:
-			return nil, err
-		}
-	}
-	return brokers, nil
-}
-
-// missingListener returns the name of a listener that the controller needs and b does not
-// advertise. ok is true if there is none.
-func (m *Machine) missingListener(b zkstore.BrokerInfo) (name string, ok bool) {
-	for _, listener := range []string{m.cfg.InterBrokerListener, controlListener(m.cfg)} {
-		if _, ok := endpointOf(b, listener); !ok {
-			return listener, false
-		}
-	}
-	return "", true
-}
-
-// controlListener returns the name of the listener to which control requests are sent.
-func controlListener(cfg Config) string {
-	if cfg.ControlPlaneListener != "" {
-		return cfg.ControlPlaneListener
-	}
-	return cfg.InterBrokerListener
-}
-
 func incompatibleFeatures(supported map[string]zkstore.FeatureRange, finalized map[string]zkstore.FinalizedFeature) bool {
 	for name, level := range finalized {
 		if r, ok := supported[name]; !ok || level.Max < r.Min || level.Max > r.Max {
@@ -82,23 +15,6 @@ func incompatibleFeatures(supported map[string]zkstore.FeatureRange, finalized m
 		}
 	}
 	return false
-}
-
-func (m *Machine) watchBrokers(ids []int32) error {
-	for _, id := range ids {
-		changed := func() { m.agenda.Put(brokerModifications{id}) }
-		m.store.WatchNode(zkstore.BrokerPath(id), zkstore.NodeWatch{Changed: changed})
-		if _, err := m.store.Arm(m.ctx, zkstore.BrokerPath(id)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (m *Machine) unwatchBrokers(ids []int32) {
-	for _, id := range ids {
-		m.store.UnwatchNode(zkstore.BrokerPath(id))
-	}
 }
 
 // brokerDiff is the difference between two sets of registered brokers. Its ids are sorted. A
@@ -134,7 +50,7 @@ func (brokerChange) process(m *Machine) error {
 	if !m.Active() {
 		return nil
 	}
-	now, err := m.readBrokers()
+	now, err := m.brokerNodes.read(m.ctx)
 	if err != nil {
 		return err
 	}
@@ -213,7 +129,7 @@ func (m *Machine) brokersStarted(ids []int32) error {
 			return err
 		}
 	}
-	return m.watchBrokers(ids)
+	return m.brokerNodes.watch(m.ctx, ids)
 }
 
 func (m *Machine) removeBrokers(ids []int32) error {
@@ -243,7 +159,7 @@ func (m *Machine) brokersFailed(ids []int32) error {
 	if err := m.replicasWentOffline(m.c.replicasOnBrokers(ids...)); err != nil {
 		return err
 	}
-	m.unwatchBrokers(ids)
+	m.brokerNodes.unwatch(ids)
 	return nil
 }
 
@@ -302,7 +218,7 @@ func (e brokerModifications) process(m *Machine) error {
 	if !known || slices.Equal(old.Endpoints, info.Endpoints) && reflect.DeepEqual(old.Features, info.Features) {
 		return nil
 	}
-	if listener, ok := m.missingListener(*info); !ok {
+	if listener, ok := m.brokerNodes.missingListener(*info); !ok {
 		m.log.Errorf("Broker %d no longer advertises its listener %s; the controller keeps its old endpoints", e.id, listener)
 		return nil
 	}

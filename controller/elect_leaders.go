@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,11 +54,11 @@ func (e electionRequest) process(m *Machine) error {
 		e.preempt()
 		return nil
 	}
-	tps, err := m.partitionsToElect(e)
+	tps, err := m.elections.partitionsOf(m.ctx, e)
 	if err != nil || tps == nil { // only for an event of the znode, for which no caller waits
 		return err
 	}
-	results, err := m.electRequested(e, tps)
+	results, err := m.elections.run(m.ctx, e, tps)
 	switch {
 	case err == nil:
 		e.answer(results, nil)
@@ -69,19 +70,31 @@ func (e electionRequest) process(m *Machine) error {
 	return err
 }
 
-// partitionsToElect returns the partitions that e is about, nil if its znode does not exist.
-func (m *Machine) partitionsToElect(e electionRequest) ([]TopicPartition, error) {
+// electionRequests holds the elections that clients, old tools and the periodic check request.
+type electionRequests struct {
+	c     *controllerContext
+	store interface {
+		preferredElectionStore
+		watchStore
+	}
+	agenda     Agenda
+	partitions *partitionStates
+	log        logger
+}
+
+// partitionsOf returns the partitions that e is about, nil if its znode does not exist.
+func (er *electionRequests) partitionsOf(ctx context.Context, e electionRequest) ([]TopicPartition, error) {
 	switch {
 	case e.partitions != nil:
 		return e.partitions, nil
 	case e.trigger == adminTriggered:
-		return append([]TopicPartition{}, m.c.partitionsWhere(func(TopicPartition, *partitionContext) bool { return true })...), nil
+		return append([]TopicPartition{}, er.c.partitionsWhere(func(TopicPartition, *partitionContext) bool { return true })...), nil
 	}
-	exists, err := m.store.Arm(m.ctx, zkstore.PreferredElectionPath)
+	exists, err := er.store.Arm(ctx, zkstore.PreferredElectionPath)
 	if err != nil || !exists {
 		return nil, err
 	}
-	tps, err := m.store.PreferredElections(m.ctx)
+	tps, err := er.store.PreferredElections(ctx)
 	return append([]TopicPartition{}, tps...), err
 }
 
@@ -89,60 +102,60 @@ func (m *Machine) partitionsToElect(e electionRequest) ([]TopicPartition, error)
 // millions.
 const unknownLogged = 100
 
-func (m *Machine) electRequested(e electionRequest, tps []TopicPartition) (map[TopicPartition]ElectionResult, error) {
+func (er *electionRequests) run(ctx context.Context, e electionRequest, tps []TopicPartition) (map[TopicPartition]ElectionResult, error) {
 	results := map[TopicPartition]ElectionResult{}
 	var electable []TopicPartition
 	unknown := 0
 	for _, tp := range tps {
-		p := m.c.partition(tp)
+		p := er.c.partition(tp)
 		switch {
 		case p == nil:
 			if unknown++; unknown <= unknownLogged {
-				m.log.Infof("Skipping replica leader election (%s) for partition %s by %s since it doesn't exist.", e.type_, partitionName(tp), e.trigger)
+				er.log.Infof("Skipping replica leader election (%s) for partition %s by %s since it doesn't exist.", e.type_, partitionName(tp), e.trigger)
 			}
 			results[tp] = ElectionResult{noLeader, protocol.Errorf(protocol.UnknownTopicOrPartition, "The partition does not exist.")}
-		case m.c.queuedForDeletion(tp.Topic):
-			m.log.Warnf("Skipping replica leader election (%s) for partitions %s by %s since the respective topics are being deleted", e.type_, partitionName(tp), e.trigger)
+		case er.c.queuedForDeletion(tp.Topic):
+			er.log.Warnf("Skipping replica leader election (%s) for partitions %s by %s since the respective topics are being deleted", e.type_, partitionName(tp), e.trigger)
 			results[tp] = ElectionResult{noLeader, protocol.Errorf(protocol.InvalidTopicException, "The topic is being deleted")}
-		case m.electionNeeded(p, e.type_):
+		case electionNeeded(er.c, p, e.type_):
 			electable = append(electable, tp)
 		case e.partitions != nil || e.trigger != adminTriggered:
 			results[tp] = ElectionResult{p.leadership.Leader, protocol.ElectionNotNeeded}
 		}
 	}
 	if unknown > unknownLogged {
-		m.log.Infof("Skipping replica leader election (%s) by %s for %d more partitions since they don't exist.", e.type_, e.trigger, unknown-unknownLogged)
+		er.log.Infof("Skipping replica leader election (%s) by %s for %d more partitions since they don't exist.", e.type_, e.trigger, unknown-unknownLogged)
 	}
-	outcomes, err := m.electReplicas(electable, e.type_, e.trigger)
+	outcomes, err := er.elect(ctx, electable, e.type_, e.trigger)
 	if err != nil {
 		return nil, err
 	}
 	for _, tp := range electable {
-		results[tp] = m.electionResult(tp, outcomes, e.type_)
+		results[tp] = er.result(tp, outcomes, e.type_)
 	}
 	return results, nil
 }
 
-func (m *Machine) electionNeeded(p *partitionContext, t ElectionType) bool {
+func electionNeeded(c *controllerContext, p *partitionContext, t ElectionType) bool {
 	switch {
 	case p.leadership == nil:
 		return true
 	case t == ElectPreferred:
 		return len(p.assignment.Replicas) > 0 && p.leadership.Leader != p.assignment.Replicas[0]
 	default:
-		return !m.c.live(p.leadership.Leader)
+		return !c.live(p.leadership.Leader)
 	}
 }
 
-// electionResult converts the outcome of an election into the result for the caller. A new
+// result converts the outcome of an election into the result for the caller. A new
 // partition that came online without an election has no outcome; it counts as a success.
-func (m *Machine) electionResult(tp TopicPartition, outcomes map[TopicPartition]electionOutcome, t ElectionType) ElectionResult {
+func (er *electionRequests) result(tp TopicPartition, outcomes map[TopicPartition]electionOutcome, t ElectionType) ElectionResult {
 	o, held := outcomes[tp]
 	if !held {
-		if s := m.c.leadership(tp); s != nil && m.c.partition(tp).state == onlinePartition {
+		if s := er.c.leadership(tp); s != nil && er.c.partition(tp).state == onlinePartition {
 			return ElectionResult{Leader: s.Leader}
 		}
-		o.err = stateChangeFailed("Failed to elect leader for partition %s in %s state", partitionName(tp), m.c.partition(tp).state)
+		o.err = stateChangeFailed("Failed to elect leader for partition %s in %s state", partitionName(tp), er.c.partition(tp).state)
 	}
 	switch {
 	case o.err == nil:
@@ -156,10 +169,10 @@ func (m *Machine) electionResult(tp TopicPartition, outcomes map[TopicPartition]
 	}
 }
 
-// electReplicas runs preferred or unclean elections. An unclean election not requested through the
+// elect runs preferred or unclean elections. An unclean election not requested through the
 // ElectLeaders API elects a replica out of sync only if the topic allows it.
-func (m *Machine) electReplicas(tps []TopicPartition, t ElectionType, trigger electionTrigger) (map[TopicPartition]electionOutcome, error) {
-	m.log.Infof("Starting replica leader election (%s) for partitions %s triggered by %s", t, joinPartitions(tps), trigger)
+func (er *electionRequests) elect(ctx context.Context, tps []TopicPartition, t ElectionType, trigger electionTrigger) (map[TopicPartition]electionOutcome, error) {
+	er.log.Infof("Starting replica leader election (%s) for partitions %s triggered by %s", t, joinPartitions(tps), trigger)
 	s := electPreferred
 	if t == ElectUnclean {
 		s = electOffline
@@ -167,7 +180,7 @@ func (m *Machine) electReplicas(tps []TopicPartition, t ElectionType, trigger el
 			s = electOfflineUnclean
 		}
 	}
-	outcomes, err := m.partitions.move(m.ctx, tps, onlinePartition, s)
+	outcomes, err := er.partitions.move(ctx, tps, onlinePartition, s)
 	if err != nil {
 		return nil, err
 	}
@@ -176,58 +189,58 @@ func (m *Machine) electReplicas(tps []TopicPartition, t ElectionType, trigger el
 	}
 	for _, tp := range sortedPartitions(outcomes) {
 		if o := outcomes[tp]; o.err != nil {
-			m.log.Errorf("Error completing replica leader election (%s) for partition %s: %v", t, partitionName(tp), o.err)
+			er.log.Errorf("Error completing replica leader election (%s) for partition %s: %v", t, partitionName(tp), o.err)
 		}
 	}
-	m.logPreferredElections(tps)
+	er.logPreferred(tps)
 	if trigger == zkTriggered { // delete the znode whatever the results; look again, since a tool may recreate it in between
-		err = m.store.DeletePreferredElections(m.ctx, m.c.fence())
+		err = er.store.DeletePreferredElections(ctx, er.c.fence())
 		if err != nil && fatal(err) {
 			return nil, err
 		}
-		m.agenda.Put(electionRequest{type_: ElectPreferred, trigger: zkTriggered})
+		er.agenda.Put(electionRequest{type_: ElectPreferred, trigger: zkTriggered})
 	}
 	return outcomes, nil
 }
 
-func (m *Machine) logPreferredElections(tps []TopicPartition) {
+func (er *electionRequests) logPreferred(tps []TopicPartition) {
 	for _, tp := range tps {
-		p := m.c.partition(tp)
+		p := er.c.partition(tp)
 		if p == nil || p.leadership == nil || len(p.assignment.Replicas) == 0 {
 			continue
 		}
 		if preferred := p.assignment.Replicas[0]; p.leadership.Leader == preferred {
-			m.log.Infof("Partition %s completed preferred replica leader election. New leader is %d", partitionName(tp), preferred)
+			er.log.Infof("Partition %s completed preferred replica leader election. New leader is %d", partitionName(tp), preferred)
 		} else {
-			m.log.Warnf("Partition %s failed to complete preferred replica leader election to %d. Leader is still %d", partitionName(tp), preferred, p.leadership.Leader)
+			er.log.Warnf("Partition %s failed to complete preferred replica leader election to %d. Leader is still %d", partitionName(tp), preferred, p.leadership.Leader)
 		}
 	}
 }
 
-// resumePreferredElections runs, after a failover, the elections that an old tool requested from an
+// resumePreferred runs, after a failover, the elections that an old tool requested from an
 // earlier controller.
-func (m *Machine) resumePreferredElections() error {
-	asked, err := m.store.PreferredElections(m.ctx)
+func (er *electionRequests) resumePreferred(ctx context.Context) error {
+	asked, err := er.store.PreferredElections(ctx)
 	if err != nil {
 		return err
 	}
 	var done, skipped, pending []TopicPartition
 	for _, tp := range asked {
-		p := m.c.partition(tp)
+		p := er.c.partition(tp)
 		switch {
 		case p == nil || len(p.assignment.Replicas) == 0 || p.leadership != nil && p.leadership.Leader == p.assignment.Replicas[0]:
 			done = append(done, tp)
-		case m.c.queuedForDeletion(tp.Topic):
+		case er.c.queuedForDeletion(tp.Topic):
 			skipped = append(skipped, tp)
 		default:
 			pending = append(pending, tp)
 		}
 	}
-	m.log.Infof("Partitions undergoing preferred replica election: %s", joinPartitions(asked))
-	m.log.Infof("Partitions that completed preferred replica election: %s", joinPartitions(done))
-	m.log.Infof("Skipping preferred replica election for partitions due to topic deletion: %s", joinPartitions(skipped))
-	m.log.Infof("Resuming preferred replica election for partitions: %s", joinPartitions(pending))
-	_, err = m.electReplicas(pending, ElectPreferred, zkTriggered)
+	er.log.Infof("Partitions undergoing preferred replica election: %s", joinPartitions(asked))
+	er.log.Infof("Partitions that completed preferred replica election: %s", joinPartitions(done))
+	er.log.Infof("Skipping preferred replica election for partitions due to topic deletion: %s", joinPartitions(skipped))
+	er.log.Infof("Resuming preferred replica election for partitions: %s", joinPartitions(pending))
+	_, err = er.elect(ctx, pending, ElectPreferred, zkTriggered)
 	return err
 }
 
@@ -249,7 +262,7 @@ func (e autoRebalance) process(m *Machine) error {
 			online := func(id int32) bool { return m.c.replicaOnline(id, tp) }
 			return !preferredCanLead(m.c.assignment(tp), m.c.leadership(tp).ISR, online)
 		})
-		if _, err := m.electReplicas(tps, ElectPreferred, autoTriggered); err != nil {
+		if _, err := m.elections.elect(m.ctx, tps, ElectPreferred, autoTriggered); err != nil {
 			return fmt.Errorf("rebalance leaders to broker %d: %w", broker, err)
 		}
 	}

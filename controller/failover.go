@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -216,7 +215,7 @@ func (m *Machine) deleteAbandoned() error {
 // brokers must know the live brokers before they are sent leaders (KAFKA-4443), and replicas must
 // have their states before leaders are elected.
 func (m *Machine) failover() error {
-	if err := m.setUpFeatures(); err != nil {
+	if err := m.features.setUp(m.ctx); err != nil {
 		return err
 	}
 	m.log.Infof("Registering handlers")
@@ -284,7 +283,7 @@ func (m *Machine) resumeOldRequests() error {
 	if err := m.deletions.resume(m.ctx); err != nil {
 		return err
 	}
-	return m.resumePreferredElections()
+	return m.elections.resumePreferred(m.ctx)
 }
 
 func (m *Machine) watchAll() error {
@@ -340,7 +339,7 @@ func (m *Machine) deleteOldNotifications() error {
 }
 
 func (m *Machine) initializeContext() error {
-	brokers, err := m.readBrokers()
+	brokers, err := m.brokerNodes.read(m.ctx)
 	if err != nil {
 		return err
 	}
@@ -353,7 +352,7 @@ func (m *Machine) initializeContext() error {
 	for _, name := range names {
 		m.c.addTopic(name)
 	}
-	added, err := m.readTopics(names, m.cfg.KnownTopicID)
+	added, err := m.topicNodes.read(m.ctx, names, m.cfg.KnownTopicID)
 	if err != nil {
 		return err
 	}
@@ -362,7 +361,7 @@ func (m *Machine) initializeContext() error {
 			m.c.reassigning[tp] = true
 		}
 	}
-	if err := m.watchBrokers(m.c.registeredIDs()); err != nil {
+	if err := m.brokerNodes.watch(m.ctx, m.c.registeredIDs()); err != nil {
 		return err
 	}
 	if err := m.leaderships.read(m.ctx, added); err != nil {
@@ -386,12 +385,12 @@ func (m *Machine) resign() {
 	for path := range m.requestEvents() {
 		m.store.UnwatchNode(path)
 	}
-	m.unwatchBrokers(m.c.registeredIDs())
+	m.brokerNodes.unwatch(m.c.registeredIDs())
 	for tp := range m.c.reassigning {
 		m.reassignments.unwatchState(tp)
 	}
 	m.partitions.log.Infof("Stopped partition state machine")
-	m.unwatchTopics(sortedKeys(m.c.topics)...)
+	m.topicNodes.unwatch(sortedKeys(m.c.topics)...)
 	m.replicas.log.Infof("Stopped replica state machine")
 	m.agenda.CancelTimers()
 	if m.cfg.TokenExpiry != nil && m.Active() {
@@ -403,58 +402,4 @@ func (m *Machine) resign() {
 	m.c.reset()
 	m.log.Infof("Resigned")
 	m.setChangesLogger()
-}
-
-// setUpFeatures creates or updates /feature as this broker's inter.broker.protocol.version
-// requires. An invalid znode is left as it is, because it must not prevent the cluster from having
-// a controller.
-func (m *Machine) setUpFeatures() error {
-	wanted := zkstore.FeatureNode{JSONVersion: m.versions.featureJSON, Enabled: m.versions.features, Features: map[string]zkstore.FinalizedFeature{}}
-	node, err := m.store.Feature(m.ctx)
-	switch {
-	case errors.Is(err, zkstore.ErrNoNode):
-		m.log.Infof("Creating FeatureZNode at path: %s with contents: %+v", zkstore.FeaturePath, wanted)
-		if err := m.store.CreateFeature(m.ctx, wanted); err != nil && !errors.Is(err, zkstore.ErrNodeExists) {
-			return err
-		}
-		node, err = m.store.Feature(m.ctx)
-		if err != nil {
-			return err
-		}
-		return m.awaitFeatures(node.Version, m.cfg.FeatureUpdateTimeout)
-	case errors.Is(err, zkstore.ErrInvalidNode):
-		m.log.Errorf("Cannot parse %s; leaving it as it is and assuming that there are no finalized features: %v", zkstore.FeaturePath, err)
-		m.finalized = nil
-		return nil
-	case err != nil:
-		return err
-	}
-	if !node.Enabled && len(node.Features) > 0 {
-		m.log.Warnf("FeatureZNode at path: %s with disabled status contains non-empty features: %v", zkstore.FeaturePath, node.Features)
-	}
-	if wanted.Enabled && node.Enabled {
-		wanted.Features = node.Features
-	}
-	m.finalized = wanted.Features
-	if sameFeatures(node, wanted) {
-		return nil
-	}
-	m.log.Infof("Updating FeatureZNode at path: %s with contents: %+v", zkstore.FeaturePath, wanted)
-	version, err := m.store.SetFeature(m.ctx, wanted)
-	if err != nil {
-		return err
-	}
-	return m.awaitFeatures(version, m.cfg.FeatureUpdateTimeout)
-}
-
-func sameFeatures(a, b zkstore.FeatureNode) bool {
-	if a.JSONVersion != b.JSONVersion || a.Enabled != b.Enabled || len(a.Features) != len(b.Features) {
-		return false
-	}
-	for name, level := range a.Features {
-		if other, ok := b.Features[name]; !ok || other != level {
-			return false
-		}
-	}
-	return true
 }

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"strconv"
 	"time"
@@ -63,9 +64,9 @@ func (e updateFeatures) process(m *Machine) error {
 	}
 	results := map[string]error{}
 	target := map[string]zkstore.FinalizedFeature{}
-	maps.Copy(target, m.finalized)
+	maps.Copy(target, m.features.finalized)
 	for _, u := range e.updates {
-		level, err := m.checkFeatureUpdate(u)
+		level, err := m.features.check(u)
 		results[u.Feature] = err
 		switch {
 		case err != nil:
@@ -76,8 +77,8 @@ func (e updateFeatures) process(m *Machine) error {
 		}
 	}
 	var failure error
-	if !e.validateOnly && !maps.Equal(target, m.finalized) {
-		if failure = m.writeFeatures(target, e.timeout); failure != nil {
+	if !e.validateOnly && !maps.Equal(target, m.features.finalized) {
+		if failure = m.features.write(m.ctx, target, e.timeout); failure != nil {
 			m.log.Warnf("Processing of feature updates failed due to error: %v", failure)
 			for name, err := range results {
 				if err == nil {
@@ -90,13 +91,80 @@ func (e updateFeatures) process(m *Machine) error {
 	return failure
 }
 
-func (m *Machine) writeFeatures(features map[string]zkstore.FinalizedFeature, timeout time.Duration) error {
-	version, err := m.store.SetFeature(m.ctx, zkstore.FeatureNode{JSONVersion: m.versions.featureJSON, Enabled: true, Features: features})
+// features keeps the finalized features in /feature.
+type features struct {
+	versions   versions
+	supported  map[string]zkstore.FeatureRange                // by this broker
+	awaitEpoch func(ctx context.Context, version int32) error // Config.AwaitFeatureEpoch
+	timeout    time.Duration                                  // for this broker to read a change
+	c          *controllerContext
+	store      featureStore
+	log        logger
+
+	finalized map[string]zkstore.FinalizedFeature // as last read or written
+}
+
+// setUp creates or updates /feature as this broker's inter.broker.protocol.version
+// requires. An invalid znode is left as it is, because it must not prevent the cluster from having
+// a controller.
+func (f *features) setUp(ctx context.Context) error {
+	wanted := zkstore.FeatureNode{JSONVersion: f.versions.featureJSON, Enabled: f.versions.features, Features: map[string]zkstore.FinalizedFeature{}}
+	node, err := f.store.Feature(ctx)
+	switch {
+	case errors.Is(err, zkstore.ErrNoNode):
+		f.log.Infof("Creating FeatureZNode at path: %s with contents: %+v", zkstore.FeaturePath, wanted)
+		if err := f.store.CreateFeature(ctx, wanted); err != nil && !errors.Is(err, zkstore.ErrNodeExists) {
+			return err
+		}
+		node, err = f.store.Feature(ctx)
+		if err != nil {
+			return err
+		}
+		return f.await(ctx, node.Version, f.timeout)
+	case errors.Is(err, zkstore.ErrInvalidNode):
+		f.log.Errorf("Cannot parse %s; leaving it as it is and assuming that there are no finalized features: %v", zkstore.FeaturePath, err)
+		f.finalized = nil
+		return nil
+	case err != nil:
+		return err
+	}
+	if !node.Enabled && len(node.Features) > 0 {
+		f.log.Warnf("FeatureZNode at path: %s with disabled status contains non-empty features: %v", zkstore.FeaturePath, node.Features)
+	}
+	if wanted.Enabled && node.Enabled {
+		wanted.Features = node.Features
+	}
+	f.finalized = wanted.Features
+	if sameFeatures(node, wanted) {
+		return nil
+	}
+	f.log.Infof("Updating FeatureZNode at path: %s with contents: %+v", zkstore.FeaturePath, wanted)
+	version, err := f.store.SetFeature(ctx, wanted)
 	if err != nil {
 		return err
 	}
-	m.finalized = features
-	return m.awaitFeatures(version, timeout)
+	return f.await(ctx, version, f.timeout)
+}
+
+func sameFeatures(a, b zkstore.FeatureNode) bool {
+	if a.JSONVersion != b.JSONVersion || a.Enabled != b.Enabled || len(a.Features) != len(b.Features) {
+		return false
+	}
+	for name, level := range a.Features {
+		if other, ok := b.Features[name]; !ok || other != level {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *features) write(ctx context.Context, features map[string]zkstore.FinalizedFeature, timeout time.Duration) error {
+	version, err := f.store.SetFeature(ctx, zkstore.FeatureNode{JSONVersion: f.versions.featureJSON, Enabled: true, Features: features})
+	if err != nil {
+		return err
+	}
+	f.finalized = features
+	return f.await(ctx, version, timeout)
 }
 
 // featureLevel is a level to finalize; 0 means deletion.
@@ -106,12 +174,12 @@ func (l featureLevel) finalized() zkstore.FinalizedFeature {
 	return zkstore.FinalizedFeature{Min: 1, Max: int16(l)}
 }
 
-// checkFeatureUpdate validates one update. Errors have Kafka's messages.
-func (m *Machine) checkFeatureUpdate(u FeatureUpdate) (featureLevel, error) {
+// check validates one update. Errors have Kafka's messages.
+func (f *features) check(u FeatureUpdate) (featureLevel, error) {
 	refuse := func(format string, args ...any) (featureLevel, error) {
 		return 0, protocol.Errorf(protocol.InvalidRequest, format, args...)
 	}
-	existing, finalized := m.finalized[u.Feature]
+	existing, finalized := f.finalized[u.Feature]
 	up := u.Upgrade == UpgradeOnly
 	switch {
 	case u.Feature == "":
@@ -135,11 +203,11 @@ func (m *Machine) checkFeatureUpdate(u FeatureUpdate) (featureLevel, error) {
 	case finalized && u.MaxLevel > existing.Max && !up:
 		return refuse("When the downgradeType is set to SAFE in the request, the provided versionLevel:%d can not be greater than existing versionLevel:%d.", u.MaxLevel, existing.Max)
 	}
-	return m.checkSupported(u)
+	return f.checkSupported(u)
 }
 
-func (m *Machine) checkSupported(u FeatureUpdate) (featureLevel, error) {
-	supported, known := m.cfg.SupportedFeatures[u.Feature]
+func (f *features) checkSupported(u FeatureUpdate) (featureLevel, error) {
+	supported, known := f.supported[u.Feature]
 	if !known {
 		return 0, protocol.Errorf(protocol.InvalidRequest, "Could not apply finalized feature update because the provided feature is not supported.")
 	}
@@ -148,7 +216,7 @@ func (m *Machine) checkSupported(u FeatureUpdate) (featureLevel, error) {
 			strconv.Itoa(int(u.MaxLevel)), supported.Min)
 	}
 	level := featureLevel(u.MaxLevel)
-	for _, b := range m.c.brokers {
+	for _, b := range f.c.brokers {
 		if incompatibleFeatures(b.Features, map[string]zkstore.FinalizedFeature{u.Feature: level.finalized()}) {
 			return 0, protocol.Errorf(protocol.InvalidRequest, "Could not apply finalized feature update because brokers were found to have incompatible versions for the feature.")
 		}
@@ -156,13 +224,13 @@ func (m *Machine) checkSupported(u FeatureUpdate) (featureLevel, error) {
 	return level, nil
 }
 
-// awaitFeatures waits until this broker has read /feature with this version or a later one. Only
+// await waits until this broker has read /feature with this version or a later one. Only
 // then are the features in the broker's answers those that it enforces.
-func (m *Machine) awaitFeatures(version zkstore.Version, timeout time.Duration) error {
-	if m.cfg.AwaitFeatureEpoch == nil || !m.versions.features {
+func (f *features) await(ctx context.Context, version zkstore.Version, timeout time.Duration) error {
+	if f.awaitEpoch == nil || !f.versions.features {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(m.ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return m.cfg.AwaitFeatureEpoch(ctx, version)
+	return f.awaitEpoch(ctx, version)
 }

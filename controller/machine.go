@@ -28,6 +28,10 @@ type Machine struct {
 	replicas      *replicaStates
 	deletions     *topicDeletions
 	reassignments *reassignments
+	elections     *electionRequests
+	brokerNodes   *brokerNodes
+	topicNodes    *topicNodes
+	features      *features
 
 	log     logger  // kafka.controller.KafkaController
 	changes *logger // state.change.logger, with the epoch of the current term in its prefix
@@ -41,8 +45,6 @@ type Machine struct {
 
 	// c is the state of the current term; empty outside a term. All parts share it.
 	c *controllerContext
-	// finalized are the feature levels of /feature as last read or written.
-	finalized map[string]zkstore.FinalizedFeature
 
 	// ctx is bound to a ZooKeeper session. Work begun in one session never continues in the next,
 	// and no operation waits for a new session: between an expiry and the event of AfterNewSession,
@@ -89,6 +91,12 @@ func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, 
 	m.reassignments = &reassignments{watchISR: !m.versions.alterPartition, c: m.c, store: store, agenda: agenda,
 		leaderships: m.leaderships, partitions: m.partitions, replicas: m.replicas, deletions: m.deletions,
 		dispatcher: m.dispatcher, log: m.log, changes: m.changes}
+	m.elections = &electionRequests{c: m.c, store: store, agenda: agenda, partitions: m.partitions, log: m.log}
+	m.features = &features{versions: m.versions, supported: cfg.SupportedFeatures, awaitEpoch: cfg.AwaitFeatureEpoch,
+		timeout: cfg.FeatureUpdateTimeout, c: m.c, store: store, log: m.log}
+	m.brokerNodes = &brokerNodes{listeners: []string{cfg.InterBrokerListener, controlListener(cfg)}, features: m.features,
+		store: store, agenda: agenda, log: m.log}
+	m.topicNodes = &topicNodes{topicIDs: m.versions.topicIDs, draw: cfg.NewTopicID, c: m.c, store: store, agenda: agenda, log: m.log}
 	m.controllerID.Store(noLeader)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
