@@ -38,7 +38,7 @@ func (e alterPartition) process(m *Machine) error {
 		e.fail(protocol.StaleBrokerEpoch)
 		return nil
 	}
-	a := m.newAlteration(e.req)
+	a := newAlteration(m.c, e.req)
 	if err := m.applyAlteration(a); err != nil {
 		m.log.Errorf("Error when processing AlterPartition of broker %d: %v", e.req.BrokerID, err)
 		e.fail(protocol.UnknownServerError)
@@ -63,13 +63,13 @@ type alterationResult struct {
 	code  protocol.ErrorCode
 }
 
-func (m *Machine) newAlteration(req *kmsg.AlterPartitionRequest) *alteration {
+func newAlteration(c *controllerContext, req *kmsg.AlterPartitionRequest) *alteration {
 	a := &alteration{req: req, wanted: map[TopicPartition]zkstore.PartitionState{}, results: map[TopicPartition]alterationResult{}}
 	for _, t := range req.Topics {
 		name := t.Topic
 		if req.Version >= 2 {
 			var known bool
-			if name, known = m.c.names[t.TopicID]; !known {
+			if name, known = c.names[t.TopicID]; !known {
 				a.unknown = append(a.unknown, t)
 				continue
 			}

@@ -19,8 +19,8 @@ type brokerNodes struct {
 	log    logger
 }
 
-// read reads the registered brokers with their epochs. It omits brokers with an invalid
-// znode, without a listener that the controller needs, or with incompatible features.
+// read reads the registered brokers with their epochs. It omits brokers with an invalid znode,
+// without a listener that the controller needs, or with incompatible features.
 func (bn *brokerNodes) read(ctx context.Context) (map[int32]zkstore.BrokerInfo, error) {
 	brokers, err := bn.store.Brokers(ctx)
 	if errors.Is(err, zkstore.ErrInvalidNode) {

@@ -6,16 +6,20 @@
 // its end, reads and writes the Store, and passes requests to Peers. Controller adds a queue, one
 // goroutine that processes events, timers and sockets.
 //
-//	context.go              the controller's state
+//	context.go              the controller's state, and the queue of deletions in deletion_queue.go
 //	election.go             choice of a leader: pure functions
 //	reassignment.go         steps of a reassignment: pure functions
 //	partition_states.go     partitions: new, online, offline, non-existent
 //	replica_states.go       replicas: new, online, offline, being deleted, non-existent
+//	leaderships.go          reading and writing leaders and in-sync sets
+//	broker_nodes.go, topic_nodes.go    reading and watching brokers and topics
 //	batch.go, requests.go   requests for each broker, and their versions: pure functions
+//	dispatcher.go           sending a batch, and its answers as events
 //	failover.go             becoming the controller, and resigning
 //	brokers.go, topics.go, deletion.go, reassign_partitions.go,
 //	elect_leaders.go, alter_partition.go, controlled_shutdown.go,
 //	notifications.go, features.go    one file per kind of event
+//	unseen_restarts.go      brokers that restarted while there was no controller
 //	api.go                  requests of other packages to the controller
 //	queue.go                events in order, and timers
 //	senders.go              one queue and one connection per broker

@@ -140,8 +140,8 @@ func (td *topicDeletions) resume(ctx context.Context) error {
 	return nil
 }
 
-// startRound takes the partitions of the topics offline, removes them from the metadata of
-// all brokers, and sends the live replicas requests to delete their data.
+// startRound takes the partitions of the topics offline, removes them from the metadata of all
+// brokers, and sends the live replicas requests to delete their data.
 func (td *topicDeletions) startRound(ctx context.Context, topics []string) error {
 	if len(topics) == 0 {
 		return nil
@@ -183,9 +183,9 @@ func (td *topicDeletions) deleteReplicas(ctx context.Context, topics []string) e
 	return nil
 }
 
-// completeTopic deletes the znodes of a topic and removes it from the controller's state.
-// It first removes the watch of the topic: if a topic with the same name is created again,
-// topicChange handles it.
+// completeTopic deletes the znodes of a topic and removes it from the controller's state. It first
+// removes the watch of the topic: if a topic with the same name is created again, topicChange
+// handles it.
 func (td *topicDeletions) completeTopic(ctx context.Context, topic string) error {
 	td.store.UnwatchNode(zkstore.TopicPath(topic))
 	if err := td.replicas.move(ctx, td.c.replicasInState(topic, replicaDeletionSuccessful), nonExistentReplica); err != nil {

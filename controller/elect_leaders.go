@@ -147,8 +147,8 @@ func electionNeeded(c *controllerContext, p *partitionContext, t ElectionType) b
 	}
 }
 
-// result converts the outcome of an election into the result for the caller. A new
-// partition that came online without an election has no outcome; it counts as a success.
+// result converts the outcome of an election into the result for the caller. A new partition that
+// came online without an election has no outcome; it counts as a success.
 func (er *electionRequests) result(tp TopicPartition, outcomes map[TopicPartition]electionOutcome, t ElectionType) ElectionResult {
 	o, held := outcomes[tp]
 	if !held {
@@ -217,8 +217,8 @@ func (er *electionRequests) logPreferred(tps []TopicPartition) {
 	}
 }
 
-// resumePreferred runs, after a failover, the elections that an old tool requested from an
-// earlier controller.
+// resumePreferred runs, after a failover, the elections that an old tool requested from an earlier
+// controller.
 func (er *electionRequests) resumePreferred(ctx context.Context) error {
 	asked, err := er.store.PreferredElections(ctx)
 	if err != nil {

@@ -104,9 +104,8 @@ type features struct {
 	finalized map[string]zkstore.FinalizedFeature // as last read or written
 }
 
-// setUp creates or updates /feature as this broker's inter.broker.protocol.version
-// requires. An invalid znode is left as it is, because it must not prevent the cluster from having
-// a controller.
+// setUp creates or updates /feature as this broker's inter.broker.protocol.version requires. An
+// invalid znode is left as it is, because it must not prevent the cluster from having a controller.
 func (f *features) setUp(ctx context.Context) error {
 	wanted := zkstore.FeatureNode{JSONVersion: f.versions.featureJSON, Enabled: f.versions.features, Features: map[string]zkstore.FinalizedFeature{}}
 	node, err := f.store.Feature(ctx)
@@ -224,8 +223,8 @@ func (f *features) checkSupported(u FeatureUpdate) (featureLevel, error) {
 	return level, nil
 }
 
-// await waits until this broker has read /feature with this version or a later one. Only
-// then are the features in the broker's answers those that it enforces.
+// await waits until this broker has read /feature with this version or a later one. Only then are
+// the features in the broker's answers those that it enforces.
 func (f *features) await(ctx context.Context, version zkstore.Version, timeout time.Duration) error {
 	if f.awaitEpoch == nil || !f.versions.features {
 		return nil

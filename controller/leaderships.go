@@ -15,8 +15,8 @@ type leaderships struct {
 	store stateStore
 }
 
-// read reads the states of partitions. It keeps the known state of a partition whose
-// znode is missing or invalid.
+// read reads the states of partitions. It keeps the known state of a partition whose znode is
+// missing or invalid.
 func (l *leaderships) read(ctx context.Context, tps []TopicPartition) error {
 	states, err := l.store.PartitionStates(ctx, tps)
 	if err != nil {
@@ -28,8 +28,7 @@ func (l *leaderships) read(ctx context.Context, tps []TopicPartition) error {
 	return nil
 }
 
-// check returns an error if the state is missing (known is false) or a later controller wrote
-// it.
+// check returns an error if the state is missing (known is false) or a later controller wrote it.
 func (l *leaderships) check(tp TopicPartition, s zkstore.PartitionState, known bool) error {
 	if !known {
 		return stateChangeFailed("LeaderAndIsr information doesn't exist for partition %s in %s state", partitionName(tp), l.c.partition(tp).state)
@@ -42,9 +41,9 @@ func (l *leaderships) check(tp TopicPartition, s zkstore.PartitionState, known b
 	return nil
 }
 
-// write writes each state if ZooKeeper still has the version that the state is based on, and
-// stores the written ones in the controller's context. It returns the partitions that changed in
-// the meantime, and calls report for each of the others.
+// write writes each state if ZooKeeper still has the version that the state is based on, and stores
+// the written ones in the controller's context. It returns the partitions that changed in the
+// meantime, and calls report for each of the others.
 func (l *leaderships) write(ctx context.Context, states map[TopicPartition]zkstore.PartitionState, report func(TopicPartition, electionOutcome)) (conflicts []TopicPartition, err error) {
 	if len(states) == 0 {
 		return nil, nil

@@ -78,28 +78,34 @@ func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, 
 		log: newLog("KafkaController", "[Controller id=%d] "), changes: &logger{},
 	}
 	m.setChangesLogger()
-	m.dispatcher = &dispatcher{c: m.c, peers: peers, agenda: agenda, changes: m.changes,
-		requests: requestBuilder{id: cfg.BrokerID, listener: cfg.InterBrokerListener, versions: m.versions}}
-	m.leaderships = &leaderships{id: cfg.BrokerID, c: m.c, store: store}
-	m.partitions = &partitionStates{id: cfg.BrokerID, recovery: m.versions.recovery, unclean: cfg.UncleanElection,
-		c: m.c, store: store, leaderships: m.leaderships, dispatcher: m.dispatcher, changes: m.changes,
-		log: newLog("ZkPartitionStateMachine", "[PartitionStateMachine controllerId=%d] ")}
-	m.replicas = &replicaStates{id: cfg.BrokerID, c: m.c, store: store, leaderships: m.leaderships, dispatcher: m.dispatcher, changes: m.changes,
-		log: newLog("ZkReplicaStateMachine", "[ReplicaStateMachine controllerId=%d] ")}
-	m.deletions = &topicDeletions{enabled: cfg.DeleteTopics, c: m.c, store: store, partitions: m.partitions, replicas: m.replicas,
-		dispatcher: m.dispatcher, log: newLog("TopicDeletionManager", "[Topic Deletion Manager %d] ")}
-	m.reassignments = &reassignments{watchISR: !m.versions.alterPartition, c: m.c, store: store, agenda: agenda,
-		leaderships: m.leaderships, partitions: m.partitions, replicas: m.replicas, deletions: m.deletions,
-		dispatcher: m.dispatcher, log: m.log, changes: m.changes}
-	m.elections = &electionRequests{c: m.c, store: store, agenda: agenda, partitions: m.partitions, log: m.log}
-	m.features = &features{versions: m.versions, supported: cfg.SupportedFeatures, awaitEpoch: cfg.AwaitFeatureEpoch,
-		timeout: cfg.FeatureUpdateTimeout, c: m.c, store: store, log: m.log}
-	m.brokerNodes = &brokerNodes{listeners: []string{cfg.InterBrokerListener, controlListener(cfg)}, features: m.features,
-		store: store, agenda: agenda, log: m.log}
-	m.topicNodes = &topicNodes{topicIDs: m.versions.topicIDs, draw: cfg.NewTopicID, c: m.c, store: store, agenda: agenda, log: m.log}
+	m.addParts(newLog)
 	m.controllerID.Store(noLeader)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
+}
+
+// addParts creates the parts of the machine. They share the context of the term.
+func (m *Machine) addParts(newLog func(class, prefix string) logger) {
+	id := m.cfg.BrokerID
+	m.dispatcher = &dispatcher{c: m.c, peers: m.peers, agenda: m.agenda, changes: m.changes,
+		requests: requestBuilder{id: id, listener: m.cfg.InterBrokerListener, versions: m.versions}}
+	m.leaderships = &leaderships{id: id, c: m.c, store: m.store}
+	m.partitions = &partitionStates{id: id, recovery: m.versions.recovery, unclean: m.cfg.UncleanElection,
+		c: m.c, store: m.store, leaderships: m.leaderships, dispatcher: m.dispatcher, changes: m.changes,
+		log: newLog("ZkPartitionStateMachine", "[PartitionStateMachine controllerId=%d] ")}
+	m.replicas = &replicaStates{id: id, c: m.c, store: m.store, leaderships: m.leaderships, dispatcher: m.dispatcher, changes: m.changes,
+		log: newLog("ZkReplicaStateMachine", "[ReplicaStateMachine controllerId=%d] ")}
+	m.deletions = &topicDeletions{enabled: m.cfg.DeleteTopics, c: m.c, store: m.store, partitions: m.partitions, replicas: m.replicas,
+		dispatcher: m.dispatcher, log: newLog("TopicDeletionManager", "[Topic Deletion Manager %d] ")}
+	m.reassignments = &reassignments{watchISR: !m.versions.alterPartition, c: m.c, store: m.store, agenda: m.agenda,
+		leaderships: m.leaderships, partitions: m.partitions, replicas: m.replicas, deletions: m.deletions,
+		dispatcher: m.dispatcher, log: m.log, changes: m.changes}
+	m.elections = &electionRequests{c: m.c, store: m.store, agenda: m.agenda, partitions: m.partitions, log: m.log}
+	m.features = &features{versions: m.versions, supported: m.cfg.SupportedFeatures, awaitEpoch: m.cfg.AwaitFeatureEpoch,
+		timeout: m.cfg.FeatureUpdateTimeout, c: m.c, store: m.store, log: m.log}
+	m.brokerNodes = &brokerNodes{listeners: []string{m.cfg.InterBrokerListener, controlListener(m.cfg)}, features: m.features,
+		store: m.store, agenda: m.agenda, log: m.log}
+	m.topicNodes = &topicNodes{topicIDs: m.versions.topicIDs, draw: m.cfg.NewTopicID, c: m.c, store: m.store, agenda: m.agenda, log: m.log}
 }
 
 // setChangesLogger puts the epoch of the current term into the prefix of the state change log.

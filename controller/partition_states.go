@@ -83,8 +83,8 @@ type electionOutcome struct {
 	err   error
 }
 
-// start sets the first state of all partitions after a failover and tries to bring those
-// without a leader online.
+// start sets the first state of all partitions after a failover and tries to bring those without a
+// leader online.
 func (ps *partitionStates) start(ctx context.Context) error {
 	ps.log.Infof("Initializing partition state")
 	ps.c.each(func(tp TopicPartition, p *partitionContext) {
@@ -111,9 +111,9 @@ func (ps *partitionStates) triggerOnline(ctx context.Context, accept func(topic 
 	return ps.move(ctx, tps, onlinePartition, electOffline)
 }
 
-// move changes the state of partitions and sends the resulting requests. The strategy s
-// applies if to is Online. The result has an outcome for each partition that had an election, and
-// for each New partition that failed. The error ends the whole event.
+// move changes the state of partitions and sends the resulting requests. The strategy s applies if
+// to is Online. The result has an outcome for each partition that had an election, and for each New
+// partition that failed. The error ends the whole event.
 func (ps *partitionStates) move(ctx context.Context, tps []TopicPartition, to partitionState, s strategy) (map[TopicPartition]electionOutcome, error) {
 	if len(tps) == 0 {
 		return nil, nil
@@ -173,8 +173,8 @@ func (ps *partitionStates) transit(ctx context.Context, b *batch, tps []TopicPar
 	return nil, nil
 }
 
-// initialize creates the state znodes of new partitions and adds an outcome for each one
-// that failed. If a state znode already exists, the partition stays New until a failover reads it.
+// initialize creates the state znodes of new partitions and adds an outcome for each one that
+// failed. If a state znode already exists, the partition stays New until a failover reads it.
 func (ps *partitionStates) initialize(ctx context.Context, b *batch, tps []TopicPartition, outcomes map[TopicPartition]electionOutcome) error {
 	fail := func(tp TopicPartition, err error) {
 		outcomes[tp] = electionOutcome{err: err}

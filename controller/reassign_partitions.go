@@ -96,8 +96,8 @@ func (ra *reassignments) storeAssignment(ctx context.Context, tp TopicPartition,
 	return nil
 }
 
-// targetInSync reports whether the target replicas are in sync according to ZooKeeper.
-// Reading the state also arms its watch, if there is one.
+// targetInSync reports whether the target replicas are in sync according to ZooKeeper. Reading the
+// state also arms its watch, if there is one.
 func (ra *reassignments) targetInSync(ctx context.Context, tp TopicPartition, a zkstore.Assignment) (bool, error) {
 	if !beingReassigned(a) {
 		return true, nil
@@ -245,8 +245,8 @@ func (ra *reassignments) writeAssignment(ctx context.Context, tp TopicPartition,
 	return nil
 }
 
-// resume runs again the ongoing reassignments for which accept returns true. An error
-// of one partition does not affect the others, unless it is fatal.
+// resume runs again the ongoing reassignments for which accept returns true. An error of one
+// partition does not affect the others, unless it is fatal.
 func (ra *reassignments) resume(ctx context.Context, accept func(TopicPartition) bool) error {
 	for _, tp := range sortedPartitions(ra.c.reassigning) {
 		if !accept(tp) {
@@ -262,8 +262,8 @@ func (ra *reassignments) resume(ctx context.Context, accept func(TopicPartition)
 	return nil
 }
 
-// resumeAll resumes reassignments after a failover: first those in the znode of old
-// tools, then the other ongoing ones.
+// resumeAll resumes reassignments after a failover: first those in the znode of old tools, then the
+// other ongoing ones.
 func (ra *reassignments) resumeAll(ctx context.Context) error {
 	resumed, err := ra.processNode(ctx)
 	if err != nil {
@@ -342,9 +342,9 @@ func (zkReassignment) process(m *Machine) error {
 	return err
 }
 
-// processNode starts the reassignments in /admin/reassign_partitions, arms the watch of
-// this znode, and removes the failed entries from it. It returns the partitions whose reassignment
-// was started. It does not check that the target brokers are live.
+// processNode starts the reassignments in /admin/reassign_partitions, arms the watch of this znode,
+// and removes the failed entries from it. It returns the partitions whose reassignment was started.
+// It does not check that the target brokers are live.
 func (ra *reassignments) processNode(ctx context.Context) (map[TopicPartition]bool, error) {
 	if exists, err := ra.store.Arm(ctx, zkstore.ReassignPartitionsPath); err != nil || !exists {
 		return nil, err
@@ -379,9 +379,9 @@ func (ra *reassignments) processNode(ctx context.Context) (map[TopicPartition]bo
 	return started, err
 }
 
-// dropFromNode removes entries from /admin/reassign_partitions and deletes the znode with
-// the last entry. In that case it also queues the event again, because a tool may create the znode
-// again in between.
+// dropFromNode removes entries from /admin/reassign_partitions and deletes the znode with the last
+// entry. In that case it also queues the event again, because a tool may create the znode again in
+// between.
 func (ra *reassignments) dropFromNode(ctx context.Context, drop func(TopicPartition, []int32) bool) error {
 	exists, err := ra.store.Arm(ctx, zkstore.ReassignPartitionsPath)
 	if err != nil || !exists {

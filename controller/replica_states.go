@@ -72,8 +72,8 @@ type replicaStates struct {
 	changes     *logger
 }
 
-// start sets the first state of all replicas after a failover. It sends the leaderships to
-// the online replicas and removes the others from the in-sync sets.
+// start sets the first state of all replicas after a failover. It sends the leaderships to the
+// online replicas and removes the others from the in-sync sets.
 func (rs *replicaStates) start(ctx context.Context) error {
 	rs.log.Infof("Initializing replica state")
 	var online, offline []replicaID
@@ -94,8 +94,8 @@ func (rs *replicaStates) start(ctx context.Context) error {
 	return rs.move(ctx, offline, offlineReplica)
 }
 
-// move changes the state of replicas, broker by broker, and sends the resulting requests as
-// one batch. The error ends the whole event.
+// move changes the state of replicas, broker by broker, and sends the resulting requests as one
+// batch. The error ends the whole event.
 func (rs *replicaStates) move(ctx context.Context, replicas []replicaID, to replicaState) error {
 	if len(replicas) == 0 {
 		return nil

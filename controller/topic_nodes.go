@@ -23,10 +23,10 @@ type topicNodes struct {
 	log    logger
 }
 
-// read watches topics, reads their znodes and adopts their ids and assignments. It returns
-// the partitions in order. A topic without an id gets the id that known returns, or a new one if
-// that is zero and inter.broker.protocol.version supports topic ids. An existing id is kept with
-// any version.
+// read watches topics, reads their znodes and adopts their ids and assignments. It returns the
+// partitions in order. A topic without an id gets the id that known returns, or a new one if that
+// is zero and inter.broker.protocol.version supports topic ids. An existing id is kept with any
+// version.
 func (tn *topicNodes) read(ctx context.Context, names []string, known func(topic string) TopicID) ([]TopicPartition, error) {
 	for _, name := range names {
 		changed := func() { tn.agenda.Put(partitionModifications{name}) }
@@ -88,11 +88,11 @@ func (tn *topicNodes) ensureID(ctx context.Context, node *zkstore.TopicNode) err
 	return err
 }
 
-// restoreID writes the known id of a topic back into a znode without an id, which means that a
-// tool that does not support topic ids has rewritten the znode. With a new id, the replicas would
-// refuse all requests for the topic, since they have the old id in partition.metadata. If no
-// partition has a state in ZooKeeper yet, the topic is a new one with the name of a deleted topic,
-// which had the known id; its znode is left as it is.
+// restoreID writes the known id of a topic back into a znode without an id, which means that a tool
+// that does not support topic ids has rewritten the znode. With a new id, the replicas would refuse
+// all requests for the topic, since they have the old id in partition.metadata. If no partition has
+// a state in ZooKeeper yet, the topic is a new one with the name of a deleted topic, which had the
+// known id; its znode is left as it is.
 func (tn *topicNodes) restoreID(ctx context.Context, node *zkstore.TopicNode, id TopicID) error {
 	if id == (TopicID{}) || node.ID != (TopicID{}) {
 		return nil
@@ -115,8 +115,8 @@ func (tn *topicNodes) restoreID(ctx context.Context, node *zkstore.TopicNode, id
 	return err
 }
 
-// adoptID adopts the id of a topic that has none in the controller's state, because its znode
-// was invalid until now. If the znode has no id either, it gets one. A known id is kept.
+// adoptID adopts the id of a topic that has none in the controller's state, because its znode was
+// invalid until now. If the znode has no id either, it gets one. A known id is kept.
 func (tn *topicNodes) adoptID(ctx context.Context, node *zkstore.TopicNode) error {
 	if tn.c.topicID(node.Name) != (TopicID{}) {
 		return nil
@@ -141,8 +141,8 @@ func (tn *topicNodes) refusePartitions(ctx context.Context, node zkstore.TopicNo
 	return err
 }
 
-// newID returns a random version 4 UUID whose text does not begin with '-', since tools would
-// parse such an id as an option.
+// newID returns a random version 4 UUID whose text does not begin with '-', since tools would parse
+// such an id as an option.
 func (tn *topicNodes) newID() (TopicID, error) {
 	draw := tn.draw
 	if draw == nil {

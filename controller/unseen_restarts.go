@@ -10,41 +10,41 @@ import "slices"
 // ids of ZooKeeper reveal such a restart: the broker's registration is newer than the state of a
 // partition that has the broker in its in-sync set.
 
-// unseenBounces returns the in-sync replicas whose broker registered after the state of the
+// unseenRestarts returns the in-sync replicas whose broker registered after the state of the
 // partition was written. It omits a partition if this holds for all its live in-sync replicas, as
 // after a restart of the whole cluster: no replica is then safer than the others.
-func (m *Machine) unseenBounces() []replicaID {
-	var bounced []replicaID
-	m.c.each(func(tp TopicPartition, p *partitionContext) {
-		if p.leadership == nil || m.c.queuedForDeletion(tp.Topic) {
+func (c *controllerContext) unseenRestarts() []replicaID {
+	var restarted []replicaID
+	c.each(func(tp TopicPartition, p *partitionContext) {
+		if p.leadership == nil || c.queuedForDeletion(tp.Topic) {
 			return
 		}
 		steady := false
 		var suspects []replicaID
 		for _, id := range p.leadership.ISR {
 			switch {
-			case !m.c.replicaOnline(id, tp) || !slices.Contains(p.assignment.Replicas, id):
-			case m.c.brokers[id].Epoch > p.leadership.Zxid:
+			case !c.replicaOnline(id, tp) || !slices.Contains(p.assignment.Replicas, id):
+			case c.brokers[id].Epoch > p.leadership.Zxid:
 				suspects = append(suspects, replicaID{tp, id})
 			default:
 				steady = true
 			}
 		}
 		if steady {
-			bounced = append(bounced, suspects...)
+			restarted = append(restarted, suspects...)
 		}
 	})
-	return bounced
+	return restarted
 }
 
 // startAll sets the first states of replicas and partitions after a failover. Replicas whose broker
 // restarted unnoticed count as offline until the leaders are elected.
 func (m *Machine) startAll() error {
-	bounced := m.unseenBounces()
-	if len(bounced) > 0 {
-		m.log.Infof("Brokers have registered again since their replicas were recorded as in sync; restarting these replicas: %s", joinReplicas(bounced))
+	restarted := m.c.unseenRestarts()
+	if len(restarted) > 0 {
+		m.log.Infof("Brokers have registered again since their replicas were recorded as in sync; restarting these replicas: %s", joinReplicas(restarted))
 	}
-	for _, r := range bounced {
+	for _, r := range restarted {
 		m.c.setServed(r, false)
 	}
 	if err := m.replicas.start(m.ctx); err != nil {
@@ -53,13 +53,13 @@ func (m *Machine) startAll() error {
 	if err := m.partitions.start(m.ctx); err != nil {
 		return err
 	}
-	if len(bounced) == 0 {
+	if len(restarted) == 0 {
 		return nil
 	}
-	for _, r := range bounced {
+	for _, r := range restarted {
 		m.c.setServed(r, true)
 	}
-	if err := m.replicas.move(m.ctx, bounced, onlineReplica); err != nil {
+	if err := m.replicas.move(m.ctx, restarted, onlineReplica); err != nil {
 		return err
 	}
 	_, err := m.partitions.triggerOnline(m.ctx, func(string) bool { return true })

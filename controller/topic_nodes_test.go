@@ -1,0 +1,57 @@
+package controller
+
+import (
+	"testing"
+)
+
+// readTopicIDs returns the ids after a read of topics, and what was written.
+func readTopicIDs(t *testing.T, supported bool, known func(string) TopicID) (ids map[string]TopicID, writes string) {
+	p := newParts(t, 0)
+	p.create("kept", replicas(0))
+	for _, name := range []string{"new", "lost"} {
+		p.create(name, replicas(0))
+		node := p.store.topics[name]
+		node.ID = TopicID{}
+		p.store.topics[name] = node
+	}
+	delete(p.store.states, tp("new", 0))
+	p.c.reset()
+	p.c.epochVersion = p.store.epochVersion
+	draws := []TopicID{{0: 0xf8}, {0: 7}} // the text of the first one begins with '-'
+	nodes := &topicNodes{topicIDs: supported, c: p.c, store: p.store, agenda: p.harness, log: p.partitions.log,
+		draw: func() (TopicID, error) { id := draws[0]; draws = draws[1:]; return id, nil }}
+	tps, err := nodes.read(p.ctx, sortedKeys(p.store.topics), known)
+	if err != nil || len(tps) != 3 {
+		t.Fatal(tps, err)
+	}
+	ids = map[string]TopicID{}
+	for name := range p.store.topics {
+		ids[name] = p.c.topicID(name)
+		if ids[name] != p.store.topics[name].ID {
+			t.Errorf("%s has the id %x in ZooKeeper and %x in the context", name, p.store.topics[name].ID, ids[name])
+		}
+	}
+	return ids, p.requests()
+}
+
+// An id in ZooKeeper is kept. A topic without one gets the known id if its partitions have states,
+// and otherwise a new id, if ids are supported. No id begins with '-' in its text.
+func TestTopicsWithoutIDsGetTheKnownOrANewOne(t *testing.T) {
+	known := func(topic string) TopicID { return TopicID{15: topic[0]} }
+	kept := topicNode("kept").ID
+	for _, c := range []struct {
+		supported bool
+		known     func(string) TopicID
+		lost, new TopicID
+		writes    string
+	}{
+		{true, known, TopicID{15: 'l'}, TopicID{0: 7}, "zk set topic lost 0=0 (id), zk set topic new 0=0 (id)"},
+		{false, known, TopicID{15: 'l'}, TopicID{}, "zk set topic lost 0=0 (id)"},
+		{false, nil, TopicID{}, TopicID{}, ""},
+	} {
+		ids, writes := readTopicIDs(t, c.supported, c.known)
+		if ids["kept"] != kept || ids["lost"] != c.lost || ids["new"] != c.new || writes != c.writes {
+			t.Errorf("supported %t: ids %x, writes %q; want %x, %x, %x and %q", c.supported, ids, writes, kept, c.lost, c.new, c.writes)
+		}
+	}
+}
