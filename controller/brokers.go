@@ -8,15 +8,6 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-func incompatibleFeatures(supported map[string]zkstore.FeatureRange, finalized map[string]zkstore.FinalizedFeature) bool {
-	for name, level := range finalized {
-		if r, ok := supported[name]; !ok || level.Max < r.Min || level.Max > r.Max {
-			return true
-		}
-	}
-	return false
-}
-
 // brokerDiff is the difference between two sets of registered brokers. Its ids are sorted. A
 // bounced broker is in both sets, but with a greater epoch in the second: it registered again in
 // between.
@@ -124,7 +115,7 @@ func (m *Machine) brokersStarted(ids []int32) error {
 	}
 	if waiting := m.deletions.ofQueuedTopics(replicas); len(waiting) > 0 {
 		m.log.Infof("Some replicas %s for topics scheduled for deletion %s are on the newly restarted brokers %s. Signaling restart of topic deletion for these topics",
-			joinReplicas(waiting), joinTexts(sortedKeys(m.c.deletions.queued)), joinIDs(ids))
+			joinReplicas(waiting), joinTexts(sortedKeys(m.c.deletionQueue.queued)), joinIDs(ids))
 		if err := m.deletions.resumeTopics(m.ctx, topicsOfReplicas(waiting)...); err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ type controllerContext struct {
 
 	reassigning map[TopicPartition]bool // partitions with an ongoing reassignment
 
-	deletions deletionQueue
+	deletionQueue deletionQueue
 }
 
 type topicContext struct {
@@ -64,14 +64,14 @@ type partitionContext struct {
 
 func newControllerContext() *controllerContext {
 	return &controllerContext{
-		brokers:      map[int32]zkstore.BrokerInfo{},
-		shuttingDown: map[int32]bool{},
-		offlineDirs:  map[int32]map[TopicPartition]bool{},
-		topics:       map[string]*topicContext{},
-		unlisted:     map[string]bool{},
-		names:        map[TopicID]string{},
-		reassigning:  map[TopicPartition]bool{},
-		deletions:    newDeletionQueue(),
+		brokers:       map[int32]zkstore.BrokerInfo{},
+		shuttingDown:  map[int32]bool{},
+		offlineDirs:   map[int32]map[TopicPartition]bool{},
+		topics:        map[string]*topicContext{},
+		unlisted:      map[string]bool{},
+		names:         map[TopicID]string{},
+		reassigning:   map[TopicPartition]bool{},
+		deletionQueue: newDeletionQueue(),
 	}
 }
 
@@ -162,7 +162,7 @@ func (c *controllerContext) removeTopic(name string) {
 		delete(c.topics, name)
 		c.sorted, c.unlisted[name] = nil, true
 	}
-	c.deletions.remove(name)
+	c.deletionQueue.remove(name)
 }
 
 // newTopics returns the unknown names, sorted, and the number of known ones.
@@ -261,7 +261,9 @@ func (c *controllerContext) setLeadership(tp TopicPartition, s zkstore.Partition
 }
 
 // queuedForDeletion reports whether the topic is to be deleted.
-func (c *controllerContext) queuedForDeletion(topic string) bool { return c.deletions.queued[topic] }
+func (c *controllerContext) queuedForDeletion(topic string) bool {
+	return c.deletionQueue.queued[topic]
+}
 
 // stopEpoch returns the leader epoch for a StopReplica request about the partition.
 func (c *controllerContext) stopEpoch(tp TopicPartition) int32 {

@@ -39,9 +39,9 @@ func (td *topicDeletions) start(ctx context.Context, marked []string, ineligible
 		return td.store.RemoveTopicDeletions(ctx, td.c.fence(), marked)
 	}
 	for _, topic := range marked {
-		td.c.deletions.add(topic)
+		td.c.deletionQueue.add(topic)
 		if ineligible[topic] {
-			td.c.deletions.halt(topic)
+			td.c.deletionQueue.halt(topic)
 		}
 	}
 	return nil
@@ -49,14 +49,14 @@ func (td *topicDeletions) start(ctx context.Context, marked []string, ineligible
 
 // markIneligible stops further rounds for those topics that are queued.
 func (td *topicDeletions) markIneligible(reason string, topics ...string) {
-	if halted := td.c.deletions.halt(topics...); len(halted) > 0 {
+	if halted := td.c.deletionQueue.halt(topics...); len(halted) > 0 {
 		td.log.Infof("Halted deletion of topics %s due to %s", strings.Join(halted, ","), reason)
 	}
 }
 
 // resumeTopics makes queued topics eligible again and makes a pass.
 func (td *topicDeletions) resumeTopics(ctx context.Context, topics ...string) error {
-	if !td.c.deletions.resume(topics...) {
+	if !td.c.deletionQueue.resume(topics...) {
 		return nil
 	}
 	return td.resume(ctx)
@@ -91,7 +91,7 @@ func (td *topicDeletions) complete(ctx context.Context, replicas []replicaID) er
 // makeDue makes the topics of replicas due for the next pass. The topics must be queued.
 func (td *topicDeletions) makeDue(replicas []replicaID) {
 	for _, r := range replicas {
-		td.c.deletions.due[r.Topic] = true
+		td.c.deletionQueue.due[r.Topic] = true
 	}
 }
 
@@ -101,10 +101,10 @@ func (td *topicDeletions) ofQueuedTopics(replicas []replicaID) []replicaID {
 
 // resume makes a pass over the queued topics that are due. If it fails, they stay due.
 func (td *topicDeletions) resume(ctx context.Context) error {
-	if !td.enabled || len(td.c.deletions.due) == 0 {
+	if !td.enabled || len(td.c.deletionQueue.due) == 0 {
 		return nil
 	}
-	queue := sortedKeys(td.c.deletions.due)
+	queue := sortedKeys(td.c.deletionQueue.due)
 	td.log.Infof("Handling deletion for topics %s", strings.Join(queue, ","))
 	var retry []replicaID
 	var start []string
@@ -120,7 +120,7 @@ func (td *topicDeletions) resume(ctx context.Context) error {
 			continue
 		}
 		retry = append(retry, td.c.replicasInState(topic, replicaDeletionIneligible)...)
-		if !td.c.deletions.ineligible[topic] {
+		if !td.c.deletionQueue.ineligible[topic] {
 			td.log.Infof("Deletion of topic %s (re)started", topic)
 			start = append(start, topic)
 		}
@@ -131,10 +131,10 @@ func (td *topicDeletions) resume(ctx context.Context) error {
 	if err := td.startRound(ctx, start); err != nil {
 		return err
 	}
-	clear(td.c.deletions.due)
+	clear(td.c.deletionQueue.due)
 	for _, topic := range start {
-		if !td.c.deletions.ineligible[topic] && !td.c.anyReplicaIn(topic, replicaDeletionStarted) {
-			td.c.deletions.due[topic] = true // no deletion started: the next pass tries again
+		if !td.c.deletionQueue.ineligible[topic] && !td.c.anyReplicaIn(topic, replicaDeletionStarted) {
+			td.c.deletionQueue.due[topic] = true // no deletion started: the next pass tries again
 		}
 	}
 	return nil
@@ -146,14 +146,14 @@ func (td *topicDeletions) startRound(ctx context.Context, topics []string) error
 	if len(topics) == 0 {
 		return nil
 	}
-	unseen := slices.DeleteFunc(slices.Clone(topics), func(t string) bool { return td.c.deletions.started[t] })
+	unseen := slices.DeleteFunc(slices.Clone(topics), func(t string) bool { return td.c.deletionQueue.started[t] })
 	for _, state := range []partitionState{offlinePartition, nonExistentPartition} {
 		if _, err := td.partitions.move(ctx, td.c.partitionsOf(unseen), state, electOffline); err != nil {
 			return err
 		}
 	}
 	for _, topic := range unseen {
-		td.c.deletions.started[topic] = true
+		td.c.deletionQueue.started[topic] = true
 	}
 	td.dispatcher.updateMetadata(td.c.registeredIDs(), td.c.partitionsOf(topics)...)
 	return td.deleteReplicas(ctx, topics)
@@ -239,7 +239,7 @@ func (topicDeletion) process(m *Machine) error {
 		reassigning[tp.Topic] = true
 	}
 	for _, topic := range known {
-		m.c.deletions.add(topic)
+		m.c.deletionQueue.add(topic)
 		if reassigning[topic] {
 			m.deletions.markIneligible("topic reassignment in progress", topic)
 		}

@@ -52,7 +52,7 @@ func TestATopicIsDeletedOnceAllReplicasHaveDeletedTheirData(t *testing.T) {
 	p := newParts(t, 0, 1)
 	p.create("t", replicas(0, 1))
 	p.store.deletions["t"] = true
-	p.c.deletions.add("t")
+	p.c.deletionQueue.add("t")
 	if err := p.deletions.resume(p.ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +72,8 @@ func TestATopicIsDeletedOnceAllReplicasHaveDeletedTheirData(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, exists := p.store.topics["t"]; exists || p.c.topics["t"] != nil || p.c.deletions.queued["t"] || len(p.store.deletions) > 0 {
-		t.Errorf("the topic still exists: in ZooKeeper %t, in the context %v, queue %+v", exists, p.c.topics["t"], p.c.deletions)
+	if _, exists := p.store.topics["t"]; exists || p.c.topics["t"] != nil || p.c.deletionQueue.queued["t"] || len(p.store.deletions) > 0 {
+		t.Errorf("the topic still exists: in ZooKeeper %t, in the context %v, queue %+v", exists, p.c.topics["t"], p.c.deletionQueue)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestAHaltedDeletionContinuesWhenItIsResumed(t *testing.T) {
 	p.create("t", replicas(0, 1, 2))
 	at := tp("t", 0)
 	p.c.setReplicaState(replicaID{at, 2}, offlineReplica)
-	p.c.deletions.add("t")
+	p.c.deletionQueue.add("t")
 	steps := []struct {
 		name string
 		do   func() error
@@ -105,7 +105,7 @@ func TestAHaltedDeletionContinuesWhenItIsResumed(t *testing.T) {
 			t.Fatal(step.name, err)
 		}
 		got := "deleted"
-		switch q := p.c.deletions; {
+		switch q := p.c.deletionQueue; {
 		case q.ineligible["t"]:
 			got = "ineligible"
 		case q.started["t"]:
@@ -131,7 +131,7 @@ func TestMarksAreRemovedIfDeletionsAreDisabled(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(p.store.deletions) > 0 || p.c.queuedForDeletion("t") || p.requests() != "zk delete /admin/delete_topics/t" {
-		t.Errorf("marks %v, queue %+v", p.store.deletions, p.c.deletions)
+		t.Errorf("marks %v, queue %+v", p.store.deletions, p.c.deletionQueue)
 	}
 }
 
@@ -139,11 +139,11 @@ func TestMarksAreRemovedIfDeletionsAreDisabled(t *testing.T) {
 func TestAFailedPassLeavesTheTopicDue(t *testing.T) {
 	p := newParts(t, 0)
 	p.create("t", replicas(0))
-	p.c.deletions.add("t")
+	p.c.deletionQueue.add("t")
 	p.c.setReplicaState(replicaID{tp("t", 0), 0}, replicaDeletionSuccessful)
 	p.store.fail["DeleteTopic"] = protocol.UnknownServerError
-	if err := p.deletions.resume(p.ctx); err == nil || !p.c.deletions.due["t"] {
-		t.Errorf("error %v, queue %+v", err, p.c.deletions)
+	if err := p.deletions.resume(p.ctx); err == nil || !p.c.deletionQueue.due["t"] {
+		t.Errorf("error %v, queue %+v", err, p.c.deletionQueue)
 	}
 	if err := p.deletions.resume(p.ctx); err != nil || p.c.topics["t"] != nil {
 		t.Errorf("the second pass: %v, topic %v", err, p.c.topics["t"])

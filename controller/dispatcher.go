@@ -79,12 +79,12 @@ func (d *dispatcher) logRequests(b *batch, out []outgoing) {
 			}
 			saidUpdate = true
 		case *kmsg.StopReplicaRequest:
-			d.logStopReplica(b, o, req, traced)
+			d.logStopReplica(o, req, traced)
 		}
 	}
 }
 
-func (d *dispatcher) logStopReplica(b *batch, o outgoing, req *kmsg.StopReplicaRequest, traced bool) {
+func (d *dispatcher) logStopReplica(o outgoing, req *kmsg.StopReplicaRequest, traced bool) {
 	count := 0
 	for _, t := range req.Topics {
 		count += len(t.Partitions)

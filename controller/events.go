@@ -120,7 +120,7 @@ func (e stopReplicaAnswered) process(m *Machine) error {
 	var done, failed []replicaID
 	for _, p := range e.resp.Partitions {
 		tp := TopicPartition{Topic: p.Topic, Partition: p.Partition}
-		if !e.remove[tp] || !m.c.deletions.started[p.Topic] {
+		if !e.remove[tp] || !m.c.deletionQueue.started[p.Topic] {
 			continue
 		}
 		if r := (replicaID{tp, e.broker}); e.resp.ErrorCode != 0 || p.ErrorCode != 0 {

@@ -233,3 +233,12 @@ func (f *features) await(ctx context.Context, version zkstore.Version, timeout t
 	defer cancel()
 	return f.awaitEpoch(ctx, version)
 }
+
+func incompatibleFeatures(supported map[string]zkstore.FeatureRange, finalized map[string]zkstore.FinalizedFeature) bool {
+	for name, level := range finalized {
+		if r, ok := supported[name]; !ok || level.Max < r.Min || level.Max > r.Max {
+			return true
+		}
+	}
+	return false
+}

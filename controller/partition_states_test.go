@@ -128,7 +128,7 @@ func TestFirstStatesOfPartitionsFollowTheirLeaders(t *testing.T) {
 	p.create("online", replicas(1))
 	p.create("offline", replicas(7, 0))
 	p.create("deleted", replicas(7, 0))
-	p.c.deletions.add("deleted")
+	p.c.deletionQueue.add("deleted")
 	p.c.setAssignment(tp("new", 0), replicas(0))
 	if err := p.partitions.start(p.ctx); err != nil {
 		t.Fatal(err)

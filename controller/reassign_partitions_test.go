@@ -89,7 +89,7 @@ func TestAFailedReassignmentAffectsOnlyItsPartition(t *testing.T) {
 	p.create("a", replicas(0))
 	p.create("b", replicas(0))
 	p.create("deleted", replicas(0))
-	p.c.deletions.add("deleted")
+	p.c.deletionQueue.add("deleted")
 	plans := map[TopicPartition]zkstore.Assignment{}
 	for _, topic := range []string{"a", "b", "deleted", "unknown"} {
 		plans[tp(topic, 0)] = reassignTo(replicas(0), []int32{1})

@@ -28,7 +28,7 @@ func twoTopics(t *testing.T) (h *harness, a, b TopicPartition) {
 // Other partitions get leaders in the current term.
 func TestATopicThatIsToBeDeletedGetsNoLeaders(t *testing.T) {
 	h, a, b := twoTopics(t)
-	h.m.c.deletions.queued["a"] = true
+	h.m.c.deletionQueue.queued["a"] = true
 	for _, tp := range []TopicPartition{a, b} {
 		state := h.store.states[tp]
 		state.Leader = 1
@@ -81,7 +81,7 @@ func TestOnlyElectionsOfOfflinePartitionsReadConfigurations(t *testing.T) {
 // An answer about deleted replicas counts only in the term in which the request was sent.
 func TestADeletionFromAnEarlierTermIsIgnored(t *testing.T) {
 	h, a, _ := twoTopics(t)
-	h.m.c.deletions.queued["a"], h.m.c.deletions.started["a"] = true, true
+	h.m.c.deletionQueue.queued["a"], h.m.c.deletionQueue.started["a"] = true, true
 	resp := kmsg.NewPtrStopReplicaResponse()
 	p := kmsg.NewStopReplicaResponsePartition()
 	p.Topic = "a"
@@ -150,8 +150,8 @@ func TestDeletionsAndReassignmentsOfATopicExcludeEachOther(t *testing.T) {
 		h.store.markDeletion(topic)
 	}
 	h.run()
-	if h.m.c.deletions.started["a"] || !h.m.c.deletions.started["b"] {
-		t.Errorf("started deletions: %v, want that of b", h.m.c.deletions.started)
+	if h.m.c.deletionQueue.started["a"] || !h.m.c.deletionQueue.started["b"] {
+		t.Errorf("started deletions: %v, want that of b", h.m.c.deletionQueue.started)
 	}
 	h.take()
 	results, err := h.m.reassignments.reassignAll(h.m.ctx, map[TopicPartition]zkstore.Assignment{b: replicas(1, 2)})
@@ -184,7 +184,7 @@ func TestAFailoverResumesTheRequestsToTheFormerController(t *testing.T) {
 	if a := h.store.topics["reassigned"].Partitions[0]; !slices.Equal(targetReplicas(a), []int32{1, 2}) {
 		t.Errorf("the reassignment was not started: %s", assignmentText(a))
 	}
-	if !h.m.c.deletions.started["deleted"] {
+	if !h.m.c.deletionQueue.started["deleted"] {
 		t.Error("the deletion was not started")
 	}
 	if state := h.store.states[TopicPartition{Topic: "elected"}]; state.Leader != 1 || h.store.preferred != nil {

@@ -36,12 +36,12 @@ func (m *Machine) stats() Stats {
 	}
 	s.ActiveControllers = 1
 	s.Topics, s.ActiveBrokers = len(m.c.topics), len(m.c.brokers)
-	s.TopicsToDelete, s.TopicsIneligibleToDelete = len(m.c.deletions.queued), len(m.c.deletions.ineligible)
+	s.TopicsToDelete, s.TopicsIneligibleToDelete = len(m.c.deletionQueue.queued), len(m.c.deletionQueue.ineligible)
 	m.c.each(func(tp TopicPartition, p *partitionContext) {
 		if p.leadership != nil {
 			s.Partitions++
 		}
-		if p.state == offlinePartition && !m.c.deletions.started[tp.Topic] {
+		if p.state == offlinePartition && !m.c.deletionQueue.started[tp.Topic] {
 			s.OfflinePartitions++
 		}
 		if m.c.queuedForDeletion(tp.Topic) {

@@ -15,7 +15,7 @@ func TestUnseenRestartsAreReplicasThatRegisteredAfterTheState(t *testing.T) {
 		p.c.setAssignment(tp(topic, 0), replicas(0, 1, 2))
 		p.c.setLeadership(tp(topic, 0), zkstore.PartitionState{Leader: 2, ISR: []int32{0, 1, 2}, Zxid: zxid})
 	}
-	p.c.deletions.add("deleted")
+	p.c.deletionQueue.add("deleted")
 	p.c.setAssignment(tp("new", 0), replicas(0, 1, 2))
 	if got, want := p.c.unseenRestarts(), []replicaID{{tp("between", 0), 2}}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
