@@ -95,7 +95,7 @@ func (m *brokerMetrics) collectReplicas(replicas *replication.Manager) {
 			collectTraffic(s, []metrics.Tag{{Key: "topic", Value: topic}}, counts)
 		}
 		for _, p := range replicas.Partitions() {
-			collectPartition(s, p)
+			collectPartition(s, p.ID(), p.State(), lastStableLag(p))
 		}
 		collectSessions(s, replicas.Sessions())
 	})
@@ -159,29 +159,30 @@ func collectTraffic(s *metrics.Scrape, tags []metrics.Tag, c replication.Traffic
 }
 
 // collectPartition collects kafka.cluster:type=Partition. As in Kafka, it exists for followers too,
-// with zeros.
-func collectPartition(s *metrics.Scrape, p *replication.Partition) {
-	id, state := p.ID(), p.State()
+// where only lag can be other than 0.
+func collectPartition(s *metrics.Scrape, id replication.TopicPartition, state replication.State, lag int64) {
 	name := metrics.Name{Group: "kafka.cluster", Type: "Partition"}.With("topic", id.Topic, "partition", strconv.Itoa(int(id.Partition)))
 	count := func(of string, n int) { s.Gauge(named(name, of), float64(n)) }
-	if !state.Leading {
-		for _, of := range [...]string{"ReplicasCount", "InSyncReplicasCount", "UnderReplicated", "UnderMinIsr", "AtMinIsr", "LastStableOffsetLag"} {
-			count(of, 0)
-		}
-		return
+	replicas := 0
+	if state.Leading {
+		replicas = state.ReplicationFactor
 	}
-	inSync := len(state.ISR)
-	count("ReplicasCount", len(state.Replicas))
-	count("InSyncReplicasCount", inSync)
-	count("UnderReplicated", oneIf(inSync < len(state.Replicas)))
-	count("UnderMinIsr", oneIf(inSync < state.MinISR))
-	count("AtMinIsr", oneIf(inSync == state.MinISR))
-	lag := int64(0)
-	if l := p.Log(); l != nil {
-		at := l.Offsets()
-		lag = at.HighWatermark - at.LastStable
-	}
+	count("ReplicasCount", replicas)
+	count("InSyncReplicasCount", len(state.ISR))
+	count("UnderReplicated", oneIf(state.UnderReplicated()))
+	count("UnderMinIsr", oneIf(state.UnderMinISR()))
+	count("AtMinIsr", oneIf(state.AtMinISR()))
 	s.Gauge(named(name, "LastStableOffsetLag"), float64(lag))
+}
+
+// lastStableLag is the number of offsets from a replica's last stable offset to its high watermark.
+func lastStableLag(p *replication.Partition) int64 {
+	l := p.Log()
+	if l == nil {
+		return 0
+	}
+	at := l.Offsets()
+	return at.HighWatermark - at.LastStable
 }
 
 func oneIf(is bool) int {

@@ -2,13 +2,17 @@ package broker
 
 import (
 	"bytes"
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/metrics"
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/replication"
 )
 
 // page returns the result of a scrape.
@@ -87,6 +91,37 @@ func TestMetricsShowTheZooKeeperSession(t *testing.T) {
 		`kafka_server_sessionexpirelistener_sessionstate{state="CLOSED"} 1`,
 		`kafka_server_zookeeperclientmetrics_zookeeperrequestlatencyms_sum 3`,
 	)
+}
+
+func TestMetricsOfPartitions(t *testing.T) {
+	m := newBrokerMetrics()
+	m.registry.Collect(func(s *metrics.Scrape) {
+		for i, p := range []struct {
+			state replication.State
+			lag   int64
+		}{
+			{replication.State{Leading: true, ReplicationFactor: 3, ISR: []int32{1, 2, 3}, MinISR: 2}, 0},
+			{replication.State{Leading: true, ReplicationFactor: 3, ISR: []int32{1, 2}, MinISR: 2}, 4},
+			{replication.State{Leading: true, ReplicationFactor: 3, ISR: []int32{1}, MinISR: 2}, 0},
+			{replication.State{Leading: false, ReplicationFactor: 3}, 5},
+		} {
+			collectPartition(s, replication.TopicPartition{Topic: "t", Partition: int32(i)}, p.state, p.lag)
+		}
+	})
+	of := func(name string, values ...int) (lines []string) {
+		for i, v := range values {
+			lines = append(lines, fmt.Sprintf(`kafka_cluster_partition_%s{topic="t",partition="%d"} %d`, name, i, v))
+		}
+		return lines
+	}
+	wantLines(t, page(m), slices.Concat(
+		of("replicascount", 3, 3, 3, 0),
+		of("insyncreplicascount", 3, 2, 1, 0),
+		of("underreplicated", 0, 1, 1, 0),
+		of("underminisr", 0, 0, 1, 0),
+		of("atminisr", 0, 1, 0, 0),
+		of("laststableoffsetlag", 0, 4, 0, 5),
+	)...)
 }
 
 func TestTwoBrokersCountSeparately(t *testing.T) {

@@ -388,6 +388,55 @@ func TestCheckpointsAreNotWrittenBeforeTheFirstLeaderAndIsr(t *testing.T) {
 	}
 }
 
+func TestCountsOfPartitionsByState(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(ourID, 2, 3)
+	b.requireISR(2)
+	all := []int32{ourID, 2, 3}
+	add := func(partition int32, change func(*kmsg.LeaderAndISRRequestTopicPartition), isr ...int32) {
+		t.Helper()
+		req := roleOf(partition, ourID, 1, all, isr...)
+		if change != nil {
+			change(&req.TopicStates[0].PartitionStates[0])
+		}
+		if code := b.control(req); code != protocol.None {
+			t.Fatalf("partition %d: %s", partition, code)
+		}
+	}
+	var want Counts
+	for i, step := range []struct {
+		what  string
+		do    func()
+		count func()
+	}{
+		{"a partition whose replicas are all in sync", func() { add(0, nil, 1, 2, 3) }, func() {}},
+		{"one in-sync replica too few", func() { add(1, nil, 1) }, func() { want.UnderReplicated++; want.UnderMinISR++ }},
+		{"just enough in-sync replicas", func() { add(2, nil, 2, 1) }, func() { want.UnderReplicated++; want.AtMinISR++ }},
+		// KIP-352: the replica that a reassignment adds is not missing before it has caught up.
+		{"a reassignment that adds a replica", func() {
+			add(3, func(s *kmsg.LeaderAndISRRequestTopicPartition) { s.AddingReplicas = []int32{3} }, 1, 2)
+		}, func() { want.Reassigning++; want.AtMinISR++ }},
+		{"a reassignment that removes a replica", func() {
+			add(4, func(s *kmsg.LeaderAndISRRequestTopicPartition) { s.RemovingReplicas = []int32{3} }, 1, 2, 3)
+		}, func() { want.Reassigning++ }},
+		{"a partition that another broker leads", func() {
+			add(5, func(s *kmsg.LeaderAndISRRequestTopicPartition) { s.Leader, s.AddingReplicas = 2, []int32{3} }, 2)
+		}, func() { want.Leaders-- }},
+	} {
+		step.do()
+		want.Partitions, want.Leaders = i+1, want.Leaders+1
+		step.count()
+		if got := b.Counts(); got != want {
+			t.Fatalf("with %s: %+v, want %+v", step.what, got, want)
+		}
+	}
+	b.logFailed(TopicPartition{Topic: testTopic, Partition: 1})
+	want.Offline, want.Leaders, want.UnderReplicated, want.UnderMinISR = 1, want.Leaders-1, want.UnderReplicated-1, 0
+	if got := b.Counts(); got != want {
+		t.Errorf("after a partition failed: %+v, want %+v", got, want)
+	}
+}
+
 func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
 	b := alone(t)
 	was := b.partition()

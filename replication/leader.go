@@ -24,6 +24,17 @@ type role struct {
 	isNew           bool
 }
 
+// replicationFactor counts the assigned replicas without those that a reassignment adds.
+func (r *role) replicationFactor() int {
+	adding, n := membersOf(r.adding), 0
+	for _, id := range r.replicas {
+		if !adding.has(id) {
+			n++
+		}
+	}
+	return n
+}
+
 // makeLeader makes this broker the leader or, if it already leads, applies a newer state. The
 // fetcher must have been stopped. It reports whether this broker did not lead before.
 func (p *Partition) makeLeader(r *role, now time.Time) (became bool, err error) {
@@ -88,6 +99,7 @@ func (p *Partition) assignLocked(r *role) {
 	p.controllerEpoch = r.controllerEpoch
 	p.partitionEpoch = r.partitionEpoch
 	p.replicas, p.reassigning = r.replicas, len(r.adding)+len(r.removing) > 0
+	p.replicationFactor = r.replicationFactor()
 }
 
 // followersOf returns the progress of the role's assigned replicas.

@@ -441,13 +441,13 @@ func (m *Manager) Counts() Counts {
 			continue
 		}
 		c.Leaders++
-		if len(s.ISR) < len(s.Replicas) {
+		if s.UnderReplicated() {
 			c.UnderReplicated++
 		}
-		if len(s.ISR) < s.MinISR {
+		if s.UnderMinISR() {
 			c.UnderMinISR++
 		}
-		if len(s.ISR) == s.MinISR {
+		if s.AtMinISR() {
 			c.AtMinISR++
 		}
 		if s.Reassigning {

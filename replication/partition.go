@@ -43,6 +43,8 @@ type Partition struct {
 	// controllerEpoch is the epoch of the controller that chose this leader.
 	controllerEpoch int32
 	reassigning     bool // replicas are being added or removed
+	// replicationFactor does not count the replicas that a reassignment adds.
+	replicationFactor int
 	// term identifies this broker's current or last leadership of the partition. A wait for
 	// replication carries the term in which its records were appended. Between two terms the log
 	// may have been truncated, so an offset of one term means nothing in another.
@@ -78,10 +80,23 @@ type State struct {
 	LeaderEpoch    int32
 	PartitionEpoch int32
 	Replicas       []int32
-	ISR            []int32 // empty unless Leading
-	Reassigning    bool
-	MinISR         int // effective min.insync.replicas; 0 unless Leading
+	// ReplicationFactor counts Replicas without those that a reassignment adds (KIP-352).
+	ReplicationFactor int
+	ISR               []int32 // empty unless Leading
+	Reassigning       bool
+	MinISR            int // effective min.insync.replicas; 0 unless Leading
 }
+
+// UnderReplicated reports whether this broker leads and a replica is not in sync. Replicas that a
+// reassignment adds do not count until they are in sync (KIP-352).
+func (s *State) UnderReplicated() bool { return s.Leading && len(s.ISR) < s.ReplicationFactor }
+
+// UnderMinISR reports whether this broker leads and refuses acks=all.
+func (s *State) UnderMinISR() bool { return s.Leading && len(s.ISR) < s.MinISR }
+
+// AtMinISR reports whether this broker leads and would refuse acks=all with one in-sync replica
+// fewer.
+func (s *State) AtMinISR() bool { return s.Leading && len(s.ISR) == s.MinISR }
 
 // State returns the partition's role.
 func (p *Partition) State() State {
@@ -89,7 +104,7 @@ func (p *Partition) State() State {
 	defer p.mu.RUnlock()
 	s := State{
 		Leading: p.leadsLocked(), Leader: p.leader, LeaderEpoch: p.leaderEpoch, PartitionEpoch: p.partitionEpoch,
-		Replicas: p.replicas, ISR: p.isr.committed, Reassigning: p.reassigning,
+		Replicas: p.replicas, ReplicationFactor: p.replicationFactor, ISR: p.isr.committed, Reassigning: p.reassigning,
 	}
 	if s.Leading {
 		s.MinISR = p.minISRLocked()
