@@ -77,6 +77,17 @@ func TestAcksAllWaitsForTheFollower(t *testing.T) {
 	}
 }
 
+func TestOnlyAcksAllWaitsForTheFollower(t *testing.T) {
+	b := withFollower(t)
+	for _, acks := range []int16{0, 1} {
+		p := b.produce(acks, 2)
+		wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
+		if p.Waits() {
+			t.Errorf("acks=%d waits for broker 2", acks)
+		}
+	}
+}
+
 func TestAcksAllTimesOutAndKeepsTheRecords(t *testing.T) {
 	b := withFollower(t)
 	p := b.produce(-1, 2)
@@ -103,6 +114,44 @@ func TestAcksAllEndsWhenLeadershipIsLost(t *testing.T) {
 	}
 	within(t, "the produce's answer", answered)
 	wantCode(t, "produce", p.Partitions[0].Err, protocol.NotLeaderOrFollower)
+}
+
+// Between a fetch that lets a follower join and the change of the in-sync replicas, a change of
+// another follower may become pending, or the follower may lose its place.
+func TestAFollowerThatMayNoLongerJoinIsNotAdded(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		do   func(b *testBroker)
+		id   int32
+		want int // submitted changes
+	}{
+		{"may join", func(*testBroker) {}, 3, 1},
+		{"a change is pending", func(b *testBroker) { b.partition().expand(3) }, 4, 1},
+		{"is in sync already", func(b *testBroker) { b.partition().expand(3); b.isr.grant() }, 3, 1},
+		{"is not assigned", func(*testBroker) {}, 5, 0},
+		{"has died", func(b *testBroker) { b.know(ourID, 2, 4) }, 3, 0},
+		{"has truncated", func(b *testBroker) {
+			b.partition().followers.of(3).logEnd = 1
+		}, 3, 0},
+		{"the leader has changed", func(b *testBroker) { b.control(roleOf(0, 2, 2, []int32{ourID, 2, 3, 4}, ourID, 2)) }, 3, 0},
+	} {
+		b := newTestBroker(t)
+		b.know(ourID, 2, 3, 4)
+		b.lead(1, []int32{ourID, 2, 3, 4}, ourID, 2)
+		b.mustProduce(2)
+		b.fetch(2, asFollower(2))
+		for _, id := range []int32{3, 4} {
+			b.partition().followers.of(id).logEnd = 2
+		}
+		c.do(b)
+		b.partition().expand(c.id)
+		if n := b.isr.count(); n != c.want {
+			t.Errorf("%s: %d changes were submitted, want %d: %+v", c.what, n, c.want, b.isr.changes)
+		}
+		if s := b.partition().isr; s.pending() && !slices.Equal(s.proposed, []int32{ourID, 2, 3}) {
+			t.Errorf("%s: pending is %v", c.what, s.proposed)
+		}
+	}
 }
 
 func (b *testBroker) requireISR(n int32) {

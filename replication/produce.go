@@ -229,7 +229,7 @@ func (m *Manager) appendFailed(p *Partition, part *PartitionProduce, err error) 
 
 // Waits reports whether the response must wait for other replicas. It checks once, so a leader
 // without followers never parks.
-func (p *Produce) Waits() bool { return p.Acks == -1 && !p.settled() }
+func (p *Produce) Waits() bool { return !p.settled() }
 
 // settled takes the results of the waiting partitions and reports whether none waits any longer.
 func (p *Produce) settled() bool {

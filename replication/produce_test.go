@@ -26,6 +26,7 @@ func TestProduceChecksRecordsByVersion(t *testing.T) {
 		{"cut", 3, v2[:20], protocol.InvalidRecord},
 		{"old format", 3, v1, protocol.InvalidRecord},
 		{"two batches", 3, two, protocol.InvalidRecord},
+		{"a batch and then garbage", 3, append(append([]byte{}, v2...), badMagic...), protocol.CorruptMessage},
 		{"unknown magic", 3, badMagic, protocol.CorruptMessage},
 		{"a few bytes of garbage", 3, []byte("garbage"), protocol.InvalidRecord},
 		{"garbage", 3, []byte("garbage, garbage, garbage, garbage"), protocol.CorruptMessage},
