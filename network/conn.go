@@ -221,7 +221,7 @@ func (c *conn) write(a *answer) bool {
 		if !a.NoAnswer && !a.Close {
 			c.server.processorLog.Errorf("Closing socket for %s because of error: the handler of %s returned no response", c.peer.ID, a.req.Key)
 		}
-		return a.NoAnswer || a.Close
+		return a.NoAnswer
 	}
 	started := time.Now()
 	c.lastActive.Store(started.UnixNano())

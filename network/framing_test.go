@@ -98,6 +98,22 @@ func TestARequestThatTheHandlerRefusesCountsAsABadFrame(t *testing.T) {
 	}
 }
 
+// The buffer of a large frame is free again when its handler has returned, not only when the
+// connection ends.
+func TestTheBufferOfAServedFrameIsFree(t *testing.T) {
+	s := start(t, Config{}, echo)
+	c := dial(t, s)
+	for id := range int32(3) {
+		write(t, c, frame(protocol.Metadata, 1, id, make([]byte, 100_000)))
+		if got, _ := answerOf(t, c); got != id {
+			t.Fatalf("got the answer to %d, want %d", got, id)
+		}
+		if kept := s.buffers.Kept(); kept < 100_000 || kept > 200_000 {
+			t.Errorf("after %d frames of 100,000 bytes, %d bytes are free", id+1, kept)
+		}
+	}
+}
+
 func TestAnIncompleteFrameClosesOnlyItsConnection(t *testing.T) {
 	s := start(t, Config{}, echo)
 	c := dial(t, s)
@@ -176,6 +192,9 @@ func TestAPanicInAHandlerClosesOnlyItsConnection(t *testing.T) {
 	write(t, c, frame(protocol.ListOffsets, 1, 3, nil))
 	if id, _ := answerOf(t, c); id != 3 {
 		t.Fatal("another connection was affected")
+	}
+	if n := log.count("gave no answer"); n != 0 {
+		t.Errorf("%d lines about missing responses; the handlers panicked:\n%s", n, log.String())
 	}
 	if s.Stats().Panics != 2 || log.count("no such thing") != 1 || log.count("conn_test.go")+log.count("framing_test.go") == 0 {
 		t.Fatalf("%d panics counted, log:\n%s", s.Stats().Panics, log.String())

@@ -26,6 +26,7 @@ func FuzzFrameReader(f *testing.F) {
 	f.Add(append(frame(protocol.Metadata, 1, 1, make([]byte, lookahead)), frame(protocol.Fetch, 1, 2, nil)...), true)
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 1, 9, 255, 255, 255, 255}, true)
 	f.Add([]byte{0, 0, 0x10, 1, 2}, false)
+	f.Add([]byte{0, 0, 0}, false) // the connection ends within a size
 	f.Fuzz(func(t *testing.T, stream []byte, bitwise bool) {
 		var source io.Reader = bytes.NewReader(stream)
 		if bitwise {

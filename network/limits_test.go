@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,71 @@ import (
 	"github.com/monedula/monedula/internal/memnet"
 	"github.com/monedula/monedula/protocol"
 )
+
+// lateListener calls late after a connection was admitted and before the server knows it: the first
+// thing that then happens to a connection is a question for its local address.
+type lateListener struct {
+	net.Listener
+	late func()
+}
+
+func (l lateListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return lateConn{c, l.late}, nil
+}
+
+type lateConn struct {
+	net.Conn
+	late func()
+}
+
+func (c lateConn) LocalAddr() net.Addr {
+	c.late()
+	return c.Conn.LocalAddr()
+}
+
+// A connection may be admitted just before the server stops or its listener is removed, and become
+// known only after these have closed the known connections.
+func TestAConnectionAcceptedDuringTheEndIsClosed(t *testing.T) {
+	for name, end := range map[string]func(*Server){
+		"the server stops":        func(s *Server) { go s.StopProcessing(context.Background()); synctest.Wait() },
+		"the listener is removed": func(s *Server) { s.RemoveListener("PLAINTEXT") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var s *Server
+				l := memnet.Listen("memory:9092")
+				var once sync.Once
+				ended := make(chan struct{})
+				late := lateListener{l, func() { once.Do(func() { end(s); close(ended) }) }}
+				s, err := NewServer(Config{Listeners: []Listener{{Name: "PLAINTEXT", Listen: func(string) (net.Listener, error) { return late, nil }}}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Bind(); err != nil {
+					t.Fatal(err)
+				}
+				s.Start(echo)
+				c, err := l.Dial(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				<-ended
+				synctest.Wait()
+				if n := s.openConnections(); n != 0 {
+					t.Errorf("%d connections stay open", n)
+				}
+				c.Close()
+				if err := s.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
 
 // inMemory runs a server with a listener in memory inside a synctest bubble.
 func inMemory(t *testing.T, cfg Config, h Handler) (*Server, func() net.Conn, func()) {
@@ -65,6 +131,26 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 			t.Fatal("the busy connection was closed")
 		}
 	})
+}
+
+// Buffers are dropped once they have been unused from one trim to the next, however often idle
+// connections are looked for.
+func TestUnusedBuffersAreDroppedAfterAMinute(t *testing.T) {
+	for _, idle := range []time.Duration{0, 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s, _, stop := inMemory(t, Config{IdleTimeout: idle}, echo)
+			defer stop()
+			s.buffers.Put(s.buffers.Get(100_000))
+			time.Sleep(2*watchEveryAtMost - time.Second) // virtual time
+			if s.buffers.Kept() == 0 {
+				t.Errorf("idle timeout %v: nothing is kept after %v", idle, 2*watchEveryAtMost-time.Second)
+			}
+			time.Sleep(2 * time.Second)
+			if n := s.buffers.Kept(); n != 0 {
+				t.Errorf("idle timeout %v: %d bytes are kept after %v", idle, n, 2*watchEveryAtMost+time.Second)
+			}
+		})
+	}
 }
 
 func TestARequestInProgressKeepsItsConnectionOpen(t *testing.T) {

@@ -179,6 +179,7 @@ func TestNothingIsServedAfterAResponseThatCloses(t *testing.T) {
 			return resp
 		},
 		"refuse": func(*Request) Response { return Refuse(errors.New("not readable")) },
+		"panic":  func(*Request) Response { panic("no such thing") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			served, release := make(chan int32, 3), make(chan struct{})

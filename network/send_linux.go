@@ -97,10 +97,14 @@ func (c *conn) sendFile(f syscall.Conn, position, length int64) (sent int64, err
 	return sent, err
 }
 
-// sendFileError marks the errors of file systems that do not support sendfile.
+// sendFileError marks the errors of file systems that do not support sendfile. After part of the file
+// was sent, the error is like any other: a copy would repeat that part.
 func sendFileError(err error, sent int64) error {
-	if sent == 0 && (err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP) {
-		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	switch {
+	case err != unix.EINVAL && !errors.Is(err, errors.ErrUnsupported):
+		return err
+	case sent > 0:
+		return fmt.Errorf("sending a file failed after %d bytes: %v", sent, err)
 	}
-	return err
+	return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 }

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"errors"
 	"net"
 	"syscall"
 	"testing"
@@ -35,6 +36,23 @@ func TestSocketsHaveTheConfiguredSizes(t *testing.T) {
 			}
 		})
 	})
+}
+
+// After part of a file was sent, a copy of the whole would repeat that part.
+func TestFilesAreCopiedInsteadOnlyIfNothingWasSent(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		sent int64
+		copy bool
+	}{
+		{unix.EINVAL, 0, true}, {unix.ENOSYS, 0, true}, {unix.EOPNOTSUPP, 0, true}, {unix.EPIPE, 0, false},
+		{unix.EINVAL, 1, false}, {unix.ENOSYS, 1, false}, {unix.EOPNOTSUPP, 1, false},
+	} {
+		err := sendFileError(c.err, c.sent)
+		if errors.Is(err, errors.ErrUnsupported) != c.copy {
+			t.Errorf("%v after %d bytes: %v", c.err, c.sent, err)
+		}
+	}
 }
 
 // descriptor returns a function that calls its argument with the descriptor of c.
