@@ -39,7 +39,7 @@ type snappyDecompressor struct {
 }
 
 func (d *snappyDecompressor) reset(payload []byte, _ int8) error {
-	d.payload, d.block, d.raw = payload, nil, false
+	d.payload, d.block = payload, nil
 	if len(payload) == 0 {
 		return errSnappyEmpty
 	}
@@ -47,11 +47,7 @@ func (d *snappyDecompressor) reset(payload []byte, _ int8) error {
 	if err != nil {
 		return err
 	}
-	if framed {
-		d.payload = payload[xerialHeaderSize:]
-	} else {
-		d.raw = true
-	}
+	d.raw = !framed
 	return nil
 }
 

@@ -157,6 +157,31 @@ func TestLZ4Framings(t *testing.T) {
 	mustRefuse(t, LZ4, "header checksum", func() []byte { b := frame(0x60, 0x40, nil, end...); b[6]++; return b }())
 }
 
+// Kafka's Lz4BlockOutputStream.FLG and BD accept exactly these flags and block descriptors.
+func TestLZ4FrameHeadersAreAcceptedAsInKafka(t *testing.T) {
+	for b := range 256 {
+		for _, c := range []struct {
+			what  string
+			at    int
+			sound bool
+		}{
+			{"flags", 4, b&0xe3 == 0x60}, // version 1, independent blocks, no reserved bit
+			{"block descriptor", 5, b == 0x40 || b == 0x50 || b == 0x60 || b == 0x70},
+		} {
+			payload := []byte{4, 0x22, 0x4d, 0x18, 0x60, 0x40}
+			payload[c.at] = byte(b)
+			if payload[4]&lz4ContentSize != 0 {
+				payload = append(payload, make([]byte, 8)...)
+			}
+			payload = append(payload, byte(xxh32(payload[4:])>>8))
+			payload = append(payload, make([]byte, 8)...) // the end mark, and a content checksum or nothing
+			if _, err := unpack(LZ4, payload, 2); c.sound != (err == nil) {
+				t.Errorf("%s %#x: %v", c.what, b, err)
+			}
+		}
+	}
+}
+
 func TestXXH32(t *testing.T) {
 	for _, c := range []struct {
 		in   string

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -265,6 +266,38 @@ func TestDamagedLargeOldMessagesAreFound(t *testing.T) {
 			t.Errorf("damaged %v: %v", damaged, err)
 		}
 	}
+}
+
+// A message that ends early has the same result whether it is skipped or read, wherever it ends.
+func TestALargeOldMessageThatEndsEarlyIsSkippedAsItIsRead(t *testing.T) {
+	for magic := range int8(2) {
+		b := NewBuilder(batchOf(magic, None))
+		if err := b.Append(nowMs, []byte("key"), bytes.Repeat([]byte("x"), 3*windowSize)); err != nil {
+			t.Fatal(err)
+		}
+		inner, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, end := range slices.Concat(upTo(64), []int{windowSize, 2 * windowSize, len(inner) - 1}) {
+			wrapper := append(make([]byte, MinSize(magic)), pack(t, Gzip, inner[:end], magic)...)
+			(&Builder{o: batchOf(magic, Gzip), maxTimestamp: nowMs}).writeWrapper(wrapper)
+			read, skipped := 0, 0
+			want := Batch(wrapper).Each(func(*Record) error { read++; return nil })
+			got := Batch(wrapper).EachTimestamp(func(int64, int64) error { skipped++; return nil })
+			if fmt.Sprint(got) != fmt.Sprint(want) || read != skipped {
+				t.Errorf("v%d, %d bytes: skipped %d, %v; read %d, %v", magic, end, skipped, got, read, want)
+			}
+		}
+	}
+}
+
+func upTo(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 func TestLZ4BlocksAboveTheMaximumOfTheFrameAreRefused(t *testing.T) {

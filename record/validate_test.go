@@ -489,6 +489,14 @@ func TestTimestampsOutOfRangeAreRefused(t *testing.T) {
 			t.Errorf("%s: %#v", codec, err)
 		}
 	}
+	// The messages in a compressed v1 message have its timestamp type, whatever their attributes are.
+	wrapper := made(t, batchOf(1, Gzip), 1)
+	Batch(wrapper).SetMaxTimestamp(LogAppendTime, 5)
+	appendTime.Magic = 1
+	var invalid *InvalidRecords
+	if _, err := ValidateAndAssign(wrapper, appendTime); !errors.As(err, &invalid) || !strings.Contains(fmt.Sprint(invalid.Errors), ", LogAppendTime=5, ") {
+		t.Errorf("a compressed v1 message: %#v", err)
+	}
 	set := flagged(None, nowMs)
 	if got, err := ValidateAndAssign(set, plainTarget()); err != nil || got.MaxTimestamp != nowMs || Batch(set).TimestampType() != CreateTime {
 		t.Errorf("a CreateTime topic must accept the batch and clear the flag: %+v, %v", got, err)
