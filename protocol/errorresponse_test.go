@@ -65,6 +65,14 @@ func sameBytesInAnotherOrder(a, b []byte) bool {
 	return counts == [256]int{}
 }
 
+func TestRequestsOfAnUnknownTypeAreNotRefused(t *testing.T) {
+	for _, key := range []APIKey{-1, 999} {
+		if resp, ok := Refusal(key, 0, PolicyViolation); ok {
+			t.Errorf("type %d: %+v", key, resp)
+		}
+	}
+}
+
 func TestFailedProduceWithoutAcksHasNoAnswer(t *testing.T) {
 	req := kmsg.NewPtrProduceRequest()
 	req.Acks = 0

@@ -270,6 +270,24 @@ func TestProduceResponseWritesKafkasBytes(t *testing.T) {
 	}
 }
 
+// A leader of which only the id or only the epoch is known is sent too.
+func TestACurrentLeaderIsLeftOutOnlyIfNothingIsKnown(t *testing.T) {
+	for _, leader := range []LeaderIDEpoch{{-1, -1}, {3, -1}, {-1, 3}, {3, 3}} {
+		want := kmsg.NewPtrProduceResponse()
+		want.SetVersion(10)
+		partition := kmsg.NewProduceResponseTopicPartition()
+		partition.CurrentLeader.LeaderID, partition.CurrentLeader.LeaderEpoch = leader.LeaderID, leader.LeaderEpoch
+		topic := kmsg.NewProduceResponseTopic()
+		topic.Partitions = append(topic.Partitions, partition)
+		want.Topics = append(want.Topics, topic)
+		got := ProduceResponse{Version: 10, Topics: []ProduceTopicResponse{{Partitions: []ProducePartitionResponse{
+			{LogAppendTimeMs: partition.LogAppendTime, LogStartOffset: partition.LogStartOffset, CurrentLeader: &leader}}}}}
+		if got, want := got.AppendTo(nil), want.AppendTo(nil); !bytes.Equal(got, want) {
+			t.Errorf("%+v: %x, want %x", leader, got, want)
+		}
+	}
+}
+
 func TestFetchResponseWritesKafkasBytesAroundTheRecords(t *testing.T) {
 	n := 0
 	for _, v := range wireVectors(t) {

@@ -66,6 +66,32 @@ func TestWeighedRequestsAreDecodedUnchanged(t *testing.T) {
 	}
 }
 
+func TestWeighingATruncatedRequestIsAnErrorAndNeverAPanic(t *testing.T) {
+	for _, v := range wireVectors(t) {
+		if v.response || v.key == Produce || v.key == Fetch || len(v.body) > 400 {
+			continue
+		}
+		scale := NewScale(v.key)
+		for n := range v.body {
+			if _, _, err := scale.Weigh(v.version, bytes.Clone(v.body[:n])); err == nil {
+				t.Errorf("line %d: %s v%d accepts %d of %d bytes", v.line, v.key, v.version, n, len(v.body))
+				break
+			}
+		}
+	}
+}
+
+func TestWhereEncodingsBeginToDiffer(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", -1}, {"ab", "ab", -1}, {"ab", "ac", 1}, {"ab", "abc", 2}, {"abc", "ab", 2}, {"", "a", 0}} {
+		if got := difference([]byte(c.a), []byte(c.b)); got != c.want {
+			t.Errorf("%q and %q differ at %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
+
 // forget removes the unknown tags.
 func forget(v reflect.Value) {
 	switch v.Kind() {

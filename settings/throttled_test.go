@@ -1,6 +1,9 @@
 package settings
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 func TestThrottledReplicas(t *testing.T) {
 	for _, c := range []struct {
@@ -21,6 +24,18 @@ func TestThrottledReplicas(t *testing.T) {
 		r := topic.LeaderThrottled
 		if r.Has(0, 1) != c.zeroOne || r.Has(1, 1) != c.one || r.Has(0, 2) != c.none {
 			t.Errorf("%q: 0:1 %v, 1:1 %v, 0:2 %v", c.list, r.Has(0, 1), r.Has(1, 1), r.Has(0, 2))
+		}
+	}
+	// Numbers that are no broker or partition name none.
+	for _, list := range []string{"1:99999999999", "99999999999:1"} {
+		topic, err := mustLoad(t, "").Topic(map[string]string{"leader.replication.throttled.replicas": list})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []int32{0, 1, math.MaxInt32} {
+			if topic.LeaderThrottled.Has(1, id) || topic.LeaderThrottled.Has(id, 1) {
+				t.Errorf("%q holds for %d", list, id)
+			}
 		}
 	}
 	// Both sides may contain only digits.
