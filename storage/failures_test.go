@@ -549,6 +549,9 @@ func TestOnlyALogThatCannotBeLoadedIsOffline(t *testing.T) {
 				_, err = again.mem.Stat("/more/t-0")
 				wantEqual(t, "created in another directory", err == nil, false)
 				again.eachDir(again.checkpointDir)
+				for _, checkpoint := range []string{recoveryPointFile, logStartFile} {
+					wantEqual(t, checkpoint+" of another directory names the log", strings.Contains(fileContent(t, mem, "/more/"+checkpoint), "t 0 "), false)
+				}
 				noError(t, again.Close())
 				_, err = mem.Stat("/data/" + cleanShutdownFile)
 				wantEqual(t, "marked as cleanly shut down", err == nil, !killed)
@@ -583,6 +586,44 @@ func TestALogThatCannotBeLoadedCanBeDeleted(t *testing.T) {
 	for _, n := range names {
 		if strings.HasSuffix(n.Name(), "-delete") {
 			t.Errorf("%s was not removed", n.Name())
+		}
+	}
+}
+
+func TestAClosedLogRefusesEveryOperationAndTouchesNoFile(t *testing.T) {
+	var touched []string
+	h := start(t, vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+		touched = append(touched, op.Name)
+		return nil
+	}))
+	l := h.log(t, testTopic())
+	appendValues(t, l, 1, "a", "b")
+	l.SetHighWatermark(2)
+	noError(t, h.Close())
+	for name, operation := range map[string]func() error{
+		"AppendAsLeader": func() error {
+			_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x")...)})
+			return err
+		},
+		"AppendAsFollower":     func() error { _, err := l.AppendAsFollower(at(t, 2, "x"), 0); return err },
+		"Read":                 func() error { _, err := l.Read(Read{MaxBytes: 1 << 20}); return err },
+		"Flush":                l.Flush,
+		"Roll":                 l.Roll,
+		"DeleteOldSegments":    func() error { _, err := l.DeleteOldSegments(); return err },
+		"IncrementLogStart":    func() error { return l.IncrementLogStart(1) },
+		"AdoptLogStart":        func() error { return l.AdoptLogStart(1) },
+		"TruncateTo":           func() error { _, err := l.TruncateTo(1); return err },
+		"TruncateFully":        func() error { return l.TruncateFullyAndStartAt(5, 5) },
+		"OffsetForTime":        func() error { _, err := l.OffsetForTime(1); return err },
+		"OffsetOfMaxTimestamp": func() error { _, err := l.OffsetOfMaxTimestamp(); return err },
+		"LegacyOffsetsBefore":  func() error { _, err := l.LegacyOffsetsBefore(1, 1); return err },
+		"AssignEpochStart":     func() error { return l.AssignEpochStart(7, 2) },
+		"AssignTopicID":        func() error { return l.AssignTopicID(metadata.TopicID{1}) },
+	} {
+		touched = nil
+		wantError(t, operation(), protocol.KafkaStorageError)
+		if t.Failed() || len(touched) != 0 {
+			t.Fatalf("%s touches %q", name, touched)
 		}
 	}
 }

@@ -134,6 +134,49 @@ func TestNewLogsGoToTheDirectoryWithTheFewest(t *testing.T) {
 	wantError(t, err, protocol.InconsistentTopicID)
 }
 
+func TestALogAskedForTwiceAtOnceIsCreatedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h *host
+		var armed atomic.Bool
+		type result struct {
+			log *Log
+			err error
+		}
+		second := make(chan result, 1)
+		h = start(t, vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+			if op.Kind == vfs.OpCreate && armed.CompareAndSwap(true, false) {
+				go func() {
+					l, err := h.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
+					second <- result{l, err}
+				}()
+				synctest.Wait() // until the second caller waits for the first
+			}
+			return nil
+		}))
+		armed.Store(true)
+		first, err := h.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
+		noError(t, err)
+		wantEqual(t, "result of the second caller", <-second, result{first, nil})
+		wantEqual(t, "asked for during the creation", armed.Load(), false)
+	})
+}
+
+// Brokers of Kafka before 2.8 do not know the file.
+func TestTopicIDsAreNotKeptForOldBrokers(t *testing.T) {
+	mem := vfs.NewMem()
+	h := start(t, mem)
+	h.log(t, testTopic())
+	for _, keep := range []bool{true, false} {
+		h.config.KeepTopicIDs = keep
+		h.restart(t)
+		kept := fileContent(t, mem, "/data/t-0/"+partitionMetadataFile) != "absent"
+		wantEqual(t, "partition.metadata exists", kept, keep)
+		if id := h.Log(partition0).TopicID(); (id == metadata.TopicID{1}) != keep {
+			t.Errorf("kept %v: topic id %v", keep, id)
+		}
+	}
+}
+
 func TestAFailedDirectoryAffectsOnlyItsLogs(t *testing.T) {
 	mem := vfs.NewMem()
 	var broken atomic.Bool
