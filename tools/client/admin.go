@@ -66,8 +66,8 @@ func (c *Admin) reach(ctx context.Context, call string) error {
 	return err
 }
 
-// brokerSelector selects the broker that a request is sent to.
-type brokerSelector func(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error)
+// BrokerSelector selects the broker that a request is sent to.
+type BrokerSelector func(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error)
 
 // Controller selects the controller, for requests that change the cluster.
 func Controller(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error) {
@@ -75,7 +75,7 @@ func Controller(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error
 }
 
 // BrokerNamed selects the broker with this id.
-func BrokerNamed(id int32) brokerSelector {
+func BrokerNamed(id int32) BrokerSelector {
 	return func(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error) { return c.Broker(ctx, id) }
 }
 
@@ -85,7 +85,7 @@ func AnyBroker(context.Context, *peerlink.Cluster) (*peerlink.Link, error) { ret
 // Send sends the request until it is answered or the time limit is over. It also sends it again
 // while refused returns a code that Kafka's client retries; a nil refused accepts any answer. name
 // is the method of Kafka's client, for the text of a timeout.
-func (c *Admin) Send(name string, to brokerSelector, req kmsg.Request, max int16, refused func(kmsg.Response) protocol.ErrorCode) (kmsg.Response, error) {
+func (c *Admin) Send(name string, to BrokerSelector, req kmsg.Request, max int16, refused func(kmsg.Response) protocol.ErrorCode) (kmsg.Response, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
 	defer cancel()
 	cluster, err := c.connected(ctx, name)

@@ -23,7 +23,7 @@ func (r Resource) broker() (id int32, own bool) {
 }
 
 // Place selects the broker that a resource's requests are sent to.
-func (r Resource) Place() brokerSelector {
+func (r Resource) Place() BrokerSelector {
 	if id, own := r.broker(); own {
 		return BrokerNamed(id)
 	}
@@ -64,7 +64,7 @@ func Setting(name, value string) ConfigChange { return ConfigChange{Name: name, 
 // that for all others, concurrently. It returns the first error after all have answered.
 func (c *Admin) ChangeConfigs(resources []Resource, changes func(Resource) []ConfigChange) error {
 	var requests []*kmsg.IncrementalAlterConfigsRequest
-	var places []brokerSelector
+	var places []BrokerSelector
 	var others *kmsg.IncrementalAlterConfigsRequest
 	for _, r := range resources {
 		one := kmsg.NewIncrementalAlterConfigsRequestResource()
@@ -106,7 +106,7 @@ func (c *Admin) ChangeConfigs(resources []Resource, changes func(Resource) []Con
 	return nil
 }
 
-func (c *Admin) changeAt(to brokerSelector, req *kmsg.IncrementalAlterConfigsRequest) error {
+func (c *Admin) changeAt(to BrokerSelector, req *kmsg.IncrementalAlterConfigsRequest) error {
 	resp, err := c.Send("incrementalAlterConfigs", to, req, 1, nil)
 	if err != nil {
 		return err
