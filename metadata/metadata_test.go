@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"runtime"
 	"slices"
@@ -307,22 +308,48 @@ func TestTopicsMaySwapTheirIDs(t *testing.T) {
 	}
 }
 
-// A topic is copied once per update, however many of its partitions the update lists.
-func TestAnUpdateOfManyPartitionsCopiesTheTopicOnce(t *testing.T) {
+// An update copies each topic once, however many of its partitions the update lists, and the map of
+// names once, however many ids it changes.
+func TestAnUpdateCopiesEachTopicAndTheNamesOnce(t *testing.T) {
 	const many = 2000
 	states := make([]kmsg.UpdateMetadataRequestTopicPartition, many)
 	for i := range states {
-		states[i] = partitionState("", int32(i), 1, 1)
+		states[i] = partitionState("t", int32(i), 1, 1)
 	}
+	ungrouped := update("", TopicID{})
+	ungrouped.Version, ungrouped.PartitionStates = 4, states
+	topics := func(generation byte) *kmsg.UpdateMetadataRequest {
+		req := update("", TopicID{})
+		for i := range many {
+			id := TopicID{generation, byte(i >> 8), byte(i)}
+			req.TopicStates = append(req.TopicStates, update(fmt.Sprintf("t%d", i), id, partitionState("", 0, 1, 1)).TopicStates...)
+		}
+		return req
+	}
+	for what, requests := range map[string][2]*kmsg.UpdateMetadataRequest{
+		"partitions":           {update("t", TopicID{1}, states...), update("t", TopicID{1}, states...)},
+		"ungrouped partitions": {ungrouped, ungrouped},
+		"topics with new ids":  {topics(1), topics(2)},
+	} {
+		c := NewCache()
+		c.Apply(requests[0])
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		c.Apply(requests[1])
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > many*2000 {
+			t.Errorf("%d bytes were allocated for %d %s", took, many, what)
+		}
+	}
+}
+
+// Nearly all calls of Await return at once. They need no timer.
+func TestAwaitAllocatesNothingIfItReturnsAtOnce(t *testing.T) {
 	c := NewCache()
-	req := update("t", TopicID{1}, states...)
-	c.Apply(req)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	c.Apply(req)
-	runtime.ReadMemStats(&after)
-	if took := after.TotalAlloc - before.TotalAlloc; took > many*1000 {
-		t.Errorf("%d bytes were allocated for %d partitions", took, many)
+	ctx := context.Background()
+	always := func(*Snapshot) bool { return true }
+	if n := testing.AllocsPerRun(10, func() { c.Await(ctx, time.Minute, always) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 
