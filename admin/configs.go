@@ -124,7 +124,7 @@ func alterList(config map[string]string, a Alteration, key *settings.Key) (strin
 		old = key.DefaultList()
 	}
 	var list []string
-	if old != "" || a.Op == Subtract {
+	if old != "" {
 		list = splitAsJava(old)
 	}
 	values := splitAsJava(a.Value)
