@@ -1,12 +1,15 @@
 package group
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // A record's version decides which of its fields are read.
@@ -83,4 +86,48 @@ func TestAPartitionIsLoadedInSmallPieces(t *testing.T) {
 			t.Errorf("%d warnings about a larger buffer, want one each time it grows:\n%s", n, lines)
 		}
 	})
+}
+
+// The records of groups in a partition that a real broker wrote are written again with the same
+// bytes. Among them is that of a group without members, whose leader and protocol are null.
+func TestGroupsAreWrittenAsARealBrokerWritesThem(t *testing.T) {
+	members, empty := 0, 0
+	for rest := golden.Read(t, "logdir-3.9.1/clean/__consumer_offsets-0/00000000000000000000.log"); len(rest) > 0; {
+		b, next, err := record.Next(rest)
+		if err != nil || b == nil {
+			t.Fatal(err)
+		}
+		if rest = next; b.IsControl() {
+			continue
+		}
+		err = b.Each(func(r *record.Record) error {
+			key, err := parseKey(r.Key)
+			if err != nil || !key.isGroup || r.Value == nil {
+				return err
+			}
+			g, err := parseGroup(key.group, Rules{MaxSize: 10}, r.Value)
+			if err != nil {
+				return err
+			}
+			version, err := valueVersion(r.Value)
+			if err != nil {
+				return err
+			}
+			if g.members.size == 0 {
+				empty++
+			} else {
+				members++
+			}
+			if got := (formats{group: version}).appendGroup(nil, g, g.store(assignment)); !bytes.Equal(got, r.Value) {
+				t.Errorf("group %s, generation %d:\n%q, want\n%q", key.group, g.generation, got, r.Value)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if members == 0 || empty == 0 {
+		t.Errorf("%d records of groups with members and %d without", members, empty)
+	}
 }

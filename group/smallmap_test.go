@@ -34,5 +34,8 @@ func TestASmallMapBehavesLikeAMap(t *testing.T) {
 		if got := maps.Collect(again.all()); !maps.Equal(got, want) {
 			t.Fatalf("made from a map: %v, want %v", got, want)
 		}
+		if isMap := again.more != nil; isMap != (len(want) > smallMapMax) {
+			t.Fatalf("%d entries from a map are kept in a map: %t", len(want), isMap)
+		}
 	}
 }

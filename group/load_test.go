@@ -1,0 +1,50 @@
+package group
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/monedula/monedula/record"
+)
+
+// A batch that does not parse ends the load, since the start of the next batch is unknown. The
+// error names the offset and the cause. The groups before the batch are loaded.
+func TestABatchThatDoesNotParseEndsTheLoad(t *testing.T) {
+	topic := newFakeTopic()
+	good := func(partition int32) []byte {
+		b := record.NewBuilder(record.Defaults())
+		key := appendOffsetKey(nil, "g", TopicPartition{Topic: "t", Partition: partition})
+		if err := b.Append(1, key, formats{3, 3}.appendOffset(nil, &Offset{Offset: 5, ExpiresMs: noExpiry})); err != nil {
+			t.Fatal(err)
+		}
+		batch, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return batch
+	}
+	for partition := range int32(2) {
+		if _, err := topic.Append(0, good(partition), nil, -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bad := good(2)
+	bad[8] = 0x80 // the length is negative
+	_, _, cause := record.Next(bad)
+	if cause == nil {
+		t.Fatal("the damaged batch parses")
+	}
+	topic.logs[0] = append(topic.logs[0], bad...)
+	topic.ends[0]++
+	for _, size := range []int{1, 1 << 20} {
+		l := newLoader(0, Rules{MaxSize: 10}, t.Logf, t.Errorf)
+		err := l.read(topic.Log(0), size, func() bool { return true })
+		if err == nil || !strings.Contains(err.Error(), "the batch after offset 2 does not parse") || !errors.Is(err, cause) && !strings.Contains(err.Error(), cause.Error()) {
+			t.Errorf("with reads of %d bytes: %v, want the cause %q", size, err, cause)
+		}
+		if n := len(l.groups["g"].offsets); n != 2 {
+			t.Errorf("with reads of %d bytes: %d offsets before the damage, want 2", size, n)
+		}
+	}
+}
