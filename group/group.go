@@ -77,7 +77,7 @@ type Group struct {
 type joinTimer struct {
 	at       time.Time
 	initial  bool          // the initial delay of an empty group, which does not end early
-	left     time.Duration // by how much an initial delay may still be extended
+	left     time.Duration // by how much an initial delay may still be extended; otherwise 0
 	newcomer bool          // a member joined during an initial delay of generation 0
 }
 

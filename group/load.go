@@ -206,13 +206,11 @@ func (l *loader) chunk(log Log, at int64, size int) ([]byte, error) {
 	if len(l.buffer) < int(data.Length) {
 		l.buffer = make([]byte, data.Length)
 	}
-	set := l.buffer[:data.Length]
-	if n, err := data.File.ReadAt(set, data.Position); n < len(set) && err != nil && err != io.EOF {
+	n, err := data.File.ReadAt(l.buffer[:data.Length], data.Position)
+	if err != nil && err != io.EOF {
 		return nil, err
-	} else if n < len(set) {
-		set = set[:n]
 	}
-	return set, nil
+	return l.buffer[:n], nil
 }
 
 // apply applies the complete batches of set and returns the offset after the last one. Records that

@@ -55,7 +55,7 @@ func (g *Group) tryCompleteJoin(now time.Time, e *Effects) {
 
 // joinTimeout handles the end of the time to join.
 func (g *Group) joinTimeout(now time.Time, e *Effects) {
-	if j := g.join; j.initial && j.newcomer && j.left != 0 {
+	if j := g.join; j.newcomer && j.left != 0 {
 		// A member has joined and others may follow. All delays together do not exceed the first
 		// member's rebalance timeout.
 		delay := min(g.rules.InitialDelay, j.left)
