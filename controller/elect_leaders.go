@@ -194,9 +194,11 @@ func (er *electionRequests) elect(ctx context.Context, tps []TopicPartition, t E
 	}
 	er.logPreferred(tps)
 	if trigger == zkTriggered { // delete the znode whatever the results; look again, since a tool may recreate it in between
-		err = er.store.DeletePreferredElections(ctx, er.c.fence())
-		if err != nil && fatal(err) {
-			return nil, err
+		if err := er.store.DeletePreferredElections(ctx, er.c.fence()); err != nil {
+			if fatal(err) {
+				return nil, err
+			}
+			er.log.Errorf("Error deleting %s: %v", zkstore.PreferredElectionPath, err)
 		}
 		er.agenda.Put(electionRequest{type_: ElectPreferred, trigger: zkTriggered})
 	}
