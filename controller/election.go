@@ -95,9 +95,9 @@ func withoutISRMember(s zkstore.PartitionState, id int32) zkstore.PartitionState
 	return next
 }
 
-// preferredCanLead reports whether a preferred election would succeed.
+// preferredCanLead reports whether a preferred election would succeed. a must have replicas.
 func preferredCanLead(a zkstore.Assignment, isr []int32, online func(id int32) bool) bool {
-	return len(a.Replicas) > 0 && online(a.Replicas[0]) && slices.Contains(isr, a.Replicas[0])
+	return online(a.Replicas[0]) && slices.Contains(isr, a.Replicas[0])
 }
 
 // unbalancedLeaders returns the partitions that are not led by their preferred broker, grouped by
