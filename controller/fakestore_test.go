@@ -41,6 +41,10 @@ type fakeStore struct {
 	children        map[string]func()
 	nodes           map[string]zkstore.NodeWatch
 	armed, armedKid map[string]bool
+
+	// intercept, unless nil, is called at the start of each operation. An error that it returns
+	// fails the operation. fenced is true for a write that the controller epoch fences.
+	intercept func(op string, fenced bool) error
 }
 
 func newFakeStore(journal func(string, ...any)) *fakeStore {
@@ -143,7 +147,14 @@ func (s *fakeStore) nodeDeleted(path string) {
 
 // ---- Store
 
-func (s *fakeStore) check(op string) error {
+func (s *fakeStore) check(op string) error { return s.begin(op, false) }
+
+func (s *fakeStore) begin(op string, fenced bool) error {
+	if s.intercept != nil {
+		if err := s.intercept(op, fenced); err != nil {
+			return err
+		}
+	}
 	if s.expired {
 		return zkstore.ErrSessionExpired
 	}
@@ -155,7 +166,7 @@ func (s *fakeStore) check(op string) error {
 }
 
 func (s *fakeStore) checkFence(op string, f zkstore.Fence) error {
-	if err := s.check(op); err != nil {
+	if err := s.begin(op, true); err != nil {
 		return err
 	}
 	if f.EpochVersion != zkstore.AnyVersion && f.EpochVersion != s.epochVersion {
@@ -247,12 +258,18 @@ func (s *fakeStore) Feature(context.Context) (zkstore.FeatureNode, error) {
 }
 
 func (s *fakeStore) CreateFeature(_ context.Context, n zkstore.FeatureNode) error {
+	if err := s.check("CreateFeature"); err != nil {
+		return err
+	}
 	s.journal("zk create /feature v%d enabled=%t", n.JSONVersion, n.Enabled)
 	s.feature = &n
 	return nil
 }
 
 func (s *fakeStore) SetFeature(_ context.Context, n zkstore.FeatureNode) (zkstore.Version, error) {
+	if err := s.check("SetFeature"); err != nil {
+		return 0, err
+	}
 	s.journal("zk set /feature v%d enabled=%t %v", n.JSONVersion, n.Enabled, n.Features)
 	n.Version = s.feature.Version + 1
 	s.feature = &n
@@ -281,12 +298,18 @@ func (s *fakeStore) Brokers(context.Context) (map[int32]zkstore.BrokerInfo, erro
 }
 
 func (s *fakeStore) BrokerIDs(context.Context) ([]int32, error) {
+	if err := s.check("BrokerIDs"); err != nil {
+		return nil, err
+	}
 	ids := append(sortedKeys(s.brokers), sortedKeys(s.invalidBrokers)...)
 	slices.Sort(ids)
 	return ids, nil
 }
 
 func (s *fakeStore) BrokerNode(_ context.Context, id int32) (*zkstore.BrokerInfo, int64, error) {
+	if err := s.check("BrokerNode"); err != nil {
+		return nil, 0, err
+	}
 	s.arm(zkstore.BrokerPath(id))
 	if s.invalidBrokers[id] {
 		return nil, 0, zkstore.ErrInvalidNode
@@ -459,6 +482,9 @@ func (s *fakeStore) ISRChanges(context.Context) ([]string, error) {
 }
 
 func (s *fakeStore) ISRChangePartitions(_ context.Context, nodes []string) ([]TopicPartition, error) {
+	if err := s.check("ISRChangePartitions"); err != nil {
+		return nil, err
+	}
 	var tps []TopicPartition
 	for _, n := range nodes {
 		tps = append(tps, s.isrChanges[n]...)
@@ -479,6 +505,9 @@ func (s *fakeStore) LogDirEvents(context.Context) ([]string, error) {
 }
 
 func (s *fakeStore) LogDirEventBrokers(_ context.Context, nodes []string) ([]int32, error) {
+	if err := s.check("LogDirEventBrokers"); err != nil {
+		return nil, err
+	}
 	var ids []int32
 	for _, n := range nodes {
 		ids = append(ids, s.logDirEvents[n])

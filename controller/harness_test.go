@@ -31,6 +31,7 @@ type harness struct {
 	queues  map[int32][]pending
 	storage map[int32]map[TopicPartition]bool // partitions in failed log directories
 	topicID byte
+	stepped func(Event) // called after each event, unless nil
 }
 
 type timer struct {
@@ -85,7 +86,6 @@ func (h *harness) take() string {
 func (h *harness) Put(e Event)                       { h.events = append(h.events, e) }
 func (h *harness) PutAfter(d time.Duration, e Event) { h.timers = append(h.timers, timer{d, e}) }
 func (h *harness) CancelTimers()                     { h.timers = nil }
-func (h *harness) step(e Event)                      { h.m.Step(e) }
 func (h *harness) put(e Event)                       { h.Put(e); h.run() }
 func (h *harness) Add(b zkstore.BrokerInfo) {
 	h.note("peer %d added", b.ID)
@@ -97,6 +97,13 @@ func (h *harness) contains(lines string) bool {
 	return strings.Contains(strings.Join(h.lines, "\n"), lines)
 }
 func (h *harness) leadership(tp TopicPartition) string { return stateLine(tp, h.store.states[tp]) }
+
+func (h *harness) step(e Event) {
+	h.m.Step(e)
+	if h.stepped != nil {
+		h.stepped(e)
+	}
+}
 
 // run processes events until the queue is empty.
 func (h *harness) run() {

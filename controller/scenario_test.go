@@ -48,6 +48,7 @@ import (
 //	garbage-broker ID, garbage-state TP, garbage-topic NAME   a node has invalid data
 //	partitions, replicas              print the controller's state
 //	zk                                print the states in ZooKeeper
+//	COMMAND ; COMMAND                 several changes before the controller processes an event
 func TestScenarios(t *testing.T) {
 	scenarios.Files(t, "testdata/*.txt", func(t *testing.T) func(string) []string {
 		s := &scenario{t: t}
@@ -67,6 +68,16 @@ type scenario struct {
 }
 
 func (s *scenario) run(words []string) {
+	if i := slices.Index(words, ";"); i >= 0 {
+		s.do(words[:i])
+		s.run(words[i+1:])
+		return
+	}
+	s.do(words)
+	s.h.run()
+}
+
+func (s *scenario) do(words []string) {
 	command, args := words[0], words[1:]
 	if s.h == nil {
 		s.h = newHarness(s.t, nil)
@@ -80,7 +91,6 @@ func (s *scenario) run(words []string) {
 		s.t.Fatalf("no command %q", command)
 	}
 	do(s, args)
-	s.h.run()
 }
 
 func configure(t testing.TB, c *Config, args []string) {
