@@ -213,22 +213,18 @@ func (l *loader) chunk(log Log, at int64, size int) ([]byte, error) {
 	return l.buffer[:n], nil
 }
 
-// apply applies the complete batches of set and returns the offset after the last one. Records that
-// do not parse are skipped and logged.
+// apply applies the complete batches of set and returns the offset after the last one. The next read
+// starts with an incomplete one. Records that do not parse are skipped and logged.
 func (l *loader) apply(set []byte, from int64) (next int64, err error) {
 	next = from
-	for len(set) > 0 {
-		batch, rest, err := record.Next(set)
+	for batch, err := range record.Batches(set) {
 		if err != nil {
 			return next, fmt.Errorf("the batch after offset %d does not parse: %w", next, err)
-		}
-		if batch == nil {
-			return next, nil // incomplete: the next read starts with it
 		}
 		if batch.NextOffset() > from {
 			l.applyBatch(batch)
 		}
-		next, set = batch.NextOffset(), rest
+		next = batch.NextOffset()
 	}
 	return next, nil
 }

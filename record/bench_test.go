@@ -32,7 +32,7 @@ func BenchmarkValidate(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				copy(set[:HeaderSize], original)
-				if _, err := ValidateAndAssign(set, target); err != nil {
+				if _, err := validateAndAssign(set, target); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -49,7 +49,7 @@ func BenchmarkRecompress(b *testing.B) {
 			b.SetBytes(1 << 20)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := ValidateAndAssign(set, target); err != nil {
+				if _, err := validateAndAssign(set, target); err != nil {
 					b.Fatal(err)
 				}
 			}

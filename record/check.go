@@ -38,6 +38,7 @@ type Checked struct {
 	// without timestamps.
 	OffsetOfMaxTimestamp int64
 	LastLeaderEpoch      int32 // NoLeaderEpoch if the last batch has none
+	Magic                int8  // of all batches, or MixedMagic
 	Codec                Codec // codec of the last compressed batch, or None
 	Batches              int
 	ValidBytes           int // total size of the complete batches to append
@@ -46,6 +47,14 @@ type Checked struct {
 	// follow ValidBytes.
 	SkippedBatches int
 	Monotonic      bool
+}
+
+// MixedMagic is the Checked.Magic of batches that differ, or of none.
+const MixedMagic int8 = -1
+
+func newChecked() Checked {
+	return Checked{FirstOffset: NoOffset, LastOffsetOfFirstBatch: NoOffset, LastOffset: NoOffset,
+		MaxTimestamp: NoTimestamp, OffsetOfMaxTimestamp: NoOffset, LastLeaderEpoch: NoLeaderEpoch, Magic: MixedMagic, Monotonic: true}
 }
 
 // FirstOrLastOffsetOfFirstBatch returns the best estimate of the start of the set that is possible
@@ -70,17 +79,11 @@ func (e *OffsetsOutOfOrder) Error() string {
 // the error is InvalidRecord (the base offset of a client's batch is not 0), MessageTooLarge,
 // CorruptMessage or UnknownServerError (a codec that Kafka does not have, or OffsetsOutOfOrder).
 func CheckAppend(set []byte, c Check) (Checked, error) {
-	found := Checked{FirstOffset: NoOffset, LastOffsetOfFirstBatch: NoOffset, LastOffset: NoOffset,
-		MaxTimestamp: NoTimestamp, OffsetOfMaxTimestamp: NoOffset, LastLeaderEpoch: NoLeaderEpoch, Monotonic: true}
-	for rest := set; ; {
-		b, tail, err := Next(rest)
+	found := newChecked()
+	for b, err := range Batches(set) {
 		if err != nil {
 			return found, err
 		}
-		if b == nil {
-			break
-		}
-		rest = tail
 		if b.Magic() >= 2 && c.Origin == FromClient && b.BaseOffset() != 0 {
 			return found, protocol.Errorf(protocol.InvalidRecord,
 				"The baseOffset of the record batch in the append to %s should be 0, but it is %d", c.TopicPartition, b.BaseOffset())
@@ -117,7 +120,7 @@ func (c Check) checkBatch(b Batch) error {
 	return nil
 }
 
-// note adds the header of the next batch to the summary.
+// note adds the header of the next batch to the summary. It leaves ValidBytes to its caller.
 func (c *Checked) note(b Batch) {
 	last := b.LastOffset()
 	if c.Batches == 0 {
@@ -125,6 +128,10 @@ func (c *Checked) note(b Batch) {
 			c.FirstOffset = b.BaseOffset()
 		}
 		c.LastOffsetOfFirstBatch = last
+		c.Magic = b.Magic()
+	}
+	if b.Magic() != c.Magic {
+		c.Magic = MixedMagic
 	}
 	if c.LastOffset >= last {
 		c.Monotonic = false

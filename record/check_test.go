@@ -19,7 +19,7 @@ func TestCheckAppend(t *testing.T) {
 	set := slices.Concat(batch(10, 1, None), batch(13, 2, LZ4), batch(20, 2, None))
 	got, err := CheckAppend(slices.Concat(set, set[:30]), Check{Origin: FromReplication, LeaderEpoch: 5, RequireMonotonic: true})
 	want := Checked{FirstOffset: 10, LastOffsetOfFirstBatch: 12, LastOffset: 22, MaxTimestamp: nowMs + 5, OffsetOfMaxTimestamp: 12,
-		LastLeaderEpoch: 2, Codec: LZ4, Batches: 3, ValidBytes: len(set), Monotonic: true}
+		LastLeaderEpoch: 2, Magic: 2, Codec: LZ4, Batches: 3, ValidBytes: len(set), Monotonic: true}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}

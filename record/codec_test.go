@@ -295,7 +295,7 @@ func TestCompressionBombsDoNotGrowMemory(t *testing.T) {
 		}
 		target := plainTarget()
 		bytes := allocated(func() {
-			got, err := ValidateAndAssign(set, target)
+			got, err := validateAndAssign(set, target)
 			if err != nil || got.Records != 1 || got.Rebuilt {
 				t.Errorf("%s: %+v, %v", codec, got, err)
 			}
@@ -311,7 +311,7 @@ func TestCompressionBombsDoNotGrowMemory(t *testing.T) {
 			target.Codec = LZ4
 		}
 		bytes = allocated(func() {
-			if _, err := ValidateAndAssign(set, target); protocol.CodeOf(err) != protocol.MessageTooLarge {
+			if _, err := validateAndAssign(set, target); protocol.CodeOf(err) != protocol.MessageTooLarge {
 				t.Errorf("%s: recompression: %v", codec, err)
 			}
 		})
@@ -346,7 +346,7 @@ func TestManySmallRecordsOfABombDoNotGrowMemory(t *testing.T) {
 	target := plainTarget()
 	target.KeepCodec, target.Codec = false, None
 	bytes := allocated(func() {
-		if _, err := ValidateAndAssign(out.b, target); protocol.CodeOf(err) != protocol.MessageTooLarge {
+		if _, err := validateAndAssign(out.b, target); protocol.CodeOf(err) != protocol.MessageTooLarge {
 			t.Errorf("%v", err)
 		}
 	})
@@ -384,7 +384,7 @@ func TestRecordsLargerThanTheWindowAreRead(t *testing.T) {
 		}
 		target := plainTarget()
 		target.Compacted = true
-		_, err = ValidateAndAssign(set, target)
+		_, err = validateAndAssign(set, target)
 		var refused *InvalidRecords
 		if !errors.As(err, &refused) || len(refused.Errors) != 1 || refused.Errors[0].Index != 2 {
 			t.Errorf("%s: %v", codec, err)
@@ -406,7 +406,7 @@ func TestDamagedLargeRecordsAreInvalid(t *testing.T) {
 		return append(appendVarint(nil, int32(len(body))), body...)
 	}
 	validate := func(payload []byte) error {
-		_, err := ValidateAndAssign(repack(t, Gzip, payload, 1), plainTarget())
+		_, err := validateAndAssign(repack(t, Gzip, payload, 1), plainTarget())
 		return err
 	}
 	if err := validate(record(func([]int32) {})); err != nil {

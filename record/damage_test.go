@@ -18,7 +18,7 @@ func TestDamagedRecordsAreInvalid(t *testing.T) {
 	payload := good[HeaderSize:]
 	for _, codec := range []Codec{None, Gzip, LZ4, Zstd} {
 		rewrite := func(payload []byte) []byte { return repack(t, codec, payload, 3) }
-		if _, err := ValidateAndAssign(rewrite(payload), plainTarget()); err != nil {
+		if _, err := validateAndAssign(rewrite(payload), plainTarget()); err != nil {
 			t.Fatalf("%s: the undamaged payload: %v", codec, err)
 		}
 		for name, damaged := range map[string][]byte{
@@ -32,7 +32,7 @@ func TestDamagedRecordsAreInvalid(t *testing.T) {
 			"key beyond the end":   replace(payload, 4, 0x7e),
 			"value beyond the end": replace(payload, 10, 0x7e),
 		} {
-			if _, err := ValidateAndAssign(rewrite(damaged), plainTarget()); protocol.CodeOf(err) != protocol.InvalidRecord {
+			if _, err := validateAndAssign(rewrite(damaged), plainTarget()); protocol.CodeOf(err) != protocol.InvalidRecord {
 				t.Errorf("%s, %s: %v", codec, name, err)
 			}
 			if err := Batch(rewrite(damaged)).Each(func(*Record) error { return nil }); protocol.CodeOf(err) != protocol.InvalidRecord {
@@ -44,12 +44,12 @@ func TestDamagedRecordsAreInvalid(t *testing.T) {
 		if err := Batch(nothing).Each(func(*Record) error { return nil }); protocol.CodeOf(err) != protocol.InvalidRecord {
 			t.Errorf("%s, -1 headers: Each: %v", codec, err)
 		}
-		if _, err := ValidateAndAssign(nothing, plainTarget()); protocol.CodeOf(err) != protocol.InvalidRecord {
+		if _, err := validateAndAssign(nothing, plainTarget()); protocol.CodeOf(err) != protocol.InvalidRecord {
 			t.Errorf("%s, -1 headers: %v", codec, err)
 		}
 		// Kafka has no error code for a varint that does not end.
 		endless := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, payload...)
-		if _, err := ValidateAndAssign(rewrite(endless), plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError {
+		if _, err := validateAndAssign(rewrite(endless), plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError {
 			t.Errorf("%s, endless varint: %v", codec, err)
 		}
 		if err := Batch(rewrite(endless)).Each(func(*Record) error { return nil }); protocol.CodeOf(err) != protocol.UnknownServerError {
@@ -64,7 +64,7 @@ func TestDamagedRecordsAreInvalid(t *testing.T) {
 			func(b []byte) []byte { return resize(b[:HeaderSize+3]) },
 		} {
 			damaged := resum(damage(bytes.Clone(set)))
-			if _, err := ValidateAndAssign(damaged, plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError && protocol.CodeOf(err) != protocol.InvalidRecord {
+			if _, err := validateAndAssign(damaged, plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError && protocol.CodeOf(err) != protocol.InvalidRecord {
 				t.Errorf("%s: %v", codec, err)
 			}
 		}
@@ -112,7 +112,7 @@ func TestARecordMustBeAsLongAsItsBody(t *testing.T) {
 				"the next record in the body":  {record(size, []byte{0}, second...), protocol.InvalidRecord},
 				"-1 headers and nothing after": {append(record(size, []byte{1}), second...), protocol.InvalidRecord},
 			} {
-				if _, err := ValidateAndAssign(repack(t, codec, c.payload, 2), plainTarget()); protocol.CodeOf(err) != c.want {
+				if _, err := validateAndAssign(repack(t, codec, c.payload, 2), plainTarget()); protocol.CodeOf(err) != c.want {
 					t.Errorf("%s, value of %d bytes, %s: %v", codec, size, name, err)
 				}
 			}
@@ -125,7 +125,7 @@ func TestARecordMustBeAsLongAsItsBody(t *testing.T) {
 func TestSnappyBlocksThatClaimTooMuchAllocateNothing(t *testing.T) {
 	payload := append(binary.AppendUvarint(nil, 1<<30), 0, 'x')
 	bytes := allocated(func() {
-		if _, err := ValidateAndAssign(repackRaw(Snappy, payload, 1), plainTarget()); err == nil {
+		if _, err := validateAndAssign(repackRaw(Snappy, payload, 1), plainTarget()); err == nil {
 			t.Error("no error")
 		}
 	})
@@ -154,11 +154,11 @@ func TestInnerChecksumsAreChecked(t *testing.T) {
 			}
 			target := plainTarget()
 			target.Magic = magic
-			if _, err := ValidateAndAssign(wrap(t, magic, Gzip, inner, 0), target); err != nil {
+			if _, err := validateAndAssign(wrap(t, magic, Gzip, inner, 0), target); err != nil {
 				t.Errorf("v%d: sound: %v", magic, err)
 			}
 			inner[len(inner)-1] ^= 1
-			if _, err := ValidateAndAssign(wrap(t, magic, Gzip, inner, 0), target); protocol.CodeOf(err) != protocol.CorruptMessage {
+			if _, err := validateAndAssign(wrap(t, magic, Gzip, inner, 0), target); protocol.CodeOf(err) != protocol.CorruptMessage {
 				t.Errorf("v%d: damaged: %v", magic, err)
 			}
 		}
@@ -167,7 +167,7 @@ func TestInnerChecksumsAreChecked(t *testing.T) {
 	set := wrap(t, 1, Gzip, made(t, batchOf(0, None), 1), 0)
 	target := plainTarget()
 	target.Magic = 1
-	_, err := ValidateAndAssign(set, target)
+	_, err := validateAndAssign(set, target)
 	var refused *InvalidRecords
 	if !errors.As(err, &refused) || !strings.Contains(refused.Errors[0].Message, "Record LegacyRecordBatch(offset=0, Record(magic=0, attributes=0, compression=none, crc=") ||
 		!strings.HasSuffix(refused.Errors[0].Message, ", key=5 bytes, value=0 bytes))'s magic does not match outer magic 1 in topic partition t-0") {

@@ -42,16 +42,12 @@ func DownConvertSized(set []byte, magic int8, firstOffset int64, size int) ([]by
 // downConvert appends converted batches to out until it has size bytes. first is the size of the
 // first batch that was not dropped, or 0.
 func downConvert(out, set []byte, magic int8, firstOffset int64, size int) (_ []byte, first int, err error) {
-	for rest := set; first == 0 || len(out) < size; {
-		b, tail, err := Next(rest)
-		if err != nil {
-			return out, first, err
-		}
-		if b == nil {
-			return out, first, nil
-		}
-		rest = tail
+	for b, err := range Batches(set) {
 		switch {
+		case first > 0 && len(out) >= size:
+			return out, first, nil
+		case err != nil:
+			return out, first, err
 		case b.IsControl() && magic < 2:
 			continue
 		case b.Codec() == Zstd && magic < 2:

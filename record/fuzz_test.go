@@ -74,7 +74,7 @@ func FuzzValidateAndAssign(f *testing.F) {
 				break
 			}
 		}
-		got, err := ValidateAndAssign(set, target)
+		got, err := validateAndAssign(set, target)
 		if err != nil {
 			return
 		}

@@ -31,12 +31,10 @@ func (v *validator) level() int {
 }
 
 func (v *validator) copyRecords(to *Builder) error {
-	for rest := v.set; len(rest) > 0; {
-		b, tail, err := Next(rest)
+	for b, err := range Batches(v.set) {
 		if err != nil {
 			return err
 		}
-		rest = tail
 		if err := copyBatch(to, b); err != nil {
 			return err
 		}

@@ -66,39 +66,42 @@ func (e *InvalidRecords) Unwrap() error { return e.Code }
 
 // ValidateAndAssign checks a client's set record by record without allocating, and assigns offsets,
 // leader epoch and timestamps in place. It rebuilds the set only if the codec or the format must
-// change. The caller must have checked the batches with CheckAppend before. A compressed batch is
-// read as a stream, so memory does not grow with its decompressed size. A rebuilt set is limited by
-// MaxBatchSize, MaxSetSize and 100 MiB for a single record.
+// change. checked is the result of CheckAppend for the set. A compressed batch is read as a stream,
+// so memory does not grow with its decompressed size. A rebuilt set is limited by MaxBatchSize,
+// MaxSetSize and 100 MiB for a single record.
 //
 // Errors: *InvalidRecords (InvalidRecord or InvalidTimestamp) for records that break the topic's
 // rules; InvalidRecord for batches that contradict themselves; CorruptMessage for a wrong inner
 // checksum; UnsupportedForMessageFormat, UnsupportedCompressionType, MessageTooLarge and
 // RecordListTooLarge; UnknownServerError for a payload that cannot be decompressed. After an error
 // the caller must drop the set, which may be partly changed.
-func ValidateAndAssign(set []byte, t Target) (Validated, error) {
-	v := validator{Target: t}
-	if err := v.survey(set); err != nil {
-		return Validated{}, err
+func ValidateAndAssign(set []byte, checked Checked, t Target) (Validated, error) {
+	v := validator{Target: t, set: set[:checked.ValidBytes], source: checked.Codec, target: t.Codec,
+		consecutive: true, maxTimestamp: NoTimestamp, indexOfMax: -1}
+	if t.KeepCodec {
+		v.target = v.source
 	}
-	if v.source == None && v.target == None {
-		if v.magicMatches {
-			return v.assignEach()
-		}
-		if err := v.checkAll(); err != nil {
-			return Validated{}, err
-		}
-		return v.rebuild()
+	if err := v.checkNumber(checked.Batches); err != nil {
+		return Validated{}, err
 	}
 	if v.target == Zstd && !t.ZstdAllowed {
 		return Validated{}, protocol.Errorf(protocol.UnsupportedCompressionType, "Produce requests to "+
 			"inter.broker.protocol.version < 2.1 broker are not allowed to use ZStandard compression")
 	}
-	if err := v.checkAll(); err != nil {
+	// Uncompressed entries of the right format keep their bytes and get their offsets one by one.
+	uncompressed := v.source == None && v.target == None
+	each := uncompressed && checked.Magic == v.Magic
+	if err := v.checkAll(each); err != nil {
 		return Validated{}, err
 	}
 	switch {
+	case each:
+		return v.result(v.set), nil
+	case uncompressed:
+		return v.rebuild()
 	case v.keepsPayload() && v.consecutive:
-		return v.assignWhole()
+		v.assign(v.first, v.maxTimestamp)
+		return v.result(v.set), nil
 	case v.keepsPayload() && v.Magic >= 2:
 		// Kafka cannot rebuild a batch that it planned to keep.
 		return Validated{}, protocol.Errorf(protocol.UnknownServerError,
@@ -111,11 +114,10 @@ func ValidateAndAssign(set []byte, t Target) (Validated, error) {
 // validator is the state of one call of ValidateAndAssign.
 type validator struct {
 	Target
-	set          []byte // complete entries only
-	first        Batch
-	source       Codec
-	target       Codec
-	magicMatches bool // every entry has the target's magic
+	set    []byte // complete entries only
+	first  Batch
+	source Codec
+	target Codec
 
 	// Found in the records visited so far:
 	records        int
@@ -125,39 +127,16 @@ type validator struct {
 	batchTimestamp int64
 }
 
-// survey reads the headers of the set.
-func (v *validator) survey(set []byte) error {
-	v.magicMatches, v.consecutive, v.maxTimestamp, v.indexOfMax = true, true, NoTimestamp, -1
-	batches := 0
-	for rest := set; ; batches++ {
-		b, tail, err := Next(rest)
-		if err != nil {
-			return err
-		}
-		if b == nil {
-			break
-		}
-		rest = tail
-		if v.first == nil {
-			v.first = b
-		}
-		if b.Magic() != v.Magic {
-			v.magicMatches = false
-		}
-		if b.Codec() != None {
-			v.source = b.Codec()
-		}
-		v.set = set[:len(set)-len(rest)]
-	}
-	if v.first == nil {
+// checkNumber checks the number of batches, and finds the first one.
+func (v *validator) checkNumber(batches int) (err error) {
+	if batches == 0 {
 		return invalidRecord("Record batch has no batches at all")
+	}
+	if v.first, err = First(v.set); err != nil {
+		return err
 	}
 	if (v.first.Magic() >= 2 || v.source != None) && batches > 1 {
 		return invalidRecord("Compressed outer record has more than one batch")
-	}
-	v.target = v.Codec
-	if v.KeepCodec {
-		v.target = v.source
 	}
 	return nil
 }
@@ -171,56 +150,30 @@ func (v *validator) keepsPayload() bool {
 	return v.source == v.target && v.first.Magic() == v.Magic && v.Magic != 0
 }
 
-// checkAll checks every batch and its records.
-func (v *validator) checkAll() error {
-	for rest := v.set; len(rest) > 0; {
-		b, tail, err := Next(rest)
+// checkAll checks every batch and its records and, if assign is set, assigns the offsets of the
+// batch.
+func (v *validator) checkAll(assign bool) error {
+	for b, err := range Batches(v.set) {
 		if err != nil {
 			return err
 		}
-		rest = tail
 		if err := v.checkBatch(b); err != nil {
 			return err
 		}
 		if err := v.checkRecords(b); err != nil {
 			return err
+		}
+		if assign {
+			v.assign(b, v.batchTimestamp)
 		}
 	}
 	return nil
 }
 
-// assignEach checks uncompressed entries one by one and sets their offsets, leader epoch and
-// timestamps.
-func (v *validator) assignEach() (Validated, error) {
-	for rest := v.set; len(rest) > 0; {
-		b, tail, err := Next(rest)
-		if err != nil {
-			return Validated{}, err
-		}
-		rest = tail
-		if err := v.checkBatch(b); err != nil {
-			return Validated{}, err
-		}
-		if err := v.checkRecords(b); err != nil {
-			return Validated{}, err
-		}
-		b.SetLastOffset(v.FirstOffset + int64(v.records) - 1)
-		b.SetPartitionLeaderEpoch(v.LeaderEpoch)
-		v.stampTimestamp(b, v.batchTimestamp)
-	}
-	return v.result(v.set), nil
-}
-
-// assignWhole sets offsets, leader epoch and timestamps of the only batch of a set whose payload is
-// kept.
-func (v *validator) assignWhole() (Validated, error) {
-	v.first.SetLastOffset(v.FirstOffset + int64(v.records) - 1)
-	v.first.SetPartitionLeaderEpoch(v.LeaderEpoch)
-	v.stampTimestamp(v.first, v.maxTimestamp)
-	return v.result(v.set), nil
-}
-
-func (v *validator) stampTimestamp(b Batch, maxTimestamp int64) {
+// assign sets the offsets, leader epoch and timestamps of the batch that was checked last.
+func (v *validator) assign(b Batch, maxTimestamp int64) {
+	b.SetLastOffset(v.FirstOffset + int64(v.records) - 1)
+	b.SetPartitionLeaderEpoch(v.LeaderEpoch)
 	if v.TimestampType == LogAppendTime {
 		maxTimestamp = v.NowMs
 	}

@@ -53,6 +53,19 @@ func batchOf(magic int8, codec Codec) Options {
 	return o
 }
 
+// validateAndAssign is ValidateAndAssign for a set that CheckAppend may refuse.
+func validateAndAssign(set []byte, t Target) (Validated, error) {
+	checked := newChecked()
+	for b, err := range Batches(set) {
+		if err != nil {
+			return Validated{}, err
+		}
+		checked.note(b)
+		checked.ValidBytes += len(b)
+	}
+	return ValidateAndAssign(set, checked, t)
+}
+
 // resum updates the checksums of a set that a test changed.
 func resum(set []byte) []byte {
 	for rest := set; len(rest) > 0; {
@@ -77,7 +90,7 @@ func TestValidationInPlaceChangesOnlyTheHeaders(t *testing.T) {
 			before := bytes.Clone(set)
 			target := plainTarget()
 			target.Magic = magic
-			got, err := ValidateAndAssign(set, target)
+			got, err := validateAndAssign(set, target)
 			if err != nil {
 				t.Fatalf("v%d %s: %v", magic, codec, err)
 			}
@@ -103,7 +116,7 @@ func TestAWrongMaxTimestampIsCorrected(t *testing.T) {
 	for codec := None; codec <= Zstd; codec++ {
 		set := made(t, batchOf(2, codec), 9)
 		Batch(set).SetMaxTimestamp(CreateTime, 1<<40)
-		got, err := ValidateAndAssign(set, plainTarget())
+		got, err := validateAndAssign(set, plainTarget())
 		if err != nil || got.MaxTimestamp != nowMs+5 || Batch(set).MaxTimestamp() != nowMs+5 || Batch(set).Validate() != nil {
 			t.Errorf("%s: %+v, %v", codec, got, err)
 		}
@@ -116,7 +129,7 @@ func TestLogAppendTimeChangesOnlyTheHeader(t *testing.T) {
 		payload := bytes.Clone(set[HeaderSize:])
 		target := plainTarget()
 		target.TimestampType, target.TimestampBeforeMax, target.TimestampAfterMax = LogAppendTime, 0, 0
-		got, err := ValidateAndAssign(set, target)
+		got, err := validateAndAssign(set, target)
 		if err != nil || got.Rebuilt || got.MaxTimestamp != nowMs || got.LogAppendTime != nowMs || got.OffsetOfMaxTimestamp != 1008 {
 			t.Errorf("%s: %+v, %v", codec, got, err)
 		}
@@ -141,7 +154,7 @@ func TestASetIsRebuiltForAnotherCodec(t *testing.T) {
 			target := plainTarget()
 			target.KeepCodec, target.Codec = false, to
 			target.Level = map[Codec]int{Gzip: 1, LZ4: 12, Zstd: -5}
-			got, err := ValidateAndAssign(set, target)
+			got, err := validateAndAssign(set, target)
 			if err != nil {
 				t.Fatalf("%s to %s: %v", from, to, err)
 			}
@@ -175,7 +188,7 @@ func TestASetIsConvertedBetweenFormats(t *testing.T) {
 		want := records(t, set)
 		target := plainTarget()
 		target.Magic = c.to
-		got, err := ValidateAndAssign(set, target)
+		got, err := validateAndAssign(set, target)
 		if err != nil {
 			t.Fatalf("v%d to v%d %s: %v", c.from, c.to, c.codec, err)
 		}
@@ -209,7 +222,7 @@ func TestLogAppendTimeInOldFormats(t *testing.T) {
 			set := made(t, batchOf(from, codec), 5)
 			target := plainTarget()
 			target.Magic, target.TimestampType = 1, LogAppendTime
-			got, err := ValidateAndAssign(set, target)
+			got, err := validateAndAssign(set, target)
 			if err != nil || got.MaxTimestamp != nowMs || got.OffsetOfMaxTimestamp != 1004 {
 				t.Fatalf("%s: %+v, %v", codec, got, err)
 			}
@@ -229,7 +242,7 @@ func TestUncompressedOldMessagesBecomeOneWrapper(t *testing.T) {
 	set := made(t, batchOf(1, None), 5)
 	target := plainTarget()
 	target.Magic, target.KeepCodec, target.Codec = 1, false, Gzip
-	got, err := ValidateAndAssign(set, target)
+	got, err := validateAndAssign(set, target)
 	if err != nil || !got.Rebuilt || Batch(got.Bytes).Size() != len(got.Bytes) || Batch(got.Bytes).LastOffset() != 1004 {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -241,7 +254,7 @@ func TestUncompressedOldMessagesBecomeOneWrapper(t *testing.T) {
 func TestAnIncompleteEntryAtTheEndIsDropped(t *testing.T) {
 	set := made(t, batchOf(2, None), 3)
 	for _, tail := range []int{1, 11, 16, 40} {
-		got, err := ValidateAndAssign(append(bytes.Clone(set), set[:tail]...), plainTarget())
+		got, err := validateAndAssign(append(bytes.Clone(set), set[:tail]...), plainTarget())
 		if err != nil || len(got.Bytes) != len(set) || got.LastOffset != 1002 {
 			t.Errorf("tail of %d: %+v, %v", tail, got, err)
 		}
@@ -262,7 +275,7 @@ func TestV1WrappersWithBrokenInnerOffsetsAreRebuilt(t *testing.T) {
 	}
 	target := plainTarget()
 	target.Magic = 1
-	got, err := ValidateAndAssign(set, target)
+	got, err := validateAndAssign(set, target)
 	if err != nil || !got.Rebuilt || got.LastOffset != 1002 {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -272,12 +285,12 @@ func TestV1WrappersWithBrokenInnerOffsetsAreRebuilt(t *testing.T) {
 	// Some versions of librdkafka write wrappers with the offset 0.
 	set = made(t, o, 5)
 	Batch(set).SetLastOffset(0)
-	if got, err := ValidateAndAssign(set, target); err != nil || got.Rebuilt || got.LastOffset != 1004 || Batch(set).LastOffset() != 1004 {
+	if got, err := validateAndAssign(set, target); err != nil || got.Rebuilt || got.LastOffset != 1004 || Batch(set).LastOffset() != 1004 {
 		t.Errorf("wrapper offset 0: %+v, %v", got, err)
 	}
 	set = made(t, o, 5)
 	Batch(set).SetLastOffset(3)
-	if _, err := ValidateAndAssign(set, target); !errors.Is(err, protocol.InvalidRecord) ||
+	if _, err := validateAndAssign(set, target); !errors.Is(err, protocol.InvalidRecord) ||
 		!strings.Contains(err.Error(), "wrapper offset '3' is less than the last inner message offset '4' and it is not zero.") {
 		t.Errorf("wrapper offset 3: %v", err)
 	}
@@ -296,12 +309,12 @@ func TestV2BatchesWithBrokenInnerOffsetsAreRefused(t *testing.T) {
 	}
 	Batch(set).putInt32(lastOffsetDeltaAt, 1) // the number of records
 	set = resum(set)
-	if _, err := ValidateAndAssign(bytes.Clone(set), plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError {
+	if _, err := validateAndAssign(bytes.Clone(set), plainTarget()); protocol.CodeOf(err) != protocol.UnknownServerError {
 		t.Errorf("%v", err)
 	}
 	target := plainTarget()
 	target.KeepCodec, target.Codec = false, LZ4
-	if got, err := ValidateAndAssign(set, target); err != nil || got.LastOffset != 1001 || records(t, got.Bytes)[1].Offset != 1001 {
+	if got, err := validateAndAssign(set, target); err != nil || got.LastOffset != 1001 || records(t, got.Bytes)[1].Offset != 1001 {
 		t.Errorf("a batch that is rebuilt anyway: %+v, %v", got, err)
 	}
 }
@@ -315,7 +328,7 @@ func TestMarkersAreNeverCompressed(t *testing.T) {
 	}
 	target := plainTarget()
 	target.Origin, target.KeepCodec, target.Codec = FromCoordinator, false, LZ4
-	got, err := ValidateAndAssign(set, target)
+	got, err := validateAndAssign(set, target)
 	if err != nil || got.Rebuilt || got.LastOffset != 1000 || Batch(got.Bytes).Codec() != None || !Batch(got.Bytes).IsControl() {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -395,7 +408,7 @@ func TestEveryRuleOfValidation(t *testing.T) {
 		if c.target != nil {
 			c.target(&target)
 		}
-		_, err := ValidateAndAssign(c.set, target)
+		_, err := validateAndAssign(c.set, target)
 		if !errors.Is(err, c.code) && protocol.CodeOf(err) != c.code || err == nil || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: got %v (%s), want %s: %s", c.name, err, protocol.CodeOf(err), c.code, c.text)
 		}
@@ -427,7 +440,7 @@ func TestRefusedRecordsAreListed(t *testing.T) {
 	for _, codec := range []Codec{None, Gzip, Zstd} {
 		target := plainTarget()
 		target.Compacted = true
-		_, err := ValidateAndAssign(keyless(batchOf(2, codec)), target)
+		_, err := validateAndAssign(keyless(batchOf(2, codec)), target)
 		want := &InvalidRecords{Code: protocol.InvalidRecord, Errors: []RecordError{{1, missing}, {3, missing}},
 			Message: "One or more records have been rejected due to 2 record errors in total, and only showing the first three errors at most: " +
 				"[RecordError(batchIndex=1, message='" + missing + "'), RecordError(batchIndex=3, message='" + missing + "')]"}
@@ -457,10 +470,10 @@ func TestTimestampsOutOfRangeAreRefused(t *testing.T) {
 	target := plainTarget()
 	target.TimestampBeforeMax, target.TimestampAfterMax, target.Compacted = 100, 50, true
 	for codec := None; codec <= Zstd; codec++ {
-		if _, err := ValidateAndAssign(build(codec, nowMs-100, nowMs+50, NoTimestamp), target); err != nil {
+		if _, err := validateAndAssign(build(codec, nowMs-100, nowMs+50, NoTimestamp), target); err != nil {
 			t.Errorf("%s: timestamps at the bounds: %v", codec, err)
 		}
-		_, err := ValidateAndAssign(build(codec, nowMs-101, nowMs, nowMs+51), target)
+		_, err := validateAndAssign(build(codec, nowMs-101, nowMs, nowMs+51), target)
 		text := func(ts int64, offset int) string {
 			return fmt.Sprintf("Timestamp %d of message with offset %d is out of range. The timestamp should be within [%d, %d]", ts, offset, nowMs-100, nowMs+50)
 		}
@@ -482,7 +495,7 @@ func TestTimestampsOutOfRangeAreRefused(t *testing.T) {
 		None: "DefaultRecord(offset=0, timestamp=5, key=5 bytes, value=0 bytes)",
 		Gzip: "PartialDefaultRecord(offset=0, timestamp=5, key=5 bytes, value=0 bytes)",
 	} {
-		_, err := ValidateAndAssign(flagged(codec, 5), appendTime)
+		_, err := validateAndAssign(flagged(codec, 5), appendTime)
 		want := &InvalidRecords{Code: protocol.InvalidTimestamp, Message: "One or more records have been rejected due to invalid timestamp",
 			Errors: []RecordError{{0, "Invalid timestamp type in message " + shown + ". Producer should not set timestamp type to LogAppendTime."}}}
 		if !reflect.DeepEqual(err, error(want)) {
@@ -498,10 +511,10 @@ func TestTimestampsOutOfRangeAreRefused(t *testing.T) {
 		t.Errorf("a compressed v1 message: %#v", err)
 	}
 	set := flagged(None, nowMs)
-	if got, err := ValidateAndAssign(set, plainTarget()); err != nil || got.MaxTimestamp != nowMs || Batch(set).TimestampType() != CreateTime {
+	if got, err := validateAndAssign(set, plainTarget()); err != nil || got.MaxTimestamp != nowMs || Batch(set).TimestampType() != CreateTime {
 		t.Errorf("a CreateTime topic must accept the batch and clear the flag: %+v, %v", got, err)
 	}
-	if _, err := ValidateAndAssign(flagged(None, NoTimestamp), plainTarget()); !errors.Is(err, protocol.InvalidTimestamp) {
+	if _, err := validateAndAssign(flagged(None, NoTimestamp), plainTarget()); !errors.Is(err, protocol.InvalidTimestamp) {
 		t.Errorf("append time without a time: %v", err)
 	}
 }
@@ -519,7 +532,7 @@ func TestTheListOfRefusedRecordsIsBounded(t *testing.T) {
 	}
 	target := plainTarget()
 	target.TimestampBeforeMax = 10
-	_, err = ValidateAndAssign(set, target)
+	_, err = validateAndAssign(set, target)
 	var refused *InvalidRecords
 	if !errors.As(err, &refused) || len(refused.Errors) != recordErrorsMax || refused.Code != protocol.InvalidTimestamp {
 		t.Errorf("%v", err)
@@ -579,7 +592,7 @@ func TestInPlaceValidationDoesNotAllocate(t *testing.T) {
 		target := plainTarget()
 		allocations := testing.AllocsPerRun(50, func() {
 			copy(set, original)
-			if _, err := ValidateAndAssign(set, target); err != nil {
+			if _, err := validateAndAssign(set, target); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := CheckAppend(set, Check{Origin: FromReplication, LeaderEpoch: 9, TopicPartition: "t-0"}); err != nil {
@@ -596,7 +609,7 @@ func TestInPlaceValidationDoesNotAllocate(t *testing.T) {
 func TestTheOldestMessagesHaveNoTimestamp(t *testing.T) {
 	target := plainTarget()
 	target.Magic, target.TimestampType = 0, LogAppendTime
-	got, err := ValidateAndAssign(made(t, batchOf(0, None), 3), target)
+	got, err := validateAndAssign(made(t, batchOf(0, None), 3), target)
 	if err != nil || got.MaxTimestamp != NoTimestamp || got.OffsetOfMaxTimestamp != NoOffset || got.LogAppendTime != nowMs {
 		t.Errorf("%+v, %v", got, err)
 	}

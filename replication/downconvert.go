@@ -87,12 +87,9 @@ func (f *Fetch) convert(want *PartitionFetch, magic int8) protocol.ErrorCode {
 
 // wholeBatches removes an incomplete batch at the end of a set.
 func wholeBatches(set []byte) []byte {
-	rest := set
-	for {
-		b, after, err := record.Next(rest)
-		if b == nil || err != nil {
-			return set[:len(set)-len(rest)]
-		}
-		rest = after
+	size := 0
+	for b := range record.Batches(set) {
+		size += len(b)
 	}
+	return set[:size]
 }

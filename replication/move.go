@@ -272,7 +272,7 @@ func (p *Partition) restartAtFirstBatch(log *storage.Log, set []byte) error {
 	if at.LogStart != at.LogEnd {
 		return nil
 	}
-	first, _, err := record.Next(set)
+	first, err := record.First(set)
 	if err != nil || first == nil {
 		return err
 	}

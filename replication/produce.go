@@ -89,19 +89,19 @@ func (p *Produce) RefuseAll(err error) {
 // batch decides.
 func (p *Produce) Transactional() bool {
 	for i := range p.Partitions {
-		if b := firstBatch(p.Partitions[i].Records); b != nil && b.IsTransactional() {
+		if firstTransactional(p.Partitions[i].Records) != nil {
 			return true
 		}
 	}
 	return false
 }
 
-func firstBatch(set []byte) record.Batch {
-	b, _, err := record.Next(set)
-	if err != nil {
-		return nil
+// firstTransactional returns the first batch of a set if it is transactional, otherwise nil.
+func firstTransactional(set []byte) record.Batch {
+	if b, err := record.First(set); err == nil && b != nil && b.IsTransactional() {
+		return b
 	}
-	return b
+	return nil
 }
 
 // Append checks and appends the records of all partitions without an error, one partition after
@@ -147,39 +147,13 @@ func (p *Produce) refuseRest(err error) {
 	}
 }
 
-// check runs before any log is touched. The partition must be known to the cluster, and from v3 on
-// the records must be exactly one v2 batch.
+// check runs before any log is touched. The partition must be known to the cluster, and the records
+// must be allowed in a request of this version.
 func (p *Produce) check(part *PartitionProduce) error {
 	if code := p.m.CheckKnown(part.Topic, part.Partition); code != protocol.None {
 		return code
 	}
-	return checkRecords(p.Version, part.Records)
-}
-
-// checkRecords checks that a record set is allowed in a request of the given version. Before v3
-// nothing is required, because clients of that time send records in any format.
-func checkRecords(version int16, set []byte) error {
-	if version < 3 {
-		return nil
-	}
-	first, rest, err := record.Next(set)
-	if err != nil {
-		return protocol.CodeOf(err)
-	}
-	if first == nil || first.Magic() != record.CurrentMagic {
-		return protocol.InvalidRecord
-	}
-	if version < 7 && first.Codec() == record.Zstd {
-		return protocol.UnsupportedCompressionType
-	}
-	second, _, err := record.Next(rest)
-	if err != nil {
-		return protocol.CodeOf(err)
-	}
-	if second != nil {
-		return protocol.InvalidRecord
-	}
-	return nil
+	return record.CheckProduce(part.Records, p.Version)
 }
 
 // appendOne appends the records of one partition.

@@ -35,7 +35,7 @@ func TestProduceChecksRecordsByVersion(t *testing.T) {
 		{"old versions are not checked", 2, two, protocol.None},
 		{"old versions, null", 0, nil, protocol.None},
 	} {
-		wantCode(t, c.name, checkRecords(c.version, c.set), c.want)
+		wantCode(t, c.name, record.CheckProduce(c.set, c.version), c.want)
 	}
 }
 

@@ -93,10 +93,7 @@ func (p *Produce) transactionalBatch(i int) record.Batch {
 	if part.Err != nil {
 		return nil
 	}
-	if b := firstBatch(part.Records); b != nil && b.IsTransactional() {
-		return b
-	}
-	return nil
+	return firstTransactional(part.Records)
 }
 
 // unverified returns the error for a producer whose records were not verified. If the producer may

@@ -107,7 +107,7 @@ func (l *Log) validate(a *Append, checked *record.Checked, config *logConfig, in
 	t := config.target
 	t.TopicPartition, t.Origin, t.LeaderEpoch, t.ZstdAllowed = l.name, a.Origin, a.LeaderEpoch, a.ZstdAllowed
 	t.FirstOffset, t.NowMs = l.Offsets().LogEnd, l.env.now()
-	valid, err := record.ValidateAndAssign(a.Records[:checked.ValidBytes], t)
+	valid, err := record.ValidateAndAssign(a.Records, *checked, t)
 	if err != nil {
 		return nil, err
 	}
@@ -249,12 +249,10 @@ func (l *Log) unflushed() int64 {
 // assignEpochs records where new leader epochs begin. A batch of an old format has no epoch;
 // replicas can then truncate only to the high watermark, so the known epochs are dropped.
 func (l *Log) assignEpochs(set []byte) error {
-	for len(set) > 0 {
-		b, rest, err := record.Next(set)
-		if err != nil || b == nil {
+	for b, err := range record.Batches(set) {
+		if err != nil {
 			return err
 		}
-		set = rest
 		if b.Magic() >= 2 {
 			if e := b.PartitionLeaderEpoch(); e >= 0 {
 				l.assignEpoch(e, b.BaseOffset())
@@ -301,12 +299,10 @@ func (l *Log) checkProducers(set []byte, a *Append) (duplicate producerBatch, fo
 		l.update = new(producerAppend)
 	}
 	l.update.begin(l.producers, a.Origin)
-	for len(set) > 0 {
-		b, rest, err := record.Next(set)
-		if err != nil || b == nil {
+	for b, err := range record.Batches(set) {
+		if err != nil {
 			return duplicate, false, err
 		}
-		set = rest
 		if !b.HasProducerID() {
 			continue
 		}

@@ -216,9 +216,8 @@ func (s *segment) append(set []byte, c *settings.Topic) error {
 	}
 	s.size.Store(at + int64(len(set)))
 	s.gapAtEnd = false
-	for rest := set; len(rest) > 0; {
-		b, next, err := record.Next(rest)
-		if err != nil || b == nil {
+	for b, err := range record.Batches(set) {
+		if err != nil {
 			return err
 		}
 		due := s.sinceIndexed > int64(c.IndexIntervalBytes) && !s.misindexed
@@ -232,7 +231,6 @@ func (s *segment) append(set []byte, c *settings.Topic) error {
 		}
 		s.sinceIndexed += int64(len(b))
 		at += int64(len(b))
-		rest = next
 	}
 	return nil
 }

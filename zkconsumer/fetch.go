@@ -366,14 +366,13 @@ func (f *fetcher) request(positions []*position) *kmsg.FetchRequest {
 func (f *fetcher) take(p *position, set []byte) error {
 	c := &chunk{from: p, next: p.fetch}
 	var failure error
-	for rest := set; failure == nil; {
-		var b record.Batch
-		var err error
-		if b, rest, err = record.Next(rest); err != nil || b == nil {
-			failure = err
+	for b, err := range record.Batches(set) {
+		if err == nil {
+			err = f.open(c, b)
+		}
+		if failure = err; failure != nil {
 			break
 		}
-		failure = f.open(c, b)
 	}
 	if c.next == p.fetch {
 		if len(set) > 0 && failure == nil {

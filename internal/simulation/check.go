@@ -257,9 +257,8 @@ func (c *checker) read(log *storage.Log, from, to int64) (values []string) {
 		set := make([]byte, data.Length)
 		must(data.File.ReadAt(set, data.Position))
 		data.Release()
-		for {
-			batch, rest, err := record.Next(set)
-			if err != nil || batch == nil {
+		for batch, err := range record.Batches(set) {
+			if err != nil {
 				break
 			}
 			err = batch.Each(func(r *record.Record) error {
@@ -272,7 +271,7 @@ func (c *checker) read(log *storage.Log, from, to int64) (values []string) {
 			if err != nil {
 				c.w.fail("%s holds a bad batch at %d: %v", log, batch.BaseOffset(), err)
 			}
-			offset, set = max(offset, batch.NextOffset()), rest
+			offset = max(offset, batch.NextOffset())
 		}
 		if offset == before {
 			c.w.fail("%s has no readable record at %d, below %d", log, offset, to)

@@ -62,13 +62,10 @@ func (c *consumer) took(resp response) bool {
 	if answer.ErrorCode != 0 || len(answer.Topics) != 1 || answer.Topics[0].Partitions[0].ErrorCode != 0 {
 		return false
 	}
-	set := answer.Topics[0].Partitions[0].RecordBatches
-	for {
-		batch, rest, err := record.Next(set)
-		if err != nil || batch == nil {
-			break // a response may end in the middle of a batch
+	for batch, err := range record.Batches(answer.Topics[0].Partitions[0].RecordBatches) {
+		if err != nil {
+			break
 		}
-		set = rest
 		err = batch.Each(func(r *record.Record) error {
 			if r.Offset >= c.offset {
 				c.w.check.consumed(c, r.Offset, fmt.Sprintf("%s@%d", r.Value, batch.PartitionLeaderEpoch()))

@@ -292,18 +292,17 @@ func compareReplicas(from int64, replicas []replicaData, expected int) (next int
 	if len(replicas) < expected {
 		return next, nil, true
 	}
-	rest := make([][]byte, len(replicas))
+	replicated := make([][]record.Batch, len(replicas))
 	for i, r := range replicas {
-		rest[i] = r.batches
+		replicated[i] = r.replicated()
 	}
-	for {
+	for n := 0; ; n++ {
 		var first record.Batch
 		for i := range replicas {
-			batch, more, err := record.Next(rest[i])
-			if err != nil || batch == nil || batch.LastOffset() >= replicas[i].highest {
+			if n == len(replicated[i]) {
 				return next, findings, true
 			}
-			rest[i] = more
+			batch := replicated[i][n]
 			switch {
 			case first == nil:
 				first = batch
@@ -317,4 +316,15 @@ func compareReplicas(from int64, replicas []replicaData, expected int) (next int
 		}
 		next = first.NextOffset()
 	}
+}
+
+// replicated returns the batches below the high watermark.
+func (r *replicaData) replicated() (batches []record.Batch) {
+	for b, err := range record.Batches(r.batches) {
+		if err != nil || b.LastOffset() >= r.highest {
+			break
+		}
+		batches = append(batches, b)
+	}
+	return batches
 }
