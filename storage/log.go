@@ -167,9 +167,7 @@ func (l *Log) SetConfig(c *settings.Topic) { l.config.Store(l.env.logConfig(c)) 
 
 // Offsets returns an atomic snapshot of the log's positions.
 func (l *Log) Offsets() Offsets {
-	l.positions.mu.Lock()
-	defer l.positions.mu.Unlock()
-	return l.positions.v.Offsets
+	return l.positions.offsets()
 }
 
 // Observe registers the log's only observer; nil removes it. moved is called whenever the log's
@@ -186,9 +184,8 @@ func (l *Log) LeaderEpoch() int32 { return l.epochs.latestEpoch() }
 
 // RecoveryPoint returns the first offset not known to be durable.
 func (l *Log) RecoveryPoint() int64 {
-	l.positions.mu.Lock()
-	defer l.positions.mu.Unlock()
-	return l.positions.recoveryPoint
+	_, point := l.positions.loadUnflushed()
+	return point
 }
 
 // Size returns the size in bytes of all segments' .log files.

@@ -194,7 +194,7 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 		info.FirstOffset, info.LastOffset = duplicate.firstOffset(), duplicate.lastOffset
 		info.LogAppendTime = duplicate.timestamp
 		info.Duplicate = true
-		info.flushDue = l.unflushed() >= c.FlushMessages // the original may not be durable yet
+		info.flushDue = l.positions.unflushed() >= c.FlushMessages // the original may not be durable yet
 		return nil
 	}
 	if err := active.activate(c); err != nil {
@@ -217,33 +217,10 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 		if err := l.applyProducers(active, info.LastOffset+1); err != nil {
 			return err
 		}
-		info.flushDue = l.publish(info.LastOffset+1, active.size.Load()) >= c.FlushMessages
+		unstable, _ := l.producers.firstUnstable()
+		info.flushDue = l.positions.publish(info.LastOffset+1, active.size.Load(), unstable) >= c.FlushMessages
 		return nil
 	})
-}
-
-// publish makes an append visible to readers: its end and, atomically with it, the first offset of
-// the transactions that hold back the last stable offset. It returns the number of offsets that are
-// not flushed.
-func (l *Log) publish(logEnd, endPosition int64) (unflushed int64) {
-	first, ok := l.producers.firstUnstable()
-	if !ok {
-		first = -1
-	}
-	p := &l.positions
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.v.LogEnd, p.v.endPosition = logEnd, endPosition
-	p.firstUnstable = first
-	p.settle()
-	return p.unflushedLocked()
-}
-
-// unflushed returns the number of offsets not known to be durable.
-func (l *Log) unflushed() int64 {
-	l.positions.mu.Lock()
-	defer l.positions.mu.Unlock()
-	return l.positions.unflushedLocked()
 }
 
 // assignEpochs records where new leader epochs begin. A batch of an old format has no epoch;
@@ -269,7 +246,7 @@ func (l *Log) assignEpochs(set []byte) error {
 
 // maybeRoll returns the segment to append to: the active one, or a new one.
 func (l *Log) maybeRoll(bytes int, info *AppendInfo, oldFormat bool, c *settings.Topic) (*segment, error) {
-	active := l.active()
+	active := l.positions.active()
 	roll, err := active.mustRoll(c, rollReason{bytes: int64(bytes), maxTimestamp: info.MaxTimestamp, lastOffset: info.LastOffset, now: l.env.now()})
 	if err != nil || !roll {
 		return active, err
@@ -282,14 +259,7 @@ func (l *Log) maybeRoll(bytes int, info *AppendInfo, oldFormat bool, c *settings
 	if err := l.rollLocked(expected, info.LastOffset); err != nil {
 		return nil, err
 	}
-	return l.active(), nil
-}
-
-// active returns the segment that is appended to. The caller must hold mu.
-func (l *Log) active() *segment {
-	l.positions.mu.Lock()
-	defer l.positions.mu.Unlock()
-	return l.positions.v.active()
+	return l.positions.active(), nil
 }
 
 // checkProducers checks the batches that have a producer id and collects their changes in l.update,

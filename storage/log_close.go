@@ -27,7 +27,7 @@ func (l *Log) close() error {
 }
 
 func (l *Log) closeLocked() error {
-	if err := l.active().finish(); err != nil {
+	if err := l.positions.active().finish(); err != nil {
 		return err
 	}
 	if _, err := l.producers.takeSnapshot(false); err != nil {
@@ -36,9 +36,7 @@ func (l *Log) closeLocked() error {
 	if err := l.producers.syncLatest(); err != nil {
 		return err // a clean close without a snapshot would mean that the log has no producers
 	}
-	l.positions.mu.Lock()
-	v, from := l.positions.v, l.positions.recoveryPoint
-	l.positions.mu.Unlock()
+	v, from := l.positions.loadUnflushed()
 	if _, err := l.syncSegments(&v, from, v.LogEnd, true); err != nil {
 		return err
 	}

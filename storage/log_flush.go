@@ -1,11 +1,6 @@
 package storage
 
-import (
-	"errors"
-	"io/fs"
-	"os"
-	"slices"
-)
+import "os"
 
 // Flush makes everything below the log end durable.
 func (l *Log) Flush() error {
@@ -51,9 +46,7 @@ func (l *Log) flush(upTo int64, inclusive bool) error {
 		if err := l.check(); err != nil {
 			return err // also if the flush that this one waited for has failed
 		}
-		l.positions.mu.Lock()
-		v, from := l.positions.v, l.positions.recoveryPoint
-		l.positions.mu.Unlock()
+		v, from := l.positions.loadUnflushed()
 		// lastFlush also counts a flush that finds nothing to do.
 		l.lastFlush.Store(l.env.now())
 		if upTo < from {
@@ -61,38 +54,13 @@ func (l *Log) flush(upTo int64, inclusive bool) error {
 		}
 		failed, err := l.syncSegments(&v, from, upTo, inclusive)
 		if err == nil {
-			l.raiseRecoveryPoint(min(upTo, v.LogEnd), v.truncations)
+			l.positions.raiseRecoveryPoint(min(upTo, v.LogEnd), v.truncations)
 			return nil
 		}
-		if !l.closed.Load() && !l.outdated(&v, failed, err) {
+		if !l.closed.Load() && !v.outdated(failed, err) {
 			return l.ioError("Error while flushing log for %s in dir %s", err)
 		}
 	}
-}
-
-// raiseRecoveryPoint records that everything below upTo is durable, unless the log was truncated in
-// the meantime: offsets below upTo may then be new ones that are not synced yet. upTo is at most
-// the end of the log that was synced.
-func (l *Log) raiseRecoveryPoint(upTo, truncations int64) {
-	p := &l.positions
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.v.truncations == truncations && upTo > p.recoveryPoint {
-		p.recoveryPoint = max(p.recoveryPoint, min(upTo, p.v.LogEnd, p.recoveryLimit))
-	}
-}
-
-// outdated reports whether an error of syncSegments is due to the outdated view and not to the
-// disk: the segment has left the log, or a file was opened under a name that it no longer has. An
-// error of a segment that the log still has is never outdated, because the system reports a failed
-// write only once.
-func (l *Log) outdated(v *view, failed *segment, err error) bool {
-	now := l.positions.load()
-	if failed != nil && !slices.Contains(now.segments, failed) {
-		return true
-	}
-	stale := errors.Is(err, errSegmentGone) || errors.Is(err, fs.ErrNotExist)
-	return stale && (now.moves != v.moves || now.truncations != v.truncations)
 }
 
 // syncSegments is the part of flush that waits for the disk. failed is the segment that an error is
@@ -111,7 +79,7 @@ func (l *Log) syncSegments(v *view, from, upTo int64, inclusive bool) (failed *s
 		if !s.unsynced.pending() {
 			continue
 		}
-		p, err := l.pin(v, s)
+		p, err := v.pin(s)
 		if err != nil {
 			return s, err
 		}

@@ -105,7 +105,7 @@ func TestAFlushDoesNotSucceedAfterAFailedOne(t *testing.T) {
 	})
 	wantError(t, l.Flush(), protocol.KafkaStorageError)
 	wantError(t, <-second, protocol.KafkaStorageError)
-	if !l.active().unsynced.pending() {
+	if !l.positions.active().unsynced.pending() {
 		t.Error("after a failed sync the segment counts as durable")
 	}
 	wantEqual(t, "recovery point", l.RecoveryPoint(), 0)

@@ -162,8 +162,7 @@ func (ld *loader) settle(logEnd int64) error {
 	if ld.clean {
 		p.recoveryPoint = logEnd
 	}
-	p.firstUnstable = -1
-	l.updateFirstUnstable()
+	p.setFirstUnstable(l.producers.firstUnstable())
 	return nil
 }
 

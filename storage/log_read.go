@@ -20,7 +20,7 @@ func (l *Log) Read(r Read) (Data, error) {
 		// A segment that was removed, cut or closed during this read is not a disk error. Read
 		// again from the log's current state.
 		if !l.changedSince(&v) {
-			return Data{Offsets: v.Offsets}, l.readError(err)
+			return Data{Offsets: v.Offsets}, l.ioError("Exception while reading from %s in dir %s", err)
 		}
 	}
 }
@@ -32,14 +32,6 @@ func (l *Log) changedSince(v *view) bool {
 	l.mu.Unlock()
 	now := l.positions.load()
 	return now.truncations != v.truncations || now.moves != v.moves || now.segments[0] != v.segments[0]
-}
-
-// readError turns an I/O error of a read into a failure of the directory.
-func (l *Log) readError(err error) error {
-	if isProtocolError(err) {
-		return err
-	}
-	return l.ioError("Exception while reading from %s in dir %s", err)
 }
 
 func (l *Log) read(v *view, r Read) (Data, error) {
@@ -62,7 +54,7 @@ func (l *Log) read(v *view, r Read) (Data, error) {
 	}
 	boundSegment := v.floor(bound)
 	for ; i < len(v.segments) && i <= boundSegment; i++ {
-		found, err := l.readSegment(v, i, boundSegment, r, &data)
+		found, err := v.readSegment(i, boundSegment, r, &data)
 		if found || err != nil {
 			return data, err
 		}
@@ -72,9 +64,9 @@ func (l *Log) read(v *view, r Read) (Data, error) {
 
 // readSegment reads from segment i, which is at or before the one that holds the bound. found is
 // false if the segment has no batch at or above r.Offset.
-func (l *Log) readSegment(v *view, i, boundSegment int, r Read, data *Data) (found bool, err error) {
+func (v *view) readSegment(i, boundSegment int, r Read, data *Data) (found bool, err error) {
 	s := v.segments[i]
-	p, err := l.pin(v, s)
+	p, err := v.pin(s)
 	if err != nil {
 		return false, err
 	}
@@ -109,14 +101,14 @@ func (l *Log) readSegment(v *view, i, boundSegment int, r Read, data *Data) (fou
 	}
 	data.File, data.Position, data.Length = p.handle.File, at, int32(length)
 	if r.AbortedWanted {
-		data.Aborted, err = l.abortedTxns(v, i, r.Offset, at, length)
+		data.Aborted, err = v.abortedTxns(i, r.Offset, at, length)
 	}
 	return true, err
 }
 
 // abortedTxns returns the aborted transactions that a reader of length bytes from position at of
 // segment i must know of. The list may hold more than needed.
-func (l *Log) abortedTxns(v *view, i int, offset, at, length int64) ([]AbortedTxn, error) {
+func (v *view) abortedTxns(i int, offset, at, length int64) ([]AbortedTxn, error) {
 	upper := v.LogEnd
 	if i+1 < len(v.segments) {
 		upper = v.segments[i+1].base

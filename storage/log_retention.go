@@ -21,9 +21,9 @@ func (l *Log) DeleteOldSegments() (n int, err error) {
 const deletingSegments = "Error while deleting segments for %s in dir %s"
 
 func (l *Log) deleteOldSegmentsLocked() (total int, err error) {
-	rules := []retentionRule{l.belowLogStart()}
+	rules := []retentionRule{belowLogStart}
 	if c := l.Config(); c.CleanupDelete {
-		rules = append(rules, l.overSize(c.RetentionBytes), l.overAge(c.RetentionMs))
+		rules = append(rules, overSize(l.Size(), c.RetentionBytes), overAge(l.env.now(), c.RetentionMs))
 	}
 	for _, rule := range rules {
 		if rule == nil {
@@ -44,21 +44,19 @@ type retentionRule func(v *view, i int) (remove bool, reason string, err error)
 
 // belowLogStart lets segments be deleted that DeleteRecords, or the leader, put below the log
 // start.
-func (l *Log) belowLogStart() retentionRule {
-	return func(v *view, i int) (bool, string, error) {
-		if i+1 == len(v.segments) || v.segments[i+1].base > v.LogStart {
-			return false, "", nil
-		}
-		return true, fmt.Sprintf("Deleting segments due to log start offset %d breach: %v", v.LogStart, v.segments[i]), nil
+func belowLogStart(v *view, i int) (remove bool, reason string, err error) {
+	if i+1 == len(v.segments) || v.segments[i+1].base > v.LogStart {
+		return false, "", nil
 	}
+	return true, fmt.Sprintf("Deleting segments due to log start offset %d breach: %v", v.LogStart, v.segments[i]), nil
 }
 
-// overSize lets segments be deleted as long as at least retention.bytes remain.
-func (l *Log) overSize(limit int64) retentionRule {
+// overSize lets segments be deleted as long as at least limit bytes (retention.bytes) of a log of
+// the given size remain.
+func overSize(size, limit int64) retentionRule {
 	if limit < 0 {
 		return nil
 	}
-	size := l.Size()
 	return func(v *view, i int) (bool, string, error) {
 		n := v.end(i)
 		if size-n < limit {
@@ -70,12 +68,11 @@ func (l *Log) overSize(limit int64) retentionRule {
 }
 
 // overAge lets segments be deleted whose largest timestamp, or modification time if no record has a
-// timestamp, is older than retention.ms.
-func (l *Log) overAge(limit int64) retentionRule {
+// timestamp, is older than limit (retention.ms) at time now, both in ms.
+func overAge(now, limit int64) retentionRule {
 	if limit < 0 {
 		return nil
 	}
-	now := l.env.now()
 	return func(v *view, i int) (bool, string, error) {
 		s := v.segments[i]
 		ms, recorded, err := s.largestTimestamp()
@@ -151,7 +148,7 @@ func (l *Log) noteLogStart(start int64, reason string) {
 		l.flushEpochsLater(0)
 	}
 	l.producers.logStartAdvanced(start)
-	l.updateFirstUnstable()
+	l.positions.setFirstUnstable(l.producers.firstUnstable())
 }
 
 // IncrementLogStart raises the log start as DeleteRecords requests. An offset above the high
@@ -210,23 +207,9 @@ func (l *Log) SetHighWatermark(offset int64) (high int64, moved bool) {
 	if unstable && after.HighWatermark > before.HighWatermark {
 		l.mu.Lock()
 		l.producers.highWatermarkAdvanced(l.Offsets().HighWatermark)
-		l.updateFirstUnstable()
+		p.setFirstUnstable(l.producers.firstUnstable())
 		l.mu.Unlock()
 		after = l.Offsets()
 	}
 	return after.HighWatermark, after.HighWatermark != before.HighWatermark || after.LastStable != before.LastStable
-}
-
-// updateFirstUnstable copies the first unstable offset from the producer state into the positions.
-// The caller must hold mu.
-func (l *Log) updateFirstUnstable() {
-	first, ok := l.producers.firstUnstable()
-	if !ok {
-		first = -1
-	}
-	p := &l.positions
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.firstUnstable = first
-	p.settle()
 }

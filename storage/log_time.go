@@ -50,7 +50,7 @@ func (l *Log) OffsetForTime(ts int64) (TimestampedOffset, error) {
 			if largest < ts {
 				continue
 			}
-			found, err := l.findInSegment(v, i, func(p *pin) (TimestampedOffset, error) {
+			found, err := v.findInSegment(i, func(p *pin) (TimestampedOffset, error) {
 				return s.findTimestamp(p.handle, ts, v.LogStart, v.end(i))
 			})
 			if err != nil || found.Offset >= 0 {
@@ -82,7 +82,7 @@ func (l *Log) OffsetOfMaxTimestamp() (TimestampedOffset, error) {
 		case newest.offset >= v.LogEnd:
 			return notFound, errUnpublished
 		}
-		return l.findInSegment(v, at, func(p *pin) (TimestampedOffset, error) {
+		return v.findInSegment(at, func(p *pin) (TimestampedOffset, error) {
 			return v.segments[at].findLargest(p, newest, v.end(at))
 		})
 	})
@@ -121,8 +121,8 @@ func (s *segment) findLargest(p *pin, stamp timestampOffset, end int64) (Timesta
 }
 
 // findInSegment runs a search on segment i while it is pinned.
-func (l *Log) findInSegment(v *view, i int, search func(*pin) (TimestampedOffset, error)) (TimestampedOffset, error) {
-	p, err := l.pin(v, v.segments[i])
+func (v *view) findInSegment(i int, search func(*pin) (TimestampedOffset, error)) (TimestampedOffset, error) {
+	p, err := v.pin(v.segments[i])
 	if err != nil {
 		return notFound, err
 	}
@@ -167,7 +167,7 @@ func (l *Log) LegacyOffsetsBefore(ts int64, max int) ([]int64, error) {
 		return nil, protocol.Errorf(protocol.UnknownServerError, "The number of requested offsets is negative: %d", max)
 	}
 	v := l.positions.load()
-	entries, err := l.segmentTimes(&v)
+	entries, err := v.segmentTimes(l.env.now())
 	if err != nil {
 		return nil, l.ioError("Error while fetching offsets before a time for %s in dir %s", err)
 	}
@@ -194,8 +194,8 @@ const (
 )
 
 // segmentTimes returns the segments' first offsets with their modification times, followed by the
-// log end with the current time unless the last segment is empty.
-func (l *Log) segmentTimes(v *view) ([]timestampOffset, error) {
+// log end with the time now (ms) unless the last segment is empty.
+func (v *view) segmentTimes(now int64) ([]timestampOffset, error) {
 	entries := make([]timestampOffset, 0, len(v.segments)+1)
 	for _, s := range v.segments {
 		ms, err := s.modified()
@@ -205,7 +205,7 @@ func (l *Log) segmentTimes(v *view) ([]timestampOffset, error) {
 		entries = append(entries, timestampOffset{ms, max(s.base, v.LogStart)})
 	}
 	if v.endPosition > 0 {
-		entries = append(entries, timestampOffset{l.env.now(), v.LogEnd})
+		entries = append(entries, timestampOffset{now, v.LogEnd})
 	}
 	return entries, nil
 }

@@ -328,5 +328,5 @@ func (l *Log) settleAfterCut(logStart int64) {
 	// Everything that was replayed counts as not replicated, including markers below the high
 	// watermark.
 	l.producers.highWatermarkAdvanced(high)
-	l.updateFirstUnstable()
+	p.setFirstUnstable(l.producers.firstUnstable())
 }

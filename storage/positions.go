@@ -1,6 +1,9 @@
 package storage
 
 import (
+	"errors"
+	"io/fs"
+	"slices"
 	"sort"
 	"sync"
 )
@@ -12,11 +15,12 @@ import (
 // Always LogStart <= LastStable <= HighWatermark <= LogEnd.
 type view struct {
 	Offsets
+	of       *positions // that the view was taken of
 	segments []*segment
 	// endPosition is the size of the last segment's data below LogEnd. Readers must take it from
 	// here and not from the file, which may already be longer.
 	endPosition int64
-	// truncations counts the cuts that may have made bytes unreadable; see Log.pin. moves counts
+	// truncations counts the cuts that may have made bytes unreadable; see view.pin. moves counts
 	// renames of the log's directory.
 	truncations, moves int64
 }
@@ -50,9 +54,65 @@ func (p *positions) limitRecoveryPoint(limit int64) (before int64) {
 }
 
 func (p *positions) load() view {
+	v, _ := p.loadUnflushed()
+	return v
+}
+
+func (p *positions) offsets() Offsets {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.v
+	return p.v.Offsets
+}
+
+// loadUnflushed returns the view together with the recovery point.
+func (p *positions) loadUnflushed() (v view, recoveryPoint int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v = p.v
+	v.of = p
+	return v, p.recoveryPoint
+}
+
+// active returns the segment that is appended to. The caller must hold the log's mu.
+func (p *positions) active() *segment {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.v.active()
+}
+
+// publish makes an append visible to readers: its end and, atomically with it, the first offset of
+// the transactions that hold back the last stable offset. It returns the number of offsets that are
+// not flushed.
+func (p *positions) publish(logEnd, endPosition, firstUnstable int64) (unflushed int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.v.LogEnd, p.v.endPosition = logEnd, endPosition
+	p.firstUnstable = firstUnstable
+	p.settle()
+	return p.unflushedLocked()
+}
+
+// setFirstUnstable sets the first offset of the transactions that hold back the last stable offset;
+// ok is false if there are none.
+func (p *positions) setFirstUnstable(offset int64, ok bool) {
+	if !ok {
+		offset = -1
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.firstUnstable = offset
+	p.settle()
+}
+
+// raiseRecoveryPoint records that everything below upTo is durable, unless the log was truncated in
+// the meantime: offsets below upTo may then be new ones that are not synced yet. upTo is at most
+// the end of the log that was synced.
+func (p *positions) raiseRecoveryPoint(upTo, truncations int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.v.truncations == truncations && upTo > p.recoveryPoint {
+		p.recoveryPoint = max(p.recoveryPoint, min(upTo, p.v.LogEnd, p.recoveryLimit))
+	}
 }
 
 // settle restores the order of the offsets after any of them moved, and reports
@@ -76,10 +136,48 @@ func (p *positions) moved() {
 	}
 }
 
+// unflushed returns the number of offsets not known to be durable.
+func (p *positions) unflushed() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.unflushedLocked()
+}
+
 // unflushedLocked returns the number of offsets not known to be durable. The caller must hold p.mu.
 func (p *positions) unflushedLocked() int64 { return p.v.LogEnd - max(p.recoveryPoint, p.v.LogStart) }
 
 func (v *view) active() *segment { return v.segments[len(v.segments)-1] }
+
+// pin pins a segment of the view, unless the log was cut since the view was taken.
+func (v *view) pin(s *segment) (pin, error) {
+	p, err := s.pin()
+	if err != nil {
+		return p, err
+	}
+	// A truncation first counts itself, then looks for pins. So either the truncation sees this
+	// pin, or the pin sees the truncation here.
+	v.of.mu.Lock()
+	cut := v.of.v.truncations != v.truncations
+	v.of.mu.Unlock()
+	if cut {
+		p.release()
+		return p, errSegmentGone
+	}
+	return p, nil
+}
+
+// outdated reports whether an error of a flush is due to the outdated view and not to the disk: the
+// segment that failed has left the log, or a file was opened under a name that it no longer has. An
+// error of a segment that the log still has is never outdated, because the system reports a failed
+// write only once.
+func (v *view) outdated(failed *segment, err error) bool {
+	now := v.of.load()
+	if failed != nil && !slices.Contains(now.segments, failed) {
+		return true
+	}
+	stale := errors.Is(err, errSegmentGone) || errors.Is(err, fs.ErrNotExist)
+	return stale && (now.moves != v.moves || now.truncations != v.truncations)
+}
 
 // floor returns the index of the last segment whose base is at or below offset, -1 if there is
 // none.

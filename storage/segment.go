@@ -187,24 +187,6 @@ func (s *segment) drop() {
 // pinned reports whether the segment has users other than the log.
 func (s *segment) pinned() bool { return s.pins.Load() > 1 }
 
-// pin pins a segment of the view, unless the log was cut since the view was taken.
-func (l *Log) pin(v *view, s *segment) (pin, error) {
-	p, err := s.pin()
-	if err != nil {
-		return p, err
-	}
-	// A truncation first counts itself, then looks for pins. So either the truncation sees this
-	// pin, or the pin sees the truncation here.
-	l.positions.mu.Lock()
-	cut := l.positions.v.truncations != v.truncations
-	l.positions.mu.Unlock()
-	if cut {
-		p.release()
-		return p, errSegmentGone
-	}
-	return p, nil
-}
-
 // append writes whole batches at the end of an active segment and updates the indexes: a batch gets
 // an entry if it starts more than index.interval.bytes after the last indexed one.
 func (s *segment) append(set []byte, c *settings.Topic) error {
