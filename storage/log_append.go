@@ -3,7 +3,6 @@ package storage
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
@@ -185,7 +184,11 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 	if err != nil {
 		return err
 	}
-	duplicate, found, err := l.checkProducers(set, a)
+	if l.update == nil {
+		l.update = new(producerAppend)
+	}
+	l.update.begin(l.producers, a.Origin)
+	duplicate, found, err := l.update.addAll(set, a)
 	if err != nil {
 		return err
 	}
@@ -203,7 +206,7 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 	if info.LastOffset-active.base > math.MaxInt32 {
 		return fmt.Errorf("%w: a set that ends at %d in %v", errIndexOverflow, info.LastOffset, active)
 	}
-	txns, err := l.openTxns(active)
+	txns, err := l.update.openTxns(active)
 	if err != nil {
 		return err
 	}
@@ -214,7 +217,7 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 		if err := active.append(set, c); err != nil {
 			return err
 		}
-		if err := l.applyProducers(active, info.LastOffset+1); err != nil {
+		if err := l.update.apply(active, info.LastOffset+1); err != nil {
 			return err
 		}
 		unstable, _ := l.producers.firstUnstable()
@@ -260,74 +263,4 @@ func (l *Log) maybeRoll(bytes int, info *AppendInfo, oldFormat bool, c *settings
 		return nil, err
 	}
 	return l.positions.active(), nil
-}
-
-// checkProducers checks the batches that have a producer id and collects their changes in l.update,
-// without applying them. It returns the batch that the set duplicates, if any.
-func (l *Log) checkProducers(set []byte, a *Append) (duplicate producerBatch, found bool, err error) {
-	if l.update == nil {
-		l.update = new(producerAppend)
-	}
-	l.update.begin(l.producers, a.Origin)
-	for b, err := range record.Batches(set) {
-		if err != nil {
-			return duplicate, false, err
-		}
-		if !b.HasProducerID() {
-			continue
-		}
-		if a.Origin == record.FromClient {
-			if duplicate, found := l.producers.duplicate(b); found {
-				return duplicate, true, nil
-			}
-		}
-		if a.VerificationRequired && l.unverified(b, a.Verified) {
-			return duplicate, false, protocol.Errorf(protocol.InvalidTxnState, "Record was not part of an ongoing transaction")
-		}
-		if err := l.update.add(b); err != nil {
-			return duplicate, false, err
-		}
-	}
-	return duplicate, false, nil
-}
-
-// applyProducers applies what checkProducers collected, once the batches are written.
-func (l *Log) applyProducers(active *segment, logEnd int64) error {
-	l.producers.apply(l.update)
-	for _, t := range l.update.completed {
-		if err := completeTxn(l.producers, active, t); err != nil {
-			return err
-		}
-		if t.aborted {
-			active.unsynced.note()
-		}
-	}
-	l.producers.setMapEnd(logEnd)
-	return nil
-}
-
-// openTxns opens the active segment's transaction index if the set that checkProducers checked
-// aborts a transaction, and returns nil otherwise. Opening it first ensures that a lack of file
-// descriptors cannot interrupt the append. The caller must release the handle.
-func (l *Log) openTxns(active *segment) (*fileHandle, error) {
-	if !slices.ContainsFunc(l.update.completed, func(t completedTxn) bool { return t.aborted }) {
-		return nil, nil
-	}
-	if !active.txns.exists() {
-		defer l.names.note()
-	}
-	return active.txns.open()
-}
-
-// completeTxn ends a transaction whose marker is in the segment. An aborted one gets an entry in
-// the transaction index.
-func completeTxn(state *producerState, s *segment, t completedTxn) error {
-	if t.aborted {
-		entry := abortedTxn{t.producerID, t.firstOffset, t.lastOffset, state.lastStableAfter(t)}
-		if err := s.txns.append(entry); err != nil {
-			return fmt.Errorf("transaction index: %w", err)
-		}
-	}
-	state.complete(t)
-	return nil
 }

@@ -26,10 +26,9 @@ func (l *Log) VerifyTransaction(producerID int64, sequence int32, epoch int16) *
 }
 
 // unverified reports whether a batch would begin a transaction that was not verified with the
-// coordinator. The caller must hold mu.
-func (l *Log) unverified(b record.Batch, guard *Verification) bool {
-	return b.IsTransactional() && !b.IsControl() && !l.producers.hasOpenTxn(b.ProducerID()) &&
-		!l.producers.verified(b.ProducerID(), guard)
+// coordinator.
+func (s *producerState) unverified(b record.Batch, guard *Verification) bool {
+	return b.IsTransactional() && !b.IsControl() && !s.hasOpenTxn(b.ProducerID()) && !s.verified(b.ProducerID(), guard)
 }
 
 // verify returns the producer's pending verification, or begins one at time now (ms), and records

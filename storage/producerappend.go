@@ -1,6 +1,9 @@
 package storage
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -9,11 +12,9 @@ import (
 // state does not change until apply. begin makes it ready for another append.
 //
 //	u.begin(state, origin)
-//	for each batch { err = u.add(batch) }
+//	duplicate, found, err := u.addAll(set, append)
 //	... write ...
-//	state.apply(&u)
-//	for _, t := range u.completed { lso := state.lastStableAfter(t); ...txn index...; state.complete(t) }
-//	state.setMapEnd(last offset + 1)
+//	err = u.apply(segment, last offset + 1)
 type producerAppend struct {
 	completed []completedTxn // transactions that the added markers complete
 
@@ -37,6 +38,73 @@ func (u *producerAppend) begin(s *producerState, origin record.Origin) {
 	u.state, u.origin = s, origin
 	u.updates, u.completed, u.started = u.updates[:0], u.completed[:0], u.started[:0]
 	clear(u.byID)
+}
+
+// addAll adds the batches of a set that have a producer id. It returns the batch that the set
+// duplicates, if any.
+func (u *producerAppend) addAll(set []byte, a *Append) (duplicate producerBatch, found bool, err error) {
+	for b, err := range record.Batches(set) {
+		if err != nil {
+			return duplicate, false, err
+		}
+		if !b.HasProducerID() {
+			continue
+		}
+		if a.Origin == record.FromClient {
+			if duplicate, found := u.state.duplicate(b); found {
+				return duplicate, true, nil
+			}
+		}
+		if a.VerificationRequired && u.state.unverified(b, a.Verified) {
+			return duplicate, false, protocol.Errorf(protocol.InvalidTxnState, "Record was not part of an ongoing transaction")
+		}
+		if err := u.add(b); err != nil {
+			return duplicate, false, err
+		}
+	}
+	return duplicate, false, nil
+}
+
+// openTxns opens the transaction index of the segment that gets the batches if they abort a
+// transaction, and returns nil otherwise. Opening it first ensures that a lack of file descriptors
+// cannot interrupt the append. The caller must release the handle.
+func (u *producerAppend) openTxns(active *segment) (*fileHandle, error) {
+	if !slices.ContainsFunc(u.completed, func(t completedTxn) bool { return t.aborted }) {
+		return nil, nil
+	}
+	if !active.txns.exists() {
+		defer u.state.noteNames()
+	}
+	return active.txns.open()
+}
+
+// apply applies the changes to the state, once the batches are written to the segment and the log
+// ends at logEnd.
+func (u *producerAppend) apply(active *segment, logEnd int64) error {
+	u.state.apply(u)
+	for _, t := range u.completed {
+		if err := completeTxn(u.state, active, t); err != nil {
+			return err
+		}
+		if t.aborted {
+			active.unsynced.note()
+		}
+	}
+	u.state.setMapEnd(logEnd)
+	return nil
+}
+
+// completeTxn ends a transaction whose marker is in the segment. An aborted one gets an entry in
+// the transaction index.
+func completeTxn(state *producerState, s *segment, t completedTxn) error {
+	if t.aborted {
+		entry := abortedTxn{t.producerID, t.firstOffset, t.lastOffset, state.lastStableAfter(t)}
+		if err := s.txns.append(entry); err != nil {
+			return fmt.Errorf("transaction index: %w", err)
+		}
+	}
+	state.complete(t)
+	return nil
 }
 
 // add checks a batch against the state and the batches added before. The batch must be whole; one

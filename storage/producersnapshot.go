@@ -152,9 +152,7 @@ func (s *producerState) takeSnapshot(sync bool) (path string, err error) {
 	if !sync {
 		s.content.note()
 	}
-	if s.names != nil {
-		s.names.note()
-	}
+	s.noteNames()
 	s.log.Infof("%sWrote producer snapshot at offset %d with %d producer ids in %d ms.",
 		s.prefix(), s.end, len(s.entries), time.Since(start).Milliseconds())
 	if i, found := slices.BinarySearch(s.snapshots, s.end); !found {

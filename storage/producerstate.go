@@ -146,6 +146,13 @@ func openProducerState(fs vfs.FS, dir string, tp TopicPartition, expirationMs *a
 	return s, s.reloadSnapshots()
 }
 
+// noteNames counts a change of the names of files in the directory.
+func (s *producerState) noteNames() {
+	if s.names != nil {
+		s.names.note()
+	}
+}
+
 // prefix returns the prefix of the log lines for this partition.
 func (s *producerState) prefix() string {
 	return fmt.Sprintf("[ProducerStateManager partition=%s-%d] ", s.tp.Topic, s.tp.Partition)
