@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
 )
@@ -29,6 +30,9 @@ type epochEntry struct {
 // are safe for concurrent use; reading takes no lock.
 type epochCache struct {
 	fs vfs.FS
+	// later is called after each change of the entries, with the delay after which flush is due; nil
+	// while the log is loaded.
+	later func(delay time.Duration)
 
 	// writeMu orders the writes of the file and renames of its directory. The entries are read
 	// under it, so that no older state overwrites a newer one. Taken before mu.
@@ -82,7 +86,7 @@ func (c *epochCache) assignUnsynced(epoch int32, offset int64) (changed bool) {
 	if !c.wants(e) {
 		return false
 	}
-	return c.change(func(old []epochEntry) []epochEntry {
+	return c.change(epochFileDelay, func(old []epochEntry) []epochEntry {
 		if !c.wants(e) {
 			return old
 		}
@@ -101,9 +105,26 @@ func (c *epochCache) wants(e epochEntry) bool {
 	return !ok || e.epoch != latest.epoch || e.startOffset < latest.startOffset
 }
 
-// change replaces the entries with the result of edit, and reports whether they changed. edit
-// returns its argument to leave them unchanged.
-func (c *epochCache) change(edit func([]epochEntry) []epochEntry) bool {
+// epochFileDelay is how long the file of leader epochs may lag behind after an epoch began, about as
+// long as the checkpoints. When a broker dies or a topic is created, thousands of epochs begin at
+// once while the disk has more urgent work, not least ZooKeeper's if it shares the disk.
+const epochFileDelay = time.Minute
+
+// change replaces the entries with the result of edit, and reports whether they changed. If so, the
+// file is written after the delay.
+func (c *epochCache) change(delay time.Duration, edit func([]epochEntry) []epochEntry) bool {
+	if !c.replace(edit) {
+		return false
+	}
+	if c.later != nil {
+		c.later(delay)
+	}
+	return true
+}
+
+// replace does the part of change that needs mu. edit returns its argument to leave the entries
+// unchanged.
+func (c *epochCache) replace(edit func([]epochEntry) []epochEntry) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.list()
@@ -115,12 +136,13 @@ func (c *epochCache) change(edit func([]epochEntry) []epochEntry) bool {
 	return true
 }
 
-// truncateFromEnd drops the epochs that begin at or above offset.
+// truncateFromEnd drops the epochs that begin at or above offset. Until the file is written it may
+// hold too many epochs, never too few.
 func (c *epochCache) truncateFromEnd(offset int64) (changed bool) {
 	if offset < 0 {
 		return false
 	}
-	return c.change(func(old []epochEntry) []epochEntry {
+	return c.change(0, func(old []epochEntry) []epochEntry {
 		n := len(old)
 		for n > 0 && old[n-1].startOffset >= offset {
 			n--
@@ -132,7 +154,7 @@ func (c *epochCache) truncateFromEnd(offset int64) (changed bool) {
 // truncateFromStart drops the epochs that end at or below offset, and moves the start of the one
 // that holds offset to it.
 func (c *epochCache) truncateFromStart(offset int64) (changed bool) {
-	return c.change(func(old []epochEntry) []epochEntry {
+	return c.change(0, func(old []epochEntry) []epochEntry {
 		n := sort.Search(len(old), func(i int) bool { return old[i].startOffset > offset })
 		if n == 0 || n == 1 && old[0].startOffset == offset {
 			return old
@@ -151,7 +173,7 @@ func (c *epochCache) clear() error {
 
 // clearUnsynced drops all entries without writing the file.
 func (c *epochCache) clearUnsynced() (changed bool) {
-	return c.change(func(old []epochEntry) []epochEntry { return old[:0:0] })
+	return c.change(0, func(old []epochEntry) []epochEntry { return old[:0:0] })
 }
 
 // flush writes the entries to the file, durably, unless the file already holds them.

@@ -274,21 +274,18 @@ func (l *Log) AssignEpochStart(epoch int32, offset int64) error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	l.assignEpoch(epoch, offset)
+	l.epochs.assignUnsynced(epoch, offset)
 	return nil
 }
 
-// assignEpoch records an epoch, and schedules the write of the file if the epoch is new.
-func (l *Log) assignEpoch(epoch int32, offset int64) {
-	if l.epochs.assignUnsynced(epoch, offset) {
-		l.flushEpochsLater(epochFileDelay)
-	}
+// flushEpochsLater writes the file of leader epochs in the background after the delay.
+func (l *Log) flushEpochsLater(delay time.Duration) {
+	l.env.schedule.after(delay, l.dir.small, func() {
+		if l.check() == nil {
+			_ = l.ioError("Error while writing leader epochs of %s in dir %s", l.epochs.flush())
+		}
+	})
 }
-
-// epochFileDelay is how long the file of leader epochs may lag behind, about as long as the
-// checkpoints. When a broker dies or a topic is created, thousands of epochs begin at once while
-// the disk has more urgent work, not least ZooKeeper's if it shares the disk.
-const epochFileDelay = time.Minute
 
 // String formats the log as Kafka's log lines do.
 func (l *Log) String() string {

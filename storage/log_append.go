@@ -235,13 +235,11 @@ func (l *Log) assignEpochs(set []byte) error {
 		}
 		if b.Magic() >= 2 {
 			if e := b.PartitionLeaderEpoch(); e >= 0 {
-				l.assignEpoch(e, b.BaseOffset())
+				l.epochs.assignUnsynced(e, b.BaseOffset())
 			}
 		} else if l.epochs.latestEpoch() >= 0 {
 			l.log().Warnf("Clearing leader epoch cache after unexpected append with message format v%d", b.Magic())
-			if l.epochs.clearUnsynced() {
-				l.flushEpochsLater(0)
-			}
+			l.epochs.clearUnsynced()
 		}
 	}
 	return nil

@@ -63,6 +63,7 @@ func openLog(dir *logDir, env *environment, path string, tp TopicPartition, kind
 		}
 		return nil, err
 	}
+	l.epochs.later = l.flushEpochsLater
 	return l, nil
 }
 

@@ -144,9 +144,7 @@ func (l *Log) removeOldest(v *view, n int) error {
 // hold mu.
 func (l *Log) noteLogStart(start int64, reason string) {
 	l.log().Infof("Incremented log start offset to %d due to %s", start, reason)
-	if l.epochs.truncateFromStart(start) {
-		l.flushEpochsLater(0)
-	}
+	l.epochs.truncateFromStart(start)
 	l.producers.logStartAdvanced(start)
 	l.positions.setFirstUnstable(l.producers.firstUnstable())
 }

@@ -3,7 +3,6 @@ package storage
 import (
 	"math"
 	"slices"
-	"time"
 
 	"github.com/monedula/monedula/protocol"
 )
@@ -84,7 +83,7 @@ func (l *Log) truncateLocked(offset int64) (truncated bool, err error) {
 	if offset >= v.LogEnd {
 		l.log().Infof("Truncating to %d has no effect as the largest offset in the log is %d", offset, v.LogEnd-1)
 		// An epoch that began at the log end and got no record must be removed all the same.
-		l.truncateEpochs(v.LogEnd)
+		l.epochs.truncateFromEnd(v.LogEnd)
 		return false, nil
 	}
 	l.log().Infof("Truncating to offset %d", offset)
@@ -108,7 +107,7 @@ func (l *Log) truncateLocked(offset int64) (truncated bool, err error) {
 		if err := l.cutSegments(&v, i, offset, at, size != 0); err != nil {
 			return err
 		}
-		l.truncateEpochs(offset)
+		l.epochs.truncateFromEnd(offset)
 		logStart := min(offset, v.LogStart)
 		if err := l.rebuildProducers(logStart, offset); err != nil {
 			return err
@@ -293,29 +292,11 @@ func (l *Log) replaceAll(offset, logStart int64) error {
 		l.log().Infof("Deleting segment %v as part of log truncation", s)
 		l.removeLater(s)
 	}
-	if l.epochs.clearUnsynced() {
-		l.flushEpochsLater(0)
-	}
+	l.epochs.clearUnsynced()
 	if err := l.producers.truncateFullyAndStartAt(offset); err != nil {
 		return err
 	}
 	return l.rebuildProducers(logStart, offset)
-}
-
-// truncateEpochs drops the epochs that begin at or above end. The file is written in the
-// background: until then it may hold too many epochs, never too few.
-func (l *Log) truncateEpochs(end int64) {
-	if l.epochs.truncateFromEnd(end) {
-		l.flushEpochsLater(0)
-	}
-}
-
-func (l *Log) flushEpochsLater(delay time.Duration) {
-	l.env.schedule.after(delay, l.dir.small, func() {
-		if l.check() == nil {
-			_ = l.ioError("Error while writing leader epochs of %s in dir %s", l.epochs.flush())
-		}
-	})
 }
 
 // settleAfterCut updates the positions from the rebuilt producer state.
