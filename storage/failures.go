@@ -76,20 +76,20 @@ func (d *logDir) takeOffline(what string, cause error) error {
 // KAFKA_STORAGE_ERROR for a disk error, which fails the directory, for too many open files, and if
 // the log was closed in the meantime; UNKNOWN_SERVER_ERROR for any other. format takes the
 // partition and the directory.
-func (l *Log) ioError(format string, err error) error {
+func (d *partitionDir) ioError(format string, err error) error {
 	if err == nil || isProtocolError(err) {
 		return err
 	}
-	what := fmt.Sprintf(format, l.name, l.dir.path)
+	what := fmt.Sprintf(format, d.name, d.dir.path)
 	switch {
-	case l.closed.Load():
+	case d.closed.Load():
 		// An error on a file of a log that is being deleted or closed does not mean that the disk
 		// is bad.
 		return storageError(what, err)
 	case isDiskError(err), isTooManyFiles(err):
-		return l.dir.fail(what, err)
+		return d.dir.fail(what, err)
 	}
-	l.log().Errorf("%s: %v", what, err)
+	d.log().Errorf("%s: %v", what, err)
 	return protocol.Errorf(protocol.UnknownServerError, "%s: %v", what, err)
 }
 
@@ -108,39 +108,39 @@ func ignoreMissing(err error) error {
 
 // change runs a step that changes the log's data, and treats its error as ioError does. If an error
 // or a panic interrupts the step, the state of the log is unknown, so change closes the log. The
-// caller must hold mu.
-func (l *Log) change(format string, step func() error) (err error) {
+// caller must hold the log's mu.
+func (d *partitionDir) change(format string, step func() error) (err error) {
 	done := false
 	defer func() {
 		if !done {
-			l.giveUp()
+			d.giveUp()
 		}
 	}()
-	err = l.ioError(format, step())
+	err = d.ioError(format, step())
 	done = err == nil
 	return err
 }
 
-// giveUp closes the log until a restart recovers it. The caller must hold mu.
-func (l *Log) giveUp() {
-	l.closed.Store(true)
-	if l.dir.offline.Load() || l.givenUp.Swap(true) {
+// giveUp closes the log until a restart recovers it. The caller must hold the log's mu.
+func (d *partitionDir) giveUp() {
+	d.closed.Store(true)
+	if d.dir.offline.Load() || d.givenUp.Swap(true) {
 		return
 	}
-	l.log().Errorf("A change to the log was interrupted. The log is unavailable until a restart of the broker recovers it.")
-	if l.env.onLogFailure != nil {
-		l.env.onLogFailure(l)
+	d.log().Errorf("A change to the log was interrupted. The log is unavailable until a restart of the broker recovers it.")
+	if d.env.onLogFailure != nil {
+		d.env.onLogFailure(d)
 	}
 }
 
 // check returns nil while the log may be used.
-func (l *Log) check() error {
-	if l.givenUp.Load() {
+func (d *partitionDir) check() error {
+	if d.givenUp.Load() {
 		return protocol.Errorf(protocol.KafkaStorageError,
-			"The log for partition %s is unavailable because a change to it was interrupted; restart the broker to recover it", l.name)
+			"The log for partition %s is unavailable because a change to it was interrupted; restart the broker to recover it", d.name)
 	}
-	if l.closed.Load() {
-		return protocol.Errorf(protocol.KafkaStorageError, "The log for partition %s is already closed", l.name)
+	if d.closed.Load() {
+		return protocol.Errorf(protocol.KafkaStorageError, "The log for partition %s is already closed", d.name)
 	}
-	return l.dir.check()
+	return d.dir.check()
 }

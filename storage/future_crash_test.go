@@ -465,7 +465,7 @@ func TestSmallFilesWrittenDuringTheReplacementLeaveTheDirectoriesOnline(t *testi
 		l = future
 		l.flushEpochsLater(0)
 	}
-	waitUntil(t, "the topic id is in its file", func() bool { return !l.topicIDPending.Load() })
+	waitUntil(t, "the topic id is in its file", func() bool { return !l.topicID.pending.Load() })
 	noError(t, l.epochs.flush())
 	if offline := m.offlineDirs(); len(offline) > 0 {
 		t.Errorf("offline: %v", offline)

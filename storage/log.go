@@ -1,10 +1,8 @@
 package storage
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
-	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
@@ -23,47 +20,32 @@ import (
 // reported as KAFKA_STORAGE_ERROR, as is every later call on a log of that directory; see
 // failures.go for other errors.
 //
-// Locks, in the order they are taken: settling, truncating, flushing, mu, topicIDWrite (after the
+// Locks, in the order they are taken: settling, truncating, flushing, mu, topicID.writing (after the
 // topicIDWriter's own lock) and the epoch cache's locks, positions.mu, the locks inside the
 // indexes. Only append, roll, truncation, retention and close take mu. Only close syncs files while
 // it holds mu. Readers copy positions and pin segments.
 type Log struct {
-	tp   TopicPartition
-	name string // topic-partition
-	dir  *logDir
-	env  *environment
+	partitionDir
 
 	config    atomic.Pointer[logConfig]
-	closed    atomic.Bool
-	givenUp   atomic.Bool // closed because a change was interrupted
 	future    atomic.Bool
 	lastFlush atomic.Int64 // ms
 	// checkpointedHigh is the value last written for this log to the directory's checkpoint of high
 	// watermarks; guarded by the directory's checkpointMu.
 	checkpointedHigh highWatermarkWrite
 
-	path atomic.Pointer[string] // the partition directory; replaced by a rename
-
 	settling sync.Mutex // held by settleMove
 	// replaced is the log in another directory that this one has replaced, until the replacement is
 	// durable.
 	replaced atomic.Pointer[Log]
 
-	topicIDMu sync.Mutex // guards topicID
-	topicID   metadata.TopicID
-	// topicIDPending is set while partition.metadata is still to be written.
-	topicIDPending atomic.Bool
-	// topicIDWrite is held while partition.metadata is put into the directory or the directory is
-	// renamed. Taken before topicIDMu.
-	topicIDWrite sync.Mutex
+	topicID topicIDFile
 
 	// flushing is held while segments are synced, so a flush that finds nothing to sync knows that
 	// everything is durable. Taken before mu.
 	flushing sync.Mutex
 	// truncating is held during a truncation. Taken before flushing.
 	truncating sync.Mutex
-	names      unsynced // the names of files in the partition directory
-	dirName    unsynced // the name of the partition directory itself
 
 	// mu is held while the log's data changes.
 	mu        sync.Mutex
@@ -85,10 +67,10 @@ type environment struct {
 	files        *fileCache
 	schedule     *scheduler
 	logger       *logrus.Logger
-	keepTopicIDs bool             // partition.metadata is kept (inter.broker.protocol.version 2.8 and later)
-	expirationMs atomic.Int64     // producer.id.expiration.ms
-	onLogFailure func(*Log)       // called once; must return at once, since the log's lock is held
-	settleMove   func(*Log) error // Manager.settleMove
+	keepTopicIDs bool                // partition.metadata is kept (inter.broker.protocol.version 2.8 and later)
+	expirationMs atomic.Int64        // producer.id.expiration.ms
+	onLogFailure func(*partitionDir) // called once; must return at once, since the log's lock is held
+	settleMove   func(*Log) error    // Manager.settleMove
 	lastConfig   atomic.Pointer[logConfig]
 	loadStopped  atomic.Bool // the context of Load has ended, so loading stops
 }
@@ -146,16 +128,6 @@ func (l *Log) TopicPartition() TopicPartition { return l.tp }
 // Dir returns the log directory (an element of log.dirs) that holds the log.
 func (l *Log) Dir() string { return l.dir.path }
 
-// Path returns the partition's own directory.
-func (l *Log) Path() string { return *l.path.Load() }
-
-// log returns the logger for lines about this log.
-func (l *Log) log() logLines {
-	return newLogLines(l.env.logger, "kafka.log.UnifiedLog", fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] ", l.name, l.dir.path))
-}
-
-func (l *Log) file(name string) string { return filepath.Join(l.Path(), name) }
-
 // IsFuture reports whether the log is being filled to replace one in another directory.
 func (l *Log) IsFuture() bool { return l.future.Load() }
 
@@ -205,62 +177,12 @@ func (l *Log) SegmentCount() int {
 }
 
 // TopicID returns the id in partition.metadata, zero while none is known.
-func (l *Log) TopicID() metadata.TopicID {
-	l.topicIDMu.Lock()
-	defer l.topicIDMu.Unlock()
-	return l.topicID
-}
+func (l *Log) TopicID() metadata.TopicID { return l.topicID.get() }
 
 // AssignTopicID records the topic's id. The id is written to partition.metadata in the background,
 // and in any case before the first append. If the log already has another id, the error is
 // INCONSISTENT_TOPIC_ID.
-func (l *Log) AssignTopicID(id metadata.TopicID) error {
-	if err := l.check(); err != nil {
-		return err
-	}
-	l.topicIDMu.Lock()
-	defer l.topicIDMu.Unlock()
-	none := metadata.TopicID{}
-	switch {
-	case id == none || id == l.topicID:
-		return nil
-	case l.topicID != none:
-		return protocol.Errorf(protocol.InconsistentTopicID,
-			"Tried to assign topic ID %s to log for topic partition %s,but log already contained topic ID %s", encodeID(id), l.name, encodeID(l.topicID))
-	case !l.env.keepTopicIDs:
-		return nil
-	}
-	l.topicID = id
-	l.topicIDPending.Store(true)
-	if l.dir.topicIDs.add(l) {
-		l.env.schedule.after(topicIDDelay, l.dir.small, func() { l.dir.writeTopicIDs(l.env) })
-	}
-	return nil
-}
-
-// topicIDDelay is how long partition.metadata may lag behind if nothing is appended. The delay lets
-// all logs of a topic be created first and their ids be written together.
-const topicIDDelay = time.Second
-
-// flushTopicID writes partition.metadata if that is pending, together with that of all other logs
-// of the directory for which it is pending.
-func (l *Log) flushTopicID() error {
-	if !l.topicIDPending.Load() {
-		return nil
-	}
-	if err := l.check(); err != nil {
-		return err
-	}
-	l.dir.writeTopicIDs(l.env)
-	if !l.topicIDPending.Load() {
-		return nil
-	}
-	if err := l.check(); err != nil { // the write failed, or the log was closed in the meantime
-		return err
-	}
-	// The disk is not at fault; see isDiskError.
-	return tooManyFiles{protocol.Errorf(protocol.KafkaStorageError, "The topic id of partition %s could not be written", l.name)}
-}
+func (l *Log) AssignTopicID(id metadata.TopicID) error { return l.topicID.assign(id) }
 
 // EndOffsetForEpoch answers OffsetForLeaderEpoch: it returns the largest known epoch at or below
 // epoch, and the offset where that epoch ends; (-1, -1) if there is none.
@@ -297,6 +219,3 @@ func (l *Log) String() string {
 	return fmt.Sprintf("Log(dir=%s%s, topic=%s, partition=%d, highWatermark=%d, lastStableOffset=%d, logStartOffset=%d, logEndOffset=%d)",
 		l.Path(), id, l.tp.Topic, l.tp.Partition, o.HighWatermark, o.LastStable, o.LogStart, o.LogEnd)
 }
-
-// encodeID returns a topic id as Kafka's files and tools write it.
-func encodeID(id metadata.TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }

@@ -95,7 +95,7 @@ func (l *Log) ready() error {
 	if err := l.settleMove(); err != nil {
 		return err
 	}
-	return l.flushTopicID()
+	return l.topicID.flush()
 }
 
 // validate checks the records and assigns their offsets. The caller must hold mu.

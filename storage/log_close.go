@@ -10,7 +10,7 @@ func (l *Log) close() error {
 		l.abandon()
 		return err
 	}
-	if err := l.flushTopicID(); err != nil {
+	if err := l.topicID.flush(); err != nil {
 		return err
 	}
 	l.flushing.Lock()
@@ -82,8 +82,8 @@ func (l *Log) rename(name string) error {
 // mu; their locks are held here, so that such a write happens before or after the rename and never
 // finds the directory missing.
 func (l *Log) renameLocked(path string) error {
-	l.topicIDWrite.Lock()
-	defer l.topicIDWrite.Unlock()
+	l.topicID.writing.Lock()
+	defer l.topicID.writing.Unlock()
 	err := l.epochs.move(path, func() error {
 		if err := l.env.fs.Rename(l.Path(), path); err != nil {
 			return err

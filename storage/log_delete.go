@@ -26,17 +26,6 @@ func (l *Log) deleteSegments(removed []*segment) error {
 	return nil
 }
 
-// markDeleted adds .deleted to the names of a segment's files. A later start removes such files.
-func (l *Log) markDeleted(s *segment) error {
-	defer l.names.note()
-	for i, f := range s.files() {
-		if err := ignoreMissing(f.rename(segmentSuffixes[i] + deletedSuffix)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // removeLater releases the log's reference to a segment, and removes its marked files after
 // file.delete.delay.ms.
 func (l *Log) removeLater(s *segment) {
@@ -51,11 +40,6 @@ func (l *Log) removeLater(s *segment) {
 		}
 	})
 }
-
-// segmentSuffixes are the suffixes of a segment's files, in the order of
-// segment.files.
-var segmentSuffixes = [...]string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix}
-var segmentFileKinds = [...]string{"log", "offset index", "time index", "transaction index"}
 
 // deleteSnapshot deletes the producer snapshot at an offset, as deleteSegments does with segments.
 func (l *Log) deleteSnapshot(offset int64) error {
@@ -81,15 +65,6 @@ func (l *Log) later(f func()) {
 			f()
 		}
 	})
-}
-
-// removeFile removes a file and reports whether it existed.
-func (l *Log) removeFile(name string) bool {
-	err := l.env.fs.Remove(name)
-	if ignoreMissing(err) != nil {
-		l.ioError(deletingSegments, err)
-	}
-	return err == nil
 }
 
 func segmentList(segments []*segment) string {

@@ -1,7 +1,5 @@
 package storage
 
-import "os"
-
 // Flush makes everything below the log end durable.
 func (l *Log) Flush() error {
 	if err := l.check(); err != nil {
@@ -25,15 +23,6 @@ func (l *Log) flushRolled(base int64, snapshot string) {
 	if err := l.flush(base, false); err != nil {
 		l.log().Debugf("flush up to %d: %v", base, err)
 	}
-}
-
-func (l *Log) syncFile(name string) error {
-	f, err := l.env.fs.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return ignoreMissing(err)
-	}
-	defer f.Close()
-	return f.Sync()
 }
 
 // flush syncs the segments that hold offsets from the recovery point up to upTo, and then raises
@@ -93,10 +82,4 @@ func (l *Log) syncSegments(v *view, from, upTo int64, inclusive bool) (failed *s
 		return nil, err
 	}
 	return nil, l.names.settle(func() error { return l.env.fs.SyncDir(l.Path()) })
-}
-
-// syncName makes the name of the partition directory durable. The caller must
-// hold flushing.
-func (l *Log) syncName() error {
-	return l.dirName.settle(func() error { return l.env.fs.SyncDir(l.dir.path) })
 }

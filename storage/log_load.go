@@ -45,7 +45,8 @@ type loader struct {
 // state that is kept in addition to the records. An empty directory becomes a log that starts at
 // the given log start.
 func openLog(dir *logDir, env *environment, path string, tp TopicPartition, kind dirKind, c *settings.Topic, from loading) (*Log, error) {
-	l := &Log{tp: tp, name: currentDirName(tp), dir: dir, env: env}
+	l := &Log{partitionDir: partitionDir{tp: tp, name: currentDirName(tp), dir: dir, env: env}}
+	l.topicID.home = &l.partitionDir
 	l.path.Store(&path)
 	l.future.Store(kind == futureDir)
 	l.SetConfig(c)
@@ -99,7 +100,7 @@ func (ld *loader) openState() (err error) {
 	if ld.fresh {
 		// no topic id yet
 	} else if ld.env.keepTopicIDs {
-		l.topicID, err = readPartitionMetadata(ld.env.fs, ld.path)
+		l.topicID.id, err = readPartitionMetadata(ld.env.fs, ld.path)
 	} else {
 		err = removePartitionMetadata(ld.env.fs, ld.path)
 	}

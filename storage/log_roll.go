@@ -138,24 +138,6 @@ func (l *Log) createSegment(base int64) (*segment, error) {
 	return createSegment(l.env, l.Path(), base, l.Config())
 }
 
-// removeLeftover removes existing files that have the names of a new segment's files.
-func (l *Log) removeLeftover(base int64) error {
-	for _, suffix := range segmentSuffixes {
-		name := segmentPath(l.Path(), base, suffix)
-		if _, err := l.env.fs.Stat(name); err != nil {
-			if err := ignoreMissing(err); err != nil {
-				return err
-			}
-			continue
-		}
-		l.log().Warnf("Newly rolled segment file %s already exists; deleting it first", name)
-		if err := l.env.fs.Remove(name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // replaceActive replaces the active segment, whose files are deleted, with an empty segment at
 // base, and makes logEnd the end of the log.
 func (l *Log) replaceActive(base, logEnd int64) error {

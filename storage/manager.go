@@ -338,13 +338,13 @@ func (m *Manager) OnLogFailure(f func(tp TopicPartition)) {
 
 // logGivenUp reports the failure of a log from another goroutine, since the caller holds the log's
 // lock.
-func (m *Manager) logGivenUp(l *Log) {
+func (m *Manager) logGivenUp(d *partitionDir) {
 	report := func() {
 		m.failures.mu.Lock()
 		f := m.failures.reportLog
 		m.failures.mu.Unlock()
-		if f != nil && m.logs.get(l.tp, false) == l {
-			f(l.tp)
+		if l := m.logs.get(d.tp, false); f != nil && l != nil && &l.partitionDir == d {
+			f(d.tp)
 		}
 	}
 	if m.config.Later != nil {

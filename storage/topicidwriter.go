@@ -14,26 +14,26 @@ import (
 // files are written one by one. Then the directories are synced. Such a file is only ever replaced,
 // never written to.
 type topicIDWriter struct {
-	writing sync.Mutex // held while files are written; taken before the logs' topicIDWrite
+	writing sync.Mutex // held while files are written; taken before the writing of a topicIDFile
 
 	mu  sync.Mutex // guards due
-	due []*Log
+	due []*topicIDFile
 }
 
 // add adds a log whose file is due; first reports whether it is the only one.
-func (w *topicIDWriter) add(l *Log) (first bool) {
+func (w *topicIDWriter) add(f *topicIDFile) (first bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.due = append(w.due, l)
+	w.due = append(w.due, f)
 	return len(w.due) == 1
 }
 
-func (w *topicIDWriter) takeByTopic() map[metadata.TopicID][]*Log {
+func (w *topicIDWriter) takeByTopic() map[metadata.TopicID][]*topicIDFile {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	topics := map[metadata.TopicID][]*Log{}
-	for _, l := range w.due {
-		topics[l.TopicID()] = append(topics[l.TopicID()], l)
+	topics := map[metadata.TopicID][]*topicIDFile{}
+	for _, f := range w.due {
+		topics[f.get()] = append(topics[f.get()], f)
 	}
 	w.due = nil
 	return topics
@@ -45,20 +45,20 @@ func (d *logDir) writeTopicIDs(env *environment) {
 	d.topicIDs.writing.Lock()
 	defer d.topicIDs.writing.Unlock()
 	topics := d.topicIDs.takeByTopic()
-	var written []*Log
+	var written []*topicIDFile
 	for _, id := range slices.SortedFunc(maps.Keys(topics), func(a, b metadata.TopicID) int { return slices.Compare(a[:], b[:]) }) {
 		written = append(written, d.placeTopicID(env, id, topics[id])...)
 	}
 	env.schedule.inParallel(len(written), smallWriters, func(i int) {
-		l := written[i]
-		if l.putTopicID(func() error { return env.fs.SyncDir(l.Path()) }) {
-			l.topicIDPending.Store(false)
+		f := written[i]
+		if f.put(func() error { return env.fs.SyncDir(f.home.Path()) }) {
+			f.pending.Store(false)
 		}
 	})
-	for _, logs := range topics {
-		for _, l := range logs {
-			if l.topicIDPending.Load() && l.check() == nil {
-				d.topicIDs.add(l) // not a disk error: left for the next call
+	for _, files := range topics {
+		for _, f := range files {
+			if f.pending.Load() && f.home.check() == nil {
+				d.topicIDs.add(f) // not a disk error: left for the next call
 			}
 		}
 	}
@@ -66,36 +66,28 @@ func (d *logDir) writeTopicIDs(env *environment) {
 
 // placeTopicID puts the file of a topic into the directories of its logs, without making its name
 // durable, and returns the logs that have it.
-func (d *logDir) placeTopicID(env *environment, id metadata.TopicID, logs []*Log) (written []*Log) {
+func (d *logDir) placeTopicID(env *environment, id metadata.TopicID, files []*topicIDFile) (written []*topicIDFile) {
 	content, source := partitionMetadata(id), d.file(partitionMetadataFile+tempSuffix)
-	shared := len(logs) > 1
+	shared := len(files) > 1
 	if shared {
 		// A file left here by a crash may be linked to files in use and must not be written to.
 		_ = env.fs.Remove(source)
 		shared = writeFileSynced(env.fs, source, content) == nil
 	}
-	for _, l := range logs {
-		done := l.putTopicID(func() error {
-			file := l.file(partitionMetadataFile)
-			if shared && env.fs.Link(source, file) == nil {
+	for _, f := range files {
+		done := f.put(func() error {
+			name := f.home.file(partitionMetadataFile)
+			if shared && env.fs.Link(source, name) == nil {
 				return nil
 			}
-			return replaceFile(env.fs, file, content)
+			return replaceFile(env.fs, name, content)
 		})
 		if done {
-			written = append(written, l)
+			written = append(written, f)
 		}
 	}
-	if len(logs) > 1 {
+	if len(files) > 1 {
 		_ = env.fs.Remove(source)
 	}
 	return written
-}
-
-// putTopicID runs a step of writing the log's file while the directory cannot be renamed, and
-// reports whether the step succeeded.
-func (l *Log) putTopicID(step func() error) (done bool) {
-	l.topicIDWrite.Lock()
-	defer l.topicIDWrite.Unlock()
-	return l.check() == nil && l.ioError("Error while writing partition metadata file for %s in dir %s", step()) == nil
 }

@@ -69,7 +69,7 @@ func TestTheFirstAppendMakesAllTopicIDsDurableWithOneFilePerTopic(t *testing.T) 
 				t.Error("the temporary file was not removed")
 			}
 			for _, l := range logs {
-				if l.topicIDPending.Load() {
+				if l.topicID.pending.Load() {
 					t.Fatalf("the topic id of %v is still pending", l)
 				}
 			}
@@ -111,7 +111,7 @@ func writeIDsOnce(t *testing.T, fsys vfs.FS, mem *vfs.Mem, begin func()) {
 	defer quiesce(m)
 	logs := makeLogsWithIDs(t, m, mem)
 	begin()
-	noError(t, logs[0].flushTopicID())
+	noError(t, logs[0].topicID.flush())
 }
 
 // addTopicAfterCrash starts a broker on the state that a crash left, and creates another topic.
@@ -131,7 +131,7 @@ func addTopicAfterCrash(image *vfs.Mem) error {
 		if err != nil {
 			return err
 		}
-		if err := l.flushTopicID(); err != nil {
+		if err := l.topicID.flush(); err != nil {
 			return err
 		}
 	}
