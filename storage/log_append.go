@@ -6,7 +6,6 @@ import (
 
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
-	"github.com/monedula/monedula/settings"
 )
 
 // AppendInfo describes the result of an append.
@@ -44,46 +43,55 @@ type Append struct {
 // idempotent batch is not an error. After a failed write the log accepts no further append before a
 // restart (KAFKA-10778).
 func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
-	info := AppendInfo{FirstOffset: -1, LastOffset: -2, MaxTimestamp: record.NoTimestamp, LogAppendTime: record.NoTimestamp, LeaderEpoch: a.LeaderEpoch}
+	w := newAppender(l, a)
 	if err := l.ready(); err != nil {
-		return info, err
+		return w.info, err
 	}
-	config := l.config.Load()
 	checked, err := record.CheckAppend(a.Records, record.Check{
-		Origin: a.Origin, TopicPartition: l.name, MaxBatchSize: int(config.topic.MaxMessageBytes), LeaderEpoch: a.LeaderEpoch})
+		Origin: a.Origin, TopicPartition: l.name, MaxBatchSize: int(w.config.topic.MaxMessageBytes), LeaderEpoch: a.LeaderEpoch})
 	if err != nil {
-		return info, err
+		return w.info, err
 	}
 	if checked.ValidBytes == 0 {
-		info.LogStartOffset = l.Offsets().LogStart
+		w.info.LogStartOffset = l.Offsets().LogStart
 		if a.BatchRequired {
 			err = protocol.Errorf(protocol.InvalidRecord, "Produce requests must have at least one record batch per partition")
 		}
-		return info, err
+		return w.info, err
 	}
-	if err := l.appendValidated(&a, &checked, config, &info); err != nil {
-		return info, err
+	if err := w.asLeader(checked); err != nil {
+		return w.info, err
 	}
-	return info, l.flushIfDue(&info)
+	return w.info, w.flushIfDue()
 }
 
-func (l *Log) appendValidated(a *Append, checked *record.Checked, config *logConfig, info *AppendInfo) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	set, err := l.validate(a, checked, config, info)
+// AppendAsFollower appends the leader's bytes unchanged. Batches whose leader epoch is above
+// leaderEpoch, the epoch the fetch was made in, are dropped together with all that follow
+// (KAFKA-18723). A first offset below the log end is an error (UNKNOWN_SERVER_ERROR with a
+// message), and the replica must stop fetching. The returned offsets are those of the batches that
+// were appended.
+func (l *Log) AppendAsFollower(set []byte, leaderEpoch int32) (AppendInfo, error) {
+	w := newAppender(l, Append{Records: set, Origin: record.FromReplication, LeaderEpoch: record.NoLeaderEpoch})
+	if err := l.ready(); err != nil {
+		return w.info, err
+	}
+	checked, err := record.CheckAppend(set, record.Check{
+		Origin: record.FromReplication, TopicPartition: l.name, LeaderEpoch: leaderEpoch, RequireMonotonic: true})
 	if err != nil {
-		return err
+		return w.info, err
 	}
-	return l.ioError(appending, l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, a, config.topic))
-}
-
-// flushIfDue flushes the log before an append is answered if at least flush.messages offsets are
-// not durable.
-func (l *Log) flushIfDue(info *AppendInfo) error {
-	if !info.flushDue {
-		return nil
+	if checked.SkippedBatches > 0 {
+		l.log().Infof("Skipping %d batches in append to %s because their partition leader epoch is higher than the replica's current leader epoch %d",
+			checked.SkippedBatches, l.name, leaderEpoch)
 	}
-	return l.Flush()
+	if checked.ValidBytes == 0 {
+		w.info.LogStartOffset = l.Offsets().LogStart
+		return w.info, nil
+	}
+	if err := w.asFollower(checked); err != nil {
+		return w.info, err
+	}
+	return w.info, w.flushIfDue()
 }
 
 // ready returns nil if the log may be appended to. It writes the topic id to disk, so that no
@@ -98,97 +106,98 @@ func (l *Log) ready() error {
 	return l.topicID.flush()
 }
 
-// validate checks the records and assigns their offsets. The caller must hold mu.
-func (l *Log) validate(a *Append, checked *record.Checked, config *logConfig, info *AppendInfo) ([]byte, error) {
-	if err := l.check(); err != nil {
-		return nil, err
+// appender is one append to a log.
+type appender struct {
+	l      *Log
+	a      Append
+	config *logConfig
+	info   AppendInfo
+	set    []byte // the whole batches, with their final offsets
+	// oldFormat is set if the true first offset is inside a v0 or v1 wrapper.
+	oldFormat bool
+}
+
+func newAppender(l *Log, a Append) appender {
+	return appender{l: l, a: a, config: l.config.Load(), info: AppendInfo{FirstOffset: -1, LastOffset: -2,
+		MaxTimestamp: record.NoTimestamp, LogAppendTime: record.NoTimestamp, LeaderEpoch: a.LeaderEpoch}}
+}
+
+// asLeader validates the records, assigns their offsets and appends them.
+func (w *appender) asLeader(checked record.Checked) error {
+	w.l.mu.Lock()
+	defer w.l.mu.Unlock()
+	if err := w.validate(checked); err != nil {
+		return err
 	}
-	t := config.target
+	return w.l.ioError(appending, w.append())
+}
+
+// validate checks the records and assigns their offsets. The caller must hold the log's mu.
+func (w *appender) validate(checked record.Checked) error {
+	l, a := w.l, &w.a
+	if err := l.check(); err != nil {
+		return err
+	}
+	t := w.config.target
 	t.TopicPartition, t.Origin, t.LeaderEpoch, t.ZstdAllowed = l.name, a.Origin, a.LeaderEpoch, a.ZstdAllowed
 	t.FirstOffset, t.NowMs = l.Offsets().LogEnd, l.env.now()
-	valid, err := record.ValidateAndAssign(a.Records, *checked, t)
+	valid, err := record.ValidateAndAssign(a.Records, checked, t)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	info.FirstOffset, info.LastOffset = t.FirstOffset, valid.LastOffset
-	info.MaxTimestamp, info.LogAppendTime = valid.MaxTimestamp, valid.LogAppendTime
-	info.Records, info.Converted, info.Bytes = valid.Records, valid.Converted, len(valid.Bytes)
-	return valid.Bytes, nil
+	w.set, w.oldFormat = valid.Bytes, checked.FirstOffset == record.NoOffset
+	w.info.FirstOffset, w.info.LastOffset = t.FirstOffset, valid.LastOffset
+	w.info.MaxTimestamp, w.info.LogAppendTime = valid.MaxTimestamp, valid.LogAppendTime
+	w.info.Records, w.info.Converted, w.info.Bytes = valid.Records, valid.Converted, len(valid.Bytes)
+	return nil
 }
 
-// AppendAsFollower appends the leader's bytes unchanged. Batches whose leader epoch is above
-// leaderEpoch, the epoch the fetch was made in, are dropped together with all that follow
-// (KAFKA-18723). A first offset below the log end is an error (UNKNOWN_SERVER_ERROR with a
-// message), and the replica must stop fetching. The returned offsets are those of the batches that
-// were appended.
-func (l *Log) AppendAsFollower(set []byte, leaderEpoch int32) (AppendInfo, error) {
-	info := AppendInfo{FirstOffset: -1, LastOffset: -2, MaxTimestamp: record.NoTimestamp, LogAppendTime: record.NoTimestamp, LeaderEpoch: record.NoLeaderEpoch}
-	if err := l.ready(); err != nil {
-		return info, err
-	}
-	checked, err := record.CheckAppend(set, record.Check{
-		Origin: record.FromReplication, TopicPartition: l.name, LeaderEpoch: leaderEpoch, RequireMonotonic: true})
-	if err != nil {
-		return info, err
-	}
-	if checked.SkippedBatches > 0 {
-		l.log().Infof("Skipping %d batches in append to %s because their partition leader epoch is higher than the replica's current leader epoch %d",
-			checked.SkippedBatches, l.name, leaderEpoch)
-	}
-	if checked.ValidBytes == 0 {
-		info.LogStartOffset = l.Offsets().LogStart
-		return info, nil
-	}
-	info = AppendInfo{FirstOffset: checked.FirstOrLastOffsetOfFirstBatch(), LastOffset: checked.LastOffset, MaxTimestamp: checked.MaxTimestamp,
-		LogAppendTime: record.NoTimestamp, LeaderEpoch: checked.LastLeaderEpoch, Bytes: checked.ValidBytes}
-	if err := l.appendReplicated(set[:checked.ValidBytes], &checked, &info); err != nil {
-		return info, err
-	}
-	return info, l.flushIfDue(&info)
-}
-
-func (l *Log) appendReplicated(set []byte, checked *record.Checked, info *AppendInfo) error {
+// asFollower appends the records, which must begin at or above the log end.
+func (w *appender) asFollower(checked record.Checked) error {
+	l, info := w.l, &w.info
+	w.set, w.oldFormat = w.a.Records[:checked.ValidBytes], checked.FirstOffset == record.NoOffset
+	info.FirstOffset, info.LastOffset = checked.FirstOrLastOffsetOfFirstBatch(), checked.LastOffset
+	info.MaxTimestamp, info.LeaderEpoch, info.Bytes = checked.MaxTimestamp, checked.LastLeaderEpoch, checked.ValidBytes
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	end := l.Offsets()
 	if info.FirstOffset < end.LogEnd {
 		which := "First offset"
-		if checked.FirstOffset == record.NoOffset {
+		if w.oldFormat {
 			which = "Last offset of the first batch"
 		}
 		return protocol.Errorf(protocol.UnknownServerError,
 			"Unexpected offset in append to %s. %s %d is less than the next offset %d. First offset in append: %d, last offset in append: %d. Log start offset = %d",
-			l.name, which, info.FirstOffset, end.LogEnd, record.Batch(set).BaseOffset(), info.LastOffset, end.LogStart)
+			l.name, which, info.FirstOffset, end.LogEnd, record.Batch(w.set).BaseOffset(), info.LastOffset, end.LogStart)
 	}
 	if err := l.check(); err != nil {
 		return err
 	}
-	return l.ioError(appending, l.appendLocked(set, info, checked.FirstOffset == record.NoOffset, &Append{Origin: record.FromReplication}, l.Config()))
+	return l.ioError(appending, w.append())
 }
 
 const appending = "Error while appending records to %s in dir %s"
 
-// appendLocked puts batches with their final offsets at the end of the log: it assigns epochs,
-// rolls, checks producers, writes the batches and indexes, and updates the producer state.
-// oldFormat reports whether the true first offset is inside a v0 or v1 wrapper. Only the rules of a
-// are used, not its records. The caller must hold mu.
-func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Append, c *settings.Topic) error {
-	if err := l.assignEpochs(set); err != nil {
+// append puts the batches at the end of the log: it assigns epochs, rolls, checks producers, writes
+// the batches and indexes, and updates the producer state. The caller must hold the log's mu.
+func (w *appender) append() error {
+	l, info, c := w.l, &w.info, w.config.topic
+	if err := w.assignEpochs(); err != nil {
 		return err
 	}
-	if len(set) > int(c.SegmentBytes) {
+	if len(w.set) > int(c.SegmentBytes) {
 		return protocol.Errorf(protocol.RecordListTooLarge,
-			"Message batch size is %d bytes in append to partition %s, which exceeds the maximum configured segment size of %d.", len(set), l.name, c.SegmentBytes)
+			"Message batch size is %d bytes in append to partition %s, which exceeds the maximum configured segment size of %d.", len(w.set), l.name, c.SegmentBytes)
 	}
-	active, err := l.maybeRoll(len(set), info, oldFormat, c)
+	active, err := w.maybeRoll()
 	if err != nil {
 		return err
 	}
 	if l.update == nil {
 		l.update = new(producerAppend)
 	}
-	l.update.begin(l.producers, a.Origin)
-	duplicate, found, err := l.update.addAll(set, a)
+	l.update.begin(l.producers, w.a.Origin)
+	duplicate, found, err := l.update.addAll(w.set, &w.a)
 	if err != nil {
 		return err
 	}
@@ -214,7 +223,7 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 		defer txns.release()
 	}
 	return l.change(appending, func() error {
-		if err := active.append(set, c); err != nil {
+		if err := active.append(w.set, c); err != nil {
 			return err
 		}
 		if err := l.update.apply(active, info.LastOffset+1); err != nil {
@@ -228,32 +237,34 @@ func (l *Log) appendLocked(set []byte, info *AppendInfo, oldFormat bool, a *Appe
 
 // assignEpochs records where new leader epochs begin. A batch of an old format has no epoch;
 // replicas can then truncate only to the high watermark, so the known epochs are dropped.
-func (l *Log) assignEpochs(set []byte) error {
-	for b, err := range record.Batches(set) {
+func (w *appender) assignEpochs() error {
+	epochs := w.l.epochs
+	for b, err := range record.Batches(w.set) {
 		if err != nil {
 			return err
 		}
 		if b.Magic() >= 2 {
 			if e := b.PartitionLeaderEpoch(); e >= 0 {
-				l.epochs.assignUnsynced(e, b.BaseOffset())
+				epochs.assignUnsynced(e, b.BaseOffset())
 			}
-		} else if l.epochs.latestEpoch() >= 0 {
-			l.log().Warnf("Clearing leader epoch cache after unexpected append with message format v%d", b.Magic())
-			l.epochs.clearUnsynced()
+		} else if epochs.latestEpoch() >= 0 {
+			w.l.log().Warnf("Clearing leader epoch cache after unexpected append with message format v%d", b.Magic())
+			epochs.clearUnsynced()
 		}
 	}
 	return nil
 }
 
 // maybeRoll returns the segment to append to: the active one, or a new one.
-func (l *Log) maybeRoll(bytes int, info *AppendInfo, oldFormat bool, c *settings.Topic) (*segment, error) {
+func (w *appender) maybeRoll() (*segment, error) {
+	l, info := w.l, &w.info
 	active := l.positions.active()
-	roll, err := active.mustRoll(c, rollReason{bytes: int64(bytes), maxTimestamp: info.MaxTimestamp, lastOffset: info.LastOffset, now: l.env.now()})
+	roll, err := active.mustRoll(w.config.topic, rollReason{bytes: int64(len(w.set)), maxTimestamp: info.MaxTimestamp, lastOffset: info.LastOffset, now: l.env.now()})
 	if err != nil || !roll {
 		return active, err
 	}
 	expected := info.FirstOffset
-	if oldFormat {
+	if w.oldFormat {
 		// This is never above the true first offset.
 		expected = info.LastOffset - math.MaxInt32
 	}
@@ -261,4 +272,13 @@ func (l *Log) maybeRoll(bytes int, info *AppendInfo, oldFormat bool, c *settings
 		return nil, err
 	}
 	return l.positions.active(), nil
+}
+
+// flushIfDue flushes the log before the append is answered if at least flush.messages offsets are
+// not durable.
+func (w *appender) flushIfDue() error {
+	if !w.info.flushDue {
+		return nil
+	}
+	return w.l.Flush()
 }
