@@ -137,28 +137,3 @@ func (l *Log) createSegment(base int64) (*segment, error) {
 	defer l.names.note()
 	return createSegment(l.env, l.Path(), base, l.Config())
 }
-
-// replaceActive replaces the active segment, whose files are deleted, with an empty segment at
-// base, and makes logEnd the end of the log.
-func (l *Log) replaceActive(base, logEnd int64) error {
-	v := l.positions.load()
-	old := v.active()
-	if err := l.markDeleted(old); err != nil {
-		return err
-	}
-	s, err := l.createSegment(base)
-	if err != nil {
-		return err
-	}
-	p := &l.positions
-	p.mu.Lock()
-	segments := make([]*segment, 0, len(p.v.segments))
-	segments = append(segments, p.v.segments[:len(p.v.segments)-1]...)
-	p.v.segments = append(segments, s)
-	p.v.endPosition, p.v.LogEnd = 0, logEnd
-	p.v.truncations++
-	p.moved()
-	p.mu.Unlock()
-	l.removeLater(old)
-	return nil
-}

@@ -20,12 +20,12 @@ func (l *Log) TruncateTo(offset int64) (truncated bool, err error) {
 	}
 	l.truncating.Lock()
 	defer l.truncating.Unlock()
-	durable, err := l.beginTruncation(offset)
-	if err == nil {
-		truncated, err = l.truncateTo(offset)
+	t := truncation{l: l, offset: offset}
+	if err = t.begin(); err == nil {
+		truncated, err = t.cut()
 	}
 	l.positions.limitRecoveryPoint(math.MaxInt64)
-	if err == nil && truncated && durable {
+	if err == nil && truncated && t.durable {
 		// Recovery does not check anything below the recovery point, so the cut must be durable
 		// before a segment begins at the offset.
 		err = l.flush(offset, true)
@@ -33,36 +33,69 @@ func (l *Log) TruncateTo(offset int64) (truncated bool, err error) {
 	if err != nil || !truncated {
 		return truncated, err
 	}
-	return truncated, l.lowerCheckpoints()
+	return truncated, t.lowerCheckpoints()
 }
 
-// beginTruncation lowers the recovery point to the offset, in the checkpoint too, before anything
-// is cut, so that recovery after a crash starts there. durable reports whether the part to be cut,
-// or its end, may be durable.
-func (l *Log) beginTruncation(offset int64) (durable bool, err error) {
-	if err := l.check(); err != nil || offset < 0 || offset >= l.Offsets().LogEnd {
-		return false, err
+// TruncateFullyAndStartAt removes all data, so that the log is empty and ends at offset. The log
+// start becomes logStart, or offset if logStart is -1.
+func (l *Log) TruncateFullyAndStartAt(offset, logStart int64) error {
+	if logStart < 0 {
+		logStart = offset
 	}
-	durable = l.positions.limitRecoveryPoint(offset) >= offset
-	if points := l.dir.checkpointed(recoveryPointFile, l.tp); points >= offset {
-		durable = true
-		if points > offset {
+	if err := l.settleMove(); err != nil {
+		return err
+	}
+	l.truncating.Lock()
+	defer l.truncating.Unlock()
+	t := truncation{l: l, offset: offset, logStart: logStart}
+	err := t.begin()
+	if err == nil {
+		err = t.replaceAll()
+	}
+	l.positions.limitRecoveryPoint(math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	return t.lowerCheckpoints()
+}
+
+// truncation is one truncation of a log.
+type truncation struct {
+	l        *Log
+	offset   int64 // the end of the log afterwards
+	logStart int64 // the start of the log afterwards; set when it is known
+	durable  bool  // the part to be cut, or its end, may be durable
+}
+
+// begin lowers the recovery point to the offset, in the checkpoint too, before anything is cut, so
+// that recovery after a crash starts there.
+func (t *truncation) begin() error {
+	l := t.l
+	if err := l.check(); err != nil || t.offset < 0 || t.offset >= l.Offsets().LogEnd {
+		return err
+	}
+	t.durable = l.positions.limitRecoveryPoint(t.offset) >= t.offset
+	if points := l.dir.checkpointed(recoveryPointFile, l.tp); points >= t.offset {
+		t.durable = true
+		if points > t.offset {
 			l.dir.lowerCheckpoints(l.dir, l.tp)
 		}
 	}
-	return durable, l.check()
+	return l.check()
 }
 
-func (l *Log) truncateTo(offset int64) (truncated bool, err error) {
-	if offset < 0 {
-		return false, protocol.Errorf(protocol.UnknownServerError, "Cannot truncate partition %s to a negative offset (%d).", l.name, offset)
+// cut cuts the log at the offset, and reports whether it ended above.
+func (t *truncation) cut() (truncated bool, err error) {
+	l := t.l
+	if t.offset < 0 {
+		return false, protocol.Errorf(protocol.UnknownServerError, "Cannot truncate partition %s to a negative offset (%d).", l.name, t.offset)
 	}
 	if err := l.check(); err != nil {
 		return false, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	truncated, err = l.truncateLocked(offset)
+	truncated, err = t.cutLocked()
 	return truncated, l.ioError(truncatingLog, err)
 }
 
@@ -73,12 +106,13 @@ const (
 
 // lowerCheckpoints corrects the checkpoints of a truncated log before other records get its
 // offsets.
-func (l *Log) lowerCheckpoints() error {
-	l.dir.lowerCheckpoints(l.dir, l.tp)
-	return l.check()
+func (t *truncation) lowerCheckpoints() error {
+	t.l.dir.lowerCheckpoints(t.l.dir, t.l.tp)
+	return t.l.check()
 }
 
-func (l *Log) truncateLocked(offset int64) (truncated bool, err error) {
+func (t *truncation) cutLocked() (truncated bool, err error) {
+	l, offset := t.l, t.offset
 	v := l.positions.load()
 	if offset >= v.LogEnd {
 		l.log().Infof("Truncating to %d has no effect as the largest offset in the log is %d", offset, v.LogEnd-1)
@@ -88,7 +122,8 @@ func (l *Log) truncateLocked(offset int64) (truncated bool, err error) {
 	}
 	l.log().Infof("Truncating to offset %d", offset)
 	if v.segments[0].base > offset {
-		return true, l.truncateFullyLocked(offset, offset)
+		t.logStart = offset
+		return true, t.replaceAllLocked()
 	}
 	i := v.floor(offset)
 	f, err := v.segments[i].log.acquire() // held, so that the cut needs no other file descriptor
@@ -104,22 +139,23 @@ func (l *Log) truncateLocked(offset int64) (truncated bool, err error) {
 		at = v.end(i)
 	}
 	return true, l.change(truncatingLog, func() error {
-		if err := l.cutSegments(&v, i, offset, at, size != 0); err != nil {
+		if err := t.cutSegments(&v, i, at, size != 0); err != nil {
 			return err
 		}
 		l.epochs.truncateFromEnd(offset)
-		logStart := min(offset, v.LogStart)
-		if err := l.rebuildProducers(logStart, offset); err != nil {
+		t.logStart = min(offset, v.LogStart)
+		if err := l.rebuildProducers(t.logStart, offset); err != nil {
 			return err
 		}
-		l.settleAfterCut(logStart)
+		t.settle()
 		return nil
 	})
 }
 
-// cutSegments removes the segments after segment i, which holds offset, and cuts that one at
+// cutSegments removes the segments after segment i, which holds the offset, and cuts that one at
 // position at. shortens reports whether there are batches from that position on.
-func (l *Log) cutSegments(v *view, i int, offset, at int64, shortens bool) error {
+func (t *truncation) cutSegments(v *view, i int, at int64, shortens bool) error {
+	l, offset := t.l, t.offset
 	keep, last := i+1, v.segments[i]
 	removed := slices.Clone(v.segments[keep:])
 	slices.Reverse(removed) // the newest goes first, so that a crash leaves no gap
@@ -141,25 +177,51 @@ func (l *Log) cutSegments(v *view, i int, offset, at int64, shortens bool) error
 		return err
 	}
 	if shortens && last.pinned() {
-		return l.continueInNewSegment(last, offset, at)
+		return t.continueInNewSegment(last, at)
 	}
 	return last.cut(offset, at, l.env.now())
 }
 
 // continueInNewSegment cuts a segment that readers have pinned and starts another one after it, so
 // that bytes they may be sending are never overwritten.
-func (l *Log) continueInNewSegment(last *segment, offset, at int64) error {
+func (t *truncation) continueInNewSegment(last *segment, at int64) error {
 	if at == 0 {
-		return l.replaceActive(last.base, offset)
+		return t.replaceActive(last.base)
 	}
-	if err := last.cut(offset, at, l.env.now()); err != nil {
+	if err := last.cut(t.offset, at, t.l.env.now()); err != nil {
 		return err
 	}
 	base, err := last.nextOffset()
 	if err != nil {
 		return err
 	}
-	return l.addSegment(last, base)
+	return t.l.addSegment(last, base)
+}
+
+// replaceActive replaces the active segment, whose files are deleted, with an empty segment at
+// base, and makes the offset the end of the log.
+func (t *truncation) replaceActive(base int64) error {
+	l := t.l
+	v := l.positions.load()
+	old := v.active()
+	if err := l.markDeleted(old); err != nil {
+		return err
+	}
+	s, err := l.createSegment(base)
+	if err != nil {
+		return err
+	}
+	p := &l.positions
+	p.mu.Lock()
+	segments := make([]*segment, 0, len(p.v.segments))
+	segments = append(segments, p.v.segments[:len(p.v.segments)-1]...)
+	p.v.segments = append(segments, s)
+	p.v.endPosition, p.v.LogEnd = 0, t.offset
+	p.v.truncations++
+	p.moved()
+	p.mu.Unlock()
+	l.removeLater(old)
+	return nil
 }
 
 // cut removes everything from the batch at position at, which holds offset.
@@ -229,43 +291,22 @@ func (s *segment) reloadLargest() error {
 	}
 }
 
-// TruncateFullyAndStartAt removes all data, so that the log is empty and ends at offset. The log
-// start becomes logStart, or offset if logStart is -1.
-func (l *Log) TruncateFullyAndStartAt(offset, logStart int64) error {
-	if logStart < 0 {
-		logStart = offset
-	}
-	if err := l.settleMove(); err != nil {
-		return err
-	}
-	l.truncating.Lock()
-	defer l.truncating.Unlock()
-	_, err := l.beginTruncation(offset)
-	if err == nil {
-		err = l.truncateFully(offset, logStart)
-	}
-	l.positions.limitRecoveryPoint(math.MaxInt64)
-	if err != nil {
-		return err
-	}
-	return l.lowerCheckpoints()
-}
-
-func (l *Log) truncateFully(offset, logStart int64) error {
+// replaceAll replaces all segments with an empty one at the offset.
+func (t *truncation) replaceAll() error {
+	l := t.l
 	if err := l.check(); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.truncateFullyLocked(offset, logStart)
+	return t.replaceAllLocked()
 }
 
-func (l *Log) truncateFullyLocked(offset, logStart int64) error {
-	return l.change(truncatingFully, func() error { return l.replaceAll(offset, logStart) })
-}
+func (t *truncation) replaceAllLocked() error { return t.l.change(truncatingFully, t.replaceSegments) }
 
-// replaceAll replaces all segments with an empty one at offset.
-func (l *Log) replaceAll(offset, logStart int64) error {
+// replaceSegments does the part of replaceAll that must not be interrupted.
+func (t *truncation) replaceSegments() error {
+	l, offset := t.l, t.offset
 	v := l.positions.load()
 	removed := slices.Clone(v.segments)
 	slices.Reverse(removed) // as in cutSegments
@@ -281,7 +322,7 @@ func (l *Log) replaceAll(offset, logStart int64) error {
 	p := &l.positions
 	p.mu.Lock()
 	p.v.segments = []*segment{s}
-	p.v.Offsets = Offsets{LogStart: logStart, HighWatermark: offset, LastStable: offset, LogEnd: offset}
+	p.v.Offsets = Offsets{LogStart: t.logStart, HighWatermark: offset, LastStable: offset, LogEnd: offset}
 	p.v.endPosition = 0
 	p.v.truncations++
 	p.firstUnstable = -1
@@ -296,14 +337,15 @@ func (l *Log) replaceAll(offset, logStart int64) error {
 	if err := l.producers.truncateFullyAndStartAt(offset); err != nil {
 		return err
 	}
-	return l.rebuildProducers(logStart, offset)
+	return l.rebuildProducers(t.logStart, offset)
 }
 
-// settleAfterCut updates the positions from the rebuilt producer state.
-func (l *Log) settleAfterCut(logStart int64) {
+// settle updates the positions from the rebuilt producer state.
+func (t *truncation) settle() {
+	l := t.l
 	p := &l.positions
 	p.mu.Lock()
-	p.v.LogStart = logStart
+	p.v.LogStart = t.logStart
 	high := p.v.HighWatermark
 	p.mu.Unlock()
 	// Everything that was replayed counts as not replicated, including markers below the high
