@@ -286,9 +286,6 @@ func appendSized(dst, b []byte) []byte {
 // before Build. It is for v2 only.
 func (b *Builder) OverrideLastOffset(offset int64) { b.lastOffset = max(b.lastOffset, offset) }
 
-// Count returns the number of records added.
-func (b *Builder) Count() int { return b.count }
-
 // Size returns the size of the batch in bytes before compression, header included.
 func (b *Builder) Size() int { return b.headSize() + b.bytes }
 

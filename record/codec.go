@@ -2,7 +2,6 @@ package record
 
 import (
 	"errors"
-	"io"
 	"sync"
 
 	"github.com/monedula/monedula/protocol"
@@ -95,20 +94,4 @@ func (o *outBuffer) Write(p []byte) (int, error) {
 	}
 	o.b = append(o.b, p...)
 	return len(p), nil
-}
-
-// readFull is io.ReadFull without the conversion of d to an interface.
-func readFull(d decompressor, p []byte) (n int, err error) {
-	for n < len(p) && err == nil {
-		var m int
-		m, err = d.Read(p[n:])
-		n += m
-	}
-	if n == len(p) {
-		return n, nil
-	}
-	if err == io.EOF && n > 0 {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
 }

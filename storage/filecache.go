@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"sync"
@@ -61,13 +60,6 @@ type fileHandle struct {
 	vfs.File
 	of    *cachedFile
 	users int // guarded by of.mu
-}
-
-// retain adds a user; only a caller that already has the handle may call it.
-func (h *fileHandle) retain() {
-	h.of.mu.Lock()
-	defer h.of.mu.Unlock()
-	h.users++
 }
 
 // release removes a user.
@@ -157,20 +149,6 @@ func (f *cachedFile) unhold() {
 	}
 }
 
-// busy reports whether a reader has the file's current handle.
-func (f *cachedFile) busy() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	users := 0
-	if f.open != nil {
-		users = f.open.users
-	}
-	if f.held {
-		users--
-	}
-	return users > 0
-}
-
 // rename gives the file another suffix, on disk and in the cache. If the file does not exist, the
 // error is fs.ErrNotExist and the cache uses the new name all the same.
 func (f *cachedFile) rename(suffix string) error {
@@ -225,16 +203,6 @@ func (f *cachedFile) close() {
 	f.dropLocked()
 	f.mu.Unlock()
 	f.cache.forget(f)
-}
-
-// remove deletes the file from disk and closes it permanently, after its last reader. It is not an
-// error if the file does not exist.
-func (f *cachedFile) remove() error {
-	f.close()
-	if err := f.cache.fs.Remove(f.name()); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // admit puts an idle open file into the ring and closes another if the ring exceeds the limit.

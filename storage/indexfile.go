@@ -392,11 +392,3 @@ func (x *indexFile) relative(offset int64) (uint32, error) {
 	}
 	return 0, fmt.Errorf("%w: offset %d in %s", errIndexOverflow, offset, x.file.name())
 }
-
-// checkLength returns errCorruptIndex unless the file consists of whole entries.
-func (x *indexFile) checkLength() error {
-	if x.length%x.entrySize != 0 {
-		return fmt.Errorf("%w: the size of %s, %d bytes, is not a multiple of %d", errCorruptIndex, x.file.name(), x.length, x.entrySize)
-	}
-	return nil
-}

@@ -102,15 +102,3 @@ func (x *offsetIndex) truncateTo(offset int64) error {
 	}
 	return x.truncateEntries(n + 1)
 }
-
-// sanityCheck returns errCorruptIndex for damage that is visible without the log.
-func (x *offsetIndex) sanityCheck() error {
-	last, err := x.last()
-	if err != nil {
-		return err
-	}
-	if last.offset < x.base {
-		return fmt.Errorf("%w: %s ends at offset %d, below its base offset %d", errCorruptIndex, x.file.name(), last.offset, x.base)
-	}
-	return x.checkLength()
-}

@@ -284,24 +284,6 @@ func (s *producerState) latestSnapshot() (offset int64, ok bool) {
 	return 0, false
 }
 
-// oldestSnapshot returns the oldest snapshot's offset; ok is false if there is none.
-func (s *producerState) oldestSnapshot() (offset int64, ok bool) {
-	if len(s.snapshots) > 0 {
-		return s.snapshots[0], true
-	}
-	return 0, false
-}
-
-// deleteSnapshotsBefore removes the snapshots below the offset.
-func (s *producerState) deleteSnapshotsBefore(offset int64) error {
-	for len(s.snapshots) > 0 && s.snapshots[0] < offset {
-		if err := s.removeSnapshot(s.snapshots[0]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // forgetSnapshot removes the snapshot from the list and reports whether it was listed.
 func (s *producerState) forgetSnapshot(offset int64) bool {
 	i, found := slices.BinarySearch(s.snapshots, offset)
@@ -335,14 +317,6 @@ func (s *producerState) markSnapshotDeleted(offset int64) (path string, err erro
 		return "", err
 	}
 	return path, nil
-}
-
-// snapshotPath returns the path of the snapshot at the offset, "" if there is none.
-func (s *producerState) snapshotPath(offset int64) string {
-	if _, found := slices.BinarySearch(s.snapshots, offset); found {
-		return s.snapshotFile(offset)
-	}
-	return ""
 }
 
 // moved sets the partition directory after a rename.

@@ -299,9 +299,6 @@ func (s *producerState) setMapEnd(offset int64) { s.end = offset }
 // marker.
 func (s *producerState) isEmpty() bool { return len(s.entries) == 0 && len(s.unreplicated) == 0 }
 
-// producerCount returns the number of producers.
-func (s *producerState) producerCount() int { return len(s.entries) }
-
 // producers returns the producers, sorted by id.
 func (s *producerState) producers() []ProducerStatus {
 	list := make([]ProducerStatus, 0, len(s.entries))

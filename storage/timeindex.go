@@ -102,23 +102,3 @@ func (x *timeIndex) truncateTo(offset int64) error {
 	}
 	return x.truncateEntries(n + 1)
 }
-
-// sanityCheck returns errCorruptIndex for damage that is visible without the log.
-func (x *timeIndex) sanityCheck() error {
-	s, err := x.load()
-	if err != nil {
-		return err
-	}
-	if s.count > 0 {
-		var e [timeEntrySize]byte
-		if err := x.entryAt(0, e[:]); err != nil {
-			return err
-		}
-		first, last := x.decode(e[:]), x.decode(s.lastEntry)
-		if last.timestamp < first.timestamp || last.offset < x.base {
-			return fmt.Errorf("%w: %s ends with timestamp %d at offset %d, before its first timestamp %d or base offset %d",
-				errCorruptIndex, x.file.name(), last.timestamp, last.offset, first.timestamp, x.base)
-		}
-	}
-	return x.checkLength()
-}
