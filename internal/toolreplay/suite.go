@@ -6,6 +6,12 @@
 // again, which needs Java, run
 //
 //	MONEDULA_RECORD=1 go test ./tools/topics
+//
+// What a real broker cannot be made to answer at will is scripted: Scripted runs a tool against
+// answers of the test, for which Cluster and Logs are building blocks.
+//
+// Files: suite.go has the cases; recording.go matches requests with recorded ones, and message.go
+// writes both as text; recorder.go records; peer.go serves; script.go and logs.go are for scripts.
 package toolreplay
 
 import (
@@ -30,11 +36,7 @@ type Suite struct {
 	Offline bool
 	Files   map[string]string // the files in {F}; their text has the same placeholders as Args
 
-	// How to record: further properties of the broker, commands that run before the first case, and
-	// a function that runs after them with the broker's address (nil: nothing).
-	Broker  []string
-	Prepare []Command
-	Ready   func(t *testing.T, broker string)
+	Prepare []Command // run before the first case when the cases are recorded
 }
 
 // Command is a command line of a real tool.
@@ -231,16 +233,13 @@ func (s Suite) withBroker(t *testing.T, use func(p *proxy, places *strings.Repla
 	p := newProxy(t)
 	port := testkit.FreePort(t)
 	p.broker = fmt.Sprintf("127.0.0.1:%d", port)
-	broker := kafka.Broker(t, 0, testkit.NewZooKeeper(t).Address(), recordedDir, append([]string{
-		"listeners=PLAINTEXT://" + p.broker, "advertised.listeners=PLAINTEXT://" + p.listener.Addr().String(),
+	broker := kafka.Broker(t, 0, testkit.NewZooKeeper(t).Address(), recordedDir,
+		"listeners=PLAINTEXT://"+p.broker, "advertised.listeners=PLAINTEXT://"+p.listener.Addr().String(),
 		"num.partitions=1", "auto.leader.rebalance.enable=false",
 		"authorizer.class.name=kafka.security.authorizer.AclAuthorizer", "allow.everyone.if.no.acl.found=true",
-	}, s.Broker...)...)
+	)
 	defer broker.Kill()
 	places := s.places(t, p.listener.Addr().String(), warmUp)
 	runAll(t, kafka, s.Prepare, places)
-	if s.Ready != nil {
-		s.Ready(t, p.listener.Addr().String())
-	}
 	use(p, places)
 }
