@@ -113,7 +113,8 @@ func (a *configsAdmin) describeQuotasAndCredentials(types, names []string) error
 				of = append(of, "the default "+t.shown)
 			}
 		}
-		for _, key := range cli.HashOrder(slices.Sorted(maps.Keys(q.values)), cli.StringHash) {
+		// Kafka's client creates the hash table with the number of values as its size.
+		for _, key := range cli.CopyOrder(slices.Sorted(maps.Keys(q.values)), cli.StringHash) {
 			values = append(values, key+"="+settings.JavaDouble(q.values[key]))
 		}
 		a.say("Quota configs for %s are %s\n", strings.Join(of, ", "), strings.Join(values, ", "))

@@ -381,14 +381,14 @@ func TestConfigurationsAreShownAndChangedLikeByTheRealTool(t *testing.T) {
 [exit] 0
 `},
 
-		{"describe users", "--entity-type users --describe", nil, "", `[out] Quota configs for user-principal 'alice' are producer_byte_rate=1024.0, consumer_byte_rate=2048.0
+		{"describe users", "--entity-type users --describe", nil, "", `[out] Quota configs for user-principal 'alice' are consumer_byte_rate=2048.0, producer_byte_rate=1024.0
 [out] Quota configs for the default user-principal are producer_byte_rate=1.0E7
 [out] SCRAM credential configs for user-principal 'alice' are SCRAM-SHA-256=iterations=4096, SCRAM-SHA-512=iterations=8192
 [out] SCRAM credential configs for user-principal 'bob' are SCRAM-SHA-512=iterations=8192
 [err]
 [exit] 0
 `},
-		{"describe a user", "--user alice --describe", nil, "", `[out] Quota configs for user-principal 'alice' are producer_byte_rate=1024.0, consumer_byte_rate=2048.0
+		{"describe a user", "--user alice --describe", nil, "", `[out] Quota configs for user-principal 'alice' are consumer_byte_rate=2048.0, producer_byte_rate=1024.0
 [out] SCRAM credential configs for user-principal 'alice' are SCRAM-SHA-256=iterations=4096, SCRAM-SHA-512=iterations=8192
 [err]
 [exit] 0
@@ -422,7 +422,7 @@ func TestConfigurationsAreShownAndChangedLikeByTheRealTool(t *testing.T) {
 [err] java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.ClusterAuthorizationException: Cluster authorization failed.
 [exit] 1
 `},
-		{"credentials are refused", "--user alice --describe", fail(protocol.DescribeUserScramCredentials, protocol.ClusterAuthorizationFailed), "", `[out] Quota configs for user-principal 'alice' are producer_byte_rate=1024.0, consumer_byte_rate=2048.0
+		{"credentials are refused", "--user alice --describe", fail(protocol.DescribeUserScramCredentials, protocol.ClusterAuthorizationFailed), "", `[out] Quota configs for user-principal 'alice' are consumer_byte_rate=2048.0, producer_byte_rate=1024.0
 [err] Error while executing config command with args '--bootstrap-server * --user alice --describe'
 [err] java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.ClusterAuthorizationException: Cluster authorization failed.
 [exit] 1
