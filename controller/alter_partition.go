@@ -76,7 +76,7 @@ func newAlteration(c *controllerContext, req *kmsg.AlterPartitionRequest) *alter
 		}
 		for _, p := range t.Partitions {
 			s := zkstore.PartitionState{Leader: req.BrokerID, LeaderEpoch: p.LeaderEpoch, ISR: p.NewISR,
-				Recovering: p.LeaderRecoveryState == 1, Version: p.PartitionEpoch}
+				Recovering: p.LeaderRecoveryState == 1, Version: zkstore.Version(p.PartitionEpoch)}
 			if req.Version >= 3 {
 				s.ISR = nil
 				for _, member := range p.NewEpochISR {
@@ -197,7 +197,7 @@ func (r alterationResult) partition(index int32) kmsg.AlterPartitionResponseTopi
 	if r.code != protocol.None {
 		return p
 	}
-	p.LeaderID, p.LeaderEpoch, p.ISR, p.PartitionEpoch = r.state.Leader, r.state.LeaderEpoch, r.state.ISR, r.state.Version
+	p.LeaderID, p.LeaderEpoch, p.ISR, p.PartitionEpoch = r.state.Leader, r.state.LeaderEpoch, r.state.ISR, int32(r.state.Version)
 	if r.state.Recovering {
 		p.LeaderRecoveryState = 1
 	}

@@ -79,7 +79,7 @@ type Config struct {
 	Register func(ctx context.Context) error
 	// AwaitFeatureEpoch returns once this broker has read /feature with this dataVersion or a later
 	// one. If nil, the controller does not wait.
-	AwaitFeatureEpoch func(ctx context.Context, version int32) error
+	AwaitFeatureEpoch func(ctx context.Context, version zkstore.Version) error
 	// TokenExpiry starts or stops the task that expires delegation tokens, which runs on the
 	// controller only. nil if the broker has no such task.
 	TokenExpiry func(active bool)

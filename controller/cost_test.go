@@ -58,7 +58,7 @@ func TestLongReplicaListsDoNotBlockTheController(t *testing.T) {
 	state := *h.m.c.leadership(existing)
 	for _, isr := range [][]int32{manyIDs(), make([]int32, 1<<19)} {
 		p := kmsg.NewAlterPartitionRequestTopicPartition()
-		p.LeaderEpoch, p.PartitionEpoch, p.NewISR = state.LeaderEpoch, state.Version, isr
+		p.LeaderEpoch, p.PartitionEpoch, p.NewISR = state.LeaderEpoch, int32(state.Version), isr
 		req.Topics = []kmsg.AlterPartitionRequestTopic{{Topic: "t", Partitions: []kmsg.AlterPartitionRequestTopicPartition{p}}}
 		code := protocol.None
 		Requests{h}.AlterPartition(req, func(resp *kmsg.AlterPartitionResponse) {

@@ -95,7 +95,7 @@ func (e updateFeatures) process(m *Machine) error {
 type features struct {
 	versions   versions
 	supported  map[string]zkstore.FeatureRange                // by this broker
-	awaitEpoch func(ctx context.Context, version int32) error // Config.AwaitFeatureEpoch
+	awaitEpoch func(ctx context.Context, version zkstore.Version) error // Config.AwaitFeatureEpoch
 	timeout    time.Duration                                  // for this broker to read a change
 	c          *controllerContext
 	store      featureStore

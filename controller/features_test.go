@@ -6,16 +6,18 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/monedula/monedula/zkstore"
 )
 
 // A new controller that writes /feature waits, for a bounded time, until its broker has read it. It
 // does not wait if it leaves the node as it is, and gives up its term if the wait fails.
 func TestANewControllerAwaitsTheFeaturesThatItWrote(t *testing.T) {
-	var awaited []int32 // versions
+	var awaited []zkstore.Version
 	var failure error
 	h := newHarness(t, func(c *Config) {
 		c.FeatureUpdateTimeout = time.Minute
-		c.AwaitFeatureEpoch = func(ctx context.Context, version int32) error {
+		c.AwaitFeatureEpoch = func(ctx context.Context, version zkstore.Version) error {
 			if _, bounded := ctx.Deadline(); !bounded {
 				t.Error("the wait is not bounded")
 			}
@@ -25,7 +27,7 @@ func TestANewControllerAwaitsTheFeaturesThatItWrote(t *testing.T) {
 	})
 	h.store.register(0, "")
 	s := &scenario{t: t, h: h}
-	expect := func(when string, want ...int32) {
+	expect := func(when string, want ...zkstore.Version) {
 		t.Helper()
 		if !slices.Equal(awaited, want) || h.m.Active() != (failure == nil) {
 			t.Errorf("%s: awaited versions %v, want %v; active %t", when, awaited, want, h.m.Active())

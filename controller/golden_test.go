@@ -220,7 +220,7 @@ func recordedWrites(t *testing.T, until int32) []string {
 			s := stateJSON.FindStringSubmatch(m[5])
 			state := zkstore.PartitionState{Leader: number(t, s[1]), Recovering: s[2] == "1", LeaderEpoch: number(t, s[3]), ISR: idList(t, s[4])}
 			if m[4] != "" {
-				state.Version = number(t, m[4])
+				state.Version = zkstore.Version(number(t, m[4]))
 			}
 			writes = append(writes, "zk "+m[2]+" "+stateLine(tp(p[1], number(t, p[2])), state))
 		} else if m[2] == "set" {

@@ -74,7 +74,7 @@ func (rb requestBuilder) leaderAndISRPartition(tp TopicPartition, e leaderAndISR
 	p := kmsg.NewLeaderAndISRRequestTopicPartition()
 	p.Topic, p.Partition = tp.Topic, tp.Partition
 	p.ControllerEpoch, p.Leader, p.LeaderEpoch = e.state.ControllerEpoch, e.state.Leader, e.state.LeaderEpoch
-	p.ISR, p.ZKVersion = e.state.ISR, e.state.Version
+	p.ISR, p.ZKVersion = e.state.ISR, int32(e.state.Version)
 	p.Replicas, p.AddingReplicas, p.RemovingReplicas = e.assignment.Replicas, e.assignment.Adding, e.assignment.Removing
 	p.IsNew = e.isNew
 	if rb.versions.recovery && e.state.Recovering {
@@ -123,7 +123,7 @@ func updateMetadataPartition(c *controllerContext, tp TopicPartition, s zkstore.
 	p := kmsg.NewUpdateMetadataRequestTopicPartition()
 	p.Topic, p.Partition = tp.Topic, tp.Partition
 	p.ControllerEpoch, p.Leader, p.LeaderEpoch = s.ControllerEpoch, s.Leader, s.LeaderEpoch
-	p.ISR, p.ZKVersion = s.ISR, s.Version
+	p.ISR, p.ZKVersion = s.ISR, int32(s.Version)
 	if c.queuedForDeletion(tp.Topic) {
 		p.Leader, p.LeaderEpoch, p.ZKVersion = leaderDuringDelete, 0, 0
 	}

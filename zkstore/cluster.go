@@ -54,9 +54,9 @@ func (s *Store) CreateOrGetClusterID(ctx context.Context) (string, error) {
 // returned twice. An id may stay unused if an answer is lost.
 func (s *Store) GenerateBrokerID(ctx context.Context, reserved int32) (int32, error) {
 	for {
-		stat, err := s.set(ctx, brokerSequencePath, []byte{}, AnyVersion)
+		version, err := s.set(ctx, brokerSequencePath, []byte{}, AnyVersion)
 		if err == nil {
-			return reserved + stat.Version, nil
+			return reserved + int32(version), nil
 		}
 		if !errors.Is(err, ErrNoNode) {
 			return 0, err
@@ -75,7 +75,7 @@ func (s *Store) Feature(ctx context.Context) (FeatureNode, error) {
 		return FeatureNode{}, err
 	}
 	f, err := decodeFeature(n.data)
-	f.Version = n.stat.Version
+	f.Version = n.version()
 	return f, invalid(FeaturePath, err)
 }
 
@@ -86,8 +86,7 @@ func (s *Store) CreateFeature(ctx context.Context, n FeatureNode) error {
 
 // SetFeature overwrites /feature, whatever its version, and returns the new version.
 func (s *Store) SetFeature(ctx context.Context, n FeatureNode) (Version, error) {
-	stat, err := s.set(ctx, FeaturePath, encodeFeature(n), AnyVersion)
-	return stat.Version, err
+	return s.set(ctx, FeaturePath, encodeFeature(n), AnyVersion)
 }
 
 // AllocateProducerIDBlock allocates the next 1000 producer ids to broker. If several brokers race,
@@ -114,7 +113,7 @@ func (s *Store) AllocateProducerIDBlock(ctx context.Context, broker int32) (Prod
 		if err != nil {
 			return ProducerIDBlock{}, err
 		}
-		_, err = s.set(ctx, producerIDBlockPath, encodeProducerIDBlock(block), n.stat.Version)
+		_, err = s.set(ctx, producerIDBlockPath, encodeProducerIDBlock(block), n.version())
 		if err == nil {
 			return block, nil
 		}

@@ -111,7 +111,7 @@ func (s *Store) SetConfig(ctx context.Context, t EntityType, name string, config
 	if c.KRaftEpoch > 0 {
 		return &ControllerMovedError{fmt.Sprintf("Cannot set entity configs for %s %s directly when there is a KRaft controller.", t, name)}
 	}
-	check := &zk.CheckVersionRequest{Path: s.full(ControllerPath), Version: n.stat.Version}
+	check := s.checkOp(ControllerPath, n.version())
 	return s.writeConfig(ctx, t, name, config, check)
 }
 

@@ -143,7 +143,7 @@ func TestALostAnswerIsSettledByTheNodesContents(t *testing.T) {
 		op      any
 		failure error
 		data    string
-		version int32
+		version Version
 		read    error
 		want    bool
 	}{
@@ -158,10 +158,10 @@ func TestALostAnswerIsSettledByTheNodesContents(t *testing.T) {
 		{"set, but failed with another error", set, ErrNoNode, "ours", 5, nil, false},
 		{"set, and deleted since", set, ErrBadVersion, "ours", 5, zk.ErrNoNode, false},
 	} {
-		conn.get = func() ([]byte, *zk.Stat, error) { return []byte(c.data), &zk.Stat{Version: c.version}, c.read }
-		stat, err := d.settle(ctx, c.op, "/a", c.failure)
-		if c.want && (err != nil || stat.Version != c.version) || !c.want && err != c.failure {
-			t.Errorf("%s: version %d, %v", c.name, stat.Version, err)
+		conn.get = func() ([]byte, *zk.Stat, error) { return []byte(c.data), &zk.Stat{Version: int32(c.version)}, c.read }
+		version, err := d.settle(ctx, c.op, "/a", c.failure)
+		if c.want && (err != nil || version != c.version) || !c.want && err != c.failure {
+			t.Errorf("%s: version %d, %v", c.name, version, err)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (s *Store) Dump(ctx context.Context, root string) ([]DumpedNode, error) {
 		if err != nil {
 			return err
 		}
-		nodes[i] = DumpedNode{Path: paths[i], Data: n.data, Ephemeral: n.stat.EphemeralOwner != 0, Version: n.stat.Version}
+		nodes[i] = DumpedNode{Path: paths[i], Data: n.data, Ephemeral: n.stat.EphemeralOwner != 0, Version: n.version()}
 		return nil
 	})
 	kept := nodes[:0]

@@ -43,7 +43,7 @@ func (s *Store) Elect(ctx context.Context, id int32) (ControllerEpoch, error) {
 		s.createOp(ControllerPath, encodeController(id, s.cfg.Now().UnixMilli()), zk.FlagEphemeral),
 		s.setOp(ControllerEpochPath, encodeEpoch(next), last.Version))
 	if err == nil {
-		return ControllerEpoch{Epoch: next, Version: results[1].Stat.Version}, nil
+		return ControllerEpoch{Epoch: next, Version: Version(results[1].Stat.Version)}, nil
 	}
 	if errors.Is(err, ErrNodeExists) || errors.Is(err, ErrBadVersion) {
 		return s.checkElected(ctx, id, next)
@@ -105,7 +105,7 @@ func (s *Store) ReadControllerEpoch(ctx context.Context) (ControllerEpoch, error
 		return ControllerEpoch{}, err
 	}
 	epoch, err := decodeNumber(n.data, 32)
-	return ControllerEpoch{Epoch: int32(epoch), Version: n.stat.Version}, invalid(ControllerEpochPath, err)
+	return ControllerEpoch{Epoch: int32(epoch), Version: n.version()}, invalid(ControllerEpochPath, err)
 }
 
 // Controller reads /controller and arms a NodeWatch on ControllerPath, whether the node exists or
@@ -119,7 +119,7 @@ func (s *Store) Controller(ctx context.Context) (c ControllerNode, exists bool, 
 		return ControllerNode{}, false, err
 	}
 	c, err = decodeController(n.data)
-	c.Version = n.stat.Version
+	c.Version = n.version()
 	return c, err == nil, invalid(ControllerPath, err)
 }
 

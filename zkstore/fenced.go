@@ -28,8 +28,7 @@ func (s *Store) checked(f Fence, ops ...any) []any {
 	if f.EpochVersion == AnyVersion {
 		return ops
 	}
-	check := &zk.CheckVersionRequest{Path: s.full(ControllerEpochPath), Version: f.EpochVersion}
-	return append([]any{check}, ops...)
+	return append([]any{s.checkOp(ControllerEpochPath, f.EpochVersion)}, ops...)
 }
 
 // fenced runs all of ops in one transaction with the epoch check, or none. failed is the index in
@@ -51,37 +50,43 @@ func (s *Store) fenced(ctx context.Context, f Fence, what, path string, ops ...a
 	return nil, failed - checks, uncertain, err
 }
 
-// apply runs one fenced operation. See settle for lost answers.
-func (s *Store) apply(ctx context.Context, f Fence, what, path string, op any) (zk.Stat, error) {
+// apply runs one fenced operation. It returns the node's new version if the operation is a set. See
+// settle for lost answers.
+func (s *Store) apply(ctx context.Context, f Fence, what, path string, op any) (Version, error) {
 	results, failed, uncertain, err := s.fenced(ctx, f, what, path, op)
 	if err == nil {
-		if stat := results[0].Stat; stat != nil {
-			return *stat, nil
-		}
-		return zk.Stat{}, nil
+		return versionOf(results[0]), nil
 	}
 	if uncertain && failed == 0 {
 		return s.settle(ctx, op, path, err)
 	}
-	return zk.Stat{}, err
+	return 0, err
+}
+
+// versionOf returns the new version of a node that was set, and 0 for other operations.
+func versionOf(result zk.MultiResponse) Version {
+	if result.Stat == nil {
+		return 0
+	}
+	return Version(result.Stat.Version)
 }
 
 // settle determines the result of an operation that failed after an earlier attempt whose answer
 // was lost. The operation succeeded if the node is as the operation would have left it. Deletes
 // need no such check, since their callers accept ErrNoNode.
-func (s *Store) settle(ctx context.Context, op any, path string, failure error) (zk.Stat, error) {
+func (s *Store) settle(ctx context.Context, op any, path string, failure error) (Version, error) {
 	n, err := s.readUnwatched(ctx, path)
 	switch op := op.(type) {
 	case *zk.CreateRequest:
 		if err == nil && errors.Is(failure, ErrNodeExists) && n.stat.Version == 0 && bytes.Equal(n.data, op.Data) {
-			return n.stat, nil
+			return n.version(), nil
 		}
 	case *zk.SetDataRequest:
 		if err == nil && errors.Is(failure, ErrBadVersion) && n.stat.Version == op.Version+1 && bytes.Equal(n.data, op.Data) {
-			return n.stat, nil
+			return n.version(), nil
 		}
 	}
-	return zk.Stat{}, failure
+	return 0, failure
 }
 
 // write is one operation of a bulk write and its path.
@@ -92,8 +97,8 @@ type write struct {
 
 // outcome is the result of a write.
 type outcome struct {
-	stat zk.Stat // only for a set
-	err  error
+	version Version // of the node; only for a set
+	err     error
 }
 
 // bulk runs many independent fenced writes in batches of one transaction each. If a write of a
@@ -126,9 +131,7 @@ func (s *Store) bulkBatch(ctx context.Context, f Fence, what string, writes []wr
 	results, failed, uncertain, err := s.fenced(ctx, f, what, path, ops...)
 	if err == nil {
 		for i, r := range results {
-			if r.Stat != nil {
-				outcomes[i].stat = *r.Stat
-			}
+			outcomes[i].version = versionOf(r)
 		}
 		return nil
 	}
@@ -149,7 +152,7 @@ func (s *Store) bulkBatch(ctx context.Context, f Fence, what string, writes []wr
 		return s.bulkBatch(ctx, f, what, writes[half:], outcomes[half:])
 	}
 	for i, w := range writes {
-		outcomes[i].stat, outcomes[i].err = s.single(ctx, f, what, w, uncertain)
+		outcomes[i].version, outcomes[i].err = s.single(ctx, f, what, w, uncertain)
 		if fatal(outcomes[i].err) {
 			return outcomes[i].err
 		}
@@ -159,12 +162,12 @@ func (s *Store) bulkBatch(ctx context.Context, f Fence, what string, writes []wr
 
 // single runs one write of a failed batch. uncertain reports whether the batch may have taken
 // effect in an attempt whose answer was lost.
-func (s *Store) single(ctx context.Context, f Fence, what string, w write, uncertain bool) (zk.Stat, error) {
-	stat, err := s.apply(ctx, f, what, w.path, w.op)
+func (s *Store) single(ctx context.Context, f Fence, what string, w write, uncertain bool) (Version, error) {
+	version, err := s.apply(ctx, f, what, w.path, w.op)
 	if err != nil && uncertain && !fatal(err) {
 		return s.settle(ctx, w.op, w.path, err)
 	}
-	return stat, err
+	return version, err
 }
 
 // fatal reports whether err concerns the whole operation and not only one node.
@@ -195,11 +198,15 @@ func (s *Store) createOp(path string, data []byte, flags int32) *zk.CreateReques
 }
 
 func (s *Store) setOp(path string, data []byte, version Version) *zk.SetDataRequest {
-	return &zk.SetDataRequest{Path: s.full(path), Data: data, Version: version}
+	return &zk.SetDataRequest{Path: s.full(path), Data: data, Version: int32(version)}
 }
 
 func (s *Store) deleteOp(path string) *zk.DeleteRequest {
-	return &zk.DeleteRequest{Path: s.full(path), Version: AnyVersion}
+	return &zk.DeleteRequest{Path: s.full(path), Version: int32(AnyVersion)}
+}
+
+func (s *Store) checkOp(path string, version Version) *zk.CheckVersionRequest {
+	return &zk.CheckVersionRequest{Path: s.full(path), Version: int32(version)}
 }
 
 // removeFenced deletes a node. A missing node is not an error.

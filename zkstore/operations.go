@@ -164,6 +164,8 @@ type node struct {
 	stat zk.Stat
 }
 
+func (n node) version() Version { return Version(n.stat.Version) }
+
 // read reads a node and arms its NodeWatch if one is registered.
 func (s *Store) read(ctx context.Context, path string) (node, error) {
 	if !s.watched(watchKey{path, false}) {
@@ -328,32 +330,33 @@ func (s *Store) ensurePath(ctx context.Context, path string) error {
 	return err
 }
 
-// set writes a node's data if the node has the expected version. AnyVersion matches all versions.
-func (s *Store) set(ctx context.Context, path string, data []byte, version Version) (zk.Stat, error) {
+// set writes a node's data if the node has the expected version, and returns the new version.
+// AnyVersion matches all versions.
+func (s *Store) set(ctx context.Context, path string, data []byte, version Version) (Version, error) {
 	ctx, _, err := s.bind(ctx)
 	if err != nil {
-		return zk.Stat{}, err
+		return 0, err
 	}
 	var stat *zk.Stat
 	uncertain, err := s.do(ctx, "write", path, len(path)+len(data), func(c Conn) (err error) {
-		stat, err = c.Set(s.full(path), data, version)
+		stat, err = c.Set(s.full(path), data, int32(version))
 		return err
 	})
 	if uncertain && errors.Is(err, ErrBadVersion) {
-		if n, readErr := s.readUnwatched(ctx, path); readErr == nil && n.stat.Version == version+1 && bytes.Equal(n.data, data) {
-			return n.stat, nil
+		if n, readErr := s.readUnwatched(ctx, path); readErr == nil && n.version() == version+1 && bytes.Equal(n.data, data) {
+			return n.version(), nil
 		}
 	}
 	if err != nil {
-		return zk.Stat{}, err
+		return 0, err
 	}
-	return *stat, nil
+	return Version(stat.Version), nil
 }
 
 // remove deletes a node with any version. A missing node is not an error.
 func (s *Store) remove(ctx context.Context, path string) error {
 	_, err := s.do(ctx, "delete", path, len(path), func(c Conn) error {
-		return c.Delete(s.full(path), AnyVersion)
+		return c.Delete(s.full(path), int32(AnyVersion))
 	})
 	if errors.Is(err, ErrNoNode) {
 		return nil

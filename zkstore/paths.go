@@ -15,7 +15,7 @@ type (
 )
 
 // Version is a znode's dataVersion.
-type Version = int32
+type Version int32
 
 // AnyVersion makes a conditional write unconditional. It never means that a node is missing.
 const AnyVersion Version = -1

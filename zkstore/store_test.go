@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-zookeeper/zk"
-
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/metadata"
@@ -601,7 +599,7 @@ func TestAnAbandonedMultiReturnsNoResults(t *testing.T) {
 	for range 200 {
 		short, cancel := context.WithCancel(ctx)
 		go cancel()
-		results, failed, _, err := s.multi(short, "check", "/absent", &zk.CheckVersionRequest{Path: s.full("/brokers"), Version: AnyVersion}, &zk.CheckVersionRequest{Path: s.full("/absent")})
+		results, failed, _, err := s.multi(short, "check", "/absent", s.checkOp("/brokers", AnyVersion), s.checkOp("/absent", 0))
 		switch {
 		case errors.Is(err, context.Canceled) && (results != nil || failed != -1):
 			t.Fatalf("an abandoned request returned results %v, failed operation %d", results, failed)

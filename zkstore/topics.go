@@ -40,7 +40,7 @@ func (s *Store) TopicNode(ctx context.Context, name string) (TopicNode, error) {
 		return TopicNode{}, err
 	}
 	t, err := decodeTopic(name, n.data)
-	t.Version = n.stat.Version
+	t.Version = n.version()
 	return t, invalid(TopicPath(name), err)
 }
 
@@ -65,7 +65,7 @@ func (s *Store) TopicNodes(ctx context.Context, names []string) (map[string]Topi
 			s.kafkaLog.WithError(err).Warnf("Ignoring the partitions of topic %s: %s cannot be decoded", name, paths[i])
 			t.Partitions = map[int32]Assignment{}
 		}
-		t.Version = nodes[i].stat.Version
+		t.Version = nodes[i].version()
 		topics[name] = t
 	}
 	return topics, nil
@@ -80,8 +80,7 @@ func (s *Store) CreateTopic(ctx context.Context, t TopicNode) error {
 // passes NoFence.
 func (s *Store) SetTopic(ctx context.Context, f Fence, t TopicNode) (Version, error) {
 	path := TopicPath(t.Name)
-	stat, err := s.apply(ctx, f, "write", path, s.setOp(path, encodeTopic(t), AnyVersion))
-	return stat.Version, err
+	return s.apply(ctx, f, "write", path, s.setOp(path, encodeTopic(t), AnyVersion))
 }
 
 // RestoreTopic overwrites /brokers/topics/T if it still has the version t.Version. It returns
@@ -113,7 +112,7 @@ func (s *Store) PartitionStates(ctx context.Context, tps []TopicPartition) (map[
 			s.kafkaLog.WithError(err).Warnf("Ignoring the state of partition %s-%d: %s cannot be decoded", tp.Topic, tp.Partition, paths[i])
 			continue
 		}
-		state.Version, state.Zxid = nodes[i].stat.Version, nodes[i].stat.Mzxid
+		state.Version, state.Zxid = nodes[i].version(), nodes[i].stat.Mzxid
 		states[tp] = state
 	}
 	return states, nil
@@ -125,12 +124,12 @@ func (s *Store) PartitionStates(ctx context.Context, tps []TopicPartition) (map[
 // client wrote the same.
 func (s *Store) SetLeadersState(ctx context.Context, tp TopicPartition, state PartitionState) (Version, error) {
 	path, data := PartitionStatePath(tp), encodePartitionState(state)
-	stat, err := s.set(ctx, path, data, state.Version)
+	version, err := s.set(ctx, path, data, state.Version)
 	if !errors.Is(err, ErrBadVersion) {
-		return stat.Version, err
+		return version, err
 	}
 	if n, readErr := s.readUnwatched(ctx, path); readErr == nil && bytes.Equal(n.data, data) {
-		return n.stat.Version, nil
+		return n.version(), nil
 	}
 	return 0, err
 }
@@ -194,7 +193,7 @@ func (s *Store) SetPartitionStates(ctx context.Context, f Fence, states map[Topi
 		if outcomes[i].err != nil {
 			failed[tp] = outcomes[i].err
 		} else {
-			written[tp] = outcomes[i].stat.Version
+			written[tp] = outcomes[i].version
 		}
 	}
 	return written, failed, nil
