@@ -35,7 +35,7 @@ func TestTheFirstClaimOfAPartitionCreatesItsParents(t *testing.T) {
 			t.Errorf("%v is owned by %q", tp, owner)
 		}
 	}
-	d.Lost()
+	d.End()
 	if err := d.ClaimPartition(ctx, "g", TopicPartition{Topic: "t", Partition: 2}, "c-0"); !errors.Is(err, ErrSessionExpired) {
 		t.Errorf("claim in an ended session: %v", err)
 	}

@@ -54,8 +54,8 @@ func (*scripted) SessionID() int64 { return 1 }
 func (*scripted) Close()           {}
 
 // begun returns a store with a session on the connection, and a context bound to this session.
-func begun(t *testing.T, conn Conn) (*Driven, context.Context) {
-	d := NewDriven(Config{Logger: kafkalog.Discard()})
+func begun(t *testing.T, conn Conn) (*Steppable, context.Context) {
+	d := NewSteppable(Config{Logger: kafkalog.Discard()})
 	d.Begin(conn)
 	return d, d.BindSession(t.Context())
 }
@@ -296,8 +296,8 @@ func (c *cancelOnAnswer) ZooKeeperRequest(time.Duration) {
 func TestALateAnswerToAnAbandonedMultiIsIgnored(t *testing.T) {
 	for name, failed := range map[string]int{"of the epoch check": 0, "of a write": 2} {
 		observer := &cancelOnAnswer{released: make(chan struct{})}
-		d := NewDriven(Config{Observer: observer})
-		d.driven = false
+		d := NewSteppable(Config{Observer: observer})
+		d.steppable = false
 		d.Begin(&scripted{multi: func(ops []any) ([]zk.MultiResponse, error) { return failing(ops, failed, zk.ErrBadVersion) }})
 		ctx, cancel := context.WithCancel(d.BindSession(t.Context()))
 		observer.cancel = cancel
@@ -339,14 +339,14 @@ func TestOperationsEndWithTheirSession(t *testing.T) {
 		d, ctx := begun(t, conn)
 		conn.get = func() ([]byte, *zk.Stat, error) {
 			if answer != zk.ErrSessionExpired { // the library has not reported the expiry yet
-				d.Lost()
+				d.End()
 			}
 			return nil, nil, answer
 		}
 		if _, err := d.readUnwatched(ctx, "/a"); !errors.Is(err, ErrSessionExpired) || conn.calls != 1 {
 			t.Errorf("%s: %v after %d requests", name, err, conn.calls)
 		}
-		d.Lost()
+		d.End()
 		if _, err := d.readUnwatched(ctx, "/a"); !errors.Is(err, ErrSessionExpired) || conn.calls != 1 {
 			t.Errorf("%s, in an ended session: %v after %d requests", name, err, conn.calls)
 		}
@@ -368,7 +368,7 @@ func TestAnEndedSessionDialsNoServer(t *testing.T) {
 }
 
 func TestBatchesStayBelowTheServersLimits(t *testing.T) {
-	d := NewDriven(Config{Logger: kafkalog.Discard()})
+	d := NewSteppable(Config{Logger: kafkalog.Discard()})
 	for _, size := range []int{0, 10_000, 400_000, 900_000} {
 		data := make([]byte, size)
 		writes := make([]write, 1000)

@@ -66,7 +66,7 @@ func (s *Store) do(ctx context.Context, what, path string, size int, request fun
 // continues in its goroutine until it is answered or the connection is lost. The caller may
 // therefore read variables written by request only if the error is nil.
 func (s *Store) try(ctx context.Context, sess *session, request func(c Conn) error) error {
-	if s.driven {
+	if s.steppable {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -411,7 +411,7 @@ func opSize(op any) int {
 // each calls f for 0 to n-1, with up to MaxInFlight concurrent calls. It returns the first error,
 // after which it starts no further call.
 func (s *Store) each(n int, f func(i int) error) error {
-	if s.driven {
+	if s.steppable {
 		for i := range n {
 			if err := f(i); err != nil {
 				return err

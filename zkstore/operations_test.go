@@ -35,7 +35,7 @@ func TestErrorsOfAWholeBulkAreNotThoseOfANode(t *testing.T) {
 // Every operation with the context of a session ends with the session, before it uses a connection.
 func TestNoOperationOutlivesItsSession(t *testing.T) {
 	d, ctx := begun(t, &scripted{})
-	d.Lost()
+	d.End()
 	d.Begin(&scripted{}) // another session, which must not be used; a call on it would panic
 	store, n := reflect.ValueOf(d.Store), 0
 	for i := range store.NumMethod() {

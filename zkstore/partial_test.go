@@ -101,7 +101,7 @@ func (*refusing) Close()           {}
 // reported as written.
 func TestStatesOfOtherTransactionsAreWrittenIfOneFails(t *testing.T) {
 	const partitions = 2*batchOps + 10
-	d := NewDriven(Config{Logger: kafkalog.Discard()})
+	d := NewSteppable(Config{Logger: kafkalog.Discard()})
 	states := map[TopicPartition]PartitionState{}
 	for i := range int32(partitions) {
 		states[TopicPartition{Topic: "t", Partition: i}] = PartitionState{Leader: 1, ISR: []int32{1}, Version: 4}

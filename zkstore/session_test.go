@@ -343,7 +343,7 @@ func TestTheObserverIsNotifiedOfSessionsAndRequests(t *testing.T) {
 
 func TestTheObserverIsNotifiedOfEachChangeOfTheConnection(t *testing.T) {
 	seen := &counter{}
-	d := NewDriven(Config{Observer: seen})
+	d := NewSteppable(Config{Observer: seen})
 	for _, state := range []zk.State{zk.StateConnecting, zk.StateHasSession, zk.StateDisconnected, zk.StateExpired, zk.StateAuthFailed} {
 		d.onEvent(&session{}, zk.Event{Type: zk.EventSession, State: state})
 	}

@@ -7,7 +7,7 @@
 //	fenced.go       writes fenced by the controller epoch
 //	watch.go        watches and their handlers
 //	paths.go, json.go, decode.go    layout of the znodes: pure functions
-//	driven.go       a store without goroutines, for simulations
+//	steppable.go    a store without goroutines, for simulations
 //
 // The other files have the operations on one kind of znode each.
 package zkstore
@@ -59,17 +59,17 @@ func (unobserved) ZooKeeperRequest(time.Duration) {}
 // A store has two goroutines: run opens the successive sessions, and events.run calls watch
 // handlers. The client library has further ones.
 type Store struct {
-	cfg      Config
-	servers  []string
-	chroot   string
-	log      *logrus.Entry // kafka.zookeeper.ZooKeeperClient
-	kafkaLog *logrus.Entry // kafka.zk.KafkaZkClient
-	inFlight chan struct{} // one token per outstanding request
-	driven   bool          // run requests in the caller's goroutine; see Driven
-	events   *eventQueue
-	done     chan struct{} // closed when Close begins
-	once     sync.Once
-	wg       sync.WaitGroup // run and events.run
+	cfg       Config
+	servers   []string
+	chroot    string
+	log       *logrus.Entry // kafka.zookeeper.ZooKeeperClient
+	kafkaLog  *logrus.Entry // kafka.zk.KafkaZkClient
+	inFlight  chan struct{} // one token per outstanding request
+	steppable bool          // run requests in the caller's goroutine; see Steppable
+	events    *eventQueue
+	done      chan struct{} // closed when Close begins
+	once      sync.Once
+	wg        sync.WaitGroup // run and events.run
 
 	mu           sync.Mutex    // guards the fields below; no hook or handler is called with it held
 	current      *session      // nil between two sessions

@@ -45,7 +45,7 @@ type broker struct {
 	leaving      bool                     // it was asked to stop in order
 	expiring     bool                     // the loss of the session is queued, but not handled yet
 	registered   int64
-	store        *zkstore.Driven
+	store        *zkstore.Steppable
 	conn         *zkConn
 	logs         *storage.Manager
 	cache        *metadata.Cache
@@ -173,7 +173,7 @@ func (b *broker) boot() {
 			b.followers = append(b.followers, x)
 			b.step(x, 0)
 		}})
-	b.store = zkstore.NewDriven(zkstore.Config{Name: fmt.Sprint("broker ", b.id), Logger: logger, Now: w.clock})
+	b.store = zkstore.NewSteppable(zkstore.Config{Name: fmt.Sprint("broker ", b.id), Logger: logger, Now: w.clock})
 	b.control = newControl(b, logger)
 	b.conn = b.connect()
 	b.store.Begin(b.conn)
@@ -218,7 +218,7 @@ func (b *broker) registerOnce(ctx context.Context) error {
 // as controller ends before a new session begins.
 func (b *broker) sessionLost() {
 	b.w.say("broker %d lost its session", b.id)
-	b.store.Lost()
+	b.store.End()
 	b.conn = nil
 	b.control.expire()
 	b.after(b.w.between(0, 200*time.Millisecond), b.reconnect)
@@ -239,7 +239,7 @@ func (b *broker) reconnect() {
 func (b *broker) crash(survival vfs.Survival) {
 	b.w.say("broker %d crashes, survival %d", b.id, survival)
 	b.fs = b.fs.CrashClone(survival, b.w.random.Uint64())
-	b.store.Lost()
+	b.store.End()
 	b.life++
 	b.alive, b.conn = false, nil
 	b.pausedUntil = 0

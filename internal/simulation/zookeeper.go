@@ -51,7 +51,7 @@ func (c *zkConn) hear() {
 		e := c.pending[0]
 		c.pending = c.pending[1:]
 		c.b.w.say("broker %d hears of %s: event %d", c.b.id, e.Path, e.Type)
-		c.b.store.Fired(zk.EventType(e.Type), e.Path)
+		c.b.store.Fire(zk.EventType(e.Type), e.Path)
 	}
 }
 

@@ -20,33 +20,33 @@ type Conn interface {
 	Close()
 }
 
-// Driven is a Store without goroutines. Its requests run in the caller's goroutine, one at a time.
+// Steppable is a Store without goroutines. Its requests run in the caller's goroutine, one at a time.
 // Its owner determines when sessions begin and end and which watches fire. A simulation uses it to
 // run the operations of this package on its own tree of nodes. Contexts must be bound
 // (BindSession), since no operation waits for a session.
-type Driven struct{ *Store }
+type Steppable struct{ *Store }
 
-// NewDriven returns a store without a session.
-func NewDriven(cfg Config) *Driven {
+// NewSteppable returns a store without a session.
+func NewSteppable(cfg Config) *Steppable {
 	cfg.setDefaults()
 	s := newStore(cfg, nil, "")
-	s.driven = true
-	return &Driven{s}
+	s.steppable = true
+	return &Steppable{s}
 }
 
 // Begin opens a session on the connection.
-func (d *Driven) Begin(conn Conn) {
+func (s *Steppable) Begin(conn Conn) {
 	sess := &session{conn: conn, id: conn.SessionID(), dead: make(chan struct{}), state: zk.StateHasSession, connected: make(chan struct{})}
 	close(sess.connected)
-	d.publish(sess)
+	s.publish(sess)
 }
 
-// Lost ends the session. Operations bound to it return ErrSessionExpired from now on.
-func (d *Driven) Lost() {
-	d.mu.Lock()
-	sess := d.current
-	d.mu.Unlock()
-	d.unpublish()
+// End ends the session. Operations bound to it return ErrSessionExpired from now on.
+func (s *Steppable) End() {
+	s.mu.Lock()
+	sess := s.current
+	s.mu.Unlock()
+	s.unpublish()
 	if sess != nil {
 		sess.mu.Lock()
 		sess.endLocked()
@@ -55,18 +55,18 @@ func (d *Driven) Lost() {
 }
 
 // FireAll calls all handlers, as happens after each new session.
-func (d *Driven) FireAll() {
-	d.fireAll()
-	d.events.callAll()
+func (s *Steppable) FireAll() {
+	s.fireAll()
+	s.events.callAll()
 }
 
-// Fired calls the handler of a watch of the current session.
-func (d *Driven) Fired(what zk.EventType, path string) {
-	d.mu.Lock()
-	sess := d.current
-	d.mu.Unlock()
+// Fire calls the handler of a watch of the current session.
+func (s *Steppable) Fire(what zk.EventType, path string) {
+	s.mu.Lock()
+	sess := s.current
+	s.mu.Unlock()
 	if sess != nil {
-		d.onNodeEvent(sess, zk.Event{Type: what, Path: path})
-		d.events.callAll()
+		s.onNodeEvent(sess, zk.Event{Type: what, Path: path})
+		s.events.callAll()
 	}
 }
