@@ -9,7 +9,7 @@ import (
 
 // The secret paths are those of Kafka's ZkData.sensitivePath.
 func TestWithSecureACLsTheWorldReadsAllButSecrets(t *testing.T) {
-	s := &Store{cfg: Config{SecureACL: true}}
+	secure := Config{SecureACL: true}
 	creator := zk.AuthACL(zk.PermAll)
 	readable := append(zk.AuthACL(zk.PermAll), zk.WorldACL(zk.PermRead)...)
 	for path, want := range map[string][]zk.ACL{
@@ -24,12 +24,11 @@ func TestWithSecureACLsTheWorldReadsAllButSecrets(t *testing.T) {
 		"/delegation_token":              readable,
 		"/consumers":                     zk.WorldACL(zk.PermAll),
 	} {
-		if got := s.acl(path); !reflect.DeepEqual(got, want) {
+		if got := secure.acl(path); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v, want %v", path, got, want)
 		}
 	}
-	open := &Store{}
-	if got := open.acl("/config/users/u"); !reflect.DeepEqual(got, zk.WorldACL(zk.PermAll)) {
+	if got := (Config{}).acl("/config/users/u"); !reflect.DeepEqual(got, zk.WorldACL(zk.PermAll)) {
 		t.Errorf("without zookeeper.set.acl: %v", got)
 	}
 }

@@ -8,24 +8,26 @@ import (
 	"strings"
 
 	"github.com/go-zookeeper/zk"
+
+	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
 // RegisterBroker creates the broker's ephemeral node and returns the broker epoch, which is the
 // node's czxid. It replaces a node of an earlier session of this store, and returns ErrNodeExists
 // if the node belongs to any other session.
 func (s *Store) RegisterBroker(ctx context.Context, info BrokerInfo) (epoch int64, err error) {
-	ctx, sess, err := s.bind(ctx)
+	ctx, session, err := s.Bind(ctx)
 	if err != nil {
 		return 0, err
 	}
 	path := BrokerPath(info.ID)
 	s.kafkaLog.Infof("Creating %s (is it secure? %t)", path, s.cfg.SecureACL)
-	stat, err := s.createBroker(ctx, sess, path, encodeBroker(info, s.cfg.Now().UnixMilli()))
+	stat, err := s.createBroker(ctx, session, path, encodeBroker(info, s.cfg.Now().UnixMilli()))
 	if err != nil {
 		return 0, err
 	}
 	s.mu.Lock()
-	s.registered = sess.sessionID()
+	s.registered = session
 	s.mu.Unlock()
 	s.kafkaLog.Infof("Stat of the created znode at %s is: %s\n", path, statText(stat))
 	s.kafkaLog.Infof("Registered broker %d at path %s with addresses: %s, czxid (broker epoch): %d",
@@ -35,10 +37,10 @@ func (s *Store) RegisterBroker(ctx context.Context, info BrokerInfo) (epoch int6
 
 // createBroker creates the node and writes its data in one transaction, so that no reader sees it
 // empty and its version is 1, as with Kafka.
-func (s *Store) createBroker(ctx context.Context, sess *session, path string, data []byte) (zk.Stat, error) {
+func (s *Store) createBroker(ctx context.Context, session int64, path string, data []byte) (zk.Stat, error) {
 	for {
-		results, _, _, err := s.multi(ctx, "register", path,
-			s.createOp(path, nil, zk.FlagEphemeral), s.setOp(path, data, 0))
+		results, _, _, err := s.Multi(ctx, "register", path,
+			s.CreateOp(path, nil, zk.FlagEphemeral), s.SetOp(path, data, 0))
 		if err == nil {
 			return *results[1].Stat, nil
 		}
@@ -46,7 +48,7 @@ func (s *Store) createBroker(ctx context.Context, sess *session, path string, da
 			s.kafkaLog.Errorf("Error while creating ephemeral at %s with return code: %v", path, err)
 			return zk.Stat{}, err
 		}
-		n, readErr := s.readUnwatched(ctx, path)
+		n, readErr := s.ReadUnwatched(ctx, path)
 		if errors.Is(readErr, ErrNoNode) {
 			s.kafkaLog.Infof("The ephemeral node at %s went away while reading it, attempting create() again", path)
 			continue
@@ -54,16 +56,16 @@ func (s *Store) createBroker(ctx context.Context, sess *session, path string, da
 		if readErr != nil {
 			return zk.Stat{}, readErr
 		}
-		switch owner := n.stat.EphemeralOwner; {
-		case owner == sess.sessionID(): // created by an earlier attempt, whose answer was lost
-			return n.stat, nil
+		switch owner := n.Stat.EphemeralOwner; {
+		case owner == session: // created by an earlier attempt, whose answer was lost
+			return n.Stat, nil
 		case owner != 0 && owner == s.formerSession():
-			s.kafkaLog.Infof("Was not possible to create the ephemeral at %s, node already exists and owner '0x%x' does not match current session '0x%x', trying to delete and re-create it with the newest Zookeeper session", path, owner, sess.sessionID())
-			if err := s.remove(ctx, path); err != nil {
+			s.kafkaLog.Infof("Was not possible to create the ephemeral at %s, node already exists and owner '0x%x' does not match current session '0x%x', trying to delete and re-create it with the newest Zookeeper session", path, owner, session)
+			if err := s.Remove(ctx, path); err != nil {
 				return zk.Stat{}, err
 			}
 		default:
-			s.kafkaLog.Errorf("Error while creating ephemeral at %s, node already exists and owner '0x%x' does not match current session '0x%x'", path, owner, sess.sessionID())
+			s.kafkaLog.Errorf("Error while creating ephemeral at %s, node already exists and owner '0x%x' does not match current session '0x%x'", path, owner, session)
 			return zk.Stat{}, err
 		}
 	}
@@ -98,7 +100,7 @@ func addresses(info BrokerInfo) string {
 // not change.
 func (s *Store) UpdateBroker(ctx context.Context, info BrokerInfo) error {
 	path := BrokerPath(info.ID)
-	if _, err := s.set(ctx, path, encodeBroker(info, s.cfg.Now().UnixMilli()), AnyVersion); err != nil {
+	if _, err := s.Set(ctx, path, encodeBroker(info, s.cfg.Now().UnixMilli()), AnyVersion); err != nil {
 		return err
 	}
 	s.kafkaLog.Infof("Updated broker %d at path %s with addresses: %s", info.ID, path, addresses(info))
@@ -108,20 +110,20 @@ func (s *Store) UpdateBroker(ctx context.Context, info BrokerInfo) error {
 // BrokerNode reads one broker's node and arms a NodeWatch on BrokerPath(id). owner is the id of the
 // session that owns the node. It returns ErrNoNode if the broker is not registered.
 func (s *Store) BrokerNode(ctx context.Context, id int32) (info *BrokerInfo, owner int64, err error) {
-	n, err := s.read(ctx, BrokerPath(id))
+	n, err := s.Read(ctx, BrokerPath(id))
 	if err != nil {
 		return nil, 0, err
 	}
 	info, err = brokerOf(id, n)
-	return info, n.stat.EphemeralOwner, err
+	return info, n.Stat.EphemeralOwner, err
 }
 
-func brokerOf(id int32, n node) (*BrokerInfo, error) {
-	info, err := decodeBroker(id, n.data)
+func brokerOf(id int32, n zkclient.Node) (*BrokerInfo, error) {
+	info, err := decodeBroker(id, n.Data)
 	if err != nil {
 		return nil, invalid(BrokerPath(id), err)
 	}
-	info.Epoch = n.stat.Czxid
+	info.Epoch = n.Stat.Czxid
 	return info, nil
 }
 
@@ -129,7 +131,7 @@ func brokerOf(id int32, n node) (*BrokerInfo, error) {
 // BrokerIDsPath and NodeWatches on their paths. It returns ErrInvalidNode if one node is invalid,
 // as Kafka does.
 func (s *Store) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
-	ctx, _, err := s.bind(ctx)
+	ctx, _, err := s.Bind(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +143,7 @@ func (s *Store) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
 	for i, id := range ids {
 		paths[i] = BrokerPath(id)
 	}
-	nodes, found, err := s.readMany(ctx, paths)
+	nodes, found, err := s.ReadMany(ctx, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +165,7 @@ func (s *Store) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
 func (s *Store) BrokerIDs(ctx context.Context) ([]int32, error) { return s.brokerIDs(ctx, false) }
 
 func (s *Store) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
-	names, err := s.children(ctx, BrokerIDsPath, arm)
+	names, err := s.Children(ctx, BrokerIDsPath, arm)
 	if err != nil {
 		return nil, err
 	}
@@ -183,36 +185,5 @@ func (s *Store) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
 // AwaitBrokerGone waits with a separate watch until /brokers/ids/id does not exist. It returns the
 // context's error if ctx is done first.
 func (s *Store) AwaitBrokerGone(ctx context.Context, id int32) error {
-	return s.awaitGone(ctx, BrokerPath(id))
-}
-
-// awaitGone waits with a separate watch until there is no node at path. It returns the context's
-// error if ctx is done first.
-func (s *Store) awaitGone(ctx context.Context, path string) error {
-	for {
-		sess, err := s.session(ctx)
-		if err != nil {
-			return err
-		}
-		var exists bool
-		var fired <-chan zk.Event
-		_, err = s.do(context.WithValue(ctx, sessionKey{}, sess), "watch", path, len(path), func(c Conn) (err error) {
-			exists, _, fired, err = c.ExistsW(s.full(path))
-			return err
-		})
-		switch {
-		case errors.Is(err, ErrSessionExpired) && ctx.Value(sessionKey{}) == nil:
-			continue
-		case err != nil:
-			return err
-		case !exists:
-			return nil
-		}
-		select {
-		case <-fired:
-		case <-sess.dead:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return s.AwaitGone(ctx, BrokerPath(id))
 }

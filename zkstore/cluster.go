@@ -12,7 +12,7 @@ import (
 // exist, in Kafka's order and with null data.
 func (s *Store) CreateStartupPaths(ctx context.Context) error {
 	for _, path := range startupPaths() {
-		if err := s.ensurePath(ctx, path); err != nil {
+		if err := s.EnsurePath(ctx, path); err != nil {
 			return err
 		}
 	}
@@ -21,11 +21,11 @@ func (s *Store) CreateStartupPaths(ctx context.Context) error {
 
 // ClusterID reads /cluster/id. It returns ErrNoNode if no broker has ever started.
 func (s *Store) ClusterID(ctx context.Context) (string, error) {
-	n, err := s.read(ctx, clusterIDPath)
+	n, err := s.Read(ctx, clusterIDPath)
 	if err != nil {
 		return "", err
 	}
-	id, err := decodeClusterID(n.data)
+	id, err := decodeClusterID(n.Data)
 	return id, invalid(clusterIDPath, err)
 }
 
@@ -40,7 +40,7 @@ func (s *Store) CreateOrGetClusterID(ctx context.Context) (string, error) {
 	_, _ = rand.Read(raw[:])                            // never returns an error
 	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80 // a version 4 UUID
 	id = base64.RawURLEncoding.EncodeToString(raw[:])
-	err = s.createRecursive(ctx, clusterIDPath, encodeClusterID(id))
+	err = s.CreateRecursive(ctx, clusterIDPath, encodeClusterID(id))
 	if errors.Is(err, ErrNodeExists) {
 		return s.ClusterID(ctx)
 	}
@@ -54,14 +54,14 @@ func (s *Store) CreateOrGetClusterID(ctx context.Context) (string, error) {
 // returned twice. An id may stay unused if an answer is lost.
 func (s *Store) GenerateBrokerID(ctx context.Context, reserved int32) (int32, error) {
 	for {
-		version, err := s.set(ctx, brokerSequencePath, []byte{}, AnyVersion)
+		version, err := s.Set(ctx, brokerSequencePath, []byte{}, AnyVersion)
 		if err == nil {
 			return reserved + int32(version), nil
 		}
 		if !errors.Is(err, ErrNoNode) {
 			return 0, err
 		}
-		if err := s.ensurePath(ctx, brokerSequencePath); err != nil {
+		if err := s.EnsurePath(ctx, brokerSequencePath); err != nil {
 			return 0, err
 		}
 	}
@@ -70,32 +70,32 @@ func (s *Store) GenerateBrokerID(ctx context.Context, reserved int32) (int32, er
 // Feature reads /feature and arms a NodeWatch on FeaturePath, whether the node exists or not. It
 // returns ErrNoNode or ErrInvalidNode if the node is missing or invalid.
 func (s *Store) Feature(ctx context.Context) (FeatureNode, error) {
-	n, err := s.readOrArm(ctx, FeaturePath)
+	n, err := s.ReadOrArm(ctx, FeaturePath)
 	if err != nil {
 		return FeatureNode{}, err
 	}
-	f, err := decodeFeature(n.data)
-	f.Version = n.version()
+	f, err := decodeFeature(n.Data)
+	f.Version = n.Version()
 	return f, invalid(FeaturePath, err)
 }
 
 // CreateFeature creates /feature. It returns ErrNodeExists if the node exists.
 func (s *Store) CreateFeature(ctx context.Context, n FeatureNode) error {
-	return s.create(ctx, FeaturePath, encodeFeature(n))
+	return s.Create(ctx, FeaturePath, encodeFeature(n))
 }
 
 // SetFeature overwrites /feature, whatever its version, and returns the new version.
 func (s *Store) SetFeature(ctx context.Context, n FeatureNode) (Version, error) {
-	return s.set(ctx, FeaturePath, encodeFeature(n), AnyVersion)
+	return s.Set(ctx, FeaturePath, encodeFeature(n), AnyVersion)
 }
 
 // AllocateProducerIDBlock allocates the next 1000 producer ids to broker. If several brokers race,
-// each gets its own block. A block may stay unused if an answer is lost.
+// Each gets its own block. A block may stay unused if an answer is lost.
 func (s *Store) AllocateProducerIDBlock(ctx context.Context, broker int32) (ProducerIDBlock, error) {
 	for {
-		n, err := s.readUnwatched(ctx, producerIDBlockPath)
+		n, err := s.ReadUnwatched(ctx, producerIDBlockPath)
 		if errors.Is(err, ErrNoNode) {
-			err = s.ensurePath(ctx, producerIDBlockPath)
+			err = s.EnsurePath(ctx, producerIDBlockPath)
 			if err == nil {
 				continue
 			}
@@ -104,8 +104,8 @@ func (s *Store) AllocateProducerIDBlock(ctx context.Context, broker int32) (Prod
 			return ProducerIDBlock{}, err
 		}
 		latest := ProducerIDBlock{End: -1}
-		if len(n.data) > 0 {
-			if latest, err = decodeProducerIDBlock(n.data); err != nil {
+		if len(n.Data) > 0 {
+			if latest, err = decodeProducerIDBlock(n.Data); err != nil {
 				return ProducerIDBlock{}, invalid(producerIDBlockPath, err)
 			}
 		}
@@ -113,7 +113,7 @@ func (s *Store) AllocateProducerIDBlock(ctx context.Context, broker int32) (Prod
 		if err != nil {
 			return ProducerIDBlock{}, err
 		}
-		_, err = s.set(ctx, producerIDBlockPath, encodeProducerIDBlock(block), n.version())
+		_, err = s.Set(ctx, producerIDBlockPath, encodeProducerIDBlock(block), n.Version())
 		if err == nil {
 			return block, nil
 		}

@@ -29,26 +29,26 @@ const DefaultEntity = "<default>"
 // (see SanitizeEntity).
 func (s *Store) Config(ctx context.Context, t EntityType, name string) (map[string]string, error) {
 	path := EntityPath(t, name)
-	n, err := s.read(ctx, path)
+	n, err := s.Read(ctx, path)
 	if errors.Is(err, ErrNoNode) {
 		return map[string]string{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	config, err := decodeConfig(n.data)
+	config, err := decodeConfig(n.Data)
 	return config, invalid(path, err)
 }
 
 // Configs reads the configurations of several entities of one type, each like Config. unreadable
 // has the errors of those that are not in configs. err is set if the read as a whole failed.
 func (s *Store) Configs(ctx context.Context, t EntityType, names []string) (configs map[string]map[string]string, unreadable map[string]error, err error) {
-	ctx, _, err = s.bind(ctx)
+	ctx, _, err = s.Bind(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	read, errs := make([]map[string]string, len(names)), make([]error, len(names))
-	err = s.each(len(names), func(i int) error {
+	err = s.Each(len(names), func(i int) error {
 		read[i], errs[i] = s.Config(ctx, t, names[i])
 		if fatal(errs[i]) {
 			return errs[i]
@@ -72,14 +72,14 @@ func (s *Store) Configs(ctx context.Context, t EntityType, names []string) (conf
 // ConfigEntities returns the sorted names of the entities of a type. There are none if the type's
 // node is missing.
 func (s *Store) ConfigEntities(ctx context.Context, t EntityType) ([]string, error) {
-	return s.sortedChildren(ctx, configPath+"/"+string(t), false)
+	return s.SortedChildren(ctx, configPath+"/"+string(t), false)
 }
 
 // UserClientEntities returns the sorted names of a user's client entities, which are names for
 // EntityUsers ("user/clients/client").
 func (s *Store) UserClientEntities(ctx context.Context, user string) ([]string, error) {
 	prefix := user + "/clients"
-	clients, err := s.sortedChildren(ctx, EntityPath(EntityUsers, prefix), false)
+	clients, err := s.SortedChildren(ctx, EntityPath(EntityUsers, prefix), false)
 	for i, client := range clients {
 		clients[i] = prefix + "/" + client
 	}
@@ -93,32 +93,32 @@ func ConfigBytes(config map[string]string) int { return len(encodeConfig(config)
 // returns a *ControllerMovedError if there is no controller or a KRaft controller, and
 // ErrBadVersion if /controller changes in the meantime.
 func (s *Store) SetConfig(ctx context.Context, t EntityType, name string, config map[string]string) error {
-	ctx, _, err := s.bind(ctx)
+	ctx, _, err := s.Bind(ctx)
 	if err != nil {
 		return err
 	}
-	n, err := s.readUnwatched(ctx, ControllerPath)
+	n, err := s.ReadUnwatched(ctx, ControllerPath)
 	if errors.Is(err, ErrNoNode) {
 		return &ControllerMovedError{fmt.Sprintf("Cannot set entity configs for %s %s when there is no controller.", t, name)}
 	}
 	if err != nil {
 		return err
 	}
-	c, err := decodeController(n.data)
+	c, err := decodeController(n.Data)
 	if err != nil {
 		return invalid(ControllerPath, err)
 	}
 	if c.KRaftEpoch > 0 {
 		return &ControllerMovedError{fmt.Sprintf("Cannot set entity configs for %s %s directly when there is a KRaft controller.", t, name)}
 	}
-	check := s.checkOp(ControllerPath, n.version())
+	check := s.CheckOp(ControllerPath, n.Version())
 	return s.writeConfig(ctx, t, name, config, check)
 }
 
 // SetConfigUnchecked is SetConfig without the check of /controller, for tools that write before a
 // broker runs.
 func (s *Store) SetConfigUnchecked(ctx context.Context, t EntityType, name string, config map[string]string) error {
-	return s.setOrCreate(ctx, EntityPath(t, name), encodeConfig(config))
+	return s.SetOrCreate(ctx, EntityPath(t, name), encodeConfig(config))
 }
 
 // writeConfig writes the configuration of an existing entity together with the check. It creates a
@@ -126,11 +126,11 @@ func (s *Store) SetConfigUnchecked(ctx context.Context, t EntityType, name strin
 func (s *Store) writeConfig(ctx context.Context, t EntityType, name string, config map[string]string, check *zk.CheckVersionRequest) error {
 	path, data := EntityPath(t, name), encodeConfig(config)
 	for {
-		_, failed, _, err := s.multi(ctx, "write", path, check, s.setOp(path, data, AnyVersion))
+		_, failed, _, err := s.Multi(ctx, "write", path, check, s.SetOp(path, data, AnyVersion))
 		if failed != 1 || !errors.Is(err, ErrNoNode) {
 			return err
 		}
-		if err := s.createRecursive(ctx, path, data); !errors.Is(err, ErrNodeExists) {
+		if err := s.CreateRecursive(ctx, path, data); !errors.Is(err, ErrNodeExists) {
 			return err
 		}
 	}
@@ -143,10 +143,10 @@ func (s *Store) DeleteConfig(ctx context.Context, t EntityType, name string) err
 
 // NotifyConfigChange creates a notification that an entity changed. Callers use it after SetConfig.
 func (s *Store) NotifyConfigChange(ctx context.Context, t EntityType, name string) error {
-	if err := s.ensurePath(ctx, ConfigChangesPath); err != nil {
+	if err := s.EnsurePath(ctx, ConfigChangesPath); err != nil {
 		return err
 	}
-	return s.createSequential(ctx, ConfigChangesPath+"/"+configChangePrefix, encodeConfigChange(string(t)+"/"+name))
+	return s.CreateSequential(ctx, ConfigChangesPath+"/"+configChangePrefix, encodeConfigChange(string(t)+"/"+name))
 }
 
 // ConfigChange is one node of /config/changes.
@@ -161,11 +161,11 @@ type ConfigChange struct {
 // ConfigChanges reads the notifications with a number above after, in order, and arms the children
 // watch on ConfigChangesPath. all has the names of all notifications, for PurgeConfigChanges.
 func (s *Store) ConfigChanges(ctx context.Context, after int64) (changes []ConfigChange, all []string, err error) {
-	ctx, _, err = s.bind(ctx)
+	ctx, _, err = s.Bind(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err = s.children(ctx, ConfigChangesPath, true)
+	all, err = s.Children(ctx, ConfigChangesPath, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -179,7 +179,7 @@ func (s *Store) ConfigChanges(ctx context.Context, after int64) (changes []Confi
 	for _, c := range changes {
 		paths = append(paths, ConfigChangesPath+"/"+c.Node)
 	}
-	nodes, found, err := s.readMany(ctx, paths)
+	nodes, found, err := s.ReadMany(ctx, paths)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -188,8 +188,8 @@ func (s *Store) ConfigChanges(ctx context.Context, after int64) (changes []Confi
 		if !found[i] { // deleted by another broker
 			continue
 		}
-		c.Created = nodes[i].stat.Ctime
-		c.Path, c.Err = decodeConfigChange(nodes[i].data)
+		c.Created = nodes[i].Stat.Ctime
+		c.Path, c.Err = decodeConfigChange(nodes[i].Data)
 		c.Err = invalid(paths[i], c.Err)
 		kept = append(kept, c)
 	}
@@ -210,9 +210,9 @@ func OldestConfigChange(nodes []string) (oldest int64, any bool) {
 // PurgeConfigChanges deletes the nodes that were created before the given time, in ms. Other
 // brokers do the same concurrently. Since the numbers follow the order of creation, it stops
 // reading at the first batch with a node that stays: there may be thousands of notifications, and
-// each broker purges after each change.
+// Each broker purges after each change.
 func (s *Store) PurgeConfigChanges(ctx context.Context, nodes []string, before int64) error {
-	ctx, _, err := s.bind(ctx)
+	ctx, _, err := s.Bind(ctx)
 	if err != nil {
 		return err
 	}
@@ -249,17 +249,17 @@ func (s *Store) purge(ctx context.Context, nodes []string, before int64) (stay b
 	for i, name := range nodes {
 		paths[i] = ConfigChangesPath + "/" + name
 	}
-	read, found, err := s.readMany(ctx, paths)
+	read, found, err := s.ReadMany(ctx, paths)
 	if err != nil {
 		return false, err
 	}
 	for i := range paths {
-		stay = stay || found[i] && read[i].stat.Ctime >= before
+		stay = stay || found[i] && read[i].Stat.Ctime >= before
 	}
-	return stay, s.each(len(paths), func(i int) error {
-		if !found[i] || read[i].stat.Ctime >= before {
+	return stay, s.Each(len(paths), func(i int) error {
+		if !found[i] || read[i].Stat.Ctime >= before {
 			return nil
 		}
-		return s.remove(ctx, paths[i])
+		return s.Remove(ctx, paths[i])
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/go-zookeeper/zk"
+	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
 // The ZooKeeper-based consumers of Kafka 0.8 to 1.1 have their data below /consumers/G: the members
@@ -84,49 +84,49 @@ func consumerOwnerPath(group string, tp TopicPartition) string {
 // RegisterConsumer creates the ephemeral node of a member, and its parents with empty data, as the
 // Java consumer does. It returns ErrNodeExists if the node belongs to another session.
 func (s *Store) RegisterConsumer(ctx context.Context, group, id string, r ConsumerRegistration) error {
-	ctx, _, err := s.bind(ctx)
+	ctx, _, err := s.Bind(ctx)
 	if err != nil {
 		return err
 	}
 	for _, parent := range []string{consumersPath, consumerGroupPath(group), ConsumerIDsPath(group)} {
-		if err := s.create(ctx, parent, []byte{}); err != nil && !errors.Is(err, ErrNodeExists) {
+		if err := s.Create(ctx, parent, []byte{}); err != nil && !errors.Is(err, ErrNodeExists) {
 			return err
 		}
 	}
-	return s.createEphemeral(ctx, consumerIDPath(group, id), encodeConsumer(r))
+	return s.CreateEphemeral(ctx, consumerIDPath(group, id), encodeConsumer(r))
 }
 
 // Consumers returns the sorted ids of the members of a group and arms the children watch on
 // ConsumerIDsPath.
 func (s *Store) Consumers(ctx context.Context, group string) ([]string, error) {
-	return s.sortedChildren(ctx, ConsumerIDsPath(group), true)
+	return s.SortedChildren(ctx, ConsumerIDsPath(group), true)
 }
 
 // Consumer reads one member's registration. It returns ErrNoNode if there is none.
 func (s *Store) Consumer(ctx context.Context, group, id string) (ConsumerRegistration, error) {
 	path := consumerIDPath(group, id)
-	n, err := s.readUnwatched(ctx, path)
+	n, err := s.ReadUnwatched(ctx, path)
 	if err != nil {
 		return ConsumerRegistration{}, err
 	}
-	r, err := decodeConsumer(n.data)
+	r, err := decodeConsumer(n.Data)
 	return r, invalid(path, err)
 }
 
 // ClaimPartition makes owner (a member's id, a dash and the number of its stream) the owner of a
 // partition until the session ends. It returns ErrNodeExists if another session owns the partition.
 func (s *Store) ClaimPartition(ctx context.Context, group string, tp TopicPartition, owner string) error {
-	ctx, _, err := s.bind(ctx)
+	ctx, _, err := s.Bind(ctx)
 	if err != nil {
 		return err
 	}
 	path := consumerOwnerPath(group, tp)
 	for {
-		err := s.createEphemeral(ctx, path, []byte(owner))
+		err := s.CreateEphemeral(ctx, path, []byte(owner))
 		if !errors.Is(err, ErrNoNode) {
 			return err
 		}
-		if err := s.ensurePath(ctx, parentPath(path)); err != nil {
+		if err := s.EnsurePath(ctx, zkclient.ParentPath(path)); err != nil {
 			return err
 		}
 	}
@@ -135,49 +135,21 @@ func (s *Store) ClaimPartition(ctx context.Context, group string, tp TopicPartit
 // ReleasePartition releases a partition that the caller has claimed in the session that ctx is
 // bound to. A missing node is not an error.
 func (s *Store) ReleasePartition(ctx context.Context, group string, tp TopicPartition) error {
-	return s.remove(ctx, consumerOwnerPath(group, tp))
+	return s.Remove(ctx, consumerOwnerPath(group, tp))
 }
 
 // AwaitPartitionReleased waits with a separate watch until the partition has no owner. It returns
 // the context's error if ctx is done first.
 func (s *Store) AwaitPartitionReleased(ctx context.Context, group string, tp TopicPartition) error {
-	return s.awaitGone(ctx, consumerOwnerPath(group, tp))
+	return s.AwaitGone(ctx, consumerOwnerPath(group, tp))
 }
 
 // HasConsumerOffsets reports whether the group has ever committed offsets to ZooKeeper.
 func (s *Store) HasConsumerOffsets(ctx context.Context, group string) (bool, error) {
-	return s.exists(ctx, consumerOffsetsPath(group))
+	return s.Exists(ctx, consumerOffsetsPath(group))
 }
 
 // DeleteConsumerGroup deletes /consumers/G and all nodes below it.
 func (s *Store) DeleteConsumerGroup(ctx context.Context, group string) error {
 	return s.removeTree(ctx, NoFence(), consumerGroupPath(group))
-}
-
-// createEphemeral creates an ephemeral node. It also succeeds if this session already owns the node
-// with the same data, because the answer to an earlier attempt may have been lost.
-func (s *Store) createEphemeral(ctx context.Context, path string, data []byte) error {
-	sess, err := s.session(ctx)
-	if err != nil {
-		return err
-	}
-	for {
-		_, err := s.do(ctx, "create", path, len(path)+len(data), func(c Conn) error {
-			_, err := c.Create(s.full(path), data, zk.FlagEphemeral, s.acl(path))
-			return err
-		})
-		if !errors.Is(err, ErrNodeExists) {
-			return err
-		}
-		n, readErr := s.readUnwatched(ctx, path)
-		switch {
-		case errors.Is(readErr, ErrNoNode): // deleted in the meantime
-			continue
-		case readErr != nil:
-			return readErr
-		case n.stat.EphemeralOwner == sess.sessionID() && string(n.data) == string(data):
-			return nil
-		}
-		return err
-	}
 }

@@ -17,7 +17,7 @@ type DumpedNode struct {
 // Dump reads root and all nodes below it, sorted by path. It omits nodes that are deleted in the
 // meantime.
 func (s *Store) Dump(ctx context.Context, root string) ([]DumpedNode, error) {
-	ctx, _, err := s.bind(ctx)
+	ctx, _, err := s.Bind(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -27,15 +27,15 @@ func (s *Store) Dump(ctx context.Context, root string) ([]DumpedNode, error) {
 	}
 	sort.Strings(paths)
 	nodes := make([]DumpedNode, len(paths))
-	err = s.each(len(paths), func(i int) error {
-		n, err := s.readUnwatched(ctx, paths[i])
+	err = s.Each(len(paths), func(i int) error {
+		n, err := s.ReadUnwatched(ctx, paths[i])
 		if errors.Is(err, ErrNoNode) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		nodes[i] = DumpedNode{Path: paths[i], Data: n.data, Ephemeral: n.stat.EphemeralOwner != 0, Version: n.version()}
+		nodes[i] = DumpedNode{Path: paths[i], Data: n.Data, Ephemeral: n.Stat.EphemeralOwner != 0, Version: n.Version()}
 		return nil
 	})
 	kept := nodes[:0]

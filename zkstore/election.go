@@ -30,7 +30,7 @@ type ControllerNode struct {
 // /controller_epoch in one transaction. It returns ErrControllerMoved if another broker won. If the
 // answer is lost, it reads the nodes to find out whether this broker won.
 func (s *Store) Elect(ctx context.Context, id int32) (ControllerEpoch, error) {
-	ctx, _, err := s.bind(ctx)
+	ctx, _, err := s.Bind(ctx)
 	if err != nil {
 		return ControllerEpoch{}, err
 	}
@@ -39,9 +39,9 @@ func (s *Store) Elect(ctx context.Context, id int32) (ControllerEpoch, error) {
 		return ControllerEpoch{}, err
 	}
 	next := last.Epoch + 1
-	results, _, _, err := s.multi(ctx, "elect", ControllerPath,
-		s.createOp(ControllerPath, encodeController(id, s.cfg.Now().UnixMilli()), zk.FlagEphemeral),
-		s.setOp(ControllerEpochPath, encodeEpoch(next), last.Version))
+	results, _, _, err := s.Multi(ctx, "elect", ControllerPath,
+		s.CreateOp(ControllerPath, encodeController(id, s.cfg.Now().UnixMilli()), zk.FlagEphemeral),
+		s.SetOp(ControllerEpochPath, encodeEpoch(next), last.Version))
 	if err == nil {
 		return ControllerEpoch{Epoch: next, Version: Version(results[1].Stat.Version)}, nil
 	}
@@ -52,22 +52,22 @@ func (s *Store) Elect(ctx context.Context, id int32) (ControllerEpoch, error) {
 }
 
 func (s *Store) checkElected(ctx context.Context, id, epoch int32) (ControllerEpoch, error) {
-	sess, err := s.session(ctx)
+	ctx, session, err := s.Bind(ctx)
 	if err != nil {
 		return ControllerEpoch{}, err
 	}
-	n, err := s.readUnwatched(ctx, ControllerPath)
+	n, err := s.ReadUnwatched(ctx, ControllerPath)
 	if errors.Is(err, ErrNoNode) {
 		return ControllerEpoch{}, fmt.Errorf("the ephemeral node at %s went away while checking whether the controller election succeeds: %w", ControllerPath, ErrControllerMoved)
 	}
 	if err != nil {
 		return ControllerEpoch{}, err
 	}
-	winner, err := decodeController(n.data)
+	winner, err := decodeController(n.Data)
 	if err != nil {
 		return ControllerEpoch{}, invalid(ControllerPath, err)
 	}
-	if winner.ID == id && n.stat.EphemeralOwner == sess.sessionID() {
+	if winner.ID == id && n.Stat.EphemeralOwner == session {
 		now, err := s.ReadControllerEpoch(ctx)
 		if err != nil {
 			return ControllerEpoch{}, err
@@ -85,7 +85,7 @@ func (s *Store) readOrCreateEpoch(ctx context.Context) (ControllerEpoch, error) 
 		if !errors.Is(err, ErrNoNode) {
 			return epoch, err
 		}
-		err = s.create(ctx, ControllerEpochPath, encodeEpoch(0))
+		err = s.Create(ctx, ControllerEpochPath, encodeEpoch(0))
 		switch {
 		case err == nil:
 			s.kafkaLog.Infof("Successfully created %s with initial epoch 0", ControllerEpochPath)
@@ -100,26 +100,26 @@ func encodeEpoch(epoch int32) []byte { return strconv.AppendInt(nil, int64(epoch
 
 // ReadControllerEpoch reads /controller_epoch. It returns ErrNoNode before the first election.
 func (s *Store) ReadControllerEpoch(ctx context.Context) (ControllerEpoch, error) {
-	n, err := s.readUnwatched(ctx, ControllerEpochPath)
+	n, err := s.ReadUnwatched(ctx, ControllerEpochPath)
 	if err != nil {
 		return ControllerEpoch{}, err
 	}
-	epoch, err := decodeNumber(n.data, 32)
-	return ControllerEpoch{Epoch: int32(epoch), Version: n.version()}, invalid(ControllerEpochPath, err)
+	epoch, err := decodeNumber(n.Data, 32)
+	return ControllerEpoch{Epoch: int32(epoch), Version: n.Version()}, invalid(ControllerEpochPath, err)
 }
 
 // Controller reads /controller and arms a NodeWatch on ControllerPath, whether the node exists or
 // not.
 func (s *Store) Controller(ctx context.Context) (c ControllerNode, exists bool, err error) {
-	n, err := s.readOrArm(ctx, ControllerPath)
+	n, err := s.ReadOrArm(ctx, ControllerPath)
 	if errors.Is(err, ErrNoNode) {
 		return ControllerNode{}, false, nil
 	}
 	if err != nil {
 		return ControllerNode{}, false, err
 	}
-	c, err = decodeController(n.data)
-	c.Version = n.version()
+	c, err = decodeController(n.Data)
+	c.Version = n.Version()
 	return c, err == nil, invalid(ControllerPath, err)
 }
 

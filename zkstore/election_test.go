@@ -79,7 +79,7 @@ func TestANodeOfAnotherWriterIsNotMistakenForOursAfterALostAnswer(t *testing.T) 
 	if err != nil || len(failed) > 0 {
 		t.Fatalf("%v, %v", failed, err)
 	}
-	p.loseNext(opMulti)
+	p.LoseNext(testkit.ZooKeeperMulti)
 	failed, err = s.CreatePartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: ours})
 	if err != nil || !errors.Is(failed[tp], ErrNodeExists) {
 		t.Errorf("created over the state of another writer: failed %v, %v", failed, err)
@@ -92,12 +92,12 @@ func TestANodeOfAnotherWriterIsNotMistakenForOursAfterALostAnswer(t *testing.T) 
 		}
 	}
 	ours.Version = 0
-	p.loseNext(opMulti)
+	p.LoseNext(testkit.ZooKeeperMulti)
 	written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: ours})
 	if err != nil || !errors.Is(failed[tp], ErrBadVersion) {
 		t.Errorf("written %v over a newer version: failed %v, %v", written, failed, err)
 	}
-	if p.answersLost() != 2 {
-		t.Errorf("%d answers were lost", p.answersLost())
+	if p.AnswersLost() != 2 {
+		t.Errorf("%d answers were lost", p.AnswersLost())
 	}
 }

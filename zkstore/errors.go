@@ -2,47 +2,31 @@ package zkstore
 
 import (
 	"errors"
-	"fmt"
-	"time"
+
+	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
 // Errors of the store. They are wrapped with the operation and the path; compare with errors.Is.
 var (
-	// ErrNoNode means that the node, or the parent of a node to create, does not exist.
-	ErrNoNode = errors.New("zkstore: no such node")
-	// ErrNodeExists means that the node to create exists already.
-	ErrNodeExists = errors.New("zkstore: node exists")
-	// ErrBadVersion means that the node does not have the version that the caller expects.
-	ErrBadVersion = errors.New("zkstore: node was changed concurrently")
 	// ErrControllerMoved means that another broker is the controller: the epoch check of a fenced
 	// write failed, or an election was lost.
 	ErrControllerMoved = errors.New("zkstore: another broker is the controller")
-	// ErrSessionExpired means that the session of the operation has ended.
-	ErrSessionExpired = errors.New("zkstore: session expired")
-	// ErrClosed means that the store was closed.
-	ErrClosed = errors.New("zkstore: closed")
 	// ErrInvalidNode means that a node's data cannot be decoded.
 	ErrInvalidNode = errors.New("zkstore: invalid data in node")
 )
 
-var errConnectionTimeout = errors.New("connection timeout")
+// Errors of the client, for callers of the store.
+var (
+	ErrNoNode         = zkclient.ErrNoNode
+	ErrNodeExists     = zkclient.ErrNodeExists
+	ErrBadVersion     = zkclient.ErrBadVersion
+	ErrSessionExpired = zkclient.ErrSessionExpired
+	ErrClosed         = zkclient.ErrClosed
+)
 
 // ConnectionTimeoutError means that no server could be reached within
 // zookeeper.connection.timeout.ms. Its message is Kafka's.
-type ConnectionTimeoutError struct {
-	State   string        // of the connection, as in Store.State
-	Connect string        // zookeeper.connect
-	After   time.Duration // the timeout
-}
-
-func (e *ConnectionTimeoutError) Error() string {
-	return "Timed out waiting for connection while in state: " + e.State
-}
-
-// Hint returns advice for operators.
-func (e *ConnectionTimeoutError) Hint() string {
-	return fmt.Sprintf("no ZooKeeper server of zookeeper.connect=%s answered within %v; check that it is running and reachable, or raise zookeeper.connection.timeout.ms", e.Connect, e.After)
-}
+type ConnectionTimeoutError = zkclient.ConnectionTimeoutError
 
 // ControllerMovedError is an ErrControllerMoved with the message that Kafka returns to clients.
 type ControllerMovedError struct{ Message string }

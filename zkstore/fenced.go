@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/go-zookeeper/zk"
+
+	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
 // Fence makes a write depend on the version of /controller_epoch.
@@ -28,7 +30,7 @@ func (s *Store) checked(f Fence, ops ...any) []any {
 	if f.EpochVersion == AnyVersion {
 		return ops
 	}
-	return append([]any{s.checkOp(ControllerEpochPath, f.EpochVersion)}, ops...)
+	return append([]any{s.CheckOp(ControllerEpochPath, f.EpochVersion)}, ops...)
 }
 
 // fenced runs all of ops in one transaction with the epoch check, or none. failed is the index in
@@ -36,7 +38,7 @@ func (s *Store) checked(f Fence, ops ...any) []any {
 func (s *Store) fenced(ctx context.Context, f Fence, what, path string, ops ...any) (results []zk.MultiResponse, failed int, uncertain bool, err error) {
 	all := s.checked(f, ops...)
 	checks := len(all) - len(ops)
-	results, failed, uncertain, err = s.multi(ctx, what, path, all...)
+	results, failed, uncertain, err = s.Multi(ctx, what, path, all...)
 	if err == nil {
 		return results[checks:], -1, uncertain, nil
 	}
@@ -75,15 +77,15 @@ func versionOf(result zk.MultiResponse) Version {
 // was lost. The operation succeeded if the node is as the operation would have left it. Deletes
 // need no such check, since their callers accept ErrNoNode.
 func (s *Store) settle(ctx context.Context, op any, path string, failure error) (Version, error) {
-	n, err := s.readUnwatched(ctx, path)
+	n, err := s.ReadUnwatched(ctx, path)
 	switch op := op.(type) {
 	case *zk.CreateRequest:
-		if err == nil && errors.Is(failure, ErrNodeExists) && n.stat.Version == 0 && bytes.Equal(n.data, op.Data) {
-			return n.version(), nil
+		if err == nil && errors.Is(failure, ErrNodeExists) && n.Stat.Version == 0 && bytes.Equal(n.Data, op.Data) {
+			return n.Version(), nil
 		}
 	case *zk.SetDataRequest:
-		if err == nil && errors.Is(failure, ErrBadVersion) && n.stat.Version == op.Version+1 && bytes.Equal(n.data, op.Data) {
-			return n.version(), nil
+		if err == nil && errors.Is(failure, ErrBadVersion) && n.Stat.Version == op.Version+1 && bytes.Equal(n.Data, op.Data) {
+			return n.Version(), nil
 		}
 	}
 	return 0, failure
@@ -106,13 +108,13 @@ type outcome struct {
 // does not affect other writes. err is set for errors that end the whole operation, such as
 // ErrControllerMoved; the outcomes are then incomplete.
 func (s *Store) bulk(ctx context.Context, f Fence, what string, writes []write) ([]outcome, error) {
-	ctx, _, err := s.bind(ctx)
+	ctx, _, err := s.Bind(ctx)
 	if err != nil {
 		return nil, err
 	}
 	outcomes := make([]outcome, len(writes))
 	batches := cut(writes)
-	err = s.each(len(batches), func(i int) error {
+	err = s.Each(len(batches), func(i int) error {
 		from, to := batches[i][0], batches[i][1]
 		return s.bulkBatch(ctx, f, what, writes[from:to], outcomes[from:to])
 	})
@@ -180,7 +182,7 @@ func fatal(err error) bool {
 func cut(writes []write) (batches [][2]int) {
 	from, size := 0, 0
 	for i, w := range writes {
-		opBytes := opSize(w.op)
+		opBytes := zkclient.OpSize(w.op)
 		if i > from && (i-from == batchOps || size+opBytes > batchBytes) {
 			batches = append(batches, [2]int{from, i})
 			from, size = i, 0
@@ -193,25 +195,9 @@ func cut(writes []write) (batches [][2]int) {
 	return batches
 }
 
-func (s *Store) createOp(path string, data []byte, flags int32) *zk.CreateRequest {
-	return &zk.CreateRequest{Path: s.full(path), Data: data, Acl: s.acl(path), Flags: flags}
-}
-
-func (s *Store) setOp(path string, data []byte, version Version) *zk.SetDataRequest {
-	return &zk.SetDataRequest{Path: s.full(path), Data: data, Version: int32(version)}
-}
-
-func (s *Store) deleteOp(path string) *zk.DeleteRequest {
-	return &zk.DeleteRequest{Path: s.full(path), Version: int32(AnyVersion)}
-}
-
-func (s *Store) checkOp(path string, version Version) *zk.CheckVersionRequest {
-	return &zk.CheckVersionRequest{Path: s.full(path), Version: int32(version)}
-}
-
 // removeFenced deletes a node. A missing node is not an error.
 func (s *Store) removeFenced(ctx context.Context, f Fence, path string) error {
-	_, err := s.apply(ctx, f, "delete", path, s.deleteOp(path))
+	_, err := s.apply(ctx, f, "delete", path, s.DeleteOp(path))
 	if errors.Is(err, ErrNoNode) {
 		return nil
 	}
@@ -222,7 +208,7 @@ func (s *Store) removeFenced(ctx context.Context, f Fence, path string) error {
 func (s *Store) removeAll(ctx context.Context, f Fence, paths []string) error {
 	writes := make([]write, len(paths))
 	for i, path := range paths {
-		writes[i] = write{path, s.deleteOp(path)}
+		writes[i] = write{path, s.DeleteOp(path)}
 	}
 	outcomes, err := s.bulk(ctx, f, "delete", writes)
 	if err != nil {
@@ -240,7 +226,7 @@ func (s *Store) removeAll(ctx context.Context, f Fence, paths []string) error {
 // node itself and the nodes in together. Nodes that are deleted in the meantime are not an error.
 // If nodes are created below path in the meantime, removeTree tries again.
 func (s *Store) removeTree(ctx context.Context, f Fence, path string, together ...string) error {
-	ctx, _, err := s.bind(ctx)
+	ctx, _, err := s.Bind(ctx)
 	if err != nil {
 		return err
 	}
@@ -271,7 +257,7 @@ func (s *Store) removeTogether(ctx context.Context, f Fence, paths []string) err
 	for len(paths) > 0 {
 		ops := make([]any, len(paths))
 		for i, path := range paths {
-			ops[i] = s.deleteOp(path)
+			ops[i] = s.DeleteOp(path)
 		}
 		_, failed, uncertain, err := s.fenced(ctx, f, "delete", paths[0], ops...)
 		if !errors.Is(err, ErrNoNode) || failed < 0 {
@@ -288,7 +274,7 @@ func (s *Store) removeTogether(ctx context.Context, f Fence, paths []string) err
 func (s *Store) removeInOrder(ctx context.Context, f Fence, paths []string) error {
 	writes := make([]write, len(paths))
 	for i, path := range paths {
-		writes[i] = write{path, s.deleteOp(path)}
+		writes[i] = write{path, s.DeleteOp(path)}
 	}
 	for _, b := range cut(writes) {
 		outcomes := make([]outcome, b[1]-b[0])
@@ -310,8 +296,8 @@ func (s *Store) walk(ctx context.Context, root string) ([]string, error) {
 	for level := []string{root}; len(level) > 0; {
 		levels = append(levels, level)
 		below := make([][]string, len(level))
-		err := s.each(len(level), func(i int) error {
-			names, err := s.children(ctx, level[i], false)
+		err := s.Each(len(level), func(i int) error {
+			names, err := s.Children(ctx, level[i], false)
 			for _, name := range names {
 				below[i] = append(below[i], joinPath(level[i], name))
 			}

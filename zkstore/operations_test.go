@@ -5,21 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 )
-
-func TestPathsAreBelowTheChroot(t *testing.T) {
-	for _, c := range []struct{ chroot, path, want string }{
-		{"", "/", "/"}, {"", "/brokers", "/brokers"}, {"/kafka", "/", "/kafka"}, {"/kafka", "/brokers", "/kafka/brokers"},
-	} {
-		if got := (&Store{chroot: c.chroot}).full(c.path); got != c.want {
-			t.Errorf("%s below %q is %q, want %q", c.path, c.chroot, got, c.want)
-		}
-	}
-}
 
 func TestErrorsOfAWholeBulkAreNotThoseOfANode(t *testing.T) {
 	for err, want := range map[error]bool{
@@ -34,10 +21,12 @@ func TestErrorsOfAWholeBulkAreNotThoseOfANode(t *testing.T) {
 
 // Every operation with the context of a session ends with the session, before it uses a connection.
 func TestNoOperationOutlivesItsSession(t *testing.T) {
-	d, ctx := begun(t, &scripted{})
-	d.End()
-	d.Begin(&scripted{}) // another session, which must not be used; a call on it would panic
-	store, n := reflect.ValueOf(d.Store), 0
+	s, sessions := NewSteppable(Config{})
+	sessions.Begin(&scripted{})
+	ctx := s.BindSession(t.Context())
+	sessions.End()
+	sessions.Begin(&scripted{}) // another session, which must not be used; a call on it would panic
+	store, n := reflect.ValueOf(s), 0
 	for i := range store.NumMethod() {
 		method, name := store.Method(i), store.Type().Method(i).Name
 		in, out := method.Type().NumIn(), method.Type().NumOut()
@@ -84,23 +73,3 @@ func fill(v reflect.Value) {
 	}
 }
 
-// The first error in time is returned, whatever the order of the calls is, and no call begins after
-// it.
-func TestTheFirstErrorOfParallelCallsIsReturned(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		first := errors.New("first")
-		var calls atomic.Int32
-		s := &Store{cfg: Config{MaxInFlight: 2}}
-		err := s.each(10, func(i int) error {
-			calls.Add(1)
-			if i == 0 {
-				time.Sleep(time.Second) // virtual time
-				return errors.New("second")
-			}
-			return first
-		})
-		if err != first || calls.Load() != 2 {
-			t.Errorf("%v after %d calls, want the first error after 2", err, calls.Load())
-		}
-	})
-}

@@ -6,8 +6,8 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
 // If an operator removes the mark in the last moment of a topic's deletion, the topic's node is
@@ -18,14 +18,14 @@ func TestATopicWhoseDeletionMarkIsRemovedByHandIsDeleted(t *testing.T) {
 	if err := s.CreateStartupPaths(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.ensurePath(ctx, TopicPath("t")+"/partitions/0"); err != nil {
+	if err := s.EnsurePath(ctx, TopicPath("t")+"/partitions/0"); err != nil {
 		t.Fatal(err)
 	}
 	// The mark does not exist.
 	if err := s.removeTree(ctx, NoFence(), TopicPath("t"), topicDeletionPath("t")); err != nil {
 		t.Fatal(err)
 	}
-	if exists, err := s.exists(ctx, TopicPath("t")); exists || err != nil {
+	if exists, err := s.Exists(ctx, TopicPath("t")); exists || err != nil {
 		t.Errorf("the topic's node exists: %v, %v", exists, err)
 	}
 }
@@ -52,7 +52,7 @@ func TestNothingIsDeletedWhileTheControllerEpochIsMissing(t *testing.T) {
 	must(t, err)
 	must(t, s.CreateTopic(ctx, TopicNode{Name: "t"}))
 	must(t, s.CreateTopicDeletion(ctx, "t"))
-	must(t, s.remove(ctx, ControllerEpochPath))
+	must(t, s.Remove(ctx, ControllerEpochPath))
 	marked, fence := topicDeletionPath("t"), epoch.Fence()
 	for what, deletion := range map[string]struct {
 		path string
@@ -64,7 +64,7 @@ func TestNothingIsDeletedWhileTheControllerEpochIsMissing(t *testing.T) {
 		"of a topic and its mark":   {marked, s.removeTogether(ctx, fence, []string{TopicPath("t"), marked})},
 		"of a topic with all nodes": {TopicPath("t"), s.DeleteTopic(ctx, fence, "t")},
 	} {
-		exists, err := s.exists(ctx, deletion.path)
+		exists, err := s.Exists(ctx, deletion.path)
 		must(t, err)
 		if deletion.err == nil || errors.Is(deletion.err, ErrNoNode) || !exists {
 			t.Errorf("deletion %s: %v; %s exists: %t", what, deletion.err, deletion.path, exists)
@@ -74,10 +74,10 @@ func TestNothingIsDeletedWhileTheControllerEpochIsMissing(t *testing.T) {
 
 // refusing fails transactions that set path as a whole, and accepts all others.
 type refusing struct {
-	Conn
+	zkclient.Conn
 	path string
 	err  error
-	done int // number of accepted operations
+	done int // number of Accepted operations
 }
 
 func (r *refusing) Multi(ops ...any) ([]zk.MultiResponse, error) {
@@ -101,15 +101,13 @@ func (*refusing) Close()           {}
 // reported as written.
 func TestStatesOfOtherTransactionsAreWrittenIfOneFails(t *testing.T) {
 	const partitions = 2*batchOps + 10
-	d := NewSteppable(Config{Logger: kafkalog.Discard()})
 	states := map[TopicPartition]PartitionState{}
 	for i := range int32(partitions) {
 		states[TopicPartition{Topic: "t", Partition: i}] = PartitionState{Leader: 1, ISR: []int32{1}, Version: 4}
 	}
 	first := TopicPartition{Topic: "t", Partition: 0}
 	conn := &refusing{path: PartitionStatePath(first), err: zk.ErrAuthFailed}
-	d.Begin(conn)
-	ctx := d.BindSession(t.Context())
+	d, ctx := begun(t, conn)
 	written, failed, err := d.SetPartitionStates(ctx, NoFence(), states)
 	if err != nil {
 		t.Fatal(err)

@@ -14,12 +14,6 @@ type (
 	TopicID = metadata.TopicID
 )
 
-// Version is a znode's dataVersion.
-type Version int32
-
-// AnyVersion makes a conditional write unconditional. It never means that a node is missing.
-const AnyVersion Version = -1
-
 // Paths of nodes, relative to the chroot. Callers watch the exported ones or name them in messages.
 const (
 	BrokerIDsPath          = "/brokers/ids"
@@ -91,13 +85,6 @@ func consumerOffsetPath(group string, tp TopicPartition) string {
 	return consumersPath + "/" + group + "/offsets/" + tp.Topic + "/" + strconv.Itoa(int(tp.Partition))
 }
 
-func parentPath(path string) string {
-	if i := strings.LastIndexByte(path, '/'); i > 0 {
-		return path[:i]
-	}
-	return "/"
-}
-
 // SanitizeEntity encodes a user or client name for use in a path, as Kafka does: URL-encoded UTF-8,
 // in which '*' is encoded too and a space is %20.
 func SanitizeEntity(name string) string {
@@ -143,10 +130,6 @@ func joinPath(parent, name string) string {
 		return "/" + name
 	}
 	return parent + "/" + name
-}
-
-func joinConnect(servers []string, chroot string) string {
-	return strings.Join(servers, ",") + chroot
 }
 
 // notificationNumber returns the number at the end of a sequential node's name.

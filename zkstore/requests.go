@@ -37,7 +37,7 @@ func (s *Store) DeleteISRChanges(ctx context.Context, f Fence, nodes []string) e
 
 // NotifyISRChange creates an isr_change node (before IBP 2.7-IV2).
 func (s *Store) NotifyISRChange(ctx context.Context, tps []TopicPartition) error {
-	return s.createSequential(ctx, ISRChangesPath+"/"+isrChangePrefix, encodePartitions(tps))
+	return s.CreateSequential(ctx, ISRChangesPath+"/"+isrChangePrefix, encodePartitions(tps))
 }
 
 // LogDirEvents returns the sorted names of the log_dir_event nodes and arms the children watch on
@@ -72,12 +72,12 @@ func (s *Store) DeleteLogDirEvents(ctx context.Context, f Fence, nodes []string)
 
 // NotifyLogDirFailure creates a log_dir_event node for the broker.
 func (s *Store) NotifyLogDirFailure(ctx context.Context, broker int32) error {
-	return s.createSequential(ctx, LogDirEventsPath+"/"+logDirEventPrefix, encodeLogDirEvent(broker))
+	return s.CreateSequential(ctx, LogDirEventsPath+"/"+logDirEventPrefix, encodeLogDirEvent(broker))
 }
 
 // notifications returns the names of the sequential nodes below path, in order.
 func (s *Store) notifications(ctx context.Context, path, prefix string) ([]string, error) {
-	names, err := s.sortedChildren(ctx, path, true)
+	names, err := s.SortedChildren(ctx, path, true)
 	kept := names[:0]
 	for _, name := range names {
 		if _, ok := notificationNumber(name, prefix); ok {
@@ -89,7 +89,7 @@ func (s *Store) notifications(ctx context.Context, path, prefix string) ([]strin
 
 func (s *Store) readNotifications(ctx context.Context, path string, names []string, take func(data []byte) error) error {
 	paths := pathsBelow(path, names)
-	nodes, found, err := s.readMany(ctx, paths)
+	nodes, found, err := s.ReadMany(ctx, paths)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (s *Store) readNotifications(ctx context.Context, path string, names []stri
 		if !found[i] {
 			continue
 		}
-		if err := take(n.data); err != nil {
+		if err := take(n.Data); err != nil {
 			s.kafkaLog.WithError(err).Warnf("Ignoring the notification %s, which cannot be decoded", paths[i])
 		}
 	}
@@ -116,14 +116,14 @@ func pathsBelow(path string, names []string) []string {
 // ReassignPartitionsPath, whether the node exists or not. It returns nil if the node is missing or
 // invalid.
 func (s *Store) PartitionReassignments(ctx context.Context) (map[TopicPartition][]int32, error) {
-	n, err := s.readOrArm(ctx, ReassignPartitionsPath)
+	n, err := s.ReadOrArm(ctx, ReassignPartitionsPath)
 	if errors.Is(err, ErrNoNode) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	r, err := decodeReassignments(n.data)
+	r, err := decodeReassignments(n.Data)
 	if err != nil {
 		s.kafkaLog.WithError(err).Warn("Ignoring partition reassignment due to invalid json")
 		return nil, nil
@@ -134,7 +134,7 @@ func (s *Store) PartitionReassignments(ctx context.Context) (map[TopicPartition]
 // CreatePartitionReassignments creates /admin/reassign_partitions as a tool does. It returns
 // ErrNodeExists if the node exists.
 func (s *Store) CreatePartitionReassignments(ctx context.Context, r map[TopicPartition][]int32) error {
-	return s.createRecursive(ctx, ReassignPartitionsPath, encodeReassignments(r))
+	return s.CreateRecursive(ctx, ReassignPartitionsPath, encodeReassignments(r))
 }
 
 // SetPartitionReassignments writes /admin/reassign_partitions, or deletes it if r is empty.
@@ -143,9 +143,9 @@ func (s *Store) SetPartitionReassignments(ctx context.Context, f Fence, r map[To
 		return s.removeFenced(ctx, f, ReassignPartitionsPath)
 	}
 	data := encodeReassignments(r)
-	_, err := s.apply(ctx, f, "write", ReassignPartitionsPath, s.setOp(ReassignPartitionsPath, data, AnyVersion))
+	_, err := s.apply(ctx, f, "write", ReassignPartitionsPath, s.SetOp(ReassignPartitionsPath, data, AnyVersion))
 	if errors.Is(err, ErrNoNode) {
-		_, err = s.apply(ctx, f, "create", ReassignPartitionsPath, s.createOp(ReassignPartitionsPath, data, 0))
+		_, err = s.apply(ctx, f, "create", ReassignPartitionsPath, s.CreateOp(ReassignPartitionsPath, data, 0))
 	}
 	return err
 }
@@ -154,14 +154,14 @@ func (s *Store) SetPartitionReassignments(ctx context.Context, f Fence, r map[To
 // PreferredElectionPath, whether the node exists or not. It returns nil if the node is missing or
 // invalid.
 func (s *Store) PreferredElections(ctx context.Context) ([]TopicPartition, error) {
-	n, err := s.readOrArm(ctx, PreferredElectionPath)
+	n, err := s.ReadOrArm(ctx, PreferredElectionPath)
 	if errors.Is(err, ErrNoNode) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	tps, err := decodePartitions(n.data)
+	tps, err := decodePartitions(n.Data)
 	if err != nil {
 		s.kafkaLog.WithError(err).Warnf("Ignoring %s due to invalid json", PreferredElectionPath)
 		return nil, nil
@@ -172,7 +172,7 @@ func (s *Store) PreferredElections(ctx context.Context) ([]TopicPartition, error
 // CreatePreferredElections creates /admin/preferred_replica_election as a tool does. It returns
 // ErrNodeExists if the node exists.
 func (s *Store) CreatePreferredElections(ctx context.Context, tps []TopicPartition) error {
-	return s.createRecursive(ctx, PreferredElectionPath, encodePartitions(tps))
+	return s.CreateRecursive(ctx, PreferredElectionPath, encodePartitions(tps))
 }
 
 // DeletePreferredElections deletes /admin/preferred_replica_election. A missing node is not an

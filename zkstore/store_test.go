@@ -46,11 +46,11 @@ func openStore(t *testing.T, connect string, change ...func(*Config)) *Store {
 
 // openThroughProxy opens a store that connects through a proxy, and one that connects directly to
 // the same chroot.
-func openThroughProxy(t *testing.T, change ...func(*Config)) (s, straight *Store, p *proxy) {
+func openThroughProxy(t *testing.T, change ...func(*Config)) (s, straight *Store, p *testkit.ZooKeeperProxy) {
 	t.Helper()
 	connect := testkit.ZooKeeper(t)
 	server, chroot, _ := strings.Cut(connect, "/")
-	p = startProxy(t, server)
+	p = testkit.NewZooKeeperProxy(t, server)
 	straight = openStore(t, connect)
 	s = openStore(t, p.Addr().String()+"/"+chroot, change...)
 	return s, straight, p
@@ -66,6 +66,15 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// counter is an Observer that counts answered requests.
+type counter struct{ requests atomic.Int64 }
+
+func (c *counter) ZooKeeperEvent(string)          {}
+func (c *counter) ZooKeeperRequest(time.Duration) { c.requests.Add(1) }
+
+// answered returns the number of answered requests.
+func (c *counter) answered() int { return int(c.requests.Load()) }
 
 func TestAFreshBrokerCreatesTheSameNodesAsKafka(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
@@ -165,9 +174,9 @@ func TestBrokerIDsAreGeneratedAboveTheReservedOnes(t *testing.T) {
 			t.Errorf("id %d, %v, want %d", id, err, want)
 		}
 	}
-	n, err := s.readUnwatched(ctx, brokerSequencePath)
+	n, err := s.ReadUnwatched(ctx, brokerSequencePath)
 	must(t, err)
-	if n.data == nil {
+	if n.Data == nil {
 		t.Error("/brokers/seqid is null after use, want empty")
 	}
 }
@@ -311,7 +320,7 @@ func TestTopicsAreWrittenReadAndDeleted(t *testing.T) {
 	}
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "orders"))
 	for _, path := range []string{TopicPath("orders"), EntityPath(EntityTopics, "orders"), topicDeletionPath("orders")} {
-		if exists, err := s.exists(ctx, path); exists || err != nil {
+		if exists, err := s.Exists(ctx, path); exists || err != nil {
 			t.Errorf("%s still exists: %t, %v", path, exists, err)
 		}
 	}
@@ -358,16 +367,16 @@ func TestOneConflictDoesNotAffectTheRestOfABatch(t *testing.T) {
 	must(t, s.CreateTopic(ctx, TopicNode{Name: "big", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}}}))
 	states := manyStates(count)
 	present := TopicPartition{Topic: "big", Partition: 17}
-	must(t, s.createRecursive(ctx, PartitionStatePath(present), []byte("foreign")))
+	must(t, s.CreateRecursive(ctx, PartitionStatePath(present), []byte("foreign")))
 	failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), states)
 	if err != nil || len(failed) != 1 || !errors.Is(failed[present], ErrNodeExists) {
 		t.Fatalf("create: failed %v, %v", failed, err)
 	}
 
 	changed, gone := TopicPartition{Topic: "big", Partition: 1000}, TopicPartition{Topic: "big", Partition: 1999}
-	_, err = s.set(ctx, PartitionStatePath(changed), encodePartitionState(states[changed]), AnyVersion)
+	_, err = s.Set(ctx, PartitionStatePath(changed), encodePartitionState(states[changed]), AnyVersion)
 	must(t, err)
-	must(t, s.remove(ctx, PartitionStatePath(gone)))
+	must(t, s.Remove(ctx, PartitionStatePath(gone)))
 	before := seen.answered()
 	written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), states)
 	if n := seen.answered() - before; n > 60 { // failed batches are run again in halves
@@ -390,7 +399,7 @@ func TestOneConflictDoesNotAffectTheRestOfABatch(t *testing.T) {
 	if state := read[changed]; state.Version != 1 || !reflect.DeepEqual(state.ISR, []int32{1, 2, 3}) {
 		t.Errorf("state %+v", state)
 	}
-	if names, err := s.children(ctx, partitionsPath("big"), false); err != nil || len(names) != count {
+	if names, err := s.Children(ctx, partitionsPath("big"), false); err != nil || len(names) != count {
 		t.Errorf("%d children, %v", len(names), err)
 	}
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "big"))
@@ -418,10 +427,10 @@ func TestATopicIsDeletedWithFewRequestsWhateverNodesItHas(t *testing.T) {
 	}
 	create()
 	foreign := PartitionStatePath(TopicPartition{Topic: "big", Partition: 17}) + "/of/another"
-	must(t, s.createRecursive(ctx, foreign, nil))
-	must(t, s.remove(ctx, PartitionStatePath(TopicPartition{Topic: "big", Partition: 900})))
+	must(t, s.CreateRecursive(ctx, foreign, nil))
+	must(t, s.Remove(ctx, PartitionStatePath(TopicPartition{Topic: "big", Partition: 900})))
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "big"))
-	if exists, err := s.exists(ctx, TopicPath("big")); exists || err != nil {
+	if exists, err := s.Exists(ctx, TopicPath("big")); exists || err != nil {
 		t.Errorf("the topic still exists: %t, %v", exists, err)
 	}
 }
@@ -434,7 +443,7 @@ func TestPitfallController19_ListsBeyondAMegabyteAreRead(t *testing.T) {
 	writes := make([]write, count)
 	for i := range writes {
 		path := TopicPath(fmt.Sprintf("%s%06d", long, i))
-		writes[i] = write{path, s.createOp(path, nil, 0)}
+		writes[i] = write{path, s.CreateOp(path, nil, 0)}
 	}
 	_, err := s.bulk(ctx, NoFence(), "create", writes)
 	must(t, err)
@@ -469,22 +478,10 @@ func TestReadingTwiceArmsAWatchOnce(t *testing.T) {
 	_, err = s.Arm(ctx, TopicPath("end"))
 	must(t, err)
 	must(t, s.CreateTopic(ctx, TopicNode{Name: "b"}))
-	must(t, s.remove(ctx, TopicPath("end")))
+	must(t, s.Remove(ctx, TopicPath("end")))
 	<-done
 	if n := rung.Load(); n != 1 {
 		t.Errorf("%d calls, want none after the handler was removed", n)
-	}
-}
-
-func TestAnUnreachableServerIsReportedAsInKafka(t *testing.T) {
-	connect := fmt.Sprintf("127.0.0.1:%d/x", testkit.FreePort(t))
-	_, err := Open(background(t), Config{Connect: connect, ConnectionTimeout: 300 * time.Millisecond, Logger: kafkalog.Discard()})
-	var timeout *ConnectionTimeoutError
-	if err == nil || err.Error() != "Timed out waiting for connection while in state: CONNECTING" || !errors.As(err, &timeout) {
-		t.Fatalf("error %v", err)
-	}
-	if !strings.Contains(timeout.Hint(), connect) {
-		t.Errorf("the hint %q does not name %s", timeout.Hint(), connect)
 	}
 }
 
@@ -514,29 +511,6 @@ func TestClosingEndsTheSessionAndFailsOperations(t *testing.T) {
 	}
 	if _, err := s.Topics(ctx); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
-	}
-}
-
-func TestConnectStringsAreSplit(t *testing.T) {
-	for text, want := range map[string]struct {
-		servers []string
-		chroot  string
-	}{
-		"a:1":              {[]string{"a:1"}, ""},
-		"a, b:2 ,":         {[]string{"a:2181", "b:2"}, ""},
-		"a:1,b:2/kafka/x/": {[]string{"a:1", "b:2"}, "/kafka/x"},
-		"[::1]:5/k":        {[]string{"[::1]:5"}, "/k"},
-		"a:1/":             {[]string{"a:1"}, ""},
-	} {
-		servers, chroot, err := splitConnect(text)
-		if err != nil || !reflect.DeepEqual(servers, want.servers) || chroot != want.chroot {
-			t.Errorf("%q: %q, %q, %v", text, servers, chroot, err)
-		}
-	}
-	for _, bad := range []string{"", "/chroot", ",", "a//b"} {
-		if _, _, err := splitConnect(bad); err == nil {
-			t.Errorf("%q is accepted", bad)
-		}
 	}
 }
 
@@ -589,24 +563,5 @@ func TestConnectionsAreLoggedAsInKafka(t *testing.T) {
 	registered := fmt.Sprintf("INFO Registered broker 7 at path /brokers/ids/7 with addresses: PLAINTEXT://127.0.0.1:24092, czxid (broker epoch): %d", epoch)
 	if have := lines.said("kafka.zk.KafkaZkClient"); len(have) < 2 || have[0] != "INFO Creating /brokers/ids/7 (is it secure? false)" || have[len(have)-1] != registered {
 		t.Errorf("have %q", have)
-	}
-}
-
-// The abandoned request still runs, so this test is meant for the race detector too.
-func TestAnAbandonedMultiReturnsNoResults(t *testing.T) {
-	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
-	must(t, s.CreateStartupPaths(ctx))
-	for range 200 {
-		short, cancel := context.WithCancel(ctx)
-		go cancel()
-		results, failed, _, err := s.multi(short, "check", "/absent", s.checkOp("/brokers", AnyVersion), s.checkOp("/absent", 0))
-		switch {
-		case errors.Is(err, context.Canceled) && (results != nil || failed != -1):
-			t.Fatalf("an abandoned request returned results %v, failed operation %d", results, failed)
-		case errors.Is(err, ErrNoNode) && failed != 1:
-			t.Fatalf("operation %d failed: %v", failed, err)
-		case err == nil:
-			t.Fatal("a check of an absent node was answered without an error")
-		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"sort"
 
 	"github.com/go-zookeeper/zk"
 )
@@ -12,35 +11,29 @@ import (
 // Topics returns the topics in ZooKeeper's order and arms the children watch on TopicsPath. In this
 // order, two successive lists hardly differ except for created and deleted topics.
 func (s *Store) Topics(ctx context.Context) ([]string, error) {
-	return s.children(ctx, TopicsPath, true)
+	return s.Children(ctx, TopicsPath, true)
 }
 
 // TopicNames returns the sorted topics. It arms no watch.
 func (s *Store) TopicNames(ctx context.Context) ([]string, error) {
-	return s.sortedChildren(ctx, TopicsPath, false)
-}
-
-func (s *Store) sortedChildren(ctx context.Context, path string, arm bool) ([]string, error) {
-	names, err := s.children(ctx, path, arm)
-	sort.Strings(names)
-	return names, err
+	return s.SortedChildren(ctx, TopicsPath, false)
 }
 
 // TopicExists reports whether /brokers/topics/name exists, and arms a NodeWatch on TopicPath(name)
 // if one is registered.
 func (s *Store) TopicExists(ctx context.Context, name string) (bool, error) {
-	return s.exists(ctx, TopicPath(name))
+	return s.Exists(ctx, TopicPath(name))
 }
 
 // TopicNode reads one topic and arms a NodeWatch on TopicPath(name). It returns ErrNoNode if the
 // topic does not exist.
 func (s *Store) TopicNode(ctx context.Context, name string) (TopicNode, error) {
-	n, err := s.read(ctx, TopicPath(name))
+	n, err := s.Read(ctx, TopicPath(name))
 	if err != nil {
 		return TopicNode{}, err
 	}
-	t, err := decodeTopic(name, n.data)
-	t.Version = n.version()
+	t, err := decodeTopic(name, n.Data)
+	t.Version = n.Version()
 	return t, invalid(TopicPath(name), err)
 }
 
@@ -51,7 +44,7 @@ func (s *Store) TopicNodes(ctx context.Context, names []string) (map[string]Topi
 	for i, name := range names {
 		paths[i] = TopicPath(name)
 	}
-	nodes, found, err := s.readMany(ctx, paths)
+	nodes, found, err := s.ReadMany(ctx, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -60,12 +53,12 @@ func (s *Store) TopicNodes(ctx context.Context, names []string) (map[string]Topi
 		if !found[i] {
 			continue
 		}
-		t, err := decodeTopic(name, nodes[i].data)
+		t, err := decodeTopic(name, nodes[i].Data)
 		if err != nil {
 			s.kafkaLog.WithError(err).Warnf("Ignoring the partitions of topic %s: %s cannot be decoded", name, paths[i])
 			t.Partitions = map[int32]Assignment{}
 		}
-		t.Version = nodes[i].version()
+		t.Version = nodes[i].Version()
 		topics[name] = t
 	}
 	return topics, nil
@@ -73,21 +66,21 @@ func (s *Store) TopicNodes(ctx context.Context, names []string) (map[string]Topi
 
 // CreateTopic creates /brokers/topics/T. It returns ErrNodeExists if the topic exists.
 func (s *Store) CreateTopic(ctx context.Context, t TopicNode) error {
-	return s.createRecursive(ctx, TopicPath(t.Name), encodeTopic(t))
+	return s.CreateRecursive(ctx, TopicPath(t.Name), encodeTopic(t))
 }
 
 // SetTopic overwrites /brokers/topics/T, whatever its version. An admin tool that adds partitions
 // passes NoFence.
 func (s *Store) SetTopic(ctx context.Context, f Fence, t TopicNode) (Version, error) {
 	path := TopicPath(t.Name)
-	return s.apply(ctx, f, "write", path, s.setOp(path, encodeTopic(t), AnyVersion))
+	return s.apply(ctx, f, "write", path, s.SetOp(path, encodeTopic(t), AnyVersion))
 }
 
 // RestoreTopic overwrites /brokers/topics/T if it still has the version t.Version. It returns
 // ErrBadVersion or ErrNoNode if the node was written or deleted since t was read.
 func (s *Store) RestoreTopic(ctx context.Context, f Fence, t TopicNode) error {
 	path := TopicPath(t.Name)
-	_, err := s.apply(ctx, f, "write", path, s.setOp(path, encodeTopic(t), t.Version))
+	_, err := s.apply(ctx, f, "write", path, s.SetOp(path, encodeTopic(t), t.Version))
 	return err
 }
 
@@ -98,7 +91,7 @@ func (s *Store) PartitionStates(ctx context.Context, tps []TopicPartition) (map[
 	for i, tp := range tps {
 		paths[i] = PartitionStatePath(tp)
 	}
-	nodes, found, err := s.readMany(ctx, paths)
+	nodes, found, err := s.ReadMany(ctx, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -107,12 +100,12 @@ func (s *Store) PartitionStates(ctx context.Context, tps []TopicPartition) (map[
 		if !found[i] {
 			continue
 		}
-		state, err := decodePartitionState(nodes[i].data)
+		state, err := decodePartitionState(nodes[i].Data)
 		if err != nil {
 			s.kafkaLog.WithError(err).Warnf("Ignoring the state of partition %s-%d: %s cannot be decoded", tp.Topic, tp.Partition, paths[i])
 			continue
 		}
-		state.Version, state.Zxid = nodes[i].version(), nodes[i].stat.Mzxid
+		state.Version, state.Zxid = nodes[i].Version(), nodes[i].Stat.Mzxid
 		states[tp] = state
 	}
 	return states, nil
@@ -124,12 +117,12 @@ func (s *Store) PartitionStates(ctx context.Context, tps []TopicPartition) (map[
 // client wrote the same.
 func (s *Store) SetLeadersState(ctx context.Context, tp TopicPartition, state PartitionState) (Version, error) {
 	path, data := PartitionStatePath(tp), encodePartitionState(state)
-	version, err := s.set(ctx, path, data, state.Version)
+	version, err := s.Set(ctx, path, data, state.Version)
 	if !errors.Is(err, ErrBadVersion) {
 		return version, err
 	}
-	if n, readErr := s.readUnwatched(ctx, path); readErr == nil && bytes.Equal(n.data, data) {
-		return n.version(), nil
+	if n, readErr := s.ReadUnwatched(ctx, path); readErr == nil && bytes.Equal(n.Data, data) {
+		return n.Version(), nil
 	}
 	return 0, err
 }
@@ -139,7 +132,7 @@ func (s *Store) SetLeadersState(ctx context.Context, tp TopicPartition, state Pa
 // ErrNodeExists. err is set if the whole operation failed, for example with ErrControllerMoved,
 // ErrSessionExpired or ErrClosed; it is then unknown which states were created.
 func (s *Store) CreatePartitionStates(ctx context.Context, f Fence, states map[TopicPartition]PartitionState) (failed map[TopicPartition]error, err error) {
-	ctx, _, err = s.bind(ctx)
+	ctx, _, err = s.Bind(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -148,12 +141,12 @@ func (s *Store) CreatePartitionStates(ctx context.Context, f Fence, states map[T
 	for i, tp := range tps {
 		if i == 0 || tps[i-1].Topic != tp.Topic {
 			path := partitionsPath(tp.Topic)
-			parents = append(parents, write{path, s.createOp(path, nil, 0)})
+			parents = append(parents, write{path, s.CreateOp(path, nil, 0)})
 		}
 		path := partitionPath(tp)
-		partitions = append(partitions, write{path, s.createOp(path, nil, 0)})
+		partitions = append(partitions, write{path, s.CreateOp(path, nil, 0)})
 		path = PartitionStatePath(tp)
-		leaves = append(leaves, write{path, s.createOp(path, encodePartitionState(states[tp]), 0)})
+		leaves = append(leaves, write{path, s.CreateOp(path, encodePartitionState(states[tp]), 0)})
 	}
 	// A parent that cannot be created makes the creation of its state fail, with a suitable error.
 	for _, writes := range [][]write{parents, partitions} {
@@ -182,7 +175,7 @@ func (s *Store) SetPartitionStates(ctx context.Context, f Fence, states map[Topi
 	writes := make([]write, len(tps))
 	for i, tp := range tps {
 		path := PartitionStatePath(tp)
-		writes[i] = write{path, s.setOp(path, encodePartitionState(states[tp]), states[tp].Version)}
+		writes[i] = write{path, s.SetOp(path, encodePartitionState(states[tp]), states[tp].Version)}
 	}
 	outcomes, err := s.bulk(ctx, f, "write", writes)
 	if err != nil {
@@ -204,7 +197,7 @@ func (s *Store) SetPartitionStates(ctx context.Context, f Fence, states map[Topi
 // before all its nodes are deleted, and a controller that takes over never finds the mark of the
 // deleted topic next to a new topic, which it would delete too. Missing nodes are not an error.
 func (s *Store) DeleteTopic(ctx context.Context, f Fence, name string) error {
-	ctx, _, err := s.bind(ctx)
+	ctx, _, err := s.Bind(ctx)
 	if err != nil {
 		return err
 	}
@@ -214,7 +207,7 @@ func (s *Store) DeleteTopic(ctx context.Context, f Fence, name string) error {
 	if err := s.removePartitions(ctx, f, name); err != nil {
 		return err
 	}
-	exists, err := s.exists(ctx, TopicPath(name))
+	exists, err := s.Exists(ctx, TopicPath(name))
 	if err != nil {
 		return err
 	}
@@ -235,7 +228,7 @@ func (s *Store) DeleteTopic(ctx context.Context, f Fence, name string) error {
 // partition. It leaves any other nodes to removeTree.
 func (s *Store) removePartitions(ctx context.Context, f Fence, topic string) error {
 	below := partitionsPath(topic)
-	names, err := s.children(ctx, below, false)
+	names, err := s.Children(ctx, below, false)
 	if err != nil {
 		return err
 	}
@@ -255,18 +248,18 @@ func (s *Store) removePartitions(ctx context.Context, f Fence, topic string) err
 // TopicDeletions returns the sorted topics marked for deletion and arms the children watch on
 // DeleteTopicsPath.
 func (s *Store) TopicDeletions(ctx context.Context) ([]string, error) {
-	return s.sortedChildren(ctx, DeleteTopicsPath, true)
+	return s.SortedChildren(ctx, DeleteTopicsPath, true)
 }
 
 // TopicMarkedForDeletion reports whether the topic is marked for deletion.
 func (s *Store) TopicMarkedForDeletion(ctx context.Context, name string) (bool, error) {
-	return s.exists(ctx, topicDeletionPath(name))
+	return s.Exists(ctx, topicDeletionPath(name))
 }
 
 // CreateTopicDeletion marks the topic for deletion. It returns ErrNodeExists if it is marked
 // already.
 func (s *Store) CreateTopicDeletion(ctx context.Context, name string) error {
-	return s.createRecursive(ctx, topicDeletionPath(name), nil)
+	return s.CreateRecursive(ctx, topicDeletionPath(name), nil)
 }
 
 // RemoveTopicDeletions deletes the deletion marks of topics. Missing marks are not an error.
@@ -281,32 +274,18 @@ func (s *Store) RemoveTopicDeletions(ctx context.Context, f Fence, names []strin
 // ConsumerOffset reads /consumers/G/offsets/T/P. known is false if the node is missing or empty.
 func (s *Store) ConsumerOffset(ctx context.Context, group string, tp TopicPartition) (offset int64, known bool, err error) {
 	path := consumerOffsetPath(group, tp)
-	n, err := s.readUnwatched(ctx, path)
-	if errors.Is(err, ErrNoNode) || err == nil && len(n.data) == 0 {
+	n, err := s.ReadUnwatched(ctx, path)
+	if errors.Is(err, ErrNoNode) || err == nil && len(n.Data) == 0 {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, err
 	}
-	offset, err = decodeNumber(n.data, 64)
+	offset, err = decodeNumber(n.Data, 64)
 	return offset, err == nil, invalid(path, err)
 }
 
 // SetConsumerOffset writes /consumers/G/offsets/T/P, for OffsetCommit version 0.
 func (s *Store) SetConsumerOffset(ctx context.Context, group string, tp TopicPartition, offset int64) error {
-	return s.setOrCreate(ctx, consumerOffsetPath(group, tp), encodeOffset(offset))
-}
-
-// setOrCreate writes a node, whatever its version. It creates the node and its parents if they are
-// missing.
-func (s *Store) setOrCreate(ctx context.Context, path string, data []byte) error {
-	for {
-		_, err := s.set(ctx, path, data, AnyVersion)
-		if !errors.Is(err, ErrNoNode) {
-			return err
-		}
-		if err := s.createRecursive(ctx, path, data); !errors.Is(err, ErrNodeExists) {
-			return err
-		}
-	}
+	return s.SetOrCreate(ctx, consumerOffsetPath(group, tp), encodeOffset(offset))
 }

@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"metrics":      {},
 	"peerlink":     {},
 	"storage":      {},
-	"zkstore":      {},
+	"zkstore":      {"zkstore/zkclient"},
 	"network":      {},
 	"admin":        {"zkstore"},
 	"producerids":  {"zkstore"},
@@ -81,7 +81,7 @@ var forLeaves = map[string][]string{
 
 // onlyIn lists imports that only some packages may use.
 var onlyIn = map[string][]string{
-	"github.com/go-zookeeper/zk":        {"zkstore", "internal/simulation"},
+	"github.com/go-zookeeper/zk":        {"zkstore", "zkstore/zkclient", "internal/simulation"},
 	"github.com/spf13/viper":            {"settings"},
 	"github.com/rcrowley/go-metrics":    {"metrics"},
 	"github.com/segmentio/kafka-go":     {"tools/topics", "integration"},

@@ -16,6 +16,7 @@ import (
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
 	"github.com/monedula/monedula/zkstore"
+	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
 const dataDir = "/data"
@@ -45,7 +46,8 @@ type broker struct {
 	leaving      bool                     // it was asked to stop in order
 	expiring     bool                     // the loss of the session is queued, but not handled yet
 	registered   int64
-	store        *zkstore.Steppable
+	store        *zkstore.Store
+	sessions     *zkclient.Steppable // of store
 	conn         *zkConn
 	logs         *storage.Manager
 	cache        *metadata.Cache
@@ -173,10 +175,10 @@ func (b *broker) boot() {
 			b.followers = append(b.followers, x)
 			b.step(x, 0)
 		}})
-	b.store = zkstore.NewSteppable(zkstore.Config{Name: fmt.Sprint("broker ", b.id), Logger: logger, Now: w.clock})
+	b.store, b.sessions = zkstore.NewSteppable(zkstore.Config{Name: fmt.Sprint("broker ", b.id), Logger: logger, Now: w.clock})
 	b.control = newControl(b, logger)
 	b.conn = b.connect()
-	b.store.Begin(b.conn)
+	b.sessions.Begin(b.conn)
 	b.after(0, func() { b.register(life) })
 	b.after(time.Second, b.checkpoint)
 	b.after(options.LagMax/2, b.shrink)
@@ -218,7 +220,7 @@ func (b *broker) registerOnce(ctx context.Context) error {
 // as controller ends before a new session begins.
 func (b *broker) sessionLost() {
 	b.w.say("broker %d lost its session", b.id)
-	b.store.End()
+	b.sessions.End()
 	b.conn = nil
 	b.control.expire()
 	b.after(b.w.between(0, 200*time.Millisecond), b.reconnect)
@@ -230,16 +232,16 @@ func (b *broker) reconnect() {
 		return
 	}
 	b.conn = b.connect()
-	b.store.Begin(b.conn)
+	b.sessions.Begin(b.conn)
 	b.control.renew()
-	b.store.FireAll()
+	b.sessions.FireAll()
 }
 
 // crash ends the broker. survival says what its disk keeps.
 func (b *broker) crash(survival vfs.Survival) {
 	b.w.say("broker %d crashes, survival %d", b.id, survival)
 	b.fs = b.fs.CrashClone(survival, b.w.random.Uint64())
-	b.store.End()
+	b.sessions.End()
 	b.life++
 	b.alive, b.conn = false, nil
 	b.pausedUntil = 0

@@ -8,7 +8,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"github.com/monedula/monedula/internal/zktree"
-	"github.com/monedula/monedula/zkstore"
+	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
 // zkConn is one ZooKeeper session of a broker. A request takes time, during which other events
@@ -20,7 +20,7 @@ type zkConn struct {
 	pending []zktree.Event // fired, but not delivered yet
 }
 
-var _ zkstore.Conn = (*zkConn)(nil)
+var _ zkclient.Conn = (*zkConn)(nil)
 
 func (b *broker) connect() *zkConn {
 	c := &zkConn{b: b, life: b.life, id: b.w.tree.Open(b.w.now.Milliseconds(), sessionTimeout.Milliseconds())}
@@ -51,7 +51,7 @@ func (c *zkConn) hear() {
 		e := c.pending[0]
 		c.pending = c.pending[1:]
 		c.b.w.say("broker %d hears of %s: event %d", c.b.id, e.Path, e.Type)
-		c.b.store.Fire(zk.EventType(e.Type), e.Path)
+		c.b.sessions.Fire(zk.EventType(e.Type), e.Path)
 	}
 }
 

@@ -4,22 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-zookeeper/zk"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
 // scripted is a connection whose answers are given by functions of the test.
 type scripted struct {
-	Conn
+	zkclient.Conn
 	get      func() ([]byte, *zk.Stat, error)
-	write    func() error // of one node
 	multi    func(ops []any) ([]zk.MultiResponse, error)
 	children func(path string) []string
 	calls    int
@@ -40,24 +38,14 @@ func (c *scripted) Get(string) ([]byte, *zk.Stat, error) {
 	return c.get()
 }
 
-func (c *scripted) Create(path string, _ []byte, _ int32, _ []zk.ACL) (string, error) {
-	c.calls++
-	return path, c.write()
-}
-
-func (c *scripted) Set(string, []byte, int32) (*zk.Stat, error) {
-	c.calls++
-	return &zk.Stat{}, c.write()
-}
-
 func (*scripted) SessionID() int64 { return 1 }
 func (*scripted) Close()           {}
 
 // begun returns a store with a session on the connection, and a context bound to this session.
-func begun(t *testing.T, conn Conn) (*Steppable, context.Context) {
-	d := NewSteppable(Config{Logger: kafkalog.Discard()})
-	d.Begin(conn)
-	return d, d.BindSession(t.Context())
+func begun(t *testing.T, conn zkclient.Conn) (*Store, context.Context) {
+	s, sessions := NewSteppable(Config{Logger: kafkalog.Discard()})
+	sessions.Begin(conn)
+	return s, s.BindSession(t.Context())
 }
 
 // failing returns the answer to a transaction whose operation at index at failed.
@@ -137,7 +125,7 @@ func TestALostAnswerIsSettledByTheNodesContents(t *testing.T) {
 	conn := &scripted{}
 	d, ctx := begun(t, conn)
 	ours := []byte("ours")
-	create, set := d.createOp("/a", ours, 0), d.setOp("/a", ours, 4)
+	create, set := d.CreateOp("/a", ours, 0), d.SetOp("/a", ours, 4)
 	for _, c := range []struct {
 		name    string
 		op      any
@@ -166,41 +154,12 @@ func TestALostAnswerIsSettledByTheNodesContents(t *testing.T) {
 	}
 }
 
-// The same applies to a write of a single node.
-func TestALostAnswerToASingleWriteIsSettledByTheNodesContents(t *testing.T) {
-	conn := &scripted{}
-	d, ctx := begun(t, conn)
-	for _, c := range []struct {
-		data             string
-		version          int32
-		created, changed bool
-	}{{"ours", 0, true, false}, {"ours", 5, false, true}, {"theirs", 0, false, false}, {"theirs", 5, false, false}, {"ours", 6, false, false}} {
-		conn.get = func() ([]byte, *zk.Stat, error) { return []byte(c.data), &zk.Stat{Version: c.version}, nil }
-		failsWith := func(err error) func() error {
-			answers := []error{zk.ErrConnectionClosed, err}
-			return func() error {
-				next := answers[0]
-				answers = answers[1:]
-				return next
-			}
-		}
-		conn.write = failsWith(zk.ErrNodeExists)
-		if err := d.create(ctx, "/a", []byte("ours")); (err == nil) != c.created || err != nil && !errors.Is(err, ErrNodeExists) {
-			t.Errorf("create, then version %d of %s: %v", c.version, c.data, err)
-		}
-		conn.write = failsWith(zk.ErrBadVersion)
-		if _, err := d.set(ctx, "/a", []byte("ours"), 4); (err == nil) != c.changed || err != nil && !errors.Is(err, ErrBadVersion) {
-			t.Errorf("set, then version %d of %s: %v", c.version, c.data, err)
-		}
-	}
-}
-
 // After a lost answer, a failed check of the epoch ends the operation: the node is not read.
 func TestALostAnswerIsNotSettledInAnotherTerm(t *testing.T) {
 	conn := &scripted{}
 	d, ctx := begun(t, conn)
 	ours := []byte("ours")
-	for name, op := range map[string]any{"create": d.createOp("/a", ours, 0), "set": d.setOp("/a", ours, 4), "delete": d.deleteOp("/a")} {
+	for name, op := range map[string]any{"create": d.CreateOp("/a", ours, 0), "set": d.SetOp("/a", ours, 4), "delete": d.DeleteOp("/a")} {
 		conn.calls = 0
 		conn.multi = func(ops []any) ([]zk.MultiResponse, error) {
 			if conn.calls == 1 {
@@ -278,37 +237,6 @@ func TestTheRootOfATreeIsDeletedTogetherWithGivenNodes(t *testing.T) {
 	}
 }
 
-// cancelOnAnswer cancels the context of a request when its answer arrives, and delays the answer
-// until released is closed.
-type cancelOnAnswer struct {
-	unobserved
-	cancel   func()
-	released chan struct{}
-}
-
-func (c *cancelOnAnswer) ZooKeeperRequest(time.Duration) {
-	c.cancel()
-	<-c.released
-}
-
-// A bulk write whose context is canceled while a request is being answered fails with the context's
-// error, whatever the answer.
-func TestALateAnswerToAnAbandonedMultiIsIgnored(t *testing.T) {
-	for name, failed := range map[string]int{"of the epoch check": 0, "of a write": 2} {
-		observer := &cancelOnAnswer{released: make(chan struct{})}
-		d := NewSteppable(Config{Observer: observer})
-		d.steppable = false
-		d.Begin(&scripted{multi: func(ops []any) ([]zk.MultiResponse, error) { return failing(ops, failed, zk.ErrBadVersion) }})
-		ctx, cancel := context.WithCancel(d.BindSession(t.Context()))
-		observer.cancel = cancel
-		_, _, err := d.SetPartitionStates(ctx, Fence{3}, manyStates(8))
-		close(observer.released)
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("a failure %s: error %v", name, err)
-		}
-	}
-}
-
 func TestABrokenRegistrationIsAnInvalidNode(t *testing.T) {
 	conn := &scripted{
 		get:      func() ([]byte, *zk.Stat, error) { return []byte(`{"version":`), &zk.Stat{Czxid: 7}, nil },
@@ -323,64 +251,20 @@ func TestABrokenRegistrationIsAnInvalidNode(t *testing.T) {
 	}
 }
 
-func TestTooLargeRequestsAreNotSent(t *testing.T) {
-	conn := &scripted{write: func() error { return nil }}
-	d, ctx := begun(t, conn)
-	if err := d.create(ctx, "/a", make([]byte, packetMax)); err == nil || conn.calls != 0 {
-		t.Errorf("a node of %d bytes: %v after %d requests", packetMax, err, conn.calls)
-	}
-}
-
-// Once the session of an operation has ended, the operation returns ErrSessionExpired, whatever the
-// error of the connection, and later operations of the session send nothing.
-func TestOperationsEndWithTheirSession(t *testing.T) {
-	for name, answer := range map[string]error{"lost connection": zk.ErrConnectionClosed, "expired": zk.ErrSessionExpired, "other": zk.ErrAPIError} {
-		conn := &scripted{}
-		d, ctx := begun(t, conn)
-		conn.get = func() ([]byte, *zk.Stat, error) {
-			if answer != zk.ErrSessionExpired { // the library has not reported the expiry yet
-				d.End()
-			}
-			return nil, nil, answer
-		}
-		if _, err := d.readUnwatched(ctx, "/a"); !errors.Is(err, ErrSessionExpired) || conn.calls != 1 {
-			t.Errorf("%s: %v after %d requests", name, err, conn.calls)
-		}
-		d.End()
-		if _, err := d.readUnwatched(ctx, "/a"); !errors.Is(err, ErrSessionExpired) || conn.calls != 1 {
-			t.Errorf("%s, in an ended session: %v after %d requests", name, err, conn.calls)
-		}
-	}
-}
-
-func TestAnEndedSessionDialsNoServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	s := &session{dead: make(chan struct{})}
-	conn, err := s.dial("tcp", l.Addr().String(), time.Second, 1)
-	must(t, err)
-	conn.Close()
-	close(s.dead)
-	if _, err := s.dial("tcp", l.Addr().String(), time.Second, 1); !errors.Is(err, ErrSessionExpired) {
-		t.Errorf("error %v", err)
-	}
-}
-
 func TestBatchesStayBelowTheServersLimits(t *testing.T) {
-	d := NewSteppable(Config{Logger: kafkalog.Discard()})
+	d, _ := NewSteppable(Config{Logger: kafkalog.Discard()})
 	for _, size := range []int{0, 10_000, 400_000, 900_000} {
 		data := make([]byte, size)
 		writes := make([]write, 1000)
 		for i := range writes {
 			path := fmt.Sprintf("/a/%d", i)
-			writes[i] = write{path, d.setOp(path, data, 0)}
+			writes[i] = write{path, d.SetOp(path, data, 0)}
 		}
 		next := 0
 		for _, b := range cut(writes) {
 			bytes := 0
 			for _, w := range writes[b[0]:b[1]] {
-				bytes += opSize(w.op)
+				bytes += zkclient.OpSize(w.op)
 			}
 			if b[0] != next || b[0] == b[1] || b[1]-b[0] > batchOps || b[1]-b[0] > 1 && bytes > batchBytes {
 				t.Fatalf("writes of %d bytes: a batch from %d to %d of %d bytes", size, b[0], b[1], bytes)

@@ -1,9 +1,13 @@
-package zkstore
+package zkclient
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -16,96 +20,60 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-func TestPitfallController02_TheResultBehindALostAnswerIsReadFromTheNodes(t *testing.T) {
-	s, straight, p := openThroughProxy(t)
-	ctx := background(t)
-	must(t, straight.CreateStartupPaths(ctx))
-	tp := TopicPartition{Topic: "t"}
-	state := PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []int32{1}}
-	var epoch ControllerEpoch
-	for _, c := range []struct {
-		name string
-		op   int32
-		run  func() error
-	}{
-		{"election", opMulti, func() (err error) {
-			epoch, err = s.Elect(ctx, 1)
-			if err == nil && epoch.Epoch != 1 {
-				t.Errorf("epoch %+v", epoch)
-			}
-			return err
-		}},
-		{"registration", opMulti, func() error { return second(s.RegisterBroker(ctx, plaintext(1))) }},
-		{"create", opCreate, func() error {
-			return s.CreateTopic(ctx, TopicNode{Name: "t", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}}})
-		}},
-		{"fenced creates", opMulti, func() error {
-			failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: state})
-			return errors.Join(err, failed[tp])
-		}},
-		{"fenced set", opMulti, func() error {
-			written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: state})
-			if written[tp] != 1 {
-				t.Errorf("version %d", written[tp])
-			}
-			return errors.Join(err, failed[tp])
-		}},
-		{"conditional set", opSetData, func() error { return second(s.AllocateProducerIDBlock(ctx, 1)) }},
-		{"fenced delete", opMulti, func() error { return s.DeleteTopic(ctx, epoch.Fence(), "t") }},
-		{"delete", opDelete, func() error { return s.remove(ctx, ISRChangesPath) }},
-	} {
-		before := p.answersLost()
-		p.loseNext(c.op)
-		if err := c.run(); err != nil {
-			t.Errorf("%s: %v", c.name, err)
-		}
-		if p.answersLost() != before+1 {
-			t.Errorf("%s: no answer was lost", c.name)
-		}
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+func background(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func openClient(t *testing.T, connect string, change ...func(*Config)) *Client {
+	t.Helper()
+	cfg := Config{Connect: connect, SessionTimeout: 6 * time.Second, CreateChroot: true, Logger: kafkalog.Discard()}
+	if testing.Verbose() {
+		cfg.Logger = kafkalog.New(os.Stderr)
 	}
-	if n, err := straight.readUnwatched(ctx, ControllerEpochPath); err != nil || string(n.data) != "1" {
-		t.Errorf("controller epoch %q, %v: elected twice?", n.data, err)
+	for _, c := range change {
+		c(&cfg)
 	}
-	if b, err := s.AllocateProducerIDBlock(ctx, 1); err != nil || b.Start != 1000 {
-		t.Errorf("next block %+v, %v: the allocation with the lost answer should have got the first block", b, err)
+	client, err := Open(background(t), cfg)
+	must(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
+
+// openThroughProxy opens a client that connects through a proxy, and one that connects directly to
+// the same chroot.
+func openThroughProxy(t *testing.T, change ...func(*Config)) (s, straight *Client, p *testkit.ZooKeeperProxy) {
+	t.Helper()
+	connect := testkit.ZooKeeper(t)
+	server, chroot, _ := strings.Cut(connect, "/")
+	p = testkit.NewZooKeeperProxy(t, server)
+	straight = openClient(t, connect)
+	s = openClient(t, p.Addr().String()+"/"+chroot, change...)
+	return s, straight, p
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
-func TestAConflictAfterALostAnswerStaysAConflict(t *testing.T) {
-	s, straight, p := openThroughProxy(t)
-	ctx := background(t)
-	must(t, straight.CreateStartupPaths(ctx))
-	epoch, err := s.Elect(ctx, 1)
-	must(t, err)
-	one, two := TopicPartition{Topic: "t"}, TopicPartition{Topic: "t", Partition: 1}
-	states := map[TopicPartition]PartitionState{one: {ISR: []int32{1}}, two: {ISR: []int32{1}}}
-	must(t, straight.CreateTopic(ctx, TopicNode{Name: "t"}))
-	failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), states)
-	if err != nil || len(failed) > 0 {
-		t.Fatalf("%v, %v", failed, err)
-	}
-	_, err = straight.set(ctx, PartitionStatePath(two), []byte("{}"), 0)
-	must(t, err)
-	p.loseNext(opMulti)
-	written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), states)
-	if err != nil || written[one] != 1 || !errors.Is(failed[two], ErrBadVersion) || len(failed) != 1 {
-		t.Errorf("written %v, failed %v, %v", written, failed, err)
-	}
-	p.loseNext(opMulti)
-	if _, err := s.Elect(ctx, 2); !errors.Is(err, ErrControllerMoved) {
-		t.Errorf("election after an earlier one of the same session with another id: %v", err)
-	}
-}
+func second[A any](_ A, err error) error { return err }
 
 func TestOperationsSurviveALostConnection(t *testing.T) {
 	s, straight, p := openThroughProxy(t)
 	ctx := background(t)
-	must(t, straight.CreateStartupPaths(ctx))
+	must(t, straight.EnsurePath(ctx, "/topics"))
 	id := s.SessionID()
-	p.setCut(true)
+	p.SetCut(true)
 	done := make(chan error, 1)
-	go func() { done <- s.CreateTopic(ctx, TopicNode{Name: "t"}) }()
-	p.setCut(false)
+	go func() { done <- s.Create(ctx, "/topics/t", nil) }()
+	p.SetCut(false)
 	must(t, <-done)
 	if s.SessionID() != id {
 		t.Error("the session changed")
@@ -115,20 +83,20 @@ func TestOperationsSurviveALostConnection(t *testing.T) {
 func TestWatchesSurviveAReconnect(t *testing.T) {
 	s, straight, p := openThroughProxy(t)
 	ctx := background(t)
-	must(t, straight.CreateStartupPaths(ctx))
+	must(t, straight.EnsurePath(ctx, "/topics"))
 	rung := make(chan struct{}, 10)
-	s.WatchChildren(TopicsPath, func() { rung <- struct{}{} })
-	_, err := s.Topics(ctx)
+	s.WatchChildren("/topics", func() { rung <- struct{}{} })
+	_, err := s.Children(ctx, "/topics", true)
 	must(t, err)
-	p.setCut(true)
-	must(t, straight.CreateTopic(ctx, TopicNode{Name: "missed"})) // while s is disconnected
-	p.setCut(false)
+	p.SetCut(true)
+	must(t, straight.Create(ctx, "/topics/missed", nil)) // while s is disconnected
+	p.SetCut(false)
 	<-rung
-	if names, err := s.Topics(ctx); err != nil || len(names) != 1 {
+	if names, err := s.Children(ctx, "/topics", true); err != nil || len(names) != 1 {
 		t.Errorf("%v, %v", names, err)
 	}
-	p.dropAll()
-	must(t, straight.CreateTopic(ctx, TopicNode{Name: "second"}))
+	p.DropAll()
+	must(t, straight.Create(ctx, "/topics/second", nil))
 	<-rung
 }
 
@@ -153,17 +121,18 @@ func (r *trace) String() string {
 func TestAnExpiredSessionIsReplacedAndItsOperationsFail(t *testing.T) {
 	s, straight, p := openThroughProxy(t)
 	ctx := background(t)
-	must(t, s.CreateStartupPaths(ctx))
-	firstEpoch, err := s.RegisterBroker(ctx, plaintext(1))
+	must(t, s.EnsurePath(ctx, "/topics"))
+	must(t, s.CreateEphemeral(ctx, "/member", nil))
+	before, err := straight.Read(ctx, "/member")
 	must(t, err)
 	first := s.SessionID()
 	bound := s.BindSession(ctx)
 
 	var steps trace
 	again := make(chan struct{}, 1)
-	s.WatchChildren(TopicsPath, func() { steps.add("children") })
-	s.WatchNode(ControllerPath, NodeWatch{Changed: func() { again <- struct{}{} }})
-	_, err = s.Topics(ctx)
+	s.WatchChildren("/topics", func() { steps.add("children") })
+	s.WatchNode("/other", NodeWatch{Changed: func() { again <- struct{}{} }})
+	_, err = s.Children(ctx, "/topics", true)
 	must(t, err)
 	s.AddSessionListener(SessionListener{
 		Before: func() {
@@ -171,19 +140,19 @@ func TestAnExpiredSessionIsReplacedAndItsOperationsFail(t *testing.T) {
 			if id := s.SessionID(); id != 0 {
 				t.Errorf("session %x is open in Before", id)
 			}
-			if _, err := s.Topics(bound); !errors.Is(err, ErrSessionExpired) {
+			if _, err := s.Children(bound, "/topics", true); !errors.Is(err, ErrSessionExpired) {
 				t.Errorf("operation of the old session in Before: %v", err)
 			}
 		},
 		After: func() {
 			steps.add("after")
-			if _, err := s.RegisterBroker(ctx, plaintext(1)); err != nil {
-				t.Errorf("register in After: %v", err)
+			if err := s.CreateEphemeral(ctx, "/member", nil); err != nil {
+				t.Errorf("create in After: %v", err)
 			}
 		},
 	})
 	s.AddSessionListener(SessionListener{After: func() { steps.add("second") }})
-	p.expireSession(t)
+	p.ExpireSession(t)
 	<-again
 	testkit.Eventually(t, 5*time.Second, "handlers are called in the new session", func() bool {
 		return steps.String() == "before after second children"
@@ -191,59 +160,43 @@ func TestAnExpiredSessionIsReplacedAndItsOperationsFail(t *testing.T) {
 	if id := s.SessionID(); id == first || id == 0 {
 		t.Errorf("session %x after %x", id, first)
 	}
-	if err := s.CreateTopic(bound, TopicNode{Name: "t"}); !errors.Is(err, ErrSessionExpired) {
+	if err := s.Create(bound, "/topics/t", nil); !errors.Is(err, ErrSessionExpired) {
 		t.Errorf("operation of the old session in the new one: %v", err)
 	}
-	must(t, s.CreateTopic(ctx, TopicNode{Name: "t"}))
-	info, owner, err := straight.BrokerNode(ctx, 1)
-	if err != nil || info.Epoch <= firstEpoch || owner != s.SessionID() {
-		t.Errorf("broker %+v of %x, %v", info, owner, err)
+	must(t, s.Create(ctx, "/topics/t", nil))
+	after, err := straight.Read(ctx, "/member")
+	if err != nil || after.Stat.Czxid <= before.Stat.Czxid || after.Stat.EphemeralOwner != s.SessionID() {
+		t.Errorf("ephemeral node %+v, %v", after.Stat, err)
 	}
 }
 
 func TestAnOperationInProgressFailsWhenItsSessionExpires(t *testing.T) {
 	s, straight, p := openThroughProxy(t, func(c *Config) { c.SessionTimeout = 1500 * time.Millisecond })
 	ctx := background(t)
-	must(t, straight.CreateStartupPaths(ctx))
-	_, err := s.RegisterBroker(ctx, plaintext(1))
-	must(t, err)
+	must(t, straight.EnsurePath(ctx, "/topics"))
+	must(t, s.CreateEphemeral(ctx, "/member", nil))
 	bound := s.BindSession(ctx)
-	p.setCut(true)
+	p.SetCut(true)
 	done := make(chan error, 1)
-	go func() { done <- s.CreateTopic(bound, TopicNode{Name: "zombie"}) }()
-	must(t, straight.AwaitBrokerGone(ctx, 1)) // the server has expired the session
-	p.setCut(false)
+	go func() { done <- s.Create(bound, "/topics/zombie", nil) }()
+	must(t, straight.AwaitGone(ctx, "/member")) // the server has expired the session
+	p.SetCut(false)
 	if err := <-done; !errors.Is(err, ErrSessionExpired) {
 		t.Errorf("error %v", err)
 	}
 	// An unbound operation waits for the new session.
-	must(t, s.CreateTopic(ctx, TopicNode{Name: "t"}))
-	if names, err := straight.TopicNames(ctx); err != nil || strings.Join(names, " ") != "t" {
+	must(t, s.Create(ctx, "/topics/t", nil))
+	if names, err := straight.Children(ctx, "/topics", false); err != nil || strings.Join(names, " ") != "t" {
 		t.Errorf("topics %v, %v", names, err)
-	}
-}
-
-func TestPitfallController04_ANodeOfAFormerSessionOfTheStoreIsReplaced(t *testing.T) {
-	ctx, connect := background(t), testkit.ZooKeeper(t)
-	former, s := openStore(t, connect), openStore(t, connect)
-	must(t, s.CreateStartupPaths(ctx))
-	before, err := former.RegisterBroker(ctx, plaintext(1))
-	must(t, err)
-	s.mu.Lock()
-	s.registered = former.SessionID() // as if s had registered the broker in that session and lost it
-	s.mu.Unlock()
-	after, err := s.RegisterBroker(ctx, plaintext(1))
-	if err != nil || after <= before {
-		t.Errorf("epoch %d after %d, %v", after, before, err)
 	}
 }
 
 func TestCloseReturnsWhileDisconnected(t *testing.T) {
 	s, _, p := openThroughProxy(t)
 	ctx := background(t)
-	p.setCut(true)
+	p.SetCut(true)
 	done := make(chan error, 1)
-	go func() { done <- s.CreateTopic(ctx, TopicNode{Name: "t"}) }()
+	go func() { done <- s.Create(ctx, "/topics/t", nil) }()
 	s.Close()
 	if err := <-done; !errors.Is(err, ErrClosed) {
 		t.Errorf("operation in progress: %v", err)
@@ -251,16 +204,16 @@ func TestCloseReturnsWhileDisconnected(t *testing.T) {
 }
 
 func TestTheErrorForATooLargeNodeNamesTheSetting(t *testing.T) {
-	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
-	must(t, s.CreateStartupPaths(ctx))
-	err := s.create(ctx, TopicPath("huge"), make([]byte, 2<<20))
+	ctx, s := background(t), openClient(t, testkit.ZooKeeper(t))
+	must(t, s.EnsurePath(ctx, "/topics"))
+	err := s.Create(ctx, "/topics/huge", make([]byte, 2<<20))
 	if err == nil || !strings.Contains(err.Error(), "jute.maxbuffer") {
 		t.Errorf("2 MiB: %v", err)
 	}
-	if err := s.create(ctx, TopicPath("huge"), make([]byte, 5<<20)); err == nil {
+	if err := s.Create(ctx, "/topics/huge", make([]byte, 5<<20)); err == nil {
 		t.Error("5 MiB: no error")
 	}
-	if _, err := s.Topics(ctx); err != nil {
+	if _, err := s.Children(ctx, "/topics", true); err != nil {
 		t.Errorf("later operation: %v", err)
 	}
 }
@@ -268,7 +221,7 @@ func TestTheErrorForATooLargeNodeNamesTheSetting(t *testing.T) {
 func TestASessionLossDuringAfterDoesNotBlock(t *testing.T) {
 	s, straight, p := openThroughProxy(t)
 	ctx := background(t)
-	must(t, straight.CreateStartupPaths(ctx))
+	must(t, straight.EnsurePath(ctx, "/topics"))
 	results := make(chan error, 2)
 	first := true
 	s.AddSessionListener(SessionListener{After: func() {
@@ -277,13 +230,13 @@ func TestASessionLossDuringAfterDoesNotBlock(t *testing.T) {
 			s.mu.Lock()
 			current := s.current
 			s.mu.Unlock()
-			p.expireSession(t)
+			p.ExpireSession(t)
 			<-current.dead
 		}
-		_, err := s.Topics(ctx)
+		_, err := s.Children(ctx, "/topics", true)
 		results <- err
 	}})
-	p.expireSession(t)
+	p.ExpireSession(t)
 	if err := <-results; !errors.Is(err, ErrSessionExpired) {
 		t.Errorf("operation in After when its session is lost: %v", err)
 	}
@@ -309,13 +262,6 @@ func (c *counter) ZooKeeperRequest(time.Duration) {
 	c.requests++
 }
 
-// answered returns the number of answered requests.
-func (c *counter) answered() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.requests
-}
-
 func (c *counter) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -326,12 +272,15 @@ func TestTheObserverIsNotifiedOfSessionsAndRequests(t *testing.T) {
 	seen := &counter{}
 	s, _, p := openThroughProxy(t, func(c *Config) { c.Observer = seen })
 	ctx := background(t)
-	must(t, s.CreateStartupPaths(ctx))
-	if seen.requests < len(startupPaths()) || s.State() != "CONNECTED" {
+	must(t, s.EnsurePath(ctx, "/topics"))
+	for range 10 {
+		must(t, second(s.Exists(ctx, "/topics")))
+	}
+	if seen.requests < 10 || s.State() != "CONNECTED" {
 		t.Errorf("%d requests, state %s", seen.requests, s.State())
 	}
 	before := strings.Count(seen.String(), "Expired")
-	p.expireSession(t)
+	p.ExpireSession(t)
 	testkit.Eventually(t, 10*time.Second, "the observer is notified of the expiry and the new session", func() bool {
 		return strings.Count(seen.String(), "Expired") == before+1 && strings.HasSuffix(seen.String(), "SyncConnected") && s.State() == "CONNECTED"
 	})
@@ -354,18 +303,18 @@ func TestTheObserverIsNotifiedOfEachChangeOfTheConnection(t *testing.T) {
 
 func TestASilentServerDelaysTheHandshakeOnlyBriefly(t *testing.T) {
 	z := testkit.NewZooKeeper(t)
-	p := startProxy(t, z.Address())
-	s := openStore(t, p.Addr().String(), func(c *Config) { c.SessionTimeout = 1500 * time.Millisecond })
+	p := testkit.NewZooKeeperProxy(t, z.Address())
+	s := openClient(t, p.Addr().String(), func(c *Config) { c.SessionTimeout = 1500 * time.Millisecond })
 	ctx := background(t)
-	must(t, s.CreateStartupPaths(ctx))
+	must(t, s.EnsurePath(ctx, "/topics"))
 	z.Pause() // the handshake of the next connection gets no answer either
-	p.dropAll()
+	p.DropAll()
 	done := make(chan error, 1)
-	go func() { done <- s.CreateTopic(ctx, TopicNode{Name: "t"}) }()
+	go func() { done <- s.Create(ctx, "/topics/t", nil) }()
 	// The handshake is abandoned after two thirds of the session timeout and tried again. Ten read
 	// timeouts would be ten seconds.
-	start, dials := time.Now(), p.accepted()
-	testkit.Eventually(t, 6*time.Second, "the client tries another connection", func() bool { return p.accepted() >= dials+2 })
+	start, dials := time.Now(), p.Accepted()
+	testkit.Eventually(t, 6*time.Second, "the client tries another connection", func() bool { return p.Accepted() >= dials+2 })
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("dialled again after %v", took)
 	}
@@ -404,7 +353,7 @@ func TestAServerThatDropsItsFirstConnectionsIsRetriedSoon(t *testing.T) {
 	}()
 	var lines logBuffer
 	began := time.Now()
-	openStore(t, listener.Addr().String()+"/"+chroot, func(c *Config) { c.Logger = kafkalog.New(&lines) })
+	openClient(t, listener.Addr().String()+"/"+chroot, func(c *Config) { c.Logger = kafkalog.New(&lines) })
 	if took := time.Since(began); took > drops*time.Second {
 		t.Errorf("connected after %v", took)
 	}
@@ -443,4 +392,85 @@ func TestTheClientLibraryPausesOnlyAfterManyRounds(t *testing.T) {
 	if _, pause := h.Next(); !pause {
 		t.Error("no pause in an ended session")
 	}
+}
+
+func TestConnectStringsAreSplit(t *testing.T) {
+	for text, want := range map[string]struct {
+		servers []string
+		chroot  string
+	}{
+		"a:1":              {[]string{"a:1"}, ""},
+		"a, b:2 ,":         {[]string{"a:2181", "b:2"}, ""},
+		"a:1,b:2/kafka/x/": {[]string{"a:1", "b:2"}, "/kafka/x"},
+		"[::1]:5/k":        {[]string{"[::1]:5"}, "/k"},
+		"a:1/":             {[]string{"a:1"}, ""},
+	} {
+		servers, chroot, err := splitConnect(text)
+		if err != nil || !reflect.DeepEqual(servers, want.servers) || chroot != want.chroot {
+			t.Errorf("%q: %q, %q, %v", text, servers, chroot, err)
+		}
+	}
+	for _, bad := range []string{"", "/chroot", ",", "a//b"} {
+		if _, _, err := splitConnect(bad); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+func TestAnUnreachableServerIsReportedAsInKafka(t *testing.T) {
+	connect := fmt.Sprintf("127.0.0.1:%d/x", testkit.FreePort(t))
+	_, err := Open(background(t), Config{Connect: connect, ConnectionTimeout: 300 * time.Millisecond, Logger: kafkalog.Discard()})
+	var timeout *ConnectionTimeoutError
+	if err == nil || err.Error() != "Timed out waiting for connection while in state: CONNECTING" || !errors.As(err, &timeout) {
+		t.Fatalf("error %v", err)
+	}
+	if !strings.Contains(timeout.Hint(), connect) {
+		t.Errorf("the hint %q does not name %s", timeout.Hint(), connect)
+	}
+}
+
+// The abandoned request still runs, so this test is meant for the race detector too.
+func TestAnAbandonedMultiReturnsNoResults(t *testing.T) {
+	ctx, s := background(t), openClient(t, testkit.ZooKeeper(t))
+	must(t, s.EnsurePath(ctx, "/topics"))
+	for range 200 {
+		short, cancel := context.WithCancel(ctx)
+		go cancel()
+		results, failed, _, err := s.Multi(short, "check", "/absent", s.CheckOp("/topics", AnyVersion), s.CheckOp("/absent", 0))
+		switch {
+		case errors.Is(err, context.Canceled) && (results != nil || failed != -1):
+			t.Fatalf("an abandoned request returned results %v, failed operation %d", results, failed)
+		case errors.Is(err, ErrNoNode) && failed != 1:
+			t.Fatalf("operation %d failed: %v", failed, err)
+		case err == nil:
+			t.Fatal("a check of an absent node was answered without an error")
+		}
+	}
+}
+
+// logBuffer collects log lines. Loggers write to it from several goroutines.
+type logBuffer struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// said returns the messages of one logger in order.
+func (b *logBuffer) said(logger string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var messages []string
+	for _, line := range strings.Split(b.text.String(), "\n") {
+		if rest, ok := strings.CutSuffix(line, " ("+logger+")"); ok {
+			if _, message, ok := strings.Cut(rest, "] "); ok {
+				messages = append(messages, message)
+			}
+		}
+	}
+	return messages
 }

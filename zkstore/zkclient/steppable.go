@@ -1,4 +1,4 @@
-package zkstore
+package zkclient
 
 import (
 	"github.com/go-zookeeper/zk"
@@ -20,18 +20,18 @@ type Conn interface {
 	Close()
 }
 
-// Steppable is a Store without goroutines. Its requests run in the caller's goroutine, one at a time.
-// Its owner determines when sessions begin and end and which watches fire. A simulation uses it to
-// run the operations of this package on its own tree of nodes. Contexts must be bound
-// (BindSession), since no operation waits for a session.
-type Steppable struct{ *Store }
+// Steppable is a Client without goroutines. Its requests run in the caller's goroutine, one at a
+// time. Its owner determines when sessions begin and end and which watches fire. A simulation uses
+// it to run operations on its own tree of nodes. Contexts must be bound (BindSession), since no
+// operation waits for a session.
+type Steppable struct{ *Client }
 
-// NewSteppable returns a store without a session.
+// NewSteppable returns a client without a session.
 func NewSteppable(cfg Config) *Steppable {
 	cfg.setDefaults()
-	s := newStore(cfg, nil, "")
-	s.steppable = true
-	return &Steppable{s}
+	c := newClient(cfg, nil, "")
+	c.steppable = true
+	return &Steppable{c}
 }
 
 // Begin opens a session on the connection.

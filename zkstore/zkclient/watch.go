@@ -1,7 +1,6 @@
-package zkstore
+package zkclient
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -18,7 +17,7 @@ import (
 // missed.
 type NodeWatch struct{ Created, Deleted, Changed func() }
 
-// handlers are guarded by Store.mu.
+// handlers are guarded by Client.mu.
 type handlers struct {
 	node     map[string]NodeWatch
 	children map[string]func()
@@ -26,85 +25,80 @@ type handlers struct {
 
 // WatchChildren registers changed as the handler for changes of the children of path. Methods that
 // list the children arm the watch. changed is also called after each new session. A path has one
-// handler; a later call replaces it. The handler runs in the store's event goroutine and must only
+// handler; a later call replaces it. The handler runs in the client's event goroutine and must only
 // enqueue work.
-func (s *Store) WatchChildren(path string, changed func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handlers.children[path] = changed
+func (c *Client) WatchChildren(path string, changed func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.handlers.children[path] = changed
 }
 
 // UnwatchChildren removes the handler. A watch that is still armed has no effect.
-func (s *Store) UnwatchChildren(path string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.handlers.children, path)
+func (c *Client) UnwatchChildren(path string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.handlers.children, path)
 }
 
 // WatchNode registers w for path. Arm and reads of the node's data arm it. Its functions run in the
-// store's event goroutine and must only enqueue work.
-func (s *Store) WatchNode(path string, w NodeWatch) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handlers.node[path] = w
+// client's event goroutine and must only enqueue work.
+func (c *Client) WatchNode(path string, w NodeWatch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.handlers.node[path] = w
 }
 
 // UnwatchNode removes the handler. A watch that is still armed has no effect.
-func (s *Store) UnwatchNode(path string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.handlers.node, path)
+func (c *Client) UnwatchNode(path string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.handlers.node, path)
 }
 
-// Arm arms the NodeWatch of path, if one is registered, and reports whether the node exists.
-func (s *Store) Arm(ctx context.Context, path string) (exists bool, err error) {
-	return s.exists(ctx, path)
-}
-
-func (s *Store) watched(key watchKey) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (c *Client) watched(key watchKey) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if key.children {
-		_, ok := s.handlers.children[key.path]
+		_, ok := c.handlers.children[key.path]
 		return ok
 	}
-	_, ok := s.handlers.node[key.path]
+	_, ok := c.handlers.node[key.path]
 	return ok
 }
 
 // onNodeEvent marks the watch as fired and queues a call of its handler. The handler is looked up
 // only when the call runs.
-func (s *Store) onNodeEvent(sess *session, e zk.Event) {
-	path := strings.TrimPrefix(e.Path, s.chroot)
+func (c *Client) onNodeEvent(sess *session, e zk.Event) {
+	path := strings.TrimPrefix(e.Path, c.chroot)
 	if path == "" {
 		path = "/"
 	}
 	switch e.Type {
 	case zk.EventNodeChildrenChanged:
 		sess.watches.fired(watchKey{path, true})
-		s.events.add(func() { s.callChildren(path) })
+		c.events.add(func() { c.callChildren(path) })
 	case zk.EventNodeDeleted: // fires a watch of the children too
 		sess.watches.fired(watchKey{path, true})
 		fallthrough
 	case zk.EventNodeCreated, zk.EventNodeDataChanged:
 		sess.watches.fired(watchKey{path, false})
-		s.events.add(func() { s.callNode(path, e.Type) })
+		c.events.add(func() { c.callNode(path, e.Type) })
 	}
 }
 
-func (s *Store) callChildren(path string) {
-	s.mu.Lock()
-	changed := s.handlers.children[path]
-	s.mu.Unlock()
+func (c *Client) callChildren(path string) {
+	c.mu.Lock()
+	changed := c.handlers.children[path]
+	c.mu.Unlock()
 	if changed != nil {
 		changed()
 	}
 }
 
-func (s *Store) callNode(path string, event zk.EventType) {
-	s.mu.Lock()
-	w := s.handlers.node[path]
-	s.mu.Unlock()
+func (c *Client) callNode(path string, event zk.EventType) {
+	c.mu.Lock()
+	w := c.handlers.node[path]
+	c.mu.Unlock()
 	call := w.Changed
 	switch event {
 	case zk.EventNodeCreated:
@@ -118,14 +112,14 @@ func (s *Store) callNode(path string, event zk.EventType) {
 }
 
 // fireAll queues a call of each handler. It is used after a new session.
-func (s *Store) fireAll() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, path := range slices.Sorted(maps.Keys(s.handlers.children)) {
-		s.events.add(func() { s.callChildren(path) })
+func (c *Client) fireAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, path := range slices.Sorted(maps.Keys(c.handlers.children)) {
+		c.events.add(func() { c.callChildren(path) })
 	}
-	for _, path := range slices.Sorted(maps.Keys(s.handlers.node)) {
-		s.events.add(func() { s.callNode(path, zk.EventNodeDataChanged) })
+	for _, path := range slices.Sorted(maps.Keys(c.handlers.node)) {
+		c.events.add(func() { c.callNode(path, zk.EventNodeDataChanged) })
 	}
 }
 

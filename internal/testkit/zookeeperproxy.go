@@ -1,4 +1,4 @@
-package zkstore
+package testkit
 
 import (
 	"encoding/binary"
@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// proxy forwards connections to ZooKeeper and can drop connections and answers.
-type proxy struct {
+// ZooKeeperProxy forwards connections to ZooKeeper and can drop connections and answers.
+type ZooKeeperProxy struct {
 	net.Listener
 	server string
 
 	mu    sync.Mutex // guards the fields below
 	conns map[net.Conn]bool
-	dials int    // number of connections accepted so far
+	dials int    // number of connections Accepted so far
 	cut   bool   // refuse all connections
 	lose  int32  // opcode whose next answer is dropped with its connection; 0 means none
 	lost  int    // number of dropped answers
@@ -24,22 +24,24 @@ type proxy struct {
 
 // Opcodes of ZooKeeper's protocol.
 const (
-	opCreate  = 1
-	opSetData = 5
-	opMulti   = 14
-	opDelete  = 2
+	ZooKeeperCreate  = 1
+	ZooKeeperDelete  = 2
+	ZooKeeperSetData = 5
+	ZooKeeperMulti   = 14
 )
 
-func startProxy(t *testing.T, server string) *proxy {
+// NewZooKeeperProxy starts a proxy in front of the server (host:port), which stops with the test.
+// Addr is the address to connect to.
+func NewZooKeeperProxy(t testing.TB, server string) *ZooKeeperProxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{Listener: l, server: server, conns: map[net.Conn]bool{}}
+	p := &ZooKeeperProxy{Listener: l, server: server, conns: map[net.Conn]bool{}}
 	t.Cleanup(func() {
 		l.Close()
-		p.dropAll()
+		p.DropAll()
 	})
 	go func() {
 		for {
@@ -53,7 +55,7 @@ func startProxy(t *testing.T, server string) *proxy {
 	return p
 }
 
-func (p *proxy) serve(client net.Conn) {
+func (p *ZooKeeperProxy) serve(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", p.server)
 	if err != nil {
@@ -78,7 +80,7 @@ func (p *proxy) serve(client net.Conn) {
 	go func() {
 		defer server.Close()
 		for first := true; ; first = false {
-			frame, err := readPacket(client)
+			frame, err := ReadZooKeeperPacket(client)
 			if err != nil {
 				return
 			}
@@ -91,7 +93,7 @@ func (p *proxy) serve(client net.Conn) {
 		}
 	}()
 	for first := true; ; first = false {
-		frame, err := readPacket(server)
+		frame, err := ReadZooKeeperPacket(server)
 		if err != nil {
 			return
 		}
@@ -108,7 +110,8 @@ func (p *proxy) serve(client net.Conn) {
 	}
 }
 
-func readPacket(r io.Reader) ([]byte, error) {
+// ReadZooKeeperPacket reads a request or an answer, including the four bytes of its length.
+func ReadZooKeeperPacket(r io.Reader) ([]byte, error) {
 	frame := make([]byte, 4)
 	if _, err := io.ReadFull(r, frame); err != nil {
 		return nil, err
@@ -118,7 +121,7 @@ func readPacket(r io.Reader) ([]byte, error) {
 	return frame, err
 }
 
-func (p *proxy) loses(op int32) bool {
+func (p *ZooKeeperProxy) loses(op int32) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.lose != op {
@@ -129,37 +132,40 @@ func (p *proxy) loses(op int32) bool {
 	return true
 }
 
-// loseNext drops the answer to the next request with the opcode, and its connection, after the
+// LoseNext drops the answer to the next request with the opcode, and its connection, after the
 // server has executed the request.
-func (p *proxy) loseNext(op int32) {
+func (p *ZooKeeperProxy) LoseNext(op int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lose = op
 }
 
-func (p *proxy) answersLost() int {
+// AnswersLost returns the number of answers that were dropped.
+func (p *ZooKeeperProxy) AnswersLost() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.lost
 }
 
-func (p *proxy) accepted() int {
+// Accepted returns the number of connections that were accepted.
+func (p *ZooKeeperProxy) Accepted() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.dials
 }
 
-// setCut drops all connections and refuses new ones while on.
-func (p *proxy) setCut(on bool) {
+// SetCut drops all connections and refuses new ones while on is true.
+func (p *ZooKeeperProxy) SetCut(on bool) {
 	p.mu.Lock()
 	p.cut = on
 	p.mu.Unlock()
 	if on {
-		p.dropAll()
+		p.DropAll()
 	}
 }
 
-func (p *proxy) dropAll() {
+// DropAll closes all connections.
+func (p *ZooKeeperProxy) DropAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
@@ -167,10 +173,10 @@ func (p *proxy) dropAll() {
 	}
 }
 
-// expireSession ends the client's session: it opens a second connection with the session's id and
+// ExpireSession ends the client's session: it opens a second connection with the session's id and
 // password and closes the session through it. If the client reconnects first, the server ends the
-// second connection instead. expireSession tries again until the session is closed.
-func (p *proxy) expireSession(t *testing.T) {
+// second connection instead. ExpireSession tries again until the session is closed.
+func (p *ZooKeeperProxy) ExpireSession(t testing.TB) {
 	t.Helper()
 	p.mu.Lock()
 	answer := p.last // size 4, protocol 4, timeout 4, id 8, password 4+16
@@ -184,7 +190,7 @@ func (p *proxy) expireSession(t *testing.T) {
 }
 
 // endSession tries to close the session of a connect answer, and reports whether it is closed.
-func (p *proxy) endSession(t *testing.T, answer []byte) bool {
+func (p *ZooKeeperProxy) endSession(t testing.TB, answer []byte) bool {
 	t.Helper()
 	c, err := net.Dial("tcp", p.server)
 	if err != nil {
@@ -198,7 +204,7 @@ func (p *proxy) endSession(t *testing.T, answer []byte) bool {
 	if _, err := c.Write(request); err != nil {
 		return false
 	}
-	connected, err := readPacket(c)
+	connected, err := ReadZooKeeperPacket(c)
 	if err != nil {
 		return false
 	}
@@ -209,6 +215,6 @@ func (p *proxy) endSession(t *testing.T, answer []byte) bool {
 	if _, err := c.Write(closing); err != nil {
 		return false
 	}
-	_, err = readPacket(c)
+	_, err = ReadZooKeeperPacket(c)
 	return err == nil
 }

@@ -1,4 +1,4 @@
-package zkstore
+package zkclient
 
 import (
 	"encoding/binary"
@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/go-zookeeper/zk"
+
+	"github.com/monedula/monedula/internal/testkit"
 )
 
 // serveReadOnly starts a server that opens a session on each connection, has no nodes, and refuses
@@ -32,7 +34,7 @@ func serveReadOnly(t *testing.T) (address string) {
 func refuse(c net.Conn) {
 	defer c.Close()
 	const noNode, noAuth = -101, -102
-	if _, err := readPacket(c); err != nil {
+	if _, err := testkit.ReadZooKeeperPacket(c); err != nil {
 		return
 	}
 	opened := binary.BigEndian.AppendUint32(nil, 4+4+8+4+16)
@@ -45,12 +47,12 @@ func refuse(c net.Conn) {
 		if _, err := c.Write(answer); err != nil {
 			return
 		}
-		request, err := readPacket(c)
+		request, err := testkit.ReadZooKeeperPacket(c)
 		if err != nil {
 			return
 		}
 		code := int32(noNode)
-		if binary.BigEndian.Uint32(request[8:]) == opCreate {
+		if binary.BigEndian.Uint32(request[8:]) == testkit.ZooKeeperCreate {
 			code = noAuth
 		}
 		answer = binary.BigEndian.AppendUint32(nil, 4+8+4)

@@ -1,4 +1,4 @@
-package zkstore
+package zkclient
 
 import (
 	"context"
@@ -307,4 +307,8 @@ func splitConnect(connect string) (servers []string, chroot string, err error) {
 		return nil, "", fmt.Errorf("zkstore: zookeeper.connect %q: the chroot %q has an empty part", connect, chroot)
 	}
 	return servers, chroot, nil
+}
+
+func joinConnect(servers []string, chroot string) string {
+	return strings.Join(servers, ",") + chroot
 }
