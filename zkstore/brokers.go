@@ -6,79 +6,89 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-
-	"github.com/go-zookeeper/zk"
+	"sync"
+	"time"
 
 	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
+// brokers has the operations on the nodes of brokers.
+type brokers struct {
+	nodes  nodes
+	now    func() time.Time
+	secure bool // zookeeper.set.acl
+
+	mu         sync.Mutex // guards registered
+	registered int64      // id of the session in which this store last registered its broker
+}
+
 // RegisterBroker creates the broker's ephemeral node and returns the broker epoch, which is the
 // node's czxid. It replaces a node of an earlier session of this store, and returns ErrNodeExists
 // if the node belongs to any other session.
-func (s *Store) RegisterBroker(ctx context.Context, info BrokerInfo) (epoch int64, err error) {
-	ctx, session, err := s.Bind(ctx)
+func (b *brokers) RegisterBroker(ctx context.Context, info BrokerInfo) (epoch int64, err error) {
+	ctx, session, err := b.nodes.Bind(ctx)
 	if err != nil {
 		return 0, err
 	}
 	path := BrokerPath(info.ID)
-	s.kafkaLog.Infof("Creating %s (is it secure? %t)", path, s.cfg.SecureACL)
-	stat, err := s.createBroker(ctx, session, path, encodeBroker(info, s.cfg.Now().UnixMilli()))
+	b.nodes.log.Infof("Creating %s (is it secure? %t)", path, b.secure)
+	stat, err := b.createBroker(ctx, session, path, encodeBroker(info, b.now().UnixMilli()))
 	if err != nil {
 		return 0, err
 	}
-	s.mu.Lock()
-	s.registered = session
-	s.mu.Unlock()
-	s.kafkaLog.Infof("Stat of the created znode at %s is: %s\n", path, statText(stat))
-	s.kafkaLog.Infof("Registered broker %d at path %s with addresses: %s, czxid (broker epoch): %d",
+	b.mu.Lock()
+	b.registered = session
+	b.mu.Unlock()
+	b.nodes.log.Infof("Stat of the created znode at %s is: %s\n", path, statText(stat))
+	b.nodes.log.Infof("Registered broker %d at path %s with addresses: %s, czxid (broker epoch): %d",
 		info.ID, path, addresses(info), stat.Czxid)
 	return stat.Czxid, nil
 }
 
 // createBroker creates the node and writes its data in one transaction, so that no reader sees it
 // empty and its version is 1, as with Kafka.
-func (s *Store) createBroker(ctx context.Context, session int64, path string, data []byte) (zk.Stat, error) {
+func (b *brokers) createBroker(ctx context.Context, session int64, path string, data []byte) (zkclient.Stat, error) {
 	for {
-		results, _, _, err := s.Multi(ctx, "register", path,
-			s.CreateOp(path, nil, zk.FlagEphemeral), s.SetOp(path, data, 0))
+		stats, _, _, err := b.nodes.Multi(ctx, "register", path,
+			zkclient.CreateEphemeralOp(path, nil), zkclient.SetOp(path, data, 0))
 		if err == nil {
-			return *results[1].Stat, nil
+			return stats[1], nil
 		}
 		if !errors.Is(err, ErrNodeExists) {
-			s.kafkaLog.Errorf("Error while creating ephemeral at %s with return code: %v", path, err)
-			return zk.Stat{}, err
+			b.nodes.log.Errorf("Error while creating ephemeral at %s with return code: %v", path, err)
+			return zkclient.Stat{}, err
 		}
-		n, readErr := s.ReadUnwatched(ctx, path)
+		n, readErr := b.nodes.ReadUnwatched(ctx, path)
 		if errors.Is(readErr, ErrNoNode) {
-			s.kafkaLog.Infof("The ephemeral node at %s went away while reading it, attempting create() again", path)
+			b.nodes.log.Infof("The ephemeral node at %s went away while reading it, attempting create() again", path)
 			continue
 		}
 		if readErr != nil {
-			return zk.Stat{}, readErr
+			return zkclient.Stat{}, readErr
 		}
 		switch owner := n.Stat.EphemeralOwner; {
 		case owner == session: // created by an earlier attempt, whose answer was lost
 			return n.Stat, nil
-		case owner != 0 && owner == s.formerSession():
-			s.kafkaLog.Infof("Was not possible to create the ephemeral at %s, node already exists and owner '0x%x' does not match current session '0x%x', trying to delete and re-create it with the newest Zookeeper session", path, owner, session)
-			if err := s.Remove(ctx, path); err != nil {
-				return zk.Stat{}, err
+		case owner != 0 && owner == b.formerSession():
+			b.nodes.log.Infof("Was not possible to create the ephemeral at %s, node already exists and owner '0x%x' does not match current session '0x%x', trying to delete and re-create it with the newest Zookeeper session", path, owner, session)
+			if err := b.nodes.Remove(ctx, path); err != nil {
+				return zkclient.Stat{}, err
 			}
 		default:
-			s.kafkaLog.Errorf("Error while creating ephemeral at %s, node already exists and owner '0x%x' does not match current session '0x%x'", path, owner, session)
-			return zk.Stat{}, err
+			b.nodes.log.Errorf("Error while creating ephemeral at %s, node already exists and owner '0x%x' does not match current session '0x%x'", path, owner, session)
+			return zkclient.Stat{}, err
 		}
 	}
 }
 
 // formerSession returns the id of the session in which this store last registered a broker.
-func (s *Store) formerSession() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.registered
+func (b *brokers) formerSession() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.registered
 }
 
-func statText(t zk.Stat) string {
+func statText(t zkclient.Stat) string {
 	numbers := []int64{t.Czxid, t.Mzxid, t.Ctime, t.Mtime, int64(t.Version), int64(t.Cversion), int64(t.Aversion),
 		t.EphemeralOwner, int64(t.DataLength), int64(t.NumChildren), t.Pzxid}
 	texts := make([]string, len(numbers))
@@ -98,19 +108,19 @@ func addresses(info BrokerInfo) string {
 
 // UpdateBroker rewrites the broker's node after a change of its listeners. The broker epoch does
 // not change.
-func (s *Store) UpdateBroker(ctx context.Context, info BrokerInfo) error {
+func (b *brokers) UpdateBroker(ctx context.Context, info BrokerInfo) error {
 	path := BrokerPath(info.ID)
-	if _, err := s.Set(ctx, path, encodeBroker(info, s.cfg.Now().UnixMilli()), AnyVersion); err != nil {
+	if _, err := b.nodes.Set(ctx, path, encodeBroker(info, b.now().UnixMilli()), AnyVersion); err != nil {
 		return err
 	}
-	s.kafkaLog.Infof("Updated broker %d at path %s with addresses: %s", info.ID, path, addresses(info))
+	b.nodes.log.Infof("Updated broker %d at path %s with addresses: %s", info.ID, path, addresses(info))
 	return nil
 }
 
 // BrokerNode reads one broker's node and arms a NodeWatch on BrokerPath(id). owner is the id of the
 // session that owns the node. It returns ErrNoNode if the broker is not registered.
-func (s *Store) BrokerNode(ctx context.Context, id int32) (info *BrokerInfo, owner int64, err error) {
-	n, err := s.Read(ctx, BrokerPath(id))
+func (b *brokers) BrokerNode(ctx context.Context, id int32) (info *BrokerInfo, owner int64, err error) {
+	n, err := b.nodes.Read(ctx, BrokerPath(id))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -130,12 +140,12 @@ func brokerOf(id int32, n zkclient.Node) (*BrokerInfo, error) {
 // Brokers reads all registered brokers with their epochs, and arms the children watch on
 // BrokerIDsPath and NodeWatches on their paths. It returns ErrInvalidNode if one node is invalid,
 // as Kafka does.
-func (s *Store) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
-	ctx, _, err := s.Bind(ctx)
+func (b *brokers) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
+	ctx, _, err := b.nodes.Bind(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ids, err := s.brokerIDs(ctx, true)
+	ids, err := b.brokerIDs(ctx, true)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +153,7 @@ func (s *Store) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
 	for i, id := range ids {
 		paths[i] = BrokerPath(id)
 	}
-	nodes, found, err := s.ReadMany(ctx, paths)
+	nodes, found, err := b.nodes.ReadMany(ctx, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -162,10 +172,10 @@ func (s *Store) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
 }
 
 // BrokerIDs returns the sorted ids of the registered brokers. It arms no watch.
-func (s *Store) BrokerIDs(ctx context.Context) ([]int32, error) { return s.brokerIDs(ctx, false) }
+func (b *brokers) BrokerIDs(ctx context.Context) ([]int32, error) { return b.brokerIDs(ctx, false) }
 
-func (s *Store) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
-	names, err := s.Children(ctx, BrokerIDsPath, arm)
+func (b *brokers) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
+	names, err := b.nodes.Children(ctx, BrokerIDsPath, arm)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +183,7 @@ func (s *Store) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
 	for _, name := range names {
 		id, err := strconv.ParseInt(name, 10, 32)
 		if err != nil {
-			s.kafkaLog.Errorf("Ignoring %q in %s, which is not a broker id", name, BrokerIDsPath)
+			b.nodes.log.Errorf("Ignoring %q in %s, which is not a broker id", name, BrokerIDsPath)
 			continue
 		}
 		ids = append(ids, int32(id))
@@ -184,6 +194,6 @@ func (s *Store) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
 
 // AwaitBrokerGone waits with a separate watch until /brokers/ids/id does not exist. It returns the
 // context's error if ctx is done first.
-func (s *Store) AwaitBrokerGone(ctx context.Context, id int32) error {
-	return s.AwaitGone(ctx, BrokerPath(id))
+func (b *brokers) AwaitBrokerGone(ctx context.Context, id int32) error {
+	return b.nodes.AwaitGone(ctx, BrokerPath(id))
 }

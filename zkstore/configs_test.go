@@ -20,11 +20,11 @@ func TestConfigsAreWrittenOnlyIfThereIsAController(t *testing.T) {
 		t.Errorf("without a controller: %v", err)
 	}
 	must(t, s.SetConfigUnchecked(ctx, EntityUsers, "bob/clients/c", config))
-	must(t, s.CreateRecursive(ctx, ControllerPath, []byte(`{"version":2,"brokerid":3000,"timestamp":"1","kraftControllerEpoch":9}`)))
+	must(t, s.nodes.CreateRecursive(ctx, ControllerPath, []byte(`{"version":2,"brokerid":3000,"timestamp":"1","kraftControllerEpoch":9}`)))
 	if err := s.SetConfig(ctx, EntityTopics, "t", config); !errors.Is(err, ErrControllerMoved) {
 		t.Errorf("under a KRaft controller: %v", err)
 	}
-	must(t, s.Remove(ctx, ControllerPath))
+	must(t, s.nodes.Remove(ctx, ControllerPath))
 	_, err = s.Elect(ctx, 1)
 	must(t, err)
 	for range 2 { // the first call creates the node, the second sets it
@@ -40,7 +40,7 @@ func TestConfigsAreWrittenOnlyIfThereIsAController(t *testing.T) {
 	if many, unreadable, err := s.Configs(ctx, EntityTopics, []string{"t", "none"}); err != nil || len(unreadable) != 0 || len(many) != 2 || len(many["none"]) != 0 {
 		t.Errorf("many %v, %v", many, err)
 	}
-	if n, err := s.ReadUnwatched(ctx, EntityPath(EntityUsers, "bob")); err != nil || n.Data != nil {
+	if n, err := s.nodes.ReadUnwatched(ctx, EntityPath(EntityUsers, "bob")); err != nil || n.Data != nil {
 		t.Errorf("node between entities: %q, %v", n.Data, err)
 	}
 	if entities, err := s.UserClientEntities(ctx, "bob"); err != nil || !reflect.DeepEqual(entities, []string{"bob/clients/c"}) {
@@ -63,9 +63,9 @@ func TestConfigChangesAreReadInOrderAndPurgedByAge(t *testing.T) {
 	}
 	must(t, s.NotifyConfigChange(ctx, EntityTopics, "a"))
 	<-rung
-	must(t, s.Create(ctx, ConfigChangesPath+"/"+configChangePrefix+"0000000001", []byte("not json")))
-	must(t, s.Create(ctx, ConfigChangesPath+"/foreign", nil))
-	must(t, s.Create(ctx, ConfigChangesPath+"/"+configChangePrefix+"0000000007", encodeConfigChange("users/bob/clients/c1")))
+	must(t, s.nodes.Create(ctx, ConfigChangesPath+"/"+configChangePrefix+"0000000001", []byte("not json")))
+	must(t, s.nodes.Create(ctx, ConfigChangesPath+"/foreign", nil))
+	must(t, s.nodes.Create(ctx, ConfigChangesPath+"/"+configChangePrefix+"0000000007", encodeConfigChange("users/bob/clients/c1")))
 	changes, all, err := s.ConfigChanges(ctx, -1)
 	if err != nil || len(changes) != 3 || len(all) != 4 {
 		t.Fatalf("%+v, %v, %v", changes, all, err)
@@ -118,7 +118,7 @@ func TestRequestsToTheControllerAreWrittenReadAndDeleted(t *testing.T) {
 
 	must(t, s.NotifyISRChange(ctx, tps))
 	must(t, s.NotifyISRChange(ctx, tps[:1]))
-	must(t, s.CreateSequential(ctx, ISRChangesPath+"/"+isrChangePrefix, []byte("not json")))
+	must(t, s.nodes.CreateSequential(ctx, ISRChangesPath+"/"+isrChangePrefix, []byte("not json")))
 	nodes, err := s.ISRChanges(ctx)
 	if err != nil || len(nodes) != 3 {
 		t.Fatalf("%v, %v", nodes, err)
@@ -200,7 +200,7 @@ func TestFeatureNodeIsWatchedBeforeItExists(t *testing.T) {
 		t.Errorf("version %d, %v", v, err)
 	}
 	<-changed
-	must(t, s.SetOrCreate(ctx, FeaturePath, []byte("nonsense")))
+	must(t, s.nodes.SetOrCreate(ctx, FeaturePath, []byte("nonsense")))
 	if _, err := s.Feature(ctx); !errors.Is(err, ErrInvalidNode) || !strings.Contains(err.Error(), FeaturePath) {
 		t.Errorf("undecodable: %v", err)
 	}

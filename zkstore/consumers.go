@@ -81,31 +81,34 @@ func consumerOwnerPath(group string, tp TopicPartition) string {
 	return consumerGroupPath(group) + "/owners/" + tp.Topic + "/" + strconv.Itoa(int(tp.Partition))
 }
 
+// consumers has the operations on the groups of these consumers.
+type consumers struct{ nodes nodes }
+
 // RegisterConsumer creates the ephemeral node of a member, and its parents with empty data, as the
 // Java consumer does. It returns ErrNodeExists if the node belongs to another session.
-func (s *Store) RegisterConsumer(ctx context.Context, group, id string, r ConsumerRegistration) error {
-	ctx, _, err := s.Bind(ctx)
+func (c consumers) RegisterConsumer(ctx context.Context, group, id string, r ConsumerRegistration) error {
+	ctx, _, err := c.nodes.Bind(ctx)
 	if err != nil {
 		return err
 	}
 	for _, parent := range []string{consumersPath, consumerGroupPath(group), ConsumerIDsPath(group)} {
-		if err := s.Create(ctx, parent, []byte{}); err != nil && !errors.Is(err, ErrNodeExists) {
+		if err := c.nodes.Create(ctx, parent, []byte{}); err != nil && !errors.Is(err, ErrNodeExists) {
 			return err
 		}
 	}
-	return s.CreateEphemeral(ctx, consumerIDPath(group, id), encodeConsumer(r))
+	return c.nodes.CreateEphemeral(ctx, consumerIDPath(group, id), encodeConsumer(r))
 }
 
 // Consumers returns the sorted ids of the members of a group and arms the children watch on
 // ConsumerIDsPath.
-func (s *Store) Consumers(ctx context.Context, group string) ([]string, error) {
-	return s.SortedChildren(ctx, ConsumerIDsPath(group), true)
+func (c consumers) Consumers(ctx context.Context, group string) ([]string, error) {
+	return c.nodes.SortedChildren(ctx, ConsumerIDsPath(group), true)
 }
 
 // Consumer reads one member's registration. It returns ErrNoNode if there is none.
-func (s *Store) Consumer(ctx context.Context, group, id string) (ConsumerRegistration, error) {
+func (c consumers) Consumer(ctx context.Context, group, id string) (ConsumerRegistration, error) {
 	path := consumerIDPath(group, id)
-	n, err := s.ReadUnwatched(ctx, path)
+	n, err := c.nodes.ReadUnwatched(ctx, path)
 	if err != nil {
 		return ConsumerRegistration{}, err
 	}
@@ -115,18 +118,18 @@ func (s *Store) Consumer(ctx context.Context, group, id string) (ConsumerRegistr
 
 // ClaimPartition makes owner (a member's id, a dash and the number of its stream) the owner of a
 // partition until the session ends. It returns ErrNodeExists if another session owns the partition.
-func (s *Store) ClaimPartition(ctx context.Context, group string, tp TopicPartition, owner string) error {
-	ctx, _, err := s.Bind(ctx)
+func (c consumers) ClaimPartition(ctx context.Context, group string, tp TopicPartition, owner string) error {
+	ctx, _, err := c.nodes.Bind(ctx)
 	if err != nil {
 		return err
 	}
 	path := consumerOwnerPath(group, tp)
 	for {
-		err := s.CreateEphemeral(ctx, path, []byte(owner))
+		err := c.nodes.CreateEphemeral(ctx, path, []byte(owner))
 		if !errors.Is(err, ErrNoNode) {
 			return err
 		}
-		if err := s.EnsurePath(ctx, zkclient.ParentPath(path)); err != nil {
+		if err := c.nodes.EnsurePath(ctx, zkclient.ParentPath(path)); err != nil {
 			return err
 		}
 	}
@@ -134,22 +137,43 @@ func (s *Store) ClaimPartition(ctx context.Context, group string, tp TopicPartit
 
 // ReleasePartition releases a partition that the caller has claimed in the session that ctx is
 // bound to. A missing node is not an error.
-func (s *Store) ReleasePartition(ctx context.Context, group string, tp TopicPartition) error {
-	return s.Remove(ctx, consumerOwnerPath(group, tp))
+func (c consumers) ReleasePartition(ctx context.Context, group string, tp TopicPartition) error {
+	return c.nodes.Remove(ctx, consumerOwnerPath(group, tp))
 }
 
 // AwaitPartitionReleased waits with a separate watch until the partition has no owner. It returns
 // the context's error if ctx is done first.
-func (s *Store) AwaitPartitionReleased(ctx context.Context, group string, tp TopicPartition) error {
-	return s.AwaitGone(ctx, consumerOwnerPath(group, tp))
+func (c consumers) AwaitPartitionReleased(ctx context.Context, group string, tp TopicPartition) error {
+	return c.nodes.AwaitGone(ctx, consumerOwnerPath(group, tp))
 }
 
 // HasConsumerOffsets reports whether the group has ever committed offsets to ZooKeeper.
-func (s *Store) HasConsumerOffsets(ctx context.Context, group string) (bool, error) {
-	return s.Exists(ctx, consumerOffsetsPath(group))
+func (c consumers) HasConsumerOffsets(ctx context.Context, group string) (bool, error) {
+	return c.nodes.Exists(ctx, consumerOffsetsPath(group))
 }
 
 // DeleteConsumerGroup deletes /consumers/G and all nodes below it.
-func (s *Store) DeleteConsumerGroup(ctx context.Context, group string) error {
-	return s.removeTree(ctx, NoFence(), consumerGroupPath(group))
+func (c consumers) DeleteConsumerGroup(ctx context.Context, group string) error {
+	return c.nodes.removeTree(ctx, NoFence(), consumerGroupPath(group))
 }
+
+// ConsumerOffset reads /consumers/G/offsets/T/P. known is false if the node is missing or empty.
+func (c consumers) ConsumerOffset(ctx context.Context, group string, tp TopicPartition) (offset int64, known bool, err error) {
+	path := consumerOffsetPath(group, tp)
+	n, err := c.nodes.ReadUnwatched(ctx, path)
+	if errors.Is(err, ErrNoNode) || err == nil && len(n.Data) == 0 {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	offset, err = decodeNumber(n.Data, 64)
+	return offset, err == nil, invalid(path, err)
+}
+
+// SetConsumerOffset writes /consumers/G/offsets/T/P, for OffsetCommit version 0.
+func (c consumers) SetConsumerOffset(ctx context.Context, group string, tp TopicPartition, offset int64) error {
+	return c.nodes.SetOrCreate(ctx, consumerOffsetPath(group, tp), encodeOffset(offset))
+}
+
+func encodeOffset(offset int64) []byte { return strconv.AppendInt(nil, offset, 10) }

@@ -17,18 +17,18 @@ type DumpedNode struct {
 // Dump reads root and all nodes below it, sorted by path. It omits nodes that are deleted in the
 // meantime.
 func (s *Store) Dump(ctx context.Context, root string) ([]DumpedNode, error) {
-	ctx, _, err := s.Bind(ctx)
+	ctx, _, err := s.nodes.Bind(ctx)
 	if err != nil {
 		return nil, err
 	}
-	paths, err := s.walk(ctx, root)
+	paths, err := s.nodes.walk(ctx, root)
 	if err != nil {
 		return nil, err
 	}
 	sort.Strings(paths)
 	nodes := make([]DumpedNode, len(paths))
-	err = s.Each(len(paths), func(i int) error {
-		n, err := s.ReadUnwatched(ctx, paths[i])
+	err = s.nodes.Each(len(paths), func(i int) error {
+		n, err := s.nodes.ReadUnwatched(ctx, paths[i])
 		if errors.Is(err, ErrNoNode) {
 			return nil
 		}

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
-	"github.com/go-zookeeper/zk"
+	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
 // ControllerEpoch is the value and version of /controller_epoch. The version is the fence of all
@@ -26,37 +27,43 @@ type ControllerNode struct {
 	Version    Version
 }
 
+// elections has the operations on /controller and /controller_epoch.
+type elections struct {
+	nodes nodes
+	now   func() time.Time
+}
+
 // Elect tries to make broker id the controller: it creates /controller and increments
 // /controller_epoch in one transaction. It returns ErrControllerMoved if another broker won. If the
 // answer is lost, it reads the nodes to find out whether this broker won.
-func (s *Store) Elect(ctx context.Context, id int32) (ControllerEpoch, error) {
-	ctx, _, err := s.Bind(ctx)
+func (e elections) Elect(ctx context.Context, id int32) (ControllerEpoch, error) {
+	ctx, _, err := e.nodes.Bind(ctx)
 	if err != nil {
 		return ControllerEpoch{}, err
 	}
-	last, err := s.readOrCreateEpoch(ctx)
+	last, err := e.readOrCreateEpoch(ctx)
 	if err != nil {
 		return ControllerEpoch{}, err
 	}
 	next := last.Epoch + 1
-	results, _, _, err := s.Multi(ctx, "elect", ControllerPath,
-		s.CreateOp(ControllerPath, encodeController(id, s.cfg.Now().UnixMilli()), zk.FlagEphemeral),
-		s.SetOp(ControllerEpochPath, encodeEpoch(next), last.Version))
+	stats, _, _, err := e.nodes.Multi(ctx, "elect", ControllerPath,
+		zkclient.CreateEphemeralOp(ControllerPath, encodeController(id, e.now().UnixMilli())),
+		zkclient.SetOp(ControllerEpochPath, encodeEpoch(next), last.Version))
 	if err == nil {
-		return ControllerEpoch{Epoch: next, Version: Version(results[1].Stat.Version)}, nil
+		return ControllerEpoch{Epoch: next, Version: Version(stats[1].Version)}, nil
 	}
 	if errors.Is(err, ErrNodeExists) || errors.Is(err, ErrBadVersion) {
-		return s.checkElected(ctx, id, next)
+		return e.checkElected(ctx, id, next)
 	}
 	return ControllerEpoch{}, err
 }
 
-func (s *Store) checkElected(ctx context.Context, id, epoch int32) (ControllerEpoch, error) {
-	ctx, session, err := s.Bind(ctx)
+func (e elections) checkElected(ctx context.Context, id, epoch int32) (ControllerEpoch, error) {
+	ctx, session, err := e.nodes.Bind(ctx)
 	if err != nil {
 		return ControllerEpoch{}, err
 	}
-	n, err := s.ReadUnwatched(ctx, ControllerPath)
+	n, err := e.nodes.ReadUnwatched(ctx, ControllerPath)
 	if errors.Is(err, ErrNoNode) {
 		return ControllerEpoch{}, fmt.Errorf("the ephemeral node at %s went away while checking whether the controller election succeeds: %w", ControllerPath, ErrControllerMoved)
 	}
@@ -68,7 +75,7 @@ func (s *Store) checkElected(ctx context.Context, id, epoch int32) (ControllerEp
 		return ControllerEpoch{}, invalid(ControllerPath, err)
 	}
 	if winner.ID == id && n.Stat.EphemeralOwner == session {
-		now, err := s.ReadControllerEpoch(ctx)
+		now, err := e.ReadControllerEpoch(ctx)
 		if err != nil {
 			return ControllerEpoch{}, err
 		}
@@ -79,16 +86,16 @@ func (s *Store) checkElected(ctx context.Context, id, epoch int32) (ControllerEp
 	return ControllerEpoch{}, fmt.Errorf("broker %d was elected: %w", winner.ID, ErrControllerMoved)
 }
 
-func (s *Store) readOrCreateEpoch(ctx context.Context) (ControllerEpoch, error) {
+func (e elections) readOrCreateEpoch(ctx context.Context) (ControllerEpoch, error) {
 	for {
-		epoch, err := s.ReadControllerEpoch(ctx)
+		epoch, err := e.ReadControllerEpoch(ctx)
 		if !errors.Is(err, ErrNoNode) {
 			return epoch, err
 		}
-		err = s.Create(ctx, ControllerEpochPath, encodeEpoch(0))
+		err = e.nodes.Create(ctx, ControllerEpochPath, encodeEpoch(0))
 		switch {
 		case err == nil:
-			s.kafkaLog.Infof("Successfully created %s with initial epoch 0", ControllerEpochPath)
+			e.nodes.log.Infof("Successfully created %s with initial epoch 0", ControllerEpochPath)
 			return ControllerEpoch{}, nil
 		case !errors.Is(err, ErrNodeExists):
 			return ControllerEpoch{}, err
@@ -99,8 +106,8 @@ func (s *Store) readOrCreateEpoch(ctx context.Context) (ControllerEpoch, error) 
 func encodeEpoch(epoch int32) []byte { return strconv.AppendInt(nil, int64(epoch), 10) }
 
 // ReadControllerEpoch reads /controller_epoch. It returns ErrNoNode before the first election.
-func (s *Store) ReadControllerEpoch(ctx context.Context) (ControllerEpoch, error) {
-	n, err := s.ReadUnwatched(ctx, ControllerEpochPath)
+func (e elections) ReadControllerEpoch(ctx context.Context) (ControllerEpoch, error) {
+	n, err := e.nodes.ReadUnwatched(ctx, ControllerEpochPath)
 	if err != nil {
 		return ControllerEpoch{}, err
 	}
@@ -110,8 +117,8 @@ func (s *Store) ReadControllerEpoch(ctx context.Context) (ControllerEpoch, error
 
 // Controller reads /controller and arms a NodeWatch on ControllerPath, whether the node exists or
 // not.
-func (s *Store) Controller(ctx context.Context) (c ControllerNode, exists bool, err error) {
-	n, err := s.ReadOrArm(ctx, ControllerPath)
+func (e elections) Controller(ctx context.Context) (c ControllerNode, exists bool, err error) {
+	n, err := e.nodes.ReadOrArm(ctx, ControllerPath)
 	if errors.Is(err, ErrNoNode) {
 		return ControllerNode{}, false, nil
 	}
@@ -125,6 +132,6 @@ func (s *Store) Controller(ctx context.Context) (c ControllerNode, exists bool, 
 
 // DeleteController deletes /controller, which starts a new election. A missing node is not an
 // error.
-func (s *Store) DeleteController(ctx context.Context, f Fence) error {
-	return s.removeFenced(ctx, f, ControllerPath)
+func (e elections) DeleteController(ctx context.Context, f Fence) error {
+	return e.nodes.removeFenced(ctx, f, ControllerPath)
 }

@@ -1,13 +1,12 @@
 package zkstore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/go-zookeeper/zk"
+	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/zkstore/zkclient"
 )
@@ -26,21 +25,27 @@ const (
 )
 
 // checked returns the operations, preceded by the epoch check if there is a fence.
-func (s *Store) checked(f Fence, ops ...any) []any {
+func (f Fence) checked(ops []zkclient.Op) []zkclient.Op {
 	if f.EpochVersion == AnyVersion {
 		return ops
 	}
-	return append([]any{s.CheckOp(ControllerEpochPath, f.EpochVersion)}, ops...)
+	return append([]zkclient.Op{zkclient.CheckOp(ControllerEpochPath, f.EpochVersion)}, ops...)
+}
+
+// nodes adds fenced writes to the client's operations.
+type nodes struct {
+	zkclient.Nodes
+	log *logrus.Entry // kafka.zk.KafkaZkClient
 }
 
 // fenced runs all of ops in one transaction with the epoch check, or none. failed is the index in
 // ops of the operation that failed, -1 if it was none of them.
-func (s *Store) fenced(ctx context.Context, f Fence, what, path string, ops ...any) (results []zk.MultiResponse, failed int, uncertain bool, err error) {
-	all := s.checked(f, ops...)
+func (ns nodes) fenced(ctx context.Context, f Fence, what, path string, ops ...zkclient.Op) (stats []zkclient.Stat, failed int, uncertain bool, err error) {
+	all := f.checked(ops)
 	checks := len(all) - len(ops)
-	results, failed, uncertain, err = s.Multi(ctx, what, path, all...)
+	stats, failed, uncertain, err = ns.Multi(ctx, what, path, all...)
 	if err == nil {
-		return results[checks:], -1, uncertain, nil
+		return stats[checks:], -1, uncertain, nil
 	}
 	if failed >= 0 && failed < checks {
 		if errors.Is(err, ErrBadVersion) {
@@ -53,53 +58,21 @@ func (s *Store) fenced(ctx context.Context, f Fence, what, path string, ops ...a
 }
 
 // apply runs one fenced operation. It returns the node's new version if the operation is a set. See
-// settle for lost answers.
-func (s *Store) apply(ctx context.Context, f Fence, what, path string, op any) (Version, error) {
-	results, failed, uncertain, err := s.fenced(ctx, f, what, path, op)
+// zkclient.Nodes.Settle for lost answers.
+func (ns nodes) apply(ctx context.Context, f Fence, what string, op zkclient.Op) (Version, error) {
+	stats, failed, uncertain, err := ns.fenced(ctx, f, what, op.Path, op)
 	if err == nil {
-		return versionOf(results[0]), nil
+		return Version(stats[0].Version), nil
 	}
 	if uncertain && failed == 0 {
-		return s.settle(ctx, op, path, err)
+		return ns.Settle(ctx, op, err)
 	}
 	return 0, err
 }
 
-// versionOf returns the new version of a node that was set, and 0 for other operations.
-func versionOf(result zk.MultiResponse) Version {
-	if result.Stat == nil {
-		return 0
-	}
-	return Version(result.Stat.Version)
-}
-
-// settle determines the result of an operation that failed after an earlier attempt whose answer
-// was lost. The operation succeeded if the node is as the operation would have left it. Deletes
-// need no such check, since their callers accept ErrNoNode.
-func (s *Store) settle(ctx context.Context, op any, path string, failure error) (Version, error) {
-	n, err := s.ReadUnwatched(ctx, path)
-	switch op := op.(type) {
-	case *zk.CreateRequest:
-		if err == nil && errors.Is(failure, ErrNodeExists) && n.Stat.Version == 0 && bytes.Equal(n.Data, op.Data) {
-			return n.Version(), nil
-		}
-	case *zk.SetDataRequest:
-		if err == nil && errors.Is(failure, ErrBadVersion) && n.Stat.Version == op.Version+1 && bytes.Equal(n.Data, op.Data) {
-			return n.Version(), nil
-		}
-	}
-	return 0, failure
-}
-
-// write is one operation of a bulk write and its path.
-type write struct {
-	path string
-	op   any
-}
-
-// outcome is the result of a write.
+// outcome is the result of one operation of a bulk write.
 type outcome struct {
-	version Version // of the node; only for a set
+	version Version // of a node that was set
 	err     error
 }
 
@@ -107,33 +80,29 @@ type outcome struct {
 // batch fails, the batch is run again in halves, down to the failed write, so that one conflict
 // does not affect other writes. err is set for errors that end the whole operation, such as
 // ErrControllerMoved; the outcomes are then incomplete.
-func (s *Store) bulk(ctx context.Context, f Fence, what string, writes []write) ([]outcome, error) {
-	ctx, _, err := s.Bind(ctx)
+func (ns nodes) bulk(ctx context.Context, f Fence, what string, writes []zkclient.Op) ([]outcome, error) {
+	ctx, _, err := ns.Bind(ctx)
 	if err != nil {
 		return nil, err
 	}
 	outcomes := make([]outcome, len(writes))
 	batches := cut(writes)
-	err = s.Each(len(batches), func(i int) error {
+	err = ns.Each(len(batches), func(i int) error {
 		from, to := batches[i][0], batches[i][1]
-		return s.bulkBatch(ctx, f, what, writes[from:to], outcomes[from:to])
+		return ns.bulkBatch(ctx, f, what, writes[from:to], outcomes[from:to])
 	})
 	return outcomes, err
 }
 
-func (s *Store) bulkBatch(ctx context.Context, f Fence, what string, writes []write, outcomes []outcome) error {
-	ops := make([]any, len(writes))
-	for i, w := range writes {
-		ops[i] = w.op
-	}
-	path := writes[0].path
+func (ns nodes) bulkBatch(ctx context.Context, f Fence, what string, writes []zkclient.Op, outcomes []outcome) error {
+	path := writes[0].Path
 	if len(writes) > 1 {
 		path = fmt.Sprintf("%s and %d more", path, len(writes)-1)
 	}
-	results, failed, uncertain, err := s.fenced(ctx, f, what, path, ops...)
+	stats, failed, uncertain, err := ns.fenced(ctx, f, what, path, writes...)
 	if err == nil {
-		for i, r := range results {
-			outcomes[i].version = versionOf(r)
+		for i, stat := range stats {
+			outcomes[i].version = Version(stat.Version)
 		}
 		return nil
 	}
@@ -148,13 +117,13 @@ func (s *Store) bulkBatch(ctx context.Context, f Fence, what string, writes []wr
 	}
 	if len(writes) > 1 && !uncertain {
 		half := len(writes) / 2
-		if err := s.bulkBatch(ctx, f, what, writes[:half], outcomes[:half]); err != nil {
+		if err := ns.bulkBatch(ctx, f, what, writes[:half], outcomes[:half]); err != nil {
 			return err
 		}
-		return s.bulkBatch(ctx, f, what, writes[half:], outcomes[half:])
+		return ns.bulkBatch(ctx, f, what, writes[half:], outcomes[half:])
 	}
 	for i, w := range writes {
-		outcomes[i].version, outcomes[i].err = s.single(ctx, f, what, w, uncertain)
+		outcomes[i].version, outcomes[i].err = ns.single(ctx, f, what, w, uncertain)
 		if fatal(outcomes[i].err) {
 			return outcomes[i].err
 		}
@@ -164,10 +133,10 @@ func (s *Store) bulkBatch(ctx context.Context, f Fence, what string, writes []wr
 
 // single runs one write of a failed batch. uncertain reports whether the batch may have taken
 // effect in an attempt whose answer was lost.
-func (s *Store) single(ctx context.Context, f Fence, what string, w write, uncertain bool) (Version, error) {
-	version, err := s.apply(ctx, f, what, w.path, w.op)
+func (ns nodes) single(ctx context.Context, f Fence, what string, w zkclient.Op, uncertain bool) (Version, error) {
+	version, err := ns.apply(ctx, f, what, w)
 	if err != nil && uncertain && !fatal(err) {
-		return s.settle(ctx, w.op, w.path, err)
+		return ns.Settle(ctx, w, err)
 	}
 	return version, err
 }
@@ -179,10 +148,10 @@ func fatal(err error) bool {
 }
 
 // cut divides writes into ranges [from, to) that fit into one transaction.
-func cut(writes []write) (batches [][2]int) {
+func cut(writes []zkclient.Op) (batches [][2]int) {
 	from, size := 0, 0
 	for i, w := range writes {
-		opBytes := zkclient.OpSize(w.op)
+		opBytes := w.Size()
 		if i > from && (i-from == batchOps || size+opBytes > batchBytes) {
 			batches = append(batches, [2]int{from, i})
 			from, size = i, 0
@@ -196,8 +165,8 @@ func cut(writes []write) (batches [][2]int) {
 }
 
 // removeFenced deletes a node. A missing node is not an error.
-func (s *Store) removeFenced(ctx context.Context, f Fence, path string) error {
-	_, err := s.apply(ctx, f, "delete", path, s.DeleteOp(path))
+func (ns nodes) removeFenced(ctx context.Context, f Fence, path string) error {
+	_, err := ns.apply(ctx, f, "delete", zkclient.DeleteOp(path))
 	if errors.Is(err, ErrNoNode) {
 		return nil
 	}
@@ -205,12 +174,8 @@ func (s *Store) removeFenced(ctx context.Context, f Fence, path string) error {
 }
 
 // removeAll deletes leaf nodes. Missing nodes are not an error.
-func (s *Store) removeAll(ctx context.Context, f Fence, paths []string) error {
-	writes := make([]write, len(paths))
-	for i, path := range paths {
-		writes[i] = write{path, s.DeleteOp(path)}
-	}
-	outcomes, err := s.bulk(ctx, f, "delete", writes)
+func (ns nodes) removeAll(ctx context.Context, f Fence, paths []string) error {
+	outcomes, err := ns.bulk(ctx, f, "delete", deletions(paths))
 	if err != nil {
 		return err
 	}
@@ -225,24 +190,24 @@ func (s *Store) removeAll(ctx context.Context, f Fence, paths []string) error {
 // removeTree deletes a node and all nodes below it, leaves first. The last transaction deletes the
 // node itself and the nodes in together. Nodes that are deleted in the meantime are not an error.
 // If nodes are created below path in the meantime, removeTree tries again.
-func (s *Store) removeTree(ctx context.Context, f Fence, path string, together ...string) error {
-	ctx, _, err := s.Bind(ctx)
+func (ns nodes) removeTree(ctx context.Context, f Fence, path string, together ...string) error {
+	ctx, _, err := ns.Bind(ctx)
 	if err != nil {
 		return err
 	}
 	for range 10 {
-		paths, err := s.walk(ctx, path)
+		paths, err := ns.walk(ctx, path)
 		if err != nil {
 			return err
 		}
 		if len(together) > 0 {
 			paths = paths[:len(paths)-1] // the last path is that of the node itself
 		}
-		err = s.removeInOrder(ctx, f, paths)
+		err = ns.removeInOrder(ctx, f, paths)
 		if err == nil && len(together) > 0 {
-			err = s.removeTogether(ctx, f, append([]string{path}, together...))
+			err = ns.removeTogether(ctx, f, append([]string{path}, together...))
 		}
-		if !errors.Is(err, zk.ErrNotEmpty) {
+		if !errors.Is(err, zkclient.ErrNotEmpty) {
 			return err
 		}
 	}
@@ -253,13 +218,9 @@ func (s *Store) removeTree(ctx context.Context, f Fence, path string, together .
 // attempt whose answer was lost, that attempt deleted all of them; nodes that were created with the
 // same paths since then stay. Otherwise another client deleted the missing node, and the others are
 // deleted without it.
-func (s *Store) removeTogether(ctx context.Context, f Fence, paths []string) error {
+func (ns nodes) removeTogether(ctx context.Context, f Fence, paths []string) error {
 	for len(paths) > 0 {
-		ops := make([]any, len(paths))
-		for i, path := range paths {
-			ops[i] = s.DeleteOp(path)
-		}
-		_, failed, uncertain, err := s.fenced(ctx, f, "delete", paths[0], ops...)
+		_, failed, uncertain, err := ns.fenced(ctx, f, "delete", paths[0], deletions(paths)...)
 		if !errors.Is(err, ErrNoNode) || failed < 0 {
 			return err
 		}
@@ -271,14 +232,11 @@ func (s *Store) removeTogether(ctx context.Context, f Fence, paths []string) err
 	return nil
 }
 
-func (s *Store) removeInOrder(ctx context.Context, f Fence, paths []string) error {
-	writes := make([]write, len(paths))
-	for i, path := range paths {
-		writes[i] = write{path, s.DeleteOp(path)}
-	}
+func (ns nodes) removeInOrder(ctx context.Context, f Fence, paths []string) error {
+	writes := deletions(paths)
 	for _, b := range cut(writes) {
 		outcomes := make([]outcome, b[1]-b[0])
-		if err := s.bulkBatch(ctx, f, "delete", writes[b[0]:b[1]], outcomes); err != nil {
+		if err := ns.bulkBatch(ctx, f, "delete", writes[b[0]:b[1]], outcomes); err != nil {
 			return err
 		}
 		for _, o := range outcomes {
@@ -290,14 +248,22 @@ func (s *Store) removeInOrder(ctx context.Context, f Fence, paths []string) erro
 	return nil
 }
 
+func deletions(paths []string) []zkclient.Op {
+	ops := make([]zkclient.Op, len(paths))
+	for i, path := range paths {
+		ops[i] = zkclient.DeleteOp(path)
+	}
+	return ops
+}
+
 // walk returns the paths of a node and all nodes below it, children before parents.
-func (s *Store) walk(ctx context.Context, root string) ([]string, error) {
+func (ns nodes) walk(ctx context.Context, root string) ([]string, error) {
 	var levels [][]string
 	for level := []string{root}; len(level) > 0; {
 		levels = append(levels, level)
 		below := make([][]string, len(level))
-		err := s.Each(len(level), func(i int) error {
-			names, err := s.Children(ctx, level[i], false)
+		err := ns.Each(len(level), func(i int) error {
+			names, err := ns.Children(ctx, level[i], false)
 			for _, name := range names {
 				below[i] = append(below[i], joinPath(level[i], name))
 			}

@@ -80,12 +80,12 @@ func TestTheDeletionOfAGrowingTreeIsTriedAgain(t *testing.T) {
 		return done(ops)
 	}
 	d, ctx := begun(t, conn)
-	must(t, d.removeTree(ctx, NoFence(), "/a"))
+	must(t, d.nodes.removeTree(ctx, NoFence(), "/a"))
 	if listed < 2 {
 		t.Errorf("listed %d times", listed)
 	}
 	tries = -1000
-	if err := d.removeTree(ctx, NoFence(), "/a"); err == nil || !strings.Contains(err.Error(), "keeps creating") {
+	if err := d.nodes.removeTree(ctx, NoFence(), "/a"); err == nil || !strings.Contains(err.Error(), "keeps creating") {
 		t.Errorf("deletion of a tree that grows forever: %v", err)
 	}
 }
@@ -125,10 +125,10 @@ func TestALostAnswerIsSettledByTheNodesContents(t *testing.T) {
 	conn := &scripted{}
 	d, ctx := begun(t, conn)
 	ours := []byte("ours")
-	create, set := d.CreateOp("/a", ours, 0), d.SetOp("/a", ours, 4)
+	create, set := zkclient.CreateOp("/a", ours), zkclient.SetOp("/a", ours, 4)
 	for _, c := range []struct {
 		name    string
-		op      any
+		op      zkclient.Op
 		failure error
 		data    string
 		version Version
@@ -147,7 +147,7 @@ func TestALostAnswerIsSettledByTheNodesContents(t *testing.T) {
 		{"set, and deleted since", set, ErrBadVersion, "ours", 5, zk.ErrNoNode, false},
 	} {
 		conn.get = func() ([]byte, *zk.Stat, error) { return []byte(c.data), &zk.Stat{Version: int32(c.version)}, c.read }
-		version, err := d.settle(ctx, c.op, "/a", c.failure)
+		version, err := d.nodes.Settle(ctx, c.op, c.failure)
 		if c.want && (err != nil || version != c.version) || !c.want && err != c.failure {
 			t.Errorf("%s: version %d, %v", c.name, version, err)
 		}
@@ -159,7 +159,7 @@ func TestALostAnswerIsNotSettledInAnotherTerm(t *testing.T) {
 	conn := &scripted{}
 	d, ctx := begun(t, conn)
 	ours := []byte("ours")
-	for name, op := range map[string]any{"create": d.CreateOp("/a", ours, 0), "set": d.SetOp("/a", ours, 4), "delete": d.DeleteOp("/a")} {
+	for name, op := range map[string]zkclient.Op{"create": zkclient.CreateOp("/a", ours), "set": zkclient.SetOp("/a", ours, 4), "delete": zkclient.DeleteOp("/a")} {
 		conn.calls = 0
 		conn.multi = func(ops []any) ([]zk.MultiResponse, error) {
 			if conn.calls == 1 {
@@ -168,7 +168,7 @@ func TestALostAnswerIsNotSettledInAnotherTerm(t *testing.T) {
 			return failing(ops, 0, zk.ErrBadVersion)
 		}
 		conn.get = func() ([]byte, *zk.Stat, error) { return ours, &zk.Stat{Version: 5}, nil }
-		if _, err := d.apply(ctx, Fence{3}, name, "/a", op); !errors.Is(err, ErrControllerMoved) || conn.calls != 2 {
+		if _, err := d.nodes.apply(ctx, Fence{3}, name, op); !errors.Is(err, ErrControllerMoved) || conn.calls != 2 {
 			t.Errorf("%s: %v after %d requests", name, err, conn.calls)
 		}
 	}
@@ -197,10 +197,10 @@ func TestADeletionOfSeveralNodesFailsIfAnyOfThemFails(t *testing.T) {
 			return done(ops)
 		}}
 		d, ctx := begun(t, conn)
-		if err := d.removeAll(ctx, NoFence(), paths); !errors.Is(err, c.want) {
+		if err := d.nodes.removeAll(ctx, NoFence(), paths); !errors.Is(err, c.want) {
 			t.Errorf("%s, in any order: %v, want %v", c.name, err, c.want)
 		}
-		if err := d.removeInOrder(ctx, NoFence(), paths); !errors.Is(err, c.want) {
+		if err := d.nodes.removeInOrder(ctx, NoFence(), paths); !errors.Is(err, c.want) {
 			t.Errorf("%s, in order: %v, want %v", c.name, err, c.want)
 		}
 	}
@@ -227,7 +227,7 @@ func TestTheRootOfATreeIsDeletedTogetherWithGivenNodes(t *testing.T) {
 			return done(ops)
 		}
 		d, ctx := begun(t, conn)
-		must(t, d.removeTree(ctx, NoFence(), "/a", strings.Fields(together)...))
+		must(t, d.nodes.removeTree(ctx, NoFence(), "/a", strings.Fields(together)...))
 		if together == "" {
 			transactions = strings.Fields(strings.Join(transactions, " "))
 		}
@@ -252,19 +252,18 @@ func TestABrokenRegistrationIsAnInvalidNode(t *testing.T) {
 }
 
 func TestBatchesStayBelowTheServersLimits(t *testing.T) {
-	d, _ := NewSteppable(Config{Logger: kafkalog.Discard()})
 	for _, size := range []int{0, 10_000, 400_000, 900_000} {
 		data := make([]byte, size)
-		writes := make([]write, 1000)
+		writes := make([]zkclient.Op, 1000)
 		for i := range writes {
 			path := fmt.Sprintf("/a/%d", i)
-			writes[i] = write{path, d.SetOp(path, data, 0)}
+			writes[i] = zkclient.SetOp(path, data, 0)
 		}
 		next := 0
 		for _, b := range cut(writes) {
 			bytes := 0
 			for _, w := range writes[b[0]:b[1]] {
-				bytes += zkclient.OpSize(w.op)
+				bytes += w.Size()
 			}
 			if b[0] != next || b[0] == b[1] || b[1]-b[0] > batchOps || b[1]-b[0] > 1 && bytes > batchBytes {
 				t.Fatalf("writes of %d bytes: a batch from %d to %d of %d bytes", size, b[0], b[1], bytes)

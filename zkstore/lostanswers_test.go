@@ -43,7 +43,7 @@ func TestPitfallController02_TheResultBehindALostAnswerIsReadFromTheNodes(t *tes
 		}},
 		{"conditional set", testkit.ZooKeeperSetData, func() error { return second(s.AllocateProducerIDBlock(ctx, 1)) }},
 		{"fenced delete", testkit.ZooKeeperMulti, func() error { return s.DeleteTopic(ctx, epoch.Fence(), "t") }},
-		{"delete", testkit.ZooKeeperDelete, func() error { return s.Remove(ctx, ISRChangesPath) }},
+		{"delete", testkit.ZooKeeperDelete, func() error { return s.nodes.Remove(ctx, ISRChangesPath) }},
 	} {
 		before := p.AnswersLost()
 		p.LoseNext(c.op)
@@ -54,7 +54,7 @@ func TestPitfallController02_TheResultBehindALostAnswerIsReadFromTheNodes(t *tes
 			t.Errorf("%s: no answer was lost", c.name)
 		}
 	}
-	if n, err := straight.ReadUnwatched(ctx, ControllerEpochPath); err != nil || string(n.Data) != "1" {
+	if n, err := straight.nodes.ReadUnwatched(ctx, ControllerEpochPath); err != nil || string(n.Data) != "1" {
 		t.Errorf("controller epoch %q, %v: elected twice?", n.Data, err)
 	}
 	if b, err := s.AllocateProducerIDBlock(ctx, 1); err != nil || b.Start != 1000 {
@@ -75,7 +75,7 @@ func TestAConflictAfterALostAnswerStaysAConflict(t *testing.T) {
 	if err != nil || len(failed) > 0 {
 		t.Fatalf("%v, %v", failed, err)
 	}
-	_, err = straight.Set(ctx, PartitionStatePath(two), []byte("{}"), 0)
+	_, err = straight.nodes.Set(ctx, PartitionStatePath(two), []byte("{}"), 0)
 	must(t, err)
 	p.LoseNext(testkit.ZooKeeperMulti)
 	written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), states)

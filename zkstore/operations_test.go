@@ -72,4 +72,3 @@ func fill(v reflect.Value) {
 		}
 	}
 }
-

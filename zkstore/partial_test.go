@@ -18,14 +18,14 @@ func TestATopicWhoseDeletionMarkIsRemovedByHandIsDeleted(t *testing.T) {
 	if err := s.CreateStartupPaths(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.EnsurePath(ctx, TopicPath("t")+"/partitions/0"); err != nil {
+	if err := s.nodes.EnsurePath(ctx, TopicPath("t")+"/partitions/0"); err != nil {
 		t.Fatal(err)
 	}
 	// The mark does not exist.
-	if err := s.removeTree(ctx, NoFence(), TopicPath("t"), topicDeletionPath("t")); err != nil {
+	if err := s.nodes.removeTree(ctx, NoFence(), TopicPath("t"), topicDeletionPath("t")); err != nil {
 		t.Fatal(err)
 	}
-	if exists, err := s.Exists(ctx, TopicPath("t")); exists || err != nil {
+	if exists, err := s.nodes.Exists(ctx, TopicPath("t")); exists || err != nil {
 		t.Errorf("the topic's node exists: %v, %v", exists, err)
 	}
 }
@@ -37,7 +37,7 @@ func TestADeletionMarkIsDeletedWithATopicThatIsRemovedByHand(t *testing.T) {
 	ctx := background(t)
 	must(t, s.CreateStartupPaths(ctx))
 	must(t, s.CreateTopicDeletion(ctx, "t"))
-	must(t, s.removeTogether(ctx, NoFence(), []string{TopicPath("t"), topicDeletionPath("t")}))
+	must(t, s.nodes.removeTogether(ctx, NoFence(), []string{TopicPath("t"), topicDeletionPath("t")}))
 	if marked, err := s.TopicMarkedForDeletion(ctx, "t"); marked || err != nil {
 		t.Errorf("marked for deletion: %v, %v", marked, err)
 	}
@@ -52,7 +52,7 @@ func TestNothingIsDeletedWhileTheControllerEpochIsMissing(t *testing.T) {
 	must(t, err)
 	must(t, s.CreateTopic(ctx, TopicNode{Name: "t"}))
 	must(t, s.CreateTopicDeletion(ctx, "t"))
-	must(t, s.Remove(ctx, ControllerEpochPath))
+	must(t, s.nodes.Remove(ctx, ControllerEpochPath))
 	marked, fence := topicDeletionPath("t"), epoch.Fence()
 	for what, deletion := range map[string]struct {
 		path string
@@ -60,11 +60,11 @@ func TestNothingIsDeletedWhileTheControllerEpochIsMissing(t *testing.T) {
 	}{
 		"of one node":               {ControllerPath, s.DeleteController(ctx, fence)},
 		"of several nodes":          {marked, s.RemoveTopicDeletions(ctx, fence, []string{"t"})},
-		"of a tree":                 {TopicPath("t"), s.removeTree(ctx, fence, TopicPath("t"))},
-		"of a topic and its mark":   {marked, s.removeTogether(ctx, fence, []string{TopicPath("t"), marked})},
+		"of a tree":                 {TopicPath("t"), s.nodes.removeTree(ctx, fence, TopicPath("t"))},
+		"of a topic and its mark":   {marked, s.nodes.removeTogether(ctx, fence, []string{TopicPath("t"), marked})},
 		"of a topic with all nodes": {TopicPath("t"), s.DeleteTopic(ctx, fence, "t")},
 	} {
-		exists, err := s.Exists(ctx, deletion.path)
+		exists, err := s.nodes.Exists(ctx, deletion.path)
 		must(t, err)
 		if deletion.err == nil || errors.Is(deletion.err, ErrNoNode) || !exists {
 			t.Errorf("deletion %s: %v; %s exists: %t", what, deletion.err, deletion.path, exists)
@@ -77,7 +77,7 @@ type refusing struct {
 	zkclient.Conn
 	path string
 	err  error
-	done int // number of Accepted operations
+	done int // number of accepted operations
 }
 
 func (r *refusing) Multi(ops ...any) ([]zk.MultiResponse, error) {

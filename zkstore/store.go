@@ -2,16 +2,15 @@
 // writes fenced by the controller epoch. Other packages reach ZooKeeper only through it. Package
 // zkclient has what does not depend on Kafka's znodes: sessions, requests with retries, watches.
 //
-//	store.go                        a store and its configuration
+//	store.go                        a store, its configuration, and the parts of which it consists
 //	fenced.go                       writes fenced by the controller epoch
 //	paths.go, json.go, decode.go    layout of the znodes: pure functions
 //
-// The other files have the operations on one kind of znode each.
+// The other files have the operations on one subject each.
 package zkstore
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -60,15 +59,23 @@ const AnyVersion = zkclient.AnyVersion
 // NodeBytesMax is the maximum size of a new node's data in bytes.
 const NodeBytesMax = zkclient.NodeBytesMax
 
-// Store reads and writes the znodes of a Kafka cluster. The methods of its client manage sessions
-// and watches.
+// Store reads and writes the znodes of a Kafka cluster. It is composed of a type for each subject,
+// in a file of the same name. The client has the methods for sessions and watches.
 type Store struct {
 	*zkclient.Client
-	cfg      Config
-	kafkaLog *logrus.Entry // kafka.zk.KafkaZkClient
+	cluster
+	features
+	brokers
+	topics
+	partitions
+	configs
+	configChanges
+	elections
+	notifications
+	adminRequests
+	consumers
 
-	mu         sync.Mutex // guards registered
-	registered int64      // id of the session in which this store last registered its broker
+	nodes nodes
 }
 
 // Open connects within ConnectionTimeout, creates the chroot if cfg.CreateChroot is set, and
@@ -95,10 +102,16 @@ func newStore(cfg Config, client *zkclient.Client) *Store {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Store{Client: client, cfg: cfg, kafkaLog: kafkalog.For(cfg.Logger, "kafka.zk.KafkaZkClient")}
+	n := nodes{zkclient.NewNodes(client), kafkalog.For(cfg.Logger, "kafka.zk.KafkaZkClient")}
+	return &Store{
+		Client: client, nodes: n,
+		cluster: cluster{n}, features: features{n}, brokers: brokers{nodes: n, now: cfg.Now, secure: cfg.SecureACL},
+		topics: topics{n}, partitions: partitions{n}, configs: configs{n}, configChanges: configChanges{n},
+		elections: elections{n, cfg.Now}, notifications: notifications{n}, adminRequests: adminRequests{n}, consumers: consumers{n},
+	}
 }
 
 // Arm arms the NodeWatch of path, if one is registered, and reports whether the node exists.
 func (s *Store) Arm(ctx context.Context, path string) (exists bool, err error) {
-	return s.Exists(ctx, path)
+	return s.nodes.Exists(ctx, path)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -174,7 +175,7 @@ func TestBrokerIDsAreGeneratedAboveTheReservedOnes(t *testing.T) {
 			t.Errorf("id %d, %v, want %d", id, err, want)
 		}
 	}
-	n, err := s.ReadUnwatched(ctx, brokerSequencePath)
+	n, err := s.nodes.ReadUnwatched(ctx, brokerSequencePath)
 	must(t, err)
 	if n.Data == nil {
 		t.Error("/brokers/seqid is null after use, want empty")
@@ -320,7 +321,7 @@ func TestTopicsAreWrittenReadAndDeleted(t *testing.T) {
 	}
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "orders"))
 	for _, path := range []string{TopicPath("orders"), EntityPath(EntityTopics, "orders"), topicDeletionPath("orders")} {
-		if exists, err := s.Exists(ctx, path); exists || err != nil {
+		if exists, err := s.nodes.Exists(ctx, path); exists || err != nil {
 			t.Errorf("%s still exists: %t, %v", path, exists, err)
 		}
 	}
@@ -367,16 +368,16 @@ func TestOneConflictDoesNotAffectTheRestOfABatch(t *testing.T) {
 	must(t, s.CreateTopic(ctx, TopicNode{Name: "big", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}}}))
 	states := manyStates(count)
 	present := TopicPartition{Topic: "big", Partition: 17}
-	must(t, s.CreateRecursive(ctx, PartitionStatePath(present), []byte("foreign")))
+	must(t, s.nodes.CreateRecursive(ctx, PartitionStatePath(present), []byte("foreign")))
 	failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), states)
 	if err != nil || len(failed) != 1 || !errors.Is(failed[present], ErrNodeExists) {
 		t.Fatalf("create: failed %v, %v", failed, err)
 	}
 
 	changed, gone := TopicPartition{Topic: "big", Partition: 1000}, TopicPartition{Topic: "big", Partition: 1999}
-	_, err = s.Set(ctx, PartitionStatePath(changed), encodePartitionState(states[changed]), AnyVersion)
+	_, err = s.nodes.Set(ctx, PartitionStatePath(changed), encodePartitionState(states[changed]), AnyVersion)
 	must(t, err)
-	must(t, s.Remove(ctx, PartitionStatePath(gone)))
+	must(t, s.nodes.Remove(ctx, PartitionStatePath(gone)))
 	before := seen.answered()
 	written, failed, err := s.SetPartitionStates(ctx, epoch.Fence(), states)
 	if n := seen.answered() - before; n > 60 { // failed batches are run again in halves
@@ -399,7 +400,7 @@ func TestOneConflictDoesNotAffectTheRestOfABatch(t *testing.T) {
 	if state := read[changed]; state.Version != 1 || !reflect.DeepEqual(state.ISR, []int32{1, 2, 3}) {
 		t.Errorf("state %+v", state)
 	}
-	if names, err := s.Children(ctx, partitionsPath("big"), false); err != nil || len(names) != count {
+	if names, err := s.nodes.Children(ctx, partitionsPath("big"), false); err != nil || len(names) != count {
 		t.Errorf("%d children, %v", len(names), err)
 	}
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "big"))
@@ -427,10 +428,10 @@ func TestATopicIsDeletedWithFewRequestsWhateverNodesItHas(t *testing.T) {
 	}
 	create()
 	foreign := PartitionStatePath(TopicPartition{Topic: "big", Partition: 17}) + "/of/another"
-	must(t, s.CreateRecursive(ctx, foreign, nil))
-	must(t, s.Remove(ctx, PartitionStatePath(TopicPartition{Topic: "big", Partition: 900})))
+	must(t, s.nodes.CreateRecursive(ctx, foreign, nil))
+	must(t, s.nodes.Remove(ctx, PartitionStatePath(TopicPartition{Topic: "big", Partition: 900})))
 	must(t, s.DeleteTopic(ctx, epoch.Fence(), "big"))
-	if exists, err := s.Exists(ctx, TopicPath("big")); exists || err != nil {
+	if exists, err := s.nodes.Exists(ctx, TopicPath("big")); exists || err != nil {
 		t.Errorf("the topic still exists: %t, %v", exists, err)
 	}
 }
@@ -440,12 +441,12 @@ func TestPitfallController19_ListsBeyondAMegabyteAreRead(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
 	must(t, s.CreateStartupPaths(ctx))
 	long := strings.Repeat("x", 240)
-	writes := make([]write, count)
+	writes := make([]zkclient.Op, count)
 	for i := range writes {
 		path := TopicPath(fmt.Sprintf("%s%06d", long, i))
-		writes[i] = write{path, s.CreateOp(path, nil, 0)}
+		writes[i] = zkclient.CreateOp(path, nil)
 	}
-	_, err := s.bulk(ctx, NoFence(), "create", writes)
+	_, err := s.nodes.bulk(ctx, NoFence(), "create", writes)
 	must(t, err)
 	if names, err := s.Topics(ctx); err != nil || len(names) != count {
 		t.Errorf("%d names, %v", len(names), err)
@@ -478,7 +479,7 @@ func TestReadingTwiceArmsAWatchOnce(t *testing.T) {
 	_, err = s.Arm(ctx, TopicPath("end"))
 	must(t, err)
 	must(t, s.CreateTopic(ctx, TopicNode{Name: "b"}))
-	must(t, s.Remove(ctx, TopicPath("end")))
+	must(t, s.nodes.Remove(ctx, TopicPath("end")))
 	<-done
 	if n := rung.Load(); n != 1 {
 		t.Errorf("%d calls, want none after the handler was removed", n)

@@ -15,7 +15,7 @@ type ZooKeeperProxy struct {
 
 	mu    sync.Mutex // guards the fields below
 	conns map[net.Conn]bool
-	dials int    // number of connections Accepted so far
+	dials int    // number of connections accepted so far
 	cut   bool   // refuse all connections
 	lose  int32  // opcode whose next answer is dropped with its connection; 0 means none
 	lost  int    // number of dropped answers

@@ -6,8 +6,8 @@
 //	client.go        a client and its successive sessions
 //	session.go       one session and its connection
 //	request.go       one request with retries; limits of its size
-//	nodes.go         operations on one node
-//	transaction.go   operations on several nodes, of which all succeed or none
+//	nodes.go         operations on nodes
+//	transaction.go   transactions, in which all operations succeed or none
 //	watch.go         watches and their handlers
 //	steppable.go     a client without goroutines, for simulations
 package zkclient
@@ -153,7 +153,7 @@ func newClient(cfg Config, servers []string, chroot string) *Client {
 }
 
 // createChroot creates the chroot, in a separate session, if it does not exist. The permission to
-// Create it is needed only in that case.
+// create it is needed only in that case.
 func (c *Client) createChroot(ctx context.Context) error {
 	root := newClient(c.cfg, c.servers, "")
 	sess, err := root.connect(ctx)
@@ -162,11 +162,12 @@ func (c *Client) createChroot(ctx context.Context) error {
 	}
 	root.publish(sess)
 	defer root.Close()
-	exists, err := root.Exists(ctx, c.chroot)
+	nodes := NewNodes(root)
+	exists, err := nodes.Exists(ctx, c.chroot)
 	if err != nil || exists {
 		return err
 	}
-	if err := root.EnsurePath(ctx, c.chroot); err != nil {
+	if err := nodes.EnsurePath(ctx, c.chroot); err != nil {
 		return fmt.Errorf("create the chroot of zookeeper.connect: %w", err)
 	}
 	return nil
@@ -378,16 +379,6 @@ func (c *Client) BindSession(ctx context.Context) context.Context {
 	sess := c.current
 	c.mu.Unlock()
 	return context.WithValue(ctx, sessionKey{}, sess)
-}
-
-// Bind binds a compound operation to one session, in which all its requests run. It returns the
-// session's id. Like any operation, it waits for a session if ctx is not bound and there is none.
-func (c *Client) Bind(ctx context.Context) (bound context.Context, session int64, err error) {
-	bound, sess, err := c.bind(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	return bound, sess.sessionID(), nil
 }
 
 // bind binds a compound operation to one session, in which all its requests run.

@@ -37,10 +37,16 @@ func (*scripted) SessionID() int64 { return 1 }
 func (*scripted) Close()           {}
 
 // begun returns a client with a session on the connection, and a context bound to this session.
-func begun(t *testing.T, conn Conn) (*Steppable, context.Context) {
+func begun(t *testing.T, conn Conn) (stepped, context.Context) {
 	c := NewSteppable(Config{})
 	c.Begin(conn)
-	return c, c.BindSession(t.Context())
+	return stepped{c, NewNodes(c.Client)}, c.BindSession(t.Context())
+}
+
+// stepped is a client without goroutines, with its operations.
+type stepped struct {
+	*Steppable
+	Nodes
 }
 
 // A write that fails after a lost answer has succeeded in the earlier attempt only if the node is
@@ -175,10 +181,10 @@ func TestALateAnswerToAnAbandonedMultiIsIgnored(t *testing.T) {
 		c.Begin(&conflicting{failed: at})
 		ctx, cancel := context.WithCancel(c.BindSession(t.Context()))
 		observer.cancel = cancel
-		results, failed, _, err := c.Multi(ctx, "write", "/a", c.CheckOp("/epoch", 3), c.SetOp("/a", nil, 0), c.SetOp("/b", nil, 0))
+		stats, failed, _, err := NewNodes(c.Client).Multi(ctx, "write", "/a", CheckOp("/epoch", 3), SetOp("/a", nil, 0), SetOp("/b", nil, 0))
 		close(observer.released)
-		if !errors.Is(err, context.Canceled) || results != nil || failed != -1 {
-			t.Errorf("operation %d failed: reported %d, results %v, error %v", at, failed, results, err)
+		if !errors.Is(err, context.Canceled) || stats != nil || failed != -1 {
+			t.Errorf("operation %d failed: reported %d, states %v, error %v", at, failed, stats, err)
 		}
 	}
 }

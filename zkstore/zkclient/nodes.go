@@ -1,12 +1,12 @@
 package zkclient
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/go-zookeeper/zk"
 )
@@ -20,29 +20,49 @@ const AnyVersion Version = -1
 // Node is the result of a read.
 type Node struct {
 	Data []byte // nil for null data
-	Stat zk.Stat
+	Stat Stat
 }
+
+// Stat is the state of a node apart from its data.
+type Stat = zk.Stat
 
 // Version returns the node's dataVersion.
 func (n Node) Version() Version { return Version(n.Stat.Version) }
 
-// Read reads a node and arms its NodeWatch if one is registered.
-func (c *Client) Read(ctx context.Context, path string) (Node, error) {
-	if !c.watched(watchKey{path, false}) {
-		return c.ReadUnwatched(ctx, path)
+// Nodes has the operations on nodes of a client. Paths are absolute, below the chroot. An operation
+// is sent again after a loss of the connection, until it is answered or its session has ended.
+type Nodes struct{ client *Client }
+
+// NewNodes returns the operations of a client.
+func NewNodes(c *Client) Nodes { return Nodes{c} }
+
+// Bind binds a compound operation to one session, in which all its requests run. It returns the
+// session's id. Like any operation, it waits for a session if ctx is not bound and there is none.
+func (ns Nodes) Bind(ctx context.Context) (bound context.Context, session int64, err error) {
+	bound, sess, err := ns.client.bind(ctx)
+	if err != nil {
+		return nil, 0, err
 	}
-	ctx, sess, err := c.bind(ctx)
+	return bound, sess.sessionID(), nil
+}
+
+// Read reads a node and arms its NodeWatch if one is registered.
+func (ns Nodes) Read(ctx context.Context, path string) (Node, error) {
+	if !ns.client.watched(watchKey{path, false}) {
+		return ns.ReadUnwatched(ctx, path)
+	}
+	ctx, sess, err := ns.client.bind(ctx)
 	if err != nil {
 		return Node{}, err
 	}
 	key := watchKey{path, false}
 	if !sess.watches.begin(key) {
-		return c.ReadUnwatched(ctx, path)
+		return ns.ReadUnwatched(ctx, path)
 	}
 	var data []byte
 	var stat *zk.Stat
-	_, err = c.do(ctx, "read", path, len(path), func(conn Conn) (err error) {
-		data, stat, _, err = conn.GetW(c.full(path))
+	_, err = ns.client.do(ctx, "read", path, len(path), func(conn Conn) (err error) {
+		data, stat, _, err = conn.GetW(ns.client.full(path))
 		return err
 	})
 	sess.watches.end(key, err == nil)
@@ -53,11 +73,11 @@ func (c *Client) Read(ctx context.Context, path string) (Node, error) {
 }
 
 // ReadUnwatched reads a node and arms no watch.
-func (c *Client) ReadUnwatched(ctx context.Context, path string) (Node, error) {
+func (ns Nodes) ReadUnwatched(ctx context.Context, path string) (Node, error) {
 	var data []byte
 	var stat *zk.Stat
-	_, err := c.do(ctx, "read", path, len(path), func(conn Conn) (err error) {
-		data, stat, err = conn.Get(c.full(path))
+	_, err := ns.client.do(ctx, "read", path, len(path), func(conn Conn) (err error) {
+		data, stat, err = conn.Get(ns.client.full(path))
 		return err
 	})
 	if err != nil {
@@ -68,13 +88,13 @@ func (c *Client) ReadUnwatched(ctx context.Context, path string) (Node, error) {
 
 // ReadOrArm is Read, but also arms the NodeWatch if the node does not exist, to be notified of its
 // creation.
-func (c *Client) ReadOrArm(ctx context.Context, path string) (Node, error) {
+func (ns Nodes) ReadOrArm(ctx context.Context, path string) (Node, error) {
 	for {
-		n, err := c.Read(ctx, path)
-		if !errors.Is(err, ErrNoNode) || !c.watched(watchKey{path, false}) {
+		n, err := ns.Read(ctx, path)
+		if !errors.Is(err, ErrNoNode) || !ns.client.watched(watchKey{path, false}) {
 			return n, err
 		}
-		exists, armErr := c.Exists(ctx, path)
+		exists, armErr := ns.Exists(ctx, path)
 		if armErr != nil {
 			return Node{}, armErr
 		}
@@ -85,19 +105,19 @@ func (c *Client) ReadOrArm(ctx context.Context, path string) (Node, error) {
 }
 
 // Exists reports whether a node exists and arms its NodeWatch if one is registered.
-func (c *Client) Exists(ctx context.Context, path string) (bool, error) {
-	ctx, sess, err := c.bind(ctx)
+func (ns Nodes) Exists(ctx context.Context, path string) (bool, error) {
+	ctx, sess, err := ns.client.bind(ctx)
 	if err != nil {
 		return false, err
 	}
 	key := watchKey{path, false}
-	arm := c.watched(key) && sess.watches.begin(key)
+	arm := ns.client.watched(key) && sess.watches.begin(key)
 	var exists bool
-	_, err = c.do(ctx, "look for", path, len(path), func(conn Conn) (err error) {
+	_, err = ns.client.do(ctx, "look for", path, len(path), func(conn Conn) (err error) {
 		if arm {
-			exists, _, _, err = conn.ExistsW(c.full(path))
+			exists, _, _, err = conn.ExistsW(ns.client.full(path))
 		} else {
-			exists, _, err = conn.Exists(c.full(path))
+			exists, _, err = conn.Exists(ns.client.full(path))
 		}
 		return err
 	})
@@ -109,19 +129,19 @@ func (c *Client) Exists(ctx context.Context, path string) (bool, error) {
 
 // Children lists a node's children in ZooKeeper's order. If arm is true, it arms the children watch
 // if a handler is registered. A missing node has no children.
-func (c *Client) Children(ctx context.Context, path string, arm bool) ([]string, error) {
-	ctx, sess, err := c.bind(ctx)
+func (ns Nodes) Children(ctx context.Context, path string, arm bool) ([]string, error) {
+	ctx, sess, err := ns.client.bind(ctx)
 	if err != nil {
 		return nil, err
 	}
 	key := watchKey{path, true}
-	arm = arm && c.watched(key) && sess.watches.begin(key)
+	arm = arm && ns.client.watched(key) && sess.watches.begin(key)
 	var names []string
-	_, err = c.do(ctx, "list", path, len(path), func(conn Conn) (err error) {
+	_, err = ns.client.do(ctx, "list", path, len(path), func(conn Conn) (err error) {
 		if arm {
-			names, _, _, err = conn.ChildrenW(c.full(path))
+			names, _, _, err = conn.ChildrenW(ns.client.full(path))
 		} else {
-			names, _, err = conn.Children(c.full(path))
+			names, _, err = conn.Children(ns.client.full(path))
 		}
 		return err
 	})
@@ -138,46 +158,44 @@ func (c *Client) Children(ctx context.Context, path string, arm bool) ([]string,
 }
 
 // SortedChildren is Children with the names sorted.
-func (c *Client) SortedChildren(ctx context.Context, path string, arm bool) ([]string, error) {
-	names, err := c.Children(ctx, path, arm)
+func (ns Nodes) SortedChildren(ctx context.Context, path string, arm bool) ([]string, error) {
+	names, err := ns.Children(ctx, path, arm)
 	sort.Strings(names)
 	return names, err
 }
 
 // Create creates a persistent node. nil data is stored as null.
-func (c *Client) Create(ctx context.Context, path string, data []byte) error {
-	ctx, _, err := c.bind(ctx)
+func (ns Nodes) Create(ctx context.Context, path string, data []byte) error {
+	ctx, _, err := ns.client.bind(ctx)
 	if err != nil {
 		return err
 	}
-	uncertain, err := c.do(ctx, "create", path, len(path)+len(data), func(conn Conn) error {
-		_, err := conn.Create(c.full(path), data, zk.FlagPersistent, c.cfg.ACL(path))
+	uncertain, err := ns.client.do(ctx, "create", path, len(path)+len(data), func(conn Conn) error {
+		_, err := conn.Create(ns.client.full(path), data, zk.FlagPersistent, ns.client.cfg.ACL(path))
 		return err
 	})
 	if uncertain && errors.Is(err, ErrNodeExists) {
-		if n, readErr := c.ReadUnwatched(ctx, path); readErr == nil && n.Stat.Version == 0 && bytes.Equal(n.Data, data) {
-			return nil
-		}
+		_, err = ns.Settle(ctx, CreateOp(path, data), err)
 	}
 	return err
 }
 
 // CreateEphemeral creates an ephemeral node. It also succeeds if this session already owns the node
 // with the same data, because the answer to an earlier attempt may have been lost.
-func (c *Client) CreateEphemeral(ctx context.Context, path string, data []byte) error {
-	sess, err := c.session(ctx)
+func (ns Nodes) CreateEphemeral(ctx context.Context, path string, data []byte) error {
+	sess, err := ns.client.session(ctx)
 	if err != nil {
 		return err
 	}
 	for {
-		_, err := c.do(ctx, "create", path, len(path)+len(data), func(conn Conn) error {
-			_, err := conn.Create(c.full(path), data, zk.FlagEphemeral, c.cfg.ACL(path))
+		_, err := ns.client.do(ctx, "create", path, len(path)+len(data), func(conn Conn) error {
+			_, err := conn.Create(ns.client.full(path), data, zk.FlagEphemeral, ns.client.cfg.ACL(path))
 			return err
 		})
 		if !errors.Is(err, ErrNodeExists) {
 			return err
 		}
-		n, readErr := c.ReadUnwatched(ctx, path)
+		n, readErr := ns.ReadUnwatched(ctx, path)
 		switch {
 		case errors.Is(readErr, ErrNoNode): // deleted in the meantime
 			continue
@@ -192,34 +210,34 @@ func (c *Client) CreateEphemeral(ctx context.Context, path string, data []byte) 
 
 // CreateSequential creates a persistent node whose name ends in a sequence number. If the answer is
 // lost, it may create two nodes, which is harmless for notifications.
-func (c *Client) CreateSequential(ctx context.Context, path string, data []byte) error {
-	_, err := c.do(ctx, "create", path, len(path)+len(data), func(conn Conn) error {
-		_, err := conn.Create(c.full(path), data, zk.FlagSequence, c.cfg.ACL(path))
+func (ns Nodes) CreateSequential(ctx context.Context, path string, data []byte) error {
+	_, err := ns.client.do(ctx, "create", path, len(path)+len(data), func(conn Conn) error {
+		_, err := conn.Create(ns.client.full(path), data, zk.FlagSequence, ns.client.cfg.ACL(path))
 		return err
 	})
 	return err
 }
 
 // CreateRecursive creates a node, and its missing parents with null data.
-func (c *Client) CreateRecursive(ctx context.Context, path string, data []byte) error {
+func (ns Nodes) CreateRecursive(ctx context.Context, path string, data []byte) error {
 	for {
-		err := c.Create(ctx, path, data)
+		err := ns.Create(ctx, path, data)
 		if !errors.Is(err, ErrNoNode) {
 			return err
 		}
 		parent := ParentPath(path)
 		if parent == "/" {
-			return fmt.Errorf("create %s: the chroot %s of zookeeper.connect does not exist: %w", path, c.chroot, ErrNoNode)
+			return fmt.Errorf("create %s: the chroot %s of zookeeper.connect does not exist: %w", path, ns.client.chroot, ErrNoNode)
 		}
-		if err := c.EnsurePath(ctx, parent); err != nil {
+		if err := ns.EnsurePath(ctx, parent); err != nil {
 			return err
 		}
 	}
 }
 
 // EnsurePath creates a persistent node with null data, and its missing parents, unless it exists.
-func (c *Client) EnsurePath(ctx context.Context, path string) error {
-	err := c.CreateRecursive(ctx, path, nil)
+func (ns Nodes) EnsurePath(ctx context.Context, path string) error {
+	err := ns.CreateRecursive(ctx, path, nil)
 	if errors.Is(err, ErrNodeExists) {
 		return nil
 	}
@@ -228,20 +246,18 @@ func (c *Client) EnsurePath(ctx context.Context, path string) error {
 
 // Set writes a node's data if the node has the expected version, and returns the new version.
 // AnyVersion matches all versions.
-func (c *Client) Set(ctx context.Context, path string, data []byte, version Version) (Version, error) {
-	ctx, _, err := c.bind(ctx)
+func (ns Nodes) Set(ctx context.Context, path string, data []byte, version Version) (Version, error) {
+	ctx, _, err := ns.client.bind(ctx)
 	if err != nil {
 		return 0, err
 	}
 	var stat *zk.Stat
-	uncertain, err := c.do(ctx, "write", path, len(path)+len(data), func(conn Conn) (err error) {
-		stat, err = conn.Set(c.full(path), data, int32(version))
+	uncertain, err := ns.client.do(ctx, "write", path, len(path)+len(data), func(conn Conn) (err error) {
+		stat, err = conn.Set(ns.client.full(path), data, int32(version))
 		return err
 	})
 	if uncertain && errors.Is(err, ErrBadVersion) {
-		if n, readErr := c.ReadUnwatched(ctx, path); readErr == nil && n.Version() == version+1 && bytes.Equal(n.Data, data) {
-			return n.Version(), nil
-		}
+		return ns.Settle(ctx, SetOp(path, data, version), err)
 	}
 	if err != nil {
 		return 0, err
@@ -251,22 +267,22 @@ func (c *Client) Set(ctx context.Context, path string, data []byte, version Vers
 
 // SetOrCreate writes a node, whatever its version. It creates the node and its parents if they are
 // missing.
-func (c *Client) SetOrCreate(ctx context.Context, path string, data []byte) error {
+func (ns Nodes) SetOrCreate(ctx context.Context, path string, data []byte) error {
 	for {
-		_, err := c.Set(ctx, path, data, AnyVersion)
+		_, err := ns.Set(ctx, path, data, AnyVersion)
 		if !errors.Is(err, ErrNoNode) {
 			return err
 		}
-		if err := c.CreateRecursive(ctx, path, data); !errors.Is(err, ErrNodeExists) {
+		if err := ns.CreateRecursive(ctx, path, data); !errors.Is(err, ErrNodeExists) {
 			return err
 		}
 	}
 }
 
 // Remove deletes a node with any version. A missing node is not an error.
-func (c *Client) Remove(ctx context.Context, path string) error {
-	_, err := c.do(ctx, "delete", path, len(path), func(conn Conn) error {
-		return conn.Delete(c.full(path), int32(AnyVersion))
+func (ns Nodes) Remove(ctx context.Context, path string) error {
+	_, err := ns.client.do(ctx, "delete", path, len(path), func(conn Conn) error {
+		return conn.Delete(ns.client.full(path), int32(AnyVersion))
 	})
 	if errors.Is(err, ErrNoNode) {
 		return nil
@@ -274,16 +290,16 @@ func (c *Client) Remove(ctx context.Context, path string) error {
 	return err
 }
 
-// ReadMany reads the nodes of paths and arms their NodeWatches like read. found is false for
+// ReadMany reads the nodes of paths and arms their NodeWatches like Read. found is false for
 // missing nodes.
-func (c *Client) ReadMany(ctx context.Context, paths []string) (nodes []Node, found []bool, err error) {
-	ctx, _, err = c.bind(ctx)
+func (ns Nodes) ReadMany(ctx context.Context, paths []string) (nodes []Node, found []bool, err error) {
+	ctx, _, err = ns.client.bind(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	nodes, found = make([]Node, len(paths)), make([]bool, len(paths))
-	err = c.Each(len(paths), func(i int) error {
-		n, err := c.Read(ctx, paths[i])
+	err = ns.Each(len(paths), func(i int) error {
+		n, err := ns.Read(ctx, paths[i])
 		if errors.Is(err, ErrNoNode) {
 			return nil
 		}
@@ -295,16 +311,16 @@ func (c *Client) ReadMany(ctx context.Context, paths []string) (nodes []Node, fo
 
 // AwaitGone waits with a separate watch until there is no node at path. It returns the context's
 // error if ctx is done first.
-func (c *Client) AwaitGone(ctx context.Context, path string) error {
+func (ns Nodes) AwaitGone(ctx context.Context, path string) error {
 	for {
-		sess, err := c.session(ctx)
+		sess, err := ns.client.session(ctx)
 		if err != nil {
 			return err
 		}
 		var exists bool
 		var fired <-chan zk.Event
-		_, err = c.do(context.WithValue(ctx, sessionKey{}, sess), "watch", path, len(path), func(conn Conn) (err error) {
-			exists, _, fired, err = conn.ExistsW(c.full(path))
+		_, err = ns.client.do(context.WithValue(ctx, sessionKey{}, sess), "watch", path, len(path), func(conn Conn) (err error) {
+			exists, _, fired, err = conn.ExistsW(ns.client.full(path))
 			return err
 		})
 		switch {
@@ -322,6 +338,46 @@ func (c *Client) AwaitGone(ctx context.Context, path string) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// Each calls f for 0 to n-1, with up to MaxInFlight concurrent calls. It returns the first error,
+// after which it starts no further call.
+func (ns Nodes) Each(n int, f func(i int) error) error {
+	if ns.client.steppable {
+		for i := range n {
+			if err := f(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex // guards next and first
+		next  int
+		first error
+	)
+	take := func() (int, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		next++
+		return next - 1, next <= n && first == nil
+	}
+	for range min(n, ns.client.cfg.MaxInFlight) {
+		wg.Go(func() {
+			for i, ok := take(); ok; i, ok = take() {
+				if err := f(i); err != nil {
+					mu.Lock()
+					if first == nil {
+						first = err
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return first
 }
 
 // ParentPath returns the path of a node's parent.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
 	"syscall"
 	"time"
 
@@ -134,44 +133,4 @@ func (c *Client) full(path string) string {
 		return c.chroot
 	}
 	return c.chroot + path
-}
-
-// Each calls f for 0 to n-1, with up to MaxInFlight concurrent calls. It returns the first error,
-// after which it starts no further call.
-func (c *Client) Each(n int, f func(i int) error) error {
-	if c.steppable {
-		for i := range n {
-			if err := f(i); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	var (
-		wg    sync.WaitGroup
-		mu    sync.Mutex // guards next and first
-		next  int
-		first error
-	)
-	take := func() (int, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		next++
-		return next - 1, next <= n && first == nil
-	}
-	for range min(n, c.cfg.MaxInFlight) {
-		wg.Go(func() {
-			for i, ok := take(); ok; i, ok = take() {
-				if err := f(i); err != nil {
-					mu.Lock()
-					if first == nil {
-						first = err
-					}
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return first
 }

@@ -29,7 +29,13 @@ func background(t *testing.T) context.Context {
 	return ctx
 }
 
-func openClient(t *testing.T, connect string, change ...func(*Config)) *Client {
+// opened is a client with its operations.
+type opened struct {
+	*Client
+	Nodes
+}
+
+func openClient(t *testing.T, connect string, change ...func(*Config)) opened {
 	t.Helper()
 	cfg := Config{Connect: connect, SessionTimeout: 6 * time.Second, CreateChroot: true, Logger: kafkalog.Discard()}
 	if testing.Verbose() {
@@ -41,12 +47,12 @@ func openClient(t *testing.T, connect string, change ...func(*Config)) *Client {
 	client, err := Open(background(t), cfg)
 	must(t, err)
 	t.Cleanup(client.Close)
-	return client
+	return opened{client, NewNodes(client)}
 }
 
 // openThroughProxy opens a client that connects through a proxy, and one that connects directly to
 // the same chroot.
-func openThroughProxy(t *testing.T, change ...func(*Config)) (s, straight *Client, p *testkit.ZooKeeperProxy) {
+func openThroughProxy(t *testing.T, change ...func(*Config)) (s, straight opened, p *testkit.ZooKeeperProxy) {
 	t.Helper()
 	connect := testkit.ZooKeeper(t)
 	server, chroot, _ := strings.Cut(connect, "/")
@@ -436,10 +442,10 @@ func TestAnAbandonedMultiReturnsNoResults(t *testing.T) {
 	for range 200 {
 		short, cancel := context.WithCancel(ctx)
 		go cancel()
-		results, failed, _, err := s.Multi(short, "check", "/absent", s.CheckOp("/topics", AnyVersion), s.CheckOp("/absent", 0))
+		stats, failed, _, err := s.Multi(short, "check", "/absent", CheckOp("/topics", AnyVersion), CheckOp("/absent", 0))
 		switch {
-		case errors.Is(err, context.Canceled) && (results != nil || failed != -1):
-			t.Fatalf("an abandoned request returned results %v, failed operation %d", results, failed)
+		case errors.Is(err, context.Canceled) && (stats != nil || failed != -1):
+			t.Fatalf("an abandoned request returned states %v, failed operation %d", stats, failed)
 		case errors.Is(err, ErrNoNode) && failed != 1:
 			t.Fatalf("operation %d failed: %v", failed, err)
 		case err == nil:

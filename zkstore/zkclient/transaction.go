@@ -1,72 +1,138 @@
 package zkclient
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/go-zookeeper/zk"
 )
 
-// Multi runs all operations or none of them. If it returns an error, failed is the index of the
-// operation that failed, or -1 if the request was not answered.
-func (c *Client) Multi(ctx context.Context, what, path string, ops ...any) (results []zk.MultiResponse, failed int, uncertain bool, err error) {
+// Op is one operation of a transaction.
+type Op struct {
+	Path string
+
+	kind    opKind
+	data    []byte  // of a create or set
+	version Version // of a set or check
+}
+
+type opKind int8
+
+const (
+	opCreate opKind = iota
+	opCreateEphemeral
+	opSet
+	opDelete
+	opCheck
+)
+
+// CreateOp creates a persistent node.
+func CreateOp(path string, data []byte) Op { return Op{Path: path, kind: opCreate, data: data} }
+
+// CreateEphemeralOp creates a node that is deleted when the session ends.
+func CreateEphemeralOp(path string, data []byte) Op {
+	return Op{Path: path, kind: opCreateEphemeral, data: data}
+}
+
+// SetOp writes a node's data. It fails with ErrBadVersion if the node has another version.
+func SetOp(path string, data []byte, version Version) Op {
+	return Op{Path: path, kind: opSet, data: data, version: version}
+}
+
+// DeleteOp deletes a node without children, whatever its version.
+func DeleteOp(path string) Op { return Op{Path: path, kind: opDelete} }
+
+// CheckOp fails with ErrBadVersion if the node has another version.
+func CheckOp(path string, version Version) Op {
+	return Op{Path: path, kind: opCheck, version: version}
+}
+
+// Size returns the approximate size of the operation in a packet, in bytes.
+func (op Op) Size() int {
+	const head, acl = 32, 64
+	size := head + len(op.Path) + len(op.data)
+	if op.kind == opCreate || op.kind == opCreateEphemeral {
+		size += acl
+	}
+	return size
+}
+
+// request returns the operation as the client library's type.
+func (ns Nodes) request(op Op) any {
+	path := ns.client.full(op.Path)
+	switch op.kind {
+	case opSet:
+		return &zk.SetDataRequest{Path: path, Data: op.data, Version: int32(op.version)}
+	case opDelete:
+		return &zk.DeleteRequest{Path: path, Version: int32(AnyVersion)}
+	case opCheck:
+		return &zk.CheckVersionRequest{Path: path, Version: int32(op.version)}
+	}
+	flags := int32(zk.FlagPersistent)
+	if op.kind == opCreateEphemeral {
+		flags = zk.FlagEphemeral
+	}
+	return &zk.CreateRequest{Path: path, Data: op.data, Acl: ns.client.cfg.ACL(op.Path), Flags: flags}
+}
+
+// Multi runs all operations or none of them. what and path describe the transaction in errors.
+// stats has the new state of each node that was set, and is zero for other operations. If Multi
+// returns an error, failed is the index of the operation that failed, or -1 if the request was not
+// answered. uncertain reports whether an earlier attempt may have taken effect; see Settle.
+func (ns Nodes) Multi(ctx context.Context, what, path string, ops ...Op) (stats []Stat, failed int, uncertain bool, err error) {
 	size := 0
-	for _, op := range ops {
-		size += OpSize(op)
+	requests := make([]any, len(ops))
+	for i, op := range ops {
+		size += op.Size()
+		requests[i] = ns.request(op)
 	}
 	var answer atomic.Pointer[[]zk.MultiResponse] // an abandoned attempt may still be answered
-	uncertain, err = c.do(ctx, what, path, size, func(conn Conn) error {
-		results, err := conn.Multi(ops...)
+	uncertain, err = ns.client.do(ctx, what, path, size, func(conn Conn) error {
+		results, err := conn.Multi(requests...)
 		answer.Store(&results)
 		return err
 	})
 	if givenUp(err) || answer.Load() == nil {
 		return nil, -1, uncertain, err
 	}
-	results = *answer.Load()
+	results := *answer.Load()
 	if err == nil {
-		return results, -1, uncertain, nil
+		return statsOf(results), -1, uncertain, nil
 	}
 	for i, r := range results {
 		if r.Error != nil {
-			return results, i, uncertain, err
+			return nil, i, uncertain, err
 		}
 	}
 	return nil, -1, uncertain, err
 }
 
-// OpSize returns the approximate size of an operation in a packet, in bytes.
-func OpSize(op any) int {
-	const head, aclEntry = 32, 32
-	switch op := op.(type) {
-	case *zk.CreateRequest:
-		return head + len(op.Path) + len(op.Data) + aclEntry*len(op.Acl)
-	case *zk.SetDataRequest:
-		return head + len(op.Path) + len(op.Data)
-	case *zk.DeleteRequest:
-		return head + len(op.Path)
-	case *zk.CheckVersionRequest:
-		return head + len(op.Path)
+func statsOf(results []zk.MultiResponse) []Stat {
+	stats := make([]Stat, len(results))
+	for i, r := range results {
+		if r.Stat != nil {
+			stats[i] = *r.Stat
+		}
 	}
-	return head
+	return stats
 }
 
-// CreateOp returns the operation that creates a node. flags are those of the client library.
-func (c *Client) CreateOp(path string, data []byte, flags int32) *zk.CreateRequest {
-	return &zk.CreateRequest{Path: c.full(path), Data: data, Acl: c.cfg.ACL(path), Flags: flags}
-}
-
-// SetOp returns the operation that writes a node's data if the node has the version.
-func (c *Client) SetOp(path string, data []byte, version Version) *zk.SetDataRequest {
-	return &zk.SetDataRequest{Path: c.full(path), Data: data, Version: int32(version)}
-}
-
-// DeleteOp returns the operation that deletes a node with any version.
-func (c *Client) DeleteOp(path string) *zk.DeleteRequest {
-	return &zk.DeleteRequest{Path: c.full(path), Version: int32(AnyVersion)}
-}
-
-// CheckOp returns the operation that fails if the node does not have the version.
-func (c *Client) CheckOp(path string, version Version) *zk.CheckVersionRequest {
-	return &zk.CheckVersionRequest{Path: c.full(path), Version: int32(version)}
+// Settle determines the result of an operation that failed after an earlier attempt whose answer
+// was lost. The operation succeeded if the node is as the operation would have left it; Settle then
+// returns the node's version. Deletes need no such check, since their callers accept ErrNoNode.
+func (ns Nodes) Settle(ctx context.Context, op Op, failure error) (Version, error) {
+	n, err := ns.ReadUnwatched(ctx, op.Path)
+	switch op.kind {
+	case opCreate, opCreateEphemeral:
+		if err == nil && errors.Is(failure, ErrNodeExists) && n.Stat.Version == 0 && bytes.Equal(n.Data, op.data) {
+			return n.Version(), nil
+		}
+	case opSet:
+		if err == nil && errors.Is(failure, ErrBadVersion) && n.Version() == op.version+1 && bytes.Equal(n.Data, op.data) {
+			return n.Version(), nil
+		}
+	}
+	return 0, failure
 }

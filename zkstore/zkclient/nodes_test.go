@@ -24,8 +24,8 @@ func TestTheFirstErrorOfParallelCallsIsReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := errors.New("first")
 		var calls atomic.Int32
-		c := &Client{cfg: Config{MaxInFlight: 2}}
-		err := c.Each(10, func(i int) error {
+		ns := NewNodes(&Client{cfg: Config{MaxInFlight: 2}})
+		err := ns.Each(10, func(i int) error {
 			calls.Add(1)
 			if i == 0 {
 				time.Sleep(time.Second) // virtual time
