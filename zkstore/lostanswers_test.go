@@ -87,18 +87,3 @@ func TestAConflictAfterALostAnswerStaysAConflict(t *testing.T) {
 		t.Errorf("election after an earlier one of the same session with another id: %v", err)
 	}
 }
-
-func TestPitfallController04_ANodeOfAFormerSessionOfTheStoreIsReplaced(t *testing.T) {
-	ctx, connect := background(t), testkit.ZooKeeper(t)
-	former, s := openStore(t, connect), openStore(t, connect)
-	must(t, s.CreateStartupPaths(ctx))
-	before, err := former.RegisterBroker(ctx, plaintext(1))
-	must(t, err)
-	s.mu.Lock()
-	s.registered = former.SessionID() // as if s had registered the broker in that session and lost it
-	s.mu.Unlock()
-	after, err := s.RegisterBroker(ctx, plaintext(1))
-	if err != nil || after <= before {
-		t.Errorf("epoch %d after %d, %v", after, before, err)
-	}
-}

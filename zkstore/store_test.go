@@ -149,6 +149,21 @@ func TestRegistrationReturnsTheBrokerEpochAndWritesVersionOne(t *testing.T) {
 	}
 }
 
+func TestPitfallController04_ANodeOfAFormerSessionOfTheStoreIsReplaced(t *testing.T) {
+	ctx, connect := background(t), testkit.ZooKeeper(t)
+	former, s := openStore(t, connect), openStore(t, connect)
+	must(t, s.CreateStartupPaths(ctx))
+	before, err := former.RegisterBroker(ctx, plaintext(1))
+	must(t, err)
+	s.mu.Lock()
+	s.registered = former.SessionID() // as if s had registered the broker in that session and lost it
+	s.mu.Unlock()
+	after, err := s.RegisterBroker(ctx, plaintext(1))
+	if err != nil || after <= before {
+		t.Errorf("epoch %d after %d, %v", after, before, err)
+	}
+}
+
 func TestAwaitBrokerGoneReturnsWhenTheNodeIsGone(t *testing.T) {
 	ctx, connect := background(t), testkit.ZooKeeper(t)
 	s := openStore(t, connect)

@@ -3,11 +3,12 @@ package zkclient
 import (
 	"context"
 	"errors"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"github.com/monedula/monedula/internal/testkit"
 )
 
 // scripted is a connection whose answers are given by functions of the test.
@@ -109,20 +110,6 @@ func TestOperationsEndWithTheirSession(t *testing.T) {
 	}
 }
 
-func TestAnEndedSessionDialsNoServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	s := &session{dead: make(chan struct{})}
-	conn, err := s.dial("tcp", l.Addr().String(), time.Second, 1)
-	must(t, err)
-	conn.Close()
-	close(s.dead)
-	if _, err := s.dial("tcp", l.Addr().String(), time.Second, 1); !errors.Is(err, ErrSessionExpired) {
-		t.Errorf("error %v", err)
-	}
-}
-
 // After a lost answer, an existing node counts as created only if it has the given data and belongs
 // to this session.
 func TestAnExistingEphemeralNodeCountsAsCreatedOnlyIfItIsOurs(t *testing.T) {
@@ -185,6 +172,25 @@ func TestALateAnswerToAnAbandonedMultiIsIgnored(t *testing.T) {
 		close(observer.released)
 		if !errors.Is(err, context.Canceled) || stats != nil || failed != -1 {
 			t.Errorf("operation %d failed: reported %d, states %v, error %v", at, failed, stats, err)
+		}
+	}
+}
+
+// The abandoned request still runs, so this test is meant for the race detector too.
+func TestAnAbandonedMultiReturnsNoResults(t *testing.T) {
+	ctx, s := background(t), openClient(t, testkit.ZooKeeper(t))
+	must(t, s.EnsurePath(ctx, "/topics"))
+	for range 200 {
+		short, cancel := context.WithCancel(ctx)
+		go cancel()
+		stats, failed, _, err := s.Multi(short, "check", "/absent", CheckOp("/topics", AnyVersion), CheckOp("/absent", 0))
+		switch {
+		case errors.Is(err, context.Canceled) && (stats != nil || failed != -1):
+			t.Fatalf("an abandoned request returned states %v, failed operation %d", stats, failed)
+		case errors.Is(err, ErrNoNode) && failed != 1:
+			t.Fatalf("operation %d failed: %v", failed, err)
+		case err == nil:
+			t.Fatal("a check of an absent node was answered without an error")
 		}
 	}
 }
