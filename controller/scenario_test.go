@@ -21,6 +21,7 @@ import (
 //	broker ID [rack=R]                a broker registers
 //	kill ID                           a broker's session ends
 //	bounce ID                         a broker leaves and registers again unnoticed
+//	port ID PORT                      a broker's listener moves to another port
 //	topic NAME 0=1,2 1=2,3 [noid]     a topic is created, or partitions are added
 //	delete TOPIC                      a topic is marked for deletion
 //	answer [ID...]                    all or some brokers answer their requests
@@ -121,6 +122,13 @@ var commands = map[string]func(s *scenario, args []string){
 	"bounce": func(s *scenario, args []string) {
 		delete(s.h.store.brokers, s.id(args))
 		s.h.store.register(s.id(args), "")
+	},
+	"port": func(s *scenario, args []string) {
+		b := s.h.store.brokers[s.id(args)]
+		b.Endpoints = slices.Clone(b.Endpoints)
+		b.Endpoints[0].Port = number(s.t, args[1])
+		s.h.store.brokers[b.ID] = b
+		s.h.store.nodeChanged(zkstore.BrokerPath(b.ID))
 	},
 	"topic":  func(s *scenario, args []string) { s.topic(args) },
 	"delete": func(s *scenario, args []string) { s.h.store.markDeletion(args[0]) },
