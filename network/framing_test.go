@@ -193,7 +193,7 @@ func TestAPanicInAHandlerClosesOnlyItsConnection(t *testing.T) {
 	if id, _ := answerOf(t, c); id != 3 {
 		t.Fatal("another connection was affected")
 	}
-	if n := log.count("gave no answer"); n != 0 {
+	if n := log.count("no response"); n != 0 {
 		t.Errorf("%d lines about missing responses; the handlers panicked:\n%s", n, log.String())
 	}
 	if s.Stats().Panics != 2 || log.count("no such thing") != 1 || log.count("conn_test.go")+log.count("framing_test.go") == 0 {
