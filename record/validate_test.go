@@ -507,7 +507,7 @@ func TestTimestampsOutOfRangeAreRefused(t *testing.T) {
 	Batch(wrapper).SetMaxTimestamp(LogAppendTime, 5)
 	appendTime.Magic = 1
 	var invalid *InvalidRecords
-	if _, err := ValidateAndAssign(wrapper, appendTime); !errors.As(err, &invalid) || !strings.Contains(fmt.Sprint(invalid.Errors), ", LogAppendTime=5, ") {
+	if _, err := validateAndAssign(wrapper, appendTime); !errors.As(err, &invalid) || !strings.Contains(fmt.Sprint(invalid.Errors), ", LogAppendTime=5, ") {
 		t.Errorf("a compressed v1 message: %#v", err)
 	}
 	set := flagged(None, nowMs)
