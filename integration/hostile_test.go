@@ -232,32 +232,13 @@ func (b *broker) openSockets() int {
 // wireRequests returns the request bodies of the golden vectors, as frames.
 func wireRequests(t testing.TB) [][]byte {
 	t.Helper()
-	f, err := os.Open(golden.Path(t, "wire-vectors-3.9.1.txt.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var frames [][]byte
-	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
-		fields := strings.Fields(line)
-		if len(fields) != 5 || fields[2] != "req" {
+	for _, v := range golden.WireVectors(t) {
+		if v.Response || len(v.Body) == 0 {
 			continue
 		}
-		key, _ := strconv.Atoi(fields[0])
-		version, err := strconv.Atoi(fields[3])
-		if err != nil || version < 0 {
-			continue
-		}
-		flexible := protocol.APIKey(key).RequestHeaderVersion(int16(version)) >= 2
-		frames = append(frames, frame(int16(key), int16(version), flexible, unhex(t, fields[4])))
+		flexible := protocol.APIKey(v.Key).RequestHeaderVersion(v.Version) >= 2
+		frames = append(frames, frame(v.Key, v.Version, flexible, v.Body))
 	}
 	if len(frames) < 1000 {
 		t.Fatalf("only %d requests in the golden vectors", len(frames))

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/golden"
 )
 
 var causes = map[string]error{
@@ -21,16 +23,16 @@ var causes = map[string]error{
 var unorderedAnswers = map[APIKey]bool{Produce: true, OffsetFetch: true, WriteTxnMarkers: true, AddPartitionsToTxn: true}
 
 func TestFailedRequestsAreAnsweredAsKafkaDoes(t *testing.T) {
-	lines := readLines(t, "testdata/error-answers-3.9.1.txt.gz")
+	lines := golden.Lines(t, "testdata/error-answers-3.9.1.txt.gz")
 	checked := map[APIKey]bool{}
 	for i, line := range lines {
 		f := strings.Split(line, " ")
-		key, version := APIKey(atoi16(t, f[0])), atoi16(t, f[2])
+		key, version := APIKey(golden.Int16(t, f[0])), golden.Int16(t, f[2])
 		if !key.Known() {
 			continue
 		}
 		checked[key] = true
-		req, err := DecodeRequest(key, version, unhex(t, f[4]))
+		req, err := DecodeRequest(key, version, golden.Bytes(t, f[4]))
 		if err != nil {
 			t.Errorf("line %d: %v", i+1, err)
 			continue
@@ -42,7 +44,7 @@ func TestFailedRequestsAreAnsweredAsKafkaDoes(t *testing.T) {
 			}
 			continue
 		}
-		got, want := resp.AppendTo(nil), unhex(t, f[5])
+		got, want := resp.AppendTo(nil), golden.Bytes(t, f[5])
 		if !bytes.Equal(got, want) && !(unorderedAnswers[key] && sameBytesInAnotherOrder(got, want)) {
 			t.Errorf("line %d: %s v%d %s:\n got %x\nwant %x", i+1, key, version, f[3], got, want)
 		}

@@ -1,13 +1,7 @@
 package protocol
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
-	"encoding/hex"
-	"os"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -25,57 +19,13 @@ type vector struct {
 	body     []byte
 }
 
-// readLines unpacks a golden file.
-func readLines(t testing.TB, path string) []string {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines []string
-	s := bufio.NewScanner(z)
-	s.Buffer(nil, 1<<24)
-	for s.Scan() {
-		lines = append(lines, s.Text())
-	}
-	if s.Err() != nil {
-		t.Fatal(s.Err())
-	}
-	return lines
-}
-
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.TrimPrefix(s, "-"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func atoi16(t testing.TB, s string) int16 {
-	t.Helper()
-	n, err := strconv.ParseInt(s, 10, 16)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return int16(n)
-}
-
 // wireVectors returns the messages of the keys that a broker with ZooKeeper knows.
 func wireVectors(t testing.TB) []vector {
 	t.Helper()
 	var out []vector
-	for i, line := range readLines(t, golden.Path(t, "wire-vectors-3.9.1.txt.gz")) {
-		f := append(strings.Split(line, " "), "")
-		v := vector{line: i + 1, key: APIKey(atoi16(t, f[0])), name: f[1], response: f[2] == "resp", version: atoi16(t, f[3]), body: unhex(t, f[4])}
-		if f[2] != "log" && v.key.Known() {
-			out = append(out, v)
+	for _, v := range golden.WireVectors(t) {
+		if key := APIKey(v.Key); key.Known() {
+			out = append(out, vector{line: v.Line, key: key, name: v.Name, response: v.Response, version: v.Version, body: v.Body})
 		}
 	}
 	if len(out) < 3000 {
