@@ -199,7 +199,7 @@ func TestHandlersCostInProportionToTheRequest(t *testing.T) {
 	// Requests from another controller and the deletion of the topic come last.
 	last := []protocol.APIKey{protocol.StopReplica, protocol.LeaderAndIsr, protocol.UpdateMetadata, protocol.DeleteTopics}
 	served := s.registry.Advertised()
-	slices.SortStableFunc(served, func(a, b api.Versions) int { return slices.Index(last, a.Key) - slices.Index(last, b.Key) })
+	slices.SortStableFunc(served, func(a, b *api.Handler) int { return slices.Index(last, a.Key) - slices.Index(last, b.Key) })
 	answered := 0
 	for _, a := range served {
 		for _, path := range listsOf(reflect.TypeOf(kmsg.RequestForKey(int16(a.Key))).Elem(), nil) {

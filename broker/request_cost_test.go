@@ -28,7 +28,7 @@ import (
 // is read, with the most expensive kinds of entries. Other versions get two sizes if the list
 // differs from the version before, otherwise one. Without MONEDULA_TEST_ALL there are two sizes,
 // only for the newest version.
-func sizesOf(s api.Versions, version int16, kind string, changed bool) []int {
+func sizesOf(s *api.Handler, version int16, kind string, changed bool) []int {
 	const mib = 1 << 20
 	edge := version == s.Max || s.Key.Flexible(version+1) && !s.Key.Flexible(version)
 	switch {
@@ -57,7 +57,7 @@ func costOf(f func()) cost {
 
 // bodies returns the served request types, and a registry that decodes their requests and does
 // nothing else.
-func bodies(t *testing.T) (served []api.Versions, registry *api.Registry) {
+func bodies(t *testing.T) (served []*api.Handler, registry *api.Registry) {
 	cfg, err := settings.FromMap(map[string]string{"zookeeper.connect": "unused:1"})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func bodies(t *testing.T) (served []api.Versions, registry *api.Registry) {
 		if s.Key == protocol.Produce || s.Key == protocol.Fetch {
 			continue
 		}
-		registry.Register(api.Typed(s.Key, s.Min, s.Max, func(*api.Call, kmsg.Request) (kmsg.Response, error) {
+		registry.Register(api.Typed(*s, func(*api.Call, kmsg.Request) (kmsg.Response, error) {
 			return kmsg.NewPtrHeartbeatResponse(), nil
 		}))
 	}

@@ -19,7 +19,7 @@ import (
 func TestPitfallController10_AControlledShutdownNeedsNoZooKeeper(t *testing.T) {
 	asked := make(chan *kmsg.ControlledShutdownRequest, 1)
 	r := api.NewRegistry(nil, kafkalog.Discard())
-	r.Register(api.Typed(protocol.ControlledShutdown, 0, 3, func(_ *api.Call, req *kmsg.ControlledShutdownRequest) (kmsg.Response, error) {
+	r.Register(api.Typed(api.Handler{Key: protocol.ControlledShutdown, Min: 0, Max: 3}, func(_ *api.Call, req *kmsg.ControlledShutdownRequest) (kmsg.Response, error) {
 		asked <- req
 		return req.ResponseKind(), nil
 	}))

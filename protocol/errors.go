@@ -1,6 +1,6 @@
-// Package protocol has what all APIs share on the wire: error codes, error answers, API keys,
-// request and response headers. It also has hand-written codecs for Produce and Fetch, the requests
-// on the hot path. All other messages are encoded by github.com/twmb/franz-go/pkg/kmsg.
+// Package protocol has what all APIs share on the wire: error codes, API keys, request and response
+// headers. It also has hand-written codecs for Produce and Fetch, the requests on the hot path. All
+// other messages are encoded by github.com/twmb/franz-go/pkg/kmsg.
 package protocol
 
 import (
@@ -76,4 +76,15 @@ func MessageOf(err error) *string {
 		text = e.Message
 	}
 	return &text
+}
+
+// SpecificMessage returns the text for an error_message field that is null unless err has a message
+// of its own. It is also null for UNKNOWN_SERVER_ERROR, whose cause is not disclosed to clients.
+func SpecificMessage(err error) *string {
+	var e *Error
+	if !errors.As(err, &e) || e.Code == UnknownServerError || e.Message == e.Code.Message() {
+		return nil
+	}
+	message := e.Message
+	return &message
 }

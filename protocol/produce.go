@@ -158,7 +158,7 @@ type NodeEndpoint struct {
 // ProduceFailure returns the answer for a partition whose records were refused with err: its code,
 // its message if it has one of its own, and -1 for all offsets.
 func ProduceFailure(partition int32, err error) ProducePartitionResponse {
-	return ProducePartitionResponse{Partition: partition, ErrorCode: CodeOf(err), ErrorMessage: specificMessage(err),
+	return ProducePartitionResponse{Partition: partition, ErrorCode: CodeOf(err), ErrorMessage: SpecificMessage(err),
 		BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
 }
 

@@ -141,3 +141,10 @@ func TestStopReplicaV4HasKafkasFieldOrder(t *testing.T) {
 		t.Fatal("decoding changed the frame")
 	}
 }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -30,7 +30,20 @@ func Produce(replicas *replication.Manager) Handler {
 		x.released = x.release
 		return x
 	}
-	return Handler{Key: protocol.Produce, Min: 0, Max: 11, Serve: h.serve}
+	return Handler{Key: protocol.Produce, Min: 0, Max: 11, PerEntry: true, Fail: failProduce, Serve: h.serve}
+}
+
+// failProduce returns no answer to a request with acks=0.
+func failProduce(req kmsg.Request, resp kmsg.Response, _ error) kmsg.Response {
+	if req.(*kmsg.ProduceRequest).Acks == 0 {
+		return nil
+	}
+	for _, t := range resp.(*kmsg.ProduceResponse).Topics {
+		for i := range t.Partitions {
+			t.Partitions[i].BaseOffset = -1
+		}
+	}
+	return resp
 }
 
 type produceHandler struct {

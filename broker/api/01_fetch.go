@@ -27,7 +27,22 @@ func Fetch(replicas *replication.Manager) Handler {
 		x.released = x.release
 		return x
 	}
-	return Handler{Key: protocol.Fetch, Min: 0, Max: 17, Serve: h.serve}
+	return Handler{Key: protocol.Fetch, Min: 0, Max: 17, PerEntry: true, Fail: completed(failFetch), Serve: h.serve}
+}
+
+// failFetch sets the code of the partitions up to v12 only. Older clients do not look at the top
+// level.
+func failFetch(req *kmsg.FetchRequest, resp *kmsg.FetchResponse, _ error) {
+	resp.SessionID = req.SessionID
+	if req.Version >= 13 {
+		resp.Topics = nil
+	}
+	for _, t := range resp.Topics {
+		for i := range t.Partitions {
+			t.Partitions[i].HighWatermark = -1
+			t.Partitions[i].AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+		}
+	}
 }
 
 type fetchHandler struct {

@@ -15,7 +15,8 @@ import (
 // timestamp (-3), v8 the earliest local offset (-4), v9 the latest tiered offset (-5), which does
 // not exist here.
 func ListOffsets(replicas *replication.Manager) Handler {
-	return Typed(protocol.ListOffsets, 0, 9, func(c *Call, req *kmsg.ListOffsetsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.ListOffsets, Min: 0, Max: 9, PerEntry: true}
+	return Typed(h, func(c *Call, req *kmsg.ListOffsetsRequest) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
 		l := offsetLister{c: c, replicas: replicas, req: req, twice: duplicates(req), left: legacyOffsetsMax}
 		for i := range req.Topics {

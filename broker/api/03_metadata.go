@@ -38,12 +38,22 @@ type TopicLister interface {
 // partitions, v1 asks for all with null, v4 may forbid auto-creation, v8 adds authorized
 // operations, v10 topic ids, v12 asks by id.
 func MetadataOf(cache Metadata, creator TopicCreator, stored TopicLister, clusterID string) Handler {
-	return Typed(protocol.Metadata, 0, 12, func(c *Call, req *kmsg.MetadataRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.Metadata, Min: 0, Max: 12, PerEntry: true, Fail: completed(failMetadata)}
+	return Typed(h, func(c *Call, req *kmsg.MetadataRequest) (kmsg.Response, error) {
 		m := &metadataCall{Call: c, req: req, creator: creator, stored: stored}
 		cache.Await(c.Context(), informedWait, m.informed)
 		m.snapshot = cache.Snapshot()
 		return m.answer(clusterID)
 	})
+}
+
+// failMetadata answers a null name with an empty one.
+func failMetadata(_ *kmsg.MetadataRequest, resp *kmsg.MetadataResponse, _ error) {
+	for i := range resp.Topics {
+		if resp.Topics[i].Topic == nil {
+			resp.Topics[i].Topic = new(string)
+		}
+	}
 }
 
 // metadataCall is the state of one Metadata request.

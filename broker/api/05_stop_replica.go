@@ -13,10 +13,31 @@ import (
 // about deletion for each partition. A peer without permission gets an answer that has only the
 // code.
 func StopReplica(replicas *replication.Manager) Handler {
-	return Typed(protocol.StopReplica, 0, 4, func(c *Call, req *kmsg.StopReplicaRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.StopReplica, Min: 0, Max: 4, PerEntry: true, Fail: completed(failStopReplica)}
+	return Typed(h, func(c *Call, req *kmsg.StopReplicaRequest) (kmsg.Response, error) {
 		if !c.AllowsCluster(kmsg.ACLOperationClusterAction) {
 			return nil, protocol.ClusterAuthorizationFailed
 		}
 		return replicas.StopReplica(req, c.CorrelationID), nil
 	})
+}
+
+// failStopReplica sets the code of each partition, whatever form the version gives to the request.
+func failStopReplica(req *kmsg.StopReplicaRequest, resp *kmsg.StopReplicaResponse, err error) {
+	add := func(topic string, index int32) {
+		p := kmsg.NewStopReplicaResponsePartition()
+		p.Topic, p.Partition, p.ErrorCode = topic, index, int16(protocol.CodeOf(err))
+		resp.Partitions = append(resp.Partitions, p)
+	}
+	for _, t := range req.Topics {
+		if req.Version == 0 {
+			add(t.Topic, t.Partition)
+		}
+		for _, p := range t.Partitions {
+			add(t.Topic, p)
+		}
+		for _, p := range t.PartitionStates {
+			add(t.Topic, p.Partition)
+		}
+	}
 }

@@ -22,7 +22,8 @@ func ControlledShutdown(preparer ShutdownPreparer) Handler {
 		remaining []controller.TopicPartition
 		err       error
 	}
-	return Typed(protocol.ControlledShutdown, 0, 3, func(c *Call, req *kmsg.ControlledShutdownRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.ControlledShutdown, Min: 0, Max: 3}
+	return Typed(h, func(c *Call, req *kmsg.ControlledShutdownRequest) (kmsg.Response, error) {
 		if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {
 			return nil, err
 		}

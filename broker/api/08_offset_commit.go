@@ -23,7 +23,8 @@ type ConsumerOffsets interface {
 // v1 has a time for each partition, v2 to v4 one retention for all. v6 adds leader epochs, v7
 // static members, v8 is flexible, v9 is for the new group protocol.
 func OffsetCommit(groups *group.Coordinator, classic ConsumerOffsets, cache Metadata, settings Settings) Handler {
-	return Typed(protocol.OffsetCommit, 0, 9, func(c *Call, req *kmsg.OffsetCommitRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.OffsetCommit, Min: 0, Max: 9, PerEntry: true}
+	return Typed(h, func(c *Call, req *kmsg.OffsetCommitRequest) (kmsg.Response, error) {
 		if err := c.requireGroup(kmsg.ACLOperationRead, req.Group); err != nil {
 			return nil, err
 		}

@@ -16,7 +16,8 @@ import (
 // whole answer, v5 leader epochs, v6 is flexible, v7 may ask for stable offsets only, v8 for
 // several groups. v9 is for the new group protocol.
 func OffsetFetch(groups *group.Coordinator, classic ConsumerOffsets, cache Metadata) Handler {
-	return Typed(protocol.OffsetFetch, 0, 9, func(c *Call, req *kmsg.OffsetFetchRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.OffsetFetch, Min: 0, Max: 9, PerEntry: true, Fail: completed(failOffsetFetch)}
+	return Typed(h, func(c *Call, req *kmsg.OffsetFetchRequest) (kmsg.Response, error) {
 		if req.Version >= 8 {
 			resp := kmsg.NewPtrOffsetFetchResponse()
 			full := map[string]bool{} // groups that are already answered with all their offsets
@@ -39,6 +40,22 @@ func OffsetFetch(groups *group.Coordinator, classic ConsumerOffsets, cache Metad
 		}
 		return fetchOne(c, groups, req)
 	})
+}
+
+// failOffsetFetch sets the code of every partition in v0 and v1, of the whole answer in v2 to v7, and
+// of every group from v8 on.
+func failOffsetFetch(req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFetchResponse, _ error) {
+	if req.Version >= 2 {
+		resp.Topics = nil
+	}
+	for i := range resp.Groups {
+		resp.Groups[i].Topics = nil
+	}
+	for _, t := range resp.Topics {
+		for i := range t.Partitions {
+			t.Partitions[i].Offset, t.Partitions[i].Metadata = -1, new(string)
+		}
+	}
 }
 
 // fetchOne answers a request of a version before v8 through its equivalent in v8.

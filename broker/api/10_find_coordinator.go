@@ -21,11 +21,12 @@ const (
 // Versions 0 to 6. v1 adds transactions, v3 is flexible, v4 finds several at once, v6 adds share
 // groups, which are not supported.
 func FindCoordinator(groupPartition, transactionPartition func(key string) int32, topics *AutoTopics, cache Metadata) Handler {
-	h := &findCoordinator{topics: topics, cache: cache, partitionFor: [...]func(string) int32{groupPartition, transactionPartition}}
-	return Typed(protocol.FindCoordinator, 0, 6, func(c *Call, req *kmsg.FindCoordinatorRequest) (kmsg.Response, error) {
+	finder := &findCoordinator{topics: topics, cache: cache, partitionFor: [...]func(string) int32{groupPartition, transactionPartition}}
+	h := Handler{Key: protocol.FindCoordinator, Min: 0, Max: 6, PerEntry: true, Unthrottled: true, Fail: completed(failFindCoordinator)}
+	return Typed(h, func(c *Call, req *kmsg.FindCoordinatorRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrFindCoordinatorResponse()
 		if req.Version < 4 {
-			node, err := h.find(c, req.CoordinatorType, req.CoordinatorKey, new(bool))
+			node, err := finder.find(c, req.CoordinatorType, req.CoordinatorKey, new(bool))
 			if err != nil {
 				return nil, err
 			}
@@ -35,7 +36,7 @@ func FindCoordinator(groupPartition, transactionPartition func(key string) int32
 		}
 		created := false
 		for _, key := range req.CoordinatorKeys {
-			node, err := h.find(c, req.CoordinatorType, key, &created)
+			node, err := finder.find(c, req.CoordinatorType, key, &created)
 			code := protocol.CodeOf(err)
 			if code == protocol.InvalidRequest && req.CoordinatorType != shareCoordinator {
 				return nil, err
@@ -47,6 +48,19 @@ func FindCoordinator(groupPartition, transactionPartition func(key string) int32
 		}
 		return resp, nil
 	})
+}
+
+// failFindCoordinator sets the code of the whole answer and, from v4 on, of every key. The message is
+// always the code's own text.
+func failFindCoordinator(req *kmsg.FindCoordinatorRequest, resp *kmsg.FindCoordinatorResponse, err error) {
+	code := protocol.CodeOf(err)
+	text := code.Message()
+	resp.ErrorMessage, resp.NodeID, resp.Port = &text, -1, -1
+	for _, key := range req.CoordinatorKeys {
+		c := kmsg.NewFindCoordinatorResponseCoordinator()
+		c.Key, c.ErrorCode, c.ErrorMessage, c.NodeID, c.Port = key, int16(code), &text, -1, -1
+		resp.Coordinators = append(resp.Coordinators, c)
+	}
 }
 
 type findCoordinator struct {

@@ -15,7 +15,8 @@ import (
 // and must join again with it (KIP-394). v5 adds static members, v6 is flexible, v7 adds the
 // protocol's type, v8 a reason, v9 static leaders that may skip the assignment.
 func JoinGroup(groups *group.Coordinator, settings Settings) Handler {
-	return Typed(protocol.JoinGroup, 0, 9, func(c *Call, req *kmsg.JoinGroupRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.JoinGroup, Min: 0, Max: 9, Fail: completed(failJoinGroup)}
+	return Typed(h, func(c *Call, req *kmsg.JoinGroupRequest) (kmsg.Response, error) {
 		if err := checkInstance(req.InstanceID, settings); err != nil {
 			return nil, err
 		}
@@ -36,6 +37,13 @@ func JoinGroup(groups *group.Coordinator, settings Settings) Handler {
 		}
 		return answerJoin(req.Version, groups.Join(req.Group, join, c.Done)), nil
 	})
+}
+
+// failJoinGroup has no null protocol before v7.
+func failJoinGroup(_ *kmsg.JoinGroupRequest, resp *kmsg.JoinGroupResponse, _ error) {
+	if resp.Version < 7 {
+		resp.Protocol = new(string)
+	}
 }
 
 func answerJoin(version int16, r group.JoinResult) *kmsg.JoinGroupResponse {

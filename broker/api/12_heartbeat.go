@@ -11,7 +11,8 @@ import (
 //
 // Versions 0 to 4. v3 adds static members, v4 is flexible.
 func Heartbeat(groups *group.Coordinator, settings Settings) Handler {
-	return Typed(protocol.Heartbeat, 0, 4, func(c *Call, req *kmsg.HeartbeatRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.Heartbeat, Min: 0, Max: 4}
+	return Typed(h, func(c *Call, req *kmsg.HeartbeatRequest) (kmsg.Response, error) {
 		if err := checkInstance(req.InstanceID, settings); err != nil {
 			return nil, err
 		}

@@ -12,7 +12,8 @@ import (
 // Versions 0 to 5. v0 to v2 remove one member, whose code is that of the whole answer. v3 removes
 // several, v4 is flexible, v5 adds reasons.
 func LeaveGroup(groups *group.Coordinator) Handler {
-	return Typed(protocol.LeaveGroup, 0, 5, func(c *Call, req *kmsg.LeaveGroupRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.LeaveGroup, Min: 0, Max: 5}
+	return Typed(h, func(c *Call, req *kmsg.LeaveGroupRequest) (kmsg.Response, error) {
 		if err := c.requireGroup(kmsg.ACLOperationRead, req.Group); err != nil {
 			return nil, err
 		}

@@ -15,7 +15,8 @@ import (
 // Versions 0 to 5. v3 adds static members, v4 is flexible, v5 requires the protocol's type and
 // name.
 func SyncGroup(groups *group.Coordinator, settings Settings) Handler {
-	return Typed(protocol.SyncGroup, 0, 5, func(c *Call, req *kmsg.SyncGroupRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.SyncGroup, Min: 0, Max: 5}
+	return Typed(h, func(c *Call, req *kmsg.SyncGroupRequest) (kmsg.Response, error) {
 		if err := checkInstance(req.InstanceID, settings); err != nil {
 			return nil, err
 		}

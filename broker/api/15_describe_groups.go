@@ -11,7 +11,8 @@ import (
 //
 // Versions 0 to 5. v3 adds authorized operations, v4 static members, v5 is flexible.
 func DescribeGroups(groups *group.Coordinator) Handler {
-	return Typed(protocol.DescribeGroups, 0, 5, func(c *Call, req *kmsg.DescribeGroupsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.DescribeGroups, Min: 0, Max: 5, PerEntry: true}
+	return Typed(h, func(c *Call, req *kmsg.DescribeGroupsRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrDescribeGroupsResponse()
 		for _, name := range unique(req.Groups) {
 			g := describeGroup(c, groups, name)

@@ -11,7 +11,8 @@ import (
 //
 // Versions 0 to 5. v3 is flexible, v4 adds states, v5 types.
 func ListGroups(groups *group.Coordinator) Handler {
-	return Typed(protocol.ListGroups, 0, 5, func(c *Call, req *kmsg.ListGroupsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.ListGroups, Min: 0, Max: 5}
+	return Typed(h, func(c *Call, req *kmsg.ListGroupsRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrListGroupsResponse()
 		list, code := groups.List(req.StatesFilter, req.TypesFilter)
 		resp.ErrorCode = int16(code)

@@ -11,7 +11,8 @@ import (
 //
 // Versions 0 and 1.
 func SaslHandshake() Handler {
-	return Typed(protocol.SaslHandshake, 0, 1, func(*Call, *kmsg.SASLHandshakeRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.SaslHandshake, Min: 0, Max: 1}
+	return Typed(h, func(*Call, *kmsg.SASLHandshakeRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrSASLHandshakeResponse()
 		resp.ErrorCode = int16(protocol.IllegalSASLState)
 		return resp, nil

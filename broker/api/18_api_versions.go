@@ -9,8 +9,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Advertiser lists the served versions. It is implemented by *Registry.
-type Advertiser interface{ Advertised() []Versions }
+// Advertiser lists the handlers. It is implemented by *Registry.
+type Advertiser interface{ Advertised() []*Handler }
 
 // ApiVersions lists the served requests and records the client's software name.
 //
@@ -20,7 +20,8 @@ type Advertiser interface{ Advertised() []Versions }
 //
 // featuresEpoch returns the dataVersion of /feature, or -1 if that does not exist.
 func ApiVersions(served Advertiser, featuresEpoch func() int64) Handler {
-	h := Typed(protocol.ApiVersions, 0, 4, func(c *Call, req *kmsg.ApiVersionsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.ApiVersions, Min: 0, Max: maxApiVersions, Fail: completed(failApiVersions), Unsupported: refuseNewerVersion}
+	return Typed(h, func(c *Call, req *kmsg.ApiVersionsRequest) (kmsg.Response, error) {
 		if c.Version >= 3 {
 			if !softwareName.MatchString(req.ClientSoftwareName) || !softwareName.MatchString(req.ClientSoftwareVersion) {
 				return nil, protocol.InvalidRequest
@@ -38,14 +39,25 @@ func ApiVersions(served Advertiser, featuresEpoch func() int64) Handler {
 		}
 		return resp, nil
 	})
-	h.Unsupported = func(c *Call) network.Response {
-		req := kmsg.NewPtrApiVersionsRequest()
-		resp, _ := protocol.ErrorResponse(req, protocol.UnsupportedVersion, 0)
-		resp.SetVersion(0)
-		return network.Bytes(protocol.AppendResponse(nil, c.CorrelationID, resp))
-	}
-	return h
 }
+
+// refuseNewerVersion answers in the format of v0, which every client reads.
+func refuseNewerVersion(c *Call) network.Response {
+	resp := c.handler.errorAnswer(kmsg.NewPtrApiVersionsRequest(), protocol.UnsupportedVersion, 0)
+	return network.Bytes(protocol.AppendResponse(nil, c.CorrelationID, resp))
+}
+
+// failApiVersions adds the versions of ApiVersions to UNSUPPORTED_VERSION (KIP-511).
+func failApiVersions(_ *kmsg.ApiVersionsRequest, resp *kmsg.ApiVersionsResponse, err error) {
+	if protocol.CodeOf(err) == protocol.UnsupportedVersion {
+		entry := kmsg.NewApiVersionsResponseApiKey()
+		entry.ApiKey, entry.MaxVersion = int16(protocol.ApiVersions), maxApiVersions
+		resp.ApiKeys = append(resp.ApiKeys, entry)
+	}
+}
+
+// maxApiVersions is the highest version of ApiVersions in Kafka 3.9.
+const maxApiVersions = 4
 
 // softwareName matches valid names and versions of client software (KIP-511).
 var softwareName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)

@@ -23,7 +23,14 @@ type TopicDescriber interface {
 // the topic's id. A count of -1 means the broker's default in every version.
 func CreateTopics(status ControllerStatus, writer TopicWriter, cache Metadata, describer TopicDescriber) Handler {
 	h := &createTopics{status, writer, cache, describer}
-	return Typed(protocol.CreateTopics, 0, 7, h.answer)
+	return Typed(Handler{Key: protocol.CreateTopics, Min: 0, Max: 7, PerEntry: true, Fail: completed(failCreateTopics)}, h.answer)
+}
+
+// failCreateTopics returns no configuration, which differs from an unknown (null) one.
+func failCreateTopics(_ *kmsg.CreateTopicsRequest, resp *kmsg.CreateTopicsResponse, _ error) {
+	for i := range resp.Topics {
+		resp.Topics[i].Configs = []kmsg.CreateTopicsResponseTopicConfig{}
+	}
 }
 
 type createTopics struct {

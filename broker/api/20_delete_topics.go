@@ -21,7 +21,19 @@ type TopicDeleter interface {
 // Versions 0 to 6. v6 may name topics by id.
 func DeleteTopics(status ControllerStatus, deleter TopicDeleter, cache Metadata, settings Settings) Handler {
 	h := &deleteTopics{status, deleter, cache, settings}
-	return Typed(protocol.DeleteTopics, 0, 6, h.answer)
+	return Typed(Handler{Key: protocol.DeleteTopics, Min: 0, Max: 6, PerEntry: true, Fail: completed(failDeleteTopics)}, h.answer)
+}
+
+// failDeleteTopics answers the names of versions before v6, too. No topic has a message.
+func failDeleteTopics(req *kmsg.DeleteTopicsRequest, resp *kmsg.DeleteTopicsResponse, err error) {
+	for i := range resp.Topics {
+		resp.Topics[i].ErrorMessage = nil
+	}
+	for i := range req.TopicNames {
+		t := kmsg.NewDeleteTopicsResponseTopic()
+		t.Topic, t.ErrorCode = &req.TopicNames[i], int16(protocol.CodeOf(err))
+		resp.Topics = append(resp.Topics, t)
+	}
 }
 
 type deleteTopics struct {

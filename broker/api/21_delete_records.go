@@ -14,7 +14,8 @@ import (
 //
 // Versions 0 to 2; v2 flexible.
 func DeleteRecords(replicas *replication.Manager) Handler {
-	return Typed(protocol.DeleteRecords, 0, 2, func(c *Call, req *kmsg.DeleteRecordsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.DeleteRecords, Min: 0, Max: 2, PerEntry: true, Fail: completed(failDeleteRecords)}
+	return Typed(h, func(c *Call, req *kmsg.DeleteRecordsRequest) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
 		var deletes []replication.PartitionDelete
 		for i := range req.Topics {
@@ -45,4 +46,12 @@ func DeleteRecords(replicas *replication.Manager) Handler {
 		}
 		return resp, nil
 	})
+}
+
+func failDeleteRecords(_ *kmsg.DeleteRecordsRequest, resp *kmsg.DeleteRecordsResponse, _ error) {
+	for _, t := range resp.Topics {
+		for i := range t.Partitions {
+			t.Partitions[i].LowWatermark = -1
+		}
+	}
 }

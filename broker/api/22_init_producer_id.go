@@ -18,7 +18,8 @@ type ProducerIDs interface {
 //
 // Versions 0 to 5. v3 adds the id and epoch that a producer already has.
 func InitProducerId(ids ProducerIDs, settings Settings) Handler {
-	return Typed(protocol.InitProducerId, 0, 5, func(c *Call, req *kmsg.InitProducerIDRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.InitProducerId, Min: 0, Max: 5, Unthrottled: true, Fail: completed(failInitProducerId)}
+	return Typed(h, func(c *Call, req *kmsg.InitProducerIDRequest) (kmsg.Response, error) {
 		if err := authorizeProducer(c, req); err != nil {
 			return nil, err
 		}
@@ -38,6 +39,10 @@ func InitProducerId(ids ProducerIDs, settings Settings) Handler {
 		resp.ProducerID = id
 		return resp, nil
 	})
+}
+
+func failInitProducerId(_ *kmsg.InitProducerIDRequest, resp *kmsg.InitProducerIDResponse, _ error) {
+	resp.ProducerID, resp.ProducerEpoch = noProducerID, noProducerEpoch
 }
 
 const (

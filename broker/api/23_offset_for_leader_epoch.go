@@ -13,7 +13,8 @@ import (
 // Versions 0 to 4. v1 adds the epoch found to the answer, v2 checks the epoch that the client
 // knows, v3 adds the replica id, v4 is flexible. Only the leader answers.
 func OffsetForLeaderEpoch(replicas *replication.Manager) Handler {
-	return Typed(protocol.OffsetForLeaderEpoch, 0, 4, func(c *Call, req *kmsg.OffsetForLeaderEpochRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.OffsetForLeaderEpoch, Min: 0, Max: 4, PerEntry: true, Unthrottled: true}
+	return Typed(h, func(c *Call, req *kmsg.OffsetForLeaderEpochRequest) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
 		follower := c.AllowsCluster(kmsg.ACLOperationClusterAction)
 		for i := range req.Topics {

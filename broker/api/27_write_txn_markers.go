@@ -19,7 +19,8 @@ import (
 // or dropped. A coordinator epoch older than one that the partition has seen is
 // TRANSACTION_COORDINATOR_FENCED, an older producer epoch INVALID_PRODUCER_EPOCH.
 func WriteTxnMarkers(replicas *replication.Manager, groups *group.Coordinator, settings Settings) Handler {
-	return Typed(protocol.WriteTxnMarkers, 0, 1, func(c *Call, req *kmsg.WriteTxnMarkersRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.WriteTxnMarkers, Min: 0, Max: 1, PerEntry: true}
+	return Typed(h, func(c *Call, req *kmsg.WriteTxnMarkersRequest) (kmsg.Response, error) {
 		if !c.AllowsCluster(kmsg.ACLOperationAlter) {
 			if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {
 				return nil, err

@@ -16,7 +16,8 @@ import (
 // (KIP-447), v4 adds TRANSACTION_ABORTABLE. Before v2 the answer has COORDINATOR_NOT_AVAILABLE
 // instead of COORDINATOR_LOAD_IN_PROGRESS, at which old producers fail (KAFKA-7296).
 func TxnOffsetCommit(groups *group.Coordinator, cache Metadata) Handler {
-	return Typed(protocol.TxnOffsetCommit, 0, 4, func(c *Call, req *kmsg.TxnOffsetCommitRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.TxnOffsetCommit, Min: 0, Max: 4, PerEntry: true}
+	return Typed(h, func(c *Call, req *kmsg.TxnOffsetCommitRequest) (kmsg.Response, error) {
 		if !c.Allows(kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTransactionalId, req.TransactionalID) {
 			return nil, protocol.TransactionalIDAuthorizationFailed
 		}

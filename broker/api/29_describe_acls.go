@@ -10,7 +10,8 @@ import (
 //
 // Versions 0 to 3.
 func DescribeAcls() Handler {
-	return Typed(protocol.DescribeAcls, 0, 3, func(c *Call, req *kmsg.DescribeACLsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.DescribeAcls, Min: 0, Max: 3}
+	return Typed(h, func(c *Call, req *kmsg.DescribeACLsRequest) (kmsg.Response, error) {
 		if err := checkACL("filter", req.ResourceType, req.ResourcePatternType, req.Operation, req.PermissionType); err != nil {
 			return nil, err
 		}

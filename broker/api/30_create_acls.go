@@ -10,7 +10,8 @@ import (
 //
 // Versions 0 to 3.
 func CreateAcls() Handler {
-	return Typed(protocol.CreateAcls, 0, 3, func(c *Call, req *kmsg.CreateACLsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.CreateAcls, Min: 0, Max: 3, PerEntry: true, Fail: completed(failCreateAcls)}
+	return Typed(h, func(c *Call, req *kmsg.CreateACLsRequest) (kmsg.Response, error) {
 		for _, e := range req.Creations {
 			if err := checkACL("entry", e.ResourceType, e.ResourcePatternType, e.Operation, e.PermissionType); err != nil {
 				return nil, err
@@ -18,6 +19,14 @@ func CreateAcls() Handler {
 		}
 		return nil, alterACLs(c)
 	})
+}
+
+func failCreateAcls(req *kmsg.CreateACLsRequest, resp *kmsg.CreateACLsResponse, err error) {
+	for range req.Creations {
+		result := kmsg.NewCreateACLsResponseResult()
+		result.ErrorCode, result.ErrorMessage = codeAndMessage(err)
+		resp.Results = append(resp.Results, result)
+	}
 }
 
 // alterACLs returns the error of every request that changes access lists.

@@ -31,7 +31,15 @@ type TopicOverrides interface {
 // Versions 0 to 4. v1 adds the source of each value and its synonyms, v3 types and documentation.
 func DescribeConfigs(brokerID int32, describer ConfigDescriber, topics TopicOverrides, cache Metadata, levels *LogLevels) Handler {
 	h := &describeConfigs{brokerID, describer, topics, cache, levels}
-	return Typed(protocol.DescribeConfigs, 0, 4, h.answer)
+	return Typed(Handler{Key: protocol.DescribeConfigs, Min: 0, Max: 4, PerEntry: true, Fail: completed(failDescribeConfigs)}, h.answer)
+}
+
+// failDescribeConfigs always has the code's own text as the message.
+func failDescribeConfigs(_ *kmsg.DescribeConfigsRequest, resp *kmsg.DescribeConfigsResponse, err error) {
+	text := protocol.CodeOf(err).Message()
+	for i := range resp.Resources {
+		resp.Resources[i].ErrorMessage = &text
+	}
 }
 
 type describeConfigs struct {

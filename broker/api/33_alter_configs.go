@@ -11,7 +11,8 @@ import (
 //
 // Versions 0 to 2.
 func AlterConfigs(changer *ConfigChanger) Handler {
-	return Typed(protocol.AlterConfigs, 0, 2, func(c *Call, req *kmsg.AlterConfigsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.AlterConfigs, Min: 0, Max: 2, PerEntry: true}
+	return Typed(h, func(c *Call, req *kmsg.AlterConfigsRequest) (kmsg.Response, error) {
 		changes := make([]resourceChange, len(req.Resources))
 		for i, r := range req.Resources {
 			change := resourceChange{typ: r.ResourceType, name: r.ResourceName, whole: true}

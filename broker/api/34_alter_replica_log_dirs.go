@@ -12,7 +12,8 @@ import (
 //
 // Versions 0 to 2; v2 flexible.
 func AlterReplicaLogDirs(replicas *replication.Manager) Handler {
-	return Typed(protocol.AlterReplicaLogDirs, 0, 2, func(c *Call, req *kmsg.AlterReplicaLogDirsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.AlterReplicaLogDirs, Min: 0, Max: 2, PerEntry: true, Fail: completed(failAlterReplicaLogDirs)}
+	return Typed(h, func(c *Call, req *kmsg.AlterReplicaLogDirsRequest) (kmsg.Response, error) {
 		if !c.AllowsCluster(kmsg.ACLOperationAlter) {
 			return nil, protocol.ClusterAuthorizationFailed
 		}
@@ -52,4 +53,20 @@ func wantedDirs(req *kmsg.AlterReplicaLogDirsRequest) (ids []replication.TopicPa
 		}
 	}
 	return ids, dirs
+}
+
+// failAlterReplicaLogDirs repeats the topics of all directories.
+func failAlterReplicaLogDirs(req *kmsg.AlterReplicaLogDirsRequest, resp *kmsg.AlterReplicaLogDirsResponse, err error) {
+	for _, d := range req.Dirs {
+		for _, asked := range d.Topics {
+			t := kmsg.NewAlterReplicaLogDirsResponseTopic()
+			t.Topic = asked.Topic
+			for _, partition := range asked.Partitions {
+				p := kmsg.NewAlterReplicaLogDirsResponseTopicPartition()
+				p.Partition, p.ErrorCode = partition, int16(protocol.CodeOf(err))
+				t.Partitions = append(t.Partitions, p)
+			}
+			resp.Topics = append(resp.Topics, t)
+		}
+	}
 }

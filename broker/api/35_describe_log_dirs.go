@@ -16,7 +16,8 @@ import (
 // answer, v4 the sizes of the volumes. Before v3 an answer to a peer without permission only has no
 // directories.
 func DescribeLogDirs(replicas *replication.Manager) Handler {
-	return Typed(protocol.DescribeLogDirs, 0, 4, func(c *Call, req *kmsg.DescribeLogDirsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.DescribeLogDirs, Min: 0, Max: 4}
+	return Typed(h, func(c *Call, req *kmsg.DescribeLogDirsRequest) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.DescribeLogDirsResponse)
 		if !c.AllowsCluster(kmsg.ACLOperationDescribe) {
 			resp.ErrorCode = int16(protocol.ClusterAuthorizationFailed)

@@ -10,7 +10,8 @@ import (
 //
 // Versions 0 to 2.
 func SaslAuthenticate() Handler {
-	return Typed(protocol.SaslAuthenticate, 0, 2, func(*Call, *kmsg.SASLAuthenticateRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.SaslAuthenticate, Min: 0, Max: 2}
+	return Typed(h, func(*Call, *kmsg.SASLAuthenticateRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrSASLAuthenticateResponse()
 		resp.ErrorCode = int16(protocol.IllegalSASLState)
 		resp.ErrorMessage = kmsg.StringPtr("SaslAuthenticate request received after successful authentication")

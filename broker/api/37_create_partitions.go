@@ -23,7 +23,7 @@ type PartitionWriter interface {
 // Versions 0 to 3.
 func CreatePartitions(status ControllerStatus, writer PartitionWriter, cache Metadata) Handler {
 	h := &createPartitions{status, writer, cache}
-	return Typed(protocol.CreatePartitions, 0, 3, h.answer)
+	return Typed(Handler{Key: protocol.CreatePartitions, Min: 0, Max: 3, PerEntry: true}, h.answer)
 }
 
 type createPartitions struct {

@@ -13,7 +13,8 @@ import (
 //
 // Versions 0 to 3.
 func CreateDelegationToken(settings Settings) Handler {
-	return Typed(protocol.CreateDelegationToken, 0, 3, func(c *Call, req *kmsg.CreateDelegationTokenRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.CreateDelegationToken, Min: 0, Max: 3, Fail: completed(failCreateDelegationToken)}
+	return Typed(h, func(c *Call, req *kmsg.CreateDelegationTokenRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrCreateDelegationTokenResponse()
 		requesterType, requester, _ := strings.Cut(c.Peer.Principal, ":")
 		ownerType, owner := requesterType, requester
@@ -34,6 +35,13 @@ func CreateDelegationToken(settings Settings) Handler {
 		resp.HMAC = []byte{}
 		return resp, nil
 	})
+}
+
+// failCreateDelegationToken has the anonymous principal as owner and requester.
+func failCreateDelegationToken(_ *kmsg.CreateDelegationTokenRequest, resp *kmsg.CreateDelegationTokenResponse, _ error) {
+	resp.PrincipalType, resp.PrincipalName, _ = strings.Cut(anonymousPrincipal, ":")
+	resp.TokenRequesterPrincipalType, resp.TokenRequesterPrincipalName = resp.PrincipalType, resp.PrincipalName
+	resp.IssueTimestamp, resp.ExpiryTimestamp, resp.MaxTimestamp = -1, -1, -1
 }
 
 // checkTokenRequest makes the checks that Kafka makes before it refuses because tokens are

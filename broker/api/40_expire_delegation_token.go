@@ -10,7 +10,8 @@ import (
 //
 // Versions 0 to 2.
 func ExpireDelegationToken(settings Settings) Handler {
-	return Typed(protocol.ExpireDelegationToken, 0, 2, func(c *Call, _ *kmsg.ExpireDelegationTokenRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.ExpireDelegationToken, Min: 0, Max: 2}
+	return Typed(h, func(c *Call, _ *kmsg.ExpireDelegationTokenRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrExpireDelegationTokenResponse()
 		resp.ErrorCode, resp.ExpiryTimestamp = int16(protocol.CodeOf(tokenRefusal(c, settings))), -1
 		return resp, nil

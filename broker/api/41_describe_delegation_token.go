@@ -10,7 +10,8 @@ import (
 //
 // Versions 0 to 3.
 func DescribeDelegationToken(settings Settings) Handler {
-	return Typed(protocol.DescribeDelegationToken, 0, 3, func(c *Call, _ *kmsg.DescribeDelegationTokenRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.DescribeDelegationToken, Min: 0, Max: 3}
+	return Typed(h, func(c *Call, _ *kmsg.DescribeDelegationTokenRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrDescribeDelegationTokenResponse()
 		resp.ErrorCode = int16(protocol.CodeOf(tokenRefusal(c, settings)))
 		return resp, nil

@@ -11,7 +11,8 @@ import (
 //
 // Versions 0 to 2; v2 flexible.
 func DeleteGroups(groups *group.Coordinator) Handler {
-	return Typed(protocol.DeleteGroups, 0, 2, func(c *Call, req *kmsg.DeleteGroupsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.DeleteGroups, Min: 0, Max: 2, PerEntry: true}
+	return Typed(h, func(c *Call, req *kmsg.DeleteGroupsRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrDeleteGroupsResponse()
 		for _, name := range unique(req.Groups) {
 			g := kmsg.NewDeleteGroupsResponseGroup()

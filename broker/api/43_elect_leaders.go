@@ -21,7 +21,7 @@ type LeaderElector interface {
 // the answer leaves out those that needed no election.
 func ElectLeaders(elector LeaderElector, cache Metadata) Handler {
 	h := &electLeaders{elector, cache}
-	return Typed(protocol.ElectLeaders, 0, 2, h.answer)
+	return Typed(Handler{Key: protocol.ElectLeaders, Min: 0, Max: 2, PerEntry: true}, h.answer)
 }
 
 type electLeaders struct {

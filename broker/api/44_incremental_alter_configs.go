@@ -12,7 +12,8 @@ import (
 //
 // Versions 0 and 1.
 func IncrementalAlterConfigs(changer *ConfigChanger) Handler {
-	return Typed(protocol.IncrementalAlterConfigs, 0, 1, func(c *Call, req *kmsg.IncrementalAlterConfigsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.IncrementalAlterConfigs, Min: 0, Max: 1, PerEntry: true, Unthrottled: true}
+	return Typed(h, func(c *Call, req *kmsg.IncrementalAlterConfigsRequest) (kmsg.Response, error) {
 		changes := make([]resourceChange, len(req.Resources))
 		for i, r := range req.Resources {
 			change := resourceChange{typ: r.ResourceType, name: r.ResourceName}

@@ -21,7 +21,8 @@ func AlterPartitionReassignments(reassigner Reassigner) Handler {
 		results map[controller.TopicPartition]error
 		err     error
 	}
-	return Typed(protocol.AlterPartitionReassignments, 0, 0, func(c *Call, req *kmsg.AlterPartitionAssignmentsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.AlterPartitionReassignments, Min: 0, Max: 0, PerEntry: true}
+	return Typed(h, func(c *Call, req *kmsg.AlterPartitionAssignmentsRequest) (kmsg.Response, error) {
 		if err := c.requireCluster(kmsg.ACLOperationAlter); err != nil {
 			return nil, err
 		}

@@ -22,7 +22,8 @@ func ListPartitionReassignments(lister ReassignmentLister) Handler {
 		running map[controller.TopicPartition]zkstore.Assignment
 		err     error
 	}
-	return Typed(protocol.ListPartitionReassignments, 0, 0, func(c *Call, req *kmsg.ListPartitionReassignmentsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.ListPartitionReassignments, Min: 0, Max: 0, PerEntry: true}
+	return Typed(h, func(c *Call, req *kmsg.ListPartitionReassignmentsRequest) (kmsg.Response, error) {
 		if err := c.requireCluster(kmsg.ACLOperationDescribe); err != nil {
 			return nil, err
 		}

@@ -12,7 +12,8 @@ import (
 //
 // Version 0.
 func OffsetDelete(groups *group.Coordinator, cache Metadata) Handler {
-	return Typed(protocol.OffsetDelete, 0, 0, func(c *Call, req *kmsg.OffsetDeleteRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.OffsetDelete, Min: 0, Max: 0}
+	return Typed(h, func(c *Call, req *kmsg.OffsetDeleteRequest) (kmsg.Response, error) {
 		if err := c.requireGroup(kmsg.ACLOperationDelete, req.Group); err != nil {
 			return nil, err
 		}

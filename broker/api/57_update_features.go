@@ -24,7 +24,8 @@ func UpdateFeatures(updater FeatureUpdater, settings Settings) Handler {
 		results map[string]error
 		err     error
 	}
-	return Typed(protocol.UpdateFeatures, 0, 1, func(c *Call, req *kmsg.UpdateFeaturesRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.UpdateFeatures, Min: 0, Max: 1}
+	return Typed(h, func(c *Call, req *kmsg.UpdateFeaturesRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrUpdateFeaturesResponse()
 		resp.Results = []kmsg.UpdateFeaturesResponseResult{}
 		refuse := func(err error) (kmsg.Response, error) {

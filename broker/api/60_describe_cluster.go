@@ -14,7 +14,8 @@ import (
 // Versions 0 and 1. v1 adds the type of endpoints, brokers or controllers; this broker only has the
 // former.
 func DescribeCluster(cache Metadata, clusterID string) Handler {
-	return Typed(protocol.DescribeCluster, 0, 1, func(c *Call, req *kmsg.DescribeClusterRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.DescribeCluster, Min: 0, Max: 1, Unthrottled: true}
+	return Typed(h, func(c *Call, req *kmsg.DescribeClusterRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrDescribeClusterResponse()
 		resp.Brokers = []kmsg.DescribeClusterResponseBroker{}
 		if code, message := checkEndpointType(req); code != protocol.None {

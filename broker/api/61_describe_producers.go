@@ -12,7 +12,8 @@ import (
 //
 // Version 0.
 func DescribeProducers(replicas *replication.Manager, checkTopicName func(string) error) Handler {
-	return Typed(protocol.DescribeProducers, 0, 0, func(c *Call, req *kmsg.DescribeProducersRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.DescribeProducers, Min: 0, Max: 0, PerEntry: true, Unthrottled: true, Fail: completed(failDescribeProducers)}
+	return Typed(h, func(c *Call, req *kmsg.DescribeProducersRequest) (kmsg.Response, error) {
 		resp := req.ResponseKind().(*kmsg.DescribeProducersResponse)
 		for i := range req.Topics {
 			asked := &req.Topics[i]
@@ -36,6 +37,15 @@ func DescribeProducers(replicas *replication.Manager, checkTopicName func(string
 		}
 		return resp, nil
 	})
+}
+
+// failDescribeProducers returns no messages.
+func failDescribeProducers(_ *kmsg.DescribeProducersRequest, resp *kmsg.DescribeProducersResponse, _ error) {
+	for _, t := range resp.Topics {
+		for i := range t.Partitions {
+			t.Partitions[i].ErrorMessage = nil
+		}
+	}
 }
 
 func describeProducers(replicas *replication.Manager, topic string, partition int32, refused error) kmsg.DescribeProducersResponseTopicPartition {

@@ -22,7 +22,8 @@ func AllocateProducerIds(allocator ProducerIDAllocator) Handler {
 		count int32
 		err   error
 	}
-	return Typed(protocol.AllocateProducerIds, 0, 0, func(c *Call, req *kmsg.AllocateProducerIDsRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.AllocateProducerIds, Min: 0, Max: 0}
+	return Typed(h, func(c *Call, req *kmsg.AllocateProducerIDsRequest) (kmsg.Response, error) {
 		if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {
 			return nil, err
 		}

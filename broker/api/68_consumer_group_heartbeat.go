@@ -11,7 +11,13 @@ import (
 //
 // Version 0.
 func ConsumerGroupHeartbeat() Handler {
-	return Typed(protocol.ConsumerGroupHeartbeat, 0, 0, func(*Call, *kmsg.ConsumerGroupHeartbeatRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.ConsumerGroupHeartbeat, Min: 0, Max: 0, Fail: completed(failConsumerGroupHeartbeat)}
+	return Typed(h, func(*Call, *kmsg.ConsumerGroupHeartbeatRequest) (kmsg.Response, error) {
 		return nil, protocol.UnsupportedVersion
 	})
+}
+
+// failConsumerGroupHeartbeat returns no message.
+func failConsumerGroupHeartbeat(_ *kmsg.ConsumerGroupHeartbeatRequest, resp *kmsg.ConsumerGroupHeartbeatResponse, _ error) {
+	resp.ErrorMessage = nil
 }

@@ -11,7 +11,15 @@ import (
 //
 // Version 0.
 func ConsumerGroupDescribe() Handler {
-	return Typed(protocol.ConsumerGroupDescribe, 0, 0, func(*Call, *kmsg.ConsumerGroupDescribeRequest) (kmsg.Response, error) {
+	h := Handler{Key: protocol.ConsumerGroupDescribe, Min: 0, Max: 0, PerEntry: true, Fail: completed(failConsumerGroupDescribe)}
+	return Typed(h, func(*Call, *kmsg.ConsumerGroupDescribeRequest) (kmsg.Response, error) {
 		return nil, protocol.UnsupportedVersion
 	})
+}
+
+// failConsumerGroupDescribe returns no messages.
+func failConsumerGroupDescribe(_ *kmsg.ConsumerGroupDescribeRequest, resp *kmsg.ConsumerGroupDescribeResponse, _ error) {
+	for i := range resp.Groups {
+		resp.Groups[i].ErrorMessage = nil
+	}
 }

@@ -118,8 +118,8 @@ func (c *Call) refuseBody(err error) network.Response {
 	if !errors.As(err, &large) || betweenBrokers(c.Key) {
 		return c.refuse(err)
 	}
-	resp, ok := protocol.Refusal(c.Key, c.Version, protocol.Errorf(protocol.InvalidRequest, "%s", large))
-	if !ok {
+	resp := c.handler.refusal(c.Version, protocol.Errorf(protocol.InvalidRequest, "%s", large))
+	if resp == nil {
 		return c.refuse(err)
 	}
 	kafkalog.For(c.log, "kafka.server.KafkaApis").Warnf("Refused a request of %s: %v", c.Peer.ID, err)

@@ -40,13 +40,13 @@ func TestHeavyRequestsShareABudget(t *testing.T) {
 		var inside, finished atomic.Int32
 		gate := make(chan struct{})
 		registry := NewRegistry(clusterClosed{}, kafkalog.Discard())
-		registry.Register(Typed(protocol.Metadata, 0, 12, func(c *Call, req *kmsg.MetadataRequest) (kmsg.Response, error) {
+		registry.Register(Typed(MetadataOf(nil, nil, nil, ""), func(c *Call, req *kmsg.MetadataRequest) (kmsg.Response, error) {
 			if len(req.Topics) > 0 {
 				inside.Add(1)
 				<-gate
 			}
 			return kmsg.NewPtrMetadataResponse(), nil
-		}), Typed(protocol.AlterPartition, 0, 3, func(*Call, *kmsg.AlterPartitionRequest) (kmsg.Response, error) {
+		}), Typed(AlterPartition(nil), func(*Call, *kmsg.AlterPartitionRequest) (kmsg.Response, error) {
 			return kmsg.NewPtrAlterPartitionResponse(), nil
 		}))
 		done := make(chan struct{})
@@ -130,14 +130,14 @@ func TestRequestsOfALargeClusterAreRead(t *testing.T) {
 		u.PartitionStates = append(u.PartitionStates, q)
 		update.TopicStates = append(update.TopicStates, u)
 	}
-	for req, max := range map[kmsg.Request]int16{leader: 7, stop: 4, update: 8} {
-		key := protocol.APIKey(req.Key())
+	for req, h := range map[kmsg.Request]Handler{leader: LeaderAndIsr(nil), stop: StopReplica(nil), update: UpdateMetadata(nil, nil)} {
+		key := h.Key
 		read := false
-		c := newCaller(t, nil, Typed(key, 0, max, func(*Call, kmsg.Request) (kmsg.Response, error) {
+		c := newCaller(t, nil, Typed(h, func(*Call, kmsg.Request) (kmsg.Response, error) {
 			read = true
 			return req.ResponseKind(), nil
 		}))
-		for _, version := range []int16{max, 3} {
+		for _, version := range []int16{h.Max, 3} {
 			req.SetVersion(version)
 			if resp := c.send(key, version, protocol.AppendRequest(nil, req)); !read || resp.Close {
 				t.Errorf("%s v%d: %v", key, version, resp.Err)
@@ -167,13 +167,17 @@ func TestARequestThatIsTooLargeIsAnsweredIfItsTypeHasACode(t *testing.T) {
 		return nil, protocol.UnknownServerError
 	}
 	for _, k := range []struct {
+		handler  Handler
 		req      kmsg.Request
 		version  int16
 		answered bool
-	}{{join, 5, true}, {sync, 4, true}, {commit, 8, false}, {alter, 1, false}} {
-		key := protocol.APIKey(k.req.Key())
+	}{
+		{JoinGroup(nil, nil), join, 5, true}, {SyncGroup(nil, nil), sync, 4, true},
+		{OffsetCommit(nil, nil, nil, nil), commit, 8, false}, {AlterPartition(nil), alter, 1, false},
+	} {
+		key := k.handler.Key
 		k.req.SetVersion(k.version)
-		c := newCaller(t, nil, Typed(key, 0, k.version, note))
+		c := newCaller(t, nil, Typed(k.handler, note))
 		resp := c.send(key, k.version, protocol.AppendRequest(nil, k.req))
 		if handled || resp.Close == k.answered || (resp.Err == nil) != k.answered {
 			t.Errorf("%s: handled %t, closed %t, %v", key, handled, resp.Close, resp.Err)
@@ -211,7 +215,7 @@ func TestAStopReplicaOfManyReplicasWithShortNamesIsRead(t *testing.T) {
 		stop.Topics = append(stop.Topics, kmsg.StopReplicaRequestTopic{Topic: "ab", Partition: i, Partitions: []int32{i}})
 	}
 	read := false
-	c := newCaller(t, nil, Typed(protocol.StopReplica, 0, 4, func(_ *Call, req *kmsg.StopReplicaRequest) (kmsg.Response, error) {
+	c := newCaller(t, nil, Typed(StopReplica(nil), func(_ *Call, req *kmsg.StopReplicaRequest) (kmsg.Response, error) {
 		read = len(req.Topics) == len(stop.Topics)
 		return req.ResponseKind(), nil
 	}))
@@ -236,14 +240,14 @@ func TestRequestsAboutManyShortNamesAreRead(t *testing.T) {
 		stop.Topics = append(stop.Topics, kmsg.StopReplicaRequestTopic{Topic: name, Partitions: []int32{0},
 			PartitionStates: []kmsg.StopReplicaRequestTopicPartitionState{{}}})
 	}
-	for req, max := range map[kmsg.Request]int16{ask: 12, describe: 4, stop: 4} {
-		key := protocol.APIKey(req.Key())
+	for req, h := range map[kmsg.Request]Handler{ask: MetadataOf(nil, nil, nil, ""), describe: DescribeConfigs(0, nil, nil, nil, nil), stop: StopReplica(nil)} {
+		key := h.Key
 		read := false
-		c := newCaller(t, nil, Typed(key, 0, max, func(*Call, kmsg.Request) (kmsg.Response, error) {
+		c := newCaller(t, nil, Typed(h, func(*Call, kmsg.Request) (kmsg.Response, error) {
 			read = true
 			return req.ResponseKind(), nil
 		}))
-		for version := range max + 1 {
+		for version := range h.Max + 1 {
 			req.SetVersion(version)
 			if resp := c.send(key, version, protocol.AppendRequest(nil, req)); !read || resp.Close {
 				t.Errorf("%s v%d: %v", key, version, resp.Err)
@@ -257,7 +261,7 @@ func TestRequestsAboutManyShortNamesAreRead(t *testing.T) {
 // for each 64 bytes, is refused: each entry may have an answer of hundreds of bytes.
 func TestRequestsOfTooManyEntriesAreRefused(t *testing.T) {
 	handled := false
-	c := newCaller(t, nil, Typed(protocol.DeleteGroups, 0, 2, func(*Call, *kmsg.DeleteGroupsRequest) (kmsg.Response, error) {
+	c := newCaller(t, nil, Typed(DeleteGroups(nil), func(*Call, *kmsg.DeleteGroupsRequest) (kmsg.Response, error) {
 		handled = true
 		return kmsg.NewPtrDeleteGroupsResponse(), nil
 	}))

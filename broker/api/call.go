@@ -15,18 +15,10 @@ import (
 // Call is a request that is being handled.
 type Call struct {
 	*network.Request
-	access Access
-	budget *budget // nil: the request is not limited
-	log    *logrus.Logger
-}
-
-// NewCall returns a call outside of a registry, for tests and for requests that a broker makes to
-// itself. A nil access allows everything.
-func NewCall(req *network.Request, access Access, log *logrus.Logger) *Call {
-	if access == nil {
-		access = AllowAll{}
-	}
-	return &Call{Request: req, access: access, log: log}
+	handler *Handler // of the request's key
+	access  Access
+	budget  *budget // nil: the request is not limited
+	log     *logrus.Logger
 }
 
 // Context returns a context that ends when the server stops or the connection is known to be lost.
@@ -57,8 +49,8 @@ func (c *Call) Answer(resp kmsg.Response) network.Response {
 	return network.Bytes(protocol.AppendResponse(nil, c.CorrelationID, resp))
 }
 
-// Fail returns the answer to a request that failed as a whole. Request types without an error
-// answer close the connection.
+// Fail logs err and returns the answer to a request that failed as a whole, as the request's API
+// makes it. Without such an answer the connection is closed.
 func (c *Call) Fail(req kmsg.Request, err error) network.Response {
 	entry := kafkalog.For(c.log, "kafka.server.KafkaApis")
 	if protocol.CodeOf(err) == protocol.UnknownServerError {
@@ -66,8 +58,8 @@ func (c *Call) Fail(req kmsg.Request, err error) network.Response {
 	} else {
 		entry.Debugf("Request %s v%d of %s failed: %v", c.Key, c.Version, c.Peer.ID, err)
 	}
-	resp, ok := protocol.ErrorResponse(req, err, 0)
-	if !ok {
+	resp := c.handler.errorAnswer(req, err, 0)
+	if resp == nil {
 		return network.Response{Close: true}
 	}
 	return c.Answer(resp)

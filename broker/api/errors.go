@@ -1,22 +1,11 @@
 package api
 
-import (
-	"errors"
+import "github.com/monedula/monedula/protocol"
 
-	"github.com/monedula/monedula/protocol"
-)
-
-// codeAndMessage returns the error code and message for an entry of an answer. The message is null
-// if it would only repeat the code's text, and for UNKNOWN_SERVER_ERROR, whose cause is not
-// disclosed to clients.
+// codeAndMessage returns the error code and message for an answer or an entry of one. The message
+// is null unless err has one of its own.
 func codeAndMessage(err error) (code int16, message *string) {
-	c := protocol.CodeOf(err)
-	var e *protocol.Error
-	if !errors.As(err, &e) || c == protocol.UnknownServerError || e.Message == c.Message() {
-		return int16(c), nil
-	}
-	text := e.Message
-	return int16(c), &text
+	return int16(protocol.CodeOf(err)), protocol.SpecificMessage(err)
 }
 
 // codeAndText is codeAndMessage with the code's own text instead of a null message.

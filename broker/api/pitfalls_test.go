@@ -190,7 +190,7 @@ func newFakeLeader(t *testing.T) *fakeLeader {
 	f := &fakeLeader{answers: make(chan kmsg.ListOffsetsResponseTopicPartition), ends: make(chan kmsg.OffsetForLeaderEpochResponseTopicPartition)}
 	r := api.NewRegistry(nil, kafkalog.Discard())
 	r.Register(
-		api.Typed(protocol.Fetch, 0, 17, func(_ *api.Call, req *kmsg.FetchRequest) (kmsg.Response, error) {
+		api.Typed(api.Handler{Key: protocol.Fetch, Min: 0, Max: 17}, func(_ *api.Call, req *kmsg.FetchRequest) (kmsg.Response, error) {
 			resp := req.ResponseKind().(*kmsg.FetchResponse)
 			for _, asked := range req.Topics {
 				topic := kmsg.NewFetchResponseTopic()
@@ -204,7 +204,7 @@ func newFakeLeader(t *testing.T) *fakeLeader {
 			}
 			return resp, nil
 		}),
-		api.Typed(protocol.OffsetForLeaderEpoch, 0, 4, func(c *api.Call, req *kmsg.OffsetForLeaderEpochRequest) (kmsg.Response, error) {
+		api.Typed(api.Handler{Key: protocol.OffsetForLeaderEpoch, Min: 0, Max: 4}, func(c *api.Call, req *kmsg.OffsetForLeaderEpochRequest) (kmsg.Response, error) {
 			resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
 			f.mu.Lock()
 			f.epochs = append(f.epochs, req.Topics[0].Partitions[0].CurrentLeaderEpoch)
@@ -219,7 +219,7 @@ func newFakeLeader(t *testing.T) *fakeLeader {
 			resp.Topics = append(resp.Topics, topic)
 			return resp, nil
 		}),
-		api.Typed(protocol.ListOffsets, 0, 9, func(c *api.Call, req *kmsg.ListOffsetsRequest) (kmsg.Response, error) {
+		api.Typed(api.Handler{Key: protocol.ListOffsets, Min: 0, Max: 9}, func(c *api.Call, req *kmsg.ListOffsetsRequest) (kmsg.Response, error) {
 			resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
 			f.mu.Lock()
 			f.epochs = append(f.epochs, req.Topics[0].Partitions[0].CurrentLeaderEpoch)

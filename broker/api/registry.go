@@ -1,11 +1,13 @@
 // Package api answers requests. It has one file for each API key, with the versions served, the
-// interfaces the handler needs and a constructor that returns a Handler. A Registry holds the
+// interfaces the handler needs, a constructor that returns a Handler, and what is special about the
+// answer to a request that failed as a whole (erroranswer.go has the default). A Registry holds the
 // handlers; ApiVersions advertises exactly those.
 package api
 
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/sirupsen/logrus"
@@ -24,15 +26,23 @@ type Handler struct {
 	// Unsupported answers requests of other versions. If it is nil the connection is closed, as
 	// Kafka does for every API except ApiVersions.
 	Unsupported func(*Call) network.Response
+	// PerEntry is set if the answer to a request that failed as a whole repeats the entries of the
+	// request, each with the code, instead of one code for the whole answer. Such an API cannot
+	// answer a request that was not decoded.
+	PerEntry bool
+	// Unthrottled is set if that answer always has a throttle time of 0 in Kafka.
+	Unthrottled bool
+	// Fail completes that answer if the API's differs from the default answer, resp. It returns
+	// resp, or nil if the connection must be closed instead. Use completed for an API's own types.
+	Fail func(req kmsg.Request, resp kmsg.Response, err error) kmsg.Response
 }
 
-// Typed returns a Handler for the versions min to max whose requests are decoded by kmsg. answer
-// returns the response, whose version Typed sets, or an error, which becomes the error answer of
-// the request's type (protocol.ErrorResponse). Byte strings in the request alias the frame and are
-// invalid after answer has returned.
-func Typed[R kmsg.Request](key protocol.APIKey, min, max int16, answer func(*Call, R) (kmsg.Response, error)) Handler {
-	scale := protocol.NewScale(key)
-	return Handler{Key: key, Min: min, Max: max, Serve: func(c *Call) network.Response {
+// Typed returns h with a Serve whose requests are decoded by kmsg. answer returns the response,
+// whose version Typed sets, or an error, which becomes the answer to a request that failed as a
+// whole. Byte strings in the request alias the frame and are invalid after answer has returned.
+func Typed[R kmsg.Request](h Handler, answer func(*Call, R) (kmsg.Response, error)) Handler {
+	scale := protocol.NewScale(h.Key)
+	h.Serve = func(c *Call) network.Response {
 		decoded, release, err := c.decode(scale)
 		if err != nil {
 			return c.refuseBody(err)
@@ -40,7 +50,7 @@ func Typed[R kmsg.Request](key protocol.APIKey, min, max int16, answer func(*Cal
 		defer release()
 		req, ok := decoded.(R)
 		if !ok {
-			return c.refuse(fmt.Errorf("%s is decoded as %T", key, decoded))
+			return c.refuse(fmt.Errorf("%s is decoded as %T", c.Key, decoded))
 		}
 		resp, err := answer(c, req)
 		var bad *unreadable
@@ -51,7 +61,8 @@ func Typed[R kmsg.Request](key protocol.APIKey, min, max int16, answer func(*Cal
 			return c.Fail(req, err)
 		}
 		return c.Answer(resp)
-	}}
+	}
+	return h
 }
 
 // unreadable is the error of a request that kmsg decodes but Kafka does not: the connection is
@@ -87,26 +98,15 @@ func (r *Registry) Register(handlers ...Handler) {
 	}
 }
 
-// Versions is the range of served versions of one API key.
-type Versions struct {
-	Key      protocol.APIKey
-	Min, Max int16
-}
-
-// Advertised returns the served keys and their versions, in the order of the keys.
-func (r *Registry) Advertised() []Versions {
-	list := make([]Versions, 0, len(r.handlers))
-	for _, h := range r.handlers {
-		list = append(list, Versions{h.Key, h.Min, h.Max})
-	}
-	slices.SortFunc(list, func(a, b Versions) int { return int(a.Key) - int(b.Key) })
-	return list
+// Advertised returns the handlers in the order of their keys. They must not be changed.
+func (r *Registry) Advertised() []*Handler {
+	return slices.SortedFunc(maps.Values(r.handlers), func(a, b *Handler) int { return int(a.Key) - int(b.Key) })
 }
 
 // Serve answers one request. An unknown key or version closes the connection.
 func (r *Registry) Serve(req *network.Request) network.Response {
-	c := &Call{Request: req, access: r.access, budget: r.budget, log: r.log}
 	h := r.handlers[req.Key]
+	c := &Call{Request: req, handler: h, access: r.access, budget: r.budget, log: r.log}
 	switch {
 	case h == nil:
 		return c.refuse(fmt.Errorf("%s v%d is not served: %w", req.Key, req.Version, protocol.ErrUnsupportedVersion))

@@ -1,0 +1,74 @@
+package api
+
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/protocol"
+)
+
+// unserved returns the error answers of the API keys that have no handler yet. When you add one,
+// move the key's properties and functions to its file in this package.
+func unserved() []Handler {
+	return []Handler{
+		{Key: protocol.AddPartitionsToTxn, PerEntry: true, Fail: completed(failAddPartitionsToTxn)},
+		{Key: protocol.AddOffsetsToTxn},
+		{Key: protocol.EndTxn},
+		{Key: protocol.DescribeClientQuotas},
+		{Key: protocol.AlterClientQuotas, PerEntry: true, Fail: completed(failAlterClientQuotas)},
+		{Key: protocol.DescribeUserScramCredentials, PerEntry: true, Fail: completed(failDescribeUserScramCredentials)},
+		{Key: protocol.AlterUserScramCredentials, PerEntry: true, Unthrottled: true, Fail: completed(failAlterUserScramCredentials)},
+		{Key: protocol.Envelope},
+		{Key: protocol.DescribeTransactions, PerEntry: true, Fail: completed(failDescribeTransactions)},
+		{Key: protocol.ListTransactions},
+	}
+}
+
+// failAddPartitionsToTxn has the code on every partition up to v3, and at the top level from v4 on.
+func failAddPartitionsToTxn(_ *kmsg.AddPartitionsToTxnRequest, resp *kmsg.AddPartitionsToTxnResponse, _ error) {
+	resp.Transactions = nil
+}
+
+// failAlterClientQuotas always has the code's own text as the message.
+func failAlterClientQuotas(_ *kmsg.AlterClientQuotasRequest, resp *kmsg.AlterClientQuotasResponse, err error) {
+	text := protocol.CodeOf(err).Message()
+	for i := range resp.Entries {
+		resp.Entries[i].ErrorMessage = &text
+	}
+}
+
+// failDescribeUserScramCredentials has an entry for each user in the request but without the user's
+// name, as in Kafka.
+func failDescribeUserScramCredentials(req *kmsg.DescribeUserSCRAMCredentialsRequest, resp *kmsg.DescribeUserSCRAMCredentialsResponse, err error) {
+	for range req.Users {
+		result := kmsg.NewDescribeUserSCRAMCredentialsResponseResult()
+		result.ErrorCode, result.ErrorMessage = codeAndMessage(err)
+		resp.Results = append(resp.Results, result)
+	}
+}
+
+func failAlterUserScramCredentials(req *kmsg.AlterUserSCRAMCredentialsRequest, resp *kmsg.AlterUserSCRAMCredentialsResponse, err error) {
+	var users []string
+	for _, d := range req.Deletions {
+		users = append(users, d.Name)
+	}
+	for _, u := range req.Upsertions {
+		users = append(users, u.Name)
+	}
+	slices.Sort(users)
+	for _, user := range slices.Compact(users) {
+		result := kmsg.NewAlterUserSCRAMCredentialsResponseResult()
+		result.User = user
+		result.ErrorCode, result.ErrorMessage = codeAndMessage(err)
+		resp.Results = append(resp.Results, result)
+	}
+}
+
+func failDescribeTransactions(req *kmsg.DescribeTransactionsRequest, resp *kmsg.DescribeTransactionsResponse, err error) {
+	for _, id := range req.TransactionalIDs {
+		state := kmsg.NewDescribeTransactionsResponseTransactionState()
+		state.TransactionalID, state.ErrorCode = id, int16(protocol.CodeOf(err))
+		resp.TransactionStates = append(resp.TransactionStates, state)
+	}
+}
