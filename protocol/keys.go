@@ -1,6 +1,10 @@
 package protocol
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
 
 // APIKey is the number of a request type.
 type APIKey int16
@@ -74,76 +78,75 @@ const (
 // neverFlexible is the flexibleFrom of APIs without tagged fields in any version.
 const neverFlexible int16 = 1<<15 - 1
 
-// apiText has Kafka's names of a key, the one in tools and metrics and the constant in log lines,
-// and the first version with tagged fields.
+// apiText has Kafka's name of a key in tools and metrics, and the first version with tagged fields.
 type apiText struct {
-	name, constant string
-	flexibleFrom   int16
+	name         string
+	flexibleFrom int16
 }
 
 var apiTexts = map[APIKey]apiText{
-	Produce:                      {"Produce", "PRODUCE", 9},
-	Fetch:                        {"Fetch", "FETCH", 12},
-	ListOffsets:                  {"ListOffsets", "LIST_OFFSETS", 6},
-	Metadata:                     {"Metadata", "METADATA", 9},
-	LeaderAndIsr:                 {"LeaderAndIsr", "LEADER_AND_ISR", 4},
-	StopReplica:                  {"StopReplica", "STOP_REPLICA", 2},
-	UpdateMetadata:               {"UpdateMetadata", "UPDATE_METADATA", 6},
-	ControlledShutdown:           {"ControlledShutdown", "CONTROLLED_SHUTDOWN", 3},
-	OffsetCommit:                 {"OffsetCommit", "OFFSET_COMMIT", 8},
-	OffsetFetch:                  {"OffsetFetch", "OFFSET_FETCH", 6},
-	FindCoordinator:              {"FindCoordinator", "FIND_COORDINATOR", 3},
-	JoinGroup:                    {"JoinGroup", "JOIN_GROUP", 6},
-	Heartbeat:                    {"Heartbeat", "HEARTBEAT", 4},
-	LeaveGroup:                   {"LeaveGroup", "LEAVE_GROUP", 4},
-	SyncGroup:                    {"SyncGroup", "SYNC_GROUP", 4},
-	DescribeGroups:               {"DescribeGroups", "DESCRIBE_GROUPS", 5},
-	ListGroups:                   {"ListGroups", "LIST_GROUPS", 3},
-	SaslHandshake:                {"SaslHandshake", "SASL_HANDSHAKE", neverFlexible},
-	ApiVersions:                  {"ApiVersions", "API_VERSIONS", 3},
-	CreateTopics:                 {"CreateTopics", "CREATE_TOPICS", 5},
-	DeleteTopics:                 {"DeleteTopics", "DELETE_TOPICS", 4},
-	DeleteRecords:                {"DeleteRecords", "DELETE_RECORDS", 2},
-	InitProducerId:               {"InitProducerId", "INIT_PRODUCER_ID", 2},
-	OffsetForLeaderEpoch:         {"OffsetForLeaderEpoch", "OFFSET_FOR_LEADER_EPOCH", 4},
-	AddPartitionsToTxn:           {"AddPartitionsToTxn", "ADD_PARTITIONS_TO_TXN", 3},
-	AddOffsetsToTxn:              {"AddOffsetsToTxn", "ADD_OFFSETS_TO_TXN", 3},
-	EndTxn:                       {"EndTxn", "END_TXN", 3},
-	WriteTxnMarkers:              {"WriteTxnMarkers", "WRITE_TXN_MARKERS", 1},
-	TxnOffsetCommit:              {"TxnOffsetCommit", "TXN_OFFSET_COMMIT", 3},
-	DescribeAcls:                 {"DescribeAcls", "DESCRIBE_ACLS", 2},
-	CreateAcls:                   {"CreateAcls", "CREATE_ACLS", 2},
-	DeleteAcls:                   {"DeleteAcls", "DELETE_ACLS", 2},
-	DescribeConfigs:              {"DescribeConfigs", "DESCRIBE_CONFIGS", 4},
-	AlterConfigs:                 {"AlterConfigs", "ALTER_CONFIGS", 2},
-	AlterReplicaLogDirs:          {"AlterReplicaLogDirs", "ALTER_REPLICA_LOG_DIRS", 2},
-	DescribeLogDirs:              {"DescribeLogDirs", "DESCRIBE_LOG_DIRS", 2},
-	SaslAuthenticate:             {"SaslAuthenticate", "SASL_AUTHENTICATE", 2},
-	CreatePartitions:             {"CreatePartitions", "CREATE_PARTITIONS", 2},
-	CreateDelegationToken:        {"CreateDelegationToken", "CREATE_DELEGATION_TOKEN", 2},
-	RenewDelegationToken:         {"RenewDelegationToken", "RENEW_DELEGATION_TOKEN", 2},
-	ExpireDelegationToken:        {"ExpireDelegationToken", "EXPIRE_DELEGATION_TOKEN", 2},
-	DescribeDelegationToken:      {"DescribeDelegationToken", "DESCRIBE_DELEGATION_TOKEN", 2},
-	DeleteGroups:                 {"DeleteGroups", "DELETE_GROUPS", 2},
-	ElectLeaders:                 {"ElectLeaders", "ELECT_LEADERS", 2},
-	IncrementalAlterConfigs:      {"IncrementalAlterConfigs", "INCREMENTAL_ALTER_CONFIGS", 1},
-	AlterPartitionReassignments:  {"AlterPartitionReassignments", "ALTER_PARTITION_REASSIGNMENTS", 0},
-	ListPartitionReassignments:   {"ListPartitionReassignments", "LIST_PARTITION_REASSIGNMENTS", 0},
-	OffsetDelete:                 {"OffsetDelete", "OFFSET_DELETE", neverFlexible},
-	DescribeClientQuotas:         {"DescribeClientQuotas", "DESCRIBE_CLIENT_QUOTAS", 1},
-	AlterClientQuotas:            {"AlterClientQuotas", "ALTER_CLIENT_QUOTAS", 1},
-	DescribeUserScramCredentials: {"DescribeUserScramCredentials", "DESCRIBE_USER_SCRAM_CREDENTIALS", 0},
-	AlterUserScramCredentials:    {"AlterUserScramCredentials", "ALTER_USER_SCRAM_CREDENTIALS", 0},
-	AlterPartition:               {"AlterPartition", "ALTER_PARTITION", 0},
-	UpdateFeatures:               {"UpdateFeatures", "UPDATE_FEATURES", 0},
-	Envelope:                     {"Envelope", "ENVELOPE", 0},
-	DescribeCluster:              {"DescribeCluster", "DESCRIBE_CLUSTER", 0},
-	DescribeProducers:            {"DescribeProducers", "DESCRIBE_PRODUCERS", 0},
-	DescribeTransactions:         {"DescribeTransactions", "DESCRIBE_TRANSACTIONS", 0},
-	ListTransactions:             {"ListTransactions", "LIST_TRANSACTIONS", 0},
-	AllocateProducerIds:          {"AllocateProducerIds", "ALLOCATE_PRODUCER_IDS", 0},
-	ConsumerGroupHeartbeat:       {"ConsumerGroupHeartbeat", "CONSUMER_GROUP_HEARTBEAT", 0},
-	ConsumerGroupDescribe:        {"ConsumerGroupDescribe", "CONSUMER_GROUP_DESCRIBE", 0},
+	Produce:                      {"Produce", 9},
+	Fetch:                        {"Fetch", 12},
+	ListOffsets:                  {"ListOffsets", 6},
+	Metadata:                     {"Metadata", 9},
+	LeaderAndIsr:                 {"LeaderAndIsr", 4},
+	StopReplica:                  {"StopReplica", 2},
+	UpdateMetadata:               {"UpdateMetadata", 6},
+	ControlledShutdown:           {"ControlledShutdown", 3},
+	OffsetCommit:                 {"OffsetCommit", 8},
+	OffsetFetch:                  {"OffsetFetch", 6},
+	FindCoordinator:              {"FindCoordinator", 3},
+	JoinGroup:                    {"JoinGroup", 6},
+	Heartbeat:                    {"Heartbeat", 4},
+	LeaveGroup:                   {"LeaveGroup", 4},
+	SyncGroup:                    {"SyncGroup", 4},
+	DescribeGroups:               {"DescribeGroups", 5},
+	ListGroups:                   {"ListGroups", 3},
+	SaslHandshake:                {"SaslHandshake", neverFlexible},
+	ApiVersions:                  {"ApiVersions", 3},
+	CreateTopics:                 {"CreateTopics", 5},
+	DeleteTopics:                 {"DeleteTopics", 4},
+	DeleteRecords:                {"DeleteRecords", 2},
+	InitProducerId:               {"InitProducerId", 2},
+	OffsetForLeaderEpoch:         {"OffsetForLeaderEpoch", 4},
+	AddPartitionsToTxn:           {"AddPartitionsToTxn", 3},
+	AddOffsetsToTxn:              {"AddOffsetsToTxn", 3},
+	EndTxn:                       {"EndTxn", 3},
+	WriteTxnMarkers:              {"WriteTxnMarkers", 1},
+	TxnOffsetCommit:              {"TxnOffsetCommit", 3},
+	DescribeAcls:                 {"DescribeAcls", 2},
+	CreateAcls:                   {"CreateAcls", 2},
+	DeleteAcls:                   {"DeleteAcls", 2},
+	DescribeConfigs:              {"DescribeConfigs", 4},
+	AlterConfigs:                 {"AlterConfigs", 2},
+	AlterReplicaLogDirs:          {"AlterReplicaLogDirs", 2},
+	DescribeLogDirs:              {"DescribeLogDirs", 2},
+	SaslAuthenticate:             {"SaslAuthenticate", 2},
+	CreatePartitions:             {"CreatePartitions", 2},
+	CreateDelegationToken:        {"CreateDelegationToken", 2},
+	RenewDelegationToken:         {"RenewDelegationToken", 2},
+	ExpireDelegationToken:        {"ExpireDelegationToken", 2},
+	DescribeDelegationToken:      {"DescribeDelegationToken", 2},
+	DeleteGroups:                 {"DeleteGroups", 2},
+	ElectLeaders:                 {"ElectLeaders", 2},
+	IncrementalAlterConfigs:      {"IncrementalAlterConfigs", 1},
+	AlterPartitionReassignments:  {"AlterPartitionReassignments", 0},
+	ListPartitionReassignments:   {"ListPartitionReassignments", 0},
+	OffsetDelete:                 {"OffsetDelete", neverFlexible},
+	DescribeClientQuotas:         {"DescribeClientQuotas", 1},
+	AlterClientQuotas:            {"AlterClientQuotas", 1},
+	DescribeUserScramCredentials: {"DescribeUserScramCredentials", 0},
+	AlterUserScramCredentials:    {"AlterUserScramCredentials", 0},
+	AlterPartition:               {"AlterPartition", 0},
+	UpdateFeatures:               {"UpdateFeatures", 0},
+	Envelope:                     {"Envelope", 0},
+	DescribeCluster:              {"DescribeCluster", 0},
+	DescribeProducers:            {"DescribeProducers", 0},
+	DescribeTransactions:         {"DescribeTransactions", 0},
+	ListTransactions:             {"ListTransactions", 0},
+	AllocateProducerIds:          {"AllocateProducerIds", 0},
+	ConsumerGroupHeartbeat:       {"ConsumerGroupHeartbeat", 0},
+	ConsumerGroupDescribe:        {"ConsumerGroupDescribe", 0},
 }
 
 // Known reports whether a Kafka broker with ZooKeeper knows the key. The registry of handlers
@@ -165,10 +168,14 @@ func (k APIKey) String() string {
 // ConstantName returns the name in Kafka's log lines, such as LEADER_AND_ISR, or the number of an
 // unknown key.
 func (k APIKey) ConstantName() string {
-	if t, ok := apiTexts[k]; ok {
-		return t.constant
+	var constant strings.Builder
+	for i, c := range k.String() {
+		if i > 0 && unicode.IsUpper(c) {
+			constant.WriteByte('_')
+		}
+		constant.WriteRune(unicode.ToUpper(c))
 	}
-	return strconv.Itoa(int(k))
+	return constant.String()
 }
 
 // Flexible reports whether messages of the version have tagged fields (KIP-482).
