@@ -12,7 +12,7 @@ import (
 // Versions 0 to 7; the controller's inter.broker.protocol.version selects one. v2 adds the broker
 // epoch, v4 is flexible, v5 adds topic ids, v6 the leader recovery state.
 func LeaderAndIsr(replicas *replication.Manager) Handler {
-	h := Handler{Key: protocol.LeaderAndIsr, Min: 0, Max: 7, PerEntry: true, Fail: completed(failLeaderAndIsr)}
+	h := Handler{Key: protocol.LeaderAndIsr, Min: 0, Max: 7, Sender: Controller, PerEntry: true, Fail: completed(failLeaderAndIsr)}
 	return Typed(h, func(c *Call, req *kmsg.LeaderAndISRRequest) (kmsg.Response, error) {
 		if !c.AllowsCluster(kmsg.ACLOperationClusterAction) {
 			return nil, protocol.ClusterAuthorizationFailed

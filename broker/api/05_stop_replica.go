@@ -13,7 +13,7 @@ import (
 // about deletion for each partition. A peer without permission gets an answer that has only the
 // code.
 func StopReplica(replicas *replication.Manager) Handler {
-	h := Handler{Key: protocol.StopReplica, Min: 0, Max: 4, PerEntry: true, Fail: completed(failStopReplica)}
+	h := Handler{Key: protocol.StopReplica, Min: 0, Max: 4, Sender: Controller, Weight: stopsAllowed, PerEntry: true, Fail: completed(failStopReplica)}
 	return Typed(h, func(c *Call, req *kmsg.StopReplicaRequest) (kmsg.Response, error) {
 		if !c.AllowsCluster(kmsg.ACLOperationClusterAction) {
 			return nil, protocol.ClusterAuthorizationFailed
@@ -21,6 +21,10 @@ func StopReplica(replicas *replication.Manager) Handler {
 		return replicas.StopReplica(req, c.CorrelationID), nil
 	})
 }
+
+// stopsAllowed is weightAllowed for StopReplica. Before v3 each entry is one replica, of some ten
+// bytes that become a hundred. It is enough for some 130,000 replicas in one request.
+const stopsAllowed = 16 << 20
 
 // failStopReplica sets the code of each partition, whatever form the version gives to the request.
 func failStopReplica(req *kmsg.StopReplicaRequest, resp *kmsg.StopReplicaResponse, err error) {

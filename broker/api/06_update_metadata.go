@@ -14,7 +14,7 @@ import (
 // Versions 0 to 8. v5 adds the broker epoch and groups partitions by topic, v6 is flexible, v7
 // adds topic ids.
 func UpdateMetadata(replicas *replication.Manager, deleted func([]metadata.TopicPartition)) Handler {
-	h := Handler{Key: protocol.UpdateMetadata, Min: 0, Max: 8}
+	h := Handler{Key: protocol.UpdateMetadata, Min: 0, Max: 8, Sender: Controller}
 	return Typed(h, func(c *Call, req *kmsg.UpdateMetadataRequest) (kmsg.Response, error) {
 		if !c.AllowsCluster(kmsg.ACLOperationClusterAction) {
 			return nil, protocol.ClusterAuthorizationFailed

@@ -22,7 +22,7 @@ func ControlledShutdown(preparer ShutdownPreparer) Handler {
 		remaining []controller.TopicPartition
 		err       error
 	}
-	h := Handler{Key: protocol.ControlledShutdown, Min: 0, Max: 3}
+	h := Handler{Key: protocol.ControlledShutdown, Min: 0, Max: 3, Sender: Brokers}
 	return Typed(h, func(c *Call, req *kmsg.ControlledShutdownRequest) (kmsg.Response, error) {
 		if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {
 			return nil, err

@@ -17,7 +17,7 @@ type PartitionAlterer interface {
 //
 // Versions 0 to 3. v2 names topics by id, v3 adds the brokers' epochs.
 func AlterPartition(alterer PartitionAlterer) Handler {
-	h := Handler{Key: protocol.AlterPartition, Min: 0, Max: 3}
+	h := Handler{Key: protocol.AlterPartition, Min: 0, Max: 3, Sender: Brokers}
 	return Typed(h, func(c *Call, req *kmsg.AlterPartitionRequest) (kmsg.Response, error) {
 		if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {
 			return nil, err

@@ -22,7 +22,7 @@ func AllocateProducerIds(allocator ProducerIDAllocator) Handler {
 		count int32
 		err   error
 	}
-	h := Handler{Key: protocol.AllocateProducerIds, Min: 0, Max: 0}
+	h := Handler{Key: protocol.AllocateProducerIds, Min: 0, Max: 0, Sender: Brokers}
 	return Typed(h, func(c *Call, req *kmsg.AllocateProducerIDsRequest) (kmsg.Response, error) {
 		if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {
 			return nil, err

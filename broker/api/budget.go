@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -31,9 +32,6 @@ const (
 	// many of them are handled at the same time. It is enough for tens of thousands of topics with
 	// short names.
 	weightAllowed = 4 << 20
-	// stopsAllowed is weightAllowed for StopReplica. Before v3 each entry is one replica, of some
-	// ten bytes that become a hundred. It is enough for some 130,000 replicas in one request.
-	stopsAllowed = 16 << 20
 	// entryWeight is the most memory, in bytes, that handling and answering an entry takes.
 	entryWeight = 512
 	// entriesAllowed is the number of entries allowed in a request of any size, more than the
@@ -81,27 +79,13 @@ func (b *budget) reserve(c *Call, weight int) (release func(), err error) {
 	}, nil
 }
 
-func ofController(key protocol.APIKey) bool {
-	return key == protocol.LeaderAndIsr || key == protocol.StopReplica || key == protocol.UpdateMetadata
-}
-
-// allowance returns the weight that is allowed for a request of any size.
-func allowance(key protocol.APIKey) int {
-	if key == protocol.StopReplica {
-		return stopsAllowed
-	}
-	return weightAllowed
-}
-
 // betweenBrokers reports whether only brokers send such requests.
-func betweenBrokers(key protocol.APIKey) bool {
-	return ofController(key) || key == protocol.AlterPartition || key == protocol.ControlledShutdown || key == protocol.AllocateProducerIds
-}
+func (h *Handler) betweenBrokers() bool { return h.Sender != Clients }
 
 // fromBroker reports whether the request comes from another broker: only brokers send its type, it
 // came over one of their listeners, and the peer has the permission to send it.
 func (c *Call) fromBroker() bool {
-	return betweenBrokers(c.Key) && c.Peer.Privileged && c.AllowsCluster(kmsg.ACLOperationClusterAction)
+	return c.handler.betweenBrokers() && c.Peer.Privileged && c.AllowsCluster(kmsg.ACLOperationClusterAction)
 }
 
 // tooLarge is the error of a request that is not decoded because of its size.
@@ -115,7 +99,7 @@ func (e tooLarge) Error() string { return string(e) }
 // Requests of brokers always close the connection: they must be sent again.
 func (c *Call) refuseBody(err error) network.Response {
 	var large tooLarge
-	if !errors.As(err, &large) || betweenBrokers(c.Key) {
+	if !errors.As(err, &large) || c.handler.betweenBrokers() {
 		return c.refuse(err)
 	}
 	resp := c.handler.refusal(c.Version, protocol.Errorf(protocol.InvalidRequest, "%s", large))
@@ -129,7 +113,7 @@ func (c *Call) refuseBody(err error) network.Response {
 // decode weighs and decodes the request. release returns its share to the budget.
 func (c *Call) decode(scale *protocol.Scale) (req kmsg.Request, release func(), err error) {
 	body := c.Body
-	if len(body) > bodyBytesMax && !ofController(c.Key) {
+	if len(body) > bodyBytesMax && c.handler.Sender != Controller {
 		return nil, nil, tooLarge(fmt.Sprintf("%s of %d bytes is larger than the limit of %d bytes", c.Key, len(body), bodyBytesMax))
 	}
 	var weight protocol.Weight
@@ -138,11 +122,11 @@ func (c *Call) decode(scale *protocol.Scale) (req kmsg.Request, release func(), 
 			return nil, nil, err
 		}
 	}
-	if weight.Bytes > max(allowance(c.Key), weightPerByte*len(c.Body)) {
+	if weight.Bytes > max(cmp.Or(c.handler.Weight, weightAllowed), weightPerByte*len(c.Body)) {
 		return nil, nil, tooLarge(fmt.Sprintf("%s v%d of %d bytes takes %d bytes of memory, more than %d times its size", c.Key, c.Version, len(c.Body), weight.Bytes, weightPerByte))
 	}
 	share := weight.Bytes
-	if !betweenBrokers(c.Key) {
+	if !c.handler.betweenBrokers() {
 		if most := max(entriesAllowed, len(c.Body)/bytesPerEntry); weight.Entries > most {
 			return nil, nil, tooLarge(fmt.Sprintf("%s v%d of %d bytes has %d entries, more than the limit of %d", c.Key, c.Version, len(c.Body), weight.Entries, most))
 		}

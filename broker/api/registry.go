@@ -23,6 +23,12 @@ type Handler struct {
 	Min, Max int16 // versions served, advertised by ApiVersions
 	// Serve answers a request of a version between Min and Max.
 	Serve func(*Call) network.Response
+	// Sender is the kind of peer that sends such requests. It decides which limits of memory they
+	// have (budget.go).
+	Sender Sender
+	// Weight is the memory in bytes that a body of any size may take when it is decoded. 0 means
+	// weightAllowed.
+	Weight int
 	// Unsupported answers requests of other versions. If it is nil the connection is closed, as
 	// Kafka does for every API except ApiVersions.
 	Unsupported func(*Call) network.Response
@@ -36,6 +42,16 @@ type Handler struct {
 	// resp, or nil if the connection must be closed instead. Use completed for an API's own types.
 	Fail func(req kmsg.Request, resp kmsg.Response, err error) kmsg.Response
 }
+
+// Sender is the kind of peer that sends the requests of an API.
+type Sender int8
+
+// The senders. A client with all permissions may send all requests, too.
+const (
+	Clients    Sender = iota // clients, and brokers as clients of each other
+	Brokers                  // only brokers
+	Controller               // only the controller
+)
 
 // Typed returns h with a Serve whose requests are decoded by kmsg. answer returns the response,
 // whose version Typed sets, or an error, which becomes the answer to a request that failed as a
