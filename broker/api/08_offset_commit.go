@@ -31,28 +31,32 @@ func OffsetCommit(groups *group.Coordinator, classic ConsumerOffsets, cache Meta
 		if err := checkInstance(req.InstanceID, settings); err != nil {
 			return nil, err
 		}
-		var list committable
+		resp := kmsg.NewPtrOffsetCommitResponse()
+		resp.Topics = make([]kmsg.OffsetCommitResponseTopic, len(req.Topics))
+		var pending pendingCodes
 		var commits []group.Commit
 		cluster := cache.Snapshot()
 		now := time.Now().UnixMilli()
 		for i := range req.Topics {
-			t := &req.Topics[i]
-			for j := range t.Partitions {
-				p := group.TopicPartition{Topic: t.Topic, Partition: t.Partitions[j].Partition}
-				if list.add(p, c.checkCommitted(cluster, p.Topic, p.Partition)) {
-					commits = append(commits, group.Commit{Partition: p, Offset: offsetOf(req, &t.Partitions[j], now)})
+			asked, t := &req.Topics[i], &resp.Topics[i]
+			t.Topic, t.Partitions = asked.Topic, make([]kmsg.OffsetCommitResponseTopicPartition, len(asked.Partitions))
+			for j := range asked.Partitions {
+				p := group.TopicPartition{Topic: asked.Topic, Partition: asked.Partitions[j].Partition}
+				t.Partitions[j].Partition = p.Partition
+				if pending.add(c.checkCommitted(cluster, p.Topic, p.Partition), &t.Partitions[j].ErrorCode) {
+					commits = append(commits, group.Commit{Partition: p, Offset: offsetOf(req, &asked.Partitions[j], now)})
 				}
 			}
 		}
 		switch {
 		case len(commits) == 0:
 		case req.Version == 0:
-			list.settle(commitClassic(c.Context(), groups, classic, req.Group, commits))
+			pending.settle(commitClassic(c.Context(), groups, classic, req.Group, commits))
 		default:
-			list.settle(groups.Commit(req.Group, group.CommitRequest{MemberID: req.MemberID, InstanceID: req.InstanceID,
+			pending.settle(groups.Commit(req.Group, group.CommitRequest{MemberID: req.MemberID, InstanceID: req.InstanceID,
 				Generation: req.Generation, Commits: commits}))
 		}
-		return answerCommit(req, &list), nil
+		return resp, nil
 	})
 }
 
@@ -81,19 +85,4 @@ func commitClassic(ctx context.Context, groups *group.Coordinator, classic Consu
 		codes[i] = protocol.CodeOf(classic.SetConsumerOffset(ctx, name, commits[i].Partition, commits[i].Offset.Offset))
 	}
 	return codes
-}
-
-func answerCommit(req *kmsg.OffsetCommitRequest, list *committable) *kmsg.OffsetCommitResponse {
-	resp := kmsg.NewPtrOffsetCommitResponse()
-	for i := range req.Topics {
-		t := kmsg.NewOffsetCommitResponseTopic()
-		t.Topic = req.Topics[i].Topic
-		for j := range req.Topics[i].Partitions {
-			p := kmsg.NewOffsetCommitResponseTopicPartition()
-			p.Partition, p.ErrorCode = req.Topics[i].Partitions[j].Partition, list.next()
-			t.Partitions = append(t.Partitions, p)
-		}
-		resp.Topics = append(resp.Topics, t)
-	}
-	return resp
 }

@@ -24,16 +24,20 @@ func TxnOffsetCommit(groups *group.Coordinator, cache Metadata) Handler {
 		if err := c.requireGroup(kmsg.ACLOperationRead, req.Group); err != nil {
 			return nil, err
 		}
-		var list committable
+		resp := kmsg.NewPtrTxnOffsetCommitResponse()
+		resp.Topics = make([]kmsg.TxnOffsetCommitResponseTopic, len(req.Topics))
+		var pending pendingCodes
 		var commits []group.Commit
 		cluster := cache.Snapshot()
 		now := time.Now().UnixMilli()
 		for i := range req.Topics {
-			t := &req.Topics[i]
-			for j := range t.Partitions {
-				from := &t.Partitions[j]
-				p := group.TopicPartition{Topic: t.Topic, Partition: from.Partition}
-				if list.add(p, c.checkCommitted(cluster, p.Topic, p.Partition)) {
+			asked, t := &req.Topics[i], &resp.Topics[i]
+			t.Topic, t.Partitions = asked.Topic, make([]kmsg.TxnOffsetCommitResponseTopicPartition, len(asked.Partitions))
+			for j := range asked.Partitions {
+				from := &asked.Partitions[j]
+				p := group.TopicPartition{Topic: asked.Topic, Partition: from.Partition}
+				t.Partitions[j].Partition = p.Partition
+				if pending.add(c.checkCommitted(cluster, p.Topic, p.Partition), &t.Partitions[j].ErrorCode) {
 					o := group.Offset{Offset: from.Offset, LeaderEpoch: -1, Metadata: valueOrEmpty(from.Metadata), CommittedMs: now, ExpiresMs: -1}
 					if req.Version >= 2 {
 						o.LeaderEpoch = from.LeaderEpoch
@@ -43,9 +47,12 @@ func TxnOffsetCommit(groups *group.Coordinator, cache Metadata) Handler {
 			}
 		}
 		if len(commits) > 0 {
-			list.settle(groups.Commit(req.Group, txnCommit(req, commits)))
+			pending.settle(groups.Commit(req.Group, txnCommit(req, commits)))
 		}
-		return answerTxnCommit(req, &list), nil
+		if req.Version < 2 {
+			hideLoading(resp)
+		}
+		return resp, nil
 	})
 }
 
@@ -58,20 +65,13 @@ func txnCommit(req *kmsg.TxnOffsetCommitRequest, commits []group.Commit) group.C
 	return r
 }
 
-func answerTxnCommit(req *kmsg.TxnOffsetCommitRequest, list *committable) *kmsg.TxnOffsetCommitResponse {
-	resp := kmsg.NewPtrTxnOffsetCommitResponse()
-	for i := range req.Topics {
-		t := kmsg.NewTxnOffsetCommitResponseTopic()
-		t.Topic = req.Topics[i].Topic
-		for j := range req.Topics[i].Partitions {
-			p := kmsg.NewTxnOffsetCommitResponseTopicPartition()
-			p.Partition, p.ErrorCode = req.Topics[i].Partitions[j].Partition, list.next()
-			if req.Version < 2 && protocol.ErrorCode(p.ErrorCode) == protocol.CoordinatorLoadInProgress {
+// hideLoading replaces COORDINATOR_LOAD_IN_PROGRESS by COORDINATOR_NOT_AVAILABLE.
+func hideLoading(resp *kmsg.TxnOffsetCommitResponse) {
+	for _, t := range resp.Topics {
+		for i := range t.Partitions {
+			if p := &t.Partitions[i]; protocol.ErrorCode(p.ErrorCode) == protocol.CoordinatorLoadInProgress {
 				p.ErrorCode = int16(protocol.CoordinatorNotAvailable)
 			}
-			t.Partitions = append(t.Partitions, p)
 		}
-		resp.Topics = append(resp.Topics, t)
 	}
-	return resp
 }

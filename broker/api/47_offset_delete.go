@@ -17,30 +17,26 @@ func OffsetDelete(groups *group.Coordinator, cache Metadata) Handler {
 		if err := c.requireGroup(kmsg.ACLOperationDelete, req.Group); err != nil {
 			return nil, err
 		}
-		var list committable
+		resp := kmsg.NewPtrOffsetDeleteResponse()
+		resp.Topics = make([]kmsg.OffsetDeleteResponseTopic, len(req.Topics))
+		var pending pendingCodes
+		var deleted []group.TopicPartition
 		cluster := cache.Snapshot()
 		for i := range req.Topics {
-			for _, p := range req.Topics[i].Partitions {
-				id := group.TopicPartition{Topic: req.Topics[i].Topic, Partition: p.Partition}
-				list.add(id, c.checkCommitted(cluster, id.Topic, id.Partition))
+			asked, t := &req.Topics[i], &resp.Topics[i]
+			t.Topic, t.Partitions = asked.Topic, make([]kmsg.OffsetDeleteResponseTopicPartition, len(asked.Partitions))
+			for j, p := range asked.Partitions {
+				t.Partitions[j].Partition = p.Partition
+				if pending.add(c.checkCommitted(cluster, asked.Topic, p.Partition), &t.Partitions[j].ErrorCode) {
+					deleted = append(deleted, group.TopicPartition{Topic: asked.Topic, Partition: p.Partition})
+				}
 			}
 		}
-		codes, code := groups.DeleteOffsets(req.Group, list.partitions)
+		codes, code := groups.DeleteOffsets(req.Group, deleted)
 		if code != protocol.None {
 			return nil, code
 		}
-		list.settle(codes)
-		resp := kmsg.NewPtrOffsetDeleteResponse()
-		for i := range req.Topics {
-			t := kmsg.NewOffsetDeleteResponseTopic()
-			t.Topic = req.Topics[i].Topic
-			for _, asked := range req.Topics[i].Partitions {
-				p := kmsg.NewOffsetDeleteResponseTopicPartition()
-				p.Partition, p.ErrorCode = asked.Partition, list.next()
-				t.Partitions = append(t.Partitions, p)
-			}
-			resp.Topics = append(resp.Topics, t)
-		}
+		pending.settle(codes)
 		return resp, nil
 	})
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/monedula/monedula/group"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
@@ -47,36 +46,23 @@ func valueOrEmpty(s *string) string {
 	return *s
 }
 
-// committable collects the partitions of a request that may be committed or deleted, and the codes
-// to answer for the others.
-type committable struct {
-	codes      []protocol.ErrorCode // of every partition of the request, in its order
-	at         []int                // the index in codes of each element of partitions
-	partitions []group.TopicPartition
-}
+// pendingCodes are the places in an answer for the codes of the partitions that are committed or
+// deleted, in their order.
+type pendingCodes []*int16
 
-// add appends a partition of the request with the code of checkCommitted, and reports whether it
-// may be committed or deleted.
-func (l *committable) add(p group.TopicPartition, refused protocol.ErrorCode) bool {
-	l.codes = append(l.codes, refused)
-	if refused != protocol.None {
+// add sets the code in the answer if the partition is refused. Otherwise it keeps the place and
+// reports true.
+func (l *pendingCodes) add(refused protocol.ErrorCode, answer *int16) bool {
+	if *answer = int16(refused); refused != protocol.None {
 		return false
 	}
-	l.at = append(l.at, len(l.codes)-1)
-	l.partitions = append(l.partitions, p)
+	*l = append(*l, answer)
 	return true
 }
 
-// settle sets the codes of the collected partitions.
-func (l *committable) settle(codes []protocol.ErrorCode) {
+// settle sets the codes in the answer.
+func (l pendingCodes) settle(codes []protocol.ErrorCode) {
 	for i, code := range codes {
-		l.codes[l.at[i]] = code
+		*l[i] = int16(code)
 	}
-}
-
-// next returns the code of the request's next partition.
-func (l *committable) next() int16 {
-	code := l.codes[0]
-	l.codes = l.codes[1:]
-	return int16(code)
 }
