@@ -341,36 +341,3 @@ func (m *metadataCall) brokers() []kmsg.MetadataResponseBroker {
 	}
 	return list
 }
-
-// brokerNode is a broker and its address on one listener.
-type brokerNode struct {
-	id   int32
-	host string
-	port int32
-	rack *string
-}
-
-// reachableBrokers returns the live brokers that have the listener, in the order of their ids.
-func reachableBrokers(s *metadata.Snapshot, listener string) []brokerNode {
-	var list []brokerNode
-	for _, id := range slices.Sorted(maps.Keys(s.Brokers)) {
-		b := s.Brokers[id]
-		if e, ok := b.Endpoints[listener]; ok {
-			list = append(list, brokerNode{id, e.Host, e.Port, b.Rack})
-		}
-	}
-	return list
-}
-
-// unique returns the elements in their order without duplicates. The result is never nil.
-func unique[T comparable](list []T) []T {
-	seen := map[T]bool{}
-	out := make([]T, 0, len(list))
-	for _, e := range list {
-		if !seen[e] {
-			seen[e] = true
-			out = append(out, e)
-		}
-	}
-	return out
-}

@@ -10,13 +10,6 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// ConsumerOffsets keeps offsets in ZooKeeper, as consumers did before Kafka had groups. It is
-// implemented by *zkstore.Store.
-type ConsumerOffsets interface {
-	ConsumerOffset(ctx context.Context, group string, p group.TopicPartition) (offset int64, known bool, err error)
-	SetConsumerOffset(ctx context.Context, group string, p group.TopicPartition, offset int64) error
-}
-
 // OffsetCommit stores a group's offsets.
 //
 // Versions 0 to 9. v0 stores in ZooKeeper, without metadata and regardless of the group's state.

@@ -4,7 +4,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/admin"
-	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -69,9 +68,6 @@ type findCoordinator struct {
 	partitionFor [2]func(key string) int32 // by kind
 }
 
-// noNode returns what Kafka answers if no coordinator is available.
-func noNode() brokerNode { return brokerNode{id: -1, port: -1} }
-
 // find returns the coordinator of a key. If the internal topic is missing it is created, once for
 // each request (created), since a request may have millions of keys.
 func (h *findCoordinator) find(c *Call, kind int8, key string, created *bool) (brokerNode, error) {
@@ -117,17 +113,4 @@ func (h *findCoordinator) authorize(c *Call, kind int8, key string) error {
 		return c.requireCluster(kmsg.ACLOperationClusterAction)
 	}
 	return protocol.Errorf(protocol.InvalidRequest, "Unknown coordinator type received: %d", kind)
-}
-
-// reachable returns the broker's address on the listener, if the broker is alive and has one.
-func reachable(s *metadata.Snapshot, id int32, listener string) (brokerNode, bool) {
-	b := s.Brokers[id]
-	if b == nil {
-		return noNode(), false
-	}
-	e, has := b.Endpoints[listener]
-	if !has {
-		return noNode(), false
-	}
-	return brokerNode{id, e.Host, e.Port, b.Rack}, true
 }

@@ -5,16 +5,9 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/kafkalog"
-	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
-	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
 )
-
-// TopicDescriber describes a topic's configuration. It is implemented by *settings.Dynamic.
-type TopicDescriber interface {
-	DescribeTopic(overrides map[string]string) ([]settings.Entry, error)
-}
 
 // CreateTopics writes topics to ZooKeeper and waits until each partition has a leader. Only the
 // controller does it.
@@ -171,27 +164,4 @@ func (h *createTopics) awaitLeaders(c *Call, req *kmsg.CreateTopicsRequest, wait
 		return false
 	}
 	return h.cache.Await(c.Context(), millis(req.TimeoutMillis), haveLeaders(waiting))
-}
-
-// haveLeaders returns a function that reports whether the first partitions of all these topics,
-// as many as given for each, have leaders. It is called for each change of the metadata and does
-// not look at a topic again once its partitions have leaders.
-func haveLeaders(topics map[string]int) func(*metadata.Snapshot) bool {
-	left := sortedKeys(topics)
-	return func(s *metadata.Snapshot) bool {
-		for len(left) > 0 && hasLeaders(s, left[0], topics[left[0]]) {
-			left = left[1:]
-		}
-		return len(left) == 0
-	}
-}
-
-// hasLeaders reports whether the topic's first partitions all have a leader.
-func hasLeaders(s *metadata.Snapshot, topic string, partitions int) bool {
-	for p := range int32(partitions) {
-		if state := s.Partition(topic, p); state == nil || state.Leader == -1 {
-			return false
-		}
-	}
-	return true
 }

@@ -21,13 +21,3 @@ func DescribeAcls() Handler {
 		return nil, protocol.Errorf(protocol.SecurityDisabled, "No Authorizer is configured on the broker")
 	})
 }
-
-// checkACL refuses an entry or filter of access lists that has an UNKNOWN element, as Kafka does
-// when it parses the request.
-func checkACL(what string, resource kmsg.ACLResourceType, pattern kmsg.ACLResourcePatternType, op kmsg.ACLOperation, permission kmsg.ACLPermissionType) error {
-	if resource == kmsg.ACLResourceTypeUnknown || pattern == kmsg.ACLResourcePatternTypeUnknown ||
-		op == kmsg.ACLOperationUnknown || permission == kmsg.ACLPermissionTypeUnknown {
-		return &unreadable{"the " + what + " of an access list contains UNKNOWN elements"}
-	}
-	return nil
-}

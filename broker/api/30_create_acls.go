@@ -28,11 +28,3 @@ func failCreateAcls(req *kmsg.CreateACLsRequest, resp *kmsg.CreateACLsResponse, 
 		resp.Results = append(resp.Results, result)
 	}
 }
-
-// alterACLs returns the error of every request that changes access lists.
-func alterACLs(c *Call) error {
-	if err := c.requireCluster(kmsg.ACLOperationAlter); err != nil {
-		return err
-	}
-	return protocol.Errorf(protocol.SecurityDisabled, "No Authorizer is configured.")
-}

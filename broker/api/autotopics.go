@@ -10,18 +10,8 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/kafkalog"
-	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
-	"github.com/monedula/monedula/settings"
 )
-
-// Settings returns the broker's current configuration. It is implemented by *settings.Dynamic.
-type Settings interface{ Current() *settings.Config }
-
-// TopicWriter writes new topics. It is implemented by *admin.Admin.
-type TopicWriter interface {
-	CreateTopic(ctx context.Context, t admin.NewTopic, change admin.Change) (*admin.CreatedTopic, error)
-}
 
 // AutoTopics creates missing topics that clients or coordinators ask for. It writes them to
 // ZooKeeper even if this broker is not the controller.
@@ -110,23 +100,4 @@ func (a *AutoTopics) topicOf(topic string) admin.NewTopic {
 		t.Partitions, t.Replicas = c.Int("num.partitions"), int16(c.Int("default.replication.factor"))
 	}
 	return t
-}
-
-// aliveBrokers returns the brokers on which replicas may be placed, in the order of their ids.
-func aliveBrokers(s *metadata.Snapshot) []admin.Broker {
-	brokers := make([]admin.Broker, 0, len(s.Brokers))
-	for _, id := range sortedKeys(s.Brokers) {
-		brokers = append(brokers, admin.Broker{ID: id, Rack: s.Brokers[id].Rack})
-	}
-	return brokers
-}
-
-// logTopicFailure logs a failed request: errors of this broker at ERROR, errors of the client at
-// INFO.
-func logTopicFailure(log *logrus.Entry, what, topic string, err error) {
-	if protocol.CodeOf(err) == protocol.UnknownServerError {
-		log.WithError(err).Errorf("Error processing %s topic request of %s", what, topic)
-		return
-	}
-	log.Infof("Error processing %s topic request of %s: %v", what, topic, err)
 }

@@ -1,13 +1,23 @@
 package api
 
 import (
+	"context"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/group"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
 // This file has what the requests of consumer groups have in common.
+
+// ConsumerOffsets keeps offsets in ZooKeeper, as consumers did before Kafka had groups. It is
+// implemented by *zkstore.Store.
+type ConsumerOffsets interface {
+	ConsumerOffset(ctx context.Context, group string, p group.TopicPartition) (offset int64, known bool, err error)
+	SetConsumerOffset(ctx context.Context, group string, p group.TopicPartition, offset int64) error
+}
 
 // requireGroup returns GROUP_AUTHORIZATION_FAILED unless the peer may do op on
 // the group.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/network"
-	"github.com/monedula/monedula/protocol"
 )
 
 // informedWait is how long a request waits for the first metadata from a controller. A broker that
@@ -29,14 +28,4 @@ func Informed(cache Metadata, handlers ...Handler) []Handler {
 
 func awaitInformed(ctx context.Context, cache Metadata) {
 	cache.Await(ctx, informedWait, func(s *metadata.Snapshot) bool { return s.Complete || len(s.Topics) > 0 })
-}
-
-// missing returns the code for a topic or partition that is missing in the snapshot: unknown if it
-// does not exist, or again, which makes clients try again, if the controller may not have announced
-// it yet.
-func missing(s *metadata.Snapshot, unknown, again protocol.ErrorCode) protocol.ErrorCode {
-	if s.Complete {
-		return unknown
-	}
-	return again
 }
