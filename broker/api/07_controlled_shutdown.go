@@ -18,28 +18,22 @@ type ShutdownPreparer interface {
 //
 // Versions 0 to 3. v2 adds the broker's epoch.
 func ControlledShutdown(preparer ShutdownPreparer) Handler {
-	type outcome struct {
-		remaining []controller.TopicPartition
-		err       error
-	}
 	h := Handler{Key: protocol.ControlledShutdown, Min: 0, Max: 3, Sender: Brokers}
 	return Typed(h, func(c *Call, req *kmsg.ControlledShutdownRequest) (kmsg.Response, error) {
 		if err := c.requireCluster(kmsg.ACLOperationClusterAction); err != nil {
 			return nil, err
 		}
-		out, err := callback(c.Context(), func(done func(outcome)) {
-			preparer.ControlledShutdown(req.BrokerID, req.BrokerEpoch, func(remaining []controller.TopicPartition, err error) {
-				done(outcome{remaining, err})
-			})
+		remaining, refused, err := outcome(c.Context(), func(done func([]controller.TopicPartition, error)) {
+			preparer.ControlledShutdown(req.BrokerID, req.BrokerEpoch, done)
 		})
 		if err != nil {
 			return nil, err
 		}
-		if out.err != nil {
-			return nil, out.err
+		if refused != nil {
+			return nil, refused
 		}
 		resp := kmsg.NewPtrControlledShutdownResponse()
-		for _, tp := range out.remaining {
+		for _, tp := range remaining {
 			p := kmsg.NewControlledShutdownResponsePartitionsRemaining()
 			p.Topic, p.Partition = tp.Topic, tp.Partition
 			resp.PartitionsRemaining = append(resp.PartitionsRemaining, p)

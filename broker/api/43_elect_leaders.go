@@ -60,7 +60,7 @@ func (h *electLeaders) answer(c *Call, req *kmsg.ElectLeadersRequest) (kmsg.Resp
 		p := kmsg.NewElectLeadersResponseTopicPartition()
 		p.Partition = tp.Partition
 		p.ErrorCode, p.ErrorMessage = codeAndText(err)
-		if refused(err) {
+		if withoutMessage(err) {
 			p.ErrorMessage = nil
 		}
 		byTopic[tp.Topic] = append(byTopic[tp.Topic], p)
@@ -73,37 +73,30 @@ func (h *electLeaders) answer(c *Call, req *kmsg.ElectLeadersRequest) (kmsg.Resp
 	return resp, nil
 }
 
-// refused reports whether err is sent without a message: an error of the whole request, repeated
+// withoutMessage reports whether err is sent without a message: an error of the whole request, repeated
 // for each partition, or REQUEST_TIMED_OUT.
-func refused(err error) bool {
+func withoutMessage(err error) bool {
 	code := protocol.CodeOf(err)
 	return code == protocol.NotController || code == protocol.ClusterAuthorizationFailed || code == protocol.RequestTimedOut
 }
 
 // elect elects the leaders and waits until the metadata has them.
 func (h *electLeaders) elect(c *Call, req *kmsg.ElectLeadersRequest, partitions []controller.TopicPartition) (map[controller.TopicPartition]error, error) {
-	type outcome struct {
-		results map[controller.TopicPartition]controller.ElectionResult
-		err     error
-	}
-	out, err := callback(c.Context(), func(done func(outcome)) {
-		h.elector.ElectLeaders(partitions, controller.ElectionType(req.ElectionType),
-			func(results map[controller.TopicPartition]controller.ElectionResult, err error) {
-				done(outcome{results, err})
-			})
+	elected, refused, err := outcome(c.Context(), func(done func(map[controller.TopicPartition]controller.ElectionResult, error)) {
+		h.elector.ElectLeaders(partitions, controller.ElectionType(req.ElectionType), done)
 	})
 	if err != nil {
 		return nil, err
 	}
 	results := map[controller.TopicPartition]error{}
-	if out.err != nil {
+	if refused != nil {
 		for _, tp := range partitions {
-			results[tp] = protocol.CodeOf(out.err)
+			results[tp] = protocol.CodeOf(refused)
 		}
 		return results, nil
 	}
 	expected := map[controller.TopicPartition]int32{}
-	for tp, r := range out.results {
+	for tp, r := range elected {
 		if results[tp] = r.Err; r.Err == nil {
 			expected[tp] = r.Leader
 		}

@@ -17,10 +17,6 @@ type Reassigner interface {
 //
 // Version 0.
 func AlterPartitionReassignments(reassigner Reassigner) Handler {
-	type outcome struct {
-		results map[controller.TopicPartition]error
-		err     error
-	}
 	h := Handler{Key: protocol.AlterPartitionReassignments, Min: 0, Max: 0, PerEntry: true}
 	return Typed(h, func(c *Call, req *kmsg.AlterPartitionAssignmentsRequest) (kmsg.Response, error) {
 		if err := c.requireCluster(kmsg.ACLOperationAlter); err != nil {
@@ -32,10 +28,8 @@ func AlterPartitionReassignments(reassigner Reassigner) Handler {
 				targets[controller.TopicPartition{Topic: t.Topic, Partition: p.Partition}] = p.Replicas
 			}
 		}
-		out, err := callback(c.Context(), func(done func(outcome)) {
-			reassigner.AlterPartitionReassignments(targets, func(results map[controller.TopicPartition]error, err error) {
-				done(outcome{results, err})
-			})
+		results, refused, err := outcome(c.Context(), func(done func(map[controller.TopicPartition]error, error)) {
+			reassigner.AlterPartitionReassignments(targets, done)
 		})
 		if err != nil {
 			return nil, err
@@ -43,12 +37,12 @@ func AlterPartitionReassignments(reassigner Reassigner) Handler {
 		resp := kmsg.NewPtrAlterPartitionAssignmentsResponse()
 		resp.ErrorMessage = kmsg.StringPtr("") // not null, also for success
 		resp.Topics = []kmsg.AlterPartitionAssignmentsResponseTopic{}
-		if out.err != nil {
-			resp.ErrorCode, resp.ErrorMessage = codeAndText(out.err)
+		if refused != nil {
+			resp.ErrorCode, resp.ErrorMessage = codeAndText(refused)
 			return resp, nil
 		}
 		byTopic := map[string][]kmsg.AlterPartitionAssignmentsResponseTopicPartition{}
-		for tp, err := range out.results {
+		for tp, err := range results {
 			p := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
 			p.Partition = tp.Partition
 			p.ErrorCode, p.ErrorMessage = codeAndText(err)

@@ -18,10 +18,6 @@ type ReassignmentLister interface {
 //
 // Version 0.
 func ListPartitionReassignments(lister ReassignmentLister) Handler {
-	type outcome struct {
-		running map[controller.TopicPartition]zkstore.Assignment
-		err     error
-	}
 	h := Handler{Key: protocol.ListPartitionReassignments, Min: 0, Max: 0, PerEntry: true}
 	return Typed(h, func(c *Call, req *kmsg.ListPartitionReassignmentsRequest) (kmsg.Response, error) {
 		if err := c.requireCluster(kmsg.ACLOperationDescribe); err != nil {
@@ -37,10 +33,8 @@ func ListPartitionReassignments(lister ReassignmentLister) Handler {
 			}
 			partitions = unique(partitions)
 		}
-		out, err := callback(c.Context(), func(done func(outcome)) {
-			lister.ListPartitionReassignments(partitions, func(running map[controller.TopicPartition]zkstore.Assignment, err error) {
-				done(outcome{running, err})
-			})
+		running, refused, err := outcome(c.Context(), func(done func(map[controller.TopicPartition]zkstore.Assignment, error)) {
+			lister.ListPartitionReassignments(partitions, done)
 		})
 		if err != nil {
 			return nil, err
@@ -48,12 +42,12 @@ func ListPartitionReassignments(lister ReassignmentLister) Handler {
 		resp := kmsg.NewPtrListPartitionReassignmentsResponse()
 		resp.ErrorMessage = kmsg.StringPtr("") // not null, also for success
 		resp.Topics = []kmsg.ListPartitionReassignmentsResponseTopic{}
-		if out.err != nil {
-			resp.ErrorCode, resp.ErrorMessage = codeAndText(out.err)
+		if refused != nil {
+			resp.ErrorCode, resp.ErrorMessage = codeAndText(refused)
 			return resp, nil
 		}
 		byTopic := map[string][]kmsg.ListPartitionReassignmentsResponseTopicPartition{}
-		for tp, a := range out.running {
+		for tp, a := range running {
 			p := kmsg.NewListPartitionReassignmentsResponseTopicPartition()
 			p.Partition, p.Replicas, p.AddingReplicas, p.RemovingReplicas = tp.Partition, a.Replicas, a.Adding, a.Removing
 			byTopic[tp.Topic] = append(byTopic[tp.Topic], p)

@@ -20,10 +20,6 @@ type FeatureUpdater interface {
 //
 // Versions 0 and 1. v1 adds validation without a change.
 func UpdateFeatures(updater FeatureUpdater, settings Settings) Handler {
-	type outcome struct {
-		results map[string]error
-		err     error
-	}
 	h := Handler{Key: protocol.UpdateFeatures, Min: 0, Max: 1}
 	return Typed(h, func(c *Call, req *kmsg.UpdateFeaturesRequest) (kmsg.Response, error) {
 		resp := kmsg.NewPtrUpdateFeaturesResponse()
@@ -50,19 +46,19 @@ func UpdateFeatures(updater FeatureUpdater, settings Settings) Handler {
 				}
 			}
 		}
-		out, err := callback(c.Context(), func(done func(outcome)) {
-			updater.UpdateFeatures(updates, req.ValidateOnly, millis(req.TimeoutMillis), func(results map[string]error, err error) { done(outcome{results, err}) })
+		results, refused, err := outcome(c.Context(), func(done func(map[string]error, error)) {
+			updater.UpdateFeatures(updates, req.ValidateOnly, millis(req.TimeoutMillis), done)
 		})
 		if err != nil {
 			return nil, err
 		}
-		if out.err != nil {
-			return refuse(out.err)
+		if refused != nil {
+			return refuse(refused)
 		}
-		for _, feature := range sortedKeys(out.results) {
+		for _, feature := range sortedKeys(results) {
 			result := kmsg.NewUpdateFeaturesResponseResult()
 			result.Feature = feature
-			result.ErrorCode, result.ErrorMessage = codeAndMessage(out.results[feature])
+			result.ErrorCode, result.ErrorMessage = codeAndMessage(results[feature])
 			resp.Results = append(resp.Results, result)
 		}
 		return resp, nil

@@ -19,4 +19,17 @@ func callback[T any](ctx context.Context, call func(done func(T))) (T, error) {
 	}
 }
 
+// outcome is callback for calls that pass a result and an error: refused is that error, err the one
+// of ctx.
+func outcome[T any](ctx context.Context, call func(done func(T, error))) (result T, refused, err error) {
+	type pair struct {
+		result T
+		err    error
+	}
+	p, err := callback(ctx, func(done func(pair)) {
+		call(func(result T, err error) { done(pair{result, err}) })
+	})
+	return p.result, p.err, err
+}
+
 func millis(n int32) time.Duration { return time.Duration(n) * time.Millisecond }
