@@ -13,7 +13,7 @@ import (
 // data. Then its znodes are deleted. A round stops the replicas and sends them requests to delete
 // their data. Replicas on offline brokers make the topic ineligible for further rounds until such a
 // broker is back. Each event that may change something for a queued topic makes a pass over the
-// queue (resume).
+// queue, which is the method resume.
 
 // topicDeletions deletes the topics of the queue in the controller's context (Kafka's
 // TopicDeletionManager).
@@ -30,7 +30,8 @@ type topicDeletions struct {
 	log        logger
 }
 
-// start queues the topics that were marked before this term. It marks those in ineligible.
+// start queues the topics that were marked before this term. Those in ineligible get no round until
+// they are resumed.
 func (td *topicDeletions) start(ctx context.Context, marked []string, ineligible map[string]bool) error {
 	td.log.Infof("Initializing manager with initial deletions: %s, initial ineligible deletions: %s",
 		scalaList("Set", marked), scalaList("HashSet", sortedKeys(ineligible)))

@@ -56,7 +56,7 @@ func (d *dispatcher) updateMetadata(brokers []int32, tps ...TopicPartition) {
 
 func (d *dispatcher) logRequests(b *batch, out []outgoing) {
 	traced := d.changes.traced()
-	saidUpdate := false
+	updateLogged := false
 	for _, o := range out {
 		switch req := o.req.(type) {
 		case *kmsg.LeaderAndISRRequest:
@@ -74,10 +74,10 @@ func (d *dispatcher) logRequests(b *batch, out []outgoing) {
 			d.changes.Infof("Sending LeaderAndIsr request to broker %d with %d become-leader and %d become-follower partitions",
 				o.broker, leaders, len(b.leaderAndISR[o.broker])-leaders)
 		case *kmsg.UpdateMetadataRequest:
-			if !saidUpdate {
+			if !updateLogged {
 				d.changes.Infof("Sending UpdateMetadata request to brokers %s for %d partitions", scalaList("HashSet", b.updateRecipients()), countPartitions(req))
 			}
-			saidUpdate = true
+			updateLogged = true
 		case *kmsg.StopReplicaRequest:
 			d.logStopReplica(o, req, traced)
 		}
