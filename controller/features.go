@@ -94,9 +94,9 @@ func (e updateFeatures) process(m *Machine) error {
 // features keeps the finalized features in /feature.
 type features struct {
 	versions   versions
-	supported  map[string]zkstore.FeatureRange                // by this broker
+	supported  map[string]zkstore.FeatureRange                          // by this broker
 	awaitEpoch func(ctx context.Context, version zkstore.Version) error // Config.AwaitFeatureEpoch
-	timeout    time.Duration                                  // for this broker to read a change
+	timeout    time.Duration                                            // for this broker to read a change
 	c          *controllerContext
 	store      featureStore
 	log        logger
