@@ -44,7 +44,10 @@ type history struct {
 	committed []string
 	// acknowledgedTo is the offset up to which records were acknowledged to producers.
 	acknowledgedTo int64
-	leaders        map[int32]int32 // by epoch
+	// promised are acknowledged records, by offset, that could not be read when they were
+	// acknowledged, because the only in-sync replica's log directory failed in the same moment.
+	promised map[int64]string
+	leaders  map[int32]int32 // by epoch
 }
 
 type seenKey struct {
@@ -233,6 +236,7 @@ func (c *checker) same(b *broker, p int32, h *history, from int64, records []str
 		switch n := int64(len(h.committed)); {
 		case offset == n:
 			h.committed = append(h.committed, value)
+			h.kept(c, p, offset)
 		case offset > n:
 			c.w.fail("the high watermark of partition %d on broker %d skips offset %d", p, b.id, n)
 			return
@@ -240,6 +244,18 @@ func (c *checker) same(b *broker, p int32, h *history, from int64, records []str
 			c.w.fail("offset %d of partition %d is %q on broker %d, but %q was committed", offset, p, value, b.id, h.committed[offset])
 			return
 		}
+	}
+}
+
+// kept checks that a record which was acknowledged before it could be read is the committed one.
+func (h *history) kept(c *checker, p int32, offset int64) {
+	value, ok := h.promised[offset]
+	if !ok {
+		return
+	}
+	delete(h.promised, offset)
+	if got, _, _ := strings.Cut(h.committed[offset], "@"); got != value {
+		c.w.fail("%s of partition %d was acknowledged at offset %d, where %s is", value, p, offset, got)
 	}
 }
 
@@ -297,6 +313,13 @@ func (c *checker) readElsewhere(p int32, h *history, end int64) {
 	}
 }
 
+// readable reports whether some in-sync replica of the partition has no failed log directory.
+func (c *checker) readable(p int32) bool {
+	return slices.ContainsFunc(c.w.brokers, func(b *broker) bool {
+		return slices.Contains(c.states[p].ISR, b.id) && b.intact()
+	})
+}
+
 // belongs checks that a record is in a log of the incarnation for which it was produced; records
 // name their incarnation.
 func (c *checker) belongs(log *storage.Log, value string) {
@@ -321,6 +344,15 @@ func (c *checker) acknowledged(p int32, h *history, offset int64, b *batch) {
 	c.w.say("acknowledged: partition %d, %v at %d", p, b.values, offset)
 	if end > int64(len(h.committed)) {
 		c.readElsewhere(p, h, end)
+	}
+	if offset >= 0 && end > int64(len(h.committed)) && !c.readable(p) {
+		if h.promised == nil {
+			h.promised = map[int64]string{}
+		}
+		for i, value := range b.values {
+			h.promised[offset+int64(i)] = value
+		}
+		return
 	}
 	if offset < 0 || end > int64(len(h.committed)) {
 		c.w.fail("%v of partition %d was acknowledged at %d, but only %d records are committed", b.values, p, offset, len(h.committed))
@@ -374,7 +406,7 @@ func (w *world) settled() bool {
 		}
 		for _, b := range w.brokers {
 			log := b.logs.Log(tp(p))
-			if log == nil || log.TopicID() != w.check.ids[p] || log.Offsets().LogEnd != int64(len(w.check.now(p).committed)) {
+			if len(w.check.now(p).promised) > 0 || log == nil || log.TopicID() != w.check.ids[p] || log.Offsets().LogEnd != int64(len(w.check.now(p).committed)) {
 				return false
 			}
 			if b.id == w.check.states[p].Leader && log.Offsets().HighWatermark != log.Offsets().LogEnd {
