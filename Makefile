@@ -29,7 +29,7 @@ test-all: ## run all tests with the full matrices
 race: ## run all unit tests with the race detector
 	@go test -race $$(go list ./... | grep -v /integration)
 
-lint: ## check formatting, go vet, and the project's own rules
+lint: ## check formatting, go vet, staticcheck, unreachable functions, and the project's own rules
 	@scripts/lint.sh
 
 fuzz: ## run every fuzz target for SECONDS (60)

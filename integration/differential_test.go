@@ -27,7 +27,6 @@ type side struct {
 	port    int32
 	dir     string   // log.dirs
 	topicID [16]byte // of the topic "t1"
-	epoch   int64    // broker epoch
 }
 
 // ignoredFields may differ between the two sides, because they depend on the machine, the time or

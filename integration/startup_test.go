@@ -299,11 +299,6 @@ func mount(t testing.TB, size string) *mounted {
 	return &mounted{t, path, holder.Cmd.Process.Pid}
 }
 
-// view returns the path at which the test sees a path of the mount.
-func (m *mounted) view(path ...string) string {
-	return filepath.Join(append([]string{fmt.Sprintf("/proc/%d/root", m.pid), m.path}, path...)...)
-}
-
 // enter wraps a command to run in the namespace of the mount.
 func (m *mounted) enter(cmd *exec.Cmd) *exec.Cmd {
 	args := []string{"-t", fmt.Sprint(m.pid), "--mount"}

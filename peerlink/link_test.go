@@ -349,21 +349,3 @@ func TestProduceWithoutAcksWaitsForNoResponse(t *testing.T) {
 		l.Close()
 	})
 }
-
-func TestBackoffDoublesUpToItsMaximumAndResets(t *testing.T) {
-	b := Backoff{Min: 100 * time.Millisecond, Max: 350 * time.Millisecond}
-	for i, want := range []time.Duration{100, 200, 350, 350} {
-		if got := b.advance(); got != want*time.Millisecond {
-			t.Errorf("try %d: %v, want %v ms", i, got, int64(want))
-		}
-	}
-	b.Reset()
-	if got := b.advance(); got != 100*time.Millisecond {
-		t.Errorf("after Reset: %v", got)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := b.Wait(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled Wait: %v", err)
-	}
-}

@@ -35,7 +35,6 @@ type twinPartition struct {
 	epoch  int32
 	leader int32
 	gone   bool // deleted
-	failed bool // its log directory is offline
 	hidden bool // not in the metadata
 	open   bool // a transaction is open
 	seq    int32

@@ -1,8 +1,19 @@
 #!/usr/bin/env bash
-# Checks formatting, go vet, and the rules in internal/lint.
+# Checks formatting, go vet, staticcheck, unreachable functions, and the rules in internal/lint.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+tool() { go tool -modfile=scripts/tools.mod "$@"; }
 unformatted=$(gofmt -l $(git ls-files '*.go'))
 [ -z "$unformatted" ] || { echo "gofmt would change:"; echo "$unformatted"; exit 1; }
 go vet ./...
+tool staticcheck ./...
 go test ./internal/lint
+
+# Functions that the program cannot reach. scripts/unreachable.txt lists those that tests of other
+# packages or the simulation need, with the reason.
+unreachable=$(tool deadcode -filter 'monedula/monedula/[^i]' -f '{{range .Funcs}}{{printf "%s.%s\n" $.Path .Name}}{{end}}' ./cmd/monedula | sed '/^$/d; s,.*monedula/monedula/,,')
+diff <(sed 's/ *#.*//; /^$/d' scripts/unreachable.txt | sort) <(sort <<<"$unreachable") >/dev/null || {
+  echo "unreachable functions differ from scripts/unreachable.txt (<: listed, >: found):"
+  diff <(sed 's/ *#.*//; /^$/d' scripts/unreachable.txt | sort) <(sort <<<"$unreachable") || true
+  exit 1
+}

@@ -13,10 +13,13 @@ export GOFLAGS="${GOFLAGS:-} -trimpath"
 scripts/prerequisites.sh test
 make -s build
 scripts/lint.sh
-results=$(mktemp)
-trap 'rm -f "$results"' EXIT
-tests() { go run ./internal/testreport "$results" -- -vet=off "$@"; } # lint.sh has run go vet
-unit=$(go list ./... | grep -v -e /integration -e /internal/lint)    # and internal/lint
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+gotestsum() { go tool -modfile=scripts/tools.mod gotestsum "$@"; }
+# tests runs go test, prints a line for each package and the output of failed tests, and keeps the
+# result of each test. lint.sh has run go vet.
+tests() { gotestsum --hide-summary skipped --jsonfile-timing-events "$(mktemp "$results/XXXXXX")" -- -vet=off "$@"; }
+unit=$(go list ./... | grep -v -e /integration -e /internal/lint) # lint.sh has run internal/lint
 # pattern joins the names of lists in scripts/lanes.txt to a regular expression.
 pattern() { sed -nE "s,^($1) +,,p" scripts/lanes.txt | sed 's,/\.\.\.$,(/.*)?,' | paste -sd '|' -; }
 plain="/($(pattern plain))\$" first=first
@@ -29,9 +32,13 @@ first="^($(pattern "$first"))\$"
 failed=0
 
 # Most of the time of the integration tests is spent waiting for other programs, so they run in two
-# concurrent lanes of about the same length. Compiling and fuzzing use the remaining CPU time at the
-# lowest priority.
-tests -count 1 -timeout 60m -run "$first" ./integration & lane=$!
+# concurrent lanes of about the same length, the unraced packages at the end of the first.
+# Compiling and fuzzing use the remaining CPU time at the lowest priority.
+{
+  tests -count 1 -timeout 60m -run "$first" ./integration || failed=1
+  tests -timeout 30m $plain || failed=1
+  exit $failed
+} & lane=$!
 {
   nice -n 19 go test -vet=off -race -exec true $raced >/dev/null # compiles the tests that run below
   nice -n 19 scripts/fuzz.sh "$fuzzed"
@@ -41,9 +48,17 @@ wait "$lane" || failed=1
 wait "$background" || failed=1
 
 (unset MONEDULA_TEST_ALL; tests -race $raced) || failed=1
-tests -timeout 30m $plain || failed=1
 if [ -z "${MONEDULA_TEST_ALL:-}" ]; then # these measure memory, which the race detector distorts
   tests -timeout 30m -run "^($(pattern memory))\$" ./broker || failed=1
 fi
-go run ./internal/testreport -summary "$results"
+
+cat "$results"/* >"$results/all"
+echo "The slowest ten:"
+gotestsum tool slowest --num 10 --threshold 1ms --jsonfile "$results/all"
+number() { grep -c "\"Action\":\"$1\".*\"Test\":" "$results/all" || true; }
+if [ "$(number skip)" != 0 ]; then
+  echo "$(number skip) tests were skipped; every test must run"
+  failed=1
+fi
+echo "$(number pass) passed, $(number fail) failed"
 exit $failed
