@@ -429,11 +429,3 @@ func sortedPartitions[V any](m map[TopicPartition]V) []TopicPartition {
 	slices.SortFunc(tps, comparePartitions)
 	return tps
 }
-
-func topicsOf(tps []TopicPartition) []string {
-	topics := map[string]bool{}
-	for _, tp := range tps {
-		topics[tp.Topic] = true
-	}
-	return sortedKeys(topics)
-}

@@ -21,7 +21,6 @@ type fakeStore struct {
 	controller      *zkstore.ControllerNode
 	epoch           int32
 	epochVersion    zkstore.Version
-	epochExists     bool
 	feature         *zkstore.FeatureNode
 	topics          map[string]zkstore.TopicNode
 	states          map[TopicPartition]zkstore.PartitionState

@@ -457,8 +457,7 @@ func TestOffsetsFarApartNeverOverflowAnIndex(t *testing.T) {
 // A panic during the validation of records changes nothing.
 func TestAPanicDuringValidationFailsOnlyItsRequest(t *testing.T) {
 	var panics bool
-	var h *host
-	h = start(t, vfs.NewMem(), func(c *ManagerConfig) {
+	h := start(t, vfs.NewMem(), func(c *ManagerConfig) {
 		now := c.Now
 		c.Now = func() time.Time {
 			if panics {

@@ -50,11 +50,10 @@ func TestRollConditions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := testTopic()
-			l, h := newLog(t, c)
 			if tt.change != nil {
 				tt.change(c)
 			}
-			l, h = newLog(t, c)
+			l, h := newLog(t, c)
 			if tt.first != nil {
 				tt.first(t, l)
 			}

@@ -71,7 +71,7 @@ func TestDirectoriesToBeDeletedFitIntoAFileName(t *testing.T) {
 	if !strings.HasPrefix(name, long+"-1.") {
 		t.Errorf("the topic of a future directory was cut: %s", name)
 	}
-	if uniqueDirName(tp, deletedDir, randomID()) == uniqueDirName(tp, deletedDir, randomID()) {
+	if first := uniqueDirName(tp, deletedDir, randomID()); first == uniqueDirName(tp, deletedDir, randomID()) {
 		t.Error("two directories have one name")
 	}
 }

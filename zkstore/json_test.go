@@ -50,7 +50,7 @@ func readGolden(t testing.TB, name string) []goldenNode {
 func reencode(path string, data []byte) (again []byte, known bool, err error) {
 	parts := strings.Split(path, "/")
 	switch {
-	case data == nil || len(data) == 0:
+	case len(data) == 0:
 		return data, false, nil
 	case strings.HasPrefix(path, BrokerIDsPath+"/"):
 		b, err := decodeBroker(0, data)

@@ -41,13 +41,14 @@ func (c *Admin) DescribeConfig(r Resource, synonyms bool) ([]kmsg.DescribeConfig
 	if err != nil {
 		return nil, err
 	}
-	for _, answer := range resp.(*kmsg.DescribeConfigsResponse).Resources {
-		if answer.ErrorCode != 0 {
-			return nil, Refusal(answer.ErrorCode, answer.ErrorMessage)
-		}
-		return answer.Configs, nil
+	answers := resp.(*kmsg.DescribeConfigsResponse).Resources
+	if len(answers) == 0 {
+		return nil, nil
 	}
-	return nil, nil
+	if first := answers[0]; first.ErrorCode != 0 {
+		return nil, Refusal(first.ErrorCode, first.ErrorMessage)
+	}
+	return answers[0].Configs, nil
 }
 
 // ConfigChange sets or deletes a key of a resource.

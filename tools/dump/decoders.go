@@ -126,7 +126,7 @@ func groupMetadataJSON(raw []byte) (string, error) {
 // decodeTransaction decodes records of __transaction_state.
 func decodeTransaction(r *record.Record) (*string, *string) {
 	k := kmsg.NewTxnMetadataKey()
-	if r.Key == nil || len(r.Key) < 2 || r.Key[0] != 0 || r.Key[1] != 0 || k.ReadFrom(r.Key) != nil {
+	if len(r.Key) < 2 || r.Key[0] != 0 || r.Key[1] != 0 || k.ReadFrom(r.Key) != nil {
 		text := fmt.Sprintf("unknown::version=%d", keyVersion(r.Key))
 		return &text, nil
 	}

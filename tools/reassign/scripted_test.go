@@ -144,10 +144,6 @@ func running(partition, text string) func(s *scripted) {
 
 func dirs(all ...string) func(s *scripted) { return func(s *scripted) { s.dirs = all } }
 
-func runningAndRefused(s *scripted) {
-	s.running["placed-0"], s.refused["placed-0"] = "10/1/0", protocol.NoReassignmentInProgress
-}
-
 var scriptedFiles = map[string]string{
 	"to1.json":      `{"version":1,"partitions":[{"topic":"placed","partition":0,"replicas":[1]}]}`,
 	"both.json":     `{"partitions":[{"topic":"placed","partition":0,"replicas":[1,0]},{"topic":"placed","partition":1,"replicas":[2]}]}`,

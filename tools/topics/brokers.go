@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
-	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/peerlink"
@@ -24,7 +23,6 @@ type topicsAdmin struct {
 	*options
 	cluster *peerlink.Cluster
 	client  *kafka.Client
-	log     *logrus.Entry
 }
 
 var callNames = map[string]string{"create": "createTopics", "delete": "listTopics", "alter": "listTopics", "describe": "listTopics", "list": "listTopics"}
