@@ -12,14 +12,13 @@ command -v go >/dev/null || { echo "test.sh: Go is missing; install Go 1.26 or n
 export GOFLAGS="${GOFLAGS:-} -trimpath"
 scripts/prerequisites.sh test
 make -s build
-scripts/lint.sh
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 gotestsum() { go tool -modfile=scripts/tools.mod gotestsum "$@"; }
 # tests runs go test, prints a line for each package and the output of failed tests, and keeps the
-# result of each test. lint.sh has run go vet.
+# result of each test. lint.sh runs go vet.
 tests() { gotestsum --hide-summary skipped --jsonfile-timing-events "$(mktemp "$results/XXXXXX")" -- -vet=off "$@"; }
-unit=$(go list ./... | grep -v -e /integration -e /internal/lint) # lint.sh has run internal/lint
+unit=$(go list ./... | grep -v -e /integration -e /internal/lint) # lint.sh runs internal/lint
 # pattern joins the names of lists in scripts/lanes.txt to a regular expression.
 pattern() { sed -nE "s,^($1) +,,p" scripts/lanes.txt | sed 's,/\.\.\.$,(/.*)?,' | paste -sd '|' -; }
 plain="/($(pattern plain))\$" first=first
@@ -33,15 +32,18 @@ failed=0
 
 # Most of the time of the integration tests is spent waiting for other programs, so they run in two
 # concurrent lanes of about the same length, the unraced packages at the end of the first.
-# Compiling and fuzzing use the remaining CPU time at the lowest priority.
+# Lint, compiling and fuzzing use the remaining CPU time at the lowest priority.
 {
   tests -count 1 -timeout 60m -run "$first" ./integration || failed=1
   tests -timeout 30m $plain || failed=1
   exit $failed
 } & lane=$!
 {
-  nice -n 19 go test -vet=off -race -exec true $raced >/dev/null # compiles the tests that run below
-  nice -n 19 scripts/fuzz.sh "$fuzzed"
+  background_failed=0
+  nice -n 19 scripts/lint.sh || background_failed=1
+  nice -n 19 go test -vet=off -race -exec true $raced >/dev/null || background_failed=1 # compiles the tests that run below
+  nice -n 19 scripts/fuzz.sh "$fuzzed" || background_failed=1
+  exit $background_failed
 } & background=$!
 tests -count 1 -timeout 60m -skip "$first" ./integration/... || failed=1
 wait "$lane" || failed=1
