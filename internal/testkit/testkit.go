@@ -21,8 +21,12 @@ import (
 
 // Root returns the root directory of the source tree: the one from which this file was compiled or,
 // if the build removed paths (-trimpath), the nearest directory with a go.mod at or above the
-// working directory.
-func Root() string {
+// directory in which the tests were started.
+func Root() string { return root }
+
+var root = findRoot()
+
+func findRoot() string {
 	if _, file, _, _ := runtime.Caller(0); filepath.IsAbs(file) {
 		return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 	}
