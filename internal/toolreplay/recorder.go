@@ -14,10 +14,10 @@ import (
 // proxy forwards connections to a broker. While it has a recording, it adds what passes to it.
 type proxy struct {
 	listener net.Listener
-	broker   string // its address; the broker starts after the proxy
 
-	mu   sync.Mutex
-	into *recording // nil: nothing is recorded
+	mu     sync.Mutex // guards below
+	broker string     // its address; the broker starts after the proxy
+	into   *recording // nil: nothing is recorded
 }
 
 func newProxy(t testing.TB) *proxy {
@@ -47,6 +47,19 @@ func (p *proxy) record(r *recording) {
 	p.into = r
 }
 
+// serve sets the broker's address. Connections that arrive before are closed.
+func (p *proxy) serve(broker string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.broker = broker
+}
+
+func (p *proxy) address() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.broker
+}
+
 func (p *proxy) target() *recording {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,7 +68,7 @@ func (p *proxy) target() *recording {
 
 func (p *proxy) forward(near net.Conn) {
 	defer near.Close()
-	far, err := net.Dial("tcp", p.broker)
+	far, err := net.Dial("tcp", p.address())
 	if err != nil {
 		return
 	}

@@ -232,9 +232,9 @@ func (s Suite) withBroker(t *testing.T, use func(p *proxy, places *strings.Repla
 	kafka := testkit.RealKafka(t, release)
 	p := newProxy(t)
 	port := testkit.FreePort(t)
-	p.broker = fmt.Sprintf("127.0.0.1:%d", port)
+	p.serve(fmt.Sprintf("127.0.0.1:%d", port))
 	broker := kafka.Broker(t, 0, testkit.NewZooKeeper(t).Address(), recordedDir,
-		"listeners=PLAINTEXT://"+p.broker, "advertised.listeners=PLAINTEXT://"+p.listener.Addr().String(),
+		"listeners=PLAINTEXT://"+p.address(), "advertised.listeners=PLAINTEXT://"+p.listener.Addr().String(),
 		"num.partitions=1", "auto.leader.rebalance.enable=false",
 		"authorizer.class.name=kafka.security.authorizer.AclAuthorizer", "allow.everyone.if.no.acl.found=true",
 	)

@@ -105,7 +105,7 @@ func TestARecordingIsReplayed(t *testing.T) {
 	p := newProxy(t)
 	broker := Serve(t, cluster())
 	broker.named = p.listener.Addr().(*net.TCPAddr) // connections pass the proxy
-	p.broker = broker.Address()
+	p.serve(broker.Address())
 	for _, c := range []Case{
 		{Name: "list", Tool: topics.Tool, Args: "--bootstrap-server {B} --list"},
 		{Name: "delete", Tool: topics.Tool, Args: "--bootstrap-server {B} --delete --topic old"},
