@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
@@ -253,5 +252,5 @@ func topicsOfReplicas(replicas []replicaID) []string {
 	for _, r := range replicas {
 		topics[r.Topic] = true
 	}
-	return slices.Sorted(maps.Keys(topics))
+	return sortedKeys(topics)
 }

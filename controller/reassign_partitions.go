@@ -58,24 +58,35 @@ func (ra *reassignments) reassign(ctx context.Context, tp TopicPartition, a zkst
 	return ra.finish(ctx, tp, a)
 }
 
-// checkDropped returns an error if the new assignment has no replica that is in sync, as when an
-// ongoing reassignment is cancelled or replaced while only replicas that it adds are in sync. Kafka
-// before KRaft deletes these replicas, and with them acknowledged records, and leaves the partition
-// without a leader.
-func (ra *reassignments) checkDropped(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
-	dropped := without(ra.c.assignment(tp).Replicas, a.Replicas)
+// refuseDrops removes from plans, and returns with an error, the assignments that have no replica in
+// sync, as when an ongoing reassignment is cancelled or replaced while only replicas that it adds
+// are in sync. Kafka before KRaft deletes these replicas, and with them acknowledged records, and
+// leaves the partition without a leader.
+func (ra *reassignments) refuseDrops(ctx context.Context, plans map[TopicPartition]zkstore.Assignment) (refused map[TopicPartition]error, err error) {
+	dropped := map[TopicPartition][]int32{}
+	for tp, a := range plans {
+		if ids := without(ra.c.assignment(tp).Replicas, a.Replicas); len(ids) > 0 {
+			dropped[tp] = ids
+		}
+	}
 	if len(dropped) == 0 {
-		return nil
+		return nil, nil
 	}
-	states, err := ra.store.PartitionStates(ctx, []TopicPartition{tp})
+	tps := sortedPartitions(dropped)
+	states, err := ra.store.PartitionStates(ctx, tps)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if isr := states[tp].ISR; len(isr) > 0 && subset(isr, dropped) {
-		return protocol.Errorf(protocol.InvalidReplicaAssignment,
-			"Unable to drop replicas %s of partition %s because no other replica is in sync.", joinIDs(dropped), partitionName(tp))
+	refused = map[TopicPartition]error{}
+	for _, tp := range tps {
+		if isr := states[tp].ISR; len(isr) > 0 && subset(isr, dropped[tp]) {
+			refused[tp] = protocol.Errorf(protocol.InvalidReplicaAssignment,
+				"Unable to drop replicas %s of partition %s because no other replica is in sync.", joinIDs(dropped[tp]), partitionName(tp))
+			ra.log.Warnf("Refusing reassignment of partition %s: %v", partitionName(tp), refused[tp])
+			delete(plans, tp)
+		}
 	}
-	return nil
+	return refused, nil
 }
 
 // storeAssignment is phase U.
@@ -307,15 +318,7 @@ func (ra *reassignments) reassignAll(ctx context.Context, plans map[TopicPartiti
 			results[tp] = protocol.Errorf(protocol.UnknownTopicOrPartition, "The partition does not exist.")
 			continue
 		}
-		err := ra.checkDropped(ctx, tp, plans[tp])
-		if errors.As(err, new(*protocol.Error)) {
-			ra.log.Warnf("Refusing reassignment of partition %s: %v", partitionName(tp), err)
-			results[tp] = err
-			continue
-		}
-		if err == nil {
-			err = ra.reassign(ctx, tp, plans[tp])
-		}
+		err := ra.reassign(ctx, tp, plans[tp])
 		if err != nil && fatal(err) {
 			ra.log.Infof("Failed completing reassignment of partition %s because controller has moved to another broker", partitionName(tp))
 			return results, err
@@ -359,10 +362,15 @@ func (ra *reassignments) processNode(ctx context.Context) (map[TopicPartition]bo
 			plans[tp] = reassignTo(ra.c.assignment(tp), target)
 		}
 	}
+	refused, err := ra.refuseDrops(ctx, plans)
+	if err != nil {
+		return nil, err
+	}
 	results, err := ra.reassignAll(ctx, plans)
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(results, refused)
 	started := map[TopicPartition]bool{}
 	failed := map[TopicPartition]bool{}
 	for tp := range targets {
@@ -460,7 +468,12 @@ func (ra *reassignments) alter(ctx context.Context, targets map[TopicPartition][
 		}
 		plans[tp] = plan
 	}
-	err := ra.dropFromNode(ctx, func(tp TopicPartition, _ []int32) bool { _, planned := plans[tp]; return planned })
+	drops, err := ra.refuseDrops(ctx, plans)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(results, drops)
+	err = ra.dropFromNode(ctx, func(tp TopicPartition, _ []int32) bool { _, planned := plans[tp]; return planned })
 	if err != nil {
 		return nil, err
 	}
@@ -468,9 +481,7 @@ func (ra *reassignments) alter(ctx context.Context, targets map[TopicPartition][
 	if err != nil {
 		return nil, err
 	}
-	for tp, result := range started {
-		results[tp] = result
-	}
+	maps.Copy(results, started)
 	return results, nil
 }
 
