@@ -34,16 +34,16 @@ const (
 )
 
 // respond answers one request.
-func (s *Server) respond(conn net.Conn, session int64, xid, op int32, in *reader) error {
+func (s *Server) respond(conn net.Conn, session int64, r request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tree.Heard(session, now()) != nil {
 		return errEnd
 	}
 	var body writer
-	err := s.handle(session, op, in, &body)
+	err := s.handle(session, r.op, r.body, &body)
 	var out writer
-	out.int32(xid)
+	out.int32(r.xid)
 	out.int64(s.tree.Zxid())
 	code, known := zktree.OK, true
 	if err != nil {
@@ -52,13 +52,13 @@ func (s *Server) respond(conn net.Conn, session int64, xid, op int32, in *reader
 		}
 	}
 	out.int32(int32(code))
-	if code == zktree.OK || op == opMulti {
+	if code == zktree.OK || r.op == opMulti {
 		out = append(out, body...)
 	}
 	if err := out.send(conn); err != nil {
 		return err
 	}
-	if op == opClose {
+	if r.op == opClose {
 		s.fire(s.tree.End(session))
 		delete(s.sessions, session)
 		return errEnd

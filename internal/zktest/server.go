@@ -209,9 +209,12 @@ func (s *Server) fire(events []zktree.Event) {
 
 const connectedState = 3
 
-// serve opens or continues a session and answers its requests.
+// serve opens or continues a session and answers its requests. It answers a continued session from
+// the request on that sets its watches again, so the client must have watches: the client library
+// notes the last transaction of a response in one goroutine and sends it with the watches from
+// another, which is too late if the server is as quick as this one.
 func (s *Server) serve(conn net.Conn) {
-	session, err := s.connect(conn)
+	session, continued, err := s.connect(conn)
 	if err != nil {
 		return
 	}
@@ -222,16 +225,32 @@ func (s *Server) serve(conn net.Conn) {
 			delete(s.sessions, session)
 		}
 	}()
+	var held []request
 	for {
 		frame, err := readFrame(conn)
 		if err != nil {
 			return
 		}
 		in := &reader{rest: frame}
-		if s.respond(conn, session, in.int32(), in.int32(), in) != nil {
-			return
+		next := request{in.int32(), in.int32(), in}
+		if continued && next.op != opSetWatches {
+			held = append(held, next)
+			continue
 		}
+		continued = false
+		for _, r := range append([]request{next}, held...) {
+			if s.respond(conn, session, r) != nil {
+				return
+			}
+		}
+		held = nil
 	}
+}
+
+// request is a request whose body has not been read yet.
+type request struct {
+	xid, op int32
+	body    *reader
 }
 
 func readFrame(conn net.Conn) ([]byte, error) {
@@ -246,10 +265,10 @@ func readFrame(conn net.Conn) ([]byte, error) {
 
 var errEnd = errors.New("the connection ends")
 
-func (s *Server) connect(conn net.Conn) (session int64, err error) {
+func (s *Server) connect(conn net.Conn) (session int64, continued bool, err error) {
 	frame, err := readFrame(conn)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	in := &reader{rest: frame}
 	in.int32() // protocol version
@@ -258,7 +277,7 @@ func (s *Server) connect(conn net.Conn) (session int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
-		return 0, errEnd
+		return 0, false, errEnd
 	}
 	session = wanted
 	switch {
@@ -273,8 +292,8 @@ func (s *Server) connect(conn net.Conn) (session int64, err error) {
 	out.int64(session)
 	out.bytes(make([]byte, 16))
 	if err := out.send(conn); err != nil || session == 0 {
-		return 0, errEnd
+		return 0, false, errEnd
 	}
 	s.sessions[session] = conn
-	return session, nil
+	return session, wanted != 0, nil
 }
