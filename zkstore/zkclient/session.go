@@ -202,26 +202,8 @@ func (s *session) dial(network, address string, sessionTimeout time.Duration, se
 	if err != nil {
 		return nil, err
 	}
-	return &cappedConn{Conn: conn, longest: max(sessionTimeout*2/3, 100*time.Millisecond)}, nil
+	return &connection{Conn: conn, longest: max(sessionTimeout*2/3, 100*time.Millisecond)}, nil
 }
-
-// cappedConn limits all deadlines to one read timeout. The client library itself would give a
-// silent server ten read timeouts for the handshake, and clears the deadline during the handshake.
-type cappedConn struct {
-	net.Conn
-	longest time.Duration // the read timeout
-}
-
-func (c *cappedConn) cap(t time.Time) time.Time {
-	latest := time.Now().Add(c.longest)
-	if t.IsZero() || t.After(latest) {
-		return latest
-	}
-	return t
-}
-
-func (c *cappedConn) SetReadDeadline(t time.Time) error  { return c.Conn.SetReadDeadline(c.cap(t)) }
-func (c *cappedConn) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDeadline(c.cap(t)) }
 
 // quickRounds is the number of failed rounds over all servers after which the next round begins
 // after redialPause, because a server that has just been started will serve soon. After that, the
