@@ -104,7 +104,7 @@ func (s *Server) pause(d time.Duration) {
 // admit starts the goroutine of a new connection if the limits allow the connection.
 func (s *Server) admit(l *boundListener, accepted net.Conn) {
 	host := hostOf(accepted.RemoteAddr())
-	err := s.limits.admit(l, host, func() { s.makeRoom(l) })
+	err := s.limits.admit(l, host, func() { s.evictIdle(l) })
 	var tooMany *tooManyError
 	switch {
 	case errors.As(err, &tooMany):
@@ -151,19 +151,19 @@ func (s *Server) forget(c *conn) {
 	s.limits.release(c.listener, c.host)
 }
 
-// makeRoom closes the connection that has been inactive longest, among those of other listeners
+// evictIdle closes the connection that has been inactive longest, among those of other listeners
 // without a request in progress. It lets brokers reach each other although the connection limit is
 // reached.
-func (s *Server) makeRoom(l *boundListener) {
-	var quietest *conn
+func (s *Server) evictIdle(l *boundListener) {
+	var victim *conn
 	s.each(func(c *conn) {
-		if c.listener != l && c.idle() && (quietest == nil || c.lastActive.Load() < quietest.lastActive.Load()) {
-			quietest = c
+		if c.listener != l && c.idle() && (victim == nil || c.lastActive.Load() < victim.lastActive.Load()) {
+			victim = c
 		}
 	})
-	if quietest != nil {
-		s.stats.closedForRoom.Add(1)
-		quietest.cut()
+	if victim != nil {
+		s.stats.evicted.Add(1)
+		victim.cut()
 	}
 }
 

@@ -86,7 +86,7 @@ type Stats struct {
 	Accepted        int64
 	RefusedPerIP    int64 // closed at accept for max.connections.per.ip
 	ClosedIdle      int64
-	ClosedForRoom   int64 // idle connections closed for an inter-broker connection
+	Evicted         int64 // least recently used connections closed to admit another broker
 	BadFrames       int64 // connections closed for a frame or header that cannot be parsed
 	Panics          int64 // handler panics
 	Requests        int64

@@ -97,9 +97,9 @@ func (s *Server) SetLimits(to Limits) error {
 
 // admit counts a new connection. While the limit of its listener or of the broker is reached, it
 // waits. If only the limit of the broker is reached and the listener is protected, it calls
-// makeRoom and does not wait. It returns an error if the host has reached its limit, and
+// evict and does not wait. It returns an error if the host has reached its limit, and
 // net.ErrClosed if the server stops or the listener is removed.
-func (l *limits) admit(b *boundListener, host string, makeRoom func()) error {
+func (l *limits) admit(b *boundListener, host string, evict func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.stopped && !b.removed && l.fullLocked(b) {
@@ -116,7 +116,7 @@ func (l *limits) admit(b *boundListener, host string, makeRoom func()) error {
 		return &tooManyError{host, limit.most}
 	}
 	if l.total.reachedBy(l.open) {
-		makeRoom()
+		evict()
 	}
 	l.open++
 	l.byName[b]++

@@ -435,7 +435,7 @@ func TestAtTheLimitIdleConnectionsAreClosedForOtherBrokers(t *testing.T) {
 	}
 	defer broker.Close()
 	write(t, broker, frame(protocol.Metadata, 1, 2, nil))
-	if id, _ := answerOf(t, broker); id != 2 || !closed(t, client) || s.Stats().ClosedForRoom != 1 {
+	if id, _ := answerOf(t, broker); id != 2 || !closed(t, client) || s.Stats().Evicted != 1 {
 		t.Fatalf("%+v", s.Stats())
 	}
 	if n := s.ConnectionCounts(); n["INTERNAL"] != 1 || n["PLAINTEXT"] != 0 {
