@@ -7,8 +7,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Fetch returns a group's committed offsets, as Group.Fetch does. A group that does not exist has
-// none.
+// Fetch returns a group's committed offsets of the partitions, or all of them if partitions is nil.
+// If stable is set, a partition whose offset is being committed is answered with
+// UNSTABLE_OFFSET_COMMIT (KIP-447). A group that does not exist has no offsets.
 func (c *Coordinator) Fetch(group string, partitions []TopicPartition, stable bool) ([]Fetched, protocol.ErrorCode) {
 	if code := c.checkGroup(group, true); code != protocol.None {
 		return nil, code
@@ -19,7 +20,7 @@ func (c *Coordinator) Fetch(group string, partitions []TopicPartition, stable bo
 	}
 	c.lock(e)
 	defer c.unlock(e)
-	return e.group.Fetch(partitions, stable), protocol.None
+	return e.group.offsets.fetch(partitions, stable), protocol.None
 }
 
 // Description is the content of DescribeGroups for a group.
@@ -134,7 +135,7 @@ func (c *Coordinator) Delete(group string) protocol.ErrorCode {
 	default:
 		return protocol.NonEmptyGroup
 	}
-	removed := e.group.RemoveAllOffsets()
+	removed := e.group.offsets.removeAll()
 	e.group.Kill(time.Now())
 	c.bury(e, removed)
 	c.infof("The following groups were deleted: %s. A total of %d offsets were removed.", group, len(removed))
@@ -168,7 +169,7 @@ func (c *Coordinator) DeleteOffsets(group string, partitions []TopicPartition) (
 		}
 	}
 	if len(free) > 0 {
-		removed := g.RemoveOffsets(free)
+		removed := g.offsets.remove(free)
 		g.DieIfIdle(time.Now())
 		c.bury(e, removed)
 		c.counts.deleted.Add(int64(len(removed)))

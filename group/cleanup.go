@@ -63,7 +63,7 @@ func (c *Coordinator) removeDeleted(e *entry) {
 		if e.group.state == Dead {
 			continue
 		}
-		gone := e.group.RemoveOffsets(d.partitions)
+		gone := e.group.offsets.remove(d.partitions)
 		d.removed.Add(int64(len(gone)))
 		c.bury(e, gone)
 	}

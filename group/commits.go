@@ -88,7 +88,7 @@ func (c *Coordinator) commit(e *entry, req *CommitRequest, codes []protocol.Erro
 		c.unlock(e)
 		return protocol.None
 	}
-	if e.group.Mixed() {
+	if e.group.offsets.mixed() {
 		c.log.Warnf("[GroupCoordinator %d]: group: %s with leader: %s has received offset commits from consumers as well as transactional producers. Mixing both types of offset commits will generally result in surprises and should be avoided.",
 			c.opts.BrokerID, e.group.ID, e.group.leader)
 	}
@@ -135,15 +135,15 @@ func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (writt
 	g := e.group
 	if txn != nil {
 		c.txns.add(txn.ProducerID, e)
-		g.StageTxn(txn.ProducerID, commits)
+		g.offsets.stageTxn(txn.ProducerID, commits)
 		settle = func(first int64, ok bool) {
-			if open := g.StagedTxn(txn.ProducerID, commits, first, ok); !open {
+			if open := g.offsets.settleTxn(txn.ProducerID, commits, first, ok); !open {
 				c.txns.remove(txn.ProducerID, e)
 			}
 		}
 	} else {
-		stage := g.Stage(commits)
-		settle = func(first int64, ok bool) { g.Staged(commits, stage, first, ok) }
+		stage := g.offsets.stage(commits)
+		settle = func(first int64, ok bool) { g.offsets.settle(commits, stage, first, ok) }
 	}
 	batch, err := c.commitBatch(g.ID, commits, txn)
 	if err != nil {
@@ -295,7 +295,7 @@ func (c *Coordinator) TxnEnded(producerID int64, partition int32, committed bool
 	}
 	for _, e := range c.txns.take(producerID, partition) {
 		c.lock(e)
-		e.group.EndTxn(producerID, committed)
+		e.group.offsets.endTxn(producerID, committed)
 		c.unlock(e)
 	}
 }

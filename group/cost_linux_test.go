@@ -46,7 +46,7 @@ func withTransactions(n int) (g *Group, partitions []TopicPartition) {
 	g = New("g", Rules{}, time.UnixMilli(0))
 	for i := range n {
 		c := commitOf("t", int32(i), 1)
-		g.StageTxn(int64(i), []Commit{c})
+		g.offsets.stageTxn(int64(i), []Commit{c})
 		partitions = append(partitions, c.Partition)
 	}
 	return g, partitions
@@ -100,7 +100,7 @@ func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 		"fetching stable offsets": func(n int) func() {
 			g, partitions := withTransactions(n)
 			return func() {
-				for _, f := range g.Fetch(partitions, true) {
+				for _, f := range g.offsets.fetch(partitions, true) {
 					if f.Err != protocol.UnstableOffsetCommit {
 						t.Fatalf("the offset of %v has the code %s", f.Partition, f.Err.Name())
 					}
@@ -110,7 +110,7 @@ func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 		"removing offsets": func(n int) func() {
 			g, partitions := withTransactions(n)
 			return func() {
-				if g.RemoveOffsets(partitions); !g.offsets.empty() {
+				if g.offsets.remove(partitions); !g.offsets.empty() {
 					t.Fatal("commits remain")
 				}
 			}
@@ -119,7 +119,7 @@ func TestStepsOfLargeGroupsCostNoMoreThanTheirSize(t *testing.T) {
 			g, _ := withTransactions(n)
 			return func() {
 				for i := range n {
-					g.EndTxn(int64(i), true)
+					g.offsets.endTxn(int64(i), true)
 				}
 			}
 		},

@@ -93,7 +93,8 @@ func (g *Group) Heartbeat(now time.Time, memberID string, instanceID *string, ge
 
 // Kill makes the group dead, because it was deleted or another broker leads its partition of the
 // offsets topic. Parked requests are answered with NOT_COORDINATOR, which makes their members look
-// for the coordinator.
+// for the coordinator. The group no longer has offsets, and commits that are being appended do not
+// count.
 func (g *Group) Kill(now time.Time) *Effects {
 	e := &Effects{}
 	for _, m := range g.members.all() {
@@ -102,6 +103,7 @@ func (g *Group) Kill(now time.Time) *Effects {
 	}
 	g.forgetUnsynced()
 	g.join = nil
+	g.offsets = offsets{}
 	g.become(Dead, now)
 	return e
 }

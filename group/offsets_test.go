@@ -15,28 +15,28 @@ func offsetOf(p TopicPartition, offset int64) []Commit {
 
 // If a partition has two pending commits, the end of the first leaves the second pending.
 func TestTheEndOfACommitLeavesALaterOnePending(t *testing.T) {
-	g := New("g", Rules{MaxSize: 10}, at(1))
+	o := &offsets{}
 	p := TopicPartition{Topic: "t"}
 	first, second := offsetOf(p, 5), offsetOf(p, 6)
-	a, b := g.Stage(first), g.Stage(second)
-	g.Staged(first, a, 1, true)
-	if f := g.Fetch([]TopicPartition{p}, true)[0]; f.Err != protocol.UnstableOffsetCommit {
+	a, b := o.stage(first), o.stage(second)
+	o.settle(first, a, 1, true)
+	if f := o.fetch([]TopicPartition{p}, true)[0]; f.Err != protocol.UnstableOffsetCommit {
 		t.Errorf("while the second is pending: %+v", f)
 	}
-	g.Staged(second, b, 2, true)
-	if f := g.Fetch([]TopicPartition{p}, true)[0]; f.Err != protocol.None || f.Offset.Offset != 6 {
+	o.settle(second, b, 2, true)
+	if f := o.fetch([]TopicPartition{p}, true)[0]; f.Err != protocol.None || f.Offset.Offset != 6 {
 		t.Errorf("after both: %+v", f)
 	}
 }
 
 func TestACommitOfADeletedTopicIsDropped(t *testing.T) {
-	g := New("g", Rules{MaxSize: 10}, at(1))
+	o := &offsets{}
 	p := TopicPartition{Topic: "t"}
 	commits := offsetOf(p, 5)
-	stage := g.Stage(commits)
-	g.RemoveOffsets([]TopicPartition{p})
-	g.Staged(commits, stage, 1, true)
-	if f := g.Fetch([]TopicPartition{p}, false)[0]; f.Offset.Offset != -1 {
+	stage := o.stage(commits)
+	o.remove([]TopicPartition{p})
+	o.settle(commits, stage, 1, true)
+	if f := o.fetch([]TopicPartition{p}, false)[0]; f.Offset.Offset != -1 {
 		t.Errorf("%+v", f)
 	}
 }
@@ -47,11 +47,11 @@ func TestOffsetsExpireByTheirOwnTimeAndNotDuringACommit(t *testing.T) {
 		p := TopicPartition{Topic: "t", Partition: partition}
 		commits := offsetOf(p, 5)
 		commits[0].Offset.CommittedMs, commits[0].Offset.ExpiresMs = 1000, expires
-		g.Staged(commits, g.Stage(commits), 1, true)
+		g.offsets.settle(commits, g.offsets.stage(commits), 1, true)
 		return p
 	}
 	retained, own, staged := put(0, noExpiry), put(1, 5000), put(2, 1500)
-	g.Stage(offsetOf(staged, 6))
+	g.offsets.stage(offsetOf(staged, 6))
 	for _, c := range []struct {
 		now, retention int64
 		want           []TopicPartition
@@ -68,15 +68,34 @@ func TestOffsetsExpireByTheirOwnTimeAndNotDuringACommit(t *testing.T) {
 // A transactional commit that was appended before a plain one does not replace it, although the
 // transaction ends later.
 func TestTheCommitAppendedLastIsValid(t *testing.T) {
-	g := New("g", Rules{MaxSize: 10}, at(1))
+	o := &offsets{}
 	p := TopicPartition{Topic: "t"}
 	txn, plain := offsetOf(p, 5), offsetOf(p, 6)
-	g.StageTxn(1, txn)
-	g.StagedTxn(1, txn, 10, true)
-	g.Staged(plain, g.Stage(plain), 11, true)
-	g.EndTxn(1, true)
-	if f := g.Fetch([]TopicPartition{p}, false)[0]; f.Offset.Offset != 6 {
+	o.stageTxn(1, txn)
+	o.settleTxn(1, txn, 10, true)
+	o.settle(plain, o.stage(plain), 11, true)
+	o.endTxn(1, true)
+	if f := o.fetch([]TopicPartition{p}, false)[0]; f.Offset.Offset != 6 {
 		t.Errorf("%+v, want the commit that was appended last", f)
+	}
+}
+
+// Once a group is dead it has no offsets, and a commit that was being appended does not count.
+func TestADeadGroupHasNoOffsets(t *testing.T) {
+	g := New("g", Rules{MaxSize: 10}, at(1))
+	p, q := TopicPartition{Topic: "t"}, TopicPartition{Topic: "u"}
+	valid, late, txn := offsetOf(p, 5), offsetOf(q, 6), offsetOf(q, 7)
+	g.offsets.settle(valid, g.offsets.stage(valid), 1, true)
+	stage := g.offsets.stage(late)
+	g.offsets.stageTxn(1, txn)
+	g.Kill(at(2))
+	g.offsets.settle(late, stage, 2, true)
+	if g.offsets.settleTxn(1, txn, 3, true) {
+		t.Error("the transaction still has commits in the dead group")
+	}
+	g.offsets.endTxn(1, true)
+	if list := g.offsets.fetch(nil, true); len(list) != 0 || !g.offsets.empty() {
+		t.Errorf("the dead group has the offsets %+v", list)
 	}
 }
 

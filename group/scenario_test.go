@@ -312,12 +312,12 @@ func (s *scenario) commit(command string, bare []string, o map[string]string) {
 		code := s.group.CheckCommit(s.now, o["id"], instance(o), int32(s.number(o, "gen", -1)), slices.Contains(bare, "txn"))
 		s.print("%s", code.Name())
 		if code == protocol.None && !slices.Contains(bare, "check") {
-			s.group.Staged(commits, s.group.Stage(commits), at, true)
+			s.group.offsets.settle(commits, s.group.offsets.stage(commits), at, true)
 		}
 	case "stage":
-		s.stage = s.group.Stage(commits)
+		s.stage = s.group.offsets.stage(commits)
 	default:
-		s.group.Staged(commits, s.stage, at, command == "done")
+		s.group.offsets.settle(commits, s.stage, at, command == "done")
 	}
 }
 
@@ -330,7 +330,7 @@ func (s *scenario) fetch(bare []string) {
 	for _, b := range bare {
 		partitions = append(partitions, s.partition(b))
 	}
-	list := s.group.Fetch(partitions, stable)
+	list := s.group.offsets.fetch(partitions, stable)
 	slices.SortFunc(list, func(a, b Fetched) int { return strings.Compare(name(a.Partition), name(b.Partition)) })
 	for _, f := range list {
 		s.print("%s %d %s", name(f.Partition), f.Offset.Offset, f.Err.Name())
