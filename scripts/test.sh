@@ -20,22 +20,26 @@ gotestsum() { go tool -modfile=scripts/tools.mod gotestsum "$@"; }
 tests() { gotestsum --hide-summary skipped --jsonfile-timing-events "$(mktemp "$results/XXXXXX")" -- -vet=off "$@"; }
 unit=$(go list ./... | grep -v -e /integration -e /internal/lint) # lint.sh runs internal/lint
 # pattern joins the names of lists in scripts/lanes.txt to a regular expression.
-pattern() { sed -nE "s,^($1) +,,p" scripts/lanes.txt | sed 's,/\.\.\.$,(/.*)?,' | paste -sd '|' -; }
-plain="/($(pattern plain))\$" first=first
+pattern() { sed -nE "s,^($1) +(.* )?,,p" scripts/lanes.txt | sed 's,/\.\.\.$,(/.*)?,' | paste -sd '|' -; }
+plain="/($(pattern plain))\$" first=first unraced="^($(pattern unraced))\$"
 if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
-  raced=$unit plain=$unit first='first|all' fuzzed=20
+  raced=$unit plain=$unit first='first|all' fuzzed=20 skipped=()
 else
-  raced=$(grep -vE "$plain" <<<"$unit") plain=$(grep -E "$plain" <<<"$unit") fuzzed=2
+  raced=$(grep -vE "$plain" <<<"$unit") plain=$(grep -E "$plain" <<<"$unit") fuzzed=2 skipped=(-skip "$unraced")
 fi
 first="^($(pattern "$first"))\$"
 failed=0
 
 # Most of the time of the integration tests is spent waiting for other programs, so they run in two
-# concurrent lanes of about the same length, the unraced packages at the end of the first.
+# concurrent lanes of about the same length, the tests without the race detector at the end of the
+# first.
 # Lint, compiling and fuzzing use the remaining CPU time at the lowest priority.
 {
   tests -count 1 -timeout 60m -run "$first" ./integration || failed=1
   tests -timeout 30m $plain || failed=1
+  if [ -z "${MONEDULA_TEST_ALL:-}" ]; then
+    tests -timeout 30m -run "$unraced" $(sed -nE 's,^unraced +([^ ]*) .*,./\1,p' scripts/lanes.txt | sort -u) || failed=1
+  fi
   exit $failed
 } & lane=$!
 {
@@ -49,10 +53,7 @@ tests -count 1 -timeout 60m -skip "$first" ./integration/... || failed=1
 wait "$lane" || failed=1
 wait "$background" || failed=1
 
-(unset MONEDULA_TEST_ALL; tests -race $raced) || failed=1
-if [ -z "${MONEDULA_TEST_ALL:-}" ]; then # these measure memory, which the race detector distorts
-  tests -timeout 30m -run "^($(pattern memory))\$" ./broker || failed=1
-fi
+(unset MONEDULA_TEST_ALL; tests -race "${skipped[@]}" $raced) || failed=1
 
 cat "$results"/* >"$results/all"
 echo "The slowest ten:"

@@ -10,20 +10,21 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// declaredTests returns the names of all tests, fuzz targets and benchmarks of the repository.
-func declaredTests(t *testing.T) map[string]bool {
+var testFunction = regexp.MustCompile(`(?m)^func ((Test|Fuzz|Benchmark)[A-Z0-9]\w*)\(`)
+
+// declaredTests returns the names of all tests, fuzz targets and benchmarks below a directory.
+func declaredTests(t *testing.T, dir string) map[string]bool {
 	t.Helper()
 	declared := map[string]bool{}
-	function := regexp.MustCompile(`(?m)^func ((Test|Fuzz|Benchmark)[A-Z0-9]\w*)\(`)
 	eachFile(t, func(path, _ string, test bool, _ []string) {
-		if !test {
+		if !test || !strings.HasPrefix(path, dir+string(filepath.Separator)) {
 			return
 		}
 		source, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range function.FindAllSubmatch(source, -1) {
+		for _, m := range testFunction.FindAllSubmatch(source, -1) {
 			declared[string(m[1])] = true
 		}
 	})
@@ -38,7 +39,7 @@ var (
 // TestDocumentsAndScriptsNameTestsThatExist checks that every test that a document, a script or
 // the Makefile names exists, and that every pattern for benchmarks matches one.
 func TestDocumentsAndScriptsNameTestsThatExist(t *testing.T) {
-	declared := declaredTests(t)
+	declared := declaredTests(t, testkit.Root())
 	named := 0
 	for _, pattern := range []string{"*.md", "docs/*.md", "scripts/*.sh", "scripts/*.txt", ".ci/*", "Makefile"} {
 		files, err := filepath.Glob(filepath.Join(testkit.Root(), pattern))
@@ -87,18 +88,18 @@ func TestLanesListPackagesAndTestsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	declared := declaredTests(t)
-	sizes := map[string]int{"plain": 0, "first": 0, "all": 0, "memory": 0}
+	declared := declaredTests(t, testkit.Root())
+	sizes := map[string]int{"plain": 0, "first": 0, "all": 0, "unraced": 0}
 	for line := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n") {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		fields := strings.Fields(line)
-		if len(fields) != 2 {
+		if len(fields) != 2 && (len(fields) != 3 || fields[0] != "unraced") {
 			t.Errorf("%q is not a list and a name", line)
 			continue
 		}
-		list, name := fields[0], fields[1]
+		list, name := fields[0], fields[len(fields)-1]
 		if _, known := sizes[list]; !known {
 			t.Errorf("%q: scripts/test.sh reads no list %s", line, list)
 		}
@@ -110,6 +111,9 @@ func TestLanesListPackagesAndTestsThatExist(t *testing.T) {
 			}
 		} else if !declared[name] {
 			t.Errorf("there is no test %s", name)
+		}
+		if len(fields) == 3 && !declaredTests(t, filepath.Join(root, fields[1]))[name] {
+			t.Errorf("package %s has no test %s", fields[1], name)
 		}
 	}
 	for list, size := range sizes {
