@@ -1,5 +1,7 @@
+import java.io.BufferedInputStream;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
@@ -19,17 +21,17 @@ import org.apache.kafka.common.utils.Exit;
 
 /**
  * Runs many of Kafka's tools one after the other in one process, since each process would take a
- * second to start. Reads commands from stdin. A command ends with the byte 1e and consists of fields
+ * second to start. Reads commands from stdin and runs each as soon as it has been read. A command ends with the byte 1e and consists of fields
  * that end with the byte 1f: class, text for the tool's stdin, text to wait for on its stdout,
  * arguments. Prints one line per command: exit code, stdout and stderr, the latter two in base64.
  */
 public class ToolRunner {
     public static void main(String[] unused) throws Exception {
-        String input = new String(System.in.readAllBytes(), StandardCharsets.UTF_8);
+        InputStream commands = new BufferedInputStream(System.in);
         PrintStream results = System.out;
         System.setOut(new PrintStream(out, true));
         System.setErr(new PrintStream(err, true));
-        for (String command : input.split("\u001e")) {
+        for (String command = next(commands); command != null; command = next(commands)) {
             String[] fields = command.split("\u001f", -1);
             String result = "";
             long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
@@ -40,6 +42,16 @@ public class ToolRunner {
             results.flush();
         }
         Runtime.getRuntime().halt(0);
+    }
+
+    /** Reads a command without its end. Returns null if there are no more. */
+    private static String next(InputStream commands) throws IOException {
+        ByteArrayOutputStream command = new ByteArrayOutputStream();
+        for (int b = commands.read(); b >= 0; b = commands.read()) {
+            if (b == 0x1e) return command.toString(StandardCharsets.UTF_8);
+            command.write(b);
+        }
+        return null;
     }
 
     /** Scala keeps the first streams that it sees, so these stay and only the buffers behind them change. */

@@ -51,7 +51,7 @@ var (
 	resetHead   = regexp.MustCompile(`(GROUP {26}TOPIC {26}PARTITION  NEW-OFFSET {5})(.*)`)
 	resetRow    = regexp.MustCompile(`.{30} .{30} .{10} .{15}`)
 	deletedHead = regexp.MustCompile(`(TOPIC {26}PARTITION {7}STATUS {9})(.*)`)
-	deletedRow  = regexp.MustCompile(`.{30} .{15} (Successful {5}|Error: :[A-Za-z.]+: [^.]*\.)`)
+	deletedRow  = regexp.MustCompile(`.{30} .{15} (Successful {5}|Error: :[A-Za-z.]+: (FindCoordinator [^.]*? failure|[^.]*\.))`)
 	memberID    = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 	callNumbers = regexp.MustCompile(`adminclient-\d+|(deadlineMs=|tries=|nextAllowedTryMs=|timed out at |after )\d+`)
 	topicOwned  = regexp.MustCompile(`\w+(\([0-9,]+\))`)

@@ -1,10 +1,16 @@
 package testkit
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/base64"
+	"fmt"
+	"io"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -48,59 +54,124 @@ type ToolCommand struct {
 	Alone bool   // the tool needs its own process, since it ends the process
 }
 
-// RunTools runs tools of the release one after the other, in one Java process except for those that
-// need their own.
+// RunTools runs tools of the release one after the other.
 func (k *Kafka) RunTools(t testing.TB, commands []ToolCommand) []ToolResult {
 	t.Helper()
-	var together []ToolCommand
+	runner := k.ToolRunner()
+	defer runner.End()
+	var all []ToolResult
 	for _, c := range commands {
-		if !c.Alone {
-			together = append(together, c)
-		}
-	}
-	results := k.runTogether(t, together)
-	all := make([]ToolResult, len(commands))
-	for i, c := range commands {
-		if !c.Alone {
-			all[i], results = results[0], results[1:]
-			continue
-		}
-		all[i].Stdout, all[i].Stderr, all[i].Code = k.Plain().RunWithInput(t, c.Stdin, c.Class, c.Args...)
+		all = append(all, runner.Run(t, c))
 	}
 	return all
 }
 
-func (k *Kafka) runTogether(t testing.TB, commands []ToolCommand) []ToolResult {
+// ToolRunner runs tools of a release one after the other, in one Java process except for those that
+// need their own. The process starts with the first tool.
+type ToolRunner struct {
+	k *Kafka
+
+	mu      sync.Mutex // guards the fields below; held while a tool runs
+	cmd     *exec.Cmd  // nil: it does not run
+	in      io.WriteCloser
+	results *bufio.Reader
+	errs    bytes.Buffer
+}
+
+// ToolRunner returns a runner. Its process ends after End or with that of the tests.
+func (k *Kafka) ToolRunner() *ToolRunner { return &ToolRunner{k: k.Plain()} }
+
+// Run runs a tool. The exit code is -1 if the tool does not end within a minute.
+func (r *ToolRunner) Run(t testing.TB, c ToolCommand) ToolResult {
 	t.Helper()
-	if len(commands) == 0 {
-		return nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.Alone {
+		var result ToolResult
+		result.Stdout, result.Stderr, result.Code = r.k.RunWithInput(t, c.Stdin, c.Class, c.Args...)
+		return result
 	}
-	var input strings.Builder
-	for _, c := range commands {
-		for _, field := range append([]string{c.Class, c.Stdin, c.Until}, c.Args...) {
-			input.WriteString(field + "\x1f")
-		}
-		input.WriteString("\x1e")
-	}
-	cmd := k.Plain().Command(t, "-Xmx512m", filepath.Join(Root(), "integration/testdata/ToolRunner.java"))
-	out, errs, code := Run(t, 8*time.Minute, input.String(), cmd)
-	results := strings.Split(strings.TrimSpace(out), "\n")
-	if code != 0 || len(results) != len(commands) {
-		t.Fatalf("the real tools: exit code %d, %d results of %d\n%s\n%s", code, len(results), len(commands), out, errs)
-	}
-	var all []ToolResult
-	for _, result := range results {
-		fields := strings.Split(result, " ")
-		if len(fields) != 4 {
-			t.Fatalf("malformed result of the real tools: %q", result)
-		}
-		code, err := strconv.Atoi(fields[0])
-		if err != nil {
+	if r.cmd == nil {
+		if err := r.start(t); err != nil {
 			t.Fatal(err)
 		}
-		stdout, _ := base64.StdEncoding.DecodeString(fields[1])
-		stderr, _ := base64.StdEncoding.DecodeString(fields[2])
-		all = append(all, ToolResult{string(stdout), string(stderr), code})
 	}
-	return all
+	var command strings.Builder
+	for _, field := range append([]string{c.Class, c.Stdin, c.Until}, c.Args...) {
+		command.WriteString(field + "\x1f")
+	}
+	command.WriteString("\x1e")
+	limit := time.AfterFunc(3*time.Minute, func() { _ = r.cmd.Process.Kill() })
+	defer limit.Stop()
+	_, err := io.WriteString(r.in, command.String())
+	var line string
+	if err == nil {
+		line, err = r.results.ReadString('\n')
+	}
+	if err != nil {
+		r.stop()
+		t.Fatalf("the real tools: %s %s: %v\n%s", c.Class, strings.Join(c.Args, " "), err, r.errs.String())
+	}
+	result, err := parseToolResult(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Code < 0 { // it still runs and may print into the output of the next tool
+		r.stop()
+	}
+	return result
+}
+
+func (r *ToolRunner) start(t testing.TB) (err error) {
+	r.cmd = r.k.Command(t, "-Xmx512m", filepath.Join(Root(), "integration/testdata/ToolRunner.java"))
+	r.errs.Reset()
+	r.cmd.Stderr = &r.errs
+	if r.in, err = r.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := r.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	r.results = bufio.NewReader(out)
+	return r.cmd.Start()
+}
+
+// End ends the process.
+func (r *ToolRunner) End() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cmd != nil {
+		r.stop()
+	}
+}
+
+// stop ends the process. The caller must hold mu.
+func (r *ToolRunner) stop() {
+	r.in.Close()
+	_ = r.cmd.Process.Kill()
+	_ = r.cmd.Wait()
+	r.cmd = nil
+}
+
+// parseToolResult parses a line of ToolRunner.java.
+func parseToolResult(line string) (ToolResult, error) {
+	malformed := fmt.Errorf("malformed result of the real tools: %q", line)
+	fields := strings.Split(strings.TrimSuffix(line, "\n"), " ")
+	if len(fields) != 4 {
+		return ToolResult{}, malformed
+	}
+	code, err := strconv.Atoi(fields[0])
+	if err != nil {
+		return ToolResult{}, malformed
+	}
+	stdout, err := base64.StdEncoding.DecodeString(fields[1])
+	if err != nil {
+		return ToolResult{}, malformed
+	}
+	stderr, err := base64.StdEncoding.DecodeString(fields[2])
+	if err != nil {
+		return ToolResult{}, malformed
+	}
+	return ToolResult{string(stdout), string(stderr), code}, nil
 }

@@ -163,25 +163,30 @@ func withDefaults(t reflect.Type) reflect.Value {
 	return v.Elem()
 }
 
-// setAddress makes a response name host and port as the address of every broker.
-func setAddress(resp kmsg.Response, host string, port int32) {
+// setAddresses makes a response name the given addresses of brokers.
+func setAddresses(resp kmsg.Response, address func(broker int32) (host string, port int32)) {
 	switch r := resp.(type) {
 	case *kmsg.MetadataResponse:
 		for i := range r.Brokers {
-			r.Brokers[i].Host, r.Brokers[i].Port = host, port
+			b := &r.Brokers[i]
+			b.Host, b.Port = address(b.NodeID)
 		}
 	case *kmsg.FindCoordinatorResponse:
 		if r.ErrorCode == 0 {
-			r.Host, r.Port = host, port
+			r.Host, r.Port = address(r.NodeID)
 		}
 		for i := range r.Coordinators {
-			if r.Coordinators[i].ErrorCode == 0 {
-				r.Coordinators[i].Host, r.Coordinators[i].Port = host, port
+			if c := &r.Coordinators[i]; c.ErrorCode == 0 {
+				c.Host, c.Port = address(c.NodeID)
 			}
 		}
 	case *kmsg.DescribeClusterResponse:
 		for i := range r.Brokers {
-			r.Brokers[i].Host, r.Brokers[i].Port = host, port
+			b := &r.Brokers[i]
+			b.Host, b.Port = address(b.NodeID)
 		}
 	}
 }
+
+// recordedAddress is the address of a broker in recordings.
+func recordedAddress(broker int32) (host string, port int32) { return "127.0.0.1", 9092 + broker }

@@ -16,13 +16,13 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Peer is a listener that answers requests like a broker with id 0.
+// Peer is a listener that answers requests like a broker.
 type Peer struct {
 	t        testing.TB
 	listener net.Listener
 	answer   func(req kmsg.Request) kmsg.Response
 	versions []kmsg.ApiVersionsResponseApiKey
-	named    *net.TCPAddr // the address of brokers in responses
+	named    func(broker int32) (host string, port int32) // the addresses of brokers in responses
 
 	mu    sync.Mutex // guards the fields below
 	conns map[net.Conn]bool
@@ -39,7 +39,8 @@ func Serve(t testing.TB, answer func(req kmsg.Request) kmsg.Response) *Peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Peer{t: t, listener: listener, answer: answer, versions: realVersions(t), named: listener.Addr().(*net.TCPAddr), conns: map[net.Conn]bool{}}
+	p := &Peer{t: t, listener: listener, answer: answer, versions: realVersions(t), conns: map[net.Conn]bool{}}
+	p.named = func(int32) (string, int32) { return hostAndPort(listener.Addr()) }
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -61,6 +62,11 @@ func Serve(t testing.TB, answer func(req kmsg.Request) kmsg.Response) *Peer {
 		serving.Wait()
 	})
 	return p
+}
+
+func hostAndPort(address net.Addr) (host string, port int32) {
+	tcp := address.(*net.TCPAddr)
+	return tcp.IP.String(), int32(tcp.Port)
 }
 
 // accept reports whether the peer still runs. It then closes the connection when it ends.
@@ -112,7 +118,7 @@ func (p *Peer) serve(conn net.Conn) {
 		} else if resp = p.answer(req); resp == nil {
 			return
 		}
-		setAddress(resp, p.named.IP.String(), int32(p.named.Port))
+		setAddresses(resp, p.named)
 		resp.SetVersion(header.Version)
 		out := protocol.AppendResponse(make([]byte, 4), header.CorrelationID, resp)
 		binary.BigEndian.PutUint32(out, uint32(len(out)-4))

@@ -13,6 +13,7 @@ import (
 
 // proxy forwards connections to a broker. While it has a recording, it adds what passes to it.
 type proxy struct {
+	id       int32 // of the broker
 	listener net.Listener
 
 	mu     sync.Mutex // guards below
@@ -20,14 +21,14 @@ type proxy struct {
 	into   *recording // nil: nothing is recorded
 }
 
-func newProxy(t testing.TB) *proxy {
+func newProxy(t testing.TB, id int32) *proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
-	p := &proxy{listener: listener}
+	p := &proxy{id: id, listener: listener}
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -45,6 +46,15 @@ func (p *proxy) record(r *recording) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.into = r
+}
+
+// proxies are those of all brokers of a cluster.
+type proxies []*proxy
+
+func (all proxies) record(r *recording) {
+	for _, p := range all {
+		p.record(r)
+	}
 }
 
 // serve sets the broker's address. Connections that arrive before are closed.
@@ -129,7 +139,7 @@ func (p *proxy) observe(req kmsg.Request, frame []byte) {
 	resp := req.ResponseKind()
 	resp.SetVersion(req.GetVersion())
 	if resp.ReadFrom(body) == nil {
-		r.add(req, resp)
+		r.add(p.id, req, resp)
 	}
 }
 

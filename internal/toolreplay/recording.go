@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type recording struct {
 
 // exchange is a request and its response, as text.
 type exchange struct {
+	broker            int32 // that answered
 	key               protocol.APIKey
 	version           int16
 	request, response string
@@ -39,7 +41,7 @@ type exchange struct {
 }
 
 const (
-	commandMark, requestMark, responseMark = "$ ", "> ", "< "
+	commandMark, requestMark, responseMark, brokerMark = "$ ", "> ", "< ", "@"
 )
 
 func recordingPath(name string) string { return filepath.Join("testdata", name+".txt") }
@@ -51,7 +53,11 @@ func (r *recording) write(name string) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s%s\n%s", commandMark, r.command, r.output)
 	for _, e := range r.exchanges {
-		fmt.Fprintf(&out, "%s%s v%d %s\n%s%s\n", requestMark, kmsg.NameForKey(int16(e.key)), e.version, e.request, responseMark, e.response)
+		fmt.Fprintf(&out, "%s%s v%d ", requestMark, kmsg.NameForKey(int16(e.key)), e.version)
+		if e.broker != 0 {
+			fmt.Fprintf(&out, "%s%d ", brokerMark, e.broker)
+		}
+		fmt.Fprintf(&out, "%s\n%s%s\n", e.request, responseMark, e.response)
 	}
 	if err := os.MkdirAll("testdata", 0o755); err != nil {
 		return err
@@ -89,7 +95,15 @@ func readRecording(name string) (*recording, error) {
 func parseExchange(line string) (*exchange, error) {
 	name, rest, _ := strings.Cut(line, " v")
 	version, text, _ := strings.Cut(rest, " ")
-	e := &exchange{request: text}
+	e := &exchange{}
+	if rest, marked := strings.CutPrefix(text, brokerMark); marked {
+		var id string
+		id, text, _ = strings.Cut(rest, " ")
+		if _, err := fmt.Sscan(id, &e.broker); err != nil {
+			return nil, err
+		}
+	}
+	e.request = text
 	if _, err := fmt.Sscan(version, &e.version); err != nil {
 		return nil, err
 	}
@@ -117,25 +131,33 @@ func keyNamed(name string) (protocol.APIKey, bool) {
 }
 
 // add appends an exchange.
-func (r *recording) add(req kmsg.Request, resp kmsg.Response) {
-	setAddress(resp, "127.0.0.1", 9092)
+func (r *recording) add(broker int32, req kmsg.Request, resp kmsg.Response) {
+	setAddresses(resp, recordedAddress)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.exchanges = append(r.exchanges, &exchange{key: protocol.APIKey(req.Key()), version: req.GetVersion(), request: messageText(req), response: messageText(resp)})
+	r.exchanges = append(r.exchanges, &exchange{broker: broker, key: protocol.APIKey(req.Key()), version: req.GetVersion(), request: messageText(req), response: messageText(resp)})
 }
 
 // respond returns the recorded response to a request: that of the first equal request that has not
 // been used yet, or, if all have been, that of the last one. A client that repeats requests while
-// it waits thus sees the cluster change as it did when it was recorded.
-func (r *recording) respond(t testing.TB, req kmsg.Request) kmsg.Response {
+// it waits thus sees the cluster change as it did when it was recorded. The responses of the same
+// broker come first; a client chooses the broker for some requests at random.
+func (r *recording) respond(t testing.TB, broker int32, req kmsg.Request) kmsg.Response {
 	wanted := identity(req)
 	r.mu.Lock()
 	var found *exchange
+	better := func(e *exchange) bool {
+		switch {
+		case found == nil:
+			return true
+		case (e.broker == broker) != (found.broker == broker):
+			return e.broker == broker
+		}
+		return found.used > 0
+	}
 	for _, e := range r.exchanges {
-		if e.key == protocol.APIKey(req.Key()) && e.version == req.GetVersion() && e.wanted == wanted {
-			if found = e; e.used == 0 {
-				break
-			}
+		if e.key == protocol.APIKey(req.Key()) && e.version == req.GetVersion() && e.wanted == wanted && better(e) {
+			found = e
 		}
 	}
 	repeated := false
@@ -150,7 +172,11 @@ func (r *recording) respond(t testing.TB, req kmsg.Request) kmsg.Response {
 	}
 	resp := req.ResponseKind()
 	resp.SetVersion(req.GetVersion())
-	if err := parseMessage(found.response, resp); err != nil {
+	text := found.response
+	if group := randomGroup.FindString(messageText(req)); group != "" {
+		text = randomGroup.ReplaceAllString(text, group)
+	}
+	if err := parseMessage(text, resp); err != nil {
 		t.Errorf("the response to %s: %v", found.request, err)
 		return nil
 	}
@@ -161,6 +187,18 @@ func (r *recording) respond(t testing.TB, req kmsg.Request) kmsg.Response {
 		}
 	}
 	return resp
+}
+
+// serve starts peers that answer as the recorded brokers did, and returns the address of broker 0.
+func (r *recording) serve(t testing.TB, brokers int) string {
+	var peers []*Peer
+	for id := range brokers {
+		peers = append(peers, Serve(t, func(req kmsg.Request) kmsg.Response { return r.respond(t, int32(id), req) }))
+	}
+	for _, p := range peers {
+		p.named = func(broker int32) (string, int32) { return hostAndPort(peers[broker].listener.Addr()) }
+	}
+	return peers[0].Address()
 }
 
 // repeatedFetchPause is how long a fetch waits that gets the same response as the one before it.
@@ -200,8 +238,11 @@ func identity(req kmsg.Request) string {
 	if err != nil {
 		panic(err) // as in messageText
 	}
-	return string(text)
+	return randomGroup.ReplaceAllString(string(text), "$1-consumer-*")
 }
+
+// randomGroup is the group of a consumer that was given none.
+var randomGroup = regexp.MustCompile(`\b(console|perf)-consumer-\d+`)
 
 // produced lists the records of a request, without their timestamps.
 func produced(req *kmsg.ProduceRequest) []any {
@@ -227,6 +268,9 @@ func produced(req *kmsg.ProduceRequest) []any {
 	return list
 }
 
+// recent and future limit the times, in ms, that depend on when a command runs: 2026 and 2040.
+const recent, future = 1767225600000, 2208988800000
+
 // stable removes varying fields, and sorts lists of structs, which clients send in any order.
 func stable(value any) any {
 	switch v := value.(type) {
@@ -236,6 +280,9 @@ func stable(value any) any {
 		}
 		for _, name := range varying {
 			delete(v, name)
+		}
+		if at, is := v["Timestamp"].(int64); is && at > recent && at < future {
+			v["Timestamp"] = "recent"
 		}
 	case []any:
 		texts := make([]json.RawMessage, len(v))

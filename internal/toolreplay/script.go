@@ -1,6 +1,7 @@
 package toolreplay
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -8,12 +9,16 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/protocol"
 )
 
 // Scripted runs a command line against a peer with the given answers, for what a real broker cannot
 // be made to answer at will. It calls answer for one request at a time, and returns the output of
 // the tool like a recording does, without spaces at the ends of lines.
+//
+// With MONEDULA_REAL=1 it runs the real tool instead: a test that fails then expects something else
+// than that prints, or its answers do not suffice for Kafka's client.
 func Scripted(t *testing.T, c Case, files map[string]string, answer func(req kmsg.Request) kmsg.Response) string {
 	t.Helper()
 	var mu sync.Mutex
@@ -22,8 +27,29 @@ func Scripted(t *testing.T, c Case, files map[string]string, answer func(req kms
 		defer mu.Unlock()
 		return answer(req)
 	})
-	output := c.run(Suite{Files: files}.places(t, peer.Address(), "300")).Masked(c.Tidy)
-	return trailing.ReplaceAllString(output, "")
+	var result testkit.ToolResult
+	if os.Getenv("MONEDULA_REAL") == "" {
+		result = c.run(Suite{Files: files}.places(t, peer.Address(), "300"))
+	} else {
+		result = c.runReal(t, sharedRunner(t), Suite{Files: files}.places(t, peer.Address(), warmUp))
+	}
+	return trailing.ReplaceAllString(result.Masked(c.Tidy), "")
+}
+
+var shared struct {
+	sync.Mutex
+	runner *testkit.ToolRunner // nil until it is needed
+}
+
+// sharedRunner returns the runner of all scripts.
+func sharedRunner(t testing.TB) *testkit.ToolRunner {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.runner == nil {
+		shared.runner = testkit.RealKafka(t, release).ToolRunner()
+	}
+	return shared.runner
 }
 
 var trailing = regexp.MustCompile(`(?m) +$`)

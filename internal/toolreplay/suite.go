@@ -22,8 +22,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/tools/cli"
 )
@@ -36,12 +34,21 @@ type Suite struct {
 	Offline bool
 	Files   map[string]string // the files in {F}; their text has the same placeholders as Args
 
+	Brokers int // how many brokers there are; 0: one
+	// Properties are lines for server.properties of the recorded brokers, with {D} and {E} for
+	// directories of the broker itself.
+	Properties []string
+
 	Prepare []Command // run before the first case when the cases are recorded
+	// Fill fills the broker at an address through a client; it runs after Prepare. What it starts
+	// may run until the test ends. nil: nothing.
+	Fill func(t testing.TB, broker string)
 }
 
 // Command is a command line of a real tool.
 type Command struct {
 	Class, Args, Stdin string
+	Until              string // the command is repeated until its stdout contains this text
 }
 
 // ACL is the command that adds an ACL. Without ACLs on a resource, everything is allowed.
@@ -59,7 +66,7 @@ type Case struct {
 	Name string // of the test and of the recording
 	Tool cli.Tool
 	// Args are separated by spaces. {B} is the broker, {F} the folder of files, {D} the broker's log
-	// directory, {R} an address that refuses connections, and {T} a time limit in ms.
+	// directory, {E} another one, {R} an address that refuses connections, and {T} a time limit in ms.
 	Args  string
 	Stdin string
 	// Tidy removes from the output of either side what differs from run to run, or as
@@ -104,7 +111,7 @@ func (s Suite) replay(t *testing.T, c Case) {
 	}
 	broker := refusing
 	if !s.Offline {
-		broker = Serve(t, func(req kmsg.Request) kmsg.Response { return r.respond(t, req) }).Address()
+		broker = r.serve(t, max(1, s.Brokers))
 	}
 	places := s.places(t, broker, "300")
 	if have := c.run(places).Masked(c.Tidy); have != r.output {
@@ -121,9 +128,13 @@ func (c Case) command() string { return strings.TrimSpace(c.Tool.Name + " " + c.
 func (s Suite) places(t *testing.T, broker, limit string) *strings.Replacer {
 	t.Helper()
 	folder := t.TempDir()
-	places := strings.NewReplacer("{B}", broker, "{F}", folder, "{D}", recordedDir, "{R}", refusing, "{T}", limit)
+	places := strings.NewReplacer("{B}", broker, "{F}", folder, "{D}", recordedDir(0), "{E}", secondDir(0), "{R}", refusing, "{T}", limit)
 	for name, text := range s.Files {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(places.Replace(text)), 0o644); err != nil {
+		path := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(places.Replace(text)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,35 +161,36 @@ const release = "3.9.1"
 // refusing is an address at which nothing listens.
 const refusing = "127.0.0.1:1"
 
-// recordedDir is the log directory of the recorded broker. It is always the same, since paths
-// decide the order of some output.
-var recordedDir = filepath.Join(os.TempDir(), "toolreplay", "kafka-logs")
+// recordedDirs is the folder of the recorded brokers' log directories. It is always the same, since
+// paths decide the order of some output.
+const recordedDirs = "/tmp/toolreplay"
 
-// record runs the real tools against one real broker and ours against another one in the same
-// state, and writes the recordings.
+// recordedDir is the log directory of a recorded broker.
+func recordedDir(broker int) string {
+	if broker == 0 {
+		return filepath.Join(recordedDirs, "kafka-logs")
+	}
+	return filepath.Join(recordedDirs, fmt.Sprintf("kafka-logs-%d", broker))
+}
+
+// secondDir is another directory of the broker.
+func secondDir(broker int) string { return recordedDir(broker) + "-second" }
+
+// record runs the real tools against real brokers and ours against others in the same state, and
+// writes the recordings.
 func (s Suite) record(t *testing.T) {
-	kafka := testkit.RealKafka(t, release)
+	real := testkit.RealKafka(t, release).ToolRunner()
+	defer real.End()
 	var outputs []testkit.ToolResult
-	s.withBroker(t, func(p *proxy, places *strings.Replacer) {
-		var commands []testkit.ToolCommand
-		var isCase []bool
+	s.withBrokers(t, real, func(p proxies, places *strings.Replacer) {
 		for _, c := range s.Cases {
-			for _, before := range c.Before {
-				commands, isCase = append(commands, before.real(places)), append(isCase, false)
-			}
-			real := Command{testkit.RealTools[release][c.Tool.Name], c.Args, c.Stdin}.real(places)
-			real.Alone = c.Alone
-			commands, isCase = append(commands, real), append(isCase, true)
-		}
-		for i, result := range kafka.RunTools(t, commands) {
-			if isCase[i] {
-				outputs = append(outputs, result)
-			}
+			runAll(t, real, c.Before, places)
+			outputs = append(outputs, c.runReal(t, real, places))
 		}
 	})
-	s.withBroker(t, func(p *proxy, places *strings.Replacer) {
+	s.withBrokers(t, real, func(p proxies, places *strings.Replacer) {
 		for i, c := range s.Cases {
-			runAll(t, kafka, c.Before, places)
+			runAll(t, real, c.Before, places)
 			if outputs[i].Code < 0 {
 				t.Errorf("%s: the real tool did not end in time", c.command())
 				continue
@@ -197,20 +209,19 @@ func (s Suite) record(t *testing.T) {
 	})
 }
 
-func (c Command) real(places *strings.Replacer) testkit.ToolCommand {
-	return testkit.ToolCommand{Class: c.Class, Args: Case{Args: c.Args}.args(places), Stdin: c.Stdin}
+// runReal runs the real tool.
+func (c Case) runReal(t testing.TB, real *testkit.ToolRunner, places *strings.Replacer) testkit.ToolResult {
+	t.Helper()
+	return real.Run(t, testkit.ToolCommand{Class: testkit.RealTools[release][c.Tool.Name], Args: c.args(places), Stdin: c.Stdin, Alone: c.Alone})
 }
 
 // runAll runs commands of real tools, which must succeed.
-func runAll(t *testing.T, kafka *testkit.Kafka, commands []Command, places *strings.Replacer) {
+func runAll(t testing.TB, real *testkit.ToolRunner, commands []Command, places *strings.Replacer) {
 	t.Helper()
-	var real []testkit.ToolCommand
 	for _, c := range commands {
-		real = append(real, c.real(places))
-	}
-	for i, result := range kafka.RunTools(t, real) {
+		result := real.Run(t, testkit.ToolCommand{Class: c.Class, Args: Case{Args: c.Args}.args(places), Stdin: c.Stdin, Until: c.Until})
 		if result.Code != 0 {
-			t.Fatalf("%s %s: exit code %d\n%s%s", commands[i].Class, commands[i].Args, result.Code, result.Stdout, result.Stderr)
+			t.Fatalf("%s %s: exit code %d\n%s%s", c.Class, c.Args, result.Code, result.Stdout, result.Stderr)
 		}
 	}
 }
@@ -218,28 +229,40 @@ func runAll(t *testing.T, kafka *testkit.Kafka, commands []Command, places *stri
 // warmUp is the time limit in ms while recording, since Java needs seconds to warm up.
 const warmUp = "5000"
 
-// withBroker starts a real broker, prepares it and calls use.
-func (s Suite) withBroker(t *testing.T, use func(p *proxy, places *strings.Replacer)) {
+// withBrokers starts real brokers, prepares them and calls use.
+func (s Suite) withBrokers(t *testing.T, real *testkit.ToolRunner, use func(p proxies, places *strings.Replacer)) {
 	t.Helper()
 	if s.Offline {
-		use(&proxy{}, s.places(t, refusing, warmUp))
+		use(nil, s.places(t, refusing, warmUp))
 		return
 	}
-	if err := os.RemoveAll(filepath.Dir(recordedDir)); err != nil {
+	if err := os.RemoveAll(recordedDirs); err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(filepath.Dir(recordedDir))
-	kafka := testkit.RealKafka(t, release)
-	p := newProxy(t)
-	port := testkit.FreePort(t)
-	p.serve(fmt.Sprintf("127.0.0.1:%d", port))
-	broker := kafka.Broker(t, 0, testkit.NewZooKeeper(t).Address(), recordedDir,
-		"listeners=PLAINTEXT://"+p.address(), "advertised.listeners=PLAINTEXT://"+p.listener.Addr().String(),
-		"num.partitions=1", "auto.leader.rebalance.enable=false",
-		"authorizer.class.name=kafka.security.authorizer.AclAuthorizer", "allow.everyone.if.no.acl.found=true",
-	)
-	defer broker.Kill()
-	places := s.places(t, p.listener.Addr().String(), warmUp)
-	runAll(t, kafka, s.Prepare, places)
-	use(p, places)
+	defer os.RemoveAll(recordedDirs)
+	kafka, zookeeper := testkit.RealKafka(t, release), testkit.NewZooKeeper(t).Address()
+	var all proxies
+	for id := range max(1, s.Brokers) {
+		p := newProxy(t, int32(id))
+		port := testkit.FreePort(t)
+		p.serve(fmt.Sprintf("127.0.0.1:%d", port))
+		properties := []string{
+			"listeners=PLAINTEXT://" + p.address(), "advertised.listeners=PLAINTEXT://" + p.listener.Addr().String(),
+			"num.partitions=1", "auto.leader.rebalance.enable=false",
+			"authorizer.class.name=kafka.security.authorizer.AclAuthorizer", "allow.everyone.if.no.acl.found=true",
+		}
+		for _, line := range s.Properties {
+			properties = append(properties, strings.NewReplacer("{D}", recordedDir(id), "{E}", secondDir(id)).Replace(line))
+		}
+		broker := kafka.Broker(t, id, zookeeper, recordedDir(id), properties...)
+		defer broker.Kill()
+		all = append(all, p)
+	}
+	first := all[0].listener.Addr().String()
+	places := s.places(t, first, warmUp)
+	runAll(t, real, s.Prepare, places)
+	if s.Fill != nil {
+		s.Fill(t, first)
+	}
+	use(all, places)
 }

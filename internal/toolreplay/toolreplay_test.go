@@ -2,7 +2,6 @@ package toolreplay
 
 import (
 	"bytes"
-	"net"
 	"strings"
 	"testing"
 
@@ -102,9 +101,9 @@ func cluster() func(req kmsg.Request) kmsg.Response {
 // requests that were not recorded and requests that are missing.
 func TestARecordingIsReplayed(t *testing.T) {
 	t.Chdir(t.TempDir())
-	p := newProxy(t)
+	p := newProxy(t, 0)
 	broker := Serve(t, cluster())
-	broker.named = p.listener.Addr().(*net.TCPAddr) // connections pass the proxy
+	broker.named = func(int32) (string, int32) { return hostAndPort(p.listener.Addr()) } // connections pass the proxy
 	p.serve(broker.Address())
 	for _, c := range []Case{
 		{Name: "list", Tool: topics.Tool, Args: "--bootstrap-server {B} --list"},
@@ -130,7 +129,7 @@ func TestARecordingIsReplayed(t *testing.T) {
 	}
 	silent := &quiet{TB: t}
 	req := kmsg.NewPtrDeleteTopicsRequest()
-	if resp := r.respond(silent, req); resp != nil || silent.errors != 1 {
+	if resp := r.respond(silent, 0, req); resp != nil || silent.errors != 1 {
 		t.Errorf("the response to a request that was not recorded is %v; errors: %d", resp, silent.errors)
 	}
 }
@@ -149,13 +148,13 @@ func TestEqualRequestsGetTheRecordedResponsesInOrder(t *testing.T) {
 	for _, controller := range []int32{-1, 0} {
 		resp := kmsg.NewPtrMetadataResponse()
 		resp.ControllerID = controller
-		r.add(kmsg.NewPtrMetadataRequest(), resp)
+		r.add(0, kmsg.NewPtrMetadataRequest(), resp)
 	}
 	for _, e := range r.exchanges {
 		e.wanted = identity(kmsg.NewPtrMetadataRequest())
 	}
 	for i, want := range []int32{-1, 0, 0, 0} {
-		resp := r.respond(t, kmsg.NewPtrMetadataRequest()).(*kmsg.MetadataResponse)
+		resp := r.respond(t, 0, kmsg.NewPtrMetadataRequest()).(*kmsg.MetadataResponse)
 		if resp.ControllerID != want {
 			t.Errorf("response %d names the controller %d, want %d", i, resp.ControllerID, want)
 		}
@@ -204,5 +203,69 @@ func TestThePeerOffersTheVersionsOfARealBroker(t *testing.T) {
 	}
 	if _, offered := highest[55]; offered {
 		t.Error("DescribeQuorum is offered")
+	}
+}
+
+// A response must be that of the broker that was asked, or, if it was not asked while recording,
+// that of another one. Brokers must be known after a recording was written and read.
+func TestEachBrokerAnswersWhatItAnswered(t *testing.T) {
+	t.Chdir(t.TempDir())
+	written := &recording{}
+	for broker, controller := range []int32{7, 8} {
+		resp := kmsg.NewPtrMetadataResponse()
+		resp.ControllerID = controller
+		written.add(int32(broker), kmsg.NewPtrMetadataRequest(), resp)
+	}
+	if err := written.write("two"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := readRecording("two")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ broker, want int32 }{{1, 8}, {0, 7}, {1, 8}, {2, 8}} {
+		resp := r.respond(t, test.broker, kmsg.NewPtrMetadataRequest()).(*kmsg.MetadataResponse)
+		if resp.ControllerID != test.want {
+			t.Errorf("broker %d names the controller %d, want %d", test.broker, resp.ControllerID, test.want)
+		}
+	}
+}
+
+// A group with a random name must get the recorded response, with its own name.
+func TestARandomGroupIsRecognised(t *testing.T) {
+	find := func(group string) *kmsg.FindCoordinatorRequest {
+		req := kmsg.NewPtrFindCoordinatorRequest()
+		req.Version, req.CoordinatorKeys = 4, []string{group}
+		return req
+	}
+	resp := kmsg.NewPtrFindCoordinatorResponse()
+	resp.Version = 4
+	coordinator := kmsg.NewFindCoordinatorResponseCoordinator()
+	coordinator.Key = "perf-consumer-12"
+	resp.Coordinators = append(resp.Coordinators, coordinator)
+	r := &recording{}
+	r.add(0, find("perf-consumer-12"), resp)
+	r.exchanges[0].wanted = identity(find("perf-consumer-12"))
+	if found := r.respond(t, 0, find("perf-consumer-345")).(*kmsg.FindCoordinatorResponse); found.Coordinators[0].Key != "perf-consumer-345" {
+		t.Errorf("the response is for %s", found.Coordinators[0].Key)
+	}
+}
+
+// Recent times must be equal, others must not.
+func TestRecentTimesAreEqual(t *testing.T) {
+	at := func(time int64) string {
+		req := kmsg.NewPtrListOffsetsRequest()
+		topic := kmsg.NewListOffsetsRequestTopic()
+		partition := kmsg.NewListOffsetsRequestTopicPartition()
+		partition.Timestamp = time
+		topic.Partitions = append(topic.Partitions, partition)
+		req.Topics = append(req.Topics, topic)
+		return identity(req)
+	}
+	if at(recent+1) != at(recent+2) {
+		t.Error("recent times differ")
+	}
+	if at(1000) == at(1001) || at(-1) == at(-2) || at(future+1) == at(future+2) {
+		t.Error("other times are equal")
 	}
 }
