@@ -47,6 +47,8 @@ func (c groupCall) coordinators(groups []string, failed map[string]error) (map[s
 		case protocol.None:
 			nodes[a.Key] = a.NodeID
 		case protocol.CoordinatorNotAvailable, protocol.CoordinatorLoadInProgress:
+		case protocol.GroupAuthorizationFailed:
+			failed[a.Key] = protocol.Errorf(code, "FindCoordinator request for groupId `CoordinatorKey(idValue='%s', type=GROUP)` failed due to authorization failure", a.Key)
 		default:
 			failed[a.Key] = protocol.Errorf(code, "FindCoordinator request for key `CoordinatorKey(idValue='%s', type=GROUP)` failed due to an unexpected error", a.Key)
 		}

@@ -264,8 +264,8 @@ var files = map[string]string{
 	"short.csv": "t\n",
 }
 
-const coordinatorRefused = "[out] Error: Executing consumer group command failed due to org.apache.kafka.common.errors.GroupAuthorizationException: FindCoordinator request for key `CoordinatorKey(idValue='idle', type=GROUP)` failed due to an unexpected error\n" +
-	"[err] java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.GroupAuthorizationException: FindCoordinator request for key `CoordinatorKey(idValue='idle', type=GROUP)` failed due to an unexpected error\n" +
+const coordinatorRefused = "[out] Error: Executing consumer group command failed due to org.apache.kafka.common.errors.GroupAuthorizationException: FindCoordinator request for groupId `CoordinatorKey(idValue='idle', type=GROUP)` failed due to authorization failure\n" +
+	"[err] java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.GroupAuthorizationException: FindCoordinator request for groupId `CoordinatorKey(idValue='idle', type=GROUP)` failed due to authorization failure\n" +
 	"[exit] 0\n"
 
 func TestGroupsAreManagedLikeByTheRealTool(t *testing.T) {
