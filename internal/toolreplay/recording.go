@@ -135,8 +135,12 @@ func (r *recording) add(broker int32, req kmsg.Request, resp kmsg.Response) {
 	setAddresses(resp, recordedAddress)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.exchanges = append(r.exchanges, &exchange{broker: broker, key: protocol.APIKey(req.Key()), version: req.GetVersion(), request: messageText(req), response: messageText(resp)})
+	r.exchanges = append(r.exchanges, &exchange{broker: broker, key: protocol.APIKey(req.Key()), version: req.GetVersion(), request: messageText(req),
+		response: listener.ReplaceAllString(messageText(resp), "127.0.0.1:9092")})
 }
+
+// listener is an address in the configuration of a recorded broker.
+var listener = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
 // respond returns the recorded response to a request: that of the first equal request that has not
 // been used yet, or, if all have been, that of the last one. A client that repeats requests while
