@@ -90,7 +90,7 @@ func (c *Coordinator) commit(e *entry, req *CommitRequest, codes []protocol.Erro
 	}
 	if e.group.offsets.mixed() {
 		c.log.Warnf("[GroupCoordinator %d]: group: %s with leader: %s has received offset commits from consumers as well as transactional producers. Mixing both types of offset commits will generally result in surprises and should be avoided.",
-			c.opts.BrokerID, e.group.ID, e.group.leader)
+			c.opts.BrokerID, e.group.ID, e.group.members.leader)
 	}
 	written, settle, err := c.appendCommits(e, commits, req.Txn)
 	c.unlock(e)

@@ -968,7 +968,7 @@ func TestGroupsReadWhatTheyWriteInEveryFormat(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := read.members.first
-		if read.generation != 1 || read.leader != "a-1" || *read.protocol != "range" || m.SessionTimeoutMs != 10000 || string(m.assignment) != "A" {
+		if read.generation != 1 || read.members.leader != "a-1" || *read.protocol != "range" || m.SessionTimeoutMs != 10000 || string(m.assignment) != "A" {
 			t.Errorf("v%d: %+v", version, read)
 		}
 		rebalanceMs := int32(60000)

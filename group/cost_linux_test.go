@@ -34,7 +34,7 @@ func large(n int) (g *Group, now time.Time) {
 	g.state, g.generation, g.protocolType, g.protocol = Stable, 1, "consumer", &protocol
 	offered := []Protocol{{protocol, nil}}
 	for i := range n {
-		g.add(&Member{ID: fmt.Sprint("m-", i), SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 10_000, protocols: offered})
+		g.members.add(&Member{ID: fmt.Sprint("m-", i), SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 10_000, protocols: offered})
 	}
 	g.Loaded(now)
 	return g, now

@@ -40,7 +40,7 @@ func TestManyProtocolsAreComparedOnce(t *testing.T) {
 	if code := join("c", append(offer("other"), Protocol{Name: "p7"})); code != protocol.None {
 		t.Errorf("one in common: %s", code)
 	}
-	if chosen := *g.selectProtocol(); chosen != "p7" {
+	if chosen := *g.members.selectProtocol(); chosen != "p7" {
 		t.Errorf("the group chooses %q", chosen)
 	}
 }

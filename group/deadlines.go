@@ -51,7 +51,7 @@ func (g *Group) Expire(now time.Time) *Effects {
 	if g.state == PreparingRebalance && due(now, g.join.at) {
 		g.joinTimeout(now, e)
 	}
-	if due(now, g.syncBy) {
+	if due(now, g.members.syncBy) {
 		g.expireSync(now, e)
 	}
 	g.rearm(now)
@@ -61,10 +61,10 @@ func (g *Group) Expire(now time.Time) *Effects {
 func due(now, at time.Time) bool { return !at.IsZero() && !now.Before(at) }
 
 func (g *Group) expirePending(now time.Time, e *Effects) {
-	for _, id := range sortedKeys(g.pending) {
-		if due(now, g.pending[id]) {
+	for _, id := range sortedKeys(g.members.pending) {
+		if due(now, g.members.pending[id]) {
 			e.infof("Pending member %s in group %s has been removed after session timeout expiration.", id, g.ID)
-			g.remove(id)
+			g.members.remove(id)
 			g.tryCompleteJoin(now, e)
 		}
 	}
@@ -85,7 +85,7 @@ func (g *Group) expireSessions(now time.Time, e *Effects) {
 		gone = append(gone, m)
 	}
 	for _, m := range gone {
-		if g.member(m.ID) != m {
+		if g.members.get(m.ID) != m {
 			continue // a rebalance that was completed has dropped it
 		}
 		if due(now, m.expires) {
@@ -103,14 +103,14 @@ func (g *Group) expireSync(now time.Time, e *Effects) {
 			silent = append(silent, m.ID)
 		}
 	}
-	g.syncBy = time.Time{}
+	g.members.syncBy = time.Time{}
 	if len(silent) == 0 || g.state != CompletingRebalance && g.state != Stable {
 		return
 	}
 	for _, id := range silent {
-		m := g.member(id)
+		m := g.members.get(id)
 		e.answerJoin(g, m, refuseJoin("", protocol.UnknownMemberID))
-		g.remove(id)
+		g.members.remove(id)
 	}
 	g.prepareRebalance(now, e, "Removing %v on pending sync request expiration", silent)
 }
@@ -123,14 +123,14 @@ func (g *Group) rearm(now time.Time) {
 			g.arm(m.expires)
 		}
 	}
-	for _, at := range g.pending {
+	for _, at := range g.members.pending {
 		g.arm(at)
 	}
 	if g.state == PreparingRebalance && !g.join.at.IsZero() {
 		g.arm(g.join.at)
 	}
-	if !g.syncBy.IsZero() {
-		g.arm(g.syncBy)
+	if !g.members.syncBy.IsZero() {
+		g.arm(g.members.syncBy)
 	}
 }
 

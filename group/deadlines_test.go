@@ -204,7 +204,7 @@ func (d *randomSteps) step() {
 		d.take(g.Join(d.now, req, make(chan JoinResult, 1)))
 	case 1, 2:
 		id, instance := d.anyMember()
-		if pending := sortedKeys(g.pending); len(pending) > 0 && d.rand.Intn(2) == 0 {
+		if pending := sortedKeys(g.members.pending); len(pending) > 0 && d.rand.Intn(2) == 0 {
 			id, instance = pending[0], nil
 		}
 		d.take(g.Join(d.now, JoinRequest{MemberID: id, InstanceID: instance, SessionTimeoutMs: 10_000, RebalanceTimeoutMs: 20_000, ProtocolType: "consumer",
@@ -247,15 +247,15 @@ func (d *randomSteps) problem() string {
 			return fmt.Sprintf("the deadline is after the end of the session of %s", m.ID)
 		}
 	}
-	for id, at := range g.pending {
+	for id, at := range g.members.pending {
 		if late(at) {
 			return fmt.Sprintf("the deadline is after the expiry of the pending member %s", id)
 		}
 	}
-	if g.state == PreparingRebalance && late(g.join.at) || late(g.syncBy) {
+	if g.state == PreparingRebalance && late(g.join.at) || late(g.members.syncBy) {
 		return "the deadline is after the end of the rebalance or of the time to sync"
 	}
-	if g.state == CompletingRebalance && g.unsynced > 0 && g.syncBy.IsZero() {
+	if g.state == CompletingRebalance && g.members.unsynced > 0 && g.members.syncBy.IsZero() {
 		return "the group waits for SyncGroups without a deadline"
 	}
 	return ""

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/monedula/monedula/protocol"
 )
 
 // State is the state of a group.
@@ -53,19 +51,12 @@ type Group struct {
 	stateSince   int64   // ms; noTime if it was loaded from a record without a time
 	protocolType string  // "" for a group that only has offsets
 	protocol     *string // may point to a name in a member's protocols, which do not change
-	leader       string  // member id, "" for none
 
-	members  memberList
-	index    *index               // of the members; nil if they are few
-	static   map[string]string    // group.instance.id to member id
-	parked   int32                // members with a parked JoinGroup
-	unsynced int32                // members that have not synced in this generation
-	pending  map[string]time.Time // ids given to new members that must join again: when they expire
+	members members
 	// subscribed are the topics of a group of type consumer, sorted; nil if unknown.
 	subscribed []string
 
-	join   *joinTimer // of the rebalance that is being prepared; nil: none
-	syncBy time.Time  // when members that have not synced are removed; zero: never
+	join *joinTimer // of the rebalance that is being prepared; nil: none
 
 	offsets offsets
 
@@ -92,28 +83,6 @@ type Protocol struct {
 	Metadata []byte
 }
 
-// Member is one member of a group.
-type Member struct {
-	ID         string
-	InstanceID *string // group.instance.id; nil for a dynamic member
-	ClientID   string
-	ClientHost string // in Java's format: "/127.0.0.1"
-
-	RebalanceTimeoutMs int32
-	SessionTimeoutMs   int32
-
-	protocols  []Protocol // in the order of preference
-	assignment []byte
-
-	join     chan<- JoinResult // its parked JoinGroup; nil: none
-	sync     chan<- SyncResult // its parked SyncGroup; nil: none
-	isNew    bool              // its first JoinGroup has not been answered
-	unsynced bool              // it has not sent SyncGroup in this generation
-	expires  time.Time         // the end of its session
-
-	previous, next *Member // in the group's list
-}
-
 // State returns the group's state.
 func (g *Group) State() State { return g.state }
 
@@ -133,65 +102,6 @@ func (g *Group) hasProtocolType() bool { return g.protocolType != "" }
 // consumerProtocol is the protocol type of consumers.
 const consumerProtocol = "consumer"
 
-func (g *Group) add(m *Member) {
-	if m.InstanceID != nil {
-		if g.static == nil {
-			g.static = map[string]string{}
-		}
-		g.static[*m.InstanceID] = m.ID
-	}
-	if g.leader == "" {
-		g.leader = m.ID
-	}
-	g.members.add(m)
-	g.indexed(m)
-	if m.join != nil {
-		g.parked++
-	}
-	delete(g.pending, m.ID)
-}
-
-// remove removes the member or pending member. Its parked requests must have been answered unless
-// they need no answer.
-func (g *Group) remove(id string) {
-	if m := g.member(id); m != nil {
-		g.unindexed(m)
-		if m.join != nil {
-			g.parked--
-		}
-		g.synced(m)
-		if m.InstanceID != nil {
-			delete(g.static, *m.InstanceID)
-		}
-		g.members.remove(m)
-	}
-	if g.leader == id {
-		g.leader = ""
-		if first := g.members.first; first != nil {
-			g.leader = first.ID
-		}
-	}
-	delete(g.pending, id)
-}
-
-// synced records that the member has sent SyncGroup or is being removed.
-func (g *Group) synced(m *Member) {
-	if m.unsynced {
-		m.unsynced = false
-		g.unsynced--
-	}
-	if g.unsynced == 0 {
-		g.syncBy = time.Time{}
-	}
-}
-
-func (g *Group) forgetUnsynced() {
-	for _, m := range g.members.all() {
-		m.unsynced = false
-	}
-	g.unsynced, g.syncBy = 0, time.Time{}
-}
-
 // supports reports whether a member with these protocols may join. An empty group accepts any;
 // otherwise all members must have one of the protocols in common.
 func (g *Group) supports(protocolType string, protocols []Protocol) bool {
@@ -199,77 +109,8 @@ func (g *Group) supports(protocolType string, protocols []Protocol) bool {
 		return protocolType != "" && len(protocols) > 0
 	}
 	return g.hasProtocolType() && g.protocolType == protocolType && slices.ContainsFunc(protocols, func(p Protocol) bool {
-		return g.supporters(p.Name) == g.members.size
+		return g.members.allSupport(p.Name)
 	})
-}
-
-// selectProtocol returns the protocol with the most votes. Every member votes for the first of its
-// protocols that all members support. In a tie the protocol that comes first in the order of
-// members and their protocols wins.
-func (g *Group) selectProtocol() *string {
-	votes := map[string]int{}
-	none := ""
-	best := &none
-	for _, m := range g.members.all() {
-		for _, p := range m.protocols {
-			if g.supporters(p.Name) == g.members.size {
-				votes[p.Name]++
-				break
-			}
-		}
-	}
-	for _, m := range g.members.all() {
-		for i, p := range m.protocols {
-			if votes[p.Name] > votes[*best] {
-				best = &m.protocols[i].Name
-			}
-		}
-	}
-	return best
-}
-
-// rebalanceTimeout returns the longest rebalance timeout of the members.
-func (g *Group) rebalanceTimeout() time.Duration {
-	longest := int32(0)
-	for _, m := range g.members.all() {
-		longest = max(longest, m.RebalanceTimeoutMs)
-	}
-	return millis(longest)
-}
-
-// metadata returns the member's metadata for a protocol.
-func (m *Member) metadata(protocol string) []byte {
-	for _, p := range m.protocols {
-		if p.Name == protocol {
-			return p.Metadata
-		}
-	}
-	return nil
-}
-
-// offers reports whether the member's protocols are the given ones, in the same order and with the
-// same metadata.
-func (m *Member) offers(protocols []Protocol) bool {
-	return slices.EqualFunc(m.protocols, protocols, func(a, b Protocol) bool {
-		return a.Name == b.Name && string(a.Metadata) == string(b.Metadata)
-	})
-}
-
-// checkMember returns an error code unless the member is in the group and, if an instance id is
-// given, that id belongs to it.
-func (g *Group) checkMember(memberID string, instanceID *string) protocol.ErrorCode {
-	if instanceID != nil {
-		switch current, known := g.static[*instanceID]; {
-		case !known:
-			return protocol.UnknownMemberID
-		case current != memberID:
-			return protocol.FencedInstanceID
-		}
-	}
-	if g.member(memberID) == nil {
-		return protocol.UnknownMemberID
-	}
-	return protocol.None
 }
 
 // Effects is what the caller of a step must do, in this order: append the record, send the answers,
@@ -319,15 +160,11 @@ func (e *Effects) warnf(format string, args ...any) {
 	e.Lines = append(e.Lines, Line{Warn, fmt.Sprintf(format, args...)})
 }
 
-// answerJoin answers the member's parked JoinGroup and reports whether it had one.
-func (e *Effects) answerJoin(g *Group, m *Member, r JoinResult) bool {
-	if m.join == nil {
-		return false
+// answerJoin answers the parked JoinGroup, if any, of a member of the group.
+func (e *Effects) answerJoin(g *Group, m *Member, r JoinResult) {
+	if m.join != nil {
+		e.Joins = append(e.Joins, JoinAnswer{g.members.unpark(m), r})
 	}
-	e.Joins = append(e.Joins, JoinAnswer{m.join, r})
-	m.join = nil
-	g.parked--
-	return true
 }
 
 // answerSync answers the member's parked SyncGroup and reports whether it had one.

@@ -7,12 +7,12 @@ type index struct {
 	supported map[string]int // by the name of the protocol
 }
 
-// member returns the member with the id, or nil if the group has none.
-func (g *Group) member(id string) *Member {
-	if g.index != nil {
-		return g.index.byID[id]
+// get returns the member with the id, or nil if there is none.
+func (ms *members) get(id string) *Member {
+	if ms.index != nil {
+		return ms.index.byID[id]
 	}
-	for _, m := range g.members.all() {
+	for _, m := range ms.all() {
 		if m.ID == id {
 			return m
 		}
@@ -21,12 +21,12 @@ func (g *Group) member(id string) *Member {
 }
 
 // supporters returns how many members offer the protocol.
-func (g *Group) supporters(protocol string) int {
-	if g.index != nil {
-		return g.index.supported[protocol]
+func (ms *members) supporters(protocol string) int {
+	if ms.index != nil {
+		return ms.index.supported[protocol]
 	}
 	n := 0
-	for _, m := range g.members.all() {
+	for _, m := range ms.all() {
 		for i := range m.protocols {
 			if m.protocols[i].Name == protocol {
 				n++
@@ -36,23 +36,23 @@ func (g *Group) supporters(protocol string) int {
 	return n
 }
 
-// indexed adds to the index a member that was added to the group, or changed after unindexed.
-func (g *Group) indexed(m *Member) {
+// indexed adds to the index a member that was added, or changed after unindexed.
+func (ms *members) indexed(m *Member) {
 	switch {
-	case g.index != nil:
-		g.index.add(m)
-	case g.members.size > smallMapMax || len(m.protocols) > smallMapMax:
-		g.index = &index{map[string]*Member{}, map[string]int{}}
-		for _, m := range g.members.all() {
-			g.index.add(m)
+	case ms.index != nil:
+		ms.index.add(m)
+	case ms.size > smallMapMax || len(m.protocols) > smallMapMax:
+		ms.index = &index{map[string]*Member{}, map[string]int{}}
+		for _, m := range ms.all() {
+			ms.index.add(m)
 		}
 	}
 }
 
 // unindexed removes from the index a member that is about to change or to be removed.
-func (g *Group) unindexed(m *Member) {
-	if g.index != nil {
-		g.index.remove(m)
+func (ms *members) unindexed(m *Member) {
+	if ms.index != nil {
+		ms.index.remove(m)
 	}
 }
 

@@ -67,7 +67,7 @@ func (g *Group) Join(now time.Time, req JoinRequest, to chan<- JoinResult) *Effe
 // joinStep applies the request, or returns its refusal and false.
 func (g *Group) joinStep(now time.Time, req *JoinRequest, to chan<- JoinResult, e *Effects) (refused JoinResult, ok bool) {
 	if !g.accepts(req.MemberID) {
-		g.remove(req.MemberID)
+		g.members.remove(req.MemberID)
 		return refuseJoin("", protocol.GroupMaxSizeReached), false
 	}
 	switch {
@@ -78,11 +78,11 @@ func (g *Group) joinStep(now time.Time, req *JoinRequest, to chan<- JoinResult, 
 	case req.MemberID == "":
 		return g.joinNew(now, req, to, e)
 	}
-	if _, known := g.pending[req.MemberID]; known {
+	if _, known := g.members.pending[req.MemberID]; known {
 		g.addAndRebalance(now, req, req.MemberID, to, e)
 		return JoinResult{}, true
 	}
-	if code := g.checkMember(req.MemberID, req.InstanceID); code != protocol.None {
+	if code := g.members.check(req.MemberID, req.InstanceID); code != protocol.None {
 		return refuseJoin(req.MemberID, code), false
 	}
 	return g.rejoin(now, req, to, e)
@@ -92,9 +92,9 @@ func (g *Group) joinStep(now time.Time, req *JoinRequest, to chan<- JoinResult, 
 // is being prepared only the parked members are counted, so if the limit was lowered the members
 // that join last are dropped.
 func (g *Group) accepts(memberID string) bool {
-	switch m := g.member(memberID); g.state {
+	switch m := g.members.get(memberID); g.state {
 	case PreparingRebalance:
-		return m != nil && m.join != nil || int(g.parked) < g.rules.MaxSize
+		return m != nil && m.join != nil || int(g.members.parked) < g.rules.MaxSize
 	case CompletingRebalance, Stable:
 		return m != nil || g.members.size < g.rules.MaxSize
 	}
@@ -105,10 +105,10 @@ func (g *Group) accepts(memberID string) bool {
 func (g *Group) joinNew(now time.Time, req *JoinRequest, to chan<- JoinResult, e *Effects) (refused JoinResult, ok bool) {
 	id := req.NewMemberID
 	if req.InstanceID != nil {
-		if old, known := g.static[*req.InstanceID]; known {
+		if old, known := g.members.static[*req.InstanceID]; known {
 			e.infof("Static member with groupInstanceId=%s and unknown member id joins group %s in %s state. Replacing previously mapped member %s with this groupInstanceId.",
 				*req.InstanceID, g.ID, g.state, old)
-			g.replaceStatic(now, req, g.member(old), to, e)
+			g.replaceStatic(now, req, g.members.get(old), to, e)
 			return JoinResult{}, true
 		}
 		e.infof("Static member with groupInstanceId=%s and unknown member id joins group %s in %s state. Created a new member id %s for this member and add to the group.",
@@ -119,10 +119,7 @@ func (g *Group) joinNew(now time.Time, req *JoinRequest, to chan<- JoinResult, e
 	if req.IDFirst {
 		e.infof("Dynamic member with unknown member id joins group %s in %s state. Created a new member id %s and request the member to rejoin with this id.",
 			g.ID, g.state, id)
-		if g.pending == nil {
-			g.pending = map[string]time.Time{}
-		}
-		g.pending[id] = g.arm(now.Add(millis(req.SessionTimeoutMs)))
+		g.members.await(id, g.arm(now.Add(millis(req.SessionTimeoutMs))))
 		return refuseJoin(id, protocol.MemberIDRequired), false
 	}
 	e.infof("Dynamic Member with unknown member id joins group %s in %s state. Created a new member id %s for this member and add to the group.",
@@ -145,14 +142,14 @@ func (g *Group) addAndRebalance(now time.Time, req *JoinRequest, id string, to c
 	if req.MemberID != "" { // a pending id, which no static member has
 		m.InstanceID = nil
 	}
-	g.add(m)
+	g.members.add(m)
 	m.expires = g.arm(now.Add(newMemberTimeout))
 	g.maybePrepareRebalance(now, e, "Adding new member %s with group instance id %s; client reason: %s", id, optional(m.InstanceID), req.Reason)
 }
 
 // rejoin handles the request of a member of the group.
 func (g *Group) rejoin(now time.Time, req *JoinRequest, to chan<- JoinResult, e *Effects) (refused JoinResult, ok bool) {
-	m := g.member(req.MemberID)
+	m := g.members.get(req.MemberID)
 	switch g.state {
 	case PreparingRebalance:
 		g.update(m, req, to, e)
@@ -166,7 +163,7 @@ func (g *Group) rejoin(now time.Time, req *JoinRequest, to chan<- JoinResult, e 
 		g.maybePrepareRebalance(now, e, "Updating metadata for member %s during %s; client reason: %s", m.ID, g.state, req.Reason)
 		return JoinResult{}, true
 	case Stable:
-		leads := g.leader == m.ID
+		leads := g.members.leader == m.ID
 		if !leads && m.offers(req.Protocols) {
 			return g.joined(m), false
 		}
@@ -186,34 +183,18 @@ func (g *Group) rejoin(now time.Time, req *JoinRequest, to chan<- JoinResult, e 
 // earlier request that is still parked is answered with REBALANCE_IN_PROGRESS; Kafka never answers
 // it.
 func (g *Group) update(m *Member, req *JoinRequest, to chan<- JoinResult, e *Effects) {
-	g.offer(m, req.Protocols, req.RebalanceTimeoutMs, req.SessionTimeoutMs)
+	g.members.offer(m, req.Protocols, req.RebalanceTimeoutMs, req.SessionTimeoutMs)
 	e.answerJoin(g, m, refuseJoin(m.ID, protocol.RebalanceInProgress))
-	m.join = to
-	g.parked++
-}
-
-// offer changes the protocols and timeouts of a member.
-func (g *Group) offer(m *Member, protocols []Protocol, rebalanceMs, sessionMs int32) {
-	g.unindexed(m)
-	m.protocols, m.RebalanceTimeoutMs, m.SessionTimeoutMs = protocols, rebalanceMs, sessionMs
-	g.indexed(m)
+	g.members.park(m, to)
 }
 
 // joined returns the member's answer for the current generation.
 func (g *Group) joined(m *Member) JoinResult {
-	r := JoinResult{MemberID: m.ID, Generation: g.generation, ProtocolType: g.protocolTypeOrNil(), Protocol: g.protocol, Leader: g.leader}
-	if g.leader == m.ID {
-		r.Members = g.joinedMembers()
+	r := JoinResult{MemberID: m.ID, Generation: g.generation, ProtocolType: g.protocolTypeOrNil(), Protocol: g.protocol, Leader: g.members.leader}
+	if g.members.leader == m.ID {
+		r.Members = g.members.joined(*g.protocol)
 	}
 	return r
-}
-
-func (g *Group) joinedMembers() []JoinedMember {
-	list := make([]JoinedMember, g.members.size)
-	for i, m := range g.members.all() {
-		list[i] = JoinedMember{m.ID, m.InstanceID, m.metadata(*g.protocol)}
-	}
-	return list
 }
 
 func (g *Group) protocolTypeOrNil() *string {

@@ -29,8 +29,8 @@ func (g *Group) Leave(now time.Time, members []Leaving) (codes []protocol.ErrorC
 
 func (g *Group) leaveOne(now time.Time, l Leaving, e *Effects) protocol.ErrorCode {
 	id := l.MemberID
-	if _, known := g.pending[id]; known {
-		g.remove(id)
+	if _, known := g.members.pending[id]; known {
+		g.members.remove(id)
 		e.infof("Pending member with memberId=%s has left group %s through explicit `LeaveGroup` request", id, g.ID)
 		g.tryCompleteJoin(now, e)
 		return protocol.None
@@ -38,19 +38,19 @@ func (g *Group) leaveOne(now time.Time, l Leaving, e *Effects) protocol.ErrorCod
 	if id == "" {
 		known := false
 		if l.InstanceID != nil {
-			id, known = g.static[*l.InstanceID]
+			id, known = g.members.static[*l.InstanceID]
 		}
 		if !known {
 			return protocol.UnknownMemberID
 		}
-	} else if code := g.checkMember(id, l.InstanceID); code != protocol.None {
+	} else if code := g.members.check(id, l.InstanceID); code != protocol.None {
 		return code
 	}
 	reason := "not provided"
 	if l.Reason != nil {
 		reason = *l.Reason
 	}
-	g.removeAndUpdate(now, g.member(id), e, "Removing member %s on LeaveGroup; client reason: %s", id, reason)
+	g.removeAndUpdate(now, g.members.get(id), e, "Removing member %s on LeaveGroup; client reason: %s", id, reason)
 	e.infof("Member %s has left group %s through explicit `LeaveGroup`; client reason: %s", id, g.ID, reason)
 	return protocol.None
 }
@@ -60,7 +60,7 @@ func (g *Group) removeAndUpdate(now time.Time, m *Member, e *Effects, reason str
 	// If the member still waits for an answer it must join again.
 	e.answerJoin(g, m, refuseJoin("", protocol.UnknownMemberID))
 	e.answerSync(m, refuseSync(protocol.UnknownMemberID))
-	g.remove(m.ID)
+	g.members.remove(m.ID)
 	switch g.state {
 	case Stable, CompletingRebalance:
 		g.maybePrepareRebalance(now, e, reason, args...)
@@ -75,7 +75,7 @@ func (g *Group) Heartbeat(now time.Time, memberID string, instanceID *string, ge
 	if g.state == Dead {
 		return protocol.CoordinatorNotAvailable
 	}
-	if code := g.checkMember(memberID, instanceID); code != protocol.None {
+	if code := g.members.check(memberID, instanceID); code != protocol.None {
 		return code
 	}
 	switch {
@@ -84,7 +84,7 @@ func (g *Group) Heartbeat(now time.Time, memberID string, instanceID *string, ge
 	case g.state == Empty:
 		return protocol.UnknownMemberID
 	}
-	g.renew(now, g.member(memberID))
+	g.renew(now, g.members.get(memberID))
 	if g.state == PreparingRebalance {
 		return protocol.RebalanceInProgress
 	}
@@ -101,7 +101,7 @@ func (g *Group) Kill(now time.Time) *Effects {
 		e.answerJoin(g, m, refuseJoin(m.ID, protocol.NotCoordinator))
 		e.answerSync(m, refuseSync(protocol.NotCoordinator))
 	}
-	g.forgetUnsynced()
+	g.members.forgetUnsynced()
 	g.join = nil
 	g.offsets = offsets{}
 	g.become(Dead, now)

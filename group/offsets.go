@@ -262,7 +262,7 @@ func (g *Group) CheckCommit(now time.Time, memberID string, instanceID *string, 
 	case generation < 0 && g.state == Empty:
 		return protocol.None
 	case generation >= 0 || memberID != "" || instanceID != nil:
-		if code := g.checkMember(memberID, instanceID); code != protocol.None {
+		if code := g.members.check(memberID, instanceID); code != protocol.None {
 			return code
 		}
 		if generation != g.generation {
@@ -277,7 +277,7 @@ func (g *Group) CheckCommit(now time.Time, memberID string, instanceID *string, 
 	if g.state == CompletingRebalance {
 		return protocol.RebalanceInProgress
 	}
-	if m := g.member(memberID); m != nil {
+	if m := g.members.get(memberID); m != nil {
 		g.renew(now, m)
 	}
 	return protocol.None

@@ -137,13 +137,13 @@ func TestMembersThatWaitDoNotExpire(t *testing.T) {
 	c := stable(t, "L", "M")
 	c.join("L", "", nil, time.Minute) // waits for M, which sends heartbeats but does not join
 	c.pass(30*time.Second, nil, "M")
-	if c.group.member("L") == nil {
+	if c.group.members.get("L") == nil {
 		t.Fatal("the member that waits in JoinGroup was removed")
 	}
 	c.join("M", "", nil, time.Minute)
 	c.sync("M", nil, nil) // waits for L, which sends heartbeats but does not assign
 	c.pass(30*time.Second, nil, "L")
-	if c.group.member("M") == nil {
+	if c.group.members.get("M") == nil {
 		t.Error("the member that waits in SyncGroup was removed")
 	}
 }

@@ -19,8 +19,8 @@ func (g *Group) prepareRebalance(now time.Time, e *Effects, reason string, args 
 	if g.state == CompletingRebalance {
 		g.dropAssignments(now, e, protocol.RebalanceInProgress)
 	}
-	g.forgetUnsynced()
-	timeout := g.rebalanceTimeout()
+	g.members.forgetUnsynced()
+	timeout := g.members.rebalanceTimeout()
 	if g.state == Empty {
 		g.join = &joinTimer{at: g.arm(now.Add(g.rules.InitialDelay)), initial: true, left: max(timeout-g.rules.InitialDelay, 0)}
 	} else {
@@ -48,7 +48,7 @@ func (g *Group) tryCompleteJoin(now time.Time, e *Effects) {
 		}
 		return
 	}
-	if int(g.parked) == g.members.size && len(g.pending) == 0 {
+	if g.members.allJoined() {
 		g.completeJoin(now, e)
 	}
 }
@@ -73,13 +73,13 @@ func (g *Group) completeJoin(now time.Time, e *Effects) {
 		// The group only has static members, none of which has joined: wait until one joins or
 		// their sessions expire.
 		e.Lines = append(e.Lines, Line{Failure, fmt.Sprintf("Group %s could not complete rebalance because no members rejoined", g.ID)})
-		g.join = &joinTimer{at: g.arm(now.Add(max(g.rebalanceTimeout(), time.Millisecond)))}
+		g.join = &joinTimer{at: g.arm(now.Add(max(g.members.rebalanceTimeout(), time.Millisecond)))}
 		return
 	}
 	g.generation++
 	g.join = nil
 	g.offsets.newGeneration()
-	g.forgetUnsynced()
+	g.members.forgetUnsynced()
 	if g.members.size == 0 {
 		g.protocol, g.subscribed = nil, nil
 		if g.protocolType == consumerProtocol {
@@ -90,7 +90,7 @@ func (g *Group) completeJoin(now time.Time, e *Effects) {
 		e.Store = g.store(emptyGroup)
 		return
 	}
-	g.protocol = g.selectProtocol()
+	g.protocol = g.members.selectProtocol()
 	g.subscribed = g.subscriptions(e)
 	g.become(CompletingRebalance, now)
 	e.infof("Stabilized group %s generation %d (%s) with %d members", g.ID, g.generation, topicPlaceholder, g.members.size)
@@ -98,10 +98,8 @@ func (g *Group) completeJoin(now time.Time, e *Effects) {
 		e.answerJoin(g, m, g.joined(m))
 		m.isNew = false
 		g.renew(now, m)
-		m.unsynced = true
 	}
-	g.unsynced = int32(g.members.size)
-	g.syncBy = g.arm(now.Add(g.rebalanceTimeout()))
+	g.members.awaitSync(g.arm(now.Add(g.members.rebalanceTimeout())))
 }
 
 func (g *Group) dropAbsent(e *Effects) {
@@ -116,22 +114,22 @@ func (g *Group) dropAbsent(e *Effects) {
 	}
 	e.infof("Group %s removed dynamic members who haven't joined: %v", g.ID, absent)
 	for _, id := range absent {
-		m := g.member(id)
+		m := g.members.get(id)
 		e.answerSync(m, refuseSync(protocol.UnknownMemberID))
-		g.remove(id)
+		g.members.remove(id)
 	}
 }
 
 // leaderJoined makes a member that has joined the leader, if the current leader has not. It reports
 // whether a member has joined.
 func (g *Group) leaderJoined(e *Effects) bool {
-	if leader := g.member(g.leader); leader != nil && leader.join != nil {
+	if leader := g.members.get(g.members.leader); leader != nil && leader.join != nil {
 		return true
 	}
 	for _, m := range g.members.all() {
 		if m.join != nil {
-			e.infof("Group leader %s failed to join before rebalance timeout, while new leader %s was elected.", g.leader, m.ID)
-			g.leader = m.ID
+			e.infof("Group leader %s failed to join before rebalance timeout, while new leader %s was elected.", g.members.leader, m.ID)
+			g.members.leader = m.ID
 			return true
 		}
 	}

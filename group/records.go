@@ -70,8 +70,8 @@ func (f formats) appendOffset(dst []byte, v *Offset) []byte {
 func (f formats) appendGroup(dst []byte, g *Group, s *Store) []byte {
 	value := kmsg.GroupMetadataValue{Version: f.group, ProtocolType: g.protocolType, Generation: g.generation, Protocol: g.protocol,
 		CurrentStateTimestamp: g.stateSince, Members: make([]kmsg.GroupMetadataValueMember, g.members.size)}
-	if g.leader != "" {
-		value.Leader = &g.leader
+	if g.members.leader != "" {
+		value.Leader = &g.members.leader
 	}
 	for i, m := range g.members.all() {
 		value.Members[i] = kmsg.GroupMetadataValueMember{
@@ -168,7 +168,7 @@ func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 		g.stateSince = noTime
 	}
 	if v.Leader != nil {
-		g.leader = *v.Leader
+		g.members.leader = *v.Leader
 	}
 	for i := range v.Members {
 		m := &v.Members[i]
@@ -180,10 +180,10 @@ func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 		if v.Protocol != nil {
 			name = *v.Protocol
 		}
-		if g.member(m.MemberID) != nil {
+		if g.members.get(m.MemberID) != nil {
 			return nil, fmt.Errorf("member %s appears twice", m.MemberID)
 		}
-		g.add(&Member{ID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, ClientHost: m.ClientHost,
+		g.members.add(&Member{ID: m.MemberID, InstanceID: m.InstanceID, ClientID: m.ClientID, ClientHost: m.ClientHost,
 			RebalanceTimeoutMs: rebalance, SessionTimeoutMs: m.SessionTimeoutMillis,
 			protocols: []Protocol{{name, m.Subscription}}, assignment: m.Assignment})
 	}

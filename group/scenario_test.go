@@ -354,7 +354,7 @@ func (s *scenario) describe() {
 	if g.protocol != nil {
 		protocol = *g.protocol
 	}
-	s.print("%s generation=%d type=%s protocol=%s leader=%s pending=%v subscribed=%v", g.state, g.generation, g.protocolType, protocol, g.leader, sortedKeys(g.pending), g.subscribed)
+	s.print("%s generation=%d type=%s protocol=%s leader=%s pending=%v subscribed=%v", g.state, g.generation, g.protocolType, protocol, g.members.leader, sortedKeys(g.members.pending), g.subscribed)
 	for _, m := range g.members.all() {
 		s.print("  %s assignment=%q", m.ID, m.assignment)
 	}

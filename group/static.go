@@ -22,17 +22,16 @@ type replaced struct {
 // once the new id is stored (KIP-345).
 func (g *Group) replaceStatic(now time.Time, req *JoinRequest, m *Member, to chan<- JoinResult, e *Effects) {
 	was := &replaced{member: m, oldID: m.ID, newID: req.NewMemberID, protocols: m.protocols,
-		rebalance: m.RebalanceTimeoutMs, session: m.SessionTimeoutMs, leaderBefore: g.leader, maySkip: req.MaySkipAssignment}
+		rebalance: m.RebalanceTimeoutMs, session: m.SessionTimeoutMs, leaderBefore: g.members.leader, maySkip: req.MaySkipAssignment}
 	e.answerJoin(g, m, refuseJoin(m.ID, protocol.FencedInstanceID))
 	e.answerSync(m, refuseSync(protocol.FencedInstanceID))
-	g.rename(m, req.NewMemberID)
-	g.offer(m, req.Protocols, req.RebalanceTimeoutMs, req.SessionTimeoutMs)
-	m.join = to
-	g.parked++
+	g.members.rename(m, req.NewMemberID)
+	g.members.offer(m, req.Protocols, req.RebalanceTimeoutMs, req.SessionTimeoutMs)
+	g.members.park(m, to)
 	g.renew(now, m)
 	switch g.state {
 	case Stable:
-		if g.protocol != nil && *g.protocol == *g.selectProtocol() {
+		if g.protocol != nil && *g.protocol == *g.members.selectProtocol() {
 			e.infof("Static member which joins during Stable stage and doesn't affect selectProtocol will not trigger rebalance.")
 			e.Store = g.store(staticMember)
 			e.Store.replaced = was
@@ -46,29 +45,19 @@ func (g *Group) replaceStatic(now time.Time, req *JoinRequest, m *Member, to cha
 	}
 }
 
-func (g *Group) rename(m *Member, id string) {
-	if g.leader == m.ID {
-		g.leader = id
-	}
-	g.unindexed(m)
-	m.ID = id
-	g.indexed(m)
-	g.static[*m.InstanceID] = id
-}
-
 // staticStored answers a static member whose new id is stored. If storing it failed, the
 // replacement is undone.
 func (g *Group) staticStored(now time.Time, s *Store, code protocol.ErrorCode, e *Effects) {
 	was := s.replaced
-	m := g.member(was.newID)
+	m := g.members.get(was.newID)
 	if m == nil || m != was.member {
 		return
 	}
 	if code != protocol.None {
 		e.warnf("Failed to persist metadata for group %s: %s", g.ID, code.Message())
 		e.answerJoin(g, m, JoinResult{Err: code, Generation: g.generation, ProtocolType: g.protocolTypeOrNil(), Protocol: g.protocol, Leader: was.leaderBefore})
-		g.offer(m, was.protocols, was.rebalance, was.session)
-		g.rename(m, was.oldID)
+		g.members.offer(m, was.protocols, was.rebalance, was.session)
+		g.members.rename(m, was.oldID)
 		g.renew(now, m)
 		return
 	}
@@ -77,7 +66,7 @@ func (g *Group) staticStored(now time.Time, s *Store, code protocol.ErrorCode, e
 	}
 	r := g.joined(m)
 	if was.maySkip {
-		r.SkipAssignment = g.leader == m.ID
+		r.SkipAssignment = g.members.leader == m.ID
 	} else {
 		// Before v9 a leader that has returned must not learn that it is the leader: it would
 		// send an assignment, which a stable group ignores.

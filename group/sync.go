@@ -34,8 +34,8 @@ func (g *Group) Sync(now time.Time, req SyncRequest, to chan<- SyncResult) *Effe
 		e.Syncs = append(e.Syncs, SyncAnswer{to, refuseSync(code)})
 		return e
 	}
-	m := g.member(req.MemberID)
-	g.synced(m)
+	m := g.members.get(req.MemberID)
+	g.members.synced(m)
 	if g.state == Stable {
 		e.Syncs = append(e.Syncs, SyncAnswer{to, g.assigned(m)})
 		g.renew(now, m)
@@ -44,9 +44,9 @@ func (g *Group) Sync(now time.Time, req SyncRequest, to chan<- SyncResult) *Effe
 	// A repeated request replaces the first one.
 	e.answerSync(m, refuseSync(protocol.RebalanceInProgress))
 	m.sync = to
-	if g.leader == m.ID {
+	if g.members.leader == m.ID {
 		e.infof("Assignment received from leader %s for group %s for generation %d. The group has %d members, %d of which are static.",
-			m.ID, g.ID, g.generation, g.members.size, len(g.static))
+			m.ID, g.ID, g.generation, g.members.size, len(g.members.static))
 		e.Store = g.storeAssignment(req.Assignments, e)
 	}
 	return e
@@ -56,7 +56,7 @@ func (g *Group) checkSync(req *SyncRequest) protocol.ErrorCode {
 	if g.state == Dead {
 		return protocol.CoordinatorNotAvailable
 	}
-	if code := g.checkMember(req.MemberID, req.InstanceID); code != protocol.None {
+	if code := g.members.check(req.MemberID, req.InstanceID); code != protocol.None {
 		return code
 	}
 	switch {
@@ -105,7 +105,7 @@ func (g *Group) assignmentStored(now time.Time, s *Store, code protocol.ErrorCod
 	}
 	if code != protocol.None {
 		g.dropAssignments(now, e, code)
-		g.maybePrepareRebalance(now, e, "Error %s when storing group assignment during SyncGroup (member: %s)", code.Name(), g.leader)
+		g.maybePrepareRebalance(now, e, "Error %s when storing group assignment during SyncGroup (member: %s)", code.Name(), g.members.leader)
 		return
 	}
 	byID := make(map[string][]byte, len(s.members))
