@@ -1,7 +1,6 @@
 package group
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -64,23 +63,9 @@ type Group struct {
 	wake time.Time
 }
 
-// joinTimer is the deadline of a rebalance.
-type joinTimer struct {
-	at       time.Time
-	initial  bool          // the initial delay of an empty group, which does not end early
-	left     time.Duration // by how much an initial delay may still be extended; otherwise 0
-	newcomer bool          // a member joined during an initial delay of generation 0
-}
-
 // New returns an empty group.
 func New(id string, rules Rules, now time.Time) *Group {
 	return &Group{ID: id, rules: rules, stateSince: now.UnixMilli()}
-}
-
-// Protocol is a protocol that a member offers, with its metadata for the group's leader.
-type Protocol struct {
-	Name     string
-	Metadata []byte
 }
 
 // State returns the group's state.
@@ -111,70 +96,6 @@ func (g *Group) supports(protocolType string, protocols []Protocol) bool {
 	return g.hasProtocolType() && g.protocolType == protocolType && slices.ContainsFunc(protocols, func(p Protocol) bool {
 		return g.members.allSupport(p.Name)
 	})
-}
-
-// Effects is what the caller of a step must do, in this order: append the record, send the answers,
-// log the lines. It must also call Deadline.
-type Effects struct {
-	Joins []JoinAnswer
-	Syncs []SyncAnswer
-	// Store is a record of the group to append, or nil. The outcome must be passed to
-	// Group.Stored.
-	Store *Store
-	Lines []Line
-}
-
-// JoinAnswer is the result for a waiting JoinGroup.
-type JoinAnswer struct {
-	To     chan<- JoinResult
-	Result JoinResult
-}
-
-// SyncAnswer is the result for a waiting SyncGroup.
-type SyncAnswer struct {
-	To     chan<- SyncResult
-	Result SyncResult
-}
-
-// Level is the log level of a Line.
-type Level int8
-
-// The levels of lines. Failure is logged as an error.
-const (
-	Info Level = iota
-	Warn
-	Failure
-)
-
-// Line is a line for the broker's log.
-type Line struct {
-	Level Level
-	Text  string
-}
-
-func (e *Effects) infof(format string, args ...any) {
-	e.Lines = append(e.Lines, Line{Info, fmt.Sprintf(format, args...)})
-}
-
-func (e *Effects) warnf(format string, args ...any) {
-	e.Lines = append(e.Lines, Line{Warn, fmt.Sprintf(format, args...)})
-}
-
-// answerJoin answers the parked JoinGroup, if any, of a member of the group.
-func (e *Effects) answerJoin(g *Group, m *Member, r JoinResult) {
-	if m.join != nil {
-		e.Joins = append(e.Joins, JoinAnswer{g.members.unpark(m), r})
-	}
-}
-
-// answerSync answers the member's parked SyncGroup and reports whether it had one.
-func (e *Effects) answerSync(m *Member, r SyncResult) bool {
-	if m.sync == nil {
-		return false
-	}
-	e.Syncs = append(e.Syncs, SyncAnswer{m.sync, r})
-	m.sync = nil
-	return true
 }
 
 func millis(ms int32) time.Duration { return time.Duration(ms) * time.Millisecond }

@@ -29,6 +29,12 @@ type Member struct {
 	previous, next *Member // in the group's list
 }
 
+// Protocol is a protocol that a member offers, with its metadata for the group's leader.
+type Protocol struct {
+	Name     string
+	Metadata []byte
+}
+
 // metadata returns the member's metadata for a protocol.
 func (m *Member) metadata(protocol string) []byte {
 	for _, p := range m.protocols {

@@ -7,6 +7,14 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
+// joinTimer is the deadline of a rebalance.
+type joinTimer struct {
+	at       time.Time
+	initial  bool          // the initial delay of an empty group, which does not end early
+	left     time.Duration // by how much an initial delay may still be extended; otherwise 0
+	newcomer bool          // a member joined during an initial delay of generation 0
+}
+
 func (g *Group) maybePrepareRebalance(now time.Time, e *Effects, reason string, args ...any) {
 	switch g.state {
 	case Stable, CompletingRebalance, Empty:
