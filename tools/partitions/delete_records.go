@@ -162,8 +162,12 @@ func deleteBefore(c *client.Admin, offsets map[client.TopicPartition]int64, repo
 				tp := client.TopicPartition{Topic: t.Topic, Partition: p.Partition}
 				if p.ErrorCode != 0 {
 					failed[tp] = protocol.ErrorCode(p.ErrorCode)
+					what := "an unexpected error"
+					if p.ErrorCode == int16(protocol.TopicAuthorizationFailed) {
+						what = "an error"
+					}
 					c.Env.Logger("org.apache.kafka.clients.admin.internals.DeleteRecordsHandler").Errorf(
-						"[AdminClient clientId=%s] DeleteRecords request for topic partition %s failed due to an unexpected error %s", c.ID, tp, protocol.ErrorCode(p.ErrorCode).Name())
+						"[AdminClient clientId=%s] DeleteRecords request for topic partition %s failed due to %s %s", c.ID, tp, what, protocol.ErrorCode(p.ErrorCode).Name())
 				}
 				low[tp] = p.LowWatermark
 			}

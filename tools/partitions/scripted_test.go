@@ -252,7 +252,7 @@ func TestRecordsAreDeletedByTheLeaders(t *testing.T) {
 		{"a topic that may not be changed", `{"partitions":[{"topic":"t","partition":0,"offset":2}]}`, func(s *scripted) { s.errors["t"] = protocol.TopicAuthorizationFailed }, `[out] Executing records delete operation
 [out] Records delete operation completed:
 [out] partition: t-0	error: org.apache.kafka.common.errors.TopicAuthorizationException: Topic authorization failed.
-[err] * ERROR [AdminClient clientId=*] DeleteRecords request for topic partition t-0 failed due to an unexpected error TOPIC_AUTHORIZATION_FAILED (org.apache.kafka.clients.admin.internals.DeleteRecordsHandler)
+[err] * ERROR [AdminClient clientId=*] DeleteRecords request for topic partition t-0 failed due to an error TOPIC_AUTHORIZATION_FAILED (org.apache.kafka.clients.admin.internals.DeleteRecordsHandler)
 [exit] 0
 `},
 		{"a policy violation", `{"partitions":[{"topic":"t","partition":1,"offset":2}]}`, func(s *scripted) { s.errors["t"] = protocol.PolicyViolation }, `[out] Executing records delete operation
