@@ -128,8 +128,7 @@ func (p *proxy) observe(req kmsg.Request, frame []byte) {
 	if r == nil || req == nil {
 		return
 	}
-	switch protocol.APIKey(req.Key()) {
-	case protocol.ApiVersions, protocol.LeaderAndIsr, protocol.StopReplica, protocol.UpdateMetadata, protocol.ControlledShutdown:
+	if protocol.APIKey(req.Key()) == protocol.ApiVersions || betweenBrokers(req) {
 		return
 	}
 	_, body, err := protocol.ParseResponseHeader(frame, protocol.APIKey(req.Key()), req.GetVersion())
@@ -141,6 +140,22 @@ func (p *proxy) observe(req kmsg.Request, frame []byte) {
 	if resp.ReadFrom(body) == nil {
 		r.add(p.id, req, resp)
 	}
+}
+
+// betweenBrokers reports whether only brokers send a request.
+func betweenBrokers(req kmsg.Request) bool {
+	switch req := req.(type) {
+	case *kmsg.LeaderAndISRRequest, *kmsg.StopReplicaRequest, *kmsg.UpdateMetadataRequest, *kmsg.ControlledShutdownRequest,
+		*kmsg.AlterPartitionRequest, *kmsg.AllocateProducerIDsRequest, *kmsg.WriteTxnMarkersRequest:
+		return true
+	case *kmsg.AddPartitionsToTxnRequest:
+		return req.Version >= 4
+	case *kmsg.FetchRequest:
+		return req.ReplicaID >= 0 || req.ReplicaState.ID >= 0
+	case *kmsg.OffsetForLeaderEpochRequest:
+		return req.ReplicaID >= 0
+	}
+	return false
 }
 
 func writeFrame(out io.Writer, frame []byte) error {

@@ -170,6 +170,9 @@ func (r *recording) respond(t testing.TB, broker int32, req kmsg.Request) kmsg.R
 		found.used++
 	}
 	r.mu.Unlock()
+	if fetch, is := req.(*kmsg.FetchRequest); is && found == nil {
+		return nothingFetched(t, fetch)
+	}
 	if found == nil {
 		t.Errorf("no such request was recorded: %s v%d %s", kmsg.NameForKey(req.Key()), req.GetVersion(), wanted)
 		return nil
@@ -184,13 +187,37 @@ func (r *recording) respond(t testing.TB, broker int32, req kmsg.Request) kmsg.R
 		t.Errorf("the response to %s: %v", found.request, err)
 		return nil
 	}
-	if repeated && req.Key() == int16(protocol.Fetch) { // a broker without new records lets a consumer wait
-		select {
-		case <-t.Context().Done():
-		case <-time.After(repeatedFetchPause):
-		}
+	if repeated && req.Key() == int16(protocol.Fetch) {
+		pause(t)
 	}
 	return resp
+}
+
+// nothingFetched is the response to a fetch that was not recorded, since a consumer that was faster
+// or slower then ended before it. There are no records.
+func nothingFetched(t testing.TB, req *kmsg.FetchRequest) kmsg.Response {
+	pause(t)
+	resp := kmsg.NewPtrFetchResponse()
+	resp.Version = req.Version
+	for _, asked := range req.Topics {
+		topic := kmsg.NewFetchResponseTopic()
+		topic.Topic, topic.TopicID = asked.Topic, asked.TopicID
+		for _, p := range asked.Partitions {
+			one := kmsg.NewFetchResponseTopicPartition()
+			one.Partition, one.HighWatermark, one.LastStableOffset = p.Partition, p.FetchOffset, p.FetchOffset
+			topic.Partitions = append(topic.Partitions, one)
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
+}
+
+// pause lets a consumer wait, as a broker without new records does.
+func pause(t testing.TB) {
+	select {
+	case <-t.Context().Done():
+	case <-time.After(repeatedFetchPause):
+	}
 }
 
 // serve starts peers that answer as the recorded brokers did, and returns the address of broker 0.
