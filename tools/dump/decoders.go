@@ -1,6 +1,7 @@
 package dump
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -12,53 +13,77 @@ import (
 )
 
 // recordDecoder converts a record's key and value to text. nil prints nothing.
-type recordDecoder func(r *record.Record) (key, value *string)
+type recordDecoder func(r *record.Record) (key, value *string, err error)
+
+// always returns a decoder for which every record can be printed.
+func always(decode func(r *record.Record) (key, value *string)) recordDecoder {
+	return func(r *record.Record) (*string, *string, error) {
+		key, value := decode(r)
+		return key, value, nil
+	}
+}
 
 // decodeWith returns the decoder for the given Java decoder classes.
-func decodeWith(keyClass, valueClass string) (recordDecoder, error) {
-	key, err := fieldDecoder(keyClass)
+func decodeWith(keyClass, valueClass string, note func(text string)) (recordDecoder, error) {
+	key, err := decoderOf(keyClass, note)
 	if err != nil {
 		return nil, err
 	}
-	value, err := fieldDecoder(valueClass)
+	value, err := decoderOf(valueClass, note)
 	if err != nil {
 		return nil, err
 	}
-	return func(r *record.Record) (*string, *string) {
-		return decoded(key, r.Key), decoded(value, r.Value)
+	return func(r *record.Record) (*string, *string, error) {
+		keyText, err := decoded(key, r.Key)
+		if err != nil {
+			return nil, nil, err
+		}
+		valueText, err := decoded(value, r.Value)
+		return keyText, valueText, err
 	}, nil
 }
 
-func decoded(decode func([]byte) string, field []byte) *string {
+func decoded(decode fieldDecoder, field []byte) (*string, error) {
 	if field == nil {
-		return nil
+		return nil, nil
 	}
-	text := decode(field)
-	return &text
+	if len(field) < decode.least {
+		return nil, cli.NewJavaError("java.nio.BufferUnderflowException", "")
+	}
+	text := decode.text(field)
+	return &text, nil
 }
 
-func fieldDecoder(class string) (func([]byte) string, error) {
-	switch class[strings.LastIndex(class, ".")+1:] {
-	case "", "StringDecoder":
-		return cli.JavaString, nil
-	case "DefaultDecoder":
-		return func(b []byte) string { return fmt.Sprintf("[B@%x", len(b)) }, nil
-	case "LongDecoder":
-		return fixedDecoder("LongDeserializer"), nil
-	case "IntegerDecoder":
-		return fixedDecoder("IntegerDeserializer"), nil
-	}
-	return nil, cli.NewJavaError("java.lang.ClassNotFoundException", class)
+// fieldDecoder converts a key or a value of at least some bytes to text.
+type fieldDecoder struct {
+	least int
+	text  func([]byte) string
 }
 
-func fixedDecoder(class string) func([]byte) string {
-	return func(b []byte) string {
-		text, err := decode.Deserializers[class](b)
-		if err != nil {
-			return err.Error()
-		}
-		return string(text)
+// decoderOf returns the decoder with the name of a Java class. It notes names that Kafka has
+// replaced.
+func decoderOf(class string, note func(text string)) (fieldDecoder, error) {
+	const current, replaced = "org.apache.kafka.tools.api.", "kafka.serializer."
+	name, old := strings.CutPrefix(class, replaced)
+	if !old {
+		name = strings.TrimPrefix(class, current)
 	}
+	decode, found := fieldDecoders[name]
+	if class == name && class != "" || !found {
+		return fieldDecoder{}, cli.NewJavaError("java.lang.ClassNotFoundException", class)
+	}
+	if old {
+		note(class + " is deprecated. Please use " + current + name + " instead")
+	}
+	return decode, nil
+}
+
+var fieldDecoders = map[string]fieldDecoder{
+	"":               {0, cli.JavaString},
+	"StringDecoder":  {0, cli.JavaString},
+	"DefaultDecoder": {0, func(b []byte) string { return fmt.Sprintf("[B@%x", len(b)) }}, // Java prints where the bytes are
+	"LongDecoder":    {8, func(b []byte) string { return fmt.Sprint(int64(binary.BigEndian.Uint64(b))) }},
+	"IntegerDecoder": {4, func(b []byte) string { return fmt.Sprint(int32(binary.BigEndian.Uint32(b))) }},
 }
 
 // decodeOffsets decodes records of __consumer_offsets.

@@ -28,24 +28,34 @@ type offsetEntry struct {
 	position int32
 }
 
-func readOffsetIndex(file string) (base int64, entries []offsetEntry, err error) {
-	base, raw, err := readIndex(file, offsetEntrySize)
-	for ; err == nil && len(raw) >= offsetEntrySize; raw = raw[offsetEntrySize:] {
+func offsetEntries(base int64, raw []byte) (entries []offsetEntry) {
+	for ; len(raw) >= offsetEntrySize; raw = raw[offsetEntrySize:] {
 		entries = append(entries, offsetEntry{base + int64(int32(binary.BigEndian.Uint32(raw))), int32(binary.BigEndian.Uint32(raw[4:]))})
 	}
-	return base, entries, err
+	return entries
 }
 
-func readIndex(file string, entry int) (int64, []byte, error) {
-	base, err := baseOffset(file)
-	if err != nil {
+// readIndex reads an index, whose log must exist.
+func readIndex(file string) (base int64, raw []byte, err error) {
+	if base, err = baseOffset(file); err != nil {
 		return 0, nil, err
 	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return 0, nil, cli.NewJavaError("java.nio.file.NoSuchFileException", file)
+	if log := sibling(file, ".log"); !exists(log) {
+		return 0, nil, noSuchFile(log)
 	}
-	return base, raw[:len(raw)-len(raw)%entry], nil
+	if raw, err = os.ReadFile(file); err != nil {
+		return 0, nil, noSuchFile(file)
+	}
+	return base, raw, nil
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+func noSuchFile(file string) error {
+	return cli.NewJavaError("java.nio.file.NoSuchFileException", file)
 }
 
 // sibling returns the file of the same segment with another extension.
@@ -53,23 +63,38 @@ func sibling(file, ending string) string {
 	return file[:strings.LastIndex(file, ".")] + ending
 }
 
-func corruptIndex(file string, format string, args ...any) error {
-	return cli.NewJavaError("org.apache.kafka.storage.internals.log.CorruptIndexException",
-		"Corrupt index found, index file ("+file+") "+fmt.Sprintf(format, args...))
+func corruptIndex(format string, args ...any) error {
+	return cli.NewJavaError("org.apache.kafka.storage.internals.log.CorruptIndexException", fmt.Sprintf(format, args...))
+}
+
+// checkSize reports whether an index consists of whole entries.
+func checkSize(kind, file string, size, entry int) error {
+	if size%entry != 0 {
+		return corruptIndex("%s file %s is corrupt, found %d bytes which is neither positive nor a multiple of %d", kind, file, size, entry)
+	}
+	return nil
 }
 
 func (d *dump) dumpOffsetIndex(file string) error {
-	base, entries, err := readOffsetIndex(file)
+	maxMessageSize, err := number(d.maxMessageSize, 5<<20)
 	if err != nil {
 		return err
 	}
+	base, raw, err := readIndex(file)
+	if err != nil {
+		return err
+	}
+	entries := offsetEntries(base, raw)
 	if len(entries) == 0 {
 		fmt.Fprintf(d.out, "%s is empty.\n", file)
 		return nil
 	}
 	if d.sanityOnly {
 		if last := entries[len(entries)-1].offset; last < base {
-			return corruptIndex(file, "has non-zero size but the last offset is %d which is less than the base offset %d.", last, base)
+			return corruptIndex("Corrupt index found, index file %s has non-zero size but the last offset is %d which is less than the base offset %d", file, last, base)
+		}
+		if err := checkSize("Index", file, len(raw), offsetEntrySize); err != nil {
+			return err
 		}
 		fmt.Fprintf(d.out, "%s passed sanity check.\n", file)
 		return nil
@@ -78,7 +103,7 @@ func (d *dump) dumpOffsetIndex(file string) error {
 		if e.offset == base && i > 0 {
 			return nil // zeros: the file is preallocated
 		}
-		s, err := openScanner(sibling(file, ".log"), int64(e.position), d.maxMessageSize)
+		s, err := openScanner(sibling(file, ".log"), int64(e.position), maxMessageSize)
 		if err != nil {
 			return err
 		}
@@ -98,18 +123,22 @@ func (d *dump) dumpOffsetIndex(file string) error {
 }
 
 func (d *dump) dumpTimeIndex(file string) error {
-	base, raw, err := readIndex(file, timeEntrySize)
+	base, raw, err := readIndex(file)
 	if err != nil {
 		return err
 	}
+	index, err := os.ReadFile(sibling(file, ".index"))
+	if err != nil {
+		return cli.IllegalArgument("Invalid max index size: -1")
+	}
 	if d.sanityOnly {
+		if err := checkTimes(file, base, raw); err != nil {
+			return err
+		}
 		fmt.Fprintf(d.out, "%s passed sanity check.\n", file)
 		return nil
 	}
-	_, positions, err := readOffsetIndex(sibling(file, ".index"))
-	if err != nil {
-		return err
-	}
+	positions := offsetEntries(base, index)
 	previous := record.NoTimestamp
 	for i := 0; len(raw) >= timeEntrySize; raw, i = raw[timeEntrySize:], i+1 {
 		timestamp := int64(binary.BigEndian.Uint64(raw))
@@ -126,6 +155,23 @@ func (d *dump) dumpTimeIndex(file string) error {
 		previous = timestamp
 	}
 	return nil
+}
+
+// checkTimes is the sanity check of a time index.
+func checkTimes(file string, base int64, raw []byte) error {
+	if n := len(raw) / timeEntrySize; n > 0 {
+		last := raw[(n-1)*timeEntrySize:]
+		firstTime, lastTime := int64(binary.BigEndian.Uint64(raw)), int64(binary.BigEndian.Uint64(last))
+		lastOffset := base + int64(int32(binary.BigEndian.Uint32(last[8:])))
+		const head = "Corrupt time index found, time index file (%s) has non-zero size but the last "
+		if lastTime < firstTime {
+			return corruptIndex(head+"timestamp is %d which is less than the first timestamp %d", file, lastTime, firstTime)
+		}
+		if lastOffset < base {
+			return corruptIndex(head+"offset is %d which is less than the first offset %d", file, lastOffset, base)
+		}
+	}
+	return checkSize("Time index", file, len(raw), timeEntrySize)
 }
 
 // checkTimeEntry looks up the batch of an index entry in the log.
@@ -178,14 +224,17 @@ func (d *dump) checkTimeEntry(file string, positions []offsetEntry, timestamp, o
 }
 
 func (d *dump) dumpTxnIndex(file string) error {
-	_, raw, err := readIndex(file, txnEntrySize)
-	if err != nil {
+	if _, err := baseOffset(file); err != nil {
 		return err
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return noSuchFile(file)
 	}
 	for ; len(raw) >= txnEntrySize; raw = raw[txnEntrySize:] {
 		u64 := func(at int) int64 { return int64(binary.BigEndian.Uint64(raw[at:])) }
-		fmt.Fprintf(d.out, "version: %d producerId: %d firstOffset: %d lastOffset: %d lastStableOffset: %d\n",
-			binary.BigEndian.Uint16(raw), u64(2), u64(10), u64(18), u64(26))
+		// Kafka's tool prints the version that it knows, not that of the entry.
+		fmt.Fprintf(d.out, "version: 0 producerId: %d firstOffset: %d lastOffset: %d lastStableOffset: %d\n", u64(2), u64(10), u64(18), u64(26))
 	}
 	return nil
 }
@@ -193,15 +242,15 @@ func (d *dump) dumpTxnIndex(file string) error {
 func (d *dump) dumpSnapshot(file string) error {
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return cli.NewJavaError("java.nio.file.NoSuchFileException", file)
+		return noSuchFile(file)
 	}
 	corrupt := func(text string) error {
 		d.out.Flush()
 		d.Env.Complainf("%s", text)
 		return nil
 	}
-	if len(raw) < snapshotHeadSize {
-		return corrupt("Snapshot failed schema validation: Error reading field 'version': java.nio.BufferUnderflowException")
+	if fields := missingField(raw); fields != "" {
+		return corrupt("Snapshot failed schema validation: " + fields + "java.nio.BufferUnderflowException")
 	}
 	if version := int16(binary.BigEndian.Uint16(raw)); version != 1 {
 		return corrupt(fmt.Sprintf("Snapshot contained an unknown file version %d", version))
@@ -214,6 +263,40 @@ func (d *dump) dumpSnapshot(file string) error {
 		d.printProducer(raw)
 	}
 	return nil
+}
+
+// field is a field of a snapshot.
+type field struct {
+	name string
+	size int
+}
+
+var (
+	snapshotHead  = []field{{"version", 2}, {"crc", 4}, {"producer_entries", 4}}
+	producerEntry = []field{{"producer_id", 8}, {"epoch", 2}, {"last_sequence", 4}, {"last_offset", 8}, {"offset_delta", 4},
+		{"timestamp", 8}, {"coordinator_epoch", 4}, {"current_txn_first_offset", 8}}
+)
+
+// missingField returns in which field a snapshot ends too early, or an empty string.
+func missingField(raw []byte) string {
+	missing := func(fields []field) string {
+		for _, f := range fields {
+			if len(raw) < f.size {
+				return "Error reading field '" + f.name + "': "
+			}
+			raw = raw[f.size:]
+		}
+		return ""
+	}
+	if text := missing(snapshotHead); text != "" {
+		return text
+	}
+	for len(raw) > 0 {
+		if text := missing(producerEntry); text != "" {
+			return "Error reading field 'producer_entries': " + text
+		}
+	}
+	return ""
 }
 
 // printProducer prints the entry of one producer in a snapshot.

@@ -30,9 +30,10 @@ type dump struct {
 	verifyOnly     bool
 	sanityOnly     bool
 	skipMetadata   bool
-	maxMessageSize int64
-	maxBytes       int64
-	decode         recordDecoder
+	maxMessageSize *cli.Option // of indexes; read when an index is dumped
+	maxBytes       *cli.Option // of logs; read when a log is dumped
+	// decoder returns what decodes the records of a log. It is called for every log.
+	decoder func() (recordDecoder, error)
 
 	// Findings are printed to stderr after all files, each kind in the order found.
 	mismatches     findings // index files: index offset, log offset
@@ -75,22 +76,15 @@ func runDumpLog(env *cli.Env, args []string) int {
 	decoders := offsets.Given() || transactions.Given() || metadata.Given() || remote.Given() || keyDecoder.Given() || valueDecoder.Given()
 	d.printData = printData.Given() || decoders
 	d.deep = deep.Given() || d.printData
-	var err error
-	if d.maxMessageSize, err = o.Number(messageSize, 5<<20); err != nil {
-		return o.Fail(cli.UsageError{Text: err.Error()})
-	}
-	if d.maxBytes, err = o.Number(maxBytes, maxInt32); err != nil {
-		return o.Fail(cli.UsageError{Text: err.Error()})
-	}
-	switch {
-	case offsets.Given():
-		d.decode = decodeOffsets
-	case transactions.Given():
-		d.decode = decodeTransaction
-	default:
-		if d.decode, err = decodeWith(keyDecoder.Or(""), valueDecoder.Or("")); err != nil {
-			return o.Fail(err)
+	d.maxMessageSize, d.maxBytes = messageSize, maxBytes
+	d.decoder = func() (recordDecoder, error) {
+		switch {
+		case offsets.Given():
+			return always(decodeOffsets), nil
+		case transactions.Given():
+			return always(decodeTransaction), nil
 		}
+		return decodeWith(keyDecoder.Or(""), valueDecoder.Or(""), func(text string) { fmt.Fprintln(d.out, text) })
 	}
 	for _, file := range strings.Split(files.Or(""), ",") {
 		if cli.OutputFailed(d.out) {
@@ -110,6 +104,9 @@ func runDumpLog(env *cli.Env, args []string) int {
 func (d *dump) dumpFile(file string) error {
 	fmt.Fprintf(d.out, "Dumping %s\n", file)
 	switch filepath.Ext(file) {
+	case "":
+		n := len(filepath.Base(file))
+		return cli.NewJavaError("java.lang.StringIndexOutOfBoundsException", fmt.Sprintf("begin -1, end %d, length %d", n, n))
 	case ".log":
 		return d.dumpSegment(file)
 	case ".index":
@@ -125,6 +122,18 @@ func (d *dump) dumpFile(file string) error {
 		d.Env.Complainf("Ignoring unknown file %s", file)
 		return nil
 	}
+}
+
+// number returns the value of an option.
+func number(opt *cli.Option, def int64) (int64, error) {
+	if !opt.Given() {
+		return def, nil
+	}
+	n, err := strconv.ParseInt(opt.Or(""), 10, 32)
+	if err != nil {
+		return 0, cli.NewJavaError("joptsimple.OptionArgumentConversionException", fmt.Sprintf("Cannot parse argument '%s' of option %s", opt.Or(""), opt.Name))
+	}
+	return n, nil
 }
 
 // baseOffset returns the offset in the name of a segment file.
@@ -190,12 +199,20 @@ func openScanner(file string, position, length int64) (*batchScanner, error) {
 }
 
 func (d *dump) dumpSegment(file string) error {
+	decode, err := d.decoder()
+	if err != nil {
+		return err
+	}
+	maxBytes, err := number(d.maxBytes, maxInt32)
+	if err != nil {
+		return err
+	}
 	base, err := baseOffset(file)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(d.out, "Log starting offset: %d\n", base)
-	s, err := openScanner(file, 0, d.maxBytes)
+	s, err := openScanner(file, 0, maxBytes)
 	if err != nil {
 		return err
 	}
@@ -219,13 +236,13 @@ func (d *dump) dumpSegment(file string) error {
 				d.nonConsecutive.add(absolute(file), lastOffset, r.Offset)
 			}
 			lastOffset = r.Offset
-			return d.printRecord(batch, r)
+			return d.printRecord(batch, r, decode)
 		})
 		if err != nil {
 			return err
 		}
 	}
-	if trailing := s.end - s.position; trailing > 0 && d.maxBytes == maxInt32 {
+	if trailing := s.end - s.position; trailing > 0 && maxBytes == maxInt32 {
 		fmt.Fprintf(d.out, "Found %d invalid bytes at the end of %s\n", trailing, filepath.Base(file))
 	}
 	return nil
@@ -255,7 +272,7 @@ func (d *dump) printBatch(b record.Batch, position int64) {
 		position, b.TimestampType(), b.MaxTimestamp(), b.Size(), b.Magic(), b.Codec(), b.CRC(), b.Validate() == nil)
 }
 
-func (d *dump) printRecord(b record.Batch, r *record.Record) error {
+func (d *dump) printRecord(b record.Batch, r *record.Record, decode recordDecoder) error {
 	prefix := "| "
 	if !d.skipMetadata {
 		fmt.Fprintf(d.out, "%soffset: %d %s: %d keySize: %d valueSize: %d", prefix, r.Offset, b.TimestampType(), r.Timestamp, sizeOf(r.Key), sizeOf(r.Value))
@@ -276,7 +293,10 @@ func (d *dump) printRecord(b record.Batch, r *record.Record) error {
 		}
 	}
 	if d.printData && !b.IsControl() {
-		key, value := d.decode(r)
+		key, value, err := decode(r)
+		if err != nil {
+			return err
+		}
 		if key != nil {
 			fmt.Fprintf(d.out, "%skey: %s", prefix, *key)
 		}
