@@ -182,7 +182,7 @@ func lastStableLag(p *replication.Partition) int64 {
 		return 0
 	}
 	at := l.Offsets()
-	return at.HighWatermark - at.LastStable
+	return int64(at.HighWatermark - at.LastStable)
 }
 
 func oneIf(is bool) int {

@@ -131,19 +131,19 @@ func (c *Coordinator) TooLong(metadata string) bool {
 
 // appendCommits stages the commits in the group and appends them. settle passes the outcome to the
 // group. The caller must hold e.mu, also when it calls settle.
-func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (written replication.Written, settle func(first int64, ok bool), err error) {
+func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (written replication.Written, settle func(first record.Offset, ok bool), err error) {
 	g := e.group
 	if txn != nil {
 		c.txns.add(txn.ProducerID, e)
 		g.offsets.stageTxn(txn.ProducerID, commits)
-		settle = func(first int64, ok bool) {
+		settle = func(first record.Offset, ok bool) {
 			if open := g.offsets.settleTxn(txn.ProducerID, commits, first, ok); !open {
 				c.txns.remove(txn.ProducerID, e)
 			}
 		}
 	} else {
 		stage := g.offsets.stage(commits)
-		settle = func(first int64, ok bool) { g.offsets.settle(commits, stage, first, ok) }
+		settle = func(first record.Offset, ok bool) { g.offsets.settle(commits, stage, first, ok) }
 	}
 	batch, err := c.commitBatch(g.ID, commits, txn)
 	if err != nil {

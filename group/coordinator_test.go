@@ -29,7 +29,7 @@ import (
 type fakeTopic struct {
 	mu         sync.Mutex
 	logs       map[int32][]byte // concatenated batches
-	ends       map[int32]int64
+	ends       map[int32]record.Offset
 	appendErr  error
 	refusal    error                   // returned by Verify
 	replicated error                   // returned by AwaitReplicated
@@ -39,7 +39,7 @@ type fakeTopic struct {
 }
 
 func newFakeTopic() *fakeTopic {
-	return &fakeTopic{logs: map[int32][]byte{}, ends: map[int32]int64{}}
+	return &fakeTopic{logs: map[int32][]byte{}, ends: map[int32]record.Offset{}}
 }
 
 func (f *fakeTopic) Verify(*replication.Transaction, <-chan struct{}) (*storage.Verification, error) {
@@ -207,7 +207,7 @@ func member(t *testing.T, c *Coordinator, group string) string {
 	return joined.MemberID
 }
 
-func commitOf(topic string, partition int32, offset int64) Commit {
+func commitOf(topic string, partition int32, offset record.Offset) Commit {
 	return Commit{TopicPartition{Topic: topic, Partition: partition}, Offset{Offset: offset, LeaderEpoch: -1, CommittedMs: time.Now().UnixMilli(), ExpiresMs: -1}}
 }
 
@@ -474,7 +474,7 @@ func TestTransactionalOffsetsAreValidOnceTheTransactionIsCommitted(t *testing.T)
 	synctest.Test(t, func(t *testing.T) {
 		topic := newFakeTopic()
 		c, _ := leading(t, topic, testOptions())
-		txn := func(producer, offset int64) {
+		txn := func(producer int64, offset record.Offset) {
 			t.Helper()
 			if codes := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, offset)}, Txn: &Txn{ProducerID: producer}}); codes[0] != protocol.None {
 				t.Fatal(codes[0].Name())
@@ -543,7 +543,7 @@ func TestUnverifiedTransactionalCommitsAreRefused(t *testing.T) {
 func TestOffsetsOfOpenTransactionsArePending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := leading(t, newFakeTopic(), testOptions())
-		commit := func(offset int64, txn *Txn) {
+		commit := func(offset record.Offset, txn *Txn) {
 			t.Helper()
 			if codes := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, offset)}, Txn: txn}); codes[0] != protocol.None {
 				t.Fatal(codes[0].Name())

@@ -190,7 +190,7 @@ func (l *loader) read(log Log, bufferSize int, wanted func() bool) error {
 }
 
 // chunk reads the next batches. The last one may be incomplete, but not if it is the only one.
-func (l *loader) chunk(log Log, at int64, size int) ([]byte, error) {
+func (l *loader) chunk(log Log, at record.Offset, size int) ([]byte, error) {
 	data, err := log.Read(storage.Read{Offset: at, MaxBytes: int32(size), MinOneMessage: true, Bound: storage.UpToLogEnd})
 	if err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func (l *loader) chunk(log Log, at int64, size int) ([]byte, error) {
 
 // apply applies the complete batches of set and returns the offset after the last one. The next read
 // starts with an incomplete one. Records that do not parse are skipped and logged.
-func (l *loader) apply(set []byte, from int64) (next int64, err error) {
+func (l *loader) apply(set []byte, from record.Offset) (next record.Offset, err error) {
 	next = from
 	for batch, err := range record.Batches(set) {
 		if err != nil {
@@ -254,7 +254,7 @@ func (l *loader) applyBatch(b record.Batch) {
 }
 
 // record applies one record. It does not keep the record's bytes.
-func (l *loader) record(r *record.Record, producer, batchAt int64) error {
+func (l *loader) record(r *record.Record, producer int64, batchAt record.Offset) error {
 	key, err := parseKey(r.Key)
 	switch {
 	case err != nil:
@@ -293,7 +293,7 @@ func (l *loader) groupRecord(id string, value []byte) error {
 	return nil
 }
 
-func (l *loader) offsetRecord(key *recordKey, value []byte, producer, batchAt int64) error {
+func (l *loader) offsetRecord(key *recordKey, value []byte, producer int64, batchAt record.Offset) error {
 	var offset Offset
 	if value != nil {
 		var err error

@@ -6,6 +6,7 @@ import (
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // TopicPartition identifies a partition.
@@ -13,14 +14,14 @@ type TopicPartition = metadata.TopicPartition
 
 // Offset is a committed offset.
 type Offset struct {
-	Offset      int64
+	Offset      record.Offset
 	LeaderEpoch int32 // of the last consumed record; -1 for none
 	Metadata    string
 	CommittedMs int64 // ms
 	ExpiresMs   int64 // ms; -1: the broker's retention applies
 	// recordAt is the log offset of the batch with the record. Of two commits the one that was
 	// appended later is valid.
-	recordAt int64
+	recordAt record.Offset
 }
 
 // noExpiry is the ExpiresMs of an offset without its own expiry.
@@ -98,7 +99,7 @@ func (o *offsets) stage(commits []Commit) uint64 {
 // settle ends commits that stage began with the number stage. If ok is true they are valid: they
 // are at the log offset recordAt. If it is false they have failed. Offsets that were removed in the
 // meantime, because their topic or the group was deleted, are dropped.
-func (o *offsets) settle(commits []Commit, stage uint64, recordAt int64, ok bool) {
+func (o *offsets) settle(commits []Commit, stage uint64, recordAt record.Offset, ok bool) {
 	for i := range commits {
 		c := &commits[i]
 		last := o.stageOf(c.Partition)
@@ -125,7 +126,7 @@ func (o *offsets) stageTxn(producerID int64, commits []Commit) {
 
 // settleTxn records that the commits of stageTxn are at the log offset recordAt, or drops them if
 // ok is false. It reports whether the producer's open transaction still has commits in the group.
-func (o *offsets) settleTxn(producerID int64, commits []Commit, recordAt int64, ok bool) (open bool) {
+func (o *offsets) settleTxn(producerID int64, commits []Commit, recordAt record.Offset, ok bool) (open bool) {
 	for _, c := range commits {
 		have, open := o.txns.get(producerID, c.Partition)
 		switch {

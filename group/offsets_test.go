@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 func at(ms int64) time.Time { return time.UnixMilli(ms) }
 
-func offsetOf(p TopicPartition, offset int64) []Commit {
+func offsetOf(p TopicPartition, offset record.Offset) []Commit {
 	return []Commit{{p, Offset{Offset: offset, LeaderEpoch: -1, ExpiresMs: noExpiry}}}
 }
 

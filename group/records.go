@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
 
@@ -61,7 +62,7 @@ func (f formats) appendOffset(dst []byte, v *Offset) []byte {
 	if v.ExpiresMs != noExpiry {
 		version = 1
 	}
-	value := kmsg.OffsetCommitValue{Version: version, Offset: v.Offset, LeaderEpoch: v.LeaderEpoch, Metadata: v.Metadata,
+	value := kmsg.OffsetCommitValue{Version: version, Offset: int64(v.Offset), LeaderEpoch: v.LeaderEpoch, Metadata: v.Metadata,
 		CommitTimestamp: v.CommittedMs, ExpireTimestamp: v.ExpiresMs}
 	return value.AppendTo(dst)
 }
@@ -140,7 +141,7 @@ func parseOffset(b []byte) (Offset, error) {
 	if err := v.UnsafeReadFrom(b); err != nil {
 		return Offset{}, fmt.Errorf("the value of an offset does not parse: %w", err)
 	}
-	o := Offset{Offset: v.Offset, LeaderEpoch: v.LeaderEpoch, Metadata: v.Metadata, CommittedMs: v.CommitTimestamp, ExpiresMs: v.ExpireTimestamp}
+	o := Offset{Offset: record.Offset(v.Offset), LeaderEpoch: v.LeaderEpoch, Metadata: v.Metadata, CommittedMs: v.CommitTimestamp, ExpiresMs: v.ExpireTimestamp}
 	if v.Version != 1 {
 		o.ExpiresMs = noExpiry
 	}

@@ -65,7 +65,7 @@ func TestAPartitionIsLoadedInSmallPieces(t *testing.T) {
 		defer c.Stop()
 		var want []string
 		for i := range int32(9) {
-			commit := commitOf("t", i, int64(i)+10)
+			commit := commitOf("t", i, record.Offset(i)+10)
 			if large := map[int32]int{4: 1000, 5: 1100, 6: 900}[i]; large > 0 {
 				commit.Offset.Metadata = strings.Repeat("m", large)
 			}

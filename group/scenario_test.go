@@ -10,6 +10,7 @@ import (
 
 	"github.com/monedula/monedula/internal/scenarios"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // TestScenarios runs testdata/*.txt. An entry is a command, a line ----, and what the group did
@@ -303,7 +304,7 @@ func (s *scenario) commit(command string, bare []string, o map[string]string) {
 	expires := s.number(o, "expires", -1)
 	for _, k := range sortedKeys(o) {
 		if strings.Contains(k, "-") {
-			commits = append(commits, Commit{s.partition(k), Offset{Offset: s.number(o, k, 0), LeaderEpoch: -1, CommittedMs: s.now.UnixMilli(), ExpiresMs: expires}})
+			commits = append(commits, Commit{s.partition(k), Offset{Offset: record.Offset(s.number(o, k, 0)), LeaderEpoch: -1, CommittedMs: s.now.UnixMilli(), ExpiresMs: expires}})
 		}
 	}
 	at := s.number(o, "at", s.now.UnixMilli())
@@ -312,12 +313,12 @@ func (s *scenario) commit(command string, bare []string, o map[string]string) {
 		code := s.group.CheckCommit(s.now, o["id"], instance(o), int32(s.number(o, "gen", -1)), slices.Contains(bare, "txn"))
 		s.print("%s", code.Name())
 		if code == protocol.None && !slices.Contains(bare, "check") {
-			s.group.offsets.settle(commits, s.group.offsets.stage(commits), at, true)
+			s.group.offsets.settle(commits, s.group.offsets.stage(commits), record.Offset(at), true)
 		}
 	case "stage":
 		s.stage = s.group.offsets.stage(commits)
 	default:
-		s.group.offsets.settle(commits, s.stage, at, command == "done")
+		s.group.offsets.settle(commits, s.stage, record.Offset(at), command == "done")
 	}
 }
 

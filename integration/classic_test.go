@@ -15,6 +15,7 @@ import (
 
 	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/zkconsumer"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -360,16 +361,16 @@ func TestAClassicConsumerRejoinsAfterItsSessionExpires(t *testing.T) {
 	awaitShares(t, s, "g", "slept", 4, 1)
 	w.write(10)
 	w.awaitRead("while one is paused", one)
-	committed := func() (all [4]int64) {
+	committed := func() (all [4]record.Offset) {
 		for p := range all {
 			all[p], _, _ = s.ConsumerOffset(background(), "g", zkstore.TopicPartition{Topic: "slept", Partition: int32(p)})
 		}
 		return all
 	}
-	testkit.Eventually(t, 10*time.Second, "all to be committed", func() bool { return committed() == [4]int64{20, 20, 20, 20} })
+	testkit.Eventually(t, 10*time.Second, "all to be committed", func() bool { return committed() == [4]record.Offset{20, 20, 20, 20} })
 	two.Signal(sigCont)
 	awaitShares(t, s, "g", "slept", 4, 2)
-	if got := committed(); got != [4]int64{20, 20, 20, 20} {
+	if got := committed(); got != [4]record.Offset{20, 20, 20, 20} {
 		t.Errorf("the paused member changed the offsets to %v", got)
 	}
 	w.write(10)
@@ -455,7 +456,7 @@ func TestClassicConsumersCommitToKafka(t *testing.T) {
 	b.createTopic("stored", 2)
 	s := openStore(t, b.zookeeper)
 	w := newNumbered(t, "stored", 2, b.address())
-	sum := func(group string) (n int64) {
+	sum := func(group string) (n record.Offset) {
 		for p := range int32(2) {
 			at, _, _ := s.ConsumerOffset(background(), group, zkstore.TopicPartition{Topic: "stored", Partition: p})
 			n += at
@@ -478,7 +479,7 @@ func TestClassicConsumersCommitToKafka(t *testing.T) {
 		if got := committedOffsets(t, b.address(), "dual", "stored"); got != int64(2*w.next) {
 			t.Errorf("the %s consumer committed %d records to Kafka, %d were written", kind, got, 2*w.next)
 		}
-		if got := sum("dual"); len(all) == 3 && got != int64(2*w.next) || len(all) < 3 && got != 0 {
+		if got := sum("dual"); len(all) == 3 && got != record.Offset(2*w.next) || len(all) < 3 && got != 0 {
 			t.Errorf("the %s consumer committed %d records to ZooKeeper", kind, got)
 		}
 	}

@@ -128,18 +128,18 @@ func (b Batch) Size() int { return LogOverhead + int(b.int32At(sizeAt)) }
 // BaseOffset returns the offset of the first record ever written to the batch, even if compaction
 // has removed the record. For v0 and v1 it is the offset field of the entry: the message's own
 // offset or, for a wrapper, the offset of its last message.
-func (b Batch) BaseOffset() int64 { return b.int64At(offsetAt) }
+func (b Batch) BaseOffset() Offset { return Offset(b.int64At(offsetAt)) }
 
 // LastOffset returns the offset of the last record ever written to the batch.
-func (b Batch) LastOffset() int64 {
+func (b Batch) LastOffset() Offset {
 	if b.Magic() < 2 {
-		return b.int64At(offsetAt)
+		return b.BaseOffset()
 	}
-	return b.int64At(offsetAt) + int64(b.lastOffsetDelta())
+	return b.BaseOffset() + Offset(b.lastOffsetDelta())
 }
 
 // NextOffset returns the offset that follows the batch.
-func (b Batch) NextOffset() int64 { return b.LastOffset() + 1 }
+func (b Batch) NextOffset() Offset { return b.LastOffset() + 1 }
 
 func (b Batch) lastOffsetDelta() int32 { return b.int32At(lastOffsetDeltaAt) }
 
@@ -315,11 +315,11 @@ func (b Batch) computeCRC() uint32 {
 
 // SetLastOffset moves the batch so that its last offset is the given one. The checksum does not
 // cover offsets.
-func (b Batch) SetLastOffset(offset int64) {
+func (b Batch) SetLastOffset(offset Offset) {
 	if b.Magic() >= 2 {
-		offset -= int64(b.lastOffsetDelta())
+		offset -= Offset(b.lastOffsetDelta())
 	}
-	b.putInt64(offsetAt, offset)
+	b.putInt64(offsetAt, int64(offset))
 }
 
 // SetPartitionLeaderEpoch sets the leader epoch, which the checksum does not cover. It does nothing

@@ -131,7 +131,7 @@ func TestAnErrorOfTheVisitFunctionEndsTheIteration(t *testing.T) {
 		if err := Batch(set).Each(func(*Record) error { seen++; return stop }); err != stop || seen != 1 {
 			t.Errorf("%s: %v after %d", codec, err, seen)
 		}
-		if err := Batch(set).EachTimestamp(func(int64, int64) error { seen++; return stop }); err != stop || seen != 2 {
+		if err := Batch(set).EachTimestamp(func(Offset, int64) error { seen++; return stop }); err != stop || seen != 2 {
 			t.Errorf("%s: %v after %d", codec, err, seen)
 		}
 	}

@@ -17,7 +17,7 @@ type Options struct {
 	Level         int // DefaultLevel, or a level of the codec as in compression.<codec>.level
 	TimestampType TimestampType
 	LogAppendTime int64 // ms, if TimestampType is LogAppendTime
-	BaseOffset    int64
+	BaseOffset    Offset
 	LeaderEpoch   int32
 	ProducerID    int64
 	ProducerEpoch int16
@@ -86,10 +86,10 @@ type Builder struct {
 
 	count         int
 	bytes         int // size of the records before compression
-	lastOffset    int64
+	lastOffset    Offset
 	baseTimestamp int64
 	maxTimestamp  int64
-	offsetOfMax   int64 // offset of the first record that has maxTimestamp
+	offsetOfMax   Offset // offset of the first record that has maxTimestamp
 
 	entrySizeMax int // bytes; 0: no limit
 	setSizeMax   int // bytes, for v0/v1 without compression; 0: no limit
@@ -131,7 +131,7 @@ func (b *Builder) Append(timestampMs int64, key, value []byte, headers ...Header
 
 // AppendAt adds a record at an offset, which must be above the last one. The timestamp must not be
 // negative, except for NoTimestamp.
-func (b *Builder) AppendAt(offset, timestampMs int64, key, value []byte, headers ...Header) error {
+func (b *Builder) AppendAt(offset Offset, timestampMs int64, key, value []byte, headers ...Header) error {
 	b.headers = appendVarint(b.headers[:0], int32(len(headers)))
 	for _, h := range headers {
 		b.headers = appendVarint(b.headers, int32(len(h.Key)))
@@ -142,7 +142,7 @@ func (b *Builder) AppendAt(offset, timestampMs int64, key, value []byte, headers
 }
 
 // appendEncoded is like AppendAt. The headers are encoded as in v2, including their count.
-func (b *Builder) appendEncoded(offset, timestamp int64, key, value, headers []byte) error {
+func (b *Builder) appendEncoded(offset Offset, timestamp int64, key, value, headers []byte) error {
 	if b.err == nil {
 		b.err = b.check(offset, timestamp, headers)
 	}
@@ -183,7 +183,7 @@ func (b *Builder) appendEncoded(offset, timestamp int64, key, value, headers []b
 	return b.err
 }
 
-func (b *Builder) check(offset, timestamp int64, headers []byte) error {
+func (b *Builder) check(offset Offset, timestamp int64, headers []byte) error {
 	switch {
 	case offset <= b.lastOffset:
 		return fmt.Errorf("illegal offset %d following previous offset %d (offsets must increase)", offset, b.lastOffset)
@@ -220,7 +220,7 @@ func (b *Builder) sizeError(err error) error {
 	return err
 }
 
-func (b *Builder) appendV2(dst []byte, offset, timestamp int64, key, value, headers []byte) []byte {
+func (b *Builder) appendV2(dst []byte, offset Offset, timestamp int64, key, value, headers []byte) []byte {
 	timestampDelta, offsetDelta := timestamp-b.baseTimestamp, int32(offset-b.o.BaseOffset)
 	size := 1 + sizeOfVarlong(timestampDelta) + sizeOfVarint(offsetDelta) + sizeOfNullable(key) + sizeOfNullable(value) + len(headers)
 	dst = appendVarint(dst, int32(size))
@@ -247,7 +247,7 @@ func appendNullable(dst, b []byte) []byte {
 }
 
 // appendLegacy appends a message, either alone or inside a wrapper.
-func (b *Builder) appendLegacy(dst []byte, offset, timestamp int64, key, value []byte) []byte {
+func (b *Builder) appendLegacy(dst []byte, offset Offset, timestamp int64, key, value []byte) []byte {
 	if b.o.Magic == 1 && b.o.Codec != None {
 		offset -= b.o.BaseOffset
 	}
@@ -284,7 +284,7 @@ func appendSized(dst, b []byte) []byte {
 // OverrideLastOffset makes offset the last offset of the batch, although the batch has no record at
 // that offset: compaction keeps the offset range of a batch. Call it after the last record and
 // before Build. It is for v2 only.
-func (b *Builder) OverrideLastOffset(offset int64) { b.lastOffset = max(b.lastOffset, offset) }
+func (b *Builder) OverrideLastOffset(offset Offset) { b.lastOffset = max(b.lastOffset, offset) }
 
 // Size returns the size of the batch in bytes before compression, header included.
 func (b *Builder) Size() int { return b.headSize() + b.bytes }
@@ -353,7 +353,7 @@ func writeHeader(h Batch, o Options, lastOffsetDelta int32, baseTimestamp, maxTi
 			attributes |= flag.bit
 		}
 	}
-	h.putInt64(offsetAt, o.BaseOffset)
+	h.putInt64(offsetAt, int64(o.BaseOffset))
 	h.putInt32(sizeAt, int32(len(h)-LogOverhead))
 	h.putInt32(leaderEpochAt, o.LeaderEpoch)
 	h[MagicPosition] = byte(o.Magic)
@@ -371,7 +371,7 @@ func writeHeader(h Batch, o Options, lastOffsetDelta int32, baseTimestamp, maxTi
 // writeWrapper writes the part before the value of the wrapper h, which already contains the value.
 func (b *Builder) writeWrapper(h Batch) {
 	valueSize := len(h) - MinSize(b.o.Magic)
-	h.putInt64(offsetAt, b.lastOffset)
+	h.putInt64(offsetAt, int64(b.lastOffset))
 	h.putInt32(sizeAt, int32(len(h)-LogOverhead))
 	h[MagicPosition] = byte(b.o.Magic)
 	h[legacyAttributesAt] = b.legacyAttributes(b.o.Codec)
@@ -390,7 +390,7 @@ func (b *Builder) writeWrapper(h Batch) {
 
 // EmptyBatch returns a v2 batch without records that spans the offsets from o.BaseOffset to
 // lastOffset. Compaction keeps such a batch for the state of its producer.
-func EmptyBatch(o Options, lastOffset, maxTimestamp int64) Batch {
+func EmptyBatch(o Options, lastOffset Offset, maxTimestamp int64) Batch {
 	h := make(Batch, HeaderSize)
 	o.Magic, o.Codec, o.HasDeleteHorizon = CurrentMagic, None, false
 	writeHeader(h, o, int32(lastOffset-o.BaseOffset), NoTimestamp, maxTimestamp, 0)

@@ -146,7 +146,7 @@ func TestEveryCodecAndLevelCanBeReadBack(t *testing.T) {
 					if magic == 0 {
 						ts = NoTimestamp
 					}
-					want = append(want, Record{Offset: 100 + int64(i), Timestamp: ts, Sequence: NoSequence, Key: []byte(fmt.Sprint(i)), Value: append([]byte{}, value...)})
+					want = append(want, Record{Offset: 100 + Offset(i), Timestamp: ts, Sequence: NoSequence, Key: []byte(fmt.Sprint(i)), Value: append([]byte{}, value...)})
 				}
 				set, err := builder.Build()
 				if err != nil {

@@ -29,14 +29,14 @@ type Check struct {
 type Checked struct {
 	// FirstOffset is the base offset of the first batch. It is NoOffset if that batch is v0 or v1:
 	// the first offset inside a wrapper is unknown without decompressing it.
-	FirstOffset int64
+	FirstOffset Offset
 	// LastOffsetOfFirstBatch is used in place of FirstOffset if that is unknown.
-	LastOffsetOfFirstBatch int64
-	LastOffset             int64
+	LastOffsetOfFirstBatch Offset
+	LastOffset             Offset
 	MaxTimestamp           int64
 	// OffsetOfMaxTimestamp is the last offset of the first batch that has MaxTimestamp, or NoOffset
 	// without timestamps.
-	OffsetOfMaxTimestamp int64
+	OffsetOfMaxTimestamp Offset
 	LastLeaderEpoch      int32 // NoLeaderEpoch if the last batch has none
 	Magic                int8  // of all batches, or MixedMagic
 	Codec                Codec // codec of the last compressed batch, or None
@@ -59,7 +59,7 @@ func newChecked() Checked {
 
 // FirstOrLastOffsetOfFirstBatch returns the best estimate of the start of the set that is possible
 // without decompressing a wrapper.
-func (c Checked) FirstOrLastOffsetOfFirstBatch() int64 {
+func (c Checked) FirstOrLastOffsetOfFirstBatch() Offset {
 	if c.FirstOffset != NoOffset {
 		return c.FirstOffset
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestCheckAppend(t *testing.T) {
-	batch := func(base int64, epoch int32, codec Codec) []byte {
+	batch := func(base Offset, epoch int32, codec Codec) []byte {
 		o := batchOf(2, codec)
 		o.BaseOffset, o.LeaderEpoch = base, epoch
 		return made(t, o, 3)

@@ -303,7 +303,7 @@ func TestCompressionBombsDoNotGrowMemory(t *testing.T) {
 		if bytes > 16<<20 {
 			t.Errorf("%s: validation allocated %d MiB for a record of %d MiB", codec, bytes>>20, size>>20)
 		}
-		if err := Batch(set).EachTimestamp(func(int64, int64) error { return nil }); err != nil {
+		if err := Batch(set).EachTimestamp(func(Offset, int64) error { return nil }); err != nil {
 			t.Errorf("%s: %v", codec, err)
 		}
 		target.KeepCodec, target.Codec = false, Zstd
@@ -361,7 +361,7 @@ func TestRecordsLargerThanTheWindowAreRead(t *testing.T) {
 		b := NewBuilder(batchOf(2, codec))
 		var want []Record
 		for i, r := range []Record{{Key: []byte("small")}, {Key: big, Value: big, Headers: []Header{{[]byte("h"), big}, {big, nil}}}, {Value: big}, {Key: big[:windowSize-20]}} {
-			r.Offset, r.Timestamp, r.Sequence = int64(i), nowMs+int64(i), NoSequence
+			r.Offset, r.Timestamp, r.Sequence = Offset(i), nowMs+int64(i), NoSequence
 			want = append(want, r)
 			if err := b.Append(r.Timestamp, r.Key, r.Value, r.Headers...); err != nil {
 				t.Fatal(err)
@@ -374,12 +374,13 @@ func TestRecordsLargerThanTheWindowAreRead(t *testing.T) {
 		if got := records(t, set); !equalRecords(got, want) {
 			t.Errorf("%s: records differ", codec)
 		}
-		var offsets, timestamps []int64
-		err = Batch(set).EachTimestamp(func(offset, ts int64) error {
+		var offsets []Offset
+		var timestamps []int64
+		err = Batch(set).EachTimestamp(func(offset Offset, ts int64) error {
 			offsets, timestamps = append(offsets, offset), append(timestamps, ts)
 			return nil
 		})
-		if err != nil || !slices.Equal(offsets, []int64{0, 1, 2, 3}) || timestamps[3] != nowMs+3 {
+		if err != nil || !slices.Equal(offsets, []Offset{0, 1, 2, 3}) || timestamps[3] != nowMs+3 {
 			t.Errorf("%s: %v, %v, %v", codec, offsets, timestamps, err)
 		}
 		target := plainTarget()

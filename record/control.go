@@ -82,7 +82,7 @@ func AppendEndTxnMarker(dst []byte, coordinatorEpoch int32) []byte {
 type Control struct {
 	Type             ControlType
 	CoordinatorEpoch int32
-	Offset           int64
+	Offset           Offset
 	TimestampMs      int64
 }
 

@@ -81,7 +81,7 @@ func TestANegativeCountOfRecordsIsInvalid(t *testing.T) {
 			want := fmt.Sprintf("Found invalid record count %d in magic v2 batch", count)
 			for name, err := range map[string]error{
 				"Each":          b.Each(func(*Record) error { return nil }),
-				"EachTimestamp": b.EachTimestamp(func(int64, int64) error { return nil }),
+				"EachTimestamp": b.EachTimestamp(func(Offset, int64) error { return nil }),
 			} {
 				if protocol.CodeOf(err) != protocol.InvalidRecord || err.Error() != want {
 					t.Errorf("%s, %d records: %s: %v", codec, count, name, err)
@@ -176,7 +176,7 @@ func TestInnerChecksumsAreChecked(t *testing.T) {
 }
 
 // wrap returns a v0 or v1 wrapper around a payload. A nil payload is written as null.
-func wrap(t testing.TB, magic int8, codec Codec, payload []byte, lastOffset int64) []byte {
+func wrap(t testing.TB, magic int8, codec Codec, payload []byte, lastOffset Offset) []byte {
 	t.Helper()
 	set := make([]byte, MinSize(magic))
 	if payload != nil {
@@ -261,7 +261,7 @@ func TestDamagedLargeOldMessagesAreFound(t *testing.T) {
 		}
 		wrapper := append(make([]byte, MinSize(1)), pack(t, Gzip, inner, 1)...)
 		(&Builder{o: batchOf(1, Gzip), maxTimestamp: nowMs}).writeWrapper(wrapper)
-		err = Batch(wrapper).EachTimestamp(func(int64, int64) error { return nil })
+		err = Batch(wrapper).EachTimestamp(func(Offset, int64) error { return nil })
 		if damaged != (protocol.CodeOf(err) == protocol.CorruptMessage) || !damaged && err != nil {
 			t.Errorf("damaged %v: %v", damaged, err)
 		}
@@ -284,7 +284,7 @@ func TestALargeOldMessageThatEndsEarlyIsSkippedAsItIsRead(t *testing.T) {
 			(&Builder{o: batchOf(magic, Gzip), maxTimestamp: nowMs}).writeWrapper(wrapper)
 			read, skipped := 0, 0
 			want := Batch(wrapper).Each(func(*Record) error { read++; return nil })
-			got := Batch(wrapper).EachTimestamp(func(int64, int64) error { skipped++; return nil })
+			got := Batch(wrapper).EachTimestamp(func(Offset, int64) error { skipped++; return nil })
 			if fmt.Sprint(got) != fmt.Sprint(want) || read != skipped {
 				t.Errorf("v%d, %d bytes: skipped %d, %v; read %d, %v", magic, end, skipped, got, read, want)
 			}

@@ -14,7 +14,7 @@ import (
 // lost. The result may be longer or shorter than set, or empty. A zstd batch is an error that wraps
 // protocol.UnsupportedCompressionType. The batches converted before it are returned with the error,
 // because Kafka still sends them.
-func DownConvert(set []byte, magic int8, firstOffset int64) ([]byte, error) {
+func DownConvert(set []byte, magic int8, firstOffset Offset) ([]byte, error) {
 	out, _, err := downConvert(make([]byte, 0, len(set)), set, magic, firstOffset, math.MaxInt)
 	return out, err
 }
@@ -24,7 +24,7 @@ func DownConvert(set []byte, magic int8, firstOffset int64) ([]byte, error) {
 // Batches that do not fit are cut off and not converted, and missing bytes are filled with an
 // incomplete message. If no batch remains, the result is an incomplete message, because an empty
 // result would mean the end of the log.
-func DownConvertSized(set []byte, magic int8, firstOffset int64, size int) ([]byte, error) {
+func DownConvertSized(set []byte, magic int8, firstOffset Offset, size int) ([]byte, error) {
 	out, first, err := downConvert(nil, set, magic, firstOffset, size)
 	if err != nil && (first == 0 || protocol.CodeOf(err) != protocol.UnsupportedCompressionType) {
 		return nil, err
@@ -41,7 +41,7 @@ func DownConvertSized(set []byte, magic int8, firstOffset int64, size int) ([]by
 
 // downConvert appends converted batches to out until it has size bytes. first is the size of the
 // first batch that was not dropped, or 0.
-func downConvert(out, set []byte, magic int8, firstOffset int64, size int) (_ []byte, first int, err error) {
+func downConvert(out, set []byte, magic int8, firstOffset Offset, size int) (_ []byte, first int, err error) {
 	for b, err := range Batches(set) {
 		switch {
 		case first > 0 && len(out) >= size:
@@ -68,7 +68,7 @@ func downConvert(out, set []byte, magic int8, firstOffset int64, size int) (_ []
 }
 
 // downConvertBatch appends one converted batch to out.
-func downConvertBatch(out []byte, b Batch, magic int8, firstOffset int64) ([]byte, error) {
+func downConvertBatch(out []byte, b Batch, magic int8, firstOffset Offset) ([]byte, error) {
 	o := Defaults()
 	o.Magic, o.Codec, o.TimestampType = magic, b.Codec(), b.TimestampType()
 	if o.TimestampType == LogAppendTime {

@@ -56,11 +56,11 @@ func TestDownConversionDropsWhatOldConsumersCannotSkip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var offsets []int64
+	var offsets []Offset
 	for _, r := range records(t, out) {
 		offsets = append(offsets, r.Offset)
 	}
-	if !slices.Equal(offsets, []int64{12, 13, 14, 15, 16, 17, 18, 19, 30, 31}) {
+	if !slices.Equal(offsets, []Offset{12, 13, 14, 15, 16, 17, 18, 19, 30, 31}) {
 		t.Errorf("%v", offsets)
 	}
 	if !bytes.HasSuffix(out, old) {
@@ -81,7 +81,7 @@ func TestDownConversionDropsWhatOldConsumersCannotSkip(t *testing.T) {
 func TestDownConvertedInnerOffsetsCountFromTheFirstRecord(t *testing.T) {
 	o := Defaults()
 	o.BaseOffset = 1 << 40
-	want := []int64{o.BaseOffset + 3, o.BaseOffset + 4, o.BaseOffset + 9}
+	want := []Offset{o.BaseOffset + 3, o.BaseOffset + 4, o.BaseOffset + 9}
 	for codec := None; codec <= LZ4; codec++ {
 		o.Codec = codec
 		builder := NewBuilder(o)
@@ -100,7 +100,7 @@ func TestDownConvertedInnerOffsetsCountFromTheFirstRecord(t *testing.T) {
 				t.Errorf("%s to v%d: %v", codec, magic, err)
 				continue
 			}
-			var got []int64
+			var got []Offset
 			for _, r := range records(t, out) {
 				got = append(got, r.Offset)
 			}
@@ -115,7 +115,7 @@ func TestDownConvertedInnerOffsetsCountFromTheFirstRecord(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var relative []int64
+			var relative []Offset
 			for len(inner) > 0 {
 				b, rest, err := Next(inner)
 				if err != nil || b == nil {
@@ -123,7 +123,7 @@ func TestDownConvertedInnerOffsetsCountFromTheFirstRecord(t *testing.T) {
 				}
 				relative, inner = append(relative, b.BaseOffset()), rest
 			}
-			if !slices.Equal(relative, []int64{0, 1, 6}) {
+			if !slices.Equal(relative, []Offset{0, 1, 6}) {
 				t.Errorf("%s to v%d: relative offsets %v", codec, magic, relative)
 			}
 		}

@@ -39,7 +39,7 @@ func FuzzReadingASet(f *testing.F) {
 			_, _, _ = b.Control()
 			var full, brief int
 			errFull := b.Each(func(r *Record) error { full++; return nil })
-			errBrief := b.EachTimestamp(func(int64, int64) error { brief++; return nil })
+			errBrief := b.EachTimestamp(func(Offset, int64) error { brief++; return nil })
 			if !errors.Is(errFull, protocol.MessageTooLarge) && ((errFull == nil) != (errBrief == nil) || full != brief) {
 				t.Fatalf("Each: %d records, %v; EachTimestamp: %d records, %v", full, errFull, brief, errBrief)
 			}
@@ -67,7 +67,7 @@ func FuzzValidateAndAssign(f *testing.F) {
 			if err != nil || b == nil {
 				break
 			}
-			b.SetLastOffset(int64(max(b.Count(), 1) - 1))
+			b.SetLastOffset(Offset(max(b.Count(), 1) - 1))
 			rest = tail
 			if b.Magic() >= 2 {
 				set = b
@@ -91,7 +91,7 @@ func FuzzValidateAndAssign(f *testing.F) {
 func FuzzDownConvert(f *testing.F) {
 	seed(f, func(set []byte) { f.Add(set, int8(0), int64(5)); f.Add(set, int8(1), int64(0)) })
 	f.Fuzz(func(t *testing.T, set []byte, magic int8, from int64) {
-		out, err := DownConvert(set, magic&1, from)
+		out, err := DownConvert(set, magic&1, Offset(from))
 		if err != nil {
 			return
 		}

@@ -28,7 +28,7 @@ func (b Batch) Each(visit func(*Record) error) error {
 // EachTimestamp is like Each for callers that need only the offsets and timestamps of records. It
 // skips keys, values and headers, so a compressed batch never needs more memory than the window of
 // its codec.
-func (b Batch) EachTimestamp(visit func(offset, timestampMs int64) error) error {
+func (b Batch) EachTimestamp(visit func(offset Offset, timestampMs int64) error) error {
 	it := openIterator(b, false)
 	defer it.close()
 	for {
@@ -65,7 +65,7 @@ type iterator struct {
 // v2State holds what the header of a v2 batch specifies about its records, and how many are left.
 type v2State struct {
 	left          int32 // records not read yet
-	baseOffset    int64
+	baseOffset    Offset
 	baseTimestamp int64
 	appendTime    int64 // if logAppendTime
 	logAppendTime bool
@@ -247,7 +247,7 @@ func (it *iterator) parseHeader(body []byte, at int) (next int) {
 
 // position computes offset, timestamp and sequence number from the deltas.
 func (it *iterator) position(timestampDelta int64, offsetDelta int32) {
-	it.rec.Offset = it.v2.baseOffset + int64(offsetDelta)
+	it.rec.Offset = it.v2.baseOffset + Offset(offsetDelta)
 	it.rec.Timestamp = it.v2.baseTimestamp + timestampDelta
 	if it.v2.logAppendTime {
 		it.rec.Timestamp = it.v2.appendTime

@@ -27,7 +27,7 @@ type legacyState struct {
 	done       bool // the only record of an entry that is not a wrapper was read
 	codec      Codec
 	payload    []byte
-	baseOffset int64 // added to the inner offsets of v1
+	baseOffset Offset // added to the inner offsets of v1
 
 	// Fields of the current message:
 	magic      int8
@@ -67,7 +67,7 @@ func (it *iterator) findBaseOffset() error {
 	if err := it.overCompressed(it.legacy.codec, it.legacy.payload, it.magic); err != nil {
 		return err
 	}
-	last, count := int64(0), 0
+	last, count := Offset(0), 0
 	for {
 		offset, size, more, err := it.nextInner()
 		if err == nil && more {
@@ -101,13 +101,13 @@ func (it *iterator) findBaseOffset() error {
 }
 
 // nextInner reads offset and size of the next inner entry. An incomplete entry ends the wrapper.
-func (it *iterator) nextInner() (offset int64, size int, more bool, err error) {
+func (it *iterator) nextInner() (offset Offset, size int, more bool, err error) {
 	got, err := it.fill(LogOverhead)
 	if err != nil || got < LogOverhead {
 		return 0, 0, false, err
 	}
 	head := it.data[it.pos:]
-	offset = int64(binary.BigEndian.Uint64(head))
+	offset = Offset(binary.BigEndian.Uint64(head))
 	size = int(int32(binary.BigEndian.Uint32(head[sizeAt:])))
 	if size < legacyOverheadV0 {
 		return 0, 0, false, protocol.Errorf(protocol.CorruptMessage,
@@ -145,7 +145,7 @@ func (it *iterator) nextLegacy() (bool, error) {
 }
 
 // parseLegacy parses a message without its LogOverhead.
-func (it *iterator) parseLegacy(offset int64, body []byte) error {
+func (it *iterator) parseLegacy(offset Offset, body []byte) error {
 	if err := it.legacyHeader(offset, body); err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (it *iterator) parseLegacy(offset int64, body []byte) error {
 }
 
 // legacyHeader parses what precedes the key. body must have at least the overhead of v0.
-func (it *iterator) legacyHeader(offset int64, body []byte) error {
+func (it *iterator) legacyHeader(offset Offset, body []byte) error {
 	l := &it.legacy
 	l.crc = binary.BigEndian.Uint32(body)
 	l.magic = int8(body[MagicPosition-LogOverhead])
@@ -191,7 +191,7 @@ func (it *iterator) legacyHeader(offset int64, body []byte) error {
 
 // skipLegacy is parseLegacy for an inner message that is larger than the window and whose content
 // is not needed. It reads through the message without keeping it and checks its checksum.
-func (it *iterator) skipLegacy(offset int64, size int) (bool, error) {
+func (it *iterator) skipLegacy(offset Offset, size int) (bool, error) {
 	if got, err := it.fill(legacyOverheadV1); err != nil || got < legacyOverheadV1 {
 		return false, err
 	}

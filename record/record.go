@@ -9,6 +9,13 @@ package record
 
 import "fmt"
 
+// Offset is the position of a record in the log of its partition. Offsets of records are not
+// negative.
+type Offset int64
+
+// NoOffset means that there is no such record, or that its offset is unknown.
+const NoOffset Offset = -1
+
 // Sizes, positions and special values common to the formats (Kafka's message format).
 const (
 	LogOverhead     = 12 // size of the offset and size fields in bytes
@@ -20,7 +27,6 @@ const (
 	NoProducerEpoch = int16(-1)
 	NoSequence      = int32(-1)
 	NoLeaderEpoch   = int32(-1)
-	NoOffset        = int64(-1)
 	CurrentMagic    = int8(2)
 )
 
@@ -95,7 +101,7 @@ type Header struct {
 // Record is one record of a batch. The slices of a record that Each passes to a visit function
 // alias the (decompressed) bytes and are valid until that function returns.
 type Record struct {
-	Offset    int64
+	Offset    Offset
 	Timestamp int64 // ms; NoTimestamp for v0
 	Sequence  int32
 	Key       []byte   // nil: null

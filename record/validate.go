@@ -20,7 +20,7 @@ type Target struct {
 	Compacted          bool  // records with a null key are refused
 	Origin             Origin
 	LeaderEpoch        int32
-	FirstOffset        int64 // the log end offset
+	FirstOffset        Offset // the log end offset
 	NowMs              int64
 	MaxBatchSize       int  // max.message.bytes, checked for rebuilt batches; 0: no limit
 	MaxSetSize         int  // segment.bytes, limits the size after conversion to v0/v1; 0: no limit
@@ -33,12 +33,12 @@ type Validated struct {
 	// incomplete entry at its end, or a rebuilt set.
 	Bytes                []byte
 	Rebuilt              bool
-	LastOffset           int64
+	LastOffset           Offset
 	MaxTimestamp         int64
-	OffsetOfMaxTimestamp int64 // of the first record that has MaxTimestamp; LastOffset for LogAppendTime
-	LogAppendTime        int64 // NoTimestamp for CreateTime
-	Records              int   // records in the set
-	Converted            int   // number of rebuilt records, which Kafka's metrics count as conversions
+	OffsetOfMaxTimestamp Offset // of the first record that has MaxTimestamp; LastOffset for LogAppendTime
+	LogAppendTime        int64  // NoTimestamp for CreateTime
+	Records              int    // records in the set
+	Converted            int    // number of rebuilt records, which Kafka's metrics count as conversions
 }
 
 // RecordError describes one refused record by its index in the batch.
@@ -172,7 +172,7 @@ func (v *validator) checkAll(assign bool) error {
 
 // assign sets the offsets, leader epoch and timestamps of the batch that was checked last.
 func (v *validator) assign(b Batch, maxTimestamp int64) {
-	b.SetLastOffset(v.FirstOffset + int64(v.records) - 1)
+	b.SetLastOffset(v.FirstOffset + Offset(v.records) - 1)
 	b.SetPartitionLeaderEpoch(v.LeaderEpoch)
 	if v.TimestampType == LogAppendTime {
 		maxTimestamp = v.NowMs
@@ -182,10 +182,10 @@ func (v *validator) assign(b Batch, maxTimestamp int64) {
 
 // result returns the result for a set whose records kept their bytes.
 func (v *validator) result(set []byte) Validated {
-	r := Validated{Bytes: set, LastOffset: v.FirstOffset + int64(v.records) - 1, Records: v.records,
+	r := Validated{Bytes: set, LastOffset: v.FirstOffset + Offset(v.records) - 1, Records: v.records,
 		MaxTimestamp: v.maxTimestamp, OffsetOfMaxTimestamp: NoOffset, LogAppendTime: NoTimestamp}
 	if v.indexOfMax >= 0 {
-		r.OffsetOfMaxTimestamp = v.FirstOffset + int64(v.indexOfMax)
+		r.OffsetOfMaxTimestamp = v.FirstOffset + Offset(v.indexOfMax)
 	}
 	if v.TimestampType == LogAppendTime {
 		r.LogAppendTime = v.NowMs
@@ -220,7 +220,7 @@ func (v *validator) checkBatch(b Batch) error {
 
 func (v *validator) checkClientBatch(b Batch) error {
 	if b.Magic() >= 2 {
-		fromOffsets := b.LastOffset() - b.BaseOffset() + 1
+		fromOffsets := int64(b.LastOffset() - b.BaseOffset() + 1)
 		if fromOffsets <= 0 {
 			return invalidRecord("Batch has an invalid offset range: [%d, %d] in topic partition %s",
 				b.BaseOffset(), b.LastOffset(), v.TopicPartition)
@@ -281,7 +281,7 @@ func (v *validator) checkRecords(b Batch) error {
 				v.maxTimestamp, v.indexOfMax = ts, v.records
 			}
 		}
-		if compareOffsets && it.rec.Offset != int64(v.records) {
+		if compareOffsets && it.rec.Offset != Offset(v.records) {
 			v.consecutive = false
 		}
 		v.records++

@@ -205,7 +205,7 @@ func TestASetIsConvertedBetweenFormats(t *testing.T) {
 		}
 		for i, r := range records(t, got.Bytes) {
 			w := want[i]
-			w.Offset = 1000 + int64(i)
+			w.Offset = 1000 + Offset(i)
 			if c.to == 0 {
 				w.Timestamp = NoTimestamp
 			}
@@ -264,7 +264,7 @@ func TestAnIncompleteEntryAtTheEndIsDropped(t *testing.T) {
 func TestV1WrappersWithBrokenInnerOffsetsAreRebuilt(t *testing.T) {
 	o := batchOf(1, Gzip)
 	b := NewBuilder(o)
-	for _, offset := range []int64{0, 3, 4} {
+	for _, offset := range []Offset{0, 3, 4} {
 		if err := b.AppendAt(offset, nowMs, []byte("k"), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -298,7 +298,7 @@ func TestV1WrappersWithBrokenInnerOffsetsAreRebuilt(t *testing.T) {
 
 func TestV2BatchesWithBrokenInnerOffsetsAreRefused(t *testing.T) {
 	b := NewBuilder(batchOf(2, Gzip))
-	for _, offset := range []int64{0, 2} {
+	for _, offset := range []Offset{0, 2} {
 		if err := b.AppendAt(offset, nowMs, nil, nil); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -14,8 +15,8 @@ import (
 type PartitionAsk struct {
 	Topic              string // empty if TopicID is unknown
 	TopicID            TopicID
-	FetchOffset        int64
-	LogStartOffset     int64 // a follower's; -1 from consumers
+	FetchOffset        record.Offset
+	LogStartOffset     record.Offset // a follower's; -1 from consumers
 	Partition          int32
 	MaxBytes           int32
 	CurrentLeaderEpoch int32 // -1: unchecked
@@ -45,9 +46,9 @@ type PartitionFetch struct {
 	PreferredReadReplica int32
 	// HighWatermark, LastStable and LogStart are the leader's, sampled before the read; -1 after an
 	// error.
-	HighWatermark int64
-	LastStable    int64
-	LogStart      int64
+	HighWatermark record.Offset
+	LastStable    record.Offset
+	LogStart      record.Offset
 	Diverged      protocol.EpochEndOffset
 	// Data locates the records. Fetch.Release releases it.
 	Data storage.Data
@@ -57,7 +58,7 @@ type PartitionFetch struct {
 	partition *Partition
 	member    *sessionPartition // of an incremental session; otherwise nil
 	order     uint64            // order of member when it was listed
-	leaderEnd int64             // this broker's log end before the read
+	leaderEnd record.Offset     // this broker's log end before the read
 	readEpoch int32             // this broker's leader epoch at the read
 	atEnd     bool              // the reader is at the end of what it may read and, if it is a follower, in sync
 	changed   bool              // an event happened since ready looked at the partition
@@ -196,7 +197,7 @@ func (f *Fetch) bound() storage.Bound {
 }
 
 // endOf returns the offset up to which the fetch may read.
-func (f *Fetch) endOf(at storage.Offsets) int64 {
+func (f *Fetch) endOf(at storage.Offsets) record.Offset {
 	switch f.bound() {
 	case storage.UpToLogEnd:
 		return at.LogEnd
@@ -475,7 +476,7 @@ func divergence(log *storage.Log, want *PartitionFetch) (bool, error) {
 	}
 	if epoch < want.LastFetchedEpoch || end < want.FetchOffset {
 		want.HasDiverged = true
-		want.Diverged = protocol.EpochEndOffset{Epoch: epoch, EndOffset: end}
+		want.Diverged = protocol.EpochEndOffset{Epoch: epoch, EndOffset: int64(end)}
 	}
 	return want.HasDiverged, nil
 }

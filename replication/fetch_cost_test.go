@@ -12,6 +12,7 @@ import (
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
 )
@@ -92,8 +93,8 @@ type sessionClient struct {
 	b         *hostOfMany
 	replica   int32 // -1: consumer
 	id, epoch int32
-	busy      int64 // next offset of partition 0
-	asked     int64 // offset of partition 0 in the session
+	busy      record.Offset // next offset of partition 0
+	asked     record.Offset // offset of partition 0 in the session
 }
 
 // open creates the session with a full fetch and lets all partitions come to rest.
@@ -109,7 +110,7 @@ func (c *sessionClient) open(t testing.TB, partitions int) {
 	}
 }
 
-func (c *sessionClient) ask(partition int32, offset int64) PartitionAsk {
+func (c *sessionClient) ask(partition int32, offset record.Offset) PartitionAsk {
 	ask := PartitionAsk{Topic: testTopic, TopicID: testTopicID, Partition: partition, FetchOffset: offset, MaxBytes: 1 << 20,
 		LogStartOffset: -1, CurrentLeaderEpoch: 1, LastFetchedEpoch: -1}
 	if c.replica >= 0 {
@@ -340,14 +341,14 @@ func BenchmarkLeaderRound(b *testing.B) {
 }
 
 // answerOne returns a leader's response with one record for partition 0 at the offset.
-func answerOne(t testing.TB, req *kmsg.FetchRequest, offset int64) *kmsg.FetchResponse {
+func answerOne(t testing.TB, req *kmsg.FetchRequest, offset record.Offset) *kmsg.FetchResponse {
 	t.Helper()
 	resp := req.ResponseKind().(*kmsg.FetchResponse)
 	resp.Version, resp.SessionID = req.Version, 77
 	topic := kmsg.NewFetchResponseTopic()
 	topic.TopicID, topic.Topic = testTopicID, testTopic
 	p := kmsg.NewFetchResponseTopicPartition()
-	p.RecordBatches, p.HighWatermark = batch(t, 1, at(offset, 1)), offset
+	p.RecordBatches, p.HighWatermark = batch(t, 1, at(offset, 1)), int64(offset)
 	topic.Partitions = append(topic.Partitions, p)
 	resp.Topics = append(resp.Topics, topic)
 	return resp
@@ -383,7 +384,7 @@ func startedFollower(t testing.TB, partitions int) *hostOfMany {
 
 func TestAFollowersRoundLooksOnlyAtChangedPartitions(t *testing.T) {
 	b := startedFollower(t, 100)
-	offset := int64(0)
+	offset := record.Offset(0)
 	for range 3 {
 		req, answered, _ := b.follower.Next()
 		fetch := req.(*kmsg.FetchRequest)
@@ -422,7 +423,7 @@ func BenchmarkFollowerRound(b *testing.B) {
 	for _, n := range partitionCounts {
 		b.Run(fmt.Sprintf("partitions=%d", n), func(b *testing.B) {
 			m := startedFollower(b, n)
-			offset := int64(0)
+			offset := record.Offset(0)
 			b.ReportAllocs()
 			for b.Loop() {
 				req, answered, _ := m.follower.Next()

@@ -49,7 +49,7 @@ type twinReader struct {
 	id        [2]int32
 	epoch     int32
 	asked     map[int32]PartitionAsk
-	offsets   []int64
+	offsets   []record.Offset
 	fetch     [2]*Fetch
 	parked    [2]*Parked
 }
@@ -72,7 +72,7 @@ func newTwins(t *testing.T, seed uint64) *twins {
 	}
 	for _, x := range []*twinReader{{name: "follower 2", replica: 2}, {name: "follower 3", replica: 3}, {name: "consumer", replica: -1},
 		{name: "committed consumer", replica: -1, committed: true, rack: "west"}} {
-		x.asked, x.offsets = map[int32]PartitionAsk{}, make([]int64, twinPartitions)
+		x.asked, x.offsets = map[int32]PartitionAsk{}, make([]record.Offset, twinPartitions)
 		w.all = append(w.all, x)
 	}
 	return w
@@ -179,7 +179,7 @@ func (w *twins) endTransaction(p int32) {
 // replicate copies records from the leader, as a fetcher does.
 func (w *twins) replicate(p int32) {
 	x := &w.parts[p]
-	n, high := 1+w.r.IntN(3), int64(w.r.IntN(40))
+	n, high := 1+w.r.IntN(3), record.Offset(w.r.IntN(40))
 	truncate := w.r.IntN(4) == 0
 	w.partition(p, func(b *hostOfMany, p *Partition) {
 		if truncate {
@@ -211,7 +211,7 @@ func (w *twins) happen() string {
 		w.role(p, 2, 1, 3)
 		return fmt.Sprintf("follow in %d in epoch %d", p, x.epoch)
 	case n < 62:
-		offset, byClient := int64(w.r.IntN(30)), w.r.IntN(2) == 0
+		offset, byClient := record.Offset(w.r.IntN(30)), w.r.IntN(2) == 0
 		w.partition(p, func(b *hostOfMany, p *Partition) {
 			if !byClient || !p.State().Leading {
 				_ = p.log.IncrementLogStart(min(offset, p.log.Offsets().HighWatermark)) // as retention does
@@ -320,7 +320,7 @@ func (w *twins) begin(x *twinReader) {
 			ask.TopicID[15]++
 		}
 		if x.replica >= 0 {
-			ask.LogStartOffset = min(x.offsets[p], int64(w.r.IntN(2)))
+			ask.LogStartOffset = min(x.offsets[p], record.Offset(w.r.IntN(2)))
 		}
 		if w.r.IntN(4) > 0 {
 			ask.LastFetchedEpoch = max(1, w.parts[p].epoch-int32(w.r.IntN(2)))
@@ -435,7 +435,7 @@ func (w *twins) finish(x *twinReader) {
 		p := &f.Partitions[j]
 		switch at := &x.offsets[p.Partition]; {
 		case p.HasDiverged:
-			*at = max(0, p.Diverged.EndOffset)
+			*at = record.Offset(max(0, p.Diverged.EndOffset))
 		case p.Code == protocol.OffsetOutOfRange:
 			if part := w.both[1].hosted(testTopic, p.Partition); part != nil && part.Log() != nil {
 				*at = part.Log().Offsets().LogStart

@@ -19,20 +19,20 @@ func TestConsumerReadsToTheHighWatermarkAndAFollowerToTheEnd(t *testing.T) {
 	b.mustProduce(2)
 	b.fetch(2, asFollower(2))
 	f := b.fetch(0)
-	if p := &f.Partitions[0]; !slices.Equal(offsets(t, p), []int64{0, 1}) || p.HighWatermark != 2 || p.LastStable != 2 || p.LogStart != 0 {
+	if p := &f.Partitions[0]; !slices.Equal(offsets(t, p), []record.Offset{0, 1}) || p.HighWatermark != 2 || p.LastStable != 2 || p.LogStart != 0 {
 		t.Errorf("consumer: %v, %+v", offsets(t, p), p)
 	}
 	f = b.fetch(0, asFollower(2))
-	if got := offsets(t, &f.Partitions[0]); !slices.Equal(got, []int64{0, 1, 2, 3}) {
+	if got := offsets(t, &f.Partitions[0]); !slices.Equal(got, []record.Offset{0, 1, 2, 3}) {
 		t.Errorf("follower: %v", got)
 	}
-	for _, offset := range []int64{2, 3, 4} { // the bound, above it, the log end
+	for _, offset := range []record.Offset{2, 3, 4} { // the bound, above it, the log end
 		f = b.fetch(offset)
 		if p := &f.Partitions[0]; p.Code != protocol.None || p.Data.Length != 0 {
 			t.Errorf("consumer at %d: %s, %d bytes", offset, p.Code, p.Data.Length)
 		}
 	}
-	for _, offset := range []int64{5, -1} {
+	for _, offset := range []record.Offset{5, -1} {
 		f = b.fetch(offset)
 		if p := &f.Partitions[0]; p.Code != protocol.OffsetOutOfRange || p.HighWatermark != -1 || p.LogStart != -1 || p.LastStable != -1 {
 			t.Errorf("consumer at %d: %+v", offset, p)
@@ -118,7 +118,7 @@ func TestOnlyTheFirstPartitionWithRecordsMayExceedTheLimits(t *testing.T) {
 }
 
 // wait starts a fetch that may wait; the channel receives it when it has been answered.
-func (b *testBroker) wait(offset int64, change ...func(*Fetch)) chan *Fetch {
+func (b *testBroker) wait(offset record.Offset, change ...func(*Fetch)) chan *Fetch {
 	f := b.newFetch(offset, append(change, func(f *Fetch) { f.MaxWait = waitTime })...)
 	answered := make(chan *Fetch, 1)
 	go func() { f.Read(); answered <- f }()
@@ -144,7 +144,7 @@ func TestConsumerIsWokenByTheHighWatermark(t *testing.T) {
 	b.mustProduce(1)
 	stillWaits(t, b, answered)
 	b.fetch(1, asFollower(2))
-	if f := within(t, "the fetch's answer", answered); !slices.Equal(offsets(t, &f.Partitions[0]), []int64{0}) {
+	if f := within(t, "the fetch's answer", answered); !slices.Equal(offsets(t, &f.Partitions[0]), []record.Offset{0}) {
 		t.Errorf("%+v", f.Partitions[0])
 	}
 }
@@ -298,7 +298,7 @@ func TestPitfallReplication20_ReplicatedDataWakesAConsumerAtAFollower(t *testing
 	answered := l.wait(0)
 	l.nextFetch().send(batch(t, 2, at(0, 3)), 2)
 	f := within(t, "the fetch's answer", answered)
-	if got := offsets(t, &f.Partitions[0]); !slices.Equal(got, []int64{0, 1}) {
+	if got := offsets(t, &f.Partitions[0]); !slices.Equal(got, []record.Offset{0, 1}) {
 		t.Errorf("read %v", got)
 	}
 }
@@ -369,7 +369,7 @@ func TestOldConsumersGetOldFormats(t *testing.T) {
 		if got := set[record.MagicPosition]; int8(got) != magic {
 			t.Errorf("v%d: magic %d, want %d", version, got, magic)
 		}
-		if got := offsets(t, p); !slices.Equal(got, []int64{0, 1}) {
+		if got := offsets(t, p); !slices.Equal(got, []record.Offset{0, 1}) {
 			t.Errorf("v%d: offsets %v", version, got)
 		}
 	}
@@ -531,10 +531,10 @@ func TestReadCommittedEndsBeforeAnOpenTransaction(t *testing.T) {
 	p.Append()
 	wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
 	committed := func(f *Fetch) { f.Committed = true }
-	if got := offsets(t, &b.fetch(0, committed).Partitions[0]); !slices.Equal(got, []int64{0}) {
+	if got := offsets(t, &b.fetch(0, committed).Partitions[0]); !slices.Equal(got, []record.Offset{0}) {
 		t.Errorf("read_committed while the transaction is open: %v", got)
 	}
-	if got := offsets(t, &b.fetch(0).Partitions[0]); !slices.Equal(got, []int64{0, 1, 2}) {
+	if got := offsets(t, &b.fetch(0).Partitions[0]); !slices.Equal(got, []record.Offset{0, 1, 2}) {
 		t.Errorf("read_uncommitted while the transaction is open: %v", got)
 	}
 	answered := b.wait(1, committed)
@@ -599,7 +599,7 @@ func TestATruncationWakesAParkedFetch(t *testing.T) {
 			if l.logEnd() != 2 {
 				t.Fatalf("log end %d after the truncation", l.logEnd())
 			}
-			l.nextFetch().send(batch(t, c.refill, at(2, 4)), int64(2+c.refill))
+			l.nextFetch().send(batch(t, c.refill, at(2, 4)), record.Offset(2+c.refill))
 			if f := within(t, "the fetch's answer", answered); !c.want(&f.Partitions[0]) {
 				t.Errorf("%s: %+v", what, f.Partitions[0])
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -22,9 +23,9 @@ type following struct {
 	id        TopicPartition
 	partition *Partition
 	topicID   TopicID
-	epoch     int32 // leader epoch in which the partition follows; every request carries it
-	offset    int64 // next offset to fetch; the log end while fetching
-	lastEpoch int32 // of the log's last batch if the leader checks for divergence; otherwise -1
+	epoch     int32         // leader epoch in which the partition follows; every request carries it
+	offset    record.Offset // next offset to fetch; the log end while fetching
+	lastEpoch int32         // of the log's last batch if the leader checks for divergence; otherwise -1
 	// truncating: OffsetForLeaderEpoch or a truncation to the high watermark must come first.
 	truncating bool
 	delayed    time.Time // no request before this time
@@ -428,8 +429,8 @@ func (f *fetcher) request() *kmsg.FetchRequest {
 			continue
 		}
 		p := kmsg.NewFetchRequestTopicPartition()
-		p.Partition, p.CurrentLeaderEpoch, p.FetchOffset = ask.Partition, ask.CurrentLeaderEpoch, ask.FetchOffset
-		p.LastFetchedEpoch, p.LogStartOffset, p.PartitionMaxBytes = ask.LastFetchedEpoch, ask.LogStartOffset, ask.MaxBytes
+		p.Partition, p.CurrentLeaderEpoch, p.FetchOffset = ask.Partition, ask.CurrentLeaderEpoch, int64(ask.FetchOffset)
+		p.LastFetchedEpoch, p.LogStartOffset, p.PartitionMaxBytes = ask.LastFetchedEpoch, int64(ask.LogStartOffset), ask.MaxBytes
 		if n := len(req.Topics); n > 0 && req.Topics[n-1].Topic == ask.Topic && req.Topics[n-1].TopicID == ask.TopicID {
 			req.Topics[n-1].Partitions = append(req.Topics[n-1].Partitions, p)
 			continue
@@ -609,7 +610,7 @@ func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicP
 	if d := answer.DivergingEpoch; diverges(d) {
 		return 0, f.truncateLocked(p, protocol.EpochEndOffset{Epoch: d.Epoch, EndOffset: d.EndOffset})
 	}
-	done, err := p.partition.appendFetched(answer.RecordBatches, p.offset, p.epoch, answer.HighWatermark, answer.LogStartOffset)
+	done, err := p.partition.appendFetched(answer.RecordBatches, p.offset, p.epoch, record.Offset(answer.HighWatermark), record.Offset(answer.LogStartOffset))
 	if err != nil {
 		return 0, err
 	}
@@ -623,6 +624,6 @@ func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicP
 	if bytes := len(answer.RecordBatches); bytes > 0 && p.partition.followerQuotaHolds() {
 		f.m.quotas.follower.record(int64(bytes), f.m.now())
 	}
-	p.lag = max(0, answer.HighWatermark-p.offset)
+	p.lag = int64(max(0, record.Offset(answer.HighWatermark)-p.offset))
 	return done.events, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -32,7 +33,7 @@ func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) e
 }
 
 // cut returns the offset to which the log must be truncated according to the leader's answer.
-func (p *following) cut(log *storage.Log, leader protocol.EpochEndOffset) (offset int64, done bool) {
+func (p *following) cut(log *storage.Log, leader protocol.EpochEndOffset) (offset record.Offset, done bool) {
 	return truncateTo(leader, p.offset, log.Offsets().LogEnd, log.EndOffsetForEpoch)
 }
 
@@ -42,7 +43,7 @@ func (f *fetcher) announceTruncations(answers map[TopicPartition]protocol.EpochE
 	if len(answers) < 2 {
 		return
 	}
-	offsets := make(map[TopicPartition]int64, len(answers))
+	offsets := make(map[TopicPartition]record.Offset, len(answers))
 	f.mu.Lock()
 	for id, leader := range answers {
 		if p := f.partitions[id]; p != nil {
@@ -60,7 +61,7 @@ func (f *fetcher) announceTruncations(answers map[TopicPartition]protocol.EpochE
 func (f *fetcher) truncation(now time.Time) *leaderRequest {
 	byEpoch, toHigh := f.truncating(now)
 	if len(toHigh) > 1 {
-		offsets := make(map[TopicPartition]int64, len(toHigh))
+		offsets := make(map[TopicPartition]record.Offset, len(toHigh))
 		for _, p := range toHigh {
 			offsets[p.id] = p.offset
 		}
@@ -103,7 +104,7 @@ func (f *fetcher) truncating(now time.Time) (byEpoch, toHigh []following) {
 
 // withFollowing calls change if the partition is still followed in the epoch at the offset. If
 // change returns an error, the partition is no longer followed.
-func (f *fetcher) withFollowing(id TopicPartition, epoch int32, offset int64, change func(*following) error) {
+func (f *fetcher) withFollowing(id TopicPartition, epoch int32, offset record.Offset, change func(*following) error) {
 	f.mu.Lock()
 	p := f.partitions[id]
 	if p == nil || p.epoch != epoch || p.offset != offset {
@@ -189,13 +190,13 @@ func (f *fetcher) epochsAnswered(asked map[TopicPartition]following, resp *kmsg.
 // broker drop the log (KAFKA-2143).
 func (f *fetcher) outOfRange(id TopicPartition, ask PartitionAsk) {
 	epoch := ask.CurrentLeaderEpoch
-	f.leaderOffset(id, epoch, LatestOffset, func(latest int64) {
-		f.leaderOffset(id, epoch, EarliestOffset, func(earliest int64) { f.reposition(id, ask, latest, earliest) })
+	f.leaderOffset(id, epoch, LatestOffset, func(latest record.Offset) {
+		f.leaderOffset(id, epoch, EarliestOffset, func(earliest record.Offset) { f.reposition(id, ask, latest, earliest) })
 	})
 }
 
 // reposition continues at an offset that the leader has.
-func (f *fetcher) reposition(id TopicPartition, ask PartitionAsk, latest, earliest int64) {
+func (f *fetcher) reposition(id TopicPartition, ask PartitionAsk, latest, earliest record.Offset) {
 	f.withFollowing(id, ask.CurrentLeaderEpoch, ask.FetchOffset, func(p *following) error {
 		log := p.partition.Log()
 		if log == nil {
@@ -220,13 +221,13 @@ func (f *fetcher) reposition(id TopicPartition, ask PartitionAsk, latest, earlie
 		default:
 			p.offset = end
 		}
-		p.lastEpoch, p.truncating, p.lag = log.LeaderEpoch(), false, max(0, latest-p.offset)
+		p.lastEpoch, p.truncating, p.lag = log.LeaderEpoch(), false, int64(max(0, latest-p.offset))
 		return nil
 	})
 }
 
 // leaderOffset asks the leader for one offset, as a replica, so the limit is the log end.
-func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, found func(offset int64)) {
+func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, found func(offset record.Offset)) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.Version = f.m.opts.PeerVersions.ListOffsets
 	req.IsolationLevel = 0
@@ -237,7 +238,7 @@ func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, 
 	t.Topic, t.Partitions = id.Topic, []kmsg.ListOffsetsRequestTopicPartition{q}
 	req.Topics = append(req.Topics, t)
 	f.lookups = append(f.lookups, &leaderRequest{req, func(resp kmsg.Response, err error) {
-		var offset int64
+		var offset record.Offset
 		if err == nil {
 			offset, err = f.offsetIn(resp.(*kmsg.ListOffsetsResponse), id)
 		}
@@ -261,16 +262,16 @@ func (f *fetcher) offsetRefused(id TopicPartition, err error) {
 }
 
 // offsetIn returns the offset in a response to a lookup of one partition.
-func (f *fetcher) offsetIn(resp *kmsg.ListOffsetsResponse, id TopicPartition) (int64, error) {
+func (f *fetcher) offsetIn(resp *kmsg.ListOffsetsResponse, id TopicPartition) (record.Offset, error) {
 	for _, t := range resp.Topics {
 		for _, a := range t.Partitions {
 			switch {
 			case a.ErrorCode != 0:
 				return 0, protocol.ErrorCode(a.ErrorCode)
 			case resp.Version == 0 && len(a.OldStyleOffsets) > 0:
-				return a.OldStyleOffsets[0], nil
+				return record.Offset(a.OldStyleOffsets[0]), nil
 			case resp.Version > 0:
-				return a.Offset, nil
+				return record.Offset(a.Offset), nil
 			}
 		}
 	}

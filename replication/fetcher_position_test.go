@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // withRecords gives the follower's log the given epochs with two records each, and makes this
@@ -27,7 +28,7 @@ func (l *playedLeader) withRecords(epochs ...int32) {
 
 // nextEpochEnd returns the OffsetForLeaderEpoch request that the fetcher sends now or after the
 // shortest pause; end answers it.
-func (l *playedLeader) nextEpochEnd() (epoch int32, end func(epoch int32, offset int64)) {
+func (l *playedLeader) nextEpochEnd() (epoch int32, end func(epoch int32, offset record.Offset)) {
 	l.t.Helper()
 	req, answered, pause := l.follower.Next()
 	if req == nil && pause == time.Millisecond {
@@ -37,10 +38,10 @@ func (l *playedLeader) nextEpochEnd() (epoch int32, end func(epoch int32, offset
 	if !ok {
 		l.t.Fatalf("asks %T, want the end of an epoch", req)
 	}
-	return lookup.Topics[0].Partitions[0].LeaderEpoch, func(epoch int32, offset int64) {
+	return lookup.Topics[0].Partitions[0].LeaderEpoch, func(epoch int32, offset record.Offset) {
 		resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
 		p := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
-		p.LeaderEpoch, p.EndOffset = epoch, offset
+		p.LeaderEpoch, p.EndOffset = epoch, int64(offset)
 		resp.Topics = []kmsg.OffsetForLeaderEpochResponseTopic{{Topic: testTopic, Partitions: []kmsg.OffsetForLeaderEpochResponseTopicPartition{p}}}
 		answered(resp, nil)
 	}
@@ -143,8 +144,9 @@ func TestOffsetsForAnotherPositionAreDropped(t *testing.T) {
 func TestAFollowerOutOfRangeContinuesWithinTheLeadersLog(t *testing.T) {
 	for _, c := range []struct {
 		what             string
-		latest, earliest int64 // of the leader
-		end, next        int64 // the follower's log end and next fetch offset
+		latest, earliest record.Offset // of the leader
+		end              record.Offset
+		next             int64 // the follower's log end and next fetch offset
 		waits            bool
 	}{
 		{"the leader has less", 1, 0, 1, 1, false},
@@ -155,7 +157,7 @@ func TestAFollowerOutOfRangeContinuesWithinTheLeadersLog(t *testing.T) {
 		l.nextFetch().send(batch(t, 2, at(0, 3)), 0)
 		l.nextFetch().fail(protocol.OffsetOutOfRange)
 		var asked []int64
-		for _, offset := range []int64{c.latest, c.earliest} {
+		for _, offset := range []record.Offset{c.latest, c.earliest} {
 			p := l.answerOffset(offset, protocol.None)
 			asked = append(asked, p.Timestamp)
 			if p.CurrentLeaderEpoch != 3 {
@@ -241,7 +243,7 @@ func TestManyTruncationsShareCheckpointWrites(t *testing.T) {
 			for range 2 {
 				answer(func(ask PartitionAsk, p *kmsg.FetchResponseTopicPartition) {
 					p.RecordBatches = batch(t, 1, at(ask.FetchOffset, ask.CurrentLeaderEpoch))
-					p.HighWatermark = ask.FetchOffset + 1
+					p.HighWatermark = int64(ask.FetchOffset + 1)
 				})
 			}
 			if err := b.logs.CheckpointHighWatermarks(testDir, b.logs.Logs()); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // wantedOf returns what a fetcher should request, found by looking at all partitions.
@@ -123,7 +124,7 @@ func TestAFetcherThatLooksOnlyAtChangesRequestsEverythingItShould(t *testing.T) 
 				if req.Version >= 13 {
 					k = sessionKey{id: ask.TopicID, partition: id.Partition}
 				}
-				if got := leader[k]; got.FetchOffset != ask.FetchOffset || got.LogStartOffset != ask.LogStartOffset ||
+				if got := leader[k]; record.Offset(got.FetchOffset) != ask.FetchOffset || record.Offset(got.LogStartOffset) != ask.LogStartOffset ||
 					got.CurrentLeaderEpoch != ask.CurrentLeaderEpoch || got.LastFetchedEpoch != ask.LastFetchedEpoch {
 					t.Fatalf("seed %d: of %v the leader knows %+v, wanted is %+v\nafter %q", seed, id, got, ask, steps)
 				}
@@ -153,12 +154,12 @@ func answerAtRandom(t *testing.T, r *rand.Rand, e *leaderRequest, req *kmsg.Fetc
 		}
 		topic, p := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
 		topic.Topic, topic.TopicID, p.Partition = id.Topic, ask.TopicID, id.Partition
-		p.HighWatermark, p.LogStartOffset = ask.FetchOffset+int64(r.IntN(3)), 0
+		p.HighWatermark, p.LogStartOffset = int64(ask.FetchOffset+record.Offset(r.IntN(3))), 0
 		switch r.IntN(12) {
 		case 0:
 			p.ErrorCode = int16(protocol.NotLeaderOrFollower)
 		case 1:
-			p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = 1, max(0, ask.FetchOffset-1)
+			p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = 1, int64(max(0, ask.FetchOffset-1))
 		case 2, 3, 4:
 			p.RecordBatches = batch(t, 1, at(ask.FetchOffset, ask.CurrentLeaderEpoch))
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // playedLeader is broker 2 as the leader of partition 0 in epoch 3, which this broker follows. The
@@ -98,8 +99,10 @@ func (r fetchRequest) answer(change func(*kmsg.FetchResponseTopicPartition)) {
 	r.answered(resp, nil)
 }
 
-func (r fetchRequest) send(records []byte, highWatermark int64) {
-	r.answer(func(p *kmsg.FetchResponseTopicPartition) { p.RecordBatches, p.HighWatermark = records, highWatermark })
+func (r fetchRequest) send(records []byte, highWatermark record.Offset) {
+	r.answer(func(p *kmsg.FetchResponseTopicPartition) {
+		p.RecordBatches, p.HighWatermark = records, int64(highWatermark)
+	})
 }
 
 func (r fetchRequest) fail(code protocol.ErrorCode) {
@@ -117,7 +120,7 @@ func (l *playedLeader) logged() []string {
 	return lines
 }
 
-func (l *playedLeader) logEnd() int64 { return l.partition().Log().Offsets().LogEnd }
+func (l *playedLeader) logEnd() record.Offset { return l.partition().Log().Offsets().LogEnd }
 
 const fetcherOfTwo = "[ReplicaFetcher replicaId=1, leaderId=2, fetcherId=0] "
 
@@ -196,7 +199,7 @@ func TestAFailedLookupStartsAgainWithAFetch(t *testing.T) {
 }
 
 // answerOffset answers the lookup that the fetcher sends now, and returns the requested partition.
-func (l *playedLeader) answerOffset(offset int64, code protocol.ErrorCode) kmsg.ListOffsetsRequestTopicPartition {
+func (l *playedLeader) answerOffset(offset record.Offset, code protocol.ErrorCode) kmsg.ListOffsetsRequestTopicPartition {
 	l.t.Helper()
 	req, answered := l.next()
 	lookup, ok := req.(*kmsg.ListOffsetsRequest)
@@ -206,7 +209,7 @@ func (l *playedLeader) answerOffset(offset int64, code protocol.ErrorCode) kmsg.
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
 	resp.Version = req.GetVersion()
 	p := kmsg.NewListOffsetsResponseTopicPartition()
-	p.ErrorCode, p.Offset = int16(code), offset
+	p.ErrorCode, p.Offset = int16(code), int64(offset)
 	resp.Topics = []kmsg.ListOffsetsResponseTopic{{Topic: testTopic, Partitions: []kmsg.ListOffsetsResponseTopicPartition{p}}}
 	answered(resp, nil)
 	return lookup.Topics[0].Partitions[0]

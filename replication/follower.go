@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // makeFollower makes the partition a follower of the role's leader, which must be alive. It reports
@@ -54,7 +55,7 @@ var errNotFollowing = errors.New("the partition no longer follows in this epoch"
 
 // followed is the result of an append of fetched records.
 type followed struct {
-	nextOffset int64
+	nextOffset record.Offset
 	lastEpoch  int32 // of the last batch appended, or -1
 	events     event
 }
@@ -62,7 +63,7 @@ type followed struct {
 // appendFetched appends the records that the leader of epoch sent for fetchOffset, and adopts the
 // leader's high watermark and log start offset as far as this log goes. Offsets that do not
 // continue the log are an error that stops following.
-func (p *Partition) appendFetched(set []byte, fetchOffset int64, epoch int32, leaderHigh, leaderStart int64) (followed, error) {
+func (p *Partition) appendFetched(set []byte, fetchOffset record.Offset, epoch int32, leaderHigh, leaderStart record.Offset) (followed, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.log == nil || p.leaderEpoch != epoch {
@@ -96,7 +97,7 @@ func (p *Partition) appendFetched(set []byte, fetchOffset int64, epoch int32, le
 
 // truncate truncates a follower's log to offset, as the leader of epoch requires. A future log must
 // also be truncated before it may replace the log.
-func (p *Partition) truncate(offset int64, epoch int32) error {
+func (p *Partition) truncate(offset record.Offset, epoch int32) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.log == nil || p.leaderEpoch != epoch {
@@ -113,7 +114,7 @@ func (p *Partition) truncate(offset int64, epoch int32) error {
 
 // restartAt drops the follower's whole log: the leader of epoch has none of it any longer and
 // begins at offset.
-func (p *Partition) restartAt(offset int64, epoch int32) error {
+func (p *Partition) restartAt(offset record.Offset, epoch int32) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.log == nil || p.leaderEpoch != epoch {

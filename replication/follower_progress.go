@@ -3,20 +3,19 @@ package replication
 import (
 	"sort"
 	"sync/atomic"
-)
 
-// unknownOffset is a position that no fetch has reported yet.
-const unknownOffset int64 = -1
+	"github.com/monedula/monedula/record"
+)
 
 // progress is a leader's knowledge of one follower, taken from the follower's fetches. Times are
 // milliseconds. It is a plain value: the functions below decide, and Partition stores it.
 type progress struct {
-	logStart int64 // the follower's log start offset
-	logEnd   int64 // offset of its last fetch
+	logStart record.Offset // the follower's log start offset; record.NoOffset before its first fetch
+	logEnd   record.Offset // offset of its last fetch; record.NoOffset before it
 
 	// leaderEndAtLastFetch is the leader's log end offset when the last fetch arrived. It never
 	// decreases within an epoch.
-	leaderEndAtLastFetch int64
+	leaderEndAtLastFetch record.Offset
 	lastFetchMs          int64
 	// lastCaughtUpMs is the latest known time at which the follower had everything that the leader
 	// had. Only a reset decreases it.
@@ -90,7 +89,7 @@ func (f followers) of(id int32) *progress {
 // at leaderEnd. A follower that asks for the offset where the leader's log ended at its previous
 // fetch was caught up at the time of that fetch. So a follower that is always one small step behind
 // a busy leader stays in sync.
-func (p progress) fetched(offset, logStart, leaderEnd, nowMs, brokerEpoch int64) progress {
+func (p progress) fetched(offset, logStart, leaderEnd record.Offset, nowMs, brokerEpoch int64) progress {
 	p = p.current()
 	switch {
 	case offset >= leaderEnd:
@@ -107,14 +106,14 @@ func (p progress) fetched(offset, logStart, leaderEnd, nowMs, brokerEpoch int64)
 
 // newEpoch returns the progress at the start of a leader epoch. If the broker led before (again),
 // the known positions stay.
-func (p progress) newEpoch(nowMs, leaderEnd int64, again, inISR bool) progress {
+func (p progress) newEpoch(nowMs int64, leaderEnd record.Offset, again, inISR bool) progress {
 	var since int64
 	if inISR {
 		since = nowMs
 	}
 	if !again {
 		return progress{
-			logStart: unknownOffset, logEnd: unknownOffset, leaderEndAtLastFetch: unknownOffset,
+			logStart: record.NoOffset, logEnd: record.NoOffset, leaderEndAtLastFetch: record.NoOffset,
 			lastCaughtUpMs: since, brokerEpoch: -1,
 		}
 	}
@@ -127,6 +126,6 @@ func (p progress) newEpoch(nowMs, leaderEnd int64, again, inISR bool) progress {
 
 // caughtUp reports whether a follower counts as in sync: it has everything, however long ago it
 // fetched (KAFKA-7152), or it had everything within lagMaxMs.
-func (p progress) caughtUp(leaderEnd, nowMs, lagMaxMs int64) bool {
+func (p progress) caughtUp(leaderEnd record.Offset, nowMs, lagMaxMs int64) bool {
 	return p.logEnd == leaderEnd || nowMs-p.current().lastCaughtUpMs <= lagMaxMs
 }

@@ -19,7 +19,7 @@ func followerOf2(t *testing.T) (*testBroker, *Partition) {
 	return b, b.partition()
 }
 
-func at(base int64, epoch int32) func(*record.Options) {
+func at(base record.Offset, epoch int32) func(*record.Options) {
 	return func(o *record.Options) { o.BaseOffset, o.LeaderEpoch = base, epoch }
 }
 

@@ -330,14 +330,14 @@ func (b *testBroker) waitFor(p *Produce) <-chan struct{} {
 
 // fetch fetches partition 0 as a consumer of the latest version. change may modify the fetch before
 // it is read. It does not wait unless MaxWait is set.
-func (b *testBroker) fetch(offset int64, change ...func(*Fetch)) *Fetch {
+func (b *testBroker) fetch(offset record.Offset, change ...func(*Fetch)) *Fetch {
 	b.t.Helper()
 	f := b.newFetch(offset, change...)
 	f.Read()
 	return f
 }
 
-func (b *testBroker) newFetch(offset int64, change ...func(*Fetch)) *Fetch {
+func (b *testBroker) newFetch(offset record.Offset, change ...func(*Fetch)) *Fetch {
 	b.t.Helper()
 	f := b.NewFetch()
 	f.Version, f.ReplicaID, f.ReplicaEpoch, f.SessionEpoch = 17, consumerReplica, -1, finalSessionEpoch
@@ -364,10 +364,12 @@ func inEpoch(epoch int32) func(*Fetch) {
 	return func(f *Fetch) { f.Partitions[0].CurrentLeaderEpoch = epoch }
 }
 
-func (b *testBroker) highWatermark() int64 { return b.partition().Log().Offsets().HighWatermark }
+func (b *testBroker) highWatermark() record.Offset {
+	return b.partition().Log().Offsets().HighWatermark
+}
 
 // offsets returns the offsets of the records in a fetch response.
-func offsets(t *testing.T, p *PartitionFetch) []int64 {
+func offsets(t *testing.T, p *PartitionFetch) []record.Offset {
 	t.Helper()
 	set := p.Converted
 	if set == nil && p.Data.Length > 0 {
@@ -376,7 +378,7 @@ func offsets(t *testing.T, p *PartitionFetch) []int64 {
 			t.Fatal(err)
 		}
 	}
-	var found []int64
+	var found []record.Offset
 	for {
 		b, rest, err := record.Next(set)
 		if err != nil {

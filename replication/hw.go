@@ -1,12 +1,14 @@
 package replication
 
+import "github.com/monedula/monedula/record"
+
 // highWatermarkCandidate returns the offset up to which every replica that counts has the log. The
 // replicas that count are the leader, the maximal in-sync replicas, and replicas about to join:
 // those that caught up in time and are eligible (alive). Without the last kind the high watermark
 // would run ahead of a joining follower faster than it can fetch, and the follower would never
 // join. The caller moves the high watermark only up.
-func highWatermarkCandidate(leaderEnd int64, maximal members, followers followers,
-	eligible func(id int32) bool, nowMs, lagMaxMs int64) int64 {
+func highWatermarkCandidate(leaderEnd record.Offset, maximal members, followers followers,
+	eligible func(id int32) bool, nowMs, lagMaxMs int64) record.Offset {
 	candidate := leaderEnd
 	for i := range followers {
 		f := &followers[i]
@@ -22,7 +24,7 @@ func highWatermarkCandidate(leaderEnd int64, maximal members, followers follower
 
 // lowWatermark returns the lowest log start offset of the leader and its live followers. No live
 // replica serves data below it.
-func lowWatermark(leaderStart int64, followers followers, alive func(id int32) bool) int64 {
+func lowWatermark(leaderStart record.Offset, followers followers, alive func(id int32) bool) record.Offset {
 	low := leaderStart
 	for i := range followers {
 		if f := &followers[i]; f.logStart < low && alive(f.id) {

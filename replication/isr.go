@@ -1,6 +1,10 @@
 package replication
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/monedula/monedula/record"
+)
 
 // inSync is the in-sync replicas of a partition that this broker leads: the set that the controller
 // confirmed and, while a response is outstanding, the requested set. It is immutable; a change
@@ -72,13 +76,13 @@ func (p *Partition) keepsUpLocked(follower int32) bool {
 // have all committed records and all records from before this leader's epoch. The high watermark
 // may lag behind the start of the epoch and then hides records that were acknowledged under the
 // previous leader (KAFKA-7128).
-func mayJoin(logEnd, highWatermark, epochStart int64) bool {
+func mayJoin(logEnd, highWatermark, epochStart record.Offset) bool {
 	return logEnd >= highWatermark && logEnd >= epochStart
 }
 
 // outOfSync returns the members of isr, except the leader, that are not caught up. A member without
 // progress is out of sync because it is no longer an assigned replica.
-func outOfSync(isr []int32, leader int32, followers followers, leaderEnd, nowMs, lagMaxMs int64) []int32 {
+func outOfSync(isr []int32, leader int32, followers followers, leaderEnd record.Offset, nowMs, lagMaxMs int64) []int32 {
 	var out []int32
 	for _, id := range isr {
 		if id == leader {

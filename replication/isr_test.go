@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 const lagMaxMs = 30_000
@@ -12,9 +13,10 @@ const lagMaxMs = 30_000
 func TestFetchOffsetDecidesWhetherAFollowerIsCaughtUp(t *testing.T) {
 	start := progress{logEnd: 10, leaderEndAtLastFetch: 12, lastFetchMs: 1000, lastCaughtUpMs: 500}
 	for _, c := range []struct {
-		name                  string
-		offset, leaderEnd     int64
-		caughtUp, leaderEndAt int64
+		name              string
+		offset, leaderEnd record.Offset
+		caughtUp          int64
+		leaderEndAt       record.Offset
 	}{
 		{"at the leader's end", 20, 20, 2000, 20},
 		{"at the leader's end of the last fetch", 12, 20, 1000, 20},
@@ -44,7 +46,7 @@ func TestPitfallReplication07_IdleFollowerAtLogEndStaysInSync(t *testing.T) {
 func TestProgressAtTheStartOfAnEpoch(t *testing.T) {
 	known := progress{logStart: 1, logEnd: 5, leaderEndAtLastFetch: 6, lastFetchMs: 10, lastCaughtUpMs: 10, brokerEpoch: 4}
 	fresh := known.newEpoch(100, 9, false, true)
-	if fresh.logEnd != unknownOffset || fresh.logStart != unknownOffset || fresh.leaderEndAtLastFetch != unknownOffset || fresh.lastCaughtUpMs != 100 || fresh.lastFetchMs != 0 {
+	if fresh.logEnd != record.NoOffset || fresh.logStart != record.NoOffset || fresh.leaderEndAtLastFetch != record.NoOffset || fresh.lastCaughtUpMs != 100 || fresh.lastFetchMs != 0 {
 		t.Errorf("new leader, member of the ISR: %+v", fresh)
 	}
 	again := known.newEpoch(100, 9, true, false)
@@ -70,7 +72,7 @@ func TestPendingChangeUsesTheLargerSetForTheHighWatermark(t *testing.T) {
 
 func TestPitfallReplication06_FollowerBelowTheEpochStartMayNotJoin(t *testing.T) {
 	const highWatermark, epochStart = 5, 8
-	for logEnd, want := range map[int64]bool{4: false, 5: false, 7: false, 8: true, 9: true} {
+	for logEnd, want := range map[record.Offset]bool{4: false, 5: false, 7: false, 8: true, 9: true} {
 		if got := mayJoin(logEnd, highWatermark, epochStart); got != want {
 			t.Errorf("a follower at %d joins: %t, want %t", logEnd, got, want)
 		}
@@ -94,8 +96,8 @@ func TestOutOfSyncListsLaggingAndUnassignedReplicasButNeverTheLeader(t *testing.
 
 func TestHighWatermarkIsTheLowestLogEndThatCounts(t *testing.T) {
 	now := int64(100_000)
-	lagging := func(end int64) progress { return progress{logEnd: end} }
-	recent := func(end int64) progress { return progress{logEnd: end, lastCaughtUpMs: now - 1} }
+	lagging := func(end record.Offset) progress { return progress{logEnd: end} }
+	recent := func(end record.Offset) progress { return progress{logEnd: end, lastCaughtUpMs: now - 1} }
 	allAlive := func(int32) bool { return true }
 	noneAlive := func(int32) bool { return false }
 	for _, c := range []struct {
@@ -103,11 +105,11 @@ func TestHighWatermarkIsTheLowestLogEndThatCounts(t *testing.T) {
 		maximal   []int32
 		followers followers
 		eligible  func(int32) bool
-		want      int64
+		want      record.Offset
 	}{
 		{"leader alone", []int32{1}, nil, allAlive, 10},
 		{"an in-sync follower holds it back", []int32{1, 2}, followers{{2, lagging(6)}}, allAlive, 6},
-		{"an in-sync follower with unknown progress holds it back entirely", []int32{1, 2}, followers{{2, lagging(unknownOffset)}}, allAlive, unknownOffset},
+		{"an in-sync follower with unknown progress holds it back entirely", []int32{1, 2}, followers{{2, lagging(record.NoOffset)}}, allAlive, record.NoOffset},
 		{"an out-of-sync follower does not count", []int32{1}, followers{{2, lagging(6)}}, allAlive, 10},
 		{"a follower about to join counts", []int32{1}, followers{{2, recent(6)}}, allAlive, 6},
 		{"a dead follower does not join", []int32{1}, followers{{2, recent(6)}}, noneAlive, 10},

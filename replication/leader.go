@@ -103,7 +103,7 @@ func (p *Partition) assignLocked(r *role) {
 }
 
 // followersOf returns the progress of the role's assigned replicas.
-func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart int64, now time.Time) followers {
+func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart record.Offset, now time.Time) followers {
 	all := make(followers, 0, len(r.replicas))
 	isr := membersOf(r.isr)
 	for _, id := range membersOf(r.replicas) {
@@ -111,7 +111,7 @@ func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart int64,
 			continue
 		}
 		known := p.followers.of(id)
-		next := progress{logStart: unknownOffset, logEnd: unknownOffset, brokerEpoch: -1}
+		next := progress{logStart: record.NoOffset, logEnd: record.NoOffset, brokerEpoch: -1}
 		if known != nil {
 			next = *known
 		}
@@ -158,7 +158,7 @@ func (p *Partition) append(a storage.Append, acks int16, now time.Time) (appende
 		}
 		return appended{AppendInfo: info}, err
 	}
-	p.traffic.messagesIn.Add(info.LastOffset - info.FirstOffset + 1)
+	p.traffic.messagesIn.Add(int64(info.LastOffset - info.FirstOffset + 1))
 	p.traffic.bytesIn.Add(int64(info.Bytes))
 	return appended{AppendInfo: info, term: p.term, advanced: p.advance(now)}, nil
 }
@@ -175,7 +175,7 @@ func (p *Partition) wakeAppended(a appended) {
 // replicated reports whether everything below offset, appended in the given term, is on all in-sync
 // replicas, which is what acks=-1 waits for. The error is the reason why it never will be, or that
 // it is on fewer than min.insync.replicas.
-func (p *Partition) replicated(offset, term int64) (bool, error) {
+func (p *Partition) replicated(offset record.Offset, term int64) (bool, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if err := p.ledSinceLocked(term); err != nil {
@@ -192,11 +192,11 @@ func (p *Partition) replicated(offset, term int64) (bool, error) {
 
 // followerFetch is what a leader learns from a follower's fetch.
 type followerFetch struct {
-	offset      int64 // its log end
-	leaderEpoch int32 // epoch in which the fetch was read
-	logStart    int64
+	offset      record.Offset // its log end
+	leaderEpoch int32         // epoch in which the fetch was read
+	logStart    record.Offset
 	brokerEpoch int64
-	leaderEnd   int64 // the leader's log end before the fetch was read
+	leaderEnd   record.Offset // the leader's log end before the fetch was read
 	presence    *presence
 }
 
@@ -315,7 +315,7 @@ func (p *Partition) laggards(out []int32) string {
 		if i > 0 {
 			text += " "
 		}
-		end, since := unknownOffset, int64(0)
+		end, since := record.NoOffset, int64(0)
 		if f := p.followers.of(id); f != nil {
 			end, since = f.logEnd, f.current().lastCaughtUpMs
 		}
@@ -435,7 +435,7 @@ func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 
 // deleteRecords raises the log start offset to offset, or to the high watermark if offset is -1. It
 // returns the resulting target offset and the term of this broker's leadership.
-func (p *Partition) deleteRecords(offset int64) (wanted, term int64, err error) {
+func (p *Partition) deleteRecords(offset record.Offset) (wanted record.Offset, term int64, err error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if err := p.leaderErrorLocked(); err != nil {
@@ -456,7 +456,7 @@ func (p *Partition) deleteRecords(offset int64) (wanted, term int64, err error) 
 
 // lowWatermark returns the lowest log start offset among the live replicas, for a request of the
 // given term.
-func (p *Partition) lowWatermark(term int64) (int64, error) {
+func (p *Partition) lowWatermark(term int64) (record.Offset, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if err := p.ledSinceLocked(term); err != nil {
@@ -470,8 +470,8 @@ func (p *Partition) lowWatermark(term int64) (int64, error) {
 // Written is the position of a coordinator's records in a log, with the term of leadership in which
 // they were appended.
 type Written struct {
-	First int64 // offset of the first record
-	End   int64 // offset after the last record
+	First record.Offset // offset of the first record
+	End   record.Offset // offset after the last record
 
 	term int64
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -410,7 +411,7 @@ func TestFollowerProgressIsUnknownAtTheStartOfATerm(t *testing.T) {
 		t.Fatal(code)
 	}
 	p := b.lead(5, []int32{ourID, 2}, ourID, 2)
-	if got := p.followers.of(2); got.logEnd != unknownOffset || got.logStart != unknownOffset {
+	if got := p.followers.of(2); got.logEnd != record.NoOffset || got.logStart != record.NoOffset {
 		t.Errorf("%+v", got)
 	}
 }
@@ -644,7 +645,7 @@ func TestListOffsetTimestamps(t *testing.T) {
 	for _, c := range []struct {
 		version   int16
 		timestamp int64
-		offset    int64
+		offset    record.Offset
 		code      protocol.ErrorCode
 	}{
 		{1, LatestOffset, 2, 0}, {1, EarliestOffset, 0, 0}, {9, EarliestLocal, 0, 0}, {9, LatestTiered, -1, 0},
@@ -669,10 +670,10 @@ func TestListOffsetTimestamps(t *testing.T) {
 }
 
 func TestLegacyOffsetsHideOffsetsAboveTheHighWatermark(t *testing.T) {
-	for _, c := range []struct{ all, want []int64 }{
-		{[]int64{9, 5, 0}, []int64{6, 5, 0}},
-		{[]int64{6, 5, 0}, []int64{6, 5, 0}},
-		{[]int64{9, 8, 7}, []int64{6}},
+	for _, c := range []struct{ all, want []record.Offset }{
+		{[]record.Offset{9, 5, 0}, []record.Offset{6, 5, 0}},
+		{[]record.Offset{6, 5, 0}, []record.Offset{6, 5, 0}},
+		{[]record.Offset{9, 8, 7}, []record.Offset{6}},
 		{nil, nil},
 	} {
 		if got := belowHighWatermark(c.all, 6); !slices.Equal(got, c.want) {
@@ -682,7 +683,7 @@ func TestLegacyOffsetsHideOffsetsAboveTheHighWatermark(t *testing.T) {
 	b := alone(t)
 	b.mustProduce(3)
 	got, err := b.LegacyOffsets(testTopic, 0, consumerReplica, LatestOffset, 5)
-	if err != nil || !slices.Equal(got, []int64{3, 0}) {
+	if err != nil || !slices.Equal(got, []record.Offset{3, 0}) {
 		t.Errorf("latest: %v, %v", got, err)
 	}
 }

@@ -2,6 +2,7 @@ package replication
 
 import (
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -117,7 +118,7 @@ func offsetNotAvailable(version int16) error {
 	return protocol.LeaderNotAvailable
 }
 
-func boundOf(at storage.Offsets, bound storage.Bound) int64 {
+func boundOf(at storage.Offsets, bound storage.Bound) record.Offset {
 	switch bound {
 	case storage.UpToHighWatermark:
 		return at.HighWatermark
@@ -129,7 +130,7 @@ func boundOf(at storage.Offsets, bound storage.Bound) int64 {
 
 // LegacyOffsets answers ListOffsets v0 with at most maxOffsets base offsets of segments, newest
 // first. For consumers, the high watermark replaces the offsets above it.
-func (m *Manager) LegacyOffsets(topic string, partition int32, replicaID int32, timestamp int64, maxOffsets int32) ([]int64, error) {
+func (m *Manager) LegacyOffsets(topic string, partition int32, replicaID int32, timestamp int64, maxOffsets int32) ([]record.Offset, error) {
 	p, err := m.Partition(topic, partition)
 	if err != nil {
 		return nil, err
@@ -148,7 +149,7 @@ func (m *Manager) LegacyOffsets(topic string, partition int32, replicaID int32, 
 }
 
 // belowHighWatermark replaces the leading offsets above the high watermark by the high watermark.
-func belowHighWatermark(offsets []int64, high int64) []int64 {
+func belowHighWatermark(offsets []record.Offset, high record.Offset) []record.Offset {
 	above := 0
 	for above < len(offsets) && offsets[above] > high {
 		above++
@@ -156,5 +157,5 @@ func belowHighWatermark(offsets []int64, high int64) []int64 {
 	if above == 0 {
 		return offsets
 	}
-	return append([]int64{high}, offsets[above:]...)
+	return append([]record.Offset{high}, offsets[above:]...)
 }

@@ -4,22 +4,23 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
 )
 
 // EndOffsetForEpoch answers OffsetForLeaderEpoch. It returns the largest epoch at or below epoch
 // that the leader's log knows, and the offset where that epoch ends; (-1, -1) if there is none.
 // Only the leader answers. A currentEpoch of -1 is not checked.
-func (m *Manager) EndOffsetForEpoch(topic string, partition, currentEpoch, epoch int32) (found int32, end int64, err error) {
+func (m *Manager) EndOffsetForEpoch(topic string, partition, currentEpoch, epoch int32) (found int32, end record.Offset, err error) {
 	p, err := m.Partition(topic, partition)
 	if err != nil {
-		return noEpoch, unknownOffset, err
+		return noEpoch, record.NoOffset, err
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	log, err := p.readableLocked(currentEpoch, true)
 	if err != nil {
-		return noEpoch, unknownOffset, err
+		return noEpoch, record.NoOffset, err
 	}
 	found, end = log.EndOffsetForEpoch(epoch)
 	return found, end, nil
@@ -56,13 +57,13 @@ func (m *Manager) CurrentLeader(topic string, partition int32) protocol.LeaderID
 type PartitionDelete struct {
 	Topic     string
 	Partition int32
-	Offset    int64 // delete records below it; -1: below the high watermark
+	Offset    record.Offset // delete records below it; -1: below the high watermark
 
 	Err          error
-	LowWatermark int64 // lowest log start of the live replicas; -1 if nothing was deleted
+	LowWatermark record.Offset // lowest log start of the live replicas; -1 if nothing was deleted
 
 	partition *Partition
-	wanted    int64
+	wanted    record.Offset
 	term      int64 // of this broker's leadership
 	waiting   bool
 }
@@ -189,7 +190,7 @@ func (m *Manager) logLag(log *storage.Log) int64 {
 	end := log.Offsets().LogEnd
 	current := p.Log().Offsets()
 	if log.IsFuture() {
-		return current.LogEnd - end
+		return int64(current.LogEnd - end)
 	}
-	return max(0, current.HighWatermark-end)
+	return int64(max(0, current.HighWatermark-end))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
 )
@@ -43,8 +44,8 @@ type Manager struct {
 	// configs.
 	control         sync.Mutex
 	controllerEpoch int32
-	checkpoints     map[string]map[TopicPartition]int64 // by log directory; read once per request
-	configs         map[string]*settings.Topic          // of the topics whose logs are opened; read once per request
+	checkpoints     map[string]map[TopicPartition]record.Offset // by log directory; read once per request
+	configs         map[string]*settings.Topic                  // of the topics whose logs are opened; read once per request
 
 	mu           sync.RWMutex // guards partitions, traffic and endedTraffic
 	partitions   map[string]map[int32]*Partition
@@ -258,7 +259,7 @@ func (m *Manager) openLog(p *Partition, r *role) (*storage.Log, error) {
 	}
 	log.SetConfig(config)
 	p.observe(log)
-	var high int64
+	var high record.Offset
 	known := false
 	if o := log.Offsets(); o.LogStart < o.LogEnd {
 		// The high watermark of an empty log is its end. This avoids reading the checkpoint of all
@@ -291,7 +292,7 @@ func (m *Manager) topicConfig(topic string) (*settings.Topic, error) {
 }
 
 // checkpointed returns the high watermark in the directory's checkpoint.
-func (m *Manager) checkpointed(dir string, id TopicPartition) (int64, bool) {
+func (m *Manager) checkpointed(dir string, id TopicPartition) (record.Offset, bool) {
 	offsets, read := m.checkpoints[dir]
 	if !read {
 		var err error
@@ -299,7 +300,7 @@ func (m *Manager) checkpointed(dir string, id TopicPartition) (int64, bool) {
 			m.log.Errorf("[ReplicaManager broker=%d] Error while reading the high watermark checkpoint in directory %s: %v", m.opts.BrokerID, dir, err)
 		}
 		if m.checkpoints == nil {
-			m.checkpoints = map[string]map[TopicPartition]int64{}
+			m.checkpoints = map[string]map[TopicPartition]record.Offset{}
 		}
 		m.checkpoints[dir] = offsets
 	}

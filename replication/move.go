@@ -32,7 +32,7 @@ type move struct {
 	truncating bool
 	// keep is the offset to which the current log was truncated; the future log keeps at most that
 	// much. -1: no truncation is known.
-	keep    int64
+	keep    record.Offset
 	delayed time.Time // no step before this time
 }
 
@@ -54,7 +54,7 @@ const (
 // (offset -1). A truncation is recorded with the partition's mu held, as it is made, so the future
 // log does not replace the current log before it is truncated as well. What the current step still
 // copies is removed when the next step truncates to keep.
-func (mv *move) mark(offset int64) {
+func (mv *move) mark(offset record.Offset) {
 	mv.marks.Lock()
 	defer mv.marks.Unlock()
 	mv.truncating = true
@@ -65,7 +65,7 @@ func (mv *move) mark(offset int64) {
 }
 
 // takeMark returns and clears the mark.
-func (mv *move) takeMark() (marked bool, keep int64) {
+func (mv *move) takeMark() (marked bool, keep record.Offset) {
 	mv.marks.Lock()
 	defer mv.marks.Unlock()
 	marked, keep = mv.truncating, mv.keep
@@ -131,14 +131,13 @@ func (mv *move) align(current, future *storage.Log) error {
 
 // truncate compares the leader epochs step by step (KIP-279). If the future log has none, the part
 // below its high watermark is known to be common.
-func (mv *move) truncate(current, future *storage.Log, keep int64) error {
+func (mv *move) truncate(current, future *storage.Log, keep record.Offset) error {
 	for done := false; !done; {
 		at := future.Offsets()
 		offset := at.HighWatermark
 		if latest := future.LeaderEpoch(); latest >= 0 {
-			var answer protocol.EpochEndOffset
-			answer.Epoch, answer.EndOffset = current.EndOffsetForEpoch(latest)
-			offset, done = truncateTo(answer, at.HighWatermark, at.LogEnd, future.EndOffsetForEpoch)
+			epoch, end := current.EndOffsetForEpoch(latest)
+			offset, done = truncateTo(protocol.EpochEndOffset{Epoch: epoch, EndOffset: int64(end)}, at.HighWatermark, at.LogEnd, future.EndOffsetForEpoch)
 		} else {
 			done = true
 		}

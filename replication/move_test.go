@@ -93,7 +93,7 @@ func TestAMoveCopiesRecordsWrittenMeanwhileAndEpochs(t *testing.T) {
 	if end := log.Offsets().LogEnd; end != 403 {
 		t.Errorf("the log ends at %d, want 403", end)
 	}
-	next := int64(0)
+	next := record.Offset(0)
 	for next < 403 {
 		got := offsets(t, &b.fetch(next).Partitions[0])
 		for _, o := range got {
@@ -234,10 +234,10 @@ func (m *movingFollower) cut(sizes ...int) {
 	var set []byte
 	next := 0
 	for _, n := range sizes {
-		set = append(set, batch(m.t, n, at(int64(next), 3))...)
+		set = append(set, batch(m.t, n, at(record.Offset(next), 3))...)
 		next += n
 	}
-	if _, err := p.appendFetched(set, 0, 3, int64(next), 0); err != nil {
+	if _, err := p.appendFetched(set, 0, 3, record.Offset(next), 0); err != nil {
 		m.t.Error(err)
 	}
 }

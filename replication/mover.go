@@ -12,6 +12,7 @@ import (
 
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // mover moves partitions between log directories (KIP-113). It has
@@ -95,7 +96,7 @@ func (mr *mover) remove(ids []TopicPartition) {
 
 // truncated records that a follower's log was truncated to offset. The caller must hold the
 // partition's mu.
-func (mr *mover) truncated(id TopicPartition, offset int64) {
+func (mr *mover) truncated(id TopicPartition, offset record.Offset) {
 	mr.mu.Lock()
 	mv := mr.moves[id]
 	mr.mu.Unlock()

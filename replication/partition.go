@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -51,7 +52,7 @@ type Partition struct {
 	term int64
 	// epochStart is the log end offset at the start of this broker's leadership; -1 unless this
 	// broker leads.
-	epochStart int64
+	epochStart record.Offset
 	replicas   []int32
 	isr        *inSync // notLeading unless this broker leads
 

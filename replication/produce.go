@@ -21,13 +21,13 @@ type PartitionProduce struct {
 	Err error // nil: appended
 	// BaseOffset, LogAppendTime and LogStart stay valid if Err came after the append, such as
 	// REQUEST_TIMED_OUT: the records are in the log.
-	BaseOffset    int64 // -1: nothing was appended
-	LogAppendTime int64 // -1 unless the topic uses LogAppendTime
-	LogStart      int64 // -1 if the partition is not hosted here
+	BaseOffset    record.Offset // -1: nothing was appended
+	LogAppendTime int64         // -1 unless the topic uses LogAppendTime
+	LogStart      record.Offset // -1 if the partition is not hosted here
 
 	partition *Partition
 	verified  *storage.Verification // of the first records of a transaction
-	required  int64                 // acks=-1: high watermark to wait for
+	required  record.Offset         // acks=-1: high watermark to wait for
 	term      int64                 // of leadership, in which the records were appended
 	waiting   bool
 }
@@ -272,8 +272,8 @@ func (p *Produce) Failed() bool {
 
 // Answer returns the partition's part of a Produce response.
 func (part *PartitionProduce) Answer() protocol.ProducePartitionResponse {
-	a := protocol.ProducePartitionResponse{Partition: part.Partition, BaseOffset: part.BaseOffset,
-		LogAppendTimeMs: part.LogAppendTime, LogStartOffset: part.LogStart}
+	a := protocol.ProducePartitionResponse{Partition: part.Partition, BaseOffset: int64(part.BaseOffset),
+		LogAppendTimeMs: part.LogAppendTime, LogStartOffset: int64(part.LogStart)}
 	if part.Err == nil {
 		return a
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // RackAwareSelector is the only supported replica.selector.class.
@@ -14,7 +15,7 @@ const RackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelec
 type readCandidate struct {
 	id     int32
 	rack   *string
-	logEnd int64
+	logEnd record.Offset
 }
 
 // replicaSelector chooses the replica that a consumer should read from. ok is false if it has no

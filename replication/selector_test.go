@@ -1,6 +1,10 @@
 package replication
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/monedula/monedula/record"
+)
 
 func TestOnlyInSyncFollowersWithTheOffsetArePreferred(t *testing.T) {
 	west := "west"
@@ -18,7 +22,7 @@ func TestOnlyInSyncFollowersWithTheOffsetArePreferred(t *testing.T) {
 	b.fetch(5, asFollower(3)) // has every offset, but is not in sync until the controller agrees
 	for _, c := range []struct {
 		what   string
-		offset int64
+		offset record.Offset
 		change func(*Fetch)
 		want   int32
 	}{

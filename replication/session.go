@@ -7,6 +7,7 @@ import (
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // Fetch session ids and epochs with a special meaning (KIP-227).
@@ -53,8 +54,8 @@ type sessionPartition struct {
 	asked PartitionAsk
 	// sentHighWatermark is -1 after an error, so the partition is sent again once the error is
 	// gone.
-	sentHighWatermark int64
-	sentLogStart      int64
+	sentHighWatermark record.Offset
+	sentLogStart      record.Offset
 
 	order     uint64 // position in the order of reading and answering
 	place     int    // index in the Fetch of the session's latest round; valid only while active

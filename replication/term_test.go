@@ -35,7 +35,7 @@ func (b *testBroker) loseLeadership(records int) {
 	if records == 0 {
 		return
 	}
-	if _, err := p.appendFetched(batch(b.t, records, at(0, 4)), 0, 4, int64(records), 0); err != nil {
+	if _, err := p.appendFetched(batch(b.t, records, at(0, 4)), 0, 4, record.Offset(records), 0); err != nil {
 		b.t.Fatal(err)
 	}
 }

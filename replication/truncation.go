@@ -1,6 +1,9 @@
 package replication
 
-import "github.com/monedula/monedula/protocol"
+import (
+	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
+)
 
 // truncateTo returns the offset to which a follower truncates its log, given the leader's answer
 // about an epoch (from OffsetForLeaderEpoch or the diverging epoch of a fetch). floor applies if the
@@ -9,21 +12,22 @@ import "github.com/monedula/monedula/protocol"
 //
 // done is false if the follower must ask again with the latest epoch of the remaining log: it had an
 // epoch that the leader lacks, and one step may not reach the point where both logs agree (KIP-279).
-func truncateTo(leader protocol.EpochEndOffset, floor, logEnd int64, local func(epoch int32) (int32, int64)) (offset int64, done bool) {
+func truncateTo(leader protocol.EpochEndOffset, floor, logEnd record.Offset, local func(epoch int32) (int32, record.Offset)) (offset record.Offset, done bool) {
+	leaderEnd := record.Offset(leader.EndOffset)
 	switch {
-	case leader.EndOffset < 0:
+	case leaderEnd < 0:
 		return floor, true
 	case leader.Epoch < 0:
-		return min(leader.EndOffset, logEnd), true
+		return min(leaderEnd, logEnd), true
 	}
 	epoch, end := local(leader.Epoch)
 	switch {
 	case end < 0:
-		return min(leader.EndOffset, logEnd), true
+		return min(leaderEnd, logEnd), true
 	case epoch != leader.Epoch:
 		return min(end, logEnd), false
 	}
-	return min(end, leader.EndOffset, logEnd), true
+	return min(end, leaderEnd, logEnd), true
 }
 
 // fetcherID returns the fetcher, among n per leader, that a partition belongs to. It uses Java's

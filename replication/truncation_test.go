@@ -4,16 +4,17 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // epochs is a log's leader epochs with their start offsets; end is the log end.
 type epochs struct {
 	entries []protocol.EpochEndOffset // epochs and their start offsets
-	end     int64
+	end     record.Offset
 }
 
 // endOf returns what a log returns for an epoch.
-func (e epochs) endOf(epoch int32) (int32, int64) {
+func (e epochs) endOf(epoch int32) (int32, record.Offset) {
 	if epoch < 0 || len(e.entries) == 0 {
 		return -1, -1
 	}
@@ -28,19 +29,19 @@ func (e epochs) endOf(epoch int32) (int32, int64) {
 	for _, entry := range e.entries {
 		if entry.Epoch > epoch {
 			if floor < 0 {
-				return epoch, entry.EndOffset
+				return epoch, record.Offset(entry.EndOffset)
 			}
-			return floor, entry.EndOffset
+			return floor, record.Offset(entry.EndOffset)
 		}
 		floor = entry.Epoch
 	}
 	return -1, -1
 }
 
-func (e epochs) truncated(to int64) epochs {
+func (e epochs) truncated(to record.Offset) epochs {
 	var kept []protocol.EpochEndOffset
 	for _, entry := range e.entries {
-		if entry.EndOffset < to {
+		if record.Offset(entry.EndOffset) < to {
 			kept = append(kept, entry)
 		}
 	}
@@ -52,7 +53,7 @@ func TestTruncationByTheLeadersAnswer(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		leader protocol.EpochEndOffset
-		want   int64
+		want   record.Offset
 		done   bool
 	}{
 		{"the leader knows nothing: truncate to the high watermark", protocol.EpochEndOffset{Epoch: -1, EndOffset: -1}, 4, true},
@@ -81,7 +82,7 @@ func TestPitfallReplication02_DivergentTailsNeedSeveralTruncations(t *testing.T)
 		}
 		latest := follower.entries[len(follower.entries)-1].Epoch
 		epoch, end := leader.endOf(latest)
-		offset, done := truncateTo(protocol.EpochEndOffset{Epoch: epoch, EndOffset: end}, 0, follower.end, follower.endOf)
+		offset, done := truncateTo(protocol.EpochEndOffset{Epoch: epoch, EndOffset: int64(end)}, 0, follower.end, follower.endOf)
 		follower = follower.truncated(offset)
 		if done {
 			break
@@ -97,7 +98,7 @@ func TestPitfallReplication01_RestartedFollowerKeepsWhatTheLeaderHas(t *testing.
 	follower := epochs{[]protocol.EpochEndOffset{{Epoch: 0, EndOffset: 0}}, 5}
 	leader := epochs{[]protocol.EpochEndOffset{{Epoch: 0, EndOffset: 0}}, 5}
 	epoch, end := leader.endOf(0)
-	if offset, done := truncateTo(protocol.EpochEndOffset{Epoch: epoch, EndOffset: end}, 2, follower.end, follower.endOf); offset != 5 || !done {
+	if offset, done := truncateTo(protocol.EpochEndOffset{Epoch: epoch, EndOffset: int64(end)}, 2, follower.end, follower.endOf); offset != 5 || !done {
 		t.Errorf("truncates to %d, want to keep all 5", offset)
 	}
 }

@@ -42,7 +42,7 @@ func BenchmarkRead(b *testing.B) {
 	for range 5000 {
 		appendValues(b, l, 1, strings.Repeat("x", 1000))
 	}
-	for name, from := range map[string]int64{"tail": 4990, "middle": 2500} {
+	for name, from := range map[string]record.Offset{"tail": 4990, "middle": 2500} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/record"
 )
 
 // The two kinds of damage of a checkpoint file. An error names the file and the line and wraps one
@@ -30,8 +31,8 @@ const checkpointVersion = "0"
 //	topic partition offset
 //
 // A missing or empty file has no entries; neither has one that ends after the version.
-func readOffsetCheckpoint(fs vfs.FS, path string) (map[TopicPartition]int64, error) {
-	offsets := map[TopicPartition]int64{}
+func readOffsetCheckpoint(fs vfs.FS, path string) (map[TopicPartition]record.Offset, error) {
+	offsets := map[TopicPartition]record.Offset{}
 	err := readCheckpoint(fs, path, 3, func(fields []string) error {
 		partition, err := strconv.ParseInt(fields[1], 10, 32)
 		if err != nil {
@@ -41,7 +42,7 @@ func readOffsetCheckpoint(fs vfs.FS, path string) (map[TopicPartition]int64, err
 		if err != nil {
 			return err
 		}
-		offsets[TopicPartition{Topic: fields[0], Partition: int32(partition)}] = offset
+		offsets[TopicPartition{Topic: fields[0], Partition: int32(partition)}] = record.Offset(offset)
 		return nil
 	})
 	return offsets, err
@@ -49,7 +50,7 @@ func readOffsetCheckpoint(fs vfs.FS, path string) (map[TopicPartition]int64, err
 
 // writeOffsetCheckpoint replaces an offset checkpoint file, atomically and durably. Entries are
 // sorted by topic and partition.
-func writeOffsetCheckpoint(fs vfs.FS, path string, offsets map[TopicPartition]int64) error {
+func writeOffsetCheckpoint(fs vfs.FS, path string, offsets map[TopicPartition]record.Offset) error {
 	order := make([]TopicPartition, 0, len(offsets))
 	for tp := range offsets {
 		order = append(order, tp)
@@ -62,7 +63,7 @@ func writeOffsetCheckpoint(fs vfs.FS, path string, offsets map[TopicPartition]in
 	})
 	lines := make([]string, len(order))
 	for i, tp := range order {
-		lines[i] = tp.Topic + " " + strconv.Itoa(int(tp.Partition)) + " " + strconv.FormatInt(offsets[tp], 10)
+		lines[i] = tp.Topic + " " + strconv.Itoa(int(tp.Partition)) + " " + strconv.FormatInt(int64(offsets[tp]), 10)
 	}
 	return writeCheckpoint(fs, path, lines)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/record"
 )
 
 func sortedFields(s string) []string {
@@ -44,7 +45,7 @@ func TestOffsetCheckpointsOfKafkaRoundTrip(t *testing.T) {
 
 func TestCheckpointEntriesAreSorted(t *testing.T) {
 	mem := memDir(t)
-	noError(t, writeOffsetCheckpoint(mem, "/d/c", map[TopicPartition]int64{
+	noError(t, writeOffsetCheckpoint(mem, "/d/c", map[TopicPartition]record.Offset{
 		{Topic: "b", Partition: 0}: 1, {Topic: "a", Partition: 10}: 2, {Topic: "a", Partition: 9}: 3,
 	}))
 	wantEqual(t, "file", fileContent(t, mem, "/d/c"), "0\n3\na 9 3\na 10 2\nb 0 1\n")
@@ -133,9 +134,9 @@ func crashAtEvery(t *testing.T, base *vfs.Mem, step func(fsys vfs.FS) error, loo
 func TestACrashLeavesTheOldCheckpointOrTheNew(t *testing.T) {
 	tp := TopicPartition{Topic: "t", Partition: 0}
 	base := memDir(t)
-	noError(t, writeOffsetCheckpoint(base, "/d/c", map[TopicPartition]int64{tp: 1}))
+	noError(t, writeOffsetCheckpoint(base, "/d/c", map[TopicPartition]record.Offset{tp: 1}))
 	crashAtEvery(t, base, func(fsys vfs.FS) error {
-		return writeOffsetCheckpoint(fsys, "/d/c", map[TopicPartition]int64{tp: 2})
+		return writeOffsetCheckpoint(fsys, "/d/c", map[TopicPartition]record.Offset{tp: 2})
 	}, func(after *vfs.Mem, whole bool) {
 		offsets, err := readOffsetCheckpoint(after, "/d/c")
 		if err != nil || offsets[tp] != 1 && offsets[tp] != 2 || whole && offsets[tp] != 2 {

@@ -52,20 +52,20 @@ func (c *crashingFS) fs() vfs.FS {
 
 // history is what was done to a log, which determines what may be found after a crash.
 type history struct {
-	ever     map[int64][]string // every value ever written at an offset
-	now      map[int64]string   // the value at an offset if nothing is lost
-	base     map[int64]int64    // base offset of the batch that holds an offset
-	gaps     map[int64]bool     // offsets without a record because a truncation cut into a batch
-	rising   bool               // there was no truncation yet
-	logStart int64              // the log may not begin above it
-	logEnd   int64
-	durable  int64 // everything below it is durable, whatever the checkpoint holds
-	limit    int64 // where a truncation in progress begins
+	ever     map[record.Offset][]string      // every value ever written at an offset
+	now      map[record.Offset]string        // the value at an offset if nothing is lost
+	base     map[record.Offset]record.Offset // base offset of the batch that holds an offset
+	gaps     map[record.Offset]bool          // offsets without a record because a truncation cut into a batch
+	rising   bool                            // there was no truncation yet
+	logStart record.Offset                   // the log may not begin above it
+	logEnd   record.Offset
+	durable  record.Offset // everything below it is durable, whatever the checkpoint holds
+	limit    record.Offset // where a truncation in progress begins
 	serial   int
 }
 
 func newHistory() *history {
-	return &history{ever: map[int64][]string{}, now: map[int64]string{}, base: map[int64]int64{}, gaps: map[int64]bool{}, rising: true, limit: 1 << 62}
+	return &history{ever: map[record.Offset][]string{}, now: map[record.Offset]string{}, base: map[record.Offset]record.Offset{}, gaps: map[record.Offset]bool{}, rising: true, limit: 1 << 62}
 }
 
 // crashRun runs the history on one file system.
@@ -150,7 +150,7 @@ func (r *crashRun) stop() error {
 // write appends one batch and records it in the history.
 func (r *crashRun) write(b []byte, origin record.Origin, values ...string) error {
 	for i, v := range values {
-		at := r.logEnd + int64(i)
+		at := r.logEnd + record.Offset(i)
 		r.ever[at] = append(slices.Clip(r.ever[at]), v)
 	}
 	info, err := r.l.AppendAsLeader(Append{Records: b, LeaderEpoch: r.epoch, Origin: origin, BatchRequired: true})
@@ -161,10 +161,10 @@ func (r *crashRun) write(b []byte, origin record.Origin, values ...string) error
 		return fmt.Errorf("appended at %d, not %d", info.FirstOffset, r.logEnd)
 	}
 	for i, v := range values {
-		r.now[r.logEnd+int64(i)] = v
-		r.base[r.logEnd+int64(i)] = r.logEnd
+		r.now[r.logEnd+record.Offset(i)] = v
+		r.base[r.logEnd+record.Offset(i)] = r.logEnd
 	}
-	r.logEnd += int64(len(values))
+	r.logEnd += record.Offset(len(values))
 	r.l.SetHighWatermark(r.logEnd)
 	settle()
 	return nil
@@ -236,7 +236,7 @@ func (r *crashRun) roll() error {
 	return err
 }
 
-func (r *crashRun) deleteRecords(offset int64) func() error {
+func (r *crashRun) deleteRecords(offset record.Offset) func() error {
 	return func() error {
 		r.logStart = offset
 		err := r.l.IncrementLogStart(offset)
@@ -263,7 +263,7 @@ func (r *crashRun) retain(bytes int64) func() error {
 
 // truncate cuts the log so that it ends at the offset `back` below its end. The batch that holds
 // the offset is removed as a whole.
-func (r *crashRun) truncate(back int64) func() error {
+func (r *crashRun) truncate(back record.Offset) func() error {
 	return func() error {
 		to := r.logEnd - back
 		from := r.base[to]
@@ -281,7 +281,7 @@ func (r *crashRun) truncate(back int64) func() error {
 }
 
 // restartAt drops everything and continues at an offset `ahead` above the end.
-func (r *crashRun) restartAt(ahead int64) func() error {
+func (r *crashRun) restartAt(ahead record.Offset) func() error {
 	return func() error {
 		to := r.logEnd + ahead
 		r.rising = false
@@ -295,11 +295,11 @@ func (r *crashRun) restartAt(ahead int64) func() error {
 }
 
 // cut runs a truncation and forgets everything from offset from on.
-func (r *crashRun) cut(from int64, truncate func() error) error {
+func (r *crashRun) cut(from record.Offset, truncate func() error) error {
 	if err := truncate(); err != nil {
 		return err
 	}
-	maps.DeleteFunc(r.now, func(at int64, _ string) bool { return at >= from || r.gaps[at] })
+	maps.DeleteFunc(r.now, func(at record.Offset, _ string) bool { return at >= from || r.gaps[at] })
 	clear(r.sequences)
 	for _, p := range r.l.Producers() {
 		r.sequences[p.ProducerID] = p.LastSequence + 1

@@ -23,13 +23,13 @@ import (
 // found is the content that a log serves.
 type found struct {
 	Offsets
-	values  map[int64]string
+	values  map[record.Offset]string
 	batches []record.Batch
 }
 
 // serve reads the whole log, as replicas do, and checks every batch.
 func serve(l *Log) (found, error) {
-	f := found{Offsets: l.Offsets(), values: map[int64]string{}}
+	f := found{Offsets: l.Offsets(), values: map[record.Offset]string{}}
 	for next := f.LogStart; next < f.LogEnd; {
 		data, err := l.Read(Read{Offset: next, MaxBytes: 1 << 20, MinOneMessage: true})
 		if err != nil {
@@ -100,7 +100,7 @@ func (p *crashPoint) look(image *vfs.Mem, further bool) error {
 }
 
 // check compares what is served with the history. Everything below the floor must be present.
-func (p *crashPoint) check(m *Manager, floor int64) error {
+func (p *crashPoint) check(m *Manager, floor record.Offset) error {
 	if len(m.offlineDirs()) > 0 {
 		return errors.New("the directory is offline")
 	}
@@ -147,7 +147,7 @@ func checkLookups(l *Log, f *found) error {
 	return nil
 }
 
-func (p *crashPoint) checkRecords(f *found, floor int64) error {
+func (p *crashPoint) checkRecords(f *found, floor record.Offset) error {
 	if f.LogStart > p.logStart {
 		return fmt.Errorf("the log starts at %d, above %d", f.LogStart, p.logStart)
 	}

@@ -70,7 +70,7 @@ func runRandomHistory(t *testing.T, seed uint64) {
 
 // loggedBatch is a batch that was appended or found.
 type loggedBatch struct {
-	base, last int64
+	base, last record.Offset
 	epoch      int32
 	stamp      int64
 	values     []string
@@ -92,29 +92,29 @@ type randomHistory struct {
 	lines *lineBuffer
 	later []func() // background work that is due
 
-	batches  []loggedBatch      // the content of the log if nothing is lost
-	ever     map[int64][]string // the values ever appended at an offset
-	kept     int64              // a kill of the process loses nothing below it
-	durable  int64              // a power failure loses nothing below it
-	limit    int64              // where a truncation in progress begins
-	start    int64              // the highest log start that may be found
-	oldStart int64              // the same after a power failure
-	deleted  int64              // epochs and transactions below it may be unknown, because a log start there was lost
-	high     int64              // the highest high watermark that may be found
-	open     map[int64]bool     // producers with an open transaction
+	batches  []loggedBatch              // the content of the log if nothing is lost
+	ever     map[record.Offset][]string // the values ever appended at an offset
+	kept     record.Offset              // a kill of the process loses nothing below it
+	durable  record.Offset              // a power failure loses nothing below it
+	limit    record.Offset              // where a truncation in progress begins
+	start    record.Offset              // the highest log start that may be found
+	oldStart record.Offset              // the same after a power failure
+	deleted  record.Offset              // epochs and transactions below it may be unknown, because a log start there was lost
+	high     record.Offset              // the highest high watermark that may be found
+	open     map[int64]bool             // producers with an open transaction
 	epoch    int32
 	stamp    int64
 	serial   int
 	topics   byte // number of topics with this name so far
 }
 
-const noLimit = int64(1) << 62
+const noLimit = record.Offset(1) << 62
 
 func (h *randomHistory) note(f string, a ...any) { h.steps = append(h.steps, fmt.Sprintf(f, a...)) }
 
 // forget begins the history of a new topic.
 func (h *randomHistory) forget() {
-	h.batches, h.ever, h.open = nil, map[int64][]string{}, map[int64]bool{}
+	h.batches, h.ever, h.open = nil, map[record.Offset][]string{}, map[int64]bool{}
 	h.kept, h.durable, h.limit, h.start, h.oldStart, h.deleted, h.high, h.epoch = 0, 0, noLimit, 0, 0, 0, 0, 0
 	h.topics++
 }
@@ -144,7 +144,7 @@ func (h *randomHistory) create() error {
 	return err
 }
 
-func (h *randomHistory) end() int64 { return h.l.Offsets().LogEnd }
+func (h *randomHistory) end() record.Offset { return h.l.Offsets().LogEnd }
 
 // run is one run of the broker, up to the check of what it left.
 func (h *randomHistory) run() error {
@@ -296,7 +296,7 @@ func (h *randomHistory) append() error {
 			return err
 		}
 		for i, v := range b.values {
-			h.ever[b.base+int64(i)] = append(h.ever[b.base+int64(i)], v)
+			h.ever[b.base+record.Offset(i)] = append(h.ever[b.base+record.Offset(i)], v)
 		}
 		set, added, at = append(set, encoded...), append(added, b), b.last+1
 	}
@@ -309,7 +309,7 @@ func (h *randomHistory) append() error {
 }
 
 // batch returns a batch: plain, idempotent, transactional or a marker.
-func (h *randomHistory) batch(at int64) (loggedBatch, record.Batch, error) {
+func (h *randomHistory) batch(at record.Offset) (loggedBatch, record.Batch, error) {
 	h.stamp += int64(h.r.IntN(3))
 	b := loggedBatch{base: at, epoch: h.epoch, stamp: h.stamp, producer: -1}
 	o := record.Defaults()
@@ -342,7 +342,7 @@ func (h *randomHistory) batch(at int64) (loggedBatch, record.Batch, error) {
 		b.values = append(b.values, v)
 		records = append(records, rec{"", v, b.stamp})
 	}
-	b.last = at + int64(len(records)) - 1
+	b.last = at + record.Offset(len(records)) - 1
 	return b, stamped(batch(h.t, o, records...), b), nil
 }
 
@@ -370,7 +370,7 @@ func (h *randomHistory) truncate() error {
 	h.note("truncate to %d", to)
 	h.durable, h.kept, h.limit = min(h.durable, to), min(h.kept, to), to
 	if h.serial%2 == 0 {
-		h.m.ExpectTruncations(map[TopicPartition]int64{partition0: to})
+		h.m.ExpectTruncations(map[TopicPartition]record.Offset{partition0: to})
 	}
 	if _, err := h.l.TruncateTo(to); err != nil {
 		return err
@@ -388,7 +388,7 @@ func (h *randomHistory) truncate() error {
 
 // truncateFully restarts the log at another offset, as a follower outside its leader's range does.
 func (h *randomHistory) truncateFully() error {
-	to := max(h.end()+int64(h.r.IntN(30))-20, 0)
+	to := max(h.end()+record.Offset(h.r.IntN(30))-20, 0)
 	h.note("truncate fully and start at %d", to)
 	h.oldStart = max(h.oldStart, h.start)
 	h.durable, h.kept, h.limit, h.start = 0, 0, 0, max(h.start, to)
@@ -461,7 +461,7 @@ func (h *randomHistory) found() ([]loggedBatch, error) {
 
 // look compares the log with what the history allows. Everything below the floor must be present;
 // if whole is set, nothing may be lost.
-func (h *randomHistory) look(floor int64, whole bool) error {
+func (h *randomHistory) look(floor record.Offset, whole bool) error {
 	found, err := h.found()
 	if err != nil {
 		return err
@@ -469,7 +469,7 @@ func (h *randomHistory) look(floor int64, whole bool) error {
 	return errors.Join(h.lookAtRecords(found, floor, whole), h.lookAtEpochs(found), h.lookAtTimes(found), h.lookAtTransactions(found), h.lookAtHighWatermark())
 }
 
-func (h *randomHistory) lookAtRecords(found []loggedBatch, floor int64, whole bool) error {
+func (h *randomHistory) lookAtRecords(found []loggedBatch, floor record.Offset, whole bool) error {
 	o := h.l.Offsets()
 	switch {
 	case o.LogEnd < floor || whole && o.LogEnd != floor:
@@ -484,8 +484,8 @@ func (h *randomHistory) lookAtRecords(found []loggedBatch, floor int64, whole bo
 		}
 		next = f.last + 1
 		for i, v := range f.values {
-			if !slices.Contains(h.ever[f.base+int64(i)], v) {
-				return fmt.Errorf("record %d is %.10q, which was never appended there", f.base+int64(i), v)
+			if !slices.Contains(h.ever[f.base+record.Offset(i)], v) {
+				return fmt.Errorf("record %d is %.10q, which was never appended there", f.base+record.Offset(i), v)
 			}
 		}
 	}
@@ -556,7 +556,7 @@ func (h *randomHistory) lookAtTransactions(found []loggedBatch) error {
 	if o.LogStart != 0 || h.deleted > 0 {
 		return nil
 	}
-	open := map[int64]int64{}
+	open := map[int64]record.Offset{}
 	var aborted []AbortedTxn
 	for _, f := range found {
 		first, is := open[f.producer]

@@ -16,14 +16,15 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/record"
 )
 
 // leftOver is a partition directory after a crash, and the records that we serve from it.
 type leftOver struct {
 	where                   string
 	files                   map[string][]byte
-	recoveryPoint, logStart int64
-	records                 map[int64]string // without control records
+	recoveryPoint, logStart record.Offset
+	records                 map[record.Offset]string // without control records
 }
 
 const crashTopicName = "crashed"
@@ -75,7 +76,7 @@ func leftOvers(t *testing.T, stride int) (all []leftOver) {
 				f, err := serve(l)
 				noError(t, err)
 				quiesce(m)
-				maps.DeleteFunc(f.values, func(_ int64, v string) bool { return v == controlValue })
+				maps.DeleteFunc(f.values, func(_ record.Offset, v string) bool { return v == controlValue })
 				if how == "seed 0" { // the state after our recovery
 					raw = image.CrashClone(vfs.Everything, 0)
 				}
@@ -86,7 +87,7 @@ func leftOvers(t *testing.T, stride int) (all []leftOver) {
 	return all
 }
 
-func takeOver(t *testing.T, where string, image *vfs.Mem, records map[int64]string) leftOver {
+func takeOver(t *testing.T, where string, image *vfs.Mem, records map[record.Offset]string) leftOver {
 	l := leftOver{where: where, files: map[string][]byte{}, records: records}
 	entries, err := image.ReadDir("/data/t-0")
 	noError(t, err)
@@ -104,7 +105,7 @@ func takeOver(t *testing.T, where string, image *vfs.Mem, records map[int64]stri
 
 // layOut replaces the partitions of a stopped broker with the left-overs, as if it had been killed.
 func layOut(t *testing.T, dir string, id metadata.TopicID, left []leftOver) {
-	points, starts := map[TopicPartition]int64{}, map[TopicPartition]int64{}
+	points, starts := map[TopicPartition]record.Offset{}, map[TopicPartition]record.Offset{}
 	for i, l := range left {
 		tp := TopicPartition{Topic: crashTopicName, Partition: int32(i)}
 		path := filepath.Join(dir, currentDirName(tp))
@@ -127,13 +128,13 @@ func layOut(t *testing.T, dir string, id metadata.TopicID, left []leftOver) {
 }
 
 // consumeAll reads every partition from its start to its end.
-func consumeAll(t *testing.T, address string, partitions int) []map[int64]string {
+func consumeAll(t *testing.T, address string, partitions int) []map[record.Offset]string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	from := map[int32]kgo.Offset{}
-	all := make([]map[int64]string, partitions)
+	all := make([]map[record.Offset]string, partitions)
 	for i := range all {
-		from[int32(i)], all[i] = kgo.NewOffset().AtStart(), map[int64]string{}
+		from[int32(i)], all[i] = kgo.NewOffset().AtStart(), map[record.Offset]string{}
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.KeepControlRecords(),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{crashTopicName: from}))
@@ -160,7 +161,7 @@ func consumeAll(t *testing.T, address string, partitions int) []map[int64]string
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if !r.Attrs.IsControl() {
-				all[r.Partition][r.Offset] = string(r.Value)
+				all[r.Partition][record.Offset(r.Offset)] = string(r.Value)
 			}
 			if r.Offset+1 >= missing[r.Partition] {
 				delete(missing, r.Partition)

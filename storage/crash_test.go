@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
 
@@ -40,12 +41,12 @@ func lookAfterCrash(t *testing.T, when string, mem *vfs.Mem, c *settings.Topic, 
 		t.Errorf("%s: the log ends at %d, below the recovery point %d\n%s", when, o.LogEnd, points[partition0], lines)
 	}
 	for i, r := range all(t, l, o.LogStart) {
-		offset := o.LogStart + int64(i)
+		offset := o.LogStart + record.Offset(i)
 		if want := fmt.Sprintf("%d=value %d", offset, offset); r[:len(want)] != want {
 			t.Errorf("%s: at %d: %s", when, offset, r)
 		}
 	}
-	if got := int64(len(all(t, l, o.LogStart))); got != o.LogEnd-o.LogStart {
+	if got := int64(len(all(t, l, o.LogStart))); record.Offset(got) != o.LogEnd-o.LogStart {
 		t.Errorf("%s: %d records in [%d, %d)", when, got, o.LogStart, o.LogEnd)
 	}
 	if whole && o.LogEnd != 10 {

@@ -58,7 +58,7 @@ func TestRealDumpLogReadsOurFiles(t *testing.T) {
 	stdout, stderr, code := kafka.Run(t, "kafka.tools.DumpLogSegments", "--deep-iteration", "--print-data-log", "--files", strings.Join(files, ","))
 	wantEqual(t, "exit code", code, 0)
 	wantEqual(t, "invalid batches", strings.Count(stdout, "isvalid: false"), 0)
-	seen := int64(0)
+	seen := record.Offset(0)
 	for _, line := range strings.Split(stdout, "\n") {
 		if strings.HasPrefix(line, "| offset: ") {
 			seen++
@@ -69,7 +69,7 @@ func TestRealDumpLogReadsOurFiles(t *testing.T) {
 			}
 		}
 	}
-	if !slices.Contains([]int64{records, records - 1}, seen) { // the truncation may have left a gap
+	if !slices.Contains([]record.Offset{records, records - 1}, seen) { // the truncation may have left a gap
 		t.Errorf("the dump has %d records, want %d\n%s", seen, records, stderr)
 	}
 }

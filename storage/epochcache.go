@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/record"
 )
 
 // epochEntry holds the offset at which a leader epoch begins.
 type epochEntry struct {
 	epoch       int32
-	startOffset int64
+	startOffset record.Offset
 }
 
 // epochCache holds the start offset of each leader epoch of a log: entries in ascending order of
@@ -65,7 +66,7 @@ func openEpochCache(fs vfs.FS, dir string) (*epochCache, error) {
 		if epoch < 0 || start < 0 {
 			return fmt.Errorf("negative epoch or offset in %v", fields)
 		}
-		c.assignUnsynced(int32(epoch), start)
+		c.assignUnsynced(int32(epoch), record.Offset(start))
 		return nil
 	})
 	c.written = c.entries.Load()
@@ -81,7 +82,7 @@ func newUnfiledEpochCache() *epochCache {
 
 // assignUnsynced records that epoch begins at offset, without writing the file, and reports whether
 // that was new. If so, entries that contradict it are dropped, and a flush is due.
-func (c *epochCache) assignUnsynced(epoch int32, offset int64) (changed bool) {
+func (c *epochCache) assignUnsynced(epoch int32, offset record.Offset) (changed bool) {
 	e := epochEntry{epoch, offset}
 	if !c.wants(e) {
 		return false
@@ -138,7 +139,7 @@ func (c *epochCache) replace(edit func([]epochEntry) []epochEntry) bool {
 
 // truncateFromEnd drops the epochs that begin at or above offset. Until the file is written it may
 // hold too many epochs, never too few.
-func (c *epochCache) truncateFromEnd(offset int64) (changed bool) {
+func (c *epochCache) truncateFromEnd(offset record.Offset) (changed bool) {
 	if offset < 0 {
 		return false
 	}
@@ -153,7 +154,7 @@ func (c *epochCache) truncateFromEnd(offset int64) (changed bool) {
 
 // truncateFromStart drops the epochs that end at or below offset, and moves the start of the one
 // that holds offset to it.
-func (c *epochCache) truncateFromStart(offset int64) (changed bool) {
+func (c *epochCache) truncateFromStart(offset record.Offset) (changed bool) {
 	return c.change(0, func(old []epochEntry) []epochEntry {
 		n := sort.Search(len(old), func(i int) bool { return old[i].startOffset > offset })
 		if n == 0 || n == 1 && old[0].startOffset == offset {
@@ -186,7 +187,7 @@ func (c *epochCache) flush() error {
 	}
 	lines := make([]string, len(*now))
 	for i, e := range *now {
-		lines[i] = strconv.Itoa(int(e.epoch)) + " " + strconv.FormatInt(e.startOffset, 10)
+		lines[i] = strconv.Itoa(int(e.epoch)) + " " + strconv.FormatInt(int64(e.startOffset), 10)
 	}
 	if err := writeCheckpoint(c.fs, filepath.Join(c.dir, leaderEpochFile), lines); err != nil {
 		return err
@@ -237,7 +238,7 @@ func (c *epochCache) latestEpoch() int32 {
 // endOffsetFor returns the largest known epoch at or below the requested one, and the offset where
 // it ends: the start of the next epoch, or logEnd for the latest. An epoch older than all known
 // ones ends where the first known one begins. The result is (-1, -1) if the answer is not known.
-func (c *epochCache) endOffsetFor(requested int32, logEnd int64) (epoch int32, endOffset int64) {
+func (c *epochCache) endOffsetFor(requested int32, logEnd record.Offset) (epoch int32, endOffset record.Offset) {
 	all := c.list()
 	n := sort.Search(len(all), func(i int) bool { return all[i].epoch > requested })
 	switch {
@@ -255,7 +256,7 @@ func (c *epochCache) endOffsetFor(requested int32, logEnd int64) (epoch int32, e
 }
 
 // epochForOffset returns the epoch in which offset was written, -1 if unknown.
-func (c *epochCache) epochForOffset(offset int64) int32 {
+func (c *epochCache) epochForOffset(offset record.Offset) int32 {
 	all := c.list()
 	n := sort.Search(len(all), func(i int) bool { return all[i].startOffset > offset })
 	if n == 0 {

@@ -25,7 +25,7 @@ func epochs(t testing.TB, fsys vfs.FS, entries ...int64) *epochCache {
 	t.Helper()
 	c := openEpochs(t, fsys)
 	for i := 0; i < len(entries); i += 2 {
-		noError(t, assignAndFlush(c, int32(entries[i]), entries[i+1]))
+		noError(t, assignAndFlush(c, int32(entries[i]), record.Offset(entries[i+1])))
 	}
 	return c
 }
@@ -108,7 +108,7 @@ func TestLoadingAppliesTheRulesOfAssigning(t *testing.T) {
 
 func TestTruncatingEpochs(t *testing.T) {
 	for _, c := range []struct {
-		offset           int64
+		offset           record.Offset
 		fromEnd, atStart string
 	}{
 		{-1, "{2 6} {3 8} {4 11}", "{2 6} {3 8} {4 11}"},
@@ -151,15 +151,15 @@ func TestEndOffsetOfAnEpoch(t *testing.T) {
 		-1: {-1, -1}, 0: {0, 6}, 1: {1, 6}, 2: {2, 8}, 3: {3, 11}, 4: {3, 11}, 6: {3, 11}, 7: {7, logEnd}, 8: {-1, -1},
 	} {
 		epoch, end := c.endOffsetFor(requested, logEnd)
-		wantEqual(t, fmt.Sprint("end of epoch ", requested), [2]int64{int64(epoch), end}, want)
+		wantEqual(t, fmt.Sprint("end of epoch ", requested), [2]int64{int64(epoch), int64(end)}, want)
 	}
 	epoch, end := openEpochs(t, memDir(t)).endOffsetFor(0, logEnd)
-	wantEqual(t, "end in an empty cache", [2]int64{int64(epoch), end}, [2]int64{-1, -1})
+	wantEqual(t, "end in an empty cache", [2]int64{int64(epoch), int64(end)}, [2]int64{-1, -1})
 }
 
 func TestEpochOfAnOffset(t *testing.T) {
 	c := epochs(t, memDir(t), 2, 6, 3, 8, 7, 11)
-	for offset, want := range map[int64]int32{0: -1, 5: -1, 6: 2, 7: 2, 8: 3, 10: 3, 11: 7, 1000: 7} {
+	for offset, want := range map[record.Offset]int32{0: -1, 5: -1, 6: 2, 7: 2, 8: 3, 10: 3, 11: 7, 1000: 7} {
 		wantEqual(t, fmt.Sprint("epoch of ", offset), c.epochForOffset(offset), want)
 	}
 }
@@ -212,7 +212,7 @@ func TestPitfallReplication17_AFlushNeverOverwritesANewerState(t *testing.T) {
 			}
 		})
 	}
-	for i := range int64(300) {
+	for i := range record.Offset(300) {
 		noError(t, assignAndFlush(c, int32(i), i*10))
 		if i%10 == 9 {
 			c.truncateFromStart(i*10 - 25)
@@ -230,7 +230,7 @@ func TestPitfallReplication17_AFlushNeverOverwritesANewerState(t *testing.T) {
 }
 
 // assignAndFlush records an epoch and makes it durable.
-func assignAndFlush(c *epochCache, epoch int32, offset int64) error {
+func assignAndFlush(c *epochCache, epoch int32, offset record.Offset) error {
 	c.assignUnsynced(epoch, offset)
 	return c.flush()
 }
@@ -281,7 +281,7 @@ func TestARaisedLogStartDropsTheEpochsBelow(t *testing.T) {
 	}
 	l.SetHighWatermark(6)
 	noError(t, l.IncrementLogStart(3))
-	for requested, want := range map[int32]int64{0: 3, 1: 4, 2: 6} {
+	for requested, want := range map[int32]record.Offset{0: 3, 1: 4, 2: 6} {
 		_, end := l.EndOffsetForEpoch(requested)
 		wantEqual(t, fmt.Sprintf("the end of epoch %d", requested), end, want)
 	}

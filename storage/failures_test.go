@@ -136,7 +136,7 @@ var faultyActions = []struct {
 	}},
 	{"roll", false, func(_ *testing.T, f *faultyHost) error { return f.log.Roll() }},
 	{"read", false, func(_ *testing.T, f *faultyHost) error {
-		for offset := range int64(12) {
+		for offset := range record.Offset(12) {
 			data, err := f.log.Read(Read{Offset: offset, MaxBytes: 1 << 20, Bound: UpToLastStable, AbortedWanted: true})
 			data.Release()
 			if err != nil {
@@ -336,9 +336,9 @@ func TestAFullIndexLeavesEntriesOut(t *testing.T) {
 	c.SegmentIndexBytes = 1 << 10 // 85 time entries, 128 offset entries
 	l, h := newLog(t, c)
 	var set []byte
-	offset := int64(0)
+	offset := record.Offset(0)
 	for ; len(set) < 1<<20; offset++ {
-		b := record.Batch(batch(t, record.Defaults(), values(1000+offset, strings.Repeat("x", 500))...))
+		b := record.Batch(batch(t, record.Defaults(), values(int64(1000+offset), strings.Repeat("x", 500))...))
 		b.SetLastOffset(offset)
 		b.SetPartitionLeaderEpoch(0)
 		set = append(set, b...)
@@ -347,12 +347,12 @@ func TestAFullIndexLeavesEntriesOut(t *testing.T) {
 	noError(t, err)
 	l.SetHighWatermark(offset)
 	for _, when := range []string{"at once", "after a restart"} {
-		for _, o := range []int64{0, 1, offset / 2, offset - 2, offset - 1} {
+		for _, o := range []record.Offset{0, 1, offset / 2, offset - 2, offset - 1} {
 			wantEqual(t, fmt.Sprint(when, ": read at ", o), record.Batch(readBytes(t, l, Read{Offset: o, MaxBytes: 1, MinOneMessage: true})).BaseOffset(), o)
 		}
 		newest, _, err := l.positions.load().segments[0].largestTimestamp()
 		noError(t, err)
-		wantEqual(t, when+": largest timestamp", newest, 1000+offset-1)
+		wantEqual(t, when+": largest timestamp", newest, int64(1000+offset-1))
 		h.restart(t)
 		l = h.Log(partition0)
 	}
@@ -397,8 +397,8 @@ func TestALoweredConfigurationNeverPreventsAStart(t *testing.T) {
 					next.open(t)
 					l = next.Log(partition0)
 					wantEqual(t, "records", len(all(t, l, 0)), int(l.Offsets().LogEnd))
-					for _, i := range []int64{0, 100, 199} {
-						found, err := l.OffsetForTime(1000 + i)
+					for _, i := range []record.Offset{0, 100, 199} {
+						found, err := l.OffsetForTime(int64(1000 + i))
 						noError(t, err)
 						wantEqual(t, "offset by time", found.Offset, i)
 					}
@@ -443,7 +443,7 @@ func TestOffsetsFarApartNeverOverflowAnIndex(t *testing.T) {
 	_, err := l.TruncateTo(1) // a gap may remain at the end of the segment
 	noError(t, err)
 	set := at(t, 1<<30-5, "a")
-	for _, offset := range []int64{1 << 30, 1<<30 + math.MaxInt32 - 10} {
+	for _, offset := range []record.Offset{1 << 30, 1<<30 + math.MaxInt32 - 10} {
 		set = append(set, at(t, offset, "b")...)
 	}
 	_, err = l.AppendAsFollower(set, 0)

@@ -222,11 +222,11 @@ func lookAtMoved(image *vfs.Mem, durable, records int) error {
 		return err
 	}
 	for i := range max(durable, int(f.LogEnd)) {
-		if got, want := f.values[int64(i)], fmt.Sprintf("value %d", i); got != want {
+		if got, want := f.values[record.Offset(i)], fmt.Sprintf("value %d", i); got != want {
 			return fmt.Errorf("at %d: %q, the log in %s ends at %d", i, got, l.Dir(), f.LogEnd)
 		}
 	}
-	if f.LogEnd > int64(records) {
+	if f.LogEnd > record.Offset(records) {
 		return fmt.Errorf("the log ends at %d", f.LogEnd)
 	}
 	return nil
@@ -353,7 +353,7 @@ func TestAReplacedLogStaysInTheCheckpointsUntilItIsSetAside(t *testing.T) {
 	wantEqual(t, "replaced", done, true)
 	m.checkpointDir(l.dir)
 	m.lowerAllCheckpoints(l.dir)
-	for name, want := range map[string]int64{recoveryPointFile: 3, logStartFile: 2} {
+	for name, want := range map[string]record.Offset{recoveryPointFile: 3, logStartFile: 2} {
 		wantEqual(t, name, l.dir.checkpointed(name, partition0), want)
 	}
 	noError(t, m.SettleMove(partition0))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/record"
 )
 
 func TestIndexesOfKafkaRoundTrip(t *testing.T) {
@@ -85,7 +86,7 @@ func TestActiveIndexesHaveKafkasSizes(t *testing.T) {
 	}
 }
 
-func newTestOffsetIndex(t testing.TB, fsys vfs.FS, base int64, max int32) *offsetIndex {
+func newTestOffsetIndex(t testing.TB, fsys vfs.FS, base record.Offset, max int32) *offsetIndex {
 	t.Helper()
 	x := newOffsetIndex(newFileCache(fsys, 10).add("/d/x.index", ""), base, max)
 	noError(t, x.activate(max))
@@ -150,7 +151,7 @@ func TestATimeIndexAcceptsOnlyNewerTimestamps(t *testing.T) {
 // indexModel is a sorted list that behaves like an index.
 type indexModel []offsetPosition
 
-func (m indexModel) lookup(base, target int64) offsetPosition {
+func (m indexModel) lookup(base, target record.Offset) offsetPosition {
 	i := sort.Search(len(m), func(i int) bool { return m[i].offset > target }) - 1
 	if i < 0 {
 		return offsetPosition{offset: base}
@@ -184,7 +185,7 @@ func TestAnIndexFindsTheSameEntriesAsASortedList(t *testing.T) {
 		case step%37 == 36:
 			noError(t, x.activate(max))
 		case step%11 == 10 && len(model) > 0:
-			cut := model[random.IntN(len(model))].offset + random.Int64N(2)
+			cut := model[random.IntN(len(model))].offset + record.Offset(random.Int64N(2))
 			noError(t, x.truncateTo(cut))
 			model = slices.DeleteFunc(model, func(e offsetPosition) bool { return e.offset >= cut })
 			if last := len(model) - 1; last >= 0 {
@@ -197,7 +198,7 @@ func TestAnIndexFindsTheSameEntriesAsASortedList(t *testing.T) {
 				if len(model) == 5000 {
 					break
 				}
-				next = offsetPosition{next.offset + 1 + random.Int64N(5), next.position + 1 + random.Int32N(100)}
+				next = offsetPosition{next.offset + 1 + record.Offset(random.Int64N(5)), next.position + 1 + random.Int32N(100)}
 				noError(t, x.append(next.offset, next.position))
 				model = append(model, next)
 			}
@@ -206,7 +207,7 @@ func TestAnIndexFindsTheSameEntriesAsASortedList(t *testing.T) {
 		noError(t, err)
 		wantEqual(t, "entries", n, len(model))
 		for range 20 {
-			target := base - 5 + random.Int64N(next.offset-base+10)
+			target := record.Offset(base - 5 + random.Int64N(int64(next.offset-base+10)))
 			got, err := x.lookup(target)
 			noError(t, err)
 			wantEqual(t, fmt.Sprint("step ", step, " lookup ", target), got, model.lookup(base, target))
@@ -224,7 +225,7 @@ func TestAnIndexFindsTheSameEntriesAsASortedList(t *testing.T) {
 func TestTruncationLeavesZerosInAnActiveIndex(t *testing.T) {
 	mem := memDir(t)
 	x := newTestOffsetIndex(t, mem, 0, 80)
-	for i := range int64(5) {
+	for i := range record.Offset(5) {
 		noError(t, x.append(i*10+1, int32(i+1)))
 	}
 	noError(t, x.truncateTo(11))
@@ -258,7 +259,7 @@ func TestResetEmptiesAnIndex(t *testing.T) {
 func TestResizingNeverCutsEntries(t *testing.T) {
 	mem := memDir(t)
 	x := newTestOffsetIndex(t, mem, 0, 80)
-	for i := range int64(5) {
+	for i := range record.Offset(5) {
 		noError(t, x.append(i+1, int32(i+1)))
 	}
 	noError(t, x.resize(16))
@@ -274,7 +275,7 @@ func TestZerosAtTheEndAreNotEntries(t *testing.T) {
 		mem := memDir(t)
 		x := newTestOffsetIndex(t, mem, 10, 8*700)
 		for i := range entries {
-			noError(t, x.append(int64(11+i), int32(i+1)))
+			noError(t, x.append(record.Offset(11+i), int32(i+1)))
 		}
 		again := newOffsetIndex(newFileCache(mem, 1).add("/d/x.index", ""), 10, 8*700)
 		n, err := again.entries()
@@ -282,7 +283,7 @@ func TestZerosAtTheEndAreNotEntries(t *testing.T) {
 		wantEqual(t, "entries", n, entries)
 		last, err := again.last()
 		noError(t, err)
-		wantEqual(t, "last", last, offsetPosition{int64(10 + entries), int32(entries)})
+		wantEqual(t, "last", last, offsetPosition{record.Offset(10 + entries), int32(entries)})
 	}
 	mem := memDir(t)
 	noError(t, writeFile(mem, "/d/t", make([]byte, timeEntrySize)))
@@ -301,13 +302,13 @@ func TestLookupsRunConcurrentlyWithChanges(t *testing.T) {
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(g), 0))
 			for !done.Load() {
-				target := random.Int64N(8000)
+				target := record.Offset(random.Int64N(8000))
 				e, err := x.lookup(target)
-				if err != nil || e.offset > target || int64(e.position)*2 != e.offset {
+				if err != nil || e.offset > target || record.Offset(e.position)*2 != e.offset {
 					t.Errorf("lookup of %d: %v, %v", target, e, err)
 					return
 				}
-				if e, ok, err := x.upperBound(target / 2); err != nil || ok && (int64(e.position) < target/2 || int64(e.position)*2 != e.offset) {
+				if e, ok, err := x.upperBound(int64(target / 2)); err != nil || ok && (record.Offset(e.position) < target/2 || record.Offset(e.position)*2 != e.offset) {
 					t.Errorf("upper bound of %d: %v, %v", target/2, e, err)
 					return
 				}
@@ -318,9 +319,9 @@ func TestLookupsRunConcurrentlyWithChanges(t *testing.T) {
 		last, err := x.last()
 		noError(t, err)
 		for i := last.position + 1; i <= 3000; i++ {
-			noError(t, x.append(int64(i)*2, i))
+			noError(t, x.append(record.Offset(i)*2, i))
 		}
-		noError(t, x.truncateTo(int64(round)*100))
+		noError(t, x.truncateTo(record.Offset(round)*100))
 	}
 	done.Store(true)
 	wg.Wait()
@@ -384,7 +385,7 @@ func TestCollectingAbortedTransactions(t *testing.T) {
 		noError(t, x.append(e))
 	}
 	for _, c := range []struct {
-		from, to int64
+		from, to record.Offset
 		ids      string
 		complete bool
 	}{
@@ -414,17 +415,17 @@ func TestCollectingReadsOnlyTheEntriesNeeded(t *testing.T) {
 		}
 		return nil
 	}), 10).add("/d/x", ""), 0)
-	for i := range int64(entries) {
-		noError(t, x.append(abortedTxn{i, 10 * i, 10*i + 9, 10*i + 10}))
+	for i := range record.Offset(entries) {
+		noError(t, x.append(abortedTxn{int64(i), 10 * i, 10*i + 9, 10*i + 10}))
 	}
-	for _, from := range []int64{0, 5, 9, 10, 9999, 19_990, 19_999, 20_000} {
-		for _, to := range []int64{from + 1, from + 100, from + 3000, 30_000} {
+	for _, from := range []record.Offset{0, 5, 9, 10, 9999, 19_990, 19_999, 20_000} {
+		for _, to := range []record.Offset{from + 1, from + 100, from + 3000, 30_000} {
 			read = 0
 			found, complete, err := x.collect(nil, from, to)
 			noError(t, err)
 			var want []AbortedTxn
 			for i := from / 10; i < min((to+9)/10, entries); i++ {
-				want = append(want, AbortedTxn{i, 10 * i})
+				want = append(want, AbortedTxn{int64(i), 10 * i})
 			}
 			wantEqual(t, "complete", complete, to <= 10*entries && from < 10*entries)
 			if !slices.Equal(found, want) {
@@ -476,17 +477,18 @@ func FuzzIndexFiles(f *testing.F) {
 	f.Add([]byte{}, int64(0))
 	f.Add(make([]byte, 100), int64(5))
 	f.Add(binary.BigEndian.AppendUint64(nil, 1<<63+7), int64(1)<<62)
-	f.Fuzz(func(t *testing.T, content []byte, target int64) {
+	f.Fuzz(func(t *testing.T, content []byte, number int64) {
+		target := record.Offset(number)
 		mem := memDir(t)
 		noError(t, writeFile(mem, "/d/x", content))
 		x := newOffsetIndex(newFileCache(mem, 1).add("/d/x", ""), 10, 1000)
 		_, err := x.lookup(target)
 		noError(t, err)
-		_, _, err = x.upperBound(target)
+		_, _, err = x.upperBound(number)
 		noError(t, err)
 		noError(t, x.truncateTo(target))
 		y := newTimeIndex(newFileCache(mem, 1).add("/d/x", ""), 10, 1000)
-		_, err = y.lookup(target)
+		_, err = y.lookup(number)
 		noError(t, err)
 		noError(t, y.truncateTo(target))
 		if _, err := newTxnIndex(newFileCache(mem, 1).add("/d/x", ""), 10).all(); err != nil && !errors.Is(err, errCorruptIndex) {
@@ -502,12 +504,12 @@ func BenchmarkOffsetIndexLookup(b *testing.B) {
 				path := filepath.Join(b.TempDir(), "x.index")
 				x := newOffsetIndex(newFileCache(fsys, 10).add(path, ""), 0, 8*200_000)
 				noError(b, x.activate(8*200_000))
-				for i := range int64(200_000) {
+				for i := range record.Offset(200_000) {
 					noError(b, x.append(i*10+9, int32(i*4100)))
 				}
-				target := func(i int) int64 { return 2_000_000 - int64(i%2000) }
+				target := func(i int) record.Offset { return 2_000_000 - record.Offset(i%2000) }
 				if old {
-					target = func(i int) int64 { return int64(i*7919) % 1_500_000 }
+					target = func(i int) record.Offset { return record.Offset(i*7919) % 1_500_000 }
 				}
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {

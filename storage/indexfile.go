@@ -8,6 +8,8 @@ import (
 	"sort"
 	"sync"
 	"sync/atomic"
+
+	"github.com/monedula/monedula/record"
 )
 
 // Errors of the indexes other than those of the file system. errCorruptIndex means that the segment
@@ -32,7 +34,7 @@ const indexTailMax = 512
 // counts its entries.
 type indexFile struct {
 	file      *cachedFile
-	base      int64
+	base      record.Offset
 	entrySize int64
 	reserve   int64 // entries reserved for the end of appending
 
@@ -54,7 +56,7 @@ type indexState struct {
 	truncations int64
 }
 
-func newIndexFile(file *cachedFile, base, entrySize int64, maxSize int32) indexFile {
+func newIndexFile(file *cachedFile, base record.Offset, entrySize int64, maxSize int32) indexFile {
 	file.create = true
 	return indexFile{file: file, base: base, entrySize: entrySize, maxEntries: int64(maxSize) / entrySize}
 }
@@ -386,7 +388,7 @@ func (x *indexFile) entryAt(n int64, buf []byte) error {
 }
 
 // relative returns the offset's distance from the base, as an entry stores it.
-func (x *indexFile) relative(offset int64) (uint32, error) {
+func (x *indexFile) relative(offset record.Offset) (uint32, error) {
 	if d := offset - x.base; d >= 0 && d <= math.MaxInt32 {
 		return uint32(d), nil
 	}

@@ -160,7 +160,7 @@ func (l *Log) Observe(moved func()) {
 func (l *Log) LeaderEpoch() int32 { return l.epochs.latestEpoch() }
 
 // RecoveryPoint returns the first offset not known to be durable.
-func (l *Log) RecoveryPoint() int64 {
+func (l *Log) RecoveryPoint() record.Offset {
 	_, point := l.positions.loadUnflushed()
 	return point
 }
@@ -191,13 +191,13 @@ func (l *Log) AssignTopicID(id metadata.TopicID) error { return l.topicID.assign
 
 // EndOffsetForEpoch answers OffsetForLeaderEpoch: it returns the largest known epoch at or below
 // epoch, and the offset where that epoch ends; (-1, -1) if there is none.
-func (l *Log) EndOffsetForEpoch(epoch int32) (foundEpoch int32, endOffset int64) {
+func (l *Log) EndOffsetForEpoch(epoch int32) (foundEpoch int32, endOffset record.Offset) {
 	return l.epochs.endOffsetFor(epoch, l.Offsets().LogEnd)
 }
 
 // AssignEpochStart records that epoch starts at offset. It is called before a new leader serves.
 // The file is made durable in the background; epochCache explains why that is early enough.
-func (l *Log) AssignEpochStart(epoch int32, offset int64) error {
+func (l *Log) AssignEpochStart(epoch int32, offset record.Offset) error {
 	if err := l.check(); err != nil {
 		return err
 	}

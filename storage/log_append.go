@@ -10,11 +10,11 @@ import (
 
 // AppendInfo describes the result of an append.
 type AppendInfo struct {
-	FirstOffset    int64 // -1 if nothing was appended (an empty set)
-	LastOffset     int64 // FirstOffset-1 if nothing was appended
+	FirstOffset    record.Offset // -1 if nothing was appended (an empty set)
+	LastOffset     record.Offset // FirstOffset-1 if nothing was appended
 	MaxTimestamp   int64
 	LogAppendTime  int64 // -1 for CreateTime
-	LogStartOffset int64
+	LogStartOffset record.Offset
 	LeaderEpoch    int32 // of the last batch
 	Records        int   // 0 for a follower's append, which does not count the records
 	Bytes          int

@@ -83,7 +83,7 @@ func TestDuplicatesReturnTheirOriginalOffsetsAlsoAfterARestart(t *testing.T) {
 	for i := int32(1); i < 6; i++ { // the last five are remembered
 		info, err := send(l, 2*i)
 		noError(t, err)
-		if !info.Duplicate || info.FirstOffset != int64(2*i) || info.LastOffset != int64(2*i)+1 {
+		if !info.Duplicate || info.FirstOffset != record.Offset(2*i) || info.LastOffset != record.Offset(2*i)+1 {
 			t.Errorf("batch %d: %+v", i, info)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/monedula/monedula/record"
 )
 
 // deleteSegments deletes the files of segments that left the log: it renames them at once and
@@ -42,7 +44,7 @@ func (l *Log) removeLater(s *segment) {
 }
 
 // deleteSnapshot deletes the producer snapshot at an offset, as deleteSegments does with segments.
-func (l *Log) deleteSnapshot(offset int64) error {
+func (l *Log) deleteSnapshot(offset record.Offset) error {
 	name, err := l.producers.markSnapshotDeleted(offset)
 	if err != nil || name == "" {
 		return err

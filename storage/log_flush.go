@@ -1,5 +1,7 @@
 package storage
 
+import "github.com/monedula/monedula/record"
+
 // Flush makes everything below the log end durable.
 func (l *Log) Flush() error {
 	if err := l.check(); err != nil {
@@ -10,7 +12,7 @@ func (l *Log) Flush() error {
 
 // flushRolled makes durable what a roll left unsynced: the segments below the new one's base, and
 // the producer snapshot taken there.
-func (l *Log) flushRolled(base int64, snapshot string) {
+func (l *Log) flushRolled(base record.Offset, snapshot string) {
 	if l.check() != nil {
 		return
 	}
@@ -28,7 +30,7 @@ func (l *Log) flushRolled(base int64, snapshot string) {
 // flush syncs the segments that hold offsets from the recovery point up to upTo, and then raises
 // the recovery point to upTo. A segment whose base is upTo is synced only if inclusive. Flushes of
 // a log run one after the other. No lock that an append needs is held while files are synced.
-func (l *Log) flush(upTo int64, inclusive bool) error {
+func (l *Log) flush(upTo record.Offset, inclusive bool) error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	for {
@@ -54,7 +56,7 @@ func (l *Log) flush(upTo int64, inclusive bool) error {
 
 // syncSegments is the part of flush that waits for the disk. failed is the segment that an error is
 // about, if any. The caller must hold flushing.
-func (l *Log) syncSegments(v *view, from, upTo int64, inclusive bool) (failed *segment, err error) {
+func (l *Log) syncSegments(v *view, from, upTo record.Offset, inclusive bool) (failed *segment, err error) {
 	if err := l.epochs.flush(); err != nil {
 		return nil, err
 	}

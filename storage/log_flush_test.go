@@ -353,7 +353,7 @@ func TestAFlushMakesTheRemovalOfTruncatedSegmentsDurable(t *testing.T) {
 	noError(t, err)
 	appendValues(t, l, 1, "z")
 	noError(t, l.Flush())
-	for _, base := range []int64{2, 4} {
+	for _, base := range []record.Offset{2, 4} {
 		if sizeAfterPowerCut(mem, segmentName(base, logSuffix)) >= 0 {
 			t.Errorf("segment %d exists after a power failure", base)
 		}

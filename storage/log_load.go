@@ -8,16 +8,17 @@ import (
 	"slices"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
 
 // loading is what is known about a log before it is opened.
 type loading struct {
-	fresh         bool  // the directory was just created and is empty
-	clean         bool  // the log was closed cleanly
-	recoveryPoint int64 // as checkpointed, 0 if unknown
-	damagedPoints bool  // the checkpoint of recovery points could not be read
-	logStart      int64 // as checkpointed, 0 if unknown
+	fresh         bool          // the directory was just created and is empty
+	clean         bool          // the log was closed cleanly
+	recoveryPoint record.Offset // as checkpointed, 0 if unknown
+	damagedPoints bool          // the checkpoint of recovery points could not be read
+	logStart      record.Offset // as checkpointed, 0 if unknown
 	// remaining is called with the number of segments that are still to be recovered.
 	remaining func(n int)
 }
@@ -83,7 +84,7 @@ func (ld *loader) load() error {
 	if err := ld.retryOverflow(ld.loadSegments); err != nil {
 		return err
 	}
-	logEnd := int64(0)
+	logEnd := record.Offset(0)
 	err := ld.retryOverflow(func() (err error) {
 		logEnd, err = ld.recover()
 		return err
@@ -127,7 +128,7 @@ func (ld *loader) newState() (*producerState, error) {
 }
 
 // settle gives the loaded log its positions, epochs and producer state.
-func (ld *loader) settle(logEnd int64) error {
+func (ld *loader) settle(logEnd record.Offset) error {
 	l := ld.l
 	logStart := max(ld.logStart, ld.segments[0].base)
 	l.epochs.truncateFromEnd(logEnd)
@@ -137,7 +138,7 @@ func (ld *loader) settle(logEnd int64) error {
 	if err := l.epochs.flush(); err != nil {
 		return err
 	}
-	bases := make([]int64, len(ld.segments))
+	bases := make([]record.Offset, len(ld.segments))
 	for i, s := range ld.segments {
 		bases[i] = s.base
 	}
@@ -199,7 +200,7 @@ func (ld *loader) loadSegments() error {
 	return nil
 }
 
-func (ld *loader) loadSegment(base int64, names []string) error {
+func (ld *loader) loadSegment(base record.Offset, names []string) error {
 	s, err := openSegment(ld.env, ld.path, base, ld.config)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func (h *host) crash(t testing.TB) *host {
 }
 
 // segmentName returns the path of a file of the test's partition.
-func segmentName(base int64, suffix string) string {
+func segmentName(base record.Offset, suffix string) string {
 	return "/data/t-0/" + offsetFileName(base, suffix)
 }
 
@@ -43,7 +43,7 @@ func edit(t testing.TB, fsys vfs.FS, name string, change func([]byte) []byte) {
 func TestRecoveryCutsDamageAndEverythingAfterIt(t *testing.T) {
 	for name, tt := range map[string]struct {
 		damage func(t *testing.T, fsys vfs.FS)
-		left   int64 // log end
+		left   record.Offset // log end
 	}{
 		"none": {func(*testing.T, vfs.FS) {}, 12},
 		"torn tail": {func(t *testing.T, fsys vfs.FS) {
@@ -92,7 +92,7 @@ func TestRecoveryCutsDamageAndEverythingAfterIt(t *testing.T) {
 			l = next.Log(partition0)
 			wantEqual(t, "log end", l.Offsets().LogEnd, tt.left)
 			got := all(t, l, 0)
-			wantEqual(t, "records", int64(len(got)), tt.left)
+			wantEqual(t, "records", record.Offset(len(got)), tt.left)
 			info := appendValues(t, l, 1, "after")
 			wantEqual(t, "next offset", info.FirstOffset, tt.left)
 			next.restart(t)
@@ -146,7 +146,7 @@ func TestAProducersLastBatchesAreRememberedAfterACrash(t *testing.T) {
 			next.open(t)
 			l = next.Log(partition0)
 			for i := int32(1); i < 6; i++ {
-				if info := send(l, i); !info.Duplicate || info.FirstOffset != int64(i) {
+				if info := send(l, i); !info.Duplicate || info.FirstOffset != record.Offset(i) {
 					t.Errorf("batch %d, sent again: %+v", i, info)
 				}
 			}
@@ -154,7 +154,7 @@ func TestAProducersLastBatchesAreRememberedAfterACrash(t *testing.T) {
 			_, err := l.TruncateTo(5)
 			noError(t, err)
 			for i := int32(2); i < 5; i++ {
-				if info := send(l, i); !info.Duplicate || info.FirstOffset != int64(i) {
+				if info := send(l, i); !info.Duplicate || info.FirstOffset != record.Offset(i) {
 					t.Errorf("batch %d, sent again after a truncation: %+v", i, info)
 				}
 			}
@@ -212,7 +212,7 @@ func TestOverflowedSegmentsAreSplit(t *testing.T) {
 	fill(t, l, 2, 40, 1)
 	next := h.crash(t)
 	edit(t, next.config.FS, segmentName(0, logSuffix), func(b []byte) []byte {
-		for _, base := range []int64{1 << 31, 1<<31 + 5, 1 << 33} {
+		for _, base := range []record.Offset{1 << 31, 1<<31 + 5, 1 << 33} {
 			o := record.Defaults()
 			o.BaseOffset = base
 			b = append(b, batch(t, o, values(1, "far")...)...)

@@ -22,7 +22,7 @@ func (l *Log) ExpireProducers() {
 
 // rebuildProducers rebuilds the producer state up to offset upTo after a truncation. The caller
 // must hold mu.
-func (l *Log) rebuildProducers(logStart, upTo int64) error {
+func (l *Log) rebuildProducers(logStart, upTo record.Offset) error {
 	v := l.positions.load()
 	return rebuildState(l.producers, v.segments, logStart, upTo, l.Config().Magic, false, false, l.env, l.log())
 }
@@ -32,9 +32,9 @@ func (l *Log) rebuildProducers(logStart, upTo int64) error {
 // snapshot can be expected (old formats, or no snapshot after a clean shutdown, as before Kafka
 // 0.11), it writes empty ones at the last two segments and at upTo instead of reading the whole
 // log. With sync the snapshots are made durable.
-func rebuildState(state *producerState, segments []*segment, logStart, upTo int64, magic int8, clean, sync bool, env *environment, log logLines) error {
+func rebuildState(state *producerState, segments []*segment, logStart, upTo record.Offset, magic int8, clean, sync bool, env *environment, log logLines) error {
 	log.Infof("Loading producer state till offset %d with message format version %d", upTo, magic)
-	var bases []int64
+	var bases []record.Offset
 	for _, s := range segments[max(len(segments)-2, 0):] {
 		bases = append(bases, s.base)
 	}
@@ -69,7 +69,7 @@ func rebuildState(state *producerState, segments []*segment, logStart, upTo int6
 
 // replaySegments applies the batches from the state's end up to upTo to the state, and writes
 // snapshots at the given bases.
-func replaySegments(state *producerState, segments []*segment, logStart, upTo int64, bases []int64, sync bool, env *environment, log logLines) error {
+func replaySegments(state *producerState, segments []*segment, logStart, upTo record.Offset, bases []record.Offset, sync bool, env *environment, log logLines) error {
 	for i, s := range segments {
 		if s.base >= upTo || i+1 < len(segments) && segments[i+1].base <= state.mapEnd() {
 			continue
@@ -91,7 +91,7 @@ func replaySegments(state *producerState, segments []*segment, logStart, upTo in
 	return nil
 }
 
-func replaySegment(state *producerState, s *segment, from, upTo int64, env *environment, log logLines) error {
+func replaySegment(state *producerState, s *segment, from, upTo record.Offset, env *environment, log logLines) error {
 	f, err := s.log.acquire()
 	if err != nil {
 		return err

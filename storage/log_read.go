@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // Read returns a part of the log that starts with the batch holding r.Offset. An offset outside
@@ -108,7 +109,7 @@ func (v *view) readSegment(i, boundSegment int, r Read, data *Data) (found bool,
 
 // abortedTxns returns the aborted transactions that a reader of length bytes from position at of
 // segment i must know of. The list may hold more than needed.
-func (v *view) abortedTxns(i int, offset, at, length int64) ([]AbortedTxn, error) {
+func (v *view) abortedTxns(i int, offset record.Offset, at, length int64) ([]AbortedTxn, error) {
 	upper := v.LogEnd
 	if i+1 < len(v.segments) {
 		upper = v.segments[i+1].base
@@ -133,7 +134,7 @@ func (v *view) abortedTxns(i int, offset, at, length int64) ([]AbortedTxn, error
 // Available returns the number of bytes between offset and the bound, 0 if offset is at or above
 // it. newerSegment reports whether the bound is in a later segment than offset; bytes then counts
 // only up to the end of offset's segment.
-func (l *Log) Available(offset int64, bound Bound) (bytes int64, newerSegment bool, err error) {
+func (l *Log) Available(offset record.Offset, bound Bound) (bytes int64, newerSegment bool, err error) {
 	data, err := l.Read(Read{Offset: offset, MaxBytes: math.MaxInt32, Bound: bound})
 	defer data.Release()
 	return int64(data.Length), data.BoundInNewerSegment, err

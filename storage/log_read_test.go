@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/record"
 )
 
 // Most reads of consumers that have caught up are at the high watermark. They must not cost a look
@@ -18,7 +19,7 @@ func TestAReadAtItsBoundUsesNoFile(t *testing.T) {
 	l := h.log(t, testTopic())
 	appendValues(t, l, 1, "a", "b", "c")
 	l.SetHighWatermark(1)
-	for offset := int64(1); offset <= 2; offset++ {
+	for offset := record.Offset(1); offset <= 2; offset++ {
 		before := operations.Load()
 		data, err := l.Read(Read{Offset: offset, MaxBytes: 1, Bound: UpToHighWatermark, AbortedWanted: true})
 		noError(t, err)

@@ -12,7 +12,7 @@ import (
 
 // recover checks the segments above the recovery point after an unclean shutdown, ensures that the
 // log has a segment, and returns the log's end.
-func (ld *loader) recover() (logEnd int64, err error) {
+func (ld *loader) recover() (logEnd record.Offset, err error) {
 	if !ld.clean {
 		if err := ld.recoverUnflushed(); err != nil {
 			return 0, err
@@ -47,7 +47,7 @@ func (ld *loader) recover() (logEnd int64, err error) {
 
 // endOf returns the offset after the segment's last batch. If the end is damaged although the log
 // was closed cleanly, it is repaired as after a crash.
-func (ld *loader) endOf(s *segment) (int64, error) {
+func (ld *loader) endOf(s *segment) (record.Offset, error) {
 	next, err := s.nextOffset()
 	if err == nil || !isProtocolError(err) {
 		return next, err
@@ -124,7 +124,7 @@ func (ld *loader) recoverUnflushed() error {
 func (ld *loader) completeLastFlushed(i int) (overlaps bool, err error) {
 	s := ld.segments[i]
 	if err = s.completeIndexes(); err == nil {
-		var next int64
+		var next record.Offset
 		next, err = s.nextOffset()
 		overlaps = ld.overlaps(i, next)
 	}
@@ -149,14 +149,14 @@ func (s *segment) completeIndexes() error {
 // overlaps reports whether segment i, which ends at next, reaches into the segment after it. If so,
 // the later segment was begun after a truncation that did not reach the disk, so nothing in it was
 // flushed, or it was itself truncated.
-func (ld *loader) overlaps(i int, next int64) bool {
+func (ld *loader) overlaps(i int, next record.Offset) bool {
 	return i+1 < len(ld.segments) && next > ld.segments[i+1].base
 }
 
 // lost reports whether records are missing between segment i, which ends at next, and the segment
 // after it: the files of a rolled segment may reach the disk after those of its successor. Keeping
 // the successor would leave a gap that no replica could fill. Compaction leaves gaps on purpose.
-func (ld *loader) lost(i int, next int64) bool {
+func (ld *loader) lost(i int, next record.Offset) bool {
 	if i+1 == len(ld.segments) || ld.config.CleanupCompact {
 		return false
 	}

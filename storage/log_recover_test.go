@@ -21,7 +21,7 @@ func follow(t testing.TB, l *Log, epoch int32, vs ...string) {
 	t.Helper()
 	base := l.Offsets().LogEnd
 	b := record.Batch(batch(t, record.Defaults(), values(1, vs...)...))
-	b.SetLastOffset(base + int64(len(vs)) - 1)
+	b.SetLastOffset(base + record.Offset(len(vs)) - 1)
 	b.SetPartitionLeaderEpoch(epoch)
 	_, err := l.AppendAsFollower(b, epoch)
 	noError(t, err)
@@ -215,7 +215,7 @@ func TestATruncationInterruptedByACrashLeavesNoGap(t *testing.T) {
 	for i, image := range images {
 		l := start(t, image).Log(partition0)
 		o := l.Offsets()
-		if got := all(t, l, 0); int64(len(got)) != o.LogEnd || o.LogEnd < 3 {
+		if got := all(t, l, 0); record.Offset(len(got)) != o.LogEnd || o.LogEnd < 3 {
 			t.Errorf("image %d: %d records in %+v", i, len(got), o)
 		}
 	}
@@ -279,7 +279,7 @@ func TestTheLogStartDoesNotRaiseTheRecoveryPoint(t *testing.T) {
 	h.eachDir(h.checkpointRecoveryPoints)
 	for seed := range uint64(30) {
 		l := start(t, mem.CrashClone(vfs.Random, seed)).Log(partition0)
-		if got := int64(len(all(t, l, 0))); got != l.Offsets().LogEnd {
+		if got := record.Offset(len(all(t, l, 0))); got != l.Offsets().LogEnd {
 			t.Errorf("seed %d: %d records in %+v", seed, got, l.Offsets())
 		}
 	}
@@ -308,8 +308,8 @@ func TestALostTimeIndexIsRebuilt(t *testing.T) {
 			next := restart(t, h)
 			noError(t, next.config.FS.Remove(segmentName(0, timeIndexSuffix)))
 			next.open(t)
-			for i := range int64(4) {
-				found, err := next.Log(partition0).OffsetForTime(1000 + i)
+			for i := range record.Offset(4) {
+				found, err := next.Log(partition0).OffsetForTime(int64(1000 + i))
 				noError(t, err)
 				wantEqual(t, fmt.Sprint("offset for ", 1000+i), found.Offset, i)
 			}
@@ -404,7 +404,7 @@ func TestALogThatEndsBelowItsLogStartBecomesEmpty(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	appendValues(t, l, 1, "a", "b")
 	noError(t, h.Close())
-	noError(t, writeOffsetCheckpoint(h.config.FS, "/data/"+logStartFile, map[TopicPartition]int64{partition0: 5}))
+	noError(t, writeOffsetCheckpoint(h.config.FS, "/data/"+logStartFile, map[TopicPartition]record.Offset{partition0: 5}))
 	h.open(t)
 	l = h.Log(partition0)
 	wantEqual(t, "offsets", l.Offsets(), Offsets{LogStart: 5, HighWatermark: 5, LastStable: 5, LogEnd: 5})

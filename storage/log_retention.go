@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // DeleteOldSegments applies retention now and returns the number of segments deleted.
@@ -142,7 +143,7 @@ func (l *Log) removeOldest(v *view, n int) error {
 
 // noteLogStart passes a raised log start on to the epochs and the producer state. The caller must
 // hold mu.
-func (l *Log) noteLogStart(start int64, reason string) {
+func (l *Log) noteLogStart(start record.Offset, reason string) {
 	l.log().Infof("Incremented log start offset to %d due to %s", start, reason)
 	l.epochs.truncateFromStart(start)
 	l.producers.logStartAdvanced(start)
@@ -152,16 +153,16 @@ func (l *Log) noteLogStart(start int64, reason string) {
 // IncrementLogStart raises the log start as DeleteRecords requests. An offset above the high
 // watermark is OFFSET_OUT_OF_RANGE; one below the current log start has no effect. The next
 // retention run deletes the files.
-func (l *Log) IncrementLogStart(offset int64) error {
+func (l *Log) IncrementLogStart(offset record.Offset) error {
 	return l.raiseLogStart(offset, "client delete records request")
 }
 
 // AdoptLogStart raises the log start of a follower to that of its leader; see IncrementLogStart.
-func (l *Log) AdoptLogStart(offset int64) error {
+func (l *Log) AdoptLogStart(offset record.Offset) error {
 	return l.raiseLogStart(offset, "leader offset increment")
 }
 
-func (l *Log) raiseLogStart(offset int64, reason string) error {
+func (l *Log) raiseLogStart(offset record.Offset, reason string) error {
 	if err := l.check(); err != nil {
 		return err
 	}
@@ -194,7 +195,7 @@ func (l *Log) raiseLogStart(offset int64, reason string) error {
 // SetHighWatermark moves the high watermark, clamped to [LogStart, LogEnd], and with it the last
 // stable offset. It returns the new high watermark and reports whether it or the last stable offset
 // moved.
-func (l *Log) SetHighWatermark(offset int64) (high int64, moved bool) {
+func (l *Log) SetHighWatermark(offset record.Offset) (high record.Offset, moved bool) {
 	p := &l.positions
 	p.mu.Lock()
 	before := p.v.Offsets

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
 
@@ -15,10 +16,10 @@ func TestRetention(t *testing.T) {
 	hour := int64(3600 * 1000)
 	for name, tt := range map[string]struct {
 		change   func(*settings.Topic)
-		high     int64
-		logStart int64
-		left     int   // segments
-		first    int64 // log start afterwards
+		high     record.Offset
+		logStart record.Offset
+		left     int           // segments
+		first    record.Offset // log start afterwards
 	}{
 		"unlimited":               {high: 4, left: 4},
 		"time":                    {change: func(c *settings.Topic) { c.RetentionMs = 7*hour + hour/2 }, high: 4, left: 2, first: 2},

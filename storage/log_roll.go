@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
 
@@ -12,7 +13,7 @@ import (
 type rollReason struct {
 	bytes        int64
 	maxTimestamp int64 // of the records to append
-	lastOffset   int64
+	lastOffset   record.Offset
 	now          int64
 }
 
@@ -62,7 +63,7 @@ func (l *Log) Roll() error {
 // rollLocked starts a new segment at the expected next offset or the log end, whichever is higher.
 // last is the last offset that will be appended to it, -1 if that is not known. The caller must
 // hold mu.
-func (l *Log) rollLocked(expected, last int64) error {
+func (l *Log) rollLocked(expected, last record.Offset) error {
 	start := time.Now()
 	v := l.positions.load()
 	active := v.active()
@@ -97,7 +98,7 @@ func (l *Log) rollLocked(expected, last int64) error {
 // with a gap at that place, left by a truncation into a batch here or on the leader: there the
 // segment begins at the start of the gap. A gap between segments therefore always means that
 // records were lost, and recovery can detect it.
-func (l *Log) rollBase(active *segment, expected, logEnd, last int64) (int64, error) {
+func (l *Log) rollBase(active *segment, expected, logEnd, last record.Offset) (record.Offset, error) {
 	base := max(expected, logEnd)
 	if l.Config().CleanupCompact || active.size.Load() == 0 || base == logEnd && !active.gapAtEnd {
 		return base, nil
@@ -113,7 +114,7 @@ func (l *Log) rollBase(active *segment, expected, logEnd, last int64) (int64, er
 const largestGapJoined = math.MaxInt32 / 2
 
 // addSegment finishes the active segment and adds an empty one after it.
-func (l *Log) addSegment(active *segment, base int64) error {
+func (l *Log) addSegment(active *segment, base record.Offset) error {
 	if err := l.removeLeftover(base); err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func (l *Log) addSegment(active *segment, base int64) error {
 }
 
 // createSegment creates a new, empty segment of the log. The caller must hold mu.
-func (l *Log) createSegment(base int64) (*segment, error) {
+func (l *Log) createSegment(base record.Offset) (*segment, error) {
 	defer l.names.note()
 	return createSegment(l.env, l.Path(), base, l.Config())
 }

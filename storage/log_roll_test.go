@@ -72,12 +72,12 @@ func TestRollConditions(t *testing.T) {
 
 func TestRollByOffsetDistanceOfAFollower(t *testing.T) {
 	l, _ := newLog(t, testTopic())
-	far := func(base int64) []byte {
+	far := func(base record.Offset) []byte {
 		o := record.Defaults()
 		o.BaseOffset, o.LeaderEpoch = base, 0
 		return batch(t, o, values(1, "x")...)
 	}
-	for _, base := range []int64{0, 1<<31 - 1, 1 << 31} {
+	for _, base := range []record.Offset{0, 1<<31 - 1, 1 << 31} {
 		if _, err := l.AppendAsFollower(far(base), 0); err != nil {
 			t.Fatal(err)
 		}
@@ -90,12 +90,12 @@ func TestRollByOffsetDistanceOfAFollower(t *testing.T) {
 // begins with the gap. Compaction leaves gaps anywhere: a compacted log's segment begins with its
 // first record, as in Kafka.
 func TestASegmentBeginsWithTheGapUnlessTheLogIsCompacted(t *testing.T) {
-	for compacted, base := range map[bool]int64{false: 1, true: 50} {
+	for compacted, base := range map[bool]record.Offset{false: 1, true: 50} {
 		c := testTopic()
 		c.CleanupCompact, c.CleanupDelete, c.SegmentBytes = compacted, !compacted, 100
 		l, _ := newLog(t, c)
 		what := fmt.Sprintf("compacted %v: ", compacted)
-		for _, offset := range []int64{0, 50} {
+		for _, offset := range []record.Offset{0, 50} {
 			o := record.Defaults()
 			o.BaseOffset, o.LeaderEpoch = offset, 0
 			_, err := l.AppendAsFollower(batch(t, o, rec{"k", "v", 1}), 0)

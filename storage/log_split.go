@@ -77,7 +77,7 @@ func (ld *loader) split(s *segment) error {
 
 // copyParts writes the parts as .cleaned files and returns their base offsets. It writes no
 // indexes; they are built when the parts are loaded.
-func (ld *loader) copyParts(s *segment, f *fileHandle, modified time.Time) (bases []int64, err error) {
+func (ld *loader) copyParts(s *segment, f *fileHandle, modified time.Time) (bases []record.Offset, err error) {
 	var scan batchScan
 	scan.begin(f, 0, s.size.Load(), true, &ld.env.buffers)
 	defer scan.close()
@@ -106,7 +106,7 @@ func (ld *loader) copyParts(s *segment, f *fileHandle, modified time.Time) (base
 // partWriter writes one part of a segment that is being split.
 type partWriter struct {
 	fs   vfs.FS
-	base int64
+	base record.Offset
 	file vfs.File // nil once finished
 	size int64
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/monedula/monedula/record"
 )
 
 // finishSwaps removes temporary files, and finishes or undoes a replacement of segments that a
@@ -19,7 +21,7 @@ func (ld *loader) finishSwaps() error {
 	if err != nil || len(swaps) == 0 {
 		return err
 	}
-	first, next := int64(math.MaxInt64), int64(math.MinInt64)
+	first, next := record.Offset(math.MaxInt64), record.Offset(math.MinInt64)
 	for _, name := range swaps {
 		if strings.HasSuffix(name, logSuffix+swapSuffix) {
 			base, _, _ := parseOffsetFileName(name)
@@ -53,7 +55,7 @@ func (ld *loader) finishSwaps() error {
 // removeTemporary removes .deleted and .cleaned files, and the .swap files of an interrupted split.
 // It returns the remaining .swap files.
 func (ld *loader) removeTemporary(names []string) (swaps []string, err error) {
-	firstCleaned := int64(math.MaxInt64)
+	firstCleaned := record.Offset(math.MaxInt64)
 	for _, name := range names {
 		if base, _, ok := parseOffsetFileName(name); ok && strings.HasSuffix(name, cleanedSuffix) {
 			firstCleaned = min(firstCleaned, base)
@@ -75,7 +77,7 @@ func (ld *loader) removeTemporary(names []string) (swaps []string, err error) {
 }
 
 // swapEnd returns the offset after the last batch of a .log.swap file.
-func (ld *loader) swapEnd(base int64) (int64, error) {
+func (ld *loader) swapEnd(base record.Offset) (record.Offset, error) {
 	name := segmentPath(ld.path, base, logSuffix+swapSuffix)
 	info, err := ld.env.fs.Stat(name)
 	if err != nil {

@@ -10,8 +10,9 @@ import (
 // TimestampedOffset is the result of an offset lookup. Offset and Timestamp are -1 if nothing was
 // found, LeaderEpoch is -1 if it is not known.
 type TimestampedOffset struct {
-	Timestamp, Offset int64
-	LeaderEpoch       int32
+	Timestamp   int64
+	Offset      record.Offset
+	LeaderEpoch int32
 }
 
 var notFound = TimestampedOffset{record.NoTimestamp, -1, record.NoLeaderEpoch}
@@ -106,7 +107,7 @@ func (s *segment) findLargest(p *pin, stamp timestampOffset, end int64) (Timesta
 			continue
 		}
 		found := TimestampedOffset{stamp.timestamp, b.LastOffset(), b.PartitionLeaderEpoch()}
-		err = b.EachTimestamp(func(offset, ms int64) error {
+		err = b.EachTimestamp(func(offset record.Offset, ms int64) error {
 			if ms == stamp.timestamp {
 				found.Offset = offset
 				return errStop
@@ -159,7 +160,7 @@ func (l *Log) lookUp(search func(*view) (TimestampedOffset, error)) (Timestamped
 // LegacyOffsetsBefore answers ListOffsets v0. It returns at most max base offsets of segments (and
 // the log end), newest first, of segments last modified at or before ts; ts -1 and -2 stand for
 // latest and earliest. A negative max is UNKNOWN_SERVER_ERROR, as in Kafka.
-func (l *Log) LegacyOffsetsBefore(ts int64, max int) ([]int64, error) {
+func (l *Log) LegacyOffsetsBefore(ts int64, max int) ([]record.Offset, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
@@ -181,7 +182,7 @@ func (l *Log) LegacyOffsetsBefore(ts int64, max int) ([]int64, error) {
 			start--
 		}
 	}
-	var offsets []int64
+	var offsets []record.Offset
 	for ; start >= 0 && len(offsets) < max; start-- {
 		offsets = append(offsets, entries[start].offset)
 	}

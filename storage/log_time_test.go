@@ -33,7 +33,11 @@ func TestTimeLookups(t *testing.T) {
 		}
 	}
 	l.SetHighWatermark(l.Offsets().LogEnd)
-	for _, tt := range []struct{ ts, offset, timestamp int64 }{
+	for _, tt := range []struct {
+		ts        int64
+		offset    record.Offset
+		timestamp int64
+	}{
 		{0, 0, 1000}, {1000, 0, 1000}, {1001, 1, 1010}, {1020, 2, 1020}, {1021, 3, 2000},
 		{3021, 12, 5000}, // batch 3 goes back to 1500
 		{39020, 116, 39020}, {39021, -1, -1},
@@ -62,12 +66,12 @@ func TestLookupsByTimeWorkAfterATruncationIntoAFinishedSegment(t *testing.T) {
 		c := testTopic()
 		c.SegmentBytes = 3000
 		l, h := newLog(t, c)
-		stamp := func(offset int64) int64 { return 1_600_000_000_000 + offset*1000 }
-		add := func(offset int64, size int) {
+		stamp := func(offset record.Offset) int64 { return 1_600_000_000_000 + int64(offset)*1000 }
+		add := func(offset record.Offset, size int) {
 			t.Helper()
 			appendValues(t, l, stamp(offset), strings.Repeat("x", size))
 		}
-		for offset := range int64(5) {
+		for offset := range record.Offset(5) {
 			add(offset, 900) // 0 to 2 fill the first segment
 		}
 		wantEqual(t, "segments", l.SegmentCount(), 2)
@@ -78,14 +82,14 @@ func TestLookupsByTimeWorkAfterATruncationIntoAFinishedSegment(t *testing.T) {
 		}
 		_, err := l.TruncateTo(2)
 		noError(t, err)
-		for offset := int64(2); offset < 8; offset++ {
+		for offset := record.Offset(2); offset < 8; offset++ {
 			add(offset, 1400) // does not fit after 0 and 1
 		}
 		last, err := l.positions.load().segments[0].times.last()
 		noError(t, err)
 		wantEqual(t, "the last entry of the time index", last, timestampOffset{stamp(1), 1})
 		for _, when := range []string{"before", "after"} {
-			for offset := range int64(8) {
+			for offset := range record.Offset(8) {
 				found, err := l.OffsetForTime(stamp(offset))
 				noError(t, err)
 				wantEqual(t, fmt.Sprintf("%s a restart, pinned %v: the record of time %d", when, pinned, offset), found.Offset, offset)
@@ -153,7 +157,7 @@ func TestALookupByTimeDoesNotBufferDecompressedRecords(t *testing.T) {
 	set := batch(t, o, rec{"", "small", 1000}, rec{"", strings.Repeat("\x00", 8<<20), 2000})
 	_, err := l.AppendAsLeader(Append{Records: set, BatchRequired: true})
 	noError(t, err)
-	for ts, want := range map[int64]int64{500: 0, 1000: 0, 1001: 1, 2001: -1} {
+	for ts, want := range map[int64]record.Offset{500: 0, 1000: 0, 1001: 1, 2001: -1} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		found, err := l.OffsetForTime(ts)
@@ -175,11 +179,11 @@ func TestALookupByTimeDoesNotEndInASegmentWithoutATimeIndex(t *testing.T) {
 		noError(t, l.Roll())
 	}
 	noError(t, h.Close())
-	for _, base := range []int64{0, 2, 4} {
+	for _, base := range []record.Offset{0, 2, 4} {
 		edit(t, h.config.FS, segmentName(base, timeIndexSuffix), func([]byte) []byte { return nil })
 	}
 	h.open(t)
-	for ts, want := range map[int64]int64{1000: 0, 2000: 2, 3001: 5, 3002: -1} {
+	for ts, want := range map[int64]record.Offset{1000: 0, 2000: 2, 3001: 5, 3002: -1} {
 		found, err := h.Log(partition0).OffsetForTime(ts)
 		noError(t, err)
 		wantEqual(t, fmt.Sprint("at ", ts), found.Offset, want)
@@ -190,7 +194,7 @@ func TestOffsetsBeforeATimeUseModificationTimes(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	for i := range 3 {
 		fill(t, l, 2, 10, 1)
-		name := l.Path() + "/" + offsetFileName(int64(2*i), logSuffix)
+		name := l.Path() + "/" + offsetFileName(record.Offset(2*i), logSuffix)
 		noError(t, h.config.FS.Chtimes(name, time.UnixMilli(int64(i+1)*1000)))
 		if i < 2 {
 			noError(t, l.Roll())
@@ -199,11 +203,11 @@ func TestOffsetsBeforeATimeUseModificationTimes(t *testing.T) {
 	for _, tt := range []struct {
 		ts   int64
 		max  int
-		want []int64
+		want []record.Offset
 	}{
-		{-1, 10, []int64{6, 4, 2, 0}}, {-1, 1, []int64{6}}, {-2, 5, []int64{0}},
+		{-1, 10, []record.Offset{6, 4, 2, 0}}, {-1, 1, []record.Offset{6}}, {-2, 5, []record.Offset{0}},
 		{-1, 0, nil}, {-2, 0, nil},
-		{999, 5, nil}, {2000, 5, []int64{2, 0}}, {2500, 1, []int64{2}}, {h.clock.now().UnixMilli(), 5, []int64{6, 4, 2, 0}},
+		{999, 5, nil}, {2000, 5, []record.Offset{2, 0}}, {2500, 1, []record.Offset{2}}, {h.clock.now().UnixMilli(), 5, []record.Offset{6, 4, 2, 0}},
 	} {
 		got, err := l.LegacyOffsetsBefore(tt.ts, tt.max)
 		noError(t, err)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // TruncateTo cuts the log so that it ends at offset. truncated is false if the log already ended at
@@ -14,7 +15,7 @@ import (
 // place, and the truncation must not wait for it. So if the segment that is cut is pinned, its file
 // is shortened (the sender gets too few bytes and closes) but never written again, and the log
 // continues in a new segment.
-func (l *Log) TruncateTo(offset int64) (truncated bool, err error) {
+func (l *Log) TruncateTo(offset record.Offset) (truncated bool, err error) {
 	if err := l.settleMove(); err != nil {
 		return false, err
 	}
@@ -38,7 +39,7 @@ func (l *Log) TruncateTo(offset int64) (truncated bool, err error) {
 
 // TruncateFullyAndStartAt removes all data, so that the log is empty and ends at offset. The log
 // start becomes logStart, or offset if logStart is -1.
-func (l *Log) TruncateFullyAndStartAt(offset, logStart int64) error {
+func (l *Log) TruncateFullyAndStartAt(offset, logStart record.Offset) error {
 	if logStart < 0 {
 		logStart = offset
 	}
@@ -62,9 +63,9 @@ func (l *Log) TruncateFullyAndStartAt(offset, logStart int64) error {
 // truncation is one truncation of a log.
 type truncation struct {
 	l        *Log
-	offset   int64 // the end of the log afterwards
-	logStart int64 // the start of the log afterwards; set when it is known
-	durable  bool  // the part to be cut, or its end, may be durable
+	offset   record.Offset // the end of the log afterwards
+	logStart record.Offset // the start of the log afterwards; set when it is known
+	durable  bool          // the part to be cut, or its end, may be durable
 }
 
 // begin lowers the recovery point to the offset, in the checkpoint too, before anything is cut, so
@@ -200,7 +201,7 @@ func (t *truncation) continueInNewSegment(last *segment, at int64) error {
 
 // replaceActive replaces the active segment, whose files are deleted, with an empty segment at
 // base, and makes the offset the end of the log.
-func (t *truncation) replaceActive(base int64) error {
+func (t *truncation) replaceActive(base record.Offset) error {
 	l := t.l
 	v := l.positions.load()
 	old := v.active()
@@ -225,7 +226,7 @@ func (t *truncation) replaceActive(base int64) error {
 }
 
 // cut removes everything from the batch at position at, which holds offset.
-func (s *segment) cut(offset, at, now int64) error {
+func (s *segment) cut(offset record.Offset, at, now int64) error {
 	defer s.unsynced.note()
 	s.tail.clear()
 	if err := s.index.truncateTo(offset); err != nil {

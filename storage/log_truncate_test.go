@@ -13,7 +13,7 @@ import (
 func threes(t *testing.T, l *Log, n int) {
 	for i := 0; i < n; i++ {
 		o := l.Offsets().LogEnd
-		appendValues(t, l, 1000+o, fmt.Sprint("v", o), fmt.Sprint("v", o+1), fmt.Sprint("v", o+2))
+		appendValues(t, l, int64(1000+o), fmt.Sprint("v", o), fmt.Sprint("v", o+1), fmt.Sprint("v", o+2))
 	}
 }
 
@@ -37,7 +37,7 @@ func TestTruncationCutsWholeBatchesAndLeavesAGap(t *testing.T) {
 
 func TestTruncationOverSegments(t *testing.T) {
 	for _, tt := range []struct {
-		to       int64
+		to       record.Offset
 		left     int
 		segments int
 	}{{36, 36, 4}, {35, 33, 4}, {30, 30, 4}, {29, 27, 3}, {9, 9, 1}, {1, 0, 1}, {0, 0, 1}} {
@@ -120,7 +120,7 @@ func TestTruncationLowersTheCheckpointedRecoveryPointAtOnce(t *testing.T) {
 	threes(t, l, 3)
 	noError(t, l.Flush())
 	h.checkpointRecoveryPoints(h.dirs[0])
-	stored := func() int64 {
+	stored := func() record.Offset {
 		offsets, err := readOffsetCheckpoint(h.config.FS, "/data/"+recoveryPointFile)
 		noError(t, err)
 		return offsets[partition0]
@@ -161,7 +161,7 @@ func TestTruncationLowersHighWatermarkAndRecoveryPoint(t *testing.T) {
 }
 
 func TestPinnedBytesAreNeverOverwritten(t *testing.T) {
-	for _, to := range []int64{6, 0} {
+	for _, to := range []record.Offset{6, 0} {
 		l, h := newLog(t, testTopic())
 		threes(t, l, 4)
 		before := readBytes(t, l, Read{Offset: 0, MaxBytes: 1 << 20})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // logDir is one directory of log.dirs. It is online until the first I/O error on anything in it,
@@ -36,7 +37,7 @@ type logDir struct {
 	checkpointMu     sync.Mutex // one writer of the checkpoint files at a time
 	// checkpoints holds the content of the checkpoint files, by name; guarded by checkpointMu. The
 	// maps never change.
-	checkpoints map[string]map[TopicPartition]int64
+	checkpoints map[string]map[TopicPartition]record.Offset
 	// highWatermarks describes the last write of the checkpoint of high watermarks; guarded by
 	// checkpointMu.
 	highWatermarks struct {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
 
@@ -193,7 +194,7 @@ func (m *Manager) openDirs() error {
 		}
 		m.dirs = append(m.dirs, &logDir{
 			path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailedLater, lowerCheckpoints: m.lowerCheckpoints,
-			checkpoints: map[string]map[TopicPartition]int64{},
+			checkpoints: map[string]map[TopicPartition]record.Offset{},
 			background:  newPool(max(m.config.RecoveryThreads, 2)), small: newPool(smallWriters),
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // isDamage reports whether an error is due to a checkpoint file's content and not to the disk.
@@ -28,7 +29,7 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) {
 		return
 	}
 	logs := m.logs.inDir(d)
-	offsets := make(map[TopicPartition]int64, len(logs))
+	offsets := make(map[TopicPartition]record.Offset, len(logs))
 	for _, l := range logs {
 		offsets[l.tp] = l.RecoveryPoint()
 	}
@@ -47,7 +48,7 @@ func (m *Manager) checkpointLogStarts(d *logDir) {
 	if d.check() != nil {
 		return
 	}
-	offsets := make(map[TopicPartition]int64)
+	offsets := make(map[TopicPartition]record.Offset)
 	for _, l := range m.logs.inDir(d) {
 		v := l.positions.load()
 		if v.LogStart > v.segments[0].base || v.LogStart > 0 && l.names.pending() { // evaluate in this order
@@ -62,7 +63,7 @@ func (m *Manager) checkpointLogStarts(d *logDir) {
 
 // writeCheckpoint replaces one of the directory's checkpoint files. The caller must hold
 // checkpointMu.
-func (d *logDir) writeCheckpoint(name string, offsets map[TopicPartition]int64) error {
+func (d *logDir) writeCheckpoint(name string, offsets map[TopicPartition]record.Offset) error {
 	if err := writeOffsetCheckpoint(d.fs, d.file(name), offsets); err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func (d *logDir) writeCheckpoint(name string, offsets map[TopicPartition]int64) 
 
 // checkpointed returns the offset that one of the directory's checkpoint files holds for a
 // partition, -1 if it has none.
-func (d *logDir) checkpointed(name string, tp TopicPartition) int64 {
+func (d *logDir) checkpointed(name string, tp TopicPartition) record.Offset {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
 	if offset, named := d.checkpoints[name][tp]; named {
@@ -87,13 +88,13 @@ func (d *logDir) checkpointed(name string, tp TopicPartition) int64 {
 // same offsets: after a crash, recovery would skip records that were never synced, or take the log
 // for lost.
 func (m *Manager) lowerCheckpoints(d *logDir, tps ...TopicPartition) {
-	m.lowerTo(d, tps, func(tp TopicPartition, name string) (int64, bool) { return m.checkpointLimit(d, tp, name) })
+	m.lowerTo(d, tps, func(tp TopicPartition, name string) (record.Offset, bool) { return m.checkpointLimit(d, tp, name) })
 }
 
 // ExpectTruncations lowers the checkpoints of logs that are about to be truncated to these offsets,
 // in one write for each directory. It only saves time: a truncation below a checkpointed offset
 // that was not announced here rewrites the file of its directory itself.
-func (m *Manager) ExpectTruncations(offsets map[TopicPartition]int64) {
+func (m *Manager) ExpectTruncations(offsets map[TopicPartition]record.Offset) {
 	in := map[*logDir][]TopicPartition{}
 	for tp := range offsets {
 		if l := m.logs.get(tp, false); l != nil {
@@ -101,7 +102,7 @@ func (m *Manager) ExpectTruncations(offsets map[TopicPartition]int64) {
 		}
 	}
 	for d, tps := range in {
-		m.lowerTo(d, tps, func(tp TopicPartition, name string) (int64, bool) {
+		m.lowerTo(d, tps, func(tp TopicPartition, name string) (record.Offset, bool) {
 			limit, known := m.checkpointLimit(d, tp, name)
 			if known && name != logStartFile {
 				limit = min(limit, max(offsets[tp], 0))
@@ -113,14 +114,14 @@ func (m *Manager) ExpectTruncations(offsets map[TopicPartition]int64) {
 
 // lowerTo lowers the entries of some partitions in the directory's checkpoint files to the limits
 // that of returns, and removes an entry whose limit is not known.
-func (m *Manager) lowerTo(d *logDir, tps []TopicPartition, of func(tp TopicPartition, name string) (limit int64, known bool)) {
+func (m *Manager) lowerTo(d *logDir, tps []TopicPartition, of func(tp TopicPartition, name string) (limit record.Offset, known bool)) {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
 	if d.check() != nil {
 		return
 	}
 	for _, name := range [...]string{recoveryPointFile, logStartFile, highWatermarkFile} {
-		lowered := map[TopicPartition]int64(nil)
+		lowered := map[TopicPartition]record.Offset(nil)
 		for _, tp := range tps {
 			offset, named := d.checkpoints[name][tp]
 			limit, known := of(tp, name)
@@ -149,7 +150,7 @@ func (m *Manager) lowerTo(d *logDir, tps []TopicPartition, of func(tp TopicParti
 
 // checkpointLimit returns the highest offset that a checkpoint file may hold for a partition; known
 // is false if the directory has no log of the partition.
-func (m *Manager) checkpointLimit(d *logDir, tp TopicPartition, name string) (limit int64, known bool) {
+func (m *Manager) checkpointLimit(d *logDir, tp TopicPartition, name string) (limit record.Offset, known bool) {
 	if m.logs.isUnserved(tp, d) {
 		return math.MaxInt64, true
 	}
@@ -185,7 +186,7 @@ func (m *Manager) lowerAllCheckpoints(d *logDir) {
 
 // ReadHighWatermarks reads the directory's replication-offset-checkpoint. A damaged file counts as
 // empty.
-func (m *Manager) ReadHighWatermarks(dir string) (map[TopicPartition]int64, error) {
+func (m *Manager) ReadHighWatermarks(dir string) (map[TopicPartition]record.Offset, error) {
 	d, err := m.dir(dir)
 	if err != nil {
 		return nil, err
@@ -217,7 +218,7 @@ func (m *Manager) CheckpointHighWatermarks(dir string, logs []*Log) error {
 	if !d.highWatermarksMoved(logs) {
 		return nil
 	}
-	offsets := make(map[TopicPartition]int64, len(logs))
+	offsets := make(map[TopicPartition]record.Offset, len(logs))
 	for _, l := range logs {
 		offsets[l.tp] = l.Offsets().HighWatermark
 	}
@@ -233,7 +234,10 @@ func (m *Manager) CheckpointHighWatermarks(dir string, logs []*Log) error {
 }
 
 // highWatermarkWrite is a log's high watermark in one write of its directory's checkpoint.
-type highWatermarkWrite struct{ write, high int64 }
+type highWatermarkWrite struct {
+	write int64
+	high  record.Offset
+}
 
 // highWatermarksMoved reports whether the last write was of other logs, or of other high
 // watermarks. The caller must hold checkpointMu.

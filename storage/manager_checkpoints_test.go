@@ -11,13 +11,14 @@ import (
 
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/record"
 )
 
 // checkpoints returns a partition's entries in the three checkpoint files of /data; -1 stands for
 // no entry.
-func checkpoints(t *testing.T, fsys vfs.FS) (recoveryPoint, logStart, highWatermark int64) {
+func checkpoints(t *testing.T, fsys vfs.FS) (recoveryPoint, logStart, highWatermark record.Offset) {
 	t.Helper()
-	var got []int64
+	var got []record.Offset
 	for _, name := range []string{recoveryPointFile, logStartFile, highWatermarkFile} {
 		offsets, err := readOffsetCheckpoint(fsys, "/data/"+name)
 		noError(t, err)
@@ -141,7 +142,7 @@ func TestExpectedTruncationsShareOneWriteOfTheCheckpoints(t *testing.T) {
 		return nil
 	})
 	h := start(t, fsys, func(c *ManagerConfig) { c.Later = func(time.Duration, func()) {} })
-	offsets := map[TopicPartition]int64{}
+	offsets := map[TopicPartition]record.Offset{}
 	var all []*Log
 	for i := range int32(logs) {
 		l, err := h.GetOrCreate(tpOf("t", i), metadata.TopicID{1}, testTopic(), true)
@@ -175,7 +176,7 @@ func TestExpectedTruncationsShareOneWriteOfTheCheckpoints(t *testing.T) {
 func TestATruncationLowersAllCheckpoints(t *testing.T) {
 	for name, tt := range map[string]struct {
 		truncate func(l *Log) error
-		want     int64
+		want     record.Offset
 	}{
 		"to an offset": {func(l *Log) error { _, err := l.TruncateTo(95); return err }, 95},
 		"fully":        {func(l *Log) error { return l.TruncateFullyAndStartAt(10, -1) }, 10},

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
 
@@ -130,7 +131,7 @@ type dirLoad struct {
 	workers *pool
 	logs    []string // partition directories
 
-	recoveryPoints, logStarts map[TopicPartition]int64
+	recoveryPoints, logStarts map[TopicPartition]record.Offset
 
 	done         atomic.Int64 // logs that were loaded or failed
 	segmentsLeft atomic.Int64
@@ -209,7 +210,7 @@ func (d *dirLoad) readState() (err error) {
 	return nil
 }
 
-func (d *dirLoad) readCheckpoint(name, instead string) (map[TopicPartition]int64, error) {
+func (d *dirLoad) readCheckpoint(name, instead string) (map[TopicPartition]record.Offset, error) {
 	offsets, err := readOffsetCheckpoint(d.m.config.FS, d.dir.file(name))
 	if err != nil && isDamage(err) {
 		d.m.log.Warnf("Error occurred while reading %s file of directory %s, %s: %v", name, d.dir.path, instead, err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/monedula/monedula/record"
 )
 
 // The files of a log directory.
@@ -60,13 +61,13 @@ var dirSuffixes = [...]string{currentDir: "", deletedDir: "-delete", futureDir: 
 const dirNameMax = 255
 
 // offsetFileName returns the name of a file for an offset: 20 digits and the suffix.
-func offsetFileName(offset int64, suffix string) string {
+func offsetFileName(offset record.Offset, suffix string) string {
 	return fmt.Sprintf("%020d%s", offset, suffix)
 }
 
 // parseOffsetFileName splits a name such as 00000000000000000042.index.swap
 // into 42 and ".index.swap"; ok is false for any other kind of name.
-func parseOffsetFileName(name string) (offset int64, suffix string, ok bool) {
+func parseOffsetFileName(name string) (offset record.Offset, suffix string, ok bool) {
 	digits, _, found := strings.Cut(name, ".")
 	if !found || digits == "" {
 		return 0, "", false
@@ -76,11 +77,11 @@ func parseOffsetFileName(name string) (offset int64, suffix string, ok bool) {
 			return 0, "", false
 		}
 	}
-	offset, err := strconv.ParseInt(digits, 10, 64)
+	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil {
 		return 0, "", false
 	}
-	return offset, name[len(digits):], true
+	return record.Offset(n), name[len(digits):], true
 }
 
 // currentDirName returns the name of a log's directory.

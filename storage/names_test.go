@@ -4,12 +4,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/monedula/monedula/record"
 )
 
 func TestFilesAreNamedAfterOffsetsInTwentyDigits(t *testing.T) {
 	wantEqual(t, "name", offsetFileName(42, logSuffix), "00000000000000000042.log")
 	for name, want := range map[string]struct {
-		offset int64
+		offset record.Offset
 		suffix string
 		ok     bool
 	}{

@@ -3,6 +3,7 @@ package storage
 import (
 	"encoding/binary"
 	"fmt"
+	"github.com/monedula/monedula/record"
 )
 
 const offsetEntrySize = 8
@@ -10,7 +11,7 @@ const offsetEntrySize = 8
 // offsetPosition is an entry of an offset index: the last offset of a batch
 // and the file position of the batch's first byte.
 type offsetPosition struct {
-	offset   int64
+	offset   record.Offset
 	position int32
 }
 
@@ -21,18 +22,18 @@ type offsetIndex struct{ indexFile }
 
 // newOffsetIndex returns the index of the segment with the given base offset, without opening its
 // file.
-func newOffsetIndex(file *cachedFile, base int64, maxSize int32) *offsetIndex {
+func newOffsetIndex(file *cachedFile, base record.Offset, maxSize int32) *offsetIndex {
 	return &offsetIndex{newIndexFile(file, base, offsetEntrySize, maxSize)}
 }
 
 func (x *offsetIndex) decode(e []byte) offsetPosition {
 	be := binary.BigEndian
-	return offsetPosition{x.base + int64(int32(be.Uint32(e))), int32(be.Uint32(e[4:]))}
+	return offsetPosition{x.base + record.Offset(int32(be.Uint32(e))), int32(be.Uint32(e[4:]))}
 }
 
 // append adds an entry. On errIndexFull, errInvalidOffset (the offset is not above the last one)
 // and errIndexOverflow the index is unchanged.
-func (x *offsetIndex) append(offset int64, position int32) error {
+func (x *offsetIndex) append(offset record.Offset, position int32) error {
 	s, err := x.load()
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func (x *offsetIndex) append(offset int64, position int32) error {
 
 // lookup returns the entry with the greatest offset at or below the target, {base, 0} if there is
 // none. A scan from its position finds the target.
-func (x *offsetIndex) lookup(target int64) (offsetPosition, error) {
+func (x *offsetIndex) lookup(target record.Offset) (offsetPosition, error) {
 	e, n, err := x.find(func(e []byte) bool { return x.decode(e).offset <= target })
 	if err != nil || n < 0 {
 		return offsetPosition{offset: x.base}, err
@@ -95,7 +96,7 @@ func (x *offsetIndex) last() (offsetPosition, error) {
 }
 
 // truncateTo drops the entries at or above offset.
-func (x *offsetIndex) truncateTo(offset int64) error {
+func (x *offsetIndex) truncateTo(offset record.Offset) error {
 	_, n, err := x.find(func(e []byte) bool { return x.decode(e).offset < offset })
 	if err != nil {
 		return err

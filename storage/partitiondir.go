@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+
+	"github.com/monedula/monedula/record"
 )
 
 // partitionDir is the directory with the files of one log. It knows whether the log may be used and
@@ -45,7 +47,7 @@ func (d *partitionDir) markDeleted(s *segment) error {
 }
 
 // removeLeftover removes existing files that have the names of a new segment's files.
-func (d *partitionDir) removeLeftover(base int64) error {
+func (d *partitionDir) removeLeftover(base record.Offset) error {
 	for _, suffix := range segmentSuffixes {
 		name := segmentPath(d.Path(), base, suffix)
 		if _, err := d.env.fs.Stat(name); err != nil {

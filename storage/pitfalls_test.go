@@ -23,13 +23,13 @@ func TestPitfallReplication08_RetentionStopsAtTheHighWatermark(t *testing.T) {
 		if i > 0 {
 			noError(t, l.Roll())
 		}
-		_, err := l.AppendAsFollower(at(t, int64(2*i), "a", "b"), 0)
+		_, err := l.AppendAsFollower(at(t, record.Offset(2*i), "a", "b"), 0)
 		noError(t, err)
 	}
 	c := testTopic()
 	c.RetentionMs, c.RetentionBytes = 1, 1
 	l.SetConfig(c)
-	for _, step := range []struct{ high, start int64 }{{0, 0}, {3, 2}, {5, 4}, {8, 8}} {
+	for _, step := range []struct{ high, start record.Offset }{{0, 0}, {3, 2}, {5, 4}, {8, 8}} {
 		l.SetHighWatermark(step.high)
 		_, err := l.DeleteOldSegments()
 		noError(t, err)
@@ -40,10 +40,10 @@ func TestPitfallReplication08_RetentionStopsAtTheHighWatermark(t *testing.T) {
 }
 
 // at returns a batch of the leader with its final offsets.
-func at(t *testing.T, base int64, vs ...string) []byte {
+func at(t *testing.T, base record.Offset, vs ...string) []byte {
 	t.Helper()
 	b := record.Batch(batch(t, record.Defaults(), values(1, vs...)...))
-	b.SetLastOffset(base + int64(len(vs)) - 1)
+	b.SetLastOffset(base + record.Offset(len(vs)) - 1)
 	b.SetPartitionLeaderEpoch(0)
 	return b
 }

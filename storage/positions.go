@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sort"
 	"sync"
+
+	"github.com/monedula/monedula/record"
 )
 
 // view is a reader's view of a log: an immutable value, copied whole under positions.mu. There is
@@ -32,11 +34,11 @@ type positions struct {
 	v  view
 	// firstUnstable is the first offset of the oldest transaction that is open or whose marker is
 	// not below the high watermark; -1 for none.
-	firstUnstable int64
-	recoveryPoint int64
+	firstUnstable record.Offset
+	recoveryPoint record.Offset
 	// recoveryLimit is the offset at which a truncation is about to cut: no flush raises the
 	// recovery point above it.
-	recoveryLimit int64
+	recoveryLimit record.Offset
 	// observer is called with mu held whenever the offsets may have moved; nil for none. See
 	// Log.Observe.
 	observer func()
@@ -44,7 +46,7 @@ type positions struct {
 
 // limitRecoveryPoint sets recoveryLimit, lowers the recovery point to it, and returns the previous
 // recovery point.
-func (p *positions) limitRecoveryPoint(limit int64) (before int64) {
+func (p *positions) limitRecoveryPoint(limit record.Offset) (before record.Offset) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before = p.recoveryPoint
@@ -65,7 +67,7 @@ func (p *positions) offsets() Offsets {
 }
 
 // loadUnflushed returns the view together with the recovery point.
-func (p *positions) loadUnflushed() (v view, recoveryPoint int64) {
+func (p *positions) loadUnflushed() (v view, recoveryPoint record.Offset) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v = p.v
@@ -83,7 +85,7 @@ func (p *positions) active() *segment {
 // publish makes an append visible to readers: its end and, atomically with it, the first offset of
 // the transactions that hold back the last stable offset. It returns the number of offsets that are
 // not flushed.
-func (p *positions) publish(logEnd, endPosition, firstUnstable int64) (unflushed int64) {
+func (p *positions) publish(logEnd record.Offset, endPosition int64, firstUnstable record.Offset) (unflushed int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.v.LogEnd, p.v.endPosition = logEnd, endPosition
@@ -94,7 +96,7 @@ func (p *positions) publish(logEnd, endPosition, firstUnstable int64) (unflushed
 
 // setFirstUnstable sets the first offset of the transactions that hold back the last stable offset;
 // ok is false if there are none.
-func (p *positions) setFirstUnstable(offset int64, ok bool) {
+func (p *positions) setFirstUnstable(offset record.Offset, ok bool) {
 	if !ok {
 		offset = -1
 	}
@@ -107,7 +109,7 @@ func (p *positions) setFirstUnstable(offset int64, ok bool) {
 // raiseRecoveryPoint records that everything below upTo is durable, unless the log was truncated in
 // the meantime: offsets below upTo may then be new ones that are not synced yet. upTo is at most
 // the end of the log that was synced.
-func (p *positions) raiseRecoveryPoint(upTo, truncations int64) {
+func (p *positions) raiseRecoveryPoint(upTo record.Offset, truncations int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.v.truncations == truncations && upTo > p.recoveryPoint {
@@ -144,7 +146,9 @@ func (p *positions) unflushed() int64 {
 }
 
 // unflushedLocked returns the number of offsets not known to be durable. The caller must hold p.mu.
-func (p *positions) unflushedLocked() int64 { return p.v.LogEnd - max(p.recoveryPoint, p.v.LogStart) }
+func (p *positions) unflushedLocked() int64 {
+	return int64(p.v.LogEnd - max(p.recoveryPoint, p.v.LogStart))
+}
 
 func (v *view) active() *segment { return v.segments[len(v.segments)-1] }
 
@@ -181,7 +185,7 @@ func (v *view) outdated(failed *segment, err error) bool {
 
 // floor returns the index of the last segment whose base is at or below offset, -1 if there is
 // none.
-func (v *view) floor(offset int64) int {
+func (v *view) floor(offset record.Offset) int {
 	return sort.Search(len(v.segments), func(i int) bool { return v.segments[i].base > offset }) - 1
 }
 
@@ -194,7 +198,7 @@ func (v *view) end(i int) int64 {
 }
 
 // bound returns the offset up to which a reader may read.
-func (o Offsets) bound(b Bound) int64 {
+func (o Offsets) bound(b Bound) record.Offset {
 	switch b {
 	case UpToHighWatermark:
 		return o.HighWatermark

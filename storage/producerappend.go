@@ -80,7 +80,7 @@ func (u *producerAppend) openTxns(active *segment) (*fileHandle, error) {
 
 // apply applies the changes to the state, once the batches are written to the segment and the log
 // ends at logEnd.
-func (u *producerAppend) apply(active *segment, logEnd int64) error {
+func (u *producerAppend) apply(active *segment, logEnd record.Offset) error {
 	u.state.apply(u)
 	for _, t := range u.completed {
 		if err := completeTxn(u.state, active, t); err != nil {
@@ -197,7 +197,7 @@ func (u *producerAppend) addData(p *producerUpdate, b record.Batch) error {
 
 // addMarker ends the producer's transaction. A marker without a transaction is legal (KAFKA-10702)
 // and completes none.
-func (u *producerAppend) addMarker(p *producerUpdate, epoch int16, offset int64, m record.Control) error {
+func (u *producerAppend) addMarker(p *producerUpdate, epoch int16, offset record.Offset, m record.Control) error {
 	if err := u.checkEpoch(p, epoch, offset); err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (u *producerAppend) addMarker(p *producerUpdate, epoch int16, offset int64,
 
 // checkEpoch rejects a producer that a newer epoch has fenced. A follower accepts whatever its
 // leader has accepted.
-func (u *producerAppend) checkEpoch(p *producerUpdate, epoch int16, offset int64) error {
+func (u *producerAppend) checkEpoch(p *producerUpdate, epoch int16, offset record.Offset) error {
 	if epoch >= p.next.epoch {
 		return nil
 	}
@@ -240,7 +240,7 @@ func (u *producerAppend) checkEpoch(p *producerUpdate, epoch int16, offset int64
 }
 
 // checkSequence rejects a client's batch that does not follow the last one.
-func (u *producerAppend) checkSequence(p *producerUpdate, epoch int16, first int32, offset int64) error {
+func (u *producerAppend) checkSequence(p *producerUpdate, epoch int16, first int32, offset record.Offset) error {
 	id := p.next.producerID
 	if v := u.state.verifications[id]; v != nil && first > v.lowestSequence {
 		return protocol.Errorf(protocol.OutOfOrderSequenceNumber,

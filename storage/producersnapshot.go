@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/monedula/monedula/record"
 )
 
 // The format of a producer snapshot; all numbers are big endian:
@@ -49,7 +51,7 @@ func encodeSnapshot(producers map[int64]*producerEntry) []byte {
 	be.PutUint32(b[snapshotCRCEnd:], uint32(len(ids)))
 	for _, id := range ids {
 		e := producers[id]
-		lastOffset, delta := int64(-1), int32(0)
+		lastOffset, delta := record.Offset(-1), int32(0)
 		if last, ok := e.lastBatch(); ok {
 			lastOffset, delta = last.lastOffset, last.offsetDelta
 		}
@@ -99,9 +101,9 @@ func decodeSnapshotEntry(b []byte) producerEntry {
 		epoch:            int16(be.Uint16(b[8:])),
 		lastTimestamp:    int64(be.Uint64(b[26:])),
 		coordinatorEpoch: int32(be.Uint32(b[34:])),
-		txnFirstOffset:   max(int64(be.Uint64(b[38:])), -1),
+		txnFirstOffset:   max(record.Offset(be.Uint64(b[38:])), -1),
 	}
-	if lastOffset := int64(be.Uint64(b[14:])); lastOffset >= 0 {
+	if lastOffset := record.Offset(be.Uint64(b[14:])); lastOffset >= 0 {
 		e.addBatch(producerBatch{
 			lastSequence: int32(be.Uint32(b[10:])), lastOffset: lastOffset,
 			offsetDelta: int32(be.Uint32(b[22:])), timestamp: e.lastTimestamp,
@@ -129,7 +131,7 @@ func (s *producerState) reloadSnapshots() error {
 	return nil
 }
 
-func (s *producerState) snapshotFile(offset int64) string {
+func (s *producerState) snapshotFile(offset record.Offset) string {
 	return filepath.Join(s.dir, offsetFileName(offset, snapshotSuffix))
 }
 
@@ -181,7 +183,7 @@ func (s *producerState) syncLatest() error {
 // outside the range. Unless the state ends at logEnd, it loads the newest remaining snapshot,
 // without the producers that have expired at now (ms), and adds the earlier batches that the old
 // state remembers. The caller must replay the log from mapEnd on.
-func (s *producerState) truncateAndReload(logStart, logEnd, now int64) error {
+func (s *producerState) truncateAndReload(logStart, logEnd record.Offset, now int64) error {
 	for _, offset := range slices.Clone(s.snapshots) {
 		if offset > logEnd || offset <= logStart {
 			if err := s.removeSnapshot(offset); err != nil {
@@ -204,7 +206,7 @@ func (s *producerState) truncateAndReload(logStart, logEnd, now int64) error {
 
 // load loads the newest readable snapshot and removes unreadable ones. Without a snapshot the state
 // begins at logStart.
-func (s *producerState) load(logStart, now int64) error {
+func (s *producerState) load(logStart record.Offset, now int64) error {
 	for len(s.snapshots) > 0 {
 		offset := s.snapshots[len(s.snapshots)-1]
 		path := s.snapshotFile(offset)
@@ -243,7 +245,7 @@ func (s *producerState) take(entries []producerEntry, now int64) {
 }
 
 // truncateFullyAndStartAt drops the state and all snapshots.
-func (s *producerState) truncateFullyAndStartAt(offset int64) error {
+func (s *producerState) truncateFullyAndStartAt(offset record.Offset) error {
 	s.clear()
 	for len(s.snapshots) > 0 {
 		if err := s.removeSnapshot(s.snapshots[0]); err != nil {
@@ -256,11 +258,11 @@ func (s *producerState) truncateFullyAndStartAt(offset int64) error {
 
 // removeStraySnapshots removes all snapshots except those at the segments' base offsets and the
 // newest one if it is above them all, which was written at close.
-func (s *producerState) removeStraySnapshots(bases []int64) error {
+func (s *producerState) removeStraySnapshots(bases []record.Offset) error {
 	if err := s.reloadSnapshots(); err != nil {
 		return err
 	}
-	newest := int64(-1)
+	newest := record.Offset(-1)
 	if len(s.snapshots) > 0 {
 		newest = s.snapshots[len(s.snapshots)-1]
 	}
@@ -277,7 +279,7 @@ func (s *producerState) removeStraySnapshots(bases []int64) error {
 }
 
 // latestSnapshot returns the newest snapshot's offset; ok is false if there is none.
-func (s *producerState) latestSnapshot() (offset int64, ok bool) {
+func (s *producerState) latestSnapshot() (offset record.Offset, ok bool) {
 	if n := len(s.snapshots); n > 0 {
 		return s.snapshots[n-1], true
 	}
@@ -285,7 +287,7 @@ func (s *producerState) latestSnapshot() (offset int64, ok bool) {
 }
 
 // forgetSnapshot removes the snapshot from the list and reports whether it was listed.
-func (s *producerState) forgetSnapshot(offset int64) bool {
+func (s *producerState) forgetSnapshot(offset record.Offset) bool {
 	i, found := slices.BinarySearch(s.snapshots, offset)
 	if found {
 		s.snapshots = slices.Delete(s.snapshots, i, i+1)
@@ -293,7 +295,7 @@ func (s *producerState) forgetSnapshot(offset int64) bool {
 	return found
 }
 
-func (s *producerState) removeSnapshot(offset int64) error {
+func (s *producerState) removeSnapshot(offset record.Offset) error {
 	if !s.forgetSnapshot(offset) {
 		return nil
 	}
@@ -305,7 +307,7 @@ func (s *producerState) removeSnapshot(offset int64) error {
 
 // markSnapshotDeleted renames the snapshot at the offset to .deleted and returns its new path, ""
 // if there is none.
-func (s *producerState) markSnapshotDeleted(offset int64) (path string, err error) {
+func (s *producerState) markSnapshotDeleted(offset record.Offset) (path string, err error) {
 	if !s.forgetSnapshot(offset) {
 		return "", nil
 	}

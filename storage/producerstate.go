@@ -21,12 +21,14 @@ const batchesRetained = 5
 type producerBatch struct {
 	lastSequence int32
 	offsetDelta  int32
-	lastOffset   int64
+	lastOffset   record.Offset
 	timestamp    int64 // the largest in the batch
 }
 
 // firstOffset returns the batch's base offset.
-func (b producerBatch) firstOffset() int64 { return b.lastOffset - int64(b.offsetDelta) }
+func (b producerBatch) firstOffset() record.Offset {
+	return b.lastOffset - record.Offset(b.offsetDelta)
+}
 
 // firstSequence returns the batch's base sequence.
 func (b producerBatch) firstSequence() int32 { return decrementSequence(b.lastSequence, b.offsetDelta) }
@@ -34,10 +36,10 @@ func (b producerBatch) firstSequence() int32 { return decrementSequence(b.lastSe
 // producerEntry is the state of one producer in one partition.
 type producerEntry struct {
 	producerID       int64
-	epoch            int16 // -1 if not known
-	coordinatorEpoch int32 // -1 if no marker was seen
-	lastTimestamp    int64 // of the last batch or marker; determines expiry
-	txnFirstOffset   int64 // -1 if no transaction is open
+	epoch            int16         // -1 if not known
+	coordinatorEpoch int32         // -1 if no marker was seen
+	lastTimestamp    int64         // of the last batch or marker; determines expiry
+	txnFirstOffset   record.Offset // -1 if no transaction is open
 
 	batches [batchesRetained]producerBatch // the first n, oldest first
 	n       int
@@ -101,15 +103,15 @@ func (e *producerEntry) recall(former *producerEntry) {
 // openTxn is a transaction without a marker, or with one that is not below the high watermark.
 type openTxn struct {
 	producerID  int64
-	firstOffset int64
-	lastOffset  int64 // of the marker; -1 if there is none yet
+	firstOffset record.Offset
+	lastOffset  record.Offset // of the marker; -1 if there is none yet
 }
 
 // completedTxn is a transaction whose marker is being appended.
 type completedTxn struct {
 	producerID  int64
-	firstOffset int64
-	lastOffset  int64 // of the marker
+	firstOffset record.Offset
+	lastOffset  record.Offset // of the marker
 	aborted     bool
 }
 
@@ -129,9 +131,9 @@ type producerState struct {
 	ongoing, unreplicated []openTxn
 	verifications         map[int64]*Verification // nil until there is one
 
-	snapshots []int64 // offsets of the files, ascending
-	end       int64   // the state covers the log up to here
-	snapEnd   int64   // the value of end at the last snapshot
+	snapshots []record.Offset // offsets of the files, ascending
+	end       record.Offset   // the state covers the log up to here
+	snapEnd   record.Offset   // the value of end at the last snapshot
 	content   unsynced
 	names     *unsynced // of files in the directory; nil if the caller does not track them
 }
@@ -229,8 +231,8 @@ func insertTxn(txns []openTxn, t openTxn) []openTxn {
 	return slices.Insert(txns, i, t)
 }
 
-func findTxn(txns []openTxn, firstOffset int64) (int, bool) {
-	return slices.BinarySearchFunc(txns, firstOffset, func(t openTxn, first int64) int {
+func findTxn(txns []openTxn, firstOffset record.Offset) (int, bool) {
+	return slices.BinarySearchFunc(txns, firstOffset, func(t openTxn, first record.Offset) int {
 		return cmp.Compare(t.firstOffset, first)
 	})
 }
@@ -238,7 +240,7 @@ func findTxn(txns []openTxn, firstOffset int64) (int, bool) {
 // lastStableAfter returns the last stable offset for t's entry in the transaction index: the first
 // offset of the oldest open transaction of another producer, or else the offset after the marker.
 // It must be called before complete(t).
-func (s *producerState) lastStableAfter(t completedTxn) int64 {
+func (s *producerState) lastStableAfter(t completedTxn) record.Offset {
 	for _, o := range s.ongoing {
 		if o.producerID != t.producerID {
 			return o.firstOffset
@@ -261,7 +263,7 @@ func (s *producerState) complete(t completedTxn) {
 
 // firstUnstable returns the first offset of the oldest transaction that is open, or whose marker is
 // not below the high watermark; ok is false if there is none.
-func (s *producerState) firstUnstable() (offset int64, ok bool) {
+func (s *producerState) firstUnstable() (offset record.Offset, ok bool) {
 	switch {
 	case len(s.ongoing) == 0 && len(s.unreplicated) == 0:
 		return -1, false
@@ -275,12 +277,12 @@ func (s *producerState) firstUnstable() (offset int64, ok bool) {
 }
 
 // highWatermarkAdvanced drops the transactions whose marker is below the high watermark.
-func (s *producerState) highWatermarkAdvanced(highWatermark int64) {
+func (s *producerState) highWatermarkAdvanced(highWatermark record.Offset) {
 	s.unreplicated = slices.DeleteFunc(s.unreplicated, func(t openTxn) bool { return t.lastOffset < highWatermark })
 }
 
 // logStartAdvanced adapts the state to a log that begins at logStart.
-func (s *producerState) logStartAdvanced(logStart int64) {
+func (s *producerState) logStartAdvanced(logStart record.Offset) {
 	s.highWatermarkAdvanced(logStart)
 	s.end = max(s.end, logStart)
 	s.snapEnd = logStart
@@ -290,10 +292,10 @@ func (s *producerState) logStartAdvanced(logStart int64) {
 }
 
 // mapEnd returns the offset (exclusive) up to which the state covers the log.
-func (s *producerState) mapEnd() int64 { return s.end }
+func (s *producerState) mapEnd() record.Offset { return s.end }
 
 // setMapEnd sets the offset (exclusive) up to which the state covers the log.
-func (s *producerState) setMapEnd(offset int64) { s.end = offset }
+func (s *producerState) setMapEnd(offset record.Offset) { s.end = offset }
 
 // isEmpty reports whether there is no known producer and no transaction with an unreplicated
 // marker.

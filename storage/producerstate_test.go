@@ -47,7 +47,7 @@ type dataBatch struct {
 	id            int64
 	epoch         int16
 	first, last   int32 // sequences
-	offset        int64
+	offset        record.Offset
 	timestamp     int64
 	transactional bool
 }
@@ -69,7 +69,7 @@ func (d dataBatch) bytes(t testing.TB) record.Batch {
 	return record.Batch(set)
 }
 
-func marker(t testing.TB, id int64, epoch int16, offset int64, kind record.ControlType, coordinatorEpoch int32, timestamp int64) record.Batch {
+func marker(t testing.TB, id int64, epoch int16, offset record.Offset, kind record.ControlType, coordinatorEpoch int32, timestamp int64) record.Batch {
 	t.Helper()
 	o := record.Defaults()
 	o.BaseOffset, o.ProducerID, o.ProducerEpoch = offset, id, epoch
@@ -157,14 +157,14 @@ func TestTheLastFiveBatchesAreRemembered(t *testing.T) {
 	s := openProducers(t, memDir(t))
 	var batches []record.Batch
 	for i := range int32(7) {
-		b := dataBatch{id: 9, first: i * 2, last: i*2 + 1, offset: int64(i) * 10, timestamp: int64(i)}.bytes(t)
+		b := dataBatch{id: 9, first: i * 2, last: i*2 + 1, offset: record.Offset(i) * 10, timestamp: int64(i)}.bytes(t)
 		batches = append(batches, b)
 		mustAppend(t, s, record.FromClient, b)
 	}
 	for i, b := range batches {
 		found, ok := s.duplicate(b)
 		wantEqual(t, fmt.Sprint("batch ", i, " remembered"), ok, i >= 2)
-		if ok && (found.firstOffset() != int64(i)*10 || found.lastOffset != int64(i)*10+1 || found.timestamp != int64(i)) {
+		if ok && (found.firstOffset() != record.Offset(i)*10 || found.lastOffset != record.Offset(i)*10+1 || found.timestamp != int64(i)) {
 			t.Errorf("batch %d: %+v", i, found)
 		}
 	}
@@ -236,7 +236,7 @@ func TestAfterAMarkerOfANewProducerTheSequenceBeginsAtZero(t *testing.T) {
 
 func TestOneAppendMayEndAndBeginTransactions(t *testing.T) {
 	s := openProducers(t, memDir(t))
-	txn := func(id int64, sequence int32, offset int64) record.Batch {
+	txn := func(id int64, sequence int32, offset record.Offset) record.Batch {
 		return dataBatch{id: id, first: sequence, last: sequence, offset: offset, transactional: true}.bytes(t)
 	}
 	var u producerAppend
@@ -271,8 +271,8 @@ func TestOneAppendMayEndAndBeginTransactions(t *testing.T) {
 func TestManyProducersInOneAppend(t *testing.T) {
 	s := openProducers(t, memDir(t))
 	var batches []record.Batch
-	for i := range int64(100) {
-		batches = append(batches, dataBatch{id: i % 30, first: int32(i / 30), last: int32(i / 30), offset: i}.bytes(t))
+	for i := range record.Offset(100) {
+		batches = append(batches, dataBatch{id: int64(i % 30), first: int32(i / 30), last: int32(i / 30), offset: i}.bytes(t))
 	}
 	mustAppend(t, s, record.FromClient, batches...)
 	wantEqual(t, "producers", len(s.entries), 30)
@@ -458,11 +458,11 @@ func snapshotNames(t testing.TB, fsys vfs.FS) string {
 
 // withSnapshots returns a state that wrote a snapshot at each offset, after one batch of the
 // producer with the same number.
-func withSnapshots(t testing.TB, fsys vfs.FS, offsets ...int64) *producerState {
+func withSnapshots(t testing.TB, fsys vfs.FS, offsets ...record.Offset) *producerState {
 	t.Helper()
 	s := openProducers(t, fsys)
 	for _, at := range offsets {
-		mustAppend(t, s, record.FromClient, dataBatch{id: at, offset: at - 1, timestamp: 1000}.bytes(t))
+		mustAppend(t, s, record.FromClient, dataBatch{id: int64(at), offset: at - 1, timestamp: 1000}.bytes(t))
 		path, err := s.takeSnapshot(false)
 		noError(t, err)
 		wantEqual(t, "path", path, s.snapshotFile(at))
@@ -535,10 +535,10 @@ func TestAStateThatEndsAtTheLogEndIsKept(t *testing.T) {
 
 func TestStraySnapshotsAreRemoved(t *testing.T) {
 	for _, c := range []struct {
-		bases []int64
+		bases []record.Offset
 		want  string
 	}{
-		{[]int64{0, 5, 8}, "5 8 15"}, {[]int64{0, 5, 8, 20}, "5 8"}, {[]int64{0, 15}, "15"}, {[]int64{0}, "15"}, {nil, "15"}, {[]int64{5, 12}, "5 12 15"},
+		{[]record.Offset{0, 5, 8}, "5 8 15"}, {[]record.Offset{0, 5, 8, 20}, "5 8"}, {[]record.Offset{0, 15}, "15"}, {[]record.Offset{0}, "15"}, {nil, "15"}, {[]record.Offset{5, 12}, "5 12 15"},
 	} {
 		mem := memDir(t)
 		withSnapshots(t, mem, 5, 8, 12, 15)

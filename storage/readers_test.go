@@ -20,10 +20,10 @@ import (
 // another value.
 type pastValues struct {
 	mu     sync.Mutex
-	values map[int64]map[string]bool
+	values map[record.Offset]map[string]bool
 }
 
-func (h *pastValues) add(offset int64, value string) {
+func (h *pastValues) add(offset record.Offset, value string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.values[offset] == nil {
@@ -32,7 +32,7 @@ func (h *pastValues) add(offset int64, value string) {
 	h.values[offset][value] = true
 }
 
-func (h *pastValues) has(offset int64, value string) bool {
+func (h *pastValues) has(offset record.Offset, value string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.values[offset][value]
@@ -53,7 +53,7 @@ func TestEightReadersNeverSeeAWrongByte(t *testing.T) {
 			c.SegmentBytes, c.IndexIntervalBytes, c.FileDeleteDelayMs, c.RetentionBytes = 16<<10, 512, 0, 64<<10
 			h := start(t, fsys, func(m *ManagerConfig) { m.Dirs, m.Defaults, m.OpenFiles = []string{dir}, c, 4 })
 			l := h.log(t, c)
-			past := &pastValues{values: map[int64]map[string]bool{}}
+			past := &pastValues{values: map[record.Offset]map[string]bool{}}
 			var stop atomic.Bool
 			var reads atomic.Int64
 			var readers sync.WaitGroup
@@ -87,7 +87,7 @@ func randomWrites(t *testing.T, l *Log, past *pastValues, n int) {
 			noError(t, l.Roll())
 		case 1:
 			o := l.Offsets()
-			if _, err := l.TruncateTo(max(o.LogStart, o.LogEnd-random.Int64N(40))); err != nil {
+			if _, err := l.TruncateTo(max(o.LogStart, o.LogEnd-record.Offset(random.Int64N(40)))); err != nil {
 				t.Error(err)
 				return
 			}
@@ -100,8 +100,8 @@ func randomWrites(t *testing.T, l *Log, past *pastValues, n int) {
 			first := l.Offsets().LogEnd
 			var vs []string
 			for k := range 1 + random.IntN(3) {
-				vs = append(vs, fmt.Sprintf("%d/%d %s", first+int64(k), i, strings.Repeat(string(rune('a'+i%26)), random.IntN(700))))
-				past.add(first+int64(k), vs[k])
+				vs = append(vs, fmt.Sprintf("%d/%d %s", first+record.Offset(k), i, strings.Repeat(string(rune('a'+i%26)), random.IntN(700))))
+				past.add(first+record.Offset(k), vs[k])
 			}
 			appendValues(t, l, 1, vs...)
 		}
@@ -113,7 +113,7 @@ func randomReads(t *testing.T, l *Log, past *pastValues, seed uint64, stop *atom
 	var held []heldRead
 	for !stop.Load() && !t.Failed() {
 		o := l.Offsets()
-		offset := o.LogStart + random.Int64N(o.LogEnd-o.LogStart+1)
+		offset := o.LogStart + record.Offset(random.Int64N(int64(o.LogEnd-o.LogStart+1)))
 		data, err := l.Read(Read{Offset: offset, MaxBytes: int32(1 + random.IntN(8000)), MinOneMessage: true, Bound: Bound(random.IntN(2))})
 		if err != nil {
 			if !errors.Is(err, protocol.OffsetOutOfRange) {
@@ -141,7 +141,7 @@ type heldRead struct {
 	seen []byte
 }
 
-func (r *heldRead) checkAgain(t *testing.T, past *pastValues, offset int64) {
+func (r *heldRead) checkAgain(t *testing.T, past *pastValues, offset record.Offset) {
 	again := readPinned(t, &r.data)
 	if n := min(len(again), len(r.seen)); string(again[:n]) != string(r.seen[:n]) {
 		t.Error("pinned bytes changed")
@@ -162,9 +162,9 @@ func readPinned(t *testing.T, data *Data) []byte {
 	return b[:n]
 }
 
-func checkRead(t *testing.T, past *pastValues, data *Data, offset int64) []byte {
+func checkRead(t *testing.T, past *pastValues, data *Data, offset record.Offset) []byte {
 	all := readPinned(t, data)
-	last := int64(-1)
+	last := record.Offset(-1)
 	for set := all; ; {
 		b, rest, err := record.Next(set)
 		if err != nil {

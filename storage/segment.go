@@ -20,7 +20,7 @@ import (
 // A pinned range of bytes never changes. An append only adds bytes after it. A truncation of a
 // pinned segment cuts the file, and the log continues in a new segment (see Log.TruncateTo).
 type segment struct {
-	base int64
+	base record.Offset
 	env  *environment
 
 	log   *cachedFile
@@ -58,7 +58,7 @@ type segment struct {
 }
 
 // newSegment returns a segment without opening its files.
-func newSegment(env *environment, dir string, base int64, c *settings.Topic) *segment {
+func newSegment(env *environment, dir string, base record.Offset, c *settings.Topic) *segment {
 	stem := segmentPath(dir, base, "")
 	s := &segment{
 		base:    base,
@@ -78,7 +78,7 @@ func newSegment(env *environment, dir string, base int64, c *settings.Topic) *se
 }
 
 // openSegment returns a segment of existing files.
-func openSegment(env *environment, dir string, base int64, c *settings.Topic) (*segment, error) {
+func openSegment(env *environment, dir string, base record.Offset, c *settings.Topic) (*segment, error) {
 	s := newSegment(env, dir, base, c)
 	info, err := env.fs.Stat(s.log.name())
 	if err != nil {
@@ -92,7 +92,7 @@ func openSegment(env *environment, dir string, base int64, c *settings.Topic) (*
 }
 
 // createSegment creates the files of a new, empty segment.
-func createSegment(env *environment, dir string, base int64, c *settings.Topic) (*segment, error) {
+func createSegment(env *environment, dir string, base record.Offset, c *settings.Topic) (*segment, error) {
 	s := newSegment(env, dir, base, c)
 	s.unsynced.note()
 	for _, f := range [...]*cachedFile{s.log, s.index.file, s.times.file} {
@@ -135,7 +135,7 @@ func (s *segment) files() [4]*cachedFile {
 	return [...]*cachedFile{s.log, s.index.file, s.times.file, s.txns.file}
 }
 
-func segmentPath(dir string, base int64, suffix string) string {
+func segmentPath(dir string, base record.Offset, suffix string) string {
 	return filepath.Join(dir, offsetFileName(base, suffix))
 }
 

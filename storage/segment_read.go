@@ -6,11 +6,12 @@ import (
 	"sync"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // translate returns the position and size of the first batch whose last offset is at or above
 // offset and that starts before position end. size is 0 if there is none.
-func (s *segment) translate(file io.ReaderAt, offset, end int64) (at, size int64, err error) {
+func (s *segment) translate(file io.ReaderAt, offset record.Offset, end int64) (at, size int64, err error) {
 	if at, size, ok := s.tail.find(offset); ok && at < end {
 		return at, size, nil
 	}
@@ -34,7 +35,7 @@ func (s *segment) translate(file io.ReaderAt, offset, end int64) (at, size int64
 
 // nextOffset returns the offset after the last batch, base if there is none. An index whose last
 // entry is not a batch in the .log is an error that wraps protocol.CorruptMessage.
-func (s *segment) nextOffset() (int64, error) {
+func (s *segment) nextOffset() (record.Offset, error) {
 	f, err := s.log.acquire()
 	if err != nil {
 		return 0, err
@@ -85,7 +86,7 @@ func (s *segment) firstTimestamp() (ms int64, ok bool, err error) {
 
 // findTimestamp returns the first record with a timestamp at or above ts and an offset at or above
 // start, in batches that start before position end. Its Offset is -1 if there is none.
-func (s *segment) findTimestamp(file io.ReaderAt, ts, start, end int64) (TimestampedOffset, error) {
+func (s *segment) findTimestamp(file io.ReaderAt, ts int64, start record.Offset, end int64) (TimestampedOffset, error) {
 	indexed, err := s.times.lookup(ts)
 	if err != nil {
 		return notFound, err
@@ -106,7 +107,7 @@ func (s *segment) findTimestamp(file io.ReaderAt, ts, start, end int64) (Timesta
 			continue
 		}
 		found := notFound
-		err = b.EachTimestamp(func(offset, timestamp int64) error {
+		err = b.EachTimestamp(func(offset record.Offset, timestamp int64) error {
 			if timestamp >= ts && offset >= start {
 				found = TimestampedOffset{timestamp, offset, b.PartitionLeaderEpoch()}
 				return errStop
@@ -133,7 +134,10 @@ type batchTail struct {
 
 const tailLength = 32
 
-type tailBatch struct{ base, last, at, size int64 }
+type tailBatch struct {
+	base, last record.Offset
+	at, size   int64
+}
 
 func (t *batchTail) add(b tailBatch) {
 	t.mu.Lock()
@@ -158,7 +162,7 @@ func (t *batchTail) clear() {
 
 // find returns the first batch whose last offset is at or above offset; ok is false if the tail
 // does not reach back far enough, or has no such batch.
-func (t *batchTail) find(offset int64) (at, size int64, ok bool) {
+func (t *batchTail) find(offset record.Offset) (at, size int64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := len(t.batches)

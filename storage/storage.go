@@ -5,6 +5,7 @@ package storage
 import (
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/record"
 )
 
 // TopicPartition names a log.
@@ -23,7 +24,7 @@ const (
 
 // Read is a request for bytes of one log.
 type Read struct {
-	Offset        int64
+	Offset        record.Offset
 	MaxBytes      int32
 	MinOneMessage bool // return a first batch larger than MaxBytes whole
 	Bound         Bound
@@ -33,13 +34,13 @@ type Read struct {
 // Offsets is one atomic snapshot of a log's positions:
 // LogStart <= LastStable <= HighWatermark <= LogEnd.
 type Offsets struct {
-	LogStart, HighWatermark, LastStable, LogEnd int64
+	LogStart, HighWatermark, LastStable, LogEnd record.Offset
 }
 
 // AbortedTxn is one aborted transaction a read_committed reader must skip.
 type AbortedTxn struct {
 	ProducerID  int64
-	FirstOffset int64
+	FirstOffset record.Offset
 }
 
 // Data is the result of a Read: a range of bytes in one pinned segment. The caller must call
@@ -74,5 +75,5 @@ type ProducerStatus struct {
 	LastSequence          int32
 	LastTimestamp         int64
 	CoordinatorEpoch      int32
-	CurrentTxnFirstOffset int64 // -1: no open transaction
+	CurrentTxnFirstOffset record.Offset // -1: no open transaction
 }

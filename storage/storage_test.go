@@ -213,7 +213,7 @@ func readBytes(t testing.TB, l *Log, r Read) []byte {
 }
 
 // all returns the records of a log from an offset to its end as offset=value.
-func all(t testing.TB, l *Log, from int64) []string {
+func all(t testing.TB, l *Log, from record.Offset) []string {
 	t.Helper()
 	var found []string
 	for end := l.Offsets().LogEnd; from < end; {

@@ -13,7 +13,7 @@ const timeEntrySize = 12
 // and an offset up to which no timestamp is larger.
 type timestampOffset struct {
 	timestamp int64
-	offset    int64
+	offset    record.Offset
 }
 
 // timeIndex finds the position of a timestamp in a segment. An entry (12 bytes, big endian) holds
@@ -25,7 +25,7 @@ type timeIndex struct{ indexFile }
 
 // newTimeIndex returns the index of the segment with the given base offset, without opening its
 // file.
-func newTimeIndex(file *cachedFile, base int64, maxSize int32) *timeIndex {
+func newTimeIndex(file *cachedFile, base record.Offset, maxSize int32) *timeIndex {
 	x := &timeIndex{newIndexFile(file, base, timeEntrySize, maxSize)}
 	x.reserve = 1
 	return x
@@ -33,7 +33,7 @@ func newTimeIndex(file *cachedFile, base int64, maxSize int32) *timeIndex {
 
 func (x *timeIndex) decode(e []byte) timestampOffset {
 	be := binary.BigEndian
-	return timestampOffset{int64(be.Uint64(e)), x.base + int64(int32(be.Uint32(e[8:])))}
+	return timestampOffset{int64(be.Uint64(e)), x.base + record.Offset(int32(be.Uint32(e[8:])))}
 }
 
 // isFull reports whether at most the reserved slot is left.
@@ -46,7 +46,7 @@ func (x *timeIndex) isFull() (bool, error) {
 // nothing. With force (on roll and close) it also uses the reserved slot, and leaves the entry out
 // if that is taken too. The error is errInvalidOffset if the timestamp or the offset goes
 // backwards, errIndexFull if no slot is left.
-func (x *timeIndex) maybeAppend(timestamp, offset int64, force bool) error {
+func (x *timeIndex) maybeAppend(timestamp int64, offset record.Offset, force bool) error {
 	s, err := x.load()
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (x *timeIndex) last() (timestampOffset, error) {
 }
 
 // truncateTo drops the entries at or above offset.
-func (x *timeIndex) truncateTo(offset int64) error {
+func (x *timeIndex) truncateTo(offset record.Offset) error {
 	_, n, err := x.find(func(e []byte) bool { return x.decode(e).offset < offset })
 	if err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+
+	"github.com/monedula/monedula/record"
 )
 
 const (
@@ -18,11 +20,11 @@ const (
 // abortedTxn is an entry of a transaction index.
 type abortedTxn struct {
 	producerID  int64
-	firstOffset int64
-	lastOffset  int64 // of the ABORT marker
+	firstOffset record.Offset
+	lastOffset  record.Offset // of the ABORT marker
 	// lastStableOffset is the last stable offset after this abort: the first offset of the oldest
 	// other open transaction, or else lastOffset+1.
-	lastStableOffset int64
+	lastStableOffset record.Offset
 }
 
 func (t abortedTxn) encode() []byte {
@@ -37,9 +39,9 @@ func (t abortedTxn) encode() []byte {
 func decodeAbortedTxn(b []byte) (t abortedTxn, version int16) {
 	return abortedTxn{
 		producerID:       int64(binary.BigEndian.Uint64(b[2:])),
-		firstOffset:      int64(binary.BigEndian.Uint64(b[10:])),
-		lastOffset:       int64(binary.BigEndian.Uint64(b[18:])),
-		lastStableOffset: int64(binary.BigEndian.Uint64(b[26:])),
+		firstOffset:      record.Offset(binary.BigEndian.Uint64(b[10:])),
+		lastOffset:       record.Offset(binary.BigEndian.Uint64(b[18:])),
+		lastStableOffset: record.Offset(binary.BigEndian.Uint64(b[26:])),
 	}, int16(binary.BigEndian.Uint16(b))
 }
 
@@ -48,7 +50,7 @@ func decodeAbortedTxn(b []byte) (t abortedTxn, version int16) {
 // called by one goroutine at a time; methods that read may run concurrently with them.
 type txnIndex struct {
 	file *cachedFile
-	base int64
+	base record.Offset
 
 	loading sync.Mutex // allows one first load at a time
 	state   atomic.Pointer[txnIndexState]
@@ -58,13 +60,13 @@ type txnIndex struct {
 type txnIndexState struct {
 	exists      bool
 	count       int64
-	lastOffset  int64 // of the last entry
+	lastOffset  record.Offset // of the last entry
 	truncations int64
 }
 
 // newTxnIndex returns the index of the segment with the given base offset, without opening its
 // file.
-func newTxnIndex(file *cachedFile, base int64) *txnIndex {
+func newTxnIndex(file *cachedFile, base record.Offset) *txnIndex {
 	return &txnIndex{file: file, base: base}
 }
 
@@ -161,7 +163,7 @@ func (x *txnIndex) create() error {
 // collect appends to dst the transactions with data in [fetchOffset, upperBound). complete reports
 // that later segments' indexes cannot hold more. It starts with the first entry that ends at or
 // above fetchOffset, and reads no more entries than needed.
-func (x *txnIndex) collect(dst []AbortedTxn, fetchOffset, upperBound int64) (found []AbortedTxn, complete bool, err error) {
+func (x *txnIndex) collect(dst []AbortedTxn, fetchOffset, upperBound record.Offset) (found []AbortedTxn, complete bool, err error) {
 	for {
 		s, err := x.load()
 		if err != nil || s.count == 0 || s.lastOffset < fetchOffset {
@@ -176,7 +178,7 @@ func (x *txnIndex) collect(dst []AbortedTxn, fetchOffset, upperBound int64) (fou
 }
 
 // collectFrom is collect in one state.
-func (x *txnIndex) collectFrom(s *txnIndexState, dst []AbortedTxn, fetchOffset, upperBound int64) (found []AbortedTxn, complete bool, err error) {
+func (x *txnIndex) collectFrom(s *txnIndexState, dst []AbortedTxn, fetchOffset, upperBound record.Offset) (found []AbortedTxn, complete bool, err error) {
 	f, err := x.file.acquire()
 	if err != nil {
 		return dst, false, err
@@ -259,7 +261,7 @@ func (x *txnIndex) readAt(b []byte) error {
 }
 
 // truncateTo drops the entries whose lastOffset is at or above offset.
-func (x *txnIndex) truncateTo(offset int64) error {
+func (x *txnIndex) truncateTo(offset record.Offset) error {
 	all, err := x.all()
 	if err != nil {
 		return err

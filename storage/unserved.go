@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // unservedLog is a log whose files are kept although it is not served: no other log replaces it,
@@ -13,8 +14,8 @@ import (
 type unservedLog struct {
 	dir                     *logDir
 	path                    string
-	recoveryPoint, logStart int64 // as checkpointed, 0 if unknown
-	cause                   error // why it is not served
+	recoveryPoint, logStart record.Offset // as checkpointed, 0 if unknown
+	cause                   error         // why it is not served
 }
 
 // logKey identifies a log in the table.

@@ -26,25 +26,25 @@ type cluster struct {
 
 	mu        sync.Mutex // guards the fields below
 	logs      map[TopicPartition]*log
-	committed map[TopicPartition]int64
+	committed map[TopicPartition]record.Offset
 	failures  map[protocol.APIKey][]protocol.ErrorCode // the next responses to a key have these errors
 	asked     map[protocol.APIKey]int                  // number of requests
 }
 
 // log is the log of a partition.
 type log struct {
-	start  int64
+	start  record.Offset
 	values []string // from start on
 	leader int32
 	damage bool // the next batch has a wrong checksum
 }
 
-func (l *log) end() int64 { return l.start + int64(len(l.values)) }
+func (l *log) end() record.Offset { return l.start + record.Offset(len(l.values)) }
 
 // newCluster starts a cluster whose topics have the given numbers of partitions.
 func newCluster(t *testing.T, topics map[string]int32) *cluster {
 	t.Helper()
-	c := &cluster{t: t, zookeeper: zktest.Start(t), logs: map[TopicPartition]*log{}, committed: map[TopicPartition]int64{},
+	c := &cluster{t: t, zookeeper: zktest.Start(t), logs: map[TopicPartition]*log{}, committed: map[TopicPartition]record.Offset{},
 		failures: map[protocol.APIKey][]protocol.ErrorCode{}, asked: map[protocol.APIKey]int{}}
 	c.peer = toolreplay.Serve(t, c.answer)
 	c.zookeeper.Put(t, "/consumers", "")
@@ -105,7 +105,7 @@ func (c *cluster) requests(key protocol.APIKey) int {
 	return c.asked[key]
 }
 
-func (c *cluster) offset(topic string, partition int32) int64 {
+func (c *cluster) offset(topic string, partition int32) record.Offset {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if offset, found := c.committed[TopicPartition{Topic: topic, Partition: partition}]; found {
@@ -170,9 +170,9 @@ func (c *cluster) listOffsets(req *kmsg.ListOffsetsRequest, code protocol.ErrorC
 		for _, wanted := range t.Partitions {
 			l := c.logs[TopicPartition{Topic: t.Topic, Partition: wanted.Partition}]
 			p := kmsg.NewListOffsetsResponseTopicPartition()
-			p.Partition, p.ErrorCode, p.OldStyleOffsets = wanted.Partition, int16(code), []int64{l.end()}
+			p.Partition, p.ErrorCode, p.OldStyleOffsets = wanted.Partition, int16(code), []int64{int64(l.end())}
 			if wanted.Timestamp == -2 {
-				p.OldStyleOffsets = []int64{l.start}
+				p.OldStyleOffsets = []int64{int64(l.start)}
 			}
 			topic.Partitions = append(topic.Partitions, p)
 		}
@@ -192,10 +192,10 @@ func (c *cluster) fetch(req *kmsg.FetchRequest, code protocol.ErrorCode) kmsg.Re
 			p.Partition, p.ErrorCode = wanted.Partition, int16(code)
 			switch {
 			case code != protocol.None:
-			case wanted.FetchOffset < l.start || wanted.FetchOffset > l.end():
+			case record.Offset(wanted.FetchOffset) < l.start || record.Offset(wanted.FetchOffset) > l.end():
 				p.ErrorCode = int16(protocol.OffsetOutOfRange)
 			default:
-				p.RecordBatches = c.batch(l, wanted.FetchOffset, int(wanted.PartitionMaxBytes))
+				p.RecordBatches = c.batch(l, record.Offset(wanted.FetchOffset), int(wanted.PartitionMaxBytes))
 			}
 			topic.Partitions = append(topic.Partitions, p)
 		}
@@ -206,7 +206,7 @@ func (c *cluster) fetch(req *kmsg.FetchRequest, code protocol.ErrorCode) kmsg.Re
 
 // batch returns the records of a log from an offset on. Like a broker of old, it cuts them off at
 // the limit.
-func (c *cluster) batch(l *log, from int64, limit int) []byte {
+func (c *cluster) batch(l *log, from record.Offset, limit int) []byte {
 	values := l.values[from-l.start:]
 	if len(values) == 0 {
 		return nil
@@ -240,7 +240,7 @@ func (c *cluster) offsetFetch(req *kmsg.OffsetFetchRequest, code protocol.ErrorC
 			p := kmsg.NewOffsetFetchResponseTopicPartition()
 			p.Partition, p.Offset, p.ErrorCode = n, -1, int16(code)
 			if offset, found := c.committed[TopicPartition{Topic: t.Topic, Partition: n}]; found {
-				p.Offset = offset
+				p.Offset = int64(offset)
 			}
 			topic.Partitions = append(topic.Partitions, p)
 		}
@@ -258,7 +258,7 @@ func (c *cluster) offsetCommit(req *kmsg.OffsetCommitRequest, code protocol.Erro
 			p := kmsg.NewOffsetCommitResponseTopicPartition()
 			p.Partition, p.ErrorCode = wanted.Partition, int16(code)
 			if code == protocol.None {
-				c.committed[TopicPartition{Topic: t.Topic, Partition: wanted.Partition}] = wanted.Offset
+				c.committed[TopicPartition{Topic: t.Topic, Partition: wanted.Partition}] = record.Offset(wanted.Offset)
 			}
 			topic.Partitions = append(topic.Partitions, p)
 		}

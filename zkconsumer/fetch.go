@@ -355,7 +355,7 @@ func (f *fetcher) request(positions []*position) *kmsg.FetchRequest {
 			req.Topics = append(req.Topics, t)
 		}
 		rp := kmsg.NewFetchRequestTopicPartition()
-		rp.Partition, rp.FetchOffset, rp.PartitionMaxBytes = p.tp.Partition, p.fetch, int32(f.cfg.FetchMessageMax)
+		rp.Partition, rp.FetchOffset, rp.PartitionMaxBytes = p.tp.Partition, int64(p.fetch), int32(f.cfg.FetchMessageMax)
 		req.Topics[i].Partitions = append(req.Topics[i].Partitions, rp)
 	}
 	return req
@@ -445,7 +445,7 @@ func (f *fetcher) reset(p *position) error {
 				return code
 			}
 			if len(got.OldStyleOffsets) > 0 {
-				p.fetch = got.OldStyleOffsets[0]
+				p.fetch = record.Offset(got.OldStyleOffsets[0])
 				p.stream.reset(p, p.fetch)
 				return nil
 			}

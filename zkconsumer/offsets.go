@@ -13,6 +13,7 @@ import (
 
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -20,9 +21,9 @@ import (
 type offsetStore interface {
 	// fetch returns the committed offset of each partition. Partitions without one are missing from
 	// the result.
-	fetch(ctx context.Context, tps []TopicPartition) (map[TopicPartition]int64, error)
+	fetch(ctx context.Context, tps []TopicPartition) (map[TopicPartition]record.Offset, error)
 	// commit commits offsets. written are the committed partitions, also if there is an error.
-	commit(ctx context.Context, offsets map[TopicPartition]int64) (written []TopicPartition, err error)
+	commit(ctx context.Context, offsets map[TopicPartition]record.Offset) (written []TopicPartition, err error)
 	// disconnect closes the connection, if any. The next call opens a new one.
 	disconnect()
 }
@@ -33,8 +34,8 @@ type zookeeperOffsets struct {
 	group string
 }
 
-func (z *zookeeperOffsets) fetch(ctx context.Context, tps []TopicPartition) (map[TopicPartition]int64, error) {
-	offsets := map[TopicPartition]int64{}
+func (z *zookeeperOffsets) fetch(ctx context.Context, tps []TopicPartition) (map[TopicPartition]record.Offset, error) {
+	offsets := map[TopicPartition]record.Offset{}
 	for _, tp := range tps {
 		offset, known, err := z.store.ConsumerOffset(ctx, z.group, tp)
 		if err != nil {
@@ -49,7 +50,7 @@ func (z *zookeeperOffsets) fetch(ctx context.Context, tps []TopicPartition) (map
 
 func (z *zookeeperOffsets) disconnect() {}
 
-func (z *zookeeperOffsets) commit(ctx context.Context, offsets map[TopicPartition]int64) (written []TopicPartition, err error) {
+func (z *zookeeperOffsets) commit(ctx context.Context, offsets map[TopicPartition]record.Offset) (written []TopicPartition, err error) {
 	for tp, offset := range offsets {
 		if err := z.store.SetConsumerOffset(ctx, z.group, tp, offset); err != nil {
 			return written, err
@@ -136,8 +137,8 @@ func (k *kafkaOffsets) coordinator(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-func (k *kafkaOffsets) fetch(ctx context.Context, tps []TopicPartition) (map[TopicPartition]int64, error) {
-	offsets := map[TopicPartition]int64{}
+func (k *kafkaOffsets) fetch(ctx context.Context, tps []TopicPartition) (map[TopicPartition]record.Offset, error) {
+	offsets := map[TopicPartition]record.Offset{}
 	if len(tps) == 0 {
 		return offsets, nil
 	}
@@ -160,7 +161,7 @@ func (k *kafkaOffsets) fetch(ctx context.Context, tps []TopicPartition) (map[Top
 					return fmt.Errorf("fetch the offset of %s-%d: %w", t.Topic, p.Partition, code)
 				}
 				if p.Offset >= 0 {
-					offsets[TopicPartition{Topic: t.Topic, Partition: p.Partition}] = p.Offset
+					offsets[TopicPartition{Topic: t.Topic, Partition: p.Partition}] = record.Offset(p.Offset)
 				}
 			}
 		}
@@ -178,7 +179,7 @@ func (k *kafkaOffsets) fetch(ctx context.Context, tps []TopicPartition) (map[Top
 	return offsets, err
 }
 
-func (k *kafkaOffsets) commit(ctx context.Context, offsets map[TopicPartition]int64) (written []TopicPartition, err error) {
+func (k *kafkaOffsets) commit(ctx context.Context, offsets map[TopicPartition]record.Offset) (written []TopicPartition, err error) {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.SetVersion(1)
 	req.Group, req.Generation = k.cfg.Group, -1
@@ -186,7 +187,7 @@ func (k *kafkaOffsets) commit(ctx context.Context, offsets map[TopicPartition]in
 		t := kmsg.NewOffsetCommitRequestTopic()
 		t.Topic = tp.Topic
 		p := kmsg.NewOffsetCommitRequestTopicPartition()
-		p.Partition, p.Offset, p.Timestamp = tp.Partition, offset, -1
+		p.Partition, p.Offset, p.Timestamp = tp.Partition, int64(offset), -1
 		p.Metadata = kmsg.StringPtr("")
 		t.Partitions = append(t.Partitions, p)
 		req.Topics = append(req.Topics, t)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 func (c *cluster) openWithKafkaOffsets(change func(cfg *Config)) *Consumer {
@@ -48,7 +49,7 @@ func TestDualCommitsCanBeDisabled(t *testing.T) {
 // While offsets move from ZooKeeper to the coordinator, the larger offset of the two is valid.
 func TestTheLargerOfTwoOffsetsIsUsed(t *testing.T) {
 	for _, offsets := range []struct {
-		kafka     int64
+		kafka     record.Offset
 		zookeeper string
 		want      string
 	}{{2, "1", "t-0@2=c"}, {1, "2", "t-0@2=c"}, {1, "", "t-0@1=b"}, {-1, "1", "t-0@1=b"}} {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -371,7 +372,7 @@ func (c *Consumer) forgetOwned() { clear(c.owned) }
 // commit commits the consumed offsets of owned partitions that have changed. It is bound to the
 // session in which the partitions are owned.
 func (c *Consumer) commit() error {
-	changed := map[TopicPartition]int64{}
+	changed := map[TopicPartition]record.Offset{}
 	for tp, p := range c.owned {
 		if consumed := p.stream.consumedOf(p); consumed >= 0 && consumed != p.written {
 			changed[tp] = consumed

@@ -16,7 +16,7 @@ var ErrClosed = errors.New("zkconsumer: closed")
 type Record struct {
 	Topic         string
 	Partition     int32
-	Offset        int64
+	Offset        record.Offset
 	Timestamp     int64                // ms since 1970; -1: none
 	TimestampType record.TimestampType // NoTimestampType if there is none
 	Key, Value    []byte               // nil: null
@@ -28,27 +28,27 @@ type position struct {
 	tp     TopicPartition
 	stream *Stream
 
-	fetch int64 // next offset to fetch; below 0: must be reset. Used by its fetcher, or while it has none by findLeaders
+	fetch record.Offset // next offset to fetch; below 0: must be reset. Used by its fetcher, or while it has none by findLeaders
 
 	// Guarded by stream.mu.
-	consumed int64 // next offset to hand out, which a commit writes; below 0: unknown
-	queued   int   // number of its chunks in stream.queue
+	consumed record.Offset // next offset to hand out, which a commit writes; below 0: unknown
+	queued   int           // number of its chunks in stream.queue
 
-	written int64 // last committed offset; used by the consumer goroutine only
+	written record.Offset // last committed offset; used by the consumer goroutine only
 }
 
 // chunk holds the records of a partition from one fetch.
 type chunk struct {
 	from    *position
 	records []Record
-	next    int64 // the offset after the fetched records
-	err     error // a permanent error, which another fetch would not resolve
+	next    record.Offset // the offset after the fetched records
+	err     error         // a permanent error, which another fetch would not resolve
 }
 
 // batch describes the records that Poll has handed out and that its caller may still be processing.
 type batch struct {
 	from *position
-	next int64         // consumed offset once the batch is processed
+	next record.Offset // consumed offset once the batch is processed
 	done chan struct{} // closed once the batch is processed
 }
 
@@ -192,14 +192,14 @@ func (s *Stream) close() {
 }
 
 // consumedOf returns the consumed offset of a partition.
-func (s *Stream) consumedOf(p *position) int64 {
+func (s *Stream) consumedOf(p *position) record.Offset {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return p.consumed
 }
 
 // reset sets the position of a partition that was never read or whose offset is out of range.
-func (s *Stream) reset(p *position, offset int64) {
+func (s *Stream) reset(p *position, offset record.Offset) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.consumed = offset

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/monedula/monedula/record"
 )
 
-func filled(offsets ...int64) (*Stream, *position) {
+func filled(offsets ...record.Offset) (*Stream, *position) {
 	s := newStream(thread{"m", 0})
 	s.taken = func() {}
 	p := &position{stream: s, consumed: offsets[0]}

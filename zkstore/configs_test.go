@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/record"
 )
 
 func TestConfigsAreWrittenOnlyIfThereIsAController(t *testing.T) {
@@ -175,7 +176,7 @@ func TestRequestsToTheControllerAreWrittenReadAndDeleted(t *testing.T) {
 	if _, known, err := s.ConsumerOffset(ctx, "g", tps[0]); known || err != nil {
 		t.Errorf("unknown offset: %t, %v", known, err)
 	}
-	for _, offset := range []int64{42, 43} {
+	for _, offset := range []record.Offset{42, 43} {
 		must(t, s.SetConsumerOffset(ctx, "g", tps[0], offset))
 		if have, known, err := s.ConsumerOffset(ctx, "g", tps[0]); have != offset || !known || err != nil {
 			t.Errorf("offset %d, %t, %v", have, known, err)

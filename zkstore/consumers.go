@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
@@ -158,7 +159,7 @@ func (c consumers) DeleteConsumerGroup(ctx context.Context, group string) error 
 }
 
 // ConsumerOffset reads /consumers/G/offsets/T/P. known is false if the node is missing or empty.
-func (c consumers) ConsumerOffset(ctx context.Context, group string, tp TopicPartition) (offset int64, known bool, err error) {
+func (c consumers) ConsumerOffset(ctx context.Context, group string, tp TopicPartition) (offset record.Offset, known bool, err error) {
 	path := consumerOffsetPath(group, tp)
 	n, err := c.nodes.ReadUnwatched(ctx, path)
 	if errors.Is(err, ErrNoNode) || err == nil && len(n.Data) == 0 {
@@ -167,13 +168,13 @@ func (c consumers) ConsumerOffset(ctx context.Context, group string, tp TopicPar
 	if err != nil {
 		return 0, false, err
 	}
-	offset, err = decodeNumber(n.Data, 64)
-	return offset, err == nil, invalid(path, err)
+	number, err := decodeNumber(n.Data, 64)
+	return record.Offset(number), err == nil, invalid(path, err)
 }
 
 // SetConsumerOffset writes /consumers/G/offsets/T/P, for OffsetCommit version 0.
-func (c consumers) SetConsumerOffset(ctx context.Context, group string, tp TopicPartition, offset int64) error {
+func (c consumers) SetConsumerOffset(ctx context.Context, group string, tp TopicPartition, offset record.Offset) error {
 	return c.nodes.SetOrCreate(ctx, consumerOffsetPath(group, tp), encodeOffset(offset))
 }
 
-func encodeOffset(offset int64) []byte { return strconv.AppendInt(nil, offset, 10) }
+func encodeOffset(offset record.Offset) []byte { return strconv.AppendInt(nil, int64(offset), 10) }

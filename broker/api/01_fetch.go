@@ -10,6 +10,7 @@ import (
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 )
 
@@ -118,7 +119,7 @@ func (x *fetchCall) begin(c *Call) *replication.Fetch {
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
 			f.Ask(replication.PartitionAsk{Topic: t.Topic, TopicID: t.TopicID, Partition: p.Partition,
-				FetchOffset: p.FetchOffset, LogStartOffset: p.LogStartOffset, MaxBytes: p.MaxBytes,
+				FetchOffset: record.Offset(p.FetchOffset), LogStartOffset: record.Offset(p.LogStartOffset), MaxBytes: p.MaxBytes,
 				CurrentLeaderEpoch: p.CurrentLeaderEpoch, LastFetchedEpoch: p.LastFetchedEpoch})
 		}
 	}
@@ -197,7 +198,7 @@ func (x *fetchCall) collect(c *Call, f *replication.Fetch) {
 
 func (x *fetchCall) add(p *replication.PartitionFetch) {
 	a := protocol.NewFetchPartitionResponse(p.Partition, p.Code)
-	a.HighWatermark, a.LastStableOffset, a.LogStartOffset = p.HighWatermark, p.LastStable, p.LogStart
+	a.HighWatermark, a.LastStableOffset, a.LogStartOffset = int64(p.HighWatermark), int64(p.LastStable), int64(p.LogStart)
 	a.PreferredReadReplica = p.PreferredReadReplica
 	if p.HasDiverged {
 		x.diverged = append(x.diverged, p.Diverged)
@@ -212,7 +213,7 @@ func (x *fetchCall) add(p *replication.PartitionFetch) {
 	default:
 		from := len(x.aborted)
 		for _, t := range p.Data.Aborted {
-			x.aborted = append(x.aborted, protocol.AbortedTransaction{ProducerID: t.ProducerID, FirstOffset: t.FirstOffset})
+			x.aborted = append(x.aborted, protocol.AbortedTransaction{ProducerID: t.ProducerID, FirstOffset: int64(t.FirstOffset)})
 		}
 		a.Aborted = x.aborted[from:len(x.aborted):len(x.aborted)]
 		if a.Aborted == nil {

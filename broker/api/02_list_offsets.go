@@ -61,8 +61,11 @@ func (l *offsetLister) partition(topic string, p *kmsg.ListOffsetsRequestTopicPa
 		if p.Timestamp < replication.EarliestOffset {
 			return protocol.UnsupportedVersion
 		}
-		answer.OldStyleOffsets, err = l.replicas.LegacyOffsets(topic, p.Partition, l.req.ReplicaID, p.Timestamp, min(p.MaxNumOffsets, l.left))
-		l.left -= int32(len(answer.OldStyleOffsets))
+		offsets, err := l.replicas.LegacyOffsets(topic, p.Partition, l.req.ReplicaID, p.Timestamp, min(p.MaxNumOffsets, l.left))
+		for _, offset := range offsets {
+			answer.OldStyleOffsets = append(answer.OldStyleOffsets, int64(offset))
+		}
+		l.left -= int32(len(offsets))
 		return err
 	}
 	if l.twice[namedPartition{topic, p.Partition}] {
@@ -75,7 +78,7 @@ func (l *offsetLister) partition(topic string, p *kmsg.ListOffsetsRequestTopicPa
 	if err != nil {
 		return err
 	}
-	answer.Timestamp, answer.Offset = found.Timestamp, found.Offset
+	answer.Timestamp, answer.Offset = found.Timestamp, int64(found.Offset)
 	if l.req.Version >= 4 {
 		answer.LeaderEpoch = found.LeaderEpoch
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/monedula/monedula/group"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // OffsetCommit stores a group's offsets.
@@ -55,7 +56,7 @@ func OffsetCommit(groups *group.Coordinator, classic ConsumerOffsets, cache Meta
 
 // offsetOf returns the offset that the request commits for a partition.
 func offsetOf(req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPartition, nowMs int64) group.Offset {
-	o := group.Offset{Offset: p.Offset, LeaderEpoch: -1, Metadata: valueOrEmpty(p.Metadata), CommittedMs: nowMs, ExpiresMs: -1}
+	o := group.Offset{Offset: record.Offset(p.Offset), LeaderEpoch: -1, Metadata: valueOrEmpty(p.Metadata), CommittedMs: nowMs, ExpiresMs: -1}
 	if req.Version == 1 && p.Timestamp != -1 {
 		o.CommittedMs = p.Timestamp
 	}

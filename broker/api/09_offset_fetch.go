@@ -156,7 +156,7 @@ func fetchedTopics(offsets []group.Fetched) []kmsg.OffsetFetchResponseGroupTopic
 
 func fetchedPartition(f group.Fetched) kmsg.OffsetFetchResponseGroupTopicPartition {
 	p := kmsg.NewOffsetFetchResponseGroupTopicPartition()
-	p.Partition, p.Offset, p.LeaderEpoch = f.Partition.Partition, f.Offset.Offset, f.Offset.LeaderEpoch
+	p.Partition, p.Offset, p.LeaderEpoch = f.Partition.Partition, int64(f.Offset.Offset), f.Offset.LeaderEpoch
 	p.Metadata, p.ErrorCode = &f.Offset.Metadata, int16(f.Err)
 	return p
 }
@@ -184,7 +184,7 @@ func fetchClassic(c *Call, classic ConsumerOffsets, cache Metadata, req *kmsg.Of
 				case !known:
 					p.ErrorCode = int16(protocol.UnknownTopicOrPartition)
 				default:
-					p.Offset = offset
+					p.Offset = int64(offset)
 				}
 			}
 			t.Partitions = append(t.Partitions, p)

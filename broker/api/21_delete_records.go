@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 )
 
@@ -22,7 +23,7 @@ func DeleteRecords(replicas *replication.Manager) Handler {
 			t := &req.Topics[i]
 			allowed := c.Allows(kmsg.ACLOperationDelete, kmsg.ACLResourceTypeTopic, t.Topic)
 			for _, p := range t.Partitions {
-				d := replication.PartitionDelete{Topic: t.Topic, Partition: p.Partition, Offset: p.Offset}
+				d := replication.PartitionDelete{Topic: t.Topic, Partition: p.Partition, Offset: record.Offset(p.Offset)}
 				if !allowed {
 					d.Err = protocol.TopicAuthorizationFailed
 				} else if code := replicas.CheckKnown(t.Topic, p.Partition); code != protocol.None {
@@ -39,7 +40,7 @@ func DeleteRecords(replicas *replication.Manager) Handler {
 				d := &deletes[0]
 				deletes = deletes[1:]
 				p := kmsg.NewDeleteRecordsResponseTopicPartition()
-				p.Partition, p.LowWatermark, p.ErrorCode = d.Partition, d.LowWatermark, int16(protocol.CodeOf(d.Err))
+				p.Partition, p.LowWatermark, p.ErrorCode = d.Partition, int64(d.LowWatermark), int16(protocol.CodeOf(d.Err))
 				t.Partitions = append(t.Partitions, p)
 			}
 			resp.Topics = append(resp.Topics, t)

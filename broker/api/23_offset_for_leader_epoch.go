@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 )
 
@@ -27,7 +28,9 @@ func OffsetForLeaderEpoch(replicas *replication.Manager) Handler {
 				answer.Partition, answer.LeaderEpoch, answer.EndOffset = p.Partition, -1, -1
 				err := error(protocol.TopicAuthorizationFailed)
 				if allowed {
-					answer.LeaderEpoch, answer.EndOffset, err = replicas.EndOffsetForEpoch(asked.Topic, p.Partition, p.CurrentLeaderEpoch, p.LeaderEpoch)
+					var end record.Offset
+					answer.LeaderEpoch, end, err = replicas.EndOffsetForEpoch(asked.Topic, p.Partition, p.CurrentLeaderEpoch, p.LeaderEpoch)
+					answer.EndOffset = int64(end)
 				}
 				answer.ErrorCode = int16(protocol.CodeOf(err))
 				t.Partitions = append(t.Partitions, answer)

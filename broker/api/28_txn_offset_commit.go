@@ -7,6 +7,7 @@ import (
 
 	"github.com/monedula/monedula/group"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // TxnOffsetCommit stores offsets as part of a producer's transaction (KIP-98). They are pending
@@ -38,7 +39,7 @@ func TxnOffsetCommit(groups *group.Coordinator, cache Metadata) Handler {
 				p := group.TopicPartition{Topic: asked.Topic, Partition: from.Partition}
 				t.Partitions[j].Partition = p.Partition
 				if pending.add(c.checkCommitted(cluster, p.Topic, p.Partition), &t.Partitions[j].ErrorCode) {
-					o := group.Offset{Offset: from.Offset, LeaderEpoch: -1, Metadata: valueOrEmpty(from.Metadata), CommittedMs: now, ExpiresMs: -1}
+					o := group.Offset{Offset: record.Offset(from.Offset), LeaderEpoch: -1, Metadata: valueOrEmpty(from.Metadata), CommittedMs: now, ExpiresMs: -1}
 					if req.Version >= 2 {
 						o.LeaderEpoch = from.LeaderEpoch
 					}

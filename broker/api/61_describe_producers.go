@@ -60,7 +60,7 @@ func describeProducers(replicas *replication.Manager, topic string, partition in
 	for _, s := range producers {
 		a := kmsg.NewDescribeProducersResponseTopicPartitionActiveProducer()
 		a.ProducerID, a.ProducerEpoch, a.LastSequence = s.ProducerID, int32(s.ProducerEpoch), s.LastSequence
-		a.LastTimestamp, a.CoordinatorEpoch, a.CurrentTxnStartOffset = s.LastTimestamp, s.CoordinatorEpoch, s.CurrentTxnFirstOffset
+		a.LastTimestamp, a.CoordinatorEpoch, a.CurrentTxnStartOffset = s.LastTimestamp, s.CoordinatorEpoch, int64(s.CurrentTxnFirstOffset)
 		p.ActiveProducers = append(p.ActiveProducers, a)
 	}
 	return p

@@ -74,7 +74,7 @@ func (b *dataBroker) contents() []byte {
 
 // piece returns the bytes of one segment from an offset on. It returns none if the log is truncated
 // at the same time.
-func (b *dataBroker) piece(offset int64) []byte {
+func (b *dataBroker) piece(offset record.Offset) []byte {
 	b.t.Helper()
 	data, err := b.log().Read(storage.Read{Offset: offset, MaxBytes: 1 << 20, MinOneMessage: true})
 	if errors.Is(err, protocol.OffsetOutOfRange) {

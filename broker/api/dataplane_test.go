@@ -266,14 +266,14 @@ func produceRequest(version, acks int16, topic string, partition int32, set []by
 	return req
 }
 
-func fetchRequest(version int16, offset int64) *kmsg.FetchRequest {
+func fetchRequest(version int16, offset record.Offset) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
 	req.Version, req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = version, -1, 0, 1, 1<<20, -1
 	req.IsolationLevel = 0
 	t := kmsg.NewFetchRequestTopic()
 	t.Topic, t.TopicID = dataTopic, dataTopicID
 	p := kmsg.NewFetchRequestTopicPartition()
-	p.FetchOffset, p.PartitionMaxBytes, p.CurrentLeaderEpoch = offset, 1<<20, -1
+	p.FetchOffset, p.PartitionMaxBytes, p.CurrentLeaderEpoch = int64(offset), 1<<20, -1
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 	return req

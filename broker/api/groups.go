@@ -8,6 +8,7 @@ import (
 	"github.com/monedula/monedula/group"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // This file has what the requests of consumer groups have in common.
@@ -15,8 +16,8 @@ import (
 // ConsumerOffsets keeps offsets in ZooKeeper, as consumers did before Kafka had groups. It is
 // implemented by *zkstore.Store.
 type ConsumerOffsets interface {
-	ConsumerOffset(ctx context.Context, group string, p group.TopicPartition) (offset int64, known bool, err error)
-	SetConsumerOffset(ctx context.Context, group string, p group.TopicPartition, offset int64) error
+	ConsumerOffset(ctx context.Context, group string, p group.TopicPartition) (offset record.Offset, known bool, err error)
+	SetConsumerOffset(ctx context.Context, group string, p group.TopicPartition, offset record.Offset) error
 }
 
 // requireGroup returns GROUP_AUTHORIZATION_FAILED unless the peer may do op on

@@ -18,6 +18,7 @@ import (
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 )
 
@@ -105,7 +106,7 @@ func TestPitfallReplication02_TailsOfTwoFastLeaderChangesAreCut(t *testing.T) {
 }
 
 // fetchedBy sends the fetch of a follower for partition 0.
-func (b *dataBroker) fetchedBy(id int32, offset int64) protocol.ErrorCode {
+func (b *dataBroker) fetchedBy(id int32, offset record.Offset) protocol.ErrorCode {
 	b.t.Helper()
 	req := fetchRequest(12, offset)
 	req.ReplicaID = id
@@ -142,7 +143,7 @@ func TestPitfallReplication06_AFollowerBelowTheEpochStartDoesNotJoin(t *testing.
 	if high := b.log().Offsets().HighWatermark; high != 0 {
 		t.Fatalf("the high watermark is %d", high)
 	}
-	for offset := range int64(3) {
+	for offset := range record.Offset(3) {
 		b.fetchedBy(2, offset)
 		if got := b.isr(); !slices.Equal(got, []int32{1, 3}) {
 			t.Fatalf("at offset %d the in-sync replicas are %v", offset, got)
@@ -249,10 +250,10 @@ func newFakeLeader(t *testing.T) *fakeLeader {
 }
 
 // answer answers the waiting ListOffsets request, or the next one.
-func (f *fakeLeader) answer(t *testing.T, code protocol.ErrorCode, offset int64, epoch int32) {
+func (f *fakeLeader) answer(t *testing.T, code protocol.ErrorCode, offset record.Offset, epoch int32) {
 	t.Helper()
 	a := kmsg.NewListOffsetsResponseTopicPartition()
-	a.ErrorCode, a.Offset, a.LeaderEpoch = int16(code), offset, epoch
+	a.ErrorCode, a.Offset, a.LeaderEpoch = int16(code), int64(offset), epoch
 	select {
 	case f.answers <- a:
 	case <-time.After(testPatience):

@@ -43,10 +43,10 @@ type history struct {
 	// never change and are the same on all replicas.
 	committed []string
 	// acknowledgedTo is the offset up to which records were acknowledged to producers.
-	acknowledgedTo int64
+	acknowledgedTo record.Offset
 	// promised are acknowledged records, by offset, that could not be read when they were
 	// acknowledged, because the only in-sync replica's log directory failed in the same moment.
-	promised map[int64]string
+	promised map[record.Offset]string
 	leaders  map[int32]int32 // by epoch
 }
 
@@ -59,7 +59,7 @@ type seenKey struct {
 // seenState is the state of a replica at the last look: the high watermark up to which it was
 // compared, its leader epoch, and whether it was the leader.
 type seenState struct {
-	high    int64
+	high    record.Offset
 	epoch   int32
 	leading bool
 }
@@ -224,16 +224,16 @@ func (c *checker) inSync(b *broker, p int32) {
 	if log == nil || log.TopicID() != c.ids[p] || !b.serves(log) {
 		return // the controller will be notified
 	}
-	if h := c.now(p); log.Offsets().LogEnd < int64(len(h.committed)) {
+	if h := c.now(p); log.Offsets().LogEnd < record.Offset(len(h.committed)) {
 		c.w.fail("broker %d is in sync with partition %d, but ends at %d, and %d records are committed", b.id, p, log.Offsets().LogEnd, len(h.committed))
 	}
 }
 
 // same compares committed records on a broker with those seen before, and adds new ones.
-func (c *checker) same(b *broker, p int32, h *history, from int64, records []string) {
+func (c *checker) same(b *broker, p int32, h *history, from record.Offset, records []string) {
 	for i, value := range records {
-		offset := from + int64(i)
-		switch n := int64(len(h.committed)); {
+		offset := from + record.Offset(i)
+		switch n := record.Offset(len(h.committed)); {
 		case offset == n:
 			h.committed = append(h.committed, value)
 			h.kept(c, p, offset)
@@ -248,7 +248,7 @@ func (c *checker) same(b *broker, p int32, h *history, from int64, records []str
 }
 
 // kept checks that a record which was acknowledged before it could be read is the committed one.
-func (h *history) kept(c *checker, p int32, offset int64) {
+func (h *history) kept(c *checker, p int32, offset record.Offset) {
 	value, ok := h.promised[offset]
 	if !ok {
 		return
@@ -260,7 +260,7 @@ func (h *history) kept(c *checker, p int32, offset int64) {
 }
 
 // read returns the values of the records from offset from up to, but not including, offset to.
-func (c *checker) read(log *storage.Log, from, to int64) (values []string) {
+func (c *checker) read(log *storage.Log, from, to record.Offset) (values []string) {
 	c.looking = true
 	defer func() { c.looking = false }()
 	for offset := from; offset < to; {
@@ -299,14 +299,14 @@ func (c *checker) read(log *storage.Log, from, to int64) (values []string) {
 
 // readElsewhere reads records that a leader committed just before its log directory failed, and
 // which can no longer be read there, from another in-sync replica.
-func (c *checker) readElsewhere(p int32, h *history, end int64) {
+func (c *checker) readElsewhere(p int32, h *history, end record.Offset) {
 	if !slices.ContainsFunc(c.w.brokers, func(b *broker) bool { return !b.intact() }) {
 		return
 	}
 	for _, b := range c.w.brokers {
 		log := b.logs.Log(tp(p))
 		if b.alive && slices.Contains(c.states[p].ISR, b.id) && log != nil && b.serves(log) && log.Offsets().LogEnd >= end {
-			from := int64(len(h.committed))
+			from := record.Offset(len(h.committed))
 			c.same(b, p, h, from, c.read(log, from, end))
 			return
 		}
@@ -338,29 +338,29 @@ func nameOf(i incarnation) string {
 }
 
 // acknowledged checks an acknowledgement to a producer.
-func (c *checker) acknowledged(p int32, h *history, offset int64, b *batch) {
+func (c *checker) acknowledged(p int32, h *history, offset record.Offset, b *batch) {
 	c.w.acked++
-	end := offset + int64(len(b.values))
+	end := offset + record.Offset(len(b.values))
 	c.w.say("acknowledged: partition %d, %v at %d", p, b.values, offset)
-	if end > int64(len(h.committed)) {
+	if end > record.Offset(len(h.committed)) {
 		c.readElsewhere(p, h, end)
 	}
-	if offset >= 0 && end > int64(len(h.committed)) && !c.readable(p) {
+	if offset >= 0 && end > record.Offset(len(h.committed)) && !c.readable(p) {
 		if h.promised == nil {
-			h.promised = map[int64]string{}
+			h.promised = map[record.Offset]string{}
 		}
 		for i, value := range b.values {
-			h.promised[offset+int64(i)] = value
+			h.promised[offset+record.Offset(i)] = value
 		}
 		return
 	}
-	if offset < 0 || end > int64(len(h.committed)) {
+	if offset < 0 || end > record.Offset(len(h.committed)) {
 		c.w.fail("%v of partition %d was acknowledged at %d, but only %d records are committed", b.values, p, offset, len(h.committed))
 		return
 	}
 	for i, value := range b.values {
-		if got, _, _ := strings.Cut(h.committed[offset+int64(i)], "@"); got != value {
-			c.w.fail("%s of partition %d was acknowledged at offset %d, where %s is", value, p, offset+int64(i), got)
+		if got, _, _ := strings.Cut(h.committed[offset+record.Offset(i)], "@"); got != value {
+			c.w.fail("%s of partition %d was acknowledged at offset %d, where %s is", value, p, offset+record.Offset(i), got)
 		}
 	}
 	h.acknowledgedTo = max(h.acknowledgedTo, end)
@@ -406,7 +406,7 @@ func (w *world) settled() bool {
 		}
 		for _, b := range w.brokers {
 			log := b.logs.Log(tp(p))
-			if len(w.check.now(p).promised) > 0 || log == nil || log.TopicID() != w.check.ids[p] || log.Offsets().LogEnd != int64(len(w.check.now(p).committed)) {
+			if len(w.check.now(p).promised) > 0 || log == nil || log.TopicID() != w.check.ids[p] || log.Offsets().LogEnd != record.Offset(len(w.check.now(p).committed)) {
 				return false
 			}
 			if b.id == w.check.states[p].Leader && log.Offsets().HighWatermark != log.Offsets().LogEnd {
@@ -415,7 +415,7 @@ func (w *world) settled() bool {
 		}
 	}
 	for _, c := range w.consumers {
-		if c.offset < int64(len(w.check.now(c.partition).committed)) {
+		if c.offset < record.Offset(len(w.check.now(c.partition).committed)) {
 			return false
 		}
 	}

@@ -15,7 +15,7 @@ import (
 type consumer struct {
 	w         *world
 	partition int32
-	offset    int64 // of the next record to read
+	offset    record.Offset // of the next record to read
 	broker    int32
 }
 
@@ -36,7 +36,7 @@ func (c *consumer) read() {
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(consumerWait.Milliseconds()), 1, consumerBytes
 	req.SessionID, req.SessionEpoch = 0, -1
 	ask := kmsg.NewFetchRequestTopicPartition()
-	ask.Partition, ask.FetchOffset, ask.PartitionMaxBytes = c.partition, c.offset, consumerBytes
+	ask.Partition, ask.FetchOffset, ask.PartitionMaxBytes = c.partition, int64(c.offset), consumerBytes
 	ask.CurrentLeaderEpoch, ask.LogStartOffset = -1, -1
 	t := kmsg.NewFetchRequestTopic()
 	t.Topic, t.Partitions = topicName, append(t.Partitions, ask)
@@ -99,12 +99,12 @@ func (c *consumer) choose() {
 }
 
 // consumed checks a record that a consumer received.
-func (k *checker) consumed(c *consumer, offset int64, value string) {
+func (k *checker) consumed(c *consumer, offset record.Offset, value string) {
 	h := k.now(c.partition)
 	switch {
 	case offset != c.offset:
 		k.w.fail("a consumer of partition %d received offset %d after %d", c.partition, offset, c.offset-1)
-	case offset >= int64(len(h.committed)):
+	case offset >= record.Offset(len(h.committed)):
 		k.w.fail("a consumer of partition %d received %s at offset %d by broker %d, and only %d records are committed", c.partition, value, offset, c.broker, len(h.committed))
 	case h.committed[offset] != value:
 		k.w.fail("a consumer of partition %d received %s at offset %d by broker %d, but %s was committed", c.partition, value, offset, c.broker, h.committed[offset])

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -149,10 +150,10 @@ func (b *broker) caughtUp(p int32) bool {
 	}
 	log, h := b.logs.Log(tp(p)), b.w.check.now(p)
 	if log == nil || log.TopicID() != b.w.check.ids[p] || !b.serves(log) || b.broken[log.Dir()] ||
-		log.Offsets().LogEnd < int64(len(h.committed)) || log.Offsets().HighWatermark < h.acknowledgedTo {
+		log.Offsets().LogEnd < record.Offset(len(h.committed)) || log.Offsets().HighWatermark < h.acknowledgedTo {
 		return false
 	}
-	return slices.Equal(b.w.check.read(log, 0, int64(len(h.committed))), h.committed)
+	return slices.Equal(b.w.check.read(log, 0, record.Offset(len(h.committed))), h.committed)
 }
 
 // mayLose reports whether this broker may lose its unsynced data: the other brokers are up and

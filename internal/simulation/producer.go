@@ -108,10 +108,10 @@ func (p *producer) send(b *batch) {
 	p.flying++
 	p.w.sendWhile(func() bool { return !p.gone }, nil, p.leader, req, func(resp response) {
 		p.flying--
-		code, offset := protocol.UnknownServerError, int64(-1)
+		code, offset := protocol.UnknownServerError, record.Offset(-1)
 		if resp.err == nil {
 			a := resp.message.(*kmsg.ProduceResponse).Topics[0].Partitions[0]
-			code, offset = protocol.ErrorCode(a.ErrorCode), a.BaseOffset
+			code, offset = protocol.ErrorCode(a.ErrorCode), record.Offset(a.BaseOffset)
 		}
 		if code == protocol.None {
 			b.acked = true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/monedula/monedula/controller"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 )
 
@@ -295,8 +296,8 @@ func (b *broker) serveFetch(req *kmsg.FetchRequest, reply func(kmsg.Response)) {
 	f.Client = replication.ClientInfo{Listener: "PLAINTEXT"}
 	for _, t := range req.Topics {
 		for _, p := range t.Partitions {
-			f.Ask(replication.PartitionAsk{Topic: t.Topic, TopicID: t.TopicID, Partition: p.Partition, FetchOffset: p.FetchOffset,
-				LogStartOffset: p.LogStartOffset, MaxBytes: p.PartitionMaxBytes, CurrentLeaderEpoch: p.CurrentLeaderEpoch, LastFetchedEpoch: p.LastFetchedEpoch})
+			f.Ask(replication.PartitionAsk{Topic: t.Topic, TopicID: t.TopicID, Partition: p.Partition, FetchOffset: record.Offset(p.FetchOffset),
+				LogStartOffset: record.Offset(p.LogStartOffset), MaxBytes: p.PartitionMaxBytes, CurrentLeaderEpoch: p.CurrentLeaderEpoch, LastFetchedEpoch: p.LastFetchedEpoch})
 		}
 	}
 	for _, t := range req.ForgottenTopics {
@@ -350,7 +351,7 @@ func fetchAnswer(p *replication.PartitionFetch) (kmsg.FetchResponseTopic, error)
 	t, a := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
 	t.Topic, t.TopicID = p.Topic, p.TopicID
 	a.Partition, a.ErrorCode = p.Partition, int16(p.Code)
-	a.HighWatermark, a.LastStableOffset, a.LogStartOffset = p.HighWatermark, p.LastStable, p.LogStart
+	a.HighWatermark, a.LastStableOffset, a.LogStartOffset = int64(p.HighWatermark), int64(p.LastStable), int64(p.LogStart)
 	if p.HasDiverged {
 		a.DivergingEpoch.Epoch, a.DivergingEpoch.EndOffset = p.Diverged.Epoch, p.Diverged.EndOffset
 	}
@@ -373,7 +374,9 @@ func (b *broker) serveEpochs(req *kmsg.OffsetForLeaderEpochRequest, reply func(k
 			a := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 			var err error
 			a.Partition = p.Partition
-			a.LeaderEpoch, a.EndOffset, err = b.replicas.EndOffsetForEpoch(asked.Topic, p.Partition, p.CurrentLeaderEpoch, p.LeaderEpoch)
+			var end record.Offset
+			a.LeaderEpoch, end, err = b.replicas.EndOffsetForEpoch(asked.Topic, p.Partition, p.CurrentLeaderEpoch, p.LeaderEpoch)
+			a.EndOffset = int64(end)
 			a.ErrorCode = int16(protocol.CodeOf(err))
 			t.Partitions = append(t.Partitions, a)
 		}
@@ -393,7 +396,7 @@ func (b *broker) serveOffsets(req *kmsg.ListOffsetsRequest, reply func(kmsg.Resp
 				Partition: p.Partition, CurrentLeaderEpoch: p.CurrentLeaderEpoch, Timestamp: p.Timestamp})
 			a.Partition, a.ErrorCode = p.Partition, int16(protocol.CodeOf(err))
 			if err == nil {
-				a.Timestamp, a.Offset, a.LeaderEpoch = found.Timestamp, found.Offset, found.LeaderEpoch
+				a.Timestamp, a.Offset, a.LeaderEpoch = found.Timestamp, int64(found.Offset), found.LeaderEpoch
 			}
 			t.Partitions = append(t.Partitions, a)
 		}

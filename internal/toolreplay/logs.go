@@ -22,13 +22,13 @@ type Logs struct {
 
 	mu        sync.Mutex // guards the fields below
 	records   map[string][]record.Record
-	committed map[string]int64 // "group topic" -> offset
+	committed map[string]record.Offset // "group topic" -> offset
 	failures  map[protocol.APIKey][]protocol.ErrorCode
 }
 
 // NewLogs returns a broker with empty topics.
 func NewLogs(t testing.TB, topics ...string) *Logs {
-	l := &Logs{t: t, records: map[string][]record.Record{}, committed: map[string]int64{}, failures: map[protocol.APIKey][]protocol.ErrorCode{}}
+	l := &Logs{t: t, records: map[string][]record.Record{}, committed: map[string]record.Offset{}, failures: map[protocol.APIKey][]protocol.ErrorCode{}}
 	for _, name := range topics {
 		l.records[name] = []record.Record{}
 	}
@@ -41,8 +41,8 @@ func (l *Logs) Append(topic string, pairs ...string) {
 	defer l.mu.Unlock()
 	for _, pair := range pairs {
 		key, value, _ := strings.Cut(pair, "=")
-		n := int64(len(l.records[topic]))
-		l.records[topic] = append(l.records[topic], record.Record{Offset: n, Timestamp: 1600000000000 + n, Key: []byte(key), Value: []byte(value)})
+		n := record.Offset(len(l.records[topic]))
+		l.records[topic] = append(l.records[topic], record.Record{Offset: n, Timestamp: int64(1600000000000 + n), Key: []byte(key), Value: []byte(value)})
 	}
 }
 
@@ -77,7 +77,7 @@ func orNull(b []byte) string {
 }
 
 // Committed returns the committed offset of a group, or -1.
-func (l *Logs) Committed(group, topic string) int64 {
+func (l *Logs) Committed(group, topic string) record.Offset {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if offset, found := l.committed[group+" "+topic]; found {
@@ -189,7 +189,7 @@ func (l *Logs) produce(req *kmsg.ProduceRequest, code int16) kmsg.Response {
 				if err == nil {
 					err = batch.Each(func(r *record.Record) error {
 						kept := *r
-						kept.Offset = int64(len(l.records[t.Topic]))
+						kept.Offset = record.Offset(len(l.records[t.Topic]))
 						kept.Key, kept.Value = slices.Clone(r.Key), slices.Clone(r.Value)
 						kept.Headers = nil
 						for _, h := range r.Headers {
@@ -313,7 +313,7 @@ func (l *Logs) answerMember(req kmsg.Request, code int16) kmsg.Response {
 				p := kmsg.NewOffsetFetchResponseGroupTopicPartition()
 				p.Offset = -1
 				if offset, found := l.committed[g.Group+" "+t.Topic]; found {
-					p.Offset = offset
+					p.Offset = int64(offset)
 				}
 				topic.Partitions = append(topic.Partitions, p)
 				group.Topics = append(group.Topics, topic)
@@ -329,7 +329,7 @@ func (l *Logs) answerMember(req kmsg.Request, code int16) kmsg.Response {
 			for _, p := range t.Partitions {
 				one := kmsg.NewOffsetCommitResponseTopicPartition()
 				if one.ErrorCode = code; code == 0 {
-					l.committed[req.Group+" "+t.Topic] = p.Offset
+					l.committed[req.Group+" "+t.Topic] = record.Offset(p.Offset)
 				}
 				topic.Partitions = append(topic.Partitions, one)
 			}

@@ -396,7 +396,7 @@ func (c *classicConsumer) print(ctx context.Context, stream *zkconsumer.Stream) 
 
 // asKgo converts a record to the type that the formatters accept.
 func asKgo(r *zkconsumer.Record) *kgo.Record {
-	to := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value, Timestamp: time.UnixMilli(r.Timestamp)}
+	to := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Offset: int64(r.Offset), Key: r.Key, Value: r.Value, Timestamp: time.UnixMilli(r.Timestamp)}
 	for _, h := range r.Headers {
 		to.Headers = append(to.Headers, kgo.RecordHeader{Key: string(h.Key), Value: h.Value})
 	}

@@ -24,19 +24,19 @@ const (
 
 // offsetEntry is an entry of an offset index.
 type offsetEntry struct {
-	offset   int64
+	offset   record.Offset
 	position int32
 }
 
-func offsetEntries(base int64, raw []byte) (entries []offsetEntry) {
+func offsetEntries(base record.Offset, raw []byte) (entries []offsetEntry) {
 	for ; len(raw) >= offsetEntrySize; raw = raw[offsetEntrySize:] {
-		entries = append(entries, offsetEntry{base + int64(int32(binary.BigEndian.Uint32(raw))), int32(binary.BigEndian.Uint32(raw[4:]))})
+		entries = append(entries, offsetEntry{base + record.Offset(int32(binary.BigEndian.Uint32(raw))), int32(binary.BigEndian.Uint32(raw[4:]))})
 	}
 	return entries
 }
 
 // readIndex reads an index, whose log must exist.
-func readIndex(file string) (base int64, raw []byte, err error) {
+func readIndex(file string) (base record.Offset, raw []byte, err error) {
 	if base, err = baseOffset(file); err != nil {
 		return 0, nil, err
 	}
@@ -113,7 +113,7 @@ func (d *dump) dumpOffsetIndex(file string) error {
 			return cli.NewJavaError("java.util.NoSuchElementException", "")
 		}
 		if last := batch.LastOffset(); last != e.offset {
-			d.mismatches.add(absolute(file), e.offset, last)
+			d.mismatches.add(absolute(file), int64(e.offset), int64(last))
 		}
 		if !d.verifyOnly {
 			fmt.Fprintf(d.out, "offset: %d position: %d\n", e.offset, e.position)
@@ -142,7 +142,7 @@ func (d *dump) dumpTimeIndex(file string) error {
 	previous := record.NoTimestamp
 	for i := 0; len(raw) >= timeEntrySize; raw, i = raw[timeEntrySize:], i+1 {
 		timestamp := int64(binary.BigEndian.Uint64(raw))
-		offset := base + int64(int32(binary.BigEndian.Uint32(raw[8:])))
+		offset := base + record.Offset(int32(binary.BigEndian.Uint32(raw[8:])))
 		if offset == base && i > 0 {
 			return nil
 		}
@@ -158,11 +158,11 @@ func (d *dump) dumpTimeIndex(file string) error {
 }
 
 // checkTimes is the sanity check of a time index.
-func checkTimes(file string, base int64, raw []byte) error {
+func checkTimes(file string, base record.Offset, raw []byte) error {
 	if n := len(raw) / timeEntrySize; n > 0 {
 		last := raw[(n-1)*timeEntrySize:]
 		firstTime, lastTime := int64(binary.BigEndian.Uint64(raw)), int64(binary.BigEndian.Uint64(last))
-		lastOffset := base + int64(int32(binary.BigEndian.Uint32(last[8:])))
+		lastOffset := base + record.Offset(int32(binary.BigEndian.Uint32(last[8:])))
 		const head = "Corrupt time index found, time index file (%s) has non-zero size but the last "
 		if lastTime < firstTime {
 			return corruptIndex(head+"timestamp is %d which is less than the first timestamp %d", file, lastTime, firstTime)
@@ -175,7 +175,7 @@ func checkTimes(file string, base int64, raw []byte) error {
 }
 
 // checkTimeEntry looks up the batch of an index entry in the log.
-func (d *dump) checkTimeEntry(file string, positions []offsetEntry, timestamp, offset, previous int64) error {
+func (d *dump) checkTimeEntry(file string, positions []offsetEntry, timestamp int64, offset record.Offset, previous int64) error {
 	at := sort.Search(len(positions), func(i int) bool {
 		return positions[i].offset > offset || i > 0 && positions[i].position == 0
 	})
@@ -191,7 +191,7 @@ func (d *dump) checkTimeEntry(file string, positions []offsetEntry, timestamp, o
 	for {
 		batch, err := s.next()
 		if err == io.EOF {
-			d.notFound.add(file, offset, -1)
+			d.notFound.add(file, int64(offset), -1)
 			return nil
 		}
 		if err != nil {
@@ -202,11 +202,11 @@ func (d *dump) checkTimeEntry(file string, positions []offsetEntry, timestamp, o
 		case last < offset:
 			continue
 		case last != offset:
-			d.notFound.add(file, offset, last)
+			d.notFound.add(file, int64(offset), int64(last))
 			return nil
 		}
 		most := record.NoTimestamp
-		err = batch.EachTimestamp(func(_, ms int64) error {
+		err = batch.EachTimestamp(func(_ record.Offset, ms int64) error {
 			most = max(most, ms)
 			return nil
 		})

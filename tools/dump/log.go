@@ -137,13 +137,13 @@ func number(opt *cli.Option, def int64) (int64, error) {
 }
 
 // baseOffset returns the offset in the name of a segment file.
-func baseOffset(file string) (int64, error) {
+func baseOffset(file string) (record.Offset, error) {
 	name, _, _ := strings.Cut(filepath.Base(file), ".")
 	n, err := strconv.ParseInt(name, 10, 64)
 	if err != nil {
 		return 0, cli.NewJavaError("java.lang.NumberFormatException", fmt.Sprintf("For input string: %q", name))
 	}
-	return n, nil
+	return record.Offset(n), nil
 }
 
 // batchScanner reads the batches of a segment file in order.
@@ -217,7 +217,7 @@ func (d *dump) dumpSegment(file string) error {
 		return err
 	}
 	defer s.file.Close()
-	lastOffset := int64(-1)
+	lastOffset := record.Offset(-1)
 	for !cli.OutputFailed(d.out) {
 		position := s.position
 		batch, err := s.next()
@@ -233,7 +233,7 @@ func (d *dump) dumpSegment(file string) error {
 		}
 		err = batch.Each(func(r *record.Record) error {
 			if lastOffset != -1 && r.Offset != lastOffset+1 {
-				d.nonConsecutive.add(absolute(file), lastOffset, r.Offset)
+				d.nonConsecutive.add(absolute(file), int64(lastOffset), int64(r.Offset))
 			}
 			lastOffset = r.Offset
 			return d.printRecord(batch, r, decode)

@@ -80,7 +80,7 @@ func (o *verificationOptions) run() error {
 	if err != nil {
 		return err
 	}
-	v := &verification{o: o, replicas: map[client.TopicPartition][]int32{}, next: map[client.TopicPartition]int64{}}
+	v := &verification{o: o, replicas: map[client.TopicPartition][]int32{}, next: map[client.TopicPartition]record.Offset{}}
 	if v.from, err = o.Number(o.time, client.LatestOffset); err != nil {
 		return err
 	}
@@ -110,8 +110,8 @@ type verification struct {
 	fetchSize, maxWait int32
 	interval           time.Duration
 
-	replicas map[client.TopicPartition][]int32 // the brokers that have a replica
-	next     map[client.TopicPartition]int64   // the next offset to fetch
+	replicas map[client.TopicPartition][]int32       // the brokers that have a replica
+	next     map[client.TopicPartition]record.Offset // the next offset to fetch
 }
 
 func (v *verification) run(topics *regexp.Regexp) error {
@@ -153,7 +153,7 @@ func (v *verification) run(topics *regexp.Regexp) error {
 			if !ok {
 				return silentFailure{}
 			}
-			if behind := highest(fetched[tp]) - next; behind > lag {
+			if behind := int64(highest(fetched[tp]) - next); behind > lag {
 				worst, lag = tp, behind
 			}
 		}
@@ -185,14 +185,14 @@ func (v *verification) begin() error {
 		if offset < 0 {
 			none = append(none, tp)
 		}
-		v.next[tp] = offset
+		v.next[tp] = record.Offset(offset)
 	}
 	ends, err := v.admin.Offsets(none, client.LatestOffset)
 	if err != nil {
 		return client.Execution(err)
 	}
 	for tp, offset := range ends {
-		v.next[tp] = offset
+		v.next[tp] = record.Offset(offset)
 	}
 	return nil
 }
@@ -200,7 +200,7 @@ func (v *verification) begin() error {
 // replicaData is the answer of one replica for a partition.
 type replicaData struct {
 	broker  int32
-	highest int64 // its high watermark
+	highest record.Offset // its high watermark
 	batches []byte
 }
 
@@ -259,7 +259,7 @@ func (v *verification) fetch(ctx context.Context, id int32, partitions []client.
 			req.Topics = append(req.Topics, t)
 		}
 		p := kmsg.NewFetchRequestTopicPartition()
-		p.Partition, p.FetchOffset, p.PartitionMaxBytes, p.CurrentLeaderEpoch, p.LogStartOffset = tp.Partition, v.next[tp], v.fetchSize, -1, 0
+		p.Partition, p.FetchOffset, p.PartitionMaxBytes, p.CurrentLeaderEpoch, p.LogStartOffset = tp.Partition, int64(v.next[tp]), v.fetchSize, -1, 0
 		t := &req.Topics[len(req.Topics)-1]
 		t.Partitions = append(t.Partitions, p)
 	}
@@ -270,14 +270,14 @@ func (v *verification) fetch(ctx context.Context, id int32, partitions []client.
 	found := map[client.TopicPartition]replicaData{}
 	for _, t := range resp.(*kmsg.FetchResponse).Topics {
 		for _, p := range t.Partitions {
-			found[client.TopicPartition{Topic: t.Topic, Partition: p.Partition}] = replicaData{highest: p.HighWatermark, batches: p.RecordBatches}
+			found[client.TopicPartition{Topic: t.Topic, Partition: p.Partition}] = replicaData{highest: record.Offset(p.HighWatermark), batches: p.RecordBatches}
 		}
 	}
 	return found, nil
 }
 
-func highest(replicas []replicaData) int64 {
-	most := int64(-1)
+func highest(replicas []replicaData) record.Offset {
+	most := record.Offset(-1)
 	for _, r := range replicas {
 		most = max(most, r.highest)
 	}
@@ -287,7 +287,7 @@ func highest(replicas []replicaData) int64 {
 // compareReplicas compares the batches that all replicas have below their high watermarks. It
 // returns the offset after those batches and what does not match. ok is false if offsets differ,
 // because further comparison makes no sense then.
-func compareReplicas(from int64, replicas []replicaData, expected int) (next int64, findings []string, ok bool) {
+func compareReplicas(from record.Offset, replicas []replicaData, expected int) (next record.Offset, findings []string, ok bool) {
 	next = from
 	if len(replicas) < expected {
 		return next, nil, true

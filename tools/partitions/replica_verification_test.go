@@ -9,12 +9,12 @@ import (
 )
 
 // batches returns one v2 batch per value, starting at offset.
-func batches(t *testing.T, offset int64, values ...string) []byte {
+func batches(t *testing.T, offset record.Offset, values ...string) []byte {
 	t.Helper()
 	var set []byte
 	for i, value := range values {
 		o := record.Defaults()
-		o.BaseOffset = offset + int64(i)
+		o.BaseOffset = offset + record.Offset(i)
 		b := record.NewBuilder(o)
 		if err := b.Append(1600000000000, nil, []byte(value)); err != nil {
 			t.Fatal(err)
@@ -33,7 +33,7 @@ func TestReplicasAreComparedBatchByBatch(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		replicas []replicaData
-		next     int64
+		next     record.Offset
 		words    []string // expected in the findings, in order
 		ok       bool
 	}{

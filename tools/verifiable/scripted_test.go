@@ -11,6 +11,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/internal/toolreplay"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 func play(t *testing.T, c toolreplay.Case, logs *toolreplay.Logs) string {
@@ -130,7 +131,7 @@ var elapsed = regexp.MustCompile(`\d+ ms`)
 func TestTheConsumerReportsWhatItReads(t *testing.T) {
 	for _, test := range []struct {
 		name, args string
-		committed  int64
+		committed  record.Offset
 		want       string
 	}{
 		{"some records", "--max-messages 3", 3, `[err]
