@@ -468,13 +468,13 @@ func (f *fetcher) fetched(req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 		}
 		return
 	}
-	var diverging map[TopicPartition]protocol.EpochEndOffset // usually nil
+	var diverging map[TopicPartition]epochEnd // usually nil
 	f.eachAnswer(req, resp, func(id TopicPartition, _ PartitionAsk, answer *kmsg.FetchResponseTopicPartition) {
 		if d := answer.DivergingEpoch; answer.ErrorCode == 0 && diverges(d) {
 			if diverging == nil {
-				diverging = map[TopicPartition]protocol.EpochEndOffset{}
+				diverging = map[TopicPartition]epochEnd{}
 			}
-			diverging[id] = protocol.EpochEndOffset{Epoch: d.Epoch, EndOffset: d.EndOffset}
+			diverging[id] = epochEnd{d.Epoch, record.Offset(d.EndOffset)}
 		}
 	})
 	f.announceTruncations(diverging)
@@ -608,7 +608,7 @@ func (f *fetcher) failed(p *following, err error) {
 // broker's.
 func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicPartition) (event, error) {
 	if d := answer.DivergingEpoch; diverges(d) {
-		return 0, f.truncateLocked(p, protocol.EpochEndOffset{Epoch: d.Epoch, EndOffset: d.EndOffset})
+		return 0, f.truncateLocked(p, epochEnd{d.Epoch, record.Offset(d.EndOffset)})
 	}
 	done, err := p.partition.appendFetched(answer.RecordBatches, p.offset, p.epoch, record.Offset(answer.HighWatermark), record.Offset(answer.LogStartOffset))
 	if err != nil {

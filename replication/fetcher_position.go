@@ -16,7 +16,7 @@ import (
 
 // truncateLocked truncates the log according to the leader's answer. The next fetch starts there
 // and reports again if the logs still diverge.
-func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) error {
+func (f *fetcher) truncateLocked(p *following, leader epochEnd) error {
 	log := p.partition.Log()
 	if log == nil {
 		return errNotFollowing
@@ -25,7 +25,7 @@ func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) e
 	if err := p.partition.truncate(offset, p.epoch); err != nil {
 		return err
 	}
-	f.m.fetchLog.Infof("%s Truncated partition %s to offset %d; the leader's epoch %d ends at offset %d", f.name, name(p.id), offset, leader.Epoch, leader.EndOffset)
+	f.m.fetchLog.Infof("%s Truncated partition %s to offset %d; the leader's epoch %d ends at offset %d", f.name, name(p.id), offset, leader.epoch, leader.offset)
 	p.offset = offset
 	p.lastEpoch = log.LeaderEpoch()
 	p.truncating = !done && !f.m.opts.PeerVersions.TruncateOnFetch
@@ -33,13 +33,13 @@ func (f *fetcher) truncateLocked(p *following, leader protocol.EpochEndOffset) e
 }
 
 // cut returns the offset to which the log must be truncated according to the leader's answer.
-func (p *following) cut(log *storage.Log, leader protocol.EpochEndOffset) (offset record.Offset, done bool) {
+func (p *following) cut(log *storage.Log, leader epochEnd) (offset record.Offset, done bool) {
 	return truncateTo(leader, p.offset, log.Offsets().LogEnd, log.EndOffsetForEpoch)
 }
 
 // announceTruncations announces to storage the truncations that the leader's answers cause.
 // Otherwise each log would rewrite the checkpoints of its directory on its own.
-func (f *fetcher) announceTruncations(answers map[TopicPartition]protocol.EpochEndOffset) {
+func (f *fetcher) announceTruncations(answers map[TopicPartition]epochEnd) {
 	if len(answers) < 2 {
 		return
 	}
@@ -149,12 +149,12 @@ func (f *fetcher) truncateByEpoch(partitions []following) *leaderRequest {
 
 // epochsAnswered truncates according to the leader's response.
 func (f *fetcher) epochsAnswered(asked map[TopicPartition]following, resp *kmsg.OffsetForLeaderEpochResponse) {
-	answers := map[TopicPartition]protocol.EpochEndOffset{}
+	answers := map[TopicPartition]epochEnd{}
 	for _, t := range resp.Topics {
 		for _, a := range t.Partitions {
 			id := TopicPartition{Topic: t.Topic, Partition: a.Partition}
 			if _, ok := asked[id]; ok && a.ErrorCode == 0 {
-				answers[id] = protocol.EpochEndOffset{Epoch: a.LeaderEpoch, EndOffset: a.EndOffset}
+				answers[id] = epochEnd{a.LeaderEpoch, record.Offset(a.EndOffset)}
 			}
 		}
 	}
@@ -172,7 +172,7 @@ func (f *fetcher) epochsAnswered(asked map[TopicPartition]following, resp *kmsg.
 				// Ignore answers for an epoch in which the partition no longer follows
 				// (KAFKA-7786).
 				f.withFollowing(id, p.epoch, p.offset, func(now *following) error {
-					return f.truncateLocked(now, protocol.EpochEndOffset{Epoch: a.LeaderEpoch, EndOffset: a.EndOffset})
+					return f.truncateLocked(now, epochEnd{a.LeaderEpoch, record.Offset(a.EndOffset)})
 				})
 			case protocol.FencedLeaderEpoch:
 				f.withFollowing(id, p.epoch, p.offset, func(*following) error { return code })

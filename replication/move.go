@@ -137,7 +137,7 @@ func (mv *move) truncate(current, future *storage.Log, keep record.Offset) error
 		offset := at.HighWatermark
 		if latest := future.LeaderEpoch(); latest >= 0 {
 			epoch, end := current.EndOffsetForEpoch(latest)
-			offset, done = truncateTo(protocol.EpochEndOffset{Epoch: epoch, EndOffset: int64(end)}, at.HighWatermark, at.LogEnd, future.EndOffsetForEpoch)
+			offset, done = truncateTo(epochEnd{epoch, end}, at.HighWatermark, at.LogEnd, future.EndOffsetForEpoch)
 		} else {
 			done = true
 		}

@@ -1,9 +1,14 @@
 package replication
 
-import (
-	"github.com/monedula/monedula/protocol"
-	"github.com/monedula/monedula/record"
-)
+import "github.com/monedula/monedula/record"
+
+// epochEnd is what a log answers about a leader epoch: the largest of its epochs up to that one,
+// and the offset at which it ends. Both are -1 if the log does not know. Only the epoch is -1 in
+// version 0 of OffsetForLeaderEpoch.
+type epochEnd struct {
+	epoch  int32
+	offset record.Offset
+}
 
 // truncateTo returns the offset to which a follower truncates its log, given the leader's answer
 // about an epoch (from OffsetForLeaderEpoch or the diverging epoch of a fetch). floor applies if the
@@ -12,22 +17,21 @@ import (
 //
 // done is false if the follower must ask again with the latest epoch of the remaining log: it had an
 // epoch that the leader lacks, and one step may not reach the point where both logs agree (KIP-279).
-func truncateTo(leader protocol.EpochEndOffset, floor, logEnd record.Offset, local func(epoch int32) (int32, record.Offset)) (offset record.Offset, done bool) {
-	leaderEnd := record.Offset(leader.EndOffset)
+func truncateTo(leader epochEnd, floor, logEnd record.Offset, local func(epoch int32) (int32, record.Offset)) (offset record.Offset, done bool) {
 	switch {
-	case leaderEnd < 0:
+	case leader.offset < 0:
 		return floor, true
-	case leader.Epoch < 0:
-		return min(leaderEnd, logEnd), true
+	case leader.epoch < 0:
+		return min(leader.offset, logEnd), true
 	}
-	epoch, end := local(leader.Epoch)
+	epoch, end := local(leader.epoch)
 	switch {
 	case end < 0:
-		return min(leaderEnd, logEnd), true
-	case epoch != leader.Epoch:
+		return min(leader.offset, logEnd), true
+	case epoch != leader.epoch:
 		return min(end, logEnd), false
 	}
-	return min(end, leaderEnd, logEnd), true
+	return min(end, leader.offset, logEnd), true
 }
 
 // fetcherID returns the fetcher, among n per leader, that a partition belongs to. It uses Java's

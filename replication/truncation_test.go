@@ -3,13 +3,12 @@ package replication
 import (
 	"testing"
 
-	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
 
 // epochs is a log's leader epochs with their start offsets; end is the log end.
 type epochs struct {
-	entries []protocol.EpochEndOffset // epochs and their start offsets
+	entries []epochEnd // epochs and their start offsets
 	end     record.Offset
 }
 
@@ -19,29 +18,29 @@ func (e epochs) endOf(epoch int32) (int32, record.Offset) {
 		return -1, -1
 	}
 	last := e.entries[len(e.entries)-1]
-	if epoch == last.Epoch {
+	if epoch == last.epoch {
 		return epoch, e.end
 	}
-	if epoch > last.Epoch {
+	if epoch > last.epoch {
 		return -1, -1
 	}
 	floor := int32(-1)
 	for _, entry := range e.entries {
-		if entry.Epoch > epoch {
+		if entry.epoch > epoch {
 			if floor < 0 {
-				return epoch, record.Offset(entry.EndOffset)
+				return epoch, entry.offset
 			}
-			return floor, record.Offset(entry.EndOffset)
+			return floor, entry.offset
 		}
-		floor = entry.Epoch
+		floor = entry.epoch
 	}
 	return -1, -1
 }
 
 func (e epochs) truncated(to record.Offset) epochs {
-	var kept []protocol.EpochEndOffset
+	var kept []epochEnd
 	for _, entry := range e.entries {
-		if record.Offset(entry.EndOffset) < to {
+		if entry.offset < to {
 			kept = append(kept, entry)
 		}
 	}
@@ -49,21 +48,21 @@ func (e epochs) truncated(to record.Offset) epochs {
 }
 
 func TestTruncationByTheLeadersAnswer(t *testing.T) {
-	own := epochs{[]protocol.EpochEndOffset{{Epoch: 1, EndOffset: 0}, {Epoch: 3, EndOffset: 10}, {Epoch: 5, EndOffset: 20}}, 30}
+	own := epochs{[]epochEnd{{1, 0}, {3, 10}, {5, 20}}, 30}
 	for _, c := range []struct {
 		name   string
-		leader protocol.EpochEndOffset
+		leader epochEnd
 		want   record.Offset
 		done   bool
 	}{
-		{"the leader knows nothing: truncate to the high watermark", protocol.EpochEndOffset{Epoch: -1, EndOffset: -1}, 4, true},
-		{"no epoch in the response", protocol.EpochEndOffset{Epoch: -1, EndOffset: 12}, 12, true},
-		{"no epoch, beyond the follower's end", protocol.EpochEndOffset{Epoch: -1, EndOffset: 99}, 30, true},
-		{"same epoch, the leader has less", protocol.EpochEndOffset{Epoch: 3, EndOffset: 15}, 15, true},
-		{"same epoch, the follower has less", protocol.EpochEndOffset{Epoch: 3, EndOffset: 25}, 20, true},
-		{"same latest epoch", protocol.EpochEndOffset{Epoch: 5, EndOffset: 40}, 30, true},
-		{"an epoch the follower lacks: ask again", protocol.EpochEndOffset{Epoch: 4, EndOffset: 28}, 20, false},
-		{"an epoch beyond the follower's", protocol.EpochEndOffset{Epoch: 6, EndOffset: 28}, 28, true},
+		{"the leader knows nothing: truncate to the high watermark", epochEnd{-1, -1}, 4, true},
+		{"no epoch in the response", epochEnd{-1, 12}, 12, true},
+		{"no epoch, beyond the follower's end", epochEnd{-1, 99}, 30, true},
+		{"same epoch, the leader has less", epochEnd{3, 15}, 15, true},
+		{"same epoch, the follower has less", epochEnd{3, 25}, 20, true},
+		{"same latest epoch", epochEnd{5, 40}, 30, true},
+		{"an epoch the follower lacks: ask again", epochEnd{4, 28}, 20, false},
+		{"an epoch beyond the follower's", epochEnd{6, 28}, 28, true},
 	} {
 		offset, done := truncateTo(c.leader, 4, own.end, own.endOf)
 		if offset != c.want || done != c.done {
@@ -74,15 +73,15 @@ func TestTruncationByTheLeadersAnswer(t *testing.T) {
 
 func TestPitfallReplication02_DivergentTailsNeedSeveralTruncations(t *testing.T) {
 	// Epoch 1 is common; the follower wrote epoch 2 and the leader epoch 3.
-	follower := epochs{[]protocol.EpochEndOffset{{Epoch: 1, EndOffset: 0}, {Epoch: 2, EndOffset: 10}}, 15}
-	leader := epochs{[]protocol.EpochEndOffset{{Epoch: 1, EndOffset: 0}, {Epoch: 3, EndOffset: 12}}, 20}
+	follower := epochs{[]epochEnd{{1, 0}, {2, 10}}, 15}
+	leader := epochs{[]epochEnd{{1, 0}, {3, 12}}, 20}
 	for steps := 0; ; steps++ {
 		if steps > 3 {
 			t.Fatalf("no agreement after %d steps: %+v", steps, follower)
 		}
-		latest := follower.entries[len(follower.entries)-1].Epoch
+		latest := follower.entries[len(follower.entries)-1].epoch
 		epoch, end := leader.endOf(latest)
-		offset, done := truncateTo(protocol.EpochEndOffset{Epoch: epoch, EndOffset: int64(end)}, 0, follower.end, follower.endOf)
+		offset, done := truncateTo(epochEnd{epoch, end}, 0, follower.end, follower.endOf)
 		follower = follower.truncated(offset)
 		if done {
 			break
@@ -95,10 +94,10 @@ func TestPitfallReplication02_DivergentTailsNeedSeveralTruncations(t *testing.T)
 
 func TestPitfallReplication01_RestartedFollowerKeepsWhatTheLeaderHas(t *testing.T) {
 	// The high watermark (2) lags; the leader has the follower's whole epoch.
-	follower := epochs{[]protocol.EpochEndOffset{{Epoch: 0, EndOffset: 0}}, 5}
-	leader := epochs{[]protocol.EpochEndOffset{{Epoch: 0, EndOffset: 0}}, 5}
+	follower := epochs{[]epochEnd{{0, 0}}, 5}
+	leader := epochs{[]epochEnd{{0, 0}}, 5}
 	epoch, end := leader.endOf(0)
-	if offset, done := truncateTo(protocol.EpochEndOffset{Epoch: epoch, EndOffset: int64(end)}, 2, follower.end, follower.endOf); offset != 5 || !done {
+	if offset, done := truncateTo(epochEnd{epoch, end}, 2, follower.end, follower.endOf); offset != 5 || !done {
 		t.Errorf("truncates to %d, want to keep all 5", offset)
 	}
 }
