@@ -15,8 +15,8 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// This file collects, at every scrape, the values that other packages hold. A package is collected
-// as soon as it exists.
+// The values that other packages hold are collected at every scrape. Each part of the broker is
+// registered here once it has been created.
 
 func (m *brokerMetrics) collectClusterID(id string) {
 	name := metrics.Name{Group: "kafka.server", Type: "KafkaServer", Name: "ClusterId"}
@@ -24,7 +24,7 @@ func (m *brokerMetrics) collectClusterID(id string) {
 	m.registry.Gauge(name.With("cluster_id", id), func() float64 { return 1 })
 }
 
-// collectServer collects the metrics of connections. Kafka has them by network thread. This broker
+// collectServer collects the metrics of connections. Kafka has them per network thread. This broker
 // has no such threads, so networkProcessor is always 0.
 func (m *brokerMetrics) collectServer(server *network.Server) {
 	socket := metrics.Name{Group: "kafka.server", Type: "socket-server-metrics"}
@@ -158,8 +158,8 @@ func collectTraffic(s *metrics.Scrape, tags []metrics.Tag, c replication.Traffic
 	}
 }
 
-// collectPartition collects kafka.cluster:type=Partition. As in Kafka, it exists for followers too,
-// where only lag can be other than 0.
+// collectPartition collects kafka.cluster:type=Partition. As in Kafka, followers have these metrics
+// too, but all of them except the lag are 0.
 func collectPartition(s *metrics.Scrape, id replication.TopicPartition, state replication.State, lag int64) {
 	name := metrics.Name{Group: "kafka.cluster", Type: "Partition"}.With("topic", id.Topic, "partition", strconv.Itoa(int(id.Partition)))
 	count := func(of string, n int) { s.Gauge(named(name, of), float64(n)) }
@@ -175,7 +175,8 @@ func collectPartition(s *metrics.Scrape, id replication.TopicPartition, state re
 	s.Gauge(named(name, "LastStableOffsetLag"), float64(lag))
 }
 
-// lastStableLag is the number of offsets from a replica's last stable offset to its high watermark.
+// lastStableLag returns the number of offsets from a replica's last stable offset to its high
+// watermark.
 func lastStableLag(p *replication.Partition) int64 {
 	l := p.Log()
 	if l == nil {

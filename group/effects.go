@@ -3,7 +3,8 @@ package group
 import "fmt"
 
 // Effects is what the caller of a step must do, in this order: append the record, send the answers,
-// log the lines. It must also call Deadline.
+// log the lines. A step may also change the result of Group.Deadline, so the caller must read it
+// again.
 type Effects struct {
 	Joins []JoinAnswer
 	Syncs []SyncAnswer
@@ -13,13 +14,13 @@ type Effects struct {
 	Lines []Line
 }
 
-// JoinAnswer is the result for a waiting JoinGroup.
+// JoinAnswer is the answer to a JoinGroup request. The caller must send Result to To.
 type JoinAnswer struct {
 	To     chan<- JoinResult
 	Result JoinResult
 }
 
-// SyncAnswer is the result for a waiting SyncGroup.
+// SyncAnswer is the answer to a SyncGroup request. The caller must send Result to To.
 type SyncAnswer struct {
 	To     chan<- SyncResult
 	Result SyncResult

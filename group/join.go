@@ -6,7 +6,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// JoinRequest is a JoinGroup.
+// JoinRequest is a JoinGroup request.
 type JoinRequest struct {
 	MemberID   string // "" for a member that has none yet
 	InstanceID *string
@@ -27,7 +27,7 @@ type JoinRequest struct {
 	Reason             string     // "" if none is given
 }
 
-// JoinResult answers a JoinGroup.
+// JoinResult is the answer to a JoinGroup request.
 type JoinResult struct {
 	Err            protocol.ErrorCode
 	MemberID       string
@@ -50,8 +50,8 @@ func refuseJoin(memberID string, code protocol.ErrorCode) JoinResult {
 	return JoinResult{Err: code, MemberID: memberID, Generation: -1}
 }
 
-// Join handles a JoinGroup. The answer for the channel is in the effects of this step or of a later
-// one.
+// Join handles a JoinGroup request. The answer, which the caller must send to the channel to, is in
+// the effects of this step or of a later one.
 func (g *Group) Join(now time.Time, req JoinRequest, to chan<- JoinResult) *Effects {
 	e := &Effects{}
 	if req.Reason == "" {

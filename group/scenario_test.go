@@ -13,9 +13,9 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// TestScenarios runs testdata/*.txt. An entry is a command, a line ----, and what the group did
-// because of the command, up to an empty line. Members have the names of their clients; their ids
-// are NAME-1, NAME-2 and so on. The commands are:
+// TestScenarios runs testdata/*.txt. An entry is a command, a line ----, and the effects of the
+// command, up to an empty line. Members have the names of their clients; their ids are NAME-1,
+// NAME-2 and so on. The commands are:
 //
 //	rules delay=MS size=N             first in a file
 //	join NAME [id=ID] [v=VERSION] [static=INSTANCE] [protocols=a,b] [meta=M] [topics=t,u] [session=MS] [rebalance=MS] [type=T]
@@ -24,13 +24,13 @@ import (
 //	leave ID|static=I...
 //	commit [id=ID] [gen=G] [txn] [check] TOPIC-P=OFFSET...   staged and stored at once; check: only checked
 //	stage, done, failed TOPIC-P=OFFSET...      the single steps of a commit
-//	fetch [stable] [TOPIC-P...]
+//	fetch [stable] [TOPIC-P...]       print committed offsets, all of them if none is named
 //	stored [ERROR]                    the last record is stored, or storing it failed
 //	after MS                          time passes, and Expire is called at the deadlines
-//	expire retention=MS
+//	expire retention=MS               old offsets are removed, and an idle group without offsets dies
 //	reload [size=N]                   the group is written and loaded again, with group.max.size N
 //	deletable TOPIC                   print whether offsets of the topic may be deleted
-//	kill
+//	kill                              the group dies, and its members get an error
 //	group                             print the group
 func TestScenarios(t *testing.T) {
 	scenarios.Files(t, "testdata/*.txt", func(t *testing.T) func(string) []string {

@@ -22,7 +22,7 @@ type composeFile struct {
 	Name     string
 	Services map[string]composeService
 	Volumes  map[string]any
-	Anchors  map[string]any `yaml:",inline"` // x-...: what the services have in common
+	Anchors  map[string]any `yaml:",inline"` // x-...: parts that the services share
 }
 
 type composeService struct {

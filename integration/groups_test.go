@@ -141,6 +141,8 @@ func fillAt(t *testing.T, seeds []string, topic string, from, n int) {
 	}
 }
 
+// committedOffsets returns the sum of the group's committed offsets of the topic, or -1 if they
+// cannot be fetched.
 func committedOffsets(t *testing.T, address, group, topic string) (sum int64) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(address))
@@ -299,7 +301,7 @@ func TestKafkaPythonReadsInAGroup(t *testing.T) {
 	}
 }
 
-// The console consumer of Kafka subscribes to the topic, as the tutorials use it.
+// Kafka's console consumer subscribes to the topic if it is used as in the tutorials.
 func TestTheRealConsoleConsumerSubscribes(t *testing.T) {
 	b := startBroker(t, options{})
 	real := testkit.RealKafka(t, "3.9.1")

@@ -98,7 +98,8 @@ func endOffsets(ctx context.Context, t testing.TB, client *kgo.Client, level str
 	return left
 }
 
-// recordLine formats a record in the form to which dumped records are converted too.
+// recordLine formats a record for comparisons with dumps, whose records are converted to the same
+// form.
 func recordLine(r *kgo.Record) string {
 	headers := make([]string, len(r.Headers))
 	for i, h := range r.Headers {

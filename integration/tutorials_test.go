@@ -55,7 +55,7 @@ type terminal struct {
 	claimed  []string // the printed lines that the tutorial has already matched
 }
 
-// newTutorial starts as many brokers as the text refers to.
+// newTutorial starts three brokers if the text refers to the third one, otherwise one broker.
 func newTutorial(t *testing.T, real *testkit.Kafka, text string) *tutorial {
 	u := &tutorial{t: t, real: real, lines: strings.Split(text, "\n"), terminals: map[string]*terminal{}}
 	var places []string
@@ -74,6 +74,7 @@ func newTutorial(t *testing.T, real *testkit.Kafka, text string) *tutorial {
 	return u
 }
 
+// typed matches a line about a terminal: its number, the kind of the line, and the text.
 var typed = regexp.MustCompile(`^(\d*)([$>]|\^C|\|) ?(.*)$`)
 
 func (u *tutorial) play() {
@@ -246,7 +247,8 @@ func (u *tutorial) interrupt(name string) {
 	case <-time.After(30 * time.Second):
 		u.t.Fatalf("terminal %s does not end on Ctrl-C\n%s", name, u.screens())
 	}
-	// Any other output would confuse a reader, except warnings and a consumer's number of messages.
+	// Output that the tutorial does not show would confuse a reader. Only warnings and a consumer's
+	// number of messages are allowed.
 	for _, line := range term.printed(regexp.MustCompile(`.`)) {
 		counted := fmt.Sprintf("Processed a total of %d messages", len(term.claimed))
 		if line != counted && !strings.Contains(line, "] WARN ") && !strings.Contains(line, " is deprecated ") {

@@ -2,8 +2,9 @@ package record
 
 import "math"
 
-// badPosition is returned by the varint readers in place of the next position if the bytes or the
-// number end too early. Every later read then fails as well, so a parser needs to check only once.
+// badPosition is what the varint readers return as the next position if the bytes end within the
+// number or the number is too long. Every later read from there also fails, so a parser needs to
+// check only once.
 const badPosition = math.MaxInt
 
 // uvarintAt reads an unsigned varint of at most 5 bytes.

@@ -31,8 +31,8 @@ type PartitionFetch struct {
 	// Refused: Code was set before reading, for example because the topic is unknown or the client
 	// is not authorized. A refused partition does not end the wait of the others.
 	Refused bool
-	// Bare: the response contains nothing of a read. Kafka sends null records then, but empty
-	// records if a read failed.
+	// Bare: the partition was not read. As in Kafka, the response then has null records; after a
+	// failed read it has empty records.
 	Bare bool
 	// HasDiverged: the follower's log is not a prefix of the leader's. Diverged is the end of the
 	// last epoch that both know.
@@ -92,7 +92,7 @@ func (f *PartitionFetch) Refuse(code protocol.ErrorCode) {
 	f.bare(code)
 }
 
-// bare makes the response look as if nothing had been read.
+// bare makes the response an error of a partition that was not read.
 func (f *PartitionFetch) bare(code protocol.ErrorCode) {
 	f.fail(code)
 	f.Bare = true
@@ -183,7 +183,7 @@ func (f *Fetch) FromFollower() bool { return f.ReplicaID >= 0 }
 // consumers must.
 func (f *Fetch) leaderOnly() bool { return f.FromFollower() || f.Version < 11 }
 
-// hardLimit reports whether the size limits cut even the first batch, as before v3.
+// hardLimit reports whether even the first batch is cut to the size limits, as before v3.
 func (f *Fetch) hardLimit() bool { return f.Version < 3 }
 
 func (f *Fetch) bound() storage.Bound {
@@ -223,7 +223,8 @@ func (f *Fetch) Begin() protocol.ErrorCode {
 	return code
 }
 
-// reader returns the reader for which a session reads.
+// reader describes the client to a fetch session. If any of this changes, the session reads all
+// partitions again.
 func (f *Fetch) reader() sessionReader {
 	return sessionReader{version: f.Version, replica: f.ReplicaID, epoch: f.ReplicaEpoch, committed: f.Committed, client: f.Client,
 		redirected: f.mayBeRedirected()}
@@ -271,8 +272,8 @@ func (f *Fetch) readAgain() {
 	f.readAll(false)
 }
 
-// readOnArrival reads and reports whether the result is the response. Otherwise the fetch parks and
-// then reads again.
+// readOnArrival reads the partitions. It returns false if the result does not suffice for a
+// response: then the fetch must park and read again.
 func (f *Fetch) readOnArrival() bool {
 	wanted := f.use.resting
 	for i := range f.Partitions {
@@ -467,8 +468,9 @@ func (f *PartitionFetch) resetAnswer(at storage.Offsets) {
 	f.leaderEnd = at.LogEnd
 }
 
-// divergence checks by the epoch of its last batch whether the follower's log is a prefix of this
-// log. If not, the response contains the point where they diverge.
+// divergence reports whether the follower's log is not a prefix of this log, according to the epoch
+// of the follower's last batch. If so, it sets want.Diverged to the end of the last epoch that both
+// logs have.
 func divergence(log *storage.Log, want *PartitionFetch) (bool, error) {
 	epoch, end := log.EndOffsetForEpoch(want.LastFetchedEpoch)
 	if epoch < 0 || end < 0 || want.FetchOffset < want.LogStart {

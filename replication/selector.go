@@ -54,8 +54,8 @@ func selectByRack(client ClientInfo, candidates []readCandidate) (int32, bool) {
 }
 
 // preferredReplica returns the broker that a consumer of Fetch v11+ should read from instead of
-// this one, or -1. Candidates are followers that are in sync, reachable on the client's listener,
-// and have the offset.
+// this one, or -1. Candidates are this broker and the followers that are in sync, have the offset,
+// and are reachable on the client's listener.
 func (p *Partition) preferredReplica(f *Fetch, want *PartitionFetch, now time.Time) int32 {
 	if !f.mayBeRedirected() {
 		return -1

@@ -10,7 +10,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Periods after which leaders notify the controller of the in-sync sets they wrote; fixed in Kafka.
+// Periods after which a leader notifies the controller of the in-sync sets that it wrote. They are
+// constants in Kafka too.
 const (
 	isrNoticeCheck  = 2500 * time.Millisecond
 	isrNoticeLinger = 5 * time.Second // without a further change
@@ -20,7 +21,8 @@ const (
 // isrWritePause is the pause before a write that ZooKeeper did not answer is repeated.
 const isrWritePause = 100 * time.Millisecond
 
-// ISRStore stores the in-sync sets that leaders write before IBP 2.7-IV2, in ZooKeeper.
+// ISRStore stores in-sync sets in ZooKeeper. Leaders write them there themselves if the IBP is
+// below 2.7-IV2.
 type ISRStore interface {
 	// WriteISR writes the partition's state if the current state is the one that the change is
 	// based on, and returns the new partition epoch. The error is INVALID_UPDATE_VERSION if the
@@ -50,7 +52,7 @@ type ZooKeeperISR struct {
 
 var _ ISRChanger = (*ZooKeeperISR)(nil)
 
-// NewZooKeeperISR starts the writer.
+// NewZooKeeperISR returns a ZooKeeperISR whose writer runs until Close.
 func NewZooKeeperISR(brokerID int32, store ISRStore, logger *logrus.Logger) *ZooKeeperISR {
 	z := &ZooKeeperISR{brokerID: brokerID, store: store, log: kafkalog.For(logger, "kafka.server.ZkAlterPartitionManager"),
 		done: make(chan struct{}), queue: newChangeQueue(), written: map[TopicPartition]bool{}, lastNotice: time.Now()}
@@ -114,8 +116,8 @@ func (z *ZooKeeperISR) write(w *waitingChange) {
 	}
 }
 
-// notify writes the notice for the controller if there was no further change for a while or the
-// last notice is long ago.
+// notify writes the notice for the controller if the last change is older than isrNoticeLinger or
+// the last notice is older than isrNoticeMax.
 func (z *ZooKeeperISR) notify(now time.Time) {
 	if len(z.written) == 0 || now.Sub(z.lastWrite) <= isrNoticeLinger && now.Sub(z.lastNotice) <= isrNoticeMax {
 		return

@@ -60,8 +60,8 @@ func appendMoved(t *testing.T, l *Log, f *floor) error {
 	return err
 }
 
-// floor holds the numbers of a log's records that must survive a power failure and a kill of the
-// process.
+// floor holds how many of a log's records must survive: durable of them a power failure, acked of
+// them a kill of the process.
 type floor struct {
 	mu             sync.Mutex // guards the fields below
 	durable, acked int
@@ -110,7 +110,7 @@ func crashDuringReplacement(t *testing.T, then func(*testing.T, *Log, *floor) er
 		}
 	}
 	if stops < 5 || refused == 0 {
-		t.Errorf("%d stops, %d of them with two plain directories: want at least 5 and one", stops, refused)
+		t.Errorf("%d stops, %d of them left two plain directories: want at least 5 and 1", stops, refused)
 	}
 	t.Logf("%d stops, %d starts rejected because of two plain directories", stops, refused)
 }
@@ -151,10 +151,10 @@ func (c *powerCut) begin() {
 	c.begun = true
 }
 
-// moveOnce creates a log of two segments with a durable first part in /a, fills a future log in /b,
-// and replaces the first with the second. then, if not nil, runs before the replacement is settled.
-// begin is called before the future log is created or, if there is a then, only before the
-// replacement.
+// moveOnce creates a log in /a whose first records are durable, copies it to a future log in /b,
+// and replaces the log with the future log. If then is nil, begin is called before the future log
+// is created. Otherwise begin is called before the replacement, and then before the replacement is
+// settled.
 func moveOnce(t *testing.T, fsys vfs.FS, durable, records int, begin func(), then func(*Log) error) {
 	t.Helper()
 	m := loadedManager(t, fsys, "/a", "/b")
@@ -232,7 +232,7 @@ func lookAtMoved(image *vfs.Mem, durable, records int) error {
 	return nil
 }
 
-// eachAlone checks that each of the two plain directories has everything.
+// eachAlone checks that each of the two directories with the plain name has all records.
 func eachAlone(image *vfs.Mem, durable, records int) error {
 	for _, dir := range []string{"/a", "/b"} {
 		other := image.CrashClone(vfs.Everything, 0)
@@ -363,8 +363,8 @@ func TestAReplacedLogStaysInTheCheckpointsUntilItIsSetAside(t *testing.T) {
 	}
 }
 
-// For lack of a file descriptor the new name, or then the old one's removal, cannot be made
-// durable. That fails the requests that wait for it, and is retried.
+// Without a free file descriptor, neither the new name nor the removal of the old one can be made
+// durable. Requests that wait for this fail, and the move is settled later.
 func TestAMoveWithoutAFileDescriptorIsSettledLater(t *testing.T) {
 	for _, dir := range []string{"/a", "/b"} {
 		t.Run(dir, func(t *testing.T) {
@@ -436,9 +436,9 @@ func TestAShutdownThatCannotSettleAMoveLeavesTheOldDirectoryToRecovery(t *testin
 	}
 }
 
-// The background may be about to write a topic id or leader epochs when the log's directory is
-// renamed. With an empty log, which is replaced soon after its future log was created, that is the
-// normal case. Here the files are written late, too.
+// A background goroutine may be about to write a topic id or leader epochs when the log's directory
+// is renamed. This is common with an empty log, because it is replaced soon after its future log
+// was created. Here writing the files also takes long.
 func TestSmallFilesWrittenDuringTheReplacementLeaveTheDirectoriesOnline(t *testing.T) {
 	fsys := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
 		if op.Kind == vfs.OpRename && strings.HasSuffix(op.Name, tempSuffix) && strings.Contains(op.Name, "/t-0") {

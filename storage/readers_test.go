@@ -135,7 +135,7 @@ func randomReads(t *testing.T, l *Log, past *pastValues, seed uint64, stop *atom
 	}
 }
 
-// heldRead is a read that is sent slowly.
+// heldRead is the result of a read that stays pinned, like that of a reader whose network is slow.
 type heldRead struct {
 	data Data
 	seen []byte

@@ -26,7 +26,7 @@ const (
 type Read struct {
 	Offset        record.Offset
 	MaxBytes      int32
-	MinOneMessage bool // return a first batch larger than MaxBytes whole
+	MinOneMessage bool // return the whole first batch even if it is larger than MaxBytes
 	Bound         Bound
 	AbortedWanted bool // read_committed: list aborted transactions
 }
@@ -37,7 +37,7 @@ type Offsets struct {
 	LogStart, HighWatermark, LastStable, LogEnd record.Offset
 }
 
-// AbortedTxn is one aborted transaction a read_committed reader must skip.
+// AbortedTxn is an aborted transaction. A read_committed reader must skip its records.
 type AbortedTxn struct {
 	ProducerID  int64
 	FirstOffset record.Offset
@@ -52,8 +52,8 @@ type AbortedTxn struct {
 type Data struct {
 	Offsets  Offsets  // sampled before the read
 	File     vfs.File // nil when Length is 0
-	Position int64
-	Length   int32
+	Position int64    // of the first byte in File
+	Length   int32    // in bytes
 	// FirstBatchIncomplete reports whether the first batch is larger than MaxBytes and was
 	// therefore cut or, without MinOneMessage, left out.
 	FirstBatchIncomplete bool
@@ -73,7 +73,7 @@ type ProducerStatus struct {
 	ProducerID            int64
 	ProducerEpoch         int16
 	LastSequence          int32
-	LastTimestamp         int64
+	LastTimestamp         int64 // in ms; -1 if none
 	CoordinatorEpoch      int32
 	CurrentTxnFirstOffset record.Offset // -1: no open transaction
 }

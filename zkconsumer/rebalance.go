@@ -117,7 +117,7 @@ func (c *Consumer) try() (busy *TopicPartition, err error) {
 	return c.claim(ctx, share)
 }
 
-// awaitBrokers schedules a rebalance for when there is a broker.
+// awaitBrokers schedules a rebalance as soon as a broker is registered.
 func (c *Consumer) awaitBrokers(ctx context.Context) error {
 	if !c.noBrokers {
 		c.noBrokers = true
@@ -335,8 +335,8 @@ func (c *Consumer) startReading(positions []*position, tps []TopicPartition) {
 	c.fetching = startFetching(&c.cfg, c.store, c.id, positions)
 }
 
-// stopReading stops the fetchers and clears the streams. For each stream, it waits up to limit for
-// records that were handed out. It does not release owned partitions.
+// stopReading stops the fetchers and clears the streams. For each stream, it waits up to limit
+// until the records that were handed out are processed. It does not release owned partitions.
 func (c *Consumer) stopReading(limit time.Duration) {
 	c.mu.Lock()
 	f := c.fetching

@@ -22,7 +22,7 @@ const (
 	SubscribeBlacklist = "black_list" // the only key is a regular expression of topics not to read
 )
 
-// ConsumerRegistration is /consumers/G/ids/C.
+// ConsumerRegistration is the content of /consumers/G/ids/C.
 type ConsumerRegistration struct {
 	Pattern      string         // SubscribeStatic, SubscribeWhitelist or SubscribeBlacklist
 	Subscription map[string]int // number of streams by topic or pattern

@@ -20,7 +20,7 @@ type ControllerEpoch struct {
 // Fence returns the fence of this epoch's writes.
 func (e ControllerEpoch) Fence() Fence { return Fence{e.Version} }
 
-// ControllerNode is /controller.
+// ControllerNode is the content of /controller.
 type ControllerNode struct {
 	ID         int32
 	KRaftEpoch int32 // -1 in a cluster of ZooKeeper brokers

@@ -12,18 +12,18 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// The contents of the nodes. Decoders (decode.go) accept any order of keys and ignore unknown keys.
-// Encoders (this file) write exactly the bytes that Kafka writes, including the order of keys, so
-// that tools that compare or grep nodes see no difference.
+// The types in this file are the contents of nodes, which are JSON. Decoders (decode.go) accept any
+// order of keys and ignore unknown keys. Encoders (this file) write exactly the bytes that Kafka
+// writes, including the order of keys, so that tools that compare or grep nodes see no difference.
 
-// BrokerInfo is /brokers/ids/N.
+// BrokerInfo is the content of /brokers/ids/N.
 type BrokerInfo struct {
 	ID          int32
 	Endpoints   []metadata.Endpoint // in the order of advertised.listeners
 	Rack        *string
 	JMXPort     int32                   // -1 if none
 	Features    map[string]FeatureRange // always empty in practice
-	JSONVersion int                     // 5 since IBP 2.7-IV0, 4 since 0.10.0-IV1, 2 before; 0 writes 5
+	JSONVersion int                     // 5 since IBP 2.7-IV0, 4 since 0.10.0-IV1, 2 before; writes take 0 as 5
 	Epoch       int64                   // czxid; set by reads
 	Timestamp   int64                   // in ms; set by reads, and to the current time by writes
 }
@@ -103,7 +103,7 @@ type Assignment struct {
 	Replicas, Adding, Removing []int32
 }
 
-// TopicNode is /brokers/topics/T.
+// TopicNode is the content of /brokers/topics/T.
 type TopicNode struct {
 	Name       string
 	ID         TopicID // zero if none
@@ -140,14 +140,14 @@ func encodeTopic(t TopicNode) []byte {
 // TopicNodeBytes returns the size of the topic's node in bytes.
 func TopicNodeBytes(t TopicNode) int { return len(encodeTopic(t)) }
 
-// PartitionsMax returns an upper bound for the number of partitions of a topic whose node can be
-// stored, with the given number of replicas per partition. The shortest entry of a partition is
-// `"0":[1],`.
+// PartitionsMax returns an upper bound for the number of partitions of a topic. With more, the
+// topic's node is too large to be stored. replicas is the number of replicas of each partition. The
+// shortest entry of a partition is `"0":[1],`.
 func PartitionsMax(replicas int) int { return NodeBytesMax / (6 + 2*replicas) }
 
 func encodeTopicID(id TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
-// PartitionState is /brokers/topics/T/partitions/P/state.
+// PartitionState is the content of /brokers/topics/T/partitions/P/state.
 type PartitionState struct {
 	ControllerEpoch int32 // of the controller that decided on the leadership
 	Leader          int32 // -1 if none
@@ -187,7 +187,7 @@ func encodeClusterID(id string) []byte {
 	return w.bytes()
 }
 
-// FeatureNode is /feature.
+// FeatureNode is the content of /feature.
 type FeatureNode struct {
 	JSONVersion int  // 2 since IBP 3.3-IV0, 1 before
 	Enabled     bool // false before IBP 2.7-IV0
@@ -220,7 +220,8 @@ func encodeFeature(n FeatureNode) []byte {
 	return w.bytes()
 }
 
-// ProducerIDBlock is /latest_producer_id_block. End is inclusive.
+// ProducerIDBlock is the content of /latest_producer_id_block: the producer ids from Start to End,
+// both inclusive, and the broker to which they were allocated.
 type ProducerIDBlock struct {
 	Broker     int32
 	Start, End int64

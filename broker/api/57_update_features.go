@@ -9,14 +9,15 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// FeatureUpdater finalizes features. It is implemented by *controller.Controller.
+// FeatureUpdater finalizes features. done is called once, with an entry per feature (nil for
+// success) or with the error of the whole request. It is implemented by *controller.Controller.
 type FeatureUpdater interface {
 	ControllerStatus
 	UpdateFeatures(updates []controller.FeatureUpdate, validateOnly bool, timeout time.Duration, done func(results map[string]error, err error))
 }
 
-// UpdateFeatures finalizes features (KIP-584). A cluster with ZooKeeper has none. Only the
-// controller does it.
+// UpdateFeatures finalizes features (KIP-584). Only the controller serves it. Kafka has no features
+// for clusters with ZooKeeper.
 //
 // Versions 0 and 1. v1 adds validation without a change.
 func UpdateFeatures(updater FeatureUpdater, settings Settings) Handler {

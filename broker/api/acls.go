@@ -6,7 +6,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// This file has what the requests about access lists have in common.
+// Parts that the handlers of access lists share.
 
 // checkACL refuses an entry or filter of access lists that has an UNKNOWN element, as Kafka does
 // when it parses the request.

@@ -8,7 +8,7 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// This file has the brokers of the cluster as requests see them.
+// Parts of responses that list the cluster's brokers.
 
 // brokerNode is a broker and its address on one listener.
 type brokerNode struct {

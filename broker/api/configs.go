@@ -7,8 +7,8 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// This file has what the requests about configurations have in common. ConfigChanger, which changes
-// them, is in alterconfigs.go.
+// Parts that the handlers of configurations share. ConfigChanger, which changes configurations, is
+// in alterconfigs.go.
 
 // Settings returns the broker's current configuration. It is implemented by *settings.Dynamic.
 type Settings interface{ Current() *settings.Config }

@@ -11,7 +11,7 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// This file has what the requests of consumer groups have in common.
+// Parts that the handlers of consumer groups share.
 
 // ConsumerOffsets keeps offsets in ZooKeeper, as consumers did before Kafka had groups. It is
 // implemented by *zkstore.Store.

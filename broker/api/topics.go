@@ -10,7 +10,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// This file has what the requests that create and delete topics have in common.
+// Parts that the handlers of CreateTopics, CreatePartitions and DeleteTopics share.
 
 // TopicWriter writes new topics. It is implemented by *admin.Admin.
 type TopicWriter interface {
@@ -27,9 +27,9 @@ func logTopicFailure(log *logrus.Entry, what, topic string, err error) {
 	log.Infof("Error processing %s topic request of %s: %v", what, topic, err)
 }
 
-// haveLeaders returns a function that reports whether the first partitions of all these topics,
-// as many as given for each, have leaders. It is called for each change of the metadata and does
-// not look at a topic again once its partitions have leaders.
+// haveLeaders returns a function that reports whether partitions 0 to n-1 of each topic have
+// leaders, where n is the topic's value in topics. The function is called for each change of the
+// metadata. It skips topics whose partitions had leaders in an earlier call.
 func haveLeaders(topics map[string]int) func(*metadata.Snapshot) bool {
 	left := sortedKeys(topics)
 	return func(s *metadata.Snapshot) bool {

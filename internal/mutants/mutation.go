@@ -31,7 +31,7 @@ type place struct {
 	kind       kind
 }
 
-// kind is the way in which a mutation is put behind the switch.
+// kind determines the code that switches between a mutation and the original.
 type kind int
 
 const (
@@ -58,8 +58,8 @@ type switched struct {
 	id int
 }
 
-// instrumented returns source with every place behind its switch. The places
-// must not overlap.
+// instrumented returns source with code at every place that switches between the original and the
+// mutation. The places must not overlap.
 func instrumented(source []byte, all []switched) []byte {
 	sorted := append([]switched(nil), all...)
 	sort.Slice(sorted, func(i, j int) bool { return sorted[i].start > sorted[j].start })
@@ -149,8 +149,8 @@ func (f *sourceFile) place(n ast.Node, k kind, mutated string) place {
 	return place{f.path, f.line(n), f.offset(n.Pos()), f.offset(n.End()), mutated, k}
 }
 
-// inConditions calls visit for every expression that is evaluated as a condition:
-// those of if and for, and the operands of && || and ! within them and elsewhere.
+// inConditions calls visit for every boolean expression that it finds: conditions of if and for,
+// comparisons, and && || and ! with their operands.
 func inConditions(root ast.Node, visit func(ast.Expr)) {
 	seen := map[ast.Expr]bool{}
 	var walk func(e ast.Expr)

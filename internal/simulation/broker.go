@@ -43,7 +43,7 @@ type broker struct {
 	pausedUntil  time.Duration
 	zkCutUntil   time.Duration
 	dirty        [partitionCount + 1]bool // per partition: a crash lost in-sync data, and the replica has not caught up yet
-	leaving      bool                     // it was asked to stop in order
+	leaving      bool                     // it was asked to shut down cleanly
 	expiring     bool                     // the loss of the session is queued, but not handled yet
 	registered   int64
 	store        *zkstore.Store

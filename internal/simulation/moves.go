@@ -13,7 +13,8 @@ import (
 	"github.com/monedula/monedula/replication"
 )
 
-// Operators move replicas, cancel moves, and stop brokers in order while faults happen.
+// Operators reassign replicas, cancel reassignments and shut brokers down cleanly while faults
+// happen.
 
 // assignment is the part of the topic's node that concerns one partition.
 type assignment struct{ replicas, adding, removing []int32 }
@@ -23,8 +24,8 @@ func (a assignment) whole() bool {
 	return len(a.replicas) == brokerCount && len(a.adding)+len(a.removing) == 0
 }
 
-// assigned records what a topic's node contains after a write. places are the places of the topic's
-// partitions.
+// assigned records what a topic's node contains after a write. places are the simulation's numbers
+// of the topic's partitions (see tp).
 func (c *checker) assigned(data []byte, places []int32) {
 	var node struct {
 		Partitions map[int32][]int32 `json:"partitions"`
@@ -48,7 +49,7 @@ func (c *checker) assigned(data []byte, places []int32) {
 	}
 }
 
-// move asks for other replicas of a partition, always enough for acks=all, or cancels a
+// move reassigns a partition to other brokers, always enough of them for acks=all, or cancels its
 // reassignment.
 func (w *world) move() {
 	p := w.random.Int32N(partitionCount)
@@ -63,7 +64,8 @@ func (w *world) move() {
 	w.reassign(p, replicas)
 }
 
-// reassign asks every broker that considers itself the controller. nil cancels the reassignment.
+// reassign sends a reassignment to every broker that considers itself the controller. If replicas
+// is nil, it cancels the reassignment.
 func (w *world) reassign(p int32, replicas []int32) {
 	for _, b := range w.brokers {
 		if !b.alive || !b.control.m.Active() {
@@ -73,7 +75,7 @@ func (w *world) reassign(p int32, replicas []int32) {
 		b.after(0, func() {
 			targets := map[replication.TopicPartition][]int32{tp(p): replicas}
 			controller.Requests{Agenda: b.control}.AlterPartitionReassignments(targets, func(results map[replication.TopicPartition]error, err error) {
-				w.say("broker %d answers that: %v, %v", b.id, results[tp(p)], err)
+				w.say("broker %d answers the reassignment: %v, %v", b.id, results[tp(p)], err)
 			})
 		})
 	}
@@ -91,8 +93,8 @@ func (w *world) makeWhole() {
 
 const shutdownTries = 3
 
-// leave stops the broker in order after it has asked the controller to move its leaderships. After
-// some unsuccessful tries it stops without that.
+// leave asks the controller to move the broker's leaderships and then stops the broker. After the
+// given number of unsuccessful tries it stops the broker anyway.
 func (b *broker) leave(tries int) {
 	if tries == 0 {
 		b.stop()
@@ -111,9 +113,9 @@ func (b *broker) leave(tries int) {
 	})
 }
 
-// stop closes the broker's logs and its session and ends it. A closed log keeps only the last batch
-// of each producer, as in Kafka, so producers with more batches in flight could not continue. If
-// there are such producers, the broker is killed instead.
+// stop closes the broker's logs and its session and ends the broker. A closed log keeps only the
+// last batch of each producer, as in Kafka, so producers with more batches in flight could not
+// continue. If there are such producers, the broker is killed instead.
 func (b *broker) stop() {
 	b.w.say("broker %d stops", b.id)
 	several := slices.ContainsFunc(b.w.producers, func(p *producer) bool { return p.limit > 1 })

@@ -16,10 +16,11 @@ import (
 // briefName is the topic that is deleted and created again.
 const briefName = "brief"
 
-// brief is the place of its partition.
+// brief is the place of its only partition.
 const brief int32 = partitionCount
 
-// tp returns the partition at a place. The partitions of the permanent topic come first.
+// tp returns the partition at a place. Places number the partitions of both topics from 0: first
+// those of the permanent topic, then brief.
 func tp(place int32) replication.TopicPartition {
 	if place == brief {
 		return replication.TopicPartition{Topic: briefName}

@@ -33,8 +33,9 @@ var (
 
 const client int32 = -1 // stands for a client in the place of a broker id
 
-// send carries a request and its response over the network. got is called once, as an event of the
-// sender. If from is nil, the sender is a client.
+// send carries a request and its response over the network. got is called with the response or an
+// error, as an event of the sender. It is not called if the sender crashes meanwhile. If from is
+// nil, the sender is a client.
 func (w *world) send(from *broker, to int32, req kmsg.Request, got func(response)) {
 	w.sendWhile(func() bool { return true }, from, to, req, got)
 }
@@ -114,9 +115,10 @@ func (w *world) sendWhile(wanted func() bool, from *broker, to int32, req kmsg.R
 	}
 }
 
-// order is the position of a control request among those that one controller sends to one broker. A
-// closed connection delivers nothing after its successor has delivered a request. UpdateMetadata
-// has no number by which the receiver could recognise an old one.
+// order is the position of a control request among those that one controller sends to one broker.
+// It is needed because here each request travels on its own, while a real connection delivers
+// nothing after its successor has delivered a request. UpdateMetadata has no number by which the
+// receiver could recognise an outdated one.
 type order struct {
 	handled *int64 // position of the last request handled
 	place   int64
@@ -146,7 +148,8 @@ func (o order) inTime() bool {
 	return true
 }
 
-// way returns the delay of a message.
+// way returns the delay of a message. A late one, such as the second copy of a request, may take up
+// to longestWay.
 func (w *world) way(late bool) time.Duration {
 	switch {
 	case late, w.chaotic && w.chance(40):
@@ -192,7 +195,7 @@ func about(req kmsg.Request, resp kmsg.Response) string {
 	return ""
 }
 
-// handle serves a request as package api does.
+// handle serves a request as package broker/api does.
 func (b *broker) handle(req kmsg.Request, reply func(kmsg.Response)) {
 	switch req := req.(type) {
 	case *kmsg.LeaderAndISRRequest:

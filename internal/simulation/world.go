@@ -1,6 +1,7 @@
-// Package simulation runs a cluster in one goroutine: the controllers, the partitions, the
-// followers, the logs and the ZooKeeper stores of production, over a tree instead of ZooKeeper. A
-// seed decides time, network and disks. The same seed gives the same trace, byte for byte.
+// Package simulation runs a cluster in one goroutine. It uses the controllers, partitions,
+// followers, logs and ZooKeeper stores of the product, and a tree of znodes in memory instead of
+// ZooKeeper. A seed determines what time, the network and the disks do. The same seed gives the
+// same trace, byte for byte.
 //
 // The following is production code: controller.Machine, zkstore with its retries and fences,
 // replication.Manager with its followers, AlterPartition and parked requests, storage with
@@ -17,7 +18,7 @@
 //	consumer.go   consumers of leaders and followers
 //	check.go      the rules
 //	faults.go     faults
-//	moves.go      reassignments and orderly stops
+//	moves.go      reassignments and controlled shutdowns
 //	topics.go     a topic that is deleted and created again
 //	disks.go      log directories that fail
 //	swarm.go      faults chosen by the seed
@@ -40,7 +41,7 @@ type Config struct {
 	Chaos time.Duration // how long faults happen, in the cluster's time; 0: 15 s
 	Trace io.Writer     // gets a line per event; may be nil
 	Logs  io.Writer     // gets the brokers' log lines; may be nil
-	// Moves also reassigns replicas and stops brokers in order.
+	// Moves also reassigns replicas and shuts brokers down cleanly.
 	Moves bool
 	// Topics deletes a topic and creates it again under its name, repeatedly.
 	Topics bool
@@ -68,7 +69,7 @@ const (
 	sessionTimeout = 3 * time.Second
 	// settling is how long the cluster may take to recover after the last fault.
 	settling = 60 * time.Second
-	// mostEvents is far more than any run needs.
+	// mostEvents is the limit on the events of a run, far above what any run needs.
 	mostEvents = 1_000_000
 )
 
@@ -196,7 +197,7 @@ func (w *world) runUntil(t time.Duration) {
 		e := heap.Pop(&w.queue).(event)
 		w.now = max(w.now, e.at)
 		if w.count++; w.count > mostEvents {
-			w.fail("%d events: the cluster does not come to rest", w.count)
+			w.fail("%d events: the cluster does not settle", w.count)
 			return
 		}
 		e.run()

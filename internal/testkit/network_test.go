@@ -64,7 +64,7 @@ func TestACutLinkCarriesNothingUntilItIsHealed(t *testing.T) {
 	}
 	check(nil)
 	n.Cut(a, b)
-	check(map[string]bool{"ab": true, "ba": true}) // neither gets an answer: one receives nothing, the other's data does not arrive
+	check(map[string]bool{"ab": true, "ba": true}) // neither gets an answer: data of a does not arrive at b, nor data of b at a
 	n.Heal()
 	check(nil)
 	n.Part([]*Node{a}, []*Node{b, c})
@@ -143,7 +143,7 @@ func TestFillLeavesNoSpaceInAMount(t *testing.T) {
 	}
 	Fill(t, dir)
 	if err := write("b"); err == nil {
-		t.Error("a full disk took a megabyte")
+		t.Error("a full disk accepted a megabyte")
 	}
 	Resize(t, dir, "8m")
 	if err := write("b"); err != nil {

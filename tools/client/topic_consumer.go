@@ -52,8 +52,9 @@ func WarnGone(env *cli.Env, client, topic string, partition int32) {
 		Warnf("[%s] Received unknown topic or partition error in fetch for partition %s-%d", client, topic, partition)
 }
 
-// RefuseUnset ends a group member that has no offset reset policy if partitions without a committed
-// offset are assigned to it.
+// RefuseUnset is the option of a group member without an offset reset policy. If partitions without
+// a committed offset are assigned to the member, it calls fail with the error of NoOffset, and the
+// member reads nothing.
 func RefuseUnset(fail func(error)) kgo.GroupOpt {
 	return kgo.AdjustFetchOffsetsFn(func(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 		unset := map[TopicPartition]bool{}
@@ -73,7 +74,8 @@ func RefuseUnset(fail func(error)) kgo.GroupOpt {
 	})
 }
 
-// NoOffset is the error of a consumer that has neither an offset for partitions nor a reset policy.
+// NoOffset returns the error of a consumer that has neither an offset for partitions, whose names
+// are separated by commas, nor a reset policy.
 func NoOffset(partitions string) error {
 	return cli.NewJavaError("org.apache.kafka.clients.consumer.NoOffsetForPartitionException",
 		"Undefined offset with no reset policy for partitions: ["+partitions+"]")

@@ -9,8 +9,8 @@ import (
 	"github.com/monedula/monedula/internal/zktest"
 )
 
-// The expected output is that of the tool of 2.8, which changes nodes and notifies the brokers by
-// another node.
+// The expected output is that of the tool of 2.8. It changes the nodes of configurations and
+// notifies the brokers by creating another node.
 func TestConfigurationsAreChangedInZooKeeper(t *testing.T) {
 	for _, test := range []struct {
 		name, args, want string

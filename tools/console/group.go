@@ -12,7 +12,8 @@ import (
 	"github.com/monedula/monedula/tools/client"
 )
 
-// groupSubscription returns what a member of a group reads.
+// groupSubscription returns the client options with which a member of a group reads. consumer
+// returns the client once it exists. fail ends the member with an error.
 func (c *consoleConsumer) groupSubscription(consumer func() *kgo.Client, fail func(error)) []kgo.Opt {
 	options := append(c.group.Options, kgo.ConsumeResetOffset(c.reset))
 	if c.reset != kgo.NoResetOffset() {
@@ -62,7 +63,7 @@ func (c *consoleConsumer) warnGone(topic string, partition int32) {
 	client.WarnGone(c.o.Env, name, topic, partition)
 }
 
-// passes reports whether the consumer continues after an error of a poll.
+// passes reports whether the consumer continues after a poll returned err.
 func (c *consoleConsumer) passes(err error) bool {
 	if c.group != nil {
 		return client.GroupContinues(err)

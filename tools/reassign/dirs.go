@@ -11,13 +11,14 @@ import (
 	"github.com/monedula/monedula/tools/client"
 )
 
-// This file moves replicas between the log directories of a broker.
+// Moves of replicas between the log directories of a broker.
 
 // replicaDirs are the directory of a replica and the directory that it is being moved to. Each is
 // "" if there is none.
 type replicaDirs struct{ current, future string }
 
-// dirsOf returns the directories of the wanted replicas. It asks their brokers.
+// dirsOf asks the brokers for the directories of the wanted replicas. Here and below, wanted has
+// the target directory of each replica.
 func (r *reassigner) dirsOf(wanted map[replica]string) (map[replica]replicaDirs, error) {
 	byBroker := map[int32][]client.TopicPartition{}
 	found := map[replica]replicaDirs{}

@@ -61,7 +61,9 @@ func run(env *cli.Env, args []string) int {
 type reassigner struct {
 	*options
 	*client.Admin
-	throttleRate, dirRate, patience int64
+	throttleRate int64 // bytes per second between brokers; negative: no throttle
+	dirRate      int64 // bytes per second between log directories; negative: no throttle
+	patience     int64 // in ms: how long to wait until moves between log directories have started
 }
 
 func (o *options) runOverBootstrap() error {
@@ -150,7 +152,8 @@ func (r *reassigner) assignment(topics []string) (map[client.TopicPartition][]in
 	return current, nil
 }
 
-// propose prints the current replicas of the topics and a proposed assignment.
+// propose prints the current replicas of the topics in text, the content of a topics file, and a
+// proposed assignment.
 func (r *reassigner) propose(text string) error {
 	ids, topics, err := parseTopicsToMove(text, r.brokerList.Or(""), func(s string) string { return "[" + s + "]" })
 	if err != nil {
@@ -188,7 +191,7 @@ func (r *reassigner) propose(text string) error {
 	return nil
 }
 
-// start starts the reassignment in a file.
+// start starts the reassignment that text, the content of a plan file, describes.
 func (r *reassigner) start(text string) error {
 	p, err := parsePlan(text)
 	if err != nil {
@@ -295,8 +298,8 @@ func (r *reassigner) currentOf(p plan, targets map[client.TopicPartition][]int32
 	return current, nil
 }
 
-// alterReassignments requests the target replicas, or cancels reassignments if replicas are nil. It
-// returns the error texts of the partitions that were refused.
+// alterReassignments sends targets to the controller. A nil list cancels the partition's
+// reassignment. The result has the error text of each partition that was refused.
 func (r *reassigner) alterReassignments(targets map[client.TopicPartition][]int32) (map[client.TopicPartition]string, error) {
 	failed := map[client.TopicPartition]string{}
 	req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
@@ -342,7 +345,9 @@ func (r *reassigner) alterReassignments(targets map[client.TopicPartition][]int3
 	return failed, nil
 }
 
-// verifyPlan prints the progress of the reassignment in a file.
+// verifyPlan prints the progress of the reassignment that text, the content of a plan file,
+// describes. If no reassignment and no move is running, it removes the throttles, unless
+// --preserve-throttles is given.
 func (r *reassigner) verifyPlan(text string) error {
 	p, err := parsePlan(text)
 	if err != nil {
@@ -422,8 +427,8 @@ func statesText(states map[client.TopicPartition]state, done string) string {
 	return strings.Join(lines, "\n")
 }
 
-// cancelPlan cancels the running reassignments of the partitions in a file. As in 2.8, this
-// includes reassignments that only add replicas; 3.9.1 ignores those.
+// cancelPlan cancels the running reassignments of the partitions in text, the content of a plan
+// file. As in 2.8, this includes reassignments that only add replicas; 3.9.1 ignores those.
 func (r *reassigner) cancelPlan(text string) error {
 	p, err := parsePlan(text)
 	if err != nil {
@@ -488,7 +493,7 @@ func propose(current map[client.TopicPartition][]int32, brokers []admin.Broker) 
 	return proposed, nil
 }
 
-// brokerResource is the dynamic configuration of a broker.
+// brokerResource returns the resource of a broker's dynamic configuration.
 func brokerResource(id int32) client.Resource {
 	return client.Resource{Kind: kmsg.ConfigResourceTypeBroker, Name: strconv.Itoa(int(id))}
 }

@@ -1,4 +1,5 @@
-// Print prints the figures of the module in a directory, the current one by default.
+// Print prints what package figures counts in a module: lines, comments, tests, documentation and
+// methods, as Markdown.
 package main
 
 import (
