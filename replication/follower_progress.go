@@ -104,8 +104,8 @@ func (p progress) fetched(offset, logStart, leaderEnd record.Offset, nowMs, brok
 	return p
 }
 
-// newEpoch returns the progress at the start of a leader epoch. If the broker led before (again),
-// the known positions stay.
+// newEpoch returns the progress at the start of a leader epoch. If the broker led in the epoch before
+// it (again), the known positions stay.
 func (p progress) newEpoch(nowMs int64, leaderEnd record.Offset, again, inISR bool) progress {
 	var since int64
 	if inISR {

@@ -72,7 +72,7 @@ func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became bool, err e
 	p.isr = committedISR(r.isr)
 	p.progressMu.Lock()
 	defer p.progressMu.Unlock()
-	p.followers = p.followersOf(r, newEpoch, ledBefore, epochStart, now)
+	p.followers = p.followersOf(r, newEpoch, ledBefore && r.leaderEpoch == p.leaderEpoch+1, epochStart, now)
 	if newEpoch {
 		p.m.stateLog.Infof("Leader %s with topic id %s starts at leader epoch %d from offset %d with partition epoch %d, high watermark %d, ISR %s, adding replicas %s and removing replicas %s %s. Previous leader %s and previous leader epoch was %d.",
 			name(p.id), optionalID(log.TopicID()), r.leaderEpoch, epochStart, r.partitionEpoch, log.Offsets().HighWatermark,
@@ -102,7 +102,10 @@ func (p *Partition) assignLocked(r *role) {
 	p.replicationFactor = r.replicationFactor()
 }
 
-// followersOf returns the progress of the role's assigned replicas.
+// followersOf returns the progress of the role's assigned replicas. again: this broker led in the
+// epoch before the role's. If it missed an epoch, another broker may have led in it, and followers
+// may have truncated their logs as that broker's followers, so what is known of them is void. Kafka
+// keeps it.
 func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart record.Offset, now time.Time) followers {
 	all := make(followers, 0, len(r.replicas))
 	isr := membersOf(r.isr)

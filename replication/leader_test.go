@@ -117,6 +117,29 @@ func TestAcksAllEndsWhenLeadershipIsLost(t *testing.T) {
 	wantCode(t, "produce", p.Partitions[0].Err, protocol.NotLeaderOrFollower)
 }
 
+// In an epoch that this broker missed, another leader may have made the follower truncate its log, so
+// the records count as replicated only after the follower's next fetch.
+func TestAnEpochThatWasMissedMakesAFollowersProgressUnknown(t *testing.T) {
+	for _, c := range []struct {
+		epoch int32
+		known bool
+	}{{2, true}, {3, false}} {
+		b := newTestBroker(t)
+		b.know(ourID, 2, 3)
+		b.lead(1, []int32{ourID, 2, 3}, ourID, 2, 3)
+		b.mustProduce(2)
+		b.fetch(2, asFollower(2)) // replica 3 does not fetch, so the records are not committed
+		b.lead(c.epoch, []int32{ourID, 2, 3}, ourID, 2)
+		if high := b.highWatermark(); (high == 2) != c.known {
+			t.Errorf("epoch %d after 1: the high watermark is %d", c.epoch, high)
+		}
+		b.fetch(2, asFollower(2))
+		if high := b.highWatermark(); high != 2 {
+			t.Errorf("epoch %d after 1, after a fetch: the high watermark is %d", c.epoch, high)
+		}
+	}
+}
+
 // Between a fetch that lets a follower join and the change of the in-sync replicas, a change of
 // another follower may become pending, or the follower may lose its place.
 func TestAFollowerThatMayNoLongerJoinIsNotAdded(t *testing.T) {
