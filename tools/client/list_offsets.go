@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/tools/cli"
 )
 
@@ -17,8 +18,8 @@ const (
 
 // Offsets returns the offset of every partition at a time in ms since 1970, or at a special time.
 // The offset is -1 if there is none. It waits until the partitions have leaders.
-func (a *Admin) Offsets(partitions []TopicPartition, when int64) (map[TopicPartition]int64, error) {
-	found := map[TopicPartition]int64{}
+func (a *Admin) Offsets(partitions []TopicPartition, when int64) (map[TopicPartition]record.Offset, error) {
+	found := map[TopicPartition]record.Offset{}
 	if len(partitions) == 0 {
 		return found, nil
 	}
@@ -114,7 +115,7 @@ func (c *Call) topicError(topic string, code protocol.ErrorCode, partitions []To
 }
 
 // offsetsOf asks one leader and adds its answers to found.
-func (c *Call) offsetsOf(leader int32, partitions []TopicPartition, when int64, found map[TopicPartition]int64) error {
+func (c *Call) offsetsOf(leader int32, partitions []TopicPartition, when int64, found map[TopicPartition]record.Offset) error {
 	link, err := c.Admin.Cluster().Broker(c.Ctx, leader)
 	if err != nil {
 		return nil
@@ -130,7 +131,7 @@ func (c *Call) offsetsOf(leader int32, partitions []TopicPartition, when int64, 
 		for _, p := range t.Partitions {
 			switch code := protocol.ErrorCode(p.ErrorCode); {
 			case code == protocol.None:
-				found[TopicPartition{t.Topic, p.Partition}] = p.Offset
+				found[TopicPartition{t.Topic, p.Partition}] = record.Offset(p.Offset)
 			case !code.Retriable():
 				return code
 			}

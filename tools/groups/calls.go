@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 )
@@ -189,8 +190,8 @@ func describedGroupOf(g *kmsg.DescribeGroupsResponseGroup) (describedGroup, erro
 }
 
 // committed returns the committed offsets of the group.
-func (a *groupAdmin) committed(group string) (map[client.TopicPartition]int64, error) {
-	offsets := map[client.TopicPartition]int64{}
+func (a *groupAdmin) committed(group string) (map[client.TopicPartition]record.Offset, error) {
+	offsets := map[client.TopicPartition]record.Offset{}
 	log := a.Env.Logger("org.apache.kafka.clients.admin.internals.ListConsumerGroupOffsetsHandler")
 	failed := a.perGroup([]string{group}, groupRequest{
 		call: "listConsumerGroupOffsets", max: 9,
@@ -204,7 +205,7 @@ func (a *groupAdmin) committed(group string) (map[client.TopicPartition]int64, e
 		},
 		read: func(answer kmsg.Response, _ string) map[string]protocol.ErrorCode {
 			resp := answer.(*kmsg.OffsetFetchResponse)
-			take := func(topic string, partition int32, offset int64, code int16) {
+			take := func(topic string, partition int32, offset record.Offset, code int16) {
 				tp := client.TopicPartition{Topic: topic, Partition: partition}
 				switch {
 				case code != 0:
@@ -216,14 +217,14 @@ func (a *groupAdmin) committed(group string) (map[client.TopicPartition]int64, e
 			code := resp.ErrorCode
 			for _, t := range resp.Topics {
 				for _, p := range t.Partitions {
-					take(t.Topic, p.Partition, p.Offset, p.ErrorCode)
+					take(t.Topic, p.Partition, record.Offset(p.Offset), p.ErrorCode)
 				}
 			}
 			for _, g := range resp.Groups {
 				code = g.ErrorCode
 				for _, t := range g.Topics {
 					for _, p := range t.Partitions {
-						take(t.Topic, p.Partition, p.Offset, p.ErrorCode)
+						take(t.Topic, p.Partition, record.Offset(p.Offset), p.ErrorCode)
 					}
 				}
 			}
@@ -234,7 +235,7 @@ func (a *groupAdmin) committed(group string) (map[client.TopicPartition]int64, e
 }
 
 // commit sets offsets of a group without members.
-func (a *groupAdmin) commit(group string, offsets map[client.TopicPartition]int64) error {
+func (a *groupAdmin) commit(group string, offsets map[client.TopicPartition]record.Offset) error {
 	var refused []string
 	var reason protocol.ErrorCode
 	failed := a.perGroup([]string{group}, groupRequest{
@@ -244,7 +245,7 @@ func (a *groupAdmin) commit(group string, offsets map[client.TopicPartition]int6
 			req.Group, req.Generation = group, -1
 			for _, tp := range client.SortedPartitions(offsets) {
 				p := kmsg.NewOffsetCommitRequestTopicPartition()
-				p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = tp.Partition, offsets[tp], -1, kmsg.StringPtr("")
+				p.Partition, p.Offset, p.LeaderEpoch, p.Metadata = tp.Partition, int64(offsets[tp]), -1, kmsg.StringPtr("")
 				if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != tp.Topic {
 					t := kmsg.NewOffsetCommitRequestTopic()
 					t.Topic = tp.Topic

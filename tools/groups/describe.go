@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 )
@@ -53,8 +54,8 @@ func (o *groupsOptions) remark(g *describedGroup, rows int) (bool, error) {
 // lagRow is a partition's row in a group's table of offsets. Offsets below zero are unknown.
 type lagRow struct {
 	partition client.TopicPartition
-	committed int64
-	end       int64
+	committed record.Offset
+	end       record.Offset
 	member    *groupMember // nil: no member owns the partition
 }
 
@@ -80,7 +81,7 @@ func (o *groupsOptions) printOffsets(admin *groupAdmin, groups []describedGroup)
 // member are sorted by topic and partition, and so are those without an owner.
 func lags(admin *groupAdmin, groups []describedGroup) ([][]lagRow, error) {
 	rows := make([][]lagRow, len(groups))
-	ends := map[client.TopicPartition]int64{}
+	ends := map[client.TopicPartition]record.Offset{}
 	for i := range groups {
 		g := &groups[i]
 		committed, err := admin.committed(g.id)
@@ -126,14 +127,14 @@ func (o *groupsOptions) printLags(group string, rows []lagRow) {
 	for _, r := range rows {
 		committed, lag := missing, missing
 		if r.committed >= 0 {
-			committed, lag = strconv.FormatInt(r.committed, 10), strconv.FormatInt(r.end-r.committed, 10)
+			committed, lag = fmt.Sprint(r.committed), fmt.Sprint(r.end-r.committed)
 		}
 		consumer, host, client := missing, missing, missing
 		if m := r.member; m != nil {
 			consumer, host, client = m.id, m.host, m.client
 		}
 		table = append(table, []string{group, r.partition.Topic, strconv.Itoa(int(r.partition.Partition)), committed,
-			strconv.FormatInt(r.end, 10), lag, consumer, host, client})
+			fmt.Sprint(r.end), lag, consumer, host, client})
 	}
 	o.printTable(table, []int{15, 15, 10, 15, 15, 15, 15, 15, 0}, 0, 1, 6, 7)
 }

@@ -10,12 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 )
 
 // newOffsets are the offsets that a reset sets for a group.
-type newOffsets map[client.TopicPartition]int64
+type newOffsets map[client.TopicPartition]record.Offset
 
 func (o *groupsOptions) resetOffsets(admin *groupAdmin) error {
 	names, err := o.selected(admin)
@@ -60,7 +61,7 @@ func (o *groupsOptions) printPlan(plan map[string]newOffsets) {
 	}
 	for _, group := range slices.Sorted(maps.Keys(plan)) {
 		for _, tp := range client.SortedPartitions(plan[group]) {
-			o.Env.Printf(format, group, tp.Topic, strconv.Itoa(int(tp.Partition)), strconv.FormatInt(plan[group][tp], 10))
+			o.Env.Printf(format, group, tp.Topic, strconv.Itoa(int(tp.Partition)), fmt.Sprint(plan[group][tp]))
 		}
 	}
 }
@@ -71,7 +72,7 @@ func (o *groupsOptions) exportPlan(plan map[string]newOffsets) error {
 	w := csv.NewWriter(o.Env.Stdout)
 	for _, group := range slices.Sorted(maps.Keys(plan)) {
 		for _, tp := range client.SortedPartitions(plan[group]) {
-			row := []string{tp.Topic, strconv.Itoa(int(tp.Partition)), strconv.FormatInt(plan[group][tp], 10)}
+			row := []string{tp.Topic, strconv.Itoa(int(tp.Partition)), fmt.Sprint(plan[group][tp])}
 			if !o.oneGroup() {
 				row = append([]string{group}, row...)
 			}
@@ -152,7 +153,7 @@ func (o *groupsOptions) targets(admin *groupAdmin, group string, partitions []cl
 		}
 		wanted := newOffsets{}
 		for _, tp := range partitions {
-			wanted[tp] = offset
+			wanted[tp] = record.Offset(offset)
 		}
 		return o.inRange(admin, wanted)
 	case o.toEarliest.Given():
@@ -230,7 +231,7 @@ func (o *groupsOptions) shifted(admin *groupAdmin, group string, partitions []cl
 		if !known {
 			return nil, cli.UsageError{Text: fmt.Sprintf("Cannot shift offset for partition %s since there is no current committed offset", tp)}
 		}
-		wanted[tp] = offset + by
+		wanted[tp] = offset + record.Offset(by)
 	}
 	return o.inRange(admin, wanted)
 }
@@ -268,7 +269,7 @@ func currentOffsets(admin *groupAdmin, group string, partitions []client.TopicPa
 	var none []client.TopicPartition
 	for _, tp := range partitions {
 		if offset, known := committed[tp]; known {
-			wanted[tp] = offset
+			wanted[tp] = record.Offset(offset)
 		} else {
 			none = append(none, tp)
 		}
@@ -330,7 +331,7 @@ func (o *groupsOptions) parsePlan(text string) (map[string]newOffsets, error) {
 		if plan[row[0]] == nil {
 			plan[row[0]] = newOffsets{}
 		}
-		plan[row[0]][client.TopicPartition{Topic: row[1], Partition: int32(partition)}] = offset
+		plan[row[0]][client.TopicPartition{Topic: row[1], Partition: int32(partition)}] = record.Offset(offset)
 	}
 	return plan, nil
 }

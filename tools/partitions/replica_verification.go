@@ -185,14 +185,14 @@ func (v *verification) begin() error {
 		if offset < 0 {
 			none = append(none, tp)
 		}
-		v.next[tp] = record.Offset(offset)
+		v.next[tp] = offset
 	}
 	ends, err := v.admin.Offsets(none, client.LatestOffset)
 	if err != nil {
 		return client.Execution(err)
 	}
 	for tp, offset := range ends {
-		v.next[tp] = record.Offset(offset)
+		v.next[tp] = offset
 	}
 	return nil
 }
