@@ -259,7 +259,7 @@ func CheckAssignment(assignment map[int32][]int32) error {
 	return nil
 }
 
-// DeleteTopic marks a topic for deletion. A topic that is already marked is no error.
+// DeleteTopic marks a topic for deletion. It succeeds if the topic is already marked.
 func (a *Admin) DeleteTopic(ctx context.Context, name string) error {
 	exists, err := a.Store.TopicExists(ctx, name)
 	if err != nil {

@@ -286,7 +286,7 @@ func (c *configs) process(ctx context.Context) error {
 // readMissed reads configurations whose notifications other brokers may have purged, which happens
 // after changeExpiration, before this broker saw them. On its first call it reads the brokers'
 // configurations, since log recovery may have taken that long; the topics' are read with every
-// LeaderAndIsr. After a gap in the notification numbers it reads all configurations.
+// LeaderAndIsr request. After a gap in the notification numbers it reads all configurations.
 func (c *configs) readMissed(ctx context.Context, notifications []string) error {
 	oldest, any := zkstore.OldestConfigChange(notifications)
 	gap := any && c.last >= 0 && oldest > c.last+1

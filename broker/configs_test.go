@@ -163,9 +163,8 @@ func TestAnUnusableConfigurationIsSkipped(t *testing.T) {
 	}
 }
 
-// A stored configuration that cannot be decoded or used prevents neither a start nor a
-// LeaderAndIsr: it is logged, and the defaults apply. A real broker does not start with most of
-// these.
+// A stored configuration that cannot be decoded or used prevents neither a start nor a LeaderAndIsr
+// request: it is logged, and the defaults apply. A real broker does not start with most of these.
 func TestUnusableConfigurationsDoNotPreventAStart(t *testing.T) {
 	z := testkit.NewZooKeeper(t)
 	conn, _, err := zk.Connect([]string{z.Address()}, 3*time.Second, zk.WithLogInfo(false))
@@ -296,8 +295,8 @@ func TestAReadDoesNotReplaceAChangeAppliedMeanwhile(t *testing.T) {
 	}
 }
 
-// Notifications are purged once they are old, at first and then once in a while.
-func TestOldNotificationsArePurgedOnceInAWhile(t *testing.T) {
+// Notifications that are old are purged at the start and then at most once per interval.
+func TestOldNotificationsArePurgedOncePerInterval(t *testing.T) {
 	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
 	left := func(what string, want int) {
 		t.Helper()

@@ -13,9 +13,10 @@ const announceTime = 30 * time.Second
 
 // confirmMetadata marks the metadata as complete when the controller has no partition to announce:
 // at once if ZooKeeper has no topic, otherwise after each pause without an announcement if no
-// partition has a state in ZooKeeper. Without it a broker in a cluster without partitions would keep
-// its clients retrying. If a partition has a state, its announcement will follow: the controller, or
-// a LeaderAndIsr ahead of it in this broker's queue, may be slow. It runs until the broker stops.
+// partition has a state in ZooKeeper. Without it a broker in a cluster without partitions would
+// keep its clients retrying. If a partition has a state, its announcement will follow: the
+// controller, or a LeaderAndIsr request ahead of it in this broker's queue, may be slow. It runs
+// until the broker stops.
 func (b *Broker) confirmMetadata(pause time.Duration) {
 	const forever = 1 << 62
 	settled := func(s *metadata.Snapshot) bool { return s.Complete || !s.Heard }

@@ -13,8 +13,8 @@ import (
 // closeTimeout is how long requests in progress may take when the broker stops.
 const closeTimeout = 10 * time.Second
 
-// Stop stops the broker in order: it moves the leaderships away, ends requests, flushes and closes
-// the logs, and closes the ZooKeeper session last.
+// Stop shuts the broker down cleanly: it moves the leaderships away, ends requests, flushes and
+// closes the logs, and closes the ZooKeeper session last.
 func (b *Broker) Stop() {
 	b.starting.Lock()
 	defer b.starting.Unlock()

@@ -115,7 +115,8 @@ func (c *controllerContext) setServed(r replicaID, served bool) {
 	c.offlineDirs[r.Broker][r.TopicPartition] = true
 }
 
-// replicaOnlineOrLeaving is replicaOnline, but also true for a broker that is shutting down.
+// replicaOnlineOrLeaving is like replicaOnline, but also returns true for a broker that is shutting
+// down.
 func (c *controllerContext) replicaOnlineOrLeaving(id int32, tp TopicPartition) bool {
 	return c.registered(id) && !c.offlineDirs[id][tp]
 }

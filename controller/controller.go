@@ -181,8 +181,8 @@ func (c *Controller) Epoch() int32 { return c.m.epoch.Load() }
 // QueueSize returns the number of events in the queue.
 func (c *Controller) QueueSize() int { return c.queue.size() }
 
-// BeforeNewSession is for zkstore.SessionListener.Before. It drops all queued events, answers those
-// that have a waiting caller, and returns once the controller processes the session loss. The
+// BeforeNewSession implements zkstore.SessionListener.Before. It drops all queued events, answers
+// those that have a waiting caller, and returns once the controller processes the session loss. The
 // caller must hold no lock.
 func (c *Controller) BeforeNewSession() {
 	started := c.queue.clearAndPut(Expire{})
@@ -193,8 +193,8 @@ func (c *Controller) BeforeNewSession() {
 	}
 }
 
-// AfterNewSession is for zkstore.SessionListener.After. The broker registers again and takes part
-// in the next election.
+// AfterNewSession implements zkstore.SessionListener.After. The broker registers again and takes
+// part in the next election.
 func (c *Controller) AfterNewSession() { c.queue.Put(RegisterBrokerAndReelect{}) }
 
 // Stats returns the values of the kafka.controller metrics. It fails with NOT_CONTROLLER after

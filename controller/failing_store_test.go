@@ -35,7 +35,7 @@ func (c *storeCall) String() string {
 // storeFailure is an error that fails a storeCall.
 type storeFailure struct {
 	name  string
-	cause error // nil for an error that is no reason to end the event
+	cause error // nil for an error that does not end the event
 }
 
 var storeFailures = []storeFailure{{"lost", nil}, {"expired", zkstore.ErrSessionExpired}, {"moved", zkstore.ErrControllerMoved}}

@@ -145,7 +145,8 @@ func (m *Machine) Interrupt() {
 	m.cancel()
 }
 
-// Stop is Interrupt, but also for all operations that begin later.
+// Stop cancels the ZooKeeper operation that Step waits for and all operations that begin later. It
+// may be called from any goroutine.
 func (m *Machine) Stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -89,7 +89,7 @@ func (ra *reassignments) refuseDrops(ctx context.Context, plans map[TopicPartiti
 	return refused, nil
 }
 
-// storeAssignment is phase U.
+// storeAssignment runs phase U.
 func (ra *reassignments) storeAssignment(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
 	if current := ra.c.assignment(tp); !sameAssignment(current, a) {
 		if err := ra.writeAssignment(ctx, tp, a); err != nil {
@@ -121,7 +121,7 @@ func (ra *reassignments) targetInSync(ctx context.Context, tp TopicPartition, a 
 	return known && caughtUp(a, s.ISR), nil
 }
 
-// begin is phase A.
+// begin runs phase A.
 func (ra *reassignments) begin(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
 	if err := ra.bumpLeaderEpoch(ctx, tp, a); err != nil {
 		return err
@@ -134,7 +134,7 @@ func (ra *reassignments) begin(ctx context.Context, tp TopicPartition, a zkstore
 	return nil
 }
 
-// finish is phase B.
+// finish runs phase B.
 func (ra *reassignments) finish(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
 	if err := ra.replicas.move(ctx, replicasOf(tp, a.Adding), onlineReplica); err != nil {
 		return err

@@ -6,7 +6,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Leaving identifies a member in a LeaveGroup.
+// Leaving identifies a member in a LeaveGroup request.
 type Leaving struct {
 	MemberID   string // "" if an administrator removes a static member
 	InstanceID *string

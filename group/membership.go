@@ -8,8 +8,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Join handles a JoinGroup. It may wait for the group's other members. If done is closed the wait
-// ends, and the result must not be sent.
+// Join handles a JoinGroup request. It may wait for the group's other members. If done is closed
+// the wait ends, and the result must not be sent.
 func (c *Coordinator) Join(group string, req JoinRequest, done <-chan struct{}) JoinResult {
 	if code := c.checkGroup(group, false); code != protocol.None {
 		return refuseJoin(req.MemberID, code)
@@ -47,8 +47,8 @@ func newMemberID(req *JoinRequest) string {
 	return name + "-" + uuid.NewString()
 }
 
-// Sync handles a SyncGroup. It may wait for the SyncGroup of the group's leader, or until done is
-// closed.
+// Sync handles a SyncGroup request. It may wait for the SyncGroup request of the group's leader, or
+// until done is closed.
 func (c *Coordinator) Sync(group string, req SyncRequest, done <-chan struct{}) SyncResult {
 	switch code := c.checkGroup(group, false); code {
 	case protocol.None:
@@ -72,7 +72,7 @@ func (c *Coordinator) Sync(group string, req SyncRequest, done <-chan struct{}) 
 	}
 }
 
-// Heartbeat handles a Heartbeat.
+// Heartbeat handles a Heartbeat request.
 func (c *Coordinator) Heartbeat(group, memberID string, instanceID *string, generation int32) protocol.ErrorCode {
 	switch code := c.checkGroup(group, false); code {
 	case protocol.None:
@@ -92,7 +92,8 @@ func (c *Coordinator) Heartbeat(group, memberID string, instanceID *string, gene
 	return code
 }
 
-// Leave handles a LeaveGroup. It returns a code for each member, or one for the whole request.
+// Leave handles a LeaveGroup request. It returns a code for each member, or one for the whole
+// request.
 func (c *Coordinator) Leave(group string, members []Leaving) (codes []protocol.ErrorCode, code protocol.ErrorCode) {
 	if code := c.checkGroup(group, false); code != protocol.None {
 		return nil, code

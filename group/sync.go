@@ -6,7 +6,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// SyncRequest is a SyncGroup.
+// SyncRequest is a SyncGroup request.
 type SyncRequest struct {
 	MemberID     string
 	InstanceID   *string
@@ -16,7 +16,7 @@ type SyncRequest struct {
 	Assignments  map[string][]byte // from the leader, by member id; owned by the group from now on
 }
 
-// SyncResult answers a SyncGroup.
+// SyncResult is the answer to a SyncGroup request.
 type SyncResult struct {
 	Err          protocol.ErrorCode
 	ProtocolType *string // nil with errors
@@ -26,8 +26,9 @@ type SyncResult struct {
 
 func refuseSync(code protocol.ErrorCode) SyncResult { return SyncResult{Err: code} }
 
-// Sync handles a SyncGroup. The answer for the channel is in the effects of this step or of a later
-// one. The leader's assignment is stored before any member is answered.
+// Sync handles a SyncGroup request. The answer, which the caller must send to the channel to, is in
+// the effects of this step or of a later one. The leader's assignment is stored before any member
+// is answered.
 func (g *Group) Sync(now time.Time, req SyncRequest, to chan<- SyncResult) *Effects {
 	e := &Effects{}
 	if code := g.checkSync(&req); code != protocol.None {

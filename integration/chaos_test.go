@@ -59,7 +59,7 @@ func (c *chaos) faults() []fault {
 		{"a broker sleeps", process, func() { c.sleep(c.any()) }},
 		{"two brokers sleep", process, func() { m := c.any(); c.sleep(m); c.sleep(c.others(m)[c.random.IntN(2)]) }},
 		{"the controller sleeps", process, func() { c.sleep(c.someController()) }},
-		{"a broker stops in order", process, func() { m := c.any(); m.stop(); c.down = append(c.down, m) }},
+		{"a broker stops cleanly", process, func() { m := c.any(); m.stop(); c.down = append(c.down, m) }},
 
 		{"a log directory of two is full", disks, func() { c.disks[c.any()][c.random.IntN(2)].fill() }},
 		{"a log directory of two fails", disks, func() { c.disks[c.any()][c.random.IntN(2)].breakDir() }},

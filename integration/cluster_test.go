@@ -15,7 +15,7 @@ var quick = []string{"zookeeper.session.timeout.ms=3000", "replica.lag.time.max.
 const clusterPartitions = 4
 
 // Three brokers fail one after the other while a producer writes: a leader and the controller are
-// each killed, paused for longer than their session, and stopped in order.
+// each killed, paused for longer than their session, and stopped cleanly.
 func TestAClusterLosesNothingWhicheverBrokerFails(t *testing.T) {
 	c := newCluster(t, quick, "ours", "ours", "ours")
 	c.createTopic("load", [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}, {1, 3, 2}}, "min.insync.replicas=2", "segment.bytes=1048576")
@@ -34,8 +34,8 @@ func TestAClusterLosesNothingWhicheverBrokerFails(t *testing.T) {
 		{"kill -9 of the controller", c.controller, c.killAndRestart},
 		{"a leader asleep for longer than its session", func() *member { return c.leaderThat("load", notController) }, c.sleepThroughSession},
 		{"the controller asleep for longer than its session", c.controller, c.sleepThroughSession},
-		{"a leader stopped in order", func() *member { return c.leaderThat("load", notController) }, c.stopAndRestart},
-		{"the controller stopped in order", c.controller, c.stopAndRestart},
+		{"a leader stopped cleanly", func() *member { return c.leaderThat("load", notController) }, c.stopAndRestart},
+		{"the controller stopped cleanly", c.controller, c.stopAndRestart},
 	} {
 		began, m := time.Now(), event.victim()
 		event.strike(m)

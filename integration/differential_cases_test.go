@@ -594,7 +594,7 @@ var specialCases = map[int16][]differentialCase{
 		incrementalCase("unknown key", "t1", "no.such", 0, kmsg.StringPtr("1")),
 		incrementalCase("null value", "t1", "retention.ms", 0, nil),
 		incrementalCase("append to a list", "t1", "cleanup.policy", 2, kmsg.StringPtr("compact")),
-		incrementalCase("append to a key that is no list", "t1", "retention.ms", 2, kmsg.StringPtr("1")),
+		incrementalCase("append to a key that is not a list", "t1", "retention.ms", 2, kmsg.StringPtr("1")),
 		incrementalCase("subtract", "t1", "cleanup.policy", 3, kmsg.StringPtr("compact")),
 		incrementalCase("delete", "t1", "retention.ms", 1, nil),
 		incrementalCase("missing topic", "missing", "retention.ms", 0, kmsg.StringPtr("1")),

@@ -41,7 +41,7 @@ var ignoredFields = map[string]string{
 	"Dir":                         "as configured",
 	"TotalBytes":                  "depends on the volume",
 	"UsableBytes":                 "depends on the volume",
-	"Documentation":               "in our own words",
+	"Documentation":               "our documentation has other texts",
 	"LogAppendTime":               "depends on the clock",
 	"LastTimestamp":               "depends on the clock",
 	"ProducerID":                  "taken from blocks",

@@ -49,8 +49,8 @@ func brokerKeys(t *testing.T) []brokerKey {
 	return keys
 }
 
-// brokerChange builds an IncrementalAlterConfigs of one key of broker 0, or of all brokers if
-// broker is "".
+// brokerChange builds an IncrementalAlterConfigs request for one key of broker 0, or of all brokers
+// if broker is "".
 func brokerChange(broker, key string, value *string, validateOnly bool) *kmsg.IncrementalAlterConfigsRequest {
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	req.Version, req.ValidateOnly = 1, validateOnly
@@ -175,7 +175,7 @@ func TestDynamicConfigurationMatchesARealBroker(t *testing.T) {
 	}
 }
 
-// wholeBroker builds an AlterConfigs of broker 0, or of all brokers if broker is "".
+// wholeBroker builds an AlterConfigs request for broker 0, or of all brokers if broker is "".
 func wholeBroker(broker string, values map[string]string) *kmsg.AlterConfigsRequest {
 	req := kmsg.NewPtrAlterConfigsRequest()
 	req.Version = 2

@@ -11,7 +11,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// The coordinator of a group is killed, paused for too long, and stopped in order. Another broker,
+// The coordinator of a group is killed, paused for too long, and stopped cleanly. Another broker,
 // ours or a real one, takes over the group with its offsets and its members.
 func TestAnotherBrokerTakesOverTheGroup(t *testing.T) {
 	if testkit.FullMatrices() {

@@ -23,7 +23,7 @@ import (
 // reader is a member of a group, in any client language.
 type reader interface {
 	values() []string // the values read so far
-	stop()            // leaves the group in order
+	stop()            // leaves the group and then stops
 }
 
 func (m *consumerMember) values() []string {

@@ -126,7 +126,7 @@ func (b *broker) launch(overrides ...string) {
 	b.t.Cleanup(p.Kill)
 }
 
-// stop stops the broker in order.
+// stop stops the broker cleanly.
 func (b *broker) stop() {
 	b.t.Helper()
 	if !b.Stop(30 * time.Second) {
@@ -177,7 +177,7 @@ func must(t testing.TB, name string, args ...string) string {
 	return mustWith(t, "", name, args...)
 }
 
-// mustWith is must with the script's stdin.
+// mustWith is like must, with stdin as the script's standard input.
 func mustWith(t testing.TB, stdin, name string, args ...string) string {
 	t.Helper()
 	stdout, stderr, code := testkit.Run(t, 90*time.Second, stdin, script(name, args...))

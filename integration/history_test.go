@@ -313,8 +313,8 @@ func (l *load) verify(address string) {
 	l.checkAll(address, readStored(l.t, address, l.topic, l.partitions))
 }
 
-// verifySoFar is verify for a load that is idle but not ended. It reads only the records since its
-// last call, and checks all records.
+// verifySoFar is like verify, for a load that is idle but not ended. It reads only the records
+// since its last call, and checks all records.
 func (l *load) verifySoFar(address string) {
 	l.t.Helper()
 	l.read = readOn(l.t, address, l.topic, l.partitions, l.read)
@@ -342,7 +342,7 @@ func readStored(t testing.TB, address, topic string, partitions int32) map[int32
 	return readOn(t, address, topic, partitions, nil)
 }
 
-// readOn is readStored, but continues where the reading in before ended.
+// readOn is like readStored, but continues after the records in before, and returns both.
 func readOn(t testing.TB, address, topic string, partitions int32, before map[int32][]stored) map[int32][]stored {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background(), time.Minute)

@@ -64,9 +64,9 @@ func (w *workload) create(address string) {
 	}
 }
 
-// write appends one more round to every topic. It also moves the start of a log if the broker is
-// stopped in order next. Before a kill it does not, since log start offsets are checkpointed only
-// from time to time and a kill may lose them.
+// write appends one more round to every topic. If stoppedNext is set, the broker will be stopped
+// cleanly next, and write also moves the start of a log. Before a kill it does not, because log
+// start offsets are checkpointed only from time to time and a kill may lose them.
 func (w *workload) write(address string, stoppedNext bool) {
 	w.t.Helper()
 	w.round++
@@ -264,8 +264,8 @@ func complaints(t testing.TB, real *testkit.RealBroker) {
 	}
 }
 
-// checkDumps has the real tool read every file that a stopped broker left, and compares our tool's
-// output with that. It reads indexes only after an orderly stop: after a kill they end in unused
+// checkDumps reads every file that a stopped broker left with the real tool and with ours, and
+// compares the outputs. It reads indexes only after a clean stop: after a kill they end in unused
 // space, about which the tool also complains with a real broker's files.
 func checkDumps(t testing.TB, dir string, orderly bool) {
 	t.Helper()

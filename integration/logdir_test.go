@@ -120,7 +120,7 @@ func TestADirectoryOfOldMessageFormatsIsServedAndLeftUnchanged(t *testing.T) {
 // requires. Of the clients used here only librdkafka accepts it.
 const brokenLZ4 = "fmt-0.9.0-lz4"
 
-// readWithKcat is readPartitions for one topic, without timestamps and headers.
+// readWithKcat is like readPartitions, for one topic and without timestamps and headers.
 func readWithKcat(t testing.TB, address, level, topic string) []string {
 	t.Helper()
 	out, errs, code := testkit.Run(t, 60*time.Second, "", exec.Command("kcat", "-C", "-b", address, "-t", topic, "-p", "0", "-o", "beginning", "-e", "-q",
@@ -133,7 +133,7 @@ func readWithKcat(t testing.TB, address, level, topic string) []string {
 }
 
 // runGoldenDirectory starts a broker on a copy of the golden directory from, compares the records
-// it serves with the dump of the golden directory to, stops the broker in order, and compares the
+// it serves with the dump of the golden directory to, stops the broker cleanly, and compares the
 // copy with to. start is the log start offset of startTopic.
 func runGoldenDirectory(t *testing.T, run func(t testing.TB, id int, zookeeper, dir string, extra ...string) server,
 	from, to, znodes, startTopic string, start int64, extra ...string) {

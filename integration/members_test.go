@@ -47,9 +47,9 @@ func (m *member) address() string {
 
 func (m *member) String() string { return fmt.Sprintf("broker %d (%s)", m.id, m.kind) }
 
-// stop stops the broker in order. Its controlled shutdown sends up to three requests, waits up to
-// 30 seconds for each, and pauses five seconds in between. It needs all that time if the controller
-// is cut off from ZooKeeper.
+// stop stops the broker cleanly. Its controlled shutdown sends up to three requests, waits up to 30
+// seconds for each, and pauses five seconds in between. It needs all that time if the controller is
+// cut off from ZooKeeper.
 func (m *member) stop() {
 	m.t.Helper()
 	if !m.process().Stop(150 * time.Second) {
@@ -80,7 +80,7 @@ func newCluster(t testing.TB, extra []string, kinds ...string) *cluster {
 	return newClusterOn(t, testkit.ZooKeeper(t), extra, kinds...)
 }
 
-// newClusterOn is newCluster on the given ZooKeeper path.
+// newClusterOn is like newCluster, with the given zookeeper.connect.
 func newClusterOn(t testing.TB, zookeeper string, extra []string, kinds ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, zookeeper: zookeeper}
@@ -102,8 +102,8 @@ func newClusterOn(t testing.TB, zookeeper string, extra []string, kinds ...strin
 	return c
 }
 
-// checkAtEnd has the output of the members checked at the end of the test, and kept if the test
-// fails.
+// checkAtEnd registers a check of the members' output for the end of the test. The output is kept
+// if the test fails.
 func (c *cluster) checkAtEnd() {
 	c.t.Cleanup(func() {
 		c.checkSane()
@@ -454,7 +454,7 @@ func (c *cluster) awaitIdentical(topic string, partitions int32, on ...*member) 
 	}
 }
 
-// awaitSameBytes is awaitIdentical without the later comparison by compareDumps.
+// awaitSameBytes is like awaitIdentical, but compareDumps does not compare these logs later.
 func (c *cluster) awaitSameBytes(topic string, partitions int32, on ...*member) {
 	c.t.Helper()
 	for p := range partitions {
@@ -513,8 +513,8 @@ func logBytes(t testing.TB, dir, topic string, partition int32) []byte {
 	return all
 }
 
-// compareDumps has the real DumpLogSegments read every log that awaitIdentical compared, on every
-// member, and compares the dumps.
+// compareDumps dumps every log that awaitIdentical compared, on every member, with the real
+// DumpLogSegments, and compares the dumps.
 func (c *cluster) compareDumps() {
 	c.t.Helper()
 	dumps := map[*member]map[string][]string{}

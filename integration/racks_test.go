@@ -64,7 +64,8 @@ func TestRacksAndUncleanElectionsInAMixedCluster(t *testing.T) {
 
 const uncleanKey = "unclean.leader.election.enable"
 
-// spreadOverRacks has topics placed by one of our brokers and by the real one.
+// spreadOverRacks creates topics while one of our brokers and while the real one is the controller.
+// The replicas of each partition must be in different racks.
 func spreadOverRacks(t *testing.T, c *cluster) {
 	for _, m := range []*member{c.member(1), c.member(3)} {
 		c.makeController(m) // the controller places the replicas of a new topic
@@ -101,7 +102,7 @@ type readsByBroker struct {
 	bytes map[int32]int
 }
 
-// OnBrokerRead is called by the client after it has read an answer.
+// OnBrokerRead implements kgo.HookBrokerRead. The client calls it after it has read a response.
 func (r *readsByBroker) OnBrokerRead(meta kgo.BrokerMetadata, key int16, bytes int, _, _ time.Duration, _ error) {
 	if key == 1 {
 		r.mu.Lock()
@@ -110,7 +111,7 @@ func (r *readsByBroker) OnBrokerRead(meta kgo.BrokerMetadata, key int16, bytes i
 	}
 }
 
-// readInRack has a consumer in the follower's rack read a topic. The follower must serve the
+// readInRack reads a topic with a consumer in the follower's rack. The follower must serve the
 // existing records and those written later.
 func readInRack(t *testing.T, c *cluster, topic string, leader, follower int32) {
 	c.createTopic(topic, [][]int32{{leader, follower}})

@@ -331,7 +331,7 @@ func (b *broker) launchIn(m *mounted) {
 	b.t.Cleanup(p.Kill)
 }
 
-// startIn is launchIn, and waits until the broker serves.
+// startIn is like launchIn, but also waits until the broker serves.
 func (b *broker) startIn(m *mounted) {
 	b.t.Helper()
 	b.launchIn(m)

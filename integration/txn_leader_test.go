@@ -56,7 +56,7 @@ func TestALeaderHandlesTransactionsAsARealOneDoes(t *testing.T) {
 	}
 }
 
-// withProducerIDs is comparable plus the producer ids, which are chosen by this test.
+// withProducerIDs is like comparable, but keeps the producer ids, which this test chooses.
 func withProducerIDs(t *testing.T, resp kmsg.Response) string {
 	t.Helper()
 	raw, err := json.Marshal(resp)

@@ -166,7 +166,7 @@ func newPaths(nodes []znode, known map[string]bool) []string {
 	return paths
 }
 
-// alterConfig sends one IncrementalAlterConfigs (0 set, 1 delete, 2 append).
+// alterConfig sends one IncrementalAlterConfigs request (0 set, 1 delete, 2 append).
 func alterConfig(t testing.TB, address string, resource kmsg.ConfigResourceType, name, key, value string, op kmsg.IncrementalAlterConfigOp) {
 	t.Helper()
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()

@@ -55,9 +55,9 @@ const NoController int32 = -1
 
 // Snapshot is an immutable state of the cluster. Its maps must only be read.
 type Snapshot struct {
-	// Heard reports whether a controller has sent an UpdateMetadata since this
-	// broker started or last lost its ZooKeeper session. Until then Brokers is
-	// empty or may be out of date.
+	// Heard reports whether a controller has sent an UpdateMetadata request since this broker
+	// started or last lost its ZooKeeper session. Until then Brokers is empty or may be out of
+	// date.
 	Heard bool
 	// Complete reports whether a topic or partition that is missing here does not exist. A new
 	// controller first sends the brokers and only then the partitions, so Complete is false until

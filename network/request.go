@@ -2,7 +2,7 @@
 // responses in order, and sends ranges of files without copying them.
 //
 // Each connection has one goroutine, which reads a frame, lets the handler serve it, writes the
-// response and reads the next frame. Only while a Produce waits for other replicas
+// response and reads the next frame. Only while a Produce request waits for other replicas
 // (Response.Deferred) does it have a second goroutine, which writes the responses in order.
 // Meanwhile the first one may serve further Produce requests.
 package network
@@ -64,8 +64,8 @@ type Response struct {
 	Release  func()        // called once after writing or dropping; may be nil
 	// Deferred, if not nil, returns the response later. The server calls it once, in a goroutine of
 	// the connection. It blocks until the response is complete or Request.Done is closed. Only a
-	// Produce that waits for replicas uses it; meanwhile the server may read and serve another
-	// Produce. All other handlers block in Serve.
+	// Produce request that waits for replicas uses it; meanwhile the server may read and serve
+	// another Produce request. All other handlers block in Serve.
 	Deferred func() Response
 }
 

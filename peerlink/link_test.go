@@ -278,7 +278,7 @@ func TestAResponseAboveTheLimitIsRefusedUnread(t *testing.T) {
 	}
 }
 
-// silent is a dialer whose connections accept requests and never answer.
+// silent dials a peer that accepts requests and never answers.
 func silent(context.Context, string) (net.Conn, error) {
 	client, server := net.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, server) }()

@@ -1,6 +1,6 @@
-// Package protocol has what all APIs share on the wire: error codes, API keys, request and response
-// headers. It also has hand-written codecs for Produce and Fetch, the requests on the hot path. All
-// other messages are encoded by github.com/twmb/franz-go/pkg/kmsg.
+// Package protocol contains the parts of the wire protocol that all APIs share: error codes, API
+// keys, request and response headers. It also has hand-written codecs for Produce and Fetch, the
+// requests on the hot path. All other messages are encoded by github.com/twmb/franz-go/pkg/kmsg.
 package protocol
 
 import (

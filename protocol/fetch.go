@@ -212,7 +212,7 @@ func (f *FetchRequest) ErrorResponse(err error, throttleMs int32) *FetchResponse
 	return resp
 }
 
-// FetchResponse is a Fetch answer without the records. The caller splices the records in, so they
+// FetchResponse is a Fetch response without the records. The caller splices the records in, so they
 // can be sent from the file to the socket.
 type FetchResponse struct {
 	Version       int16

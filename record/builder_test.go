@@ -120,7 +120,7 @@ func equalRecord(a, b Record) bool {
 		slices.EqualFunc(a.Headers, b.Headers, func(x, y Header) bool { return equalBytes(x.Key, y.Key) && equalBytes(x.Value, y.Value) })
 }
 
-// equalBytes is bytes.Equal, except that nil and empty differ.
+// equalBytes is like bytes.Equal, except that nil and empty differ.
 func equalBytes(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
 
 func TestEveryCodecAndLevelCanBeReadBack(t *testing.T) {

@@ -19,10 +19,10 @@ func DownConvert(set []byte, magic int8, firstOffset Offset) ([]byte, error) {
 	return out, err
 }
 
-// DownConvertSized is DownConvert for a response that may hold size bytes of records. As in Kafka,
-// the result has exactly size bytes, or the size of the first converted batch if that is larger.
-// Batches that do not fit are cut off and not converted, and missing bytes are filled with an
-// incomplete message. If no batch remains, the result is an incomplete message, because an empty
+// DownConvertSized is like DownConvert, for a response that may hold size bytes of records. As in
+// Kafka, the result has exactly size bytes, or the size of the first converted batch if that is
+// larger. Batches that do not fit are cut off and not converted, and missing bytes are filled with
+// an incomplete message. If no batch remains, the result is an incomplete message, because an empty
 // result would mean the end of the log.
 func DownConvertSized(set []byte, magic int8, firstOffset Offset, size int) ([]byte, error) {
 	out, first, err := downConvert(nil, set, magic, firstOffset, size)

@@ -258,8 +258,8 @@ func (it *iterator) position(timestampDelta int64, offsetDelta int32) {
 	}
 }
 
-// skipV2 is parseV2 for a record that is larger than the window and whose content is not needed. It
-// reads through the record without keeping it.
+// skipV2 is like parseV2, for a record that is larger than the window and whose content is not
+// needed. It reads through the record without keeping it.
 func (it *iterator) skipV2(size int) error {
 	p := bodyReader{stream: &it.stream, left: size}
 	p.skip(1)

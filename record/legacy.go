@@ -189,8 +189,8 @@ func (it *iterator) legacyHeader(offset Offset, body []byte) error {
 	return nil
 }
 
-// skipLegacy is parseLegacy for an inner message that is larger than the window and whose content
-// is not needed. It reads through the message without keeping it and checks its checksum.
+// skipLegacy is like parseLegacy, for an inner message that is larger than the window and whose
+// content is not needed. It reads through the message without keeping it and checks its checksum.
 func (it *iterator) skipLegacy(offset Offset, size int) (bool, error) {
 	if got, err := it.fill(legacyOverheadV1); err != nil || got < legacyOverheadV1 {
 		return false, err

@@ -53,7 +53,7 @@ func batchOf(magic int8, codec Codec) Options {
 	return o
 }
 
-// validateAndAssign is ValidateAndAssign for a set that CheckAppend may refuse.
+// validateAndAssign is like ValidateAndAssign, for a set that CheckAppend may refuse.
 func validateAndAssign(set []byte, t Target) (Validated, error) {
 	checked := newChecked()
 	for b, err := range Batches(set) {

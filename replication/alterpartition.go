@@ -137,7 +137,7 @@ func (r *ISRRequest) Answered(resp kmsg.Response, err error) (again, moved bool)
 }
 
 // logFailure logs why the whole request is sent again. If the controller moved, or stopped before
-// its successor is known, that is no reason for a warning.
+// its successor is known, it logs no warning.
 func (r *ISRRequest) logFailure(err error) {
 	var code protocol.ErrorCode
 	switch errors.As(err, &code); code {

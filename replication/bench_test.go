@@ -17,8 +17,8 @@ type fixedConfig struct{ c *settings.Topic }
 
 func (f fixedConfig) TopicConfig(string) (*settings.Topic, error) { return f.c, nil }
 
-// BenchmarkLeaderAndIsr applies one LeaderAndIsr for many topics of one partition each, as a broker
-// gets at its start. The time per topic does not depend on the number of topics.
+// BenchmarkLeaderAndIsr applies one LeaderAndIsr request for many topics of one partition each, as
+// a broker gets at its start. The time per topic does not depend on the number of topics.
 func BenchmarkLeaderAndIsr(b *testing.B) {
 	for _, topics := range []int{1000, 2000, 4000, 8000} {
 		b.Run(fmt.Sprintf("topics=%d", topics), func(b *testing.B) {

@@ -482,8 +482,8 @@ func TestANewPartitionDoesNotReadAllHighWatermarks(t *testing.T) {
 	}
 }
 
-// A log directory fails while a LeaderAndIsr creates a log in it, or has just opened a log with
-// records.
+// A log directory fails while a LeaderAndIsr request creates a log in it, or has just opened a log
+// with records.
 func TestADirectoryThatFailsDuringALeaderAndIsrTakesItsPartitionOffline(t *testing.T) {
 	for _, tt := range []struct {
 		leader int32
@@ -576,8 +576,8 @@ func TestAFailedLogTakesItsPartitionOffline(t *testing.T) {
 	}
 }
 
-// A directory fails between the checks of a LeaderAndIsr and the role changes. Its partition is
-// offline in the response too, and gets no log again.
+// A directory fails between the checks of a LeaderAndIsr request and the role changes. Its
+// partition is offline in the response too, and gets no log again.
 func TestAPartitionThatGoesOfflineDuringALeaderAndIsrStaysOffline(t *testing.T) {
 	for _, leader := range []int32{ourID, 2} {
 		b := newTestBroker(t)

@@ -23,7 +23,7 @@ type PartitionAsk struct {
 	LastFetchedEpoch   int32 // -1: no check for divergence
 }
 
-// PartitionFetch is one partition of a Fetch: first the request, then the response.
+// PartitionFetch is one partition of a fetch: first the request, then the response.
 type PartitionFetch struct {
 	PartitionAsk
 

@@ -162,7 +162,7 @@ func (c *sessionClient) finish(t testing.TB, f *Fetch) {
 	c.epoch++
 }
 
-// round is one fetch that times out without news, or is answered at once.
+// round runs one fetch, which times out if there is nothing new to send.
 func (c *sessionClient) round(t testing.TB, f *Fetch) {
 	t.Helper()
 	if code := f.Begin(); code != protocol.None {

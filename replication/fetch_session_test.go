@@ -461,7 +461,7 @@ func (w *twins) finish(x *twinReader) {
 }
 
 // compareWithFullFetch checks that a consumer's session has left out only partitions for which a
-// fetch without a session has no news.
+// fetch without a session returns nothing new.
 func (w *twins) compareWithFullFetch(x *twinReader) {
 	if x.replica >= 0 || x.epoch == 0 || x.parked[0] == nil { // otherwise it was read before the latest events
 		return

@@ -149,8 +149,8 @@ func TestOtherTopLevelErrorsOfAFetchBackOff(t *testing.T) {
 	}
 }
 
-// A response for an earlier epoch may be handled when the next LeaderAndIsr has already made the
-// broker follow again.
+// A response for an earlier epoch may be handled when the next LeaderAndIsr request has already
+// made the broker follow again.
 func TestAFailureOfAnEarlierEpochIsNotCounted(t *testing.T) {
 	l := playLeader(t)
 	p := l.partition()

@@ -356,8 +356,8 @@ func (p *Partition) isrChangeLocked() ISRChange {
 }
 
 // submit sends the change that is pending as next. If another change of this partition is still
-// queued, because a LeaderAndIsr came in between, the result is the same as if the controller had
-// not attempted the change.
+// queued, because a LeaderAndIsr request came in between, the result is the same as if the
+// controller had not attempted the change.
 func (p *Partition) submit(change ISRChange, next *inSync) {
 	if !p.m.isr.Submit(change, func(a ISRAnswer) { p.isrAnswered(next, a) }) {
 		p.isrAnswered(next, ISRAnswer{Err: protocol.OperationNotAttempted})
@@ -370,7 +370,7 @@ type isrVerdict int8
 const (
 	isrCommitted isrVerdict = iota // the controller applied it
 	isrRefused                     // not applied and never will be; the committed set stays
-	isrUnknown                     // stays pending until the next LeaderAndIsr
+	isrUnknown                     // stays pending until the next LeaderAndIsr request
 	isrResend                      // submit it again
 	isrOutdated                    // the answer does not concern the current epochs
 )
@@ -399,7 +399,8 @@ func resendsISR(code protocol.ErrorCode) bool {
 }
 
 // isrAnswered handles the answer to the change that was pending as asked. The answer is ignored if
-// that state was replaced meanwhile, by a LeaderAndIsr or because the partition lost its log.
+// that state was replaced meanwhile, by a LeaderAndIsr request or because the partition lost its
+// log.
 func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 	p.mu.Lock()
 	if p.isr != asked {

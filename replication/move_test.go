@@ -354,8 +354,8 @@ func TestRecordsCopiedAfterATruncationAreRemoved(t *testing.T) {
 	}
 }
 
-// A move interrupted by a stop continues after the next LeaderAndIsr. The high watermark of the
-// future log is in the checkpoint.
+// A move interrupted by a stop continues after the next LeaderAndIsr request. The high watermark of
+// the future log is in the checkpoint.
 func TestPitfallReplication30_AMoveContinuesInTheNextEpochAndAfterARestart(t *testing.T) {
 	b := twoDirs(t, func(o *Options) { o.FetchBackoff = 1 })
 	b.mustProduce(10)

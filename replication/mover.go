@@ -114,7 +114,7 @@ func (mr *mover) close() {
 	mr.wg.Wait()
 }
 
-// run is a worker. It moves its partitions until none is left.
+// run moves the partitions of a worker until none is left. Each worker runs it in a goroutine.
 func (mr *mover) run(worker int32) {
 	mr.log.Infof("[ReplicaAlterLogDirsThread-%d]: Starting", worker)
 	defer mr.log.Infof("[ReplicaAlterLogDirsThread-%d]: Stopped", worker)
@@ -234,7 +234,7 @@ func (m *Manager) AlterLogDir(id TopicPartition, dir string) error {
 // and "-future".
 const futureNameMax, futureNameEnd = 255, 1 + 32 + len("-future")
 
-// alterLogDirLocked is AlterLogDir for callers that hold control.
+// alterLogDirLocked is like AlterLogDir. The caller must hold control.
 func (m *Manager) alterLogDirLocked(id TopicPartition, dir string) error {
 	logs := m.cfg.Logs
 	if len(name(id))+futureNameEnd > futureNameMax {

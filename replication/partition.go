@@ -183,7 +183,7 @@ func (p *Partition) unassignedInSyncLocked() bool {
 	return slices.ContainsFunc(p.isr.inMaximal, func(id int32) bool { return id != p.m.opts.BrokerID && p.followers.of(id) == nil })
 }
 
-// advance is advanceLocked for callers that hold only mu.
+// advance is like advanceLocked. The caller must hold mu (shared is enough) and not progressMu.
 func (p *Partition) advance(now time.Time) bool {
 	p.progressMu.Lock()
 	defer p.progressMu.Unlock()
@@ -227,8 +227,9 @@ func (p *Partition) leaderErrorLocked() error {
 	return nil
 }
 
-// ledSinceLocked is leaderErrorLocked for a request that began in a given term of this broker's
-// leadership. After the end of that term the request is refused, even if this broker leads again.
+// ledSinceLocked is like leaderErrorLocked, for a request that began in the given term of this
+// broker's leadership. After the end of that term it returns an error, even if this broker leads
+// again.
 func (p *Partition) ledSinceLocked(term int64) error {
 	if err := p.leaderErrorLocked(); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// noPartition is the find function of a cache without hosted partitions.
+// noPartition finds no partition, as in a cache of a broker that hosts none.
 func noPartition(string, int32) *Partition { return nil }
 
 // client is a client of a session cache.

@@ -44,7 +44,7 @@ func fetcherID(id TopicPartition, n int32) int32 {
 	return max(h, -h) % n
 }
 
-// javaHash is Java's String.hashCode for an ASCII string.
+// javaHash returns Java's String.hashCode of an ASCII string.
 func javaHash(s string) int32 {
 	var h int32
 	for i := range len(s) {

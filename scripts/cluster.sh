@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a local cluster: ZooKeeper and brokers on this machine.
 #   scripts/cluster.sh start N   starts ZooKeeper and N brokers and waits until all are up
-#   scripts/cluster.sh stop      stops the brokers in order and then ZooKeeper; keeps the data
+#   scripts/cluster.sh stop      shuts down the brokers cleanly, then ZooKeeper; keeps the data
 # Broker 0 listens on localhost:9092, broker 1 on 9093, and so on; ZooKeeper on 2181, unless something already listens there.
 # Environment: CLUSTER_DIR (data, logs, properties and process ids; default: the data directory next to scripts), BASE_PORT (9092),
 # ZK_PORT (2181).

@@ -42,7 +42,7 @@ func ParseIBP(text string) (IBP, error) {
 	return IBP{}, errors.New("Version " + text + " is not a valid version")
 }
 
-// MustIBP is ParseIBP for constants. It panics on an error.
+// MustIBP is like ParseIBP, but panics on an error. It is for constants.
 func MustIBP(text string) IBP {
 	v, err := ParseIBP(text)
 	if err != nil {

@@ -40,8 +40,8 @@ func TestPropertiesEqualThoseThatJavaReads(t *testing.T) {
 	}
 }
 
-// The error names the line and the mistake in Java's words. It can be distinguished from that of a
-// missing file.
+// The error names the line and has Java's text of the mistake. It can be distinguished from that of
+// a missing file.
 func TestTheErrorForAPropertiesFileNamesTheMistake(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "p")
 	if err := os.WriteFile(file, []byte("# c\na=1\n\nb=x\\\n\\u00zz\n"), 0o644); err != nil {

@@ -26,7 +26,7 @@ func TestThrottledReplicas(t *testing.T) {
 			t.Errorf("%q: 0:1 %v, 1:1 %v, 0:2 %v", c.list, r.Has(0, 1), r.Has(1, 1), r.Has(0, 2))
 		}
 	}
-	// Numbers that are no broker or partition name none.
+	// Numbers that are out of range name no broker or partition.
 	for _, list := range []string{"1:99999999999", "99999999999:1"} {
 		topic, err := mustLoad(t, "").Topic(map[string]string{"leader.replication.throttled.replicas": list})
 		if err != nil {

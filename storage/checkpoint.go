@@ -139,8 +139,8 @@ func writeFileAtomic(fs vfs.FS, path string, data []byte) error {
 	return fs.SyncDir(filepath.Dir(path))
 }
 
-// replaceFile is writeFileAtomic without the sync of the directory: after a crash the old content
-// may be back.
+// replaceFile is like writeFileAtomic, but does not sync the directory: after a crash the old
+// content may be back.
 func replaceFile(fs vfs.FS, path string, data []byte) error {
 	temp := path + tempSuffix
 	if err := writeFileSynced(fs, temp, data); err != nil {

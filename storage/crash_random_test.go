@@ -146,7 +146,7 @@ func (h *randomHistory) create() error {
 
 func (h *randomHistory) end() record.Offset { return h.l.Offsets().LogEnd }
 
-// run is one run of the broker, up to the check of what it left.
+// run starts the broker, runs random operations until it ends, and checks what it left.
 func (h *randomHistory) run() error {
 	if h.r.IntN(2) == 0 {
 		h.disk.stopAt = h.disk.changes + 1 + h.r.IntN(300)

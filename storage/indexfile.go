@@ -324,7 +324,7 @@ func (x *indexFile) find(below func(entry []byte) bool) (entry []byte, n int64, 
 	}
 }
 
-// search is find in one state.
+// search is like find, in the given state.
 func (x *indexFile) search(s *indexState, below func(entry []byte) bool) ([]byte, int64, error) {
 	size := x.entrySize
 	inTail := int64(len(s.tail)) / size

@@ -54,8 +54,8 @@ func (l *Log) flush(upTo record.Offset, inclusive bool) error {
 	}
 }
 
-// syncSegments is the part of flush that waits for the disk. failed is the segment that an error is
-// about, if any. The caller must hold flushing.
+// syncSegments syncs the segments for flush. No other part of flush waits for the disk. failed is
+// the segment that the error is about, or nil. The caller must hold flushing.
 func (l *Log) syncSegments(v *view, from, upTo record.Offset, inclusive bool) (failed *segment, err error) {
 	if err := l.epochs.flush(); err != nil {
 		return nil, err

@@ -88,7 +88,7 @@ const logsAtOnce = 16
 // have returned. Several calls run at the same time, except in a simulation (ManagerConfig.Later).
 func (m *Manager) ManyAtOnce(n int, f func(i int)) { m.env.schedule.inParallel(n, logsAtOnce, f) }
 
-// getOrMake is GetOrCreate without the topic id.
+// getOrMake is like GetOrCreate, but does not look at the topic id.
 func (m *Manager) getOrMake(tp TopicPartition, c *settings.Topic, isNew bool) (*Log, error) {
 	m.creation.RLock()
 	defer m.creation.RUnlock()

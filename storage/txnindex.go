@@ -177,7 +177,7 @@ func (x *txnIndex) collect(dst []AbortedTxn, fetchOffset, upperBound record.Offs
 	}
 }
 
-// collectFrom is collect in one state.
+// collectFrom is like collect, in the given state.
 func (x *txnIndex) collectFrom(s *txnIndexState, dst []AbortedTxn, fetchOffset, upperBound record.Offset) (found []AbortedTxn, complete bool, err error) {
 	f, err := x.file.acquire()
 	if err != nil {

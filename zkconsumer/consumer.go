@@ -170,7 +170,7 @@ func (c *Consumer) takeDue() due {
 	return d
 }
 
-// run is the consumer goroutine.
+// run rebalances and commits until the consumer is closed. It runs in the consumer's goroutine.
 func (c *Consumer) run() {
 	defer close(c.ended)
 	var tick <-chan time.Time

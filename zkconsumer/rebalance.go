@@ -85,7 +85,8 @@ func (c *Consumer) awaitRelease(busy *TopicPartition) bool {
 	return false
 }
 
-// try is one attempt to claim the share. busy is a partition of the share that another member owns.
+// try makes one attempt to claim the share. busy is a partition of the share that another member
+// owns, or nil.
 func (c *Consumer) try() (busy *TopicPartition, err error) {
 	ctx := c.session
 	ids, err := c.store.BrokerIDs(ctx)
@@ -138,7 +139,7 @@ func (c *Consumer) look(ctx context.Context) (group, error) {
 		return g, err
 	}
 	if !slices.Contains(members, c.id) {
-		return g, fmt.Errorf("the registration of %s is gone", c.id)
+		return g, fmt.Errorf("the registration of %s is missing", c.id)
 	}
 	all, err := c.store.Topics(ctx)
 	if err != nil {

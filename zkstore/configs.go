@@ -117,8 +117,8 @@ func (cs configs) SetConfig(ctx context.Context, t EntityType, name string, conf
 	return cs.writeConfig(ctx, t, name, config, check)
 }
 
-// SetConfigUnchecked is SetConfig without the check of /controller, for tools that write before a
-// broker runs.
+// SetConfigUnchecked is like SetConfig, but does not check /controller. It is for tools that write
+// before a broker runs.
 func (cs configs) SetConfigUnchecked(ctx context.Context, t EntityType, name string, config map[string]string) error {
 	return cs.nodes.SetOrCreate(ctx, EntityPath(t, name), encodeConfig(config))
 }

@@ -308,8 +308,8 @@ func decodeProducerIDBlock(data []byte) (b ProducerIDBlock, err error) {
 	return b, err
 }
 
-// decodeConfig is as lenient as Kafka: data that is not JSON or has no config, as in nodes between
-// entities, is an empty configuration, and the version is ignored.
+// decodeConfig decodes a configuration as leniently as Kafka: data that is not JSON or has no
+// config, as in nodes between entities, is an empty configuration, and the version is ignored.
 func decodeConfig(data []byte) (map[string]string, error) {
 	config := map[string]string{}
 	o, err := parseObject(data)

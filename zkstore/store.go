@@ -1,6 +1,7 @@
 // Package zkstore reads and writes the znodes of a Kafka cluster: the path and JSON of each, and
 // writes fenced by the controller epoch. Other packages reach ZooKeeper only through it. Package
-// zkclient has what does not depend on Kafka's znodes: sessions, requests with retries, watches.
+// zkclient contains the parts that do not depend on Kafka's znodes: sessions, requests with
+// retries, and watches.
 //
 //	store.go                        a store, its configuration, and the parts of which it consists
 //	fenced.go                       writes fenced by the controller epoch

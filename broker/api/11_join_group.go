@@ -39,7 +39,7 @@ func JoinGroup(groups *group.Coordinator, settings Settings) Handler {
 	})
 }
 
-// failJoinGroup has no null protocol before v7.
+// failJoinGroup sets the protocol, which is not nullable before v7.
 func failJoinGroup(_ *kmsg.JoinGroupRequest, resp *kmsg.JoinGroupResponse, _ error) {
 	if resp.Version < 7 {
 		resp.Protocol = new(string)

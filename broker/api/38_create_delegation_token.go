@@ -37,7 +37,7 @@ func CreateDelegationToken(settings Settings) Handler {
 	})
 }
 
-// failCreateDelegationToken has the anonymous principal as owner and requester.
+// failCreateDelegationToken sets the anonymous principal as owner and requester, and no times.
 func failCreateDelegationToken(_ *kmsg.CreateDelegationTokenRequest, resp *kmsg.CreateDelegationTokenResponse, _ error) {
 	resp.PrincipalType, resp.PrincipalName, _ = strings.Cut(anonymousPrincipal, ":")
 	resp.TokenRequesterPrincipalType, resp.TokenRequesterPrincipalName = resp.PrincipalType, resp.PrincipalName

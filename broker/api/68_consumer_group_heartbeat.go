@@ -6,8 +6,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// ConsumerGroupHeartbeat is advertised but answers UNSUPPORTED_VERSION, as in every Kafka cluster
-// with ZooKeeper: groups of the new protocol need KRaft.
+// ConsumerGroupHeartbeat answers UNSUPPORTED_VERSION although it is advertised, as in every Kafka
+// cluster with ZooKeeper: groups of the new protocol need KRaft.
 //
 // Version 0.
 func ConsumerGroupHeartbeat() Handler {

@@ -48,7 +48,7 @@ const (
 	// the whole budget. A client with all permissions on the brokers' listener counts as a broker.
 	budgetBytes = 64 << 20
 	// shareTime is how long a request keeps its share of the budget: a request that waits longer,
-	// such as a JoinGroup, must not block others.
+	// such as JoinGroup, must not block others.
 	shareTime = 5 * time.Second
 )
 

@@ -34,7 +34,8 @@ func (clusterClosed) Allows(peer *network.Peer, op kmsg.ACLOperation, _ kmsg.ACL
 }
 
 // Requests that take much memory wait for each other. Small requests and those of other brokers do
-// not wait for them. A client that sends a type of request that only brokers send is no broker.
+// not wait for them. A client is not taken for a broker because it sends a type of request that
+// only brokers send.
 func TestHeavyRequestsShareABudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var inside, finished atomic.Int32
@@ -96,7 +97,7 @@ func TestHeavyRequestsShareABudget(t *testing.T) {
 		}
 		gate <- struct{}{}
 		settle("when one has been answered", 2)
-		// A request that waits in its handler, such as a JoinGroup, loses its share.
+		// A request that waits in its handler, such as JoinGroup, loses its share.
 		time.Sleep(shareTime + time.Second)
 		settle("when one has waited longer than shareTime", 3)
 		close(gate)

@@ -19,8 +19,8 @@ func callback[T any](ctx context.Context, call func(done func(T))) (T, error) {
 	}
 }
 
-// outcome is callback for calls that pass a result and an error: refused is that error, err the one
-// of ctx.
+// outcome is like callback, for calls that pass a result and an error. refused is the error that
+// was passed; err is the error of ctx.
 func outcome[T any](ctx context.Context, call func(done func(T, error))) (result T, refused, err error) {
 	type pair struct {
 		result T

@@ -173,11 +173,11 @@ func ask[R kmsg.Response](b *dataBroker, req kmsg.Request) R {
 	return answer.(R)
 }
 
-// announce sends the broker an UpdateMetadata with the brokers' ports and two partitions.
+// announce sends the broker an UpdateMetadata request with the brokers' ports and two partitions.
 func (b *dataBroker) announce(ports map[int32]int) { b.announcePartitions(ports, 2, 1) }
 
-// announcePartitions is announce for a number of partitions that all have the same replicas, the
-// first of which is the leader.
+// announcePartitions is like announce, for a number of partitions. All have the same replicas, and
+// the first replica leads.
 func (b *dataBroker) announcePartitions(ports map[int32]int, partitions int32, replicas ...int32) {
 	b.t.Helper()
 	req := kmsg.NewPtrUpdateMetadataRequest()

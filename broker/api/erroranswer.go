@@ -83,8 +83,8 @@ func newErrorEntry(from, to reflect.Type, lists bool) *errorEntry {
 	return e
 }
 
-// newListEntry is newErrorEntry for the entries of a list. If the request lists values such as
-// Groups instead of structs, they are the field Group of the answer's entries.
+// newListEntry is like newErrorEntry, for the entries of a list. If the request lists values
+// instead of structs, such as Groups, each value becomes the field Group of an entry of the answer.
 func newListEntry(from, to reflect.Type, list string) *errorEntry {
 	if from.Kind() != reflect.Struct {
 		e := newErrorEntry(to, to, false)

@@ -8,7 +8,7 @@ func codeAndMessage(err error) (code int16, message *string) {
 	return int16(protocol.CodeOf(err)), protocol.SpecificMessage(err)
 }
 
-// codeAndText is codeAndMessage with the code's own text instead of a null message.
+// codeAndText is like codeAndMessage, but returns the text of the code instead of a null message.
 func codeAndText(err error) (code int16, message *string) {
 	code, message = codeAndMessage(err)
 	if message == nil && code != 0 {

@@ -366,7 +366,7 @@ func TestPitfallReplication11_AFollowerDuringManyAppendsIsNeverOutOfRange(t *tes
 	}
 	stop := make(chan struct{})
 	var reader sync.WaitGroup
-	reader.Go(func() { // fetches at the log end as broker 3, which is no replica
+	reader.Go(func() { // fetches at the log end as broker 3, which has no replica
 		for {
 			select {
 			case <-stop:

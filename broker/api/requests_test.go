@@ -86,8 +86,8 @@ func dynamicOf(t testing.TB, extra map[string]string) *settings.Dynamic {
 	return settings.NewDynamic(config)
 }
 
-// announce applies an UpdateMetadata with brokers 0 and 1 (which has no PLAINTEXT listener),
-// controller 0, and topics with the given numbers of partitions, which broker 0 leads.
+// announce applies an UpdateMetadata request with brokers 0 and 1 (which has no PLAINTEXT
+// listener), controller 0, and topics with the given numbers of partitions, which broker 0 leads.
 func announce(cache *metadata.Cache, topics map[string]int) {
 	req := kmsg.NewPtrUpdateMetadataRequest()
 	rack := "r0"

@@ -25,12 +25,13 @@ func unserved() []Handler {
 	}
 }
 
-// failAddPartitionsToTxn has the code on every partition up to v3, and at the top level from v4 on.
+// failAddPartitionsToTxn removes the list of v4 and newer, whose code is at the top level. Up to v3
+// every partition has the code.
 func failAddPartitionsToTxn(_ *kmsg.AddPartitionsToTxnRequest, resp *kmsg.AddPartitionsToTxnResponse, _ error) {
 	resp.Transactions = nil
 }
 
-// failAlterClientQuotas always has the code's own text as the message.
+// failAlterClientQuotas always sets the text of the code as the message.
 func failAlterClientQuotas(_ *kmsg.AlterClientQuotasRequest, resp *kmsg.AlterClientQuotasResponse, err error) {
 	text := protocol.CodeOf(err).Message()
 	for i := range resp.Entries {
@@ -38,8 +39,8 @@ func failAlterClientQuotas(_ *kmsg.AlterClientQuotasRequest, resp *kmsg.AlterCli
 	}
 }
 
-// failDescribeUserScramCredentials has an entry for each user in the request but without the user's
-// name, as in Kafka.
+// failDescribeUserScramCredentials adds an entry for each user in the request, as in Kafka without
+// the user's name.
 func failDescribeUserScramCredentials(req *kmsg.DescribeUserSCRAMCredentialsRequest, resp *kmsg.DescribeUserSCRAMCredentialsResponse, err error) {
 	for range req.Users {
 		result := kmsg.NewDescribeUserSCRAMCredentialsResponseResult()

@@ -85,7 +85,7 @@ func deleteTopic(ctx context.Context, br *broker, topic string) error {
 // batchMeter counts the batches that a producer has written, and their bytes.
 type batchMeter struct{ batches, bytes atomic.Int64 }
 
-// OnProduceBatchWritten is called by the client.
+// OnProduceBatchWritten implements kgo.HookProduceBatchWritten.
 func (m *batchMeter) OnProduceBatchWritten(_ kgo.BrokerMetadata, _ string, _ int32, metrics kgo.ProduceBatchMetrics) {
 	m.batches.Add(1)
 	m.bytes.Add(int64(metrics.CompressedBytes))

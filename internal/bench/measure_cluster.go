@@ -208,7 +208,7 @@ func measureFailover(ctx context.Context, b *bench) error {
 	})
 }
 
-// measureShutdown stops a broker in order that is not the controller, and starts it again.
+// measureShutdown stops a broker that is not the controller, cleanly, and starts it again.
 func measureShutdown(ctx context.Context, b *bench) error {
 	n := b.sizes.partitions
 	took := b.report.metric(fmt.Sprintf("cluster: controlled shutdown with %d partitions", n), "s", goal{})

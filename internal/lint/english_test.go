@@ -40,6 +40,11 @@ var phrases = []struct {
 	{`judge[sd]?`, "reference, check, compare"},
 	{`for ever`, "forever, without limit"},
 	{`is of [a-z]+\.[a-z]+`, "implements"},
+	{`(stop|leave|shut)(s|ped|ping)?( [a-z]+){0,2} in order`, "cleanly"},
+	{`(its|own|java's|kafka's) words`, "text, output"},
+	{`(has|have) what`, "contains the parts that"},
+	{`(that|which|it) (is|are) no (broker|error|failure|list|number|replica|subscription)`, "is not a"},
+	{`(for|from) lack of`, "without"},
 }
 
 // TestTextIsPlainEnglish fails for each of the phrases in the text that eachText visits.
@@ -184,7 +189,8 @@ func scriptComments(path, rel string, visit func(place, text string)) error {
 }
 
 // TestDocCommentsBeginWithTheName checks that every exported name of a package has a doc comment,
-// and that every doc comment of a single name begins with that name. Names in a group may share
+// that every doc comment of a single name begins with that name, and that those of functions say
+// what the function does or returns, or that it is like another one. Names in a group may share
 // the comment of the group. Methods of unexported types and the methods of error and fmt.Stringer
 // need no comment.
 func TestDocCommentsBeginWithTheName(t *testing.T) {
@@ -210,10 +216,16 @@ func TestDocCommentsBeginWithTheName(t *testing.T) {
 				t.Errorf("%s: the doc comment of %s begins with %q", place(name), name.Name, strings.Fields(text)[0])
 			}
 		}
+		does := func(name *ast.Ident, doc *ast.CommentGroup) {
+			if words := strings.Fields(doc.Text()); len(words) > 2 && words[0] == name.Name && notDone[words[1]] && words[2] != "like" {
+				t.Errorf("%s: the doc comment of the function %s begins with %q; say what it does or returns", place(name), name.Name, strings.Join(words[:3], " "))
+			}
+		}
 		for _, decl := range f.Decls {
 			switch decl := decl.(type) {
 			case *ast.FuncDecl:
 				check(decl.Name, decl.Doc, decl.Recv == nil || receiverIsExported(decl) && !wellKnown[decl.Name.Name])
+				does(decl.Name, decl.Doc)
 			case *ast.GenDecl:
 				grouped := decl.Lparen.IsValid()
 				for _, spec := range decl.Specs {
@@ -236,6 +248,9 @@ func TestDocCommentsBeginWithTheName(t *testing.T) {
 		}
 	})
 }
+
+// notDone are the verbs with which the doc comment of a function does not say what it does.
+var notDone = map[string]bool{"is": true, "are": true, "has": true, "have": true}
 
 // wellKnown are methods whose meaning the standard library defines.
 var wellKnown = map[string]bool{"Error": true, "Unwrap": true, "String": true}

@@ -16,8 +16,7 @@ func Swarm(seed uint64) Config {
 	return Config{Seed: seed, Moves: some(), Topics: some(), Disks: some(), Timing: some(), Consumers: some()}
 }
 
-// moment is called when a role of a broker has changed. Sometimes it injects a fault right after
-// that.
+// moment sometimes injects a fault. It is called right after a role of a broker has changed.
 func (w *world) moment(b *broker) {
 	if !w.cfg.Timing || !w.chaotic || !w.chance(6) {
 		return

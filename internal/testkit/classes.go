@@ -32,7 +32,7 @@ func (k *Kafka) classes(t testing.TB) []string {
 		archived := &Kafka{Version: k.Version, jars: k.jars, flags: []string{"-XX:ArchiveClassesAtExit=" + made, "-Xlog:disable"}}
 		b := archived.Broker(t, 0, ZooKeeper(t), "")
 		if !b.Stop(2 * time.Minute) {
-			t.Fatalf("Kafka %s did not stop in order; its output:\n%s", k.Version, tail(b.Output()))
+			t.Fatalf("Kafka %s did not stop cleanly; its output:\n%s", k.Version, tail(b.Output()))
 		}
 		if err := os.Rename(made, archive); err != nil {
 			t.Fatalf("rename the archive of Kafka's classes: %v", err)

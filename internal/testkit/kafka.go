@@ -78,7 +78,7 @@ type RealBroker struct {
 	t    testing.TB
 }
 
-// Address is host:port of its PLAINTEXT listener.
+// Address returns the host:port of the broker's PLAINTEXT listener.
 func (b *RealBroker) Address() string { return fmt.Sprintf("127.0.0.1:%d", b.Port) }
 
 // Broker starts a real broker and waits until it serves requests. The broker is killed when the

@@ -188,5 +188,5 @@ func setAddresses(resp kmsg.Response, address func(broker int32) (host string, p
 	}
 }
 
-// recordedAddress is the address of a broker in recordings.
+// recordedAddress returns the address of a broker in recordings.
 func recordedAddress(broker int32) (host string, port int32) { return "127.0.0.1", 9092 + broker }

@@ -96,7 +96,7 @@ func (p *Peer) end() {
 	}
 }
 
-// Address is host:port of the peer.
+// Address returns the host:port of the peer.
 func (p *Peer) Address() string { return p.listener.Addr().String() }
 
 func (p *Peer) serve(conn net.Conn) {

@@ -193,8 +193,8 @@ func (r *recording) respond(t testing.TB, broker int32, req kmsg.Request) kmsg.R
 	return resp
 }
 
-// nothingFetched is the response to a fetch that was not recorded, since a consumer that was faster
-// or slower then ended before it. There are no records.
+// nothingFetched returns the response to a fetch that was not recorded, since a consumer that was
+// faster or slower then ended before it. There are no records.
 func nothingFetched(t testing.TB, req *kmsg.FetchRequest) kmsg.Response {
 	pause(t)
 	resp := kmsg.NewPtrFetchResponse()

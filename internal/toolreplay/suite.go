@@ -51,12 +51,12 @@ type Command struct {
 	Until              string // the command is repeated until its stdout contains this text
 }
 
-// ACL is the command that adds an ACL. Without ACLs on a resource, everything is allowed.
+// ACL returns the command that adds an ACL. Without ACLs on a resource, everything is allowed.
 func ACL(args string) Command {
 	return Command{Class: "kafka.admin.AclCommand", Args: "--bootstrap-server {B} --add " + args}
 }
 
-// Real is the command that runs a real tool by the name of its script.
+// Real returns the command that runs a real tool by the name of its script.
 func Real(script, args, stdin string) Command {
 	return Command{Class: testkit.RealTools[release][script], Args: args, Stdin: stdin}
 }
@@ -165,7 +165,7 @@ const refusing = "127.0.0.1:1"
 // paths decide the order of some output.
 const recordedDirs = "/tmp/toolreplay"
 
-// recordedDir is the log directory of a recorded broker.
+// recordedDir returns the log directory of a recorded broker.
 func recordedDir(broker int) string {
 	if broker == 0 {
 		return filepath.Join(recordedDirs, "kafka-logs")
@@ -173,7 +173,7 @@ func recordedDir(broker int) string {
 	return filepath.Join(recordedDirs, fmt.Sprintf("kafka-logs-%d", broker))
 }
 
-// secondDir is another directory of the broker.
+// secondDir returns another log directory of the broker.
 func secondDir(broker int) string { return recordedDir(broker) + "-second" }
 
 // record runs the real tools against real brokers and ours against others in the same state, and

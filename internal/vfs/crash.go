@@ -21,9 +21,9 @@ const (
 	Random
 )
 
-// CrashClone returns the file system as a restart after a crash now would find it. It always has
-// what was synced; survival decides about the rest. The original is not changed. Locks do not
-// survive.
+// CrashClone returns the file system as a restart after a crash now would find it. It contains
+// everything that was synced; survival determines which other changes survive. The original is not
+// changed. Locks do not survive.
 func (m *Mem) CrashClone(survival Survival, seed uint64) *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -75,7 +75,7 @@ func JavaClass(err error) string {
 	return "java.lang.RuntimeException"
 }
 
-// IllegalArgument is the error that Kafka's tools return for invalid arguments.
+// IllegalArgument returns the exception of Kafka's tools for invalid arguments.
 func IllegalArgument(text string) error { return JavaError{"java.lang.IllegalArgumentException", text} }
 
 // ComplainWithStack prints an error like most of Kafka's tools: its text, followed by Java's stack
@@ -109,12 +109,12 @@ func ExceptionText(class, text string) string {
 // AsException returns err with the text that Java prints for it.
 func AsException(err error) error { return errors.New(ExceptionText(JavaClass(err), err.Error())) }
 
-// AdminOperation is the error of an operation that is refused or invalid.
+// AdminOperation returns the exception of an operation that is refused or invalid.
 func AdminOperation(format string, args ...any) error {
 	return JavaError{"org.apache.kafka.server.common.AdminOperationException", fmt.Sprintf(format, args...)}
 }
 
-// CommandFailed is the error of a command that cannot be carried out.
+// CommandFailed returns the exception of a command that cannot be carried out.
 func CommandFailed(format string, args ...any) error {
 	return JavaError{"org.apache.kafka.server.common.AdminCommandFailedException", fmt.Sprintf(format, args...)}
 }

@@ -57,7 +57,7 @@ func bySlot[K any](keys []K, hash func(K) uint32, slots uint32) []K {
 	return ordered
 }
 
-// StringHash is Java's String.hashCode.
+// StringHash returns Java's String.hashCode of s.
 func StringHash(s string) uint32 {
 	var h uint32
 	for _, unit := range utf16.Encode([]rune(s)) {
@@ -66,7 +66,7 @@ func StringHash(s string) uint32 {
 	return h
 }
 
-// IntHash is Java's Integer.hashCode.
+// IntHash returns Java's Integer.hashCode of n.
 func IntHash(n int32) uint32 { return uint32(n) }
 
 // JoinedIDs formats ids as "0,1,2".

@@ -26,7 +26,7 @@ type Env struct {
 	Progress bool // stderr is a terminal: long operations show their progress
 	// Interrupted returns a channel that is closed when the user asks the tool to stop (Ctrl-C,
 	// SIGTERM). Once it has been called, the first signal no longer ends the process, so only tools
-	// that shut down in order call it, through UntilSignal. nil: no interruption.
+	// that shut down cleanly call it, through UntilSignal. nil: no interruption.
 	Interrupted func() <-chan struct{}
 }
 

@@ -50,7 +50,7 @@ func PlainOnly(props map[string]string) error {
 	return nil
 }
 
-// ConfigError is the error of an invalid client property.
+// ConfigError returns the exception of an invalid client property.
 func ConfigError(text string) error {
 	return cli.NewJavaError("org.apache.kafka.common.config.ConfigException", text)
 }

@@ -52,9 +52,9 @@ func WarnGone(env *cli.Env, client, topic string, partition int32) {
 		Warnf("[%s] Received unknown topic or partition error in fetch for partition %s-%d", client, topic, partition)
 }
 
-// RefuseUnset is the option of a group member without an offset reset policy. If partitions without
-// a committed offset are assigned to the member, it calls fail with the error of NoOffset, and the
-// member reads nothing.
+// RefuseUnset returns the option of a group member without an offset reset policy. If partitions
+// without a committed offset are assigned to the member, it calls fail with the error of NoOffset,
+// and the member reads nothing.
 func RefuseUnset(fail func(error)) kgo.GroupOpt {
 	return kgo.AdjustFetchOffsetsFn(func(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 		unset := map[TopicPartition]bool{}

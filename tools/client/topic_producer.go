@@ -161,7 +161,7 @@ func (w *TopicWaiter) Wait(ctx context.Context) error {
 // ErrTopicMissing is returned if the topic still does not exist at the time limit.
 var ErrTopicMissing = errors.New("the topic does not exist")
 
-// WaitAt is like wait, with a connected cluster. It returns ErrTopicMissing at the time limit, and
+// WaitAt is like Wait, with a connected cluster. It returns ErrTopicMissing at the time limit, and
 // the error code of a topic whose name is invalid or that the client may not see.
 func (w *TopicWaiter) WaitAt(ctx context.Context, cluster *peerlink.Cluster) error {
 	began := time.Now()

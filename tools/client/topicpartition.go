@@ -70,7 +70,7 @@ func Distinct[K comparable](list []K) []K {
 	return out
 }
 
-// PartitionHash is the hash code of TopicPartition in Kafka's client.
+// PartitionHash returns the hash code of TopicPartition in Kafka's client.
 func PartitionHash(tp TopicPartition) uint32 {
 	return 31*(31+uint32(tp.Partition)) + cli.StringHash(tp.Topic)
 }

@@ -45,7 +45,7 @@ func TestTheClusterToolPrintsLikeTheRealOne(t *testing.T) {
 [err]
 [exit] 0
 `},
-		{"an id that is no number", "unregister --id x --bootstrap-server {B}", `[out]
+		{"an id that is not a number", "unregister --id x --bootstrap-server {B}", `[out]
 [err] (usage)
 [err] kafka-cluster: error: argument --id/-i is required and must be a number
 [exit] 1

@@ -6,7 +6,7 @@ import (
 	"github.com/monedula/monedula/internal/toolreplay"
 )
 
-// Command lines that the real tool refuses must be refused with its words, without a connection.
+// The tool must refuse what the real one refuses, with the same output and without a connection.
 func TestConfigsRefusesWhatTheRealToolRefuses(t *testing.T) {
 	toolreplay.Run(t, toolreplay.Suite{Offline: true, Files: map[string]string{"short.properties": "default.api.timeout.ms={T}\nrequest.timeout.ms=250\n"}, Cases: toolreplay.Of(Tool,
 		toolreplay.Case{Name: "no-arguments", Args: ""},

@@ -447,7 +447,7 @@ func TestConfigurationsAreShownAndChangedLikeByTheRealTool(t *testing.T) {
 [err] Invalid config(s): request_percentage
 [exit] 1
 `},
-		{"a quota that is no number", "--user alice --alter --add-config producer_byte_rate=many", nil, "", `[out]
+		{"a quota that is not a number", "--user alice --alter --add-config producer_byte_rate=many", nil, "", `[out]
 [err] Cannot parse quota configuration value for producer_byte_rate: many
 [exit] 1
 `},

@@ -113,7 +113,7 @@ func TestConfigurationsAreChangedInZooKeeper(t *testing.T) {
 [exit] 0
 `,
 			map[string]string{"/config/users/alice/clients/c2": `{"version":1,"config":{"request_percentage":"50"}}`}},
-		{"a quota that is no number", "--user bob --alter --add-config producer_byte_rate=many", `[out] Warning: --zookeeper is deprecated and will be removed in a future version of Kafka.
+		{"a quota that is not a number", "--user bob --alter --add-config producer_byte_rate=many", `[out] Warning: --zookeeper is deprecated and will be removed in a future version of Kafka.
 [out] Use --bootstrap-server instead to specify a broker to connect to.
 [err] Error while executing config command with args '--zookeeper * --user bob --alter --add-config producer_byte_rate=many'
 [err] org.apache.kafka.common.config.ConfigException: Invalid value many for configuration producer_byte_rate: Not a number of type LONG

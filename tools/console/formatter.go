@@ -81,7 +81,7 @@ func loggedRecord(r *kgo.Record) string {
 	return text + "value:" + string(r.Value)
 }
 
-// timestampTypeName is CreateTime, LogAppendTime, or empty for a v0 message.
+// timestampTypeName returns CreateTime, LogAppendTime, or "" for a v0 message.
 func timestampTypeName(r *kgo.Record) string {
 	switch r.Attrs.TimestampType() {
 	case 0:

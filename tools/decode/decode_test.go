@@ -118,7 +118,7 @@ func TestSubscriptionsMayBePrintedAsBytes(t *testing.T) {
 	if err != nil || !strings.Contains(text, `"subscription":"AQ==","assignment":"Ag=="`) || !strings.Contains(text, `"protocol":null,"leader":null`) {
 		t.Errorf("%s, %v", text, err)
 	}
-	v.ProtocolType = "consumer" // with bytes that are no subscription
+	v.ProtocolType = "consumer" // with bytes that are not a subscription
 	_, text, err = GroupMetadata(v.AppendTo(nil), true)
 	if err != nil || !strings.Contains(text, `"subscription":"AQ==","assignment":"Ag=="`) {
 		t.Errorf("%s, %v", text, err)

@@ -45,7 +45,7 @@ func sized(class string, size int, text func([]byte) string) Deserializer {
 	}
 }
 
-// printableBytes is how Kafka prints its Bytes class: ASCII as it is, others as \xNN.
+// printableBytes formats b like Kafka's Bytes class: ASCII unchanged, other bytes as \xNN.
 func printableBytes(b []byte) string {
 	var out strings.Builder
 	for _, c := range b {

@@ -157,7 +157,7 @@ func (d *dump) dumpTimeIndex(file string) error {
 	return nil
 }
 
-// checkTimes is the sanity check of a time index.
+// checkTimes makes Kafka's sanity check of a time index.
 func checkTimes(file string, base record.Offset, raw []byte) error {
 	if n := len(raw) / timeEntrySize; n > 0 {
 		last := raw[(n-1)*timeEntrySize:]

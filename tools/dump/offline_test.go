@@ -6,7 +6,7 @@ import (
 	"github.com/monedula/monedula/internal/toolreplay"
 )
 
-// Command lines and files that the real tool refuses must be refused with its words.
+// The tool must refuse command lines and files that the real one refuses, with the same output.
 func TestDumpRefusesWhatTheRealToolRefuses(t *testing.T) {
 	toolreplay.Run(t, toolreplay.Suite{Offline: true, Files: map[string]string{"file.txt": "no log"}, Cases: toolreplay.Of(Tool,
 		toolreplay.Case{Name: "no-files", Args: ""},

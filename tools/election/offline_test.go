@@ -17,7 +17,7 @@ var files = map[string]string{
 	"short.properties": "default.api.timeout.ms={T}\nrequest.timeout.ms=250\n",
 }
 
-// Command lines that the real tool refuses, and those that find no broker, must end with its words.
+// If the real tool refuses a command line or finds no broker, ours must print the same output.
 func TestLeaderElectionRefusesWhatTheRealToolRefuses(t *testing.T) {
 	toolreplay.Run(t, toolreplay.Suite{Offline: true, Files: files, Cases: toolreplay.Of(LeaderTool,
 		toolreplay.Case{Name: "offline-duplicates", Args: "--bootstrap-server {B} --election-type preferred --path-to-json-file {F}/electtwice.json"},

@@ -152,7 +152,7 @@ func TestLeadersAreElectedLikeByTheRealTool(t *testing.T) {
 	}
 }
 
-func TestTheToolOf28PrintsItsOwnWords(t *testing.T) {
+func TestTheToolOf28PrintsOtherTexts(t *testing.T) {
 	const done, unneeded = protocol.None, protocol.ElectionNotNeeded
 	for _, test := range []struct {
 		name, args string

@@ -7,7 +7,7 @@ import (
 	"github.com/monedula/monedula/internal/toolreplay"
 )
 
-// Command lines that the real tool refuses, and those that find no broker, must end with its words.
+// If the real tool refuses a command line or finds no broker, ours must print the same output.
 func TestGroupsRefusesWhatTheRealToolRefuses(t *testing.T) {
 	toolreplay.Run(t, toolreplay.Suite{Offline: true, Cases: toolreplay.Of(Tool,
 		toolreplay.Case{Name: "offline-state-with-members", Args: "--bootstrap-server {B} --describe --group idle --state --members", Tidy: testkit.TidyGroups},

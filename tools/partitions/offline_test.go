@@ -22,7 +22,7 @@ var files = map[string]string{
 	"short.properties": "default.api.timeout.ms={T}\nrequest.timeout.ms=250\n",
 }
 
-// Command lines that the real tool refuses, and those that find no broker, must end with its words.
+// If the real tool refuses a command line or finds no broker, ours must print the same output.
 func TestDeleteRecordsRefusesWhatTheRealToolRefuses(t *testing.T) {
 	toolreplay.Run(t, toolreplay.Suite{Offline: true, Files: files, Cases: toolreplay.Of(DeleteRecordsTool,
 		toolreplay.Case{Name: "delete-records-twice", Args: "--bootstrap-server {B} --offset-json-file {F}/twice.json"},

@@ -241,7 +241,7 @@ func (c *consumerPerf) printTotal(began, ended time.Time) {
 		c.joined.Load(), fetching, ratio(mb, fetchSeconds), ratio(float64(c.records), fetchSeconds))
 }
 
-// ratio formats a/b with four decimal places, or with Java's words if b is zero.
+// ratio formats a/b with four decimal places, or as Java formats it if b is zero.
 func ratio(a, b float64) string {
 	switch {
 	case b == 0 && a == 0:

@@ -7,7 +7,7 @@ import (
 	"github.com/monedula/monedula/internal/toolreplay"
 )
 
-// Command lines that the real tool refuses must be refused with its words, without a connection.
+// The tool must refuse what the real one refuses, with the same output and without a connection.
 func TestProducerPerfRefusesWhatTheRealToolRefuses(t *testing.T) {
 	toolreplay.Run(t, toolreplay.Suite{Offline: true, Cases: toolreplay.Of(ProducerTool,
 		toolreplay.Case{Name: "producer-no-size", Args: "--topic perf --num-records 10 --throughput -1 --producer-props bootstrap.servers={B}", Tidy: testkit.TidyClients},

@@ -45,7 +45,7 @@ func TestTheProducerIsMeasured(t *testing.T) {
 [err]
 [exit] 0
 `},
-		{"a size that is no number", common + "--record-size x", []string{}, `[out]
+		{"a size that is not a number", common + "--record-size x", []string{}, `[out]
 [err] (usage)
 [err] producer-performance: error: argument --record-size: could not convert 'x' to Integer (For input string: "x")
 [exit] 1

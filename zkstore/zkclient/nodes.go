@@ -86,8 +86,8 @@ func (ns Nodes) ReadUnwatched(ctx context.Context, path string) (Node, error) {
 	return Node{data, *stat}, nil
 }
 
-// ReadOrArm is Read, but also arms the NodeWatch if the node does not exist, to be notified of its
-// creation.
+// ReadOrArm is like Read, but also arms the NodeWatch if the node does not exist, so that it fires
+// when the node is created.
 func (ns Nodes) ReadOrArm(ctx context.Context, path string) (Node, error) {
 	for {
 		n, err := ns.Read(ctx, path)
@@ -157,7 +157,7 @@ func (ns Nodes) Children(ctx context.Context, path string, arm bool) ([]string, 
 	return names, nil
 }
 
-// SortedChildren is Children with the names sorted.
+// SortedChildren is like Children, but sorts the names.
 func (ns Nodes) SortedChildren(ctx context.Context, path string, arm bool) ([]string, error) {
 	names, err := ns.Children(ctx, path, arm)
 	sort.Strings(names)

@@ -117,8 +117,8 @@ func (s *session) close() {
 	s.conn.Close()
 }
 
-// abandon is close for a session that the server has ended. It does not wait, since the server need
-// not be notified.
+// abandon is like close, for a session that the server has ended. It does not wait, because the
+// server need not be notified.
 func (s *session) abandon() {
 	s.mu.Lock()
 	s.endLocked()
