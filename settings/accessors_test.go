@@ -115,23 +115,3 @@ func TestValuesAreWrittenAsJavaDoes(t *testing.T) {
 		}
 	}
 }
-
-// The order is that of Java's hash table, which has more buckets from twelve keys on.
-func TestSetsOfKeysAreInJavasOrder(t *testing.T) {
-	names := strings.Fields("a b c d e f g h i j k")
-	if got := javaOrder(slices.Clone(append(names, "q"))); strings.Join(got, "") != "abcdefghijkq" {
-		t.Errorf("12 keys: %s", got)
-	}
-	if got := javaOrder([]string{"q", "a", "p", "b"}); strings.Join(got, "") != "paqb" {
-		t.Errorf("4 keys: %s", got)
-	}
-	if got := scalaSet("Set", []string{"a", "b", "c", "d"}); got != "Set(a, b, c, d)" {
-		t.Error(got)
-	}
-	if got := scalaSet("Set", []string{"a", "b", "c", "d", "e"}); got != "HashSet(a, b, c, d, e)" {
-		t.Error(got)
-	}
-	if javaHash("Hello") != 69609650 {
-		t.Errorf("%d", javaHash("Hello"))
-	}
-}

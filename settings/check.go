@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/monedula/monedula/internal/javatext"
 )
 
 // Check is a condition for the value of a key in addition to its type.
@@ -77,7 +79,7 @@ func (c oneOf) problem(_ string, value any) (bad any, text string) {
 	return nil, ""
 }
 
-func (c oneOf) Allowed() string { return "[" + strings.Join(c, ", ") + "]" }
+func (c oneOf) Allowed() string { return javatext.List(c) }
 
 // anyCase accepts the listed strings in upper and lower case.
 type anyCase []string
@@ -94,7 +96,7 @@ func (c anyCase) problem(_ string, value any) (bad any, text string) {
 	return value, "String must be one of (case insensitive): " + strings.Join(c, ", ")
 }
 
-func (c anyCase) Allowed() string { return "(case insensitive) [" + strings.Join(c, ", ") + "]" }
+func (c anyCase) Allowed() string { return "(case insensitive) " + javatext.List(c) }
 
 // rule is a check by a function.
 type rule struct {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/monedula/monedula/internal/javatext"
 )
 
 // Dynamic holds the configuration of a running broker (KIP-226). Values of this broker override the
@@ -135,25 +137,14 @@ func (d *Dynamic) Validate(values map[string]string, perBroker bool) error {
 
 // checkDynamic checks which keys are set, and each value on its own.
 func checkDynamic(values map[string]string, perBroker bool) error {
-	order := javaOrder(slices.Collect(maps.Keys(values)))
-	refuse := func(what, set string, test func(name string) bool) error {
-		var refused []string
-		for _, name := range order {
-			if test(name) {
-				refused = append(refused, name)
-			}
-		}
-		if len(refused) == 0 {
-			return nil
-		}
-		return problem(refused[0], fmt.Errorf("%s: %s", what, scalaSet(set, refused)))
+	order := propertiesOrder(values)
+	if refused := filter(order, isStatic); len(refused) > 0 {
+		return problem(refused[0], fmt.Errorf("Cannot update these configs dynamically: %s",
+			javatext.ImmutableSet(refused, javatext.StringHash)))
 	}
-	if err := refuse("Cannot update these configs dynamically", "Set", isStatic); err != nil {
-		return err
-	}
-	if err := refuse("These security configs can be dynamically updated only per-listener using the listener prefix",
-		"HashSet", needsListenerPrefix); err != nil {
-		return err
+	if refused := filter(order, needsListenerPrefix); len(refused) > 0 {
+		return problem(refused[0], fmt.Errorf("These security configs can be dynamically updated only per-listener using the listener prefix: %s",
+			javatext.MutableSet(refused, javatext.StringHash)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if err := checkDynamicValue(name, values[name]); err != nil {
@@ -163,7 +154,22 @@ func checkDynamic(values map[string]string, perBroker bool) error {
 	if perBroker {
 		return nil
 	}
-	return refuse("Cannot update these configs at default cluster level, broker id must be specified", "Set", isPerBroker)
+	if refused := slices.Concat(filter(order, isPerBroker), filter(order, isPerBrokerOfListener)); len(refused) > 0 {
+		return problem(refused[0], fmt.Errorf("Cannot update these configs at default cluster level, broker id must be specified: %s",
+			javatext.ImmutableSet(refused, javatext.StringHash)))
+	}
+	return nil
+}
+
+// propertiesOrder returns the names in the order in which Kafka, which keeps them in a
+// java.util.Properties, iterates over them. It assumes that they were inserted in the order of the
+// alphabet, since a map has lost the order of the request.
+func propertiesOrder(values map[string]string) []string {
+	return javatext.PropertiesOrder(slices.Sorted(maps.Keys(values)))
+}
+
+func filter(names []string, keep func(name string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !keep(name) })
 }
 
 // checkDynamicValue parses the value of a key that can be set dynamically. Other keys belong to
@@ -197,7 +203,7 @@ func (d *Dynamic) FromStored(stored map[string]string, perBroker bool) (values m
 		case needsListenerPrefix(name):
 			ignored = append(ignored, "Security configs can be dynamically updated only using listener prefix, base configs will be ignored: "+name)
 			continue
-		case !perBroker && isPerBroker(name):
+		case !perBroker && (isPerBroker(name) || isPerBrokerOfListener(name)):
 			ignored = append(ignored, "Per-broker configs defined at default cluster level will be ignored: "+name)
 			continue
 		}
@@ -282,13 +288,17 @@ var reloadable = []string{"ssl.keystore.type", "ssl.keystore.location", "ssl.key
 
 func needsListenerPrefix(name string) bool { return slices.Contains(reloadable, name) }
 
-// isPerBroker reports whether a key cannot be set for all brokers at once.
+// isPerBroker reports whether a key of the table cannot be set for all brokers at once.
 func isPerBroker(name string) bool {
-	if base, ok := listenerBase(name); ok {
-		return !slices.Contains([]string{"max.connections", "max.connection.creation.rate", "num.network.threads"}, base)
-	}
 	k := broker.byName[name]
 	return k != nil && k.Dynamic() == PerBroker
+}
+
+// isPerBrokerOfListener reports whether a key with the prefix of a listener cannot be set for all
+// brokers at once.
+func isPerBrokerOfListener(name string) bool {
+	base, ok := listenerBase(name)
+	return ok && !slices.Contains([]string{"max.connections", "max.connection.creation.rate", "num.network.threads"}, base)
 }
 
 // isStoredSecret reports whether the value is encrypted in ZooKeeper.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/monedula/monedula/internal/javatext"
 )
 
 // checkChange returns an error if a running broker cannot change from one valid configuration to
@@ -62,13 +64,14 @@ func checkReporters(before, now *Config) error {
 		return nil
 	}
 	var changed []string
-	for name, text := range now.originals {
+	for _, name := range slices.Sorted(maps.Keys(now.originals)) {
+		text := now.originals[name]
 		if old, ok := before.originals[name]; !ok || old != text {
 			changed = append(changed, name)
 		}
 	}
 	return fmt.Errorf("Validation of dynamic config update of %s failed with class class kafka.server.DynamicMetricsReporters",
-		scalaSet("Set", javaOrder(changed)))
+		javatext.Collection("Set", javatext.MutableOrder(changed, javatext.StringHash)))
 }
 
 // checkThreads lets a number of threads at most double or halve.

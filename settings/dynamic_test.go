@@ -59,17 +59,34 @@ func TestDynamicChangesAreCheckedAsKafkaDoes(t *testing.T) {
 		want      string
 	}{
 		{map[string]string{"broker.id": "1", "num.partitions": "1"}, true, "Cannot update these configs dynamically: Set(num.partitions, broker.id)"},
+		{map[string]string{"zookeeper.connect": "", "log.dirs": "", "broker.id": "", "num.partitions": "", "default.replication.factor": "",
+			"zookeeper.session.timeout.ms": "", "offsets.topic.num.partitions": "", "log.dir": ""}, true, "Cannot update these configs dynamically: " +
+			"HashSet(num.partitions, broker.id, log.dirs, zookeeper.connect, offsets.topic.num.partitions, log.dir, default.replication.factor, zookeeper.session.timeout.ms)"},
+		{map[string]string{"ssl.keystore.location": "x", "ssl.truststore.location": "x", "ssl.keystore.type": "x", "ssl.truststore.type": "x",
+			"ssl.keystore.password": "x", "ssl.key.password": "x"}, true,
+			"These security configs can be dynamically updated only per-listener using the listener prefix: " +
+				"HashSet(ssl.keystore.type, ssl.truststore.location, ssl.keystore.password, ssl.key.password, ssl.keystore.location, ssl.truststore.type)"},
 		{map[string]string{"ssl.keystore.location": "x"}, true,
 			"These security configs can be dynamically updated only per-listener using the listener prefix: HashSet(ssl.keystore.location)"},
 		{map[string]string{"listeners": "PLAINTEXT://:1"}, false, "Cannot update these configs at default cluster level, broker id must be specified: Set(listeners)"},
 		{map[string]string{"listener.name.x.ssl.keystore.location": "x"}, false,
 			"Cannot update these configs at default cluster level, broker id must be specified: Set(listener.name.x.ssl.keystore.location)"},
+		{map[string]string{"listener.name.internal.ssl.keystore.location": "x", "advertised.listeners": "x", "listener.security.protocol.map": "x", "listeners": "x"}, false,
+			"Cannot update these configs at default cluster level, broker id must be specified: " +
+				"Set(listeners, advertised.listeners, listener.security.protocol.map, listener.name.internal.ssl.keystore.location)"},
+		{map[string]string{"listener.name.internal.ssl.keystore.location": "x", "advertised.listeners": "x", "listener.security.protocol.map": "x", "listeners": "x",
+			"listener.name.external.ssl.keystore.location": "x", "listener.name.external.ssl.keystore.type": "x"}, false,
+			"Cannot update these configs at default cluster level, broker id must be specified: HashSet(listener.security.protocol.map, listeners, " +
+				"listener.name.external.ssl.keystore.type, advertised.listeners, listener.name.internal.ssl.keystore.location, listener.name.external.ssl.keystore.location)"},
 		{map[string]string{"log.retention.ms": "x"}, true, "Invalid value x for configuration log.retention.ms: Not a number of type LONG"},
 		{map[string]string{"num.io.threads": "17"}, true, wrap("Dynamic thread count update validation failed for num.io.threads=17, value should not be greater than double the current value 8")},
 		{map[string]string{"num.io.threads": "3"}, false, wrap("Dynamic thread count update validation failed for num.io.threads=3, value should be at least half the current value 8")},
 		{map[string]string{"log.cleaner.threads": "3"}, false, wrap("Log cleaner threads cannot be increased to more than double the current value 1")},
 		{map[string]string{"leader.replication.throttled.rate": "-1"}, true, "Invalid value -1 for configuration leader.replication.throttled.rate: Value must be at least 0"},
 		{map[string]string{"metric.reporters": "a.B"}, true, wrap("Validation of dynamic config update of Set(metric.reporters) failed with class class kafka.server.DynamicMetricsReporters")},
+		{map[string]string{"metric.reporters": "a.B", "num.io.threads": "9", "log.cleaner.threads": "2", "background.threads": "11", "log.retention.ms": "5", "num.network.threads": "4"}, true,
+			wrap("Validation of dynamic config update of Set(log.retention.ms, metric.reporters, num.network.threads, num.io.threads, log.cleaner.threads, background.threads)" +
+				" failed with class class kafka.server.DynamicMetricsReporters")},
 		{map[string]string{"listener.security.protocol.map": "PLAINTEXT:SSL,SSL:SSL"}, true, wrap("Security protocol cannot be updated for existing listener ListenerName(PLAINTEXT)")},
 		{map[string]string{"max.connections": "0"}, false, wrap("Invalid max.connections 0")},
 		{map[string]string{"listener.name.plaintext.max.connections": "0"}, true, wrap("Invalid max.connections 0")},

@@ -3,10 +3,10 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/monedula/monedula/internal/javatext"
 )
 
 // Configurations that tools write to ZooKeeper themselves: those of clients, users and addresses,
@@ -50,7 +50,7 @@ func ValidateUser(values map[string]string) error { return userTable.validate(va
 func ValidateAddress(values map[string]string) error { return addressTable.validate(values) }
 
 func (t *table) validate(values map[string]string) error {
-	names := javaOrder(slices.Collect(maps.Keys(values)))
+	names := propertiesOrder(values)
 	var unknown []string
 	for _, name := range names {
 		if t.byName[name] == nil {
@@ -58,7 +58,7 @@ func (t *table) validate(values map[string]string) error {
 		}
 	}
 	if len(unknown) > 0 {
-		return fmt.Errorf("%w: %s.", ErrUnknownEntityKeys, scalaSet("HashSet", unknown))
+		return fmt.Errorf("%w: %s.", ErrUnknownEntityKeys, javatext.MutableSet(unknown, javatext.StringHash))
 	}
 	for _, name := range names {
 		text := values[name]
@@ -77,7 +77,7 @@ func (e *NeedsSecret) Error() string {
 	return fmt.Sprintf("password.encoder.secret must be specified to update %s."+
 		" Other password encoder configs like cipher algorithm and iterations may also be specified"+
 		" to override the default encoding parameters. Password encoder configs will not be persisted"+
-		" in ZooKeeper.", scalaSet("Set", e.Keys))
+		" in ZooKeeper.", javatext.ImmutableSet(e.Keys, javatext.StringHash))
 }
 
 // OfflineBroker converts values for a broker that is not running (perBroker), or for all brokers,
@@ -96,7 +96,7 @@ func OfflineBroker(values map[string]string, perBroker bool) (stored map[string]
 		return nil, err
 	}
 	var passwords []string
-	for _, name := range javaOrder(slices.Collect(maps.Keys(stored))) {
+	for _, name := range propertiesOrder(stored) {
 		if isStoredSecret(name) {
 			passwords = append(passwords, name)
 		}

@@ -46,6 +46,9 @@ func TestEntitiesAcceptOnlyTheirOwnKeys(t *testing.T) {
 		if err := check(map[string]string{"nosuch": "1"}); !errors.Is(err, ErrUnknownEntityKeys) || err.Error() != "Unknown Dynamic Configuration: HashSet(nosuch)." {
 			t.Errorf("%s: %v", name, err)
 		}
+		if err := check(map[string]string{"q": "1", "a": "1", "p": "1", "b": "1"}); err == nil || err.Error() != "Unknown Dynamic Configuration: HashSet(p, a, q, b)." {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	var p *Problem
 	if err := ValidateClient(map[string]string{"producer_byte_rate": "many"}); !errors.As(err, &p) {

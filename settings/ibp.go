@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"github.com/monedula/monedula/internal/javatext"
 )
 
 // IBP is an inter.broker.protocol.version. It determines which formats brokers use between each
@@ -78,4 +80,4 @@ func (v IBP) Magic() int8 {
 // magicRelease returns the first release that has the record format.
 func magicRelease(magic int8) string { return [...]string{"0.8.0", "0.10.0", "0.11.0"}[magic] }
 
-func versionNames() string { return "[" + strings.Join(ibpVersions, ", ") + "]" }
+func versionNames() string { return javatext.List(ibpVersions) }

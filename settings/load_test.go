@@ -422,11 +422,3 @@ func TestIBPsAreOrdered(t *testing.T) {
 		}
 	}
 }
-
-func TestDoublesAreWrittenAsJavaDoes(t *testing.T) {
-	for f, want := range map[float64]string{0.9: "0.9", 1: "1.0", 1.7976931348623157e308: "1.7976931348623157E308", 1e7: "1.0E7", 9999999: "9999999.0", 0.001: "0.001", 0.0001: "1.0E-4", 0: "0.0"} {
-		if got := JavaDouble(f); got != want {
-			t.Errorf("%v: %s, want %s", f, got, want)
-		}
-	}
-}

@@ -15,7 +15,8 @@ import (
 	"hash"
 	"strconv"
 	"strings"
-	"unicode/utf16"
+
+	"github.com/monedula/monedula/internal/javatext"
 )
 
 // passwordEncoder encrypts the passwords of dynamic configurations as Kafka stores them in
@@ -83,7 +84,7 @@ func (e *passwordEncoder) encode(password string) (string, error) {
 		return "", fmt.Errorf("Cannot find any provider supporting %s", e.cipher)
 	}
 	return fmt.Sprintf("%s,keyLength:%d,salt:%s,keyFactoryAlgorithm:%s,cipherAlgorithm:%s,iterations:%d,passwordLength:%d,encryptedPassword:%s",
-		parameters, e.keyBits, encode64(salt), e.keyFactory, e.cipher, e.iterations, javaLength(password), encode64(encrypted)), nil
+		parameters, e.keyBits, encode64(salt), e.keyFactory, e.cipher, e.iterations, javatext.Length(password), encode64(encrypted)), nil
 }
 
 const (
@@ -116,7 +117,7 @@ func (e *passwordEncoder) decode(text string) (string, error) {
 		return "", err
 	}
 	clear, err := decrypt(params["cipherAlgorithm"], block, iv, encrypted)
-	if err != nil || javaLength(string(clear)) != length {
+	if err != nil || javatext.Length(string(clear)) != length {
 		return "", errUndecodable
 	}
 	return string(clear), nil
@@ -167,9 +168,6 @@ func unpad(b []byte) ([]byte, error) {
 	}
 	return b[:len(b)-n], nil
 }
-
-// javaLength returns the length of a Java string, which is its number of UTF-16 units.
-func javaLength(s string) int { return len(utf16.Encode([]rune(s))) }
 
 func encode64(b []byte) string          { return base64.StdEncoding.EncodeToString(b) }
 func decode64(s string) ([]byte, error) { return base64.StdEncoding.DecodeString(s) }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/monedula/monedula/internal/javatext"
 )
 
 // A value is one of nil (null), bool, string, int16, int32, int64, float64, []string, className and
@@ -160,37 +162,11 @@ func printed(value any) string {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case float64:
-		return JavaDouble(v)
+		return javatext.Double(v)
 	case []string:
-		return "[" + strings.Join(v, ", ") + "]"
+		return javatext.List(v)
 	}
 	panic("settings: no such type of value")
-}
-
-// JavaDouble formats f like Java's Double.toString: 0.5, 1000000.0, 1.0E7.
-func JavaDouble(f float64) string {
-	switch {
-	case math.IsInf(f, 1):
-		return "Infinity"
-	case math.IsInf(f, -1):
-		return "-Infinity"
-	case math.IsNaN(f):
-		return "NaN"
-	}
-	size := math.Abs(f)
-	if size != 0 && (size < 1e-3 || size >= 1e7) {
-		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
-		if !strings.Contains(mantissa, ".") {
-			mantissa += ".0"
-		}
-		n, _ := strconv.Atoi(exponent)
-		return mantissa + "E" + strconv.Itoa(n)
-	}
-	text := strconv.FormatFloat(f, 'f', -1, 64)
-	if !strings.Contains(text, ".") {
-		text += ".0"
-	}
-	return text
 }
 
 // javaTrim removes control characters and blanks from both ends, like Java's trim.

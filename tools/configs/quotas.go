@@ -11,8 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
-	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 )
@@ -115,7 +115,7 @@ func (a *configsAdmin) describeQuotasAndCredentials(types, names []string) error
 		}
 		// Kafka's client creates the hash table with the number of values as its size.
 		for _, key := range cli.CopyOrder(slices.Sorted(maps.Keys(q.values)), cli.StringHash) {
-			values = append(values, key+"="+settings.JavaDouble(q.values[key]))
+			values = append(values, key+"="+javatext.Double(q.values[key]))
 		}
 		a.say("Quota configs for %s are %s\n", strings.Join(of, ", "), strings.Join(values, ", "))
 	}
