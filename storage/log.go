@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
@@ -219,7 +220,7 @@ func (l *Log) String() string {
 	o := l.Offsets()
 	id := ""
 	if t := l.TopicID(); t != (metadata.TopicID{}) {
-		id = ", topicId=" + encodeID(t)
+		id = ", topicId=" + javatext.UUID(t)
 	}
 	return fmt.Sprintf("Log(dir=%s%s, topic=%s, partition=%d, highWatermark=%d, lastStableOffset=%d, logStartOffset=%d, logEndOffset=%d)",
 		l.Path(), id, l.tp.Topic, l.tp.Partition, o.HighWatermark, o.LastStable, o.LogStart, o.LogEnd)

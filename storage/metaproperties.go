@@ -12,6 +12,7 @@ import (
 
 	"github.com/magiconair/properties"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/vfs"
 )
 
@@ -127,29 +128,10 @@ func (m metaProperties) encode(now time.Time) []byte {
 	}
 	var b strings.Builder
 	b.WriteString("#\n#" + now.Format("Mon Jan 02 15:04:05 MST 2006") + "\n")
-	for _, k := range javaOrder(values) {
+	for _, k := range javatext.PropertiesOrder(slices.Sorted(maps.Keys(values))) {
 		b.WriteString(escapeProperty(k, true) + "=" + escapeProperty(values[k], false) + "\n")
 	}
 	return []byte(b.String())
-}
-
-// javaOrder returns the keys in the iteration order of Java's Properties, a hash table of 16 slots
-// that doubles when three quarters are taken. Keys that share a slot are sorted alphabetically.
-func javaOrder(values map[string]string) []string {
-	slots := uint32(16)
-	for len(values) >= int(slots)*3/4 {
-		slots *= 2
-	}
-	slot := func(key string) uint32 {
-		var h uint32
-		for _, c := range []byte(key) {
-			h = h*31 + uint32(c)
-		}
-		return (h ^ h>>16) & (slots - 1)
-	}
-	keys := slices.Sorted(maps.Keys(values))
-	slices.SortStableFunc(keys, func(a, b string) int { return int(slot(a)) - int(slot(b)) })
-	return keys
 }
 
 // escapeProperty escapes a key or value as Java does. Outside of printable ASCII it writes \u

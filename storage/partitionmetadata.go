@@ -1,13 +1,13 @@
 package storage
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
 )
@@ -42,11 +42,10 @@ func parsePartitionMetadata(text string) (id metadata.TopicID, err error) {
 	if !ok {
 		return id, fmt.Errorf("malformed line %q", line)
 	}
-	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(encoded, "="))
-	if err != nil || len(b) != len(id) {
+	id, err = javatext.ParseUUID(encoded)
+	if err != nil {
 		return id, fmt.Errorf("malformed topic ID %q", encoded)
 	}
-	copy(id[:], b)
 	if id == (metadata.TopicID{}) {
 		return id, fmt.Errorf("Invalid topic ID in partition metadata file (%s)", encoded)
 	}
@@ -61,7 +60,7 @@ func metadataField(line, name string) (value string, ok bool) {
 
 // partitionMetadata returns the content of the file for a topic id.
 func partitionMetadata(id metadata.TopicID) []byte {
-	return []byte("version: 0\ntopic_id: " + base64.RawURLEncoding.EncodeToString(id[:]))
+	return []byte("version: 0\ntopic_id: " + javatext.UUID(id))
 }
 
 // removePartitionMetadata deletes the file, as Kafka does when

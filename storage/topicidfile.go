@@ -1,11 +1,11 @@
 package storage
 
 import (
-	"encoding/base64"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
@@ -41,7 +41,7 @@ func (f *topicIDFile) assign(id metadata.TopicID) error {
 		return nil
 	case f.id != none:
 		return protocol.Errorf(protocol.InconsistentTopicID,
-			"Tried to assign topic ID %s to log for topic partition %s,but log already contained topic ID %s", encodeID(id), f.home.name, encodeID(f.id))
+			"Tried to assign topic ID %s to log for topic partition %s,but log already contained topic ID %s", javatext.UUID(id), f.home.name, javatext.UUID(f.id))
 	case !f.home.env.keepTopicIDs:
 		return nil
 	}
@@ -84,6 +84,3 @@ func (f *topicIDFile) put(step func() error) (done bool) {
 	defer f.writing.Unlock()
 	return f.home.check() == nil && f.home.ioError("Error while writing partition metadata file for %s in dir %s", step()) == nil
 }
-
-// encodeID returns a topic id as Kafka's files and tools write it.
-func encodeID(id metadata.TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }

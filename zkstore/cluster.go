@@ -3,9 +3,10 @@ package zkstore
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
+
+	"github.com/monedula/monedula/internal/javatext"
 )
 
 // cluster has the operations on the nodes that exist once in a cluster: its id, and the sources of
@@ -43,7 +44,7 @@ func (c cluster) CreateOrGetClusterID(ctx context.Context) (string, error) {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:])                            // never returns an error
 	raw[6], raw[8] = raw[6]&0x0f|0x40, raw[8]&0x3f|0x80 // a version 4 UUID
-	id = base64.RawURLEncoding.EncodeToString(raw[:])
+	id = javatext.UUID(raw)
 	err = c.nodes.CreateRecursive(ctx, clusterIDPath, encodeClusterID(id))
 	if errors.Is(err, ErrNodeExists) {
 		return c.ClusterID(ctx)

@@ -2,7 +2,6 @@ package zkstore
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/metadata"
 )
 
@@ -198,11 +198,10 @@ func findLists(o object, key string) (map[int32][]int32, error) {
 }
 
 func decodeTopicID(text string) (id TopicID, err error) {
-	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
-	if err != nil || len(raw) != len(id) {
-		return id, fmt.Errorf("%w: topic id %q is not 16 bytes in base64url", ErrInvalidNode, text)
+	id, err = javatext.ParseUUID(text)
+	if err != nil {
+		return id, fmt.Errorf("%w: topic id %w", ErrInvalidNode, err)
 	}
-	copy(id[:], raw)
 	return id, nil
 }
 

@@ -1,7 +1,6 @@
 package zkstore
 
 import (
-	"encoding/base64"
 	"fmt"
 	"math"
 	"net"
@@ -9,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/metadata"
 )
 
@@ -34,6 +34,7 @@ type FeatureRange struct{ Min, Max int16 }
 // brokerJSONNewest is the JSON version of the broker node that Kafka 3.9 writes.
 const brokerJSONNewest = 5
 
+// encodeBroker lists the protocols of the listeners in the order of Kafka's immutable map.
 func encodeBroker(b BrokerInfo, timestamp int64) []byte {
 	version := b.JSONVersion
 	if version == 0 {
@@ -53,7 +54,7 @@ func encodeBroker(b BrokerInfo, timestamp int64) []byte {
 	}
 	if version >= 4 {
 		w.key("listener_security_protocol_map").object(func(w *objectWriter) {
-			for _, e := range b.Endpoints {
+			for _, e := range javatext.ImmutableOrder(b.Endpoints, listenerHash) {
 				w.key(e.Listener).string(securityProtocols[e.SecurityProtocol&3])
 			}
 		})
@@ -111,6 +112,7 @@ type TopicNode struct {
 	Version    Version // dataVersion; set by reads
 }
 
+// encodeTopic lists the partitions in the order of Kafka's mutable map.
 func encodeTopic(t TopicNode) []byte {
 	lists := func(key string, w *objectWriter, of func(Assignment) []int32, always bool) {
 		var names []string
@@ -120,7 +122,7 @@ func encodeTopic(t TopicNode) []byte {
 			}
 		}
 		w.key(key).object(func(w *objectWriter) {
-			for _, name := range ScalaMapOrder(names) {
+			for _, name := range javatext.MutableOrder(names, javatext.StringHash) {
 				p, _ := strconv.Atoi(name)
 				w.key(name).int32s(of(t.Partitions[int32(p)]))
 			}
@@ -129,7 +131,7 @@ func encodeTopic(t TopicNode) []byte {
 	var w objectWriter
 	lists("partitions", &w, func(a Assignment) []int32 { return a.Replicas }, true)
 	if t.ID != (TopicID{}) {
-		w.key("topic_id").string(encodeTopicID(t.ID))
+		w.key("topic_id").string(javatext.UUID(t.ID))
 	}
 	lists("adding_replicas", &w, func(a Assignment) []int32 { return a.Adding }, false)
 	lists("removing_replicas", &w, func(a Assignment) []int32 { return a.Removing }, false)
@@ -144,8 +146,6 @@ func TopicNodeBytes(t TopicNode) int { return len(encodeTopic(t)) }
 // topic's node is too large to be stored. replicas is the number of replicas of each partition. The
 // shortest entry of a partition is `"0":[1],`.
 func PartitionsMax(replicas int) int { return NodeBytesMax / (6 + 2*replicas) }
-
-func encodeTopicID(id TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
 // PartitionState is the content of /brokers/topics/T/partitions/P/state.
 type PartitionState struct {
@@ -170,6 +170,8 @@ func encodePartitionState(p PartitionState) []byte {
 	w.key("isr").int32s(p.ISR)
 	return w.bytes()
 }
+
+func listenerHash(e metadata.Endpoint) int32 { return javatext.StringHash(e.Listener) }
 
 func encodeController(id int32, timestamp int64) []byte {
 	var w objectWriter
@@ -247,11 +249,13 @@ func encodeProducerIDBlock(b ProducerIDBlock) []byte {
 	return w.bytes()
 }
 
+// encodeConfig lists the keys in the order of a java.util.Properties that they were put into in the
+// order of the alphabet.
 func encodeConfig(config map[string]string) []byte {
 	var w objectWriter
 	w.key("version").int(1)
 	w.key("config").object(func(w *objectWriter) {
-		for _, key := range javaPropertiesOrder(sortedKeys(config)) {
+		for _, key := range javatext.PropertiesOrder(sortedKeys(config)) {
 			w.key(key).string(config[key])
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/metadata"
 )
 
@@ -246,9 +247,22 @@ func TestPartitionsAreOrderedLikeAScalaMap(t *testing.T) {
 		for i := range count {
 			keys = append(keys, strconv.Itoa(i))
 		}
-		if have := strings.Join(ScalaMapOrder(keys), " "); have != want {
+		if have := strings.Join(javatext.MutableOrder(keys, javatext.StringHash), " "); have != want {
 			t.Errorf("%d keys:\nhave %s\nwant %s", count, have, want)
 		}
+	}
+}
+
+// The expected order was written by BrokerIdZNode of 3.9.1.
+func TestProtocolsOfManyListenersAreOrderedLikeAScalaMap(t *testing.T) {
+	var b BrokerInfo
+	for i, listener := range []string{"PLAINTEXT", "INTERNAL", "EXTERNAL", "CONTROLLER", "BACKUP"} {
+		b.Endpoints = append(b.Endpoints, metadata.Endpoint{Listener: listener, Host: "h", Port: int32(i + 1), SecurityProtocol: 1})
+	}
+	want := `"listener_security_protocol_map":{"BACKUP":"SSL","INTERNAL":"SSL","EXTERNAL":"SSL","CONTROLLER":"SSL","PLAINTEXT":"SSL"},` +
+		`"endpoints":["PLAINTEXT://h:1","INTERNAL://h:2","EXTERNAL://h:3","CONTROLLER://h:4","BACKUP://h:5"]`
+	if have := string(encodeBroker(b, 1)); !strings.Contains(have, want) {
+		t.Errorf("%s does not contain %s", have, want)
 	}
 }
 

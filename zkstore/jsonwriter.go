@@ -1,10 +1,7 @@
 package zkstore
 
 import (
-	"cmp"
-	"slices"
 	"strconv"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -89,59 +86,4 @@ func appendJSONString(dst []byte, s string) []byte {
 		}
 	}
 	return append(dst, '"')
-}
-
-// javaHash returns the value of Java's String.hashCode.
-func javaHash(s string) uint32 {
-	var h uint32
-	for _, unit := range utf16.Encode([]rune(s)) {
-		h = 31*h + uint32(unit)
-	}
-	return h
-}
-
-// ScalaMapOrder returns keys in the iteration order of a mutable.HashMap of Scala 2.13: by slot,
-// and by hash within a slot. The table has 16 slots at first, and doubles before it is three
-// quarters full.
-func ScalaMapOrder(keys []string) []string {
-	slots := 16
-	for len(keys) >= slots*3/4 {
-		slots *= 2
-	}
-	return hashOrder(keys, uint32(slots), true)
-}
-
-// javaPropertiesOrder returns keys in the iteration order of a java.util.Properties, which is a
-// ConcurrentHashMap: by slot, and by insertion within a slot. The given order is taken as the order
-// of insertion.
-func javaPropertiesOrder(keys []string) []string {
-	slots := 16
-	for len(keys) >= slots*3/4 {
-		slots *= 2
-	}
-	return hashOrder(keys, uint32(slots), false)
-}
-
-func hashOrder(keys []string, slots uint32, hashWithinSlot bool) []string {
-	type entry struct {
-		key        string
-		slot, hash uint32
-	}
-	entries := make([]entry, len(keys))
-	for i, key := range keys {
-		h := javaHash(key)
-		h ^= h >> 16
-		entries[i] = entry{key, h & (slots - 1), h}
-	}
-	slices.SortStableFunc(entries, func(a, b entry) int {
-		if a.slot != b.slot || !hashWithinSlot {
-			return cmp.Compare(a.slot, b.slot)
-		}
-		return cmp.Compare(int32(a.hash), int32(b.hash))
-	})
-	ordered := make([]string, len(keys))
-	for i, e := range entries {
-		ordered[i] = e.key
-	}
-	return ordered
 }
