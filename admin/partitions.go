@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -144,7 +145,7 @@ func checkCountAndBrokers(assignment [][]int32, increment int, brokers []Broker)
 		}
 	}
 	if len(unknown) > 0 {
-		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Unknown broker(s) in replica assignment: %s.", joinIDs(unknown))
+		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Unknown broker(s) in replica assignment: %s.", javatext.Join(unknown, ", "))
 	}
 	if len(assignment) != increment {
 		return protocol.Errorf(protocol.InvalidReplicaAssignment,
@@ -162,7 +163,7 @@ func checkNewAssignment(assignment [][]int32, have, replicas int) error {
 		}
 		if hasDuplicates(list) {
 			return protocol.Errorf(protocol.InvalidReplicaAssignment,
-				"Duplicate brokers not allowed in replica assignment: %s for partition id %d.", joinIDs(list), p)
+				"Duplicate brokers not allowed in replica assignment: %s for partition id %d.", javatext.Join(list, ", "), p)
 		}
 		if len(list) != replicas {
 			partitions = append(partitions, fmt.Sprint(p))

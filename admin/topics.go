@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
@@ -127,7 +128,7 @@ func (a *Admin) CreateTopic(ctx context.Context, t NewTopic, change Change) (*Cr
 
 func (a *Admin) writeNewTopic(ctx context.Context, node zkstore.TopicNode, t *CreatedTopic) error {
 	a.log.Infof("Creating topic %s with configuration %v and initial partition assignment %s",
-		node.Name, t.Overrides, scalaAssignment(t.Assignment))
+		node.Name, t.Overrides, assignmentText(t.Assignment))
 	if err := a.setConfig(ctx, zkstore.EntityTopics, node.Name, t.Overrides); err != nil {
 		return err
 	}
@@ -248,7 +249,7 @@ func CheckAssignment(assignment map[int32][]int32) error {
 	}
 	for _, replicas := range assignment {
 		if hasDuplicates(replicas) {
-			return protocol.Errorf(protocol.InvalidReplicaAssignment, "Duplicate replica assignment found: %s", scalaAssignment(assignment))
+			return protocol.Errorf(protocol.InvalidReplicaAssignment, "Duplicate replica assignment found: %s", assignmentText(assignment))
 		}
 	}
 	for p := range int32(len(assignment)) {
@@ -284,21 +285,13 @@ func hasDuplicates(ids []int32) bool {
 	return len(slices.Compact(sorted)) < len(ids)
 }
 
-// scalaAssignment formats an assignment as Scala's toString does, because clients see the text.
-func scalaAssignment(assignment map[int32][]int32) string {
-	parts := make([]string, 0, len(assignment))
-	for _, p := range slices.Sorted(maps.Keys(assignment)) {
-		parts = append(parts, fmt.Sprintf("%d -> ArrayBuffer(%s)", p, joinIDs(assignment[p])))
+// assignmentText formats an assignment like the mutable map of Kafka, because clients see the text.
+func assignmentText(assignment map[int32][]int32) string {
+	var parts []string
+	for _, p := range javatext.MutableOrder(slices.Sorted(maps.Keys(assignment)), javatext.IntHash) {
+		parts = append(parts, fmt.Sprintf("%d -> %s", p, javatext.Collection("ArrayBuffer", assignment[p])))
 	}
-	return "HashMap(" + strings.Join(parts, ", ") + ")"
-}
-
-func joinIDs(ids []int32) string {
-	texts := make([]string, len(ids))
-	for i, id := range ids {
-		texts[i] = fmt.Sprint(id)
-	}
-	return strings.Join(texts, ", ")
+	return javatext.Collection("HashMap", parts)
 }
 
 // MarkedForDeletion reports whether the topic is about to be deleted.

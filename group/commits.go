@@ -3,8 +3,8 @@ package group
 import (
 	"sync"
 	"time"
-	"unicode/utf16"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
@@ -126,7 +126,7 @@ func (c *Coordinator) short(commits []Commit, codes []protocol.ErrorCode) []Comm
 
 // TooLong reports whether the metadata of a commit is longer than offset.metadata.max.bytes.
 func (c *Coordinator) TooLong(metadata string) bool {
-	return len(metadata) > c.opts.MaxMetadata && len(utf16.Encode([]rune(metadata))) > c.opts.MaxMetadata
+	return len(metadata) > c.opts.MaxMetadata && javatext.Length(metadata) > c.opts.MaxMetadata
 }
 
 // appendCommits stages the commits in the group and appends them. settle passes the outcome to the

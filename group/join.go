@@ -3,6 +3,7 @@ package group
 import (
 	"time"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -208,7 +209,7 @@ func (g *Group) protocolTypeOrNil() *string {
 // optional formats s like a Scala Option, as in Kafka's log lines.
 func optional(s *string) string {
 	if s == nil {
-		return "None"
+		return javatext.None
 	}
-	return "Some(" + *s + ")"
+	return javatext.Some(*s)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
@@ -245,21 +246,8 @@ func readSubscription(b []byte, topics map[string]bool) error {
 	return nil
 }
 
-// HashPartition returns the partition of an internal topic that stores a group or a transactional
-// id: the absolute value of Java's String.hashCode of the id, with 0 for the smallest int32, modulo
-// partitions.
+// HashPartition returns the partition, of a number of them, of an internal topic that stores a group
+// or a transactional id.
 func HashPartition(id string, partitions int32) int32 {
-	h := int32(0)
-	for _, r := range id {
-		if r > 0xffff {
-			r -= 0x10000
-			h = 31*h + (0xd800 + r>>10)
-			r = 0xdc00 + r&0x3ff
-		}
-		h = 31*h + r
-	}
-	if h == -1<<31 {
-		h = 0
-	}
-	return max(h, -h) % partitions
+	return javatext.Abs(javatext.StringHash(id)) % partitions
 }

@@ -6,6 +6,7 @@ package metadata
 import (
 	"context"
 	"maps"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -268,6 +269,9 @@ type TopicPartition struct {
 	Topic     string
 	Partition int32
 }
+
+// String returns the name of the partition, such as topic-0.
+func (p TopicPartition) String() string { return p.Topic + "-" + strconv.Itoa(int(p.Partition)) }
 
 func brokersOf(req *kmsg.UpdateMetadataRequest) map[int32]*Broker {
 	brokers := make(map[int32]*Broker, len(req.LiveBrokers))

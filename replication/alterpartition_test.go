@@ -86,7 +86,7 @@ func TestAlterPartitionSendsQueuedChangesInOneRequest(t *testing.T) {
 	withAlterPartition(t, func(t *testing.T, a *AlterPartition, stub *controllerStub) {
 		answers := map[string]ISRAnswer{}
 		submit := func(c ISRChange) bool {
-			return a.Submit(c, func(got ISRAnswer) { answers[name(c.Partition)] = got })
+			return a.Submit(c, func(got ISRAnswer) { answers[c.Partition.String()] = got })
 		}
 		submit(change("a", 0, 1, 2))
 		first := <-stub.requests

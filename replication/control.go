@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
@@ -100,7 +101,7 @@ func (c *roleChange) admit(e *roleEntry) {
 	m := c.m
 	known := m.hosted(e.id.Topic, e.id.Partition)
 	if known != nil && known.offline() {
-		m.stateLog.Warnf("Ignoring LeaderAndIsr request for partition %s as the local replica for the partition is in an offline log directory", name(e.id))
+		m.stateLog.Warnf("Ignoring LeaderAndIsr request for partition %s as the local replica for the partition is in an offline log directory", e.id)
 		e.code = protocol.KafkaStorageError
 		return
 	}
@@ -111,15 +112,15 @@ func (c *roleChange) admit(e *roleEntry) {
 	}
 	switch {
 	case conflictingID(log, e.role.topicID):
-		m.stateLog.Errorf("Topic ID in memory: %s does not match the topic ID for partition %s received: %s.", uuid(log.TopicID()), name(e.id), uuid(e.role.topicID))
+		m.stateLog.Errorf("Topic ID in memory: %s does not match the topic ID for partition %s received: %s.", javatext.UUID(log.TopicID()), e.id, javatext.UUID(e.role.topicID))
 		e.code = protocol.InconsistentTopicID
 	case e.role.leaderEpoch < epoch:
-		m.stateLog.Warnf("Ignoring LeaderAndIsr request for partition %s since its associated leader epoch %d is smaller than the current leader epoch %d", name(e.id), e.role.leaderEpoch, epoch)
+		m.stateLog.Warnf("Ignoring LeaderAndIsr request for partition %s since its associated leader epoch %d is smaller than the current leader epoch %d", e.id, e.role.leaderEpoch, epoch)
 		e.code = protocol.StaleControllerEpoch
 	case known != nil && e.role.leaderEpoch == epoch:
 		e.code = m.sameEpoch(known, log, &e.role)
 	case !slices.Contains(e.role.replicas, m.opts.BrokerID):
-		m.stateLog.Warnf("Ignoring LeaderAndIsr request for partition %s as itself is not in assigned replica list %s", name(e.id), commaList(e.role.replicas))
+		m.stateLog.Warnf("Ignoring LeaderAndIsr request for partition %s as itself is not in assigned replica list %s", e.id, javatext.Join(e.role.replicas, ","))
 		e.code = protocol.UnknownTopicOrPartition
 	default:
 		e.partition = m.host(e.id)
@@ -147,10 +148,10 @@ func (m *Manager) sameEpoch(p *Partition, log *storage.Log, r *role) protocol.Er
 			return protocol.CodeOf(err)
 		}
 		p.waits.wake(stateChanged)
-		m.stateLog.Infof("Updating log for %s to assign topic ID %s from LeaderAndIsr request", name(p.id), uuid(r.topicID))
+		m.stateLog.Infof("Updating log for %s to assign topic ID %s from LeaderAndIsr request", p.id, javatext.UUID(r.topicID))
 	case log != nil && !lacking && r.topicID == (TopicID{}) && following:
 	default:
-		m.stateLog.Infof("Ignoring LeaderAndIsr request for partition %s since its associated leader epoch %d matches the current leader epoch", name(p.id), r.leaderEpoch)
+		m.stateLog.Infof("Ignoring LeaderAndIsr request for partition %s since its associated leader epoch %d matches the current leader epoch", p.id, r.leaderEpoch)
 		return protocol.StaleControllerEpoch
 	}
 	if following {
@@ -211,7 +212,7 @@ func (c *roleChange) applyFollowers() {
 	for _, e := range c.followers {
 		if !aliveIn(cluster, e.role.leader) {
 			c.m.stateLog.Errorf("Received LeaderAndIsrRequest for partition %s (last update controller epoch %d) but cannot become follower since the new leader %d is unavailable.",
-				name(e.id), e.role.controllerEpoch, e.role.leader)
+				e.id, e.role.controllerEpoch, e.role.leader)
 			c.note(e, e.partition.openOnly(&e.role))
 			continue
 		}
@@ -239,11 +240,11 @@ func (c *roleChange) note(e *roleEntry, err error) {
 		return
 	case protocol.KafkaStorageError:
 	default:
-		c.m.stateLog.Errorf("Error while processing LeaderAndIsr request %s for partition %s: %v", c.request, name(e.id), err)
+		c.m.stateLog.Errorf("Error while processing LeaderAndIsr request %s for partition %s: %v", c.request, e.id, err)
 		return
 	}
 	c.m.stateLog.Errorf("Skipped the state change for partition %s (last update controller epoch %d) since the replica for the partition is offline due to storage error %v",
-		name(e.id), e.role.controllerEpoch, err)
+		e.id, e.role.controllerEpoch, err)
 	if !errors.Is(err, storage.ErrTooManyFiles) {
 		c.m.markOffline(e.id)
 	}
@@ -400,14 +401,14 @@ func (m *Manager) admitStop(s *stopEntry) protocol.ErrorCode {
 		return protocol.None
 	}
 	if p.offline() {
-		m.stateLog.Warnf("Ignoring StopReplica request (delete=%t) for partition %s as the local replica for the partition is in an offline log directory", s.delete, name(s.id))
+		m.stateLog.Warnf("Ignoring StopReplica request (delete=%t) for partition %s as the local replica for the partition is in an offline log directory", s.delete, s.id)
 		return protocol.KafkaStorageError
 	}
 	epoch := p.State().LeaderEpoch
 	if s.leaderEpoch == epochDuringDelete || s.leaderEpoch == epochNotGiven || s.leaderEpoch >= epoch {
 		return protocol.None
 	}
-	m.stateLog.Warnf("Ignoring StopReplica request (delete=%t) for partition %s since its associated leader epoch %d is smaller than the current leader epoch %d", s.delete, name(s.id), s.leaderEpoch, epoch)
+	m.stateLog.Warnf("Ignoring StopReplica request (delete=%t) for partition %s since its associated leader epoch %d is smaller than the current leader epoch %d", s.delete, s.id, s.leaderEpoch, epoch)
 	return protocol.FencedLeaderEpoch
 }
 
@@ -442,7 +443,7 @@ func (m *Manager) stopAll(stops []stopEntry) {
 	}
 	for i, err := range m.cfg.Logs.DeleteAll(ids) {
 		if err != nil {
-			m.stateLog.Errorf("Ignoring StopReplica request (delete=true) for partition %s: %v", name(ids[i]), err)
+			m.stateLog.Errorf("Ignoring StopReplica request (delete=true) for partition %s: %v", ids[i], err)
 			deleted[i].code = protocol.CodeOf(err)
 		}
 	}

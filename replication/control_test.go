@@ -15,6 +15,7 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
 )
@@ -138,7 +139,7 @@ func TestALogWithAnotherTopicIDIsKeptButNotServedAfterAStart(t *testing.T) {
 	if code := b.control(other); code != protocol.InconsistentTopicID || b.hosted(testTopic, 0) != nil {
 		t.Errorf("another topic id: %s, hosted %t", code, b.hosted(testTopic, 0) != nil)
 	}
-	want := fmt.Sprintf("Topic ID in memory: %s does not match the topic ID for partition t-0 received: %s.", uuid(testTopicID), uuid(TopicID{0xee}))
+	want := fmt.Sprintf("Topic ID in memory: %s does not match the topic ID for partition t-0 received: %s.", javatext.UUID(testTopicID), javatext.UUID(TopicID{0xee}))
 	if !slices.ContainsFunc(hook.AllEntries(), func(e *logrus.Entry) bool { return e.Level == logrus.ErrorLevel && e.Message == want }) {
 		t.Errorf("logged %v, want %q", hook.AllEntries(), want)
 	}

@@ -391,7 +391,7 @@ func (f *Fetch) readOne(want *PartitionFetch, maxBytes int32, minOne, onArrival 
 		if code == protocol.UnknownServerError {
 			p.traffic.failedFetches.Add(1)
 			f.m.log.Errorf("[ReplicaManager broker=%d] Error processing fetch with max size %d from replica [%d] on partition %s: %v",
-				f.m.opts.BrokerID, maxBytes, f.ReplicaID, name(p.id), err)
+				f.m.opts.BrokerID, maxBytes, f.ReplicaID, p.id, err)
 		}
 		want.fail(code)
 		return

@@ -554,7 +554,7 @@ func (f *fetcher) apply(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchR
 		round.delayed = append(round.delayed, id)
 		failure = nil
 	case errors.Is(failure, protocol.CorruptMessage) || errors.Is(failure, protocol.InvalidRecord):
-		f.m.fetchLog.Errorf("%s Found invalid messages during fetch for partition %s offset %d: %v", f.name, name(id), p.offset, failure)
+		f.m.fetchLog.Errorf("%s Found invalid messages during fetch for partition %s offset %d: %v", f.name, id, p.offset, failure)
 		round.delayed = append(round.delayed, id)
 		failure = nil
 	default:
@@ -574,14 +574,14 @@ func (f *fetcher) logRefusal(p *following, code protocol.ErrorCode) {
 	log := f.m.fetchLog
 	switch code {
 	case protocol.UnknownLeaderEpoch:
-		log.Debugf("%s Remote broker has a smaller leader epoch for partition %s than this replica's current leader epoch of %d.", f.name, name(p.id), p.epoch)
+		log.Debugf("%s Remote broker has a smaller leader epoch for partition %s than this replica's current leader epoch of %d.", f.name, p.id, p.epoch)
 	case protocol.NotLeaderOrFollower:
-		log.Debugf("%s Remote broker is not the leader for partition %s, which could indicate that the partition is being moved", f.name, name(p.id))
+		log.Debugf("%s Remote broker is not the leader for partition %s, which could indicate that the partition is being moved", f.name, p.id)
 	case protocol.UnknownTopicOrPartition, protocol.UnknownTopicID, protocol.InconsistentTopicID:
 		log.Warnf("%s Received %s from the leader for partition %s. This error may be returned transiently when the partition is being created or deleted, but it is not expected to persist.",
-			f.name, code.Name(), name(p.id))
+			f.name, code.Name(), p.id)
 	default:
-		log.Errorf("%s Error for partition %s at offset %d: %s", f.name, name(p.id), p.offset, code.Name())
+		log.Errorf("%s Error for partition %s at offset %d: %s", f.name, p.id, p.offset, code.Name())
 	}
 }
 
@@ -594,13 +594,13 @@ func (f *fetcher) failed(p *following, err error) {
 		return
 	case errors.Is(err, protocol.FencedLeaderEpoch):
 		f.m.fetchLog.Infof("%s Partition %s has an older epoch (%d) than the current leader. Will await the new LeaderAndIsr state before resuming fetching.",
-			f.name, name(p.id), p.epoch)
+			f.name, p.id, p.epoch)
 	case protocol.CodeOf(err) == protocol.KafkaStorageError:
-		f.m.fetchLog.Errorf("%s Error while processing data for partition %s at offset %d: %v", f.name, name(p.id), p.offset, err)
+		f.m.fetchLog.Errorf("%s Error while processing data for partition %s at offset %d: %v", f.name, p.id, p.offset, err)
 	default:
-		f.m.fetchLog.Errorf("%s Unexpected error occurred while processing data for partition %s at offset %d: %v", f.name, name(p.id), p.offset, err)
+		f.m.fetchLog.Errorf("%s Unexpected error occurred while processing data for partition %s at offset %d: %v", f.name, p.id, p.offset, err)
 	}
-	f.m.fetchLog.Warnf("%s Partition %s marked as failed", f.name, name(p.id))
+	f.m.fetchLog.Warnf("%s Partition %s marked as failed", f.name, p.id)
 	f.fm.markFailed(p)
 }
 

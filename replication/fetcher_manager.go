@@ -55,7 +55,7 @@ func (fm *fetcherManager) follow(entries []*roleEntry) {
 		ids = append(ids, e.id)
 		fm.fetcherLocked(e.role.leader, e.id).add(start)
 	}
-	fm.log.Infof("[ReplicaFetcherManager on broker %d] Added fetcher for partitions HashSet(%s)", fm.m.opts.BrokerID, nameList(ids))
+	fm.log.Infof("[ReplicaFetcherManager on broker %d] Added fetcher for partitions %s", fm.m.opts.BrokerID, partitionSet(ids))
 }
 
 func (fm *fetcherManager) fetcherLocked(leader int32, id TopicPartition) *fetcher {
@@ -92,7 +92,7 @@ func (fm *fetcherManager) remove(ids []TopicPartition) {
 		}
 	}
 	if len(removed) > 0 {
-		fm.log.Infof("[ReplicaFetcherManager on broker %d] Removed fetcher for partitions HashSet(%s)", fm.m.opts.BrokerID, nameList(removed))
+		fm.log.Infof("[ReplicaFetcherManager on broker %d] Removed fetcher for partitions %s", fm.m.opts.BrokerID, partitionSet(removed))
 	}
 }
 

@@ -25,7 +25,7 @@ func (f *fetcher) truncateLocked(p *following, leader epochEnd) error {
 	if err := p.partition.truncate(offset, p.epoch); err != nil {
 		return err
 	}
-	f.m.fetchLog.Infof("%s Truncated partition %s to offset %d; the leader's epoch %d ends at offset %d", f.name, name(p.id), offset, leader.epoch, leader.offset)
+	f.m.fetchLog.Infof("%s Truncated partition %s to offset %d; the leader's epoch %d ends at offset %d", f.name, p.id, offset, leader.epoch, leader.offset)
 	p.offset = offset
 	p.lastEpoch = log.LeaderEpoch()
 	p.truncating = !done && !f.m.opts.PeerVersions.TruncateOnFetch
@@ -177,7 +177,7 @@ func (f *fetcher) epochsAnswered(asked map[TopicPartition]following, resp *kmsg.
 			case protocol.FencedLeaderEpoch:
 				f.withFollowing(id, p.epoch, p.offset, func(*following) error { return code })
 			default:
-				f.m.fetchLog.Infof("%s Retrying leaderEpoch request for partition %s as the leader reported an error: %s", f.name, name(id), code.Name())
+				f.m.fetchLog.Infof("%s Retrying leaderEpoch request for partition %s as the leader reported an error: %s", f.name, id, code.Name())
 				delayed = append(delayed, id)
 			}
 		}
@@ -205,13 +205,13 @@ func (f *fetcher) reposition(id TopicPartition, ask PartitionAsk, latest, earlie
 		end := log.Offsets().LogEnd
 		switch {
 		case latest < end: // unclean election: the leader has less than this log
-			f.m.fetchLog.Warnf("%s Reset fetch offset for partition %s from %d to current leader's latest offset %d", f.name, name(id), end, latest)
+			f.m.fetchLog.Warnf("%s Reset fetch offset for partition %s from %d to current leader's latest offset %d", f.name, id, end, latest)
 			if err := p.partition.truncate(latest, p.epoch); err != nil {
 				return err
 			}
 			p.offset = latest
 		case earliest > end: // the leader no longer has anything of this log
-			f.m.fetchLog.Warnf("%s Current offset %d for partition %s is out of range; starting at the leader's start offset %d", f.name, end, name(id), earliest)
+			f.m.fetchLog.Warnf("%s Current offset %d for partition %s is out of range; starting at the leader's start offset %d", f.name, end, id, earliest)
 			if err := p.partition.restartAt(earliest, p.epoch); err != nil {
 				return err
 			}
@@ -254,9 +254,9 @@ func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, 
 func (f *fetcher) offsetRefused(id TopicPartition, err error) {
 	switch protocol.CodeOf(err) {
 	case protocol.UnknownTopicOrPartition, protocol.UnknownLeaderEpoch, protocol.NotLeaderOrFollower, protocol.FencedLeaderEpoch:
-		f.m.fetchLog.Infof("%s Could not fetch offset for %s due to error: %v", f.name, name(id), err)
+		f.m.fetchLog.Infof("%s Could not fetch offset for %s due to error: %v", f.name, id, err)
 	default:
-		f.m.fetchLog.Errorf("%s Error getting offset for partition %s: %v", f.name, name(id), err)
+		f.m.fetchLog.Errorf("%s Error getting offset for partition %s: %v", f.name, id, err)
 	}
 	f.delay([]TopicPartition{id})
 }
@@ -275,5 +275,5 @@ func (f *fetcher) offsetIn(resp *kmsg.ListOffsetsResponse, id TopicPartition) (r
 			}
 		}
 	}
-	return 0, fmt.Errorf("broker %d did not answer for %s", f.key.leader, name(id))
+	return 0, fmt.Errorf("broker %d did not answer for %s", f.key.leader, id)
 }

@@ -13,7 +13,7 @@ func (p *Partition) makeFollower(r *role) (restart bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r.partitionEpoch < p.partitionEpoch {
-		p.m.stateLog.Infof("Skipped the become-follower state change for %s since the follower is already at a newer partition epoch %d.", name(p.id), p.partitionEpoch)
+		p.m.stateLog.Infof("Skipped the become-follower state change for %s since the follower is already at a newer partition epoch %d.", p.id, p.partitionEpoch)
 		return false, nil
 	}
 	log, err := p.m.openLog(p, r)
@@ -24,7 +24,7 @@ func (p *Partition) makeFollower(r *role) (restart bool, err error) {
 	if newEpoch {
 		at := log.Offsets()
 		p.m.stateLog.Infof("Follower %s starts at leader epoch %d from offset %d with partition epoch %d and high watermark %d. Current leader is %d. Previous leader %s and previous leader epoch was %d.",
-			name(p.id), r.leaderEpoch, at.LogEnd, r.partitionEpoch, at.HighWatermark, r.leader, optionalLeader(p.leader), p.leaderEpoch)
+			p.id, r.leaderEpoch, at.LogEnd, r.partitionEpoch, at.HighWatermark, r.leader, leaderText(p.leader), p.leaderEpoch)
 	}
 	p.log = log
 	p.assignLocked(r)
@@ -72,7 +72,7 @@ func (p *Partition) appendFetched(set []byte, fetchOffset record.Offset, epoch i
 	was := p.log.Offsets()
 	if was.LogEnd != fetchOffset {
 		return followed{}, protocol.Errorf(protocol.UnknownServerError,
-			"Offset mismatch for partition %s: fetched offset = %d, log end offset = %d", name(p.id), fetchOffset, was.LogEnd)
+			"Offset mismatch for partition %s: fetched offset = %d, log end offset = %d", p.id, fetchOffset, was.LogEnd)
 	}
 	f := followed{nextOffset: was.LogEnd, lastEpoch: noEpoch}
 	if len(set) > 0 {
@@ -104,7 +104,7 @@ func (p *Partition) truncate(offset record.Offset, epoch int32) error {
 		return errNotFollowing
 	}
 	if high := p.log.Offsets().HighWatermark; offset < high {
-		p.m.fetchLog.Warnf("Truncating %s to offset %d below high watermark %d", name(p.id), offset, high)
+		p.m.fetchLog.Warnf("Truncating %s to offset %d below high watermark %d", p.id, offset, high)
 	}
 	_, err := p.log.TruncateTo(offset)
 	p.waits.wake(offsetsMoved) // again: now the leader epochs are truncated as well

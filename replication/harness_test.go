@@ -117,11 +117,11 @@ func (b *testBroker) TopicConfig(topic string) (*settings.Topic, error) {
 }
 
 func (b *testBroker) BecameLeader(p TopicPartition, epoch int32) {
-	b.notified = append(b.notified, fmt.Sprintf("lead %s %d", name(p), epoch))
+	b.notified = append(b.notified, fmt.Sprintf("lead %s %d", p, epoch))
 }
 
 func (b *testBroker) Resigned(p TopicPartition, epoch int32) {
-	b.notified = append(b.notified, fmt.Sprintf("resign %s %d", name(p), epoch))
+	b.notified = append(b.notified, fmt.Sprintf("resign %s %d", p, epoch))
 }
 
 func testSettings(t testing.TB) *settings.Config {

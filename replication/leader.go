@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -49,7 +50,7 @@ func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became bool, err e
 	// An equal partition epoch passes: an AlterPartition response may have brought it before the
 	// controller's request did.
 	if r.partitionEpoch < p.partitionEpoch {
-		p.m.stateLog.Infof("Skipped the become-leader state change for %s since the leader is already at a newer partition epoch %d.", name(p.id), p.partitionEpoch)
+		p.m.stateLog.Infof("Skipped the become-leader state change for %s since the leader is already at a newer partition epoch %d.", p.id, p.partitionEpoch)
 		return false, nil
 	}
 	log, err := p.m.openLog(p, r)
@@ -75,8 +76,8 @@ func (p *Partition) makeLeaderLocked(r *role, now time.Time) (became bool, err e
 	p.followers = p.followersOf(r, newEpoch, ledBefore && r.leaderEpoch == p.leaderEpoch+1, epochStart, now)
 	if newEpoch {
 		p.m.stateLog.Infof("Leader %s with topic id %s starts at leader epoch %d from offset %d with partition epoch %d, high watermark %d, ISR %s, adding replicas %s and removing replicas %s %s. Previous leader %s and previous leader epoch was %d.",
-			name(p.id), optionalID(log.TopicID()), r.leaderEpoch, epochStart, r.partitionEpoch, log.Offsets().HighWatermark,
-			idList(r.isr), idList(r.adding), idList(r.removing), p.underMinISRNote(log), optionalLeader(p.leader), p.leaderEpoch)
+			p.id, topicIDText(log.TopicID()), r.leaderEpoch, epochStart, r.partitionEpoch, log.Offsets().HighWatermark,
+			javatext.List(r.isr), javatext.List(r.adding), javatext.List(r.removing), p.underMinISRNote(log), leaderText(p.leader), p.leaderEpoch)
 	}
 	p.leaderEpoch, p.epochStart = max(r.leaderEpoch, p.leaderEpoch), epochStart
 	p.leader = p.m.opts.BrokerID
@@ -146,12 +147,12 @@ func (p *Partition) append(a storage.Append, acks int16, now time.Time) (appende
 	}
 	if !p.leadsLocked() {
 		return appended{}, protocol.Errorf(protocol.NotLeaderOrFollower,
-			"Leader not local for partition %s on broker %d", name(p.id), p.m.opts.BrokerID)
+			"Leader not local for partition %s on broker %d", p.id, p.m.opts.BrokerID)
 	}
 	if acks == -1 && p.underMinISRLocked() {
 		return appended{}, protocol.Errorf(protocol.NotEnoughReplicas,
 			"The size of the current ISR %s is insufficient to satisfy the min.isr requirement of %d for partition %s",
-			idSet(p.isr.committed), p.minISRLocked(), name(p.id))
+			javatext.ImmutableSet(p.isr.committed, javatext.IntHash), p.minISRLocked(), p.id)
 	}
 	a.LeaderEpoch, a.VerificationRequired = p.leaderEpoch, p.m.verifying()
 	info, err := p.log.AppendAsLeader(a)
@@ -263,8 +264,8 @@ func (p *Partition) expand(id int32) {
 		if !p.joinsLocked(id) {
 			return nil
 		}
-		p.m.partitionLog.Infof("[Partition %s broker=%d] Expanding ISR from %s to %s", name(p.id), p.m.opts.BrokerID,
-			commaList(p.isr.committed), commaList(append(slices.Clone(p.isr.committed), id)))
+		p.m.partitionLog.Infof("[Partition %s broker=%d] Expanding ISR from %s to %s", p.id, p.m.opts.BrokerID,
+			javatext.Join(p.isr.committed, ","), javatext.Join(append(slices.Clone(p.isr.committed), id), ","))
 		return p.isr.expand(id)
 	})
 }
@@ -286,7 +287,7 @@ func (p *Partition) shrink(now time.Time) {
 		at := p.log.Offsets()
 		next := p.isr.shrink(out)
 		p.m.partitionLog.Infof("[Partition %s broker=%d] Shrinking ISR from %s to %s. Leader: (highWatermark: %d, endOffset: %d). Out of sync replicas: %s.",
-			name(p.id), p.m.opts.BrokerID, commaList(p.isr.committed), commaList(next.proposed),
+			p.id, p.m.opts.BrokerID, javatext.Join(p.isr.committed, ","), javatext.Join(next.proposed, ","),
 			at.HighWatermark, at.LogEnd, p.laggards(out))
 		return next
 	})
@@ -415,7 +416,7 @@ func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 		p.isr = committedISR(a.ISR)
 		p.partitionEpoch = a.PartitionEpoch
 		p.m.partitionLog.Infof("[Partition %s broker=%d] ISR updated to %s %s and version updated to %d",
-			name(p.id), p.m.opts.BrokerID, commaList(a.ISR), p.underMinISRNote(p.log), p.partitionEpoch)
+			p.id, p.m.opts.BrokerID, javatext.Join(a.ISR, ","), p.underMinISRNote(p.log), p.partitionEpoch)
 		// A smaller set may let the high watermark advance although no further fetch or append
 		// follows (KAFKA-13091).
 		advanced = p.advance(p.m.now())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
@@ -267,11 +268,11 @@ func (m *Manager) openLog(p *Partition, r *role) (*storage.Log, error) {
 		high, known = m.checkpointed(log.Dir(), p.id)
 	}
 	if !known {
-		m.partitionLog.Infof("[Partition %s broker=%d] No checkpointed highwatermark is found for partition %s", name(p.id), m.opts.BrokerID, name(p.id))
+		m.partitionLog.Infof("[Partition %s broker=%d] No checkpointed highwatermark is found for partition %s", p.id, m.opts.BrokerID, p.id)
 	}
 	log.SetHighWatermark(high)
 	m.partitionLog.Infof("[Partition %s broker=%d] Log loaded for partition %s with initial high watermark %d",
-		name(p.id), m.opts.BrokerID, name(p.id), log.Offsets().HighWatermark)
+		p.id, m.opts.BrokerID, p.id, log.Offsets().HighWatermark)
 	return log, nil
 }
 
@@ -355,7 +356,7 @@ func (m *Manager) dirFailed(dir string) {
 	m.log.Warnf("[ReplicaManager broker=%d] Stopping serving replicas in dir %s", m.opts.BrokerID, dir)
 	failed := m.takeOffline(m.partitionsIn(dir))
 	m.log.Warnf("[ReplicaManager broker=%d] Broker %d stopped fetcher for partitions %s because they are in the failed log directory %s.",
-		m.opts.BrokerID, m.opts.BrokerID, nameList(failed), dir)
+		m.opts.BrokerID, m.opts.BrokerID, javatext.Join(failed, ","), dir)
 	if m.cfg.LogDirs != nil {
 		m.cfg.LogDirs.LogDirFailed(dir)
 	}
@@ -399,7 +400,7 @@ func (m *Manager) logFailed(id TopicPartition) {
 	}
 	dir := log.Dir()
 	m.takeOffline([]*Partition{m.host(id)})
-	m.log.Warnf("[ReplicaManager broker=%d] Stopped serving partition %s because its log in dir %s is unusable", m.opts.BrokerID, name(id), dir)
+	m.log.Warnf("[ReplicaManager broker=%d] Stopped serving partition %s because its log in dir %s is unusable", m.opts.BrokerID, id, dir)
 	if m.cfg.LogDirs != nil {
 		m.cfg.LogDirs.LogDirFailed(dir)
 	}

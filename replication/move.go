@@ -99,7 +99,7 @@ func (mv *move) step(buf *[]byte) (moveOutcome, error) {
 	}
 	future := mv.m.cfg.Logs.FutureLog(mv.id)
 	if future == nil {
-		return moveStopped, protocol.Errorf(protocol.KafkaStorageError, "The future replica for %s is not available", name(mv.id))
+		return moveStopped, protocol.Errorf(protocol.KafkaStorageError, "The future replica for %s is not available", mv.id)
 	}
 	if err := mv.align(current, future); err != nil {
 		return moveStopped, err
@@ -175,7 +175,7 @@ func (mv *move) copy(current, future *storage.Log, epoch int32, buf *[]byte) (mo
 	info, err := future.AppendAsFollower(set, epoch)
 	switch {
 	case errors.Is(err, protocol.CorruptMessage):
-		mv.m.mover.log.Errorf("Found invalid messages during fetch for partition %s offset %d: %v", name(mv.id), from, err)
+		mv.m.mover.log.Errorf("Found invalid messages during fetch for partition %s offset %d: %v", mv.id, from, err)
 		return moveWaits, nil
 	case err != nil && mv.marked():
 		return moveContinues, nil // truncated during the read and filled with other batches
@@ -277,7 +277,7 @@ func (p *Partition) restartAtFirstBatch(log *storage.Log, set []byte) error {
 	}
 	if base := first.BaseOffset(); base < at.LogEnd && first.LastOffset() >= at.LogEnd {
 		p.m.partitionLog.Infof("[Partition %s broker=%d] Unexpected offset in append to %s. First offset %d is less than log start offset %d. Since this is the first record to be appended to the follower's log, will start the log from offset %d.",
-			name(p.id), p.m.opts.BrokerID, name(p.id), base, at.LogStart, base)
+			p.id, p.m.opts.BrokerID, p.id, base, at.LogStart, base)
 		return log.TruncateFullyAndStartAt(base, base)
 	}
 	return nil

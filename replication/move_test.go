@@ -152,7 +152,7 @@ func TestAMoveIsThrottledReportedAndCanceled(t *testing.T) {
 	shown := ""
 	for _, dir := range b.LogDirs(func(TopicPartition) bool { return true }) {
 		for _, r := range dir.Replicas {
-			shown += fmt.Sprintf("%s %s lag %d future %v\n", dir.Path, name(r.ID), r.Lag, r.Future)
+			shown += fmt.Sprintf("%s %s lag %d future %v\n", dir.Path, r.ID, r.Lag, r.Future)
 		}
 	}
 	if want := "/data t-0 lag 0 future false\n/data2 t-0 lag 7 future true\n"; shown != want {
@@ -484,13 +484,13 @@ func TestTheOrderOfMoves(t *testing.T) {
 			break
 		}
 		if again, _, _ := mr.next(0, next); again != next {
-			t.Errorf("%s gives way to %s", name(next.id), name(again.id))
+			t.Errorf("%s gives way to %s", next.id, again.id)
 		}
 		next.delay(now.Add(time.Hour))
 		if other, _, _ := mr.next(0, next); other == next {
-			t.Errorf("%s is stepped although it waits", name(next.id))
+			t.Errorf("%s is stepped although it waits", next.id)
 		}
-		order += name(next.id) + " "
+		order += next.id.String() + " "
 		mr.forget(next, false)
 		last = next
 	}

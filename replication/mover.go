@@ -63,7 +63,7 @@ func (mr *mover) add(p *Partition) {
 		return
 	}
 	mr.moves[p.id] = newMove(mr.m, p)
-	mr.log.Infof("[ReplicaAlterLogDirsManager on broker %d] Added fetcher for partitions HashSet(%s)", mr.m.opts.BrokerID, name(p.id))
+	mr.log.Infof("[ReplicaAlterLogDirsManager on broker %d] Added fetcher for partitions HashSet(%s)", mr.m.opts.BrokerID, p.id)
 	worker := mr.workerOf(p.id)
 	if _, working := mr.workers[worker]; !working {
 		mr.workers[worker] = make(chan struct{}, 1)
@@ -89,7 +89,7 @@ func (mr *mover) remove(ids []TopicPartition) {
 		mr.mu.Unlock()
 		if mv != nil {
 			mv.end()
-			mr.log.Infof("[ReplicaAlterLogDirsManager on broker %d] Removed fetcher for partitions Set(%s)", mr.m.opts.BrokerID, name(id))
+			mr.log.Infof("[ReplicaAlterLogDirsManager on broker %d] Removed fetcher for partitions Set(%s)", mr.m.opts.BrokerID, id)
 		}
 	}
 }
@@ -132,7 +132,7 @@ func (mr *mover) run(worker int32) {
 		last = mv
 		outcome, err := mv.step(&buf)
 		if err != nil {
-			mr.log.Errorf("[ReplicaAlterLogDirsThread-%d]: Error while moving partition %s: %v", worker, name(mv.id), err)
+			mr.log.Errorf("[ReplicaAlterLogDirsThread-%d]: Error while moving partition %s: %v", worker, mv.id, err)
 		}
 		switch outcome {
 		case moveWaits:
@@ -225,7 +225,7 @@ func (m *Manager) AlterLogDir(id TopicPartition, dir string) error {
 		err = protocol.Errorf(protocol.ReplicaNotAvailable, "%v", err) // the code of this API from before NOT_LEADER_OR_FOLLOWER existed
 	}
 	if err != nil {
-		m.log.Warnf("[ReplicaManager broker=%d] Unable to alter log dirs for %s: %v", m.opts.BrokerID, name(id), err)
+		m.log.Warnf("[ReplicaManager broker=%d] Unable to alter log dirs for %s: %v", m.opts.BrokerID, id, err)
 	}
 	return err
 }
@@ -237,7 +237,7 @@ const futureNameMax, futureNameEnd = 255, 1 + 32 + len("-future")
 // alterLogDirLocked is like AlterLogDir. The caller must hold control.
 func (m *Manager) alterLogDirLocked(id TopicPartition, dir string) error {
 	logs := m.cfg.Logs
-	if len(name(id))+futureNameEnd > futureNameMax {
+	if len(id.String())+futureNameEnd > futureNameMax {
 		return protocol.Errorf(protocol.InvalidTopicException, "The topic name is too long.")
 	}
 	if err := logs.CheckDir(dir); err != nil {
@@ -245,7 +245,7 @@ func (m *Manager) alterLogDirLocked(id TopicPartition, dir string) error {
 	}
 	if p := m.hosted(id.Topic, id.Partition); p != nil {
 		if p.offline() {
-			return protocol.Errorf(protocol.KafkaStorageError, "Partition %s is offline", name(id))
+			return protocol.Errorf(protocol.KafkaStorageError, "Partition %s is offline", id)
 		}
 		if future := logs.FutureLog(id); future != nil && future.Dir() != dir {
 			m.mover.remove([]TopicPartition{id})
@@ -262,7 +262,7 @@ func (m *Manager) alterLogDirLocked(id TopicPartition, dir string) error {
 		return err
 	}
 	if _, _, err := p.movable(); err != nil {
-		return protocol.Errorf(protocol.CodeOf(err), "Log for partition %s is not available on broker %d", name(id), m.opts.BrokerID)
+		return protocol.Errorf(protocol.CodeOf(err), "Log for partition %s is not available on broker %d", id, m.opts.BrokerID)
 	}
 	future, err := logs.CreateFuture(id, dir)
 	if future == nil || err != nil {

@@ -191,9 +191,9 @@ func (m *Manager) appendFailed(p *Partition, part *PartitionProduce, err error) 
 		protocol.RecordListTooLarge, protocol.CorruptMessage, protocol.KafkaStorageError:
 		return
 	case protocol.InvalidProducerEpoch:
-		m.log.Infof("[ReplicaManager broker=%d] Error processing append operation on partition %s: %v", m.opts.BrokerID, name(p.id), err)
+		m.log.Infof("[ReplicaManager broker=%d] Error processing append operation on partition %s: %v", m.opts.BrokerID, p.id, err)
 	default:
-		m.log.Errorf("[ReplicaManager broker=%d] Error processing append operation on partition %s: %v", m.opts.BrokerID, name(p.id), err)
+		m.log.Errorf("[ReplicaManager broker=%d] Error processing append operation on partition %s: %v", m.opts.BrokerID, p.id, err)
 	}
 	p.traffic.failedProduces.Add(1)
 	if log := p.Log(); log != nil {

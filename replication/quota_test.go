@@ -155,7 +155,7 @@ func TestFetchersAreResized(t *testing.T) {
 			partitions += len(f.partitions)
 			for id, p := range f.partitions {
 				if fetcherID(id, b.fetchers.perLeader) != key.id || p.epoch != 3 {
-					t.Errorf("%s belongs to fetcher %d in epoch %d", name(id), key.id, p.epoch)
+					t.Errorf("%s belongs to fetcher %d in epoch %d", id, key.id, p.epoch)
 				}
 			}
 			f.mu.Unlock()

@@ -1,6 +1,9 @@
 package replication
 
-import "github.com/monedula/monedula/record"
+import (
+	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/record"
+)
 
 // epochEnd is what a log answers about a leader epoch: the largest of its epochs up to that one,
 // and the offset at which it ends. Both are -1 if the log does not know. Only the epoch is -1 in
@@ -34,21 +37,7 @@ func truncateTo(leader epochEnd, floor, logEnd record.Offset, local func(epoch i
 	return min(end, leader.offset, logEnd), true
 }
 
-// fetcherID returns the fetcher, among n per leader, that a partition belongs to. It uses Java's
-// hash, as Kafka does.
+// fetcherID returns the fetcher, among n per leader, that Kafka assigns a partition to.
 func fetcherID(id TopicPartition, n int32) int32 {
-	h := 31*javaHash(id.Topic) + id.Partition
-	if h == -1<<31 {
-		return 0
-	}
-	return max(h, -h) % n
-}
-
-// javaHash returns Java's String.hashCode of an ASCII string.
-func javaHash(s string) int32 {
-	var h int32
-	for i := range len(s) {
-		h = 31*h + int32(s[i])
-	}
-	return h
+	return javatext.Abs(31*javatext.StringHash(id.Topic)+id.Partition) % n
 }

@@ -3,6 +3,7 @@ package replication
 import (
 	"testing"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/record"
 )
 
@@ -109,7 +110,7 @@ func TestFetcherOfAPartitionIsChosenAsInKafka(t *testing.T) {
 		partition int32
 		hash      int32
 	}{{"a", 0, 97}, {"orders", 0, -1008770331}, {"t1", 2, 3645}} {
-		if h := javaHash(c.topic); h != c.hash {
+		if h := javatext.StringHash(c.topic); h != c.hash {
 			t.Errorf("hash of %q: %d, want %d", c.topic, h, c.hash)
 		}
 	}

@@ -102,7 +102,7 @@ func (z *ZooKeeperISR) write(w *waitingChange) {
 		case protocol.InvalidUpdateVersion:
 			answer.Err = code
 		default:
-			z.log.Warnf("The in-sync replicas of %s could not be written to ZooKeeper, trying again: %v", name(w.change.Partition), err)
+			z.log.Warnf("The in-sync replicas of %s could not be written to ZooKeeper, trying again: %v", w.change.Partition, err)
 			select {
 			case <-time.After(isrWritePause):
 			case <-z.ctx.Done():

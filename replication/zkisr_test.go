@@ -31,14 +31,14 @@ func (s *isrStoreStub) WriteISR(_ context.Context, c ISRChange) (int32, error) {
 	if len(s.answers) > 0 {
 		err, s.answers = s.answers[0], s.answers[1:]
 	}
-	s.note("write %s isr %v controller %d leader epoch %d at version %d", name(c.Partition), c.ISR, c.ControllerEpoch, c.LeaderEpoch, c.PartitionEpoch)
+	s.note("write %s isr %v controller %d leader epoch %d at version %d", c.Partition, c.ISR, c.ControllerEpoch, c.LeaderEpoch, c.PartitionEpoch)
 	return c.PartitionEpoch + 1, err
 }
 
 func (s *isrStoreStub) NotifyISRChange(_ context.Context, partitions []TopicPartition) error {
 	names := make([]string, len(partitions))
 	for i, id := range partitions {
-		names[i] = name(id)
+		names[i] = id.String()
 	}
 	slices.Sort(names)
 	s.note("notify %v", names)

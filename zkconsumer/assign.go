@@ -2,13 +2,12 @@ package zkconsumer
 
 import (
 	"cmp"
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -163,10 +162,4 @@ func (g group) roundRobin() map[TopicPartition]thread {
 }
 
 // hashOf returns Java's hash code of the string topic-partition.
-func hashOf(tp TopicPartition) int32 {
-	var h int32
-	for _, unit := range utf16.Encode([]rune(fmt.Sprintf("%s-%d", tp.Topic, tp.Partition))) {
-		h = 31*h + int32(unit)
-	}
-	return h
-}
+func hashOf(tp TopicPartition) int32 { return javatext.StringHash(tp.String()) }

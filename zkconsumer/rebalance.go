@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/zkstore"
@@ -251,11 +252,7 @@ func (c *Consumer) logAssignment(g group, owners map[TopicPartition]thread) {
 	}
 	for _, topic := range sortedTopics(g.topics[c.id]) {
 		readers := g.readers(topic)
-		var texts []string
-		for _, t := range readers {
-			texts = append(texts, t.String())
-		}
-		log.Infof("Consumer %s rebalancing the following partitions: %v for topic %s with consumers: List(%s)", c.id, g.partitions[topic], topic, strings.Join(texts, ", "))
+		log.Infof("Consumer %s rebalancing the following partitions: %v for topic %s with consumers: %s", c.id, g.partitions[topic], topic, javatext.Collection("List", readers))
 		for _, t := range readers {
 			if !claims[topic][t] && c.cfg.Assignor == RangeAssignor {
 				log.Warnf("No broker partitions consumed by consumer thread %s for topic %s", t, topic)

@@ -4,9 +4,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/protocol"
-	"github.com/monedula/monedula/zkstore"
 )
 
 // CreateTopics writes topics to ZooKeeper and waits until each partition has a leader. Only the
@@ -66,15 +66,19 @@ func (h *createTopics) answer(c *Call, req *kmsg.CreateTopicsRequest) (kmsg.Resp
 	return resp, nil
 }
 
-// creationOrder returns the topics' names in the order in which Kafka creates them, that of a
-// Scala hash map, and the indexes of each name in the request. The order decides which of several
+// creationOrder returns the topics' names in the order in which Kafka creates them, that of its
+// mutable map, and the indexes of each name in the request. The order decides which of several
 // names that collide is accepted: the first.
 func creationOrder(topics []kmsg.CreateTopicsRequestTopic) (names []string, places map[string][]int) {
 	places = make(map[string][]int, len(topics))
 	for i := range topics {
-		places[topics[i].Topic] = append(places[topics[i].Topic], i)
+		name := topics[i].Topic
+		if places[name] == nil {
+			names = append(names, name)
+		}
+		places[name] = append(places[name], i)
 	}
-	return zkstore.ScalaMapOrder(sortedKeys(places)), places
+	return javatext.MutableOrder(names, javatext.StringHash), places
 }
 
 // create creates one topic and fills in its result. A topic that was written is added to waiting.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/javatext"
 )
 
 // loadGroup is the group whose partition of the offsets topic is loaded.
@@ -91,13 +93,7 @@ func (b *bench) fillOffsets(ctx context.Context, c *cluster) error {
 
 // offsetsPartition returns the partition with a group's commits: the Java hash of the group id
 // modulo the 50 partitions of the offsets topic.
-func offsetsPartition(group string) int32 {
-	var hash int32
-	for _, char := range group {
-		hash = 31*hash + char
-	}
-	return (hash & 0x7fffffff) % 50
-}
+func offsetsPartition(group string) int32 { return javatext.Abs(javatext.StringHash(group)) % 50 }
 
 // leaderOf waits until a partition has a leader and returns it.
 func (c *cluster) leaderOf(ctx context.Context, topic string, partition int32) (*broker, error) {

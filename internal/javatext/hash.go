@@ -25,3 +25,6 @@ func Abs(n int32) int32 {
 	}
 	return max(n, -n)
 }
+
+// PartitionHash returns the hash code of TopicPartition in Kafka's client.
+func PartitionHash(topic string, partition int32) int32 { return 31*(31+partition) + StringHash(topic) }

@@ -22,6 +22,11 @@ func TestValuesAreThoseOfJavaScalaAndKafka(t *testing.T) {
 		"Utils.abs(String.hashCode)": func(s string) string { return Join([]int32{Abs(StringHash(s))}, "") },
 		"String.length":              func(s string) string { return strconv.Itoa(Length(s)) },
 
+		"TopicPartition.hashCode": func(s string) string {
+			topic, _, _ := strings.Cut(s, " ")
+			return Join([]int32{PartitionHash(topic, 7)}, "")
+		},
+
 		"java.util.Properties": func(s string) string { return Join(PropertiesOrder(strings.Fields(s)), " ") },
 
 		"java.util.List.toString": func(s string) string { return List(strings.Fields(s)) },

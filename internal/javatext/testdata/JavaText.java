@@ -12,6 +12,7 @@ import java.util.Random;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.common.utils.Utils;
@@ -150,6 +151,7 @@ public class JavaText {
             print("String.hashCode", s, s.hashCode());
             print("Utils.abs(String.hashCode)", s, Utils.abs(s.hashCode()));
             print("String.length", s, s.length());
+            print("TopicPartition.hashCode", s + " 7", new TopicPartition(s, 7).hashCode());
         }
 
         bothWays(words("Aa BB"));
