@@ -98,8 +98,8 @@ func (m *Machine) applyAlteration(a *alteration) error {
 			a.results[tp] = alterationResult{code: protocol.UnknownTopicOrPartition}
 			continue
 		}
-		// Shorten a set with more members than can be valid: it is refused all the same, at a
-		// bounded cost.
+		// Shorten a set with more members than can be valid: it is still refused, but at a bounded
+		// cost.
 		wanted.ISR = wanted.ISR[:min(len(wanted.ISR), max(len(m.c.brokers), len(current.ISR))+1)]
 		code, unchanged := checkAlteration(*current, wanted, m.c.live, a.req.Version)
 		switch {

@@ -7,7 +7,7 @@ import (
 )
 
 // If a session is lost before the first event is processed, this event is dropped. The broker must
-// notice other controllers all the same.
+// still notice other controllers.
 func TestAControllerWhoseFirstEventWasDroppedNoticesOthers(t *testing.T) {
 	h := newHarness(t, nil)
 	h.store.register(0, "")

@@ -11,7 +11,7 @@ import "slices"
 // partition that has the broker in its in-sync set.
 
 // unseenRestarts returns the in-sync replicas whose broker registered after the state of the
-// partition was written. It omits a partition if this holds for all its live in-sync replicas, as
+// partition was written. It omits a partition if this is true of all its live in-sync replicas, as
 // after a restart of the whole cluster: no replica is then safer than the others.
 func (c *controllerContext) unseenRestarts() []replicaID {
 	var restarted []replicaID

@@ -20,7 +20,7 @@ func TestMembersAreFoundInGroupsOfAnySize(t *testing.T) {
 		ms.rename(first, "new")
 		ms.offer(first, []Protocol{{Name: "range"}, {Name: "sticky"}}, 1, 1)
 		if ms.get("m-0") != nil || ms.get("new") != first || ms.leader != "new" {
-			t.Errorf("with %d members the renamed one is not found by its new id only", size)
+			t.Errorf("with %d members the renamed one must be found by its new id only", size)
 		}
 		if all, one := ms.supporters("range"), ms.supporters("sticky"); all != size || one != 1 {
 			t.Errorf("of %d members %d offer range and %d offer sticky; want all and 1", size, all, one)
@@ -49,8 +49,8 @@ func membersOf(ids ...string) *members {
 	return ms
 }
 
-// A rebalance is complete once each member has a parked JoinGroup and no new member must join again
-// with the id that it was given. Members that leave no longer count.
+// A rebalance is complete once each member has a parked JoinGroup request and no new member has yet
+// to join again with its new id. Members that leave no longer count.
 func TestAllHaveJoinedOnceNoneIsMissing(t *testing.T) {
 	ms := membersOf("a", "b")
 	ms.await("c", at(1))
@@ -66,13 +66,13 @@ func TestAllHaveJoinedOnceNoneIsMissing(t *testing.T) {
 	ms.add(&Member{ID: "c", join: make(chan JoinResult, 1)})
 	expect("the pending one has joined, too", true)
 	if to := ms.unpark(ms.get("b")); to == nil || ms.get("b").join != nil {
-		t.Error("the parked request is not returned, or stays")
+		t.Error("the parked request is not returned or not removed")
 	}
 	expect("an answer", false)
 	ms.remove("b")
 	expect("its member has left", true)
 	ms.remove("a")
-	if expect("a member has left whose request is parked", true); ms.parked != 1 {
+	if expect("a member whose request is parked has left", true); ms.parked != 1 {
 		t.Errorf("%d requests are parked, want that of c", ms.parked)
 	}
 }
@@ -107,7 +107,7 @@ func TestTheFirstMemberLeads(t *testing.T) {
 	}
 }
 
-// A static member is known by its instance id and its latest member id together.
+// A request of a static member must have both its instance id and its latest member id.
 func TestAnInstanceIDBelongsToOneMember(t *testing.T) {
 	instance, other := "i", "o"
 	ms := membersOf("a")

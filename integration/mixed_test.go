@@ -54,8 +54,8 @@ func (m mixedCluster) rows() []mixedRow {
 	return all
 }
 
-// properties let failures be noticed soon. Sessions last longer than a member is paused while
-// another becomes the controller, or while it falls behind.
+// properties shorten the time until failures are noticed. Sessions last longer than a member is
+// paused while another becomes the controller, or while it falls behind.
 func (m mixedCluster) properties() []string {
 	return []string{"zookeeper.session.timeout.ms=6000", "replica.lag.time.max.ms=1500", "controlled.shutdown.retry.backoff.ms=500",
 		"auto.leader.rebalance.enable=false", "inter.broker.protocol.version=" + m.protocol}

@@ -69,7 +69,8 @@ func (q *answers) drain() bool {
 	return !q.failed
 }
 
-// write runs in the second goroutine.
+// write finishes the responses in the order of the queue until it is empty. It runs in the second
+// goroutine.
 func (q *answers) write() {
 	for {
 		q.mu.Lock()
@@ -96,7 +97,8 @@ func (q *answers) write() {
 	}
 }
 
-// finish waits for a response and writes it, or drops it.
+// finish waits for a response and writes it, or drops it if drop is set. It returns false if the
+// connection must end.
 func (q *answers) finish(a answer, drop bool) bool {
 	c := q.conn
 	a.timing.Queued = time.Since(a.queued)

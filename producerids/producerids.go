@@ -47,10 +47,10 @@ type Manager struct {
 	mu       sync.Mutex // guards the fields below
 	current  block
 	spare    *block        // fetched ahead; nil: none
-	fetching chan struct{} // closed when the running fetch has brought a block; nil: no fetch runs
+	fetching chan struct{} // closed when the running fetch has stored a block; nil: no fetch runs
 }
 
-// block is the rest of a Block.
+// block holds the ids of a Block that are not handed out yet: from next to end, without end.
 type block struct {
 	next, end int64
 	prefetch  int64 // handing out this id starts the next fetch

@@ -92,7 +92,7 @@ func TestANegativeCountOfRecordsIsInvalid(t *testing.T) {
 }
 
 // The fields of a record must fill its body, and its headers must match their count. This also
-// holds for a record that is skipped because it is larger than the window.
+// applies to a record that is skipped because it is larger than the window.
 func TestARecordMustBeAsLongAsItsBody(t *testing.T) {
 	record := func(valueSize int, behindValue []byte, inBody ...byte) []byte {
 		body := binary.AppendVarint([]byte{0, 0, 0, 1}, int64(valueSize))

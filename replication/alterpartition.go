@@ -12,8 +12,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// alterPartitionPause is the pause before an AlterPartition request is sent again after a top-level
-// error, or a change after an unexpected error of its own.
+// alterPartitionPause is the pause after an error: after a top-level error the whole AlterPartition
+// request is sent again, after an unexpected error of one change that change.
 const alterPartitionPause = 50 * time.Millisecond
 
 // ControllerCall sends a request to the current controller, at the highest version that both sides
@@ -41,8 +41,8 @@ type AlterPartition struct {
 
 var _ ISRChanger = (*AlterPartition)(nil)
 
-// NewAlterPartition starts the sender. If controller is nil, no sender runs and the program drives
-// the requests itself with Next, as the simulation does.
+// NewAlterPartition returns an AlterPartition and starts its sender. If controller is nil, no
+// sender runs and the program drives the requests itself with Next, as the simulation does.
 func NewAlterPartition(brokerID int32, brokerEpoch func() int64, controller ControllerCall, logger *logrus.Logger) *AlterPartition {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &AlterPartition{brokerID: brokerID, brokerEpoch: brokerEpoch, controller: controller,

@@ -12,7 +12,7 @@ type changeEntry[T any] struct {
 	owner *T
 	set   *changeSet[T]
 
-	// seen is the events since the owner was last taken. It is changed with set.mu held.
+	// seen has the events since the owner was last taken. It is changed with set.mu held.
 	seen atomic.Uint32
 
 	// Guarded by set.mu.

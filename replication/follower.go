@@ -48,8 +48,8 @@ func (p *Partition) openOnly(r *role) error {
 	return err
 }
 
-// errNotFollowing reports that the partition no longer follows in the epoch, so what the fetcher
-// brings is dropped. An epoch has one leader, so this broker never leads in an epoch in which it
+// errNotFollowing reports that the partition no longer follows in the epoch, so the fetcher's
+// records are dropped. An epoch has one leader, so this broker never leads in an epoch in which it
 // followed.
 var errNotFollowing = errors.New("the partition no longer follows in this epoch")
 
@@ -112,8 +112,8 @@ func (p *Partition) truncate(offset record.Offset, epoch int32) error {
 	return err
 }
 
-// restartAt drops the follower's whole log: the leader of epoch has none of it any longer and
-// begins at offset.
+// restartAt drops the follower's whole log: the leader of epoch no longer has any of it, and its
+// log begins at offset.
 func (p *Partition) restartAt(offset record.Offset, epoch int32) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()

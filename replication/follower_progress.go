@@ -65,8 +65,7 @@ func (p progress) current() progress {
 	return p
 }
 
-// followers is the assigned replicas of a partition except the leader, with their progress, sorted
-// by id.
+// followers holds the progress of a partition's assigned replicas except the leader, sorted by id.
 type followers []follower
 
 type follower struct {

@@ -6,9 +6,9 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// inSync is the in-sync replicas of a partition that this broker leads: the set that the controller
-// confirmed and, while a response is outstanding, the requested set. It is immutable; a change
-// creates a new one.
+// inSync holds the in-sync replicas of a partition that this broker leads: the set that the
+// controller confirmed and, while a response is outstanding, the requested set. It is immutable; a
+// change creates a new one.
 //
 // While a response is outstanding, the leader does not know which of the two sets the controller
 // has. Decisions that could lose data therefore use the larger one: maximal bounds the high

@@ -105,8 +105,8 @@ func (p *Partition) assignLocked(r *role) {
 
 // followersOf returns the progress of the role's assigned replicas. again: this broker led in the
 // epoch before the role's. If it missed an epoch, another broker may have led in it, and followers
-// may have truncated their logs as that broker's followers, so what is known of them is void. Kafka
-// keeps it.
+// may have truncated their logs as that broker's followers, so their earlier progress is discarded.
+// Kafka keeps it.
 func (p *Partition) followersOf(r *role, newEpoch, again bool, epochStart record.Offset, now time.Time) followers {
 	all := make(followers, 0, len(r.replicas))
 	isr := membersOf(r.isr)
@@ -176,9 +176,9 @@ func (p *Partition) wakeAppended(a appended) {
 	p.waits.wake(events)
 }
 
-// replicated reports whether everything below offset, appended in the given term, is on all in-sync
-// replicas, which is what acks=-1 waits for. The error is the reason why it never will be, or that
-// it is on fewer than min.insync.replicas.
+// replicated reports whether all in-sync replicas have everything below offset, which was appended
+// in the given term. acks=-1 waits for this. The error is that of a term that has ended, or
+// NOT_ENOUGH_REPLICAS_AFTER_APPEND if fewer than min.insync.replicas have it.
 func (p *Partition) replicated(offset record.Offset, term int64) (bool, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -328,9 +328,9 @@ func (p *Partition) laggards(out []int32) string {
 	return text
 }
 
-// changeISR makes the state that decide returns the pending one and submits it. decide runs only
-// while this broker leads, with mu held exclusively and progressMu held. If it returns nil, nothing
-// changes.
+// changeISR calls decide, makes the returned state the pending one, and submits it. If decide
+// returns nil, nothing changes. decide is called only while this broker leads, with mu held
+// exclusively and progressMu held.
 func (p *Partition) changeISR(decide func() *inSync) {
 	p.mu.Lock()
 	var next *inSync

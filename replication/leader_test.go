@@ -46,8 +46,8 @@ func TestHighWatermarkFollowsTheInSyncFollower(t *testing.T) {
 	}
 }
 
-// At the end of a reassignment the leader first gets the new replicas, and only then do the others
-// leave the in-sync replicas.
+// At the end of a reassignment the controller first removes replicas from the assignment, and later
+// from the in-sync replicas.
 func TestHighWatermarkDoesNotMoveWhileAnInSyncReplicaIsUnassigned(t *testing.T) {
 	b := withFollower(t)
 	b.control(roleOf(0, ourID, 2, []int32{ourID, 3}, ourID, 2, 3))
@@ -140,8 +140,8 @@ func TestAnEpochThatWasMissedMakesAFollowersProgressUnknown(t *testing.T) {
 	}
 }
 
-// Between a fetch that lets a follower join and the change of the in-sync replicas, a change of
-// another follower may become pending, or the follower may lose its place.
+// A fetch shows that a follower may join the in-sync replicas. Before they are changed, a change
+// for another follower may become pending, or the follower may be removed from the assignment.
 func TestAFollowerThatMayNoLongerJoinIsNotAdded(t *testing.T) {
 	for _, c := range []struct {
 		what string
@@ -333,7 +333,7 @@ func TestRefusalOfASupersededChangeIsIgnored(t *testing.T) {
 
 // The partition may have lost its log when the answer arrives: the replica was deleted, or the
 // directory failed.
-func TestAnswerAfterTheEndOfThePartitionsServiceIsIgnored(t *testing.T) {
+func TestAnAnswerForAPartitionThatLostItsLogIsIgnored(t *testing.T) {
 	for name, end := range map[string]func(*testBroker){
 		"deleted": func(b *testBroker) { b.stopReplica(0, epochDuringDelete, true) },
 		"failed":  func(b *testBroker) { b.dirFailed(testDir) },

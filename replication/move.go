@@ -213,7 +213,7 @@ func readAll(data *storage.Data, buf *[]byte) ([]byte, error) {
 	return set, nil
 }
 
-// replace puts the future log in the place of the current one, unless the current log has got new
+// replace replaces the current log with the future log, unless the current log has received new
 // records meanwhile.
 func (mv *move) replace(future *storage.Log) (moveOutcome, error) {
 	if err := mv.m.cfg.Logs.SettleFuture(mv.id); err != nil {

@@ -151,8 +151,8 @@ func (mv *move) delay(until time.Time) {
 	}
 }
 
-// forget removes a move that is over. If the move is done and there is a future log again, add has
-// treated its move as this one; a new move starts here instead.
+// forget removes a move that is over. If the move is done and a future log exists again, add took
+// the request for the new move for this one, so forget starts a new move.
 func (mr *mover) forget(mv *move, done bool) {
 	mr.mu.Lock()
 	defer mr.mu.Unlock()

@@ -47,7 +47,7 @@ type since struct {
 	version int16
 }
 
-// Newest first. The last entry also holds for all older protocol versions.
+// Newest first. The last entry also applies to all older protocol versions.
 var (
 	fetchSince = []since{{"3.9-IV0", 17}, {"3.7-IV4", 16}, {"3.5-IV1", 15}, {"3.5-IV0", 14}, {"3.1-IV0", 13},
 		{"2.7-IV1", 12}, {"2.3-IV1", 11}, {"2.1-IV2", 10}, {"2.0-IV1", 8}, {"1.1-IV0", 7}, {"0.11.0-IV1", 5},

@@ -12,7 +12,7 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// PartitionProduce is the records for one partition and the result of appending them.
+// PartitionProduce holds the records for one partition and the result of appending them.
 type PartitionProduce struct {
 	Topic     string
 	Partition int32

@@ -107,8 +107,8 @@ func DefaultOptions(brokerID int32) Options {
 	}
 }
 
-// TopicConfigs returns the configuration of a topic, which a log created for the topic gets. Later
-// changes go to storage.Manager.SetTopicConfig.
+// TopicConfigs returns the configuration with which a log of the topic is created. Later changes go
+// to storage.Manager.SetTopicConfig.
 type TopicConfigs interface {
 	TopicConfig(topic string) (*settings.Topic, error)
 }
@@ -150,8 +150,8 @@ type ISRAnswer struct {
 	PartitionEpoch int32
 }
 
-// ISRChanger has changes of in-sync replicas decided: by AlterPartition at the controller or,
-// before IBP 2.7-IV2, by a conditional write to ZooKeeper.
+// ISRChanger requests changes of in-sync replicas: from the controller with AlterPartition or,
+// below IBP 2.7-IV2, with a conditional write to ZooKeeper.
 type ISRChanger interface {
 	// Submit queues a change. done is called once, from another goroutine, with no lock held.
 	// Submit returns false if a change of the partition is already queued; done is not called then.

@@ -87,8 +87,8 @@ type sessionReader struct {
 	redirected bool
 }
 
-// sessionRounds is what partitions at rest share of their session's rounds. It is separate from the
-// session so that a follower's progress does not keep the session in memory.
+// sessionRounds holds the data about a session's rounds that its partitions at rest share. It is
+// separate from the session so that a follower's progress does not keep the session in memory.
 type sessionRounds struct {
 	ms    atomic.Int64 // time of the latest request
 	reads atomic.Int64 // number of reads of the session's partitions

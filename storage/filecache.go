@@ -150,7 +150,7 @@ func (f *cachedFile) unhold() {
 }
 
 // rename gives the file another suffix, on disk and in the cache. If the file does not exist, the
-// error is fs.ErrNotExist and the cache uses the new name all the same.
+// error is fs.ErrNotExist but the cache uses the new name.
 func (f *cachedFile) rename(suffix string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -21,10 +21,10 @@ import (
 // reported as KAFKA_STORAGE_ERROR, as is every later call on a log of that directory; see
 // failures.go for other errors.
 //
-// What has state of its own is a type of its own: the directory, the topic id, the leader epochs, the
-// producers, the positions, and one append or truncation while it runs. Log has 67 methods all the
-// same: 36 are what other packages call, and the others (flush, roll, retention, close and the
-// rename of the directory) change several of these together under its locks.
+// Parts with their own state are types: the directory, the topic id, the leader epochs, the
+// producers, the positions, and one append or truncation while it runs. Log still has 67 methods.
+// Other packages call 36 of them; the others (flush, roll, retention, close and the rename of the
+// directory) change several parts together under the locks of Log.
 //
 // Locks, in the order they are taken: settling, truncating, flushing, mu, topicID.writing (after the
 // topicIDWriter's own lock) and the epoch cache's locks, positions.mu, the locks inside the

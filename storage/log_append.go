@@ -30,11 +30,11 @@ type Append struct {
 	LeaderEpoch int32
 	Origin      record.Origin
 	ZstdAllowed bool
-	// BatchRequired makes an empty or incomplete set INVALID_RECORD (Produce v3+) instead of a
-	// no-op.
+	// BatchRequired: an empty or incomplete set fails with INVALID_RECORD (Produce v3+). Otherwise
+	// it appends nothing.
 	BatchRequired bool
-	// VerificationRequired makes transactional records that do not belong to an open transaction of
-	// this log INVALID_TXN_STATE, unless Verified is the producer's pending verification (KIP-890).
+	// VerificationRequired: transactional records outside an open transaction of this log fail with
+	// INVALID_TXN_STATE, unless Verified is the producer's pending verification (KIP-890).
 	VerificationRequired bool
 	Verified             *Verification
 }

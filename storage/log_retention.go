@@ -43,8 +43,8 @@ func (l *Log) deleteOldSegmentsLocked() (total int, err error) {
 // the oldest segment on, and not again after it has returned false.
 type retentionRule func(v *view, i int) (remove bool, reason string, err error)
 
-// belowLogStart lets segments be deleted that DeleteRecords, or the leader, put below the log
-// start.
+// belowLogStart allows the deletion of segments below the log start, which DeleteRecords or the
+// leader has raised.
 func belowLogStart(v *view, i int) (remove bool, reason string, err error) {
 	if i+1 == len(v.segments) || v.segments[i+1].base > v.LogStart {
 		return false, "", nil
@@ -52,8 +52,8 @@ func belowLogStart(v *view, i int) (remove bool, reason string, err error) {
 	return true, fmt.Sprintf("Deleting segments due to log start offset %d breach: %v", v.LogStart, v.segments[i]), nil
 }
 
-// overSize lets segments be deleted as long as at least limit bytes (retention.bytes) of a log of
-// the given size remain.
+// overSize allows the deletion of segments as long as at least limit bytes (retention.bytes) of a
+// log of the given size remain.
 func overSize(size, limit int64) retentionRule {
 	if limit < 0 {
 		return nil
@@ -68,8 +68,8 @@ func overSize(size, limit int64) retentionRule {
 	}
 }
 
-// overAge lets segments be deleted whose largest timestamp, or modification time if no record has a
-// timestamp, is older than limit (retention.ms) at time now, both in ms.
+// overAge allows the deletion of segments whose largest timestamp, or modification time if no
+// record has a timestamp, is older than limit (retention.ms) at time now, both in ms.
 func overAge(now, limit int64) retentionRule {
 	if limit < 0 {
 		return nil

@@ -117,7 +117,7 @@ func (t *truncation) cutLocked() (truncated bool, err error) {
 	v := l.positions.load()
 	if offset >= v.LogEnd {
 		l.log().Infof("Truncating to %d has no effect as the largest offset in the log is %d", offset, v.LogEnd-1)
-		// An epoch that began at the log end and got no record must be removed all the same.
+		// An epoch that began at the log end and has no record must be removed too.
 		l.epochs.truncateFromEnd(v.LogEnd)
 		return false, nil
 	}

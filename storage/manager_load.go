@@ -254,7 +254,8 @@ func (d *dirLoad) load(path string) {
 	}
 }
 
-// leaveOut serves the directory without a log that cannot be loaded. The caller must hold mu.
+// leaveOut records a log that cannot be loaded, so the directory is served without it. The caller
+// must hold mu.
 func (d *dirLoad) leaveOut(path string, cause error) {
 	d.m.log.Errorf("The log in %s could not be loaded and stays offline; the other logs of %s are not affected: %v", path, d.dir.path, cause)
 	tp, kind, err := parseDirName(path)

@@ -9,8 +9,8 @@ import (
 
 // unservedLog is a log whose files are kept although it is not served: no other log replaces it,
 // and the checkpoints keep its entries. Either it could not be loaded for a reason other than the
-// disk, such as damage beyond recovery, and waits for the next start; or another log has replaced
-// it whose own name is not durable yet (see Manager.settleMove).
+// disk, such as damage beyond recovery, and waits for the next start; or the name of the log that
+// has replaced it is not durable yet (see Manager.settleMove).
 type unservedLog struct {
 	dir                     *logDir
 	path                    string

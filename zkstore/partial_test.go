@@ -11,7 +11,7 @@ import (
 )
 
 // If an operator removes the mark in the last moment of a topic's deletion, the topic's node is
-// deleted all the same. Otherwise it would be treated as a new, empty topic.
+// still deleted. Otherwise it would be treated as a new, empty topic.
 func TestATopicWhoseDeletionMarkIsRemovedByHandIsDeleted(t *testing.T) {
 	s := openStore(t, testkit.ZooKeeper(t))
 	ctx := background(t)
@@ -30,8 +30,8 @@ func TestATopicWhoseDeletionMarkIsRemovedByHandIsDeleted(t *testing.T) {
 	}
 }
 
-// If an operator removes a topic's node in the last moment of its deletion, the mark is deleted all
-// the same. Otherwise it would delete the next topic with the same name.
+// If an operator removes a topic's node in the last moment of its deletion, the mark is still
+// deleted. Otherwise it would delete the next topic with the same name.
 func TestADeletionMarkIsDeletedWithATopicThatIsRemovedByHand(t *testing.T) {
 	s := openStore(t, testkit.ZooKeeper(t))
 	ctx := background(t)

@@ -26,7 +26,7 @@ var clusterProperties = []string{
 	"auto.leader.rebalance.enable=false",
 }
 
-// cluster is the three brokers of one side.
+// cluster holds the three brokers of one side.
 type cluster struct {
 	*side
 	brokers []*broker

@@ -120,7 +120,7 @@ type builds struct {
 	binaries map[string]*binary // by package
 }
 
-// binary is the compiled tests of one package.
+// binary holds the compiled tests of one package.
 type binary struct {
 	once    sync.Once
 	path    string
