@@ -90,6 +90,13 @@ func TestValuesAreThoseOfJavaScalaAndKafka(t *testing.T) {
 	}
 }
 
+func TestItemsAreJoinedAsTheyAre(t *testing.T) {
+	ids := []int32{2, 0, 1}
+	if Join(ids, ",") != "2,0,1" || Join(ids, "/") != "2/0/1" || List(ids) != "[2, 0, 1]" || List[int32](nil) != "[]" || Join([]string(nil), ",") != "" {
+		t.Errorf("%s %s", Join(ids, ","), List(ids))
+	}
+}
+
 func TestOrdersLeaveTheirArgumentAlone(t *testing.T) {
 	keys := strings.Fields("q a p b")
 	for _, order := range []func([]string, func(string) int32) []string{HashMapOrder[string], HashMapCopyOrder[string], MutableOrder[string], ImmutableOrder[string]} {

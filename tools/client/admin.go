@@ -12,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
@@ -172,7 +173,7 @@ func (c *Admin) Nodes() ([]kmsg.MetadataResponseBroker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cli.HashOrder(meta.Brokers, func(b kmsg.MetadataResponseBroker) uint32 { return cli.IntHash(b.NodeID) }), nil
+	return javatext.HashMapOrder(meta.Brokers, func(b kmsg.MetadataResponseBroker) int32 { return javatext.IntHash(b.NodeID) }), nil
 }
 
 // Metadata returns the metadata of the named topics, or of all topics if topics is nil.

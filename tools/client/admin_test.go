@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/toolreplay"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
@@ -250,13 +251,13 @@ func TestServersAreParsed(t *testing.T) {
 
 func TestPartitionsAreSortedJoinedAndCompared(t *testing.T) {
 	all := map[TopicPartition]bool{{Topic: "b", Partition: 0}: true, {Topic: "a", Partition: 10}: true, {Topic: "a", Partition: 2}: true}
-	if have := JoinedPartitions(SortedPartitions(all), ", "); have != "a-2, a-10, b-0" {
+	if have := javatext.Join(SortedPartitions(all), ", "); have != "a-2, a-10, b-0" {
 		t.Error(have)
 	}
 	if have := Distinct([]int{3, 1, 3, 2, 1}); !slices.Equal(have, []int{3, 1, 2}) {
 		t.Error(have)
 	}
-	if have := Duplicates([]int32{5, 1, 5, 17, 17, 5}, cli.IntHash); !slices.Equal(have, []int32{17, 5}) {
+	if have := Duplicates([]int32{5, 1, 5, 17, 17, 5}, javatext.IntHash); !slices.Equal(have, []int32{17, 5}) {
 		t.Error(have)
 	}
 	if have := ByTopic(SortedPartitions(all)); !slices.Equal(have["a"], []int32{2, 10}) || !slices.Equal(have["b"], []int32{0}) {

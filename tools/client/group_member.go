@@ -80,7 +80,7 @@ func beginnings(ctx context.Context, client *kgo.Client, offsets map[string]map[
 	for topic, partitions := range offsets {
 		for n, offset := range partitions {
 			if offset.EpochOffset().Offset < 0 {
-				unknown = append(unknown, TopicPartition{topic, n})
+				unknown = append(unknown, TopicPartition{Topic: topic, Partition: n})
 			}
 		}
 	}

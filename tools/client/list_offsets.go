@@ -80,7 +80,7 @@ func (c *Call) leaders(partitions []TopicPartition) (map[int32][]TopicPartition,
 			return nil, c.topicError(*t.Topic, code, partitions)
 		}
 		for _, p := range t.Partitions {
-			if tp := (TopicPartition{*t.Topic, p.Partition}); wanted[tp] && p.Leader >= 0 {
+			if tp := (TopicPartition{Topic: *t.Topic, Partition: p.Partition}); wanted[tp] && p.Leader >= 0 {
 				byLeader[p.Leader] = append(byLeader[p.Leader], tp)
 			}
 		}
@@ -131,7 +131,7 @@ func (c *Call) offsetsOf(leader int32, partitions []TopicPartition, when int64, 
 		for _, p := range t.Partitions {
 			switch code := protocol.ErrorCode(p.ErrorCode); {
 			case code == protocol.None:
-				found[TopicPartition{t.Topic, p.Partition}] = record.Offset(p.Offset)
+				found[TopicPartition{Topic: t.Topic, Partition: p.Partition}] = record.Offset(p.Offset)
 			case !code.Retriable():
 				return code
 			}
@@ -193,7 +193,7 @@ func (a *Admin) PartitionsOf(topics []string) (map[string][]TopicPartition, map[
 			failed[*t.Topic] = protocol.ErrorCode(t.ErrorCode)
 		default:
 			for _, p := range t.Partitions {
-				found[*t.Topic] = append(found[*t.Topic], TopicPartition{*t.Topic, p.Partition})
+				found[*t.Topic] = append(found[*t.Topic], TopicPartition{Topic: *t.Topic, Partition: p.Partition})
 			}
 		}
 	}

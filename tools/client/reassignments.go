@@ -36,7 +36,7 @@ func (c *Admin) Reassignments(of []TopicPartition) (map[TopicPartition]Reassignm
 	running := map[TopicPartition]Reassignment{}
 	for _, t := range list.Topics {
 		for _, p := range t.Partitions {
-			running[TopicPartition{t.Topic, p.Partition}] = Reassignment{p.Replicas, p.AddingReplicas, p.RemovingReplicas}
+			running[TopicPartition{Topic: t.Topic, Partition: p.Partition}] = Reassignment{p.Replicas, p.AddingReplicas, p.RemovingReplicas}
 		}
 	}
 	return running, nil

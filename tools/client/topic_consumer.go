@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 )
@@ -61,14 +62,14 @@ func RefuseUnset(fail func(error)) kgo.GroupOpt {
 		for topic, partitions := range offsets {
 			for n, offset := range partitions {
 				if offset.EpochOffset().Offset < 0 {
-					unset[TopicPartition{topic, n}] = true
+					unset[TopicPartition{Topic: topic, Partition: n}] = true
 				}
 			}
 		}
 		if len(unset) == 0 {
 			return offsets, nil
 		}
-		err := NoOffset(JoinedPartitions(SortedPartitions(unset), ", "))
+		err := NoOffset(javatext.Join(SortedPartitions(unset), ", "))
 		fail(err)
 		return nil, err
 	})

@@ -2,21 +2,15 @@ package client
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/monedula/monedula/tools/cli"
+	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 )
 
 // TopicPartition names a partition.
-type TopicPartition struct {
-	Topic     string
-	Partition int32
-}
-
-// String returns "topic-partition".
-func (tp TopicPartition) String() string { return fmt.Sprintf("%s-%d", tp.Topic, tp.Partition) }
+type TopicPartition = metadata.TopicPartition
 
 // ComparePartitions orders partitions by topic and number.
 func ComparePartitions(a, b TopicPartition) int {
@@ -33,18 +27,9 @@ func SortedPartitions[V any](m map[TopicPartition]V) []TopicPartition {
 	return keys
 }
 
-// JoinedPartitions formats partitions in the given order.
-func JoinedPartitions(partitions []TopicPartition, separator string) string {
-	texts := make([]string, len(partitions))
-	for i, tp := range partitions {
-		texts[i] = tp.String()
-	}
-	return strings.Join(texts, separator)
-}
-
 // Duplicates returns the elements that list contains more than once, in the order of a Java
 // HashSet.
-func Duplicates[K comparable](list []K, hash func(K) uint32) []K {
+func Duplicates[K comparable](list []K, hash func(K) int32) []K {
 	seen, twice := map[K]bool{}, map[K]bool{}
 	var found []K
 	for _, k := range list {
@@ -54,7 +39,7 @@ func Duplicates[K comparable](list []K, hash func(K) uint32) []K {
 		}
 		seen[k] = true
 	}
-	return cli.HashOrder(found, hash)
+	return javatext.HashMapOrder(found, hash)
 }
 
 // Distinct returns list without repetitions.
@@ -70,7 +55,5 @@ func Distinct[K comparable](list []K) []K {
 	return out
 }
 
-// PartitionHash returns the hash code of TopicPartition in Kafka's client.
-func PartitionHash(tp TopicPartition) uint32 {
-	return 31*(31+uint32(tp.Partition)) + cli.StringHash(tp.Topic)
-}
+// PartitionHash returns the hash code of a partition in Kafka's client.
+func PartitionHash(tp TopicPartition) int32 { return javatext.PartitionHash(tp.Topic, tp.Partition) }

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 )
@@ -133,7 +134,7 @@ func (a *configsAdmin) alterBroker(name string, added map[string]string, deleted
 		one.Configs = append(one.Configs, entry)
 	}
 	if len(hidden) > 0 {
-		return cli.NewJavaError(client.InvalidConfiguration, fmt.Sprintf("All sensitive broker config entries must be specified for --alter, missing entries: %s", scalaSet(hidden)))
+		return cli.NewJavaError(client.InvalidConfiguration, fmt.Sprintf("All sensitive broker config entries must be specified for --alter, missing entries: %s", javatext.Collection("Set", hidden)))
 	}
 	req.Resources = append(req.Resources, one)
 	resp, err := a.Send("alterConfigs", r.Place(), req, 2, nil)
@@ -147,8 +148,6 @@ func (a *configsAdmin) alterBroker(name string, added map[string]string, deleted
 	}
 	return nil
 }
-
-func scalaSet(names []string) string { return "Set(" + strings.Join(names, ", ") + ")" }
 
 type configEntry = kmsg.DescribeConfigsResponseResourceConfig
 
@@ -234,7 +233,7 @@ func (a *configsAdmin) entities(entityType string) (names []string, err error) {
 				names = append(names, *t.Topic)
 			}
 		}
-		return cli.HashOrder(names, cli.StringHash), nil
+		return javatext.HashMapOrder(names, javatext.StringHash), nil
 	case typeClientMetrics:
 		resp, err := a.Send("listClientMetricsResources", client.AnyBroker, kmsg.NewPtrListConfigResourcesRequest(), 0, nil)
 		if err != nil {

@@ -46,14 +46,14 @@ type quotas struct {
 }
 
 // hash returns the hash code of ClientQuotaEntity in Kafka's client.
-func (q quotas) hash() uint32 {
-	h := uint32(31)
+func (q quotas) hash() int32 {
+	h := int32(31)
 	for kind, name := range q.entity {
-		n := uint32(0)
+		n := int32(0)
 		if name != nil {
-			n = cli.StringHash(*name)
+			n = javatext.StringHash(*name)
 		}
-		h += cli.StringHash(kind) ^ n
+		h += javatext.StringHash(kind) ^ n
 	}
 	return h
 }
@@ -96,7 +96,7 @@ func (a *configsAdmin) describeQuotas(types, names []string) ([]quotas, error) {
 		}
 		all = append(all, q)
 	}
-	return cli.HashOrder(all, quotas.hash), nil
+	return javatext.HashMapOrder(all, quotas.hash), nil
 }
 
 func (a *configsAdmin) describeQuotasAndCredentials(types, names []string) error {
@@ -114,7 +114,7 @@ func (a *configsAdmin) describeQuotasAndCredentials(types, names []string) error
 			}
 		}
 		// Kafka's client creates the hash table with the number of values as its size.
-		for _, key := range cli.CopyOrder(slices.Sorted(maps.Keys(q.values)), cli.StringHash) {
+		for _, key := range javatext.HashMapCopyOrder(slices.Sorted(maps.Keys(q.values)), javatext.StringHash) {
 			values = append(values, key+"="+javatext.Double(q.values[key]))
 		}
 		a.say("Quota configs for %s are %s\n", strings.Join(of, ", "), strings.Join(values, ", "))
@@ -159,7 +159,7 @@ func (a *configsAdmin) describeCredentials(users []string) error {
 
 // alterUserOrClient changes the quotas of users or clients, or the credentials of a user.
 func (a *configsAdmin) alterUserOrClient(added map[string]string, deleted []string) error {
-	keys := cli.HashOrder(slices.Sorted(maps.Keys(added)), cli.StringHash)
+	keys := javatext.HashMapOrder(slices.Sorted(maps.Keys(added)), javatext.StringHash)
 	isQuota := func(key string) bool { return slices.Contains(clientQuotas, key) }
 	isScram := func(key string) bool { return scramMechanisms[key].number != 0 }
 	neither := func(key string) bool { return !isQuota(key) && !isScram(key) }
@@ -167,17 +167,17 @@ func (a *configsAdmin) alterUserOrClient(added map[string]string, deleted []stri
 	scram := slices.ContainsFunc(keys, isScram) || slices.ContainsFunc(deleted, isScram)
 	if a.types()[0] == typeClients || len(a.types()) == 2 {
 		if bad := append(filtered(keys, neither), filtered(keys, isScram)...); len(bad) > 0 {
-			return cli.IllegalArgument("Only quota configs can be added for 'clients' using --bootstrap-server. Unexpected config names: " + scalaSet(bad))
+			return cli.IllegalArgument("Only quota configs can be added for 'clients' using --bootstrap-server. Unexpected config names: " + javatext.Collection("Set", bad))
 		}
 		if bad := append(filtered(deleted, neither), filtered(deleted, isScram)...); len(bad) > 0 {
-			return cli.IllegalArgument("Only quota configs can be deleted for 'clients' using --bootstrap-server. Unexpected config names: " + scalaBuffer(bad))
+			return cli.IllegalArgument("Only quota configs can be deleted for 'clients' using --bootstrap-server. Unexpected config names: " + javatext.Collection("ArrayBuffer", bad))
 		}
 	} else {
 		if bad := filtered(keys, neither); len(bad) > 0 {
-			return cli.IllegalArgument("Only quota and SCRAM credential configs can be added for 'users' using --bootstrap-server. Unexpected config names: " + scalaSet(bad))
+			return cli.IllegalArgument("Only quota and SCRAM credential configs can be added for 'users' using --bootstrap-server. Unexpected config names: " + javatext.Collection("Set", bad))
 		}
 		if bad := filtered(deleted, neither); len(bad) > 0 {
-			return cli.IllegalArgument("Only quota and SCRAM credential configs can be deleted for 'users' using --bootstrap-server. Unexpected config names: " + scalaBuffer(bad))
+			return cli.IllegalArgument("Only quota and SCRAM credential configs can be deleted for 'users' using --bootstrap-server. Unexpected config names: " + javatext.Collection("ArrayBuffer", bad))
 		}
 		switch {
 		case scram && slices.Contains(a.names(), ""):
@@ -203,8 +203,6 @@ func (a *configsAdmin) alterIP(added map[string]string, deleted []string) error 
 func filtered(keys []string, want func(string) bool) []string {
 	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !want(key) })
 }
-
-func scalaBuffer(names []string) string { return "ArrayBuffer(" + strings.Join(names, ", ") + ")" }
 
 func (a *configsAdmin) alterQuotas(added map[string]string, deleted []string) error {
 	types, names := a.types(), a.names()

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -215,7 +216,7 @@ var throttleRates = []string{"leader.replication.throttled.rate", "follower.repl
 // running.
 func (s *configsStore) offlineConfigs(ctx context.Context, broker string, added map[string]string) (map[string]string, error) {
 	var others []string
-	for _, key := range cli.PropertiesOrder(slices.Sorted(maps.Keys(added))) {
+	for _, key := range javatext.PropertiesOrder(slices.Sorted(maps.Keys(added))) {
 		if !slices.Contains(throttleRates, key) {
 			others = append(others, key)
 		}
@@ -225,7 +226,7 @@ func (s *configsStore) offlineConfigs(ctx context.Context, broker string, added 
 	}
 	const info = "Broker configuration updates using ZooKeeper are supported for bootstrapping before brokers" +
 		" are started to enable encrypted password configs to be stored in ZooKeeper."
-	refused := "requirement failed: --bootstrap-server option must be specified to update broker configs " + scalaSet(others) + "."
+	refused := "requirement failed: --bootstrap-server option must be specified to update broker configs " + javatext.Collection("Set", others) + "."
 	running, err := s.store.BrokerIDs(ctx)
 	if err != nil {
 		return nil, err
@@ -261,7 +262,7 @@ func (s *configsStore) describeEntities(ctx context.Context) error {
 			continue // a user that has no configuration, only clients
 		}
 		var pairs []string
-		for _, key := range cli.PropertiesOrder(slices.Sorted(maps.Keys(config))) {
+		for _, key := range javatext.PropertiesOrder(slices.Sorted(maps.Keys(config))) {
 			pairs = append(pairs, key+"="+config[key])
 		}
 		s.Env.Printf("Configs for %s are %s\n", one, strings.Join(pairs, ","))

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/tools/cli"
 )
 
@@ -26,10 +27,10 @@ var Deserializers = map[string]Deserializer{
 	}),
 	"LongDeserializer": sized("LongDeserializer", 8, func(b []byte) string { return strconv.FormatInt(int64(binary.BigEndian.Uint64(b)), 10) }),
 	"FloatDeserializer": sized("FloatDeserializer", 4, func(b []byte) string {
-		return cli.JavaFloat(float64(math.Float32frombits(binary.BigEndian.Uint32(b))), 32)
+		return javatext.Float(math.Float32frombits(binary.BigEndian.Uint32(b)))
 	}),
 	"DoubleDeserializer": sized("DoubleDeserializer", 8, func(b []byte) string {
-		return cli.JavaFloat(math.Float64frombits(binary.BigEndian.Uint64(b)), 64)
+		return javatext.Double(math.Float64frombits(binary.BigEndian.Uint64(b)))
 	}),
 	"BooleanDeserializer": sized("BooleanDeserializer", 1, func(b []byte) string { return strconv.FormatBool(b[0] == 1) }),
 	"UUIDDeserializer":    func(b []byte) ([]byte, error) { return b, nil },

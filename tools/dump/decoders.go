@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/decode"
@@ -79,8 +80,8 @@ func decoderOf(class string, note func(text string)) (fieldDecoder, error) {
 }
 
 var fieldDecoders = map[string]fieldDecoder{
-	"":               {0, cli.JavaString},
-	"StringDecoder":  {0, cli.JavaString},
+	"":               {0, javatext.Decode},
+	"StringDecoder":  {0, javatext.Decode},
 	"DefaultDecoder": {0, func(b []byte) string { return fmt.Sprintf("[B@%x", len(b)) }}, // Java prints where the bytes are
 	"LongDecoder":    {8, func(b []byte) string { return fmt.Sprint(int64(binary.BigEndian.Uint64(b))) }},
 	"IntegerDecoder": {4, func(b []byte) string { return fmt.Sprint(int32(binary.BigEndian.Uint32(b))) }},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -188,7 +189,7 @@ func parseElections(text, what, noPartitions, listed string) ([]client.TopicPart
 		partitions = append(partitions, tp)
 	}
 	if twice := client.Duplicates(partitions, client.PartitionHash); len(twice) > 0 {
-		return nil, cli.AdminOperation("%s contains duplicate partitions: "+listed, what, client.JoinedPartitions(twice, ", "))
+		return nil, cli.AdminOperation("%s contains duplicate partitions: "+listed, what, javatext.Join(twice, ", "))
 	}
 	return partitions, nil
 }
@@ -245,7 +246,7 @@ type electionWords struct{ done, valid, failed, count string }
 // printElections prints the results. It returns an error if some of them failed.
 func printElections(env *cli.Env, results map[client.TopicPartition]error, words electionWords) error {
 	var done, valid, failed []client.TopicPartition
-	for _, tp := range cli.HashOrder(client.SortedPartitions(results), client.PartitionHash) {
+	for _, tp := range javatext.HashMapOrder(client.SortedPartitions(results), client.PartitionHash) {
 		switch err := results[tp]; {
 		case err == nil:
 			done = append(done, tp)
@@ -256,10 +257,10 @@ func printElections(env *cli.Env, results map[client.TopicPartition]error, words
 		}
 	}
 	if len(done) > 0 {
-		env.Printf(words.done+"\n", client.JoinedPartitions(done, ", "))
+		env.Printf(words.done+"\n", javatext.Join(done, ", "))
 	}
 	if len(valid) > 0 {
-		env.Printf(words.valid+"\n", client.JoinedPartitions(valid, ", "))
+		env.Printf(words.valid+"\n", javatext.Join(valid, ", "))
 	}
 	for _, tp := range failed {
 		env.Printf(words.failed+"\n", tp, cli.ExceptionText(cli.JavaClass(results[tp]), results[tp].Error()))

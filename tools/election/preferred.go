@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -124,7 +125,7 @@ func (o *preferredOptions) printResults(results map[client.TopicPartition]error)
 	}
 	return printElections(o.Env, results, electionWords{
 		done:   "Successfully completed preferred leader election for partitions %s",
-		valid:  "Preferred replica already elected for partitions " + client.JoinedPartitions(done, ", ") + "%.0s",
+		valid:  "Preferred replica already elected for partitions " + javatext.Join(done, ", ") + "%.0s",
 		failed: "Error completing preferred leader election for partition: %s: %s", count: "%d preferred replica(s) could not be elected",
 	})
 }
@@ -183,19 +184,10 @@ func (o *preferredOptions) runOverZooKeeper(partitions []client.TopicPartition) 
 	} else if err != nil {
 		return cli.AdminOperation("%s", err)
 	}
-	o.Env.Printf("Created preferred replica election path with %s\n", client.JoinedPartitions(valid, ","))
-	o.Env.Printf("Successfully started preferred replica election for partitions %s\n", partitionSet(valid))
+	o.Env.Printf("Created preferred replica election path with %s\n", javatext.Join(valid, ","))
+	o.Env.Printf("Successfully started preferred replica election for partitions %s\n", javatext.ImmutableSet(valid, client.PartitionHash))
 	for _, tp := range invalid {
 		o.Env.Printf("Skipping preferred replica leader election for partition %s since it doesn't exist.\n", tp)
 	}
 	return nil
-}
-
-// partitionSet formats partitions like a Scala set.
-func partitionSet(partitions []client.TopicPartition) string {
-	kind := "Set"
-	if len(partitions) > 4 {
-		kind = "HashSet"
-	}
-	return kind + "(" + client.JoinedPartitions(partitions, ", ") + ")"
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -205,7 +206,7 @@ func assignmentText(owned []client.TopicPartition) string {
 		for len(rest) > 0 && rest[0].Topic == topic {
 			ids, rest = append(ids, rest[0].Partition), rest[1:]
 		}
-		topics = append(topics, fmt.Sprintf("%s(%s)", topic, cli.JoinedIDs(ids)))
+		topics = append(topics, fmt.Sprintf("%s(%s)", topic, javatext.Join(ids, ",")))
 	}
 	return strings.Join(topics, ", ")
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -117,7 +118,7 @@ func parseOffsets(text string) (map[client.TopicPartition]int64, error) {
 		names = append(names, tp)
 	}
 	if twice := client.Duplicates(names, client.PartitionHash); len(twice) > 0 {
-		return nil, cli.CommandFailed("Offset json file contains duplicate topic partitions: %s", client.JoinedPartitions(twice, ","))
+		return nil, cli.CommandFailed("Offset json file contains duplicate topic partitions: %s", javatext.Join(twice, ","))
 	}
 	return offsets, nil
 }
@@ -125,7 +126,7 @@ func parseOffsets(text string) (map[client.TopicPartition]int64, error) {
 // deleteBefore sends the requests to the leaders of the partitions. It calls report for each
 // partition, in the order of Kafka's tool.
 func deleteBefore(c *client.Admin, offsets map[client.TopicPartition]int64, report func(tp client.TopicPartition, low int64, err error)) {
-	order := cli.HashOrder(client.SortedPartitions(offsets), client.PartitionHash)
+	order := javatext.HashMapOrder(client.SortedPartitions(offsets), client.PartitionHash)
 	low, failed := map[client.TopicPartition]int64{}, map[client.TopicPartition]error{}
 	byLeader := map[int32][]client.TopicPartition{}
 	leaders, err := leadersOf(c, order)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -79,7 +80,7 @@ func describeLogDirs(env *cli.Env, bootstrap, config, topicList, brokerList stri
 		}
 		wanted = append(wanted, int32(id))
 	}
-	wanted = cli.HashOrder(client.Distinct(wanted), cli.IntHash)
+	wanted = javatext.HashMapOrder(client.Distinct(wanted), javatext.IntHash)
 	if len(wanted) == 0 {
 		wanted = existing
 	}
@@ -89,7 +90,7 @@ func describeLogDirs(env *cli.Env, bootstrap, config, topicList, brokerList stri
 		}
 	}
 	if len(absent) > 0 {
-		return cli.PlainFailure{Text: fmt.Sprintf("ERROR: The given brokers do not exist from --broker-list: %s. Current existent brokers: %s", cli.JoinedIDs(absent), cli.JoinedIDs(existing))}
+		return cli.PlainFailure{Text: fmt.Sprintf("ERROR: The given brokers do not exist from --broker-list: %s. Current existent brokers: %s", javatext.Join(absent, ","), javatext.Join(existing, ","))}
 	}
 	env.Println("Querying brokers for log directories information")
 	report := logDirsReport{Version: 1}
@@ -100,7 +101,7 @@ func describeLogDirs(env *cli.Env, bootstrap, config, topicList, brokerList stri
 		}
 		report.Brokers = append(report.Brokers, broker)
 	}
-	env.Printf("Received log directory information from brokers %s\n%s\n", cli.JoinedIDs(wanted), cli.CompactJSON(report))
+	env.Printf("Received log directory information from brokers %s\n%s\n", javatext.Join(wanted, ","), cli.CompactJSON(report))
 	return nil
 }
 
@@ -145,7 +146,7 @@ func logDirsOf(c *client.Admin, id int32, topics []string) (brokerDirs, error) {
 		return brokerDirs{}, protocol.ErrorCode(answer.ErrorCode)
 	}
 	broker := brokerDirs{Broker: id, LogDirs: []logDir{}}
-	for _, d := range cli.HashOrder(answer.Dirs, func(d kmsg.DescribeLogDirsResponseDir) uint32 { return cli.StringHash(d.Dir) }) {
+	for _, d := range javatext.HashMapOrder(answer.Dirs, func(d kmsg.DescribeLogDirsResponseDir) int32 { return javatext.StringHash(d.Dir) }) {
 		dir := logDir{Partitions: []dirPartition{}, LogDir: d.Dir}
 		if d.ErrorCode != 0 {
 			class := "org.apache.kafka.common.errors." + protocol.ErrorCode(d.ErrorCode).Exception()
@@ -161,7 +162,7 @@ func logDirsOf(c *client.Admin, id int32, topics []string) (brokerDirs, error) {
 				found[tp] = dirPartition{tp.String(), p.Size, p.OffsetLag, p.IsFuture}
 			}
 		}
-		for _, tp := range cli.HashOrder(client.SortedPartitions(found), client.PartitionHash) {
+		for _, tp := range javatext.HashMapOrder(client.SortedPartitions(found), client.PartitionHash) {
 			dir.Partitions = append(dir.Partitions, found[tp])
 		}
 		broker.LogDirs = append(broker.LogDirs, dir)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 	"github.com/monedula/monedula/tools/jsoninput"
@@ -101,7 +102,7 @@ func (p *plan) add(entry jsoninput.Node) error {
 	}
 	if len(dirs) != len(replicas) {
 		return cli.CommandFailed("Size of replicas list %s is different from size of log dirs list [%s] for partition %s",
-			cli.BracketedIDs(replicas), strings.Join(dirs, ", "), tp)
+			javatext.List(replicas), strings.Join(dirs, ", "), tp)
 	}
 	for i, dir := range dirs {
 		if dir != anyDir {
@@ -125,12 +126,12 @@ func (p plan) executable() (map[client.TopicPartition][]int32, error) {
 		}
 		targets[t.TopicPartition] = t.replicas
 		names = append(names, t.TopicPartition)
-		if twice := client.Duplicates(t.replicas, cli.IntHash); len(twice) > 0 {
-			mistakes = append(mistakes, fmt.Sprintf("%s contains multiple entries for %s", t.TopicPartition, cli.JoinedIDs(twice)))
+		if twice := client.Duplicates(t.replicas, javatext.IntHash); len(twice) > 0 {
+			mistakes = append(mistakes, fmt.Sprintf("%s contains multiple entries for %s", t.TopicPartition, javatext.Join(twice, ",")))
 		}
 	}
 	if twice := client.Duplicates(names, client.PartitionHash); len(twice) > 0 {
-		return nil, cli.CommandFailed("Partition reassignment contains duplicate topic partitions: %s", client.JoinedPartitions(twice, ","))
+		return nil, cli.CommandFailed("Partition reassignment contains duplicate topic partitions: %s", javatext.Join(twice, ","))
 	}
 	if len(mistakes) > 0 {
 		return nil, cli.CommandFailed("Partition replica lists may not contain duplicate entries: %s", strings.Join(mistakes, ". "))
@@ -144,7 +145,7 @@ func (p plan) topics() []string {
 	for _, t := range p.targets {
 		topics = append(topics, t.Topic)
 	}
-	return cli.HashOrder(client.Distinct(topics), cli.StringHash)
+	return javatext.HashMapOrder(client.Distinct(topics), javatext.StringHash)
 }
 
 // parseTopicsToMove reads a JSON file of topics and a list of brokers. listed formats the
@@ -157,8 +158,8 @@ func parseTopicsToMove(text, brokerList string, listed func(separated string) st
 		}
 		brokers = append(brokers, int32(n))
 	}
-	if twice := client.Duplicates(brokers, cli.IntHash); len(twice) > 0 {
-		return nil, nil, cli.CommandFailed("Broker list contains duplicate entries: %s", listed(cli.JoinIDs(twice, ", ")))
+	if twice := client.Duplicates(brokers, javatext.IntHash); len(twice) > 0 {
+		return nil, nil, cli.CommandFailed("Broker list contains duplicate entries: %s", listed(javatext.Join(twice, ", ")))
 	}
 	node, err := jsoninput.Parse(text)
 	if err != nil {
@@ -189,7 +190,7 @@ func parseTopicsToMove(text, brokerList string, listed func(separated string) st
 			topics = append(topics, topic)
 		}
 	}
-	if twice := client.Duplicates(topics, cli.StringHash); len(twice) > 0 {
+	if twice := client.Duplicates(topics, javatext.StringHash); len(twice) > 0 {
 		return nil, nil, cli.CommandFailed("List of topics to reassign contains duplicate entries: %s", listed(strings.Join(twice, ", ")))
 	}
 	return brokers, topics, nil

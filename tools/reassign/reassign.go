@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -123,12 +124,12 @@ func (r *reassigner) listAll() error {
 	}
 	r.say("Current partition reassignments:\n")
 	for _, tp := range client.SortedPartitions(running) {
-		line := fmt.Sprintf("%s: replicas: %s.", tp, cli.JoinedIDs(running[tp].Replicas))
+		line := fmt.Sprintf("%s: replicas: %s.", tp, javatext.Join(running[tp].Replicas, ","))
 		if len(running[tp].Adding) > 0 {
-			line += fmt.Sprintf(" adding: %s.", cli.JoinedIDs(running[tp].Adding))
+			line += fmt.Sprintf(" adding: %s.", javatext.Join(running[tp].Adding, ","))
 		}
 		if len(running[tp].Removing) > 0 {
-			line += fmt.Sprintf(" removing: %s.", cli.JoinedIDs(running[tp].Removing))
+			line += fmt.Sprintf(" removing: %s.", javatext.Join(running[tp].Removing, ","))
 		}
 		r.say("%s\n", line)
 	}
@@ -159,7 +160,7 @@ func (r *reassigner) propose(text string) error {
 	if err != nil {
 		return err
 	}
-	current, err := r.assignment(cli.HashOrder(topics, cli.StringHash))
+	current, err := r.assignment(javatext.HashMapOrder(topics, javatext.StringHash))
 	if err != nil {
 		return err
 	}
@@ -233,7 +234,7 @@ func (r *reassigner) start(text string) error {
 		}
 		return cli.PlainFailure{Text: strings.Join(lines, "\n")}
 	}
-	r.say("Successfully started partition reassignment%s for %s\n", plural(len(targets)), client.JoinedPartitions(client.SortedPartitions(targets), ","))
+	r.say("Successfully started partition reassignment%s for %s\n", plural(len(targets)), javatext.Join(client.SortedPartitions(targets), ","))
 	if len(p.dirs) > 0 {
 		return r.moveDirs(p.dirs)
 	}
@@ -268,7 +269,7 @@ func (r *reassigner) checkBrokers(p plan) error {
 	for _, t := range p.targets {
 		ids = append(ids, t.replicas...)
 	}
-	for _, id := range cli.HashOrder(client.Distinct(ids), cli.IntHash) {
+	for _, id := range javatext.HashMapOrder(client.Distinct(ids), javatext.IntHash) {
 		if !slices.ContainsFunc(nodes, func(n kmsg.MetadataResponseBroker) bool { return n.NodeID == id }) {
 			return cli.CommandFailed("Unknown broker id %d", id)
 		}
@@ -293,7 +294,7 @@ func (r *reassigner) currentOf(p plan, targets map[client.TopicPartition][]int32
 	}
 	if len(missing) > 0 {
 		return nil, client.Execution(protocol.Errorf(protocol.UnknownTopicOrPartition, "Unable to find partition: %s",
-			client.JoinedPartitions(cli.HashOrder(missing, client.PartitionHash), ", ")))
+			javatext.Join(javatext.HashMapOrder(missing, client.PartitionHash), ", ")))
 	}
 	return current, nil
 }
@@ -421,7 +422,7 @@ func statesText(states map[client.TopicPartition]state, done string) string {
 		case slices.Equal(s.current, s.target):
 			lines = append(lines, fmt.Sprintf("Reassignment of partition %s is %s.", tp, done))
 		default:
-			lines = append(lines, fmt.Sprintf("There is no active reassignment of partition %s, but replica set is %s rather than %s.", tp, cli.JoinedIDs(s.current), cli.JoinedIDs(s.target)))
+			lines = append(lines, fmt.Sprintf("There is no active reassignment of partition %s, but replica set is %s rather than %s.", tp, javatext.Join(s.current, ","), javatext.Join(s.target, ",")))
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -462,7 +463,7 @@ func (r *reassigner) cancelPlan(text string) error {
 			}
 			return cli.PlainFailure{Text: strings.Join(lines, "\n")}
 		}
-		r.say("Successfully cancelled partition reassignment%s for: %s\n", plural(len(wishes)), client.JoinedPartitions(client.SortedPartitions(wishes), ","))
+		r.say("Successfully cancelled partition reassignment%s for: %s\n", plural(len(wishes)), javatext.Join(client.SortedPartitions(wishes), ","))
 	}
 	if err := r.cancelDirs(p.dirs); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/admin"
-	"github.com/monedula/monedula/tools/cli"
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/tools/client"
 )
 
@@ -80,8 +80,8 @@ func (r *reassigner) clearThrottles(p plan) error {
 	for _, t := range p.targets {
 		ids = append(ids, t.replicas...)
 	}
-	ids = cli.HashOrder(client.Distinct(ids), cli.IntHash)
-	r.say("Clearing broker-level throttles on broker%s %s\n", plural(len(ids)), cli.JoinedIDs(ids))
+	ids = javatext.HashMapOrder(client.Distinct(ids), javatext.IntHash)
+	r.say("Clearing broker-level throttles on broker%s %s\n", plural(len(ids)), javatext.Join(ids, ","))
 	if err := r.setRates(ids, removal(leaderRate), removal(followerRate), removal(dirRate)); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 	"github.com/monedula/monedula/tools/jsoninput"
@@ -135,7 +136,7 @@ func (s *reassignStore) start(ctx context.Context, text string) error {
 		}
 		return err
 	}
-	s.Env.Printf("Successfully started partition reassignment%s for %s\n", plural(len(targets)), client.JoinedPartitions(client.SortedPartitions(targets), ","))
+	s.Env.Printf("Successfully started partition reassignment%s for %s\n", plural(len(targets)), javatext.Join(client.SortedPartitions(targets), ","))
 	return nil
 }
 
@@ -148,7 +149,7 @@ func (s *reassignStore) checkTargets(ctx context.Context, p plan, all map[client
 		}
 	}
 	if len(missing) > 0 {
-		return cli.CommandFailed("The proposed assignment contains non-existent partitions: List(%s)", client.JoinedPartitions(missing, ", "))
+		return cli.CommandFailed("The proposed assignment contains non-existent partitions: %s", javatext.Collection("List", missing))
 	}
 	live, err := s.store.BrokerIDs(ctx)
 	if err != nil {
@@ -159,7 +160,7 @@ func (s *reassignStore) checkTargets(ctx context.Context, p plan, all map[client
 		absent = append(absent, without(t.replicas, live)...)
 	}
 	if len(absent) > 0 {
-		return cli.CommandFailed("The proposed assignment contains non-existent brokerIDs: %s", cli.JoinedIDs(client.Distinct(absent)))
+		return cli.CommandFailed("The proposed assignment contains non-existent brokerIDs: %s", javatext.Join(client.Distinct(absent), ","))
 	}
 	return nil
 }
@@ -248,7 +249,7 @@ func (s *reassignStore) clearThrottles(ctx context.Context, p plan) error {
 			return len(config) < had
 		}
 	}
-	s.Env.Printf("Clearing broker-level throttles on broker%s %s\n", plural(len(ids)), cli.JoinedIDs(ids))
+	s.Env.Printf("Clearing broker-level throttles on broker%s %s\n", plural(len(ids)), javatext.Join(ids, ","))
 	for _, id := range ids {
 		if err := s.change(ctx, zkstore.EntityBrokers, strconv.Itoa(int(id)), remove(leaderRate, followerRate, dirRate)); err != nil {
 			return err

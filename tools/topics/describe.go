@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -25,10 +26,10 @@ func (a *topicsAdmin) describeTopics(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if a.topicID.Given() && a.topicID.Or("") != cli.TopicIDText([16]byte{}) {
+	if a.topicID.Given() && a.topicID.Or("") != javatext.UUID([16]byte{}) {
 		names = nil
 		for name, t := range byName {
-			if cli.TopicIDText(t.TopicID) == a.topicID.Or("") {
+			if javatext.UUID(t.TopicID) == a.topicID.Or("") {
 				names = []string{name}
 			}
 		}
@@ -53,7 +54,7 @@ func (a *topicsAdmin) describeTopics(ctx context.Context) error {
 	for _, b := range meta.Brokers {
 		live[b.NodeID] = true
 	}
-	for _, name := range cli.CopyOrder(names, cli.StringHash) {
+	for _, name := range javatext.HashMapCopyOrder(names, javatext.StringHash) {
 		a.describeTopic(byName[name], configs[name], moving[name], live)
 	}
 	return nil
@@ -66,7 +67,7 @@ func (a *topicsAdmin) describeTopic(t *kmsg.MetadataResponseTopic, config topicC
 	if !reporting && (!a.overrides.Given() || len(config.overrides) > 0) && len(partitions) > 0 {
 		line := "Topic: " + *t.Topic
 		if t.TopicID != ([16]byte{}) {
-			line += "\tTopicId: " + cli.TopicIDText(t.TopicID)
+			line += "\tTopicId: " + javatext.UUID(t.TopicID)
 		}
 		first := partitions[0]
 		a.Env.Printf("%s\tPartitionCount: %d\tReplicationFactor: %d\tConfigs: %s\n", line, len(partitions),
@@ -109,9 +110,9 @@ func (a *topicsAdmin) describePartition(topic string, p kmsg.MetadataResponseTop
 	if p.Leader >= 0 {
 		leader = strconv.Itoa(int(p.Leader))
 	}
-	line := fmt.Sprintf("\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s", topic, p.Partition, leader, cli.JoinedIDs(p.Replicas), cli.JoinedIDs(p.ISR))
+	line := fmt.Sprintf("\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s", topic, p.Partition, leader, javatext.Join(p.Replicas, ","), javatext.Join(p.ISR, ","))
 	if r, ok := moving[p.Partition]; ok {
-		line += fmt.Sprintf("\tAdding Replicas: %s\tRemoving Replicas: %s", cli.JoinedIDs(r.Adding), cli.JoinedIDs(r.Removing))
+		line += fmt.Sprintf("\tAdding Replicas: %s\tRemoving Replicas: %s", javatext.Join(r.Adding, ","), javatext.Join(r.Removing, ","))
 	}
 	a.Env.Println(line + "\tElr: N/A\tLastKnownElr: N/A")
 }
@@ -133,7 +134,7 @@ func (a *topicsAdmin) configsOf(ctx context.Context, names []string) (map[string
 			return nil, client.AnswerError(r.ErrorCode, r.ErrorMessage)
 		}
 		var c topicConfig
-		entries := cli.HashOrder(r.Configs, func(e kmsg.DescribeConfigsResponseResourceConfig) uint32 { return cli.StringHash(e.Name) })
+		entries := javatext.HashMapOrder(r.Configs, func(e kmsg.DescribeConfigsResponseResourceConfig) int32 { return javatext.StringHash(e.Name) })
 		for _, entry := range entries {
 			value := ""
 			if entry.Value != nil {

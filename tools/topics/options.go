@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -164,7 +165,7 @@ func parseAssignment(text string) ([][]int32, error) {
 			replicas = append(replicas, int32(n))
 		}
 		if len(all) > 0 && len(replicas) != len(all[0]) {
-			return nil, cli.NewJavaError("org.apache.kafka.server.common.AdminOperationException", fmt.Sprintf("Partition %d has different replication factor: %s", i, cli.BracketedIDs(replicas)))
+			return nil, cli.NewJavaError("org.apache.kafka.server.common.AdminOperationException", fmt.Sprintf("Partition %d has different replication factor: %s", i, javatext.List(replicas)))
 		}
 		all = append(all, replicas)
 	}

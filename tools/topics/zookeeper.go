@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -306,7 +307,7 @@ func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode,
 			if state.Leader >= 0 {
 				leader = strconv.Itoa(int(state.Leader))
 			}
-			s.Env.Printf("\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s%s\n", node.Name, tp.Partition, leader, cli.JoinedIDs(replicas), cli.JoinedIDs(state.ISR), deleted)
+			s.Env.Printf("\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s%s\n", node.Name, tp.Partition, leader, javatext.Join(replicas, ","), javatext.Join(state.ISR, ","), deleted)
 		}
 	}
 	return nil
@@ -315,10 +316,10 @@ func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode,
 func (s *topicsStore) describeHead(node zkstore.TopicNode, factor int, config map[string]string, deleted string) {
 	line := "Topic: " + node.Name
 	if node.ID != (zkstore.TopicID{}) {
-		line += "\tTopicId: " + cli.TopicIDText(node.ID)
+		line += "\tTopicId: " + javatext.UUID(node.ID)
 	}
 	var pairs []string
-	for _, key := range cli.PropertiesOrder(slices.Sorted(maps.Keys(config))) {
+	for _, key := range javatext.PropertiesOrder(slices.Sorted(maps.Keys(config))) {
 		pairs = append(pairs, key+"="+config[key])
 	}
 	s.Env.Printf("%s\tPartitionCount: %d\tReplicationFactor: %d\tConfigs: %s%s\n", line, len(node.Partitions), factor, strings.Join(pairs, ","), deleted)

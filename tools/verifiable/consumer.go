@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 )
@@ -233,7 +234,7 @@ func textOrNull(b []byte) any {
 	if b == nil {
 		return nil
 	}
-	return cli.JavaString(b)
+	return javatext.Decode(b)
 }
 
 // commit commits the offsets after the given records and prints the commit. It retries if the group

@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -111,7 +112,7 @@ func (p *verifiableProducer) run(producer *client.TopicProducer) {
 // json64 is a number that is formatted like a double in Java's JSON writers.
 type json64 float64
 
-func (n json64) MarshalJSON() ([]byte, error) { return []byte(cli.JavaFloat(float64(n), 64)), nil }
+func (n json64) MarshalJSON() ([]byte, error) { return []byte(javatext.Double(float64(n))), nil }
 
 func (p *verifiableProducer) key(i int64) []byte {
 	if p.keys <= 0 {

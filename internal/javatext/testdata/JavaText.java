@@ -156,6 +156,7 @@ public class JavaText {
 
         bothWays(words("Aa BB"));
         bothWays(words("q a p b"));
+        bothWays(words("one placed strict"));
         bothWays(words("b p a q r"));
         bothWays(words("a b c d e f g h i j k"));
         bothWays(words("a b c d e f g h i j k q"));
@@ -224,7 +225,7 @@ public class JavaText {
         }
 
         // Bytes that are not UTF-8, as new String decodes them.
-        for (String hex : words("61ff62 61ffff62 e282 e28261 e282ac f09f98 f09f9861 f09f9880 c0af e08080 e080 eda080 edbfbf eda0 eda061 ed80 f5808080 f4908080 f0808080 80 8080 c3 c3c3 c3a9c3 e2e2 e2c3a9 f0c3a9 f09f61 fcfdfeff e19fe19f")) {
+        for (String hex : words("61c3a9 61ff62 61ffff62 e282 e28261 e282ac f09f98 f09f9861 f09f9880 c0af e08080 e080 eda080 edbfbf eda0 eda061 ed80 f5808080 f4908080 f0808080 80 8080 c3 c3c3 c3a9c3 e2e2 e2c3a9 f0c3a9 f09f61 fcfdfeff e19fe19f")) {
             print("new String", hex, new String(bytes(hex), StandardCharsets.UTF_8));
         }
     }
