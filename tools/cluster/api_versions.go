@@ -44,11 +44,13 @@ func runBrokerAPIVersions(env *cli.Env, args []string) int {
 		return o.Fail(err)
 	}
 	if _, err := client.LoadProperties(config.Or("")); err != nil {
-		return o.Fail(cli.AsException(err))
+		env.Uncaught(err)
+		return 1
 	}
 	servers, err := client.ParseBootstrap(bootstrap.Or(""))
 	if err != nil {
-		return o.Fail(err)
+		env.Uncaught(client.ConfigError(err.Error()))
+		return 1
 	}
 	ctx := context.Background()
 	cluster, err := client.Connect(ctx, env.Logger("org.apache.kafka.clients.NetworkClient"), "AdminClient", servers, "listNodes")

@@ -54,6 +54,12 @@ optional arguments:
 // clusterArgs are the arguments of a subcommand.
 type clusterArgs struct{ bootstrap, controller, config, id string }
 
+// clusterOption is an option with its names as errors have them.
+type clusterOption struct {
+	names string
+	value *string
+}
+
 func runCluster(env *cli.Env, args []string) int {
 	fail := func(usage, format string, a ...any) int {
 		env.Complainf("%s\nkafka-cluster: error: %s", usage, fmt.Sprintf(format, a...))
@@ -77,10 +83,16 @@ func runCluster(env *cli.Env, args []string) int {
 		return fail(clusterUsage, "invalid choice: '%s' (choose from 'cluster-id', 'unregister')", command)
 	}
 	var given clusterArgs
-	names := map[string]*string{"--bootstrap-server": &given.bootstrap, "-b": &given.bootstrap,
-		"--bootstrap-controller": &given.controller, "-C": &given.controller, "--config": &given.config, "-c": &given.config}
+	options := map[string]clusterOption{}
+	add := func(long, short string, value *string) {
+		o := clusterOption{long + "/" + short, value}
+		options[long], options[short] = o, o
+	}
+	add("--bootstrap-server", "-b", &given.bootstrap)
+	add("--bootstrap-controller", "-C", &given.controller)
+	add("--config", "-c", &given.config)
 	if command == "unregister" {
-		names["--id"], names["-i"] = &given.id, &given.id
+		add("--id", "-i", &given.id)
 	}
 	for rest := args[1:]; len(rest) > 0; rest = rest[1:] {
 		name, value, joined := strings.Cut(rest[0], "=")
@@ -88,32 +100,38 @@ func runCluster(env *cli.Env, args []string) int {
 			env.Println(usage + connectionHelp)
 			return 0
 		}
-		target := names[name]
-		if target == nil {
+		option, known := options[name]
+		if !known {
 			return fail(usage, "unrecognized arguments: '%s'", rest[0])
 		}
 		if !joined {
 			if len(rest) < 2 {
-				return fail(usage, "argument %s: expected one argument", name)
+				return fail(usage, "argument %s: expected one argument", option.names)
 			}
 			rest = rest[1:]
 			value = rest[0]
 		}
-		*target = value
+		*option.value = value
 	}
 	if given.bootstrap == "" && given.controller == "" {
 		return fail(usage, "one of the arguments --bootstrap-server/-b --bootstrap-controller/-C is required")
+	}
+	if given.controller != "" && given.bootstrap != "" {
+		return fail(usage, "argument --bootstrap-controller/-C: not allowed with argument --bootstrap-server/-b")
 	}
 	if given.controller != "" {
 		return fail(usage, "argument --bootstrap-controller/-C: this cluster is coordinated by ZooKeeper and has no KRaft controllers")
 	}
 	if command == "unregister" {
-		if _, err := strconv.Atoi(given.id); err != nil {
-			return fail(usage, "argument --id/-i is required and must be a number")
+		if given.id == "" {
+			return fail(usage, "argument --id/-i is required")
+		}
+		if _, err := strconv.ParseInt(given.id, 10, 32); err != nil {
+			return fail(usage, "argument --id/-i: could not convert '%s' to Integer (For input string: \"%[1]s\")", given.id)
 		}
 	}
 	if err := clusterCommand(env, command, given); err != nil {
-		env.Complainf("%s\n%s", err, cli.ExceptionText(cli.JavaClass(err), err.Error()))
+		env.ComplainWithStack(err)
 		return 1
 	}
 	return 0
@@ -121,11 +139,11 @@ func runCluster(env *cli.Env, args []string) int {
 
 func clusterCommand(env *cli.Env, command string, given clusterArgs) error {
 	if _, err := client.LoadProperties(given.config); err != nil {
-		return cli.AsException(err)
+		return err
 	}
 	servers, err := client.ParseBootstrap(given.bootstrap)
 	if err != nil {
-		return err
+		return cli.NewJavaError("org.apache.kafka.common.KafkaException", "Failed to create new KafkaAdminClient")
 	}
 	ctx := context.Background()
 	cluster, err := client.Connect(ctx, env.Logger("org.apache.kafka.clients.NetworkClient"), client.AdminClientID, servers, "listNodes")
