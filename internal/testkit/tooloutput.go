@@ -80,13 +80,15 @@ func TidyGroups(text string) string {
 var (
 	eventNumbers   = regexp.MustCompile(`("timestamp":|"avg_throughput":)[\d.E]+`)
 	producedNumber = regexp.MustCompile(`[\d.]+ (records/sec|ms|MB/sec)`)
+	randomGroup    = regexp.MustCompile(`perf-consumer-\d+`)
 	consumedLine   = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\d{3}, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\d{3}, ([\d.]+), \S+, (\d+), \S+, \d+, -?\d+, \S+, \S+$`)
 )
 
-// TidyClients removes measured values.
+// TidyClients removes measured values and random names of groups.
 func TidyClients(text string) string {
 	text = eventNumbers.ReplaceAllString(text, "$1*")
 	text = producedNumber.ReplaceAllString(text, "* $1")
+	text = randomGroup.ReplaceAllString(text, "perf-consumer-*")
 	text = consumedLine.ReplaceAllString(text, "*, *, $1, *, $2, *, *, *, *, *")
 	return strings.TrimSuffix(text, "\n")
 }

@@ -171,7 +171,7 @@ func (r *recording) respond(t testing.TB, broker int32, req kmsg.Request) kmsg.R
 	}
 	r.mu.Unlock()
 	if fetch, is := req.(*kmsg.FetchRequest); is && found == nil {
-		return nothingFetched(t, fetch)
+		return r.fetched(t, fetch)
 	}
 	if found == nil {
 		t.Errorf("no such request was recorded: %s v%d %s", kmsg.NameForKey(req.Key()), req.GetVersion(), wanted)
@@ -193,23 +193,58 @@ func (r *recording) respond(t testing.TB, broker int32, req kmsg.Request) kmsg.R
 	return resp
 }
 
-// nothingFetched returns the response to a fetch that was not recorded, since a consumer that was
-// faster or slower then ended before it. There are no records.
-func nothingFetched(t testing.TB, req *kmsg.FetchRequest) kmsg.Response {
-	pause(t)
+// fetched returns the response to a fetch that was not recorded: a consumer that is faster or slower asks
+// for other partitions together, or ended before it asked. Each partition has the records that were
+// recorded for its offset, or none.
+func (r *recording) fetched(t testing.TB, req *kmsg.FetchRequest) kmsg.Response {
 	resp := kmsg.NewPtrFetchResponse()
 	resp.Version = req.Version
+	empty := true
 	for _, asked := range req.Topics {
 		topic := kmsg.NewFetchResponseTopic()
 		topic.Topic, topic.TopicID = asked.Topic, asked.TopicID
 		for _, p := range asked.Partitions {
 			one := kmsg.NewFetchResponseTopicPartition()
 			one.Partition, one.HighWatermark, one.LastStableOffset = p.Partition, p.FetchOffset, p.FetchOffset
+			if known := r.fetchedAt(asked, p); known != nil {
+				one, empty = *known, empty && len(known.RecordBatches) == 0
+			}
 			topic.Partitions = append(topic.Partitions, one)
 		}
 		resp.Topics = append(resp.Topics, topic)
 	}
+	if empty {
+		pause(t)
+	}
 	return resp
+}
+
+// fetchedAt returns what was recorded for an offset, or nil.
+func (r *recording) fetchedAt(topic kmsg.FetchRequestTopic, partition kmsg.FetchRequestTopicPartition) *kmsg.FetchResponseTopicPartition {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.exchanges {
+		if e.key != protocol.Fetch {
+			continue
+		}
+		req, resp := &kmsg.FetchRequest{Version: e.version}, &kmsg.FetchResponse{Version: e.version}
+		if parseMessage(e.request, req) != nil || parseMessage(e.response, resp) != nil {
+			continue
+		}
+		asked := slices.ContainsFunc(req.Topics, func(t kmsg.FetchRequestTopic) bool {
+			return t.Topic == topic.Topic && t.TopicID == topic.TopicID && slices.ContainsFunc(t.Partitions, func(p kmsg.FetchRequestTopicPartition) bool {
+				return p.Partition == partition.Partition && p.FetchOffset == partition.FetchOffset
+			})
+		})
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				if asked && t.Topic == topic.Topic && t.TopicID == topic.TopicID && p.Partition == partition.Partition {
+					return &p
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // pause lets a consumer wait, as a broker without new records does.
@@ -242,11 +277,19 @@ func (r *recording) unused() []string {
 	defer r.mu.Unlock()
 	var left []string
 	for _, e := range r.exchanges {
-		if e.used == 0 && !slices.Contains(timed, e.key) {
+		if e.used == 0 && !slices.Contains(timed, e.key) && !r.repeats(e) {
 			left = append(left, fmt.Sprintf("%s v%d %s", kmsg.NameForKey(int16(e.key)), e.version, e.request))
 		}
 	}
 	return left
+}
+
+// repeats reports whether an exchange repeats a query that was sent, for which a client may have had
+// no time.
+func (r *recording) repeats(e *exchange) bool {
+	return e.key == protocol.ListOffsets && slices.ContainsFunc(r.exchanges, func(other *exchange) bool {
+		return other.used > 0 && other.key == e.key && other.wanted == e.wanted
+	})
 }
 
 var timed = []protocol.APIKey{protocol.Fetch, protocol.Metadata, protocol.FindCoordinator, protocol.Heartbeat, protocol.OffsetCommit}
