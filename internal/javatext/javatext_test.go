@@ -140,3 +140,20 @@ func bitsOf(s string) uint64 {
 	n, _ := strconv.ParseUint(s, 16, 64)
 	return n
 }
+
+func TestNumbersAreWrittenLikeInJava(t *testing.T) {
+	for number, want := range map[float64]string{
+		0: "0.0", -1.5: "-1.5", 1e7: "1.0E7", 123456789: "1.23456789E8", 0.002: "0.002", 0.0002: "2.0E-4",
+		math.SmallestNonzeroFloat64: "4.9E-324", math.Inf(1): "Infinity", math.Inf(-1): "-Infinity",
+	} {
+		if have := Double(number); have != want {
+			t.Errorf("%v: %s, want %s", number, have, want)
+		}
+	}
+	if have := Float(math.SmallestNonzeroFloat32); have != "1.4E-45" {
+		t.Errorf("the smallest float is %s", have)
+	}
+	if have := Double(math.NaN()); have != "NaN" {
+		t.Errorf("not a number is %s", have)
+	}
+}

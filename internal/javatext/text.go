@@ -79,6 +79,9 @@ func float(v float64, bits int) string {
 	text := strconv.FormatFloat(v, 'f', -1, bits)
 	if size := math.Abs(v); size != 0 && (size < 1e-3 || size >= 1e7) {
 		text, exponent, _ = strings.Cut(strconv.FormatFloat(v, 'e', -1, bits), "e")
+		if !strings.Contains(text, ".") { // Java prints at least two digits, the nearest ones
+			text, exponent, _ = strings.Cut(strconv.FormatFloat(v, 'e', 1, bits), "e")
+		}
 		n, _ := strconv.Atoi(exponent)
 		exponent = "E" + strconv.Itoa(n)
 	}

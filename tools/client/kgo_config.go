@@ -26,8 +26,8 @@ type Config struct {
 
 // Waiter returns a TopicWaiter for the topic that a producer sends to.
 func (c Config) Waiter(env *cli.Env, servers []string, topic string) *TopicWaiter {
-	return &TopicWaiter{servers: servers, Topic: topic, Client: "Producer clientId=" + c.ClientID,
-		Log: env.Logger("org.apache.kafka.clients.NetworkClient"), Limit: c.maxBlock, MayCreate: true}
+	return &TopicWaiter{servers: servers, Topic: topic, Reporter: Reporter{Env: env, Name: "Producer clientId=" + c.ClientID},
+		Limit: c.maxBlock, MayCreate: true}
 }
 
 // FromKgo converts an error of franz-go to one with Kafka's code and text.

@@ -21,8 +21,9 @@ import (
 // Like the Java producer, it makes a send wait for the topic, and sends the records in flight to
 // the new topic. Safe for concurrent use.
 type TopicProducer struct {
-	Client *kgo.Client
-	Await  func(ctx context.Context) error // returns once the topic has leaders
+	Client   *kgo.Client
+	Await    func(ctx context.Context) error // returns once the topic has leaders
+	Reporter Reporter                        // of the errors
 
 	sending sync.Mutex // held while waiting for the topic and handing records to the client
 
@@ -54,10 +55,12 @@ func OpenTopicProducer(env *cli.Env, bootstrap, topic string, props map[string]s
 	if err != nil {
 		return nil, err
 	}
-	return &TopicProducer{Client: client, Await: config.Waiter(env, servers, topic).Wait}, nil
+	waiter := config.Waiter(env, servers, topic)
+	return &TopicProducer{Client: client, Await: waiter.Wait, Reporter: waiter.Reporter}, nil
 }
 
-// Produce hands a record to the client. done is called exactly once, with the result.
+// Produce hands a record to the client. done is called exactly once, with the result, whose error is
+// that of Kafka's client.
 func (p *TopicProducer) Produce(ctx context.Context, r *kgo.Record, done func(*kgo.Record, error)) {
 	p.sending.Lock()
 	defer p.sending.Unlock()
@@ -86,6 +89,9 @@ func (p *TopicProducer) Flush(ctx context.Context) error {
 func (p *TopicProducer) hand(ctx context.Context, pending pendingRecord) {
 	p.Client.Produce(ctx, pending.record, func(r *kgo.Record, err error) {
 		if !topicIsGone(err) {
+			if err != nil {
+				err = p.Reporter.Convert(p.Client, r.Topic, err)
+			}
 			pending.done(r, err)
 			return
 		}
@@ -137,8 +143,7 @@ func topicIsGone(err error) bool {
 type TopicWaiter struct {
 	servers   []string
 	Topic     string
-	Client    string // the client's name in log lines, "Producer clientId=ID"
-	Log       *logrus.Entry
+	Reporter  Reporter
 	MayCreate bool
 	Limit     time.Duration // max.block.ms; negative: no limit
 }
@@ -146,7 +151,7 @@ type TopicWaiter struct {
 // Wait requests the metadata of the topic until its partitions have leaders. This creates the topic
 // if the brokers and the client allow it. It logs the warnings of Kafka's client.
 func (w *TopicWaiter) Wait(ctx context.Context) error {
-	cluster, err := Connect(ctx, w.Log, w.Client, w.servers, "metadata")
+	cluster, err := Connect(ctx, w.log(), w.Reporter.Name, w.servers, "metadata")
 	if err != nil {
 		return err
 	}
@@ -158,11 +163,15 @@ func (w *TopicWaiter) Wait(ctx context.Context) error {
 	return err
 }
 
+func (w *TopicWaiter) log() *logrus.Entry {
+	return w.Reporter.Env.Logger("org.apache.kafka.clients.NetworkClient")
+}
+
 // ErrTopicMissing is returned if the topic still does not exist at the time limit.
 var ErrTopicMissing = errors.New("the topic does not exist")
 
 // WaitAt is like Wait, with a connected cluster. It returns ErrTopicMissing at the time limit, and
-// the error code of a topic whose name is invalid or that the client may not see.
+// the error of a topic whose name is invalid or that the client may not see.
 func (w *TopicWaiter) WaitAt(ctx context.Context, cluster *peerlink.Cluster) error {
 	began := time.Now()
 	pause := RetryPause
@@ -174,9 +183,10 @@ func (w *TopicWaiter) WaitAt(ctx context.Context, cluster *peerlink.Cluster) err
 		case code == protocol.None:
 			return nil
 		case code == protocol.InvalidTopicException || code == protocol.TopicAuthorizationFailed:
-			return code
+			w.Reporter.logMetadata(code, w.Topic)
+			return OfTopic(code, w.Topic)
 		}
-		w.Log.Warnf("[%s] The metadata response from the cluster reported a recoverable issue with correlation id %d : {%s=%s}", w.Client, id, w.Topic, code.Name())
+		w.log().Warnf("[%s] The metadata response from the cluster reported a recoverable issue with correlation id %d : {%s=%s}", w.Reporter.Name, id, w.Topic, code.Name())
 		if w.Limit >= 0 && time.Since(began) > w.Limit {
 			return ErrTopicMissing
 		}

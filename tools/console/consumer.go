@@ -14,6 +14,8 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 )
@@ -65,6 +67,9 @@ func runConsoleConsumer(env *cli.Env, args []string) int {
 		return runClassicConsumer(env, args)
 	}
 	o := newConsumerOptions(env)
+	if len(args) == 0 {
+		return o.Fail(cli.UsageError{Text: o.Summary})
+	}
 	if err := o.Parse(args); err != nil {
 		return o.FailParsing(err)
 	}
@@ -72,8 +77,16 @@ func runConsoleConsumer(env *cli.Env, args []string) int {
 		return o.Fail(err)
 	}
 	if _, err := strconv.ParseInt(o.partition.Or("0"), 10, 32); err != nil {
-		env.Complainf("Exception in thread \"main\" %s", cli.ExceptionText("joptsimple.OptionArgumentConversionException",
-			fmt.Sprintf("Cannot parse argument '%s' of option partition", o.partition.Or(""))))
+		env.Uncaught(notANumber(o.partition))
+		return 1
+	}
+	if _, err := strconv.ParseInt(o.timeout.Or("0"), 10, 64); err != nil {
+		env.Uncaught(notANumber(o.timeout))
+		return 1
+	}
+	log := env.Logger("org.apache.kafka.tools.consumer.ConsoleConsumer")
+	if _, err := regexp.Compile(o.includes().Or("")); err != nil {
+		log.WithError(cli.AsException(cli.PatternError(o.includes().Or(""), err))).Error("Unknown error when running consumer: ")
 		return 1
 	}
 	c, err := o.consumer()
@@ -85,12 +98,15 @@ func runConsoleConsumer(env *cli.Env, args []string) int {
 		env.Complainf("%s", err)
 		return 1
 	}
-	log := env.Logger("org.apache.kafka.tools.consumer.ConsoleConsumer")
 	if err := c.run(); err != nil {
 		log.WithError(cli.AsException(err)).Error("Unknown error when running consumer: ")
 		return 1
 	}
 	return 0
+}
+
+func notANumber(opt *cli.Option) error {
+	return cli.NewJavaError("joptsimple.OptionArgumentConversionException", fmt.Sprintf("Cannot parse argument '%s' of option %s", opt.Or(""), opt.Name))
 }
 
 func (o *consumerOptions) includes() *cli.Option {
@@ -123,7 +139,7 @@ func (o *consumerOptions) check() error {
 func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	props, err := client.LoadProperties(o.consumerConfig.Or(""))
 	if err != nil {
-		return nil, cli.AsException(err)
+		return nil, fmt.Errorf("Exception in thread \"main\" %w", cli.AsException(err))
 	}
 	for key, value := range keyValues(o.consumerProperty.Values()) {
 		props[key] = value
@@ -146,25 +162,15 @@ func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 	if o.isolation.Given() || props["isolation.level"] == "" {
 		props["isolation.level"] = o.isolation.Or("read_uncommitted")
 	}
-	if _, err := regexp.Compile(o.pattern()); !o.topic.Given() && err != nil {
-		return nil, cli.UsageError{Text: o.includes().Or("") + " is an invalid regex."}
-	}
-	c := &consoleConsumer{o: o, client: "Consumer clientId=" + props["client.id"], log: o.Env.Logger("org.apache.kafka.tools.consumer.ConsoleConsumer")}
+	c := &consoleConsumer{o: o, reporter: client.Reporter{Env: o.Env, Name: "Consumer clientId=" + props["client.id"]}, log: o.Env.Logger("org.apache.kafka.tools.consumer.ConsoleConsumer")}
 	if c.reset, err = o.resetOffset(props["auto.offset.reset"]); err != nil {
 		return nil, err
 	}
 	if c.start, err = o.startOffset(c.reset); err != nil {
 		return nil, err
 	}
-	if c.most, err = o.Number(o.maxMessages, -1); err != nil {
-		return nil, cli.UsageError{Text: err.Error()}
-	}
-	timeout, err := o.Number(o.timeout, -1)
-	if err != nil {
-		return nil, cli.UsageError{Text: err.Error()}
-	}
 	c.timeout = -1
-	if timeout >= 0 {
+	if timeout, _ := strconv.ParseInt(o.timeout.Or("-1"), 10, 64); timeout >= 0 { // checked by runConsoleConsumer
 		c.timeout = cli.Millis(timeout)
 	}
 	if c.config, err = client.ConsumerConfig(props); err != nil {
@@ -174,13 +180,17 @@ func (o *consumerOptions) consumer() (*consoleConsumer, error) {
 		if c.group, err = client.GroupOf(props); err != nil {
 			return nil, err
 		}
+		if c.group != nil {
+			c.reporter.Name += ", groupId=" + c.group.ID
+			c.reporter.Group = c.group.ID
+		}
 	}
 	if c.servers, err = client.ParseBootstrap(o.bootstrap.Or("")); err != nil {
 		return nil, err
 	}
 	formatterProps, err := client.LoadProperties(o.formatterConfig.Or(""))
 	if err != nil {
-		return nil, cli.AsException(err)
+		return nil, cli.UsageError{Text: err.Error()}
 	}
 	if d := o.keyDeserializer.Or(""); d != "" {
 		formatterProps["key.deserializer"] = d
@@ -225,18 +235,18 @@ func (o *consumerOptions) startOffset(reset kgo.Offset) (kgo.Offset, error) {
 
 // consoleConsumer prints records until it reaches its limit, times out, or is interrupted.
 type consoleConsumer struct {
-	o       *consumerOptions
-	client  string
-	servers []string
-	config  client.Config
-	group   *client.GroupConfig // nil: partitions are read without a group
-	start   kgo.Offset
-	reset   kgo.Offset    // from auto.offset.reset
-	most    int64         // -1: no limit
-	timeout time.Duration // -1: no timeout
-	format  formatter
-	log     *logrus.Entry
-	count   int64
+	o        *consumerOptions
+	reporter client.Reporter
+	servers  []string
+	config   client.Config
+	group    *client.GroupConfig // nil: partitions are read without a group
+	start    kgo.Offset
+	reset    kgo.Offset    // from auto.offset.reset
+	most     int64         // -1: no limit
+	timeout  time.Duration // -1: no timeout
+	format   formatter
+	log      *logrus.Entry
+	count    int64
 }
 
 func (c *consoleConsumer) run() error {
@@ -247,24 +257,22 @@ func (c *consoleConsumer) run() error {
 			env.Println("shutdown_complete")
 		}
 	}()
+	var err error
+	if c.most, err = strconv.ParseInt(c.o.maxMessages.Or("-1"), 10, 32); err != nil {
+		return notANumber(c.o.maxMessages)
+	}
 	ctx, cancel := env.UntilSignal()
 	defer cancel()
 	if c.group != nil {
 		return c.runInGroup(ctx)
 	}
-	if c.start == kgo.NoResetOffset() {
-		return client.NoOffset(c.o.topic.Or(c.o.includes().Or("")))
-	}
-	err := c.awaitBrokers(ctx)
+	err = c.awaitBrokers(ctx)
 	if ctx.Err() != nil {
 		return nil
 	}
-	if errors.Is(err, errTimeout) {
-		c.endByTimeout()
-		return nil
-	}
 	if err != nil {
-		return err
+		c.endBy(err)
+		return nil
 	}
 	consumer, err := kgo.NewClient(append(append(c.config.Options, kgo.SeedBrokers(c.servers...)), c.subscription()...)...)
 	if err != nil {
@@ -274,30 +282,53 @@ func (c *consoleConsumer) run() error {
 	return c.consume(ctx, consumer)
 }
 
-var errTimeout = errors.New("no record came in time")
+// errTimeout is the error of a consumer that got no record in time.
+var errTimeout = cli.NewJavaError("org.apache.kafka.common.errors.TimeoutException", "")
 
-func (c *consoleConsumer) endByTimeout() {
-	c.log.WithError(errors.New("org.apache.kafka.common.errors.TimeoutException")).Error("Error processing message, terminating consumer process: ")
+// endBy logs the error that ended the consumer before its limit. As in Kafka's tool, the exit code
+// is 0 nevertheless.
+func (c *consoleConsumer) endBy(err error) {
+	c.log.WithError(cli.AsException(err)).Error("Error processing message, terminating consumer process: ")
 }
 
 // awaitBrokers waits until the brokers answer. If a topic is read by name, it also waits until the
-// topic exists, as a subscribed consumer does.
+// topic exists, as a subscribed consumer does. It returns an error if the consumer has no offset to
+// start from.
 func (c *consoleConsumer) awaitBrokers(ctx context.Context) error {
 	log := c.o.Env.Logger("org.apache.kafka.clients.NetworkClient")
-	cluster, err := client.Connect(ctx, log, c.client, c.servers, "metadata")
+	cluster, err := client.Connect(ctx, log, c.reporter.Name, c.servers, "metadata")
 	if err != nil {
 		return err
 	}
 	defer cluster.Close()
 	if !c.o.topic.Given() {
+		if c.start == kgo.NoResetOffset() {
+			return client.NoOffset(c.o.includes().Or(""))
+		}
 		return nil
 	}
-	waiter := client.TopicWaiter{Topic: c.o.topic.Or(""), Client: c.client, Log: log, Limit: c.timeout, MayCreate: c.config.MayCreate}
+	waiter := client.TopicWaiter{Topic: c.o.topic.Or(""), Reporter: c.reporter, Limit: c.timeout, MayCreate: c.config.MayCreate}
 	if err := waiter.WaitAt(ctx, cluster); errors.Is(err, client.ErrTopicMissing) {
 		return errTimeout
-	} else {
+	} else if err != nil || c.start != kgo.NoResetOffset() {
 		return err
 	}
+	return c.noOffset(ctx, cluster)
+}
+
+// noOffset is the error of a consumer that finds no offset for any partition of its topic.
+func (c *consoleConsumer) noOffset(ctx context.Context, cluster *peerlink.Cluster) error {
+	metadata, err := cluster.Metadata(ctx, []string{c.o.topic.Or("")})
+	if err != nil {
+		return err
+	}
+	partitions := map[client.TopicPartition]bool{}
+	for _, t := range metadata.Topics {
+		for _, p := range t.Partitions {
+			partitions[client.TopicPartition{Topic: *t.Topic, Partition: p.Partition}] = true
+		}
+	}
+	return client.NoOffset(javatext.Join(client.SortedPartitions(partitions), ", "))
 }
 
 // subscription returns what a consumer without a group reads.
@@ -346,11 +377,12 @@ func (c *consoleConsumer) consume(ctx context.Context, consumer *kgo.Client) err
 		}
 		for _, e := range fetches.Errors() {
 			if errors.Is(e.Err, context.DeadlineExceeded) {
-				c.endByTimeout()
+				c.endBy(errTimeout)
 				return nil
 			}
 			if !c.passes(e.Err) {
-				return client.FromKgo(e.Err)
+				c.endBy(c.reporter.Fetch(consumer, e))
+				return nil
 			}
 		}
 		var printed []*kgo.Record

@@ -115,7 +115,7 @@ func newDefaultFormatter(log *logrus.Entry, props map[string]string) (*defaultFo
 		}
 		d := decode.Deserializers[class[strings.LastIndex(class, ".")+1:]]
 		if d == nil {
-			log.Errorf("Unable to instantiate a deserializer from %s\njava.lang.ClassNotFoundException: %s", class, class)
+			log.WithError(cli.AsException(cli.NewJavaError("java.lang.ClassNotFoundException", class))).Errorf("Unable to instantiate a deserializer from %s", class)
 		}
 		return d
 	}

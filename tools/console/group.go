@@ -40,13 +40,13 @@ func (c *consoleConsumer) runInGroup(ctx context.Context) error {
 	opened <- consumer
 	err = c.consume(ctx, consumer)
 	if cause := context.Cause(ctx); errors.As(cause, new(cli.JavaError)) {
-		err = cause
+		c.endBy(cause)
 	}
 	if c.group.AutoCommit {
 		// Commit only what was printed. The next consumer continues from there.
 		last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		if e := consumer.CommitMarkedOffsets(last); e != nil && err == nil {
-			c.log.Warnf("[%s, groupId=%s] The offsets could not be committed: %v", c.client, c.group.ID, e)
+			c.log.Warnf("[%s] The offsets could not be committed: %v", c.reporter.Name, e)
 		}
 		cancel()
 	}
@@ -56,11 +56,7 @@ func (c *consoleConsumer) runInGroup(ctx context.Context) error {
 
 // warnGone logs Kafka's warning for a partition whose topic was deleted.
 func (c *consoleConsumer) warnGone(topic string, partition int32) {
-	name := c.client
-	if c.group != nil {
-		name += ", groupId=" + c.group.ID
-	}
-	client.WarnGone(c.o.Env, name, topic, partition)
+	client.WarnGone(c.o.Env, c.reporter.Name, topic, partition)
 }
 
 // passes reports whether the consumer continues after a poll returned err.

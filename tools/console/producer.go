@@ -7,7 +7,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -97,7 +96,7 @@ func runConsoleProducer(env *cli.Env, args []string) int {
 func (o *producerOptions) properties() (map[string]string, error) {
 	props, err := client.LoadProperties(o.producerConfig.Or(""))
 	if err != nil {
-		return nil, cli.AsException(err)
+		return nil, err
 	}
 	for key, value := range keyValues(o.producerProperty.Values()) {
 		props[key] = value
@@ -146,7 +145,7 @@ func (o *producerOptions) produce(servers []string) error {
 	}
 	readerProps, err := client.LoadProperties(o.readerConfig.Or(""))
 	if err != nil {
-		return cli.AsException(err)
+		return err
 	}
 	for key, value := range keyValues(o.property.Values()) {
 		readerProps[key] = value
@@ -166,21 +165,24 @@ func (o *producerOptions) produce(servers []string) error {
 		return err
 	}
 	p := &consoleProducer{topic: o.topic.Or(""), log: o.Env.Logger("org.apache.kafka.clients.producer.internals.ErrorLoggingCallback"), sync: o.sync.Given()}
-	opened := sync.OnceValue(func() error {
-		waiter := config.Waiter(o.Env, servers, p.topic)
+	waiter := config.Waiter(o.Env, servers, p.topic)
+	open := func() error {
+		if p.producer != nil {
+			return nil
+		}
 		if err := waiter.Wait(ctx); err != nil {
 			return err
 		}
 		producer, err := kgo.NewClient(append(config.Options, kgo.SeedBrokers(servers...))...)
-		p.producer = &client.TopicProducer{Client: producer, Await: waiter.Wait}
+		p.producer = &client.TopicProducer{Client: producer, Await: waiter.Wait, Reporter: waiter.Reporter}
 		return err
-	})
+	}
 	defer func() {
 		if p.producer != nil {
 			p.producer.Client.Close()
 		}
 	}()
-	sendErr := p.sendAll(reader, opened)
+	sendErr := p.sendAll(ctx, reader, open)
 	if ctx.Err() != nil && errors.Is(sendErr, ctx.Err()) {
 		return nil // the user did not want to wait for the brokers
 	}
@@ -200,8 +202,9 @@ type consoleProducer struct {
 	sync     bool
 }
 
-// sendAll sends records until the reader ends. It calls open before the first record.
-func (p *consoleProducer) sendAll(reader *lineReader, open func() error) error {
+// sendAll sends records until the reader ends. It calls open before each record; one that cannot be
+// sent since open fails is reported like one that could not be sent.
+func (p *consoleProducer) sendAll(ctx context.Context, reader *lineReader, open func() error) error {
 	for {
 		record, err := reader.next()
 		if err == io.EOF {
@@ -211,19 +214,26 @@ func (p *consoleProducer) sendAll(reader *lineReader, open func() error) error {
 			return err
 		}
 		if err := open(); err != nil {
-			return err
+			if ctx.Err() != nil {
+				return err
+			}
+			if p.sync {
+				return client.Execution(err)
+			}
+			p.complain(record, err)
+			continue
 		}
 		if p.sync {
 			sent := make(chan error, 1)
 			p.producer.Produce(context.Background(), record, func(_ *kgo.Record, err error) { sent <- err })
 			if err := <-sent; err != nil {
-				return client.FromKgo(err)
+				return client.Execution(err)
 			}
 			continue
 		}
 		p.producer.Produce(context.Background(), record, func(r *kgo.Record, err error) {
 			if err != nil {
-				p.complain(r, client.FromKgo(err))
+				p.complain(r, err)
 			}
 		})
 	}

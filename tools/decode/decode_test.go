@@ -19,7 +19,7 @@ func TestDeserializersPrintLikeTheJavaClasses(t *testing.T) {
 		want  string
 	}{
 		{"StringDeserializer", []byte("text"), "text"},
-		{"UUIDDeserializer", []byte("0-1"), "0-1"},
+		{"UUIDDeserializer", []byte("0123ABCD-0-1-fffff-e"), "0123abcd-0000-0001-ffff-00000000000e"},
 		{"ShortDeserializer", []byte{0xff, 0xfe}, "-2"},
 		{"IntegerDeserializer", []byte{0, 0, 1, 0}, "256"},
 		{"LongDeserializer", long, "-1"},
@@ -41,9 +41,21 @@ func TestDeserializersRefuseOtherSizes(t *testing.T) {
 		for _, raw := range [][]byte{{}, make([]byte, 9), make([]byte, 3)} {
 			_, err := Deserializers[class](raw)
 			want := "Size of data received by " + class + " is not " + size
+			if class == "FloatDeserializer" || class == "DoubleDeserializer" {
+				want = "Size of data received by Deserializer is not " + size
+			}
 			if err == nil || err.Error() != want || cli.JavaClass(err) != "org.apache.kafka.common.errors.SerializationException" {
 				t.Errorf("%s of %d bytes: %v", class, len(raw), err)
 			}
+		}
+	}
+}
+
+func TestTextsThatAreNoUUIDsAreRefused(t *testing.T) {
+	for _, text := range []string{"", "0-1", "0-1-2-3-x", "0-1-2-3-4-5", "00000000-0000-0000-0000-0000000000000"} {
+		_, err := Deserializers["UUIDDeserializer"]([]byte(text))
+		if err == nil || err.Error() != "Error parsing data into UUID" || cli.JavaClass(err) != "org.apache.kafka.common.errors.SerializationException" {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }

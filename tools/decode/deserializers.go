@@ -26,15 +26,31 @@ var Deserializers = map[string]Deserializer{
 		return strconv.FormatInt(int64(int32(binary.BigEndian.Uint32(b))), 10)
 	}),
 	"LongDeserializer": sized("LongDeserializer", 8, func(b []byte) string { return strconv.FormatInt(int64(binary.BigEndian.Uint64(b)), 10) }),
-	"FloatDeserializer": sized("FloatDeserializer", 4, func(b []byte) string {
+	// The errors of these two do not name the whole class.
+	"FloatDeserializer": sized("Deserializer", 4, func(b []byte) string {
 		return javatext.Float(math.Float32frombits(binary.BigEndian.Uint32(b)))
 	}),
-	"DoubleDeserializer": sized("DoubleDeserializer", 8, func(b []byte) string {
+	"DoubleDeserializer": sized("Deserializer", 8, func(b []byte) string {
 		return javatext.Double(math.Float64frombits(binary.BigEndian.Uint64(b)))
 	}),
 	"BooleanDeserializer": sized("BooleanDeserializer", 1, func(b []byte) string { return strconv.FormatBool(b[0] == 1) }),
-	"UUIDDeserializer":    func(b []byte) ([]byte, error) { return b, nil },
+	"UUIDDeserializer":    uuid,
 	"BytesDeserializer":   func(b []byte) ([]byte, error) { return []byte(printableBytes(b)), nil },
+}
+
+// uuid prints a UUID like Java, which accepts groups of fewer or more digits.
+func uuid(b []byte) ([]byte, error) {
+	groups := strings.Split(string(b), "-")
+	var numbers [5]uint64
+	bad := len(groups) != len(numbers) || len(b) > 36
+	for i := 0; i < len(numbers) && !bad; i++ {
+		n, err := strconv.ParseInt(groups[i], 16, 64)
+		numbers[i], bad = uint64(n), err != nil
+	}
+	if bad {
+		return nil, cli.NewJavaError("org.apache.kafka.common.errors.SerializationException", "Error parsing data into UUID")
+	}
+	return fmt.Appendf(nil, "%08x-%04x-%04x-%04x-%012x", uint32(numbers[0]), uint16(numbers[1]), uint16(numbers[2]), uint16(numbers[3]), numbers[4]&(1<<48-1)), nil
 }
 
 func sized(class string, size int, text func([]byte) string) Deserializer {

@@ -80,7 +80,7 @@ type consumerPerf struct {
 	timeout  time.Duration
 	interval time.Duration
 	date     string
-	name     string // name of the client in log lines
+	reporter client.Reporter
 
 	joinFrom            atomic.Int64 // start of the current rebalance, in ms since 1970
 	joined, joinedRound atomic.Int64 // time spent in rebalances in ms: total, and since the last report
@@ -152,7 +152,7 @@ func (c *consumerPerf) client() (*kgo.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.name = "Consumer clientId=" + props["client.id"] + ", groupId=" + props["group.id"]
+	c.reporter = client.Reporter{Env: o.Env, Name: "Consumer clientId=" + props["client.id"] + ", groupId=" + props["group.id"], Group: props["group.id"]}
 	start := kgo.NewOffset().AtStart()
 	if o.fromLatest.Given() {
 		start = kgo.NewOffset().AtEnd()
@@ -169,7 +169,7 @@ func (c *consumerPerf) client() (*kgo.Client, error) {
 }
 
 func (c *consumerPerf) warnGone(topic string, partition int32) {
-	client.WarnGone(c.o.Env, c.name, topic, partition)
+	client.WarnGone(c.o.Env, c.reporter.Name, topic, partition)
 }
 
 func (c *consumerPerf) run(consumer *kgo.Client) error {
@@ -190,7 +190,7 @@ func (c *consumerPerf) run(consumer *kgo.Client) error {
 		}
 		for _, e := range fetches.Errors() {
 			if ended := errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, context.Canceled); !ended && !client.GroupContinues(e.Err) {
-				return client.FromKgo(e.Err)
+				return c.reporter.Fetch(consumer, e)
 			}
 		}
 		now := time.Now()

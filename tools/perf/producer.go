@@ -132,7 +132,7 @@ func (p *producerPerf) readPayloads(path, delimiter string) ([][]byte, error) {
 	}
 	separator, err := regexp.Compile(delimiter)
 	if err != nil {
-		return nil, cli.NewJavaError("java.util.regex.PatternSyntaxException", err.Error())
+		return nil, cli.PatternError(delimiter, err)
 	}
 	parts := separator.Split(string(text), -1)
 	for len(parts) > 1 && parts[len(parts)-1] == "" {
@@ -258,7 +258,6 @@ func (s *perfStats) done(sent time.Time, size int, err error) {
 	defer s.mu.Unlock()
 	if err != nil {
 		s.failures++
-		err = client.FromKgo(err)
 		s.bar.Clear()
 		s.env.Complainf("%s", cli.ExceptionText(cli.JavaClass(err), err.Error()))
 		return

@@ -154,7 +154,11 @@ func partitionList(p map[string][]int32) []topicAndPartition {
 }
 
 func (c *verifiableConsumer) warnGone(topic string, partition int32) {
-	client.WarnGone(c.env, "Consumer clientId="+c.clientID+", groupId="+c.group.ID, topic, partition)
+	client.WarnGone(c.env, c.reporter().Name, topic, partition)
+}
+
+func (c *verifiableConsumer) reporter() client.Reporter {
+	return client.Reporter{Env: c.env, Name: "Consumer clientId=" + c.clientID + ", groupId=" + c.group.ID, Group: c.group.ID}
 }
 
 // consumedRange is the range of records that a poll returned for one partition.
@@ -183,7 +187,7 @@ func (c *verifiableConsumer) consume(ctx context.Context, consumer *kgo.Client) 
 		}
 		for _, e := range fetches.Errors() {
 			if !client.GroupContinues(e.Err) {
-				return client.FromKgo(e.Err)
+				return c.reporter().Fetch(consumer, e)
 			}
 		}
 		if fetches.NumRecords() == 0 {

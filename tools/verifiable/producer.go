@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/monedula/monedula/internal/javatext"
-	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 )
@@ -139,12 +138,6 @@ func (p *verifiableProducer) done(r *kgo.Record, err error) {
 		p.print("producer_send_success", eventField{"key", key}, eventField{"value", string(r.Value)}, eventField{"offset", r.Offset}, eventField{"topic", r.Topic}, eventField{"partition", r.Partition})
 		return
 	}
-	err = client.FromKgo(err)
-	text := err.Error()
-	if protocol.CodeOf(err) == protocol.InvalidTopicException {
-		text = "Invalid topics: [" + r.Topic + "]"
-		p.env.Logger("org.apache.kafka.clients.Metadata").Errorf("[Producer clientId=producer-1] Metadata response reported invalid topics [%s]", r.Topic)
-	}
 	p.print("producer_send_error", eventField{"topic", r.Topic}, eventField{"key", key}, eventField{"value", string(r.Value)},
-		eventField{"exception", "class " + cli.JavaClass(err)}, eventField{"message", text})
+		eventField{"exception", "class " + cli.JavaClass(err)}, eventField{"message", err.Error()})
 }

@@ -77,7 +77,7 @@ func TestTheProducerReportsEveryRecord(t *testing.T) {
 [exit] 0
 `},
 		{"no right to write", "--max-messages 1", []protocol.ErrorCode{protocol.TopicAuthorizationFailed}, nil, `[out] {"timestamp":*,"name":"startup_complete"}
-[out] {"timestamp":*,"name":"producer_send_error","topic":"one","key":null,"value":"0","exception":"class org.apache.kafka.common.errors.TopicAuthorizationException","message":"Topic authorization failed."}
+[out] {"timestamp":*,"name":"producer_send_error","topic":"one","key":null,"value":"0","exception":"class org.apache.kafka.common.errors.TopicAuthorizationException","message":"Not authorized to access topics: [one]"}
 [out] {"timestamp":*,"name":"shutdown_complete"}
 [out] {"timestamp":*,"name":"tool_data","sent":1,"acked":0,"target_throughput":-1,"avg_throughput":*}
 [err]
