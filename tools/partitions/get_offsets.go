@@ -63,8 +63,15 @@ func runGetOffsets(env *cli.Env, args []string) int {
 		env.Complainf("Error occurred: Missing required option(s) [bootstrap-server]")
 		return 1
 	}
-	if err := o.print(); err != nil {
+	servers, err := client.ParseBootstrap(o.bootstrap.Or(o.brokerList.Or("")))
+	if err != nil {
+		return o.Fail(cli.UsageError{Text: "Please provide valid host:port like host1:9091,host2:9092\n"})
+	}
+	if err := o.print(servers); err != nil {
 		env.Complainf("Error occurred: %s", err)
+		if errors.As(err, new(cli.JavaError)) {
+			env.Complainf("%s\n", cli.Stack(err))
+		}
 		return 1
 	}
 	return 0
@@ -72,7 +79,7 @@ func runGetOffsets(env *cli.Env, args []string) int {
 
 var specialTimes = map[string]int64{"latest": -1, "earliest": -2, "max-timestamp": -3, "earliest-local": -4, "latest-tiered": -5}
 
-func (o *offsetsOptions) print() error {
+func (o *offsetsOptions) print(servers []string) error {
 	text := o.time.Or("latest")
 	when, special := specialTimes[text]
 	if !special {
@@ -87,10 +94,6 @@ func (o *offsetsOptions) print() error {
 		return err
 	}
 	if _, err := client.LoadProperties(o.config.Or("")); err != nil {
-		return cli.AsException(err)
-	}
-	servers, err := client.ParseBootstrap(o.bootstrap.Or(o.brokerList.Or("")))
-	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())

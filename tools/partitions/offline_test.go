@@ -76,3 +76,11 @@ func TestReplicaVerificationRefusesWhatTheRealToolRefuses(t *testing.T) {
 		toolreplay.Case{Name: "replica-verification-version", Args: "--version"},
 	)})
 }
+
+// A client that cannot be created must be reported with the real tool's words.
+func TestClientsThatCannotStartAreReportedLikeByTheRealTool(t *testing.T) {
+	toolreplay.Run(t, toolreplay.Suite{Offline: true, Cases: toolreplay.Of(GetOffsetsTool,
+		toolreplay.Case{Name: "get-offsets-broker-without-port", Args: "--bootstrap-server nothing --topic one"},
+		toolreplay.Case{Name: "get-offsets-command-config-missing", Args: "--bootstrap-server {B} --topic one --command-config {F}/nosuch"},
+	)})
+}

@@ -27,13 +27,16 @@ type topicsAdmin struct {
 
 var callNames = map[string]string{"create": "createTopics", "delete": "listTopics", "alter": "listTopics", "describe": "listTopics", "list": "listTopics"}
 
+// noClient is the error of a client that could not be created.
+type noClient struct{ error }
+
 func (o *options) runOverBootstrap() error {
 	if _, err := client.LoadProperties(o.commandConfig.Or("")); err != nil {
-		return cli.AsException(err)
+		return noClient{err}
 	}
 	servers, err := client.ParseBootstrap(o.bootstrap.Or(""))
 	if err != nil {
-		return cli.NewJavaError("org.apache.kafka.common.KafkaException", "Failed to create new KafkaAdminClient")
+		return noClient{cli.NewJavaError("org.apache.kafka.common.KafkaException", "Failed to create new KafkaAdminClient")}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -39,3 +39,11 @@ func TestTopicsRefusesWhatTheRealToolRefuses(t *testing.T) {
 		toolreplay.Case{Name: "offline-version", Args: "--version"},
 	)})
 }
+
+// A client that cannot be created must be reported with the real tool's words.
+func TestClientsThatCannotStartAreReportedLikeByTheRealTool(t *testing.T) {
+	toolreplay.Run(t, toolreplay.Suite{Offline: true, Cases: toolreplay.Of(Tool,
+		toolreplay.Case{Name: "offline-broker-without-port", Args: "--bootstrap-server nothing --list"},
+		toolreplay.Case{Name: "offline-command-config-missing", Args: "--bootstrap-server {B} --list --command-config {F}/nosuch"},
+	)})
+}

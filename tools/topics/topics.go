@@ -45,6 +45,11 @@ func run(env *cli.Env, args []string) int {
 	} else {
 		err = o.runOverBootstrap()
 	}
+	var none noClient
+	if errors.As(err, &none) {
+		env.ComplainWithStack(none.error)
+		return 1
+	}
 	if err != nil {
 		env.Printf("Error while executing topic command : %s\n", err)
 		log.Errorf("%s\n", cli.ExceptionText(cli.JavaClass(err), err.Error()))
