@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// PatternError is the error of Java for a regular expression that cannot be compiled, where err is
+// PatternError returns the error of Java for a regular expression that cannot be compiled. err is
 // that of Go. Groups and classes that are not closed have Java's text.
 func PatternError(pattern string, err error) error {
 	text := err.Error()

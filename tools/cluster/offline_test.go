@@ -6,7 +6,7 @@ import (
 	"github.com/monedula/monedula/internal/toolreplay"
 )
 
-// Command lines that the real tool refuses must be refused with its words, without a connection.
+// Command lines that the real tool refuses must be refused with the same text, without a connection.
 func TestClusterRefusesWhatTheRealToolRefuses(t *testing.T) {
 	toolreplay.Run(t, toolreplay.Suite{Offline: true, Cases: toolreplay.Of(Tool,
 		toolreplay.Case{Name: "offline-unknown-command", Args: "nosuch --bootstrap-server {B}", Alone: true},

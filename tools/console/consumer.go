@@ -316,7 +316,7 @@ func (c *consoleConsumer) awaitBrokers(ctx context.Context) error {
 	return c.noOffset(ctx, cluster)
 }
 
-// noOffset is the error of a consumer that finds no offset for any partition of its topic.
+// noOffset returns the error of a consumer that finds no offset for any partition of its topic.
 func (c *consoleConsumer) noOffset(ctx context.Context, cluster *peerlink.Cluster) error {
 	metadata, err := cluster.Metadata(ctx, []string{c.o.topic.Or("")})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/monedula/monedula/internal/toolreplay"
 )
 
-// Command lines that the real producer refuses must be refused with its words, without a connection.
+// Command lines that the real producer refuses must be refused with the same text, without a connection.
 func TestConsoleProducerRefusesWhatTheRealToolRefuses(t *testing.T) {
 	toolreplay.Run(t, toolreplay.Suite{Offline: true, Cases: toolreplay.Of(ProducerTool,
 		toolreplay.Case{Name: "offline-producer-no-topic", Args: "--bootstrap-server {B}"},
@@ -25,7 +25,7 @@ func TestConsoleProducerRefusesWhatTheRealToolRefuses(t *testing.T) {
 	)})
 }
 
-// Command lines that the real consumer refuses must be refused with its words, without a connection.
+// Command lines that the real consumer refuses must be refused with the same text, without a connection.
 func TestConsoleConsumerRefusesWhatTheRealToolRefuses(t *testing.T) {
 	toolreplay.Run(t, toolreplay.Suite{Offline: true, Cases: toolreplay.Of(ConsumerTool,
 		toolreplay.Case{Name: "offline-consumer-no-topic", Args: "--bootstrap-server {B}"},

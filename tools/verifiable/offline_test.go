@@ -7,7 +7,7 @@ import (
 	"github.com/monedula/monedula/internal/toolreplay"
 )
 
-// Command lines that the real producer refuses must be refused with its words, without a connection.
+// Command lines that the real producer refuses must be refused with the same text, without a connection.
 func TestVerifiableProducerRefusesWhatTheRealToolRefuses(t *testing.T) {
 	toolreplay.Run(t, toolreplay.Suite{Offline: true, Cases: toolreplay.Of(ProducerTool,
 		toolreplay.Case{Name: "offline-producer-no-broker", Args: "--topic one", Alone: true, Tidy: testkit.TidyClients},
