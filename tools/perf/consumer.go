@@ -97,11 +97,10 @@ func (o *consumerPerfOptions) run() error {
 		o.Env.Println(head + ", data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec")
 	}
 	c := &consumerPerf{o: o, date: o.dateFormat.Or("yyyy-MM-dd HH:mm:ss:SSS")}
-	consumer, err := c.client()
+	options, err := c.options()
 	if err != nil {
 		return err
 	}
-	defer consumer.Close()
 	if c.messages, err = o.Number(o.messages, 0); err != nil {
 		return err
 	}
@@ -124,11 +123,16 @@ func (o *consumerPerfOptions) run() error {
 	if _, err := cli.JavaDate(c.date, time.Now()); err != nil {
 		return err
 	}
+	consumer, err := kgo.NewClient(options...)
+	if err != nil {
+		return err
+	}
+	defer consumer.Close()
 	return c.run(consumer)
 }
 
-// client returns a client that joins the group.
-func (c *consumerPerf) client() (*kgo.Client, error) {
+// options returns the options of a client that joins the group.
+func (c *consumerPerf) options() ([]kgo.Opt, error) {
 	o := c.o
 	props, err := client.LoadProperties(o.config.Or(""))
 	if err != nil {
@@ -159,13 +163,13 @@ func (c *consumerPerf) client() (*kgo.Client, error) {
 	}
 	c.joinFrom.Store(time.Now().UnixMilli())
 	revoked := func(context.Context, *kgo.Client, map[string][]int32) { c.joinFrom.Store(time.Now().UnixMilli()) }
-	return kgo.NewClient(append(append(config.Options, group.Options...), kgo.SeedBrokers(servers...), kgo.ConsumeTopics(o.topic.Or("")), kgo.ConsumeResetOffset(start),
+	return append(append(config.Options, group.Options...), kgo.SeedBrokers(servers...), kgo.ConsumeTopics(o.topic.Or("")), kgo.ConsumeResetOffset(start),
 		kgo.OnPartitionsRevoked(revoked), kgo.OnPartitionsLost(revoked),
 		kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) {
 			elapsed := time.Now().UnixMilli() - c.joinFrom.Load()
 			c.joined.Add(elapsed)
 			c.joinedRound.Add(elapsed)
-		}))...)
+		})), nil
 }
 
 func (c *consumerPerf) warnGone(topic string, partition int32) {
