@@ -106,7 +106,7 @@ func (m *Machine) applyAlteration(a *alteration) error {
 		case unchanged:
 			a.results[tp] = alterationResult{state: *current}
 		case code != protocol.None:
-			m.log.Infof("Rejecting AlterPartition from node %d for %s with %s: wanted %s, have %s", a.req.BrokerID, partitionName(tp), code, stateText(wanted), stateText(*current))
+			m.log.Infof("Rejecting AlterPartition from node %d for %s with %s: wanted %s, have %s", a.req.BrokerID, tp, code, stateText(wanted), stateText(*current))
 			a.results[tp] = alterationResult{code: code}
 		default:
 			wanted.ControllerEpoch = m.c.epoch
@@ -115,14 +115,14 @@ func (m *Machine) applyAlteration(a *alteration) error {
 	}
 	conflicts, err := m.leaderships.write(m.ctx, accepted, func(tp TopicPartition, o electionOutcome) {
 		if o.err != nil {
-			m.log.Errorf("Failed to update ISR for partition %s: %v", partitionName(tp), o.err)
+			m.log.Errorf("Failed to update ISR for partition %s: %v", tp, o.err)
 			a.results[tp] = alterationResult{code: codeOfStore(o.err)}
 			return
 		}
 		a.results[tp] = alterationResult{state: o.state}
 	})
 	for _, tp := range conflicts {
-		m.log.Infof("Failed to update ISR to %s for partition %s, bad ZK version.", stateText(accepted[tp]), partitionName(tp))
+		m.log.Infof("Failed to update ISR to %s for partition %s, bad ZK version.", stateText(accepted[tp]), tp)
 		a.results[tp] = alterationResult{code: protocol.InvalidUpdateVersion}
 	}
 	return err
@@ -214,7 +214,7 @@ func (m *Machine) completeAltered(a *alteration) error {
 			if fatal(err) {
 				return err
 			}
-			m.log.Errorf("Error completing reassignment of partition %s: %v", partitionName(tp), err)
+			m.log.Errorf("Error completing reassignment of partition %s: %v", tp, err)
 		}
 	}
 	return nil

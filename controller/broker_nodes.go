@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -41,7 +42,7 @@ func (bn *brokerNodes) read(ctx context.Context) (map[int32]zkstore.BrokerInfo, 
 		}
 	}
 	if len(incompatible) > 0 {
-		bn.log.Warnf("Ignoring registration of new brokers due to incompatibilities with finalized features: %s", joinIDs(incompatible))
+		bn.log.Warnf("Ignoring registration of new brokers due to incompatibilities with finalized features: %s", javatext.Join(incompatible, ","))
 	}
 	return brokers, nil
 }

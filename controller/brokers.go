@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -47,7 +48,7 @@ func (brokerChange) process(m *Machine) error {
 	}
 	d := diffBrokers(m.c.brokers, now)
 	m.log.Infof("Newly added brokers: %s, deleted brokers: %s, bounced brokers: %s, all live brokers: %s",
-		joinIDs(d.added), joinIDs(d.dead), joinIDs(d.bounced), joinIDs(sortedKeys(now)))
+		javatext.Join(d.added, ","), javatext.Join(d.dead, ","), javatext.Join(d.bounced, ","), javatext.Join(sortedKeys(now), ","))
 	for _, id := range d.added {
 		m.peers.Add(now[id])
 	}
@@ -94,7 +95,7 @@ func (m *Machine) addBrokers(ids []int32, now map[int32]zkstore.BrokerInfo) erro
 // new ones. Then it continues elections, reassignments and deletions that waited for the new
 // brokers.
 func (m *Machine) brokersStarted(ids []int32) error {
-	m.log.Infof("New broker startup callback for %s", joinIDs(ids))
+	m.log.Infof("New broker startup callback for %s", javatext.Join(ids, ","))
 	for _, id := range ids {
 		delete(m.c.offlineDirs, id)
 	}
@@ -115,7 +116,7 @@ func (m *Machine) brokersStarted(ids []int32) error {
 	}
 	if waiting := m.deletions.ofQueuedTopics(replicas); len(waiting) > 0 {
 		m.log.Infof("Some replicas %s for topics scheduled for deletion %s are on the newly restarted brokers %s. Signaling restart of topic deletion for these topics",
-			joinReplicas(waiting), joinTexts(sortedKeys(m.c.deletionQueue.queued)), joinIDs(ids))
+			javatext.Join(waiting, ","), javatext.Join(sortedKeys(m.c.deletionQueue.queued), ","), javatext.Join(ids, ","))
 		if err := m.deletions.resumeTopics(m.ctx, topicsOfReplicas(waiting)...); err != nil {
 			return err
 		}
@@ -135,7 +136,7 @@ func (m *Machine) removeBrokers(ids []int32) error {
 
 // brokersFailed takes the replicas on failed brokers offline and elects other leaders.
 func (m *Machine) brokersFailed(ids []int32) error {
-	m.log.Infof("Broker failure callback for %s", joinIDs(ids))
+	m.log.Infof("Broker failure callback for %s", javatext.Join(ids, ","))
 	var leaving []int32
 	for _, id := range ids {
 		delete(m.c.offlineDirs, id)
@@ -145,7 +146,7 @@ func (m *Machine) brokersFailed(ids []int32) error {
 		}
 	}
 	if len(leaving) > 0 {
-		m.log.Infof("Removed %s from list of shutting down brokers.", joinIDs(leaving))
+		m.log.Infof("Removed %s from list of shutting down brokers.", javatext.Join(leaving, ","))
 	}
 	if err := m.replicasWentOffline(m.c.replicasOnBrokers(ids...)); err != nil {
 		return err

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/monedula/monedula/zkstore"
@@ -19,6 +20,11 @@ const (
 type replicaID struct {
 	TopicPartition
 	Broker int32
+}
+
+// String returns the replica as Kafka's PartitionAndReplica does.
+func (r replicaID) String() string {
+	return fmt.Sprintf("[Topic=%s,Partition=%d,Replica=%d]", r.Topic, r.Partition, r.Broker)
 }
 
 // controllerContext is the state of the controller during its term. Only the Machine's goroutine

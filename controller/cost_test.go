@@ -40,10 +40,10 @@ func TestLongReplicaListsDoNotBlockTheController(t *testing.T) {
 			answered = err == nil && len(results) == 2
 			for tp, err := range results {
 				if protocol.CodeOf(err) != protocol.InvalidReplicaAssignment {
-					t.Errorf("%s ids for %s: %v", name, partitionName(tp), protocol.CodeOf(err))
+					t.Errorf("%s ids for %s: %v", name, tp, protocol.CodeOf(err))
 				}
 				if message := protocol.MessageOf(err); len(*message) < len(target) {
-					t.Errorf("%s ids for %s: the message lacks the list: %.100s", name, partitionName(tp), *message)
+					t.Errorf("%s ids for %s: the message lacks the list: %.100s", name, tp, *message)
 				}
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -33,9 +34,9 @@ type topicDeletions struct {
 // they are resumed.
 func (td *topicDeletions) start(ctx context.Context, marked []string, ineligible map[string]bool) error {
 	td.log.Infof("Initializing manager with initial deletions: %s, initial ineligible deletions: %s",
-		scalaList("Set", marked), scalaList("HashSet", sortedKeys(ineligible)))
+		javatext.ImmutableSet(marked, javatext.StringHash), javatext.MutableSet(sortedKeys(ineligible), javatext.StringHash))
 	if !td.enabled {
-		td.log.Infof("Removing %s since delete topic is disabled", scalaList("Set", marked))
+		td.log.Infof("Removing %s since delete topic is disabled", javatext.ImmutableSet(marked, javatext.StringHash))
 		return td.store.RemoveTopicDeletions(ctx, td.c.fence(), marked)
 	}
 	for _, topic := range marked {
@@ -68,7 +69,7 @@ func (td *topicDeletions) fail(ctx context.Context, replicas []replicaID) error 
 	if len(replicas) == 0 {
 		return nil
 	}
-	td.log.Debugf("Deletion failed for replicas %s", joinReplicas(replicas))
+	td.log.Debugf("Deletion failed for replicas %s", javatext.Join(replicas, ","))
 	if err := td.replicas.move(ctx, replicas, replicaDeletionIneligible); err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (td *topicDeletions) fail(ctx context.Context, replicas []replicaID) error 
 // complete records replicas that have deleted their data.
 func (td *topicDeletions) complete(ctx context.Context, replicas []replicaID) error {
 	replicas = td.ofQueuedTopics(replicas)
-	td.log.Debugf("Deletion successfully completed for replicas %s", joinReplicas(replicas))
+	td.log.Debugf("Deletion successfully completed for replicas %s", javatext.Join(replicas, ","))
 	if err := td.replicas.move(ctx, replicas, replicaDeletionSuccessful); err != nil {
 		return err
 	}
@@ -227,7 +228,7 @@ func (topicDeletion) process(m *Machine) error {
 		}
 	}
 	if !m.cfg.DeleteTopics {
-		m.log.Infof("Removing %s since delete topic is disabled", scalaList("Set", known))
+		m.log.Infof("Removing %s since delete topic is disabled", javatext.ImmutableSet(known, javatext.StringHash))
 		return m.store.RemoveTopicDeletions(m.ctx, m.c.fence(), known)
 	}
 	if len(known) == 0 {

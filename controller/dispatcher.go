@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/javatext"
 )
 
 // dispatcher sends the requests of batches. It passes them to the queues of the brokers, logs them,
@@ -68,14 +70,14 @@ func (d *dispatcher) logRequests(b *batch, out []outgoing) {
 					leaders++
 				}
 				if traced {
-					d.changes.Tracef("Sending %s LeaderAndIsr request %s to broker %d for partition %s", kind, e.text(tp), o.broker, partitionName(tp))
+					d.changes.Tracef("Sending %s LeaderAndIsr request %s to broker %d for partition %s", kind, e.text(tp), o.broker, tp)
 				}
 			}
 			d.changes.Infof("Sending LeaderAndIsr request to broker %d with %d become-leader and %d become-follower partitions",
 				o.broker, leaders, len(b.leaderAndISR[o.broker])-leaders)
 		case *kmsg.UpdateMetadataRequest:
 			if !updateLogged {
-				d.changes.Infof("Sending UpdateMetadata request to brokers %s for %d partitions", scalaList("HashSet", b.updateRecipients()), countPartitions(req))
+				d.changes.Infof("Sending UpdateMetadata request to brokers %s for %d partitions", javatext.MutableSet(b.updateRecipients(), javatext.IntHash), countPartitions(req))
 			}
 			updateLogged = true
 		case *kmsg.StopReplicaRequest:
@@ -108,8 +110,8 @@ func (e leaderAndISREntry) text(tp TopicPartition) string {
 		recovery = 1
 	}
 	return fmt.Sprintf("LeaderAndIsrPartitionState(topicName='%s', partitionIndex=%d, controllerEpoch=%d, leader=%d, leaderEpoch=%d, isr=%s, partitionEpoch=%d, replicas=%s, addingReplicas=%s, removingReplicas=%s, isNew=%t, leaderRecoveryState=%d)",
-		tp.Topic, tp.Partition, e.state.ControllerEpoch, e.state.Leader, e.state.LeaderEpoch, intList(e.state.ISR), e.state.Version,
-		intList(e.assignment.Replicas), intList(e.assignment.Adding), intList(e.assignment.Removing), e.isNew, recovery)
+		tp.Topic, tp.Partition, e.state.ControllerEpoch, e.state.Leader, e.state.LeaderEpoch, javatext.List(e.state.ISR), e.state.Version,
+		javatext.List(e.assignment.Replicas), javatext.List(e.assignment.Adding), javatext.List(e.assignment.Removing), e.isNew, recovery)
 }
 
 func countPartitions(req *kmsg.UpdateMetadataRequest) int {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -111,11 +112,11 @@ func (er *electionRequests) run(ctx context.Context, e electionRequest, tps []To
 		switch {
 		case p == nil:
 			if unknown++; unknown <= unknownLogged {
-				er.log.Infof("Skipping replica leader election (%s) for partition %s by %s since it doesn't exist.", e.type_, partitionName(tp), e.trigger)
+				er.log.Infof("Skipping replica leader election (%s) for partition %s by %s since it doesn't exist.", e.type_, tp, e.trigger)
 			}
 			results[tp] = ElectionResult{noLeader, protocol.Errorf(protocol.UnknownTopicOrPartition, "The partition does not exist.")}
 		case er.c.queuedForDeletion(tp.Topic):
-			er.log.Warnf("Skipping replica leader election (%s) for partitions %s by %s since the respective topics are being deleted", e.type_, partitionName(tp), e.trigger)
+			er.log.Warnf("Skipping replica leader election (%s) for partitions %s by %s since the respective topics are being deleted", e.type_, tp, e.trigger)
 			results[tp] = ElectionResult{noLeader, protocol.Errorf(protocol.InvalidTopicException, "The topic is being deleted")}
 		case electionNeeded(er.c, p, e.type_):
 			electable = append(electable, tp)
@@ -155,7 +156,7 @@ func (er *electionRequests) result(tp TopicPartition, outcomes map[TopicPartitio
 		if s := er.c.leadership(tp); s != nil && er.c.partition(tp).state == onlinePartition {
 			return ElectionResult{Leader: s.Leader}
 		}
-		o.err = stateChangeFailed("Failed to elect leader for partition %s in %s state", partitionName(tp), er.c.partition(tp).state)
+		o.err = stateChangeFailed("Failed to elect leader for partition %s in %s state", tp.String(), er.c.partition(tp).state)
 	}
 	switch {
 	case o.err == nil:
@@ -172,7 +173,7 @@ func (er *electionRequests) result(tp TopicPartition, outcomes map[TopicPartitio
 // elect runs preferred or unclean elections. An unclean election not requested through the
 // ElectLeaders API elects a replica out of sync only if the topic allows it.
 func (er *electionRequests) elect(ctx context.Context, tps []TopicPartition, t ElectionType, trigger electionTrigger) (map[TopicPartition]electionOutcome, error) {
-	er.log.Infof("Starting replica leader election (%s) for partitions %s triggered by %s", t, joinPartitions(tps), trigger)
+	er.log.Infof("Starting replica leader election (%s) for partitions %s triggered by %s", t, javatext.Join(tps, ","), trigger)
 	s := electPreferred
 	if t == ElectUnclean {
 		s = electOffline
@@ -189,7 +190,7 @@ func (er *electionRequests) elect(ctx context.Context, tps []TopicPartition, t E
 	}
 	for _, tp := range sortedPartitions(outcomes) {
 		if o := outcomes[tp]; o.err != nil {
-			er.log.Errorf("Error completing replica leader election (%s) for partition %s: %v", t, partitionName(tp), o.err)
+			er.log.Errorf("Error completing replica leader election (%s) for partition %s: %v", t, tp, o.err)
 		}
 	}
 	er.logPreferred(tps)
@@ -212,9 +213,9 @@ func (er *electionRequests) logPreferred(tps []TopicPartition) {
 			continue
 		}
 		if preferred := p.assignment.Replicas[0]; p.leadership.Leader == preferred {
-			er.log.Infof("Partition %s completed preferred replica leader election. New leader is %d", partitionName(tp), preferred)
+			er.log.Infof("Partition %s completed preferred replica leader election. New leader is %d", tp, preferred)
 		} else {
-			er.log.Warnf("Partition %s failed to complete preferred replica leader election to %d. Leader is still %d", partitionName(tp), preferred, p.leadership.Leader)
+			er.log.Warnf("Partition %s failed to complete preferred replica leader election to %d. Leader is still %d", tp, preferred, p.leadership.Leader)
 		}
 	}
 }
@@ -238,10 +239,10 @@ func (er *electionRequests) resumePreferred(ctx context.Context) error {
 			pending = append(pending, tp)
 		}
 	}
-	er.log.Infof("Partitions undergoing preferred replica election: %s", joinPartitions(asked))
-	er.log.Infof("Partitions that completed preferred replica election: %s", joinPartitions(done))
-	er.log.Infof("Skipping preferred replica election for partitions due to topic deletion: %s", joinPartitions(skipped))
-	er.log.Infof("Resuming preferred replica election for partitions: %s", joinPartitions(pending))
+	er.log.Infof("Partitions undergoing preferred replica election: %s", javatext.Join(asked, ","))
+	er.log.Infof("Partitions that completed preferred replica election: %s", javatext.Join(done, ","))
+	er.log.Infof("Skipping preferred replica election for partitions due to topic deletion: %s", javatext.Join(skipped, ","))
+	er.log.Infof("Resuming preferred replica election for partitions: %s", javatext.Join(pending, ","))
 	_, err = er.elect(ctx, pending, ElectPreferred, zkTriggered)
 	return err
 }

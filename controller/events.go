@@ -3,6 +3,7 @@ package controller
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -63,7 +64,7 @@ func (e leaderAndISRAnswered) process(m *Machine) error {
 	if len(lost) == 0 {
 		return nil
 	}
-	m.changes.Infof("Mark replicas %s on broker %d as offline", joinPartitions(partitionsOfReplicas(lost)), e.broker)
+	m.changes.Infof("Mark replicas %s on broker %d as offline", javatext.Join(partitionsOfReplicas(lost), ","), e.broker)
 	return m.replicasWentOffline(lost)
 }
 

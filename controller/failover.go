@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -269,8 +270,8 @@ func (m *Machine) startDeletions() error {
 	for tp := range m.c.reassigning {
 		ineligible[tp.Topic] = true
 	}
-	m.log.Infof("List of topics to be deleted: %s", joinTexts(marked))
-	m.log.Infof("List of topics ineligible for deletion: %s", joinTexts(sortedKeys(ineligible)))
+	m.log.Infof("List of topics to be deleted: %s", javatext.Join(marked, ","))
+	m.log.Infof("List of topics ineligible for deletion: %s", javatext.Join(sortedKeys(ineligible), ","))
 	m.log.Infof("Initializing topic deletion manager")
 	return m.deletions.start(m.ctx, marked, ineligible)
 }
@@ -370,9 +371,9 @@ func (m *Machine) initializeContext() error {
 	for _, id := range m.c.registeredIDs() {
 		m.peers.Add(m.c.brokers[id])
 	}
-	m.log.Infof("Currently active brokers in the cluster: %s", scalaList("Set", m.c.liveIDs()))
-	m.log.Infof("Currently shutting brokers in the cluster: %s", scalaList("HashSet", sortedKeys(m.c.shuttingDown)))
-	m.log.Infof("Current list of topics in the cluster: %s", scalaList("HashSet", names))
+	m.log.Infof("Currently active brokers in the cluster: %s", liveText(m.c.liveIDs()))
+	m.log.Infof("Currently shutting brokers in the cluster: %s", javatext.MutableSet(sortedKeys(m.c.shuttingDown), javatext.IntHash))
+	m.log.Infof("Current list of topics in the cluster: %s", javatext.MutableSet(names, javatext.StringHash))
 	return nil
 }
 

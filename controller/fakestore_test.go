@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -547,7 +548,7 @@ func (s *fakeStore) SetPartitionReassignments(_ context.Context, f zkstore.Fence
 		s.nodeDeleted(zkstore.ReassignPartitionsPath)
 		return nil
 	}
-	s.journal("zk set /admin/reassign_partitions %s", joinPartitions(sortedPartitions(r)))
+	s.journal("zk set /admin/reassign_partitions %s", javatext.Join(sortedPartitions(r), ","))
 	s.reassignments = r
 	return nil
 }
@@ -576,9 +577,9 @@ func topicText(t zkstore.TopicNode) string {
 	var parts []string
 	for _, i := range sortedKeys(t.Partitions) {
 		a := t.Partitions[i]
-		text := fmt.Sprintf("%d=%s", i, joinIDs(a.Replicas))
+		text := fmt.Sprintf("%d=%s", i, javatext.Join(a.Replicas, ","))
 		if beingReassigned(a) {
-			text += fmt.Sprintf("(+%s -%s)", joinIDs(a.Adding), joinIDs(a.Removing))
+			text += fmt.Sprintf("(+%s -%s)", javatext.Join(a.Adding, ","), javatext.Join(a.Removing, ","))
 		}
 		parts = append(parts, text)
 	}
@@ -586,7 +587,7 @@ func topicText(t zkstore.TopicNode) string {
 }
 
 func stateLine(tp TopicPartition, s zkstore.PartitionState) string {
-	text := fmt.Sprintf("%s v%d leader=%d epoch=%d isr=%s", partitionName(tp), s.Version, s.Leader, s.LeaderEpoch, joinIDs(s.ISR))
+	text := fmt.Sprintf("%s v%d leader=%d epoch=%d isr=%s", tp, s.Version, s.Leader, s.LeaderEpoch, javatext.Join(s.ISR, ","))
 	if s.Recovering {
 		text += " recovering"
 	}

@@ -191,12 +191,12 @@ func compareTree(t *testing.T, h *harness, file, except string) {
 		got, exists := h.store.states[tp]
 		got.Version = 0
 		if !exists || stateText(got) != stateText(w) || got.ControllerEpoch != w.ControllerEpoch {
-			t.Errorf("%s: %s is %s, want %s", file, partitionName(tp), leadershipText(got), leadershipText(w))
+			t.Errorf("%s: %s is %s, want %s", file, tp, leadershipText(got), leadershipText(w))
 		}
 	}
 	for tp := range h.store.states {
 		if _, exists := want[tp]; !exists && tp.Topic != except {
-			t.Errorf("%s: %s is not in the file", file, partitionName(tp))
+			t.Errorf("%s: %s is not in the file", file, tp)
 		}
 	}
 }

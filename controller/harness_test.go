@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
@@ -226,9 +227,9 @@ func requestLines(req kmsg.Request) []string {
 	case *kmsg.LeaderAndISRRequest:
 		say("LeaderAndIsr v%d -> be=%d ce=%d leaders=%s", req.Version, req.BrokerEpoch, req.ControllerEpoch, liveLeaders(req))
 		each := func(topic string, p kmsg.LeaderAndISRRequestTopicPartition) {
-			text := fmt.Sprintf("  %s-%d leader=%d epoch=%d isr=%s v%d replicas=%s", topic, p.Partition, p.Leader, p.LeaderEpoch, joinIDs(p.ISR), p.ZKVersion, joinIDs(p.Replicas))
+			text := fmt.Sprintf("  %s-%d leader=%d epoch=%d isr=%s v%d replicas=%s", topic, p.Partition, p.Leader, p.LeaderEpoch, javatext.Join(p.ISR, ","), p.ZKVersion, javatext.Join(p.Replicas, ","))
 			if len(p.AddingReplicas)+len(p.RemovingReplicas) > 0 {
-				text += fmt.Sprintf("(+%s -%s)", joinIDs(p.AddingReplicas), joinIDs(p.RemovingReplicas))
+				text += fmt.Sprintf("(+%s -%s)", javatext.Join(p.AddingReplicas, ","), javatext.Join(p.RemovingReplicas, ","))
 			}
 			if p.IsNew {
 				text += " new"
@@ -251,11 +252,11 @@ func requestLines(req kmsg.Request) []string {
 		for _, b := range req.LiveBrokers {
 			brokers = append(brokers, b.ID)
 		}
-		say("UpdateMetadata v%d -> be=%d ce=%d brokers=%s", req.Version, req.BrokerEpoch, req.ControllerEpoch, joinIDs(brokers))
+		say("UpdateMetadata v%d -> be=%d ce=%d brokers=%s", req.Version, req.BrokerEpoch, req.ControllerEpoch, javatext.Join(brokers, ","))
 		each := func(topic string, p kmsg.UpdateMetadataRequestTopicPartition) {
-			text := fmt.Sprintf("  %s-%d leader=%d epoch=%d isr=%s v%d replicas=%s", topic, p.Partition, p.Leader, p.LeaderEpoch, joinIDs(p.ISR), p.ZKVersion, joinIDs(p.Replicas))
+			text := fmt.Sprintf("  %s-%d leader=%d epoch=%d isr=%s v%d replicas=%s", topic, p.Partition, p.Leader, p.LeaderEpoch, javatext.Join(p.ISR, ","), p.ZKVersion, javatext.Join(p.Replicas, ","))
 			if len(p.OfflineReplicas) > 0 {
-				text += " offline=" + joinIDs(p.OfflineReplicas)
+				text += " offline=" + javatext.Join(p.OfflineReplicas, ",")
 			}
 			say("%s", text)
 		}
@@ -283,7 +284,7 @@ func liveLeaders(req *kmsg.LeaderAndISRRequest) string {
 	for _, l := range req.LiveLeaders {
 		ids = append(ids, l.BrokerID)
 	}
-	return joinIDs(ids)
+	return javatext.Join(ids, ",")
 }
 
 func tp(topic string, partition int32) TopicPartition {

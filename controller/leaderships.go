@@ -31,12 +31,12 @@ func (l *leaderships) read(ctx context.Context, tps []TopicPartition) error {
 // check returns an error if the state is missing (known is false) or a later controller wrote it.
 func (l *leaderships) check(tp TopicPartition, s zkstore.PartitionState, known bool) error {
 	if !known {
-		return stateChangeFailed("LeaderAndIsr information doesn't exist for partition %s in %s state", partitionName(tp), l.c.partition(tp).state)
+		return stateChangeFailed("LeaderAndIsr information doesn't exist for partition %s in %s state", tp.String(), l.c.partition(tp).state)
 	}
 	if s.ControllerEpoch > l.c.epoch {
 		return stateChangeFailed("Aborted leader election for partition %s since the LeaderAndIsr path was already written by another controller. "+
 			"This probably means that the current controller %d went through a soft failure and another controller was elected with epoch %d.",
-			partitionName(tp), l.id, s.ControllerEpoch)
+			tp.String(), l.id, s.ControllerEpoch)
 	}
 	return nil
 }

@@ -33,12 +33,12 @@ func TestEachWrittenStateHasOneResult(t *testing.T) {
 	}
 	for _, at := range []TopicPartition{changed, missing} {
 		if epoch := p.c.leadership(at).LeaderEpoch; epoch != 0 {
-			t.Errorf("%s was not written, but the context has its leader epoch %d", partitionName(at), epoch)
+			t.Errorf("%s was not written, but the context has its leader epoch %d", at, epoch)
 		}
 	}
 	p.store.fail["SetPartitionStates"] = zkstore.ErrControllerMoved
 	_, err = p.leaderships.write(p.ctx, states, func(at TopicPartition, o electionOutcome) {
-		t.Errorf("%s has the outcome %v although the event has ended", partitionName(at), o)
+		t.Errorf("%s has the outcome %v although the event has ended", at, o)
 	})
 	if !moved(err) {
 		t.Errorf("the error of a deposed controller is %v", err)
@@ -61,7 +61,7 @@ func TestReadStatesAreAdopted(t *testing.T) {
 	}
 	for at, known := range map[TopicPartition]bool{foreign: true, missing: false} {
 		if err := p.leaderships.check(at, *p.c.leadership(at), known); !errors.Is(err, errStateChange) {
-			t.Errorf("%s: %v", partitionName(at), err)
+			t.Errorf("%s: %v", at, err)
 		}
 	}
 	if err := p.leaderships.check(missing, *p.c.leadership(missing), true); err != nil {

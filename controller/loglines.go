@@ -2,55 +2,21 @@ package controller
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/zkstore"
 )
 
-// The functions below format data for log lines as Kafka does.
+// The functions below format data for log lines and messages as Kafka does.
 
-func joinIDs(ids []int32) string {
-	texts := make([]string, len(ids))
-	for i, id := range ids {
-		texts[i] = strconv.Itoa(int(id))
-	}
-	return strings.Join(texts, ",")
+// liveText returns the ids of live brokers like Kafka's set of them, which is made from the keys of
+// a mutable map. ids is in ascending order.
+func liveText(ids []int32) string {
+	return javatext.ImmutableSet(javatext.MutableOrder(ids, javatext.IntHash), javatext.IntHash)
 }
-
-func joinTexts(texts []string) string { return strings.Join(texts, ",") }
-
-func joinPartitions(tps []TopicPartition) string {
-	texts := make([]string, len(tps))
-	for i, tp := range tps {
-		texts[i] = partitionName(tp)
-	}
-	return strings.Join(texts, ",")
-}
-
-func joinReplicas(replicas []replicaID) string {
-	texts := make([]string, len(replicas))
-	for i, r := range replicas {
-		texts[i] = fmt.Sprintf("[Topic=%s,Partition=%d,Replica=%d]", r.Topic, r.Partition, r.Broker)
-	}
-	return strings.Join(texts, ",")
-}
-
-func partitionName(tp TopicPartition) string { return fmt.Sprintf("%s-%d", tp.Topic, tp.Partition) }
-
-// scalaList returns a collection in Scala's notation, for example List(0, 1).
-func scalaList[T any](kind string, items []T) string {
-	texts := make([]string, len(items))
-	for i, item := range items {
-		texts[i] = fmt.Sprint(item)
-	}
-	return kind + "(" + strings.Join(texts, ", ") + ")"
-}
-
-func intList(ids []int32) string { return "[" + strings.ReplaceAll(joinIDs(ids), ",", ", ") + "]" }
 
 func recoveryText(recovering bool) string {
 	if recovering {
@@ -66,27 +32,27 @@ func stateText(s zkstore.PartitionState) string {
 		members[i] = fmt.Sprintf("BrokerState(brokerId=%d, brokerEpoch=-1)", id)
 	}
 	return fmt.Sprintf("LeaderAndIsr(leader=%d, leaderEpoch=%d, isrWithBrokerEpoch=%s, leaderRecoveryState=%s, partitionEpoch=%d)",
-		s.Leader, s.LeaderEpoch, scalaList("List", members), recoveryText(s.Recovering), s.Version)
+		s.Leader, s.LeaderEpoch, javatext.Collection("List", members), recoveryText(s.Recovering), s.Version)
 }
 
 // leadershipText returns a partition's state with the epoch of the controller that wrote it.
 func leadershipText(s zkstore.PartitionState) string {
 	return fmt.Sprintf("(Leader:%d,ISR:%s,LeaderRecoveryState:%s,LeaderEpoch:%d,ZkVersion:%d,ControllerEpoch:%d)",
-		s.Leader, joinIDs(s.ISR), recoveryText(s.Recovering), s.LeaderEpoch, s.Version, s.ControllerEpoch)
+		s.Leader, javatext.Join(s.ISR, ","), recoveryText(s.Recovering), s.LeaderEpoch, s.Version, s.ControllerEpoch)
 }
 
 func assignmentText(a zkstore.Assignment) string {
 	return fmt.Sprintf("ReplicaAssignment(replicas=%s, addingReplicas=%s, removingReplicas=%s)",
-		joinIDs(a.Replicas), joinIDs(a.Adding), joinIDs(a.Removing))
+		javatext.Join(a.Replicas, ","), javatext.Join(a.Adding, ","), javatext.Join(a.Removing, ","))
 }
 
 // epochsText returns the brokers and their epochs in the notation of a Scala map.
 func epochsText(c *controllerContext) string {
 	var texts []string
-	for _, id := range c.registeredIDs() {
+	for _, id := range javatext.MutableOrder(c.registeredIDs(), javatext.IntHash) {
 		texts = append(texts, fmt.Sprintf("%d -> %d", id, c.brokers[id].Epoch))
 	}
-	return scalaList("HashMap", texts)
+	return javatext.Collection("HashMap", texts)
 }
 
 // logger writes log lines with a prefix that names the component, as Kafka's classes do.

@@ -1,6 +1,10 @@
 package controller
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/monedula/monedula/internal/javatext"
+)
 
 // logDirEventNotification notifies that brokers reported failed log directories.
 type logDirEventNotification struct{}
@@ -19,7 +23,7 @@ func (logDirEventNotification) process(m *Machine) error {
 	}
 	brokers, err := m.store.LogDirEventBrokers(m.ctx, nodes)
 	if err == nil {
-		m.log.Infof("Handling log directory failure for brokers %s", joinIDs(brokers))
+		m.log.Infof("Handling log directory failure for brokers %s", javatext.Join(brokers, ","))
 		err = m.replicas.move(m.ctx, m.c.replicasOnBrokers(brokers...), onlineReplica)
 	}
 	if err != nil && fatal(err) {

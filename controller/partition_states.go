@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -140,7 +141,7 @@ func (ps *partitionStates) legal(tps []TopicPartition, to partitionState) []Topi
 			continue
 		}
 		ps.logFailed(tp, p.state, to, fmt.Errorf("partition %s should be in one of %v states before moving to %s state. Instead it is in %s state",
-			partitionName(tp), to.predecessors(), to, p.state))
+			tp.String(), to.predecessors(), to, p.state))
 	}
 	return legal
 }
@@ -164,9 +165,9 @@ func (ps *partitionStates) transit(ctx context.Context, b *batch, tps []TopicPar
 	for _, tp := range tps {
 		p := ps.c.partition(tp)
 		if to == newPartition {
-			ps.changes.Infof("Changed partition %s state from %s to %s with assigned replicas %s", partitionName(tp), p.state, to, joinIDs(p.assignment.Replicas))
+			ps.changes.Infof("Changed partition %s state from %s to %s with assigned replicas %s", tp, p.state, to, javatext.Join(p.assignment.Replicas, ","))
 		} else {
-			ps.changes.Tracef("Changed partition %s state from %s to %s", partitionName(tp), p.state, to)
+			ps.changes.Tracef("Changed partition %s state from %s to %s", tp, p.state, to)
 		}
 		p.state = to
 	}
@@ -187,7 +188,7 @@ func (ps *partitionStates) initialize(ctx context.Context, b *batch, tps []Topic
 		if len(live) == 0 {
 			fail(tp, stateChangeFailed(
 				"Controller %d epoch %d encountered error during state change of partition %s from New to Online, assigned replicas are [%s], live brokers are [%s]. No assigned replica is alive.",
-				ps.id, ps.c.epoch, partitionName(tp), joinIDs(replicas), scalaList("Set", ps.c.liveIDs())))
+				ps.id, ps.c.epoch, tp.String(), javatext.Join(replicas, ","), liveText(ps.c.liveIDs())))
 			continue
 		}
 		states[tp] = zkstore.PartitionState{ControllerEpoch: ps.c.epoch, Leader: live[0], ISR: live}
@@ -213,7 +214,7 @@ func (ps *partitionStates) initialize(ctx context.Context, b *batch, tps []Topic
 
 func (ps *partitionStates) becameOnline(tp TopicPartition) {
 	p := ps.c.partition(tp)
-	ps.changes.Infof("Changed partition %s from %s to %s with state %s", partitionName(tp), p.state, onlinePartition, stateText(*p.leadership))
+	ps.changes.Infof("Changed partition %s from %s to %s with state %s", tp, p.state, onlinePartition, stateText(*p.leadership))
 	p.state = onlinePartition
 }
 
@@ -232,7 +233,7 @@ func (ps *partitionStates) electLeaders(ctx context.Context, b *batch, tps []Top
 			return err
 		}
 		if rest = conflicts; len(rest) > 0 {
-			ps.log.Infof("Retrying leader election with strategy %s for partitions %s", s, joinPartitions(rest))
+			ps.log.Infof("Retrying leader election with strategy %s for partitions %s", s, javatext.Join(rest, ","))
 		}
 	}
 	for _, tp := range tps {
@@ -304,7 +305,7 @@ func (ps *partitionStates) electOnce(ctx context.Context, b *batch, tps []TopicP
 		}
 		next, to, ok := elect(s, ps.ballot(tp, state, unclean[tp.Topic]))
 		if !ok {
-			outcomes[tp] = electionOutcome{err: stateChangeFailed("Failed to elect leader for partition %s under strategy %s", partitionName(tp), s)}
+			outcomes[tp] = electionOutcome{err: stateChangeFailed("Failed to elect leader for partition %s under strategy %s", tp.String(), s)}
 			continue
 		}
 		next.ControllerEpoch = ps.c.epoch
@@ -372,5 +373,5 @@ func (ps *partitionStates) uncleanAllowed(ctx context.Context, states map[TopicP
 }
 
 func (ps *partitionStates) logFailed(tp TopicPartition, from, to partitionState, err error) {
-	ps.changes.Failed(err, "Controller %d epoch %d failed to change state for partition %s from %s to %s", ps.id, ps.c.epoch, partitionName(tp), from, to)
+	ps.changes.Failed(err, "Controller %d epoch %d failed to change state for partition %s from %s to %s", ps.id, ps.c.epoch, tp.String(), from, to)
 }

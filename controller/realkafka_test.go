@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/zkstore"
@@ -111,7 +112,7 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 
 	for _, broker := range real {
 		resp := ask(t, broker, kmsg.NewPtrMetadataRequest()).(*kmsg.MetadataResponse)
-		if resp.ControllerID != 0 || len(resp.Brokers) != 3 || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 2 || joinIDs(resp.Topics[0].Partitions[0].Replicas) != "2,1" {
+		if resp.ControllerID != 0 || len(resp.Brokers) != 3 || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 2 || javatext.Join(resp.Topics[0].Partitions[0].Replicas, ",") != "2,1" {
 			t.Errorf("metadata of broker %d: %+v", broker.ID, resp)
 		}
 	}
@@ -146,7 +147,7 @@ func sortedText(ids []int32) string {
 	for _, id := range ids {
 		set[id] = true
 	}
-	return joinIDs(sortedKeys(set))
+	return javatext.Join(sortedKeys(set), ",")
 }
 
 // last returns the last n lines of a log.

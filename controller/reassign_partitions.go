@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -81,8 +82,8 @@ func (ra *reassignments) refuseDrops(ctx context.Context, plans map[TopicPartiti
 	for _, tp := range tps {
 		if isr := states[tp].ISR; len(isr) > 0 && subset(isr, dropped[tp]) {
 			refused[tp] = protocol.Errorf(protocol.InvalidReplicaAssignment,
-				"Unable to drop replicas %s of partition %s because no other replica is in sync.", joinIDs(dropped[tp]), partitionName(tp))
-			ra.log.Warnf("Refusing reassignment of partition %s: %v", partitionName(tp), refused[tp])
+				"Unable to drop replicas %s of partition %s because no other replica is in sync.", javatext.Join(dropped[tp], ","), tp.String())
+			ra.log.Warnf("Refusing reassignment of partition %s: %v", tp, refused[tp])
 			delete(plans, tp)
 		}
 	}
@@ -173,17 +174,17 @@ func (ra *reassignments) unwatchState(tp TopicPartition) {
 func (ra *reassignments) moveLeaderInto(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
 	leadership := ra.c.leadership(tp)
 	if leadership == nil {
-		return fmt.Errorf("cannot complete the reassignment of partition %s: its leadership is unknown", partitionName(tp))
+		return fmt.Errorf("cannot complete the reassignment of partition %s: its leadership is unknown", tp)
 	}
 	leader := leadership.Leader
 	switch {
 	case !slices.Contains(a.Replicas, leader):
-		ra.log.Infof("Leader %d for partition %s being reassigned, is not in the new list of replicas %s. Re-electing leader", leader, partitionName(tp), joinIDs(a.Replicas))
+		ra.log.Infof("Leader %d for partition %s being reassigned, is not in the new list of replicas %s. Re-electing leader", leader, tp, javatext.Join(a.Replicas, ","))
 	case ra.c.replicaOnline(leader, tp):
-		ra.log.Infof("Leader %d for partition %s being reassigned, is already in the new list of replicas %s and is alive", leader, partitionName(tp), joinIDs(a.Replicas))
+		ra.log.Infof("Leader %d for partition %s being reassigned, is already in the new list of replicas %s and is alive", leader, tp, javatext.Join(a.Replicas, ","))
 		return ra.bumpLeaderEpoch(ctx, tp, a)
 	default:
-		ra.log.Infof("Leader %d for partition %s being reassigned, is already in the new list of replicas %s but is dead", leader, partitionName(tp), joinIDs(a.Replicas))
+		ra.log.Infof("Leader %d for partition %s being reassigned, is already in the new list of replicas %s but is dead", leader, tp, javatext.Join(a.Replicas, ","))
 	}
 	_, err := ra.partitions.move(ctx, []TopicPartition{tp}, onlinePartition, electReassign)
 	return err
@@ -201,7 +202,7 @@ func (ra *reassignments) bumpLeaderEpoch(ctx context.Context, tp TopicPartition,
 	b.addLeaderAndISR(a.Adding, tp, s, true)
 	ra.dispatcher.send(b)
 	ra.changes.Infof("Sent LeaderAndIsr request %s with new replica assignment %s to leader %d for partition being reassigned %s",
-		leadershipText(s), assignmentText(a), s.Leader, partitionName(tp))
+		leadershipText(s), assignmentText(a), s.Leader, tp.String())
 	return nil
 }
 
@@ -213,7 +214,7 @@ func (ra *reassignments) writeNextEpoch(ctx context.Context, tp TopicPartition) 
 		}
 		s, known := states[tp]
 		if !known {
-			return written, fmt.Errorf("cannot update the leader epoch of partition %s: its state is missing or invalid", partitionName(tp))
+			return written, fmt.Errorf("cannot update the leader epoch of partition %s: its state is missing or invalid", tp)
 		}
 		if err := ra.leaderships.check(tp, s, true); err != nil {
 			return written, err
@@ -228,7 +229,7 @@ func (ra *reassignments) writeNextEpoch(ctx context.Context, tp TopicPartition) 
 			return written, errors.Join(err, failure)
 		}
 		if len(conflicts) == 0 {
-			ra.log.Infof("Updated leader epoch for partition %s to %d, zkVersion=%d", partitionName(tp), written.LeaderEpoch, written.Version)
+			ra.log.Infof("Updated leader epoch for partition %s to %d, zkVersion=%d", tp, written.LeaderEpoch, written.Version)
 			return written, nil
 		}
 	}
@@ -250,9 +251,9 @@ func (ra *reassignments) writeAssignment(ctx context.Context, tp TopicPartition,
 	node := ra.c.topicNode(tp.Topic)
 	node.Partitions[tp.Partition] = a
 	if _, err := ra.store.SetTopic(ctx, ra.c.fence(), node); err != nil {
-		return fmt.Errorf("update assignment of partition %s: %w", partitionName(tp), err)
+		return fmt.Errorf("update assignment of partition %s: %w", tp, err)
 	}
-	ra.log.Infof("Successfully updated assignment of partition %s to %s", partitionName(tp), assignmentText(a))
+	ra.log.Infof("Successfully updated assignment of partition %s to %s", tp, assignmentText(a))
 	return nil
 }
 
@@ -267,7 +268,7 @@ func (ra *reassignments) resume(ctx context.Context, accept func(TopicPartition)
 			if fatal(err) {
 				return err
 			}
-			ra.log.Errorf("Error completing reassignment of partition %s: %v", partitionName(tp), err)
+			ra.log.Errorf("Error completing reassignment of partition %s: %v", tp, err)
 		}
 	}
 	return nil
@@ -290,7 +291,7 @@ func (ra *reassignments) maybeComplete(ctx context.Context, tp TopicPartition) e
 	if err != nil || !complete {
 		return err
 	}
-	ra.log.Infof("Target replicas %s have all caught up with the leader for reassigning partition %s", scalaList("List", targetReplicas(a)), partitionName(tp))
+	ra.log.Infof("Target replicas %s have all caught up with the leader for reassigning partition %s", javatext.Collection("List", targetReplicas(a)), tp)
 	return ra.reassign(ctx, tp, a)
 }
 
@@ -313,18 +314,18 @@ func (ra *reassignments) reassignAll(ctx context.Context, plans map[TopicPartiti
 	for _, tp := range sortedPartitions(plans) {
 		if ra.c.queuedForDeletion(tp.Topic) || len(ra.c.assignment(tp).Replicas) == 0 {
 			if ra.c.queuedForDeletion(tp.Topic) {
-				ra.log.Infof("Skipping reassignment of %s since the topic is currently being deleted", partitionName(tp))
+				ra.log.Infof("Skipping reassignment of %s since the topic is currently being deleted", tp)
 			}
 			results[tp] = protocol.Errorf(protocol.UnknownTopicOrPartition, "The partition does not exist.")
 			continue
 		}
 		err := ra.reassign(ctx, tp, plans[tp])
 		if err != nil && fatal(err) {
-			ra.log.Infof("Failed completing reassignment of partition %s because controller has moved to another broker", partitionName(tp))
+			ra.log.Infof("Failed completing reassignment of partition %s because controller has moved to another broker", tp)
 			return results, err
 		}
 		if err != nil {
-			ra.log.Errorf("Error completing reassignment of partition %s: %v", partitionName(tp), err)
+			ra.log.Errorf("Error completing reassignment of partition %s: %v", tp, err)
 			err = protocol.UnknownServerError
 		}
 		results[tp] = err
@@ -411,7 +412,7 @@ func (ra *reassignments) dropFromNode(ctx context.Context, drop func(TopicPartit
 	if len(dropped) == 0 && len(targets) > 0 {
 		return nil
 	}
-	ra.log.Infof("Removing partitions %s from the list of reassigned partitions in zookeeper", joinPartitions(dropped))
+	ra.log.Infof("Removing partitions %s from the list of reassigned partitions in zookeeper", javatext.Join(dropped, ","))
 	if len(targets) == 0 {
 		ra.log.Infof("No more partitions need to be reassigned. Deleting zk path %s", zkstore.ReassignPartitionsPath)
 		ra.agenda.Put(zkReassignment{})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -61,9 +62,9 @@ func checkTargetList(target []int32) error {
 	case len(target) == 0:
 		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Empty replica list specified in partition reassignment.")
 	case hasDuplicates(target):
-		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Duplicate replica ids in partition reassignment replica list: %s", scalaList("ArrayBuffer", target))
+		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Duplicate replica ids in partition reassignment replica list: %s", javatext.Collection("ArrayBuffer", target))
 	case slices.Min(target) < 0:
-		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Invalid broker id in replica list: %s", scalaList("ArrayBuffer", target))
+		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Invalid broker id in replica list: %s", javatext.Collection("ArrayBuffer", target))
 	}
 	return nil
 }
@@ -86,7 +87,7 @@ type deadTargetError struct {
 
 func (e *deadTargetError) Error() string {
 	return fmt.Sprintf("Replica assignment has brokers that are not alive. Replica list: %s, live broker list: %s",
-		scalaList("ArrayBuffer", reassignTo(e.current, e.target).Adding), scalaList("Set", e.live))
+		javatext.Collection("ArrayBuffer", reassignTo(e.current, e.target).Adding), liveText(e.live))
 }
 
 // As converts e to a protocol.ErrorCode, or to a *protocol.Error with the message.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -124,7 +125,7 @@ func (rs *replicaStates) legal(replicas []replicaID, to replicaState) []replicaI
 			continue
 		}
 		rs.logFailed(r, to, fmt.Errorf("replica %s should be in the %v states before moving to %s state. Instead it is in %s state",
-			joinReplicas([]replicaID{r}), to.predecessors(), to, from))
+			javatext.Join([]replicaID{r}, ","), to.predecessors(), to, from))
 	}
 	return legal
 }
@@ -156,7 +157,7 @@ func (rs *replicaStates) transit(ctx context.Context, b *batch, broker int32, re
 }
 
 func (rs *replicaStates) enter(r replicaID, to replicaState) {
-	rs.changes.Tracef("Changed state of replica %d for partition %s from %s to %s", r.Broker, partitionName(r.TopicPartition), rs.c.replicaState(r), to)
+	rs.changes.Tracef("Changed state of replica %d for partition %s from %s to %s", r.Broker, r.TopicPartition, rs.c.replicaState(r), to)
 	rs.c.setReplicaState(r, to)
 }
 
@@ -164,7 +165,7 @@ func (rs *replicaStates) makeNew(b *batch, replicas []replicaID) {
 	for _, r := range replicas {
 		if s := rs.c.leadership(r.TopicPartition); s != nil {
 			if s.Leader == r.Broker {
-				rs.logFailed(r, newReplica, stateChangeFailed("Replica %d for partition %s cannot be moved to NewReplica state as it is being requested to become leader", r.Broker, partitionName(r.TopicPartition)))
+				rs.logFailed(r, newReplica, stateChangeFailed("Replica %d for partition %s cannot be moved to NewReplica state as it is being requested to become leader", r.Broker, r.TopicPartition.String()))
 				continue
 			}
 			b.addLeaderAndISR([]int32{r.Broker}, r.TopicPartition, *s, true)
@@ -208,7 +209,7 @@ func (rs *replicaStates) takeOffline(ctx context.Context, b *batch, broker int32
 		return err
 	}
 	for _, tp := range sortedPartitions(left) {
-		rs.changes.Infof("Partition %s state changed to %s after removing replica %d from the ISR as part of transition to %s", partitionName(tp), leadershipText(left[tp]), broker, offlineReplica)
+		rs.changes.Infof("Partition %s state changed to %s after removing replica %d from the ISR as part of transition to %s", tp, leadershipText(left[tp]), broker, offlineReplica)
 		if !rs.c.queuedForDeletion(tp.Topic) {
 			b.addLeaderAndISR(without(rs.c.assignment(tp).Replicas, []int32{broker}), tp, left[tp], false)
 		}
@@ -288,7 +289,7 @@ func (rs *replicaStates) removeFromISROnce(ctx context.Context, broker int32, tp
 		case !known:
 			if !rs.c.queuedForDeletion(tp.Topic) {
 				rs.logFailed(replicaID{tp, broker}, offlineReplica, stateChangeFailed(
-					"Failed to change state of replica %d for partition %s since the leader and isr path in zookeeper is empty", broker, partitionName(tp)))
+					"Failed to change state of replica %d for partition %s since the leader and isr path in zookeeper is empty", broker, tp.String()))
 			}
 		case s.ControllerEpoch > rs.c.epoch:
 			rs.logFailed(replicaID{tp, broker}, offlineReplica, rs.leaderships.check(tp, s, true))
@@ -313,5 +314,5 @@ func (rs *replicaStates) removeFromISROnce(ctx context.Context, broker int32, tp
 
 func (rs *replicaStates) logFailed(r replicaID, to replicaState, err error) {
 	rs.changes.Failed(err, "Controller %d epoch %d initiated state change of replica %d for partition %s from %s to %s failed",
-		rs.id, rs.c.epoch, r.Broker, partitionName(r.TopicPartition), rs.c.replicaState(r), to)
+		rs.id, rs.c.epoch, r.Broker, r.TopicPartition.String(), rs.c.replicaState(r), to)
 }

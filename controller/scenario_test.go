@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/scenarios"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -295,7 +296,7 @@ func (s *scenario) alter(args []string) {
 		s.h.note("answer v%d: %s", resp.Version, codeName(resp.ErrorCode))
 		for _, t := range resp.Topics {
 			for _, p := range t.Partitions {
-				s.h.note("  %d %s leader=%d epoch=%d isr=%s v%d recovery=%d", p.Partition, codeName(p.ErrorCode), p.LeaderID, p.LeaderEpoch, joinIDs(p.ISR), p.PartitionEpoch, p.LeaderRecoveryState)
+				s.h.note("  %d %s leader=%d epoch=%d isr=%s v%d recovery=%d", p.Partition, codeName(p.ErrorCode), p.LeaderID, p.LeaderEpoch, javatext.Join(p.ISR, ","), p.PartitionEpoch, p.LeaderRecoveryState)
 			}
 		}
 	}})
@@ -303,7 +304,7 @@ func (s *scenario) alter(args []string) {
 
 func (s *scenario) shutdown(args []string) {
 	s.h.Put(controlledShutdown{s.id(args), s.brokerEpoch(args), func(remaining []TopicPartition, err error) {
-		s.h.note("answer: %s remaining=%s", errorText(err), joinPartitions(remaining))
+		s.h.note("answer: %s remaining=%s", errorText(err), javatext.Join(remaining, ","))
 	}})
 }
 
@@ -311,7 +312,7 @@ func (s *scenario) reassign(args []string) {
 	Requests{s.h}.AlterPartitionReassignments(targets(s.t, args), func(results map[TopicPartition]error, err error) {
 		s.h.note("answer: %s", errorText(err))
 		for _, tp := range sortedPartitions(results) {
-			s.h.note("  %s %s", partitionName(tp), errorText(results[tp]))
+			s.h.note("  %s %s", tp.String(), errorText(results[tp]))
 		}
 	})
 }
@@ -320,7 +321,7 @@ func (s *scenario) list(args []string) {
 	s.h.Put(listReassignments{partitions(s.t, args), func(running map[TopicPartition]zkstore.Assignment, err error) {
 		s.h.note("answer: %s", errorText(err))
 		for _, tp := range sortedPartitions(running) {
-			s.h.note("  %s %s", partitionName(tp), assignmentText(running[tp]))
+			s.h.note("  %s %s", tp.String(), assignmentText(running[tp]))
 		}
 	}})
 }
@@ -333,7 +334,7 @@ func (s *scenario) elect(args []string) {
 	s.h.Put(electionRequest{partitions(s.t, args[1:]), kind, adminTriggered, func(results map[TopicPartition]ElectionResult, err error) {
 		s.h.note("answer: %s", errorText(err))
 		for _, tp := range sortedPartitions(results) {
-			s.h.note("  %s leader=%d %s", partitionName(tp), results[tp].Leader, errorText(results[tp].Err))
+			s.h.note("  %s leader=%d %s", tp.String(), results[tp].Leader, errorText(results[tp].Err))
 		}
 	}})
 }
@@ -366,16 +367,16 @@ func (s *scenario) partitions() {
 	s.h.m.c.each(func(tp TopicPartition, p *partitionContext) {
 		text := "none"
 		if p.leadership != nil {
-			text = fmt.Sprintf("v%d leader=%d epoch=%d isr=%s", p.leadership.Version, p.leadership.Leader, p.leadership.LeaderEpoch, joinIDs(p.leadership.ISR))
+			text = fmt.Sprintf("v%d leader=%d epoch=%d isr=%s", p.leadership.Version, p.leadership.Leader, p.leadership.LeaderEpoch, javatext.Join(p.leadership.ISR, ","))
 		}
-		s.h.note("%s %s %s %s", partitionName(tp), p.state, assignmentText(p.assignment), text)
+		s.h.note("%s %s %s %s", tp.String(), p.state, assignmentText(p.assignment), text)
 	})
 }
 
 func (s *scenario) replicas() {
 	s.h.m.c.each(func(tp TopicPartition, p *partitionContext) {
 		for _, id := range p.assignment.Replicas {
-			s.h.note("%s on %d %s", partitionName(tp), id, p.replicas[id])
+			s.h.note("%s on %d %s", tp.String(), id, p.replicas[id])
 		}
 	})
 }

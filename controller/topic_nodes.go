@@ -3,9 +3,9 @@ package controller
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -107,7 +107,7 @@ func (tn *topicNodes) restoreID(ctx context.Context, node *zkstore.TopicNode, id
 	}
 	node.ID = id
 	tn.log.Warnf("Topic %s has lost its id because a tool rewrote %s without it. Restoring the id %s",
-		node.Name, zkstore.TopicPath(node.Name), base64.RawURLEncoding.EncodeToString(id[:]))
+		node.Name, zkstore.TopicPath(node.Name), javatext.UUID(id))
 	err = tn.store.RestoreTopic(ctx, tn.c.fence(), *node)
 	if errors.Is(err, zkstore.ErrBadVersion) || errors.Is(err, zkstore.ErrNoNode) {
 		return nil // the znode changed in the meantime, for which an event follows
@@ -135,7 +135,7 @@ func (tn *topicNodes) refusePartitions(ctx context.Context, node zkstore.TopicNo
 		tn.log.Infof("Ignoring partition change during topic deletion as no new partitions are added")
 		return nil
 	}
-	tn.log.Warnf("Skipping adding partitions %s for topic %s since it is currently being deleted", joinIDs(added), node.Name)
+	tn.log.Warnf("Skipping adding partitions %s for topic %s since it is currently being deleted", javatext.Join(added, ","), node.Name)
 	tn.log.Infof("Restoring the partition replica assignment for topic %s", node.Name)
 	_, err := tn.store.SetTopic(ctx, tn.c.fence(), tn.c.topicNode(node.Name))
 	return err
@@ -150,7 +150,7 @@ func (tn *topicNodes) newID() (TopicID, error) {
 	}
 	for {
 		id, err := draw()
-		if err != nil || base64.RawURLEncoding.EncodeToString(id[:])[0] != '-' {
+		if err != nil || javatext.UUID(id)[0] != '-' {
 			return id, err
 		}
 	}

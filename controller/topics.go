@@ -3,6 +3,7 @@ package controller
 import (
 	"slices"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -41,7 +42,7 @@ func (topicChange) process(m *Machine) error {
 	}
 	m.c.list(names)
 	m.log.Infof("New topics: [%s], deleted topics: [%s], new partition replica assignment [%s]",
-		scalaList("Set", added), scalaList("HashSet", deleted), joinPartitions(tps))
+		javatext.ImmutableSet(added, javatext.StringHash), javatext.MutableSet(deleted, javatext.StringHash), javatext.Join(tps, ","))
 	return m.createPartitions(tps)
 }
 
@@ -50,7 +51,7 @@ func (m *Machine) createPartitions(tps []TopicPartition) error {
 	if len(tps) == 0 {
 		return nil
 	}
-	m.log.Infof("New partition creation callback for %s", joinPartitions(tps))
+	m.log.Infof("New partition creation callback for %s", javatext.Join(tps, ","))
 	if _, err := m.partitions.move(m.ctx, tps, newPartition, electOffline); err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (e partitionModifications) process(m *Machine) error {
 	if err := m.topicNodes.adoptID(m.ctx, &node); err != nil {
 		return err
 	}
-	m.log.Infof("New partitions to be added %s to topic %s", joinIDs(sortedKeys(added)), e.topic)
+	m.log.Infof("New partitions to be added %s to topic %s", javatext.Join(sortedKeys(added), ","), e.topic)
 	var tps []TopicPartition
 	for _, index := range sortedKeys(added) {
 		tp := TopicPartition{Topic: e.topic, Partition: index}

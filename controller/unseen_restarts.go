@@ -1,6 +1,10 @@
 package controller
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/monedula/monedula/internal/javatext"
+)
 
 // A controller treats a broker that left and came back as one that failed and started: the broker
 // may have lost records that had not reached its disk. Other replicas therefore take over its
@@ -42,7 +46,7 @@ func (c *controllerContext) unseenRestarts() []replicaID {
 func (m *Machine) startAll() error {
 	restarted := m.c.unseenRestarts()
 	if len(restarted) > 0 {
-		m.log.Infof("Brokers have registered again since their replicas were recorded as in sync; restarting these replicas: %s", joinReplicas(restarted))
+		m.log.Infof("Brokers have registered again since their replicas were recorded as in sync; restarting these replicas: %s", javatext.Join(restarted, ","))
 	}
 	for _, r := range restarted {
 		m.c.setServed(r, false)
