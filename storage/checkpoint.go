@@ -22,6 +22,11 @@ var (
 	errCheckpointNumber    = errors.New("malformed number in checkpoint file")
 )
 
+// isDamage reports whether an error is due to a checkpoint file's content and not to the disk.
+func isDamage(err error) bool {
+	return errors.Is(err, errMalformedCheckpoint) || errors.Is(err, errCheckpointNumber)
+}
+
 const checkpointVersion = "0"
 
 // readOffsetCheckpoint reads an offset checkpoint file (version 0):

@@ -220,8 +220,8 @@ func (r *crashRun) flush() error {
 }
 
 func (r *crashRun) checkpoint() error {
-	r.m.eachDir(r.m.checkpointRecoveryPoints)
-	r.m.eachDir(r.m.checkpointLogStarts)
+	r.m.eachDir(func(d *logDir) { d.checkpoints.writeRecoveryPoints() })
+	r.m.eachDir(func(d *logDir) { d.checkpoints.writeLogStarts() })
 	return r.l.check()
 }
 

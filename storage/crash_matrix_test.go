@@ -266,7 +266,7 @@ func (p *crashPoint) cutPower(m *Manager, image *vfs.Mem) error {
 	if l == nil {
 		return nil
 	}
-	m.eachDir(m.checkpointDir)
+	m.eachDir((*logDir).checkpoint)
 	points, err := readOffsetCheckpoint(image, "/data/"+recoveryPointFile)
 	if err != nil {
 		return err
@@ -275,7 +275,7 @@ func (p *crashPoint) cutPower(m *Manager, image *vfs.Mem) error {
 	if err := l.Flush(); err != nil {
 		return err
 	}
-	m.eachDir(m.checkpointDir)
+	m.eachDir((*logDir).checkpoint)
 	flushed, err := serve(l)
 	if err != nil {
 		return err

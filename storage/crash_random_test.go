@@ -251,7 +251,7 @@ func (h *randomHistory) step() error {
 		h.durable, h.oldStart = h.end(), h.start
 	case k < 26:
 		h.note("checkpoint")
-		h.m.eachDir(h.m.checkpointDir)
+		h.m.eachDir((*logDir).checkpoint)
 	case k < 30:
 		return h.truncate()
 	case k < 34:

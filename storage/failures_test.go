@@ -175,7 +175,7 @@ var faultyActions = []struct {
 		return nil
 	}},
 	{"checkpoints", false, func(_ *testing.T, f *faultyHost) error {
-		f.eachDir(f.checkpointDir)
+		f.eachDir((*logDir).checkpoint)
 		return f.CheckpointHighWatermarks("/data", []*Log{f.log, f.other})
 	}},
 	{"creation", false, func(_ *testing.T, f *faultyHost) error {
@@ -516,7 +516,7 @@ func TestOnlyALogThatCannotBeLoadedIsOffline(t *testing.T) {
 				f := newFaultyHost(t)
 				noError(t, f.log.IncrementLogStart(5))
 				noError(t, f.log.Flush())
-				f.eachDir(f.checkpointDir)
+				f.eachDir((*logDir).checkpoint)
 				mem := f.mem
 				if killed {
 					mem = mem.CrashClone(vfs.Everything, 1)
@@ -547,7 +547,7 @@ func TestOnlyALogThatCannotBeLoadedIsOffline(t *testing.T) {
 				wantError(t, err, protocol.KafkaStorageError)
 				_, err = again.mem.Stat("/more/t-0")
 				wantEqual(t, "created in another directory", err == nil, false)
-				again.eachDir(again.checkpointDir)
+				again.eachDir((*logDir).checkpoint)
 				for _, checkpoint := range []string{recoveryPointFile, logStartFile} {
 					wantEqual(t, checkpoint+" of another directory names the log", strings.Contains(fileContent(t, mem, "/more/"+checkpoint), "t 0 "), false)
 				}

@@ -164,7 +164,7 @@ func moveOnce(t *testing.T, fsys vfs.FS, durable, records int, begin func(), the
 	for i := range records {
 		if i == durable {
 			noError(t, l.Flush())
-			m.checkpointRecoveryPoints(l.dir)
+			l.dir.checkpoints.writeRecoveryPoints()
 		}
 		appendValues(t, l, int64(i+1), fmt.Sprintf("value %d", i))
 	}
@@ -186,8 +186,8 @@ func moveOnce(t *testing.T, fsys vfs.FS, durable, records int, begin func(), the
 		noError(t, then(future))
 	}
 	noError(t, m.SettleMove(partition0))
-	m.checkpointDir(l.dir)
-	m.checkpointDir(future.dir)
+	l.dir.checkpoint()
+	future.dir.checkpoint()
 }
 
 func loadedManager(t *testing.T, fsys vfs.FS, dirs ...string) *Manager {
@@ -304,7 +304,7 @@ func TestTheEndOfAMoveDelaysOnlyChangesOfTheLog(t *testing.T) {
 				wantEqual(t, "records", len(all(t, l, 0)), 1)
 				l.SetHighWatermark(1)
 				noError(t, l.AssignEpochStart(3, 1))
-				m.checkpointDir(m.dirs[0])
+				m.dirs[0].checkpoint()
 				if name != "a clean shutdown" && !strings.HasPrefix(name, "deletion") {
 					_, err = m.GetOrCreate(tpOf("another", 0), metadata.TopicID{2}, testTopic(), true)
 					noError(t, err)
@@ -341,7 +341,7 @@ func TestAReplacedLogStaysInTheCheckpointsUntilItIsSetAside(t *testing.T) {
 	l.SetHighWatermark(3)
 	noError(t, l.IncrementLogStart(2))
 	noError(t, l.Flush())
-	m.checkpointDir(l.dir)
+	l.dir.checkpoint()
 	future, err := m.CreateFuture(partition0, "/b")
 	noError(t, err)
 	noError(t, future.TruncateFullyAndStartAt(2, 2))
@@ -351,15 +351,15 @@ func TestAReplacedLogStaysInTheCheckpointsUntilItIsSetAside(t *testing.T) {
 	done, err := m.ReplaceWithFuture(partition0)
 	noError(t, err)
 	wantEqual(t, "replaced", done, true)
-	m.checkpointDir(l.dir)
-	m.lowerAllCheckpoints(l.dir)
+	l.dir.checkpoint()
+	l.dir.checkpoints.lowerAll()
 	for name, want := range map[string]record.Offset{recoveryPointFile: 3, logStartFile: 2} {
-		wantEqual(t, name, l.dir.checkpointed(name, partition0), want)
+		wantEqual(t, name, l.dir.checkpoints.offset(name, partition0), want)
 	}
 	noError(t, m.SettleMove(partition0))
-	m.checkpointDir(l.dir)
+	l.dir.checkpoint()
 	for _, name := range []string{recoveryPointFile, logStartFile} {
-		wantEqual(t, name+" later", l.dir.checkpointed(name, partition0), -1)
+		wantEqual(t, name+" later", l.dir.checkpoints.offset(name, partition0), -1)
 	}
 }
 

@@ -37,7 +37,7 @@ type Log struct {
 	future    atomic.Bool
 	lastFlush atomic.Int64 // ms
 	// checkpointedHigh is the value last written for this log to the directory's checkpoint of high
-	// watermarks; guarded by the directory's checkpointMu.
+	// watermarks; guarded by dirCheckpoints.mu.
 	checkpointedHigh highWatermarkWrite
 
 	settling sync.Mutex // held by settleMove

@@ -381,7 +381,7 @@ func TestAFlushAfterAKillMakesFileNamesDurable(t *testing.T) {
 	h := start(t, vfs.NewMem())
 	appendValues(t, h.log(t, testTopic()), 1, "x")
 	noError(t, h.log(t, testTopic()).Flush())
-	h.eachDir(h.checkpointDir)
+	h.eachDir((*logDir).checkpoint)
 	next := h.crash(t)
 	mem := next.config.FS.(*vfs.Mem)
 	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix} {

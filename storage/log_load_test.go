@@ -115,7 +115,7 @@ func TestSegmentsBelowTheRecoveryPointAreNotRead(t *testing.T) {
 	noError(t, l.Roll())
 	fill(t, l, 4, 40, 1)
 	waitUntil(t, "the first segment is flushed", func() bool { return l.RecoveryPoint() == 4 })
-	h.checkpointRecoveryPoints(h.dirs[0])
+	h.dirs[0].checkpoints.writeRecoveryPoints()
 	next := h.crash(t)
 	edit(t, next.config.FS, segmentName(0, logSuffix), func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
 	next.open(t)
@@ -230,7 +230,7 @@ func TestADamagedCheckpointNumberMakesRecoveryCheckEverything(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	fill(t, l, 4, 40, 1)
 	noError(t, l.Flush())
-	h.checkpointRecoveryPoints(h.dirs[0])
+	h.dirs[0].checkpoints.writeRecoveryPoints()
 	next := h.crash(t)
 	edit(t, next.config.FS, "/data/"+recoveryPointFile, func([]byte) []byte { return []byte("0\n1\nt 0 x\n") })
 	next.open(t)
@@ -257,7 +257,7 @@ func TestACrashAnywhereLosesNothingDurable(t *testing.T) {
 				if l.Flush() != nil {
 					return
 				}
-				h.checkpointRecoveryPoints(h.dirs[0])
+				h.dirs[0].checkpoints.writeRecoveryPoints()
 			}
 		}
 		if l.IncrementLogStart(4) != nil {

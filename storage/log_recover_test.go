@@ -75,7 +75,7 @@ func TestDamageBelowTheRecoveryPointIsLeftToReaders(t *testing.T) {
 	noError(t, l.Roll())
 	appendValues(t, l, 9, "y")
 	noError(t, l.Flush())
-	h.eachDir(h.checkpointDir)
+	h.eachDir((*logDir).checkpoint)
 	next := h.crash(t)
 	edit(t, next.config.FS, segmentName(0, logSuffix), func(b []byte) []byte {
 		copy(b[2*size+8:], []byte{0, 0, 0, 1}) // the size of the third batch
@@ -166,7 +166,7 @@ func TestTheFirstOfTwoOverlappingSegmentsIsKept(t *testing.T) {
 			fives(t, l, 2)
 			noError(t, l.Flush())
 			if checkpointed {
-				h.eachDir(h.checkpointDir)
+				h.eachDir((*logDir).checkpoint)
 			}
 			next := h.crash(t)
 			for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix} {
@@ -207,7 +207,7 @@ func TestATruncationInterruptedByACrashLeavesNoGap(t *testing.T) {
 	fives(t, l, 4)
 	h.dirs[0].background.wait()
 	noError(t, l.Flush())
-	h.eachDir(h.checkpointDir)
+	h.eachDir((*logDir).checkpoint)
 	watching = true
 	_, err := l.TruncateTo(3)
 	watching = false
@@ -229,7 +229,7 @@ func TestGapsOfACompactedLogSurviveADamagedCheckpoint(t *testing.T) {
 	fives(t, l, 3)
 	h.dirs[0].background.wait()
 	noError(t, l.Flush())
-	h.eachDir(h.checkpointDir)
+	h.eachDir((*logDir).checkpoint)
 	next := h.crash(t)
 	for _, suffix := range segmentSuffixes[:3] { // as if all its records had been compacted away
 		noError(t, next.config.FS.Remove(segmentName(5, suffix)))
@@ -276,7 +276,7 @@ func TestTheLogStartDoesNotRaiseTheRecoveryPoint(t *testing.T) {
 	wantEqual(t, "recovery point", l.RecoveryPoint(), 0)
 	noError(t, l.names.settle(func() error { return mem.SyncDir("/data/t-0") }))
 	noError(t, mem.SyncDir("/data"))
-	h.eachDir(h.checkpointRecoveryPoints)
+	h.eachDir(func(d *logDir) { d.checkpoints.writeRecoveryPoints() })
 	for seed := range uint64(30) {
 		l := start(t, mem.CrashClone(vfs.Random, seed)).Log(partition0)
 		if got := record.Offset(len(all(t, l, 0))); got != l.Offsets().LogEnd {
@@ -304,7 +304,7 @@ func TestALostTimeIndexIsRebuilt(t *testing.T) {
 				}
 			}
 			noError(t, l.Flush())
-			h.eachDir(h.checkpointDir)
+			h.eachDir((*logDir).checkpoint)
 			next := restart(t, h)
 			noError(t, next.config.FS.Remove(segmentName(0, timeIndexSuffix)))
 			next.open(t)
@@ -338,14 +338,14 @@ func TestRecoveredRecordsAreSyncedByTheNextFlush(t *testing.T) {
 	l := h.log(t, testTopic())
 	appendValues(t, l, 1, "a")
 	noError(t, l.Flush())
-	h.eachDir(h.checkpointDir)
+	h.eachDir((*logDir).checkpoint)
 	appendValues(t, l, 1, "b")
 	next := h.crash(t)
 	next.open(t)
 	l = next.Log(partition0)
 	wantEqual(t, "log end", l.Offsets().LogEnd, 2)
 	noError(t, l.Flush())
-	next.eachDir(next.checkpointDir)
+	next.eachDir((*logDir).checkpoint)
 	image := next.config.FS.(*vfs.Mem).CrashClone(vfs.SyncedOnly, 0)
 	wantEqual(t, "records", fmt.Sprint(all(t, start(t, image).Log(partition0), 0)), "[0=a 1=b]")
 }
@@ -357,7 +357,7 @@ func TestACutByRecoveryIsRepeatedAfterAPowerFailure(t *testing.T) {
 	l := h.log(t, testTopic())
 	appendValues(t, l, 1, "a")
 	noError(t, l.Flush())
-	h.eachDir(h.checkpointDir)
+	h.eachDir((*logDir).checkpoint)
 	next := h.crash(t)
 	edit(t, next.config.FS, segmentName(0, logSuffix), func(b []byte) []byte {
 		damaged := bytes.Clone(b)
@@ -372,7 +372,7 @@ func TestACutByRecoveryIsRepeatedAfterAPowerFailure(t *testing.T) {
 	l = next.Log(partition0)
 	noError(t, l.Roll())
 	noError(t, next.config.FS.SyncDir("/data/t-0"))
-	next.eachDir(next.checkpointDir)
+	next.eachDir((*logDir).checkpoint)
 	image := next.config.FS.(*vfs.Mem).CrashClone(vfs.SyncedOnly, 0)
 	l = start(t, image).Log(partition0)
 	wantEqual(t, "records", fmt.Sprint(all(t, l, 0)), "[0=a]")

@@ -76,10 +76,10 @@ func (t *truncation) begin() error {
 		return err
 	}
 	t.durable = l.positions.limitRecoveryPoint(t.offset) >= t.offset
-	if points := l.dir.checkpointed(recoveryPointFile, l.tp); points >= t.offset {
+	if points := l.dir.checkpoints.offset(recoveryPointFile, l.tp); points >= t.offset {
 		t.durable = true
 		if points > t.offset {
-			l.dir.lowerCheckpoints(l.dir, l.tp)
+			l.dir.checkpoints.lower(l.tp)
 		}
 	}
 	return l.check()
@@ -108,7 +108,7 @@ const (
 // lowerCheckpoints corrects the checkpoints of a truncated log before other records get its
 // offsets.
 func (t *truncation) lowerCheckpoints() error {
-	t.l.dir.lowerCheckpoints(t.l.dir, t.l.tp)
+	t.l.dir.checkpoints.lower(t.l.tp)
 	return t.l.check()
 }
 

@@ -119,7 +119,7 @@ func TestTruncationLowersTheCheckpointedRecoveryPointAtOnce(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	threes(t, l, 3)
 	noError(t, l.Flush())
-	h.checkpointRecoveryPoints(h.dirs[0])
+	h.dirs[0].checkpoints.writeRecoveryPoints()
 	stored := func() record.Offset {
 		offsets, err := readOffsetCheckpoint(h.config.FS, "/data/"+recoveryPointFile)
 		noError(t, err)

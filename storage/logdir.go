@@ -10,7 +10,6 @@ import (
 
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
-	"github.com/monedula/monedula/record"
 )
 
 // logDir is one directory of log.dirs. It is online until the first I/O error on anything in it,
@@ -32,18 +31,7 @@ type logDir struct {
 	offline   atomic.Bool
 	onFailure func(*logDir) // called once; must return at once, since locks may be held
 
-	// lowerCheckpoints is Manager.lowerCheckpoints.
-	lowerCheckpoints func(*logDir, ...TopicPartition)
-	checkpointMu     sync.Mutex // one writer of the checkpoint files at a time
-	// checkpoints holds the content of the checkpoint files, by name; guarded by checkpointMu. The
-	// maps never change.
-	checkpoints map[string]map[TopicPartition]record.Offset
-	// highWatermarks describes the last write of the checkpoint of high watermarks; guarded by
-	// checkpointMu.
-	highWatermarks struct {
-		write int64 // the number of the write; 0 for none in this run
-		logs  int   // the number of logs written
-	}
+	checkpoints dirCheckpoints
 
 	cleanAtStart bool // the clean-shutdown marker existed
 	loaded       bool // all logs were loaded
@@ -79,6 +67,20 @@ func (d *logDir) check() error {
 			"The log dir %s is already offline due to a previous IO exception.", d.path)
 	}
 	return nil
+}
+
+// syncNames makes the names of partition directories durable.
+func (d *logDir) syncNames() error {
+	if err := d.fs.SyncDir(d.path); err != nil {
+		return d.fail("Error while renaming dirs of partitions in log dir "+d.path, err)
+	}
+	return nil
+}
+
+// checkpoint writes the recovery points and log starts of the directory's logs.
+func (d *logDir) checkpoint() {
+	d.checkpoints.writeRecoveryPoints()
+	d.checkpoints.writeLogStarts()
 }
 
 func (d *logDir) file(name string) string { return filepath.Join(d.path, name) }

@@ -192,11 +192,10 @@ func (m *Manager) openDirs() error {
 		if slices.ContainsFunc(m.dirs, func(d *logDir) bool { return d.path == absolute }) {
 			return fmt.Errorf("Duplicate log directory found: %s", strings.Join(m.config.Dirs, ", "))
 		}
-		m.dirs = append(m.dirs, &logDir{
-			path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailedLater, lowerCheckpoints: m.lowerCheckpoints,
-			checkpoints: map[string]map[TopicPartition]record.Offset{},
-			background:  newPool(max(m.config.RecoveryThreads, 2)), small: newPool(smallWriters),
-		})
+		d := &logDir{path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailedLater,
+			background: newPool(max(m.config.RecoveryThreads, 2)), small: newPool(smallWriters)}
+		d.checkpoints = dirCheckpoints{dir: d, logs: &m.logs, files: map[string]map[TopicPartition]record.Offset{}}
+		m.dirs = append(m.dirs, d)
 	}
 	for _, d := range m.dirs {
 		if err := m.openDir(d); err != nil {

@@ -40,7 +40,7 @@ func checkpointed(t *testing.T, fsys vfs.FS) (*host, *Log) {
 	}
 	noError(t, l.IncrementLogStart(90))
 	noError(t, l.Flush())
-	h.eachDir(h.checkpointDir)
+	h.eachDir((*logDir).checkpoint)
 	noError(t, h.CheckpointHighWatermarks("/data", []*Log{l}))
 	return h, l
 }
@@ -113,7 +113,7 @@ func TestALogThatMovesBackInheritsNoCheckpoint(t *testing.T) {
 	l := h.log(t, testTopic())
 	appendValues(t, l, 1, "a")
 	noError(t, l.Flush())
-	h.eachDir(h.checkpointDir)
+	h.eachDir((*logDir).checkpoint)
 	future, err := h.CreateFuture(partition0, "/other")
 	noError(t, err)
 	_, err = future.AppendAsFollower(readBytes(t, l, Read{MaxBytes: 1 << 20}), 0)
@@ -154,7 +154,7 @@ func TestExpectedTruncationsShareOneWriteOfTheCheckpoints(t *testing.T) {
 		all = append(all, l)
 		offsets[l.tp] = 2
 	}
-	h.eachDir(h.checkpointDir)
+	h.eachDir((*logDir).checkpoint)
 	noError(t, h.CheckpointHighWatermarks("/data", all))
 	written.Store(0)
 	h.ExpectTruncations(offsets)
@@ -209,7 +209,7 @@ func TestATruncationWaitsForACheckpointBeingWritten(t *testing.T) {
 		})
 		return nil
 	})
-	h.eachDir(h.checkpointRecoveryPoints)
+	h.eachDir(func(d *logDir) { d.checkpoints.writeRecoveryPoints() })
 	noError(t, <-truncated)
 	if p, _, _ := checkpoints(t, mem); p != 5 {
 		t.Errorf("after the truncation the checkpoint has %d", p)
@@ -293,7 +293,7 @@ func TestALogStartIsCheckpointedUntilItsSegmentIsDurable(t *testing.T) {
 	mem := vfs.NewMem()
 	h, l := checkpointed(t, mem)
 	noError(t, l.TruncateFullyAndStartAt(500, 500))
-	h.eachDir(h.checkpointDir)
+	h.eachDir((*logDir).checkpoint)
 	h = start(t, mem.CrashClone(vfs.SyncedOnly, 0))
 	if got := h.log(t, testTopic()).Offsets(); got.LogStart != 500 || got.LogEnd != 500 {
 		t.Errorf("after a power failure: %+v", got)

@@ -87,7 +87,7 @@ func (m *Manager) SettleFuture(tp TopicPartition) error {
 	if err := future.Flush(); err != nil {
 		return err
 	}
-	m.checkpointRecoveryPoints(future.dir)
+	future.dir.checkpoints.writeRecoveryPoints()
 	return future.check()
 }
 
@@ -163,7 +163,7 @@ func (m *Manager) settleMove(l *Log) error {
 		err = m.moveAside(old)
 	}
 	if err == nil {
-		err = m.syncDir(old.dir)
+		err = old.dir.syncNames()
 	}
 	if err != nil && old.dir.check() == nil {
 		return err
@@ -171,7 +171,7 @@ func (m *Manager) settleMove(l *Log) error {
 	m.logs.takeUnserved(logKey{l.tp, false})
 	l.replaced.Store(nil)
 	for _, d := range [...]*logDir{old.dir, l.dir} {
-		m.env.schedule.after(0, d.background, func() { m.checkpointDir(d) })
+		m.env.schedule.after(0, d.background, d.checkpoint)
 	}
 	return nil
 }

@@ -202,11 +202,8 @@ func (d *dirLoad) readState() (err error) {
 	if err != nil && !isDamage(err) {
 		return err
 	}
-	d.dir.checkpointMu.Lock()
-	defer d.dir.checkpointMu.Unlock()
-	d.dir.checkpoints[recoveryPointFile] = d.recoveryPoints
-	d.dir.checkpoints[logStartFile] = d.logStarts
-	d.dir.checkpoints[highWatermarkFile] = highWatermarks
+	d.dir.checkpoints.read(map[string]map[TopicPartition]record.Offset{
+		recoveryPointFile: d.recoveryPoints, logStartFile: d.logStarts, highWatermarkFile: highWatermarks})
 	return nil
 }
 
@@ -334,7 +331,7 @@ func (d *dirLoad) end() error {
 		return nil
 	}
 	d.dir.loaded, d.dir.partlyLoaded = !d.leftOut, d.leftOut
-	d.m.lowerAllCheckpoints(d.dir)
+	d.dir.checkpoints.lowerAll()
 	return nil
 }
 
@@ -342,6 +339,11 @@ func (d *dirLoad) end() error {
 type fatalError struct{ error }
 
 func (e fatalError) Unwrap() error { return e.error }
+
+func isFatal(err error) bool {
+	var f fatalError
+	return errors.As(err, &f)
+}
 
 func (m *Manager) topicConfig(topic string) *settings.Topic {
 	if c := m.config.TopicConfig(topic); c != nil {

@@ -202,7 +202,7 @@ func (m *Manager) createIn(tp TopicPartition, d *logDir, kind dirKind, c *settin
 		return nil, protocol.Errorf(protocol.KafkaStorageError, "Can not create log %s because log directory %s is offline", name, d.path)
 	}
 	what := fmt.Sprintf("Error while creating log for %s in dir %s", name, d.path)
-	m.lowerCheckpoints(d, tp) // entries of an earlier log that was moved away or deleted
+	d.checkpoints.lower(tp) // entries of an earlier log that was moved away or deleted
 	path := d.file(name)
 	_, err := m.config.FS.Stat(path)
 	absent := errors.Is(err, fs.ErrNotExist)
@@ -284,11 +284,11 @@ func (m *Manager) Delete(tp TopicPartition, future bool) error {
 	if err := m.moveAside(l); err != nil {
 		return err
 	}
-	if err := m.syncDir(l.dir); err != nil {
+	if err := l.dir.syncNames(); err != nil {
 		return err
 	}
-	m.checkpointDir(l.dir)
-	m.lowerCheckpoints(l.dir, tp)
+	l.dir.checkpoint()
+	l.dir.checkpoints.lower(tp)
 	return nil
 }
 
@@ -318,18 +318,18 @@ func (m *Manager) DeleteAll(tps []TopicPartition) []error {
 		}
 	}
 	for d, places := range touched {
-		if err := m.syncDir(d); err != nil {
+		if err := d.syncNames(); err != nil {
 			for _, i := range places {
 				errs[i] = err
 			}
 			continue
 		}
-		m.checkpointDir(d)
+		d.checkpoint()
 		deleted := make([]TopicPartition, len(places))
 		for k, i := range places {
 			deleted[k] = tps[i]
 		}
-		m.lowerCheckpoints(d, deleted...)
+		d.checkpoints.lower(deleted...)
 	}
 	return errs
 }
@@ -364,18 +364,4 @@ func (m *Manager) moveAside(l *Log) error {
 	m.log.Infof("Log for partition %s is renamed to %s and is scheduled for deletion", l.name, l.Path())
 	m.removeDirLater(l.dir, l.Path(), l.tp)
 	return nil
-}
-
-// syncDir makes the names of partition directories durable.
-func (m *Manager) syncDir(d *logDir) error {
-	if err := m.config.FS.SyncDir(d.path); err != nil {
-		return d.fail("Error while renaming dirs of partitions in log dir "+d.path, err)
-	}
-	return nil
-}
-
-// checkpointDir writes the recovery points and log starts of a directory.
-func (m *Manager) checkpointDir(d *logDir) {
-	m.checkpointRecoveryPoints(d)
-	m.checkpointLogStarts(d)
 }

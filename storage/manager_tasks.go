@@ -12,8 +12,8 @@ func (m *Manager) Start() {
 	m.every(o.RetentionCheck, m.deleteOldSegments)
 	m.log.Infof("Starting log flusher with a default period of %d ms.", flushPeriod(o.FlushCheck.Milliseconds()))
 	m.every(o.FlushCheck, m.flushDirtyLogs)
-	m.every(o.RecoveryPointCheckpoint, func() { m.eachDir(m.checkpointRecoveryPoints) })
-	m.every(o.LogStartCheckpoint, func() { m.eachDir(m.checkpointLogStarts) })
+	m.every(o.RecoveryPointCheckpoint, func() { m.eachDir(func(d *logDir) { d.checkpoints.writeRecoveryPoints() }) })
+	m.every(o.LogStartCheckpoint, func() { m.eachDir(func(d *logDir) { d.checkpoints.writeLogStarts() }) })
 	m.every(o.ProducerExpiryCheck, m.expireProducers)
 }
 
