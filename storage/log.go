@@ -22,9 +22,9 @@ import (
 // failures.go for other errors.
 //
 // Parts with their own state are types: the directory, the topic id, the leader epochs, the
-// producers, the positions, and one append or truncation while it runs. Log still has 67 methods.
-// Other packages call 36 of them; the others (flush, roll, retention, close and the rename of the
-// directory) change several parts together under the locks of Log.
+// producers, the positions, and one append or truncation while it runs. Log combines them. It has
+// many methods because other packages call 36 of them, and because flush, roll, retention, close and
+// the rename of the directory change several parts together under the locks of Log.
 //
 // Locks, in the order they are taken: settling, truncating, flushing, mu, topicID.writing (after the
 // topicIDWriter's own lock) and the epoch cache's locks, positions.mu, the locks inside the

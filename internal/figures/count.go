@@ -1,5 +1,6 @@
 // Package figures counts the sources of the module: files, lines, comments, tests and documentation
-// by package, and the methods of types. docs/ARCHITECTURE.md shows its output of two points in time.
+// by package, and the methods of types. docs/ARCHITECTURE.md shows its output of two points in time,
+// and internal/lint has limits for the sizes.
 package figures
 
 import (
@@ -34,17 +35,25 @@ func (p *pkg) add(q *pkg) {
 
 // Counts are the figures of a module.
 type Counts struct {
-	packages  map[string]*pkg
-	functions []int // the lines of each function
-	files     []int // the lines of each file
+	packages map[string]*pkg
+	// Functions are the functions that are not in tests, as "package.Function" or
+	// "package.Type.Method". Files are the files that are not tests, by path.
+	Functions, Files []Size
 	// Methods has the number of methods of each type, under "package.Type" or, for an interface,
-	// "package.Type (interface)".
+	// "package.Type (interface)". Docs has the doc comments of types under the same names.
 	Methods map[string]int
+	Docs    map[string]string
+}
+
+// Size is the length of a function or a file.
+type Size struct {
+	Name  string
+	Lines int // blank lines and comments included
 }
 
 // Count reads the sources below the directory root. It leaves out test data and hidden directories.
 func Count(root string) (*Counts, error) {
-	c := &Counts{packages: map[string]*pkg{}, Methods: map[string]int{}}
+	c := &Counts{packages: map[string]*pkg{}, Methods: map[string]int{}, Docs: map[string]string{}}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -89,7 +98,7 @@ func (c *Counts) file(dir, path string) error {
 	}
 	p.files++
 	p.lines += lines
-	c.files = append(c.files, lines)
+	c.Files = append(c.Files, Size{dir + "/" + filepath.Base(path), lines})
 	commented := map[int]bool{}
 	for _, group := range file.Comments {
 		for line := set.Position(group.Pos()).Line; line <= set.Position(group.End()).Line; line++ {
@@ -100,12 +109,13 @@ func (c *Counts) file(dir, path string) error {
 	for _, decl := range file.Decls {
 		switch d := decl.(type) {
 		case *ast.FuncDecl:
-			c.functions = append(c.functions, set.Position(d.End()).Line-set.Position(d.Pos()).Line+1)
-			receiver := ""
+			receiver, name := "", dir+"."+d.Name.Name
 			if d.Recv != nil {
 				receiver = typeName(d.Recv.List[0].Type)
+				name = dir + "." + receiver + "." + d.Name.Name
 				c.Methods[dir+"."+receiver]++
 			}
+			c.Functions = append(c.Functions, Size{name, set.Position(d.End()).Line - set.Position(d.Pos()).Line + 1})
 			if d.Name.IsExported() && (receiver == "" || ast.IsExported(receiver)) {
 				p.document(d.Doc != nil)
 			}
@@ -125,13 +135,14 @@ func (c *Counts) types(p *pkg, dir string, d *ast.GenDecl) {
 		if t.Name.IsExported() {
 			p.document(d.Doc != nil || t.Doc != nil || t.Comment != nil)
 		}
+		name := dir + "." + t.Name.Name
 		if i, ok := t.Type.(*ast.InterfaceType); ok {
-			n := 0
+			name += " (interface)"
 			for _, m := range i.Methods.List {
-				n += len(m.Names)
+				c.Methods[name] += len(m.Names)
 			}
-			c.Methods[dir+"."+t.Name.Name+" (interface)"] = n
 		}
+		c.Docs[name] = d.Doc.Text() + t.Doc.Text()
 	}
 }
 

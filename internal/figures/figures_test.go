@@ -3,6 +3,7 @@ package figures
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,6 +30,15 @@ func TestCount(t *testing.T) {
 	}
 	if c.Methods["a.T"] != 2 || c.Methods["a.i (interface)"] != 2 {
 		t.Errorf("methods: %v", c.Methods)
+	}
+	if c.Docs["a.T"] != "T is a type.\n" || c.Docs["a.i (interface)"] != "" {
+		t.Errorf("doc comments: %q", c.Docs)
+	}
+	if want := []Size{{"a.T.M", 1}, {"a.T.N", 2}}; !slices.Equal(c.Functions, want) {
+		t.Errorf("functions: %v, want %v", c.Functions, want)
+	}
+	if want := []Size{{"a/a.go", 13}}; !slices.Equal(c.Files, want) {
+		t.Errorf("files: %v, want %v", c.Files, want)
 	}
 	var out strings.Builder
 	c.Print(&out)

@@ -23,11 +23,10 @@ func (c *Counts) Print(w io.Writer) {
 			percent(p.commentLines, p.lines), p.testLines, ratio(p.testLines, p.lines), share(p.documented, p.exported))
 	}
 
-	slices.Sort(c.functions)
-	slices.Sort(c.files)
+	functions, files := lines(c.Functions), lines(c.Files)
 	fmt.Fprintf(w, "\nFunctions: %d, of %d lines in the median, %d at the 95th percentile, %d at most. ",
-		len(c.functions), at(c.functions, 50), at(c.functions, 95), at(c.functions, 100))
-	fmt.Fprintf(w, "Files: %d lines in the median, %d at most.\n", at(c.files, 50), at(c.files, 100))
+		len(functions), at(functions, 50), at(functions, 95), at(functions, 100))
+	fmt.Fprintf(w, "Files: %d lines in the median, %d at most.\n", at(files, 50), at(files, 100))
 
 	var types []string
 	for name, n := range c.Methods {
@@ -46,6 +45,16 @@ func pick(all map[string]*pkg, names []string) []*pkg {
 		list[i] = all[name]
 	}
 	return list
+}
+
+// lines returns the lengths in ascending order.
+func lines(sizes []Size) []int {
+	sorted := make([]int, len(sizes))
+	for i, s := range sizes {
+		sorted[i] = s.Lines
+	}
+	slices.Sort(sorted)
+	return sorted
 }
 
 func at(sorted []int, percentile int) int {
