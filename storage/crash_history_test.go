@@ -140,7 +140,7 @@ func (r *crashRun) stop() error {
 	if err := r.m.Close(); err != nil {
 		return err
 	}
-	if len(r.m.offlineDirs()) > 0 {
+	if len(r.m.dirs.offlinePaths()) > 0 {
 		return errCrashed
 	}
 	r.durable = r.logEnd

@@ -101,7 +101,7 @@ func (p *crashPoint) look(image *vfs.Mem, further bool) error {
 
 // check compares what is served with the history. Everything below the floor must be present.
 func (p *crashPoint) check(m *Manager, floor record.Offset) error {
-	if len(m.offlineDirs()) > 0 {
+	if len(m.dirs.offlinePaths()) > 0 {
 		return errors.New("the directory is offline")
 	}
 	l := m.Log(partition0)

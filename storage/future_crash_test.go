@@ -210,7 +210,7 @@ func lookAtMoved(image *vfs.Mem, durable, records int) error {
 	if err := m.Load(context.Background()); err != nil {
 		return err
 	}
-	if offline := m.offlineDirs(); len(offline) > 0 {
+	if offline := m.dirs.offlinePaths(); len(offline) > 0 {
 		return fmt.Errorf("offline: %v", offline)
 	}
 	l := m.Log(partition0)
@@ -399,7 +399,7 @@ func TestAMoveWithoutAFileDescriptorIsSettledLater(t *testing.T) {
 				synctest.Wait()
 				wantEqual(t, "directories of the log in /a", plainOf(t, mem, "/a"), 0)
 				wantEqual(t, "directories of the log in /b", plainOf(t, mem, "/b"), 1)
-				wantEqual(t, "directories offline", len(m.offlineDirs()), 0)
+				wantEqual(t, "directories offline", len(m.dirs.offlinePaths()), 0)
 				appendValues(t, future, 1, "x")
 				noError(t, m.Close())
 			})
@@ -467,7 +467,7 @@ func TestSmallFilesWrittenDuringTheReplacementLeaveTheDirectoriesOnline(t *testi
 	}
 	waitUntil(t, "the topic id is in its file", func() bool { return !l.topicID.pending.Load() })
 	noError(t, l.epochs.flush())
-	if offline := m.offlineDirs(); len(offline) > 0 {
+	if offline := m.dirs.offlinePaths(); len(offline) > 0 {
 		t.Errorf("offline: %v", offline)
 	}
 	for name, want := range map[string]string{partitionMetadataFile: "version: 0\n", leaderEpochFile: "0\n1\n19 0\n"} {

@@ -131,7 +131,7 @@ func TestADamagedIndexEntryDoesNotShortenTheLog(t *testing.T) {
 					t.Errorf("read: %v", err)
 				}
 				data.Release()
-				wantEqual(t, "online directories", len(h.onlineDirs()), 1)
+				wantEqual(t, "online directories", len(h.dirs.online()), 1)
 				wantEqual(t, "later records", fmt.Sprint(all(t, l, 3)), "[3=x]")
 			})
 		}

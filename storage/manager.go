@@ -104,19 +104,14 @@ type Manager struct {
 	config ManagerConfig
 	env    *environment
 	log    *logrus.Entry
-	dirs   []*logDir
+	dirs   logDirs
 	tasks  *pool // periodic work over all logs
 
 	// creation is held for reading while a current log is created, of which many may run at once,
 	// and for writing while a log is deleted or replaced, or a future one is created.
 	creation sync.RWMutex
 
-	places struct {
-		mu        sync.Mutex // guards the fields below
-		preferred map[TopicPartition]*logDir
-		making    map[TopicPartition]*making // current logs
-	}
-
+	places    *places
 	logs      logTable
 	announced announced
 	defaults  atomic.Pointer[settings.Topic] // ManagerConfig.Defaults, or the last argument of SetDefaults
@@ -160,14 +155,14 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		logs:  newLogTable(),
 	}
 	m.env.onLogFailure, m.env.settleMove = m.logGivenUp, m.settleMove
-	m.places.preferred, m.places.making = map[TopicPartition]*logDir{}, map[TopicPartition]*making{}
 	m.defaults.Store(c.Defaults)
 	m.env.expirationMs.Store(c.ProducerExpirationMs)
 	m.recoveryThreads.Store(int32(c.RecoveryThreads))
 	if err := m.openDirs(); err != nil {
-		m.unlockDirs()
+		m.dirs.unlock()
 		return nil, err
 	}
+	m.places = newPlaces(m.dirs, &m.logs)
 	return m, nil
 }
 
@@ -396,12 +391,6 @@ func logNames(logs []*Log) string {
 	return strings.Join(names, ",")
 }
 
-func (m *Manager) unlockDirs() {
-	for _, d := range m.dirs {
-		d.unlock()
-	}
-}
-
 // DirStatus is the state of one log directory.
 type DirStatus struct {
 	Path   string
@@ -423,21 +412,6 @@ func (m *Manager) Dirs() []DirStatus {
 		all = append(all, s)
 	}
 	return all
-}
-
-// offlineDirs returns the paths of the directories that are offline.
-func (m *Manager) offlineDirs() []string {
-	var names []string
-	for _, d := range m.dirs {
-		if d.offline.Load() {
-			names = append(names, d.path)
-		}
-	}
-	return names
-}
-
-func (m *Manager) onlineDirs() []*logDir {
-	return slices.DeleteFunc(slices.Clone(m.dirs), func(d *logDir) bool { return d.offline.Load() })
 }
 
 var _ io.Closer = (*Manager)(nil)

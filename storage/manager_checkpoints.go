@@ -3,7 +3,6 @@ package storage
 import (
 	"fmt"
 
-	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
 
@@ -31,7 +30,7 @@ func (m *Manager) ExpectTruncations(offsets map[TopicPartition]record.Offset) {
 // ReadHighWatermarks reads the directory's replication-offset-checkpoint. A damaged file counts as
 // empty.
 func (m *Manager) ReadHighWatermarks(dir string) (map[TopicPartition]record.Offset, error) {
-	d, err := m.dir(dir)
+	d, err := m.dirs.at(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -50,22 +49,11 @@ func (m *Manager) ReadHighWatermarks(dir string) (map[TopicPartition]record.Offs
 // its replication-offset-checkpoint, and removes all other entries. It writes nothing if the file
 // already holds exactly these. An I/O error takes the directory offline.
 func (m *Manager) CheckpointHighWatermarks(dir string, logs []*Log) error {
-	d, err := m.dir(dir)
+	d, err := m.dirs.at(dir)
 	if err != nil {
 		return err
 	}
 	return d.checkpoints.writeHighWatermarks(logs)
-}
-
-// dir returns the online directory with the given path. A directory that is not configured is
-// LOG_DIR_NOT_FOUND, an offline one KAFKA_STORAGE_ERROR.
-func (m *Manager) dir(path string) (*logDir, error) {
-	for _, d := range m.dirs {
-		if d.path == path {
-			return d, d.check()
-		}
-	}
-	return nil, protocol.Errorf(protocol.LogDirNotFound, "Log dir %s is not found in the config.", path)
 }
 
 // cleanStop ends the clean shutdown of a directory: it writes the final checkpoints and, if all

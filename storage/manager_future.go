@@ -20,7 +20,7 @@ import (
 
 // CheckDir returns nil for an online directory; see PreferDir for its errors.
 func (m *Manager) CheckDir(dir string) error {
-	_, err := m.dir(dir)
+	_, err := m.dirs.at(dir)
 	return err
 }
 
@@ -28,7 +28,7 @@ func (m *Manager) CheckDir(dir string) error {
 // is nil without an error if the current log is in dir. A future log in another directory is an
 // error. So is any offline directory, since it may hold a future log (KAFKA_STORAGE_ERROR).
 func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
-	d, err := m.dir(dir)
+	d, err := m.dirs.at(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 	if current.replaced.Load() != nil {
 		return nil, protocol.Errorf(protocol.KafkaStorageError, "The move of %s to %s is not durable yet", currentDirName(tp), current.dir.path)
 	}
-	if offline := m.offlineDirs(); len(offline) > 0 {
+	if offline := m.dirs.offlinePaths(); len(offline) > 0 {
 		return nil, protocol.Errorf(protocol.KafkaStorageError,
 			"Can not create log for %s because log directories %s are offline", currentDirName(tp), strings.Join(offline, ","))
 	}
@@ -68,9 +68,7 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.places.mu.Lock()
-	delete(m.places.preferred, tp)
-	m.places.mu.Unlock()
+	m.places.forget(tp)
 	return l, l.AssignTopicID(current.TopicID())
 }
 

@@ -26,7 +26,7 @@ const progressInterval = 5 * time.Second
 // again.
 func (m *Manager) Load(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { m.env.loadStopped.Store(true) })()
-	online := m.onlineDirs()
+	online := m.dirs.online()
 	paths := make([]string, len(online))
 	for i, d := range online {
 		paths[i] = d.path

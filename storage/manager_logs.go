@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -92,7 +91,7 @@ func (m *Manager) ManyAtOnce(n int, f func(i int)) { m.env.schedule.inParallel(n
 func (m *Manager) getOrMake(tp TopicPartition, c *settings.Topic, isNew bool) (*Log, error) {
 	m.creation.RLock()
 	defer m.creation.RUnlock()
-	dirs, others, err := m.reserve(tp, isNew)
+	dirs, others, err := m.places.reserve(tp, isNew)
 	if others != nil {
 		<-others
 		if l := m.logs.get(tp, false); l != nil {
@@ -104,70 +103,8 @@ func (m *Manager) getOrMake(tp TopicPartition, c *settings.Topic, isNew bool) (*
 		return m.logs.get(tp, false), err
 	}
 	l, err := m.create(tp, dirs, currentDir, c)
-	m.places.mu.Lock()
-	defer m.places.mu.Unlock()
-	if err == nil {
-		delete(m.places.preferred, tp)
-	}
-	close(m.places.making[tp].done)
-	delete(m.places.making, tp)
+	m.places.created(tp, err == nil)
 	return l, err
-}
-
-// reserve chooses the directories for a new log, in order of preference, and marks the log as being
-// created. dirs is nil if the log exists (no error), if it may be in an offline directory (an
-// error), or if another caller is creating it; that caller closes others when it is done.
-func (m *Manager) reserve(tp TopicPartition, isNew bool) (dirs []*logDir, others <-chan struct{}, err error) {
-	m.places.mu.Lock()
-	defer m.places.mu.Unlock()
-	if m.logs.get(tp, false) != nil {
-		return nil, nil, nil
-	}
-	if other, making := m.places.making[tp]; making {
-		return nil, other.done, nil
-	}
-	if err := m.logs.checkServed(tp, false); err != nil {
-		return nil, nil, err
-	}
-	if offline := m.offlineDirs(); len(offline) > 0 && !isNew {
-		return nil, nil, protocol.Errorf(protocol.KafkaStorageError,
-			"Can not create log for %s because log directories %s are offline", currentDirName(tp), strings.Join(offline, ","))
-	}
-	dirs = m.byLogCount()
-	if d := m.places.preferred[tp]; d != nil {
-		dirs = []*logDir{d}
-	}
-	made := &making{done: make(chan struct{})}
-	if len(dirs) > 0 {
-		made.dir = dirs[0]
-	} else {
-		dirs = []*logDir{}
-	}
-	m.places.making[tp] = made
-	return dirs, nil, nil
-}
-
-// making is a log that is being created.
-type making struct {
-	dir  *logDir       // the directory where it will probably be created
-	done chan struct{} // closed when the creation has ended, with or without success
-}
-
-// byLogCount returns the online directories, the one with the fewest logs first. The caller must
-// hold places.mu.
-func (m *Manager) byLogCount() []*logDir {
-	dirs := m.onlineDirs()
-	if len(dirs) > 1 {
-		counts := make(map[*logDir]int, len(dirs))
-		for _, d := range dirs {
-			counts[d] = m.logs.count(d)
-		}
-		for _, made := range m.places.making {
-			counts[made.dir]++
-		}
-		slices.SortStableFunc(dirs, func(a, b *logDir) int { return cmp.Compare(counts[a], counts[b]) })
-	}
-	return dirs
 }
 
 // create creates a new log in the first of the directories that can take it. The caller must hold
@@ -256,18 +193,11 @@ func overridesText(overrides map[string]string) string {
 // yet (AlterReplicaLogDirs). An unknown directory is LOG_DIR_NOT_FOUND, an offline one
 // KAFKA_STORAGE_ERROR.
 func (m *Manager) PreferDir(tp TopicPartition, dir string) error {
-	d, err := m.dir(dir)
+	d, err := m.dirs.at(dir)
 	if err != nil {
 		return err
 	}
-	m.places.mu.Lock()
-	defer m.places.mu.Unlock()
-	for _, future := range [...]bool{false, true} {
-		if l := m.logs.get(tp, future); l != nil && l.dir == d {
-			return nil
-		}
-	}
-	m.places.preferred[tp] = d
+	m.places.prefer(tp, d)
 	return nil
 }
 
@@ -347,7 +277,7 @@ func (m *Manager) takeOut(tp TopicPartition, future bool) (*Log, error) {
 		if err := m.discardUnserved(tp, future); err != nil {
 			return nil, err
 		}
-		if offline := m.offlineDirs(); len(offline) > 0 {
+		if offline := m.dirs.offlinePaths(); len(offline) > 0 {
 			return nil, protocol.Errorf(protocol.KafkaStorageError,
 				"Failed to delete log for %s because it may be in one of the offline directories %s", currentDirName(tp), strings.Join(offline, ","))
 		}

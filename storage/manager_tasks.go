@@ -30,7 +30,7 @@ func (m *Manager) every(period time.Duration, f func()) {
 }
 
 func (m *Manager) eachDir(f func(*logDir)) {
-	for _, d := range m.onlineDirs() {
+	for _, d := range m.dirs.online() {
 		f(d)
 	}
 }
@@ -90,7 +90,7 @@ func (m *Manager) Close() error {
 			old.dir.loaded, old.dir.cleanAtStart = false, false // the directory holds a log that was not closed cleanly
 		}
 	}
-	online := m.onlineDirs()
+	online := m.dirs.online()
 	closings := make([]*dirClosing, len(online))
 	for i, d := range online {
 		closings[i] = m.closeDir(d)
@@ -101,7 +101,7 @@ func (m *Manager) Close() error {
 			m.cleanStop(c.dir)
 		}
 	}
-	m.unlockDirs()
+	m.dirs.unlock()
 	m.log.Info("Shutdown complete.")
 	return nil
 }

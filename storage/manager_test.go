@@ -82,7 +82,7 @@ func TestADirectoryThatCannotBeUsedIsOfflineFromTheStart(t *testing.T) {
 			m, err := NewManager(c)
 			noError(t, err)
 			defer m.Close()
-			wantEqual(t, "offline", fmt.Sprint(m.offlineDirs()), map[bool]string{false: "[/more]", true: "[]"}[tt.want == ""])
+			wantEqual(t, "offline", fmt.Sprint(m.dirs.offlinePaths()), map[bool]string{false: "[/more]", true: "[]"}[tt.want == ""])
 			if log := lines.String(); !strings.Contains(log, tt.want) || strings.Contains(log, "Failed to create or validate") != (tt.want != "") {
 				t.Errorf("no %q in\n%s", tt.want, log)
 			}

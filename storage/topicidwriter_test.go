@@ -135,7 +135,7 @@ func addTopicAfterCrash(image *vfs.Mem) error {
 			return err
 		}
 	}
-	if offline := m.offlineDirs(); len(offline) > 0 {
+	if offline := m.dirs.offlinePaths(); len(offline) > 0 {
 		return fmt.Errorf("offline: %v", offline)
 	}
 	return checkIDs(image, true)
