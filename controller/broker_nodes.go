@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -17,7 +18,7 @@ type brokerNodes struct {
 		watchStore
 	}
 	agenda Agenda
-	log    logger
+	log    kafkalog.Prefixed
 }
 
 // read reads the registered brokers with their epochs. It omits brokers with an invalid znode,

@@ -33,6 +33,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
@@ -100,7 +101,7 @@ type Controller struct {
 	m       *Machine
 	queue   *queue
 	senders *senders
-	log     logger
+	log     kafkalog.Prefixed
 
 	start, stop sync.Once
 	done        chan struct{} // closed when the event goroutine has ended
@@ -115,7 +116,7 @@ func New(cfg Config, store Store) (*Controller, error) {
 		return nil, err
 	}
 	s.epoch = m.epoch.Load
-	log := newLogger(m.cfg.Logger, "kafka.controller.ControllerEventManager$ControllerEventThread", "[ControllerEventThread controllerId=%d] ", cfg.BrokerID)
+	log := kafkalog.WithPrefix(m.cfg.Logger, "kafka.controller.ControllerEventManager$ControllerEventThread", "[ControllerEventThread controllerId=%d] ", cfg.BrokerID)
 	return &Controller{Requests: Requests{q}, m: m, queue: q, senders: s, log: log, done: make(chan struct{})}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -27,7 +28,7 @@ type topicDeletions struct {
 	partitions *partitionStates
 	replicas   *replicaStates
 	dispatcher *dispatcher
-	log        logger
+	log        kafkalog.Prefixed
 }
 
 // start queues the topics that were marked before this term. Those in ineligible get no round until

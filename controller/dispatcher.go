@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/internal/kafkalog"
 )
 
 // dispatcher sends the requests of batches. It passes them to the queues of the brokers, logs them,
@@ -15,7 +16,7 @@ type dispatcher struct {
 	requests requestBuilder
 	peers    Peers
 	agenda   Agenda
-	changes  *logger
+	changes  *kafkalog.Prefixed
 }
 
 // send flushes a batch: it appends the requests to the brokers' queues.
@@ -57,7 +58,7 @@ func (d *dispatcher) updateMetadata(brokers []int32, tps ...TopicPartition) {
 }
 
 func (d *dispatcher) logRequests(b *batch, out []outgoing) {
-	traced := d.changes.traced()
+	traced := d.changes.Traced()
 	updateLogged := false
 	for _, o := range out {
 		switch req := o.req.(type) {

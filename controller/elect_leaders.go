@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -80,7 +81,7 @@ type electionRequests struct {
 	}
 	agenda     Agenda
 	partitions *partitionStates
-	log        logger
+	log        kafkalog.Prefixed
 }
 
 // partitionsOf returns the partitions that e is about, nil if its znode does not exist.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -99,7 +100,7 @@ type features struct {
 	timeout    time.Duration                                            // for this broker to read a change
 	c          *controllerContext
 	store      featureStore
-	log        logger
+	log        kafkalog.Prefixed
 
 	finalized map[string]zkstore.FinalizedFeature // as last read or written
 }

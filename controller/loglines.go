@@ -3,10 +3,7 @@ package controller
 import (
 	"fmt"
 
-	"github.com/sirupsen/logrus"
-
 	"github.com/monedula/monedula/internal/javatext"
-	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -53,33 +50,4 @@ func epochsText(c *controllerContext) string {
 		texts = append(texts, fmt.Sprintf("%d -> %d", id, c.brokers[id].Epoch))
 	}
 	return javatext.Collection("HashMap", texts)
-}
-
-// logger writes log lines with a prefix that names the component, as Kafka's classes do.
-type logger struct {
-	entry  *logrus.Entry
-	prefix string
-}
-
-func newLogger(l *logrus.Logger, name, prefix string, args ...any) logger {
-	return logger{kafkalog.For(l, name), fmt.Sprintf(prefix, args...)}
-}
-
-func (l logger) traced() bool { return l.entry.Logger.IsLevelEnabled(logrus.TraceLevel) }
-
-func (l logger) Tracef(format string, args ...any) { l.write(logrus.TraceLevel, format, args) }
-func (l logger) Debugf(format string, args ...any) { l.write(logrus.DebugLevel, format, args) }
-func (l logger) Infof(format string, args ...any)  { l.write(logrus.InfoLevel, format, args) }
-func (l logger) Warnf(format string, args ...any)  { l.write(logrus.WarnLevel, format, args) }
-func (l logger) Errorf(format string, args ...any) { l.write(logrus.ErrorLevel, format, args) }
-
-// Failed logs what failed. The reason follows on the next line, where Kafka prints the exception.
-func (l logger) Failed(err error, format string, args ...any) {
-	l.entry.WithError(err).Error(l.prefix + fmt.Sprintf(format, args...))
-}
-
-func (l logger) write(level logrus.Level, format string, args []any) {
-	if l.entry.Logger.IsLevelEnabled(level) {
-		l.entry.Log(level, l.prefix+fmt.Sprintf(format, args...))
-	}
 }

@@ -33,8 +33,8 @@ type Machine struct {
 	topicNodes    *topicNodes
 	features      *features
 
-	log     logger  // kafka.controller.KafkaController
-	changes *logger // state.change.logger, with the epoch of the current term in its prefix
+	log     kafkalog.Prefixed  // kafka.controller.KafkaController
+	changes *kafkalog.Prefixed // state.change.logger, with the epoch of the current term in its prefix
 
 	// pausing is true after this broker failed to become the controller. It stays out of elections
 	// until pauseOver.
@@ -70,12 +70,12 @@ func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, 
 	if cfg.Logger == nil {
 		cfg.Logger = kafkalog.Discard()
 	}
-	newLog := func(class, prefix string) logger {
-		return newLogger(cfg.Logger, "kafka.controller."+class, prefix, cfg.BrokerID)
+	newLog := func(class, prefix string) kafkalog.Prefixed {
+		return kafkalog.WithPrefix(cfg.Logger, "kafka.controller."+class, prefix, cfg.BrokerID)
 	}
 	m := &Machine{
 		cfg: cfg, versions: versionsOf(ibp), store: store, peers: peers, agenda: agenda, c: newControllerContext(),
-		log: newLog("KafkaController", "[Controller id=%d] "), changes: &logger{},
+		log: newLog("KafkaController", "[Controller id=%d] "), changes: &kafkalog.Prefixed{},
 	}
 	m.setChangesLogger()
 	m.addParts(newLog)
@@ -85,7 +85,7 @@ func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, 
 }
 
 // addParts creates the parts of the machine. They share the context of the term.
-func (m *Machine) addParts(newLog func(class, prefix string) logger) {
+func (m *Machine) addParts(newLog func(class, prefix string) kafkalog.Prefixed) {
 	id := m.cfg.BrokerID
 	m.dispatcher = &dispatcher{c: m.c, peers: m.peers, agenda: m.agenda, changes: m.changes,
 		requests: requestBuilder{id: id, listener: m.cfg.InterBrokerListener, versions: m.versions}}
@@ -110,7 +110,7 @@ func (m *Machine) addParts(newLog func(class, prefix string) logger) {
 
 // setChangesLogger puts the epoch of the current term into the prefix of the state change log.
 func (m *Machine) setChangesLogger() {
-	*m.changes = newLogger(m.cfg.Logger, "state.change.logger", "[Controller id=%d epoch=%d] ", m.cfg.BrokerID, m.c.epoch)
+	*m.changes = kafkalog.WithPrefix(m.cfg.Logger, "state.change.logger", "[Controller id=%d epoch=%d] ", m.cfg.BrokerID, m.c.epoch)
 }
 
 // Step processes one event to its end. If an event fails, the rest of its work is left to a later

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -71,8 +72,8 @@ type partitionStates struct {
 	store       partitionStore
 	leaderships *leaderships
 	dispatcher  *dispatcher
-	log         logger
-	changes     *logger
+	log         kafkalog.Prefixed
+	changes     *kafkalog.Prefixed
 
 	unclean          bool  // unclean.leader.election.enable, which may be changed dynamically
 	uncleanElections int64 // since the start of the broker

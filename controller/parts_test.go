@@ -42,7 +42,7 @@ func newParts(t testing.TB, brokers ...int32) *parts {
 	}
 	logger := kafkalog.New(&h.log)
 	kafkalog.LevelsOf(logger).Set(kafkalog.Root, logrus.TraceLevel)
-	log := newLogger(logger, "test", "")
+	log := kafkalog.WithPrefix(logger, "test", "")
 	ibp, err := settings.ParseIBP("3.9")
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -39,8 +40,8 @@ type reassignments struct {
 	replicas    *replicaStates
 	deletions   *topicDeletions
 	dispatcher  *dispatcher
-	log         logger
-	changes     *logger
+	log         kafkalog.Prefixed
+	changes     *kafkalog.Prefixed
 }
 
 // reassign runs phase U, then A or B.

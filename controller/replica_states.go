@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -69,8 +70,8 @@ type replicaStates struct {
 	store       stateStore
 	leaderships *leaderships
 	dispatcher  *dispatcher
-	log         logger
-	changes     *logger
+	log         kafkalog.Prefixed
+	changes     *kafkalog.Prefixed
 }
 
 // start sets the first state of all replicas after a failover. It sends the leaderships to the

@@ -57,7 +57,7 @@ func (s *senders) Add(b zkstore.BrokerInfo) {
 		id:   s.cfg.BrokerID,
 		node: fmt.Sprintf("%s:%d (id: %d rack: %s)", endpoint.Host, endpoint.Port, b.ID, rack),
 		wake: make(chan struct{}, 1),
-		log:  newLogger(s.cfg.Logger, "kafka.controller.RequestSendThread", "[RequestSendThread controllerId=%d] ", s.cfg.BrokerID),
+		log:  kafkalog.WithPrefix(s.cfg.Logger, "kafka.controller.RequestSendThread", "[RequestSendThread controllerId=%d] ", s.cfg.BrokerID),
 		term: s.epoch,
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -102,7 +102,7 @@ func (s *senders) Send(id int32, req kmsg.Request, answered func(kmsg.Response))
 	p := s.byID[id]
 	s.mu.Unlock()
 	if p == nil {
-		newLogger(s.cfg.Logger, "kafka.controller.ControllerChannelManager", "[Channel manager on controller %d]: ", s.cfg.BrokerID).
+		kafkalog.WithPrefix(s.cfg.Logger, "kafka.controller.ControllerChannelManager", "[Channel manager on controller %d]: ", s.cfg.BrokerID).
 			Warnf("Not sending request %s to broker %d, since it is offline.", protocol.APIKey(req.Key()), id)
 		return
 	}
@@ -122,7 +122,7 @@ type sender struct {
 	id     int32  // broker id of the controller
 	node   string // host:port (id: 0 rack: null), for log lines
 	link   *peerlink.Link
-	log    logger
+	log    kafkalog.Prefixed
 	term   func() int32    // the controller epoch, for log lines
 	ctx    context.Context // done when the broker is removed
 	cancel context.CancelFunc

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -20,7 +21,7 @@ type topicNodes struct {
 		watchStore
 	}
 	agenda Agenda
-	log    logger
+	log    kafkalog.Prefixed
 }
 
 // read watches topics, reads their znodes and adopts their ids and assignments. It returns the

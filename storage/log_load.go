@@ -2,7 +2,6 @@ package storage
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
@@ -30,9 +29,9 @@ type loader struct {
 	env      *environment
 	path     string
 	config   *settings.Topic
-	log      logLines
-	stateLog logLines   // for lines about rebuilding the producer state
-	segments []*segment // in order of base offset
+	log      kafkalog.Prefixed
+	stateLog kafkalog.Prefixed // for lines about rebuilding the producer state
+	segments []*segment        // in order of base offset
 	// recovered is the producer state at the end of the segment recovered last. It holds more than
 	// the snapshot taken of it.
 	recovered *producerState
@@ -53,9 +52,9 @@ func openLog(dir *logDir, env *environment, path string, tp TopicPartition, kind
 	l.SetConfig(c)
 	l.lastFlush.Store(env.now())
 	ld := &loader{loading: from, l: l, env: env, path: path, config: c}
-	ident := fmt.Sprintf("[LogLoader partition=%s, dir=%s] ", l.name, dir.path)
-	ld.log = newLogLines(env.logger, "kafka.log.LogLoader", ident)
-	ld.stateLog = newLogLines(env.logger, "kafka.log.UnifiedLog$", ident)
+	const prefix = "[LogLoader partition=%s, dir=%s] "
+	ld.log = kafkalog.WithPrefix(env.logger, "kafka.log.LogLoader", prefix, l.name, dir.path)
+	ld.stateLog = kafkalog.WithPrefix(env.logger, "kafka.log.UnifiedLog$", prefix, l.name, dir.path)
 	if ld.remaining == nil {
 		ld.remaining = func(int) {}
 	}

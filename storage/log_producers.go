@@ -3,6 +3,7 @@ package storage
 import (
 	"slices"
 
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/record"
 )
 
@@ -32,7 +33,7 @@ func (l *Log) rebuildProducers(logStart, upTo record.Offset) error {
 // snapshot can be expected (old formats, or no snapshot after a clean shutdown, as before Kafka
 // 0.11), it writes empty ones at the last two segments and at upTo instead of reading the whole
 // log. With sync the snapshots are made durable.
-func rebuildState(state *producerState, segments []*segment, logStart, upTo record.Offset, magic int8, clean, sync bool, env *environment, log logLines) error {
+func rebuildState(state *producerState, segments []*segment, logStart, upTo record.Offset, magic int8, clean, sync bool, env *environment, log kafkalog.Prefixed) error {
 	log.Infof("Loading producer state till offset %d with message format version %d", upTo, magic)
 	var bases []record.Offset
 	for _, s := range segments[max(len(segments)-2, 0):] {
@@ -69,7 +70,7 @@ func rebuildState(state *producerState, segments []*segment, logStart, upTo reco
 
 // replaySegments applies the batches from the state's end up to upTo to the state, and writes
 // snapshots at the given bases.
-func replaySegments(state *producerState, segments []*segment, logStart, upTo record.Offset, bases []record.Offset, sync bool, env *environment, log logLines) error {
+func replaySegments(state *producerState, segments []*segment, logStart, upTo record.Offset, bases []record.Offset, sync bool, env *environment, log kafkalog.Prefixed) error {
 	for i, s := range segments {
 		if s.base >= upTo || i+1 < len(segments) && segments[i+1].base <= state.mapEnd() {
 			continue
@@ -91,7 +92,7 @@ func replaySegments(state *producerState, segments []*segment, logStart, upTo re
 	return nil
 }
 
-func replaySegment(state *producerState, s *segment, from, upTo record.Offset, env *environment, log logLines) error {
+func replaySegment(state *producerState, s *segment, from, upTo record.Offset, env *environment, log kafkalog.Prefixed) error {
 	f, err := s.log.acquire()
 	if err != nil {
 		return err
@@ -131,7 +132,7 @@ func replaySegment(state *producerState, s *segment, from, upTo record.Offset, e
 // replay applies a batch of the log to the producer state, and with a segment also writes its
 // transaction index. A batch in the log has been accepted before, so one that does not fit the
 // state is only logged.
-func replay(state *producerState, update *producerAppend, b record.Batch, index *segment, log logLines) error {
+func replay(state *producerState, update *producerAppend, b record.Batch, index *segment, log kafkalog.Prefixed) error {
 	if !b.HasProducerID() {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
@@ -210,7 +211,7 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 }
 
 // recover does the part of recoverSegment that concerns only the segment.
-func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log logLines, renewEpochs bool) (truncated int64, err error) {
+func (s *segment) recover(state *producerState, l *Log, c *settings.Topic, log kafkalog.Prefixed, renewEpochs bool) (truncated int64, err error) {
 	s.unsynced.note() // an earlier run wrote the records, but did not sync them
 	size, interval := recoveredIndexes(s.size.Load(), c)
 	if err := errors.Join(s.index.reset(size), s.times.reset(size), s.txns.reset()); err != nil {

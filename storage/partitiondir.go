@@ -1,11 +1,11 @@
 package storage
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/record"
 )
 
@@ -29,8 +29,8 @@ type partitionDir struct {
 func (d *partitionDir) Path() string { return *d.path.Load() }
 
 // log returns the logger for lines about this log.
-func (d *partitionDir) log() logLines {
-	return newLogLines(d.env.logger, "kafka.log.UnifiedLog", fmt.Sprintf("[UnifiedLog partition=%s, dir=%s] ", d.name, d.dir.path))
+func (d *partitionDir) log() kafkalog.Prefixed {
+	return kafkalog.WithPrefix(d.env.logger, "kafka.log.UnifiedLog", "[UnifiedLog partition=%s, dir=%s] ", d.name, d.dir.path)
 }
 
 func (d *partitionDir) file(name string) string { return filepath.Join(d.Path(), name) }

@@ -2,12 +2,16 @@ package kafkalog
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sirupsen/logrus"
 )
 
 func TestALineHasKafkasPattern(t *testing.T) {
@@ -49,5 +53,40 @@ func TestAFileRollsWhenItsHourIsOver(t *testing.T) {
 	old, err := os.ReadFile(h.path + ".2026-01-02-03")
 	if err != nil || string(old) != "x\n" {
 		t.Fatalf("rolled file: %q, %v", old, err)
+	}
+}
+
+func TestLinesBeginWithTheirPrefix(t *testing.T) {
+	var out bytes.Buffer
+	l := New(&out)
+	log := WithPrefix(l, "kafka.log.UnifiedLog", "[UnifiedLog dir=%s] ", "/data/100%d")
+	log.Debugf("not written")
+	log.Tracef("not written")
+	log.Infof("Deleting %d segments", 2)
+	log.Warnf("of 50%%")
+	log.Errorf("one")
+	log.Failed(errors.New("the reason"), "Cannot delete %s", "it")
+	LevelsOf(l).Set(Root, logrus.TraceLevel)
+	if !log.Traced() {
+		t.Error("lines at TRACE are not written")
+	}
+	log.Tracef("two")
+	log.Debugf("three")
+	var lines []string
+	for line := range strings.Lines(out.String()) {
+		_, text, dated := strings.Cut(line, "] ")
+		if !dated {
+			text = line
+		}
+		lines = append(lines, strings.TrimSuffix(text, "\n"))
+	}
+	const of = " (kafka.log.UnifiedLog)"
+	want := []string{
+		"INFO [UnifiedLog dir=/data/100%d] Deleting 2 segments" + of, "WARN [UnifiedLog dir=/data/100%d] of 50%" + of, "ERROR [UnifiedLog dir=/data/100%d] one" + of,
+		"ERROR [UnifiedLog dir=/data/100%d] Cannot delete it" + of, "the reason",
+		"TRACE [UnifiedLog dir=/data/100%d] two" + of, "DEBUG [UnifiedLog dir=/data/100%d] three" + of,
+	}
+	if !slices.Equal(lines, want) {
+		t.Errorf("have %q\nwant %q", lines, want)
 	}
 }
