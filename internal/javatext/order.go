@@ -21,10 +21,16 @@ func HashMapOrder[K any](keys []K, hash func(K) int32) []K {
 	return hashMapOrder(keys, hash, defaultSlots)
 }
 
+// SizedHashMapOrder returns keys in the iteration order of a HashMap that was created with their
+// number as its initial capacity.
+func SizedHashMapOrder[K any](keys []K, hash func(K) int32) []K {
+	return hashMapOrder(keys, hash, tableSize(len(keys)))
+}
+
 // HashMapCopyOrder returns keys in the iteration order of a HashMap that was created with their
 // number as its initial capacity and filled from a HashMap of the default capacity.
 func HashMapCopyOrder[K any](keys []K, hash func(K) int32) []K {
-	return hashMapOrder(HashMapOrder(keys, hash), hash, tableSize(len(keys)))
+	return SizedHashMapOrder(HashMapOrder(keys, hash), hash)
 }
 
 // tableSize returns the smallest power of two that is not below n.

@@ -133,6 +133,9 @@ func (c *Call) offsetsOf(leader int32, partitions []TopicPartition, when int64, 
 			case code == protocol.None:
 				found[TopicPartition{Topic: t.Topic, Partition: p.Partition}] = record.Offset(p.Offset)
 			case !code.Retriable():
+				c.Admin.Env.Logger("org.apache.kafka.clients.admin.internals.ListOffsetsHandler").Errorf(
+					"[AdminClient clientId=%s] ListOffsets request for topic partition %s failed due to an unexpected error %s",
+					c.Admin.ID, TopicPartition{Topic: t.Topic, Partition: p.Partition}, code.Name())
 				return code
 			}
 		}

@@ -96,7 +96,7 @@ func (a *configsAdmin) describeQuotas(types, names []string) ([]quotas, error) {
 		}
 		all = append(all, q)
 	}
-	return javatext.HashMapOrder(all, quotas.hash), nil
+	return javatext.SizedHashMapOrder(all, quotas.hash), nil
 }
 
 func (a *configsAdmin) describeQuotasAndCredentials(types, names []string) error {

@@ -381,8 +381,8 @@ func TestConfigurationsAreShownAndChangedLikeByTheRealTool(t *testing.T) {
 [exit] 0
 `},
 
-		{"describe users", "--entity-type users --describe", nil, "", `[out] Quota configs for user-principal 'alice' are consumer_byte_rate=2048.0, producer_byte_rate=1024.0
-[out] Quota configs for the default user-principal are producer_byte_rate=1.0E7
+		{"describe users", "--entity-type users --describe", nil, "", `[out] Quota configs for the default user-principal are producer_byte_rate=1.0E7
+[out] Quota configs for user-principal 'alice' are consumer_byte_rate=2048.0, producer_byte_rate=1024.0
 [out] SCRAM credential configs for user-principal 'alice' are SCRAM-SHA-256=iterations=4096, SCRAM-SHA-512=iterations=8192
 [out] SCRAM credential configs for user-principal 'bob' are SCRAM-SHA-512=iterations=8192
 [err]

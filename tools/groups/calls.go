@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,6 +37,18 @@ func (a *groupAdmin) list(states, kinds []string) ([]listedGroup, error) {
 	}
 }
 
+// listingFailed returns the error of a list. A broker's error code gets a text that names the broker.
+func listingFailed(err error, b kmsg.MetadataResponseBroker) error {
+	if errors.As(err, new(*protocol.Error)) {
+		return err
+	}
+	rack := "null"
+	if b.Rack != nil {
+		rack = *b.Rack
+	}
+	return protocol.Errorf(protocol.CodeOf(err), "Error listing groups on %s:%d (id: %d rack: %s)", b.Host, b.Port, b.NodeID, rack)
+}
+
 func (c groupCall) listOn(brokers []kmsg.MetadataResponseBroker, states, kinds []string) ([]listedGroup, error) {
 	var groups []listedGroup
 	for _, b := range brokers {
@@ -46,7 +59,7 @@ func (c groupCall) listOn(brokers []kmsg.MetadataResponseBroker, states, kinds [
 				break
 			}
 			if code := protocol.CodeOf(err); code != protocol.UnknownServerError && !code.Retriable() {
-				return nil, err
+				return nil, listingFailed(err, b)
 			}
 			if err := c.Again(); err != nil {
 				return nil, err
@@ -209,7 +222,7 @@ func (a *groupAdmin) committed(group string) (map[client.TopicPartition]record.O
 				tp := client.TopicPartition{Topic: topic, Partition: partition}
 				switch {
 				case code != 0:
-					log.Warnf("Skipping return offset for %s due to error %s.", tp, protocol.ErrorCode(code).Name())
+					log.Warnf("[AdminClient clientId=%s] Skipping return offset for %s due to error %s.", a.ID, tp, protocol.ErrorCode(code).Name())
 				case offset >= 0:
 					offsets[tp] = offset
 				}

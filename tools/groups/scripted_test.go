@@ -323,8 +323,8 @@ func TestGroupsAreManagedLikeByTheRealTool(t *testing.T) {
 [err]
 [exit] 0
 `},
-		{"list is refused", "--list", fail(protocol.ListGroups, protocol.ClusterAuthorizationFailed), `[out] Error: Executing consumer group command failed due to java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.ClusterAuthorizationException: Cluster authorization failed.
-[err] java.lang.RuntimeException: java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.ClusterAuthorizationException: Cluster authorization failed.
+		{"list is refused", "--list", fail(protocol.ListGroups, protocol.ClusterAuthorizationFailed), `[out] Error: Executing consumer group command failed due to java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.ClusterAuthorizationException: Error listing groups on * (id: 0 rack: null)
+[err] java.lang.RuntimeException: java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.ClusterAuthorizationException: Error listing groups on * (id: 0 rack: null)
 [exit] 0
 `},
 		{"no groups", "--list", func(s *scripted) { s.groups = nil }, `[out]
@@ -428,9 +428,9 @@ func TestGroupsAreManagedLikeByTheRealTool(t *testing.T) {
 `},
 		{"no right to find the coordinator", "--describe --group idle", fail(protocol.FindCoordinator, protocol.GroupAuthorizationFailed), coordinatorRefused},
 		{"offsets with unstable transactions", "--describe --group idle", partial(protocol.UnstableOffsetCommit), `[out]
-[err] * WARN Skipping return offset for t-0 due to error UNSTABLE_OFFSET_COMMIT. (org.apache.kafka.clients.admin.internals.ListConsumerGroupOffsetsHandler)
-[err] * WARN Skipping return offset for t-1 due to error UNSTABLE_OFFSET_COMMIT. (org.apache.kafka.clients.admin.internals.ListConsumerGroupOffsetsHandler)
-[err] * WARN Skipping return offset for u-0 due to error UNSTABLE_OFFSET_COMMIT. (org.apache.kafka.clients.admin.internals.ListConsumerGroupOffsetsHandler)
+[err] * WARN [AdminClient clientId=*] Skipping return offset for t-0 due to error UNSTABLE_OFFSET_COMMIT. (org.apache.kafka.clients.admin.internals.ListConsumerGroupOffsetsHandler)
+[err] * WARN [AdminClient clientId=*] Skipping return offset for t-1 due to error UNSTABLE_OFFSET_COMMIT. (org.apache.kafka.clients.admin.internals.ListConsumerGroupOffsetsHandler)
+[err] * WARN [AdminClient clientId=*] Skipping return offset for u-0 due to error UNSTABLE_OFFSET_COMMIT. (org.apache.kafka.clients.admin.internals.ListConsumerGroupOffsetsHandler)
 [err] Consumer group 'idle' has no active members.
 [exit] 0
 `},
@@ -591,6 +591,7 @@ func TestGroupsAreManagedLikeByTheRealTool(t *testing.T) {
 [exit] 0
 `},
 		{"reset without the right to list offsets", "--reset-offsets --group idle --topic t:0 --to-latest --execute", fail(protocol.ListOffsets, protocol.TopicAuthorizationFailed), `[out] Error: Executing consumer group command failed due to java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.TopicAuthorizationException: Topic authorization failed.
+[err] * ERROR [AdminClient clientId=*] ListOffsets request for topic partition t-0 failed due to an unexpected error TOPIC_AUTHORIZATION_FAILED (org.apache.kafka.clients.admin.internals.ListOffsetsHandler)
 [err] java.lang.RuntimeException: java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.TopicAuthorizationException: Topic authorization failed.
 [exit] 0
 `},
