@@ -8,7 +8,8 @@
 //	MONEDULA_RECORD=1 go test ./tools/topics
 //
 // What a real broker cannot be made to answer at will is scripted: Scripted runs a tool against
-// answers of the test, for which Cluster and Logs are building blocks.
+// answers of the test, for which Cluster and Logs are building blocks. With MONEDULA_REAL=1 it runs
+// the real tool instead.
 //
 // Files: suite.go has the cases; recording.go matches requests with recorded ones, and message.go
 // writes both as text; recorder.go records; peer.go serves; script.go and logs.go are for scripts.
