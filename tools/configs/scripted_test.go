@@ -69,7 +69,7 @@ func (s *scripted) answer(req kmsg.Request) kmsg.Response {
 				s.asked = append(s.asked, strings.Join([]string{strconv.Itoa(int(r.ResourceType)), r.ResourceName, c.Op.String(), c.Name, orNull(c.Value)}, " "))
 			}
 			one := kmsg.NewIncrementalAlterConfigsResponseResource()
-			one.ErrorCode = code
+			one.ResourceType, one.ResourceName, one.ErrorCode = r.ResourceType, r.ResourceName, code
 			resp.Resources = append(resp.Resources, one)
 		}
 		return resp
@@ -80,7 +80,7 @@ func (s *scripted) answer(req kmsg.Request) kmsg.Response {
 				s.asked = append(s.asked, strings.Join([]string{strconv.Itoa(int(r.ResourceType)), r.ResourceName, c.Name, orNull(c.Value)}, " "))
 			}
 			one := kmsg.NewAlterConfigsResponseResource()
-			one.ErrorCode = code
+			one.ResourceType, one.ResourceName, one.ErrorCode = r.ResourceType, r.ResourceName, code
 			resp.Resources = append(resp.Resources, one)
 		}
 		return resp
@@ -153,7 +153,7 @@ func entityTextOf(kind string, name *string) string {
 
 func (s *scripted) describeQuotas(req *kmsg.DescribeClientQuotasRequest, code int16) kmsg.Response {
 	resp := kmsg.NewPtrDescribeClientQuotasResponse()
-	resp.ErrorCode = code
+	resp.ErrorCode, resp.Entries = code, []kmsg.DescribeClientQuotasResponseEntry{}
 	for _, text := range slices.Sorted(maps.Keys(s.quotas)) {
 		entry := kmsg.NewDescribeClientQuotasResponseEntry()
 		parts := strings.Split(text, ",")

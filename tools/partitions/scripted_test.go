@@ -268,7 +268,7 @@ func TestRecordsAreDeletedByTheLeaders(t *testing.T) {
 			if test.prepare != nil {
 				test.prepare(s)
 			}
-			files := map[string]string{"offsets.json": test.json, "short.properties": "default.api.timeout.ms={T}\n"}
+			files := map[string]string{"offsets.json": test.json, "short.properties": "default.api.timeout.ms={T}\nrequest.timeout.ms=250\n"}
 			have := toolreplay.Scripted(t, toolreplay.Case{Tool: DeleteRecordsTool, Args: "--bootstrap-server {B} --offset-json-file {F}/offsets.json --command-config {F}/short.properties"}, files, s.answer)
 			if have != test.want {
 				t.Errorf("have\n%swant\n%s", have, test.want)

@@ -43,7 +43,8 @@ func (r *reassigner) dirsOf(wanted map[replica]string) (map[replica]replicaDirs,
 			case protocol.KafkaStorageError:
 				continue
 			default:
-				return nil, client.Execution(code)
+				return nil, client.Execution(cli.NewJavaError("java.lang.IllegalStateException",
+					fmt.Sprintf("The error %s for log directory %s in the response from broker %d is illegal", cli.JavaClass(code), dir.Dir, broker)))
 			}
 			for _, t := range dir.Topics {
 				for _, p := range t.Partitions {

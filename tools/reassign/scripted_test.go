@@ -90,7 +90,7 @@ func (s *scripted) answer(req kmsg.Request) kmsg.Response {
 				s.asked = append(s.asked, fmt.Sprintf("%v %s %v %s%s", r.ResourceType, r.ResourceName, c.Op, c.Name, value))
 			}
 			one := kmsg.NewIncrementalAlterConfigsResponseResource()
-			one.ErrorCode = int16(code)
+			one.ResourceType, one.ResourceName, one.ErrorCode = r.ResourceType, r.ResourceName, int16(code)
 			resp.Resources = append(resp.Resources, one)
 		}
 		return resp
@@ -98,6 +98,12 @@ func (s *scripted) answer(req kmsg.Request) kmsg.Response {
 		resp := kmsg.NewPtrDescribeLogDirsResponse()
 		for _, text := range s.dirs {
 			name, path, _ := strings.Cut(text, " ")
+			asked := slices.ContainsFunc(req.Topics, func(t kmsg.DescribeLogDirsRequestTopic) bool {
+				return t.Topic == name[:len(name)-2] && slices.Contains(t.Partitions, int32(name[len(name)-1]-'0'))
+			})
+			if req.Topics != nil && !asked {
+				continue
+			}
 			dir := kmsg.NewDescribeLogDirsResponseDir()
 			dir.Dir, dir.ErrorCode = strings.TrimPrefix(path, "+"), int16(code)
 			topic := kmsg.NewDescribeLogDirsResponseDirTopic()
@@ -449,8 +455,8 @@ func TestPartitionsAreReassignedLikeByTheRealTool(t *testing.T) {
 `},
 		{"verify is refused", verify + "dir.json --preserve-throttles", fail(protocol.DescribeLogDirs, protocol.ClusterAuthorizationFailed), "", `[out] Status of partition reassignment:
 [out] Reassignment of partition placed-0 is completed.
-[out] Error: org.apache.kafka.common.errors.ClusterAuthorizationException: Cluster authorization failed.
-[out] java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.ClusterAuthorizationException: Cluster authorization failed.
+[out] Error: java.lang.IllegalStateException: The error org.apache.kafka.common.errors.ClusterAuthorizationException for log directory /a in the response from broker 0 is illegal
+[out] java.util.concurrent.ExecutionException: java.lang.IllegalStateException: The error org.apache.kafka.common.errors.ClusterAuthorizationException for log directory /a in the response from broker 0 is illegal
 [out]
 [err]
 [exit] 1

@@ -16,7 +16,7 @@ import (
 
 func play(t *testing.T, c toolreplay.Case, logs *toolreplay.Logs) string {
 	t.Helper()
-	c.Tidy = testkit.TidyClients
+	c.Tidy, c.Alone = testkit.TidyClients, true
 	files := map[string]string{"linger.properties": "linger.ms=50\n"}
 	return toolreplay.Scripted(t, c, files, func(req kmsg.Request) kmsg.Response { return logs.Answer(req) })
 }
