@@ -167,11 +167,7 @@ func (o *preferredOptions) runOverZooKeeper(partitions []client.TopicPartition) 
 			}
 		}
 	}
-	wish := make([]zkstore.TopicPartition, len(valid))
-	for i, tp := range valid {
-		wish[i] = zkstore.TopicPartition{Topic: tp.Topic, Partition: tp.Partition}
-	}
-	if err := store.CreatePreferredElections(ctx, wish); errors.Is(err, zkstore.ErrNodeExists) {
+	if err := store.CreatePreferredElections(ctx, valid); errors.Is(err, zkstore.ErrNodeExists) {
 		running, err := store.PreferredElections(ctx)
 		if err != nil {
 			return err

@@ -128,7 +128,7 @@ func (s *reassignStore) start(ctx context.Context, text string) error {
 	}
 	wish := map[zkstore.TopicPartition][]int32{}
 	for tp, replicas := range targets {
-		wish[zkstore.TopicPartition{Topic: tp.Topic, Partition: tp.Partition}] = replicas
+		wish[tp] = replicas
 	}
 	if err := s.store.CreatePartitionReassignments(ctx, wish); err != nil {
 		if errors.Is(err, zkstore.ErrNodeExists) {
