@@ -99,7 +99,7 @@ type roleChange struct {
 // admit checks one entry and adds it to the leaders or followers.
 func (c *roleChange) admit(e *roleEntry) {
 	m := c.m
-	known := m.hosted(e.id.Topic, e.id.Partition)
+	known := m.hosted.get(e.id.Topic, e.id.Partition)
 	if known != nil && known.offline() {
 		m.stateLog.Warnf("Ignoring LeaderAndIsr request for partition %s as the local replica for the partition is in an offline log directory", e.id)
 		e.code = protocol.KafkaStorageError
@@ -123,7 +123,7 @@ func (c *roleChange) admit(e *roleEntry) {
 		m.stateLog.Warnf("Ignoring LeaderAndIsr request for partition %s as itself is not in assigned replica list %s", e.id, javatext.Join(e.role.replicas, ","))
 		e.code = protocol.UnknownTopicOrPartition
 	default:
-		e.partition = m.host(e.id)
+		e.partition = m.hosted.add(e.id, m)
 		if e.role.leader == m.opts.BrokerID {
 			c.leaders = append(c.leaders, e)
 		} else {
@@ -396,7 +396,7 @@ func stopEntries(req *kmsg.StopReplicaRequest) []stopEntry {
 }
 
 func (m *Manager) admitStop(s *stopEntry) protocol.ErrorCode {
-	p := m.hosted(s.id.Topic, s.id.Partition)
+	p := m.hosted.get(s.id.Topic, s.id.Partition)
 	if p == nil {
 		return protocol.None
 	}
@@ -422,7 +422,7 @@ func (m *Manager) stopAll(stops []stopEntry) {
 		if s.code != protocol.None {
 			continue
 		}
-		p := m.hosted(s.id.Topic, s.id.Partition)
+		p := m.hosted.get(s.id.Topic, s.id.Partition)
 		if !s.delete {
 			if p != nil {
 				p.waits.wake(stateChanged)
@@ -430,7 +430,7 @@ func (m *Manager) stopAll(stops []stopEntry) {
 			continue
 		}
 		if p != nil {
-			m.unhost(s.id)
+			m.hosted.remove(s.id)
 			p.retire(protocol.NotLeaderOrFollower)
 			for _, l := range m.cfg.Leaders {
 				l.Resigned(s.id, noEpoch)

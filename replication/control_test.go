@@ -136,8 +136,8 @@ func TestALogWithAnotherTopicIDIsKeptButNotServedAfterAStart(t *testing.T) {
 	b.stateLog.Logger.AddHook(hook)
 	other := roleOf(0, ourID, 2, []int32{ourID}, ourID)
 	other.TopicStates[0].TopicID = TopicID{0xee}
-	if code := b.control(other); code != protocol.InconsistentTopicID || b.hosted(testTopic, 0) != nil {
-		t.Errorf("another topic id: %s, hosted %t", code, b.hosted(testTopic, 0) != nil)
+	if code := b.control(other); code != protocol.InconsistentTopicID || b.hosted.get(testTopic, 0) != nil {
+		t.Errorf("another topic id: %s, hosted %t", code, b.hosted.get(testTopic, 0) != nil)
 	}
 	want := fmt.Sprintf("Topic ID in memory: %s does not match the topic ID for partition t-0 received: %s.", javatext.UUID(testTopicID), javatext.UUID(TopicID{0xee}))
 	if !slices.ContainsFunc(hook.AllEntries(), func(e *logrus.Entry) bool { return e.Level == logrus.ErrorLevel && e.Message == want }) {
@@ -531,7 +531,7 @@ func TestADirectoryThatFailsDuringALeaderAndIsrTakesItsPartitionOffline(t *testi
 		armed.Store(true)
 		role := roleOf(1, tt.leader, 3, []int32{ourID, 2}, ourID, 2)
 		_ = b.control(role)
-		p := b.host(TopicPartition{Topic: testTopic, Partition: 1})
+		p := b.hosted.add(TopicPartition{Topic: testTopic, Partition: 1}, b.Manager)
 		eventually(t, "the partition to be offline", p.offline)
 		if code := b.control(role); code != protocol.KafkaStorageError {
 			t.Errorf("leader %d, %s: second request: %s", tt.leader, tt.at, code)
@@ -596,7 +596,7 @@ func TestAPartitionThatGoesOfflineDuringALeaderAndIsrStaysOffline(t *testing.T) 
 			b.dirFailed(testDir)
 		}
 		code := protocol.ErrorCode(b.BecomeLeaderOrFollower(req, 1).Topics[0].Partitions[0].ErrorCode)
-		p := b.hosted(testTopic, 0)
+		p := b.hosted.get(testTopic, 0)
 		if code != protocol.KafkaStorageError || !p.offline() || p.Log() != nil || p.State().Leading {
 			t.Errorf("leader %d: answered %s; offline %t, %+v", leader, code, p.offline(), p.State())
 		}
@@ -616,7 +616,7 @@ func TestAFailureDoesNotBringBackADeletedPartition(t *testing.T) {
 	}
 	b.takeOffline(failed)
 	b.logFailed(TopicPartition{Topic: testTopic})
-	if b.hosted(testTopic, 0) != nil {
+	if b.hosted.get(testTopic, 0) != nil {
 		t.Error("the deleted partition is hosted again")
 	}
 	_, err := p.AppendAsLeader(batch(t, 1), nil, 1)
@@ -679,7 +679,7 @@ func TestAFailedPartitionDoesNotAffectTheRolesOfOthers(t *testing.T) {
 	if resp.ErrorCode != 0 || !slices.Equal(b.notified, []string{"lead t-0 5", "resign t-1 5"}) {
 		t.Errorf("code %d; notified of %v", resp.ErrorCode, b.notified)
 	}
-	if follower := b.hosted(testTopic, 1).State(); follower.Leader != 2 || follower.LeaderEpoch != 5 {
+	if follower := b.hosted.get(testTopic, 1).State(); follower.Leader != 2 || follower.LeaderEpoch != 5 {
 		t.Errorf("the follower: %+v", follower)
 	}
 	b.onConfig, b.configErr = nil, nil

@@ -126,7 +126,7 @@ func (w *twins) role(p, leader int32, isr ...int32) {
 // partition calls f with a partition of each twin, if it is hosted and healthy.
 func (w *twins) partition(p int32, f func(b *hostOfMany, p *Partition)) {
 	w.each(func(b *hostOfMany) {
-		if x := b.hosted(testTopic, p); x != nil && x.Log() != nil {
+		if x := b.hosted.get(testTopic, p); x != nil && x.Log() != nil {
 			f(b, x)
 		}
 	})
@@ -251,7 +251,7 @@ func (w *twins) happen() string {
 		return fmt.Sprint("delete ", p)
 	case n < 73 && w.r.IntN(5) == 0:
 		w.each(func(b *hostOfMany) {
-			if b.hosted(testTopic, p) != nil {
+			if b.hosted.get(testTopic, p) != nil {
 				b.markOffline(TopicPartition{Topic: testTopic, Partition: p})
 			}
 		})
@@ -437,7 +437,7 @@ func (w *twins) finish(x *twinReader) {
 		case p.HasDiverged:
 			*at = record.Offset(max(0, p.Diverged.EndOffset))
 		case p.Code == protocol.OffsetOutOfRange:
-			if part := w.both[1].hosted(testTopic, p.Partition); part != nil && part.Log() != nil {
+			if part := w.both[1].hosted.get(testTopic, p.Partition); part != nil && part.Log() != nil {
 				*at = part.Log().Offsets().LogStart
 			}
 		case p.RecordBytes() > 0 && w.r.IntN(5) > 0:

@@ -80,7 +80,7 @@ func TestAFetcherThatLooksOnlyAtChangesRequestsEverythingItShould(t *testing.T) 
 				takeRoles(t, b.Manager, roleOf(p, 2, 1+epochs[p], []int32{ourID, 2}, ourID, 2))
 			case 3:
 				steps = append(steps, fmt.Sprint("raise the log start of ", p))
-				log := b.hosted(testTopic, p).Log()
+				log := b.hosted.get(testTopic, p).Log()
 				_ = log.IncrementLogStart(log.Offsets().HighWatermark)
 			case 4:
 				steps = append(steps, "used up")

@@ -44,7 +44,7 @@ func (m *Manager) Producers(topic string, partition int32) ([]storage.ProducerSt
 // CurrentLeader returns the leader of a partition that this broker knows, for responses that
 // redirect clients (KIP-951). Unknown fields are -1.
 func (m *Manager) CurrentLeader(topic string, partition int32) protocol.LeaderIDEpoch {
-	if p := m.hosted(topic, partition); p != nil && !p.offline() {
+	if p := m.hosted.get(topic, partition); p != nil && !p.offline() {
 		return p.leaderHint()
 	}
 	if p := m.Metadata().Partition(topic, partition); p != nil {
@@ -183,7 +183,7 @@ func (m *Manager) LogDirs(want func(TopicPartition) bool) []LogDir {
 
 func (m *Manager) logLag(log *storage.Log) int64 {
 	id := log.TopicPartition()
-	p := m.hosted(id.Topic, id.Partition)
+	p := m.hosted.get(id.Topic, id.Partition)
 	if p == nil || p.Log() == nil {
 		return -1
 	}

@@ -48,10 +48,7 @@ type Manager struct {
 	checkpoints     map[string]map[TopicPartition]record.Offset // by log directory; read once per request
 	configs         map[string]*settings.Topic                  // of the topics whose logs are opened; read once per request
 
-	mu           sync.RWMutex // guards partitions, traffic and endedTraffic
-	partitions   map[string]map[int32]*Partition
-	traffic      map[string]*traffic // by topic hosted
-	endedTraffic TrafficCounts       // of topics no longer hosted
+	hosted hosted
 
 	terms atomic.Int64 // terms of leadership given out so far; no two partitions share one
 
@@ -80,10 +77,9 @@ func NewManager(cfg Config) *Manager {
 		stateLog:     kafkalog.For(cfg.Logger, "state.change.logger"),
 		partitionLog: kafkalog.For(cfg.Logger, "kafka.cluster.Partition"),
 		fetchLog:     kafkalog.For(cfg.Logger, "kafka.server.ReplicaFetcherThread"),
-		partitions:   map[string]map[int32]*Partition{},
-		traffic:      map[string]*traffic{},
+		hosted:       newHosted(),
 	}
-	m.sessions = newSessionCache(cfg.Options.FetchSessions, m.hosted)
+	m.sessions = newSessionCache(cfg.Options.FetchSessions, m.hosted.get)
 	m.quotas = newQuotas(&m.opts)
 	m.fetchers = newFetcherManager(m)
 	m.mover = newMover(m)
@@ -157,7 +153,7 @@ func (m *Manager) Close() {
 // KAFKA_STORAGE_ERROR if its directory failed, NOT_LEADER_OR_FOLLOWER if it is hosted by other
 // brokers or not yet announced by a controller, else UNKNOWN_TOPIC_OR_PARTITION.
 func (m *Manager) Partition(topic string, index int32) (*Partition, error) {
-	if p := m.hosted(topic, index); p != nil {
+	if p := m.hosted.get(topic, index); p != nil {
 		if p.offline() {
 			return nil, protocol.KafkaStorageError
 		}
@@ -180,60 +176,15 @@ func (m *Manager) CheckKnown(topic string, index int32) protocol.ErrorCode {
 		return protocol.None
 	case s.Complete:
 		return protocol.UnknownTopicOrPartition
-	case m.hosted(topic, index) != nil:
+	case m.hosted.get(topic, index) != nil:
 		return protocol.None
 	}
 	return protocol.NotLeaderOrFollower
 }
 
-// hosted returns the partition, which may be offline, or nil.
-func (m *Manager) hosted(topic string, index int32) *Partition {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.partitions[topic][index]
-}
-
 // Partitions returns the hosted partitions in no particular order, including those in failed
 // directories.
-func (m *Manager) Partitions() []*Partition {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	var all []*Partition
-	for _, topic := range m.partitions {
-		for _, p := range topic {
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
-// host returns the partition and adds it if it is missing.
-func (m *Manager) host(id TopicPartition) *Partition {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	topic := m.partitions[id.Topic]
-	if topic == nil {
-		topic = map[int32]*Partition{}
-		m.partitions[id.Topic] = topic
-	}
-	p := topic[id.Partition]
-	if p == nil {
-		p = newPartition(id, m)
-		topic[id.Partition] = p
-	}
-	return p
-}
-
-func (m *Manager) unhost(id TopicPartition) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	topic := m.partitions[id.Topic]
-	delete(topic, id.Partition)
-	if len(topic) == 0 {
-		delete(m.partitions, id.Topic)
-		m.forgetTrafficLocked(id.Topic)
-	}
-}
+func (m *Manager) Partitions() []*Partition { return m.hosted.list() }
 
 // openLog returns the partition's log for the role, with the high watermark of the last checkpoint.
 // It creates the log if it is missing. It fails if the log directory failed, and the partition
@@ -399,7 +350,7 @@ func (m *Manager) logFailed(id TopicPartition) {
 		return // deleted meanwhile
 	}
 	dir := log.Dir()
-	m.takeOffline([]*Partition{m.host(id)})
+	m.takeOffline([]*Partition{m.hosted.add(id, m)})
 	m.log.Warnf("[ReplicaManager broker=%d] Stopped serving partition %s because its log in dir %s is unusable", m.opts.BrokerID, id, dir)
 	if m.cfg.LogDirs != nil {
 		m.cfg.LogDirs.LogDirFailed(dir)
@@ -407,7 +358,7 @@ func (m *Manager) logFailed(id TopicPartition) {
 }
 
 func (m *Manager) markOffline(id TopicPartition) {
-	m.host(id).retire(protocol.KafkaStorageError)
+	m.hosted.add(id, m).retire(protocol.KafkaStorageError)
 }
 
 // alive reports whether the broker is in the controller's latest list of live brokers.

@@ -243,7 +243,7 @@ func (m *Manager) alterLogDirLocked(id TopicPartition, dir string) error {
 	if err := logs.CheckDir(dir); err != nil {
 		return err
 	}
-	if p := m.hosted(id.Topic, id.Partition); p != nil {
+	if p := m.hosted.get(id.Topic, id.Partition); p != nil {
 		if p.offline() {
 			return protocol.Errorf(protocol.KafkaStorageError, "Partition %s is offline", id)
 		}

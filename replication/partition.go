@@ -62,10 +62,10 @@ type Partition struct {
 	followers  followers // nil unless this broker leads; replaced only with mu held exclusively
 }
 
-// newPartition returns a partition without a log. The caller must hold the manager's mu.
-func newPartition(id TopicPartition, m *Manager) *Partition {
+// newPartition returns a partition without a log.
+func newPartition(id TopicPartition, m *Manager, t *traffic) *Partition {
 	return &Partition{
-		id: id, m: m, traffic: m.trafficLocked(id.Topic),
+		id: id, m: m, traffic: t,
 		leader: noLeader, leaderEpoch: noEpoch, partitionEpoch: -1, epochStart: -1,
 		isr: notLeading,
 	}

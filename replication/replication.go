@@ -9,13 +9,13 @@
 // Locks, in the order in which they may be taken:
 //
 //	Manager.control       one control request at a time
-//	Manager.mu            the map of partitions; never held across I/O
+//	hosted.mu             the map of partitions; never held across I/O
 //	move.mu               one step of a move between log directories
 //	Partition.mu          role, epochs, in-sync set; appends and reads share it
 //	Partition.progressMu  progress of the followers, advance of the high watermark
 //	the locks of storage.Log
 //
-// The lock of a shard of fetch sessions comes before Manager.mu. The locks of fetchers, ISR changes
+// The lock of a shard of fetch sessions comes before hosted.mu. The locks of fetchers, ISR changes
 // and the mover are leaves. So is a waitList's lock and, below it, a changeSet's: both may be taken
 // while a log's lock is held, because a log reports there that its offsets moved. No lock of a
 // Partition is held while parked requests are woken or while ISRChanger and LeadershipListener are

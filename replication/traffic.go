@@ -49,37 +49,9 @@ func (c *TrafficCounts) add(o TrafficCounts) {
 // and the counts of each hosted topic.
 func (m *Manager) Traffic() (all TrafficCounts, topics map[string]TrafficCounts) {
 	m.sessions.settleReads()
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	all = m.endedTraffic
+	all, topics = m.hosted.counts()
 	all.add(m.notHosted.counts())
-	topics = make(map[string]TrafficCounts, len(m.traffic))
-	for topic, t := range m.traffic {
-		counts := t.counts()
-		topics[topic] = counts
-		all.add(counts)
-	}
 	return all, topics
-}
-
-// trafficLocked returns the traffic of a topic and adds it if it is missing. The caller must hold
-// mu exclusively.
-func (m *Manager) trafficLocked(topic string) *traffic {
-	t := m.traffic[topic]
-	if t == nil {
-		t = &traffic{}
-		m.traffic[topic] = t
-	}
-	return t
-}
-
-// forgetTrafficLocked removes a topic that is no longer hosted. Its counts stay in the sum for all
-// topics.
-func (m *Manager) forgetTrafficLocked(topic string) {
-	if t := m.traffic[topic]; t != nil {
-		m.endedTraffic.add(t.counts())
-		delete(m.traffic, topic)
-	}
 }
 
 // sent counts the records of a fetch response.

@@ -28,7 +28,7 @@ func TestTrafficOfADeletedTopicStaysInTheSum(t *testing.T) {
 	b := alone(t)
 	b.mustProduce(2)
 	id := b.partition().ID()
-	b.unhost(id)
+	b.hosted.remove(id)
 	all, topics := b.Traffic()
 	if all.MessagesIn != 2 || len(topics) != 0 {
 		t.Errorf("counted %d messages in total, topics %v", all.MessagesIn, topics)
