@@ -7,8 +7,8 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// announceTime is how long after its first UpdateMetadata a controller has to announce the
-// partitions before the broker checks whether there is one to announce.
+// announceTime is how long the broker waits, after a controller's first UpdateMetadata request, for
+// the controller to announce partitions. Then it checks whether there are any.
 const announceTime = 30 * time.Second
 
 // confirmMetadata marks the metadata as complete when the controller has no partition to announce:

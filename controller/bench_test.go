@@ -69,8 +69,8 @@ func (h *harness) settle() {
 
 func manyTopic(i int) string { return fmt.Sprintf("topic-with-a-name-%06d", i) }
 
-// createTopics creates the topics with the numbers from up to to, with one event for each batch of
-// each topics, as when many clients create topics at the same time.
+// createTopics creates the topics numbered from from to to-1. Each event creates a batch of each
+// topics, as when many clients create topics at the same time.
 func (h *harness) createTopics(from, to, each int) {
 	for i := from; i < to; i++ {
 		h.store.putTopic(topicNode(manyTopic(i), replicas(0, 1, 2)))
@@ -91,7 +91,7 @@ func (h *harness) deleteTopics(from, to, each int) {
 }
 
 // BenchmarkTopics measures the controller's own work per topic when many topics are created and
-// deleted, a hundred with each event, and the work for one more topic when there are that many.
+// deleted, 100 in each event, and its work for one more topic after that.
 func BenchmarkTopics(b *testing.B) {
 	for _, count := range []int{1000, 2000, 4000, 8000, 16000, 32000} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {

@@ -1,6 +1,6 @@
 package controller
 
-// deletionQueue are the topics to be deleted. A topic stays queued until it is deleted. The other
+// deletionQueue holds the topics to be deleted. A topic stays queued until it is deleted. The other
 // three sets are subsets of queued.
 type deletionQueue struct {
 	queued     map[string]bool

@@ -224,8 +224,8 @@ func (f *features) checkSupported(u FeatureUpdate) (featureLevel, error) {
 	return level, nil
 }
 
-// await waits until this broker has read /feature with this version or a later one. Only then are
-// the features in the broker's answers those that it enforces.
+// await waits until this broker has read /feature with this version or a later one. Only then do
+// the broker's answers have the features that it enforces.
 func (f *features) await(ctx context.Context, version zkstore.Version, timeout time.Duration) error {
 	if f.awaitEpoch == nil || !f.versions.features {
 		return nil

@@ -61,7 +61,7 @@ func TestOffsetsOfSubscribedTopicsAreKeptAndOthersDeleted(t *testing.T) {
 	})
 }
 
-// A SyncGroup waits if the group's record is not on all in-sync replicas at once.
+// A SyncGroup request waits if the group's record is not on all in-sync replicas at once.
 func TestASyncWaitsUntilItsRecordIsReplicated(t *testing.T) {
 	for name, want := range map[string]struct {
 		replicated bool

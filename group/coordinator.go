@@ -93,7 +93,7 @@ type partition struct {
 	loadDone  chan struct{} // closed when the running load has ended; nil: no load runs
 }
 
-// ownership is whether this broker coordinates a partition's groups.
+// ownership describes whether this broker coordinates a partition's groups.
 type ownership int8
 
 const (

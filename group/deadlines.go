@@ -23,12 +23,12 @@ func (g *Group) arm(at time.Time) time.Time {
 // while the request is parked.
 func (g *Group) renew(now time.Time, m *Member) {
 	m.expires = g.arm(now.Add(millis(m.SessionTimeoutMs)))
-	if m.isNew { // its first JoinGroup is parked, so it cannot send heartbeats
+	if m.isNew { // its first request is parked, so it cannot send heartbeats
 		m.expires = g.arm(now.Add(newMemberTimeout))
 	}
 }
 
-// answerSync answers the parked SyncGroup, if any, of a member that stays in the group.
+// answerSync answers the parked SyncGroup request, if any, of a member that stays in the group.
 func (g *Group) answerSync(now time.Time, m *Member, r SyncResult, e *Effects) {
 	if e.answerSync(m, r) {
 		g.renew(now, m)
@@ -71,7 +71,7 @@ func (g *Group) expirePending(now time.Time, e *Effects) {
 }
 
 // expireSessions removes the members whose sessions have expired. A member with a parked request
-// stays, unless it is new and the request is its first JoinGroup.
+// stays, unless it is new and the request is its first JoinGroup request.
 func (g *Group) expireSessions(now time.Time, e *Effects) {
 	var gone []*Member
 	for _, m := range g.members.all() {

@@ -60,8 +60,8 @@ func (c *clocked) pass(most time.Duration, until func() bool, alive ...string) {
 }
 
 // The leader takes 15 s to assign, longer than the sessions of 10 s. Then a new member joins and
-// the waiting SyncGroups are refused. The rebalance waits for a member that is dead by then until
-// its session expires, not for the rebalance timeout of 5 minutes.
+// the waiting SyncGroup requests are refused. The rebalance waits for a member that is dead by then
+// until its session expires, not for the rebalance timeout of 5 minutes.
 func TestARebalanceDoesNotWaitForADeadMemberWhoseSyncWasRefused(t *testing.T) {
 	const rebalance = 5 * time.Minute
 	c := newClocked()
@@ -86,8 +86,9 @@ func TestARebalanceDoesNotWaitForADeadMemberWhoseSyncWasRefused(t *testing.T) {
 	}
 }
 
-// A new member that is parked cannot send heartbeats, and its client may be dead. It is removed after
-// five minutes, as in Kafka, although its first JoinGroup is still parked in a longer rebalance.
+// A new member that is parked cannot send heartbeats, and its client may be dead. It is removed
+// after five minutes, as in Kafka, although its first JoinGroup request is still parked in a longer
+// rebalance.
 func TestANewMemberIsRemovedWhileItsFirstJoinIsParked(t *testing.T) {
 	c := newClocked()
 	c.join("", "L", nil, time.Hour)
@@ -103,8 +104,8 @@ func TestANewMemberIsRemovedWhileItsFirstJoinIsParked(t *testing.T) {
 	}
 }
 
-// A static member whose SyncGroup was refused is removed when its session expires. No rebalance
-// removes it.
+// A static member whose SyncGroup request was refused is removed when its session expires. No
+// rebalance removes it.
 func TestAStaticMemberWhoseSyncWasRefusedExpires(t *testing.T) {
 	c := newClocked()
 	s := "s"

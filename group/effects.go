@@ -50,14 +50,14 @@ func (e *Effects) warnf(format string, args ...any) {
 	e.Lines = append(e.Lines, Line{Warn, fmt.Sprintf(format, args...)})
 }
 
-// answerJoin answers the parked JoinGroup, if any, of a member of the group.
+// answerJoin answers the parked JoinGroup request, if any, of a member of the group.
 func (e *Effects) answerJoin(g *Group, m *Member, r JoinResult) {
 	if m.join != nil {
 		e.Joins = append(e.Joins, JoinAnswer{g.members.unpark(m), r})
 	}
 }
 
-// answerSync answers the member's parked SyncGroup and reports whether it had one.
+// answerSync answers the member's parked SyncGroup request and reports whether it had one.
 func (e *Effects) answerSync(m *Member, r SyncResult) bool {
 	if m.sync == nil {
 		return false

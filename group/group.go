@@ -26,8 +26,8 @@ func (s State) String() string {
 // noTime is the time of a state if it was loaded from an old record without one.
 const noTime int64 = -1
 
-// newMemberTimeout is how long the first JoinGroup of a member may be parked. The member does not
-// know its id yet and cannot send heartbeats.
+// newMemberTimeout is how long the first JoinGroup request of a member may be parked. The member
+// does not know its id yet and cannot send heartbeats.
 const newMemberTimeout = 5 * time.Minute
 
 // Rules are the settings of a group.

@@ -213,8 +213,9 @@ func (l *loader) chunk(log Log, at record.Offset, size int) ([]byte, error) {
 	return l.buffer[:n], nil
 }
 
-// apply applies the complete batches of set and returns the offset after the last one. The next read
-// starts with an incomplete one. Records that do not parse are skipped and logged.
+// apply applies the complete batches of set and returns the offset after the last one. An
+// incomplete batch at the end is left to the next read. Records that do not parse are skipped and
+// logged.
 func (l *loader) apply(set []byte, from record.Offset) (next record.Offset, err error) {
 	next = from
 	for batch, err := range record.Batches(set) {

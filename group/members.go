@@ -135,13 +135,14 @@ func (ms *members) offer(m *Member, protocols []Protocol, rebalanceMs, sessionMs
 	ms.indexed(m)
 }
 
-// park keeps the channel that answers the member's JoinGroup. The member must have none parked.
+// park keeps the channel that answers the member's JoinGroup request. The member must have none
+// parked.
 func (ms *members) park(m *Member, to chan<- JoinResult) {
 	m.join = to
 	ms.parked++
 }
 
-// unpark returns the channel of the member's parked JoinGroup, which the caller answers.
+// unpark returns the channel of the member's parked JoinGroup request, which the caller answers.
 func (ms *members) unpark(m *Member) chan<- JoinResult {
 	to := m.join
 	m.join = nil
@@ -149,7 +150,7 @@ func (ms *members) unpark(m *Member) chan<- JoinResult {
 	return to
 }
 
-// allJoined reports whether all members have a parked JoinGroup and none is pending.
+// allJoined reports whether all members have a parked JoinGroup request and no member is pending.
 func (ms *members) allJoined() bool {
 	return int(ms.parked) == ms.size && len(ms.pending) == 0
 }

@@ -299,8 +299,8 @@ func (g *Group) ExpireOffsets(nowMs, retentionMs int64) []TopicPartition {
 	return nil
 }
 
-// DieIfIdle makes a group dead that has neither members nor offsets. It reports whether the group
-// is dead.
+// DieIfIdle makes the group dead if it has neither members nor offsets. It reports whether the
+// group is dead.
 func (g *Group) DieIfIdle(now time.Time) bool {
 	if g.state == Empty && g.offsets.empty() {
 		g.become(Dead, now)

@@ -133,7 +133,8 @@ func TestACommitKeepsItsMemberAlive(t *testing.T) {
 	}
 }
 
-// Members with a waiting JoinGroup or SyncGroup do not expire, however long the others take.
+// Members with a waiting JoinGroup or SyncGroup request do not expire, however long the others
+// take.
 func TestMembersThatWaitDoNotExpire(t *testing.T) {
 	c := stable(t, "L", "M")
 	c.join("L", "", nil, time.Minute) // waits for M, which sends heartbeats but does not join

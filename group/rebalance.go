@@ -144,7 +144,7 @@ func (g *Group) leaderJoined(e *Effects) bool {
 	return false
 }
 
-// dropAssignments removes all assignments and answers parked SyncGroups with code.
+// dropAssignments removes all assignments and answers parked SyncGroup requests with code.
 func (g *Group) dropAssignments(now time.Time, e *Effects, code protocol.ErrorCode) {
 	for _, m := range g.members.all() {
 		m.assignment = nil

@@ -205,7 +205,7 @@ func (c *chaos) someController() *member {
 	return c.member(id)
 }
 
-// wait waits for a random time, at most most. It is how long a fault lasts.
+// wait waits for a random time of at most most, while a fault lasts.
 func (c *chaos) wait(most time.Duration) {
 	<-time.After(time.Duration(c.random.Int64N(int64(most))))
 }
@@ -265,7 +265,7 @@ func (c *chaos) recover() {
 	c.asleep, c.down = nil, nil
 }
 
-// stopSomehow stops a broker, which may have exited already, by a kill or in order.
+// stopSomehow kills a broker or stops it cleanly. The broker may have exited already.
 func (c *chaos) stopSomehow(m *member) {
 	c.t.Helper()
 	select {

@@ -273,7 +273,7 @@ func awaitLines(t testing.TB, when string, have func() []string, want []string) 
 }
 
 // Two of our consumers and a Java consumer form one group. Each record is read exactly once while
-// members come and go in order, and at least once when a member is killed.
+// members join and leave cleanly, and at least once when a member is killed.
 func TestClassicConsumersOfBothKindsShareOneGroup(t *testing.T) {
 	brokers, strategies := []string{"ours"}, []string{"roundrobin"}
 	if testkit.FullMatrices() {

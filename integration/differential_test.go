@@ -130,7 +130,7 @@ func clip(a, b string) string {
 }
 
 // ask sends a request and returns the answer in a comparable form. A closed connection counts as an
-// answer, no answer does not.
+// answer; a missing answer does not.
 func (s *side) ask(req kmsg.Request) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()

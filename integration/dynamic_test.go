@@ -66,7 +66,7 @@ func brokerChange(broker, key string, value *string, validateOnly bool) *kmsg.In
 	return req
 }
 
-// describeBroker builds a DescribeConfigs of keys of a broker with their synonyms.
+// describeBroker builds a DescribeConfigs request for keys of a broker with their synonyms.
 func describeBroker(broker string, keys ...string) *kmsg.DescribeConfigsRequest {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	req.Version, req.IncludeSynonyms = 4, true

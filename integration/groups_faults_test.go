@@ -291,8 +291,8 @@ func (g *groupsUnderLoad) finish(t *testing.T) {
 	checkGroups(t, offsetsPartitions, groups, g.addresses()...)
 }
 
-// Groups of clients in five languages, of cooperative members and of static members read on while
-// members and coordinators are killed and all brokers are restarted. Every record is read, no
+// Groups of clients in five languages, of cooperative members and of static members keep reading
+// while members and coordinators are killed and all brokers are restarted. Every record is read, no
 // partition has two owners in one generation, and no committed offset goes back.
 func TestGroupsSurviveFailuresOfMembersAndBrokers(t *testing.T) {
 	all := testkit.FullMatrices()

@@ -14,8 +14,8 @@ import (
 
 // lab is a cluster of three brokers and three ZooKeepers whose links and disks can be made to fail.
 // Each runs in its own network namespace. Requests to a broker, and requests of brokers to a
-// ZooKeeper, pass a lane. The test itself connects to ZooKeeper directly, so no cut affects it.
-// Every broker has two log directories, each on its own file system.
+// ZooKeeper, pass through a lane. The test itself connects to ZooKeeper directly, so no cut affects
+// it. Every broker has two log directories, each on its own file system.
 type lab struct {
 	*cluster
 	net         *testkit.Network
@@ -72,7 +72,7 @@ func (l *lab) othersNodes(than *member) []*testkit.Node {
 	return nodes
 }
 
-// only returns a slice of one node, for use as one side of a cut.
+// only returns a slice that contains one node, for use as one side of a cut.
 func only(n *testkit.Node) []*testkit.Node { return []*testkit.Node{n} }
 
 // cutOneWay drops everything that the nodes of one side send to those of the other.

@@ -147,8 +147,8 @@ func playRow(t *testing.T, c *cluster, row mixedRow, topic string) {
 	phase("verified; %s", l)
 }
 
-// shrinkAndGrow makes a follower that is not the controller fall behind. The leader must have the
-// controller remove it from the in-sync replicas, and add it again later.
+// shrinkAndGrow makes a follower that is not the controller fall behind. The leader must request
+// its removal from the in-sync replicas, and its return later, from the controller.
 func (c *cluster) shrinkAndGrow(row mixedRow, topic string) {
 	c.t.Helper()
 	at := slices.IndexFunc(c.members, func(m *member) bool { return m.id != row.controller && m.id != row.leader })
@@ -216,7 +216,7 @@ func (c *cluster) reconfigure(topic string) {
 	}
 }
 
-// setTopicConfig sets a key of a topic by a request to a member.
+// setTopicConfig sets a key of a topic with a request to a member.
 func (c *cluster) setTopicConfig(m *member, topic, key, value string) {
 	c.t.Helper()
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()

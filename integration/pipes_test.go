@@ -21,7 +21,7 @@ func headOf(t *testing.T, name string, args ...string) (line, stderr string, cod
 	return testkit.Run(t, 60*time.Second, "", piped)
 }
 
-// If the reader of a tool's output goes away, the tool exits in order with code 0, and a consumer
+// If the reader of a tool's output goes away, the tool exits cleanly with code 0, and a consumer
 // leaves its group.
 func TestToolsExitCleanlyWhenTheirOutputIsNotRead(t *testing.T) {
 	b := startBroker(t, options{})

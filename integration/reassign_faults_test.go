@@ -111,7 +111,7 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 	c.checkHealthy()
 }
 
-// playThrottledMove moves 4 MB slowly enough to cancel the move, and speeds up a second move by a
+// playThrottledMove moves 4 MB slowly enough to cancel the move, and speeds up a second move with a
 // higher throttle.
 func playThrottledMove(c *cluster, row moveRow, topic string) {
 	c.t.Helper()

@@ -40,7 +40,7 @@ func spacedCopy(t *testing.T) (base string, env []string) {
 	return base, append(os.Environ(), "JAVA_HOME="+java, "ZOOKEEPER_HOME="+zookeeper, "LOG_DIR="+t.TempDir())
 }
 
-// shellNames are the shells that run the scripts; an empty list has the system choose by the
+// shellNames are the shells that run the scripts; with an empty list the system chooses one by the
 // script's first line.
 var shellNames = [][]string{{}, {"sh"}, {"dash"}, {"bash"}, {"bash", "--posix"}}
 

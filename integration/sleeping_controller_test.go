@@ -96,7 +96,7 @@ func TestAControllerThatSleptThroughItsSessionRegistersBeforeAnythingElse(t *tes
 	if renewed == session {
 		t.Fatalf("the registration belongs to the old session %x", session)
 	}
-	// Have it elected too, so that the nodes it creates then are checked as well.
+	// Let it win an election too, so that the nodes that it creates then are also checked.
 	l.awaitInSync("load", clusterPartitions, l.ids()...)
 	l.makeController(old)
 	mine := regexp.MustCompile(`(?s)^(create|multi create).*?/lab(/controller|/brokers/ids/\d+)\b`)

@@ -174,7 +174,7 @@ func (x *transactor) finish(topic, value string) {
 	x.topic, x.committed = "out", committed
 }
 
-// leadBy makes a member the preferred leader of a partition and has it elected.
+// leadBy makes a member the preferred leader of a partition and then its leader.
 func (c *cluster) leadBy(topic string, partition, id int32) {
 	c.t.Helper()
 	replicas := []int32{id}
@@ -216,7 +216,7 @@ func (c *cluster) crashLeader(topic string, id int32) {
 	c.leadBy(topic, 0, id)
 }
 
-// fenceLateProducer aborts a producer's transaction by a second producer with the same
+// fenceLateProducer aborts a producer's transaction with a second producer that has the same
 // transactional id. Our leader must then refuse the late records of the first one as a real leader
 // does.
 func fenceLateProducer(t *testing.T, c *cluster) {

@@ -35,8 +35,8 @@ func TestPipelinedRequestsAreServedOneByOneInOrder(t *testing.T) {
 	}
 }
 
-// A Produce that follows a waiting Produce is served, and so appended, at once, but its response is
-// sent later. No other request overtakes.
+// A Produce request that follows a waiting one is served, and so appended, at once, but its
+// response is sent later. No other request overtakes.
 func TestAProduceIsServedWhileAnotherProduceWaits(t *testing.T) {
 	served := make(chan int32, 10)
 	release := make(chan struct{})

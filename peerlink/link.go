@@ -83,8 +83,8 @@ func New(cfg Config) *Link {
 func (l *Link) Address() string { return l.cfg.Address }
 
 // Do sends req at the version set in it and decodes the response. After an error the connection is
-// closed, and it is unknown whether the request took effect. A Produce with acks 0 has no response;
-// Do returns an empty one.
+// closed, and it is unknown whether the request took effect. A Produce request with acks 0 has no
+// response; Do returns an empty one.
 func (l *Link) Do(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
 	return l.inTurn(ctx, func(ctx context.Context) (kmsg.Response, error) {
 		return l.roundTrip(ctx, req)

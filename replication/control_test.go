@@ -712,8 +712,8 @@ func TestLongReplicaListsTakeLinearTime(t *testing.T) {
 	}
 }
 
-// While the first LeaderAndIsr after the start is being applied, fewer partitions are hosted than
-// the checkpoint contains. The checkpoint must not be replaced.
+// While the first LeaderAndIsr request after the start is being applied, fewer partitions are
+// hosted than the checkpoint contains. The checkpoint must not be replaced.
 func TestHighWatermarksOfPartitionsNotYetHostedStayInTheCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		both := func(epoch int32) *kmsg.LeaderAndISRRequest {

@@ -35,7 +35,7 @@ func playLeader(t *testing.T, change ...func(*Options)) *playedLeader {
 	return l
 }
 
-// announce applies the controller's LeaderAndIsr that makes broker 2 the leader.
+// announce applies a LeaderAndIsr request that makes broker 2 the leader.
 func (l *playedLeader) announce(epoch int32) {
 	l.t.Helper()
 	if code := l.control(roleOf(0, 2, epoch, []int32{2, ourID}, 2, ourID)); code != protocol.None {

@@ -174,7 +174,7 @@ func newTestBrokerOn(t *testing.T, fs vfs.FS, dirs []string, change ...func(*Opt
 	return b
 }
 
-// stop closes the broker in order. A second call does nothing.
+// stop closes the broker cleanly. A second call does nothing.
 func (b *testBroker) stop() {
 	if b.logs == nil {
 		return

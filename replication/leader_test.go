@@ -314,8 +314,8 @@ func TestAnswerToASupersededChangeIsIgnored(t *testing.T) {
 	}
 }
 
-// A LeaderAndIsr replaces the pending change. Neither a refusal nor an unexpected error of that
-// change may restore the old in-sync replicas or submit it again.
+// A LeaderAndIsr request replaces the pending change. Neither a refusal nor an unexpected error of
+// that change may restore the old in-sync replicas or submit it again.
 func TestRefusalOfASupersededChangeIsIgnored(t *testing.T) {
 	for _, code := range []protocol.ErrorCode{protocol.IneligibleReplica, protocol.OperationNotAttempted, protocol.UnknownServerError} {
 		b := withFollower(t)

@@ -100,7 +100,7 @@ func TestATopicOfTheSameNameInheritsNoCheckpoint(t *testing.T) {
 	}
 }
 
-// A log that moved away leaves its entries until the background writes the files. A log that moves
+// A log that moved away leaves its entries until background work writes the files. A log that moves
 // back in the meantime is another log.
 func TestALogThatMovesBackInheritsNoCheckpoint(t *testing.T) {
 	mem := vfs.NewMem()

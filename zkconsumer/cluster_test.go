@@ -204,8 +204,8 @@ func (c *cluster) fetch(req *kmsg.FetchRequest, code protocol.ErrorCode) kmsg.Re
 	return resp
 }
 
-// batch returns the records of a log from an offset on. Like a broker of old, it cuts them off at
-// the limit.
+// batch returns the records of a log from an offset on. Like an old broker, it cuts them off at the
+// limit.
 func (c *cluster) batch(l *log, from record.Offset, limit int) []byte {
 	values := l.values[from-l.start:]
 	if len(values) == 0 {

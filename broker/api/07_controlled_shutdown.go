@@ -14,7 +14,7 @@ type ShutdownPreparer interface {
 }
 
 // ControlledShutdown moves leadership away from a broker that shuts down. Only the controller
-// does it.
+// serves it.
 //
 // Versions 0 to 3. v2 adds the broker's epoch.
 func ControlledShutdown(preparer ShutdownPreparer) Handler {

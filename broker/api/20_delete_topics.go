@@ -15,8 +15,8 @@ type TopicDeleter interface {
 	DeleteTopic(ctx context.Context, name string) error
 }
 
-// DeleteTopics marks topics for deletion and waits until the controller has
-// removed them. Only the controller does it.
+// DeleteTopics marks topics for deletion and waits until the controller has removed them. Only the
+// controller serves it.
 //
 // Versions 0 to 6. v6 may name topics by id.
 func DeleteTopics(status ControllerStatus, deleter TopicDeleter, cache Metadata, settings Settings) Handler {

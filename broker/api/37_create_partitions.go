@@ -18,7 +18,7 @@ type PartitionWriter interface {
 }
 
 // CreatePartitions adds partitions to topics and waits until each has a leader. Only the controller
-// does it.
+// serves it.
 //
 // Versions 0 to 3.
 func CreatePartitions(status ControllerStatus, writer PartitionWriter, cache Metadata) Handler {

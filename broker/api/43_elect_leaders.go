@@ -15,7 +15,7 @@ type LeaderElector interface {
 }
 
 // ElectLeaders elects preferred leaders or, with the unclean election type, leaders that may be out
-// of sync, and waits until this broker's metadata has them. Only the controller does it.
+// of sync, and waits until this broker's metadata has them. Only the controller serves it.
 //
 // Versions 0 to 2. v0 elects preferred leaders only. If the request is for all partitions (null),
 // the answer leaves out those that needed no election.

@@ -13,7 +13,7 @@ type Reassigner interface {
 }
 
 // AlterPartitionReassignments starts reassignments, or cancels them if replicas are null (KIP-455).
-// Only the controller does it.
+// Only the controller serves it.
 //
 // Version 0.
 func AlterPartitionReassignments(reassigner Reassigner) Handler {

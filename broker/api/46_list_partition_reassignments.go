@@ -14,7 +14,7 @@ type ReassignmentLister interface {
 }
 
 // ListPartitionReassignments lists the running reassignments of the named partitions, or of all
-// (null). Only the controller does it.
+// (null). Only the controller serves it.
 //
 // Version 0.
 func ListPartitionReassignments(lister ReassignmentLister) Handler {

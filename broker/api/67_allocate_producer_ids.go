@@ -13,7 +13,8 @@ type ProducerIDAllocator interface {
 	AllocateProducerIDs(broker int32, brokerEpoch int64, done func(start int64, count int32, err error))
 }
 
-// AllocateProducerIds allocates a block of producer ids for a broker. Only the controller does it.
+// AllocateProducerIds allocates a block of producer ids for a broker. Only the controller serves
+// it.
 //
 // Version 0.
 func AllocateProducerIds(allocator ProducerIDAllocator) Handler {

@@ -187,8 +187,8 @@ func (c *cluster) others(gone *broker) []*broker {
 	return rest
 }
 
-// stopInOrder sends SIGTERM and returns how long the process took to end.
-func (br *broker) stopInOrder(ctx context.Context) (time.Duration, error) {
+// stopCleanly sends SIGTERM and returns how long the process took to end.
+func (br *broker) stopCleanly(ctx context.Context) (time.Duration, error) {
 	begin := time.Now()
 	br.proc.Signal(syscall.SIGTERM)
 	select {

@@ -280,8 +280,8 @@ func (b *bench) sides() []*side {
 	return []*side{b.ours, b.original}
 }
 
-// alternate gives each side its turn, round after round. The sides take turns in beginning, so
-// neither always finds what the other left. What one side wrote is on disk before the other begins.
+// alternate runs both sides once in each round. They take turns at being first, so neither side
+// always runs after the other. What one side wrote is on disk before the other begins.
 func (b *bench) alternate(ctx context.Context, turn func(context.Context, *side) error) error {
 	order := b.sides()
 	for range b.sizes.rounds {

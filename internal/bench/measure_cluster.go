@@ -227,7 +227,7 @@ func measureShutdown(ctx context.Context, b *bench) error {
 			return err
 		}
 		leaver := c.others(controller)[0]
-		stopped, err := leaver.stopInOrder(ctx)
+		stopped, err := leaver.stopCleanly(ctx)
 		if err != nil {
 			return err
 		}
@@ -259,7 +259,7 @@ func measureClusterStop(ctx context.Context, b *bench) error {
 			return err
 		}
 		for i, br := range c.brokers {
-			took, err := br.stopInOrder(ctx)
+			took, err := br.stopCleanly(ctx)
 			if err != nil {
 				return errors.Join(err, c.remove())
 			}

@@ -20,7 +20,7 @@ const (
 	probePatience = 5 * time.Second // for one response; a broker may accept connections long before it serves
 )
 
-// produceOnce returns when one record was acknowledged on every partition of the topic. It creates
+// produceOnce waits until one record is acknowledged on every partition of the topic. It creates
 // the topic, if necessary, by requesting its metadata.
 func produceOnce(ctx context.Context, address, topic string, partitions int) error {
 	var last error

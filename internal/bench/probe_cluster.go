@@ -108,7 +108,7 @@ func topicState(conn net.Conn, topic string) (map[int32]kmsg.MetadataResponseTop
 	return state, nil
 }
 
-// produceEverywhere returns when one record was acknowledged by all in-sync replicas on every
+// produceEverywhere waits until one record is acknowledged by all in-sync replicas on every
 // partition. Each record is sent to the leader that the first of the brokers names. whole requires
 // all replicas to be in sync.
 func (c *cluster) produceEverywhere(ctx context.Context, brokers []*broker, topic string, partitions int, whole bool) error {

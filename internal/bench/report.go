@@ -119,8 +119,8 @@ func (g goal) String() string {
 	return "-"
 }
 
-// verdict reports whether the medians reach the goal. It is "-" if there is no goal or a side has no
-// sample.
+// verdict formats whether the medians reach the goal. It returns "-" if there is no goal or a side
+// has no sample.
 func verdict(g goal, ours, original []float64) string {
 	var reached bool
 	switch {

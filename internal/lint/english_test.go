@@ -40,7 +40,7 @@ var phrases = []struct {
 	{`judge[sd]?`, "reference, check, compare"},
 	{`for ever`, "forever, without limit"},
 	{`is of [a-z]+\.[a-z]+`, "implements"},
-	{`(stop|leave|shut)(s|ped|ping)?( [a-z]+){0,2} in order`, "cleanly"},
+	{`(stop|leave|shut|exit|close)(s|ped|ping)?( [a-z]+){0,2} in order`, "cleanly"},
 	{`(its|own|java's|kafka's) words`, "text, output"},
 	{`(has|have) what`, "contains the parts that"},
 	{`(that|which|it) (is|are) no (broker|error|failure|list|number|replica|subscription)`, "is not a"},

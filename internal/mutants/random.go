@@ -93,7 +93,8 @@ var (
 	said   = regexp.MustCompile(`(?i)^(\w*(trace|debug|info|warn|error|fatal|print|log)(f|ln)?|inc|dec|mark|panic|r?unlock)$`)
 )
 
-// says reports whether no test need notice that s is left out.
+// says reports whether s only prints, logs or counts something, so no test needs to fail without
+// it.
 func says(s ast.Stmt) bool {
 	switch s := s.(type) {
 	case *ast.ExprStmt:
@@ -204,7 +205,8 @@ func functionSites(f *sourceFile, function *ast.FuncDecl) []mutation {
 	return all
 }
 
-// conditionsOfWhatIsSaid returns those of the ifs that do nothing but say something.
+// conditionsOfWhatIsSaid returns the conditions of if statements whose only statement satisfies
+// says.
 func conditionsOfWhatIsSaid(body *ast.BlockStmt) (conditions []ast.Expr) {
 	ast.Inspect(body, func(n ast.Node) bool {
 		if n, ok := n.(*ast.IfStmt); ok && n.Else == nil && len(n.Body.List) == 1 && says(n.Body.List[0]) {

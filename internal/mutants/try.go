@@ -107,7 +107,7 @@ func printTable(table map[string]*tally) {
 	}
 }
 
-// builds are test binaries that contain all mutants of a round.
+// builds holds the test binaries that contain all mutants of a round.
 type builds struct {
 	root, dir string
 	overlay   string

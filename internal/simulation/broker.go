@@ -29,7 +29,8 @@ func (w *world) dataDirs() []string {
 	return []string{dataDir}
 }
 
-// broker is one broker: the packages of production, connected as package broker connects them.
+// broker is one broker. It consists of the product's packages, connected as package broker connects
+// them.
 type broker struct {
 	w  *world
 	id int32

@@ -118,9 +118,9 @@ func (w *world) strike(b *broker) {
 	}
 }
 
-// clean reports whether no replica lacks data that it lost in a crash. Until then no other fault is
-// injected: Kafka keeps acknowledged records through any single loss of unsynced data, but not
-// through a second failure before the first one is repaired.
+// clean reports whether every replica that lost data in a crash has caught up. Until then no other
+// fault is injected: Kafka keeps acknowledged records through any single loss of unsynced data, but
+// not through a second failure before the first one is repaired.
 func (w *world) clean() bool {
 	for _, b := range w.brokers {
 		for p := range w.partitions {
@@ -132,7 +132,7 @@ func (w *world) clean() bool {
 	return true
 }
 
-// clean reports whether the broker's replica lacks no data that it lost in a crash.
+// clean reports whether the broker's replica has caught up since it lost data in a crash.
 func (b *broker) clean(p int32) bool {
 	if b.dirty[p] && b.caughtUp(p) {
 		b.dirty[p] = false

@@ -267,7 +267,7 @@ func (r *recording) serve(t testing.TB, brokers int) string {
 	return peers[0].Address()
 }
 
-// repeatedFetchPause is how long a fetch waits that gets the same response as the one before it.
+// repeatedFetchPause is how long a fetch waits if it gets the same response as the one before it.
 const repeatedFetchPause = 10 * time.Millisecond
 
 // unused returns the recorded requests that were not sent, except for those that depend on the time

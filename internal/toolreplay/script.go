@@ -17,8 +17,8 @@ import (
 // be made to answer at will. It calls answer for one request at a time, and returns the output of
 // the tool like a recording does, without spaces at the ends of lines.
 //
-// With MONEDULA_REAL=1 it runs the real tool instead: a test that fails then expects something else
-// than that prints, or its answers do not suffice for Kafka's client.
+// With MONEDULA_REAL=1 it runs the real tool instead: a test that fails then has a wrong
+// expectation, or answers that do not suffice for Kafka's client.
 func Scripted(t *testing.T, c Case, files map[string]string, answer func(req kmsg.Request) kmsg.Response) string {
 	t.Helper()
 	var mu sync.Mutex

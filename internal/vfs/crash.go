@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// Survival says which unsynced state survives a crash.
+// Survival selects the unsynced state that survives a crash.
 type Survival int8
 
 const (
 	// SyncedOnly keeps only what was synced.
 	SyncedOnly Survival = iota
-	// Everything keeps everything: the process died, the machine did not. What was not synced is
+	// Everything keeps everything: only the process died, not the machine. What was not synced is
 	// still not synced, so a later crash may lose it.
 	Everything
-	// Random keeps, as the seed decides, a prefix of each directory's unsynced name changes, and of
-	// each file any of its unsynced pages, torn pages, and any size between the synced and the
-	// current one.
+	// Random keeps what the seed selects. Each directory keeps a prefix of its unsynced name
+	// changes. Each file keeps some of its unsynced pages, whole or torn, and has a size between
+	// the synced and the current one.
 	Random
 )
 

@@ -209,10 +209,10 @@ func (s *Server) fire(events []zktree.Event) {
 
 const connectedState = 3
 
-// serve opens or continues a session and answers its requests. It answers a continued session from
-// the request on that sets its watches again, so the client must have watches: the client library
-// notes the last transaction of a response in one goroutine and sends it with the watches from
-// another, which is too late if the server is as quick as this one.
+// serve opens or continues a session and answers its requests. It answers a continued session only
+// from the request that sets its watches again, so the client must have watches. The reason is the
+// client library: it notes the last transaction of a response in one goroutine and sends it with
+// the watches from another, which is too late if the server is as quick as this one.
 func (s *Server) serve(conn net.Conn) {
 	session, continued, err := s.connect(conn)
 	if err != nil {

@@ -300,7 +300,7 @@ func (o *Options) Fail(err error) int {
 	return 1
 }
 
-// FailUncaught is like fail, but for tools whose Java counterpart does not catch the exceptions of
+// FailUncaught is like Fail, but for tools whose Java counterpart does not catch the exceptions of
 // its parser.
 func (o *Options) FailUncaught(err error) int {
 	var bad BadOption

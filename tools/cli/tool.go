@@ -1,4 +1,4 @@
-// Package cli contains what the command lines of all tools have in common: options and help, error
+// Package cli contains the parts that the command lines of all tools share: options and help, error
 // texts and exit codes, signals, and output in the formats of Java.
 package cli
 

@@ -17,7 +17,7 @@ import (
 )
 
 // LoadProperties reads a properties file like Java does. It returns no properties for an empty
-// path. Errors are javaErrors with Java's class names.
+// path. Errors are cli.JavaErrors with Java's class names.
 func LoadProperties(path string) (map[string]string, error) {
 	if path == "" {
 		return map[string]string{}, nil

@@ -109,7 +109,7 @@ func beginnings(ctx context.Context, client *kgo.Client, offsets map[string]map[
 	return found, nil
 }
 
-// GroupContinues reports whether a member of a group continues after an error of a poll.
+// GroupContinues reports whether a member of a group continues after a poll returned err.
 func GroupContinues(err error) bool {
 	if session := (*kgo.ErrGroupSession)(nil); errors.As(err, &session) {
 		code := protocol.CodeOf(FromKgo(session.Err))

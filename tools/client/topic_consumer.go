@@ -82,7 +82,7 @@ func NoOffset(partitions string) error {
 		"Undefined offset with no reset policy for partitions: ["+partitions+"]")
 }
 
-// FetchContinues reports whether a consumer continues after an error of a fetch. It does so after
+// FetchContinues reports whether a consumer continues after a fetch returned err. It does so after
 // retriable errors, and if the log lost the consumer's offset, which is then reset.
 func FetchContinues(err error) bool {
 	var lost *kgo.ErrDataLoss

@@ -18,7 +18,7 @@ import (
 )
 
 // configsStore implements kafka-configs with --zookeeper, as in 2.8. It reads and writes the znodes
-// directly; brokers notice the changes by the notifications.
+// directly; brokers notice the changes through notification nodes.
 type configsStore struct {
 	*options
 	store *zkstore.Store

@@ -331,7 +331,7 @@ func (c *consoleConsumer) noOffset(ctx context.Context, cluster *peerlink.Cluste
 	return client.NoOffset(javatext.Join(client.SortedPartitions(partitions), ", "))
 }
 
-// subscription returns what a consumer without a group reads.
+// subscription returns the client options with which a consumer without a group reads.
 func (c *consoleConsumer) subscription() []kgo.Opt {
 	options := []kgo.Opt{kgo.ConsumeResetOffset(c.reset)}
 	switch {

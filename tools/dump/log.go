@@ -32,7 +32,7 @@ type dump struct {
 	skipMetadata   bool
 	maxMessageSize *cli.Option // of indexes; read when an index is dumped
 	maxBytes       *cli.Option // of logs; read when a log is dumped
-	// decoder returns what decodes the records of a log. It is called for every log.
+	// decoder returns the decoder for the records of a log. It is called for every log.
 	decoder func() (recordDecoder, error)
 
 	// Findings are printed to stderr after all files, each kind in the order found.
