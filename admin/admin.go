@@ -14,6 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
@@ -28,8 +29,8 @@ type Store interface {
 	CreateTopic(ctx context.Context, t zkstore.TopicNode) error
 	SetTopic(ctx context.Context, f zkstore.Fence, t zkstore.TopicNode) (zkstore.Version, error)
 	CreateTopicDeletion(ctx context.Context, name string) error
-	BrokerIDs(ctx context.Context) ([]int32, error)
-	BrokerNode(ctx context.Context, id int32) (info *zkstore.BrokerInfo, owner int64, err error)
+	BrokerIDs(ctx context.Context) ([]metadata.BrokerID, error)
+	BrokerNode(ctx context.Context, id metadata.BrokerID) (info *zkstore.BrokerInfo, owner int64, err error)
 	Config(ctx context.Context, t zkstore.EntityType, name string) (map[string]string, error)
 	SetConfig(ctx context.Context, t zkstore.EntityType, name string, config map[string]string) error
 	SetConfigUnchecked(ctx context.Context, t zkstore.EntityType, name string, config map[string]string) error

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
@@ -23,13 +24,13 @@ type fakeStore struct {
 	topics   map[string]zkstore.TopicNode
 	marked   map[string]bool
 	configs  map[string]map[string]string // by "type/name"
-	racks    map[int32]*string
+	racks    map[metadata.BrokerID]*string
 	noLeader bool
 	calls    []string
 }
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{topics: map[string]zkstore.TopicNode{}, marked: map[string]bool{}, configs: map[string]map[string]string{}, racks: map[int32]*string{}}
+	return &fakeStore{topics: map[string]zkstore.TopicNode{}, marked: map[string]bool{}, configs: map[string]map[string]string{}, racks: map[metadata.BrokerID]*string{}}
 }
 
 func (s *fakeStore) TopicExists(_ context.Context, name string) (bool, error) {
@@ -73,10 +74,10 @@ func (s *fakeStore) CreateTopicDeletion(_ context.Context, name string) error {
 	s.marked[name] = true
 	return nil
 }
-func (s *fakeStore) BrokerIDs(context.Context) ([]int32, error) {
+func (s *fakeStore) BrokerIDs(context.Context) ([]metadata.BrokerID, error) {
 	return slices.Sorted(maps.Keys(s.racks)), nil
 }
-func (s *fakeStore) BrokerNode(_ context.Context, id int32) (*zkstore.BrokerInfo, int64, error) {
+func (s *fakeStore) BrokerNode(_ context.Context, id metadata.BrokerID) (*zkstore.BrokerInfo, int64, error) {
 	return &zkstore.BrokerInfo{ID: id, Rack: s.racks[id]}, 1, nil
 }
 func (s *fakeStore) Config(_ context.Context, t zkstore.EntityType, name string) (map[string]string, error) {
@@ -127,7 +128,7 @@ func TestTopicConfigurationIsWrittenBeforeItsPartitions(t *testing.T) {
 	}
 	node := store.topics["t"]
 	if node.ID != created.ID || node.ID == (zkstore.TopicNode{}).ID || len(node.Partitions) != 2 ||
-		!reflect.DeepEqual(node.Partitions[1].Replicas, []int32{1}) || store.configs["topics/t"]["retention.ms"] != "5" {
+		!reflect.DeepEqual(node.Partitions[1].Replicas, []metadata.BrokerID{1}) || store.configs["topics/t"]["retention.ms"] != "5" {
 		t.Errorf("%+v %v", node, store.configs)
 	}
 }
@@ -155,7 +156,7 @@ func TestTopicCreationIsRefusedInKafkasOrder(t *testing.T) {
 	}{
 		{NewTopic{Name: "known", Configs: []Config{{"a", nil}}}, protocol.TopicAlreadyExists, "Topic 'known' already exists."},
 		{NewTopic{Name: "bad name", Configs: []Config{{"a", nil}, {"b", nil}}}, protocol.InvalidConfig, "Null value not supported for topic configs: a,b"},
-		{NewTopic{Name: "bad name", Partitions: 1, Replicas: Default, Assignment: map[int32][]int32{0: {1}}}, protocol.InvalidRequest,
+		{NewTopic{Name: "bad name", Partitions: 1, Replicas: Default, Assignment: map[int32][]metadata.BrokerID{0: {1}}}, protocol.InvalidRequest,
 			"Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time."},
 		{NewTopic{Name: "bad name", Partitions: 0, Replicas: 3}, protocol.InvalidPartitions, "Number of partitions must be larger than 0."},
 		{NewTopic{Name: "bad name", Partitions: 1, Replicas: 3}, protocol.InvalidReplicationFactor, "Replication factor: 3 larger than available brokers: 2."},
@@ -165,11 +166,11 @@ func TestTopicCreationIsRefusedInKafkasOrder(t *testing.T) {
 		{NewTopic{Name: "there.is", Partitions: 1, Replicas: 1}, protocol.TopicAlreadyExists, "Topic 'there.is' already exists."},
 		{NewTopic{Name: "plain", Partitions: 1, Replicas: 1}, protocol.TopicAlreadyExists, "Topic 'plain' already exists."},
 		{NewTopic{Name: "there_is", Partitions: 1, Replicas: 1}, protocol.InvalidTopicException, "Topic 'there_is' collides with existing topics: there.is"},
-		{NewTopic{Name: "t", Partitions: Default, Replicas: Default, Assignment: map[int32][]int32{0: {0}, 1: {0, 1}}}, protocol.InvalidReplicaAssignment,
+		{NewTopic{Name: "t", Partitions: Default, Replicas: Default, Assignment: map[int32][]metadata.BrokerID{0: {0}, 1: {0, 1}}}, protocol.InvalidReplicaAssignment,
 			"All partitions should have the same number of replicas"},
-		{NewTopic{Name: "t", Partitions: Default, Replicas: Default, Assignment: map[int32][]int32{0: {1, 1}}}, protocol.InvalidReplicaAssignment,
+		{NewTopic{Name: "t", Partitions: Default, Replicas: Default, Assignment: map[int32][]metadata.BrokerID{0: {1, 1}}}, protocol.InvalidReplicaAssignment,
 			"Duplicate replica assignment found: HashMap(0 -> ArrayBuffer(1, 1))"},
-		{NewTopic{Name: "t", Partitions: Default, Replicas: Default, Assignment: map[int32][]int32{1: {1}}}, protocol.InvalidReplicaAssignment,
+		{NewTopic{Name: "t", Partitions: Default, Replicas: Default, Assignment: map[int32][]metadata.BrokerID{1: {1}}}, protocol.InvalidReplicaAssignment,
 			"partitions should be a consecutive 0-based integer sequence"},
 		{NewTopic{Name: "t", Partitions: 1, Replicas: 1, Configs: []Config{{"no.such", text("1")}}}, protocol.InvalidConfig, "Unknown topic config name: no.such"},
 		{NewTopic{Name: "t", Partitions: 1, Replicas: 1, Configs: []Config{{"segment.bytes", text("1")}}}, protocol.InvalidConfig,
@@ -202,9 +203,9 @@ func TestCountsTooLargeForANodeAreRefused(t *testing.T) {
 		_, err := a.CreatePartitions(t.Context(), n, Change{Brokers: two, ValidateOnly: true, Placed: placed})
 		return err
 	}
-	wide := make([]int32, 200_000)
+	wide := make([]metadata.BrokerID, 200_000)
 	for i := range wide {
-		wide[i] = int32(i)
+		wide[i] = metadata.BrokerID(i)
 	}
 	for what, refuse := range map[string]func() error{
 		"huge count":          func() error { return create(NewTopic{Name: "n", Partitions: math.MaxInt32, Replicas: 1}, nil) },
@@ -212,7 +213,7 @@ func TestCountsTooLargeForANodeAreRefused(t *testing.T) {
 		"too many for a node": func() error { return create(NewTopic{Name: "n", Partitions: 100_000, Replicas: 2}, nil) },
 		"too many to add":     func() error { return add(NewPartitions{Topic: "t", Count: 100_000}, nil) },
 		"long lists": func() error {
-			return create(NewTopic{Name: "n", Partitions: Default, Replicas: Default, Assignment: map[int32][]int32{0: wide}}, nil)
+			return create(NewTopic{Name: "n", Partitions: Default, Replicas: Default, Assignment: map[int32][]metadata.BrokerID{0: wide}}, nil)
 		},
 		"many topics": func() error {
 			placed := placedMax - 50_000
@@ -237,8 +238,8 @@ func TestCountsTooLargeForANodeAreRefused(t *testing.T) {
 func TestUnknownBrokersMayBeAssignedAtCreation(t *testing.T) {
 	store := newFakeStore()
 	_, err := newAdmin(t, store).CreateTopic(t.Context(), NewTopic{Name: "t", Partitions: Default, Replicas: Default,
-		Assignment: map[int32][]int32{0: {77, 78}}}, Change{Brokers: brokers(0)})
-	if err != nil || !reflect.DeepEqual(store.topics["t"].Partitions[0].Replicas, []int32{77, 78}) {
+		Assignment: map[int32][]metadata.BrokerID{0: {77, 78}}}, Change{Brokers: brokers(0)})
+	if err != nil || !reflect.DeepEqual(store.topics["t"].Partitions[0].Replicas, []metadata.BrokerID{77, 78}) {
 		t.Errorf("%v %v", err, store.topics)
 	}
 }
@@ -286,11 +287,11 @@ func TestDeletingMarksTheTopicOnce(t *testing.T) {
 }
 
 func existingTopic(store *fakeStore) {
-	store.racks = map[int32]*string{0: nil, 1: nil, 1001: nil}
+	store.racks = map[metadata.BrokerID]*string{0: nil, 1: nil, 1001: nil}
 	store.topics["t"] = zkstore.TopicNode{Name: "t", Partitions: map[int32]zkstore.Assignment{
-		0: {Replicas: []int32{1001, 1}}, 1: {Replicas: []int32{1, 0}}, 2: {Replicas: []int32{0, 1001}}, 3: {Replicas: []int32{1001, 0}}}}
+		0: {Replicas: []metadata.BrokerID{1001, 1}}, 1: {Replicas: []metadata.BrokerID{1, 0}}, 2: {Replicas: []metadata.BrokerID{0, 1001}}, 3: {Replicas: []metadata.BrokerID{1001, 0}}}}
 	store.topics["moving"] = zkstore.TopicNode{Name: "moving", Partitions: map[int32]zkstore.Assignment{
-		0: {Replicas: []int32{1, 0}, Adding: []int32{0}}}}
+		0: {Replicas: []metadata.BrokerID{1, 0}, Adding: []metadata.BrokerID{0}}}}
 }
 
 func TestNewPartitionsContinueThePattern(t *testing.T) {
@@ -305,7 +306,7 @@ func TestNewPartitionsContinueThePattern(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := store.topics["t"].Partitions
-	if len(got) != 6 || !reflect.DeepEqual(got[4].Replicas, []int32{0, 1}) || !reflect.DeepEqual(got[5].Replicas, []int32{1, 1001}) {
+	if len(got) != 6 || !reflect.DeepEqual(got[4].Replicas, []metadata.BrokerID{0, 1}) || !reflect.DeepEqual(got[5].Replicas, []metadata.BrokerID{1, 1001}) {
 		t.Errorf("%v", got)
 	}
 }
@@ -324,11 +325,11 @@ func TestNewPartitionsAreRefusedInKafkasOrder(t *testing.T) {
 		{NewPartitions{Topic: "moving", Count: 1}, protocol.ReassignmentInProgress, "A partition reassignment is in progress for the topic 'moving'."},
 		{NewPartitions{Topic: "t", Count: 2}, protocol.InvalidPartitions, "Topic currently has 4 partitions, which is higher than the requested 2."},
 		{NewPartitions{Topic: "t", Count: 4}, protocol.InvalidPartitions, "Topic already has 4 partitions."},
-		{NewPartitions{Topic: "t", Count: 5, Assignment: [][]int32{{7, 0}, {8, 9}}}, protocol.InvalidReplicaAssignment, "Unknown broker(s) in replica assignment: 7, 8, 9."},
-		{NewPartitions{Topic: "t", Count: 6, Assignment: [][]int32{{0, 1}}}, protocol.InvalidReplicaAssignment, "Increasing the number of partitions by 2 but 1 assignments provided."},
-		{NewPartitions{Topic: "t", Count: 5, Assignment: [][]int32{{}}}, protocol.InvalidReplicaAssignment, "Cannot have replication factor of 0 for partition id 4."},
-		{NewPartitions{Topic: "t", Count: 5, Assignment: [][]int32{{1, 1}}}, protocol.InvalidReplicaAssignment, "Duplicate brokers not allowed in replica assignment: 1, 1 for partition id 4."},
-		{NewPartitions{Topic: "t", Count: 6, Assignment: [][]int32{{1}, {0, 1, 1001}}}, protocol.InvalidReplicaAssignment,
+		{NewPartitions{Topic: "t", Count: 5, Assignment: [][]metadata.BrokerID{{7, 0}, {8, 9}}}, protocol.InvalidReplicaAssignment, "Unknown broker(s) in replica assignment: 7, 8, 9."},
+		{NewPartitions{Topic: "t", Count: 6, Assignment: [][]metadata.BrokerID{{0, 1}}}, protocol.InvalidReplicaAssignment, "Increasing the number of partitions by 2 but 1 assignments provided."},
+		{NewPartitions{Topic: "t", Count: 5, Assignment: [][]metadata.BrokerID{{}}}, protocol.InvalidReplicaAssignment, "Cannot have replication factor of 0 for partition id 4."},
+		{NewPartitions{Topic: "t", Count: 5, Assignment: [][]metadata.BrokerID{{1, 1}}}, protocol.InvalidReplicaAssignment, "Duplicate brokers not allowed in replica assignment: 1, 1 for partition id 4."},
+		{NewPartitions{Topic: "t", Count: 6, Assignment: [][]metadata.BrokerID{{1}, {0, 1, 1001}}}, protocol.InvalidReplicaAssignment,
 			"Inconsistent replication factor between partitions, partition 0 has 2 while partitions [4, 5] have replication factors [1, 3], respectively."},
 	} {
 		_, err := a.CreatePartitions(t.Context(), tc.wish, change)
@@ -343,11 +344,11 @@ func TestNewPartitionsAreRefusedInKafkasOrder(t *testing.T) {
 // hours.
 func TestLongListsTakeLinearTime(t *testing.T) {
 	const many = 1 << 19
-	ids, texts := make([]int32, many), make([]string, many)
+	ids, texts := make([]metadata.BrokerID, many), make([]string, many)
 	for i := range ids {
-		ids[i], texts[i] = int32(i), strconv.Itoa(i)
+		ids[i], texts[i] = metadata.BrokerID(i), strconv.Itoa(i)
 	}
-	if err := checkCountAndBrokers([][]int32{ids, ids}, 2, brokers(0, 1)); protocol.CodeOf(err) != protocol.InvalidReplicaAssignment {
+	if err := checkCountAndBrokers([][]metadata.BrokerID{ids, ids}, 2, brokers(0, 1)); protocol.CodeOf(err) != protocol.InvalidReplicaAssignment {
 		t.Errorf("%v", protocol.CodeOf(err))
 	}
 	if hasDuplicates(ids) || !hasDuplicates(append(ids, 7)) {
@@ -365,7 +366,7 @@ func TestLongListsTakeLinearTime(t *testing.T) {
 
 func TestBrokersMustAllHaveRacksOrNone(t *testing.T) {
 	store := newFakeStore()
-	store.racks = map[int32]*string{0: text("a"), 1: nil}
+	store.racks = map[metadata.BrokerID]*string{0: text("a"), 1: nil}
 	a := newAdmin(t, store)
 	if _, err := a.Brokers(t.Context(), false); err == nil || !strings.HasPrefix(err.Error(), "Not all brokers have rack information.") {
 		t.Errorf("%v", err)

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
 
 // Broker is a broker that replicas may be placed on.
 type Broker struct {
-	ID   int32
+	ID   metadata.BrokerID
 	Rack *string
 }
 
@@ -26,7 +27,7 @@ type Placement struct {
 // each partition is the preferred leader. First replicas are assigned round-robin; the other
 // replicas follow at a distance that grows by one with each round. If the brokers have racks,
 // replicas go to different racks first.
-func AssignReplicas(brokers []Broker, partitions, replicas int, at Placement) ([][]int32, error) {
+func AssignReplicas(brokers []Broker, partitions, replicas int, at Placement) ([][]metadata.BrokerID, error) {
 	if err := CheckCounts(len(brokers), partitions, replicas); err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func AssignReplicas(brokers []Broker, partitions, replicas int, at Placement) ([
 	if err != nil {
 		return nil, err
 	}
-	order := make([]int32, len(brokers))
+	order := make([]metadata.BrokerID, len(brokers))
 	for i, b := range brokers {
 		order[i] = b.ID
 	}
@@ -43,7 +44,7 @@ func AssignReplicas(brokers []Broker, partitions, replicas int, at Placement) ([
 		order = alternateRacks(racks)
 		racksUsed = len(distinctRacks(racks))
 	}
-	assignment := make([][]int32, partitions)
+	assignment := make([][]metadata.BrokerID, partitions)
 	shift := at.Shift
 	for i := range assignment {
 		p := at.FirstPartition + i
@@ -80,8 +81,8 @@ func CheckCounts(brokers, partitions, replicas int) error {
 }
 
 // followOrder places replicas regardless of racks.
-func followOrder(order []int32, first, shift, replicas int) []int32 {
-	placed := []int32{order[first]}
+func followOrder(order []metadata.BrokerID, first, shift, replicas int) []metadata.BrokerID {
+	placed := []metadata.BrokerID{order[first]}
 	for j := range replicas - 1 {
 		placed = append(placed, order[next(first, shift, j, len(order))])
 	}
@@ -90,8 +91,8 @@ func followOrder(order []int32, first, shift, replicas int) []int32 {
 
 // followRacks places replicas. It skips a broker whose rack already has a replica while some rack
 // has none, and a broker that already has a replica while some broker has none.
-func followRacks(order []int32, racks map[int32]string, rackCount, first, shift, replicas int) []int32 {
-	placed := []int32{order[first]}
+func followRacks(order []metadata.BrokerID, racks map[metadata.BrokerID]string, rackCount, first, shift, replicas int) []metadata.BrokerID {
+	placed := []metadata.BrokerID{order[first]}
 	used := map[string]bool{racks[order[first]]: true}
 	for k := 0; len(placed) < replicas; k++ {
 		broker := order[next(first, shift*rackCount, k, len(order))]
@@ -114,8 +115,8 @@ func next(first, shift, j, brokers int) int {
 var errRacks = errors.New("Not all brokers have rack information for replica rack aware assignment.")
 
 // racksOf returns the racks by broker, or nil if no broker has one.
-func racksOf(brokers []Broker) (map[int32]string, error) {
-	racks := map[int32]string{}
+func racksOf(brokers []Broker) (map[metadata.BrokerID]string, error) {
+	racks := map[metadata.BrokerID]string{}
 	for _, b := range brokers {
 		if b.Rack != nil {
 			racks[b.ID] = *b.Rack
@@ -130,7 +131,7 @@ func racksOf(brokers []Broker) (map[int32]string, error) {
 	return nil, errRacks
 }
 
-func distinctRacks(racks map[int32]string) []string {
+func distinctRacks(racks map[metadata.BrokerID]string) []string {
 	var names []string
 	for _, rack := range racks {
 		if !slices.Contains(names, rack) {
@@ -143,16 +144,16 @@ func distinctRacks(racks map[int32]string) []string {
 
 // alternateRacks returns the brokers in the order that takes the lowest remaining broker of each
 // rack in turn.
-func alternateRacks(racks map[int32]string) []int32 {
+func alternateRacks(racks map[metadata.BrokerID]string) []metadata.BrokerID {
 	names := distinctRacks(racks)
-	byRack := map[string][]int32{}
+	byRack := map[string][]metadata.BrokerID{}
 	for broker, rack := range racks {
 		byRack[rack] = append(byRack[rack], broker)
 	}
 	for _, brokers := range byRack {
 		slices.Sort(brokers)
 	}
-	var order []int32
+	var order []metadata.BrokerID
 	for i := 0; len(order) < len(racks); i = (i + 1) % len(names) {
 		if left := byRack[names[i]]; len(left) > 0 {
 			order = append(order, left[0])

@@ -5,10 +5,11 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
-func brokers(ids ...int32) []Broker {
+func brokers(ids ...metadata.BrokerID) []Broker {
 	var list []Broker
 	for _, id := range ids {
 		list = append(list, Broker{ID: id})
@@ -20,7 +21,7 @@ func racked(pairs ...any) []Broker {
 	var list []Broker
 	for i := 0; i < len(pairs); i += 2 {
 		rack := pairs[i+1].(string)
-		list = append(list, Broker{ID: int32(pairs[i].(int)), Rack: &rack})
+		list = append(list, Broker{ID: metadata.BrokerID(pairs[i].(int)), Rack: &rack})
 	}
 	return list
 }
@@ -32,18 +33,18 @@ func TestAssignmentMatchesRealClusters(t *testing.T) {
 		brokers              []Broker
 		partitions, replicas int
 		at                   Placement
-		want                 [][]int32
+		want                 [][]metadata.BrokerID
 	}{
-		{"3.9.1 rack aware, events.v1 from 4 to 6", threeRacked, 2, 2, Placement{FirstPartition: 4}, [][]int32{{1, 1001}, {1001, 1}}},
-		{"3.9.1 rack aware, doomed", threeRacked, 2, 3, Placement{Start: 1}, [][]int32{{1, 1001, 0}, {1001, 1, 0}}},
-		{"2.8.2, events.v1 created", brokers(1001, 1, 0), 4, 2, Placement{}, [][]int32{{1001, 1}, {1, 0}, {0, 1001}, {1001, 0}}},
-		{"2.8.2, events.v1 from 4 to 6", brokers(0, 1, 1001), 2, 2, Placement{FirstPartition: 4, Start: 2, Shift: 2}, [][]int32{{0, 1}, {1, 1001}}},
+		{"3.9.1 rack aware, events.v1 from 4 to 6", threeRacked, 2, 2, Placement{FirstPartition: 4}, [][]metadata.BrokerID{{1, 1001}, {1001, 1}}},
+		{"3.9.1 rack aware, doomed", threeRacked, 2, 3, Placement{Start: 1}, [][]metadata.BrokerID{{1, 1001, 0}, {1001, 1, 0}}},
+		{"2.8.2, events.v1 created", brokers(1001, 1, 0), 4, 2, Placement{}, [][]metadata.BrokerID{{1001, 1}, {1, 0}, {0, 1001}, {1001, 0}}},
+		{"2.8.2, events.v1 from 4 to 6", brokers(0, 1, 1001), 2, 2, Placement{FirstPartition: 4, Start: 2, Shift: 2}, [][]metadata.BrokerID{{0, 1}, {1, 1001}}},
 		{"Kafka's own comment: 10 partitions, 5 brokers, 3 replicas", brokers(0, 1, 2, 3, 4), 10, 3, Placement{},
-			[][]int32{{0, 1, 2}, {1, 2, 3}, {2, 3, 4}, {3, 4, 0}, {4, 0, 1}, {0, 2, 3}, {1, 3, 4}, {2, 4, 0}, {3, 0, 1}, {4, 1, 2}}},
+			[][]metadata.BrokerID{{0, 1, 2}, {1, 2, 3}, {2, 3, 4}, {3, 4, 0}, {4, 0, 1}, {0, 2, 3}, {1, 3, 4}, {2, 4, 0}, {3, 0, 1}, {4, 1, 2}}},
 		{"Kafka's own comment: 6 brokers in 3 racks", racked(0, "rack1", 1, "rack3", 2, "rack3", 3, "rack2", 4, "rack2", 5, "rack1"), 7, 3, Placement{},
-			[][]int32{{0, 3, 1}, {3, 1, 5}, {1, 5, 4}, {5, 4, 2}, {4, 2, 0}, {2, 0, 3}, {0, 4, 2}}},
-		{"racks of one and three brokers", racked(0, "a", 1, "b", 2, "b", 3, "b"), 4, 2, Placement{}, [][]int32{{0, 1}, {1, 0}, {2, 0}, {3, 0}}},
-		{"one broker", brokers(7), 3, 1, Placement{}, [][]int32{{7}, {7}, {7}}},
+			[][]metadata.BrokerID{{0, 3, 1}, {3, 1, 5}, {1, 5, 4}, {5, 4, 2}, {4, 2, 0}, {2, 0, 3}, {0, 4, 2}}},
+		{"racks of one and three brokers", racked(0, "a", 1, "b", 2, "b", 3, "b"), 4, 2, Placement{}, [][]metadata.BrokerID{{0, 1}, {1, 0}, {2, 0}, {3, 0}}},
+		{"one broker", brokers(7), 3, 1, Placement{}, [][]metadata.BrokerID{{7}, {7}, {7}}},
 	} {
 		got, err := AssignReplicas(tc.brokers, tc.partitions, tc.replicas, tc.at)
 		if err != nil || !reflect.DeepEqual(got, tc.want) {

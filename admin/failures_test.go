@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
@@ -75,14 +76,14 @@ func (s *failingStore) CreateTopicDeletion(ctx context.Context, name string) err
 	return s.fakeStore.CreateTopicDeletion(ctx, name)
 }
 
-func (s *failingStore) BrokerIDs(ctx context.Context) ([]int32, error) {
+func (s *failingStore) BrokerIDs(ctx context.Context) ([]metadata.BrokerID, error) {
 	if err := s.fails(); err != nil {
 		return nil, err
 	}
 	return s.fakeStore.BrokerIDs(ctx)
 }
 
-func (s *failingStore) BrokerNode(ctx context.Context, id int32) (*zkstore.BrokerInfo, int64, error) {
+func (s *failingStore) BrokerNode(ctx context.Context, id metadata.BrokerID) (*zkstore.BrokerInfo, int64, error) {
 	if err := s.fails(); err != nil {
 		return nil, 0, err
 	}
@@ -165,7 +166,7 @@ func TestEveryErrorOfZooKeeperEndsTheOperation(t *testing.T) {
 // vanishingStore lists a broker that is unregistered before its node is read.
 type vanishingStore struct{ *fakeStore }
 
-func (s vanishingStore) BrokerNode(ctx context.Context, id int32) (*zkstore.BrokerInfo, int64, error) {
+func (s vanishingStore) BrokerNode(ctx context.Context, id metadata.BrokerID) (*zkstore.BrokerInfo, int64, error) {
 	if id == 1 {
 		return nil, 0, zkstore.ErrNoNode
 	}
@@ -174,7 +175,7 @@ func (s vanishingStore) BrokerNode(ctx context.Context, id int32) (*zkstore.Brok
 
 func TestABrokerThatDisappearsWhileBrokersAreListedIsLeftOut(t *testing.T) {
 	store := newFakeStore()
-	store.racks = map[int32]*string{0: text("a"), 1: nil, 2: text("b")}
+	store.racks = map[metadata.BrokerID]*string{0: text("a"), 1: nil, 2: text("b")}
 	if all, err := newAdmin(t, vanishingStore{store}).Brokers(t.Context(), false); err != nil ||
 		!reflect.DeepEqual(all, []Broker{{0, text("a")}, {2, text("b")}}) {
 		t.Errorf("%v %v", all, err)
@@ -216,7 +217,7 @@ func TestPlacementStartsAtTheRandomIndex(t *testing.T) {
 	store := newFakeStore()
 	a := New(Options{Store: store, Random: func(n int) int { return n - 1 }, Logger: kafkalog.Discard()})
 	created, err := a.CreateTopic(t.Context(), NewTopic{Name: "t", Partitions: 2, Replicas: 3}, Change{Brokers: brokers(0, 1, 2, 3, 4, 5, 6, 7)})
-	if err != nil || !reflect.DeepEqual(created.Assignment, map[int32][]int32{0: {7, 0, 1}, 1: {0, 1, 2}}) {
+	if err != nil || !reflect.DeepEqual(created.Assignment, map[int32][]metadata.BrokerID{0: {7, 0, 1}, 1: {0, 1, 2}}) {
 		t.Errorf("%v %v", created, err)
 	}
 }
@@ -231,17 +232,17 @@ func TestNewPartitionsFollowPartition0(t *testing.T) {
 		_, err := a.CreatePartitions(t.Context(), NewPartitions{Topic: topic, Count: 2}, Change{Brokers: brokers(0, 1, 2)})
 		return err
 	}
-	store.topics["far"] = zkstore.TopicNode{Name: "far", Partitions: map[int32]zkstore.Assignment{0: {Replicas: []int32{9}}}}
-	if err := add("far"); err != nil || !reflect.DeepEqual(store.topics["far"].Partitions[1].Replicas, []int32{1}) {
+	store.topics["far"] = zkstore.TopicNode{Name: "far", Partitions: map[int32]zkstore.Assignment{0: {Replicas: []metadata.BrokerID{9}}}}
+	if err := add("far"); err != nil || !reflect.DeepEqual(store.topics["far"].Partitions[1].Replicas, []metadata.BrokerID{1}) {
 		t.Errorf("%v %v", err, store.topics["far"])
 	}
-	store.topics["last"] = zkstore.TopicNode{Name: "last", Partitions: map[int32]zkstore.Assignment{0: {Replicas: []int32{2}}}}
-	if err := add("last"); err != nil || !reflect.DeepEqual(store.topics["last"].Partitions[1].Replicas, []int32{0}) {
+	store.topics["last"] = zkstore.TopicNode{Name: "last", Partitions: map[int32]zkstore.Assignment{0: {Replicas: []metadata.BrokerID{2}}}}
+	if err := add("last"); err != nil || !reflect.DeepEqual(store.topics["last"].Partitions[1].Replicas, []metadata.BrokerID{0}) {
 		t.Errorf("%v %v", err, store.topics["last"])
 	}
 	store.topics["empty"] = zkstore.TopicNode{Name: "empty", Partitions: map[int32]zkstore.Assignment{0: {}}}
 	expect(t, "no replicas", add("empty"), protocol.InvalidReplicationFactor, "Replication factor must be larger than 0.")
-	store.topics["odd"] = zkstore.TopicNode{Name: "odd", Partitions: map[int32]zkstore.Assignment{1: {Replicas: []int32{0}}}}
+	store.topics["odd"] = zkstore.TopicNode{Name: "odd", Partitions: map[int32]zkstore.Assignment{1: {Replicas: []metadata.BrokerID{0}}}}
 	if _, err := a.CreatePartitions(t.Context(), NewPartitions{Topic: "odd", Count: 3}, Change{Brokers: brokers(0)}); err == nil ||
 		!strings.Contains(err.Error(), "partition id 0 is missing") {
 		t.Errorf("%v", err)

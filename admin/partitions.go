@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -49,7 +50,7 @@ type NewPartitions struct {
 	Topic string
 	Count int32 // total number of partitions after the change
 	// Assignment holds the replicas of each new partition; nil: replicas are placed automatically
-	Assignment [][]int32
+	Assignment [][]metadata.BrokerID
 }
 
 // CreatePartitions validates and adds partitions to a topic and returns the new number of
@@ -107,7 +108,7 @@ func (a *Admin) quietTopic(ctx context.Context, topic string) (zkstore.TopicNode
 	return node, nil
 }
 
-func newAssignments(node zkstore.TopicNode, n NewPartitions, change Change) ([][]int32, error) {
+func newAssignments(node zkstore.TopicNode, n NewPartitions, change Change) ([][]metadata.BrokerID, error) {
 	brokers := change.Brokers
 	have := len(node.Partitions)
 	increment := int(n.Count) - have
@@ -130,12 +131,12 @@ func newAssignments(node zkstore.TopicNode, n NewPartitions, change Change) ([][
 	return AssignReplicas(brokers, increment, len(first.Replicas), Placement{FirstPartition: have, Start: start, Shift: start})
 }
 
-func checkCountAndBrokers(assignment [][]int32, increment int, brokers []Broker) error {
-	seen := make(map[int32]bool, len(brokers))
+func checkCountAndBrokers(assignment [][]metadata.BrokerID, increment int, brokers []Broker) error {
+	seen := make(map[metadata.BrokerID]bool, len(brokers))
 	for _, b := range brokers {
 		seen[b.ID] = true
 	}
-	var unknown []int32
+	var unknown []metadata.BrokerID
 	for _, replicas := range assignment {
 		for _, id := range replicas {
 			if !seen[id] {
@@ -154,7 +155,7 @@ func checkCountAndBrokers(assignment [][]int32, increment int, brokers []Broker)
 	return nil
 }
 
-func checkNewAssignment(assignment [][]int32, have, replicas int) error {
+func checkNewAssignment(assignment [][]metadata.BrokerID, have, replicas int) error {
 	var partitions, sizes []string
 	for i, list := range assignment {
 		p := have + i

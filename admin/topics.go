@@ -25,7 +25,7 @@ type NewTopic struct {
 	Name       string
 	Partitions int32 // Default: num.partitions
 	Replicas   int16 // Default: default.replication.factor
-	Assignment map[int32][]int32
+	Assignment map[int32][]metadata.BrokerID
 	Configs    []Config
 }
 
@@ -84,7 +84,7 @@ func (c Change) charge(partitions int) error {
 // CreatedTopic describes a topic that was, or would be, created.
 type CreatedTopic struct {
 	ID         metadata.TopicID // zero if topics have no ids or nothing was written
-	Assignment map[int32][]int32
+	Assignment map[int32][]metadata.BrokerID
 	Overrides  map[string]string
 }
 
@@ -165,7 +165,7 @@ func overridesOf(configs []Config) (map[string]string, error) {
 }
 
 // assignmentOf returns the requested assignment or computes one.
-func (a *Admin) assignmentOf(t NewTopic, change Change) (map[int32][]int32, error) {
+func (a *Admin) assignmentOf(t NewTopic, change Change) (map[int32][]metadata.BrokerID, error) {
 	if len(t.Assignment) > 0 {
 		if t.Partitions != Default || t.Replicas != Default {
 			return nil, protocol.Errorf(protocol.InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. "+
@@ -188,7 +188,7 @@ func (a *Admin) assignmentOf(t NewTopic, change Change) (map[int32][]int32, erro
 	if err != nil {
 		return nil, err
 	}
-	assignment := make(map[int32][]int32, len(lists))
+	assignment := make(map[int32][]metadata.BrokerID, len(lists))
 	for p, list := range lists {
 		assignment[int32(p)] = list
 	}
@@ -196,7 +196,7 @@ func (a *Admin) assignmentOf(t NewTopic, change Change) (map[int32][]int32, erro
 }
 
 // checkNewTopic checks name, existence, collisions, assignment and configuration, in this order.
-func (a *Admin) checkNewTopic(ctx context.Context, name string, assignment map[int32][]int32, overrides map[string]string) error {
+func (a *Admin) checkNewTopic(ctx context.Context, name string, assignment map[int32][]metadata.BrokerID, overrides map[string]string) error {
 	if err := ValidateTopicName(name); err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ func (a *Admin) checkCollision(ctx context.Context, name string) error {
 
 // CheckAssignment checks that the replicas of a new topic's partitions are consistent. As in Kafka,
 // it does not check that the brokers exist.
-func CheckAssignment(assignment map[int32][]int32) error {
+func CheckAssignment(assignment map[int32][]metadata.BrokerID) error {
 	sizes := map[int]bool{}
 	for _, replicas := range assignment {
 		sizes[len(replicas)] = true
@@ -280,13 +280,13 @@ func topicExists(name string) error {
 	return protocol.Errorf(protocol.TopicAlreadyExists, "Topic '%s' already exists.", name)
 }
 
-func hasDuplicates(ids []int32) bool {
+func hasDuplicates(ids []metadata.BrokerID) bool {
 	sorted := slices.Sorted(slices.Values(ids))
 	return len(slices.Compact(sorted)) < len(ids)
 }
 
 // assignmentText formats an assignment like the mutable map of Kafka, because clients see the text.
-func assignmentText(assignment map[int32][]int32) string {
+func assignmentText(assignment map[int32][]metadata.BrokerID) string {
 	var parts []string
 	for _, p := range javatext.MutableOrder(slices.Sorted(maps.Keys(assignment)), javatext.IntHash) {
 		parts = append(parts, fmt.Sprintf("%d -> %s", p, javatext.Collection("ArrayBuffer", assignment[p])))

@@ -69,7 +69,7 @@ const (
 const configRetry = time.Second
 
 // newConfigs returns the configs of a broker that stops when ctx ends.
-func newConfigs(ctx context.Context, store *zkstore.Store, dynamic *settings.Dynamic, brokerID int32, log *logrus.Logger) *configs {
+func newConfigs(ctx context.Context, store *zkstore.Store, dynamic *settings.Dynamic, brokerID metadata.BrokerID, log *logrus.Logger) *configs {
 	return &configs{
 		ctx: ctx, attempt: configAttempt, store: store, dynamic: dynamic, broker: strconv.Itoa(int(brokerID)),
 		log: kafkalog.For(log, "kafka.server.ZkConfigManager"), uncleanEnabled: func(string) {},

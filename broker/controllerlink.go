@@ -19,7 +19,7 @@ import (
 // address from the metadata that the controller itself sends, not from ZooKeeper, which may be
 // unreachable (KAFKA-9189).
 type controllerLink struct {
-	brokerID int32
+	brokerID metadata.BrokerID
 	listener string // the inter-broker listener
 	cache    *metadata.Cache
 	timeout  time.Duration
@@ -33,7 +33,7 @@ type controllerLink struct {
 
 var errNoController = errors.New("no controller is known yet")
 
-func newControllerLink(brokerID int32, listener string, cache *metadata.Cache, timeout time.Duration, dial peerlink.Dialer) *controllerLink {
+func newControllerLink(brokerID metadata.BrokerID, listener string, cache *metadata.Cache, timeout time.Duration, dial peerlink.Dialer) *controllerLink {
 	return &controllerLink{brokerID: brokerID, listener: listener, cache: cache, timeout: timeout, dial: dial}
 }
 

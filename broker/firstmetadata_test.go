@@ -41,9 +41,9 @@ func TestMetadataIsNotTakenForCompleteWhilePartitionsAreToBeAnnounced(t *testing
 	must(tree.CreateStartupPaths(t.Context()))
 	states := map[zkstore.TopicPartition]zkstore.PartitionState{}
 	for _, topic := range []string{"announced", "deleted", "leaderless"} {
-		must(tree.CreateTopic(t.Context(), zkstore.TopicNode{Name: topic, Partitions: map[int32]zkstore.Assignment{0: {Replicas: []int32{1}}}}))
+		must(tree.CreateTopic(t.Context(), zkstore.TopicNode{Name: topic, Partitions: map[int32]zkstore.Assignment{0: {Replicas: []metadata.BrokerID{1}}}}))
 		if topic != "leaderless" {
-			states[zkstore.TopicPartition{Topic: topic}] = zkstore.PartitionState{Leader: 1, ISR: []int32{1}}
+			states[zkstore.TopicPartition{Topic: topic}] = zkstore.PartitionState{Leader: 1, ISR: []metadata.BrokerID{1}}
 		}
 	}
 	if failed, err := tree.CreatePartitionStates(t.Context(), zkstore.NoFence(), states); err != nil || len(failed) > 0 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/metrics"
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
@@ -100,9 +101,9 @@ func TestMetricsOfPartitions(t *testing.T) {
 			state replication.State
 			lag   int64
 		}{
-			{replication.State{Leading: true, ReplicationFactor: 3, ISR: []int32{1, 2, 3}, MinISR: 2}, 0},
-			{replication.State{Leading: true, ReplicationFactor: 3, ISR: []int32{1, 2}, MinISR: 2}, 4},
-			{replication.State{Leading: true, ReplicationFactor: 3, ISR: []int32{1}, MinISR: 2}, 0},
+			{replication.State{Leading: true, ReplicationFactor: 3, ISR: []metadata.BrokerID{1, 2, 3}, MinISR: 2}, 0},
+			{replication.State{Leading: true, ReplicationFactor: 3, ISR: []metadata.BrokerID{1, 2}, MinISR: 2}, 4},
+			{replication.State{Leading: true, ReplicationFactor: 3, ISR: []metadata.BrokerID{1}, MinISR: 2}, 0},
 			{replication.State{Leading: false, ReplicationFactor: 3}, 5},
 		} {
 			collectPartition(s, replication.TopicPartition{Topic: "t", Partition: int32(i)}, p.state, p.lag)

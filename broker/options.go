@@ -8,6 +8,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
@@ -41,9 +42,9 @@ func zookeeperConfig(cfg *settings.Config, log *logrus.Logger) zkstore.Config {
 	return c
 }
 
-func networkConfig(cfg *settings.Config, id int32, log *logrus.Logger) network.Config {
+func networkConfig(cfg *settings.Config, id metadata.BrokerID, log *logrus.Logger) network.Config {
 	c := network.Config{
-		NodeID:                       id,
+		NodeID:                       int32(id),
 		MaxRequestBytes:              cfg.Int("socket.request.max.bytes"),
 		SendBufferBytes:              int(cfg.Int("socket.send.buffer.bytes")),
 		ReceiveBufferBytes:           receiveBufferBytes(cfg),
@@ -120,7 +121,7 @@ func storageOptions(cfg *settings.Config) storage.Options {
 	return o
 }
 
-func controllerConfig(cfg *settings.Config, id int32, log *logrus.Logger) controller.Config {
+func controllerConfig(cfg *settings.Config, id metadata.BrokerID, log *logrus.Logger) controller.Config {
 	return controller.Config{
 		BrokerID:             id,
 		InterBrokerListener:  cfg.InterBrokerListener(),

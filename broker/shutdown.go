@@ -63,7 +63,7 @@ func (b *Broker) controlledShutdown() {
 
 // awaitOtherController waits until a controller other than asked is known, for at most most. If
 // brokers are stopped one after the other, the previous one may have been the controller.
-func awaitOtherController(cache *metadata.Cache, asked int32, most time.Duration) {
+func awaitOtherController(cache *metadata.Cache, asked metadata.BrokerID, most time.Duration) {
 	cache.Await(context.Background(), most, func(s *metadata.Snapshot) bool {
 		return s.ControllerID != asked && s.Brokers[s.ControllerID] != nil
 	})
@@ -73,7 +73,7 @@ func awaitOtherController(cache *metadata.Cache, asked int32, most time.Duration
 // moved.
 func (b *Broker) askToLeave(link *controllerLink) bool {
 	req := kmsg.NewPtrControlledShutdownRequest()
-	req.BrokerID, req.BrokerEpoch = b.id.brokerID, b.registration.epoch.Load()
+	req.BrokerID, req.BrokerEpoch = int32(b.id.brokerID), b.registration.epoch.Load()
 	req.SetVersion(controlledShutdownVersion(b.cfg.IBP().AtLeast))
 	ctx, cancel := context.WithTimeout(context.Background(), intMs(b.cfg, "controller.socket.timeout.ms"))
 	defer cancel()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -32,7 +33,7 @@ func (e alterPartition) process(m *Machine) error {
 		e.preempt()
 		return nil
 	}
-	broker, known := m.c.brokers[e.req.BrokerID]
+	broker, known := m.c.brokers[metadata.BrokerID(e.req.BrokerID)]
 	if !known || broker.Epoch != e.req.BrokerEpoch {
 		m.log.Infof("Ignoring AlterPartition due to stale broker epoch %d of broker %d (registered: %t, its epoch %d)", e.req.BrokerEpoch, e.req.BrokerID, known, broker.Epoch)
 		e.fail(protocol.StaleBrokerEpoch)
@@ -75,12 +76,12 @@ func newAlteration(c *controllerContext, req *kmsg.AlterPartitionRequest) *alter
 			}
 		}
 		for _, p := range t.Partitions {
-			s := zkstore.PartitionState{Leader: req.BrokerID, LeaderEpoch: p.LeaderEpoch, ISR: p.NewISR,
+			s := zkstore.PartitionState{Leader: metadata.BrokerID(req.BrokerID), LeaderEpoch: metadata.LeaderEpoch(p.LeaderEpoch), ISR: metadata.BrokerIDs(p.NewISR),
 				Recovering: p.LeaderRecoveryState == 1, Version: zkstore.Version(p.PartitionEpoch)}
 			if req.Version >= 3 {
 				s.ISR = nil
 				for _, member := range p.NewEpochISR {
-					s.ISR = append(s.ISR, member.BrokerID)
+					s.ISR = append(s.ISR, metadata.BrokerID(member.BrokerID))
 				}
 			}
 			a.wanted[TopicPartition{Topic: name, Partition: p.Partition}] = s
@@ -134,7 +135,7 @@ func (m *Machine) applyAlteration(a *alteration) error {
 //   - A repeated request, whose first answer was lost, succeeds. It must be recognized before the
 //     partition epochs are compared, because its partition epoch is stale (KAFKA-14144).
 //   - Members that are not live, or that are shutting down, are refused (KAFKA-14140).
-func checkAlteration(current, wanted zkstore.PartitionState, live func(int32) bool, version int16) (code protocol.ErrorCode, unchanged bool) {
+func checkAlteration(current, wanted zkstore.PartitionState, live func(metadata.BrokerID) bool, version int16) (code protocol.ErrorCode, unchanged bool) {
 	switch {
 	case wanted.Version > current.Version || wanted.LeaderEpoch > current.LeaderEpoch:
 		return protocol.NotController, false
@@ -146,7 +147,7 @@ func checkAlteration(current, wanted zkstore.PartitionState, live func(int32) bo
 		return protocol.InvalidUpdateVersion, false
 	case wanted.Recovering && (len(wanted.ISR) > 1 || !current.Recovering):
 		return protocol.InvalidRequest, false
-	case slices.ContainsFunc(wanted.ISR, func(id int32) bool { return !live(id) }), hasDuplicates(wanted.ISR):
+	case slices.ContainsFunc(wanted.ISR, func(id metadata.BrokerID) bool { return !live(id) }), hasDuplicates(wanted.ISR):
 		switch {
 		case version >= 2:
 			return protocol.IneligibleReplica, false
@@ -197,7 +198,8 @@ func (r alterationResult) partition(index int32) kmsg.AlterPartitionResponseTopi
 	if r.code != protocol.None {
 		return p
 	}
-	p.LeaderID, p.LeaderEpoch, p.ISR, p.PartitionEpoch = r.state.Leader, r.state.LeaderEpoch, r.state.ISR, int32(r.state.Version)
+	p.LeaderID, p.LeaderEpoch, p.PartitionEpoch = int32(r.state.Leader), int32(r.state.LeaderEpoch), int32(r.state.Version)
+	p.ISR = metadata.Int32s(r.state.ISR)
 	if r.state.Recovering {
 		p.LeaderRecoveryState = 1
 	}

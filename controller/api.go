@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -17,7 +18,7 @@ type Requests struct{ Agenda Agenda }
 // ControlledShutdown prepares for the shutdown of broker: other replicas become leaders of the
 // partitions it leads, and its own replicas leave the in-sync sets. brokerEpoch is -1 for an old
 // request without one. remaining are the partitions that the broker still leads.
-func (r Requests) ControlledShutdown(broker int32, brokerEpoch int64, done func(remaining []TopicPartition, err error)) {
+func (r Requests) ControlledShutdown(broker metadata.BrokerID, brokerEpoch int64, done func(remaining []TopicPartition, err error)) {
 	r.Agenda.Put(controlledShutdown{broker, brokerEpoch, once2(done)})
 }
 
@@ -29,7 +30,7 @@ func (r Requests) AlterPartition(req *kmsg.AlterPartitionRequest, done func(*kms
 }
 
 // AllocateProducerIDs allocates a block of producer ids to broker: count ids from start on.
-func (r Requests) AllocateProducerIDs(broker int32, brokerEpoch int64, done func(start int64, count int32, err error)) {
+func (r Requests) AllocateProducerIDs(broker metadata.BrokerID, brokerEpoch int64, done func(start int64, count int32, err error)) {
 	var once sync.Once
 	r.Agenda.Put(allocateProducerIDs{broker, brokerEpoch, func(start int64, count int32, err error) { once.Do(func() { done(start, count, err) }) }})
 }
@@ -46,7 +47,7 @@ const (
 // ElectionResult is the result of ElectLeaders for one partition: its leader now, or the protocol
 // error that explains why the election failed.
 type ElectionResult struct {
-	Leader int32
+	Leader metadata.BrokerID
 	Err    error
 }
 
@@ -61,8 +62,8 @@ func (r Requests) ElectLeaders(partitions []TopicPartition, t ElectionType, done
 // AlterPartitionReassignments starts, replaces or cancels reassignments. targets has the new
 // replicas of each partition: nil cancels, and an empty list that is not nil is refused. The
 // results have one entry per partition, nil for success.
-func (r Requests) AlterPartitionReassignments(targets map[TopicPartition][]int32, done func(results map[TopicPartition]error, err error)) {
-	valid, refused := map[TopicPartition][]int32{}, map[TopicPartition]error{}
+func (r Requests) AlterPartitionReassignments(targets map[TopicPartition][]metadata.BrokerID, done func(results map[TopicPartition]error, err error)) {
+	valid, refused := map[TopicPartition][]metadata.BrokerID{}, map[TopicPartition]error{}
 	for tp, target := range targets {
 		if target != nil {
 			if err := checkTargetList(target); err != nil {

@@ -3,6 +3,7 @@ package controller
 import (
 	"slices"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -15,12 +16,12 @@ import (
 // an UpdateMetadata request.
 type batch struct {
 	c            *controllerContext
-	leaderAndISR map[int32]map[TopicPartition]leaderAndISREntry
-	stopReplica  map[int32]map[TopicPartition]stopReplicaEntry
+	leaderAndISR map[metadata.BrokerID]map[TopicPartition]leaderAndISREntry
+	stopReplica  map[metadata.BrokerID]map[TopicPartition]stopReplicaEntry
 
 	updateMetadata   bool // send an UpdateMetadata request, even without partitions
 	updateAll        bool // send it to all brokers
-	updateBrokers    map[int32]bool
+	updateBrokers    map[metadata.BrokerID]bool
 	updatePartitions map[TopicPartition]bool
 }
 
@@ -31,23 +32,23 @@ type leaderAndISREntry struct {
 }
 
 type stopReplicaEntry struct {
-	leaderEpoch int32
+	leaderEpoch metadata.LeaderEpoch
 	remove      bool
 }
 
 func newBatch(c *controllerContext) *batch {
 	return &batch{
 		c:                c,
-		leaderAndISR:     map[int32]map[TopicPartition]leaderAndISREntry{},
-		stopReplica:      map[int32]map[TopicPartition]stopReplicaEntry{},
-		updateBrokers:    map[int32]bool{},
+		leaderAndISR:     map[metadata.BrokerID]map[TopicPartition]leaderAndISREntry{},
+		stopReplica:      map[metadata.BrokerID]map[TopicPartition]stopReplicaEntry{},
+		updateBrokers:    map[metadata.BrokerID]bool{},
 		updatePartitions: map[TopicPartition]bool{},
 	}
 }
 
 // addLeaderAndISR adds the partition's leadership and current assignment to the LeaderAndIsr
 // requests to brokers. It skips negative broker ids.
-func (b *batch) addLeaderAndISR(brokers []int32, tp TopicPartition, s zkstore.PartitionState, isNew bool) {
+func (b *batch) addLeaderAndISR(brokers []metadata.BrokerID, tp TopicPartition, s zkstore.PartitionState, isNew bool) {
 	entry := leaderAndISREntry{state: s, assignment: b.c.assignment(tp)}
 	for _, id := range brokers {
 		if id < 0 {
@@ -64,7 +65,7 @@ func (b *batch) addLeaderAndISR(brokers []int32, tp TopicPartition, s zkstore.Pa
 
 // addStopReplica adds the replicas of a partition to the StopReplica requests to brokers. remove
 // also deletes them. It skips negative broker ids.
-func (b *batch) addStopReplica(brokers []int32, tp TopicPartition, remove bool) {
+func (b *batch) addStopReplica(brokers []metadata.BrokerID, tp TopicPartition, remove bool) {
 	epoch := b.c.stopEpoch(tp)
 	for _, id := range brokers {
 		if id < 0 {
@@ -79,7 +80,7 @@ func (b *batch) addStopReplica(brokers []int32, tp TopicPartition, remove bool) 
 
 // addUpdateMetadata sends the live brokers and the state of the partitions to brokers. All brokers
 // of the batch get the same set of partitions.
-func (b *batch) addUpdateMetadata(brokers []int32, tps ...TopicPartition) {
+func (b *batch) addUpdateMetadata(brokers []metadata.BrokerID, tps ...TopicPartition) {
 	b.updateMetadata = true
 	for _, id := range brokers {
 		if id >= 0 {
@@ -97,7 +98,7 @@ func (b *batch) addUpdateMetadataToAll(tp TopicPartition) {
 }
 
 // updateRecipients returns the registered brokers that get the UpdateMetadata request, sorted.
-func (b *batch) updateRecipients() []int32 {
+func (b *batch) updateRecipients() []metadata.BrokerID {
 	if b.updateAll {
 		return b.c.registeredIDs()
 	}
@@ -109,6 +110,6 @@ func (b *batch) empty() bool {
 }
 
 // recipients returns the registered brokers among the keys of m, sorted.
-func recipients[V any](c *controllerContext, m map[int32]V) []int32 {
-	return slices.DeleteFunc(sortedKeys(m), func(id int32) bool { return !c.registered(id) })
+func recipients[V any](c *controllerContext, m map[metadata.BrokerID]V) []metadata.BrokerID {
+	return slices.DeleteFunc(sortedKeys(m), func(id metadata.BrokerID) bool { return !c.registered(id) })
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -16,12 +17,12 @@ import (
 func BenchmarkBrokerFailure(b *testing.B) {
 	h := newHarness(b, nil)
 	h.m.cfg.Logger.SetLevel(3)
-	for _, id := range []int32{0, 1, 2} {
+	for _, id := range []metadata.BrokerID{0, 1, 2} {
 		h.store.register(id, "")
 	}
 	h.put(Startup{})
 	var assignments []zkstore.Assignment
-	for i := range int32(2000) {
+	for i := range metadata.BrokerID(2000) {
 		assignments = append(assignments, replicas(i%3, (i+1)%3, (i+2)%3))
 	}
 	h.store.putTopic(topicNode("many", assignments...))
@@ -38,7 +39,7 @@ func BenchmarkBrokerFailure(b *testing.B) {
 		h.store.register(1, "")
 		h.run()
 		for tp, s := range h.store.states {
-			s.ISR, s.Version = []int32{0, 1, 2}, s.Version+1
+			s.ISR, s.Version = []metadata.BrokerID{0, 1, 2}, s.Version+1
 			h.store.states[tp] = s
 		}
 		h.answer()
@@ -51,7 +52,7 @@ func BenchmarkBrokerFailure(b *testing.B) {
 func topicCluster(t testing.TB) *harness {
 	h := newHarness(t, func(c *Config) { c.NewTopicID = nil })
 	h.m.cfg.Logger.SetLevel(logrus.ErrorLevel)
-	for _, id := range []int32{0, 1, 2} {
+	for _, id := range []metadata.BrokerID{0, 1, 2} {
 		h.store.register(id, "")
 	}
 	h.put(Startup{})

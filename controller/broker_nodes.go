@@ -6,6 +6,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -23,7 +24,7 @@ type brokerNodes struct {
 
 // read reads the registered brokers with their epochs. It omits brokers with an invalid znode,
 // without a listener that the controller needs, or with incompatible features.
-func (bn *brokerNodes) read(ctx context.Context) (map[int32]zkstore.BrokerInfo, error) {
+func (bn *brokerNodes) read(ctx context.Context) (map[metadata.BrokerID]zkstore.BrokerInfo, error) {
 	brokers, err := bn.store.Brokers(ctx)
 	if errors.Is(err, zkstore.ErrInvalidNode) {
 		brokers, err = bn.readOneByOne(ctx)
@@ -31,7 +32,7 @@ func (bn *brokerNodes) read(ctx context.Context) (map[int32]zkstore.BrokerInfo, 
 	if err != nil {
 		return nil, err
 	}
-	var incompatible []int32
+	var incompatible []metadata.BrokerID
 	for _, id := range sortedKeys(brokers) {
 		b := brokers[id]
 		if listener, ok := bn.missingListener(b); !ok {
@@ -48,12 +49,12 @@ func (bn *brokerNodes) read(ctx context.Context) (map[int32]zkstore.BrokerInfo, 
 	return brokers, nil
 }
 
-func (bn *brokerNodes) readOneByOne(ctx context.Context) (map[int32]zkstore.BrokerInfo, error) {
+func (bn *brokerNodes) readOneByOne(ctx context.Context) (map[metadata.BrokerID]zkstore.BrokerInfo, error) {
 	ids, err := bn.store.BrokerIDs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	brokers := map[int32]zkstore.BrokerInfo{}
+	brokers := map[metadata.BrokerID]zkstore.BrokerInfo{}
 	for _, id := range ids {
 		info, _, err := bn.store.BrokerNode(ctx, id)
 		switch {
@@ -88,7 +89,7 @@ func controlListener(cfg Config) string {
 	return cfg.InterBrokerListener
 }
 
-func (bn *brokerNodes) watch(ctx context.Context, ids []int32) error {
+func (bn *brokerNodes) watch(ctx context.Context, ids []metadata.BrokerID) error {
 	for _, id := range ids {
 		changed := func() { bn.agenda.Put(brokerModifications{id}) }
 		bn.store.WatchNode(zkstore.BrokerPath(id), zkstore.NodeWatch{Changed: changed})
@@ -99,7 +100,7 @@ func (bn *brokerNodes) watch(ctx context.Context, ids []int32) error {
 	return nil
 }
 
-func (bn *brokerNodes) unwatch(ids []int32) {
+func (bn *brokerNodes) unwatch(ids []metadata.BrokerID) {
 	for _, id := range ids {
 		bn.store.UnwatchNode(zkstore.BrokerPath(id))
 	}

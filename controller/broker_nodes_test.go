@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -11,7 +12,7 @@ import (
 // without a listener, or without a finalized feature.
 func TestBrokersThatCannotBeUsedAreOmitted(t *testing.T) {
 	p := newParts(t, 0, 1, 2, 3)
-	for id, change := range map[int32]func(*zkstore.BrokerInfo){
+	for id, change := range map[metadata.BrokerID]func(*zkstore.BrokerInfo){
 		1: func(b *zkstore.BrokerInfo) { b.Endpoints[0].Listener = "OTHER" },
 		2: func(b *zkstore.BrokerInfo) { b.Features = map[string]zkstore.FeatureRange{"f": {Min: 1, Max: 2}} },
 		3: func(b *zkstore.BrokerInfo) { b.Features = map[string]zkstore.FeatureRange{"f": {Min: 1, Max: 3}} },
@@ -25,10 +26,10 @@ func TestBrokersThatCannotBeUsedAreOmitted(t *testing.T) {
 		features: &features{versions: p.dispatcher.requests.versions}}
 	for _, c := range []struct {
 		finalized map[string]zkstore.FinalizedFeature
-		want      []int32
+		want      []metadata.BrokerID
 	}{
-		{nil, []int32{0, 2, 3}},
-		{map[string]zkstore.FinalizedFeature{"f": {Min: 1, Max: 3}}, []int32{3}},
+		{nil, []metadata.BrokerID{0, 2, 3}},
+		{map[string]zkstore.FinalizedFeature{"f": {Min: 1, Max: 3}}, []metadata.BrokerID{3}},
 	} {
 		nodes.features.finalized = c.finalized
 		brokers, err := nodes.read(p.ctx)
@@ -36,7 +37,7 @@ func TestBrokersThatCannotBeUsedAreOmitted(t *testing.T) {
 			t.Errorf("finalized %v: brokers %v, %v; want %v", c.finalized, got, err, c.want)
 		}
 	}
-	if err := nodes.watch(p.ctx, []int32{3}); err != nil {
+	if err := nodes.watch(p.ctx, []metadata.BrokerID{3}); err != nil {
 		t.Fatal(err)
 	}
 	p.store.nodeChanged(zkstore.BrokerPath(3))

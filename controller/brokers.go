@@ -6,15 +6,16 @@ import (
 	"slices"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
 // brokerDiff is the difference between two sets of registered brokers. Its ids are sorted. A
 // bounced broker is in both sets, but with a greater epoch in the second: it registered again in
 // between.
-type brokerDiff struct{ added, bounced, dead []int32 }
+type brokerDiff struct{ added, bounced, dead []metadata.BrokerID }
 
-func diffBrokers(was, now map[int32]zkstore.BrokerInfo) brokerDiff {
+func diffBrokers(was, now map[metadata.BrokerID]zkstore.BrokerInfo) brokerDiff {
 	var d brokerDiff
 	for _, id := range sortedKeys(now) {
 		old, known := was[id]
@@ -68,7 +69,7 @@ func (brokerChange) process(m *Machine) error {
 	return nil
 }
 
-func (m *Machine) applyBrokerDiff(d brokerDiff, now map[int32]zkstore.BrokerInfo) error {
+func (m *Machine) applyBrokerDiff(d brokerDiff, now map[metadata.BrokerID]zkstore.BrokerInfo) error {
 	if err := m.addBrokers(d.added, now); err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (m *Machine) applyBrokerDiff(d brokerDiff, now map[int32]zkstore.BrokerInfo
 	return m.removeBrokers(d.dead)
 }
 
-func (m *Machine) addBrokers(ids []int32, now map[int32]zkstore.BrokerInfo) error {
+func (m *Machine) addBrokers(ids []metadata.BrokerID, now map[metadata.BrokerID]zkstore.BrokerInfo) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -94,7 +95,7 @@ func (m *Machine) addBrokers(ids []int32, now map[int32]zkstore.BrokerInfo) erro
 // brokersStarted sends the new brokers to all other brokers and the state of all partitions to the
 // new ones. Then it continues elections, reassignments and deletions that waited for the new
 // brokers.
-func (m *Machine) brokersStarted(ids []int32) error {
+func (m *Machine) brokersStarted(ids []metadata.BrokerID) error {
 	m.log.Infof("New broker startup callback for %s", javatext.Join(ids, ","))
 	for _, id := range ids {
 		delete(m.c.offlineDirs, id)
@@ -109,7 +110,7 @@ func (m *Machine) brokersStarted(ids []int32) error {
 		return err
 	}
 	err := m.reassignments.resume(m.ctx, func(tp TopicPartition) bool {
-		return slices.ContainsFunc(targetReplicas(m.c.assignment(tp)), func(id int32) bool { return slices.Contains(ids, id) })
+		return slices.ContainsFunc(targetReplicas(m.c.assignment(tp)), func(id metadata.BrokerID) bool { return slices.Contains(ids, id) })
 	})
 	if err != nil {
 		return err
@@ -124,7 +125,7 @@ func (m *Machine) brokersStarted(ids []int32) error {
 	return m.brokerNodes.watch(m.ctx, ids)
 }
 
-func (m *Machine) removeBrokers(ids []int32) error {
+func (m *Machine) removeBrokers(ids []metadata.BrokerID) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -135,9 +136,9 @@ func (m *Machine) removeBrokers(ids []int32) error {
 }
 
 // brokersFailed takes the replicas on failed brokers offline and elects other leaders.
-func (m *Machine) brokersFailed(ids []int32) error {
+func (m *Machine) brokersFailed(ids []metadata.BrokerID) error {
 	m.log.Infof("Broker failure callback for %s", javatext.Join(ids, ","))
-	var leaving []int32
+	var leaving []metadata.BrokerID
 	for _, id := range ids {
 		delete(m.c.offlineDirs, id)
 		if m.c.shuttingDown[id] {
@@ -190,7 +191,7 @@ func anyElected(outcomes map[TopicPartition]electionOutcome) bool {
 }
 
 // brokerModifications notifies that the data of a broker's znode changed.
-type brokerModifications struct{ id int32 }
+type brokerModifications struct{ id metadata.BrokerID }
 
 func (brokerModifications) String() string { return "BrokerModifications" }
 

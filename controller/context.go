@@ -5,21 +5,14 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
-)
-
-// Sentinels of the control requests.
-const (
-	noLeader           int32 = -1 // leader of a partition without one
-	leaderDuringDelete int32 = -2 // leader in UpdateMetadata: forget the partition
-	epochDuringDelete  int32 = -2 // leader epoch in StopReplica: the topic is being deleted
-	epochUnknown       int32 = -1 // leader epoch in StopReplica: no leadership is known
 )
 
 // replicaID names one replica of a partition.
 type replicaID struct {
 	TopicPartition
-	Broker int32
+	Broker metadata.BrokerID
 }
 
 // String returns the replica as Kafka's PartitionAndReplica does.
@@ -31,16 +24,16 @@ func (r replicaID) String() string {
 // uses it. It is a copy of ZooKeeper's data that may be stale: a decision about a partition is
 // written only if ZooKeeper still has the version of the state on which the decision is based.
 type controllerContext struct {
-	epoch        int32           // controller epoch of the current term; 0 outside a term
-	epochVersion zkstore.Version // of /controller_epoch; the fence of all writes
+	epoch        metadata.ControllerEpoch // controller epoch of the current term; 0 outside a term
+	epochVersion zkstore.Version          // of /controller_epoch; the fence of all writes
 
 	// brokers are the registered brokers with their epochs. A broker that announced its shutdown is
 	// also in shuttingDown and does not count as live.
-	brokers      map[int32]zkstore.BrokerInfo
-	shuttingDown map[int32]bool
+	brokers      map[metadata.BrokerID]zkstore.BrokerInfo
+	shuttingDown map[metadata.BrokerID]bool
 	// offlineDirs has, for each broker, the partitions that it could not serve because of a failed
 	// log directory.
-	offlineDirs map[int32]map[TopicPartition]bool
+	offlineDirs map[metadata.BrokerID]map[TopicPartition]bool
 
 	topics map[string]*topicContext // all children of /brokers/topics
 	sorted []string                 // the sorted names of topics; nil if topics changed since
@@ -65,14 +58,14 @@ type partitionContext struct {
 	assignment zkstore.Assignment
 	leadership *zkstore.PartitionState // as last read or written; nil if unknown
 	state      partitionState
-	replicas   map[int32]replicaState // a replica without an entry is NonExistent
+	replicas   map[metadata.BrokerID]replicaState // a replica without an entry is NonExistent
 }
 
 func newControllerContext() *controllerContext {
 	return &controllerContext{
-		brokers:       map[int32]zkstore.BrokerInfo{},
-		shuttingDown:  map[int32]bool{},
-		offlineDirs:   map[int32]map[TopicPartition]bool{},
+		brokers:       map[metadata.BrokerID]zkstore.BrokerInfo{},
+		shuttingDown:  map[metadata.BrokerID]bool{},
+		offlineDirs:   map[metadata.BrokerID]map[TopicPartition]bool{},
 		topics:        map[string]*topicContext{},
 		unlisted:      map[string]bool{},
 		names:         map[TopicID]string{},
@@ -91,21 +84,23 @@ func (c *controllerContext) fence() zkstore.Fence {
 // ---- Brokers
 
 // registered reports whether the broker is live or shutting down.
-func (c *controllerContext) registered(id int32) bool {
+func (c *controllerContext) registered(id metadata.BrokerID) bool {
 	_, ok := c.brokers[id]
 	return ok
 }
 
-func (c *controllerContext) live(id int32) bool { return c.registered(id) && !c.shuttingDown[id] }
+func (c *controllerContext) live(id metadata.BrokerID) bool {
+	return c.registered(id) && !c.shuttingDown[id]
+}
 
-func (c *controllerContext) registeredIDs() []int32 { return sortedKeys(c.brokers) }
+func (c *controllerContext) registeredIDs() []metadata.BrokerID { return sortedKeys(c.brokers) }
 
-func (c *controllerContext) liveIDs() []int32 {
-	return slices.DeleteFunc(c.registeredIDs(), func(id int32) bool { return c.shuttingDown[id] })
+func (c *controllerContext) liveIDs() []metadata.BrokerID {
+	return slices.DeleteFunc(c.registeredIDs(), func(id metadata.BrokerID) bool { return c.shuttingDown[id] })
 }
 
 // replicaOnline reports whether the broker is live and can serve the partition.
-func (c *controllerContext) replicaOnline(id int32, tp TopicPartition) bool {
+func (c *controllerContext) replicaOnline(id metadata.BrokerID, tp TopicPartition) bool {
 	return c.live(id) && !c.offlineDirs[id][tp]
 }
 
@@ -123,7 +118,7 @@ func (c *controllerContext) setServed(r replicaID, served bool) {
 
 // replicaOnlineOrLeaving is like replicaOnline, but also returns true for a broker that is shutting
 // down.
-func (c *controllerContext) replicaOnlineOrLeaving(id int32, tp TopicPartition) bool {
+func (c *controllerContext) replicaOnlineOrLeaving(id metadata.BrokerID, tp TopicPartition) bool {
 	return c.registered(id) && !c.offlineDirs[id][tp]
 }
 
@@ -240,7 +235,7 @@ func (c *controllerContext) setAssignment(tp TopicPartition, a zkstore.Assignmen
 		p.assignment = a
 		return
 	}
-	t.partitions[tp.Partition] = &partitionContext{assignment: a, replicas: map[int32]replicaState{}}
+	t.partitions[tp.Partition] = &partitionContext{assignment: a, replicas: map[metadata.BrokerID]replicaState{}}
 	t.sorted = nil
 }
 
@@ -273,14 +268,14 @@ func (c *controllerContext) queuedForDeletion(topic string) bool {
 }
 
 // stopEpoch returns the leader epoch for a StopReplica request about the partition.
-func (c *controllerContext) stopEpoch(tp TopicPartition) int32 {
+func (c *controllerContext) stopEpoch(tp TopicPartition) metadata.LeaderEpoch {
 	if c.queuedForDeletion(tp.Topic) {
-		return epochDuringDelete
+		return metadata.EpochDuringDelete
 	}
 	if s := c.leadership(tp); s != nil {
 		return s.LeaderEpoch
 	}
-	return epochUnknown
+	return metadata.NoLeaderEpoch
 }
 
 // each calls f for every partition, in order.
@@ -354,7 +349,7 @@ func (c *controllerContext) replicasWhere(keep func(r replicaID) bool) []replica
 	return replicas
 }
 
-func (c *controllerContext) replicasOnBrokers(ids ...int32) []replicaID {
+func (c *controllerContext) replicasOnBrokers(ids ...metadata.BrokerID) []replicaID {
 	return c.replicasWhere(func(r replicaID) bool { return slices.Contains(ids, r.Broker) })
 }
 
@@ -405,7 +400,7 @@ func (c *controllerContext) setReplicaState(r replicaID, s replicaState) {
 	}
 }
 
-func replicasOf(tp TopicPartition, ids []int32) []replicaID {
+func replicasOf(tp TopicPartition, ids []metadata.BrokerID) []replicaID {
 	replicas := make([]replicaID, len(ids))
 	for i, id := range ids {
 		replicas[i] = replicaID{tp, id}

@@ -3,12 +3,13 @@ package controller
 import (
 	"slices"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
 // controlledShutdown is the ControlledShutdown request of a broker that is about to stop.
 type controlledShutdown struct {
-	broker int32
+	broker metadata.BrokerID
 	epoch  int64 // unknownBrokerEpoch for an old request without one
 	done   func([]TopicPartition, error)
 }
@@ -58,7 +59,7 @@ func (m *Machine) checkControlledShutdown(e controlledShutdown) error {
 
 // moveAwayFrom elects other leaders for the partitions that the broker leads and removes its other
 // replicas from the in-sync sets. It leaves partitions with a single replica as they are.
-func (m *Machine) moveAwayFrom(broker int32) error {
+func (m *Machine) moveAwayFrom(broker metadata.BrokerID) error {
 	var led, followed []TopicPartition
 	m.c.each(func(tp TopicPartition, p *partitionContext) {
 		switch {
@@ -75,7 +76,7 @@ func (m *Machine) moveAwayFrom(broker int32) error {
 	b := newBatch(m.c)
 	var replicas []replicaID
 	for _, tp := range followed {
-		b.addStopReplica([]int32{broker}, tp, false)
+		b.addStopReplica([]metadata.BrokerID{broker}, tp, false)
 		replicas = append(replicas, replicaID{tp, broker})
 	}
 	m.dispatcher.send(b)
@@ -83,7 +84,7 @@ func (m *Machine) moveAwayFrom(broker int32) error {
 }
 
 // stillLedBy returns the partitions with more than one replica that the broker still leads.
-func (m *Machine) stillLedBy(broker int32) []TopicPartition {
+func (m *Machine) stillLedBy(broker metadata.BrokerID) []TopicPartition {
 	return m.c.partitionsWhere(func(tp TopicPartition, p *partitionContext) bool {
 		return p.leadership != nil && p.leadership.Leader == broker && len(p.assignment.Replicas) > 1 && !m.c.queuedForDeletion(tp.Topic)
 	})

@@ -48,7 +48,7 @@ type TopicID = metadata.TopicID
 
 // Config is the part of the broker's configuration that the controller uses.
 type Config struct {
-	BrokerID int32 // broker.id
+	BrokerID metadata.BrokerID // broker.id
 
 	// InterBrokerListener is the name of the listener through which brokers are reached.
 	// ControlPlaneListener is control.plane.listener.name, "" if it is not set.
@@ -137,7 +137,7 @@ func (c *Controller) Stop() {
 		c.queue.close()
 		c.m.Stop()
 		<-c.done
-		c.m.controllerID.Store(noLeader)
+		c.m.controllerID.Store(metadata.NoBroker)
 		c.m.resign()
 		c.senders.wait()
 		c.log.Infof("Shutdown completed")
@@ -172,12 +172,13 @@ func (c *Controller) step(e Event) {
 // IsActive reports whether this broker believes that it is the controller.
 func (c *Controller) IsActive() bool { return c.m.Active() }
 
-// ActiveControllerID returns the broker named in /controller when it was last read, -1 if none.
-func (c *Controller) ActiveControllerID() int32 { return c.m.controllerID.Load() }
+// ActiveControllerID returns the broker named in /controller when it was last read, or
+// metadata.NoBroker.
+func (c *Controller) ActiveControllerID() metadata.BrokerID { return c.m.controllerID.Load() }
 
 // Epoch returns the controller epoch of the current term, 0 while this broker is not the
 // controller.
-func (c *Controller) Epoch() int32 { return c.m.epoch.Load() }
+func (c *Controller) Epoch() metadata.ControllerEpoch { return c.m.epoch.Load() }
 
 // QueueSize returns the number of events in the queue.
 func (c *Controller) QueueSize() int { return c.queue.size() }

@@ -9,15 +9,16 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
 
 // manyIDs returns half a million different broker ids, which fit into 2 MB of a request.
-func manyIDs() []int32 {
-	ids := make([]int32, 1<<19)
+func manyIDs() []metadata.BrokerID {
+	ids := make([]metadata.BrokerID, 1<<19)
 	for i := range ids {
-		ids[i] = int32(i)
+		ids[i] = metadata.BrokerID(i)
 	}
 	return ids
 }
@@ -26,7 +27,7 @@ func manyIDs() []int32 {
 // of brokers. Work that is quadratic in the length of the list would take hours here.
 func TestLongReplicaListsDoNotBlockTheController(t *testing.T) {
 	h := newHarness(t, nil)
-	for _, id := range []int32{0, 1, 2} {
+	for _, id := range []metadata.BrokerID{0, 1, 2} {
 		h.store.register(id, "")
 	}
 	h.store.putTopic(topicNode("t", replicas(0, 1)))
@@ -34,9 +35,9 @@ func TestLongReplicaListsDoNotBlockTheController(t *testing.T) {
 	h.answer()
 	twice := append(manyIDs(), 7)
 	existing, unknown := TopicPartition{Topic: "t"}, TopicPartition{Topic: "none"}
-	for name, target := range map[string][]int32{"different": manyIDs(), "repeated": twice, "negative": append(manyIDs(), -1)} {
+	for name, target := range map[string][]metadata.BrokerID{"different": manyIDs(), "repeated": twice, "negative": append(manyIDs(), -1)} {
 		answered := false
-		Requests{h}.AlterPartitionReassignments(map[TopicPartition][]int32{existing: target, unknown: target}, func(results map[TopicPartition]error, err error) {
+		Requests{h}.AlterPartitionReassignments(map[TopicPartition][]metadata.BrokerID{existing: target, unknown: target}, func(results map[TopicPartition]error, err error) {
 			answered = err == nil && len(results) == 2
 			for tp, err := range results {
 				if protocol.CodeOf(err) != protocol.InvalidReplicaAssignment {
@@ -56,9 +57,9 @@ func TestLongReplicaListsDoNotBlockTheController(t *testing.T) {
 	req := kmsg.NewPtrAlterPartitionRequest()
 	req.Version, req.BrokerID, req.BrokerEpoch = 1, 0, h.m.c.brokers[0].Epoch
 	state := *h.m.c.leadership(existing)
-	for _, isr := range [][]int32{manyIDs(), make([]int32, 1<<19)} {
+	for _, isr := range [][]metadata.BrokerID{manyIDs(), make([]metadata.BrokerID, 1<<19)} {
 		p := kmsg.NewAlterPartitionRequestTopicPartition()
-		p.LeaderEpoch, p.PartitionEpoch, p.NewISR = state.LeaderEpoch, int32(state.Version), isr
+		p.LeaderEpoch, p.PartitionEpoch, p.NewISR = int32(state.LeaderEpoch), int32(state.Version), metadata.Int32s(isr)
 		req.Topics = []kmsg.AlterPartitionRequestTopic{{Topic: "t", Partitions: []kmsg.AlterPartitionRequestTopicPartition{p}}}
 		code := protocol.None
 		Requests{h}.AlterPartition(req, func(resp *kmsg.AlterPartitionResponse) {

@@ -4,6 +4,7 @@ import (
 	"math/rand"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -64,7 +65,7 @@ func TestATopicIsDeletedOnceAllReplicasHaveDeletedTheirData(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	at := tp("t", 0)
-	for _, id := range []int32{0, 1} {
+	for _, id := range []metadata.BrokerID{0, 1} {
 		if _, exists := p.store.topics["t"]; !exists {
 			t.Errorf("the topic is deleted before broker %d has answered", id)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 )
 
 // dispatcher sends the requests of batches. It passes them to the queues of the brokers, logs them,
@@ -34,7 +35,7 @@ func (d *dispatcher) send(b *batch) {
 
 // answered returns a callback that turns the response into an event, or nil if the response to this
 // request does not matter.
-func (d *dispatcher) answered(epoch int32, o outgoing) func(kmsg.Response) {
+func (d *dispatcher) answered(epoch metadata.ControllerEpoch, o outgoing) func(kmsg.Response) {
 	if _, ok := o.req.(*kmsg.StopReplicaRequest); ok && len(o.remove) == 0 {
 		return nil
 	}
@@ -51,7 +52,7 @@ func (d *dispatcher) answered(epoch int32, o outgoing) func(kmsg.Response) {
 }
 
 // updateMetadata sends the live brokers and the state of the partitions to brokers.
-func (d *dispatcher) updateMetadata(brokers []int32, tps ...TopicPartition) {
+func (d *dispatcher) updateMetadata(brokers []metadata.BrokerID, tps ...TopicPartition) {
 	b := newBatch(d.c)
 	b.addUpdateMetadata(brokers, tps...)
 	d.send(b)

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 // The answer of a broker is an event of the term in which the request was sent. Answers to stops
@@ -17,15 +19,15 @@ func TestAnswersOfBrokersBecomeEventsOfTheirTerm(t *testing.T) {
 		t.Errorf("an empty batch sent %s", sent)
 	}
 	b := newBatch(p.c)
-	b.addLeaderAndISR([]int32{0}, at, *p.c.leadership(at), false)
-	b.addStopReplica([]int32{0}, at, false)
-	b.addStopReplica([]int32{1}, at, true)
+	b.addLeaderAndISR([]metadata.BrokerID{0}, at, *p.c.leadership(at), false)
+	b.addStopReplica([]metadata.BrokerID{0}, at, false)
+	b.addStopReplica([]metadata.BrokerID{1}, at, true)
 	p.dispatcher.send(b)
 	if got, want := p.requests(), "LeaderAndIsr 0, UpdateMetadata 0, UpdateMetadata 1, StopReplica 0, StopReplica 1"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	p.c.epoch = 2 // the answers arrive in a later term
-	for _, id := range []int32{0, 1} {
+	for _, id := range []metadata.BrokerID{0, 1} {
 		for _, sent := range p.queues[id] {
 			_, stop := sent.req.(*kmsg.StopReplicaRequest)
 			if matters := !stop || id == 1; matters != (sent.answered != nil) {
@@ -39,7 +41,7 @@ func TestAnswersOfBrokersBecomeEventsOfTheirTerm(t *testing.T) {
 		t.Fatalf("events %v", p.events)
 	}
 	for _, e := range p.events {
-		var epoch int32
+		var epoch metadata.ControllerEpoch
 		switch e := e.(type) {
 		case leaderAndISRAnswered:
 			epoch = e.epoch

@@ -8,6 +8,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -115,10 +116,10 @@ func (er *electionRequests) run(ctx context.Context, e electionRequest, tps []To
 			if unknown++; unknown <= unknownLogged {
 				er.log.Infof("Skipping replica leader election (%s) for partition %s by %s since it doesn't exist.", e.type_, tp, e.trigger)
 			}
-			results[tp] = ElectionResult{noLeader, protocol.Errorf(protocol.UnknownTopicOrPartition, "The partition does not exist.")}
+			results[tp] = ElectionResult{metadata.NoBroker, protocol.Errorf(protocol.UnknownTopicOrPartition, "The partition does not exist.")}
 		case er.c.queuedForDeletion(tp.Topic):
 			er.log.Warnf("Skipping replica leader election (%s) for partitions %s by %s since the respective topics are being deleted", e.type_, tp, e.trigger)
-			results[tp] = ElectionResult{noLeader, protocol.Errorf(protocol.InvalidTopicException, "The topic is being deleted")}
+			results[tp] = ElectionResult{metadata.NoBroker, protocol.Errorf(protocol.InvalidTopicException, "The topic is being deleted")}
 		case electionNeeded(er.c, p, e.type_):
 			electable = append(electable, tp)
 		case e.partitions != nil || e.trigger != adminTriggered:
@@ -163,11 +164,11 @@ func (er *electionRequests) result(tp TopicPartition, outcomes map[TopicPartitio
 	case o.err == nil:
 		return ElectionResult{Leader: o.state.Leader}
 	case !errors.Is(o.err, errStateChange):
-		return ElectionResult{noLeader, protocol.UnknownServerError}
+		return ElectionResult{metadata.NoBroker, protocol.UnknownServerError}
 	case t == ElectPreferred:
-		return ElectionResult{noLeader, protocol.Errorf(protocol.PreferredLeaderNotAvailable, "%s", o.err)}
+		return ElectionResult{metadata.NoBroker, protocol.Errorf(protocol.PreferredLeaderNotAvailable, "%s", o.err)}
 	default:
-		return ElectionResult{noLeader, protocol.Errorf(protocol.EligibleLeadersNotAvailable, "%s", o.err)}
+		return ElectionResult{metadata.NoBroker, protocol.Errorf(protocol.EligibleLeadersNotAvailable, "%s", o.err)}
 	}
 }
 
@@ -250,7 +251,7 @@ func (er *electionRequests) resumePreferred(ctx context.Context) error {
 
 // autoRebalance is the periodic check for partitions that are not led by their preferred replica.
 // It belongs to the term with the given controller epoch; each term schedules its own checks.
-type autoRebalance struct{ epoch int32 }
+type autoRebalance struct{ epoch metadata.ControllerEpoch }
 
 func (autoRebalance) String() string { return "AutoPreferredReplicaLeaderElection" }
 
@@ -263,7 +264,7 @@ func (e autoRebalance) process(m *Machine) error {
 	unbalanced := unbalancedLeaders(m.c, m.cfg.ImbalancePercentage)
 	for _, broker := range sortedKeys(unbalanced) {
 		tps := slices.DeleteFunc(unbalanced[broker], func(tp TopicPartition) bool {
-			online := func(id int32) bool { return m.c.replicaOnline(id, tp) }
+			online := func(id metadata.BrokerID) bool { return m.c.replicaOnline(id, tp) }
 			return !preferredCanLead(m.c.assignment(tp), m.c.leadership(tp).ISR, online)
 		})
 		if _, err := m.elections.elect(m.ctx, tps, ElectPreferred, autoTriggered); err != nil {

@@ -3,6 +3,7 @@ package controller
 import (
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -14,7 +15,7 @@ func electable(t *testing.T) (*parts, *electionRequests) {
 	for _, topic := range []string{"balanced", "moved", "behind", "deleted"} {
 		p.create(topic, replicas(1, 0))
 	}
-	for topic, isr := range map[string][]int32{"moved": {0, 1}, "behind": {0}} {
+	for topic, isr := range map[string][]metadata.BrokerID{"moved": {0, 1}, "behind": {0}} {
 		at := tp(topic, 0)
 		p.store.putState(at, zkstore.PartitionState{ControllerEpoch: 1, Leader: 0, ISR: isr})
 		p.c.setLeadership(at, p.store.states[at])
@@ -27,8 +28,8 @@ func electable(t *testing.T) (*parts, *electionRequests) {
 // those that need no election.
 func TestARequestedElectionHasAResultForEachPartition(t *testing.T) {
 	want := map[string]ElectionResult{
-		"balanced": {1, protocol.ElectionNotNeeded}, "moved": {1, nil}, "behind": {noLeader, protocol.PreferredLeaderNotAvailable},
-		"deleted": {noLeader, protocol.InvalidTopicException}, "unknown": {noLeader, protocol.UnknownTopicOrPartition},
+		"balanced": {1, protocol.ElectionNotNeeded}, "moved": {1, nil}, "behind": {metadata.NoBroker, protocol.PreferredLeaderNotAvailable},
+		"deleted": {metadata.NoBroker, protocol.InvalidTopicException}, "unknown": {metadata.NoBroker, protocol.UnknownTopicOrPartition},
 	}
 	var named []TopicPartition
 	for _, topic := range sortedKeys(want) {

@@ -3,6 +3,7 @@ package controller
 import (
 	"slices"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -35,25 +36,25 @@ func (s strategy) String() string {
 // ballot is the input of the election of one partition's leader.
 type ballot struct {
 	assignment      zkstore.Assignment
-	state           zkstore.PartitionState // as ZooKeeper has it now
-	online          func(id int32) bool    // the broker is live and can serve the partition
-	onlineOrLeaving func(id int32) bool    // like online, but also true for brokers that are shutting down
-	leaving         func(id int32) bool    // the broker is shutting down
-	allowUnclean    bool                   // offline strategies: a replica out of sync may lead
-	recovery        bool                   // mark a leader that was out of sync as recovering (since IBP 3.2-IV0)
+	state           zkstore.PartitionState          // as ZooKeeper has it now
+	online          func(id metadata.BrokerID) bool // the broker is live and can serve the partition
+	onlineOrLeaving func(id metadata.BrokerID) bool // like online, but also true for brokers that are shutting down
+	leaving         func(id metadata.BrokerID) bool // the broker is shutting down
+	allowUnclean    bool                            // offline strategies: a replica out of sync may lead
+	recovery        bool                            // mark a leader that was out of sync as recovering (since IBP 3.2-IV0)
 }
 
 // elect returns the new state, with the leader epoch increased by one, and the replicas that must
 // be sent it. ok is false if no replica may lead. Among several candidates, the first in the order
 // of the assignment wins.
-func elect(s strategy, b ballot) (next zkstore.PartitionState, recipients []int32, ok bool) {
+func elect(s strategy, b ballot) (next zkstore.PartitionState, recipients []metadata.BrokerID, ok bool) {
 	replicas := b.assignment.Replicas
-	inSync := func(id int32) bool { return slices.Contains(b.state.ISR, id) }
+	inSync := func(id metadata.BrokerID) bool { return slices.Contains(b.state.ISR, id) }
 	next = nextEpoch(b.state)
 	switch s {
 	case electReassign:
 		recipients = targetReplicas(b.assignment)
-		next.Leader, ok = first(recipients, func(id int32) bool { return b.online(id) && inSync(id) })
+		next.Leader, ok = first(recipients, func(id metadata.BrokerID) bool { return b.online(id) && inSync(id) })
 	case electPreferred:
 		recipients = replicas
 		if ok = len(replicas) > 0 && b.online(replicas[0]) && inSync(replicas[0]); ok {
@@ -61,8 +62,8 @@ func elect(s strategy, b ballot) (next zkstore.PartitionState, recipients []int3
 		}
 	case electControlledShutdown:
 		recipients = filter(replicas, b.onlineOrLeaving)
-		next.Leader, ok = first(recipients, func(id int32) bool { return inSync(id) && !b.leaving(id) })
-		next.ISR = filter(b.state.ISR, func(id int32) bool { return !b.leaving(id) })
+		next.Leader, ok = first(recipients, func(id metadata.BrokerID) bool { return inSync(id) && !b.leaving(id) })
+		next.ISR = filter(b.state.ISR, func(id metadata.BrokerID) bool { return !b.leaving(id) })
 	default:
 		recipients = filter(replicas, b.online)
 		if next.Leader, ok = first(recipients, inSync); ok {
@@ -84,28 +85,28 @@ func nextEpoch(s zkstore.PartitionState) zkstore.PartitionState {
 
 // withoutISRMember returns the state after the replica on broker id went offline. If it was the
 // leader, the partition has no leader. The last member of the in-sync set always stays.
-func withoutISRMember(s zkstore.PartitionState, id int32) zkstore.PartitionState {
+func withoutISRMember(s zkstore.PartitionState, id metadata.BrokerID) zkstore.PartitionState {
 	next := nextEpoch(s)
 	if s.Leader == id {
-		next.Leader = noLeader
+		next.Leader = metadata.NoBroker
 	}
 	if len(s.ISR) > 1 {
-		next.ISR = without(s.ISR, []int32{id})
+		next.ISR = without(s.ISR, []metadata.BrokerID{id})
 	}
 	return next
 }
 
 // preferredCanLead reports whether a preferred election would succeed. a must have replicas.
-func preferredCanLead(a zkstore.Assignment, isr []int32, online func(id int32) bool) bool {
+func preferredCanLead(a zkstore.Assignment, isr []metadata.BrokerID, online func(id metadata.BrokerID) bool) bool {
 	return online(a.Replicas[0]) && slices.Contains(isr, a.Replicas[0])
 }
 
 // unbalancedLeaders returns the partitions that are not led by their preferred broker, grouped by
 // that broker. It includes only brokers for which more than percentage percent of the partitions
 // that they should lead are led by other brokers or have no leader.
-func unbalancedLeaders(c *controllerContext, percentage int32) map[int32][]TopicPartition {
-	total := map[int32]int{}
-	moved := map[int32][]TopicPartition{}
+func unbalancedLeaders(c *controllerContext, percentage int32) map[metadata.BrokerID][]TopicPartition {
+	total := map[metadata.BrokerID]int{}
+	moved := map[metadata.BrokerID][]TopicPartition{}
 	c.each(func(tp TopicPartition, p *partitionContext) {
 		if len(p.assignment.Replicas) == 0 || c.queuedForDeletion(tp.Topic) {
 			return
@@ -124,15 +125,15 @@ func unbalancedLeaders(c *controllerContext, percentage int32) map[int32][]Topic
 	return moved
 }
 
-func first(ids []int32, accept func(int32) bool) (int32, bool) {
+func first(ids []metadata.BrokerID, accept func(metadata.BrokerID) bool) (metadata.BrokerID, bool) {
 	if i := slices.IndexFunc(ids, accept); i >= 0 {
 		return ids[i], true
 	}
-	return noLeader, false
+	return metadata.NoBroker, false
 }
 
-func filter(ids []int32, keep func(int32) bool) []int32 {
-	var kept []int32
+func filter(ids []metadata.BrokerID, keep func(metadata.BrokerID) bool) []metadata.BrokerID {
+	var kept []metadata.BrokerID
 	for _, id := range ids {
 		if keep(id) {
 			kept = append(kept, id)

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -29,8 +30,8 @@ func Preempt(e Event) {
 // leaderAndISRAnswered is a broker's answer to a LeaderAndIsr request. epoch is the controller
 // epoch under which the request was sent.
 type leaderAndISRAnswered struct {
-	epoch  int32
-	broker int32
+	epoch  metadata.ControllerEpoch
+	broker metadata.BrokerID
 	resp   *kmsg.LeaderAndISRResponse
 }
 
@@ -88,8 +89,8 @@ func (m *Machine) eachAnswer(resp *kmsg.LeaderAndISRResponse, f func(TopicPartit
 // updateMetadataAnswered is a broker's answer to an UpdateMetadata request. epoch is the controller
 // epoch under which the request was sent.
 type updateMetadataAnswered struct {
-	epoch  int32
-	broker int32
+	epoch  metadata.ControllerEpoch
+	broker metadata.BrokerID
 	resp   *kmsg.UpdateMetadataResponse
 }
 
@@ -105,8 +106,8 @@ func (e updateMetadataAnswered) process(m *Machine) error {
 // stopReplicaAnswered is a broker's answer to a StopReplica request that deletes the replicas in
 // remove. epoch is the controller epoch under which the request was sent.
 type stopReplicaAnswered struct {
-	epoch  int32
-	broker int32
+	epoch  metadata.ControllerEpoch
+	broker metadata.BrokerID
 	remove map[TopicPartition]bool
 	resp   *kmsg.StopReplicaResponse
 }
@@ -137,7 +138,9 @@ func (e stopReplicaAnswered) process(m *Machine) error {
 }
 
 // inTerm reports whether the machine is still in the term with this controller epoch.
-func (m *Machine) inTerm(epoch int32) bool { return m.Active() && m.c.epoch == epoch }
+func (m *Machine) inTerm(epoch metadata.ControllerEpoch) bool {
+	return m.Active() && m.c.epoch == epoch
+}
 
 func partitionsOfReplicas(replicas []replicaID) []TopicPartition {
 	tps := make([]TopicPartition, len(replicas))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -68,7 +69,7 @@ type Expire struct{}
 func (Expire) String() string { return "Expire" }
 
 func (Expire) process(m *Machine) error {
-	m.controllerID.Store(noLeader)
+	m.controllerID.Store(metadata.NoBroker)
 	m.resign()
 	return nil
 }
@@ -98,7 +99,7 @@ func (m *Machine) readController() (exists bool, err error) {
 		return false, err
 	}
 	if !exists {
-		node.ID = noLeader
+		node.ID = metadata.NoBroker
 	}
 	m.controllerID.Store(node.ID)
 	return exists, nil
@@ -133,7 +134,7 @@ func (m *Machine) elect() error {
 		if err := m.maybeResign(); err != nil {
 			return err
 		}
-		if id := m.controllerID.Load(); id != noLeader {
+		if id := m.controllerID.Load(); id != metadata.NoBroker {
 			m.log.Debugf("Broker %d was elected as controller instead of broker %d", id, m.cfg.BrokerID)
 		} else {
 			m.log.Warnf("A controller has been elected but just resigned, this will result in another round of election")
@@ -186,7 +187,7 @@ func (m *Machine) giveUp() error {
 		return nil
 	}
 	fence := m.c.fence()
-	m.controllerID.Store(noLeader)
+	m.controllerID.Store(metadata.NoBroker)
 	m.resign()
 	m.pausing, m.abandoned = true, &fence
 	m.agenda.PutAfter(electionPause, pauseOver{})

@@ -17,10 +17,10 @@ import (
 type fakeStore struct {
 	journal func(format string, args ...any)
 
-	brokers         map[int32]zkstore.BrokerInfo
+	brokers         map[metadata.BrokerID]zkstore.BrokerInfo
 	czxid           int64
 	controller      *zkstore.ControllerNode
-	epoch           int32
+	epoch           metadata.ControllerEpoch
 	epochVersion    zkstore.Version
 	feature         *zkstore.FeatureNode
 	topics          map[string]zkstore.TopicNode
@@ -28,16 +28,16 @@ type fakeStore struct {
 	configs         map[string]map[string]string
 	deletions       map[string]bool
 	isrChanges      map[string][]TopicPartition
-	logDirEvents    map[string]int32
-	reassignments   map[TopicPartition][]int32 // nil if the node does not exist
-	preferred       []TopicPartition           // nil if the node does not exist
+	logDirEvents    map[string]metadata.BrokerID
+	reassignments   map[TopicPartition][]metadata.BrokerID // nil if the node does not exist
+	preferred       []TopicPartition                       // nil if the node does not exist
 	producerIDs     int64
-	expired         bool                    // whether the session of all contexts has expired
-	fail            map[string]error        // the error of the next call, by operation
-	conflicts       map[TopicPartition]int  // how many of the next writes of the state conflict
-	invalidBrokers  map[int32]bool          // registered with invalid data
-	invalidStates   map[TopicPartition]bool // states that exist with invalid data
-	invalidConfigs  map[string]bool         // topic configurations with invalid data
+	expired         bool                       // whether the session of all contexts has expired
+	fail            map[string]error           // the error of the next call, by operation
+	conflicts       map[TopicPartition]int     // how many of the next writes of the state conflict
+	invalidBrokers  map[metadata.BrokerID]bool // registered with invalid data
+	invalidStates   map[TopicPartition]bool    // states that exist with invalid data
+	invalidConfigs  map[string]bool            // topic configurations with invalid data
 	children        map[string]func()
 	nodes           map[string]zkstore.NodeWatch
 	armed, armedKid map[string]bool
@@ -50,20 +50,20 @@ type fakeStore struct {
 func newFakeStore(journal func(string, ...any)) *fakeStore {
 	return &fakeStore{
 		journal: journal, czxid: 100,
-		brokers: map[int32]zkstore.BrokerInfo{}, topics: map[string]zkstore.TopicNode{},
+		brokers: map[metadata.BrokerID]zkstore.BrokerInfo{}, topics: map[string]zkstore.TopicNode{},
 		states: map[TopicPartition]zkstore.PartitionState{}, configs: map[string]map[string]string{},
-		deletions: map[string]bool{}, isrChanges: map[string][]TopicPartition{}, logDirEvents: map[string]int32{},
-		fail: map[string]error{}, conflicts: map[TopicPartition]int{}, invalidBrokers: map[int32]bool{}, invalidStates: map[TopicPartition]bool{},
+		deletions: map[string]bool{}, isrChanges: map[string][]TopicPartition{}, logDirEvents: map[string]metadata.BrokerID{},
+		fail: map[string]error{}, conflicts: map[TopicPartition]int{}, invalidBrokers: map[metadata.BrokerID]bool{}, invalidStates: map[TopicPartition]bool{},
 		children: map[string]func(){}, nodes: map[string]zkstore.NodeWatch{}, armed: map[string]bool{}, armedKid: map[string]bool{},
 	}
 }
 
 // ---- Changes by other clients of ZooKeeper
 
-func (s *fakeStore) register(id int32, rack string) {
+func (s *fakeStore) register(id metadata.BrokerID, rack string) {
 	s.czxid++
 	b := zkstore.BrokerInfo{ID: id, Epoch: s.czxid, Endpoints: []metadata.Endpoint{
-		{Listener: "PLAINTEXT", Host: "host", Port: 9000 + id},
+		{Listener: "PLAINTEXT", Host: "host", Port: 9000 + int32(id)},
 	}}
 	if rack != "" {
 		b.Rack = &rack
@@ -72,7 +72,7 @@ func (s *fakeStore) register(id int32, rack string) {
 	s.childrenChanged(zkstore.BrokerIDsPath)
 }
 
-func (s *fakeStore) unregister(id int32) {
+func (s *fakeStore) unregister(id metadata.BrokerID) {
 	delete(s.brokers, id)
 	s.nodeDeleted(zkstore.BrokerPath(id))
 	s.childrenChanged(zkstore.BrokerIDsPath)
@@ -107,7 +107,7 @@ func (s *fakeStore) markDeletion(topic string) {
 }
 
 // stealController makes another broker the controller, as after a pause of this one.
-func (s *fakeStore) stealController(id int32) {
+func (s *fakeStore) stealController(id metadata.BrokerID) {
 	s.epoch++
 	s.epochVersion++
 	s.controller = &zkstore.ControllerNode{ID: id, KRaftEpoch: -1}
@@ -223,19 +223,19 @@ func (s *fakeStore) Controller(context.Context) (zkstore.ControllerNode, bool, e
 	return *s.controller, true, nil
 }
 
-func (s *fakeStore) Elect(_ context.Context, id int32) (zkstore.ControllerEpoch, error) {
+func (s *fakeStore) Elect(_ context.Context, id metadata.BrokerID) (zkstore.ControllerEpochNode, error) {
 	if err := s.check("Elect"); err != nil {
-		return zkstore.ControllerEpoch{}, err
+		return zkstore.ControllerEpochNode{}, err
 	}
 	if s.controller != nil {
-		return zkstore.ControllerEpoch{}, zkstore.ErrControllerMoved
+		return zkstore.ControllerEpochNode{}, zkstore.ErrControllerMoved
 	}
 	s.epoch++
 	s.epochVersion++
 	s.controller = &zkstore.ControllerNode{ID: id, KRaftEpoch: -1}
 	s.journal("zk create /controller %d; set /controller_epoch %d", id, s.epoch)
 	s.nodeCreated(zkstore.ControllerPath)
-	return zkstore.ControllerEpoch{Epoch: s.epoch, Version: s.epochVersion}, nil
+	return zkstore.ControllerEpochNode{Epoch: s.epoch, Version: s.epochVersion}, nil
 }
 
 func (s *fakeStore) DeleteController(_ context.Context, f zkstore.Fence) error {
@@ -276,7 +276,7 @@ func (s *fakeStore) SetFeature(_ context.Context, n zkstore.FeatureNode) (zkstor
 	return n.Version, nil
 }
 
-func (s *fakeStore) AllocateProducerIDBlock(_ context.Context, broker int32) (zkstore.ProducerIDBlock, error) {
+func (s *fakeStore) AllocateProducerIDBlock(_ context.Context, broker metadata.BrokerID) (zkstore.ProducerIDBlock, error) {
 	if err := s.check("AllocateProducerIDBlock"); err != nil {
 		return zkstore.ProducerIDBlock{}, err
 	}
@@ -286,7 +286,7 @@ func (s *fakeStore) AllocateProducerIDBlock(_ context.Context, broker int32) (zk
 	return b, nil
 }
 
-func (s *fakeStore) Brokers(context.Context) (map[int32]zkstore.BrokerInfo, error) {
+func (s *fakeStore) Brokers(context.Context) (map[metadata.BrokerID]zkstore.BrokerInfo, error) {
 	if err := s.check("Brokers"); err != nil {
 		return nil, err
 	}
@@ -297,7 +297,7 @@ func (s *fakeStore) Brokers(context.Context) (map[int32]zkstore.BrokerInfo, erro
 	return maps.Clone(s.brokers), nil
 }
 
-func (s *fakeStore) BrokerIDs(context.Context) ([]int32, error) {
+func (s *fakeStore) BrokerIDs(context.Context) ([]metadata.BrokerID, error) {
 	if err := s.check("BrokerIDs"); err != nil {
 		return nil, err
 	}
@@ -306,7 +306,7 @@ func (s *fakeStore) BrokerIDs(context.Context) ([]int32, error) {
 	return ids, nil
 }
 
-func (s *fakeStore) BrokerNode(_ context.Context, id int32) (*zkstore.BrokerInfo, int64, error) {
+func (s *fakeStore) BrokerNode(_ context.Context, id metadata.BrokerID) (*zkstore.BrokerInfo, int64, error) {
 	if err := s.check("BrokerNode"); err != nil {
 		return nil, 0, err
 	}
@@ -504,11 +504,11 @@ func (s *fakeStore) LogDirEvents(context.Context) ([]string, error) {
 	return sortedKeys(s.logDirEvents), nil
 }
 
-func (s *fakeStore) LogDirEventBrokers(_ context.Context, nodes []string) ([]int32, error) {
+func (s *fakeStore) LogDirEventBrokers(_ context.Context, nodes []string) ([]metadata.BrokerID, error) {
 	if err := s.check("LogDirEventBrokers"); err != nil {
 		return nil, err
 	}
-	var ids []int32
+	var ids []metadata.BrokerID
 	for _, n := range nodes {
 		ids = append(ids, s.logDirEvents[n])
 	}
@@ -530,7 +530,7 @@ func deleteNodes[V any](s *fakeStore, op string, f zkstore.Fence, nodes []string
 	return nil
 }
 
-func (s *fakeStore) PartitionReassignments(context.Context) (map[TopicPartition][]int32, error) {
+func (s *fakeStore) PartitionReassignments(context.Context) (map[TopicPartition][]metadata.BrokerID, error) {
 	if err := s.check("PartitionReassignments"); err != nil {
 		return nil, err
 	}
@@ -538,7 +538,7 @@ func (s *fakeStore) PartitionReassignments(context.Context) (map[TopicPartition]
 	return maps.Clone(s.reassignments), nil
 }
 
-func (s *fakeStore) SetPartitionReassignments(_ context.Context, f zkstore.Fence, r map[TopicPartition][]int32) error {
+func (s *fakeStore) SetPartitionReassignments(_ context.Context, f zkstore.Fence, r map[TopicPartition][]metadata.BrokerID) error {
 	if err := s.checkFence("SetPartitionReassignments", f); err != nil {
 		return err
 	}

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
 
 // allocateProducerIDs is the AllocateProducerIds request, by which a broker gets a block of ids.
 type allocateProducerIDs struct {
-	broker int32
+	broker metadata.BrokerID
 	epoch  int64
 	done   func(start int64, count int32, err error)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/golden"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -181,8 +182,8 @@ func compareTree(t *testing.T, h *harness, file, except string) {
 	text := golden.Read(t, file)
 	want := map[TopicPartition]zkstore.PartitionState{}
 	for _, m := range stateNode.FindAllStringSubmatch(string(text), -1) {
-		want[tp(m[1], number(t, m[2]))] = zkstore.PartitionState{ControllerEpoch: number(t, m[3]), Leader: number(t, m[4]),
-			Recovering: m[5] == "1", LeaderEpoch: number(t, m[6]), ISR: idList(t, m[7])}
+		want[tp(m[1], number(t, m[2]))] = zkstore.PartitionState{ControllerEpoch: metadata.ControllerEpoch(number(t, m[3])), Leader: id(t, m[4]),
+			Recovering: m[5] == "1", LeaderEpoch: metadata.LeaderEpoch(number(t, m[6])), ISR: idList(t, m[7])}
 	}
 	if len(want) < 10 {
 		t.Fatalf("%s has %d states", file, len(want))
@@ -218,7 +219,7 @@ func recordedWrites(t *testing.T, until int32) []string {
 		}
 		if p := statePath.FindStringSubmatch(m[3]); p != nil {
 			s := stateJSON.FindStringSubmatch(m[5])
-			state := zkstore.PartitionState{Leader: number(t, s[1]), Recovering: s[2] == "1", LeaderEpoch: number(t, s[3]), ISR: idList(t, s[4])}
+			state := zkstore.PartitionState{Leader: id(t, s[1]), Recovering: s[2] == "1", LeaderEpoch: metadata.LeaderEpoch(number(t, s[3])), ISR: idList(t, s[4])}
 			if m[4] != "" {
 				state.Version = zkstore.Version(number(t, m[4]))
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -29,8 +30,8 @@ type harness struct {
 	log     bytes.Buffer
 	events  []Event
 	timers  []timer
-	queues  map[int32][]pending
-	storage map[int32]map[TopicPartition]bool // partitions in failed log directories
+	queues  map[metadata.BrokerID][]pending
+	storage map[metadata.BrokerID]map[TopicPartition]bool // partitions in failed log directories
 	topicID byte
 	stepped func(Event) // called after each event, unless nil
 }
@@ -46,7 +47,7 @@ type pending struct {
 }
 
 func newHarness(t testing.TB, change func(*Config)) *harness {
-	h := &harness{t: t, queues: map[int32][]pending{}, storage: map[int32]map[TopicPartition]bool{}}
+	h := &harness{t: t, queues: map[metadata.BrokerID][]pending{}, storage: map[metadata.BrokerID]map[TopicPartition]bool{}}
 	logger := kafkalog.New(&h.log)
 	kafkalog.LevelsOf(logger).Set(kafkalog.Root, logrus.TraceLevel)
 	h.cfg = Config{
@@ -92,8 +93,8 @@ func (h *harness) Add(b zkstore.BrokerInfo) {
 	h.note("peer %d added", b.ID)
 	h.queues[b.ID] = []pending{}
 }
-func (h *harness) Remove(id int32) { h.note("peer %d removed", id); delete(h.queues, id) }
-func (h *harness) RemoveAll()      { clear(h.queues) }
+func (h *harness) Remove(id metadata.BrokerID) { h.note("peer %d removed", id); delete(h.queues, id) }
+func (h *harness) RemoveAll()                  { clear(h.queues) }
 func (h *harness) contains(lines string) bool {
 	return strings.Contains(strings.Join(h.lines, "\n"), lines)
 }
@@ -131,7 +132,7 @@ func (h *harness) fire() {
 
 // ---- Peers
 
-func (h *harness) Send(id int32, req kmsg.Request, answered func(kmsg.Response)) {
+func (h *harness) Send(id metadata.BrokerID, req kmsg.Request, answered func(kmsg.Response)) {
 	if _, ok := h.queues[id]; !ok {
 		h.note("dropped: %s -> %d", protocol.APIKey(req.Key()), id)
 		return
@@ -144,7 +145,7 @@ func (h *harness) Send(id int32, req kmsg.Request, answered func(kmsg.Response))
 
 // answer makes brokers, or only those with the given ids, answer their requests until the
 // controller sends no further ones.
-func (h *harness) answer(ids ...int32) {
+func (h *harness) answer(ids ...metadata.BrokerID) {
 	for again := true; again; {
 		again = false
 		for _, id := range sortedKeys(h.queues) {
@@ -166,7 +167,7 @@ func (h *harness) answer(ids ...int32) {
 
 // respond returns the answer of a broker without errors, except for partitions in failed log
 // directories.
-func (h *harness) respond(id int32, req kmsg.Request) kmsg.Response {
+func (h *harness) respond(id metadata.BrokerID, req kmsg.Request) kmsg.Response {
 	switch req := req.(type) {
 	case *kmsg.LeaderAndISRRequest:
 		resp := req.ResponseKind().(*kmsg.LeaderAndISRResponse)
@@ -291,7 +292,7 @@ func tp(topic string, partition int32) TopicPartition {
 	return TopicPartition{Topic: topic, Partition: partition}
 }
 
-func replicas(ids ...int32) zkstore.Assignment { return zkstore.Assignment{Replicas: ids} }
+func replicas(ids ...metadata.BrokerID) zkstore.Assignment { return zkstore.Assignment{Replicas: ids} }
 
 // topicNode returns a topic with an id and the assignments of partitions 0, 1, ...
 func topicNode(name string, assignments ...zkstore.Assignment) zkstore.TopicNode {
@@ -304,7 +305,7 @@ func topicNode(name string, assignments ...zkstore.Assignment) zkstore.TopicNode
 }
 
 // started returns a harness whose broker 0 is the controller of a cluster of the given brokers.
-func started(t testing.TB, change func(*Config), brokers ...int32) *harness {
+func started(t testing.TB, change func(*Config), brokers ...metadata.BrokerID) *harness {
 	h := newHarness(t, change)
 	for _, id := range brokers {
 		h.store.register(id, "")

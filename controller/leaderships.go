@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
 // leaderships reads and writes the states of partitions in ZooKeeper and keeps the controller's
 // context equal to what was read or written.
 type leaderships struct {
-	id    int32 // broker.id
+	id    metadata.BrokerID // broker.id
 	c     *controllerContext
 	store stateStore
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -51,7 +52,7 @@ func TestReadStatesAreAdopted(t *testing.T) {
 	p := newParts(t, 0, 1)
 	p.create("t", replicas(0, 1), replicas(0, 1))
 	foreign, missing := tp("t", 0), tp("t", 1)
-	p.store.putState(foreign, zkstore.PartitionState{ControllerEpoch: 2, Leader: 1, ISR: []int32{1}})
+	p.store.putState(foreign, zkstore.PartitionState{ControllerEpoch: 2, Leader: 1, ISR: []metadata.BrokerID{1}})
 	delete(p.store.states, missing)
 	if err := p.leaderships.read(p.ctx, []TopicPartition{foreign, missing}); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -11,7 +12,7 @@ import (
 
 // liveText returns the ids of live brokers like Kafka's set of them, which is made from the keys of
 // a mutable map. ids is in ascending order.
-func liveText(ids []int32) string {
+func liveText(ids []metadata.BrokerID) string {
 	return javatext.ImmutableSet(javatext.MutableOrder(ids, javatext.IntHash), javatext.IntHash)
 }
 

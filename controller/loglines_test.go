@@ -1,19 +1,23 @@
 package controller
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/monedula/monedula/metadata"
+)
 
 // The expected texts are those of liveBrokerIds in the ControllerContext of 3.9.1.
 func TestLiveBrokersAreListedInTheOrderOfKafka(t *testing.T) {
 	for _, c := range []struct {
-		ids  []int32
+		ids  []metadata.BrokerID
 		want string
 	}{
 		{nil, "Set()"},
-		{[]int32{0, 1, 2, 3}, "Set(0, 1, 2, 3)"},
-		{[]int32{3, 17}, "Set(17, 3)"},
-		{[]int32{1, 16, 17, 1000}, "Set(16, 1, 17, 1000)"},
-		{[]int32{1, 3, 4, 20, 21}, "HashSet(20, 1, 21, 3, 4)"},
-		{[]int32{0, 1, 2, 3, 4, 5}, "HashSet(0, 5, 1, 2, 3, 4)"},
+		{[]metadata.BrokerID{0, 1, 2, 3}, "Set(0, 1, 2, 3)"},
+		{[]metadata.BrokerID{3, 17}, "Set(17, 3)"},
+		{[]metadata.BrokerID{1, 16, 17, 1000}, "Set(16, 1, 17, 1000)"},
+		{[]metadata.BrokerID{1, 3, 4, 20, 21}, "HashSet(20, 1, 21, 3, 4)"},
+		{[]metadata.BrokerID{0, 1, 2, 3, 4, 5}, "HashSet(0, 5, 1, 2, 3, 4)"},
 	} {
 		if have := liveText(c.ids); have != c.want {
 			t.Errorf("%v: %s, want %s", c.ids, have, c.want)

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -55,10 +56,16 @@ type Machine struct {
 	cancel  context.CancelFunc // cancels ctx
 	stopped bool               // contexts created from now on are canceled at once
 
-	controllerID atomic.Int32 // as last read from /controller; noLeader if none
-	active       atomic.Bool  // this broker is in a term
-	epoch        atomic.Int32 // controller epoch of the term, 0 outside a term
+	controllerID atomicNumber[metadata.BrokerID]        // as last read from /controller; NoBroker if none
+	active       atomic.Bool                            // this broker is in a term
+	epoch        atomicNumber[metadata.ControllerEpoch] // controller epoch of the term, 0 outside a term
 }
+
+// atomicNumber is an atomic.Int32 whose value has a type of its own.
+type atomicNumber[T ~int32] struct{ n atomic.Int32 }
+
+func (a *atomicNumber[T]) Load() T   { return T(a.n.Load()) }
+func (a *atomicNumber[T]) Store(n T) { a.n.Store(int32(n)) }
 
 // NewMachine returns a machine that is not active and has read nothing. Its first event must be
 // Startup. The error names an invalid setting.
@@ -79,7 +86,7 @@ func NewMachine(cfg Config, store Store, peers Peers, agenda Agenda) (*Machine, 
 	}
 	m.setChangesLogger()
 	m.addParts(newLog)
-	m.controllerID.Store(noLeader)
+	m.controllerID.Store(metadata.NoBroker)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
 }

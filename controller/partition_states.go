@@ -8,6 +8,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -66,8 +67,8 @@ func (e *stateChangeError) Is(target error) bool { return target == errStateChan
 // partitionStates changes the states of partitions and elects their leaders (Kafka's
 // PartitionStateMachine). The states themselves are in the controller's context.
 type partitionStates struct {
-	id          int32 // broker.id
-	recovery    bool  // mark a leader that was out of sync as recovering (since IBP 3.2-IV0)
+	id          metadata.BrokerID // broker.id
+	recovery    bool              // mark a leader that was out of sync as recovering (since IBP 3.2-IV0)
 	c           *controllerContext
 	store       partitionStore
 	leaderships *leaderships
@@ -185,7 +186,7 @@ func (ps *partitionStates) initialize(ctx context.Context, b *batch, tps []Topic
 	states := map[TopicPartition]zkstore.PartitionState{}
 	for _, tp := range tps {
 		replicas := ps.c.assignment(tp).Replicas
-		live := filter(replicas, func(id int32) bool { return ps.c.replicaOnline(id, tp) })
+		live := filter(replicas, func(id metadata.BrokerID) bool { return ps.c.replicaOnline(id, tp) })
 		if len(live) == 0 {
 			fail(tp, stateChangeFailed(
 				"Controller %d epoch %d encountered error during state change of partition %s from New to Online, assigned replicas are [%s], live brokers are [%s]. No assigned replica is alive.",
@@ -251,7 +252,7 @@ func (ps *partitionStates) electLeaders(ctx context.Context, b *batch, tps []Top
 // partitions for which this is not possible.
 func (ps *partitionStates) electKnown(ctx context.Context, b *batch, tps []TopicPartition, s strategy, outcomes map[TopicPartition]electionOutcome) (rest []TopicPartition, err error) {
 	elected := map[TopicPartition]zkstore.PartitionState{}
-	recipients := map[TopicPartition][]int32{}
+	recipients := map[TopicPartition][]metadata.BrokerID{}
 	for _, tp := range tps {
 		state := ps.c.leadership(tp)
 		if state == nil || state.ControllerEpoch > ps.c.epoch {
@@ -297,7 +298,7 @@ func (ps *partitionStates) electOnce(ctx context.Context, b *batch, tps []TopicP
 		return nil, err
 	}
 	elected := map[TopicPartition]zkstore.PartitionState{}
-	recipients := map[TopicPartition][]int32{}
+	recipients := map[TopicPartition][]metadata.BrokerID{}
 	for _, tp := range tps {
 		state, known := states[tp]
 		if err := ps.leaderships.check(tp, state, known); err != nil {
@@ -328,9 +329,9 @@ func (ps *partitionStates) ballot(tp TopicPartition, state zkstore.PartitionStat
 	return ballot{
 		assignment:      ps.c.assignment(tp),
 		state:           state,
-		online:          func(id int32) bool { return ps.c.replicaOnline(id, tp) },
-		onlineOrLeaving: func(id int32) bool { return ps.c.replicaOnlineOrLeaving(id, tp) },
-		leaving:         func(id int32) bool { return ps.c.shuttingDown[id] },
+		online:          func(id metadata.BrokerID) bool { return ps.c.replicaOnline(id, tp) },
+		onlineOrLeaving: func(id metadata.BrokerID) bool { return ps.c.replicaOnlineOrLeaving(id, tp) },
+		leaving:         func(id metadata.BrokerID) bool { return ps.c.shuttingDown[id] },
 		allowUnclean:    unclean,
 		recovery:        ps.recovery,
 	}
@@ -350,7 +351,7 @@ func (ps *partitionStates) uncleanAllowed(ctx context.Context, states map[TopicP
 	for tp, state := range states {
 		if s == electOfflineUnclean {
 			allowed[tp.Topic] = true
-		} else if !slices.ContainsFunc(state.ISR, func(id int32) bool { return ps.c.replicaOnline(id, tp) }) {
+		} else if !slices.ContainsFunc(state.ISR, func(id metadata.BrokerID) bool { return ps.c.replicaOnline(id, tp) }) {
 			ask[tp.Topic] = true
 		}
 	}

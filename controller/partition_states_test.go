@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -46,7 +47,7 @@ func TestAnElectionIsRepeatedOnAChangedState(t *testing.T) {
 	p.create("t", replicas(0, 1, 2))
 	at := tp("t", 0)
 	now := p.store.states[at]
-	now.ISR = []int32{0, 2} // broker 1 left the in-sync set; the context does not know it
+	now.ISR = []metadata.BrokerID{0, 2} // broker 1 left the in-sync set; the context does not know it
 	p.store.putState(at, now)
 	p.fail(0)
 	outcomes, err := p.partitions.move(p.ctx, []TopicPartition{at}, onlinePartition, electOffline)
@@ -101,7 +102,7 @@ func TestUncleanElectionsAreAllowedByTopicAndCounted(t *testing.T) {
 		p := newParts(t, 0, 1)
 		p.create("t", replicas(0, 1))
 		at := tp("t", 0)
-		p.store.putState(at, zkstore.PartitionState{ControllerEpoch: 1, Leader: 0, ISR: []int32{0}})
+		p.store.putState(at, zkstore.PartitionState{ControllerEpoch: 1, Leader: 0, ISR: []metadata.BrokerID{0}})
 		p.c.setLeadership(at, p.store.states[at])
 		p.partitions.unclean = c.byDefault
 		if c.topic != "" {
@@ -112,7 +113,7 @@ func TestUncleanElectionsAreAllowedByTopicAndCounted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		leader := int64(noLeader)
+		leader := int64(metadata.NoBroker)
 		if o := outcomes[at]; o.err == nil {
 			leader = int64(o.state.Leader)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -29,8 +30,8 @@ type parts struct {
 
 // newParts returns the parts of the controller on broker 0 of a cluster of the given brokers. The
 // cluster has no topics.
-func newParts(t testing.TB, brokers ...int32) *parts {
-	h := &harness{t: t, queues: map[int32][]pending{}}
+func newParts(t testing.TB, brokers ...metadata.BrokerID) *parts {
+	h := &harness{t: t, queues: map[metadata.BrokerID][]pending{}}
 	h.store = newFakeStore(h.note)
 	h.store.epoch, h.store.epochVersion = 1, 1
 	c := newControllerContext()
@@ -79,7 +80,7 @@ func (p *parts) create(name string, assignments ...zkstore.Assignment) {
 }
 
 // fail removes a broker, as a failure does before the replicas on it are taken offline.
-func (p *parts) fail(id int32) {
+func (p *parts) fail(id metadata.BrokerID) {
 	delete(p.c.brokers, id)
 	delete(p.queues, id)
 }

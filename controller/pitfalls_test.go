@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -47,7 +48,7 @@ func TestPitfallController01_AZombieWritesNothing(t *testing.T) {
 			h.store.controller = &zkstore.ControllerNode{ID: 7}
 			before := maps.Clone(h.store.states)
 			if command == "elect preferred t-0" { // otherwise there is nothing to write
-				h.store.states[tp("t", 0)] = zkstore.PartitionState{Leader: 1, LeaderEpoch: 1, ISR: []int32{0, 1}}
+				h.store.states[tp("t", 0)] = zkstore.PartitionState{Leader: 1, LeaderEpoch: 1, ISR: []metadata.BrokerID{0, 1}}
 				h.m.c.partition(tp("t", 0)).leadership.Leader = 1
 				before = maps.Clone(h.store.states)
 			}
@@ -185,8 +186,8 @@ func TestPitfallController12_AReassignmentIsInZooKeeperBeforeItIsInMemory(t *tes
 }
 
 func TestPitfallController13_ARepeatedAlterPartitionSucceeds(t *testing.T) {
-	current := zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 2}, Version: 9}
-	live := func(id int32) bool { return id != 3 }
+	current := zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []metadata.BrokerID{1, 2}, Version: 9}
+	live := func(id metadata.BrokerID) bool { return id != 3 }
 	for _, c := range []struct {
 		name      string
 		wanted    zkstore.PartitionState
@@ -194,16 +195,16 @@ func TestPitfallController13_ARepeatedAlterPartitionSucceeds(t *testing.T) {
 		code      protocol.ErrorCode
 		unchanged bool
 	}{
-		{"the answer was lost", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 2}, Version: 8}, 3, protocol.None, true},
-		{"a set in another order is a different set", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{2, 1}, Version: 8}, 3, protocol.InvalidUpdateVersion, false},
-		{"this controller is stale, by partition epoch", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 2}, Version: 10}, 3, protocol.NotController, false},
-		{"this controller is stale, by leader epoch", zkstore.PartitionState{Leader: 1, LeaderEpoch: 6, ISR: []int32{1}, Version: 9}, 3, protocol.NotController, false},
-		{"an old leader", zkstore.PartitionState{Leader: 1, LeaderEpoch: 4, ISR: []int32{1, 2}, Version: 9}, 3, protocol.FencedLeaderEpoch, false},
-		{"a member that is not live", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 2, protocol.IneligibleReplica, false},
-		{"the same, with an old request version", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 1, protocol.OperationNotAttempted, false},
-		{"the same, from a leader of 2.8, which gives up after an error", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 3}, Version: 9}, 0, protocol.None, true},
-		{"recovered does not become recovering", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1}, Recovering: true, Version: 9}, 3, protocol.InvalidRequest, false},
-		{"a shrink", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []int32{1}, Version: 9}, 3, protocol.None, false},
+		{"the answer was lost", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []metadata.BrokerID{1, 2}, Version: 8}, 3, protocol.None, true},
+		{"a set in another order is a different set", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []metadata.BrokerID{2, 1}, Version: 8}, 3, protocol.InvalidUpdateVersion, false},
+		{"this controller is stale, by partition epoch", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []metadata.BrokerID{1, 2}, Version: 10}, 3, protocol.NotController, false},
+		{"this controller is stale, by leader epoch", zkstore.PartitionState{Leader: 1, LeaderEpoch: 6, ISR: []metadata.BrokerID{1}, Version: 9}, 3, protocol.NotController, false},
+		{"an old leader", zkstore.PartitionState{Leader: 1, LeaderEpoch: 4, ISR: []metadata.BrokerID{1, 2}, Version: 9}, 3, protocol.FencedLeaderEpoch, false},
+		{"a member that is not live", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []metadata.BrokerID{1, 3}, Version: 9}, 2, protocol.IneligibleReplica, false},
+		{"the same, with an old request version", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []metadata.BrokerID{1, 3}, Version: 9}, 1, protocol.OperationNotAttempted, false},
+		{"the same, from a leader of 2.8, which gives up after an error", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []metadata.BrokerID{1, 3}, Version: 9}, 0, protocol.None, true},
+		{"recovered does not become recovering", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []metadata.BrokerID{1}, Recovering: true, Version: 9}, 3, protocol.InvalidRequest, false},
+		{"a shrink", zkstore.PartitionState{Leader: 1, LeaderEpoch: 5, ISR: []metadata.BrokerID{1}, Version: 9}, 3, protocol.None, false},
 	} {
 		code, unchanged := checkAlteration(current, c.wanted, live, c.version)
 		if code != c.code || unchanged != c.unchanged {
@@ -217,7 +218,7 @@ func TestPitfallController14_BrokersAreNotifiedOfTheFailureOfABrokerWithoutParti
 	s.play("broker 3", "answer", "kill 2", "answer")
 	h.take()
 	s.play("kill 3") // while another broker is offline too and its elections fail
-	for _, id := range []int32{0, 1} {
+	for _, id := range []metadata.BrokerID{0, 1} {
 		if !h.contains(fmt.Sprintf("UpdateMetadata v8 -> %d be=%d ce=1 brokers=0,1", id, h.store.brokers[id].Epoch)) {
 			t.Errorf("broker %d was not notified:\n%s", id, strings.Join(h.lines, "\n"))
 		}
@@ -325,7 +326,7 @@ func TestPitfallController16_ATopicCreatedAgainAtOnceIsNoticed(t *testing.T) {
 func TestPitfallController20_OneRequestPerBrokerNotPerPartition(t *testing.T) {
 	h := started(t, nil, 0, 1, 2)
 	var assignments []zkstore.Assignment
-	for i := range int32(300) {
+	for i := range metadata.BrokerID(300) {
 		assignments = append(assignments, replicas(i%3, (i+1)%3, (i+2)%3))
 	}
 	h.store.putTopic(topicNode("many", assignments...))
@@ -350,7 +351,7 @@ func TestPitfallController21_EnablingUncleanElectionTakesEffectAtOnce(t *testing
 	for _, how := range []string{"unclean", "unclean t"} {
 		h, s := busyCluster(t)
 		s.play("alter 1 t-1 epoch=0 version=0 isr=1", "kill 1")
-		if got := h.store.states[tp("t", 1)].Leader; got != noLeader {
+		if got := h.store.states[tp("t", 1)].Leader; got != metadata.NoBroker {
 			t.Fatalf("leader %d is out of sync", got)
 		}
 		s.play(how)
@@ -396,7 +397,7 @@ func TestAnswersToStopsWithoutDeletionDoNotCountAsDeletions(t *testing.T) {
 		})
 	}
 	stops := 0
-	for _, id := range []int32{0, 1} {
+	for _, id := range []metadata.BrokerID{0, 1} {
 		for _, p := range h.queues[id] {
 			if deletes(p) {
 				break
@@ -436,7 +437,7 @@ func TestAFailedFailoverEndsTheTerm(t *testing.T) {
 	for _, operation := range []string{"Brokers", "Topics", "TopicNodes", "PartitionStates", "TopicDeletions", "LogDirEvents", "ISRChanges", "Arm", "PartitionReassignments", "PreferredElections"} {
 		h := newHarness(t, nil)
 		h.store.register(0, "")
-		h.store.reassignments = map[TopicPartition][]int32{{Topic: "t"}: {0}}
+		h.store.reassignments = map[TopicPartition][]metadata.BrokerID{{Topic: "t"}: {0}}
 		h.store.putTopic(topicNode("t", replicas(0)))
 		h.store.fail[operation] = fmt.Errorf("failed")
 		h.put(Startup{}) // it deletes /controller, is notified of that, and waits a second before the next election
@@ -524,7 +525,7 @@ func TestStatsMatchTheStateOfTheController(t *testing.T) {
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if ids := h.m.c.liveIDs(); !slices.Equal(ids, []int32{0}) {
+	if ids := h.m.c.liveIDs(); !slices.Equal(ids, []metadata.BrokerID{0}) {
 		t.Errorf("live: %v", ids)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -51,47 +52,49 @@ func TestAbilitiesFollowTheProtocolVersion(t *testing.T) {
 }
 
 func TestElect(t *testing.T) {
-	in := func(ids ...int32) func(int32) bool { return func(id int32) bool { return slices.Contains(ids, id) } }
-	state := func(leader int32, isr ...int32) zkstore.PartitionState {
+	in := func(ids ...metadata.BrokerID) func(metadata.BrokerID) bool {
+		return func(id metadata.BrokerID) bool { return slices.Contains(ids, id) }
+	}
+	state := func(leader metadata.BrokerID, isr ...metadata.BrokerID) zkstore.PartitionState {
 		return zkstore.PartitionState{Leader: leader, LeaderEpoch: 3, ISR: isr, Version: 8}
 	}
 	for _, c := range []struct {
 		name       string
 		s          strategy
 		b          ballot
-		leader     int32
-		isr        []int32
-		recipients []int32
+		leader     metadata.BrokerID
+		isr        []metadata.BrokerID
+		recipients []metadata.BrokerID
 		recovering bool
 		ok         bool
 	}{
 		{"offline: the first assigned replica that is live and in sync", electOffline,
-			ballot{assignment: replicas(1, 2, 3), state: state(1, 1, 3, 2), online: in(2, 3)}, 2, []int32{3, 2}, []int32{2, 3}, false, true},
+			ballot{assignment: replicas(1, 2, 3), state: state(1, 1, 3, 2), online: in(2, 3)}, 2, []metadata.BrokerID{3, 2}, []metadata.BrokerID{2, 3}, false, true},
 		{"offline: no live replica is in sync", electOffline,
-			ballot{assignment: replicas(1, 2, 3), state: state(1, 1), online: in(2, 3)}, noLeader, nil, nil, false, false},
+			ballot{assignment: replicas(1, 2, 3), state: state(1, 1), online: in(2, 3)}, metadata.NoBroker, nil, nil, false, false},
 		{"offline: unclean, recovering if the protocol version supports it", electOffline,
-			ballot{assignment: replicas(1, 2, 3), state: state(1, 1), online: in(2, 3), allowUnclean: true, recovery: true}, 2, []int32{2}, []int32{2, 3}, true, true},
+			ballot{assignment: replicas(1, 2, 3), state: state(1, 1), online: in(2, 3), allowUnclean: true, recovery: true}, 2, []metadata.BrokerID{2}, []metadata.BrokerID{2, 3}, true, true},
 		{"offline: unclean with an old protocol version", electOfflineUnclean,
-			ballot{assignment: replicas(1, 2, 3), state: state(1, 1), online: in(3), allowUnclean: true}, 3, []int32{3}, []int32{3}, false, true},
+			ballot{assignment: replicas(1, 2, 3), state: state(1, 1), online: in(3), allowUnclean: true}, 3, []metadata.BrokerID{3}, []metadata.BrokerID{3}, false, true},
 		{"offline: unclean is allowed but not needed", electOfflineUnclean,
-			ballot{assignment: replicas(1, 2, 3), state: state(1, 1, 3), online: in(2, 3), allowUnclean: true, recovery: true}, 3, []int32{3}, []int32{2, 3}, false, true},
+			ballot{assignment: replicas(1, 2, 3), state: state(1, 1, 3), online: in(2, 3), allowUnclean: true, recovery: true}, 3, []metadata.BrokerID{3}, []metadata.BrokerID{2, 3}, false, true},
 		{"offline: unclean, and no replica is live", electOfflineUnclean,
-			ballot{assignment: replicas(1), state: state(1, 1), online: in(), allowUnclean: true}, noLeader, nil, nil, false, false},
+			ballot{assignment: replicas(1), state: state(1, 1), online: in(), allowUnclean: true}, metadata.NoBroker, nil, nil, false, false},
 		{"preferred: it is in sync", electPreferred,
-			ballot{assignment: replicas(1, 2), state: state(2, 2, 1), online: in(1, 2)}, 1, []int32{2, 1}, []int32{1, 2}, false, true},
+			ballot{assignment: replicas(1, 2), state: state(2, 2, 1), online: in(1, 2)}, 1, []metadata.BrokerID{2, 1}, []metadata.BrokerID{1, 2}, false, true},
 		{"preferred: it is not in sync", electPreferred,
-			ballot{assignment: replicas(1, 2), state: state(2, 2), online: in(1, 2)}, noLeader, nil, nil, false, false},
+			ballot{assignment: replicas(1, 2), state: state(2, 2), online: in(1, 2)}, metadata.NoBroker, nil, nil, false, false},
 		{"preferred: it is in sync but not live", electPreferred,
-			ballot{assignment: replicas(1, 2), state: state(2, 2, 1), online: in(2)}, noLeader, nil, nil, false, false},
+			ballot{assignment: replicas(1, 2), state: state(2, 2, 1), online: in(2)}, metadata.NoBroker, nil, nil, false, false},
 		{"preferred: no replica is assigned", electPreferred,
-			ballot{assignment: replicas(), state: state(2, 2), online: in(2)}, noLeader, nil, nil, false, false},
+			ballot{assignment: replicas(), state: state(2, 2), online: in(2)}, metadata.NoBroker, nil, nil, false, false},
 		{"reassign: the first of the target, not of all replicas", electReassign,
-			ballot{assignment: zkstore.Assignment{Replicas: []int32{3, 4, 1}, Adding: []int32{3, 4}, Removing: []int32{1}}, state: state(1, 1, 3, 4), online: in(1, 4)},
-			4, []int32{1, 3, 4}, []int32{3, 4}, false, true},
+			ballot{assignment: zkstore.Assignment{Replicas: []metadata.BrokerID{3, 4, 1}, Adding: []metadata.BrokerID{3, 4}, Removing: []metadata.BrokerID{1}}, state: state(1, 1, 3, 4), online: in(1, 4)},
+			4, []metadata.BrokerID{1, 3, 4}, []metadata.BrokerID{3, 4}, false, true},
 		{"controlled shutdown: the leaving broker is sent the state without it", electControlledShutdown,
-			ballot{assignment: replicas(1, 2, 3), state: state(1, 1, 2, 3), onlineOrLeaving: in(1, 3), leaving: in(1)}, 3, []int32{2, 3}, []int32{1, 3}, false, true},
+			ballot{assignment: replicas(1, 2, 3), state: state(1, 1, 2, 3), onlineOrLeaving: in(1, 3), leaving: in(1)}, 3, []metadata.BrokerID{2, 3}, []metadata.BrokerID{1, 3}, false, true},
 		{"controlled shutdown: no other replica is in sync", electControlledShutdown,
-			ballot{assignment: replicas(1, 2), state: state(1, 1), onlineOrLeaving: in(1, 2), leaving: in(1)}, noLeader, nil, nil, false, false},
+			ballot{assignment: replicas(1, 2), state: state(1, 1), onlineOrLeaving: in(1, 2), leaving: in(1)}, metadata.NoBroker, nil, nil, false, false},
 	} {
 		next, recipients, ok := elect(c.s, c.b)
 		if ok != c.ok {
@@ -112,17 +115,17 @@ func TestElect(t *testing.T) {
 
 func TestReassignTo(t *testing.T) {
 	start := replicas(1, 2, 3)
-	first := reassignTo(start, []int32{4, 2})
+	first := reassignTo(start, []metadata.BrokerID{4, 2})
 	if got, want := assignmentText(first), "ReplicaAssignment(replicas=4,2,1,3, addingReplicas=4, removingReplicas=1,3)"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got := targetReplicas(first); !slices.Equal(got, []int32{4, 2}) {
+	if got := targetReplicas(first); !slices.Equal(got, []metadata.BrokerID{4, 2}) {
 		t.Errorf("target %v", got)
 	}
-	if got := originReplicas(first); !slices.Equal(got, []int32{2, 1, 3}) {
+	if got := originReplicas(first); !slices.Equal(got, []metadata.BrokerID{2, 1, 3}) {
 		t.Errorf("origin %v", got)
 	}
-	second := reassignTo(first, []int32{5, 1}) // replaces the first while it is in progress
+	second := reassignTo(first, []metadata.BrokerID{5, 1}) // replaces the first while it is in progress
 	if got, want := assignmentText(second), "ReplicaAssignment(replicas=5,1,2,3, addingReplicas=5, removingReplicas=2,3)"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -130,13 +133,13 @@ func TestReassignTo(t *testing.T) {
 	if !ok || beingReassigned(reassignTo(back, targetReplicas(back))) && len(back.Adding) > 0 {
 		t.Errorf("cancelled: %s", assignmentText(back))
 	}
-	if got := targetReplicas(back); !slices.Equal(got, []int32{1, 2, 3}) {
+	if got := targetReplicas(back); !slices.Equal(got, []metadata.BrokerID{1, 2, 3}) {
 		t.Errorf("back to %v", got)
 	}
-	if !caughtUp(reassignTo(start, []int32{3, 2, 1}), nil) {
+	if !caughtUp(reassignTo(start, []metadata.BrokerID{3, 2, 1}), nil) {
 		t.Error("a mere change of the order waits for replicas")
 	}
-	if caughtUp(first, []int32{1, 2, 3}) || !caughtUp(first, []int32{2, 4}) {
+	if caughtUp(first, []metadata.BrokerID{1, 2, 3}) || !caughtUp(first, []metadata.BrokerID{2, 4}) {
 		t.Error("all target replicas and no others must be in sync")
 	}
 }

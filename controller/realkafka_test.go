@@ -11,6 +11,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -24,7 +25,7 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 	b := startWireBroker(t, connect, 0)
 	testkit.Eventually(t, 10*time.Second, "broker 0 is elected", b.controller.IsActive)
 	kafka := testkit.RealKafka(t, "3.9.1")
-	real := map[int32]*testkit.RealBroker{}
+	real := map[metadata.BrokerID]*testkit.RealBroker{}
 	started := make(chan *testkit.RealBroker, 2)
 	for _, id := range []int{1, 2} {
 		go func() {
@@ -33,7 +34,7 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 	}
 	for range 2 {
 		broker := <-started
-		real[int32(broker.ID)] = broker
+		real[metadata.BrokerID(broker.ID)] = broker
 	}
 	defer func() {
 		if t.Failed() {
@@ -47,7 +48,7 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 		}
 		return states[tp("orders", partition)]
 	}
-	awaitState := func(what string, partition, leader int32, isr string) {
+	awaitState := func(what string, partition int32, leader metadata.BrokerID, isr string) {
 		t.Helper()
 		testkit.Eventually(t, 30*time.Second, fmt.Sprintf("%s: leader %d, in sync %s; it is %s", what, leader, isr, stateText(state(partition))), func() bool {
 			s := state(partition)
@@ -94,9 +95,9 @@ func TestRealBrokersObeyThisController(t *testing.T) {
 
 	// The replica on broker 2 is removed and added again, which joins the in-sync set with
 	// AlterPartition.
-	for _, target := range [][]int32{{1}, {2, 1}} {
+	for _, target := range [][]metadata.BrokerID{{1}, {2, 1}} {
 		done := make(chan error, 1)
-		b.controller.AlterPartitionReassignments(map[TopicPartition][]int32{tp("orders", 0): target}, func(r map[TopicPartition]error, err error) {
+		b.controller.AlterPartitionReassignments(map[TopicPartition][]metadata.BrokerID{tp("orders", 0): target}, func(r map[TopicPartition]error, err error) {
 			done <- r[tp("orders", 0)]
 		})
 		if err := <-done; err != nil {
@@ -142,8 +143,8 @@ func ask(t *testing.T, broker *testkit.RealBroker, req kmsg.Request) kmsg.Respon
 	return resp
 }
 
-func sortedText(ids []int32) string {
-	set := map[int32]bool{}
+func sortedText(ids []metadata.BrokerID) string {
+	set := map[metadata.BrokerID]bool{}
 	for _, id := range ids {
 		set[id] = true
 	}

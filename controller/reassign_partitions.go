@@ -9,6 +9,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -65,7 +66,7 @@ func (ra *reassignments) reassign(ctx context.Context, tp TopicPartition, a zkst
 // are in sync. Kafka before KRaft deletes these replicas, and with them acknowledged records, and
 // leaves the partition without a leader.
 func (ra *reassignments) refuseDrops(ctx context.Context, plans map[TopicPartition]zkstore.Assignment) (refused map[TopicPartition]error, err error) {
-	dropped := map[TopicPartition][]int32{}
+	dropped := map[TopicPartition][]metadata.BrokerID{}
 	for tp, a := range plans {
 		if ids := without(ra.c.assignment(tp).Replicas, a.Replicas); len(ids) > 0 {
 			dropped[tp] = ids
@@ -153,7 +154,7 @@ func (ra *reassignments) finish(ctx context.Context, tp TopicPartition, a zkstor
 		return err
 	}
 	ra.unwatchState(tp)
-	err := ra.dropFromNode(ctx, func(other TopicPartition, target []int32) bool {
+	err := ra.dropFromNode(ctx, func(other TopicPartition, target []metadata.BrokerID) bool {
 		return other == tp && slices.Equal(target, done.Replicas)
 	})
 	if err != nil {
@@ -238,7 +239,7 @@ func (ra *reassignments) writeNextEpoch(ctx context.Context, tp TopicPartition) 
 
 // stopReplicas sends replicas requests to delete their data and removes them from the controller's
 // state.
-func (ra *reassignments) stopReplicas(ctx context.Context, tp TopicPartition, ids []int32) error {
+func (ra *reassignments) stopReplicas(ctx context.Context, tp TopicPartition, ids []metadata.BrokerID) error {
 	for _, state := range []replicaState{offlineReplica, replicaDeletionStarted, replicaDeletionSuccessful, nonExistentReplica} {
 		if err := ra.replicas.move(ctx, replicasOf(tp, ids), state); err != nil {
 			return err
@@ -384,7 +385,7 @@ func (ra *reassignments) processNode(ctx context.Context) (map[TopicPartition]bo
 	}
 	if len(failed) > 0 || len(targets) == 0 {
 		ra.log.Warnf("Failed reassignment through zk with the following errors: %v", results)
-		err = ra.dropFromNode(ctx, func(tp TopicPartition, _ []int32) bool { return failed[tp] })
+		err = ra.dropFromNode(ctx, func(tp TopicPartition, _ []metadata.BrokerID) bool { return failed[tp] })
 	}
 	return started, err
 }
@@ -392,7 +393,7 @@ func (ra *reassignments) processNode(ctx context.Context) (map[TopicPartition]bo
 // dropFromNode removes entries from /admin/reassign_partitions and deletes the znode with the last
 // entry. In that case it also queues the event again, because a tool may create the znode again in
 // between.
-func (ra *reassignments) dropFromNode(ctx context.Context, drop func(TopicPartition, []int32) bool) error {
+func (ra *reassignments) dropFromNode(ctx context.Context, drop func(TopicPartition, []metadata.BrokerID) bool) error {
 	exists, err := ra.store.Arm(ctx, zkstore.ReassignPartitionsPath)
 	if err != nil || !exists {
 		return err
@@ -423,8 +424,8 @@ func (ra *reassignments) dropFromNode(ctx context.Context, drop func(TopicPartit
 
 // alterReassignments is the AlterPartitionReassignments request.
 type alterReassignments struct {
-	targets map[TopicPartition][]int32 // a nil list cancels
-	refused map[TopicPartition]error   // the partitions whose target failed checkTargetList
+	targets map[TopicPartition][]metadata.BrokerID // a nil list cancels
+	refused map[TopicPartition]error               // the partitions whose target failed checkTargetList
 	done    func(map[TopicPartition]error, error)
 }
 
@@ -450,7 +451,7 @@ func (e alterReassignments) process(m *Machine) error {
 }
 
 // alter carries out an AlterPartitionReassignments request; see alterReassignments for its fields.
-func (ra *reassignments) alter(ctx context.Context, targets map[TopicPartition][]int32, refused map[TopicPartition]error) (map[TopicPartition]error, error) {
+func (ra *reassignments) alter(ctx context.Context, targets map[TopicPartition][]metadata.BrokerID, refused map[TopicPartition]error) (map[TopicPartition]error, error) {
 	results := map[TopicPartition]error{}
 	maps.Copy(results, refused)
 	live := ra.c.liveIDs()
@@ -475,7 +476,7 @@ func (ra *reassignments) alter(ctx context.Context, targets map[TopicPartition][
 		return nil, err
 	}
 	maps.Copy(results, drops)
-	err = ra.dropFromNode(ctx, func(tp TopicPartition, _ []int32) bool { _, planned := plans[tp]; return planned })
+	err = ra.dropFromNode(ctx, func(tp TopicPartition, _ []metadata.BrokerID) bool { _, planned := plans[tp]; return planned })
 	if err != nil {
 		return nil, err
 	}

@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
 
 // setISR writes an in-sync set as the leader does, and reads it.
-func (p *parts) setISR(at TopicPartition, isr ...int32) {
+func (p *parts) setISR(at TopicPartition, isr ...metadata.BrokerID) {
 	state := p.store.states[at]
 	state.ISR = isr
 	p.store.putState(at, state)
@@ -25,7 +26,7 @@ func TestAReassignmentEndsWhenItsTargetIsInSync(t *testing.T) {
 	p := newParts(t, 0, 1, 2, 3)
 	p.create("t", replicas(0, 1))
 	at := tp("t", 0)
-	if err := p.reassignments.reassign(p.ctx, at, reassignTo(p.c.assignment(at), []int32{2, 3})); err != nil {
+	if err := p.reassignments.reassign(p.ctx, at, reassignTo(p.c.assignment(at), []metadata.BrokerID{2, 3})); err != nil {
 		t.Fatal(err)
 	}
 	want := "zk set topic t 0=2,3,0,1(+2,3 -0,1), zk set t-0 v2 leader=0 epoch=1 isr=0,1, LeaderAndIsr 0"
@@ -63,7 +64,7 @@ func TestTheStateIsWatchedIfLeadersWriteItThemselves(t *testing.T) {
 	p.create("t", replicas(0))
 	at := tp("t", 0)
 	p.reassignments.watchISR = true
-	if err := p.reassignments.reassign(p.ctx, at, reassignTo(p.c.assignment(at), []int32{1})); err != nil {
+	if err := p.reassignments.reassign(p.ctx, at, reassignTo(p.c.assignment(at), []metadata.BrokerID{1})); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.reassignments.maybeComplete(p.ctx, at); err != nil { // for the controller's own write; arms the watch again
@@ -92,7 +93,7 @@ func TestAFailedReassignmentAffectsOnlyItsPartition(t *testing.T) {
 	p.c.deletionQueue.add("deleted")
 	plans := map[TopicPartition]zkstore.Assignment{}
 	for _, topic := range []string{"a", "b", "deleted", "unknown"} {
-		plans[tp(topic, 0)] = reassignTo(replicas(0), []int32{1})
+		plans[tp(topic, 0)] = reassignTo(replicas(0), []metadata.BrokerID{1})
 	}
 	p.store.fail["SetTopic"] = errors.New("lost") // for a
 	results, err := p.reassignments.reassignAll(p.ctx, plans)
@@ -120,7 +121,7 @@ func TestTheNodeOfOldToolsHasTheOngoingReassignments(t *testing.T) {
 	p := newParts(t, 0, 1)
 	p.create("t", replicas(0))
 	at := tp("t", 0)
-	p.store.reassignments = map[TopicPartition][]int32{at: {1}, tp("unknown", 0): {1}}
+	p.store.reassignments = map[TopicPartition][]metadata.BrokerID{at: {1}, tp("unknown", 0): {1}}
 	started, err := p.reassignments.processNode(p.ctx)
 	if err != nil || len(started) != 1 || !started[at] {
 		t.Fatalf("started %v, %v", started, err)

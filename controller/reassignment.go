@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -15,16 +16,16 @@ import (
 // to it.
 
 // originReplicas returns the replicas before the reassignment.
-func originReplicas(a zkstore.Assignment) []int32 { return without(a.Replicas, a.Adding) }
+func originReplicas(a zkstore.Assignment) []metadata.BrokerID { return without(a.Replicas, a.Adding) }
 
 // targetReplicas returns the replicas after the reassignment.
-func targetReplicas(a zkstore.Assignment) []int32 { return without(a.Replicas, a.Removing) }
+func targetReplicas(a zkstore.Assignment) []metadata.BrokerID { return without(a.Replicas, a.Removing) }
 
 func beingReassigned(a zkstore.Assignment) bool { return len(a.Adding) > 0 || len(a.Removing) > 0 }
 
 // reassignTo returns the assignment for a reassignment from a to target. a may have an ongoing
 // reassignment, which this one replaces.
-func reassignTo(a zkstore.Assignment, target []int32) zkstore.Assignment {
+func reassignTo(a zkstore.Assignment, target []metadata.BrokerID) zkstore.Assignment {
 	origin := originReplicas(a)
 	full := distinct(slices.Concat(target, origin))
 	return zkstore.Assignment{
@@ -35,8 +36,8 @@ func reassignTo(a zkstore.Assignment, target []int32) zkstore.Assignment {
 }
 
 // withoutReplica returns the assignment without the replica on broker id.
-func withoutReplica(a zkstore.Assignment, id int32) zkstore.Assignment {
-	gone := []int32{id}
+func withoutReplica(a zkstore.Assignment, id metadata.BrokerID) zkstore.Assignment {
+	gone := []metadata.BrokerID{id}
 	return zkstore.Assignment{
 		Replicas: without(a.Replicas, gone),
 		Adding:   without(a.Adding, gone),
@@ -50,14 +51,14 @@ func sameAssignment(a, b zkstore.Assignment) bool {
 
 // caughtUp reports whether all target replicas are in sync. If the reassignment only changes the
 // order of replicas, it returns true for any in-sync set.
-func caughtUp(a zkstore.Assignment, isr []int32) bool {
+func caughtUp(a zkstore.Assignment, isr []metadata.BrokerID) bool {
 	return !beingReassigned(a) || subset(targetReplicas(a), isr)
 }
 
 // checkTargetList validates a list of target replicas without any state of the controller. Errors
 // have Kafka's messages. It runs before the request becomes an event, because clients may send
 // lists of any length.
-func checkTargetList(target []int32) error {
+func checkTargetList(target []metadata.BrokerID) error {
 	switch {
 	case len(target) == 0:
 		return protocol.Errorf(protocol.InvalidReplicaAssignment, "Empty replica list specified in partition reassignment.")
@@ -72,7 +73,7 @@ func checkTargetList(target []int32) error {
 // checkTargetBrokers returns an error unless the replicas that target adds are live. target must
 // have passed checkTargetList. A target with more replicas than can be valid is refused without
 // computing its replicas; the goroutine that reads the error's text computes them.
-func checkTargetBrokers(current zkstore.Assignment, target []int32, live []int32) error {
+func checkTargetBrokers(current zkstore.Assignment, target []metadata.BrokerID, live []metadata.BrokerID) error {
 	if len(target) > len(live)+len(current.Replicas) || !subset(reassignTo(current, target).Adding, live) {
 		return &deadTargetError{current, target, live}
 	}
@@ -82,7 +83,7 @@ func checkTargetBrokers(current zkstore.Assignment, target []int32, live []int32
 // deadTargetError is an INVALID_REPLICA_ASSIGNMENT whose message is computed on demand.
 type deadTargetError struct {
 	current      zkstore.Assignment
-	target, live []int32
+	target, live []metadata.BrokerID
 }
 
 func (e *deadTargetError) Error() string {
@@ -105,7 +106,7 @@ func (e *deadTargetError) As(target any) bool {
 
 // planReassignment returns the assignment for a reassignment to target, or for the cancellation of
 // the ongoing one. ok is false if there is nothing to cancel.
-func planReassignment(current zkstore.Assignment, target []int32, cancel bool) (plan zkstore.Assignment, ok bool) {
+func planReassignment(current zkstore.Assignment, target []metadata.BrokerID, cancel bool) (plan zkstore.Assignment, ok bool) {
 	if cancel {
 		if !beingReassigned(current) {
 			return zkstore.Assignment{}, false
@@ -115,14 +116,14 @@ func planReassignment(current zkstore.Assignment, target []int32, cancel bool) (
 	return reassignTo(current, target), true
 }
 
-func without(list, gone []int32) []int32 {
+func without(list, gone []metadata.BrokerID) []metadata.BrokerID {
 	isGone := membership(gone)
-	return filter(list, func(id int32) bool { return !isGone(id) })
+	return filter(list, func(id metadata.BrokerID) bool { return !isGone(id) })
 }
 
-func distinct(list []int32) []int32 {
+func distinct(list []metadata.BrokerID) []metadata.BrokerID {
 	if len(list) <= shortList {
-		var once []int32
+		var once []metadata.BrokerID
 		for _, id := range list {
 			if !slices.Contains(once, id) {
 				once = append(once, id)
@@ -130,32 +131,32 @@ func distinct(list []int32) []int32 {
 		}
 		return once
 	}
-	seen := make(map[int32]bool, len(list))
-	return filter(list, func(id int32) bool {
+	seen := make(map[metadata.BrokerID]bool, len(list))
+	return filter(list, func(id metadata.BrokerID) bool {
 		was := seen[id]
 		seen[id] = true
 		return !was
 	})
 }
 
-func hasDuplicates(list []int32) bool { return len(distinct(list)) < len(list) }
+func hasDuplicates(list []metadata.BrokerID) bool { return len(distinct(list)) < len(list) }
 
-func subset(list, of []int32) bool {
+func subset(list, of []metadata.BrokerID) bool {
 	isMember := membership(of)
-	return !slices.ContainsFunc(list, func(id int32) bool { return !isMember(id) })
+	return !slices.ContainsFunc(list, func(id metadata.BrokerID) bool { return !isMember(id) })
 }
 
 // shortList is the length up to which a list is scanned instead of converted to a map.
 const shortList = 16
 
 // membership returns a function that reports whether an id is in the list.
-func membership(list []int32) func(id int32) bool {
+func membership(list []metadata.BrokerID) func(id metadata.BrokerID) bool {
 	if len(list) <= shortList {
-		return func(id int32) bool { return slices.Contains(list, id) }
+		return func(id metadata.BrokerID) bool { return slices.Contains(list, id) }
 	}
-	set := make(map[int32]bool, len(list))
+	set := make(map[metadata.BrokerID]bool, len(list))
 	for _, id := range list {
 		set[id] = true
 	}
-	return func(id int32) bool { return set[id] }
+	return func(id metadata.BrokerID) bool { return set[id] }
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -65,7 +66,7 @@ func (s replicaState) predecessors() []replicaState {
 // replicaStates changes the states of replicas (Kafka's ReplicaStateMachine). The states themselves
 // are in the controller's context.
 type replicaStates struct {
-	id          int32 // broker.id
+	id          metadata.BrokerID // broker.id
 	c           *controllerContext
 	store       stateStore
 	leaderships *leaderships
@@ -102,7 +103,7 @@ func (rs *replicaStates) move(ctx context.Context, replicas []replicaID, to repl
 	if len(replicas) == 0 {
 		return nil
 	}
-	byBroker := map[int32][]replicaID{}
+	byBroker := map[metadata.BrokerID][]replicaID{}
 	for _, r := range replicas {
 		byBroker[r.Broker] = append(byBroker[r.Broker], r)
 	}
@@ -131,7 +132,7 @@ func (rs *replicaStates) legal(replicas []replicaID, to replicaState) []replicaI
 	return legal
 }
 
-func (rs *replicaStates) transit(ctx context.Context, b *batch, broker int32, replicas []replicaID, to replicaState) error {
+func (rs *replicaStates) transit(ctx context.Context, b *batch, broker metadata.BrokerID, replicas []replicaID, to replicaState) error {
 	switch to {
 	case offlineReplica:
 		return rs.takeOffline(ctx, b, broker, replicas)
@@ -142,7 +143,7 @@ func (rs *replicaStates) transit(ctx context.Context, b *batch, broker int32, re
 	case replicaDeletionStarted:
 		for _, r := range replicas {
 			rs.enter(r, to)
-			b.addStopReplica([]int32{broker}, r.TopicPartition, true)
+			b.addStopReplica([]metadata.BrokerID{broker}, r.TopicPartition, true)
 		}
 	case nonExistentReplica:
 		for _, r := range replicas {
@@ -169,7 +170,7 @@ func (rs *replicaStates) makeNew(b *batch, replicas []replicaID) {
 				rs.logFailed(r, newReplica, stateChangeFailed("Replica %d for partition %s cannot be moved to NewReplica state as it is being requested to become leader", r.Broker, r.TopicPartition.String()))
 				continue
 			}
-			b.addLeaderAndISR([]int32{r.Broker}, r.TopicPartition, *s, true)
+			b.addLeaderAndISR([]metadata.BrokerID{r.Broker}, r.TopicPartition, *s, true)
 		}
 		rs.enter(r, newReplica)
 	}
@@ -180,7 +181,7 @@ func (rs *replicaStates) makeOnline(b *batch, replicas []replicaID) {
 		if rs.c.replicaState(r) == newReplica {
 			rs.ensureAssigned(r)
 		} else if s := rs.c.leadership(r.TopicPartition); s != nil {
-			b.addLeaderAndISR([]int32{r.Broker}, r.TopicPartition, *s, false)
+			b.addLeaderAndISR([]metadata.BrokerID{r.Broker}, r.TopicPartition, *s, false)
 		}
 		rs.enter(r, onlineReplica)
 	}
@@ -197,10 +198,10 @@ func (rs *replicaStates) ensureAssigned(r replicaID) {
 
 // takeOffline stops replicas of one broker and removes them from the in-sync sets. A replica keeps
 // its state if the in-sync set could not be changed.
-func (rs *replicaStates) takeOffline(ctx context.Context, b *batch, broker int32, replicas []replicaID) error {
+func (rs *replicaStates) takeOffline(ctx context.Context, b *batch, broker metadata.BrokerID, replicas []replicaID) error {
 	var led []TopicPartition
 	for _, r := range replicas {
-		b.addStopReplica([]int32{broker}, r.TopicPartition, false)
+		b.addStopReplica([]metadata.BrokerID{broker}, r.TopicPartition, false)
 		if rs.c.leadership(r.TopicPartition) != nil {
 			led = append(led, r.TopicPartition)
 		}
@@ -212,7 +213,7 @@ func (rs *replicaStates) takeOffline(ctx context.Context, b *batch, broker int32
 	for _, tp := range sortedPartitions(left) {
 		rs.changes.Infof("Partition %s state changed to %s after removing replica %d from the ISR as part of transition to %s", tp, leadershipText(left[tp]), broker, offlineReplica)
 		if !rs.c.queuedForDeletion(tp.Topic) {
-			b.addLeaderAndISR(without(rs.c.assignment(tp).Replicas, []int32{broker}), tp, left[tp], false)
+			b.addLeaderAndISR(without(rs.c.assignment(tp).Replicas, []metadata.BrokerID{broker}), tp, left[tp], false)
 		}
 		rs.enter(replicaID{tp, broker}, offlineReplica)
 	}
@@ -228,7 +229,7 @@ func (rs *replicaStates) takeOffline(ctx context.Context, b *batch, broker int32
 // removeFromISR removes the broker from the in-sync sets of the partitions. It returns the states
 // of all partitions whose in-sync set is now without the broker, including those that were without
 // it before.
-func (rs *replicaStates) removeFromISR(ctx context.Context, broker int32, tps []TopicPartition) (map[TopicPartition]zkstore.PartitionState, error) {
+func (rs *replicaStates) removeFromISR(ctx context.Context, broker metadata.BrokerID, tps []TopicPartition) (map[TopicPartition]zkstore.PartitionState, error) {
 	left := map[TopicPartition]zkstore.PartitionState{}
 	rest, err := rs.removeFromKnownISR(ctx, broker, tps, left)
 	if err != nil {
@@ -247,7 +248,7 @@ func (rs *replicaStates) removeFromISR(ctx context.Context, broker int32, tps []
 // removeFromKnownISR does the same without reading the states, for partitions whose known in-sync
 // set has the broker: the write succeeds only if ZooKeeper still has the same version. It returns
 // the other partitions.
-func (rs *replicaStates) removeFromKnownISR(ctx context.Context, broker int32, tps []TopicPartition, left map[TopicPartition]zkstore.PartitionState) (rest []TopicPartition, err error) {
+func (rs *replicaStates) removeFromKnownISR(ctx context.Context, broker metadata.BrokerID, tps []TopicPartition, left map[TopicPartition]zkstore.PartitionState) (rest []TopicPartition, err error) {
 	shrunk := map[TopicPartition]zkstore.PartitionState{}
 	for _, tp := range tps {
 		s := rs.c.leadership(tp)
@@ -272,7 +273,7 @@ func (rs *replicaStates) removeFromKnownISR(ctx context.Context, broker int32, t
 	return append(rest, conflicts...), err
 }
 
-func (rs *replicaStates) removeFromISROnce(ctx context.Context, broker int32, tps []TopicPartition, left map[TopicPartition]zkstore.PartitionState) (conflicts []TopicPartition, err error) {
+func (rs *replicaStates) removeFromISROnce(ctx context.Context, broker metadata.BrokerID, tps []TopicPartition, left map[TopicPartition]zkstore.PartitionState) (conflicts []TopicPartition, err error) {
 	states, err := rs.store.PartitionStates(ctx, tps)
 	if err != nil {
 		if fatal(err) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -41,7 +42,7 @@ func TestAReplicaInASetOfALaterControllerStays(t *testing.T) {
 	p := newParts(t, 0, 1)
 	p.create("t", replicas(0, 1), replicas(0, 1))
 	foreign, own := tp("t", 0), tp("t", 1)
-	p.store.putState(foreign, zkstore.PartitionState{ControllerEpoch: 2, Leader: 0, ISR: []int32{0, 1}})
+	p.store.putState(foreign, zkstore.PartitionState{ControllerEpoch: 2, Leader: 0, ISR: []metadata.BrokerID{0, 1}})
 	before := p.leadership(foreign)
 	if err := p.replicas.move(p.ctx, []replicaID{{foreign, 1}, {own, 1}}, offlineReplica); err != nil {
 		t.Fatal(err)
@@ -67,7 +68,7 @@ func TestADeletedReplicaLeavesTheAssignment(t *testing.T) {
 		{offlineReplica, "zk set t-0 v2 leader=0 epoch=1 isr=0, LeaderAndIsr 0, UpdateMetadata 0, UpdateMetadata 1, StopReplica 1"},
 		{replicaDeletionStarted, "StopReplica 1"}, {replicaDeletionSuccessful, ""}, {nonExistentReplica, ""},
 	} {
-		if assigned := p.c.assignment(r.TopicPartition).Replicas; !slices.Equal(assigned, []int32{0, 1}) {
+		if assigned := p.c.assignment(r.TopicPartition).Replicas; !slices.Equal(assigned, []metadata.BrokerID{0, 1}) {
 			t.Errorf("before %s the replicas are %v", c.to, assigned)
 		}
 		if err := p.replicas.move(p.ctx, []replicaID{r}, c.to); err != nil {
@@ -77,7 +78,7 @@ func TestADeletedReplicaLeavesTheAssignment(t *testing.T) {
 			t.Errorf("%s: state %s, requests %q, want %q", c.to, p.c.replicaState(r), got, c.requests)
 		}
 	}
-	if assigned := p.c.assignment(r.TopicPartition).Replicas; !slices.Equal(assigned, []int32{0}) {
+	if assigned := p.c.assignment(r.TopicPartition).Replicas; !slices.Equal(assigned, []metadata.BrokerID{0}) {
 		t.Errorf("the replicas are %v", assigned)
 	}
 }

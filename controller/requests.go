@@ -12,14 +12,14 @@ import (
 // partitions without grouping them by topic, and StopReplica 0-2 has one delete flag for the whole
 // request.
 type requestBuilder struct {
-	id       int32  // broker id of the controller
-	listener string // of the endpoints of live leaders
+	id       metadata.BrokerID // broker id of the controller
+	listener string            // of the endpoints of live leaders
 	versions versions
 }
 
 // outgoing is one request for one broker.
 type outgoing struct {
-	broker int32
+	broker metadata.BrokerID
 	req    kmsg.Request
 	remove map[TopicPartition]bool // StopReplica: the replicas it deletes
 }
@@ -39,12 +39,12 @@ func (rb requestBuilder) requests(b *batch) []outgoing {
 	return out
 }
 
-func (rb requestBuilder) leaderAndISR(c *controllerContext, broker int32, entries map[TopicPartition]leaderAndISREntry) *kmsg.LeaderAndISRRequest {
+func (rb requestBuilder) leaderAndISR(c *controllerContext, broker metadata.BrokerID, entries map[TopicPartition]leaderAndISREntry) *kmsg.LeaderAndISRRequest {
 	req := kmsg.NewPtrLeaderAndISRRequest()
 	req.Version = rb.versions.leaderAndISR
-	req.ControllerID, req.ControllerEpoch = rb.id, c.epoch
+	req.ControllerID, req.ControllerEpoch = int32(rb.id), int32(c.epoch)
 	req.BrokerEpoch = c.brokers[broker].Epoch
-	leaders := map[int32]bool{}
+	leaders := map[metadata.BrokerID]bool{}
 	for _, tp := range sortedPartitions(entries) {
 		e := entries[tp]
 		leaders[e.state.Leader] = true
@@ -64,7 +64,7 @@ func (rb requestBuilder) leaderAndISR(c *controllerContext, broker int32, entrie
 	for _, id := range recipients(c, leaders) {
 		endpoint, _ := endpointOf(c.brokers[id], rb.listener)
 		l := kmsg.NewLeaderAndISRRequestLiveLeader()
-		l.BrokerID, l.Host, l.Port = id, endpoint.Host, endpoint.Port
+		l.BrokerID, l.Host, l.Port = int32(id), endpoint.Host, endpoint.Port
 		req.LiveLeaders = append(req.LiveLeaders, l)
 	}
 	return req
@@ -73,9 +73,10 @@ func (rb requestBuilder) leaderAndISR(c *controllerContext, broker int32, entrie
 func (rb requestBuilder) leaderAndISRPartition(tp TopicPartition, e leaderAndISREntry) kmsg.LeaderAndISRRequestTopicPartition {
 	p := kmsg.NewLeaderAndISRRequestTopicPartition()
 	p.Topic, p.Partition = tp.Topic, tp.Partition
-	p.ControllerEpoch, p.Leader, p.LeaderEpoch = e.state.ControllerEpoch, e.state.Leader, e.state.LeaderEpoch
-	p.ISR, p.ZKVersion = e.state.ISR, int32(e.state.Version)
-	p.Replicas, p.AddingReplicas, p.RemovingReplicas = e.assignment.Replicas, e.assignment.Adding, e.assignment.Removing
+	p.ControllerEpoch, p.Leader, p.LeaderEpoch = int32(e.state.ControllerEpoch), int32(e.state.Leader), int32(e.state.LeaderEpoch)
+	p.ISR, p.ZKVersion = metadata.Int32s(e.state.ISR), int32(e.state.Version)
+	p.Replicas = metadata.Int32s(e.assignment.Replicas)
+	p.AddingReplicas, p.RemovingReplicas = metadata.Int32s(e.assignment.Adding), metadata.Int32s(e.assignment.Removing)
 	p.IsNew = e.isNew
 	if rb.versions.recovery && e.state.Recovering {
 		p.LeaderRecoveryState = 1
@@ -88,7 +89,7 @@ func (rb requestBuilder) leaderAndISRPartition(tp TopicPartition, e leaderAndISR
 func (rb requestBuilder) updateMetadata(b *batch) []outgoing {
 	shared := kmsg.NewUpdateMetadataRequest()
 	shared.Version = rb.versions.updateMetadata
-	shared.ControllerID, shared.ControllerEpoch = rb.id, b.c.epoch
+	shared.ControllerID, shared.ControllerEpoch = int32(rb.id), int32(b.c.epoch)
 	for _, tp := range sortedPartitions(b.updatePartitions) {
 		s := b.c.leadership(tp)
 		if s == nil {
@@ -122,19 +123,20 @@ func (rb requestBuilder) updateMetadata(b *batch) []outgoing {
 func updateMetadataPartition(c *controllerContext, tp TopicPartition, s zkstore.PartitionState) kmsg.UpdateMetadataRequestTopicPartition {
 	p := kmsg.NewUpdateMetadataRequestTopicPartition()
 	p.Topic, p.Partition = tp.Topic, tp.Partition
-	p.ControllerEpoch, p.Leader, p.LeaderEpoch = s.ControllerEpoch, s.Leader, s.LeaderEpoch
-	p.ISR, p.ZKVersion = s.ISR, int32(s.Version)
+	p.ControllerEpoch, p.Leader, p.LeaderEpoch = int32(s.ControllerEpoch), int32(s.Leader), int32(s.LeaderEpoch)
+	p.ISR, p.ZKVersion = metadata.Int32s(s.ISR), int32(s.Version)
 	if c.queuedForDeletion(tp.Topic) {
-		p.Leader, p.LeaderEpoch, p.ZKVersion = leaderDuringDelete, 0, 0
+		p.Leader, p.LeaderEpoch, p.ZKVersion = int32(metadata.LeaderDuringDelete), 0, 0
 	}
-	p.Replicas = c.assignment(tp).Replicas
-	p.OfflineReplicas = filter(p.Replicas, func(id int32) bool { return !c.replicaOnline(id, tp) })
+	replicas := c.assignment(tp).Replicas
+	p.Replicas = metadata.Int32s(replicas)
+	p.OfflineReplicas = metadata.Int32s(filter(replicas, func(id metadata.BrokerID) bool { return !c.replicaOnline(id, tp) }))
 	return p
 }
 
 func liveBroker(b zkstore.BrokerInfo, version int16) kmsg.UpdateMetadataRequestLiveBroker {
 	l := kmsg.NewUpdateMetadataRequestLiveBroker()
-	l.ID, l.Rack = b.ID, b.Rack
+	l.ID, l.Rack = int32(b.ID), b.Rack
 	if version == 0 { // one endpoint, PLAINTEXT
 		endpoint, _ := endpointOf(b, "PLAINTEXT")
 		l.Host, l.Port = endpoint.Host, endpoint.Port
@@ -149,7 +151,7 @@ func liveBroker(b zkstore.BrokerInfo, version int16) kmsg.UpdateMetadataRequestL
 	return l
 }
 
-func (rb requestBuilder) stopReplica(c *controllerContext, broker int32, entries map[TopicPartition]stopReplicaEntry) []outgoing {
+func (rb requestBuilder) stopReplica(c *controllerContext, broker metadata.BrokerID, entries map[TopicPartition]stopReplicaEntry) []outgoing {
 	if rb.versions.stopReplica >= 3 {
 		return []outgoing{rb.stopReplicaRequest(c, broker, entries, false, sortedPartitions(entries))}
 	}
@@ -168,10 +170,10 @@ func (rb requestBuilder) stopReplica(c *controllerContext, broker int32, entries
 	return out
 }
 
-func (rb requestBuilder) stopReplicaRequest(c *controllerContext, broker int32, entries map[TopicPartition]stopReplicaEntry, remove bool, tps []TopicPartition) outgoing {
+func (rb requestBuilder) stopReplicaRequest(c *controllerContext, broker metadata.BrokerID, entries map[TopicPartition]stopReplicaEntry, remove bool, tps []TopicPartition) outgoing {
 	req := kmsg.NewPtrStopReplicaRequest()
 	req.Version = rb.versions.stopReplica
-	req.ControllerID, req.ControllerEpoch = rb.id, c.epoch
+	req.ControllerID, req.ControllerEpoch = int32(rb.id), int32(c.epoch)
 	req.BrokerEpoch = c.brokers[broker].Epoch
 	req.DeletePartitions = remove
 	removed := map[TopicPartition]bool{}
@@ -188,7 +190,7 @@ func (rb requestBuilder) stopReplicaRequest(c *controllerContext, broker int32, 
 		t := &req.Topics[len(req.Topics)-1]
 		t.Partitions = append(t.Partitions, tp.Partition)
 		s := kmsg.NewStopReplicaRequestTopicPartitionState()
-		s.Partition, s.LeaderEpoch, s.Delete = tp.Partition, e.leaderEpoch, e.remove
+		s.Partition, s.LeaderEpoch, s.Delete = tp.Partition, int32(e.leaderEpoch), e.remove
 		t.PartitionStates = append(t.PartitionStates, s)
 	}
 	return outgoing{broker: broker, req: req, remove: removed}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -66,7 +67,7 @@ func TestAPartitionComesOnlineOnlyFromALegalState(t *testing.T) {
 // do not read configurations, and do not fail if they cannot be read.
 func TestOnlyElectionsOfOfflinePartitionsReadConfigurations(t *testing.T) {
 	h, a, _ := twoTopics(t)
-	offline := map[TopicPartition]zkstore.PartitionState{a: {Leader: noLeader, ISR: []int32{7}}}
+	offline := map[TopicPartition]zkstore.PartitionState{a: {Leader: metadata.NoBroker, ISR: []metadata.BrokerID{7}}}
 	for _, s := range []strategy{electPreferred, electReassign, electControlledShutdown} {
 		h.store.fail["Configs"] = errors.New("lost")
 		if allowed, err := h.m.partitions.uncleanAllowed(h.m.ctx, offline, s); err != nil || len(allowed) != 0 || h.store.fail["Configs"] == nil {
@@ -86,7 +87,7 @@ func TestADeletionFromAnEarlierTermIsIgnored(t *testing.T) {
 	p := kmsg.NewStopReplicaResponsePartition()
 	p.Topic = "a"
 	resp.Partitions = append(resp.Partitions, p)
-	for _, id := range []int32{0, 1} {
+	for _, id := range []metadata.BrokerID{0, 1} {
 		h.m.c.setReplicaState(replicaID{a, id}, replicaDeletionStarted)
 	}
 	h.put(stopReplicaAnswered{1, 1, map[TopicPartition]bool{a: true}, resp})
@@ -177,11 +178,11 @@ func TestAFailoverResumesTheRequestsToTheFormerController(t *testing.T) {
 	s := &scenario{t: t, h: h}
 	s.play("topic reassigned 0=0,1", "topic deleted 0=0,1", "topic elected 0=1,0", "answer",
 		"state elected-0 leader=0 isr=0,1")
-	h.store.reassignments = map[TopicPartition][]int32{{Topic: "reassigned"}: {1, 2}}
+	h.store.reassignments = map[TopicPartition][]metadata.BrokerID{{Topic: "reassigned"}: {1, 2}}
 	h.store.preferred = []TopicPartition{{Topic: "elected"}}
 	h.store.deletions["deleted"] = true
 	s.play("restart")
-	if a := h.store.topics["reassigned"].Partitions[0]; !slices.Equal(targetReplicas(a), []int32{1, 2}) {
+	if a := h.store.topics["reassigned"].Partitions[0]; !slices.Equal(targetReplicas(a), []metadata.BrokerID{1, 2}) {
 		t.Errorf("the reassignment was not started: %s", assignmentText(a))
 	}
 	if !h.m.c.deletionQueue.started["deleted"] {

@@ -152,7 +152,7 @@ func TestStopEndsAnEventThatIsAboutToWaitForZooKeeper(t *testing.T) {
 		}})
 		<-begun
 		c.Stop()
-		if c.IsActive() || c.ActiveControllerID() != noLeader {
+		if c.IsActive() || c.ActiveControllerID() != metadata.NoBroker {
 			t.Error("active after Stop")
 		}
 	})
@@ -203,7 +203,7 @@ func TestTimersOfATermEndWithIt(t *testing.T) {
 	})
 }
 
-func brokerInfo(id int32, epoch int64) zkstore.BrokerInfo {
+func brokerInfo(id metadata.BrokerID, epoch int64) zkstore.BrokerInfo {
 	return zkstore.BrokerInfo{ID: id, Epoch: epoch, Endpoints: []metadata.Endpoint{{Listener: "PLAINTEXT", Host: "host", Port: 9092}}}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/scenarios"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -108,7 +109,7 @@ func configure(t testing.TB, c *Config, args []string) {
 		case "rebalance":
 			c.AutoRebalance = value == "true"
 		case "id":
-			c.BrokerID = number(t, value)
+			c.BrokerID = id(t, value)
 		default:
 			t.Fatalf("no setting %q", key)
 		}
@@ -206,7 +207,7 @@ var commands = map[string]func(s *scenario, args []string){
 	},
 }
 
-func (s *scenario) id(args []string) int32 { return number(s.t, args[0]) }
+func (s *scenario) id(args []string) metadata.BrokerID { return id(s.t, args[0]) }
 
 func (s *scenario) restart() {
 	s.h.events, s.h.timers = nil, nil
@@ -244,11 +245,11 @@ func (s *scenario) writeState(args []string) {
 		key, value, _ := strings.Cut(arg, "=")
 		switch key {
 		case "leader":
-			st.Leader = number(s.t, value)
+			st.Leader = id(s.t, value)
 		case "epoch":
-			st.LeaderEpoch = number(s.t, value)
+			st.LeaderEpoch = metadata.LeaderEpoch(number(s.t, value))
 		case "cepoch":
-			st.ControllerEpoch = number(s.t, value)
+			st.ControllerEpoch = metadata.ControllerEpoch(number(s.t, value))
 		case "isr":
 			st.ISR = idList(s.t, value)
 		}
@@ -273,7 +274,7 @@ func (s *scenario) alter(args []string) {
 	if v := option(args, "v"); v != "" {
 		req.Version = int16(number(s.t, v))
 	}
-	req.BrokerID, req.BrokerEpoch = s.id(args), s.brokerEpoch(args)
+	req.BrokerID, req.BrokerEpoch = int32(s.id(args)), s.brokerEpoch(args)
 	tp := partitions(s.t, args[1:2])[0]
 	topic := kmsg.NewAlterPartitionRequestTopic()
 	topic.Topic = tp.Topic
@@ -281,7 +282,7 @@ func (s *scenario) alter(args []string) {
 	p := kmsg.NewAlterPartitionRequestTopicPartition()
 	p.Partition = tp.Partition
 	p.LeaderEpoch, p.PartitionEpoch = number(s.t, option(args, "epoch")), number(s.t, option(args, "version"))
-	p.NewISR = idList(s.t, option(args, "isr"))
+	p.NewISR = metadata.Int32s(idList(s.t, option(args, "isr")))
 	for _, id := range p.NewISR {
 		member := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
 		member.BrokerID, member.BrokerEpoch = id, -1
@@ -398,17 +399,19 @@ func number(t testing.TB, text string) int32 {
 	return int32(n)
 }
 
-func ids(t testing.TB, args []string) []int32 {
-	var list []int32
+func id(t testing.TB, text string) metadata.BrokerID { return metadata.BrokerID(number(t, text)) }
+
+func ids(t testing.TB, args []string) []metadata.BrokerID {
+	var list []metadata.BrokerID
 	for _, arg := range args {
-		list = append(list, number(t, arg))
+		list = append(list, id(t, arg))
 	}
 	return list
 }
 
-func idList(t testing.TB, text string) []int32 {
+func idList(t testing.TB, text string) []metadata.BrokerID {
 	if text == "" {
-		return []int32{}
+		return []metadata.BrokerID{}
 	}
 	return ids(t, strings.Split(text, ","))
 }
@@ -425,8 +428,8 @@ func partitions(t testing.TB, args []string) []TopicPartition {
 	return list
 }
 
-func targets(t testing.TB, args []string) map[TopicPartition][]int32 {
-	m := map[TopicPartition][]int32{}
+func targets(t testing.TB, args []string) map[TopicPartition][]metadata.BrokerID {
+	m := map[TopicPartition][]metadata.BrokerID{}
 	for _, arg := range args {
 		name, list, _ := strings.Cut(arg, "=")
 		key := partitions(t, []string{name})[0]

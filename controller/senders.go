@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
@@ -26,18 +27,18 @@ const resendPause = 100 * time.Millisecond
 // broker reaches a later one.
 type senders struct {
 	cfg   Config
-	epoch func() int32 // for log lines
+	epoch func() metadata.ControllerEpoch // for log lines
 	ended sync.WaitGroup
 
 	mu   sync.Mutex // guards byID
-	byID map[int32]*sender
+	byID map[metadata.BrokerID]*sender
 }
 
 func newSenders(cfg Config) *senders {
 	if cfg.Logger == nil {
 		cfg.Logger = kafkalog.Discard()
 	}
-	return &senders{cfg: cfg, epoch: func() int32 { return 0 }, byID: map[int32]*sender{}}
+	return &senders{cfg: cfg, epoch: func() metadata.ControllerEpoch { return 0 }, byID: map[metadata.BrokerID]*sender{}}
 }
 
 // Add starts a sender to b.
@@ -77,7 +78,7 @@ func (s *senders) Add(b zkstore.BrokerInfo) {
 }
 
 // Remove stops the sender to a broker without waiting for its goroutine.
-func (s *senders) Remove(id int32) {
+func (s *senders) Remove(id metadata.BrokerID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.byID[id]; p != nil {
@@ -97,7 +98,7 @@ func (s *senders) RemoveAll() {
 }
 
 // Send queues a request. It logs and drops a request to a broker without a sender.
-func (s *senders) Send(id int32, req kmsg.Request, answered func(kmsg.Response)) {
+func (s *senders) Send(id metadata.BrokerID, req kmsg.Request, answered func(kmsg.Response)) {
 	s.mu.Lock()
 	p := s.byID[id]
 	s.mu.Unlock()
@@ -119,12 +120,12 @@ type message struct {
 
 // sender sends requests to one broker.
 type sender struct {
-	id     int32  // broker id of the controller
-	node   string // host:port (id: 0 rack: null), for log lines
+	id     metadata.BrokerID // broker id of the controller
+	node   string            // host:port (id: 0 rack: null), for log lines
 	link   *peerlink.Link
 	log    kafkalog.Prefixed
-	term   func() int32    // the controller epoch, for log lines
-	ctx    context.Context // done when the broker is removed
+	term   func() metadata.ControllerEpoch // the controller epoch, for log lines
+	ctx    context.Context                 // done when the broker is removed
 	cancel context.CancelFunc
 	wake   chan struct{} // holds a token if messages may not be empty
 

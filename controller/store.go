@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -33,7 +34,7 @@ type Store interface {
 type electionStore interface {
 	BindSession(ctx context.Context) context.Context
 	Controller(ctx context.Context) (c zkstore.ControllerNode, exists bool, err error)
-	Elect(ctx context.Context, id int32) (zkstore.ControllerEpoch, error)
+	Elect(ctx context.Context, id metadata.BrokerID) (zkstore.ControllerEpochNode, error)
 	DeleteController(ctx context.Context, f zkstore.Fence) error
 }
 
@@ -52,14 +53,14 @@ type featureStore interface {
 }
 
 type producerIDStore interface {
-	AllocateProducerIDBlock(ctx context.Context, broker int32) (zkstore.ProducerIDBlock, error)
+	AllocateProducerIDBlock(ctx context.Context, broker metadata.BrokerID) (zkstore.ProducerIDBlock, error)
 }
 
 // brokerStore has the registrations of brokers.
 type brokerStore interface {
-	Brokers(ctx context.Context) (map[int32]zkstore.BrokerInfo, error)
-	BrokerIDs(ctx context.Context) ([]int32, error)
-	BrokerNode(ctx context.Context, id int32) (info *zkstore.BrokerInfo, owner int64, err error)
+	Brokers(ctx context.Context) (map[metadata.BrokerID]zkstore.BrokerInfo, error)
+	BrokerIDs(ctx context.Context) ([]metadata.BrokerID, error)
+	BrokerNode(ctx context.Context, id metadata.BrokerID) (info *zkstore.BrokerInfo, owner int64, err error)
 }
 
 // topicStore has the ids and assignments of topics.
@@ -96,14 +97,14 @@ type notificationStore interface {
 	ISRChangePartitions(ctx context.Context, nodes []string) ([]TopicPartition, error)
 	DeleteISRChanges(ctx context.Context, f zkstore.Fence, nodes []string) error
 	LogDirEvents(ctx context.Context) (nodes []string, err error)
-	LogDirEventBrokers(ctx context.Context, nodes []string) ([]int32, error)
+	LogDirEventBrokers(ctx context.Context, nodes []string) ([]metadata.BrokerID, error)
 	DeleteLogDirEvents(ctx context.Context, f zkstore.Fence, nodes []string) error
 }
 
 // reassignmentStore has /admin/reassign_partitions, through which old tools request reassignments.
 type reassignmentStore interface {
-	PartitionReassignments(ctx context.Context) (map[TopicPartition][]int32, error)
-	SetPartitionReassignments(ctx context.Context, f zkstore.Fence, r map[TopicPartition][]int32) error
+	PartitionReassignments(ctx context.Context) (map[TopicPartition][]metadata.BrokerID, error)
+	SetPartitionReassignments(ctx context.Context, f zkstore.Fence, r map[TopicPartition][]metadata.BrokerID) error
 }
 
 // preferredElectionStore has /admin/preferred_replica_election, through which old tools request
@@ -122,12 +123,12 @@ type Peers interface {
 	// Add opens a queue to a broker. It has no effect if the broker already has a queue.
 	Add(b zkstore.BrokerInfo)
 	// Remove drops the broker's queue with its requests.
-	Remove(id int32)
+	Remove(id metadata.BrokerID)
 	// RemoveAll drops all queues.
 	RemoveAll()
 	// Send appends a request to the broker's queue, or does nothing if the broker has no queue.
 	// answered may be nil. It is called in any goroutine, at most once.
-	Send(id int32, req kmsg.Request, answered func(kmsg.Response))
+	Send(id metadata.BrokerID, req kmsg.Request, answered func(kmsg.Response))
 }
 
 // Agenda takes the events that a Machine must process later.

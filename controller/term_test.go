@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 // If a session is lost before the first event is processed, this event is dropped. The broker must
@@ -156,7 +158,7 @@ func TestAnUnreadableConfigurationAffectsOnlyItsTopic(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		tp := TopicPartition{Topic: name}
 		s := h.store.states[tp]
-		s.ISR = []int32{1}
+		s.ISR = []metadata.BrokerID{1}
 		h.store.putState(tp, s)
 		h.m.c.setLeadership(tp, h.store.states[tp])
 	}
@@ -165,7 +167,7 @@ func TestAnUnreadableConfigurationAffectsOnlyItsTopic(t *testing.T) {
 	h.store.unregister(1)
 	h.run()
 	h.answer()
-	for name, want := range map[string]int32{"a": 0, "b": noLeader, "c": noLeader} {
+	for name, want := range map[string]metadata.BrokerID{"a": 0, "b": metadata.NoBroker, "c": metadata.NoBroker} {
 		if s := h.store.states[TopicPartition{Topic: name}]; s.Leader != want {
 			t.Errorf("the leader of %s is %d, want %d", name, s.Leader, want)
 		}

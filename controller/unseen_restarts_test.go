@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -13,7 +14,7 @@ func TestUnseenRestartsAreReplicasThatRegisteredAfterTheState(t *testing.T) {
 	p := newParts(t, 0, 1, 2) // registered with the epochs 101, 102 and 103
 	for topic, zxid := range map[string]int64{"before": 103, "between": 102, "after": 100, "deleted": 102} {
 		p.c.setAssignment(tp(topic, 0), replicas(0, 1, 2))
-		p.c.setLeadership(tp(topic, 0), zkstore.PartitionState{Leader: 2, ISR: []int32{0, 1, 2}, Zxid: zxid})
+		p.c.setLeadership(tp(topic, 0), zkstore.PartitionState{Leader: 2, ISR: []metadata.BrokerID{0, 1, 2}, Zxid: zxid})
 	}
 	p.c.deletionQueue.add("deleted")
 	p.c.setAssignment(tp("new", 0), replicas(0, 1, 2))

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // that answers control requests.
 type wireBroker struct {
 	t          *testing.T
-	id         int32
+	id         metadata.BrokerID
 	store      *zkstore.Store
 	controller *Controller
 	listener   net.Listener
@@ -54,7 +54,7 @@ func (l *logBuffer) String() string {
 	return l.text.String()
 }
 
-func startWireBroker(t *testing.T, connect string, id int32) *wireBroker {
+func startWireBroker(t *testing.T, connect string, id metadata.BrokerID) *wireBroker {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -141,7 +141,7 @@ func (b *wireBroker) answer(h *harness, req kmsg.Request) kmsg.Response {
 		b.controller.AlterPartition(req, func(resp *kmsg.AlterPartitionResponse) { answers <- resp })
 	case *kmsg.ControlledShutdownRequest:
 		resp := req.ResponseKind().(*kmsg.ControlledShutdownResponse)
-		b.controller.ControlledShutdown(req.BrokerID, req.BrokerEpoch, func(remaining []TopicPartition, err error) {
+		b.controller.ControlledShutdown(metadata.BrokerID(req.BrokerID), req.BrokerEpoch, func(remaining []TopicPartition, err error) {
 			resp.ErrorCode = int16(protocol.CodeOf(err))
 			for _, tp := range remaining {
 				p := kmsg.NewControlledShutdownResponsePartitionsRemaining()
@@ -152,7 +152,7 @@ func (b *wireBroker) answer(h *harness, req kmsg.Request) kmsg.Response {
 		})
 	case *kmsg.AllocateProducerIDsRequest:
 		resp := req.ResponseKind().(*kmsg.AllocateProducerIDsResponse)
-		b.controller.AllocateProducerIDs(req.BrokerID, req.BrokerEpoch, func(start int64, count int32, err error) {
+		b.controller.AllocateProducerIDs(metadata.BrokerID(req.BrokerID), req.BrokerEpoch, func(start int64, count int32, err error) {
 			resp.ErrorCode, resp.ProducerIDStart, resp.ProducerIDLen = int16(protocol.CodeOf(err)), start, count
 			answers <- resp
 		})

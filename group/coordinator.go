@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/storage"
@@ -87,7 +88,7 @@ func (c *Coordinator) spawn(work func()) bool {
 // partition is one partition of the offsets topic.
 type partition struct {
 	mu        sync.Mutex
-	epoch     int32 // the latest known leader epoch; -1: none
+	epoch     metadata.LeaderEpoch // the latest known leader epoch; -1: none
 	ownership ownership
 	groups    map[string]*entry
 	loadDone  chan struct{} // closed when the running load has ended; nil: no load runs

@@ -18,6 +18,7 @@ import (
 	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
@@ -683,7 +684,7 @@ func TestASlowAppendBlocksItsGroupOnly(t *testing.T) {
 			t.Errorf("offsets of the other group: %s", got)
 		}
 		led := TopicPartition{Topic: TopicName, Partition: c.PartitionFor(other)}
-		for epoch := int32(1); epoch < 4; epoch += 2 {
+		for epoch := metadata.LeaderEpoch(1); epoch < 4; epoch += 2 {
 			c.Resigned(led, epoch)
 			if got := fetched(t, c, other); got != "NOT_COORDINATOR" {
 				t.Errorf("after the end of the other partition's leadership: %s", got)

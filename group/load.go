@@ -6,13 +6,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
 )
 
 // BecameLeader starts loading the groups of a partition that this broker leads now. Until they are
 // loaded, requests for them are answered with COORDINATOR_LOAD_IN_PROGRESS.
-func (c *Coordinator) BecameLeader(id TopicPartition, epoch int32) {
+func (c *Coordinator) BecameLeader(id TopicPartition, epoch metadata.LeaderEpoch) {
 	p := c.partitionOf(id)
 	if p == nil {
 		return
@@ -44,7 +45,7 @@ func (c *Coordinator) BecameLeader(id TopicPartition, epoch int32) {
 // takes the groups' locks, which are held while records are appended. It does not wait for an
 // append, because earlier ones have returned before it is called (replication.LeadershipListener)
 // and later ones are refused.
-func (c *Coordinator) Resigned(id TopicPartition, epoch int32) {
+func (c *Coordinator) Resigned(id TopicPartition, epoch metadata.LeaderEpoch) {
 	p := c.partitionOf(id)
 	if p == nil {
 		return

@@ -4,13 +4,14 @@ import (
 	"math"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
 
 // Options are the settings of the coordinator. Each names the key under which Kafka documents it.
 type Options struct {
-	BrokerID int32 // broker.id
+	BrokerID metadata.BrokerID // broker.id
 	// Partitions is the number of partitions of the offsets topic: that of the existing topic
 	// when the broker starts, else offsets.topic.num.partitions. It does not change while the
 	// broker runs.

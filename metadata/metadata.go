@@ -27,7 +27,7 @@ type Endpoint struct {
 
 // Broker is a broker that the controller reports as live or shutting down.
 type Broker struct {
-	ID        int32
+	ID        BrokerID
 	Rack      *string
 	Endpoints map[string]Endpoint // by listener name
 }
@@ -35,13 +35,13 @@ type Broker struct {
 // Partition is the state of a partition as last sent by the controller. Its slices are never
 // changed.
 type Partition struct {
-	Leader          int32 // -1: none
-	LeaderEpoch     int32
-	ControllerEpoch int32
-	PartitionEpoch  int32 // version of the state znode
-	ISR             []int32
-	Replicas        []int32
-	Offline         []int32
+	Leader          BrokerID // NoBroker if none
+	LeaderEpoch     LeaderEpoch
+	ControllerEpoch ControllerEpoch
+	PartitionEpoch  PartitionEpoch // version of the state znode
+	ISR             []BrokerID
+	Replicas        []BrokerID
+	Offline         []BrokerID
 }
 
 // Topic is a topic with its partitions by index.
@@ -50,9 +50,6 @@ type Topic struct {
 	ID         TopicID
 	Partitions map[int32]*Partition
 }
-
-// NoController is Snapshot.ControllerID while no controller is known.
-const NoController int32 = -1
 
 // Snapshot is an immutable state of the cluster. Its maps must only be read.
 type Snapshot struct {
@@ -65,8 +62,8 @@ type Snapshot struct {
 	// the first partitions have arrived.
 	Complete bool
 
-	ControllerID int32
-	Brokers      map[int32]*Broker
+	ControllerID BrokerID // NoBroker while no controller is known
+	Brokers      map[BrokerID]*Broker
 	Topics       map[string]*Topic
 	Names        map[TopicID]string
 }
@@ -91,8 +88,8 @@ type Cache struct {
 func NewCache() *Cache {
 	c := &Cache{changed: make(chan struct{})}
 	c.current.Store(&Snapshot{
-		ControllerID: NoController,
-		Brokers:      map[int32]*Broker{},
+		ControllerID: NoBroker,
+		Brokers:      map[BrokerID]*Broker{},
 		Topics:       map[string]*Topic{},
 		Names:        map[TopicID]string{},
 	})
@@ -133,13 +130,9 @@ func (c *Cache) Await(ctx context.Context, timeout time.Duration, done func(*Sna
 	}
 }
 
-// leaderDuringDelete is the leader that UpdateMetadata sends for a partition of a topic being
-// deleted (LeaderAndIsr.LeaderDuringDelete in Kafka).
-const leaderDuringDelete = -2
-
-// Apply merges an UpdateMetadata request. It replaces the listed partitions (leader -2 removes
-// one), and always the brokers and the controller id. The caller must have checked the epochs of
-// the controller and the broker. Apply returns the removed partitions.
+// Apply merges an UpdateMetadata request. It replaces the listed partitions (LeaderDuringDelete
+// removes one), and always the brokers and the controller id. The caller must have checked the
+// epochs of the controller and the broker. Apply returns the removed partitions.
 func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,13 +140,13 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 	next := &Snapshot{
 		Heard:        true,
 		Complete:     old.Complete,
-		ControllerID: req.ControllerID,
+		ControllerID: BrokerID(req.ControllerID),
 		Brokers:      brokersOf(req),
 		Topics:       old.Topics,
 		Names:        old.Names,
 	}
 	if next.ControllerID < 0 {
-		next.ControllerID = NoController
+		next.ControllerID = NoBroker
 	}
 	if len(req.PartitionStates)+len(req.TopicStates) > 0 {
 		next.Topics = maps.Clone(old.Topics)
@@ -173,7 +166,7 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 		return t
 	}
 	put := func(t *Topic, s kmsg.UpdateMetadataRequestTopicPartition) {
-		if s.Leader == leaderDuringDelete {
+		if BrokerID(s.Leader) == LeaderDuringDelete {
 			if _, known := t.Partitions[s.Partition]; known {
 				delete(t.Partitions, s.Partition)
 				deleted = append(deleted, TopicPartition{t.Name, s.Partition})
@@ -182,11 +175,11 @@ func (c *Cache) Apply(req *kmsg.UpdateMetadataRequest) (deleted []TopicPartition
 		}
 		next.Complete = true
 		t.Partitions[s.Partition] = &Partition{
-			Leader: s.Leader, LeaderEpoch: s.LeaderEpoch, ControllerEpoch: s.ControllerEpoch,
-			PartitionEpoch: s.ZKVersion,
-			ISR:            append([]int32(nil), s.ISR...),
-			Replicas:       append([]int32(nil), s.Replicas...),
-			Offline:        append([]int32(nil), s.OfflineReplicas...),
+			Leader: BrokerID(s.Leader), LeaderEpoch: LeaderEpoch(s.LeaderEpoch), ControllerEpoch: ControllerEpoch(s.ControllerEpoch),
+			PartitionEpoch: PartitionEpoch(s.ZKVersion),
+			ISR:            append([]BrokerID(nil), BrokerIDs(s.ISR)...),
+			Replicas:       append([]BrokerID(nil), BrokerIDs(s.Replicas)...),
+			Offline:        append([]BrokerID(nil), BrokerIDs(s.OfflineReplicas)...),
 		}
 	}
 	for _, s := range req.PartitionStates { // v0-v4 have no ids, so a known id is kept
@@ -273,11 +266,11 @@ type TopicPartition struct {
 // String returns the name of the partition, such as topic-0.
 func (p TopicPartition) String() string { return p.Topic + "-" + strconv.Itoa(int(p.Partition)) }
 
-func brokersOf(req *kmsg.UpdateMetadataRequest) map[int32]*Broker {
-	brokers := make(map[int32]*Broker, len(req.LiveBrokers))
+func brokersOf(req *kmsg.UpdateMetadataRequest) map[BrokerID]*Broker {
+	brokers := make(map[BrokerID]*Broker, len(req.LiveBrokers))
 	for i := range req.LiveBrokers {
 		b := &req.LiveBrokers[i]
-		broker := &Broker{ID: b.ID, Rack: b.Rack, Endpoints: map[string]Endpoint{}}
+		broker := &Broker{ID: BrokerID(b.ID), Rack: b.Rack, Endpoints: map[string]Endpoint{}}
 		if b.Host != "" { // v0 has no endpoints
 			broker.Endpoints["PLAINTEXT"] = Endpoint{Listener: "PLAINTEXT", Host: b.Host, Port: b.Port}
 		}
@@ -288,7 +281,7 @@ func brokersOf(req *kmsg.UpdateMetadataRequest) map[int32]*Broker {
 			}
 			broker.Endpoints[name] = Endpoint{Listener: name, Host: e.Host, Port: e.Port, SecurityProtocol: e.SecurityProtocol}
 		}
-		brokers[b.ID] = broker
+		brokers[broker.ID] = broker
 	}
 	return brokers
 }

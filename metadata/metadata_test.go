@@ -44,7 +44,7 @@ func withBroker(req *kmsg.UpdateMetadataRequest, id int32, listener string) *kms
 
 func TestNewCacheKnowsNothing(t *testing.T) {
 	s := NewCache().Snapshot()
-	if s.ControllerID != NoController || len(s.Brokers) != 0 || s.Partition("t", 0) != nil {
+	if s.ControllerID != NoBroker || len(s.Brokers) != 0 || s.Partition("t", 0) != nil {
 		t.Errorf("%+v", s)
 	}
 }
@@ -70,7 +70,7 @@ func TestTheIDOfATopicOutlivesRequestsThatCannotHaveIDs(t *testing.T) {
 			t.Errorf("after v%d: id %x, names %v", version, got, s.Names)
 		}
 		if version < 5 {
-			again(leaderDuringDelete)
+			again(int32(LeaderDuringDelete))
 			again(1)
 			if got := c.Snapshot().Topics["t"].ID; got != (TopicID{}) {
 				t.Errorf("v%d: a topic created again has the id %x", version, got)
@@ -89,7 +89,7 @@ func TestUpdateReplacesListedPartitionsAndKeepsOthers(t *testing.T) {
 	if p := s.Partition("t", 0); p == nil || p.Leader != 1 {
 		t.Errorf("partition 0 %+v", p)
 	}
-	if p := s.Partition("t", 1); p == nil || p.Leader != 2 || p.LeaderEpoch != 5 || !slices.Equal(p.Replicas, []int32{2, 3}) {
+	if p := s.Partition("t", 1); p == nil || p.Leader != 2 || p.LeaderEpoch != 5 || !slices.Equal(p.Replicas, []BrokerID{2, 3}) {
 		t.Errorf("partition 1 %+v", p)
 	}
 	if p := before.Partition("t", 1); p.Leader != 1 {
@@ -121,7 +121,7 @@ func TestUnchangedMapsAreShared(t *testing.T) {
 	if now := c.Snapshot().Names; len(now) != 1 || now[TopicID{2}] != "t" || leader.Names[TopicID{1}] != "t" {
 		t.Errorf("after a change of id: %v, before %v", now, leader.Names)
 	}
-	c.Apply(update("t", TopicID{2}, partitionState("t", 0, leaderDuringDelete, 0), partitionState("t", 1, leaderDuringDelete, 0)))
+	c.Apply(update("t", TopicID{2}, partitionState("t", 0, int32(LeaderDuringDelete), 0), partitionState("t", 1, int32(LeaderDuringDelete), 0)))
 	if s := c.Snapshot(); len(s.Names) != 0 || len(s.Topics) != 0 {
 		t.Errorf("after deletion of the topic: %v and %v", s.Names, s.Topics)
 	}
@@ -134,7 +134,7 @@ func TestUpdateAlwaysReplacesBrokersAndController(t *testing.T) {
 	next.ControllerID = -1
 	c.Apply(next)
 	s := c.Snapshot()
-	if len(s.Brokers) != 1 || s.Brokers[2].Endpoints["SSL"].Port != 9092 || s.ControllerID != NoController {
+	if len(s.Brokers) != 1 || s.Brokers[2].Endpoints["SSL"].Port != 9092 || s.ControllerID != NoBroker {
 		t.Errorf("%+v", s)
 	}
 }
@@ -143,11 +143,11 @@ func TestLeaderMinusTwoRemovesPartitionsAndTheEmptyTopic(t *testing.T) {
 	c := NewCache()
 	id := TopicID{3}
 	c.Apply(update("t", id, partitionState("", 0, 1, 1), partitionState("", 1, 1, 1)))
-	deleted := c.Apply(update("t", id, partitionState("", 0, leaderDuringDelete, 1)))
+	deleted := c.Apply(update("t", id, partitionState("", 0, int32(LeaderDuringDelete), 1)))
 	if !slices.Equal(deleted, []TopicPartition{{"t", 0}}) || c.Snapshot().Partition("t", 1) == nil {
 		t.Errorf("deleted %v", deleted)
 	}
-	deleted = c.Apply(update("t", id, partitionState("", 1, leaderDuringDelete, 1), partitionState("", 7, leaderDuringDelete, 1)))
+	deleted = c.Apply(update("t", id, partitionState("", 1, int32(LeaderDuringDelete), 1), partitionState("", 7, int32(LeaderDuringDelete), 1)))
 	if !slices.Equal(deleted, []TopicPartition{{"t", 1}}) {
 		t.Errorf("deleted %v, want the partition that was known", deleted)
 	}
@@ -204,7 +204,7 @@ func TestASnapshotIsCompleteOnceAControllerHasSentPartitions(t *testing.T) {
 	check("at the start", false, false)
 	c.Apply(withBroker(update("", TopicID{}), 1, "A")) // the first request of a new controller
 	check("after the brokers", true, false)
-	c.Apply(update("gone", TopicID{1}, partitionState("", 0, leaderDuringDelete, 0)))
+	c.Apply(update("gone", TopicID{1}, partitionState("", 0, int32(LeaderDuringDelete), 0)))
 	check("after a deleted partition", true, false)
 	c.Apply(update("t", TopicID{1}, partitionState("", 0, 1, 1)))
 	check("after a partition", true, true)
@@ -274,7 +274,7 @@ func TestEveryNegativeControllerIsNone(t *testing.T) {
 	req := withBroker(update("", TopicID{}), 1, "A")
 	req.ControllerID = -3
 	c.Apply(req)
-	if id := c.Snapshot().ControllerID; id != NoController {
+	if id := c.Snapshot().ControllerID; id != NoBroker {
 		t.Errorf("controller %d", id)
 	}
 	req.ControllerID = 0

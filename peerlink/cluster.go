@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 // Cluster finds brokers for tools. It starts from bootstrap servers, learns the other brokers from
@@ -17,17 +19,17 @@ type Cluster struct {
 	cfg       Config // Address is not used
 	bootstrap []string
 
-	mu     sync.Mutex       // guards the fields below
-	links  map[string]*Link // by address
-	seed   string           // the address that answered last; it is tried first
-	addrs  map[int32]string // by broker id, from the last Metadata response
+	mu     sync.Mutex                   // guards the fields below
+	links  map[string]*Link             // by address
+	seed   string                       // the address that answered last; it is tried first
+	addrs  map[metadata.BrokerID]string // by broker id, from the last Metadata response
 	closed bool
 }
 
 // NewCluster returns a cluster that can be reached at any of the bootstrap addresses (host:port).
 // cfg applies to every link; its Address is ignored.
 func NewCluster(bootstrap []string, cfg Config) *Cluster {
-	return &Cluster{cfg: cfg, bootstrap: bootstrap, links: map[string]*Link{}, addrs: map[int32]string{}}
+	return &Cluster{cfg: cfg, bootstrap: bootstrap, links: map[string]*Link{}, addrs: map[metadata.BrokerID]string{}}
 }
 
 // Close closes all links.
@@ -84,16 +86,16 @@ func (c *Cluster) Metadata(ctx context.Context, topics []string) (*kmsg.Metadata
 	meta := resp.(*kmsg.MetadataResponse)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.addrs = make(map[int32]string, len(meta.Brokers))
+	c.addrs = make(map[metadata.BrokerID]string, len(meta.Brokers))
 	for _, b := range meta.Brokers {
-		c.addrs[b.NodeID] = net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
+		c.addrs[metadata.BrokerID(b.NodeID)] = net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
 	}
 	return meta, nil
 }
 
 // Broker returns the link to the broker with the given id. It sends a Metadata request if the id is
 // not known yet.
-func (c *Cluster) Broker(ctx context.Context, id int32) (*Link, error) {
+func (c *Cluster) Broker(ctx context.Context, id metadata.BrokerID) (*Link, error) {
 	address, known := c.address(id)
 	if !known {
 		if _, err := c.Metadata(ctx, []string{}); err != nil {
@@ -115,10 +117,10 @@ func (c *Cluster) Controller(ctx context.Context) (*Link, error) {
 	if meta.ControllerID < 0 {
 		return nil, errors.New("no controller is known")
 	}
-	return c.Broker(ctx, meta.ControllerID)
+	return c.Broker(ctx, metadata.BrokerID(meta.ControllerID))
 }
 
-func (c *Cluster) address(id int32) (string, bool) {
+func (c *Cluster) address(id metadata.BrokerID) (string, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	address, known := c.addrs[id]

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -139,7 +140,7 @@ func TestCloseEndsWaiting(t *testing.T) {
 
 type fakeStore struct{ zkstore.ProducerIDBlock }
 
-func (s fakeStore) AllocateProducerIDBlock(context.Context, int32) (zkstore.ProducerIDBlock, error) {
+func (s fakeStore) AllocateProducerIDBlock(context.Context, metadata.BrokerID) (zkstore.ProducerIDBlock, error) {
 	return s.ProducerIDBlock, nil
 }
 
@@ -229,7 +230,7 @@ func TestOnlyTheLastTenthOfABlockFetchesTheNext(t *testing.T) {
 
 type failingBlocks struct{}
 
-func (failingBlocks) AllocateProducerIDBlock(context.Context, int32) (zkstore.ProducerIDBlock, error) {
+func (failingBlocks) AllocateProducerIDBlock(context.Context, metadata.BrokerID) (zkstore.ProducerIDBlock, error) {
 	return zkstore.ProducerIDBlock{Start: 1, End: 1000}, zkstore.ErrSessionExpired
 }
 

@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"math"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -145,11 +146,11 @@ func (b Batch) lastOffsetDelta() int32 { return b.int32At(lastOffsetDeltaAt) }
 
 // PartitionLeaderEpoch returns the epoch of the leader that appended the batch, NoLeaderEpoch for
 // v0 and v1.
-func (b Batch) PartitionLeaderEpoch() int32 {
+func (b Batch) PartitionLeaderEpoch() metadata.LeaderEpoch {
 	if b.Magic() < 2 {
-		return NoLeaderEpoch
+		return metadata.NoLeaderEpoch
 	}
-	return b.int32At(leaderEpochAt)
+	return metadata.LeaderEpoch(b.int32At(leaderEpochAt))
 }
 
 // CRC returns the stored checksum: CRC-32C for v2, CRC-32 (IEEE) for v0 and v1.
@@ -324,9 +325,9 @@ func (b Batch) SetLastOffset(offset Offset) {
 
 // SetPartitionLeaderEpoch sets the leader epoch, which the checksum does not cover. It does nothing
 // for v0 and v1, which have no leader epoch.
-func (b Batch) SetPartitionLeaderEpoch(epoch int32) {
+func (b Batch) SetPartitionLeaderEpoch(epoch metadata.LeaderEpoch) {
 	if b.Magic() >= 2 {
-		b.putInt32(leaderEpochAt, epoch)
+		b.putInt32(leaderEpochAt, int32(epoch))
 	}
 }
 

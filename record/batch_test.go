@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -35,7 +36,7 @@ func TestSettersUpdateTheChecksum(t *testing.T) {
 		if b.LastOffset() != 500 {
 			t.Errorf("v%d: last offset %d", magic, b.LastOffset())
 		}
-		typ, timestamp, epoch := LogAppendTime, int64(12345), NoLeaderEpoch
+		typ, timestamp, epoch := LogAppendTime, int64(12345), metadata.NoLeaderEpoch
 		if magic == 0 {
 			typ, timestamp = NoTimestampType, NoTimestamp
 		}

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"math"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -18,7 +19,7 @@ type Options struct {
 	TimestampType TimestampType
 	LogAppendTime int64 // ms, if TimestampType is LogAppendTime
 	BaseOffset    Offset
-	LeaderEpoch   int32
+	LeaderEpoch   metadata.LeaderEpoch
 	ProducerID    int64
 	ProducerEpoch int16
 	BaseSequence  int32
@@ -36,7 +37,7 @@ const DefaultLevel = math.MinInt32
 // it.
 func Defaults() Options {
 	return Options{Magic: CurrentMagic, Level: DefaultLevel, TimestampType: CreateTime, LogAppendTime: NoTimestamp,
-		LeaderEpoch: NoLeaderEpoch, ProducerID: NoProducerID, ProducerEpoch: NoProducerEpoch, BaseSequence: NoSequence}
+		LeaderEpoch: metadata.NoLeaderEpoch, ProducerID: NoProducerID, ProducerEpoch: NoProducerEpoch, BaseSequence: NoSequence}
 }
 
 // validate returns an error for options that the format cannot express.
@@ -355,7 +356,7 @@ func writeHeader(h Batch, o Options, lastOffsetDelta int32, baseTimestamp, maxTi
 	}
 	h.putInt64(offsetAt, int64(o.BaseOffset))
 	h.putInt32(sizeAt, int32(len(h)-LogOverhead))
-	h.putInt32(leaderEpochAt, o.LeaderEpoch)
+	h.putInt32(leaderEpochAt, int32(o.LeaderEpoch))
 	h[MagicPosition] = byte(o.Magic)
 	binary.BigEndian.PutUint16(h[attributesAt:], uint16(attributes))
 	h.putInt32(lastOffsetDeltaAt, lastOffsetDelta)

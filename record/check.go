@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -19,10 +20,10 @@ const (
 // Check configures CheckAppend.
 type Check struct {
 	Origin           Origin
-	TopicPartition   string // as in messages: topic-partition
-	MaxBatchSize     int    // max.message.bytes; does not apply to FromReplication
-	LeaderEpoch      int32  // epoch of this leader, or of the follower's fetch
-	RequireMonotonic bool   // offsets are kept as given, so they must increase
+	TopicPartition   string               // as in messages: topic-partition
+	MaxBatchSize     int                  // max.message.bytes; does not apply to FromReplication
+	LeaderEpoch      metadata.LeaderEpoch // epoch of this leader, or of the follower's fetch
+	RequireMonotonic bool                 // offsets are kept as given, so they must increase
 }
 
 // Checked is the result of CheckAppend. Without any batch ValidBytes is 0.
@@ -37,9 +38,9 @@ type Checked struct {
 	// OffsetOfMaxTimestamp is the last offset of the first batch that has MaxTimestamp, or NoOffset
 	// without timestamps.
 	OffsetOfMaxTimestamp Offset
-	LastLeaderEpoch      int32 // NoLeaderEpoch if the last batch has none
-	Magic                int8  // of all batches, or MixedMagic
-	Codec                Codec // codec of the last compressed batch, or None
+	LastLeaderEpoch      metadata.LeaderEpoch // metadata.NoLeaderEpoch if the last batch has none
+	Magic                int8                 // of all batches, or MixedMagic
+	Codec                Codec                // codec of the last compressed batch, or None
 	Batches              int
 	ValidBytes           int // total size of the complete batches to append
 	// SkippedBatches is the number of batches that a follower must not append: the first batch
@@ -54,7 +55,7 @@ const MixedMagic int8 = -1
 
 func newChecked() Checked {
 	return Checked{FirstOffset: NoOffset, LastOffsetOfFirstBatch: NoOffset, LastOffset: NoOffset,
-		MaxTimestamp: NoTimestamp, OffsetOfMaxTimestamp: NoOffset, LastLeaderEpoch: NoLeaderEpoch, Magic: MixedMagic, Monotonic: true}
+		MaxTimestamp: NoTimestamp, OffsetOfMaxTimestamp: NoOffset, LastLeaderEpoch: metadata.NoLeaderEpoch, Magic: MixedMagic, Monotonic: true}
 }
 
 // FirstOrLastOffsetOfFirstBatch returns the best estimate of the start of the set that is possible

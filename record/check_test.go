@@ -7,11 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
 func TestCheckAppend(t *testing.T) {
-	batch := func(base Offset, epoch int32, codec Codec) []byte {
+	batch := func(base Offset, epoch metadata.LeaderEpoch, codec Codec) []byte {
 		o := batchOf(2, codec)
 		o.BaseOffset, o.LeaderEpoch = base, epoch
 		return made(t, o, 3)
@@ -36,7 +37,7 @@ func TestCheckAppend(t *testing.T) {
 		t.Errorf("offsets that the leader will assign: %+v, %v", got, err)
 	}
 	legacy := made(t, batchOf(1, Gzip), 4)
-	if got, err := CheckAppend(legacy, Check{MaxBatchSize: 1000}); err != nil || got.FirstOffset != NoOffset || got.FirstOrLastOffsetOfFirstBatch() != 3 || got.LastLeaderEpoch != NoLeaderEpoch {
+	if got, err := CheckAppend(legacy, Check{MaxBatchSize: 1000}); err != nil || got.FirstOffset != NoOffset || got.FirstOrLastOffsetOfFirstBatch() != 3 || got.LastLeaderEpoch != metadata.NoLeaderEpoch {
 		t.Errorf("a wrapper: %+v, %v", got, err)
 	}
 	if got, err := CheckAppend(nil, Check{}); err != nil || got.ValidBytes != 0 || got.LastOffset != NoOffset {

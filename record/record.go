@@ -26,7 +26,6 @@ const (
 	NoProducerID    = int64(-1)
 	NoProducerEpoch = int16(-1)
 	NoSequence      = int32(-1)
-	NoLeaderEpoch   = int32(-1)
 	CurrentMagic    = int8(2)
 )
 

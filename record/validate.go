@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -19,7 +20,7 @@ type Target struct {
 	TimestampAfterMax  int64 // ms
 	Compacted          bool  // records with a null key are refused
 	Origin             Origin
-	LeaderEpoch        int32
+	LeaderEpoch        metadata.LeaderEpoch
 	FirstOffset        Offset // the log end offset
 	NowMs              int64
 	MaxBatchSize       int  // max.message.bytes, checked for rebuilt batches; 0: no limit

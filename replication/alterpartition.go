@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -28,7 +29,7 @@ type ControllerCall interface {
 // AlterPartition is the ISRChanger that asks the controller. It has one request in flight, with all
 // queued changes. Create it with NewAlterPartition and Close it when the broker stops.
 type AlterPartition struct {
-	brokerID    int32
+	brokerID    metadata.BrokerID
 	brokerEpoch func() int64
 	controller  ControllerCall // nil: the program sends the requests itself; see Next
 	log         *logrus.Entry
@@ -43,7 +44,7 @@ var _ ISRChanger = (*AlterPartition)(nil)
 
 // NewAlterPartition returns an AlterPartition and starts its sender. If controller is nil, no
 // sender runs and the program drives the requests itself with Next, as the simulation does.
-func NewAlterPartition(brokerID int32, brokerEpoch func() int64, controller ControllerCall, logger *logrus.Logger) *AlterPartition {
+func NewAlterPartition(brokerID metadata.BrokerID, brokerEpoch func() int64, controller ControllerCall, logger *logrus.Logger) *AlterPartition {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &AlterPartition{brokerID: brokerID, brokerEpoch: brokerEpoch, controller: controller,
 		log: kafkalog.For(logger, "kafka.server.DefaultAlterPartitionManager"),
@@ -193,8 +194,8 @@ func (a *AlterPartition) answer(id TopicPartition, p *kmsg.AlterPartitionRespons
 	if w == nil {
 		return false
 	}
-	w.done(ISRAnswer{Err: protocol.ErrorCode(p.ErrorCode), Leader: p.LeaderID, LeaderEpoch: p.LeaderEpoch,
-		ISR: append([]int32(nil), p.ISR...), PartitionEpoch: p.PartitionEpoch})
+	w.done(ISRAnswer{Err: protocol.ErrorCode(p.ErrorCode), Leader: metadata.BrokerID(p.LeaderID), LeaderEpoch: metadata.LeaderEpoch(p.LeaderEpoch),
+		ISR: append([]metadata.BrokerID(nil), metadata.BrokerIDs(p.ISR)...), PartitionEpoch: metadata.PartitionEpoch(p.PartitionEpoch)})
 	return true
 }
 
@@ -202,7 +203,7 @@ func (a *AlterPartition) answer(id TopicPartition, p *kmsg.AlterPartitionRespons
 // topic has no id, so the version must be below 2.
 func (a *AlterPartition) request(batch []*waitingChange) (*kmsg.AlterPartitionRequest, map[TopicID]string) {
 	req := kmsg.NewPtrAlterPartitionRequest()
-	req.BrokerID, req.BrokerEpoch = a.brokerID, a.brokerEpoch()
+	req.BrokerID, req.BrokerEpoch = int32(a.brokerID), a.brokerEpoch()
 	names := map[TopicID]string{}
 	complete := true
 	topics := map[string]int{}
@@ -211,8 +212,9 @@ func (a *AlterPartition) request(batch []*waitingChange) (*kmsg.AlterPartitionRe
 		complete = complete && c.TopicID != (TopicID{})
 		names[c.TopicID] = c.Partition.Topic
 		p := kmsg.NewAlterPartitionRequestTopicPartition()
-		p.Partition, p.LeaderEpoch, p.PartitionEpoch, p.NewISR = c.Partition.Partition, c.LeaderEpoch, c.PartitionEpoch, c.ISR
-		for _, id := range c.ISR {
+		p.Partition, p.LeaderEpoch, p.PartitionEpoch = c.Partition.Partition, int32(c.LeaderEpoch), int32(c.PartitionEpoch)
+		p.NewISR = metadata.Int32s(c.ISR)
+		for _, id := range p.NewISR {
 			member := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
 			member.BrokerID, member.BrokerEpoch = id, -1
 			p.NewEpochISR = append(p.NewEpochISR, member)

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -70,7 +71,7 @@ func refuseAll(code protocol.ErrorCode) func(*kmsg.AlterPartitionRequest) (*kmsg
 
 func change(topic string, partition int32, isr ...int32) ISRChange {
 	return ISRChange{Partition: TopicPartition{Topic: topic, Partition: partition}, TopicID: TopicID{1, topic[0]},
-		LeaderEpoch: 3, PartitionEpoch: 7, ISR: isr}
+		LeaderEpoch: 3, PartitionEpoch: 7, ISR: metadata.BrokerIDs(isr)}
 }
 
 func withAlterPartition(t *testing.T, test func(*testing.T, *AlterPartition, *controllerStub)) {
@@ -114,7 +115,7 @@ func TestAlterPartitionSendsQueuedChangesInOneRequest(t *testing.T) {
 		if partitions < 2 {
 			t.Errorf("the second request has %d partitions, want both queued ones", partitions)
 		}
-		if got := answers["b-0"]; got.Err != protocol.None || !slices.Equal(got.ISR, []int32{1, 3}) || got.PartitionEpoch != 8 {
+		if got := answers["b-0"]; got.Err != protocol.None || !slices.Equal(got.ISR, []metadata.BrokerID{1, 3}) || got.PartitionEpoch != 8 {
 			t.Errorf("answer for b-0: %+v", got)
 		}
 		if len(answers) != 3 {

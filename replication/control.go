@@ -9,16 +9,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
-)
-
-// Leader epochs in StopReplica that pass every check: the topic is being deleted, or the request's
-// version has no epochs.
-const (
-	epochDuringDelete int32 = -2
-	epochNotGiven     int32 = -1
 )
 
 // staleBrokerEpoch reports whether a control request was meant for an earlier registration of this
@@ -30,7 +24,7 @@ func (m *Manager) staleBrokerEpoch(requested int64) bool {
 
 // acceptControllerLocked stores the controller's epoch. It returns false if a newer controller has
 // already sent a request. The caller must hold control.
-func (m *Manager) acceptControllerLocked(epoch int32) bool {
+func (m *Manager) acceptControllerLocked(epoch metadata.ControllerEpoch) bool {
 	if epoch < m.controllerEpoch {
 		return false
 	}
@@ -50,7 +44,7 @@ func (m *Manager) BecomeLeaderOrFollower(req *kmsg.LeaderAndISRRequest, correlat
 	defer m.control.Unlock()
 	entries := leaderAndISREntries(req)
 	m.stateLog.Infof("Handling LeaderAndIsr request correlationId %d from controller %d for %d partitions", correlationID, req.ControllerID, len(entries))
-	if !m.acceptControllerLocked(req.ControllerEpoch) {
+	if !m.acceptControllerLocked(metadata.ControllerEpoch(req.ControllerEpoch)) {
 		m.stateLog.Warnf("Ignoring LeaderAndIsr request from controller %d with correlation id %d since its controller epoch %d is old. Latest known controller epoch is %d",
 			req.ControllerID, correlationID, req.ControllerEpoch, m.controllerEpoch)
 		return refuseLeaderAndISR(req, protocol.StaleControllerEpoch)
@@ -106,7 +100,7 @@ func (c *roleChange) admit(e *roleEntry) {
 		return
 	}
 	log := m.cfg.Logs.Log(e.id)
-	epoch := noEpoch
+	epoch := metadata.NoLeaderEpoch
 	if known != nil {
 		epoch = known.State().LeaderEpoch
 	}
@@ -276,9 +270,11 @@ func leaderAndISREntries(req *kmsg.LeaderAndISRRequest) []roleEntry {
 		for i := range states {
 			s := &states[i]
 			entries = append(entries, roleEntry{id: TopicPartition{Topic: topic, Partition: s.Partition}, role: role{
-				topicID: id, controllerEpoch: s.ControllerEpoch, leader: s.Leader, leaderEpoch: s.LeaderEpoch,
-				partitionEpoch: s.ZKVersion, isr: slices.Clone(s.ISR), replicas: slices.Clone(s.Replicas),
-				adding: slices.Clone(s.AddingReplicas), removing: slices.Clone(s.RemovingReplicas),
+				topicID: id, controllerEpoch: metadata.ControllerEpoch(s.ControllerEpoch),
+				leader: metadata.BrokerID(s.Leader), leaderEpoch: metadata.LeaderEpoch(s.LeaderEpoch),
+				partitionEpoch: metadata.PartitionEpoch(s.ZKVersion),
+				isr:            slices.Clone(metadata.BrokerIDs(s.ISR)), replicas: slices.Clone(metadata.BrokerIDs(s.Replicas)),
+				adding: slices.Clone(metadata.BrokerIDs(s.AddingReplicas)), removing: slices.Clone(metadata.BrokerIDs(s.RemovingReplicas)),
 				isNew: s.IsNew,
 			}})
 		}
@@ -340,7 +336,7 @@ func (m *Manager) StopReplica(req *kmsg.StopReplicaRequest, correlationID int32)
 	defer m.control.Unlock()
 	stops := stopEntries(req)
 	m.stateLog.Infof("Handling StopReplica request correlationId %d from controller %d for %d partitions", correlationID, req.ControllerID, len(stops))
-	if !m.acceptControllerLocked(req.ControllerEpoch) {
+	if !m.acceptControllerLocked(metadata.ControllerEpoch(req.ControllerEpoch)) {
 		m.stateLog.Warnf("Ignoring StopReplica request from controller %d with correlation id %d since its controller epoch %d is old. Latest known controller epoch is %d",
 			req.ControllerID, correlationID, req.ControllerEpoch, m.controllerEpoch)
 		resp.ErrorCode = int16(protocol.StaleControllerEpoch)
@@ -367,28 +363,28 @@ func (m *Manager) StopReplica(req *kmsg.StopReplicaRequest, correlationID int32)
 
 type stopEntry struct {
 	id          TopicPartition
-	leaderEpoch int32
+	leaderEpoch metadata.LeaderEpoch
 	delete      bool
 	code        protocol.ErrorCode
 }
 
 func stopEntries(req *kmsg.StopReplicaRequest) []stopEntry {
 	var stops []stopEntry
-	add := func(topic string, partition, epoch int32, del bool) {
+	add := func(topic string, partition int32, epoch metadata.LeaderEpoch, del bool) {
 		stops = append(stops, stopEntry{id: TopicPartition{Topic: topic, Partition: partition}, leaderEpoch: epoch, delete: del})
 	}
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		switch {
 		case req.Version == 0:
-			add(t.Topic, t.Partition, epochNotGiven, req.DeletePartitions)
+			add(t.Topic, t.Partition, metadata.NoLeaderEpoch, req.DeletePartitions)
 		case req.Version < 3:
 			for _, partition := range t.Partitions {
-				add(t.Topic, partition, epochNotGiven, req.DeletePartitions)
+				add(t.Topic, partition, metadata.NoLeaderEpoch, req.DeletePartitions)
 			}
 		default:
 			for _, s := range t.PartitionStates {
-				add(t.Topic, s.Partition, s.LeaderEpoch, s.Delete)
+				add(t.Topic, s.Partition, metadata.LeaderEpoch(s.LeaderEpoch), s.Delete)
 			}
 		}
 	}
@@ -405,7 +401,7 @@ func (m *Manager) admitStop(s *stopEntry) protocol.ErrorCode {
 		return protocol.KafkaStorageError
 	}
 	epoch := p.State().LeaderEpoch
-	if s.leaderEpoch == epochDuringDelete || s.leaderEpoch == epochNotGiven || s.leaderEpoch >= epoch {
+	if s.leaderEpoch == metadata.EpochDuringDelete || s.leaderEpoch == metadata.NoLeaderEpoch || s.leaderEpoch >= epoch {
 		return protocol.None
 	}
 	m.stateLog.Warnf("Ignoring StopReplica request (delete=%t) for partition %s since its associated leader epoch %d is smaller than the current leader epoch %d", s.delete, s.id, s.leaderEpoch, epoch)
@@ -433,7 +429,7 @@ func (m *Manager) stopAll(stops []stopEntry) {
 			m.hosted.remove(s.id)
 			p.retire(protocol.NotLeaderOrFollower)
 			for _, l := range m.cfg.Leaders {
-				l.Resigned(s.id, noEpoch)
+				l.Resigned(s.id, metadata.NoLeaderEpoch)
 			}
 		}
 		deleted, ids = append(deleted, s), append(ids, s.id)
@@ -461,7 +457,7 @@ func (m *Manager) UpdateMetadata(req *kmsg.UpdateMetadataRequest, correlationID 
 	}
 	m.control.Lock()
 	defer m.control.Unlock()
-	if !m.acceptControllerLocked(req.ControllerEpoch) {
+	if !m.acceptControllerLocked(metadata.ControllerEpoch(req.ControllerEpoch)) {
 		m.stateLog.Warnf("Received update metadata request with correlation id %d from an old controller %d with epoch %d. Latest known controller epoch is %d",
 			correlationID, req.ControllerID, req.ControllerEpoch, m.controllerEpoch)
 		resp.ErrorCode = int16(protocol.StaleControllerEpoch)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -98,7 +99,7 @@ func TestLeaderAndIsrPerPartitionChecks(t *testing.T) {
 	if code := b.control(roleOf(0, ourID, 5, []int32{ourID, 2}, ourID)); code != protocol.StaleControllerEpoch {
 		t.Errorf("equal leader epoch: %s", code)
 	}
-	if got := b.partition().State().ISR; !slices.Equal(got, []int32{ourID, 2}) {
+	if got := b.partition().State().ISR; !slices.Equal(got, []metadata.BrokerID{ourID, 2}) {
 		t.Errorf("the equal epoch changed the in-sync replicas to %v", got)
 	}
 	if code := b.control(roleOf(0, 2, 6, []int32{2, 3}, 2)); code != protocol.UnknownTopicOrPartition {
@@ -218,7 +219,7 @@ func TestListenersAreNotifiedOfGainedAndLostLeadership(t *testing.T) {
 		t.Fatal(code)
 	}
 	b.lead(4, []int32{ourID, 2}, ourID, 2)
-	b.stopReplica(0, epochDuringDelete, true)
+	b.stopReplica(0, int32(metadata.EpochDuringDelete), true)
 	want := []string{"lead t-0 1", "resign t-0 3", "lead t-0 4", "resign t-0 -1"}
 	if !slices.Equal(b.notified, want) {
 		t.Errorf("notified of %v, want %v", b.notified, want)
@@ -247,7 +248,7 @@ func (b *testBroker) stopReplica(partition, leaderEpoch int32, del bool) protoco
 func TestAStoppedOrLedPartitionIsNoLongerFetched(t *testing.T) {
 	for what, end := range map[string]func(b *testBroker){
 		"stopped": func(b *testBroker) { b.stopReplica(0, 5, false) },
-		"deleted": func(b *testBroker) { b.stopReplica(0, epochDuringDelete, true) },
+		"deleted": func(b *testBroker) { b.stopReplica(0, int32(metadata.EpochDuringDelete), true) },
 		"led":     func(b *testBroker) { b.lead(6, []int32{ourID, 2}, ourID, 2) },
 	} {
 		b := newTestBrokerOn(t, vfs.NewMem(), []string{testDir, otherDir})
@@ -306,7 +307,7 @@ func TestStopReplicaChecksTheEpochAndDeletes(t *testing.T) {
 	if s := b.partition().State(); !s.Leading || s.LeaderEpoch != 5 {
 		t.Errorf("without delete the role changed: %+v", s)
 	}
-	if code := b.stopReplica(0, epochNotGiven, true); code != protocol.None {
+	if code := b.stopReplica(0, int32(metadata.NoLeaderEpoch), true); code != protocol.None {
 		t.Errorf("no epoch: %s", code)
 	}
 	if _, err := b.Partition(testTopic, 0); protocol.CodeOf(err) != protocol.NotLeaderOrFollower {
@@ -315,7 +316,7 @@ func TestStopReplicaChecksTheEpochAndDeletes(t *testing.T) {
 	if b.logs.Log(TopicPartition{Topic: testTopic}) != nil {
 		t.Error("the log still exists")
 	}
-	if code := b.stopReplica(2, epochDuringDelete, true); code != protocol.None {
+	if code := b.stopReplica(2, int32(metadata.EpochDuringDelete), true); code != protocol.None {
 		t.Errorf("not hosted: %s", code)
 	}
 }
@@ -325,7 +326,7 @@ func TestStopReplicaDeletesALogWithoutARole(t *testing.T) {
 	if _, err := b.logs.GetOrCreate(TopicPartition{Topic: testTopic}, testTopicID, b.topicDefaults(), true); err != nil {
 		t.Fatal(err)
 	}
-	if code := b.stopReplica(0, epochDuringDelete, true); code != protocol.None {
+	if code := b.stopReplica(0, int32(metadata.EpochDuringDelete), true); code != protocol.None {
 		t.Fatal(code)
 	}
 	if b.logs.Log(TopicPartition{Topic: testTopic}) != nil {
@@ -336,12 +337,12 @@ func TestStopReplicaDeletesALogWithoutARole(t *testing.T) {
 func TestFollowerWithoutALiveLeaderOnlyGetsALog(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID)
-	for _, leader := range []int32{2, noLeader} {
+	for _, leader := range []int32{2, int32(metadata.NoBroker)} {
 		if code := b.control(roleOf(0, leader, 3, []int32{ourID, 2}, 2)); code != protocol.None {
 			t.Errorf("leader %d: %s", leader, code)
 		}
 		s := b.partition().State()
-		if s.LeaderEpoch != noEpoch || s.Leader != noLeader || b.partition().Log() == nil {
+		if s.LeaderEpoch != metadata.NoLeaderEpoch || s.Leader != metadata.NoBroker || b.partition().Log() == nil {
 			t.Errorf("leader %d: %+v", leader, s)
 		}
 	}
@@ -447,7 +448,7 @@ func TestFailedDirectoryTakesItsPartitionsOffline(t *testing.T) {
 	if code := b.control(roleOf(0, ourID, 9, []int32{ourID}, ourID)); code != protocol.KafkaStorageError {
 		t.Errorf("LeaderAndIsr: %s", code)
 	}
-	if code := b.stopReplica(0, epochDuringDelete, true); code != protocol.KafkaStorageError {
+	if code := b.stopReplica(0, int32(metadata.EpochDuringDelete), true); code != protocol.KafkaStorageError {
 		t.Errorf("StopReplica: %s", code)
 	}
 	if c := b.Counts(); c.Offline != 1 || c.Leaders != 0 {
@@ -611,7 +612,7 @@ func TestAPartitionThatGoesOfflineDuringALeaderAndIsrStaysOffline(t *testing.T) 
 func TestAFailureDoesNotBringBackADeletedPartition(t *testing.T) {
 	b := alone(t)
 	p, failed := b.partition(), b.partitionsIn(testDir)
-	if code := b.stopReplica(0, epochDuringDelete, true); code != protocol.None {
+	if code := b.stopReplica(0, int32(metadata.EpochDuringDelete), true); code != protocol.None {
 		t.Fatal(code)
 	}
 	b.takeOffline(failed)
@@ -635,14 +636,14 @@ func TestPitfallController17_AFailureWhileBecomingLeaderKeepsTheOldEpoch(t *test
 		if code := b.control(roleOf(0, leader, 5, []int32{ourID, 2}, ourID, 2)); code != protocol.UnknownServerError {
 			t.Errorf("leader %d: %s although the configuration could not be read", leader, code)
 		}
-		if s := b.partition().State(); s.LeaderEpoch != noEpoch || s.Leading || s.Leader != noLeader {
+		if s := b.partition().State(); s.LeaderEpoch != metadata.NoLeaderEpoch || s.Leading || s.Leader != metadata.NoBroker {
 			t.Errorf("leader %d: partially changed state: %+v", leader, s)
 		}
 		b.configErr = nil
 		if code := b.control(roleOf(0, leader, 5, []int32{ourID, 2}, ourID, 2)); code != protocol.None {
 			t.Errorf("leader %d: the same epoch again: %s", leader, code)
 		}
-		if s := b.partition().State(); s.LeaderEpoch != 5 || s.Leader != leader {
+		if s := b.partition().State(); s.LeaderEpoch != 5 || s.Leader != metadata.BrokerID(leader) {
 			t.Errorf("leader %d: %+v", leader, s)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -19,8 +20,8 @@ type PartitionAsk struct {
 	LogStartOffset     record.Offset // a follower's; -1 from consumers
 	Partition          int32
 	MaxBytes           int32
-	CurrentLeaderEpoch int32 // -1: unchecked
-	LastFetchedEpoch   int32 // -1: no check for divergence
+	CurrentLeaderEpoch metadata.LeaderEpoch // -1: unchecked
+	LastFetchedEpoch   metadata.LeaderEpoch // -1: no check for divergence
 }
 
 // PartitionFetch is one partition of a fetch: first the request, then the response.
@@ -43,7 +44,7 @@ type PartitionFetch struct {
 	Omitted bool
 	// PreferredReadReplica is the broker that the consumer should read from instead; -1: none. If
 	// it is set, the response has no data.
-	PreferredReadReplica int32
+	PreferredReadReplica metadata.BrokerID
 	// HighWatermark, LastStable and LogStart are the leader's, sampled before the read; -1 after an
 	// error.
 	HighWatermark record.Offset
@@ -56,13 +57,13 @@ type PartitionFetch struct {
 	Converted []byte
 
 	partition *Partition
-	member    *sessionPartition // of an incremental session; otherwise nil
-	order     uint64            // order of member when it was listed
-	leaderEnd record.Offset     // this broker's log end before the read
-	readEpoch int32             // this broker's leader epoch at the read
-	atEnd     bool              // the reader is at the end of what it may read and, if it is a follower, in sync
-	changed   bool              // an event happened since ready looked at the partition
-	available int64             // in bytes, as ready found
+	member    *sessionPartition    // of an incremental session; otherwise nil
+	order     uint64               // order of member when it was listed
+	leaderEnd record.Offset        // this broker's log end before the read
+	readEpoch metadata.LeaderEpoch // this broker's leader epoch at the read
+	atEnd     bool                 // the reader is at the end of what it may read and, if it is a follower, in sync
+	changed   bool                 // an event happened since ready looked at the partition
+	available int64                // in bytes, as ready found
 }
 
 // RecordBytes returns the size of the records to send.
@@ -103,8 +104,8 @@ func (f *PartitionFetch) bare(code protocol.ErrorCode) {
 // when the response is written.
 type Fetch struct {
 	Version      int16
-	ReplicaID    int32 // the follower's broker id; negative for consumers
-	ReplicaEpoch int64 // the broker epoch that the follower claims, or -1
+	ReplicaID    metadata.BrokerID // the follower's broker id; negative for consumers
+	ReplicaEpoch int64             // the broker epoch that the follower claims, or -1
 	MaxWait      time.Duration
 	MinBytes     int32
 	MaxBytes     int32
@@ -478,7 +479,7 @@ func divergence(log *storage.Log, want *PartitionFetch) (bool, error) {
 	}
 	if epoch < want.LastFetchedEpoch || end < want.FetchOffset {
 		want.HasDiverged = true
-		want.Diverged = protocol.EpochEndOffset{Epoch: epoch, EndOffset: int64(end)}
+		want.Diverged = protocol.EpochEndOffset{Epoch: int32(epoch), EndOffset: int64(end)}
 	}
 	return want.HasDiverged, nil
 }

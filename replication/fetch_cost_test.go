@@ -91,7 +91,7 @@ func (b *hostOfMany) assign(t testing.TB, partitions int, leader int32) {
 // sessionClient is the client of a fetch session on the topic's partitions.
 type sessionClient struct {
 	b         *hostOfMany
-	replica   int32 // -1: consumer
+	replica   metadata.BrokerID // -1: consumer
 	id, epoch int32
 	busy      record.Offset // next offset of partition 0
 	asked     record.Offset // offset of partition 0 in the session
@@ -192,7 +192,7 @@ func TestARoundLooksOnlyAtChangedPartitions(t *testing.T) {
 		follower.open(t, partitions)
 		c := follower
 		if replica < 0 {
-			c = &sessionClient{b: b, replica: replica}
+			c = &sessionClient{b: b, replica: metadata.BrokerID(replica)}
 			c.open(t, partitions)
 		}
 		f := c.fetch()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
@@ -32,7 +33,7 @@ type twins struct {
 
 // twinPartition is the controller's view of a partition.
 type twinPartition struct {
-	epoch  int32
+	epoch  metadata.LeaderEpoch
 	leader int32
 	gone   bool // deleted
 	hidden bool // not in the metadata
@@ -43,7 +44,7 @@ type twinPartition struct {
 // twinReader is a client with one fetch session on each twin.
 type twinReader struct {
 	name      string
-	replica   int32
+	replica   metadata.BrokerID
 	committed bool
 	rack      string
 	id        [2]int32
@@ -119,7 +120,7 @@ func (w *twins) role(p, leader int32, isr ...int32) {
 		x.open = false
 	}
 	w.each(func(b *hostOfMany) {
-		takeRoles(w.t, b.Manager, roleOf(p, leader, x.epoch, []int32{ourID, 2, 3}, append([]int32{leader}, isr...)...))
+		takeRoles(w.t, b.Manager, roleOf(p, leader, int32(x.epoch), []int32{ourID, 2, 3}, append([]int32{leader}, isr...)...))
 	})
 }
 
@@ -244,7 +245,7 @@ func (w *twins) happen() string {
 		topic := kmsg.NewStopReplicaRequestTopic()
 		topic.Topic = testTopic
 		s := kmsg.NewStopReplicaRequestTopicPartitionState()
-		s.Partition, s.LeaderEpoch, s.Delete = p, epochDuringDelete, true
+		s.Partition, s.LeaderEpoch, s.Delete = p, int32(metadata.EpochDuringDelete), true
 		topic.PartitionStates = append(topic.PartitionStates, s)
 		req.Topics = append(req.Topics, topic)
 		w.each(func(b *hostOfMany) { b.StopReplica(req, 1) })
@@ -314,7 +315,7 @@ func (w *twins) begin(x *twinReader) {
 		ask := PartitionAsk{Topic: testTopic, TopicID: testTopicID, Partition: p, FetchOffset: x.offsets[p], MaxBytes: 1 << 20,
 			LogStartOffset: -1, CurrentLeaderEpoch: w.parts[p].epoch, LastFetchedEpoch: -1}
 		if w.r.IntN(60) == 0 {
-			ask.CurrentLeaderEpoch += int32(w.r.IntN(3)) - 1
+			ask.CurrentLeaderEpoch += metadata.LeaderEpoch(w.r.IntN(3)) - 1
 		}
 		if w.r.IntN(60) == 0 {
 			ask.TopicID[15]++
@@ -323,7 +324,7 @@ func (w *twins) begin(x *twinReader) {
 			ask.LogStartOffset = min(x.offsets[p], record.Offset(w.r.IntN(2)))
 		}
 		if w.r.IntN(4) > 0 {
-			ask.LastFetchedEpoch = max(1, w.parts[p].epoch-int32(w.r.IntN(2)))
+			ask.LastFetchedEpoch = max(1, w.parts[p].epoch-metadata.LeaderEpoch(w.r.IntN(2)))
 		}
 		old, has := x.asked[p]
 		if has && ask != old && w.r.IntN(3) == 0 || !has && len(x.asked) > 1 && w.r.IntN(2) == 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
@@ -204,7 +205,7 @@ func TestWaitingFetchEndsOnMinBytesErrorsAndDeletion(t *testing.T) {
 	t.Run("deleted", func(t *testing.T) {
 		b := alone(t)
 		answered := b.wait(0)
-		b.stopReplica(0, epochDuringDelete, true)
+		b.stopReplica(0, int32(metadata.EpochDuringDelete), true)
 		if f := within(t, "the fetch's answer", answered); f.Partitions[0].Code != protocol.NotLeaderOrFollower {
 			t.Errorf("%s", f.Partitions[0].Code)
 		}
@@ -581,16 +582,16 @@ func TestATruncationWakesAParkedFetch(t *testing.T) {
 		refill    int
 		want      func(*PartitionFetch) bool
 	}{
-		"shorter": {noEpoch, 1, func(p *PartitionFetch) bool { return p.Code == protocol.OffsetOutOfRange }},
+		"shorter": {int32(metadata.NoLeaderEpoch), 1, func(p *PartitionFetch) bool { return p.Code == protocol.OffsetOutOfRange }},
 		"same length": {3, 2, func(p *PartitionFetch) bool {
 			return p.HasDiverged && p.Diverged.Epoch == 3 && p.Diverged.EndOffset == 2
 		}},
-		"longer, no epoch": {noEpoch, 3, func(p *PartitionFetch) bool { return p.Code == protocol.None && p.Data.Length > 0 }},
+		"longer, no epoch": {int32(metadata.NoLeaderEpoch), 3, func(p *PartitionFetch) bool { return p.Code == protocol.None && p.Data.Length > 0 }},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := playLeader(t)
 			l.nextFetch().send(append(batch(t, 2, at(0, 3)), batch(t, 2, at(2, 3))...), 4)
-			answered := l.wait(4, func(f *Fetch) { f.Partitions[0].LastFetchedEpoch = c.lastEpoch })
+			answered := l.wait(4, func(f *Fetch) { f.Partitions[0].LastFetchedEpoch = metadata.LeaderEpoch(c.lastEpoch) })
 			l.announce(4)
 			synctest.Wait() // the consumer has looked and found nothing
 			l.nextFetch().answer(func(p *kmsg.FetchResponseTopicPartition) {

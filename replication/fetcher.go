@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/record"
 )
@@ -20,9 +21,9 @@ type following struct {
 	id        TopicPartition
 	partition *Partition
 	topicID   TopicID
-	epoch     int32         // leader epoch in which the partition follows; every request carries it
-	offset    record.Offset // next offset to fetch; the log end while fetching
-	lastEpoch int32         // of the log's last batch if the leader checks for divergence; otherwise -1
+	epoch     metadata.LeaderEpoch // leader epoch in which the partition follows; every request carries it
+	offset    record.Offset        // next offset to fetch; the log end while fetching
+	lastEpoch metadata.LeaderEpoch // of the log's last batch if the leader checks for divergence; otherwise -1
 	// truncating: OffsetForLeaderEpoch or a truncation to the high watermark must come first.
 	truncating bool
 	delayed    time.Time // no request before this time
@@ -366,7 +367,7 @@ func (f *fetcher) lookAtLocked(p *following, now time.Time) (again bool) {
 	}
 	ask := PartitionAsk{Topic: p.id.Topic, TopicID: p.topicID, Partition: p.id.Partition, FetchOffset: p.offset,
 		LogStartOffset: log.Offsets().LogStart, MaxBytes: f.m.opts.FetchPartitionBytes,
-		CurrentLeaderEpoch: p.epoch, LastFetchedEpoch: noEpoch}
+		CurrentLeaderEpoch: p.epoch, LastFetchedEpoch: metadata.NoLeaderEpoch}
 	if f.m.opts.PeerVersions.TruncateOnFetch {
 		ask.LastFetchedEpoch = p.lastEpoch
 	}
@@ -402,9 +403,9 @@ func (f *fetcher) request() *kmsg.FetchRequest {
 	req.Version = version
 	req.IsolationLevel = 0
 	if version >= 15 { // a tagged field that leaders refuse in earlier versions
-		req.ReplicaState.ID, req.ReplicaState.Epoch = opts.BrokerID, f.m.cfg.BrokerEpoch()
+		req.ReplicaState.ID, req.ReplicaState.Epoch = int32(opts.BrokerID), f.m.cfg.BrokerEpoch()
 	} else {
-		req.ReplicaID = opts.BrokerID
+		req.ReplicaID = int32(opts.BrokerID)
 	}
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(opts.FetchWait.Milliseconds()), opts.FetchMinBytes, opts.FetchResponseBytes
 	diff := f.session.next(byID)
@@ -426,8 +427,8 @@ func (f *fetcher) request() *kmsg.FetchRequest {
 			continue
 		}
 		p := kmsg.NewFetchRequestTopicPartition()
-		p.Partition, p.CurrentLeaderEpoch, p.FetchOffset = ask.Partition, ask.CurrentLeaderEpoch, int64(ask.FetchOffset)
-		p.LastFetchedEpoch, p.LogStartOffset, p.PartitionMaxBytes = ask.LastFetchedEpoch, int64(ask.LogStartOffset), ask.MaxBytes
+		p.Partition, p.CurrentLeaderEpoch, p.FetchOffset = ask.Partition, int32(ask.CurrentLeaderEpoch), int64(ask.FetchOffset)
+		p.LastFetchedEpoch, p.LogStartOffset, p.PartitionMaxBytes = int32(ask.LastFetchedEpoch), int64(ask.LogStartOffset), ask.MaxBytes
 		if n := len(req.Topics); n > 0 && req.Topics[n-1].Topic == ask.Topic && req.Topics[n-1].TopicID == ask.TopicID {
 			req.Topics[n-1].Partitions = append(req.Topics[n-1].Partitions, p)
 			continue

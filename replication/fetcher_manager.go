@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 )
 
 // fetcherManager distributes the partitions that follow other brokers to fetchers:
@@ -28,7 +29,10 @@ type fetcherManager struct {
 	failed map[TopicPartition]struct{}
 }
 
-type fetcherKey struct{ leader, id int32 }
+type fetcherKey struct {
+	leader metadata.BrokerID
+	id     int32
+}
 
 func newFetcherManager(m *Manager) *fetcherManager {
 	return &fetcherManager{m: m, log: kafkalog.For(m.cfg.Logger, "kafka.server.ReplicaFetcherManager"),
@@ -58,7 +62,7 @@ func (fm *fetcherManager) follow(entries []*roleEntry) {
 	fm.log.Infof("[ReplicaFetcherManager on broker %d] Added fetcher for partitions %s", fm.m.opts.BrokerID, partitionSet(ids))
 }
 
-func (fm *fetcherManager) fetcherLocked(leader int32, id TopicPartition) *fetcher {
+func (fm *fetcherManager) fetcherLocked(leader metadata.BrokerID, id TopicPartition) *fetcher {
 	key := fetcherKey{leader: leader, id: fetcherID(id, fm.perLeader)}
 	f := fm.fetchers[key]
 	if f == nil {
@@ -210,7 +214,7 @@ func (p *Partition) startFollowing(topicID TopicID, truncateOnFetch bool) (follo
 		return following{}, false
 	}
 	at := p.log.Offsets()
-	f := following{id: p.id, partition: p, topicID: topicID, epoch: p.leaderEpoch, lastEpoch: noEpoch, lag: -1}
+	f := following{id: p.id, partition: p, topicID: topicID, epoch: p.leaderEpoch, lastEpoch: metadata.NoLeaderEpoch, lag: -1}
 	if latest := p.log.LeaderEpoch(); truncateOnFetch && latest >= 0 {
 		f.offset, f.lastEpoch = at.LogEnd, latest
 		return f, true

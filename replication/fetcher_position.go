@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -104,7 +105,7 @@ func (f *fetcher) truncating(now time.Time) (byEpoch, toHigh []following) {
 
 // withFollowing calls change if the partition is still followed in the epoch at the offset. If
 // change returns an error, the partition is no longer followed.
-func (f *fetcher) withFollowing(id TopicPartition, epoch int32, offset record.Offset, change func(*following) error) {
+func (f *fetcher) withFollowing(id TopicPartition, epoch metadata.LeaderEpoch, offset record.Offset, change func(*following) error) {
 	f.mu.Lock()
 	p := f.partitions[id]
 	if p == nil || p.epoch != epoch || p.offset != offset {
@@ -127,13 +128,13 @@ func (f *fetcher) withFollowing(id TopicPartition, epoch int32, offset record.Of
 func (f *fetcher) truncateByEpoch(partitions []following) *leaderRequest {
 	req := kmsg.NewPtrOffsetForLeaderEpochRequest()
 	req.Version = f.m.opts.PeerVersions.OffsetForLeaderEpoch
-	req.ReplicaID = f.m.opts.BrokerID
+	req.ReplicaID = int32(f.m.opts.BrokerID)
 	asked := make(map[TopicPartition]following, len(partitions))
 	ids := make([]TopicPartition, len(partitions))
 	for i, p := range partitions {
 		asked[p.id], ids[i] = p, p.id
 		q := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
-		q.Partition, q.CurrentLeaderEpoch, q.LeaderEpoch = p.id.Partition, p.epoch, p.lastEpoch
+		q.Partition, q.CurrentLeaderEpoch, q.LeaderEpoch = p.id.Partition, int32(p.epoch), int32(p.lastEpoch)
 		t := kmsg.NewOffsetForLeaderEpochRequestTopic()
 		t.Topic, t.Partitions = p.id.Topic, []kmsg.OffsetForLeaderEpochRequestTopicPartition{q}
 		req.Topics = append(req.Topics, t)
@@ -154,7 +155,7 @@ func (f *fetcher) epochsAnswered(asked map[TopicPartition]following, resp *kmsg.
 		for _, a := range t.Partitions {
 			id := TopicPartition{Topic: t.Topic, Partition: a.Partition}
 			if _, ok := asked[id]; ok && a.ErrorCode == 0 {
-				answers[id] = epochEnd{a.LeaderEpoch, record.Offset(a.EndOffset)}
+				answers[id] = epochEnd{metadata.LeaderEpoch(a.LeaderEpoch), record.Offset(a.EndOffset)}
 			}
 		}
 	}
@@ -172,7 +173,7 @@ func (f *fetcher) epochsAnswered(asked map[TopicPartition]following, resp *kmsg.
 				// Ignore answers for an epoch in which the partition no longer follows
 				// (KAFKA-7786).
 				f.withFollowing(id, p.epoch, p.offset, func(now *following) error {
-					return f.truncateLocked(now, epochEnd{a.LeaderEpoch, record.Offset(a.EndOffset)})
+					return f.truncateLocked(now, epochEnd{metadata.LeaderEpoch(a.LeaderEpoch), record.Offset(a.EndOffset)})
 				})
 			case protocol.FencedLeaderEpoch:
 				f.withFollowing(id, p.epoch, p.offset, func(*following) error { return code })
@@ -227,13 +228,13 @@ func (f *fetcher) reposition(id TopicPartition, ask PartitionAsk, latest, earlie
 }
 
 // leaderOffset asks the leader for one offset, as a replica, so the limit is the log end.
-func (f *fetcher) leaderOffset(id TopicPartition, epoch int32, timestamp int64, found func(offset record.Offset)) {
+func (f *fetcher) leaderOffset(id TopicPartition, epoch metadata.LeaderEpoch, timestamp int64, found func(offset record.Offset)) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.Version = f.m.opts.PeerVersions.ListOffsets
 	req.IsolationLevel = 0
-	req.ReplicaID = f.m.opts.BrokerID
+	req.ReplicaID = int32(f.m.opts.BrokerID)
 	q := kmsg.NewListOffsetsRequestTopicPartition()
-	q.Partition, q.CurrentLeaderEpoch, q.Timestamp, q.MaxNumOffsets = id.Partition, epoch, timestamp, 1
+	q.Partition, q.CurrentLeaderEpoch, q.Timestamp, q.MaxNumOffsets = id.Partition, int32(epoch), timestamp, 1
 	t := kmsg.NewListOffsetsRequestTopic()
 	t.Topic, t.Partitions = id.Topic, []kmsg.ListOffsetsRequestTopicPartition{q}
 	req.Topics = append(req.Topics, t)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -16,11 +17,11 @@ import (
 func (l *playedLeader) withRecords(epochs ...int32) {
 	l.t.Helper()
 	for _, epoch := range epochs {
-		if l.partition().State().LeaderEpoch != epoch {
+		if l.partition().State().LeaderEpoch != metadata.LeaderEpoch(epoch) {
 			l.announce(epoch)
 		}
 		end := l.logEnd()
-		if _, err := l.partition().appendFetched(batch(l.t, 2, at(end, epoch)), end, epoch, end+2, 0); err != nil {
+		if _, err := l.partition().appendFetched(batch(l.t, 2, at(end, epoch)), end, metadata.LeaderEpoch(epoch), end+2, 0); err != nil {
 			l.t.Fatal(err)
 		}
 	}
@@ -242,7 +243,7 @@ func TestManyTruncationsShareCheckpointWrites(t *testing.T) {
 			}
 			for range 2 {
 				answer(func(ask PartitionAsk, p *kmsg.FetchResponseTopicPartition) {
-					p.RecordBatches = batch(t, 1, at(ask.FetchOffset, ask.CurrentLeaderEpoch))
+					p.RecordBatches = batch(t, 1, at(ask.FetchOffset, int32(ask.CurrentLeaderEpoch)))
 					p.HighWatermark = int64(ask.FetchOffset + 1)
 				})
 			}
@@ -252,7 +253,7 @@ func TestManyTruncationsShareCheckpointWrites(t *testing.T) {
 			b.checkpoints.Store(0)
 			if name == "by a fetch" {
 				answer(func(ask PartitionAsk, p *kmsg.FetchResponseTopicPartition) {
-					p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = ask.CurrentLeaderEpoch, 1
+					p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = int32(ask.CurrentLeaderEpoch), 1
 				})
 			} else {
 				for p := range int32(partitions) {

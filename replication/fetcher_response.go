@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -31,7 +32,7 @@ func (f *fetcher) fetched(req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 			if diverging == nil {
 				diverging = map[TopicPartition]epochEnd{}
 			}
-			diverging[id] = epochEnd{d.Epoch, record.Offset(d.EndOffset)}
+			diverging[id] = epochEnd{metadata.LeaderEpoch(d.Epoch), record.Offset(d.EndOffset)}
 		}
 	})
 	f.announceTruncations(diverging)
@@ -165,7 +166,7 @@ func (f *fetcher) failed(p *following, err error) {
 // broker's.
 func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicPartition) (event, error) {
 	if d := answer.DivergingEpoch; diverges(d) {
-		return 0, f.truncateLocked(p, epochEnd{d.Epoch, record.Offset(d.EndOffset)})
+		return 0, f.truncateLocked(p, epochEnd{metadata.LeaderEpoch(d.Epoch), record.Offset(d.EndOffset)})
 	}
 	done, err := p.partition.appendFetched(answer.RecordBatches, p.offset, p.epoch, record.Offset(answer.HighWatermark), record.Offset(answer.LogStartOffset))
 	if err != nil {

@@ -125,7 +125,7 @@ func TestAFetcherThatLooksOnlyAtChangesRequestsEverythingItShould(t *testing.T) 
 					k = sessionKey{id: ask.TopicID, partition: id.Partition}
 				}
 				if got := leader[k]; record.Offset(got.FetchOffset) != ask.FetchOffset || record.Offset(got.LogStartOffset) != ask.LogStartOffset ||
-					got.CurrentLeaderEpoch != ask.CurrentLeaderEpoch || got.LastFetchedEpoch != ask.LastFetchedEpoch {
+					got.CurrentLeaderEpoch != int32(ask.CurrentLeaderEpoch) || got.LastFetchedEpoch != int32(ask.LastFetchedEpoch) {
 					t.Fatalf("seed %d: of %v the leader knows %+v, wanted is %+v\nafter %q", seed, id, got, ask, steps)
 				}
 			}
@@ -161,7 +161,7 @@ func answerAtRandom(t *testing.T, r *rand.Rand, e *leaderRequest, req *kmsg.Fetc
 		case 1:
 			p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = 1, int64(max(0, ask.FetchOffset-1))
 		case 2, 3, 4:
-			p.RecordBatches = batch(t, 1, at(ask.FetchOffset, ask.CurrentLeaderEpoch))
+			p.RecordBatches = batch(t, 1, at(ask.FetchOffset, int32(ask.CurrentLeaderEpoch)))
 		}
 		topic.Partitions = append(topic.Partitions, p)
 		resp.Topics = append(resp.Topics, topic)

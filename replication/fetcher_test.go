@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -156,7 +157,7 @@ func TestAFailureOfAnEarlierEpochIsNotCounted(t *testing.T) {
 	p := l.partition()
 	f := l.follower.fetcher
 	for epoch, want := range []int{2: 0, 3: 1} {
-		f.failed(&following{id: p.ID(), partition: p, epoch: int32(epoch)}, protocol.FencedLeaderEpoch)
+		f.failed(&following{id: p.ID(), partition: p, epoch: metadata.LeaderEpoch(epoch)}, protocol.FencedLeaderEpoch)
 		if n := f.fm.failedCount(); n != want {
 			t.Errorf("after a failure of epoch %d, in epoch 3: %d partitions failed, want %d", epoch, n, want)
 		}

@@ -3,6 +3,7 @@ package replication
 import (
 	"errors"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -56,14 +57,14 @@ var errNotFollowing = errors.New("the partition no longer follows in this epoch"
 // followed is the result of an append of fetched records.
 type followed struct {
 	nextOffset record.Offset
-	lastEpoch  int32 // of the last batch appended, or -1
+	lastEpoch  metadata.LeaderEpoch // of the last batch appended, or -1
 	events     event
 }
 
 // appendFetched appends the records that the leader of epoch sent for fetchOffset, and adopts the
 // leader's high watermark and log start offset as far as this log goes. Offsets that do not
 // continue the log are an error that stops following.
-func (p *Partition) appendFetched(set []byte, fetchOffset record.Offset, epoch int32, leaderHigh, leaderStart record.Offset) (followed, error) {
+func (p *Partition) appendFetched(set []byte, fetchOffset record.Offset, epoch metadata.LeaderEpoch, leaderHigh, leaderStart record.Offset) (followed, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.log == nil || p.leaderEpoch != epoch {
@@ -74,7 +75,7 @@ func (p *Partition) appendFetched(set []byte, fetchOffset record.Offset, epoch i
 		return followed{}, protocol.Errorf(protocol.UnknownServerError,
 			"Offset mismatch for partition %s: fetched offset = %d, log end offset = %d", p.id, fetchOffset, was.LogEnd)
 	}
-	f := followed{nextOffset: was.LogEnd, lastEpoch: noEpoch}
+	f := followed{nextOffset: was.LogEnd, lastEpoch: metadata.NoLeaderEpoch}
 	if len(set) > 0 {
 		if err := p.restartAtFirstBatch(p.log, set); err != nil {
 			return f, err
@@ -97,7 +98,7 @@ func (p *Partition) appendFetched(set []byte, fetchOffset record.Offset, epoch i
 
 // truncate truncates a follower's log to offset, as the leader of epoch requires. A future log must
 // also be truncated before it may replace the log.
-func (p *Partition) truncate(offset record.Offset, epoch int32) error {
+func (p *Partition) truncate(offset record.Offset, epoch metadata.LeaderEpoch) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.log == nil || p.leaderEpoch != epoch {
@@ -114,7 +115,7 @@ func (p *Partition) truncate(offset record.Offset, epoch int32) error {
 
 // restartAt drops the follower's whole log: the leader of epoch no longer has any of it, and its
 // log begins at offset.
-func (p *Partition) restartAt(offset record.Offset, epoch int32) error {
+func (p *Partition) restartAt(offset record.Offset, epoch metadata.LeaderEpoch) error {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.log == nil || p.leaderEpoch != epoch {

@@ -4,6 +4,7 @@ import (
 	"sort"
 	"sync/atomic"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -69,14 +70,14 @@ func (p progress) current() progress {
 type followers []follower
 
 type follower struct {
-	id int32 // broker id
+	id metadata.BrokerID // broker id
 	progress
 }
 
 // of returns a follower's progress, which the caller may change, or nil if there is no such
 // follower. It reads only ids, so a caller that does not look into the progress need not hold its
 // lock.
-func (f followers) of(id int32) *progress {
+func (f followers) of(id metadata.BrokerID) *progress {
 	i := sort.Search(len(f), func(i int) bool { return f[i].id >= id })
 	if i == len(f) || f[i].id != id {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -20,7 +21,7 @@ func followerOf2(t *testing.T) (*testBroker, *Partition) {
 }
 
 func at(base record.Offset, epoch int32) func(*record.Options) {
-	return func(o *record.Options) { o.BaseOffset, o.LeaderEpoch = base, epoch }
+	return func(o *record.Options) { o.BaseOffset, o.LeaderEpoch = base, metadata.LeaderEpoch(epoch) }
 }
 
 func TestFollowerAdoptsRecordsAndHighWatermark(t *testing.T) {

@@ -116,11 +116,11 @@ func (b *testBroker) TopicConfig(topic string) (*settings.Topic, error) {
 	return b.topicDefaults(), nil
 }
 
-func (b *testBroker) BecameLeader(p TopicPartition, epoch int32) {
+func (b *testBroker) BecameLeader(p TopicPartition, epoch metadata.LeaderEpoch) {
 	b.notified = append(b.notified, fmt.Sprintf("lead %s %d", p, epoch))
 }
 
-func (b *testBroker) Resigned(p TopicPartition, epoch int32) {
+func (b *testBroker) Resigned(p TopicPartition, epoch metadata.LeaderEpoch) {
 	b.notified = append(b.notified, fmt.Sprintf("resign %s %d", p, epoch))
 }
 
@@ -356,11 +356,11 @@ func (b *testBroker) newFetch(offset record.Offset, change ...func(*Fetch)) *Fet
 }
 
 // asFollower makes a fetch one of a follower.
-func asFollower(id int32) func(*Fetch) {
+func asFollower(id metadata.BrokerID) func(*Fetch) {
 	return func(f *Fetch) { f.ReplicaID = id; f.Partitions[0].LogStartOffset = 0 }
 }
 
-func inEpoch(epoch int32) func(*Fetch) {
+func inEpoch(epoch metadata.LeaderEpoch) func(*Fetch) {
 	return func(f *Fetch) { f.Partitions[0].CurrentLeaderEpoch = epoch }
 }
 

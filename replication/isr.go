@@ -3,6 +3,7 @@ package replication
 import (
 	"slices"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -14,25 +15,25 @@ import (
 // has. Decisions that could lose data therefore use the larger one: maximal bounds the high
 // watermark, committed decides everything else (KIP-497).
 type inSync struct {
-	committed []int32
+	committed []metadata.BrokerID
 	// proposed is nil unless a change is pending. Then it differs from committed by exactly the
 	// members to add or remove.
-	proposed []int32
-	maximal  []int32
+	proposed []metadata.BrokerID
+	maximal  []metadata.BrokerID
 	// The members of committed and of maximal, sorted.
 	inCommitted, inMaximal members
 }
 
 // members is a sorted set of broker ids. Lookups are fast however long a list a request contained.
-type members []int32
+type members []metadata.BrokerID
 
-func membersOf(ids []int32) members {
+func membersOf(ids []metadata.BrokerID) members {
 	set := slices.Clone(ids)
 	slices.Sort(set)
 	return slices.Compact(set)
 }
 
-func (m members) has(id int32) bool {
+func (m members) has(id metadata.BrokerID) bool {
 	_, found := slices.BinarySearch(m, id)
 	return found
 }
@@ -40,7 +41,7 @@ func (m members) has(id int32) bool {
 // notLeading is the state of a partition that this broker does not lead.
 var notLeading = committedISR(nil)
 
-func committedISR(isr []int32) *inSync {
+func committedISR(isr []metadata.BrokerID) *inSync {
 	in := membersOf(isr)
 	return &inSync{committed: isr, maximal: isr, inCommitted: in, inMaximal: in}
 }
@@ -49,15 +50,15 @@ func committedISR(isr []int32) *inSync {
 func (s *inSync) pending() bool { return s.proposed != nil }
 
 // expand returns the state after a request to add id, which is not a member.
-func (s *inSync) expand(id int32) *inSync {
+func (s *inSync) expand(id metadata.BrokerID) *inSync {
 	larger := append(slices.Clone(s.committed), id)
 	return &inSync{committed: s.committed, proposed: larger, maximal: larger, inCommitted: s.inCommitted, inMaximal: membersOf(larger)}
 }
 
 // shrink returns the state after a request to remove ids. They count for the high watermark until
 // the controller has agreed.
-func (s *inSync) shrink(ids []int32) *inSync {
-	smaller, removed := make([]int32, 0, len(s.committed)), membersOf(ids)
+func (s *inSync) shrink(ids []metadata.BrokerID) *inSync {
+	smaller, removed := make([]metadata.BrokerID, 0, len(s.committed)), membersOf(ids)
 	for _, id := range s.committed {
 		if !removed.has(id) {
 			smaller = append(smaller, id)
@@ -68,7 +69,7 @@ func (s *inSync) shrink(ids []int32) *inSync {
 
 // keepsUpLocked reports whether a follower is in sync and no change of the in-sync replicas is
 // pending, so its fetches decide nothing. The caller must hold mu; shared is enough.
-func (p *Partition) keepsUpLocked(follower int32) bool {
+func (p *Partition) keepsUpLocked(follower metadata.BrokerID) bool {
 	return !p.isr.pending() && p.isr.inCommitted.has(follower)
 }
 
@@ -82,8 +83,8 @@ func mayJoin(logEnd, highWatermark, epochStart record.Offset) bool {
 
 // outOfSync returns the members of isr, except the leader, that are not caught up. A member without
 // progress is out of sync because it is no longer an assigned replica.
-func outOfSync(isr []int32, leader int32, followers followers, leaderEnd record.Offset, nowMs, lagMaxMs int64) []int32 {
-	var out []int32
+func outOfSync(isr []metadata.BrokerID, leader metadata.BrokerID, followers followers, leaderEnd record.Offset, nowMs, lagMaxMs int64) []metadata.BrokerID {
+	var out []metadata.BrokerID
 	for _, id := range isr {
 		if id == leader {
 			continue

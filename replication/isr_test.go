@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -56,13 +57,13 @@ func TestProgressAtTheStartOfAnEpoch(t *testing.T) {
 }
 
 func TestPendingChangeUsesTheLargerSetForTheHighWatermark(t *testing.T) {
-	base := committedISR([]int32{1, 2})
+	base := committedISR([]metadata.BrokerID{1, 2})
 	grown := base.expand(3)
-	if !grown.pending() || !slices.Equal(grown.committed, []int32{1, 2}) || !slices.Equal(grown.proposed, []int32{1, 2, 3}) || !slices.Equal(grown.maximal, []int32{1, 2, 3}) {
+	if !grown.pending() || !slices.Equal(grown.committed, []metadata.BrokerID{1, 2}) || !slices.Equal(grown.proposed, []metadata.BrokerID{1, 2, 3}) || !slices.Equal(grown.maximal, []metadata.BrokerID{1, 2, 3}) {
 		t.Errorf("expand: %+v", grown)
 	}
-	shrunk := base.shrink([]int32{2})
-	if !shrunk.pending() || !slices.Equal(shrunk.committed, []int32{1, 2}) || !slices.Equal(shrunk.proposed, []int32{1}) || !slices.Equal(shrunk.maximal, []int32{1, 2}) {
+	shrunk := base.shrink([]metadata.BrokerID{2})
+	if !shrunk.pending() || !slices.Equal(shrunk.committed, []metadata.BrokerID{1, 2}) || !slices.Equal(shrunk.proposed, []metadata.BrokerID{1}) || !slices.Equal(shrunk.maximal, []metadata.BrokerID{1, 2}) {
 		t.Errorf("shrink: %+v", shrunk)
 	}
 	if base.pending() || len(base.committed) != 2 {
@@ -88,8 +89,8 @@ func TestOutOfSyncListsLaggingAndUnassignedReplicasButNeverTheLeader(t *testing.
 		{3, progress{logEnd: 4, lastCaughtUpMs: 0}},
 		{4, progress{logEnd: 4, lastCaughtUpMs: 90_000}},
 	}
-	got := outOfSync([]int32{1, 2, 3, 4, 9}, 1, all, 10, 100_000, lagMaxMs)
-	if !slices.Equal(got, []int32{3, 9}) {
+	got := outOfSync([]metadata.BrokerID{1, 2, 3, 4, 9}, 1, all, 10, 100_000, lagMaxMs)
+	if !slices.Equal(got, []metadata.BrokerID{3, 9}) {
 		t.Errorf("out of sync: %v, want [3 9]", got)
 	}
 }
@@ -98,23 +99,23 @@ func TestHighWatermarkIsTheLowestLogEndThatCounts(t *testing.T) {
 	now := int64(100_000)
 	lagging := func(end record.Offset) progress { return progress{logEnd: end} }
 	recent := func(end record.Offset) progress { return progress{logEnd: end, lastCaughtUpMs: now - 1} }
-	allAlive := func(int32) bool { return true }
-	noneAlive := func(int32) bool { return false }
+	allAlive := func(metadata.BrokerID) bool { return true }
+	noneAlive := func(metadata.BrokerID) bool { return false }
 	for _, c := range []struct {
 		name      string
-		maximal   []int32
+		maximal   []metadata.BrokerID
 		followers followers
-		eligible  func(int32) bool
+		eligible  func(metadata.BrokerID) bool
 		want      record.Offset
 	}{
-		{"leader alone", []int32{1}, nil, allAlive, 10},
-		{"an in-sync follower holds it back", []int32{1, 2}, followers{{2, lagging(6)}}, allAlive, 6},
-		{"an in-sync follower with unknown progress holds it back entirely", []int32{1, 2}, followers{{2, lagging(record.NoOffset)}}, allAlive, record.NoOffset},
-		{"an out-of-sync follower does not count", []int32{1}, followers{{2, lagging(6)}}, allAlive, 10},
-		{"a follower about to join counts", []int32{1}, followers{{2, recent(6)}}, allAlive, 6},
-		{"a dead follower does not join", []int32{1}, followers{{2, recent(6)}}, noneAlive, 10},
-		{"the lowest of several", []int32{1, 2, 3}, followers{{2, lagging(9)}, {3, lagging(7)}}, allAlive, 7},
-		{"an unassigned member is ignored", []int32{1, 8}, followers{}, allAlive, 10},
+		{"leader alone", []metadata.BrokerID{1}, nil, allAlive, 10},
+		{"an in-sync follower holds it back", []metadata.BrokerID{1, 2}, followers{{2, lagging(6)}}, allAlive, 6},
+		{"an in-sync follower with unknown progress holds it back entirely", []metadata.BrokerID{1, 2}, followers{{2, lagging(record.NoOffset)}}, allAlive, record.NoOffset},
+		{"an out-of-sync follower does not count", []metadata.BrokerID{1}, followers{{2, lagging(6)}}, allAlive, 10},
+		{"a follower about to join counts", []metadata.BrokerID{1}, followers{{2, recent(6)}}, allAlive, 6},
+		{"a dead follower does not join", []metadata.BrokerID{1}, followers{{2, recent(6)}}, noneAlive, 10},
+		{"the lowest of several", []metadata.BrokerID{1, 2, 3}, followers{{2, lagging(9)}, {3, lagging(7)}}, allAlive, 7},
+		{"an unassigned member is ignored", []metadata.BrokerID{1, 8}, followers{}, allAlive, 10},
 	} {
 		if got := highWatermarkCandidate(10, c.maximal, c.followers, c.eligible, now, lagMaxMs); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
@@ -124,7 +125,7 @@ func TestHighWatermarkIsTheLowestLogEndThatCounts(t *testing.T) {
 
 func TestLowWatermarkCountsLiveFollowersOnly(t *testing.T) {
 	all := followers{{2, progress{logStart: 3}}, {3, progress{logStart: 1}}}
-	alive := func(id int32) bool { return id == 2 }
+	alive := func(id metadata.BrokerID) bool { return id == 2 }
 	if got := lowWatermark(5, all, alive); got != 3 {
 		t.Errorf("low watermark %d, want 3", got)
 	}

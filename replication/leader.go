@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -14,14 +15,14 @@ import (
 // role is the entry of one partition in a LeaderAndIsr request.
 type role struct {
 	topicID         TopicID
-	controllerEpoch int32 // of the decision; may be older than the request's
-	leader          int32
-	leaderEpoch     int32
-	partitionEpoch  int32
-	isr             []int32
-	replicas        []int32
-	adding          []int32
-	removing        []int32
+	controllerEpoch metadata.ControllerEpoch // of the decision; may be older than the request's
+	leader          metadata.BrokerID
+	leaderEpoch     metadata.LeaderEpoch
+	partitionEpoch  metadata.PartitionEpoch
+	isr             []metadata.BrokerID
+	replicas        []metadata.BrokerID
+	adding          []metadata.BrokerID
+	removing        []metadata.BrokerID
 	isNew           bool
 }
 
@@ -196,8 +197,8 @@ func (p *Partition) replicated(offset record.Offset, term int64) (bool, error) {
 
 // followerFetch is what a leader learns from a follower's fetch.
 type followerFetch struct {
-	offset      record.Offset // its log end
-	leaderEpoch int32         // epoch in which the fetch was read
+	offset      record.Offset        // its log end
+	leaderEpoch metadata.LeaderEpoch // epoch in which the fetch was read
 	logStart    record.Offset
 	brokerEpoch int64
 	leaderEnd   record.Offset // the leader's log end before the fetch was read
@@ -206,7 +207,7 @@ type followerFetch struct {
 
 // followerFetched records a follower's position and acts on it: the follower may join the in-sync
 // replicas, and the high and the low watermark may rise.
-func (p *Partition) followerFetched(id int32, f followerFetch, now time.Time) {
+func (p *Partition) followerFetched(id metadata.BrokerID, f followerFetch, now time.Time) {
 	p.mu.RLock()
 	events, joins, moved := p.recordFetchLocked(id, f, now)
 	if moved && !joins && p.advance(now) {
@@ -227,7 +228,7 @@ func (p *Partition) followerFetched(id int32, f followerFetch, now time.Time) {
 }
 
 // recordFetchLocked records a follower's position. The caller must hold mu; shared is enough.
-func (p *Partition) recordFetchLocked(id int32, f followerFetch, now time.Time) (events event, joins, moved bool) {
+func (p *Partition) recordFetchLocked(id metadata.BrokerID, f followerFetch, now time.Time) (events event, joins, moved bool) {
 	if !p.leadsLocked() || f.leaderEpoch != p.leaderEpoch {
 		return 0, false, false // in another epoch the offset may denote other records
 	}
@@ -252,14 +253,14 @@ func (p *Partition) recordFetchLocked(id int32, f followerFetch, now time.Time) 
 
 // joinsLocked reports whether a follower is to be added to the in-sync replicas now. The caller
 // must hold mu (shared is enough) and progressMu.
-func (p *Partition) joinsLocked(id int32) bool {
+func (p *Partition) joinsLocked(id metadata.BrokerID) bool {
 	f := p.followers.of(id)
 	return f != nil && !p.isr.pending() && !p.isr.inCommitted.has(id) &&
 		mayJoin(f.logEnd, p.log.Offsets().HighWatermark, p.epochStart) && p.m.alive(id)
 }
 
 // expand submits a change that adds the follower to the in-sync replicas.
-func (p *Partition) expand(id int32) {
+func (p *Partition) expand(id metadata.BrokerID) {
 	p.changeISR(func() *inSync {
 		if !p.joinsLocked(id) {
 			return nil
@@ -309,11 +310,11 @@ func (p *Partition) mayShrink(now time.Time) bool {
 
 // outOfSyncLocked lists the in-sync replicas that are not caught up. The caller must hold mu
 // (shared is enough) and progressMu.
-func (p *Partition) outOfSyncLocked(now time.Time) []int32 {
+func (p *Partition) outOfSyncLocked(now time.Time) []metadata.BrokerID {
 	return outOfSync(p.isr.committed, p.m.opts.BrokerID, p.followers, p.log.Offsets().LogEnd, now.UnixMilli(), p.m.lagMaxMs)
 }
 
-func (p *Partition) laggards(out []int32) string {
+func (p *Partition) laggards(out []metadata.BrokerID) string {
 	text := ""
 	for i, id := range out {
 		if i > 0 {
@@ -377,7 +378,7 @@ const (
 )
 
 // judgeISRAnswer returns the meaning of an answer to a change made in the given epochs.
-func judgeISRAnswer(a ISRAnswer, leaderEpoch, partitionEpoch int32) isrVerdict {
+func judgeISRAnswer(a ISRAnswer, leaderEpoch metadata.LeaderEpoch, partitionEpoch metadata.PartitionEpoch) isrVerdict {
 	switch a.Err {
 	case protocol.None:
 		if a.LeaderEpoch != leaderEpoch || a.PartitionEpoch < partitionEpoch {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -165,14 +166,14 @@ func TestAFollowerThatMayNoLongerJoinIsNotAdded(t *testing.T) {
 		b.mustProduce(2)
 		b.fetch(2, asFollower(2))
 		for _, id := range []int32{3, 4} {
-			b.partition().followers.of(id).logEnd = 2
+			b.partition().followers.of(metadata.BrokerID(id)).logEnd = 2
 		}
 		c.do(b)
-		b.partition().expand(c.id)
+		b.partition().expand(metadata.BrokerID(c.id))
 		if n := b.isr.count(); n != c.want {
 			t.Errorf("%s: %d changes were submitted, want %d: %+v", c.what, n, c.want, b.isr.changes)
 		}
-		if s := b.partition().isr; s.pending() && !slices.Equal(s.proposed, []int32{ourID, 2, 3}) {
+		if s := b.partition().isr; s.pending() && !slices.Equal(s.proposed, []metadata.BrokerID{ourID, 2, 3}) {
 			t.Errorf("%s: pending is %v", c.what, s.proposed)
 		}
 	}
@@ -239,14 +240,14 @@ func TestFollowerThatCaughtUpJoins(t *testing.T) {
 	}
 	b.fetch(2, asFollower(3))
 	c := b.isr.last(t)
-	if !slices.Equal(c.ISR, []int32{ourID, 2, 3}) || c.LeaderEpoch != 1 || c.PartitionEpoch != 1 || c.TopicID != testTopicID || c.ControllerEpoch != 1 {
+	if !slices.Equal(c.ISR, []metadata.BrokerID{ourID, 2, 3}) || c.LeaderEpoch != 1 || c.PartitionEpoch != 1 || c.TopicID != testTopicID || c.ControllerEpoch != 1 {
 		t.Errorf("%+v", c)
 	}
 	b.fetch(2, asFollower(3))
 	if n := b.isr.count(); n != 1 {
 		t.Errorf("%d changes submitted while one is pending", n)
 	}
-	if got := b.partition().State().ISR; !slices.Equal(got, []int32{ourID, 2}) {
+	if got := b.partition().State().ISR; !slices.Equal(got, []metadata.BrokerID{ourID, 2}) {
 		t.Errorf("in-sync replicas before the answer: %v", got)
 	}
 	// While the change is pending, the larger set holds the high watermark back.
@@ -256,7 +257,7 @@ func TestFollowerThatCaughtUpJoins(t *testing.T) {
 		t.Errorf("high watermark %d with the joining follower at 2", got)
 	}
 	b.isr.grant()
-	if s := b.partition().State(); !slices.Equal(s.ISR, []int32{ourID, 2, 3}) || s.PartitionEpoch != 2 {
+	if s := b.partition().State(); !slices.Equal(s.ISR, []metadata.BrokerID{ourID, 2, 3}) || s.PartitionEpoch != 2 {
 		t.Errorf("after the answer: %+v", s)
 	}
 }
@@ -309,7 +310,7 @@ func TestAnswerToASupersededChangeIsIgnored(t *testing.T) {
 	b.fetch(0, asFollower(3))
 	b.lead(2, []int32{ourID, 2, 3}, ourID, 2)
 	b.isr.grant() // of epoch 1
-	if s := b.partition().State(); !slices.Equal(s.ISR, []int32{ourID, 2}) || s.PartitionEpoch != 2 {
+	if s := b.partition().State(); !slices.Equal(s.ISR, []metadata.BrokerID{ourID, 2}) || s.PartitionEpoch != 2 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -322,7 +323,7 @@ func TestRefusalOfASupersededChangeIsIgnored(t *testing.T) {
 		b.fetch(0, asFollower(3))
 		b.lead(2, []int32{ourID, 2, 3}, ourID)
 		b.isr.answer(ISRAnswer{Err: code})
-		if s := b.partition().State(); !slices.Equal(s.ISR, []int32{ourID}) || s.PartitionEpoch != 2 {
+		if s := b.partition().State(); !slices.Equal(s.ISR, []metadata.BrokerID{ourID}) || s.PartitionEpoch != 2 {
 			t.Errorf("after %s: %+v", code.Name(), s)
 		}
 		if n := b.isr.count(); n != 1 {
@@ -335,7 +336,7 @@ func TestRefusalOfASupersededChangeIsIgnored(t *testing.T) {
 // directory failed.
 func TestAnAnswerForAPartitionThatLostItsLogIsIgnored(t *testing.T) {
 	for name, end := range map[string]func(*testBroker){
-		"deleted": func(b *testBroker) { b.stopReplica(0, epochDuringDelete, true) },
+		"deleted": func(b *testBroker) { b.stopReplica(0, int32(metadata.EpochDuringDelete), true) },
 		"failed":  func(b *testBroker) { b.dirFailed(testDir) },
 	} {
 		b := withFollower(t)
@@ -357,12 +358,12 @@ func TestAChangeIsSubmittedAgainAfterAnEarlierOneIsAnswered(t *testing.T) {
 	b.fetch(0, asFollower(3))
 	b.lead(2, []int32{ourID, 2, 3}, ourID, 2)
 	b.fetch(0, asFollower(3))
-	if p := b.partition(); b.isr.count() != 1 || p.isr.pending() || !slices.Equal(p.isr.maximal, []int32{ourID, 2}) {
+	if p := b.partition(); b.isr.count() != 1 || p.isr.pending() || !slices.Equal(p.isr.maximal, []metadata.BrokerID{ourID, 2}) {
 		t.Fatalf("%d changes queued, in-sync replicas %+v", b.isr.count(), p.isr)
 	}
 	b.isr.answer(ISRAnswer{Err: protocol.FencedLeaderEpoch}) // of epoch 1
 	b.fetch(0, asFollower(3))
-	if c := b.isr.last(t); b.isr.count() != 2 || c.LeaderEpoch != 2 || !slices.Equal(c.ISR, []int32{ourID, 2, 3}) {
+	if c := b.isr.last(t); b.isr.count() != 2 || c.LeaderEpoch != 2 || !slices.Equal(c.ISR, []metadata.BrokerID{ourID, 2, 3}) {
 		t.Errorf("%d changes, the last %+v", b.isr.count(), c)
 	}
 }
@@ -376,7 +377,7 @@ func lagging(t *testing.T) *testBroker {
 	b.lead(2, []int32{ourID, 2, 3}, ourID, 2)
 	b.fetch(0, asFollower(2), inEpoch(2))
 	b.fetch(0, asFollower(3), inEpoch(2))
-	if c := b.isr.last(t); !slices.Equal(c.ISR, []int32{ourID, 2, 3}) {
+	if c := b.isr.last(t); !slices.Equal(c.ISR, []metadata.BrokerID{ourID, 2, 3}) {
 		t.Fatalf("submitted %v", c.ISR)
 	}
 	b.mustProduce(1)
@@ -390,12 +391,12 @@ func TestInSyncReplicasDoNotShrinkWhileAChangeIsPending(t *testing.T) {
 	if n := b.isr.count(); n != 1 {
 		t.Errorf("%d changes submitted while one is pending", n)
 	}
-	if got := b.partition().isr.maximal; !slices.Equal(got, []int32{ourID, 2, 3}) {
+	if got := b.partition().isr.maximal; !slices.Equal(got, []metadata.BrokerID{ourID, 2, 3}) {
 		t.Errorf("the high watermark depends on %v", got)
 	}
 	b.isr.grant()
 	b.ShrinkISRs()
-	if c := b.isr.last(t); b.isr.count() != 2 || !slices.Equal(c.ISR, []int32{ourID}) {
+	if c := b.isr.last(t); b.isr.count() != 2 || !slices.Equal(c.ISR, []metadata.BrokerID{ourID}) {
 		t.Errorf("after the answer: %d changes, the last to %v", b.isr.count(), c.ISR)
 	}
 }
@@ -448,7 +449,7 @@ func TestARoleOfAnOlderPartitionEpochIsSkipped(t *testing.T) {
 		if code := b.control(req); code != protocol.None {
 			t.Fatal(code)
 		}
-		if s := b.partition().State(); !s.Leading || s.LeaderEpoch != 5 || !slices.Equal(s.ISR, []int32{ourID, 2}) {
+		if s := b.partition().State(); !s.Leading || s.LeaderEpoch != 5 || !slices.Equal(s.ISR, []metadata.BrokerID{ourID, 2}) {
 			t.Errorf("leader %d at partition epoch 4: %+v", leader, s)
 		}
 	}
@@ -487,7 +488,7 @@ func TestPitfallReplication19_HighWatermarkMovesWhenAShrinkIsConfirmed(t *testin
 		}
 		time.Sleep(b.opts.LagMax + time.Millisecond) // virtual time
 		b.ShrinkISRs()
-		if c := b.isr.last(t); !slices.Equal(c.ISR, []int32{ourID}) {
+		if c := b.isr.last(t); !slices.Equal(c.ISR, []metadata.BrokerID{ourID}) {
 			t.Fatalf("submitted %v", c.ISR)
 		}
 		if got := b.highWatermark(); got != 0 {
@@ -518,7 +519,7 @@ func TestPitfallReplication04_EpochIsKnownBeforeAnythingIsWritten(t *testing.T) 
 		b.lead(epoch, []int32{ourID, 2, 3}, ourID, 2)
 	}
 	// An epoch without records is replaced by the next one, as in Kafka.
-	for _, c := range []struct{ ask, epoch int32 }{{1, 1}, {2, 1}, {3, 1}, {4, 4}} {
+	for _, c := range []struct{ ask, epoch metadata.LeaderEpoch }{{1, 1}, {2, 1}, {3, 1}, {4, 4}} {
 		epoch, end, err := b.EndOffsetForEpoch(testTopic, 0, 4, c.ask)
 		if err != nil || epoch != c.epoch || end != 3 {
 			t.Errorf("epoch %d: (%d, %d), %v; want (%d, 3)", c.ask, epoch, end, err, c.epoch)
@@ -531,13 +532,13 @@ func TestPitfallReplication03_WrongLeaderEpochIsRefusedAndChangesNothing(t *test
 	b.lead(4, []int32{ourID, 2, 3}, ourID, 2)
 	b.mustProduce(1)
 	for epoch, want := range map[int32]protocol.ErrorCode{3: protocol.FencedLeaderEpoch, 5: protocol.UnknownLeaderEpoch, 4: protocol.None, -1: protocol.None} {
-		f := b.fetch(0, inEpoch(epoch))
+		f := b.fetch(0, inEpoch(metadata.LeaderEpoch(epoch)))
 		if got := f.Partitions[0].Code; got != want {
 			t.Errorf("fetch in epoch %d: %s, want %s", epoch, got, want)
 		}
-		_, _, err := b.EndOffsetForEpoch(testTopic, 0, epoch, 4)
+		_, _, err := b.EndOffsetForEpoch(testTopic, 0, metadata.LeaderEpoch(epoch), 4)
 		wantCode(t, "OffsetForLeaderEpoch", err, want)
-		_, err = b.ListOffset(OffsetAsk{Version: 9, ReplicaID: 2, Topic: testTopic, CurrentLeaderEpoch: epoch, Timestamp: LatestOffset})
+		_, err = b.ListOffset(OffsetAsk{Version: 9, ReplicaID: 2, Topic: testTopic, CurrentLeaderEpoch: metadata.LeaderEpoch(epoch), Timestamp: LatestOffset})
 		wantCode(t, "ListOffsets", err, want)
 	}
 	b.fetch(1, asFollower(2), inEpoch(3))
@@ -561,7 +562,7 @@ func TestDivergingFollowerIsNotifiedAndNotRecorded(t *testing.T) {
 	b.mustProduce(3)
 	b.lead(5, []int32{ourID, 2, 3}, ourID, 2)
 	diverging := func(epoch int32) func(*Fetch) {
-		return func(f *Fetch) { f.Partitions[0].LastFetchedEpoch = epoch }
+		return func(f *Fetch) { f.Partitions[0].LastFetchedEpoch = metadata.LeaderEpoch(epoch) }
 	}
 	f := b.fetch(5, asFollower(2), diverging(1))
 	if p := &f.Partitions[0]; p.Code != protocol.None || !p.HasDiverged || p.Diverged != (protocol.EpochEndOffset{Epoch: 1, EndOffset: 3}) || p.Data.Length != 0 {
@@ -616,7 +617,7 @@ func TestDeleteRecords(t *testing.T) {
 	go func() { result <- run(PartitionDelete{Topic: testTopic, Offset: -1}, waitTime) }()
 	eventually(t, "the log start", func() bool { return b.partition().Log().Offsets().LogStart == 4 })
 	at := func(id int32) func(*Fetch) {
-		return func(f *Fetch) { f.ReplicaID = id; f.Partitions[0].LogStartOffset = 4 }
+		return func(f *Fetch) { f.ReplicaID = metadata.BrokerID(id); f.Partitions[0].LogStartOffset = 4 }
 	}
 	b.fetch(4, at(2))
 	b.fetch(4, at(3))
@@ -633,7 +634,7 @@ func TestOffsetsAreNotReturnedWhileTheHighWatermarkLagsBehindTheEpoch(t *testing
 	b := withFollower(t)
 	b.mustProduce(4)
 	b.lead(2, []int32{ourID, 2, 3}, ourID, 2) // starts at 4, high watermark 0
-	ask := func(version int16, replica int32, timestamp int64) (storage.TimestampedOffset, error) {
+	ask := func(version int16, replica metadata.BrokerID, timestamp int64) (storage.TimestampedOffset, error) {
 		return b.ListOffset(OffsetAsk{Version: version, ReplicaID: replica, Topic: testTopic, CurrentLeaderEpoch: -1, Timestamp: timestamp})
 	}
 	_, err := ask(5, consumerReplica, LatestOffset)

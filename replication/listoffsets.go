@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -17,18 +18,18 @@ const (
 
 // Replica ids of clients.
 const (
-	consumerReplica  int32 = -1
-	debuggingReplica int32 = -2 // may ask any replica
+	consumerReplica  metadata.BrokerID = -1
+	debuggingReplica metadata.BrokerID = -2 // may ask any replica
 )
 
 // OffsetAsk is one partition of a ListOffsets request.
 type OffsetAsk struct {
 	Version            int16
-	ReplicaID          int32 // -1: consumer; -2: debugging, any replica; otherwise a follower
-	Committed          bool  // read_committed
+	ReplicaID          metadata.BrokerID // -1: consumer; -2: debugging, any replica; otherwise a follower
+	Committed          bool              // read_committed
 	Topic              string
 	Partition          int32
-	CurrentLeaderEpoch int32 // -1: unchecked
+	CurrentLeaderEpoch metadata.LeaderEpoch // -1: unchecked
 	Timestamp          int64
 }
 
@@ -130,14 +131,14 @@ func boundOf(at storage.Offsets, bound storage.Bound) record.Offset {
 
 // LegacyOffsets answers ListOffsets v0 with at most maxOffsets base offsets of segments, newest
 // first. For consumers, the high watermark replaces the offsets above it.
-func (m *Manager) LegacyOffsets(topic string, partition int32, replicaID int32, timestamp int64, maxOffsets int32) ([]record.Offset, error) {
+func (m *Manager) LegacyOffsets(topic string, partition int32, replicaID metadata.BrokerID, timestamp int64, maxOffsets int32) ([]record.Offset, error) {
 	p, err := m.Partition(topic, partition)
 	if err != nil {
 		return nil, err
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	log, err := p.readableLocked(noEpoch, replicaID != debuggingReplica)
+	log, err := p.readableLocked(metadata.NoLeaderEpoch, replicaID != debuggingReplica)
 	if err != nil {
 		return nil, err
 	}

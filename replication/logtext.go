@@ -2,10 +2,11 @@ package replication
 
 import (
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 )
 
 // leaderText formats the id of a leader like a Scala Option.
-func leaderText(id int32) string {
+func leaderText(id metadata.BrokerID) string {
 	if id < 0 {
 		return javatext.None
 	}

@@ -3,6 +3,7 @@ package replication
 import (
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -11,16 +12,16 @@ import (
 // EndOffsetForEpoch answers OffsetForLeaderEpoch. It returns the largest epoch at or below epoch
 // that the leader's log knows, and the offset where that epoch ends; (-1, -1) if there is none.
 // Only the leader answers. A currentEpoch of -1 is not checked.
-func (m *Manager) EndOffsetForEpoch(topic string, partition, currentEpoch, epoch int32) (found int32, end record.Offset, err error) {
+func (m *Manager) EndOffsetForEpoch(topic string, partition int32, currentEpoch, epoch metadata.LeaderEpoch) (found metadata.LeaderEpoch, end record.Offset, err error) {
 	p, err := m.Partition(topic, partition)
 	if err != nil {
-		return noEpoch, record.NoOffset, err
+		return metadata.NoLeaderEpoch, record.NoOffset, err
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	log, err := p.readableLocked(currentEpoch, true)
 	if err != nil {
-		return noEpoch, record.NoOffset, err
+		return metadata.NoLeaderEpoch, record.NoOffset, err
 	}
 	found, end = log.EndOffsetForEpoch(epoch)
 	return found, end, nil
@@ -34,7 +35,7 @@ func (m *Manager) Producers(topic string, partition int32) ([]storage.ProducerSt
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	log, err := p.readableLocked(noEpoch, false)
+	log, err := p.readableLocked(metadata.NoLeaderEpoch, false)
 	if err != nil {
 		return nil, err
 	}
@@ -48,9 +49,9 @@ func (m *Manager) CurrentLeader(topic string, partition int32) protocol.LeaderID
 		return p.leaderHint()
 	}
 	if p := m.Metadata().Partition(topic, partition); p != nil {
-		return protocol.LeaderIDEpoch{LeaderID: p.Leader, LeaderEpoch: p.LeaderEpoch}
+		return protocol.LeaderIDEpoch{LeaderID: int32(p.Leader), LeaderEpoch: int32(p.LeaderEpoch)}
 	}
-	return protocol.LeaderIDEpoch{LeaderID: noLeader, LeaderEpoch: noEpoch}
+	return protocol.LeaderIDEpoch{LeaderID: int32(metadata.NoBroker), LeaderEpoch: int32(metadata.NoLeaderEpoch)}
 }
 
 // PartitionDelete is one partition of a DeleteRecords request and its answer.

@@ -44,7 +44,7 @@ type Manager struct {
 	// control serializes the controller's requests. It guards controllerEpoch, checkpoints and
 	// configs.
 	control         sync.Mutex
-	controllerEpoch int32
+	controllerEpoch metadata.ControllerEpoch
 	checkpoints     map[string]map[TopicPartition]record.Offset // by log directory; read once per request
 	configs         map[string]*settings.Topic                  // of the topics whose logs are opened; read once per request
 
@@ -362,9 +362,9 @@ func (m *Manager) markOffline(id TopicPartition) {
 }
 
 // alive reports whether the broker is in the controller's latest list of live brokers.
-func (m *Manager) alive(id int32) bool { return aliveIn(m.cfg.Metadata.Snapshot(), id) }
+func (m *Manager) alive(id metadata.BrokerID) bool { return aliveIn(m.cfg.Metadata.Snapshot(), id) }
 
-func aliveIn(s *metadata.Snapshot, id int32) bool { return s.Brokers[id] != nil }
+func aliveIn(s *metadata.Snapshot, id metadata.BrokerID) bool { return s.Brokers[id] != nil }
 
 func (m *Manager) now() time.Time { return m.cfg.Now() }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -153,7 +154,7 @@ func (mv *move) truncate(current, future *storage.Log, keep record.Offset) error
 
 // copy appends the next piece of the current log to the future log. It holds no lock of the
 // partition meanwhile.
-func (mv *move) copy(current, future *storage.Log, epoch int32, buf *[]byte) (moveOutcome, error) {
+func (mv *move) copy(current, future *storage.Log, epoch metadata.LeaderEpoch, buf *[]byte) (moveOutcome, error) {
 	from := future.Offsets().LogEnd
 	data, err := current.Read(storage.Read{Offset: from, MaxBytes: mv.m.opts.FetchPartitionBytes, MinOneMessage: true})
 	if errors.Is(err, protocol.OffsetOutOfRange) {
@@ -231,14 +232,14 @@ func (mv *move) replace(future *storage.Log) (moveOutcome, error) {
 }
 
 // movable returns the log that a move copies, and its leader epoch.
-func (p *Partition) movable() (*storage.Log, int32, error) {
+func (p *Partition) movable() (*storage.Log, metadata.LeaderEpoch, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if p.retired != nil {
-		return nil, noEpoch, p.retired
+		return nil, metadata.NoLeaderEpoch, p.retired
 	}
 	if p.log == nil {
-		return nil, noEpoch, protocol.NotLeaderOrFollower
+		return nil, metadata.NoLeaderEpoch, protocol.NotLeaderOrFollower
 	}
 	return p.log, p.leaderEpoch, nil
 }

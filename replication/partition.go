@@ -6,16 +6,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
 )
-
-// noEpoch is a leader epoch that is unknown or not to be checked.
-const noEpoch int32 = -1
-
-// noLeader is the leader of a partition without one.
-const noLeader int32 = -1
 
 // Partition is one hosted partition: a log, this broker's role and, while it leads, the progress of
 // its followers. All methods are safe for concurrent use.
@@ -37,12 +32,12 @@ type Partition struct {
 	// its log directory failed, NOT_LEADER_OR_FOLLOWER after it was deleted; nil while it is
 	// hosted. It is never reset: if the partition is created again, it is a new Partition.
 	retired        error
-	log            *storage.Log // nil before the first LeaderAndIsr and after retirement
-	leader         int32        // broker id, noLeader while unknown
-	leaderEpoch    int32        // -1 before the first LeaderAndIsr
-	partitionEpoch int32        // -1 likewise; never decreases
+	log            *storage.Log            // nil before the first LeaderAndIsr and after retirement
+	leader         metadata.BrokerID       // broker id, metadata.NoBroker while unknown
+	leaderEpoch    metadata.LeaderEpoch    // -1 before the first LeaderAndIsr
+	partitionEpoch metadata.PartitionEpoch // -1 likewise; never decreases
 	// controllerEpoch is the epoch of the controller that chose this leader.
-	controllerEpoch int32
+	controllerEpoch metadata.ControllerEpoch
 	reassigning     bool // replicas are being added or removed
 	// replicationFactor does not count the replicas that a reassignment adds.
 	replicationFactor int
@@ -53,7 +48,7 @@ type Partition struct {
 	// epochStart is the log end offset at the start of this broker's leadership; -1 unless this
 	// broker leads.
 	epochStart record.Offset
-	replicas   []int32
+	replicas   []metadata.BrokerID
 	isr        *inSync // notLeading unless this broker leads
 
 	// progressMu guards the followers' progress and makes "compute the high watermark and set it"
@@ -66,7 +61,7 @@ type Partition struct {
 func newPartition(id TopicPartition, m *Manager, t *traffic) *Partition {
 	return &Partition{
 		id: id, m: m, traffic: t,
-		leader: noLeader, leaderEpoch: noEpoch, partitionEpoch: -1, epochStart: -1,
+		leader: metadata.NoBroker, leaderEpoch: metadata.NoLeaderEpoch, partitionEpoch: -1, epochStart: -1,
 		isr: notLeading,
 	}
 }
@@ -77,13 +72,13 @@ func (p *Partition) ID() TopicPartition { return p.id }
 // State is a partition's role at one moment.
 type State struct {
 	Leading        bool
-	Leader         int32 // -1 while unknown
-	LeaderEpoch    int32
-	PartitionEpoch int32
-	Replicas       []int32
+	Leader         metadata.BrokerID // -1 while unknown
+	LeaderEpoch    metadata.LeaderEpoch
+	PartitionEpoch metadata.PartitionEpoch
+	Replicas       []metadata.BrokerID
 	// ReplicationFactor counts Replicas without those that a reassignment adds (KIP-352).
 	ReplicationFactor int
-	ISR               []int32 // empty unless Leading
+	ISR               []metadata.BrokerID // empty unless Leading
 	Reassigning       bool
 	MinISR            int // effective min.insync.replicas; 0 unless Leading
 }
@@ -124,7 +119,7 @@ func (p *Partition) leadsLocked() bool { return p.leader == p.m.opts.BrokerID &&
 
 // checkEpochLocked compares a request's leader epoch with the partition's. A request without one
 // (-1) passes (KIP-320).
-func (p *Partition) checkEpochLocked(requested int32) error {
+func (p *Partition) checkEpochLocked(requested metadata.LeaderEpoch) error {
 	switch {
 	case requested < 0 || requested == p.leaderEpoch:
 		return nil
@@ -136,7 +131,7 @@ func (p *Partition) checkEpochLocked(requested int32) error {
 }
 
 // readableLocked returns the log for a reader that claims the given leader epoch.
-func (p *Partition) readableLocked(epoch int32, leaderOnly bool) (*storage.Log, error) {
+func (p *Partition) readableLocked(epoch metadata.LeaderEpoch, leaderOnly bool) (*storage.Log, error) {
 	if p.retired != nil {
 		return nil, p.retired
 	}
@@ -180,7 +175,7 @@ func (p *Partition) advanceLocked(nowMs int64) bool {
 }
 
 func (p *Partition) unassignedInSyncLocked() bool {
-	return slices.ContainsFunc(p.isr.inMaximal, func(id int32) bool { return id != p.m.opts.BrokerID && p.followers.of(id) == nil })
+	return slices.ContainsFunc(p.isr.inMaximal, func(id metadata.BrokerID) bool { return id != p.m.opts.BrokerID && p.followers.of(id) == nil })
 }
 
 // advance is like advanceLocked. The caller must hold mu (shared is enough) and not progressMu.
@@ -244,5 +239,5 @@ func (p *Partition) ledSinceLocked(term int64) error {
 func (p *Partition) leaderHint() protocol.LeaderIDEpoch {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return protocol.LeaderIDEpoch{LeaderID: p.leader, LeaderEpoch: p.leaderEpoch}
+	return protocol.LeaderIDEpoch{LeaderID: int32(p.leader), LeaderEpoch: int32(p.leaderEpoch)}
 }

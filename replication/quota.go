@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/settings"
 )
 
@@ -122,7 +123,7 @@ func (m *Manager) SetRates(r Rates) {
 // leaderThrottlesLocked reports whether the follower gets no data of the partition for now: it is
 // not in sync, the leader's quota applies to this replica, and the quota is exhausted. In-sync
 // followers are never throttled. The caller must hold mu; shared is enough.
-func (p *Partition) leaderThrottlesLocked(follower int32) bool {
+func (p *Partition) leaderThrottlesLocked(follower metadata.BrokerID) bool {
 	return !p.isr.inCommitted.has(follower) && p.leaderQuotaHolds(p.log.Config()) && p.m.quotas.leader.exceeded(p.m.now())
 }
 

@@ -42,7 +42,7 @@ type TopicID = metadata.TopicID
 
 // Options holds the settings that replication reads. Each is named by its Kafka key.
 type Options struct {
-	BrokerID int32 // broker.id
+	BrokerID metadata.BrokerID // broker.id
 
 	LagMax              time.Duration // replica.lag.time.max.ms
 	CheckpointInterval  time.Duration // replica.high.watermark.checkpoint.interval.ms
@@ -83,7 +83,7 @@ type PeerVersions struct {
 }
 
 // DefaultOptions returns the defaults of Kafka 3.9 at protocol version 3.9.
-func DefaultOptions(brokerID int32) Options {
+func DefaultOptions(brokerID metadata.BrokerID) Options {
 	return Options{
 		BrokerID:            brokerID,
 		LagMax:              30 * time.Second,
@@ -118,11 +118,11 @@ type TopicConfigs interface {
 // coordinators load and unload their state on these calls.
 type LeadershipListener interface {
 	// BecameLeader reports that this broker leads p from leaderEpoch on.
-	BecameLeader(p TopicPartition, leaderEpoch int32)
+	BecameLeader(p TopicPartition, leaderEpoch metadata.LeaderEpoch)
 	// Resigned reports that this broker no longer leads p. leaderEpoch is the new leader's, or -1
 	// if the replica was deleted. All appends of the term have returned and no further one is
 	// accepted, so Resigned may take a lock that the listener also holds while it appends to p.
-	Resigned(p TopicPartition, leaderEpoch int32)
+	Resigned(p TopicPartition, leaderEpoch metadata.LeaderEpoch)
 }
 
 // LogDirEvents announces a failed log directory to the controller through the znode
@@ -135,19 +135,19 @@ type LogDirEvents interface {
 type ISRChange struct {
 	Partition       TopicPartition
 	TopicID         TopicID
-	ControllerEpoch int32 // of the controller that made us leader
-	LeaderEpoch     int32
-	PartitionEpoch  int32 // version of the state znode that the change is based on
-	ISR             []int32
+	ControllerEpoch metadata.ControllerEpoch // of the controller that made us leader
+	LeaderEpoch     metadata.LeaderEpoch
+	PartitionEpoch  metadata.PartitionEpoch // version of the state znode that the change is based on
+	ISR             []metadata.BrokerID
 }
 
 // ISRAnswer is the answer to an ISRChange. The fields after Err are valid if Err is None.
 type ISRAnswer struct {
 	Err            protocol.ErrorCode
-	Leader         int32
-	LeaderEpoch    int32
-	ISR            []int32
-	PartitionEpoch int32
+	Leader         metadata.BrokerID
+	LeaderEpoch    metadata.LeaderEpoch
+	ISR            []metadata.BrokerID
+	PartitionEpoch metadata.PartitionEpoch
 }
 
 // ISRChanger requests changes of in-sync replicas: from the controller with AlterPartition or,

@@ -13,14 +13,14 @@ const RackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelec
 
 // readCandidate is a replica that could serve a consumer.
 type readCandidate struct {
-	id     int32
+	id     metadata.BrokerID
 	rack   *string
 	logEnd record.Offset
 }
 
 // replicaSelector chooses the replica that a consumer should read from. ok is false if it has no
 // preference. The leader is the first candidate.
-type replicaSelector func(client ClientInfo, candidates []readCandidate) (id int32, ok bool)
+type replicaSelector func(client ClientInfo, candidates []readCandidate) (id metadata.BrokerID, ok bool)
 
 func selectorOf(class string) replicaSelector {
 	if class == RackAwareSelector {
@@ -31,7 +31,7 @@ func selectorOf(class string) replicaSelector {
 
 // selectByRack chooses among the replicas in the client's rack: the leader if it is in the rack,
 // otherwise the replica with the largest log end (KIP-392).
-func selectByRack(client ClientInfo, candidates []readCandidate) (int32, bool) {
+func selectByRack(client ClientInfo, candidates []readCandidate) (metadata.BrokerID, bool) {
 	if client.Rack == "" {
 		return 0, false
 	}
@@ -54,16 +54,16 @@ func selectByRack(client ClientInfo, candidates []readCandidate) (int32, bool) {
 }
 
 // preferredReplica returns the broker that a consumer of Fetch v11+ should read from instead of
-// this one, or -1. Candidates are this broker and the followers that are in sync, have the offset,
-// and are reachable on the client's listener.
-func (p *Partition) preferredReplica(f *Fetch, want *PartitionFetch, now time.Time) int32 {
+// this one, or NoBroker. Candidates are this broker and the followers that are in sync, have the
+// offset, and are reachable on the client's listener.
+func (p *Partition) preferredReplica(f *Fetch, want *PartitionFetch, now time.Time) metadata.BrokerID {
 	if !f.mayBeRedirected() {
-		return -1
+		return metadata.NoBroker
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if !p.leadsLocked() {
-		return -1
+		return metadata.NoBroker
 	}
 	cluster := p.m.Metadata()
 	local := p.m.opts.BrokerID
@@ -80,12 +80,12 @@ func (p *Partition) preferredReplica(f *Fetch, want *PartitionFetch, now time.Ti
 	p.progressMu.Unlock()
 	id, ok := p.m.selector(f.Client, candidates)
 	if !ok || id == local {
-		return -1
+		return metadata.NoBroker
 	}
 	return id
 }
 
-func reachable(s *metadata.Snapshot, id int32, listener string) *metadata.Broker {
+func reachable(s *metadata.Snapshot, id metadata.BrokerID, listener string) *metadata.Broker {
 	b := s.Brokers[id]
 	if b == nil {
 		return nil
@@ -98,7 +98,7 @@ func reachable(s *metadata.Snapshot, id int32, listener string) *metadata.Broker
 
 // answerPreferred redirects the consumer to another replica. The response has this broker's offsets
 // and no records.
-func (p *Partition) answerPreferred(want *PartitionFetch, replica int32) {
+func (p *Partition) answerPreferred(want *PartitionFetch, replica metadata.BrokerID) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	log, err := p.readableLocked(want.CurrentLeaderEpoch, false)

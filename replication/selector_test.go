@@ -3,6 +3,7 @@ package replication
 import (
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -24,7 +25,7 @@ func TestOnlyInSyncFollowersWithTheOffsetArePreferred(t *testing.T) {
 		what   string
 		offset record.Offset
 		change func(*Fetch)
-		want   int32
+		want   metadata.BrokerID
 	}{
 		{"before the log start", 1, nil, -1},
 		{"at the log start", 2, nil, 2},
@@ -47,7 +48,7 @@ func TestOnlyInSyncFollowersWithTheOffsetArePreferred(t *testing.T) {
 func TestRackSelectorPrefersTheLeaderThenTheLongestLog(t *testing.T) {
 	east, west := "east", "west"
 	candidates := []readCandidate{{id: 1, rack: &east, logEnd: 10}, {id: 2, rack: &west, logEnd: 8}, {id: 3, rack: &west, logEnd: 9}, {id: 4, logEnd: 10}}
-	for rack, want := range map[string]int32{"east": 1, "west": 3} {
+	for rack, want := range map[string]metadata.BrokerID{"east": 1, "west": 3} {
 		if id, ok := selectByRack(ClientInfo{Rack: rack}, candidates); !ok || id != want {
 			t.Errorf("rack %s: %d, %t; want %d", rack, id, ok, want)
 		}

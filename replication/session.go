@@ -79,7 +79,7 @@ func (p *sessionPartition) presenceOf() *presence {
 // sessionReader is what a response depends on besides the requested partitions.
 type sessionReader struct {
 	version   int16
-	replica   int32
+	replica   metadata.BrokerID
 	epoch     int64 // the follower's broker epoch
 	committed bool
 	client    ClientInfo

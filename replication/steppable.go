@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 // This file lets a program without goroutines drive fetchers and waiting requests step by step. The
@@ -13,7 +15,7 @@ import (
 type Follower struct{ fetcher *fetcher }
 
 // Leader returns the id of the followed broker.
-func (f *Follower) Leader() int32 { return f.fetcher.key.leader }
+func (f *Follower) Leader() metadata.BrokerID { return f.fetcher.key.leader }
 
 // Ended reports whether the fetcher is closed. No further step may be taken then, and outstanding
 // answers must be dropped.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -81,7 +82,7 @@ func TestACoordinatorsRecordsAreNotSafeIfLeadershipWasLostAndRegained(t *testing
 
 	written, err = p.AppendAsLeader(batch(t, 2), nil, -1)
 	wantCode(t, "append", err, protocol.None)
-	if code := b.stopReplica(0, epochDuringDelete, true); code != protocol.None {
+	if code := b.stopReplica(0, int32(metadata.EpochDuringDelete), true); code != protocol.None {
 		t.Fatal(code)
 	}
 	p = b.lead(0, []int32{ourID}, ourID)
@@ -95,7 +96,7 @@ func TestACoordinatorsRecordsAreNotSafeIfLeadershipWasLostAndRegained(t *testing
 func TestListenersAreNotifiedOfLostLeadershipAfterItsLastAppend(t *testing.T) {
 	for what, end := range map[string]func(b *testBroker){
 		"another leader": func(b *testBroker) { b.control(roleOf(0, 2, 4, []int32{ourID, 2}, 2)) },
-		"deleted":        func(b *testBroker) { b.stopReplica(0, epochDuringDelete, true) },
+		"deleted":        func(b *testBroker) { b.stopReplica(0, int32(metadata.EpochDuringDelete), true) },
 	} {
 		hangs, release := make(chan struct{}), make(chan struct{})
 		armed := false

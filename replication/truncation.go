@@ -2,6 +2,7 @@ package replication
 
 import (
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -9,7 +10,7 @@ import (
 // and the offset at which it ends. Both are -1 if the log does not know. Only the epoch is -1 in
 // version 0 of OffsetForLeaderEpoch.
 type epochEnd struct {
-	epoch  int32
+	epoch  metadata.LeaderEpoch
 	offset record.Offset
 }
 
@@ -20,7 +21,7 @@ type epochEnd struct {
 //
 // done is false if the follower must ask again with the latest epoch of the remaining log: it had an
 // epoch that the leader lacks, and one step may not reach the point where both logs agree (KIP-279).
-func truncateTo(leader epochEnd, floor, logEnd record.Offset, local func(epoch int32) (int32, record.Offset)) (offset record.Offset, done bool) {
+func truncateTo(leader epochEnd, floor, logEnd record.Offset, local func(epoch metadata.LeaderEpoch) (metadata.LeaderEpoch, record.Offset)) (offset record.Offset, done bool) {
 	switch {
 	case leader.offset < 0:
 		return floor, true

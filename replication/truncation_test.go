@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -14,18 +15,18 @@ type epochs struct {
 }
 
 // endOf returns what a log returns for an epoch.
-func (e epochs) endOf(epoch int32) (int32, record.Offset) {
+func (e epochs) endOf(epoch metadata.LeaderEpoch) (metadata.LeaderEpoch, record.Offset) {
 	if epoch < 0 || len(e.entries) == 0 {
 		return -1, -1
 	}
-	last := e.entries[len(e.entries)-1]
-	if epoch == last.epoch {
+	last := e.entries[len(e.entries)-1].epoch
+	if epoch == last {
 		return epoch, e.end
 	}
-	if epoch > last.epoch {
+	if epoch > last {
 		return -1, -1
 	}
-	floor := int32(-1)
+	floor := metadata.NoLeaderEpoch
 	for _, entry := range e.entries {
 		if entry.epoch > epoch {
 			if floor < 0 {

@@ -26,7 +26,7 @@ const (
 
 // VerifierConfig holds what a Verifier needs.
 type VerifierConfig struct {
-	BrokerID int32
+	BrokerID metadata.BrokerID
 	Listener string // inter-broker listener
 	Metadata *metadata.Cache
 	// PartitionFor returns the partition of __transaction_state that stores a transactional id.

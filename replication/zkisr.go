@@ -7,6 +7,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -27,7 +28,7 @@ type ISRStore interface {
 	// WriteISR writes the partition's state if the current state is the one that the change is
 	// based on, and returns the new partition epoch. The error is INVALID_UPDATE_VERSION if the
 	// current state is another one; a retry cannot help then.
-	WriteISR(ctx context.Context, change ISRChange) (partitionEpoch int32, err error)
+	WriteISR(ctx context.Context, change ISRChange) (partitionEpoch metadata.PartitionEpoch, err error)
 	// NotifyISRChange notifies the controller of partitions that were written.
 	NotifyISRChange(ctx context.Context, partitions []TopicPartition) error
 }
@@ -36,7 +37,7 @@ type ISRStore interface {
 // notifies the controller some time later. Create it with NewZooKeeperISR and Close it when the
 // broker stops.
 type ZooKeeperISR struct {
-	brokerID int32
+	brokerID metadata.BrokerID
 	store    ISRStore
 	log      *logrus.Entry
 
@@ -53,7 +54,7 @@ type ZooKeeperISR struct {
 var _ ISRChanger = (*ZooKeeperISR)(nil)
 
 // NewZooKeeperISR returns a ZooKeeperISR whose writer runs until Close.
-func NewZooKeeperISR(brokerID int32, store ISRStore, logger *logrus.Logger) *ZooKeeperISR {
+func NewZooKeeperISR(brokerID metadata.BrokerID, store ISRStore, logger *logrus.Logger) *ZooKeeperISR {
 	z := &ZooKeeperISR{brokerID: brokerID, store: store, log: kafkalog.For(logger, "kafka.server.ZkAlterPartitionManager"),
 		done: make(chan struct{}), queue: newChangeQueue(), written: map[TopicPartition]bool{}, lastNotice: time.Now()}
 	z.ctx, z.cancel = context.WithCancel(context.Background())

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -26,7 +27,7 @@ func (s *isrStoreStub) note(format string, args ...any) {
 	s.notes = append(s.notes, fmt.Sprintf("%.1fs ", time.Since(s.began).Seconds())+fmt.Sprintf(format, args...))
 }
 
-func (s *isrStoreStub) WriteISR(_ context.Context, c ISRChange) (int32, error) {
+func (s *isrStoreStub) WriteISR(_ context.Context, c ISRChange) (metadata.PartitionEpoch, error) {
 	var err error
 	if len(s.answers) > 0 {
 		err, s.answers = s.answers[0], s.answers[1:]
@@ -55,14 +56,14 @@ func TestInSyncSetsAreWrittenToZooKeeperBeforeAlterPartition(t *testing.T) {
 		var answers []ISRAnswer
 		submit := func(partition int32) {
 			t.Helper()
-			c := ISRChange{Partition: TopicPartition{Topic: "t", Partition: partition}, ControllerEpoch: 3, LeaderEpoch: 5, PartitionEpoch: 7, ISR: []int32{1, 2}}
+			c := ISRChange{Partition: TopicPartition{Topic: "t", Partition: partition}, ControllerEpoch: 3, LeaderEpoch: 5, PartitionEpoch: 7, ISR: []metadata.BrokerID{1, 2}}
 			if !z.Submit(c, func(a ISRAnswer) { answers = append(answers, a) }) {
 				t.Errorf("the change of partition %d is refused", partition)
 			}
 			synctest.Wait()
 		}
 		submit(0)
-		if want := (ISRAnswer{Leader: 1, LeaderEpoch: 5, ISR: []int32{1, 2}, PartitionEpoch: 8}); len(answers) != 1 || fmt.Sprint(answers[0]) != fmt.Sprint(want) {
+		if want := (ISRAnswer{Leader: 1, LeaderEpoch: 5, ISR: []metadata.BrokerID{1, 2}, PartitionEpoch: 8}); len(answers) != 1 || fmt.Sprint(answers[0]) != fmt.Sprint(want) {
 			t.Errorf("answers %+v", answers)
 		}
 		s.answers = []error{protocol.InvalidUpdateVersion}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 // Config is an immutable configuration of a broker. Values are read by key: Int("num.partitions").
@@ -132,17 +134,22 @@ func (c *Config) Originals() map[string]string { return c.originals }
 // Warnings returns messages for the user at the start, about unknown and deprecated keys.
 func (c *Config) Warnings() []string { return c.warnings }
 
-// BrokerID returns broker.id, or -1 if an id must be generated.
-func (c *Config) BrokerID() int32 { return c.Int("broker.id") }
+// BrokerID returns broker.id, or metadata.NoBroker if an id must be generated.
+func (c *Config) BrokerID() metadata.BrokerID { return metadata.BrokerID(c.Int("broker.id")) }
+
+// MaxReservedBrokerID returns reserved.broker.max.id. Generated broker ids are larger.
+func (c *Config) MaxReservedBrokerID() metadata.BrokerID {
+	return metadata.BrokerID(c.Int("reserved.broker.max.id"))
+}
 
 // WithBrokerID returns the configuration with an id that was generated or read from
 // meta.properties.
-func (c *Config) WithBrokerID(id int32) *Config {
+func (c *Config) WithBrokerID(id metadata.BrokerID) *Config {
 	with := *c
 	with.originals, with.values = maps.Clone(c.originals), maps.Clone(c.values)
 	for _, key := range []string{"broker.id", "node.id"} {
 		with.originals[key] = strconv.Itoa(int(id))
-		with.values[key] = id
+		with.values[key] = int32(id)
 	}
 	return &with
 }

@@ -94,7 +94,7 @@ func (s *dynamicState) merge() (*Config, error) {
 		}
 	}
 	id := s.static.BrokerID()
-	generated := s.static.Bool("broker.id.generation.enable") && id > s.static.Int("reserved.broker.max.id")
+	generated := s.static.Bool("broker.id.generation.enable") && id > s.static.MaxReservedBrokerID()
 	if generated { // a generated id may be above what a configuration may set, so it is set last
 		delete(merged, "broker.id")
 		delete(merged, "node.id")

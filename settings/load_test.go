@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/golden"
+	"github.com/monedula/monedula/metadata"
 )
 
 func load(t *testing.T, text string, overrides map[string]string) (*Config, error) {
@@ -142,7 +143,7 @@ func TestPropertiesAreReadAsJavaDoes(t *testing.T) {
 		"empty.key\n"+
 		"BROKER.ID=9\n")
 	for _, tc := range []struct{ got, want any }{
-		{c.BrokerID(), int32(7)},
+		{c.BrokerID(), metadata.BrokerID(7)},
 		{c.Int("node.id"), int32(7)},
 		{c.Bool("broker.id.generation.enable"), false},
 		{c.String("broker.rack"), "café ü"},

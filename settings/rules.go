@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 // derive computes what follows from several keys, and returns the contradictions between keys in
@@ -62,7 +64,7 @@ func require(key string, met bool, format string, args ...any) demand {
 func (c *Config) identityRules() []demand {
 	id := c.BrokerID()
 	rules := []demand{
-		{"node.id", c.Int("node.id") == id, "You must set `node.id` to the same value as `broker.id`."},
+		{"node.id", metadata.BrokerID(c.Int("node.id")) == id, "You must set `node.id` to the same value as `broker.id`."},
 		{"process.roles", len(c.List("process.roles")) == 0,
 			"process.roles must be empty: this broker is coordinated by ZooKeeper and has no KRaft mode. Remove the key."},
 		{"zookeeper.metadata.migration.enable", !c.Bool("zookeeper.metadata.migration.enable"),
@@ -73,7 +75,7 @@ func (c *Config) identityRules() []demand {
 			"Missing required configuration `zookeeper.connect` which has no default value."},
 	}
 	if c.Bool("broker.id.generation.enable") {
-		return append(rules, require("broker.id", id >= -1 && id <= c.Int("reserved.broker.max.id"),
+		return append(rules, require("broker.id", id >= -1 && id <= c.MaxReservedBrokerID(),
 			"broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id"))
 	}
 	return append(rules, require("broker.id", id >= 0, "broker.id must be greater than or equal to 0"))

@@ -3,6 +3,8 @@ package settings
 import (
 	"strconv"
 	"strings"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 // ThrottledReplicas are the replicas of a topic to which a replication quota applies: none (the
@@ -12,10 +14,13 @@ type ThrottledReplicas struct {
 	listed map[throttledReplica]struct{}
 }
 
-type throttledReplica struct{ partition, broker int32 }
+type throttledReplica struct {
+	partition int32
+	broker    metadata.BrokerID
+}
 
 // Has reports whether the quota applies to the broker's replica of the partition.
-func (r ThrottledReplicas) Has(partition, broker int32) bool {
+func (r ThrottledReplicas) Has(partition int32, broker metadata.BrokerID) bool {
 	if r.all || len(r.listed) == 0 {
 		return r.all
 	}
@@ -40,7 +45,7 @@ func throttledReplicasOf(list []string) ThrottledReplicas {
 		if r.listed == nil {
 			r.listed = map[throttledReplica]struct{}{}
 		}
-		r.listed[throttledReplica{int32(partition), int32(broker)}] = struct{}{}
+		r.listed[throttledReplica{int32(partition), metadata.BrokerID(broker)}] = struct{}{}
 	}
 	return r
 }

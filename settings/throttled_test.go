@@ -3,6 +3,8 @@ package settings
 import (
 	"math"
 	"testing"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 func TestThrottledReplicas(t *testing.T) {
@@ -33,7 +35,7 @@ func TestThrottledReplicas(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, id := range []int32{0, 1, math.MaxInt32} {
-			if topic.LeaderThrottled.Has(1, id) || topic.LeaderThrottled.Has(id, 1) {
+			if topic.LeaderThrottled.Has(1, metadata.BrokerID(id)) || topic.LeaderThrottled.Has(id, 1) {
 				t.Errorf("%q holds for %d", list, id)
 			}
 		}

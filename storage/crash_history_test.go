@@ -153,7 +153,7 @@ func (r *crashRun) write(b []byte, origin record.Origin, values ...string) error
 		at := r.logEnd + record.Offset(i)
 		r.ever[at] = append(slices.Clip(r.ever[at]), v)
 	}
-	info, err := r.l.AppendAsLeader(Append{Records: b, LeaderEpoch: r.epoch, Origin: origin, BatchRequired: true})
+	info, err := r.l.AppendAsLeader(Append{Records: b, LeaderEpoch: metadata.LeaderEpoch(r.epoch), Origin: origin, BatchRequired: true})
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (r *crashRun) checkpoint() error {
 
 func (r *crashRun) newEpoch() error {
 	r.epoch++
-	return r.l.AssignEpochStart(r.epoch, r.logEnd)
+	return r.l.AssignEpochStart(metadata.LeaderEpoch(r.epoch), r.logEnd)
 }
 
 func (r *crashRun) roll() error {

@@ -71,7 +71,7 @@ func runRandomHistory(t *testing.T, seed uint64) {
 // loggedBatch is a batch that was appended or found.
 type loggedBatch struct {
 	base, last record.Offset
-	epoch      int32
+	epoch      metadata.LeaderEpoch
 	stamp      int64
 	values     []string
 	producer   int64
@@ -102,7 +102,7 @@ type randomHistory struct {
 	deleted  record.Offset              // epochs and transactions below it may be unknown, because a log start there was lost
 	high     record.Offset              // the highest high watermark that may be found
 	open     map[int64]bool             // producers with an open transaction
-	epoch    int32
+	epoch    metadata.LeaderEpoch
 	stamp    int64
 	serial   int
 	topics   byte // number of topics with this name so far
@@ -255,7 +255,7 @@ func (h *randomHistory) step() error {
 	case k < 30:
 		return h.truncate()
 	case k < 34:
-		h.epoch += int32(1 + h.r.IntN(2))
+		h.epoch += metadata.LeaderEpoch(1 + h.r.IntN(2))
 	case k < 36:
 		h.note("roll")
 		return h.l.Roll()
@@ -378,11 +378,11 @@ func (h *randomHistory) truncate() error {
 	h.high = min(h.high, to)
 	h.batches = slices.Clone(h.batches[:keep])
 	h.noteOpen()
-	last := int32(0)
+	last := metadata.LeaderEpoch(0)
 	if keep > 0 {
 		last = h.batches[keep-1].epoch
 	}
-	h.epoch = last + int32(h.r.IntN(3))
+	h.epoch = last + metadata.LeaderEpoch(h.r.IntN(3))
 	return nil
 }
 
@@ -508,7 +508,7 @@ func (h *randomHistory) lookAtRecords(found []loggedBatch, floor record.Offset, 
 func (h *randomHistory) lookAtEpochs(found []loggedBatch) error {
 	cache, start := h.l.epochs, h.l.Offsets().LogStart
 	h.deleted = max(h.deleted, h.start, h.oldStart)
-	lowest, wentBack := int32(math.MaxInt32), int32(math.MaxInt32)
+	lowest, wentBack := metadata.LeaderEpoch(math.MaxInt32), metadata.LeaderEpoch(math.MaxInt32)
 	for _, f := range slices.Backward(found) {
 		if f.epoch > lowest {
 			wentBack = lowest

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
 // epochEntry holds the offset at which a leader epoch begins.
 type epochEntry struct {
-	epoch       int32
+	epoch       metadata.LeaderEpoch
 	startOffset record.Offset
 }
 
@@ -66,7 +67,7 @@ func openEpochCache(fs vfs.FS, dir string) (*epochCache, error) {
 		if epoch < 0 || start < 0 {
 			return fmt.Errorf("negative epoch or offset in %v", fields)
 		}
-		c.assignUnsynced(int32(epoch), record.Offset(start))
+		c.assignUnsynced(metadata.LeaderEpoch(epoch), record.Offset(start))
 		return nil
 	})
 	c.written = c.entries.Load()
@@ -82,7 +83,7 @@ func newUnfiledEpochCache() *epochCache {
 
 // assignUnsynced records that epoch begins at offset, without writing the file, and reports whether
 // that was new. If so, entries that contradict it are dropped, and a flush is due.
-func (c *epochCache) assignUnsynced(epoch int32, offset record.Offset) (changed bool) {
+func (c *epochCache) assignUnsynced(epoch metadata.LeaderEpoch, offset record.Offset) (changed bool) {
 	e := epochEntry{epoch, offset}
 	if !c.wants(e) {
 		return false
@@ -228,17 +229,17 @@ func (c *epochCache) earliest() (e epochEntry, ok bool) {
 }
 
 // latestEpoch returns the latest epoch, -1 if there are no entries.
-func (c *epochCache) latestEpoch() int32 {
+func (c *epochCache) latestEpoch() metadata.LeaderEpoch {
 	if e, ok := c.latest(); ok {
 		return e.epoch
 	}
-	return -1
+	return metadata.NoLeaderEpoch
 }
 
 // endOffsetFor returns the largest known epoch at or below the requested one, and the offset where
 // it ends: the start of the next epoch, or logEnd for the latest. An epoch older than all known
 // ones ends where the first known one begins. The result is (-1, -1) if the answer is not known.
-func (c *epochCache) endOffsetFor(requested int32, logEnd record.Offset) (epoch int32, endOffset record.Offset) {
+func (c *epochCache) endOffsetFor(requested metadata.LeaderEpoch, logEnd record.Offset) (epoch metadata.LeaderEpoch, endOffset record.Offset) {
 	all := c.list()
 	n := sort.Search(len(all), func(i int) bool { return all[i].epoch > requested })
 	switch {
@@ -256,11 +257,11 @@ func (c *epochCache) endOffsetFor(requested int32, logEnd record.Offset) (epoch 
 }
 
 // epochForOffset returns the epoch in which offset was written, -1 if unknown.
-func (c *epochCache) epochForOffset(offset record.Offset) int32 {
+func (c *epochCache) epochForOffset(offset record.Offset) metadata.LeaderEpoch {
 	all := c.list()
 	n := sort.Search(len(all), func(i int) bool { return all[i].startOffset > offset })
 	if n == 0 {
-		return -1
+		return metadata.NoLeaderEpoch
 	}
 	return all[n-1].epoch
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -44,7 +45,7 @@ func TestEpochFilesOfKafkaRoundTrip(t *testing.T) {
 		}
 		noError(t, c.clear())
 		for _, e := range entries {
-			noError(t, assignAndFlush(c, e.epoch, e.startOffset))
+			noError(t, assignAndFlush(c, int32(e.epoch), e.startOffset))
 		}
 		wantEqual(t, path, fileContent(t, mem, "/d/"+leaderEpochFile), string(golden))
 	}
@@ -150,7 +151,7 @@ func TestEndOffsetOfAnEpoch(t *testing.T) {
 	for requested, want := range map[int32][2]int64{
 		-1: {-1, -1}, 0: {0, 6}, 1: {1, 6}, 2: {2, 8}, 3: {3, 11}, 4: {3, 11}, 6: {3, 11}, 7: {7, logEnd}, 8: {-1, -1},
 	} {
-		epoch, end := c.endOffsetFor(requested, logEnd)
+		epoch, end := c.endOffsetFor(metadata.LeaderEpoch(requested), logEnd)
 		wantEqual(t, fmt.Sprint("end of epoch ", requested), [2]int64{int64(epoch), int64(end)}, want)
 	}
 	epoch, end := openEpochs(t, memDir(t)).endOffsetFor(0, logEnd)
@@ -160,7 +161,7 @@ func TestEndOffsetOfAnEpoch(t *testing.T) {
 func TestEpochOfAnOffset(t *testing.T) {
 	c := epochs(t, memDir(t), 2, 6, 3, 8, 7, 11)
 	for offset, want := range map[record.Offset]int32{0: -1, 5: -1, 6: 2, 7: 2, 8: 3, 10: 3, 11: 7, 1000: 7} {
-		wantEqual(t, fmt.Sprint("epoch of ", offset), c.epochForOffset(offset), want)
+		wantEqual(t, fmt.Sprint("epoch of ", offset), c.epochForOffset(offset), metadata.LeaderEpoch(want))
 	}
 }
 
@@ -219,7 +220,7 @@ func TestPitfallReplication17_AFlushNeverOverwritesANewerState(t *testing.T) {
 			c.truncateFromEnd(i*10 + 5)
 		}
 		after := openEpochs(t, mem.CrashClone(vfs.SyncedOnly, 0))
-		if after.latestEpoch() != int32(i) {
+		if after.latestEpoch() != metadata.LeaderEpoch(i) {
 			t.Fatalf("epoch %d is assigned, but a crash leaves %d", i, after.latestEpoch())
 		}
 	}
@@ -231,7 +232,7 @@ func TestPitfallReplication17_AFlushNeverOverwritesANewerState(t *testing.T) {
 
 // assignAndFlush records an epoch and makes it durable.
 func assignAndFlush(c *epochCache, epoch int32, offset record.Offset) error {
-	c.assignUnsynced(epoch, offset)
+	c.assignUnsynced(metadata.LeaderEpoch(epoch), offset)
 	return c.flush()
 }
 
@@ -276,13 +277,13 @@ func TestNeitherANewLeaderNorAnAppendInANewEpochWaitsForTheDisk(t *testing.T) {
 func TestARaisedLogStartDropsTheEpochsBelow(t *testing.T) {
 	l, _ := newLog(t, testTopic())
 	for epoch := range int32(3) {
-		_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x", "y")...), LeaderEpoch: epoch, Origin: record.FromClient})
+		_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x", "y")...), LeaderEpoch: metadata.LeaderEpoch(epoch), Origin: record.FromClient})
 		noError(t, err)
 	}
 	l.SetHighWatermark(6)
 	noError(t, l.IncrementLogStart(3))
 	for requested, want := range map[int32]record.Offset{0: 3, 1: 4, 2: 6} {
-		_, end := l.EndOffsetForEpoch(requested)
+		_, end := l.EndOffsetForEpoch(metadata.LeaderEpoch(requested))
 		wantEqual(t, fmt.Sprintf("the end of epoch %d", requested), end, want)
 	}
 }
@@ -290,7 +291,7 @@ func TestARaisedLogStartDropsTheEpochsBelow(t *testing.T) {
 func TestEpochsThatTheFileLacksAreReadFromTheRecordsAfterACrash(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	for epoch := range int32(3) {
-		_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x")...), LeaderEpoch: epoch, Origin: record.FromClient})
+		_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "x")...), LeaderEpoch: metadata.LeaderEpoch(epoch), Origin: record.FromClient})
 		noError(t, err)
 	}
 	next := h.crash(t)

@@ -451,7 +451,7 @@ func TestSmallFilesWrittenDuringTheReplacementLeaveTheDirectoriesOnline(t *testi
 	l, err := m.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
 	noError(t, err)
 	for round := range 20 {
-		noError(t, l.AssignEpochStart(int32(round), 0))
+		noError(t, l.AssignEpochStart(metadata.LeaderEpoch(round), 0))
 		l.flushEpochsLater(0)
 		future, err := m.CreateFuture(partition0, []string{"/b", "/a"}[round%2])
 		noError(t, err)

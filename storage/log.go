@@ -158,7 +158,7 @@ func (l *Log) Observe(moved func()) {
 }
 
 // LeaderEpoch returns the latest leader epoch in the log's cache, -1 for none.
-func (l *Log) LeaderEpoch() int32 { return l.epochs.latestEpoch() }
+func (l *Log) LeaderEpoch() metadata.LeaderEpoch { return l.epochs.latestEpoch() }
 
 // RecoveryPoint returns the first offset not known to be durable.
 func (l *Log) RecoveryPoint() record.Offset {
@@ -192,13 +192,13 @@ func (l *Log) AssignTopicID(id metadata.TopicID) error { return l.topicID.assign
 
 // EndOffsetForEpoch answers OffsetForLeaderEpoch: it returns the largest known epoch at or below
 // epoch, and the offset where that epoch ends; (-1, -1) if there is none.
-func (l *Log) EndOffsetForEpoch(epoch int32) (foundEpoch int32, endOffset record.Offset) {
+func (l *Log) EndOffsetForEpoch(epoch metadata.LeaderEpoch) (foundEpoch metadata.LeaderEpoch, endOffset record.Offset) {
 	return l.epochs.endOffsetFor(epoch, l.Offsets().LogEnd)
 }
 
 // AssignEpochStart records that epoch starts at offset. It is called before a new leader serves.
 // The file is made durable in the background; epochCache explains why that is early enough.
-func (l *Log) AssignEpochStart(epoch int32, offset record.Offset) error {
+func (l *Log) AssignEpochStart(epoch metadata.LeaderEpoch, offset record.Offset) error {
 	if err := l.check(); err != nil {
 		return err
 	}

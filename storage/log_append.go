@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -15,8 +16,8 @@ type AppendInfo struct {
 	MaxTimestamp   int64
 	LogAppendTime  int64 // -1 for CreateTime
 	LogStartOffset record.Offset
-	LeaderEpoch    int32 // of the last batch
-	Records        int   // 0 for a follower's append, which does not count the records
+	LeaderEpoch    metadata.LeaderEpoch // of the last batch
+	Records        int                  // 0 for a follower's append, which does not count the records
 	Bytes          int
 	Converted      int  // records whose format was converted
 	Duplicate      bool // an idempotent batch that is already in the log; the offsets are the original's
@@ -27,7 +28,7 @@ type AppendInfo struct {
 // Append is one leader append.
 type Append struct {
 	Records     []byte // one or more entries; stamped in place, owned by the log until the call returns
-	LeaderEpoch int32
+	LeaderEpoch metadata.LeaderEpoch
 	Origin      record.Origin
 	ZstdAllowed bool
 	// BatchRequired: an empty or incomplete set fails with INVALID_RECORD (Produce v3+). Otherwise
@@ -70,8 +71,8 @@ func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 // (KAFKA-18723). A first offset below the log end is an error (UNKNOWN_SERVER_ERROR with a
 // message), and the replica must stop fetching. The returned offsets are those of the batches that
 // were appended.
-func (l *Log) AppendAsFollower(set []byte, leaderEpoch int32) (AppendInfo, error) {
-	w := newAppender(l, Append{Records: set, Origin: record.FromReplication, LeaderEpoch: record.NoLeaderEpoch})
+func (l *Log) AppendAsFollower(set []byte, leaderEpoch metadata.LeaderEpoch) (AppendInfo, error) {
+	w := newAppender(l, Append{Records: set, Origin: record.FromReplication, LeaderEpoch: metadata.NoLeaderEpoch})
 	if err := l.ready(); err != nil {
 		return w.info, err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -166,7 +167,7 @@ func TestAProducersLastBatchesAreRememberedAfterACrash(t *testing.T) {
 func TestRecoveryFindsEpochsThatTheFileLacks(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	for _, epoch := range []int32{0, 2, 2, 5} {
-		_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "a")...), LeaderEpoch: epoch})
+		_, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(1, "a")...), LeaderEpoch: metadata.LeaderEpoch(epoch)})
 		noError(t, err)
 	}
 	next := h.crash(t)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -22,8 +23,8 @@ func follow(t testing.TB, l *Log, epoch int32, vs ...string) {
 	base := l.Offsets().LogEnd
 	b := record.Batch(batch(t, record.Defaults(), values(1, vs...)...))
 	b.SetLastOffset(base + record.Offset(len(vs)) - 1)
-	b.SetPartitionLeaderEpoch(epoch)
-	_, err := l.AppendAsFollower(b, epoch)
+	b.SetPartitionLeaderEpoch(metadata.LeaderEpoch(epoch))
+	_, err := l.AppendAsFollower(b, metadata.LeaderEpoch(epoch))
 	noError(t, err)
 }
 

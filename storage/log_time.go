@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -12,10 +13,10 @@ import (
 type TimestampedOffset struct {
 	Timestamp   int64
 	Offset      record.Offset
-	LeaderEpoch int32
+	LeaderEpoch metadata.LeaderEpoch
 }
 
-var notFound = TimestampedOffset{record.NoTimestamp, -1, record.NoLeaderEpoch}
+var notFound = TimestampedOffset{record.NoTimestamp, -1, metadata.NoLeaderEpoch}
 
 // errStop ends an iteration over records early.
 var errStop = errors.New("found")
@@ -26,7 +27,7 @@ var errUnpublished = errors.New("the append is not published yet")
 // EarliestOffset returns the log start with its leader epoch, as ListOffsets -2 reports it; the
 // timestamp is -1.
 func (l *Log) EarliestOffset() TimestampedOffset {
-	found := TimestampedOffset{record.NoTimestamp, l.Offsets().LogStart, record.NoLeaderEpoch}
+	found := TimestampedOffset{record.NoTimestamp, l.Offsets().LogStart, metadata.NoLeaderEpoch}
 	if e, ok := l.epochs.earliest(); ok && e.startOffset <= found.Offset {
 		found.LeaderEpoch = e.epoch
 	}

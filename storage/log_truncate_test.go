@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -98,7 +99,7 @@ func TestTruncationRevertsEpochsAndProducers(t *testing.T) {
 	l, h := newLog(t, testTopic())
 	now := h.clock.now().UnixMilli()
 	for i, epoch := range []int32{1, 1, 4} {
-		_, err := l.AppendAsLeader(Append{Records: batch(t, idempotent(9, 0, int32(i)), values(now, "a")...), LeaderEpoch: epoch})
+		_, err := l.AppendAsLeader(Append{Records: batch(t, idempotent(9, 0, int32(i)), values(now, "a")...), LeaderEpoch: metadata.LeaderEpoch(epoch)})
 		noError(t, err)
 	}
 	_, err := l.TruncateTo(2)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
@@ -28,7 +29,7 @@ type ManagerConfig struct {
 	Log  *logrus.Logger
 	// BrokerID and ClusterID are written to meta.properties. BrokerID is final; see StoredIdentity
 	// for a generated one.
-	BrokerID  int32
+	BrokerID  metadata.BrokerID
 	ClusterID string
 	// Defaults is the configuration of a topic for which TopicConfig returns nil.
 	Defaults *settings.Topic
@@ -276,7 +277,7 @@ func (m *Manager) identify(d *logDir) error {
 	return nil
 }
 
-func nodeIDError(file string, stored, expected int32) error {
+func nodeIDError(file string, stored, expected metadata.BrokerID) error {
 	return fmt.Errorf("Stored node id %d doesn't match previous node id %d in %s. If you moved your data, make sure your configured node id matches. "+
 		"If you intend to create a new node, you should remove all data in your data directories.", stored, expected, file)
 }
@@ -284,7 +285,7 @@ func nodeIDError(file string, stored, expected int32) error {
 // StoredIdentity reads the meta.properties of the directories before a Manager exists, and returns
 // their broker id (-1 if they have none) and cluster id ("" if none). Directories that disagree are
 // an error. A directory that cannot be read is left out, since NewManager will take it offline.
-func StoredIdentity(fsys vfs.FS, dirs []string) (brokerID int32, clusterID string, err error) {
+func StoredIdentity(fsys vfs.FS, dirs []string) (brokerID metadata.BrokerID, clusterID string, err error) {
 	brokerID = -1
 	for _, dir := range dirs {
 		m, err := readMetaProperties(fsys, dir)

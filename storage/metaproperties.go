@@ -14,6 +14,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 )
 
 // The keys of meta.properties that Kafka knows.
@@ -27,10 +28,10 @@ const (
 
 // metaProperties is the content of meta.properties, which identifies the owner of the directory.
 type metaProperties struct {
-	version     int    // 0 (ZooKeeper mode) or 1
-	brokerID    int32  // broker.id in version 0, node.id in version 1; -1 if missing
-	clusterID   string // "" if missing
-	directoryID string // "" if missing
+	version     int               // 0 (ZooKeeper mode) or 1
+	brokerID    metadata.BrokerID // broker.id in version 0, node.id in version 1; -1 if missing
+	clusterID   string            // "" if missing
+	directoryID string            // "" if missing
 	others      map[string]string
 }
 
@@ -71,7 +72,7 @@ func parseMetaProperties(data []byte) (metaProperties, error) {
 		if err != nil {
 			return m, fmt.Errorf("Unable to read %s as a base-10 number: '%s'", m.idKey(), v)
 		}
-		m.brokerID = int32(id)
+		m.brokerID = metadata.BrokerID(id)
 	} else if m.version == 1 {
 		return m, fmt.Errorf("Failed to find %s", metaNodeIDKey)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
@@ -14,7 +15,7 @@ type adminRequests struct{ nodes nodes }
 // PartitionReassignments reads /admin/reassign_partitions and arms a NodeWatch on
 // ReassignPartitionsPath, whether the node exists or not. It returns nil if the node is missing or
 // invalid.
-func (a adminRequests) PartitionReassignments(ctx context.Context) (map[TopicPartition][]int32, error) {
+func (a adminRequests) PartitionReassignments(ctx context.Context) (map[TopicPartition][]metadata.BrokerID, error) {
 	n, err := a.nodes.ReadOrArm(ctx, ReassignPartitionsPath)
 	if errors.Is(err, ErrNoNode) {
 		return nil, nil
@@ -32,12 +33,12 @@ func (a adminRequests) PartitionReassignments(ctx context.Context) (map[TopicPar
 
 // CreatePartitionReassignments creates /admin/reassign_partitions as a tool does. It returns
 // ErrNodeExists if the node exists.
-func (a adminRequests) CreatePartitionReassignments(ctx context.Context, r map[TopicPartition][]int32) error {
+func (a adminRequests) CreatePartitionReassignments(ctx context.Context, r map[TopicPartition][]metadata.BrokerID) error {
 	return a.nodes.CreateRecursive(ctx, ReassignPartitionsPath, encodeReassignments(r))
 }
 
 // SetPartitionReassignments writes /admin/reassign_partitions, or deletes it if r is empty.
-func (a adminRequests) SetPartitionReassignments(ctx context.Context, f Fence, r map[TopicPartition][]int32) error {
+func (a adminRequests) SetPartitionReassignments(ctx context.Context, f Fence, r map[TopicPartition][]metadata.BrokerID) error {
 	if len(r) == 0 {
 		return a.nodes.removeFenced(ctx, f, ReassignPartitionsPath)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
@@ -119,7 +120,7 @@ func (b *brokers) UpdateBroker(ctx context.Context, info BrokerInfo) error {
 
 // BrokerNode reads one broker's node and arms a NodeWatch on BrokerPath(id). owner is the id of the
 // session that owns the node. It returns ErrNoNode if the broker is not registered.
-func (b *brokers) BrokerNode(ctx context.Context, id int32) (info *BrokerInfo, owner int64, err error) {
+func (b *brokers) BrokerNode(ctx context.Context, id metadata.BrokerID) (info *BrokerInfo, owner int64, err error) {
 	n, err := b.nodes.Read(ctx, BrokerPath(id))
 	if err != nil {
 		return nil, 0, err
@@ -128,7 +129,7 @@ func (b *brokers) BrokerNode(ctx context.Context, id int32) (info *BrokerInfo, o
 	return info, n.Stat.EphemeralOwner, err
 }
 
-func brokerOf(id int32, n zkclient.Node) (*BrokerInfo, error) {
+func brokerOf(id metadata.BrokerID, n zkclient.Node) (*BrokerInfo, error) {
 	info, err := decodeBroker(id, n.Data)
 	if err != nil {
 		return nil, invalid(BrokerPath(id), err)
@@ -140,7 +141,7 @@ func brokerOf(id int32, n zkclient.Node) (*BrokerInfo, error) {
 // Brokers reads all registered brokers with their epochs, and arms the children watch on
 // BrokerIDsPath and NodeWatches on their paths. It returns ErrInvalidNode if one node is invalid,
 // as Kafka does.
-func (b *brokers) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
+func (b *brokers) Brokers(ctx context.Context) (map[metadata.BrokerID]BrokerInfo, error) {
 	ctx, _, err := b.nodes.Bind(ctx)
 	if err != nil {
 		return nil, err
@@ -157,7 +158,7 @@ func (b *brokers) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	brokers := make(map[int32]BrokerInfo, len(ids))
+	brokers := make(map[metadata.BrokerID]BrokerInfo, len(ids))
 	for i, id := range ids {
 		if !found[i] { // deleted since it was listed
 			continue
@@ -172,21 +173,23 @@ func (b *brokers) Brokers(ctx context.Context) (map[int32]BrokerInfo, error) {
 }
 
 // BrokerIDs returns the sorted ids of the registered brokers. It arms no watch.
-func (b *brokers) BrokerIDs(ctx context.Context) ([]int32, error) { return b.brokerIDs(ctx, false) }
+func (b *brokers) BrokerIDs(ctx context.Context) ([]metadata.BrokerID, error) {
+	return b.brokerIDs(ctx, false)
+}
 
-func (b *brokers) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
+func (b *brokers) brokerIDs(ctx context.Context, arm bool) ([]metadata.BrokerID, error) {
 	names, err := b.nodes.Children(ctx, BrokerIDsPath, arm)
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]int32, 0, len(names))
+	ids := make([]metadata.BrokerID, 0, len(names))
 	for _, name := range names {
 		id, err := strconv.ParseInt(name, 10, 32)
 		if err != nil {
 			b.nodes.log.Errorf("Ignoring %q in %s, which is not a broker id", name, BrokerIDsPath)
 			continue
 		}
-		ids = append(ids, int32(id))
+		ids = append(ids, metadata.BrokerID(id))
 	}
 	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
 	return ids, nil
@@ -194,6 +197,6 @@ func (b *brokers) brokerIDs(ctx context.Context, arm bool) ([]int32, error) {
 
 // AwaitBrokerGone waits with a separate watch until /brokers/ids/id does not exist. It returns the
 // context's error if ctx is done first.
-func (b *brokers) AwaitBrokerGone(ctx context.Context, id int32) error {
+func (b *brokers) AwaitBrokerGone(ctx context.Context, id metadata.BrokerID) error {
 	return b.nodes.AwaitGone(ctx, BrokerPath(id))
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 )
 
 // cluster has the operations on the nodes that exist once in a cluster: its id, and the sources of
@@ -57,11 +58,11 @@ func (c cluster) CreateOrGetClusterID(ctx context.Context) (string, error) {
 
 // GenerateBrokerID returns a new broker id above reserved (reserved.broker.max.id). No id is
 // returned twice. An id may stay unused if an answer is lost.
-func (c cluster) GenerateBrokerID(ctx context.Context, reserved int32) (int32, error) {
+func (c cluster) GenerateBrokerID(ctx context.Context, reserved metadata.BrokerID) (metadata.BrokerID, error) {
 	for {
 		version, err := c.nodes.Set(ctx, brokerSequencePath, []byte{}, AnyVersion)
 		if err == nil {
-			return reserved + int32(version), nil
+			return reserved + metadata.BrokerID(version), nil
 		}
 		if !errors.Is(err, ErrNoNode) {
 			return 0, err
@@ -74,7 +75,7 @@ func (c cluster) GenerateBrokerID(ctx context.Context, reserved int32) (int32, e
 
 // AllocateProducerIDBlock allocates the next 1000 producer ids to broker. If several brokers race,
 // each gets its own block. A block may stay unused if an answer is lost.
-func (c cluster) AllocateProducerIDBlock(ctx context.Context, broker int32) (ProducerIDBlock, error) {
+func (c cluster) AllocateProducerIDBlock(ctx context.Context, broker metadata.BrokerID) (ProducerIDBlock, error) {
 	for {
 		n, err := c.nodes.ReadUnwatched(ctx, producerIDBlockPath)
 		if errors.Is(err, ErrNoNode) {

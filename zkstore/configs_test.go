@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -132,12 +133,12 @@ func TestRequestsToTheControllerAreWrittenReadAndDeleted(t *testing.T) {
 		t.Errorf("left %v", nodes)
 	}
 
-	for _, broker := range []int32{7, 3, 7} {
+	for _, broker := range []metadata.BrokerID{7, 3, 7} {
 		must(t, s.NotifyLogDirFailure(ctx, broker))
 	}
 	nodes, err = s.LogDirEvents(ctx)
 	must(t, err)
-	if brokers, err := s.LogDirEventBrokers(ctx, nodes); err != nil || !reflect.DeepEqual(brokers, []int32{3, 7}) {
+	if brokers, err := s.LogDirEventBrokers(ctx, nodes); err != nil || !reflect.DeepEqual(brokers, []metadata.BrokerID{3, 7}) {
 		t.Errorf("%v, %v", brokers, err)
 	}
 	must(t, s.DeleteLogDirEvents(ctx, epoch.Fence(), nodes))
@@ -147,7 +148,7 @@ func TestRequestsToTheControllerAreWrittenReadAndDeleted(t *testing.T) {
 	if r, err := s.PartitionReassignments(ctx); err != nil || r != nil {
 		t.Errorf("%v, %v", r, err)
 	}
-	r := map[TopicPartition][]int32{tps[0]: {2, 1}, tps[1]: {1}}
+	r := map[TopicPartition][]metadata.BrokerID{tps[0]: {2, 1}, tps[1]: {1}}
 	must(t, s.CreatePartitionReassignments(ctx, r))
 	<-created
 	if have, err := s.PartitionReassignments(ctx); err != nil || !reflect.DeepEqual(have, r) {

@@ -57,7 +57,7 @@ func invalid(path string, err error) error {
 	return fmt.Errorf("read %s: %w", path, err)
 }
 
-func decodeBroker(id int32, data []byte) (*BrokerInfo, error) {
+func decodeBroker(id metadata.BrokerID, data []byte) (*BrokerInfo, error) {
 	o, err := parseObject(data)
 	if err != nil {
 		return nil, err
@@ -192,8 +192,8 @@ func decodeTopic(name string, data []byte) (TopicNode, error) {
 	return t, nil
 }
 
-func findLists(o object, key string) (map[int32][]int32, error) {
-	lists, _, err := find[map[int32][]int32](o, key)
+func findLists(o object, key string) (map[int32][]metadata.BrokerID, error) {
+	lists, _, err := find[map[int32][]metadata.BrokerID](o, key)
 	return lists, err
 }
 
@@ -211,10 +211,10 @@ func decodePartitionState(data []byte) (p PartitionState, err error) {
 		return p, err
 	}
 	var errs [5]error
-	p.Leader, errs[0] = get[int32](o, "leader")
-	p.LeaderEpoch, errs[1] = get[int32](o, "leader_epoch")
-	p.ISR, errs[2] = get[[]int32](o, "isr")
-	p.ControllerEpoch, errs[3] = get[int32](o, "controller_epoch")
+	p.Leader, errs[0] = get[metadata.BrokerID](o, "leader")
+	p.LeaderEpoch, errs[1] = get[metadata.LeaderEpoch](o, "leader_epoch")
+	p.ISR, errs[2] = get[[]metadata.BrokerID](o, "isr")
+	p.ControllerEpoch, errs[3] = get[metadata.ControllerEpoch](o, "controller_epoch")
 	var recovery int32
 	recovery, _, errs[4] = find[int32](o, "leader_recovery_state")
 	p.Recovering = recovery == 1
@@ -227,11 +227,11 @@ func decodeController(data []byte) (c ControllerNode, err error) {
 	if err != nil {
 		// Brokers before 0.8 wrote the bare number.
 		if id, numberErr := strconv.ParseInt(string(data), 10, 32); numberErr == nil {
-			return ControllerNode{ID: int32(id), KRaftEpoch: -1}, nil
+			return ControllerNode{ID: metadata.BrokerID(id), KRaftEpoch: -1}, nil
 		}
 		return c, err
 	}
-	if c.ID, err = get[int32](o, "brokerid"); err != nil {
+	if c.ID, err = get[metadata.BrokerID](o, "brokerid"); err != nil {
 		return c, err
 	}
 	epoch, found, err := find[int32](o, "kraftControllerEpoch")
@@ -301,7 +301,7 @@ func decodeProducerIDBlock(data []byte) (b ProducerIDBlock, err error) {
 		return n
 	}
 	var brokerErr error
-	b.Broker, brokerErr = get[int32](o, "broker")
+	b.Broker, brokerErr = get[metadata.BrokerID](o, "broker")
 	err = errors.Join(err, brokerErr)
 	b.Start, b.End = number("block_start"), number("block_end")
 	return b, err
@@ -366,18 +366,18 @@ func decodePartitions(data []byte) ([]TopicPartition, error) {
 	return tps, nil
 }
 
-func decodeReassignments(data []byte) (map[TopicPartition][]int32, error) {
+func decodeReassignments(data []byte) (map[TopicPartition][]metadata.BrokerID, error) {
 	entries, err := partitionEntries(data)
 	if err != nil {
 		return nil, err
 	}
-	r := make(map[TopicPartition][]int32, len(entries))
+	r := make(map[TopicPartition][]metadata.BrokerID, len(entries))
 	for _, e := range entries {
 		tp, err := partitionOf(e)
 		if err != nil {
 			return nil, err
 		}
-		if r[tp], err = get[[]int32](e, "replicas"); err != nil {
+		if r[tp], err = get[[]metadata.BrokerID](e, "replicas"); err != nil {
 			return nil, err
 		}
 	}
@@ -400,12 +400,12 @@ func partitionOf(o object) (tp TopicPartition, err error) {
 	return tp, err
 }
 
-func decodeLogDirEvent(data []byte) (broker int32, err error) {
+func decodeLogDirEvent(data []byte) (broker metadata.BrokerID, err error) {
 	o, err := parseObject(data)
 	if err != nil {
 		return 0, err
 	}
-	return get[int32](o, "broker")
+	return get[metadata.BrokerID](o, "broker")
 }
 
 // decodeNumber decodes nodes that contain a decimal number.

@@ -7,22 +7,23 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
-// ControllerEpoch is the value and version of /controller_epoch. The version is the fence of all
+// ControllerEpochNode is the value and version of /controller_epoch. The version is the fence of all
 // writes of the controller.
-type ControllerEpoch struct {
-	Epoch   int32
+type ControllerEpochNode struct {
+	Epoch   metadata.ControllerEpoch
 	Version Version
 }
 
 // Fence returns the fence of this epoch's writes.
-func (e ControllerEpoch) Fence() Fence { return Fence{e.Version} }
+func (e ControllerEpochNode) Fence() Fence { return Fence{e.Version} }
 
 // ControllerNode is the content of /controller.
 type ControllerNode struct {
-	ID         int32
+	ID         metadata.BrokerID
 	KRaftEpoch int32 // -1 in a cluster of ZooKeeper brokers
 	Version    Version
 }
@@ -36,57 +37,57 @@ type elections struct {
 // Elect tries to make broker id the controller: it creates /controller and increments
 // /controller_epoch in one transaction. It returns ErrControllerMoved if another broker won. If the
 // answer is lost, it reads the nodes to find out whether this broker won.
-func (e elections) Elect(ctx context.Context, id int32) (ControllerEpoch, error) {
+func (e elections) Elect(ctx context.Context, id metadata.BrokerID) (ControllerEpochNode, error) {
 	ctx, _, err := e.nodes.Bind(ctx)
 	if err != nil {
-		return ControllerEpoch{}, err
+		return ControllerEpochNode{}, err
 	}
 	last, err := e.readOrCreateEpoch(ctx)
 	if err != nil {
-		return ControllerEpoch{}, err
+		return ControllerEpochNode{}, err
 	}
 	next := last.Epoch + 1
 	stats, _, _, err := e.nodes.Multi(ctx, "elect", ControllerPath,
 		zkclient.CreateEphemeralOp(ControllerPath, encodeController(id, e.now().UnixMilli())),
 		zkclient.SetOp(ControllerEpochPath, encodeEpoch(next), last.Version))
 	if err == nil {
-		return ControllerEpoch{Epoch: next, Version: Version(stats[1].Version)}, nil
+		return ControllerEpochNode{Epoch: next, Version: Version(stats[1].Version)}, nil
 	}
 	if errors.Is(err, ErrNodeExists) || errors.Is(err, ErrBadVersion) {
 		return e.checkElected(ctx, id, next)
 	}
-	return ControllerEpoch{}, err
+	return ControllerEpochNode{}, err
 }
 
-func (e elections) checkElected(ctx context.Context, id, epoch int32) (ControllerEpoch, error) {
+func (e elections) checkElected(ctx context.Context, id metadata.BrokerID, epoch metadata.ControllerEpoch) (ControllerEpochNode, error) {
 	ctx, session, err := e.nodes.Bind(ctx)
 	if err != nil {
-		return ControllerEpoch{}, err
+		return ControllerEpochNode{}, err
 	}
 	n, err := e.nodes.ReadUnwatched(ctx, ControllerPath)
 	if errors.Is(err, ErrNoNode) {
-		return ControllerEpoch{}, fmt.Errorf("the ephemeral node at %s went away while checking whether the controller election succeeds: %w", ControllerPath, ErrControllerMoved)
+		return ControllerEpochNode{}, fmt.Errorf("the ephemeral node at %s went away while checking whether the controller election succeeds: %w", ControllerPath, ErrControllerMoved)
 	}
 	if err != nil {
-		return ControllerEpoch{}, err
+		return ControllerEpochNode{}, err
 	}
 	winner, err := decodeController(n.Data)
 	if err != nil {
-		return ControllerEpoch{}, invalid(ControllerPath, err)
+		return ControllerEpochNode{}, invalid(ControllerPath, err)
 	}
 	if winner.ID == id && n.Stat.EphemeralOwner == session {
 		now, err := e.ReadControllerEpoch(ctx)
 		if err != nil {
-			return ControllerEpoch{}, err
+			return ControllerEpochNode{}, err
 		}
 		if now.Epoch == epoch {
 			return now, nil
 		}
 	}
-	return ControllerEpoch{}, fmt.Errorf("broker %d was elected: %w", winner.ID, ErrControllerMoved)
+	return ControllerEpochNode{}, fmt.Errorf("broker %d was elected: %w", winner.ID, ErrControllerMoved)
 }
 
-func (e elections) readOrCreateEpoch(ctx context.Context) (ControllerEpoch, error) {
+func (e elections) readOrCreateEpoch(ctx context.Context) (ControllerEpochNode, error) {
 	for {
 		epoch, err := e.ReadControllerEpoch(ctx)
 		if !errors.Is(err, ErrNoNode) {
@@ -96,23 +97,25 @@ func (e elections) readOrCreateEpoch(ctx context.Context) (ControllerEpoch, erro
 		switch {
 		case err == nil:
 			e.nodes.log.Infof("Successfully created %s with initial epoch 0", ControllerEpochPath)
-			return ControllerEpoch{}, nil
+			return ControllerEpochNode{}, nil
 		case !errors.Is(err, ErrNodeExists):
-			return ControllerEpoch{}, err
+			return ControllerEpochNode{}, err
 		}
 	}
 }
 
-func encodeEpoch(epoch int32) []byte { return strconv.AppendInt(nil, int64(epoch), 10) }
+func encodeEpoch(epoch metadata.ControllerEpoch) []byte {
+	return strconv.AppendInt(nil, int64(epoch), 10)
+}
 
 // ReadControllerEpoch reads /controller_epoch. It returns ErrNoNode before the first election.
-func (e elections) ReadControllerEpoch(ctx context.Context) (ControllerEpoch, error) {
+func (e elections) ReadControllerEpoch(ctx context.Context) (ControllerEpochNode, error) {
 	n, err := e.nodes.ReadUnwatched(ctx, ControllerEpochPath)
 	if err != nil {
-		return ControllerEpoch{}, err
+		return ControllerEpochNode{}, err
 	}
 	epoch, err := decodeNumber(n.Data, 32)
-	return ControllerEpoch{Epoch: int32(epoch), Version: n.Version()}, invalid(ControllerEpochPath, err)
+	return ControllerEpochNode{Epoch: metadata.ControllerEpoch(epoch), Version: n.Version()}, invalid(ControllerEpochPath, err)
 }
 
 // Controller reads /controller and arms a NodeWatch on ControllerPath, whether the node exists or

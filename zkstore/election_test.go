@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/metadata"
 )
 
 // raceElection runs an election of broker 1 and calls meanwhile after the election has read the
 // epoch and before it writes.
-func raceElection(t *testing.T, meanwhile func(other *Store)) (won ControllerEpoch, err error) {
+func raceElection(t *testing.T, meanwhile func(other *Store)) (won ControllerEpochNode, err error) {
 	t.Helper()
 	ctx, connect := background(t), testkit.ZooKeeper(t)
 	other := openStore(t, connect)
@@ -74,7 +75,7 @@ func TestANodeOfAnotherWriterIsNotMistakenForOursAfterALostAnswer(t *testing.T) 
 	must(t, err)
 	must(t, straight.CreateTopic(ctx, TopicNode{Name: "t"}))
 	tp := TopicPartition{Topic: "t"}
-	theirs, ours := PartitionState{Leader: 2, ISR: []int32{2}}, PartitionState{Leader: 1, ISR: []int32{1}}
+	theirs, ours := PartitionState{Leader: 2, ISR: []metadata.BrokerID{2}}, PartitionState{Leader: 1, ISR: []metadata.BrokerID{1}}
 	failed, err := straight.CreatePartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: theirs})
 	if err != nil || len(failed) > 0 {
 		t.Fatalf("%v, %v", failed, err)

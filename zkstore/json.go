@@ -18,7 +18,7 @@ import (
 
 // BrokerInfo is the content of /brokers/ids/N.
 type BrokerInfo struct {
-	ID          int32
+	ID          metadata.BrokerID
 	Endpoints   []metadata.Endpoint // in the order of advertised.listeners
 	Rack        *string
 	JMXPort     int32                   // -1 if none
@@ -101,7 +101,7 @@ func endpointText(e metadata.Endpoint) string {
 
 // Assignment is a partition's replicas in /brokers/topics/T.
 type Assignment struct {
-	Replicas, Adding, Removing []int32
+	Replicas, Adding, Removing []metadata.BrokerID
 }
 
 // TopicNode is the content of /brokers/topics/T.
@@ -114,7 +114,7 @@ type TopicNode struct {
 
 // encodeTopic lists the partitions in the order of Kafka's mutable map.
 func encodeTopic(t TopicNode) []byte {
-	lists := func(key string, w *objectWriter, of func(Assignment) []int32, always bool) {
+	lists := func(key string, w *objectWriter, of func(Assignment) []metadata.BrokerID, always bool) {
 		var names []string
 		for p, a := range t.Partitions {
 			if always || len(of(a)) > 0 {
@@ -124,17 +124,17 @@ func encodeTopic(t TopicNode) []byte {
 		w.key(key).object(func(w *objectWriter) {
 			for _, name := range javatext.MutableOrder(names, javatext.StringHash) {
 				p, _ := strconv.Atoi(name)
-				w.key(name).int32s(of(t.Partitions[int32(p)]))
+				w.key(name).brokerIDs(of(t.Partitions[int32(p)]))
 			}
 		})
 	}
 	var w objectWriter
-	lists("partitions", &w, func(a Assignment) []int32 { return a.Replicas }, true)
+	lists("partitions", &w, func(a Assignment) []metadata.BrokerID { return a.Replicas }, true)
 	if t.ID != (TopicID{}) {
 		w.key("topic_id").string(javatext.UUID(t.ID))
 	}
-	lists("adding_replicas", &w, func(a Assignment) []int32 { return a.Adding }, false)
-	lists("removing_replicas", &w, func(a Assignment) []int32 { return a.Removing }, false)
+	lists("adding_replicas", &w, func(a Assignment) []metadata.BrokerID { return a.Adding }, false)
+	lists("removing_replicas", &w, func(a Assignment) []metadata.BrokerID { return a.Removing }, false)
 	w.key("version").int(3)
 	return w.bytes()
 }
@@ -149,10 +149,10 @@ func PartitionsMax(replicas int) int { return NodeBytesMax / (6 + 2*replicas) }
 
 // PartitionState is the content of /brokers/topics/T/partitions/P/state.
 type PartitionState struct {
-	ControllerEpoch int32 // of the controller that decided on the leadership
-	Leader          int32 // -1 if none
-	LeaderEpoch     int32
-	ISR             []int32
+	ControllerEpoch metadata.ControllerEpoch // of the controller that decided on the leadership
+	Leader          metadata.BrokerID        // NoBroker if none
+	LeaderEpoch     metadata.LeaderEpoch
+	ISR             []metadata.BrokerID
 	Recovering      bool    // leader_recovery_state is 1
 	Version         Version // dataVersion, which is the partition epoch
 	Zxid            int64   // mzxid, the id of the transaction that wrote the state; set by reads
@@ -167,13 +167,13 @@ func encodePartitionState(p PartitionState) []byte {
 		w.key("leader_recovery_state").int(1)
 	}
 	w.key("leader_epoch").int(int64(p.LeaderEpoch))
-	w.key("isr").int32s(p.ISR)
+	w.key("isr").brokerIDs(p.ISR)
 	return w.bytes()
 }
 
 func listenerHash(e metadata.Endpoint) int32 { return javatext.StringHash(e.Listener) }
 
-func encodeController(id int32, timestamp int64) []byte {
+func encodeController(id metadata.BrokerID, timestamp int64) []byte {
 	var w objectWriter
 	w.key("version").int(2)
 	w.key("brokerid").int(int64(id))
@@ -225,7 +225,7 @@ func encodeFeature(n FeatureNode) []byte {
 // ProducerIDBlock is the content of /latest_producer_id_block: the producer ids from Start to End,
 // both inclusive, and the broker to which they were allocated.
 type ProducerIDBlock struct {
-	Broker     int32
+	Broker     metadata.BrokerID
 	Start, End int64
 }
 
@@ -233,7 +233,7 @@ type ProducerIDBlock struct {
 const producerIDBlockSize = 1000
 
 // next returns the block after b, allocated to broker.
-func (b ProducerIDBlock) next(broker int32) (ProducerIDBlock, error) {
+func (b ProducerIDBlock) next(broker metadata.BrokerID) (ProducerIDBlock, error) {
 	if b.End > math.MaxInt64-producerIDBlockSize {
 		return ProducerIDBlock{}, fmt.Errorf("zkstore: have exhausted all producerIds as the next producerId range would exceed long max; the latest block ends at %d", b.End)
 	}
@@ -282,7 +282,7 @@ func encodePartitions(tps []TopicPartition) []byte {
 	return w.bytes()
 }
 
-func encodeLogDirEvent(broker int32) []byte {
+func encodeLogDirEvent(broker metadata.BrokerID) []byte {
 	var w objectWriter
 	w.key("version").int(1)
 	w.key("broker").int(int64(broker))
@@ -290,7 +290,7 @@ func encodeLogDirEvent(broker int32) []byte {
 	return w.bytes()
 }
 
-func encodeReassignments(r map[TopicPartition][]int32) []byte {
+func encodeReassignments(r map[TopicPartition][]metadata.BrokerID) []byte {
 	tps := sortedPartitions(r)
 	var w objectWriter
 	w.key("version").int(1)
@@ -298,7 +298,7 @@ func encodeReassignments(r map[TopicPartition][]int32) []byte {
 		w.object(func(w *objectWriter) {
 			w.key("topic").string(tps[i].Topic)
 			w.key("partition").int(int64(tps[i].Partition))
-			w.key("replicas").int32s(r[tps[i]])
+			w.key("replicas").brokerIDs(r[tps[i]])
 		})
 	})
 	return w.bytes()

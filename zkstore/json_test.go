@@ -70,7 +70,7 @@ func reencode(path string, data []byte) (again []byte, known bool, err error) {
 		return encodeFeature(f), true, err
 	case path == ControllerEpochPath:
 		n, err := decodeNumber(data, 32)
-		return encodeEpoch(int32(n)), true, err
+		return encodeEpoch(metadata.ControllerEpoch(n)), true, err
 	case path == clusterIDPath:
 		id, err := decodeClusterID(data)
 		return encodeClusterID(id), true, err
@@ -131,11 +131,11 @@ func TestControllerNodeIsWrittenAsVersion2(t *testing.T) {
 func TestRequestsAndNotificationsAreEncodedAsKafkaDoes(t *testing.T) {
 	for want, have := range map[string][]byte{
 		`{"version":1,"partitions":[{"topic":"t","partition":1},{"topic":"t","partition":0}]}`:                encodePartitions([]TopicPartition{{Topic: "t", Partition: 1}, {Topic: "t"}}),
-		`{"version":1,"partitions":[{"topic":"viazk","partition":1,"replicas":[1,0]}]}`:                       encodeReassignments(map[TopicPartition][]int32{{Topic: "viazk", Partition: 1}: {1, 0}}),
+		`{"version":1,"partitions":[{"topic":"viazk","partition":1,"replicas":[1,0]}]}`:                       encodeReassignments(map[TopicPartition][]metadata.BrokerID{{Topic: "viazk", Partition: 1}: {1, 0}}),
 		`{"version":1,"broker":1001,"event":1}`:                                                               encodeLogDirEvent(1001),
 		`{"features":{"f":{"max_version_level":2,"min_version_level":1}},"version":1,"status":1}`:             encodeFeature(FeatureNode{JSONVersion: 1, Enabled: true, Features: map[string]FinalizedFeature{"f": {1, 2}}}),
 		`{"features":{"f":{"max_version_level":2}},"version":2,"status":1}`:                                   encodeFeature(FeatureNode{JSONVersion: 2, Enabled: true, Features: map[string]FinalizedFeature{"f": {0, 2}}}),
-		`{"controller_epoch":1,"leader":-1,"version":1,"leader_recovery_state":1,"leader_epoch":3,"isr":[2]}`: encodePartitionState(PartitionState{ControllerEpoch: 1, Leader: -1, LeaderEpoch: 3, ISR: []int32{2}, Recovering: true}),
+		`{"controller_epoch":1,"leader":-1,"version":1,"leader_recovery_state":1,"leader_epoch":3,"isr":[2]}`: encodePartitionState(PartitionState{ControllerEpoch: 1, Leader: -1, LeaderEpoch: 3, ISR: []metadata.BrokerID{2}, Recovering: true}),
 	} {
 		if string(have) != want {
 			t.Errorf("\nhave %s\nwant %s", have, want)
@@ -161,7 +161,7 @@ func TestOldAndUnknownVersionsAreDecoded(t *testing.T) {
 		}
 	}
 	topic, err := decodeTopic("t", []byte(`{"version":1,"partitions":{"0":[1,2]}}`))
-	if err != nil || topic.ID != (TopicID{}) || !reflect.DeepEqual(topic.Partitions[0].Replicas, []int32{1, 2}) {
+	if err != nil || topic.ID != (TopicID{}) || !reflect.DeepEqual(topic.Partitions[0].Replicas, []metadata.BrokerID{1, 2}) {
 		t.Errorf("topic version 1: %+v, %v", topic, err)
 	}
 	for text, want := range map[string]ControllerNode{

@@ -3,6 +3,8 @@ package zkstore
 import (
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 // objectWriter writes one JSON object without spaces. Like Kafka's JSON library, it escapes only
@@ -34,7 +36,7 @@ func (w *objectWriter) int(n int64)       { w.buf = strconv.AppendInt(w.buf, n, 
 func (w *objectWriter) raw(value string)  { w.buf = append(w.buf, value...) }
 func (w *objectWriter) string(str string) { w.buf = appendJSONString(w.buf, str) }
 
-func (w *objectWriter) int32s(list []int32) {
+func (w *objectWriter) brokerIDs(list []metadata.BrokerID) {
 	w.list(len(list), func(w *objectWriter, i int) { w.int(int64(list[i])) })
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/metadata"
 )
 
 func TestPitfallController02_TheResultBehindALostAnswerIsReadFromTheNodes(t *testing.T) {
@@ -12,8 +13,8 @@ func TestPitfallController02_TheResultBehindALostAnswerIsReadFromTheNodes(t *tes
 	ctx := background(t)
 	must(t, straight.CreateStartupPaths(ctx))
 	tp := TopicPartition{Topic: "t"}
-	state := PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []int32{1}}
-	var epoch ControllerEpoch
+	state := PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []metadata.BrokerID{1}}
+	var epoch ControllerEpochNode
 	for _, c := range []struct {
 		name string
 		op   int32
@@ -28,7 +29,7 @@ func TestPitfallController02_TheResultBehindALostAnswerIsReadFromTheNodes(t *tes
 		}},
 		{"registration", testkit.ZooKeeperMulti, func() error { return second(s.RegisterBroker(ctx, plaintext(1))) }},
 		{"create", testkit.ZooKeeperCreate, func() error {
-			return s.CreateTopic(ctx, TopicNode{Name: "t", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}}})
+			return s.CreateTopic(ctx, TopicNode{Name: "t", Partitions: map[int32]Assignment{0: {Replicas: []metadata.BrokerID{1}}}})
 		}},
 		{"fenced creates", testkit.ZooKeeperMulti, func() error {
 			failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), map[TopicPartition]PartitionState{tp: state})
@@ -69,7 +70,7 @@ func TestAConflictAfterALostAnswerStaysAConflict(t *testing.T) {
 	epoch, err := s.Elect(ctx, 1)
 	must(t, err)
 	one, two := TopicPartition{Topic: "t"}, TopicPartition{Topic: "t", Partition: 1}
-	states := map[TopicPartition]PartitionState{one: {ISR: []int32{1}}, two: {ISR: []int32{1}}}
+	states := map[TopicPartition]PartitionState{one: {ISR: []metadata.BrokerID{1}}, two: {ISR: []metadata.BrokerID{1}}}
 	must(t, straight.CreateTopic(ctx, TopicNode{Name: "t"}))
 	failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), states)
 	if err != nil || len(failed) > 0 {

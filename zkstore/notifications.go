@@ -3,6 +3,8 @@ package zkstore
 import (
 	"context"
 	"sort"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 // notifications has the operations on the sequential nodes through which brokers notify the
@@ -48,8 +50,8 @@ func (ns notifications) LogDirEvents(ctx context.Context) (nodes []string, err e
 
 // LogDirEventBrokers returns the sorted broker ids in the nodes, without duplicates. It ignores
 // invalid nodes.
-func (ns notifications) LogDirEventBrokers(ctx context.Context, nodes []string) ([]int32, error) {
-	seen := map[int32]bool{}
+func (ns notifications) LogDirEventBrokers(ctx context.Context, nodes []string) ([]metadata.BrokerID, error) {
+	seen := map[metadata.BrokerID]bool{}
 	err := ns.readNotifications(ctx, LogDirEventsPath, nodes, func(data []byte) error {
 		broker, err := decodeLogDirEvent(data)
 		if err == nil {
@@ -57,7 +59,7 @@ func (ns notifications) LogDirEventBrokers(ctx context.Context, nodes []string) 
 		}
 		return err
 	})
-	brokers := make([]int32, 0, len(seen))
+	brokers := make([]metadata.BrokerID, 0, len(seen))
 	for broker := range seen {
 		brokers = append(brokers, broker)
 	}
@@ -71,7 +73,7 @@ func (ns notifications) DeleteLogDirEvents(ctx context.Context, f Fence, nodes [
 }
 
 // NotifyLogDirFailure creates a log_dir_event node for the broker.
-func (ns notifications) NotifyLogDirFailure(ctx context.Context, broker int32) error {
+func (ns notifications) NotifyLogDirFailure(ctx context.Context, broker metadata.BrokerID) error {
 	return ns.nodes.CreateSequential(ctx, LogDirEventsPath+"/"+logDirEventPrefix, encodeLogDirEvent(broker))
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore/zkclient"
 )
 
@@ -103,7 +104,7 @@ func TestStatesOfOtherTransactionsAreWrittenIfOneFails(t *testing.T) {
 	const partitions = 2*batchOps + 10
 	states := map[TopicPartition]PartitionState{}
 	for i := range int32(partitions) {
-		states[TopicPartition{Topic: "t", Partition: i}] = PartitionState{Leader: 1, ISR: []int32{1}, Version: 4}
+		states[TopicPartition{Topic: "t", Partition: i}] = PartitionState{Leader: 1, ISR: []metadata.BrokerID{1}, Version: 4}
 	}
 	first := TopicPartition{Topic: "t", Partition: 0}
 	conn := &refusing{path: PartitionStatePath(first), err: zk.ErrAuthFailed}

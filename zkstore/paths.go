@@ -60,7 +60,7 @@ func startupPaths() []string {
 }
 
 // BrokerPath returns /brokers/ids/id.
-func BrokerPath(id int32) string { return BrokerIDsPath + "/" + strconv.Itoa(int(id)) }
+func BrokerPath(id metadata.BrokerID) string { return BrokerIDsPath + "/" + strconv.Itoa(int(id)) }
 
 // TopicPath returns /brokers/topics/name.
 func TopicPath(name string) string { return TopicsPath + "/" + name }

@@ -57,7 +57,7 @@ func openThroughProxy(t *testing.T, change ...func(*Config)) (s, straight *Store
 	return s, straight, p
 }
 
-func plaintext(id int32) BrokerInfo {
+func plaintext(id metadata.BrokerID) BrokerInfo {
 	return BrokerInfo{ID: id, JMXPort: -1, Endpoints: []metadata.Endpoint{{Listener: "PLAINTEXT", Host: "127.0.0.1", Port: 24092}}}
 }
 
@@ -185,7 +185,7 @@ func TestAwaitBrokerGoneReturnsWhenTheNodeIsGone(t *testing.T) {
 
 func TestBrokerIDsAreGeneratedAboveTheReservedOnes(t *testing.T) {
 	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
-	for want := int32(1001); want < 1004; want++ { // the first call creates the missing path
+	for want := metadata.BrokerID(1001); want < 1004; want++ { // the first call creates the missing path
 		if id, err := s.GenerateBrokerID(ctx, 1000); err != nil || id != want {
 			t.Errorf("id %d, %v, want %d", id, err, want)
 		}
@@ -289,8 +289,8 @@ func TestTopicsAreWrittenReadAndDeleted(t *testing.T) {
 	epoch, err := s.Elect(ctx, 1)
 	must(t, err)
 	topic := TopicNode{Name: "orders", ID: TopicID{1, 2, 3}, Partitions: map[int32]Assignment{
-		0: {Replicas: []int32{3, 1, 2}, Adding: []int32{3}, Removing: []int32{1}},
-		1: {Replicas: []int32{2, 1}},
+		0: {Replicas: []metadata.BrokerID{3, 1, 2}, Adding: []metadata.BrokerID{3}, Removing: []metadata.BrokerID{1}},
+		1: {Replicas: []metadata.BrokerID{2, 1}},
 	}}
 	must(t, s.CreateTopic(ctx, topic))
 	if err := s.CreateTopic(ctx, topic); !errors.Is(err, ErrNodeExists) {
@@ -300,7 +300,7 @@ func TestTopicsAreWrittenReadAndDeleted(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(read, topic) {
 		t.Errorf("read %+v, %v", read, err)
 	}
-	topic.Partitions[2] = Assignment{Replicas: []int32{1}}
+	topic.Partitions[2] = Assignment{Replicas: []metadata.BrokerID{1}}
 	if v, err := s.SetTopic(ctx, epoch.Fence(), topic); err != nil || v != 1 {
 		t.Errorf("version %d, %v", v, err)
 	}
@@ -313,19 +313,19 @@ func TestTopicsAreWrittenReadAndDeleted(t *testing.T) {
 	}
 	states := map[TopicPartition]PartitionState{}
 	for p := range int32(3) {
-		states[TopicPartition{Topic: "orders", Partition: p}] = PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []int32{1}}
+		states[TopicPartition{Topic: "orders", Partition: p}] = PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []metadata.BrokerID{1}}
 	}
 	failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), states)
 	if err != nil || len(failed) != 0 {
 		t.Fatalf("failed %v, %v", failed, err)
 	}
-	tp, state := TopicPartition{Topic: "orders", Partition: 1}, PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []int32{1, 2}}
+	tp, state := TopicPartition{Topic: "orders", Partition: 1}, PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []metadata.BrokerID{1, 2}}
 	for _, again := range []string{"written", "written already"} { // the second time, the version is stale
 		if v, err := s.SetLeadersState(ctx, tp, state); err != nil || v != 1 {
 			t.Errorf("%s: version %d, %v", again, v, err)
 		}
 	}
-	state.ISR = []int32{1}
+	state.ISR = []metadata.BrokerID{1}
 	if _, err := s.SetLeadersState(ctx, tp, state); !errors.Is(err, ErrBadVersion) {
 		t.Errorf("a state with a stale version: %v", err)
 	}
@@ -346,7 +346,7 @@ func TestTopicsAreWrittenReadAndDeleted(t *testing.T) {
 func manyStates(n int) map[TopicPartition]PartitionState {
 	states := make(map[TopicPartition]PartitionState, n)
 	for p := range int32(n) {
-		states[TopicPartition{Topic: "big", Partition: p}] = PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []int32{1, 2, 3}}
+		states[TopicPartition{Topic: "big", Partition: p}] = PartitionState{ControllerEpoch: 1, Leader: 1, ISR: []metadata.BrokerID{1, 2, 3}}
 	}
 	return states
 }
@@ -355,10 +355,10 @@ func TestRestoreTopicFailsIfTheTopicWasWrittenSinceItWasRead(t *testing.T) {
 	s := openStore(t, testkit.ZooKeeper(t))
 	ctx := background(t)
 	must(t, s.CreateStartupPaths(ctx))
-	must(t, s.CreateTopic(ctx, TopicNode{Name: "t", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}}}))
+	must(t, s.CreateTopic(ctx, TopicNode{Name: "t", Partitions: map[int32]Assignment{0: {Replicas: []metadata.BrokerID{1}}}}))
 	read, err := s.TopicNode(ctx, "t")
 	must(t, err)
-	more := TopicNode{Name: "t", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}, 1: {Replicas: []int32{2}}}}
+	more := TopicNode{Name: "t", Partitions: map[int32]Assignment{0: {Replicas: []metadata.BrokerID{1}}, 1: {Replicas: []metadata.BrokerID{2}}}}
 	must(t, second(s.SetTopic(ctx, NoFence(), more)))
 	read.ID = TopicID{1}
 	if err := s.RestoreTopic(ctx, NoFence(), read); !errors.Is(err, ErrBadVersion) {
@@ -380,7 +380,7 @@ func TestOneConflictDoesNotAffectTheRestOfABatch(t *testing.T) {
 	must(t, s.CreateStartupPaths(ctx))
 	epoch, err := s.Elect(ctx, 1)
 	must(t, err)
-	must(t, s.CreateTopic(ctx, TopicNode{Name: "big", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}}}))
+	must(t, s.CreateTopic(ctx, TopicNode{Name: "big", Partitions: map[int32]Assignment{0: {Replicas: []metadata.BrokerID{1}}}}))
 	states := manyStates(count)
 	present := TopicPartition{Topic: "big", Partition: 17}
 	must(t, s.nodes.CreateRecursive(ctx, PartitionStatePath(present), []byte("foreign")))
@@ -412,7 +412,7 @@ func TestOneConflictDoesNotAffectTheRestOfABatch(t *testing.T) {
 	if err != nil || len(read) != count-1 {
 		t.Fatalf("%d states read, %v", len(read), err)
 	}
-	if state := read[changed]; state.Version != 1 || !reflect.DeepEqual(state.ISR, []int32{1, 2, 3}) {
+	if state := read[changed]; state.Version != 1 || !reflect.DeepEqual(state.ISR, []metadata.BrokerID{1, 2, 3}) {
 		t.Errorf("state %+v", state)
 	}
 	if names, err := s.nodes.Children(ctx, partitionsPath("big"), false); err != nil || len(names) != count {
@@ -429,7 +429,7 @@ func TestATopicIsDeletedWithFewRequestsWhateverNodesItHas(t *testing.T) {
 	epoch, err := s.Elect(ctx, 1)
 	must(t, err)
 	create := func() {
-		must(t, s.CreateTopic(ctx, TopicNode{Name: "big", Partitions: map[int32]Assignment{0: {Replicas: []int32{1}}}}))
+		must(t, s.CreateTopic(ctx, TopicNode{Name: "big", Partitions: map[int32]Assignment{0: {Replicas: []metadata.BrokerID{1}}}}))
 		failed, err := s.CreatePartitionStates(ctx, epoch.Fence(), manyStates(count))
 		if err != nil || len(failed) > 0 {
 			t.Fatalf("create: failed %v, %v", failed, err)

@@ -103,7 +103,7 @@ func (x *fetchCall) begin(c *Call) *replication.Fetch {
 	f := x.h.replicas.NewFetch()
 	x.fetch = f
 	req := &x.req
-	f.Version, f.ReplicaID, f.ReplicaEpoch = c.Version, req.ReplicaID, req.ReplicaEpoch
+	f.Version, f.ReplicaID, f.ReplicaEpoch = c.Version, metadata.BrokerID(req.ReplicaID), req.ReplicaEpoch
 	f.MaxWait, f.MinBytes, f.MaxBytes = time.Duration(req.MaxWaitMs)*time.Millisecond, req.MinBytes, req.MaxBytes
 	f.Committed = req.IsolationLevel == 1
 	f.SessionID, f.SessionEpoch = req.SessionID, req.SessionEpoch
@@ -120,7 +120,7 @@ func (x *fetchCall) begin(c *Call) *replication.Fetch {
 			p := &t.Partitions[j]
 			f.Ask(replication.PartitionAsk{Topic: t.Topic, TopicID: t.TopicID, Partition: p.Partition,
 				FetchOffset: record.Offset(p.FetchOffset), LogStartOffset: record.Offset(p.LogStartOffset), MaxBytes: p.MaxBytes,
-				CurrentLeaderEpoch: p.CurrentLeaderEpoch, LastFetchedEpoch: p.LastFetchedEpoch})
+				CurrentLeaderEpoch: metadata.LeaderEpoch(p.CurrentLeaderEpoch), LastFetchedEpoch: metadata.LeaderEpoch(p.LastFetchedEpoch)})
 		}
 	}
 	for i := range req.Forgotten {
@@ -199,7 +199,7 @@ func (x *fetchCall) collect(c *Call, f *replication.Fetch) {
 func (x *fetchCall) add(p *replication.PartitionFetch) {
 	a := protocol.NewFetchPartitionResponse(p.Partition, p.Code)
 	a.HighWatermark, a.LastStableOffset, a.LogStartOffset = int64(p.HighWatermark), int64(p.LastStable), int64(p.LogStart)
-	a.PreferredReadReplica = p.PreferredReadReplica
+	a.PreferredReadReplica = int32(p.PreferredReadReplica)
 	if p.HasDiverged {
 		x.diverged = append(x.diverged, p.Diverged)
 		a.DivergingEpoch = &x.diverged[len(x.diverged)-1]

@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/storage"
@@ -61,7 +62,7 @@ func (l *offsetLister) partition(topic string, p *kmsg.ListOffsetsRequestTopicPa
 		if p.Timestamp < replication.EarliestOffset {
 			return protocol.UnsupportedVersion
 		}
-		offsets, err := l.replicas.LegacyOffsets(topic, p.Partition, l.req.ReplicaID, p.Timestamp, min(p.MaxNumOffsets, l.left))
+		offsets, err := l.replicas.LegacyOffsets(topic, p.Partition, metadata.BrokerID(l.req.ReplicaID), p.Timestamp, min(p.MaxNumOffsets, l.left))
 		for _, offset := range offsets {
 			answer.OldStyleOffsets = append(answer.OldStyleOffsets, int64(offset))
 		}
@@ -73,14 +74,14 @@ func (l *offsetLister) partition(topic string, p *kmsg.ListOffsetsRequestTopicPa
 	}
 	var found storage.TimestampedOffset
 	found, err = l.replicas.ListOffset(replication.OffsetAsk{
-		Version: l.req.Version, ReplicaID: l.req.ReplicaID, Committed: l.req.IsolationLevel == 1,
-		Topic: topic, Partition: p.Partition, CurrentLeaderEpoch: p.CurrentLeaderEpoch, Timestamp: p.Timestamp})
+		Version: l.req.Version, ReplicaID: metadata.BrokerID(l.req.ReplicaID), Committed: l.req.IsolationLevel == 1,
+		Topic: topic, Partition: p.Partition, CurrentLeaderEpoch: metadata.LeaderEpoch(p.CurrentLeaderEpoch), Timestamp: p.Timestamp})
 	if err != nil {
 		return err
 	}
 	answer.Timestamp, answer.Offset = found.Timestamp, int64(found.Offset)
 	if l.req.Version >= 4 {
-		answer.LeaderEpoch = found.LeaderEpoch
+		answer.LeaderEpoch = int32(found.LeaderEpoch)
 	}
 	return nil
 }

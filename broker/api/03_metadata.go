@@ -98,7 +98,7 @@ func (m *metadataCall) answer(clusterID string) (kmsg.Response, error) {
 	resp := kmsg.NewPtrMetadataResponse()
 	resp.Brokers = m.brokers()
 	resp.ClusterID = &clusterID
-	resp.ControllerID = m.snapshot.ControllerID
+	resp.ControllerID = int32(m.snapshot.ControllerID)
 	resp.Topics = m.topics
 	resp.AuthorizedOperations = noOperations
 	if m.Version >= 8 && m.Version <= 10 && m.req.IncludeClusterAuthorizedOperations {
@@ -291,13 +291,13 @@ func (m *metadataCall) describe(topic *metadata.Topic) kmsg.MetadataResponseTopi
 
 func (m *metadataCall) partition(index int32, p *metadata.Partition) kmsg.MetadataResponseTopicPartition {
 	answer := kmsg.NewMetadataResponseTopicPartition()
-	answer.Partition, answer.LeaderEpoch = index, p.LeaderEpoch
-	answer.Replicas, answer.ISR = m.aliveIfOld(p.Replicas), m.aliveIfOld(p.ISR)
-	answer.OfflineReplicas = p.Offline
-	answer.Leader = p.Leader
+	answer.Partition, answer.LeaderEpoch = index, int32(p.LeaderEpoch)
+	answer.Replicas, answer.ISR = metadata.Int32s(m.aliveIfOld(p.Replicas)), metadata.Int32s(m.aliveIfOld(p.ISR))
+	answer.OfflineReplicas = metadata.Int32s(p.Offline)
+	answer.Leader = int32(p.Leader)
 	switch {
 	case !m.reachable(p.Leader):
-		answer.Leader = -1
+		answer.Leader = int32(metadata.NoBroker)
 		answer.ErrorCode = int16(protocol.LeaderNotAvailable)
 		if m.snapshot.Brokers[p.Leader] != nil && m.Version >= 6 {
 			answer.ErrorCode = int16(protocol.ListenerNotFound)
@@ -309,11 +309,11 @@ func (m *metadataCall) partition(index int32, p *metadata.Partition) kmsg.Metada
 }
 
 // aliveIfOld returns ids, without the dead brokers for version 0.
-func (m *metadataCall) aliveIfOld(ids []int32) []int32 {
+func (m *metadataCall) aliveIfOld(ids []metadata.BrokerID) []metadata.BrokerID {
 	if m.Version > 0 {
 		return ids
 	}
-	var alive []int32
+	var alive []metadata.BrokerID
 	for _, id := range ids {
 		if m.reachable(id) {
 			alive = append(alive, id)
@@ -323,7 +323,7 @@ func (m *metadataCall) aliveIfOld(ids []int32) []int32 {
 }
 
 // reachable reports whether a broker is alive and has the request's listener.
-func (m *metadataCall) reachable(id int32) bool {
+func (m *metadataCall) reachable(id metadata.BrokerID) bool {
 	b := m.snapshot.Brokers[id]
 	if b == nil {
 		return false
@@ -336,7 +336,7 @@ func (m *metadataCall) brokers() []kmsg.MetadataResponseBroker {
 	var list []kmsg.MetadataResponseBroker
 	for _, b := range reachableBrokers(m.snapshot, m.Peer.Listener) {
 		broker := kmsg.NewMetadataResponseBroker()
-		broker.NodeID, broker.Host, broker.Port, broker.Rack = b.id, b.host, b.port, b.rack
+		broker.NodeID, broker.Host, broker.Port, broker.Rack = int32(b.id), b.host, b.port, b.rack
 		list = append(list, broker)
 	}
 	return list

@@ -4,13 +4,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
 // ShutdownPreparer moves leadership away from a broker that shuts down. It is implemented by
 // *controller.Controller.
 type ShutdownPreparer interface {
-	ControlledShutdown(broker int32, brokerEpoch int64, done func(remaining []controller.TopicPartition, err error))
+	ControlledShutdown(broker metadata.BrokerID, brokerEpoch int64, done func(remaining []controller.TopicPartition, err error))
 }
 
 // ControlledShutdown moves leadership away from a broker that shuts down. Only the controller
@@ -24,7 +25,7 @@ func ControlledShutdown(preparer ShutdownPreparer) Handler {
 			return nil, err
 		}
 		remaining, refused, err := outcome(c.Context(), func(done func([]controller.TopicPartition, error)) {
-			preparer.ControlledShutdown(req.BrokerID, req.BrokerEpoch, done)
+			preparer.ControlledShutdown(metadata.BrokerID(req.BrokerID), req.BrokerEpoch, done)
 		})
 		if err != nil {
 			return nil, err

@@ -30,7 +30,7 @@ func FindCoordinator(groupPartition, transactionPartition func(key string) int32
 				return nil, err
 			}
 			none := protocol.None.Name()
-			resp.NodeID, resp.Host, resp.Port, resp.ErrorMessage = node.id, node.host, node.port, &none
+			resp.NodeID, resp.Host, resp.Port, resp.ErrorMessage = int32(node.id), node.host, node.port, &none
 			return resp, nil
 		}
 		created := false
@@ -41,7 +41,7 @@ func FindCoordinator(groupPartition, transactionPartition func(key string) int32
 				return nil, err
 			}
 			answer := kmsg.NewFindCoordinatorResponseCoordinator()
-			answer.Key, answer.NodeID, answer.Host, answer.Port = key, node.id, node.host, node.port
+			answer.Key, answer.NodeID, answer.Host, answer.Port = key, int32(node.id), node.host, node.port
 			answer.ErrorCode, answer.ErrorMessage = int16(code), new(string)
 			resp.Coordinators = append(resp.Coordinators, answer)
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -124,9 +125,9 @@ func (h *createTopics) admit(c *Call, topic string, twice bool) error {
 func newTopicOf(t *kmsg.CreateTopicsRequestTopic) admin.NewTopic {
 	topic := admin.NewTopic{Name: t.Topic, Partitions: t.NumPartitions, Replicas: t.ReplicationFactor}
 	if len(t.ReplicaAssignment) > 0 {
-		topic.Assignment = map[int32][]int32{}
+		topic.Assignment = map[int32][]metadata.BrokerID{}
 		for _, a := range t.ReplicaAssignment {
-			topic.Assignment[a.Partition] = a.Replicas
+			topic.Assignment[a.Partition] = metadata.BrokerIDs(a.Replicas)
 		}
 	}
 	for _, config := range t.Configs {

@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
@@ -28,9 +29,11 @@ func OffsetForLeaderEpoch(replicas *replication.Manager) Handler {
 				answer.Partition, answer.LeaderEpoch, answer.EndOffset = p.Partition, -1, -1
 				err := error(protocol.TopicAuthorizationFailed)
 				if allowed {
+					var found metadata.LeaderEpoch
 					var end record.Offset
-					answer.LeaderEpoch, end, err = replicas.EndOffsetForEpoch(asked.Topic, p.Partition, p.CurrentLeaderEpoch, p.LeaderEpoch)
-					answer.EndOffset = int64(end)
+					found, end, err = replicas.EndOffsetForEpoch(asked.Topic, p.Partition,
+						metadata.LeaderEpoch(p.CurrentLeaderEpoch), metadata.LeaderEpoch(p.LeaderEpoch))
+					answer.LeaderEpoch, answer.EndOffset = int32(found), int64(end)
 				}
 				answer.ErrorCode = int16(protocol.CodeOf(err))
 				t.Partitions = append(t.Partitions, answer)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/settings"
 )
@@ -29,7 +30,7 @@ type TopicOverrides interface {
 // brokers (an empty broker name), and this broker's log levels.
 //
 // Versions 0 to 4. v1 adds the source of each value and its synonyms, v3 types and documentation.
-func DescribeConfigs(brokerID int32, describer ConfigDescriber, topics TopicOverrides, cache Metadata, levels *LogLevels) Handler {
+func DescribeConfigs(brokerID metadata.BrokerID, describer ConfigDescriber, topics TopicOverrides, cache Metadata, levels *LogLevels) Handler {
 	h := &describeConfigs{brokerID, describer, topics, cache, levels}
 	return Typed(Handler{Key: protocol.DescribeConfigs, Min: 0, Max: 4, PerEntry: true, Fail: completed(failDescribeConfigs)}, h.answer)
 }
@@ -43,7 +44,7 @@ func failDescribeConfigs(_ *kmsg.DescribeConfigsRequest, resp *kmsg.DescribeConf
 }
 
 type describeConfigs struct {
-	brokerID  int32
+	brokerID  metadata.BrokerID
 	describer ConfigDescriber
 	topics    TopicOverrides
 	cache     Metadata
@@ -137,7 +138,7 @@ func (h *describeConfigs) checkBroker(name, unexpected string) error {
 	if err != nil {
 		return protocol.Errorf(protocol.InvalidRequest, "Broker id must be an integer, but it is: %s", name)
 	}
-	if int32(id) != h.brokerID {
+	if metadata.BrokerID(id) != h.brokerID {
 		return protocol.Errorf(protocol.InvalidRequest, unexpected, h.brokerID, name)
 	}
 	return nil

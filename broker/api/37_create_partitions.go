@@ -7,6 +7,7 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -85,9 +86,9 @@ func (h *createPartitions) create(c *Call, t *kmsg.CreatePartitionsRequestTopic,
 	}
 	added := admin.NewPartitions{Topic: t.Topic, Count: t.Count}
 	if t.Assignment != nil {
-		added.Assignment = [][]int32{}
+		added.Assignment = [][]metadata.BrokerID{}
 		for _, a := range t.Assignment {
-			added.Assignment = append(added.Assignment, a.Replicas)
+			added.Assignment = append(added.Assignment, metadata.BrokerIDs(a.Replicas))
 		}
 	}
 	total, err := h.writer.CreatePartitions(c.Context(), added, change)

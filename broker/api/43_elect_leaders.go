@@ -95,7 +95,7 @@ func (h *electLeaders) elect(c *Call, req *kmsg.ElectLeadersRequest, partitions 
 		}
 		return results, nil
 	}
-	expected := map[controller.TopicPartition]int32{}
+	expected := map[controller.TopicPartition]metadata.BrokerID{}
 	for tp, r := range elected {
 		if results[tp] = r.Err; r.Err == nil {
 			expected[tp] = r.Leader

@@ -4,12 +4,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
 // Reassigner moves replicas. It is implemented by *controller.Controller.
 type Reassigner interface {
-	AlterPartitionReassignments(targets map[controller.TopicPartition][]int32, done func(results map[controller.TopicPartition]error, err error))
+	AlterPartitionReassignments(targets map[controller.TopicPartition][]metadata.BrokerID, done func(results map[controller.TopicPartition]error, err error))
 }
 
 // AlterPartitionReassignments starts reassignments, or cancels them if replicas are null (KIP-455).
@@ -22,10 +23,10 @@ func AlterPartitionReassignments(reassigner Reassigner) Handler {
 		if err := c.requireCluster(kmsg.ACLOperationAlter); err != nil {
 			return nil, err
 		}
-		targets := map[controller.TopicPartition][]int32{}
+		targets := map[controller.TopicPartition][]metadata.BrokerID{}
 		for _, t := range req.Topics {
 			for _, p := range t.Partitions {
-				targets[controller.TopicPartition{Topic: t.Topic, Partition: p.Partition}] = p.Replicas
+				targets[controller.TopicPartition{Topic: t.Topic, Partition: p.Partition}] = metadata.BrokerIDs(p.Replicas)
 			}
 		}
 		results, refused, err := outcome(c.Context(), func(done func(map[controller.TopicPartition]error, error)) {

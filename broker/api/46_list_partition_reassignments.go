@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -49,7 +50,8 @@ func ListPartitionReassignments(lister ReassignmentLister) Handler {
 		byTopic := map[string][]kmsg.ListPartitionReassignmentsResponseTopicPartition{}
 		for tp, a := range running {
 			p := kmsg.NewListPartitionReassignmentsResponseTopicPartition()
-			p.Partition, p.Replicas, p.AddingReplicas, p.RemovingReplicas = tp.Partition, a.Replicas, a.Adding, a.Removing
+			p.Partition, p.Replicas = tp.Partition, metadata.Int32s(a.Replicas)
+			p.AddingReplicas, p.RemovingReplicas = metadata.Int32s(a.Adding), metadata.Int32s(a.Removing)
 			byTopic[tp.Topic] = append(byTopic[tp.Topic], p)
 		}
 		for _, topic := range sortedKeys(byTopic) {

@@ -33,10 +33,10 @@ func DescribeCluster(cache Metadata, clusterID string) Handler {
 		resp.ClusterID, resp.ControllerID = clusterID, -1
 		for _, b := range reachableBrokers(snapshot, c.Peer.Listener) {
 			broker := kmsg.NewDescribeClusterResponseBroker()
-			broker.NodeID, broker.Host, broker.Port, broker.Rack = b.id, b.host, b.port, b.rack
+			broker.NodeID, broker.Host, broker.Port, broker.Rack = int32(b.id), b.host, b.port, b.rack
 			resp.Brokers = append(resp.Brokers, broker)
 			if b.id == snapshot.ControllerID {
-				resp.ControllerID = b.id
+				resp.ControllerID = broker.NodeID
 			}
 		}
 		return resp, nil

@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -10,7 +11,7 @@ import (
 // *controller.Controller.
 type ProducerIDAllocator interface {
 	ControllerStatus
-	AllocateProducerIDs(broker int32, brokerEpoch int64, done func(start int64, count int32, err error))
+	AllocateProducerIDs(broker metadata.BrokerID, brokerEpoch int64, done func(start int64, count int32, err error))
 }
 
 // AllocateProducerIds allocates a block of producer ids for a broker. Only the controller serves
@@ -32,7 +33,7 @@ func AllocateProducerIds(allocator ProducerIDAllocator) Handler {
 			return nil, protocol.NotController
 		}
 		b, err := callback(c.Context(), func(done func(block)) {
-			allocator.AllocateProducerIDs(req.BrokerID, req.BrokerEpoch, func(start int64, count int32, err error) {
+			allocator.AllocateProducerIDs(metadata.BrokerID(req.BrokerID), req.BrokerEpoch, func(start int64, count int32, err error) {
 				done(block{start, count, err})
 			})
 		})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/settings"
 )
@@ -25,7 +26,7 @@ type ConfigWriter interface {
 // changes topics and the brokers' common defaults, but the configuration of a single broker is
 // changed by that broker only.
 type ConfigChanger struct {
-	brokerID int32
+	brokerID metadata.BrokerID
 	writer   ConfigWriter
 	dynamic  admin.BrokerConfigs
 	cache    Metadata
@@ -33,7 +34,7 @@ type ConfigChanger struct {
 }
 
 // NewConfigChanger returns a ConfigChanger for this broker.
-func NewConfigChanger(brokerID int32, writer ConfigWriter, dynamic admin.BrokerConfigs, cache Metadata, levels *LogLevels) *ConfigChanger {
+func NewConfigChanger(brokerID metadata.BrokerID, writer ConfigWriter, dynamic admin.BrokerConfigs, cache Metadata, levels *LogLevels) *ConfigChanger {
 	return &ConfigChanger{brokerID, writer, dynamic, cache, levels}
 }
 
@@ -201,10 +202,10 @@ func (h *ConfigChanger) changeLogger(c *Call, change *resourceChange, validateOn
 	return h.levels.alter(change.alterations, validateOnly)
 }
 
-func nodeID(name string) (int32, error) {
+func nodeID(name string) (metadata.BrokerID, error) {
 	id, err := strconv.ParseInt(name, 10, 32)
 	if err != nil {
 		return 0, protocol.Errorf(protocol.InvalidRequest, "Node id must be an integer, but it is: %s", name)
 	}
-	return int32(id), nil
+	return metadata.BrokerID(id), nil
 }

@@ -12,7 +12,7 @@ import (
 
 // brokerNode is a broker and its address on one listener.
 type brokerNode struct {
-	id   int32
+	id   metadata.BrokerID
 	host string
 	port int32
 	rack *string
@@ -31,10 +31,10 @@ func reachableBrokers(s *metadata.Snapshot, listener string) []brokerNode {
 }
 
 // noNode returns what Kafka answers if no coordinator is available.
-func noNode() brokerNode { return brokerNode{id: -1, port: -1} }
+func noNode() brokerNode { return brokerNode{id: metadata.NoBroker, port: -1} }
 
 // reachable returns the broker's address on the listener, if the broker is alive and has one.
-func reachable(s *metadata.Snapshot, id int32, listener string) (brokerNode, bool) {
+func reachable(s *metadata.Snapshot, id metadata.BrokerID, listener string) (brokerNode, bool) {
 	b := s.Brokers[id]
 	if b == nil {
 		return noNode(), false

@@ -124,7 +124,7 @@ func TestReassignments(t *testing.T) {
 	req.Topics = []kmsg.AlterPartitionAssignmentsRequestTopic{{Topic: "t", Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{
 		{Partition: 0, Replicas: []int32{1, 2}}, {Partition: 1}}}}
 	resp := call[*kmsg.AlterPartitionAssignmentsResponse](c, 0, req)
-	if want := map[controller.TopicPartition][]int32{one: {1, 2}, two: nil}; !reflect.DeepEqual(fake.asked, want) {
+	if want := map[controller.TopicPartition][]metadata.BrokerID{one: {1, 2}, two: nil}; !reflect.DeepEqual(fake.asked, want) {
 		t.Errorf("asked %v, want %v", fake.asked, want)
 	}
 	for _, p := range resp.Topics[0].Partitions {

@@ -71,7 +71,7 @@ func newDataBroker(t testing.TB, id int32, fs vfs.FS, change func(*replication.O
 		t.Fatal(err)
 	}
 	b.logs, err = storage.NewManager(storage.ManagerConfig{FS: fs, Dirs: []string{"/data"}, Log: kafkalog.Discard(),
-		BrokerID: id, ClusterID: "cluster-of-the-test-22", Defaults: defaults, Options: storage.DefaultOptions()})
+		BrokerID: metadata.BrokerID(id), ClusterID: "cluster-of-the-test-22", Defaults: defaults, Options: storage.DefaultOptions()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,9 +19,9 @@ func (l *leaderHints) hint(topic string, partition int32) *protocol.LeaderIDEpoc
 		l.cluster = l.replicas.Metadata()
 	}
 	leader := l.replicas.CurrentLeader(topic, partition)
-	if b := l.cluster.Brokers[leader.LeaderID]; b != nil {
+	if b := l.cluster.Brokers[metadata.BrokerID(leader.LeaderID)]; b != nil {
 		if e, has := b.Endpoints[l.listener]; has {
-			l.add(protocol.NodeEndpoint{NodeID: b.ID, Host: e.Host, Port: e.Port, Rack: b.Rack})
+			l.add(protocol.NodeEndpoint{NodeID: int32(b.ID), Host: e.Host, Port: e.Port, Rack: b.Rack})
 		}
 	}
 	return &leader

@@ -16,6 +16,7 @@ import (
 	"github.com/monedula/monedula/broker/api"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
@@ -120,7 +121,7 @@ func (b *dataBroker) isr() []int32 {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return slices.Sorted(slices.Values(p.State().ISR))
+	return metadata.Int32s(slices.Sorted(slices.Values(p.State().ISR)))
 }
 
 // three returns the first of three brokers. The test sends the requests of the other two.

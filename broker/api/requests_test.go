@@ -142,7 +142,7 @@ func (f *fakeAdmin) CreateTopic(_ context.Context, t admin.NewTopic, change admi
 	if !change.ValidateOnly {
 		f.created = append(f.created, t.Name)
 	}
-	return &admin.CreatedTopic{ID: idOf(t.Name), Assignment: map[int32][]int32{0: {0}}, Overrides: map[string]string{"retention.ms": "5"}}, nil
+	return &admin.CreatedTopic{ID: idOf(t.Name), Assignment: map[int32][]metadata.BrokerID{0: {0}}, Overrides: map[string]string{"retention.ms": "5"}}, nil
 }
 func (f *fakeAdmin) DeleteTopic(_ context.Context, name string) error {
 	f.deleted = append(f.deleted, name)
@@ -181,7 +181,7 @@ type fakeController struct {
 }
 
 func (f *fakeController) IsActive() bool { return !f.inactive }
-func (f *fakeController) ControlledShutdown(broker int32, epoch int64, done func([]controller.TopicPartition, error)) {
+func (f *fakeController) ControlledShutdown(broker metadata.BrokerID, epoch int64, done func([]controller.TopicPartition, error)) {
 	f.asked = [2]int64{int64(broker), epoch}
 	go done([]controller.TopicPartition{{Topic: "t", Partition: 2}}, f.err)
 }
@@ -190,20 +190,20 @@ func (f *fakeController) AlterPartition(req *kmsg.AlterPartitionRequest, done fu
 	resp.Version, resp.ErrorCode = req.Version, int16(protocol.StaleBrokerEpoch)
 	go done(resp)
 }
-func (f *fakeController) AllocateProducerIDs(_ int32, _ int64, done func(int64, int32, error)) {
+func (f *fakeController) AllocateProducerIDs(_ metadata.BrokerID, _ int64, done func(int64, int32, error)) {
 	go done(4000, 1000, f.err)
 }
 func (f *fakeController) ElectLeaders(partitions []controller.TopicPartition, kind controller.ElectionType, done func(map[controller.TopicPartition]controller.ElectionResult, error)) {
 	f.asked = partitions
 	go done(f.elected, f.err)
 }
-func (f *fakeController) AlterPartitionReassignments(targets map[controller.TopicPartition][]int32, done func(map[controller.TopicPartition]error, error)) {
+func (f *fakeController) AlterPartitionReassignments(targets map[controller.TopicPartition][]metadata.BrokerID, done func(map[controller.TopicPartition]error, error)) {
 	f.asked = targets
 	go done(f.reassigned, f.err)
 }
 func (f *fakeController) ListPartitionReassignments(partitions []controller.TopicPartition, done func(map[controller.TopicPartition]zkstore.Assignment, error)) {
 	f.asked = partitions
-	go done(map[controller.TopicPartition]zkstore.Assignment{{Topic: "t"}: {Replicas: []int32{0, 1}, Adding: []int32{1}, Removing: []int32{0}}}, f.err)
+	go done(map[controller.TopicPartition]zkstore.Assignment{{Topic: "t"}: {Replicas: []metadata.BrokerID{0, 1}, Adding: []metadata.BrokerID{1}, Removing: []metadata.BrokerID{0}}}, f.err)
 }
 func (f *fakeController) UpdateFeatures(updates []controller.FeatureUpdate, _ bool, _ time.Duration, done func(map[string]error, error)) {
 	f.asked = updates
@@ -583,7 +583,7 @@ func TestCreatePartitionsInEveryVersion(t *testing.T) {
 			t.Errorf("v%d: %+v", v, topics)
 		}
 	}
-	if !reflect.DeepEqual(writer.partitions[0].Assignment, [][]int32{{1}}) || writer.partitions[1].Assignment != nil {
+	if !reflect.DeepEqual(writer.partitions[0].Assignment, [][]metadata.BrokerID{{1}}) || writer.partitions[1].Assignment != nil {
 		t.Errorf("%+v", writer.partitions)
 	}
 	one := kmsg.NewPtrCreatePartitionsRequest()

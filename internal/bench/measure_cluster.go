@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 // measureClusterLoad writes to a replicated topic with one client as fast as possible, and divides
@@ -181,7 +183,7 @@ func measureFailover(ctx context.Context, b *bench) error {
 		rest := c.others(victim)
 		begin := time.Now()
 		victim.kill()
-		if err := c.store.AwaitBrokerGone(ctx, int32(victim.id)); err != nil {
+		if err := c.store.AwaitBrokerGone(ctx, metadata.BrokerID(victim.id)); err != nil {
 			return err
 		}
 		gone := time.Now()

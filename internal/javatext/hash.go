@@ -16,7 +16,7 @@ func StringHash(s string) int32 {
 }
 
 // IntHash returns the value of Java's Integer.hashCode.
-func IntHash(n int32) int32 { return n }
+func IntHash[T ~int32](n T) int32 { return int32(n) }
 
 // Abs returns the absolute value of n, and 0 for the smallest number, as Kafka's Utils.abs does.
 func Abs(n int32) int32 {

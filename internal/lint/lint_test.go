@@ -73,7 +73,7 @@ var forLeaves = map[string][]string{
 	"metadata":          {},
 	"protocol":          {},
 	"settings":          {"protocol", "metadata", "record", "internal/javatext"},
-	"record":            {"protocol"},
+	"record":            {"protocol", "metadata"},
 	"peerlink":          {"protocol", "metadata"},
 	"metrics":           {},
 	"internal/javatext": {},

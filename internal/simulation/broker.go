@@ -33,7 +33,7 @@ func (w *world) dataDirs() []string {
 // them.
 type broker struct {
 	w  *world
-	id int32
+	id metadata.BrokerID
 	fs *vfs.Mem
 
 	broken map[string]bool // log directories on which every operation fails
@@ -74,7 +74,7 @@ type parked struct {
 	done func()
 }
 
-func newBroker(w *world, id int32) *broker {
+func newBroker(w *world, id metadata.BrokerID) *broker {
 	return &broker{w: w, id: id, fs: vfs.NewMem(), broken: map[string]bool{}}
 }
 
@@ -271,13 +271,13 @@ func (b *broker) flush() {
 // leaderships is notified of the roles of this broker.
 type leaderships struct{ b *broker }
 
-func (l leaderships) BecameLeader(p replication.TopicPartition, epoch int32) {
+func (l leaderships) BecameLeader(p replication.TopicPartition, epoch metadata.LeaderEpoch) {
 	l.b.w.say("broker %d leads %s-%d in epoch %d", l.b.id, p.Topic, p.Partition, epoch)
 	l.b.w.check.leads(l.b, place(p), epoch)
 	l.b.w.moment(l.b)
 }
 
-func (l leaderships) Resigned(p replication.TopicPartition, epoch int32) {
+func (l leaderships) Resigned(p replication.TopicPartition, epoch metadata.LeaderEpoch) {
 	l.b.w.say("broker %d does not lead %s-%d in epoch %d", l.b.id, p.Topic, p.Partition, epoch)
 	l.b.w.moment(l.b)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/monedula/monedula/internal/zktree"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
@@ -47,11 +48,11 @@ type history struct {
 	// promised are acknowledged records, by offset, that could not be read when they were
 	// acknowledged, because the only in-sync replica's log directory failed in the same moment.
 	promised map[record.Offset]string
-	leaders  map[int32]int32 // by epoch
+	leaders  map[metadata.LeaderEpoch]metadata.BrokerID // by epoch
 }
 
 type seenKey struct {
-	broker int32
+	broker metadata.BrokerID
 	life   int
 	incarnation
 }
@@ -60,15 +61,15 @@ type seenKey struct {
 // compared, its leader epoch, and whether it was the leader.
 type seenState struct {
 	high    record.Offset
-	epoch   int32
+	epoch   metadata.LeaderEpoch
 	leading bool
 }
 
 type partitionState struct {
-	ControllerEpoch int32   `json:"controller_epoch"`
-	Leader          int32   `json:"leader"`
-	LeaderEpoch     int32   `json:"leader_epoch"`
-	ISR             []int32 `json:"isr"`
+	ControllerEpoch metadata.ControllerEpoch `json:"controller_epoch"`
+	Leader          metadata.BrokerID        `json:"leader"`
+	LeaderEpoch     metadata.LeaderEpoch     `json:"leader_epoch"`
+	ISR             []metadata.BrokerID      `json:"isr"`
 }
 
 func newChecker(w *world) *checker {
@@ -133,7 +134,7 @@ func (c *checker) stateWritten(by *zkConn, p int32, data []byte) {
 		c.w.fail("an epoch of partition %d decreased from %+v to %+v", p, was, s)
 	case s.LeaderEpoch == was.LeaderEpoch && was.ISR != nil && s.Leader != was.Leader:
 		c.w.fail("partition %d has two leaders in epoch %d: %d and %d", p, s.LeaderEpoch, was.Leader, s.Leader)
-	case len(s.ISR) == 0 || slices.ContainsFunc(s.ISR, func(id int32) bool { return id < 0 || id >= brokerCount }):
+	case len(s.ISR) == 0 || slices.ContainsFunc(s.ISR, func(id metadata.BrokerID) bool { return id < 0 || id >= brokerCount }):
 		c.w.fail("the in-sync replicas of partition %d are %v", p, s.ISR)
 	case s.Leader >= 0 && !slices.Contains(s.ISR, s.Leader):
 		c.w.fail("the leader %d of partition %d is not in sync: %v", s.Leader, p, s.ISR)
@@ -141,7 +142,7 @@ func (c *checker) stateWritten(by *zkConn, p int32, data []byte) {
 }
 
 // leads checks that a broker which becomes leader has all committed records.
-func (c *checker) leads(b *broker, p, epoch int32) {
+func (c *checker) leads(b *broker, p int32, epoch metadata.LeaderEpoch) {
 	log := b.logs.Log(tp(p))
 	if log == nil || !b.serves(log) {
 		return // it cannot serve anything

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -16,7 +17,7 @@ type consumer struct {
 	w         *world
 	partition int32
 	offset    record.Offset // of the next record to read
-	broker    int32
+	broker    metadata.BrokerID
 }
 
 const (
@@ -26,13 +27,13 @@ const (
 )
 
 func newConsumer(w *world, partition int32) *consumer {
-	return &consumer{w: w, partition: partition, broker: partition % brokerCount}
+	return &consumer{w: w, partition: partition, broker: metadata.BrokerID(partition % brokerCount)}
 }
 
 // read sends a fetch request, and another one after the response.
 func (c *consumer) read() {
 	req := kmsg.NewPtrFetchRequest()
-	req.Version, req.ReplicaID = 11, client // the first version that followers serve
+	req.Version, req.ReplicaID = 11, int32(client) // the first version that followers serve
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(consumerWait.Milliseconds()), 1, consumerBytes
 	req.SessionID, req.SessionEpoch = 0, -1
 	ask := kmsg.NewFetchRequestTopicPartition()
@@ -87,7 +88,7 @@ func (c *consumer) took(resp response) bool {
 // chaos, any other broker.
 func (c *consumer) choose() {
 	if c.w.chaotic && c.w.chance(3) {
-		c.broker = int32(c.w.random.IntN(brokerCount))
+		c.broker = metadata.BrokerID(c.w.random.IntN(brokerCount))
 		return
 	}
 	b := c.w.brokers[c.w.random.IntN(brokerCount)]

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -22,13 +23,13 @@ type control struct {
 	due     bool // the next step is scheduled
 	busy    bool // in a step, possibly waiting for ZooKeeper
 	timers  int  // generation of the timers; older timers are cancelled
-	peers   map[int32]*peer
+	peers   map[metadata.BrokerID]*peer
 	started bool
 }
 
 // peer is the queue of requests to one broker.
 type peer struct {
-	id      int32
+	id      metadata.BrokerID
 	waiting []message
 	busy    bool
 	removed bool
@@ -45,7 +46,7 @@ var (
 )
 
 func newControl(b *broker, logger *logrus.Logger) *control {
-	c := &control{b: b, life: b.life, peers: map[int32]*peer{}}
+	c := &control{b: b, life: b.life, peers: map[metadata.BrokerID]*peer{}}
 	cfg := controller.Config{BrokerID: b.id, InterBrokerListener: "PLAINTEXT", IBP: "3.9", DeleteTopics: true,
 		AutoRebalance: b.w.cfg.Seed%2 == 0, ImbalancePercentage: 10, ImbalanceInterval: 4 * time.Second,
 		Register:   func(ctx context.Context) error { return b.registerOnce(ctx) },
@@ -153,7 +154,7 @@ func (c *control) Add(b zkstore.BrokerInfo) {
 }
 
 // Remove drops the queue of a broker.
-func (c *control) Remove(id int32) {
+func (c *control) Remove(id metadata.BrokerID) {
 	if p := c.peers[id]; p != nil {
 		p.removed = true
 		delete(c.peers, id)
@@ -162,13 +163,13 @@ func (c *control) Remove(id int32) {
 
 // RemoveAll drops all queues.
 func (c *control) RemoveAll() {
-	for id := range int32(brokerCount) {
+	for id := range metadata.BrokerID(brokerCount) {
 		c.Remove(id)
 	}
 }
 
 // Send appends a request to the queue of a broker.
-func (c *control) Send(id int32, req kmsg.Request, answered func(kmsg.Response)) {
+func (c *control) Send(id metadata.BrokerID, req kmsg.Request, answered func(kmsg.Response)) {
 	if p := c.peers[id]; p != nil && !c.gone() {
 		p.waiting = append(p.waiting, message{req, answered})
 		c.deliver(p)

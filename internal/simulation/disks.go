@@ -44,7 +44,7 @@ func (w *world) uniqueID() string {
 // with the fewest logs, which depends on when deletions happened.
 func (b *broker) prefer(p int32) {
 	if dirs := b.w.dataDirs(); len(dirs) > 1 && b.logs.Log(tp(p)) == nil {
-		_ = b.logs.PreferDir(tp(p), dirs[(p+b.id)%int32(len(dirs))]) // an error means that the directory is offline; then the log stays where it is
+		_ = b.logs.PreferDir(tp(p), dirs[(int(p)+int(b.id))%len(dirs)]) // an error means that the directory is offline; then the log stays where it is
 	}
 }
 

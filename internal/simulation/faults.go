@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -16,7 +17,7 @@ func (w *world) createTopic() {
 	for p := range int32(partitionCount) {
 		a := zkstore.Assignment{}
 		for i := range int32(brokerCount) {
-			a.Replicas = append(a.Replicas, (p+i)%brokerCount)
+			a.Replicas = append(a.Replicas, metadata.BrokerID((p+i)%brokerCount))
 		}
 		topic.Partitions[p] = a
 	}
@@ -88,9 +89,9 @@ func (w *world) strike(b *broker) {
 	case losesLink:
 		to := w.brokers[w.random.IntN(brokerCount)]
 		until := w.now + w.between(100*time.Millisecond, 5*time.Second)
-		w.cut[[2]int32{b.id, to.id}] = until
+		w.cut[[2]metadata.BrokerID{b.id, to.id}] = until
 		if w.chance(2) {
-			w.cut[[2]int32{to.id, b.id}] = until
+			w.cut[[2]metadata.BrokerID{to.id, b.id}] = until
 		}
 		w.say("brokers %d and %d are cut apart until %v", b.id, to.id, until)
 	case losesSession:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/monedula/monedula/controller"
 	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/replication"
 )
@@ -17,7 +18,7 @@ import (
 // happen.
 
 // assignment is the part of the topic's node that concerns one partition.
-type assignment struct{ replicas, adding, removing []int32 }
+type assignment struct{ replicas, adding, removing []metadata.BrokerID }
 
 // whole reports whether all brokers have a replica and no reassignment is in progress.
 func (a assignment) whole() bool {
@@ -28,9 +29,9 @@ func (a assignment) whole() bool {
 // of the topic's partitions (see tp).
 func (c *checker) assigned(data []byte, places []int32) {
 	var node struct {
-		Partitions map[int32][]int32 `json:"partitions"`
-		Adding     map[int32][]int32 `json:"adding_replicas"`
-		Removing   map[int32][]int32 `json:"removing_replicas"`
+		Partitions map[int32][]metadata.BrokerID `json:"partitions"`
+		Adding     map[int32][]metadata.BrokerID `json:"adding_replicas"`
+		Removing   map[int32][]metadata.BrokerID `json:"removing_replicas"`
 	}
 	if err := json.Unmarshal(data, &node); err != nil || len(node.Partitions) != len(places) {
 		c.w.fail("the topic's node is written as %q: %v", data, err)
@@ -57,23 +58,23 @@ func (w *world) move() {
 		w.reassign(p, nil)
 		return
 	}
-	var replicas []int32
+	var replicas []metadata.BrokerID
 	for _, id := range w.random.Perm(brokerCount)[:brokerCount-w.random.IntN(2)] {
-		replicas = append(replicas, int32(id))
+		replicas = append(replicas, metadata.BrokerID(id))
 	}
 	w.reassign(p, replicas)
 }
 
 // reassign sends a reassignment to every broker that considers itself the controller. If replicas
 // is nil, it cancels the reassignment.
-func (w *world) reassign(p int32, replicas []int32) {
+func (w *world) reassign(p int32, replicas []metadata.BrokerID) {
 	for _, b := range w.brokers {
 		if !b.alive || !b.control.m.Active() {
 			continue
 		}
 		w.say("partition %d shall be on %v", p, replicas)
 		b.after(0, func() {
-			targets := map[replication.TopicPartition][]int32{tp(p): replicas}
+			targets := map[replication.TopicPartition][]metadata.BrokerID{tp(p): replicas}
 			controller.Requests{Agenda: b.control}.AlterPartitionReassignments(targets, func(results map[replication.TopicPartition]error, err error) {
 				w.say("broker %d answers the reassignment: %v, %v", b.id, results[tp(p)], err)
 			})
@@ -85,7 +86,8 @@ func (w *world) reassign(p int32, replicas []int32) {
 func (w *world) makeWhole() {
 	for p := range int32(partitionCount) {
 		if a := w.check.assignments[p]; !a.whole() && (len(a.removing) > 0 || len(a.adding) == 0) {
-			w.reassign(p, []int32{p % brokerCount, (p + 1) % brokerCount, (p + 2) % brokerCount})
+			first := metadata.BrokerID(p)
+			w.reassign(p, []metadata.BrokerID{first % brokerCount, (first + 1) % brokerCount, (first + 2) % brokerCount})
 		}
 	}
 	w.after(time.Second, w.makeWhole)
@@ -101,7 +103,7 @@ func (b *broker) leave(tries int) {
 		return
 	}
 	req := kmsg.NewPtrControlledShutdownRequest()
-	req.Version, req.BrokerID, req.BrokerEpoch = 3, b.id, b.registered
+	req.Version, req.BrokerID, req.BrokerEpoch = 3, int32(b.id), b.registered
 	b.w.send(b, b.cache.Snapshot().ControllerID, req, func(resp response) {
 		if resp.err == nil {
 			if answer := resp.message.(*kmsg.ControlledShutdownResponse); answer.ErrorCode == 0 && len(answer.PartitionsRemaining) == 0 {
@@ -135,7 +137,7 @@ func (b *broker) stop() {
 // serveShutdown handles ControlledShutdown.
 func (b *broker) serveShutdown(req *kmsg.ControlledShutdownRequest, reply func(kmsg.Response)) {
 	resp := req.ResponseKind().(*kmsg.ControlledShutdownResponse)
-	controller.Requests{Agenda: b.control}.ControlledShutdown(req.BrokerID, req.BrokerEpoch, func(remaining []controller.TopicPartition, err error) {
+	controller.Requests{Agenda: b.control}.ControlledShutdown(metadata.BrokerID(req.BrokerID), req.BrokerEpoch, func(remaining []controller.TopicPartition, err error) {
 		resp.ErrorCode = int16(protocol.CodeOf(err))
 		for _, tp := range remaining {
 			part := kmsg.NewControlledShutdownResponsePartitionsRemaining()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/zkstore"
@@ -26,7 +27,7 @@ type producer struct {
 	ended     bool // creates no more batches
 	gone      bool // its topic was deleted, and what is in flight is lost
 	of        incarnation
-	leader    int32
+	leader    metadata.BrokerID
 }
 
 type batch struct {
@@ -37,7 +38,7 @@ type batch struct {
 }
 
 func newProducer(w *world, partition int32) *producer {
-	p := &producer{w: w, partition: partition, limit: 1 + w.random.IntN(5), leader: partition % brokerCount,
+	p := &producer{w: w, partition: partition, limit: 1 + w.random.IntN(5), leader: metadata.BrokerID(partition % brokerCount),
 		of: incarnation{partition, w.check.ids[partition]}}
 	if w.cfg.Moves && w.cfg.Seed%2 == 0 { // see broker.stop
 		p.limit = 1

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/zktree"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/zkstore"
 )
@@ -63,7 +64,7 @@ func (b *broker) createBrief() {
 	b.w.topicsMade++
 	a := zkstore.Assignment{}
 	for _, id := range b.w.random.Perm(brokerCount) {
-		a.Replicas = append(a.Replicas, int32(id))
+		a.Replicas = append(a.Replicas, metadata.BrokerID(id))
 	}
 	err := b.store.CreateTopic(b.bound(), zkstore.TopicNode{Name: briefName, ID: zkstore.TopicID{14: 1, 15: b.w.topicsMade},
 		Partitions: map[int32]zkstore.Assignment{0: a}})
@@ -123,7 +124,7 @@ func (c *checker) born(data []byte, places ...int32) {
 	c.assigned(data, places)
 	for _, p := range places {
 		c.ids[p] = topicIDOf(data)
-		c.histories[incarnation{p, c.ids[p]}] = &history{leaders: map[int32]int32{}}
+		c.histories[incarnation{p, c.ids[p]}] = &history{leaders: map[metadata.LeaderEpoch]metadata.BrokerID{}}
 	}
 	c.w.say("the topic's id is %x", c.ids[places[0]])
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
@@ -31,17 +32,17 @@ var (
 	errRefused = errors.New("connection refused")
 )
 
-const client int32 = -1 // stands for a client in the place of a broker id
+const client = metadata.NoBroker // stands for a client in the place of a broker id
 
 // send carries a request and its response over the network. got is called with the response or an
 // error, as an event of the sender. It is not called if the sender crashes meanwhile. If from is
 // nil, the sender is a client.
-func (w *world) send(from *broker, to int32, req kmsg.Request, got func(response)) {
+func (w *world) send(from *broker, to metadata.BrokerID, req kmsg.Request, got func(response)) {
 	w.sendWhile(func() bool { return true }, from, to, req, got)
 }
 
 // sendWhile is like send, but the request is lost if wanted returns false when it arrives.
-func (w *world) sendWhile(wanted func() bool, from *broker, to int32, req kmsg.Request, got func(response)) {
+func (w *world) sendWhile(wanted func() bool, from *broker, to metadata.BrokerID, req kmsg.Request, got func(response)) {
 	sender, life := client, 0
 	if from != nil {
 		sender, life = from.id, from.life
@@ -124,10 +125,10 @@ type order struct {
 	place   int64
 }
 
-func (w *world) orderOf(from, to int32, key int16) order {
+func (w *world) orderOf(from, to metadata.BrokerID, key int16) order {
 	switch protocol.APIKey(key) {
 	case protocol.LeaderAndIsr, protocol.StopReplica, protocol.UpdateMetadata:
-		link := [2]int32{from, to}
+		link := [2]metadata.BrokerID{from, to}
 		if w.links[link] == nil {
 			w.links[link] = new(int64)
 		}
@@ -158,7 +159,9 @@ func (w *world) way(late bool) time.Duration {
 	return w.between(200*time.Microsecond, 8*time.Millisecond)
 }
 
-func (w *world) isCut(from, to int32) bool { return w.now < w.cut[[2]int32{from, to}] }
+func (w *world) isCut(from, to metadata.BrokerID) bool {
+	return w.now < w.cut[[2]metadata.BrokerID{from, to}]
+}
 
 // about describes a message for the trace.
 func about(req kmsg.Request, resp kmsg.Response) string {
@@ -290,9 +293,9 @@ func (b *broker) serveProduce(req *kmsg.ProduceRequest, reply func(kmsg.Response
 
 func (b *broker) serveFetch(req *kmsg.FetchRequest, reply func(kmsg.Response)) {
 	f := b.replicas.NewFetch()
-	f.Version, f.ReplicaID, f.ReplicaEpoch = req.Version, req.ReplicaID, -1
+	f.Version, f.ReplicaID, f.ReplicaEpoch = req.Version, metadata.BrokerID(req.ReplicaID), -1
 	if req.Version >= 15 {
-		f.ReplicaID, f.ReplicaEpoch = req.ReplicaState.ID, req.ReplicaState.Epoch
+		f.ReplicaID, f.ReplicaEpoch = metadata.BrokerID(req.ReplicaState.ID), req.ReplicaState.Epoch
 	}
 	f.MaxWait, f.MinBytes, f.MaxBytes = time.Duration(req.MaxWaitMillis)*time.Millisecond, req.MinBytes, req.MaxBytes
 	f.SessionID, f.SessionEpoch = req.SessionID, req.SessionEpoch
@@ -300,7 +303,7 @@ func (b *broker) serveFetch(req *kmsg.FetchRequest, reply func(kmsg.Response)) {
 	for _, t := range req.Topics {
 		for _, p := range t.Partitions {
 			f.Ask(replication.PartitionAsk{Topic: t.Topic, TopicID: t.TopicID, Partition: p.Partition, FetchOffset: record.Offset(p.FetchOffset),
-				LogStartOffset: record.Offset(p.LogStartOffset), MaxBytes: p.PartitionMaxBytes, CurrentLeaderEpoch: p.CurrentLeaderEpoch, LastFetchedEpoch: p.LastFetchedEpoch})
+				LogStartOffset: record.Offset(p.LogStartOffset), MaxBytes: p.PartitionMaxBytes, CurrentLeaderEpoch: metadata.LeaderEpoch(p.CurrentLeaderEpoch), LastFetchedEpoch: metadata.LeaderEpoch(p.LastFetchedEpoch)})
 		}
 	}
 	for _, t := range req.ForgottenTopics {
@@ -377,9 +380,11 @@ func (b *broker) serveEpochs(req *kmsg.OffsetForLeaderEpochRequest, reply func(k
 			a := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 			var err error
 			a.Partition = p.Partition
+			var found metadata.LeaderEpoch
 			var end record.Offset
-			a.LeaderEpoch, end, err = b.replicas.EndOffsetForEpoch(asked.Topic, p.Partition, p.CurrentLeaderEpoch, p.LeaderEpoch)
-			a.EndOffset = int64(end)
+			found, end, err = b.replicas.EndOffsetForEpoch(asked.Topic, p.Partition,
+				metadata.LeaderEpoch(p.CurrentLeaderEpoch), metadata.LeaderEpoch(p.LeaderEpoch))
+			a.LeaderEpoch, a.EndOffset = int32(found), int64(end)
 			a.ErrorCode = int16(protocol.CodeOf(err))
 			t.Partitions = append(t.Partitions, a)
 		}
@@ -395,11 +400,11 @@ func (b *broker) serveOffsets(req *kmsg.ListOffsetsRequest, reply func(kmsg.Resp
 		t.Topic = asked.Topic
 		for _, p := range asked.Partitions {
 			a := kmsg.NewListOffsetsResponseTopicPartition()
-			found, err := b.replicas.ListOffset(replication.OffsetAsk{Version: req.Version, ReplicaID: req.ReplicaID, Topic: asked.Topic,
-				Partition: p.Partition, CurrentLeaderEpoch: p.CurrentLeaderEpoch, Timestamp: p.Timestamp})
+			found, err := b.replicas.ListOffset(replication.OffsetAsk{Version: req.Version, ReplicaID: metadata.BrokerID(req.ReplicaID), Topic: asked.Topic,
+				Partition: p.Partition, CurrentLeaderEpoch: metadata.LeaderEpoch(p.CurrentLeaderEpoch), Timestamp: p.Timestamp})
 			a.Partition, a.ErrorCode = p.Partition, int16(protocol.CodeOf(err))
 			if err == nil {
-				a.Timestamp, a.Offset, a.LeaderEpoch = found.Timestamp, int64(found.Offset), found.LeaderEpoch
+				a.Timestamp, a.Offset, a.LeaderEpoch = found.Timestamp, int64(found.Offset), int32(found.LeaderEpoch)
 			}
 			t.Partitions = append(t.Partitions, a)
 		}

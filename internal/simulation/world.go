@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/zktree"
+	"github.com/monedula/monedula/metadata"
 )
 
 // Config configures a simulation.
@@ -98,8 +99,8 @@ type world struct {
 	producers []*producer
 	consumers []*consumer
 	check     *checker
-	cut       map[[2]int32]time.Duration // from, to: until when
-	links     map[[2]int32]*int64        // position of the last control request handled, by from, to
+	cut       map[[2]metadata.BrokerID]time.Duration // from, to: until when
+	links     map[[2]metadata.BrokerID]*int64        // position of the last control request handled, by from, to
 }
 
 // event is a function that is due at a time. Events with the same time run in the order in which
@@ -131,7 +132,7 @@ func Run(cfg Config) Result {
 		cfg.Chaos = 15 * time.Second
 	}
 	w := &world{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0x73696d)), tree: zktree.New(),
-		conns: map[int64]*zkConn{}, links: map[[2]int32]*int64{}, cut: map[[2]int32]time.Duration{}}
+		conns: map[int64]*zkConn{}, links: map[[2]metadata.BrokerID]*int64{}, cut: map[[2]metadata.BrokerID]time.Duration{}}
 	w.partitions = partitionCount
 	if cfg.Topics {
 		w.partitions++
@@ -147,7 +148,7 @@ func (w *world) run() {
 			w.fail("panic: %v\n%s", reason, debug.Stack())
 		}
 	}()
-	for id := range int32(brokerCount) {
+	for id := range metadata.BrokerID(brokerCount) {
 		w.brokers = append(w.brokers, newBroker(w, id))
 	}
 	for _, b := range w.brokers {

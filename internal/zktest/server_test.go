@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -34,7 +35,7 @@ func TestAStoreReadsAndWritesNodes(t *testing.T) {
 		t.Fatalf("topics: %v, %v", names, err)
 	}
 	nodes, err := store.TopicNodes(ctx, names)
-	if err != nil || !slices.Equal(nodes["one"].Partitions[0].Replicas, []int32{1, 2}) {
+	if err != nil || !slices.Equal(nodes["one"].Partitions[0].Replicas, []metadata.BrokerID{1, 2}) {
 		t.Errorf("topic: %+v, %v", nodes, err)
 	}
 	if err := store.CreatePreferredElections(ctx, []zkstore.TopicPartition{{Topic: "one", Partition: 0}}); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
@@ -76,7 +77,7 @@ func Controller(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error
 }
 
 // BrokerNamed selects the broker with this id.
-func BrokerNamed(id int32) BrokerSelector {
+func BrokerNamed(id metadata.BrokerID) BrokerSelector {
 	return func(ctx context.Context, c *peerlink.Cluster) (*peerlink.Link, error) { return c.Broker(ctx, id) }
 }
 

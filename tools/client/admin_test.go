@@ -15,6 +15,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/toolreplay"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 )
@@ -64,7 +65,7 @@ func TestACallIsRepeatedUntilTheControllerAnswers(t *testing.T) {
 	answer, asked := listing(protocol.NotController, protocol.NotController, protocol.None)
 	admin, _ := open(t, 20*time.Second, answer)
 	running, err := admin.Reassignments([]TopicPartition{{Topic: "t", Partition: 0}})
-	if err != nil || *asked != 3 || !slices.Equal(running[TopicPartition{Topic: "t"}].Adding, []int32{1}) {
+	if err != nil || *asked != 3 || !slices.Equal(running[TopicPartition{Topic: "t"}].Adding, []metadata.BrokerID{1}) {
 		t.Errorf("%v, %v after %d requests", running, err, *asked)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/metadata"
 )
 
 // Resource is an entity that has configurations.
@@ -14,12 +16,12 @@ type Resource struct {
 }
 
 // broker returns the broker that a resource belongs to. own is false if it does not belong to one.
-func (r Resource) broker() (id int32, own bool) {
+func (r Resource) broker() (id metadata.BrokerID, own bool) {
 	if r.Kind != kmsg.ConfigResourceTypeBroker && r.Kind != kmsg.ConfigResourceTypeBrokerLogger {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(r.Name, 10, 32)
-	return int32(n), err == nil
+	return metadata.BrokerID(n), err == nil
 }
 
 // Place selects the broker that a resource's requests are sent to.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/tools/cli"
@@ -55,7 +56,7 @@ func (a *Admin) Offsets(partitions []TopicPartition, when int64) (map[TopicParti
 }
 
 // leaders returns the partitions by leader. Partitions without a leader are omitted.
-func (c *Call) leaders(partitions []TopicPartition) (map[int32][]TopicPartition, error) {
+func (c *Call) leaders(partitions []TopicPartition) (map[metadata.BrokerID][]TopicPartition, error) {
 	wanted := map[TopicPartition]bool{}
 	var topics []string
 	asked := map[string]bool{}
@@ -69,7 +70,7 @@ func (c *Call) leaders(partitions []TopicPartition) (map[int32][]TopicPartition,
 	if err != nil {
 		return nil, nil
 	}
-	byLeader := map[int32][]TopicPartition{}
+	byLeader := map[metadata.BrokerID][]TopicPartition{}
 	for _, t := range meta.Topics {
 		if t.Topic == nil {
 			continue
@@ -81,7 +82,8 @@ func (c *Call) leaders(partitions []TopicPartition) (map[int32][]TopicPartition,
 		}
 		for _, p := range t.Partitions {
 			if tp := (TopicPartition{Topic: *t.Topic, Partition: p.Partition}); wanted[tp] && p.Leader >= 0 {
-				byLeader[p.Leader] = append(byLeader[p.Leader], tp)
+				leader := metadata.BrokerID(p.Leader)
+				byLeader[leader] = append(byLeader[leader], tp)
 			}
 		}
 	}
@@ -115,7 +117,7 @@ func (c *Call) topicError(topic string, code protocol.ErrorCode, partitions []To
 }
 
 // offsetsOf asks one leader and adds its answers to found.
-func (c *Call) offsetsOf(leader int32, partitions []TopicPartition, when int64, found map[TopicPartition]record.Offset) error {
+func (c *Call) offsetsOf(leader metadata.BrokerID, partitions []TopicPartition, when int64, found map[TopicPartition]record.Offset) error {
 	link, err := c.Admin.Cluster().Broker(c.Ctx, leader)
 	if err != nil {
 		return nil

@@ -3,11 +3,12 @@ package client
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
 // Reassignment is the running reassignment of a partition.
-type Reassignment struct{ Replicas, Adding, Removing []int32 }
+type Reassignment struct{ Replicas, Adding, Removing []metadata.BrokerID }
 
 // Reassignments returns the running reassignments of the given partitions, or of all partitions.
 func (c *Admin) Reassignments(of []TopicPartition) (map[TopicPartition]Reassignment, error) {
@@ -36,7 +37,7 @@ func (c *Admin) Reassignments(of []TopicPartition) (map[TopicPartition]Reassignm
 	running := map[TopicPartition]Reassignment{}
 	for _, t := range list.Topics {
 		for _, p := range t.Partitions {
-			running[TopicPartition{Topic: t.Topic, Partition: p.Partition}] = Reassignment{p.Replicas, p.AddingReplicas, p.RemovingReplicas}
+			running[TopicPartition{Topic: t.Topic, Partition: p.Partition}] = Reassignment{Replicas: metadata.BrokerIDs(p.Replicas), Adding: metadata.BrokerIDs(p.AddingReplicas), Removing: metadata.BrokerIDs(p.RemovingReplicas)}
 		}
 	}
 	return running, nil

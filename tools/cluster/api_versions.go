@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
@@ -68,7 +69,7 @@ func runBrokerAPIVersions(env *cli.Env, args []string) int {
 			rack = *b.Rack
 		}
 		node := fmt.Sprintf("%s:%d (id: %d rack: %s)", b.Host, b.Port, b.NodeID, rack)
-		versions, err := versionsOf(ctx, cluster, b.NodeID)
+		versions, err := versionsOf(ctx, cluster, metadata.BrokerID(b.NodeID))
 		if err != nil {
 			env.Printf("%s -> ERROR: %s\n", node, err)
 			continue
@@ -94,7 +95,7 @@ func awaitBrokers(ctx context.Context, cluster *peerlink.Cluster) (*kmsg.Metadat
 	}
 }
 
-func versionsOf(ctx context.Context, cluster *peerlink.Cluster, broker int32) ([]kmsg.ApiVersionsResponseApiKey, error) {
+func versionsOf(ctx context.Context, cluster *peerlink.Cluster, broker metadata.BrokerID) ([]kmsg.ApiVersionsResponseApiKey, error) {
 	link, err := cluster.Broker(ctx, broker)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -233,7 +234,7 @@ func (s *configsStore) offlineConfigs(ctx context.Context, broker string, added 
 	}
 	perBroker := broker != zkstore.DefaultEntity
 	if perBroker {
-		if id, err := strconv.ParseInt(broker, 10, 32); err == nil && slices.Contains(running, int32(id)) {
+		if id, err := strconv.ParseInt(broker, 10, 32); err == nil && slices.Contains(running, metadata.BrokerID(id)) {
 			return nil, cli.IllegalArgument(fmt.Sprintf("%s when broker %s is running. %s", refused, broker, info))
 		}
 	} else if len(running) > 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/client"
 )
@@ -27,7 +28,7 @@ func (a *groupAdmin) begin(name string) (groupCall, error) {
 
 // coordinators returns the coordinators of groups. Groups without a coordinator yet are missing
 // from the result; permanent errors are added to failed.
-func (c groupCall) coordinators(groups []string, failed map[string]error) (map[string]int32, error) {
+func (c groupCall) coordinators(groups []string, failed map[string]error) (map[string]metadata.BrokerID, error) {
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	req.CoordinatorKey, req.CoordinatorKeys = groups[0], groups
 	resp, err := c.Admin.Cluster().Any(c.Ctx, req, 4)
@@ -41,11 +42,11 @@ func (c groupCall) coordinators(groups []string, failed map[string]error) (map[s
 		one.Key, one.NodeID, one.ErrorCode = groups[0], found.NodeID, found.ErrorCode
 		answers = []kmsg.FindCoordinatorResponseCoordinator{one}
 	}
-	nodes := map[string]int32{}
+	nodes := map[string]metadata.BrokerID{}
 	for _, a := range answers {
 		switch code := protocol.ErrorCode(a.ErrorCode); code {
 		case protocol.None:
-			nodes[a.Key] = a.NodeID
+			nodes[a.Key] = metadata.BrokerID(a.NodeID)
 		case protocol.CoordinatorNotAvailable, protocol.CoordinatorLoadInProgress:
 		case protocol.GroupAuthorizationFailed:
 			failed[a.Key] = protocol.Errorf(code, "FindCoordinator request for groupId `CoordinatorKey(idValue='%s', type=GROUP)` failed due to authorization failure", a.Key)
@@ -85,7 +86,7 @@ func (a *groupAdmin) perGroup(groups []string, r groupRequest) map[string]error 
 	for len(left) > 0 {
 		before := len(left)
 		nodes, err := c.coordinators(left, failed)
-		byNode := map[int32][]string{}
+		byNode := map[metadata.BrokerID][]string{}
 		for g, node := range nodes {
 			byNode[node] = append(byNode[node], g)
 		}
@@ -123,7 +124,7 @@ func parts(names []string, together bool) [][]string {
 }
 
 // ask sends r for some groups to their coordinator and returns the groups to retry.
-func (c groupCall) ask(node int32, groups []string, r groupRequest, failed map[string]error) (retry []string) {
+func (c groupCall) ask(node metadata.BrokerID, groups []string, r groupRequest, failed map[string]error) (retry []string) {
 	link, err := c.Admin.Cluster().Broker(c.Ctx, node)
 	if err != nil {
 		return groups

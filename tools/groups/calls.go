@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/tools/cli"
@@ -53,7 +54,7 @@ func (c groupCall) listOn(brokers []kmsg.MetadataResponseBroker, states, kinds [
 	var groups []listedGroup
 	for _, b := range brokers {
 		for {
-			resp, err := c.listOne(b.NodeID, states, kinds)
+			resp, err := c.listOne(metadata.BrokerID(b.NodeID), states, kinds)
 			if err == nil {
 				groups = append(groups, resp...)
 				break
@@ -70,7 +71,7 @@ func (c groupCall) listOn(brokers []kmsg.MetadataResponseBroker, states, kinds [
 	return groups, nil
 }
 
-func (c groupCall) listOne(node int32, states, kinds []string) ([]listedGroup, error) {
+func (c groupCall) listOne(node metadata.BrokerID, states, kinds []string) ([]listedGroup, error) {
 	link, err := c.Admin.Cluster().Broker(c.Ctx, node)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -128,7 +129,7 @@ func parseOffsets(text string) (map[client.TopicPartition]int64, error) {
 func deleteBefore(c *client.Admin, offsets map[client.TopicPartition]int64, report func(tp client.TopicPartition, low int64, err error)) {
 	order := javatext.HashMapOrder(client.SortedPartitions(offsets), client.PartitionHash)
 	low, failed := map[client.TopicPartition]int64{}, map[client.TopicPartition]error{}
-	byLeader := map[int32][]client.TopicPartition{}
+	byLeader := map[metadata.BrokerID][]client.TopicPartition{}
 	leaders, err := leadersOf(c, order)
 	for _, tp := range order {
 		if leader, found := leaders[tp]; found {
@@ -182,13 +183,13 @@ func deleteBefore(c *client.Admin, offsets map[client.TopicPartition]int64, repo
 // leadersOf finds the leaders of partitions. Like Kafka's client, it retries for partitions that do
 // not exist or have no leader until the timeout. The error applies to the partitions that are then
 // missing from the result.
-func leadersOf(c *client.Admin, partitions []client.TopicPartition) (map[client.TopicPartition]int32, error) {
+func leadersOf(c *client.Admin, partitions []client.TopicPartition) (map[client.TopicPartition]metadata.BrokerID, error) {
 	const name = "deleteRecords(api=METADATA)"
 	var topics []string
 	for _, tp := range partitions {
 		topics = append(topics, tp.Topic)
 	}
-	leaders := map[client.TopicPartition]int32{}
+	leaders := map[client.TopicPartition]metadata.BrokerID{}
 	deadline := time.Now().Add(c.Timeout)
 	for len(leaders) < len(partitions) {
 		meta, err := c.Metadata(name, client.Distinct(topics))
@@ -198,7 +199,7 @@ func leadersOf(c *client.Admin, partitions []client.TopicPartition) (map[client.
 		for _, t := range meta.Topics {
 			for _, p := range t.Partitions {
 				if tp := (client.TopicPartition{Topic: *t.Topic, Partition: p.Partition}); p.Leader >= 0 && slices.Contains(partitions, tp) {
-					leaders[tp] = p.Leader
+					leaders[tp] = metadata.BrokerID(p.Leader)
 				}
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
@@ -107,7 +108,7 @@ func (o *offsetsOptions) print(servers []string) error {
 	if err != nil {
 		return err
 	}
-	byLeader, found := map[int32][]client.TopicPartition{}, 0
+	byLeader, found := map[metadata.BrokerID][]client.TopicPartition{}, 0
 	for _, t := range meta.Topics {
 		if t.Topic == nil || o.excludeInternal.Given() && client.IsInternalTopic(*t.Topic) {
 			continue
@@ -121,7 +122,8 @@ func (o *offsetsOptions) print(servers []string) error {
 				o.Env.Complainf("Skip getting offsets for topic-partition %s-%d due to error: %s", *t.Topic, p.Partition, protocol.LeaderNotAvailable.Message())
 				continue
 			}
-			byLeader[p.Leader] = append(byLeader[p.Leader], client.TopicPartition{Topic: *t.Topic, Partition: p.Partition})
+			leader := metadata.BrokerID(p.Leader)
+			byLeader[leader] = append(byLeader[leader], client.TopicPartition{Topic: *t.Topic, Partition: p.Partition})
 		}
 	}
 	if found == 0 {
@@ -150,7 +152,7 @@ type offsetLine struct {
 }
 
 // ask sends ListOffsets to every leader. A partition without a matching offset gets no line.
-func (o *offsetsOptions) ask(ctx context.Context, cluster *peerlink.Cluster, byLeader map[int32][]client.TopicPartition, when int64) ([]offsetLine, error) {
+func (o *offsetsOptions) ask(ctx context.Context, cluster *peerlink.Cluster, byLeader map[metadata.BrokerID][]client.TopicPartition, when int64) ([]offsetLine, error) {
 	var lines []offsetLine
 	for leader, partitions := range byLeader {
 		link, err := cluster.Broker(ctx, leader)

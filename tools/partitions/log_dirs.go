@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -69,16 +70,16 @@ func describeLogDirs(env *cli.Env, bootstrap, config, topicList, brokerList stri
 	if err != nil {
 		return client.Execution(err)
 	}
-	var existing, wanted, absent []int32
+	var existing, wanted, absent []metadata.BrokerID
 	for _, node := range nodes {
-		existing = append(existing, node.NodeID)
+		existing = append(existing, metadata.BrokerID(node.NodeID))
 	}
 	for _, text := range nonEmpty(brokerList) {
 		id, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
 			return cli.NewJavaError("java.lang.NumberFormatException", fmt.Sprintf("For input string: %q", text))
 		}
-		wanted = append(wanted, int32(id))
+		wanted = append(wanted, metadata.BrokerID(id))
 	}
 	wanted = javatext.HashMapOrder(client.Distinct(wanted), javatext.IntHash)
 	if len(wanted) == 0 {
@@ -116,8 +117,8 @@ type (
 		Version int          `json:"version"`
 	}
 	brokerDirs struct {
-		Broker  int32    `json:"broker"`
-		LogDirs []logDir `json:"logDirs"`
+		Broker  metadata.BrokerID `json:"broker"`
+		LogDirs []logDir          `json:"logDirs"`
 	}
 	logDir struct {
 		Partitions []dirPartition `json:"partitions"`
@@ -134,7 +135,7 @@ type (
 
 // logDirsOf returns the log directories of a broker, with the partitions of the given topics, or of
 // all topics if topics is empty.
-func logDirsOf(c *client.Admin, id int32, topics []string) (brokerDirs, error) {
+func logDirsOf(c *client.Admin, id metadata.BrokerID, topics []string) (brokerDirs, error) {
 	req := kmsg.NewPtrDescribeLogDirsRequest()
 	req.Topics = nil
 	resp, err := c.Send("describeLogDirs", client.BrokerNamed(id), req, 4, nil)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -80,7 +81,7 @@ func (o *verificationOptions) run() error {
 	if err != nil {
 		return err
 	}
-	v := &verification{o: o, replicas: map[client.TopicPartition][]int32{}, next: map[client.TopicPartition]record.Offset{}}
+	v := &verification{o: o, replicas: map[client.TopicPartition][]metadata.BrokerID{}, next: map[client.TopicPartition]record.Offset{}}
 	if v.from, err = o.Number(o.time, client.LatestOffset); err != nil {
 		return err
 	}
@@ -110,8 +111,8 @@ type verification struct {
 	fetchSize, maxWait int32
 	interval           time.Duration
 
-	replicas map[client.TopicPartition][]int32       // the brokers that have a replica
-	next     map[client.TopicPartition]record.Offset // the next offset to fetch
+	replicas map[client.TopicPartition][]metadata.BrokerID // the brokers that have a replica
+	next     map[client.TopicPartition]record.Offset       // the next offset to fetch
 }
 
 func (v *verification) run(topics *regexp.Regexp) error {
@@ -124,7 +125,7 @@ func (v *verification) run(topics *regexp.Regexp) error {
 			continue
 		}
 		for _, p := range t.Partitions {
-			v.replicas[client.TopicPartition{Topic: *t.Topic, Partition: p.Partition}] = p.Replicas
+			v.replicas[client.TopicPartition{Topic: *t.Topic, Partition: p.Partition}] = metadata.BrokerIDs(p.Replicas)
 		}
 	}
 	if len(v.replicas) == 0 {
@@ -199,7 +200,7 @@ func (v *verification) begin() error {
 
 // replicaData is the answer of one replica for a partition.
 type replicaData struct {
-	broker  int32
+	broker  metadata.BrokerID
 	highest record.Offset // its high watermark
 	batches []byte
 }
@@ -207,7 +208,7 @@ type replicaData struct {
 // fetchAll fetches the next batches from all brokers concurrently. A broker that does not answer
 // contributes no data.
 func (v *verification) fetchAll(ctx context.Context) map[client.TopicPartition][]replicaData {
-	byBroker := map[int32][]client.TopicPartition{}
+	byBroker := map[metadata.BrokerID][]client.TopicPartition{}
 	for _, tp := range client.SortedPartitions(v.replicas) {
 		for _, id := range v.replicas[tp] {
 			byBroker[id] = append(byBroker[id], tp)
@@ -244,7 +245,7 @@ func (v *verification) fetchAll(ctx context.Context) map[client.TopicPartition][
 const debuggingConsumer = -2
 
 // fetch fetches from one broker. Version 12 is the last version with topic names.
-func (v *verification) fetch(ctx context.Context, id int32, partitions []client.TopicPartition) (map[client.TopicPartition]replicaData, error) {
+func (v *verification) fetch(ctx context.Context, id metadata.BrokerID, partitions []client.TopicPartition) (map[client.TopicPartition]replicaData, error) {
 	link, err := v.admin.Cluster().Broker(ctx, id)
 	if err != nil {
 		return nil, err

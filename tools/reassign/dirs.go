@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -20,7 +21,7 @@ type replicaDirs struct{ current, future string }
 // dirsOf asks the brokers for the directories of the wanted replicas. Here and below, wanted has
 // the target directory of each replica.
 func (r *reassigner) dirsOf(wanted map[replica]string) (map[replica]replicaDirs, error) {
-	byBroker := map[int32][]client.TopicPartition{}
+	byBroker := map[metadata.BrokerID][]client.TopicPartition{}
 	found := map[replica]replicaDirs{}
 	for _, one := range sortedReplicas(wanted) {
 		byBroker[one.broker] = append(byBroker[one.broker], one.TopicPartition)
@@ -150,7 +151,7 @@ func (r *reassigner) moveDirs(wanted map[replica]string) error {
 
 // alterDirs sends the requests once and returns the replicas whose moves have started.
 func (r *reassigner) alterDirs(wanted map[replica]string) (map[replica]bool, error) {
-	byBroker := map[int32]map[string][]client.TopicPartition{}
+	byBroker := map[metadata.BrokerID]map[string][]client.TopicPartition{}
 	for one, dir := range wanted {
 		if byBroker[one.broker] == nil {
 			byBroker[one.broker] = map[string][]client.TopicPartition{}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 	"github.com/monedula/monedula/tools/jsoninput"
@@ -22,7 +23,7 @@ const anyDir = "any"
 // replica is a partition on a broker.
 type replica struct {
 	client.TopicPartition
-	broker int32
+	broker metadata.BrokerID
 }
 
 func (r replica) String() string { return fmt.Sprintf("%s-%d", r.TopicPartition, r.broker) }
@@ -37,7 +38,7 @@ func sortedReplicas[V any](m map[replica]V) []replica {
 // target is the set of replicas that a partition is to have.
 type target struct {
 	client.TopicPartition
-	replicas []int32
+	replicas []metadata.BrokerID
 }
 
 // plan is a reassignment file: the partitions in file order, and the log directories that it
@@ -87,10 +88,11 @@ func (p *plan) add(entry jsoninput.Node) error {
 	if err != nil {
 		return err
 	}
-	replicas, err := node.Integers()
+	numbers, err := node.Integers()
 	if err != nil {
 		return err
 	}
+	replicas := metadata.BrokerIDs(numbers)
 	p.targets = append(p.targets, target{tp, replicas})
 	node, found := fields["log_dirs"]
 	if !found {
@@ -113,11 +115,11 @@ func (p *plan) add(entry jsoninput.Node) error {
 }
 
 // executable returns the targets, or an error if --execute cannot apply them.
-func (p plan) executable() (map[client.TopicPartition][]int32, error) {
+func (p plan) executable() (map[client.TopicPartition][]metadata.BrokerID, error) {
 	if len(p.targets) == 0 {
 		return nil, cli.CommandFailed("Partition reassignment list cannot be empty")
 	}
-	targets := map[client.TopicPartition][]int32{}
+	targets := map[client.TopicPartition][]metadata.BrokerID{}
 	var names []client.TopicPartition
 	var mistakes []string
 	for _, t := range p.targets {
@@ -150,13 +152,13 @@ func (p plan) topics() []string {
 
 // parseTopicsToMove reads a JSON file of topics and a list of brokers. listed formats the
 // duplicates in them.
-func parseTopicsToMove(text, brokerList string, listed func(separated string) string) (brokers []int32, topics []string, err error) {
+func parseTopicsToMove(text, brokerList string, listed func(separated string) string) (brokers []metadata.BrokerID, topics []string, err error) {
 	for _, id := range strings.Split(strings.TrimRight(brokerList, ","), ",") {
 		n, err := strconv.ParseInt(id, 10, 32)
 		if err != nil {
 			return nil, nil, cli.NewJavaError("java.lang.NumberFormatException", fmt.Sprintf("For input string: %q", id))
 		}
-		brokers = append(brokers, int32(n))
+		brokers = append(brokers, metadata.BrokerID(n))
 	}
 	if twice := client.Duplicates(brokers, javatext.IntHash); len(twice) > 0 {
 		return nil, nil, cli.CommandFailed("Broker list contains duplicate entries: %s", listed(javatext.Join(twice, ", ")))
@@ -197,12 +199,12 @@ func parseTopicsToMove(text, brokerList string, listed func(separated string) st
 }
 
 // reassignmentJSON formats an assignment as a reassignment file.
-func reassignmentJSON(assignment map[client.TopicPartition][]int32) string {
+func reassignmentJSON(assignment map[client.TopicPartition][]metadata.BrokerID) string {
 	type entry struct {
-		Topic     string   `json:"topic"`
-		Partition int32    `json:"partition"`
-		Replicas  []int32  `json:"replicas"`
-		LogDirs   []string `json:"log_dirs"`
+		Topic     string              `json:"topic"`
+		Partition int32               `json:"partition"`
+		Replicas  []metadata.BrokerID `json:"replicas"`
+		LogDirs   []string            `json:"log_dirs"`
 	}
 	file := struct {
 		Version    int     `json:"version"`
@@ -219,10 +221,10 @@ func reassignmentJSON(assignment map[client.TopicPartition][]int32) string {
 }
 
 // move lists the brokers that the data of a partition moves between.
-type move struct{ sources, destinations []int32 }
+type move struct{ sources, destinations []metadata.BrokerID }
 
 // moves returns the running moves and those that the targets add.
-func moves(running map[client.TopicPartition]client.Reassignment, targets, current map[client.TopicPartition][]int32) map[client.TopicPartition]move {
+func moves(running map[client.TopicPartition]client.Reassignment, targets, current map[client.TopicPartition][]metadata.BrokerID) map[client.TopicPartition]move {
 	all := map[client.TopicPartition]move{}
 	for tp, r := range running {
 		all[tp] = move{without(r.Replicas, r.Adding), r.Adding}
@@ -237,8 +239,8 @@ func moves(running map[client.TopicPartition]client.Reassignment, targets, curre
 	return all
 }
 
-func without(ids, others []int32) []int32 {
-	return slices.DeleteFunc(slices.Clone(ids), func(id int32) bool { return slices.Contains(others, id) })
+func without(ids, others []metadata.BrokerID) []metadata.BrokerID {
+	return slices.DeleteFunc(slices.Clone(ids), func(id metadata.BrokerID) bool { return slices.Contains(others, id) })
 }
 
 // throttles returns, per topic, the throttle configurations that name its moving replicas: those
@@ -251,7 +253,7 @@ func throttles(all map[client.TopicPartition]move) map[string][2]string {
 			p = new([2][]string)
 			parts[tp.Topic] = p
 		}
-		for i, ids := range [2][]int32{m.sources, m.destinations} {
+		for i, ids := range [2][]metadata.BrokerID{m.sources, m.destinations} {
 			for _, id := range ids {
 				p[i] = append(p[i], fmt.Sprintf("%d:%d", tp.Partition, id))
 			}
@@ -270,8 +272,8 @@ func throttles(all map[client.TopicPartition]move) map[string][2]string {
 }
 
 // moving returns the brokers that take part in the moves.
-func moving(all map[client.TopicPartition]move) []int32 {
-	var ids []int32
+func moving(all map[client.TopicPartition]move) []metadata.BrokerID {
+	var ids []metadata.BrokerID
 	for _, m := range all {
 		ids = append(append(ids, m.sources...), m.destinations...)
 	}

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/tools/client"
 )
 
@@ -30,17 +31,17 @@ func TestAReassignmentFileIsReadAndWritten(t *testing.T) {
 // replicas that the target adds.
 func TestThrottlesNameTheReplicasThatSendAndFetch(t *testing.T) {
 	running := map[client.TopicPartition]client.Reassignment{
-		{Topic: "t", Partition: 0}: {Replicas: []int32{1, 2, 3}, Adding: []int32{3}, Removing: []int32{1}},
-		{Topic: "u", Partition: 0}: {Replicas: []int32{5, 6}, Adding: []int32{6}},
+		{Topic: "t", Partition: 0}: {Replicas: []metadata.BrokerID{1, 2, 3}, Adding: []metadata.BrokerID{3}, Removing: []metadata.BrokerID{1}},
+		{Topic: "u", Partition: 0}: {Replicas: []metadata.BrokerID{5, 6}, Adding: []metadata.BrokerID{6}},
 	}
-	targets := map[client.TopicPartition][]int32{{Topic: "t", Partition: 0}: {2, 4}, {Topic: "t", Partition: 10}: {1, 2}}
-	current := map[client.TopicPartition][]int32{{Topic: "t", Partition: 0}: {1, 2, 3}, {Topic: "t", Partition: 10}: {1}}
+	targets := map[client.TopicPartition][]metadata.BrokerID{{Topic: "t", Partition: 0}: {2, 4}, {Topic: "t", Partition: 10}: {1, 2}}
+	current := map[client.TopicPartition][]metadata.BrokerID{{Topic: "t", Partition: 0}: {1, 2, 3}, {Topic: "t", Partition: 10}: {1}}
 	all := moves(running, targets, current)
 	want := map[string][2]string{"t": {"0:1,0:2,10:1", "0:4,10:2"}, "u": {"0:5", "0:6"}}
 	if have := throttles(all); !reflect.DeepEqual(have, want) {
 		t.Errorf("throttles %v", have)
 	}
-	if have := moving(all); !reflect.DeepEqual(have, []int32{1, 2, 4, 5, 6}) {
+	if have := moving(all); !reflect.DeepEqual(have, []metadata.BrokerID{1, 2, 4, 5, 6}) {
 		t.Errorf("brokers %v", have)
 	}
 }

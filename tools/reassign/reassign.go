@@ -13,6 +13,7 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -137,17 +138,17 @@ func (r *reassigner) listAll() error {
 }
 
 // assignment returns the replicas of every partition of the topics.
-func (r *reassigner) assignment(topics []string) (map[client.TopicPartition][]int32, error) {
+func (r *reassigner) assignment(topics []string) (map[client.TopicPartition][]metadata.BrokerID, error) {
 	found, err := r.Topics(topics, func(name string) error {
 		return protocol.Errorf(protocol.UnknownTopicOrPartition, "Topic %s not found.", name)
 	})
 	if err != nil {
 		return nil, client.Execution(err)
 	}
-	current := map[client.TopicPartition][]int32{}
+	current := map[client.TopicPartition][]metadata.BrokerID{}
 	for topic, partitions := range found {
 		for _, p := range partitions {
-			current[client.TopicPartition{Topic: topic, Partition: p.Partition}] = p.Replicas
+			current[client.TopicPartition{Topic: topic, Partition: p.Partition}] = metadata.BrokerIDs(p.Replicas)
 		}
 	}
 	return current, nil
@@ -171,10 +172,10 @@ func (r *reassigner) propose(text string) error {
 	var brokers []admin.Broker
 	racks := 0
 	for _, node := range nodes {
-		if !slices.Contains(ids, node.NodeID) {
+		b := admin.Broker{ID: metadata.BrokerID(node.NodeID)}
+		if !slices.Contains(ids, b.ID) {
 			continue
 		}
-		b := admin.Broker{ID: node.NodeID}
 		if node.Rack != nil && !r.noRackAware.Given() {
 			b.Rack = node.Rack
 			racks++
@@ -248,7 +249,7 @@ const (
 	verifyWarning = "Warning: You must run --verify periodically, until the reassignment completes, to ensure the throttle is removed."
 )
 
-func rollbackText(current map[client.TopicPartition][]int32) string {
+func rollbackText(current map[client.TopicPartition][]metadata.BrokerID) string {
 	return "Current partition replica assignment\n\n" + reassignmentJSON(current) + "\n\nSave this to use as the --reassignment-json-file option during rollback"
 }
 
@@ -265,12 +266,12 @@ func (r *reassigner) checkBrokers(p plan) error {
 	if err != nil {
 		return client.Execution(err)
 	}
-	var ids []int32
+	var ids []metadata.BrokerID
 	for _, t := range p.targets {
 		ids = append(ids, t.replicas...)
 	}
 	for _, id := range javatext.HashMapOrder(client.Distinct(ids), javatext.IntHash) {
-		if !slices.ContainsFunc(nodes, func(n kmsg.MetadataResponseBroker) bool { return n.NodeID == id }) {
+		if !slices.ContainsFunc(nodes, func(n kmsg.MetadataResponseBroker) bool { return metadata.BrokerID(n.NodeID) == id }) {
 			return cli.CommandFailed("Unknown broker id %d", id)
 		}
 	}
@@ -278,12 +279,12 @@ func (r *reassigner) checkBrokers(p plan) error {
 }
 
 // currentOf returns the current replicas of the plan's partitions.
-func (r *reassigner) currentOf(p plan, targets map[client.TopicPartition][]int32) (map[client.TopicPartition][]int32, error) {
+func (r *reassigner) currentOf(p plan, targets map[client.TopicPartition][]metadata.BrokerID) (map[client.TopicPartition][]metadata.BrokerID, error) {
 	all, err := r.assignment(p.topics())
 	if err != nil {
 		return nil, err
 	}
-	current := map[client.TopicPartition][]int32{}
+	current := map[client.TopicPartition][]metadata.BrokerID{}
 	var missing []client.TopicPartition
 	for _, tp := range client.SortedPartitions(targets) {
 		if replicas, found := all[tp]; found {
@@ -301,7 +302,7 @@ func (r *reassigner) currentOf(p plan, targets map[client.TopicPartition][]int32
 
 // alterReassignments sends targets to the controller. A nil list cancels the partition's
 // reassignment. The result has the error text of each partition that was refused.
-func (r *reassigner) alterReassignments(targets map[client.TopicPartition][]int32) (map[client.TopicPartition]string, error) {
+func (r *reassigner) alterReassignments(targets map[client.TopicPartition][]metadata.BrokerID) (map[client.TopicPartition]string, error) {
 	failed := map[client.TopicPartition]string{}
 	req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
 	req.TimeoutMillis = 30000
@@ -312,7 +313,7 @@ func (r *reassigner) alterReassignments(targets map[client.TopicPartition][]int3
 			continue
 		}
 		one := kmsg.NewAlterPartitionAssignmentsRequestTopicPartition()
-		one.Partition, one.Replicas = tp.Partition, targets[tp]
+		one.Partition, one.Replicas = tp.Partition, metadata.Int32s(targets[tp])
 		byName[tp.Topic] = append(byName[tp.Topic], one)
 	}
 	for _, topic := range slices.Sorted(maps.Keys(byName)) {
@@ -375,7 +376,7 @@ func (r *reassigner) verifyPlan(text string) error {
 
 // state is the progress of the reassignment of a partition.
 type state struct {
-	current, target []int32
+	current, target []metadata.BrokerID
 	done            bool
 }
 
@@ -402,7 +403,7 @@ func (r *reassigner) states(p plan, running map[client.TopicPartition]client.Rea
 		i := slices.IndexFunc(partitions, func(p kmsg.MetadataResponseTopicPartition) bool { return p.Partition == t.Partition })
 		switch {
 		case i >= 0:
-			s.current = partitions[i].Replicas
+			s.current = metadata.BrokerIDs(partitions[i].Replicas)
 		case partitions != nil && int(t.Partition) <= len(partitions):
 			return nil, cli.NewJavaError("java.lang.IndexOutOfBoundsException", fmt.Sprintf("Index %d out of bounds for length %d", t.Partition, len(partitions)))
 		}
@@ -443,7 +444,7 @@ func (r *reassigner) cancelPlan(text string) error {
 	if err != nil {
 		return client.Execution(err)
 	}
-	wishes := map[client.TopicPartition][]int32{}
+	wishes := map[client.TopicPartition][]metadata.BrokerID{}
 	for tp, now := range running {
 		if len(now.Adding) > 0 || len(now.Removing) > 0 {
 			wishes[tp] = nil
@@ -475,13 +476,13 @@ func (r *reassigner) cancelPlan(text string) error {
 }
 
 // propose assigns topics to brokers from scratch. Each topic starts at a random broker.
-func propose(current map[client.TopicPartition][]int32, brokers []admin.Broker) (map[client.TopicPartition][]int32, error) {
+func propose(current map[client.TopicPartition][]metadata.BrokerID, brokers []admin.Broker) (map[client.TopicPartition][]metadata.BrokerID, error) {
 	counts, factors := map[string]int{}, map[string]int{}
 	for tp, replicas := range current {
 		counts[tp.Topic]++
 		factors[tp.Topic] = len(replicas)
 	}
-	proposed := map[client.TopicPartition][]int32{}
+	proposed := map[client.TopicPartition][]metadata.BrokerID{}
 	for _, topic := range slices.Sorted(maps.Keys(counts)) {
 		lists, err := admin.AssignReplicas(brokers, counts[topic], factors[topic], randomPlacement(len(brokers)))
 		if err != nil {
@@ -495,6 +496,6 @@ func propose(current map[client.TopicPartition][]int32, brokers []admin.Broker) 
 }
 
 // brokerResource returns the resource of a broker's dynamic configuration.
-func brokerResource(id int32) client.Resource {
+func brokerResource(id metadata.BrokerID) client.Resource {
 	return client.Resource{Kind: kmsg.ConfigResourceTypeBroker, Name: strconv.Itoa(int(id))}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/tools/client"
 )
 
@@ -46,7 +47,7 @@ func (r *reassigner) throttleMoves(p plan, all map[client.TopicPartition]move) e
 		r.say("The inter-broker throttle limit was set to %d B/s\n", r.throttleRate)
 	}
 	if r.dirRate >= 0 {
-		var brokers []int32
+		var brokers []metadata.BrokerID
 		for replica := range p.dirs {
 			brokers = append(brokers, replica.broker)
 		}
@@ -59,7 +60,7 @@ func (r *reassigner) throttleMoves(p plan, all map[client.TopicPartition]move) e
 	return nil
 }
 
-func (r *reassigner) setRates(brokers []int32, rates ...client.ConfigChange) error {
+func (r *reassigner) setRates(brokers []metadata.BrokerID, rates ...client.ConfigChange) error {
 	var resources []client.Resource
 	for _, id := range brokers {
 		resources = append(resources, brokerResource(id))
@@ -73,9 +74,9 @@ func (r *reassigner) clearThrottles(p plan) error {
 	if err != nil {
 		return client.Execution(err)
 	}
-	var ids []int32
+	var ids []metadata.BrokerID
 	for _, node := range nodes {
-		ids = append(ids, node.NodeID)
+		ids = append(ids, metadata.BrokerID(node.NodeID))
 	}
 	for _, t := range p.targets {
 		ids = append(ids, t.replicas...)

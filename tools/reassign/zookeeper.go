@@ -10,6 +10,7 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 	"github.com/monedula/monedula/tools/jsoninput"
@@ -50,12 +51,12 @@ func (o *options) runOverZooKeeper() error {
 }
 
 // assignment returns the replicas of every partition of those topics that exist.
-func (s *reassignStore) assignment(ctx context.Context, topics []string) (map[client.TopicPartition][]int32, error) {
+func (s *reassignStore) assignment(ctx context.Context, topics []string) (map[client.TopicPartition][]metadata.BrokerID, error) {
 	nodes, err := s.store.TopicNodes(ctx, topics)
 	if err != nil {
 		return nil, err
 	}
-	current := map[client.TopicPartition][]int32{}
+	current := map[client.TopicPartition][]metadata.BrokerID{}
 	for topic, node := range nodes {
 		for partition, a := range node.Partitions {
 			current[client.TopicPartition{Topic: topic, Partition: partition}] = a.Replicas
@@ -112,7 +113,7 @@ func (s *reassignStore) start(ctx context.Context, text string) error {
 	if len(running) > 0 {
 		return cli.PlainFailure{Text: existingReassignment}
 	}
-	current := map[client.TopicPartition][]int32{}
+	current := map[client.TopicPartition][]metadata.BrokerID{}
 	for tp := range targets {
 		current[tp] = all[tp]
 	}
@@ -126,7 +127,7 @@ func (s *reassignStore) start(ctx context.Context, text string) error {
 		}
 		s.Env.Printf("The inter-broker throttle limit was set to %d B/s\n", rate)
 	}
-	wish := map[zkstore.TopicPartition][]int32{}
+	wish := map[zkstore.TopicPartition][]metadata.BrokerID{}
 	for tp, replicas := range targets {
 		wish[tp] = replicas
 	}
@@ -141,7 +142,7 @@ func (s *reassignStore) start(ctx context.Context, text string) error {
 }
 
 // checkTargets returns an error if partitions or brokers do not exist.
-func (s *reassignStore) checkTargets(ctx context.Context, p plan, all map[client.TopicPartition][]int32) error {
+func (s *reassignStore) checkTargets(ctx context.Context, p plan, all map[client.TopicPartition][]metadata.BrokerID) error {
 	var missing []client.TopicPartition
 	for _, t := range p.targets {
 		if _, found := all[t.TopicPartition]; !found {
@@ -155,7 +156,7 @@ func (s *reassignStore) checkTargets(ctx context.Context, p plan, all map[client
 	if err != nil {
 		return err
 	}
-	var absent []int32
+	var absent []metadata.BrokerID
 	for _, t := range p.targets {
 		absent = append(absent, without(t.replicas, live)...)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
@@ -256,7 +257,7 @@ func (a *topicsAdmin) alterTopics(ctx context.Context) error {
 				return err
 			}
 			for _, replicas := range assignment[min(len(byName[name].Partitions), len(assignment)):] {
-				config.TopicPartitionAssignments = append(config.TopicPartitionAssignments, kafka.TopicPartitionAssignment{BrokerIDs: replicas})
+				config.TopicPartitionAssignments = append(config.TopicPartitionAssignments, kafka.TopicPartitionAssignment{BrokerIDs: metadata.Int32s(replicas)})
 			}
 		}
 		configs = append(configs, config)
@@ -278,7 +279,7 @@ func (a *topicsAdmin) alterTopics(ctx context.Context) error {
 	})
 }
 
-func ints(ids []int32) []int {
+func ints(ids []metadata.BrokerID) []int {
 	out := make([]int, len(ids))
 	for i, id := range ids {
 		out[i] = int(id)

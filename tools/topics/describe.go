@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -50,9 +51,9 @@ func (a *topicsAdmin) describeTopics(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	live := map[int32]bool{}
+	live := map[metadata.BrokerID]bool{}
 	for _, b := range meta.Brokers {
-		live[b.NodeID] = true
+		live[metadata.BrokerID(b.NodeID)] = true
 	}
 	for _, name := range javatext.HashMapCopyOrder(names, javatext.StringHash) {
 		a.describeTopic(byName[name], configs[name], moving[name], live)
@@ -60,7 +61,7 @@ func (a *topicsAdmin) describeTopics(ctx context.Context) error {
 	return nil
 }
 
-func (a *topicsAdmin) describeTopic(t *kmsg.MetadataResponseTopic, config topicConfig, moving map[int32]client.Reassignment, live map[int32]bool) {
+func (a *topicsAdmin) describeTopic(t *kmsg.MetadataResponseTopic, config topicConfig, moving map[int32]client.Reassignment, live map[metadata.BrokerID]bool) {
 	partitions := t.Partitions
 	sort.Slice(partitions, func(i, j int) bool { return partitions[i].Partition < partitions[j].Partition })
 	reporting := a.underReplicated.Given() || a.unavailable.Given() || a.underMinISR.Given() || a.atMinISR.Given()
@@ -85,8 +86,8 @@ func (a *topicsAdmin) describeTopic(t *kmsg.MetadataResponseTopic, config topicC
 
 // replicationFactor returns the number of replicas without those that a reassignment adds.
 func replicationFactor(p kmsg.MetadataResponseTopicPartition, r client.Reassignment) int {
-	changing := append(append([]int32(nil), r.Adding...), r.Removing...)
-	for _, id := range p.Replicas {
+	changing := append(append([]metadata.BrokerID(nil), r.Adding...), r.Removing...)
+	for _, id := range metadata.BrokerIDs(p.Replicas) {
 		for _, c := range changing {
 			if id == c {
 				return len(r.Replicas) - len(r.Adding)
@@ -97,10 +98,10 @@ func replicationFactor(p kmsg.MetadataResponseTopicPartition, r client.Reassignm
 }
 
 // reported reports whether the options select the partition.
-func (a *topicsAdmin) reported(p kmsg.MetadataResponseTopicPartition, config topicConfig, r client.Reassignment, live map[int32]bool) bool {
+func (a *topicsAdmin) reported(p kmsg.MetadataResponseTopicPartition, config topicConfig, r client.Reassignment, live map[metadata.BrokerID]bool) bool {
 	leaderless := p.Leader < 0
 	return a.underReplicated.Given() && replicationFactor(p, r) > len(p.ISR) ||
-		a.unavailable.Given() && (leaderless || !live[p.Leader]) ||
+		a.unavailable.Given() && (leaderless || !live[metadata.BrokerID(p.Leader)]) ||
 		a.underMinISR.Given() && (leaderless || len(p.ISR) < config.minISR) ||
 		a.atMinISR.Given() && len(p.ISR) == config.minISR
 }
@@ -183,7 +184,8 @@ func (a *topicsAdmin) reassignments(ctx context.Context, byName map[string]*kmsg
 	for _, t := range list.Topics {
 		moving[t.Topic] = map[int32]client.Reassignment{}
 		for _, p := range t.Partitions {
-			moving[t.Topic][p.Partition] = client.Reassignment{Replicas: p.Replicas, Adding: p.AddingReplicas, Removing: p.RemovingReplicas}
+			moving[t.Topic][p.Partition] = client.Reassignment{Replicas: metadata.BrokerIDs(p.Replicas),
+				Adding: metadata.BrokerIDs(p.AddingReplicas), Removing: metadata.BrokerIDs(p.RemovingReplicas)}
 		}
 	}
 	return moving, nil

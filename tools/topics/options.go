@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -148,21 +149,21 @@ func (o *options) checkExclusions() error {
 }
 
 // parseAssignment parses an assignment such as 0:1,1:2 into the replicas of each partition.
-func parseAssignment(text string) ([][]int32, error) {
-	var all [][]int32
+func parseAssignment(text string) ([][]metadata.BrokerID, error) {
+	var all [][]metadata.BrokerID
 	for i, list := range strings.Split(text, ",") {
-		var replicas []int32
-		seen := map[int32]bool{}
+		var replicas []metadata.BrokerID
+		seen := map[metadata.BrokerID]bool{}
 		for _, id := range strings.Split(list, ":") {
 			n, err := strconv.ParseInt(strings.TrimSpace(id), 10, 32)
 			if err != nil {
 				return nil, cli.NewJavaError("java.lang.NumberFormatException", fmt.Sprintf("For input string: %q", strings.TrimSpace(id)))
 			}
-			if seen[int32(n)] {
+			if seen[metadata.BrokerID(n)] {
 				return nil, cli.NewJavaError("org.apache.kafka.server.common.AdminCommandFailedException", fmt.Sprintf("Partition replica lists may not contain duplicate entries: %d", n))
 			}
-			seen[int32(n)] = true
-			replicas = append(replicas, int32(n))
+			seen[metadata.BrokerID(n)] = true
+			replicas = append(replicas, metadata.BrokerID(n))
 		}
 		if len(all) > 0 && len(replicas) != len(all[0]) {
 			return nil, cli.NewJavaError("org.apache.kafka.server.common.AdminOperationException", fmt.Sprintf("Partition %d has different replication factor: %s", i, javatext.List(replicas)))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -67,7 +68,7 @@ func (s *topicsStore) createTopic(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		topic.Assignment = map[int32][]int32{}
+		topic.Assignment = map[int32][]metadata.BrokerID{}
 		for i, replicas := range lists {
 			topic.Assignment[int32(i)] = replicas
 		}
@@ -261,7 +262,7 @@ func (s *topicsStore) describeTopics(ctx context.Context) error {
 	return nil
 }
 
-func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode, live []int32) error {
+func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode, live []metadata.BrokerID) error {
 	deleted := ""
 	marked, err := s.store.TopicMarkedForDeletion(ctx, node.Name)
 	if err != nil {

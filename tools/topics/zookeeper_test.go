@@ -9,6 +9,7 @@ import (
 
 	"github.com/monedula/monedula/internal/toolreplay"
 	"github.com/monedula/monedula/internal/zktest"
+	"github.com/monedula/monedula/metadata"
 )
 
 // inZooKeeper returns a server with two brokers and the topics t, two partitions, and u, which is
@@ -211,4 +212,4 @@ func TestAssignmentsAreParsed(t *testing.T) {
 	}
 }
 
-func formatted(lists [][]int32) string { return fmt.Sprint(lists) }
+func formatted(lists [][]metadata.BrokerID) string { return fmt.Sprint(lists) }
