@@ -105,7 +105,7 @@ func TestTheClusterToolPrintsLikeTheRealOne(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			have := toolreplay.Scripted(t, toolreplay.Case{Tool: Tool, Args: test.args}, map[string]string{"admin.properties": "client.id=me\n"}, answer(0))
+			have := toolreplay.Scripted(t, toolreplay.Case{Tool: Tool, Args: test.args, Alone: true}, map[string]string{"admin.properties": "client.id=me\n"}, answer(0))
 			if have != test.want {
 				t.Errorf("have\n%swant\n%s", have, test.want)
 			}
