@@ -13,6 +13,7 @@ import (
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -175,10 +176,10 @@ func (a *Admin) assignmentOf(t NewTopic, change Change) (map[int32][]metadata.Br
 	}
 	partitions, replicas := int(t.Partitions), int(t.Replicas)
 	if partitions == Default && a.Settings != nil {
-		partitions = int(a.Settings().Int("num.partitions"))
+		partitions = int(settings.NumPartitions.Of(a.Settings()))
 	}
 	if replicas == Default && a.Settings != nil {
-		replicas = int(int16(a.Settings().Int("default.replication.factor")))
+		replicas = int(int16(settings.DefaultReplicationFactor.Of(a.Settings())))
 	}
 	if err := change.place(partitions, replicas); err != nil {
 		return nil, err

@@ -165,7 +165,7 @@ func (b *Broker) bringUp(ctx context.Context) error {
 }
 
 func (b *Broker) connectZooKeeper(ctx context.Context) error {
-	b.log.Infof("Connecting to zookeeper on %s", b.cfg.String("zookeeper.connect"))
+	b.log.Infof("Connecting to zookeeper on %s", settings.ZooKeeperConnect.OrZero(b.cfg))
 	cfg := zookeeperConfig(b.cfg, b.logger)
 	cfg.Observer = b.metrics.zookeeper
 	store, err := zkstore.Open(ctx, cfg)
@@ -224,7 +224,7 @@ func (b *Broker) bind(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.registration = newRegistration(b.store, info, intMs(b.cfg, "zookeeper.session.timeout.ms"), b.logger)
+	b.registration = newRegistration(b.store, info, ms(b.cfg, settings.ZooKeeperSessionTimeoutMs), b.logger)
 	return b.registration.check(ctx)
 }
 
@@ -278,11 +278,11 @@ func (b *Broker) startReplication(context.Context) error {
 	cfg := b.dynamic.Current()
 	b.verifier = replication.NewVerifier(replication.VerifierConfig{
 		BrokerID: b.id.brokerID, Listener: cfg.InterBrokerListener(), Metadata: b.cache, PartitionFor: b.transactionPartition,
-		Timeout: intMs(cfg, "request.timeout.ms"), Logger: b.logger,
+		Timeout: ms(cfg, settings.RequestTimeoutMs), Logger: b.logger,
 	})
-	b.verifier.SetVerifying(cfg.Bool(verificationEnabled))
+	b.verifier.SetVerifying(settings.TransactionPartitionVerificationEnable.Of(cfg))
 	b.onStop(b.verifier.Close)
-	b.toController = newControllerLink(b.id.brokerID, cfg.InterBrokerListener(), b.cache, intMs(cfg, "controller.socket.timeout.ms"), nil)
+	b.toController = newControllerLink(b.id.brokerID, cfg.InterBrokerListener(), b.cache, ms(cfg, settings.ControllerSocketTimeoutMs), nil)
 	b.onStop(b.toController.close)
 	if replication.PeerVersionsOf(cfg.IBP()).AlterPartition {
 		isr := replication.NewAlterPartition(b.id.brokerID, b.registration.epoch.Load, b.toController, b.logger)
@@ -305,13 +305,11 @@ func (b *Broker) startReplication(context.Context) error {
 	return nil
 }
 
-const verificationEnabled = "transaction.partition.verification.enable"
-
 // prepareCoordinators creates the group coordinator, which replication notifies of leadership
 // changes as soon as it starts, and determines the number of partitions of the internal topics.
 func (b *Broker) prepareCoordinators(ctx context.Context) error {
 	o := group.OptionsOf(b.dynamic.Current())
-	b.transactionPartitions = b.cfg.Int("transaction.state.log.num.partitions")
+	b.transactionPartitions = settings.TransactionStateLogNumPartitions.Of(b.cfg)
 	nodes, err := b.store.TopicNodes(ctx, []string{group.TopicName, admin.TransactionStateTopic})
 	if err != nil {
 		return err
@@ -374,7 +372,7 @@ func (b *Broker) knownTopicID(topic string) metadata.TopicID {
 func (b *Broker) startProducerIDs(context.Context) error {
 	var source producerids.Source
 	if b.cfg.IBP().AtLeast("3.0-IV0") {
-		link := newControllerLink(b.id.brokerID, b.cfg.InterBrokerListener(), b.cache, intMs(b.cfg, "controller.socket.timeout.ms"), nil)
+		link := newControllerLink(b.id.brokerID, b.cfg.InterBrokerListener(), b.cache, ms(b.cfg, settings.ControllerSocketTimeoutMs), nil)
 		b.onStop(link.close)
 		source = producerids.FromController(b.id.brokerID, b.registration.epoch.Load, link.do)
 	} else {

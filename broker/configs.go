@@ -385,7 +385,7 @@ func (c *configs) applyTopic(ctx context.Context, topic string) error {
 	if logs != nil {
 		logs.SetTopicConfig(topic, now)
 	}
-	const unclean = "unclean.leader.election.enable"
+	unclean := settings.TopicUncleanLeaderElectionEnable.Name
 	if strings.EqualFold(overrides[unclean], "true") && !strings.EqualFold(before[unclean], "true") {
 		c.uncleanEnabled(topic)
 	}

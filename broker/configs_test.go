@@ -82,8 +82,8 @@ func TestAChangeDuringALongRecoveryIsNotMissed(t *testing.T) {
 	follow(t, c)
 	<-changed
 	<-changed
-	if now := c.dynamic.Current(); now.Int("message.max.bytes") != 3000000 || now.Int("num.io.threads") != 9 {
-		t.Errorf("message.max.bytes is %d and num.io.threads %d, want 3000000 and 9", now.Int("message.max.bytes"), now.Int("num.io.threads"))
+	if now := c.dynamic.Current(); settings.MessageMaxBytes.Of(now) != 3000000 || settings.NumIOThreads.Of(now) != 9 {
+		t.Errorf("message.max.bytes is %d and num.io.threads %d, want 3000000 and 9", settings.MessageMaxBytes.Of(now), settings.NumIOThreads.Of(now))
 	}
 }
 
@@ -112,7 +112,7 @@ func TestChangesWhoseNotificationsWerePurgedAreRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := c.dynamic.Current().Int("num.io.threads"); n != 9 || unclean != "t" || c.last != 2 {
+	if n := settings.NumIOThreads.Of(c.dynamic.Current()); n != 9 || unclean != "t" || c.last != 2 {
 		t.Errorf("num.io.threads is %d, unclean elections were enabled for %q, notification %d was the last; want 9, t and 2", n, unclean, c.last)
 	}
 }
@@ -144,7 +144,7 @@ func TestAChangeThatCannotBeReadIsReadAgain(t *testing.T) {
 	if err := c.process(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := c.dynamic.Current().Int("num.io.threads"); n != 9 || c.last != 0 {
+	if n := settings.NumIOThreads.Of(c.dynamic.Current()); n != 9 || c.last != 0 {
 		t.Errorf("num.io.threads is %d and notification %d was the last, want 9 and 0", n, c.last)
 	}
 }
@@ -158,7 +158,7 @@ func TestAnUnusableConfigurationIsSkipped(t *testing.T) {
 	if err := c.process(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := c.dynamic.Current().Int("num.io.threads"); n != 9 || c.last != 0 {
+	if n := settings.NumIOThreads.Of(c.dynamic.Current()); n != 9 || c.last != 0 {
 		t.Errorf("num.io.threads is %d and notification %d was the last, want 9 and 0", n, c.last)
 	}
 }
@@ -193,7 +193,7 @@ func TestUnusableConfigurationsDoNotPreventAStart(t *testing.T) {
 		if err := errors.Join(c.readBrokers(t.Context()), c.readTopics(t.Context())); err != nil {
 			t.Errorf("%s: the start fails: %v", stored, err)
 		}
-		if n := c.dynamic.Current().Int("num.io.threads"); n != 7 {
+		if n := settings.NumIOThreads.Of(c.dynamic.Current()); n != 7 {
 			t.Errorf("%s: num.io.threads is %d, want that of the default for all brokers", stored, n)
 		}
 		read, err := c.TopicConfig("bad")

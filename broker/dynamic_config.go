@@ -29,12 +29,12 @@ func (d *dynamicConfig) apply(ctx context.Context) {
 	before, now := d.now, d.b.dynamic.Current()
 	d.now = now
 	d.b.replicas.SetRates(replication.RatesOf(d.b.dynamic))
-	d.b.replicas.SetFetchers(now.Int("num.replica.fetchers"))
-	d.b.verifier.SetVerifying(now.Bool(verificationEnabled))
+	d.b.replicas.SetFetchers(settings.NumReplicaFetchers.Of(now))
+	d.b.verifier.SetVerifying(settings.TransactionPartitionVerificationEnable.Of(now))
 	d.b.logs.SetLive(storageOptions(now))
-	const unclean = "unclean.leader.election.enable"
-	if before.Bool(unclean) != now.Bool(unclean) {
-		d.b.controller.UncleanElectionEnabled(now.Bool(unclean))
+	unclean := settings.UncleanLeaderElectionEnable.Of(now)
+	if unclean != settings.UncleanLeaderElectionEnable.Of(before) {
+		d.b.controller.UncleanElectionEnabled(unclean)
 	}
 	d.changeListeners(ctx, before, now)
 	if err := d.b.server.SetLimits(connectionLimits(now)); err != nil {

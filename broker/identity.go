@@ -34,7 +34,7 @@ func findIdentity(ctx context.Context, cfg *settings.Config, store *zkstore.Stor
 		id.brokerID = cfg.BrokerID()
 	case storedID >= 0:
 		id.brokerID = storedID
-	case cfg.Bool("broker.id.generation.enable"):
+	case settings.BrokerIDGenerationEnable.Of(cfg):
 		if id.brokerID, err = store.GenerateBrokerID(ctx, cfg.MaxReservedBrokerID()); err != nil {
 			return id, fmt.Errorf("get a new broker id from ZooKeeper: %w", err)
 		}

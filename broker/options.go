@@ -18,26 +18,22 @@ import (
 // This file derives the configurations of the other packages from the broker's.
 
 // ms returns a setting in milliseconds as a duration, limited to the longest duration.
-func ms(cfg *settings.Config, key string) time.Duration {
+func ms[T int32 | int64](cfg *settings.Config, k settings.KeyOf[T]) time.Duration {
 	const most = int64(1<<63-1) / int64(time.Millisecond)
-	return time.Duration(min(cfg.Long(key), most)) * time.Millisecond
-}
-
-func intMs(cfg *settings.Config, key string) time.Duration {
-	return time.Duration(cfg.Int(key)) * time.Millisecond
+	return time.Duration(min(int64(k.Of(cfg)), most)) * time.Millisecond
 }
 
 func zookeeperConfig(cfg *settings.Config, log *logrus.Logger) zkstore.Config {
 	c := zkstore.Config{
-		Connect:        cfg.String("zookeeper.connect"),
-		SessionTimeout: intMs(cfg, "zookeeper.session.timeout.ms"),
-		MaxInFlight:    int(cfg.Int("zookeeper.max.in.flight.requests")),
-		SecureACL:      cfg.Bool("zookeeper.set.acl"),
+		Connect:        settings.ZooKeeperConnect.OrZero(cfg),
+		SessionTimeout: ms(cfg, settings.ZooKeeperSessionTimeoutMs),
+		MaxInFlight:    int(settings.ZooKeeperMaxInFlightRequests.Of(cfg)),
+		SecureACL:      settings.ZooKeeperSetACL.Of(cfg),
 		CreateChroot:   true,
 		Logger:         log,
 	}
-	if !cfg.IsNull("zookeeper.connection.timeout.ms") {
-		c.ConnectionTimeout = intMs(cfg, "zookeeper.connection.timeout.ms")
+	if ms := settings.ZooKeeperConnectionTimeoutMs.OrNil(cfg); ms != nil {
+		c.ConnectionTimeout = time.Duration(*ms) * time.Millisecond
 	}
 	return c
 }
@@ -45,14 +41,14 @@ func zookeeperConfig(cfg *settings.Config, log *logrus.Logger) zkstore.Config {
 func networkConfig(cfg *settings.Config, id metadata.BrokerID, log *logrus.Logger) network.Config {
 	c := network.Config{
 		NodeID:                       int32(id),
-		MaxRequestBytes:              cfg.Int("socket.request.max.bytes"),
-		SendBufferBytes:              int(cfg.Int("socket.send.buffer.bytes")),
+		MaxRequestBytes:              settings.SocketRequestMaxBytes.Of(cfg),
+		SendBufferBytes:              int(settings.SocketSendBufferBytes.Of(cfg)),
 		ReceiveBufferBytes:           receiveBufferBytes(cfg),
-		Backlog:                      int(cfg.Int("socket.listen.backlog.size")),
-		MaxConnections:               network.AtMost(int(cfg.Int("max.connections"))),
-		MaxConnectionsPerIP:          network.AtMost(int(cfg.Int("max.connections.per.ip"))),
+		Backlog:                      int(settings.SocketListenBacklogSize.Of(cfg)),
+		MaxConnections:               network.AtMost(int(settings.MaxConnections.Of(cfg))),
+		MaxConnectionsPerIP:          network.AtMost(int(settings.MaxConnectionsPerIP.Of(cfg))),
 		MaxConnectionsPerIPOverrides: cfg.MaxConnectionsPerIPOverrides(),
-		IdleTimeout:                  ms(cfg, "connections.max.idle.ms"),
+		IdleTimeout:                  ms(cfg, settings.ConnectionsMaxIdleMs),
 		Log:                          log,
 	}
 	for _, e := range cfg.Listeners() {
@@ -79,19 +75,18 @@ func networkListener(cfg *settings.Config, e settings.Endpoint) network.Listener
 // s/GB against 0.71, batches of 256 KiB). The send buffer keeps Kafka's default, because larger
 // ones made fetching more expensive (0.31 s/GB against 0.26).
 func receiveBufferBytes(cfg *settings.Config) int {
-	const key = "socket.receive.buffer.bytes"
-	if !cfg.IsSet(key) {
+	if _, given := cfg.Given(settings.SocketReceiveBufferBytes.Key); !given {
 		return 0
 	}
-	return int(cfg.Int(key))
+	return int(settings.SocketReceiveBufferBytes.Of(cfg))
 }
 
 // connectionLimits returns the limits on connections, which may change while the broker runs. Their
 // values were validated when they were set.
 func connectionLimits(cfg *settings.Config) network.Limits {
 	l := network.Limits{
-		MaxConnections:               network.AtMost(int(cfg.Int("max.connections"))),
-		MaxConnectionsPerIP:          network.AtMost(int(cfg.Int("max.connections.per.ip"))),
+		MaxConnections:               network.AtMost(int(settings.MaxConnections.Of(cfg))),
+		MaxConnectionsPerIP:          network.AtMost(int(settings.MaxConnectionsPerIP.Of(cfg))),
 		MaxConnectionsPerIPOverrides: cfg.MaxConnectionsPerIPOverrides(),
 		ByListener:                   map[string]network.Limit{},
 	}
@@ -104,19 +99,18 @@ func connectionLimits(cfg *settings.Config) network.Limits {
 // listenerLimit returns listener.name.X.max.connections. As in Kafka, a listener without that
 // setting has the limit of the whole broker.
 func listenerLimit(cfg *settings.Config, listener string) network.Limit {
-	const key = "max.connections"
-	text, _ := cfg.ListenerValue(listener, key)
+	text, _ := cfg.ListenerValue(listener, settings.MaxConnections.Key)
 	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32)
 	if err != nil {
-		n = int64(cfg.Int(key))
+		n = int64(settings.MaxConnections.Of(cfg))
 	}
 	return network.AtMost(int(n))
 }
 
 func storageOptions(cfg *settings.Config) storage.Options {
 	o := storage.OptionsOf(cfg)
-	o.InitialDelay = ms(cfg, "log.initial.task.delay.ms")
-	o.ProducerExpiryCheck = intMs(cfg, "producer.id.expiration.check.interval.ms")
+	o.InitialDelay = ms(cfg, settings.LogInitialTaskDelayMs)
+	o.ProducerExpiryCheck = ms(cfg, settings.ProducerIDExpirationCheckIntervalMs)
 	o.KeepTopicIDs = cfg.IBP().AtLeast("2.8-IV0")
 	return o
 }
@@ -127,21 +121,21 @@ func controllerConfig(cfg *settings.Config, id metadata.BrokerID, log *logrus.Lo
 		InterBrokerListener:  cfg.InterBrokerListener(),
 		ControlPlaneListener: cfg.ControlPlaneListener(),
 		IBP:                  cfg.IBP().String(),
-		DeleteTopics:         cfg.Bool("delete.topic.enable"),
-		UncleanElection:      cfg.Bool("unclean.leader.election.enable"),
-		AutoRebalance:        cfg.Bool("auto.leader.rebalance.enable"),
-		ImbalancePercentage:  cfg.Int("leader.imbalance.per.broker.percentage"),
-		ImbalanceInterval:    time.Duration(cfg.Long("leader.imbalance.check.interval.seconds")) * time.Second,
-		ConnectTimeout:       intMs(cfg, "controller.socket.timeout.ms"),
-		RequestTimeout:       intMs(cfg, "request.timeout.ms"),
+		DeleteTopics:         settings.DeleteTopicEnable.Of(cfg),
+		UncleanElection:      settings.UncleanLeaderElectionEnable.Of(cfg),
+		AutoRebalance:        settings.AutoLeaderRebalanceEnable.Of(cfg),
+		ImbalancePercentage:  settings.LeaderImbalancePerBrokerPercentage.Of(cfg),
+		ImbalanceInterval:    time.Duration(settings.LeaderImbalanceCheckIntervalSeconds.Of(cfg)) * time.Second,
+		ConnectTimeout:       ms(cfg, settings.ControllerSocketTimeoutMs),
+		RequestTimeout:       ms(cfg, settings.RequestTimeoutMs),
 		FeatureUpdateTimeout: connectionTimeout(cfg),
 		Logger:               log,
 	}
 }
 
 func connectionTimeout(cfg *settings.Config) time.Duration {
-	if cfg.IsNull("zookeeper.connection.timeout.ms") {
-		return intMs(cfg, "zookeeper.session.timeout.ms")
+	if timeout := settings.ZooKeeperConnectionTimeoutMs.OrNil(cfg); timeout != nil {
+		return time.Duration(*timeout) * time.Millisecond
 	}
-	return intMs(cfg, "zookeeper.connection.timeout.ms")
+	return ms(cfg, settings.ZooKeeperSessionTimeoutMs)
 }

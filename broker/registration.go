@@ -43,7 +43,7 @@ func newRegistration(store *zkstore.Store, info zkstore.BrokerInfo, session time
 // brokerInfo returns what the broker registers in ZooKeeper. bound returns the port of a listener
 // that was configured with port 0.
 func brokerInfo(cfg *settings.Config, id metadata.BrokerID, bound func(listener string) int) (zkstore.BrokerInfo, error) {
-	info := zkstore.BrokerInfo{ID: id, Rack: cfg.StringOrNil("broker.rack"), JMXPort: -1, Features: map[string]zkstore.FeatureRange{}}
+	info := zkstore.BrokerInfo{ID: id, Rack: settings.BrokerRack.OrNil(cfg), JMXPort: -1, Features: map[string]zkstore.FeatureRange{}}
 	for _, e := range cfg.AdvertisedListeners() {
 		host, port := e.Host, e.Port
 		if host == "" {

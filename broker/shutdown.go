@@ -8,6 +8,7 @@ import (
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
 )
 
 // closeTimeout is how long requests in progress may take when the broker stops.
@@ -19,7 +20,7 @@ func (b *Broker) Stop() {
 	b.starting.Lock()
 	defer b.starting.Unlock()
 	b.log.Infof("%sshutting down", b.prefix())
-	if b.started && b.cfg.Bool("controlled.shutdown.enable") {
+	if b.started && settings.ControlledShutdownEnable.Of(b.cfg) {
 		b.metrics.become(stateControlledShutdown)
 		b.controlledShutdown()
 	}
@@ -44,9 +45,9 @@ func (b *Broker) Stop() {
 func (b *Broker) controlledShutdown() {
 	b.log.Infof("[KafkaServer id=%d] Starting controlled shutdown", b.id.brokerID)
 	cfg := b.dynamic.Current()
-	link := newControllerLink(b.id.brokerID, cfg.InterBrokerListener(), b.cache, intMs(cfg, "controller.socket.timeout.ms"), nil)
+	link := newControllerLink(b.id.brokerID, cfg.InterBrokerListener(), b.cache, ms(cfg, settings.ControllerSocketTimeoutMs), nil)
 	defer link.close()
-	retries := cfg.Int("controlled.shutdown.max.retries")
+	retries := settings.ControlledShutdownMaxRetries.Of(cfg)
 	for attempt := int32(0); attempt < retries; attempt++ {
 		asked := b.cache.Snapshot().ControllerID
 		if b.askToLeave(link) {
@@ -55,7 +56,7 @@ func (b *Broker) controlledShutdown() {
 		}
 		if attempt+1 < retries {
 			b.log.Infof("[KafkaServer id=%d] Retrying controlled shutdown (%d retries remaining)", b.id.brokerID, retries-attempt-1)
-			awaitOtherController(b.cache, asked, ms(cfg, "controlled.shutdown.retry.backoff.ms"))
+			awaitOtherController(b.cache, asked, ms(cfg, settings.ControlledShutdownRetryBackoffMs))
 		}
 	}
 	b.log.Warnf("[KafkaServer id=%d] Proceeding to do an unclean shutdown as all the controlled shutdown attempts failed", b.id.brokerID)
@@ -75,7 +76,7 @@ func (b *Broker) askToLeave(link *controllerLink) bool {
 	req := kmsg.NewPtrControlledShutdownRequest()
 	req.BrokerID, req.BrokerEpoch = int32(b.id.brokerID), b.registration.epoch.Load()
 	req.SetVersion(controlledShutdownVersion(b.cfg.IBP().AtLeast))
-	ctx, cancel := context.WithTimeout(context.Background(), intMs(b.cfg, "controller.socket.timeout.ms"))
+	ctx, cancel := context.WithTimeout(context.Background(), ms(b.cfg, settings.ControllerSocketTimeoutMs))
 	defer cancel()
 	began := time.Now()
 	resp, err := link.do(ctx, req)

@@ -15,21 +15,24 @@ func checkSupported(cfg *settings.Config) error {
 				e.Listener, e.Host, e.Port, e.Protocol)
 		}
 	}
-	for _, k := range []struct{ key, why string }{
-		{"zookeeper.set.acl", "it needs SASL or TLS for the connection to ZooKeeper"},
-		{"zookeeper.ssl.client.enable", "connections to ZooKeeper cannot use TLS"},
-		{"delegation.token.master.key", "there are no delegation tokens"},
-		{"delegation.token.secret.key", "there are no delegation tokens"},
-		{"authorizer.class.name", "there is no authorizer, so every client could do everything"},
+	for _, k := range []struct {
+		key *settings.Key
+		why string
+	}{
+		{settings.ZooKeeperSetACL.Key, "it needs SASL or TLS for the connection to ZooKeeper"},
+		{settings.ZooKeeperSSLClientEnable.Key, "connections to ZooKeeper cannot use TLS"},
+		{settings.DelegationTokenMasterKey.Key, "there are no delegation tokens"},
+		{settings.DelegationTokenSecretKey.Key, "there are no delegation tokens"},
+		{settings.AuthorizerClassName.Key, "there is no authorizer, so every client could do everything"},
 	} {
 		if isRequested(cfg, k.key) {
-			return fmt.Errorf("%s is set, which this release does not support: %s. Remove the setting to run without it", k.key, k.why)
+			return fmt.Errorf("%s is set, which this release does not support: %s. Remove the setting to run without it", k.key.Name, k.why)
 		}
 	}
 	return nil
 }
 
-func isRequested(cfg *settings.Config, key string) bool {
-	text, given := cfg.Original(key)
+func isRequested(cfg *settings.Config, key *settings.Key) bool {
+	text, given := cfg.Given(key)
 	return given && text != "" && text != "false"
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -337,7 +338,7 @@ func (ps *partitionStates) ballot(tp TopicPartition, state zkstore.PartitionStat
 	}
 }
 
-const uncleanElectionKey = "unclean.leader.election.enable"
+var uncleanElectionKey = settings.TopicUncleanLeaderElectionEnable.Name
 
 // uncleanAllowed reports for each topic whether a replica out of sync may lead. It reads the
 // configuration of a topic only if a partition has no in-sync replica online. A topic with an

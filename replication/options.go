@@ -8,35 +8,33 @@ import (
 
 // OptionsOf reads the options from a broker's configuration.
 func OptionsOf(c *settings.Config) Options {
-	seconds := func(key string) time.Duration { return time.Duration(c.Int(key)) * time.Second }
-	ms := func(key string) time.Duration { return time.Duration(c.Int(key)) * time.Millisecond }
+	seconds := func(k settings.KeyOf[int32]) time.Duration { return time.Duration(k.Of(c)) * time.Second }
+	ms := func(k settings.KeyOf[int32]) time.Duration { return time.Duration(k.Of(c)) * time.Millisecond }
 	o := Options{
 		BrokerID:            c.BrokerID(),
-		LagMax:              time.Duration(c.Long("replica.lag.time.max.ms")) * time.Millisecond,
-		CheckpointInterval:  time.Duration(c.Long("replica.high.watermark.checkpoint.interval.ms")) * time.Millisecond,
-		FetchMaxBytes:       c.Int("fetch.max.bytes"),
-		FetchSessions:       int(c.Int("max.incremental.fetch.session.cache.slots")),
-		Rack:                c.StringOrNil("broker.rack"),
+		LagMax:              time.Duration(settings.ReplicaLagTimeMaxMs.Of(c)) * time.Millisecond,
+		CheckpointInterval:  time.Duration(settings.ReplicaHighWatermarkCheckpointIntervalMs.Of(c)) * time.Millisecond,
+		FetchMaxBytes:       settings.FetchMaxBytes.Of(c),
+		FetchSessions:       int(settings.MaxIncrementalFetchSessionCacheSlots.Of(c)),
+		Rack:                settings.BrokerRack.OrNil(c),
 		InterBrokerListener: c.InterBrokerListener(),
-		Fetchers:            c.Int("num.replica.fetchers"),
-		FetchPartitionBytes: c.Int("replica.fetch.max.bytes"),
-		FetchResponseBytes:  c.Int("replica.fetch.response.max.bytes"),
-		FetchMinBytes:       c.Int("replica.fetch.min.bytes"),
-		FetchWait:           ms("replica.fetch.wait.max.ms"),
-		FetchBackoff:        ms("replica.fetch.backoff.ms"),
-		FetchTimeout:        ms("replica.socket.timeout.ms"),
+		Fetchers:            settings.NumReplicaFetchers.Of(c),
+		FetchPartitionBytes: settings.ReplicaFetchMaxBytes.Of(c),
+		FetchResponseBytes:  settings.ReplicaFetchResponseMaxBytes.Of(c),
+		FetchMinBytes:       settings.ReplicaFetchMinBytes.Of(c),
+		FetchWait:           ms(settings.ReplicaFetchWaitMaxMs),
+		FetchBackoff:        ms(settings.ReplicaFetchBackoffMs),
+		FetchTimeout:        ms(settings.ReplicaSocketTimeoutMs),
 		PeerVersions:        PeerVersionsOf(c.IBP()),
-		QuotaWindows:        c.Int("replication.quota.window.num"),
-		QuotaWindow:         seconds("replication.quota.window.size.seconds"),
-		MoveQuotaWindows:    c.Int("alter.log.dirs.replication.quota.window.num"),
-		MoveQuotaWindow:     seconds("alter.log.dirs.replication.quota.window.size.seconds"),
+		QuotaWindows:        settings.ReplicationQuotaWindowNum.Of(c),
+		QuotaWindow:         seconds(settings.ReplicationQuotaWindowSizeSeconds),
+		MoveQuotaWindows:    settings.AlterLogDirsReplicationQuotaWindowNum.Of(c),
+		MoveQuotaWindow:     seconds(settings.AlterLogDirsReplicationQuotaWindowSizeSeconds),
 	}
-	if !c.IsNull("num.replica.alter.log.dirs.threads") {
-		o.MoveThreads = c.Int("num.replica.alter.log.dirs.threads")
+	if threads := settings.NumReplicaAlterLogDirsThreads.OrNil(c); threads != nil {
+		o.MoveThreads = *threads
 	}
-	if class := c.StringOrNil("replica.selector.class"); class != nil {
-		o.SelectorClass = *class
-	}
+	o.SelectorClass = settings.ReplicaSelectorClass.OrZero(c)
 	return o
 }
 

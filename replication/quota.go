@@ -107,9 +107,9 @@ type Rates struct {
 // RatesOf reads the limits from a broker's configuration.
 func RatesOf(d *settings.Dynamic) Rates {
 	return Rates{
-		Leader:   d.DynamicLong("leader.replication.throttled.rate"),
-		Follower: d.DynamicLong("follower.replication.throttled.rate"),
-		Moves:    d.DynamicLong("replica.alter.log.dirs.io.max.bytes.per.second"),
+		Leader:   settings.LeaderReplicationThrottledRate.Of(d),
+		Follower: settings.FollowerReplicationThrottledRate.Of(d),
+		Moves:    settings.ReplicaAlterLogDirsIOMaxBytesPerSecond.Of(d),
 	}
 }
 

@@ -59,11 +59,11 @@ func (d *Dynamic) DescribeTopic(overrides map[string]string) ([]Entry, error) {
 
 func (s *dynamicState) topicEntry(name string, value any, overrides map[string]string) Entry {
 	e := Entry{Name: name, Source: SourceDefault, Sensitive: true}
-	if k := topicByName[name]; k != nil {
+	if k := topic.byName[name]; k != nil {
 		e.Type, e.Doc, e.Sensitive = k.Type.Wire(), &k.Doc, false
 		e.Value = show(value)
-		if k.broker != "" {
-			e.Synonyms = s.synonyms(k.broker, false)
+		if k.broker != nil {
+			e.Synonyms = s.synonyms(k.broker.Name, false)
 		}
 	}
 	if _, own := overrides[name]; own {
@@ -83,8 +83,8 @@ func (d *Dynamic) DescribeBroker() []Entry {
 	for name := range s.current.originals {
 		names[name] = true
 	}
-	for i := range broker.keys {
-		if k := &broker.keys[i]; !k.Internal() {
+	for _, k := range broker.keys {
+		if !k.Internal() {
 			names[k.Name] = true
 		}
 	}
@@ -160,7 +160,7 @@ func (s *dynamicState) synonyms(name string, sensitive bool) []Synonym {
 	add(s.perBroker, SourceDynamicBroker)
 	add(s.defaults, SourceDynamicDefaultBroker)
 	add(s.static.originals, SourceStaticBroker)
-	add(builtinTexts, SourceDefault)
+	add(broker.texts, SourceDefault)
 	for i, synonym := range all {
 		if synonym.Name == name {
 			return all[i:]
@@ -168,18 +168,6 @@ func (s *dynamicState) synonyms(name string, sensitive bool) []Synonym {
 	}
 	return nil
 }
-
-// builtinTexts are the defaults that are not null, as text.
-var builtinTexts = func() map[string]string {
-	texts := map[string]string{}
-	for i := range broker.keys {
-		k := &broker.keys[i]
-		if k.Default != null {
-			texts[k.Name] = *show(mustParse(k))
-		}
-	}
-	return texts
-}()
 
 func mustParse(k *Key) any {
 	value, problem := parse(k.Type, k.Default)
@@ -193,16 +181,16 @@ func mustParse(k *Key) any {
 // throughPrefix, a key with a listener prefix is followed by the key without the prefix.
 func brokerSynonyms(name string, throughPrefix bool) []string {
 	for _, group := range [][]string{
-		{"log.roll.ms", "log.roll.hours"},
-		{"log.roll.jitter.ms", "log.roll.jitter.hours"},
-		{"log.retention.ms", "log.retention.minutes", "log.retention.hours"},
+		{logRollMs.Name, logRollHours.Name},
+		{logRollJitterMs.Name, logRollJitterHours.Name},
+		{logRetentionMs.Name, logRetentionMinutes.Name, logRetentionHours.Name},
 	} {
 		if slices.Contains(group, name) {
 			return group
 		}
 	}
-	if name == "log.flush.interval.ms" {
-		return []string{name, "log.flush.scheduler.interval.ms"}
+	if name == logFlushIntervalMs.Name {
+		return []string{name, LogFlushSchedulerIntervalMs.Name}
 	}
 	base, ok := listenerBase(name)
 	if !ok || !throughPrefix {

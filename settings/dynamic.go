@@ -94,10 +94,10 @@ func (s *dynamicState) merge() (*Config, error) {
 		}
 	}
 	id := s.static.BrokerID()
-	generated := s.static.Bool("broker.id.generation.enable") && id > s.static.MaxReservedBrokerID()
+	generated := BrokerIDGenerationEnable.Of(s.static) && id > s.static.MaxReservedBrokerID()
 	if generated { // a generated id may be above what a configuration may set, so it is set last
-		delete(merged, "broker.id")
-		delete(merged, "node.id")
+		delete(merged, brokerID.Name)
+		delete(merged, nodeID.Name)
 	}
 	c, err := build(merged, nil)
 	if err != nil || !generated {
@@ -244,30 +244,15 @@ func (d *Dynamic) ToStored(values map[string]string, perBroker bool) (map[string
 	return stored, nil
 }
 
-// dynamicOnly are the keys that no file can set, only a dynamic configuration.
-var dynamicOnly = newTable([]Key{
-	{"leader.replication.throttled.rate", Long, "9223372036854775807", atLeast(0), Medium, ClusterWide,
-		"Largest number of bytes per second that a leader sends to throttled replicas."},
-	{"follower.replication.throttled.rate", Long, "9223372036854775807", atLeast(0), Medium, ClusterWide,
-		"Largest number of bytes per second that a follower fetches for throttled replicas."},
-	{"replica.alter.log.dirs.io.max.bytes.per.second", Long, "9223372036854775807", atLeast(0), Medium, ClusterWide,
-		"Largest number of bytes per second moved between log directories."},
-})
-
-// DynamicLong returns the value of a key of dynamicOnly: this broker's own, else the default of all
-// brokers, else the built-in one.
-func (d *Dynamic) DynamicLong(name string) int64 {
-	k := dynamicOnly.byName[name]
-	s := d.snapshot()
-	for _, layer := range []map[string]string{s.perBroker, s.defaults} {
-		if text, set := layer[name]; set {
-			if value, err := parseKey(k, &text); err == nil {
-				return value.(int64)
-			}
-		}
-	}
-	return mustParse(k).(int64)
-}
+// Limits on replication (KIP-73, KIP-113).
+var (
+	LeaderReplicationThrottledRate = dynamicKey("leader.replication.throttled.rate",
+		"Largest number of bytes per second that a leader sends to throttled replicas.")
+	FollowerReplicationThrottledRate = dynamicKey("follower.replication.throttled.rate",
+		"Largest number of bytes per second that a follower fetches for throttled replicas.")
+	ReplicaAlterLogDirsIOMaxBytesPerSecond = dynamicKey("replica.alter.log.dirs.io.max.bytes.per.second",
+		"Largest number of bytes per second moved between log directories.")
+)
 
 // isDynamic reports whether a key of the table can be set dynamically.
 func isDynamic(name string) bool {
@@ -282,9 +267,12 @@ func isStatic(name string) bool {
 }
 
 // reloadable are the security keys that can change only for a single listener.
-var reloadable = []string{"ssl.keystore.type", "ssl.keystore.location", "ssl.keystore.password", "ssl.key.password",
-	"ssl.truststore.type", "ssl.truststore.location", "ssl.truststore.password", "ssl.keystore.certificate.chain",
-	"ssl.keystore.key", "ssl.truststore.certificates"}
+var reloadable = []string{sslKeystoreType.Name, sslKeystoreLocation.Name, sslKeystorePassword.Name, sslKeyPassword.Name,
+	sslTruststoreType.Name, sslTruststoreLocation.Name, sslTruststorePassword.Name, sslKeystoreCertificateChain.Name,
+	sslKeystoreKey.Name, sslTruststoreCertificates.Name}
+
+// adjustable are the keys of a listener that can change while it is open.
+var adjustable = []string{MaxConnections.Name, maxConnectionCreationRate.Name, numNetworkThreads.Name}
 
 func needsListenerPrefix(name string) bool { return slices.Contains(reloadable, name) }
 
@@ -298,13 +286,13 @@ func isPerBroker(name string) bool {
 // brokers at once.
 func isPerBrokerOfListener(name string) bool {
 	base, ok := listenerBase(name)
-	return ok && !slices.Contains([]string{"max.connections", "max.connection.creation.rate", "num.network.threads"}, base)
+	return ok && !slices.Contains(adjustable, base)
 }
 
 // isStoredSecret reports whether the value is encrypted in ZooKeeper.
 func isStoredSecret(name string) bool {
-	for i := range broker.keys {
-		if k := &broker.keys[i]; k.Sensitive() && k.Dynamic() != ReadOnly && strings.HasSuffix(name, k.Name) {
+	for _, k := range broker.keys {
+		if k.Sensitive() && k.Dynamic() != ReadOnly && strings.HasSuffix(name, k.Name) {
 			return true
 		}
 	}

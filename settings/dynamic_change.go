@@ -14,13 +14,12 @@ import (
 // checkChange returns an error if a running broker cannot change from one valid configuration to
 // another.
 func checkChange(before, now *Config) error {
-	for _, key := range []string{"num.io.threads", "num.replica.fetchers", "num.recovery.threads.per.data.dir",
-		"background.threads", "num.network.threads"} {
-		if err := checkThreads(key, before.Int(key), now.Int(key)); err != nil {
+	for _, k := range []KeyOf[int32]{NumIOThreads, NumReplicaFetchers, NumRecoveryThreadsPerDataDir, backgroundThreads, numNetworkThreads} {
+		if err := checkThreads(k.Name, k.Of(before), k.Of(now)); err != nil {
 			return err
 		}
 	}
-	if err := checkCleanerThreads(before.Int("log.cleaner.threads"), now.Int("log.cleaner.threads")); err != nil {
+	if err := checkCleanerThreads(logCleanerThreads.Of(before), logCleanerThreads.Of(now)); err != nil {
 		return err
 	}
 	if err := checkLocalRetention(now); err != nil {
@@ -36,19 +35,20 @@ func checkChange(before, now *Config) error {
 // retention, if both are set.
 func checkLocalRetention(c *Config) error {
 	for _, limit := range []struct {
-		local, whole string
-		most         int64
+		local KeyOf[int64]
+		whole *Key
+		most  int64
 	}{
-		{"log.local.retention.ms", "log.retention.ms", c.RetentionMs()},
-		{"log.local.retention.bytes", "log.retention.bytes", c.Long("log.retention.bytes")},
+		{logLocalRetentionMs, logRetentionMs.Key, c.RetentionMs()},
+		{logLocalRetentionBytes, logRetentionBytes.Key, logRetentionBytes.Of(c)},
 	} {
-		local := c.Long(limit.local)
+		local := limit.local.Of(c)
 		switch {
 		case limit.most < 0 || local == -2:
 		case local == -1:
-			return fmt.Errorf("Invalid value -1 for configuration %s: Value must not be -1 as %s value is set as %d.", limit.local, limit.whole, limit.most)
+			return fmt.Errorf("Invalid value -1 for configuration %s: Value must not be -1 as %s value is set as %d.", limit.local.Name, limit.whole.Name, limit.most)
 		case local > limit.most:
-			return fmt.Errorf("Invalid value %d for configuration %s: Value must not be more than %s property value: %d", local, limit.local, limit.whole, limit.most)
+			return fmt.Errorf("Invalid value %d for configuration %s: Value must not be more than %s property value: %d", local, limit.local.Name, limit.whole.Name, limit.most)
 		}
 	}
 	return nil
@@ -57,8 +57,8 @@ func checkLocalRetention(c *Config) error {
 // checkReporters refuses new metrics reporters, which are Java classes, in the way Kafka refuses
 // those that it cannot load.
 func checkReporters(before, now *Config) error {
-	added := slices.DeleteFunc(slices.Clone(now.List("metric.reporters")), func(class string) bool {
-		return class == "org.apache.kafka.common.metrics.JmxReporter" || slices.Contains(before.List("metric.reporters"), class)
+	added := slices.DeleteFunc(slices.Clone(metricReporters.Of(now)), func(class string) bool {
+		return class == "org.apache.kafka.common.metrics.JmxReporter" || slices.Contains(metricReporters.Of(before), class)
 	})
 	if len(added) == 0 {
 		return nil
@@ -108,10 +108,10 @@ func checkCleanerThreads(was, is int32) error {
 // stays keeps its security protocol and all its own keys except key stores and limits.
 func checkListenerChange(before, now *Config) error {
 	for _, e := range now.listeners {
-		for _, key := range []string{"max.connections", "max.connection.creation.rate"} {
-			text, _ := now.ListenerValue(e.Listener, key)
+		for _, k := range []*Key{MaxConnections.Key, maxConnectionCreationRate.Key} {
+			text, _ := now.ListenerValue(e.Listener, k)
 			if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 32); err == nil && n <= 0 {
-				return fmt.Errorf("Invalid %s %d", key, n)
+				return fmt.Errorf("Invalid %s %d", k.Name, n)
 			}
 		}
 	}
@@ -136,8 +136,7 @@ func (c *Config) immutableOf(listener string) map[string]string {
 	keys := map[string]string{}
 	for name, text := range c.originals {
 		key, ok := strings.CutPrefix(name, "listener.name."+strings.ToLower(listener)+".")
-		if !ok || needsListenerPrefix(key) ||
-			slices.Contains([]string{"max.connections", "max.connection.creation.rate", "num.network.threads"}, key) {
+		if !ok || needsListenerPrefix(key) || slices.Contains(adjustable, key) {
 			continue
 		}
 		keys[key] = text

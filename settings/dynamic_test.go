@@ -33,17 +33,17 @@ func TestWhatCannotBeSetDynamicallyIsIgnored(t *testing.T) {
 	d := NewDynamic(mustLoad(t, "broker.id=1\n"))
 	ignored, err := d.ApplyDefault(map[string]string{"broker.id": "5", "listeners": "PLAINTEXT://:1", "ssl.keystore.location": "x",
 		"log.retention.ms": "abc", "num.io.threads": "9", "my.plugin": "y", "listener.name.a.ssl.key.password": "z"})
-	if err != nil || len(ignored) != 5 || d.Current().BrokerID() != 1 || d.Current().Int("num.io.threads") != 9 {
-		t.Errorf("%q %v %d", ignored, err, d.Current().Int("num.io.threads"))
+	if err != nil || len(ignored) != 5 || d.Current().BrokerID() != 1 || NumIOThreads.Of(d.Current()) != 9 {
+		t.Errorf("%q %v %d", ignored, err, NumIOThreads.Of(d.Current()))
 	}
-	if text, ok := d.Current().Original("my.plugin"); !ok || text != "y" {
+	if text, ok := d.Current().Originals()["my.plugin"]; !ok || text != "y" {
 		t.Errorf("custom key %q %v", text, ok)
 	}
 }
 
 func TestInvalidCombinationsChangeNothing(t *testing.T) {
 	d := NewDynamic(mustLoad(t, ""))
-	if _, err := d.ApplyBroker(map[string]string{"max.connections.per.ip": "0"}); err == nil || d.Current().Int("max.connections.per.ip") == 0 {
+	if _, err := d.ApplyBroker(map[string]string{"max.connections.per.ip": "0"}); err == nil || MaxConnectionsPerIP.Of(d.Current()) == 0 {
 		t.Errorf("%v", err)
 	}
 }
@@ -225,7 +225,7 @@ func TestPasswordsAreReadAfterTheEncoderConfigurationChanged(t *testing.T) {
 func TestValidateRefusesWhatTheBrokerDoesNotSupport(t *testing.T) {
 	d := NewDynamic(mustLoad(t, ""))
 	d.RefuseUnless(func(c *Config) error {
-		if c.Int("num.io.threads") > 9 {
+		if NumIOThreads.Of(c) > 9 {
 			return errors.New("too many threads")
 		}
 		return nil
@@ -324,8 +324,7 @@ func TestDescriptionsMatchTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	entries := d.DescribeBroker()
-	for i := range broker.keys {
-		k := &broker.keys[i]
+	for _, k := range broker.keys {
 		if k.Internal() {
 			continue
 		}
@@ -337,15 +336,15 @@ func TestDescriptionsMatchTheTable(t *testing.T) {
 	if e := find(t, entries, "leader.replication.throttled.rate"); e.Type != Long.Wire() || *e.Value != "5" || e.Source != SourceDynamicDefaultBroker {
 		t.Errorf("%+v", e)
 	}
-	topic, err := d.DescribeTopic(nil)
+	described, err := d.DescribeTopic(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(topic) != len(topicKeys) {
-		t.Errorf("%d keys of a topic, want %d", len(topic), len(topicKeys))
+	if len(described) != len(topic.keys) {
+		t.Errorf("%d keys of a topic, want %d", len(described), len(topic.keys))
 	}
-	for _, k := range topicKeys {
-		e := find(t, topic, k.Name)
+	for _, k := range topic.keys {
+		e := find(t, described, k.Name)
 		if e.Type != k.Type.Wire() || e.Doc == nil || *e.Doc != k.Doc || e.Sensitive || e.ReadOnly || e.Source != SourceDefault {
 			t.Errorf("%+v, want that of %+v", e, k)
 		}
@@ -358,7 +357,7 @@ func TestKeysThatOnlyADynamicConfigurationCanSet(t *testing.T) {
 	d := NewDynamic(mustLoad(t, ""))
 	want := func(n int64) {
 		t.Helper()
-		if got := d.DynamicLong(key); got != n {
+		if got := LeaderReplicationThrottledRate.Of(d); got != n {
 			t.Errorf("%d, want %d", got, n)
 		}
 	}
@@ -379,8 +378,8 @@ func TestAGeneratedIDStaysWhenValuesChange(t *testing.T) {
 	if _, err := d.ApplyBroker(map[string]string{"num.io.threads": "9"}); err != nil {
 		t.Fatal(err)
 	}
-	if c := d.Current(); c.BrokerID() != 1001 || c.Int("num.io.threads") != 9 {
-		t.Errorf("%d %d", c.BrokerID(), c.Int("num.io.threads"))
+	if c := d.Current(); c.BrokerID() != 1001 || NumIOThreads.Of(c) != 9 {
+		t.Errorf("%d %d", c.BrokerID(), NumIOThreads.Of(c))
 	}
 }
 

@@ -3,6 +3,8 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,28 +14,31 @@ import (
 // Configurations that tools write to ZooKeeper themselves: those of clients, users and addresses,
 // and those of brokers that are not running.
 
-var quotaKeys = []Key{
-	{"producer_byte_rate", Long, "9223372036854775807", nil, Medium, ClusterWide,
-		"Largest number of bytes per second that a client may produce."},
-	{"consumer_byte_rate", Long, "9223372036854775807", nil, Medium, ClusterWide,
-		"Largest number of bytes per second that a client may fetch."},
-	{"request_percentage", Double, "2147483647", nil, Medium, ClusterWide,
-		"Largest share of a thread's time that the requests of a client may take, in percent."},
-	{"controller_mutation_rate", Double, "2147483647", nil, Medium, ClusterWide,
-		"Largest number of partitions per second that a client may create or delete."},
+var quotaKeys = []*Key{
+	row[int64]("producer_byte_rate", math.MaxInt64, nil, Medium, ClusterWide,
+		"Largest number of bytes per second that a client may produce."),
+	row[int64]("consumer_byte_rate", math.MaxInt64, nil, Medium, ClusterWide,
+		"Largest number of bytes per second that a client may fetch."),
+	row[float64]("request_percentage", math.MaxInt32, nil, Medium, ClusterWide,
+		"Largest share of a thread's time that the requests of a client may take, in percent."),
+	row[float64]("controller_mutation_rate", math.MaxInt32, nil, Medium, ClusterWide,
+		"Largest number of partitions per second that a client may create or delete."),
 }
 
 var (
-	clientTable = newTable(quotaKeys)
-	userTable   = newTable(quotaKeys, []Key{
-		{"SCRAM-SHA-256", String, null, nil, Medium, ClusterWide, "Credential of a user for SCRAM-SHA-256."},
-		{"SCRAM-SHA-512", String, null, nil, Medium, ClusterWide, "Credential of a user for SCRAM-SHA-512."},
-	})
-	addressTable = newTable([]Key{
-		{"connection_creation_rate", Int, "2147483647", atLeast(0), Medium, ClusterWide,
-			"Largest number of connections per second that an address may open."},
-	})
+	clientTable = newTable(quotaKeys...)
+	userTable   = newTable(append(slices.Clone(quotaKeys),
+		nullableRow[string]("SCRAM-SHA-256", nil, Medium, ClusterWide, "Credential of a user for SCRAM-SHA-256."),
+		nullableRow[string]("SCRAM-SHA-512", nil, Medium, ClusterWide, "Credential of a user for SCRAM-SHA-512."))...)
+	addressTable = newTable(row[int32]("connection_creation_rate", math.MaxInt32, atLeast(0), Medium, ClusterWide,
+		"Largest number of connections per second that an address may open."))
 )
+
+// IsClientQuota reports whether the key is a quota of clients and users.
+func IsClientQuota(key string) bool { return clientTable.byName[key] != nil }
+
+// IsAddressQuota reports whether the key is a quota of addresses.
+func IsAddressQuota(key string) bool { return addressTable.byName[key] != nil }
 
 // ErrUnknownEntityKeys is returned by ValidateClient, ValidateUser and ValidateAddress for unknown
 // keys. Its text is Kafka's.
@@ -104,16 +109,16 @@ func OfflineBroker(values map[string]string, perBroker bool) (stored map[string]
 	if len(passwords) == 0 {
 		return stored, nil
 	}
-	secret, given := encoder["password.encoder.secret"]
+	secret, given := encoder[passwordEncoderSecret.Name]
 	if !given {
 		return nil, &NeedsSecret{passwords}
 	}
 	e := &passwordEncoder{secret: secret, keyFactory: "PBKDF2WithHmacSHA512",
-		cipher: *show(mustParse(Lookup("password.encoder.cipher.algorithm")))}
-	if text := encoder["password.encoder.cipher.algorithm"]; text != "" {
+		cipher: *show(mustParse(Lookup(passwordEncoderCipherAlgorithm.Name)))}
+	if text := encoder[passwordEncoderCipherAlgorithm.Name]; text != "" {
 		e.cipher = text
 	}
-	for name, target := range map[string]*int{"password.encoder.key.length": &e.keyBits, "password.encoder.iterations": &e.iterations} {
+	for name, target := range map[string]*int{passwordEncoderKeyLength.Name: &e.keyBits, passwordEncoderIterations.Name: &e.iterations} {
 		text, given := encoder[name]
 		if !given {
 			text = *show(mustParse(Lookup(name)))

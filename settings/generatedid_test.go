@@ -14,7 +14,7 @@ func TestAGeneratedIDSurvivesADynamicChange(t *testing.T) {
 	if id := d.Current().BrokerID(); id != 1001 {
 		t.Errorf("broker.id is %d", id)
 	}
-	if n := d.Current().Int("message.max.bytes"); n != 2000000 {
+	if n := MessageMaxBytes.Of(d.Current()); n != 2000000 {
 		t.Errorf("message.max.bytes is %d", n)
 	}
 }

@@ -55,11 +55,13 @@ const (
 type Key struct {
 	Name       string
 	Type       Type
-	Default    string // in the syntax of a properties file, or null
+	Default    string // as DescribeConfigs shows it, or null
 	Check      Check  // nil accepts every value of the type
 	Importance Importance
 	Mode       Mode
 	Doc        string
+
+	broker *Key // for a topic's key: the broker's key that provides the default, or nil
 }
 
 // null is the Default of a key without a value.
@@ -74,33 +76,42 @@ func (k *Key) Dynamic() Mode { return k.Mode &^ Internal }
 // Sensitive reports whether the value must not be shown.
 func (k *Key) Sensitive() bool { return k.Type == Password }
 
-// table is a set of keys in the order in which they are checked.
+// table is a set of keys. Keys are added only while the variables of the package are initialized.
 type table struct {
-	keys   []Key
+	keys   []*Key // in the order in which they were added
 	byName map[string]*Key
+	texts  map[string]string // the defaults that are not null, by name
 }
 
-func newTable(groups ...[]Key) *table {
-	t := &table{byName: map[string]*Key{}}
-	for _, group := range groups {
-		t.keys = append(t.keys, group...)
-	}
-	for i := range t.keys {
-		k := &t.keys[i]
-		if t.byName[k.Name] != nil {
-			panic("settings: two rows for " + k.Name)
-		}
-		t.byName[k.Name] = k
+func newTable(keys ...*Key) *table {
+	t := &table{byName: map[string]*Key{}, texts: map[string]string{}}
+	for _, k := range keys {
+		t.add(k)
 	}
 	return t
 }
 
-// broker is the table of a broker's keys. It is never changed.
-var broker = newTable(generalKeys, listenerKeys, securityKeys, zooKeeperKeys, logKeys,
-	replicationKeys, groupKeys, transactionKeys, quotaAndMetricKeys, tieredStorageKeys, kraftKeys)
+// add adds a key and returns it. It panics if the table has one with the same name.
+func (t *table) add(k *Key) *Key {
+	if t.byName[k.Name] != nil {
+		panic("settings: two rows for " + k.Name)
+	}
+	t.keys, t.byName[k.Name] = append(t.keys, k), k
+	if k.Default != null {
+		t.texts[k.Name] = k.Default
+	}
+	return k
+}
+
+// The tables. The declarations of the keys fill them; see key, topicKey and dynamicKey.
+var (
+	broker      = newTable()
+	topic       = newTable()
+	dynamicOnly = newTable() // keys that no file can set, only a dynamic configuration
+)
 
 // Keys returns a broker's keys in no particular order.
-func Keys() []Key { return broker.keys }
+func Keys() []*Key { return broker.keys }
 
 // Lookup returns the row of a broker's key, or nil if it is unknown. It ignores a listener prefix
 // (listener.name.external.).
@@ -121,8 +132,8 @@ func Lookup(name string) *Key {
 }
 
 // mechanismKeys can have a SASL mechanism between the listener prefix and the key.
-var mechanismKeys = []string{"sasl.jaas.config", "sasl.login.callback.handler.class", "sasl.login.class",
-	"sasl.server.callback.handler.class", "connections.max.reauth.ms"}
+var mechanismKeys = []string{saslJAASConfig.Name, saslLoginCallbackHandlerClass.Name, saslLoginClass.Name,
+	saslServerCallbackHandlerClass.Name, connectionsMaxReauthMs.Name}
 
 // listenerBase returns the part of name after listener.name.X., if it has such a prefix.
 func listenerBase(name string) (base string, ok bool) {
@@ -139,7 +150,7 @@ func (k *Key) DefaultList() string {
 	if k.Default == null {
 		return ""
 	}
-	return *show(mustParse(k))
+	return k.Default
 }
 
 // Loggable formats values of a broker for a log line. Keys are sorted; secrets and the values of

@@ -50,16 +50,16 @@ func (c *Config) InterBrokerListener() string { return c.interBroker }
 // ControlPlaneListener returns the name of the listener for the controller, "" if it has no
 // separate one.
 func (c *Config) ControlPlaneListener() string {
-	return strings.ToUpper(c.String("control.plane.listener.name"))
+	return strings.ToUpper(controlPlaneListenerName.OrZero(c))
 }
 
 // ListenerValue returns the text of a key for one listener: the value with the prefix
 // listener.name.X., or else the one without it.
-func (c *Config) ListenerValue(listener, key string) (text string, ok bool) {
-	if text, ok = c.originals["listener.name."+strings.ToLower(listener)+"."+key]; ok {
+func (c *Config) ListenerValue(listener string, k *Key) (text string, ok bool) {
+	if text, ok = c.originals["listener.name."+strings.ToLower(listener)+"."+k.Name]; ok {
 		return text, true
 	}
-	if shown := show(c.value(key)); shown != nil {
+	if shown := show(c.values[k.Name]); shown != nil {
 		return *shown, true
 	}
 	return "", false
@@ -154,7 +154,7 @@ func parseProtocolMap(text string) (map[string]SecurityProtocol, error) {
 			return nil, fmt.Errorf("Error parsing configuration property 'listener.security.protocol.map': "+
 				"Invalid listener entry '%s', expected NAME:PROTOCOL", pair)
 		}
-		p, err := parseSecurityProtocol(strings.TrimSpace(protocol), "listener.security.protocol.map")
+		p, err := parseSecurityProtocol(strings.TrimSpace(protocol), listenerSecurityProtocolMap.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -182,33 +182,33 @@ func parseSecurityProtocol(name, key string) (SecurityProtocol, error) {
 // deriveListeners computes the fields that follow from the keys of listeners.
 func (c *Config) deriveListeners() error {
 	var err error
-	if c.protocols, err = parseProtocolMap(c.String("listener.security.protocol.map")); err != nil {
-		return problem("listener.security.protocol.map", err)
+	if c.protocols, err = parseProtocolMap(listenerSecurityProtocolMap.Of(c)); err != nil {
+		return problem(listenerSecurityProtocolMap.Name, err)
 	}
-	if c.listeners, err = parseEndpoints(c.String("listeners"), c.protocols, true); err != nil {
-		return problem("listeners", err)
+	if c.listeners, err = parseEndpoints(listeners.Of(c), c.protocols, true); err != nil {
+		return problem(listeners.Name, err)
 	}
 	c.advertised = c.listeners
-	if !c.IsNull("advertised.listeners") {
-		if c.advertised, err = parseEndpoints(c.String("advertised.listeners"), c.protocols, false); err != nil {
-			return problem("advertised.listeners", err)
+	if !advertisedListeners.IsNull(c) {
+		if c.advertised, err = parseEndpoints(advertisedListeners.OrZero(c), c.protocols, false); err != nil {
+			return problem(advertisedListeners.Name, err)
 		}
 	}
 	return c.deriveInterBroker()
 }
 
 func (c *Config) deriveInterBroker() error {
-	if c.IsNull("inter.broker.listener.name") {
-		c.interBroker = c.String("security.inter.broker.protocol")
+	if interBrokerListenerName.IsNull(c) {
+		c.interBroker = securityInterBrokerProtocol.Of(c)
 		return nil
 	}
-	if c.IsSet("security.inter.broker.protocol") {
-		return problem("inter.broker.listener.name",
+	if _, given := c.Given(securityInterBrokerProtocol.Key); given {
+		return problem(interBrokerListenerName.Name,
 			errors.New("Only one of inter.broker.listener.name and security.inter.broker.protocol should be set."))
 	}
-	c.interBroker = strings.ToUpper(c.String("inter.broker.listener.name"))
+	c.interBroker = strings.ToUpper(interBrokerListenerName.OrZero(c))
 	if _, ok := c.protocols[c.interBroker]; !ok {
-		return problem("inter.broker.listener.name", fmt.Errorf("Listener with name %s defined in inter.broker.listener.name "+
+		return problem(interBrokerListenerName.Name, fmt.Errorf("Listener with name %s defined in inter.broker.listener.name "+
 			"not found in listener.security.protocol.map.", c.interBroker))
 	}
 	return nil

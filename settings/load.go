@@ -96,8 +96,7 @@ func build(originals map[string]string, places map[string]place) (*Config, error
 func layered(originals map[string]string) map[string]*string {
 	v := viper.NewWithOptions(viper.KeyDelimiter("\x00"))
 	given := map[string]any{}
-	for i := range broker.keys {
-		k := &broker.keys[i]
+	for _, k := range broker.keys {
 		if k.Default != null {
 			v.SetDefault(k.Name, k.Default)
 		}
@@ -109,11 +108,10 @@ func layered(originals map[string]string) map[string]*string {
 		panic("settings: " + err.Error())
 	}
 	texts := make(map[string]*string, len(broker.keys))
-	for i := range broker.keys {
-		name := broker.keys[i].Name
-		texts[name] = nil
-		if text, ok := v.Get(name).(string); ok {
-			texts[name] = &text
+	for _, k := range broker.keys {
+		texts[k.Name] = nil
+		if text, ok := v.Get(k.Name).(string); ok {
+			texts[k.Name] = &text
 		}
 	}
 	return texts
@@ -147,13 +145,13 @@ func parseKey(k *Key, text *string) (any, error) {
 
 // adoptNodeID uses broker.id and node.id in place of each other.
 func adoptNodeID(originals map[string]string) {
-	brokerID, hasBroker := originals["broker.id"]
-	nodeID, hasNode := originals["node.id"]
+	ofBroker, hasBroker := originals[brokerID.Name]
+	ofNode, hasNode := originals[nodeID.Name]
 	switch {
 	case hasBroker && !hasNode:
-		originals["node.id"] = brokerID
+		originals[nodeID.Name] = ofBroker
 	case hasNode && !hasBroker:
-		originals["broker.id"] = nodeID
+		originals[brokerID.Name] = ofNode
 	}
 }
 
@@ -167,11 +165,11 @@ func adoptOldKeys(originals map[string]string) (warnings []string) {
 		return otherwise
 	}
 	host, port := get("host.name", ""), get("port", "9092")
-	if isAnySet(originals, "host.name", "port") && !isAnySet(originals, "listeners") {
-		originals["listeners"] = "PLAINTEXT://" + host + ":" + port
+	if isAnySet(originals, "host.name", "port") && !isAnySet(originals, listeners.Name) {
+		originals[listeners.Name] = "PLAINTEXT://" + host + ":" + port
 	}
-	if isAnySet(originals, "advertised.host.name", "advertised.port") && !isAnySet(originals, "advertised.listeners") {
-		originals["advertised.listeners"] = "PLAINTEXT://" + get("advertised.host.name", host) + ":" + get("advertised.port", port)
+	if isAnySet(originals, "advertised.host.name", "advertised.port") && !isAnySet(originals, advertisedListeners.Name) {
+		originals[advertisedListeners.Name] = "PLAINTEXT://" + get("advertised.host.name", host) + ":" + get("advertised.port", port)
 	}
 	for _, key := range oldKeys {
 		if isAnySet(originals, key) {

@@ -93,18 +93,22 @@ func TestTableHasEveryKeyOfARealBroker(t *testing.T) {
 func TestTableHasEveryKeyOfATopic(t *testing.T) {
 	rows := readCSV(t, "topic-configs-3.9.csv")
 	for _, row := range rows {
-		k := topicByName[row["name"]]
+		k := topic.byName[row["name"]]
 		if k == nil {
 			t.Errorf("%s is missing", row["name"])
 			continue
 		}
-		compareKey(t, &k.Key, row)
-		if k.broker != row["server_default_property"] {
-			t.Errorf("%s: default from %q, want %q", k.Name, k.broker, row["server_default_property"])
+		compareKey(t, k, row)
+		source := ""
+		if k.broker != nil {
+			source = k.broker.Name
+		}
+		if source != row["server_default_property"] {
+			t.Errorf("%s: default from %q, want %q", k.Name, source, row["server_default_property"])
 		}
 	}
-	if len(rows) != len(topicKeys) {
-		t.Errorf("%d keys, want %d", len(topicKeys), len(rows))
+	if len(rows) != len(topic.keys) {
+		t.Errorf("%d keys, want %d", len(topic.keys), len(rows))
 	}
 }
 
@@ -144,15 +148,15 @@ func TestPropertiesAreReadAsJavaDoes(t *testing.T) {
 		"BROKER.ID=9\n")
 	for _, tc := range []struct{ got, want any }{
 		{c.BrokerID(), metadata.BrokerID(7)},
-		{c.Int("node.id"), int32(7)},
-		{c.Bool("broker.id.generation.enable"), false},
-		{c.String("broker.rack"), "café ü"},
-		{c.Int("num.partitions"), int32(4)},
+		{nodeID.Of(c), int32(7)},
+		{BrokerIDGenerationEnable.Of(c), false},
+		{BrokerRack.OrZero(c), "café ü"},
+		{NumPartitions.Of(c), int32(4)},
 		{strings.Join(c.LogDirs(), "|"), "/a|/b|/c"},
 		{c.originals["my:own=key "], "with\ttab"},
 		{c.originals["listener.name.external.scram-sha-256.sasl.jaas.config"],
 			`org.apache.kafka.Scram required username="u=1" password="${secret}#!";`},
-		{c.Password("ssl.keystore.password"), "${file:/etc/secret.properties:ks}"},
+		{string(sslKeystorePassword.OrZero(c)), "${file:/etc/secret.properties:ks}"},
 		{c.originals["empty.key"], ""},
 		{c.originals["BROKER.ID"], "9"},
 	} {
@@ -167,7 +171,7 @@ func TestOverridesTakePrecedenceOverTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Int("num.partitions") != 3 || c.String("zookeeper.connect") != "b:2" {
+	if NumPartitions.Of(c) != 3 || ZooKeeperConnect.OrZero(c) != "b:2" {
 		t.Errorf("%s", c.Values())
 	}
 }
@@ -191,8 +195,8 @@ num.partitions=${dir:`+dir+`:partitions}
 broker.id=${env:MONEDULA_TEST_ID}
 ssl.key.password=${env:PATH}${vault:a:b}
 `)
-	if c.String("broker.rack") != "the north one" || c.Int("num.partitions") != 5 || c.BrokerID() != 12 ||
-		c.Password("ssl.key.password") != "${env:PATH}${vault:a:b}" {
+	if BrokerRack.OrZero(c) != "the north one" || NumPartitions.Of(c) != 5 || c.BrokerID() != 12 ||
+		sslKeyPassword.OrZero(c) != "${env:PATH}${vault:a:b}" {
 		t.Errorf("%v", c.Originals())
 	}
 }
@@ -303,10 +307,10 @@ listener.name.client.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
 	if c.InterBrokerListener() != "INTERNAL" || c.ControlPlaneListener() != "CTRL" || len(c.AdvertisedListeners()) != 3 {
 		t.Errorf("%s %s %v", c.InterBrokerListener(), c.ControlPlaneListener(), c.AdvertisedListeners())
 	}
-	if text, _ := c.ListenerValue("CLIENT", "sasl.enabled.mechanisms"); text != "PLAIN,SCRAM-SHA-256" {
+	if text, _ := c.ListenerValue("CLIENT", saslEnabledMechanisms.Key); text != "PLAIN,SCRAM-SHA-256" {
 		t.Errorf("listener's value %q", text)
 	}
-	if text, _ := c.ListenerValue("INTERNAL", "sasl.enabled.mechanisms"); text != "GSSAPI" {
+	if text, _ := c.ListenerValue("INTERNAL", saslEnabledMechanisms.Key); text != "GSSAPI" {
 		t.Errorf("value without prefix %q", text)
 	}
 }
@@ -353,8 +357,8 @@ func TestErrorsInListenersNameTheReason(t *testing.T) {
 
 func TestNodeIDAndBrokerIDAreSynonyms(t *testing.T) {
 	for _, text := range []string{"broker.id=3\n", "node.id=3\n", "broker.id=3\nnode.id=3\n"} {
-		if c := mustLoad(t, text); c.BrokerID() != 3 || c.Int("node.id") != 3 {
-			t.Errorf("%q: %d %d", text, c.BrokerID(), c.Int("node.id"))
+		if c := mustLoad(t, text); c.BrokerID() != 3 || nodeID.Of(c) != 3 {
+			t.Errorf("%q: %d %d", text, c.BrokerID(), nodeID.Of(c))
 		}
 	}
 }

@@ -3,8 +3,8 @@ package settings
 // nearest returns the known key whose spelling is closest to key, or "" if none is similar.
 func nearest(key string) string {
 	best, limit := "", len(key)/3+1
-	for i := range broker.keys {
-		name := broker.keys[i].Name
+	for _, k := range broker.keys {
+		name := k.Name
 		if d := editDistance(key, name, limit); d < limit {
 			best, limit = name, d
 		}

@@ -31,15 +31,15 @@ type passwordEncoder struct {
 }
 
 func passwordEncoderOf(c *Config) *passwordEncoder {
-	if c.IsNull("password.encoder.secret") {
+	if passwordEncoderSecret.IsNull(c) {
 		return nil
 	}
 	e := &passwordEncoder{
-		secret:     c.Password("password.encoder.secret"),
-		keyFactory: c.String("password.encoder.keyfactory.algorithm"),
-		cipher:     c.String("password.encoder.cipher.algorithm"),
-		keyBits:    int(c.Int("password.encoder.key.length")),
-		iterations: int(c.Int("password.encoder.iterations")),
+		secret:     string(passwordEncoderSecret.OrZero(c)),
+		keyFactory: passwordEncoderKeyfactoryAlgorithm.OrZero(c),
+		cipher:     passwordEncoderCipherAlgorithm.Of(c),
+		keyBits:    int(passwordEncoderKeyLength.Of(c)),
+		iterations: int(passwordEncoderIterations.Of(c)),
 	}
 	if e.keyFactory == "" {
 		e.keyFactory = "PBKDF2WithHmacSHA512"

@@ -37,7 +37,7 @@ func TestProvidersReadOnlyAllowedPaths(t *testing.T) {
 			if allowed {
 				want = "found"
 			}
-			if got := c.String("broker.rack"); got != want {
+			if got := BrokerRack.OrZero(c); got != want {
 				t.Errorf("%s: %s is %s, want %s", class, placeholder, got, want)
 			}
 		}
@@ -92,8 +92,8 @@ func TestPlaceholdersThatProvidersCannotResolve(t *testing.T) {
 		if want == "" {
 			want = value
 		}
-		if err != nil || c.String("broker.rack") != want {
-			t.Errorf("%s is %s (%v), want %s", value, c.String("broker.rack"), err, want)
+		if err != nil || BrokerRack.OrZero(c) != want {
+			t.Errorf("%s is %s (%v), want %s", value, BrokerRack.OrZero(c), err, want)
 		}
 	}
 	if _, err := load(t, "zookeeper.connect=z:1\nconfig.providers=e\nconfig.providers.e.class="+classes+

@@ -12,17 +12,17 @@ import (
 // derive computes what follows from several keys, and returns the contradictions between keys in
 // the order in which Kafka checks them.
 func (c *Config) derive() (problems []error) {
-	ibp, err := ParseIBP(c.String("inter.broker.protocol.version"))
+	ibp, err := ParseIBP(interBrokerProtocolVersion.Of(c))
 	if err != nil {
-		return []error{problem("inter.broker.protocol.version", err)}
+		return []error{problem(interBrokerProtocolVersion.Name, err)}
 	}
 	c.ibp = ibp
 	if err := c.deriveListeners(); err != nil {
 		return []error{err}
 	}
-	per, err := parseConnectionsPerIP(c.String("max.connections.per.ip.overrides"))
+	per, err := parseConnectionsPerIP(maxConnectionsPerIPOverrides.Of(c))
 	if err != nil {
-		return []error{problem("max.connections.per.ip.overrides", err)}
+		return []error{problem(maxConnectionsPerIPOverrides.Name, err)}
 	}
 	c.connectionsPer = per
 	for _, group := range [][]demand{c.identityRules(), c.logRules(), c.listenerRules(), c.versionRules(), c.socketRules()} {
@@ -36,10 +36,10 @@ func (c *Config) derive() (problems []error) {
 		return problems
 	}
 	c.topicDefaults = c.brokerTopicValues()
-	for _, key := range []string{"metric.reporters", "kafka.metrics.reporters"} {
-		if classes := c.List(key); len(classes) > 0 {
+	for _, k := range []KeyOf[[]string]{metricReporters, kafkaMetricsReporters} {
+		if classes := k.Of(c); len(classes) > 0 {
 			c.warnings = append(c.warnings, fmt.Sprintf("%s=%s has no effect: reporters are Java classes, which cannot be loaded",
-				key, strings.Join(classes, ",")))
+				k.Name, strings.Join(classes, ",")))
 		}
 	}
 	return nil
@@ -64,41 +64,41 @@ func require(key string, met bool, format string, args ...any) demand {
 func (c *Config) identityRules() []demand {
 	id := c.BrokerID()
 	rules := []demand{
-		{"node.id", metadata.BrokerID(c.Int("node.id")) == id, "You must set `node.id` to the same value as `broker.id`."},
-		{"process.roles", len(c.List("process.roles")) == 0,
+		{nodeID.Name, metadata.BrokerID(nodeID.Of(c)) == id, "You must set `node.id` to the same value as `broker.id`."},
+		{processRoles.Name, len(processRoles.Of(c)) == 0,
 			"process.roles must be empty: this broker is coordinated by ZooKeeper and has no KRaft mode. Remove the key."},
-		{"zookeeper.metadata.migration.enable", !c.Bool("zookeeper.metadata.migration.enable"),
+		{zooKeeperMetadataMigrationEnable.Name, !zooKeeperMetadataMigrationEnable.Of(c),
 			"zookeeper.metadata.migration.enable cannot be true: this broker has no KRaft mode to migrate to. Remove the key."},
-		{"remote.log.storage.system.enable", !c.Bool("remote.log.storage.system.enable"),
+		{remoteLogStorageSystemEnable.Name, !remoteLogStorageSystemEnable.Of(c),
 			"remote.log.storage.system.enable cannot be true: this broker has no tiered storage. Remove the key."},
-		{"zookeeper.connect", !c.IsNull("zookeeper.connect"),
+		{ZooKeeperConnect.Name, !ZooKeeperConnect.IsNull(c),
 			"Missing required configuration `zookeeper.connect` which has no default value."},
 	}
-	if c.Bool("broker.id.generation.enable") {
-		return append(rules, require("broker.id", id >= -1 && id <= c.MaxReservedBrokerID(),
+	if BrokerIDGenerationEnable.Of(c) {
+		return append(rules, require(brokerID.Name, id >= -1 && id <= c.MaxReservedBrokerID(),
 			"broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id"))
 	}
-	return append(rules, require("broker.id", id >= 0, "broker.id must be greater than or equal to 0"))
+	return append(rules, require(brokerID.Name, id >= 0, "broker.id must be greater than or equal to 0"))
 }
 
 func (c *Config) logRules() []demand {
-	wait, retention := c.Int("replica.fetch.wait.max.ms"), c.RetentionMs()
-	threads := c.Int("log.cleaner.threads")
+	wait, retention := ReplicaFetchWaitMaxMs.Of(c), c.RetentionMs()
+	threads := logCleanerThreads.Of(c)
 	return []demand{
-		require("log.roll.ms", c.RollMs() >= 1, "log.roll.ms must be greater than or equal to 1"),
-		require("log.roll.jitter.ms", c.RollJitterMs() >= 0, "log.roll.jitter.ms must be greater than or equal to 0"),
-		require("log.retention.ms", retention >= 1 || retention == -1,
+		require(logRollMs.Name, c.RollMs() >= 1, "log.roll.ms must be greater than or equal to 1"),
+		require(logRollJitterMs.Name, c.RollJitterMs() >= 0, "log.roll.jitter.ms must be greater than or equal to 0"),
+		require(logRetentionMs.Name, retention >= 1 || retention == -1,
 			"log.retention.ms must be unlimited (-1) or, greater than or equal to 1"),
-		require("log.dirs", len(c.LogDirs()) > 0, "At least one log directory must be defined via log.dirs or log.dir."),
-		require("log.cleaner.dedupe.buffer.size", threads > 0 && c.Long("log.cleaner.dedupe.buffer.size")/int64(threads) > 1<<20,
+		require(logDirs.Name, len(c.LogDirs()) > 0, "At least one log directory must be defined via log.dirs or log.dir."),
+		require(logCleanerDedupeBufferSize.Name, threads > 0 && logCleanerDedupeBufferSize.Of(c)/int64(threads) > 1<<20,
 			"log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread."),
-		require("replica.socket.timeout.ms", wait <= c.Int("replica.socket.timeout.ms"),
+		require(ReplicaSocketTimeoutMs.Name, wait <= ReplicaSocketTimeoutMs.Of(c),
 			"replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket timeouts"),
-		require("replica.fetch.wait.max.ms", int64(wait) <= c.Long("replica.lag.time.max.ms"),
+		require(ReplicaFetchWaitMaxMs.Name, int64(wait) <= ReplicaLagTimeMaxMs.Of(c),
 			"replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent changes in ISR"),
-		{"log.cleaner.min.compaction.lag.ms", c.Long("log.cleaner.min.compaction.lag.ms") <= c.Long("log.cleaner.max.compaction.lag.ms"),
+		{logCleanerMinCompactionLagMs.Name, logCleanerMinCompactionLagMs.Of(c) <= logCleanerMaxCompactionLagMs.Of(c),
 			fmt.Sprintf("conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)",
-				c.Long("log.cleaner.min.compaction.lag.ms"), c.Long("log.cleaner.max.compaction.lag.ms"))},
+				logCleanerMinCompactionLagMs.Of(c), logCleanerMaxCompactionLagMs.Of(c))},
 	}
 }
 
@@ -111,28 +111,28 @@ func (c *Config) listenerRules() []demand {
 	}
 	options := strings.Join(advertised, ",")
 	rules := []demand{
-		require("controller.listener.names", len(splitList(c.String("controller.listener.names"))) == 0,
+		require(controllerListenerNames.Name, len(splitList(controllerListenerNames.OrZero(c))) == 0,
 			"controller.listener.names must be empty when not running in KRaft mode: [%s]",
-			strings.Join(splitList(c.String("controller.listener.names")), ", ")),
-		require("listeners", len(advertised) > 0, "There must be at least one broker advertised listener."),
-		require("inter.broker.listener.name", slices.Contains(advertised, c.interBroker),
+			strings.Join(splitList(controllerListenerNames.OrZero(c)), ", ")),
+		require(listeners.Name, len(advertised) > 0, "There must be at least one broker advertised listener."),
+		require(interBrokerListenerName.Name, slices.Contains(advertised, c.interBroker),
 			"inter.broker.listener.name must be a listener name defined in advertised.listeners. "+
 				"The valid options based on currently configured listeners are %s", options),
-		require("advertised.listeners", subset,
+		require(advertisedListeners.Name, subset,
 			"advertised.listeners listener names must be equal to or a subset of the ones defined in listeners. "+
 				"Found %s. The valid options based on the current configuration are %s", options, strings.Join(bound, ",")),
-		require("advertised.listeners", routable,
+		require(advertisedListeners.Name, routable,
 			"advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address."),
 	}
-	if c.IsNull("control.plane.listener.name") {
+	if controlPlaneListenerName.IsNull(c) {
 		return rules
 	}
 	control := c.ControlPlaneListener()
 	return append(rules,
-		require("control.plane.listener.name", slices.Contains(advertised, control),
+		require(controlPlaneListenerName.Name, slices.Contains(advertised, control),
 			"control.plane.listener.name must be a listener name defined in advertised.listeners. "+
 				"The valid options based on currently configured listeners are %s", options),
-		require("control.plane.listener.name", control != c.interBroker,
+		require(controlPlaneListenerName.Name, control != c.interBroker,
 			"control.plane.listener.name, when defined, should have a different value from the inter broker listener name. "+
 				"Currently they both have the value ListenerName(%s)", control))
 }
@@ -149,34 +149,34 @@ func (c *Config) versionRules() []demand {
 	magic := c.messageFormat().Magic()
 	protocol := c.protocols[c.interBroker]
 	secure := protocol == SASLPlaintext || protocol == SASLSSL
-	mechanism := c.String("sasl.mechanism.inter.broker.protocol")
-	enabled := c.List("sasl.enabled.mechanisms")
-	if text, ok := c.ListenerValue(c.interBroker, "sasl.enabled.mechanisms"); ok {
+	mechanism := saslMechanismInterBrokerProtocol.Of(c)
+	enabled := saslEnabledMechanisms.Of(c)
+	if text, ok := c.ListenerValue(c.interBroker, saslEnabledMechanisms.Key); ok {
 		enabled = splitList(text)
 	}
-	version := c.String("inter.broker.protocol.version")
+	version := interBrokerProtocolVersion.Of(c)
 	return []demand{
-		require("log.message.format.version", c.ibp.Magic() >= magic,
+		require(logMessageFormatVersion.Name, c.ibp.Magic() >= magic,
 			"log.message.format.version %s can only be used when inter.broker.protocol.version is set to version %s or higher",
-			c.String("log.message.format.version"), magicRelease(magic)),
-		require("offsets.topic.compression.codec", c.Int("offsets.topic.compression.codec") != 4 || c.ibp.Magic() >= 2,
+			logMessageFormatVersion.Of(c), magicRelease(magic)),
+		require(OffsetsTopicCompressionCodec.Name, OffsetsTopicCompressionCodec.Of(c) != 4 || c.ibp.Magic() >= 2,
 			"offsets.topic.compression.codec zstd can only be used when inter.broker.protocol.version is set to version 2.1 or higher"),
-		require("sasl.mechanism.inter.broker.protocol", !secure || c.ibp.AtLeast("0.10.0-IV1") || mechanism == "GSSAPI",
+		require(saslMechanismInterBrokerProtocol.Name, !secure || c.ibp.AtLeast("0.10.0-IV1") || mechanism == "GSSAPI",
 			"Only GSSAPI mechanism is supported for inter-broker communication with SASL when inter.broker.protocol.version is set to %s", version),
-		require("sasl.mechanism.inter.broker.protocol", !secure || slices.Contains(enabled, mechanism),
+		require(saslMechanismInterBrokerProtocol.Name, !secure || slices.Contains(enabled, mechanism),
 			"sasl.mechanism.inter.broker.protocol must be included in sasl.enabled.mechanisms when SASL is used for inter-broker communication"),
 	}
 }
 
 func (c *Config) socketRules() []demand {
-	queued, idle := c.Long("queued.max.request.bytes"), c.Long("connections.max.idle.ms")
-	delay := c.Int("connection.failed.authentication.delay.ms")
+	queued, idle := queuedMaxRequestBytes.Of(c), ConnectionsMaxIdleMs.Of(c)
+	delay := connectionFailedAuthenticationDelayMs.Of(c)
 	return []demand{
-		require("queued.max.request.bytes", queued <= 0 || queued >= c.Long("socket.request.max.bytes"),
+		require(queuedMaxRequestBytes.Name, queued <= 0 || queued >= int64(SocketRequestMaxBytes.Of(c)),
 			"queued.max.request.bytes must be larger or equal to socket.request.max.bytes"),
-		require("max.connections.per.ip", c.Int("max.connections.per.ip") != 0 || len(c.connectionsPer) > 0,
+		require(MaxConnectionsPerIP.Name, MaxConnectionsPerIP.Of(c) != 0 || len(c.connectionsPer) > 0,
 			"max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."),
-		require("connection.failed.authentication.delay.ms", idle < 0 || int64(delay) < idle,
+		require(connectionFailedAuthenticationDelayMs.Name, idle < 0 || int64(delay) < idle,
 			"connection.failed.authentication.delay.ms=%d should always be less than connections.max.idle.ms=%d "+
 				"to prevent failed authentication responses from timing out", delay, idle),
 	}
@@ -202,7 +202,7 @@ func (c *Config) messageFormat() IBP {
 	if c.ibp.AtLeast("3.0-IV0") {
 		return MustIBP("3.0-IV1")
 	}
-	v, err := ParseIBP(c.String("log.message.format.version"))
+	v, err := ParseIBP(logMessageFormatVersion.Of(c))
 	if err != nil { // the value was checked when it was parsed
 		panic("settings: " + err.Error())
 	}

@@ -5,32 +5,25 @@ import (
 	"strconv"
 )
 
-// monedulaKeys are keys that Kafka does not have. They have their own table, because Kafka's table
+// monedula is the table of the keys that Kafka does not have. They have their own table, because Kafka's table
 // is compared with that of a real broker, and because the block of values in the log and
 // DescribeConfigs responses contain only Kafka's keys.
-var monedulaKeys = []Key{
-	{Name: metricsListener, Type: String, Default: "", Check: hostAndPort, Importance: Low, Mode: ReadOnly,
-		Doc: "Address, as host:port, on which metrics are served by HTTP in the text format of Prometheus, under " +
-			"/metrics. An empty host means all interfaces. Access is not restricted. If empty, metrics are not served."},
-}
+var monedula = newTable(metricsListener.Key)
 
-// monedula is the table of monedulaKeys. It is never changed.
-var monedula = newTable(monedulaKeys)
-
-const metricsListener = "monedula.metrics.listener"
+var metricsListener = KeyOf[string]{row[string]("monedula.metrics.listener", "", hostAndPort, Low, ReadOnly,
+	"Address, as host:port, on which metrics are served by HTTP in the text format of Prometheus, under "+
+		"/metrics. An empty host means all interfaces. Access is not restricted. If empty, metrics are not served.")}
 
 // MetricsListener returns the address on which metrics are served, as host:port, or "" if they are
 // not served.
 func (c *Config) MetricsListener() string {
-	listener, _ := c.own[metricsListener].(string)
-	return listener
+	return metricsListener.in(c.own)
 }
 
 // parseOwn parses the keys that Kafka does not have.
 func (c *Config) parseOwn() (problems []error) {
 	c.own = make(map[string]any, len(monedula.keys))
-	for i := range monedula.keys {
-		k := &monedula.keys[i]
+	for _, k := range monedula.keys {
 		text, given := c.originals[k.Name]
 		if !given {
 			text = k.Default

@@ -1,29 +1,29 @@
 package settings
 
-// transactionKeys are the keys of transactions and idempotent producers.
-var transactionKeys = []Key{
-	{"transaction.max.timeout.ms", Int, "900000", atLeast(1), High, ReadOnly,
-		"Longest transaction timeout that a producer may request."},
-	{"transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, "10000", atLeast(1), Low, ReadOnly,
-		"How often transactions that have timed out are aborted."},
-	{"transaction.remove.expired.transaction.cleanup.interval.ms", Int, "3600000", atLeast(1), Low, ReadOnly,
-		"How often expired transactional ids are removed."},
-	{"transaction.partition.verification.enable", Boolean, "true", nil, Low, ClusterWide,
-		"Whether a transactional batch is verified with the transaction coordinator before it is appended."},
-	{"transaction.state.log.load.buffer.size", Int, "5242880", atLeast(1), High, ReadOnly,
-		"Size of a read when transactions are loaded."},
-	{"transaction.state.log.min.isr", Int, "2", atLeast(1), High, ReadOnly,
-		"Number of in-sync replicas required by the transactions topic."},
-	{"transaction.state.log.num.partitions", Int, "50", atLeast(1), High, ReadOnly,
-		"Number of partitions of the transactions topic. Do not change it later."},
-	{"transaction.state.log.replication.factor", Short, "3", atLeast(1), High, ReadOnly,
-		"Number of replicas of the transactions topic."},
-	{"transaction.state.log.segment.bytes", Int, "104857600", atLeast(1), High, ReadOnly,
-		"Size of a segment of the transactions topic."},
-	{"transactional.id.expiration.ms", Int, "604800000", atLeast(1), High, ReadOnly,
-		"How long an unused transactional id is kept."},
-	{"producer.id.expiration.ms", Int, "86400000", atLeast(1), Low, ClusterWide,
-		"How long the sequence numbers of an idle producer are kept."},
-	{"producer.id.expiration.check.interval.ms", Int, "600000", atLeast(1), Low, ReadOnly | Internal,
-		"How often idle producers are removed."},
-}
+// The keys of transactions and idempotent producers.
+var (
+	TransactionMaxTimeoutMs = key[int32]("transaction.max.timeout.ms", 900000, atLeast(1), High, ReadOnly,
+		"Longest transaction timeout that a producer may request.")
+	_ = key[int32]("transaction.abort.timed.out.transaction.cleanup.interval.ms", 10000, atLeast(1), Low, ReadOnly,
+		"How often transactions that have timed out are aborted.")
+	_ = key[int32]("transaction.remove.expired.transaction.cleanup.interval.ms", 3600000, atLeast(1), Low, ReadOnly,
+		"How often expired transactional ids are removed.")
+	TransactionPartitionVerificationEnable = key[bool]("transaction.partition.verification.enable", true, nil, Low, ClusterWide,
+		"Whether a transactional batch is verified with the transaction coordinator before it is appended.")
+	_ = key[int32]("transaction.state.log.load.buffer.size", 5242880, atLeast(1), High, ReadOnly,
+		"Size of a read when transactions are loaded.")
+	TransactionStateLogMinISR = key[int32]("transaction.state.log.min.isr", 2, atLeast(1), High, ReadOnly,
+		"Number of in-sync replicas required by the transactions topic.")
+	TransactionStateLogNumPartitions = key[int32]("transaction.state.log.num.partitions", 50, atLeast(1), High, ReadOnly,
+		"Number of partitions of the transactions topic. Do not change it later.")
+	TransactionStateLogReplicationFactor = key[int16]("transaction.state.log.replication.factor", 3, atLeast(1), High, ReadOnly,
+		"Number of replicas of the transactions topic.")
+	TransactionStateLogSegmentBytes = key[int32]("transaction.state.log.segment.bytes", 104857600, atLeast(1), High, ReadOnly,
+		"Size of a segment of the transactions topic.")
+	_ = key[int32]("transactional.id.expiration.ms", 604800000, atLeast(1), High, ReadOnly,
+		"How long an unused transactional id is kept.")
+	ProducerIDExpirationMs = key[int32]("producer.id.expiration.ms", 86400000, atLeast(1), Low, ClusterWide,
+		"How long the sequence numbers of an idle producer are kept.")
+	ProducerIDExpirationCheckIntervalMs = key[int32]("producer.id.expiration.check.interval.ms", 600000, atLeast(1), Low, ReadOnly|Internal,
+		"How often idle producers are removed.")
+)

@@ -44,24 +44,11 @@ type Topic struct {
 	Overrides map[string]string
 }
 
-var topicByName = func() map[string]*topicKey {
-	byName := map[string]*topicKey{}
-	for i := range topicKeys {
-		byName[topicKeys[i].Name] = &topicKeys[i]
-	}
-	return byName
-}()
-
 // TopicKeys returns the names of a topic's keys, sorted.
-func TopicKeys() []string { return slices.Sorted(maps.Keys(topicByName)) }
+func TopicKeys() []string { return slices.Sorted(maps.Keys(topic.byName)) }
 
 // TopicKey returns the row of a topic's key, or nil if it is unknown.
-func TopicKey(name string) *Key {
-	if k := topicByName[name]; k != nil {
-		return &k.Key
-	}
-	return nil
-}
+func TopicKey(name string) *Key { return topic.byName[name] }
 
 // Topic returns the effective configuration of a topic with the given overrides, as stored in
 // /config/topics/T. Unknown keys have no effect.
@@ -98,7 +85,7 @@ func (c *Config) ValidateTopic(overrides map[string]string) error {
 
 func checkedTopicValues(defaults map[string]any, overrides map[string]string) (map[string]any, error) {
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
-		if topicByName[name] == nil {
+		if topic.byName[name] == nil {
 			return nil, unconfigurable(name, "Unknown topic config name: "+name)
 		}
 	}
@@ -106,22 +93,22 @@ func checkedTopicValues(defaults map[string]any, overrides map[string]string) (m
 }
 
 func compactionLag(values map[string]any) error {
-	least, most := values["min.compaction.lag.ms"].(int64), values["max.compaction.lag.ms"].(int64)
+	least, most := topicMinCompactionLagMs.in(values), topicMaxCompactionLagMs.in(values)
 	if least <= most {
 		return nil
 	}
-	return unconfigurable("min.compaction.lag.ms",
+	return unconfigurable(topicMinCompactionLagMs.Name,
 		fmt.Sprintf("conflict topic config setting min.compaction.lag.ms (%d) > max.compaction.lag.ms (%d)", least, most))
 }
 
 // checkTiering refuses tiered storage with the text of a Kafka broker on which it is disabled.
 func checkTiering(values map[string]any) error {
 	switch {
-	case values["remote.log.delete.on.disable"] == true || values["remote.log.copy.disable"] == true:
-		return unconfigurable("remote.log.delete.on.disable",
+	case topicRemoteLogDeleteOnDisable.in(values) || topicRemoteLogCopyDisable.in(values):
+		return unconfigurable(topicRemoteLogDeleteOnDisable.Name,
 			"It is invalid to set `remote.log.delete.on.disable` or `remote.log.copy.disable` under Zookeeper's mode.")
-	case values["remote.storage.enable"] == true:
-		return problem("remote.storage.enable",
+	case topicRemoteStorageEnable.in(values):
+		return problem(topicRemoteStorageEnable.Name,
 			errors.New("Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."))
 	}
 	return nil
@@ -134,12 +121,12 @@ func unconfigurable(key, text string) *Problem { return &Problem{Key: key, Text:
 func topicValues(defaults map[string]any, overrides map[string]string) (map[string]any, error) {
 	values := maps.Clone(defaults)
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
-		k := topicByName[name]
+		k := topic.byName[name]
 		if k == nil {
 			continue
 		}
 		text := overrides[name]
-		value, err := parseKey(&k.Key, &text)
+		value, err := parseKey(k, &text)
 		if err != nil {
 			return nil, err
 		}
@@ -151,8 +138,7 @@ func topicValues(defaults map[string]any, overrides map[string]string) (map[stri
 // topicBuiltin returns the values of a topic on a broker that does not set any defaults.
 func topicBuiltin() map[string]any {
 	values := map[string]any{}
-	for i := range topicKeys {
-		k := &topicKeys[i].Key
+	for _, k := range topic.keys {
 		value, err := parseKey(k, &k.Default)
 		if err != nil {
 			panic("settings: " + err.Error())
@@ -165,66 +151,66 @@ func topicBuiltin() map[string]any {
 // brokerTopicValues returns the values of a topic without overrides on this broker.
 func (c *Config) brokerTopicValues() map[string]any {
 	values := topicBuiltin()
-	for i := range topicKeys {
-		if k := &topicKeys[i]; k.broker != "" {
-			values[k.Name] = c.values[k.broker]
+	for _, k := range topic.keys {
+		if k.broker != nil {
+			values[k.Name] = c.values[k.broker.Name]
 		}
 	}
-	values["retention.ms"] = c.RetentionMs()
-	values["segment.ms"] = c.RollMs()
-	values["segment.jitter.ms"] = c.RollJitterMs()
-	values["flush.ms"] = c.FlushMs()
-	values["message.format.version"] = c.messageFormat().String()
-	values["message.timestamp.before.max.ms"] = timestampLimit(values, "message.timestamp.before.max.ms")
-	values["message.timestamp.after.max.ms"] = timestampLimit(values, "message.timestamp.after.max.ms")
+	topicRetentionMs.set(values, c.RetentionMs())
+	topicSegmentMs.set(values, c.RollMs())
+	topicSegmentJitterMs.set(values, c.RollJitterMs())
+	topicFlushMs.set(values, c.FlushMs())
+	TopicMessageFormatVersion.set(values, c.messageFormat().String())
+	topicMessageTimestampBeforeMaxMs.set(values, timestampLimit(values, topicMessageTimestampBeforeMaxMs))
+	topicMessageTimestampAfterMaxMs.set(values, timestampLimit(values, topicMessageTimestampAfterMaxMs))
 	return values
 }
 
 // timestampLimit returns the limit for one direction, or the old limit for both directions if the
 // new one has its default value.
-func timestampLimit(values map[string]any, key string) int64 {
+func timestampLimit(values map[string]any, key TopicKeyOf[int64]) int64 {
 	const unlimited = 1<<63 - 1
-	if limit := values[key].(int64); limit != unlimited {
+	if limit := key.in(values); limit != unlimited {
 		return limit
 	}
-	return values["message.timestamp.difference.max.ms"].(int64)
+	return topicMessageTimestampDifferenceMaxMs.in(values)
 }
 
 func (c *Config) topicOf(v map[string]any, overrides map[string]string) *Topic {
-	policy := v["cleanup.policy"].([]string)
+	policy := TopicCleanupPolicy.in(v)
 	t := &Topic{
 		CleanupCompact:         slices.Contains(policy, "compact"),
 		CleanupDelete:          slices.Contains(policy, "delete"),
-		CompressionType:        v["compression.type"].(string),
-		GzipLevel:              int(v["compression.gzip.level"].(int32)),
-		LZ4Level:               int(v["compression.lz4.level"].(int32)),
-		ZstdLevel:              int(v["compression.zstd.level"].(int32)),
-		DeleteRetentionMs:      v["delete.retention.ms"].(int64),
-		FileDeleteDelayMs:      v["file.delete.delay.ms"].(int64),
-		FlushMessages:          v["flush.messages"].(int64),
-		FlushMs:                v["flush.ms"].(int64),
-		IndexIntervalBytes:     v["index.interval.bytes"].(int32),
-		MaxCompactionLagMs:     v["max.compaction.lag.ms"].(int64),
-		MaxMessageBytes:        v["max.message.bytes"].(int32),
-		DownConversionEnable:   v["message.downconversion.enable"].(bool),
-		MessageFormatVersion:   v["message.format.version"].(string),
+		CompressionType:        TopicCompressionType.in(v),
+		GzipLevel:              int(topicCompressionGzipLevel.in(v)),
+		LZ4Level:               int(topicCompressionLZ4Level.in(v)),
+		ZstdLevel:              int(topicCompressionZstdLevel.in(v)),
+		DeleteRetentionMs:      topicDeleteRetentionMs.in(v),
+		FileDeleteDelayMs:      topicFileDeleteDelayMs.in(v),
+		FlushMessages:          topicFlushMessages.in(v),
+		FlushMs:                topicFlushMs.in(v),
+		IndexIntervalBytes:     topicIndexIntervalBytes.in(v),
+		MaxCompactionLagMs:     topicMaxCompactionLagMs.in(v),
+		MaxMessageBytes:        topicMaxMessageBytes.in(v),
+		DownConversionEnable:   topicMessageDownconversionEnable.in(v),
+		MessageFormatVersion:   TopicMessageFormatVersion.in(v),
 		Magic:                  2,
-		TimestampAfterMaxMs:    timestampLimit(v, "message.timestamp.after.max.ms"),
-		TimestampBeforeMaxMs:   timestampLimit(v, "message.timestamp.before.max.ms"),
-		TimestampType:          v["message.timestamp.type"].(string),
-		MinCleanableDirtyRatio: v["min.cleanable.dirty.ratio"].(float64),
-		MinCompactionLagMs:     v["min.compaction.lag.ms"].(int64),
-		MinInSyncReplicas:      v["min.insync.replicas"].(int32),
-		Preallocate:            v["preallocate"].(bool),
-		RetentionBytes:         v["retention.bytes"].(int64),
-		RetentionMs:            v["retention.ms"].(int64),
-		SegmentBytes:           v["segment.bytes"].(int32),
-		SegmentIndexBytes:      v["segment.index.bytes"].(int32),
-		SegmentJitterMs:        v["segment.jitter.ms"].(int64),
-		SegmentMs:              v["segment.ms"].(int64),
-		UncleanLeaderElection:  v["unclean.leader.election.enable"].(bool),
-		LeaderThrottled:        throttledReplicasOf(v["leader.replication.throttled.replicas"].([]string)),
-		FollowerThrottled:      throttledReplicasOf(v["follower.replication.throttled.replicas"].([]string)),
+		TimestampAfterMaxMs:    timestampLimit(v, topicMessageTimestampAfterMaxMs),
+		TimestampBeforeMaxMs:   timestampLimit(v, topicMessageTimestampBeforeMaxMs),
+		TimestampType:          TopicMessageTimestampType.in(v),
+		MinCleanableDirtyRatio: topicMinCleanableDirtyRatio.in(v),
+		MinCompactionLagMs:     topicMinCompactionLagMs.in(v),
+		MinInSyncReplicas:      TopicMinInsyncReplicas.in(v),
+		Preallocate:            topicPreallocate.in(v),
+		RetentionBytes:         topicRetentionBytes.in(v),
+		RetentionMs:            topicRetentionMs.in(v),
+		SegmentBytes:           TopicSegmentBytes.in(v),
+		SegmentIndexBytes:      topicSegmentIndexBytes.in(v),
+		SegmentJitterMs:        topicSegmentJitterMs.in(v),
+		SegmentMs:              topicSegmentMs.in(v),
+		UncleanLeaderElection:  TopicUncleanLeaderElectionEnable.in(v),
+		LeaderThrottled:        throttledReplicasOf(TopicLeaderReplicationThrottledReplicas.in(v)),
+		FollowerThrottled:      throttledReplicasOf(TopicFollowerReplicationThrottledReplicas.in(v)),
 		Overrides:              maps.Clone(overrides),
 	}
 	if !c.ibp.AtLeast("3.0-IV0") {

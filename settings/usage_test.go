@@ -1,55 +1,94 @@
 package settings
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// read matches code of other packages that reads a key: Int("num.partitions").
-var read = regexp.MustCompile(`\.(String|StringOrNil|Int|Long|Double|Bool|List|Password|IsNull)\("([a-zA-Z0-9]+(?:\.[a-zA-Z0-9]+)+)"\)`)
+// declares are the functions that declare a key.
+var declares = []string{"key", "nullableKey", "topicKey", "dynamicKey"}
 
-// Reading a key that the table does not have panics. This test finds such code.
-func TestKeysThatTheCodeReadsExistWithTheirType(t *testing.T) {
-	types := map[string][]Type{"String": {String, Class}, "Int": {Int, Short}, "Long": {Long, Int, Short}, "Double": {Double},
-		"Bool": {Boolean}, "List": {List}, "Password": {Password}}
-	found := 0
+// The compiler checks that a key which the code reads exists, and its type. This test checks the
+// other direction: a key that has a name is used, by another package if the name is exported. A key
+// without an effect is declared as _.
+func TestKeysWithANameAreUsed(t *testing.T) {
+	named, unnamed := map[string]bool{}, 0
+	used, usedOutside := map[string]bool{}, map[string]bool{}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
 			return err
 		}
-		source, err := os.ReadFile(path)
-		if err != nil || !strings.Contains(string(source), "monedula/settings") && filepath.Dir(path) != "../settings" {
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
 			return err
 		}
-		for _, m := range read.FindAllStringSubmatch(string(source), -1) {
-			found++
-			k := broker.byName[m[2]]
-			if k == nil {
-				t.Errorf("%s reads %s, which is not a key", path, m[2])
-				continue
+		here, test := f.Name.Name == "settings", strings.HasSuffix(path, "_test.go")
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.ValueSpec:
+				if here && !test && isKey(n) {
+					if n.Names[0].Name == "_" {
+						unnamed++
+					} else {
+						named[n.Names[0].Name] = true
+					}
+					ast.Inspect(n.Values[0], func(n ast.Node) bool { // not n.Names, which is no use
+						if name, ok := n.(*ast.Ident); ok {
+							used[name.Name] = true
+						}
+						return true
+					})
+					return false
+				}
+			case *ast.SelectorExpr:
+				if from, ok := n.X.(*ast.Ident); ok && from.Name == "settings" && !here {
+					usedOutside[n.Sel.Name] = true
+					used[n.Sel.Name] = used[n.Sel.Name] || !test
+				}
+			case *ast.Ident:
+				if here && !test {
+					used[n.Name] = true
+				}
 			}
-			ok := m[1] == "StringOrNil" && k.Type == String || m[1] == "IsNull"
-			for _, typ := range types[m[1]] {
-				ok = ok || k.Type == typ
-			}
-			if !ok {
-				t.Errorf("%s reads %s as %s, but it is a %s", path, m[2], m[1], k.Type)
-			}
-			if k.Default == null && strings.Contains("Int Long Double Bool", m[1]) && filepath.Dir(path) != "../settings" &&
-				!strings.Contains(string(source), `IsNull("`+m[2]+`")`) {
-				t.Errorf("%s reads %s without asking whether it is null", path, m[2])
-			}
-		}
+			return true
+		})
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found < 30 {
-		t.Errorf("only %d reads of keys were found: does the pattern still fit?", found)
+	for name := range named {
+		switch {
+		case !used[name]:
+			t.Errorf("no code uses %s: declare the key as _", name)
+		case ast.IsExported(name) && !usedOutside[name]:
+			t.Errorf("no other package uses %s: its name need not be exported", name)
+		}
 	}
+	if all := len(broker.keys) + len(topic.keys) + len(dynamicOnly.keys); len(named)+unnamed != all {
+		t.Errorf("found %d declarations with a name and %d without, but there are %d keys", len(named), unnamed, all)
+	}
+}
+
+// isKey reports whether a variable is declared by a call of a function in declares.
+func isKey(v *ast.ValueSpec) bool {
+	if len(v.Values) != 1 {
+		return false
+	}
+	call, ok := v.Values[0].(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	fun := call.Fun
+	if generic, ok := fun.(*ast.IndexExpr); ok {
+		fun = generic.X
+	}
+	name, ok := fun.(*ast.Ident)
+	return ok && slices.Contains(declares, name.Name)
 }

@@ -81,14 +81,14 @@ func DefaultOptions() Options {
 // OptionsOf reads the options from a broker's configuration.
 func OptionsOf(c *settings.Config) Options {
 	o := DefaultOptions()
-	o.RecoveryThreads = int(c.Int("num.recovery.threads.per.data.dir"))
-	o.RetentionCheck = milliseconds(c.Long("log.retention.check.interval.ms"))
-	o.FlushCheck = milliseconds(c.Long("log.flush.scheduler.interval.ms"))
-	o.RecoveryPointCheckpoint = milliseconds(int64(c.Int("log.flush.offset.checkpoint.interval.ms")))
-	o.LogStartCheckpoint = milliseconds(int64(c.Int("log.flush.start.offset.checkpoint.interval.ms")))
-	o.InitialDelay = milliseconds(c.Long("log.initial.task.delay.ms"))
-	o.ProducerExpirationMs = int64(c.Int("producer.id.expiration.ms"))
-	o.ProducerExpiryCheck = milliseconds(int64(c.Int("producer.id.expiration.check.interval.ms")))
+	o.RecoveryThreads = int(settings.NumRecoveryThreadsPerDataDir.Of(c))
+	o.RetentionCheck = milliseconds(settings.LogRetentionCheckIntervalMs.Of(c))
+	o.FlushCheck = milliseconds(settings.LogFlushSchedulerIntervalMs.Of(c))
+	o.RecoveryPointCheckpoint = milliseconds(int64(settings.LogFlushOffsetCheckpointIntervalMs.Of(c)))
+	o.LogStartCheckpoint = milliseconds(int64(settings.LogFlushStartOffsetCheckpointIntervalMs.Of(c)))
+	o.InitialDelay = milliseconds(settings.LogInitialTaskDelayMs.Of(c))
+	o.ProducerExpirationMs = int64(settings.ProducerIDExpirationMs.Of(c))
+	o.ProducerExpiryCheck = milliseconds(int64(settings.ProducerIDExpirationCheckIntervalMs.Of(c)))
 	o.KeepTopicIDs = c.IBP().AtLeast("2.8-IV0")
 	return o
 }

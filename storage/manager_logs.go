@@ -179,7 +179,7 @@ func overridesText(overrides map[string]string) string {
 			b.WriteString(", ")
 		}
 		switch k {
-		case "compression.type", "message.format.version", "message.timestamp.type":
+		case settings.TopicCompressionType.Name, settings.TopicMessageFormatVersion.Name, settings.TopicMessageTimestampType.Name:
 			fmt.Fprintf(&b, "%s=%q", k, overrides[k])
 		default:
 			b.WriteString(k + "=" + overrides[k])

@@ -8,6 +8,7 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
 )
 
 // TopicDeleter marks topics for deletion. It is implemented by *admin.Admin.
@@ -79,7 +80,7 @@ func (h *deleteTopics) refusal(c *Call) protocol.ErrorCode {
 	switch {
 	case !h.status.IsActive() || !h.cache.Snapshot().Heard:
 		return protocol.NotController
-	case h.settings.Current().Bool("delete.topic.enable"):
+	case settings.DeleteTopicEnable.Of(h.settings.Current()):
 		return protocol.None
 	case c.Version < 3:
 		return protocol.InvalidRequest

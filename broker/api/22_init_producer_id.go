@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
 )
 
 // ProducerIDs allocates producer ids. It is implemented by *producerids.Manager.
@@ -17,7 +18,7 @@ type ProducerIDs interface {
 // refused with COORDINATOR_NOT_AVAILABLE, which makes them try again.
 //
 // Versions 0 to 5. v3 adds the id and epoch that a producer already has.
-func InitProducerId(ids ProducerIDs, settings Settings) Handler {
+func InitProducerId(ids ProducerIDs, config Settings) Handler {
 	h := Handler{Key: protocol.InitProducerId, Min: 0, Max: 5, Unthrottled: true, Fail: completed(failInitProducerId)}
 	return Typed(h, func(c *Call, req *kmsg.InitProducerIDRequest) (kmsg.Response, error) {
 		if err := authorizeProducer(c, req); err != nil {
@@ -27,7 +28,7 @@ func InitProducerId(ids ProducerIDs, settings Settings) Handler {
 			return nil, protocol.InvalidRequest
 		}
 		resp := kmsg.NewPtrInitProducerIDResponse()
-		if err := checkTransactional(req, settings); err != nil {
+		if err := checkTransactional(req, config); err != nil {
 			resp.ErrorCode, resp.ProducerID, resp.ProducerEpoch = int16(protocol.CodeOf(err)), noProducerID, noProducerEpoch
 			return resp, nil
 		}
@@ -63,13 +64,13 @@ func authorizeProducer(c *Call, req *kmsg.InitProducerIDRequest) error {
 }
 
 // checkTransactional refuses transactional producers, after Kafka's checks in Kafka's order.
-func checkTransactional(req *kmsg.InitProducerIDRequest, settings Settings) error {
+func checkTransactional(req *kmsg.InitProducerIDRequest, config Settings) error {
 	switch {
 	case req.TransactionalID == nil:
 		return nil
 	case *req.TransactionalID == "":
 		return protocol.InvalidRequest
-	case req.TransactionTimeoutMillis <= 0 || req.TransactionTimeoutMillis > settings.Current().Int("transaction.max.timeout.ms"):
+	case req.TransactionTimeoutMillis <= 0 || req.TransactionTimeoutMillis > settings.TransactionMaxTimeoutMs.Of(config.Current()):
 		return protocol.InvalidTransactionTimeout
 	}
 	return protocol.CoordinatorNotAvailable

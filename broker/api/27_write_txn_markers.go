@@ -9,6 +9,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
+	"github.com/monedula/monedula/settings"
 )
 
 // WriteTxnMarkers ends transactions on partitions that this broker leads. Transaction coordinators
@@ -18,7 +19,7 @@ import (
 // all in-sync replicas have it and, on the offsets topic, the offsets of the transaction are valid
 // or dropped. A coordinator epoch older than one that the partition has seen is
 // TRANSACTION_COORDINATOR_FENCED, an older producer epoch INVALID_PRODUCER_EPOCH.
-func WriteTxnMarkers(replicas *replication.Manager, groups *group.Coordinator, settings Settings) Handler {
+func WriteTxnMarkers(replicas *replication.Manager, groups *group.Coordinator, config Settings) Handler {
 	h := Handler{Key: protocol.WriteTxnMarkers, Min: 0, Max: 1, PerEntry: true}
 	return Typed(h, func(c *Call, req *kmsg.WriteTxnMarkersRequest) (kmsg.Response, error) {
 		if !c.AllowsCluster(kmsg.ACLOperationAlter) {
@@ -30,7 +31,7 @@ func WriteTxnMarkers(replicas *replication.Manager, groups *group.Coordinator, s
 		for i := range req.Markers {
 			w.append(&req.Markers[i])
 		}
-		w.await(millis(settings.Current().Int("request.timeout.ms")), c.Done)
+		w.await(millis(settings.RequestTimeoutMs.Of(config.Current())), c.Done)
 		for i := range w.written {
 			if m := &w.written[i]; m.err == nil && m.id.Topic == group.TopicName {
 				groups.TxnEnded(m.producerID, m.id.Partition, m.committed)

@@ -11,6 +11,7 @@ import (
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
 )
 
 // AutoTopics creates missing topics that clients or coordinators ask for. It writes them to
@@ -32,7 +33,7 @@ func NewAutoTopics(writer TopicWriter, cache Metadata, settings Settings, log *l
 }
 
 // Enabled returns auto.create.topics.enable.
-func (a *AutoTopics) Enabled() bool { return a.settings.Current().Bool("auto.create.topics.enable") }
+func (a *AutoTopics) Enabled() bool { return settings.AutoCreateTopicsEnable.Of(a.settings.Current()) }
 
 // Create creates the topics and returns the code to answer for each: LEADER_NOT_AVAILABLE if it
 // exists now, UNKNOWN_TOPIC_OR_PARTITION if it is already being created, else the error's code.
@@ -81,23 +82,25 @@ func (a *AutoTopics) end(topic string) {
 func (a *AutoTopics) topicOf(topic string) admin.NewTopic {
 	c := a.settings.Current()
 	t := admin.NewTopic{Name: topic}
-	set := func(name, value string) { t.Configs = append(t.Configs, admin.Config{Name: name, Value: &value}) }
-	number := func(key string) string { return strconv.FormatInt(c.Long(key), 10) }
+	set := func(k *settings.Key, value string) {
+		t.Configs = append(t.Configs, admin.Config{Name: k.Name, Value: &value})
+	}
+	number := func(k settings.KeyOf[int32]) string { return strconv.Itoa(int(k.Of(c))) }
 	switch topic {
 	case admin.GroupOffsetsTopic:
-		t.Partitions, t.Replicas = c.Int("offsets.topic.num.partitions"), int16(c.Int("offsets.topic.replication.factor"))
-		set("cleanup.policy", "compact")
-		set("segment.bytes", number("offsets.topic.segment.bytes"))
-		set("compression.type", "producer")
+		t.Partitions, t.Replicas = settings.OffsetsTopicNumPartitions.Of(c), settings.OffsetsTopicReplicationFactor.Of(c)
+		set(settings.TopicCleanupPolicy.Key, "compact")
+		set(settings.TopicSegmentBytes.Key, number(settings.OffsetsTopicSegmentBytes))
+		set(settings.TopicCompressionType.Key, "producer")
 	case admin.TransactionStateTopic:
-		t.Partitions, t.Replicas = c.Int("transaction.state.log.num.partitions"), int16(c.Int("transaction.state.log.replication.factor"))
-		set("unclean.leader.election.enable", "false")
-		set("compression.type", "uncompressed")
-		set("cleanup.policy", "compact")
-		set("min.insync.replicas", number("transaction.state.log.min.isr"))
-		set("segment.bytes", number("transaction.state.log.segment.bytes"))
+		t.Partitions, t.Replicas = settings.TransactionStateLogNumPartitions.Of(c), settings.TransactionStateLogReplicationFactor.Of(c)
+		set(settings.TopicUncleanLeaderElectionEnable.Key, "false")
+		set(settings.TopicCompressionType.Key, "uncompressed")
+		set(settings.TopicCleanupPolicy.Key, "compact")
+		set(settings.TopicMinInsyncReplicas.Key, number(settings.TransactionStateLogMinISR))
+		set(settings.TopicSegmentBytes.Key, number(settings.TransactionStateLogSegmentBytes))
 	default:
-		t.Partitions, t.Replicas = c.Int("num.partitions"), int16(c.Int("default.replication.factor"))
+		t.Partitions, t.Replicas = settings.NumPartitions.Of(c), int16(settings.DefaultReplicationFactor.Of(c))
 	}
 	return t
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 )
@@ -288,7 +289,7 @@ func (o *options) added() (map[string]string, error) {
 			configs[strings.TrimSpace(parts[0])] = strings.TrimSpace(brackets.Replace(parts[1]))
 		}
 	}
-	if version, given := configs["message.format.version"]; given {
+	if version, given := configs[settings.TopicMessageFormatVersion.Name]; given {
 		o.Env.Printf("WARNING: The configuration message.format.version=%s is specified. "+
 			"This configuration will be ignored if the version is newer than the inter.broker.protocol.version specified in the broker or "+
 			"if the inter.broker.protocol.version is 3.0 or newer. This configuration is deprecated and it will be removed in Apache Kafka 4.0.\n", version)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 )
@@ -24,11 +25,6 @@ import (
 var quotaTypes = []struct{ option, wire, shown string }{
 	{typeUsers, "user", "user-principal"}, {typeClients, "client-id", "client-id"}, {typeIPs, "ip", "ip"},
 }
-
-var (
-	clientQuotas = []string{"producer_byte_rate", "consumer_byte_rate", "request_percentage", "controller_mutation_rate"}
-	ipQuotas     = []string{"connection_creation_rate"}
-)
 
 func wireType(option string) string {
 	for _, t := range quotaTypes {
@@ -160,7 +156,7 @@ func (a *configsAdmin) describeCredentials(users []string) error {
 // alterUserOrClient changes the quotas of users or clients, or the credentials of a user.
 func (a *configsAdmin) alterUserOrClient(added map[string]string, deleted []string) error {
 	keys := javatext.HashMapOrder(slices.Sorted(maps.Keys(added)), javatext.StringHash)
-	isQuota := func(key string) bool { return slices.Contains(clientQuotas, key) }
+	isQuota := settings.IsClientQuota
 	isScram := func(key string) bool { return scramMechanisms[key].number != 0 }
 	neither := func(key string) bool { return !isQuota(key) && !isScram(key) }
 	quotas := slices.ContainsFunc(keys, isQuota) || slices.ContainsFunc(deleted, isQuota)
@@ -193,7 +189,7 @@ func (a *configsAdmin) alterUserOrClient(added map[string]string, deleted []stri
 }
 
 func (a *configsAdmin) alterIP(added map[string]string, deleted []string) error {
-	unexpected := func(key string) bool { return !slices.Contains(ipQuotas, key) }
+	unexpected := func(key string) bool { return !settings.IsAddressQuota(key) }
 	if bad := filtered(append(slices.Sorted(maps.Keys(added)), deleted...), unexpected); len(bad) > 0 {
 		return cli.IllegalArgument("Only connection quota configs can be added for 'ips' using --bootstrap-server. Unexpected config names: " + strings.Join(bad, ","))
 	}

@@ -211,7 +211,8 @@ func hideCredentials(configs map[string]string) error {
 }
 
 // throttleRates may be changed while the broker is running.
-var throttleRates = []string{"leader.replication.throttled.rate", "follower.replication.throttled.rate", "replica.alter.log.dirs.io.max.bytes.per.second"}
+var throttleRates = []string{settings.LeaderReplicationThrottledRate.Name, settings.FollowerReplicationThrottledRate.Name,
+	settings.ReplicaAlterLogDirsIOMaxBytesPerSecond.Name}
 
 // offlineConfigs checks the configuration to be set for a broker, and that the broker is not
 // running.

@@ -12,18 +12,19 @@ import (
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools/client"
 )
 
 // This file sets the throttles of reassignments. The rates are broker configurations; the replicas
 // that they apply to are topic configurations.
 
-const (
-	leaderThrottled   = "leader.replication.throttled.replicas"
-	followerThrottled = "follower.replication.throttled.replicas"
-	leaderRate        = "leader.replication.throttled.rate"
-	followerRate      = "follower.replication.throttled.rate"
-	dirRate           = "replica.alter.log.dirs.io.max.bytes.per.second"
+var (
+	leaderThrottled   = settings.TopicLeaderReplicationThrottledReplicas.Name
+	followerThrottled = settings.TopicFollowerReplicationThrottledReplicas.Name
+	leaderRate        = settings.LeaderReplicationThrottledRate.Name
+	followerRate      = settings.FollowerReplicationThrottledRate.Name
+	dirRate           = settings.ReplicaAlterLogDirsIOMaxBytesPerSecond.Name
 )
 
 // throttleMoves sets the throttles that the options request.

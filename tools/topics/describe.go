@@ -12,6 +12,7 @@ import (
 	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
 )
@@ -141,7 +142,7 @@ func (a *topicsAdmin) configsOf(ctx context.Context, names []string) (map[string
 			if entry.Value != nil {
 				value = *entry.Value
 			}
-			if entry.Name == "min.insync.replicas" {
+			if entry.Name == settings.TopicMinInsyncReplicas.Name {
 				c.minISR, _ = strconv.Atoi(value)
 			}
 			if entry.Source != kmsg.ConfigSourceDefaultConfig {
