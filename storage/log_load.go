@@ -146,7 +146,9 @@ func (ld *loader) settle(logEnd record.Offset) error {
 			return err
 		}
 	}
-	if err := rebuildState(l.producers, ld.segments, logStart, logEnd, ld.config.Magic, ld.clean, true, ld.env, ld.stateLog); err != nil {
+	r := stateRebuild{state: l.producers, segments: ld.segments, logStart: logStart, upTo: logEnd,
+		magic: ld.config.Magic, clean: ld.clean, sync: true, env: ld.env, log: ld.stateLog}
+	if err := r.run(); err != nil {
 		return err
 	}
 	if ld.recovered != nil {

@@ -25,24 +25,38 @@ func (l *Log) ExpireProducers() {
 // must hold mu.
 func (l *Log) rebuildProducers(logStart, upTo record.Offset) error {
 	v := l.positions.load()
-	return rebuildState(l.producers, v.segments, logStart, upTo, l.Config().Magic, false, false, l.env, l.log())
+	r := stateRebuild{state: l.producers, segments: v.segments, logStart: logStart, upTo: upTo,
+		magic: l.Config().Magic, env: l.env, log: l.log()}
+	return r.run()
 }
 
-// rebuildState makes state the producer state of the log range [logStart, upTo): it loads the
-// newest snapshot below upTo, replays the batches above it, and writes a snapshot at upTo. If no
-// snapshot can be expected (old formats, or no snapshot after a clean shutdown, as before Kafka
-// 0.11), it writes empty ones at the last two segments and at upTo instead of reading the whole
-// log. With sync the snapshots are made durable.
-func rebuildState(state *producerState, segments []*segment, logStart, upTo record.Offset, magic int8, clean, sync bool, env *environment, log kafkalog.Prefixed) error {
-	log.Infof("Loading producer state till offset %d with message format version %d", upTo, magic)
+// stateRebuild makes state the producer state of the log range [logStart, upTo).
+type stateRebuild struct {
+	state          *producerState
+	segments       []*segment
+	logStart, upTo record.Offset
+	magic          int8
+	clean          bool // the log was closed properly
+	sync           bool // make the snapshots durable
+	env            *environment
+	log            kafkalog.Prefixed
+}
+
+// run loads the newest snapshot below upTo, replays the batches above it, and writes a snapshot at
+// upTo. If no snapshot can be expected (old formats, or no snapshot after a clean shutdown, as
+// before Kafka 0.11), it writes empty ones at the last two segments and at upTo instead of reading
+// the whole log.
+func (r *stateRebuild) run() error {
+	state, upTo, log := r.state, r.upTo, r.log
+	log.Infof("Loading producer state till offset %d with message format version %d", upTo, r.magic)
 	var bases []record.Offset
-	for _, s := range segments[max(len(segments)-2, 0):] {
+	for _, s := range r.segments[max(len(r.segments)-2, 0):] {
 		bases = append(bases, s.base)
 	}
-	if _, any := state.latestSnapshot(); magic < 2 || !any && clean {
+	if _, any := state.latestSnapshot(); r.magic < 2 || !any && r.clean {
 		for _, offset := range append(bases, upTo) {
 			state.setMapEnd(offset)
-			if _, err := state.takeSnapshot(sync); err != nil {
+			if _, err := state.takeSnapshot(r.sync); err != nil {
 				return err
 			}
 		}
@@ -50,41 +64,42 @@ func rebuildState(state *producerState, segments []*segment, logStart, upTo reco
 	}
 	log.Infof("Reloading from producer snapshot and rebuilding producer state from offset %d", upTo)
 	nothingToLose := state.isEmpty() && state.mapEnd() >= upTo
-	started := env.now()
-	if err := state.truncateAndReload(logStart, upTo, started); err != nil {
+	started := r.env.now()
+	if err := state.truncateAndReload(r.logStart, upTo, started); err != nil {
 		return err
 	}
-	loaded := env.now()
+	loaded := r.env.now()
 	if upTo > state.mapEnd() && !nothingToLose {
-		if err := replaySegments(state, segments, logStart, upTo, bases, sync, env, log); err != nil {
+		if err := r.replaySegments(bases); err != nil {
 			return err
 		}
 	}
 	state.setMapEnd(upTo)
-	if _, err := state.takeSnapshot(sync); err != nil {
+	if _, err := state.takeSnapshot(r.sync); err != nil {
 		return err
 	}
-	log.Infof("Producer state recovery took %dms for snapshot load and %dms for segment recovery from offset %d", loaded-started, env.now()-loaded, upTo)
+	log.Infof("Producer state recovery took %dms for snapshot load and %dms for segment recovery from offset %d", loaded-started, r.env.now()-loaded, upTo)
 	return nil
 }
 
 // replaySegments applies the batches from the state's end up to upTo to the state, and writes
 // snapshots at the given bases.
-func replaySegments(state *producerState, segments []*segment, logStart, upTo record.Offset, bases []record.Offset, sync bool, env *environment, log kafkalog.Prefixed) error {
-	for i, s := range segments {
-		if s.base >= upTo || i+1 < len(segments) && segments[i+1].base <= state.mapEnd() {
+func (r *stateRebuild) replaySegments(bases []record.Offset) error {
+	state := r.state
+	for i, s := range r.segments {
+		if s.base >= r.upTo || i+1 < len(r.segments) && r.segments[i+1].base <= state.mapEnd() {
 			continue
 		}
-		from := max(s.base, state.mapEnd(), logStart)
+		from := max(s.base, state.mapEnd(), r.logStart)
 		state.setMapEnd(from)
 		if slices.Contains(bases, s.base) {
-			if _, err := state.takeSnapshot(sync); err != nil {
+			if _, err := state.takeSnapshot(r.sync); err != nil {
 				return err
 			}
 		}
-		err := replaySegment(state, s, from, upTo, env, log)
+		err := r.replaySegment(s, from)
 		if isProtocolError(err) {
-			log.Warnf("Found invalid messages in %s; the producer state lacks the rest of the segment: %v", s.log.name(), err)
+			r.log.Warnf("Found invalid messages in %s; the producer state lacks the rest of the segment: %v", s.log.name(), err)
 		} else if err != nil {
 			return err
 		}
@@ -92,7 +107,8 @@ func replaySegments(state *producerState, segments []*segment, logStart, upTo re
 	return nil
 }
 
-func replaySegment(state *producerState, s *segment, from, upTo record.Offset, env *environment, log kafkalog.Prefixed) error {
+// replaySegment applies the batches of a segment from offset from up to upTo.
+func (r *stateRebuild) replaySegment(s *segment, from record.Offset) error {
 	f, err := s.log.acquire()
 	if err != nil {
 		return err
@@ -104,7 +120,7 @@ func replaySegment(state *producerState, s *segment, from, upTo record.Offset, e
 		return err
 	}
 	var scan batchScan
-	scan.begin(f, at, end, false, &env.buffers)
+	scan.begin(f, at, end, false, &r.env.buffers)
 	defer scan.close()
 	var update producerAppend
 	for {
@@ -112,10 +128,10 @@ func replaySegment(state *producerState, s *segment, from, upTo record.Offset, e
 		if err != nil || b == nil {
 			return err
 		}
-		if b.LastOffset() >= upTo {
+		if b.LastOffset() >= r.upTo {
 			return nil
 		}
-		if err := env.stopped(); err != nil {
+		if err := r.env.stopped(); err != nil {
 			return err
 		}
 		if b.HasProducerID() && b.IsControl() {
@@ -123,7 +139,7 @@ func replaySegment(state *producerState, s *segment, from, upTo record.Offset, e
 				return err
 			}
 		}
-		if err := replay(state, &update, b, nil, log); err != nil {
+		if err := replay(r.state, &update, b, nil, r.log); err != nil {
 			return err
 		}
 	}

@@ -189,7 +189,9 @@ func (ld *loader) recoverSegment(s *segment) (truncated int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := rebuildState(state, ld.segments, ld.logStart, s.base, ld.config.Magic, false, true, ld.env, ld.stateLog); err != nil {
+	r := stateRebuild{state: state, segments: ld.segments, logStart: ld.logStart, upTo: s.base,
+		magic: ld.config.Magic, sync: true, env: ld.env, log: ld.stateLog}
+	if err := r.run(); err != nil {
 		return 0, err
 	}
 	if ld.recovered != nil {
