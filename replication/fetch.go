@@ -218,7 +218,8 @@ func (f *Fetch) Begin() protocol.ErrorCode {
 		}
 	}
 	var code protocol.ErrorCode
-	f.use, f.Partitions, code = f.m.sessions.begin(f.SessionID, f.SessionEpoch, f.byID(), f.Partitions, f.forgotten, f.places, f.reader(), cluster, f.m.now())
+	f.use, f.Partitions, code = f.m.sessions.begin(sessionRequest{id: f.SessionID, epoch: f.SessionEpoch, byID: f.byID(),
+		partitions: f.Partitions, forgotten: f.forgotten, places: f.places}, f.reader(), cluster, f.m.now())
 	limit := min(f.MaxBytes, f.m.opts.FetchMaxBytes)
 	f.MaxBytes, f.MinBytes = limit, min(f.MinBytes, limit)
 	return code

@@ -139,26 +139,34 @@ const (
 	sessionIncremental
 )
 
+// sessionRequest is what a fetch asks of its session.
+type sessionRequest struct {
+	id, epoch  int32
+	byID       bool // partitions are named by topic id
+	partitions []PartitionFetch
+	forgotten  []sessionKey
+	places     map[sessionKey]int // scratch space to find duplicates
+}
+
 // begin resolves the session of a fetch and returns the partitions to read, in order. A code other
 // than None is the response to the whole request.
-func (c *SessionCache) begin(id, epoch int32, byID bool, partitions []PartitionFetch, forgotten []sessionKey,
-	places map[sessionKey]int, reader sessionReader, cluster *metadata.Snapshot, now time.Time) (sessionUse, []PartitionFetch, protocol.ErrorCode) {
-	use := sessionUse{id: id, epoch: epoch, byID: byID, shard: c.shardOf(id)}
-	if epoch == initialSessionEpoch || epoch == finalSessionEpoch {
+func (c *SessionCache) begin(r sessionRequest, reader sessionReader, cluster *metadata.Snapshot, now time.Time) (sessionUse, []PartitionFetch, protocol.ErrorCode) {
+	use := sessionUse{id: r.id, epoch: r.epoch, byID: r.byID, shard: c.shardOf(r.id)}
+	if r.epoch == initialSessionEpoch || r.epoch == finalSessionEpoch {
 		if use.shard != nil {
-			use.shard.drop(id)
+			use.shard.drop(r.id)
 		}
 		use.id = noSessionID
-		if epoch == initialSessionEpoch {
+		if r.epoch == initialSessionEpoch {
 			use.kind = sessionWanted
 			use.shard = &c.shards[c.turn.Add(1)%sessionShards]
 		}
-		return use, withoutDuplicates(partitions, byID, places), protocol.None
+		return use, withoutDuplicates(r.partitions, r.byID, r.places), protocol.None
 	}
 	if use.shard == nil {
-		return use, partitions, protocol.FetchSessionIDNotFound
+		return use, r.partitions, protocol.FetchSessionIDNotFound
 	}
-	return use.shard.resume(use, partitions, forgotten, reader, cluster, now.UnixMilli())
+	return use.shard.resume(use, r, reader, cluster, now.UnixMilli())
 }
 
 func (s *sessionShard) drop(id int32) {
@@ -185,10 +193,10 @@ func (s *sessionShard) countLocked(session *fetchSession) bool {
 }
 
 // resume applies an incremental request to its session.
-func (s *sessionShard) resume(use sessionUse, partitions []PartitionFetch, forgotten []sessionKey,
-	reader sessionReader, cluster *metadata.Snapshot, nowMs int64) (sessionUse, []PartitionFetch, protocol.ErrorCode) {
+func (s *sessionShard) resume(use sessionUse, r sessionRequest, reader sessionReader, cluster *metadata.Snapshot, nowMs int64) (sessionUse, []PartitionFetch, protocol.ErrorCode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	partitions := r.partitions
 	session := s.sessions[use.id]
 	switch {
 	case session == nil:
@@ -198,7 +206,7 @@ func (s *sessionShard) resume(use sessionUse, partitions []PartitionFetch, forgo
 	case session.byID != use.byID:
 		return use, partitions, protocol.FetchSessionTopicIDError
 	}
-	session.update(partitions, forgotten)
+	session.update(partitions, r.forgotten)
 	if len(session.partitions) == 0 {
 		s.removeLocked(session)
 		use.id = noSessionID

@@ -40,7 +40,8 @@ func (c *client) begin(id, epoch int32, partitions []PartitionFetch, forgotten .
 	for _, topic := range forgotten {
 		keys = append(keys, sessionKey{topic: topic})
 	}
-	return c.cache.begin(id, epoch, c.byID, partitions, keys, map[sessionKey]int{}, sessionReader{}, &metadata.Snapshot{}, c.now)
+	return c.cache.begin(sessionRequest{id: id, epoch: epoch, byID: c.byID, partitions: partitions, forgotten: keys, places: map[sessionKey]int{}},
+		sessionReader{}, &metadata.Snapshot{}, c.now)
 }
 
 // create creates a session with a full fetch whose response has no records.
@@ -236,7 +237,7 @@ func TestUnknownTopicIDIsResolvedLater(t *testing.T) {
 	want := []PartitionFetch{{PartitionAsk: PartitionAsk{TopicID: TopicID{7}}}}
 	use, partitions, _ := c.begin(0, 0, want)
 	id, _ := use.finish(partitions, false, c.now)
-	_, partitions, code := c.cache.begin(id, 1, true, nil, nil, nil, sessionReader{}, &metadata.Snapshot{Names: map[TopicID]string{{7}: "known-now"}}, c.now)
+	_, partitions, code := c.cache.begin(sessionRequest{id: id, epoch: 1, byID: true}, sessionReader{}, &metadata.Snapshot{Names: map[TopicID]string{{7}: "known-now"}}, c.now)
 	if code != protocol.None || len(partitions) != 1 || partitions[0].Topic != "known-now" {
 		t.Errorf("%s %+v", code, partitions)
 	}
