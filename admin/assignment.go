@@ -51,11 +51,11 @@ func AssignReplicas(brokers []Broker, partitions, replicas int, at Placement) ([
 		if p > 0 && p%len(order) == 0 {
 			shift++
 		}
-		first := (p + at.Start) % len(order)
+		s := spread{first: (p + at.Start) % len(order), shift: shift}
 		if racks == nil {
-			assignment[i] = followOrder(order, first, shift, replicas)
+			assignment[i] = followOrder(order, s, replicas)
 		} else {
-			assignment[i] = followRacks(order, racks, racksUsed, first, shift, replicas)
+			assignment[i] = followRacks(order, racks, racksUsed, s, replicas)
 		}
 	}
 	return assignment, nil
@@ -81,21 +81,22 @@ func CheckCounts(brokers, partitions, replicas int) error {
 }
 
 // followOrder places replicas regardless of racks.
-func followOrder(order []metadata.BrokerID, first, shift, replicas int) []metadata.BrokerID {
-	placed := []metadata.BrokerID{order[first]}
+func followOrder(order []metadata.BrokerID, s spread, replicas int) []metadata.BrokerID {
+	placed := []metadata.BrokerID{order[s.first]}
 	for j := range replicas - 1 {
-		placed = append(placed, order[next(first, shift, j, len(order))])
+		placed = append(placed, order[s.next(j, len(order))])
 	}
 	return placed
 }
 
 // followRacks places replicas. It skips a broker whose rack already has a replica while some rack
 // has none, and a broker that already has a replica while some broker has none.
-func followRacks(order []metadata.BrokerID, racks map[metadata.BrokerID]string, rackCount, first, shift, replicas int) []metadata.BrokerID {
-	placed := []metadata.BrokerID{order[first]}
-	used := map[string]bool{racks[order[first]]: true}
+func followRacks(order []metadata.BrokerID, racks map[metadata.BrokerID]string, rackCount int, s spread, replicas int) []metadata.BrokerID {
+	placed := []metadata.BrokerID{order[s.first]}
+	used := map[string]bool{racks[order[s.first]]: true}
+	s.shift *= rackCount
 	for k := 0; len(placed) < replicas; k++ {
-		broker := order[next(first, shift*rackCount, k, len(order))]
+		broker := order[s.next(k, len(order))]
 		rack := racks[broker]
 		if used[rack] && len(used) < rackCount || slices.Contains(placed, broker) && len(placed) < len(order) {
 			continue
@@ -106,9 +107,13 @@ func followRacks(order []metadata.BrokerID, racks map[metadata.BrokerID]string, 
 	return placed
 }
 
-// next returns the index of a further replica's broker, which is never first.
-func next(first, shift, j, brokers int) int {
-	return (first + 1 + (shift+j)%(brokers-1)) % brokers
+// spread determines the brokers of a partition's replicas: the index of the first one, and how far
+// the others are shifted from it.
+type spread struct{ first, shift int }
+
+// next returns the index of the broker of further replica j, which is never first.
+func (s spread) next(j, brokers int) int {
+	return (s.first + 1 + (s.shift+j)%(brokers-1)) % brokers
 }
 
 // errRacks has no protocol code: Kafka answers it with UNKNOWN_SERVER_ERROR.

@@ -18,7 +18,7 @@ func (h *Handler) errorAnswer(req kmsg.Request, err error, throttleMs int32) kms
 	from, to := reflect.ValueOf(req).Elem(), reflect.ValueOf(resp).Elem()
 	e := newErrorEntry(from.Type(), to.Type(), h.PerEntry)
 	code, message := codeAndMessage(err)
-	e.fill(from, to, reflect.ValueOf(code), reflect.ValueOf(message))
+	e.fill(from, to, failure{reflect.ValueOf(code), reflect.ValueOf(message)})
 	if h.Fail != nil {
 		resp = h.Fail(req, resp, err)
 	}
@@ -112,13 +112,16 @@ func fieldOf(t reflect.Type, name string, of reflect.Type) int {
 	return -1
 }
 
+// failure has the code and the message of an error as values for the fields of an answer.
+type failure struct{ code, message reflect.Value }
+
 // fill fills in an answer or an entry of one.
-func (e *errorEntry) fill(from, to, code, message reflect.Value) {
+func (e *errorEntry) fill(from, to reflect.Value, f failure) {
 	if e.code >= 0 {
-		to.Field(e.code).Set(code)
+		to.Field(e.code).Set(f.code)
 	}
 	if e.message >= 0 {
-		to.Field(e.message).Set(message)
+		to.Field(e.message).Set(f.message)
 	}
 	for _, n := range e.names {
 		name := from
@@ -133,7 +136,7 @@ func (e *errorEntry) fill(from, to, code, message reflect.Value) {
 		for i := range asked.Len() {
 			entry := list.Index(i)
 			entry.Addr().Interface().(interface{ Default() }).Default()
-			l.entry.fill(asked.Index(i), entry, code, message)
+			l.entry.fill(asked.Index(i), entry, f)
 		}
 	}
 }

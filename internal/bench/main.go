@@ -137,7 +137,7 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	if err := measureAll(ctx, z, chosen, *work, *out, *alone, *keep); err != nil {
+	if err := measureAll(ctx, z, chosen, options{work: *work, out: *out, alone: *alone, keep: *keep}); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		if ctx.Err() != nil {
 			return 130
@@ -171,17 +171,23 @@ func choose(wanted []string) ([]measurement, error) {
 	return chosen, nil
 }
 
+// options are the options of a run.
+type options struct {
+	work, out   string // directory for data; file for the table, "" for none
+	alone, keep bool   // see bench
+}
+
 // measureAll runs the measurements and prints the table of what was measured, even if some
 // measurements failed or the run was interrupted.
-func measureAll(ctx context.Context, z sizes, chosen []measurement, work, out string, alone, keep bool) error {
+func measureAll(ctx context.Context, z sizes, chosen []measurement, o options) error {
 	limited, cancel := context.WithTimeoutCause(ctx, z.limit, fmt.Errorf("the run took longer than its limit of %v", z.limit))
 	defer cancel()
 	begin := time.Now()
-	b, err := newBench(z, work)
+	b, err := newBench(z, o.work)
 	if err != nil {
 		return err
 	}
-	b.alone, b.keep = alone, keep
+	b.alone, b.keep = o.alone, o.keep
 	defer b.close()
 	var failed error
 	for _, m := range chosen {
@@ -197,7 +203,7 @@ func measureAll(ctx context.Context, z sizes, chosen []measurement, work, out st
 		}
 	}
 	b.progress("[%4.0f s] done", time.Since(begin).Seconds())
-	return errors.Join(failed, b.print(out))
+	return errors.Join(failed, b.print(o.out))
 }
 
 // print writes the header and the table to stdout and, if out is not "", to that file.

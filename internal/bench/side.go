@@ -51,11 +51,11 @@ var performanceOptions = []string{"-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMill
 // originalSide runs Apache Kafka from its jars with its default JVM options. It does not use the
 // scripts around the JVM, so their cost does not count against the original.
 func originalSide(work, jars, version string) (*side, error) {
-	serverLog, err := writeLog4j(work, "server", "INFO", "System.out")
+	serverLog, err := log4j{name: "server", level: "INFO", target: "System.out"}.write(work)
 	if err != nil {
 		return nil, err
 	}
-	toolLog, err := writeLog4j(work, "tools", "WARN", "System.err")
+	toolLog, err := log4j{name: "tools", level: "WARN", target: "System.err"}.write(work)
 	if err != nil {
 		return nil, err
 	}
@@ -73,9 +73,13 @@ func originalSide(work, jars, version string) (*side, error) {
 	}, nil
 }
 
-func writeLog4j(work, name, level, target string) (string, error) {
-	path := filepath.Join(work, name+"-log4j.properties")
-	text := fmt.Sprintf("log4j.rootLogger=%s, out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\nlog4j.appender.out.target=%s\nlog4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=[%%d] %%p %%m (%%c)%%n\n", level, target)
+// log4j is a configuration of Log4j: what is logged, and to which stream.
+type log4j struct{ name, level, target string }
+
+// write writes the file to the directory work and returns its path.
+func (l log4j) write(work string) (string, error) {
+	path := filepath.Join(work, l.name+"-log4j.properties")
+	text := fmt.Sprintf("log4j.rootLogger=%s, out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\nlog4j.appender.out.target=%s\nlog4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=[%%d] %%p %%m (%%c)%%n\n", l.level, l.target)
 	return path, os.WriteFile(path, []byte(text), 0o644)
 }
 

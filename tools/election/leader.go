@@ -115,7 +115,7 @@ func (o *electionOptions) run() error {
 		if err != nil {
 			return cli.NewJavaError("java.lang.RuntimeException", cli.ExceptionText(cli.JavaClass(err), err.Error()))
 		}
-		if partitions, err = parseElections(text, "Replica election data", "Replica election data is missing \"partitions\" field", "[%s]"); err != nil {
+		if partitions, err = parseElections(text, fileWords{what: "Replica election data", noPartitions: "Replica election data is missing \"partitions\" field", listed: "[%s]"}); err != nil {
 			return err
 		}
 	case o.topic.Given():
@@ -154,12 +154,18 @@ func (o *electionOptions) printFailure(err error) error {
 	return cli.WithCause(cli.CommandFailed("%s", text), err)
 }
 
-// parseElections reads a JSON file of partitions. what names the file in error texts, and listed is
-// the format of the partitions that it contains twice.
-func parseElections(text, what, noPartitions, listed string) ([]client.TopicPartition, error) {
+// fileWords are the words of the errors about a JSON file of partitions.
+type fileWords struct {
+	what         string // name of the file
+	noPartitions string // the error if the list of partitions is missing
+	listed       string // format of the list of partitions that are contained twice
+}
+
+// parseElections reads a JSON file of partitions.
+func parseElections(text string, words fileWords) ([]client.TopicPartition, error) {
 	node, err := jsoninput.Parse(text)
 	if err != nil {
-		return nil, cli.AdminOperation("%s is empty", what)
+		return nil, cli.AdminOperation("%s is empty", words.what)
 	}
 	wrapped := func(err error) error {
 		return cli.NewJavaError("java.lang.RuntimeException", cli.ExceptionText(cli.JavaClass(err), err.Error()))
@@ -170,7 +176,7 @@ func parseElections(text, what, noPartitions, listed string) ([]client.TopicPart
 	}
 	list, found := fields["partitions"]
 	if !found {
-		return nil, cli.AdminOperation("%s", noPartitions)
+		return nil, cli.AdminOperation("%s", words.noPartitions)
 	}
 	entries, err := list.Array()
 	if err != nil {
@@ -189,7 +195,7 @@ func parseElections(text, what, noPartitions, listed string) ([]client.TopicPart
 		partitions = append(partitions, tp)
 	}
 	if twice := client.Duplicates(partitions, client.PartitionHash); len(twice) > 0 {
-		return nil, cli.AdminOperation("%s contains duplicate partitions: "+listed, what, javatext.Join(twice, ", "))
+		return nil, cli.AdminOperation("%s contains duplicate partitions: "+words.listed, words.what, javatext.Join(twice, ", "))
 	}
 	return partitions, nil
 }

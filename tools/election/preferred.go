@@ -83,7 +83,7 @@ func (o *preferredOptions) run() error {
 			return err
 		}
 		const what = "Preferred replica election data"
-		if partitions, err = parseElections(text, what, what+" is empty", "%s"); err != nil {
+		if partitions, err = parseElections(text, fileWords{what: what, noPartitions: what + " is empty", listed: "%s"}); err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,8 @@ func runLogDirs(env *cli.Env, args []string) int {
 		err = o.CheckSingle()
 	}
 	if err == nil {
-		err = describeLogDirs(env, bootstrap.Or(""), config.Or(""), topics.Or(""), brokers.Or(""))
+		err = describeLogDirs(env, logDirsOptions{bootstrap: bootstrap.Or(""), config: config.Or(""),
+			topics: topics.Or(""), brokers: brokers.Or("")})
 	}
 	switch {
 	case err == nil:
@@ -60,8 +61,11 @@ func runLogDirs(env *cli.Env, args []string) int {
 	return 1
 }
 
-func describeLogDirs(env *cli.Env, bootstrap, config, topicList, brokerList string) error {
-	admin, err := client.NewAdmin(env, "log-dirs-tool", bootstrap, config, client.AdminTimeout)
+// logDirsOptions are the values of the options, "" for none.
+type logDirsOptions struct{ bootstrap, config, topics, brokers string }
+
+func describeLogDirs(env *cli.Env, o logDirsOptions) error {
+	admin, err := client.NewAdmin(env, "log-dirs-tool", o.bootstrap, o.config, client.AdminTimeout)
 	if err != nil {
 		return err
 	}
@@ -74,7 +78,7 @@ func describeLogDirs(env *cli.Env, bootstrap, config, topicList, brokerList stri
 	for _, node := range nodes {
 		existing = append(existing, metadata.BrokerID(node.NodeID))
 	}
-	for _, text := range nonEmpty(brokerList) {
+	for _, text := range nonEmpty(o.brokers) {
 		id, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
 			return cli.NewJavaError("java.lang.NumberFormatException", fmt.Sprintf("For input string: %q", text))
@@ -96,7 +100,7 @@ func describeLogDirs(env *cli.Env, bootstrap, config, topicList, brokerList stri
 	env.Println("Querying brokers for log directories information")
 	report := logDirsReport{Version: 1}
 	for _, id := range wanted {
-		broker, err := logDirsOf(admin, id, nonEmpty(topicList))
+		broker, err := logDirsOf(admin, id, nonEmpty(o.topics))
 		if err != nil {
 			return client.Execution(err)
 		}
