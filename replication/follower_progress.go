@@ -125,7 +125,7 @@ func (p progress) newEpoch(nowMs int64, leaderEnd record.Offset, again, inISR bo
 }
 
 // caughtUp reports whether a follower counts as in sync: it has everything, however long ago it
-// fetched (KAFKA-7152), or it had everything within lagMaxMs.
-func (p progress) caughtUp(leaderEnd record.Offset, nowMs, lagMaxMs int64) bool {
-	return p.logEnd == leaderEnd || nowMs-p.current().lastCaughtUpMs <= lagMaxMs
+// fetched (KAFKA-7152), or it had everything at sinceMs or later.
+func (p progress) caughtUp(leaderEnd record.Offset, sinceMs int64) bool {
+	return p.logEnd == leaderEnd || p.current().lastCaughtUpMs >= sinceMs
 }

@@ -7,18 +7,18 @@ import (
 
 // highWatermarkCandidate returns the offset up to which every replica that counts has the log. The
 // replicas that count are the leader, the maximal in-sync replicas, and replicas about to join:
-// those that caught up in time and are eligible (alive). Without the last kind the high watermark
-// would run ahead of a joining follower faster than it can fetch, and the follower would never
-// join. The caller moves the high watermark only up.
+// those that caught up at sinceMs or later and are eligible (alive). Without the last kind the high
+// watermark would run ahead of a joining follower faster than it can fetch, and the follower would
+// never join. The caller moves the high watermark only up.
 func highWatermarkCandidate(leaderEnd record.Offset, maximal members, followers followers,
-	eligible func(id metadata.BrokerID) bool, nowMs, lagMaxMs int64) record.Offset {
+	eligible func(id metadata.BrokerID) bool, sinceMs int64) record.Offset {
 	candidate := leaderEnd
 	for i := range followers {
 		f := &followers[i]
 		if f.logEnd >= candidate {
 			continue
 		}
-		if maximal.has(f.id) || f.caughtUp(leaderEnd, nowMs, lagMaxMs) && eligible(f.id) {
+		if maximal.has(f.id) || f.caughtUp(leaderEnd, sinceMs) && eligible(f.id) {
 			candidate = f.logEnd
 		}
 	}

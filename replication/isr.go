@@ -81,15 +81,15 @@ func mayJoin(logEnd, highWatermark, epochStart record.Offset) bool {
 	return logEnd >= highWatermark && logEnd >= epochStart
 }
 
-// outOfSync returns the members of isr, except the leader, that are not caught up. A member without
-// progress is out of sync because it is no longer an assigned replica.
-func outOfSync(isr []metadata.BrokerID, leader metadata.BrokerID, followers followers, leaderEnd record.Offset, nowMs, lagMaxMs int64) []metadata.BrokerID {
+// outOfSync returns the members of isr, except the leader, that were last caught up before sinceMs. A
+// member without progress is out of sync because it is no longer an assigned replica.
+func outOfSync(isr []metadata.BrokerID, leader metadata.BrokerID, followers followers, leaderEnd record.Offset, sinceMs int64) []metadata.BrokerID {
 	var out []metadata.BrokerID
 	for _, id := range isr {
 		if id == leader {
 			continue
 		}
-		if p := followers.of(id); p == nil || !p.caughtUp(leaderEnd, nowMs, lagMaxMs) {
+		if p := followers.of(id); p == nil || !p.caughtUp(leaderEnd, sinceMs) {
 			out = append(out, id)
 		}
 	}

@@ -33,13 +33,13 @@ func TestFetchOffsetDecidesWhetherAFollowerIsCaughtUp(t *testing.T) {
 
 func TestPitfallReplication07_IdleFollowerAtLogEndStaysInSync(t *testing.T) {
 	p := progress{logEnd: 7, lastCaughtUpMs: 0}
-	if !p.caughtUp(7, 10*lagMaxMs, lagMaxMs) {
+	if !p.caughtUp(7, 9*lagMaxMs) {
 		t.Error("a follower that has everything but has not fetched for long is out of sync")
 	}
-	if p.caughtUp(8, 10*lagMaxMs, lagMaxMs) {
+	if p.caughtUp(8, 9*lagMaxMs) {
 		t.Error("a follower that lacks a record and has not been caught up for long is in sync")
 	}
-	if !p.caughtUp(8, lagMaxMs, lagMaxMs) {
+	if !p.caughtUp(8, 0) {
 		t.Error("a follower that was caught up just within the allowed lag is out of sync")
 	}
 }
@@ -89,7 +89,7 @@ func TestOutOfSyncListsLaggingAndUnassignedReplicasButNeverTheLeader(t *testing.
 		{3, progress{logEnd: 4, lastCaughtUpMs: 0}},
 		{4, progress{logEnd: 4, lastCaughtUpMs: 90_000}},
 	}
-	got := outOfSync([]metadata.BrokerID{1, 2, 3, 4, 9}, 1, all, 10, 100_000, lagMaxMs)
+	got := outOfSync([]metadata.BrokerID{1, 2, 3, 4, 9}, 1, all, 10, 100_000-lagMaxMs)
 	if !slices.Equal(got, []metadata.BrokerID{3, 9}) {
 		t.Errorf("out of sync: %v, want [3 9]", got)
 	}
@@ -117,7 +117,7 @@ func TestHighWatermarkIsTheLowestLogEndThatCounts(t *testing.T) {
 		{"the lowest of several", []metadata.BrokerID{1, 2, 3}, followers{{2, lagging(9)}, {3, lagging(7)}}, allAlive, 7},
 		{"an unassigned member is ignored", []metadata.BrokerID{1, 8}, followers{}, allAlive, 10},
 	} {
-		if got := highWatermarkCandidate(10, c.maximal, c.followers, c.eligible, now, lagMaxMs); got != c.want {
+		if got := highWatermarkCandidate(10, c.maximal, c.followers, c.eligible, now-lagMaxMs); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}

@@ -311,7 +311,7 @@ func (p *Partition) mayShrink(now time.Time) bool {
 // outOfSyncLocked lists the in-sync replicas that are not caught up. The caller must hold mu
 // (shared is enough) and progressMu.
 func (p *Partition) outOfSyncLocked(now time.Time) []metadata.BrokerID {
-	return outOfSync(p.isr.committed, p.m.opts.BrokerID, p.followers, p.log.Offsets().LogEnd, now.UnixMilli(), p.m.lagMaxMs)
+	return outOfSync(p.isr.committed, p.m.opts.BrokerID, p.followers, p.log.Offsets().LogEnd, now.UnixMilli()-p.m.lagMaxMs)
 }
 
 func (p *Partition) laggards(out []metadata.BrokerID) string {

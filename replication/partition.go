@@ -166,7 +166,7 @@ func (p *Partition) advanceLocked(nowMs int64) bool {
 		return false
 	}
 	at := p.log.Offsets()
-	candidate := highWatermarkCandidate(at.LogEnd, p.isr.inMaximal, p.followers, p.m.alive, nowMs, p.m.lagMaxMs)
+	candidate := highWatermarkCandidate(at.LogEnd, p.isr.inMaximal, p.followers, p.m.alive, nowMs-p.m.lagMaxMs)
 	if candidate <= at.HighWatermark {
 		return false
 	}
