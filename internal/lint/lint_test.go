@@ -1,7 +1,7 @@
 // Package lint checks the rules of the code base as tests: which package may import which, which
 // imports are reserved for one package, what no source file may contain, the phrases to avoid in
-// our own text, doc comments, the types of numbers, how large a type, a function or a file may be,
-// and whether the tests exist that documents and scripts name.
+// our own text, doc comments, the types of numbers, parameters that can be swapped, how large a
+// type, a function or a file may be, and whether the tests exist that documents and scripts name.
 package lint
 
 import (
