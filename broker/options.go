@@ -111,7 +111,6 @@ func storageOptions(cfg *settings.Config) storage.Options {
 	o := storage.OptionsOf(cfg)
 	o.InitialDelay = ms(cfg, settings.LogInitialTaskDelayMs)
 	o.ProducerExpiryCheck = ms(cfg, settings.ProducerIDExpirationCheckIntervalMs)
-	o.KeepTopicIDs = cfg.IBP().AtLeast("2.8-IV0")
 	return o
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -85,6 +86,18 @@ func TestEveryAdvertisedRequestIsAnsweredAsByARealBroker(t *testing.T) {
 			}
 		})
 	}
+	// Last, since the sizes of compressed logs differ.
+	t.Run("Produce to a topic of another codec", func(t *testing.T) {
+		for _, s := range sides {
+			s.mustCreate(t, "zstd", 2)
+			awaitLeader(t, s.address, "zstd")
+		}
+		produce := versions[slices.IndexFunc(versions, func(v kmsg.ApiVersionsResponseApiKey) bool { return v.ApiKey == int16(protocol.Produce) })]
+		c := produceCase("uncompressed", func(r *kmsg.ProduceRequest, _ int16) { r.Topics[0].Topic = "zstd" })
+		for version := produce.MinVersion; version <= produce.MaxVersion; version++ {
+			differentialRun(t, sides, c, produce.ApiKey, version)
+		}
+	})
 }
 
 // differentialRun sends the case to both sides and compares their answers.
@@ -200,6 +213,12 @@ func normalised(v any) any {
 // drawnIDs matches the random suffix of member ids.
 var drawnIDs = regexp.MustCompile(`-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
+// preparedConfigs are the configurations of the topics that prepare creates.
+var preparedConfigs = map[string]map[string]string{
+	"compacted": {"cleanup.policy": "compact"},
+	"zstd":      {"compression.type": "zstd"},
+}
+
 // prepare creates the same small cluster state on a side: topic t1 with two partitions and three
 // records, and topic compacted.
 func (s *side) prepare(t *testing.T) {
@@ -282,9 +301,9 @@ func (s *side) mustCreate(t *testing.T, topic string, partitions int32) {
 	req.Version, req.TimeoutMillis = 7, 10000
 	c := kmsg.NewCreateTopicsRequestTopic()
 	c.Topic, c.NumPartitions, c.ReplicationFactor = topic, partitions, 1
-	if topic == "compacted" {
+	for key, value := range preparedConfigs[topic] {
 		config := kmsg.NewCreateTopicsRequestTopicConfig()
-		config.Name, config.Value = "cleanup.policy", kmsg.StringPtr("compact")
+		config.Name, config.Value = key, &value
 		c.Configs = append(c.Configs, config)
 	}
 	req.Topics = append(req.Topics, c)

@@ -25,7 +25,7 @@ type Target struct {
 	NowMs              int64
 	MaxBatchSize       int  // max.message.bytes, checked for rebuilt batches; 0: no limit
 	MaxSetSize         int  // segment.bytes, limits the size after conversion to v0/v1; 0: no limit
-	ZstdAllowed        bool // false (IBP below 2.1): zstd is UNSUPPORTED_COMPRESSION_TYPE
+	ZstdAllowed        bool // false (IBP below 2.1): a log compressed with zstd is UNSUPPORTED_COMPRESSION_TYPE
 }
 
 // Validated is the result of ValidateAndAssign.

@@ -149,7 +149,7 @@ func (w *twins) append(p int32) {
 	n := 1 + w.r.IntN(3)
 	set := batch(w.t, n, options)
 	w.partition(p, func(b *hostOfMany, p *Partition) {
-		a, err := p.append(storage.Append{Records: bytes.Clone(set), Origin: record.FromClient, ZstdAllowed: true, BatchRequired: true}, acks, b.clock)
+		a, err := p.append(storage.Append{Records: bytes.Clone(set), Origin: record.FromClient, BatchRequired: true}, acks, b.clock)
 		if err == nil {
 			p.wakeAppended(a)
 			if b == w.both[0] && len(set) > 0 && a.LastOffset >= a.FirstOffset {

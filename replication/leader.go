@@ -486,7 +486,7 @@ type Written struct {
 // AwaitReplicated waits until they are replicated. verified is the result of VerifyTransaction for
 // transactional records.
 func (p *Partition) AppendAsLeader(records []byte, verified *storage.Verification, acks int16) (Written, error) {
-	a, err := p.append(storage.Append{Records: records, Origin: record.FromCoordinator, ZstdAllowed: true, BatchRequired: true,
+	a, err := p.append(storage.Append{Records: records, Origin: record.FromCoordinator, BatchRequired: true,
 		Verified: verified}, acks, p.m.now())
 	if err != nil {
 		return Written{}, err

@@ -169,7 +169,7 @@ func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
 		return appended{}
 	}
 	a, err := partition.append(storage.Append{Records: part.Records, Origin: record.FromClient,
-		ZstdAllowed: p.Version >= 7, BatchRequired: p.Version >= 3, Verified: part.verified}, p.Acks, now)
+		BatchRequired: p.Version >= 3, Verified: part.verified}, p.Acks, now)
 	if err != nil {
 		p.m.appendFailed(partition, part, err)
 		return appended{}

@@ -31,7 +31,7 @@ func TestRealDumpLogReadsOurFiles(t *testing.T) {
 			_, err = l.AppendAsLeader(Append{Records: marker, Origin: record.FromCoordinator})
 			noError(t, err)
 		} else {
-			_, err := l.AppendAsLeader(Append{Records: batch(t, o, values(now+int64(i*7%50), "a", fmt.Sprint("value ", i))...), ZstdAllowed: true})
+			_, err := l.AppendAsLeader(Append{Records: batch(t, o, values(now+int64(i*7%50), "a", fmt.Sprint("value ", i))...)})
 			noError(t, err)
 			sequence += 2
 		}

@@ -74,6 +74,7 @@ type environment struct {
 	schedule     *scheduler
 	logger       *logrus.Logger
 	keepTopicIDs bool                // partition.metadata is kept (inter.broker.protocol.version 2.8 and later)
+	zstdAllowed  bool                // logs may be compressed with zstd (inter.broker.protocol.version 2.1 and later)
 	expirationMs atomic.Int64        // producer.id.expiration.ms
 	onLogFailure func(*partitionDir) // called once; must return at once, since the log's lock is held
 	settleMove   func(*Log) error    // Manager.settleMove

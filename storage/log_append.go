@@ -30,7 +30,6 @@ type Append struct {
 	Records     []byte // one or more entries; stamped in place, owned by the log until the call returns
 	LeaderEpoch metadata.LeaderEpoch
 	Origin      record.Origin
-	ZstdAllowed bool
 	// BatchRequired: an empty or incomplete set fails with INVALID_RECORD (Produce v3+). Otherwise
 	// it appends nothing.
 	BatchRequired bool
@@ -140,7 +139,7 @@ func (w *appender) validate(checked record.Checked) error {
 		return err
 	}
 	t := w.config.target
-	t.TopicPartition, t.Origin, t.LeaderEpoch, t.ZstdAllowed = l.name, a.Origin, a.LeaderEpoch, a.ZstdAllowed
+	t.TopicPartition, t.Origin, t.LeaderEpoch, t.ZstdAllowed = l.name, a.Origin, a.LeaderEpoch, l.env.zstdAllowed
 	t.FirstOffset, t.NowMs = l.Offsets().LogEnd, l.env.now()
 	valid, err := record.ValidateAndAssign(a.Records, checked, t)
 	if err != nil {

@@ -59,6 +59,7 @@ type Options struct {
 	ProducerExpiryCheck     time.Duration // producer.id.expiration.check.interval.ms
 	ProducerExpirationMs    int64         // producer.id.expiration.ms
 	KeepTopicIDs            bool          // inter.broker.protocol.version 2.8 and later
+	ZstdAllowed             bool          // inter.broker.protocol.version 2.1 and later (KIP-110)
 	OpenFiles               int           // number of idle files kept open
 }
 
@@ -74,6 +75,7 @@ func DefaultOptions() Options {
 		ProducerExpiryCheck:     10 * time.Minute,
 		ProducerExpirationMs:    24 * 60 * 60 * 1000,
 		KeepTopicIDs:            true,
+		ZstdAllowed:             true,
 		OpenFiles:               1000,
 	}
 }
@@ -90,6 +92,7 @@ func OptionsOf(c *settings.Config) Options {
 	o.ProducerExpirationMs = int64(settings.ProducerIDExpirationMs.Of(c))
 	o.ProducerExpiryCheck = milliseconds(int64(settings.ProducerIDExpirationCheckIntervalMs.Of(c)))
 	o.KeepTopicIDs = c.IBP().AtLeast("2.8-IV0")
+	o.ZstdAllowed = c.IBP().AtLeast("2.1-IV0")
 	return o
 }
 
@@ -150,6 +153,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 			schedule:     newScheduler(c.Later),
 			logger:       c.Log,
 			keepTopicIDs: c.KeepTopicIDs,
+			zstdAllowed:  c.ZstdAllowed,
 		},
 		log:   kafkalog.For(c.Log, "kafka.log.LogManager"),
 		tasks: newPool(1),

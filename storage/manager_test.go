@@ -442,11 +442,11 @@ func TestOptionsComeFromTheBrokersConfiguration(t *testing.T) {
 	c, err := settings.FromMap(map[string]string{"zookeeper.connect": "localhost:2181"})
 	noError(t, err)
 	wantEqual(t, "defaults", OptionsOf(c), DefaultOptions())
-	c, err = settings.FromMap(map[string]string{"zookeeper.connect": "localhost:2181", "inter.broker.protocol.version": "2.7",
+	c, err = settings.FromMap(map[string]string{"zookeeper.connect": "localhost:2181", "inter.broker.protocol.version": "2.0",
 		"num.recovery.threads.per.data.dir": "3", "log.retention.check.interval.ms": "7000"})
 	noError(t, err)
 	want := DefaultOptions()
-	want.KeepTopicIDs, want.RecoveryThreads, want.RetentionCheck = false, 3, 7*time.Second
+	want.KeepTopicIDs, want.ZstdAllowed, want.RecoveryThreads, want.RetentionCheck = false, false, 3, 7*time.Second
 	wantEqual(t, "options", OptionsOf(c), want)
 }
 

@@ -179,7 +179,7 @@ func batch(t testing.TB, o record.Options, records ...rec) []byte {
 // to the end.
 func appendValues(t testing.TB, l *Log, timestamp int64, vs ...string) AppendInfo {
 	t.Helper()
-	info, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(timestamp, vs...)...), BatchRequired: true, ZstdAllowed: true})
+	info, err := l.AppendAsLeader(Append{Records: batch(t, record.Defaults(), values(timestamp, vs...)...), BatchRequired: true})
 	if err != nil {
 		t.Fatal(err)
 	}
