@@ -169,7 +169,7 @@ func (b Batch) Attributes() int16 {
 	return int16(binary.BigEndian.Uint16(b[attributesAt:]))
 }
 
-// Codec returns the compression of the records. Kafka has no codec above Zstd.
+// Codec returns the compression of the records, as a number that may belong to no codec.
 func (b Batch) Codec() Codec { return Codec(b.Attributes() & codecMask) }
 
 // TimestampType returns the type of the timestamps, NoTimestampType for v0.

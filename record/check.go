@@ -115,7 +115,7 @@ func (c Check) checkBatch(b Batch) error {
 		return protocol.Errorf(protocol.CorruptMessage,
 			"Record is corrupt (stored crc = %d) in topic partition %s.", b.CRC(), c.TopicPartition)
 	}
-	if b.Codec() > Zstd {
+	if b.Codec() > lastCodec {
 		return unknownCodec(b.Codec())
 	}
 	return nil
@@ -168,7 +168,7 @@ func CheckProduce(set []byte, version int16) error {
 		return protocol.Errorf(protocol.InvalidRecord,
 			"Produce requests with version %d are only allowed to contain record batches with magic version 2", version)
 	}
-	if version < 7 && b.Codec() > Zstd {
+	if version < 7 && b.Codec() > lastCodec {
 		return unknownCodec(b.Codec())
 	}
 	if version < 7 && b.Codec() == Zstd {

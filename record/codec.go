@@ -30,7 +30,7 @@ type compressor interface {
 	release()
 }
 
-var decompressors = [Zstd + 1]sync.Pool{
+var decompressors = [lastCodec + 1]sync.Pool{
 	Gzip:   {New: func() any { return new(gzipDecompressor) }},
 	Snappy: {New: func() any { return new(snappyDecompressor) }},
 	LZ4:    {New: func() any { return new(lz4Decompressor) }},
@@ -40,7 +40,7 @@ var decompressors = [Zstd + 1]sync.Pool{
 // openDecompressor starts decompressing the payload of a batch. Errors are those of
 // undecompressable and unknownCodec.
 func openDecompressor(codec Codec, payload []byte, magic int8) (decompressor, error) {
-	if codec <= None || codec > Zstd {
+	if codec <= None || codec > lastCodec {
 		return nil, unknownCodec(codec)
 	}
 	d := decompressors[codec].Get().(decompressor)

@@ -7,7 +7,10 @@
 // formats wraps other messages. The type of an entry is always Batch.
 package record
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Offset is the position of a record in the log of its partition. Offsets of records are not
 // negative.
@@ -41,30 +44,24 @@ const (
 	Zstd
 )
 
+// lastCodec is the codec with the highest number.
+const lastCodec = Zstd
+
+// codecNames holds Kafka's names of the codecs.
+var codecNames = [lastCodec + 1]string{None: "none", Gzip: "gzip", Snappy: "snappy", LZ4: "lz4", Zstd: "zstd"}
+
 // String returns Kafka's name of the codec, such as "gzip".
 func (c Codec) String() string {
-	switch c {
-	case None:
-		return "none"
-	case Gzip:
-		return "gzip"
-	case Snappy:
-		return "snappy"
-	case LZ4:
-		return "lz4"
-	case Zstd:
-		return "zstd"
-	default:
+	if c < None || c > lastCodec {
 		return fmt.Sprintf("unknown(%d)", int8(c))
 	}
+	return codecNames[c]
 }
 
 // CodecOf returns the codec with the given name, as in a producer's compression.type.
 func CodecOf(name string) (Codec, bool) {
-	for c := None; c <= Zstd; c++ {
-		if c.String() == name {
-			return c, true
-		}
+	if i := slices.Index(codecNames[:], name); i >= 0 {
+		return Codec(i), true
 	}
 	return None, false
 }
