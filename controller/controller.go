@@ -15,7 +15,7 @@
 //	broker_nodes.go, topic_nodes.go    reading and watching brokers and topics
 //	batch.go, requests.go   requests for each broker, and their versions: pure functions
 //	dispatcher.go           sending a batch, and its answers as events
-//	failover.go             becoming the controller, and resigning
+//	term.go                 becoming the controller, and resigning
 //	brokers.go, topics.go, deletion.go, reassign_partitions.go,
 //	elect_leaders.go, alter_partition.go, controlled_shutdown.go,
 //	notifications.go, features.go    one file per kind of event

@@ -11,8 +11,8 @@ type logDirEventNotification struct{}
 
 func (logDirEventNotification) String() string { return "LogDirEventNotification" }
 
-// process sends the leaderships of their replicas to the brokers again. The answers show which
-// replicas they cannot serve.
+// process sends the leaderships of their replicas to the brokers again. The answers, processed by
+// leaderAndISRAnswered, show which replicas they cannot serve.
 func (logDirEventNotification) process(m *Machine) error {
 	if !m.Active() {
 		return nil
