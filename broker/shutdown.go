@@ -15,7 +15,7 @@ import (
 const closeTimeout = 10 * time.Second
 
 // Stop shuts the broker down cleanly: it moves the leaderships away, ends requests, flushes and
-// closes the logs, and closes the ZooKeeper session last.
+// closes the logs, and then closes the ZooKeeper session and the metrics page.
 func (b *Broker) Stop() {
 	b.starting.Lock()
 	defer b.starting.Unlock()
