@@ -12,7 +12,8 @@
 // To add a key, add a declaration to the file of its subject: key, nullableKey for a key whose
 // default is null, topicKey for a topic's, dynamicKey for one that no file can set. The type
 // parameter follows from Kafka's type; see Value. Export the name only if another package uses it,
-// and declare a key that has no effect as _.
+// and declare a key that has no effect as _. A key that Kafka does not have is declared in
+// table_monedula.go.
 package settings
 
 import (

@@ -5,9 +5,10 @@ import (
 	"strconv"
 )
 
-// monedula is the table of the keys that Kafka does not have. They have their own table, because Kafka's table
-// is compared with that of a real broker, and because the block of values in the log and
-// DescribeConfigs responses contain only Kafka's keys.
+// monedula is the table of the keys that Kafka does not have. They have their own table, because
+// Kafka's table is compared with that of a real broker, and because the block of values in the log
+// and DescribeConfigs responses contain only Kafka's keys. A new key needs a row here, a place in
+// newTable, and an accessor. It cannot be changed at run time.
 var monedula = newTable(metricsListener.Key)
 
 var metricsListener = KeyOf[string]{row[string]("monedula.metrics.listener", "", hostAndPort, Low, ReadOnly,

@@ -23,6 +23,8 @@ type topicConfig struct {
 	minISR    int
 }
 
+// describeTopics implements --describe through the admin client. topicsStore.describeTopics does the
+// same from the znodes.
 func (a *topicsAdmin) describeTopics(ctx context.Context) error {
 	byName, meta, names, err := a.all(ctx)
 	if err != nil {
