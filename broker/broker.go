@@ -133,12 +133,9 @@ func (b *Broker) prefix() string {
 // onStop adds a step that Stop runs, before the steps added earlier.
 func (b *Broker) onStop(step func()) { b.undo = append(b.undo, step) }
 
-// bringUp runs the steps of the start in order. A step that must be undone calls onStop.
-func (b *Broker) bringUp(ctx context.Context) error {
-	if err := checkSupported(b.cfg); err != nil {
-		return err
-	}
-	for _, step := range []func(context.Context) error{
+// steps are the steps of the start, in order. A step that must be undone calls onStop.
+func (b *Broker) steps() []func(context.Context) error {
+	return []func(context.Context) error{
 		b.serveMetrics,
 		b.connectZooKeeper,
 		b.settleIdentity,
@@ -153,7 +150,14 @@ func (b *Broker) bringUp(ctx context.Context) error {
 		b.startGroups,
 		b.startConfigs,
 		b.serve,
-	} {
+	}
+}
+
+func (b *Broker) bringUp(ctx context.Context) error {
+	if err := checkSupported(b.cfg); err != nil {
+		return err
+	}
+	for _, step := range b.steps() {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -336,7 +340,8 @@ func (b *Broker) startGroups(context.Context) error {
 
 func (b *Broker) register(ctx context.Context) error { return b.registration.register(ctx) }
 
-func (b *Broker) startController(context.Context) error {
+// startController starts the controller, which registers the broker again after each lost session.
+func (b *Broker) startController(ctx context.Context) error {
 	cfg := controllerConfig(b.dynamic.Current(), b.id.brokerID, b.logger)
 	cfg.Register = b.registration.register
 	cfg.KnownTopicID = b.knownTopicID
@@ -354,6 +359,9 @@ func (b *Broker) startController(context.Context) error {
 	b.wg.Go(func() { b.confirmMetadata(announceTime) })
 	b.controller.Start()
 	b.onStop(b.controller.Stop)
+	if !b.store.Registered() { // the session was lost before the controller listened
+		return b.register(ctx)
+	}
 	return nil
 }
 

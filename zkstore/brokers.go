@@ -46,6 +46,13 @@ func (b *brokers) RegisterBroker(ctx context.Context, info BrokerInfo) (epoch in
 	return stat.Czxid, nil
 }
 
+// Registered reports whether the broker was registered in the session that is open now.
+func (s *Store) Registered() bool {
+	s.brokers.mu.Lock()
+	defer s.brokers.mu.Unlock()
+	return s.registered == s.SessionID()
+}
+
 // createBroker creates the node and writes its data in one transaction, so that no reader sees it
 // empty and its version is 1, as with Kafka.
 func (b *brokers) createBroker(ctx context.Context, session int64, path string, data []byte) (zkclient.Stat, error) {
